@@ -1,0 +1,3 @@
+//! Adapters: everything that touches network, disk, clock or randomness.
+
+pub mod sidechain;

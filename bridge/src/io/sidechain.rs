@@ -1,0 +1,1 @@
+//! A client of a sidechain node over JSON-RPC.
