@@ -1,1 +1,0 @@
-//! A client of a sidechain node over JSON-RPC.

@@ -1,0 +1,333 @@
+//! An account: a key that signs transactions, and the care it takes to get one included.
+//!
+//! ```text
+//!   call --estimate, nonce--> signed --send--> pending --receipt--> included
+//!                               ^                 | forgotten by the node (restart, full mempool)
+//!                               +---- sent again -+
+//! ```
+//! A transaction keeps its nonce while it is sent again, so that it can be included only once.
+
+use std::fmt;
+use std::time::Duration;
+
+use alloy_consensus::{SignableTransaction, TxEip1559, TxEnvelope};
+use alloy_eips::Encodable2718;
+use alloy_eips::eip2930::AccessList;
+use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, keccak256};
+use alloy_rpc_types_eth::TransactionReceipt;
+use alloy_sol_types::SolCall;
+use secp256k1::{Message, PublicKey, SECP256K1, SecretKey};
+use tokio::time::{Instant, sleep};
+
+use super::revert::Revert;
+use super::{Client, Error};
+
+/// Largest gas limit of a transaction (EIP-7825).
+const MAX_GAS: u64 = 1 << 24;
+/// How often a receipt is asked for.
+const RECEIPT_POLL: Duration = Duration::from_millis(100);
+/// How often it is checked that the node still knows a transaction.
+const STILL_KNOWN_POLL: Duration = Duration::from_secs(2);
+
+/// A secp256k1 key with its address.
+#[derive(Clone)]
+pub struct Account {
+    secret: SecretKey,
+    address: Address,
+}
+
+/// The bytes are not a secp256k1 secret key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a secp256k1 secret key: 32 bytes between 1 and the order of the group are wanted")]
+pub struct BadSecret;
+
+/// What a transaction does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// None creates a contract.
+    pub to: Option<Address>,
+    /// Wei.
+    pub value: U256,
+    pub input: Bytes,
+}
+
+/// Wei per gas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fees {
+    pub max_fee: u128,
+    pub priority_fee: u128,
+}
+
+/// A transaction on its way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pending {
+    pub hash: B256,
+    pub sender: Address,
+    pub nonce: u64,
+    /// EIP-2718 bytes.
+    pub raw: Bytes,
+}
+
+impl Call {
+    /// Calls a contract without value.
+    #[must_use]
+    pub fn new<C: SolCall>(to: Address, call: &C) -> Self {
+        Self {
+            to: Some(to),
+            value: U256::ZERO,
+            input: call.abi_encode().into(),
+        }
+    }
+
+    /// Sends coins.
+    #[must_use]
+    pub fn transfer(to: Address, value: U256) -> Self {
+        Self {
+            to: Some(to),
+            value,
+            input: Bytes::new(),
+        }
+    }
+
+    #[must_use]
+    pub fn with_value(self, value: U256) -> Self {
+        Self { value, ..self }
+    }
+}
+
+impl Fees {
+    /// The federation's free lane: a gas price of zero.
+    pub const FREE: Self = Self {
+        max_fee: 0,
+        priority_fee: 0,
+    };
+}
+
+impl Account {
+    /// # Errors
+    ///
+    /// [`BadSecret`] when the bytes are zero or not below the order of the group.
+    pub fn from_secret(secret: &[u8; 32]) -> Result<Self, BadSecret> {
+        SecretKey::from_slice(secret)
+            .map(Self::from_key)
+            .map_err(|_| BadSecret)
+    }
+
+    /// A fresh account.
+    #[must_use]
+    pub fn random() -> Self {
+        Self::from_key(SecretKey::new(&mut rand::thread_rng()))
+    }
+
+    #[must_use]
+    pub fn from_key(secret: SecretKey) -> Self {
+        let public = PublicKey::from_secret_key(SECP256K1, &secret).serialize_uncompressed();
+        let address = Address::from_slice(&keccak256(&public[1..])[12..]);
+        Self { secret, address }
+    }
+
+    #[must_use]
+    pub fn address(&self) -> Address {
+        self.address
+    }
+
+    /// The secret, for whoever keeps it (encrypted).
+    #[must_use]
+    pub fn secret(&self) -> SecretKey {
+        self.secret
+    }
+
+    /// Signs a 32-byte digest (EIP-712 vouchers, transactions): a low-s signature with its parity.
+    #[must_use]
+    pub fn sign_digest(&self, digest: B256) -> Signature {
+        let (recovery, compact) = SECP256K1
+            .sign_ecdsa_recoverable(&Message::from_digest(digest.0), &self.secret)
+            .serialize_compact();
+        Signature::from_bytes_and_parity(&compact, recovery.to_i32() == 1)
+    }
+
+    /// Signs an EIP-1559 transaction.
+    #[must_use]
+    pub fn sign(
+        &self,
+        chain_id: u64,
+        nonce: u64,
+        gas_limit: u64,
+        fees: Fees,
+        call: &Call,
+    ) -> Pending {
+        let transaction = TxEip1559 {
+            chain_id,
+            nonce,
+            gas_limit,
+            max_fee_per_gas: fees.max_fee,
+            max_priority_fee_per_gas: fees.priority_fee,
+            to: call.to.map_or(TxKind::Create, TxKind::Call),
+            value: call.value,
+            access_list: AccessList::default(),
+            input: call.input.clone(),
+        };
+        let signature = self.sign_digest(transaction.signature_hash());
+        let envelope = TxEnvelope::from(transaction.into_signed(signature));
+        Pending {
+            hash: *envelope.tx_hash(),
+            sender: self.address,
+            nonce,
+            raw: envelope.encoded_2718().into(),
+        }
+    }
+
+    /// Sends a paid transaction after what already waits, and returns without waiting for it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Reverted`] when it would fail; it is not sent then.
+    pub async fn send(&self, client: &Client, call: &Call) -> Result<Pending, Error> {
+        let head = client.head().await?;
+        let fees = fees_at(head.base_fee);
+        let nonce = client.pending_nonce(self.address).await?;
+        self.send_with(client, call, fees, nonce).await
+    }
+
+    /// Sends a transaction with a chosen nonce and chosen fees ([`Fees::FREE`] for the free lane).
+    ///
+    /// # Errors
+    ///
+    /// As [`Account::send`].
+    pub async fn send_with(
+        &self,
+        client: &Client,
+        call: &Call,
+        fees: Fees,
+        nonce: u64,
+    ) -> Result<Pending, Error> {
+        let chain_id = client.chain_id().await?;
+        let gas = client.estimate_gas(self.address, call, fees).await?;
+        let pending = self.sign(chain_id, nonce, with_reserve(gas), fees, call);
+        client.send_raw(&pending.raw).await?;
+        Ok(pending)
+    }
+
+    /// Sends a paid transaction and waits until it is final.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Failed`] when it was included and failed, [`Error::NotIncluded`] after `timeout`.
+    pub async fn transact(
+        &self,
+        client: &Client,
+        call: &Call,
+        timeout: Duration,
+    ) -> Result<TransactionReceipt, Error> {
+        let pending = self.send(client, call).await?;
+        client.wait(&pending, timeout).await
+    }
+}
+
+impl Client {
+    /// Waits until a transaction is final, and sends it again when the node forgot it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotIncluded`] after `timeout`, [`Error::Replaced`] when another one took its nonce, [`Error::Failed`]
+    /// when it was included and failed.
+    pub async fn wait(
+        &self,
+        pending: &Pending,
+        timeout: Duration,
+    ) -> Result<TransactionReceipt, Error> {
+        let start = Instant::now();
+        let mut checked = start;
+        loop {
+            match self.receipt(pending.hash).await {
+                Ok(Some(receipt)) if receipt.inner.status() => return Ok(receipt),
+                Ok(Some(receipt)) => return Err(self.failure(pending, &receipt).await),
+                Ok(None) => {}
+                Err(error) if error.retry() => {}
+                Err(error) => return Err(error),
+            }
+            if start.elapsed() > timeout {
+                return Err(Error::NotIncluded {
+                    hash: pending.hash,
+                    waited: timeout,
+                });
+            }
+            if checked.elapsed() > STILL_KNOWN_POLL {
+                checked = Instant::now();
+                self.remind(pending).await?;
+            }
+            sleep(RECEIPT_POLL).await;
+        }
+    }
+
+    /// Sends a transaction again when the node forgot it.
+    async fn remind(&self, pending: &Pending) -> Result<(), Error> {
+        let answer = async {
+            if self.knows(pending.hash).await? {
+                return Ok(());
+            }
+            let nonce = self.nonce(pending.sender).await?;
+            // It may have been included between the two questions: only a receipt that is still missing tells.
+            if nonce > pending.nonce && self.receipt(pending.hash).await?.is_none() {
+                return Err(Error::Replaced {
+                    hash: pending.hash,
+                    nonce: pending.nonce,
+                });
+            }
+            self.send_raw(&pending.raw).await.map(|_| ())
+        };
+        match answer.await {
+            Err(Error::Refused { .. }) => Ok(()), // Its nonce or price does not fit now; the next reminder tells.
+            Err(error) if error.retry() => Ok(()),
+            other => other,
+        }
+    }
+
+    async fn failure(&self, pending: &Pending, receipt: &TransactionReceipt) -> Error {
+        let block = receipt.block_number.unwrap_or_default();
+        let revert = self
+            .why(pending, block)
+            .await
+            .unwrap_or_else(|| Revert::decode(Bytes::new()));
+        Error::Failed {
+            hash: pending.hash,
+            block,
+            revert,
+        }
+    }
+
+    /// Runs a failed transaction again on the state before its block, to learn its reason. Best effort.
+    async fn why(&self, pending: &Pending, block: u64) -> Option<Revert> {
+        use alloy_consensus::Transaction as _;
+        use alloy_eips::Decodable2718;
+        let envelope = TxEnvelope::decode_2718(&mut pending.raw.as_ref()).ok()?;
+        let request = serde_json::json!({
+            "from": pending.sender, "to": envelope.to(), "value": envelope.value(), "input": envelope.input(),
+        });
+        let parent = alloy_primitives::U64::from(block.checked_sub(1)?);
+        let answer: Result<Bytes, Error> = self
+            .request("eth_call", vec![request, serde_json::json!(parent)])
+            .await;
+        answer.err()?.revert().cloned()
+    }
+}
+
+/// Room for six full blocks of rising base fee (each at most 12.5 % more), and a tip of 1 gwei.
+fn fees_at(base_fee: u64) -> Fees {
+    let priority_fee = 1_000_000_000;
+    Fees {
+        max_fee: u128::from(base_fee) * 2 + priority_fee,
+        priority_fee,
+    }
+}
+
+/// The state may change between estimate and inclusion: a quarter more, within what a transaction may use.
+fn with_reserve(gas: u64) -> u64 {
+    (gas + gas / 4).min(MAX_GAS).max(gas)
+}
+
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Account").field(&self.address).finish()
+    }
+}

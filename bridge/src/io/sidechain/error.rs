@@ -1,0 +1,144 @@
+//! What can go wrong between a client and its node, and what to do about it.
+
+use std::error::Error as StdError;
+use std::time::Duration;
+
+use alloy_primitives::{B256, Bytes};
+use jsonrpsee::core::client::Error as RpcError;
+use jsonrpsee::types::ErrorObjectOwned;
+
+use super::revert::Revert;
+
+/// The JSON-RPC error code of a reverted execution (EIP-1474 leaves it open; geth's choice, which all tools follow).
+const REVERTED: i32 = 3;
+
+/// A failed request to the sidechain node.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// No answer. Ask again later.
+    #[error("the sidechain node at {url} does not answer: {reason}")]
+    Down { url: String, reason: String },
+    /// It answers, but its head is old. Ask again later.
+    #[error("the sidechain node at {url} lags: its head {number} is {behind_s} s old")]
+    Lagging {
+        url: String,
+        number: u64,
+        behind_s: u64,
+    },
+    /// It is a node of another network. Asking again does not help.
+    #[error("the sidechain node at {url} has chain id {got}, expected {want}")]
+    OtherChain { url: String, got: u64, want: u64 },
+    /// The contract refused; the same call fails again until the state changes.
+    #[error("{method} reverted: {revert}")]
+    Reverted {
+        method: &'static str,
+        revert: Revert,
+    },
+    /// The node refused the request.
+    #[error("the node refused {method}: {message} (code {code})")]
+    Refused {
+        method: &'static str,
+        code: i32,
+        message: String,
+    },
+    /// The answer has another shape than expected: another version of the node, or not a node.
+    #[error("the answer to {method} is not understood: {reason}")]
+    Malformed {
+        method: &'static str,
+        reason: String,
+    },
+    /// A transaction was accepted, but not included in time. It may still be.
+    #[error("transaction {hash} was not included within {} s", waited.as_secs())]
+    NotIncluded { hash: B256, waited: Duration },
+    /// Another transaction took its nonce: it will never be included.
+    #[error("transaction {hash} will never be included: another one took nonce {nonce}")]
+    Replaced { hash: B256, nonce: u64 },
+    /// A transaction was included and failed.
+    #[error("transaction {hash} failed in block {block}: {revert}")]
+    Failed {
+        hash: B256,
+        block: u64,
+        revert: Revert,
+    },
+    #[error("{url} is not a usable URL: {reason}")]
+    BadUrl { url: String, reason: String },
+}
+
+impl Error {
+    /// Whether the same request can succeed later without anything else being done.
+    #[must_use]
+    pub fn retry(&self) -> bool {
+        matches!(
+            self,
+            Self::Down { .. } | Self::Lagging { .. } | Self::NotIncluded { .. }
+        )
+    }
+
+    /// The contract's reason, when the contract refused.
+    #[must_use]
+    pub fn revert(&self) -> Option<&Revert> {
+        match self {
+            Self::Reverted { revert, .. } | Self::Failed { revert, .. } => Some(revert),
+            _ => None,
+        }
+    }
+
+    pub(super) fn malformed(method: &'static str, reason: impl Into<String>) -> Self {
+        Self::Malformed {
+            method,
+            reason: reason.into(),
+        }
+    }
+
+    pub(super) fn from_rpc(url: &str, method: &'static str, error: RpcError) -> Self {
+        match error {
+            RpcError::Call(object) => Self::from_object(method, &object),
+            RpcError::ParseError(error) => Self::malformed(method, error.to_string()),
+            RpcError::InvalidRequestId(error) => Self::malformed(method, error.to_string()),
+            RpcError::RequestTimeout => Self::Down {
+                url: url.to_owned(),
+                reason: "timeout".to_owned(),
+            },
+            other => Self::Down {
+                url: url.to_owned(),
+                reason: chain(&other),
+            },
+        }
+    }
+
+    fn from_object(method: &'static str, object: &ErrorObjectOwned) -> Self {
+        let data = object
+            .data()
+            .and_then(|raw| serde_json::from_str::<Bytes>(raw.get()).ok());
+        match data {
+            Some(data) if object.code() == REVERTED || !data.is_empty() => Self::Reverted {
+                method,
+                revert: Revert::decode(data),
+            },
+            _ if object.code() == REVERTED => Self::Reverted {
+                method,
+                revert: Revert::decode(Bytes::new()),
+            },
+            _ => Self::Refused {
+                method,
+                code: object.code(),
+                message: object.message().to_owned(),
+            },
+        }
+    }
+}
+
+/// An error with its causes, outermost first: connection errors say the useful part last.
+pub(super) fn chain(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,51 @@
+//! What a contract said when it refused.
+
+use std::fmt;
+
+use alloy_primitives::{Bytes, hex};
+use alloy_sol_types::{Panic, SolError, SolValue};
+
+/// The data a reverted call returned, with what it says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revert {
+    pub data: Bytes,
+    /// A custom error of our contracts by name and arguments, a `require` text, or a panic.
+    pub reason: String,
+}
+
+impl Revert {
+    /// Reads revert data: never fails, unknown data is shown as hex.
+    #[must_use]
+    pub fn decode(data: Bytes) -> Self {
+        let reason = reason(&data);
+        Self { data, reason }
+    }
+
+    /// Whether it is the custom error `E`.
+    #[must_use]
+    pub fn is<E: SolError>(&self) -> bool {
+        self.data.starts_with(&E::SELECTOR)
+    }
+}
+
+impl fmt::Display for Revert {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
+fn reason(data: &[u8]) -> String {
+    if data.is_empty() {
+        return "no reason given".to_owned();
+    }
+    if let Some(text) = data
+        .strip_prefix(&alloy_sol_types::Revert::SELECTOR)
+        .and_then(|text| String::abi_decode(text).ok())
+    {
+        return text;
+    }
+    if let Ok(panic) = Panic::abi_decode(data) {
+        return panic.to_string();
+    }
+    format!("0x{}", hex::encode(data))
+}
