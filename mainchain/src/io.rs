@@ -1,0 +1,1 @@
+//! What touches the network: adapters to sources of Bitcoin's blocks.
