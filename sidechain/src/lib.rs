@@ -1,1 +1,19 @@
+//! Causeway's sidechain node: Ethereum blocks, executed by `revm`, ordered and made final by a BFT engine, and served
+//! over JSON-RPC.
+//!
+//! What decides is pure: blocks and their encoding ([`types`]), the first block ([`genesis`]), running transactions
+//! ([`execution`]), state roots and proofs ([`trie`]), which table holds what ([`store`]), and the chain that joins them
+//! ([`app`]: propose, verify, finalize, read). Disk, network, engine and clock sit in `io`.
 
+pub mod app;
+pub mod execution;
+pub mod finality;
+pub mod genesis;
+pub mod mempool;
+pub mod state;
+pub mod store;
+pub mod trie;
+pub mod types;
+
+#[cfg(feature = "io")]
+pub mod io;

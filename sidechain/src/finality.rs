@@ -1,0 +1,1 @@
+//! Finality certificates, checked without the engine.

@@ -1,0 +1,1 @@
+//! The BFT engine behind our own border.

@@ -1,0 +1,275 @@
+//! What a store of the chain must offer: ordered tables of bytes and atomic, durable batches. Which key and value stands
+//! where is decided in [`crate::state`] and [`crate::app`], once for every store: rocksdb (`io::db`) and [`Memory`].
+
+use std::{
+    collections::BTreeMap,
+    sync::{PoisonError, RwLock},
+};
+
+use crate::execution::BlockError;
+
+/// A table of ordered bytes; in rocksdb a column family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Table {
+    /// keccak(address) -> account (RLP of nonce, balance, storage root, code hash), at the head.
+    Account,
+    /// keccak(address) ++ keccak(slot) -> value (minimal big-endian), at the head.
+    Slot,
+    /// code hash -> code.
+    Code,
+    /// path, end -> node of the account trie, at the head.
+    AccountNode,
+    /// keccak(address) ++ path, end -> node of a storage trie, at the head.
+    StorageNode,
+    /// key of `Account` ++ block -> value before that block; an empty value: there was none.
+    AccountHistory,
+    /// key of `Slot` ++ block -> value before that block.
+    SlotHistory,
+    /// key of `AccountNode` ++ block -> value before that block.
+    AccountNodeHistory,
+    /// key of `StorageNode` ++ block -> value before that block.
+    StorageNodeHistory,
+    /// block -> the keys it added to the node histories, to prune them.
+    NodeUndo,
+    /// block -> the keys it added to the state histories, to prune them.
+    StateUndo,
+    /// block -> header.
+    Header,
+    /// block -> transactions and senders.
+    Body,
+    /// block -> receipts.
+    Receipts,
+    /// block -> bloom of its logs; nothing for blocks without logs.
+    Bloom,
+    /// block hash -> block.
+    BlockNumber,
+    /// transaction hash -> block ++ index.
+    TransactionHash,
+    /// block -> finality certificate.
+    Finality,
+    /// cursor -> deposit registration.
+    Registration,
+    /// output key -> cursor.
+    RegistrationKey,
+    /// name -> value.
+    Meta,
+}
+
+impl Table {
+    /// Every table, in a fixed order.
+    pub const ALL: [Self; 21] = [
+        Self::Account,
+        Self::Slot,
+        Self::Code,
+        Self::AccountNode,
+        Self::StorageNode,
+        Self::AccountHistory,
+        Self::SlotHistory,
+        Self::AccountNodeHistory,
+        Self::StorageNodeHistory,
+        Self::NodeUndo,
+        Self::StateUndo,
+        Self::Header,
+        Self::Body,
+        Self::Receipts,
+        Self::Bloom,
+        Self::BlockNumber,
+        Self::TransactionHash,
+        Self::Finality,
+        Self::Registration,
+        Self::RegistrationKey,
+        Self::Meta,
+    ];
+
+    /// Name of the column family.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Account => "acct",
+            Self::Slot => "slot",
+            Self::Code => "code",
+            Self::AccountNode => "anode",
+            Self::StorageNode => "snode",
+            Self::AccountHistory => "acct_hist",
+            Self::SlotHistory => "slot_hist",
+            Self::AccountNodeHistory => "anode_hist",
+            Self::StorageNodeHistory => "snode_hist",
+            Self::NodeUndo => "node_undo",
+            Self::StateUndo => "state_undo",
+            Self::Header => "header",
+            Self::Body => "body",
+            Self::Receipts => "receipts",
+            Self::Bloom => "bloom",
+            Self::BlockNumber => "number",
+            Self::TransactionHash => "txhash",
+            Self::Finality => "finality",
+            Self::Registration => "registration",
+            Self::RegistrationKey => "registration_key",
+            Self::Meta => "meta",
+        }
+    }
+}
+
+/// Writes that become visible and durable together.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// In order; a later write to the same key wins. `None` deletes.
+    pub writes: Vec<(Table, Vec<u8>, Option<Vec<u8>>)>,
+}
+
+impl Batch {
+    /// Sets a value.
+    pub fn put(&mut self, table: Table, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) {
+        self.writes.push((table, key.into(), Some(value.into())));
+    }
+
+    /// Removes a value, if there is one.
+    pub fn delete(&mut self, table: Table, key: impl Into<Vec<u8>>) {
+        self.writes.push((table, key.into(), None));
+    }
+}
+
+/// A key and its value.
+pub type Entry = (Vec<u8>, Vec<u8>);
+
+/// Ordered tables of bytes with atomic batches.
+pub trait Store: Send + Sync + 'static {
+    /// The value of a key.
+    ///
+    /// # Errors
+    ///
+    /// `StoreError::Io` when the disk fails.
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// The first entry at or after a key.
+    ///
+    /// # Errors
+    ///
+    /// `StoreError::Io` when the disk fails.
+    fn seek(&self, table: Table, key: &[u8]) -> Result<Option<Entry>, StoreError>;
+
+    /// At most `limit` entries from a key on, in order.
+    ///
+    /// # Errors
+    ///
+    /// `StoreError::Io` when the disk fails.
+    fn scan(&self, table: Table, from: &[u8], limit: usize) -> Result<Vec<Entry>, StoreError>;
+
+    /// Applies all writes or none. On return they are on disk.
+    ///
+    /// # Errors
+    ///
+    /// `StoreError::Io`, `StoreError::Full`: nothing was written.
+    fn write(&self, batch: Batch) -> Result<(), StoreError>;
+}
+
+/// Why the store did not do as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The disk or the store's files failed. Fatal: stop, look at the disk, start again.
+    #[error("cannot {action}: {detail}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// What the operating system or rocksdb said.
+        detail: String,
+    },
+    /// No space left. Fatal, but nothing is lost: free some space and start again.
+    #[error("disk full: {detail}; nothing was lost, free some space and start the node again")]
+    Full {
+        /// What the operating system or rocksdb said.
+        detail: String,
+    },
+    /// A value does not decode. Fatal: the data directory is damaged.
+    #[error("damaged data in table {table}: {detail}")]
+    Corrupt {
+        /// Name of the table.
+        table: &'static str,
+        /// What does not decode.
+        detail: String,
+    },
+    /// A block was to be finalized before its parent.
+    #[error("block {got} cannot be finalized after block {head}, expected block {}", head + 1)]
+    Gap {
+        /// Number of the block.
+        got: u64,
+        /// Last finalized block.
+        head: u64,
+    },
+    /// Another block of that number is final already. Fatal: more than a third of the validators are faulty.
+    #[error("block {number} is final with hash {stored}, got {got}")]
+    Conflict {
+        /// Number of the block.
+        number: u64,
+        /// Hash stored.
+        stored: alloy_primitives::B256,
+        /// Hash of the block given.
+        got: alloy_primitives::B256,
+    },
+    /// A finalized block breaks the rules. Fatal: this node and the quorum run different rules.
+    #[error("finalized block {number} is invalid: {error}")]
+    Invalid {
+        /// Number of the block.
+        number: u64,
+        /// The broken rule.
+        error: Box<BlockError>,
+    },
+}
+
+/// A store in memory, for tests and simulation. Loses everything when dropped; clone the `Arc` around it to "restart".
+#[derive(Debug, Default)]
+pub struct Memory {
+    tables: RwLock<BTreeMap<Table, BTreeMap<Vec<u8>, Vec<u8>>>>,
+}
+
+impl Store for Memory {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(tables.get(&table).and_then(|table| table.get(key)).cloned())
+    }
+
+    fn seek(&self, table: Table, key: &[u8]) -> Result<Option<Entry>, StoreError> {
+        Ok(self.scan(table, key, 1)?.pop())
+    }
+
+    fn scan(&self, table: Table, from: &[u8], limit: usize) -> Result<Vec<Entry>, StoreError> {
+        let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(table) = tables.get(&table) else {
+            return Ok(Vec::new());
+        };
+        Ok(table
+            .range(from.to_vec()..)
+            .take(limit)
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect())
+    }
+
+    fn write(&self, batch: Batch) -> Result<(), StoreError> {
+        let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
+        for (table, key, value) in batch.writes {
+            let table = tables.entry(table).or_default();
+            match value {
+                Some(value) => table.insert(key, value),
+                None => table.remove(&key),
+            };
+        }
+        Ok(())
+    }
+}
+
+impl<S: Store> Store for std::sync::Arc<S> {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.as_ref().get(table, key)
+    }
+
+    fn seek(&self, table: Table, key: &[u8]) -> Result<Option<Entry>, StoreError> {
+        self.as_ref().seek(table, key)
+    }
+
+    fn scan(&self, table: Table, from: &[u8], limit: usize) -> Result<Vec<Entry>, StoreError> {
+        self.as_ref().scan(table, from, limit)
+    }
+
+    fn write(&self, batch: Batch) -> Result<(), StoreError> {
+        self.as_ref().write(batch)
+    }
+}

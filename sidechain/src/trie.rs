@@ -1,0 +1,1 @@
+//! Merkle-Patricia tries with stored nodes: incremental roots, and proofs.

@@ -1,0 +1,196 @@
+//! Blocks, transactions and receipts: Ethereum's own types and encodings, and the few rules that need no state.
+
+use alloy_consensus::transaction::{Recovered, SignerRecoverable};
+pub use alloy_consensus::{Header, TxEnvelope};
+use alloy_consensus::{ReceiptEnvelope, Transaction as _};
+use alloy_eips::{
+    Decodable2718,
+    eip1559::{BaseFeeParams, calc_next_block_base_fee},
+};
+use alloy_primitives::{Address, B256, U256};
+use alloy_rlp::{BufMut, Decodable, Encodable};
+
+/// A transaction with its sender, which is recovered once: in the workers of the RPC and of gossip.
+pub type Transaction = Recovered<TxEnvelope>;
+
+/// A receipt as hashed into the block: status, cumulative gas, bloom and logs.
+pub type Receipt = ReceiptEnvelope;
+
+/// Wei per satoshi: 1 BTC = 10^8 sat = 1 coin = 10^18 wei.
+pub const WEI_PER_SAT: u64 = 10_000_000_000;
+
+/// Coins the Bridge holds at genesis, in wei: 21 million, as many as there can be bitcoin.
+pub const BRIDGE_BALANCE_WEI: U256 = U256::from_limbs([5_185_560_161_925_726_208, 1_138_412, 0, 0]);
+
+/// Gas a single transaction may ask for. EIP-7825: 2^24.
+pub const MAX_TRANSACTION_GAS: u64 = 1 << 24;
+
+/// Bytes of transactions (EIP-2718 encoded) in one block. Keeps a block within what validators gossip in one interval.
+pub const MAX_BLOCK_BYTES: usize = 4 << 20;
+
+/// Bytes of one transaction. The limit of Ethereum's mempools (128 KiB) times four: a proof of a whole difficulty period's
+/// headers (2016 * 80 bytes) fits.
+pub const MAX_TRANSACTION_BYTES: usize = 512 << 10;
+
+/// Bytes of free-lane transactions in one block.
+pub const MAX_FREE_BYTES: usize = 1 << 20;
+
+/// Lowest base fee, in wei per gas. Ethereum's formula alone would let an idle chain fall to 7 wei and give space away; at
+/// this floor a transfer (21,000 gas) costs 2.1 sat.
+pub const MIN_BASE_FEE: u64 = 1_000_000;
+
+/// A block as proposed, gossiped and stored. RLP: `[header, [transactions]]`; the hash is the header's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// Ethereum header, fork Osaka.
+    pub header: Header,
+    /// In order of execution.
+    pub transactions: Vec<TxEnvelope>,
+}
+
+impl Block {
+    /// keccak256 of the RLP header. Computed at each call.
+    pub fn hash(&self) -> B256 {
+        self.header.hash_slow()
+    }
+
+    /// Height; the genesis block has 0.
+    pub const fn number(&self) -> u64 {
+        self.header.number
+    }
+
+    fn payload_length(&self) -> usize {
+        self.header.length() + self.transactions.length()
+    }
+}
+
+impl Encodable for Block {
+    fn encode(&self, out: &mut dyn BufMut) {
+        alloy_rlp::Header {
+            list: true,
+            payload_length: self.payload_length(),
+        }
+        .encode(out);
+        self.header.encode(out);
+        self.transactions.encode(out);
+    }
+
+    fn length(&self) -> usize {
+        let payload = self.payload_length();
+        payload + alloy_rlp::length_of_length(payload)
+    }
+}
+
+impl Decodable for Block {
+    fn decode(buf: &mut &[u8]) -> alloy_rlp::Result<Self> {
+        let mut payload = alloy_rlp::Header::decode_bytes(buf, true)?;
+        let block = Self {
+            header: Header::decode(&mut payload)?,
+            transactions: Vec::decode(&mut payload)?,
+        };
+        if !payload.is_empty() {
+            return Err(alloy_rlp::Error::UnexpectedLength);
+        }
+        Ok(block)
+    }
+}
+
+/// Why raw bytes are not a transaction this chain takes. The sender of the bytes is at fault in every case.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TransactionError {
+    /// Not an EIP-2718 transaction.
+    #[error("not a transaction: {0}")]
+    Encoding(String),
+    /// EIP-4844.
+    #[error("blob transactions (type 3) are not supported by this chain")]
+    Blob,
+    /// Signature invalid, or its s value in the upper half (EIP-2).
+    #[error("invalid signature")]
+    Signature,
+    /// Signed for another chain, or, before EIP-155, for none.
+    #[error("transaction is for chain {}, wanted {want}", got.map_or("any".to_owned(), |id| id.to_string()))]
+    ChainId {
+        /// Chain id signed, if any.
+        got: Option<u64>,
+        /// Chain id of this chain.
+        want: u64,
+    },
+    /// Too many bytes.
+    #[error("transaction has {got} bytes, at most {MAX_TRANSACTION_BYTES} are allowed")]
+    Size {
+        /// Bytes seen.
+        got: usize,
+    },
+}
+
+/// Decodes what `eth_sendRawTransaction` and gossip carry, and recovers the sender.
+///
+/// # Errors
+///
+/// See [`TransactionError`].
+pub fn decode_transaction(raw: &[u8], chain_id: u64) -> Result<Transaction, TransactionError> {
+    if raw.len() > MAX_TRANSACTION_BYTES {
+        return Err(TransactionError::Size { got: raw.len() });
+    }
+    // Type 3: with or without a sidecar it is refused, so say so before its encoding is judged.
+    if raw.first() == Some(&3) {
+        return Err(TransactionError::Blob);
+    }
+    let envelope = TxEnvelope::decode_2718_exact(raw)
+        .map_err(|error| TransactionError::Encoding(error.to_string()))?;
+    recover(envelope, chain_id)
+}
+
+/// Recovers the sender of a decoded transaction and checks that it is meant for this chain.
+///
+/// # Errors
+///
+/// `Blob`, `ChainId`, `Signature`.
+pub fn recover(envelope: TxEnvelope, chain_id: u64) -> Result<Transaction, TransactionError> {
+    if matches!(envelope, TxEnvelope::Eip4844(_)) {
+        return Err(TransactionError::Blob);
+    }
+    // Transactions without a chain id could be replayed from any other chain, so they are refused even though EIP-155
+    // allows them.
+    if envelope.chain_id() != Some(chain_id) {
+        return Err(TransactionError::ChainId {
+            got: envelope.chain_id(),
+            want: chain_id,
+        });
+    }
+    let sender: Address = envelope
+        .recover_signer()
+        .map_err(|_| TransactionError::Signature)?;
+    Ok(Recovered::new_unchecked(envelope, sender))
+}
+
+/// Whether a transaction asks for the free lane: gas price 0 (legacy), or maximum fee 0 (EIP-1559).
+pub fn is_free(transaction: &TxEnvelope) -> bool {
+    matches!(transaction, TxEnvelope::Legacy(_) | TxEnvelope::Eip1559(_))
+        && transaction.max_fee_per_gas() == 0
+}
+
+/// Base fee of the block after `parent`: EIP-1559 with Ethereum's parameters, and the floor [`MIN_BASE_FEE`].
+pub fn next_base_fee(parent: &Header) -> u64 {
+    let base_fee = parent.base_fee_per_gas.unwrap_or(MIN_BASE_FEE);
+    calc_next_block_base_fee(
+        parent.gas_used,
+        parent.gas_limit,
+        base_fee,
+        BaseFeeParams::ethereum(),
+    )
+    .max(MIN_BASE_FEE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bridge_holds_21_million_coins() {
+        assert_eq!(
+            BRIDGE_BALANCE_WEI,
+            U256::from(21_000_000u64) * U256::from(10u64).pow(U256::from(18))
+        );
+    }
+}
