@@ -1,0 +1,233 @@
+//! The command line: the command tree, what all commands share, and how an error is shown.
+//!
+//! Each command is a file with an `Args` (what is typed) and `run(Args, &Context)` (what is done). A command that talks to a
+//! network does so inside [`Context::block_on`]; a node brings its own runtime.
+//!
+//! Exit status: 0 done; 1 it failed, or what was checked is wrong; 2 the arguments make no sense (clap).
+
+mod genesis;
+mod headers;
+mod keys;
+mod node;
+mod pay;
+mod relayer;
+mod service;
+mod wallet;
+
+use std::future::Future;
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use eyre::{Result, WrapErr};
+use tracing_subscriber::EnvFilter;
+
+/// Listed by hand, so that each reader finds the own commands together; a test compares it with the tree.
+const HELP: &str = "\
+{about-with-newline}
+Usage: causeway <COMMAND> [OPTIONS]
+
+For a holder of bitcoin:
+  peg-in     A Bitcoin address to pay; the coins appear on the sidechain
+  peg-out    Pay coins back out to a Bitcoin address
+  status     Where a deposit, a withdrawal or the bridge itself stands
+  cancel     Take a withdrawal back while it is still queued
+  reclaim    Take an unswept deposit back on Bitcoin after its timelock
+  wallet     A small Bitcoin wallet for regtest and testnets
+  pay        Micropayments: open a channel, give vouchers, claim, close
+  audit      Every satoshi on the sidechain matched with an output on Bitcoin
+
+For a federation operator:
+  keys       Make the keys of a validator, a relayer or a holder
+  genesis    Collect the public parts of all operators into a genesis file
+  node       Run a validator, or a node that only follows
+  relayer    Watch Bitcoin, prove deposits, sign payouts
+
+For a developer:
+  dev        A whole local network, until Ctrl-C
+  demo       The main job shown step by step on a local network
+  headers    Check Bitcoin block headers
+
+Options:
+{options}
+Amounts are written `0.1 BTC` or `10000000 sat`. `causeway <COMMAND> --help` shows examples.
+";
+
+/// A two-way peg between Bitcoin and an EVM sidechain
+///
+/// Bitcoin is locked on one side and the same number of satoshis is released on the other. Not audited: use it with
+/// coins you can lose.
+#[derive(Debug, Parser)]
+#[command(name = "causeway", version, help_template = HELP, disable_help_subcommand = true, arg_required_else_help = true)]
+pub struct Causeway {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Args)]
+struct Global {
+    /// Print results as JSON, one object a line, for scripts
+    #[arg(long, global = true)]
+    json: bool,
+    /// How log lines look (they go to standard error)
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Human, value_name = "FORMAT")]
+    log_format: LogFormat,
+    /// What is logged, e.g. `info` or `bridge=debug,warn` [default: info for node, relayer and dev; else warn]
+    #[arg(
+        long,
+        global = true,
+        env = "CAUSEWAY_LOG",
+        value_name = "FILTER",
+        hide_env_values = true
+    )]
+    log: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Human,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Keys(keys::Args),
+    Genesis(genesis::Args),
+    Node(node::Args),
+    Relayer(relayer::Args),
+    Headers(headers::Args),
+    Wallet(wallet::Args),
+    Pay(pay::Args),
+}
+
+/// What every command is given.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// Print results as JSON, one object a line.
+    pub json: bool,
+    pub log_format: LogFormat,
+}
+
+impl Causeway {
+    /// Does what was asked.
+    pub fn run(self) -> Result<()> {
+        self.global.start_logging(self.command.is_service())?;
+        let context = Context {
+            json: self.global.json,
+            log_format: self.global.log_format,
+        };
+        match self.command {
+            Command::Keys(args) => keys::run(args, &context),
+            Command::Genesis(args) => genesis::run(args, &context),
+            Command::Node(args) => node::run(args, &context),
+            Command::Relayer(args) => relayer::run(args, &context),
+            Command::Headers(args) => headers::run(args, &context),
+            Command::Wallet(args) => wallet::run(args, &context),
+            Command::Pay(args) => pay::run(args, &context),
+        }
+    }
+}
+
+impl Context {
+    /// Runs a command that waits for networks. Each command has one runtime, made when it is first needed.
+    pub fn block_on<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .wrap_err("the operating system gives no threads for the runtime")?;
+        runtime.block_on(work)
+    }
+
+    /// Prints a result: as one line of JSON for scripts, else what `human` writes.
+    pub fn print(&self, json: &impl serde::Serialize, human: impl FnOnce()) {
+        if self.json {
+            println!(
+                "{}",
+                serde_json::to_string(json).expect("our own types always serialise")
+            );
+        } else {
+            human();
+        }
+    }
+}
+
+impl Command {
+    /// Services log what they do; other commands only what is wrong.
+    fn is_service(&self) -> bool {
+        matches!(self, Self::Node(_) | Self::Relayer(_))
+    }
+}
+
+impl Global {
+    fn start_logging(&self, service: bool) -> Result<()> {
+        let default = if service { "info" } else { "warn" };
+        let filter = EnvFilter::try_new(self.log.as_deref().unwrap_or(default))
+            .wrap_err("--log is not a filter; examples: info, bridge=debug,warn")?;
+        let builder = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr)
+            .with_ansi(std::io::stderr().is_terminal());
+        match self.log_format {
+            LogFormat::Human => builder.with_target(false).init(),
+            LogFormat::Json => builder.json().flatten_event(true).init(),
+        }
+        Ok(())
+    }
+}
+
+/// Shows an error with its causes, outermost first, and gives the exit status.
+pub fn report(error: &eyre::Report) -> ExitCode {
+    eprintln!("error: {error}");
+    let mut shown = error.to_string();
+    for cause in error.chain().skip(1) {
+        let text = cause.to_string();
+        if !shown.contains(&text) {
+            eprintln!("  because {text}");
+        }
+        shown = text;
+    }
+    ExitCode::FAILURE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_tree_is_sound() {
+        Causeway::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_lists_every_command_once() {
+        let tree = Causeway::command();
+        let listed = |name: &str| {
+            HELP.lines()
+                .filter(|line| line.split_whitespace().next() == Some(name))
+                .count()
+        };
+        for command in tree.get_subcommands() {
+            assert_eq!(
+                listed(command.get_name()),
+                1,
+                "{} in the help",
+                command.get_name()
+            );
+        }
+    }
+
+    #[test]
+    fn every_command_shows_an_example() {
+        for command in Causeway::command().get_subcommands() {
+            let help = command.clone().render_long_help().to_string();
+            assert!(
+                help.contains("Example"),
+                "causeway {} --help shows no example",
+                command.get_name()
+            );
+        }
+    }
+}
