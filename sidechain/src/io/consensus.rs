@@ -1,1 +1,0 @@
-//! The BFT engine behind our own border.
