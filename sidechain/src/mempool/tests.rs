@@ -1,0 +1,544 @@
+use alloy_consensus::transaction::Recovered;
+use alloy_consensus::{Signed, TxEip1559};
+use alloy_primitives::{Bytes, Signature, TxKind};
+use proptest::prelude::*;
+
+use super::*;
+use crate::types::TxEnvelope;
+
+const FEE: u128 = MIN_BASE_FEE as u128;
+const GAS: u64 = 21_000;
+const RICH: U256 = U256::from_limbs([u64::MAX, 0, 0, 0]);
+
+#[derive(Clone, Debug)]
+struct Sketch {
+    sender: u8,
+    nonce: u64,
+    max_fee: u128,
+    tip: u128,
+    value: u64,
+    input: usize,
+}
+
+impl Sketch {
+    fn new(sender: u8, nonce: u64, max_fee: u128) -> Self {
+        Self {
+            sender,
+            nonce,
+            max_fee,
+            tip: max_fee,
+            value: 0,
+            input: 0,
+        }
+    }
+
+    fn free(sender: u8, nonce: u64) -> Self {
+        Self::new(sender, nonce, 0)
+    }
+
+    fn lane(&self) -> Lane {
+        if self.max_fee == 0 {
+            Lane::Free
+        } else {
+            Lane::Paid
+        }
+    }
+
+    fn build(&self) -> Transaction {
+        let transaction = TxEip1559 {
+            chain_id: 1,
+            nonce: self.nonce,
+            gas_limit: GAS,
+            max_fee_per_gas: self.max_fee,
+            max_priority_fee_per_gas: self.tip.min(self.max_fee),
+            to: TxKind::Call(address(0xff)),
+            value: U256::from(self.value),
+            access_list: Default::default(),
+            input: Bytes::from(vec![self.sender; self.input]),
+        };
+        let signature = Signature::new(U256::from(self.sender) + U256::ONE, U256::ONE, false);
+        let signed = Signed::new_unhashed(transaction, signature);
+        Recovered::new_unchecked(TxEnvelope::Eip1559(signed), address(self.sender))
+    }
+}
+
+fn address(byte: u8) -> Address {
+    Address::repeat_byte(byte)
+}
+
+fn rich(nonce: u64) -> Account {
+    Account {
+        nonce,
+        balance: RICH,
+    }
+}
+
+fn add(pool: &mut Mempool, sketch: &Sketch, now_ms: u64) -> Result<Added, Refused> {
+    pool.add(sketch.build(), sketch.lane(), rich(0), now_ms)
+}
+
+fn order(pool: &Mempool, base_fee: u64) -> Vec<(Address, u64)> {
+    pool.candidates(base_fee)
+        .map(|transaction| (transaction.signer(), transaction.nonce()))
+        .collect()
+}
+
+#[test]
+fn a_gap_queues_and_its_filling_promotes() {
+    let mut pool = Mempool::new(Limits::default());
+    assert!(
+        !add(&mut pool, &Sketch::new(1, 1, FEE), 0)
+            .unwrap()
+            .executable
+    );
+    assert_eq!(pool.pending_nonce(address(1), 0), 0);
+    assert!(order(&pool, 0).is_empty());
+    assert!(
+        add(&mut pool, &Sketch::new(1, 0, FEE), 0)
+            .unwrap()
+            .executable
+    );
+    assert_eq!(pool.pending_nonce(address(1), 0), 2);
+    assert_eq!(order(&pool, 0), [(address(1), 0), (address(1), 1)]);
+}
+
+#[test]
+fn a_replacement_pays_a_tenth_more_in_both_prices() {
+    let mut pool = Mempool::new(Limits::default());
+    let old = Sketch::new(1, 0, 10 * FEE);
+    add(&mut pool, &old, 0).unwrap();
+    for (max_fee, tip) in [
+        (11 * FEE - 1, 11 * FEE),
+        (11 * FEE, 11 * FEE - 1),
+        (10 * FEE, 10 * FEE),
+    ] {
+        let cheap = Sketch {
+            tip,
+            value: 1,
+            ..Sketch::new(1, 0, max_fee)
+        };
+        assert!(
+            matches!(
+                add(&mut pool, &cheap, 0),
+                Err(Refused::ReplacementUnderpriced { .. })
+            ),
+            "{cheap:?}"
+        );
+    }
+    let added = add(&mut pool, &Sketch::new(1, 0, 11 * FEE), 0).unwrap();
+    assert_eq!(added.replaced, Some(*old.build().tx_hash()));
+    assert_eq!(pool.len(), 1);
+}
+
+#[test]
+fn free_transactions_go_first_and_do_not_wait_long() {
+    let mut pool = Mempool::new(Limits::default());
+    add(&mut pool, &Sketch::new(1, 0, 100 * FEE), 0).unwrap();
+    add(&mut pool, &Sketch::free(2, 0), 0).unwrap();
+    add(&mut pool, &Sketch::free(2, 1), 0).unwrap();
+    assert_eq!(
+        order(&pool, MIN_BASE_FEE),
+        [(address(2), 0), (address(2), 1), (address(1), 0)]
+    );
+    assert_eq!(
+        pool.free_heads()
+            .map(|transaction| transaction.nonce())
+            .collect::<Vec<_>>(),
+        [0]
+    );
+    let lifetime_ms = pool.limits().free_lifetime_ms;
+    assert_eq!(pool.on_finalized([], |_| rich(0), lifetime_ms).len(), 2);
+    assert_eq!(order(&pool, MIN_BASE_FEE), [(address(1), 0)]);
+}
+
+#[test]
+fn a_free_transaction_is_replaced_only_after_it_had_its_time() {
+    let mut pool = Mempool::new(Limits::default());
+    add(&mut pool, &Sketch::free(1, 0), 0).unwrap();
+    let other = Sketch {
+        input: 1,
+        ..Sketch::free(1, 0)
+    };
+    assert!(matches!(
+        add(&mut pool, &other, 999),
+        Err(Refused::ReplacementTooEarly { age_ms: 999, .. })
+    ));
+    assert!(add(&mut pool, &other, 1_000).unwrap().replaced.is_some());
+}
+
+#[test]
+fn a_full_pool_lets_only_the_better_paid_in() {
+    let mut pool = Mempool::new(Limits {
+        count: 2,
+        ..Limits::default()
+    });
+    add(&mut pool, &Sketch::new(1, 0, 3 * FEE), 0).unwrap();
+    let cheap = Sketch::new(2, 0, 2 * FEE);
+    add(&mut pool, &cheap, 0).unwrap();
+    assert_eq!(
+        add(&mut pool, &Sketch::new(3, 0, 2 * FEE), 0),
+        Err(Refused::Full { cheapest: 2 * FEE })
+    );
+    // A queued transaction never displaces an executable one, whatever it offers.
+    assert!(matches!(
+        add(&mut pool, &Sketch::new(3, 1, 99 * FEE), 0),
+        Err(Refused::Full { .. })
+    ));
+    let added = add(&mut pool, &Sketch::new(3, 0, 4 * FEE), 0).unwrap();
+    assert_eq!(added.evicted, [*cheap.build().tx_hash()]);
+    // Free ones do not need the room of paid ones.
+    assert!(
+        add(&mut pool, &Sketch::free(9, 0), 0)
+            .unwrap()
+            .evicted
+            .is_empty()
+    );
+}
+
+#[test]
+fn what_a_sender_holds_must_be_payable_together() {
+    let mut pool = Mempool::new(Limits::default());
+    let account = Account {
+        nonce: 0,
+        balance: U256::from(u128::from(GAS) * FEE * 2),
+    };
+    for nonce in 0..2 {
+        pool.add(Sketch::new(1, nonce, FEE).build(), Lane::Paid, account, 0)
+            .unwrap();
+    }
+    let third = pool.add(Sketch::new(1, 2, FEE).build(), Lane::Paid, account, 0);
+    assert!(matches!(third, Err(Refused::InsufficientFunds { .. })));
+    let poorer = Account {
+        nonce: 0,
+        balance: U256::from(u128::from(GAS) * FEE),
+    };
+    assert_eq!(
+        pool.on_finalized([address(1)], |_| poorer, 0),
+        [*Sketch::new(1, 1, FEE).build().tx_hash()]
+    );
+}
+
+#[test]
+fn what_is_final_leaves() {
+    let mut pool = Mempool::new(Limits::default());
+    for nonce in 0..3 {
+        add(&mut pool, &Sketch::new(1, nonce, FEE), 0).unwrap();
+    }
+    pool.on_finalized([address(1)], |_| rich(2), 0);
+    assert_eq!(order(&pool, 0), [(address(1), 2)]);
+    let stale = pool.add(Sketch::new(1, 1, FEE).build(), Lane::Paid, rich(2), 0);
+    assert_eq!(stale, Err(Refused::NonceTooLow { next: 2, got: 1 }));
+}
+
+/// The pool as a list: every question is answered by looking at all of it.
+#[derive(Clone, Debug, Default)]
+struct Model {
+    limits: Limits,
+    accounts: BTreeMap<u8, Account>,
+    entries: Vec<(Sketch, u64, u64)>,
+    arrivals: u64,
+}
+
+impl Model {
+    fn of(&self, sender: u8) -> impl Iterator<Item = &Sketch> {
+        self.entries
+            .iter()
+            .map(|(sketch, ..)| sketch)
+            .filter(move |sketch| sketch.sender == sender)
+    }
+
+    fn is_there(&self, sender: u8, nonce: u64) -> bool {
+        self.of(sender).any(|sketch| sketch.nonce == nonce)
+    }
+
+    fn gap(&self, sender: u8) -> u64 {
+        (self.accounts[&sender].nonce..)
+            .find(|nonce| !self.is_there(sender, *nonce))
+            .unwrap()
+    }
+
+    fn observe(&mut self, sender: u8, account: Account) {
+        let known = self
+            .accounts
+            .get(&sender)
+            .filter(|_| self.of(sender).next().is_some());
+        if known.is_some_and(|known| account.nonce < known.nonce) {
+            return;
+        }
+        self.accounts.insert(sender, account);
+        self.entries
+            .retain(|(sketch, ..)| sketch.sender != sender || sketch.nonce >= account.nonce);
+    }
+
+    fn usage<'a>(sketches: impl Iterator<Item = &'a Sketch>, lane: Lane) -> (usize, usize) {
+        sketches
+            .filter(|sketch| sketch.lane() == lane)
+            .fold((0, 0), |(count, bytes), sketch| {
+                (count + 1, bytes + size(sketch))
+            })
+    }
+
+    /// Whether it is let in; and what leaves then.
+    fn add(&mut self, new: &Sketch, account: Account, now_ms: u64) -> bool {
+        self.observe(new.sender, account);
+        let account = self.accounts[&new.sender];
+        let known = self
+            .entries
+            .iter()
+            .any(|(old, ..)| old.build().tx_hash() == new.build().tx_hash());
+        let ahead = if new.lane() == Lane::Free {
+            self.limits.free_count
+        } else {
+            self.limits.sender_count
+        };
+        if known || new.nonce < account.nonce || new.nonce - account.nonce >= ahead as u64 {
+            return false;
+        }
+        let same = |sketch: &Sketch| sketch.sender == new.sender && sketch.nonce == new.nonce;
+        if let Some((old, _, arrived_ms)) = self.entries.iter().find(|(old, ..)| same(old)) {
+            let allowed = match (old.lane(), new.lane()) {
+                (Lane::Free, Lane::Free) => {
+                    now_ms - arrived_ms >= self.limits.free_replace_after_ms
+                }
+                (Lane::Free, Lane::Paid) => true,
+                (Lane::Paid, Lane::Free) => false,
+                (Lane::Paid, Lane::Paid) => {
+                    new.max_fee * 10 >= old.max_fee * 11
+                        && new.tip.min(new.max_fee) * 10 >= old.tip.min(old.max_fee) * 11
+                        && new.tip.min(new.max_fee) > old.tip.min(old.max_fee)
+                }
+            };
+            if !allowed {
+                return false;
+            }
+        }
+        let executable = new.nonce <= self.gap(new.sender);
+        let others: Vec<_> = self
+            .entries
+            .iter()
+            .filter(|(old, ..)| !same(old))
+            .cloned()
+            .collect();
+        let own = others
+            .iter()
+            .map(|(sketch, ..)| sketch)
+            .filter(|sketch| sketch.sender == new.sender)
+            .chain([new]);
+        let total: U256 = own.clone().map(|sketch| cost(&sketch.build())).sum();
+        let (count, bytes) = Self::usage(own, new.lane());
+        let (count_limit, bytes_limit) = match new.lane() {
+            Lane::Paid => (self.limits.sender_count, self.limits.sender_bytes),
+            Lane::Free => (self.limits.free_count, self.limits.free_bytes),
+        };
+        if total > account.balance || count > count_limit || bytes > bytes_limit {
+            return false;
+        }
+        let mut victims = Vec::new();
+        if new.lane() == Lane::Paid {
+            let key = |sketch: &Sketch, arrival: u64, executable: bool| {
+                (executable, sketch.max_fee, std::cmp::Reverse(arrival))
+            };
+            let mut rivals: Vec<_> = others
+                .iter()
+                .filter(|(rival, ..)| rival.lane() == Lane::Paid && rival.sender != new.sender)
+                .map(|(rival, arrival, _)| {
+                    (
+                        key(rival, *arrival, rival.nonce < self.gap(rival.sender)),
+                        rival.clone(),
+                    )
+                })
+                .collect();
+            rivals.sort_by_key(|(key, _)| std::cmp::Reverse(*key));
+            let (mut count, mut bytes) = Self::usage(
+                others.iter().map(|(sketch, ..)| sketch).chain([new]),
+                Lane::Paid,
+            );
+            while count > self.limits.count || bytes > self.limits.bytes {
+                match rivals.pop() {
+                    Some((rival_key, rival)) if rival_key < key(new, self.arrivals, executable) => {
+                        (count, bytes) = (count - 1, bytes - size(&rival));
+                        victims.push((rival.sender, rival.nonce));
+                    }
+                    _ => return false,
+                }
+            }
+        }
+        self.entries = others;
+        self.entries
+            .retain(|(sketch, ..)| !victims.contains(&(sketch.sender, sketch.nonce)));
+        self.entries.push((new.clone(), self.arrivals, now_ms));
+        self.arrivals += 1;
+        true
+    }
+
+    fn on_finalized(&mut self, sender: u8, account: Account, now_ms: u64) {
+        if self.of(sender).next().is_some() {
+            self.observe(sender, account);
+            let balance = self.accounts[&sender].balance;
+            while self
+                .of(sender)
+                .map(|sketch| cost(&sketch.build()))
+                .sum::<U256>()
+                > balance
+            {
+                let last = self.of(sender).map(|sketch| sketch.nonce).max();
+                self.entries
+                    .retain(|(sketch, ..)| sketch.sender != sender || Some(sketch.nonce) != last);
+            }
+        }
+        let limits = self.limits.clone();
+        self.entries.retain(|(sketch, _, arrived_ms)| {
+            let lifetime_ms = if sketch.lane() == Lane::Free {
+                limits.free_lifetime_ms
+            } else {
+                limits.lifetime_ms
+            };
+            now_ms - arrived_ms < lifetime_ms
+        });
+    }
+
+    fn candidates(&self, base_fee: u64) -> Vec<(Address, u64)> {
+        let mut next: BTreeMap<u8, u64> = self
+            .accounts
+            .iter()
+            .map(|(sender, account)| (*sender, account.nonce))
+            .collect();
+        let mut order = Vec::new();
+        loop {
+            let best = self
+                .entries
+                .iter()
+                .filter(|(sketch, ..)| next[&sketch.sender] == sketch.nonce)
+                .filter_map(|(sketch, arrival, _)| {
+                    let free = sketch.lane() == Lane::Free;
+                    let room = sketch
+                        .max_fee
+                        .checked_sub(u128::from(base_fee))
+                        .or(free.then_some(0))?;
+                    Some((
+                        (free, room.min(sketch.tip), std::cmp::Reverse(*arrival)),
+                        sketch,
+                    ))
+                })
+                .max_by_key(|(rank, _)| *rank);
+            let Some((_, sketch)) = best else {
+                return order;
+            };
+            order.push((address(sketch.sender), sketch.nonce));
+            *next.get_mut(&sketch.sender).unwrap() += 1;
+        }
+    }
+
+    fn content(&self) -> Vec<(bool, Address, u64)> {
+        let mut content: Vec<_> = self
+            .entries
+            .iter()
+            .map(|(sketch, ..)| {
+                (
+                    sketch.nonce < self.gap(sketch.sender),
+                    address(sketch.sender),
+                    sketch.nonce,
+                )
+            })
+            .collect();
+        content.sort_by_key(|(_, sender, nonce)| (*sender, *nonce));
+        content
+    }
+}
+
+fn size(sketch: &Sketch) -> usize {
+    sketch.build().encode_2718_len()
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Add(Sketch, u64),
+    Finalize {
+        sender: u8,
+        nonce: u64,
+        balance: u64,
+        after_ms: u64,
+    },
+    Remove(usize),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let sketch = (
+        0u8..4,
+        0u64..6,
+        prop_oneof![Just(0u128), 10u128..14],
+        8u128..14,
+        0u64..3,
+        0usize..120,
+    )
+        .prop_map(|(sender, nonce, max_fee, tip, value, input)| Sketch {
+            sender,
+            nonce,
+            max_fee: max_fee * FEE,
+            tip: tip * FEE,
+            value,
+            input,
+        });
+    prop_oneof![
+        8 => (sketch, 0u64..400).prop_map(|(sketch, after_ms)| Step::Add(sketch, after_ms)),
+        2 => (0u8..4, 0u64..4, 0u64..6, 0u64..3_000)
+            .prop_map(|(sender, nonce, balance, after_ms)| Step::Finalize { sender, nonce, balance, after_ms }),
+        1 => (0usize..20).prop_map(Step::Remove),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn the_pool_does_what_a_naive_list_does(steps in prop::collection::vec(step(), 1..80)) {
+        let limits = Limits {
+            count: 7,
+            bytes: 1_400,
+            sender_count: 4,
+            sender_bytes: 700,
+            free_count: 3,
+            free_bytes: 400,
+            lifetime_ms: 8_000,
+            free_lifetime_ms: 4_000,
+            free_replace_after_ms: 500,
+        };
+        let mut pool = Mempool::new(limits.clone());
+        let mut model = Model { limits, ..Model::default() };
+        let mut state: BTreeMap<u8, Account> = (0..4).map(|sender| (sender, rich(0))).collect();
+        let mut now_ms = 0;
+        for step in steps {
+            match step {
+                Step::Add(sketch, after_ms) => {
+                    now_ms += after_ms;
+                    let account = state[&sketch.sender];
+                    let added = pool.add(sketch.build(), sketch.lane(), account, now_ms);
+                    prop_assert_eq!(added.is_ok(), model.add(&sketch, account, now_ms), "{:?}: {:?}", sketch, added);
+                }
+                Step::Finalize { sender, nonce, balance, after_ms } => {
+                    now_ms += after_ms;
+                    let account = state.get_mut(&sender).unwrap();
+                    account.nonce += nonce;
+                    // In units of about one transaction's cost.
+                    account.balance = U256::from(balance) * U256::from(GAS) * U256::from(12 * FEE);
+                    let account = *account;
+                    pool.on_finalized([address(sender)], |_| account, now_ms);
+                    model.on_finalized(sender, account, now_ms);
+                }
+                Step::Remove(index) => {
+                    if let Some((sketch, ..)) = model.entries.get(index).cloned() {
+                        prop_assert!(pool.remove(*sketch.build().tx_hash()).is_some());
+                        model.entries.remove(index);
+                    }
+                }
+            }
+            let content: Vec<_> = pool.content().map(|(executable, tx)| (executable, tx.signer(), tx.nonce())).collect();
+            prop_assert_eq!(&content, &model.content());
+            for base_fee in [0, 11 * MIN_BASE_FEE] {
+                prop_assert_eq!(order(&pool, base_fee), model.candidates(base_fee));
+            }
+            let status = pool.status();
+            prop_assert_eq!(status.executable, content.iter().filter(|(executable, ..)| *executable).count());
+            prop_assert_eq!(status.executable + status.queued, model.entries.len());
+            prop_assert_eq!(status.bytes, model.entries.iter().map(|(sketch, ..)| size(sketch)).sum::<usize>());
+        }
+    }
+}
