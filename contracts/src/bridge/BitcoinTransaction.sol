@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.30;
+
+import {ByteOrder} from "../ByteOrder.sol";
+import {ByteWriter} from "../ByteWriter.sol";
+import {IBridge} from "../interfaces/IBridge.sol";
+
+/// Reads and writes Bitcoin transactions without witness: version 4, inputs (outpoint 36, script, sequence 4), outputs (amount 8, script),
+/// locktime 4; counts and lengths as CompactSize.
+library BitcoinTransaction {
+    using ByteWriter for ByteWriter.Writer;
+
+    uint256 private constant OUTPOINT_BYTES = 36;
+    /// With an empty script.
+    uint256 internal constant INPUT_BYTES = 41;
+    uint256 private constant INPUT_WITNESS_BYTES = 66;
+    /// BIP431 (TRUC): version 3, the limit of its size.
+    uint256 private constant VERSION = 3;
+    uint256 internal constant MAX_VSIZE = 10_000;
+    /// Replaceable, no relative timelock.
+    uint256 private constant SEQUENCE = 0xfffffffd;
+    /// Pay-to-anchor: anybody can bump the fee through it.
+    bytes internal constant ANCHOR_SCRIPT = hex"51024e73";
+    uint64 internal constant ANCHOR_SAT = 240;
+
+    // ------------------------------------------------------------------ reading
+
+    /// Amount and script of an output.
+    function output(bytes calldata transaction, uint32 vout) internal pure returns (uint64 amountSat, bytes calldata script) {
+        uint256 inputs;
+        uint256 outputs;
+        uint256 size;
+        uint256 cursor = 4;
+        (inputs, cursor) = _compactSize(transaction, cursor);
+        for (uint256 i = 0; i < inputs; ++i) {
+            (size, cursor) = _compactSize(transaction, cursor + OUTPOINT_BYTES);
+            cursor += size + 4;
+        }
+        (outputs, cursor) = _compactSize(transaction, cursor);
+        if (vout >= outputs) revert IBridge.NoSuchOutput(vout, outputs);
+        for (uint256 i = 0; i < vout; ++i) {
+            (size, cursor) = _compactSize(transaction, cursor + 8);
+            cursor += size;
+        }
+        amountSat = uint64(_number(transaction, cursor, 8));
+        (size, cursor) = _compactSize(transaction, cursor + 8);
+        if (cursor + size > transaction.length) revert IBridge.Malformed("transaction ends within an output");
+        script = transaction[cursor:cursor + size];
+    }
+
+    /// The outpoint that input `index` spends, of a transaction with fewer than 253 inputs with empty scripts.
+    function outpoint(bytes calldata transaction, uint256 index) internal pure returns (bytes32 txid, uint32 vout) {
+        uint256 cursor = 5 + index * INPUT_BYTES;
+        return (bytes32(transaction[cursor:cursor + 32]), uint32(_number(transaction, cursor + 32, 4)));
+    }
+
+    function inputCount(bytes calldata transaction) internal pure returns (uint256 count) {
+        (count,) = _compactSize(transaction, 4);
+    }
+
+    function _compactSize(bytes calldata data, uint256 cursor) private pure returns (uint256 value, uint256 next) {
+        uint256 first = _number(data, cursor, 1);
+        if (first < 0xfd) return (first, cursor + 1);
+        uint256 size = first == 0xfd ? 2 : first == 0xfe ? 4 : 8;
+        return (_number(data, cursor + 1, size), cursor + 1 + size);
+    }
+
+    function _number(bytes calldata data, uint256 cursor, uint256 size) private pure returns (uint256) {
+        if (cursor + size > data.length) revert IBridge.Malformed("transaction ends too early");
+        return ByteOrder.reverse(uint256(bytes32(data[cursor:cursor + size])));
+    }
+
+    // ------------------------------------------------------------------ writing
+
+    /// Size of a transaction without witness, of which the outputs take `outputBytes`.
+    function strippedSize(uint256 inputs, uint256 outputs, uint256 outputBytes) internal pure returns (uint256) {
+        return 4 + _compactSizeBytes(inputs) + inputs * INPUT_BYTES + _compactSizeBytes(outputs) + outputBytes + 4;
+    }
+
+    /// Virtual size once every input has its one 64-byte signature.
+    function vsize(uint256 stripped, uint256 inputs) internal pure returns (uint256) {
+        return (4 * stripped + 2 + INPUT_WITNESS_BYTES * inputs + 3) / 4;
+    }
+
+    function start(uint256 stripped, IBridge.SpentOutput[] memory inputs) internal pure returns (ByteWriter.Writer memory writer) {
+        writer = ByteWriter.create(stripped);
+        writer.putNumber(VERSION, 4);
+        writer.putCount(inputs.length);
+        for (uint256 i = 0; i < inputs.length; ++i) {
+            writer.put(inputs[i].txid, 32);
+            writer.putNumber(inputs[i].vout, 4);
+            writer.putCount(0);
+            writer.putNumber(SEQUENCE, 4);
+        }
+    }
+
+    function putOutput(ByteWriter.Writer memory writer, uint64 amountSat, bytes memory script) internal pure {
+        writer.putNumber(amountSat, 8);
+        writer.putCount(script.length);
+        writer.putBytes(script);
+    }
+
+    function finish(ByteWriter.Writer memory writer) internal pure returns (bytes memory) {
+        writer.putNumber(0, 4);
+        return writer.finish();
+    }
+
+    function _compactSizeBytes(uint256 count) private pure returns (uint256) {
+        return count < 0xfd ? 1 : 3;
+    }
+}

@@ -1,0 +1,154 @@
+//! What each contract is created with, in plain types.
+
+use crate::{
+    BitcoinLightClient, Bridge, Contract, Federation, IBitcoinLightClient, IBridge, IFederation,
+    MicroChannel, SigningBoard, address,
+};
+use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_sol_types::SolConstructor;
+
+/// Code that, called with the ABI-encoded constructor arguments behind it, returns the contract's runtime code.
+pub fn creation_code(contract: Contract) -> Bytes {
+    match contract {
+        Contract::LightClient => BitcoinLightClient::BYTECODE.clone(),
+        Contract::Federation => Federation::BYTECODE.clone(),
+        Contract::SigningBoard => SigningBoard::BYTECODE.clone(),
+        Contract::Bridge => Bridge::BYTECODE.clone(),
+        Contract::MicroChannel => MicroChannel::BYTECODE.clone(),
+    }
+}
+
+/// `BitcoinLightClient`'s checkpoint and its network's rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LightClientArguments {
+    /// Targets never change (regtest).
+    pub no_retarget: bool,
+    /// The 20-minute rule of test networks.
+    pub min_difficulty: bool,
+    /// testnet4's rules.
+    pub bip94: bool,
+    /// The easiest target, in compact form.
+    pub pow_limit_bits: u32,
+    pub header: [u8; 80],
+    pub height: u32,
+    /// Work of the chain up to and including the header.
+    pub work: U256,
+    /// Time of the first block of the header's difficulty period.
+    pub epoch_time: u32,
+}
+
+impl LightClientArguments {
+    pub fn abi_encode(&self) -> Bytes {
+        BitcoinLightClient::constructorCall {
+            parameters: IBitcoinLightClient::Parameters {
+                noRetarget: self.no_retarget,
+                minDifficulty: self.min_difficulty,
+                bip94: self.bip94,
+                powLimitBits: self.pow_limit_bits,
+            },
+            checkpoint: Bytes::copy_from_slice(&self.header),
+            height: self.height,
+            work: self.work,
+            epochTime: self.epoch_time,
+        }
+        .abi_encode()
+        .into()
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberArguments {
+    pub account: Address,
+    /// Compressed secp256k1 point.
+    pub encryption_key: [u8; 33],
+    /// BLS12-381 public key, MinSig (G2).
+    pub validator_key: [u8; 96],
+    pub p2p_key: B256,
+    pub name: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FederationArguments {
+    pub threshold: u16,
+    /// In the order of their indexes, which start at 1.
+    pub members: Vec<MemberArguments>,
+    /// BIP341 TapLeaf hash of the vault's recovery script.
+    pub recovery_leaf: B256,
+}
+
+impl FederationArguments {
+    pub fn abi_encode(&self) -> Bytes {
+        let members = self.members.iter().map(|member| IFederation::Member {
+            account: member.account,
+            encryptionKey: Bytes::copy_from_slice(&member.encryption_key),
+            validatorKey: Bytes::copy_from_slice(&member.validator_key),
+            p2pKey: member.p2p_key,
+            name: member.name.clone(),
+        });
+        Federation::constructorCall {
+            threshold_: self.threshold,
+            members: members.collect(),
+            recoveryLeaf_: self.recovery_leaf,
+        }
+        .abi_encode()
+        .into()
+    }
+}
+
+/// Confirmations for vault transactions whose deposits and withdrawals sum up to at most `up_to_sat`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TierArguments {
+    pub up_to_sat: u64,
+    pub confirmations: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BridgeArguments {
+    /// Blocks.
+    pub reclaim_delay: u16,
+    pub min_deposit_sat: u64,
+    pub min_withdrawal_sat: u64,
+    /// sat per vB
+    pub min_fee_rate: u32,
+    pub max_fee_rate: u32,
+    /// Ascending; the last has `up_to_sat` = `u64::MAX`.
+    pub tiers: Vec<TierArguments>,
+}
+
+impl BridgeArguments {
+    /// For the predeployed light client and federation.
+    pub fn abi_encode(&self) -> Bytes {
+        self.abi_encode_with(address::LIGHT_CLIENT, address::FEDERATION)
+    }
+
+    /// For contracts that stand elsewhere.
+    pub fn abi_encode_with(&self, light_client: Address, federation: Address) -> Bytes {
+        let tiers = self.tiers.iter().map(|tier| IBridge::Tier {
+            upToSat: tier.up_to_sat,
+            confirmations: tier.confirmations,
+        });
+        Bridge::constructorCall {
+            parameters_: IBridge::Parameters {
+                reclaimDelay: self.reclaim_delay,
+                minDepositSat: self.min_deposit_sat,
+                minWithdrawalSat: self.min_withdrawal_sat,
+                minFeeRate: self.min_fee_rate,
+                maxFeeRate: self.max_fee_rate,
+                tiers: tiers.collect(),
+            },
+            lightClient_: light_client,
+            federation_: federation,
+        }
+        .abi_encode()
+        .into()
+    }
+}
+
+/// `SigningBoard`'s arguments, for the predeployed federation. `MicroChannel` takes none.
+pub fn signing_board_arguments() -> Bytes {
+    SigningBoard::constructorCall {
+        federation_: address::FEDERATION,
+    }
+    .abi_encode()
+    .into()
+}

@@ -1,0 +1,66 @@
+//! Words for what a contract call reverted with.
+
+use crate::{
+    bridge::Bridge::BridgeErrors, federation::Federation::FederationErrors,
+    light_client::BitcoinLightClient::BitcoinLightClientErrors,
+    micro_channel::MicroChannel::MicroChannelErrors,
+    signing_board::SigningBoard::SigningBoardErrors,
+};
+use alloy_sol_types::{SolInterface, decode_revert_reason};
+
+/// The error's name and arguments, as far as one of our contracts (or Solidity itself) defines it.
+///
+/// `None` when it is of none of them.
+pub fn explain_revert(data: &[u8]) -> Option<String> {
+    fn known<E: SolInterface + std::fmt::Debug>(data: &[u8]) -> Option<String> {
+        E::abi_decode(data).ok().map(|error| format!("{error:?}"))
+    }
+    known::<BridgeErrors>(data)
+        .or_else(|| known::<BitcoinLightClientErrors>(data))
+        .or_else(|| known::<FederationErrors>(data))
+        .or_else(|| known::<SigningBoardErrors>(data))
+        .or_else(|| known::<MicroChannelErrors>(data))
+        .map(|text| inner(&text).to_owned())
+        .or_else(|| decode_revert_reason(data))
+}
+
+/// `Variant(Error { .. })` without the enum's variant around it.
+fn inner(text: &str) -> &str {
+    match (text.find('('), text.ends_with(')')) {
+        (Some(open), true) => &text[open + 1..text.len() - 1],
+        _ => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::IBridge;
+    use alloy_primitives::{Address, U256};
+    use alloy_sol_types::{Revert, SolError};
+
+    #[test]
+    fn a_custom_error_is_told_with_its_arguments() {
+        let error = crate::bridge::Bridge::NotAMember {
+            account: Address::ZERO,
+        };
+        let text = explain_revert(&error.abi_encode()).expect("it is one of ours");
+        assert!(text.starts_with("NotAMember {"), "{text}");
+        let error = crate::bridge::Bridge::DepositTooSmall {
+            gotSat: 5,
+            minSat: 7,
+        };
+        assert_eq!(
+            explain_revert(&error.abi_encode()).as_deref(),
+            Some("DepositTooSmall { gotSat: 5, minSat: 7 }")
+        );
+        let _ = (IBridge::VaultStatus::None, U256::ZERO);
+    }
+
+    #[test]
+    fn a_plain_revert_reason_is_told_and_strange_bytes_are_not() {
+        let reason = Revert::from("why").abi_encode();
+        assert!(explain_revert(&reason).is_some_and(|text| text.contains("why")));
+        assert_eq!(explain_revert(&[1, 2, 3, 4]), None);
+    }
+}
