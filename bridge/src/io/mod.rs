@@ -1,3 +1,4 @@
 //! Adapters: everything that touches network, disk, clock or randomness.
 
+pub mod relayer;
 pub mod sidechain;

@@ -177,6 +177,13 @@ impl Account {
         }
     }
 
+    /// The gas limit for an estimate: the state may change before inclusion, so a quarter more, within what a transaction
+    /// may use.
+    #[must_use]
+    pub fn gas_limit(estimate: u64) -> u64 {
+        (estimate + estimate / 4).min(MAX_GAS).max(estimate)
+    }
+
     /// Sends a paid transaction after what already waits, and returns without waiting for it.
     ///
     /// # Errors
@@ -203,7 +210,7 @@ impl Account {
     ) -> Result<Pending, Error> {
         let chain_id = client.chain_id().await?;
         let gas = client.estimate_gas(self.address, call, fees).await?;
-        let pending = self.sign(chain_id, nonce, with_reserve(gas), fees, call);
+        let pending = self.sign(chain_id, nonce, Self::gas_limit(gas), fees, call);
         client.send_raw(&pending.raw).await?;
         Ok(pending)
     }
@@ -319,11 +326,6 @@ fn fees_at(base_fee: u64) -> Fees {
         max_fee: u128::from(base_fee) * 2 + priority_fee,
         priority_fee,
     }
-}
-
-/// The state may change between estimate and inclusion: a quarter more, within what a transaction may use.
-fn with_reserve(gas: u64) -> u64 {
-    (gas + gas / 4).min(MAX_GAS).max(gas)
 }
 
 impl fmt::Debug for Account {

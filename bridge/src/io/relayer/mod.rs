@@ -1,0 +1,3 @@
+//! The relayer.
+
+pub mod store;

@@ -1,0 +1,434 @@
+//! Which unspent outputs pay a registered deposit address: blocks and scans go in, deposits come out.
+//!
+//! ```text
+//!   register ----> wanted scripts --scan of all unspent outputs--> found    paid before it was registered
+//!                        |
+//!   connect(block) ------+------------------------------------> found       paid after
+//!   disconnect() <- the block is not on the best chain any more: what it paid is forgotten, what it spent is back
+//! ```
+//! It also remembers in which block a tracked transaction is (the vault transactions under way), which an unspent output
+//! cannot tell once it is spent.
+//!
+//! It holds what can be asked again: after a restart the registrations come from the node, and one scan finds them all.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use bitcoin::{Amount, Block, BlockHash, OutPoint, ScriptBuf, Transaction, Txid};
+use mainchain::deposit::DepositTerms;
+
+/// Blocks that can be disconnected. A deeper reorganisation starts again from a scan.
+pub const UNDO_BLOCKS: usize = 144;
+
+/// An unspent output that pays a registered address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    pub terms: DepositTerms,
+    pub amount: Amount,
+    /// Of the block it is in.
+    pub height: u32,
+}
+
+/// An unspent output, as a scan reports it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scanned {
+    pub outpoint: OutPoint,
+    pub script: ScriptBuf,
+    pub amount: Amount,
+    pub height: u32,
+}
+
+/// The block up to which everything was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    pub height: u32,
+    pub hash: BlockHash,
+}
+
+/// The deposits of one best chain.
+#[derive(Clone, Debug)]
+pub struct Watch {
+    position: Position,
+    wanted: BTreeMap<ScriptBuf, DepositTerms>,
+    /// Registered, but not looked for among older outputs yet.
+    unscanned: BTreeSet<ScriptBuf>,
+    found: BTreeMap<OutPoint, Found>,
+    tracked: BTreeSet<Txid>,
+    mined: BTreeMap<Txid, Position>,
+    undo: VecDeque<Undo>,
+}
+
+#[derive(Clone, Debug)]
+struct Undo {
+    before: Position,
+    spent: Vec<(OutPoint, Found)>,
+}
+
+/// A block that does not follow the last one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("block {got} follows {parent}, expected one that follows {want}")]
+pub struct Unconnected {
+    pub got: BlockHash,
+    pub parent: BlockHash,
+    pub want: BlockHash,
+}
+
+impl Watch {
+    /// Starts at a block; older outputs come from scans.
+    #[must_use]
+    pub fn new(position: Position) -> Self {
+        Self {
+            position,
+            wanted: BTreeMap::new(),
+            unscanned: BTreeSet::new(),
+            found: BTreeMap::new(),
+            tracked: BTreeSet::new(),
+            mined: BTreeMap::new(),
+            undo: VecDeque::new(),
+        }
+    }
+
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// Adds a registered address. Registering it again changes nothing.
+    pub fn register(&mut self, script: ScriptBuf, terms: DepositTerms) {
+        if self.wanted.insert(script.clone(), terms).is_none() {
+            self.unscanned.insert(script);
+        }
+    }
+
+    /// The scripts to scan all unspent outputs for.
+    #[must_use]
+    pub fn unscanned(&self) -> Vec<ScriptBuf> {
+        self.unscanned.iter().cloned().collect()
+    }
+
+    /// Takes the result of a scan for `scripts`, done after block `at`. Says whether it was of use: the result of
+    /// another block than the last connected one is dropped, because outputs may have been spent in between.
+    pub fn scanned(&mut self, at: Position, scripts: &[ScriptBuf], unspents: &[Scanned]) -> bool {
+        if at != self.position {
+            return false;
+        }
+        for unspent in unspents {
+            if let Some(terms) = self.wanted.get(&unspent.script) {
+                let found = Found {
+                    terms: *terms,
+                    amount: unspent.amount,
+                    height: unspent.height,
+                };
+                self.found.insert(unspent.outpoint, found);
+            }
+        }
+        for script in scripts {
+            self.unscanned.remove(script);
+        }
+        true
+    }
+
+    /// Takes in the next block.
+    ///
+    /// # Errors
+    ///
+    /// [`Unconnected`] when it does not follow the last one. Nothing changes then.
+    pub fn connect(&mut self, block: &Block) -> Result<(), Unconnected> {
+        let hash = block.block_hash();
+        let parent = block.header.prev_blockhash;
+        if parent != self.position.hash {
+            return Err(Unconnected {
+                got: hash,
+                parent,
+                want: self.position.hash,
+            });
+        }
+        let before = self.position;
+        self.position = Position {
+            height: before.height + 1,
+            hash,
+        };
+        let mut spent = Vec::new();
+        for transaction in &block.txdata {
+            let spends = transaction.input.iter().map(|input| input.previous_output);
+            spent.extend(
+                spends.filter_map(|outpoint| Some((outpoint, self.found.remove(&outpoint)?))),
+            );
+            self.find_in(transaction);
+            self.note_mined(transaction);
+        }
+        self.undo.push_back(Undo { before, spent });
+        if self.undo.len() > UNDO_BLOCKS {
+            self.undo.pop_front();
+        }
+        Ok(())
+    }
+
+    fn find_in(&mut self, transaction: &Transaction) {
+        let height = self.position.height;
+        let mut txid = None;
+        for (vout, output) in (0u32..).zip(&transaction.output) {
+            if let Some(terms) = self.wanted.get(&output.script_pubkey) {
+                let txid = *txid.get_or_insert_with(|| transaction.compute_txid());
+                let found = Found {
+                    terms: *terms,
+                    amount: output.value,
+                    height,
+                };
+                self.found.insert(OutPoint { txid, vout }, found);
+            }
+        }
+    }
+
+    /// Vault transactions are of version 3, which few others are.
+    fn note_mined(&mut self, transaction: &Transaction) {
+        if transaction.version.0 == 3 {
+            let txid = transaction.compute_txid();
+            if self.tracked.contains(&txid) {
+                self.mined.insert(txid, self.position);
+            }
+        }
+    }
+
+    /// Takes back the last block. False when it is too old to be taken back: start again with [`Watch::restart`].
+    pub fn disconnect(&mut self) -> bool {
+        let Some(undo) = self.undo.pop_back() else {
+            return false;
+        };
+        let gone = self.position.height;
+        self.found.retain(|_, found| found.height < gone);
+        self.mined.retain(|_, block| block.height < gone);
+        self.found.extend(
+            undo.spent
+                .into_iter()
+                .filter(|(_, found)| found.height < gone),
+        );
+        self.position = undo.before;
+        true
+    }
+
+    /// Forgets what was found and starts at another block; the registrations stay.
+    pub fn restart(&mut self, position: Position) {
+        let wanted = std::mem::take(&mut self.wanted);
+        let tracked = std::mem::take(&mut self.tracked);
+        *self = Self {
+            tracked,
+            ..Self::new(position)
+        };
+        for (script, terms) in wanted {
+            self.register(script, terms);
+        }
+    }
+
+    /// Says in which block these transactions are, from the next block on; those left out are forgotten.
+    pub fn track(&mut self, transactions: BTreeSet<Txid>) {
+        self.mined.retain(|txid, _| transactions.contains(txid));
+        self.tracked = transactions;
+    }
+
+    /// The block of a tracked transaction, if it was seen in one.
+    #[must_use]
+    pub fn mined(&self, txid: &Txid) -> Option<Position> {
+        self.mined.get(txid).copied()
+    }
+
+    /// The deposits that are unspent after the last block.
+    pub fn found(&self) -> impl Iterator<Item = (&OutPoint, &Found)> {
+        self.found.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bitcoin::absolute::LockTime;
+    use bitcoin::block::{Header, Version};
+    use bitcoin::hashes::Hash;
+    use bitcoin::secp256k1::XOnlyPublicKey;
+    use bitcoin::{CompactTarget, Sequence, TxIn, TxMerkleNode, TxOut, Witness, transaction};
+
+    use super::*;
+
+    fn start() -> Watch {
+        Watch::new(Position {
+            height: 100,
+            hash: BlockHash::all_zeros(),
+        })
+    }
+
+    fn terms() -> DepositTerms {
+        let key = XOnlyPublicKey::from_slice(&[2; 32]).expect("an x coordinate on the curve");
+        DepositTerms {
+            recipient: [7; 20],
+            reclaim_key: key,
+            max_fee: Amount::from_sat(1_000),
+            epoch: 1,
+        }
+    }
+
+    fn script(byte: u8) -> ScriptBuf {
+        ScriptBuf::from_bytes(vec![byte; 34])
+    }
+
+    /// Pays `sat` to each script, out of `spends`.
+    fn pay(scripts: &[ScriptBuf], sat: u64, spends: &[OutPoint]) -> Transaction {
+        let input = |previous_output: &OutPoint| TxIn {
+            previous_output: *previous_output,
+            script_sig: ScriptBuf::new(),
+            sequence: Sequence::MAX,
+            witness: Witness::new(),
+        };
+        Transaction {
+            version: transaction::Version::TWO,
+            lock_time: LockTime::ZERO,
+            input: spends.iter().map(input).collect(),
+            output: scripts
+                .iter()
+                .map(|script| TxOut {
+                    value: Amount::from_sat(sat),
+                    script_pubkey: script.clone(),
+                })
+                .collect(),
+        }
+    }
+
+    fn block(watch: &Watch, txdata: Vec<Transaction>) -> Block {
+        let header = Header {
+            version: Version::ONE,
+            prev_blockhash: watch.position().hash,
+            merkle_root: TxMerkleNode::all_zeros(),
+            time: u32::try_from(txdata.len()).expect("few"),
+            bits: CompactTarget::from_consensus(0x207f_ffff),
+            nonce: 0,
+        };
+        Block { header, txdata }
+    }
+
+    fn mine(watch: &mut Watch, txdata: Vec<Transaction>) {
+        let block = block(watch, txdata);
+        watch.connect(&block).expect("it follows");
+    }
+
+    fn outpoints(watch: &Watch) -> Vec<OutPoint> {
+        watch.found().map(|(outpoint, _)| *outpoint).collect()
+    }
+
+    // 100 - 101[pays a registered and a strange script] - 102[spends the deposit]
+    #[test]
+    fn a_deposit_is_found_in_its_block_and_gone_when_it_is_spent() {
+        let mut watch = start();
+        watch.register(script(1), terms());
+        let payment = pay(&[script(9), script(1)], 50_000, &[]);
+        let deposit = OutPoint {
+            txid: payment.compute_txid(),
+            vout: 1,
+        };
+        mine(&mut watch, vec![payment]);
+        let found = Found {
+            terms: terms(),
+            amount: Amount::from_sat(50_000),
+            height: 101,
+        };
+        assert_eq!(watch.found().collect::<Vec<_>>(), [(&deposit, &found)]);
+        mine(&mut watch, vec![pay(&[], 0, &[deposit])]);
+        assert_eq!(outpoints(&watch), []);
+    }
+
+    // 100 - 101a[deposit] - 102a[spends it]        both blocks leave the best chain, one after the other
+    #[test]
+    fn a_reorg_brings_back_what_was_spent_and_forgets_what_was_paid() {
+        let mut watch = start();
+        watch.register(script(1), terms());
+        let payment = pay(&[script(1)], 50_000, &[]);
+        let deposit = OutPoint {
+            txid: payment.compute_txid(),
+            vout: 0,
+        };
+        mine(&mut watch, vec![payment]);
+        mine(&mut watch, vec![pay(&[], 0, &[deposit])]);
+        assert!(watch.disconnect());
+        assert_eq!(outpoints(&watch), [deposit]);
+        assert!(watch.disconnect());
+        assert_eq!(outpoints(&watch), []);
+        assert_eq!(watch.position(), start().position());
+        assert!(!watch.disconnect(), "nothing is known of older blocks");
+    }
+
+    // 100 - 101[vault tx] - 102[spends its output]
+    #[test]
+    fn a_tracked_transaction_is_known_by_its_block_even_when_its_output_is_spent() {
+        let mut watch = start();
+        let vault_tx = Transaction {
+            version: transaction::Version(3),
+            ..pay(&[script(9)], 50_000, &[])
+        };
+        let txid = vault_tx.compute_txid();
+        watch.track(BTreeSet::from([txid]));
+        mine(&mut watch, vec![vault_tx]);
+        let block = watch.position();
+        mine(&mut watch, vec![pay(&[], 0, &[OutPoint { txid, vout: 0 }])]);
+        assert_eq!(watch.mined(&txid), Some(block));
+        assert!(watch.disconnect() && watch.disconnect());
+        assert_eq!(watch.mined(&txid), None);
+    }
+
+    #[test]
+    fn a_payment_that_came_before_its_registration_is_found_by_a_scan() {
+        let mut watch = start();
+        watch.register(script(1), terms());
+        assert_eq!(watch.unscanned(), [script(1)]);
+        let outpoint = OutPoint {
+            vout: 3,
+            ..OutPoint::null()
+        };
+        let unspent = Scanned {
+            outpoint,
+            script: script(1),
+            amount: Amount::from_sat(9),
+            height: 40,
+        };
+        assert!(watch.scanned(
+            watch.position(),
+            &[script(1)],
+            std::slice::from_ref(&unspent)
+        ));
+        assert_eq!(outpoints(&watch), [outpoint]);
+        assert_eq!(watch.unscanned(), [] as [ScriptBuf; 0]);
+        watch.register(script(1), terms());
+        assert_eq!(
+            watch.unscanned(),
+            [] as [ScriptBuf; 0],
+            "it was scanned for"
+        );
+    }
+
+    #[test]
+    fn a_scan_of_another_block_is_done_again() {
+        let mut watch = start();
+        watch.register(script(1), terms());
+        let before = watch.position();
+        mine(&mut watch, vec![]);
+        assert!(!watch.scanned(before, &[script(1)], &[]));
+        assert_eq!(watch.unscanned(), [script(1)]);
+    }
+
+    #[test]
+    fn a_block_that_does_not_follow_is_refused() {
+        let mut watch = start();
+        let old = block(&watch, vec![]);
+        mine(&mut watch, vec![]);
+        let before = watch.position();
+        assert_eq!(watch.connect(&old).expect_err("old").want, before.hash);
+        assert_eq!(watch.position(), before);
+    }
+
+    #[test]
+    fn after_a_deep_reorg_everything_is_scanned_for_again() {
+        let mut watch = start();
+        watch.register(script(1), terms());
+        assert!(watch.scanned(watch.position(), &[script(1)], &[]));
+        watch.restart(Position {
+            height: 7,
+            hash: BlockHash::all_zeros(),
+        });
+        assert_eq!(watch.unscanned(), [script(1)]);
+    }
+}
