@@ -1,0 +1,761 @@
+//! A Bitcoin Core node by its JSON-RPC: what Causeway asks of it, with a timeout on everything.
+//!
+//! The node is its operator's own and trusted for availability; headers and proofs built from its answers are checked by
+//! whoever receives them. The cookie is read again for each call, so a restarted node (which writes a new one) is not
+//! lost. An error says what is the matter, and [`RpcError::retry`] whether waiting can help: a relayer keeps asking then.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bitcoin::block::Header;
+use bitcoin::consensus::encode;
+use bitcoin::{
+    Address, Amount, Block, BlockHash, Denomination, FeeRate, OutPoint, ScriptBuf, Transaction,
+    Txid,
+};
+use jsonrpc::bitreq_http_async::{Builder, Error as HttpError};
+use jsonrpc::client_async::Client;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use crate::header::Height;
+use crate::params::{Network, UnknownNetwork};
+
+/// How long an ordinary call may take. A loaded node answers the cheap ones within milliseconds.
+const TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long a call that carries or connects a block may take.
+const BLOCK_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long a scan of all unspent outputs may take: minutes on mainnet.
+const SCAN_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+
+/// Calls in one HTTP request of a batch: headers of this many blocks are some 100 kB.
+const BATCH: usize = 500;
+
+/// Core's codes that decisions depend on (`rpc/protocol.h`).
+mod code {
+    /// No such block or transaction.
+    pub const INVALID_ADDRESS_OR_KEY: i32 = -5;
+    /// No such height.
+    pub const INVALID_PARAMETER: i32 = -8;
+    /// A transaction that cannot be valid now: inputs missing or spent.
+    pub const VERIFY_ERROR: i32 = -25;
+    pub const VERIFY_ALREADY_IN_UTXO_SET: i32 = -27;
+    pub const IN_WARMUP: i32 = -28;
+}
+
+/// Why the node gave no usable answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RpcError {
+    /// Not running, or not there.
+    #[error("bitcoind at {url} is not reachable: {reason}")]
+    Unreachable { url: String, reason: String },
+    #[error("bitcoind at {url} did not answer {method} within {} s", .after.as_secs())]
+    Timeout {
+        url: String,
+        method: &'static str,
+        after: Duration,
+    },
+    /// Running, but reading its chain first.
+    #[error("bitcoind at {url} is still starting: {reason}")]
+    Starting { url: String, reason: String },
+    /// Too many requests at once.
+    #[error("bitcoind at {url} is overloaded: {reason}")]
+    Busy { url: String, reason: String },
+    #[error("bitcoind's cookie {} cannot be read (is bitcoind running?): {reason}", .path.display())]
+    NoCookie { path: PathBuf, reason: String },
+    #[error("bitcoind at {url} refuses the user and password or cookie")]
+    Unauthorized { url: String },
+    #[error("bitcoind at {url} is on {got}, expected {want}")]
+    WrongNetwork {
+        url: String,
+        got: String,
+        want: Network,
+    },
+    /// The node understood and said no.
+    #[error("bitcoind refuses {method}: {reason} (code {code})")]
+    Refused {
+        method: &'static str,
+        code: i32,
+        reason: String,
+    },
+    #[error("bitcoind's answer to {method} is not understood: {reason}")]
+    BadAnswer {
+        method: &'static str,
+        reason: String,
+    },
+}
+
+impl RpcError {
+    /// Whether the same call may succeed later without anybody changing the configuration.
+    pub fn retry(&self) -> bool {
+        match self {
+            Self::Unreachable { .. }
+            | Self::Timeout { .. }
+            | Self::Starting { .. }
+            | Self::Busy { .. }
+            | Self::NoCookie { .. } => true,
+            Self::Unauthorized { .. }
+            | Self::WrongNetwork { .. }
+            | Self::Refused { .. }
+            | Self::BadAnswer { .. } => false,
+        }
+    }
+
+    /// Core's error code, if the node answered with one.
+    pub fn code(&self) -> Option<i32> {
+        match self {
+            Self::Refused { code, .. } => Some(*code),
+            _ => None,
+        }
+    }
+}
+
+/// How to prove to the node that its RPC may be used.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Auth {
+    None,
+    /// The file `.cookie` that bitcoind writes at each start.
+    Cookie(PathBuf),
+    UserPassword {
+        user: String,
+        password: String,
+    },
+}
+
+impl fmt::Debug for Auth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("None"),
+            Self::Cookie(path) => f.debug_tuple("Cookie").field(path).finish(),
+            Self::UserPassword { user, .. } => f
+                .debug_struct("UserPassword")
+                .field("user", user)
+                .finish_non_exhaustive(),
+        }
+    }
+}
+
+/// What `getblockchaininfo` says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChainInfo {
+    pub network: Network,
+    pub height: Height,
+    pub tip: BlockHash,
+    /// Height of the best header, whose block may still be missing.
+    pub headers: Height,
+    /// The node is catching up; its tip is old.
+    pub catching_up: bool,
+    /// Old blocks are deleted.
+    pub pruned: bool,
+}
+
+/// The verdict of `testmempoolaccept` on one transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acceptance {
+    pub txid: Txid,
+    /// Virtual size and fee, or why it would be refused.
+    pub verdict: Result<Accepted, String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    pub vsize: u64,
+    pub fee: Amount,
+}
+
+/// An unconfirmed transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MempoolEntry {
+    pub vsize: u64,
+    pub fee: Amount,
+    /// Fees of it and its unconfirmed descendants.
+    pub descendant_fee: Amount,
+    /// Unix time at which it entered.
+    pub time: u64,
+}
+
+/// An unspent output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unspent {
+    pub outpoint: OutPoint,
+    pub value: Amount,
+    pub script_pubkey: ScriptBuf,
+    /// 0 while it is in the mempool.
+    pub confirmations: u32,
+    pub coinbase: bool,
+}
+
+/// The result of a scan of all unspent outputs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scan {
+    /// The block after which it holds.
+    pub height: Height,
+    pub tip: BlockHash,
+    pub unspents: Vec<Unspent>,
+}
+
+/// A Bitcoin Core node on a known network.
+#[derive(Clone, Debug)]
+pub struct BitcoinRpc {
+    url: String,
+    auth: Auth,
+    network: Network,
+}
+
+impl BitcoinRpc {
+    /// Nothing is sent yet. `url` as in `http://127.0.0.1:8332`.
+    pub fn new(url: impl Into<String>, auth: Auth, network: Network) -> Self {
+        let url: String = url.into();
+        let url = if url.contains("://") {
+            url
+        } else {
+            format!("http://{url}")
+        };
+        Self { url, auth, network }
+    }
+
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub fn network(&self) -> Network {
+        self.network
+    }
+
+    /// What the node knows of its chain.
+    ///
+    /// # Errors
+    ///
+    /// `WrongNetwork`, if it is not on the network it was configured for.
+    pub async fn chain_info(&self) -> Result<ChainInfo, RpcError> {
+        #[derive(Deserialize)]
+        struct Answer {
+            chain: String,
+            blocks: Height,
+            headers: Height,
+            bestblockhash: BlockHash,
+            initialblockdownload: bool,
+            pruned: bool,
+        }
+        let answer: Answer = self.call("getblockchaininfo", json!([])).await?;
+        let got: Result<Network, UnknownNetwork> = answer.chain.parse();
+        if got != Ok(self.network) {
+            return Err(RpcError::WrongNetwork {
+                url: self.url.clone(),
+                got: answer.chain,
+                want: self.network,
+            });
+        }
+        Ok(ChainInfo {
+            network: self.network,
+            height: answer.blocks,
+            tip: answer.bestblockhash,
+            headers: answer.headers,
+            catching_up: answer.initialblockdownload,
+            pruned: answer.pruned,
+        })
+    }
+
+    /// Height and hash of the best block.
+    pub async fn best_tip(&self) -> Result<(Height, BlockHash), RpcError> {
+        let info = self.chain_info().await?;
+        Ok((info.height, info.tip))
+    }
+
+    /// The best chain's block at a height, if it is that long.
+    pub async fn block_hash(&self, height: Height) -> Result<Option<BlockHash>, RpcError> {
+        none_on(
+            code::INVALID_PARAMETER,
+            self.call("getblockhash", json!([height])).await,
+        )
+    }
+
+    /// A header, on the best chain or not.
+    pub async fn header(&self, hash: BlockHash) -> Result<Option<Header>, RpcError> {
+        let answer = self
+            .call::<String>("getblockheader", json!([hash, false]))
+            .await;
+        let Some(hex) = none_on(code::INVALID_ADDRESS_OR_KEY, answer)? else {
+            return Ok(None);
+        };
+        decode("getblockheader", &hex).map(Some)
+    }
+
+    /// How often a block is confirmed: 1 for the tip, 0 off the best chain or unknown.
+    pub async fn confirmations(&self, hash: BlockHash) -> Result<u32, RpcError> {
+        #[derive(Deserialize)]
+        struct Answer {
+            confirmations: i64,
+        }
+        let answer = self.call::<Answer>("getblockheader", json!([hash])).await;
+        let answer = none_on(code::INVALID_ADDRESS_OR_KEY, answer)?;
+        Ok(answer.map_or(0, |answer| u32::try_from(answer.confirmations).unwrap_or(0)))
+    }
+
+    /// The best chain's headers at `heights`, as many as there are. In order; a reorganisation while it runs can make
+    /// neighbours that do not connect, which whoever checks them notices.
+    pub async fn headers(&self, heights: Range<Height>) -> Result<Vec<Header>, RpcError> {
+        let mut headers = Vec::new();
+        let mut from = heights.start;
+        while from < heights.end {
+            let to = heights.end.min(from.saturating_add(BATCH as u32));
+            let asked: Vec<Value> = (from..to).map(|height| json!([height])).collect();
+            let hashes = self
+                .batch::<BlockHash>("getblockhash", asked, code::INVALID_PARAMETER)
+                .await?;
+            let all_there = hashes.len() == (to - from) as usize;
+            let asked = hashes.iter().map(|hash| json!([hash, false])).collect();
+            for hex in self
+                .batch::<String>("getblockheader", asked, code::INVALID_ADDRESS_OR_KEY)
+                .await?
+            {
+                headers.push(decode("getblockheader", &hex)?);
+            }
+            if !all_there {
+                break;
+            }
+            from = to;
+        }
+        Ok(headers)
+    }
+
+    /// A whole block, if the node has it.
+    pub async fn block(&self, hash: BlockHash) -> Result<Option<Block>, RpcError> {
+        let answer = self
+            .call_within::<String>("getblock", json!([hash, 0]), BLOCK_TIMEOUT)
+            .await;
+        let Some(hex) = none_on(code::INVALID_ADDRESS_OR_KEY, answer)? else {
+            return Ok(None);
+        };
+        decode("getblock", &hex).map(Some)
+    }
+
+    /// A transaction: from the mempool, or from the block `within`. Without `within`, a confirmed one is found only by a
+    /// node with `-txindex`.
+    pub async fn transaction(
+        &self,
+        txid: Txid,
+        within: Option<BlockHash>,
+    ) -> Result<Option<Transaction>, RpcError> {
+        let params = match within {
+            Some(block) => json!([txid, 0, block]),
+            None => json!([txid, 0]),
+        };
+        let answer = self.call::<String>("getrawtransaction", params).await;
+        let Some(hex) = none_on(code::INVALID_ADDRESS_OR_KEY, answer)? else {
+            return Ok(None);
+        };
+        decode("getrawtransaction", &hex).map(Some)
+    }
+
+    /// Sends a transaction to the network. One that is already in the mempool or confirmed counts as sent.
+    ///
+    /// # Errors
+    ///
+    /// `Refused` with the node's reason, as `min relay fee not met` or `bad-txns-inputs-missingorspent`.
+    pub async fn broadcast(&self, transaction: &Transaction) -> Result<Txid, RpcError> {
+        let txid = transaction.compute_txid();
+        let hex = encode::serialize_hex(transaction);
+        // No limits on fee rate or on burnt amounts: the ledger has its own.
+        match self
+            .call::<Txid>("sendrawtransaction", json!([hex, 0]))
+            .await
+        {
+            Ok(sent) => Ok(sent),
+            Err(RpcError::Refused {
+                code: code::VERIFY_ALREADY_IN_UTXO_SET,
+                ..
+            }) => Ok(txid),
+            Err(RpcError::Refused {
+                code: code::VERIFY_ERROR,
+                reason,
+                ..
+            }) if self.mempool_entry(txid).await?.is_none() => Err(RpcError::Refused {
+                method: "sendrawtransaction",
+                code: code::VERIFY_ERROR,
+                reason,
+            }),
+            Err(RpcError::Refused {
+                code: code::VERIFY_ERROR,
+                ..
+            }) => Ok(txid),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether the mempool would take these transactions, each of which may spend those before it.
+    pub async fn test_accept(
+        &self,
+        transactions: &[Transaction],
+    ) -> Result<Vec<Acceptance>, RpcError> {
+        #[derive(Deserialize)]
+        struct Fees {
+            base: Box<RawValue>,
+        }
+        #[derive(Deserialize)]
+        struct Answer {
+            txid: Txid,
+            #[serde(default)]
+            allowed: bool,
+            vsize: Option<u64>,
+            fees: Option<Fees>,
+            #[serde(rename = "reject-reason")]
+            reject_reason: Option<String>,
+            #[serde(rename = "package-error")]
+            package_error: Option<String>,
+        }
+        let raw: Vec<String> = transactions.iter().map(encode::serialize_hex).collect();
+        let answers: Vec<Answer> = self.call("testmempoolaccept", json!([raw, 0])).await?;
+        let verdict = |answer: Answer| -> Result<Acceptance, RpcError> {
+            let verdict = match (answer.allowed, answer.vsize, &answer.fees) {
+                (true, Some(vsize), Some(fees)) => Ok(Accepted {
+                    vsize,
+                    fee: bitcoins("testmempoolaccept", &fees.base)?,
+                }),
+                _ => Err(answer
+                    .reject_reason
+                    .or(answer.package_error)
+                    .unwrap_or_else(|| "no reason given".into())),
+            };
+            Ok(Acceptance {
+                txid: answer.txid,
+                verdict,
+            })
+        };
+        answers.into_iter().map(verdict).collect()
+    }
+
+    /// An unconfirmed transaction, if it is in the mempool.
+    pub async fn mempool_entry(&self, txid: Txid) -> Result<Option<MempoolEntry>, RpcError> {
+        #[derive(Deserialize)]
+        struct Fees {
+            base: Box<RawValue>,
+            descendant: Box<RawValue>,
+        }
+        #[derive(Deserialize)]
+        struct Answer {
+            vsize: u64,
+            time: u64,
+            fees: Fees,
+        }
+        let answer = self.call::<Answer>("getmempoolentry", json!([txid])).await;
+        let Some(answer) = none_on(code::INVALID_ADDRESS_OR_KEY, answer)? else {
+            return Ok(None);
+        };
+        Ok(Some(MempoolEntry {
+            vsize: answer.vsize,
+            fee: bitcoins("getmempoolentry", &answer.fees.base)?,
+            descendant_fee: bitcoins("getmempoolentry", &answer.fees.descendant)?,
+            time: answer.time,
+        }))
+    }
+
+    /// The fee rate at which a transaction should confirm within `blocks` (1 to 1008). A node that has not seen enough
+    /// blocks, as on regtest, does not know: then `fallback`.
+    pub async fn fee_rate(&self, blocks: u16, fallback: FeeRate) -> Result<FeeRate, RpcError> {
+        #[derive(Deserialize)]
+        struct Answer {
+            feerate: Option<Box<RawValue>>,
+        }
+        let answer: Answer = self
+            .call("estimatesmartfee", json!([blocks.clamp(1, 1008)]))
+            .await?;
+        let Some(feerate) = answer.feerate else {
+            return Ok(fallback);
+        };
+        // A thousand virtual bytes are four thousand weight units.
+        let sat_per_kvb = bitcoins("estimatesmartfee", &feerate)?.to_sat();
+        Ok(FeeRate::from_sat_per_kwu(sat_per_kvb.div_ceil(4)))
+    }
+
+    /// An output, while it is unspent: also of unconfirmed transactions if `mempool`.
+    pub async fn unspent(
+        &self,
+        outpoint: OutPoint,
+        mempool: bool,
+    ) -> Result<Option<Unspent>, RpcError> {
+        #[derive(Deserialize)]
+        struct Script {
+            hex: ScriptBuf,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Answer {
+            confirmations: u32,
+            value: Box<RawValue>,
+            script_pub_key: Script,
+            coinbase: bool,
+        }
+        let params = json!([outpoint.txid, outpoint.vout, mempool]);
+        let answer: Option<Answer> = self.call("gettxout", params).await?;
+        let Some(answer) = answer else {
+            return Ok(None);
+        };
+        Ok(Some(Unspent {
+            outpoint,
+            value: bitcoins("gettxout", &answer.value)?,
+            script_pubkey: answer.script_pub_key.hex,
+            confirmations: answer.confirmations,
+            coinbase: answer.coinbase,
+        }))
+    }
+
+    /// All confirmed unspent outputs with one of these scripts. Reads the whole set: minutes on mainnet, and only one scan
+    /// at a time.
+    pub async fn scan(&self, scripts: &[ScriptBuf]) -> Result<Scan, RpcError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Found {
+            txid: Txid,
+            vout: u32,
+            script_pub_key: ScriptBuf,
+            amount: Box<RawValue>,
+            height: Height,
+            coinbase: bool,
+        }
+        #[derive(Deserialize)]
+        struct Answer {
+            success: bool,
+            height: Height,
+            bestblock: BlockHash,
+            unspents: Vec<Found>,
+        }
+        let descriptors: Vec<String> = scripts
+            .iter()
+            .map(|script| format!("raw({script:x})"))
+            .collect();
+        let answer: Answer = self
+            .call_within("scantxoutset", json!(["start", descriptors]), SCAN_TIMEOUT)
+            .await?;
+        if !answer.success {
+            return Err(RpcError::BadAnswer {
+                method: "scantxoutset",
+                reason: "the scan was aborted".into(),
+            });
+        }
+        let unspent = |found: Found| -> Result<Unspent, RpcError> {
+            Ok(Unspent {
+                outpoint: OutPoint::new(found.txid, found.vout),
+                value: bitcoins("scantxoutset", &found.amount)?,
+                script_pubkey: found.script_pub_key,
+                confirmations: (answer.height + 1).saturating_sub(found.height),
+                coinbase: found.coinbase,
+            })
+        };
+        let unspents: Result<_, _> = answer.unspents.into_iter().map(unspent).collect();
+        Ok(Scan {
+            height: answer.height,
+            tip: answer.bestblock,
+            unspents: unspents?,
+        })
+    }
+
+    /// Hands the node a block, as a miner does.
+    ///
+    /// # Errors
+    ///
+    /// `Refused` with the rule it breaks. A block that is known already is no error.
+    pub async fn submit_block(&self, block: &Block) -> Result<(), RpcError> {
+        let hex = encode::serialize_hex(block);
+        let verdict: Option<String> = self
+            .call_within("submitblock", json!([hex]), BLOCK_TIMEOUT)
+            .await?;
+        match verdict {
+            None => Ok(()),
+            Some(reason) if reason == "duplicate" => Ok(()),
+            Some(reason) => Err(RpcError::Refused {
+                method: "submitblock",
+                code: 0,
+                reason,
+            }),
+        }
+    }
+
+    /// Mines blocks that pay `address`: regtest only.
+    pub async fn generate(
+        &self,
+        blocks: u32,
+        address: &Address,
+    ) -> Result<Vec<BlockHash>, RpcError> {
+        self.call_within(
+            "generatetoaddress",
+            json!([blocks, address.to_string()]),
+            BLOCK_TIMEOUT,
+        )
+        .await
+    }
+
+    /// Asks the node to stop.
+    pub async fn stop(&self) -> Result<(), RpcError> {
+        self.call::<String>("stop", json!([])).await.map(drop)
+    }
+
+    /// Any other call.
+    pub async fn call<T: DeserializeOwned>(
+        &self,
+        method: &'static str,
+        params: Value,
+    ) -> Result<T, RpcError> {
+        self.call_within(method, params, TIMEOUT).await
+    }
+
+    /// Any other call, with a timeout of its own.
+    pub async fn call_within<T: DeserializeOwned>(
+        &self,
+        method: &'static str,
+        params: Value,
+        timeout: Duration,
+    ) -> Result<T, RpcError> {
+        let client = self.client(timeout)?;
+        let params = raw(&params);
+        let answer = tokio::time::timeout(timeout, client.call(method, Some(&params))).await;
+        answer
+            .map_err(|_| self.timeout(method, timeout))?
+            .map_err(|error| self.error(method, timeout, error))
+    }
+
+    /// The same call with different parameters, in one request. Ends before the first that is refused with `end`.
+    async fn batch<T: DeserializeOwned>(
+        &self,
+        method: &'static str,
+        params: Vec<Value>,
+        end: i32,
+    ) -> Result<Vec<T>, RpcError> {
+        if params.is_empty() {
+            return Ok(Vec::new());
+        }
+        let client = self.client(BLOCK_TIMEOUT)?;
+        let params: Vec<_> = params.iter().map(raw).collect();
+        let requests: Vec<_> = params
+            .iter()
+            .map(|params| client.build_request(method, Some(params)))
+            .collect();
+        let answers = tokio::time::timeout(BLOCK_TIMEOUT, client.send_batch(&requests)).await;
+        let answers = answers
+            .map_err(|_| self.timeout(method, BLOCK_TIMEOUT))?
+            .map_err(|error| self.error(method, BLOCK_TIMEOUT, error))?;
+        let mut results = Vec::with_capacity(answers.len());
+        for answer in answers {
+            let answer = answer.ok_or_else(|| RpcError::BadAnswer {
+                method,
+                reason: "part of a batch is missing".into(),
+            })?;
+            match none_on(
+                end,
+                answer
+                    .result()
+                    .map_err(|error| self.error(method, BLOCK_TIMEOUT, error)),
+            )? {
+                Some(result) => results.push(result),
+                None => break,
+            }
+        }
+        Ok(results)
+    }
+
+    fn client(&self, timeout: Duration) -> Result<Client, RpcError> {
+        let builder = Builder::new().timeout(timeout).url(&self.url);
+        let builder = builder.map_err(|error| RpcError::Unreachable {
+            url: self.url.clone(),
+            reason: error.to_string(),
+        })?;
+        let builder = match &self.auth {
+            Auth::None => builder,
+            Auth::UserPassword { user, password } => {
+                builder.basic_auth(user.clone(), Some(password.clone()))
+            }
+            Auth::Cookie(path) => {
+                let cookie = std::fs::read_to_string(path).map_err(|error| RpcError::NoCookie {
+                    path: path.clone(),
+                    reason: error.to_string(),
+                })?;
+                builder.cookie_auth(cookie.trim_end())
+            }
+        };
+        Ok(Client::with_transport(builder.build()))
+    }
+
+    fn timeout(&self, method: &'static str, after: Duration) -> RpcError {
+        RpcError::Timeout {
+            url: self.url.clone(),
+            method,
+            after,
+        }
+    }
+
+    fn error(&self, method: &'static str, timeout: Duration, error: jsonrpc::Error) -> RpcError {
+        let url = self.url.clone();
+        match error {
+            jsonrpc::Error::Rpc(rpc) if rpc.code == code::IN_WARMUP => RpcError::Starting {
+                url,
+                reason: rpc.message,
+            },
+            jsonrpc::Error::Rpc(rpc) => RpcError::Refused {
+                method,
+                code: rpc.code,
+                reason: rpc.message,
+            },
+            jsonrpc::Error::Transport(error) => match error.downcast_ref::<HttpError>() {
+                Some(HttpError::Http(http)) => match http.status_code {
+                    401 | 403 => RpcError::Unauthorized { url },
+                    503 => RpcError::Busy {
+                        url,
+                        reason: http.body.trim().to_owned(),
+                    },
+                    status => RpcError::BadAnswer {
+                        method,
+                        reason: format!("HTTP status {status}"),
+                    },
+                },
+                _ if error
+                    .to_string()
+                    .contains("the timeout of the request was reached") =>
+                {
+                    self.timeout(method, timeout)
+                }
+                _ => RpcError::Unreachable {
+                    url,
+                    reason: error.to_string(),
+                },
+            },
+            other => RpcError::BadAnswer {
+                method,
+                reason: other.to_string(),
+            },
+        }
+    }
+}
+
+/// Turns the refusal that means "there is none" into `None`.
+fn none_on<T>(code: i32, answer: Result<T, RpcError>) -> Result<Option<T>, RpcError> {
+    match answer {
+        Ok(answer) => Ok(Some(answer)),
+        Err(RpcError::Refused { code: got, .. }) if got == code => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn raw(params: &Value) -> Box<RawValue> {
+    RawValue::from_string(params.to_string()).expect("a JSON value displays as JSON")
+}
+
+fn decode<T: encode::Decodable>(method: &'static str, hex: &str) -> Result<T, RpcError> {
+    encode::deserialize_hex(hex).map_err(|error| RpcError::BadAnswer {
+        method,
+        reason: error.to_string(),
+    })
+}
+
+/// Reads an amount from the digits of the JSON text: it never becomes a float.
+fn bitcoins(method: &'static str, json: &RawValue) -> Result<Amount, RpcError> {
+    Amount::from_str_in(json.get(), Denomination::Bitcoin).map_err(|error| RpcError::BadAnswer {
+        method,
+        reason: format!("amount {}: {error}", json.get()),
+    })
+}
