@@ -5,13 +5,23 @@
 //!
 //! Exit status: 0 done; 1 it failed, or what was checked is wrong; 2 the arguments make no sense (clap).
 
+mod amount;
+mod audit;
+mod deposits;
+mod dev;
+mod endpoints;
 mod genesis;
 mod headers;
 mod keys;
 mod node;
 mod pay;
+mod peg_in;
+mod peg_out;
+mod proven;
+mod reclaim;
 mod relayer;
 mod service;
+mod status;
 mod wallet;
 
 use std::future::Future;
@@ -93,6 +103,13 @@ pub enum LogFormat {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    PegIn(peg_in::Args),
+    PegOut(peg_out::Args),
+    Status(status::Args),
+    Cancel(peg_out::CancelArgs),
+    Reclaim(reclaim::Args),
+    Audit(audit::Args),
+    Dev(dev::Args),
     Keys(keys::Args),
     Genesis(genesis::Args),
     Node(node::Args),
@@ -119,6 +136,13 @@ impl Causeway {
             log_format: self.global.log_format,
         };
         match self.command {
+            Command::PegIn(args) => peg_in::run(args, &context),
+            Command::PegOut(args) => peg_out::run(args, &context),
+            Command::Status(args) => status::run(args, &context),
+            Command::Cancel(args) => peg_out::cancel(args, &context),
+            Command::Reclaim(args) => reclaim::run(args, &context),
+            Command::Audit(args) => audit::run(args, &context),
+            Command::Dev(args) => dev::run(args, &context),
             Command::Keys(args) => keys::run(args, &context),
             Command::Genesis(args) => genesis::run(args, &context),
             Command::Node(args) => node::run(args, &context),

@@ -1,0 +1,241 @@
+//! The holder's own record of deposit addresses: what each commits to, and the key that takes an unswept deposit back.
+//!
+//! One file an address, written and synced before the address is shown, so that whoever pays it can always take the money
+//! back, with no server's memory and no sidechain at all. A file holds a secret (which works only after the timelock): it
+//! is readable by its owner alone.
+
+use std::fs;
+use std::io::Write;
+use std::num::NonZeroU16;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use alloy_primitives::{Address, B256};
+use bitcoin::secp256k1::{Keypair, Secp256k1, SecretKey, XOnlyPublicKey};
+use bridge::peg;
+use eyre::{Result, WrapErr, bail, eyre};
+use mainchain::Network;
+use mainchain::deposit::{DepositOutput, DepositTerms, Peg};
+use serde::{Deserialize, Serialize};
+
+/// Where a holder's records are.
+#[derive(Clone, Debug, clap::Args)]
+pub struct HomeArgs {
+    /// Folder for deposit records [default: ~/.local/share/causeway]
+    #[arg(long, env = "CAUSEWAY_HOME", value_name = "FOLDER")]
+    pub home: Option<PathBuf>,
+}
+
+/// What an address commits to, and everything it takes to take the deposit back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Record {
+    pub address: String,
+    pub network: Network,
+    pub chain_id: u64,
+    /// The contract Bridge.
+    pub bridge: Address,
+    pub recipient: Address,
+    /// x-only.
+    pub reclaim_key: B256,
+    /// None when the holder brought a key of their own.
+    pub reclaim_secret: Option<B256>,
+    pub max_fee_sat: u64,
+    pub epoch: u32,
+    /// x-only, the federation's at this epoch.
+    pub group_key: B256,
+    /// Blocks.
+    pub reclaim_delay: NonZeroU16,
+}
+
+/// A folder of records.
+#[derive(Clone, Debug)]
+pub struct Records {
+    folder: PathBuf,
+}
+
+impl HomeArgs {
+    pub fn records(&self) -> Result<Records> {
+        let home = match &self.home {
+            Some(home) => home.clone(),
+            None => data_home().ok_or_else(|| {
+                eyre!("neither XDG_DATA_HOME nor HOME is set: say where records go by --home")
+            })?,
+        };
+        Ok(Records::in_home(&home))
+    }
+}
+
+/// `$XDG_DATA_HOME/causeway`, usually `~/.local/share/causeway`.
+fn data_home() -> Option<PathBuf> {
+    let share = std::env::var_os("XDG_DATA_HOME")
+        .filter(|path| !path.is_empty())
+        .map(PathBuf::from);
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share"));
+    share.or_else(home).map(|folder| folder.join("causeway"))
+}
+
+impl Record {
+    /// A new address for `terms`, computed here from the federation's key: whatever the node answers is compared with it.
+    pub fn new(
+        info: &peg::Info,
+        network: Network,
+        recipient: Address,
+        max_fee_sat: u64,
+        reclaim: Reclaim,
+    ) -> Result<Self> {
+        let group_key = info.group_key.ok_or_else(|| {
+            eyre!("the federation has no key yet: its {} members are still making it; try again in a moment", info.members.len())
+        })?;
+        let reclaim_delay = NonZeroU16::new(info.reclaim_delay)
+            .ok_or_else(|| eyre!("the node says that deposits can never be reclaimed (delay 0)"))?;
+        let mut record = Self {
+            address: String::new(),
+            network,
+            chain_id: info.chain_id,
+            bridge: info.contracts.bridge,
+            recipient,
+            reclaim_key: reclaim.key(),
+            reclaim_secret: reclaim.secret(),
+            max_fee_sat,
+            epoch: info.epoch,
+            group_key,
+            reclaim_delay,
+        };
+        record.address = record.output()?.address(network).to_string();
+        Ok(record)
+    }
+
+    /// What the node is told.
+    pub fn terms(&self) -> peg::Terms {
+        peg::Terms {
+            recipient: self.recipient,
+            reclaim_key: self.reclaim_key,
+            max_fee_sat: self.max_fee_sat,
+            epoch: self.epoch,
+        }
+    }
+
+    /// The output that the address stands for.
+    pub fn output(&self) -> Result<DepositOutput> {
+        let peg = Peg {
+            chain_id: self.chain_id,
+            bridge: self.bridge.into_array(),
+            delay: self.reclaim_delay,
+        };
+        let terms = DepositTerms {
+            recipient: self.recipient.into_array(),
+            reclaim_key: x_only(self.reclaim_key)
+                .wrap_err("the reclaim key is no point of the curve")?,
+            max_fee: bitcoin::Amount::from_sat(self.max_fee_sat),
+            epoch: self.epoch,
+        };
+        Ok(terms.output(
+            &peg,
+            x_only(self.group_key).wrap_err("the federation's key is no point of the curve")?,
+        ))
+    }
+
+    /// The key that takes the deposit back.
+    pub fn reclaim_keypair(&self) -> Result<Keypair> {
+        let secret = self.reclaim_secret.ok_or_else(|| {
+            eyre!("the record of {} has no reclaim secret: the address was made with your own --reclaim-key; sign with that key", self.address)
+        })?;
+        let secret = SecretKey::from_slice(secret.as_slice())
+            .wrap_err("the record's reclaim secret is damaged")?;
+        Ok(Keypair::from_secret_key(&Secp256k1::new(), &secret))
+    }
+}
+
+/// Who can take an unswept deposit back.
+#[derive(Clone, Copy)]
+pub enum Reclaim {
+    /// A fresh key, kept in the record.
+    Fresh(Keypair),
+    /// The holder's own x-only key.
+    Own(XOnlyPublicKey),
+}
+
+impl Reclaim {
+    pub fn fresh() -> Self {
+        Self::Fresh(Keypair::new(&Secp256k1::new(), &mut rand::thread_rng()))
+    }
+
+    fn key(&self) -> B256 {
+        let key = match self {
+            Self::Fresh(pair) => pair.x_only_public_key().0,
+            Self::Own(key) => *key,
+        };
+        B256::from(key.serialize())
+    }
+
+    fn secret(&self) -> Option<B256> {
+        match self {
+            Self::Fresh(pair) => Some(B256::from(pair.secret_bytes())),
+            Self::Own(_) => None,
+        }
+    }
+}
+
+impl Records {
+    /// Of the holder whose folder this is.
+    pub fn in_home(home: &Path) -> Self {
+        Self {
+            folder: home.join("deposits"),
+        }
+    }
+
+    /// Keeps a record. When this returns, it is on disk.
+    pub fn keep(&self, record: &Record) -> Result<PathBuf> {
+        let path = self.path(&record.address);
+        self.write(&path, record)
+            .wrap_err_with(|| format!("cannot keep the record of the address at {}; the address is not shown, because without the record it could not be reclaimed", path.display()))?;
+        Ok(path)
+    }
+
+    fn write(&self, path: &Path, record: &Record) -> std::io::Result<()> {
+        fs::create_dir_all(&self.folder)?;
+        let fresh = path.with_extension("new");
+        let _ = fs::remove_file(&fresh); // Left by a crash; it was never an address anybody saw.
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&fresh)?;
+        file.write_all(&serde_json::to_vec_pretty(record)?)?;
+        file.sync_all()?;
+        fs::rename(&fresh, path)?;
+        fs::File::open(&self.folder)?.sync_all()
+    }
+
+    /// The record of an address.
+    pub fn find(&self, address: &str) -> Result<Record> {
+        let path = self.path(address);
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => bail!(
+                "no record of {address} in {}; `causeway peg-in` keeps one there for each address it makes (--home names another folder)",
+                self.folder.display()
+            ),
+            Err(error) => {
+                return Err(error).wrap_err_with(|| format!("cannot read {}", path.display()));
+            }
+        };
+        serde_json::from_str(&text)
+            .wrap_err_with(|| format!("{} is not a deposit record", path.display()))
+    }
+
+    fn path(&self, address: &str) -> PathBuf {
+        // An address is letters and digits; anything else must not become a path.
+        let name: String = address
+            .chars()
+            .filter(char::is_ascii_alphanumeric)
+            .collect();
+        self.folder.join(format!("{name}.json"))
+    }
+}
+
+fn x_only(key: B256) -> Result<XOnlyPublicKey> {
+    XOnlyPublicKey::from_slice(key.as_slice())
+        .wrap_err_with(|| format!("{key} is not an x-only public key"))
+}

@@ -1,0 +1,145 @@
+//! `causeway reclaim`: takes an unswept deposit back on Bitcoin, with nothing but the own record and a bitcoind.
+
+use std::str::FromStr;
+
+use bitcoin::address::NetworkUnchecked;
+use bitcoin::{Amount, FeeRate, OutPoint, Txid};
+use eyre::{Result, WrapErr, bail, eyre};
+use mainchain::io::rpc::{BitcoinRpc, Scan, Unspent};
+use serde::Serialize;
+
+use super::Context;
+use super::amount;
+use super::deposits::{HomeArgs, Record};
+use super::endpoints::BitcoinArgs;
+
+/// Paid where bitcoind has no estimate (regtest): the least that nodes relay.
+const FALLBACK_FEE_RATE: FeeRate = FeeRate::BROADCAST_MIN;
+/// Blocks within which the reclaim should confirm: nobody waits for it.
+const CONFIRM_WITHIN: u16 = 6;
+
+/// Take an unswept deposit back on Bitcoin after its timelock
+///
+/// Needs only the record that `causeway peg-in` kept, and a bitcoind: no sidechain, no federation. Works once the deposit
+/// has as many confirmations as its timelock has blocks.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  causeway reclaim bc1p... --to bc1q...")]
+pub struct Args {
+    /// The deposit address that was paid
+    address: String,
+    /// Where the bitcoin goes
+    #[arg(long, value_name = "ADDRESS")]
+    to: bitcoin::Address<NetworkUnchecked>,
+    /// Satoshis per virtual byte [default: bitcoind's estimate]
+    #[arg(long, value_name = "RATE")]
+    fee_rate: Option<u64>,
+    #[command(flatten)]
+    bitcoin: BitcoinArgs,
+    #[command(flatten)]
+    home: HomeArgs,
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Reclaimed {
+    txid: Txid,
+    amount_sat: u64,
+    fee_sat: u64,
+    outpoints: Vec<OutPoint>,
+}
+
+pub fn run(args: Args, context: &Context) -> Result<()> {
+    let record = args.home.records()?.find(&args.address)?;
+    let done = context.block_on(reclaim(&args, &record))?;
+    context.print(&done, || {
+        println!(
+            "Reclaimed {} to {} by {}",
+            amount::show(Amount::from_sat(done.amount_sat)),
+            args.to.clone().assume_checked(),
+            done.txid
+        );
+        println!("fee {}", amount::show(Amount::from_sat(done.fee_sat)));
+    });
+    Ok(())
+}
+
+async fn reclaim(args: &Args, record: &Record) -> Result<Reclaimed> {
+    let to = bitcoin::Address::from_str(&args.to.clone().assume_checked().to_string())
+        .expect("an address reads what it writes")
+        .require_network(record.network.bitcoin())
+        .map_err(|_| {
+            eyre!(
+                "{} is not an address of {}, where the deposit is",
+                args.to.clone().assume_checked(),
+                record.network
+            )
+        })?;
+    let key = record.reclaim_keypair()?;
+    let output = record.output()?;
+    let bitcoin = args.bitcoin.connect(record.network).await?;
+
+    let scan = bitcoin
+        .scan(&[output.script_pubkey()])
+        .await
+        .wrap_err("bitcoind cannot look for the deposit")?;
+    let coins = ripe(record, &scan)?;
+    let spent: Vec<_> = coins
+        .iter()
+        .map(|coin| (coin.outpoint, coin.value))
+        .collect();
+    let total: Amount = coins.iter().map(|coin| coin.value).sum();
+    let fee_rate = args.fee_rate(&bitcoin).await?;
+    let transaction = output
+        .reclaim(&spent, to.script_pubkey(), fee_rate, &key)
+        .wrap_err("the deposit cannot be reclaimed")?;
+    let txid = bitcoin
+        .broadcast(&transaction)
+        .await
+        .wrap_err("bitcoind does not take the transaction")?;
+    let amount = transaction.output[0].value;
+    Ok(Reclaimed {
+        txid,
+        amount_sat: amount.to_sat(),
+        fee_sat: (total - amount).to_sat(),
+        outpoints: spent.into_iter().map(|(outpoint, _)| outpoint).collect(),
+    })
+}
+
+impl Args {
+    async fn fee_rate(&self, bitcoin: &BitcoinRpc) -> Result<FeeRate> {
+        match self.fee_rate {
+            Some(rate) => FeeRate::from_sat_per_vb(rate)
+                .ok_or_else(|| eyre!("--fee-rate {rate} is too large")),
+            None => Ok(bitcoin
+                .fee_rate(CONFIRM_WITHIN, FALLBACK_FEE_RATE)
+                .await?
+                .max(FALLBACK_FEE_RATE)),
+        }
+    }
+}
+
+/// The outputs whose timelock is over.
+fn ripe<'a>(record: &Record, scan: &'a Scan) -> Result<Vec<&'a Unspent>> {
+    let delay = u32::from(record.reclaim_delay.get());
+    let ripe: Vec<_> = scan
+        .unspents
+        .iter()
+        .filter(|coin| coin.confirmations >= delay)
+        .collect();
+    if !ripe.is_empty() {
+        return Ok(ripe);
+    }
+    match scan.unspents.iter().map(|coin| coin.confirmations).max() {
+        None => bail!(
+            "no confirmed unspent output on {} at height {}: it was not paid, or the federation has swept it (causeway status {})",
+            record.address,
+            scan.height,
+            record.address
+        ),
+        Some(best) => bail!(
+            "the deposit has {best} of the {delay} confirmations its timelock wants: {} more block(s) to wait",
+            delay - best
+        ),
+    }
+}
