@@ -7,13 +7,29 @@
 //! ```text
 //!   peg      the shapes of the node's `peg_*` JSON-RPC
 //!   watch    which outputs pay a registered deposit address
+//!   vault, vault_tx   the vault's key; vault transactions: planned, checked, hashed, completed
+//!   policy   what a member makes sure of before it signs
+//!   board    the signing board's posts, and what a machine may ask of its shell
+//!   dkg, signing      machines over the board: an epoch's key, one vault transaction's signatures
+//!   threshold         shares of the group key, behind functions of bytes
+//!   seal, keystore    encryption to one member; secrets at rest
+//!   relay    facts in, owed actions out: headers, proposals, signing, broadcast, settlement
 //!   io       the node's client, the relayer's shell
 //! ```
 
+pub mod board;
 #[cfg(feature = "io")]
 pub mod config;
+pub mod dkg;
+mod hex_bytes;
 #[cfg(feature = "io")]
 pub mod io;
+pub mod keystore;
 pub mod peg;
-
+pub mod policy;
+pub mod seal;
+pub mod signing;
+pub mod threshold;
+pub mod vault;
+pub mod vault_tx;
 pub mod watch;

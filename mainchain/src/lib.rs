@@ -19,6 +19,7 @@ pub mod header;
 pub mod io;
 pub mod params;
 pub mod proof;
+pub mod recovery;
 pub mod verify;
 
 pub use chain::{Changes, Checkpoint, HeaderChain};

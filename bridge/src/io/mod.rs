@@ -1,4 +1,5 @@
 //! Adapters: everything that touches network, disk, clock or randomness.
 
+pub mod file;
 pub mod relayer;
 pub mod sidechain;

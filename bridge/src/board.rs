@@ -1,0 +1,191 @@
+//! The signing board as the key generation and signing machines see it: an ordered, public list of posts.
+//!
+//! The SigningBoard contract stores nothing, it only orders: every member reads the same posts in the same order with
+//! the same block times, so machines that decide from the board alone agree without talking to each other. This module
+//! owns what both machines share: kinds of posts, session ids, and the effects a shell has to perform.
+//!
+//! Every shell is the same few lines: give the machine what is new, then perform its effects in order. A
+//! [`Effect::Persist`] must be durable before the next effect is performed, and a failure to persist is fatal: what
+//! follows it may never be unsaid.
+
+use alloy_primitives::{B256, keccak256};
+use zeroize::Zeroizing;
+
+/// Most bytes in one post; the SigningBoard contract refuses more.
+pub const MAX_PAYLOAD: usize = 16_384;
+
+/// Seconds of block time after which a post that is still not on the board is sent again. Blocks come every half
+/// second to two seconds, so an included post has been seen long before.
+pub const RESEND_AFTER_S: u64 = 6;
+
+/// What a post is about; the number is what the contract carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Kind {
+    /// A member's commitment to its secret polynomial, with a proof of knowledge.
+    DkgRound1 = 1,
+    /// All encrypted round 2 packages of one member.
+    DkgRound2 = 2,
+    /// One pair of nonce commitments for each input.
+    Commitments = 3,
+    /// One signature share for each input.
+    Shares = 4,
+    /// A member cannot finish this attempt of the key generation and says who is to blame (itself, if it lost its secrets).
+    DkgComplaint = 5,
+}
+
+impl TryFrom<u8> for Kind {
+    type Error = u8;
+
+    fn try_from(kind: u8) -> Result<Self, u8> {
+        [
+            Self::DkgRound1,
+            Self::DkgRound2,
+            Self::Commitments,
+            Self::Shares,
+            Self::DkgComplaint,
+        ]
+        .into_iter()
+        .find(|known| *known as u8 == kind)
+        .ok_or(kind)
+    }
+}
+
+/// A post that is on the board, in a finalized block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Which session it belongs to; see [`dkg_session`] and [`signing_session`].
+    pub session: B256,
+    /// Who posted it, 1 to n: the contract checked the sender.
+    pub member: u16,
+    /// What it is; numbers this version does not know are ignored.
+    pub kind: u8,
+    /// At most [`MAX_PAYLOAD`] bytes, not to be trusted.
+    pub payload: Vec<u8>,
+    /// Time of the block it is in, in seconds.
+    pub timestamp: u64,
+}
+
+/// A post to make.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Post {
+    /// The session to post to.
+    pub session: B256,
+    /// What it is.
+    pub kind: Kind,
+    /// At most [`MAX_PAYLOAD`] bytes.
+    pub payload: Vec<u8>,
+}
+
+/// What a machine asks its shell to do, in order. `T` is what the machine is there to make.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect<T> {
+    /// Replace the machine's durable state by these bytes (secret: encrypt them), and sync, before going on.
+    Persist(Zeroizing<Vec<u8>>),
+    /// Post this. To post it twice is harmless.
+    Post(Post),
+    /// A member broke the protocol; for the operators' eyes.
+    Blame(Blame),
+    /// The work is done. Told once in the life of a machine.
+    Done(T),
+}
+
+/// Who is at fault, and how it was seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blame {
+    /// The member at fault.
+    pub member: u16,
+    /// The attempt in which it happened.
+    pub attempt: u32,
+    /// What it did.
+    pub fault: Fault,
+}
+
+impl std::fmt::Display for Blame {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "member {} in attempt {}: {}",
+            self.member, self.attempt, self.fault
+        )
+    }
+}
+
+/// What a member did wrong.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// The post does not have the form of its kind.
+    #[error("malformed post of kind {kind}: {why}")]
+    Malformed {
+        /// Its kind.
+        kind: u8,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A round 1 package whose sender does not know the secret it commits to.
+    #[error("the proof of knowledge in its round 1 package is wrong")]
+    Proof,
+    /// A round 2 package that is not what its round 1 package promised; only its receiver can see that.
+    #[error("its round 2 package for this member is wrong: {0}")]
+    Package(String),
+    /// Another member says so; nobody else can check it.
+    #[error("member {by} complains about its packages")]
+    Accused {
+        /// Who complains.
+        by: u16,
+    },
+    /// It says itself that it cannot go on.
+    #[error("it lost the secrets of this attempt and asks for another")]
+    LostSecrets,
+    /// A signature share that does not verify.
+    #[error("its signature share for input {input} is wrong")]
+    Share {
+        /// Position of the input.
+        input: usize,
+    },
+    /// No shares before the deadline.
+    #[error("it committed, but did not deliver its shares in time")]
+    Late,
+}
+
+/// Session of one attempt to make the key of an epoch: `keccak256("causeway/dkg" || chain id || epoch || attempt)` with
+/// the widths of `abi.encodePacked(string, uint256, uint32, uint32)`.
+pub fn dkg_session(chain_id: u64, epoch: u32, attempt: u32) -> B256 {
+    let mut data = b"causeway/dkg".to_vec();
+    data.extend_from_slice(&word(chain_id));
+    data.extend_from_slice(&epoch.to_be_bytes());
+    data.extend_from_slice(&attempt.to_be_bytes());
+    keccak256(data)
+}
+
+/// Session of one attempt to sign a vault transaction: `keccak256("causeway/sign" || chain id || number || attempt)` with
+/// the widths of `abi.encodePacked(string, uint256, uint256, uint32)`.
+pub fn signing_session(chain_id: u64, number: u64, attempt: u32) -> B256 {
+    let mut data = b"causeway/sign".to_vec();
+    data.extend_from_slice(&word(chain_id));
+    data.extend_from_slice(&word(number));
+    data.extend_from_slice(&attempt.to_be_bytes());
+    keccak256(data)
+}
+
+fn word(value: u64) -> [u8; 32] {
+    alloy_primitives::U256::from(value).to_be_bytes()
+}
+
+/// When each own post was last sent in this life of the process, so that it is not sent with every block until it is seen.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox(std::collections::BTreeMap<(u32, Kind), u64>);
+
+impl Outbox {
+    /// Whether to send now; if so, remembers it.
+    pub(crate) fn due(&mut self, attempt: u32, kind: Kind, now: u64) -> bool {
+        let due = self
+            .0
+            .get(&(attempt, kind))
+            .is_none_or(|sent| now >= sent.saturating_add(RESEND_AFTER_S));
+        if due {
+            self.0.insert((attempt, kind), now);
+        }
+        due
+    }
+}

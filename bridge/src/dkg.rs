@@ -1,0 +1,696 @@
+//! Making the key of an epoch together: a machine over the signing board.
+//!
+//! FROST's key generation (Pedersen's, with proofs of knowledge: <https://eprint.iacr.org/2020/852>, figure 1) needs a
+//! broadcast channel that shows everybody the same; the board is one.
+//!
+//! ```text
+//!  attempt a   round 1   every member posts the commitment to its polynomial
+//!              round 2   every member posts one package for each other, sealed to its encryption key (seal)
+//!              done      every member has its share and confirms the group key in the Federation contract
+//!      a complaint ──▶ attempt a + 1, from the start
+//! ```
+//!
+//! All n members take part: a key that lacks a member would lower what the federation withstands. The first valid post
+//! of a member counts; what anybody can see to be wrong is ignored and named, and its member may post again. What only
+//! the receiver can see, a package that is not what round 1 promised, it complains about, and so does a member that lost
+//! its secrets about itself; both names are on the board, and the attempt is over for everybody.
+//!
+//! A key is in force only when all members have confirmed the same one. Until then a later attempt can replace it, so
+//! shares of all finished attempts are kept: [`Dkg::share_of`] gives the one that came into force.
+//!
+//! Secrets are durable before the post that depends on them leaves, and a post is repeated word for word after a restart.
+
+use std::collections::BTreeMap;
+
+use alloy_primitives::B256;
+use bitcoin::XOnlyPublicKey;
+use frost_secp256k1_tr::keys::dkg as frost;
+use frost_secp256k1_tr::keys::dkg::{round1, round2};
+use frost_secp256k1_tr::{Error as FrostError, Identifier};
+use rand::{CryptoRng, RngCore};
+use secp256k1::{PublicKey, SecretKey};
+use serde::{Deserialize, Serialize};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use crate::board::{self, Blame, Event, Fault, Kind, Outbox, Post, dkg_session};
+use crate::seal;
+use crate::threshold::{KeyShare, identifier};
+
+/// Attempts after which members stop by themselves: whoever makes so many fail has to be talked to, or removed.
+pub const MAX_ATTEMPTS: u32 = 32;
+
+/// Bytes of a round 2 package: one scalar, sealed.
+const SEALED_LEN: usize = 32 + seal::OVERHEAD;
+
+/// Most members, so that all sealed packages of one member fit one post.
+pub const MAX_MEMBERS: u16 = 100;
+const _: () = assert!(
+    MAX_MEMBERS as usize * SEALED_LEN <= board::MAX_PAYLOAD
+        && MAX_MEMBERS as usize * 33 + 128 <= board::MAX_PAYLOAD
+);
+
+/// What the machine asks for; `Done` carries the share of the attempt that was finished.
+pub type Effect = board::Effect<KeyShare>;
+
+/// Whose key is made; the same for all members but for `me`.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Chain id of the sidechain.
+    pub chain_id: u64,
+    /// Epoch of the key.
+    pub epoch: u32,
+    /// Members needed to sign.
+    pub threshold: u16,
+    /// Encryption keys of the members 1 to n, in order.
+    pub encryption_keys: Vec<PublicKey>,
+    /// The own index, 1 to n.
+    pub me: u16,
+}
+
+/// Why a key generation cannot be opened.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DkgError {
+    /// FROST needs 2 <= t <= n; n is bounded by what fits a post.
+    #[error(
+        "threshold {threshold} of {members} members, expected 2 <= threshold <= members <= {MAX_MEMBERS}"
+    )]
+    Threshold {
+        /// Threshold given.
+        threshold: u16,
+        /// Members given.
+        members: usize,
+    },
+    /// The own index is not a member's, or the own secret is not that of the published encryption key.
+    #[error("member {me}: {why}")]
+    Me {
+        /// The own index.
+        me: u16,
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// The persisted state cannot be read.
+    #[error(
+        "the stored key generation state is damaged ({0}); restore it, or delete it if the key is not in force yet"
+    )]
+    Damaged(String),
+    /// The persisted state belongs to another key generation.
+    #[error(
+        "the stored key generation state belongs to chain {chain_id}, epoch {epoch}, member {me}"
+    )]
+    Foreign {
+        /// Its chain.
+        chain_id: u64,
+        /// Its epoch.
+        epoch: u32,
+        /// Its member.
+        me: u16,
+    },
+}
+
+/// One epoch's key generation, as one member sees it.
+#[derive(Debug)]
+pub struct Dkg {
+    config: Config,
+    encryption_secret: SecretKey,
+    attempt: Attempt,
+    own: Own,
+    outbox: Outbox,
+}
+
+/// The running attempt, derived from the board alone.
+#[derive(Debug)]
+struct Attempt {
+    number: u32,
+    session: B256,
+    round1: BTreeMap<u16, round1::Package>,
+    /// Payloads with the right length, in order of posting.
+    round2: BTreeMap<u16, Vec<u8>>,
+    /// Whether this attempt's share was made, or found impossible to make.
+    settled: bool,
+    complaint: Option<u16>,
+}
+
+impl Dkg {
+    /// Opens a key generation, with the state that was persisted last, if any.
+    ///
+    /// # Errors
+    ///
+    /// When the configuration makes no sense, or the stored state is damaged or foreign.
+    pub fn new(
+        config: Config,
+        encryption_secret: SecretKey,
+        stored: Option<&[u8]>,
+    ) -> Result<Self, DkgError> {
+        let members = config.encryption_keys.len();
+        if config.threshold < 2
+            || usize::from(config.threshold) > members
+            || members > usize::from(MAX_MEMBERS)
+        {
+            return Err(DkgError::Threshold {
+                threshold: config.threshold,
+                members,
+            });
+        }
+        let me = config.me;
+        let position = usize::from(me).checked_sub(1).ok_or(DkgError::Me {
+            me,
+            why: "members count from 1",
+        })?;
+        let published = config.encryption_keys.get(position).ok_or(DkgError::Me {
+            me,
+            why: "there are not so many members",
+        })?;
+        if *published != PublicKey::from_secret_key(secp256k1::SECP256K1, &encryption_secret) {
+            return Err(DkgError::Me {
+                me,
+                why: "the own encryption key is not the one that is published",
+            });
+        }
+        let own = stored.map_or_else(
+            || Ok(Own::new(&config)),
+            |bytes| Own::from_bytes(bytes, &config),
+        )?;
+        let attempt = Attempt::new(&config, 0);
+        Ok(Self {
+            config,
+            encryption_secret,
+            attempt,
+            own,
+            outbox: Outbox::default(),
+        })
+    }
+
+    /// The attempt that runs, from 0.
+    pub fn attempt(&self) -> u32 {
+        self.attempt.number
+    }
+
+    /// Members that have not posted what the running attempt needs next; empty when it is complete.
+    pub fn missing(&self) -> Vec<u16> {
+        let members = 1..=self.members();
+        let round1: Vec<u16> = members
+            .clone()
+            .filter(|member| !self.attempt.round1.contains_key(member))
+            .collect();
+        if round1.is_empty() {
+            members
+                .filter(|member| !self.attempt.round2.contains_key(member))
+                .collect()
+        } else {
+            round1
+        }
+    }
+
+    /// The share of a finished attempt whose group key is this one: the one that came into force.
+    pub fn share_of(&self, group_key: &XOnlyPublicKey) -> Option<KeyShare> {
+        self.own
+            .finished
+            .values()
+            .filter_map(|bytes| KeyShare::from_bytes(bytes).ok())
+            .find(|share| share.group_key() == *group_key)
+    }
+
+    /// The share of the running attempt, if it is finished: the one to confirm.
+    pub fn share(&self) -> Option<KeyShare> {
+        self.own
+            .finished
+            .get(&self.attempt.number)
+            .and_then(|bytes| KeyShare::from_bytes(bytes).ok())
+    }
+
+    /// Takes in what is new on the board, in order, and says what to do, in order.
+    ///
+    /// After a restart, `events` holds all posts from the start of the epoch's key generation. `now` is the time of the
+    /// newest finalized block, in seconds.
+    pub fn step<R: RngCore + CryptoRng>(
+        &mut self,
+        events: &[Event],
+        now: u64,
+        rng: &mut R,
+    ) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        for event in events {
+            self.observe(event, &mut effects);
+        }
+        self.act(now, rng, &mut effects);
+        effects
+    }
+
+    fn members(&self) -> u16 {
+        u16::try_from(self.config.encryption_keys.len()).expect("at most MAX_MEMBERS")
+    }
+
+    fn observe(&mut self, event: &Event, effects: &mut Vec<Effect>) {
+        if event.session != self.attempt.session
+            || event.member == 0
+            || event.member > self.members()
+        {
+            return;
+        }
+        match Kind::try_from(event.kind) {
+            Ok(Kind::DkgRound1) => self.observe_round1(event, effects),
+            Ok(Kind::DkgRound2) => self.observe_round2(event, effects),
+            Ok(Kind::DkgComplaint) => self.observe_complaint(event, effects),
+            _ => {}
+        }
+    }
+
+    fn observe_round1(&mut self, event: &Event, effects: &mut Vec<Effect>) {
+        if self.attempt.round1.contains_key(&event.member) {
+            return;
+        }
+        match check_round1(event, self.config.threshold) {
+            Ok(package) => drop(self.attempt.round1.insert(event.member, package)),
+            Err(fault) => effects.push(self.blame(event.member, fault)),
+        }
+    }
+
+    fn observe_round2(&mut self, event: &Event, effects: &mut Vec<Effect>) {
+        // Round 2 depends on all of round 1, so an earlier post cannot be right.
+        if self.attempt.round1.len() < usize::from(self.members())
+            || self.attempt.round2.contains_key(&event.member)
+        {
+            return;
+        }
+        let want = SEALED_LEN * (usize::from(self.members()) - 1);
+        if event.payload.len() == want {
+            self.attempt
+                .round2
+                .insert(event.member, event.payload.clone());
+        } else {
+            let why = format!("{} bytes, expected {want}", event.payload.len());
+            effects.push(self.blame(
+                event.member,
+                Fault::Malformed {
+                    kind: event.kind,
+                    why,
+                },
+            ));
+        }
+    }
+
+    fn observe_complaint(&mut self, event: &Event, effects: &mut Vec<Effect>) {
+        let accused = <[u8; 2]>::try_from(event.payload.as_slice()).map(u16::from_be_bytes);
+        match accused {
+            Ok(accused)
+                if (1..=self.members()).contains(&accused)
+                    && self.attempt.number < MAX_ATTEMPTS =>
+            {
+                let fault = if accused == event.member {
+                    Fault::LostSecrets
+                } else {
+                    Fault::Accused { by: event.member }
+                };
+                effects.push(self.blame(accused, fault));
+                self.attempt = Attempt::new(&self.config, self.attempt.number + 1);
+            }
+            _ => {
+                let why = "it does not name a member".to_owned();
+                effects.push(self.blame(
+                    event.member,
+                    Fault::Malformed {
+                        kind: event.kind,
+                        why,
+                    },
+                ));
+            }
+        }
+    }
+
+    fn act<R: RngCore + CryptoRng>(&mut self, now: u64, rng: &mut R, effects: &mut Vec<Effect>) {
+        // A state of a later attempt means that the board has not been read to its end yet.
+        if self
+            .own
+            .attempt
+            .is_some_and(|own| own > self.attempt.number)
+            || self.attempt.number >= MAX_ATTEMPTS
+        {
+            return;
+        }
+        if let Some(accused) = self.attempt.complaint {
+            self.post(
+                Kind::DkgComplaint,
+                accused.to_be_bytes().to_vec(),
+                now,
+                effects,
+            );
+        } else if !self.attempt.round1.contains_key(&self.config.me) {
+            self.act_round1(now, rng, effects);
+        } else if self.attempt.round1.len() == usize::from(self.members()) {
+            self.act_round2(now, rng, effects);
+        }
+    }
+
+    fn act_round1<R: RngCore + CryptoRng>(
+        &mut self,
+        now: u64,
+        rng: &mut R,
+        effects: &mut Vec<Effect>,
+    ) {
+        if self.own.attempt != Some(self.attempt.number) {
+            let me = identifier(self.config.me).expect("members count from 1");
+            let (secret, package) =
+                frost::part1(me, self.members(), self.config.threshold, &mut *rng)
+                    .expect("the threshold was checked");
+            let payload = package.serialize().expect("a package always serializes");
+            self.own.begin(
+                self.attempt.number,
+                secret.serialize().expect("a package always serializes"),
+                payload,
+            );
+            effects.push(Effect::Persist(self.own.to_bytes()));
+        }
+        let payload = self.own.round1_payload.clone();
+        self.post(Kind::DkgRound1, payload, now, effects);
+    }
+
+    fn act_round2<R: RngCore + CryptoRng>(
+        &mut self,
+        now: u64,
+        rng: &mut R,
+        effects: &mut Vec<Effect>,
+    ) {
+        if self.attempt.settled || self.own.finished.contains_key(&self.attempt.number) {
+            return;
+        }
+        // The own round 1 on the board is not of the stored secret: the state was lost or is an old copy.
+        if self.own.attempt != Some(self.attempt.number) || !self.own_round1_is_on_board() {
+            self.complain(self.config.me, now, effects);
+            return;
+        }
+        if self.own.round2_payload.is_empty() {
+            self.make_round2(rng);
+            effects.push(Effect::Persist(self.own.to_bytes()));
+        }
+        if !self.attempt.round2.contains_key(&self.config.me) {
+            let payload = self.own.round2_payload.clone();
+            self.post(Kind::DkgRound2, payload, now, effects);
+        }
+        if self.attempt.round2.len() == usize::from(self.members()) {
+            self.finish(now, effects);
+        }
+    }
+
+    fn own_round1_is_on_board(&self) -> bool {
+        let posted = self
+            .attempt
+            .round1
+            .get(&self.config.me)
+            .and_then(|package| package.serialize().ok());
+        posted.as_deref() == Some(self.own.round1_payload.as_slice())
+    }
+
+    fn make_round2<R: RngCore + CryptoRng>(&mut self, rng: &mut R) {
+        let secret =
+            round1::SecretPackage::deserialize(&self.own.secret).expect("checked when it was read");
+        let (secret, packages) =
+            frost::part2(secret, &self.others_round1()).expect("every round 1 package was checked");
+        let mut payload = Vec::with_capacity(SEALED_LEN * packages.len());
+        for receiver in self.others() {
+            let package = &packages[&identifier(receiver).expect("members count from 1")];
+            let scalar = Zeroizing::new(package.signing_share().serialize());
+            let context = seal::Context {
+                session: self.attempt.session,
+                sender: self.config.me,
+                receiver,
+            };
+            let key = &self.config.encryption_keys[usize::from(receiver) - 1];
+            payload.extend_from_slice(&seal::seal(key, &context, &scalar, rng));
+        }
+        self.own.advance(
+            secret.serialize().expect("a package always serializes"),
+            payload,
+        );
+    }
+
+    fn finish(&mut self, now: u64, effects: &mut Vec<Effect>) {
+        let packages = match self.open_packages() {
+            Ok(packages) => packages,
+            Err((sender, why)) => {
+                effects.push(self.blame(sender, Fault::Package(why)));
+                return self.complain(sender, now, effects);
+            }
+        };
+        let secret =
+            round2::SecretPackage::deserialize(&self.own.secret).expect("checked when it was read");
+        match frost::part3(&secret, &self.others_round1(), &packages) {
+            Ok((key, public)) => {
+                let share = KeyShare::new(self.config.epoch, self.config.me, key, public);
+                self.own.finish(&share);
+                self.attempt.settled = true;
+                effects.push(Effect::Persist(self.own.to_bytes()));
+                effects.push(Effect::Done(share));
+            }
+            Err(error) => {
+                let culprit = culprit(&error).unwrap_or(self.config.me);
+                effects.push(self.blame(culprit, Fault::Package(error.to_string())));
+                self.complain(culprit, now, effects);
+            }
+        }
+    }
+
+    fn open_packages(&self) -> Result<BTreeMap<Identifier, round2::Package>, (u16, String)> {
+        let open = |sender: u16| {
+            let position = self
+                .others_of(sender)
+                .position(|receiver| receiver == self.config.me)
+                .expect("another member");
+            let sealed = &self.attempt.round2[&sender][position * SEALED_LEN..][..SEALED_LEN];
+            let context = seal::Context {
+                session: self.attempt.session,
+                sender,
+                receiver: self.config.me,
+            };
+            let scalar = seal::open(&self.encryption_secret, &context, sealed)
+                .map_err(|error| (sender, error.to_string()))?;
+            let share = frost_secp256k1_tr::keys::SigningShare::deserialize(&scalar)
+                .map_err(|error| (sender, error.to_string()))?;
+            Ok((
+                identifier(sender).expect("members count from 1"),
+                round2::Package::new(share),
+            ))
+        };
+        self.others().map(open).collect()
+    }
+
+    fn complain(&mut self, accused: u16, now: u64, effects: &mut Vec<Effect>) {
+        self.attempt.complaint = Some(accused);
+        self.post(
+            Kind::DkgComplaint,
+            accused.to_be_bytes().to_vec(),
+            now,
+            effects,
+        );
+    }
+
+    fn others_round1(&self) -> BTreeMap<Identifier, round1::Package> {
+        let package = |member| {
+            (
+                identifier(member).expect("members count from 1"),
+                self.attempt.round1[&member].clone(),
+            )
+        };
+        self.others().map(package).collect()
+    }
+
+    fn others(&self) -> impl Iterator<Item = u16> + use<> {
+        self.others_of(self.config.me)
+    }
+
+    fn others_of(&self, member: u16) -> impl Iterator<Item = u16> + use<> {
+        (1..=self.members()).filter(move |other| *other != member)
+    }
+
+    fn post(&mut self, kind: Kind, payload: Vec<u8>, now: u64, effects: &mut Vec<Effect>) {
+        if self.outbox.due(self.attempt.number, kind, now) {
+            effects.push(Effect::Post(Post {
+                session: self.attempt.session,
+                kind,
+                payload,
+            }));
+        }
+    }
+
+    fn blame(&self, member: u16, fault: Fault) -> Effect {
+        Effect::Blame(Blame {
+            member,
+            attempt: self.attempt.number,
+            fault,
+        })
+    }
+}
+
+impl Attempt {
+    fn new(config: &Config, number: u32) -> Self {
+        Self {
+            number,
+            session: dkg_session(config.chain_id, config.epoch, number),
+            round1: BTreeMap::new(),
+            round2: BTreeMap::new(),
+            settled: false,
+            complaint: None,
+        }
+    }
+}
+
+/// What everybody can check of a round 1 package: form, degree and proof of knowledge.
+fn check_round1(event: &Event, threshold: u16) -> Result<round1::Package, Fault> {
+    let malformed = |why: String| Fault::Malformed {
+        kind: event.kind,
+        why,
+    };
+    let package = round1::Package::deserialize(&event.payload)
+        .map_err(|error| malformed(error.to_string()))?;
+    // Encodings are unique, so that a member finds its own package again byte for byte.
+    if package.serialize().ok().as_deref() != Some(event.payload.as_slice()) {
+        return Err(malformed("not the canonical encoding".to_owned()));
+    }
+    // The crate checks proofs only on the way into round 2, so a stand-in goes that way with this package alone: a
+    // polynomial of zeroes of another member in a group of two.
+    let sender = identifier(event.member).expect("members count from 1");
+    let stand_in = identifier(if event.member == 1 { 2 } else { 1 }).expect("members count from 1");
+    let zeroes = vec![
+        <frost_secp256k1_tr::Secp256K1ScalarField as frost_secp256k1_tr::Field>::zero(
+        );
+        usize::from(threshold)
+    ];
+    let secret =
+        round1::SecretPackage::new(stand_in, zeroes, package.commitment().clone(), threshold, 2);
+    match frost::part2(secret, &BTreeMap::from([(sender, package.clone())])) {
+        Ok(_) => Ok(package),
+        Err(FrostError::InvalidProofOfKnowledge { .. }) => Err(Fault::Proof),
+        Err(error) => Err(malformed(error.to_string())),
+    }
+}
+
+fn culprit(error: &FrostError) -> Option<u16> {
+    let bytes = error.culprits().first()?.serialize();
+    Some(u16::from_be_bytes(
+        bytes[bytes.len() - 2..].try_into().expect("two bytes"),
+    ))
+}
+
+/// What this member has bound itself to; the only part that cannot be read from the board. Stored as JSON.
+#[derive(Clone, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+#[serde(deny_unknown_fields)]
+struct Own {
+    version: u32,
+    chain_id: u64,
+    epoch: u32,
+    me: u16,
+    /// The attempt whose secret is held.
+    attempt: Option<u32>,
+    /// Round 1 secret while `round2_payload` is empty, then that of round 2, then nothing.
+    #[serde(with = "crate::hex_bytes")]
+    secret: Vec<u8>,
+    #[serde(with = "crate::hex_bytes")]
+    round1_payload: Vec<u8>,
+    #[serde(with = "crate::hex_bytes")]
+    round2_payload: Vec<u8>,
+    /// Shares of finished attempts.
+    #[zeroize(skip)]
+    finished: BTreeMap<u32, HexSecret>,
+}
+
+/// Secret bytes that are wiped when dropped.
+#[derive(Clone, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+#[serde(transparent)]
+struct HexSecret(#[serde(with = "crate::hex_bytes")] Vec<u8>);
+
+impl std::ops::Deref for HexSecret {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Own {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Own")
+            .field("attempt", &self.attempt)
+            .field("finished", &self.finished.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Own {
+    const VERSION: u32 = 1;
+
+    fn new(config: &Config) -> Self {
+        Self {
+            version: Self::VERSION,
+            chain_id: config.chain_id,
+            epoch: config.epoch,
+            me: config.me,
+            attempt: None,
+            secret: Vec::new(),
+            round1_payload: Vec::new(),
+            round2_payload: Vec::new(),
+            finished: BTreeMap::new(),
+        }
+    }
+
+    fn begin(&mut self, attempt: u32, secret: Vec<u8>, round1_payload: Vec<u8>) {
+        self.secret.zeroize();
+        self.attempt = Some(attempt);
+        self.secret = secret;
+        self.round1_payload = round1_payload;
+        self.round2_payload.clear();
+    }
+
+    fn advance(&mut self, secret: Vec<u8>, round2_payload: Vec<u8>) {
+        self.secret.zeroize();
+        self.secret = secret;
+        self.round2_payload = round2_payload;
+    }
+
+    fn finish(&mut self, share: &KeyShare) {
+        if let Some(attempt) = self.attempt {
+            self.finished
+                .insert(attempt, HexSecret(share.to_bytes().to_vec()));
+        }
+        // The polynomial is not needed any more: an attacker who comes later finds only the share.
+        self.secret.zeroize();
+    }
+
+    fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(serde_json::to_vec(self).expect("numbers and strings"))
+    }
+
+    fn from_bytes(bytes: &[u8], config: &Config) -> Result<Self, DkgError> {
+        let damaged = |why: String| DkgError::Damaged(why);
+        let own: Self =
+            serde_json::from_slice(bytes).map_err(|error| damaged(error.to_string()))?;
+        if own.version != Self::VERSION {
+            return Err(damaged(format!(
+                "version {}, expected {}",
+                own.version,
+                Self::VERSION
+            )));
+        }
+        if (own.chain_id, own.epoch, own.me) != (config.chain_id, config.epoch, config.me) {
+            return Err(DkgError::Foreign {
+                chain_id: own.chain_id,
+                epoch: own.epoch,
+                me: own.me,
+            });
+        }
+        let finished = own
+            .attempt
+            .is_none_or(|attempt| own.finished.contains_key(&attempt));
+        let secret_reads = if own.round2_payload.is_empty() {
+            round1::SecretPackage::deserialize(&own.secret).map(drop)
+        } else {
+            round2::SecretPackage::deserialize(&own.secret).map(drop)
+        };
+        if !finished && let Err(error) = secret_reads {
+            return Err(damaged(error.to_string()));
+        }
+        own.finished
+            .values()
+            .try_for_each(|share| KeyShare::from_bytes(share).map(drop))
+            .map_err(|error| damaged(error.to_string()))?;
+        Ok(own)
+    }
+}
