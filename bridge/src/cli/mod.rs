@@ -58,10 +58,13 @@ For a developer:
   demo       The main job shown step by step on a local network
   headers    Check Bitcoin block headers
 
-Options:
 {options}
+
 Amounts are written `0.1 BTC` or `10000000 sat`. `causeway <COMMAND> --help` shows examples.
 ";
+
+/// Heading of the options that every command has.
+const EVERY: &str = "Every command";
 
 /// A two-way peg between Bitcoin and an EVM sidechain
 ///
@@ -79,10 +82,10 @@ pub struct Causeway {
 #[derive(Debug, clap::Args)]
 struct Global {
     /// Print results as JSON, one object a line, for scripts
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERY, display_order = 1000)]
     json: bool,
     /// How log lines look (they go to standard error)
-    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Human, value_name = "FORMAT")]
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Human, value_name = "FORMAT", help_heading = EVERY, display_order = 1001)]
     log_format: LogFormat,
     /// What is logged, e.g. `info` or `bridge=debug,warn` [default: info for node, relayer and dev; else warn]
     #[arg(
@@ -90,7 +93,9 @@ struct Global {
         global = true,
         env = "CAUSEWAY_LOG",
         value_name = "FILTER",
-        hide_env_values = true
+        hide_env_values = true,
+        help_heading = EVERY,
+        display_order = 1002
     )]
     log: Option<String>,
 }
