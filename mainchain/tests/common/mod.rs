@@ -1,0 +1,58 @@
+//! Chains made for tests: real proof of work, at targets that take a few hashes.
+#![allow(dead_code)] // each test file uses its own part
+
+use bitcoin::block::{Header, Version};
+use bitcoin::hashes::Hash;
+use bitcoin::{BlockHash, CompactTarget, Target, TxMerkleNode};
+use mainchain::Params;
+use mainchain::header::{hash_bytes, to_bytes};
+
+/// A clock far after every header made here, unless a test says otherwise.
+pub const NOW: u32 = u32::MAX - 3 * 60 * 60;
+
+/// Retargets like mainnet, from a limit that two hashes meet.
+pub const EASY: Params = Params {
+    pow_limit_bits: 0x207f_ffff,
+    no_retarget: false,
+    min_difficulty: false,
+    bip94: false,
+    versions: &[],
+};
+
+/// A header that meets the target it states; `salt` tells siblings apart.
+pub fn mine(previous: BlockHash, time: u32, bits: CompactTarget, salt: u64) -> Header {
+    let mut merkle_root = [0; 32];
+    merkle_root[..8].copy_from_slice(&salt.to_le_bytes());
+    let mut header = Header {
+        version: Version::NO_SOFT_FORK_SIGNALLING,
+        prev_blockhash: previous,
+        merkle_root: TxMerkleNode::from_byte_array(merkle_root),
+        time,
+        bits,
+        nonce: 0,
+    };
+    let target = Target::from_compact(bits);
+    while !target.is_met_by(hash(&header)) {
+        header.nonce += 1;
+    }
+    header
+}
+
+pub fn hash(header: &Header) -> BlockHash {
+    hash_bytes(&to_bytes(header))
+}
+
+/// The file of real headers that developers may have beside the repository.
+pub fn real_headers() -> Option<Vec<u8>> {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../shared/data/mainnet-headers-40000-49999.bin"
+    );
+    match std::fs::read(path) {
+        Ok(bytes) => Some(bytes),
+        Err(error) => {
+            eprintln!("skipped: the real headers are not at {path}: {error}");
+            None
+        }
+    }
+}
