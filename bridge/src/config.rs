@@ -40,8 +40,6 @@ pub struct Config {
     /// Longer saves fees, shorter saves time.
     #[serde(default = "default_batch_ms")]
     pub batch_ms: u64,
-    #[serde(default)]
-    pub log_format: LogFormat,
 }
 
 /// The operator's own Bitcoin Core node.
@@ -64,14 +62,6 @@ pub struct Duty {
     pub window_s: u64,
     /// How long work may lie before the next relayer in line does it too, in milliseconds.
     pub takeover_ms: u64,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    #[default]
-    Human,
-    Json,
 }
 
 /// How to log in to bitcoind.

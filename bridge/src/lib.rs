@@ -27,6 +27,7 @@ pub mod io;
 pub mod keystore;
 pub mod peg;
 pub mod policy;
+pub mod relay;
 pub mod seal;
 pub mod signing;
 pub mod threshold;

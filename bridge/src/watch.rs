@@ -26,6 +26,7 @@ pub struct Found {
     pub amount: Amount,
     /// Of the block it is in.
     pub height: u32,
+    pub coinbase: bool,
 }
 
 /// An unspent output, as a scan reports it.
@@ -35,6 +36,7 @@ pub struct Scanned {
     pub script: ScriptBuf,
     pub amount: Amount,
     pub height: u32,
+    pub coinbase: bool,
 }
 
 /// The block up to which everything was looked at.
@@ -117,6 +119,7 @@ impl Watch {
                     terms: *terms,
                     amount: unspent.amount,
                     height: unspent.height,
+                    coinbase: unspent.coinbase,
                 };
                 self.found.insert(unspent.outpoint, found);
             }
@@ -173,6 +176,7 @@ impl Watch {
                     terms: *terms,
                     amount: output.value,
                     height,
+                    coinbase: transaction.is_coinbase(),
                 };
                 self.found.insert(OutPoint { txid, vout }, found);
             }
@@ -326,6 +330,7 @@ mod tests {
             terms: terms(),
             amount: Amount::from_sat(50_000),
             height: 101,
+            coinbase: false,
         };
         assert_eq!(watch.found().collect::<Vec<_>>(), [(&deposit, &found)]);
         mine(&mut watch, vec![pay(&[], 0, &[deposit])]);
@@ -384,6 +389,7 @@ mod tests {
             script: script(1),
             amount: Amount::from_sat(9),
             height: 40,
+            coinbase: false,
         };
         assert!(watch.scanned(
             watch.position(),

@@ -1,14 +1,54 @@
-//! `causeway relayer`.
+//! `causeway relayer`: the federation's side of an operator, until it is stopped.
 
-use eyre::{Result, bail};
+use std::path::PathBuf;
+
+use bridge::config::Config;
+use bridge::io::relayer::{self, TestHooks};
+use bridge::keystore::{Keystore, OperatorKeys};
+use eyre::{Result, WrapErr};
 
 use super::Context;
+use super::service::ServiceArgs;
 
 /// Watch Bitcoin, prove deposits, sign payouts
+///
+/// Needs the operator's own node and own bitcoind; either may be down for a while, the relayer waits and goes on. It stops
+/// by Ctrl-C or SIGTERM, and may be killed at any time: what it has promised is on disk before it is said.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  causeway relayer")]
-pub struct Args {}
+#[command(after_help = "Example:
+  causeway relayer --config relayer.toml
 
-pub fn run(_args: Args, _context: &Context) -> Result<()> {
-    bail!("causeway relayer is not there yet")
+relayer.toml:
+  node = \"http://127.0.0.1:8545\"
+  keystore = \"relayer.keys\"
+  data_dir = \"relayer\"
+  [bitcoind]
+  url = \"http://127.0.0.1:8332\"
+  cookie_file = \"/var/lib/bitcoind/.cookie\"     # or: user = \"...\", password_file = \"...\"")]
+pub struct Args {
+    /// The relayer's configuration
+    #[arg(long, value_name = "FILE", default_value = "relayer.toml")]
+    config: PathBuf,
+    #[command(flatten)]
+    service: ServiceArgs,
+    /// For tests of recovery: die right after so many durable writes
+    #[arg(long, hide = true, value_name = "WRITES")]
+    crash_after_writes: Option<u32>,
+}
+
+pub fn run(args: Args, context: &Context) -> Result<()> {
+    let config = Config::load(&args.config)?;
+    let file = config.keystore.display().to_string();
+    let json =
+        std::fs::read(&config.keystore).wrap_err_with(|| format!("reading the keystore {file}"))?;
+    let keystore = Keystore::parse(&json).wrap_err_with(|| file.clone())?;
+    let passphrase = args.service.passphrase(&file)?;
+    let keys = OperatorKeys::open(&keystore, &passphrase).wrap_err(file)?;
+    let hooks = TestHooks {
+        crash_after_writes: args.crash_after_writes,
+    };
+    context.block_on(async {
+        relayer::run(&config, &keys, hooks, args.service.stop()).await?;
+        Ok(())
+    })
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use alloy_primitives::{Bytes, hex};
-use alloy_sol_types::{Panic, SolError, SolValue};
+use alloy_sol_types::SolError;
 
 /// The data a reverted call returned, with what it says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,14 +38,5 @@ fn reason(data: &[u8]) -> String {
     if data.is_empty() {
         return "no reason given".to_owned();
     }
-    if let Some(text) = data
-        .strip_prefix(&alloy_sol_types::Revert::SELECTOR)
-        .and_then(|text| String::abi_decode(text).ok())
-    {
-        return text;
-    }
-    if let Ok(panic) = Panic::abi_decode(data) {
-        return panic.to_string();
-    }
-    format!("0x{}", hex::encode(data))
+    contracts::explain_revert(data).unwrap_or_else(|| format!("0x{}", hex::encode(data)))
 }

@@ -1,0 +1,608 @@
+//! What a relayer owes: facts go in, actions come out.
+//!
+//! The machine is level-triggered. It looks at where sidechain, Bitcoin and this relayer stand, not at what happened
+//! since, so that after a crash, a reorganisation or a lost transaction the same facts give the same owed actions, and
+//! an action performed twice does no harm (the ledger or the network refuses the second).
+//!
+//! ```text
+//!   vault transaction, as the ledger and bitcoind see it             owed
+//!   proposed or unsettled, unknown to bitcoind, unsigned             RunSigning    every member
+//!   proposed or unsettled, unknown to bitcoind, signed               Broadcast     duty
+//!   proposed or unsettled, deep enough in the light client's chain   Settle        duty
+//!   settled in a block that left the best chain                      Unsettle      duty
+//! ```
+//!
+//! **Duty.** Work that one relayer does for all (headers, proposals, broadcast, settlement) goes by turns: the time of
+//! the last final block names the relayer on duty. Nobody has to notice that it is dead: work that has lain for
+//! `takeover_ms` is done by the next in line too, after twice that time by the one after, and so on. The price of two
+//! relayers doing the same is a refused transaction.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bitcoin::BlockHash;
+
+use crate::peg::VaultStatus;
+use crate::vault_tx::{self, Available, Plan};
+
+/// How relayers share the work; every relayer of a federation should have the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rota {
+    /// Seconds of block time that one relayer is on duty before the next one is.
+    pub window_s: u64,
+    /// How long work may lie before the next relayer in line does it too.
+    pub takeover_ms: u64,
+    /// How long deposits and withdrawals are collected before they are proposed together.
+    pub batch_ms: u64,
+}
+
+/// Everything a decision depends on.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// A clock that never goes back: how long work has lain.
+    pub clock_ms: u64,
+    /// Time of the last final sidechain block, in unix seconds: whose turn it is.
+    pub block_time_s: u64,
+    /// This relayer, 1 to `members`.
+    pub me: u16,
+    pub members: u16,
+    pub key: KeyState,
+    /// The light client's best block.
+    pub light_tip: BlockHash,
+    /// Headers of bitcoind's best chain that the light client lacks; zero when its chain has no more work, or when it does
+    /// not answer.
+    pub headers_ahead: u32,
+    /// What a vault transaction could be made of.
+    pub available: Available,
+    /// Vault transactions proposed so far.
+    pub vault_transactions: u64,
+    /// Those of them that are not settled for good, by number.
+    pub open: BTreeMap<u64, Progress>,
+    /// What was sent and is neither included nor given up yet.
+    pub in_flight: BTreeSet<Task>,
+}
+
+/// Where the key of the current epoch stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyState {
+    /// Not every member has confirmed it.
+    Missing { epoch: u32 },
+    /// It is active, so deposits can be swept to it.
+    Active,
+}
+
+/// Where a vault transaction stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    pub status: VaultStatus,
+    pub required_confirmations: u32,
+    /// Confirmations of the block it settled in, by the light client; zero when that block left the best chain.
+    pub settled_confirmations: u32,
+    /// Whether its signatures are known here.
+    pub signed: bool,
+    /// Where the own bitcoind sees it.
+    pub seen: Seen,
+}
+
+/// Where bitcoind sees a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// It does not answer.
+    Unknown,
+    Nowhere,
+    Mempool,
+    /// In its best chain; confirmations by the light client, zero while that does not know the block.
+    Block {
+        hash: BlockHash,
+        confirmations: u32,
+    },
+}
+
+/// What is owed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Bring the light client to bitcoind's best chain.
+    SubmitHeaders,
+    /// Take part in making the key of an epoch.
+    RunDkg { epoch: u32 },
+    /// Put a vault transaction into the ledger.
+    Propose(Plan),
+    /// Take part in signing a vault transaction.
+    RunSigning { number: u64 },
+    /// Hand a signed vault transaction to Bitcoin.
+    Broadcast { number: u64 },
+    /// Prove to the ledger that a vault transaction is in this block, deep enough.
+    Settle { number: u64, block: BlockHash },
+    /// Show the ledger that a settled vault transaction's block left the best chain.
+    Unsettle { number: u64 },
+}
+
+/// Work that one relayer does for all, told apart from the same work at another time: progress starts the wait anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Task {
+    /// Headers after this block.
+    Headers(BlockHash),
+    /// The proposal after so many.
+    Proposal(u64),
+    Broadcast(u64),
+    Settle(u64),
+    Unsettle(u64),
+}
+
+/// The machine. It remembers only since when work has lain: lost in a crash, it costs some patience and nothing else.
+#[derive(Clone, Debug)]
+pub struct Relay {
+    rota: Rota,
+    since_ms: BTreeMap<Task, u64>,
+}
+
+impl Relay {
+    #[must_use]
+    pub fn new(rota: Rota) -> Self {
+        Self {
+            rota,
+            since_ms: BTreeMap::new(),
+        }
+    }
+
+    /// The actions owed now, the most urgent first.
+    pub fn decide(&mut self, view: &View) -> Vec<Action> {
+        let mut actions = Vec::new();
+        let mut lying = BTreeSet::new();
+        let mut offer = |task: Task, patience_ms: u64, action: Action| {
+            lying.insert(task);
+            let since = *self.since_ms.entry(task).or_insert(view.clock_ms);
+            let wait = patience_ms + self.rota.takeover_ms * place_in_line(&self.rota, view);
+            if view.clock_ms.saturating_sub(since) >= wait && !view.in_flight.contains(&task) {
+                actions.push(action);
+            }
+        };
+
+        // The light client comes first: settlement waits for its headers.
+        if view.headers_ahead > 0 {
+            offer(Task::Headers(view.light_tip), 0, Action::SubmitHeaders);
+        }
+        for (number, progress) in &view.open {
+            if let Some((task, action)) = owed(*number, progress) {
+                offer(task, 0, action);
+            }
+        }
+        // No proposal before the key is there: its change would have nowhere to go.
+        if view.key == KeyState::Active
+            && let Some(plan) = vault_tx::plan(&view.available)
+        {
+            offer(
+                Task::Proposal(view.vault_transactions),
+                self.rota.batch_ms,
+                Action::Propose(plan),
+            );
+        }
+        self.since_ms.retain(|task, _| lying.contains(task));
+
+        // Not a matter of duty: every member takes part, at once.
+        if let KeyState::Missing { epoch } = view.key {
+            actions.push(Action::RunDkg { epoch });
+        }
+        let unsigned = |(_, progress): &(&u64, &Progress)| progress.wants_signatures();
+        actions.extend(
+            view.open
+                .iter()
+                .filter(unsigned)
+                .map(|(number, _)| Action::RunSigning { number: *number }),
+        );
+        actions
+    }
+}
+
+/// The relayer whose turn it is at a block time, 1 to `members`.
+#[must_use]
+pub fn on_duty(rota: &Rota, block_time_s: u64, members: u16) -> u16 {
+    let turn = (block_time_s / rota.window_s.max(1)) % u64::from(members.max(1));
+    u16::try_from(turn).expect("a remainder of a u16 is one") + 1
+}
+
+/// How many relayers come before this one: zero on duty.
+fn place_in_line(rota: &Rota, view: &View) -> u64 {
+    let duty = on_duty(rota, view.block_time_s, view.members);
+    u64::from((view.me + view.members - duty) % view.members)
+}
+
+/// What a vault transaction needs from whoever is on duty.
+fn owed(number: u64, progress: &Progress) -> Option<(Task, Action)> {
+    match (progress.status, progress.seen) {
+        (VaultStatus::Proposed | VaultStatus::Unsettled, Seen::Nowhere) if progress.signed => {
+            Some((Task::Broadcast(number), Action::Broadcast { number }))
+        }
+        (
+            VaultStatus::Proposed | VaultStatus::Unsettled,
+            Seen::Block {
+                hash,
+                confirmations,
+            },
+        ) if confirmations >= progress.required_confirmations.max(1) => Some((
+            Task::Settle(number),
+            Action::Settle {
+                number,
+                block: hash,
+            },
+        )),
+        // Design 6: if the best chain no longer holds a settled vault transaction, anyone may show it.
+        (VaultStatus::Settled, _) if progress.settled_confirmations == 0 => {
+            Some((Task::Unsettle(number), Action::Unsettle { number }))
+        }
+        _ => None,
+    }
+}
+
+impl Progress {
+    /// Once bitcoind has seen it, somebody had all its signatures.
+    fn wants_signatures(&self) -> bool {
+        !self.signed
+            && self.status != VaultStatus::Settled
+            && matches!(self.seen, Seen::Unknown | Seen::Nowhere)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bitcoin::OutPoint;
+    use bitcoin::hashes::Hash;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::vault_tx::ReadyDeposit;
+
+    const ROTA: Rota = Rota {
+        window_s: 30,
+        takeover_ms: 2_000,
+        batch_ms: 500,
+    };
+    const MEMBERS: u16 = 4;
+
+    fn hash(byte: u8) -> BlockHash {
+        BlockHash::from_byte_array([byte; 32])
+    }
+
+    /// Nothing to do: the first member is on duty at time 0.
+    fn idle(me: u16) -> View {
+        View {
+            clock_ms: 0,
+            block_time_s: 0,
+            me,
+            members: MEMBERS,
+            key: KeyState::Active,
+            light_tip: hash(1),
+            headers_ahead: 0,
+            available: Available {
+                min_fee_rate: 1,
+                max_fee_rate: 500,
+                ..Available::default()
+            },
+            vault_transactions: 0,
+            open: BTreeMap::new(),
+            in_flight: BTreeSet::new(),
+        }
+    }
+
+    fn one_deposit() -> Available {
+        let deposit = ReadyDeposit {
+            outpoint: OutPoint::null(),
+            amount_sat: 100_000,
+            max_fee_sat: 10_000,
+        };
+        Available {
+            deposits: vec![deposit],
+            ..idle(1).available
+        }
+    }
+
+    fn with(number: u64, progress: Progress, view: View) -> View {
+        View {
+            open: BTreeMap::from([(number, progress)]),
+            ..view
+        }
+    }
+
+    const PROPOSED: Progress = Progress {
+        status: VaultStatus::Proposed,
+        required_confirmations: 2,
+        settled_confirmations: 0,
+        signed: false,
+        seen: Seen::Nowhere,
+    };
+
+    fn decide(view: &View) -> Vec<Action> {
+        Relay::new(ROTA).decide(view)
+    }
+
+    /// What a relayer does that has seen the same facts for so long.
+    fn decide_after(wait_ms: u64, view: &View) -> Vec<Action> {
+        let mut relay = Relay::new(ROTA);
+        relay.decide(view);
+        relay.decide(&View {
+            clock_ms: view.clock_ms + wait_ms,
+            ..view.clone()
+        })
+    }
+
+    #[test]
+    fn nothing_is_owed_when_nothing_happened() {
+        assert_eq!(decide(&idle(1)), []);
+    }
+
+    #[test]
+    fn the_relayer_on_duty_acts_at_once_and_the_others_wait_for_their_place_in_line() {
+        let behind = |me| View {
+            headers_ahead: 3,
+            ..idle(me)
+        };
+        assert_eq!(decide(&behind(1)), [Action::SubmitHeaders]);
+        for me in 2..=MEMBERS {
+            let patience = ROTA.takeover_ms * u64::from(me - 1);
+            assert_eq!(decide_after(patience - 1, &behind(me)), [], "member {me}");
+            assert_eq!(
+                decide_after(patience, &behind(me)),
+                [Action::SubmitHeaders],
+                "member {me}"
+            );
+        }
+    }
+
+    #[test]
+    fn duty_goes_round_with_block_time() {
+        let duty: Vec<u16> = (0..5)
+            .map(|window| on_duty(&ROTA, window * ROTA.window_s, MEMBERS))
+            .collect();
+        assert_eq!(duty, [1, 2, 3, 4, 1]);
+        let later = View {
+            headers_ahead: 1,
+            block_time_s: 59,
+            ..idle(2)
+        };
+        assert_eq!(decide(&later), [Action::SubmitHeaders]);
+    }
+
+    #[test]
+    fn progress_starts_the_wait_anew() {
+        let mut relay = Relay::new(ROTA);
+        let first = View {
+            headers_ahead: 60,
+            ..idle(2)
+        };
+        relay.decide(&first);
+        // The relayer on duty submitted: the tip moved, so the second in line goes on waiting.
+        let moved = View {
+            clock_ms: ROTA.takeover_ms,
+            light_tip: hash(2),
+            headers_ahead: 30,
+            ..first
+        };
+        assert_eq!(relay.decide(&moved), []);
+    }
+
+    #[test]
+    fn what_is_in_flight_is_not_sent_again() {
+        let sent = View {
+            headers_ahead: 1,
+            in_flight: BTreeSet::from([Task::Headers(hash(1))]),
+            ..idle(1)
+        };
+        assert_eq!(decide(&sent), []);
+    }
+
+    #[test]
+    fn a_proposal_waits_for_the_key_and_for_its_batch() {
+        let ready = View {
+            available: one_deposit(),
+            ..idle(1)
+        };
+        let plan = vault_tx::plan(&one_deposit()).expect("it pays its way");
+        assert_eq!(decide(&ready), []);
+        assert_eq!(decide_after(ROTA.batch_ms, &ready), [Action::Propose(plan)]);
+        let keyless = View {
+            key: KeyState::Missing { epoch: 1 },
+            ..ready
+        };
+        assert_eq!(
+            decide_after(ROTA.batch_ms, &keyless),
+            [Action::RunDkg { epoch: 1 }]
+        );
+    }
+
+    #[test]
+    fn every_member_signs_at_once_until_the_signatures_are_there_or_bitcoin_has_seen_them() {
+        for me in 1..=MEMBERS {
+            assert_eq!(
+                decide(&with(7, PROPOSED, idle(me))),
+                [Action::RunSigning { number: 7 }]
+            );
+        }
+        let signed = Progress {
+            signed: true,
+            ..PROPOSED
+        };
+        assert_eq!(
+            decide(&with(7, signed, idle(1))),
+            [Action::Broadcast { number: 7 }]
+        );
+        let seen = Progress {
+            seen: Seen::Mempool,
+            ..PROPOSED
+        };
+        assert_eq!(decide(&with(7, seen, idle(1))), []);
+    }
+
+    #[test]
+    fn without_bitcoind_signing_goes_on_and_nothing_else() {
+        let blind = Progress {
+            seen: Seen::Unknown,
+            ..PROPOSED
+        };
+        assert_eq!(
+            decide(&with(7, blind, idle(1))),
+            [Action::RunSigning { number: 7 }]
+        );
+        let signed = Progress {
+            signed: true,
+            ..blind
+        };
+        assert_eq!(decide(&with(7, signed, idle(1))), []);
+    }
+
+    // light client   0 - 1 - 2[vault tx] - 3        required: 2
+    #[test]
+    fn a_vault_transaction_settles_when_the_light_client_sees_it_deep_enough() {
+        let at = |confirmations| Progress {
+            signed: true,
+            seen: Seen::Block {
+                hash: hash(9),
+                confirmations,
+            },
+            ..PROPOSED
+        };
+        assert_eq!(decide(&with(7, at(0), idle(1))), []);
+        assert_eq!(decide(&with(7, at(1), idle(1))), []);
+        assert_eq!(
+            decide(&with(7, at(2), idle(1))),
+            [Action::Settle {
+                number: 7,
+                block: hash(9)
+            }]
+        );
+    }
+
+    // best    0 - 1 - 2a[vault tx] - 3a
+    // rival        \ 2b - 3b - 4b                   the vault transaction is back in the mempool
+    #[test]
+    fn a_reorg_unsettles_a_vault_transaction_and_it_settles_again_where_it_is_mined() {
+        let settled = Progress {
+            status: VaultStatus::Settled,
+            settled_confirmations: 2,
+            signed: true,
+            ..PROPOSED
+        };
+        assert_eq!(decide(&with(7, settled, idle(1))), []);
+        let dropped = Progress {
+            settled_confirmations: 0,
+            seen: Seen::Mempool,
+            ..settled
+        };
+        assert_eq!(
+            decide(&with(7, dropped, idle(1))),
+            [Action::Unsettle { number: 7 }]
+        );
+        let unsettled = Progress {
+            status: VaultStatus::Unsettled,
+            ..dropped
+        };
+        assert_eq!(decide(&with(7, unsettled, idle(1))), []);
+        let forgotten = Progress {
+            seen: Seen::Nowhere,
+            ..unsettled
+        };
+        assert_eq!(
+            decide(&with(7, forgotten, idle(1))),
+            [Action::Broadcast { number: 7 }]
+        );
+        let again = Progress {
+            seen: Seen::Block {
+                hash: hash(3),
+                confirmations: 2,
+            },
+            ..unsettled
+        };
+        assert_eq!(
+            decide(&with(7, again, idle(1))),
+            [Action::Settle {
+                number: 7,
+                block: hash(3)
+            }]
+        );
+    }
+
+    fn any_progress() -> impl Strategy<Value = Progress> {
+        let status = prop_oneof![
+            Just(VaultStatus::Proposed),
+            Just(VaultStatus::Settled),
+            Just(VaultStatus::Unsettled)
+        ];
+        let seen = prop_oneof![
+            Just(Seen::Unknown),
+            Just(Seen::Nowhere),
+            Just(Seen::Mempool),
+            (0u32..5).prop_map(|confirmations| Seen::Block {
+                hash: hash(5),
+                confirmations
+            }),
+        ];
+        (status, 1u32..4, 0u32..5, any::<bool>(), seen).prop_map(
+            |(status, required, settled, signed, seen)| Progress {
+                status,
+                required_confirmations: required,
+                settled_confirmations: settled,
+                signed,
+                seen,
+            },
+        )
+    }
+
+    fn any_view() -> impl Strategy<Value = View> {
+        let open = prop::collection::btree_map(1u64..9, any_progress(), 0..5);
+        (
+            any::<u32>(),
+            1u16..=MEMBERS,
+            any::<bool>(),
+            0u32..3,
+            any::<bool>(),
+            open,
+        )
+            .prop_map(|(time, me, key, headers_ahead, proposal, open)| View {
+                block_time_s: u64::from(time),
+                me,
+                key: if key {
+                    KeyState::Active
+                } else {
+                    KeyState::Missing { epoch: 1 }
+                },
+                headers_ahead,
+                available: if proposal {
+                    one_deposit()
+                } else {
+                    idle(me).available
+                },
+                vault_transactions: 9,
+                open,
+                ..idle(me)
+            })
+    }
+
+    proptest! {
+        // After a crash the machine has forgotten everything: once it has waited its turn, it owes the same.
+        #[test]
+        fn the_same_facts_owe_the_same_actions_after_a_crash(view in any_view()) {
+            let patience = ROTA.takeover_ms * u64::from(MEMBERS) + ROTA.batch_ms;
+            let before = decide_after(patience, &view);
+            let restarted = View { clock_ms: 77_000, ..view };
+            prop_assert_eq!(before, decide_after(patience, &restarted));
+        }
+
+        // One dead relayer never stops the job: whatever somebody on duty would do, each other one does too, in time.
+        #[test]
+        fn whoever_is_alive_does_in_time_what_the_relayer_on_duty_would_do(view in any_view()) {
+            let patience = ROTA.takeover_ms * u64::from(MEMBERS) + ROTA.batch_ms;
+            let duty = View { me: on_duty(&ROTA, view.block_time_s, MEMBERS), ..view.clone() };
+            prop_assert_eq!(decide_after(ROTA.batch_ms, &duty), decide_after(patience, &view));
+        }
+
+        // A vault transaction never gets two orders at once.
+        #[test]
+        fn a_vault_transaction_has_one_owed_action_at_most(view in any_view()) {
+            let actions = decide_after(1_000_000, &view);
+            for number in view.open.keys() {
+                let orders = actions.iter().filter(|action| matches!(action,
+                    Action::RunSigning { number: n } | Action::Broadcast { number: n } | Action::Unsettle { number: n }
+                    | Action::Settle { number: n, .. } if n == number)).count();
+                prop_assert!(orders <= 1, "{actions:?}");
+            }
+        }
+    }
+}
