@@ -1,0 +1,111 @@
+//! Errors as geth words and numbers them, because that is what clients look for.
+
+use alloy_primitives::{Bytes, hex};
+use jsonrpsee::types::ErrorObjectOwned;
+
+use super::handles::{AdmitError, RegisterError};
+use crate::app::{LogsError, SimulateError};
+use crate::execution::{InclusionError, Outcome};
+use crate::store::StoreError;
+
+/// Anything that went wrong with a well-formed request.
+const SERVER: i32 = -32000;
+/// EIP-1474: something asked for is not there.
+const NOT_FOUND: i32 = -32001;
+/// EIP-1474: more asked for than is given.
+const LIMIT: i32 = -32005;
+const INVALID_PARAMS: i32 = -32602;
+const INTERNAL: i32 = -32603;
+/// The call reverted; the error's data are the revert data.
+const REVERTED: i32 = 3;
+
+pub type Result<T> = std::result::Result<T, ErrorObjectOwned>;
+
+pub fn server(message: impl Into<String>) -> ErrorObjectOwned {
+    plain(SERVER, message)
+}
+
+pub fn not_found(message: impl Into<String>) -> ErrorObjectOwned {
+    plain(NOT_FOUND, message)
+}
+
+pub fn limit(message: impl Into<String>) -> ErrorObjectOwned {
+    plain(LIMIT, message)
+}
+
+pub fn invalid(message: impl Into<String>) -> ErrorObjectOwned {
+    plain(INVALID_PARAMS, message)
+}
+
+/// The store failed: the operator learns what, the user only that it did.
+pub fn store(error: &StoreError) -> ErrorObjectOwned {
+    tracing::error!(%error, "cannot read the store");
+    plain(INTERNAL, "the node cannot read its store")
+}
+
+pub fn logs(error: LogsError) -> ErrorObjectOwned {
+    match error {
+        LogsError::Store(error) => store(&error),
+        error @ LogsError::TooMany { .. } => limit(format!("query returned too much: {error}")),
+    }
+}
+
+pub fn simulate(error: SimulateError) -> ErrorObjectOwned {
+    match error {
+        SimulateError::Store(error) => store(&error),
+        error @ SimulateError::UnknownBlock { .. } => not_found(error.to_string()),
+        SimulateError::Failed(outcome) => failed(&outcome),
+        SimulateError::Invalid(error) => inclusion(&error),
+        error @ SimulateError::Pruned { .. } => server(error.to_string()),
+    }
+}
+
+pub fn admit(error: AdmitError) -> ErrorObjectOwned {
+    match error {
+        AdmitError::Store(error) => store(&error),
+        AdmitError::Simulate(error) => simulate(error),
+        error => server(error.to_string()),
+    }
+}
+
+pub fn register(error: RegisterError) -> ErrorObjectOwned {
+    match error {
+        RegisterError::Store(error @ StoreError::Full { .. }) => limit(error.to_string()),
+        RegisterError::Store(error) => store(&error),
+        RegisterError::Simulate(error) => simulate(error),
+        error @ (RegisterError::Terms(_) | RegisterError::OutputKey { .. }) => {
+            invalid(error.to_string())
+        }
+    }
+}
+
+fn inclusion(error: &InclusionError) -> ErrorObjectOwned {
+    match error {
+        InclusionError::FreeFailed { output, .. } if !output.is_empty() => {
+            reverted(format!("execution reverted: {error}"), output)
+        }
+        error => server(error.to_string()),
+    }
+}
+
+/// A call that did not succeed: what geth says of a revert or a halt.
+pub fn failed(outcome: &Outcome) -> ErrorObjectOwned {
+    match &outcome.halt {
+        Some(halt) => server(halt.clone()),
+        None => {
+            let reason = contracts::explain_revert(&outcome.output);
+            let message = reason.map_or("execution reverted".to_owned(), |reason| {
+                format!("execution reverted: {reason}")
+            });
+            reverted(message, &outcome.output)
+        }
+    }
+}
+
+fn reverted(message: String, output: &Bytes) -> ErrorObjectOwned {
+    ErrorObjectOwned::owned(REVERTED, message, Some(hex::encode_prefixed(output)))
+}
+
+fn plain(code: i32, message: impl Into<String>) -> ErrorObjectOwned {
+    ErrorObjectOwned::owned(code, message, None::<()>)
+}

@@ -1,0 +1,178 @@
+//! State and what a call would do.
+
+use alloy_eips::{BlockId, BlockNumberOrTag};
+use alloy_primitives::{Address, B256, Bytes, TxKind, U64, U256};
+use alloy_rpc_types_eth::{EIP1186AccountProofResponse, EIP1186StorageProof, TransactionRequest};
+use jsonrpsee::RpcModule;
+use serde_json::{Map, Value};
+
+use super::super::method::{Arguments, Registered, worker};
+use super::super::{Node, error};
+use super::blocks::number;
+use crate::app::StateAt;
+use crate::execution::Call;
+use crate::io::db::Database;
+use crate::state::StateReader;
+
+/// Slots one `eth_getProof` may ask for, as geth's limit.
+const MAX_PROOF_SLOTS: usize = 1_024;
+
+pub fn register(module: &mut RpcModule<Node>) -> Registered {
+    worker(module, "eth_getBalance", |node, arguments| {
+        let address = arguments.next("address")?;
+        account(&state(node, arguments)?, address).map(|account| account.balance)
+    })?;
+    worker(module, "eth_getTransactionCount", transaction_count)?;
+    worker(module, "eth_getCode", code)?;
+    worker(module, "eth_getStorageAt", storage)?;
+    worker(module, "eth_getProof", proof)?;
+    worker(module, "eth_call", call)?;
+    worker(module, "eth_estimateGas", estimate_gas)
+}
+
+fn state<'a>(node: &'a Node, arguments: &mut Arguments) -> error::Result<StateAt<'a, Database>> {
+    let number = block(node, arguments)?;
+    node.chain().state_at(number).map_err(error::simulate)
+}
+
+/// The block parameter; the head when it is missing.
+fn block(node: &Node, arguments: &mut Arguments) -> error::Result<u64> {
+    number(
+        node,
+        arguments.optional("block")?.unwrap_or(BlockId::latest()),
+    )
+}
+
+fn account(
+    state: &StateAt<'_, Database>,
+    address: Address,
+) -> error::Result<crate::state::Account> {
+    Ok(state
+        .account(address)
+        .map_err(|error| error::store(&error))?
+        .unwrap_or_default())
+}
+
+fn transaction_count(node: &Node, arguments: &mut Arguments) -> error::Result<U64> {
+    let address = arguments.next("address")?;
+    let block = arguments.optional("block")?.unwrap_or(BlockId::latest());
+    let state = node
+        .chain()
+        .state_at(number(node, block)?)
+        .map_err(error::simulate)?;
+    let nonce = account(&state, address)?.nonce;
+    if block == BlockId::Number(BlockNumberOrTag::Pending) {
+        return Ok(U64::from(node.handles.pool().pending_nonce(address, nonce)));
+    }
+    Ok(U64::from(nonce))
+}
+
+fn code(node: &Node, arguments: &mut Arguments) -> error::Result<Bytes> {
+    let address = arguments.next("address")?;
+    let state = state(node, arguments)?;
+    let hash = account(&state, address)?.code_hash;
+    Ok(state
+        .code(hash)
+        .map_err(|error| error::store(&error))?
+        .unwrap_or_default())
+}
+
+fn storage(node: &Node, arguments: &mut Arguments) -> error::Result<B256> {
+    let (address, slot): (Address, U256) = (arguments.next("address")?, arguments.next("slot")?);
+    let value = state(node, arguments)?
+        .storage(address, slot)
+        .map_err(|error| error::store(&error))?;
+    Ok(value.into())
+}
+
+fn proof(node: &Node, arguments: &mut Arguments) -> error::Result<EIP1186AccountProofResponse> {
+    let (address, slots): (Address, Vec<U256>) =
+        (arguments.next("address")?, arguments.next("slots")?);
+    if slots.len() > MAX_PROOF_SLOTS {
+        return Err(error::limit(format!(
+            "too many slots: {}, at most {MAX_PROOF_SLOTS}",
+            slots.len()
+        )));
+    }
+    let found = state(node, arguments)?
+        .proof(address, &slots)
+        .map_err(error::simulate)?;
+    let account = found.account.unwrap_or_default();
+    let storage = found.storage.into_iter();
+    Ok(EIP1186AccountProofResponse {
+        address,
+        balance: account.balance,
+        code_hash: account.code_hash,
+        nonce: account.nonce,
+        storage_hash: account.storage_root,
+        account_proof: found.proof,
+        storage_proof: storage
+            .map(|slot| EIP1186StorageProof {
+                key: B256::from(slot.slot).into(),
+                value: slot.value,
+                proof: slot.proof,
+            })
+            .collect(),
+    })
+}
+
+fn call(node: &Node, arguments: &mut Arguments) -> error::Result<Bytes> {
+    let request: TransactionRequest = arguments.next("transaction")?;
+    let block = block(node, arguments)?;
+    refuse_overrides(arguments)?;
+    let outcome = node
+        .chain()
+        .simulate(block, &to_call(request)?)
+        .map_err(error::simulate)?;
+    if outcome.success {
+        Ok(outcome.output)
+    } else {
+        Err(error::failed(&outcome))
+    }
+}
+
+fn estimate_gas(node: &Node, arguments: &mut Arguments) -> error::Result<U64> {
+    let request: TransactionRequest = arguments.next("transaction")?;
+    let block = block(node, arguments)?;
+    refuse_overrides(arguments)?;
+    let gas = node
+        .chain()
+        .estimate_gas(block, &to_call(request)?)
+        .map_err(error::simulate)?;
+    Ok(U64::from(gas))
+}
+
+/// State and block overrides would change the answer, so they are not ignored.
+fn refuse_overrides(arguments: &mut Arguments) -> error::Result<()> {
+    for name in ["state overrides", "block overrides"] {
+        let overrides: Option<Map<String, Value>> = arguments.optional(name)?;
+        if overrides.is_some_and(|overrides| !overrides.is_empty()) {
+            return Err(error::invalid(format!("{name} are not supported")));
+        }
+    }
+    Ok(())
+}
+
+fn to_call(request: TransactionRequest) -> error::Result<Call> {
+    if request.blob_versioned_hashes.is_some() || request.sidecar.is_some() {
+        return Err(error::invalid(
+            "blob transactions (type 3) are not supported by this chain",
+        ));
+    }
+    let input = request
+        .input
+        .try_into_unique_input()
+        .map_err(|error| error::invalid(error.to_string()))?;
+    Ok(Call {
+        from: request.from.unwrap_or_default(),
+        to: request.to.unwrap_or(TxKind::Create),
+        value: request.value.unwrap_or_default(),
+        input: input.unwrap_or_default(),
+        gas: request.gas,
+        gas_price: request
+            .gas_price
+            .or(request.max_fee_per_gas)
+            .unwrap_or_default(),
+        access_list: request.access_list.unwrap_or_default(),
+    })
+}

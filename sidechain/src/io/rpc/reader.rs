@@ -1,0 +1,128 @@
+//! Reads the peg's contracts, by calls simulated on the state of one final block, so that an answer never mixes two.
+
+use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
+use contracts::address::{BRIDGE, FEDERATION, LIGHT_CLIENT};
+use contracts::alloy_sol_types::SolCall;
+use contracts::{BitcoinLightClient, Bridge, Federation, IBridge, IFederation, Ledger};
+
+use super::handles::Handles;
+use crate::app::SimulateError;
+use crate::execution::{Call, InclusionError};
+use crate::state::StateReader;
+use crate::types::{BRIDGE_BALANCE_WEI, Header, WEI_PER_SAT};
+
+/// A look at the contracts at one block.
+pub struct Reader<'a> {
+    handles: &'a Handles,
+    pub header: Header,
+}
+
+/// Amounts of the ledger, and the coins outside the Bridge, in satoshi.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Books {
+    pub ledger: Ledger,
+    pub supply_sat: u64,
+}
+
+impl<'a> Reader<'a> {
+    /// At the head.
+    pub fn new(handles: &'a Handles) -> Self {
+        Self {
+            handles,
+            header: handles.chain.head(),
+        }
+    }
+
+    /// Ledger and supply, read from the Bridge's storage and balance.
+    pub fn books(&self) -> Result<Books, SimulateError> {
+        let state = self.handles.chain.state_at(self.header.number)?;
+        let slot = state.storage(BRIDGE, Ledger::SLOT)?;
+        let balance = state
+            .account(BRIDGE)?
+            .map_or(U256::ZERO, |account| account.balance);
+        let supply_wei = BRIDGE_BALANCE_WEI.saturating_sub(balance);
+        // Rounded up: a fraction of a satoshi outside is covered by a whole one.
+        let supply_sat = supply_wei.div_ceil(U256::from(WEI_PER_SAT));
+        Ok(Books {
+            ledger: Ledger::from_slot(slot),
+            supply_sat: supply_sat.saturating_to(),
+        })
+    }
+
+    pub fn parameters(&self) -> Result<IBridge::Parameters, SimulateError> {
+        self.ask(BRIDGE, Bridge::parametersCall {})
+    }
+
+    pub fn deposit(&self, txid: B256, vout: u32) -> Result<IBridge::Deposit, SimulateError> {
+        self.ask(BRIDGE, Bridge::depositCall { txid, vout })
+    }
+
+    pub fn withdrawal(&self, id: u64) -> Result<IBridge::Withdrawal, SimulateError> {
+        self.ask(BRIDGE, Bridge::withdrawalCall { id: U256::from(id) })
+    }
+
+    pub fn vault_transaction(
+        &self,
+        number: U256,
+    ) -> Result<IBridge::VaultTransaction, SimulateError> {
+        self.ask(BRIDGE, Bridge::vaultTransactionCall { number })
+    }
+
+    pub fn epoch(&self) -> Result<u32, SimulateError> {
+        self.ask(FEDERATION, Federation::epochCall {})
+    }
+
+    /// X-only group key of an epoch; `None` until its key generation is done.
+    pub fn group_key(&self, epoch: u32) -> Result<Option<B256>, SimulateError> {
+        let key = self.ask(FEDERATION, Federation::groupKeyCall { epoch_: epoch })?;
+        Ok((!key.is_zero()).then_some(key))
+    }
+
+    pub fn vault_key(&self, epoch: u32) -> Result<Option<B256>, SimulateError> {
+        let key = self.ask(FEDERATION, Federation::vaultKeyCall { epoch_: epoch })?;
+        Ok((!key.is_zero()).then_some(key))
+    }
+
+    pub fn threshold(&self) -> Result<u16, SimulateError> {
+        self.ask(FEDERATION, Federation::thresholdCall {})
+    }
+
+    pub fn members(&self) -> Result<Vec<IFederation::Member>, SimulateError> {
+        let count = self.ask(FEDERATION, Federation::memberCountCall {})?;
+        (1..=count)
+            .map(|index| self.ask(FEDERATION, Federation::memberCall { index }))
+            .collect()
+    }
+
+    /// Hash and height of the light client's best header.
+    pub fn bitcoin_tip(&self) -> Result<(B256, u32), SimulateError> {
+        let tip = self.ask(LIGHT_CLIENT, BitcoinLightClient::tipCall {})?;
+        Ok((tip.hash, tip.height))
+    }
+
+    pub fn confirmations(&self, block: B256) -> Result<u32, SimulateError> {
+        self.ask(
+            LIGHT_CLIENT,
+            BitcoinLightClient::confirmationsCall { hash: block },
+        )
+    }
+
+    fn ask<C: SolCall>(&self, to: Address, call: C) -> Result<C::Return, SimulateError> {
+        let call = Call {
+            to: TxKind::Call(to),
+            input: Bytes::from(call.abi_encode()),
+            ..Call::default()
+        };
+        let outcome = self.handles.chain.simulate(self.header.number, &call)?;
+        if !outcome.success {
+            return Err(SimulateError::Failed(Box::new(outcome)));
+        }
+        C::abi_decode_returns(&outcome.output).map_err(|error| {
+            InclusionError::Invalid(format!(
+                "contract {to} answers {} with {error}",
+                C::SIGNATURE
+            ))
+            .into()
+        })
+    }
+}

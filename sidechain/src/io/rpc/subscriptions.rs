@@ -1,0 +1,211 @@
+//! `eth_subscribe` over WebSocket: new heads, logs, and transactions that enter the pool.
+//!
+//! A subscriber gets every block in order: one that is slow, or whose block was missed, gets it from the store.
+
+use std::sync::Arc;
+
+use alloy_primitives::{B256, hex};
+use alloy_rpc_types_eth::Filter;
+use alloy_rpc_types_eth::pubsub::SubscriptionKind;
+use jsonrpsee::core::SubscriptionError;
+use jsonrpsee::core::traits::IdProvider;
+use jsonrpsee::server::{PendingSubscriptionSink, SubscriptionMessage, SubscriptionSink};
+use jsonrpsee::types::SubscriptionId;
+use jsonrpsee::{Extensions, RpcModule};
+use rand::RngCore;
+use serde::Serialize;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+
+use super::eth::log_filter;
+use super::method::{Arguments, Registered, on_worker};
+use super::{Node, convert, error};
+use crate::app::{Finalized, LogFilter};
+
+/// Subscription ids as Ethereum's clients expect them: hex, not to be guessed.
+#[derive(Clone, Copy, Debug)]
+pub struct HexIds;
+
+impl IdProvider for HexIds {
+    fn next_id(&self) -> SubscriptionId<'static> {
+        let mut bytes = [0; 16];
+        rand::thread_rng().fill_bytes(&mut bytes);
+        SubscriptionId::Str(hex::encode_prefixed(bytes).into())
+    }
+}
+
+pub fn register(module: &mut RpcModule<Node>) -> Registered {
+    module.register_subscription(
+        "eth_subscribe",
+        "eth_subscription",
+        "eth_unsubscribe",
+        |params, pending, node, _: Extensions| async move {
+            match Wanted::parse(&params, &node) {
+                Ok(wanted) => subscribe(pending, node, wanted).await,
+                Err(error) => {
+                    pending.reject(error).await;
+                    Ok(())
+                }
+            }
+        },
+    )?;
+    Ok(())
+}
+
+enum Wanted {
+    Heads,
+    Logs(LogFilter),
+    Pending {
+        full: bool,
+    },
+    /// The node is never syncing: the one answer is `false`.
+    Syncing,
+}
+
+impl Wanted {
+    fn parse(params: &jsonrpsee::types::Params<'_>, node: &Node) -> error::Result<Self> {
+        let mut arguments = Arguments::new(params)?;
+        match arguments.next("subscription")? {
+            SubscriptionKind::NewHeads => Ok(Self::Heads),
+            SubscriptionKind::Logs => {
+                // As in geth, a block range is for polling; here it is the blocks to come.
+                let filter: Filter = arguments.optional("filter")?.unwrap_or_default();
+                let filter = Filter {
+                    block_option: Default::default(),
+                    ..filter
+                };
+                log_filter(node, &filter).map(Self::Logs)
+            }
+            SubscriptionKind::NewPendingTransactions => Ok(Self::Pending {
+                full: arguments.optional("full transactions")?.unwrap_or(false),
+            }),
+            SubscriptionKind::Syncing => Ok(Self::Syncing),
+            SubscriptionKind::TransactionReceipts => Err(error::invalid(
+                "transactionReceipts is not supported, use newHeads",
+            )),
+        }
+    }
+}
+
+async fn subscribe(
+    pending: PendingSubscriptionSink,
+    node: Arc<Node>,
+    wanted: Wanted,
+) -> Result<(), SubscriptionError> {
+    // Listen first: nothing that happens after the answer is missed.
+    let blocks = node.handles.finalized.subscribe();
+    let hashes = node.handles.pending.subscribe();
+    let next = node.chain().head().number + 1;
+    let sink = pending.accept().await?;
+    match wanted {
+        Wanted::Heads => {
+            follow(sink, node, blocks, next, |finalized| {
+                vec![convert::header(
+                    finalized.block.header.clone(),
+                    finalized.hash,
+                )]
+            })
+            .await
+        }
+        Wanted::Logs(filter) => {
+            follow(sink, node, blocks, next, move |finalized| {
+                convert::logs(finalized, &filter)
+            })
+            .await
+        }
+        Wanted::Pending { full } => follow_pool(sink, node, hashes, full).await,
+        Wanted::Syncing => {
+            send(&sink, &false).await?;
+            sink.closed().await;
+            Ok(())
+        }
+    }
+}
+
+/// Sends what `messages` makes of each block from `next` on, until the client leaves or the node stops.
+async fn follow<T: Serialize>(
+    sink: SubscriptionSink,
+    node: Arc<Node>,
+    mut blocks: Receiver<Arc<Finalized>>,
+    mut next: u64,
+    messages: impl Fn(&Finalized) -> Vec<T>,
+) -> Result<(), SubscriptionError> {
+    loop {
+        let heard = tokio::select! {
+            () = sink.closed() => return Ok(()),
+            heard = blocks.recv() => heard,
+        };
+        let last = match &heard {
+            Ok(finalized) => finalized.block.number(),
+            Err(RecvError::Lagged(_)) => node.chain().head().number,
+            Err(RecvError::Closed) => return Ok(()),
+        };
+        while next <= last {
+            let finalized = match &heard {
+                Ok(finalized) if finalized.block.number() == next => finalized.clone(),
+                _ => load(node.clone(), next).await?,
+            };
+            for message in messages(&finalized) {
+                send(&sink, &message).await?;
+            }
+            next += 1;
+        }
+    }
+}
+
+async fn follow_pool(
+    sink: SubscriptionSink,
+    node: Arc<Node>,
+    mut hashes: Receiver<B256>,
+    full: bool,
+) -> Result<(), SubscriptionError> {
+    loop {
+        let heard = tokio::select! {
+            () = sink.closed() => return Ok(()),
+            heard = hashes.recv() => heard,
+        };
+        match heard {
+            Ok(hash) if full => {
+                let transaction = node.handles.pool().get(hash).cloned();
+                if let Some(transaction) = transaction {
+                    send(&sink, &convert::pending(transaction)).await?;
+                }
+            }
+            Ok(hash) => send(&sink, &hash).await?,
+            // Transactions of the pool are only a hint: a slow subscriber misses some.
+            Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => return Ok(()),
+        }
+    }
+}
+
+async fn send<T: Serialize>(sink: &SubscriptionSink, message: &T) -> Result<(), SubscriptionError> {
+    let message = SubscriptionMessage::new(sink.method_name(), sink.subscription_id(), message)?;
+    sink.send(message).await.map_err(Into::into)
+}
+
+/// A final block from the store, as it was told when it became final.
+async fn load(node: Arc<Node>, number: u64) -> Result<Arc<Finalized>, SubscriptionError> {
+    let loaded = on_worker(node, move |node| {
+        let stored = node
+            .chain()
+            .stored(number)
+            .map_err(|error| error::store(&error))?;
+        let receipts = node
+            .chain()
+            .receipts(number)
+            .map_err(|error| error::store(&error))?;
+        let (stored, receipts) = stored
+            .zip(receipts)
+            .ok_or_else(|| error::not_found(format!("block {number} not found")))?;
+        Ok(Arc::new(Finalized {
+            block: stored.block,
+            hash: stored.hash,
+            receipts,
+            senders: stored.senders,
+        }))
+    });
+    loaded
+        .await
+        .map_err(|error| error.message().to_owned().into())
+}

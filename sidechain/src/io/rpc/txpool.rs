@@ -1,0 +1,107 @@
+//! The `txpool` namespace: what waits for a block.
+
+use std::collections::BTreeMap;
+
+use alloy_consensus::Transaction as _;
+use alloy_primitives::{Address, U64};
+use alloy_rpc_types_eth::Transaction as RpcTransaction;
+use jsonrpsee::RpcModule;
+use serde::Serialize;
+use serde_json::json;
+
+use super::method::{Registered, worker};
+use super::{Node, convert, error};
+use crate::types::Transaction;
+
+/// Transactions one `txpool_content` answers: beyond it, ask for one sender.
+const MAX_CONTENT: usize = 5_000;
+
+/// By sender and nonce, as geth nests them.
+type Nested<T> = BTreeMap<Address, BTreeMap<String, T>>;
+
+#[derive(Clone, Debug, Serialize)]
+struct Content<T> {
+    pending: T,
+    queued: T,
+}
+
+pub fn register(module: &mut RpcModule<Node>) -> Registered {
+    worker(module, "txpool_status", |node, _| {
+        let status = node.handles.pool().status();
+        Ok(json!({ "pending": U64::from(status.executable), "queued": U64::from(status.queued) }))
+    })?;
+    worker(module, "txpool_content", |node, _| {
+        nested(node, convert::pending)
+    })?;
+    worker(module, "txpool_inspect", |node, _| nested(node, summary))?;
+    worker(module, "txpool_contentFrom", |node, arguments| {
+        let sender: Address = arguments.next("address")?;
+        let all: Vec<_> = node
+            .handles
+            .pool()
+            .content_from(sender)
+            .map(owned)
+            .collect();
+        let of = |wanted: bool| -> BTreeMap<String, RpcTransaction> {
+            let chosen = all.iter().filter(|(executable, _)| *executable == wanted);
+            chosen
+                .map(|(_, transaction)| {
+                    (
+                        transaction.nonce().to_string(),
+                        convert::pending(transaction.clone()),
+                    )
+                })
+                .collect()
+        };
+        Ok(Content {
+            pending: of(true),
+            queued: of(false),
+        })
+    })
+}
+
+fn nested<T>(node: &Node, show: impl Fn(Transaction) -> T) -> error::Result<Content<Nested<T>>> {
+    let pool = node.handles.pool();
+    if pool.len() > MAX_CONTENT {
+        let count = pool.len();
+        return Err(error::limit(format!(
+            "the pool has {count} transactions: ask for a sender's by txpool_contentFrom"
+        )));
+    }
+    let all: Vec<_> = pool.content().map(owned).collect();
+    drop(pool);
+    let mut content = Content {
+        pending: Nested::new(),
+        queued: Nested::new(),
+    };
+    for (executable, transaction) in all {
+        let class = if executable {
+            &mut content.pending
+        } else {
+            &mut content.queued
+        };
+        let nonce = transaction.nonce().to_string();
+        class
+            .entry(transaction.signer())
+            .or_default()
+            .insert(nonce, show(transaction));
+    }
+    Ok(content)
+}
+
+fn owned((executable, transaction): (bool, &Transaction)) -> (bool, Transaction) {
+    (executable, transaction.clone())
+}
+
+/// geth's one line for people.
+fn summary(transaction: Transaction) -> String {
+    let to = transaction
+        .to()
+        .map_or("contract creation".to_owned(), |to| to.to_string());
+    format!(
+        "{to}: {} wei + {} gas × {} wei",
+        transaction.value(),
+        transaction.gas_limit(),
+        transaction.max_fee_per_gas()
+    )
+}
