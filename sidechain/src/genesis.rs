@@ -1,7 +1,33 @@
 //! The first block: what all operators of a network agree on before it starts, and the state it makes.
 
+use std::collections::BTreeSet;
+
+use alloy_consensus::constants::{EMPTY_RECEIPTS, EMPTY_TRANSACTIONS, EMPTY_WITHDRAWALS};
+use alloy_eips::eip7685::EMPTY_REQUESTS_HASH;
 use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_trie::EMPTY_ROOT_HASH;
+use bitcoin::{
+    block::Header as BitcoinHeader,
+    consensus::{deserialize, serialize},
+    hashes::Hash as _,
+    secp256k1::{PublicKey, XOnlyPublicKey},
+};
+use contracts::{
+    BridgeArguments, Contract, FederationArguments, LightClientArguments, MemberArguments,
+    TierArguments, creation_code, signing_board_arguments,
+};
+use mainchain::{Network, recovery};
 use serde::{Deserialize, Serialize};
+
+use crate::{
+    execution::{Executed, construct},
+    state::{CodeCache, Nothing, StateReader, Working},
+    store::StoreError,
+    types::{BRIDGE_BALANCE_WEI, Block, Header, MAX_TRANSACTION_GAS, MIN_BASE_FEE, WEI_PER_SAT},
+};
+
+/// Most members. 50 validators is what the design aims at; the rest is room.
+pub const MAX_MEMBERS: usize = 100;
 
 /// The content of `genesis.json`. Two nodes are on one network if and only if this makes the same genesis block.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,23 +52,9 @@ pub struct Genesis {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Bitcoin {
     /// Which network's rules hold.
-    pub network: BitcoinNetwork,
+    pub network: Network,
     /// First header the light client knows.
     pub checkpoint: Checkpoint,
-}
-
-/// A bitcoin network, by the name Bitcoin Core and this project use for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum BitcoinNetwork {
-    /// The real one.
-    Mainnet,
-    /// BIP 94.
-    Testnet4,
-    /// BIP 325, the default signet.
-    Signet,
-    /// Local.
-    Regtest,
 }
 
 /// A bitcoin header that is trusted without its ancestors.
@@ -148,6 +160,490 @@ pub struct BlockRules {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("genesis: {0}")]
 pub struct GenesisError(pub String);
+
+fn wrong<T>(what: impl Into<String>) -> Result<T, GenesisError> {
+    Err(GenesisError(what.into()))
+}
+
+impl Genesis {
+    /// A genesis for a local network on regtest with the default rules.
+    pub fn dev(timestamp: u64, federation: Federation) -> Self {
+        Self {
+            chain_id: 51_717,
+            timestamp,
+            bitcoin: Bitcoin::start_of(Network::Regtest),
+            federation,
+            bridge: Bridge::dev(),
+            block: BlockRules::dev(),
+        }
+    }
+
+    /// Reads and checks a genesis file.
+    ///
+    /// # Errors
+    ///
+    /// Says what is wrong and what it should be.
+    pub fn from_json(text: &str) -> Result<Self, GenesisError> {
+        let genesis: Self =
+            serde_json::from_str(text).map_err(|error| GenesisError(error.to_string()))?;
+        genesis.check()?;
+        Ok(genesis)
+    }
+
+    /// The file's content.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("every field is text, number or list")
+    }
+
+    /// Checks all that can be checked without running the contracts' constructors.
+    ///
+    /// # Errors
+    ///
+    /// Says what is wrong and what it should be.
+    pub fn check(&self) -> Result<(), GenesisError> {
+        if self.chain_id == 0 || self.chain_id > u64::MAX / 2 - 36 {
+            return wrong(format!(
+                "chainId {} is not between 1 and 2^63 - 37 (EIP-2294)",
+                self.chain_id
+            ));
+        }
+        self.bitcoin.check()?;
+        self.federation.check()?;
+        self.bridge.check()?;
+        self.block.check()
+    }
+
+    /// Runs the contracts' constructors: the genesis block and its state.
+    ///
+    /// # Errors
+    ///
+    /// When the file is wrong or a constructor refuses it.
+    pub fn build(&self) -> Result<Executed, GenesisError> {
+        self.build_with_allocation(&[])
+    }
+
+    /// The same with some coins outside the Bridge, booked in its ledger as if a vault output covered them. For tests and
+    /// benchmarks: the block has another hash, so it is never taken for a real network's.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::build`].
+    pub fn build_with_allocation(
+        &self,
+        allocation: &[(Address, u64)],
+    ) -> Result<Executed, GenesisError> {
+        self.check()?;
+        let cache = CodeCache::default();
+        let never = |error: StoreError| GenesisError(format!("no store is read, but: {error}"));
+        let mut working = Working::new(&Nothing, &cache);
+        for contract in Contract::ALL {
+            working = self.deploy(working, contract)?;
+        }
+        let total: u64 = allocation.iter().map(|(_, sat)| sat).sum();
+        for (address, sat) in allocation {
+            working.set_balance(*address, wei(*sat)).map_err(never)?;
+        }
+        let bridge = Contract::Bridge.address();
+        working
+            .set_balance(bridge, BRIDGE_BALANCE_WEI - wei(total))
+            .map_err(never)?;
+        if total > 0 {
+            working
+                .set_storage(bridge, contracts::Ledger::SLOT, U256::from(total))
+                .map_err(never)?;
+        }
+        let (state_root, overlay) = working.commit_block(EMPTY_ROOT_HASH).map_err(never)?;
+        let header = Header {
+            state_root,
+            ..self.header()
+        };
+        let hash = header.hash_slow();
+        let block = Block {
+            header,
+            transactions: Vec::new(),
+        };
+        Ok(Executed {
+            hash,
+            block,
+            senders: Vec::new(),
+            receipts: Vec::new(),
+            overlay,
+        })
+    }
+
+    /// The first header, but for its state root.
+    fn header(&self) -> Header {
+        Header {
+            timestamp: self.timestamp,
+            gas_limit: self.block.gas_limit,
+            transactions_root: EMPTY_TRANSACTIONS,
+            receipts_root: EMPTY_RECEIPTS,
+            base_fee_per_gas: Some(MIN_BASE_FEE),
+            withdrawals_root: Some(EMPTY_WITHDRAWALS),
+            blob_gas_used: Some(0),
+            excess_blob_gas: Some(0),
+            parent_beacon_block_root: Some(B256::ZERO),
+            requests_hash: Some(EMPTY_REQUESTS_HASH),
+            // The chain id stands nowhere in the state, so it is bound here.
+            extra_data: [b"causeway".as_slice(), &self.chain_id.to_be_bytes()]
+                .concat()
+                .into(),
+            ..Header::default()
+        }
+    }
+
+    fn deploy<'a, R: StateReader>(
+        &self,
+        mut working: Working<'a, R>,
+        contract: Contract,
+    ) -> Result<Working<'a, R>, GenesisError> {
+        let refuse =
+            |error: String| GenesisError(format!("the constructor of {contract:?} fails: {error}"));
+        let arguments = match contract {
+            Contract::LightClient => self.bitcoin.arguments()?.abi_encode(),
+            Contract::Federation => self.federation.arguments()?.abi_encode(),
+            Contract::SigningBoard => signing_board_arguments(),
+            Contract::Bridge => self.bridge.arguments().abi_encode(),
+            Contract::MicroChannel => Bytes::new(),
+        };
+        let code = [creation_code(contract), arguments].concat();
+        let address = contract.address();
+        working
+            .set_code(address, code.into())
+            .map_err(|error| refuse(error.to_string()))?;
+        let (mut working, runtime) =
+            construct(self.chain_id, self.timestamp, working, address).map_err(refuse)?;
+        working
+            .set_code(address, runtime)
+            .map_err(|error| refuse(error.to_string()))?;
+        Ok(working)
+    }
+}
+
+impl Bitcoin {
+    /// From the network's first block.
+    pub fn start_of(network: Network) -> Self {
+        let header = network.genesis();
+        let checkpoint = Checkpoint {
+            header: serialize(&header).into(),
+            height: 0,
+            work: U256::from_be_bytes(header.work().to_be_bytes()),
+            epoch_time: header.time,
+        };
+        Self {
+            network,
+            checkpoint,
+        }
+    }
+
+    fn check(&self) -> Result<(), GenesisError> {
+        let Checkpoint {
+            header,
+            height,
+            work,
+            epoch_time,
+        } = &self.checkpoint;
+        let decoded = decode_header(header)?;
+        if decoded.validate_pow(decoded.target()).is_err() {
+            return wrong(format!(
+                "bitcoin.checkpoint: header {} has no proof of work",
+                decoded.block_hash()
+            ));
+        }
+        if *work < U256::from_be_bytes(decoded.work().to_be_bytes()) {
+            return wrong(format!(
+                "bitcoin.checkpoint: work {work:#x} is less than that of its own header"
+            ));
+        }
+        let first = *height % 2016 == 0;
+        if first && *epoch_time != decoded.time {
+            let time = decoded.time;
+            return wrong(format!(
+                "bitcoin.checkpoint: epochTime {epoch_time}, but height {height} starts a period at {time}"
+            ));
+        }
+        if *height == 0 && decoded.block_hash() != self.network.genesis().block_hash() {
+            let want = self.network.genesis().block_hash();
+            return wrong(format!(
+                "bitcoin.checkpoint: block 0 of {} is {want}, got {}",
+                self.network,
+                decoded.block_hash()
+            ));
+        }
+        Ok(())
+    }
+
+    fn arguments(&self) -> Result<LightClientArguments, GenesisError> {
+        let params = self.network.params();
+        let Checkpoint {
+            header,
+            height,
+            work,
+            epoch_time,
+        } = &self.checkpoint;
+        Ok(LightClientArguments {
+            no_retarget: params.no_retarget,
+            min_difficulty: params.min_difficulty,
+            bip94: params.bip94,
+            pow_limit_bits: params.pow_limit_bits,
+            header: fixed("bitcoin.checkpoint.header", header)?,
+            height: *height,
+            work: *work,
+            epoch_time: *epoch_time,
+        })
+    }
+}
+
+impl Federation {
+    fn check(&self) -> Result<(), GenesisError> {
+        let count = self.members.len();
+        if count == 0 || count > MAX_MEMBERS {
+            return wrong(format!(
+                "federation has {count} members, expected 1 to {MAX_MEMBERS}"
+            ));
+        }
+        if self.threshold == 0 || usize::from(self.threshold) > count {
+            return wrong(format!(
+                "federation threshold {}, expected 1 to {count}",
+                self.threshold
+            ));
+        }
+        self.members.iter().try_for_each(Member::check)?;
+        distinct(
+            "account",
+            self.members.iter().map(|member| member.account.to_vec()),
+        )?;
+        distinct(
+            "encryptionKey",
+            self.members
+                .iter()
+                .map(|member| member.encryption_key.to_vec()),
+        )?;
+        distinct(
+            "validatorKey",
+            self.members
+                .iter()
+                .map(|member| member.validator_key.to_vec()),
+        )?;
+        distinct(
+            "p2pKey",
+            self.members.iter().map(|member| member.p2p_key.to_vec()),
+        )?;
+        distinct(
+            "name",
+            self.members
+                .iter()
+                .map(|member| member.name.clone().into_bytes()),
+        )?;
+        self.recovery_leaf().map(drop)
+    }
+
+    /// Hash of the vault's recovery leaf, which the contract Federation keeps.
+    ///
+    /// # Errors
+    ///
+    /// When the recovery policy is wrong.
+    pub fn recovery_leaf(&self) -> Result<B256, GenesisError> {
+        let Recovery {
+            threshold,
+            delay,
+            keys,
+        } = &self.recovery;
+        let keys = keys
+            .iter()
+            .map(|key| XOnlyPublicKey::from_slice(key.as_slice()))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| GenesisError(format!("federation.recovery.keys: {error}")))?;
+        let policy = recovery::Recovery {
+            threshold: *threshold,
+            delay: *delay,
+            keys,
+        };
+        let leaf = policy
+            .leaf_hash()
+            .map_err(|error| GenesisError(format!("federation.recovery: {error}")))?;
+        Ok(B256::from(leaf.to_byte_array()))
+    }
+
+    fn arguments(&self) -> Result<FederationArguments, GenesisError> {
+        let members = self.members.iter().map(|member| {
+            Ok(MemberArguments {
+                account: member.account,
+                encryption_key: fixed("encryptionKey", &member.encryption_key)?,
+                validator_key: fixed("validatorKey", &member.validator_key)?,
+                p2p_key: member.p2p_key,
+                name: member.name.clone(),
+            })
+        });
+        Ok(FederationArguments {
+            threshold: self.threshold,
+            members: members.collect::<Result<_, _>>()?,
+            recovery_leaf: self.recovery_leaf()?,
+        })
+    }
+}
+
+impl Member {
+    fn check(&self) -> Result<(), GenesisError> {
+        let name = &self.name;
+        if name.is_empty() || name.len() > 64 {
+            return wrong(format!(
+                "member name {name:?} has {} bytes, expected 1 to 64",
+                name.len()
+            ));
+        }
+        if self.account.is_zero() {
+            return wrong(format!("member {name}: account is zero"));
+        }
+        if PublicKey::from_slice(&self.encryption_key).is_err() || self.encryption_key.len() != 33 {
+            return wrong(format!(
+                "member {name}: encryptionKey is not a compressed secp256k1 key"
+            ));
+        }
+        fixed::<96>(&format!("member {name}: validatorKey"), &self.validator_key)?;
+        if self.validator_proof.is_empty() {
+            return wrong(format!("member {name}: validatorProof is missing"));
+        }
+        let port = self
+            .p2p_address
+            .rsplit_once(':')
+            .filter(|(host, _)| !host.is_empty());
+        if port.is_none_or(|(_, port)| port.parse::<u16>().is_err()) {
+            return wrong(format!(
+                "member {name}: p2pAddress {:?} is not host:port",
+                self.p2p_address
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Bridge {
+    /// The defaults of a local network.
+    pub fn dev() -> Self {
+        Self {
+            reclaim_delay: 1008,
+            min_deposit_sat: 10_000,
+            min_withdrawal_sat: 10_000,
+            min_fee_rate: 1,
+            max_fee_rate: 500,
+            tiers: vec![Tier {
+                up_to_sat: u64::MAX,
+                confirmations: 2,
+            }],
+        }
+    }
+
+    fn check(&self) -> Result<(), GenesisError> {
+        /// Below this an output is not relayed (P2TR at 3 sat/vB: 330 sat).
+        const DUST_SAT: u64 = 330;
+        if self.reclaim_delay == 0 {
+            return wrong("bridge.reclaimDelay is 0, expected at least 1 block");
+        }
+        if self.min_deposit_sat < DUST_SAT || self.min_withdrawal_sat < DUST_SAT {
+            return wrong(format!(
+                "bridge: minDepositSat and minWithdrawalSat must be at least {DUST_SAT} (dust)"
+            ));
+        }
+        if self.min_fee_rate == 0 || self.min_fee_rate > self.max_fee_rate {
+            let Self {
+                min_fee_rate,
+                max_fee_rate,
+                ..
+            } = self;
+            return wrong(format!(
+                "bridge: fee rates {min_fee_rate} to {max_fee_rate}, expected 1 or more, ascending"
+            ));
+        }
+        if self.tiers.iter().any(|tier| tier.confirmations == 0) {
+            return wrong("bridge.tiers: confirmations must be at least 1");
+        }
+        if !self.tiers.is_sorted_by(|a, b| a.up_to_sat < b.up_to_sat) {
+            return wrong("bridge.tiers: upToSat must ascend");
+        }
+        match self.tiers.last() {
+            Some(tier) if tier.up_to_sat == u64::MAX => Ok(()),
+            _ => wrong(format!(
+                "bridge.tiers: upToSat of the last must be {}",
+                u64::MAX
+            )),
+        }
+    }
+
+    fn arguments(&self) -> BridgeArguments {
+        let tier = |tier: &Tier| TierArguments {
+            up_to_sat: tier.up_to_sat,
+            confirmations: tier.confirmations,
+        };
+        BridgeArguments {
+            reclaim_delay: self.reclaim_delay,
+            min_deposit_sat: self.min_deposit_sat,
+            min_withdrawal_sat: self.min_withdrawal_sat,
+            min_fee_rate: self.min_fee_rate,
+            max_fee_rate: self.max_fee_rate,
+            tiers: self.tiers.iter().map(tier).collect(),
+        }
+    }
+}
+
+impl BlockRules {
+    /// The defaults of a local network.
+    pub const fn dev() -> Self {
+        Self {
+            gas_limit: 60_000_000,
+            interval_ms: 500,
+            heartbeat_ms: 2_000,
+        }
+    }
+
+    fn check(&self) -> Result<(), GenesisError> {
+        let Self {
+            gas_limit,
+            interval_ms,
+            heartbeat_ms,
+        } = *self;
+        // Half of a block is the free lane's, and the largest transaction must fit into it.
+        let (low, high) = (2 * MAX_TRANSACTION_GAS, 1_000_000_000);
+        if !(low..=high).contains(&gas_limit) {
+            return wrong(format!(
+                "block.gasLimit {gas_limit}, expected {low} to {high}"
+            ));
+        }
+        if interval_ms == 0 || interval_ms > heartbeat_ms {
+            return wrong(format!(
+                "block: intervalMs {interval_ms}, expected 1 to heartbeatMs ({heartbeat_ms})"
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn wei(sat: u64) -> U256 {
+    U256::from(sat) * U256::from(WEI_PER_SAT)
+}
+
+fn decode_header(bytes: &[u8]) -> Result<BitcoinHeader, GenesisError> {
+    deserialize(bytes).map_err(|error| GenesisError(format!("bitcoin.checkpoint.header: {error}")))
+}
+
+fn fixed<const N: usize>(what: &str, bytes: &[u8]) -> Result<[u8; N], GenesisError> {
+    bytes
+        .try_into()
+        .map_err(|_| GenesisError(format!("{what} has {} bytes, expected {N}", bytes.len())))
+}
+
+fn distinct(what: &str, values: impl Iterator<Item = Vec<u8>>) -> Result<(), GenesisError> {
+    let mut seen = BTreeSet::new();
+    for (position, value) in values.enumerate() {
+        if !seen.insert(value) {
+            return wrong(format!(
+                "federation.members: {what} of member {} is another member's too",
+                position + 1
+            ));
+        }
+    }
+    Ok(())
+}
 
 mod plain_hex {
     use alloy_primitives::Bytes;

@@ -12,6 +12,8 @@ pub mod genesis;
 pub mod mempool;
 pub mod state;
 pub mod store;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod trie;
 pub mod types;
 

@@ -2,7 +2,7 @@
 
 use alloy_consensus::transaction::{Recovered, SignerRecoverable};
 pub use alloy_consensus::{Header, TxEnvelope};
-use alloy_consensus::{ReceiptEnvelope, Transaction as _};
+use alloy_consensus::{ReceiptEnvelope, Transaction as _, proofs::calculate_transaction_root};
 use alloy_eips::{
     Decodable2718,
     eip1559::{BaseFeeParams, calc_next_block_base_fee},
@@ -59,6 +59,11 @@ impl Block {
         self.header.number
     }
 
+    /// Whether the transactions are those the header commits to. Decoding checks it.
+    pub fn is_whole(&self) -> bool {
+        calculate_transaction_root(&self.transactions) == self.header.transactions_root
+    }
+
     fn payload_length(&self) -> usize {
         self.header.length() + self.transactions.length()
     }
@@ -90,6 +95,13 @@ impl Decodable for Block {
         };
         if !payload.is_empty() {
             return Err(alloy_rlp::Error::UnexpectedLength);
+        }
+        // The hash says nothing about the transactions but for this root: without the check, whoever passes a block on
+        // could put others under the same hash.
+        if !block.is_whole() {
+            return Err(alloy_rlp::Error::Custom(
+                "the transactions are not those of the header",
+            ));
         }
         Ok(block)
     }

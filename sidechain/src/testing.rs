@@ -1,0 +1,139 @@
+//! Keys, a genesis and transactions for tests and benchmarks. Everything is made from small numbers, so all of it repeats.
+
+use alloy_consensus::{SignableTransaction, TxEip1559, TxLegacy};
+use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, keccak256};
+use secp256k1::{Message, PublicKey, SECP256K1, SecretKey};
+
+use crate::{
+    genesis::{Federation, Genesis, Member, Recovery},
+    types::{Transaction, TxEnvelope},
+};
+
+/// An account with its key.
+#[derive(Clone, Debug)]
+pub struct Key {
+    secret: SecretKey,
+    /// The account.
+    pub address: Address,
+}
+
+impl Key {
+    /// The key of a number.
+    pub fn new(number: u64) -> Self {
+        let seed = keccak256(number.to_be_bytes());
+        let secret =
+            SecretKey::from_slice(seed.as_slice()).expect("a hash is below the group's order");
+        let address = Address::from_raw_public_key(
+            &PublicKey::from_secret_key(SECP256K1, &secret).serialize_uncompressed()[1..],
+        );
+        Self { secret, address }
+    }
+
+    /// The compressed public key.
+    pub fn public(&self) -> [u8; 33] {
+        PublicKey::from_secret_key(SECP256K1, &self.secret).serialize()
+    }
+
+    /// Signs any type of transaction.
+    pub fn sign<T>(&self, transaction: T) -> Transaction
+    where
+        T: SignableTransaction<Signature>,
+        TxEnvelope: From<alloy_consensus::Signed<T>>,
+    {
+        let hash = transaction.signature_hash();
+        let signature =
+            SECP256K1.sign_ecdsa_recoverable(&Message::from_digest(hash.0), &self.secret);
+        let (recovery, bytes) = signature.serialize_compact();
+        let signature = Signature::from_bytes_and_parity(&bytes, recovery.to_i32() == 1);
+        Transaction::new_unchecked(transaction.into_signed(signature).into(), self.address)
+    }
+
+    /// An EIP-1559 transaction that pays up to 10 times the lowest base fee.
+    pub fn send(
+        &self,
+        chain_id: u64,
+        nonce: u64,
+        gas_limit: u64,
+        to: TxKind,
+        value: U256,
+        input: Bytes,
+    ) -> Transaction {
+        self.sign(TxEip1559 {
+            chain_id,
+            nonce,
+            gas_limit,
+            max_fee_per_gas: 10_000_000,
+            max_priority_fee_per_gas: 1_000,
+            to,
+            value,
+            access_list: Default::default(),
+            input,
+        })
+    }
+
+    /// A transfer of wei.
+    pub fn transfer(&self, chain_id: u64, nonce: u64, to: Address, wei: u64) -> Transaction {
+        self.send(
+            chain_id,
+            nonce,
+            21_000,
+            to.into(),
+            U256::from(wei),
+            Bytes::new(),
+        )
+    }
+
+    /// A call in the free lane.
+    pub fn free(
+        &self,
+        chain_id: u64,
+        nonce: u64,
+        gas_limit: u64,
+        to: Address,
+        input: Bytes,
+    ) -> Transaction {
+        let chain_id = Some(chain_id);
+        self.sign(TxLegacy {
+            chain_id,
+            nonce,
+            gas_price: 0,
+            gas_limit,
+            to: to.into(),
+            value: U256::ZERO,
+            input,
+        })
+    }
+}
+
+/// The key of a member of [`genesis`], by its index from 1.
+pub fn member(index: u16) -> Key {
+    Key::new(1_000_000 + u64::from(index))
+}
+
+/// A federation of four on regtest. The validators' keys are no real ones.
+pub fn genesis() -> Genesis {
+    let members = (1..=4u16).map(|index| Member {
+        name: format!("operator {index}"),
+        account: member(index).address,
+        encryption_key: Key::new(2_000_000 + u64::from(index)).public().into(),
+        validator_key: vec![u8::try_from(index).expect("four members"); 96].into(),
+        validator_proof: vec![1; 48].into(),
+        p2p_key: B256::with_last_byte(u8::try_from(index).expect("four members")),
+        p2p_address: format!("127.0.0.1:{}", 30_000 + index),
+    });
+    let recovery_keys =
+        (1..=3u64).map(|index| B256::from_slice(&Key::new(3_000_000 + index).public()[1..]));
+    let recovery = Recovery {
+        threshold: 2,
+        delay: 52_560,
+        keys: recovery_keys.collect(),
+    };
+    Genesis::dev(
+        1_700_000_000,
+        Federation {
+            threshold: 3,
+            members: members.collect(),
+            recovery,
+        },
+    )
+}
