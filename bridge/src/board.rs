@@ -86,7 +86,7 @@ pub enum Effect<T> {
     Post(Post),
     /// A member broke the protocol; for the operators' eyes.
     Blame(Blame),
-    /// The work is done. Told once in the life of a machine.
+    /// The work is done. Told once by every machine that is opened, so again after a restart.
     Done(T),
 }
 

@@ -370,7 +370,13 @@ impl Dkg {
         rng: &mut R,
         effects: &mut Vec<Effect>,
     ) {
-        if self.attempt.settled || self.own.finished.contains_key(&self.attempt.number) {
+        if self.attempt.settled {
+            return;
+        }
+        // Finished before a restart: the shell may not have heard of it.
+        if let Some(share) = self.share() {
+            self.attempt.settled = true;
+            effects.push(Effect::Done(share));
             return;
         }
         // The own round 1 on the board is not of the stored secret: the state was lost or is an old copy.
@@ -694,3 +700,6 @@ impl Own {
         Ok(own)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -30,6 +30,8 @@ pub mod policy;
 pub mod relay;
 pub mod seal;
 pub mod signing;
+#[cfg(test)]
+mod simulation;
 pub mod threshold;
 pub mod vault;
 pub mod vault_tx;

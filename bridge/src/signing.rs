@@ -668,3 +668,6 @@ fn digest(config: &Config) -> [u8; 32] {
     }
     sha256::Hash::from_engine(engine).to_byte_array()
 }
+
+#[cfg(test)]
+mod tests;
