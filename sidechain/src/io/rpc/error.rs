@@ -4,7 +4,7 @@ use alloy_primitives::{Bytes, hex};
 use jsonrpsee::types::ErrorObjectOwned;
 
 use super::handles::{AdmitError, RegisterError};
-use crate::app::{LogsError, SimulateError};
+use crate::app::{LogsError, RegistrationError, SimulateError};
 use crate::execution::{InclusionError, Outcome};
 use crate::store::StoreError;
 
@@ -70,8 +70,8 @@ pub fn admit(error: AdmitError) -> ErrorObjectOwned {
 
 pub fn register(error: RegisterError) -> ErrorObjectOwned {
     match error {
-        RegisterError::Store(error @ StoreError::Full { .. }) => limit(error.to_string()),
-        RegisterError::Store(error) => store(&error),
+        RegisterError::Keep(error @ RegistrationError::TooMany) => limit(error.to_string()),
+        RegisterError::Keep(RegistrationError::Store(error)) => store(&error),
         RegisterError::Simulate(error) => simulate(error),
         error @ (RegisterError::Terms(_) | RegisterError::OutputKey { .. }) => {
             invalid(error.to_string())

@@ -8,7 +8,7 @@ use alloy_primitives::{Address, B256, Bytes};
 use tokio::sync::{broadcast, mpsc};
 
 use super::upstream::Upstream;
-use crate::app::{Chain, Finalized, Registration, SimulateError};
+use crate::app::{Chain, Finalized, Registration, RegistrationError, SimulateError};
 use crate::execution::InclusionError;
 use crate::io::db::Database;
 use crate::mempool::{Account, Inadmissible, Lane, Mempool, Refused, Rules};
@@ -74,7 +74,7 @@ pub enum RegisterError {
     #[error(transparent)]
     Simulate(#[from] SimulateError),
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Keep(#[from] RegistrationError),
 }
 
 impl Handles {

@@ -20,7 +20,6 @@ use super::method::{self, worker};
 use super::reader::Reader;
 use super::{Node, error, eth};
 use crate::app::SimulateError;
-use crate::genesis::BitcoinNetwork;
 
 /// Blocks between a block and the certificate that makes it final. Certificates are kept for nearly every block; more
 /// between two is a hole in this node's store.
@@ -107,12 +106,7 @@ fn info(node: &Node) -> Result<shapes::Info, SimulateError> {
 }
 
 fn network(node: &Node) -> Network {
-    match node.chain().genesis().bitcoin.network {
-        BitcoinNetwork::Mainnet => Network::Mainnet,
-        BitcoinNetwork::Testnet4 => Network::Testnet4,
-        BitcoinNetwork::Signet => Network::Signet,
-        BitcoinNetwork::Regtest => Network::Regtest,
-    }
+    node.chain().genesis().bitcoin.network
 }
 
 /// The proof that a block is final; `None` until a certificate for it, or a later one, is here.
