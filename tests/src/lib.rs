@@ -1,1 +1,4 @@
+//! What the end-to-end tests stand on: the built binary, and a whole network of real processes.
 
+pub mod binary;
+pub mod network;

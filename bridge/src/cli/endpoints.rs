@@ -9,6 +9,7 @@ use eyre::{Result, WrapErr, bail, eyre};
 use mainchain::Network;
 use mainchain::io::rpc::{Auth, BitcoinRpc};
 
+use super::keys::open_account;
 use super::service::ServiceArgs;
 
 /// The mnemonic every Ethereum developer tool knows. Its accounts belong to everybody.
@@ -155,8 +156,8 @@ impl AccountArgs {
                     passphrase_stdin: self.passphrase_stdin,
                     ..ServiceArgs::default()
                 };
-                let _passphrase = service.passphrase(&path.display().to_string())?;
-                bail!("keystores are not there yet")
+                let passphrase = service.passphrase(&path.display().to_string())?;
+                open_account(path, &passphrase)
             }
             (None, Some(_)) if info.bitcoin_network != "regtest" => bail!(
                 "--dev-account is for regtest, this network stands on {}: everybody knows the developer accounts' keys",

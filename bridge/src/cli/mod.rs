@@ -7,6 +7,7 @@
 
 mod amount;
 mod audit;
+mod demo;
 mod deposits;
 mod dev;
 mod endpoints;
@@ -115,6 +116,7 @@ enum Command {
     Reclaim(reclaim::Args),
     Audit(audit::Args),
     Dev(dev::Args),
+    Demo(demo::Args),
     Keys(keys::Args),
     Genesis(genesis::Args),
     Node(node::Args),
@@ -148,6 +150,7 @@ impl Causeway {
             Command::Reclaim(args) => reclaim::run(args, &context),
             Command::Audit(args) => audit::run(args, &context),
             Command::Dev(args) => dev::run(args, &context),
+            Command::Demo(args) => demo::run(args, &context),
             Command::Keys(args) => keys::run(args, &context),
             Command::Genesis(args) => genesis::run(args, &context),
             Command::Node(args) => node::run(args, &context),

@@ -3,4 +3,3 @@
 pub mod file;
 pub mod relayer;
 pub mod sidechain;
-pub mod wallet;

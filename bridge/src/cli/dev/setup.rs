@@ -1,6 +1,74 @@
-//! setup
+//! The files of a local network, made by the same code as `causeway keys` and `causeway genesis`.
+
+use std::fs;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bridge::io::file::write_atomic;
+use eyre::{Result, WrapErr};
+use mainchain::Network;
+use sidechain::genesis::Bitcoin;
+
 use super::layout::Layout;
+use crate::cli::genesis::{Terms, collect};
+use crate::cli::keys::{self, make_operator};
+
+/// Of all keystores of a local network. It protects coins that anybody can mine.
 pub const PASSPHRASE: &str = "causeway-dev";
-pub fn prepare(_layout: &Layout) -> eyre::Result<()> {
-    eyre::bail!("not yet")
+/// The chain id of networks on regtest.
+const CHAIN_ID: u64 = 51_717;
+/// As on mainnet, so that what is tried here is what happens there.
+const RECLAIM_DELAY: u16 = 1008;
+const RECOVERY_DELAY: u16 = 52_560;
+
+/// Makes keys, genesis and configurations. May be called again when it did not finish: nothing refers to the old files then.
+pub fn prepare(layout: &Layout) -> Result<()> {
+    let mut parts = Vec::new();
+    for index in 1..=layout.operators {
+        let folder = layout.operator(index);
+        let p2p = format!("127.0.0.1:{}", layout.ports.p2p[usize::from(index) - 1]);
+        parts.push(make_operator(
+            &folder,
+            &format!("operator-{index}"),
+            &p2p,
+            None,
+            PASSPHRASE,
+        )?);
+        configure(layout, index, &folder, &p2p)?;
+    }
+    let terms = Terms {
+        chain_id: CHAIN_ID,
+        threshold: layout.threshold,
+        reclaim_delay: RECLAIM_DELAY,
+        recovery_delay: RECOVERY_DELAY,
+        bitcoin: Bitcoin::start_of(Network::Regtest),
+        timestamp: SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .wrap_err("the clock stands before 1970")?
+            .as_secs(),
+    };
+    let genesis = collect(&parts, &terms)?;
+    write_atomic(&layout.genesis(), (genesis.to_json() + "\n").as_bytes())?;
+    Ok(())
+}
+
+/// `node.toml` and `relayer.toml` of one operator.
+fn configure(layout: &Layout, index: u16, folder: &Path, p2p: &str) -> Result<()> {
+    let rpc = layout.ports.rpc[usize::from(index) - 1];
+    let node = format!(
+        "genesis = \"../../genesis.json\"\ndata_dir = \"node\"\nkeystore = \"{}\"\nrpc_listen = \"127.0.0.1:{rpc}\"\np2p_listen = \"{p2p}\"\n",
+        keys::VALIDATOR_KEYSTORE
+    );
+    // Blocks come every few seconds or on demand, and nobody saves fees: ask often, collect briefly.
+    let relayer = format!(
+        "node = \"{}\"\nkeystore = \"{}\"\ndata_dir = \"relayer\"\npoll_ms = 200\nbatch_ms = 300\n\n[bitcoind]\nurl = \"{}\"\ncookie_file = \"../../bitcoin/regtest/.cookie\"\n\n[duty]\nwindow_s = 10\ntakeover_ms = 3000\n",
+        layout.rpc_url(index),
+        keys::OPERATOR_KEYSTORE,
+        layout.bitcoin_url()
+    );
+    for (name, text) in [("node.toml", node), ("relayer.toml", relayer)] {
+        let path = folder.join(name);
+        fs::write(&path, text).wrap_err_with(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
 }

@@ -24,14 +24,12 @@ mod adapter;
 mod engine;
 pub(crate) mod network;
 mod payload;
-#[cfg(test)]
-mod tests;
 
 use std::{future::Future, time::Duration};
 
 use alloy_primitives::{Address, B256};
 
-pub use engine::{ConsensusError, Setup, start};
+pub use engine::{ConsensusError, start};
 
 use crate::types::Block;
 
@@ -67,7 +65,7 @@ pub trait Application: Send + Sync + 'static {
     /// # Errors
     ///
     /// A full disk, or a broken invariant: the node stops, nothing is acknowledged.
-    fn commit(&self, block: &Block, certificate: Option<&[u8]>, now_ms: u64) -> Result<(), String>;
+    fn commit(&self, block: &Block, certificate: Option<&[u8]>) -> Result<(), String>;
 }
 
 /// What a validator thinks of a block.

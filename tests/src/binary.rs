@@ -1,0 +1,152 @@
+//! The built `causeway`, run as a user runs it.
+
+use std::ffi::OsStr;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+
+/// Where cargo put the binary: beside this test's own folder.
+///
+/// # Panics
+///
+/// When it is not built: cargo builds no other package's binary for a test.
+#[must_use]
+pub fn path() -> PathBuf {
+    let test = std::env::current_exe().expect("a running program knows where it is");
+    let path = test
+        .ancestors()
+        .nth(2)
+        .expect("target/debug/deps/test")
+        .join("causeway");
+    assert!(
+        path.is_file(),
+        "there is no {}: run `cargo build -p causeway` first (`make test` does)",
+        path.display()
+    );
+    path
+}
+
+/// `causeway` with these arguments, a home folder of its own, and none of the caller's settings.
+pub fn command<A: AsRef<OsStr>>(home: &Path, arguments: impl IntoIterator<Item = A>) -> Command {
+    let mut command = Command::new(path());
+    command
+        .args(arguments)
+        .env("HOME", home)
+        .env_remove("XDG_DATA_HOME")
+        .stdin(Stdio::null());
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CAUSEWAY_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// What a finished command left.
+#[derive(Debug)]
+pub struct Finished {
+    /// None: ended by a signal.
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// Runs it to its end, with `input` as its standard input.
+///
+/// # Panics
+///
+/// When it cannot be started.
+pub fn run<A: AsRef<OsStr>>(
+    home: &Path,
+    arguments: impl IntoIterator<Item = A>,
+    input: &str,
+) -> Finished {
+    let mut child = spawn(home, arguments);
+    let mut pipe = child.stdin.take().expect("piped");
+    let _ = pipe.write_all(input.as_bytes()); // One that fails early does not read.
+    drop(pipe);
+    child.wait_with_output().expect("started").into()
+}
+
+/// Starts it, with pipes for all three.
+///
+/// # Panics
+///
+/// When it cannot be started.
+pub fn spawn<A: AsRef<OsStr>>(home: &Path, arguments: impl IntoIterator<Item = A>) -> Child {
+    let mut command = command(home, arguments);
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command.spawn().expect("the binary starts")
+}
+
+impl From<Output> for Finished {
+    fn from(output: Output) -> Self {
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        Self {
+            code: output.status.code(),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
+    }
+}
+
+impl Finished {
+    /// The lines of `--json`.
+    ///
+    /// # Panics
+    ///
+    /// When it failed, or a line is not JSON.
+    #[must_use]
+    pub fn json(&self) -> Vec<Value> {
+        assert_eq!(self.code, Some(0), "{self}");
+        self.stdout
+            .lines()
+            .map(|line| {
+                serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
+            })
+            .collect()
+    }
+
+    /// It failed with status 1, and its error says all of `words`.
+    ///
+    /// # Panics
+    ///
+    /// When it did not, or left them out.
+    pub fn fails_saying(&self, words: &[&str]) {
+        self.refused(1, words);
+    }
+
+    /// The arguments were refused (status 2), and the error says all of `words`.
+    ///
+    /// # Panics
+    ///
+    /// When they were not, or it left them out.
+    pub fn is_misused_saying(&self, words: &[&str]) {
+        self.refused(2, words);
+    }
+
+    fn refused(&self, code: i32, words: &[&str]) {
+        assert_eq!(self.code, Some(code), "{self}");
+        assert!(self.stderr.contains("error:"), "no error is shown: {self}");
+        assert!(!self.stderr.contains("panicked"), "{self}");
+        for word in words {
+            assert!(
+                self.stderr.contains(word),
+                "the error does not say {word:?}: {self}"
+            );
+        }
+    }
+}
+
+impl std::fmt::Display for Finished {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "status {:?}\n{}\n{}",
+            self.code, self.stdout, self.stderr
+        )
+    }
+}
