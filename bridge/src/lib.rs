@@ -5,6 +5,7 @@
 //! What touches network, disk, clock or randomness is in [`io`] (feature `io`).
 //!
 //! ```text
+//!   amount   `0.1 BTC` and `10000000 sat`, read and shown
 //!   peg      the shapes of the node's `peg_*` JSON-RPC
 //!   watch    which outputs pay a registered deposit address
 //!   vault, vault_tx   the vault's key; vault transactions: planned, checked, hashed, completed
@@ -17,6 +18,7 @@
 //!   io       the node's client, the relayer's shell
 //! ```
 
+pub mod amount;
 pub mod board;
 #[cfg(feature = "io")]
 pub mod config;

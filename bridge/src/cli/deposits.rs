@@ -56,13 +56,17 @@ pub struct Records {
 
 impl HomeArgs {
     pub fn records(&self) -> Result<Records> {
-        let home = match &self.home {
-            Some(home) => home.clone(),
+        Ok(Records::in_home(&self.folder()?))
+    }
+
+    /// The holder's folder.
+    pub fn folder(&self) -> Result<PathBuf> {
+        match &self.home {
+            Some(home) => Ok(home.clone()),
             None => data_home().ok_or_else(|| {
                 eyre!("neither XDG_DATA_HOME nor HOME is set: say where records go by --home")
-            })?,
-        };
-        Ok(Records::in_home(&home))
+            }),
+        }
     }
 }
 

@@ -3,3 +3,4 @@
 pub mod file;
 pub mod relayer;
 pub mod sidechain;
+pub mod wallet;

@@ -305,19 +305,17 @@ impl BitcoinRpc {
         let mut from = heights.start;
         while from < heights.end {
             let to = heights.end.min(from.saturating_add(BATCH as u32));
-            let asked: Vec<Value> = (from..to).map(|height| json!([height])).collect();
-            let hashes = self
-                .batch::<BlockHash>("getblockhash", asked, code::INVALID_PARAMETER)
-                .await?;
-            let all_there = hashes.len() == (to - from) as usize;
+            let asked = (from..to).map(|height| json!([height])).collect();
+            let hashes = self.batch::<BlockHash>("getblockhash", asked).await?;
+            let hashes = while_there(hashes, code::INVALID_PARAMETER)?;
             let asked = hashes.iter().map(|hash| json!([hash, false])).collect();
-            for hex in self
-                .batch::<String>("getblockheader", asked, code::INVALID_ADDRESS_OR_KEY)
-                .await?
-            {
+            for hex in while_there(
+                self.batch::<String>("getblockheader", asked).await?,
+                code::INVALID_ADDRESS_OR_KEY,
+            )? {
                 headers.push(decode("getblockheader", &hex)?);
             }
-            if !all_there {
+            if hashes.len() < (to - from) as usize {
                 break;
             }
             from = to;
@@ -454,6 +452,26 @@ impl BitcoinRpc {
             descendant_fee: bitcoins("getmempoolentry", &answer.fees.descendant)?,
             time: answer.time,
         }))
+    }
+
+    /// All unconfirmed transactions' ids.
+    pub async fn mempool(&self) -> Result<Vec<Txid>, RpcError> {
+        self.call("getrawmempool", json!([])).await
+    }
+
+    /// Those of these unconfirmed transactions that are still there.
+    pub async fn mempool_transactions(&self, txids: &[Txid]) -> Result<Vec<Transaction>, RpcError> {
+        let mut transactions = Vec::new();
+        for txids in txids.chunks(BATCH) {
+            let asked = txids.iter().map(|txid| json!([txid, 0])).collect();
+            for hex in self.batch::<String>("getrawtransaction", asked).await? {
+                match none_on(code::INVALID_ADDRESS_OR_KEY, hex)? {
+                    Some(hex) => transactions.push(decode("getrawtransaction", &hex)?),
+                    None => continue,
+                }
+            }
+        }
+        Ok(transactions)
     }
 
     /// The fee rate at which a transaction should confirm within `blocks` (1 to 1008). A node that has not seen enough
@@ -620,13 +638,12 @@ impl BitcoinRpc {
             .map_err(|error| self.error(method, timeout, error))
     }
 
-    /// The same call with different parameters, in one request. Ends before the first that is refused with `end`.
+    /// The same call with different parameters, in one request; each answer by itself.
     async fn batch<T: DeserializeOwned>(
         &self,
         method: &'static str,
         params: Vec<Value>,
-        end: i32,
-    ) -> Result<Vec<T>, RpcError> {
+    ) -> Result<Vec<Result<T, RpcError>>, RpcError> {
         if params.is_empty() {
             return Ok(Vec::new());
         }
@@ -640,23 +657,17 @@ impl BitcoinRpc {
         let answers = answers
             .map_err(|_| self.timeout(method, BLOCK_TIMEOUT))?
             .map_err(|error| self.error(method, BLOCK_TIMEOUT, error))?;
-        let mut results = Vec::with_capacity(answers.len());
-        for answer in answers {
-            let answer = answer.ok_or_else(|| RpcError::BadAnswer {
-                method,
-                reason: "part of a batch is missing".into(),
-            })?;
-            match none_on(
-                end,
-                answer
-                    .result()
-                    .map_err(|error| self.error(method, BLOCK_TIMEOUT, error)),
-            )? {
-                Some(result) => results.push(result),
-                None => break,
-            }
-        }
-        Ok(results)
+        let missing = || RpcError::BadAnswer {
+            method,
+            reason: "part of a batch is missing".into(),
+        };
+        let result = |answer: Option<jsonrpc::Response>| {
+            answer
+                .ok_or_else(missing)?
+                .result()
+                .map_err(|error| self.error(method, BLOCK_TIMEOUT, error))
+        };
+        Ok(answers.into_iter().map(result).collect())
     }
 
     fn client(&self, timeout: Duration) -> Result<Client, RpcError> {
@@ -739,6 +750,14 @@ fn none_on<T>(code: i32, answer: Result<T, RpcError>) -> Result<Option<T>, RpcEr
         Err(RpcError::Refused { code: got, .. }) if got == code => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// The answers before the first refusal that means "there is none".
+fn while_there<T>(answers: Vec<Result<T, RpcError>>, code: i32) -> Result<Vec<T>, RpcError> {
+    answers
+        .into_iter()
+        .map_while(|answer| none_on(code, answer).transpose())
+        .collect()
 }
 
 fn raw(params: &Value) -> Box<RawValue> {

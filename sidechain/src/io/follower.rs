@@ -1,1 +1,246 @@
-//! A node that follows without voting.
+//! A node that follows without voting: it takes blocks from another node's RPC and believes none of them.
+//!
+//! A block is taken when a certificate of the validators in the genesis file signs it, or a descendant that links back to
+//! it; then it is executed here, so that everything this node answers was checked by itself. The followed node can only
+//! withhold blocks. It may stop and come back at any time.
+
+use std::{sync::Arc, time::Duration};
+
+use alloy_consensus::{Header, proofs::calculate_transaction_root};
+use alloy_primitives::{B256, Bytes};
+use alloy_rlp::Decodable as _;
+use futures::StreamExt as _;
+use jsonrpsee::{
+    core::{ClientError, client::ClientT as _},
+    http_client::{HttpClient, HttpClientBuilder},
+    rpc_params,
+};
+use serde::Deserialize;
+use tracing::{debug, info, warn};
+
+use crate::{
+    app::Chain,
+    finality::{self, FinalityError, Validators},
+    store::Store,
+    types::{Block, MAX_BLOCK_BYTES},
+};
+
+/// Blocks asked for at the same time while this node is behind.
+const FETCHED: usize = 16;
+
+/// Time between questions for a block that is not there yet.
+const POLL: Duration = Duration::from_millis(250);
+
+/// Time before a node that failed, or answered wrongly, is asked again.
+const RETRY: Duration = Duration::from_secs(2);
+
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// An answer in hex with descendants; see [`MAX_BLOCK_BYTES`].
+const MAX_RESPONSE_BYTES: u32 = 4 * MAX_BLOCK_BYTES as u32;
+
+/// Why following cannot go on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FollowError {
+    #[error("{url:?} is not the http address of a node: {reason}")]
+    Url { url: String, reason: String },
+    #[error(
+        "the followed node is of another network: its genesis block is {got}, genesis.json makes {want}"
+    )]
+    OtherNetwork { got: B256, want: B256 },
+    #[error("cannot make a block final: {0}")]
+    Commit(String),
+}
+
+/// Why a block is not taken. The followed node is at fault; another answer may be better.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+enum Refused {
+    #[error("the answer is not a block: {0}")]
+    Encoding(String),
+    #[error("asked for block {want}, got {got}")]
+    Number { got: u64, want: u64 },
+    #[error("block {number} does not continue the final chain: parent {got}, expected {want}")]
+    Parent { number: u64, got: B256, want: B256 },
+    #[error("the transactions of block {number} are not those of its header")]
+    Body { number: u64 },
+    #[error(transparent)]
+    Finality(#[from] FinalityError),
+}
+
+/// What `peg_getBlock` answers.
+#[derive(Clone, Debug, Deserialize)]
+struct Answer {
+    block: Bytes,
+    finality: Option<Proof>,
+}
+
+/// What `peg_getFinality` answers, as far as it is needed here.
+#[derive(Clone, Debug, Deserialize)]
+struct Proof {
+    certificate: Bytes,
+    certified: Certified,
+    descendants: Vec<Bytes>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Certified {
+    number: u64,
+}
+
+/// A block that the validators made final.
+#[derive(Clone, Debug)]
+struct Final {
+    block: Block,
+    /// When it is of this very block.
+    certificate: Option<Bytes>,
+}
+
+/// Takes blocks from the node at `url` for ever. `commit` executes one and makes it final; it blocks.
+///
+/// # Errors
+///
+/// `Url`, `OtherNetwork`, `Commit`. Everything else is waited out.
+pub async fn follow<S: Store>(
+    url: &str,
+    chain: Arc<Chain<S>>,
+    validators: Validators,
+    commit: impl Fn(&Block, Option<&[u8]>) -> Result<(), String> + Clone + Send + 'static,
+) -> Result<(), FollowError> {
+    let client = HttpClientBuilder::default()
+        .request_timeout(REQUEST_TIMEOUT)
+        .max_response_size(MAX_RESPONSE_BYTES)
+        .build(url)
+        .map_err(|error| FollowError::Url {
+            url: url.to_owned(),
+            reason: error.to_string(),
+        })?;
+    same_network(&client, chain.genesis_block().hash()).await?;
+    loop {
+        let head = chain.head();
+        let mut tip = (head.number, head.hash_slow());
+        let ask = |number| {
+            let client = &client;
+            async move { (number, fetch(client, number).await) }
+        };
+        // One question while at the tip; many at once when it was answered.
+        let ahead = if matches!(ask(tip.0 + 1).await.1, Ok(Some(_))) {
+            FETCHED as u64
+        } else {
+            1
+        };
+        let mut answers = futures::stream::iter((tip.0 + 1..).take(16 * ahead as usize))
+            .map(ask)
+            .buffered(ahead as usize);
+        let pause = loop {
+            let Some((number, answer)) = answers.next().await else {
+                break None;
+            };
+            let answer = match answer {
+                Ok(Some(answer)) => answer,
+                Ok(None) => break Some(POLL),
+                Err(error) => {
+                    warn!(number, error = %error, "the followed node does not answer");
+                    break Some(RETRY);
+                }
+            };
+            let Final { block, certificate } = match examine(answer, tip, &validators) {
+                Ok(Some(taken)) => taken,
+                Ok(None) => break Some(POLL),
+                Err(refused) => {
+                    warn!(number, %refused, "the followed node sent a block that is not final");
+                    break Some(RETRY);
+                }
+            };
+            tip = (number, block.hash());
+            let commit = commit.clone();
+            let committed = tokio::task::spawn_blocking(move || {
+                commit(&block, certificate.as_ref().map(AsRef::as_ref))
+            })
+            .await;
+            committed
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+                .map_err(FollowError::Commit)?;
+        };
+        drop(answers);
+        if let Some(pause) = pause {
+            tokio::time::sleep(pause).await;
+        }
+    }
+}
+
+/// Waits for the followed node and compares genesis blocks: a wrong address is found before a signature fails.
+async fn same_network(client: &HttpClient, want: B256) -> Result<(), FollowError> {
+    loop {
+        match fetch(client, 0).await {
+            Ok(Some(answer)) => match Block::decode(&mut answer.block.as_ref()) {
+                Ok(genesis) if genesis.hash() == want => {
+                    info!(genesis = %want, "the followed node is of this network");
+                    return Ok(());
+                }
+                Ok(genesis) => {
+                    return Err(FollowError::OtherNetwork {
+                        got: genesis.hash(),
+                        want,
+                    });
+                }
+                Err(error) => warn!(%error, "the followed node's genesis block does not decode"),
+            },
+            Ok(None) => warn!("the followed node has no genesis block"),
+            Err(error) => warn!(error = %error, "the followed node does not answer"),
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+async fn fetch(client: &HttpClient, number: u64) -> Result<Option<Answer>, ClientError> {
+    client.request("peg_getBlock", rpc_params![number]).await
+}
+
+/// Checks everything about an answer that needs no state. `None`: it is not provably final yet.
+fn examine(
+    answer: Answer,
+    (number, hash): (u64, B256),
+    validators: &Validators,
+) -> Result<Option<Final>, Refused> {
+    let want = number + 1;
+    let block = decode::<Block>(&answer.block)?;
+    if block.header.number != want {
+        return Err(Refused::Number {
+            got: block.header.number,
+            want,
+        });
+    }
+    if block.header.parent_hash != hash {
+        return Err(Refused::Parent {
+            number: want,
+            got: block.header.parent_hash,
+            want: hash,
+        });
+    }
+    if calculate_transaction_root(&block.transactions) != block.header.transactions_root {
+        return Err(Refused::Body { number: want });
+    }
+    let Some(proof) = answer.finality else {
+        debug!(number = want, "no certificate yet");
+        return Ok(None);
+    };
+    let descendants = proof
+        .descendants
+        .iter()
+        .map(|header| decode::<Header>(header))
+        .collect::<Result<Vec<_>, _>>()?;
+    finality::verify_linked(&block.header, &descendants, &proof.certificate, validators)?;
+    let certificate =
+        (proof.certified.number == want && descendants.is_empty()).then_some(proof.certificate);
+    Ok(Some(Final { block, certificate }))
+}
+
+fn decode<T: alloy_rlp::Decodable>(bytes: &Bytes) -> Result<T, Refused> {
+    let mut rest = bytes.as_ref();
+    let value = T::decode(&mut rest).map_err(|error| Refused::Encoding(error.to_string()))?;
+    if rest.is_empty() {
+        Ok(value)
+    } else {
+        Err(Refused::Encoding("trailing bytes".to_owned()))
+    }
+}

@@ -284,8 +284,9 @@ where
         .await
         .map(|finalization| finalization.encode());
     let (application, block) = (application.clone(), payload.block().clone());
+    let now_ms = unix_ms(runtime.current());
     let committed = blocking(runtime, "commit", move || {
-        application.commit(&block, certificate.as_deref())
+        application.commit(&block, certificate.as_deref(), now_ms)
     })
     .await;
     match committed {

@@ -80,6 +80,21 @@ pub enum ConsensusError {
     Stopped,
 }
 
+/// What an engine is started with.
+#[derive(Debug)]
+pub struct Setup<'a> {
+    /// Names the chain in every signature.
+    pub chain_id: u64,
+    /// All validators of the network, this one among them.
+    pub validators: &'a [Validator],
+    /// Of this validator.
+    pub keys: &'a ValidatorKeys,
+    /// How fast blocks are made.
+    pub pacing: Pacing,
+    /// Prefix of the engine's files in the runtime's storage: empty, but where several validators share one runtime.
+    pub partition: String,
+}
+
 /// Runs the engine until its context is stopped, or something fatal happens.
 ///
 /// # Errors
@@ -87,10 +102,7 @@ pub enum ConsensusError {
 /// `BadKey`, `DuplicateKey`, `NotValidator` before anything is started; `Commit` and `Stopped` later.
 pub async fn start<E, A, S, R, P, B>(
     runtime: E,
-    chain_id: u64,
-    validators: &[Validator],
-    keys: &ValidatorKeys,
-    pacing: Pacing,
+    setup: Setup<'_>,
     application: Arc<A>,
     channels: Channels<S, R>,
     peers: P,
@@ -104,6 +116,13 @@ where
     P: Provider<PublicKey = PublicKey>,
     B: Blocker<PublicKey = PublicKey>,
 {
+    let Setup {
+        chain_id,
+        validators,
+        keys,
+        pacing,
+        partition,
+    } = setup;
     let scheme = scheme(chain_id, validators, keys)?;
     let me = commonware_cryptography::Signer::public_key(&keys.p2p());
     let beneficiary = validators
@@ -148,17 +167,19 @@ where
     let finalizations = immutable::Archive::init(
         runtime.child("finalizations"),
         archive(
-            "finalizations",
+            format!("{partition}finalizations"),
             &page_cache,
             Scheme::certificate_codec_config_unbounded(),
         ),
     )
     .await
     .expect("the consensus archive can be opened; the disk is damaged or full otherwise");
-    let blocks =
-        immutable::Archive::init(runtime.child("blocks"), archive("blocks", &page_cache, ()))
-            .await
-            .expect("the consensus archive can be opened; the disk is damaged or full otherwise");
+    let blocks = immutable::Archive::init(
+        runtime.child("blocks"),
+        archive(format!("{partition}blocks"), &page_cache, ()),
+    )
+    .await
+    .expect("the consensus archive can be opened; the disk is damaged or full otherwise");
     let epocher = FixedEpocher::new(NonZeroU64::MAX); // one epoch: membership does not change
     let (marshal, mailbox, _) = Marshal::<_, Standard<Payload>, _, _, _, _, _>::init(
         runtime.child("marshal"),
@@ -168,7 +189,7 @@ where
             provider: ConstantProvider::<Scheme, Epoch>::new(scheme.clone()),
             epocher: epocher.clone(),
             start: marshal::Start::Genesis(Digested::precomputed(genesis, genesis_digest)),
-            partition_prefix: "marshal".into(),
+            partition_prefix: format!("{partition}marshal"),
             mailbox_size: MAILBOX_SIZE,
             view_retention: VIEW_RETENTION,
             prunable_items_per_section: NZU64!(1024),
@@ -207,7 +228,7 @@ where
             reporter: automaton,
             track_historical_votes: false,
             strategy: Sequential,
-            partition: "votes".into(),
+            partition: format!("{partition}votes"),
             mailbox_size: MAILBOX_SIZE,
             epoch: Epoch::zero(),
             floor: Floor::Genesis(genesis_digest),
@@ -262,7 +283,7 @@ fn scheme(
 }
 
 /// Where final blocks or their certificates are kept for peers that are behind.
-fn archive<C>(name: &str, page_cache: &CacheRef, codec_config: C) -> immutable::Config<C> {
+fn archive<C>(name: String, page_cache: &CacheRef, codec_config: C) -> immutable::Config<C> {
     immutable::Config {
         metadata_partition: format!("{name}-metadata"),
         freezer_table_partition: format!("{name}-table"),

@@ -24,12 +24,14 @@ mod adapter;
 mod engine;
 pub(crate) mod network;
 mod payload;
+#[cfg(test)]
+mod tests;
 
 use std::{future::Future, time::Duration};
 
 use alloy_primitives::{Address, B256};
 
-pub use engine::{ConsensusError, start};
+pub use engine::{ConsensusError, Setup, start};
 
 use crate::types::Block;
 
@@ -65,7 +67,7 @@ pub trait Application: Send + Sync + 'static {
     /// # Errors
     ///
     /// A full disk, or a broken invariant: the node stops, nothing is acknowledged.
-    fn commit(&self, block: &Block, certificate: Option<&[u8]>) -> Result<(), String>;
+    fn commit(&self, block: &Block, certificate: Option<&[u8]>, now_ms: u64) -> Result<(), String>;
 }
 
 /// What a validator thinks of a block.

@@ -1,0 +1,293 @@
+//! Whole nodes in one process: real sockets, real disks, real contracts; only the process boundary is missing, which the
+//! end-to-end tests of the `tests` crate add.
+
+use std::{
+    collections::BTreeMap,
+    net::{SocketAddr, TcpListener},
+    path::Path,
+    thread::JoinHandle,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use alloy_consensus::Transaction as _;
+use alloy_eips::Encodable2718 as _;
+use alloy_primitives::{B256, Bytes, U64, hex};
+use alloy_sol_types::SolCall as _;
+use contracts::signing_board::SigningBoard;
+use jsonrpsee::{
+    core::client::ClientT as _,
+    http_client::{HttpClient, HttpClientBuilder},
+    rpc_params,
+};
+use serde_json::Value;
+use tokio::sync::oneshot;
+
+use super::{NodeConfig, NodeError, run};
+use crate::{genesis::Genesis, io::keys::ValidatorKeys, testing};
+
+/// Longer than anything takes, even when the machine is busy.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+struct Node {
+    config: NodeConfig,
+    keys: Option<ValidatorKeys>,
+    running: Option<(oneshot::Sender<()>, JoinHandle<Result<(), NodeError>>)>,
+    client: HttpClient,
+}
+
+impl Node {
+    fn new(
+        dir: &Path,
+        p2p_listen: SocketAddr,
+        keys: Option<ValidatorKeys>,
+        follow: Option<String>,
+    ) -> Self {
+        let rpc_listen = free_address();
+        let config = NodeConfig {
+            data_dir: dir.to_owned(),
+            rpc_listen,
+            p2p_listen,
+            peers: BTreeMap::new(),
+            follow,
+        };
+        let client = HttpClientBuilder::default()
+            .request_timeout(Duration::from_secs(5))
+            .build(format!("http://{rpc_listen}"))
+            .expect("a valid url");
+        Self {
+            config,
+            keys,
+            running: None,
+            client,
+        }
+    }
+
+    fn start(&mut self, genesis: &Genesis) {
+        let (stop, stopped) = oneshot::channel();
+        let (config, genesis, keys) = (self.config.clone(), genesis.clone(), self.keys.clone());
+        let thread = std::thread::spawn(move || {
+            run(config, genesis, keys, async move { drop(stopped.await) })
+        });
+        self.running = Some((stop, thread));
+    }
+
+    fn stop(&mut self) {
+        let (stop, thread) = self.running.take().expect("it runs");
+        let _ = stop.send(());
+        thread.join().expect("no panic").expect("a clean stop");
+    }
+
+    async fn head(&self) -> u64 {
+        let answer: Result<U64, _> = self.client.request("eth_blockNumber", rpc_params![]).await;
+        answer.map_or(0, |number| number.to())
+    }
+
+    async fn receipt(&self, hash: B256) -> Option<Value> {
+        let answer: Value = self
+            .client
+            .request("eth_getTransactionReceipt", rpc_params![hash])
+            .await
+            .ok()?;
+        (!answer.is_null()).then_some(answer)
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if let Some((stop, thread)) = self.running.take() {
+            let _ = stop.send(());
+            let _ = thread.join();
+        }
+    }
+}
+
+fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("loopback has free ports")
+}
+
+/// Four validators that are not started yet, and their genesis.
+fn network(dir: &Path) -> (Genesis, Vec<Node>) {
+    let mut genesis = testing::genesis();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("after 1970")
+        .as_secs();
+    genesis.timestamp = now;
+    let mut nodes = Vec::new();
+    for (index, member) in genesis.federation.members.iter_mut().enumerate() {
+        let keys = ValidatorKeys::generate();
+        let public = keys.public();
+        let address = free_address();
+        member.validator_key = Bytes::copy_from_slice(&public.validator_key);
+        member.validator_proof = Bytes::copy_from_slice(&public.validator_proof);
+        member.p2p_key = public.p2p_key.into();
+        member.p2p_address = address.to_string();
+        nodes.push(Node::new(
+            &dir.join(format!("validator-{index}")),
+            address,
+            Some(keys),
+            None,
+        ));
+    }
+    (genesis, nodes)
+}
+
+async fn wait_for(what: &str, mut done: impl AsyncFnMut() -> bool) {
+    let started = Instant::now();
+    while !done().await {
+        assert!(started.elapsed() < PATIENCE, "waited in vain until {what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// A member's message on the signing board: free of gas, so that it works before there are coins.
+fn post(genesis: &Genesis, member: u16, nonce: u64) -> (B256, Bytes) {
+    let call = SigningBoard::postCall {
+        session: B256::with_last_byte(1),
+        kind: 1,
+        payload: Bytes::from(vec![7; 100]),
+    };
+    let transaction = testing::member(member).free(
+        genesis.chain_id,
+        nonce,
+        200_000,
+        contracts::address::SIGNING_BOARD,
+        call.abi_encode().into(),
+    );
+    assert_eq!(transaction.nonce(), nonce);
+    (
+        *transaction.tx_hash(),
+        transaction.inner().encoded_2718().into(),
+    )
+}
+
+async fn send(node: &Node, raw: &Bytes) {
+    let answer: Result<B256, _> = node
+        .client
+        .request("eth_sendRawTransaction", rpc_params![raw])
+        .await;
+    answer.unwrap_or_else(|error| panic!("{} is taken: {error}", hex::encode(raw)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn four_validators_and_a_follower_agree() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (genesis, mut nodes) = network(dir.path());
+    nodes.iter_mut().for_each(|node| node.start(&genesis));
+    wait_for("there are blocks", async || nodes[0].head().await >= 2).await;
+
+    // Sent to one, gossiped to all, final at all.
+    let (hash, raw) = post(&genesis, 1, 0);
+    let sent = Instant::now();
+    send(&nodes[1], &raw).await;
+    for node in &nodes {
+        wait_for("the transaction is final", async || {
+            node.receipt(hash).await.is_some()
+        })
+        .await;
+    }
+    println!("final at all after {:?}", sent.elapsed());
+    let receipts: Vec<_> =
+        futures::future::join_all(nodes.iter().map(|node| node.receipt(hash))).await;
+    assert!(receipts.iter().all(|receipt| *receipt == receipts[0]));
+    assert_eq!(receipts[0].as_ref().expect("final")["status"], "0x1");
+
+    // One stops; the others go on; it returns and catches up.
+    nodes[3].stop();
+    let (hash, raw) = post(&genesis, 2, 0);
+    send(&nodes[0], &raw).await;
+    wait_for("three go on", async || {
+        nodes[2].receipt(hash).await.is_some()
+    })
+    .await;
+    nodes[3].start(&genesis);
+    wait_for("it caught up", async || {
+        nodes[3].receipt(hash).await.is_some()
+    })
+    .await;
+
+    // A follower knows nothing but the genesis file and one address.
+    let url = format!("http://{}", nodes[0].config.rpc_listen);
+    let mut follower = Node::new(
+        &dir.path().join("follower"),
+        free_address(),
+        None,
+        Some(url),
+    );
+    follower.start(&genesis);
+    wait_for("the follower has it", async || {
+        follower.receipt(hash).await.is_some()
+    })
+    .await;
+    let (hash, raw) = post(&genesis, 3, 0);
+    send(&follower, &raw).await;
+    wait_for("sent through the follower", async || {
+        follower.receipt(hash).await.is_some()
+    })
+    .await;
+
+    // The followed node restarts under the follower.
+    nodes[0].stop();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    nodes[0].start(&genesis);
+    wait_for("the followed node is back", async || {
+        nodes[0].receipt(hash).await.is_some()
+    })
+    .await;
+    let head = follower.head().await;
+    wait_for("the follower goes on", async || {
+        follower.head().await > head
+    })
+    .await;
+    tokio::task::block_in_place(|| {
+        follower.stop();
+        nodes.iter_mut().for_each(Node::stop);
+    });
+}
+
+#[test]
+fn a_data_directory_has_one_process() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (genesis, nodes) = network(dir.path());
+    let config = nodes[0].config.clone();
+    let _held = super::lock(&config.data_dir).expect("free");
+    let error = run(
+        config.clone(),
+        genesis,
+        nodes[0].keys.clone(),
+        std::future::pending(),
+    )
+    .expect_err("it is held");
+    assert!(
+        matches!(&error, NodeError::InUse(path) if *path == config.data_dir),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_cannot_work_is_said_at_the_start() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (genesis, nodes) = network(dir.path());
+    let start = |config: &NodeConfig, keys: Option<ValidatorKeys>| {
+        run(
+            config.clone(),
+            genesis.clone(),
+            keys,
+            std::future::pending(),
+        )
+        .expect_err("it cannot work")
+        .to_string()
+    };
+    let config = nodes[0].config.clone();
+    assert!(start(&config, None).contains("either validator keys or"));
+    assert!(start(&config, Some(ValidatorKeys::generate())).contains("not those of a validator"));
+    let mut unknown = config.clone();
+    unknown.peers.insert("nobody".into(), "127.0.0.1:1".into());
+    assert!(start(&unknown, nodes[0].keys.clone()).contains("\"nobody\""));
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let mut busy = config;
+    busy.p2p_listen = taken.local_addr().expect("bound");
+    assert!(start(&busy, nodes[0].keys.clone()).contains("cannot listen on"));
+}
