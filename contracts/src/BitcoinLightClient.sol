@@ -31,8 +31,7 @@ contract BitcoinLightClient is IBitcoinLightClient {
         uint32 bits;
         uint256 height;
         uint256 work;
-        /// Of the first block of the parent's difficulty period, once loaded.
-        bool periodKnown;
+        /// Of the first block of this header's difficulty period.
         uint256 periodTime;
         uint32 periodBits;
         /// Times of the last headers, a ring; `timesSeen` counts all that were put in.
@@ -81,7 +80,8 @@ contract BitcoinLightClient is IBitcoinLightClient {
         // Inside a period a minimum-difficulty block does not show the target that the period started with.
         bool hidden = parameters.minDifficulty && !parameters.noRetarget && height % PERIOD != 0;
         if (hidden && bits == parameters.powLimitBits) revert AmbiguousCheckpoint(height, bits);
-        require(work >= CompactTarget.work(target) && work <= type(uint160).max);
+        if (work < CompactTarget.work(target) || work > type(uint160).max) revert ImpossibleWork(work);
+        if (height % PERIOD == 0 && epochTime != time) revert WrongEpochTime(epochTime, time);
 
         _noRetarget = parameters.noRetarget;
         _minDifficulty = parameters.minDifficulty;
@@ -89,7 +89,7 @@ contract BitcoinLightClient is IBitcoinLightClient {
         _powLimitBits = parameters.powLimitBits;
         _powLimit = powLimit;
         _checkpointHeight = height;
-        _checkpointPeriodTime = height % PERIOD == 0 ? time : epochTime;
+        _checkpointPeriodTime = epochTime;
         _checkpointBits = bits;
 
         _headers[hash] = Stored(time, bits, height, uint160(work), merkleRoot, previous);
@@ -145,7 +145,7 @@ contract BitcoinLightClient is IBitcoinLightClient {
         stored.merkleRoot = merkleRoot;
 
         (parent.hash, parent.time, parent.bits, parent.height, parent.work) = (hash, time, bits, height, work);
-        if (height % PERIOD == 0) (parent.periodKnown, parent.periodTime, parent.periodBits) = (true, time, bits);
+        if (height % PERIOD == 0) (parent.periodTime, parent.periodBits) = (time, bits);
         _remember(parent, time);
     }
 
@@ -156,18 +156,21 @@ contract BitcoinLightClient is IBitcoinLightClient {
             if (time > parent.time + MIN_DIFFICULTY_SECONDS) return _powLimitBits;
             // Core walks back over minimum-difficulty blocks, at most to the period's first block. All other blocks of a period
             // have the first one's bits, so the walk always ends with these.
-            _loadPeriod(parent);
             return parent.periodBits;
         }
         if (_noRetarget) return parent.bits;
-
-        _loadPeriod(parent);
         int256 span = int256(parent.time) - int256(parent.periodTime);
         if (span < PERIOD_SECONDS / 4) span = PERIOD_SECONDS / 4;
         if (span > PERIOD_SECONDS * 4) span = PERIOD_SECONDS * 4;
-        uint256 old = CompactTarget.decode(_bip94 ? parent.periodBits : parent.bits);
-        uint256 target = old * uint256(span) / uint256(PERIOD_SECONDS);
+        uint256 target = _scale(CompactTarget.decode(_bip94 ? parent.periodBits : parent.bits), uint256(span));
         return CompactTarget.encode(target < _powLimit ? target : _powLimit);
+    }
+
+    /// old * span / PERIOD_SECONDS, or the greatest number where that overflows.
+    function _scale(uint256 old, uint256 span) private pure returns (uint256) {
+        (uint256 quotient, uint256 rest) = (old / uint256(PERIOD_SECONDS), old % uint256(PERIOD_SECONDS));
+        if (quotient >= type(uint256).max / span) return type(uint256).max;
+        return quotient * span + rest * span / uint256(PERIOD_SECONDS);
     }
 
     /// Bitcoin Core: ContextualCheckBlockHeader.
@@ -184,7 +187,7 @@ contract BitcoinLightClient is IBitcoinLightClient {
 
     // ------------------------------------------------------------------ what a header's rules ask of its ancestors
 
-    /// Of the header at place `index` in the call: its parent and up to eleven known times.
+    /// Of the header at place `index` in the call: its parent and the last eleven times.
     function _ancestry(bytes calldata headers, uint256 index) private view returns (Ancestry memory parent) {
         (bytes32 hash,,,) = _fields(headers[index * HEADER_BYTES:(index + 1) * HEADER_BYTES]);
         Stored storage stored = _headers[hash];
@@ -192,13 +195,17 @@ contract BitcoinLightClient is IBitcoinLightClient {
         (parent.hash, parent.time, parent.bits, parent.height, parent.work) =
             (hash, stored.time, stored.bits, stored.height, stored.work);
 
+        // Blocks before the checkpoint count as time 0: so the median is never above the true one, and no valid header is refused
+        // for what is not known.
+        uint256 span = parent.height + 1 < MEDIAN_SPAN ? parent.height + 1 : MEDIAN_SPAN;
         uint256 known = parent.height - _checkpointHeight + 1;
-        uint256 count = known < MEDIAN_SPAN ? known : MEDIAN_SPAN;
-        for (uint256 left = count; left != 0; --left) {
-            parent.times[left - 1] = _headers[hash].time;
-            if (left != 1) hash = _parentOf(hash, parent.height - (count - left));
+        if (known > span) known = span;
+        for (uint256 i = 0; i < known; ++i) {
+            parent.times[span - 1 - i] = _headers[hash].time;
+            if (i + 1 < known) hash = _parentOf(hash, parent.height - i);
         }
-        parent.timesSeen = count;
+        parent.timesSeen = span;
+        _loadPeriod(parent);
     }
 
     function _remember(Ancestry memory parent, uint256 time) private pure {
@@ -224,8 +231,6 @@ contract BitcoinLightClient is IBitcoinLightClient {
     }
 
     function _loadPeriod(Ancestry memory parent) private view {
-        if (parent.periodKnown) return;
-        parent.periodKnown = true;
         uint256 start = parent.height - parent.height % PERIOD;
         if (start < _checkpointHeight) {
             (parent.periodTime, parent.periodBits) = (_checkpointPeriodTime, _checkpointBits);

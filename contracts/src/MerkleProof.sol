@@ -12,22 +12,28 @@ library MerkleProof {
     uint256 private constant INNER_NODE_BYTES = 64;
     /// Up to the end of the null outpoint: version, input count, 32 zeros, 0xffffffff.
     uint256 private constant COINBASE_PREFIX_BYTES = 41;
+    /// 4,000,000 weight units.
+    uint256 private constant MAX_TRANSACTION_BYTES = 1_000_000;
+    /// 1,000,000 stripped bytes hold at most 16,666 transactions of 60 bytes.
+    uint256 private constant MAX_DEPTH = 15;
 
-    function requireIncluded(bytes calldata transaction, IBitcoinLightClient.InclusionProof calldata proof, bytes32 root) internal view returns (bytes32 txid) {
-        if (transaction.length == INNER_NODE_BYTES || proof.coinbase.length == INNER_NODE_BYTES) revert IBitcoinLightClient.AmbiguousLength();
+    function requireIncluded(bytes calldata transaction, IBitcoinLightClient.InclusionProof calldata proof, bytes32 root)
+        internal
+        view
+        returns (bytes32 txid)
+    {
+        uint256 depth = proof.coinbaseSiblings.length;
+        if (depth > MAX_DEPTH) revert IBitcoinLightClient.TooDeep(depth, MAX_DEPTH);
+        if (proof.siblings.length != depth) revert IBitcoinLightClient.WrongDepth(proof.siblings.length, depth);
+        if (proof.index >> depth != 0) revert IBitcoinLightClient.IndexBeyondTree(proof.index, depth);
+        _requireSize(proof.coinbase);
+        _requireSize(transaction);
         if (!isCoinbase(proof.coinbase)) revert IBitcoinLightClient.NotACoinbase();
-        if (proof.siblings.length != proof.coinbaseSiblings.length) {
-            revert IBitcoinLightClient.WrongDepth(proof.siblings.length, proof.coinbaseSiblings.length);
-        }
-        if (proof.siblings.length < 32 && proof.index >> proof.siblings.length != 0) {
-            revert IBitcoinLightClient.IndexBeyondTree(proof.index, proof.siblings.length);
-        }
 
-        bytes32 coinbaseRoot = _fold(Sha256.double(proof.coinbase), 0, proof.coinbaseSiblings);
-        if (coinbaseRoot != root) revert IBitcoinLightClient.RootMismatch(coinbaseRoot, root);
+        // The coinbase is never the last of a level that has siblings, so none of its siblings is padding.
+        _requireUnder(root, _climb(Sha256.double(proof.coinbase), 0, proof.coinbaseSiblings, true));
         txid = Sha256.double(transaction);
-        bytes32 transactionRoot = _fold(txid, proof.index, proof.siblings);
-        if (transactionRoot != root) revert IBitcoinLightClient.RootMismatch(transactionRoot, root);
+        _requireUnder(root, _climb(txid, proof.index, proof.siblings, false));
     }
 
     function isCoinbase(bytes calldata transaction) internal pure returns (bool) {
@@ -35,17 +41,24 @@ library MerkleProof {
             && bytes4(transaction[37:41]) == 0xffffffff;
     }
 
-    function _fold(bytes32 node, uint256 index, bytes32[] calldata siblings) private view returns (bytes32) {
+    function _requireSize(bytes calldata transaction) private pure {
+        uint256 size = transaction.length;
+        if (size == INNER_NODE_BYTES) revert IBitcoinLightClient.AmbiguousLength();
+        if (size > MAX_TRANSACTION_BYTES) revert IBitcoinLightClient.TransactionTooLarge(size, MAX_TRANSACTION_BYTES);
+    }
+
+    function _requireUnder(bytes32 root, bytes32 got) private pure {
+        if (got != root) revert IBitcoinLightClient.RootMismatch(got, root);
+    }
+
+    /// From a leaf to the root. An equal sibling on the right is how an odd level is padded, honest unless `unpadded`; one on the left
+    /// makes the node itself the padding, a place where no transaction is.
+    function _climb(bytes32 node, uint256 index, bytes32[] calldata siblings, bool unpadded) private view returns (bytes32) {
         for (uint256 level = 0; level < siblings.length; ++level) {
             bytes32 sibling = siblings[level];
-            if (index & 1 == 0) {
-                // An equal right sibling is the padding of an odd level: legitimate.
-                node = Sha256.doublePair(node, sibling);
-            } else {
-                if (sibling == node) revert IBitcoinLightClient.DuplicatedSibling(level);
-                node = Sha256.doublePair(sibling, node);
-            }
-            index >>= 1;
+            bool right = (index >> level) & 1 == 1;
+            if (sibling == node && (right || unpadded)) revert IBitcoinLightClient.DuplicatedSibling(level);
+            node = right ? Sha256.doublePair(sibling, node) : Sha256.doublePair(node, sibling);
         }
         return node;
     }

@@ -124,6 +124,7 @@ abstract contract BridgeState is IBridge {
         if (record.status == VaultStatus.Proposed) return OutputStatus.Pending;
         if (record.status == VaultStatus.Unsettled) return OutputStatus.Frozen;
         if (record.spentBy == 0) return OutputStatus.Available;
-        return _vault[record.spentBy].status == VaultStatus.Proposed ? OutputStatus.Spending : OutputStatus.Spent;
+        VaultStatus spender = _vault[record.spentBy].status;
+        return spender == VaultStatus.Settled || spender == VaultStatus.Unsettled ? OutputStatus.Spent : OutputStatus.Spending;
     }
 }

@@ -11,7 +11,7 @@ library FeeShares {
         return 4 * (9 + scriptLength);
     }
 
-    /// In proportion to the weights, rounded down; the satoshis left over go one each to the first. The shares sum up to the cost exactly.
+    /// Among at least one participant: in proportion to the weights, rounded down; the satoshis left over go one each to the first. The shares sum up to the cost exactly.
     function split(uint256 cost, uint256[] memory weights) internal pure returns (uint64[] memory shares) {
         uint256 total = 0;
         for (uint256 i = 0; i < weights.length; ++i) {

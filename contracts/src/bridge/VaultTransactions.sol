@@ -54,11 +54,8 @@ abstract contract VaultTransactions is Withdrawals {
         _takeInputs(proposal, draft);
         _takeWithdrawals(proposal, draft);
         uint256 cost = uint256(proposal.feeSat) + BitcoinTransaction.ANCHOR_SAT;
-        if (draft.weights.length == 0) {
-            if (_ledger.heldSat < cost) revert ReserveTooSmall(_ledger.heldSat, uint64(cost));
-            _ledger.heldSat -= uint64(cost);
-        }
-        draft.shares = FeeShares.split(cost, draft.weights);
+        if (draft.weights.length == 0) _payFromReserve(cost);
+        else draft.shares = FeeShares.split(cost, draft.weights);
         _shareAmongDeposits(proposal, draft);
         _shareAmongWithdrawals(proposal, draft);
 
@@ -129,6 +126,11 @@ abstract contract VaultTransactions is Withdrawals {
             draft.grossSat += record.amountSat;
             draft.outputBytes += 9 + script.length;
         }
+    }
+
+    function _payFromReserve(uint256 cost) private {
+        if (_ledger.heldSat < cost) revert ReserveTooSmall(_ledger.heldSat, cost);
+        _ledger.heldSat -= uint64(cost);
     }
 
     function _shareAmongDeposits(Proposal calldata proposal, Draft memory draft) private {

@@ -60,12 +60,18 @@ interface IBitcoinLightClient {
     error InvalidBits(uint32 bits);
     /// The checkpoint hides its period's target (it may be a minimum-difficulty block): choose the period's first block.
     error AmbiguousCheckpoint(uint32 height, uint32 bits);
+    /// Less than the checkpoint's own, or more than any chain has.
+    error ImpossibleWork(uint256 work);
+    /// The checkpoint is its period's first block, and has another time.
+    error WrongEpochTime(uint32 got, uint32 want);
 
     error UnknownHeader(bytes32 hash);
     error NotOnBestChain(bytes32 blockHash);
     /// A 64-byte transaction could be an inner node of the tree.
     error AmbiguousLength();
     error NotACoinbase();
+    error TransactionTooLarge(uint256 got, uint256 max);
+    error TooDeep(uint256 got, uint256 max);
     error WrongDepth(uint256 got, uint256 want);
     error IndexBeyondTree(uint32 index, uint256 depth);
     /// CVE-2012-2459: a right node equal to its left sibling is a copy, not a transaction.

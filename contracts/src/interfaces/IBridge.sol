@@ -164,7 +164,7 @@ interface IBridge {
     error ShareTooLarge(uint256 participant, uint64 shareSat, uint64 maxSat);
     error TransactionTooLarge(uint256 gotVsize, uint256 maxVsize);
     error ChangeTooSmall(uint256 inputsSat, uint256 outputsSat, uint64 minSat);
-    error ReserveTooSmall(uint64 heldSat, uint64 wantSat);
+    error ReserveTooSmall(uint64 heldSat, uint256 wantSat);
     error NoSuchVaultTransaction(uint256 number);
     error WrongTransaction(bytes32 gotTxid, bytes32 wantTxid);
     error TooFewConfirmations(uint32 got, uint32 want);
