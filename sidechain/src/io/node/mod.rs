@@ -148,6 +148,13 @@ fn validate(
     validators: Vec<consensus::Validator>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), NodeError> {
+    let public = keys.public();
+    let mine = |validator: &consensus::Validator| {
+        validator.p2p_key == public.p2p_key && validator.validator_key == public.validator_key
+    };
+    if !validators.iter().any(mine) {
+        return Err(ConsensusError::NotValidator.into());
+    }
     let addresses = addresses(&genesis, &config)?;
     let pacing = Pacing {
         interval: Duration::from_millis(genesis.block.interval_ms),
