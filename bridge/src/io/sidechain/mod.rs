@@ -35,6 +35,9 @@ const MAX_REQUEST_BYTES: u32 = 4 << 20;
 /// Blocks whose logs are asked for at once.
 const LOG_PAGE_BLOCKS: u64 = 2_000;
 
+/// The JSON-RPC error code of an answer that would be too large (EIP-1474).
+const LIMIT: i32 = -32005;
+
 /// A sidechain node, reached by JSON-RPC over HTTP.
 #[derive(Clone, Debug)]
 pub struct Client {
@@ -281,16 +284,19 @@ impl Client {
     /// Logs that match `filter` in the blocks `from..=to`, oldest first.
     pub async fn logs(&self, filter: &Filter, from: u64, to: u64) -> Result<Vec<Log>, Error> {
         let mut logs = Vec::new();
-        let mut start = from;
+        let (mut start, mut page) = (from, LOG_PAGE_BLOCKS);
         while start <= to {
-            let end = to.min(start.saturating_add(LOG_PAGE_BLOCKS - 1));
-            let page: Vec<Log> = self
-                .request(
-                    "eth_getLogs",
-                    vec![json!(filter.clone().from_block(start).to_block(end))],
-                )
-                .await?;
-            logs.extend(page);
+            let end = to.min(start.saturating_add(page - 1));
+            let filter = filter.clone().from_block(start).to_block(end);
+            match self.request::<Vec<Log>>("eth_getLogs", vec![json!(filter)]).await {
+                Ok(found) => logs.extend(found),
+                // More than the node answers at once: ask for fewer blocks.
+                Err(Error::Refused { code: LIMIT, .. }) if end > start => {
+                    page = (end - start).div_ceil(2);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            }
             start = end + 1;
         }
         Ok(logs)
