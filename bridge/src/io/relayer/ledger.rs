@@ -3,6 +3,7 @@
 //! Posts and vault transactions come from the logs of each new block, what they stand at from calls when a log says that
 //! it changed. After a start the logs are read again from [`Ledger::from`], before which nothing is open.
 
+use std::collections::btree_map::Entry as MapEntry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::{Address, B256, U256};
@@ -141,12 +142,9 @@ impl Ledger {
             let number = log.block_number.unwrap_or_default();
             if let Some(time) = log.block_timestamp {
                 times.insert(number, time);
-            } else if !times.contains_key(&number) {
+            } else if let MapEntry::Vacant(vacant) = times.entry(number) {
                 let block = self.client.block(number).await?;
-                times.insert(
-                    number,
-                    block.map_or(head.timestamp, |block| block.timestamp),
-                );
+                vacant.insert(block.map_or(head.timestamp, |block| block.timestamp));
             }
         }
         Ok(times)

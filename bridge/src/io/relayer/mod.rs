@@ -87,9 +87,9 @@ pub enum Stop {
     )]
     Record(String),
     #[error(transparent)]
-    Dkg(crate::dkg::DkgError),
+    Dkg(Box<crate::dkg::DkgError>),
     #[error(transparent)]
-    Session(crate::signing::SessionError),
+    Session(Box<crate::signing::SessionError>),
     #[error("the federation's members cannot be used: {0}")]
     Federation(String),
     #[error("{0}")]

@@ -116,7 +116,7 @@ impl Rounds {
                 self.encryption,
                 Some(&stored),
             )
-            .map_err(Stop::Dkg)?;
+            .map_err(|error| Stop::Dkg(Box::new(error)))?;
             match machine.share_of(&group_key) {
                 Some(share) => {
                     tracing::info!(epoch, group_key = %group_key, member = self.me, "the federation's key is in force");
@@ -165,7 +165,7 @@ impl Rounds {
                 self.encryption,
                 stored.as_ref().map(|bytes| bytes.as_slice()),
             )
-            .map_err(Stop::Dkg)?;
+            .map_err(|error| Stop::Dkg(Box::new(error)))?;
             tracing::info!(
                 epoch,
                 member = self.me,
@@ -300,7 +300,7 @@ impl Rounds {
             &self.shares,
             stored.as_ref().map(|bytes| bytes.as_slice()),
         )
-        .map_err(Stop::Session)?;
+        .map_err(|error| Stop::Session(Box::new(error)))?;
         self.sessions.insert(
             number,
             Signing {

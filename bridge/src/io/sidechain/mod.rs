@@ -288,7 +288,10 @@ impl Client {
         while start <= to {
             let end = to.min(start.saturating_add(page - 1));
             let filter = filter.clone().from_block(start).to_block(end);
-            match self.request::<Vec<Log>>("eth_getLogs", vec![json!(filter)]).await {
+            match self
+                .request::<Vec<Log>>("eth_getLogs", vec![json!(filter)])
+                .await
+            {
                 Ok(found) => logs.extend(found),
                 // More than the node answers at once: ask for fewer blocks.
                 Err(Error::Refused { code: LIMIT, .. }) if end > start => {
