@@ -1,4 +1,5 @@
 //! What the end-to-end tests stand on: the built binary, and a whole network of real processes.
 
 pub mod binary;
+pub mod bitcoind;
 pub mod network;
