@@ -34,6 +34,9 @@ const BLOCK_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a scan of all unspent outputs may take: minutes on mainnet.
 const SCAN_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
+/// Between two tries to begin a scan while another one runs.
+const SCAN_TURN: Duration = Duration::from_millis(200);
+
 /// Calls in one HTTP request of a batch: headers of this many blocks are some 100 kB.
 const BATCH: usize = 500;
 
@@ -524,8 +527,8 @@ impl BitcoinRpc {
         }))
     }
 
-    /// All confirmed unspent outputs with one of these scripts. Reads the whole set: minutes on mainnet, and only one scan
-    /// at a time.
+    /// All confirmed unspent outputs with one of these scripts. Reads the whole set: minutes on mainnet. A node does one scan
+    /// at a time; while another client's runs, this one waits for its turn, [`SCAN_TIMEOUT`] at most.
     pub async fn scan(&self, scripts: &[ScriptBuf]) -> Result<Scan, RpcError> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -548,9 +551,22 @@ impl BitcoinRpc {
             .iter()
             .map(|script| format!("raw({script:x})"))
             .collect();
-        let answer: Answer = self
-            .call_within("scantxoutset", json!(["start", descriptors]), SCAN_TIMEOUT)
-            .await?;
+        let turn_by = tokio::time::Instant::now() + SCAN_TIMEOUT;
+        let answer: Answer = loop {
+            let answer = self
+                .call_within("scantxoutset", json!(["start", descriptors]), SCAN_TIMEOUT)
+                .await;
+            match answer {
+                // The descriptors are well-formed, so of the reasons Core has for this code only a running scan is left.
+                Err(RpcError::Refused {
+                    code: code::INVALID_PARAMETER,
+                    ..
+                }) if tokio::time::Instant::now() < turn_by => {
+                    tokio::time::sleep(SCAN_TURN).await;
+                }
+                answer => break answer?,
+            }
+        };
         if !answer.success {
             return Err(RpcError::BadAnswer {
                 method: "scantxoutset",
