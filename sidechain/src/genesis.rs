@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     execution::{Executed, construct},
+    finality,
     state::{CodeCache, Nothing, StateReader, Working},
     store::StoreError,
     types::{BRIDGE_BALANCE_WEI, Block, Header, MAX_TRANSACTION_GAS, MIN_BASE_FEE, WEI_PER_SAT},
@@ -500,9 +501,16 @@ impl Member {
                 "member {name}: encryptionKey is not a compressed secp256k1 key"
             ));
         }
-        fixed::<96>(&format!("member {name}: validatorKey"), &self.validator_key)?;
-        if self.validator_proof.is_empty() {
-            return wrong(format!("member {name}: validatorProof is missing"));
+        let key = fixed(&format!("member {name}: validatorKey"), &self.validator_key)?;
+        let proof = fixed(
+            &format!("member {name}: validatorProof"),
+            &self.validator_proof,
+        )?;
+        // Aggregated signatures are sound only among keys whose holders have proved that they know them.
+        if let Err(error) = finality::verify_possession(&key, &proof) {
+            return wrong(format!(
+                "member {name}: validatorKey and validatorProof: {error}; ask the operator for its public part again"
+            ));
         }
         let port = self
             .p2p_address

@@ -5,6 +5,7 @@ use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, keccak256}
 use secp256k1::{Message, PublicKey, SECP256K1, SecretKey};
 
 use crate::{
+    finality,
     genesis::{Federation, Genesis, Member, Recovery},
     types::{Transaction, TxEnvelope},
 };
@@ -110,14 +111,20 @@ pub fn member(index: u16) -> Key {
     Key::new(1_000_000 + u64::from(index))
 }
 
-/// A federation of four on regtest. The validators' keys are no real ones.
+/// The consensus key of a member of [`genesis`], by its index from 1.
+pub fn validator(index: u16) -> blst::min_sig::SecretKey {
+    let seed = keccak256((4_000_000 + u64::from(index)).to_be_bytes());
+    blst::min_sig::SecretKey::key_gen(seed.as_slice(), &[]).expect("32 bytes are enough")
+}
+
+/// A federation of four on regtest.
 pub fn genesis() -> Genesis {
     let members = (1..=4u16).map(|index| Member {
         name: format!("operator {index}"),
         account: member(index).address,
         encryption_key: Key::new(2_000_000 + u64::from(index)).public().into(),
-        validator_key: vec![u8::try_from(index).expect("four members"); 96].into(),
-        validator_proof: vec![1; 48].into(),
+        validator_key: validator(index).sk_to_pk().compress().into(),
+        validator_proof: finality::prove_possession(&validator(index)).into(),
         p2p_key: B256::with_last_byte(u8::try_from(index).expect("four members")),
         p2p_address: format!("127.0.0.1:{}", 30_000 + index),
     });
