@@ -16,8 +16,9 @@ use alloy_consensus::{
     Eip658Value, Receipt as ConsensusReceipt, Transaction as _, constants::EMPTY_WITHDRAWALS,
     proofs,
 };
-use alloy_eips::{eip2718::Encodable2718 as _, eip2930::AccessList, eip7685::EMPTY_REQUESTS_HASH};
+use alloy_eips::{eip2930::AccessList, eip7685::EMPTY_REQUESTS_HASH};
 use alloy_primitives::{Address, B256, Bloom, Bytes, Log, TxKind, U256};
+use alloy_rlp::Encodable as _;
 use contracts::Ledger;
 use revm::{
     Context, Database, DatabaseCommit as _, MainBuilder as _,
@@ -44,7 +45,7 @@ use crate::{
     store::StoreError,
     types::{
         BRIDGE_BALANCE_WEI, Block, Header, MAX_BLOCK_BYTES, MAX_FREE_BYTES, Receipt, Transaction,
-        TransactionError, TxEnvelope, WEI_PER_SAT, is_free, next_base_fee,
+        TransactionError, TxEnvelope, WEI_PER_SAT, check_kind, is_free, next_base_fee,
     },
 };
 
@@ -383,7 +384,8 @@ impl<'a, R: StateReader> Execution<'a, R> {
         let hash = *envelope.tx_hash();
         let index = self.transactions.len();
         let refuse = |error| BlockError::Transaction { index, hash, error };
-        let bytes = envelope.encode_2718_len();
+        let bytes = envelope.length();
+        check_kind(envelope, self.rules.chain_id).map_err(|error| refuse(error.into()))?;
         self.check_room(envelope, bytes).map_err(refuse)?;
         let free = is_free(envelope);
         if free {

@@ -25,7 +25,7 @@ pub const BRIDGE_BALANCE_WEI: U256 = U256::from_limbs([5_185_560_161_925_726_208
 /// Gas a single transaction may ask for. EIP-7825: 2^24.
 pub const MAX_TRANSACTION_GAS: u64 = 1 << 24;
 
-/// Bytes of transactions (EIP-2718 encoded) in one block. Keeps a block within what validators gossip in one interval.
+/// Bytes of transactions (as they stand in the block's RLP) in one block. Keeps a block within what validators gossip in one interval.
 pub const MAX_BLOCK_BYTES: usize = 4 << 20;
 
 /// Bytes of one transaction. The limit of Ethereum's mempools (128 KiB) times four: a proof of a whole difficulty period's
@@ -159,6 +159,19 @@ pub fn decode_transaction(raw: &[u8], chain_id: u64) -> Result<Transaction, Tran
 ///
 /// `Blob`, `ChainId`, `Signature`.
 pub fn recover(envelope: TxEnvelope, chain_id: u64) -> Result<Transaction, TransactionError> {
+    check_kind(&envelope, chain_id)?;
+    let sender: Address = envelope
+        .recover_signer()
+        .map_err(|_| TransactionError::Signature)?;
+    Ok(Recovered::new_unchecked(envelope, sender))
+}
+
+/// Checks that a transaction is of a type this chain has, and meant for it.
+///
+/// # Errors
+///
+/// `Blob`, `ChainId`.
+pub fn check_kind(envelope: &TxEnvelope, chain_id: u64) -> Result<(), TransactionError> {
     if matches!(envelope, TxEnvelope::Eip4844(_)) {
         return Err(TransactionError::Blob);
     }
@@ -170,10 +183,7 @@ pub fn recover(envelope: TxEnvelope, chain_id: u64) -> Result<Transaction, Trans
             want: chain_id,
         });
     }
-    let sender: Address = envelope
-        .recover_signer()
-        .map_err(|_| TransactionError::Signature)?;
-    Ok(Recovered::new_unchecked(envelope, sender))
+    Ok(())
 }
 
 /// Whether a transaction asks for the free lane: gas price 0 (legacy), or maximum fee 0 (EIP-1559).

@@ -1,17 +1,19 @@
 use std::collections::BTreeMap;
 
 use alloy_consensus::{TxEip2930, TxLegacy};
-use alloy_primitives::{hex, uint};
+use alloy_primitives::{Bytes, TxKind, U256, hex, keccak256, uint};
+use alloy_rlp::{Decodable, Encodable};
 use alloy_trie::{HashBuilder, Nibbles, proof::verify_proof};
 use contracts::alloy_sol_types::SolCall;
 use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    state::Overlay,
+    execution::{Call, InclusionError},
+    state::{Account, Overlay, slot_hash},
     store::Memory,
     testing::{Key, genesis, member},
-    types::{MIN_BASE_FEE, WEI_PER_SAT},
+    types::{self, MIN_BASE_FEE, WEI_PER_SAT},
 };
 
 const CHAIN: u64 = 51_717;
@@ -623,7 +625,6 @@ mod free_lane {
 
 mod supply {
     use super::*;
-    use crate::state::Nothing;
 
     // The Bridge's code is replaced by one that gives everything away.
     #[test]
@@ -678,7 +679,6 @@ mod supply {
             matches!(error, BlockError::Supply { .. }) && error.is_fault(),
             "{error}"
         );
-        let _ = Nothing;
     }
 }
 

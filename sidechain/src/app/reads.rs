@@ -1,0 +1,167 @@
+//! Final blocks as stored: by number, by hash, by transaction; and their certificates.
+
+use alloy_primitives::{Address, B256};
+
+use super::{
+    Chain,
+    rows::{block_number, corrupt, decode, decode_body, stored_hash, stored_header},
+};
+use crate::{
+    store::{Batch, Store, StoreError, Table},
+    types::{Block, Header, Receipt, Transaction},
+};
+
+/// A final block as stored.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// The block.
+    pub block: Block,
+    /// Its hash.
+    pub hash: B256,
+    /// The sender of each transaction.
+    pub senders: Vec<Address>,
+}
+
+/// A transaction in a final block.
+#[derive(Clone, Debug)]
+pub struct Located {
+    /// The transaction with its sender.
+    pub transaction: Transaction,
+    /// Header of its block.
+    pub header: Header,
+    /// Hash of its block.
+    pub block_hash: B256,
+    /// Position in the block.
+    pub index: usize,
+}
+
+impl<S: Store> Chain<S> {
+    /// Number of a final block.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub fn number_of(&self, hash: B256) -> Result<Option<u64>, StoreError> {
+        let row = self.store.get(Table::BlockNumber, hash.as_slice())?;
+        row.map(|row| block_number(Table::BlockNumber, &row))
+            .transpose()
+    }
+
+    /// Hash of a final block.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub fn hash_of(&self, number: u64) -> Result<Option<B256>, StoreError> {
+        stored_hash(&self.store, number)
+    }
+
+    /// Header of a final block.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub fn header(&self, number: u64) -> Result<Option<Header>, StoreError> {
+        stored_header(&self.store, number)
+    }
+
+    /// A final block with its senders.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub fn stored(&self, number: u64) -> Result<Option<Stored>, StoreError> {
+        let Some(header) = self.header(number)? else {
+            return Ok(None);
+        };
+        let body = self.store.get(Table::Body, &number.to_be_bytes())?;
+        let body =
+            body.ok_or_else(|| corrupt(Table::Body, format!("block {number} is missing")))?;
+        let (transactions, senders) = decode_body(&body)?;
+        let hash = header.hash_slow();
+        Ok(Some(Stored {
+            block: Block {
+                header,
+                transactions,
+            },
+            hash,
+            senders,
+        }))
+    }
+
+    /// Receipts of a final block.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub fn receipts(&self, number: u64) -> Result<Option<Vec<Receipt>>, StoreError> {
+        let Some(row) = self.store.get(Table::Receipts, &number.to_be_bytes())? else {
+            return Ok(None);
+        };
+        decode(Table::Receipts, &row).map(Some)
+    }
+
+    /// A final transaction by hash.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub fn transaction(&self, hash: B256) -> Result<Option<Located>, StoreError> {
+        let Some(row) = self.store.get(Table::TransactionHash, hash.as_slice())? else {
+            return Ok(None);
+        };
+        let wrong = || corrupt(Table::TransactionHash, format!("entry of {hash}"));
+        let (number, index) = row.split_at_checked(8).ok_or_else(wrong)?;
+        let number = block_number(Table::TransactionHash, number)?;
+        let index = u32::from_be_bytes(index.try_into().map_err(|_| wrong())?) as usize;
+        let Stored {
+            block,
+            hash: block_hash,
+            senders,
+        } = self.stored(number)?.ok_or_else(wrong)?;
+        let (Some(envelope), Some(sender)) = (block.transactions.get(index), senders.get(index))
+        else {
+            return Err(wrong());
+        };
+        let transaction = Transaction::new_unchecked(envelope.clone(), *sender);
+        Ok(Some(Located {
+            transaction,
+            header: block.header,
+            block_hash,
+            index,
+        }))
+    }
+
+    /// Keeps a finality certificate for a block. Certificates are not part of any hash; any valid one will do.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub fn put_finality(&self, number: u64, certificate: &[u8]) -> Result<(), StoreError> {
+        let mut batch = Batch::default();
+        batch.put(Table::Finality, number.to_be_bytes(), certificate);
+        self.store.write(batch)
+    }
+
+    /// The certificate kept for exactly this block.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub fn finality(&self, number: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        self.store.get(Table::Finality, &number.to_be_bytes())
+    }
+
+    /// The first block at or after `number` with a certificate.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub fn finality_at_or_after(&self, number: u64) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
+        let Some((key, certificate)) = self.store.seek(Table::Finality, &number.to_be_bytes())?
+        else {
+            return Ok(None);
+        };
+        Ok(Some((block_number(Table::Finality, &key)?, certificate)))
+    }
+}

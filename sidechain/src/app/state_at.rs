@@ -1,0 +1,250 @@
+//! State at final blocks: reads, proofs, and calls that are tried on it.
+
+use std::sync::atomic::Ordering;
+
+use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
+use alloy_trie::KECCAK_EMPTY;
+
+use super::{
+    Chain, SimulateError,
+    rows::{META_NODES_OLDEST, META_STATE_OLDEST, history, stored_hash},
+};
+use crate::{
+    execution::{self, BlockError, Call, InclusionError, Outcome, child_header},
+    state::{Account, AccountNodes, StateReader, StorageNodes, Working, slot_hash},
+    store::{Store, StoreError, Table},
+    trie::prove,
+    types::{MAX_TRANSACTION_GAS, Transaction},
+};
+
+/// State at a final block; reads never fall back to another block's state.
+pub struct StateAt<'a, S> {
+    chain: &'a Chain<S>,
+    number: u64,
+}
+
+/// Merkle proof of an account and some of its slots (EIP-1186).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountProof {
+    /// The account; `None` when the proof shows its absence.
+    pub account: Option<Account>,
+    /// RLP nodes from the root on.
+    pub proof: Vec<Bytes>,
+    /// One for each slot asked for.
+    pub storage: Vec<StorageProof>,
+}
+
+/// Merkle proof of a storage slot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StorageProof {
+    /// The slot.
+    pub slot: U256,
+    /// Its value; zero when the proof shows its absence.
+    pub value: U256,
+    /// RLP nodes from the root on.
+    pub proof: Vec<Bytes>,
+}
+
+impl<S: Store> Chain<S> {
+    /// State after a final block.
+    ///
+    /// # Errors
+    ///
+    /// `UnknownBlock`, `Pruned`.
+    pub fn state_at(&self, number: u64) -> Result<StateAt<'_, S>, SimulateError> {
+        let head = self.head().number;
+        if number > head {
+            return Err(SimulateError::UnknownBlock { number, head });
+        }
+        let oldest = self.oldest(META_STATE_OLDEST)?;
+        if number < oldest {
+            return Err(SimulateError::Pruned { number, oldest });
+        }
+        Ok(StateAt {
+            chain: self,
+            number,
+        })
+    }
+
+    /// Tries a call on the state after a final block, in that block's environment.
+    ///
+    /// # Errors
+    ///
+    /// `UnknownBlock`, `Pruned`, `Invalid`. A revert is an outcome, not an error.
+    pub fn simulate(&self, number: u64, call: &Call) -> Result<Outcome, SimulateError> {
+        let state = self.state_at(number)?;
+        let header = self.header(number)?.ok_or(SimulateError::UnknownBlock {
+            number,
+            head: self.head().number,
+        })?;
+        let outcome = execution::simulate(
+            &self.rules,
+            &header,
+            Working::new(&state, &self.codes),
+            call,
+        );
+        let outcome = outcome.map_err(simulate_error)?;
+        // What was read may have been pruned meanwhile.
+        self.state_at(number)?;
+        Ok(outcome)
+    }
+
+    /// A gas limit with which a call succeeds, at most 1.5 % above the smallest.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::simulate`]; `Failed` with the outcome when no gas limit makes it succeed.
+    pub fn estimate_gas(&self, number: u64, call: &Call) -> Result<u64, SimulateError> {
+        let state = self.state_at(number)?;
+        let try_with = |gas| {
+            self.simulate(
+                number,
+                &Call {
+                    gas: Some(gas),
+                    ..call.clone()
+                },
+            )
+        };
+        // A plain transfer: to an account without code.
+        if let (TxKind::Call(to), true) = (call.to, call.input.is_empty())
+            && call.access_list.0.is_empty()
+            && state
+                .account(to)?
+                .is_none_or(|account| account.code_hash == KECCAK_EMPTY)
+            && to.as_slice()[..18] != [0; 18]
+            && try_with(21_000)?.success
+        {
+            return Ok(21_000);
+        }
+        let mut high = call
+            .gas
+            .unwrap_or(MAX_TRANSACTION_GAS)
+            .min(MAX_TRANSACTION_GAS);
+        if call.gas_price > 0 {
+            let balance = state
+                .account(call.from)?
+                .map_or(U256::ZERO, |account| account.balance);
+            let affordable = balance.saturating_sub(call.value) / U256::from(call.gas_price);
+            high = high.min(affordable.saturating_to());
+        }
+        let outcome = try_with(high)?;
+        if !outcome.success {
+            return Err(SimulateError::Failed(Box::new(outcome)));
+        }
+        // What was used after refunds never suffices less one.
+        let mut low = outcome.gas_used.saturating_sub(1);
+        while high - low > 1 && (high - low) * 1000 > high * 15 {
+            // The answer mostly lies just above what was used, so look there first.
+            let middle = (low + (high - low) / 2).min(low.saturating_mul(2));
+            match try_with(middle) {
+                Ok(outcome) if outcome.success => high = middle,
+                Ok(_) | Err(SimulateError::Invalid(_)) => low = middle,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(high)
+    }
+
+    /// Whether a free-lane transaction could stand in the next block: members only, the peg's contracts, success. Its nonce
+    /// may lie ahead.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` with the revert reason.
+    pub fn check_free(&self, transaction: &Transaction) -> Result<Outcome, SimulateError> {
+        let (head, hash) = {
+            let tip = self.tip();
+            (tip.head.clone(), tip.hash)
+        };
+        let Some(view) = self.view(hash) else {
+            return Err(SimulateError::UnknownBlock {
+                number: head.number,
+                head: self.head().number,
+            });
+        };
+        let header = child_header(&self.rules, &head, hash, head.timestamp, Address::ZERO);
+        execution::try_free(
+            &self.rules,
+            &header,
+            Working::new(&view, &self.codes),
+            transaction,
+        )
+        .map_err(simulate_error)
+    }
+}
+
+impl<S: Store> StateAt<'_, S> {
+    /// The block.
+    pub const fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Proof of an account and some of its slots against the block's state root.
+    ///
+    /// # Errors
+    ///
+    /// `Pruned` outside the window for which trie nodes are kept.
+    pub fn proof(&self, address: Address, slots: &[U256]) -> Result<AccountProof, SimulateError> {
+        let proof = self.prove(address, slots);
+        // What was read may have been pruned meanwhile, so ask afterwards.
+        let (number, oldest) = (self.number, self.chain.oldest(META_NODES_OLDEST)?);
+        if number < oldest {
+            return Err(SimulateError::Pruned { number, oldest });
+        }
+        Ok(proof?)
+    }
+
+    fn prove(&self, address: Address, slots: &[U256]) -> Result<AccountProof, StoreError> {
+        let hash = keccak256(address);
+        let nodes = StorageNodes(self, hash);
+        let storage = slots.iter().map(|slot| {
+            let value = self.storage_by_hash(hash, *slot)?;
+            Ok(StorageProof {
+                slot: *slot,
+                value,
+                proof: prove(&nodes, slot_hash(*slot))?,
+            })
+        });
+        Ok(AccountProof {
+            account: self.account_by_hash(hash)?,
+            proof: prove(&AccountNodes(self), hash)?,
+            storage: storage.collect::<Result<_, StoreError>>()?,
+        })
+    }
+}
+
+impl<S: Store> StateReader for StateAt<'_, S> {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        // The order matters: if a block becomes final between the two reads, its history entry corrects the first.
+        let now = self.chain.store.get(table, key)?;
+        let Some(history) = history(table) else {
+            return Ok(now);
+        };
+        if self.chain.writing.load(Ordering::SeqCst) <= self.number {
+            return Ok(now);
+        }
+        let from = [key, &(self.number + 1).to_be_bytes()].concat();
+        match self.chain.store.seek(history, &from)? {
+            Some((found, before)) if found.len() == from.len() && found.starts_with(key) => {
+                Ok((!before.is_empty()).then_some(before))
+            }
+            _ => Ok(now),
+        }
+    }
+
+    fn block_hash(&self, number: u64) -> Result<Option<B256>, StoreError> {
+        if number > self.number {
+            Ok(None)
+        } else {
+            stored_hash(&self.chain.store, number)
+        }
+    }
+}
+
+fn simulate_error(error: BlockError) -> SimulateError {
+    match error {
+        BlockError::Store(error) => SimulateError::Store(error),
+        BlockError::Transaction { error, .. } => SimulateError::Invalid(error),
+        error => SimulateError::Invalid(InclusionError::Invalid(error.to_string())),
+    }
+}
