@@ -273,7 +273,7 @@ impl<S: Store> Chain<S> {
             }
             match execution.include(&candidate) {
                 // One that would break the supply is skipped too: the chain must go on without it.
-                Ok(()) | Err(BlockError::Transaction { .. } | BlockError::Supply { .. }) => {}
+                Ok(()) | Err(BlockError::Transaction { .. } | BlockError::Supply(_)) => {}
                 Err(error) => return Err(error.into()),
             }
         }

@@ -97,21 +97,8 @@ pub enum BlockError {
         error: InclusionError,
     },
     /// The peg would not be covered. A bug in the contracts or worse: nobody may accept such a block.
-    #[error(
-        "supply invariant broken: supply {supply} + owed {owed} + held {held} > vault {vault} + deficit {deficit} (wei)"
-    )]
-    Supply {
-        /// Coins outside the Bridge.
-        supply: U256,
-        /// Queued and paying withdrawals.
-        owed: U256,
-        /// Fees held.
-        held: U256,
-        /// Settled vault outputs.
-        vault: U256,
-        /// Recorded deficit.
-        deficit: U256,
-    },
+    #[error("supply invariant broken: {0}")]
+    Supply(Box<Supply>),
     /// This node's store failed; says nothing about the block.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -668,6 +655,16 @@ impl Supply {
     }
 
     fn check(self) -> Result<(), BlockError> {
+        if self.is_covered() {
+            Ok(())
+        } else {
+            Err(BlockError::Supply(Box::new(self)))
+        }
+    }
+}
+
+impl std::fmt::Display for Supply {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self {
             supply,
             vault,
@@ -675,17 +672,10 @@ impl Supply {
             held,
             deficit,
         } = self;
-        if self.is_covered() {
-            Ok(())
-        } else {
-            Err(BlockError::Supply {
-                supply,
-                owed,
-                held,
-                vault,
-                deficit,
-            })
-        }
+        write!(
+            f,
+            "supply {supply} + owed {owed} + held {held} > vault {vault} + deficit {deficit} (wei)"
+        )
     }
 }
 

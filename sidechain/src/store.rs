@@ -215,10 +215,13 @@ pub enum StoreError {
     },
 }
 
+/// The rows of one table.
+type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
+
 /// A store in memory, for tests and simulation. Loses everything when dropped; clone the `Arc` around it to "restart".
 #[derive(Debug, Default)]
 pub struct Memory {
-    tables: RwLock<BTreeMap<Table, BTreeMap<Vec<u8>, Vec<u8>>>>,
+    tables: RwLock<BTreeMap<Table, Rows>>,
 }
 
 impl Store for Memory {

@@ -127,7 +127,7 @@ impl<'a, R: NodeReader> Trie<'a, R> {
                     after: None,
                 }),
         );
-        nodes.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        nodes.sort_unstable_by_key(|change| change.path);
         Commit { root, nodes }
     }
 

@@ -646,7 +646,7 @@ mod supply {
         let theft = call(&Key::new(1), 0, contracts::address::BRIDGE, Bytes::new());
         assert!(matches!(
             execution.include(&theft),
-            Err(BlockError::Supply { .. })
+            Err(BlockError::Supply(_))
         ));
         // Nothing of it stays: the nonce is still free.
         execution
@@ -676,7 +676,7 @@ mod supply {
             .finish(view.parent.state_root)
             .expect_err("uncovered");
         assert!(
-            matches!(error, BlockError::Supply { .. }) && error.is_fault(),
+            matches!(error, BlockError::Supply(_)) && error.is_fault(),
             "{error}"
         );
     }
