@@ -72,6 +72,30 @@ contract UnitsTest is Base {
         vm.assertEq(DepositScript.push(65535), hex"03ffff00");
     }
 
+    /// The same bytes are frozen in mainchain/tests/deposits.rs: chain 51717, the predeployed bridge, group key of secret 0x01..01, reclaim key of
+    /// secret 0x02..02, recipient 0x11..11, at most 5,000 sat, 1008 blocks.
+    function test_the_deposit_address_is_frozen() public {
+        bytes32 d = DepositScript.commitment(51717, 0xca05000000000000000000000000000000000004, address(bytes20(hex"1111111111111111111111111111111111111111")), 5000);
+        vm.assertEq(d, 0x70784a7f2d21f8351ed5751fe29027e11149933e186beb75d23940360e36f778);
+        bytes32 reclaimKey = bytes32(vm.createWallet(0x0202020202020202020202020202020202020202020202020202020202020202).publicKeyX);
+        bytes memory leaf = DepositScript.leaf(d, 1008, reclaimKey);
+        vm.assertEq(
+            leaf,
+            hex"2070784a7f2d21f8351ed5751fe29027e11149933e186beb75d23940360e36f7787502f003b275204d4b6cd1361032ca9bd2aeb9d900aa4d45d9ead80ac9423374c451a7254d0766ac"
+        );
+        bytes32 leafHash = Taproot.leafHash(leaf);
+        vm.assertEq(leafHash, 0xdf706f39e12ad0bd4aa8cecd3de2df066dff7d0e948654f38b708b9461cbdafb);
+        bytes32 group = bytes32(vm.createWallet(0x0101010101010101010101010101010101010101010101010101010101010101).publicKeyX);
+        vm.assertTrue(
+            Taproot.isTweaked(
+                group,
+                leafHash,
+                0xa0b028866cec6e4f15292c1cb9ea9ed1fdde98aa7e403eb2f81ba7161b204e60,
+                0x9120777a005674e41377fed3be801fbd345b5720f29853512c48973fc516f6b8
+            )
+        );
+    }
+
     function dust(bytes calldata script) external pure returns (uint64) {
         return OutputScript.dust(script);
     }
