@@ -6,7 +6,7 @@ use bitcoin::{Amount, Denomination};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AmountError {
     /// A number alone could be bitcoins or satoshis, a factor of 100,000,000 apart.
-    #[error("{0:?} has no unit: write `{0} BTC` or `{0} sat`")]
+    #[error("{0:?} has no unit: write it as in `0.1 BTC` or `10000000 sat`")]
     NoUnit(String),
     #[error("unknown unit {0:?}, expected BTC or sat")]
     UnknownUnit(String),
@@ -100,7 +100,7 @@ mod tests {
         let error = |text: &str| parse(text).expect_err(text);
         assert_eq!(
             error("0.1").to_string(),
-            "\"0.1\" has no unit: write `0.1 BTC` or `0.1 sat`"
+            "\"0.1\" has no unit: write it as in `0.1 BTC` or `10000000 sat`"
         );
         assert_eq!(
             error("1 bitcoin"),

@@ -671,6 +671,21 @@ async fn each_trouble_with_a_node_has_its_error() {
         "{error}"
     );
 
+    // One that reads its chain first, and one with too much to do: as bitcoind answers then.
+    let warming =
+        r#"{"result":null,"error":{"code":-28,"message":"Loading block index..."},"id":1}"#;
+    let error = answered("500 Internal Server Error", warming).await;
+    assert!(
+        matches!(&error, RpcError::Starting { reason, .. } if reason == "Loading block index..."),
+        "{error}"
+    );
+    assert!(error.retry());
+    let error = answered("503 Service Unavailable", "Work queue depth exceeded").await;
+    assert!(
+        matches!(&error, RpcError::Busy { .. }) && error.retry(),
+        "{error}"
+    );
+
     // Something listens, but never answers.
     let port = free_port();
     let _silent = std::net::TcpListener::bind(("127.0.0.1", port)).expect("just freed");
@@ -688,6 +703,27 @@ async fn each_trouble_with_a_node_has_its_error() {
         matches!(error, RpcError::Timeout { .. }) && error.retry(),
         "{error}"
     );
+}
+
+/// What a call makes of this answer over HTTP.
+async fn answered(status: &str, body: &str) -> RpcError {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("bound").port();
+    let answer = format!(
+        "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a call");
+        let mut request = [0; 4096];
+        let _ = stream.read(&mut request).expect("a request");
+        stream.write_all(answer.as_bytes()).expect("listened to");
+    });
+    let rpc = BitcoinRpc::new(format!("127.0.0.1:{port}"), Auth::None, Network::Regtest);
+    let error = rpc.chain_info().await.expect_err("no answer to use");
+    server.join().expect("it answered");
+    error
 }
 
 // ------------------------------------------------------------------ the wallet

@@ -223,13 +223,17 @@ pub fn make_account(path: &Path, passphrase: &str) -> Result<Address> {
     Ok(account.address())
 }
 
-/// Opens a holder's account. An operator's account works too: it is an account.
+/// Opens a holder's account. An operator's account works too, and that of a wallet's words: they are accounts.
 pub fn open_account(path: &Path, passphrase: &str) -> Result<Account> {
     let keystore = read(path)?;
     let name = || path.display().to_string();
     if keystore.kind() == bridge::keystore::OPERATOR {
         let keys = OperatorKeys::open(&keystore, passphrase).wrap_err_with(name)?;
         return Ok(Account::from_key(*keys.account()));
+    }
+    if keystore.kind() == bridge::io::wallet::WALLET {
+        let seed = bridge::io::wallet::open_seed(path, &keystore, passphrase)?;
+        return Ok(Account::from_key(seed.account()));
     }
     let secret = keystore.open(ACCOUNT, passphrase).wrap_err_with(name)?;
     let secret = SecretKey::from_slice(&secret)

@@ -59,6 +59,8 @@ enum Command {
     /// Read the blocks since the last time
     Sync(Common),
     /// The account on the sidechain of the same words (m/44'/60'/0'/0/0)
+    ///
+    /// Other commands sign with it by `--keystore FOLDER/wallet/regtest/seed.json`.
     Account(Common),
 }
 
@@ -324,7 +326,10 @@ fn account(args: &Common, context: &Context) -> Result<()> {
     let account = wallet
         .account()
         .ok_or_else(|| eyre!("the wallet's file does not name its account"))?;
-    context.print(&json!({ "account": account }), || println!("{account}"));
+    let keystore = args.folder()?.join("seed.json");
+    context.print(&json!({ "account": account, "keystore": keystore }), || {
+        println!("{account}");
+    });
     Ok(())
 }
 
