@@ -236,3 +236,6 @@ impl Signed {
         serde_json::from_slice(bytes)
     }
 }
+
+#[cfg(test)]
+mod tests;

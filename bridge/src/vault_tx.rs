@@ -253,19 +253,7 @@ impl VaultTransaction {
     }
 
     fn sighashes(&self) -> Vec<[u8; 32]> {
-        let prevouts = self.prevouts();
-        let mut cache = SighashCache::new(&self.unsigned);
-        let mut sighash = |input| {
-            cache
-                .taproot_key_spend_signature_hash(
-                    input,
-                    &Prevouts::All(&prevouts),
-                    TapSighashType::Default,
-                )
-                .expect("as many prevouts as inputs")
-                .to_byte_array()
-        };
-        (0..self.inputs.len()).map(&mut sighash).collect()
+        key_path_sighashes(&self.unsigned, &self.prevouts())
     }
 
     fn check_layout(&self) -> Result<(), VaultTxError> {
@@ -327,6 +315,22 @@ impl VaultTransaction {
             Ok(())
         }
     }
+}
+
+/// BIP341 hashes of all inputs for key path spends with SIGHASH_DEFAULT.
+fn key_path_sighashes(unsigned: &Transaction, prevouts: &[TxOut]) -> Vec<[u8; 32]> {
+    let mut cache = SighashCache::new(unsigned);
+    let mut sighash = |input| {
+        cache
+            .taproot_key_spend_signature_hash(
+                input,
+                &Prevouts::All(prevouts),
+                TapSighashType::Default,
+            )
+            .expect("as many prevouts as inputs")
+            .to_byte_array()
+    };
+    (0..unsigned.input.len()).map(&mut sighash).collect()
 }
 
 fn expect<T: PartialEq + std::fmt::Debug>(what: &str, got: T, want: T) -> Result<(), VaultTxError> {
@@ -700,3 +704,6 @@ fn fee(
     let rate = available.fee_rate_sat_per_kvb.clamp(low, high);
     (rate * vsize(inputs, scripts)).div_ceil(1000)
 }
+
+#[cfg(test)]
+mod tests;
