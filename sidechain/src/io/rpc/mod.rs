@@ -23,6 +23,8 @@ mod net;
 mod peg;
 mod reader;
 mod subscriptions;
+#[cfg(test)]
+mod tests;
 mod txpool;
 mod upstream;
 
@@ -96,10 +98,10 @@ pub struct Running {
 
 impl Running {
     /// Stops it: running requests are answered, connections close.
-    pub async fn stop(self) {
+    pub async fn stop(&self) {
         // An error says that it is stopped already.
         let _ = self.handle.stop();
-        self.handle.stopped().await;
+        self.handle.clone().stopped().await;
     }
 }
 

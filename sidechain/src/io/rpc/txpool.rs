@@ -16,8 +16,8 @@ use crate::types::Transaction;
 /// Transactions one `txpool_content` answers: beyond it, ask for one sender.
 const MAX_CONTENT: usize = 5_000;
 
-/// By sender and nonce, as geth nests them.
-type Nested<T> = BTreeMap<Address, BTreeMap<String, T>>;
+/// By sender (checksummed) and nonce (decimal), as geth nests them.
+type Nested<T> = BTreeMap<String, BTreeMap<String, T>>;
 
 #[derive(Clone, Debug, Serialize)]
 struct Content<T> {
@@ -82,7 +82,7 @@ fn nested<T>(node: &Node, show: impl Fn(Transaction) -> T) -> error::Result<Cont
         };
         let nonce = transaction.nonce().to_string();
         class
-            .entry(transaction.signer())
+            .entry(transaction.signer().to_string())
             .or_default()
             .insert(nonce, show(transaction));
     }

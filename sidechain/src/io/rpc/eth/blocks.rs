@@ -241,8 +241,8 @@ pub fn log_filter(node: &Node, filter: &Filter) -> error::Result<LogFilter> {
             from_block,
             to_block,
         } => {
-            let resolve = |tag: Option<BlockNumberOrTag>| tag.map_or(head, |tag| of_tag(node, tag));
-            let (from, to) = (resolve(from_block), resolve(to_block));
+            let from = from_block.map_or(head, |tag| of_tag(node, tag));
+            let to = to_block.map_or(head.max(from), |tag| of_tag(node, tag));
             if from > to {
                 return Err(error::invalid(format!(
                     "invalid block range: fromBlock {from} is above toBlock {to}"
