@@ -13,6 +13,7 @@
 //!   board    the signing board's posts, and what a machine may ask of its shell
 //!   dkg, signing      machines over the board: an epoch's key, one vault transaction's signatures
 //!   threshold         shares of the group key, behind functions of bytes
+//!   micro_channel     vouchers of micropayments, for payer and payee
 //!   seal, keystore    encryption to one member; secrets at rest
 //!   relay    facts in, owed actions out: headers, proposals, signing, broadcast, settlement
 //!   io       the node's client, the relayer's shell
@@ -27,6 +28,7 @@ mod hex_bytes;
 #[cfg(feature = "io")]
 pub mod io;
 pub mod keystore;
+pub mod micro_channel;
 pub mod peg;
 pub mod policy;
 pub mod relay;
