@@ -35,8 +35,7 @@ fn inner(text: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::IBridge;
-    use alloy_primitives::{Address, U256};
+    use alloy_primitives::Address;
     use alloy_sol_types::{Revert, SolError};
 
     #[test]
@@ -54,7 +53,6 @@ mod tests {
             explain_revert(&error.abi_encode()).as_deref(),
             Some("DepositTooSmall { gotSat: 5, minSat: 7 }")
         );
-        let _ = (IBridge::VaultStatus::None, U256::ZERO);
     }
 
     #[test]
