@@ -80,7 +80,11 @@ fn synthetic(params: &Params, length: u32) -> Vec<u8> {
     let mut tip = Tip::start(params, &first, 0, first.work(), None).expect("meets its target");
     let mut file = to_bytes(&first).to_vec();
     for height in 1..=length {
-        let seconds = if height / PERIOD % 2 == 0 { 300 } else { 1100 };
+        let seconds = if (height / PERIOD).is_multiple_of(2) {
+            300
+        } else {
+            1100
+        };
         let time = tip.time() + seconds;
         let header = mine(
             tip.hash(),

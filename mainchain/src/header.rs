@@ -5,9 +5,13 @@
 //! and a few comparisons, wherever it stands; [`crate::chain`] keeps one tip a header, [`crate::verify`] a single one.
 //!
 //! Rules, in the order in which they are checked (Bitcoin Core, `ContextualCheckBlockHeader`, `GetNextWorkRequired`):
-//! 1. it builds on the tip; 2. its target is the one wanted; 3. its hash meets it; 4. its time is after the median of the
-//! last eleven; 5. on BIP94 networks the first time of a period is not far before its parent; 6. its version is one still
-//! allowed; 7. its time is at most two hours ahead of the clock.
+//! 1. it builds on the tip;
+//! 2. its target is the one wanted;
+//! 3. its hash meets it;
+//! 4. its time is after the median of the last eleven;
+//! 5. on BIP94 networks the first time of a period is not far before its parent;
+//! 6. its version is one still allowed;
+//! 7. its time is at most two hours ahead of the clock.
 
 use bitcoin::block::Header;
 use bitcoin::hashes::{Hash, sha256d};
@@ -282,7 +286,7 @@ impl Tip {
                 target: difficulty.target,
             });
         }
-        let begins_period = height % PERIOD == 0;
+        let begins_period = height.is_multiple_of(PERIOD);
         let hides_period =
             params.min_difficulty && !params.no_retarget && header.bits == params.pow_limit();
         if !begins_period && hides_period {
@@ -356,7 +360,7 @@ impl Tip {
     /// `PeriodTimeUnknown`, when a retarget is due and the chain started inside the period without its first time.
     pub fn next_bits(&self, params: &Params, time: UnixTime) -> Result<CompactTarget, HeaderError> {
         let height = self.height + 1;
-        if height % PERIOD != 0 {
+        if !height.is_multiple_of(PERIOD) {
             let late = u64::from(time) > u64::from(self.time) + u64::from(MIN_DIFFICULTY_SECONDS);
             return Ok(if params.min_difficulty && late {
                 params.pow_limit()

@@ -29,7 +29,9 @@ pub enum FileError {
     Empty,
     #[error("the {bytes} bytes after {headers} headers are not a whole one: a header has 80")]
     Incomplete { headers: u64, bytes: usize },
-    #[error("header 0 (height 0) has hash {got}, but the genesis block of {network} is {want}")]
+    #[error(
+        "header 0 (height 0) has hash {got}, which is not the genesis block of {network}, {want}"
+    )]
     NotGenesis {
         network: Network,
         got: BlockHash,

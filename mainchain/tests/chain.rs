@@ -312,7 +312,7 @@ impl Model {
             }
             let mut at = 0;
             while at + 1 < chain.len()
-                && (height - at as u32) % PERIOD != 0
+                && !(height - at as u32).is_multiple_of(PERIOD)
                 && chain[at].bits == params.pow_limit()
             {
                 at += 1;

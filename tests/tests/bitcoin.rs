@@ -24,6 +24,7 @@ use mainchain::io::rpc::{Auth, BitcoinRpc, RpcError};
 use mainchain::proof::{self, InclusionProof};
 use mainchain::recovery::Recovery;
 use mainchain::{HeaderChain, Network};
+use tests::binary;
 use tests::bitcoind::{Bitcoind, Holder, PASSPHRASE, QUICK, free_port};
 
 fn key(byte: u8) -> Keypair {
@@ -588,6 +589,59 @@ async fn the_header_chain_follows_a_real_node_through_a_reorganisation() {
     let refused = rpc.submit_block(&block).await.expect_err("too old");
     assert!(refused.to_string().contains("time-too-old"), "{refused}");
     assert_eq!(rpc.header(block.block_hash()).await, Ok(None));
+}
+
+#[tokio::test]
+async fn the_command_line_verifies_a_real_nodes_headers_and_names_the_bad_one() {
+    let bitcoind = Bitcoind::start().await;
+    let holder = Holder::with_rewards(&bitcoind, 0).await;
+    holder.mine(30).await;
+    let headers = holder.rpc.headers(0..31).await.expect("answers");
+    let bytes: Vec<u8> = headers
+        .iter()
+        .flat_map(mainchain::header::to_bytes)
+        .collect();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).expect("writable");
+        path.display().to_string()
+    };
+    let verify = |arguments: &[&str]| {
+        binary::run(
+            folder.path(),
+            [&["headers", "verify", "--network"], arguments].concat(),
+            "",
+        )
+    };
+
+    let good = file("good", &bytes);
+    let summary = &verify(&["regtest", &good, "--json"]).json()[0];
+    assert_eq!(summary["height"], 30);
+    assert_eq!(summary["tip"], headers[30].block_hash().to_string());
+    assert_eq!(summary["workAdded"], format!("{:064x}", 31 * 2));
+    let anchored = file("anchored", &bytes[20 * 80..]);
+    let summary = &verify(&["regtest", "--anchor-height", "20", &anchored, "--json"]).json()[0];
+    assert_eq!(
+        (&summary["height"], &summary["headers"]),
+        (&30.into(), &11.into())
+    );
+
+    verify(&["mainnet", &good])
+        .fails_saying(&["header 0 (height 0)", "not the genesis block of mainnet"]);
+    verify(&["regtest", &anchored])
+        .fails_saying(&["header 0 (height 0)", "genesis block of regtest"]);
+    let mut bad = bytes.clone();
+    bad[7 * 80 + 72] ^= 1; // its bits
+    verify(&["regtest", &file("bad", &bad)]).fails_saying(&[
+        "header 7 (height 7)",
+        "target",
+        "expected 0x207fffff",
+    ]);
+    verify(&["regtest", &file("cut", &bytes[..1000])]).fails_saying(&["40 bytes after 12 headers"]);
+    verify(&["regtest", &file("empty", &[])]).fails_saying(&["no headers"]);
+    verify(&["testnet3", &good]).is_misused_saying(&["unknown bitcoin network"]);
+    verify(&["regtest", &good, "--epoch-time", "5"]).is_misused_saying(&["--anchor-height"]);
 }
 
 // ------------------------------------------------------------------ what goes wrong with a node
