@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use alloy_primitives::B256;
 
-use crate::io::sidechain::{Account, Call, Client, Error, Fees};
+use crate::io::sidechain::{Account, Call, Client, Error, Fees, MAX_GAS};
 use crate::relay::Task;
 
 /// After so long a transaction that is still waiting is sent anew, behind an open nonce perhaps. Blocks come every half
@@ -91,13 +91,9 @@ impl Lane {
             .client
             .estimate_gas(self.account.address(), call, Fees::FREE)
             .await?;
-        let pending = self.account.sign(
-            self.chain_id,
-            nonce,
-            Account::gas_limit(gas),
-            Fees::FREE,
-            call,
-        );
+        let pending = self
+            .account
+            .sign(self.chain_id, nonce, gas_limit(gas), Fees::FREE, call);
         self.client.send_raw(&pending.raw).await?;
         self.waiting.insert(
             nonce,
@@ -109,4 +105,10 @@ impl Lane {
         );
         Ok(pending.hash)
     }
+}
+
+/// The gas limit for an estimate. What a free transaction costs can grow before it is included (the last member to
+/// confirm a key also activates it), and gas that is not used costs nothing here.
+fn gas_limit(estimate: u64) -> u64 {
+    (estimate + estimate / 2 + 250_000).min(MAX_GAS.max(estimate))
 }

@@ -23,7 +23,7 @@ use super::revert::Revert;
 use super::{Client, Error};
 
 /// Largest gas limit of a transaction (EIP-7825).
-const MAX_GAS: u64 = 1 << 24;
+pub const MAX_GAS: u64 = 1 << 24;
 /// How often a receipt is asked for.
 const RECEIPT_POLL: Duration = Duration::from_millis(100);
 /// How often it is checked that the node still knows a transaction.

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use crate::peg;
 
-pub use account::{Account, BadSecret, Call, Fees, Pending};
+pub use account::{Account, BadSecret, Call, Fees, MAX_GAS, Pending};
 pub use error::Error;
 pub use revert::Revert;
 
