@@ -10,18 +10,24 @@
 //! keystore = "validator.keystore"    # made by `causeway keys`, encrypted
 //! p2p_listen = "0.0.0.0:30301"
 //!
+//! # [peers]                          # where another validator has another address than in the genesis file
+//! # bob = "10.0.0.2:30301"
+//!
 //! # or a follower:
 //! # follow = "http://node.example:8545"
 //! ```
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use eyre::{Result, WrapErr, bail, eyre};
 use serde::{Deserialize, Serialize};
 use sidechain::genesis::Genesis;
+use sidechain::io::node::{self, NodeConfig};
 
 use super::Context;
+use super::keys;
 use super::service::ServiceArgs;
 
 /// Run a validator, or a node that only follows
@@ -72,6 +78,9 @@ pub struct Config {
     pub keystore: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub p2p_listen: Option<SocketAddr>,
+    /// Where to reach other validators, by name, where it differs from the genesis file.
+    #[serde(default)]
+    pub peers: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub follow: Option<String>,
 }
@@ -99,6 +108,17 @@ impl Config {
             *inner = folder.join(&*inner);
         }
         Ok(config)
+    }
+
+    fn node(self) -> NodeConfig {
+        let defaults = NodeConfig::new(self.data_dir);
+        NodeConfig {
+            rpc_listen: self.rpc_listen,
+            p2p_listen: self.p2p_listen.unwrap_or(defaults.p2p_listen),
+            peers: self.peers,
+            follow: self.follow,
+            ..defaults
+        }
     }
 
     /// Says which of the two kinds of node it is.
@@ -135,6 +155,7 @@ impl Args {
                 rpc_listen: default_rpc_listen(),
                 keystore: None,
                 p2p_listen: None,
+                peers: BTreeMap::new(),
                 follow: None,
             },
             (None, None) => {
@@ -152,16 +173,25 @@ impl Args {
 
 pub fn run(args: Args, _context: &Context) -> Result<()> {
     let config = args.config()?;
-    let _genesis = read_genesis(&config.genesis)?;
-    bail!("causeway node is not there yet")
+    let genesis = read_genesis(&config.genesis)?;
+    let keys = match &config.keystore {
+        Some(path) => {
+            // Read before asking: a file that is not there is no reason to type a passphrase.
+            keys::read(path)?;
+            let passphrase = args.service.passphrase(&path.display().to_string())?;
+            Some(keys::open_validator(path, &passphrase)?)
+        }
+        None => None,
+    };
+    node::run(config.node(), genesis, keys, args.service.stop())?;
+    Ok(())
 }
 
 /// Reads a genesis file.
 pub fn read_genesis(path: &Path) -> Result<Genesis> {
     let text = std::fs::read_to_string(path)
         .wrap_err_with(|| format!("cannot read the genesis file {}", path.display()))?;
-    serde_json::from_str(&text)
-        .wrap_err_with(|| format!("{} is not a genesis file", path.display()))
+    Genesis::from_json(&text).wrap_err_with(|| format!("{} is not a genesis file", path.display()))
 }
 
 fn default_rpc_listen() -> SocketAddr {
