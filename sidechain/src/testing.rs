@@ -1,6 +1,7 @@
 //! Keys, a genesis and transactions for tests and benchmarks. Everything is made from small numbers, so all of it repeats.
 
 use alloy_consensus::{SignableTransaction, TxEip1559, TxLegacy};
+use alloy_eips::eip7702::{Authorization, SignedAuthorization};
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, keccak256};
 use secp256k1::{Message, PublicKey, SECP256K1, SecretKey};
 
@@ -41,12 +42,27 @@ impl Key {
         T: SignableTransaction<Signature>,
         TxEnvelope: From<alloy_consensus::Signed<T>>,
     {
-        let hash = transaction.signature_hash();
+        let signature = self.signature(transaction.signature_hash());
+        Transaction::new_unchecked(transaction.into_signed(signature).into(), self.address)
+    }
+
+    /// Lets this account run the code of a contract (EIP-7702).
+    pub fn authorize(&self, chain_id: u64, nonce: u64, contract: Address) -> SignedAuthorization {
+        let chain_id = U256::from(chain_id);
+        let authorization = Authorization {
+            chain_id,
+            address: contract,
+            nonce,
+        };
+        let signature = self.signature(authorization.signature_hash());
+        authorization.into_signed(signature)
+    }
+
+    fn signature(&self, hash: B256) -> Signature {
         let signature =
             SECP256K1.sign_ecdsa_recoverable(&Message::from_digest(hash.0), &self.secret);
         let (recovery, bytes) = signature.serialize_compact();
-        let signature = Signature::from_bytes_and_parity(&bytes, recovery.to_i32() == 1);
-        Transaction::new_unchecked(transaction.into_signed(signature).into(), self.address)
+        Signature::from_bytes_and_parity(&bytes, recovery.to_i32() == 1)
     }
 
     /// An EIP-1559 transaction that pays up to 10 times the lowest base fee.

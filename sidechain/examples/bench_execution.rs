@@ -1,4 +1,4 @@
-//! Rates of the sidechain's core on this machine: `cargo bench -p causeway-sidechain --features testing --bench execution`.
+//! Rates of the sidechain's core on this machine: `cargo run -p causeway-sidechain --features testing --example bench_execution`.
 //! Prints a table; asserts nothing about time.
 
 use std::time::{Duration, Instant};
