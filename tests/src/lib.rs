@@ -2,4 +2,5 @@
 
 pub mod binary;
 pub mod bitcoind;
+pub mod evm;
 pub mod network;

@@ -1,0 +1,125 @@
+//! Contracts run alone, in an EVM without a chain: what differential tests compare the Rust side with.
+
+use alloy_primitives::{Address, B256, Bytes, Log, U256};
+use alloy_sol_types::SolCall;
+use contracts::explain_revert;
+use revm::context::{BlockEnv, CfgEnv, Journal, TxEnv, result::ExecutionResult};
+use revm::database::InMemoryDB;
+use revm::primitives::TxKind;
+use revm::{Context, ExecuteCommitEvm, MainBuilder, MainContext, MainnetEvm};
+
+type Evm = MainnetEvm<Context<BlockEnv, TxEnv, CfgEnv, InMemoryDB, Journal<InMemoryDB>, ()>>;
+
+/// What a call that succeeded left.
+pub struct Done<R> {
+    pub returned: R,
+    pub logs: Vec<Log>,
+    pub gas: u64,
+}
+
+/// An EVM whose transactions cost nothing and whose clock is set by hand.
+pub struct World {
+    evm: Evm,
+}
+
+impl World {
+    pub fn new(chain_id: u64) -> Self {
+        let context = Context::mainnet()
+            .with_db(InMemoryDB::default())
+            .modify_cfg_chained(|cfg| {
+                cfg.chain_id = chain_id;
+                cfg.disable_nonce_check = true;
+                cfg.tx_gas_limit_cap = Some(u64::MAX);
+            })
+            .modify_block_chained(|block| block.gas_limit = u64::MAX);
+        Self {
+            evm: context.build_mainnet(),
+        }
+    }
+
+    pub fn set_time(&mut self, now: u64) {
+        self.evm.ctx.block.timestamp = U256::from(now);
+    }
+
+    /// Gives an account coins; its code stays.
+    pub fn set_balance(&mut self, account: Address, wei: U256) {
+        let database = &mut self.evm.ctx.journaled_state.database;
+        let known = database.load_account(account);
+        known.expect("memory does not fail").info.balance = wei;
+    }
+
+    /// Creates a contract; `nonce` makes its address unique.
+    ///
+    /// # Errors
+    ///
+    /// What the constructor reverted with.
+    pub fn create(&mut self, code: Bytes, arguments: &[u8], nonce: u64) -> Result<Address, String> {
+        let data = [&code[..], arguments].concat();
+        let caller = Address::with_last_byte(0xc0).create(nonce);
+        let result = self.run(caller, TxKind::Create, data.into())?;
+        Ok(result
+            .created_address()
+            .expect("a creation that succeeds has an address"))
+    }
+
+    /// Calls a contract and keeps what it changed.
+    ///
+    /// # Errors
+    ///
+    /// What it reverted with, in words.
+    pub fn call<C: SolCall>(
+        &mut self,
+        from: Address,
+        to: Address,
+        call: &C,
+    ) -> Result<Done<C::Return>, String> {
+        let result = self.run(from, TxKind::Call(to), call.abi_encode().into())?;
+        let returned = C::abi_decode_returns(result.output().unwrap_or_default())
+            .expect("a contract returns what its artifact says");
+        Ok(Done {
+            returned,
+            gas: result.tx_gas_used(),
+            logs: result.into_logs(),
+        })
+    }
+
+    /// The value of a view.
+    pub fn ask<C: SolCall>(&mut self, to: Address, call: &C) -> C::Return {
+        match self.call(Address::ZERO, to, call) {
+            Ok(done) => done.returned,
+            Err(error) => panic!("a view reverted: {error}"),
+        }
+    }
+
+    fn run(
+        &mut self,
+        caller: Address,
+        kind: TxKind,
+        data: Bytes,
+    ) -> Result<ExecutionResult, String> {
+        let transaction = TxEnv {
+            caller,
+            kind,
+            data,
+            gas_limit: u64::MAX / 4,
+            chain_id: Some(self.evm.ctx.cfg.chain_id),
+            ..TxEnv::default()
+        };
+        let result = self
+            .evm
+            .transact_commit(transaction)
+            .map_err(|error| format!("{error:?}"))?;
+        match result {
+            ExecutionResult::Success { .. } => Ok(result),
+            ExecutionResult::Revert { output, .. } => {
+                Err(explain_revert(&output).unwrap_or_else(|| format!("reverted with {output}")))
+            }
+            ExecutionResult::Halt { reason, .. } => Err(format!("halted: {reason:?}")),
+        }
+    }
+}
+
+/// Bitcoin's hashes are `bytes32` in internal order.
+pub fn word(bytes: &[u8; 32]) -> B256 {
+    B256::from(*bytes)
+}
