@@ -105,9 +105,9 @@ pub enum SessionError {
         /// Position of the input.
         input: usize,
         /// Key of the output.
-        want: XOnlyPublicKey,
+        want: String,
         /// Key that the share leads to.
-        got: XOnlyPublicKey,
+        got: String,
     },
     /// Key shares of different members or sizes in one session.
     #[error("the key shares do not belong to the same federation: {0}")]
@@ -628,8 +628,8 @@ fn input_key(
     } else {
         Err(SessionError::OutputKey {
             input,
-            want: wanted.output_key,
-            got: key.output_key(),
+            want: wanted.output_key.to_string(),
+            got: key.output_key().to_string(),
         })
     }
 }

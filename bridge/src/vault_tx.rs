@@ -91,9 +91,9 @@ pub enum VaultTxError {
         /// Its epoch.
         epoch: u32,
         /// Key of the output.
-        got: XOnlyPublicKey,
+        got: String,
         /// Key that the group key and the tree make.
-        want: XOnlyPublicKey,
+        want: String,
     },
     /// No group key is known for the epoch.
     #[error("input {input} is of epoch {epoch}, whose group key is not known")]
@@ -205,8 +205,8 @@ impl VaultTransaction {
                 return Err(VaultTxError::OutputKey {
                     input,
                     epoch: spent.epoch,
-                    got: spent.output_key,
-                    want,
+                    got: spent.output_key.to_string(),
+                    want: want.to_string(),
                 });
             }
         }
