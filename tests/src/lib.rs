@@ -4,3 +4,4 @@ pub mod binary;
 pub mod bitcoind;
 pub mod evm;
 pub mod network;
+pub mod validators;

@@ -1,0 +1,361 @@
+//! Validators as real processes, without bitcoind and relayers: each operator makes its own keys by `causeway keys`, one
+//! collects the public parts by `causeway genesis`, and each starts `causeway node`.
+
+use std::fs;
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use alloy_primitives::B256;
+use bridge::io::sidechain::{Account, Call, Client, Fees, Pending};
+use bridge::keystore::{Keystore, OperatorKeys};
+use contracts::address::SIGNING_BOARD;
+use contracts::signing_board::SigningBoard;
+use tempfile::TempDir;
+
+use crate::binary;
+
+const PASSPHRASE: &str = "of a test network";
+
+/// Longer than anything takes, even on a machine that is busy with other tests.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
+const POLL: Duration = Duration::from_millis(50);
+
+/// A network of validators, and followers of them. Dropping it kills all of it.
+#[derive(Debug)]
+pub struct Validators {
+    folder: TempDir,
+    nodes: Vec<Node>,
+    runtime: tokio::runtime::Runtime,
+}
+
+#[derive(Debug)]
+struct Node {
+    folder: PathBuf,
+    rpc: String,
+    /// Validators open their keystores, followers have none.
+    has_keys: bool,
+    process: Option<Child>,
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
+impl Validators {
+    /// Makes keys, genesis and configurations for `count` operators; starts nothing.
+    ///
+    /// # Panics
+    ///
+    /// When a command fails.
+    #[must_use]
+    pub fn new(count: usize) -> Self {
+        let folder = tempfile::Builder::new()
+            .prefix("causeway-validators-")
+            .tempdir()
+            .expect("a temporary folder");
+        let nodes = (1..=count)
+            .map(|number| operator(folder.path(), number))
+            .collect();
+        let genesis = folder.path().join("genesis.json");
+        let mut arguments = vec![
+            "genesis".into(),
+            "--out".into(),
+            genesis.clone().into_os_string(),
+        ];
+        arguments.extend((1..=count).map(|number| {
+            let operator = folder.path().join(format!("operator-{number}"));
+            operator.join("public.json").into_os_string()
+        }));
+        let made = binary::run(folder.path(), &arguments, "");
+        assert_eq!(made.code, Some(0), "{made}");
+        let runtime = tokio::runtime::Runtime::new().expect("threads");
+        Self {
+            folder,
+            nodes,
+            runtime,
+        }
+    }
+
+    /// As [`Validators::new`], all started and past their first blocks.
+    ///
+    /// # Panics
+    ///
+    /// When there are no blocks.
+    #[must_use]
+    pub fn started(count: usize) -> Self {
+        let mut network = Self::new(count);
+        (0..count).for_each(|index| network.start(index));
+        for index in 0..count {
+            network.wait("the first blocks", |network| network.head(index) >= 2);
+        }
+        network
+    }
+
+    /// Adds a node that follows another, and starts it; its index.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be started.
+    pub fn follow(&mut self, followed: usize) -> usize {
+        let index = self.nodes.len();
+        let folder = self.folder.path().join(format!("follower-{index}"));
+        let rpc = free_port();
+        write_config(
+            &folder,
+            &format!(
+                "genesis = \"../genesis.json\"\ndata_dir = \"data\"\nrpc_listen = \"127.0.0.1:{rpc}\"\nfollow = \"{}\"\n",
+                self.nodes[followed].rpc
+            ),
+        );
+        self.nodes.push(Node {
+            folder,
+            rpc: format!("http://127.0.0.1:{rpc}"),
+            has_keys: false,
+            process: None,
+        });
+        self.start(index);
+        index
+    }
+
+    /// Starts a node.
+    ///
+    /// # Panics
+    ///
+    /// When the process cannot be started.
+    pub fn start(&mut self, index: usize) {
+        let node = &mut self.nodes[index];
+        let log = fs::File::options()
+            .create(true)
+            .append(true)
+            .open(node.folder.join("log"))
+            .expect("writable");
+        let mut arguments = vec![
+            "node".into(),
+            "--config".into(),
+            node.folder.join("node.toml").into_os_string(),
+        ];
+        arguments.extend(node.has_keys.then(|| "--passphrase-stdin".into()));
+        let mut process = binary::command(self.folder.path(), &arguments)
+            .stdin(Stdio::piped())
+            .stdout(log.try_clone().expect("a file can be shared"))
+            .stderr(log)
+            .spawn()
+            .expect("the binary starts");
+        if node.has_keys {
+            let mut stdin = process.stdin.take().expect("piped");
+            writeln!(stdin, "{PASSPHRASE}").expect("it reads its passphrase");
+        }
+        node.process = Some(process);
+    }
+
+    /// kill -9.
+    ///
+    /// # Panics
+    ///
+    /// When it does not run.
+    pub fn kill(&mut self, index: usize) {
+        let mut process = self.nodes[index].process.take().expect("it runs");
+        process.kill().expect("our child");
+        process.wait().expect("our child");
+    }
+
+    /// SIGTERM; waits for the end and returns its status.
+    ///
+    /// # Panics
+    ///
+    /// When it does not end.
+    pub fn stop(&mut self, index: usize) -> std::process::ExitStatus {
+        let mut process = self.nodes[index].process.take().expect("it runs");
+        let id = process.id().to_string();
+        let sent = std::process::Command::new("kill")
+            .args(["-TERM", &id])
+            .status();
+        assert!(sent.expect("kill is there").success());
+        let started = Instant::now();
+        loop {
+            if let Some(status) = process.try_wait().expect("our child") {
+                return status;
+            }
+            assert!(
+                started.elapsed() < PATIENCE,
+                "it does not stop: {}",
+                self.log(index)
+            );
+            sleep(POLL);
+        }
+    }
+
+    /// What it printed.
+    #[must_use]
+    pub fn log(&self, index: usize) -> String {
+        fs::read_to_string(self.nodes[index].folder.join("log")).unwrap_or_default()
+    }
+
+    /// Its configuration file.
+    #[must_use]
+    pub fn config(&self, index: usize) -> PathBuf {
+        self.nodes[index].folder.join("node.toml")
+    }
+
+    /// A folder for the test's own files.
+    #[must_use]
+    pub fn home(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A client of its RPC.
+    ///
+    /// # Panics
+    ///
+    /// Never: the URL is good.
+    #[must_use]
+    pub fn client(&self, index: usize) -> Client {
+        Client::new(&self.nodes[index].rpc).expect("a good URL")
+    }
+
+    /// Runs something async.
+    pub fn run<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+
+    /// Its last block; 0 when it does not answer.
+    #[must_use]
+    pub fn head(&self, index: usize) -> u64 {
+        self.run(self.client(index).block_number())
+            .unwrap_or_default()
+    }
+
+    /// Hash of a block at one node.
+    #[must_use]
+    pub fn hash(&self, index: usize, number: u64) -> Option<B256> {
+        self.run(self.client(index).block(number))
+            .ok()
+            .flatten()
+            .map(|block| block.hash)
+    }
+
+    /// Posts a message of operator `operator` (an index) on the signing board, through a node. Free of gas, so it works without coins.
+    ///
+    /// # Panics
+    ///
+    /// When the node does not take it.
+    pub fn post(&self, operator: usize, through: usize) -> Pending {
+        let account = self.account(operator);
+        let call = SigningBoard::postCall {
+            session: B256::repeat_byte(1),
+            kind: 1,
+            payload: vec![7; 200].into(),
+        };
+        let client = self.client(through);
+        self.run(async {
+            let nonce = client
+                .pending_nonce(account.address())
+                .await
+                .expect("it answers");
+            account
+                .send_with(&client, &Call::new(SIGNING_BOARD, &call), Fees::FREE, nonce)
+                .await
+                .expect("a member may post")
+        })
+    }
+
+    /// Whether a node has a transaction in a final block.
+    #[must_use]
+    pub fn has(&self, index: usize, transaction: &Pending) -> bool {
+        matches!(
+            self.run(self.client(index).receipt(transaction.hash)),
+            Ok(Some(_))
+        )
+    }
+
+    fn account(&self, operator: usize) -> Account {
+        let path = self.nodes[operator].folder.join("operator.keystore");
+        let keystore =
+            Keystore::parse(&fs::read(path).expect("made by causeway keys")).expect("a keystore");
+        Account::from_key(
+            *OperatorKeys::open(&keystore, PASSPHRASE)
+                .expect("our passphrase")
+                .account(),
+        )
+    }
+
+    /// Waits until something holds.
+    ///
+    /// # Panics
+    ///
+    /// When it does not come to hold; shows what the nodes printed.
+    pub fn wait(&self, what: &str, mut holds: impl FnMut(&Self) -> bool) {
+        let started = Instant::now();
+        while !holds(self) {
+            if started.elapsed() > PATIENCE {
+                let tail = |index| {
+                    let log = self.log(index);
+                    let lines: Vec<_> = log.lines().rev().take(20).collect();
+                    lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+                };
+                let logs: Vec<_> = (0..self.nodes.len())
+                    .map(|i| format!("node {i}:\n{}", tail(i)))
+                    .collect();
+                panic!("waited in vain for {what}\n{}", logs.join("\n"));
+            }
+            sleep(POLL);
+        }
+    }
+}
+
+/// An operator makes its keys in a folder of its own.
+fn operator(folder: &Path, number: usize) -> Node {
+    let name = format!("operator-{number}");
+    let folder_of = folder.join(&name);
+    let (p2p, rpc) = (free_port(), free_port());
+    let address = format!("127.0.0.1:{p2p}");
+    let dir = folder_of.to_str().expect("UTF-8");
+    let made = binary::run(
+        folder,
+        [
+            "keys",
+            "operator",
+            "--name",
+            &name,
+            "--p2p-address",
+            &address,
+            "--dir",
+            dir,
+            "--passphrase-stdin",
+        ],
+        &format!("{PASSPHRASE}\n"),
+    );
+    assert_eq!(made.code, Some(0), "{made}");
+    write_config(
+        &folder_of,
+        &format!(
+            "genesis = \"../genesis.json\"\ndata_dir = \"data\"\nrpc_listen = \"127.0.0.1:{rpc}\"\nkeystore = \"validator.keystore\"\np2p_listen = \"{address}\"\n"
+        ),
+    );
+    Node {
+        folder: folder_of,
+        rpc: format!("http://127.0.0.1:{rpc}"),
+        has_keys: true,
+        process: None,
+    }
+}
+
+fn write_config(folder: &Path, text: &str) {
+    fs::create_dir_all(folder).expect("a folder");
+    fs::write(folder.join("node.toml"), text).expect("written");
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
+    listener.local_addr().expect("bound").port()
+}

@@ -1,0 +1,154 @@
+//! Validators as processes: killed by kill -9, stopped, restarted, followed. No bitcoind is needed.
+
+use std::time::{Duration, Instant};
+
+use tests::binary;
+use tests::validators::Validators;
+
+/// All nodes have the same block at the height that the lowest of them has.
+fn agree(network: &Validators, nodes: &[usize]) {
+    let height = nodes
+        .iter()
+        .map(|node| network.head(*node))
+        .min()
+        .expect("some nodes");
+    let hashes: Vec<_> = nodes
+        .iter()
+        .map(|node| network.hash(*node, height))
+        .collect();
+    assert!(hashes[0].is_some());
+    assert!(
+        hashes.iter().all(|hash| *hash == hashes[0]),
+        "block {height}: {hashes:?}"
+    );
+}
+
+#[test]
+fn any_validator_killed_comes_back_and_catches_up() {
+    let mut network = Validators::started(4);
+    for victim in 0..4 {
+        let other = (victim + 1) % 4;
+        network.kill(victim);
+        // Three of four go on, also with transactions.
+        let posted = network.post(other, other);
+        network.wait("three go on", |network| network.has(other, &posted));
+        network.start(victim);
+        network.wait("it catches up", |network| network.has(victim, &posted));
+        // It votes again: with another one dead, its vote is needed for a quorum.
+    }
+    network.kill(3);
+    let posted = network.post(0, 1);
+    network.wait("all three that returned make the quorum", |network| {
+        network.has(2, &posted)
+    });
+    agree(&network, &[0, 1, 2]);
+}
+
+#[test]
+fn all_killed_at_once_go_on_where_they_were() {
+    let mut network = Validators::started(4);
+    let posted = network.post(0, 0);
+    network.wait("it is final", |network| {
+        (0..4).all(|node| network.has(node, &posted))
+    });
+    let (height, hash) = (network.head(0), network.hash(0, network.head(0)));
+    (0..4).for_each(|node| network.kill(node));
+    (0..4).for_each(|node| network.start(node));
+    network.wait("new blocks", |network| {
+        (0..4).all(|node| network.head(node) > height + 1)
+    });
+    for node in 0..4 {
+        assert_eq!(network.hash(node, height), hash, "what was final stays");
+        assert!(network.has(node, &posted));
+    }
+}
+
+#[test]
+fn without_a_quorum_nothing_is_final_and_with_it_again_all_goes_on() {
+    let mut network = Validators::started(4);
+    network.kill(0);
+    network.kill(1);
+    std::thread::sleep(Duration::from_secs(1)); // what was under way ends
+    let height = network.head(2);
+    let posted = network.post(2, 2);
+    std::thread::sleep(Duration::from_secs(8));
+    assert!(!network.has(2, &posted), "two of four are no quorum");
+    assert_eq!(network.head(2), height);
+    network.start(0);
+    network.wait("three are a quorum", |network| network.has(2, &posted));
+}
+
+#[test]
+fn a_node_that_only_follows_joins_with_the_genesis_file_and_one_address() {
+    let mut network = Validators::started(4);
+    let before = network.post(0, 0);
+    network.wait("it is final", |network| network.has(0, &before));
+    let follower = network.follow(0);
+    network.wait("the follower has it", |network| {
+        network.has(follower, &before)
+    });
+    // What users send to the follower reaches the validators.
+    let through = network.post(1, follower);
+    network.wait("final at the follower", |network| {
+        network.has(follower, &through)
+    });
+    // A follower of the follower.
+    let second = network.follow(follower);
+    network.wait("the second follower has it", |network| {
+        network.has(second, &through)
+    });
+    // The followed node dies and returns; the follower waits for it.
+    network.kill(0);
+    let meanwhile = network.post(2, 1);
+    network.wait("the others go on", |network| network.has(1, &meanwhile));
+    assert!(!network.has(follower, &meanwhile));
+    network.start(0);
+    network.wait("the follower has what it missed", |network| {
+        network.has(second, &meanwhile)
+    });
+    // The follower itself is killed.
+    network.kill(follower);
+    network.start(follower);
+    network.wait("the follower is back", |network| {
+        network.has(follower, &meanwhile)
+    });
+    agree(&network, &[0, 1, 2, 3, follower, second]);
+}
+
+#[test]
+fn a_dead_validator_costs_one_timeout_and_then_little() {
+    let mut network = Validators::started(4);
+    network.kill(2);
+    std::thread::sleep(Duration::from_secs(20)); // its first round times out; after that it is skipped
+    let mut slowest = Duration::ZERO;
+    for _ in 0..8 {
+        let started = Instant::now();
+        let posted = network.post(0, 0);
+        network.wait("it is final", |network| network.has(0, &posted));
+        slowest = slowest.max(started.elapsed());
+    }
+    println!("slowest of eight transactions with a dead validator: {slowest:?}");
+    assert!(slowest < Duration::from_secs(10), "{slowest:?}");
+}
+
+#[test]
+fn a_stop_is_clean_and_a_second_process_is_refused() {
+    let mut network = Validators::started(4);
+    let config = network.config(0);
+    let second = binary::run(
+        network.home(),
+        [
+            "node",
+            "--config",
+            config.to_str().expect("UTF-8"),
+            "--passphrase-stdin",
+        ],
+        "of a test network\n",
+    );
+    second.fails_saying(&["in use by another process", "data"]);
+    let status = network.stop(0);
+    assert!(status.success(), "{status}: {}", network.log(0));
+    network.start(0);
+    let height = network.head(1);
+    network.wait("it goes on", |network| network.head(0) > height);
+}
