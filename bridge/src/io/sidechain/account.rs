@@ -191,7 +191,7 @@ impl Account {
     /// [`Error::Reverted`] when it would fail; it is not sent then.
     pub async fn send(&self, client: &Client, call: &Call) -> Result<Pending, Error> {
         let head = client.head().await?;
-        let fees = fees_at(head.base_fee);
+        let fees = fees_at(head.base_fee, client.suggested_tip().await?);
         let nonce = client.pending_nonce(self.address).await?;
         self.send_with(client, call, fees, nonce).await
     }
@@ -319,9 +319,10 @@ impl Client {
     }
 }
 
-/// Room for six full blocks of rising base fee (each at most 12.5 % more), and a tip of 1 gwei.
-fn fees_at(base_fee: u64) -> Fees {
-    let priority_fee = 1_000_000_000;
+/// Room for six full blocks of rising base fee (each at most 12.5 % more), and the tip that the node suggests; never more
+/// than the base fee, so that a node cannot make a holder pay what it likes.
+fn fees_at(base_fee: u64, suggested_tip: u64) -> Fees {
+    let priority_fee = u128::from(suggested_tip.min(base_fee));
     Fees {
         max_fee: u128::from(base_fee) * 2 + priority_fee,
         priority_fee,
@@ -331,5 +332,21 @@ fn fees_at(base_fee: u64) -> Fees {
 impl fmt::Debug for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Account").field(&self.address).finish()
+    }
+}
+
+#[cfg(test)]
+mod fee_tests {
+    use super::*;
+
+    #[test]
+    fn a_node_cannot_make_a_holder_tip_more_than_the_base_fee() {
+        let modest = fees_at(1_000_000, 100_000);
+        assert_eq!((modest.max_fee, modest.priority_fee), (2_100_000, 100_000));
+        let greedy = fees_at(1_000_000, u64::MAX);
+        assert_eq!(
+            (greedy.max_fee, greedy.priority_fee),
+            (3_000_000, 1_000_000)
+        );
     }
 }

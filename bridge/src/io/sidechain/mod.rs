@@ -268,6 +268,15 @@ impl Client {
         })
     }
 
+    /// What the node suggests as tip, in wei per gas.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::head`].
+    pub async fn suggested_tip(&self) -> Result<u64, Error> {
+        self.number("eth_maxPriorityFeePerGas", vec![]).await
+    }
+
     /// Gas that a transaction would use at the head.
     ///
     /// # Errors
