@@ -16,7 +16,7 @@ use alloy_consensus::{
     Eip658Value, Receipt as ConsensusReceipt, Transaction as _, constants::EMPTY_WITHDRAWALS,
     proofs,
 };
-use alloy_eips::{eip2930::AccessList, eip7685::EMPTY_REQUESTS_HASH};
+use alloy_eips::{eip2930::AccessList, eip7685::EMPTY_REQUESTS_HASH, eip7702::SignedAuthorization};
 use alloy_primitives::{Address, B256, Bloom, Bytes, Log, TxKind, U256};
 use alloy_rlp::Encodable as _;
 use contracts::Ledger;
@@ -179,6 +179,8 @@ pub struct Call {
     pub gas_price: u128,
     /// EIP-2930.
     pub access_list: AccessList,
+    /// EIP-7702.
+    pub authorizations: Vec<SignedAuthorization>,
 }
 
 /// What a call did.
@@ -514,7 +516,7 @@ pub fn simulate<R: StateReader>(
         evm.ctx.block.basefee = 0;
     }
     let env = TxEnv {
-        tx_type: 1,
+        tx_type: if call.authorizations.is_empty() { 1 } else { 4 },
         caller: call.from,
         gas_limit: call.gas.unwrap_or(header.gas_limit).min(header.gas_limit),
         gas_price: call.gas_price,
@@ -527,7 +529,12 @@ pub fn simulate<R: StateReader>(
         gas_priority_fee: None,
         blob_hashes: Vec::new(),
         max_fee_per_blob_gas: 0,
-        authorization_list: Vec::new(),
+        authorization_list: call
+            .authorizations
+            .iter()
+            .cloned()
+            .map(Either::Left)
+            .collect(),
     };
     let refuse = |error| BlockError::Transaction {
         index: 0,

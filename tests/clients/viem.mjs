@@ -5,6 +5,7 @@ import {
   createPublicClient,
   createWalletClient,
   defineChain,
+  encodeFunctionData,
   http,
   parseEther,
   webSocket,
@@ -134,6 +135,16 @@ await run('viem', {
   'storage is proven': async () => {
     const { storageProof } = await publicClient.getProof({ address: counter.address, storageKeys: [`0x${'0'.repeat(64)}`] });
     assert.equal(storageProof[0].value, await publicClient.readContract({ ...counter, functionName: 'value' }));
+  },
+  'an account borrows the code of a contract (EIP-7702)': async () => {
+    const owner = privateKeyToAccount(key);
+    const authorization = await wallet.signAuthorization({ account: owner, contractAddress: counter.address, executor: 'self' });
+    const data = encodeFunctionData({ abi, functionName: 'add', args: [3n] });
+    const receipt = await receiptOf(await wallet.sendTransaction({ account: owner, to: owner.address, data, authorizationList: [authorization] }));
+    assert.equal(receipt.type, 'eip7702');
+    assert.equal(receipt.logs[0].address.toLowerCase(), owner.address.toLowerCase());
+    assert.equal(await publicClient.getCode({ address: owner.address }), `0xef0100${counter.address.slice(2).toLowerCase()}`);
+    assert.equal(await publicClient.readContract({ abi, address: owner.address, functionName: 'value' }), 3n);
   },
   'the bridge is described': async () => {
     const info = await publicClient.request({ method: 'peg_getInfo', params: [] });

@@ -3,5 +3,6 @@
 pub mod binary;
 pub mod bitcoind;
 pub mod evm;
+pub mod lone_node;
 pub mod network;
 pub mod validators;

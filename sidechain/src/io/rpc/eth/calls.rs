@@ -174,5 +174,6 @@ fn to_call(request: TransactionRequest) -> error::Result<Call> {
             .or(request.max_fee_per_gas)
             .unwrap_or_default(),
         access_list: request.access_list.unwrap_or_default(),
+        authorizations: request.authorization_list.unwrap_or_default(),
     })
 }

@@ -1,0 +1,108 @@
+//! A node without consensus: a real chain on disk, pool and JSON-RPC; its blocks come from a thread. For what looks at a
+//! node from outside and does not care who makes blocks.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use alloy_primitives::Address;
+use sidechain::app::{Chain, Retention};
+use sidechain::io::db::Database;
+use sidechain::io::rpc::{Handles, Running, Settings, serve};
+use sidechain::mempool::{Limits, Mempool};
+use sidechain::testing::genesis;
+use sidechain::types::next_base_fee;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
+
+const COIN_SAT: u64 = 100_000_000;
+/// The pace of blocks: as in a real network, also when nothing waits.
+const INTERVAL: Duration = Duration::from_millis(200);
+
+/// A running node; stops when dropped.
+pub struct LoneNode {
+    server: Running,
+    stop: Arc<AtomicBool>,
+    /// Dropped after the server: it runs there.
+    _runtime: Runtime,
+    _directory: TempDir,
+}
+
+impl Drop for LoneNode {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+impl LoneNode {
+    /// A node in which each of `rich` has a coin, and blocks come five times a second.
+    ///
+    /// # Panics
+    ///
+    /// When this machine gives it no directory, port or thread.
+    #[must_use]
+    pub fn start(rich: &[Address]) -> Self {
+        let directory = tempfile::tempdir().expect("a directory for tests");
+        let database = Database::open(directory.path()).expect("a fresh directory");
+        let coins: Vec<_> = rich.iter().map(|account| (*account, COIN_SAT)).collect();
+        let chain = Chain::open_with(genesis(), database, Retention::default(), &coins)
+            .expect("the genesis is right");
+        let runtime = Runtime::new().expect("threads");
+        // Nobody listens: there are no other validators.
+        let (gossip, _) = mpsc::channel(1);
+        let pool = Mempool::new(Limits::default());
+        let handles = Handles::new(Arc::new(chain), pool, gossip, None);
+        let settings = Settings::new(([127, 0, 0, 1], 0).into());
+        let server = runtime
+            .block_on(serve(handles.clone(), settings))
+            .expect("a free port");
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        std::thread::spawn(move || {
+            while !stopped.load(Ordering::Relaxed) {
+                let start = Instant::now();
+                make_block(&handles);
+                std::thread::sleep(INTERVAL.saturating_sub(start.elapsed()));
+            }
+        });
+        Self {
+            server,
+            stop,
+            _runtime: runtime,
+            _directory: directory,
+        }
+    }
+
+    /// HTTP; WebSocket is on the same port.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.server.address)
+    }
+}
+
+fn make_block(handles: &Handles) {
+    let chain = &handles.chain;
+    let base_fee = next_base_fee(&chain.head());
+    let candidates: Vec<_> = handles.pool().candidates(base_fee).take(1_000).collect();
+    let proposer = Address::repeat_byte(0xbe);
+    let block = chain
+        .propose(
+            chain.head_hash(),
+            now_ms(),
+            proposer,
+            candidates.into_iter(),
+        )
+        .expect("the head is known");
+    if let Some(finalized) = chain.finalize(&block).expect("our own block") {
+        handles
+            .on_finalized(finalized, now_ms())
+            .expect("the store works");
+    }
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let since = since.expect("the clock is after 1970");
+    u64::try_from(since.as_millis()).expect("fits for ages")
+}
