@@ -77,7 +77,9 @@ impl Application for Validator {
     }
 
     fn has_work(&self) -> bool {
-        !self.handles.pool().is_empty()
+        // What waits behind a gap, or offers too little, is no work: else it would keep empty blocks coming for free.
+        let base_fee = next_base_fee(&self.handles.chain.head());
+        self.handles.pool().candidates(base_fee).next().is_some()
     }
 
     fn work_arrived(&self) -> impl Future<Output = ()> + Send {

@@ -840,7 +840,6 @@ async fn a_proof_leads_from_the_state_root_to_a_slot() {
         balance: U256::ZERO,
         storage_root: root,
         code_hash: serde_json::from_value(proof["codeHash"].clone()).unwrap(),
-        ..Default::default()
     };
     let nodes: Vec<Bytes> = serde_json::from_value(proof["accountProof"].clone()).unwrap();
     let root = serde_json::from_value(block["stateRoot"].clone()).unwrap();
