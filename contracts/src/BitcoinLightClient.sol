@@ -193,7 +193,7 @@ contract BitcoinLightClient is IBitcoinLightClient {
         Stored storage stored = _headers[hash];
         if (stored.work == 0) revert Unconnected(_hashOf(headers, index), hash);
         (parent.hash, parent.time, parent.bits, parent.height, parent.work) =
-            (hash, stored.time, stored.bits, stored.height, stored.work);
+        (hash, stored.time, stored.bits, stored.height, stored.work);
 
         // Blocks before the checkpoint count as time 0: so the median is never above the true one, and no valid header is refused
         // for what is not known.
@@ -318,7 +318,11 @@ contract BitcoinLightClient is IBitcoinLightClient {
         return _headers[_tip].height - stored.height + 1;
     }
 
-    function requireIncluded(bytes calldata strippedTransaction, InclusionProof calldata proof) external view returns (bytes32 txid) {
+    function requireIncluded(bytes calldata strippedTransaction, InclusionProof calldata proof)
+        external
+        view
+        returns (bytes32 txid)
+    {
         if (_headers[proof.blockHash].work == 0) revert UnknownHeader(proof.blockHash);
         if (confirmations(proof.blockHash) == 0) revert NotOnBestChain(proof.blockHash);
         return MerkleProof.requireIncluded(strippedTransaction, proof, _headers[proof.blockHash].merkleRoot);
@@ -336,7 +340,11 @@ contract BitcoinLightClient is IBitcoinLightClient {
         return (bytes32(raw[4:36]), bytes32(raw[36:68]), time, bits);
     }
 
-    function _fieldsOfMemory(bytes memory raw) private pure returns (bytes32 previous, bytes32 merkleRoot, uint32 time, uint32 bits) {
+    function _fieldsOfMemory(bytes memory raw)
+        private
+        pure
+        returns (bytes32 previous, bytes32 merkleRoot, uint32 time, uint32 bits)
+    {
         bytes32 last;
         assembly ("memory-safe") {
             previous := mload(add(raw, 36))

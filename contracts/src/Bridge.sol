@@ -42,7 +42,8 @@ contract Bridge is VaultTransactions {
 
     function deposit(bytes32 txid, uint32 vout) external view returns (Deposit memory) {
         DepositRecord storage record = _deposits[_outpoint(txid, vout)];
-        return Deposit(_depositStatus(record), record.recipient, record.amountSat, record.shareSat, record.number, record.outputKey);
+        return
+            Deposit(_depositStatus(record), record.recipient, record.amountSat, record.shareSat, record.number, record.outputKey);
     }
 
     function withdrawal(uint256 id) external view returns (Withdrawal memory) {

@@ -26,7 +26,9 @@ contract Federation is IFederation {
     mapping(uint32 epoch => mapping(uint16 member => bytes32 groupKey)) private _confirmed;
 
     constructor(uint16 threshold_, Member[] memory members, bytes32 recoveryLeaf_) {
-        if (threshold_ == 0 || threshold_ > members.length || members.length > MAX_MEMBERS) revert BadThreshold(threshold_, members.length);
+        if (threshold_ == 0 || threshold_ > members.length || members.length > MAX_MEMBERS) {
+            revert BadThreshold(threshold_, members.length);
+        }
         threshold = threshold_;
         recoveryLeaf = recoveryLeaf_;
         for (uint256 i = 0; i < members.length; ++i) {

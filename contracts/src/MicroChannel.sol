@@ -7,7 +7,8 @@ import {IMicroChannel} from "./interfaces/IMicroChannel.sol";
 /// last one matters and none can be cashed twice. The payer gets the rest back only after a delay in time and in blocks, in which the payee or anybody
 /// for it can still bring the last voucher.
 contract MicroChannel is IMicroChannel {
-    bytes32 private constant DOMAIN_TYPE = keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
+    bytes32 private constant DOMAIN_TYPE =
+        keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
     bytes32 private constant VOUCHER_TYPE = keccak256("Voucher(uint256 channel,uint256 total)");
     /// Half of secp256k1's order: of the two signatures (s and order - s) only the lower is accepted (EIP-2).
     uint256 private constant MAX_S = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0;
@@ -94,7 +95,8 @@ contract MicroChannel is IMicroChannel {
 
     /// Computed anew each time, so that it is right at a predeployed address and after a fork of the chain.
     function domainSeparator() public view returns (bytes32) {
-        return keccak256(abi.encode(DOMAIN_TYPE, keccak256("Causeway MicroChannel"), keccak256("1"), block.chainid, address(this)));
+        return
+            keccak256(abi.encode(DOMAIN_TYPE, keccak256("Causeway MicroChannel"), keccak256("1"), block.chainid, address(this)));
     }
 
     // ------------------------------------------------------------------ helpers

@@ -44,7 +44,16 @@ abstract contract Bitcoin is Base {
 
     function coinbase(uint256 extra) internal pure returns (bytes memory) {
         return bytes.concat(
-            hex"0200000001", bytes32(0), hex"ffffffff", hex"08", le(extra, 8), hex"ffffffff", hex"01", le(50e8, 8), hex"0151", hex"00000000"
+            hex"0200000001",
+            bytes32(0),
+            hex"ffffffff",
+            hex"08",
+            le(extra, 8),
+            hex"ffffffff",
+            hex"01",
+            le(50e8, 8),
+            hex"0151",
+            hex"00000000"
         );
     }
 
@@ -53,9 +62,8 @@ abstract contract Bitcoin is Base {
         bytes32 previous = keccak256(abi.encode("outpoint", ++_unique));
         transaction = bytes.concat(hex"0200000001", previous, hex"00000000", hex"00", hex"fdffffff", compactSize(outputs.length));
         for (uint256 i = 0; i < outputs.length; ++i) {
-            transaction = bytes.concat(
-                transaction, le(outputs[i].amountSat, 8), compactSize(outputs[i].script.length), outputs[i].script
-            );
+            transaction =
+                bytes.concat(transaction, le(outputs[i].amountSat, 8), compactSize(outputs[i].script.length), outputs[i].script);
         }
         return bytes.concat(transaction, hex"00000000");
     }
@@ -79,7 +87,8 @@ abstract contract Bitcoin is Base {
         }
         mined.transactions = all;
         (mined.time, mined.height) = (time, height);
-        (mined.raw, mined.hash) = grind(bytes.concat(hex"00000020", previous, merkleRoot(all), le(time, 4), le(bits, 4), hex"00000000"));
+        (mined.raw, mined.hash) =
+            grind(bytes.concat(hex"00000020", previous, merkleRoot(all), le(time, 4), le(bits, 4), hex"00000000"));
     }
 
     function mineOn(Block memory parent, bytes[] memory transactions) internal returns (Block memory) {

@@ -267,9 +267,8 @@ contract BitcoinLightClientTest is Bitcoin {
     /// Twenty minutes allow a minimum-difficulty block, exactly twenty do not; the next block goes back to the period's target.
     function test_the_twenty_minute_rule() public {
         Block memory start = mineOn(keccak256("p"), 100, START, 0x203fffff, new bytes[](0));
-        client = new BitcoinLightClient(
-            IBitcoinLightClient.Parameters(false, true, false, REGTEST_BITS), start.raw, 100, 1e6, START
-        );
+        client =
+            new BitcoinLightClient(IBitcoinLightClient.Parameters(false, true, false, REGTEST_BITS), start.raw, 100, 1e6, START);
         Block memory early = mineOn(start.hash, 101, START + 1200, REGTEST_BITS, new bytes[](0));
         vm.expectRevert(abi.encodeWithSelector(IBitcoinLightClient.BadTarget.selector, early.hash, REGTEST_BITS, 0x203fffff));
         client.submit(early.raw);
@@ -294,7 +293,9 @@ contract BitcoinLightClientTest is Bitcoin {
             if (i < 80) start[i] = headers[i];
             else rest[i - 80] = headers[i];
         }
-        client = new BitcoinLightClient(IBitcoinLightClient.Parameters(false, false, false, 0x1d00ffff), start, 42_330, 1e18, epochTime);
+        client = new BitcoinLightClient(
+            IBitcoinLightClient.Parameters(false, false, false, 0x1d00ffff), start, 42_330, 1e18, epochTime
+        );
         client.submit(rest);
         (bytes32 hash,,) = client.tip();
         vm.assertEq(hash, hash256(lastOf(rest)));
@@ -371,9 +372,8 @@ contract BitcoinLightClientTest is Bitcoin {
     /// A harder branch wins with fewer blocks; the index above its tip is cleared.
     function test_a_shorter_chain_with_more_work_wins() public {
         Block memory start = mineOn(keccak256("p"), 100, START, 0x201fffff, new bytes[](0));
-        client = new BitcoinLightClient(
-            IBitcoinLightClient.Parameters(false, true, false, REGTEST_BITS), start.raw, 100, 1e6, START
-        );
+        client =
+            new BitcoinLightClient(IBitcoinLightClient.Parameters(false, true, false, REGTEST_BITS), start.raw, 100, 1e6, START);
         Block memory parent = start;
         for (uint32 i = 1; i <= 3; ++i) {
             parent = mineOn(parent.hash, 100 + i, parent.time + 1201, REGTEST_BITS, new bytes[](0));
@@ -400,7 +400,8 @@ contract BitcoinLightClientTest is Bitcoin {
             // Mostly near the end, so that forks grow.
             uint256 parent = roll % 3 == 0 ? (roll >> 8) % i : i - 1 - (roll >> 8) % (i < 3 ? i : 3);
             parentOf[i] = parent;
-            blocks[i] = mineOn(blocks[parent].hash, blocks[parent].height + 1, blocks[parent].time + 600, REGTEST_BITS, new bytes[](0));
+            blocks[i] =
+                mineOn(blocks[parent].hash, blocks[parent].height + 1, blocks[parent].time + 600, REGTEST_BITS, new bytes[](0));
             client.submit(blocks[i].raw);
             if (blocks[i].height > blocks[best].height) best = i;
 

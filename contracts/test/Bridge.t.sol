@@ -149,16 +149,24 @@ contract BridgeTest is Peg {
     function test_deposits_that_are_refused() public {
         refuse(sweeping(fund(ALICE, 9_999, 1000), 500), abi.encodeWithSelector(IBridge.DepositTooSmall.selector, 9_999, 10_000));
         refuse(sweeping(fund(address(0), 1e8, 1000), 500), abi.encodeWithSelector(IBridge.BadRecipient.selector, address(0)));
-        refuse(sweeping(fund(address(bridge), 1e8, 1000), 500), abi.encodeWithSelector(IBridge.BadRecipient.selector, address(bridge)));
+        refuse(
+            sweeping(fund(address(bridge), 1e8, 1000), 500),
+            abi.encodeWithSelector(IBridge.BadRecipient.selector, address(bridge))
+        );
         refuse(sweeping(fund(ALICE, 1e8, 739), 500), abi.encodeWithSelector(IBridge.ShareTooLarge.selector, 0, 740, 739));
-        refuse(sweeping(fund(ALICE, 10_000, 60_000), 9_760), abi.encodeWithSelector(IBridge.ShareTooLarge.selector, 0, 10_000, 9_999));
+        refuse(
+            sweeping(fund(ALICE, 10_000, 60_000), 9_760), abi.encodeWithSelector(IBridge.ShareTooLarge.selector, 0, 10_000, 9_999)
+        );
 
         IBridge.Proposal memory proposal = sweeping(fund(ALICE, 1e8, 1000), 500);
         proposal.deposits[0].vout = 2;
         refuse(proposal, abi.encodeWithSelector(IBridge.NoSuchOutput.selector, 2, 2));
         proposal.deposits[0].vout = 0;
         refuse(proposal, abi.encodeWithSelector(IBridge.NotTaproot.selector, hash256(proposal.deposits[0].transaction), 0));
-        refuse(sweeping(fund(ALICE, 10_000, 60_000), 9_500), abi.encodeWithSelector(IBridge.ChangeTooSmall.selector, 10_000, 9_740, 330));
+        refuse(
+            sweeping(fund(ALICE, 10_000, 60_000), 9_500),
+            abi.encodeWithSelector(IBridge.ChangeTooSmall.selector, 10_000, 9_740, 330)
+        );
     }
 
     function test_a_deposit_off_the_best_chain_is_refused() public {
@@ -178,15 +186,32 @@ contract BridgeTest is Peg {
     function test_a_coinbase_has_to_mature() public {
         (bytes32 x, bytes32 y) = depositKey(IBridge.DepositTerms(ALICE, RECLAIM_KEY, 1000, 1));
         bytes memory reward = bytes.concat(
-            hex"0200000001", bytes32(0), hex"ffffffff", hex"02abcd", hex"ffffffff", hex"01", le(50e8, 8), hex"225120", x, hex"00000000"
+            hex"0200000001",
+            bytes32(0),
+            hex"ffffffff",
+            hex"02abcd",
+            hex"ffffffff",
+            hex"01",
+            le(50e8, 8),
+            hex"225120",
+            x,
+            hex"00000000"
         );
         Block memory mined = mineOn(chainAt[height]);
         mined.transactions[0] = reward;
         (mined.raw, mined.hash) = grind(
-            bytes.concat(hex"00000020", chainAt[height].hash, merkleRoot(mined.transactions), le(mined.time, 4), le(REGTEST_BITS, 4), hex"00000000")
+            bytes.concat(
+                hex"00000020",
+                chainAt[height].hash,
+                merkleRoot(mined.transactions),
+                le(mined.time, 4),
+                le(REGTEST_BITS, 4),
+                hex"00000000"
+            )
         );
         extend(mined);
-        Funding memory funding = Funding(mined, 0, 0, 50e8, hash256(reward), x, y, IBridge.DepositTerms(ALICE, RECLAIM_KEY, 1000, 1));
+        Funding memory funding =
+            Funding(mined, 0, 0, 50e8, hash256(reward), x, y, IBridge.DepositTerms(ALICE, RECLAIM_KEY, 1000, 1));
         mineEmpty(98);
         refuse(sweeping(funding, 500), abi.encodeWithSelector(IBridge.CoinbaseImmature.selector, 99, 100));
         mineEmpty(1);
@@ -515,7 +540,10 @@ contract BridgeTest is Peg {
 
         uint256 id = withdraw(BOB, 2e7, 1000, P2TR);
         refuse(paying(other, id, 300), abi.encodeWithSelector(IBridge.WithdrawalsStopped.selector, 5e7 - 740));
-        refuse(paying(number, 0, 300), abi.encodeWithSelector(IBridge.OutputNotAvailable.selector, number, IBridge.OutputStatus.Frozen));
+        refuse(
+            paying(number, 0, 300),
+            abi.encodeWithSelector(IBridge.OutputNotAvailable.selector, number, IBridge.OutputStatus.Frozen)
+        );
 
         confirmAndSettle(number);
         vm.assertEq(ALICE.balance, (5e7 - 740) * WEI_PER_SAT);

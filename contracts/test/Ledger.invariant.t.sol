@@ -265,9 +265,8 @@ contract LedgerInvariant is Peg {
             else handler.unsettleAll();
             handler.requireAll();
         }
-        string[10] memory actions = [
-            "fund", "withdraw", "cancel", "claim", "give up", "propose", "settle", "settle again", "reorganise", "unsettle"
-        ];
+        string[10] memory actions =
+            ["fund", "withdraw", "cancel", "claim", "give up", "propose", "settle", "settle again", "reorganise", "unsettle"];
         for (uint256 i = 0; i < actions.length; ++i) {
             vm.assertTrue(handler.done(actions[i]) != 0, actions[i]);
         }

@@ -63,7 +63,9 @@ contract MicroChannelTest is Base {
         vm.etch(predeployed, address(channels).code);
         MicroChannel there = MicroChannel(predeployed);
         vm.assertEq(there.domainSeparator(), bytes32(0x366a3e2c98deb96f6306e652b2e006fb87b0f149b8b2707695e54653b19371b8));
-        vm.assertEq(there.voucherDigest(1, 1_000_000_000_000), bytes32(0xca0d5b9416abea5ab9ec4a7a23ab96378a13e8d5c6183428b77181338ccf3d5b));
+        vm.assertEq(
+            there.voucherDigest(1, 1_000_000_000_000), bytes32(0xca0d5b9416abea5ab9ec4a7a23ab96378a13e8d5c6183428b77181338ccf3d5b)
+        );
     }
 
     function test_vouchers_pay_what_they_add() public {
@@ -86,9 +88,7 @@ contract MicroChannelTest is Base {
         bytes memory stranger = sign(0xB0B, id, 0.3 ether);
         vm.expectRevert(abi.encodeWithSelector(IMicroChannel.BeyondDeposit.selector, id, 1 ether + 1, 1 ether));
         channels.claim(id, 1 ether + 1, tooMuch);
-        vm.expectRevert(
-            abi.encodeWithSelector(IMicroChannel.BadSignature.selector, id, vm.createWallet(0xB0B).addr, payer)
-        );
+        vm.expectRevert(abi.encodeWithSelector(IMicroChannel.BadSignature.selector, id, vm.createWallet(0xB0B).addr, payer));
         channels.claim(id, 0.3 ether, stranger);
         // for another channel, another total, of another length
         vm.expectPartialRevert(IMicroChannel.BadSignature.selector);

@@ -72,7 +72,11 @@ abstract contract Peg is Bitcoin {
         list = new IFederation.Member[](4);
         for (uint256 i = 0; i < 4; ++i) {
             list[i] = IFederation.Member(
-                account(i + 1), bytes.concat(hex"02", bytes32(i + 1)), new bytes(96), bytes32(i + 1), string(abi.encodePacked("m", 48 + i))
+                account(i + 1),
+                bytes.concat(hex"02", bytes32(i + 1)),
+                new bytes(96),
+                bytes32(i + 1),
+                string(abi.encodePacked("m", 48 + i))
             );
         }
     }
@@ -248,7 +252,11 @@ abstract contract Peg is Bitcoin {
         proposal.feeSat = feeSat;
     }
 
-    function paying(uint256 vaultInput, uint256 withdrawal, uint64 feeSat) internal pure returns (IBridge.Proposal memory proposal) {
+    function paying(uint256 vaultInput, uint256 withdrawal, uint64 feeSat)
+        internal
+        pure
+        returns (IBridge.Proposal memory proposal)
+    {
         proposal.vaultInputs = new uint256[](1);
         proposal.vaultInputs[0] = vaultInput;
         if (withdrawal != 0) {

@@ -75,9 +75,15 @@ contract UnitsTest is Base {
     /// The same bytes are frozen in mainchain/tests/deposits.rs: chain 51717, the predeployed bridge, group key of secret 0x01..01, reclaim key of
     /// secret 0x02..02, recipient 0x11..11, at most 5,000 sat, 1008 blocks.
     function test_the_deposit_address_is_frozen() public {
-        bytes32 d = DepositScript.commitment(51717, 0xca05000000000000000000000000000000000004, address(bytes20(hex"1111111111111111111111111111111111111111")), 5000);
+        bytes32 d = DepositScript.commitment(
+            51717,
+            0xca05000000000000000000000000000000000004,
+            address(bytes20(hex"1111111111111111111111111111111111111111")),
+            5000
+        );
         vm.assertEq(d, 0x70784a7f2d21f8351ed5751fe29027e11149933e186beb75d23940360e36f778);
-        bytes32 reclaimKey = bytes32(vm.createWallet(0x0202020202020202020202020202020202020202020202020202020202020202).publicKeyX);
+        bytes32 reclaimKey =
+            bytes32(vm.createWallet(0x0202020202020202020202020202020202020202020202020202020202020202).publicKeyX);
         bytes memory leaf = DepositScript.leaf(d, 1008, reclaimKey);
         vm.assertEq(
             leaf,
@@ -132,7 +138,10 @@ contract UnitsTest is Base {
 
     // ------------------------------------------------------------------ fee shares
 
-    function testFuzz_shares_are_exact_and_proportional(uint256 cost, uint8 deposits, uint8 withdrawals, uint256 seed) public pure {
+    function testFuzz_shares_are_exact_and_proportional(uint256 cost, uint8 deposits, uint8 withdrawals, uint256 seed)
+        public
+        pure
+    {
         cost = bound(cost, 240, 5_000_000_000);
         uint256 count = bound(deposits, 0, 64) + bound(withdrawals, 1, 64);
         uint256[] memory weights = new uint256[](count);

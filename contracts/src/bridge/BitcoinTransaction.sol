@@ -82,7 +82,11 @@ library BitcoinTransaction {
         return (4 * stripped + 2 + INPUT_WITNESS_BYTES * inputs + 3) / 4;
     }
 
-    function start(uint256 stripped, IBridge.SpentOutput[] memory inputs) internal pure returns (ByteWriter.Writer memory writer) {
+    function start(uint256 stripped, IBridge.SpentOutput[] memory inputs)
+        internal
+        pure
+        returns (ByteWriter.Writer memory writer)
+    {
         writer = ByteWriter.create(stripped);
         writer.putNumber(VERSION, 4);
         writer.putCount(inputs.length);

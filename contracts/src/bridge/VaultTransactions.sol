@@ -59,7 +59,8 @@ abstract contract VaultTransactions is Withdrawals {
         _shareAmongDeposits(proposal, draft);
         _shareAmongWithdrawals(proposal, draft);
 
-        uint256 stripped = BitcoinTransaction.strippedSize(draft.inputs.length, proposal.withdrawals.length + 2, draft.outputBytes);
+        uint256 stripped =
+            BitcoinTransaction.strippedSize(draft.inputs.length, proposal.withdrawals.length + 2, draft.outputBytes);
         _requireFee(proposal.feeSat, BitcoinTransaction.vsize(stripped, draft.inputs.length));
         uint64 changeSat = _change(draft, cost);
         bytes memory transaction = _write(proposal, draft, stripped, changeSat);
@@ -141,7 +142,9 @@ abstract contract VaultTransactions is Withdrawals {
             if (shareSat > terms.maxFeeSat) revert ShareTooLarge(i, shareSat, terms.maxFeeSat);
             if (shareSat >= input.amountSat) revert ShareTooLarge(i, shareSat, input.amountSat - 1);
             _deposits[_outpoint(input.txid, input.vout)].shareSat = shareSat;
-            emit DepositSweeping(input.outputKey, terms.recipient, input.txid, input.vout, input.amountSat, shareSat, draft.number);
+            emit DepositSweeping(
+                input.outputKey, terms.recipient, input.txid, input.vout, input.amountSat, shareSat, draft.number
+            );
         }
     }
 
@@ -175,7 +178,11 @@ abstract contract VaultTransactions is Withdrawals {
         return uint64(inputsSat - outputsSat);
     }
 
-    function _write(Proposal calldata proposal, Draft memory draft, uint256 stripped, uint64 changeSat) private view returns (bytes memory) {
+    function _write(Proposal calldata proposal, Draft memory draft, uint256 stripped, uint64 changeSat)
+        private
+        view
+        returns (bytes memory)
+    {
         bytes32 vaultKey = federation.vaultKey(draft.epoch);
         if (vaultKey == 0) revert NoGroupKey(draft.epoch);
         ByteWriter.Writer memory writer = BitcoinTransaction.start(stripped, draft.inputs);
@@ -218,14 +225,19 @@ abstract contract VaultTransactions is Withdrawals {
 
     // ------------------------------------------------------------------ settle
 
-    function settle(uint256 number, bytes calldata transaction, IBitcoinLightClient.InclusionProof calldata inclusion) external nonReentrant {
+    function settle(uint256 number, bytes calldata transaction, IBitcoinLightClient.InclusionProof calldata inclusion)
+        external
+        nonReentrant
+    {
         VaultRecord storage record = _vault[number];
         if (record.status == VaultStatus.None) revert NoSuchVaultTransaction(number);
         if (record.status == VaultStatus.Settled) revert AlreadySettled(number);
         bytes32 txid = lightClient.requireIncluded(transaction, inclusion);
         if (txid != record.txid) revert WrongTransaction(txid, record.txid);
         uint32 confirmations = lightClient.confirmations(inclusion.blockHash);
-        if (confirmations < record.requiredConfirmations) revert TooFewConfirmations(confirmations, record.requiredConfirmations);
+        if (confirmations < record.requiredConfirmations) {
+            revert TooFewConfirmations(confirmations, record.requiredConfirmations);
+        }
         _requireInputsSettled(number, record.deposits, transaction);
 
         bool first = record.status == VaultStatus.Proposed;

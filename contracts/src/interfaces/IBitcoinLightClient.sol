@@ -94,5 +94,8 @@ interface IBitcoinLightClient {
     function confirmations(bytes32 hash) external view returns (uint32);
 
     /// Reverts unless the transaction is in the block and the block on the best chain.
-    function requireIncluded(bytes calldata strippedTransaction, InclusionProof calldata proof) external view returns (bytes32 txid);
+    function requireIncluded(bytes calldata strippedTransaction, InclusionProof calldata proof)
+        external
+        view
+        returns (bytes32 txid);
 }

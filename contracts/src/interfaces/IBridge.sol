@@ -122,14 +122,27 @@ interface IBridge {
     }
 
     event VaultTransactionProposed(
-        uint256 indexed number, bytes32 indexed txid, address indexed proposer, uint64 feeSat, bytes transaction, SpentOutput[] inputs
+        uint256 indexed number,
+        bytes32 indexed txid,
+        address indexed proposer,
+        uint64 feeSat,
+        bytes transaction,
+        SpentOutput[] inputs
     );
     event VaultTransactionSettled(uint256 indexed number, bytes32 indexed txid, bytes32 blockHash);
     event VaultTransactionUnsettled(uint256 indexed number, bytes32 indexed txid, bytes32 blockHash);
     event DepositSweeping(
-        bytes32 indexed outputKey, address indexed recipient, bytes32 txid, uint32 vout, uint64 amountSat, uint64 shareSat, uint256 number
+        bytes32 indexed outputKey,
+        address indexed recipient,
+        bytes32 txid,
+        uint32 vout,
+        uint64 amountSat,
+        uint64 shareSat,
+        uint256 number
     );
-    event DepositMinted(bytes32 indexed outputKey, address indexed recipient, bytes32 txid, uint32 vout, uint64 mintedSat, uint256 number);
+    event DepositMinted(
+        bytes32 indexed outputKey, address indexed recipient, bytes32 txid, uint32 vout, uint64 mintedSat, uint256 number
+    );
     event WithdrawalQueued(uint256 indexed id, address indexed owner, uint64 amountSat, uint64 maxFeeSat, bytes script);
     event WithdrawalCancelled(uint256 indexed id);
     event WithdrawalPaying(uint256 indexed id, uint256 indexed number, uint64 shareSat);

@@ -26,7 +26,12 @@ interface IMicroChannel {
     }
 
     event Opened(
-        uint256 indexed id, address indexed payer, address indexed payee, uint256 amount, uint32 closeDelaySeconds, uint32 closeDelayBlocks
+        uint256 indexed id,
+        address indexed payer,
+        address indexed payee,
+        uint256 amount,
+        uint32 closeDelaySeconds,
+        uint32 closeDelayBlocks
     );
     event ToppedUp(uint256 indexed id, uint256 amount, uint256 deposit);
     event Claimed(uint256 indexed id, uint256 amount, uint256 total);
