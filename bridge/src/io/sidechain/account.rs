@@ -350,3 +350,58 @@ mod fee_tests {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloy_consensus::Transaction as _;
+    use alloy_consensus::transaction::SignerRecoverable;
+    use alloy_eips::Decodable2718;
+    use alloy_primitives::{address, hex};
+
+    use super::*;
+
+    /// The first account of the mnemonic "test test ... junk", as every developer tool derives it.
+    fn first_developer_account() -> Account {
+        let secret = hex!("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80");
+        Account::from_secret(&secret).expect("a key")
+    }
+
+    #[test]
+    fn an_account_has_the_address_that_other_tools_derive() {
+        assert_eq!(
+            first_developer_account().address(),
+            address!("f39Fd6e51aad88F6F4ce6aB8827279cffFb92266")
+        );
+        assert_eq!(
+            Account::from_secret(&[0; 32]).expect_err("zero is no key"),
+            BadSecret
+        );
+    }
+
+    #[test]
+    fn a_signed_transaction_says_what_was_asked_and_who_signed_it() {
+        let account = first_developer_account();
+        let call = Call::transfer(
+            address!("70997970C51812dc3A010C7d01b50e0d17dc79C8"),
+            U256::from(7),
+        );
+        let pending = account.sign(51_717, 3, 21_000, Fees::FREE, &call);
+        let read = TxEnvelope::decode_2718(&mut pending.raw.as_ref()).expect("well-formed");
+        assert_eq!(read.recover_signer().expect("signed"), account.address());
+        assert_eq!(
+            (read.chain_id(), read.nonce(), read.gas_limit()),
+            (Some(51_717), 3, 21_000)
+        );
+        assert_eq!(
+            (read.max_fee_per_gas(), read.value(), read.to()),
+            (0, U256::from(7), call.to)
+        );
+        assert_eq!(*read.tx_hash(), pending.hash);
+    }
+
+    #[test]
+    fn gas_is_reserved_up_to_what_a_transaction_may_use() {
+        assert_eq!(Account::gas_limit(100_000), 125_000);
+        assert_eq!(Account::gas_limit(MAX_GAS - 1), MAX_GAS);
+    }
+}

@@ -142,3 +142,72 @@ pub(super) fn chain(error: &dyn StdError) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use alloy_sol_types::SolError;
+    use contracts::bridge::Bridge::DepositTooSmall;
+
+    use super::*;
+    use crate::io::sidechain::Client;
+
+    fn answer(code: i32, message: &str, data: Option<String>) -> Error {
+        Error::from_rpc(
+            "http://node",
+            "eth_call",
+            RpcError::Call(ErrorObjectOwned::owned(code, message, data)),
+        )
+    }
+
+    #[test]
+    fn a_custom_error_of_our_contracts_is_told_by_name_and_arguments() {
+        let data = DepositTooSmall {
+            gotSat: 5,
+            minSat: 10_000,
+        }
+        .abi_encode();
+        let error = answer(
+            3,
+            "execution reverted",
+            Some(alloy_primitives::hex::encode_prefixed(data)),
+        );
+        assert_eq!(
+            error.to_string(),
+            "eth_call reverted: DepositTooSmall { gotSat: 5, minSat: 10000 }"
+        );
+        assert!(
+            error
+                .revert()
+                .is_some_and(super::Revert::is::<DepositTooSmall>)
+        );
+        assert!(!error.retry());
+    }
+
+    #[test]
+    fn a_refusal_without_revert_data_keeps_the_nodes_words() {
+        let error = answer(-32000, "nonce too low", None);
+        assert_eq!(
+            error.to_string(),
+            "the node refused eth_call: nonce too low (code -32000)"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_node_that_is_down_is_told_as_such_and_worth_another_try() {
+        let client = Client::new("ws://127.0.0.1:1").expect("a URL");
+        let error = client
+            .chain_id()
+            .await
+            .expect_err("nobody listens on port 1");
+        assert!(
+            matches!(error, Error::Down { .. }) && error.retry(),
+            "{error}"
+        );
+        assert!(
+            error
+                .to_string()
+                .contains("ws://127.0.0.1:1 does not answer"),
+            "{error}"
+        );
+    }
+}
