@@ -194,7 +194,12 @@ impl Command {
 
 impl Global {
     fn start_logging(&self, service: bool) -> Result<()> {
-        let default = if service { "info" } else { "warn" };
+        // The engine tells every round at info; what matters of it the node tells itself.
+        let default = if service {
+            "info,commonware=warn"
+        } else {
+            "warn"
+        };
         let filter = EnvFilter::try_new(self.log.as_deref().unwrap_or(default))
             .wrap_err("--log is not a filter; examples: info, bridge=debug,warn")?;
         let builder = tracing_subscriber::fmt()

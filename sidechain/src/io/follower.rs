@@ -227,7 +227,7 @@ fn examine(
     let descendants = proof
         .descendants
         .iter()
-        .map(|header| decode::<Header>(header))
+        .map(decode::<Header>)
         .collect::<Result<Vec<_>, _>>()?;
     finality::verify_linked(&block.header, &descendants, &proof.certificate, validators)?;
     let certificate =

@@ -200,7 +200,9 @@ pub(super) async fn receive<E: Clock + Spawner + Metrics>(
         let Ok(answers) = work.await else { return };
         if asks {
             answered.insert(peer.clone(), now);
-            info!(%peer, batches = answers.len(), "sends registrations to a validator that was away");
+            if !answers.is_empty() {
+                info!(%peer, batches = answers.len(), "sends registrations to a validator that was away");
+            }
         }
         for batch in answers {
             sender.send(Recipients::One(peer.clone()), batch, false);
@@ -275,6 +277,21 @@ fn missed(handles: &Handles) -> Vec<Vec<u8>> {
     }
     batches.retain(|batch| !batch.is_empty());
     batches
+}
+
+/// What a validator that asks is told, as it reads it.
+#[cfg(test)]
+pub(super) fn told(handles: &Handles) -> Vec<Registration> {
+    let batches = missed(handles);
+    let items = batches
+        .iter()
+        .flat_map(|batch| decode(batch).expect("our own batch"));
+    items
+        .map(|item| match item {
+            Item::Registration(registration) => registration,
+            other => panic!("{other:?} is no registration"),
+        })
+        .collect()
 }
 
 #[cfg(test)]

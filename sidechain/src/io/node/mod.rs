@@ -14,11 +14,17 @@ mod tests;
 mod validator;
 
 use std::{
+    any::Any,
     collections::BTreeMap,
     future::Future,
+    io::ErrorKind,
     net::SocketAddr,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -39,6 +45,9 @@ use crate::{
     genesis::Genesis,
     mempool::{Limits, Mempool},
 };
+
+/// Written to see whether the disk is full: more than a file system gives to a file for nothing.
+const PROBE_BYTES: usize = 1 << 20;
 
 /// Time that tasks get to end by themselves.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -115,6 +124,22 @@ pub enum NodeError {
     /// The followed node.
     #[error(transparent)]
     Follow(#[from] FollowError),
+    /// Nothing is lost: free some space and start again.
+    #[error("the disk of {} is full: {reason}; what is final is kept: free some space and start the node again", path.display())]
+    DiskFull {
+        /// The data directory.
+        path: PathBuf,
+        /// What could not be written.
+        reason: String,
+    },
+    /// The engine keeps no promise it cannot keep: it dies when its files fail it.
+    #[error("the consensus engine broke down: {reason}; what is final is kept: look whether the disk of {} is full or damaged, and start the node again", path.display())]
+    Broken {
+        /// The data directory.
+        path: PathBuf,
+        /// What it said last.
+        reason: String,
+    },
     /// The operating system gives no threads.
     #[error("cannot start the async runtime: {0}")]
     Runtime(std::io::Error),
@@ -170,18 +195,39 @@ fn validate(
                 .max(2),
         )
         .with_storage_directory(config.data_dir.join("consensus"));
-    engine_runtime::Runner::new(runtime).start(|runtime| async move {
+    let data_dir = config.data_dir.clone();
+    // Seen while everything still runs: what ends frees space, and hides the reason.
+    let full = Arc::new(AtomicBool::new(false));
+    let seen_full = full.clone();
+    let work = |runtime: engine_runtime::Context| async move {
         let (gossip_sender, gossip_queue) = mpsc::channel(gossip::QUEUE);
         let handles = Handles::new(chain, Mempool::new(Limits::default()), gossip_sender, None);
         let p2p = probe(config.p2p_listen).await?;
         drop(p2p);
         let rpc = serve(&config, handles.clone()).await?;
 
-        let network::Connected { channels, gossip: (sender, receiver), oracle, running } =
-            network::connect(runtime.child("p2p"), chain_id, keys, config.p2p_listen, &validators, &addresses)?;
+        let network::Connected {
+            channels,
+            gossip: (sender, receiver),
+            oracle,
+            running,
+        } = network::connect(
+            runtime.child("p2p"),
+            chain_id,
+            keys,
+            config.p2p_listen,
+            &validators,
+            &addresses,
+        )?;
         let sending = gossip::send(runtime.child("gossip_out"), sender.clone(), gossip_queue);
-        let receiving = gossip::receive(runtime.child("gossip_in"), sender.clone(), receiver, handles.clone());
-        let catching_up = gossip::catch_up(runtime.child("gossip_missed"), sender, validators.len() - 1);
+        let receiving = gossip::receive(
+            runtime.child("gossip_in"),
+            sender.clone(),
+            receiver,
+            handles.clone(),
+        );
+        let catching_up =
+            gossip::catch_up(runtime.child("gossip_missed"), sender, validators.len() - 1);
         let _gossip = [
             runtime.child("gossip_send").spawn(move |_| sending),
             runtime.child("gossip_receive").spawn(move |_| receiving),
@@ -189,10 +235,22 @@ fn validate(
         ];
         info!(chain_id, head = handles.chain.head().number, rpc = %rpc.address, p2p = %config.p2p_listen, "validator started");
 
-        let setup = Setup { chain_id, validators: &validators, keys, pacing, partition: String::new() };
+        let setup = Setup {
+            chain_id,
+            validators: &validators,
+            keys,
+            pacing,
+            partition: String::new(),
+        };
         let application = Arc::new(validator::Validator { handles });
-        let engine =
-            consensus::start(runtime.child("consensus"), setup, application, channels, oracle.clone(), oracle);
+        let engine = consensus::start(
+            runtime.child("consensus"),
+            setup,
+            application,
+            channels,
+            oracle.clone(),
+            oracle,
+        );
         let ended = tokio::select! {
             () = shutdown => Ok(()),
             ended = engine => ended.map_err(NodeError::from),
@@ -200,7 +258,10 @@ fn validate(
         };
         match &ended {
             Ok(()) => info!("stopping"),
-            Err(error) => error!(%error, "stopping"),
+            Err(error) => {
+                seen_full.store(is_full(&config.data_dir), Ordering::Relaxed);
+                error!(%error, "stopping");
+            }
         }
         // A request that hangs does not keep the node from stopping.
         let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, rpc.stop()).await;
@@ -208,7 +269,25 @@ fn validate(
             error!("some tasks did not stop in time; what is final is on disk");
         }
         ended
-    })
+    };
+    // The engine panics where its files fail it; every task stops then, and this thread hears of it.
+    let ran = catch_unwind(AssertUnwindSafe(|| {
+        engine_runtime::Runner::new(runtime).start(work)
+    }));
+    let ended = ran.unwrap_or_else(|panic| {
+        Err(NodeError::Broken {
+            path: data_dir.clone(),
+            reason: message(panic.as_ref()),
+        })
+    });
+    let full = full.load(Ordering::Relaxed) || (ended.is_err() && is_full(&data_dir));
+    match ended {
+        Err(error) if full => Err(NodeError::DiskFull {
+            path: data_dir,
+            reason: error.to_string(),
+        }),
+        ended => ended,
+    }
 }
 
 fn follow(
@@ -279,6 +358,21 @@ async fn probe(address: SocketAddr) -> Result<tokio::net::TcpListener, NodeError
 fn network_ended(ended: Result<(), commonware_runtime::Error>) -> NodeError {
     error!(?ended, "the validators' network stopped");
     ConsensusError::Stopped.into()
+}
+
+/// What a panic says.
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "it does not say why".to_owned())
+}
+
+/// Whether nothing more can be written.
+fn is_full(data_dir: &Path) -> bool {
+    let probe = data_dir.join("probe");
+    let written = std::fs::write(&probe, vec![1; PROBE_BYTES]);
+    let _ = std::fs::remove_file(&probe);
+    written.is_err_and(|error| error.kind() == ErrorKind::StorageFull)
 }
 
 /// The validators in the genesis file.

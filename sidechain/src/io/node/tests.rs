@@ -11,7 +11,7 @@ use std::{
 
 use alloy_consensus::Transaction as _;
 use alloy_eips::Encodable2718 as _;
-use alloy_primitives::{B256, Bytes, U64, hex};
+use alloy_primitives::{Address, B256, Bytes, U64, U256, hex};
 use alloy_sol_types::SolCall as _;
 use contracts::signing_board::SigningBoard;
 use jsonrpsee::{
@@ -20,10 +20,16 @@ use jsonrpsee::{
     rpc_params,
 };
 use serde_json::Value;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use super::{NodeConfig, NodeError, run};
-use crate::{genesis::Genesis, io::keys::ValidatorKeys, testing};
+use crate::{
+    app::Registration,
+    genesis::Genesis,
+    io::{keys::ValidatorKeys, rpc::Handles},
+    mempool::{Limits, Mempool},
+    testing,
+};
 
 /// Longer than anything takes, even when the machine is busy.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -290,4 +296,30 @@ fn what_cannot_work_is_said_at_the_start() {
     let mut busy = config;
     busy.p2p_listen = taken.local_addr().expect("bound");
     assert!(start(&busy, nodes[0].keys.clone()).contains("cannot listen on"));
+}
+
+#[test]
+fn a_validator_that_was_away_is_told_the_registrations() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (genesis, nodes) = network(dir.path());
+    let chain = super::open(&nodes[0].config, genesis).expect("a new chain");
+    let registrations: Vec<_> = (0..2_000u64)
+        .map(|number| Registration {
+            recipient: Address::from_word(B256::from(U256::from(number))),
+            reclaim_key: B256::repeat_byte(2),
+            max_fee_sat: number,
+            epoch: 1,
+            output_key: B256::from(U256::from(number)),
+        })
+        .collect();
+    for registration in &registrations {
+        chain.register_deposit(registration).expect("there is room");
+    }
+    let handles = Handles::new(
+        chain,
+        Mempool::new(Limits::default()),
+        mpsc::channel(1).0,
+        None,
+    );
+    assert_eq!(super::gossip::told(&handles), registrations);
 }
