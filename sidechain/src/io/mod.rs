@@ -7,3 +7,6 @@ pub mod follower;
 pub mod keys;
 pub mod node;
 pub mod rpc;
+
+/// Where a node keeps its chain. Named here once, so that the adapters that read it do not choose it.
+pub type NodeStore = db::Database;

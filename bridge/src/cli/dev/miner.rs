@@ -79,16 +79,6 @@ impl Miner {
             .wrap_err("bitcoind does not mine")
     }
 
-    /// What can be spent in the next block.
-    pub async fn balance(&self, bitcoin: &BitcoinRpc) -> Result<Amount> {
-        Ok(self
-            .coins(bitcoin)
-            .await?
-            .iter()
-            .map(|coin| coin.value)
-            .sum())
-    }
-
     /// Pays, confirmed by the next block.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use tokio::sync::{broadcast, mpsc};
 use super::upstream::Upstream;
 use crate::app::{Chain, Finalized, Registration, RegistrationError, SimulateError};
 use crate::execution::InclusionError;
-use crate::io::db::Database;
+use crate::io::NodeStore;
 use crate::mempool::{Account, Inadmissible, Lane, Mempool, Refused, Rules};
 use crate::state::StateReader;
 use crate::store::StoreError;
@@ -35,7 +35,7 @@ pub enum Gossip {
 /// [`Self::on_finalized`] after each final block and [`Self::admit`] or [`Self::register`] for what arrives by gossip.
 #[derive(Clone)]
 pub struct Handles {
-    pub chain: Arc<Chain<Database>>,
+    pub chain: Arc<Chain<NodeStore>>,
     pub mempool: Arc<Mutex<Mempool>>,
     /// Bounded: when it is full, what should be gossiped is only kept here. A user's retry brings it out.
     pub gossip: mpsc::Sender<Gossip>,
@@ -80,7 +80,7 @@ pub enum RegisterError {
 impl Handles {
     #[must_use]
     pub fn new(
-        chain: Arc<Chain<Database>>,
+        chain: Arc<Chain<NodeStore>>,
         mempool: Mempool,
         gossip: mpsc::Sender<Gossip>,
         upstream: Option<Upstream>,

@@ -157,7 +157,7 @@ impl Node {
         }
     }
 
-    fn chain(&self) -> &crate::app::Chain<crate::io::db::Database> {
+    fn chain(&self) -> &crate::app::Chain<crate::io::NodeStore> {
         &self.handles.chain
     }
 }

@@ -11,7 +11,7 @@ use super::super::{Node, error};
 use super::blocks::number;
 use crate::app::StateAt;
 use crate::execution::Call;
-use crate::io::db::Database;
+use crate::io::NodeStore;
 use crate::state::StateReader;
 
 /// Slots one `eth_getProof` may ask for, as geth's limit.
@@ -30,7 +30,7 @@ pub fn register(module: &mut RpcModule<Node>) -> Registered {
     worker(module, "eth_estimateGas", estimate_gas)
 }
 
-fn state<'a>(node: &'a Node, arguments: &mut Arguments) -> error::Result<StateAt<'a, Database>> {
+fn state<'a>(node: &'a Node, arguments: &mut Arguments) -> error::Result<StateAt<'a, NodeStore>> {
     let number = block(node, arguments)?;
     node.chain().state_at(number).map_err(error::simulate)
 }
@@ -44,7 +44,7 @@ fn block(node: &Node, arguments: &mut Arguments) -> error::Result<u64> {
 }
 
 fn account(
-    state: &StateAt<'_, Database>,
+    state: &StateAt<'_, NodeStore>,
     address: Address,
 ) -> error::Result<crate::state::Account> {
     Ok(state
