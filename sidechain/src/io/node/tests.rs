@@ -34,10 +34,13 @@ use crate::{
 /// Longer than anything takes, even when the machine is busy.
 const PATIENCE: Duration = Duration::from_secs(90);
 
+/// What stops a node, and its thread.
+type Running = (oneshot::Sender<()>, JoinHandle<Result<(), NodeError>>);
+
 struct Node {
     config: NodeConfig,
     keys: Option<ValidatorKeys>,
-    running: Option<(oneshot::Sender<()>, JoinHandle<Result<(), NodeError>>)>,
+    running: Option<Running>,
     client: HttpClient,
 }
 
