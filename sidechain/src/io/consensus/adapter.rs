@@ -8,10 +8,15 @@ use std::{
 
 use alloy_primitives::{Address, B256};
 use commonware_actor::Feedback;
-use commonware_codec::Encode as _;
+use commonware_codec::{Encode as _, EncodeSize as _};
 use commonware_consensus::{
     Application as EngineApplication, Heightable as _, Reporter,
-    marshal::{Update, ancestry::Ancestry, core::Mailbox, standard::Standard},
+    marshal::{
+        Update,
+        ancestry::Ancestry,
+        core::{Mailbox, Processed},
+        standard::Standard,
+    },
     simplex::types::Context as Round,
     types::Height,
 };
@@ -22,7 +27,11 @@ use futures::StreamExt as _;
 use tokio::sync::mpsc;
 use tracing::{debug, error, info, warn};
 
-use super::{Application, Pacing, Verdict, engine::Scheme, payload::Payload};
+use super::{
+    Application, Pacing, Verdict,
+    engine::Scheme,
+    payload::{MAX_PAYLOAD_BYTES, Payload},
+};
 
 /// Blocks whose time of arrival is remembered: as many as can be pending at once, and some.
 const SEEN_BLOCKS: usize = 64;
@@ -182,6 +191,13 @@ where
                     // Work that is in the pending parent already, or cannot run yet, is no reason for an empty block.
                     Ok(block) if late || !block.transactions.is_empty() => {
                         let payload = Payload::new(block);
+                        if payload.encode_size() > MAX_PAYLOAD_BYTES {
+                            error!(
+                                bytes = payload.encode_size(),
+                                "a block of ours is too large to send"
+                            );
+                            return None;
+                        }
                         self.saw(payload.hash(), runtime.current());
                         let digest = payload.digest();
                         debug!(
@@ -250,22 +266,50 @@ where
     E: Spawner + Metrics + Clock,
     A: Application,
 {
+    // The engine's archive is kept apart from the state: one that was restored from an older copy is filled up from it.
+    let processed = marshal.get_processed().await.map(Processed::height);
+    fill(
+        &runtime,
+        &application,
+        &marshal,
+        processed.map_or(0, Height::get),
+    )
+    .await?;
     while let Some((payload, acknowledgement)) = blocks.recv().await {
-        // The engine's archive is kept apart from the state: one that was restored from an older copy is filled up from it.
-        for height in application.head() + 1..payload.height().get() {
-            let Some(missed) = marshal.get_block(Height::new(height)).await else {
-                return Err(format!(
-                    "state is at block {}, but the engine delivers block {}",
-                    application.head(),
-                    payload.height()
-                ));
-            };
-            commit(&runtime, &application, &marshal, missed.inner()).await?;
-        }
+        fill(
+            &runtime,
+            &application,
+            &marshal,
+            payload.height().get().saturating_sub(1),
+        )
+        .await?;
         commit(&runtime, &application, &marshal, payload.inner()).await?;
         acknowledgement.acknowledge();
     }
     info!("no more final blocks: the engine stopped");
+    Ok(())
+}
+
+/// Commits what the state misses, up to a height that the engine had delivered.
+async fn fill<E, A>(
+    runtime: &E,
+    application: &Arc<A>,
+    marshal: &Mailbox<Scheme, Standard<Payload>>,
+    upto: u64,
+) -> Result<(), String>
+where
+    E: Spawner + Metrics + Clock,
+    A: Application,
+{
+    let head = application.head();
+    for height in head + 1..=upto {
+        let Some(missed) = marshal.get_block(Height::new(height)).await else {
+            return Err(format!(
+                "state is at block {head}, and the engine has no block {height}"
+            ));
+        };
+        commit(runtime, application, marshal, missed.inner()).await?;
+    }
     Ok(())
 }
 

@@ -12,8 +12,8 @@ use commonware_runtime::BufMut;
 
 use crate::types::{Block, MAX_BLOCK_BYTES};
 
-/// Bytes of an encoded block: its transactions, their list, and a header, which has fewer than 1000 bytes.
-pub(super) const MAX_PAYLOAD_BYTES: usize = MAX_BLOCK_BYTES + (16 << 10);
+/// Bytes of an encoded block: its transactions, up to four bytes of RLP for each of them (fewer than 60,000 fit), and a header.
+pub(super) const MAX_PAYLOAD_BYTES: usize = MAX_BLOCK_BYTES + (256 << 10);
 
 /// A block with its hash and RLP, computed once. On the wire: length (4, big endian), RLP.
 #[derive(Clone, Debug)]

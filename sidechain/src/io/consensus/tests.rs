@@ -446,6 +446,29 @@ fn a_network_continues_after_all_were_killed_at_once() {
 }
 
 #[test]
+fn lost_state_is_filled_up_from_the_engines_archive() {
+    simulate(5, |runtime| async move {
+        let mut world = World::new(runtime, 4, true, |_| None).await;
+        for i in 0..4 {
+            world.start(i).await;
+        }
+        world.sleep(10).await;
+        world.kill(1).await;
+        let had = world.ledgers[1].head();
+        assert!(had > 2);
+        world.ledgers[1] = Ledger::new(None);
+        // No peer can help: what it had is in its own archive.
+        for i in [0, 2, 3] {
+            world.kill(i).await;
+        }
+        world.start(1).await;
+        world.sleep(2).await;
+        assert_eq!(world.ledgers[1].head(), had);
+        world.check();
+    });
+}
+
+#[test]
 fn two_of_four_make_nothing_final() {
     simulate(3, |runtime| async move {
         let mut world = World::new(runtime, 4, true, |_| None).await;

@@ -8,7 +8,7 @@
 //! batch  = item*          item = kind (1) | length (4, big endian) | body
 //! kind 0   transaction    EIP-2718 encoding
 //! kind 1   registration   recipient 20 | reclaim key 32 | max fee, sat 8 | epoch 4 | output key 32
-//! kind 2   missed         empty: asks for the registrations the sender of this missed while it was away
+//! kind 2   hello          hash of the genesis block 32; asks for the registrations that its sender missed while it was away
 //! ```
 
 use std::{
@@ -18,10 +18,10 @@ use std::{
 
 use alloy_primitives::{Address, B256, Bytes};
 use commonware_cryptography::ed25519::PublicKey;
-use commonware_p2p::{Receiver, Recipients, Sender};
+use commonware_p2p::{CheckedSender as _, Receiver, Recipients, Sender};
 use commonware_runtime::{Clock, Metrics, Spawner};
 use tokio::sync::mpsc;
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::{
     app::Registration,
@@ -47,6 +47,10 @@ const BATCH_INTERVAL: Duration = Duration::from_millis(10);
 /// and users can register again.
 const MAX_MISSED: usize = 4096;
 
+/// Time that a starting validator waits for all others, and for a quorum. Peers are dialled every half second.
+const MEETING_ALL: Duration = Duration::from_secs(2);
+const MEETING: Duration = Duration::from_secs(5);
+
 /// Least time between two answers to the same question: answers are expensive, questions are not.
 const MISSED_INTERVAL: Duration = Duration::from_secs(30);
 
@@ -60,7 +64,7 @@ const REGISTRATION_BYTES: usize = 20 + 32 + 8 + 4 + 32;
 enum Item {
     Transaction(Bytes),
     Registration(Registration),
-    Missed,
+    Hello(B256),
 }
 
 impl From<Gossip> for Item {
@@ -87,7 +91,7 @@ impl Item {
                     r.output_key.as_slice(),
                 ],
             ),
-            Self::Missed => put(out, 2, &[]),
+            Self::Hello(genesis) => put(out, 2, &[genesis.as_slice()]),
         }
     }
 
@@ -101,7 +105,7 @@ impl Item {
                 epoch: u32::from_be_bytes(body[60..64].try_into().ok()?),
                 output_key: B256::from_slice(&body[64..]),
             })),
-            (2, 0) => Some(Self::Missed),
+            (2, 32) => Some(Self::Hello(B256::from_slice(body))),
             _ => None,
         }
     }
@@ -172,6 +176,7 @@ pub(super) async fn receive<E: Clock + Spawner + Metrics>(
     mut receiver: impl Receiver<PublicKey = PublicKey>,
     handles: Handles,
 ) {
+    let genesis = handles.chain.genesis_block().hash();
     let mut answered: BTreeMap<PublicKey, SystemTime> = BTreeMap::new();
     while let Ok((peer, message)) = receiver.recv().await {
         let message: Vec<u8> = message.as_ref().to_vec();
@@ -184,7 +189,14 @@ pub(super) async fn receive<E: Clock + Spawner + Metrics>(
             continue;
         };
         let now = runtime.current();
-        let asks = items.contains(&Item::Missed)
+        let hello = items.iter().find_map(|item| match item {
+            Item::Hello(genesis) => Some(*genesis),
+            Item::Transaction(_) | Item::Registration(_) => None,
+        });
+        if let Some(theirs) = hello.filter(|theirs| *theirs != genesis) {
+            error!(%peer, %theirs, ours = %genesis, "a validator runs another genesis file: they can never agree");
+        }
+        let asks = hello.is_some()
             && answered.get(&peer).is_none_or(|last| {
                 now.duration_since(*last).unwrap_or_default() >= MISSED_INTERVAL
             });
@@ -211,23 +223,58 @@ pub(super) async fn receive<E: Clock + Spawner + Metrics>(
     }
 }
 
-/// Asks all validators for registrations that this one missed, once connections are up.
-pub(super) async fn catch_up<E: Clock>(
-    runtime: E,
+/// Waits for connections, but not for ever: a round that starts without its leader, or without a quorum, is lost.
+pub(super) async fn meet<E: Clock>(
+    runtime: &E,
     mut sender: impl Sender<PublicKey = PublicKey>,
-    peers: usize,
+    others: usize,
+    quorum: usize,
 ) {
-    // Peers that are down do not answer; after some tries those that are up have.
-    let mut asked = BTreeSet::new();
-    for _ in 0..30 {
-        runtime.sleep(Duration::from_secs(2)).await;
-        let mut question = Vec::new();
-        Item::Missed.encode(&mut question);
-        asked.extend(sender.send(Recipients::All, question, false));
-        if asked.len() >= peers {
+    let started = runtime.current();
+    loop {
+        let waited = runtime
+            .current()
+            .duration_since(started)
+            .unwrap_or_default();
+        let wanted = if waited < MEETING_ALL {
+            others
+        } else {
+            quorum.saturating_sub(1)
+        };
+        if waited >= MEETING || connected(&mut sender).len() >= wanted {
             return;
         }
+        runtime.sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// Greets each of the other validators once, when it is connected.
+pub(super) async fn greet<E: Clock>(
+    runtime: E,
+    mut sender: impl Sender<PublicKey = PublicKey>,
+    genesis: B256,
+    others: usize,
+) {
+    let mut hello = Vec::new();
+    Item::Hello(genesis).encode(&mut hello);
+    let mut greeted = BTreeSet::new();
+    while greeted.len() < others {
+        runtime.sleep(Duration::from_secs(1)).await;
+        let new: Vec<_> = connected(&mut sender)
+            .into_iter()
+            .filter(|peer| !greeted.contains(peer))
+            .collect();
+        if !new.is_empty() {
+            greeted.extend(sender.send(Recipients::Some(new), hello.clone(), false));
+        }
+    }
+}
+
+fn connected(sender: &mut impl Sender<PublicKey = PublicKey>) -> Vec<PublicKey> {
+    sender
+        .check(Recipients::All)
+        .map(|checked| checked.recipients())
+        .unwrap_or_default()
 }
 
 fn take(handles: &Handles, peer: &PublicKey, items: Vec<Item>, now_ms: u64) {
@@ -241,7 +288,7 @@ fn take(handles: &Handles, peer: &PublicKey, items: Vec<Item>, now_ms: u64) {
                 .register(&registration)
                 .err()
                 .map(|error| error.to_string()),
-            Item::Missed => None,
+            Item::Hello(_) => None,
         };
         // Usual: two nodes see the pool in different orders, or a block came first.
         if let Some(reason) = refused {
@@ -309,7 +356,7 @@ mod tests {
         vec![
             Item::Transaction(Bytes::from_static(&[2, 3, 4])),
             Item::Registration(registration),
-            Item::Missed,
+            Item::Hello(B256::repeat_byte(6)),
             Item::Transaction(Bytes::from(vec![7; 1000])),
         ]
     }

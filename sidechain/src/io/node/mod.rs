@@ -181,6 +181,7 @@ fn validate(
         return Err(ConsensusError::NotValidator.into());
     }
     let addresses = addresses(&genesis, &config)?;
+    let quorum = finality_keys(genesis.chain_id, &validators)?.quorum();
     let pacing = Pacing {
         interval: Duration::from_millis(genesis.block.interval_ms),
         heartbeat: Duration::from_millis(genesis.block.heartbeat_ms),
@@ -226,12 +227,18 @@ fn validate(
             receiver,
             handles.clone(),
         );
-        let catching_up =
-            gossip::catch_up(runtime.child("gossip_missed"), sender, validators.len() - 1);
+        let others = validators.len() - 1;
+        let genesis_hash = handles.chain.genesis_block().hash();
+        let greeting = gossip::greet(
+            runtime.child("gossip_hello"),
+            sender.clone(),
+            genesis_hash,
+            others,
+        );
         let _gossip = [
             runtime.child("gossip_send").spawn(move |_| sending),
             runtime.child("gossip_receive").spawn(move |_| receiving),
-            runtime.child("gossip_catch_up").spawn(move |_| catching_up),
+            runtime.child("gossip_greet").spawn(move |_| greeting),
         ];
         info!(chain_id, head = handles.chain.head().number, rpc = %rpc.address, p2p = %config.p2p_listen, "validator started");
 
@@ -243,14 +250,11 @@ fn validate(
             partition: String::new(),
         };
         let application = Arc::new(validator::Validator { handles });
-        let engine = consensus::start(
-            runtime.child("consensus"),
-            setup,
-            application,
-            channels,
-            oracle.clone(),
-            oracle,
-        );
+        let engine = async {
+            gossip::meet(&runtime, sender, others, quorum).await;
+            let engine = runtime.child("consensus");
+            consensus::start(engine, setup, application, channels, oracle.clone(), oracle).await
+        };
         let ended = tokio::select! {
             () = shutdown => Ok(()),
             ended = engine => ended.map_err(NodeError::from),
@@ -297,10 +301,7 @@ fn follow(
     validators: Vec<consensus::Validator>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), NodeError> {
-    let keys = validators
-        .iter()
-        .map(|validator| (validator.p2p_key, validator.validator_key));
-    let validators = finality::Validators::new(genesis.chain_id, keys)?;
+    let validators = finality_keys(genesis.chain_id, &validators)?;
     let chain = open(&config, genesis)?;
     let upstream = Upstream::new(&url).map_err(|error| FollowError::Url {
         url: url.clone(),
@@ -388,6 +389,17 @@ fn validators(genesis: &Genesis) -> Result<Vec<consensus::Validator>, NodeError>
             })
         })
         .collect()
+}
+
+/// The same, as certificates are checked against them.
+fn finality_keys(
+    chain_id: u64,
+    validators: &[consensus::Validator],
+) -> Result<finality::Validators, FinalityError> {
+    let keys = validators
+        .iter()
+        .map(|validator| (validator.p2p_key, validator.validator_key));
+    finality::Validators::new(chain_id, keys)
 }
 
 /// Where to reach each validator: the genesis file's address, or the configuration's.
