@@ -212,19 +212,19 @@ fn owed(number: u64, progress: &Progress) -> Option<(Task, Action)> {
         (VaultStatus::Proposed | VaultStatus::Unsettled, Seen::Nowhere) if progress.signed => {
             Some((Task::Broadcast(number), Action::Broadcast { number }))
         }
+        // Also one that is settled in a block that left the best chain, and was mined again since.
         (
-            VaultStatus::Proposed | VaultStatus::Unsettled,
+            status,
             Seen::Block {
                 hash,
                 confirmations,
             },
-        ) if confirmations >= progress.required_confirmations.max(1) => Some((
-            Task::Settle(number),
-            Action::Settle {
-                number,
-                block: hash,
-            },
-        )),
+        ) if confirmations >= progress.required_confirmations.max(1)
+            && (status != VaultStatus::Settled || progress.settled_confirmations == 0) =>
+        {
+            let block = hash;
+            Some((Task::Settle(number), Action::Settle { number, block }))
+        }
         // Design 6: if the best chain no longer holds a settled vault transaction, anyone may show it.
         (VaultStatus::Settled, _) if progress.settled_confirmations == 0 => {
             Some((Task::Unsettle(number), Action::Unsettle { number }))
@@ -489,6 +489,21 @@ mod tests {
         assert_eq!(
             decide(&with(7, dropped, idle(1))),
             [Action::Unsettle { number: 7 }]
+        );
+        // Mined again, and deep enough: to show the new block is all it takes.
+        let moved = Progress {
+            seen: Seen::Block {
+                hash: hash(4),
+                confirmations: 2,
+            },
+            ..dropped
+        };
+        assert_eq!(
+            decide(&with(7, moved, idle(1))),
+            [Action::Settle {
+                number: 7,
+                block: hash(4)
+            }]
         );
         let unsettled = Progress {
             status: VaultStatus::Unsettled,

@@ -552,6 +552,21 @@ contract BridgeTest is Peg {
         propose(paying(other, id, 300));
     }
 
+    // best   .. f - v - e
+    // rival      \ r - r - r - v - e       mined again before anybody unsettled it
+    function test_a_settled_transaction_can_be_shown_in_its_new_block() public {
+        uint256 number = pegIn(ALICE, 1e8);
+        Block memory mined = chainAt[height - 1];
+        reorganise(mined.height - 1);
+        confirmAndSettle(number);
+        vm.assertTrue(bridge.vaultTransaction(number).blockHash != mined.hash);
+        vm.assertTrue(bridge.vaultTransaction(number).status == IBridge.VaultStatus.Settled);
+        vm.assertEq(bridge.availableVaultOutputs(9).length, 1);
+        requireLedger(1e8 - 740, 0, 0, 0);
+        requireBalanced(0);
+        vm.assertEq(ALICE.balance, (1e8 - 740) * WEI_PER_SAT);
+    }
+
     function test_a_paid_withdrawal_is_owed_again_after_a_reorg() public {
         uint256 first = pegIn(ALICE, 1e8);
         uint256 id = withdraw(ALICE, 4e7, 1000, P2TR);

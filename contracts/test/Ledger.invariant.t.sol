@@ -163,9 +163,29 @@ contract LedgerHandler is Peg {
             IBridge.VaultTransaction memory found = bridge.vaultTransaction(number);
             if (found.status != IBridge.VaultStatus.Settled) continue;
             if (client.confirmations(found.blockHash) != 0) continue;
-            bridge.unsettle(number);
-            ++done["unsettle"];
+            uint256 spender = settledSpender(number);
+            if (spender == 0) {
+                bridge.unsettle(number);
+                ++done["unsettle"];
+            } else {
+                // What spends it is on the best chain, so it is too, in another block.
+                vm.expectRevert(abi.encodeWithSelector(IBridge.SpenderSettled.selector, number, spender));
+                bridge.unsettle(number);
+                Block memory mined = mine(unsigned[number]);
+                mineEmpty(found.requiredConfirmations - 1);
+                bridge.settle(number, unsigned[number], prove(mined, 1));
+            }
         }
+    }
+
+    function settledSpender(uint256 number) private view returns (uint256) {
+        for (uint256 later = bridge.vaultTransactionCount(); later > number; --later) {
+            if (bridge.vaultTransaction(later).status != IBridge.VaultStatus.Settled) continue;
+            for (uint256 i = 0; i < spends[later].length; ++i) {
+                if (spends[later][i] == number) return later;
+            }
+        }
+        return 0;
     }
 
     // ------------------------------------------------------------------ what must hold

@@ -231,7 +231,9 @@ abstract contract VaultTransactions is Withdrawals {
     {
         VaultRecord storage record = _vault[number];
         if (record.status == VaultStatus.None) revert NoSuchVaultTransaction(number);
-        if (record.status == VaultStatus.Settled) revert AlreadySettled(number);
+        if (record.status == VaultStatus.Settled && lightClient.confirmations(record.blockHash) != 0) {
+            revert AlreadySettled(number);
+        }
         bytes32 txid = lightClient.requireIncluded(transaction, inclusion);
         if (txid != record.txid) revert WrongTransaction(txid, record.txid);
         uint32 confirmations = lightClient.confirmations(inclusion.blockHash);
@@ -240,18 +242,20 @@ abstract contract VaultTransactions is Withdrawals {
         }
         _requireInputsSettled(number, record.deposits, transaction);
 
-        bool first = record.status == VaultStatus.Proposed;
+        VaultStatus before = record.status;
         record.status = VaultStatus.Settled;
         record.blockHash = inclusion.blockHash;
-        if (first) _bookSettled(record);
+        emit VaultTransactionSettled(number, txid, inclusion.blockHash);
+        // Its block left the best chain, and another holds it before anyone unsettled it: only the block is new.
+        if (before == VaultStatus.Settled) return;
+
+        if (before == VaultStatus.Proposed) _bookSettled(record);
         else _bookSettledAgain(record);
         if (record.spentBy == 0) _available.append(number);
-
         for (uint256 i = 0; i < record.withdrawals.length; ++i) {
             emit WithdrawalPaid(record.withdrawals[i], number);
         }
-        emit VaultTransactionSettled(number, txid, inclusion.blockHash);
-        if (first) _mint(number, record.deposits, transaction);
+        if (before == VaultStatus.Proposed) _mint(number, record.deposits, transaction);
     }
 
     function _requireInputsSettled(uint256 number, uint256 deposits, bytes calldata transaction) private view {

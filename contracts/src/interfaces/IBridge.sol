@@ -203,7 +203,8 @@ interface IBridge {
     /// A federation member fixes the next vault transaction, byte for byte. Numbers start at 1.
     function propose(Proposal calldata) external returns (uint256 number);
 
-    /// Anyone shows that a vault transaction is confirmed: deposits in it are minted, withdrawals paid.
+    /// Anyone shows that a vault transaction is confirmed: deposits in it are minted, withdrawals paid. Also for one that is settled,
+    /// once its block has left the best chain: then only the block changes.
     function settle(uint256 number, bytes calldata transaction, IBitcoinLightClient.InclusionProof calldata inclusion) external;
 
     /// Anyone shows that the block in which a vault transaction settled has left the best chain.
