@@ -6,7 +6,7 @@ use crate::{
     micro_channel::MicroChannel::MicroChannelErrors,
     signing_board::SigningBoard::SigningBoardErrors,
 };
-use alloy_sol_types::{SolInterface, decode_revert_reason};
+use alloy_sol_types::{Panic, Revert, SolError, SolInterface};
 
 /// The error's name and arguments, as far as one of our contracts (or Solidity itself) defines it.
 ///
@@ -21,7 +21,8 @@ pub fn explain_revert(data: &[u8]) -> Option<String> {
         .or_else(|| known::<SigningBoardErrors>(data))
         .or_else(|| known::<MicroChannelErrors>(data))
         .map(|text| inner(&text).to_owned())
-        .or_else(|| decode_revert_reason(data))
+        .or_else(|| Revert::abi_decode(data).ok().map(|revert| revert.reason))
+        .or_else(|| Panic::abi_decode(data).ok().map(|panic| panic.to_string()))
 }
 
 /// `Variant(Error { .. })` without the enum's variant around it.
@@ -35,8 +36,7 @@ fn inner(text: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloy_primitives::Address;
-    use alloy_sol_types::{Revert, SolError};
+    use alloy_primitives::{Address, U256};
 
     #[test]
     fn a_custom_error_is_told_with_its_arguments() {
@@ -58,7 +58,10 @@ mod tests {
     #[test]
     fn a_plain_revert_reason_is_told_and_strange_bytes_are_not() {
         let reason = Revert::from("why").abi_encode();
-        assert!(explain_revert(&reason).is_some_and(|text| text.contains("why")));
+        assert_eq!(explain_revert(&reason).as_deref(), Some("why"));
+        let code = U256::from(0x11);
+        let overflow = explain_revert(&Panic { code }.abi_encode()).expect("a panic");
+        assert!(overflow.contains("overflow"), "{overflow}");
         assert_eq!(explain_revert(&[1, 2, 3, 4]), None);
     }
 }
