@@ -22,6 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(150);
 const PASSPHRASE: &str = "causeway-dev";
 /// Seconds that a relayer of the local network is on duty.
 const DUTY_WINDOW_S: u64 = 10;
+/// An x-only key whose secret nobody needs: the generator of secp256k1.
+const RECLAIM_KEY: &str = "79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
 const WEI_PER_SAT: u64 = 10_000_000_000;
 const SOMEBODY: Address = address!("000000000000000000000000000000000000b0b0");
 /// A regtest address (BIP173's example program).
@@ -56,7 +58,15 @@ impl World {
         let to = SOMEBODY.to_string();
         let answer = self
             .network
-            .causeway(&["peg-in", "--to", &to, "--no-wait", "--json"])
+            .causeway(&[
+                "peg-in",
+                "--to",
+                &to,
+                "--reclaim-key",
+                RECLAIM_KEY,
+                "--no-wait",
+                "--json",
+            ])
             .json();
         answer[0]["address"]
             .as_str()

@@ -176,7 +176,7 @@ async fn peg_in(
         mainchain::Network::Regtest,
         to,
         MAX_FEE.to_sat(),
-        Reclaim::fresh(),
+        Reclaim::fresh(super::dev::setup::PASSPHRASE)?,
     )?;
     holder.records.keep(&record)?;
     peg_in::register(client, &record).await?;

@@ -1,9 +1,10 @@
 //! The holder's own record of deposit addresses: what each commits to, and the key that takes an unswept deposit back.
 //!
 //! One file an address, written and synced before the address is shown, so that whoever pays it can always take the money
-//! back, with no server's memory and no sidechain at all. A file holds a secret (which works only after the timelock): it
-//! is readable by its owner alone.
+//! back, with no server's memory and no sidechain at all. The key that takes it back is encrypted under the holder's
+//! passphrase.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::num::NonZeroU16;
@@ -12,11 +13,16 @@ use std::path::{Path, PathBuf};
 
 use alloy_primitives::{Address, B256};
 use bitcoin::secp256k1::{Keypair, Secp256k1, SecretKey, XOnlyPublicKey};
+use bridge::keystore::{KdfParams, Keystore};
 use bridge::peg;
 use eyre::{Result, WrapErr, bail, eyre};
 use mainchain::Network;
 use mainchain::deposit::{DepositOutput, DepositTerms, Peg};
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+/// What the reclaim key's keystore calls itself.
+const RECLAIM_KIND: &str = "reclaim key";
 
 /// Where a holder's records are.
 #[derive(Clone, Debug, clap::Args)]
@@ -38,8 +44,8 @@ pub struct Record {
     pub recipient: Address,
     /// x-only.
     pub reclaim_key: B256,
-    /// None when the holder brought a key of their own.
-    pub reclaim_secret: Option<B256>,
+    /// Its secret, encrypted; none when the holder brought a key of their own.
+    pub reclaim_keystore: Option<Keystore>,
     pub max_fee_sat: u64,
     pub epoch: u32,
     /// x-only, the federation's at this epoch.
@@ -88,9 +94,7 @@ impl Record {
         max_fee_sat: u64,
         reclaim: Reclaim,
     ) -> Result<Self> {
-        let group_key = info.group_key.ok_or_else(|| {
-            eyre!("the federation has no key yet: its {} members are still making it; try again in a moment", info.members.len())
-        })?;
+        let group_key = group_key(info)?;
         let reclaim_delay = NonZeroU16::new(info.reclaim_delay)
             .ok_or_else(|| eyre!("the node says that deposits can never be reclaimed (delay 0)"))?;
         let mut record = Self {
@@ -100,7 +104,7 @@ impl Record {
             bridge: info.contracts.bridge,
             recipient,
             reclaim_key: reclaim.key(),
-            reclaim_secret: reclaim.secret(),
+            reclaim_keystore: reclaim.keystore(),
             max_fee_sat,
             epoch: info.epoch,
             group_key,
@@ -140,42 +144,76 @@ impl Record {
         ))
     }
 
-    /// The key that takes the deposit back.
-    pub fn reclaim_keypair(&self) -> Result<Keypair> {
-        let secret = self.reclaim_secret.ok_or_else(|| {
-            eyre!("the record of {} has no reclaim secret: the address was made with your own --reclaim-key; sign with that key", self.address)
+    /// The keystore of the key that takes the deposit back.
+    ///
+    /// # Errors
+    ///
+    /// When the holder has that key elsewhere, or the record is damaged.
+    pub fn reclaim_keystore(&self) -> Result<Keystore> {
+        let keystore = self.reclaim_keystore.as_ref().ok_or_else(|| {
+            eyre!("the record of {} has no reclaim key: the address was made with your own --reclaim-key; sign with that key", self.address)
         })?;
-        let secret = SecretKey::from_slice(secret.as_slice())
-            .wrap_err("the record's reclaim secret is damaged")?;
-        Ok(Keypair::from_secret_key(&Secp256k1::new(), &secret))
+        Keystore::parse(keystore.to_json().as_bytes())
+            .wrap_err_with(|| format!("the reclaim key in the record of {}", self.address))
     }
 }
 
+/// The key that takes a deposit back.
+pub fn open_reclaim(keystore: &Keystore, passphrase: &str) -> Result<Keypair> {
+    let secret = keystore.open(RECLAIM_KIND, passphrase)?;
+    let secret = SecretKey::from_slice(&secret).wrap_err("the record's reclaim key is no key")?;
+    Ok(Keypair::from_secret_key(&Secp256k1::new(), &secret))
+}
+
+/// The federation's key, x-only.
+pub fn group_key(info: &peg::Info) -> Result<B256> {
+    info.group_key.ok_or_else(|| {
+        eyre!("the federation has no key yet: its {} members are still making it; try again in a moment", info.members.len())
+    })
+}
+
 /// Who can take an unswept deposit back.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub enum Reclaim {
-    /// A fresh key, kept in the record.
-    Fresh(Keypair),
+    /// A fresh key, kept encrypted in the record.
+    Sealed {
+        key: XOnlyPublicKey,
+        keystore: Box<Keystore>,
+    },
     /// The holder's own x-only key.
     Own(XOnlyPublicKey),
 }
 
 impl Reclaim {
-    pub fn fresh() -> Self {
-        Self::Fresh(Keypair::new(&Secp256k1::new(), &mut rand::thread_rng()))
+    /// A fresh key, encrypted under `passphrase`.
+    pub fn fresh(passphrase: &str) -> Result<Self> {
+        let rng = &mut rand::thread_rng();
+        let pair = Keypair::new(&Secp256k1::new(), rng);
+        let key = pair.x_only_public_key().0;
+        let public = BTreeMap::from([("reclaimKey".to_owned(), key.to_string())]);
+        let secret = Zeroizing::new(pair.secret_bytes());
+        let keystore = Keystore::seal(
+            RECLAIM_KIND,
+            public,
+            secret.as_slice(),
+            passphrase,
+            KdfParams::default(),
+            rng,
+        )?;
+        Ok(Self::Sealed {
+            key,
+            keystore: Box::new(keystore),
+        })
     }
 
     fn key(&self) -> B256 {
-        let key = match self {
-            Self::Fresh(pair) => pair.x_only_public_key().0,
-            Self::Own(key) => *key,
-        };
+        let (Self::Sealed { key, .. } | Self::Own(key)) = self;
         B256::from(key.serialize())
     }
 
-    fn secret(&self) -> Option<B256> {
+    fn keystore(self) -> Option<Keystore> {
         match self {
-            Self::Fresh(pair) => Some(B256::from(pair.secret_bytes())),
+            Self::Sealed { keystore, .. } => Some(*keystore),
             Self::Own(_) => None,
         }
     }

@@ -81,7 +81,7 @@ enum Command {
 }
 
 #[derive(Clone, Debug, clap::Args)]
-struct PassphraseArgs {
+pub struct PassphraseArgs {
     /// Read the passphrase from the first line of standard input instead of asking for it
     #[arg(long)]
     passphrase_stdin: bool,
@@ -136,8 +136,17 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
 }
 
 impl PassphraseArgs {
+    /// The passphrase of what exists already.
+    pub fn tell(&self, what: &str) -> Result<Zeroizing<String>> {
+        let service = ServiceArgs {
+            passphrase_stdin: self.passphrase_stdin,
+            ..ServiceArgs::default()
+        };
+        service.passphrase(what)
+    }
+
     /// A new passphrase, asked for twice.
-    fn choose(&self, what: &str) -> Result<Zeroizing<String>> {
+    pub fn choose(&self, what: &str) -> Result<Zeroizing<String>> {
         let service = ServiceArgs {
             passphrase_stdin: self.passphrase_stdin,
             ..ServiceArgs::default()

@@ -12,8 +12,9 @@ use serde::Serialize;
 
 use super::Context;
 use super::amount;
-use super::deposits::{HomeArgs, Reclaim, Record};
+use super::deposits::{self, HomeArgs, Reclaim, Record};
 use super::endpoints::{SidechainArgs, network};
+use super::keys::PassphraseArgs;
 
 /// How often the node is asked how far a deposit is.
 const POLL: Duration = Duration::from_millis(500);
@@ -26,7 +27,7 @@ const POLL: Duration = Duration::from_millis(500);
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   causeway peg-in --to 0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266 --amount '0.1 BTC'
-  causeway peg-in --to 0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266 --max-fee '2000 sat' --json --no-wait")]
+  causeway peg-in --to 0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266 --max-fee '2000 sat' --reclaim-key 79be667e... --json --no-wait")]
 pub struct Args {
     /// Who gets the coins on the sidechain
     #[arg(long, value_name = "ADDRESS")]
@@ -37,12 +38,15 @@ pub struct Args {
     /// The most that the sweep may cost a deposit to this address
     #[arg(long, value_name = "AMOUNT", value_parser = amount::parse, default_value = "20000 sat")]
     max_fee: Amount,
-    /// Your own x-only key (64 hex digits) that can take an unswept deposit back [default: a fresh one, kept in --home]
+    /// Your own x-only key (64 hex digits) that can take an unswept deposit back [default: a fresh one, kept in --home,
+    /// encrypted under a passphrase]
     #[arg(long, value_name = "KEY")]
     reclaim_key: Option<XOnlyPublicKey>,
     /// Print the address and stop, without following the deposit
     #[arg(long)]
     no_wait: bool,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
     #[command(flatten)]
     sidechain: SidechainArgs,
     #[command(flatten)]
@@ -81,7 +85,15 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
 async fn peg_in(args: &Args, context: &Context) -> Result<()> {
     let (client, info) = args.sidechain.connect().await?;
     args.check(&info)?;
-    let reclaim = args.reclaim_key.map_or_else(Reclaim::fresh, Reclaim::Own);
+    deposits::group_key(&info)?;
+    let reclaim = match args.reclaim_key {
+        Some(key) => Reclaim::Own(key),
+        None => Reclaim::fresh(
+            &args
+                .passphrase
+                .choose("the key that can reclaim the deposit")?,
+        )?,
+    };
     let record = Record::new(
         &info,
         network(&info)?,

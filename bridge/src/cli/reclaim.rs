@@ -10,8 +10,9 @@ use serde::Serialize;
 
 use super::Context;
 use super::amount;
-use super::deposits::{HomeArgs, Record};
+use super::deposits::{self, HomeArgs, Record};
 use super::endpoints::BitcoinArgs;
+use super::keys::PassphraseArgs;
 
 /// Paid where bitcoind has no estimate (regtest): the least that nodes relay.
 const FALLBACK_FEE_RATE: FeeRate = FeeRate::BROADCAST_MIN;
@@ -33,6 +34,8 @@ pub struct Args {
     /// Satoshis per virtual byte [default: bitcoind's estimate]
     #[arg(long, value_name = "RATE")]
     fee_rate: Option<u64>,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
     #[command(flatten)]
     bitcoin: BitcoinArgs,
     #[command(flatten)]
@@ -75,7 +78,7 @@ async fn reclaim(args: &Args, record: &Record) -> Result<Reclaimed> {
                 record.network
             )
         })?;
-    let key = record.reclaim_keypair()?;
+    let keystore = record.reclaim_keystore()?;
     let output = record.output()?;
     let bitcoin = args.bitcoin.connect(record.network).await?;
 
@@ -90,6 +93,10 @@ async fn reclaim(args: &Args, record: &Record) -> Result<Reclaimed> {
         .collect();
     let total: Amount = coins.iter().map(|coin| coin.value).sum();
     let fee_rate = args.fee_rate(&bitcoin).await?;
+    let passphrase = args
+        .passphrase
+        .tell("the key that can reclaim the deposit")?;
+    let key = deposits::open_reclaim(&keystore, &passphrase)?;
     let transaction = output
         .reclaim(&spent, to.script_pubkey(), fee_rate, &key)
         .wrap_err("the deposit cannot be reclaimed")?;

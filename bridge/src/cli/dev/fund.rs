@@ -53,13 +53,14 @@ pub async fn developer_accounts(network: &mut Network, progress: &Progress) -> R
 async fn pay(network: &mut Network, client: &Client, accounts: &[Address]) -> Result<()> {
     let info = client.info().await?;
     let mut payments = Vec::new();
+    let reclaim = Reclaim::fresh(super::setup::PASSPHRASE)?;
     for account in accounts {
         let record = Record::new(
             &info,
             self::network(&info)?,
             *account,
             MAX_FEE.to_sat(),
-            Reclaim::fresh(),
+            reclaim.clone(),
         )?;
         network.records().keep(&record)?;
         register(client, &record).await?;

@@ -14,7 +14,7 @@ mod layout;
 mod miner;
 mod network;
 mod process;
-mod setup;
+pub mod setup;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
