@@ -33,7 +33,7 @@ check: deps ## formatting, clippy, purity, licenses, committed artifacts fresh
 	@scripts/check
 
 build: deps ## the binary, target/debug/causeway (one optimised profile serves everything)
-	@$(CARGO) build --locked -p causeway
+	@$(CARGO) build --locked --workspace --bins
 
 bitcoind: deps ## the bitcoind that demo and tests run: BITCOIND_EXE, one on PATH, or built once into target/bitcoin
 	@scripts/bitcoind >/dev/null
