@@ -44,14 +44,11 @@ const WATCH: Duration = Duration::from_millis(250);
 /// bitcoind on regtest, four validators, four relayers that sign 3 of 4, and ten funded developer accounts. Everything is
 /// in one folder, and the next start continues there.
 #[derive(Debug, clap::Args)]
-#[command(
-    args_conflicts_with_subcommands = true,
-    after_help = "Examples:
+#[command(after_help = "Examples:
   causeway dev
   causeway dev --data-dir /tmp/peg --ports free --block-interval 0s
   causeway dev mine 6
-  causeway dev kill relayer-2 && causeway dev start relayer-2"
-)]
+  causeway dev kill relayer-2 && causeway dev start relayer-2")]
 pub struct Args {
     #[command(flatten)]
     options: Options,
