@@ -6,7 +6,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -211,17 +211,53 @@ impl Network {
     }
 
     /// Runs `causeway` against this network: the first node, its bitcoind, this test's home.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be started.
     #[must_use]
     pub fn causeway(&self, arguments: &[&str]) -> Finished {
+        self.command(arguments)
+            .output()
+            .expect("the binary starts")
+            .into()
+    }
+
+    /// Starts `causeway` against this network, and gives what reads the JSON lines it has printed so far.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be started.
+    pub fn spawn(
+        &self,
+        name: &str,
+        arguments: &[&str],
+    ) -> (Child, impl Fn() -> Vec<Value> + use<>) {
+        let path = self.folder.path().join(format!("{name}.out"));
+        let out = std::fs::File::create(&path).expect("writable");
+        let child = self
+            .command(arguments)
+            .stdout(out)
+            .spawn()
+            .expect("the binary starts");
+        let events = move || {
+            let text = std::fs::read_to_string(&path).expect("readable");
+            text.split_inclusive('\n')
+                .filter_map(|line| serde_json::from_str(line).ok())
+                .collect()
+        };
+        (child, events)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
         let (bitcoin, cookie) = self.bitcoin();
-        let output = binary::command(self.folder.path(), arguments)
+        let mut command = binary::command(self.folder.path(), arguments);
+        command
             .env("CAUSEWAY_RPC", self.rpc(1))
             .env("CAUSEWAY_BITCOIN", bitcoin)
             .env("CAUSEWAY_BITCOIN_COOKIE", cookie)
-            .env("CAUSEWAY_HOME", self.folder.path().join("holder"))
-            .output()
-            .expect("the binary starts");
-        output.into()
+            .env("CAUSEWAY_HOME", self.folder.path().join("holder"));
+        command
     }
 
     /// Mines a block now and then until `ask` has an answer.

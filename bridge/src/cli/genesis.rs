@@ -160,6 +160,11 @@ impl Args {
 /// What the genesis block's rules refuse: a key twice, a proof of possession that is another key's, a threshold out of range.
 pub fn collect(parts: &[PublicPart], terms: &Terms) -> Result<Genesis> {
     let count = u16::try_from(parts.len()).wrap_err("too many operators")?;
+    ensure!(
+        terms.threshold >= 2,
+        "a threshold of {} with {count} operator(s): a threshold key is made by at least 2 who sign together",
+        terms.threshold
+    );
     let genesis = Genesis {
         chain_id: terms.chain_id,
         timestamp: terms.timestamp,

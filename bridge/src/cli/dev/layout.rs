@@ -151,6 +151,19 @@ impl Layout {
         self.folder.join("logs").join(format!("{name}.log"))
     }
 
+    /// A process that works in this folder: a child of the process that held it before. Where there is no /proc, none is found.
+    pub fn process_left(&self) -> Option<u32> {
+        let marks =
+            [self.bitcoin(), self.folder.join("operators")].map(|path| path.display().to_string());
+        let works_here = |entry: &fs::DirEntry| {
+            let arguments = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            let arguments = String::from_utf8_lossy(&arguments);
+            marks.iter().any(|mark| arguments.contains(mark))
+        };
+        let mut processes = fs::read_dir("/proc").ok()?.flatten().filter(works_here);
+        processes.find_map(|entry| entry.file_name().to_str()?.parse().ok())
+    }
+
     /// Holds the folder for this process.
     ///
     /// # Errors

@@ -77,7 +77,7 @@ pub struct Options {
     #[arg(long, default_value = "2s", value_parser = humantime::parse_duration, value_name = "TIME")]
     block_interval: Duration,
     /// Operators, each a validator and a relayer (first start only)
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=16), value_name = "N")]
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(2..=16), value_name = "N")]
     operators: u16,
     /// Relayers that must sign together (first start only) [default: more than two thirds]
     #[arg(long, value_name = "N")]
@@ -309,9 +309,9 @@ impl Options {
             return Ok((layout, false));
         }
         let threshold = self.threshold.unwrap_or(self.operators * 2 / 3 + 1);
-        if threshold == 0 || threshold > self.operators {
+        if threshold < 2 || threshold > self.operators {
             bail!(
-                "--threshold {threshold} of {} operators: expected 1 to {}",
+                "--threshold {threshold} of {} operators: expected 2 to {}",
                 self.operators,
                 self.operators
             );

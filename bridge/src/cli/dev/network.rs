@@ -87,6 +87,7 @@ impl Network {
 
     /// Starts everything, and returns when the federation can take deposits.
     pub async fn start(&mut self, fresh: bool, progress: &Progress) -> Result<()> {
+        self.predecessors_gone(progress).await?;
         self.layout.ports.expect_free()?;
         if fresh {
             progress.step(format!(
@@ -111,6 +112,22 @@ impl Network {
         ));
         self.relayers.iter_mut().try_for_each(Process::start)?;
         self.key_is_made().await
+    }
+
+    /// Waits for children of a killed predecessor: they stop by themselves, but take a moment to close their databases.
+    async fn predecessors_gone(&self, progress: &Progress) -> Result<()> {
+        let start = Instant::now();
+        while let Some(pid) = self.layout.process_left() {
+            if start.elapsed() > PATIENCE {
+                bail!(
+                    "process {pid} still uses {}, though its parent is gone: end it, then start again",
+                    self.layout.folder().display()
+                );
+            }
+            progress.step("waiting for the processes of the last run to end");
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        Ok(())
     }
 
     async fn bitcoin_answers(&mut self) -> Result<()> {

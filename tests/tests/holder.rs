@@ -1,0 +1,258 @@
+//! What a holder types: refused before anything is sent when it could not work, and carried through when it can.
+
+use std::time::Duration;
+
+use alloy_primitives::{Address, address};
+use tempfile::TempDir;
+use tests::binary::{self, Finished};
+use tests::bitcoind::Bitcoind;
+use tests::lone_node::LoneNode;
+use tests::network::{Network, Options};
+
+/// Developer accounts 0 and 1.
+const HOLDER: Address = address!("f39Fd6e51aad88F6F4ce6aB8827279cffFb92266");
+const OTHER: Address = address!("70997970C51812dc3A010C7d01b50e0d17dc79C8");
+/// BIP173's and BIP350's example programs.
+const REGTEST: &str = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
+const MAINNET: &str = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4";
+
+/// A holder with a coin on a node that has no relayers: withdrawals stay queued.
+struct Alone {
+    node: LoneNode,
+    home: TempDir,
+}
+
+impl Alone {
+    fn new() -> Self {
+        Self {
+            node: LoneNode::start(&[HOLDER, OTHER]),
+            home: tempfile::tempdir().expect("a temporary folder"),
+        }
+    }
+
+    fn run(&self, arguments: &[&str]) -> Finished {
+        let (url, home) = (self.node.url(), self.home.path().join("holder"));
+        let rest = ["--rpc", &url];
+        let home = ["--home", home.to_str().expect("UTF-8")];
+        let all = match arguments[0] {
+            "peg-in" => [arguments, &rest, &home].concat(),
+            _ => [arguments, &rest].concat(),
+        };
+        binary::run(self.home.path(), &all, "")
+    }
+
+    fn peg_out(&self, amount: &str, max_fee: &str, payee: [&str; 2]) -> Finished {
+        self.run(&[
+            "peg-out",
+            "--no-wait",
+            "--json",
+            "--dev-account",
+            "0",
+            "--amount",
+            amount,
+            "--max-fee",
+            max_fee,
+            payee[0],
+            payee[1],
+        ])
+    }
+}
+
+#[test]
+fn a_payout_that_could_not_arrive_is_refused_before_it_is_sent() {
+    let alone = Alone::new();
+    alone
+        .peg_out("0.1 BTC", "5000 sat", ["--to", MAINNET])
+        .fails_saying(&[MAINNET, "not an address of regtest"]);
+    alone
+        .peg_out("9999 sat", "100 sat", ["--to", REGTEST])
+        .fails_saying(&["0.00009999 BTC is below the smallest withdrawal, 0.0001 BTC"]);
+    alone
+        .peg_out("10000 sat", "9900 sat", ["--to", REGTEST])
+        .fails_saying(&["would leave", "bitcoin nodes relay"]);
+    alone
+        .peg_out("0.1 BTC", "5000 sat", ["--script", "6a0474657374"])
+        .fails_saying(&["6a0474657374", "not a standard output"]);
+    alone
+        .peg_out("5 BTC", "5000 sat", ["--to", REGTEST])
+        .fails_saying(&["1 BTC", "less than the 5 BTC"]);
+    let nobody = alone.run(&[
+        "peg-out",
+        "--no-wait",
+        "--amount",
+        "0.1 BTC",
+        "--max-fee",
+        "500 sat",
+        "--to",
+        REGTEST,
+    ]);
+    nobody.fails_saying(&["which account?", "--keystore", "--dev-account"]);
+    alone
+        .run(&["status", "1"])
+        .fails_saying(&["there is no withdrawal 1"]);
+}
+
+#[test]
+fn a_queued_withdrawal_is_cancelled_by_its_owner_alone_and_comes_back() {
+    let alone = Alone::new();
+    let queued = alone
+        .peg_out("0.25 BTC", "5000 sat", ["--to", REGTEST])
+        .json()
+        .remove(0);
+    assert_eq!(
+        (&queued["id"], &queued["amountSat"]),
+        (&1.into(), &25_000_000.into())
+    );
+    assert_eq!(
+        alone.run(&["status", "1", "--json"]).json()[0]["status"],
+        "queued"
+    );
+
+    alone
+        .run(&["cancel", "1", "--dev-account", "1"])
+        .fails_saying(&["belongs to", &HOLDER.to_string()]);
+    let cancelled = alone
+        .run(&["cancel", "1", "--dev-account", "0", "--json"])
+        .json()
+        .remove(0);
+    assert_eq!(
+        (&cancelled["event"], &cancelled["amountSat"]),
+        (&"cancelled".into(), &25_000_000.into())
+    );
+    alone
+        .run(&["cancel", "1", "--dev-account", "0"])
+        .fails_saying(&["cancelled already", "only a queued one"]);
+    alone
+        .run(&["cancel", "2", "--dev-account", "0"])
+        .fails_saying(&["there is no withdrawal 2"]);
+    // All but the gas is back: enough to ask for nearly everything again.
+    assert_eq!(
+        alone
+            .peg_out("0.99 BTC", "5000 sat", ["--to", REGTEST])
+            .json()[0]["id"],
+        2
+    );
+}
+
+#[test]
+fn without_a_federation_key_no_address_is_shown() {
+    let alone = Alone::new();
+    alone
+        .run(&["peg-in", "--to", &OTHER.to_string()])
+        .fails_saying(&["no key yet"]);
+    let home = alone.home.path().join("holder/deposits");
+    assert!(
+        !home.exists() || home.read_dir().expect("readable").next().is_none(),
+        "a record was kept for an address that nobody saw"
+    );
+}
+
+#[test]
+fn coins_travel_in_and_out_by_commands_and_the_audit_finds_every_satoshi() {
+    let mut network = Network::start(Options::default());
+    below_the_minimum(&network);
+
+    // In: the command shows the address, and follows until the coins are there.
+    let to = HOLDER.to_string();
+    let (mut peg_in, events) = network.spawn(
+        "peg-in",
+        &["peg-in", "--json", "--to", &to, "--amount", "0.8 BTC"],
+    );
+    let shown = network.mine_until("an address is shown", PATIENCE, || {
+        events().into_iter().next()
+    });
+    let address = shown["address"].as_str().expect("an address").to_owned();
+    assert_eq!(shown["uri"], format!("bitcoin:{address}?amount=0.8"));
+    network.pay(&address, 80_000_000);
+    let ended = network.mine_until("the coins are minted", PATIENCE, || {
+        peg_in.try_wait().expect("our child")
+    });
+    let last = events().pop().expect("the deposit's events");
+    assert!(ended.success(), "{last}");
+    assert_eq!(
+        (&last["status"], &last["amountSat"]),
+        (&"minted".into(), &80_000_000.into())
+    );
+
+    // Out.
+    let queued = network
+        .causeway(&[
+            "peg-out",
+            "--no-wait",
+            "--json",
+            "--dev-account",
+            "0",
+            "--amount",
+            "0.3 BTC",
+            "--max-fee",
+            "5000 sat",
+            "--to",
+            REGTEST,
+        ])
+        .json();
+    let id = queued[0]["id"].to_string();
+    let paid = network.mine_until("the withdrawal is paid", PATIENCE, || {
+        let status = network
+            .causeway(&["status", &id, "--json"])
+            .json()
+            .remove(0);
+        (status["status"] == "paid").then_some(status)
+    });
+    assert_eq!(paid["amountSat"], 30_000_000);
+    network
+        .causeway(&["cancel", &id, "--dev-account", "0"])
+        .fails_saying(&["is paid", "only a queued one"]);
+
+    audited(&network);
+    // The same after all of it was killed and started again.
+    network.kill_all();
+    network.resume();
+    audited(&network);
+}
+
+const PATIENCE: Duration = Duration::from_secs(150);
+
+fn below_the_minimum(network: &Network) {
+    let to = HOLDER.to_string();
+    network
+        .causeway(&["peg-in", "--no-wait", "--to", &to, "--amount", "9999 sat"])
+        .fails_saying(&["0.00009999 BTC is below the smallest deposit, 0.0001 BTC"]);
+    network
+        .causeway(&["peg-in", "--no-wait", "--to", &to, "--amount", "10000 sat"])
+        .fails_saying(&["--max-fee", "would leave nothing"]);
+    let zero = Address::ZERO.to_string();
+    network
+        .causeway(&["peg-in", "--no-wait", "--to", &zero])
+        .fails_saying(&["zero address"]);
+}
+
+/// The network's own bitcoind has every satoshi; one that never saw the vault's transactions has none.
+fn audited(network: &Network) {
+    let genesis = network.folder().join("genesis.json");
+    let genesis = genesis.to_str().expect("UTF-8");
+    let report = network
+        .causeway(&["audit", "--genesis", genesis, "--json"])
+        .json()
+        .remove(0);
+    assert_eq!(
+        (&report["missingSat"], &report["covered"]),
+        (&0.into(), &true.into())
+    );
+    assert!(report["vaultSat"].as_u64().expect("an amount") > 49_000_000);
+
+    let runtime = tokio::runtime::Runtime::new().expect("threads");
+    let other = runtime.block_on(Bitcoind::start());
+    let (url, cookie) = (other.url(), other.cookie());
+    let cookie = cookie.to_str().expect("UTF-8");
+    let elsewhere = network.causeway(&[
+        "audit",
+        "--genesis",
+        genesis,
+        "--bitcoin",
+        &url,
+        "--bitcoin-cookie",
+        cookie,
+    ]);
+    elsewhere.fails_saying(&["of the vault are missing on Bitcoin"]);
+    assert!(elsewhere.stdout.contains("MISSING"), "{elsewhere}");
+}
