@@ -156,7 +156,16 @@ fn coins_travel_in_and_out_by_commands_and_the_audit_finds_every_satoshi() {
     let to = HOLDER.to_string();
     let (mut peg_in, events) = network.spawn(
         "peg-in",
-        &["peg-in", "--json", "--to", &to, "--amount", "0.8 BTC"],
+        &[
+            "peg-in",
+            "--json",
+            "--to",
+            &to,
+            "--amount",
+            "0.8 BTC",
+            "--reclaim-key",
+            RECLAIM_KEY,
+        ],
     );
     let shown = network.mine_until("an address is shown", PATIENCE, || {
         events().into_iter().next()
@@ -210,6 +219,8 @@ fn coins_travel_in_and_out_by_commands_and_the_audit_finds_every_satoshi() {
     audited(&network);
 }
 
+/// An x-only key whose secret nobody needs here: the generator of secp256k1.
+const RECLAIM_KEY: &str = "79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
 const PATIENCE: Duration = Duration::from_secs(150);
 
 fn below_the_minimum(network: &Network) {
@@ -255,4 +266,49 @@ fn audited(network: &Network) {
     ]);
     elsewhere.fails_saying(&["of the vault are missing on Bitcoin"]);
     assert!(elsewhere.stdout.contains("MISSING"), "{elsewhere}");
+}
+
+/// The reclaim delay of a local network, in blocks.
+const RECLAIM_DELAY: u32 = 1008;
+
+#[test]
+fn a_deposit_that_the_federation_never_sweeps_is_the_holders_again_after_the_timelock() {
+    let network = Network::start(Options::default());
+    (1..=4).for_each(|index| network.kill(&format!("relayer-{index}")));
+    let home = network.home().join("holder");
+    let (rpc, (bitcoin, cookie)) = (network.rpc(1), network.bitcoin());
+    let (home, cookie) = (
+        home.to_str().expect("UTF-8"),
+        cookie.to_str().expect("UTF-8"),
+    );
+    let run = |arguments: &[&str], passphrase: &str| {
+        let rest = ["--passphrase-stdin", "--json", "--home", home];
+        binary::run(network.home(), [arguments, &rest].concat(), passphrase)
+    };
+    let reclaim = |address: &str, passphrase: &str| {
+        let to = ["reclaim", address, "--to", REGTEST];
+        let with = ["--bitcoin", &bitcoin, "--bitcoin-cookie", cookie];
+        run(&[&to[..], &with].concat(), passphrase)
+    };
+
+    let to = HOLDER.to_string();
+    let peg_in = ["peg-in", "--no-wait", "--rpc", &rpc, "--to", &to];
+    run(&peg_in, "short\n").fails_saying(&["at least 8"]);
+    let shown = run(&peg_in, "correct horse\n").json();
+    let address = shown[0]["address"].as_str().expect("an address").to_owned();
+    network.pay(&address, 5_000_000);
+    network.mine(RECLAIM_DELAY - 1);
+    reclaim(&address, "correct horse\n").fails_saying(&["1 more block(s)"]);
+    network.mine(1);
+    reclaim(&address, "battery staple\n").fails_saying(&["passphrase"]);
+
+    let reclaimed = reclaim(&address, "correct horse\n").json().remove(0);
+    let (amount, fee) = (&reclaimed["amountSat"], &reclaimed["feeSat"]);
+    assert_eq!(
+        amount.as_u64().expect("an amount") + fee.as_u64().expect("a fee"),
+        5_000_000,
+        "{reclaimed}"
+    );
+    network.mine(1);
+    reclaim(&address, "correct horse\n").fails_saying(&["no confirmed unspent output"]);
 }
