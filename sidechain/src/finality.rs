@@ -190,6 +190,25 @@ impl Certificate {
         }
     }
 
+    /// The inverse of [`Self::decode`].
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = self.message();
+        bytes.extend_from_slice(&(self.signers.len() as u64).to_be_bytes());
+        let mut bitmap = vec![0u8; self.signers.len().div_ceil(8)];
+        for (index, _) in self
+            .signers
+            .iter()
+            .enumerate()
+            .filter(|(_, signed)| **signed)
+        {
+            bitmap[index / 8] |= 1 << (index % 8);
+        }
+        bytes.extend_from_slice(&bitmap);
+        bytes.extend_from_slice(&self.signature);
+        bytes
+    }
+
     /// What each signer signed: the first line of the module's picture.
     fn message(&self) -> Vec<u8> {
         let mut message = Vec::with_capacity(64);
@@ -316,6 +335,43 @@ pub fn prove_possession(secret: &blst::min_sig::SecretKey) -> [u8; SIGNATURE_BYT
     secret.sign(&message, POSSESSION_DST, &[]).compress()
 }
 
+/// Makes a certificate of round `view` as validators do together: `secrets` are of all of them, in the order of their p2p
+/// keys, `signers` are positions in it. For tests, also of what must be refused.
+#[cfg(any(test, feature = "testing"))]
+#[must_use]
+pub fn certify(
+    chain_id: u64,
+    secrets: &[blst::min_sig::SecretKey],
+    signers: &[usize],
+    view: u64,
+    hash: B256,
+) -> Vec<u8> {
+    let mut certificate = Certificate {
+        epoch: 0,
+        view,
+        parent_view: view - 1,
+        hash,
+        signers: (0..secrets.len()).map(|i| signers.contains(&i)).collect(),
+        signature: [0; SIGNATURE_BYTES],
+    };
+    let message = framed(
+        &namespace(chain_id),
+        &[FINALIZE_SUFFIX],
+        &certificate.message(),
+    );
+    let signatures: Vec<Signature> = signers
+        .iter()
+        .map(|i| secrets[*i].sign(&message, MESSAGE_DST, &[]))
+        .collect();
+    let signatures: Vec<&Signature> = signatures.iter().collect();
+    let aggregate = blst::min_sig::AggregateSignature::aggregate(&signatures, true);
+    certificate.signature = aggregate
+        .expect("signatures of our own")
+        .to_signature()
+        .compress();
+    certificate.encode()
+}
+
 /// What separates the votes of one chain from those of all others.
 #[must_use]
 pub fn namespace(chain_id: u64) -> Vec<u8> {
@@ -391,7 +447,8 @@ impl<'a> Reader<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use blst::min_sig::{AggregateSignature, SecretKey};
+    use alloy_primitives::hex;
+    use blst::min_sig::SecretKey;
     use proptest::prelude::*;
 
     fn secrets(count: u8) -> Vec<SecretKey> {
@@ -410,24 +467,7 @@ mod tests {
     }
 
     fn certify(secrets: &[SecretKey], signers: &[usize], hash: B256) -> Vec<u8> {
-        let mut message = vec![0, 0x81, 0x01, 0x80, 0x01]; // epoch 0, view 129, parent 128
-        message.extend_from_slice(hash.as_slice());
-        let framed = framed(&namespace(51717), &[FINALIZE_SUFFIX], &message);
-        let signatures: Vec<Signature> = signers
-            .iter()
-            .map(|i| secrets[*i].sign(&framed, MESSAGE_DST, &[]))
-            .collect();
-        let refs: Vec<&Signature> = signatures.iter().collect();
-        let aggregate = AggregateSignature::aggregate(&refs, true)
-            .expect("valid")
-            .to_signature();
-        let mut bitmap = vec![0u8; secrets.len().div_ceil(8)];
-        signers.iter().for_each(|i| bitmap[i / 8] |= 1 << (i % 8));
-        let mut bytes = message;
-        bytes.extend_from_slice(&(secrets.len() as u64).to_be_bytes());
-        bytes.extend_from_slice(&bitmap);
-        bytes.extend_from_slice(&aggregate.compress());
-        bytes
+        super::certify(51717, secrets, signers, 129, hash)
     }
 
     #[test]
@@ -598,10 +638,62 @@ mod tests {
         }
     }
 
+    /// Made by the engine among four validators with the BLS secrets 0x0101.., 0x0202.., 0x0303.., 0x0404.. (their p2p keys
+    /// are the ed25519 keys of the same seeds): block 3 of a simulated network on chain 51717, signed by all but one.
+    const ENGINES_HASH: [u8; 32] =
+        hex!("4835732fea3dff624ea7d50232d9b1b4386d91251e2516c4535d6338e65a253b");
+    const ENGINES_CERTIFICATE: &[u8] = &hex!(
+        "000403" "4835732fea3dff624ea7d50232d9b1b4386d91251e2516c4535d6338e65a253b"
+        "0000000000000004" "0b"
+        "a2d7c3ab9677bcd01207a7712e33578c9dcff6346ee571a1d8a34f2cca02de5a746e05a4e6f35b387f674c17abf24a6d"
+    );
+    const ENGINES_P2P_KEYS: [[u8; 32]; 4] = [
+        hex!("8a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c"),
+        hex!("8139770ea87d175f56a35466c34c7ecccb8d8a91b4ee37a25df60f5b8fc9b394"),
+        hex!("ed4928c628d1c2c6eae90338905995612959273a5c63f93636c14614ac8737d1"),
+        hex!("ca93ac1705187071d67b83c7ff0efe8108e8ec4530575d7726879333dbdabe7c"),
+    ];
+
+    #[test]
+    fn certificates_of_the_engine_stay_valid() {
+        let members = (1..=4u8).map(|i| {
+            let secret = SecretKey::from_bytes(&[i; 32]).expect("below the group's order");
+            (
+                ENGINES_P2P_KEYS[usize::from(i) - 1],
+                secret.sk_to_pk().compress(),
+            )
+        });
+        let validators = Validators::new(51717, members).expect("valid keys");
+        let hash = B256::from(ENGINES_HASH);
+        let certificate =
+            verify(ENGINES_CERTIFICATE, &validators, hash).expect("made by the engine");
+        assert_eq!(
+            (certificate.epoch, certificate.view, certificate.parent_view),
+            (0, 4, 3)
+        );
+        assert_eq!(certificate.signers, [true, true, false, true]);
+        assert_eq!(certificate.encode(), ENGINES_CERTIFICATE);
+    }
+
     proptest! {
         #[test]
         fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = Certificate::decode(&bytes);
+        }
+
+        #[test]
+        fn what_decodes_encodes_to_the_same(
+            signers in proptest::collection::vec(any::<bool>(), 0..30), view in 1..u64::MAX,
+        ) {
+            let certificate = Certificate {
+                epoch: 0,
+                view,
+                parent_view: view - 1,
+                hash: B256::repeat_byte(3),
+                signers,
+                signature: [5; SIGNATURE_BYTES],
+            };
+            prop_assert_eq!(Certificate::decode(&certificate.encode()), Ok(certificate));
         }
 
         #[test]

@@ -145,6 +145,19 @@ mod tests {
     }
 
     #[test]
+    fn keys_and_proofs_are_the_engines() {
+        use commonware_codec::Encode as _;
+        use commonware_cryptography::bls12381::primitives::{group::Private, ops, variant::MinSig};
+
+        let keys = ValidatorKeys::generate();
+        let secret = Private::decode(Copying(keys.bls_bytes())).expect("a valid secret");
+        let public = ops::compute_public::<MinSig>(&secret);
+        assert_eq!(public.encode(), keys.public().validator_key[..]);
+        let proof = ops::sign_proof_of_possession::<MinSig>(&secret, b"causeway/possession");
+        assert_eq!(proof.encode(), keys.public().validator_proof[..]);
+    }
+
+    #[test]
     fn damaged_keys_are_refused() {
         let bytes = ValidatorKeys::generate().to_bytes();
         assert_eq!(

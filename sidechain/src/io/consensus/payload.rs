@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use alloy_consensus::proofs::calculate_transaction_root;
 use alloy_primitives::B256;
 use alloy_rlp::{Decodable as _, Encodable as _};
 use commonware_codec::{Buf, EncodeSize, Error, Read, Write};
@@ -44,15 +43,12 @@ impl Payload {
 
     /// Reads a block from bytes that anyone can have sent.
     ///
-    /// The digest covers the header alone, so a body that is not the header's is refused here: no two payloads with the same
-    /// digest differ. Nor may one block have two encodings.
+    /// The digest covers the header alone; `Block` decodes only with the body that its header names, so no two payloads with
+    /// the same digest differ. Nor may one block have two encodings.
     fn from_rlp(rlp: &[u8]) -> Result<Self, Error> {
         let invalid = |what| Error::Invalid("sidechain block", what);
         let mut rest = rlp;
-        let block = Block::decode(&mut rest).map_err(|_| invalid("not RLP of a block"))?;
-        if calculate_transaction_root(&block.transactions) != block.header.transactions_root {
-            return Err(invalid("its transactions are not those of its header"));
-        }
+        let block = Block::decode(&mut rest).map_err(|_| invalid("not a block"))?;
         let payload = Self::new(block);
         if *payload.rlp != *rlp {
             return Err(invalid("not the canonical encoding"));
@@ -114,7 +110,10 @@ impl EngineBlock for Payload {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloy_consensus::{Header, SignableTransaction as _, TxLegacy, constants::EMPTY_ROOT_HASH};
+    use alloy_consensus::{
+        Header, SignableTransaction as _, TxLegacy, constants::EMPTY_ROOT_HASH,
+        proofs::calculate_transaction_root,
+    };
     use alloy_primitives::{Signature, U256};
     use commonware_codec::{Copying, DecodeExt as _, Encode as _};
 
