@@ -5,12 +5,14 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use alloy_primitives::U256;
 use alloy_sol_types::{Eip712Domain, SolEvent, SolStruct, eip712_domain};
-use bitcoin::{Amount, OutPoint, Transaction, Txid};
+use bitcoin::{Amount, FeeRate, OutPoint, ScriptBuf, Transaction, Txid};
 use bridge::io::sidechain::{Account, Call, Client};
+use bridge::io::wallet::{Seed, Wallet};
+use bridge::keystore::KdfParams;
 use bridge::peg::{DepositStatus, Info, Withdrawal, WithdrawalStatus};
 use contracts::IMicroChannel::Voucher;
 use contracts::{MicroChannel, address};
@@ -22,7 +24,8 @@ use super::Context;
 use super::amount;
 use super::audit;
 use super::deposits::{Reclaim, Record, Records};
-use super::dev::{Control, Miner, Payment, Request, Status};
+use super::dev::setup::PASSPHRASE;
+use super::dev::{Control, Payment, Request, Status};
 use super::endpoints::{BitcoinArgs, SidechainArgs};
 use super::peg_in;
 use super::peg_out::{show_wei, wei, withdraw};
@@ -135,32 +138,90 @@ async fn tell(network: &Network, story: &mut Story) -> Result<()> {
     story.fact(
         "holder",
         format!(
-            "{} on the sidechain, {} more on Bitcoin",
+            "{} on the sidechain, {} back on Bitcoin",
             show_wei(left),
             amount::show(out.received)
         ),
+    );
+    holder.sync(network).await?;
+    let (has, want) = (
+        holder.wallet.balance().confirmed,
+        PURSE - holder.paid + out.received,
+    );
+    ensure!(
+        has == want,
+        "the holder's wallet has {has}, expected {want}"
     );
     run_audit(network, story).await
 }
 
 /// The person of the story: a Bitcoin wallet and a sidechain account.
 struct Holder {
-    wallet: Miner,
+    wallet: Wallet,
+    seed: Seed,
+    /// What left the wallet, fees included.
+    paid: Amount,
     account: Account,
     records: Records,
 }
 
 impl Holder {
-    /// With a funded wallet, and an account that has nothing yet.
+    /// With a funded wallet, and an account of the same words that has nothing yet.
     async fn new(network: &Network) -> Result<Self> {
-        let wallet = Miner::open(&network.folder.join("holder.key"))?;
-        network.fund(&wallet.address(), PURSE).await?;
-        Ok(Self {
+        let folder = network.folder.join("holder");
+        let mut rng = rand::thread_rng();
+        let (seed, kdf) = (Seed::generate(&mut rng), KdfParams::default());
+        let regtest = mainchain::Network::Regtest;
+        let mut wallet = Wallet::create(
+            &folder.join("wallet"),
+            regtest,
+            &seed,
+            0,
+            PASSPHRASE,
+            kdf,
+            &mut rng,
+        )?;
+        network.fund(&wallet.address()?, PURSE).await?;
+        let account = Account::from_key(seed.account());
+        let records = Records::in_home(&folder);
+        let mut holder = Self {
             wallet,
-            account: Account::random(),
-            records: Records::in_home(&network.folder.join("holder")),
-        })
+            seed,
+            paid: Amount::ZERO,
+            account,
+            records,
+        };
+        holder.sync(network).await?;
+        Ok(holder)
     }
+
+    async fn pay(&mut self, network: &Network, script: ScriptBuf, value: Amount) -> Result<Txid> {
+        let rate = FeeRate::from_sat_per_vb_u32(2);
+        let sent = self
+            .wallet
+            .send(
+                &network.bitcoin,
+                &self.seed,
+                script,
+                Some(value),
+                rate,
+                now()?,
+            )
+            .await?;
+        self.paid += sent.amount + sent.fee;
+        Ok(sent.txid)
+    }
+
+    async fn sync(&mut self, network: &Network) -> Result<()> {
+        Ok(self.wallet.sync(&network.bitcoin, now()?, |_| {}).await?)
+    }
+}
+
+fn now() -> Result<u64> {
+    Ok(SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .wrap_err("the clock stands before 1970")?
+        .as_secs())
 }
 
 /// Locks bitcoin and waits for the coins; what was minted.
@@ -176,7 +237,7 @@ async fn peg_in(
         mainchain::Network::Regtest,
         to,
         MAX_FEE.to_sat(),
-        Reclaim::fresh(super::dev::setup::PASSPHRASE)?,
+        Reclaim::fresh(PASSPHRASE)?,
     )?;
     holder.records.keep(&record)?;
     peg_in::register(client, &record).await?;
@@ -184,10 +245,7 @@ async fn peg_in(
     story.fact("link", peg_in::uri(&record.address, Some(PEG_IN)));
 
     let output = record.output()?;
-    let txid = holder
-        .wallet
-        .pay(&network.bitcoin, &[(output.script_pubkey(), PEG_IN)])
-        .await?;
+    let txid = holder.pay(network, output.script_pubkey(), PEG_IN).await?;
     story.fact(
         "paid",
         format!("{} by {txid}, a plain P2TR output", amount::show(PEG_IN)),
@@ -401,8 +459,8 @@ async fn peg_out(
     info: &Info,
     story: &mut Story,
 ) -> Result<PaidOut> {
+    let payee = holder.wallet.address()?;
     let (client, account) = (&network.client, &holder.account);
-    let payee = Miner::open(&network.folder.join("payee.key"))?.address();
     story.fact("to", &payee);
     let before = client.balance(account.address()).await?;
     let (id, hash) = withdraw(

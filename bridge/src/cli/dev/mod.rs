@@ -28,7 +28,6 @@ use tokio::sync::mpsc;
 pub use control::{Control, Payment, Request, Status};
 use layout::Layout;
 pub use layout::PortChoice;
-pub use miner::Miner;
 use network::Network;
 
 use super::Context;
