@@ -312,7 +312,7 @@ impl Network {
 /// bitcoind, stopped when its parent is gone: it does not watch its input itself, so a shell beside it does.
 fn bitcoind_process(layout: &Layout, bitcoind: &Path) -> Process {
     // The shell becomes bitcoind; its helper waits for the end of the pipe, then asks that process to stop.
-    const UNTIL_PARENT_IS_GONE: &str = r#"exec 3<&0; (while read -r line <&3; do :; done; kill -TERM $$) & exec "$0" "$@" 3<&- </dev/null"#;
+    const UNTIL_PARENT_IS_GONE: &str = r#"exec 3<&0; (while read -r line <&3; do :; done; kill -TERM $$ 2>&-) & exec "$0" "$@" 3<&- </dev/null"#;
     let flags = [
         "-regtest".to_owned(),
         format!("-datadir={}", layout.bitcoin().display()),

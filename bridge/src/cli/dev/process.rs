@@ -193,10 +193,15 @@ fn last_lines(path: &Path) -> std::io::Result<String> {
     let text = String::from_utf8_lossy(&bytes);
     let lines: Vec<_> = text.lines().collect();
     let from = lines.len().saturating_sub(TAIL_LINES);
-    Ok(lines[from..]
-        .iter()
-        .map(|line| format!("  {line}\n"))
-        .collect())
+    // What went wrong is often said before a long goodbye.
+    let says_error = |line: &&&str| line.to_lowercase().contains("error");
+    let errors = lines[..from].iter().rev().filter(says_error).take(3);
+    let shown = errors
+        .collect::<Vec<_>>()
+        .into_iter()
+        .rev()
+        .chain(&lines[from..]);
+    Ok(shown.map(|line| format!("  {line}\n")).collect())
 }
 
 #[cfg(test)]
