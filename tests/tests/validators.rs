@@ -64,6 +64,23 @@ fn all_killed_at_once_go_on_where_they_were() {
 }
 
 #[test]
+fn a_lost_state_is_filled_up_again() {
+    let mut network = Validators::started(4);
+    let posted = network.post(0, 0);
+    network.wait("it is final", |network| network.has(1, &posted));
+    network.kill(1);
+    let chain = network.config(1).with_file_name("data").join("chain");
+    std::fs::remove_dir_all(chain).expect("the state was there");
+    network.start(1);
+    network.wait("it has it again", |network| network.has(1, &posted));
+    // Its vote counts: with another one dead, it is needed.
+    network.kill(0);
+    let posted = network.post(2, 2);
+    network.wait("the three are a quorum", |network| network.has(1, &posted));
+    agree(&network, &[1, 2, 3]);
+}
+
+#[test]
 fn without_a_quorum_nothing_is_final_and_with_it_again_all_goes_on() {
     let mut network = Validators::started(4);
     network.kill(0);
