@@ -154,6 +154,8 @@ fn coins_travel_in_and_out_by_commands_and_the_audit_finds_every_satoshi() {
 
     // In: the command shows the address, and follows until the coins are there.
     let to = HOLDER.to_string();
+    let genesis = network.folder().join("genesis.json");
+    let genesis = genesis.to_str().expect("UTF-8");
     let (mut peg_in, events) = network.spawn(
         "peg-in",
         &[
@@ -165,6 +167,8 @@ fn coins_travel_in_and_out_by_commands_and_the_audit_finds_every_satoshi() {
             "0.8 BTC",
             "--reclaim-key",
             RECLAIM_KEY,
+            "--genesis",
+            genesis,
         ],
     );
     let shown = network.mine_until("an address is shown", PATIENCE, || {
@@ -213,6 +217,7 @@ fn coins_travel_in_and_out_by_commands_and_the_audit_finds_every_satoshi() {
         .fails_saying(&["is paid", "only a queued one"]);
 
     audited(&network);
+    another_networks_genesis_proves_nothing(&network);
     // The same after all of it was killed and started again.
     network.kill_all();
     network.resume();
@@ -311,4 +316,29 @@ fn a_deposit_that_the_federation_never_sweeps_is_the_holders_again_after_the_tim
     );
     network.mine(1);
     reclaim(&address, "correct horse\n").fails_saying(&["no confirmed unspent output"]);
+}
+
+/// Whoever has the genesis file of another network is told that this node does not belong to it.
+fn another_networks_genesis_proves_nothing(network: &Network) {
+    let genesis = std::fs::read_to_string(network.folder().join("genesis.json")).expect("readable");
+    let other = network.home().join("other.json");
+    std::fs::write(&other, genesis.replace("51717", "51718")).expect("written");
+    let other = other.to_str().expect("UTF-8");
+    let lie = ["does not prove that its block"];
+    network
+        .causeway(&["audit", "--genesis", other])
+        .fails_saying(&lie);
+    let to = HOLDER.to_string();
+    network
+        .causeway(&[
+            "peg-in",
+            "--no-wait",
+            "--to",
+            &to,
+            "--reclaim-key",
+            RECLAIM_KEY,
+            "--genesis",
+            other,
+        ])
+        .fails_saying(&lie);
 }

@@ -14,9 +14,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::time::Duration;
 
-use alloy_primitives::{B256, Bytes, U256, keccak256};
-use alloy_sol_types::SolValue;
+use alloy_primitives::{B256, Bytes, U256};
 use bitcoin::{Amount, OutPoint, ScriptBuf, Transaction, Txid};
 use bridge::io::sidechain::Client;
 use bridge::peg::{VaultStatus, VaultTransaction};
@@ -34,10 +34,9 @@ use super::proven::{self, FinalHeader};
 
 /// Coins the Bridge holds at genesis: as many as there will ever be bitcoin.
 const GENESIS_COINS: u64 = 21_000_000;
-/// Slot of Federation's `_keys` (mapping from epoch to group key and vault key), as solc lays its storage out.
-const KEYS_SLOT: u64 = 2;
 /// How often the audit starts anew because a block came in between.
-const ATTEMPTS: u32 = 10;
+const ATTEMPTS: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(300);
 
 /// Every satoshi on the sidechain matched with an output on Bitcoin
 ///
@@ -72,6 +71,8 @@ pub struct Report {
     pub deficit_sat: u64,
     /// The ledger's vault.
     pub vault_sat: u64,
+    /// In the vault beyond what anybody can claim: coins that somebody gave away.
+    pub surplus_wei: U256,
     pub outputs: Vec<Output>,
     /// Vault outputs that were looked for and not found.
     pub missing_sat: u64,
@@ -121,24 +122,31 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
     }
 }
 
-/// Audits, and starts anew when a Bitcoin block came in between.
+/// Audits. Starts anew when a block came in between: the node's list of vault transactions is newer than the proven state
+/// then, or bitcoind's answers are not all of one tip.
 pub async fn audit(args: &Args) -> Result<Report> {
     let genesis = read_genesis(&args.genesis)?;
     let client = args.sidechain.client()?;
-    let network = serde_json::from_value(serde_json::to_value(genesis.bitcoin.network)?)
-        .wrap_err("the genesis file's Bitcoin network")?;
-    let bitcoin = args.bitcoin.connect(network).await?;
+    let bitcoin = args.bitcoin.connect(genesis.bitcoin.network).await?;
     let validators = proven::validators(&genesis)?;
+    let mut last = Err(eyre!(
+        "a new Bitcoin block came in between, {ATTEMPTS} times: try again"
+    ));
     for _ in 0..ATTEMPTS {
         let tip = bitcoin.best_tip().await?;
         let header = proven::latest(&client, &validators).await?;
-        let books = Books::read(&client, header).await?;
-        let outputs = find(&bitcoin, &books).await?;
-        if bitcoin.best_tip().await? == tip {
-            return Ok(books.report(tip, outputs));
+        match Books::read(&client, header).await {
+            Ok(books) => {
+                let outputs = find(&bitcoin, &books).await?;
+                if bitcoin.best_tip().await? == tip {
+                    return Ok(books.report(tip, outputs));
+                }
+            }
+            Err(error) => last = Err(error),
         }
+        tokio::time::sleep(PAUSE).await;
     }
-    bail!("a new Bitcoin block came in between, {ATTEMPTS} times: try again")
+    last
 }
 
 /// The sidechain's side: proven amounts, and vault transactions that add up to them.
@@ -250,6 +258,7 @@ impl Books {
             held_sat: self.ledger.held_sat,
             deficit_sat: self.ledger.deficit_sat,
             vault_sat: self.ledger.vault_sat,
+            surplus_wei: sat(on_bitcoin).saturating_sub(claims),
             outputs,
             missing_sat,
             covered: claims <= sat(on_bitcoin),
@@ -274,18 +283,14 @@ async fn vault_keys(
     header: &FinalHeader,
     epochs: &BTreeSet<u32>,
 ) -> Result<BTreeMap<u32, B256>> {
-    // `struct Keys { bytes32 group; bytes32 vault; }` in a mapping: keccak256(key . slot), and the next one.
-    let slot = |epoch: &u32| {
-        U256::from_be_bytes(keccak256((U256::from(*epoch), U256::from(KEYS_SLOT)).abi_encode()).0)
-            + U256::ONE
-    };
-    let slots: Vec<_> = epochs.iter().map(slot).collect();
-    let federation = proven::account(client, header, address::FEDERATION, &slots).await?;
-    Ok(epochs
-        .iter()
-        .copied()
-        .zip(federation.slots.into_iter().map(B256::from))
-        .collect())
+    let mut keys = BTreeMap::new();
+    for epoch in epochs {
+        keys.insert(
+            *epoch,
+            proven::federation_keys(client, header, *epoch).await?.1,
+        );
+    }
+    Ok(keys)
 }
 
 /// The raw transaction hashes to its txid, and its output 0 pays the vault what the ledger says.
@@ -402,6 +407,13 @@ pub fn show(report: &Report) {
         "vault, by the ledger",
         sat(report.vault_sat)
     );
+    if !report.surplus_wei.is_zero() {
+        println!(
+            "  {:<44} {:>20}",
+            "more than anybody can claim",
+            show_wei(report.surplus_wei)
+        );
+    }
     println!("\n  vault outputs on Bitcoin");
     for output in &report.outputs {
         let state = match &output.found {

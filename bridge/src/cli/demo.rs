@@ -266,11 +266,9 @@ async fn peg_in(
         .ok_or_else(|| eyre!("the vault transaction of the deposit is not there"))?;
     story.fact(
         "swept",
-        format!(
-            "by vault transaction {} ({}), minted at {} confirmations",
-            deposit.number, vault.txid, vault.required_confirmations
-        ),
+        format!("by vault transaction {} ({})", deposit.number, vault.txid),
     );
+    confirmed(network, vault.txid, vault.required_confirmations, story).await?;
 
     let deposit = wait("the coins are minted", async || {
         let report = client.deposit(&record.address).await?;
@@ -475,6 +473,22 @@ async fn peg_out(
     let gas = before - wei(PEG_OUT) - client.balance(account.address()).await?;
     story.fact("queued", format!("withdrawal {id} by transaction {hash}"));
 
+    let vault = wait("the federation pays the withdrawal", async || {
+        let number = client
+            .withdrawal(id)
+            .await?
+            .and_then(|withdrawal| withdrawal.number);
+        match number {
+            Some(number) => Ok(client.vault_transaction(number).await?),
+            None => Ok(None),
+        }
+    })
+    .await?;
+    story.fact(
+        "paying",
+        format!("by vault transaction {} ({})", vault.number, vault.txid),
+    );
+    confirmed(network, vault.txid, vault.required_confirmations, story).await?;
     let paid = wait("the withdrawal is paid", async || {
         Ok(client
             .withdrawal(id)
@@ -705,6 +719,29 @@ fn last_error(folder: &Path) -> String {
         Some(at) => text[at..].trim_end().to_owned(),
         None => format!("see {}", log.display()),
     }
+}
+
+/// Shows a vault transaction's way into Bitcoin's chain, until it is as deep as the ledger wants.
+async fn confirmed(network: &Network, txid: Txid, required: u32, story: &mut Story) -> Result<()> {
+    let mut shown = None;
+    wait("the vault transaction is confirmed", async || {
+        let output = network
+            .bitcoin
+            .unspent(OutPoint::new(txid, 0), true)
+            .await?;
+        let depth = output.map(|output| output.confirmations);
+        if depth != shown {
+            shown = depth;
+            match depth {
+                Some(0) => story.fact("signed", "and sent to Bitcoin"),
+                Some(depth) => story.fact("confirmed", format!("{depth} of {required}")),
+                None => {}
+            }
+        }
+        Ok(depth.filter(|depth| *depth >= required))
+    })
+    .await
+    .map(drop)
 }
 
 /// Asks until there is an answer.

@@ -1,5 +1,6 @@
 //! `causeway peg-in`: an address to pay, and the way of what is paid to it until the coins are there.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use alloy_primitives::Address;
@@ -7,14 +8,18 @@ use bitcoin::Amount;
 use bitcoin::secp256k1::XOnlyPublicKey;
 use bridge::io::sidechain::Client;
 use bridge::peg::{Deposit, DepositStatus, Info};
+use contracts::address;
 use eyre::{Result, WrapErr, bail};
 use serde::Serialize;
+use sidechain::genesis::Genesis;
 
 use super::Context;
 use super::amount;
 use super::deposits::{self, HomeArgs, Reclaim, Record};
 use super::endpoints::{SidechainArgs, network};
 use super::keys::PassphraseArgs;
+use super::node::read_genesis;
+use super::proven;
 
 /// How often the node is asked how far a deposit is.
 const POLL: Duration = Duration::from_millis(500);
@@ -42,6 +47,10 @@ pub struct Args {
     /// encrypted under a passphrase]
     #[arg(long, value_name = "KEY")]
     reclaim_key: Option<XOnlyPublicKey>,
+    /// The network's genesis file: the federation's key is then proved by its validators' signatures, so that the node need
+    /// not be believed
+    #[arg(long, value_name = "FILE")]
+    genesis: Option<PathBuf>,
     /// Print the address and stop, without following the deposit
     #[arg(long)]
     no_wait: bool,
@@ -86,6 +95,9 @@ async fn peg_in(args: &Args, context: &Context) -> Result<()> {
     let (client, info) = args.sidechain.connect().await?;
     args.check(&info)?;
     deposits::group_key(&info)?;
+    if let Some(path) = &args.genesis {
+        believe(&client, &info, &read_genesis(path)?).await?;
+    }
     let reclaim = match args.reclaim_key {
         Some(key) => Reclaim::Own(key),
         None => Reclaim::fresh(
@@ -146,6 +158,46 @@ impl Args {
             }
         }
         Ok(())
+    }
+}
+
+/// Checks all that an address is made of against what the genesis file's validators signed.
+async fn believe(client: &Client, info: &Info, genesis: &Genesis) -> Result<()> {
+    let header = proven::latest(client, &proven::validators(genesis)?).await?;
+    let (proven, _) = proven::federation_keys(client, &header, info.epoch).await?;
+    let facts = [
+        (
+            "group key",
+            format!("{:?}", info.group_key),
+            format!("{:?}", Some(proven)),
+        ),
+        (
+            "chain id",
+            info.chain_id.to_string(),
+            genesis.chain_id.to_string(),
+        ),
+        (
+            "Bitcoin network",
+            info.bitcoin_network.clone(),
+            genesis.bitcoin.network.to_string(),
+        ),
+        (
+            "Bridge",
+            info.contracts.bridge.to_string(),
+            address::BRIDGE.to_string(),
+        ),
+        (
+            "reclaim delay",
+            info.reclaim_delay.to_string(),
+            genesis.bridge.reclaim_delay.to_string(),
+        ),
+    ];
+    match facts.iter().find(|(_, says, proven)| says != proven) {
+        Some((what, says, proven)) => bail!(
+            "the node at {} says that the {what} is {says}, the genesis file and its validators prove {proven}: do not use this node",
+            client.url()
+        ),
+        None => Ok(()),
     }
 }
 
@@ -270,7 +322,7 @@ async fn tell(
     let value = Amount::from_sat(deposit.amount_sat);
     context.print(&event, || match deposit.status {
         DepositStatus::Sweeping => println!(
-            "{} sweeping {} by vault transaction {} ({}), {confirmations} of {required} confirmations",
+            "{} sweeping {} by vault transaction {} ({}); the coins come when that has {required} confirmations",
             news.0,
             amount::show(value),
             deposit.number,

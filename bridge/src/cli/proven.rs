@@ -5,14 +5,19 @@ use alloy_consensus::Header;
 use alloy_primitives::{Address, B256, U256, keccak256};
 use alloy_rlp::Decodable;
 use alloy_rpc_types_eth::EIP1186AccountProofResponse;
+use alloy_sol_types::SolValue;
 use alloy_trie::proof::verify_proof;
 use alloy_trie::{Nibbles, TrieAccount};
 use bridge::io::sidechain::Client;
 use bridge::peg::Finality;
+use contracts::address::FEDERATION;
 use eyre::{Result, WrapErr, ensure, eyre};
 use serde_json::json;
 use sidechain::finality::{self, Validators};
 use sidechain::genesis::Genesis;
+
+/// Slot of Federation's `_keys` (mapping from epoch to group key and vault key), as solc lays its storage out.
+const KEYS_SLOT: u64 = 2;
 
 /// A header that a quorum of the genesis file's validators signed.
 #[derive(Clone, Debug)]
@@ -155,6 +160,20 @@ fn check_account(
             .map(slot)
             .collect::<Result<_>>()?,
     })
+}
+
+/// The federation's keys of an epoch in the state of `header`: group key and vault key, x-only.
+pub async fn federation_keys(
+    client: &Client,
+    header: &FinalHeader,
+    epoch: u32,
+) -> Result<(B256, B256)> {
+    // `struct Keys { bytes32 group; bytes32 vault; }` in a mapping: keccak256(key . slot), and the next one.
+    let first = keccak256((U256::from(epoch), U256::from(KEYS_SLOT)).abi_encode());
+    let first = U256::from_be_bytes(first.0);
+    let slots = [first, first + U256::ONE];
+    let proven = account(client, header, FEDERATION, &slots).await?;
+    Ok((proven.slots[0].into(), proven.slots[1].into()))
 }
 
 /// The path of a key in a state trie: that of its hash.
