@@ -361,7 +361,10 @@ fn relayers_wait_for_a_bitcoind_that_is_down_and_say_so_once() {
     world.network.pay(&address, 1_000_000);
     world.network.kill("bitcoind");
     world.until("it is noticed", || {
-        world.log("relayer-1").contains("bitcoind").then_some(())
+        world
+            .log("relayer-1")
+            .contains("waiting for it")
+            .then_some(())
     });
     std::thread::sleep(Duration::from_secs(3));
     let complaints = world.log("relayer-1").matches("waiting for it").count();
