@@ -28,25 +28,14 @@ fn measure(threshold: u16, members: u16) {
         .map(|share| share.for_input(&[3; 32]))
         .collect();
     let nonces: Vec<Nonces> = keys.iter().map(|key| key.commit(&mut rng)).collect();
-    let set: BTreeMap<u16, Commitment> = keys
-        .iter()
-        .zip(&nonces)
-        .map(|(key, nonces)| (key.index(), nonces.commitment()))
-        .collect();
-    let sign = |position: usize| {
-        keys[position]
-            .sign(&SIGHASH, &set, &nonces[position])
-            .expect("own nonces")
-    };
-    let shares: BTreeMap<u16, Share> = (0..keys.len())
-        .map(|position| (keys[position].index(), sign(position)))
-        .collect();
+    let set: BTreeMap<u16, Commitment> =
+        keys.iter().zip(&nonces).map(|(key, nonces)| (key.index(), nonces.commitment())).collect();
+    let sign = |position: usize| keys[position].sign(&SIGHASH, &set, &nonces[position]).expect("own nonces");
+    let shares: BTreeMap<u16, Share> =
+        (0..keys.len()).map(|position| (keys[position].index(), sign(position))).collect();
 
     let report = |what: &str, work: &mut dyn FnMut()| {
-        println!(
-            "FROST {threshold}-of-{members}: {what}\t{}",
-            median(work).as_micros()
-        );
+        println!("FROST {threshold}-of-{members}: {what}\t{}", median(work).as_micros());
     };
     report("commitment of a member", &mut || {
         drop(black_box(keys[0].commit(&mut rng)));
@@ -58,11 +47,7 @@ fn measure(threshold: u16, members: u16) {
         assert!(keys[0].share_is_valid(&SIGHASH, &set, 2, &shares[&2]));
     });
     report("aggregation, verified", &mut || {
-        black_box(
-            keys[0]
-                .aggregate(&SIGHASH, &set, &shares)
-                .expect("valid shares"),
-        );
+        black_box(keys[0].aggregate(&SIGHASH, &set, &shares).expect("valid shares"));
     });
 }
 

@@ -17,21 +17,10 @@ fn main() {
     let domain = Domain::new(51_717, Address::repeat_byte(5));
     let secret = SecretKey::from_slice(&[7; 32]).expect("a number below the group's order");
     let vouchers: Vec<SignedVoucher> = (1..=VOUCHERS)
-        .map(|total| {
-            Voucher {
-                channel: U256::from(1),
-                total: U256::from(total),
-            }
-            .sign(&domain, &secret)
-        })
+        .map(|total| Voucher { channel: U256::from(1), total: U256::from(total) }.sign(&domain, &secret))
         .collect();
     let payer = vouchers[0].signer(&domain).expect("it was just signed");
-    let channel = Channel {
-        id: U256::from(1),
-        payer,
-        deposit: U256::from(VOUCHERS),
-        claimed: U256::ZERO,
-    };
+    let channel = Channel { id: U256::from(1), payer, deposit: U256::from(VOUCHERS), claimed: U256::ZERO };
 
     report("vouchers checked with the payer's known key", || {
         let mut verifier = Verifier::new(domain, channel, U256::ONE);
@@ -44,17 +33,12 @@ fn main() {
         .iter()
         .map(|signed| {
             let message = Message::from_digest(signed.voucher.digest(&domain).0);
-            (
-                message,
-                Signature::from_compact(&signed.signature[..64]).expect("it was just signed"),
-            )
+            (message, Signature::from_compact(&signed.signature[..64]).expect("it was just signed"))
         })
         .collect();
     report("limit: libsecp256k1 verifies alone", || {
         for (message, signature) in &checks {
-            SECP256K1
-                .verify_ecdsa(message, black_box(signature), &key)
-                .expect("it was just signed");
+            SECP256K1.verify_ecdsa(message, black_box(signature), &key).expect("it was just signed");
         }
     });
     report("recovering the key each time", || {

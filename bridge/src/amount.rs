@@ -27,31 +27,20 @@ pub enum AmountError {
 /// Says what is missing or wrong; see [`AmountError`].
 pub fn parse(text: &str) -> Result<Amount, AmountError> {
     let text = text.trim();
-    let unit_at = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
+    let unit_at = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(unit_at);
-    let is_number =
-        number.bytes().any(|byte| byte.is_ascii_digit()) && number.matches('.').count() <= 1;
+    let is_number = number.bytes().any(|byte| byte.is_ascii_digit()) && number.matches('.').count() <= 1;
     if !is_number {
         return Err(AmountError::NotANumber(text.to_owned()));
     }
     let sat = match unit.trim() {
-        "BTC" | "btc" => {
-            satoshis(number, 8).ok_or_else(|| AmountError::TooPrecise(text.to_owned()))?
-        }
-        "sat" | "sats" => {
-            satoshis(number, 0).ok_or_else(|| AmountError::FractionOfSatoshi(number.to_owned()))?
-        }
+        "BTC" | "btc" => satoshis(number, 8).ok_or_else(|| AmountError::TooPrecise(text.to_owned()))?,
+        "sat" | "sats" => satoshis(number, 0).ok_or_else(|| AmountError::FractionOfSatoshi(number.to_owned()))?,
         "" => return Err(AmountError::NoUnit(number.to_owned())),
         other => return Err(AmountError::UnknownUnit(other.to_owned())),
     };
-    let amount = sat
-        .and_then(|sat| u64::try_from(sat).ok())
-        .map(Amount::from_sat);
-    amount
-        .filter(|amount| *amount <= Amount::MAX_MONEY)
-        .ok_or_else(|| AmountError::TooMuch(text.to_owned()))
+    let amount = sat.and_then(|sat| u64::try_from(sat).ok()).map(Amount::from_sat);
+    amount.filter(|amount| *amount <= Amount::MAX_MONEY).ok_or_else(|| AmountError::TooMuch(text.to_owned()))
 }
 
 /// The number times ten to the power of `decimals`. The outer `None` means more decimals than that, the inner one too large.
@@ -98,41 +87,14 @@ mod tests {
     #[test]
     fn what_is_not_an_amount_is_told_why() {
         let error = |text: &str| parse(text).expect_err(text);
-        assert_eq!(
-            error("0.1").to_string(),
-            "\"0.1\" has no unit: write it as in `0.1 BTC` or `10000000 sat`"
-        );
-        assert_eq!(
-            error("1 bitcoin"),
-            AmountError::UnknownUnit("bitcoin".into())
-        );
+        assert_eq!(error("0.1").to_string(), "\"0.1\" has no unit: write it as in `0.1 BTC` or `10000000 sat`");
+        assert_eq!(error("1 bitcoin"), AmountError::UnknownUnit("bitcoin".into()));
         assert_eq!(error("1 mBTC"), AmountError::UnknownUnit("mBTC".into()));
-        assert_eq!(
-            error("0.123456789 BTC"),
-            AmountError::TooPrecise("0.123456789 BTC".into())
-        );
-        assert_eq!(
-            error("1.5 sat"),
-            AmountError::FractionOfSatoshi("1.5".into())
-        );
-        assert!(matches!(
-            error("21000000.00000001 BTC"),
-            AmountError::TooMuch(_)
-        ));
-        assert!(matches!(
-            error(&format!("{} sat", "9".repeat(60))),
-            AmountError::TooMuch(_)
-        ));
-        for bad in [
-            "",
-            "BTC",
-            ".",
-            ". BTC",
-            "-1 BTC",
-            "+1 BTC",
-            "1.2.3 BTC",
-            "one BTC",
-        ] {
+        assert_eq!(error("0.123456789 BTC"), AmountError::TooPrecise("0.123456789 BTC".into()));
+        assert_eq!(error("1.5 sat"), AmountError::FractionOfSatoshi("1.5".into()));
+        assert!(matches!(error("21000000.00000001 BTC"), AmountError::TooMuch(_)));
+        assert!(matches!(error(&format!("{} sat", "9".repeat(60))), AmountError::TooMuch(_)));
+        for bad in ["", "BTC", ".", ". BTC", "-1 BTC", "+1 BTC", "1.2.3 BTC", "one BTC"] {
             assert!(matches!(error(bad), AmountError::NotANumber(_)), "{bad:?}");
         }
         assert!(matches!(error("1e3 sat"), AmountError::UnknownUnit(_)));

@@ -38,16 +38,10 @@ impl TryFrom<u8> for Kind {
     type Error = u8;
 
     fn try_from(kind: u8) -> Result<Self, u8> {
-        [
-            Self::DkgRound1,
-            Self::DkgRound2,
-            Self::Commitments,
-            Self::Shares,
-            Self::DkgComplaint,
-        ]
-        .into_iter()
-        .find(|known| *known as u8 == kind)
-        .ok_or(kind)
+        [Self::DkgRound1, Self::DkgRound2, Self::Commitments, Self::Shares, Self::DkgComplaint]
+            .into_iter()
+            .find(|known| *known as u8 == kind)
+            .ok_or(kind)
     }
 }
 
@@ -103,11 +97,7 @@ pub struct Blame {
 
 impl std::fmt::Display for Blame {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "member {} in attempt {}: {}",
-            self.member, self.attempt, self.fault
-        )
+        write!(f, "member {} in attempt {}: {}", self.member, self.attempt, self.fault)
     }
 }
 
@@ -179,10 +169,7 @@ pub(crate) struct Outbox(std::collections::BTreeMap<(u32, Kind), u64>);
 impl Outbox {
     /// Whether to send now; if so, remembers it.
     pub(crate) fn due(&mut self, attempt: u32, kind: Kind, now: u64) -> bool {
-        let due = self
-            .0
-            .get(&(attempt, kind))
-            .is_none_or(|sent| now >= sent.saturating_add(RESEND_AFTER_S));
+        let due = self.0.get(&(attempt, kind)).is_none_or(|sent| now >= sent.saturating_add(RESEND_AFTER_S));
         if due {
             self.0.insert((attempt, kind), now);
         }

@@ -68,35 +68,23 @@ pub struct Duty {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Login {
     Cookie(PathBuf),
-    Password {
-        user: String,
-        password_file: PathBuf,
-    },
+    Password { user: String, password_file: PathBuf },
 }
 
 /// What is wrong with a configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     #[error("cannot read {}: {error}", path.display())]
-    Unreadable {
-        path: PathBuf,
-        error: std::io::Error,
-    },
+    Unreadable { path: PathBuf, error: std::io::Error },
     #[error("{}: {error}", path.display())]
-    Malformed {
-        path: PathBuf,
-        error: Box<toml::de::Error>,
-    },
+    Malformed { path: PathBuf, error: Box<toml::de::Error> },
     #[error("{}: {reason}", path.display())]
     Invalid { path: PathBuf, reason: &'static str },
 }
 
 impl Default for Duty {
     fn default() -> Self {
-        Self {
-            window_s: 30,
-            takeover_ms: 5_000,
-        }
+        Self { window_s: 30, takeover_ms: 5_000 }
     }
 }
 
@@ -107,44 +95,27 @@ impl Config {
     ///
     /// When the file cannot be read, is not TOML, has unknown or missing keys, or values that cannot work.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable {
-            path: path.to_owned(),
-            error,
-        })?;
-        let mut config: Self = toml::from_str(&text).map_err(|error| ConfigError::Malformed {
-            path: path.to_owned(),
-            error: Box::new(error),
-        })?;
-        config.check().map_err(|reason| ConfigError::Invalid {
-            path: path.to_owned(),
-            reason,
-        })?;
+        let text =
+            std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable { path: path.to_owned(), error })?;
+        let mut config: Self = toml::from_str(&text)
+            .map_err(|error| ConfigError::Malformed { path: path.to_owned(), error: Box::new(error) })?;
+        config.check().map_err(|reason| ConfigError::Invalid { path: path.to_owned(), reason })?;
         let folder = path.parent().unwrap_or(Path::new(""));
         for inner in [&mut config.data_dir, &mut config.keystore] {
             *inner = folder.join(&*inner);
         }
-        for inner in [
-            &mut config.bitcoind.cookie_file,
-            &mut config.bitcoind.password_file,
-        ]
-        .into_iter()
-        .flatten()
-        {
+        for inner in [&mut config.bitcoind.cookie_file, &mut config.bitcoind.password_file].into_iter().flatten() {
             *inner = folder.join(&*inner);
         }
         Ok(config)
     }
 
     fn check(&self) -> Result<(), &'static str> {
-        self.bitcoind
-            .login()
-            .ok_or("[bitcoind] wants either cookie_file, or user and password_file")?;
+        self.bitcoind.login().ok_or("[bitcoind] wants either cookie_file, or user and password_file")?;
         match () {
             () if self.duty.window_s == 0 => Err("duty.window_s is 0, expected at least 1"),
             () if self.duty.takeover_ms == 0 => Err("duty.takeover_ms is 0, expected at least 1"),
-            () if !(10..=60_000).contains(&self.poll_ms) => {
-                Err("poll_ms is out of bounds, expected 10 to 60000")
-            }
+            () if !(10..=60_000).contains(&self.poll_ms) => Err("poll_ms is out of bounds, expected 10 to 60000"),
             () => Ok(()),
         }
     }
@@ -162,10 +133,7 @@ impl Bitcoind {
     pub fn login(&self) -> Option<Login> {
         match (&self.cookie_file, &self.user, &self.password_file) {
             (Some(file), None, None) => Some(Login::Cookie(file.clone())),
-            (None, Some(user), Some(file)) => Some(Login::Password {
-                user: user.clone(),
-                password_file: file.clone(),
-            }),
+            (None, Some(user), Some(file)) => Some(Login::Password { user: user.clone(), password_file: file.clone() }),
             _ => None,
         }
     }
@@ -197,11 +165,7 @@ mod tests {
         let path = folder.path().join("relayer.toml");
         std::fs::write(&path, text).expect("written");
         let mut config = Config::load(&path)?;
-        config.keystore = config
-            .keystore
-            .strip_prefix(folder.path())
-            .expect("relative to the file")
-            .to_owned();
+        config.keystore = config.keystore.strip_prefix(folder.path()).expect("relative to the file").to_owned();
         Ok(config)
     }
 
@@ -216,34 +180,17 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_refused_by_name_and_line() {
-        let error = load(&GOOD.replace("data_dir", "datadir"))
-            .expect_err("misspelt")
-            .to_string();
-        assert!(
-            error.contains("datadir") && error.contains("line 4"),
-            "{error}"
-        );
-        let error = load(&format!("{GOOD}\n[duty]\nwindow = 3\n"))
-            .expect_err("misspelt")
-            .to_string();
+        let error = load(&GOOD.replace("data_dir", "datadir")).expect_err("misspelt").to_string();
+        assert!(error.contains("datadir") && error.contains("line 4"), "{error}");
+        let error = load(&format!("{GOOD}\n[duty]\nwindow = 3\n")).expect_err("misspelt").to_string();
         assert!(error.contains("window"), "{error}");
     }
 
     #[test]
     fn exactly_one_way_to_log_in_is_wanted() {
-        let both = load(&format!(
-            "{GOOD}\nuser = \"me\"\npassword_file = \"secret\"\n"
-        ));
-        assert!(
-            both.expect_err("two ways")
-                .to_string()
-                .contains("either cookie_file")
-        );
+        let both = load(&format!("{GOOD}\nuser = \"me\"\npassword_file = \"secret\"\n"));
+        assert!(both.expect_err("two ways").to_string().contains("either cookie_file"));
         let none = load(&GOOD.replace("cookie_file = \"regtest/.cookie\"", ""));
-        assert!(
-            none.expect_err("no way")
-                .to_string()
-                .contains("either cookie_file")
-        );
+        assert!(none.expect_err("no way").to_string().contains("either cookie_file"));
     }
 }

@@ -45,8 +45,7 @@ const SEALED_LEN: usize = 32 + seal::OVERHEAD;
 /// Most members, so that all sealed packages of one member fit one post.
 pub const MAX_MEMBERS: u16 = 100;
 const _: () = assert!(
-    MAX_MEMBERS as usize * SEALED_LEN <= board::MAX_PAYLOAD
-        && MAX_MEMBERS as usize * 33 + 128 <= board::MAX_PAYLOAD
+    MAX_MEMBERS as usize * SEALED_LEN <= board::MAX_PAYLOAD && MAX_MEMBERS as usize * 33 + 128 <= board::MAX_PAYLOAD
 );
 
 /// What the machine asks for; `Done` carries the share of the attempt that was finished.
@@ -71,9 +70,7 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DkgError {
     /// FROST needs 2 <= t <= n; n is bounded by what fits a post.
-    #[error(
-        "threshold {threshold} of {members} members, expected 2 <= threshold <= members <= {MAX_MEMBERS}"
-    )]
+    #[error("threshold {threshold} of {members} members, expected 2 <= threshold <= members <= {MAX_MEMBERS}")]
     Threshold {
         /// Threshold given.
         threshold: u16,
@@ -94,9 +91,7 @@ pub enum DkgError {
     )]
     Damaged(String),
     /// The persisted state belongs to another key generation.
-    #[error(
-        "the stored key generation state belongs to chain {chain_id}, epoch {epoch}, member {me}"
-    )]
+    #[error("the stored key generation state belongs to chain {chain_id}, epoch {epoch}, member {me}")]
     Foreign {
         /// Its chain.
         chain_id: u64,
@@ -136,48 +131,21 @@ impl Dkg {
     /// # Errors
     ///
     /// When the configuration makes no sense, or the stored state is damaged or foreign.
-    pub fn new(
-        config: Config,
-        encryption_secret: SecretKey,
-        stored: Option<&[u8]>,
-    ) -> Result<Self, DkgError> {
+    pub fn new(config: Config, encryption_secret: SecretKey, stored: Option<&[u8]>) -> Result<Self, DkgError> {
         let members = config.encryption_keys.len();
-        if config.threshold < 2
-            || usize::from(config.threshold) > members
-            || members > usize::from(MAX_MEMBERS)
-        {
-            return Err(DkgError::Threshold {
-                threshold: config.threshold,
-                members,
-            });
+        if config.threshold < 2 || usize::from(config.threshold) > members || members > usize::from(MAX_MEMBERS) {
+            return Err(DkgError::Threshold { threshold: config.threshold, members });
         }
         let me = config.me;
-        let position = usize::from(me).checked_sub(1).ok_or(DkgError::Me {
-            me,
-            why: "members count from 1",
-        })?;
-        let published = config.encryption_keys.get(position).ok_or(DkgError::Me {
-            me,
-            why: "there are not so many members",
-        })?;
+        let position = usize::from(me).checked_sub(1).ok_or(DkgError::Me { me, why: "members count from 1" })?;
+        let published =
+            config.encryption_keys.get(position).ok_or(DkgError::Me { me, why: "there are not so many members" })?;
         if *published != PublicKey::from_secret_key(secp256k1::SECP256K1, &encryption_secret) {
-            return Err(DkgError::Me {
-                me,
-                why: "the own encryption key is not the one that is published",
-            });
+            return Err(DkgError::Me { me, why: "the own encryption key is not the one that is published" });
         }
-        let own = stored.map_or_else(
-            || Ok(Own::new(&config)),
-            |bytes| Own::from_bytes(bytes, &config),
-        )?;
+        let own = stored.map_or_else(|| Ok(Own::new(&config)), |bytes| Own::from_bytes(bytes, &config))?;
         let attempt = Attempt::new(&config, 0);
-        Ok(Self {
-            config,
-            encryption_secret,
-            attempt,
-            own,
-            outbox: Outbox::default(),
-        })
+        Ok(Self { config, encryption_secret, attempt, own, outbox: Outbox::default() })
     }
 
     /// The attempt that runs, from 0.
@@ -188,14 +156,9 @@ impl Dkg {
     /// Members that have not posted what the running attempt needs next; empty when it is complete.
     pub fn missing(&self) -> Vec<u16> {
         let members = 1..=self.members();
-        let round1: Vec<u16> = members
-            .clone()
-            .filter(|member| !self.attempt.round1.contains_key(member))
-            .collect();
+        let round1: Vec<u16> = members.clone().filter(|member| !self.attempt.round1.contains_key(member)).collect();
         if round1.is_empty() {
-            members
-                .filter(|member| !self.attempt.round2.contains_key(member))
-                .collect()
+            members.filter(|member| !self.attempt.round2.contains_key(member)).collect()
         } else {
             round1
         }
@@ -212,22 +175,14 @@ impl Dkg {
 
     /// The share of the running attempt, if it is finished: the one to confirm.
     pub fn share(&self) -> Option<KeyShare> {
-        self.own
-            .finished
-            .get(&self.attempt.number)
-            .and_then(|bytes| KeyShare::from_bytes(bytes).ok())
+        self.own.finished.get(&self.attempt.number).and_then(|bytes| KeyShare::from_bytes(bytes).ok())
     }
 
     /// Takes in what is new on the board, in order, and says what to do, in order.
     ///
     /// After a restart, `events` holds all posts from the start of the epoch's key generation. `now` is the time of the
     /// newest finalized block, in seconds.
-    pub fn step<R: RngCore + CryptoRng>(
-        &mut self,
-        events: &[Event],
-        now: u64,
-        rng: &mut R,
-    ) -> Vec<Effect> {
+    pub fn step<R: RngCore + CryptoRng>(&mut self, events: &[Event], now: u64, rng: &mut R) -> Vec<Effect> {
         let mut effects = Vec::new();
         for event in events {
             self.observe(event, &mut effects);
@@ -241,10 +196,7 @@ impl Dkg {
     }
 
     fn observe(&mut self, event: &Event, effects: &mut Vec<Effect>) {
-        if event.session != self.attempt.session
-            || event.member == 0
-            || event.member > self.members()
-        {
+        if event.session != self.attempt.session || event.member == 0 || event.member > self.members() {
             return;
         }
         match Kind::try_from(event.kind) {
@@ -267,73 +219,41 @@ impl Dkg {
 
     fn observe_round2(&mut self, event: &Event, effects: &mut Vec<Effect>) {
         // Round 2 depends on all of round 1, so an earlier post cannot be right.
-        if self.attempt.round1.len() < usize::from(self.members())
-            || self.attempt.round2.contains_key(&event.member)
-        {
+        if self.attempt.round1.len() < usize::from(self.members()) || self.attempt.round2.contains_key(&event.member) {
             return;
         }
         let want = SEALED_LEN * (usize::from(self.members()) - 1);
         if event.payload.len() == want {
-            self.attempt
-                .round2
-                .insert(event.member, event.payload.clone());
+            self.attempt.round2.insert(event.member, event.payload.clone());
         } else {
             let why = format!("{} bytes, expected {want}", event.payload.len());
-            effects.push(self.blame(
-                event.member,
-                Fault::Malformed {
-                    kind: event.kind,
-                    why,
-                },
-            ));
+            effects.push(self.blame(event.member, Fault::Malformed { kind: event.kind, why }));
         }
     }
 
     fn observe_complaint(&mut self, event: &Event, effects: &mut Vec<Effect>) {
         let accused = <[u8; 2]>::try_from(event.payload.as_slice()).map(u16::from_be_bytes);
         match accused {
-            Ok(accused)
-                if (1..=self.members()).contains(&accused)
-                    && self.attempt.number < MAX_ATTEMPTS =>
-            {
-                let fault = if accused == event.member {
-                    Fault::LostSecrets
-                } else {
-                    Fault::Accused { by: event.member }
-                };
+            Ok(accused) if (1..=self.members()).contains(&accused) && self.attempt.number < MAX_ATTEMPTS => {
+                let fault =
+                    if accused == event.member { Fault::LostSecrets } else { Fault::Accused { by: event.member } };
                 effects.push(self.blame(accused, fault));
                 self.attempt = Attempt::new(&self.config, self.attempt.number + 1);
             }
             _ => {
                 let why = "it does not name a member".to_owned();
-                effects.push(self.blame(
-                    event.member,
-                    Fault::Malformed {
-                        kind: event.kind,
-                        why,
-                    },
-                ));
+                effects.push(self.blame(event.member, Fault::Malformed { kind: event.kind, why }));
             }
         }
     }
 
     fn act<R: RngCore + CryptoRng>(&mut self, now: u64, rng: &mut R, effects: &mut Vec<Effect>) {
         // A state of a later attempt means that the board has not been read to its end yet.
-        if self
-            .own
-            .attempt
-            .is_some_and(|own| own > self.attempt.number)
-            || self.attempt.number >= MAX_ATTEMPTS
-        {
+        if self.own.attempt.is_some_and(|own| own > self.attempt.number) || self.attempt.number >= MAX_ATTEMPTS {
             return;
         }
         if let Some(accused) = self.attempt.complaint {
-            self.post(
-                Kind::DkgComplaint,
-                accused.to_be_bytes().to_vec(),
-                now,
-                effects,
-            );
+            self.post(Kind::DkgComplaint, accused.to_be_bytes().to_vec(), now, effects);
         } else if !self.attempt.round1.contains_key(&self.config.me) {
             self.act_round1(now, rng, effects);
         } else if self.attempt.round1.len() == usize::from(self.members()) {
@@ -341,35 +261,20 @@ impl Dkg {
         }
     }
 
-    fn act_round1<R: RngCore + CryptoRng>(
-        &mut self,
-        now: u64,
-        rng: &mut R,
-        effects: &mut Vec<Effect>,
-    ) {
+    fn act_round1<R: RngCore + CryptoRng>(&mut self, now: u64, rng: &mut R, effects: &mut Vec<Effect>) {
         if self.own.attempt != Some(self.attempt.number) {
             let me = identifier(self.config.me).expect("members count from 1");
             let (secret, package) =
-                frost::part1(me, self.members(), self.config.threshold, &mut *rng)
-                    .expect("the threshold was checked");
+                frost::part1(me, self.members(), self.config.threshold, &mut *rng).expect("the threshold was checked");
             let payload = package.serialize().expect("a package always serializes");
-            self.own.begin(
-                self.attempt.number,
-                secret.serialize().expect("a package always serializes"),
-                payload,
-            );
+            self.own.begin(self.attempt.number, secret.serialize().expect("a package always serializes"), payload);
             effects.push(Effect::Persist(self.own.to_bytes()));
         }
         let payload = self.own.round1_payload.clone();
         self.post(Kind::DkgRound1, payload, now, effects);
     }
 
-    fn act_round2<R: RngCore + CryptoRng>(
-        &mut self,
-        now: u64,
-        rng: &mut R,
-        effects: &mut Vec<Effect>,
-    ) {
+    fn act_round2<R: RngCore + CryptoRng>(&mut self, now: u64, rng: &mut R, effects: &mut Vec<Effect>) {
         if self.attempt.settled {
             return;
         }
@@ -398,35 +303,23 @@ impl Dkg {
     }
 
     fn own_round1_is_on_board(&self) -> bool {
-        let posted = self
-            .attempt
-            .round1
-            .get(&self.config.me)
-            .and_then(|package| package.serialize().ok());
+        let posted = self.attempt.round1.get(&self.config.me).and_then(|package| package.serialize().ok());
         posted.as_deref() == Some(self.own.round1_payload.as_slice())
     }
 
     fn make_round2<R: RngCore + CryptoRng>(&mut self, rng: &mut R) {
-        let secret =
-            round1::SecretPackage::deserialize(&self.own.secret).expect("checked when it was read");
+        let secret = round1::SecretPackage::deserialize(&self.own.secret).expect("checked when it was read");
         let (secret, packages) =
             frost::part2(secret, &self.others_round1()).expect("every round 1 package was checked");
         let mut payload = Vec::with_capacity(SEALED_LEN * packages.len());
         for receiver in self.others() {
             let package = &packages[&identifier(receiver).expect("members count from 1")];
             let scalar = Zeroizing::new(package.signing_share().serialize());
-            let context = seal::Context {
-                session: self.attempt.session,
-                sender: self.config.me,
-                receiver,
-            };
+            let context = seal::Context { session: self.attempt.session, sender: self.config.me, receiver };
             let key = &self.config.encryption_keys[usize::from(receiver) - 1];
             payload.extend_from_slice(&seal::seal(key, &context, &scalar, rng));
         }
-        self.own.advance(
-            secret.serialize().expect("a package always serializes"),
-            payload,
-        );
+        self.own.advance(secret.serialize().expect("a package always serializes"), payload);
     }
 
     fn finish(&mut self, now: u64, effects: &mut Vec<Effect>) {
@@ -437,8 +330,7 @@ impl Dkg {
                 return self.complain(sender, now, effects);
             }
         };
-        let secret =
-            round2::SecretPackage::deserialize(&self.own.secret).expect("checked when it was read");
+        let secret = round2::SecretPackage::deserialize(&self.own.secret).expect("checked when it was read");
         match frost::part3(&secret, &self.others_round1(), &packages) {
             Ok((key, public)) => {
                 let share = KeyShare::new(self.config.epoch, self.config.me, key, public);
@@ -457,45 +349,27 @@ impl Dkg {
 
     fn open_packages(&self) -> Result<BTreeMap<Identifier, round2::Package>, (u16, String)> {
         let open = |sender: u16| {
-            let position = self
-                .others_of(sender)
-                .position(|receiver| receiver == self.config.me)
-                .expect("another member");
+            let position =
+                self.others_of(sender).position(|receiver| receiver == self.config.me).expect("another member");
             let sealed = &self.attempt.round2[&sender][position * SEALED_LEN..][..SEALED_LEN];
-            let context = seal::Context {
-                session: self.attempt.session,
-                sender,
-                receiver: self.config.me,
-            };
-            let scalar = seal::open(&self.encryption_secret, &context, sealed)
-                .map_err(|error| (sender, error.to_string()))?;
+            let context = seal::Context { session: self.attempt.session, sender, receiver: self.config.me };
+            let scalar =
+                seal::open(&self.encryption_secret, &context, sealed).map_err(|error| (sender, error.to_string()))?;
             let share = frost_secp256k1_tr::keys::SigningShare::deserialize(&scalar)
                 .map_err(|error| (sender, error.to_string()))?;
-            Ok((
-                identifier(sender).expect("members count from 1"),
-                round2::Package::new(share),
-            ))
+            Ok((identifier(sender).expect("members count from 1"), round2::Package::new(share)))
         };
         self.others().map(open).collect()
     }
 
     fn complain(&mut self, accused: u16, now: u64, effects: &mut Vec<Effect>) {
         self.attempt.complaint = Some(accused);
-        self.post(
-            Kind::DkgComplaint,
-            accused.to_be_bytes().to_vec(),
-            now,
-            effects,
-        );
+        self.post(Kind::DkgComplaint, accused.to_be_bytes().to_vec(), now, effects);
     }
 
     fn others_round1(&self) -> BTreeMap<Identifier, round1::Package> {
-        let package = |member| {
-            (
-                identifier(member).expect("members count from 1"),
-                self.attempt.round1[&member].clone(),
-            )
-        };
+        let package =
+            |member| (identifier(member).expect("members count from 1"), self.attempt.round1[&member].clone());
         self.others().map(package).collect()
     }
 
@@ -509,20 +383,12 @@ impl Dkg {
 
     fn post(&mut self, kind: Kind, payload: Vec<u8>, now: u64, effects: &mut Vec<Effect>) {
         if self.outbox.due(self.attempt.number, kind, now) {
-            effects.push(Effect::Post(Post {
-                session: self.attempt.session,
-                kind,
-                payload,
-            }));
+            effects.push(Effect::Post(Post { session: self.attempt.session, kind, payload }));
         }
     }
 
     fn blame(&self, member: u16, fault: Fault) -> Effect {
-        Effect::Blame(Blame {
-            member,
-            attempt: self.attempt.number,
-            fault,
-        })
+        Effect::Blame(Blame { member, attempt: self.attempt.number, fault })
     }
 }
 
@@ -541,12 +407,8 @@ impl Attempt {
 
 /// What everybody can check of a round 1 package: form, degree and proof of knowledge.
 fn check_round1(event: &Event, threshold: u16) -> Result<round1::Package, Fault> {
-    let malformed = |why: String| Fault::Malformed {
-        kind: event.kind,
-        why,
-    };
-    let package = round1::Package::deserialize(&event.payload)
-        .map_err(|error| malformed(error.to_string()))?;
+    let malformed = |why: String| Fault::Malformed { kind: event.kind, why };
+    let package = round1::Package::deserialize(&event.payload).map_err(|error| malformed(error.to_string()))?;
     // Encodings are unique, so that a member finds its own package again byte for byte.
     if package.serialize().ok().as_deref() != Some(event.payload.as_slice()) {
         return Err(malformed("not the canonical encoding".to_owned()));
@@ -555,13 +417,9 @@ fn check_round1(event: &Event, threshold: u16) -> Result<round1::Package, Fault>
     // polynomial of zeroes of another member in a group of two.
     let sender = identifier(event.member).expect("members count from 1");
     let stand_in = identifier(if event.member == 1 { 2 } else { 1 }).expect("members count from 1");
-    let zeroes = vec![
-        <frost_secp256k1_tr::Secp256K1ScalarField as frost_secp256k1_tr::Field>::zero(
-        );
-        usize::from(threshold)
-    ];
-    let secret =
-        round1::SecretPackage::new(stand_in, zeroes, package.commitment().clone(), threshold, 2);
+    let zeroes =
+        vec![<frost_secp256k1_tr::Secp256K1ScalarField as frost_secp256k1_tr::Field>::zero(); usize::from(threshold)];
+    let secret = round1::SecretPackage::new(stand_in, zeroes, package.commitment().clone(), threshold, 2);
     match frost::part2(secret, &BTreeMap::from([(sender, package.clone())])) {
         Ok(_) => Ok(package),
         Err(FrostError::InvalidProofOfKnowledge { .. }) => Err(Fault::Proof),
@@ -571,9 +429,7 @@ fn check_round1(event: &Event, threshold: u16) -> Result<round1::Package, Fault>
 
 fn culprit(error: &FrostError) -> Option<u16> {
     let bytes = error.culprits().first()?.serialize();
-    Some(u16::from_be_bytes(
-        bytes[bytes.len() - 2..].try_into().expect("two bytes"),
-    ))
+    Some(u16::from_be_bytes(bytes[bytes.len() - 2..].try_into().expect("two bytes")))
 }
 
 /// What this member has bound itself to; the only part that cannot be read from the board. Stored as JSON.
@@ -653,8 +509,7 @@ impl Own {
 
     fn finish(&mut self, share: &KeyShare) {
         if let Some(attempt) = self.attempt {
-            self.finished
-                .insert(attempt, HexSecret(share.to_bytes().to_vec()));
+            self.finished.insert(attempt, HexSecret(share.to_bytes().to_vec()));
         }
         // The polynomial is not needed any more: an attacker who comes later finds only the share.
         self.secret.zeroize();
@@ -666,25 +521,14 @@ impl Own {
 
     fn from_bytes(bytes: &[u8], config: &Config) -> Result<Self, DkgError> {
         let damaged = |why: String| DkgError::Damaged(why);
-        let own: Self =
-            serde_json::from_slice(bytes).map_err(|error| damaged(error.to_string()))?;
+        let own: Self = serde_json::from_slice(bytes).map_err(|error| damaged(error.to_string()))?;
         if own.version != Self::VERSION {
-            return Err(damaged(format!(
-                "version {}, expected {}",
-                own.version,
-                Self::VERSION
-            )));
+            return Err(damaged(format!("version {}, expected {}", own.version, Self::VERSION)));
         }
         if (own.chain_id, own.epoch, own.me) != (config.chain_id, config.epoch, config.me) {
-            return Err(DkgError::Foreign {
-                chain_id: own.chain_id,
-                epoch: own.epoch,
-                me: own.me,
-            });
+            return Err(DkgError::Foreign { chain_id: own.chain_id, epoch: own.epoch, me: own.me });
         }
-        let finished = own
-            .attempt
-            .is_none_or(|attempt| own.finished.contains_key(&attempt));
+        let finished = own.attempt.is_none_or(|attempt| own.finished.contains_key(&attempt));
         let secret_reads = if own.round2_payload.is_empty() {
             round1::SecretPackage::deserialize(&own.secret).map(drop)
         } else {

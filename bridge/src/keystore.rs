@@ -37,9 +37,7 @@ pub const VALIDATOR: &str = "validator";
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeystoreError {
     /// Not the JSON of a keystore.
-    #[error(
-        "this is not a keystore file, or it is cut off ({0}); check the path, or restore the file from a backup"
-    )]
+    #[error("this is not a keystore file, or it is cut off ({0}); check the path, or restore the file from a backup")]
     NotAKeystore(String),
     /// Written by another version, or by something else.
     #[error("keystore with {what} {got}, this program reads {want}; use the version that wrote it")]
@@ -71,9 +69,7 @@ pub enum KeystoreError {
     #[error("the keystore opened, but its content is not {0}")]
     Content(&'static str),
     /// A state file that does not open with the operator's key.
-    #[error(
-        "the file is corrupt or belongs to another operator's keys; restore it from a backup of this operator"
-    )]
+    #[error("the file is corrupt or belongs to another operator's keys; restore it from a backup of this operator")]
     Storage,
 }
 
@@ -92,11 +88,7 @@ pub struct KdfParams {
 impl Default for KdfParams {
     /// The second recommendation of RFC 9106 (64 MiB, 3 passes), with one lane: about 0.2 s.
     fn default() -> Self {
-        Self {
-            memory_kib: 64 * 1024,
-            passes: 3,
-            lanes: 1,
-        }
+        Self { memory_kib: 64 * 1024, passes: 3, lanes: 1 }
     }
 }
 
@@ -114,8 +106,7 @@ impl KdfParams {
         if self.memory_kib > Self::MAX_MEMORY_KIB || self.passes > Self::MAX_PASSES {
             return Err(unsupported(argon2::Error::MemoryTooMuch));
         }
-        let params =
-            Params::new(self.memory_kib, self.passes, self.lanes, Some(32)).map_err(unsupported)?;
+        let params = Params::new(self.memory_kib, self.passes, self.lanes, Some(32)).map_err(unsupported)?;
         let mut key = Zeroizing::new([0; 32]);
         Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
             .hash_password_into(passphrase.as_bytes(), salt, key.as_mut_slice())
@@ -177,27 +168,14 @@ impl Keystore {
             version: VERSION,
             kind: kind.to_owned(),
             public,
-            kdf: Kdf {
-                name: KDF.to_owned(),
-                params,
-                salt,
-            },
-            cipher: Cipher {
-                name: CIPHER.to_owned(),
-                nonce,
-            },
+            kdf: Kdf { name: KDF.to_owned(), params, salt },
+            cipher: Cipher { name: CIPHER.to_owned(), nonce },
             ciphertext: Vec::new(),
             checksum: [0; 32],
         };
         let key = params.key(passphrase, &salt)?;
         keystore.ciphertext = XChaCha20Poly1305::new(Key::from_slice(key.as_slice()))
-            .encrypt(
-                XNonce::from_slice(&nonce),
-                Payload {
-                    msg: secret,
-                    aad: &keystore.header(),
-                },
-            )
+            .encrypt(XNonce::from_slice(&nonce), Payload { msg: secret, aad: &keystore.header() })
             .expect("XChaCha20-Poly1305 takes any message below 256 GiB");
         keystore.checksum = keystore.compute_checksum();
         Ok(keystore)
@@ -209,16 +187,12 @@ impl Keystore {
     ///
     /// When it is no keystore, of another version, or damaged.
     pub fn parse(json: &[u8]) -> Result<Self, KeystoreError> {
-        let keystore: Self = serde_json::from_slice(json)
-            .map_err(|error| KeystoreError::NotAKeystore(error.to_string()))?;
+        let keystore: Self =
+            serde_json::from_slice(json).map_err(|error| KeystoreError::NotAKeystore(error.to_string()))?;
         supported("version", &keystore.version, &VERSION)?;
         supported("key derivation", &keystore.kdf.name.as_str(), &KDF)?;
         supported("cipher", &keystore.cipher.name.as_str(), &CIPHER)?;
-        if keystore.checksum == keystore.compute_checksum() {
-            Ok(keystore)
-        } else {
-            Err(KeystoreError::Corrupt)
-        }
+        if keystore.checksum == keystore.compute_checksum() { Ok(keystore) } else { Err(KeystoreError::Corrupt) }
     }
 
     /// The file's text.
@@ -233,20 +207,11 @@ impl Keystore {
     /// [`KeystoreError::WrongPassphrase`]; [`KeystoreError::Kind`] when it holds something else.
     pub fn open(&self, kind: &str, passphrase: &str) -> Result<Zeroizing<Vec<u8>>, KeystoreError> {
         if self.kind != kind {
-            return Err(KeystoreError::Kind {
-                got: self.kind.clone(),
-                want: kind.to_owned(),
-            });
+            return Err(KeystoreError::Kind { got: self.kind.clone(), want: kind.to_owned() });
         }
         let key = self.kdf.params.key(passphrase, &self.kdf.salt)?;
         XChaCha20Poly1305::new(Key::from_slice(key.as_slice()))
-            .decrypt(
-                XNonce::from_slice(&self.cipher.nonce),
-                Payload {
-                    msg: &self.ciphertext,
-                    aad: &self.header(),
-                },
-            )
+            .decrypt(XNonce::from_slice(&self.cipher.nonce), Payload { msg: &self.ciphertext, aad: &self.header() })
             .map(Zeroizing::new)
             .map_err(|_| KeystoreError::WrongPassphrase)
     }
@@ -265,10 +230,7 @@ impl Keystore {
     fn header(&self) -> Vec<u8> {
         let params = self.kdf.params;
         let numbers = [self.version, params.memory_kib, params.passes, params.lanes];
-        let mut bytes: Vec<u8> = numbers
-            .iter()
-            .flat_map(|number| number.to_be_bytes())
-            .collect();
+        let mut bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_be_bytes()).collect();
         let texts = [&self.kind, &self.kdf.name, &self.cipher.name].into_iter();
         for text in texts.chain(self.public.iter().flat_map(|(name, value)| [name, value])) {
             bytes.extend_from_slice(&(text.len() as u64).to_be_bytes());
@@ -284,19 +246,11 @@ impl Keystore {
     }
 }
 
-fn supported<T: PartialEq + ToString>(
-    what: &'static str,
-    got: &T,
-    want: &T,
-) -> Result<(), KeystoreError> {
+fn supported<T: PartialEq + ToString>(what: &'static str, got: &T, want: &T) -> Result<(), KeystoreError> {
     if got == want {
         Ok(())
     } else {
-        Err(KeystoreError::Unsupported {
-            what,
-            got: got.to_string(),
-            want: want.to_string(),
-        })
+        Err(KeystoreError::Unsupported { what, got: got.to_string(), want: want.to_string() })
     }
 }
 
@@ -309,9 +263,7 @@ pub struct OperatorKeys {
 
 impl std::fmt::Debug for OperatorKeys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("OperatorKeys")
-            .field("address", &self.address())
-            .finish_non_exhaustive()
+        f.debug_struct("OperatorKeys").field("address", &self.address()).finish_non_exhaustive()
     }
 }
 
@@ -325,18 +277,12 @@ impl Drop for OperatorKeys {
 impl OperatorKeys {
     /// Fresh keys.
     pub fn generate<R: RngCore + CryptoRng>(rng: &mut R) -> Self {
-        Self {
-            account: SecretKey::new(rng),
-            encryption: SecretKey::new(rng),
-        }
+        Self { account: SecretKey::new(rng), encryption: SecretKey::new(rng) }
     }
 
     /// From the two secrets.
     pub fn new(account: SecretKey, encryption: SecretKey) -> Self {
-        Self {
-            account,
-            encryption,
-        }
+        Self { account, encryption }
     }
 
     /// Signs the relayer's transactions on the sidechain.
@@ -370,14 +316,10 @@ impl OperatorKeys {
         params: KdfParams,
         rng: &mut R,
     ) -> Result<Keystore, KeystoreError> {
-        let secret =
-            Zeroizing::new([self.account.secret_bytes(), self.encryption.secret_bytes()].concat());
+        let secret = Zeroizing::new([self.account.secret_bytes(), self.encryption.secret_bytes()].concat());
         let public = BTreeMap::from([
             ("account".to_owned(), self.address().to_string()),
-            (
-                "encryptionKey".to_owned(),
-                self.encryption_key().to_string(),
-            ),
+            ("encryptionKey".to_owned(), self.encryption_key().to_string()),
         ]);
         Keystore::seal(OPERATOR, public, &secret, passphrase, params, rng)
     }
@@ -391,10 +333,7 @@ impl OperatorKeys {
         let secret = keystore.open(OPERATOR, passphrase)?;
         let key = |bytes: Option<&[u8]>| bytes.and_then(|bytes| SecretKey::from_slice(bytes).ok());
         match (secret.len(), key(secret.get(..32)), key(secret.get(32..))) {
-            (64, Some(account), Some(encryption)) => Ok(Self {
-                account,
-                encryption,
-            }),
+            (64, Some(account), Some(encryption)) => Ok(Self { account, encryption }),
             _ => Err(KeystoreError::Content("two secp256k1 keys")),
         }
     }
@@ -402,11 +341,7 @@ impl OperatorKeys {
     /// The key that seals this operator's state files.
     pub fn storage_key(&self) -> StorageKey {
         let secret = Zeroizing::new(self.encryption.secret_bytes());
-        StorageKey(hkdf_sha256(
-            b"causeway/storage",
-            secret.as_slice(),
-            b"state files, version 1",
-        ))
+        StorageKey(hkdf_sha256(b"causeway/storage", secret.as_slice(), b"state files, version 1"))
     }
 }
 
@@ -439,13 +374,7 @@ impl StorageKey {
         rng.fill_bytes(&mut nonce);
         let sealed = self
             .cipher()
-            .encrypt(
-                XNonce::from_slice(&nonce),
-                Payload {
-                    msg: plain,
-                    aad: name.as_bytes(),
-                },
-            )
+            .encrypt(XNonce::from_slice(&nonce), Payload { msg: plain, aad: name.as_bytes() })
             .expect("XChaCha20-Poly1305 takes any message below 256 GiB");
         [STATE_MAGIC.as_slice(), &nonce, &sealed].concat()
     }
@@ -456,18 +385,10 @@ impl StorageKey {
     ///
     /// When it is damaged, has another name, or was sealed with other keys.
     pub fn open(&self, name: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeystoreError> {
-        let rest = sealed
-            .strip_prefix(STATE_MAGIC)
-            .ok_or(KeystoreError::Storage)?;
+        let rest = sealed.strip_prefix(STATE_MAGIC).ok_or(KeystoreError::Storage)?;
         let (nonce, ciphertext) = rest.split_at_checked(24).ok_or(KeystoreError::Storage)?;
         self.cipher()
-            .decrypt(
-                XNonce::from_slice(nonce),
-                Payload {
-                    msg: ciphertext,
-                    aad: name.as_bytes(),
-                },
-            )
+            .decrypt(XNonce::from_slice(nonce), Payload { msg: ciphertext, aad: name.as_bytes() })
             .map(Zeroizing::new)
             .map_err(|_| KeystoreError::Storage)
     }
@@ -483,18 +404,12 @@ mod tests {
     use rand::SeedableRng as _;
 
     /// Weak on purpose: tests are not about argon2's cost.
-    const FAST: KdfParams = KdfParams {
-        memory_kib: 8,
-        passes: 1,
-        lanes: 1,
-    };
+    const FAST: KdfParams = KdfParams { memory_kib: 8, passes: 1, lanes: 1 };
 
     fn sealed() -> (OperatorKeys, Keystore) {
         let mut rng = rand::rngs::StdRng::seed_from_u64(1);
         let keys = OperatorKeys::generate(&mut rng);
-        let keystore = keys
-            .seal("correct horse", FAST, &mut rng)
-            .expect("sound parameters");
+        let keystore = keys.seal("correct horse", FAST, &mut rng).expect("sound parameters");
         (keys, keystore)
     }
 
@@ -503,62 +418,38 @@ mod tests {
         let (keys, keystore) = sealed();
         let read = Keystore::parse(keystore.to_json().as_bytes()).expect("whole");
         assert_eq!(read.public()["account"], keys.address().to_string());
-        assert_eq!(
-            OperatorKeys::open(&read, "correct horse").expect("opens"),
-            keys
-        );
+        assert_eq!(OperatorKeys::open(&read, "correct horse").expect("opens"), keys);
     }
 
     #[test]
     fn a_wrong_passphrase_is_told_from_a_corrupt_file() {
         let (_, keystore) = sealed();
-        assert_eq!(
-            OperatorKeys::open(&keystore, "wrong horse"),
-            Err(KeystoreError::WrongPassphrase)
-        );
+        assert_eq!(OperatorKeys::open(&keystore, "wrong horse"), Err(KeystoreError::WrongPassphrase));
 
         let json = keystore.to_json();
         let position = json.find("ciphertext").expect("a field") + 20;
         let mut corrupt = json.clone().into_bytes();
-        corrupt[position] = if corrupt[position] == b'0' {
-            b'1'
-        } else {
-            b'0'
-        };
+        corrupt[position] = if corrupt[position] == b'0' { b'1' } else { b'0' };
         assert_eq!(Keystore::parse(&corrupt), Err(KeystoreError::Corrupt));
-        assert!(matches!(
-            Keystore::parse(&json.as_bytes()[..json.len() / 2]),
-            Err(KeystoreError::NotAKeystore(_))
-        ));
-        assert!(matches!(
-            keystore.open(VALIDATOR, "correct horse"),
-            Err(KeystoreError::Kind { .. })
-        ));
+        assert!(matches!(Keystore::parse(&json.as_bytes()[..json.len() / 2]), Err(KeystoreError::NotAKeystore(_))));
+        assert!(matches!(keystore.open(VALIDATOR, "correct horse"), Err(KeystoreError::Kind { .. })));
     }
 
     // Whoever recomputes the checksum still cannot change the public part unseen.
     #[test]
     fn the_public_part_is_authenticated() {
         let (_, mut keystore) = sealed();
-        keystore
-            .public
-            .insert("account".to_owned(), Address::ZERO.to_string());
+        keystore.public.insert("account".to_owned(), Address::ZERO.to_string());
         keystore.checksum = keystore.compute_checksum();
         let read = Keystore::parse(keystore.to_json().as_bytes()).expect("its checksum matches");
-        assert_eq!(
-            OperatorKeys::open(&read, "correct horse"),
-            Err(KeystoreError::WrongPassphrase)
-        );
+        assert_eq!(OperatorKeys::open(&read, "correct horse"), Err(KeystoreError::WrongPassphrase));
     }
 
     #[test]
     fn a_file_cannot_ask_for_all_memory() {
         let (_, mut keystore) = sealed();
         keystore.kdf.params.memory_kib = u32::MAX;
-        assert!(matches!(
-            keystore.open(OPERATOR, "correct horse"),
-            Err(KeystoreError::Unsupported { .. })
-        ));
+        assert!(matches!(keystore.open(OPERATOR, "correct horse"), Err(KeystoreError::Unsupported { .. })));
     }
 
     #[test]
@@ -566,33 +457,21 @@ mod tests {
         let mut rng = rand::rngs::StdRng::seed_from_u64(2);
         let key = OperatorKeys::generate(&mut rng).storage_key();
         let sealed = key.seal("signing/1", b"nonces", &mut rng);
-        assert_eq!(
-            key.open("signing/1", &sealed).expect("opens").as_slice(),
-            b"nonces"
-        );
+        assert_eq!(key.open("signing/1", &sealed).expect("opens").as_slice(), b"nonces");
         assert_eq!(key.open("signing/2", &sealed), Err(KeystoreError::Storage));
         assert_eq!(
-            OperatorKeys::generate(&mut rng)
-                .storage_key()
-                .open("signing/1", &sealed),
+            OperatorKeys::generate(&mut rng).storage_key().open("signing/1", &sealed),
             Err(KeystoreError::Storage)
         );
-        assert_eq!(
-            key.open("signing/1", &sealed[..20]),
-            Err(KeystoreError::Storage)
-        );
+        assert_eq!(key.open("signing/1", &sealed[..20]), Err(KeystoreError::Storage));
     }
 
     // Account and address 0 of the mnemonic `test test ... junk`, as every Ethereum tool shows them.
     #[test]
     fn an_address_is_that_of_ethereum() {
-        let secret: SecretKey = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
-            .parse()
-            .expect("a key");
+        let secret: SecretKey =
+            "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80".parse().expect("a key");
         let keys = OperatorKeys::new(secret, secret);
-        assert_eq!(
-            keys.address().to_string(),
-            "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
-        );
+        assert_eq!(keys.address().to_string(), "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266");
     }
 }

@@ -25,9 +25,7 @@ fn end_quietly_when_nobody_reads() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         let message = panic.payload().downcast_ref::<String>();
-        if message.is_some_and(|text| {
-            text.starts_with("failed printing to std") && text.contains("Broken pipe")
-        }) {
+        if message.is_some_and(|text| text.starts_with("failed printing to std") && text.contains("Broken pipe")) {
             std::process::exit(BROKEN_PIPE);
         }
         report(panic);

@@ -19,8 +19,7 @@ use secp256k1::{Message, PublicKey, SECP256K1, SecretKey};
 use serde::{Deserialize, Serialize};
 
 /// EIP-712 type of the domain.
-const DOMAIN_TYPE: &[u8] =
-    b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)";
+const DOMAIN_TYPE: &[u8] = b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)";
 const DOMAIN_NAME: &[u8] = b"Causeway MicroChannel";
 const DOMAIN_VERSION: &[u8] = b"1";
 /// EIP-712 type of a voucher.
@@ -67,9 +66,7 @@ pub enum Refused {
     OtherChannel { got: U256, want: U256 },
     #[error("voucher's total {got} wei does not add to the {best} wei paid so far")]
     NoGrowth { got: U256, best: U256 },
-    #[error(
-        "voucher's total {got} wei adds less than the {least} wei asked for to the {best} wei paid so far"
-    )]
+    #[error("voucher's total {got} wei adds less than the {least} wei asked for to the {best} wei paid so far")]
     TooSmall { got: U256, best: U256, least: U256 },
     #[error("voucher's total {got} wei is more than the channel's deposit of {deposit} wei")]
     BeyondDeposit { got: U256, deposit: U256 },
@@ -90,10 +87,7 @@ impl Domain {
         encoded[64..96].copy_from_slice(keccak256(DOMAIN_VERSION).as_slice());
         encoded[96..128].copy_from_slice(&U256::from(chain_id).to_be_bytes::<32>());
         encoded[140..].copy_from_slice(contract.as_slice());
-        Self {
-            separator: keccak256(encoded),
-            voucher_type: keccak256(VOUCHER_TYPE),
-        }
+        Self { separator: keccak256(encoded), voucher_type: keccak256(VOUCHER_TYPE) }
     }
 
     /// As the contract's `domainSeparator()`.
@@ -122,13 +116,8 @@ impl Voucher {
     #[must_use]
     pub fn sign(self, domain: &Domain, secret: &SecretKey) -> SignedVoucher {
         let message = Message::from_digest(self.digest(domain).0);
-        let (recovery, compact) = SECP256K1
-            .sign_ecdsa_recoverable(&message, secret)
-            .serialize_compact();
-        SignedVoucher {
-            voucher: self,
-            signature: join(&compact, recovery),
-        }
+        let (recovery, compact) = SECP256K1.sign_ecdsa_recoverable(&message, secret).serialize_compact();
+        SignedVoucher { voucher: self, signature: join(&compact, recovery) }
     }
 }
 
@@ -140,18 +129,13 @@ impl SignedVoucher {
     /// `Malformed`, also for a signature of nobody.
     pub fn signer(&self, domain: &Domain) -> Result<Address, Refused> {
         let (compact, v) = self.split()?;
-        let key =
-            recover(self.voucher.digest(domain), &compact, v).ok_or_else(|| self.malformed())?;
+        let key = recover(self.voucher.digest(domain), &compact, v).ok_or_else(|| self.malformed())?;
         Ok(address_of(&key))
     }
 
     /// The signature's r and s, and v as recovery id.
     fn split(&self) -> Result<([u8; 64], RecoveryId), Refused> {
-        let signature: &[u8; 65] = self
-            .signature
-            .as_ref()
-            .try_into()
-            .map_err(|_| self.malformed())?;
+        let signature: &[u8; 65] = self.signature.as_ref().try_into().map_err(|_| self.malformed())?;
         let v = match signature[64] {
             27 => RecoveryId::from_i32(0),
             28 => RecoveryId::from_i32(1),
@@ -167,9 +151,7 @@ impl SignedVoucher {
     }
 
     fn malformed(&self) -> Refused {
-        Refused::Malformed {
-            got: self.signature.len(),
-        }
+        Refused::Malformed { got: self.signature.len() }
     }
 }
 
@@ -188,13 +170,7 @@ impl Verifier {
     /// For a channel as it stands on the chain. Every voucher must add at least `least` wei, and at least one.
     #[must_use]
     pub fn new(domain: Domain, channel: Channel, least: U256) -> Self {
-        Self {
-            domain,
-            channel,
-            least: least.max(U256::ONE),
-            key: None,
-            best: None,
-        }
+        Self { domain, channel, least: least.max(U256::ONE), key: None, best: None }
     }
 
     /// Checks a voucher and keeps it; answers what it adds, in wei.
@@ -212,10 +188,7 @@ impl Verifier {
     /// What was paid so far, in wei.
     #[must_use]
     pub fn total(&self) -> U256 {
-        self.best
-            .as_ref()
-            .map_or(self.channel.claimed, |best| best.voucher.total)
-            .max(self.channel.claimed)
+        self.best.as_ref().map_or(self.channel.claimed, |best| best.voucher.total).max(self.channel.claimed)
     }
 
     /// The voucher to claim with, as the contract wants it.
@@ -225,13 +198,8 @@ impl Verifier {
         let (compact, _) = best.split().ok()?;
         let digest = best.voucher.digest(&self.domain);
         let ids = [0, 1].map(|id| RecoveryId::from_i32(id).expect("0 and 1 are recovery ids"));
-        let id = ids
-            .into_iter()
-            .find(|id| recover(digest, &compact, *id) == self.key)?;
-        Some(SignedVoucher {
-            voucher: best.voucher,
-            signature: join(&compact, id),
-        })
+        let id = ids.into_iter().find(|id| recover(digest, &compact, *id) == self.key)?;
+        Some(SignedVoucher { voucher: best.voucher, signature: join(&compact, id) })
     }
 
     /// Learns that the payer added to the deposit, or that something was claimed.
@@ -243,20 +211,13 @@ impl Verifier {
     fn check_bounds(&self, voucher: &Voucher) -> Result<U256, Refused> {
         let (got, best, deposit) = (voucher.total, self.total(), self.channel.deposit);
         if voucher.channel != self.channel.id {
-            return Err(Refused::OtherChannel {
-                got: voucher.channel,
-                want: self.channel.id,
-            });
+            return Err(Refused::OtherChannel { got: voucher.channel, want: self.channel.id });
         }
         if got <= best {
             return Err(Refused::NoGrowth { got, best });
         }
         if got - best < self.least {
-            return Err(Refused::TooSmall {
-                got,
-                best,
-                least: self.least,
-            });
+            return Err(Refused::TooSmall { got, best, least: self.least });
         }
         if got > deposit {
             return Err(Refused::BeyondDeposit { got, deposit });
@@ -269,9 +230,7 @@ impl Verifier {
     fn check_signature(&mut self, signed: &SignedVoucher) -> Result<(), Refused> {
         let (compact, v) = signed.split()?;
         let digest = signed.voucher.digest(&self.domain);
-        let refused = Refused::NotThePayer {
-            payer: self.channel.payer,
-        };
+        let refused = Refused::NotThePayer { payer: self.channel.payer };
         let key = match self.key {
             Some(key) => key,
             None => recover(digest, &compact, v)
@@ -280,9 +239,7 @@ impl Verifier {
         };
         let signature = Signature::from_compact(&compact).map_err(|_| signed.malformed())?;
         // Also refuses the upper s, as the contract does.
-        SECP256K1
-            .verify_ecdsa(&Message::from_digest(digest.0), &signature, &key)
-            .map_err(|_| refused)?;
+        SECP256K1.verify_ecdsa(&Message::from_digest(digest.0), &signature, &key).map_err(|_| refused)?;
         self.key = Some(key);
         Ok(())
     }
@@ -291,9 +248,7 @@ impl Verifier {
 /// The key that made a signature, if any.
 fn recover(digest: B256, compact: &[u8; 64], v: RecoveryId) -> Option<PublicKey> {
     let signature = RecoverableSignature::from_compact(compact, v).ok()?;
-    SECP256K1
-        .recover_ecdsa(&Message::from_digest(digest.0), &signature)
-        .ok()
+    SECP256K1.recover_ecdsa(&Message::from_digest(digest.0), &signature).ok()
 }
 
 fn address_of(key: &PublicKey) -> Address {
@@ -325,10 +280,7 @@ mod tests {
     }
 
     fn voucher(total: u64) -> Voucher {
-        Voucher {
-            channel: U256::from(7),
-            total: U256::from(total),
-        }
+        Voucher { channel: U256::from(7), total: U256::from(total) }
     }
 
     fn signed(total: u64) -> SignedVoucher {
@@ -348,10 +300,7 @@ mod tests {
     fn with_byte(signed: &SignedVoucher, index: usize, byte: u8) -> SignedVoucher {
         let mut signature = signed.signature.to_vec();
         signature[index] = byte;
-        SignedVoucher {
-            signature: signature.into(),
-            ..signed.clone()
-        }
+        SignedVoucher { signature: signature.into(), ..signed.clone() }
     }
 
     #[test]
@@ -359,18 +308,9 @@ mod tests {
         let mut verifier = verifier();
         assert_eq!(verifier.accept(&signed(30)), Ok(U256::from(20)));
         assert_eq!(verifier.accept(&signed(50)), Ok(U256::from(20)));
-        assert!(matches!(
-            verifier.accept(&signed(50)),
-            Err(Refused::NoGrowth { .. })
-        ));
-        assert!(matches!(
-            verifier.accept(&signed(54)),
-            Err(Refused::TooSmall { .. })
-        ));
-        assert!(matches!(
-            verifier.accept(&signed(1_001)),
-            Err(Refused::BeyondDeposit { .. })
-        ));
+        assert!(matches!(verifier.accept(&signed(50)), Err(Refused::NoGrowth { .. })));
+        assert!(matches!(verifier.accept(&signed(54)), Err(Refused::TooSmall { .. })));
+        assert!(matches!(verifier.accept(&signed(1_001)), Err(Refused::BeyondDeposit { .. })));
         verifier.update(U256::from(2_000), U256::from(50));
         assert_eq!(verifier.accept(&signed(1_001)), Ok(U256::from(951)));
         assert_eq!(verifier.total(), U256::from(1_001));
@@ -383,14 +323,8 @@ mod tests {
             if known_key {
                 verifier.accept(&signed(20)).unwrap();
             }
-            let other = Voucher {
-                channel: U256::from(8),
-                ..voucher(100)
-            };
-            assert!(matches!(
-                verifier.accept(&other.sign(&domain(), &payer())),
-                Err(Refused::OtherChannel { .. })
-            ));
+            let other = Voucher { channel: U256::from(8), ..voucher(100) };
+            assert!(matches!(verifier.accept(&other.sign(&domain(), &payer())), Err(Refused::OtherChannel { .. })));
             let stranger = SecretKey::from_slice(&[1; 32]).unwrap();
             let elsewhere = Domain::new(1, CONTRACT);
             for forged in [
@@ -398,25 +332,12 @@ mod tests {
                 voucher(100).sign(&elsewhere, &payer()),
                 with_byte(&signed(100), 5, 0),
             ] {
-                assert_eq!(
-                    verifier.accept(&forged),
-                    Err(Refused::NotThePayer {
-                        payer: verifier.channel.payer
-                    })
-                );
+                assert_eq!(verifier.accept(&forged), Err(Refused::NotThePayer { payer: verifier.channel.payer }));
             }
-            let malformed = [
-                with_byte(&signed(100), 64, 0),
-                SignedVoucher {
-                    signature: Bytes::from(vec![1; 64]),
-                    ..signed(100)
-                },
-            ];
+            let malformed =
+                [with_byte(&signed(100), 64, 0), SignedVoucher { signature: Bytes::from(vec![1; 64]), ..signed(100) }];
             for bad in malformed {
-                assert!(matches!(
-                    verifier.accept(&bad),
-                    Err(Refused::Malformed { .. })
-                ));
+                assert!(matches!(verifier.accept(&bad), Err(Refused::Malformed { .. })));
             }
         }
     }
@@ -429,19 +350,9 @@ mod tests {
         let s = U256::from_be_slice(&signature[32..64]);
         signature[32..64].copy_from_slice(&(U256::from_be_bytes(order.0) - s).to_be_bytes::<32>());
         signature[64] = 55 - signature[64];
-        let high = SignedVoucher {
-            signature: signature.into(),
-            ..low
-        };
-        assert_eq!(
-            high.signer(&domain()).unwrap(),
-            verifier().channel.payer,
-            "it is the payer's"
-        );
-        assert!(matches!(
-            verifier().accept(&high),
-            Err(Refused::NotThePayer { .. })
-        ));
+        let high = SignedVoucher { signature: signature.into(), ..low };
+        assert_eq!(high.signer(&domain()).unwrap(), verifier().channel.payer, "it is the payer's");
+        assert!(matches!(verifier().accept(&high), Err(Refused::NotThePayer { .. })));
     }
 
     #[test]
@@ -458,10 +369,7 @@ mod tests {
     fn a_voucher_keeps_its_bytes() {
         // Frozen; made by ethers 6.17 (`TypedDataEncoder`, `signTypedData`), and asked of the contract in the node's tests.
         let signed = voucher(123_456_789).sign(&domain(), &payer());
-        assert_eq!(
-            domain().separator(),
-            b256!("366a3e2c98deb96f6306e652b2e006fb87b0f149b8b2707695e54653b19371b8")
-        );
+        assert_eq!(domain().separator(), b256!("366a3e2c98deb96f6306e652b2e006fb87b0f149b8b2707695e54653b19371b8"));
         assert_eq!(
             voucher(123_456_789).digest(&domain()),
             b256!("be95d6b8194cfdd9340ab1f76d9aff7e2d9970318782f5d591b76f950c6be57a")
@@ -471,10 +379,7 @@ mod tests {
             "73a9bb5e67fc947077b59faf47b6371e2cbf726a1ca5a77f00ce3c01b76bbc783236220d77efaad4f613fbb4a7144e22a4af101ec7c322197cc474490ab44f181c"
         );
         let json = serde_json::to_string(&signed).unwrap();
-        assert_eq!(
-            serde_json::from_str::<SignedVoucher>(&json).unwrap(),
-            signed
-        );
+        assert_eq!(serde_json::from_str::<SignedVoucher>(&json).unwrap(), signed);
     }
 
     proptest! {

@@ -91,10 +91,7 @@ pub enum Refusal {
 impl Refusal {
     /// Whether to ask again later; otherwise it stays refused.
     pub fn may_pass(&self) -> bool {
-        matches!(
-            self,
-            Self::NotFinal | Self::UnknownOutput { .. } | Self::Fee { .. }
-        )
+        matches!(self, Self::NotFinal | Self::UnknownOutput { .. } | Self::Fee { .. })
     }
 }
 
@@ -129,10 +126,7 @@ pub fn approve(facts: &Facts<'_>, signed: &Signed) -> Result<(), Refusal> {
         return Err(Refusal::NotFinal);
     }
     if facts.ledger_txid != Some(txid) {
-        return Err(Refusal::NotInLedger {
-            ledger: facts.ledger_txid,
-            txid,
-        });
+        return Err(Refusal::NotInLedger { ledger: facts.ledger_txid, txid });
     }
     facts.vault_tx.check_keys(facts.group_keys)?;
     // Before what may pass: a conflict never does.
@@ -144,12 +138,7 @@ pub fn approve(facts: &Facts<'_>, signed: &Signed) -> Result<(), Refusal> {
 fn check_outputs(facts: &Facts<'_>) -> Result<(), Refusal> {
     for (input, want) in facts.vault_tx.prevouts().into_iter().enumerate() {
         let outpoint = facts.vault_tx.inputs()[input].outpoint;
-        let got = facts
-            .own_outputs
-            .get(input)
-            .cloned()
-            .flatten()
-            .ok_or(Refusal::UnknownOutput { input, outpoint })?;
+        let got = facts.own_outputs.get(input).cloned().flatten().ok_or(Refusal::UnknownOutput { input, outpoint })?;
         if got != want {
             return Err(Refusal::OtherOutput {
                 input,
@@ -189,16 +178,9 @@ impl Signed {
     pub fn check(&self, transaction: &Transaction) -> Result<(), Refusal> {
         let txid = transaction.compute_txid();
         let earlier = |outpoint: OutPoint| {
-            self.outpoints
-                .get(&outpoint)
-                .filter(|signed| **signed != txid)
-                .map(|signed| (outpoint, *signed))
+            self.outpoints.get(&outpoint).filter(|signed| **signed != txid).map(|signed| (outpoint, *signed))
         };
-        match transaction
-            .input
-            .iter()
-            .find_map(|input| earlier(input.previous_output))
-        {
+        match transaction.input.iter().find_map(|input| earlier(input.previous_output)) {
             Some((outpoint, signed)) => Err(Refusal::Conflict { outpoint, signed }),
             None => Ok(()),
         }
@@ -213,12 +195,7 @@ impl Signed {
         self.check(transaction)?;
         let txid = transaction.compute_txid();
         let before = self.outpoints.len();
-        self.outpoints.extend(
-            transaction
-                .input
-                .iter()
-                .map(|input| (input.previous_output, txid)),
-        );
+        self.outpoints.extend(transaction.input.iter().map(|input| (input.previous_output, txid)));
         Ok(self.outpoints.len() > before)
     }
 

@@ -138,10 +138,7 @@ pub struct Relay {
 impl Relay {
     #[must_use]
     pub fn new(rota: Rota) -> Self {
-        Self {
-            rota,
-            since_ms: BTreeMap::new(),
-        }
+        Self { rota, since_ms: BTreeMap::new() }
     }
 
     /// The actions owed now, the most urgent first.
@@ -170,11 +167,7 @@ impl Relay {
         if view.key == KeyState::Active
             && let Some(plan) = vault_tx::plan(&view.available)
         {
-            offer(
-                Task::Proposal(view.vault_transactions),
-                self.rota.batch_ms,
-                Action::Propose(plan),
-            );
+            offer(Task::Proposal(view.vault_transactions), self.rota.batch_ms, Action::Propose(plan));
         }
         self.since_ms.retain(|task, _| lying.contains(task));
 
@@ -183,12 +176,7 @@ impl Relay {
             actions.push(Action::RunDkg { epoch });
         }
         let unsigned = |(_, progress): &(&u64, &Progress)| progress.wants_signatures();
-        actions.extend(
-            view.open
-                .iter()
-                .filter(unsigned)
-                .map(|(number, _)| Action::RunSigning { number: *number }),
-        );
+        actions.extend(view.open.iter().filter(unsigned).map(|(number, _)| Action::RunSigning { number: *number }));
         actions
     }
 }
@@ -213,14 +201,9 @@ fn owed(number: u64, progress: &Progress) -> Option<(Task, Action)> {
             Some((Task::Broadcast(number), Action::Broadcast { number }))
         }
         // Also one that is settled in a block that left the best chain, and was mined again since.
-        (
-            status,
-            Seen::Block {
-                hash,
-                confirmations,
-            },
-        ) if confirmations >= progress.required_confirmations.max(1)
-            && (status != VaultStatus::Settled || progress.settled_confirmations == 0) =>
+        (status, Seen::Block { hash, confirmations })
+            if confirmations >= progress.required_confirmations.max(1)
+                && (status != VaultStatus::Settled || progress.settled_confirmations == 0) =>
         {
             let block = hash;
             Some((Task::Settle(number), Action::Settle { number, block }))
@@ -236,9 +219,7 @@ fn owed(number: u64, progress: &Progress) -> Option<(Task, Action)> {
 impl Progress {
     /// Once bitcoind has seen it, somebody had all its signatures.
     fn wants_signatures(&self) -> bool {
-        !self.signed
-            && self.status != VaultStatus::Settled
-            && matches!(self.seen, Seen::Unknown | Seen::Nowhere)
+        !self.signed && self.status != VaultStatus::Settled && matches!(self.seen, Seen::Unknown | Seen::Nowhere)
     }
 }
 
@@ -251,11 +232,7 @@ mod tests {
     use super::*;
     use crate::vault_tx::ReadyDeposit;
 
-    const ROTA: Rota = Rota {
-        window_s: 30,
-        takeover_ms: 2_000,
-        batch_ms: 500,
-    };
+    const ROTA: Rota = Rota { window_s: 30, takeover_ms: 2_000, batch_ms: 500 };
     const MEMBERS: u16 = 4;
 
     fn hash(byte: u8) -> BlockHash {
@@ -272,11 +249,7 @@ mod tests {
             key: KeyState::Active,
             light_tip: hash(1),
             headers_ahead: 0,
-            available: Available {
-                min_fee_rate: 1,
-                max_fee_rate: 500,
-                ..Available::default()
-            },
+            available: Available { min_fee_rate: 1, max_fee_rate: 500, ..Available::default() },
             vault_transactions: 0,
             open: BTreeMap::new(),
             in_flight: BTreeSet::new(),
@@ -284,22 +257,12 @@ mod tests {
     }
 
     fn one_deposit() -> Available {
-        let deposit = ReadyDeposit {
-            outpoint: OutPoint::null(),
-            amount_sat: 100_000,
-            max_fee_sat: 10_000,
-        };
-        Available {
-            deposits: vec![deposit],
-            ..idle(1).available
-        }
+        let deposit = ReadyDeposit { outpoint: OutPoint::null(), amount_sat: 100_000, max_fee_sat: 10_000 };
+        Available { deposits: vec![deposit], ..idle(1).available }
     }
 
     fn with(number: u64, progress: Progress, view: View) -> View {
-        View {
-            open: BTreeMap::from([(number, progress)]),
-            ..view
-        }
+        View { open: BTreeMap::from([(number, progress)]), ..view }
     }
 
     const PROPOSED: Progress = Progress {
@@ -318,10 +281,7 @@ mod tests {
     fn decide_after(wait_ms: u64, view: &View) -> Vec<Action> {
         let mut relay = Relay::new(ROTA);
         relay.decide(view);
-        relay.decide(&View {
-            clock_ms: view.clock_ms + wait_ms,
-            ..view.clone()
-        })
+        relay.decide(&View { clock_ms: view.clock_ms + wait_ms, ..view.clone() })
     }
 
     #[test]
@@ -331,263 +291,128 @@ mod tests {
 
     #[test]
     fn the_relayer_on_duty_acts_at_once_and_the_others_wait_for_their_place_in_line() {
-        let behind = |me| View {
-            headers_ahead: 3,
-            ..idle(me)
-        };
+        let behind = |me| View { headers_ahead: 3, ..idle(me) };
         assert_eq!(decide(&behind(1)), [Action::SubmitHeaders]);
         for me in 2..=MEMBERS {
             let patience = ROTA.takeover_ms * u64::from(me - 1);
             assert_eq!(decide_after(patience - 1, &behind(me)), [], "member {me}");
-            assert_eq!(
-                decide_after(patience, &behind(me)),
-                [Action::SubmitHeaders],
-                "member {me}"
-            );
+            assert_eq!(decide_after(patience, &behind(me)), [Action::SubmitHeaders], "member {me}");
         }
     }
 
     #[test]
     fn duty_goes_round_with_block_time() {
-        let duty: Vec<u16> = (0..5)
-            .map(|window| on_duty(&ROTA, window * ROTA.window_s, MEMBERS))
-            .collect();
+        let duty: Vec<u16> = (0..5).map(|window| on_duty(&ROTA, window * ROTA.window_s, MEMBERS)).collect();
         assert_eq!(duty, [1, 2, 3, 4, 1]);
-        let later = View {
-            headers_ahead: 1,
-            block_time_s: 59,
-            ..idle(2)
-        };
+        let later = View { headers_ahead: 1, block_time_s: 59, ..idle(2) };
         assert_eq!(decide(&later), [Action::SubmitHeaders]);
     }
 
     #[test]
     fn progress_starts_the_wait_anew() {
         let mut relay = Relay::new(ROTA);
-        let first = View {
-            headers_ahead: 60,
-            ..idle(2)
-        };
+        let first = View { headers_ahead: 60, ..idle(2) };
         relay.decide(&first);
         // The relayer on duty submitted: the tip moved, so the second in line goes on waiting.
-        let moved = View {
-            clock_ms: ROTA.takeover_ms,
-            light_tip: hash(2),
-            headers_ahead: 30,
-            ..first
-        };
+        let moved = View { clock_ms: ROTA.takeover_ms, light_tip: hash(2), headers_ahead: 30, ..first };
         assert_eq!(relay.decide(&moved), []);
     }
 
     #[test]
     fn what_is_in_flight_is_not_sent_again() {
-        let sent = View {
-            headers_ahead: 1,
-            in_flight: BTreeSet::from([Task::Headers(hash(1))]),
-            ..idle(1)
-        };
+        let sent = View { headers_ahead: 1, in_flight: BTreeSet::from([Task::Headers(hash(1))]), ..idle(1) };
         assert_eq!(decide(&sent), []);
     }
 
     #[test]
     fn a_proposal_waits_for_the_key_and_for_its_batch() {
-        let ready = View {
-            available: one_deposit(),
-            ..idle(1)
-        };
+        let ready = View { available: one_deposit(), ..idle(1) };
         let plan = vault_tx::plan(&one_deposit()).expect("it pays its way");
         assert_eq!(decide(&ready), []);
         assert_eq!(decide_after(ROTA.batch_ms, &ready), [Action::Propose(plan)]);
-        let keyless = View {
-            key: KeyState::Missing { epoch: 1 },
-            ..ready
-        };
-        assert_eq!(
-            decide_after(ROTA.batch_ms, &keyless),
-            [Action::RunDkg { epoch: 1 }]
-        );
+        let keyless = View { key: KeyState::Missing { epoch: 1 }, ..ready };
+        assert_eq!(decide_after(ROTA.batch_ms, &keyless), [Action::RunDkg { epoch: 1 }]);
     }
 
     #[test]
     fn every_member_signs_at_once_until_the_signatures_are_there_or_bitcoin_has_seen_them() {
         for me in 1..=MEMBERS {
-            assert_eq!(
-                decide(&with(7, PROPOSED, idle(me))),
-                [Action::RunSigning { number: 7 }]
-            );
+            assert_eq!(decide(&with(7, PROPOSED, idle(me))), [Action::RunSigning { number: 7 }]);
         }
-        let signed = Progress {
-            signed: true,
-            ..PROPOSED
-        };
-        assert_eq!(
-            decide(&with(7, signed, idle(1))),
-            [Action::Broadcast { number: 7 }]
-        );
-        let seen = Progress {
-            seen: Seen::Mempool,
-            ..PROPOSED
-        };
+        let signed = Progress { signed: true, ..PROPOSED };
+        assert_eq!(decide(&with(7, signed, idle(1))), [Action::Broadcast { number: 7 }]);
+        let seen = Progress { seen: Seen::Mempool, ..PROPOSED };
         assert_eq!(decide(&with(7, seen, idle(1))), []);
     }
 
     #[test]
     fn without_bitcoind_signing_goes_on_and_nothing_else() {
-        let blind = Progress {
-            seen: Seen::Unknown,
-            ..PROPOSED
-        };
-        assert_eq!(
-            decide(&with(7, blind, idle(1))),
-            [Action::RunSigning { number: 7 }]
-        );
-        let signed = Progress {
-            signed: true,
-            ..blind
-        };
+        let blind = Progress { seen: Seen::Unknown, ..PROPOSED };
+        assert_eq!(decide(&with(7, blind, idle(1))), [Action::RunSigning { number: 7 }]);
+        let signed = Progress { signed: true, ..blind };
         assert_eq!(decide(&with(7, signed, idle(1))), []);
     }
 
     // light client   0 - 1 - 2[vault tx] - 3        required: 2
     #[test]
     fn a_vault_transaction_settles_when_the_light_client_sees_it_deep_enough() {
-        let at = |confirmations| Progress {
-            signed: true,
-            seen: Seen::Block {
-                hash: hash(9),
-                confirmations,
-            },
-            ..PROPOSED
-        };
+        let at =
+            |confirmations| Progress { signed: true, seen: Seen::Block { hash: hash(9), confirmations }, ..PROPOSED };
         assert_eq!(decide(&with(7, at(0), idle(1))), []);
         assert_eq!(decide(&with(7, at(1), idle(1))), []);
-        assert_eq!(
-            decide(&with(7, at(2), idle(1))),
-            [Action::Settle {
-                number: 7,
-                block: hash(9)
-            }]
-        );
+        assert_eq!(decide(&with(7, at(2), idle(1))), [Action::Settle { number: 7, block: hash(9) }]);
     }
 
     // best    0 - 1 - 2a[vault tx] - 3a
     // rival        \ 2b - 3b - 4b                   the vault transaction is back in the mempool
     #[test]
     fn a_reorg_unsettles_a_vault_transaction_and_it_settles_again_where_it_is_mined() {
-        let settled = Progress {
-            status: VaultStatus::Settled,
-            settled_confirmations: 2,
-            signed: true,
-            ..PROPOSED
-        };
+        let settled = Progress { status: VaultStatus::Settled, settled_confirmations: 2, signed: true, ..PROPOSED };
         assert_eq!(decide(&with(7, settled, idle(1))), []);
-        let dropped = Progress {
-            settled_confirmations: 0,
-            seen: Seen::Mempool,
-            ..settled
-        };
-        assert_eq!(
-            decide(&with(7, dropped, idle(1))),
-            [Action::Unsettle { number: 7 }]
-        );
+        let dropped = Progress { settled_confirmations: 0, seen: Seen::Mempool, ..settled };
+        assert_eq!(decide(&with(7, dropped, idle(1))), [Action::Unsettle { number: 7 }]);
         // Mined again, and deep enough: to show the new block is all it takes.
-        let moved = Progress {
-            seen: Seen::Block {
-                hash: hash(4),
-                confirmations: 2,
-            },
-            ..dropped
-        };
-        assert_eq!(
-            decide(&with(7, moved, idle(1))),
-            [Action::Settle {
-                number: 7,
-                block: hash(4)
-            }]
-        );
-        let unsettled = Progress {
-            status: VaultStatus::Unsettled,
-            ..dropped
-        };
+        let moved = Progress { seen: Seen::Block { hash: hash(4), confirmations: 2 }, ..dropped };
+        assert_eq!(decide(&with(7, moved, idle(1))), [Action::Settle { number: 7, block: hash(4) }]);
+        let unsettled = Progress { status: VaultStatus::Unsettled, ..dropped };
         assert_eq!(decide(&with(7, unsettled, idle(1))), []);
-        let forgotten = Progress {
-            seen: Seen::Nowhere,
-            ..unsettled
-        };
-        assert_eq!(
-            decide(&with(7, forgotten, idle(1))),
-            [Action::Broadcast { number: 7 }]
-        );
-        let again = Progress {
-            seen: Seen::Block {
-                hash: hash(3),
-                confirmations: 2,
-            },
-            ..unsettled
-        };
-        assert_eq!(
-            decide(&with(7, again, idle(1))),
-            [Action::Settle {
-                number: 7,
-                block: hash(3)
-            }]
-        );
+        let forgotten = Progress { seen: Seen::Nowhere, ..unsettled };
+        assert_eq!(decide(&with(7, forgotten, idle(1))), [Action::Broadcast { number: 7 }]);
+        let again = Progress { seen: Seen::Block { hash: hash(3), confirmations: 2 }, ..unsettled };
+        assert_eq!(decide(&with(7, again, idle(1))), [Action::Settle { number: 7, block: hash(3) }]);
     }
 
     fn any_progress() -> impl Strategy<Value = Progress> {
-        let status = prop_oneof![
-            Just(VaultStatus::Proposed),
-            Just(VaultStatus::Settled),
-            Just(VaultStatus::Unsettled)
-        ];
+        let status = prop_oneof![Just(VaultStatus::Proposed), Just(VaultStatus::Settled), Just(VaultStatus::Unsettled)];
         let seen = prop_oneof![
             Just(Seen::Unknown),
             Just(Seen::Nowhere),
             Just(Seen::Mempool),
-            (0u32..5).prop_map(|confirmations| Seen::Block {
-                hash: hash(5),
-                confirmations
-            }),
+            (0u32..5).prop_map(|confirmations| Seen::Block { hash: hash(5), confirmations }),
         ];
-        (status, 1u32..4, 0u32..5, any::<bool>(), seen).prop_map(
-            |(status, required, settled, signed, seen)| Progress {
-                status,
-                required_confirmations: required,
-                settled_confirmations: settled,
-                signed,
-                seen,
-            },
-        )
+        (status, 1u32..4, 0u32..5, any::<bool>(), seen).prop_map(|(status, required, settled, signed, seen)| Progress {
+            status,
+            required_confirmations: required,
+            settled_confirmations: settled,
+            signed,
+            seen,
+        })
     }
 
     fn any_view() -> impl Strategy<Value = View> {
         let open = prop::collection::btree_map(1u64..9, any_progress(), 0..5);
-        (
-            any::<u32>(),
-            1u16..=MEMBERS,
-            any::<bool>(),
-            0u32..3,
-            any::<bool>(),
-            open,
-        )
-            .prop_map(|(time, me, key, headers_ahead, proposal, open)| View {
+        (any::<u32>(), 1u16..=MEMBERS, any::<bool>(), 0u32..3, any::<bool>(), open).prop_map(
+            |(time, me, key, headers_ahead, proposal, open)| View {
                 block_time_s: u64::from(time),
                 me,
-                key: if key {
-                    KeyState::Active
-                } else {
-                    KeyState::Missing { epoch: 1 }
-                },
+                key: if key { KeyState::Active } else { KeyState::Missing { epoch: 1 } },
                 headers_ahead,
-                available: if proposal {
-                    one_deposit()
-                } else {
-                    idle(me).available
-                },
+                available: if proposal { one_deposit() } else { idle(me).available },
                 vault_transactions: 9,
                 open,
                 ..idle(me)
-            })
+            },
+        )
     }
 
     proptest! {

@@ -52,23 +52,12 @@ pub enum SealError {
 /// # Panics
 ///
 /// Never for messages that fit memory.
-pub fn seal<R: RngCore + CryptoRng>(
-    receiver: &PublicKey,
-    context: &Context,
-    message: &[u8],
-    rng: &mut R,
-) -> Vec<u8> {
+pub fn seal<R: RngCore + CryptoRng>(receiver: &PublicKey, context: &Context, message: &[u8], rng: &mut R) -> Vec<u8> {
     let ephemeral = SecretKey::new(rng);
     let ephemeral_key = PublicKey::from_secret_key(SECP256K1, &ephemeral);
     let (cipher, nonce) = cipher(receiver, &ephemeral, &ephemeral_key, receiver, context);
     let sealed = cipher
-        .encrypt(
-            &nonce,
-            Payload {
-                msg: message,
-                aad: &context.to_bytes(),
-            },
-        )
+        .encrypt(&nonce, Payload { msg: message, aad: &context.to_bytes() })
         .expect("XChaCha20-Poly1305 takes any message below 256 GiB");
     [&ephemeral_key.serialize()[..], &sealed].concat()
 }
@@ -78,11 +67,7 @@ pub fn seal<R: RngCore + CryptoRng>(
 /// # Errors
 ///
 /// When it is damaged or meant for another receiver, sender or session.
-pub fn open(
-    receiver: &SecretKey,
-    context: &Context,
-    sealed: &[u8],
-) -> Result<Zeroizing<Vec<u8>>, SealError> {
+pub fn open(receiver: &SecretKey, context: &Context, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
     if sealed.len() < OVERHEAD {
         return Err(SealError::TooShort { got: sealed.len() });
     }
@@ -90,27 +75,15 @@ pub fn open(
     let ephemeral = PublicKey::from_slice(ephemeral).map_err(|_| SealError::Key)?;
     let receiver_key = PublicKey::from_secret_key(SECP256K1, receiver);
     let (cipher, nonce) = cipher(&ephemeral, receiver, &ephemeral, &receiver_key, context);
-    let opened = cipher
-        .decrypt(
-            &nonce,
-            Payload {
-                msg: ciphertext,
-                aad: &context.to_bytes(),
-            },
-        )
-        .map_err(|_| SealError::Closed)?;
+    let opened =
+        cipher.decrypt(&nonce, Payload { msg: ciphertext, aad: &context.to_bytes() }).map_err(|_| SealError::Closed)?;
     Ok(Zeroizing::new(opened))
 }
 
 impl Context {
     fn to_bytes(self) -> Vec<u8> {
-        [
-            b"causeway/seal".as_slice(),
-            self.session.as_slice(),
-            &self.sender.to_be_bytes(),
-            &self.receiver.to_be_bytes(),
-        ]
-        .concat()
+        [b"causeway/seal".as_slice(), self.session.as_slice(), &self.sender.to_be_bytes(), &self.receiver.to_be_bytes()]
+            .concat()
     }
 }
 
@@ -125,18 +98,11 @@ fn cipher(
     let shared = Zeroizing::new(SharedSecret::new(theirs, ours).secret_bytes());
     let salt = [ephemeral.serialize(), receiver.serialize()].concat();
     let okm = hkdf_sha256::<56>(&salt, shared.as_slice(), &context.to_bytes());
-    (
-        XChaCha20Poly1305::new(Key::from_slice(&okm[..32])),
-        *XNonce::from_slice(&okm[32..]),
-    )
+    (XChaCha20Poly1305::new(Key::from_slice(&okm[..32])), *XNonce::from_slice(&okm[32..]))
 }
 
 /// HKDF with SHA-256 (RFC 5869), for up to 255 blocks of output.
-pub(crate) fn hkdf_sha256<const N: usize>(
-    salt: &[u8],
-    secret: &[u8],
-    info: &[u8],
-) -> Zeroizing<[u8; N]> {
+pub(crate) fn hkdf_sha256<const N: usize>(salt: &[u8], secret: &[u8], info: &[u8]) -> Zeroizing<[u8; N]> {
     const { assert!(N <= 255 * 32) };
     let prk = Zeroizing::new(hmac(salt, &[secret]));
     let mut okm = Zeroizing::new([0; N]);
@@ -165,11 +131,7 @@ mod tests {
     }
 
     fn context() -> Context {
-        Context {
-            session: B256::repeat_byte(7),
-            sender: 1,
-            receiver: 2,
-        }
+        Context { session: B256::repeat_byte(7), sender: 1, receiver: 2 }
     }
 
     #[test]
@@ -178,26 +140,12 @@ mod tests {
         let ((secret, key), (other, _)) = (pair(3), pair(4));
         let sealed = seal(&key, &context(), b"a share", &mut rng);
         assert_eq!(sealed.len(), b"a share".len() + OVERHEAD);
-        assert_eq!(
-            open(&secret, &context(), &sealed)
-                .expect("opens")
-                .as_slice(),
-            b"a share"
-        );
+        assert_eq!(open(&secret, &context(), &sealed).expect("opens").as_slice(), b"a share");
         assert_eq!(open(&other, &context(), &sealed), Err(SealError::Closed));
         for foreign in [
-            Context {
-                session: B256::repeat_byte(8),
-                ..context()
-            },
-            Context {
-                sender: 3,
-                ..context()
-            },
-            Context {
-                receiver: 3,
-                ..context()
-            },
+            Context { session: B256::repeat_byte(8), ..context() },
+            Context { sender: 3, ..context() },
+            Context { receiver: 3, ..context() },
         ] {
             assert_eq!(open(&secret, &foreign, &sealed), Err(SealError::Closed));
         }
@@ -211,15 +159,9 @@ mod tests {
         for position in 0..sealed.len() {
             let mut changed = sealed.clone();
             changed[position] ^= 1;
-            assert!(
-                open(&secret, &context(), &changed).is_err(),
-                "byte {position}"
-            );
+            assert!(open(&secret, &context(), &changed).is_err(), "byte {position}");
         }
-        assert_eq!(
-            open(&secret, &context(), &sealed[..OVERHEAD - 1]),
-            Err(SealError::TooShort { got: OVERHEAD - 1 })
-        );
+        assert_eq!(open(&secret, &context(), &sealed[..OVERHEAD - 1]), Err(SealError::TooShort { got: OVERHEAD - 1 }));
     }
 
     // RFC 5869, appendix A.1.

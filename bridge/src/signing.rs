@@ -118,9 +118,7 @@ pub enum SessionError {
     )]
     Damaged(&'static str),
     /// The persisted state is about other messages.
-    #[error(
-        "the stored signing state belongs to another transaction; it must not be used for this one"
-    )]
+    #[error("the stored signing state belongs to another transaction; it must not be used for this one")]
     Foreign,
 }
 
@@ -178,15 +176,9 @@ impl Session {
     /// # Errors
     ///
     /// When a share is missing or does not fit, or the stored state is damaged or foreign.
-    pub fn new(
-        config: Config,
-        keys: &BTreeMap<u32, KeyShare>,
-        stored: Option<&[u8]>,
-    ) -> Result<Self, SessionError> {
+    pub fn new(config: Config, keys: &BTreeMap<u32, KeyShare>, stored: Option<&[u8]>) -> Result<Self, SessionError> {
         if config.inputs.is_empty() || config.inputs.len() > MAX_INPUTS {
-            return Err(SessionError::Inputs {
-                got: config.inputs.len(),
-            });
+            return Err(SessionError::Inputs { got: config.inputs.len() });
         }
         let input_keys = config
             .inputs
@@ -196,9 +188,7 @@ impl Session {
             .collect::<Result<Vec<_>, _>>()?;
         let share = federation(&config.inputs, keys)?;
         let digest = digest(&config);
-        let own = stored.map_or(Ok(Own::Nothing), |bytes| {
-            Own::from_bytes(bytes, &digest, config.inputs.len())
-        })?;
+        let own = stored.map_or(Ok(Own::Nothing), |bytes| Own::from_bytes(bytes, &digest, config.inputs.len()))?;
         let attempt = Attempt::new(&config, 0, config.proposed_at, BTreeSet::new());
         Ok(Self {
             keys: input_keys,
@@ -251,11 +241,7 @@ impl Session {
 
     // ROAST: who keeps the others waiting is not asked again, so a set of the willing is found.
     fn pass_time(&mut self, now: u64, effects: &mut Vec<Effect>) {
-        let Some(deadline) = self
-            .attempt
-            .complete_at
-            .map(|at| at.saturating_add(self.config.share_deadline_s))
-        else {
+        let Some(deadline) = self.attempt.complete_at.map(|at| at.saturating_add(self.config.share_deadline_s)) else {
             return;
         };
         if now < deadline {
@@ -275,8 +261,7 @@ impl Session {
     }
 
     fn observe(&mut self, event: &Event, effects: &mut Vec<Effect>) {
-        if event.session != self.attempt.session || event.member == 0 || event.member > self.members
-        {
+        if event.session != self.attempt.session || event.member == 0 || event.member > self.members {
             return;
         }
         match Kind::try_from(event.kind) {
@@ -295,13 +280,7 @@ impl Session {
             return;
         }
         match decode(&event.payload, self.keys.len(), Commitment::from_bytes) {
-            Err(why) => effects.push(self.blame(
-                event.member,
-                Fault::Malformed {
-                    kind: event.kind,
-                    why,
-                },
-            )),
+            Err(why) => effects.push(self.blame(event.member, Fault::Malformed { kind: event.kind, why })),
             Ok(commitments) => {
                 self.attempt.commitments.insert(event.member, commitments);
                 if self.attempt.commitments.len() == self.threshold {
@@ -335,20 +314,11 @@ impl Session {
     }
 
     fn check_shares(&self, event: &Event) -> Result<Vec<Share>, Fault> {
-        let shares = decode(&event.payload, self.keys.len(), Share::from_bytes).map_err(|why| {
-            Fault::Malformed {
-                kind: event.kind,
-                why,
-            }
-        })?;
+        let shares = decode(&event.payload, self.keys.len(), Share::from_bytes)
+            .map_err(|why| Fault::Malformed { kind: event.kind, why })?;
         let wrong = shares.iter().enumerate().find(|(input, share)| {
             let set = self.attempt.set_of(*input);
-            !self.keys[*input].share_is_valid(
-                &self.config.inputs[*input].sighash,
-                &set,
-                event.member,
-                share,
-            )
+            !self.keys[*input].share_is_valid(&self.config.inputs[*input].sighash, &set, event.member, share)
         });
         match wrong {
             Some((input, _)) => Err(Fault::Share { input }),
@@ -359,18 +329,9 @@ impl Session {
     fn finish(&mut self, effects: &mut Vec<Effect>) {
         let signatures = (0..self.keys.len())
             .map(|input| {
-                let shares = self
-                    .attempt
-                    .shares
-                    .iter()
-                    .map(|(member, shares)| (*member, shares[input]))
-                    .collect();
+                let shares = self.attempt.shares.iter().map(|(member, shares)| (*member, shares[input])).collect();
                 self.keys[input]
-                    .aggregate(
-                        &self.config.inputs[input].sighash,
-                        &self.attempt.set_of(input),
-                        &shares,
-                    )
+                    .aggregate(&self.config.inputs[input].sighash, &self.attempt.set_of(input), &shares)
                     .expect("shares that all verify add up to a signature that verifies")
             })
             .collect::<Vec<_>>();
@@ -379,8 +340,7 @@ impl Session {
     }
 
     fn next_attempt(&mut self, at: u64, culprits: BTreeSet<u16>) {
-        let enough =
-            |excluded: &BTreeSet<u16>| usize::from(self.members) - excluded.len() >= self.threshold;
+        let enough = |excluded: &BTreeSet<u16>| usize::from(self.members) - excluded.len() >= self.threshold;
         let all: BTreeSet<u16> = self.attempt.excluded.union(&culprits).copied().collect();
         // Too few would remain: first forgive those of earlier attempts, then everybody.
         let excluded = [all, culprits].into_iter().find(enough).unwrap_or_default();
@@ -389,11 +349,7 @@ impl Session {
 
     /// Exclusions end when the others have not filled a set within the deadline.
     fn is_excluded(&self, member: u16, now: u64) -> bool {
-        let lifted = now
-            >= self
-                .attempt
-                .started_at
-                .saturating_add(self.config.share_deadline_s);
+        let lifted = now >= self.attempt.started_at.saturating_add(self.config.share_deadline_s);
         !lifted && self.attempt.excluded.contains(&member)
     }
 
@@ -407,12 +363,7 @@ impl Session {
         }
     }
 
-    fn act_commit<R: RngCore + CryptoRng>(
-        &mut self,
-        now: u64,
-        rng: &mut R,
-        effects: &mut Vec<Effect>,
-    ) {
+    fn act_commit<R: RngCore + CryptoRng>(&mut self, now: u64, rng: &mut R, effects: &mut Vec<Effect>) {
         let attempt = self.attempt.number;
         // A state of a later attempt means that the board has not been read to its end yet.
         if self.own.attempt().is_some_and(|own| own > attempt)
@@ -433,24 +384,16 @@ impl Session {
         let Own::Committed { nonces, .. } = &self.own else {
             return;
         };
-        let payload = nonces
-            .iter()
-            .flat_map(|nonces| nonces.commitment().to_bytes())
-            .collect();
+        let payload = nonces.iter().flat_map(|nonces| nonces.commitment().to_bytes()).collect();
         self.post(Kind::Commitments, payload, now, effects);
     }
 
     fn act_share(&mut self, now: u64, effects: &mut Vec<Effect>) {
         let attempt = self.attempt.number;
-        if !self.attempt.commitments.contains_key(&self.me)
-            || self.attempt.shares.contains_key(&self.me)
-        {
+        if !self.attempt.commitments.contains_key(&self.me) || self.attempt.shares.contains_key(&self.me) {
             return;
         }
-        if let Own::Committed {
-            attempt: own,
-            nonces,
-        } = &self.own
+        if let Own::Committed { attempt: own, nonces } = &self.own
             && *own == attempt
         {
             // Nonces that are not those on the board (a state restored from a copy) must not sign.
@@ -460,11 +403,7 @@ impl Session {
             self.own = Own::Shared { attempt, shares };
             effects.push(Effect::Persist(self.own.to_bytes(&self.digest)));
         }
-        let Own::Shared {
-            attempt: own,
-            shares,
-        } = &self.own
-        else {
+        let Own::Shared { attempt: own, shares } = &self.own else {
             return;
         };
         if *own == attempt {
@@ -479,53 +418,30 @@ impl Session {
             return None;
         }
         let sign = |(input, nonces): (usize, &Nonces)| {
-            self.keys[input]
-                .sign(
-                    &self.config.inputs[input].sighash,
-                    &self.attempt.set_of(input),
-                    nonces,
-                )
-                .ok()
+            self.keys[input].sign(&self.config.inputs[input].sighash, &self.attempt.set_of(input), nonces).ok()
         };
         nonces.iter().enumerate().map(sign).collect()
     }
 
     fn post(&mut self, kind: Kind, payload: Vec<u8>, now: u64, effects: &mut Vec<Effect>) {
         if self.outbox.due(self.attempt.number, kind, now) {
-            effects.push(Effect::Post(Post {
-                session: self.attempt.session,
-                kind,
-                payload,
-            }));
+            effects.push(Effect::Post(Post { session: self.attempt.session, kind, payload }));
         }
     }
 
     fn blame(&self, member: u16, fault: Fault) -> Effect {
-        Effect::Blame(Blame {
-            member,
-            attempt: self.attempt.number,
-            fault,
-        })
+        Effect::Blame(Blame { member, attempt: self.attempt.number, fault })
     }
 }
 
 impl Attempt {
     fn new(config: &Config, number: u32, started_at: u64, excluded: BTreeSet<u16>) -> Self {
         let session = signing_session(config.chain_id, config.number, number);
-        Self {
-            number,
-            session,
-            started_at,
-            excluded,
-            ..Self::default()
-        }
+        Self { number, session, started_at, excluded, ..Self::default() }
     }
 
     fn set_of(&self, input: usize) -> BTreeMap<u16, Commitment> {
-        self.commitments
-            .iter()
-            .map(|(member, commitments)| (*member, commitments[input]))
-            .collect()
+        self.commitments.iter().map(|(member, commitments)| (*member, commitments[input])).collect()
     }
 }
 
@@ -556,20 +472,16 @@ impl Own {
         bytes.extend_from_slice(digest);
         match self {
             Self::Nothing => {}
-            Self::Committed { nonces, .. } => nonces
-                .iter()
-                .for_each(|nonces| bytes.extend_from_slice(nonces.to_bytes().as_slice())),
-            Self::Shared { shares, .. } => shares
-                .iter()
-                .for_each(|share| bytes.extend_from_slice(&share.to_bytes())),
+            Self::Committed { nonces, .. } => {
+                nonces.iter().for_each(|nonces| bytes.extend_from_slice(nonces.to_bytes().as_slice()))
+            }
+            Self::Shared { shares, .. } => shares.iter().for_each(|share| bytes.extend_from_slice(&share.to_bytes())),
         }
         bytes
     }
 
     fn from_bytes(bytes: &[u8], digest: &[u8; 32], inputs: usize) -> Result<Self, SessionError> {
-        let (header, body) = bytes
-            .split_at_checked(STATE_HEADER)
-            .ok_or(SessionError::Damaged("too short"))?;
+        let (header, body) = bytes.split_at_checked(STATE_HEADER).ok_or(SessionError::Damaged("too short"))?;
         if header[0] != STATE_VERSION {
             return Err(SessionError::Damaged("unknown version"));
         }
@@ -579,14 +491,10 @@ impl Own {
         let attempt = u32::from_be_bytes(header[2..6].try_into().expect("four bytes"));
         let damaged = |_| SessionError::Damaged("its numbers do not decode");
         match header[1] {
-            COMMITTED => Ok(Self::Committed {
-                attempt,
-                nonces: decode(body, inputs, Nonces::from_bytes).map_err(damaged)?,
-            }),
-            SHARED => Ok(Self::Shared {
-                attempt,
-                shares: decode(body, inputs, Share::from_bytes).map_err(damaged)?,
-            }),
+            COMMITTED => {
+                Ok(Self::Committed { attempt, nonces: decode(body, inputs, Nonces::from_bytes).map_err(damaged)? })
+            }
+            SHARED => Ok(Self::Shared { attempt, shares: decode(body, inputs, Share::from_bytes).map_err(damaged)? }),
             _ => Err(SessionError::Damaged("unknown kind")),
         }
     }
@@ -599,60 +507,35 @@ fn decode<T, E: std::fmt::Display, const N: usize>(
     item: impl Fn(&[u8; N]) -> Result<T, E>,
 ) -> Result<Vec<T>, String> {
     if bytes.len() != count * N {
-        return Err(format!(
-            "{} bytes, expected {} for {count} inputs",
-            bytes.len(),
-            count * N
-        ));
+        return Err(format!("{} bytes, expected {} for {count} inputs", bytes.len(), count * N));
     }
     bytes
         .chunks_exact(N)
-        .map(|chunk| {
-            item(chunk.try_into().expect("chunks of N")).map_err(|error| error.to_string())
-        })
+        .map(|chunk| item(chunk.try_into().expect("chunks of N")).map_err(|error| error.to_string()))
         .collect()
 }
 
-fn input_key(
-    input: usize,
-    wanted: &Input,
-    keys: &BTreeMap<u32, KeyShare>,
-) -> Result<InputKey, SessionError> {
-    let share = keys.get(&wanted.epoch).ok_or(SessionError::NoShare {
-        input,
-        epoch: wanted.epoch,
-    })?;
+fn input_key(input: usize, wanted: &Input, keys: &BTreeMap<u32, KeyShare>) -> Result<InputKey, SessionError> {
+    let share = keys.get(&wanted.epoch).ok_or(SessionError::NoShare { input, epoch: wanted.epoch })?;
     let key = share.for_input(&wanted.merkle_root);
     if key.output_key() == wanted.output_key {
         Ok(key)
     } else {
-        Err(SessionError::OutputKey {
-            input,
-            want: wanted.output_key.to_string(),
-            got: key.output_key().to_string(),
-        })
+        Err(SessionError::OutputKey { input, want: wanted.output_key.to_string(), got: key.output_key().to_string() })
     }
 }
 
 /// The share that speaks for all: the same member, threshold and size in every epoch that is spent from.
-fn federation<'a>(
-    inputs: &[Input],
-    keys: &'a BTreeMap<u32, KeyShare>,
-) -> Result<&'a KeyShare, SessionError> {
+fn federation<'a>(inputs: &[Input], keys: &'a BTreeMap<u32, KeyShare>) -> Result<&'a KeyShare, SessionError> {
     let mut shares = inputs.iter().filter_map(|input| keys.get(&input.epoch));
-    let first = shares
-        .next()
-        .ok_or(SessionError::Federation("there is none"))?;
+    let first = shares.next().ok_or(SessionError::Federation("there is none"))?;
     let same = |other: &KeyShare| {
-        (other.index(), other.threshold(), other.members())
-            == (first.index(), first.threshold(), first.members())
+        (other.index(), other.threshold(), other.members()) == (first.index(), first.threshold(), first.members())
     };
     if shares.all(same) {
         Ok(first)
     } else {
-        Err(SessionError::Federation(
-            "member, threshold or size differ between epochs",
-        ))
+        Err(SessionError::Federation("member, threshold or size differ between epochs"))
     }
 }
 

@@ -20,12 +20,7 @@ pub(crate) trait Machine: Sized {
     type Output: Clone + PartialEq + Debug;
 
     fn open(config: &Self::Config, stored: Option<&[u8]>) -> Self;
-    fn advance(
-        &mut self,
-        events: &[Event],
-        now: u64,
-        rng: &mut StdRng,
-    ) -> Vec<Effect<Self::Output>>;
+    fn advance(&mut self, events: &[Event], now: u64, rng: &mut StdRng) -> Vec<Effect<Self::Output>>;
 }
 
 /// What a dishonest member makes of its posts.
@@ -67,11 +62,7 @@ pub(crate) struct World<M: Machine> {
 impl<M: Machine> Drop for World<M> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!(
-                "failing seed: {}, after {} blocks",
-                self.seed,
-                self.blocks.len()
-            );
+            eprintln!("failing seed: {}, after {} blocks", self.seed, self.blocks.len());
         }
     }
 }
@@ -96,13 +87,7 @@ impl<M: Machine> World<M> {
             said: BTreeMap::new(),
         };
         let members = configs.into_iter().map(member).collect();
-        Self {
-            members,
-            blocks: vec![(start, Vec::new())],
-            pool: Vec::new(),
-            rng: StdRng::seed_from_u64(seed),
-            seed,
-        }
+        Self { members, blocks: vec![(start, Vec::new())], pool: Vec::new(), rng: StdRng::seed_from_u64(seed), seed }
     }
 
     /// Runs until all living members that do not lie have their result; gives up after `blocks`.
@@ -125,9 +110,7 @@ impl<M: Machine> World<M> {
     }
 
     pub(crate) fn honest(&self) -> impl Iterator<Item = &Member<M>> {
-        self.members
-            .iter()
-            .filter(|member| member.alive && member.tamper.is_none())
+        self.members.iter().filter(|member| member.alive && member.tamper.is_none())
     }
 
     /// The next block: some posts of the pool in any order, some time later.
@@ -161,14 +144,10 @@ impl<M: Machine> World<M> {
         if end == 0 {
             return;
         }
-        let events: Vec<Event> = self.blocks[member.blocks_read..end]
-            .iter()
-            .flat_map(|(_, events)| events.clone())
-            .collect();
+        let events: Vec<Event> =
+            self.blocks[member.blocks_read..end].iter().flat_map(|(_, events)| events.clone()).collect();
         member.blocks_read = end;
-        let effects = member
-            .machine
-            .advance(&events, self.blocks[end - 1].0, &mut self.rng);
+        let effects = member.machine.advance(&events, self.blocks[end - 1].0, &mut self.rng);
         for effect in effects {
             // A line in the log: history repeats them after every crash, so they must not crash it again.
             if let Effect::Blame(blame) = effect {
@@ -186,17 +165,12 @@ impl<M: Machine> World<M> {
                 Effect::Blame(_) => unreachable!("handled above"),
                 Effect::Done(output) => member.output = Some(output),
                 Effect::Post(post) => {
-                    member
-                        .said
-                        .entry((post.session, post.kind))
-                        .or_default()
-                        .insert(post.payload.clone());
+                    member.said.entry((post.session, post.kind)).or_default().insert(post.payload.clone());
                     let posts = match &mut member.tamper {
                         Some(tamper) => tamper(post, &mut self.rng),
                         None => vec![post],
                     };
-                    self.pool
-                        .extend(posts.into_iter().map(|post| (index, post)));
+                    self.pool.extend(posts.into_iter().map(|post| (index, post)));
                 }
             }
         }
@@ -216,11 +190,7 @@ impl<M: Machine> World<M> {
                 );
                 if *kind == Kind::Commitments {
                     let fresh = commitments.insert(said.first().expect("one").clone());
-                    assert!(
-                        fresh,
-                        "member {} used its nonces in two attempts",
-                        position + 1
-                    );
+                    assert!(fresh, "member {} used its nonces in two attempts", position + 1);
                 }
             }
         }

@@ -67,10 +67,7 @@ fn frost(error: frost_secp256k1_tr::Error) -> ThresholdError {
 }
 
 fn encoding(what: &'static str) -> impl Fn(frost_secp256k1_tr::Error) -> ThresholdError {
-    move |error| ThresholdError::Encoding {
-        what,
-        why: error.to_string(),
-    }
+    move |error| ThresholdError::Encoding { what, why: error.to_string() }
 }
 
 /// One member's share of the group key of an epoch, with everything public about the key.
@@ -86,12 +83,7 @@ pub struct KeyShare {
 
 impl KeyShare {
     pub(crate) fn new(epoch: u32, index: u16, key: KeyPackage, public: PublicKeyPackage) -> Self {
-        Self {
-            epoch,
-            index,
-            key: key.into_even_y(None),
-            public: public.into_even_y(None),
-        }
+        Self { epoch, index, key: key.into_even_y(None), public: public.into_even_y(None) }
     }
 
     /// The epoch whose key this is a share of.
@@ -127,24 +119,13 @@ impl KeyShare {
 
     /// Everything, for storage. Secret: encrypt it.
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
-        let key = Zeroizing::new(
-            self.key
-                .serialize()
-                .expect("a key package always serializes"),
-        );
-        let public = self
-            .public
-            .serialize()
-            .expect("a public key package always serializes");
+        let key = Zeroizing::new(self.key.serialize().expect("a key package always serializes"));
+        let public = self.public.serialize().expect("a public key package always serializes");
         let mut bytes = Zeroizing::new(Vec::with_capacity(11 + key.len() + public.len()));
         bytes.push(KEY_SHARE_VERSION);
         bytes.extend_from_slice(&self.epoch.to_be_bytes());
         bytes.extend_from_slice(&self.index.to_be_bytes());
-        bytes.extend_from_slice(
-            &u32::try_from(key.len())
-                .expect("a key package has some hundred bytes")
-                .to_be_bytes(),
-        );
+        bytes.extend_from_slice(&u32::try_from(key.len()).expect("a key package has some hundred bytes").to_be_bytes());
         bytes.extend_from_slice(&key);
         bytes.extend_from_slice(&public);
         bytes
@@ -156,51 +137,30 @@ impl KeyShare {
     ///
     /// When the bytes are damaged, of another version, or the secret is not that of the public share.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ThresholdError> {
-        let damaged = |why: &str| ThresholdError::Encoding {
-            what: "key share",
-            why: why.to_owned(),
-        };
-        let (header, rest) = bytes
-            .split_at_checked(11)
-            .ok_or_else(|| damaged("too short"))?;
+        let damaged = |why: &str| ThresholdError::Encoding { what: "key share", why: why.to_owned() };
+        let (header, rest) = bytes.split_at_checked(11).ok_or_else(|| damaged("too short"))?;
         if header[0] != KEY_SHARE_VERSION {
-            return Err(damaged(&format!(
-                "version {}, expected {KEY_SHARE_VERSION}",
-                header[0]
-            )));
+            return Err(damaged(&format!("version {}, expected {KEY_SHARE_VERSION}", header[0])));
         }
         let epoch = u32::from_be_bytes(header[1..5].try_into().expect("four bytes"));
         let index = u16::from_be_bytes(header[5..7].try_into().expect("two bytes"));
         let key_len = u32::from_be_bytes(header[7..11].try_into().expect("four bytes"));
-        let (key, public) = rest
-            .split_at_checked(key_len as usize)
-            .ok_or_else(|| damaged("too short"))?;
+        let (key, public) = rest.split_at_checked(key_len as usize).ok_or_else(|| damaged("too short"))?;
         let key = KeyPackage::deserialize(key).map_err(encoding("key share"))?;
-        let public =
-            PublicKeyPackage::deserialize(public).map_err(encoding("public key package"))?;
-        Self {
-            epoch,
-            index,
-            key,
-            public,
-        }
-        .checked()
+        let public = PublicKeyPackage::deserialize(public).map_err(encoding("public key package"))?;
+        Self { epoch, index, key, public }.checked()
     }
 
     fn checked(self) -> Result<Self, ThresholdError> {
         if identifier(self.index) != Some(*self.key.identifier()) {
-            return Err(ThresholdError::Inconsistent(
-                "its index is not the identifier of its secret",
-            ));
+            return Err(ThresholdError::Inconsistent("its index is not the identifier of its secret"));
         }
         if self.key.verifying_key() != self.public.verifying_key() {
             return Err(ThresholdError::Inconsistent("its two group keys differ"));
         }
         let from_secret = frost_secp256k1_tr::keys::VerifyingShare::from(*self.key.signing_share());
         if self.public.verifying_shares().get(self.key.identifier()) != Some(&from_secret) {
-            return Err(ThresholdError::Inconsistent(
-                "its secret is not that of its public share",
-            ));
+            return Err(ThresholdError::Inconsistent("its secret is not that of its public share"));
         }
         if !self.key.has_even_y() {
             return Err(ThresholdError::Inconsistent("the group key has an odd y"));
@@ -212,12 +172,7 @@ impl KeyShare {
     pub fn for_input(&self, merkle_root: &[u8; 32]) -> InputKey {
         let public = self.public.clone().tweak(Some(merkle_root));
         let output_key = x_only(&public);
-        InputKey {
-            index: self.index,
-            key: self.key.clone().tweak(Some(merkle_root)),
-            public,
-            output_key,
-        }
+        InputKey { index: self.index, key: self.key.clone().tweak(Some(merkle_root)), public, output_key }
     }
 }
 
@@ -253,9 +208,7 @@ impl InputKey {
         nonces: &Nonces,
     ) -> Result<Share, ThresholdError> {
         let package = signing_package(sighash, set);
-        frost_secp256k1_tr::round2::sign(&package, &nonces.0, &self.key)
-            .map(Share)
-            .map_err(frost)
+        frost_secp256k1_tr::round2::sign(&package, &nonces.0, &self.key).map(Share).map_err(frost)
     }
 
     /// Whether a member's share is what its commitment and its public share promise.
@@ -273,14 +226,7 @@ impl InputKey {
             return false;
         };
         let package = signing_package(sighash, set);
-        frost_core::verify_signature_share(
-            id,
-            public_share,
-            &share.0,
-            &package,
-            self.public.verifying_key(),
-        )
-        .is_ok()
+        frost_core::verify_signature_share(id, public_share, &share.0, &package, self.public.verifying_key()).is_ok()
     }
 
     /// The signature: valid under the output key, checked by libsecp256k1.
@@ -295,21 +241,13 @@ impl InputKey {
         shares: &BTreeMap<u16, Share>,
     ) -> Result<schnorr::Signature, ThresholdError> {
         let package = signing_package(sighash, set);
-        let shares = shares
-            .iter()
-            .filter_map(|(member, share)| Some((identifier(*member)?, share.0)))
-            .collect();
-        let signature =
-            frost_secp256k1_tr::aggregate(&package, &shares, &self.public).map_err(frost)?;
+        let shares = shares.iter().filter_map(|(member, share)| Some((identifier(*member)?, share.0))).collect();
+        let signature = frost_secp256k1_tr::aggregate(&package, &shares, &self.public).map_err(frost)?;
         let bytes = signature.serialize().map_err(frost)?;
-        let signature = schnorr::Signature::from_slice(&bytes)
-            .map_err(|_| ThresholdError::Signature(self.output_key))?;
+        let signature =
+            schnorr::Signature::from_slice(&bytes).map_err(|_| ThresholdError::Signature(self.output_key))?;
         SECP256K1
-            .verify_schnorr(
-                &signature,
-                &Message::from_digest(*sighash),
-                &self.output_key,
-            )
+            .verify_schnorr(&signature, &Message::from_digest(*sighash), &self.output_key)
             .map_err(|_| ThresholdError::Signature(self.output_key))?;
         Ok(signature)
     }
@@ -323,11 +261,8 @@ impl InputKey {
 impl Commitment {
     /// Hiding and binding commitment, as compressed points.
     pub fn to_bytes(&self) -> [u8; COMMITMENT_LEN] {
-        let point = |commitment: &NonceCommitment| {
-            commitment
-                .serialize()
-                .expect("a commitment is never the point at infinity")
-        };
+        let point =
+            |commitment: &NonceCommitment| commitment.serialize().expect("a commitment is never the point at infinity");
         let bytes = [point(self.0.hiding()), point(self.0.binding())].concat();
         bytes.try_into().expect("two compressed points")
     }
@@ -338,12 +273,8 @@ impl Commitment {
     ///
     /// When a half is not a point of the curve, or the point at infinity.
     pub fn from_bytes(bytes: &[u8; COMMITMENT_LEN]) -> Result<Self, ThresholdError> {
-        let point =
-            |half: &[u8]| NonceCommitment::deserialize(half).map_err(encoding("nonce commitment"));
-        Ok(Self(SigningCommitments::new(
-            point(&bytes[..33])?,
-            point(&bytes[33..])?,
-        )))
+        let point = |half: &[u8]| NonceCommitment::deserialize(half).map_err(encoding("nonce commitment"));
+        Ok(Self(SigningCommitments::new(point(&bytes[..33])?, point(&bytes[33..])?)))
     }
 }
 
@@ -355,8 +286,7 @@ impl Nonces {
 
     /// Both nonces, for storage until the share is made. Secret.
     pub fn to_bytes(&self) -> Zeroizing<[u8; NONCES_LEN]> {
-        let halves =
-            Zeroizing::new([self.0.hiding().serialize(), self.0.binding().serialize()].concat());
+        let halves = Zeroizing::new([self.0.hiding().serialize(), self.0.binding().serialize()].concat());
         Zeroizing::new(halves.as_slice().try_into().expect("two scalars"))
     }
 
@@ -367,10 +297,7 @@ impl Nonces {
     /// When a half is not a scalar.
     pub fn from_bytes(bytes: &[u8; NONCES_LEN]) -> Result<Self, ThresholdError> {
         let nonce = |half: &[u8]| Nonce::deserialize(half).map_err(encoding("nonce"));
-        Ok(Self(SigningNonces::from_nonces(
-            nonce(&bytes[..32])?,
-            nonce(&bytes[32..])?,
-        )))
+        Ok(Self(SigningNonces::from_nonces(nonce(&bytes[..32])?, nonce(&bytes[32..])?)))
     }
 }
 
@@ -386,9 +313,7 @@ impl Share {
     ///
     /// When it is not below the group order.
     pub fn from_bytes(bytes: &[u8; SHARE_LEN]) -> Result<Self, ThresholdError> {
-        SignatureShare::deserialize(bytes)
-            .map(Self)
-            .map_err(encoding("signature share"))
+        SignatureShare::deserialize(bytes).map(Self).map_err(encoding("signature share"))
     }
 }
 
@@ -398,42 +323,26 @@ pub(crate) fn identifier(member: u16) -> Option<Identifier> {
 }
 
 fn signing_package(sighash: &[u8; 32], set: &BTreeMap<u16, Commitment>) -> SigningPackage {
-    let commitments = set
-        .iter()
-        .filter_map(|(member, commitment)| Some((identifier(*member)?, commitment.0)))
-        .collect();
+    let commitments =
+        set.iter().filter_map(|(member, commitment)| Some((identifier(*member)?, commitment.0))).collect();
     SigningPackage::new(commitments, sighash)
 }
 
 fn x_only(public: &PublicKeyPackage) -> XOnlyPublicKey {
-    let point = public
-        .verifying_key()
-        .serialize()
-        .expect("a group key is never the point at infinity");
+    let point = public.verifying_key().serialize().expect("a group key is never the point at infinity");
     XOnlyPublicKey::from_slice(&point[1..]).expect("the x coordinate of a point")
 }
 
 /// Shares made by one trusted dealer, for tests and benchmarks that are not about key generation.
 #[doc(hidden)]
-pub fn deal<R: RngCore + CryptoRng>(
-    epoch: u32,
-    threshold: u16,
-    members: u16,
-    rng: &mut R,
-) -> Vec<KeyShare> {
+pub fn deal<R: RngCore + CryptoRng>(epoch: u32, threshold: u16, members: u16, rng: &mut R) -> Vec<KeyShare> {
     use frost_secp256k1_tr::keys::{IdentifierList, generate_with_dealer};
     let (shares, public) =
-        generate_with_dealer(members, threshold, IdentifierList::Default, &mut *rng)
-            .expect("a sound threshold");
+        generate_with_dealer(members, threshold, IdentifierList::Default, &mut *rng).expect("a sound threshold");
     (1..=members)
         .map(|index| {
             let share = shares[&identifier(index).expect("a member")].clone();
-            KeyShare::new(
-                epoch,
-                index,
-                KeyPackage::try_from(share).expect("an honest dealer"),
-                public.clone(),
-            )
+            KeyShare::new(epoch, index, KeyPackage::try_from(share).expect("an honest dealer"), public.clone())
         })
         .collect()
 }

@@ -19,9 +19,7 @@ use secp256k1::{PublicKey, SECP256K1};
 pub fn output_point(group_key: XOnlyPublicKey, merkle_root: &[u8; 32]) -> PublicKey {
     let root = TapNodeHash::from_byte_array(*merkle_root);
     let tweak = TapTweakHash::from_key_and_tweak(group_key, Some(root)).to_scalar();
-    let (key, parity) = group_key
-        .add_tweak(SECP256K1, &tweak)
-        .expect("a hash that negates a key cannot be found");
+    let (key, parity) = group_key.add_tweak(SECP256K1, &tweak).expect("a hash that negates a key cannot be found");
     PublicKey::from_x_only_public_key(key, parity)
 }
 
@@ -33,15 +31,10 @@ pub fn output_key(group_key: XOnlyPublicKey, merkle_root: &[u8; 32]) -> XOnlyPub
 /// Both coordinates of a point, big endian, as `Federation.confirmKey` takes the vault key.
 pub fn coordinates(point: &PublicKey) -> ([u8; 32], [u8; 32]) {
     let bytes = point.serialize_uncompressed();
-    (
-        bytes[1..33].try_into().expect("32 of 65 bytes"),
-        bytes[33..].try_into().expect("32 of 65 bytes"),
-    )
+    (bytes[1..33].try_into().expect("32 of 65 bytes"), bytes[33..].try_into().expect("32 of 65 bytes"))
 }
 
 /// `5120<output key>`: the P2TR script of an output key that is already tweaked.
 pub fn script(output_key: XOnlyPublicKey) -> ScriptBuf {
-    ScriptBuf::new_p2tr_tweaked(bitcoin::key::TweakedPublicKey::dangerous_assume_tweaked(
-        output_key,
-    ))
+    ScriptBuf::new_p2tr_tweaked(bitcoin::key::TweakedPublicKey::dangerous_assume_tweaked(output_key))
 }

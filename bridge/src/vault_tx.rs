@@ -19,8 +19,8 @@ use std::collections::BTreeMap;
 use bitcoin::hashes::Hash as _;
 use bitcoin::sighash::{Prevouts, SighashCache, TapSighashType};
 use bitcoin::{
-    Amount, OutPoint, ScriptBuf, Sequence, Transaction, TxOut, Txid, Witness, XOnlyPublicKey,
-    absolute, consensus, transaction,
+    Amount, OutPoint, ScriptBuf, Sequence, Transaction, TxOut, Txid, Witness, XOnlyPublicKey, absolute, consensus,
+    transaction,
 };
 use secp256k1::{Message, SECP256K1, schnorr};
 
@@ -125,11 +125,9 @@ impl VaultTransaction {
     ///
     /// When the bytes are not a vault transaction over exactly these inputs.
     pub fn parse(bytes: &[u8], inputs: Vec<SpentOutput>) -> Result<Self, VaultTxError> {
-        let unsigned: Transaction = consensus::deserialize(bytes)
-            .map_err(|error| VaultTxError::Encoding(error.to_string()))?;
-        if consensus::serialize(&unsigned) != bytes
-            || unsigned.input.iter().any(|input| !input.witness.is_empty())
-        {
+        let unsigned: Transaction =
+            consensus::deserialize(bytes).map_err(|error| VaultTxError::Encoding(error.to_string()))?;
+        if consensus::serialize(&unsigned) != bytes || unsigned.input.iter().any(|input| !input.witness.is_empty()) {
             return Err(VaultTxError::Encoding("it carries a witness".to_owned()));
         }
         let vault_tx = Self { unsigned, inputs };
@@ -154,26 +152,13 @@ impl VaultTransaction {
 
     /// Fee in sat, the anchor output not included.
     pub fn fee_sat(&self) -> u64 {
-        let out: u64 = self
-            .unsigned
-            .output
-            .iter()
-            .map(|output| output.value.to_sat())
-            .sum();
-        self.inputs
-            .iter()
-            .map(|input| input.amount_sat)
-            .sum::<u64>()
-            - out
+        let out: u64 = self.unsigned.output.iter().map(|output| output.value.to_sat()).sum();
+        self.inputs.iter().map(|input| input.amount_sat).sum::<u64>() - out
     }
 
     /// Size in virtual bytes once it is signed.
     pub fn vsize(&self) -> u64 {
-        let scripts = self
-            .unsigned
-            .output
-            .iter()
-            .map(|output| output.script_pubkey.len());
+        let scripts = self.unsigned.output.iter().map(|output| output.script_pubkey.len());
         vsize(self.unsigned.input.len(), scripts)
     }
 
@@ -191,15 +176,9 @@ impl VaultTransaction {
     /// # Errors
     ///
     /// The first input that is not.
-    pub fn check_keys(
-        &self,
-        group_keys: &BTreeMap<u32, XOnlyPublicKey>,
-    ) -> Result<(), VaultTxError> {
+    pub fn check_keys(&self, group_keys: &BTreeMap<u32, XOnlyPublicKey>) -> Result<(), VaultTxError> {
         for (input, spent) in self.inputs.iter().enumerate() {
-            let group_key = group_keys.get(&spent.epoch).ok_or(VaultTxError::Epoch {
-                input,
-                epoch: spent.epoch,
-            })?;
+            let group_key = group_keys.get(&spent.epoch).ok_or(VaultTxError::Epoch { input, epoch: spent.epoch })?;
             let want = vault::output_key(*group_key, &spent.merkle_root);
             if want != spent.output_key {
                 return Err(VaultTxError::OutputKey {
@@ -235,17 +214,10 @@ impl VaultTransaction {
         for (input, sighash) in self.sighashes().into_iter().enumerate() {
             let verifies = |signature: &&schnorr::Signature| {
                 SECP256K1
-                    .verify_schnorr(
-                        signature,
-                        &Message::from_digest(sighash),
-                        &self.inputs[input].output_key,
-                    )
+                    .verify_schnorr(signature, &Message::from_digest(sighash), &self.inputs[input].output_key)
                     .is_ok()
             };
-            let signature = signatures
-                .get(input)
-                .filter(verifies)
-                .ok_or(VaultTxError::Signature { input })?;
+            let signature = signatures.get(input).filter(verifies).ok_or(VaultTxError::Signature { input })?;
             // SIGHASH_DEFAULT: 64 bytes, no type byte.
             signed.input[input].witness = Witness::from_slice(&[signature.as_ref()]);
         }
@@ -262,21 +234,9 @@ impl VaultTransaction {
         expect("locktime", tx.lock_time, absolute::LockTime::ZERO)?;
         expect("number of inputs", tx.input.len(), self.inputs.len())?;
         for (index, (input, spent)) in tx.input.iter().zip(&self.inputs).enumerate() {
-            expect(
-                &format!("outpoint of input {index}"),
-                input.previous_output,
-                spent.outpoint,
-            )?;
-            expect(
-                &format!("sequence of input {index}"),
-                input.sequence,
-                Sequence::ENABLE_RBF_NO_LOCKTIME,
-            )?;
-            expect(
-                &format!("script of input {index}"),
-                &input.script_sig,
-                &ScriptBuf::new(),
-            )?;
+            expect(&format!("outpoint of input {index}"), input.previous_output, spent.outpoint)?;
+            expect(&format!("sequence of input {index}"), input.sequence, Sequence::ENABLE_RBF_NO_LOCKTIME)?;
+            expect(&format!("script of input {index}"), &input.script_sig, &ScriptBuf::new())?;
         }
         let [vault, .., anchor] = tx.output.as_slice() else {
             return Err(layout("number of outputs", tx.output.len(), "at least 2"));
@@ -288,27 +248,15 @@ impl VaultTransaction {
                 "330 sat or more to the vault key",
             ));
         }
-        expect(
-            "script of the last output",
-            anchor.script_pubkey.as_bytes(),
-            &ANCHOR_SCRIPT[..],
-        )?;
-        expect(
-            "value of the last output",
-            anchor.value,
-            Amount::from_sat(ANCHOR_SAT),
-        )?;
+        expect("script of the last output", anchor.script_pubkey.as_bytes(), &ANCHOR_SCRIPT[..])?;
+        expect("value of the last output", anchor.value, Amount::from_sat(ANCHOR_SAT))?;
         self.check_sums()
     }
 
     fn check_sums(&self) -> Result<(), VaultTxError> {
         let sum = |values: &mut dyn Iterator<Item = u64>| values.fold(0u64, u64::saturating_add);
         let inputs = sum(&mut self.inputs.iter().map(|input| input.amount_sat));
-        let out = sum(&mut self
-            .unsigned
-            .output
-            .iter()
-            .map(|output| output.value.to_sat()));
+        let out = sum(&mut self.unsigned.output.iter().map(|output| output.value.to_sat()));
         if out > inputs || inputs > Amount::MAX_MONEY.to_sat() {
             Err(VaultTxError::Overspent { inputs, out })
         } else {
@@ -322,11 +270,7 @@ fn key_path_sighashes(unsigned: &Transaction, prevouts: &[TxOut]) -> Vec<[u8; 32
     let mut cache = SighashCache::new(unsigned);
     let mut sighash = |input| {
         cache
-            .taproot_key_spend_signature_hash(
-                input,
-                &Prevouts::All(prevouts),
-                TapSighashType::Default,
-            )
+            .taproot_key_spend_signature_hash(input, &Prevouts::All(prevouts), TapSighashType::Default)
             .expect("as many prevouts as inputs")
             .to_byte_array()
     };
@@ -334,19 +278,11 @@ fn key_path_sighashes(unsigned: &Transaction, prevouts: &[TxOut]) -> Vec<[u8; 32
 }
 
 fn expect<T: PartialEq + std::fmt::Debug>(what: &str, got: T, want: T) -> Result<(), VaultTxError> {
-    if got == want {
-        Ok(())
-    } else {
-        Err(layout(what, format!("{got:?}"), format!("{want:?}")))
-    }
+    if got == want { Ok(()) } else { Err(layout(what, format!("{got:?}"), format!("{want:?}"))) }
 }
 
 fn layout(what: &str, got: impl ToString, want: impl ToString) -> VaultTxError {
-    VaultTxError::Layout {
-        what: what.to_owned(),
-        got: got.to_string(),
-        want: want.to_string(),
-    }
+    VaultTxError::Layout { what: what.to_owned(), got: got.to_string(), want: want.to_string() }
 }
 
 /// Virtual size of a signed vault transaction with these output scripts (all of them, vault and anchor included).
@@ -356,8 +292,7 @@ pub fn vsize(inputs: usize, output_scripts: impl Iterator<Item = usize>) -> u64 
         outputs += 1;
         output_bytes += 8 + compact_size(script) + script as u64;
     }
-    let stripped =
-        4 + compact_size(inputs) + 41 * inputs as u64 + compact_size(outputs) + output_bytes + 4;
+    let stripped = 4 + compact_size(inputs) + 41 * inputs as u64 + compact_size(outputs) + output_bytes + 4;
     // Marker and flag, then for each input: one item of 64 bytes.
     let weight = 4 * stripped + 2 + 66 * inputs as u64;
     weight.div_ceil(4)
@@ -384,16 +319,12 @@ pub fn shares(cost_sat: u64, weights: &[u64]) -> Vec<u64> {
     if total == 0 {
         return vec![0; weights.len()];
     }
-    let part = |weight: &u64| {
-        u64::try_from(u128::from(cost_sat) * u128::from(*weight) / total).expect("a part of a u64")
-    };
+    let part =
+        |weight: &u64| u64::try_from(u128::from(cost_sat) * u128::from(*weight) / total).expect("a part of a u64");
     let mut shares: Vec<u64> = weights.iter().map(part).collect();
     // Fewer than there are shares, since each lost less than one to rounding.
     let odd = cost_sat - shares.iter().sum::<u64>();
-    shares
-        .iter_mut()
-        .take(usize::try_from(odd).expect("fewer than the shares"))
-        .for_each(|share| *share += 1);
+    shares.iter_mut().take(usize::try_from(odd).expect("fewer than the shares")).for_each(|share| *share += 1);
     shares
 }
 
@@ -508,19 +439,8 @@ struct Draft<'a> {
 
 /// Withdrawals that all there is could pay, before costs: first come, first served.
 fn fundable(available: &Available) -> Vec<&QueuedWithdrawal> {
-    let value = available
-        .deposits
-        .iter()
-        .take(MAX_DEPOSITS)
-        .map(|deposit| deposit.amount_sat);
-    let value: u64 = value
-        .chain(
-            available
-                .vault_outputs
-                .iter()
-                .map(|output| output.amount_sat),
-        )
-        .sum();
+    let value = available.deposits.iter().take(MAX_DEPOSITS).map(|deposit| deposit.amount_sat);
+    let value: u64 = value.chain(available.vault_outputs.iter().map(|output| output.amount_sat)).sum();
     let mut left = value.saturating_sub(DUST_SAT);
     let mut chosen = Vec::new();
     for withdrawal in &available.withdrawals {
@@ -558,8 +478,7 @@ impl<'a> Draft<'a> {
 
     fn attempt(&self, available: &Available) -> Result<Plan, LeaveOut> {
         let least = usize::from(self.vault.len() > VAULT_OUTPUTS_KEPT);
-        let joined =
-            (least..=self.vault.len()).find_map(|count| self.funded_with(count, available));
+        let joined = (least..=self.vault.len()).find_map(|count| self.funded_with(count, available));
         let plan = joined.ok_or(if self.withdrawals.is_empty() {
             LeaveOut::Deposit(self.deposits.len() - 1)
         } else {
@@ -580,30 +499,19 @@ impl<'a> Draft<'a> {
 
     /// The plan that spends the `count` largest vault outputs (and, where plans join, the smallest instead of the last).
     fn funded_with(&self, count: usize, available: &Available) -> Option<Plan> {
-        let joining =
-            self.vault.len() > VAULT_OUTPUTS_KEPT && count > 0 && count < self.vault.len();
+        let joining = self.vault.len() > VAULT_OUTPUTS_KEPT && count > 0 && count < self.vault.len();
         let spent: Vec<VaultOutput> = if joining {
-            self.vault[..count - 1]
-                .iter()
-                .chain(self.vault.last())
-                .copied()
-                .collect()
+            self.vault[..count - 1].iter().chain(self.vault.last()).copied().collect()
         } else {
             self.vault[..count].to_vec()
         };
         let fee_sat = fee(
             self.deposits.len() + spent.len(),
-            self.withdrawals
-                .iter()
-                .map(|withdrawal| withdrawal.script.len()),
+            self.withdrawals.iter().map(|withdrawal| withdrawal.script.len()),
             available,
         );
         let weights: Vec<u64> = std::iter::repeat_n(DEPOSIT_WEIGHT, self.deposits.len())
-            .chain(
-                self.withdrawals
-                    .iter()
-                    .map(|withdrawal| withdrawal_weight(&withdrawal.script)),
-            )
+            .chain(self.withdrawals.iter().map(|withdrawal| withdrawal_weight(&withdrawal.script)))
             .collect();
         let shares_sat = shares(fee_sat + ANCHOR_SAT, &weights);
         let deposit_shares: u64 = shares_sat[..self.deposits.len()].iter().sum();
@@ -613,28 +521,14 @@ impl<'a> Draft<'a> {
             .map(|deposit| deposit.amount_sat)
             .chain(spent.iter().map(|output| output.amount_sat))
             .sum();
-        let value_out: u64 = self
-            .withdrawals
-            .iter()
-            .map(|withdrawal| withdrawal.amount_sat)
-            .sum();
+        let value_out: u64 = self.withdrawals.iter().map(|withdrawal| withdrawal.amount_sat).sum();
         // Withdrawals' shares are taken off what is paid to them, so only the deposits' leave the vault's side.
-        let change_sat = value_in
-            .checked_sub(value_out)?
-            .checked_sub(deposit_shares)
-            .filter(|change| *change >= DUST_SAT)?;
+        let change_sat =
+            value_in.checked_sub(value_out)?.checked_sub(deposit_shares).filter(|change| *change >= DUST_SAT)?;
         Some(Plan {
-            deposits: self
-                .deposits
-                .iter()
-                .map(|deposit| deposit.outpoint)
-                .collect(),
+            deposits: self.deposits.iter().map(|deposit| deposit.outpoint).collect(),
             vault_inputs: spent.iter().map(|output| output.number).collect(),
-            withdrawals: self
-                .withdrawals
-                .iter()
-                .map(|withdrawal| withdrawal.id)
-                .collect(),
+            withdrawals: self.withdrawals.iter().map(|withdrawal| withdrawal.id).collect(),
             fee_sat,
             shares_sat,
             change_sat,
@@ -643,20 +537,14 @@ impl<'a> Draft<'a> {
 
     /// The participant whose share is furthest above what it accepts.
     fn worst_off(&self, shares_sat: &[u64]) -> Option<LeaveOut> {
-        let deposits = self.deposits.iter().map(|deposit| {
-            deposit
-                .max_fee_sat
-                .min(deposit.amount_sat.saturating_sub(1))
-        });
-        let withdrawals = self.withdrawals.iter().map(|withdrawal| {
-            withdrawal
-                .max_fee_sat
-                .min(withdrawal.amount_sat.saturating_sub(DUST_SAT))
-        });
-        let excess = deposits
-            .chain(withdrawals)
-            .zip(shares_sat)
-            .map(|(accepted, share)| share.saturating_sub(accepted));
+        let deposits =
+            self.deposits.iter().map(|deposit| deposit.max_fee_sat.min(deposit.amount_sat.saturating_sub(1)));
+        let withdrawals = self
+            .withdrawals
+            .iter()
+            .map(|withdrawal| withdrawal.max_fee_sat.min(withdrawal.amount_sat.saturating_sub(DUST_SAT)));
+        let excess =
+            deposits.chain(withdrawals).zip(shares_sat).map(|(accepted, share)| share.saturating_sub(accepted));
         let (worst, _) = excess
             .enumerate()
             .filter(|(_, excess)| *excess > 0)
@@ -677,13 +565,8 @@ impl<'a> Draft<'a> {
     }
 
     fn output_scripts(&self) -> impl Iterator<Item = usize> {
-        let withdrawals = self
-            .withdrawals
-            .iter()
-            .map(|withdrawal| withdrawal.script.len());
-        std::iter::once(VAULT_SCRIPT_LEN)
-            .chain(withdrawals)
-            .chain(std::iter::once(ANCHOR_SCRIPT.len()))
+        let withdrawals = self.withdrawals.iter().map(|withdrawal| withdrawal.script.len());
+        std::iter::once(VAULT_SCRIPT_LEN).chain(withdrawals).chain(std::iter::once(ANCHOR_SCRIPT.len()))
     }
 }
 
@@ -691,14 +574,9 @@ impl<'a> Draft<'a> {
 const VAULT_SCRIPT_LEN: usize = 34;
 
 /// The fee at the rate aimed for, within the ledger's bounds, rounded up.
-fn fee(
-    inputs: usize,
-    withdrawal_scripts: impl Iterator<Item = usize>,
-    available: &Available,
-) -> u64 {
-    let scripts = std::iter::once(VAULT_SCRIPT_LEN)
-        .chain(withdrawal_scripts)
-        .chain(std::iter::once(ANCHOR_SCRIPT.len()));
+fn fee(inputs: usize, withdrawal_scripts: impl Iterator<Item = usize>, available: &Available) -> u64 {
+    let scripts =
+        std::iter::once(VAULT_SCRIPT_LEN).chain(withdrawal_scripts).chain(std::iter::once(ANCHOR_SCRIPT.len()));
     let low = u64::from(available.min_fee_rate) * 1000;
     let high = u64::from(available.max_fee_rate.max(available.min_fee_rate)) * 1000;
     let rate = available.fee_rate_sat_per_kvb.clamp(low, high);

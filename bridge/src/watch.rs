@@ -115,12 +115,8 @@ impl Watch {
         }
         for unspent in unspents {
             if let Some(terms) = self.wanted.get(&unspent.script) {
-                let found = Found {
-                    terms: *terms,
-                    amount: unspent.amount,
-                    height: unspent.height,
-                    coinbase: unspent.coinbase,
-                };
+                let found =
+                    Found { terms: *terms, amount: unspent.amount, height: unspent.height, coinbase: unspent.coinbase };
                 self.found.insert(unspent.outpoint, found);
             }
         }
@@ -139,23 +135,14 @@ impl Watch {
         let hash = block.block_hash();
         let parent = block.header.prev_blockhash;
         if parent != self.position.hash {
-            return Err(Unconnected {
-                got: hash,
-                parent,
-                want: self.position.hash,
-            });
+            return Err(Unconnected { got: hash, parent, want: self.position.hash });
         }
         let before = self.position;
-        self.position = Position {
-            height: before.height + 1,
-            hash,
-        };
+        self.position = Position { height: before.height + 1, hash };
         let mut spent = Vec::new();
         for transaction in &block.txdata {
             let spends = transaction.input.iter().map(|input| input.previous_output);
-            spent.extend(
-                spends.filter_map(|outpoint| Some((outpoint, self.found.remove(&outpoint)?))),
-            );
+            spent.extend(spends.filter_map(|outpoint| Some((outpoint, self.found.remove(&outpoint)?))));
             self.find_in(transaction);
             self.note_mined(transaction);
         }
@@ -172,12 +159,7 @@ impl Watch {
         for (vout, output) in (0u32..).zip(&transaction.output) {
             if let Some(terms) = self.wanted.get(&output.script_pubkey) {
                 let txid = *txid.get_or_insert_with(|| transaction.compute_txid());
-                let found = Found {
-                    terms: *terms,
-                    amount: output.value,
-                    height,
-                    coinbase: transaction.is_coinbase(),
-                };
+                let found = Found { terms: *terms, amount: output.value, height, coinbase: transaction.is_coinbase() };
                 self.found.insert(OutPoint { txid, vout }, found);
             }
         }
@@ -201,11 +183,7 @@ impl Watch {
         let gone = self.position.height;
         self.found.retain(|_, found| found.height < gone);
         self.mined.retain(|_, block| block.height < gone);
-        self.found.extend(
-            undo.spent
-                .into_iter()
-                .filter(|(_, found)| found.height < gone),
-        );
+        self.found.extend(undo.spent.into_iter().filter(|(_, found)| found.height < gone));
         self.position = undo.before;
         true
     }
@@ -214,10 +192,7 @@ impl Watch {
     pub fn restart(&mut self, position: Position) {
         let wanted = std::mem::take(&mut self.wanted);
         let tracked = std::mem::take(&mut self.tracked);
-        *self = Self {
-            tracked,
-            ..Self::new(position)
-        };
+        *self = Self { tracked, ..Self::new(position) };
         for (script, terms) in wanted {
             self.register(script, terms);
         }
@@ -252,20 +227,12 @@ mod tests {
     use super::*;
 
     fn start() -> Watch {
-        Watch::new(Position {
-            height: 100,
-            hash: BlockHash::all_zeros(),
-        })
+        Watch::new(Position { height: 100, hash: BlockHash::all_zeros() })
     }
 
     fn terms() -> DepositTerms {
         let key = XOnlyPublicKey::from_slice(&[2; 32]).expect("an x coordinate on the curve");
-        DepositTerms {
-            recipient: [7; 20],
-            reclaim_key: key,
-            max_fee: Amount::from_sat(1_000),
-            epoch: 1,
-        }
+        DepositTerms { recipient: [7; 20], reclaim_key: key, max_fee: Amount::from_sat(1_000), epoch: 1 }
     }
 
     fn script(byte: u8) -> ScriptBuf {
@@ -286,10 +253,7 @@ mod tests {
             input: spends.iter().map(input).collect(),
             output: scripts
                 .iter()
-                .map(|script| TxOut {
-                    value: Amount::from_sat(sat),
-                    script_pubkey: script.clone(),
-                })
+                .map(|script| TxOut { value: Amount::from_sat(sat), script_pubkey: script.clone() })
                 .collect(),
         }
     }
@@ -321,17 +285,9 @@ mod tests {
         let mut watch = start();
         watch.register(script(1), terms());
         let payment = pay(&[script(9), script(1)], 50_000, &[]);
-        let deposit = OutPoint {
-            txid: payment.compute_txid(),
-            vout: 1,
-        };
+        let deposit = OutPoint { txid: payment.compute_txid(), vout: 1 };
         mine(&mut watch, vec![payment]);
-        let found = Found {
-            terms: terms(),
-            amount: Amount::from_sat(50_000),
-            height: 101,
-            coinbase: false,
-        };
+        let found = Found { terms: terms(), amount: Amount::from_sat(50_000), height: 101, coinbase: false };
         assert_eq!(watch.found().collect::<Vec<_>>(), [(&deposit, &found)]);
         mine(&mut watch, vec![pay(&[], 0, &[deposit])]);
         assert_eq!(outpoints(&watch), []);
@@ -343,10 +299,7 @@ mod tests {
         let mut watch = start();
         watch.register(script(1), terms());
         let payment = pay(&[script(1)], 50_000, &[]);
-        let deposit = OutPoint {
-            txid: payment.compute_txid(),
-            vout: 0,
-        };
+        let deposit = OutPoint { txid: payment.compute_txid(), vout: 0 };
         mine(&mut watch, vec![payment]);
         mine(&mut watch, vec![pay(&[], 0, &[deposit])]);
         assert!(watch.disconnect());
@@ -361,10 +314,7 @@ mod tests {
     #[test]
     fn a_tracked_transaction_is_known_by_its_block_even_when_its_output_is_spent() {
         let mut watch = start();
-        let vault_tx = Transaction {
-            version: transaction::Version(3),
-            ..pay(&[script(9)], 50_000, &[])
-        };
+        let vault_tx = Transaction { version: transaction::Version(3), ..pay(&[script(9)], 50_000, &[]) };
         let txid = vault_tx.compute_txid();
         watch.track(BTreeSet::from([txid]));
         mine(&mut watch, vec![vault_tx]);
@@ -380,30 +330,13 @@ mod tests {
         let mut watch = start();
         watch.register(script(1), terms());
         assert_eq!(watch.unscanned(), [script(1)]);
-        let outpoint = OutPoint {
-            vout: 3,
-            ..OutPoint::null()
-        };
-        let unspent = Scanned {
-            outpoint,
-            script: script(1),
-            amount: Amount::from_sat(9),
-            height: 40,
-            coinbase: false,
-        };
-        assert!(watch.scanned(
-            watch.position(),
-            &[script(1)],
-            std::slice::from_ref(&unspent)
-        ));
+        let outpoint = OutPoint { vout: 3, ..OutPoint::null() };
+        let unspent = Scanned { outpoint, script: script(1), amount: Amount::from_sat(9), height: 40, coinbase: false };
+        assert!(watch.scanned(watch.position(), &[script(1)], std::slice::from_ref(&unspent)));
         assert_eq!(outpoints(&watch), [outpoint]);
         assert_eq!(watch.unscanned(), [] as [ScriptBuf; 0]);
         watch.register(script(1), terms());
-        assert_eq!(
-            watch.unscanned(),
-            [] as [ScriptBuf; 0],
-            "it was scanned for"
-        );
+        assert_eq!(watch.unscanned(), [] as [ScriptBuf; 0], "it was scanned for");
     }
 
     #[test]
@@ -431,10 +364,7 @@ mod tests {
         let mut watch = start();
         watch.register(script(1), terms());
         assert!(watch.scanned(watch.position(), &[script(1)], &[]));
-        watch.restart(Position {
-            height: 7,
-            hash: BlockHash::all_zeros(),
-        });
+        watch.restart(Position { height: 7, hash: BlockHash::all_zeros() });
         assert_eq!(watch.unscanned(), [script(1)]);
     }
 }

@@ -1,8 +1,8 @@
 //! What each contract is created with, in plain types.
 
 use crate::{
-    BitcoinLightClient, Bridge, Contract, Federation, IBitcoinLightClient, IBridge, IFederation,
-    MicroChannel, SigningBoard, address,
+    BitcoinLightClient, Bridge, Contract, Federation, IBitcoinLightClient, IBridge, IFederation, MicroChannel,
+    SigningBoard, address,
 };
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_sol_types::SolConstructor;
@@ -123,10 +123,8 @@ impl BridgeArguments {
 
     /// For contracts that stand elsewhere.
     pub fn abi_encode_with(&self, light_client: Address, federation: Address) -> Bytes {
-        let tiers = self.tiers.iter().map(|tier| IBridge::Tier {
-            upToSat: tier.up_to_sat,
-            confirmations: tier.confirmations,
-        });
+        let tiers =
+            self.tiers.iter().map(|tier| IBridge::Tier { upToSat: tier.up_to_sat, confirmations: tier.confirmations });
         Bridge::constructorCall {
             parameters_: IBridge::Parameters {
                 reclaimDelay: self.reclaim_delay,
@@ -146,9 +144,5 @@ impl BridgeArguments {
 
 /// `SigningBoard`'s arguments, for the predeployed federation. `MicroChannel` takes none.
 pub fn signing_board_arguments() -> Bytes {
-    SigningBoard::constructorCall {
-        federation_: address::FEDERATION,
-    }
-    .abi_encode()
-    .into()
+    SigningBoard::constructorCall { federation_: address::FEDERATION }.abi_encode().into()
 }

@@ -21,12 +21,7 @@ impl Ledger {
 
     pub fn from_slot(word: U256) -> Self {
         let [vault_sat, owed_sat, held_sat, deficit_sat] = word.into_limbs();
-        Self {
-            vault_sat,
-            owed_sat,
-            held_sat,
-            deficit_sat,
-        }
+        Self { vault_sat, owed_sat, held_sat, deficit_sat }
     }
 
     /// Whether this many satoshis may be outside the bridge.
@@ -44,15 +39,7 @@ mod tests {
     fn the_slot_holds_vault_owed_held_and_deficit_from_the_low_bytes() {
         let word = U256::from_limbs([4, 3, 2, 1]);
         let ledger = Ledger::from_slot(word);
-        assert_eq!(
-            (
-                ledger.vault_sat,
-                ledger.owed_sat,
-                ledger.held_sat,
-                ledger.deficit_sat
-            ),
-            (4, 3, 2, 1)
-        );
+        assert_eq!((ledger.vault_sat, ledger.owed_sat, ledger.held_sat, ledger.deficit_sat), (4, 3, 2, 1));
         assert!(ledger.covers(0));
         assert!(!ledger.covers(1));
     }

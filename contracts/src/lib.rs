@@ -17,8 +17,8 @@ mod revert;
 pub use alloy_primitives::U256;
 pub use alloy_sol_types;
 pub use constructor::{
-    BridgeArguments, FederationArguments, LightClientArguments, MemberArguments, TierArguments,
-    creation_code, signing_board_arguments,
+    BridgeArguments, FederationArguments, LightClientArguments, MemberArguments, TierArguments, creation_code,
+    signing_board_arguments,
 };
 pub use ledger::Ledger;
 pub use revert::explain_revert;
@@ -97,13 +97,8 @@ pub enum Contract {
 
 impl Contract {
     /// In the order of their deployment: constructors may call those before.
-    pub const ALL: [Self; 5] = [
-        Self::LightClient,
-        Self::Federation,
-        Self::SigningBoard,
-        Self::Bridge,
-        Self::MicroChannel,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::LightClient, Self::Federation, Self::SigningBoard, Self::Bridge, Self::MicroChannel];
 
     pub const fn address(self) -> alloy_primitives::Address {
         match self {

@@ -2,8 +2,7 @@
 
 use crate::{
     bridge::Bridge::BridgeErrors, federation::Federation::FederationErrors,
-    light_client::BitcoinLightClient::BitcoinLightClientErrors,
-    micro_channel::MicroChannel::MicroChannelErrors,
+    light_client::BitcoinLightClient::BitcoinLightClientErrors, micro_channel::MicroChannel::MicroChannelErrors,
     signing_board::SigningBoard::SigningBoardErrors,
 };
 use alloy_sol_types::{Panic, Revert, SolError, SolInterface};
@@ -40,19 +39,11 @@ mod tests {
 
     #[test]
     fn a_custom_error_is_told_with_its_arguments() {
-        let error = crate::bridge::Bridge::NotAMember {
-            account: Address::ZERO,
-        };
+        let error = crate::bridge::Bridge::NotAMember { account: Address::ZERO };
         let text = explain_revert(&error.abi_encode()).expect("it is one of ours");
         assert!(text.starts_with("NotAMember {"), "{text}");
-        let error = crate::bridge::Bridge::DepositTooSmall {
-            gotSat: 5,
-            minSat: 7,
-        };
-        assert_eq!(
-            explain_revert(&error.abi_encode()).as_deref(),
-            Some("DepositTooSmall { gotSat: 5, minSat: 7 }")
-        );
+        let error = crate::bridge::Bridge::DepositTooSmall { gotSat: 5, minSat: 7 };
+        assert_eq!(explain_revert(&error.abi_encode()).as_deref(), Some("DepositTooSmall { gotSat: 5, minSat: 7 }"));
     }
 
     #[test]

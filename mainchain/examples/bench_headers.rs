@@ -16,10 +16,7 @@ use mainchain::params::PERIOD;
 use mainchain::verify::{Start, Verifier};
 use mainchain::{Network, Params};
 
-const REAL: &str = concat!(
-    env!("CARGO_MANIFEST_DIR"),
-    "/../../shared/data/mainnet-headers-40000-49999.bin"
-);
+const REAL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/mainnet-headers-40000-49999.bin");
 
 /// A clock after all headers.
 const NOW: u32 = u32::MAX - 10_000;
@@ -27,37 +24,20 @@ const NOW: u32 = u32::MAX - 10_000;
 fn main() {
     match std::fs::read(REAL) {
         Ok(file) => {
-            let start = Start::Anchor {
-                height: 40_320,
-                period_time: None,
-            };
-            report(
-                "real headers of mainnet, 40320 to 49999",
-                Network::Mainnet.params(),
-                start,
-                &file[320 * 80..],
-            );
+            let start = Start::Anchor { height: 40_320, period_time: None };
+            report("real headers of mainnet, 40320 to 49999", Network::Mainnet.params(), start, &file[320 * 80..]);
         }
         Err(error) => eprintln!("no real headers at {REAL}: {error}"),
     }
-    let params = Params {
-        pow_limit_bits: 0x207f_ffff,
-        versions: &[],
-        ..Network::Mainnet.params()
-    };
-    let start = Start::Anchor {
-        height: 0,
-        period_time: None,
-    };
+    let params = Params { pow_limit_bits: 0x207f_ffff, versions: &[], ..Network::Mainnet.params() };
+    let start = Start::Anchor { height: 0, period_time: None };
     let file = synthetic(&params, 10 * PERIOD);
     report("synthetic chain of ten retargets", params, start, &file);
 }
 
 fn report(name: &str, params: Params, start: Start, file: &[u8]) {
     let headers = file.len() as u64 / 80;
-    let mut rates: Vec<u64> = (0..5)
-        .map(|_| headers_a_second(&params, start, file, headers))
-        .collect();
+    let mut rates: Vec<u64> = (0..5).map(|_| headers_a_second(&params, start, file, headers)).collect();
     rates.sort_unstable();
     println!("{name}\t{}", rates[rates.len() / 2]);
 }
@@ -67,9 +47,7 @@ fn headers_a_second(params: &Params, start: Start, file: &[u8], headers: u64) ->
     while begin.elapsed() < Duration::from_millis(500) {
         let mut verifier = Verifier::with_params(Network::Mainnet, params.clone(), start, NOW);
         verifier.feed(black_box(file)).expect("the file is good");
-        checked += black_box(verifier.finish())
-            .expect("the file is good")
-            .headers;
+        checked += black_box(verifier.finish()).expect("the file is good").headers;
     }
     assert_eq!(checked % headers, 0, "each pass checks the whole file");
     u64::try_from(u128::from(checked) * 1_000_000_000 / begin.elapsed().as_nanos()).expect("fits")
@@ -97,11 +75,7 @@ impl Clock {
 /// The first number of schedstat, in nanoseconds (Linux, `Documentation/scheduler/sched-stats.rst`).
 fn on_processor() -> Option<Duration> {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    text.split(' ')
-        .next()?
-        .parse()
-        .ok()
-        .map(Duration::from_nanos)
+    text.split(' ').next()?.parse().ok().map(Duration::from_nanos)
 }
 
 /// Blocks that come faster and slower than every ten minutes in turn, so that each period has another target.
@@ -110,22 +84,11 @@ fn synthetic(params: &Params, length: u32) -> Vec<u8> {
     let mut tip = Tip::start(params, &first, 0, first.work(), None).expect("meets its target");
     let mut file = to_bytes(&first).to_vec();
     for height in 1..=length {
-        let seconds = if (height / PERIOD).is_multiple_of(2) {
-            300
-        } else {
-            1100
-        };
+        let seconds = if (height / PERIOD).is_multiple_of(2) { 300 } else { 1100 };
         let time = tip.time() + seconds;
-        let header = mine(
-            tip.hash(),
-            time,
-            tip.next_bits(params, time)
-                .expect("known from the first block on"),
-        );
+        let header = mine(tip.hash(), time, tip.next_bits(params, time).expect("known from the first block on"));
         let bytes = to_bytes(&header);
-        tip = tip
-            .next(params, &header, hash_bytes(&bytes), NOW)
-            .expect("keeps the rules");
+        tip = tip.next(params, &header, hash_bytes(&bytes), NOW).expect("keeps the rules");
         file.extend(bytes);
     }
     file

@@ -44,12 +44,7 @@ impl Checkpoint {
     /// The first block of `network`.
     pub fn genesis(network: Network) -> Self {
         let header = network.genesis();
-        Self {
-            header,
-            height: 0,
-            work: header.work(),
-            epoch_time: header.time,
-        }
+        Self { header, height: 0, work: header.work(), epoch_time: header.time }
     }
 }
 
@@ -115,12 +110,7 @@ impl HeaderChain {
     ///
     /// The header does not meet its own target, or cannot be a start (see [`StartError`]).
     pub fn from_checkpoint(params: Params, checkpoint: &Checkpoint) -> Result<Self, StartError> {
-        let Checkpoint {
-            header,
-            height,
-            work,
-            epoch_time,
-        } = *checkpoint;
+        let Checkpoint { header, height, work, epoch_time } = *checkpoint;
         let tip = Tip::start(&params, &header, height, work, Some(epoch_time))?;
         Ok(Self {
             params,
@@ -177,11 +167,7 @@ impl HeaderChain {
         }
         let (disconnected, connected) = self.switch_to(best);
         self.forget_below(self.height().saturating_sub(self.window));
-        Ok(Changes {
-            added: added.len(),
-            disconnected,
-            connected,
-        })
+        Ok(Changes { added: added.len(), disconnected, connected })
     }
 
     /// Checks and keeps one header; `None` if it is known.
@@ -191,18 +177,9 @@ impl HeaderChain {
             return Ok(None);
         }
         let previous = header.prev_blockhash;
-        let parent = self
-            .nodes
-            .get(&previous)
-            .ok_or(HeaderError::Unconnected { previous })?;
+        let parent = self.nodes.get(&previous).ok_or(HeaderError::Unconnected { previous })?;
         let tip = parent.tip.next(&self.params, header, hash, now)?;
-        self.nodes.insert(
-            hash,
-            Node {
-                header: *header,
-                tip,
-            },
-        );
+        self.nodes.insert(hash, Node { header: *header, tip });
         Ok(Some(hash))
     }
 
@@ -221,10 +198,7 @@ impl HeaderChain {
         let mut disconnected = Vec::new();
         if !connected.is_empty() {
             while self.height() > fork {
-                let last = self
-                    .best
-                    .pop_back()
-                    .expect("the best chain is as long as its height says");
+                let last = self.best.pop_back().expect("the best chain is as long as its height says");
                 disconnected.push(self.block(&last));
             }
         }
@@ -242,10 +216,7 @@ impl HeaderChain {
             self.base += 1;
         }
         let kept = self.by_height.split_off(&height);
-        for hash in std::mem::replace(&mut self.by_height, kept)
-            .into_values()
-            .flatten()
-        {
+        for hash in std::mem::replace(&mut self.by_height, kept).into_values().flatten() {
             self.nodes.remove(&hash);
         }
         self.drop_rootless_forks();
@@ -268,9 +239,8 @@ impl HeaderChain {
                 // No fork at this height, so none above it has its root below.
                 break;
             }
-            let (keep, drop): (Vec<_>, Vec<_>) = hashes
-                .iter()
-                .partition(|hash| alive.contains(&self.nodes[*hash].header.prev_blockhash));
+            let (keep, drop): (Vec<_>, Vec<_>) =
+                hashes.iter().partition(|hash| alive.contains(&self.nodes[*hash].header.prev_blockhash));
             for hash in drop {
                 self.nodes.remove(&hash);
             }
@@ -281,9 +251,8 @@ impl HeaderChain {
 
     /// The last header of the best chain.
     pub fn tip(&self) -> &Tip {
-        let last = self.best.back().expect(
-            "a chain is never empty: it starts with one header and each switch ends in one",
-        );
+        let last =
+            self.best.back().expect("a chain is never empty: it starts with one header and each switch ends in one");
         &self.nodes[last].tip
     }
 
@@ -338,27 +307,16 @@ impl HeaderChain {
             return Vec::new();
         };
         let from = self.nodes[fork].tip.height() + 1 - self.base;
-        self.best
-            .iter()
-            .skip(from as usize)
-            .take(limit)
-            .map(|hash| self.nodes[hash].header)
-            .collect()
+        self.best.iter().skip(from as usize).take(limit).map(|hash| self.nodes[hash].header).collect()
     }
 
     fn is_best(&self, hash: &BlockHash) -> bool {
-        self.nodes
-            .get(hash)
-            .is_some_and(|node| self.hash_at(node.tip.height()) == Some(*hash))
+        self.nodes.get(hash).is_some_and(|node| self.hash_at(node.tip.height()) == Some(*hash))
     }
 
     fn block(&self, hash: &BlockHash) -> Block {
         let node = &self.nodes[hash];
-        Block {
-            height: node.tip.height(),
-            hash: *hash,
-            header: node.header,
-        }
+        Block { height: node.tip.height(), hash: *hash, header: node.header }
     }
 }
 
@@ -390,10 +348,7 @@ mod hex_work {
         let text = String::deserialize(deserializer)?;
         let digits = text.strip_prefix("0x").unwrap_or(&text);
         if digits.len() > 64 {
-            return Err(D::Error::custom(format_args!(
-                "work has {} hex digits, expected at most 64",
-                digits.len()
-            )));
+            return Err(D::Error::custom(format_args!("work has {} hex digits, expected at most 64", digits.len())));
         }
         Work::from_unprefixed_hex(digits).map_err(D::Error::custom)
     }

@@ -22,8 +22,7 @@ use bitcoin::sighash::{Prevouts, SighashCache, TapSighashType};
 use bitcoin::taproot::{ControlBlock, LeafVersion, TapLeafHash, TapNodeHash, TaprootMerkleBranch};
 use bitcoin::transaction::Version;
 use bitcoin::{
-    Address, Amount, FeeRate, OutPoint, Script, ScriptBuf, Sequence, TapTweakHash, Transaction,
-    TxIn, TxOut, Witness,
+    Address, Amount, FeeRate, OutPoint, Script, ScriptBuf, Sequence, TapTweakHash, Transaction, TxIn, TxOut, Witness,
 };
 
 use crate::params::Network;
@@ -85,19 +84,12 @@ impl DepositTerms {
     /// The output to pay, for the group key of the terms' epoch.
     pub fn output(&self, peg: &Peg, group_key: XOnlyPublicKey) -> DepositOutput {
         let leaf = self.leaf_script(peg);
-        let merkle_root =
-            TapNodeHash::from(TapLeafHash::from_script(&leaf, LeafVersion::TapScript));
+        let merkle_root = TapNodeHash::from(TapLeafHash::from_script(&leaf, LeafVersion::TapScript));
         let tweak = TapTweakHash::from_key_and_tweak(group_key, Some(merkle_root)).to_scalar();
-        let (key, parity) = group_key.add_tweak(secp(), &tweak).expect(
-            "a hash that is the key's negation cannot be found, nor one above the group's order",
-        );
-        DepositOutput {
-            group_key,
-            leaf,
-            merkle_root,
-            key: key.public_key(parity),
-            delay: peg.delay,
-        }
+        let (key, parity) = group_key
+            .add_tweak(secp(), &tweak)
+            .expect("a hash that is the key's negation cannot be found, nor one above the group's order");
+        DepositOutput { group_key, leaf, merkle_root, key: key.public_key(parity), delay: peg.delay }
     }
 }
 
@@ -120,9 +112,7 @@ impl DepositOutput {
     /// The second coordinate of the output key's point, as the ledger wants it beside the terms.
     pub fn output_key_y(&self) -> [u8; 32] {
         let point = self.key.serialize_uncompressed();
-        point[33..]
-            .try_into()
-            .expect("an uncompressed key has 65 bytes")
+        point[33..].try_into().expect("an uncompressed key has 65 bytes")
     }
 
     /// The leaf's hash, the tree's root: what the group key is tweaked with to sign.
@@ -161,37 +151,23 @@ impl DepositOutput {
         if !self.leaf.as_bytes().ends_with(&reclaim_ending(&owner)) {
             return Err(ReclaimError::WrongKey { got: owner });
         }
-        let total = coins
-            .iter()
-            .try_fold(Amount::ZERO, |sum, (_, value)| sum.checked_add(*value));
-        let total = total
-            .filter(|total| *total > Amount::ZERO)
-            .ok_or(ReclaimError::NoCoins)?;
+        let total = coins.iter().try_fold(Amount::ZERO, |sum, (_, value)| sum.checked_add(*value));
+        let total = total.filter(|total| *total > Amount::ZERO).ok_or(ReclaimError::NoCoins)?;
 
         let mut transaction = self.unsigned_reclaim(coins, destination);
         let fee = fee_rate.fee_wu(transaction.weight());
         let least = transaction.output[0].script_pubkey.minimal_non_dust();
-        let value = fee
-            .and_then(|fee| total.checked_sub(fee))
-            .filter(|value| *value >= least);
+        let value = fee.and_then(|fee| total.checked_sub(fee)).filter(|value| *value >= least);
         transaction.output[0].value = value.ok_or(ReclaimError::TooLittle { total, fee, least })?;
 
-        for (input, signature) in self
-            .reclaim_signatures(&transaction, coins, reclaim_key)
-            .into_iter()
-            .enumerate()
-        {
+        for (input, signature) in self.reclaim_signatures(&transaction, coins, reclaim_key).into_iter().enumerate() {
             transaction.input[input].witness = self.reclaim_witness(&signature);
         }
         Ok(transaction)
     }
 
     /// The transaction with signatures of the right size and no value yet.
-    fn unsigned_reclaim(
-        &self,
-        coins: &[(OutPoint, Amount)],
-        destination: ScriptBuf,
-    ) -> Transaction {
+    fn unsigned_reclaim(&self, coins: &[(OutPoint, Amount)], destination: ScriptBuf) -> Transaction {
         let input = coins.iter().map(|(outpoint, _)| TxIn {
             previous_output: *outpoint,
             script_sig: ScriptBuf::new(),
@@ -202,10 +178,7 @@ impl DepositOutput {
             version: Version::TWO,
             lock_time: LockTime::ZERO,
             input: input.collect(),
-            output: vec![TxOut {
-                value: Amount::ZERO,
-                script_pubkey: destination,
-            }],
+            output: vec![TxOut { value: Amount::ZERO, script_pubkey: destination }],
         }
     }
 
@@ -215,28 +188,16 @@ impl DepositOutput {
         coins: &[(OutPoint, Amount)],
         key: &Keypair,
     ) -> Vec<[u8; 64]> {
-        let spent: Vec<TxOut> = coins
-            .iter()
-            .map(|(_, value)| TxOut {
-                value: *value,
-                script_pubkey: self.script_pubkey(),
-            })
-            .collect();
+        let spent: Vec<TxOut> =
+            coins.iter().map(|(_, value)| TxOut { value: *value, script_pubkey: self.script_pubkey() }).collect();
         let leaf_hash = TapLeafHash::from_script(&self.leaf, LeafVersion::TapScript);
         let mut cache = SighashCache::new(transaction);
         let sign = |input| {
             let hash = cache
-                .taproot_script_spend_signature_hash(
-                    input,
-                    &Prevouts::All(&spent),
-                    leaf_hash,
-                    TapSighashType::Default,
-                )
+                .taproot_script_spend_signature_hash(input, &Prevouts::All(&spent), leaf_hash, TapSighashType::Default)
                 .expect("each input has its previous output");
             // Without auxiliary randomness a signature depends on its key and message alone (BIP340 allows it).
-            secp()
-                .sign_schnorr_no_aux_rand(&Message::from(hash), key)
-                .serialize()
+            secp().sign_schnorr_no_aux_rand(&Message::from(hash), key).serialize()
         };
         (0..coins.len()).map(sign).collect()
     }
@@ -250,21 +211,13 @@ impl DepositOutput {
             internal_key: self.group_key,
             merkle_branch: TaprootMerkleBranch::default(),
         };
-        Witness::from_slice(&[
-            signature.as_slice(),
-            self.leaf.as_bytes(),
-            &control.serialize(),
-        ])
+        Witness::from_slice(&[signature.as_slice(), self.leaf.as_bytes(), &control.serialize()])
     }
 }
 
 /// How the leaf of an owner ends: `<U> CHECKSIG`.
 fn reclaim_ending(owner: &XOnlyPublicKey) -> Vec<u8> {
-    Script::builder()
-        .push_x_only_key(owner)
-        .push_opcode(OP_CHECKSIG)
-        .into_script()
-        .into_bytes()
+    Script::builder().push_x_only_key(owner).push_opcode(OP_CHECKSIG).into_script().into_bytes()
 }
 
 /// Why a deposit cannot be taken back like this.
@@ -275,11 +228,7 @@ pub enum ReclaimError {
     #[error("there are no coins on this deposit address")]
     NoCoins,
     #[error("{total} does not cover the fee and an output of at least {least}")]
-    TooLittle {
-        total: Amount,
-        fee: Option<Amount>,
-        least: Amount,
-    },
+    TooLittle { total: Amount, fee: Option<Amount>, least: Amount },
 }
 
 fn secp() -> &'static Secp256k1<All> {

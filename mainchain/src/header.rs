@@ -17,10 +17,7 @@ use bitcoin::block::Header;
 use bitcoin::hashes::{Hash, sha256d};
 use bitcoin::{BlockHash, CompactTarget, Target, Work};
 
-use crate::params::{
-    MAX_FUTURE_SECONDS, MAX_TIMEWARP_SECONDS, MIN_DIFFICULTY_SECONDS, PERIOD, PERIOD_SECONDS,
-    Params,
-};
+use crate::params::{MAX_FUTURE_SECONDS, MAX_TIMEWARP_SECONDS, MIN_DIFFICULTY_SECONDS, PERIOD, PERIOD_SECONDS, Params};
 
 /// Seconds since 1970, as in a header.
 pub type UnixTime = u32;
@@ -41,46 +38,20 @@ pub enum HeaderError {
     #[error("forks off at height {height}, below the oldest header kept at {oldest}")]
     TooDeep { height: Height, oldest: Height },
     #[error("target {got:#010x} at height {height}, expected {want:#010x}")]
-    BadTarget {
-        height: Height,
-        got: CompactTarget,
-        want: CompactTarget,
-    },
+    BadTarget { height: Height, got: CompactTarget, want: CompactTarget },
     #[error("hash {hash} at height {height} is above its target {target:064x}")]
-    BadWork {
-        height: Height,
-        hash: BlockHash,
-        target: Target,
-    },
-    #[error(
-        "time {time} at height {height} is not after {median}, the median of the blocks before"
-    )]
-    TooOld {
-        height: Height,
-        time: UnixTime,
-        median: UnixTime,
-    },
-    #[error(
-        "time {time} at height {height} starts a period more than 600 s before its previous block at {previous}"
-    )]
-    Timewarp {
-        height: Height,
-        time: UnixTime,
-        previous: UnixTime,
-    },
+    BadWork { height: Height, hash: BlockHash, target: Target },
+    #[error("time {time} at height {height} is not after {median}, the median of the blocks before")]
+    TooOld { height: Height, time: UnixTime, median: UnixTime },
+    #[error("time {time} at height {height} starts a period more than 600 s before its previous block at {previous}")]
+    Timewarp { height: Height, time: UnixTime, previous: UnixTime },
     #[error("version {got} at height {height}, expected at least {want}")]
     BadVersion { height: Height, got: i32, want: i32 },
     /// Not yet acceptable; may be later.
     #[error("time {time} at height {height} is more than two hours ahead of the clock at {now}")]
-    TooNew {
-        height: Height,
-        time: UnixTime,
-        now: UnixTime,
-    },
+    TooNew { height: Height, time: UnixTime, now: UnixTime },
     /// The chain starts inside a period, and its first time was not given.
-    #[error(
-        "the target at height {height} depends on the time of block {first}, which was not given"
-    )]
+    #[error("the target at height {height} depends on the time of block {first}, which was not given")]
     PeriodTimeUnknown { height: Height, first: Height },
 }
 
@@ -98,10 +69,9 @@ impl HeaderError {
             | Self::TooOld { .. }
             | Self::Timewarp { .. }
             | Self::BadVersion { .. } => true,
-            Self::Unconnected { .. }
-            | Self::TooDeep { .. }
-            | Self::TooNew { .. }
-            | Self::PeriodTimeUnknown { .. } => false,
+            Self::Unconnected { .. } | Self::TooDeep { .. } | Self::TooNew { .. } | Self::PeriodTimeUnknown { .. } => {
+                false
+            }
         }
     }
 }
@@ -121,8 +91,7 @@ pub fn to_bytes(header: &Header) -> [u8; 80] {
 /// The header in 80 bytes; any 80 bytes are one.
 pub fn from_bytes(bytes: &[u8; 80]) -> Header {
     let word = |at: usize| [bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]];
-    let hash =
-        |at: usize| -> [u8; 32] { bytes[at..at + 32].try_into().expect("32 bytes were sliced") };
+    let hash = |at: usize| -> [u8; 32] { bytes[at..at + 32].try_into().expect("32 bytes were sliced") };
     Header {
         version: bitcoin::block::Version::from_consensus(i32::from_le_bytes(word(0))),
         prev_blockhash: BlockHash::from_byte_array(hash(4)),
@@ -151,11 +120,7 @@ impl Difficulty {
     pub fn from_bits(bits: CompactTarget, params: &Params) -> Option<Self> {
         let target = target_from_bits(bits)?;
         let limit = target_from_bits(params.pow_limit())?;
-        (target <= limit).then(|| Self {
-            bits,
-            target,
-            work: target.to_work(),
-        })
+        (target <= limit).then(|| Self { bits, target, work: target.to_work() })
     }
 
     pub fn bits(&self) -> CompactTarget {
@@ -217,11 +182,7 @@ pub fn retarget(bits: CompactTarget, seconds: i64, params: &Params) -> CompactTa
     }
     let target = Target::from_le_bytes(bytes);
     let limit = Target::from_compact(params.pow_limit());
-    if limbs[8] != 0 || target > limit {
-        params.pow_limit()
-    } else {
-        target.to_compact_lossy()
-    }
+    if limbs[8] != 0 || target > limit { params.pow_limit() } else { target.to_compact_lossy() }
 }
 
 /// Why a header cannot be the start of a chain.
@@ -231,14 +192,8 @@ pub enum StartError {
     BadTarget { bits: CompactTarget },
     #[error("hash {hash} is above its target {target:064x}")]
     BadWork { hash: BlockHash, target: Target },
-    #[error(
-        "the header at height {height} starts a difficulty period at {time}, but that time was given as {given}"
-    )]
-    PeriodTime {
-        height: Height,
-        time: UnixTime,
-        given: UnixTime,
-    },
+    #[error("the header at height {height} starts a difficulty period at {time}, but that time was given as {given}")]
+    PeriodTime { height: Height, time: UnixTime, given: UnixTime },
     /// On networks with the 20-minute rule such a header does not show its period's target.
     #[error(
         "the header at height {height} has minimum difficulty inside a period; start at one that has not, or at {first}"
@@ -278,46 +233,26 @@ impl Tip {
         period_time: Option<UnixTime>,
     ) -> Result<Self, StartError> {
         let hash = hash_bytes(&to_bytes(header));
-        let difficulty = Difficulty::from_bits(header.bits, params)
-            .ok_or(StartError::BadTarget { bits: header.bits })?;
+        let difficulty =
+            Difficulty::from_bits(header.bits, params).ok_or(StartError::BadTarget { bits: header.bits })?;
         if !difficulty.target.is_met_by(hash) {
-            return Err(StartError::BadWork {
-                hash,
-                target: difficulty.target,
-            });
+            return Err(StartError::BadWork { hash, target: difficulty.target });
         }
         let begins_period = height.is_multiple_of(PERIOD);
-        let hides_period =
-            params.min_difficulty && !params.no_retarget && header.bits == params.pow_limit();
+        let hides_period = params.min_difficulty && !params.no_retarget && header.bits == params.pow_limit();
         if !begins_period && hides_period {
-            return Err(StartError::MinimumDifficulty {
-                height,
-                first: height - height % PERIOD,
-            });
+            return Err(StartError::MinimumDifficulty { height, first: height - height % PERIOD });
         }
         let period_time = match period_time {
             Some(given) if begins_period && given != header.time => {
-                return Err(StartError::PeriodTime {
-                    height,
-                    time: header.time,
-                    given,
-                });
+                return Err(StartError::PeriodTime { height, time: header.time, given });
             }
             None if begins_period => Some(header.time),
             given => given,
         };
         let mut times = [0; MEDIAN_SPAN];
         times[height as usize % MEDIAN_SPAN] = header.time;
-        Ok(Self {
-            hash,
-            height,
-            time: header.time,
-            difficulty,
-            work,
-            period_time,
-            period: difficulty,
-            times,
-        })
+        Ok(Self { hash, height, time: header.time, difficulty, work, period_time, period: difficulty, times })
     }
 
     pub fn hash(&self) -> BlockHash {
@@ -362,30 +297,16 @@ impl Tip {
         let height = self.height + 1;
         if !height.is_multiple_of(PERIOD) {
             let late = u64::from(time) > u64::from(self.time) + u64::from(MIN_DIFFICULTY_SECONDS);
-            return Ok(if params.min_difficulty && late {
-                params.pow_limit()
-            } else {
-                self.period.bits
-            });
+            return Ok(if params.min_difficulty && late { params.pow_limit() } else { self.period.bits });
         }
         if params.no_retarget {
             return Ok(self.difficulty.bits);
         }
         let first = height - PERIOD;
-        let period_time = self
-            .period_time
-            .ok_or(HeaderError::PeriodTimeUnknown { height, first })?;
+        let period_time = self.period_time.ok_or(HeaderError::PeriodTimeUnknown { height, first })?;
         // BIP94: from the first block's bits, as the last one's may be those of the 20-minute rule.
-        let bits = if params.bip94 {
-            self.period.bits
-        } else {
-            self.difficulty.bits
-        };
-        Ok(retarget(
-            bits,
-            i64::from(self.time) - i64::from(period_time),
-            params,
-        ))
+        let bits = if params.bip94 { self.period.bits } else { self.difficulty.bits };
+        Ok(retarget(bits, i64::from(self.time) - i64::from(period_time), params))
     }
 
     /// Checks `header`, whose hash is `hash`, on top of this one, and returns the chain with it.
@@ -393,65 +314,35 @@ impl Tip {
     /// # Errors
     ///
     /// The first rule it breaks, in the order of the module's list.
-    pub fn next(
-        &self,
-        params: &Params,
-        header: &Header,
-        hash: BlockHash,
-        now: UnixTime,
-    ) -> Result<Self, HeaderError> {
+    pub fn next(&self, params: &Params, header: &Header, hash: BlockHash, now: UnixTime) -> Result<Self, HeaderError> {
         let (height, time) = (self.height + 1, header.time);
         if header.prev_blockhash != self.hash {
-            return Err(HeaderError::Unconnected {
-                previous: header.prev_blockhash,
-            });
+            return Err(HeaderError::Unconnected { previous: header.prev_blockhash });
         }
         let want = self.next_bits(params, time)?;
         if header.bits != want {
-            return Err(HeaderError::BadTarget {
-                height,
-                got: header.bits,
-                want,
-            });
+            return Err(HeaderError::BadTarget { height, got: header.bits, want });
         }
-        let difficulty = self
-            .difficulty_of(want, params)
-            .ok_or(HeaderError::BadTarget {
-                height,
-                got: header.bits,
-                want: params.pow_limit(),
-            })?;
+        let difficulty = self.difficulty_of(want, params).ok_or(HeaderError::BadTarget {
+            height,
+            got: header.bits,
+            want: params.pow_limit(),
+        })?;
         if !difficulty.target.is_met_by(hash) {
-            return Err(HeaderError::BadWork {
-                height,
-                hash,
-                target: difficulty.target,
-            });
+            return Err(HeaderError::BadWork { height, hash, target: difficulty.target });
         }
         if !self.median_is_before(time) {
-            return Err(HeaderError::TooOld {
-                height,
-                time,
-                median: self.median_time_past(),
-            });
+            return Err(HeaderError::TooOld { height, time, median: self.median_time_past() });
         }
         let begins_period = height % PERIOD == 0;
         let earliest = self.time.saturating_sub(MAX_TIMEWARP_SECONDS);
         if params.bip94 && begins_period && time < earliest {
-            return Err(HeaderError::Timewarp {
-                height,
-                time,
-                previous: self.time,
-            });
+            return Err(HeaderError::Timewarp { height, time, previous: self.time });
         }
         if let Some(want) = params.least_version(height)
             && header.version.to_consensus() < want
         {
-            return Err(HeaderError::BadVersion {
-                height,
-                got: header.version.to_consensus(),
-                want,
-            });
+            return Err(HeaderError::BadVersion { height, got: header.version.to_consensus(), want });
         }
         if u64::from(time) > u64::from(now) + u64::from(MAX_FUTURE_SECONDS) {
             return Err(HeaderError::TooNew { height, time, now });
@@ -465,16 +356,8 @@ impl Tip {
             time,
             difficulty,
             work: self.work + difficulty.work,
-            period_time: if begins_period {
-                Some(time)
-            } else {
-                self.period_time
-            },
-            period: if begins_period {
-                difficulty
-            } else {
-                self.period
-            },
+            period_time: if begins_period { Some(time) } else { self.period_time },
+            period: if begins_period { difficulty } else { self.period },
             times,
         })
     }

@@ -157,11 +157,7 @@ impl Params {
 
     /// The least block version at `height`, if there is one.
     pub(crate) fn least_version(&self, height: u32) -> Option<i32> {
-        self.versions
-            .iter()
-            .rev()
-            .find(|(from, _)| *from <= height)
-            .map(|(_, version)| *version)
+        self.versions.iter().rev().find(|(from, _)| *from <= height).map(|(_, version)| *version)
     }
 }
 

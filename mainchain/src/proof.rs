@@ -74,15 +74,9 @@ pub enum ProofError {
     #[error("the node at level {level} is the copy of its left sibling")]
     Duplicated { level: usize },
     #[error("the transaction's branch leads to {got}, expected merkle root {want}")]
-    WrongRoot {
-        got: TxMerkleNode,
-        want: TxMerkleNode,
-    },
+    WrongRoot { got: TxMerkleNode, want: TxMerkleNode },
     #[error("the coinbase's branch leads to {got}, expected merkle root {want}")]
-    WrongCoinbaseRoot {
-        got: TxMerkleNode,
-        want: TxMerkleNode,
-    },
+    WrongCoinbaseRoot { got: TxMerkleNode, want: TxMerkleNode },
 }
 
 impl InclusionProof {
@@ -100,10 +94,7 @@ impl InclusionProof {
             return Err(BuildError::BadBlock { block: block_hash });
         }
         let index = leaves.iter().position(|leaf| *leaf == txid);
-        let index = index.ok_or(BuildError::Absent {
-            txid,
-            block: block_hash,
-        })?;
+        let index = index.ok_or(BuildError::Absent { txid, block: block_hash })?;
         if strip(&block.txdata[index]).len() == AMBIGUOUS_BYTES {
             return Err(BuildError::Ambiguous { txid });
         }
@@ -122,26 +113,16 @@ impl InclusionProof {
     /// # Errors
     ///
     /// The first rule broken, see [`ProofError`].
-    pub fn verify(
-        &self,
-        transaction: &[u8],
-        merkle_root: TxMerkleNode,
-    ) -> Result<Txid, ProofError> {
+    pub fn verify(&self, transaction: &[u8], merkle_root: TxMerkleNode) -> Result<Txid, ProofError> {
         let want = self.coinbase_siblings.len();
         if want > MAX_DEPTH {
             return Err(ProofError::TooDeep { depth: want });
         }
         if self.siblings.len() != want {
-            return Err(ProofError::WrongDepth {
-                got: self.siblings.len(),
-                want,
-            });
+            return Err(ProofError::WrongDepth { got: self.siblings.len(), want });
         }
         if self.index >> want != 0 {
-            return Err(ProofError::IndexOutside {
-                index: self.index,
-                depth: want,
-            });
+            return Err(ProofError::IndexOutside { index: self.index, depth: want });
         }
 
         let coinbase = parse_stripped(&self.coinbase)?;
@@ -150,19 +131,13 @@ impl InclusionProof {
         }
         let got = climb(&self.coinbase, 0, &self.coinbase_siblings, Forbidden::Both)?;
         if got != merkle_root {
-            return Err(ProofError::WrongCoinbaseRoot {
-                got,
-                want: merkle_root,
-            });
+            return Err(ProofError::WrongCoinbaseRoot { got, want: merkle_root });
         }
 
         parse_stripped(transaction)?;
         let got = climb(transaction, self.index, &self.siblings, Forbidden::Right)?;
         if got != merkle_root {
-            return Err(ProofError::WrongRoot {
-                got,
-                want: merkle_root,
-            });
+            return Err(ProofError::WrongRoot { got, want: merkle_root });
         }
         Ok(Txid::from_raw_hash(sha256d::Hash::hash(transaction)))
     }
@@ -190,8 +165,8 @@ pub fn parse_stripped(bytes: &[u8]) -> Result<Transaction, ProofError> {
         return Err(ProofError::Ambiguous);
     }
     let bad = |reason: &str| Err(ProofError::BadTransaction(reason.to_owned()));
-    let transaction: Transaction = encode::deserialize(bytes)
-        .map_err(|error| ProofError::BadTransaction(error.to_string()))?;
+    let transaction: Transaction =
+        encode::deserialize(bytes).map_err(|error| ProofError::BadTransaction(error.to_string()))?;
     if transaction.input.is_empty() || transaction.output.is_empty() {
         return bad("no inputs or no outputs");
     }
@@ -207,10 +182,7 @@ fn levels(leaves: Vec<[u8; 32]>) -> Vec<Vec<[u8; 32]>> {
     while let Some(level) = levels.last()
         && level.len() > 1
     {
-        let next = level
-            .chunks(2)
-            .map(|pair| parent(&pair[0], pair.last().unwrap_or(&pair[0])))
-            .collect();
+        let next = level.chunks(2).map(|pair| parent(&pair[0], pair.last().unwrap_or(&pair[0]))).collect();
         levels.push(next);
     }
     levels
@@ -235,23 +207,14 @@ enum Forbidden {
 }
 
 /// Climbs the branch from a leaf to the root.
-fn climb(
-    leaf: &[u8],
-    index: u32,
-    siblings: &[[u8; 32]],
-    forbidden: Forbidden,
-) -> Result<TxMerkleNode, ProofError> {
+fn climb(leaf: &[u8], index: u32, siblings: &[[u8; 32]], forbidden: Forbidden) -> Result<TxMerkleNode, ProofError> {
     let mut node = sha256d::Hash::hash(leaf).to_byte_array();
     for (level, sibling) in siblings.iter().enumerate() {
         let right = index >> level & 1 == 1;
         if node == *sibling && (right || forbidden == Forbidden::Both) {
             return Err(ProofError::Duplicated { level });
         }
-        node = if right {
-            parent(sibling, &node)
-        } else {
-            parent(&node, sibling)
-        };
+        node = if right { parent(sibling, &node) } else { parent(&node, sibling) };
     }
     Ok(TxMerkleNode::from_byte_array(node))
 }

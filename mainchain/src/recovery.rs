@@ -59,26 +59,12 @@ impl Recovery {
     /// When the policy could never be met, or could be met too easily.
     pub fn script(&self) -> Result<ScriptBuf, RecoveryError> {
         self.check()?;
-        let opening = Builder::new()
-            .push_int(self.delay.into())
-            .push_opcode(OP_CSV)
-            .push_opcode(OP_DROP);
-        let signatures = self
-            .keys
-            .iter()
-            .enumerate()
-            .fold(opening, |script, (position, key)| {
-                let check = if position == 0 {
-                    OP_CHECKSIG
-                } else {
-                    OP_CHECKSIGADD
-                };
-                script.push_x_only_key(key).push_opcode(check)
-            });
-        Ok(signatures
-            .push_int(self.threshold.into())
-            .push_opcode(OP_NUMEQUAL)
-            .into_script())
+        let opening = Builder::new().push_int(self.delay.into()).push_opcode(OP_CSV).push_opcode(OP_DROP);
+        let signatures = self.keys.iter().enumerate().fold(opening, |script, (position, key)| {
+            let check = if position == 0 { OP_CHECKSIG } else { OP_CHECKSIGADD };
+            script.push_x_only_key(key).push_opcode(check)
+        });
+        Ok(signatures.push_int(self.threshold.into()).push_opcode(OP_NUMEQUAL).into_script())
     }
 
     /// The tapleaf hash of [`Recovery::script`], which is also the merkle root of the vault output's tree (BIP341).
@@ -87,10 +73,7 @@ impl Recovery {
     ///
     /// As [`Recovery::script`].
     pub fn leaf_hash(&self) -> Result<TapLeafHash, RecoveryError> {
-        Ok(TapLeafHash::from_script(
-            &self.script()?,
-            LeafVersion::TapScript,
-        ))
+        Ok(TapLeafHash::from_script(&self.script()?, LeafVersion::TapScript))
     }
 
     fn check(&self) -> Result<(), RecoveryError> {
@@ -99,20 +82,12 @@ impl Recovery {
             return Err(RecoveryError::Keys { got: keys });
         }
         if self.threshold == 0 || usize::from(self.threshold) > keys {
-            return Err(RecoveryError::Threshold {
-                got: self.threshold,
-                keys,
-            });
+            return Err(RecoveryError::Threshold { got: self.threshold, keys });
         }
         if self.delay == 0 {
             return Err(RecoveryError::NoDelay);
         }
-        match self
-            .keys
-            .iter()
-            .enumerate()
-            .find(|(position, key)| self.keys[..*position].contains(key))
-        {
+        match self.keys.iter().enumerate().find(|(position, key)| self.keys[..*position].contains(key)) {
             Some((_, key)) => Err(RecoveryError::Duplicate(*key)),
             None => Ok(()),
         }
@@ -124,26 +99,17 @@ mod tests {
     use super::*;
 
     fn key(byte: u8) -> XOnlyPublicKey {
-        let secret = bitcoin::secp256k1::SecretKey::from_slice(&[byte; 32])
-            .expect("small nonzero scalars are keys");
-        secret
-            .x_only_public_key(&bitcoin::secp256k1::Secp256k1::new())
-            .0
+        let secret = bitcoin::secp256k1::SecretKey::from_slice(&[byte; 32]).expect("small nonzero scalars are keys");
+        secret.x_only_public_key(&bitcoin::secp256k1::Secp256k1::new()).0
     }
 
     fn recovery(threshold: u16, delay: u16, keys: &[u8]) -> Recovery {
-        Recovery {
-            threshold,
-            delay,
-            keys: keys.iter().map(|&byte| key(byte)).collect(),
-        }
+        Recovery { threshold, delay, keys: keys.iter().map(|&byte| key(byte)).collect() }
     }
 
     #[test]
     fn the_script_reads_as_the_design_says() {
-        let script = recovery(2, 4320, &[1, 2, 3])
-            .script()
-            .expect("a sound policy");
+        let script = recovery(2, 4320, &[1, 2, 3]).script().expect("a sound policy");
         let shown = script.to_asm_string();
         let expected = format!(
             "OP_PUSHBYTES_2 e010 OP_CSV OP_DROP OP_PUSHBYTES_32 {} OP_CHECKSIG OP_PUSHBYTES_32 {} OP_CHECKSIGADD \
@@ -158,33 +124,16 @@ mod tests {
     #[test]
     // Computed apart, with hashlib and the curve formulas in Python.
     fn the_leaf_hash_never_changes() {
-        let hash = recovery(2, 4320, &[1, 2, 3])
-            .leaf_hash()
-            .expect("a sound policy");
-        assert_eq!(
-            hash.to_string(),
-            "fe125a609b14aa7e6d43dd81d374add73a9720edb52b648bfdae51fa6907a4ad"
-        );
+        let hash = recovery(2, 4320, &[1, 2, 3]).leaf_hash().expect("a sound policy");
+        assert_eq!(hash.to_string(), "fe125a609b14aa7e6d43dd81d374add73a9720edb52b648bfdae51fa6907a4ad");
     }
 
     #[test]
     fn a_policy_that_cannot_be_met_or_is_met_too_easily_is_refused() {
-        assert_eq!(
-            recovery(1, 10, &[]).script(),
-            Err(RecoveryError::Keys { got: 0 })
-        );
-        assert_eq!(
-            recovery(3, 10, &[1, 2]).script(),
-            Err(RecoveryError::Threshold { got: 3, keys: 2 })
-        );
-        assert_eq!(
-            recovery(0, 10, &[1, 2]).script(),
-            Err(RecoveryError::Threshold { got: 0, keys: 2 })
-        );
+        assert_eq!(recovery(1, 10, &[]).script(), Err(RecoveryError::Keys { got: 0 }));
+        assert_eq!(recovery(3, 10, &[1, 2]).script(), Err(RecoveryError::Threshold { got: 3, keys: 2 }));
+        assert_eq!(recovery(0, 10, &[1, 2]).script(), Err(RecoveryError::Threshold { got: 0, keys: 2 }));
         assert_eq!(recovery(1, 0, &[1]).script(), Err(RecoveryError::NoDelay));
-        assert_eq!(
-            recovery(1, 10, &[1, 2, 1]).script(),
-            Err(RecoveryError::Duplicate(key(1)))
-        );
+        assert_eq!(recovery(1, 10, &[1, 2, 1]).script(), Err(RecoveryError::Duplicate(key(1))));
     }
 }

@@ -16,10 +16,7 @@ pub enum Start {
     Genesis,
     /// It is trusted apart from its own work. `period_time` is the time of the first block of its difficulty period, needed
     /// for the first retarget if the anchor is not that block itself.
-    Anchor {
-        height: Height,
-        period_time: Option<UnixTime>,
-    },
+    Anchor { height: Height, period_time: Option<UnixTime> },
 }
 
 /// Which header of a file is bad, and why.
@@ -29,22 +26,12 @@ pub enum FileError {
     Empty,
     #[error("the {bytes} bytes after {headers} headers are not a whole one: a header has 80")]
     Incomplete { headers: u64, bytes: usize },
-    #[error(
-        "header 0 (height 0) has hash {got}, which is not the genesis block of {network}, {want}"
-    )]
-    NotGenesis {
-        network: Network,
-        got: BlockHash,
-        want: BlockHash,
-    },
+    #[error("header 0 (height 0) has hash {got}, which is not the genesis block of {network}, {want}")]
+    NotGenesis { network: Network, got: BlockHash, want: BlockHash },
     #[error("header 0 (height {height}) cannot be the anchor: {error}")]
     BadAnchor { height: Height, error: StartError },
     #[error("header {index} (height {height}): {error}")]
-    BadHeader {
-        index: u64,
-        height: Height,
-        error: HeaderError,
-    },
+    BadHeader { index: u64, height: Height, error: HeaderError },
 }
 
 /// What a good file adds up to.
@@ -78,15 +65,7 @@ impl Verifier {
 
     /// The same with other rules than the network's own, for synthetic chains.
     pub fn with_params(network: Network, params: Params, start: Start, now: UnixTime) -> Self {
-        Self {
-            network,
-            params,
-            start,
-            now,
-            chain: None,
-            headers: 0,
-            partial: Vec::with_capacity(80),
-        }
+        Self { network, params, start, now, chain: None, headers: 0, partial: Vec::with_capacity(80) }
     }
 
     /// Checks the next bytes of the file.
@@ -120,18 +99,10 @@ impl Verifier {
     /// It was empty, or ended inside a header.
     pub fn finish(&self) -> Result<Summary, FileError> {
         if !self.partial.is_empty() {
-            return Err(FileError::Incomplete {
-                headers: self.headers,
-                bytes: self.partial.len(),
-            });
+            return Err(FileError::Incomplete { headers: self.headers, bytes: self.partial.len() });
         }
         let tip = self.chain.ok_or(FileError::Empty)?;
-        Ok(Summary {
-            headers: self.headers,
-            tip: tip.hash(),
-            height: tip.height(),
-            work: tip.work(),
-        })
+        Ok(Summary { headers: self.headers, tip: tip.hash(), height: tip.height(), work: tip.work() })
     }
 
     fn check(&mut self, bytes: &[u8; 80]) -> Result<(), FileError> {
@@ -140,12 +111,11 @@ impl Verifier {
             None => self.first(&header)?,
             Some(tip) => {
                 let hash = header::hash_bytes(bytes);
-                tip.next(&self.params, &header, hash, self.now)
-                    .map_err(|error| FileError::BadHeader {
-                        index: self.headers,
-                        height: tip.height() + 1,
-                        error,
-                    })?
+                tip.next(&self.params, &header, hash, self.now).map_err(|error| FileError::BadHeader {
+                    index: self.headers,
+                    height: tip.height() + 1,
+                    error,
+                })?
             }
         };
         self.chain = Some(tip);
@@ -155,27 +125,18 @@ impl Verifier {
 
     fn first(&self, header: &Header) -> Result<Tip, FileError> {
         let (height, period_time) = match self.start {
-            Start::Anchor {
-                height,
-                period_time,
-            } => (height, period_time),
+            Start::Anchor { height, period_time } => (height, period_time),
             Start::Genesis => {
                 let (got, want) = (header.block_hash(), self.network.genesis().block_hash());
                 if got != want {
-                    return Err(FileError::NotGenesis {
-                        network: self.network,
-                        got,
-                        want,
-                    });
+                    return Err(FileError::NotGenesis { network: self.network, got, want });
                 }
                 (0, None)
             }
         };
         let bad = |error| FileError::BadAnchor { height, error };
         let own = Difficulty::from_bits(header.bits, &self.params);
-        let own = own
-            .ok_or(StartError::BadTarget { bits: header.bits })
-            .map_err(bad)?;
+        let own = own.ok_or(StartError::BadTarget { bits: header.bits }).map_err(bad)?;
         // The work of the file alone is asked for, so the chain's work starts with the first header's own.
         Tip::start(&self.params, header, height, own.work(), period_time).map_err(bad)
     }

@@ -17,12 +17,7 @@ use proptest::prelude::*;
 const REGTEST: u32 = 0x207f_ffff;
 
 fn child(parent: &Header, salt: u64) -> Header {
-    mine(
-        hash(parent),
-        parent.time + 600,
-        CompactTarget::from_consensus(REGTEST),
-        salt,
-    )
+    mine(hash(parent), parent.time + 600, CompactTarget::from_consensus(REGTEST), salt)
 }
 
 /// `length` headers on top of `parent`.
@@ -40,10 +35,7 @@ fn hashes(blocks: &[Block]) -> Vec<BlockHash> {
 }
 
 fn regtest() -> (HeaderChain, Header) {
-    (
-        HeaderChain::from_genesis(Network::Regtest),
-        Network::Regtest.genesis(),
-    )
+    (HeaderChain::from_genesis(Network::Regtest), Network::Regtest.genesis())
 }
 
 // best   0 - 1 - 2a - 3a
@@ -53,46 +45,21 @@ fn a_reorganisation_is_one_value() {
     let (mut chain, genesis) = regtest();
     let one = child(&genesis, 0);
     let (a, b) = (branch(&one, 2, 1), branch(&one, 3, 2));
-    let grown = chain
-        .apply(&[&[one], a.as_slice()].concat(), NOW)
-        .expect("valid");
-    assert_eq!(
-        grown
-            .connected
-            .iter()
-            .map(|block| block.height)
-            .collect::<Vec<_>>(),
-        [1, 2, 3]
-    );
+    let grown = chain.apply(&[&[one], a.as_slice()].concat(), NOW).expect("valid");
+    assert_eq!(grown.connected.iter().map(|block| block.height).collect::<Vec<_>>(), [1, 2, 3]);
     assert_eq!(grown.fork_height(), None);
 
     let tie = chain.apply(&b[..2], NOW).expect("valid");
-    assert_eq!(
-        (tie.added, tie.connected.len()),
-        (2, 0),
-        "of equal work the first seen stays"
-    );
+    assert_eq!((tie.added, tie.connected.len()), (2, 0), "of equal work the first seen stays");
     assert_eq!(chain.confirmations(&hash(&b[0])), 0);
 
     let reorganised = chain.apply(&b, NOW).expect("valid");
     assert_eq!(reorganised.added, 1);
-    assert_eq!(
-        hashes(&reorganised.disconnected),
-        [hash(&a[1]), hash(&a[0])]
-    );
-    assert_eq!(
-        hashes(&reorganised.connected),
-        b.iter().map(hash).collect::<Vec<_>>()
-    );
+    assert_eq!(hashes(&reorganised.disconnected), [hash(&a[1]), hash(&a[0])]);
+    assert_eq!(hashes(&reorganised.connected), b.iter().map(hash).collect::<Vec<_>>());
     assert_eq!(reorganised.fork_height(), Some(1));
     assert_eq!((chain.height(), chain.tip().hash()), (4, hash(&b[2])));
-    assert_eq!(
-        (
-            chain.confirmations(&hash(&one)),
-            chain.confirmations(&hash(&a[0]))
-        ),
-        (4, 0)
-    );
+    assert_eq!((chain.confirmations(&hash(&one)), chain.confirmations(&hash(&a[0]))), (4, 0));
     assert_eq!(chain.hash_at(3), Some(hash(&b[1])));
     assert_eq!(chain.hash_at(5), None);
     assert!(chain.apply(&b, NOW).expect("known").is_empty());
@@ -115,10 +82,7 @@ fn headers_come_after_the_first_one_known() {
     let headers = branch(&genesis, 10, 0);
     chain.apply(&headers, NOW).expect("valid");
     let unknown = BlockHash::all_zeros();
-    assert_eq!(
-        chain.after(&[unknown, hash(&headers[3]), hash(&headers[1])], 4),
-        headers[4..8]
-    );
+    assert_eq!(chain.after(&[unknown, hash(&headers[3]), hash(&headers[1])], 4), headers[4..8]);
     assert_eq!(chain.after(&[hash(&headers[9])], 4), []);
     assert_eq!(chain.after(&[unknown], 4), []);
 }
@@ -133,23 +97,14 @@ fn old_headers_are_forgotten_with_the_forks_that_hang_on_them() {
     chain.apply(&best, NOW).expect("valid");
     assert_eq!((chain.base(), chain.len()), (1, 4));
     let old_fork = branch(&best[0], 2, 1);
-    chain
-        .apply(&old_fork, NOW)
-        .expect("forks off inside the window");
+    chain.apply(&old_fork, NOW).expect("forks off inside the window");
     assert_eq!(chain.len(), 6);
 
     let more = branch(&best[3], 2, 0);
     chain.apply(&more[..1], NOW).expect("valid");
-    assert_eq!(
-        (chain.base(), chain.len()),
-        (2, 4),
-        "the fork lost its root at height 1"
-    );
+    assert_eq!((chain.base(), chain.len()), (2, 4), "the fork lost its root at height 1");
     let orphan = branch(&old_fork[1], 1, 1);
-    assert!(matches!(
-        chain.apply(&orphan, NOW),
-        Err(HeaderError::Unconnected { .. })
-    ));
+    assert!(matches!(chain.apply(&orphan, NOW), Err(HeaderError::Unconnected { .. })));
     assert_eq!(chain.hash_at(1), None);
     assert_eq!(chain.confirmations(&hash(&best[0])), 0);
 
@@ -179,10 +134,7 @@ fn a_checkpoint_reads_back_from_its_json() {
             r#""work":"0000000000000000000000000000000000000000000000000000000000000002","epochTime":1296688602}"#
         )
     );
-    assert_eq!(
-        serde_json::from_str::<Checkpoint>(&json).expect("own JSON"),
-        checkpoint
-    );
+    assert_eq!(serde_json::from_str::<Checkpoint>(&json).expect("own JSON"), checkpoint);
     assert!(serde_json::from_str::<Checkpoint>(&json.replace("height", "hight")).is_err());
     assert!(HeaderChain::from_checkpoint(Network::Regtest.params(), &checkpoint).is_ok());
 }
@@ -190,26 +142,16 @@ fn a_checkpoint_reads_back_from_its_json() {
 #[test]
 fn real_headers_make_one_chain() {
     let Some(file) = real_headers() else { return };
-    let headers: Vec<Header> = file
-        .chunks_exact(80)
-        .map(|bytes| from_bytes(bytes.try_into().expect("80 bytes")))
-        .collect();
-    let checkpoint = Checkpoint {
-        header: headers[320],
-        height: 40_320,
-        work: headers[320].work(),
-        epoch_time: headers[320].time,
-    };
-    let mut chain = HeaderChain::from_checkpoint(Network::Mainnet.params(), &checkpoint)
-        .expect("a real header");
+    let headers: Vec<Header> =
+        file.chunks_exact(80).map(|bytes| from_bytes(bytes.try_into().expect("80 bytes"))).collect();
+    let checkpoint =
+        Checkpoint { header: headers[320], height: 40_320, work: headers[320].work(), epoch_time: headers[320].time };
+    let mut chain = HeaderChain::from_checkpoint(Network::Mainnet.params(), &checkpoint).expect("a real header");
     for part in headers[320..].chunks(2000) {
         chain.apply(part, NOW).expect("real headers");
     }
     assert_eq!(chain.height(), 49_999);
-    assert_eq!(
-        chain.tip().hash().to_string(),
-        "000000000845517b31c6820d83f25cff46429bf136a7515fe504116427e60f8e"
-    );
+    assert_eq!(chain.tip().hash().to_string(), "000000000845517b31c6820d83f25cff46429bf136a7515fe504116427e60f8e");
 }
 
 /// What the headers of one random tree are made from: which parent, how much later, and how it is spoilt.
@@ -239,15 +181,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let back = prop_oneof![6 => Just(0usize), 3 => 0usize..4, 1 => 0usize..40];
     let seconds = prop_oneof![4 => 1i64..1200, 1 => 1201i64..4000, 1 => -2000i64..0];
     let step = (back, seconds, spoil, prop::bool::weighted(0.3));
-    prop::collection::vec(
-        step.prop_map(|(back, seconds, spoil, last)| Step {
-            back,
-            seconds,
-            spoil,
-            last,
-        }),
-        1..60,
-    )
+    prop::collection::vec(step.prop_map(|(back, seconds, spoil, last)| Step { back, seconds, spoil, last }), 1..60)
 }
 
 /// All headers ever accepted, in order, each asked about by walking back to the start.
@@ -269,13 +203,7 @@ enum Verdict {
 impl Model {
     fn new(params: Params, start: Checkpoint, now: u32) -> Self {
         let index = HashMap::from([(hash(&start.header), 0)]);
-        Self {
-            params,
-            headers: vec![start.header],
-            start,
-            index,
-            now,
-        }
+        Self { params, headers: vec![start.header], start, index, now }
     }
 
     /// From a header back to the start.
@@ -331,12 +259,7 @@ impl Model {
     }
 
     fn median(&self, parent: &BlockHash) -> u32 {
-        let mut times: Vec<u32> = self
-            .ancestors(parent)
-            .iter()
-            .take(11)
-            .map(|header| header.time)
-            .collect();
+        let mut times: Vec<u32> = self.ancestors(parent).iter().take(11).map(|header| header.time).collect();
         let there = 11.min(self.height(parent) as usize + 1);
         times.resize(there, 0);
         times.sort_unstable();
@@ -353,16 +276,10 @@ impl Model {
         };
         let (previous, height) = (self.headers[at].time, self.height(&parent) + 1);
         let checks = [
-            (
-                "target",
-                header.bits == self.wanted_bits(&parent, header.time),
-            ),
+            ("target", header.bits == self.wanted_bits(&parent, header.time)),
             ("work", header.target().is_met_by(hash(header))),
             ("old", header.time > self.median(&parent)),
-            (
-                "timewarp",
-                !self.params.bip94 || height % PERIOD != 0 || header.time + 600 >= previous,
-            ),
+            ("timewarp", !self.params.bip94 || height % PERIOD != 0 || header.time + 600 >= previous),
             ("new", u64::from(header.time) <= u64::from(self.now) + 7200),
         ];
         if let Some((rule, _)) = checks.into_iter().find(|(_, kept)| !kept) {
@@ -397,20 +314,12 @@ impl Model {
         let (old, new) = (self.ancestors(&old), self.ancestors(&self.best()));
         let blocks = |chain: &[Header], other: &[Header]| -> Vec<Block> {
             let only = chain.iter().filter(|header| !other.contains(header));
-            only.map(|header| Block {
-                height: self.height(&hash(header)),
-                hash: hash(header),
-                header: *header,
-            })
-            .collect()
+            only.map(|header| Block { height: self.height(&hash(header)), hash: hash(header), header: *header })
+                .collect()
         };
         let (disconnected, mut connected) = (blocks(&old, &new), blocks(&new, &old));
         connected.reverse();
-        Ok(Changes {
-            added: self.headers.len() - before,
-            disconnected,
-            connected,
-        })
+        Ok(Changes { added: self.headers.len() - before, disconnected, connected })
     }
 }
 
@@ -428,8 +337,7 @@ fn rule(error: &HeaderError) -> &'static str {
 
 fn compare(params: Params, start: Checkpoint, steps: Vec<Step>) -> Result<(), TestCaseError> {
     let now = start.header.time + 100_000;
-    let mut chain =
-        HeaderChain::from_checkpoint(params.clone(), &start).expect("a test's own start");
+    let mut chain = HeaderChain::from_checkpoint(params.clone(), &start).expect("a test's own start");
     let mut model = Model::new(params.clone(), start, now);
     let mut made = vec![*chain.tip()];
     let mut batch = Vec::new();
@@ -438,21 +346,12 @@ fn compare(params: Params, start: Checkpoint, steps: Vec<Step>) -> Result<(), Te
         let parent = made[made.len() - 1 - step.back.min(made.len() - 1)];
         let time = match step.spoil {
             Spoil::Future => now + 7201,
-            _ => u32::try_from(i64::from(parent.time()) + step.seconds)
-                .expect("times stay near the start"),
+            _ => u32::try_from(i64::from(parent.time()) + step.seconds).expect("times stay near the start"),
         };
         let (previous, bits) = match step.spoil {
-            Spoil::Parent => (
-                BlockHash::all_zeros(),
-                CompactTarget::from_consensus(REGTEST),
-            ),
+            Spoil::Parent => (BlockHash::all_zeros(), CompactTarget::from_consensus(REGTEST)),
             Spoil::Bits => (parent.hash(), CompactTarget::from_consensus(0x2012_3456)),
-            _ => (
-                parent.hash(),
-                parent
-                    .next_bits(&params, time)
-                    .expect("the start's period is known"),
-            ),
+            _ => (parent.hash(), parent.next_bits(&params, time).expect("the start's period is known")),
         };
         let mut header = mine(previous, time, bits, salt as u64);
         while step.spoil == Spoil::Work && header.target().is_met_by(hash(&header)) {
@@ -465,10 +364,7 @@ fn compare(params: Params, start: Checkpoint, steps: Vec<Step>) -> Result<(), Te
         if step.last || salt == last {
             let got = chain.apply(&batch, now);
             let want = model.apply(&batch);
-            prop_assert_eq!(
-                got.as_ref().map_err(rule),
-                want.as_ref().map_err(|rule| *rule)
-            );
+            prop_assert_eq!(got.as_ref().map_err(rule), want.as_ref().map_err(|rule| *rule));
             if want.is_err() {
                 // What follows on a refused batch would be unconnected: go on from what both know.
                 made.retain(|tip: &Tip| chain.tip_at(&tip.hash()).is_some());

@@ -14,10 +14,7 @@ use mainchain::deposit::{DepositTerms, Peg, ReclaimError};
 use proptest::prelude::*;
 
 fn key(byte: u8) -> Keypair {
-    Keypair::from_secret_key(
-        &Secp256k1::new(),
-        &SecretKey::from_slice(&[byte; 32]).expect("in range"),
-    )
+    Keypair::from_secret_key(&Secp256k1::new(), &SecretKey::from_slice(&[byte; 32]).expect("in range"))
 }
 
 fn x_only(byte: u8) -> XOnlyPublicKey {
@@ -26,20 +23,11 @@ fn x_only(byte: u8) -> XOnlyPublicKey {
 
 fn peg(delay: u16) -> Peg {
     let bridge = <[u8; 20]>::from_hex("ca05000000000000000000000000000000000004").expect("hex");
-    Peg {
-        chain_id: 51_717,
-        bridge,
-        delay: NonZeroU16::new(delay).expect("not 0"),
-    }
+    Peg { chain_id: 51_717, bridge, delay: NonZeroU16::new(delay).expect("not 0") }
 }
 
 fn terms() -> DepositTerms {
-    DepositTerms {
-        recipient: [0x11; 20],
-        reclaim_key: x_only(2),
-        max_fee: Amount::from_sat(5_000),
-        epoch: 1,
-    }
+    DepositTerms { recipient: [0x11; 20], reclaim_key: x_only(2), max_fee: Amount::from_sat(5_000), epoch: 1 }
 }
 
 /// Group key of secret 0x01..01, reclaim key of secret 0x02..02, dev network's chain id and bridge. These bytes are in
@@ -60,10 +48,7 @@ fn deposit_bytes_are_frozen() {
         output.merkle_root().to_byte_array().to_lower_hex_string(),
         "df706f39e12ad0bd4aa8cecd3de2df066dff7d0e948654f38b708b9461cbdafb"
     );
-    assert_eq!(
-        output.output_key().to_string(),
-        "a0b028866cec6e4f15292c1cb9ea9ed1fdde98aa7e403eb2f81ba7161b204e60"
-    );
+    assert_eq!(output.output_key().to_string(), "a0b028866cec6e4f15292c1cb9ea9ed1fdde98aa7e403eb2f81ba7161b204e60");
     assert_eq!(
         output.output_key_y().to_lower_hex_string(),
         "9120777a005674e41377fed3be801fbd345b5720f29853512c48973fc516f6b8"
@@ -101,51 +86,16 @@ fn deposit_bytes_are_frozen() {
 
 #[test]
 fn each_term_changes_the_address() {
-    let address = |peg: &Peg, terms: &DepositTerms, group| {
-        terms
-            .output(peg, group)
-            .address(Network::Regtest)
-            .to_string()
-    };
+    let address =
+        |peg: &Peg, terms: &DepositTerms, group| terms.output(peg, group).address(Network::Regtest).to_string();
     let (peg, terms, group) = (peg(1008), terms(), x_only(1));
-    let mut addresses = vec![
-        address(&peg, &terms, group),
-        address(&peg, &terms, x_only(3)),
-    ];
+    let mut addresses = vec![address(&peg, &terms, group), address(&peg, &terms, x_only(3))];
     addresses.push(address(&Peg { chain_id: 1, ..peg }, &terms, group));
-    addresses.push(address(
-        &Peg {
-            bridge: [4; 20],
-            ..peg
-        },
-        &terms,
-        group,
-    ));
+    addresses.push(address(&Peg { bridge: [4; 20], ..peg }, &terms, group));
     addresses.push(address(&self::peg(1009), &terms, group));
-    addresses.push(address(
-        &peg,
-        &DepositTerms {
-            recipient: [0x12; 20],
-            ..terms
-        },
-        group,
-    ));
-    addresses.push(address(
-        &peg,
-        &DepositTerms {
-            reclaim_key: x_only(4),
-            ..terms
-        },
-        group,
-    ));
-    addresses.push(address(
-        &peg,
-        &DepositTerms {
-            max_fee: Amount::from_sat(5_001),
-            ..terms
-        },
-        group,
-    ));
+    addresses.push(address(&peg, &DepositTerms { recipient: [0x12; 20], ..terms }, group));
+    addresses.push(address(&peg, &DepositTerms { reclaim_key: x_only(4), ..terms }, group));
+    addresses.push(address(&peg, &DepositTerms { max_fee: Amount::from_sat(5_001), ..terms }, group));
     let count = addresses.len();
     addresses.sort();
     addresses.dedup();
@@ -173,79 +123,44 @@ proptest! {
 
 fn coins() -> Vec<(OutPoint, Amount)> {
     [(1, 100_000), (2, 50_000)]
-        .map(|(byte, sat)| {
-            (
-                OutPoint::new(Txid::from_byte_array([byte; 32]), 0),
-                Amount::from_sat(sat),
-            )
-        })
+        .map(|(byte, sat)| (OutPoint::new(Txid::from_byte_array([byte; 32]), 0), Amount::from_sat(sat)))
         .to_vec()
 }
 
 #[test]
 fn the_owner_takes_all_coins_back() {
-    let (secp, output, coins) = (
-        Secp256k1::new(),
-        terms().output(&peg(1008), x_only(1)),
-        coins(),
-    );
+    let (secp, output, coins) = (Secp256k1::new(), terms().output(&peg(1008), x_only(1)), coins());
     let destination = ScriptBuf::new_p2tr(&secp, x_only(9), None);
     let rate = FeeRate::from_sat_per_vb_u32(3);
-    let transaction = output
-        .reclaim(&coins, destination.clone(), rate, &key(2))
-        .expect("enough");
+    let transaction = output.reclaim(&coins, destination.clone(), rate, &key(2)).expect("enough");
 
     assert_eq!(transaction.output[0].script_pubkey, destination);
     let fee = Amount::from_sat(150_000) - transaction.output[0].value;
     assert_eq!(Some(fee), rate.fee_wu(transaction.weight()));
-    let spent: Vec<TxOut> = coins
-        .iter()
-        .map(|(_, value)| TxOut {
-            value: *value,
-            script_pubkey: output.script_pubkey(),
-        })
-        .collect();
+    let spent: Vec<TxOut> =
+        coins.iter().map(|(_, value)| TxOut { value: *value, script_pubkey: output.script_pubkey() }).collect();
     for (index, input) in transaction.input.iter().enumerate() {
         assert_eq!(input.sequence, Sequence::from_height(1008));
         let parts: Vec<&[u8]> = input.witness.iter().collect();
         assert_eq!(parts[1], output.leaf_script().as_bytes());
         let control = ControlBlock::decode(parts[2]).expect("a control block");
-        assert!(control.verify_taproot_commitment(
-            &secp,
-            output.output_key(),
-            output.leaf_script()
-        ));
+        assert!(control.verify_taproot_commitment(&secp, output.output_key(), output.leaf_script()));
         let leaf = TapLeafHash::from_script(output.leaf_script(), LeafVersion::TapScript);
         let hash = SighashCache::new(&transaction)
-            .taproot_script_spend_signature_hash(
-                index,
-                &Prevouts::All(&spent),
-                leaf,
-                TapSighashType::Default,
-            )
+            .taproot_script_spend_signature_hash(index, &Prevouts::All(&spent), leaf, TapSighashType::Default)
             .expect("has its outputs");
-        let signature =
-            bitcoin::secp256k1::schnorr::Signature::from_slice(parts[0]).expect("64 bytes");
-        secp.verify_schnorr(&signature, &hash.into(), &x_only(2))
-            .expect("the owner's signature");
+        let signature = bitcoin::secp256k1::schnorr::Signature::from_slice(parts[0]).expect("64 bytes");
+        secp.verify_schnorr(&signature, &hash.into(), &x_only(2)).expect("the owner's signature");
     }
 }
 
 #[test]
 fn only_the_owner_reclaims_and_only_what_is_worth_it() {
     let output = terms().output(&peg(1008), x_only(1));
-    let destination = ScriptBuf::new_p2tr_tweaked(
-        bitcoin::key::TweakedPublicKey::dangerous_assume_tweaked(x_only(9)),
-    );
+    let destination = ScriptBuf::new_p2tr_tweaked(bitcoin::key::TweakedPublicKey::dangerous_assume_tweaked(x_only(9)));
     let rate = FeeRate::from_sat_per_vb_u32(1000);
     let reclaim = |coins: &[_], by| output.reclaim(coins, destination.clone(), rate, &key(by));
-    assert_eq!(
-        reclaim(&coins(), 3),
-        Err(ReclaimError::WrongKey { got: x_only(3) })
-    );
+    assert_eq!(reclaim(&coins(), 3), Err(ReclaimError::WrongKey { got: x_only(3) }));
     assert_eq!(reclaim(&[], 2), Err(ReclaimError::NoCoins));
-    assert!(matches!(
-        reclaim(&coins(), 2),
-        Err(ReclaimError::TooLittle { .. })
-    ));
+    assert!(matches!(reclaim(&coins(), 2), Err(ReclaimError::TooLittle { .. })));
 }

@@ -25,9 +25,7 @@ fn block_1() -> Header {
     Header {
         version: Version::ONE,
         prev_blockhash: Network::Mainnet.genesis().block_hash(),
-        merkle_root: "0e3e2357e806b6cdb1f70b54c3a3a17b6714ee1f0e68bebb44a74b1efd512098"
-            .parse()
-            .expect("hex"),
+        merkle_root: "0e3e2357e806b6cdb1f70b54c3a3a17b6714ee1f0e68bebb44a74b1efd512098".parse().expect("hex"),
         time: 1_231_469_665,
         bits: bits(0x1d00_ffff),
         nonce: 2_573_394_689,
@@ -37,34 +35,17 @@ fn block_1() -> Header {
 #[test]
 fn the_genesis_blocks_have_their_known_hashes() {
     let known = [
-        (
-            Network::Mainnet,
-            "000000000019d6689c085ae165831e934ff763ae46a2a6c172b3f1b60a8ce26f",
-        ),
-        (
-            Network::Testnet4,
-            "00000000da84f2bafbbc53dee25a72ae507ff4914b867c565be350b0da8bf043",
-        ),
-        (
-            Network::Signet,
-            "00000008819873e925422c1ff0f99f7cc9bbb232af63a077a480a3633bee1ef6",
-        ),
-        (
-            Network::Regtest,
-            "0f9188f13cb7b2c71f2a335e3a4fc328bf5beb436012afca590b1a11466e2206",
-        ),
+        (Network::Mainnet, "000000000019d6689c085ae165831e934ff763ae46a2a6c172b3f1b60a8ce26f"),
+        (Network::Testnet4, "00000000da84f2bafbbc53dee25a72ae507ff4914b867c565be350b0da8bf043"),
+        (Network::Signet, "00000008819873e925422c1ff0f99f7cc9bbb232af63a077a480a3633bee1ef6"),
+        (Network::Regtest, "0f9188f13cb7b2c71f2a335e3a4fc328bf5beb436012afca590b1a11466e2206"),
     ];
     for (network, want) in known {
         let genesis = network.genesis();
         assert_eq!(hash(&genesis).to_string(), want, "{network}");
         assert_eq!(from_bytes(&to_bytes(&genesis)), genesis, "{network}");
-        let tip = Tip::start(&network.params(), &genesis, 0, genesis.work(), None)
-            .expect("keeps its own rules");
-        assert_eq!(
-            (tip.height(), tip.median_time_past()),
-            (0, genesis.time),
-            "{network}"
-        );
+        let tip = Tip::start(&network.params(), &genesis, 0, genesis.work(), None).expect("keeps its own rules");
+        assert_eq!((tip.height(), tip.median_time_past()), (0, genesis.time), "{network}");
     }
 }
 
@@ -73,18 +54,10 @@ fn block_1_of_mainnet_follows_genesis() {
     let params = Network::Mainnet.params();
     let genesis = Network::Mainnet.genesis();
     let start = Tip::start(&params, &genesis, 0, genesis.work(), None).expect("genesis");
-    let tip = start
-        .next(&params, &block_1(), hash(&block_1()), NOW)
-        .expect("block 1");
-    assert_eq!(
-        tip.hash().to_string(),
-        "00000000839a8e6886ab5951d76f411475428afc90947ee320161bbf18eb6048"
-    );
+    let tip = start.next(&params, &block_1(), hash(&block_1()), NOW).expect("block 1");
+    assert_eq!(tip.hash().to_string(), "00000000839a8e6886ab5951d76f411475428afc90947ee320161bbf18eb6048");
     // `chainwork` of block 1 as every node reports it.
-    assert_eq!(
-        tip.work(),
-        work("0000000000000000000000000000000000000000000000000000000200020002")
-    );
+    assert_eq!(tip.work(), work("0000000000000000000000000000000000000000000000000000000200020002"));
 }
 
 /// Bitcoin Core's `pow_tests.cpp`: first and last time of a period, its bits, and the bits that follow.
@@ -110,36 +83,19 @@ fn retargets_agree_with_bitcoin_core() {
 fn a_period_that_ends_before_it_began_counts_as_a_quarter() {
     let params = Network::Mainnet.params();
     let quarter = i64::from(PERIOD_SECONDS / 4);
-    assert_eq!(
-        retarget(bits(0x1c05_a3f4), -1_000_000, &params),
-        retarget(bits(0x1c05_a3f4), quarter, &params)
-    );
+    assert_eq!(retarget(bits(0x1c05_a3f4), -1_000_000, &params), retarget(bits(0x1c05_a3f4), quarter, &params));
 }
 
 #[test]
 fn compact_targets_that_are_negative_zero_overflowing_or_too_easy_are_none() {
     let params = Network::Regtest.params();
     for good in [0x207f_ffff, 0x1d00_ffff, 0x0312_3456] {
-        assert!(
-            Difficulty::from_bits(bits(good), &params).is_some(),
-            "{good:#x}"
-        );
+        assert!(Difficulty::from_bits(bits(good), &params).is_some(), "{good:#x}");
     }
-    for bad in [
-        0,
-        0x0100_0000,
-        0x0180_0001,
-        0x1d80_ffff,
-        0x2100_ffff,
-        0x2201_0000,
-        0x2300_0001,
-        0xff00_0001,
-        0xffff_ffff,
-    ] {
-        assert!(
-            Difficulty::from_bits(bits(bad), &params).is_none(),
-            "{bad:#x}"
-        );
+    for bad in
+        [0, 0x0100_0000, 0x0180_0001, 0x1d80_ffff, 0x2100_ffff, 0x2201_0000, 0x2300_0001, 0xff00_0001, 0xffff_ffff]
+    {
+        assert!(Difficulty::from_bits(bits(bad), &params).is_none(), "{bad:#x}");
     }
     assert!(Difficulty::from_bits(bits(0x1d01_0000), &Network::Mainnet.params()).is_none());
 }
@@ -179,18 +135,12 @@ struct Chain {
 
 impl Chain {
     fn new(params: Params, height: u32, header: Header, period_time: Option<u32>) -> Self {
-        let tip = Tip::start(&params, &header, height, header.work(), period_time)
-            .expect("a test's own start");
+        let tip = Tip::start(&params, &header, height, header.work(), period_time).expect("a test's own start");
         Self { params, tip }
     }
 
     fn header(&self, time: u32) -> Header {
-        mine(
-            self.tip.hash(),
-            time,
-            self.tip.next_bits(&self.params, time).expect("known"),
-            0,
-        )
+        mine(self.tip.hash(), time, self.tip.next_bits(&self.params, time).expect("known"), 0)
     }
 
     fn check(&self, header: &Header) -> Result<Tip, HeaderError> {
@@ -209,12 +159,7 @@ fn easy(height: u32, period_time: Option<u32>) -> Chain {
 
 #[test]
 fn each_rule_is_checked() {
-    let mut chain = Chain::new(
-        Network::Regtest.params(),
-        0,
-        Network::Regtest.genesis(),
-        None,
-    );
+    let mut chain = Chain::new(Network::Regtest.params(), 0, Network::Regtest.genesis(), None);
     let genesis_time = chain.tip.time();
     for minute in 1..=20 {
         chain.push(genesis_time + 60 * minute);
@@ -224,84 +169,38 @@ fn each_rule_is_checked() {
     assert!(chain.check(&good).is_ok());
 
     let orphan = mine(BlockHash::all_zeros(), time, good.bits, 0);
-    assert!(matches!(
-        chain.check(&orphan),
-        Err(HeaderError::Unconnected { .. })
-    ));
+    assert!(matches!(chain.check(&orphan), Err(HeaderError::Unconnected { .. })));
 
     let harder = mine(chain.tip.hash(), time, bits(0x2000_ffff), 0);
     let error = chain.check(&harder).expect_err("regtest has one target");
-    assert_eq!(
-        error,
-        HeaderError::BadTarget {
-            height: 21,
-            got: bits(0x2000_ffff),
-            want: bits(0x207f_ffff)
-        }
-    );
+    assert_eq!(error, HeaderError::BadTarget { height: 21, got: bits(0x2000_ffff), want: bits(0x207f_ffff) });
     assert!(error.blames_sender() && !error.may_pass_later());
-    assert_eq!(
-        error.to_string(),
-        "target 0x2000ffff at height 21, expected 0x207fffff"
-    );
+    assert_eq!(error.to_string(), "target 0x2000ffff at height 21, expected 0x207fffff");
 
     let mut unworked = good;
     while Target::from_compact(good.bits).is_met_by(hash(&unworked)) {
         unworked.nonce += 1;
     }
-    assert!(matches!(
-        chain.check(&unworked),
-        Err(HeaderError::BadWork { height: 21, .. })
-    ));
+    assert!(matches!(chain.check(&unworked), Err(HeaderError::BadWork { height: 21, .. })));
 
     // Blocks 10 to 20 are at minutes 10 to 20: the median is minute 15, and the next one has to be after it.
     let median = genesis_time + 60 * 15;
     assert_eq!(chain.tip.median_time_past(), median);
     assert!(chain.check(&chain.header(median + 1)).is_ok());
-    let error = chain
-        .check(&chain.header(median))
-        .expect_err("not after the median");
-    assert_eq!(
-        error,
-        HeaderError::TooOld {
-            height: 21,
-            time: median,
-            median
-        }
-    );
+    let error = chain.check(&chain.header(median)).expect_err("not after the median");
+    assert_eq!(error, HeaderError::TooOld { height: 21, time: median, median });
 
     let now = time - 7200;
-    assert!(
-        chain
-            .tip
-            .next(&chain.params, &good, hash(&good), now)
-            .is_ok()
-    );
-    let error = chain
-        .tip
-        .next(&chain.params, &good, hash(&good), now - 1)
-        .expect_err("two hours ahead");
-    assert_eq!(
-        error,
-        HeaderError::TooNew {
-            height: 21,
-            time,
-            now: now - 1
-        }
-    );
+    assert!(chain.tip.next(&chain.params, &good, hash(&good), now).is_ok());
+    let error = chain.tip.next(&chain.params, &good, hash(&good), now - 1).expect_err("two hours ahead");
+    assert_eq!(error, HeaderError::TooNew { height: 21, time, now: now - 1 });
     assert!(error.may_pass_later() && !error.blames_sender());
 }
 
 #[test]
 fn versions_of_before_a_soft_fork_are_refused_after_it() {
-    let params = Params {
-        versions: &[(2, 4)],
-        ..EASY
-    };
-    let mut chain = Chain {
-        params,
-        ..easy(0, None)
-    };
+    let params = Params { versions: &[(2, 4)], ..EASY };
+    let mut chain = Chain { params, ..easy(0, None) };
     let old = |chain: &Chain| {
         let mut header = chain.header(1_000_000_601);
         header.version = Version::from_consensus(3);
@@ -312,17 +211,8 @@ fn versions_of_before_a_soft_fork_are_refused_after_it() {
     };
     assert!(chain.check(&old(&chain)).is_ok());
     chain.push(1_000_000_600);
-    let error = chain
-        .check(&old(&chain))
-        .expect_err("from height 2 on at least version 4");
-    assert_eq!(
-        error,
-        HeaderError::BadVersion {
-            height: 2,
-            got: 3,
-            want: 4
-        }
-    );
+    let error = chain.check(&old(&chain)).expect_err("from height 2 on at least version 4");
+    assert_eq!(error, HeaderError::BadVersion { height: 2, got: 3, want: 4 });
 }
 
 #[test]
@@ -347,10 +237,7 @@ fn after_an_anchor_unknown_times_refuse_nothing() {
     }
     // The anchor and five more are known: with five unknown ones the median is the lowest of the six.
     assert_eq!(chain.tip.median_time_past(), start - 999);
-    assert!(matches!(
-        chain.check(&chain.header(start - 999)),
-        Err(HeaderError::TooOld { .. })
-    ));
+    assert!(matches!(chain.check(&chain.header(start - 999)), Err(HeaderError::TooOld { .. })));
 }
 
 #[test]
@@ -365,21 +252,11 @@ fn the_first_block_of_a_period_retargets() {
 
     let unknown = easy(PERIOD - 1, None);
     let header = mine(unknown.tip.hash(), 1_000_000_600, want, 0);
-    assert_eq!(
-        unknown.check(&header),
-        Err(HeaderError::PeriodTimeUnknown {
-            height: PERIOD,
-            first: 0
-        })
-    );
+    assert_eq!(unknown.check(&header), Err(HeaderError::PeriodTimeUnknown { height: PERIOD, first: 0 }));
 }
 
 /// Testnet4's rules at a target that a few hashes meet.
-const EASY_TESTNET4: Params = Params {
-    min_difficulty: true,
-    bip94: true,
-    ..EASY
-};
+const EASY_TESTNET4: Params = Params { min_difficulty: true, bip94: true, ..EASY };
 
 fn testnet4(height: u32, period_time: u32) -> Chain {
     let anchor = mine(BlockHash::all_zeros(), 1_000_000_000, bits(0x2000_ffff), 0);
@@ -421,45 +298,21 @@ fn bip94_limits_how_far_a_period_starts_before_the_one_before_ended() {
     chain.push(start + 10_000);
     assert_eq!(chain.tip.height(), 11 * PERIOD - 1);
     assert!(chain.check(&chain.header(start + 9_400)).is_ok());
-    let error = chain
-        .check(&chain.header(start + 9_399))
-        .expect_err("601 s before its parent");
-    assert_eq!(
-        error,
-        HeaderError::Timewarp {
-            height: 11 * PERIOD,
-            time: start + 9_399,
-            previous: start + 10_000
-        }
-    );
+    let error = chain.check(&chain.header(start + 9_399)).expect_err("601 s before its parent");
+    assert_eq!(error, HeaderError::Timewarp { height: 11 * PERIOD, time: start + 9_399, previous: start + 10_000 });
 }
 
 #[test]
 fn a_start_that_hides_or_contradicts_its_period_is_refused() {
     let anchor = mine(BlockHash::all_zeros(), 1_000_000_000, bits(0x207f_ffff), 0);
-    let start = |params: &Params, height, period_time| {
-        Tip::start(params, &anchor, height, anchor.work(), period_time)
-    };
+    let start = |params: &Params, height, period_time| Tip::start(params, &anchor, height, anchor.work(), period_time);
     let hidden = start(&EASY_TESTNET4, PERIOD + 7, Some(1));
-    assert_eq!(
-        hidden,
-        Err(StartError::MinimumDifficulty {
-            height: PERIOD + 7,
-            first: PERIOD
-        })
-    );
+    assert_eq!(hidden, Err(StartError::MinimumDifficulty { height: PERIOD + 7, first: PERIOD }));
     assert!(start(&EASY_TESTNET4, PERIOD, None).is_ok());
     assert!(start(&Network::Regtest.params(), PERIOD + 7, Some(1)).is_ok());
-    let contradiction = StartError::PeriodTime {
-        height: PERIOD,
-        time: 1_000_000_000,
-        given: 1,
-    };
+    let contradiction = StartError::PeriodTime { height: PERIOD, time: 1_000_000_000, given: 1 };
     assert_eq!(start(&EASY, PERIOD, Some(1)), Err(contradiction));
-    assert_eq!(
-        start(&Network::Mainnet.params(), 1, None),
-        Err(StartError::BadTarget { bits: anchor.bits })
-    );
+    assert_eq!(start(&Network::Mainnet.params(), 1, None), Err(StartError::BadTarget { bits: anchor.bits }));
 }
 
 /// Chunks of awkward sizes, as a pipe delivers them.
@@ -475,50 +328,21 @@ fn verify(network: Network, start: Start, file: &[u8], chunk: usize) -> Result<S
 fn real_headers_keep_every_rule() {
     let Some(file) = real_headers() else { return };
     let last = "000000000845517b31c6820d83f25cff46429bf136a7515fe504116427e60f8e";
-    let start = Start::Anchor {
-        height: 40_320,
-        period_time: None,
-    };
+    let start = Start::Anchor { height: 40_320, period_time: None };
     for chunk in [1_000_000, 80, 79, 81, 7] {
-        let summary =
-            verify(Network::Mainnet, start, &file[320 * 80..], chunk).expect("real headers");
-        assert_eq!(
-            (
-                summary.headers,
-                summary.height,
-                summary.tip.to_string().as_str()
-            ),
-            (9_680, 49_999, last)
-        );
+        let summary = verify(Network::Mainnet, start, &file[320 * 80..], chunk).expect("real headers");
+        assert_eq!((summary.headers, summary.height, summary.tip.to_string().as_str()), (9_680, 49_999, last));
     }
     // The file's work, counted apart: the sum of each header's.
-    let sum = file[320 * 80..]
-        .chunks_exact(80)
-        .map(|header| from_bytes(header.try_into().expect("80 bytes")).work());
-    let sum = sum
-        .reduce(|sum, work| sum + work)
-        .expect("there are headers");
-    assert_eq!(
-        verify(Network::Mainnet, start, &file[320 * 80..], 8000).map(|summary| summary.work),
-        Ok(sum)
-    );
+    let sum = file[320 * 80..].chunks_exact(80).map(|header| from_bytes(header.try_into().expect("80 bytes")).work());
+    let sum = sum.reduce(|sum, work| sum + work).expect("there are headers");
+    assert_eq!(verify(Network::Mainnet, start, &file[320 * 80..], 8000).map(|summary| summary.work), Ok(sum));
 
     // The same file as one of heights it has not: the first retarget shows it.
-    let shifted = Start::Anchor {
-        height: 40_321,
-        period_time: Some(1_266_191_579),
-    };
-    let error = verify(Network::Mainnet, shifted, &file[320 * 80..], 8000)
-        .expect_err("retargets a block early");
+    let shifted = Start::Anchor { height: 40_321, period_time: Some(1_266_191_579) };
+    let error = verify(Network::Mainnet, shifted, &file[320 * 80..], 8000).expect_err("retargets a block early");
     assert!(
-        matches!(
-            error,
-            FileError::BadHeader {
-                height: 42_336,
-                error: HeaderError::BadTarget { .. },
-                ..
-            }
-        ),
+        matches!(error, FileError::BadHeader { height: 42_336, error: HeaderError::BadTarget { .. }, .. }),
         "{error}"
     );
 }
@@ -527,10 +351,7 @@ fn real_headers_keep_every_rule() {
 fn real_headers_with_one_bit_flipped_are_refused_where_it_is() {
     let Some(file) = real_headers() else { return };
     let file = &file[320 * 80..960 * 80];
-    let start = Start::Anchor {
-        height: 40_320,
-        period_time: None,
-    };
+    let start = Start::Anchor { height: 40_320, period_time: None };
     for bit in (0..640).chain((300 * 640..301 * 640).step_by(7)) {
         let mut bad = file.to_vec();
         bad[bit / 8] ^= 1 << (bit % 8);
@@ -555,15 +376,6 @@ fn a_file_starts_where_it_says_and_ends_with_a_whole_header() {
     let not_genesis = verify(Network::Mainnet, Start::Genesis, &file[80..], 50);
     assert!(matches!(not_genesis, Err(FileError::NotGenesis { .. })));
     let incomplete = verify(Network::Mainnet, Start::Genesis, &file[..159], 50);
-    assert_eq!(
-        incomplete,
-        Err(FileError::Incomplete {
-            headers: 1,
-            bytes: 79
-        })
-    );
-    assert_eq!(
-        verify(Network::Mainnet, Start::Genesis, &[], 50),
-        Err(FileError::Empty)
-    );
+    assert_eq!(incomplete, Err(FileError::Incomplete { headers: 1, bytes: 79 }));
+    assert_eq!(verify(Network::Mainnet, Start::Genesis, &[], 50), Err(FileError::Empty));
 }

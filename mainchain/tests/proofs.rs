@@ -7,8 +7,7 @@ use bitcoin::consensus::encode;
 use bitcoin::hashes::{Hash, sha256d};
 use bitcoin::transaction::Version;
 use bitcoin::{
-    Amount, Block, CompactTarget, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxMerkleNode,
-    TxOut, Txid, Witness,
+    Amount, Block, CompactTarget, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxMerkleNode, TxOut, Txid, Witness,
 };
 use common::mine;
 use mainchain::Network;
@@ -25,10 +24,7 @@ fn transaction(salt: u64) -> Transaction {
             sequence: Sequence::MAX,
             witness: Witness::from_slice(&[[salt as u8; 64]]),
         }],
-        output: vec![TxOut {
-            value: Amount::from_sat(salt),
-            script_pubkey: ScriptBuf::from(vec![0x51; 34]),
-        }],
+        output: vec![TxOut { value: Amount::from_sat(salt), script_pubkey: ScriptBuf::from(vec![0x51; 34]) }],
     }
 }
 
@@ -50,12 +46,7 @@ fn of_64_bytes() -> Transaction {
 
 fn block(txdata: Vec<Transaction>) -> Block {
     let genesis = Network::Regtest.genesis();
-    let header = mine(
-        genesis.block_hash(),
-        genesis.time + 600,
-        CompactTarget::from_consensus(0x207f_ffff),
-        0,
-    );
+    let header = mine(genesis.block_hash(), genesis.time + 600, CompactTarget::from_consensus(0x207f_ffff), 0);
     let mut block = Block { header, txdata };
     block.header.merkle_root = block.compute_merkle_root().expect("has transactions");
     block
@@ -63,17 +54,11 @@ fn block(txdata: Vec<Transaction>) -> Block {
 
 /// A block of a coinbase and `others` more.
 fn block_of(others: u64) -> Block {
-    block(
-        [coinbase()]
-            .into_iter()
-            .chain((0..others).map(transaction))
-            .collect(),
-    )
+    block([coinbase()].into_iter().chain((0..others).map(transaction)).collect())
 }
 
 fn prove(block: &Block, index: usize) -> (InclusionProof, Vec<u8>) {
-    let proof =
-        InclusionProof::build(block, block.txdata[index].compute_txid()).expect("is in the block");
+    let proof = InclusionProof::build(block, block.txdata[index].compute_txid()).expect("is in the block");
     (proof, strip(&block.txdata[index]))
 }
 
@@ -88,20 +73,12 @@ fn every_transaction_of_every_small_block_can_be_proven_once() {
         for index in 0..block.txdata.len() {
             let (proof, transaction) = prove(&block, index);
             assert_eq!(proof.index as usize, index);
-            assert_eq!(
-                proof.verify(&transaction, block.header.merkle_root),
-                Ok(block.txdata[index].compute_txid())
-            );
+            assert_eq!(proof.verify(&transaction, block.header.merkle_root), Ok(block.txdata[index].compute_txid()));
             // No other index leads to the same root, not even that of a repeated last node.
             for other in (0..1 << proof.siblings.len()).filter(|other| *other != proof.index) {
-                let proof = InclusionProof {
-                    index: other,
-                    ..proof.clone()
-                };
+                let proof = InclusionProof { index: other, ..proof.clone() };
                 assert!(
-                    proof
-                        .verify(&transaction, block.header.merkle_root)
-                        .is_err(),
+                    proof.verify(&transaction, block.header.merkle_root).is_err(),
                     "{index} of {others} at {other}"
                 );
             }
@@ -133,18 +110,14 @@ fn a_real_block_is_proven() {
     let coinbase: Vec<u8> = bitcoin::hex::FromHex::from_hex(coinbase).expect("hex");
     let siblings = vec![b, parent(c, d)];
     let proof = InclusionProof {
-        block_hash: "000000000003ba27aa200b1cecaad478d2b00432346c3f1f3986da1afd33e506"
-            .parse()
-            .expect("hex"),
+        block_hash: "000000000003ba27aa200b1cecaad478d2b00432346c3f1f3986da1afd33e506".parse().expect("hex"),
         index: 0,
         siblings: siblings.clone(),
         coinbase: coinbase.clone(),
         coinbase_siblings: siblings,
     };
     assert_eq!(
-        proof
-            .verify(&coinbase, TxMerkleNode::from_byte_array(root))
-            .map(|txid| txid.to_string()),
+        proof.verify(&coinbase, TxMerkleNode::from_byte_array(root)).map(|txid| txid.to_string()),
         Ok(txids[0].into())
     );
 }
@@ -154,19 +127,10 @@ fn what_is_not_in_the_block_has_no_proof() {
     let mut block = block_of(5);
     let absent = transaction(99).compute_txid();
     let hash = block.block_hash();
-    assert_eq!(
-        InclusionProof::build(&block, absent),
-        Err(BuildError::Absent {
-            txid: absent,
-            block: hash
-        })
-    );
+    assert_eq!(InclusionProof::build(&block, absent), Err(BuildError::Absent { txid: absent, block: hash }));
     let txid = block.txdata[1].compute_txid();
     block.txdata.swap(1, 2);
-    assert_eq!(
-        InclusionProof::build(&block, txid),
-        Err(BuildError::BadBlock { block: hash })
-    );
+    assert_eq!(InclusionProof::build(&block, txid), Err(BuildError::BadBlock { block: hash }));
 }
 
 // 64 bytes as a leaf      a transaction in the block is presented as it is
@@ -176,33 +140,18 @@ fn a_64_byte_transaction_is_refused() {
     let ambiguous = of_64_bytes();
     let block = block(vec![coinbase(), ambiguous.clone(), transaction(2)]);
     let txid = ambiguous.compute_txid();
-    assert_eq!(
-        InclusionProof::build(&block, txid),
-        Err(BuildError::Ambiguous { txid })
-    );
+    assert_eq!(InclusionProof::build(&block, txid), Err(BuildError::Ambiguous { txid }));
 
     let (mut proof, _) = prove(&block, 2);
     proof.index = 1;
-    proof.siblings = vec![
-        block.txdata[0].compute_txid().to_byte_array(),
-        proof.siblings[1],
-    ];
+    proof.siblings = vec![block.txdata[0].compute_txid().to_byte_array(), proof.siblings[1]];
     let last = block.txdata[2].compute_txid().to_byte_array();
     proof.siblings[1] = parent(last, last);
-    assert_eq!(
-        proof.verify(&strip(&ambiguous), block.header.merkle_root),
-        Err(ProofError::Ambiguous)
-    );
+    assert_eq!(proof.verify(&strip(&ambiguous), block.header.merkle_root), Err(ProofError::Ambiguous));
 
     // As a coinbase it is refused too.
-    let proof = InclusionProof {
-        coinbase: strip(&ambiguous),
-        ..proof
-    };
-    assert_eq!(
-        proof.verify(&strip(&block.txdata[2]), block.header.merkle_root),
-        Err(ProofError::Ambiguous)
-    );
+    let proof = InclusionProof { coinbase: strip(&ambiguous), ..proof };
+    assert_eq!(proof.verify(&strip(&block.txdata[2]), block.header.merkle_root), Err(ProofError::Ambiguous));
 }
 
 #[test]
@@ -221,20 +170,11 @@ fn a_transaction_forged_below_a_64_byte_one_is_refused_for_its_depth() {
         coinbase: strip(&coinbase),
         coinbase_siblings: vec![node],
     };
-    assert_eq!(
-        proof.verify(&strip(&forged), root),
-        Err(ProofError::WrongDepth { got: 2, want: 1 })
-    );
+    assert_eq!(proof.verify(&strip(&forged), root), Err(ProofError::WrongDepth { got: 2, want: 1 }));
 
     // A coinbase branch of the depth that the forgery needs leads elsewhere.
-    let proof = InclusionProof {
-        coinbase_siblings: vec![node, node],
-        ..proof
-    };
-    assert!(matches!(
-        proof.verify(&strip(&forged), root),
-        Err(ProofError::WrongCoinbaseRoot { .. })
-    ));
+    let proof = InclusionProof { coinbase_siblings: vec![node, node], ..proof };
+    assert!(matches!(proof.verify(&strip(&forged), root), Err(ProofError::WrongCoinbaseRoot { .. })));
 }
 
 #[test]
@@ -242,10 +182,7 @@ fn an_inner_node_presented_as_a_transaction_is_refused_for_its_depth() {
     let block = block_of(7);
     let (mut proof, transaction) = prove(&block, 3);
     proof.siblings.remove(0);
-    assert_eq!(
-        proof.verify(&transaction, block.header.merkle_root),
-        Err(ProofError::WrongDepth { got: 2, want: 3 })
-    );
+    assert_eq!(proof.verify(&transaction, block.header.merkle_root), Err(ProofError::WrongDepth { got: 2, want: 3 }));
     proof.coinbase_siblings.remove(0);
     assert!(matches!(
         proof.verify(&transaction, block.header.merkle_root),
@@ -259,25 +196,16 @@ fn the_copy_of_a_last_leaf_is_refused() {
     let block = block_of(2);
     let (proof, transaction) = prove(&block, 2);
     let own = block.txdata[2].compute_txid().to_byte_array();
-    assert_eq!(
-        proof.siblings[0], own,
-        "the honest proof meets its own copy on the right"
-    );
+    assert_eq!(proof.siblings[0], own, "the honest proof meets its own copy on the right");
     assert!(proof.verify(&transaction, block.header.merkle_root).is_ok());
     let copy = InclusionProof { index: 3, ..proof };
-    assert_eq!(
-        copy.verify(&transaction, block.header.merkle_root),
-        Err(ProofError::Duplicated { level: 0 })
-    );
+    assert_eq!(copy.verify(&transaction, block.header.merkle_root), Err(ProofError::Duplicated { level: 0 }));
 
     // One level up: six leaves hash as if there were eight.
     let block = self::block_of(5);
     let (proof, transaction) = prove(&block, 4);
     let copy = InclusionProof { index: 6, ..proof };
-    assert_eq!(
-        copy.verify(&transaction, block.header.merkle_root),
-        Err(ProofError::Duplicated { level: 1 })
-    );
+    assert_eq!(copy.verify(&transaction, block.header.merkle_root), Err(ProofError::Duplicated { level: 1 }));
 }
 
 #[test]
@@ -293,10 +221,7 @@ fn a_coinbase_branch_that_repeats_the_root_is_refused() {
         coinbase_siblings: vec![leaf],
     };
     let root = TxMerkleNode::from_byte_array(parent(leaf, leaf));
-    assert_eq!(
-        proof.verify(&strip(&coinbase), root),
-        Err(ProofError::Duplicated { level: 0 })
-    );
+    assert_eq!(proof.verify(&strip(&coinbase), root), Err(ProofError::Duplicated { level: 0 }));
 }
 
 #[test]
@@ -304,18 +229,10 @@ fn what_is_not_exactly_one_stripped_transaction_is_refused() {
     let block = block_of(3);
     let (proof, good) = prove(&block, 2);
     let root = block.header.merkle_root;
-    let bad = |bytes: &[u8]| {
-        matches!(
-            proof.verify(bytes, root),
-            Err(ProofError::BadTransaction(_))
-        )
-    };
+    let bad = |bytes: &[u8]| matches!(proof.verify(bytes, root), Err(ProofError::BadTransaction(_)));
     assert!(bad(&[&good[..], &[0]].concat()), "a trailing byte");
     assert!(bad(&good[..good.len() - 1]), "a byte short");
-    assert!(
-        bad(&encode::serialize(&block.txdata[2])),
-        "with its witness"
-    );
+    assert!(bad(&encode::serialize(&block.txdata[2])), "with its witness");
     assert!(bad(&[]));
     // The number of inputs in three bytes where one does.
     let long = [&good[..4], &[0xfd, 1, 0], &good[5..]].concat();
@@ -326,18 +243,9 @@ fn what_is_not_exactly_one_stripped_transaction_is_refused() {
     empty_witness.splice(empty_witness.len() - 4..empty_witness.len() - 4, [0]);
     assert!(bad(&empty_witness), "with an empty witness");
     let too_large = vec![0; 1_000_001];
-    assert_eq!(
-        proof.verify(&too_large, root),
-        Err(ProofError::TooLarge { bytes: 1_000_001 })
-    );
-    let not_coinbase = InclusionProof {
-        coinbase: good.clone(),
-        ..proof.clone()
-    };
-    assert_eq!(
-        not_coinbase.verify(&good, root),
-        Err(ProofError::BadCoinbase)
-    );
+    assert_eq!(proof.verify(&too_large, root), Err(ProofError::TooLarge { bytes: 1_000_001 }));
+    let not_coinbase = InclusionProof { coinbase: good.clone(), ..proof.clone() };
+    assert_eq!(not_coinbase.verify(&good, root), Err(ProofError::BadCoinbase));
 }
 
 #[test]
@@ -345,26 +253,11 @@ fn indices_and_depths_are_bounded() {
     let block = block_of(3);
     let (proof, transaction) = prove(&block, 2);
     let root = block.header.merkle_root;
-    let beyond = InclusionProof {
-        index: 2 + 4,
-        ..proof.clone()
-    };
-    assert_eq!(
-        beyond.verify(&transaction, root),
-        Err(ProofError::IndexOutside { index: 6, depth: 2 })
-    );
+    let beyond = InclusionProof { index: 2 + 4, ..proof.clone() };
+    assert_eq!(beyond.verify(&transaction, root), Err(ProofError::IndexOutside { index: 6, depth: 2 }));
     let deep = vec![[1; 32]; MAX_DEPTH + 1];
-    let deep = InclusionProof {
-        siblings: deep.clone(),
-        coinbase_siblings: deep,
-        ..proof
-    };
-    assert_eq!(
-        deep.verify(&transaction, root),
-        Err(ProofError::TooDeep {
-            depth: MAX_DEPTH + 1
-        })
-    );
+    let deep = InclusionProof { siblings: deep.clone(), coinbase_siblings: deep, ..proof };
+    assert_eq!(deep.verify(&transaction, root), Err(ProofError::TooDeep { depth: MAX_DEPTH + 1 }));
 }
 
 proptest! {

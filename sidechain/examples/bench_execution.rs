@@ -19,20 +19,16 @@ fn main() {
     let mut genesis = genesis();
     // Room for all transfers in one block.
     genesis.block.gas_limit = 2 * 21_000 * TRANSFERS;
-    let allocation: Vec<_> = (0..SENDERS)
-        .map(|number| (Key::new(number).address, 100_000_000))
-        .collect();
+    let allocation: Vec<_> = (0..SENDERS).map(|number| (Key::new(number).address, 100_000_000)).collect();
     let transfers = transfers(genesis.chain_id);
     println!("{TRANSFERS} transfers from {SENDERS} senders to {TRANSFERS} new accounts, one block");
 
     let directory = tempfile::tempdir().expect("a place for files");
     let open = |name: &str| Database::open(&directory.path().join(name)).expect("free");
     let retention = Retention::default();
-    let chain =
-        Chain::open_with(genesis.clone(), open("a"), retention, &allocation).expect("right");
+    let chain = Chain::open_with(genesis.clone(), open("a"), retention, &allocation).expect("right");
     let cold = Chain::open_with(genesis.clone(), open("b"), retention, &allocation).expect("right");
-    let memory =
-        Chain::open_with(genesis, Memory::default(), retention, &allocation).expect("right");
+    let memory = Chain::open_with(genesis, Memory::default(), retention, &allocation).expect("right");
     run(&chain, &cold, &memory, transfers);
 }
 
@@ -50,44 +46,27 @@ fn run<S: Store, T: Store, M: Store>(
 
     let start = Instant::now();
     let chain_id = chain.genesis().chain_id;
-    let recovered = transfers
-        .iter()
-        .map(|transfer| recover(transfer.inner().clone(), chain_id));
+    let recovered = transfers.iter().map(|transfer| recover(transfer.inner().clone(), chain_id));
     assert!(recovered.flatten().count() == transfers.len());
     rate("recover senders, one core", start.elapsed());
 
     let start = Instant::now();
-    let block = chain
-        .propose(
-            chain.head_hash(),
-            now_ms,
-            Address::ZERO,
-            transfers.iter().cloned(),
-        )
-        .expect("proposed");
+    let block = chain.propose(chain.head_hash(), now_ms, Address::ZERO, transfers.iter().cloned()).expect("proposed");
     assert_eq!(block.transactions.len() as u64, TRANSFERS);
-    rate(
-        "propose: execution, state root, other roots",
-        start.elapsed(),
-    );
+    rate("propose: execution, state root, other roots", start.elapsed());
 
     let start = Instant::now();
     chain.finalize(&block).expect("stored").expect("new");
     rate("finalize: one synced rocksdb batch", start.elapsed());
 
-    transfers
-        .iter()
-        .for_each(|transfer| cold.remember_sender(transfer));
+    transfers.iter().for_each(|transfer| cold.remember_sender(transfer));
     let start = Instant::now();
     cold.verify(&block, now_ms).expect("valid");
     rate("verify, senders known", start.elapsed());
 
     let start = Instant::now();
     memory.verify(&block, now_ms).expect("valid");
-    rate(
-        "verify, senders recovered, store in memory",
-        start.elapsed(),
-    );
+    rate("verify, senders recovered, store in memory", start.elapsed());
 
     let start = Instant::now();
     let state = chain.state_at(1).expect("kept");

@@ -67,10 +67,7 @@ pub struct Retention {
 
 impl Default for Retention {
     fn default() -> Self {
-        Self {
-            state_blocks: None,
-            proof_blocks: 1024,
-        }
+        Self { state_blocks: None, proof_blocks: 1024 }
     }
 }
 
@@ -110,11 +107,7 @@ struct View<'a, S> {
 
 impl<S: Store> StateReader for View<'_, S> {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        match self
-            .overlays
-            .iter()
-            .find_map(|executed| executed.overlay.get(table, key))
-        {
+        match self.overlays.iter().find_map(|executed| executed.overlay.get(table, key)) {
             Some(row) => Ok(row),
             None => self.store.get(table, key),
         }
@@ -124,11 +117,7 @@ impl<S: Store> StateReader for View<'_, S> {
         if number > self.parent.number {
             return Ok(None);
         }
-        match self
-            .overlays
-            .iter()
-            .find(|executed| executed.block.number() == number)
-        {
+        match self.overlays.iter().find(|executed| executed.block.number() == number) {
             Some(executed) => Ok(Some(executed.hash)),
             None => stored_hash(self.store, number),
         }
@@ -174,10 +163,7 @@ impl<S: Store> Chain<S> {
         check_format(&store)?;
         let (head, hash) = match stored_hash(&store, 0)? {
             Some(stored) if stored != first.hash => {
-                return Err(OpenError::OtherGenesis {
-                    stored,
-                    wanted: first.hash,
-                });
+                return Err(OpenError::OtherGenesis { stored, wanted: first.hash });
             }
             Some(_) => stored_head(&store)?,
             None => {
@@ -195,12 +181,7 @@ impl<S: Store> Chain<S> {
             retention,
             store,
             writing: AtomicU64::new(head.number),
-            tip: RwLock::new(Tip {
-                head,
-                hash,
-                pending: HashMap::new(),
-                order: VecDeque::new(),
-            }),
+            tip: RwLock::new(Tip { head, hash, pending: HashMap::new(), order: VecDeque::new() }),
             finalizing: Mutex::default(),
             registering: Mutex::default(),
             codes: CodeCache::default(),
@@ -261,9 +242,7 @@ impl<S: Store> Chain<S> {
         beneficiary: Address,
         candidates: impl Iterator<Item = Transaction>,
     ) -> Result<Block, ProposeError> {
-        let view = self
-            .view(parent)
-            .ok_or(ProposeError::UnknownParent(parent))?;
+        let view = self.view(parent).ok_or(ProposeError::UnknownParent(parent))?;
         let timestamp = view.parent.timestamp.max(now_ms / 1000);
         let header = child_header(&self.rules, &view.parent, parent, timestamp, beneficiary);
         let mut execution = Execution::new(&self.rules, header, Working::new(&view, &self.codes));
@@ -291,22 +270,14 @@ impl<S: Store> Chain<S> {
     pub fn verify(&self, block: &Block, now_ms: u64) -> Result<(), BlockError> {
         let hash = block.hash();
         // The hash is the header's alone, so the transactions are compared too.
-        let known = self
-            .tip()
-            .pending
-            .get(&hash)
-            .is_some_and(|known| known.block == *block);
+        let known = self.tip().pending.get(&hash).is_some_and(|known| known.block == *block);
         if known {
             return Ok(());
         }
         let (number, head) = (block.number(), self.head().number);
         if number <= head {
             let known = stored_hash(&self.store, number)? == Some(hash) && block.is_whole();
-            return if known {
-                Ok(())
-            } else {
-                Err(BlockError::Final { number, head })
-            };
+            return if known { Ok(()) } else { Err(BlockError::Final { number, head }) };
         }
         let want = (now_ms + MAX_CLOCK_DRIFT_MS) / 1000;
         let got = block.header.timestamp;
@@ -324,19 +295,12 @@ impl<S: Store> Chain<S> {
     ///
     /// Every [`StoreError`] here is fatal: stop.
     pub fn finalize(&self, block: &Block) -> Result<Option<Arc<Finalized>>, StoreError> {
-        let _one_at_a_time = self
-            .finalizing
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let _one_at_a_time = self.finalizing.lock().unwrap_or_else(PoisonError::into_inner);
         let (number, hash) = (block.number(), block.hash());
         let head = self.head().number;
         if number <= head {
             return match stored_hash(&self.store, number)? {
-                Some(stored) if stored != hash => Err(StoreError::Conflict {
-                    number,
-                    stored,
-                    got: hash,
-                }),
+                Some(stored) if stored != hash => Err(StoreError::Conflict { number, stored, got: hash }),
                 _ => Ok(None),
             };
         }
@@ -348,19 +312,12 @@ impl<S: Store> Chain<S> {
             Some(executed) => executed,
             None => Arc::new(self.execute(block).map_err(|error| match error {
                 BlockError::Store(error) => error,
-                error => StoreError::Invalid {
-                    number,
-                    error: Box::new(error),
-                },
+                error => StoreError::Invalid { number, error: Box::new(error) },
             })?),
         };
         if executed.block.header.parent_hash != self.head_hash() {
             let (stored, got) = (self.head_hash(), executed.block.header.parent_hash);
-            return Err(StoreError::Conflict {
-                number: head,
-                stored,
-                got,
-            });
+            return Err(StoreError::Conflict { number: head, stored, got });
         }
 
         let mut batch = block_batch(&executed);
@@ -369,23 +326,12 @@ impl<S: Store> Chain<S> {
         self.writing.store(number, Ordering::SeqCst);
         self.store.write(batch)?;
 
-        let Executed {
-            block,
-            senders,
-            receipts,
-            ..
-        } = &*executed;
-        let finalized = Finalized {
-            block: block.clone(),
-            hash,
-            receipts: receipts.clone(),
-            senders: senders.clone(),
-        };
+        let Executed { block, senders, receipts, .. } = &*executed;
+        let finalized = Finalized { block: block.clone(), hash, receipts: receipts.clone(), senders: senders.clone() };
         let mut tip = self.tip.write().unwrap_or_else(PoisonError::into_inner);
         tip.head = block.header.clone();
         tip.hash = hash;
-        tip.pending
-            .retain(|_, pending| pending.block.number() > number);
+        tip.pending.retain(|_, pending| pending.block.number() > number);
         let Tip { pending, order, .. } = &mut *tip;
         order.retain(|hash| pending.contains_key(hash));
         drop(tip);
@@ -414,52 +360,27 @@ impl<S: Store> Chain<S> {
             next = executed.block.header.parent_hash;
             overlays.push(executed.clone());
         }
-        let parent = overlays
-            .first()
-            .map_or(&tip.head, |executed: &Arc<Executed>| &executed.block.header)
-            .clone();
-        Some(View {
-            store: &self.store,
-            overlays,
-            parent,
-        })
+        let parent = overlays.first().map_or(&tip.head, |executed: &Arc<Executed>| &executed.block.header).clone();
+        Some(View { store: &self.store, overlays, parent })
     }
 
     /// Runs a block and checks all of it but its time against the clock.
     fn execute(&self, block: &Block) -> Result<Executed, BlockError> {
-        let Header {
-            number,
-            parent_hash: parent,
-            timestamp,
-            beneficiary,
-            ..
-        } = block.header;
-        let view = self
-            .view(parent)
-            .ok_or(BlockError::UnknownParent { number, parent })?;
+        let Header { number, parent_hash: parent, timestamp, beneficiary, .. } = block.header;
+        let view = self.view(parent).ok_or(BlockError::UnknownParent { number, parent })?;
         if timestamp < view.parent.timestamp {
             let want = format!("at least {}, the parent's", view.parent.timestamp);
-            return Err(BlockError::Header {
-                field: "timestamp",
-                got: timestamp.to_string(),
-                want,
-            });
+            return Err(BlockError::Header { field: "timestamp", got: timestamp.to_string(), want });
         }
         let header = child_header(&self.rules, &view.parent, parent, timestamp, beneficiary);
         // Refused before anything is run, so that a bad header costs us nothing.
         if number != header.number {
             let want = header.number.to_string();
-            return Err(BlockError::Header {
-                field: "number",
-                got: number.to_string(),
-                want,
-            });
+            return Err(BlockError::Header { field: "number", got: number.to_string(), want });
         }
         let transactions = self.senders.recover(block, self.rules.chain_id)?;
         let mut execution = Execution::new(&self.rules, header, Working::new(&view, &self.codes));
-        transactions
-            .iter()
-            .try_for_each(|transaction| execution.include(transaction))?;
+        transactions.iter().try_for_each(|transaction| execution.include(transaction))?;
         let executed = execution.finish(view.parent.state_root)?;
         execution::compare(&block.header, &executed.block.header)?;
         Ok(executed)

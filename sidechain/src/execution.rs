@@ -13,8 +13,7 @@
 use std::{collections::BTreeSet, marker::PhantomData};
 
 use alloy_consensus::{
-    Eip658Value, Receipt as ConsensusReceipt, Transaction as _, constants::EMPTY_WITHDRAWALS,
-    proofs,
+    Eip658Value, Receipt as ConsensusReceipt, Transaction as _, constants::EMPTY_WITHDRAWALS, proofs,
 };
 use alloy_eips::{eip2930::AccessList, eip7685::EMPTY_REQUESTS_HASH, eip7702::SignedAuthorization};
 use alloy_primitives::{Address, B256, Bloom, Bytes, Log, TxKind, U256};
@@ -23,17 +22,12 @@ use contracts::Ledger;
 use revm::{
     Context, Database, DatabaseCommit as _, MainBuilder as _,
     context::{
-        Block as _, BlockEnv, CfgEnv, ContextTr as _, Journal, JournalTr as _, Transaction as _,
-        TxEnv,
+        Block as _, BlockEnv, CfgEnv, ContextTr as _, Journal, JournalTr as _, Transaction as _, TxEnv,
         either::Either,
         result::{EVMError, ExecutionResult, HaltReason, InvalidTransaction, Output},
     },
-    context_interface::{
-        block::BlobExcessGasAndPrice, journaled_state::account::JournaledAccountTr as _,
-    },
-    handler::{
-        EvmTr as _, FrameResult, Handler, MainnetContext, MainnetEvm, evm::FrameTr, pre_execution,
-    },
+    context_interface::{block::BlobExcessGasAndPrice, journaled_state::account::JournaledAccountTr as _},
+    handler::{EvmTr as _, FrameResult, Handler, MainnetContext, MainnetEvm, evm::FrameTr, pre_execution},
     interpreter::InitialAndFloorGas,
     primitives::{eip4844::BLOB_BASE_FEE_UPDATE_FRACTION_PRAGUE, hardfork::SpecId},
     state::EvmState,
@@ -44,8 +38,8 @@ use crate::{
     state::{Overlay, StateReader, Working},
     store::StoreError,
     types::{
-        BRIDGE_BALANCE_WEI, Block, Header, MAX_BLOCK_BYTES, MAX_FREE_BYTES, Receipt, Transaction,
-        TransactionError, TxEnvelope, WEI_PER_SAT, check_kind, is_free, next_base_fee,
+        BRIDGE_BALANCE_WEI, Block, Header, MAX_BLOCK_BYTES, MAX_FREE_BYTES, Receipt, Transaction, TransactionError,
+        TxEnvelope, WEI_PER_SAT, check_kind, is_free, next_base_fee,
     },
 };
 
@@ -107,10 +101,7 @@ pub enum BlockError {
 impl BlockError {
     /// Whether the proposer broke a rule, so that this block will never be valid.
     pub const fn is_fault(&self) -> bool {
-        matches!(
-            self,
-            Self::Header { .. } | Self::Transaction { .. } | Self::Supply { .. }
-        )
+        matches!(self, Self::Header { .. } | Self::Transaction { .. } | Self::Supply { .. })
     }
 }
 
@@ -148,9 +139,7 @@ pub enum InclusionError {
         left: usize,
     },
     /// Not allowed in the free lane.
-    #[error(
-        "gas price 0 is only for members of the federation who call the peg's contracts without value: {0}"
-    )]
+    #[error("gas price 0 is only for members of the federation who call the peg's contracts without value: {0}")]
     NotFree(&'static str),
     /// A free transaction must succeed.
     #[error("a transaction with gas price 0 must succeed: {reason}")]
@@ -217,12 +206,7 @@ impl Rules {
         Self {
             chain_id: genesis.chain_id,
             gas_limit: genesis.block.gas_limit,
-            members: genesis
-                .federation
-                .members
-                .iter()
-                .map(|member| member.account)
-                .collect(),
+            members: genesis.federation.members.iter().map(|member| member.account).collect(),
         }
     }
 
@@ -256,13 +240,7 @@ pub struct Executed {
 }
 
 /// The header of a block on `parent`, but for what its transactions decide: gas used, roots and bloom.
-pub fn child_header(
-    rules: &Rules,
-    parent: &Header,
-    parent_hash: B256,
-    timestamp: u64,
-    beneficiary: Address,
-) -> Header {
+pub fn child_header(rules: &Rules, parent: &Header, parent_hash: B256, timestamp: u64, beneficiary: Address) -> Header {
     Header {
         parent_hash,
         beneficiary,
@@ -298,29 +276,10 @@ pub fn compare(got: &Header, want: &Header) -> Result<(), BlockError> {
         };
     }
     // In the order in which a difference is best understood: what was run first, what follows from it later.
-    fields!(
-        parent_hash,
-        number,
-        timestamp,
-        beneficiary,
-        gas_limit,
-        base_fee_per_gas,
-        mix_hash,
-        extra_data
-    );
-    fields!(
-        transactions_root,
-        gas_used,
-        receipts_root,
-        logs_bloom,
-        state_root
-    );
+    fields!(parent_hash, number, timestamp, beneficiary, gas_limit, base_fee_per_gas, mix_hash, extra_data);
+    fields!(transactions_root, gas_used, receipts_root, logs_bloom, state_root);
     if got != want {
-        return Err(BlockError::Header {
-            field: "(other)",
-            got: format!("{got:?}"),
-            want: format!("{want:?}"),
-        });
+        return Err(BlockError::Header { field: "(other)", got: format!("{got:?}"), want: format!("{want:?}") });
     }
     Ok(())
 }
@@ -381,11 +340,7 @@ impl<'a, R: StateReader> Execution<'a, R> {
             check_free(self.rules, transaction).map_err(refuse)?;
         }
 
-        let base_fee = if free {
-            0
-        } else {
-            self.header.base_fee_per_gas.unwrap_or_default()
-        };
+        let base_fee = if free { 0 } else { self.header.base_fee_per_gas.unwrap_or_default() };
         self.evm.ctx.block.basefee = base_fee;
         let (result, state) = transact(&mut self.evm, transaction_env(transaction), Mode::Block)
             .map_err(|error| inclusion_error(error, refuse))?;
@@ -407,10 +362,7 @@ impl<'a, R: StateReader> Execution<'a, R> {
             cumulative_gas_used: self.header.gas_used,
             logs: result.into_logs(),
         };
-        self.receipts.push(Receipt::from_typed(
-            envelope.tx_type(),
-            receipt.with_bloom(),
-        ));
+        self.receipts.push(Receipt::from_typed(envelope.tx_type(), receipt.with_bloom()));
         self.transactions.push(envelope.clone());
         self.senders.push(transaction.signer());
         Ok(())
@@ -422,33 +374,15 @@ impl<'a, R: StateReader> Execution<'a, R> {
     ///
     /// `Supply`, `Store`.
     pub fn finish(self, parent_root: B256) -> Result<Executed, BlockError> {
-        let Self {
-            evm,
-            mut header,
-            transactions,
-            senders,
-            receipts,
-            ..
-        } = self;
+        let Self { evm, mut header, transactions, senders, receipts, .. } = self;
         let mut working = evm.ctx.journaled_state.database;
         check_supply(&mut working)?;
         let (state_root, overlay) = working.commit_block(parent_root)?;
         header.state_root = state_root;
         header.transactions_root = proofs::calculate_transaction_root(&transactions);
         header.receipts_root = proofs::calculate_receipt_root(&receipts);
-        header.logs_bloom = receipts
-            .iter()
-            .fold(Bloom::ZERO, |bloom, receipt| bloom | *receipt.logs_bloom());
-        Ok(Executed {
-            hash: header.hash_slow(),
-            block: Block {
-                header,
-                transactions,
-            },
-            senders,
-            receipts,
-            overlay,
-        })
+        header.logs_bloom = receipts.iter().fold(Bloom::ZERO, |bloom, receipt| bloom | *receipt.logs_bloom());
+        Ok(Executed { hash: header.hash_slow(), block: Block { header, transactions }, senders, receipts, overlay })
     }
 
     fn check_room(&self, envelope: &TxEnvelope, bytes: usize) -> Result<(), InclusionError> {
@@ -459,16 +393,10 @@ impl<'a, R: StateReader> Execution<'a, R> {
             bytes_left = bytes_left.min(MAX_FREE_BYTES - self.free_bytes);
         }
         if envelope.gas_limit() > gas_left {
-            return Err(InclusionError::BlockGas {
-                got: envelope.gas_limit(),
-                left: gas_left,
-            });
+            return Err(InclusionError::BlockGas { got: envelope.gas_limit(), left: gas_left });
         }
         if bytes > bytes_left {
-            return Err(InclusionError::BlockBytes {
-                got: bytes,
-                left: bytes_left,
-            });
+            return Err(InclusionError::BlockBytes { got: bytes, left: bytes_left });
         }
         Ok(())
     }
@@ -484,10 +412,7 @@ pub fn check_free(rules: &Rules, transaction: &Transaction) -> Result<(), Inclus
     if !rules.members.contains(&transaction.signer()) {
         return refuse("the sender is not a member");
     }
-    if !transaction
-        .to()
-        .is_some_and(|to| FREE_CONTRACTS.contains(&to))
-    {
+    if !transaction.to().is_some_and(|to| FREE_CONTRACTS.contains(&to)) {
         return refuse("the receiver is not a contract of the peg");
     }
     if !transaction.value().is_zero() {
@@ -529,20 +454,10 @@ pub fn simulate<R: StateReader>(
         gas_priority_fee: None,
         blob_hashes: Vec::new(),
         max_fee_per_blob_gas: 0,
-        authorization_list: call
-            .authorizations
-            .iter()
-            .cloned()
-            .map(Either::Left)
-            .collect(),
+        authorization_list: call.authorizations.iter().cloned().map(Either::Left).collect(),
     };
-    let refuse = |error| BlockError::Transaction {
-        index: 0,
-        hash: B256::ZERO,
-        error,
-    };
-    let (result, _) =
-        transact(&mut evm, env, Mode::Call).map_err(|error| inclusion_error(error, refuse))?;
+    let refuse = |error| BlockError::Transaction { index: 0, hash: B256::ZERO, error };
+    let (result, _) = transact(&mut evm, env, Mode::Call).map_err(|error| inclusion_error(error, refuse))?;
     Ok(outcome(result))
 }
 
@@ -557,23 +472,16 @@ pub fn try_free<R: StateReader>(
     working: Working<'_, R>,
     transaction: &Transaction,
 ) -> Result<Outcome, BlockError> {
-    let refuse = |error| BlockError::Transaction {
-        index: 0,
-        hash: *transaction.inner().tx_hash(),
-        error,
-    };
+    let refuse = |error| BlockError::Transaction { index: 0, hash: *transaction.inner().tx_hash(), error };
     check_free(rules, transaction).map_err(refuse)?;
     let left = rules.free_gas();
     if transaction.gas_limit() > left {
-        return Err(refuse(InclusionError::BlockGas {
-            got: transaction.gas_limit(),
-            left,
-        }));
+        return Err(refuse(InclusionError::BlockGas { got: transaction.gas_limit(), left }));
     }
     let mut evm = evm(rules, header, working);
     evm.ctx.block.basefee = 0;
-    let (result, _) = transact(&mut evm, transaction_env(transaction), Mode::Call)
-        .map_err(|error| inclusion_error(error, refuse))?;
+    let (result, _) =
+        transact(&mut evm, transaction_env(transaction), Mode::Call).map_err(|error| inclusion_error(error, refuse))?;
     if !result.is_success() {
         return Err(refuse(free_failure(&result)));
     }
@@ -592,27 +500,13 @@ pub fn construct<R: StateReader>(
     working: Working<'_, R>,
     address: Address,
 ) -> Result<(Working<'_, R>, Bytes), String> {
-    let rules = Rules {
-        chain_id,
-        gas_limit: u64::MAX,
-        members: BTreeSet::new(),
-    };
-    let header = Header {
-        timestamp,
-        gas_limit: u64::MAX,
-        base_fee_per_gas: Some(0),
-        ..Header::default()
-    };
+    let rules = Rules { chain_id, gas_limit: u64::MAX, members: BTreeSet::new() };
+    let header = Header { timestamp, gas_limit: u64::MAX, base_fee_per_gas: Some(0), ..Header::default() };
     let mut evm = evm(&rules, &header, working);
     evm.ctx.cfg.tx_gas_limit_cap = Some(u64::MAX);
-    let env = TxEnv {
-        kind: TxKind::Call(address),
-        gas_limit: CONSTRUCTOR_GAS,
-        chain_id: Some(chain_id),
-        ..TxEnv::default()
-    };
-    let (result, mut state) =
-        transact(&mut evm, env, Mode::Call).map_err(|error| error.to_string())?;
+    let env =
+        TxEnv { kind: TxKind::Call(address), gas_limit: CONSTRUCTOR_GAS, chain_id: Some(chain_id), ..TxEnv::default() };
+    let (result, mut state) = transact(&mut evm, env, Mode::Call).map_err(|error| error.to_string())?;
     let outcome = outcome(result);
     if !outcome.success {
         return Err(failure(&outcome.halt, &outcome.output));
@@ -662,47 +556,26 @@ impl Supply {
     }
 
     fn check(self) -> Result<(), BlockError> {
-        if self.is_covered() {
-            Ok(())
-        } else {
-            Err(BlockError::Supply(Box::new(self)))
-        }
+        if self.is_covered() { Ok(()) } else { Err(BlockError::Supply(Box::new(self))) }
     }
 }
 
 impl std::fmt::Display for Supply {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self {
-            supply,
-            vault,
-            owed,
-            held,
-            deficit,
-        } = self;
-        write!(
-            f,
-            "supply {supply} + owed {owed} + held {held} > vault {vault} + deficit {deficit} (wei)"
-        )
+        let Self { supply, vault, owed, held, deficit } = self;
+        write!(f, "supply {supply} + owed {owed} + held {held} > vault {vault} + deficit {deficit} (wei)")
     }
 }
 
 fn check_supply<R: StateReader>(working: &mut Working<'_, R>) -> Result<(), BlockError> {
-    let balance = working
-        .basic(contracts::address::BRIDGE)?
-        .map_or(U256::ZERO, |bridge| bridge.balance);
+    let balance = working.basic(contracts::address::BRIDGE)?.map_or(U256::ZERO, |bridge| bridge.balance);
     let ledger = working.storage(contracts::address::BRIDGE, Ledger::SLOT)?;
     Supply::new(balance, ledger).check()
 }
 
 /// The same after a transaction that is not committed yet.
-fn check_supply_after<R: StateReader>(
-    working: &mut Working<'_, R>,
-    state: &EvmState,
-) -> Result<(), BlockError> {
-    let Some(bridge) = state
-        .get(&contracts::address::BRIDGE)
-        .filter(|bridge| bridge.is_touched())
-    else {
+fn check_supply_after<R: StateReader>(working: &mut Working<'_, R>, state: &EvmState) -> Result<(), BlockError> {
+    let Some(bridge) = state.get(&contracts::address::BRIDGE).filter(|bridge| bridge.is_touched()) else {
         return Ok(());
     };
     let ledger = match bridge.storage.get(&Ledger::SLOT) {
@@ -723,17 +596,11 @@ fn evm<'a, R: StateReader>(rules: &Rules, header: &Header, working: Working<'a, 
         basefee: header.base_fee_per_gas.unwrap_or_default(),
         difficulty: U256::ZERO,
         prevrandao: Some(header.mix_hash),
-        blob_excess_gas_and_price: Some(BlobExcessGasAndPrice::new(
-            0,
-            BLOB_BASE_FEE_UPDATE_FRACTION_PRAGUE,
-        )),
+        blob_excess_gas_and_price: Some(BlobExcessGasAndPrice::new(0, BLOB_BASE_FEE_UPDATE_FRACTION_PRAGUE)),
         slot_num: 0,
     };
     let context: MainnetContext<Working<'a, R>> =
-        Context::<BlockEnv, TxEnv, CfgEnv, Working<'a, R>, Journal<Working<'a, R>>, ()>::new(
-            working,
-            SpecId::OSAKA,
-        );
+        Context::<BlockEnv, TxEnv, CfgEnv, Working<'a, R>, Journal<Working<'a, R>>, ()>::new(working, SpecId::OSAKA);
     context.with_cfg(cfg).with_block(block).build_mainnet()
 }
 
@@ -764,11 +631,7 @@ fn transact<R: StateReader>(
     mode: Mode,
 ) -> Result<(ExecutionResult, EvmState), EvmError> {
     evm.ctx.tx = env;
-    let result = Peg {
-        mode,
-        evm: PhantomData,
-    }
-    .run(evm);
+    let result = Peg { mode, evm: PhantomData }.run(evm);
     let state = evm.ctx.journaled_state.finalize();
     Ok((result?, state))
 }
@@ -801,11 +664,8 @@ impl<'a, R: StateReader> Handler for Peg<'a, R> {
             return pre_execution::validate_against_state_and_deduct_caller(evm.ctx());
         }
         let (block, transaction, cfg, journal, _, _) = evm.ctx().all_mut();
-        let mut caller = journal
-            .load_account_with_code_mut(transaction.caller())?
-            .data;
-        let balance =
-            pre_execution::calculate_caller_fee(*caller.balance(), transaction, block, cfg)?;
+        let mut caller = journal.load_account_with_code_mut(transaction.caller())?.data;
+        let balance = pre_execution::calculate_caller_fee(*caller.balance(), transaction, block, cfg)?;
         caller.set_balance(balance);
         if transaction.kind().is_call() {
             caller.bump_nonce();
@@ -823,27 +683,18 @@ impl<'a, R: StateReader> Handler for Peg<'a, R> {
         let price = transaction.effective_gas_price(u128::from(block.basefee()));
         if price > 0 {
             let fee = U256::from(price) * U256::from(result.gas().used());
-            journal
-                .load_account_mut(block.beneficiary())?
-                .incr_balance(fee);
+            journal.load_account_mut(block.beneficiary())?.incr_balance(fee);
         }
         Ok(())
     }
 }
 
-fn inclusion_error(
-    error: EvmError,
-    refuse: impl FnOnce(InclusionError) -> BlockError,
-) -> BlockError {
+fn inclusion_error(error: EvmError, refuse: impl FnOnce(InclusionError) -> BlockError) -> BlockError {
     match error {
         EVMError::Database(error) => BlockError::Store(error),
         EVMError::Transaction(
-            InvalidTransaction::NonceTooHigh { tx, state }
-            | InvalidTransaction::NonceTooLow { tx, state },
-        ) => refuse(InclusionError::Nonce {
-            got: tx,
-            want: state,
-        }),
+            InvalidTransaction::NonceTooHigh { tx, state } | InvalidTransaction::NonceTooLow { tx, state },
+        ) => refuse(InclusionError::Nonce { got: tx, want: state }),
         EVMError::Transaction(error) => refuse(InclusionError::Invalid(error.to_string())),
         error => refuse(InclusionError::Invalid(error.to_string())),
     }
@@ -851,10 +702,7 @@ fn inclusion_error(
 
 fn free_failure(result: &ExecutionResult) -> InclusionError {
     let outcome = outcome(result.clone());
-    InclusionError::FreeFailed {
-        reason: failure(&outcome.halt, &outcome.output),
-        output: outcome.output,
-    }
+    InclusionError::FreeFailed { reason: failure(&outcome.halt, &outcome.output), output: outcome.output }
 }
 
 /// A failure for people: the halt, the revert's text, or its data.
@@ -862,8 +710,7 @@ fn failure(halt: &Option<String>, output: &Bytes) -> String {
     match halt {
         Some(halt) => halt.clone(),
         None if output.is_empty() => "execution reverted".to_owned(),
-        None => contracts::explain_revert(output)
-            .unwrap_or_else(|| format!("execution reverted with {output}")),
+        None => contracts::explain_revert(output).unwrap_or_else(|| format!("execution reverted with {output}")),
     }
 }
 
@@ -875,23 +722,11 @@ fn outcome(result: ExecutionResult) -> Outcome {
                 Output::Create(_, address) => *address,
                 Output::Call(_) => None,
             };
-            Outcome {
-                success: true,
-                halt: None,
-                gas_used,
-                output: output.into_data(),
-                logs,
-                created,
-            }
+            Outcome { success: true, halt: None, gas_used, output: output.into_data(), logs, created }
         }
-        ExecutionResult::Revert { output, .. } => Outcome {
-            success: false,
-            halt: None,
-            gas_used,
-            output,
-            logs: Vec::new(),
-            created: None,
-        },
+        ExecutionResult::Revert { output, .. } => {
+            Outcome { success: false, halt: None, gas_used, output, logs: Vec::new(), created: None }
+        }
         ExecutionResult::Halt { reason, .. } => Outcome {
             success: false,
             halt: Some(format!("{reason:?}")),

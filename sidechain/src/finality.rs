@@ -100,8 +100,7 @@ impl Validators {
     ) -> Result<Self, FinalityError> {
         let mut ordered = Vec::new();
         for (index, (p2p, key)) in members.into_iter().enumerate() {
-            let point =
-                PublicKey::key_validate(&key).map_err(|_| FinalityError::BadKey { index })?;
+            let point = PublicKey::key_validate(&key).map_err(|_| FinalityError::BadKey { index })?;
             ordered.push((p2p, key, point));
         }
         if ordered.is_empty() || ordered.len() > MAX_VALIDATORS {
@@ -113,10 +112,7 @@ impl Validators {
             return Err(FinalityError::DuplicateKey);
         }
         ordered.sort_unstable_by_key(|(p2p, _, _)| *p2p);
-        Ok(Self {
-            keys: ordered.into_iter().map(|(_, _, point)| point).collect(),
-            namespace: namespace(chain_id),
-        })
+        Ok(Self { keys: ordered.into_iter().map(|(_, _, point)| point).collect(), namespace: namespace(chain_id) })
     }
 
     /// How many validators there are.
@@ -162,10 +158,7 @@ impl Certificate {
         let parent_view = reader.varint()?;
         let hash = B256::from(reader.array::<32>()?);
         let count = u64::from_be_bytes(reader.array::<8>()?);
-        let too_many = FinalityError::WrongValidatorCount {
-            got: count,
-            want: MAX_VALIDATORS,
-        };
+        let too_many = FinalityError::WrongValidatorCount { got: count, want: MAX_VALIDATORS };
         let count = usize::try_from(count).map_err(|_| too_many.clone())?;
         if count > MAX_VALIDATORS {
             return Err(too_many);
@@ -178,14 +171,7 @@ impl Certificate {
         let signers = (0..count).map(bit).collect();
         let signature = reader.array::<SIGNATURE_BYTES>()?;
         match bytes.len() - reader.at {
-            0 => Ok(Self {
-                epoch,
-                view,
-                parent_view,
-                hash,
-                signers,
-                signature,
-            }),
+            0 => Ok(Self { epoch, view, parent_view, hash, signers, signature }),
             extra => Err(FinalityError::TrailingBytes { extra }),
         }
     }
@@ -196,12 +182,7 @@ impl Certificate {
         let mut bytes = self.message();
         bytes.extend_from_slice(&(self.signers.len() as u64).to_be_bytes());
         let mut bitmap = vec![0u8; self.signers.len().div_ceil(8)];
-        for (index, _) in self
-            .signers
-            .iter()
-            .enumerate()
-            .filter(|(_, signed)| **signed)
-        {
+        for (index, _) in self.signers.iter().enumerate().filter(|(_, signed)| **signed) {
             bitmap[index / 8] |= 1 << (index % 8);
         }
         bytes.extend_from_slice(&bitmap);
@@ -225,50 +206,25 @@ impl Certificate {
 /// # Errors
 ///
 /// Those of [`Certificate::decode`], `WrongValidatorCount`, `NoQuorum`, `WrongBlock`, `BadSignature`.
-pub fn verify(
-    certificate: &[u8],
-    validators: &Validators,
-    hash: B256,
-) -> Result<Certificate, FinalityError> {
+pub fn verify(certificate: &[u8], validators: &Validators, hash: B256) -> Result<Certificate, FinalityError> {
     let certificate = Certificate::decode(certificate)?;
     if certificate.hash != hash {
-        return Err(FinalityError::WrongBlock {
-            got: certificate.hash,
-            want: hash,
-        });
+        return Err(FinalityError::WrongBlock { got: certificate.hash, want: hash });
     }
     let want = validators.len();
     if certificate.signers.len() != want {
-        return Err(FinalityError::WrongValidatorCount {
-            got: certificate.signers.len() as u64,
-            want,
-        });
+        return Err(FinalityError::WrongValidatorCount { got: certificate.signers.len() as u64, want });
     }
-    let signers: Vec<&PublicKey> = validators
-        .keys
-        .iter()
-        .zip(&certificate.signers)
-        .filter(|(_, signed)| **signed)
-        .map(|(key, _)| key)
-        .collect();
+    let signers: Vec<&PublicKey> =
+        validators.keys.iter().zip(&certificate.signers).filter(|(_, signed)| **signed).map(|(key, _)| key).collect();
     if signers.len() < validators.quorum() {
-        return Err(FinalityError::NoQuorum {
-            got: signers.len(),
-            want: validators.quorum(),
-        });
+        return Err(FinalityError::NoQuorum { got: signers.len(), want: validators.quorum() });
     }
 
     // The keys were validated when `Validators` was made, so their sum needs no check of its own.
-    let key = AggregatePublicKey::aggregate(&signers, false)
-        .map_err(|_| FinalityError::BadSignature)?
-        .to_public_key();
-    let signature = Signature::sig_validate(&certificate.signature, true)
-        .map_err(|_| FinalityError::BadSignature)?;
-    let message = framed(
-        &validators.namespace,
-        &[FINALIZE_SUFFIX],
-        &certificate.message(),
-    );
+    let key = AggregatePublicKey::aggregate(&signers, false).map_err(|_| FinalityError::BadSignature)?.to_public_key();
+    let signature = Signature::sig_validate(&certificate.signature, true).map_err(|_| FinalityError::BadSignature)?;
+    let message = framed(&validators.namespace, &[FINALIZE_SUFFIX], &certificate.message());
     match signature.verify(false, &message, MESSAGE_DST, &[], &key, false) {
         BLST_ERROR::BLST_SUCCESS => Ok(certificate),
         _ => Err(FinalityError::BadSignature),
@@ -290,11 +246,7 @@ pub fn verify_linked(
     let mut hash = header.hash_slow();
     for next in descendants {
         if next.parent_hash != hash || next.number != number + 1 {
-            return Err(FinalityError::Unlinked {
-                number: next.number,
-                got: next.parent_hash,
-                want: hash,
-            });
+            return Err(FinalityError::Unlinked { number: next.number, got: next.parent_hash, want: hash });
         }
         number = next.number;
         hash = next.hash_slow();
@@ -311,18 +263,9 @@ pub fn verify_possession(
     public_key: &[u8; PUBLIC_KEY_BYTES],
     proof: &[u8; SIGNATURE_BYTES],
 ) -> Result<(), FinalityError> {
-    let key =
-        PublicKey::key_validate(public_key).map_err(|_| FinalityError::BadKey { index: 0 })?;
-    let signature =
-        Signature::sig_validate(proof, true).map_err(|_| FinalityError::BadPossession)?;
-    match signature.verify(
-        false,
-        &possession_message(public_key),
-        POSSESSION_DST,
-        &[],
-        &key,
-        false,
-    ) {
+    let key = PublicKey::key_validate(public_key).map_err(|_| FinalityError::BadKey { index: 0 })?;
+    let signature = Signature::sig_validate(proof, true).map_err(|_| FinalityError::BadPossession)?;
+    match signature.verify(false, &possession_message(public_key), POSSESSION_DST, &[], &key, false) {
         BLST_ERROR::BLST_SUCCESS => Ok(()),
         _ => Err(FinalityError::BadPossession),
     }
@@ -354,21 +297,11 @@ pub fn certify(
         signers: (0..secrets.len()).map(|i| signers.contains(&i)).collect(),
         signature: [0; SIGNATURE_BYTES],
     };
-    let message = framed(
-        &namespace(chain_id),
-        &[FINALIZE_SUFFIX],
-        &certificate.message(),
-    );
-    let signatures: Vec<Signature> = signers
-        .iter()
-        .map(|i| secrets[*i].sign(&message, MESSAGE_DST, &[]))
-        .collect();
+    let message = framed(&namespace(chain_id), &[FINALIZE_SUFFIX], &certificate.message());
+    let signatures: Vec<Signature> = signers.iter().map(|i| secrets[*i].sign(&message, MESSAGE_DST, &[])).collect();
     let signatures: Vec<&Signature> = signatures.iter().collect();
     let aggregate = blst::min_sig::AggregateSignature::aggregate(&signatures, true);
-    certificate.signature = aggregate
-        .expect("signatures of our own")
-        .to_signature()
-        .compress();
+    certificate.signature = aggregate.expect("signatures of our own").to_signature().compress();
     certificate.encode()
 }
 
@@ -409,21 +342,13 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     fn take(&mut self, count: usize) -> Result<&'a [u8], FinalityError> {
         let end = self.at + count;
-        let part = self
-            .bytes
-            .get(self.at..end)
-            .ok_or(FinalityError::Truncated {
-                got: self.bytes.len(),
-            })?;
+        let part = self.bytes.get(self.at..end).ok_or(FinalityError::Truncated { got: self.bytes.len() })?;
         self.at = end;
         Ok(part)
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], FinalityError> {
-        Ok(self
-            .take(N)?
-            .try_into()
-            .expect("take returns as many bytes as asked for"))
+        Ok(self.take(N)?.try_into().expect("take returns as many bytes as asked for"))
     }
 
     fn varint(&mut self) -> Result<u64, FinalityError> {
@@ -452,17 +377,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn secrets(count: u8) -> Vec<SecretKey> {
-        (0..count)
-            .map(|i| SecretKey::key_gen(&[i + 1; 32], &[]).expect("32 bytes are enough"))
-            .collect()
+        (0..count).map(|i| SecretKey::key_gen(&[i + 1; 32], &[]).expect("32 bytes are enough")).collect()
     }
 
     /// Validator i has p2p key [i; 32], so that positions and bits agree.
     fn validators(secrets: &[SecretKey]) -> Validators {
-        let members = secrets
-            .iter()
-            .enumerate()
-            .map(|(i, secret)| ([i as u8; 32], secret.sk_to_pk().compress()));
+        let members = secrets.iter().enumerate().map(|(i, secret)| ([i as u8; 32], secret.sk_to_pk().compress()));
         Validators::new(51717, members).expect("valid keys")
     }
 
@@ -475,8 +395,7 @@ mod tests {
         let (secrets, hash) = (secrets(4), B256::repeat_byte(7));
         let validators = validators(&secrets);
         for signers in [&[0, 1, 2][..], &[1, 2, 3], &[0, 1, 2, 3]] {
-            let certificate =
-                verify(&certify(&secrets, signers, hash), &validators, hash).expect("a quorum");
+            let certificate = verify(&certify(&secrets, signers, hash), &validators, hash).expect("a quorum");
             assert_eq!((certificate.view, certificate.parent_view), (129, 128));
         }
         assert_eq!(
@@ -486,10 +405,7 @@ mod tests {
         let other = B256::repeat_byte(8);
         assert_eq!(
             verify(&certify(&secrets, &[0, 1, 2], hash), &validators, other),
-            Err(FinalityError::WrongBlock {
-                got: hash,
-                want: other
-            })
+            Err(FinalityError::WrongBlock { got: hash, want: other })
         );
     }
 
@@ -501,48 +417,27 @@ mod tests {
         let bitmap_at = good.len() - SIGNATURE_BYTES - 1;
         let mut other_signers = good.clone();
         other_signers[bitmap_at] = 0b1011;
-        assert_eq!(
-            verify(&other_signers, &validators, hash),
-            Err(FinalityError::BadSignature)
-        );
+        assert_eq!(verify(&other_signers, &validators, hash), Err(FinalityError::BadSignature));
         let mut one_more = good.clone();
         one_more[bitmap_at] = 0b1111;
-        assert_eq!(
-            verify(&one_more, &validators, hash),
-            Err(FinalityError::BadSignature)
-        );
+        assert_eq!(verify(&one_more, &validators, hash), Err(FinalityError::BadSignature));
         let mut fifth = good.clone();
         fifth[bitmap_at] |= 0b1_0000;
-        assert_eq!(
-            verify(&fifth, &validators, hash),
-            Err(FinalityError::UnknownSigner)
-        );
+        assert_eq!(verify(&fifth, &validators, hash), Err(FinalityError::UnknownSigner));
         let mut other_block = good.clone();
         other_block[5..37].copy_from_slice(&[9; 32]);
-        assert_eq!(
-            verify(&other_block, &validators, B256::repeat_byte(9)),
-            Err(FinalityError::BadSignature)
-        );
+        assert_eq!(verify(&other_block, &validators, B256::repeat_byte(9)), Err(FinalityError::BadSignature));
         let mut other_round = good;
         other_round[1] = 0x82;
-        assert_eq!(
-            verify(&other_round, &validators, hash),
-            Err(FinalityError::BadSignature)
-        );
+        assert_eq!(verify(&other_round, &validators, hash), Err(FinalityError::BadSignature));
     }
 
     #[test]
     fn votes_of_another_chain_do_not_count() {
         let (secrets, hash) = (secrets(4), B256::repeat_byte(7));
-        let members = secrets
-            .iter()
-            .enumerate()
-            .map(|(i, s)| ([i as u8; 32], s.sk_to_pk().compress()));
+        let members = secrets.iter().enumerate().map(|(i, s)| ([i as u8; 32], s.sk_to_pk().compress()));
         let elsewhere = Validators::new(51718, members).expect("valid keys");
-        assert_eq!(
-            verify(&certify(&secrets, &[0, 1, 2], hash), &elsewhere, hash),
-            Err(FinalityError::BadSignature)
-        );
+        assert_eq!(verify(&certify(&secrets, &[0, 1, 2], hash), &elsewhere, hash), Err(FinalityError::BadSignature));
     }
 
     // 5 <- 6 <- 7, the certificate signs 7
@@ -555,28 +450,14 @@ mod tests {
             parent_hash: parent.hash_slow(),
             ..Header::default()
         };
-        let five = Header {
-            number: 5,
-            ..Header::default()
-        };
+        let five = Header { number: 5, ..Header::default() };
         let six = child(&five);
         let seven = child(&six);
         let certificate = certify(&secrets, &[0, 2, 3], seven.hash_slow());
-        verify_linked(
-            &five,
-            &[six.clone(), seven.clone()],
-            &certificate,
-            &validators,
-        )
-        .expect("linked");
+        verify_linked(&five, &[six.clone(), seven.clone()], &certificate, &validators).expect("linked");
         verify_linked(&seven, &[], &certificate, &validators).expect("itself");
         assert!(matches!(
-            verify_linked(
-                &five,
-                std::slice::from_ref(&seven),
-                &certificate,
-                &validators
-            ),
+            verify_linked(&five, std::slice::from_ref(&seven), &certificate, &validators),
             Err(FinalityError::Unlinked { number: 7, .. })
         ));
         assert!(matches!(
@@ -590,49 +471,24 @@ mod tests {
         let secrets = secrets(2);
         let proof = prove_possession(&secrets[0]);
         verify_possession(&secrets[0].sk_to_pk().compress(), &proof).expect("its own key");
-        assert_eq!(
-            verify_possession(&secrets[1].sk_to_pk().compress(), &proof),
-            Err(FinalityError::BadPossession)
-        );
-        assert_eq!(
-            verify_possession(&[0; 96], &proof),
-            Err(FinalityError::BadKey { index: 0 })
-        );
+        assert_eq!(verify_possession(&secrets[1].sk_to_pk().compress(), &proof), Err(FinalityError::BadPossession));
+        assert_eq!(verify_possession(&[0; 96], &proof), Err(FinalityError::BadKey { index: 0 }));
     }
 
     #[test]
     fn validators_are_distinct_and_valid() {
         let key = secrets(1)[0].sk_to_pk().compress();
         let other = secrets(2)[1].sk_to_pk().compress();
-        let new =
-            |members: &[([u8; 32], [u8; 96])]| Validators::new(1, members.to_vec()).map(|_| ());
-        assert_eq!(
-            new(&[([1; 32], key), ([2; 32], key)]),
-            Err(FinalityError::DuplicateKey)
-        );
-        assert_eq!(
-            new(&[([1; 32], key), ([1; 32], other)]),
-            Err(FinalityError::DuplicateKey)
-        );
-        assert_eq!(
-            new(&[([1; 32], key), ([2; 32], [1; 96])]),
-            Err(FinalityError::BadKey { index: 1 })
-        );
+        let new = |members: &[([u8; 32], [u8; 96])]| Validators::new(1, members.to_vec()).map(|_| ());
+        assert_eq!(new(&[([1; 32], key), ([2; 32], key)]), Err(FinalityError::DuplicateKey));
+        assert_eq!(new(&[([1; 32], key), ([1; 32], other)]), Err(FinalityError::DuplicateKey));
+        assert_eq!(new(&[([1; 32], key), ([2; 32], [1; 96])]), Err(FinalityError::BadKey { index: 1 }));
         assert_eq!(new(&[]), Err(FinalityError::BadValidatorCount { got: 0 }));
     }
 
     #[test]
     fn the_quorum_is_all_but_a_third() {
-        let quorums = [
-            (1, 1),
-            (2, 2),
-            (3, 3),
-            (4, 3),
-            (5, 4),
-            (6, 5),
-            (7, 5),
-            (10, 7),
-        ];
+        let quorums = [(1, 1), (2, 2), (3, 3), (4, 3), (5, 4), (6, 5), (7, 5), (10, 7)];
         for (count, quorum) in quorums {
             assert_eq!(validators(&secrets(count)).quorum(), quorum, "of {count}");
         }
@@ -640,8 +496,7 @@ mod tests {
 
     /// Made by the engine among four validators with the BLS secrets 0x0101.., 0x0202.., 0x0303.., 0x0404.. (their p2p keys
     /// are the ed25519 keys of the same seeds): block 3 of a simulated network on chain 51717, signed by all but one.
-    const ENGINES_HASH: [u8; 32] =
-        hex!("4835732fea3dff624ea7d50232d9b1b4386d91251e2516c4535d6338e65a253b");
+    const ENGINES_HASH: [u8; 32] = hex!("4835732fea3dff624ea7d50232d9b1b4386d91251e2516c4535d6338e65a253b");
     const ENGINES_CERTIFICATE: &[u8] = &hex!(
         "000403" "4835732fea3dff624ea7d50232d9b1b4386d91251e2516c4535d6338e65a253b"
         "0000000000000004" "0b"
@@ -658,19 +513,12 @@ mod tests {
     fn certificates_of_the_engine_stay_valid() {
         let members = (1..=4u8).map(|i| {
             let secret = SecretKey::from_bytes(&[i; 32]).expect("below the group's order");
-            (
-                ENGINES_P2P_KEYS[usize::from(i) - 1],
-                secret.sk_to_pk().compress(),
-            )
+            (ENGINES_P2P_KEYS[usize::from(i) - 1], secret.sk_to_pk().compress())
         });
         let validators = Validators::new(51717, members).expect("valid keys");
         let hash = B256::from(ENGINES_HASH);
-        let certificate =
-            verify(ENGINES_CERTIFICATE, &validators, hash).expect("made by the engine");
-        assert_eq!(
-            (certificate.epoch, certificate.view, certificate.parent_view),
-            (0, 4, 3)
-        );
+        let certificate = verify(ENGINES_CERTIFICATE, &validators, hash).expect("made by the engine");
+        assert_eq!((certificate.epoch, certificate.view, certificate.parent_view), (0, 4, 3));
         assert_eq!(certificate.signers, [true, true, false, true]);
         assert_eq!(certificate.encode(), ENGINES_CERTIFICATE);
     }

@@ -62,12 +62,10 @@ pub trait StateReader: Send + Sync {
         let Some(row) = self.get(Table::Account, hash.as_slice())? else {
             return Ok(None);
         };
-        Account::decode(&mut &*row)
-            .map(Some)
-            .map_err(|error| StoreError::Corrupt {
-                table: Table::Account.name(),
-                detail: format!("account {hash}: {error}"),
-            })
+        Account::decode(&mut &*row).map(Some).map_err(|error| StoreError::Corrupt {
+            table: Table::Account.name(),
+            detail: format!("account {hash}: {error}"),
+        })
     }
 
     /// The value of a storage slot; zero when never written.
@@ -129,8 +127,7 @@ pub struct StorageNodes<'a, R>(pub &'a R, pub B256);
 
 impl<R: StateReader> NodeReader for StorageNodes<'_, R> {
     fn node(&self, path: &Nibbles) -> Result<Option<Vec<u8>>, StoreError> {
-        self.0
-            .get(Table::StorageNode, &storage_node_key(self.1, path))
+        self.0.get(Table::StorageNode, &storage_node_key(self.1, path))
     }
 }
 
@@ -142,12 +139,7 @@ fn account_node_key(path: &Nibbles) -> Vec<u8> {
 }
 
 fn storage_node_key(account: B256, path: &Nibbles) -> Vec<u8> {
-    account
-        .iter()
-        .copied()
-        .chain(path.iter())
-        .chain([PATH_END])
-        .collect()
+    account.iter().copied().chain(path.iter()).chain([PATH_END]).collect()
 }
 
 fn slot_key(account: B256, slot: B256) -> [u8; 64] {
@@ -172,12 +164,7 @@ pub struct Change {
 }
 
 /// The tables whose rows have a history.
-pub const VERSIONED: [Table; 4] = [
-    Table::Account,
-    Table::Slot,
-    Table::AccountNode,
-    Table::StorageNode,
-];
+pub const VERSIONED: [Table; 4] = [Table::Account, Table::Slot, Table::AccountNode, Table::StorageNode];
 
 /// All that a block changes in the state.
 #[derive(Clone, Debug, Default)]
@@ -196,9 +183,7 @@ impl Overlay {
             return Some(Some(code.to_vec()));
         }
         let position = VERSIONED.iter().position(|versioned| *versioned == table)?;
-        self.tables[position]
-            .get(key)
-            .map(|change| change.after.clone())
+        self.tables[position].get(key).map(|change| change.after.clone())
     }
 
     /// The changed rows, table by table.
@@ -210,10 +195,8 @@ impl Overlay {
     }
 
     fn put(&mut self, table: Table, key: Vec<u8>, before: Option<Vec<u8>>, after: Option<Vec<u8>>) {
-        let position = VERSIONED
-            .iter()
-            .position(|versioned| *versioned == table)
-            .expect("only versioned tables change");
+        let position =
+            VERSIONED.iter().position(|versioned| *versioned == table).expect("only versioned tables change");
         self.tables[position].insert(key, Change { before, after });
     }
 }
@@ -227,11 +210,7 @@ impl CodeCache {
     const LIMIT: usize = 1024;
 
     fn get(&self, hash: &B256) -> Option<Bytecode> {
-        self.0
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(hash)
-            .cloned()
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(hash).cloned()
     }
 
     fn put(&self, hash: B256, code: Bytecode) {
@@ -275,12 +254,7 @@ struct SlotEntry {
 impl<'a, R: StateReader> Working<'a, R> {
     /// Starts from the state of `reader`.
     pub fn new(reader: &'a R, cache: &'a CodeCache) -> Self {
-        Self {
-            reader,
-            cache,
-            accounts: HashMap::new(),
-            codes: HashMap::new(),
-        }
+        Self { reader, cache, accounts: HashMap::new(), codes: HashMap::new() }
     }
 
     /// Puts code at an address, as genesis does; the account counts as a contract (nonce 1, EIP-161).
@@ -292,11 +266,7 @@ impl<'a, R: StateReader> Working<'a, R> {
         let hash = keccak256(&code);
         let entry = self.entry(address)?;
         let balance = entry.now.map_or(U256::ZERO, |info| info.balance);
-        entry.now = Some(Info {
-            nonce: 1,
-            balance,
-            code_hash: hash,
-        });
+        entry.now = Some(Info { nonce: 1, balance, code_hash: hash });
         self.codes.insert(hash, Bytecode::new_legacy(code));
         Ok(())
     }
@@ -308,11 +278,7 @@ impl<'a, R: StateReader> Working<'a, R> {
     /// When the store fails.
     pub fn set_balance(&mut self, address: Address, balance: U256) -> Result<(), StoreError> {
         let entry = self.entry(address)?;
-        let info = entry.now.unwrap_or(Info {
-            nonce: 0,
-            balance,
-            code_hash: KECCAK_EMPTY,
-        });
+        let info = entry.now.unwrap_or(Info { nonce: 0, balance, code_hash: KECCAK_EMPTY });
         entry.now = Some(Info { balance, ..info });
         Ok(())
     }
@@ -322,22 +288,10 @@ impl<'a, R: StateReader> Working<'a, R> {
     /// # Errors
     ///
     /// When the store fails.
-    pub fn set_storage(
-        &mut self,
-        address: Address,
-        slot: U256,
-        value: U256,
-    ) -> Result<(), StoreError> {
+    pub fn set_storage(&mut self, address: Address, slot: U256, value: U256) -> Result<(), StoreError> {
         self.storage(address, slot)?;
         let entry = self.entry(address)?;
-        entry
-            .slots
-            .entry(slot)
-            .or_insert(SlotEntry {
-                before: U256::ZERO,
-                now: U256::ZERO,
-            })
-            .now = value;
+        entry.slots.entry(slot).or_insert(SlotEntry { before: U256::ZERO, now: U256::ZERO }).now = value;
         Ok(())
     }
 
@@ -362,9 +316,7 @@ impl<'a, R: StateReader> Working<'a, R> {
                 continue;
             }
             if let Some(code) = after.and_then(|account| self.codes.get(&account.code_hash)) {
-                overlay
-                    .codes
-                    .insert(keccak256(code.original_byte_slice()), code.original_bytes());
+                overlay.codes.insert(keccak256(code.original_byte_slice()), code.original_bytes());
             }
             let before = entry.before.map(alloy_rlp::encode);
             let after = after.map(alloy_rlp::encode);
@@ -373,12 +325,7 @@ impl<'a, R: StateReader> Working<'a, R> {
         }
         let Commit { root, nodes } = accounts.commit();
         for node in nodes {
-            overlay.put(
-                Table::AccountNode,
-                account_node_key(&node.path),
-                node.before,
-                node.after,
-            );
+            overlay.put(Table::AccountNode, account_node_key(&node.path), node.before, node.after);
         }
         Ok((root, overlay))
     }
@@ -393,54 +340,26 @@ impl<'a, R: StateReader> Working<'a, R> {
                 balance: account.balance,
                 code_hash: account.code_hash,
             });
-            self.accounts.insert(
-                address,
-                Entry {
-                    hash,
-                    before,
-                    now,
-                    slots: HashMap::new(),
-                },
-            );
+            self.accounts.insert(address, Entry { hash, before, now, slots: HashMap::new() });
         }
         Ok(self.accounts.get_mut(&address).expect("inserted above"))
     }
 }
 
 /// The storage root of an account after the block.
-fn commit_storage<R: StateReader>(
-    reader: &R,
-    entry: &Entry,
-    overlay: &mut Overlay,
-) -> Result<B256, StoreError> {
-    let root = entry
-        .before
-        .map_or(EMPTY_ROOT_HASH, |account| account.storage_root);
+fn commit_storage<R: StateReader>(reader: &R, entry: &Entry, overlay: &mut Overlay) -> Result<B256, StoreError> {
+    let root = entry.before.map_or(EMPTY_ROOT_HASH, |account| account.storage_root);
     let nodes = StorageNodes(reader, entry.hash);
     let mut trie = Trie::open(&nodes, root);
-    for (slot, SlotEntry { before, now }) in entry
-        .slots
-        .iter()
-        .filter(|(_, slot)| slot.before != slot.now)
-    {
+    for (slot, SlotEntry { before, now }) in entry.slots.iter().filter(|(_, slot)| slot.before != slot.now) {
         let hash = slot_hash(*slot);
         let row = |value: &U256| (!value.is_zero()).then(|| value.to_be_bytes_trimmed_vec());
         trie.set(hash, (!now.is_zero()).then(|| alloy_rlp::encode(now)))?;
-        overlay.put(
-            Table::Slot,
-            slot_key(entry.hash, hash).to_vec(),
-            row(before),
-            row(now),
-        );
+        overlay.put(Table::Slot, slot_key(entry.hash, hash).to_vec(), row(before), row(now));
     }
     let Commit { root, nodes } = trie.commit();
     for node in nodes {
-        overlay.put(
-            Table::StorageNode,
-            storage_node_key(entry.hash, &node.path),
-            node.before,
-            node.after,
-        );
+        overlay.put(Table::StorageNode, storage_node_key(entry.hash, &node.path), node.before, node.after);
     }
     Ok(root)
 }
@@ -464,24 +383,12 @@ impl<R: StateReader> Database for Working<'_, R> {
         if hash == KECCAK_EMPTY {
             return Ok(Bytecode::default());
         }
-        if let Some(code) = self
-            .codes
-            .get(&hash)
-            .cloned()
-            .or_else(|| self.cache.get(&hash))
-        {
+        if let Some(code) = self.codes.get(&hash).cloned().or_else(|| self.cache.get(&hash)) {
             return Ok(code);
         }
-        let corrupt = |detail| StoreError::Corrupt {
-            table: Table::Code.name(),
-            detail,
-        };
-        let raw = self
-            .reader
-            .code(hash)?
-            .ok_or_else(|| corrupt(format!("code {hash} is missing")))?;
-        let code = Bytecode::new_raw_checked(raw)
-            .map_err(|error| corrupt(format!("code {hash}: {error}")))?;
+        let corrupt = |detail| StoreError::Corrupt { table: Table::Code.name(), detail };
+        let raw = self.reader.code(hash)?.ok_or_else(|| corrupt(format!("code {hash} is missing")))?;
+        let code = Bytecode::new_raw_checked(raw).map_err(|error| corrupt(format!("code {hash}: {error}")))?;
         self.cache.put(hash, code.clone());
         Ok(code)
     }
@@ -494,18 +401,10 @@ impl<R: StateReader> Database for Working<'_, R> {
         }
         // An account that did not exist, or had no storage, has zeroes only.
         let value = match entry.before {
-            Some(account) if account.storage_root != EMPTY_ROOT_HASH => {
-                reader.storage_by_hash(entry.hash, slot)?
-            }
+            Some(account) if account.storage_root != EMPTY_ROOT_HASH => reader.storage_by_hash(entry.hash, slot)?,
             _ => U256::ZERO,
         };
-        entry.slots.insert(
-            slot,
-            SlotEntry {
-                before: value,
-                now: value,
-            },
-        );
+        entry.slots.insert(slot, SlotEntry { before: value, now: value });
         Ok(value)
     }
 
@@ -516,34 +415,18 @@ impl<R: StateReader> Database for Working<'_, R> {
 
 impl<R: StateReader> DatabaseCommit for Working<'_, R> {
     fn commit(&mut self, changes: EvmState) {
-        for (address, account) in changes
-            .into_iter()
-            .filter(|(_, account)| account.is_touched())
-        {
-            let entry = self
-                .accounts
-                .get_mut(&address)
-                .expect("the EVM loads an account before it changes it");
+        for (address, account) in changes.into_iter().filter(|(_, account)| account.is_touched()) {
+            let entry = self.accounts.get_mut(&address).expect("the EVM loads an account before it changes it");
             // EIP-6780: only what was created in the same transaction is destroyed, so no storage from before goes.
             if account.is_selfdestructed() || account.is_created() {
-                entry
-                    .slots
-                    .values_mut()
-                    .for_each(|slot| slot.now = U256::ZERO);
+                entry.slots.values_mut().for_each(|slot| slot.now = U256::ZERO);
             }
             if account.is_selfdestructed() {
                 entry.now = None;
                 continue;
             }
-            for (slot, value) in account
-                .storage
-                .into_iter()
-                .filter(|(_, value)| value.is_changed())
-            {
-                let zero = SlotEntry {
-                    before: U256::ZERO,
-                    now: U256::ZERO,
-                };
+            for (slot, value) in account.storage.into_iter().filter(|(_, value)| value.is_changed()) {
+                let zero = SlotEntry { before: U256::ZERO, now: U256::ZERO };
                 entry.slots.entry(slot).or_insert(zero).now = value.present_value;
             }
             let info = account.info;

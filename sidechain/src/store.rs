@@ -239,11 +239,7 @@ impl Store for Memory {
         let Some(table) = tables.get(&table) else {
             return Ok(Vec::new());
         };
-        Ok(table
-            .range(from.to_vec()..)
-            .take(limit)
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .collect())
+        Ok(table.range(from.to_vec()..).take(limit).map(|(key, value)| (key.clone(), value.clone())).collect())
     }
 
     fn write(&self, batch: Batch) -> Result<(), StoreError> {

@@ -23,11 +23,9 @@ impl Key {
     /// The key of a number.
     pub fn new(number: u64) -> Self {
         let seed = keccak256(number.to_be_bytes());
-        let secret =
-            SecretKey::from_slice(seed.as_slice()).expect("a hash is below the group's order");
-        let address = Address::from_raw_public_key(
-            &PublicKey::from_secret_key(SECP256K1, &secret).serialize_uncompressed()[1..],
-        );
+        let secret = SecretKey::from_slice(seed.as_slice()).expect("a hash is below the group's order");
+        let address =
+            Address::from_raw_public_key(&PublicKey::from_secret_key(SECP256K1, &secret).serialize_uncompressed()[1..]);
         Self { secret, address }
     }
 
@@ -49,18 +47,13 @@ impl Key {
     /// Lets this account run the code of a contract (EIP-7702).
     pub fn authorize(&self, chain_id: u64, nonce: u64, contract: Address) -> SignedAuthorization {
         let chain_id = U256::from(chain_id);
-        let authorization = Authorization {
-            chain_id,
-            address: contract,
-            nonce,
-        };
+        let authorization = Authorization { chain_id, address: contract, nonce };
         let signature = self.signature(authorization.signature_hash());
         authorization.into_signed(signature)
     }
 
     fn signature(&self, hash: B256) -> Signature {
-        let signature =
-            SECP256K1.sign_ecdsa_recoverable(&Message::from_digest(hash.0), &self.secret);
+        let signature = SECP256K1.sign_ecdsa_recoverable(&Message::from_digest(hash.0), &self.secret);
         let (recovery, bytes) = signature.serialize_compact();
         Signature::from_bytes_and_parity(&bytes, recovery.to_i32() == 1)
     }
@@ -90,35 +83,13 @@ impl Key {
 
     /// A transfer of wei.
     pub fn transfer(&self, chain_id: u64, nonce: u64, to: Address, wei: u64) -> Transaction {
-        self.send(
-            chain_id,
-            nonce,
-            21_000,
-            to.into(),
-            U256::from(wei),
-            Bytes::new(),
-        )
+        self.send(chain_id, nonce, 21_000, to.into(), U256::from(wei), Bytes::new())
     }
 
     /// A call in the free lane.
-    pub fn free(
-        &self,
-        chain_id: u64,
-        nonce: u64,
-        gas_limit: u64,
-        to: Address,
-        input: Bytes,
-    ) -> Transaction {
+    pub fn free(&self, chain_id: u64, nonce: u64, gas_limit: u64, to: Address, input: Bytes) -> Transaction {
         let chain_id = Some(chain_id);
-        self.sign(TxLegacy {
-            chain_id,
-            nonce,
-            gas_price: 0,
-            gas_limit,
-            to: to.into(),
-            value: U256::ZERO,
-            input,
-        })
+        self.sign(TxLegacy { chain_id, nonce, gas_price: 0, gas_limit, to: to.into(), value: U256::ZERO, input })
     }
 }
 
@@ -144,19 +115,7 @@ pub fn genesis() -> Genesis {
         p2p_key: B256::with_last_byte(u8::try_from(index).expect("four members")),
         p2p_address: format!("127.0.0.1:{}", 30_000 + index),
     });
-    let recovery_keys =
-        (1..=3u64).map(|index| B256::from_slice(&Key::new(3_000_000 + index).public()[1..]));
-    let recovery = Recovery {
-        threshold: 2,
-        delay: 52_560,
-        keys: recovery_keys.collect(),
-    };
-    Genesis::dev(
-        1_700_000_000,
-        Federation {
-            threshold: 3,
-            members: members.collect(),
-            recovery,
-        },
-    )
+    let recovery_keys = (1..=3u64).map(|index| B256::from_slice(&Key::new(3_000_000 + index).public()[1..]));
+    let recovery = Recovery { threshold: 2, delay: 52_560, keys: recovery_keys.collect() };
+    Genesis::dev(1_700_000_000, Federation { threshold: 3, members: members.collect(), recovery })
 }

@@ -76,16 +76,8 @@ enum Child {
 impl<'a, R: NodeReader> Trie<'a, R> {
     /// Opens a trie by its root; nothing is loaded yet.
     pub fn open(reader: &'a R, root: B256) -> Self {
-        let root = if root == EMPTY_ROOT_HASH {
-            Child::Empty
-        } else {
-            Child::Reference(RlpNode::word_rlp(&root))
-        };
-        Self {
-            reader,
-            root,
-            loaded: BTreeMap::new(),
-        }
+        let root = if root == EMPTY_ROOT_HASH { Child::Empty } else { Child::Reference(RlpNode::word_rlp(&root)) };
+        Self { reader, root, loaded: BTreeMap::new() }
     }
 
     /// Sets the value of a key; `None` removes it.
@@ -118,15 +110,11 @@ impl<'a, R: NodeReader> Trie<'a, R> {
             }
         };
         // What was loaded and has no node of at least 32 bytes at its path now is gone.
-        nodes.extend(
-            std::mem::take(&mut self.loaded)
-                .into_iter()
-                .map(|(path, before)| NodeChange {
-                    path,
-                    before: Some(before),
-                    after: None,
-                }),
-        );
+        nodes.extend(std::mem::take(&mut self.loaded).into_iter().map(|(path, before)| NodeChange {
+            path,
+            before: Some(before),
+            after: None,
+        }));
         nodes.sort_unstable_by_key(|change| change.path);
         Commit { root, nodes }
     }
@@ -146,20 +134,11 @@ impl<'a, R: NodeReader> Trie<'a, R> {
         }
     }
 
-    fn insert(
-        &mut self,
-        node: Option<Node>,
-        path: Nibbles,
-        key: Nibbles,
-        value: Vec<u8>,
-    ) -> Result<Child, StoreError> {
+    fn insert(&mut self, node: Option<Node>, path: Nibbles, key: Nibbles, value: Vec<u8>) -> Result<Child, StoreError> {
         let node = match node {
             None => Node::Leaf { key, value },
             Some(Node::Leaf { key: other, .. }) if other == key => Node::Leaf { key, value },
-            Some(Node::Leaf {
-                key: other,
-                value: other_value,
-            }) => {
+            Some(Node::Leaf { key: other, value: other_value }) => {
                 let common = key.common_prefix_length(&other);
                 let mut children = Box::<[Child; 16]>::default();
                 children[index(&other, common)] = leaf(other.slice(common + 1..), other_value);
@@ -196,12 +175,7 @@ impl<'a, R: NodeReader> Trie<'a, R> {
         Ok(Child::Node(Box::new(node)))
     }
 
-    fn remove(
-        &mut self,
-        node: Option<Node>,
-        path: Nibbles,
-        key: Nibbles,
-    ) -> Result<Child, StoreError> {
+    fn remove(&mut self, node: Option<Node>, path: Nibbles, key: Nibbles) -> Result<Child, StoreError> {
         let node = match node {
             None => return Ok(Child::Empty),
             Some(Node::Leaf { key: other, .. }) if other == key => return Ok(Child::Empty),
@@ -228,11 +202,7 @@ impl<'a, R: NodeReader> Trie<'a, R> {
     }
 
     /// A branch with a single child becomes that child, one nibble longer.
-    fn collapse(
-        &mut self,
-        mut children: Box<[Child; 16]>,
-        path: &Nibbles,
-    ) -> Result<Node, StoreError> {
+    fn collapse(&mut self, mut children: Box<[Child; 16]>, path: &Nibbles) -> Result<Node, StoreError> {
         let mut used = (0..16).filter(|nibble| !matches!(children[*nibble], Child::Empty));
         let (Some(only), None) = (used.next(), used.next()) else {
             return Ok(Node::Branch { children });
@@ -240,9 +210,7 @@ impl<'a, R: NodeReader> Trie<'a, R> {
         let nibble = Nibbles::from_nibbles([u8::try_from(only).expect("a nibble is below 16")]);
         let below = path.join(&nibble);
         let child = std::mem::take(&mut children[only]);
-        let node = self
-            .resolve(child, &below)?
-            .ok_or_else(|| missing(&below))?;
+        let node = self.resolve(child, &below)?.ok_or_else(|| missing(&below))?;
         Ok(extend(nibble, node))
     }
 
@@ -254,8 +222,7 @@ impl<'a, R: NodeReader> Trie<'a, R> {
             Node::Leaf { key, value } => LeafNodeRef::new(&key, &value).encode(&mut rlp),
             Node::Extension { key, child } => {
                 let child = self.reference(child, path.join(&key), nodes);
-                ExtensionNodeRef::new(&key, child.as_ref().map_or(&[], |child| child))
-                    .encode(&mut rlp);
+                ExtensionNodeRef::new(&key, child.as_ref().map_or(&[], |child| child)).encode(&mut rlp);
             }
             Node::Branch { children } => {
                 let mut stack = Vec::with_capacity(16);
@@ -274,12 +241,7 @@ impl<'a, R: NodeReader> Trie<'a, R> {
         rlp
     }
 
-    fn reference(
-        &mut self,
-        child: Child,
-        path: Nibbles,
-        nodes: &mut Vec<NodeChange>,
-    ) -> Option<RlpNode> {
+    fn reference(&mut self, child: Child, path: Nibbles, nodes: &mut Vec<NodeChange>) -> Option<RlpNode> {
         match child {
             Child::Empty => None,
             Child::Reference(reference) => Some(reference),
@@ -298,11 +260,7 @@ impl<'a, R: NodeReader> Trie<'a, R> {
     fn keep(&mut self, path: Nibbles, rlp: Vec<u8>, nodes: &mut Vec<NodeChange>) {
         let before = self.loaded.remove(&path);
         if before.as_ref() != Some(&rlp) {
-            nodes.push(NodeChange {
-                path,
-                before,
-                after: Some(rlp),
-            });
+            nodes.push(NodeChange { path, before, after: Some(rlp) });
         }
     }
 }
@@ -353,18 +311,9 @@ pub fn prove<R: NodeReader>(reader: &R, key: B256) -> Result<Vec<Bytes>, StoreEr
 fn extend(prefix: Nibbles, node: Node) -> Node {
     match node {
         node if prefix.is_empty() => node,
-        Node::Leaf { key, value } => Node::Leaf {
-            key: prefix.join(&key),
-            value,
-        },
-        Node::Extension { key, child } => Node::Extension {
-            key: prefix.join(&key),
-            child,
-        },
-        branch @ Node::Branch { .. } => Node::Extension {
-            key: prefix,
-            child: Child::Node(Box::new(branch)),
-        },
+        Node::Leaf { key, value } => Node::Leaf { key: prefix.join(&key), value },
+        Node::Extension { key, child } => Node::Extension { key: prefix.join(&key), child },
+        branch @ Node::Branch { .. } => Node::Extension { key: prefix, child: Child::Node(Box::new(branch)) },
     }
 }
 
@@ -379,14 +328,10 @@ fn index(key: &Nibbles, position: usize) -> usize {
 fn decode(rlp: &[u8], path: &Nibbles) -> Result<Node, StoreError> {
     use alloy_rlp::Decodable;
     match TrieNode::decode(&mut &*rlp) {
-        Ok(TrieNode::Leaf(leaf)) => Ok(Node::Leaf {
-            key: leaf.key,
-            value: leaf.value,
-        }),
-        Ok(TrieNode::Extension(extension)) => Ok(Node::Extension {
-            key: extension.key,
-            child: Child::Reference(extension.child),
-        }),
+        Ok(TrieNode::Leaf(leaf)) => Ok(Node::Leaf { key: leaf.key, value: leaf.value }),
+        Ok(TrieNode::Extension(extension)) => {
+            Ok(Node::Extension { key: extension.key, child: Child::Reference(extension.child) })
+        }
         Ok(TrieNode::Branch(branch)) => {
             let mut children = Box::<[Child; 16]>::default();
             for (nibble, child) in branch.state_mask.iter().zip(branch.stack) {
@@ -404,10 +349,7 @@ fn missing(path: &Nibbles) -> StoreError {
 }
 
 fn corrupt(path: &Nibbles, what: &str) -> StoreError {
-    StoreError::Corrupt {
-        table: "trie nodes",
-        detail: format!("the node at path {path:?} {what}"),
-    }
+    StoreError::Corrupt { table: "trie nodes", detail: format!("the node at path {path:?} {what}") }
 }
 
 #[cfg(test)]
@@ -433,12 +375,7 @@ mod tests {
                 trie.set(*key, value.clone()).expect("all nodes are there");
             }
             let Commit { root, nodes } = trie.commit();
-            for NodeChange {
-                path,
-                before,
-                after,
-            } in nodes
-            {
+            for NodeChange { path, before, after } in nodes {
                 assert_eq!(self.0.get(&path), before.as_ref(), "before of {path:?}");
                 match after {
                     Some(after) => self.0.insert(path, after),
@@ -472,10 +409,7 @@ mod tests {
     }
 
     fn update() -> impl Strategy<Value = (B256, Option<Vec<u8>>)> {
-        (
-            key(),
-            prop::option::weighted(0.7, prop::collection::vec(1u8..255, 1..40)),
-        )
+        (key(), prop::option::weighted(0.7, prop::collection::vec(1u8..255, 1..40)))
     }
 
     proptest! {
@@ -521,8 +455,7 @@ mod tests {
             let updates: Vec<_> = (0..200u64)
                 .map(|i| {
                     let key = keccak256((round * 37 % 11 * 200 + i).to_be_bytes());
-                    let value = (i % 5 != round % 5)
-                        .then(|| alloy_rlp::encode(U256::from(round * 1000 + i + 1)));
+                    let value = (i % 5 != round % 5).then(|| alloy_rlp::encode(U256::from(round * 1000 + i + 1)));
                     (key, value)
                 })
                 .collect();

@@ -71,11 +71,7 @@ impl Block {
 
 impl Encodable for Block {
     fn encode(&self, out: &mut dyn BufMut) {
-        alloy_rlp::Header {
-            list: true,
-            payload_length: self.payload_length(),
-        }
-        .encode(out);
+        alloy_rlp::Header { list: true, payload_length: self.payload_length() }.encode(out);
         self.header.encode(out);
         self.transactions.encode(out);
     }
@@ -89,19 +85,14 @@ impl Encodable for Block {
 impl Decodable for Block {
     fn decode(buf: &mut &[u8]) -> alloy_rlp::Result<Self> {
         let mut payload = alloy_rlp::Header::decode_bytes(buf, true)?;
-        let block = Self {
-            header: Header::decode(&mut payload)?,
-            transactions: Vec::decode(&mut payload)?,
-        };
+        let block = Self { header: Header::decode(&mut payload)?, transactions: Vec::decode(&mut payload)? };
         if !payload.is_empty() {
             return Err(alloy_rlp::Error::UnexpectedLength);
         }
         // The hash says nothing about the transactions but for this root: without the check, whoever passes a block on
         // could put others under the same hash.
         if !block.is_whole() {
-            return Err(alloy_rlp::Error::Custom(
-                "the transactions are not those of the header",
-            ));
+            return Err(alloy_rlp::Error::Custom("the transactions are not those of the header"));
         }
         Ok(block)
     }
@@ -148,8 +139,7 @@ pub fn decode_transaction(raw: &[u8], chain_id: u64) -> Result<Transaction, Tran
     if raw.first() == Some(&3) {
         return Err(TransactionError::Blob);
     }
-    let envelope = TxEnvelope::decode_2718_exact(raw)
-        .map_err(|error| TransactionError::Encoding(error.to_string()))?;
+    let envelope = TxEnvelope::decode_2718_exact(raw).map_err(|error| TransactionError::Encoding(error.to_string()))?;
     recover(envelope, chain_id)
 }
 
@@ -160,9 +150,7 @@ pub fn decode_transaction(raw: &[u8], chain_id: u64) -> Result<Transaction, Tran
 /// `Blob`, `ChainId`, `Signature`.
 pub fn recover(envelope: TxEnvelope, chain_id: u64) -> Result<Transaction, TransactionError> {
     check_kind(&envelope, chain_id)?;
-    let sender: Address = envelope
-        .recover_signer()
-        .map_err(|_| TransactionError::Signature)?;
+    let sender: Address = envelope.recover_signer().map_err(|_| TransactionError::Signature)?;
     Ok(Recovered::new_unchecked(envelope, sender))
 }
 
@@ -178,30 +166,20 @@ pub fn check_kind(envelope: &TxEnvelope, chain_id: u64) -> Result<(), Transactio
     // Transactions without a chain id could be replayed from any other chain, so they are refused even though EIP-155
     // allows them.
     if envelope.chain_id() != Some(chain_id) {
-        return Err(TransactionError::ChainId {
-            got: envelope.chain_id(),
-            want: chain_id,
-        });
+        return Err(TransactionError::ChainId { got: envelope.chain_id(), want: chain_id });
     }
     Ok(())
 }
 
 /// Whether a transaction asks for the free lane: gas price 0 (legacy), or maximum fee 0 (EIP-1559).
 pub fn is_free(transaction: &TxEnvelope) -> bool {
-    matches!(transaction, TxEnvelope::Legacy(_) | TxEnvelope::Eip1559(_))
-        && transaction.max_fee_per_gas() == 0
+    matches!(transaction, TxEnvelope::Legacy(_) | TxEnvelope::Eip1559(_)) && transaction.max_fee_per_gas() == 0
 }
 
 /// Base fee of the block after `parent`: EIP-1559 with Ethereum's parameters, and the floor [`MIN_BASE_FEE`].
 pub fn next_base_fee(parent: &Header) -> u64 {
     let base_fee = parent.base_fee_per_gas.unwrap_or(MIN_BASE_FEE);
-    calc_next_block_base_fee(
-        parent.gas_used,
-        parent.gas_limit,
-        base_fee,
-        BaseFeeParams::ethereum(),
-    )
-    .max(MIN_BASE_FEE)
+    calc_next_block_base_fee(parent.gas_used, parent.gas_limit, base_fee, BaseFeeParams::ethereum()).max(MIN_BASE_FEE)
 }
 
 #[cfg(test)]
@@ -210,9 +188,6 @@ mod tests {
 
     #[test]
     fn the_bridge_holds_21_million_coins() {
-        assert_eq!(
-            BRIDGE_BALANCE_WEI,
-            U256::from(21_000_000u64) * U256::from(10u64).pow(U256::from(18))
-        );
+        assert_eq!(BRIDGE_BALANCE_WEI, U256::from(21_000_000u64) * U256::from(10u64).pow(U256::from(18)));
     }
 }

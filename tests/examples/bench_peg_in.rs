@@ -34,14 +34,8 @@ async fn main() {
     }
     waits.sort_unstable();
     let median = waits[waits.len() / 2];
-    println!(
-        "peg-in: sidechain blocks from the required depth to coins\t{}",
-        median.blocks
-    );
-    println!(
-        "peg-in: milliseconds from the required depth to coins\t{}",
-        median.time.as_millis()
-    );
+    println!("peg-in: sidechain blocks from the required depth to coins\t{}", median.blocks);
+    println!("peg-in: milliseconds from the required depth to coins\t{}", median.time.as_millis());
 }
 
 async fn peg_in(network: &Network, node: &Client, round: u8) -> Wait {
@@ -53,11 +47,7 @@ async fn peg_in(network: &Network, node: &Client, round: u8) -> Wait {
         max_fee_sat: MAX_FEE_SAT,
         epoch: info.epoch,
     };
-    let deposit = node
-        .register_deposit(&terms)
-        .await
-        .expect("the terms are good")
-        .address;
+    let deposit = node.register_deposit(&terms).await.expect("the terms are good").address;
     network.pay(&deposit, DEPOSIT_SAT);
     network.mine(1);
     let number = until("the deposit is swept", || async {
@@ -65,11 +55,7 @@ async fn peg_in(network: &Network, node: &Client, round: u8) -> Wait {
         report.deposits.first().map(|deposit| deposit.number)
     })
     .await;
-    let vault = node
-        .vault_transaction(number)
-        .await
-        .expect("the node answers")
-        .expect("it sweeps");
+    let vault = node.vault_transaction(number).await.expect("the node answers").expect("it sweeps");
     // All but the last block, so that the clock starts with the one that decides.
     let broadcast = Instant::now();
     while broadcast.elapsed() < PATIENCE && !in_mempool(network, &vault.txid.to_string()).await {
@@ -88,19 +74,13 @@ async fn peg_in(network: &Network, node: &Client, round: u8) -> Wait {
         minted.then_some(head)
     })
     .await;
-    Wait {
-        blocks: minted - head,
-        time: start.elapsed(),
-    }
+    Wait { blocks: minted - head, time: start.elapsed() }
 }
 
 async fn in_mempool(network: &Network, txid: &str) -> bool {
     let (url, cookie) = network.bitcoin();
-    let bitcoin = mainchain::io::rpc::BitcoinRpc::new(
-        url,
-        mainchain::io::rpc::Auth::Cookie(cookie),
-        mainchain::Network::Regtest,
-    );
+    let bitcoin =
+        mainchain::io::rpc::BitcoinRpc::new(url, mainchain::io::rpc::Auth::Cookie(cookie), mainchain::Network::Regtest);
     let txid = txid.parse().expect("a txid of the node");
     matches!(bitcoin.mempool_entry(txid).await, Ok(Some(_)))
 }
@@ -111,11 +91,7 @@ async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut ask: impl FnMut
         if let Some(answer) = ask().await {
             return answer;
         }
-        assert!(
-            start.elapsed() < PATIENCE,
-            "waited {} s until {what}",
-            PATIENCE.as_secs()
-        );
+        assert!(start.elapsed() < PATIENCE, "waited {} s until {what}", PATIENCE.as_secs());
         tokio::time::sleep(POLL).await;
     }
 }

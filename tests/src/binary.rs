@@ -15,27 +15,15 @@ use serde_json::Value;
 #[must_use]
 pub fn path() -> PathBuf {
     let test = std::env::current_exe().expect("a running program knows where it is");
-    let path = test
-        .ancestors()
-        .nth(2)
-        .expect("target/debug/deps/test")
-        .join("causeway");
-    assert!(
-        path.is_file(),
-        "there is no {}: run `cargo build -p causeway` first (`make test` does)",
-        path.display()
-    );
+    let path = test.ancestors().nth(2).expect("target/debug/deps/test").join("causeway");
+    assert!(path.is_file(), "there is no {}: run `cargo build -p causeway` first (`make test` does)", path.display());
     path
 }
 
 /// `causeway` with these arguments, a home folder of its own, and none of the caller's settings.
 pub fn command<A: AsRef<OsStr>>(home: &Path, arguments: impl IntoIterator<Item = A>) -> Command {
     let mut command = Command::new(path());
-    command
-        .args(arguments)
-        .env("HOME", home)
-        .env_remove("XDG_DATA_HOME")
-        .stdin(Stdio::null());
+    command.args(arguments).env("HOME", home).env_remove("XDG_DATA_HOME").stdin(Stdio::null());
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CAUSEWAY_")) {
         command.env_remove(name);
     }
@@ -56,11 +44,7 @@ pub struct Finished {
 /// # Panics
 ///
 /// When it cannot be started.
-pub fn run<A: AsRef<OsStr>>(
-    home: &Path,
-    arguments: impl IntoIterator<Item = A>,
-    input: &str,
-) -> Finished {
+pub fn run<A: AsRef<OsStr>>(home: &Path, arguments: impl IntoIterator<Item = A>, input: &str) -> Finished {
     let mut child = spawn(home, arguments);
     let mut pipe = child.stdin.take().expect("piped");
     let _ = pipe.write_all(input.as_bytes()); // One that fails early does not read.
@@ -75,21 +59,14 @@ pub fn run<A: AsRef<OsStr>>(
 /// When it cannot be started.
 pub fn spawn<A: AsRef<OsStr>>(home: &Path, arguments: impl IntoIterator<Item = A>) -> Child {
     let mut command = command(home, arguments);
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.spawn().expect("the binary starts")
 }
 
 impl From<Output> for Finished {
     fn from(output: Output) -> Self {
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        Self {
-            code: output.status.code(),
-            stdout: text(output.stdout),
-            stderr: text(output.stderr),
-        }
+        Self { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
     }
 }
 
@@ -104,9 +81,7 @@ impl Finished {
         assert_eq!(self.code, Some(0), "{self}");
         self.stdout
             .lines()
-            .map(|line| {
-                serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
-            })
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
             .collect()
     }
 
@@ -133,20 +108,13 @@ impl Finished {
         assert!(self.stderr.contains("error:"), "no error is shown: {self}");
         assert!(!self.stderr.contains("panicked"), "{self}");
         for word in words {
-            assert!(
-                self.stderr.contains(word),
-                "the error does not say {word:?}: {self}"
-            );
+            assert!(self.stderr.contains(word), "the error does not say {word:?}: {self}");
         }
     }
 }
 
 impl std::fmt::Display for Finished {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "status {:?}\n{}\n{}",
-            self.code, self.stdout, self.stderr
-        )
+        write!(f, "status {:?}\n{}\n{}", self.code, self.stdout, self.stderr)
     }
 }

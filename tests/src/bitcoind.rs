@@ -28,8 +28,7 @@ pub fn executable() -> PathBuf {
         return path.into();
     }
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let target = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| workspace.join("target"), PathBuf::from);
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace.join("target"), PathBuf::from);
     let built = target.join("bitcoin/bin/bitcoind");
     let path = std::env::var_os("PATH").unwrap_or_default();
     let on_path = std::env::split_paths(&path).map(|folder| folder.join("bitcoind"));
@@ -43,10 +42,7 @@ pub fn executable() -> PathBuf {
 /// A port that was free a moment ago.
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("the machine has free ports");
-    listener
-        .local_addr()
-        .expect("a bound socket has an address")
-        .port()
+    listener.local_addr().expect("a bound socket has an address").port()
 }
 
 /// A running bitcoind. Dropping it kills the process and deletes its data.
@@ -75,24 +71,14 @@ impl Bitcoind {
             .arg("-regtest")
             .arg(format!("-datadir={}", folder.path().display()))
             .arg(format!("-rpcport={port}"))
-            .args([
-                "-listen=0",
-                "-dnsseed=0",
-                "-printtoconsole=0",
-                "-dbcache=16",
-                "-maxmempool=50",
-            ])
+            .args(["-listen=0", "-dnsseed=0", "-printtoconsole=0", "-dbcache=16", "-maxmempool=50"])
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .expect("bitcoind starts");
-        let mut bitcoind = Self {
-            process,
-            port,
-            folder,
-        };
+        let mut bitcoind = Self { process, port, folder };
         bitcoind.wait().await;
         bitcoind
     }
@@ -102,10 +88,7 @@ impl Bitcoind {
         while let Err(error) = rpc.chain_info().await {
             let ended = self.process.try_wait().expect("a child can be asked");
             assert!(ended.is_none(), "bitcoind ended: {ended:?}; {error}");
-            assert!(
-                start.elapsed() < PATIENCE && error.retry(),
-                "bitcoind does not answer: {error}"
-            );
+            assert!(start.elapsed() < PATIENCE && error.retry(), "bitcoind does not answer: {error}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -147,11 +130,7 @@ pub struct Holder {
 }
 
 /// Key derivation that takes no time: these secrets are worth nothing.
-pub const QUICK: KdfParams = KdfParams {
-    memory_kib: 64,
-    passes: 1,
-    lanes: 1,
-};
+pub const QUICK: KdfParams = KdfParams { memory_kib: 64, passes: 1, lanes: 1 };
 
 /// The passphrase of a [`Holder`]'s wallet.
 pub const PASSPHRASE: &str = "correct horse";
@@ -162,29 +141,12 @@ impl Holder {
         let mut rng = rand::thread_rng();
         let folder = tempfile::tempdir().expect("a temporary folder");
         let seed = Seed::generate(&mut rng);
-        let wallet = Wallet::create(
-            folder.path(),
-            Network::Regtest,
-            &seed,
-            0,
-            PASSPHRASE,
-            QUICK,
-            &mut rng,
-        );
-        let mut holder = Self {
-            rpc: bitcoind.rpc(),
-            wallet: wallet.expect("a new wallet"),
-            seed,
-            folder,
-            now: 1_700_000_000,
-        };
+        let wallet = Wallet::create(folder.path(), Network::Regtest, &seed, 0, PASSPHRASE, QUICK, &mut rng);
+        let mut holder =
+            Self { rpc: bitcoind.rpc(), wallet: wallet.expect("a new wallet"), seed, folder, now: 1_700_000_000 };
         if blocks > 0 {
             let address = holder.address();
-            holder
-                .rpc
-                .generate(blocks, &address)
-                .await
-                .expect("regtest mines");
+            holder.rpc.generate(blocks, &address).await.expect("regtest mines");
             holder.mine(MATURITY).await;
             holder.sync().await;
         }
@@ -206,51 +168,24 @@ impl Holder {
 
     /// Mines to nobody.
     pub async fn mine(&self, blocks: u32) -> Vec<BlockHash> {
-        let nobody = ScriptBuf::new_p2wsh(&bitcoin::WScriptHash::from_raw_hash(
-            bitcoin::hashes::Hash::all_zeros(),
-        ));
-        let nobody =
-            Address::from_script(&nobody, bitcoin::Network::Regtest).expect("a standard script");
-        self.rpc
-            .generate(blocks, &nobody)
-            .await
-            .expect("regtest mines")
+        let nobody = ScriptBuf::new_p2wsh(&bitcoin::WScriptHash::from_raw_hash(bitcoin::hashes::Hash::all_zeros()));
+        let nobody = Address::from_script(&nobody, bitcoin::Network::Regtest).expect("a standard script");
+        self.rpc.generate(blocks, &nobody).await.expect("regtest mines")
     }
 
     pub async fn sync(&mut self) {
         self.now += 1;
-        self.wallet
-            .sync(&self.rpc, self.now, |_| {})
-            .await
-            .expect("bitcoind answers");
+        self.wallet.sync(&self.rpc, self.now, |_| {}).await.expect("bitcoind answers");
     }
 
     /// Pays, and returns the transaction and which output of it pays `script`.
     pub async fn pay(&mut self, script: &ScriptBuf, amount: Amount) -> (Transaction, u32) {
         let rate = bitcoin::FeeRate::from_sat_per_vb_u32(2);
         self.now += 1;
-        let sent = self
-            .wallet
-            .send(
-                &self.rpc,
-                &self.seed,
-                script.clone(),
-                Some(amount),
-                rate,
-                self.now,
-            )
-            .await;
+        let sent = self.wallet.send(&self.rpc, &self.seed, script.clone(), Some(amount), rate, self.now).await;
         let txid: Txid = sent.expect("the holder has enough").txid;
-        let transaction = self
-            .rpc
-            .transaction(txid, None)
-            .await
-            .expect("bitcoind answers")
-            .expect("it was just sent");
-        let vout = transaction
-            .output
-            .iter()
-            .position(|output| output.script_pubkey == *script);
+        let transaction = self.rpc.transaction(txid, None).await.expect("bitcoind answers").expect("it was just sent");
+        let vout = transaction.output.iter().position(|output| output.script_pubkey == *script);
         (transaction, vout.expect("it pays the script") as u32)
     }
 }

@@ -32,9 +32,7 @@ impl World {
                 cfg.tx_gas_limit_cap = Some(u64::MAX);
             })
             .modify_block_chained(|block| block.gas_limit = u64::MAX);
-        Self {
-            evm: context.build_mainnet(),
-        }
+        Self { evm: context.build_mainnet() }
     }
 
     pub fn set_time(&mut self, now: u64) {
@@ -57,9 +55,7 @@ impl World {
         let data = [&code[..], arguments].concat();
         let caller = Address::with_last_byte(0xc0).create(nonce);
         let result = self.run(caller, TxKind::Create, data.into())?;
-        Ok(result
-            .created_address()
-            .expect("a creation that succeeds has an address"))
+        Ok(result.created_address().expect("a creation that succeeds has an address"))
     }
 
     /// Calls a contract and keeps what it changed.
@@ -67,20 +63,11 @@ impl World {
     /// # Errors
     ///
     /// What it reverted with, in words.
-    pub fn call<C: SolCall>(
-        &mut self,
-        from: Address,
-        to: Address,
-        call: &C,
-    ) -> Result<Done<C::Return>, String> {
+    pub fn call<C: SolCall>(&mut self, from: Address, to: Address, call: &C) -> Result<Done<C::Return>, String> {
         let result = self.run(from, TxKind::Call(to), call.abi_encode().into())?;
         let returned = C::abi_decode_returns(result.output().unwrap_or_default())
             .expect("a contract returns what its artifact says");
-        Ok(Done {
-            returned,
-            gas: result.tx_gas_used(),
-            logs: result.into_logs(),
-        })
+        Ok(Done { returned, gas: result.tx_gas_used(), logs: result.into_logs() })
     }
 
     /// The value of a view.
@@ -91,12 +78,7 @@ impl World {
         }
     }
 
-    fn run(
-        &mut self,
-        caller: Address,
-        kind: TxKind,
-        data: Bytes,
-    ) -> Result<ExecutionResult, String> {
+    fn run(&mut self, caller: Address, kind: TxKind, data: Bytes) -> Result<ExecutionResult, String> {
         let transaction = TxEnv {
             caller,
             kind,
@@ -105,10 +87,7 @@ impl World {
             chain_id: Some(self.evm.ctx.cfg.chain_id),
             ..TxEnv::default()
         };
-        let result = self
-            .evm
-            .transact_commit(transaction)
-            .map_err(|error| format!("{error:?}"))?;
+        let result = self.evm.transact_commit(transaction).map_err(|error| format!("{error:?}"))?;
         match result {
             ExecutionResult::Success { .. } => Ok(result),
             ExecutionResult::Revert { output, .. } => {

@@ -46,17 +46,14 @@ impl LoneNode {
         let directory = tempfile::tempdir().expect("a directory for tests");
         let database = Database::open(directory.path()).expect("a fresh directory");
         let coins: Vec<_> = rich.iter().map(|account| (*account, COIN_SAT)).collect();
-        let chain = Chain::open_with(genesis(), database, Retention::default(), &coins)
-            .expect("the genesis is right");
+        let chain = Chain::open_with(genesis(), database, Retention::default(), &coins).expect("the genesis is right");
         let runtime = Runtime::new().expect("threads");
         // Nobody listens: there are no other validators.
         let (gossip, _) = mpsc::channel(1);
         let pool = Mempool::new(Limits::default());
         let handles = Handles::new(Arc::new(chain), pool, gossip, None);
         let settings = Settings::new(([127, 0, 0, 1], 0).into());
-        let server = runtime
-            .block_on(serve(handles.clone(), settings))
-            .expect("a free port");
+        let server = runtime.block_on(serve(handles.clone(), settings)).expect("a free port");
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         std::thread::spawn(move || {
@@ -66,12 +63,7 @@ impl LoneNode {
                 std::thread::sleep(INTERVAL.saturating_sub(start.elapsed()));
             }
         });
-        Self {
-            server,
-            stop,
-            _runtime: runtime,
-            _directory: directory,
-        }
+        Self { server, stop, _runtime: runtime, _directory: directory }
     }
 
     /// HTTP; WebSocket is on the same port.
@@ -86,18 +78,10 @@ fn make_block(handles: &Handles) {
     let base_fee = next_base_fee(&chain.head());
     let candidates: Vec<_> = handles.pool().candidates(base_fee).take(1_000).collect();
     let proposer = Address::repeat_byte(0xbe);
-    let block = chain
-        .propose(
-            chain.head_hash(),
-            now_ms(),
-            proposer,
-            candidates.into_iter(),
-        )
-        .expect("the head is known");
+    let block =
+        chain.propose(chain.head_hash(), now_ms(), proposer, candidates.into_iter()).expect("the head is known");
     if let Some(finalized) = chain.finalize(&block).expect("our own block") {
-        handles
-            .on_finalized(finalized, now_ms())
-            .expect("the store works");
+        handles.on_finalized(finalized, now_ms()).expect("the store works");
     }
 }
 

@@ -32,12 +32,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            operators: 4,
-            threshold: 3,
-            block_interval: "0s",
-            fund: false,
-        }
+        Self { operators: 4, threshold: 3, block_interval: "0s", fund: false }
     }
 }
 
@@ -57,15 +52,8 @@ impl Network {
     /// When it does not become ready.
     #[must_use]
     pub fn start(options: Options) -> Self {
-        let folder = tempfile::Builder::new()
-            .prefix("causeway-")
-            .tempdir()
-            .expect("a temporary folder");
-        let mut network = Self {
-            folder,
-            options,
-            dev: None,
-        };
+        let folder = tempfile::Builder::new().prefix("causeway-").tempdir().expect("a temporary folder");
+        let mut network = Self { folder, options, dev: None };
         network.resume();
         network
     }
@@ -76,26 +64,15 @@ impl Network {
     ///
     /// When it does not become ready.
     pub fn resume(&mut self) {
-        let mut arguments: Vec<String> = ["dev", "--ports", "free", "--exit-with-parent"]
-            .map(String::from)
-            .to_vec();
-        arguments.extend([
-            "--data-dir".into(),
-            self.folder.path().join("net").display().to_string(),
-        ]);
+        let mut arguments: Vec<String> = ["dev", "--ports", "free", "--exit-with-parent"].map(String::from).to_vec();
+        arguments.extend(["--data-dir".into(), self.folder.path().join("net").display().to_string()]);
         arguments.extend(["--operators".into(), self.options.operators.to_string()]);
         arguments.extend(["--threshold".into(), self.options.threshold.to_string()]);
-        arguments.extend([
-            "--block-interval".into(),
-            self.options.block_interval.into(),
-        ]);
+        arguments.extend(["--block-interval".into(), self.options.block_interval.into()]);
         arguments.extend((!self.options.fund).then(|| "--no-fund".into()));
         let log = std::fs::File::create(self.folder.path().join("dev.log")).expect("writable");
         let mut command = binary::command(self.folder.path(), &arguments);
-        command
-            .stdin(Stdio::piped())
-            .stdout(log.try_clone().expect("a file can be shared"))
-            .stderr(log);
+        command.stdin(Stdio::piped()).stdout(log.try_clone().expect("a file can be shared")).stderr(log);
         self.dev = Some(command.spawn().expect("the binary starts"));
         self.wait_ready();
     }
@@ -103,26 +80,13 @@ impl Network {
     fn wait_ready(&mut self) {
         let start = Instant::now();
         loop {
-            if self
-                .try_ask(&json!({ "do": "status" }))
-                .is_ok_and(|answer| answer["ok"]["ready"] == true)
-            {
+            if self.try_ask(&json!({ "do": "status" })).is_ok_and(|answer| answer["ok"]["ready"] == true) {
                 return;
             }
-            let ended = self
-                .dev
-                .as_mut()
-                .expect("just started")
-                .try_wait()
-                .expect("our child");
-            let log =
-                || std::fs::read_to_string(self.folder.path().join("dev.log")).unwrap_or_default();
+            let ended = self.dev.as_mut().expect("just started").try_wait().expect("our child");
+            let log = || std::fs::read_to_string(self.folder.path().join("dev.log")).unwrap_or_default();
             assert!(ended.is_none(), "the network ended: {}", log());
-            assert!(
-                start.elapsed() < START,
-                "the network is not ready: {}",
-                log()
-            );
+            assert!(start.elapsed() < START, "the network is not ready: {}", log());
             sleep(POLL);
         }
     }
@@ -148,10 +112,7 @@ impl Network {
     /// JSON-RPC of the node of operator `index`, from 1.
     #[must_use]
     pub fn rpc(&self, index: usize) -> String {
-        self.status()["rpc"][index - 1]
-            .as_str()
-            .expect("a URL")
-            .to_owned()
+        self.status()["rpc"][index - 1].as_str().expect("a URL").to_owned()
     }
 
     /// URL and cookie file of its bitcoind.
@@ -164,18 +125,13 @@ impl Network {
 
     /// Mines; the new height.
     pub fn mine(&self, blocks: u32) -> u64 {
-        self.ask(&json!({ "do": "mine", "blocks": blocks }))["height"]
-            .as_u64()
-            .expect("a height")
+        self.ask(&json!({ "do": "mine", "blocks": blocks }))["height"].as_u64().expect("a height")
     }
 
     /// Pays from the miner, unconfirmed; the txid.
     pub fn pay(&self, address: &str, amount_sat: u64) -> String {
         let to = [json!({ "address": address, "amountSat": amount_sat })];
-        self.ask(&json!({ "do": "pay", "to": to }))["txid"]
-            .as_str()
-            .expect("a txid")
-            .to_owned()
+        self.ask(&json!({ "do": "pay", "to": to }))["txid"].as_str().expect("a txid").to_owned()
     }
 
     /// kill -9: `bitcoind`, `validator-1`, `relayer-1`, ...
@@ -217,10 +173,7 @@ impl Network {
     /// When it cannot be started.
     #[must_use]
     pub fn causeway(&self, arguments: &[&str]) -> Finished {
-        self.command(arguments)
-            .output()
-            .expect("the binary starts")
-            .into()
+        self.command(arguments).output().expect("the binary starts").into()
     }
 
     /// Starts `causeway` against this network, and gives what reads the JSON lines it has printed so far.
@@ -228,23 +181,13 @@ impl Network {
     /// # Panics
     ///
     /// When it cannot be started.
-    pub fn spawn(
-        &self,
-        name: &str,
-        arguments: &[&str],
-    ) -> (Child, impl Fn() -> Vec<Value> + use<>) {
+    pub fn spawn(&self, name: &str, arguments: &[&str]) -> (Child, impl Fn() -> Vec<Value> + use<>) {
         let path = self.folder.path().join(format!("{name}.out"));
         let out = std::fs::File::create(&path).expect("writable");
-        let child = self
-            .command(arguments)
-            .stdout(out)
-            .spawn()
-            .expect("the binary starts");
+        let child = self.command(arguments).stdout(out).spawn().expect("the binary starts");
         let events = move || {
             let text = std::fs::read_to_string(&path).expect("readable");
-            text.split_inclusive('\n')
-                .filter_map(|line| serde_json::from_str(line).ok())
-                .collect()
+            text.split_inclusive('\n').filter_map(|line| serde_json::from_str(line).ok()).collect()
         };
         (child, events)
     }
@@ -265,23 +208,13 @@ impl Network {
     /// # Panics
     ///
     /// When it has none after `patience`.
-    pub fn mine_until<T>(
-        &self,
-        what: &str,
-        patience: Duration,
-        mut ask: impl FnMut() -> Option<T>,
-    ) -> T {
+    pub fn mine_until<T>(&self, what: &str, patience: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
         let start = Instant::now();
         loop {
             if let Some(answer) = ask() {
                 return answer;
             }
-            assert!(
-                start.elapsed() < patience,
-                "waited {} s until {what}; logs: {}",
-                patience.as_secs(),
-                self.logs()
-            );
+            assert!(start.elapsed() < patience, "waited {} s until {what}; logs: {}", patience.as_secs(), self.logs());
             self.mine(1);
             sleep(Duration::from_millis(700));
         }
@@ -291,30 +224,18 @@ impl Network {
     #[must_use]
     pub fn logs(&self) -> String {
         let mut text = String::new();
-        let entries = std::fs::read_dir(self.folder().join("logs"))
-            .into_iter()
-            .flatten()
-            .flatten();
-        for path in entries
-            .map(|entry| entry.path())
-            .filter(|path| !path.ends_with("bitcoind.log"))
-        {
+        let entries = std::fs::read_dir(self.folder().join("logs")).into_iter().flatten().flatten();
+        for path in entries.map(|entry| entry.path()).filter(|path| !path.ends_with("bitcoind.log")) {
             let log = std::fs::read_to_string(&path).unwrap_or_default();
             let lines: Vec<_> = log.lines().collect();
             let from = lines.len().saturating_sub(8);
-            text.push_str(&format!(
-                "\n{}:\n  {}",
-                path.display(),
-                lines[from..].join("\n  ")
-            ));
+            text.push_str(&format!("\n{}:\n  {}", path.display(), lines[from..].join("\n  ")));
         }
         text
     }
 
     fn ask(&self, request: &Value) -> Value {
-        let answer = self
-            .try_ask(request)
-            .unwrap_or_else(|error| panic!("{request}: {error}"));
+        let answer = self.try_ask(request).unwrap_or_else(|error| panic!("{request}: {error}"));
         assert!(answer.get("error").is_none(), "{request}: {answer}");
         answer["ok"].clone()
     }

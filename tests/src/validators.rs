@@ -59,19 +59,10 @@ impl Validators {
     /// When a command fails.
     #[must_use]
     pub fn new(count: usize) -> Self {
-        let folder = tempfile::Builder::new()
-            .prefix("causeway-validators-")
-            .tempdir()
-            .expect("a temporary folder");
-        let nodes = (1..=count)
-            .map(|number| operator(folder.path(), number))
-            .collect();
+        let folder = tempfile::Builder::new().prefix("causeway-validators-").tempdir().expect("a temporary folder");
+        let nodes = (1..=count).map(|number| operator(folder.path(), number)).collect();
         let genesis = folder.path().join("genesis.json");
-        let mut arguments = vec![
-            "genesis".into(),
-            "--out".into(),
-            genesis.clone().into_os_string(),
-        ];
+        let mut arguments = vec!["genesis".into(), "--out".into(), genesis.clone().into_os_string()];
         arguments.extend((1..=count).map(|number| {
             let operator = folder.path().join(format!("operator-{number}"));
             operator.join("public.json").into_os_string()
@@ -79,11 +70,7 @@ impl Validators {
         let made = binary::run(folder.path(), &arguments, "");
         assert_eq!(made.code, Some(0), "{made}");
         let runtime = tokio::runtime::Runtime::new().expect("threads");
-        Self {
-            folder,
-            nodes,
-            runtime,
-        }
+        Self { folder, nodes, runtime }
     }
 
     /// As [`Validators::new`], all started and past their first blocks.
@@ -117,12 +104,7 @@ impl Validators {
                 self.nodes[followed].rpc
             ),
         );
-        self.nodes.push(Node {
-            folder,
-            rpc: format!("http://127.0.0.1:{rpc}"),
-            has_keys: false,
-            process: None,
-        });
+        self.nodes.push(Node { folder, rpc: format!("http://127.0.0.1:{rpc}"), has_keys: false, process: None });
         self.start(index);
         index
     }
@@ -134,16 +116,8 @@ impl Validators {
     /// When the process cannot be started.
     pub fn start(&mut self, index: usize) {
         let node = &mut self.nodes[index];
-        let log = fs::File::options()
-            .create(true)
-            .append(true)
-            .open(node.folder.join("log"))
-            .expect("writable");
-        let mut arguments = vec![
-            "node".into(),
-            "--config".into(),
-            node.folder.join("node.toml").into_os_string(),
-        ];
+        let log = fs::File::options().create(true).append(true).open(node.folder.join("log")).expect("writable");
+        let mut arguments = vec!["node".into(), "--config".into(), node.folder.join("node.toml").into_os_string()];
         arguments.extend(node.has_keys.then(|| "--passphrase-stdin".into()));
         let mut process = binary::command(self.folder.path(), &arguments)
             .stdin(Stdio::piped())
@@ -177,20 +151,14 @@ impl Validators {
     pub fn stop(&mut self, index: usize) -> std::process::ExitStatus {
         let mut process = self.nodes[index].process.take().expect("it runs");
         let id = process.id().to_string();
-        let sent = std::process::Command::new("kill")
-            .args(["-TERM", &id])
-            .status();
+        let sent = std::process::Command::new("kill").args(["-TERM", &id]).status();
         assert!(sent.expect("kill is there").success());
         let started = Instant::now();
         loop {
             if let Some(status) = process.try_wait().expect("our child") {
                 return status;
             }
-            assert!(
-                started.elapsed() < PATIENCE,
-                "it does not stop: {}",
-                self.log(index)
-            );
+            assert!(started.elapsed() < PATIENCE, "it does not stop: {}", self.log(index));
             sleep(POLL);
         }
     }
@@ -231,17 +199,13 @@ impl Validators {
     /// Its last block; 0 when it does not answer.
     #[must_use]
     pub fn head(&self, index: usize) -> u64 {
-        self.run(self.client(index).block_number())
-            .unwrap_or_default()
+        self.run(self.client(index).block_number()).unwrap_or_default()
     }
 
     /// Hash of a block at one node.
     #[must_use]
     pub fn hash(&self, index: usize, number: u64) -> Option<B256> {
-        self.run(self.client(index).block(number))
-            .ok()
-            .flatten()
-            .map(|block| block.hash)
+        self.run(self.client(index).block(number)).ok().flatten().map(|block| block.hash)
     }
 
     /// Posts a message of operator `operator` (an index) on the signing board, through a node. Free of gas, so it works without coins.
@@ -251,17 +215,10 @@ impl Validators {
     /// When the node does not take it.
     pub fn post(&self, operator: usize, through: usize) -> Pending {
         let account = self.account(operator);
-        let call = SigningBoard::postCall {
-            session: B256::repeat_byte(1),
-            kind: 1,
-            payload: vec![7; 200].into(),
-        };
+        let call = SigningBoard::postCall { session: B256::repeat_byte(1), kind: 1, payload: vec![7; 200].into() };
         let client = self.client(through);
         self.run(async {
-            let nonce = client
-                .pending_nonce(account.address())
-                .await
-                .expect("it answers");
+            let nonce = client.pending_nonce(account.address()).await.expect("it answers");
             account
                 .send_with(&client, &Call::new(SIGNING_BOARD, &call), Fees::FREE, nonce)
                 .await
@@ -272,21 +229,13 @@ impl Validators {
     /// Whether a node has a transaction in a final block.
     #[must_use]
     pub fn has(&self, index: usize, transaction: &Pending) -> bool {
-        matches!(
-            self.run(self.client(index).receipt(transaction.hash)),
-            Ok(Some(_))
-        )
+        matches!(self.run(self.client(index).receipt(transaction.hash)), Ok(Some(_)))
     }
 
     fn account(&self, operator: usize) -> Account {
         let path = self.nodes[operator].folder.join("operator.keystore");
-        let keystore =
-            Keystore::parse(&fs::read(path).expect("made by causeway keys")).expect("a keystore");
-        Account::from_key(
-            *OperatorKeys::open(&keystore, PASSPHRASE)
-                .expect("our passphrase")
-                .account(),
-        )
+        let keystore = Keystore::parse(&fs::read(path).expect("made by causeway keys")).expect("a keystore");
+        Account::from_key(*OperatorKeys::open(&keystore, PASSPHRASE).expect("our passphrase").account())
     }
 
     /// Waits until something holds.
@@ -303,9 +252,7 @@ impl Validators {
                     let lines: Vec<_> = log.lines().rev().take(20).collect();
                     lines.into_iter().rev().collect::<Vec<_>>().join("\n")
                 };
-                let logs: Vec<_> = (0..self.nodes.len())
-                    .map(|i| format!("node {i}:\n{}", tail(i)))
-                    .collect();
+                let logs: Vec<_> = (0..self.nodes.len()).map(|i| format!("node {i}:\n{}", tail(i))).collect();
                 panic!("waited in vain for {what}\n{}", logs.join("\n"));
             }
             sleep(POLL);
@@ -322,17 +269,7 @@ fn operator(folder: &Path, number: usize) -> Node {
     let dir = folder_of.to_str().expect("UTF-8");
     let made = binary::run(
         folder,
-        [
-            "keys",
-            "operator",
-            "--name",
-            &name,
-            "--p2p-address",
-            &address,
-            "--dir",
-            dir,
-            "--passphrase-stdin",
-        ],
+        ["keys", "operator", "--name", &name, "--p2p-address", &address, "--dir", dir, "--passphrase-stdin"],
         &format!("{PASSPHRASE}\n"),
     );
     assert_eq!(made.code, Some(0), "{made}");
@@ -342,12 +279,7 @@ fn operator(folder: &Path, number: usize) -> Node {
             "genesis = \"../genesis.json\"\ndata_dir = \"data\"\nrpc_listen = \"127.0.0.1:{rpc}\"\nkeystore = \"validator.keystore\"\np2p_listen = \"{address}\"\n"
         ),
     );
-    Node {
-        folder: folder_of,
-        rpc: format!("http://127.0.0.1:{rpc}"),
-        has_keys: true,
-        process: None,
-    }
+    Node { folder: folder_of, rpc: format!("http://127.0.0.1:{rpc}"), has_keys: true, process: None }
 }
 
 fn write_config(folder: &Path, text: &str) {

@@ -11,8 +11,8 @@ use bitcoin::sighash::{Prevouts, SighashCache, TapSighashType};
 use bitcoin::taproot::{ControlBlock, LeafVersion, TapLeafHash, TaprootMerkleBranch};
 use bitcoin::transaction::Version;
 use bitcoin::{
-    Amount, FeeRate, OutPoint, PubkeyHash, ScriptBuf, ScriptHash, Sequence, Transaction, TxIn,
-    TxOut, Txid, WPubkeyHash, WScriptHash, Witness, WitnessProgram, WitnessVersion,
+    Amount, FeeRate, OutPoint, PubkeyHash, ScriptBuf, ScriptHash, Sequence, Transaction, TxIn, TxOut, Txid,
+    WPubkeyHash, WScriptHash, Witness, WitnessProgram, WitnessVersion,
 };
 use bridge::io::wallet::{Seed, Wallet, WalletError};
 use bridge::threshold::{self, KeyShare};
@@ -28,10 +28,7 @@ use tests::binary;
 use tests::bitcoind::{Bitcoind, Holder, PASSPHRASE, QUICK, free_port};
 
 fn key(byte: u8) -> Keypair {
-    Keypair::from_secret_key(
-        SECP256K1,
-        &SecretKey::from_slice(&[byte; 32]).expect("in range"),
-    )
+    Keypair::from_secret_key(SECP256K1, &SecretKey::from_slice(&[byte; 32]).expect("in range"))
 }
 
 fn x_only(byte: u8) -> XOnlyPublicKey {
@@ -46,28 +43,16 @@ fn rate(sat_per_vb: u32) -> FeeRate {
 const ABSENT_GROUP: u8 = 77;
 
 fn peg(delay: u16) -> Peg {
-    Peg {
-        chain_id: 51_717,
-        bridge: [4; 20],
-        delay: NonZeroU16::new(delay).expect("not 0"),
-    }
+    Peg { chain_id: 51_717, bridge: [4; 20], delay: NonZeroU16::new(delay).expect("not 0") }
 }
 
 fn terms(reclaim_key: XOnlyPublicKey) -> DepositTerms {
-    DepositTerms {
-        recipient: [0x11; 20],
-        reclaim_key,
-        max_fee: Amount::from_sat(20_000),
-        epoch: 1,
-    }
+    DepositTerms { recipient: [0x11; 20], reclaim_key, max_fee: Amount::from_sat(20_000), epoch: 1 }
 }
 
 /// Whether the mempool would take it, and why not.
 async fn verdict(rpc: &BitcoinRpc, transaction: &Transaction) -> Result<u64, String> {
-    let answer = rpc
-        .test_accept(std::slice::from_ref(transaction))
-        .await
-        .expect("bitcoind answers");
+    let answer = rpc.test_accept(std::slice::from_ref(transaction)).await.expect("bitcoind answers");
     assert_eq!(answer[0].txid, transaction.compute_txid());
     answer[0].verdict.clone().map(|accepted| accepted.vsize)
 }
@@ -76,15 +61,7 @@ async fn mined(holder: &Holder, transaction: &Transaction) {
     let txid = holder.rpc.broadcast(transaction).await.expect("accepted");
     assert_eq!(txid, transaction.compute_txid());
     let block = holder.mine(1).await[0];
-    assert!(
-        holder
-            .rpc
-            .transaction(txid, Some(block))
-            .await
-            .expect("answers")
-            .is_some(),
-        "{txid} is in the block"
-    );
+    assert!(holder.rpc.transaction(txid, Some(block)).await.expect("answers").is_some(), "{txid} is in the block");
 }
 
 // ------------------------------------------------------------------ script templates
@@ -101,48 +78,28 @@ async fn a_deposit_is_reclaimed_by_its_owner_after_the_timelock_and_not_before()
         let (payment, vout) = holder.pay(&output.script_pubkey(), amount).await;
         let coin = (OutPoint::new(payment.compute_txid(), vout), amount);
         let home = holder.address().script_pubkey();
-        let reclaim = output
-            .reclaim(&[coin], home.clone(), rate(2), &owner)
-            .expect("worth it");
+        let reclaim = output.reclaim(&[coin], home.clone(), rate(2), &owner).expect("worth it");
 
         holder.mine(u32::from(delay) - 1).await;
-        assert_eq!(
-            verdict(&holder.rpc, &reclaim).await,
-            Err("non-BIP68-final".into()),
-            "one block early"
-        );
+        assert_eq!(verdict(&holder.rpc, &reclaim).await, Err("non-BIP68-final".into()), "one block early");
         holder.mine(1).await;
-        let vsize = verdict(&holder.rpc, &reclaim)
-            .await
-            .expect("the timelock is over");
+        let vsize = verdict(&holder.rpc, &reclaim).await.expect("the timelock is over");
         assert_eq!(vsize, reclaim.vsize() as u64);
 
         // Nobody else: another key's signature in the owner's place.
         let mut theft = reclaim.clone();
         theft.input[0].witness = output.reclaim_witness(&[7; 64]);
-        let refused = verdict(&holder.rpc, &theft)
-            .await
-            .expect_err("not the owner's signature");
+        let refused = verdict(&holder.rpc, &theft).await.expect_err("not the owner's signature");
         assert!(refused.contains("Invalid Schnorr signature"), "{refused}");
 
         holder.sync().await;
         let before = holder.wallet.balance().confirmed;
         mined(&holder, &reclaim).await;
         holder.sync().await;
-        assert_eq!(
-            holder.wallet.balance().confirmed - before,
-            reclaim.output[0].value
-        );
-        let scan = holder
-            .rpc
-            .scan(&[output.script_pubkey(), home])
-            .await
-            .expect("answers");
+        assert_eq!(holder.wallet.balance().confirmed - before, reclaim.output[0].value);
+        let scan = holder.rpc.scan(&[output.script_pubkey(), home]).await.expect("answers");
         assert_eq!(scan.unspents.len(), 1);
-        assert_eq!(
-            (scan.unspents[0].value, scan.unspents[0].confirmations),
-            (reclaim.output[0].value, 1)
-        );
+        assert_eq!((scan.unspents[0].value, scan.unspents[0].confirmations), (reclaim.output[0].value, 1));
     }
 }
 
@@ -154,24 +111,14 @@ async fn the_deposits_key_path_is_open_to_a_single_key() {
     let amount = Amount::from_sat(100_000);
     let (payment, vout) = holder.pay(&output.script_pubkey(), amount).await;
     holder.mine(1).await;
-    let spent = TxOut {
-        value: amount,
-        script_pubkey: output.script_pubkey(),
-    };
-    let mut sweep = spend(
-        &[OutPoint::new(payment.compute_txid(), vout)],
-        Sequence::ENABLE_RBF_NO_LOCKTIME,
-    );
-    sweep.output.push(TxOut {
-        value: Amount::from_sat(99_000),
-        script_pubkey: holder.address().script_pubkey(),
-    });
+    let spent = TxOut { value: amount, script_pubkey: output.script_pubkey() };
+    let mut sweep = spend(&[OutPoint::new(payment.compute_txid(), vout)], Sequence::ENABLE_RBF_NO_LOCKTIME);
+    sweep.output.push(TxOut { value: Amount::from_sat(99_000), script_pubkey: holder.address().script_pubkey() });
     let sighash = SighashCache::new(&sweep)
         .taproot_key_spend_signature_hash(0, &Prevouts::All(&[spent]), TapSighashType::Default)
         .expect("one input");
     let tweaked =
-        bitcoin::key::TapTweak::tap_tweak(key(ABSENT_GROUP), SECP256K1, Some(output.merkle_root()))
-            .to_keypair();
+        bitcoin::key::TapTweak::tap_tweak(key(ABSENT_GROUP), SECP256K1, Some(output.merkle_root())).to_keypair();
     let signature = SECP256K1.sign_schnorr(&Message::from(sighash), &tweaked);
     sweep.input[0].witness = Witness::from_slice(&[signature.as_ref()]);
     mined(&holder, &sweep).await;
@@ -201,15 +148,8 @@ struct Federation {
 
 impl Federation {
     fn new() -> Self {
-        let recovery = Recovery {
-            threshold: 2,
-            delay: 20,
-            keys: vec![x_only(21), x_only(22), x_only(23)],
-        };
-        Self {
-            shares: threshold::deal(1, 3, 4, &mut rand::thread_rng()),
-            recovery,
-        }
+        let recovery = Recovery { threshold: 2, delay: 20, keys: vec![x_only(21), x_only(22), x_only(23)] };
+        Self { shares: threshold::deal(1, 3, 4, &mut rand::thread_rng()), recovery }
     }
 
     fn group_key(&self) -> XOnlyPublicKey {
@@ -217,10 +157,7 @@ impl Federation {
     }
 
     fn recovery_root(&self) -> [u8; 32] {
-        self.recovery
-            .leaf_hash()
-            .expect("a sound policy")
-            .to_byte_array()
+        self.recovery.leaf_hash().expect("a sound policy").to_byte_array()
     }
 
     fn vault_key(&self) -> XOnlyPublicKey {
@@ -234,31 +171,17 @@ impl Federation {
             .signing_inputs()
             .iter()
             .map(|input| {
-                let signers =
-                    [0, 2, 3].map(|member| self.shares[member].for_input(&input.merkle_root));
-                let nonces: Vec<_> = signers
-                    .iter()
-                    .map(|signer| (signer.index(), signer.commit(&mut rng)))
-                    .collect();
-                let set = nonces
-                    .iter()
-                    .map(|(member, nonces)| (*member, nonces.commitment()))
-                    .collect();
+                let signers = [0, 2, 3].map(|member| self.shares[member].for_input(&input.merkle_root));
+                let nonces: Vec<_> = signers.iter().map(|signer| (signer.index(), signer.commit(&mut rng))).collect();
+                let set = nonces.iter().map(|(member, nonces)| (*member, nonces.commitment())).collect();
                 let shares: BTreeMap<_, _> = signers
                     .iter()
                     .zip(&nonces)
                     .map(|(signer, (member, nonces))| {
-                        (
-                            *member,
-                            signer
-                                .sign(&input.sighash, &set, nonces)
-                                .expect("three of four"),
-                        )
+                        (*member, signer.sign(&input.sighash, &set, nonces).expect("three of four"))
                     })
                     .collect();
-                signers[0]
-                    .aggregate(&input.sighash, &set, &shares)
-                    .expect("honest shares")
+                signers[0].aggregate(&input.sighash, &set, &shares).expect("honest shares")
             })
             .collect();
         transaction.attach(&signatures).expect("valid signatures")
@@ -293,27 +216,13 @@ async fn the_federations_templates_are_standard() {
     let vault_script = vault::script(federation.vault_key());
     let mut inputs = Vec::new();
     for (script, output_key, merkle_root) in [
-        (
-            deposit.script_pubkey(),
-            deposit.output_key(),
-            deposit.merkle_root().to_byte_array(),
-        ),
-        (
-            vault_script.clone(),
-            federation.vault_key(),
-            federation.recovery_root(),
-        ),
+        (deposit.script_pubkey(), deposit.output_key(), deposit.merkle_root().to_byte_array()),
+        (vault_script.clone(), federation.vault_key(), federation.recovery_root()),
     ] {
         let amount = Amount::from_sat(10_000_000);
         let (payment, vout) = holder.pay(&script, amount).await;
         let outpoint = OutPoint::new(payment.compute_txid(), vout);
-        inputs.push(SpentOutput {
-            outpoint,
-            amount_sat: amount.to_sat(),
-            output_key,
-            merkle_root,
-            epoch: 1,
-        });
+        inputs.push(SpentOutput { outpoint, amount_sat: amount.to_sat(), output_key, merkle_root, epoch: 1 });
         holder.mine(1).await;
     }
 
@@ -321,38 +230,18 @@ async fn the_federations_templates_are_standard() {
     let outpoints: Vec<_> = inputs.iter().map(|input| input.outpoint).collect();
     let mut unsigned = spend(&outpoints, Sequence::ENABLE_RBF_NO_LOCKTIME);
     unsigned.version = Version(3);
-    unsigned.output.push(TxOut {
-        value: Amount::from_sat(15_000_000),
-        script_pubkey: vault_script.clone(),
-    });
+    unsigned.output.push(TxOut { value: Amount::from_sat(15_000_000), script_pubkey: vault_script.clone() });
     for script in withdrawal_scripts() {
-        unsigned.output.push(TxOut {
-            value: Amount::from_sat(600_000),
-            script_pubkey: script,
-        });
+        unsigned.output.push(TxOut { value: Amount::from_sat(600_000), script_pubkey: script });
     }
     let anchor = ScriptBuf::from(ANCHOR_SCRIPT.to_vec());
-    unsigned.output.push(TxOut {
-        value: Amount::from_sat(ANCHOR_SAT),
-        script_pubkey: anchor.clone(),
-    });
-    let vault_tx = VaultTransaction::parse(&bitcoin::consensus::serialize(&unsigned), inputs)
-        .expect("the layout");
-    vault_tx
-        .check_keys(&BTreeMap::from([(1, federation.group_key())]))
-        .expect("its own keys");
+    unsigned.output.push(TxOut { value: Amount::from_sat(ANCHOR_SAT), script_pubkey: anchor.clone() });
+    let vault_tx = VaultTransaction::parse(&bitcoin::consensus::serialize(&unsigned), inputs).expect("the layout");
+    vault_tx.check_keys(&BTreeMap::from([(1, federation.group_key())])).expect("its own keys");
     let signed = federation.sign(&vault_tx);
-    assert_eq!(
-        verdict(&holder.rpc, &signed).await,
-        Ok(vault_tx.vsize()),
-        "the size is known before signing"
-    );
+    assert_eq!(verdict(&holder.rpc, &signed).await, Ok(vault_tx.vsize()), "the size is known before signing");
     for input in &signed.input {
-        assert_eq!(
-            input.witness.iter().map(<[u8]>::len).collect::<Vec<_>>(),
-            [64],
-            "one signature an input"
-        );
+        assert_eq!(input.witness.iter().map(<[u8]>::len).collect::<Vec<_>>(), [64], "one signature an input");
     }
 
     // Anybody bumps its fee by a child that spends the anchor and something of their own.
@@ -362,70 +251,31 @@ async fn the_federations_templates_are_standard() {
     let package = [signed.clone(), child];
     let verdicts = holder.rpc.test_accept(&package).await.expect("answers");
     for accepted in &verdicts {
-        accepted
-            .verdict
-            .as_ref()
-            .expect("parent and child are accepted");
+        accepted.verdict.as_ref().expect("parent and child are accepted");
     }
 
     // The proof of it, from the real block.
     holder.rpc.broadcast(&signed).await.expect("accepted");
-    holder
-        .rpc
-        .broadcast(&signed)
-        .await
-        .expect("sent already: no error");
-    let entry = holder
-        .rpc
-        .mempool_entry(signed.compute_txid())
-        .await
-        .expect("answers")
-        .expect("is there");
-    assert_eq!(
-        (entry.vsize, entry.fee.to_sat()),
-        (vault_tx.vsize(), vault_tx.fee_sat())
-    );
-    holder
-        .rpc
-        .broadcast(&package[1])
-        .await
-        .expect("the child too");
+    holder.rpc.broadcast(&signed).await.expect("sent already: no error");
+    let entry = holder.rpc.mempool_entry(signed.compute_txid()).await.expect("answers").expect("is there");
+    assert_eq!((entry.vsize, entry.fee.to_sat()), (vault_tx.vsize(), vault_tx.fee_sat()));
+    holder.rpc.broadcast(&package[1]).await.expect("the child too");
     let hash = holder.mine(1).await[0];
-    holder
-        .rpc
-        .broadcast(&signed)
-        .await
-        .expect("confirmed already: no error");
-    let block = holder
-        .rpc
-        .block(hash)
-        .await
-        .expect("answers")
-        .expect("just mined");
+    holder.rpc.broadcast(&signed).await.expect("confirmed already: no error");
+    let block = holder.rpc.block(hash).await.expect("answers").expect("just mined");
     for transaction in &block.txdata {
-        let proof =
-            InclusionProof::build(&block, transaction.compute_txid()).expect("is in the block");
+        let proof = InclusionProof::build(&block, transaction.compute_txid()).expect("is in the block");
         let proven = proof.verify(&proof::strip(transaction), block.header.merkle_root);
         assert_eq!(proven, Ok(transaction.compute_txid()));
     }
 
     // The federation is gone: two of three recovery keys take the vault output, after the delay.
     let outpoint = OutPoint::new(signed.compute_txid(), 0);
-    let recovered = recover(
-        &federation,
-        outpoint,
-        signed.output[0].value,
-        holder.address().script_pubkey(),
-    );
+    let recovered = recover(&federation, outpoint, signed.output[0].value, holder.address().script_pubkey());
     holder.mine(18).await;
-    assert_eq!(
-        verdict(&holder.rpc, &recovered).await,
-        Err("non-BIP68-final".into())
-    );
+    assert_eq!(verdict(&holder.rpc, &recovered).await, Err("non-BIP68-final".into()));
     holder.mine(1).await;
-    verdict(&holder.rpc, &recovered)
-        .await
-        .expect("the delay is over");
+    verdict(&holder.rpc, &recovered).await.expect("the delay is over");
     mined(&holder, &recovered).await;
 }
 
@@ -439,65 +289,30 @@ async fn anchor_child(holder: &mut Holder, anchor: OutPoint) -> Transaction {
     let coin = OutPoint::new(payment.compute_txid(), vout);
     let mut child = spend(&[anchor, coin], Sequence::ENABLE_RBF_NO_LOCKTIME);
     child.version = Version(3);
-    child.output.push(TxOut {
-        value: Amount::from_sat(30_000),
-        script_pubkey: holder.address().script_pubkey(),
-    });
+    child.output.push(TxOut { value: Amount::from_sat(30_000), script_pubkey: holder.address().script_pubkey() });
     let spent = [
-        TxOut {
-            value: Amount::from_sat(ANCHOR_SAT),
-            script_pubkey: ScriptBuf::from(ANCHOR_SCRIPT.to_vec()),
-        },
-        TxOut {
-            value: amount,
-            script_pubkey: script,
-        },
+        TxOut { value: Amount::from_sat(ANCHOR_SAT), script_pubkey: ScriptBuf::from(ANCHOR_SCRIPT.to_vec()) },
+        TxOut { value: amount, script_pubkey: script },
     ];
     let sighash = SighashCache::new(&child)
         .taproot_key_spend_signature_hash(1, &Prevouts::All(&spent), TapSighashType::Default)
         .expect("two inputs");
     let tweaked = bitcoin::key::TapTweak::tap_tweak(coin_key, SECP256K1, None).to_keypair();
-    child.input[1].witness = Witness::from_slice(&[SECP256K1
-        .sign_schnorr(&Message::from(sighash), &tweaked)
-        .as_ref()]);
+    child.input[1].witness = Witness::from_slice(&[SECP256K1.sign_schnorr(&Message::from(sighash), &tweaked).as_ref()]);
     child
 }
 
 /// Spends a vault output by its recovery leaf with keys 21 and 23 of the three.
-fn recover(
-    federation: &Federation,
-    outpoint: OutPoint,
-    value: Amount,
-    to: ScriptBuf,
-) -> Transaction {
+fn recover(federation: &Federation, outpoint: OutPoint, value: Amount, to: ScriptBuf) -> Transaction {
     let script = federation.recovery.script().expect("a sound policy");
     let leaf = TapLeafHash::from_script(&script, LeafVersion::TapScript);
-    let mut transaction = spend(
-        &[outpoint],
-        Sequence::from_height(federation.recovery.delay),
-    );
-    transaction.output.push(TxOut {
-        value: value - Amount::from_sat(1_000),
-        script_pubkey: to,
-    });
-    let spent = TxOut {
-        value,
-        script_pubkey: vault::script(federation.vault_key()),
-    };
+    let mut transaction = spend(&[outpoint], Sequence::from_height(federation.recovery.delay));
+    transaction.output.push(TxOut { value: value - Amount::from_sat(1_000), script_pubkey: to });
+    let spent = TxOut { value, script_pubkey: vault::script(federation.vault_key()) };
     let sighash = SighashCache::new(&transaction)
-        .taproot_script_spend_signature_hash(
-            0,
-            &Prevouts::All(&[spent]),
-            leaf,
-            TapSighashType::Default,
-        )
+        .taproot_script_spend_signature_hash(0, &Prevouts::All(&[spent]), leaf, TapSighashType::Default)
         .expect("one input");
-    let sign = |byte| {
-        SECP256K1
-            .sign_schnorr(&Message::from(sighash), &key(byte))
-            .as_ref()
-            .to_vec()
-    };
+    let sign = |byte| SECP256K1.sign_schnorr(&Message::from(sighash), &key(byte)).as_ref().to_vec();
     let output = vault::output_point(federation.group_key(), &federation.recovery_root());
     let control = ControlBlock {
         leaf_version: LeafVersion::TapScript,
@@ -506,13 +321,7 @@ fn recover(
         merkle_branch: TaprootMerkleBranch::default(),
     };
     // The script checks the first key first, so its signature is on top: last but the script.
-    let witness = [
-        sign(23),
-        vec![],
-        sign(21),
-        script.into_bytes(),
-        control.serialize(),
-    ];
+    let witness = [sign(23), vec![], sign(21), script.into_bytes(), control.serialize()];
     transaction.input[0].witness = Witness::from_slice(&witness);
     transaction
 }
@@ -536,10 +345,8 @@ async fn the_header_chain_follows_a_real_node_through_a_reorganisation() {
     assert_eq!((chain.height(), chain.tip().hash()), (22, first[21]));
     assert_eq!(rpc.best_tip().await, Ok((22, first[21])));
 
-    let invalid: Option<()> = rpc
-        .call("invalidateblock", serde_json::json!([first[20]]))
-        .await
-        .expect("regtest allows it");
+    let invalid: Option<()> =
+        rpc.call("invalidateblock", serde_json::json!([first[20]])).await.expect("regtest allows it");
     assert_eq!(invalid, None);
     assert_eq!(rpc.confirmations(first[20]).await, Ok(0));
     // To somebody else, as the same blocks again would be the invalid ones.
@@ -547,45 +354,18 @@ async fn the_header_chain_follows_a_real_node_through_a_reorganisation() {
     let second = rpc.generate(3, &somebody).await.expect("regtest mines");
     let rival = rpc.headers(21..24).await.expect("answers");
     let changes = chain.apply(&rival, now).expect("a real chain");
-    assert_eq!(
-        changes
-            .disconnected
-            .iter()
-            .map(|block| block.hash)
-            .collect::<Vec<_>>(),
-        [first[21], first[20]]
-    );
-    assert_eq!(
-        changes
-            .connected
-            .iter()
-            .map(|block| block.hash)
-            .collect::<Vec<_>>(),
-        second
-    );
+    assert_eq!(changes.disconnected.iter().map(|block| block.hash).collect::<Vec<_>>(), [first[21], first[20]]);
+    assert_eq!(changes.connected.iter().map(|block| block.hash).collect::<Vec<_>>(), second);
     assert_eq!(rpc.header(second[0]).await, Ok(Some(rival[0])));
-    assert_eq!(
-        (
-            chain.confirmations(&second[0]),
-            rpc.confirmations(second[0]).await
-        ),
-        (3, Ok(3))
-    );
+    assert_eq!((chain.confirmations(&second[0]), rpc.confirmations(second[0]).await), (3, Ok(3)));
 
     // Node and chain refuse the same header.
-    let mut block = rpc
-        .block(second[2])
-        .await
-        .expect("answers")
-        .expect("the tip");
+    let mut block = rpc.block(second[2]).await.expect("answers").expect("the tip");
     block.header.time = rival[0].time - 100_000;
     while !block.header.target().is_met_by(block.block_hash()) {
         block.header.nonce += 1;
     }
-    assert!(matches!(
-        chain.apply(&[block.header], now),
-        Err(HeaderError::TooOld { .. })
-    ));
+    assert!(matches!(chain.apply(&[block.header], now), Err(HeaderError::TooOld { .. })));
     let refused = rpc.submit_block(&block).await.expect_err("too old");
     assert!(refused.to_string().contains("time-too-old"), "{refused}");
     assert_eq!(rpc.header(block.block_hash()).await, Ok(None));
@@ -597,23 +377,15 @@ async fn the_command_line_verifies_a_real_nodes_headers_and_names_the_bad_one() 
     let holder = Holder::with_rewards(&bitcoind, 0).await;
     holder.mine(30).await;
     let headers = holder.rpc.headers(0..31).await.expect("answers");
-    let bytes: Vec<u8> = headers
-        .iter()
-        .flat_map(mainchain::header::to_bytes)
-        .collect();
+    let bytes: Vec<u8> = headers.iter().flat_map(mainchain::header::to_bytes).collect();
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = |name: &str, bytes: &[u8]| {
         let path = folder.path().join(name);
         std::fs::write(&path, bytes).expect("writable");
         path.display().to_string()
     };
-    let verify = |arguments: &[&str]| {
-        binary::run(
-            folder.path(),
-            [&["headers", "verify", "--network"], arguments].concat(),
-            "",
-        )
-    };
+    let verify =
+        |arguments: &[&str]| binary::run(folder.path(), [&["headers", "verify", "--network"], arguments].concat(), "");
 
     let good = file("good", &bytes);
     let summary = &verify(&["regtest", &good, "--json"]).json()[0];
@@ -622,22 +394,13 @@ async fn the_command_line_verifies_a_real_nodes_headers_and_names_the_bad_one() 
     assert_eq!(summary["workAdded"], format!("{:064x}", 31 * 2));
     let anchored = file("anchored", &bytes[20 * 80..]);
     let summary = &verify(&["regtest", "--anchor-height", "20", &anchored, "--json"]).json()[0];
-    assert_eq!(
-        (&summary["height"], &summary["headers"]),
-        (&30.into(), &11.into())
-    );
+    assert_eq!((&summary["height"], &summary["headers"]), (&30.into(), &11.into()));
 
-    verify(&["mainnet", &good])
-        .fails_saying(&["header 0 (height 0)", "not the genesis block of mainnet"]);
-    verify(&["regtest", &anchored])
-        .fails_saying(&["header 0 (height 0)", "genesis block of regtest"]);
+    verify(&["mainnet", &good]).fails_saying(&["header 0 (height 0)", "not the genesis block of mainnet"]);
+    verify(&["regtest", &anchored]).fails_saying(&["header 0 (height 0)", "genesis block of regtest"]);
     let mut bad = bytes.clone();
     bad[7 * 80 + 72] ^= 1; // its bits
-    verify(&["regtest", &file("bad", &bad)]).fails_saying(&[
-        "header 7 (height 7)",
-        "target",
-        "expected 0x207fffff",
-    ]);
+    verify(&["regtest", &file("bad", &bad)]).fails_saying(&["header 7 (height 7)", "target", "expected 0x207fffff"]);
     verify(&["regtest", &file("cut", &bytes[..1000])]).fails_saying(&["40 bytes after 12 headers"]);
     verify(&["regtest", &file("empty", &[])]).fails_saying(&["no headers"]);
     verify(&["testnet3", &good]).is_misused_saying(&["unknown bitcoin network"]);
@@ -653,110 +416,56 @@ async fn each_trouble_with_a_node_has_its_error() {
 
     let other = BitcoinRpc::new(&url, Auth::Cookie(cookie.clone()), Network::Testnet4);
     let error = other.chain_info().await.expect_err("it is a regtest node");
-    assert_eq!(
-        error.to_string(),
-        format!("bitcoind at {url} is on regtest, expected testnet4")
-    );
+    assert_eq!(error.to_string(), format!("bitcoind at {url} is on regtest, expected testnet4"));
     assert!(!error.retry());
 
-    let wrong = Auth::UserPassword {
-        user: "nobody".into(),
-        password: "nothing".into(),
-    };
-    let error = BitcoinRpc::new(&url, wrong, Network::Regtest)
-        .chain_info()
-        .await
-        .expect_err("no such user");
+    let wrong = Auth::UserPassword { user: "nobody".into(), password: "nothing".into() };
+    let error = BitcoinRpc::new(&url, wrong, Network::Regtest).chain_info().await.expect_err("no such user");
     assert_eq!(error, RpcError::Unauthorized { url: url.clone() });
     assert!(!error.retry());
 
     let missing = Auth::Cookie("/nonexistent/.cookie".into());
-    let error = BitcoinRpc::new(&url, missing, Network::Regtest)
-        .chain_info()
-        .await
-        .expect_err("no cookie");
-    assert!(
-        matches!(error, RpcError::NoCookie { .. }) && error.retry(),
-        "{error}"
-    );
+    let error = BitcoinRpc::new(&url, missing, Network::Regtest).chain_info().await.expect_err("no cookie");
+    assert!(matches!(error, RpcError::NoCookie { .. }) && error.retry(), "{error}");
 
     let rpc = bitcoind.rpc();
-    let nothing = spend(
-        &[OutPoint::new(Txid::from_byte_array([9; 32]), 0)],
-        Sequence::MAX,
-    );
+    let nothing = spend(&[OutPoint::new(Txid::from_byte_array([9; 32]), 0)], Sequence::MAX);
     let nothing = Transaction {
-        output: vec![TxOut {
-            value: Amount::from_sat(1_000),
-            script_pubkey: withdrawal_scripts().remove(4),
-        }],
+        output: vec![TxOut { value: Amount::from_sat(1_000), script_pubkey: withdrawal_scripts().remove(4) }],
         ..nothing
     };
-    let error = rpc
-        .broadcast(&nothing)
-        .await
-        .expect_err("spends nothing that exists");
+    let error = rpc.broadcast(&nothing).await.expect_err("spends nothing that exists");
     assert_eq!(error.code(), Some(-25), "{error}");
     assert!(!error.retry());
     assert_eq!(verdict(&rpc, &nothing).await, Err("missing-inputs".into()));
-    let unknown = rpc
-        .call::<String>("nosuchmethod", serde_json::json!([]))
-        .await
-        .expect_err("no such method");
+    let unknown = rpc.call::<String>("nosuchmethod", serde_json::json!([])).await.expect_err("no such method");
     assert_eq!(unknown.code(), Some(-32601));
 
     assert_eq!(rpc.block_hash(1).await, Ok(None));
     assert_eq!(rpc.block(bitcoin::BlockHash::all_zeros()).await, Ok(None));
-    assert_eq!(
-        rpc.transaction(nothing.compute_txid(), None).await,
-        Ok(None)
-    );
+    assert_eq!(rpc.transaction(nothing.compute_txid(), None).await, Ok(None));
     assert_eq!(rpc.unspent(OutPoint::null(), true).await, Ok(None));
-    assert_eq!(
-        rpc.fee_rate(6, rate(3)).await,
-        Ok(rate(3)),
-        "regtest has no estimate"
-    );
+    assert_eq!(rpc.fee_rate(6, rate(3)).await, Ok(rate(3)), "regtest has no estimate");
 
     bitcoind.kill();
     let error = rpc.chain_info().await.expect_err("it is gone");
-    assert!(
-        matches!(error, RpcError::Unreachable { .. }) && error.retry(),
-        "{error}"
-    );
+    assert!(matches!(error, RpcError::Unreachable { .. }) && error.retry(), "{error}");
 
     // One that reads its chain first, and one with too much to do: as bitcoind answers then.
-    let warming =
-        r#"{"result":null,"error":{"code":-28,"message":"Loading block index..."},"id":1}"#;
+    let warming = r#"{"result":null,"error":{"code":-28,"message":"Loading block index..."},"id":1}"#;
     let error = answered("500 Internal Server Error", warming).await;
-    assert!(
-        matches!(&error, RpcError::Starting { reason, .. } if reason == "Loading block index..."),
-        "{error}"
-    );
+    assert!(matches!(&error, RpcError::Starting { reason, .. } if reason == "Loading block index..."), "{error}");
     assert!(error.retry());
     let error = answered("503 Service Unavailable", "Work queue depth exceeded").await;
-    assert!(
-        matches!(&error, RpcError::Busy { .. }) && error.retry(),
-        "{error}"
-    );
+    assert!(matches!(&error, RpcError::Busy { .. }) && error.retry(), "{error}");
 
     // Something listens, but never answers.
     let port = free_port();
     let _silent = std::net::TcpListener::bind(("127.0.0.1", port)).expect("just freed");
-    let silent = BitcoinRpc::new(
-        format!("http://127.0.0.1:{port}"),
-        Auth::None,
-        Network::Regtest,
-    );
+    let silent = BitcoinRpc::new(format!("http://127.0.0.1:{port}"), Auth::None, Network::Regtest);
     let wait = std::time::Duration::from_millis(300);
-    let error = silent
-        .call_within::<String>("uptime", serde_json::json!([]), wait)
-        .await
-        .expect_err("silence");
-    assert!(
-        matches!(error, RpcError::Timeout { .. }) && error.retry(),
-        "{error}"
-    );
+    let error = silent.call_within::<String>("uptime", serde_json::json!([]), wait).await.expect_err("silence");
+    assert!(matches!(error, RpcError::Timeout { .. }) && error.retry(), "{error}");
 }
 
 /// What a call makes of this answer over HTTP.
@@ -764,10 +473,7 @@ async fn answered(status: &str, body: &str) -> RpcError {
     use std::io::{Read, Write};
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("bound").port();
-    let answer = format!(
-        "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
-        body.len()
-    );
+    let answer = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
     let server = std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().expect("a call");
         let mut request = [0; 4096];
@@ -793,39 +499,23 @@ async fn the_wallet_receives_pays_and_survives_a_reorganisation() {
     assert!(script.is_p2tr());
     let (payment, _) = rich.pay(&script, Amount::from_int_btc(1)).await;
     poor.sync().await;
-    assert_eq!(
-        poor.wallet.balance().untrusted_pending,
-        Amount::from_int_btc(1),
-        "seen in the mempool"
-    );
+    assert_eq!(poor.wallet.balance().untrusted_pending, Amount::from_int_btc(1), "seen in the mempool");
     let blocks = rich.mine(2).await;
     poor.sync().await;
     assert_eq!(poor.wallet.balance().confirmed, Amount::from_int_btc(1));
     assert_eq!(poor.wallet.history()[0].txid, payment.compute_txid());
 
     // Both blocks are replaced by empty ones: the payment is unconfirmed again, until it is mined again.
-    let _: Option<()> = poor
-        .rpc
-        .call("invalidateblock", serde_json::json!([blocks[0]]))
-        .await
-        .expect("regtest");
+    let _: Option<()> = poor.rpc.call("invalidateblock", serde_json::json!([blocks[0]])).await.expect("regtest");
     let miner = rich.address().to_string();
     for _ in 0..3 {
-        let empty = poor
-            .rpc
-            .call::<serde_json::Value>("generateblock", serde_json::json!([miner, []]));
+        let empty = poor.rpc.call::<serde_json::Value>("generateblock", serde_json::json!([miner, []]));
         empty.await.expect("regtest mines");
     }
     poor.sync().await;
-    assert_eq!(
-        poor.wallet.height(),
-        poor.rpc.best_tip().await.expect("answers").0
-    );
+    assert_eq!(poor.wallet.height(), poor.rpc.best_tip().await.expect("answers").0);
     assert_eq!(poor.wallet.balance().confirmed, Amount::ZERO);
-    assert_eq!(
-        poor.wallet.balance().untrusted_pending,
-        Amount::from_int_btc(1)
-    );
+    assert_eq!(poor.wallet.balance().untrusted_pending, Amount::from_int_btc(1));
     rich.mine(1).await;
     poor.sync().await;
     assert_eq!(poor.wallet.balance().confirmed, Amount::from_int_btc(1));
@@ -838,38 +528,11 @@ async fn the_wallet_receives_pays_and_survives_a_reorganisation() {
     poor.sync().await;
     let rpc = poor.rpc.clone();
     let to = rich.address().script_pubkey();
-    let sent = poor
-        .wallet
-        .send(&rpc, &poor.seed, to.clone(), None, rate(5), 0)
-        .await
-        .expect("all of it");
+    let sent = poor.wallet.send(&rpc, &poor.seed, to.clone(), None, rate(5), 0).await.expect("all of it");
     assert_eq!(sent.amount + sent.fee, Amount::from_int_btc(3));
-    let error = poor
-        .wallet
-        .send(
-            &rpc,
-            &poor.seed,
-            to.clone(),
-            Some(Amount::from_sat(5_000)),
-            rate(5),
-            0,
-        )
-        .await;
-    assert!(
-        matches!(error, Err(WalletError::TooLittle { .. })),
-        "{error:?}"
-    );
-    let error = rich
-        .wallet
-        .send(
-            &rpc,
-            &rich.seed,
-            to,
-            Some(Amount::from_sat(329)),
-            rate(5),
-            0,
-        )
-        .await;
+    let error = poor.wallet.send(&rpc, &poor.seed, to.clone(), Some(Amount::from_sat(5_000)), rate(5), 0).await;
+    assert!(matches!(error, Err(WalletError::TooLittle { .. })), "{error:?}");
+    let error = rich.wallet.send(&rpc, &rich.seed, to, Some(Amount::from_sat(329)), rate(5), 0).await;
     assert!(matches!(error, Err(WalletError::Dust { .. })), "{error:?}");
 }
 
@@ -880,39 +543,23 @@ async fn a_wallet_is_restored_from_its_words_and_opens_only_where_it_should() {
     let (folder, words) = (holder.folder().to_owned(), holder.seed.words().to_owned());
     let open = |network| Wallet::open(&folder, network);
 
-    assert!(
-        matches!(open(Network::Regtest), Err(WalletError::Locked(_))),
-        "a second process"
-    );
+    assert!(matches!(open(Network::Regtest), Err(WalletError::Locked(_))), "a second process");
     let balance = holder.wallet.balance();
     let address = holder.address();
     let (wallet, rpc, _keep) = holder.into_parts();
     assert!(wallet.unlock("wrong horse").is_err());
-    assert_eq!(
-        wallet
-            .unlock(PASSPHRASE)
-            .expect("its own passphrase")
-            .words(),
-        words
-    );
+    assert_eq!(wallet.unlock(PASSPHRASE).expect("its own passphrase").words(), words);
     drop(wallet);
 
     let mut again = open(Network::Regtest).expect("nobody uses it");
     assert_eq!(again.balance(), balance);
-    assert_ne!(
-        again.address().expect("an address"),
-        address,
-        "addresses are not used twice"
-    );
+    assert_ne!(again.address().expect("an address"), address, "addresses are not used twice");
     drop(again);
     let other = open(Network::Signet).expect_err("a regtest wallet");
     assert!(matches!(other, WalletError::OtherNetwork { .. }), "{other}");
     let words_in_file = std::fs::read_to_string(folder.join("seed.json")).expect("readable");
     assert!(
-        words
-            .split(' ')
-            .filter(|word| word.len() > 5)
-            .all(|word| !words_in_file.contains(word)),
+        words.split(' ').filter(|word| word.len() > 5).all(|word| !words_in_file.contains(word)),
         "encrypted at rest"
     );
 
@@ -927,35 +574,15 @@ async fn a_wallet_is_restored_from_its_words_and_opens_only_where_it_should() {
     assert_eq!(fresh.balance(), balance);
 
     let elsewhere = tempfile::tempdir().expect("a temporary folder");
-    let (seed, mut rng) = (
-        Seed::parse(&words.to_uppercase()).expect("the words"),
-        rand::thread_rng(),
-    );
-    let make = |network, rng: &mut _| {
-        Wallet::create(elsewhere.path(), network, &seed, 0, PASSPHRASE, QUICK, rng)
-    };
-    assert!(matches!(
-        make(Network::Mainnet, &mut rng),
-        Err(WalletError::Mainnet)
-    ));
+    let (seed, mut rng) = (Seed::parse(&words.to_uppercase()).expect("the words"), rand::thread_rng());
+    let make = |network, rng: &mut _| Wallet::create(elsewhere.path(), network, &seed, 0, PASSPHRASE, QUICK, rng);
+    assert!(matches!(make(Network::Mainnet, &mut rng), Err(WalletError::Mainnet)));
     let mut restored = make(Network::Regtest, &mut rng).expect("an empty folder");
-    restored
-        .sync(&rpc, 0, |_| {})
-        .await
-        .expect("reads all blocks");
-    assert_eq!(
-        (restored.balance(), restored.account()),
-        (balance, fresh.account())
-    );
+    restored.sync(&rpc, 0, |_| {}).await.expect("reads all blocks");
+    assert_eq!((restored.balance(), restored.account()), (balance, fresh.account()));
     drop(restored);
-    assert!(matches!(
-        make(Network::Regtest, &mut rng),
-        Err(WalletError::Exists(_))
-    ));
-    assert!(matches!(
-        Seed::parse("test test test"),
-        Err(WalletError::BadMnemonic(_))
-    ));
+    assert!(matches!(make(Network::Regtest, &mut rng), Err(WalletError::Exists(_))));
+    assert!(matches!(Seed::parse("test test test"), Err(WalletError::BadMnemonic(_))));
 }
 
 /// What other wallets derive from the same words.
@@ -964,16 +591,9 @@ fn a_seeds_keys_are_the_standards() {
     let about = "abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon about";
     let seed = Seed::parse(about).expect("a valid mnemonic");
     // The account that every Ethereum tool derives from the developers' mnemonic.
-    let dev =
-        Seed::parse("test test test test test test test test test test test junk").expect("valid");
-    assert_eq!(
-        dev.account_address().to_string(),
-        "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
-    );
-    assert_eq!(
-        seed.account_address().to_string(),
-        "0x9858EfFD232B4033E47d90003D41EC34EcaEda94"
-    );
+    let dev = Seed::parse("test test test test test test test test test test test junk").expect("valid");
+    assert_eq!(dev.account_address().to_string(), "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266");
+    assert_eq!(seed.account_address().to_string(), "0x9858EfFD232B4033E47d90003D41EC34EcaEda94");
     // Our own path: frozen, as deposits depend on it.
     assert_eq!(
         seed.reclaim_key(0).x_only_public_key().0.to_string(),

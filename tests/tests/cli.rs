@@ -24,35 +24,21 @@ fn the_help_names_every_command_and_each_has_an_example() {
     let help = causeway(&["--help"]);
     assert_eq!(help.code, Some(0), "{help}");
     let commands = [
-        "peg-in", "peg-out", "status", "cancel", "reclaim", "wallet", "pay", "audit", "keys",
-        "genesis", "node", "relayer", "dev", "demo", "headers",
+        "peg-in", "peg-out", "status", "cancel", "reclaim", "wallet", "pay", "audit", "keys", "genesis", "node",
+        "relayer", "dev", "demo", "headers",
     ];
     for command in commands {
-        assert!(
-            help.stdout.contains(&format!("  {command} ")),
-            "{command} is not in the help"
-        );
+        assert!(help.stdout.contains(&format!("  {command} ")), "{command} is not in the help");
         let own = causeway(&[command, "--help"]);
         assert_eq!(own.code, Some(0), "{own}");
-        assert!(
-            own.stdout.contains("Example"),
-            "causeway {command} --help has no example"
-        );
+        assert!(own.stdout.contains("Example"), "causeway {command} --help has no example");
     }
 }
 
 #[test]
 fn an_amount_needs_a_unit() {
     for bad in ["5", "0.1", "1 coin", "0.5 sat", "0.000000001 BTC"] {
-        let refused = causeway(&[
-            "peg-out",
-            "--amount",
-            bad,
-            "--to",
-            REGTEST,
-            "--max-fee",
-            "1000 sat",
-        ]);
+        let refused = causeway(&["peg-out", "--amount", bad, "--to", REGTEST, "--max-fee", "1000 sat"]);
         refused.is_misused_saying(&["--amount", bad]);
     }
 }
@@ -60,36 +46,16 @@ fn an_amount_needs_a_unit() {
 #[test]
 fn a_bad_recipient_or_id_is_refused_before_anything_is_asked() {
     causeway(&["peg-in", "--to", "0x1234"]).is_misused_saying(&["--to"]);
-    causeway(&[
-        "peg-out",
-        "--amount",
-        "1 BTC",
-        "--max-fee",
-        "1 sat",
-        "--to",
-        "bcrt1nonsense",
-    ])
-    .is_misused_saying(&["--to"]);
-    causeway(&[
-        "peg-out",
-        "--amount",
-        "1 BTC",
-        "--max-fee",
-        "1 sat",
-        "--script",
-        "zz",
-    ])
-    .is_misused_saying(&["--script"]);
+    causeway(&["peg-out", "--amount", "1 BTC", "--max-fee", "1 sat", "--to", "bcrt1nonsense"])
+        .is_misused_saying(&["--to"]);
+    causeway(&["peg-out", "--amount", "1 BTC", "--max-fee", "1 sat", "--script", "zz"])
+        .is_misused_saying(&["--script"]);
     causeway(&["status", "nonsense"]).is_misused_saying(&["txid:vout", "vault:NUMBER"]);
 }
 
 #[test]
 fn a_sidechain_node_that_is_down_is_named_with_what_to_do() {
-    let tries: [&[&str]; 3] = [
-        &["status"],
-        &["peg-in", "--to", RECIPIENT],
-        &["cancel", "1", "--dev-account", "0"],
-    ];
+    let tries: [&[&str]; 3] = [&["status"], &["peg-in", "--to", RECIPIENT], &["cancel", "1", "--dev-account", "0"]];
     for arguments in tries {
         let arguments = [arguments, &["--rpc", NOBODY]].concat();
         causeway(&arguments).fails_saying(&[NOBODY, "--rpc", "CAUSEWAY_RPC"]);
@@ -98,11 +64,7 @@ fn a_sidechain_node_that_is_down_is_named_with_what_to_do() {
 
 #[test]
 fn a_deposit_that_was_never_made_here_cannot_be_reclaimed() {
-    causeway(&["reclaim", REGTEST, "--to", REGTEST]).fails_saying(&[
-        "no record of",
-        "peg-in",
-        "--home",
-    ]);
+    causeway(&["reclaim", REGTEST, "--to", REGTEST]).fails_saying(&["no record of", "peg-in", "--home"]);
 }
 
 #[test]
@@ -114,15 +76,9 @@ fn a_node_refuses_a_configuration_it_does_not_understand() {
         fs::write(&path, text).expect("written");
         binary::run(home.path(), ["node", "--config", config], "")
     };
-    run("genesis = \"g.json\"\ndatadir = \"d\"\n").fails_saying(&[
-        "node.toml",
-        "datadir",
-        "line 2",
-    ]);
-    run("genesis = \"g.json\"\ndata_dir = \"d\"\n")
-        .fails_saying(&["neither a validator", "follow"]);
-    run("genesis = \"g.json\"\ndata_dir = \"d\"\nfollow = \"http://127.0.0.1:1\"\n")
-        .fails_saying(&["g.json"]);
+    run("genesis = \"g.json\"\ndatadir = \"d\"\n").fails_saying(&["node.toml", "datadir", "line 2"]);
+    run("genesis = \"g.json\"\ndata_dir = \"d\"\n").fails_saying(&["neither a validator", "follow"]);
+    run("genesis = \"g.json\"\ndata_dir = \"d\"\nfollow = \"http://127.0.0.1:1\"\n").fails_saying(&["g.json"]);
     fs::write(home.path().join("g.json"), "{\"chainId\": 1}").expect("written");
     run("genesis = \"g.json\"\ndata_dir = \"d\"\nfollow = \"http://127.0.0.1:1\"\n")
         .fails_saying(&["g.json is not a genesis file"]);
@@ -132,12 +88,7 @@ fn a_node_refuses_a_configuration_it_does_not_understand() {
 fn a_control_command_without_a_network_says_so() {
     let home = home();
     let folder = home.path().to_str().expect("UTF-8");
-    for command in [
-        &["status"][..],
-        &["mine", "1"],
-        &["kill", "relayer-1"],
-        &["stop"],
-    ] {
+    for command in [&["status"][..], &["mine", "1"], &["kill", "relayer-1"], &["stop"]] {
         let arguments = [&["dev", "--data-dir", folder], command].concat();
         binary::run(home.path(), &arguments, "").fails_saying(&["no network runs in"]);
     }
@@ -147,14 +98,7 @@ fn a_control_command_without_a_network_says_so() {
 fn a_development_network_says_which_bitcoind_it_cannot_find() {
     let home = home();
     let folder = home.path().join("net");
-    let arguments = [
-        "dev",
-        "--data-dir",
-        folder.to_str().expect("UTF-8"),
-        "--ports",
-        "free",
-        "--bitcoind",
-        "/nowhere/bitcoind",
-    ];
+    let arguments =
+        ["dev", "--data-dir", folder.to_str().expect("UTF-8"), "--ports", "free", "--bitcoind", "/nowhere/bitcoind"];
     binary::run(home.path(), arguments, "").fails_saying(&["/nowhere/bitcoind"]);
 }

@@ -31,10 +31,7 @@ fn cast_needs_no_change() {
 /// Runs a script of `tests/clients` against a fresh node, and shows what it wrote if it fails.
 fn run(script: &str) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients");
-    assert!(
-        folder.join("node_modules").is_dir(),
-        "the clients are not installed: run `make deps`"
-    );
+    assert!(folder.join("node_modules").is_dir(), "the clients are not installed: run `make deps`");
     let node = LoneNode::start(&[Key::new(PAYER).address]);
     let secret = keccak256(PAYER.to_be_bytes());
     let output = Command::new("node")
@@ -46,10 +43,6 @@ fn run(script: &str) {
         .expect("node is installed");
     let text = [output.stdout, output.stderr].concat();
     let text = String::from_utf8_lossy(&text);
-    assert!(
-        output.status.success(),
-        "{script}: {}\n{text}",
-        output.status
-    );
+    assert!(output.status.success(), "{script}: {}\n{text}", output.status);
     println!("{text}");
 }

@@ -8,14 +8,14 @@ use bitcoin::hashes::Hash;
 use bitcoin::secp256k1::{Keypair, PublicKey, Scalar, Secp256k1, SecretKey, XOnlyPublicKey};
 use bitcoin::transaction::Version as TransactionVersion;
 use bitcoin::{
-    Amount, Block, BlockHash, CompactTarget, OutPoint, ScriptBuf, Sequence, TapNodeHash,
-    TapTweakHash, Target, Transaction, TxIn, TxMerkleNode, TxOut, Txid, Witness,
+    Amount, Block, BlockHash, CompactTarget, OutPoint, ScriptBuf, Sequence, TapNodeHash, TapTweakHash, Target,
+    Transaction, TxIn, TxMerkleNode, TxOut, Txid, Witness,
 };
 use contracts::bridge::{Bridge, IBridge};
 use contracts::light_client::{BitcoinLightClient, IBitcoinLightClient};
 use contracts::{
-    BridgeArguments, Contract, Federation, FederationArguments, LightClientArguments,
-    MemberArguments, TierArguments, creation_code,
+    BridgeArguments, Contract, Federation, FederationArguments, LightClientArguments, MemberArguments, TierArguments,
+    creation_code,
 };
 use mainchain::deposit::{DepositTerms, Peg};
 use mainchain::header::{hash_bytes, to_bytes};
@@ -48,27 +48,19 @@ impl LightClient {
             epoch_time: checkpoint.epoch_time,
         };
         let code = creation_code(Contract::LightClient);
-        let address = world
-            .create(code, &arguments.abi_encode(), 0)
-            .expect("the checkpoint is possible");
+        let address = world.create(code, &arguments.abi_encode(), 0).expect("the checkpoint is possible");
         Self { world, address }
     }
 
     fn submit(&mut self, headers: &[Header], now: u32) -> Result<u64, String> {
         self.world.set_time(now.into());
         let headers: Vec<u8> = headers.iter().flat_map(to_bytes).collect();
-        let call = BitcoinLightClient::submitCall {
-            headers: headers.into(),
-        };
-        self.world
-            .call(Address::ZERO, self.address, &call)
-            .map(|done| done.gas)
+        let call = BitcoinLightClient::submitCall { headers: headers.into() };
+        self.world.call(Address::ZERO, self.address, &call).map(|done| done.gas)
     }
 
     fn tip(&mut self) -> (B256, u32, U256) {
-        let tip = self
-            .world
-            .ask(self.address, &BitcoinLightClient::tipCall {});
+        let tip = self.world.ask(self.address, &BitcoinLightClient::tipCall {});
         (tip.hash, tip.height, tip.work)
     }
 
@@ -83,11 +75,7 @@ impl LightClient {
         self.world.ask(self.address, &call)
     }
 
-    fn require_included(
-        &mut self,
-        transaction: &[u8],
-        proof: &InclusionProof,
-    ) -> Result<B256, String> {
+    fn require_included(&mut self, transaction: &[u8], proof: &InclusionProof) -> Result<B256, String> {
         let call = BitcoinLightClient::requireIncludedCall {
             strippedTransaction: Bytes::copy_from_slice(transaction),
             proof: IBitcoinLightClient::InclusionProof {
@@ -98,19 +86,11 @@ impl LightClient {
                 coinbaseSiblings: proof.coinbase_siblings.iter().map(word).collect(),
             },
         };
-        self.world
-            .call(Address::ZERO, self.address, &call)
-            .map(|done| done.returned)
+        self.world.call(Address::ZERO, self.address, &call).map(|done| done.returned)
     }
 }
 
-fn mine(
-    previous: BlockHash,
-    time: u32,
-    bits: u32,
-    salt: u64,
-    root: Option<TxMerkleNode>,
-) -> Header {
+fn mine(previous: BlockHash, time: u32, bits: u32, salt: u64, root: Option<TxMerkleNode>) -> Header {
     let mut merkle_root = [0; 32];
     merkle_root[..8].copy_from_slice(&salt.to_le_bytes());
     let mut header = Header {
@@ -183,27 +163,23 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Fault::Work), 1 => Just(Fault::Parent)
     ];
     let clock = prop_oneof![8 => Just(10_000_000i32), 1 => -7202i32..-7198];
-    (back, seconds, fault, prop::bool::weighted(0.3), clock).prop_map(
-        |(back, seconds, fault, waits, clock)| Step {
-            back,
-            seconds,
-            fault,
-            waits,
-            clock,
-        },
-    )
+    (back, seconds, fault, prop::bool::weighted(0.3), clock).prop_map(|(back, seconds, fault, waits, clock)| Step {
+        back,
+        seconds,
+        fault,
+        waits,
+        clock,
+    })
 }
 
 fn rules() -> impl Strategy<Value = Params> {
-    (any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
-        |(no_retarget, min_difficulty, bip94)| Params {
-            pow_limit_bits: LIMIT,
-            no_retarget,
-            min_difficulty,
-            bip94,
-            versions: &[],
-        },
-    )
+    (any::<bool>(), any::<bool>(), any::<bool>()).prop_map(|(no_retarget, min_difficulty, bip94)| Params {
+        pow_limit_bits: LIMIT,
+        no_retarget,
+        min_difficulty,
+        bip94,
+        versions: &[],
+    })
 }
 
 /// Mostly near the border of a difficulty period, where the rules are.
@@ -297,10 +273,7 @@ proptest! {
 /// Mainnet from 40,320 on, over two retargets: every header accepted, and gas per header printed.
 #[test]
 fn real_headers_are_accepted_by_both() {
-    let path = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../shared/data/mainnet-headers-40000-49999.bin"
-    );
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/mainnet-headers-40000-49999.bin");
     let Ok(bytes) = std::fs::read(path) else {
         eprintln!("skipped: the real headers are not at {path}");
         return;
@@ -310,16 +283,9 @@ fn real_headers_are_accepted_by_both() {
         .take(4100)
         .map(|raw| mainchain::header::from_bytes(raw.try_into().expect("80 bytes")))
         .collect();
-    let checkpoint = Checkpoint {
-        header: headers[0],
-        height: 40_320,
-        work: headers[0].work(),
-        epoch_time: headers[0].time,
-    };
-    let params = Params {
-        versions: &[],
-        ..Network::Mainnet.params()
-    };
+    let checkpoint =
+        Checkpoint { header: headers[0], height: 40_320, work: headers[0].work(), epoch_time: headers[0].time };
+    let params = Params { versions: &[], ..Network::Mainnet.params() };
     let mut chain = HeaderChain::from_checkpoint(params.clone(), &checkpoint).expect("possible");
     let mut client = LightClient::new(&params, &checkpoint);
     let (mut gas, mut count) = (0, 0);
@@ -330,10 +296,7 @@ fn real_headers_are_accepted_by_both() {
     }
     assert_eq!(client.tip().0, word(chain.tip().hash().as_byte_array()));
     println!("{} gas a header in batches of 100", gas / count);
-    assert!(
-        gas / count < 100_000,
-        "a batch of 100 must fit a transaction"
-    );
+    assert!(gas / count < 100_000, "a batch of 100 must fit a transaction");
 }
 
 // ---------------------------------------------------------------------- inclusion proofs
@@ -348,10 +311,7 @@ fn transaction(salt: u64, script_bytes: usize) -> Transaction {
             sequence: Sequence::MAX,
             witness: Witness::from_slice(&[[salt as u8; 64]]),
         }],
-        output: vec![TxOut {
-            value: Amount::from_sat(salt),
-            script_pubkey: ScriptBuf::from(vec![0x51; script_bytes]),
-        }],
+        output: vec![TxOut { value: Amount::from_sat(salt), script_pubkey: ScriptBuf::from(vec![0x51; script_bytes]) }],
     }
 }
 
@@ -365,10 +325,7 @@ fn coinbase() -> Transaction {
 /// A block on regtest's genesis.
 fn block(transactions: Vec<Transaction>) -> Block {
     let genesis = Network::Regtest.genesis();
-    let mut block = Block {
-        header: genesis,
-        txdata: [vec![coinbase()], transactions].concat(),
-    };
+    let mut block = Block { header: genesis, txdata: [vec![coinbase()], transactions].concat() };
     let root = block.compute_merkle_root().expect("has transactions");
     block.header = mine(genesis.block_hash(), START, LIMIT, 0, Some(root));
     block
@@ -411,12 +368,7 @@ fn apply(change: &Change, proof: &mut InclusionProof, raw: &mut Vec<u8>, whole: 
         Change::Bit(bit) => {
             let mut parts: Vec<&mut [u8]> = vec![raw, &mut proof.coinbase];
             parts.extend(proof.siblings.iter_mut().map(|hash| hash.as_mut_slice()));
-            parts.extend(
-                proof
-                    .coinbase_siblings
-                    .iter_mut()
-                    .map(|hash| hash.as_mut_slice()),
-            );
+            parts.extend(proof.coinbase_siblings.iter_mut().map(|hash| hash.as_mut_slice()));
             let mut bit = bit.index(parts.iter().map(|part| part.len() * 8).sum());
             for part in parts {
                 if bit < part.len() * 8 {
@@ -497,10 +449,7 @@ struct Ledger {
 
 impl Ledger {
     fn new(group: Keypair, delay: u16) -> Self {
-        let mut client = LightClient::new(
-            &Network::Regtest.params(),
-            &Checkpoint::genesis(Network::Regtest),
-        );
+        let mut client = LightClient::new(&Network::Regtest.params(), &Checkpoint::genesis(Network::Regtest));
         let leaf = B256::repeat_byte(0x42);
         let member = MemberArguments {
             account: MEMBER,
@@ -509,18 +458,10 @@ impl Ledger {
             p2p_key: B256::ZERO,
             name: "only".into(),
         };
-        let federation = FederationArguments {
-            threshold: 1,
-            members: vec![member],
-            recovery_leaf: leaf,
-        };
+        let federation = FederationArguments { threshold: 1, members: vec![member], recovery_leaf: leaf };
         let world = &mut client.world;
         let federation = world
-            .create(
-                creation_code(Contract::Federation),
-                &federation.abi_encode(),
-                1,
-            )
+            .create(creation_code(Contract::Federation), &federation.abi_encode(), 1)
             .expect("a possible federation");
         let parameters = BridgeArguments {
             reclaim_delay: delay,
@@ -528,19 +469,11 @@ impl Ledger {
             min_withdrawal_sat: 1000,
             min_fee_rate: 1,
             max_fee_rate: 500,
-            tiers: vec![TierArguments {
-                up_to_sat: u64::MAX,
-                confirmations: 2,
-            }],
+            tiers: vec![TierArguments { up_to_sat: u64::MAX, confirmations: 2 }],
         };
         let arguments = parameters.abi_encode_with(client.address, federation);
-        let bridge = world
-            .create(creation_code(Contract::Bridge), &arguments, 2)
-            .expect("possible parameters");
-        world.set_balance(
-            bridge,
-            U256::from(21_000_000u64) * U256::from(10).pow(U256::from(18)),
-        );
+        let bridge = world.create(creation_code(Contract::Bridge), &arguments, 2).expect("possible parameters");
+        world.set_balance(bridge, U256::from(21_000_000u64) * U256::from(10).pow(U256::from(18)));
 
         let vault = tweaked(group.x_only_public_key().0, leaf);
         let confirm = Federation::confirmKeyCall {
@@ -549,29 +482,16 @@ impl Ledger {
             vaultKeyX: x(&vault),
             vaultKeyY: y(&vault),
         };
-        world
-            .call(MEMBER, federation, &confirm)
-            .expect("the vault key is the tweaked group key");
-        let peg = Peg {
-            chain_id: CHAIN_ID,
-            bridge: bridge.into_array(),
-            delay: delay.try_into().expect("not 0"),
-        };
-        Self {
-            client,
-            bridge,
-            group,
-            peg,
-        }
+        world.call(MEMBER, federation, &confirm).expect("the vault key is the tweaked group key");
+        let peg = Peg { chain_id: CHAIN_ID, bridge: bridge.into_array(), delay: delay.try_into().expect("not 0") };
+        Self { client, bridge, group, peg }
     }
 }
 
 fn tweaked(internal: XOnlyPublicKey, root: B256) -> PublicKey {
     let root = TapNodeHash::assume_hidden(root.0);
     let tweak: Scalar = TapTweakHash::from_key_and_tweak(internal, Some(root)).to_scalar();
-    let (key, parity) = internal
-        .add_tweak(&Secp256k1::new(), &tweak)
-        .expect("no such hash is known");
+    let (key, parity) = internal.add_tweak(&Secp256k1::new(), &tweak).expect("no such hash is known");
     key.public_key(parity)
 }
 
@@ -616,12 +536,7 @@ fn bridge_proof(proof: &InclusionProof) -> contracts::bridge::IBitcoinLightClien
 
 fn sweep(deposits: Vec<IBridge::DepositProof>, fee_sat: u64) -> Bridge::proposeCall {
     Bridge::proposeCall {
-        proposal: IBridge::Proposal {
-            deposits,
-            vaultInputs: vec![],
-            withdrawals: vec![],
-            feeSat: fee_sat,
-        },
+        proposal: IBridge::Proposal { deposits, vaultInputs: vec![], withdrawals: vec![], feeSat: fee_sat },
     }
 }
 
@@ -674,38 +589,21 @@ fn the_largest_sweep_fits_a_transaction() {
         let swept: Transaction = encode::deserialize(&raw).expect("one transaction");
         let mut next = Block {
             header: block.header,
-            txdata: [
-                vec![coinbase(), swept.clone()],
-                block.txdata[1..4000].to_vec(),
-            ]
-            .concat(),
+            txdata: [vec![coinbase(), swept.clone()], block.txdata[1..4000].to_vec()].concat(),
         };
         let root = next.compute_merkle_root().expect("has transactions");
         next.header = mine(hash(&block.header), START + 1, LIMIT, 0, Some(root));
         let last = mine(hash(&next.header), START + 2, LIMIT, 0, None);
-        ledger
-            .client
-            .submit(&[next.header, last], START + 2)
-            .expect("valid");
+        ledger.client.submit(&[next.header, last], START + 2).expect("valid");
         let proof = InclusionProof::build(&next, swept.compute_txid()).expect("in the block");
-        let call = Bridge::settleCall {
-            number: U256::from(1),
-            transaction: raw,
-            inclusion: bridge_proof(&proof),
-        };
+        let call = Bridge::settleCall { number: U256::from(1), transaction: raw, inclusion: bridge_proof(&proof) };
         let world = &mut ledger.client.world;
-        let settled = world
-            .call(Address::ZERO, ledger.bridge, &call)
-            .expect("confirmed");
+        let settled = world.call(Address::ZERO, ledger.bridge, &call).expect("confirmed");
         println!(
             "{count} deposits: {submitted} gas for a header alone, {} to propose, {} to settle",
             proposed.gas, settled.gas
         );
-        assert!(
-            proposed.gas < MAX_TRANSACTION_GAS,
-            "propose {}",
-            proposed.gas
-        );
+        assert!(proposed.gas < MAX_TRANSACTION_GAS, "propose {}", proposed.gas);
         assert!(settled.gas < MAX_TRANSACTION_GAS, "settle {}", settled.gas);
     }
 }

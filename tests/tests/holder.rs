@@ -24,10 +24,7 @@ struct Alone {
 
 impl Alone {
     fn new() -> Self {
-        Self {
-            node: LoneNode::start(&[HOLDER, OTHER]),
-            home: tempfile::tempdir().expect("a temporary folder"),
-        }
+        Self { node: LoneNode::start(&[HOLDER, OTHER]), home: tempfile::tempdir().expect("a temporary folder") }
     }
 
     fn run(&self, arguments: &[&str]) -> Finished {
@@ -61,85 +58,40 @@ impl Alone {
 #[test]
 fn a_payout_that_could_not_arrive_is_refused_before_it_is_sent() {
     let alone = Alone::new();
-    alone
-        .peg_out("0.1 BTC", "5000 sat", ["--to", MAINNET])
-        .fails_saying(&[MAINNET, "not an address of regtest"]);
+    alone.peg_out("0.1 BTC", "5000 sat", ["--to", MAINNET]).fails_saying(&[MAINNET, "not an address of regtest"]);
     alone
         .peg_out("9999 sat", "100 sat", ["--to", REGTEST])
         .fails_saying(&["0.00009999 BTC is below the smallest withdrawal, 0.0001 BTC"]);
-    alone
-        .peg_out("10000 sat", "9900 sat", ["--to", REGTEST])
-        .fails_saying(&["would leave", "bitcoin nodes relay"]);
+    alone.peg_out("10000 sat", "9900 sat", ["--to", REGTEST]).fails_saying(&["would leave", "bitcoin nodes relay"]);
     alone
         .peg_out("0.1 BTC", "5000 sat", ["--script", "6a0474657374"])
         .fails_saying(&["6a0474657374", "not a standard output"]);
-    alone
-        .peg_out("5 BTC", "5000 sat", ["--to", REGTEST])
-        .fails_saying(&["1 BTC", "less than the 5 BTC"]);
-    let nobody = alone.run(&[
-        "peg-out",
-        "--no-wait",
-        "--amount",
-        "0.1 BTC",
-        "--max-fee",
-        "500 sat",
-        "--to",
-        REGTEST,
-    ]);
+    alone.peg_out("5 BTC", "5000 sat", ["--to", REGTEST]).fails_saying(&["1 BTC", "less than the 5 BTC"]);
+    let nobody = alone.run(&["peg-out", "--no-wait", "--amount", "0.1 BTC", "--max-fee", "500 sat", "--to", REGTEST]);
     nobody.fails_saying(&["which account?", "--keystore", "--dev-account"]);
-    alone
-        .run(&["status", "1"])
-        .fails_saying(&["there is no withdrawal 1"]);
+    alone.run(&["status", "1"]).fails_saying(&["there is no withdrawal 1"]);
 }
 
 #[test]
 fn a_queued_withdrawal_is_cancelled_by_its_owner_alone_and_comes_back() {
     let alone = Alone::new();
-    let queued = alone
-        .peg_out("0.25 BTC", "5000 sat", ["--to", REGTEST])
-        .json()
-        .remove(0);
-    assert_eq!(
-        (&queued["id"], &queued["amountSat"]),
-        (&1.into(), &25_000_000.into())
-    );
-    assert_eq!(
-        alone.run(&["status", "1", "--json"]).json()[0]["status"],
-        "queued"
-    );
+    let queued = alone.peg_out("0.25 BTC", "5000 sat", ["--to", REGTEST]).json().remove(0);
+    assert_eq!((&queued["id"], &queued["amountSat"]), (&1.into(), &25_000_000.into()));
+    assert_eq!(alone.run(&["status", "1", "--json"]).json()[0]["status"], "queued");
 
-    alone
-        .run(&["cancel", "1", "--dev-account", "1"])
-        .fails_saying(&["belongs to", &HOLDER.to_string()]);
-    let cancelled = alone
-        .run(&["cancel", "1", "--dev-account", "0", "--json"])
-        .json()
-        .remove(0);
-    assert_eq!(
-        (&cancelled["event"], &cancelled["amountSat"]),
-        (&"cancelled".into(), &25_000_000.into())
-    );
-    alone
-        .run(&["cancel", "1", "--dev-account", "0"])
-        .fails_saying(&["cancelled already", "only a queued one"]);
-    alone
-        .run(&["cancel", "2", "--dev-account", "0"])
-        .fails_saying(&["there is no withdrawal 2"]);
+    alone.run(&["cancel", "1", "--dev-account", "1"]).fails_saying(&["belongs to", &HOLDER.to_string()]);
+    let cancelled = alone.run(&["cancel", "1", "--dev-account", "0", "--json"]).json().remove(0);
+    assert_eq!((&cancelled["event"], &cancelled["amountSat"]), (&"cancelled".into(), &25_000_000.into()));
+    alone.run(&["cancel", "1", "--dev-account", "0"]).fails_saying(&["cancelled already", "only a queued one"]);
+    alone.run(&["cancel", "2", "--dev-account", "0"]).fails_saying(&["there is no withdrawal 2"]);
     // All but the gas is back: enough to ask for nearly everything again.
-    assert_eq!(
-        alone
-            .peg_out("0.99 BTC", "5000 sat", ["--to", REGTEST])
-            .json()[0]["id"],
-        2
-    );
+    assert_eq!(alone.peg_out("0.99 BTC", "5000 sat", ["--to", REGTEST]).json()[0]["id"], 2);
 }
 
 #[test]
 fn without_a_federation_key_no_address_is_shown() {
     let alone = Alone::new();
-    alone
-        .run(&["peg-in", "--to", &OTHER.to_string()])
-        .fails_saying(&["no key yet"]);
+    alone.run(&["peg-in", "--to", &OTHER.to_string()]).fails_saying(&["no key yet"]);
     let home = alone.home.path().join("holder/deposits");
     assert!(
         !home.exists() || home.read_dir().expect("readable").next().is_none(),
@@ -158,34 +110,16 @@ fn coins_travel_in_and_out_by_commands_and_the_audit_finds_every_satoshi() {
     let genesis = genesis.to_str().expect("UTF-8");
     let (mut peg_in, events) = network.spawn(
         "peg-in",
-        &[
-            "peg-in",
-            "--json",
-            "--to",
-            &to,
-            "--amount",
-            "0.8 BTC",
-            "--reclaim-key",
-            RECLAIM_KEY,
-            "--genesis",
-            genesis,
-        ],
+        &["peg-in", "--json", "--to", &to, "--amount", "0.8 BTC", "--reclaim-key", RECLAIM_KEY, "--genesis", genesis],
     );
-    let shown = network.mine_until("an address is shown", PATIENCE, || {
-        events().into_iter().next()
-    });
+    let shown = network.mine_until("an address is shown", PATIENCE, || events().into_iter().next());
     let address = shown["address"].as_str().expect("an address").to_owned();
     assert_eq!(shown["uri"], format!("bitcoin:{address}?amount=0.8"));
     network.pay(&address, 80_000_000);
-    let ended = network.mine_until("the coins are minted", PATIENCE, || {
-        peg_in.try_wait().expect("our child")
-    });
+    let ended = network.mine_until("the coins are minted", PATIENCE, || peg_in.try_wait().expect("our child"));
     let last = events().pop().expect("the deposit's events");
     assert!(ended.success(), "{last}");
-    assert_eq!(
-        (&last["status"], &last["amountSat"]),
-        (&"minted".into(), &80_000_000.into())
-    );
+    assert_eq!((&last["status"], &last["amountSat"]), (&"minted".into(), &80_000_000.into()));
 
     // Out.
     let queued = network
@@ -205,16 +139,11 @@ fn coins_travel_in_and_out_by_commands_and_the_audit_finds_every_satoshi() {
         .json();
     let id = queued[0]["id"].to_string();
     let paid = network.mine_until("the withdrawal is paid", PATIENCE, || {
-        let status = network
-            .causeway(&["status", &id, "--json"])
-            .json()
-            .remove(0);
+        let status = network.causeway(&["status", &id, "--json"]).json().remove(0);
         (status["status"] == "paid").then_some(status)
     });
     assert_eq!(paid["amountSat"], 30_000_000);
-    network
-        .causeway(&["cancel", &id, "--dev-account", "0"])
-        .fails_saying(&["is paid", "only a queued one"]);
+    network.causeway(&["cancel", &id, "--dev-account", "0"]).fails_saying(&["is paid", "only a queued one"]);
 
     audited(&network);
     another_networks_genesis_proves_nothing(&network);
@@ -237,38 +166,22 @@ fn below_the_minimum(network: &Network) {
         .causeway(&["peg-in", "--no-wait", "--to", &to, "--amount", "10000 sat"])
         .fails_saying(&["--max-fee", "would leave nothing"]);
     let zero = Address::ZERO.to_string();
-    network
-        .causeway(&["peg-in", "--no-wait", "--to", &zero])
-        .fails_saying(&["zero address"]);
+    network.causeway(&["peg-in", "--no-wait", "--to", &zero]).fails_saying(&["zero address"]);
 }
 
 /// The network's own bitcoind has every satoshi; one that never saw the vault's transactions has none.
 fn audited(network: &Network) {
     let genesis = network.folder().join("genesis.json");
     let genesis = genesis.to_str().expect("UTF-8");
-    let report = network
-        .causeway(&["audit", "--genesis", genesis, "--json"])
-        .json()
-        .remove(0);
-    assert_eq!(
-        (&report["missingSat"], &report["covered"]),
-        (&0.into(), &true.into())
-    );
+    let report = network.causeway(&["audit", "--genesis", genesis, "--json"]).json().remove(0);
+    assert_eq!((&report["missingSat"], &report["covered"]), (&0.into(), &true.into()));
     assert!(report["vaultSat"].as_u64().expect("an amount") > 49_000_000);
 
     let runtime = tokio::runtime::Runtime::new().expect("threads");
     let other = runtime.block_on(Bitcoind::start());
     let (url, cookie) = (other.url(), other.cookie());
     let cookie = cookie.to_str().expect("UTF-8");
-    let elsewhere = network.causeway(&[
-        "audit",
-        "--genesis",
-        genesis,
-        "--bitcoin",
-        &url,
-        "--bitcoin-cookie",
-        cookie,
-    ]);
+    let elsewhere = network.causeway(&["audit", "--genesis", genesis, "--bitcoin", &url, "--bitcoin-cookie", cookie]);
     elsewhere.fails_saying(&["of the vault are missing on Bitcoin"]);
     assert!(elsewhere.stdout.contains("MISSING"), "{elsewhere}");
 }
@@ -282,10 +195,7 @@ fn a_deposit_that_the_federation_never_sweeps_is_the_holders_again_after_the_tim
     (1..=4).for_each(|index| network.kill(&format!("relayer-{index}")));
     let home = network.home().join("holder");
     let (rpc, (bitcoin, cookie)) = (network.rpc(1), network.bitcoin());
-    let (home, cookie) = (
-        home.to_str().expect("UTF-8"),
-        cookie.to_str().expect("UTF-8"),
-    );
+    let (home, cookie) = (home.to_str().expect("UTF-8"), cookie.to_str().expect("UTF-8"));
     let run = |arguments: &[&str], passphrase: &str| {
         let rest = ["--passphrase-stdin", "--json", "--home", home];
         binary::run(network.home(), [arguments, &rest].concat(), passphrase)
@@ -309,11 +219,7 @@ fn a_deposit_that_the_federation_never_sweeps_is_the_holders_again_after_the_tim
 
     let reclaimed = reclaim(&address, "correct horse\n").json().remove(0);
     let (amount, fee) = (&reclaimed["amountSat"], &reclaimed["feeSat"]);
-    assert_eq!(
-        amount.as_u64().expect("an amount") + fee.as_u64().expect("a fee"),
-        5_000_000,
-        "{reclaimed}"
-    );
+    assert_eq!(amount.as_u64().expect("an amount") + fee.as_u64().expect("a fee"), 5_000_000, "{reclaimed}");
     network.mine(1);
     reclaim(&address, "correct horse\n").fails_saying(&["no confirmed unspent output"]);
 }
@@ -325,20 +231,9 @@ fn another_networks_genesis_proves_nothing(network: &Network) {
     std::fs::write(&other, genesis.replace("51717", "51718")).expect("written");
     let other = other.to_str().expect("UTF-8");
     let lie = ["does not prove that its block"];
-    network
-        .causeway(&["audit", "--genesis", other])
-        .fails_saying(&lie);
+    network.causeway(&["audit", "--genesis", other]).fails_saying(&lie);
     let to = HOLDER.to_string();
     network
-        .causeway(&[
-            "peg-in",
-            "--no-wait",
-            "--to",
-            &to,
-            "--reclaim-key",
-            RECLAIM_KEY,
-            "--genesis",
-            other,
-        ])
+        .causeway(&["peg-in", "--no-wait", "--to", &to, "--reclaim-key", RECLAIM_KEY, "--genesis", other])
         .fails_saying(&lie);
 }

@@ -16,9 +16,7 @@ struct Operators {
 
 impl Operators {
     fn new() -> Self {
-        Self {
-            home: tempfile::tempdir().expect("a temporary folder"),
-        }
+        Self { home: tempfile::tempdir().expect("a temporary folder") }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -26,27 +24,14 @@ impl Operators {
     }
 
     fn run(&self, arguments: &[&str], input: &str) -> Finished {
-        let words = arguments
-            .iter()
-            .map(|word| word.replace("~", &self.home.path().display().to_string()));
+        let words = arguments.iter().map(|word| word.replace("~", &self.home.path().display().to_string()));
         binary::run(self.home.path(), words.collect::<Vec<_>>(), input)
     }
 
     fn keys(&self, name: &str, port: u16) -> Finished {
         let (dir, p2p) = (format!("~/{name}"), format!("127.0.0.1:{port}"));
         self.run(
-            &[
-                "keys",
-                "operator",
-                "--json",
-                "--name",
-                name,
-                "--p2p-address",
-                &p2p,
-                "--dir",
-                &dir,
-                "--passphrase-stdin",
-            ],
+            &["keys", "operator", "--json", "--name", name, "--p2p-address", &p2p, "--dir", &dir, "--passphrase-stdin"],
             PASSPHRASE,
         )
     }
@@ -66,53 +51,24 @@ fn operators_make_their_own_keys_and_all_start_from_one_genesis_file() {
     for (port, name) in (31_001..).zip(["alice", "bob", "carol"]) {
         let public = operators.keys(name, port).json().remove(0);
         assert_eq!(public["member"]["name"], name);
-        let file: Value = serde_json::from_slice(
-            &fs::read(operators.path(name).join("public.json")).expect("written"),
-        )
-        .expect("JSON");
+        let file: Value = serde_json::from_slice(&fs::read(operators.path(name).join("public.json")).expect("written"))
+            .expect("JSON");
         assert_eq!(file, public);
     }
     secrets_are_only_in_keystores(&operators.path("alice"));
-    operators
-        .keys("alice", 31_001)
-        .fails_saying(&["validator.keystore exists and is not overwritten"]);
+    operators.keys("alice", 31_001).fails_saying(&["validator.keystore exists and is not overwritten"]);
 
-    let members = [
-        "~/alice/public.json",
-        "~/bob/public.json",
-        "~/carol/public.json",
-    ];
-    let twice = [
-        &["genesis", "--out", "~/twice.json"],
-        &members[..],
-        &members[..1],
-    ]
-    .concat();
+    let members = ["~/alice/public.json", "~/bob/public.json", "~/carol/public.json"];
+    let twice = [&["genesis", "--out", "~/twice.json"], &members[..], &members[..1]].concat();
     operators.run(&twice, "").fails_saying(&["genesis:"]);
     assert!(!operators.path("twice.json").exists());
 
-    let made = operators
-        .run(
-            &[
-                &["genesis", "--json", "--out", "~/genesis.json"],
-                &members[..],
-            ]
-            .concat(),
-            "",
-        )
-        .json();
-    assert_eq!(
-        (&made[0]["threshold"], &made[0]["members"]),
-        (&3.into(), &3.into())
-    );
-    let shown = operators
-        .run(&["genesis", "--json", "--show", "~/genesis.json"], "")
-        .json();
+    let made = operators.run(&[&["genesis", "--json", "--out", "~/genesis.json"], &members[..]].concat(), "").json();
+    assert_eq!((&made[0]["threshold"], &made[0]["members"]), (&3.into(), &3.into()));
+    let shown = operators.run(&["genesis", "--json", "--show", "~/genesis.json"], "").json();
     assert_eq!(made, shown, "everybody sees the same block hash");
     let again = [&["genesis", "--out", "~/genesis.json"], &members[..]].concat();
-    operators
-        .run(&again, "")
-        .fails_saying(&["exists and is not overwritten"]);
+    operators.run(&again, "").fails_saying(&["exists and is not overwritten"]);
 }
 
 /// Whatever is not a keystore holds nothing that is 32 secret bytes; keystores say that they are encrypted.
@@ -120,24 +76,10 @@ fn secrets_are_only_in_keystores(folder: &Path) {
     let mut names: Vec<_> = folder
         .read_dir()
         .expect("readable")
-        .map(|entry| {
-            entry
-                .expect("readable")
-                .file_name()
-                .into_string()
-                .expect("UTF-8")
-        })
+        .map(|entry| entry.expect("readable").file_name().into_string().expect("UTF-8"))
         .collect();
     names.sort();
-    assert_eq!(
-        names,
-        [
-            "operator.keystore",
-            "public.json",
-            "recovery.keystore",
-            "validator.keystore"
-        ]
-    );
+    assert_eq!(names, ["operator.keystore", "public.json", "recovery.keystore", "validator.keystore"]);
     for name in names.iter().filter(|name| name.ends_with(".keystore")) {
         let text = fs::read_to_string(folder.join(name)).expect("readable");
         assert!(text.contains("argon2id"), "{name} is not encrypted: {text}");
@@ -149,47 +91,25 @@ fn a_wrong_passphrase_and_a_corrupt_keystore_are_told_apart() {
     let operators = Operators::new();
     operators.keys("alice", 31_001);
     let alone = ["genesis", "--out", "~/genesis.json", "~/alice/public.json"];
-    operators
-        .run(&alone, "")
-        .fails_saying(&["at least 2 who sign together"]);
+    operators.run(&alone, "").fails_saying(&["at least 2 who sign together"]);
     operators.keys("bob", 31_002);
     let made = operators.run(&[&alone[..], &["~/bob/public.json"]].concat(), "");
     assert_eq!(made.code, Some(0), "{made}");
     let config = operators.configure("alice");
     let node = ["node", "--config", &config, "--passphrase-stdin"];
-    operators.run(&node, "battery staple\n").fails_saying(&[
-        "validator.keystore",
-        "wrong passphrase",
-        "try again",
-    ]);
-    operators
-        .run(&node, "")
-        .fails_saying(&["standard input is empty"]);
+    operators.run(&node, "battery staple\n").fails_saying(&["validator.keystore", "wrong passphrase", "try again"]);
+    operators.run(&node, "").fails_saying(&["standard input is empty"]);
 
     let keystore = operators.path("alice/validator.keystore");
     let whole = fs::read_to_string(&keystore).expect("readable");
     let at = whole.find("ciphertext\": \"").expect("a ciphertext") + 16;
-    let flipped = if whole.as_bytes()[at] == b'0' {
-        "1"
-    } else {
-        "0"
-    };
-    fs::write(
-        &keystore,
-        [&whole[..at], flipped, &whole[at + 1..]].concat(),
-    )
-    .expect("written");
-    operators
-        .run(&node, PASSPHRASE)
-        .fails_saying(&["validator.keystore", "corrupt", "backup"]);
+    let flipped = if whole.as_bytes()[at] == b'0' { "1" } else { "0" };
+    fs::write(&keystore, [&whole[..at], flipped, &whole[at + 1..]].concat()).expect("written");
+    operators.run(&node, PASSPHRASE).fails_saying(&["validator.keystore", "corrupt", "backup"]);
     fs::write(&keystore, &whole[..whole.len() / 2]).expect("written");
-    operators
-        .run(&node, PASSPHRASE)
-        .fails_saying(&["validator.keystore"]);
+    operators.run(&node, PASSPHRASE).fails_saying(&["validator.keystore"]);
     fs::remove_file(&keystore).expect("there");
-    operators
-        .run(&node, PASSPHRASE)
-        .fails_saying(&["cannot read the keystore", "validator.keystore"]);
+    operators.run(&node, PASSPHRASE).fails_saying(&["cannot read the keystore", "validator.keystore"]);
 }
 
 #[test]
@@ -197,17 +117,7 @@ fn weak_passphrases_and_addresses_without_ports_are_refused() {
     let operators = Operators::new();
     let keys = |p2p: &str, passphrase: &str| {
         operators.run(
-            &[
-                "keys",
-                "operator",
-                "--name",
-                "a",
-                "--p2p-address",
-                p2p,
-                "--dir",
-                "~/a",
-                "--passphrase-stdin",
-            ],
+            &["keys", "operator", "--name", "a", "--p2p-address", p2p, "--dir", "~/a", "--passphrase-stdin"],
             passphrase,
         )
     };
@@ -219,41 +129,22 @@ fn weak_passphrases_and_addresses_without_ports_are_refused() {
 #[test]
 fn a_configuration_with_an_unknown_key_is_refused_by_its_name() {
     let operators = Operators::new();
-    fs::write(
-        operators.path("relayer.toml"),
-        "node = \"http://127.0.0.1:1\"\nkeystroe = \"x\"\n",
-    )
-    .expect("written");
-    operators
-        .run(&["relayer", "--config", "~/relayer.toml"], "")
-        .fails_saying(&["relayer.toml", "keystroe", "line 2"]);
+    fs::write(operators.path("relayer.toml"), "node = \"http://127.0.0.1:1\"\nkeystroe = \"x\"\n").expect("written");
+    operators.run(&["relayer", "--config", "~/relayer.toml"], "").fails_saying(&["relayer.toml", "keystroe", "line 2"]);
 }
 
 #[test]
 fn a_network_has_one_owner_leaves_nothing_behind_and_goes_on_where_it_was() {
-    let mut network = Network::start(Options {
-        operators: 2,
-        threshold: 2,
-        ..Options::default()
-    });
+    let mut network = Network::start(Options { operators: 2, threshold: 2, ..Options::default() });
     let folder = network.folder();
     let name = folder.to_str().expect("UTF-8").to_owned();
-    binary::run(
-        network.home(),
-        ["dev", "--data-dir", &name, "--ports", "free"],
-        "",
-    )
-    .fails_saying(&["another `causeway dev` runs in"]);
+    binary::run(network.home(), ["dev", "--data-dir", &name, "--ports", "free"], "")
+        .fails_saying(&["another `causeway dev` runs in"]);
     // The node's own folder is held too.
     let config = folder.join("operators/1/node.toml");
     let second = binary::run(
         network.home(),
-        [
-            "node",
-            "--config",
-            config.to_str().expect("UTF-8"),
-            "--passphrase-stdin",
-        ],
+        ["node", "--config", config.to_str().expect("UTF-8"), "--passphrase-stdin"],
         "causeway-dev\n",
     );
     second.fails_saying(&["in use by another process"]);
@@ -262,10 +153,7 @@ fn a_network_has_one_owner_leaves_nothing_behind_and_goes_on_where_it_was() {
     network.kill_all();
     let start = std::time::Instant::now();
     while processes_of(&name) > 0 {
-        assert!(
-            start.elapsed().as_secs() < 30,
-            "children outlive their killed parent"
-        );
+        assert!(start.elapsed().as_secs() < 30, "children outlive their killed parent");
         std::thread::sleep(std::time::Duration::from_millis(100));
     }
     network.resume();
@@ -278,7 +166,5 @@ fn a_network_has_one_owner_leaves_nothing_behind_and_goes_on_where_it_was() {
 fn processes_of(folder: &str) -> usize {
     let entries = fs::read_dir("/proc").expect("Linux").flatten();
     let names = entries.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
-    names
-        .filter(|arguments| String::from_utf8_lossy(arguments).contains(folder))
-        .count()
+    names.filter(|arguments| String::from_utf8_lossy(arguments).contains(folder)).count()
 }

@@ -19,10 +19,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        Self {
-            node: LoneNode::start(&[PAYER, PAYEE]),
-            home: tempfile::tempdir().expect("a directory for tests"),
-        }
+        Self { node: LoneNode::start(&[PAYER, PAYEE]), home: tempfile::tempdir().expect("a directory for tests") }
     }
 
     fn pay(&self, account: u32, words: &[&str], input: &str) -> binary::Finished {
@@ -81,10 +78,7 @@ fn a_payee_cashes_in_the_last_voucher_of_many() {
     assert_eq!(claimed["amount"], wei(32));
     assert_eq!(claimed["channels"], serde_json::json!([1, 2]));
     let status = world.done(1, &["status", &first], "");
-    assert_eq!(
-        (&status["state"], &status["claimed"]),
-        (&Value::from("open"), &Value::from(wei(25)))
-    );
+    assert_eq!((&status["state"], &status["claimed"]), (&Value::from("open"), &Value::from(wei(25))));
     let again = world.refused(1, &["claim", "-"], &vouchers);
     assert!(again.contains("no voucher is worth anything"), "{again}");
 
@@ -105,11 +99,7 @@ fn a_payer_takes_the_rest_back_after_the_delays() {
         if finished.code == Some(0) {
             break finished.stdout;
         }
-        assert!(
-            finished.stderr.contains("until then the payee may claim"),
-            "{}",
-            finished.stderr
-        );
+        assert!(finished.stderr.contains("until then the payee may claim"), "{}", finished.stderr);
     };
     assert!(closed.contains(&wei(100_000)), "{closed}");
 }
@@ -119,10 +109,7 @@ fn what_makes_no_sense_is_refused_in_words() {
     let world = World::new();
     let channel = world.open(&[]);
     let cases: [(&[&str], &str); 4] = [
-        (
-            &["voucher", &channel, "--total", "100001 sat"],
-            "the channel's deposit is",
-        ),
+        (&["voucher", &channel, "--total", "100001 sat"], "the channel's deposit is"),
         (&["voucher", "9", "--total", "1 sat"], "NoSuchChannel"),
         (&["claim", "nowhere.json"], "cannot read vouchers from"),
         (&["status", "9"], "cannot read channel 9"),

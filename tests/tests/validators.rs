@@ -7,20 +7,10 @@ use tests::validators::Validators;
 
 /// All nodes have the same block at the height that the lowest of them has.
 fn agree(network: &Validators, nodes: &[usize]) {
-    let height = nodes
-        .iter()
-        .map(|node| network.head(*node))
-        .min()
-        .expect("some nodes");
-    let hashes: Vec<_> = nodes
-        .iter()
-        .map(|node| network.hash(*node, height))
-        .collect();
+    let height = nodes.iter().map(|node| network.head(*node)).min().expect("some nodes");
+    let hashes: Vec<_> = nodes.iter().map(|node| network.hash(*node, height)).collect();
     assert!(hashes[0].is_some());
-    assert!(
-        hashes.iter().all(|hash| *hash == hashes[0]),
-        "block {height}: {hashes:?}"
-    );
+    assert!(hashes.iter().all(|hash| *hash == hashes[0]), "block {height}: {hashes:?}");
 }
 
 #[test]
@@ -38,9 +28,7 @@ fn any_validator_killed_comes_back_and_catches_up() {
     }
     network.kill(3);
     let posted = network.post(0, 1);
-    network.wait("all three that returned make the quorum", |network| {
-        network.has(2, &posted)
-    });
+    network.wait("all three that returned make the quorum", |network| network.has(2, &posted));
     agree(&network, &[0, 1, 2]);
 }
 
@@ -48,15 +36,11 @@ fn any_validator_killed_comes_back_and_catches_up() {
 fn all_killed_at_once_go_on_where_they_were() {
     let mut network = Validators::started(4);
     let posted = network.post(0, 0);
-    network.wait("it is final", |network| {
-        (0..4).all(|node| network.has(node, &posted))
-    });
+    network.wait("it is final", |network| (0..4).all(|node| network.has(node, &posted)));
     let (height, hash) = (network.head(0), network.hash(0, network.head(0)));
     (0..4).for_each(|node| network.kill(node));
     (0..4).for_each(|node| network.start(node));
-    network.wait("new blocks", |network| {
-        (0..4).all(|node| network.head(node) > height + 1)
-    });
+    network.wait("new blocks", |network| (0..4).all(|node| network.head(node) > height + 1));
     for node in 0..4 {
         assert_eq!(network.hash(node, height), hash, "what was final stays");
         assert!(network.has(node, &posted));
@@ -104,34 +88,24 @@ fn a_node_that_only_follows_joins_with_the_genesis_file_and_one_address() {
     let before = network.post(0, 0);
     network.wait("it is final", |network| network.has(0, &before));
     let follower = network.follow(0);
-    network.wait("the follower has it", |network| {
-        network.has(follower, &before)
-    });
+    network.wait("the follower has it", |network| network.has(follower, &before));
     // What users send to the follower reaches the validators.
     let through = network.post(1, follower);
-    network.wait("final at the follower", |network| {
-        network.has(follower, &through)
-    });
+    network.wait("final at the follower", |network| network.has(follower, &through));
     // A follower of the follower.
     let second = network.follow(follower);
-    network.wait("the second follower has it", |network| {
-        network.has(second, &through)
-    });
+    network.wait("the second follower has it", |network| network.has(second, &through));
     // The followed node dies and returns; the follower waits for it.
     network.kill(0);
     let meanwhile = network.post(2, 1);
     network.wait("the others go on", |network| network.has(1, &meanwhile));
     assert!(!network.has(follower, &meanwhile));
     network.start(0);
-    network.wait("the follower has what it missed", |network| {
-        network.has(second, &meanwhile)
-    });
+    network.wait("the follower has what it missed", |network| network.has(second, &meanwhile));
     // The follower itself is killed.
     network.kill(follower);
     network.start(follower);
-    network.wait("the follower is back", |network| {
-        network.has(follower, &meanwhile)
-    });
+    network.wait("the follower is back", |network| network.has(follower, &meanwhile));
     agree(&network, &[0, 1, 2, 3, follower, second]);
 }
 
@@ -157,12 +131,7 @@ fn a_stop_is_clean_and_a_second_process_is_refused() {
     let config = network.config(0);
     let second = binary::run(
         network.home(),
-        [
-            "node",
-            "--config",
-            config.to_str().expect("UTF-8"),
-            "--passphrase-stdin",
-        ],
+        ["node", "--config", config.to_str().expect("UTF-8"), "--passphrase-stdin"],
         "of a test network\n",
     );
     second.fails_saying(&["in use by another process", "data"]);

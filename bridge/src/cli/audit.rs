@@ -92,11 +92,7 @@ pub struct Output {
 
 /// What bitcoind says of a vault output.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(
-    rename_all = "camelCase",
-    tag = "state",
-    rename_all_fields = "camelCase"
-)]
+#[serde(rename_all = "camelCase", tag = "state", rename_all_fields = "camelCase")]
 pub enum Found {
     Unspent {
         confirmations: u32,
@@ -115,10 +111,7 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
     match (report.missing_sat, report.covered) {
         (0, true) => Ok(()),
         (0, false) => bail!("the coins outside the bridge are more than the vault holds"),
-        (missing, _) => bail!(
-            "{} of the vault are missing on Bitcoin",
-            amount::show(Amount::from_sat(missing))
-        ),
+        (missing, _) => bail!("{} of the vault are missing on Bitcoin", amount::show(Amount::from_sat(missing))),
     }
 }
 
@@ -129,9 +122,7 @@ pub async fn audit(args: &Args) -> Result<Report> {
     let client = args.sidechain.client()?;
     let bitcoin = args.bitcoin.connect(genesis.bitcoin.network).await?;
     let validators = proven::validators(&genesis)?;
-    let mut last = Err(eyre!(
-        "a new Bitcoin block came in between, {ATTEMPTS} times: try again"
-    ));
+    let mut last = Err(eyre!("a new Bitcoin block came in between, {ATTEMPTS} times: try again"));
     for _ in 0..ATTEMPTS {
         let tip = bitcoin.best_tip().await?;
         let header = proven::latest(&client, &validators).await?;
@@ -167,13 +158,7 @@ impl Books {
         let vault = vault_transactions(client).await?;
         let epochs: BTreeSet<u32> = vault.values().map(|vault| vault.epoch).collect();
         let vault_keys = vault_keys(client, &header, &epochs).await?;
-        let books = Self {
-            header,
-            supply_wei,
-            ledger: Ledger::from_slot(bridge.slots[0]),
-            vault_keys,
-            vault,
-        };
+        let books = Self { header, supply_wei, ledger: Ledger::from_slot(bridge.slots[0]), vault_keys, vault };
         books.check()?;
         Ok(books)
     }
@@ -181,16 +166,10 @@ impl Books {
     /// What the node listed must be what the proven ledger counts.
     fn check(&self) -> Result<()> {
         for vault in self.vault.values() {
-            check_raw(vault, self.vault_keys[&vault.epoch]).wrap_err_with(|| {
-                format!(
-                    "the node shows a vault transaction {} that cannot be",
-                    vault.number
-                )
-            })?;
+            check_raw(vault, self.vault_keys[&vault.epoch])
+                .wrap_err_with(|| format!("the node shows a vault transaction {} that cannot be", vault.number))?;
         }
-        let listed = self
-            .counted()
-            .try_fold(0u64, |sum, vault| sum.checked_add(vault.change_sat));
+        let listed = self.counted().try_fold(0u64, |sum, vault| sum.checked_add(vault.change_sat));
         ensure!(
             listed == Some(self.ledger.vault_sat),
             "the node lists vault outputs of {} sat, the ledger proves {} sat: it hides or invents some (or a block was final in between: try again)",
@@ -210,39 +189,26 @@ impl Books {
             .flat_map(|vault| &vault.inputs)
             .map(|input| (input.txid, input.vout))
             .collect();
-        self.vault.values().filter(move |vault| {
-            vault.status == VaultStatus::Settled && !spent.contains(&(vault.txid, 0))
-        })
+        self.vault
+            .values()
+            .filter(move |vault| vault.status == VaultStatus::Settled && !spent.contains(&(vault.txid, 0)))
     }
 
     /// The proposed vault transaction that spends this output, if there is one.
     fn spender(&self, outpoint: OutPoint) -> Option<&VaultTransaction> {
         let spends = |vault: &&VaultTransaction| {
-            vault
-                .inputs
-                .iter()
-                .any(|input| OutPoint::new(input.txid, input.vout) == outpoint)
+            vault.inputs.iter().any(|input| OutPoint::new(input.txid, input.vout) == outpoint)
         };
-        self.vault
-            .values()
-            .filter(|vault| vault.status == VaultStatus::Proposed)
-            .find(spends)
+        self.vault.values().filter(|vault| vault.status == VaultStatus::Proposed).find(spends)
     }
 
     fn script(&self, vault: &VaultTransaction) -> ScriptBuf {
         vault_script(self.vault_keys[&vault.epoch])
     }
 
-    fn report(
-        self,
-        (bitcoin_height, bitcoin_tip): (u32, bitcoin::BlockHash),
-        outputs: Vec<Output>,
-    ) -> Report {
-        let missing_sat = outputs
-            .iter()
-            .filter(|output| output.found == Found::Missing)
-            .map(|output| output.amount_sat)
-            .sum();
+    fn report(self, (bitcoin_height, bitcoin_tip): (u32, bitcoin::BlockHash), outputs: Vec<Output>) -> Report {
+        let missing_sat =
+            outputs.iter().filter(|output| output.found == Found::Missing).map(|output| output.amount_sat).sum();
         let on_bitcoin = self.ledger.vault_sat - missing_sat;
         let sat = |sat: u64| U256::from(sat) * U256::from(WEI_PER_SAT);
         let claims = self.supply_wei + sat(self.ledger.owed_sat) + sat(self.ledger.held_sat);
@@ -278,17 +244,10 @@ async fn vault_transactions(client: &Client) -> Result<BTreeMap<u64, VaultTransa
 }
 
 /// Proven vault keys of these epochs.
-async fn vault_keys(
-    client: &Client,
-    header: &FinalHeader,
-    epochs: &BTreeSet<u32>,
-) -> Result<BTreeMap<u32, B256>> {
+async fn vault_keys(client: &Client, header: &FinalHeader, epochs: &BTreeSet<u32>) -> Result<BTreeMap<u32, B256>> {
     let mut keys = BTreeMap::new();
     for epoch in epochs {
-        keys.insert(
-            *epoch,
-            proven::federation_keys(client, header, *epoch).await?.1,
-        );
+        keys.insert(*epoch, proven::federation_keys(client, header, *epoch).await?.1);
     }
     Ok(keys)
 }
@@ -302,10 +261,7 @@ fn check_raw(vault: &VaultTransaction, vault_key: B256) -> Result<()> {
         transaction.compute_txid(),
         vault.txid
     );
-    let output = transaction
-        .output
-        .first()
-        .ok_or_else(|| eyre!("it has no outputs"))?;
+    let output = transaction.output.first().ok_or_else(|| eyre!("it has no outputs"))?;
     ensure!(
         output.value.to_sat() == vault.change_sat,
         "its output 0 has {} sat, not {}",
@@ -317,16 +273,8 @@ fn check_raw(vault: &VaultTransaction, vault_key: B256) -> Result<()> {
         "its output 0 does not pay the vault of epoch {}",
         vault.epoch
     );
-    let listed: Vec<_> = vault
-        .inputs
-        .iter()
-        .map(|input| OutPoint::new(input.txid, input.vout))
-        .collect();
-    let spent: Vec<_> = transaction
-        .input
-        .iter()
-        .map(|input| input.previous_output)
-        .collect();
+    let listed: Vec<_> = vault.inputs.iter().map(|input| OutPoint::new(input.txid, input.vout)).collect();
+    let spent: Vec<_> = transaction.input.iter().map(|input| input.previous_output).collect();
     ensure!(listed == spent, "its inputs are not those the node lists");
     Ok(())
 }
@@ -353,31 +301,18 @@ async fn find(bitcoin: &BitcoinRpc, books: &Books) -> Result<Vec<Output>> {
         if let (Found::Missing, Some(spender)) = (&found, books.spender(outpoint))
             && unspent(bitcoin, books, spender).await?.is_some()
         {
-            found = Found::Moved {
-                number: spender.number,
-                txid: spender.txid,
-            };
+            found = Found::Moved { number: spender.number, txid: spender.txid };
         }
-        outputs.push(Output {
-            number: vault.number,
-            outpoint,
-            amount_sat: vault.change_sat,
-            found,
-        });
+        outputs.push(Output { number: vault.number, outpoint, amount_sat: vault.change_sat, found });
     }
     Ok(outputs)
 }
 
 /// Confirmations of a vault transaction's output 0, while it is unspent and as it should be.
-async fn unspent(
-    bitcoin: &BitcoinRpc,
-    books: &Books,
-    vault: &VaultTransaction,
-) -> Result<Option<u32>> {
+async fn unspent(bitcoin: &BitcoinRpc, books: &Books, vault: &VaultTransaction) -> Result<Option<u32>> {
     let coin = bitcoin.unspent(OutPoint::new(vault.txid, 0), false).await?;
-    let right = coin.filter(|coin| {
-        coin.value.to_sat() == vault.change_sat && coin.script_pubkey == books.script(vault)
-    });
+    let right =
+        coin.filter(|coin| coin.value.to_sat() == vault.change_sat && coin.script_pubkey == books.script(vault));
     Ok(right.map(|coin| coin.confirmations))
 }
 
@@ -387,32 +322,13 @@ pub fn show(report: &Report) {
         "Sidechain block {} ({}), final by {} of {} validators",
         report.block, report.block_hash, report.signers, report.validators
     );
-    println!(
-        "Bitcoin block   {} ({})\n",
-        report.bitcoin_height, report.bitcoin_tip
-    );
-    println!(
-        "  {:<44} {:>20}",
-        "coins outside the bridge",
-        show_wei(report.supply_wei)
-    );
-    println!(
-        "  {:<44} {:>20}",
-        "owed to withdrawals on their way",
-        sat(report.owed_sat)
-    );
+    println!("Bitcoin block   {} ({})\n", report.bitcoin_height, report.bitcoin_tip);
+    println!("  {:<44} {:>20}", "coins outside the bridge", show_wei(report.supply_wei));
+    println!("  {:<44} {:>20}", "owed to withdrawals on their way", sat(report.owed_sat));
     println!("  {:<44} {:>20}", "held for fees", sat(report.held_sat));
-    println!(
-        "  {:<44} {:>20}",
-        "vault, by the ledger",
-        sat(report.vault_sat)
-    );
+    println!("  {:<44} {:>20}", "vault, by the ledger", sat(report.vault_sat));
     if !report.surplus_wei.is_zero() {
-        println!(
-            "  {:<44} {:>20}",
-            "more than anybody can claim",
-            show_wei(report.surplus_wei)
-        );
+        println!("  {:<44} {:>20}", "more than anybody can claim", show_wei(report.surplus_wei));
     }
     println!("\n  vault outputs on Bitcoin");
     for output in &report.outputs {
@@ -423,17 +339,10 @@ pub fn show(report: &Report) {
             }
             Found::Missing => "MISSING".into(),
         };
-        println!(
-            "  {} {:>20}  {state}",
-            output.outpoint,
-            sat(output.amount_sat)
-        );
+        println!("  {} {:>20}  {state}", output.outpoint, sat(output.amount_sat));
     }
     if report.deficit_sat > 0 {
-        println!(
-            "\n  deficit recorded by the ledger: {}",
-            sat(report.deficit_sat)
-        );
+        println!("\n  deficit recorded by the ledger: {}", sat(report.deficit_sat));
     }
     if report.missing_sat == 0 && report.covered {
         println!("\nEvery satoshi is there.");

@@ -108,21 +108,13 @@ async fn tell(network: &Network, story: &mut Story) -> Result<()> {
     story.step(format!("Peg in {}", amount::show(PEG_IN)));
     let minted = peg_in(network, &mut holder, &info, story).await?;
 
-    story.step(format!(
-        "{PAYMENTS} micropayments of {}",
-        amount::show(PAYMENT)
-    ));
+    story.step(format!("{PAYMENTS} micropayments of {}", amount::show(PAYMENT)));
     let spent = micropayments(network, &holder.account, &payee, story).await?;
 
-    story.step(format!(
-        "Kill operator {VICTIM}: its validator and its relayer, with -9"
-    ));
+    story.step(format!("Kill operator {VICTIM}: its validator and its relayer, with -9"));
     kill(network, story).await?;
 
-    story.step(format!(
-        "Peg out {} while they are dead",
-        amount::show(PEG_OUT)
-    ));
+    story.step(format!("Peg out {} while they are dead", amount::show(PEG_OUT)));
     let out = peg_out(network, &mut holder, &info, story).await?;
 
     story.step(format!("Bring operator {VICTIM} back"));
@@ -131,27 +123,12 @@ async fn tell(network: &Network, story: &mut Story) -> Result<()> {
     story.step("Audit");
     let left = network.client.balance(holder.account.address()).await?;
     let want = wei(minted) - spent - wei(PEG_OUT) - out.gas;
-    ensure!(
-        left == want,
-        "the holder has {left} wei left, expected {want}"
-    );
-    story.fact(
-        "holder",
-        format!(
-            "{} on the sidechain, {} back on Bitcoin",
-            show_wei(left),
-            amount::show(out.received)
-        ),
-    );
+    ensure!(left == want, "the holder has {left} wei left, expected {want}");
+    story
+        .fact("holder", format!("{} on the sidechain, {} back on Bitcoin", show_wei(left), amount::show(out.received)));
     holder.sync(network).await?;
-    let (has, want) = (
-        holder.wallet.balance().confirmed,
-        PURSE - holder.paid + out.received,
-    );
-    ensure!(
-        has == want,
-        "the holder's wallet has {has}, expected {want}"
-    );
+    let (has, want) = (holder.wallet.balance().confirmed, PURSE - holder.paid + out.received);
+    ensure!(has == want, "the holder's wallet has {has}, expected {want}");
     run_audit(network, story).await
 }
 
@@ -172,42 +149,18 @@ impl Holder {
         let mut rng = rand::thread_rng();
         let (seed, kdf) = (Seed::generate(&mut rng), KdfParams::default());
         let regtest = mainchain::Network::Regtest;
-        let mut wallet = Wallet::create(
-            &folder.join("wallet"),
-            regtest,
-            &seed,
-            0,
-            PASSPHRASE,
-            kdf,
-            &mut rng,
-        )?;
+        let mut wallet = Wallet::create(&folder.join("wallet"), regtest, &seed, 0, PASSPHRASE, kdf, &mut rng)?;
         network.fund(&wallet.address()?, PURSE).await?;
         let account = Account::from_key(seed.account());
         let records = Records::in_home(&folder);
-        let mut holder = Self {
-            wallet,
-            seed,
-            paid: Amount::ZERO,
-            account,
-            records,
-        };
+        let mut holder = Self { wallet, seed, paid: Amount::ZERO, account, records };
         holder.sync(network).await?;
         Ok(holder)
     }
 
     async fn pay(&mut self, network: &Network, script: ScriptBuf, value: Amount) -> Result<Txid> {
         let rate = FeeRate::from_sat_per_vb_u32(2);
-        let sent = self
-            .wallet
-            .send(
-                &network.bitcoin,
-                &self.seed,
-                script,
-                Some(value),
-                rate,
-                now()?,
-            )
-            .await?;
+        let sent = self.wallet.send(&network.bitcoin, &self.seed, script, Some(value), rate, now()?).await?;
         self.paid += sent.amount + sent.fee;
         Ok(sent.txid)
     }
@@ -218,27 +171,13 @@ impl Holder {
 }
 
 fn now() -> Result<u64> {
-    Ok(SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .wrap_err("the clock stands before 1970")?
-        .as_secs())
+    Ok(SystemTime::now().duration_since(UNIX_EPOCH).wrap_err("the clock stands before 1970")?.as_secs())
 }
 
 /// Locks bitcoin and waits for the coins; what was minted.
-async fn peg_in(
-    network: &Network,
-    holder: &mut Holder,
-    info: &Info,
-    story: &mut Story,
-) -> Result<Amount> {
+async fn peg_in(network: &Network, holder: &mut Holder, info: &Info, story: &mut Story) -> Result<Amount> {
     let (client, to) = (&network.client, holder.account.address());
-    let record = Record::new(
-        info,
-        mainchain::Network::Regtest,
-        to,
-        MAX_FEE.to_sat(),
-        Reclaim::fresh(PASSPHRASE)?,
-    )?;
+    let record = Record::new(info, mainchain::Network::Regtest, to, MAX_FEE.to_sat(), Reclaim::fresh(PASSPHRASE)?)?;
     holder.records.keep(&record)?;
     peg_in::register(client, &record).await?;
     story.fact("address", &record.address);
@@ -246,36 +185,22 @@ async fn peg_in(
 
     let output = record.output()?;
     let txid = holder.pay(network, output.script_pubkey(), PEG_IN).await?;
-    story.fact(
-        "paid",
-        format!("{} by {txid}, a plain P2TR output", amount::show(PEG_IN)),
-    );
+    story.fact("paid", format!("{} by {txid}, a plain P2TR output", amount::show(PEG_IN)));
 
     let deposit = wait("the federation sweeps the deposit", async || {
-        Ok(client
-            .deposit(&record.address)
-            .await?
-            .deposits
-            .into_iter()
-            .next())
+        Ok(client.deposit(&record.address).await?.deposits.into_iter().next())
     })
     .await?;
     let vault = client
         .vault_transaction(deposit.number)
         .await?
         .ok_or_else(|| eyre!("the vault transaction of the deposit is not there"))?;
-    story.fact(
-        "swept",
-        format!("by vault transaction {} ({})", deposit.number, vault.txid),
-    );
+    story.fact("swept", format!("by vault transaction {} ({})", deposit.number, vault.txid));
     confirmed(network, vault.txid, vault.required_confirmations, story).await?;
 
     let deposit = wait("the coins are minted", async || {
         let report = client.deposit(&record.address).await?;
-        Ok(report
-            .deposits
-            .into_iter()
-            .find(|deposit| deposit.status == DepositStatus::Minted))
+        Ok(report.deposits.into_iter().find(|deposit| deposit.status == DepositStatus::Minted))
     })
     .await?;
     ensure!(
@@ -289,11 +214,7 @@ async fn peg_in(
     );
     let minted = PEG_IN - Amount::from_sat(deposit.share_sat);
     let balance = client.balance(to).await?;
-    ensure!(
-        balance == wei(minted),
-        "the account has {balance} wei, expected {} wei",
-        wei(minted)
-    );
+    ensure!(balance == wei(minted), "the account has {balance} wei, expected {} wei", wei(minted));
     story.fact(
         "minted",
         format!(
@@ -307,91 +228,43 @@ async fn peg_in(
 }
 
 /// Pays the payee off-chain; it claims all at once. What the payer spent on the sidechain, gas included.
-async fn micropayments(
-    network: &Network,
-    payer: &Account,
-    payee: &Account,
-    story: &mut Story,
-) -> Result<U256> {
+async fn micropayments(network: &Network, payer: &Account, payee: &Account, story: &mut Story) -> Result<U256> {
     let (client, total) = (&network.client, PAYMENT * PAYMENTS);
     let before = client.balance(payer.address()).await?;
-    payer
-        .transact(
-            client,
-            &Call::transfer(payee.address(), wei(GAS_MONEY)),
-            PATIENCE,
-        )
-        .await?;
-    let open = MicroChannel::openCall {
-        payee: payee.address(),
-        closeDelaySeconds: 3600,
-        closeDelayBlocks: 100,
-    };
+    payer.transact(client, &Call::transfer(payee.address(), wei(GAS_MONEY)), PATIENCE).await?;
+    let open = MicroChannel::openCall { payee: payee.address(), closeDelaySeconds: 3600, closeDelayBlocks: 100 };
     let open = Call::new(address::MICRO_CHANNEL, &open).with_value(wei(total));
-    let opened = payer
-        .transact(client, &open, PATIENCE)
-        .await
-        .wrap_err("the channel cannot be opened")?;
+    let opened = payer.transact(client, &open, PATIENCE).await.wrap_err("the channel cannot be opened")?;
     let id = MicroChannel::Opened::decode_log(&opened.inner.logs()[0].inner)?.id;
-    story.fact(
-        "channel",
-        format!(
-            "{id} opened with {} for {}",
-            amount::show(total),
-            payee.address()
-        ),
-    );
+    story.fact("channel", format!("{id} opened with {} for {}", amount::show(total), payee.address()));
 
     let start = Instant::now();
     let domain = domain(client.chain_id().await?);
     let mut last = None;
     for number in 1..=PAYMENTS {
-        let voucher = Voucher {
-            channel: id,
-            total: wei(PAYMENT) * U256::from(number),
-        };
+        let voucher = Voucher { channel: id, total: wei(PAYMENT) * U256::from(number) };
         let signature = payer.sign_digest(voucher.eip712_signing_hash(&domain));
         ensure!(
-            signature.recover_address_from_prehash(&voucher.eip712_signing_hash(&domain))?
-                == payer.address(),
+            signature.recover_address_from_prehash(&voucher.eip712_signing_hash(&domain))? == payer.address(),
             "voucher {number} is not the payer's"
         );
         last = Some((voucher.total, signature));
     }
     let (voucher_total, signature) = last.ok_or_else(|| eyre!("no payment was made"))?;
-    story.fact(
-        "paid",
-        format!(
-            "{PAYMENTS} vouchers signed and checked in {} ms",
-            start.elapsed().as_millis()
-        ),
-    );
+    story.fact("paid", format!("{PAYMENTS} vouchers signed and checked in {} ms", start.elapsed().as_millis()));
 
     let earned = client.balance(payee.address()).await?;
-    let claim = MicroChannel::claimCall {
-        id,
-        total: voucher_total,
-        signature: signature.as_bytes().to_vec().into(),
-    };
+    let claim = MicroChannel::claimCall { id, total: voucher_total, signature: signature.as_bytes().to_vec().into() };
     let claimed = payee
         .transact(client, &Call::new(address::MICRO_CHANNEL, &claim), PATIENCE)
         .await
         .wrap_err("the voucher cannot be claimed")?;
     let gas = U256::from(claimed.gas_used) * U256::from(claimed.effective_gas_price);
     let earned = client.balance(payee.address()).await? + gas - earned;
-    ensure!(
-        earned == wei(total),
-        "the payee got {earned} wei, expected {} wei",
-        wei(total)
-    );
+    ensure!(earned == wei(total), "the payee got {earned} wei, expected {} wei", wei(total));
     story.fact(
         "claimed",
-        format!(
-            "{} in one transaction ({}, {} gas)",
-            amount::show(total),
-            claimed.transaction_hash,
-            claimed.gas_used
-        ),
+        format!("{} in one transaction ({}, {} gas)", amount::show(total), claimed.transaction_hash, claimed.gas_used),
     );
     Ok(before - client.balance(payer.address()).await?)
 }
@@ -404,10 +277,7 @@ fn domain(chain_id: u64) -> Eip712Domain {
 /// Kills the victim's processes.
 async fn kill(network: &Network, story: &mut Story) -> Result<()> {
     for name in victims() {
-        network
-            .control
-            .ask::<()>(&Request::Kill { name: name.clone() })
-            .await?;
+        network.control.ask::<()>(&Request::Kill { name: name.clone() }).await?;
         story.fact("killed", name);
     }
     Ok(())
@@ -420,10 +290,7 @@ async fn revive(network: &Network, story: &mut Story) -> Result<()> {
     }
     let head = network.client.head().await?;
     let revived = Client::new(&network.status.rpc[usize::from(VICTIM) - 1])?;
-    let block = wait("the validator catches up", async || {
-        Ok(revived.block(head.number).await.ok().flatten())
-    })
-    .await?;
+    let block = wait("the validator catches up", async || Ok(revived.block(head.number).await.ok().flatten())).await?;
     ensure!(
         block.hash == head.hash,
         "the revived validator has block {} as {}, the others as {}",
@@ -431,10 +298,7 @@ async fn revive(network: &Network, story: &mut Story) -> Result<()> {
         block.hash,
         head.hash
     );
-    story.fact(
-        "caught up",
-        format!("block {} is {} on both", head.number, head.hash),
-    );
+    story.fact("caught up", format!("block {} is {} on both", head.number, head.hash));
     Ok(())
 }
 
@@ -451,49 +315,27 @@ struct PaidOut {
 }
 
 /// Takes bitcoin out to a new address, and looks at the payment as Bitcoin sees it.
-async fn peg_out(
-    network: &Network,
-    holder: &mut Holder,
-    info: &Info,
-    story: &mut Story,
-) -> Result<PaidOut> {
+async fn peg_out(network: &Network, holder: &mut Holder, info: &Info, story: &mut Story) -> Result<PaidOut> {
     let payee = holder.wallet.address()?;
     let (client, account) = (&network.client, &holder.account);
     story.fact("to", &payee);
     let before = client.balance(account.address()).await?;
-    let (id, hash) = withdraw(
-        client,
-        info,
-        account,
-        PEG_OUT,
-        MAX_FEE,
-        &payee.script_pubkey(),
-    )
-    .await?;
+    let (id, hash) = withdraw(client, info, account, PEG_OUT, MAX_FEE, &payee.script_pubkey()).await?;
     let gas = before - wei(PEG_OUT) - client.balance(account.address()).await?;
     story.fact("queued", format!("withdrawal {id} by transaction {hash}"));
 
     let vault = wait("the federation pays the withdrawal", async || {
-        let number = client
-            .withdrawal(id)
-            .await?
-            .and_then(|withdrawal| withdrawal.number);
+        let number = client.withdrawal(id).await?.and_then(|withdrawal| withdrawal.number);
         match number {
             Some(number) => Ok(client.vault_transaction(number).await?),
             None => Ok(None),
         }
     })
     .await?;
-    story.fact(
-        "paying",
-        format!("by vault transaction {} ({})", vault.number, vault.txid),
-    );
+    story.fact("paying", format!("by vault transaction {} ({})", vault.number, vault.txid));
     confirmed(network, vault.txid, vault.required_confirmations, story).await?;
     let paid = wait("the withdrawal is paid", async || {
-        Ok(client
-            .withdrawal(id)
-            .await?
-            .filter(|withdrawal| withdrawal.status == WithdrawalStatus::Paid))
+        Ok(client.withdrawal(id).await?.filter(|withdrawal| withdrawal.status == WithdrawalStatus::Paid))
     })
     .await?;
     let (transaction, received) = payment(network, &paid, &payee.script_pubkey()).await?;
@@ -547,30 +389,18 @@ async fn peg_out(
 }
 
 /// The confirmed transaction that paid a withdrawal, and what it paid.
-async fn payment(
-    network: &Network,
-    paid: &Withdrawal,
-    script: &bitcoin::ScriptBuf,
-) -> Result<(Transaction, Amount)> {
-    let txid = paid
-        .txid
-        .ok_or_else(|| eyre!("withdrawal {} is paid, but by no transaction", paid.id))?;
-    let transaction = network
-        .bitcoin
-        .transaction(txid, None)
-        .await?
-        .ok_or_else(|| eyre!("bitcoind does not know {txid}"))?;
+async fn payment(network: &Network, paid: &Withdrawal, script: &bitcoin::ScriptBuf) -> Result<(Transaction, Amount)> {
+    let txid = paid.txid.ok_or_else(|| eyre!("withdrawal {} is paid, but by no transaction", paid.id))?;
+    let transaction =
+        network.bitcoin.transaction(txid, None).await?.ok_or_else(|| eyre!("bitcoind does not know {txid}"))?;
     let vout = transaction
         .output
         .iter()
         .position(|output| output.script_pubkey == *script)
         .ok_or_else(|| eyre!("{txid} does not pay the address"))?;
     let outpoint = OutPoint::new(txid, u32::try_from(vout)?);
-    let coin = network
-        .bitcoin
-        .unspent(outpoint, false)
-        .await?
-        .ok_or_else(|| eyre!("{outpoint} is not an unspent output"))?;
+    let coin =
+        network.bitcoin.unspent(outpoint, false).await?.ok_or_else(|| eyre!("{outpoint} is not an unspent output"))?;
     ensure!(coin.confirmations > 0, "{outpoint} is not confirmed");
     Ok((transaction, coin.value))
 }
@@ -578,9 +408,7 @@ async fn payment(
 async fn run_audit(network: &Network, story: &mut Story) -> Result<()> {
     let args = audit::Args {
         genesis: network.status.genesis.clone(),
-        sidechain: SidechainArgs {
-            rpc: network.status.rpc[0].clone(),
-        },
+        sidechain: SidechainArgs { rpc: network.status.rpc[0].clone() },
         bitcoin: BitcoinArgs {
             bitcoin: Some(network.status.bitcoin.clone()),
             bitcoin_cookie: Some(network.status.bitcoin_cookie.clone()),
@@ -590,10 +418,7 @@ async fn run_audit(network: &Network, story: &mut Story) -> Result<()> {
     };
     let report = audit::audit(&args).await?;
     audit::show(&report);
-    ensure!(
-        report.missing_sat == 0 && report.covered,
-        "the audit finds satoshis missing"
-    );
+    ensure!(report.missing_sat == 0 && report.covered, "the audit finds satoshis missing");
     story.fact("audit", "exit status 0");
     Ok(())
 }
@@ -627,11 +452,7 @@ impl Network {
             if let Some(ended) = child.try_wait()? {
                 bail!("the network ended ({ended}): {}", last_error(folder));
             }
-            ensure!(
-                start.elapsed() < 2 * PATIENCE,
-                "the network is not ready after {} s",
-                (2 * PATIENCE).as_secs()
-            );
+            ensure!(start.elapsed() < 2 * PATIENCE, "the network is not ready after {} s", (2 * PATIENCE).as_secs());
             tokio::time::sleep(POLL).await;
         };
         let client = Client::new(&status.rpc[0])?;
@@ -640,29 +461,14 @@ impl Network {
             Auth::Cookie(status.bitcoin_cookie.clone()),
             mainchain::Network::Regtest,
         );
-        Ok(Self {
-            folder: folder.to_owned(),
-            control,
-            status,
-            client,
-            bitcoin,
-            child,
-        })
+        Ok(Self { folder: folder.to_owned(), control, status, client, bitcoin, child })
     }
 
     /// Pays from the miner and waits until it is confirmed.
     async fn fund(&self, address: &bitcoin::Address, value: Amount) -> Result<Txid> {
-        let payment = Payment {
-            address: address.to_string(),
-            amount_sat: value.to_sat(),
-        };
-        let paid: Value = self
-            .control
-            .ask(&Request::Pay { to: vec![payment] })
-            .await?;
-        self.control
-            .ask::<Value>(&Request::Mine { blocks: 1 })
-            .await?;
+        let payment = Payment { address: address.to_string(), amount_sat: value.to_sat() };
+        let paid: Value = self.control.ask(&Request::Pay { to: vec![payment] }).await?;
+        self.control.ask::<Value>(&Request::Mine { blocks: 1 }).await?;
         Ok(paid["txid"].as_str().unwrap_or_default().parse()?)
     }
 
@@ -677,11 +483,7 @@ impl Network {
         for (index, rpc) in self.status.rpc.iter().enumerate() {
             println!("  node {}   {rpc}", index + 1);
         }
-        println!(
-            "  bitcoind {}  cookie {}",
-            self.status.bitcoin,
-            self.status.bitcoin_cookie.display()
-        );
+        println!("  bitcoind {}  cookie {}", self.status.bitcoin, self.status.bitcoin_cookie.display());
         println!("  genesis  {}", self.status.genesis.display());
         println!("  logs     {folder}/logs");
         println!("  blocks   causeway dev --data-dir {folder} mine 1");
@@ -692,17 +494,10 @@ impl Network {
 /// Starts the network. Unless it is kept, it dies with this process.
 fn spawn(folder: &Path, keep: bool) -> Result<Child> {
     use std::os::unix::process::CommandExt as _;
-    std::fs::create_dir_all(folder.join("logs"))
-        .wrap_err_with(|| format!("cannot write in {}", folder.display()))?;
+    std::fs::create_dir_all(folder.join("logs")).wrap_err_with(|| format!("cannot write in {}", folder.display()))?;
     let log = std::fs::File::create(folder.join("logs/dev.log"))?;
     let mut command = Command::new(std::env::current_exe()?);
-    command.arg("dev").arg("--data-dir").arg(folder).args([
-        "--ports",
-        "free",
-        "--block-interval",
-        "1s",
-        "--no-fund",
-    ]);
+    command.arg("dev").arg("--data-dir").arg(folder).args(["--ports", "free", "--block-interval", "1s", "--no-fund"]);
     command.stdout(log.try_clone()?).stderr(log);
     if keep {
         command.process_group(0).stdin(Stdio::null());
@@ -725,10 +520,7 @@ fn last_error(folder: &Path) -> String {
 async fn confirmed(network: &Network, txid: Txid, required: u32, story: &mut Story) -> Result<()> {
     let mut shown = None;
     wait("the vault transaction is confirmed", async || {
-        let output = network
-            .bitcoin
-            .unspent(OutPoint::new(txid, 0), true)
-            .await?;
+        let output = network.bitcoin.unspent(OutPoint::new(txid, 0), true).await?;
         let depth = output.map(|output| output.confirmations);
         if depth != shown {
             shown = depth;
@@ -767,11 +559,7 @@ struct Story {
 
 impl Story {
     fn new() -> Self {
-        Self {
-            start: Instant::now(),
-            step: Instant::now(),
-            number: 0,
-        }
+        Self { start: Instant::now(), step: Instant::now(), number: 0 }
     }
 
     fn step(&mut self, title: impl AsRef<str>) {
@@ -782,28 +570,20 @@ impl Story {
 
     fn fact(&mut self, name: &str, text: impl std::fmt::Display) {
         let elapsed = self.step.elapsed();
-        println!(
-            "   {:>3}.{} s  {name:<11} {text}",
-            elapsed.as_secs(),
-            elapsed.subsec_millis() / 100
-        );
+        println!("   {:>3}.{} s  {name:<11} {text}", elapsed.as_secs(), elapsed.subsec_millis() / 100);
     }
 
     fn end(&self) {
-        println!(
-            "\nEvery amount matches. {} s in all.",
-            self.start.elapsed().as_secs()
-        );
+        println!("\nEvery amount matches. {} s in all.", self.start.elapsed().as_secs());
     }
 }
 
 impl Args {
     fn folder(&self) -> Result<PathBuf> {
         match &self.data_dir {
-            Some(folder) if folder.exists() => bail!(
-                "{} exists: the demo starts from nothing, name a folder that does not exist",
-                folder.display()
-            ),
+            Some(folder) if folder.exists() => {
+                bail!("{} exists: the demo starts from nothing, name a folder that does not exist", folder.display())
+            }
             Some(folder) => Ok(folder.clone()),
             None => Ok(std::env::temp_dir().join(format!("causeway-demo-{}", std::process::id()))),
         }

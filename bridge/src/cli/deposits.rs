@@ -69,18 +69,15 @@ impl HomeArgs {
     pub fn folder(&self) -> Result<PathBuf> {
         match &self.home {
             Some(home) => Ok(home.clone()),
-            None => data_home().ok_or_else(|| {
-                eyre!("neither XDG_DATA_HOME nor HOME is set: say where records go by --home")
-            }),
+            None => data_home()
+                .ok_or_else(|| eyre!("neither XDG_DATA_HOME nor HOME is set: say where records go by --home")),
         }
     }
 }
 
 /// `$XDG_DATA_HOME/causeway`, usually `~/.local/share/causeway`.
 fn data_home() -> Option<PathBuf> {
-    let share = std::env::var_os("XDG_DATA_HOME")
-        .filter(|path| !path.is_empty())
-        .map(PathBuf::from);
+    let share = std::env::var_os("XDG_DATA_HOME").filter(|path| !path.is_empty()).map(PathBuf::from);
     let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share"));
     share.or_else(home).map(|folder| folder.join("causeway"))
 }
@@ -126,22 +123,14 @@ impl Record {
 
     /// The output that the address stands for.
     pub fn output(&self) -> Result<DepositOutput> {
-        let peg = Peg {
-            chain_id: self.chain_id,
-            bridge: self.bridge.into_array(),
-            delay: self.reclaim_delay,
-        };
+        let peg = Peg { chain_id: self.chain_id, bridge: self.bridge.into_array(), delay: self.reclaim_delay };
         let terms = DepositTerms {
             recipient: self.recipient.into_array(),
-            reclaim_key: x_only(self.reclaim_key)
-                .wrap_err("the reclaim key is no point of the curve")?,
+            reclaim_key: x_only(self.reclaim_key).wrap_err("the reclaim key is no point of the curve")?,
             max_fee: bitcoin::Amount::from_sat(self.max_fee_sat),
             epoch: self.epoch,
         };
-        Ok(terms.output(
-            &peg,
-            x_only(self.group_key).wrap_err("the federation's key is no point of the curve")?,
-        ))
+        Ok(terms.output(&peg, x_only(self.group_key).wrap_err("the federation's key is no point of the curve")?))
     }
 
     /// The keystore of the key that takes the deposit back.
@@ -168,7 +157,10 @@ pub fn open_reclaim(keystore: &Keystore, passphrase: &str) -> Result<Keypair> {
 /// The federation's key, x-only.
 pub fn group_key(info: &peg::Info) -> Result<B256> {
     info.group_key.ok_or_else(|| {
-        eyre!("the federation has no key yet: its {} members are still making it; try again in a moment", info.members.len())
+        eyre!(
+            "the federation has no key yet: its {} members are still making it; try again in a moment",
+            info.members.len()
+        )
     })
 }
 
@@ -176,10 +168,7 @@ pub fn group_key(info: &peg::Info) -> Result<B256> {
 #[derive(Clone)]
 pub enum Reclaim {
     /// A fresh key, kept encrypted in the record.
-    Sealed {
-        key: XOnlyPublicKey,
-        keystore: Box<Keystore>,
-    },
+    Sealed { key: XOnlyPublicKey, keystore: Box<Keystore> },
     /// The holder's own x-only key.
     Own(XOnlyPublicKey),
 }
@@ -192,18 +181,8 @@ impl Reclaim {
         let key = pair.x_only_public_key().0;
         let public = BTreeMap::from([("reclaimKey".to_owned(), key.to_string())]);
         let secret = Zeroizing::new(pair.secret_bytes());
-        let keystore = Keystore::seal(
-            RECLAIM_KIND,
-            public,
-            secret.as_slice(),
-            passphrase,
-            KdfParams::default(),
-            rng,
-        )?;
-        Ok(Self::Sealed {
-            key,
-            keystore: Box::new(keystore),
-        })
+        let keystore = Keystore::seal(RECLAIM_KIND, public, secret.as_slice(), passphrase, KdfParams::default(), rng)?;
+        Ok(Self::Sealed { key, keystore: Box::new(keystore) })
     }
 
     fn key(&self) -> B256 {
@@ -222,9 +201,7 @@ impl Reclaim {
 impl Records {
     /// Of the holder whose folder this is.
     pub fn in_home(home: &Path) -> Self {
-        Self {
-            folder: home.join("deposits"),
-        }
+        Self { folder: home.join("deposits") }
     }
 
     /// Keeps a record. When this returns, it is on disk.
@@ -239,11 +216,7 @@ impl Records {
         fs::create_dir_all(&self.folder)?;
         let fresh = path.with_extension("new");
         let _ = fs::remove_file(&fresh); // Left by a crash; it was never an address anybody saw.
-        let mut file = fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&fresh)?;
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
         file.write_all(&serde_json::to_vec_pretty(record)?)?;
         file.sync_all()?;
         fs::rename(&fresh, path)?;
@@ -263,21 +236,16 @@ impl Records {
                 return Err(error).wrap_err_with(|| format!("cannot read {}", path.display()));
             }
         };
-        serde_json::from_str(&text)
-            .wrap_err_with(|| format!("{} is not a deposit record", path.display()))
+        serde_json::from_str(&text).wrap_err_with(|| format!("{} is not a deposit record", path.display()))
     }
 
     fn path(&self, address: &str) -> PathBuf {
         // An address is letters and digits; anything else must not become a path.
-        let name: String = address
-            .chars()
-            .filter(char::is_ascii_alphanumeric)
-            .collect();
+        let name: String = address.chars().filter(char::is_ascii_alphanumeric).collect();
         self.folder.join(format!("{name}.json"))
     }
 }
 
 fn x_only(key: B256) -> Result<XOnlyPublicKey> {
-    XOnlyPublicKey::from_slice(key.as_slice())
-        .wrap_err_with(|| format!("{key} is not an x-only public key"))
+    XOnlyPublicKey::from_slice(key.as_slice()).wrap_err_with(|| format!("{key} is not an x-only public key"))
 }

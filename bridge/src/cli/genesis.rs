@@ -13,9 +13,7 @@ use mainchain::io::rpc::BitcoinRpc;
 use mainchain::params::PERIOD;
 use serde::Deserialize;
 use serde_json::json;
-use sidechain::genesis::{
-    Bitcoin, BlockRules, Bridge, Checkpoint, Federation, Genesis, Recovery, Tier,
-};
+use sidechain::genesis::{Bitcoin, BlockRules, Bridge, Checkpoint, Federation, Genesis, Recovery, Tier};
 
 use super::Context;
 use super::endpoints::BitcoinArgs;
@@ -83,11 +81,7 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
     let genesis = match &args.show {
         Some(path) => super::node::read_genesis(path)?,
         None => {
-            ensure!(
-                !args.out.exists(),
-                "{} exists and is not overwritten",
-                args.out.display()
-            );
+            ensure!(!args.out.exists(), "{} exists and is not overwritten", args.out.display());
             let genesis = args.collect(context)?;
             write_atomic(&args.out, (genesis.to_json() + "\n").as_bytes())?;
             genesis
@@ -98,20 +92,10 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
     context.print(&shown, || {
         println!("Genesis block  {hash}");
         println!("Chain id       {}", genesis.chain_id);
-        println!(
-            "Bitcoin        {}, from block {}",
-            genesis.bitcoin.network, genesis.bitcoin.checkpoint.height
-        );
-        println!(
-            "Federation     {} of {} sign",
-            genesis.federation.threshold,
-            genesis.federation.members.len()
-        );
+        println!("Bitcoin        {}, from block {}", genesis.bitcoin.network, genesis.bitcoin.checkpoint.height);
+        println!("Federation     {} of {} sign", genesis.federation.threshold, genesis.federation.members.len());
         for (index, member) in (1..).zip(&genesis.federation.members) {
-            println!(
-                "  {index:>2} {:<16} {} at {}",
-                member.name, member.account, member.p2p_address
-            );
+            println!("  {index:>2} {:<16} {} at {}", member.name, member.account, member.p2p_address);
         }
     });
     Ok(())
@@ -120,24 +104,17 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
 impl Args {
     fn collect(&self, context: &Context) -> Result<Genesis> {
         let parts = self.members.iter().map(|path| {
-            let text = fs::read_to_string(path)
-                .wrap_err_with(|| format!("cannot read {}", path.display()))?;
-            serde_json::from_str(&text)
-                .wrap_err_with(|| format!("{} is not an operator's public part", path.display()))
+            let text = fs::read_to_string(path).wrap_err_with(|| format!("cannot read {}", path.display()))?;
+            serde_json::from_str(&text).wrap_err_with(|| format!("{} is not an operator's public part", path.display()))
         });
         let parts = parts.collect::<Result<Vec<PublicPart>>>()?;
         let terms = Terms {
             chain_id: self.chain_id.unwrap_or(DEV_CHAIN_ID),
-            threshold: self
-                .threshold
-                .map_or_else(|| default_threshold(parts.len()), Ok)?,
+            threshold: self.threshold.map_or_else(|| default_threshold(parts.len()), Ok)?,
             reclaim_delay: self.reclaim_delay,
             recovery_delay: self.recovery_delay,
             bitcoin: context.block_on(self.start())?,
-            timestamp: SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .wrap_err("the clock stands before 1970")?
-                .as_secs(),
+            timestamp: SystemTime::now().duration_since(UNIX_EPOCH).wrap_err("the clock stands before 1970")?.as_secs(),
         };
         collect(&parts, &terms)
     }
@@ -146,9 +123,7 @@ impl Args {
     async fn start(&self) -> Result<Bitcoin> {
         match (self.network, self.checkpoint_height) {
             (Network::Regtest, None) | (_, Some(0)) => Ok(Bitcoin::start_of(self.network)),
-            (network, height) => {
-                checkpoint(&self.bitcoin.connect(network).await?, network, height).await
-            }
+            (network, height) => checkpoint(&self.bitcoin.connect(network).await?, network, height).await,
         }
     }
 }
@@ -178,11 +153,7 @@ pub fn collect(parts: &[PublicPart], terms: &Terms) -> Result<Genesis> {
                 keys: parts.iter().map(|part| part.recovery_key).collect(),
             },
         },
-        bridge: Bridge {
-            reclaim_delay: terms.reclaim_delay,
-            tiers: tiers(terms.bitcoin.network),
-            ..Bridge::dev()
-        },
+        bridge: Bridge { reclaim_delay: terms.reclaim_delay, tiers: tiers(terms.bitcoin.network), ..Bridge::dev() },
         block: BlockRules::dev(),
         bitcoin: terms.bitcoin.clone(),
     };
@@ -197,35 +168,23 @@ pub fn default_threshold(operators: usize) -> Result<u16> {
 
 /// Confirmations by value (design 6): deeper for what would be worth a reorganisation.
 fn tiers(network: Network) -> Vec<Tier> {
-    let tier = |up_to_sat, confirmations| Tier {
-        up_to_sat,
-        confirmations,
-    };
+    let tier = |up_to_sat, confirmations| Tier { up_to_sat, confirmations };
     match network {
         Network::Regtest => vec![tier(u64::MAX, 2)],
-        _ => vec![
-            tier(10_000_000, 2),
-            tier(100_000_000, 6),
-            tier(1_000_000_000, 30),
-            tier(u64::MAX, 100),
-        ],
+        _ => vec![tier(10_000_000, 2), tier(100_000_000, 6), tier(1_000_000_000, 30), tier(u64::MAX, 100)],
     }
 }
 
 /// Reads the checkpoint from the own bitcoind.
-async fn checkpoint(
-    bitcoin: &BitcoinRpc,
-    network: Network,
-    height: Option<u32>,
-) -> Result<Bitcoin> {
+async fn checkpoint(bitcoin: &BitcoinRpc, network: Network, height: Option<u32>) -> Result<Bitcoin> {
     #[derive(Deserialize)]
     struct Entry {
         chainwork: String,
     }
     let (tip, _) = bitcoin.best_tip().await?;
-    let deepest = tip.checked_sub(CHECKPOINT_DEPTH).ok_or_else(|| {
-        eyre!("the {network} chain of this bitcoind ends at height {tip}: it has not caught up")
-    })?;
+    let deepest = tip
+        .checked_sub(CHECKPOINT_DEPTH)
+        .ok_or_else(|| eyre!("the {network} chain of this bitcoind ends at height {tip}: it has not caught up"))?;
     let height = height.unwrap_or(deepest / PERIOD * PERIOD);
     if height > deepest {
         bail!(
@@ -235,17 +194,14 @@ async fn checkpoint(
     let missing = || eyre!("bitcoind has no block at height {height}");
     let hash = bitcoin.block_hash(height).await?.ok_or_else(missing)?;
     let header = bitcoin.header(hash).await?.ok_or_else(missing)?;
-    let first = bitcoin
-        .headers(height / PERIOD * PERIOD..height / PERIOD * PERIOD + 1)
-        .await?;
+    let first = bitcoin.headers(height / PERIOD * PERIOD..height / PERIOD * PERIOD + 1).await?;
     let entry: Entry = bitcoin.call("getblockheader", json!([hash])).await?;
     Ok(Bitcoin {
         network,
         checkpoint: Checkpoint {
             header: serialize(&header).into(),
             height,
-            work: U256::from_str_radix(&entry.chainwork, 16)
-                .wrap_err("bitcoind's chainwork is not hex")?,
+            work: U256::from_str_radix(&entry.chainwork, 16).wrap_err("bitcoind's chainwork is not hex")?,
             epoch_time: first.first().ok_or_else(missing)?.time,
         },
     })

@@ -18,9 +18,7 @@ const CHUNK: usize = 80 * 8192;
 
 /// Check Bitcoin block headers
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Example:\n  causeway headers verify --network mainnet --anchor-height 40320 headers.bin"
-)]
+#[command(after_help = "Example:\n  causeway headers verify --network mainnet --anchor-height 40320 headers.bin")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
@@ -66,10 +64,7 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
 fn verify(args: &Verify, context: &Context) -> Result<()> {
     let start = match args.anchor_height {
         None => Start::Genesis,
-        Some(height) => Start::Anchor {
-            height,
-            period_time: args.epoch_time,
-        },
+        Some(height) => Start::Anchor { height, period_time: args.epoch_time },
     };
     let verifier = Verifier::new(args.network, start, now()?);
     let summary = if args.file == Path::new("-") {
@@ -105,9 +100,7 @@ fn check(mut verifier: Verifier, mut input: impl Read, name: &str) -> Result<Sum
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error).wrap_err_with(|| format!("cannot read {name}")),
         };
-        verifier
-            .feed(&chunk[..read])
-            .wrap_err_with(|| name.to_owned())?;
+        verifier.feed(&chunk[..read]).wrap_err_with(|| name.to_owned())?;
     }
     verifier.finish().wrap_err_with(|| name.to_owned())
 }

@@ -98,26 +98,21 @@ pub struct PublicPart {
 
 pub fn run(args: Args, context: &Context) -> Result<()> {
     match args.command {
-        Command::Operator {
-            name,
-            p2p_address,
-            dir,
-            recovery_key,
-            passphrase,
-        } => {
+        Command::Operator { name, p2p_address, dir, recovery_key, passphrase } => {
             check_fresh(&operator_files(&dir))?;
             let passphrase = passphrase.choose("the operator's keys")?;
             let public = make_operator(&dir, &name, &p2p_address, recovery_key, &passphrase)?;
-            context.print(&public, || {
-                show_operator(&dir, &public, recovery_key.is_none())
-            });
+            context.print(&public, || show_operator(&dir, &public, recovery_key.is_none()));
         }
         Command::Account { out, passphrase } => {
             check_fresh(std::slice::from_ref(&out))?;
             let passphrase = passphrase.choose("the account")?;
             let address = make_account(&out, &passphrase)?;
             context.print(&serde_json::json!({ "address": address }), || {
-                println!("{address}\nkept in {}; without that file and its passphrase the account is lost", out.display());
+                println!(
+                    "{address}\nkept in {}; without that file and its passphrase the account is lost",
+                    out.display()
+                );
             });
         }
         Command::Show { keystore } => {
@@ -125,10 +120,7 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
             let shown = serde_json::json!({ "kind": keystore.kind(), "public": keystore.public() });
             context.print(&shown, || {
                 println!("{:<14} {}", "kind", keystore.kind());
-                keystore
-                    .public()
-                    .iter()
-                    .for_each(|(name, value)| println!("{name:<14} {value}"));
+                keystore.public().iter().for_each(|(name, value)| println!("{name:<14} {value}"));
             });
         }
     }
@@ -138,25 +130,16 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
 impl PassphraseArgs {
     /// The passphrase of what exists already.
     pub fn tell(&self, what: &str) -> Result<Zeroizing<String>> {
-        let service = ServiceArgs {
-            passphrase_stdin: self.passphrase_stdin,
-            ..ServiceArgs::default()
-        };
+        let service = ServiceArgs { passphrase_stdin: self.passphrase_stdin, ..ServiceArgs::default() };
         service.passphrase(what)
     }
 
     /// A new passphrase, asked for twice.
     pub fn choose(&self, what: &str) -> Result<Zeroizing<String>> {
-        let service = ServiceArgs {
-            passphrase_stdin: self.passphrase_stdin,
-            ..ServiceArgs::default()
-        };
+        let service = ServiceArgs { passphrase_stdin: self.passphrase_stdin, ..ServiceArgs::default() };
         let passphrase = service.passphrase(what)?;
         let length = passphrase.chars().count();
-        ensure!(
-            length >= MIN_PASSPHRASE,
-            "the passphrase has {length} characters, expected at least {MIN_PASSPHRASE}"
-        );
+        ensure!(length >= MIN_PASSPHRASE, "the passphrase has {length} characters, expected at least {MIN_PASSPHRASE}");
         if !self.passphrase_stdin && service::ask("The same again: ")? != passphrase {
             bail!("the two passphrases differ; nothing was written");
         }
@@ -177,12 +160,8 @@ pub fn make_operator(
     passphrase: &str,
 ) -> Result<PublicPart> {
     check_address(p2p_address)?;
-    fs::create_dir_all(dir)
-        .wrap_err_with(|| format!("cannot make the folder {}", dir.display()))?;
-    let (validator, operator) = (
-        ValidatorKeys::generate(),
-        OperatorKeys::generate(&mut rand::thread_rng()),
-    );
+    fs::create_dir_all(dir).wrap_err_with(|| format!("cannot make the folder {}", dir.display()))?;
+    let (validator, operator) = (ValidatorKeys::generate(), OperatorKeys::generate(&mut rand::thread_rng()));
     let public = validator.public();
     let recovery_key = match recovery_key {
         Some(key) => key,
@@ -202,22 +181,10 @@ pub fn make_operator(
     };
     let readable = BTreeMap::from([
         ("name".to_owned(), name.to_owned()),
-        (
-            "validatorKey".to_owned(),
-            part.member.validator_key.to_string(),
-        ),
+        ("validatorKey".to_owned(), part.member.validator_key.to_string()),
     ]);
-    seal(
-        &dir.join(VALIDATOR_KEYSTORE),
-        VALIDATOR,
-        readable,
-        &validator.to_bytes(),
-        passphrase,
-    )?;
-    write(
-        &dir.join(OPERATOR_KEYSTORE),
-        &operator.seal(passphrase, KdfParams::default(), &mut rand::thread_rng())?,
-    )?;
+    seal(&dir.join(VALIDATOR_KEYSTORE), VALIDATOR, readable, &validator.to_bytes(), passphrase)?;
+    write(&dir.join(OPERATOR_KEYSTORE), &operator.seal(passphrase, KdfParams::default(), &mut rand::thread_rng())?)?;
     let json = serde_json::to_string_pretty(&part).expect("text always serialises") + "\n";
     write_atomic(&dir.join(PUBLIC_FILE), json.as_bytes())?;
     Ok(part)
@@ -252,16 +219,13 @@ pub fn open_account(path: &Path, passphrase: &str) -> Result<Account> {
 
 /// Opens a validator's keys.
 pub fn open_validator(path: &Path, passphrase: &str) -> Result<ValidatorKeys> {
-    let secret = read(path)?
-        .open(VALIDATOR, passphrase)
-        .wrap_err_with(|| path.display().to_string())?;
+    let secret = read(path)?.open(VALIDATOR, passphrase).wrap_err_with(|| path.display().to_string())?;
     ValidatorKeys::from_bytes(&secret).wrap_err_with(|| path.display().to_string())
 }
 
 /// Reads a keystore file, without opening it.
 pub fn read(path: &Path) -> Result<Keystore> {
-    let json =
-        fs::read(path).wrap_err_with(|| format!("cannot read the keystore {}", path.display()))?;
+    let json = fs::read(path).wrap_err_with(|| format!("cannot read the keystore {}", path.display()))?;
     Keystore::parse(&json).wrap_err_with(|| path.display().to_string())
 }
 
@@ -279,24 +243,8 @@ fn make_recovery(path: &Path, passphrase: &str) -> Result<XOnlyPublicKey> {
     Ok(public)
 }
 
-fn seal(
-    path: &Path,
-    kind: &str,
-    public: BTreeMap<String, String>,
-    secret: &[u8],
-    passphrase: &str,
-) -> Result<()> {
-    write(
-        path,
-        &Keystore::seal(
-            kind,
-            public,
-            secret,
-            passphrase,
-            KdfParams::default(),
-            &mut rand::thread_rng(),
-        )?,
-    )
+fn seal(path: &Path, kind: &str, public: BTreeMap<String, String>, secret: &[u8], passphrase: &str) -> Result<()> {
+    write(path, &Keystore::seal(kind, public, secret, passphrase, KdfParams::default(), &mut rand::thread_rng())?)
 }
 
 fn write(path: &Path, keystore: &Keystore) -> Result<()> {
@@ -306,49 +254,28 @@ fn write(path: &Path, keystore: &Keystore) -> Result<()> {
 /// Keys are never overwritten: there may be coins behind them.
 fn check_fresh(files: &[PathBuf]) -> Result<()> {
     match files.iter().find(|path| path.exists()) {
-        Some(path) => bail!(
-            "{} exists and is not overwritten: choose another place, or move it away",
-            path.display()
-        ),
+        Some(path) => bail!("{} exists and is not overwritten: choose another place, or move it away", path.display()),
         None => Ok(()),
     }
 }
 
 fn operator_files(dir: &Path) -> Vec<PathBuf> {
-    [
-        VALIDATOR_KEYSTORE,
-        OPERATOR_KEYSTORE,
-        RECOVERY_KEYSTORE,
-        PUBLIC_FILE,
-    ]
-    .iter()
-    .map(|name| dir.join(name))
-    .collect()
+    [VALIDATOR_KEYSTORE, OPERATOR_KEYSTORE, RECOVERY_KEYSTORE, PUBLIC_FILE].iter().map(|name| dir.join(name)).collect()
 }
 
 fn check_address(address: &str) -> Result<()> {
-    let port = address
-        .rsplit_once(':')
-        .filter(|(host, _)| !host.is_empty())
-        .and_then(|(_, port)| port.parse::<u16>().ok());
-    ensure!(
-        port.is_some_and(|port| port > 0),
-        "{address:?} is not HOST:PORT, e.g. alice.example:30301"
-    );
+    let port =
+        address.rsplit_once(':').filter(|(host, _)| !host.is_empty()).and_then(|(_, port)| port.parse::<u16>().ok());
+    ensure!(port.is_some_and(|port| port > 0), "{address:?} is not HOST:PORT, e.g. alice.example:30301");
     Ok(())
 }
 
 fn show_operator(dir: &Path, public: &PublicPart, recovery_made: bool) {
     println!("Keys of {} in {}:", public.member.name, dir.display());
     println!("  {VALIDATOR_KEYSTORE:<20} for causeway node");
-    println!(
-        "  {OPERATOR_KEYSTORE:<20} for causeway relayer, account {}",
-        public.member.account
-    );
+    println!("  {OPERATOR_KEYSTORE:<20} for causeway relayer, account {}", public.member.account);
     if recovery_made {
-        println!(
-            "  {RECOVERY_KEYSTORE:<20} used only if the federation is gone for good: move it offline"
-        );
+        println!("  {RECOVERY_KEYSTORE:<20} used only if the federation is gone for good: move it offline");
     }
     println!("  {PUBLIC_FILE:<20} no secret: for whoever makes the genesis file");
 }
@@ -360,29 +287,15 @@ mod tests {
     #[test]
     fn an_operators_keys_open_with_their_passphrase_only_and_match_the_public_part() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let part = make_operator(
-            folder.path(),
-            "alice",
-            "127.0.0.1:30301",
-            None,
-            "correct horse",
-        )
-        .expect("made");
-        let validator = open_validator(&folder.path().join(VALIDATOR_KEYSTORE), "correct horse")
-            .expect("its passphrase");
-        assert_eq!(
-            part.member.validator_key.as_ref(),
-            validator.public().validator_key
-        );
-        let account = open_account(&folder.path().join(OPERATOR_KEYSTORE), "correct horse")
-            .expect("its passphrase");
+        let part = make_operator(folder.path(), "alice", "127.0.0.1:30301", None, "correct horse").expect("made");
+        let validator =
+            open_validator(&folder.path().join(VALIDATOR_KEYSTORE), "correct horse").expect("its passphrase");
+        assert_eq!(part.member.validator_key.as_ref(), validator.public().validator_key);
+        let account = open_account(&folder.path().join(OPERATOR_KEYSTORE), "correct horse").expect("its passphrase");
         assert_eq!(part.member.account, account.address());
-        let error = open_validator(&folder.path().join(VALIDATOR_KEYSTORE), "battery staple")
-            .expect_err("another passphrase");
-        assert!(
-            format!("{error:#}").contains("wrong passphrase"),
-            "{error:#}"
-        );
+        let error =
+            open_validator(&folder.path().join(VALIDATOR_KEYSTORE), "battery staple").expect_err("another passphrase");
+        assert!(format!("{error:#}").contains("wrong passphrase"), "{error:#}");
         assert!(check_fresh(&operator_files(folder.path())).is_err());
     }
 

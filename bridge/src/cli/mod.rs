@@ -138,10 +138,7 @@ impl Causeway {
     /// Does what was asked.
     pub fn run(self) -> Result<()> {
         self.global.start_logging(self.command.is_service())?;
-        let context = Context {
-            json: self.global.json,
-            log_format: self.global.log_format,
-        };
+        let context = Context { json: self.global.json, log_format: self.global.log_format };
         match self.command {
             Command::PegIn(args) => peg_in::run(args, &context),
             Command::PegOut(args) => peg_out::run(args, &context),
@@ -175,10 +172,7 @@ impl Context {
     /// Prints a result: as one line of JSON for scripts, else what `human` writes.
     pub fn print(&self, json: &impl serde::Serialize, human: impl FnOnce()) {
         if self.json {
-            println!(
-                "{}",
-                serde_json::to_string(json).expect("our own types always serialise")
-            );
+            println!("{}", serde_json::to_string(json).expect("our own types always serialise"));
         } else {
             human();
         }
@@ -195,11 +189,7 @@ impl Command {
 impl Global {
     fn start_logging(&self, service: bool) -> Result<()> {
         // The engine tells every round at info; what matters of it the node tells itself.
-        let default = if service {
-            "info,commonware=warn"
-        } else {
-            "warn"
-        };
+        let default = if service { "info,commonware=warn" } else { "warn" };
         let filter = EnvFilter::try_new(self.log.as_deref().unwrap_or(default))
             .wrap_err("--log is not a filter; examples: info, bridge=debug,warn")?;
         let builder = tracing_subscriber::fmt()
@@ -241,18 +231,9 @@ mod tests {
     #[test]
     fn the_help_lists_every_command_once() {
         let tree = Causeway::command();
-        let listed = |name: &str| {
-            HELP.lines()
-                .filter(|line| line.split_whitespace().next() == Some(name))
-                .count()
-        };
+        let listed = |name: &str| HELP.lines().filter(|line| line.split_whitespace().next() == Some(name)).count();
         for command in tree.get_subcommands() {
-            assert_eq!(
-                listed(command.get_name()),
-                1,
-                "{} in the help",
-                command.get_name()
-            );
+            assert_eq!(listed(command.get_name()), 1, "{} in the help", command.get_name());
         }
     }
 
@@ -260,11 +241,7 @@ mod tests {
     fn every_command_shows_an_example() {
         for command in Causeway::command().get_subcommands() {
             let help = command.clone().render_long_help().to_string();
-            assert!(
-                help.contains("Example"),
-                "causeway {} --help shows no example",
-                command.get_name()
-            );
+            assert!(help.contains("Example"), "causeway {} --help shows no example", command.get_name());
         }
     }
 }

@@ -92,18 +92,12 @@ impl Config {
     ///
     /// When the file cannot be read, is not TOML, or has unknown or missing keys.
     pub fn load(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path)
-            .wrap_err_with(|| format!("cannot read {}", path.display()))?;
-        let mut config: Self = toml::from_str(&text)
-            .wrap_err_with(|| format!("{} is not a node's configuration", path.display()))?;
+        let text = std::fs::read_to_string(path).wrap_err_with(|| format!("cannot read {}", path.display()))?;
+        let mut config: Self =
+            toml::from_str(&text).wrap_err_with(|| format!("{} is not a node's configuration", path.display()))?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        for inner in [
-            Some(&mut config.genesis),
-            Some(&mut config.data_dir),
-            config.keystore.as_mut(),
-        ]
-        .into_iter()
-        .flatten()
+        for inner in
+            [Some(&mut config.genesis), Some(&mut config.data_dir), config.keystore.as_mut()].into_iter().flatten()
         {
             *inner = folder.join(&*inner);
         }
@@ -125,15 +119,15 @@ impl Config {
     fn check(&self) -> Result<()> {
         match (&self.keystore, self.p2p_listen, &self.follow) {
             (Some(_), Some(_), None) | (None, None, Some(_)) => Ok(()),
-            (Some(_), None, None) => bail!(
-                "a validator wants p2p_listen: where the other validators reach it, e.g. \"0.0.0.0:30301\""
-            ),
+            (Some(_), None, None) => {
+                bail!("a validator wants p2p_listen: where the other validators reach it, e.g. \"0.0.0.0:30301\"")
+            }
             (None, Some(_), None) => bail!(
                 "a validator wants a keystore (causeway keys makes one); a follower wants `follow` instead of p2p_listen"
             ),
-            (None, None, None) => bail!(
-                "neither a validator (keystore and p2p_listen) nor a follower (follow) is configured"
-            ),
+            (None, None, None) => {
+                bail!("neither a validator (keystore and p2p_listen) nor a follower (follow) is configured")
+            }
             (_, _, Some(_)) => {
                 bail!("a follower has no keystore and no p2p_listen: it is `follow`, or these two")
             }
@@ -189,8 +183,8 @@ pub fn run(args: Args, _context: &Context) -> Result<()> {
 
 /// Reads a genesis file.
 pub fn read_genesis(path: &Path) -> Result<Genesis> {
-    let text = std::fs::read_to_string(path)
-        .wrap_err_with(|| format!("cannot read the genesis file {}", path.display()))?;
+    let text =
+        std::fs::read_to_string(path).wrap_err_with(|| format!("cannot read the genesis file {}", path.display()))?;
     Genesis::from_json(&text).wrap_err_with(|| format!("{} is not a genesis file", path.display()))
 }
 
@@ -202,61 +196,37 @@ fn default_rpc_listen() -> SocketAddr {
 mod tests {
     use super::*;
 
-    const VALIDATOR: &str = "genesis = \"g.json\"\ndata_dir = \"/data\"\nkeystore = \"keys/v\"\np2p_listen = \"0.0.0.0:30301\"\n";
+    const VALIDATOR: &str =
+        "genesis = \"g.json\"\ndata_dir = \"/data\"\nkeystore = \"keys/v\"\np2p_listen = \"0.0.0.0:30301\"\n";
 
     fn load(text: &str) -> Result<Config> {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("node.toml");
         std::fs::write(&path, text).expect("written");
         let mut config = Config::load(&path)?;
-        config.genesis = config
-            .genesis
-            .strip_prefix(folder.path())
-            .expect("relative to the file")
-            .to_owned();
+        config.genesis = config.genesis.strip_prefix(folder.path()).expect("relative to the file").to_owned();
         Ok(config)
     }
 
     #[test]
     fn paths_are_relative_to_the_file() {
         let config = load(VALIDATOR).expect("good");
-        assert_eq!(
-            (config.genesis.as_path(), config.data_dir.as_path()),
-            (Path::new("g.json"), Path::new("/data"))
-        );
+        assert_eq!((config.genesis.as_path(), config.data_dir.as_path()), (Path::new("g.json"), Path::new("/data")));
         assert_eq!(config.rpc_listen, default_rpc_listen());
         config.check().expect("a validator");
     }
 
     #[test]
     fn an_unknown_key_is_refused_by_name() {
-        let error = format!(
-            "{:#}",
-            load(&VALIDATOR.replace("data_dir", "datadir")).expect_err("misspelt")
-        );
-        assert!(
-            error.contains("datadir") && error.contains("line 2"),
-            "{error}"
-        );
+        let error = format!("{:#}", load(&VALIDATOR.replace("data_dir", "datadir")).expect_err("misspelt"));
+        assert!(error.contains("datadir") && error.contains("line 2"), "{error}");
     }
 
     #[test]
     fn a_node_is_a_validator_or_a_follower() {
-        let half =
-            load(&VALIDATOR.replace("p2p_listen = \"0.0.0.0:30301\"\n", "")).expect("readable");
-        assert!(
-            half.check()
-                .expect_err("half a validator")
-                .to_string()
-                .contains("p2p_listen")
-        );
-        let both =
-            load(&format!("{VALIDATOR}follow = \"http://127.0.0.1:1\"\n")).expect("readable");
-        assert!(
-            both.check()
-                .expect_err("both")
-                .to_string()
-                .contains("follower")
-        );
+        let half = load(&VALIDATOR.replace("p2p_listen = \"0.0.0.0:30301\"\n", "")).expect("readable");
+        assert!(half.check().expect_err("half a validator").to_string().contains("p2p_listen"));
+        let both = load(&format!("{VALIDATOR}follow = \"http://127.0.0.1:1\"\n")).expect("readable");
+        assert!(both.check().expect_err("both").to_string().contains("follower"));
     }
 }

@@ -125,11 +125,7 @@ struct StatusArgs {
 
 /// What `--json` prints. Amounts in wei, as decimal text.
 #[derive(Serialize)]
-#[serde(
-    tag = "event",
-    rename_all = "camelCase",
-    rename_all_fields = "camelCase"
-)]
+#[serde(tag = "event", rename_all = "camelCase", rename_all_fields = "camelCase")]
 enum Event {
     Opened {
         channel: u64,
@@ -200,15 +196,11 @@ async fn open(args: OpenArgs, context: &Context) -> Result<()> {
     );
     let call = MicroChannel::openCall {
         payee: args.payee,
-        closeDelaySeconds: u32::try_from(args.close_delay.as_secs())
-            .wrap_err("--close-delay is too long")?,
+        closeDelaySeconds: u32::try_from(args.close_delay.as_secs()).wrap_err("--close-delay is too long")?,
         closeDelayBlocks: args.close_blocks,
     };
     let call = Call::new(info.contracts.micro_channel, &call).with_value(wei(args.amount));
-    let receipt = account
-        .transact(&client, &call, INCLUSION)
-        .await
-        .wrap_err("the channel is not opened")?;
+    let receipt = account.transact(&client, &call, INCLUSION).await.wrap_err("the channel is not opened")?;
     let opened: MicroChannel::Opened = event(&receipt)?;
     let told = Event::Opened {
         channel: opened.id.to(),
@@ -218,12 +210,7 @@ async fn open(args: OpenArgs, context: &Context) -> Result<()> {
         transaction: receipt.transaction_hash,
     };
     context.print(&told, || {
-        println!(
-            "Channel {} open: up to {} for {}",
-            opened.id,
-            amount::show(args.amount),
-            opened.payee
-        );
+        println!("Channel {} open: up to {} for {}", opened.id, amount::show(args.amount), opened.payee);
     });
     Ok(())
 }
@@ -242,58 +229,36 @@ async fn voucher(args: VoucherArgs) -> Result<()> {
     );
     ensure!(!channel.closed, "channel {id} is closed");
     let (claimed, deposit) = (U256::from(channel.claimed), U256::from(channel.deposit));
-    ensure!(
-        total > claimed,
-        "{} were claimed already: a voucher says everything paid so far",
-        show_wei(claimed)
-    );
-    ensure!(
-        total <= deposit,
-        "the channel's deposit is {}",
-        show_wei(deposit)
-    );
-    let voucher = Voucher {
-        channel: U256::from(id),
-        total,
-    };
+    ensure!(total > claimed, "{} were claimed already: a voucher says everything paid so far", show_wei(claimed));
+    ensure!(total <= deposit, "the channel's deposit is {}", show_wei(deposit));
+    let voucher = Voucher { channel: U256::from(id), total };
     let signed = voucher.sign(&domain(&info), &account.secret());
-    println!(
-        "{}",
-        serde_json::to_string(&signed).expect("our own types always serialise")
-    );
+    println!("{}", serde_json::to_string(&signed).expect("our own types always serialise"));
     Ok(())
 }
 
 async fn claim(args: ClaimArgs, context: &Context) -> Result<()> {
     let (client, info) = args.sidechain.connect().await?;
     let best = best_of(&client, &info, read_vouchers(&args.vouchers)?).await?;
-    ensure!(
-        best.len() <= MAX_CLAIMS,
-        "vouchers of {} channels: claim at most {MAX_CLAIMS} at a time",
-        best.len()
-    );
+    ensure!(best.len() <= MAX_CLAIMS, "vouchers of {} channels: claim at most {MAX_CLAIMS} at a time", best.len());
     let account = args.account.open(&info)?;
     let told = cash_in(&client, &info, &account, &best).await?;
     context.print(&told, || {
         if let Event::Claimed { channels, gas_used, transaction, .. } = &told {
-            println!("Claimed {} of channels {channels:?} for {gas_used} gas (transaction {transaction})", show_wei(amount_of(&told)));
+            println!(
+                "Claimed {} of channels {channels:?} for {gas_used} gas (transaction {transaction})",
+                show_wei(amount_of(&told))
+            );
         }
     });
     Ok(())
 }
 
 /// The last voucher of each channel, checked as the contract will check it.
-async fn best_of(
-    client: &Client,
-    info: &Info,
-    vouchers: Vec<SignedVoucher>,
-) -> Result<Vec<SignedVoucher>> {
+async fn best_of(client: &Client, info: &Info, vouchers: Vec<SignedVoucher>) -> Result<Vec<SignedVoucher>> {
     let mut channels: BTreeMap<U256, Vec<SignedVoucher>> = BTreeMap::new();
     for signed in vouchers {
-        channels
-            .entry(signed.voucher.channel)
-            .or_default()
-            .push(signed);
+        channels.entry(signed.voucher.channel).or_default().push(signed);
     }
     let mut best = Vec::new();
     for (id, mut vouchers) in channels {
@@ -322,38 +287,20 @@ async fn best_of(
     Ok(best)
 }
 
-async fn cash_in(
-    client: &Client,
-    info: &Info,
-    account: &Account,
-    best: &[SignedVoucher],
-) -> Result<Event> {
+async fn cash_in(client: &Client, info: &Info, account: &Account, best: &[SignedVoucher]) -> Result<Event> {
     let call = MicroChannel::claimManyCall {
         vouchers: best
             .iter()
-            .map(|signed| IMicroChannel::Voucher {
-                channel: signed.voucher.channel,
-                total: signed.voucher.total,
-            })
+            .map(|signed| IMicroChannel::Voucher { channel: signed.voucher.channel, total: signed.voucher.total })
             .collect(),
         signatures: best.iter().map(|signed| signed.signature.clone()).collect(),
     };
     let call = Call::new(info.contracts.micro_channel, &call);
-    let receipt = account
-        .transact(client, &call, INCLUSION)
-        .await
-        .wrap_err("the vouchers are not claimed")?;
-    let claimed = receipt
-        .inner
-        .logs()
-        .iter()
-        .filter_map(|log| MicroChannel::Claimed::decode_log(&log.inner).ok());
+    let receipt = account.transact(client, &call, INCLUSION).await.wrap_err("the vouchers are not claimed")?;
+    let claimed = receipt.inner.logs().iter().filter_map(|log| MicroChannel::Claimed::decode_log(&log.inner).ok());
     let amount: U256 = claimed.map(|claimed| claimed.amount).sum();
     Ok(Event::Claimed {
-        channels: best
-            .iter()
-            .map(|signed| signed.voucher.channel.saturating_to())
-            .collect(),
+        channels: best.iter().map(|signed| signed.voucher.channel.saturating_to()).collect(),
         amount: amount.to_string(),
         gas_used: receipt.gas_used,
         transaction: receipt.transaction_hash,
@@ -377,11 +324,9 @@ async fn close(args: CloseArgs, context: &Context) -> Result<()> {
     let number = U256::from(id);
     let call = match account.address() {
         own if own == channel.payee => Call::new(contract, &MicroChannel::closeCall { id: number }),
-        own if own != channel.payer => bail!(
-            "channel {id} is between {} and {}, you are {own}",
-            channel.payer,
-            channel.payee
-        ),
+        own if own != channel.payer => {
+            bail!("channel {id} is between {} and {}, you are {own}", channel.payer, channel.payee)
+        }
         _ if channel.closableAtBlock == 0 => {
             return ask_to_close(&client, &info, &account, id, context).await;
         }
@@ -390,49 +335,23 @@ async fn close(args: CloseArgs, context: &Context) -> Result<()> {
             ensure!(
                 head.timestamp >= channel.closableAt && head.number >= channel.closableAtBlock,
                 "channel {id} can be closed in {} and {} blocks: until then the payee may claim",
-                humantime::format_duration(Duration::from_secs(
-                    channel.closableAt.saturating_sub(head.timestamp)
-                )),
+                humantime::format_duration(Duration::from_secs(channel.closableAt.saturating_sub(head.timestamp))),
                 channel.closableAtBlock.saturating_sub(head.number)
             );
             Call::new(contract, &MicroChannel::withdrawCall { id: number })
         }
     };
-    let receipt = account
-        .transact(&client, &call, INCLUSION)
-        .await
-        .wrap_err("the channel is not closed")?;
+    let receipt = account.transact(&client, &call, INCLUSION).await.wrap_err("the channel is not closed")?;
     let closed: MicroChannel::Closed = event(&receipt)?;
-    let told = Event::Closed {
-        channel: id,
-        refund: closed.refund.to_string(),
-        transaction: receipt.transaction_hash,
-    };
-    context.print(&told, || {
-        println!(
-            "Channel {id} closed: {} went back to {}",
-            show_wei(closed.refund),
-            channel.payer
-        )
-    });
+    let told = Event::Closed { channel: id, refund: closed.refund.to_string(), transaction: receipt.transaction_hash };
+    context
+        .print(&told, || println!("Channel {id} closed: {} went back to {}", show_wei(closed.refund), channel.payer));
     Ok(())
 }
 
-async fn ask_to_close(
-    client: &Client,
-    info: &Info,
-    account: &Account,
-    id: u64,
-    context: &Context,
-) -> Result<()> {
-    let call = Call::new(
-        info.contracts.micro_channel,
-        &MicroChannel::requestCloseCall { id: U256::from(id) },
-    );
-    let receipt = account
-        .transact(client, &call, INCLUSION)
-        .await
-        .wrap_err("the channel is not closing")?;
+async fn ask_to_close(client: &Client, info: &Info, account: &Account, id: u64, context: &Context) -> Result<()> {
+    let call = Call::new(info.contracts.micro_channel, &MicroChannel::requestCloseCall { id: U256::from(id) });
+    let receipt = account.transact(client, &call, INCLUSION).await.wrap_err("the channel is not closing")?;
     let closing: MicroChannel::CloseRequested = event(&receipt)?;
     let told = Event::Closing {
         channel: id,
@@ -470,15 +389,8 @@ async fn status(args: StatusArgs, context: &Context) -> Result<()> {
         closable_at_block: channel.closableAtBlock,
     };
     context.print(&told, || {
-        let (claimed, deposit) = (
-            show_wei(U256::from(channel.claimed)),
-            show_wei(U256::from(channel.deposit)),
-        );
-        println!(
-            "Channel {} {}",
-            args.channel,
-            format!("{state:?}").to_lowercase()
-        );
+        let (claimed, deposit) = (show_wei(U256::from(channel.claimed)), show_wei(U256::from(channel.deposit)));
+        println!("Channel {} {}", args.channel, format!("{state:?}").to_lowercase());
         println!("  from     {}\n  to       {}", channel.payer, channel.payee);
         println!("  claimed  {claimed} of {deposit}");
     });
@@ -487,10 +399,7 @@ async fn status(args: StatusArgs, context: &Context) -> Result<()> {
 
 async fn channel(client: &Client, info: &Info, id: u64) -> Result<IMicroChannel::Channel> {
     let call = MicroChannel::channelCall { id: U256::from(id) };
-    client
-        .call(info.contracts.micro_channel, &call)
-        .await
-        .wrap_err_with(|| format!("cannot read channel {id}"))
+    client.call(info.contracts.micro_channel, &call).await.wrap_err_with(|| format!("cannot read channel {id}"))
 }
 
 fn domain(info: &Info) -> Domain {
@@ -499,17 +408,9 @@ fn domain(info: &Info) -> Domain {
 
 /// The event that a transaction must have emitted.
 fn event<E: SolEvent>(receipt: &alloy_rpc_types_eth::TransactionReceipt) -> Result<E> {
-    let found = receipt
-        .inner
-        .logs()
-        .iter()
-        .find_map(|log| E::decode_log(&log.inner).ok());
-    let found = found.ok_or_else(|| {
-        eyre!(
-            "transaction {} succeeded, but did not do what it should",
-            receipt.transaction_hash
-        )
-    })?;
+    let found = receipt.inner.logs().iter().find_map(|log| E::decode_log(&log.inner).ok());
+    let found = found
+        .ok_or_else(|| eyre!("transaction {} succeeded, but did not do what it should", receipt.transaction_hash))?;
     Ok(found.data)
 }
 
@@ -517,18 +418,15 @@ fn read_vouchers(path: &PathBuf) -> Result<Vec<SignedVoucher>> {
     let input: Box<dyn BufRead> = if path.as_os_str() == "-" {
         Box::new(BufReader::new(std::io::stdin()))
     } else {
-        let file = std::fs::File::open(path)
-            .wrap_err_with(|| format!("cannot read vouchers from {}", path.display()))?;
+        let file =
+            std::fs::File::open(path).wrap_err_with(|| format!("cannot read vouchers from {}", path.display()))?;
         Box::new(BufReader::new(file))
     };
     let mut vouchers = Vec::new();
     for (number, line) in (1..).zip(input.lines()) {
         let line = line.wrap_err("cannot read vouchers")?;
         if !line.trim().is_empty() {
-            vouchers.push(
-                serde_json::from_str(&line)
-                    .wrap_err_with(|| format!("line {number} is not a voucher"))?,
-            );
+            vouchers.push(serde_json::from_str(&line).wrap_err_with(|| format!("line {number} is not a voucher"))?);
         }
     }
     Ok(vouchers)

@@ -64,11 +64,7 @@ pub struct Args {
 
 /// What `--json` prints, one a line.
 #[derive(Serialize)]
-#[serde(
-    tag = "event",
-    rename_all = "camelCase",
-    rename_all_fields = "camelCase"
-)]
+#[serde(tag = "event", rename_all = "camelCase", rename_all_fields = "camelCase")]
 enum Event<'a> {
     Address {
         address: &'a str,
@@ -100,19 +96,9 @@ async fn peg_in(args: &Args, context: &Context) -> Result<()> {
     }
     let reclaim = match args.reclaim_key {
         Some(key) => Reclaim::Own(key),
-        None => Reclaim::fresh(
-            &args
-                .passphrase
-                .choose("the key that can reclaim the deposit")?,
-        )?,
+        None => Reclaim::fresh(&args.passphrase.choose("the key that can reclaim the deposit")?)?,
     };
-    let record = Record::new(
-        &info,
-        network(&info)?,
-        args.to,
-        args.max_fee.to_sat(),
-        reclaim,
-    )?;
+    let record = Record::new(&info, network(&info)?, args.to, args.max_fee.to_sat(), reclaim)?;
     // First kept, then registered, then shown: at no moment could money reach an address that is not on disk.
     let path = args.home.records()?.keep(&record)?;
     register(&client, &record).await?;
@@ -128,11 +114,7 @@ async fn peg_in(args: &Args, context: &Context) -> Result<()> {
         record: path.display().to_string(),
     };
     context.print(&event, || show_address(&record, &uri, &info));
-    if args.no_wait {
-        Ok(())
-    } else {
-        follow(&client, &record.address, context).await
-    }
+    if args.no_wait { Ok(()) } else { follow(&client, &record.address, context).await }
 }
 
 impl Args {
@@ -150,11 +132,7 @@ impl Args {
                 );
             }
             if self.max_fee >= amount {
-                bail!(
-                    "--max-fee {} would leave nothing of {}",
-                    amount::show(self.max_fee),
-                    amount::show(amount)
-                );
+                bail!("--max-fee {} would leave nothing of {}", amount::show(self.max_fee), amount::show(amount));
             }
         }
         Ok(())
@@ -166,31 +144,11 @@ async fn believe(client: &Client, info: &Info, genesis: &Genesis) -> Result<()> 
     let header = proven::latest(client, &proven::validators(genesis)?).await?;
     let (proven, _) = proven::federation_keys(client, &header, info.epoch).await?;
     let facts = [
-        (
-            "group key",
-            format!("{:?}", info.group_key),
-            format!("{:?}", Some(proven)),
-        ),
-        (
-            "chain id",
-            info.chain_id.to_string(),
-            genesis.chain_id.to_string(),
-        ),
-        (
-            "Bitcoin network",
-            info.bitcoin_network.clone(),
-            genesis.bitcoin.network.to_string(),
-        ),
-        (
-            "Bridge",
-            info.contracts.bridge.to_string(),
-            address::BRIDGE.to_string(),
-        ),
-        (
-            "reclaim delay",
-            info.reclaim_delay.to_string(),
-            genesis.bridge.reclaim_delay.to_string(),
-        ),
+        ("group key", format!("{:?}", info.group_key), format!("{:?}", Some(proven))),
+        ("chain id", info.chain_id.to_string(), genesis.chain_id.to_string()),
+        ("Bitcoin network", info.bitcoin_network.clone(), genesis.bitcoin.network.to_string()),
+        ("Bridge", info.contracts.bridge.to_string(), address::BRIDGE.to_string()),
+        ("reclaim delay", info.reclaim_delay.to_string(), genesis.bridge.reclaim_delay.to_string()),
     ];
     match facts.iter().find(|(_, says, proven)| says != proven) {
         Some((what, says, proven)) => bail!(
@@ -203,10 +161,8 @@ async fn believe(client: &Client, info: &Info, genesis: &Genesis) -> Result<()> 
 
 /// Tells the node, and through it all relayers, about the address.
 pub async fn register(client: &Client, record: &Record) -> Result<()> {
-    let registered = client
-        .register_deposit(&record.terms())
-        .await
-        .wrap_err("the node does not register the deposit address")?;
+    let registered =
+        client.register_deposit(&record.terms()).await.wrap_err("the node does not register the deposit address")?;
     if registered.address != record.address {
         bail!(
             "the node at {} registered the address {}, computed here from its own answers is {}: do not pay either, and do not trust this node",
@@ -221,10 +177,7 @@ pub async fn register(client: &Client, record: &Record) -> Result<()> {
 /// A BIP21 payment link.
 pub fn uri(address: &str, amount: Option<Amount>) -> String {
     match amount {
-        Some(amount) => format!(
-            "bitcoin:{address}?amount={}",
-            amount.to_string_in(bitcoin::Denomination::Bitcoin)
-        ),
+        Some(amount) => format!("bitcoin:{address}?amount={}", amount.to_string_in(bitcoin::Denomination::Bitcoin)),
         None => format!("bitcoin:{address}"),
     }
 }
@@ -235,41 +188,24 @@ fn show_address(record: &Record, uri: &str, info: &Info) {
     }
     println!("Pay to      {}", record.address);
     println!("Link        {uri}");
-    println!(
-        "At least    {}",
-        amount::show(Amount::from_sat(info.min_deposit_sat))
-    );
+    println!("At least    {}", amount::show(Amount::from_sat(info.min_deposit_sat)));
     println!("Goes to     {}", record.recipient);
-    println!(
-        "Costs       at most {} of each deposit",
-        amount::show(Amount::from_sat(record.max_fee_sat))
-    );
-    println!(
-        "Not swept?  after {} blocks: causeway reclaim {}",
-        info.reclaim_delay, record.address
-    );
+    println!("Costs       at most {} of each deposit", amount::show(Amount::from_sat(record.max_fee_sat)));
+    println!("Not swept?  after {} blocks: causeway reclaim {}", info.reclaim_delay, record.address);
 }
 
 /// The link as a code for a phone's camera; upper case makes it smaller (BIP173 allows it for the address).
 fn qr(uri: &str) -> Option<String> {
     use qrcode::render::unicode::Dense1x2;
-    let code =
-        qrcode::QrCode::with_error_correction_level(uri.as_bytes(), qrcode::EcLevel::L).ok()?;
+    let code = qrcode::QrCode::with_error_correction_level(uri.as_bytes(), qrcode::EcLevel::L).ok()?;
     // Dark on light, whatever the terminal's colours are: most terminals are light on dark.
-    Some(
-        code.render::<Dense1x2>()
-            .dark_color(Dense1x2::Light)
-            .light_color(Dense1x2::Dark)
-            .build(),
-    )
+    Some(code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build())
 }
 
 /// Waits until a deposit to `address` is minted, telling each change.
 async fn follow(client: &Client, address: &str, context: &Context) -> Result<()> {
     if !context.json {
-        println!(
-            "\nWaiting for a payment (Ctrl-C stops waiting, nothing is lost: causeway status {address})"
-        );
+        println!("\nWaiting for a payment (Ctrl-C stops waiting, nothing is lost: causeway status {address})");
     }
     let mut told = Vec::new();
     loop {
@@ -279,10 +215,7 @@ async fn follow(client: &Client, address: &str, context: &Context) -> Result<()>
                     tell(client, deposit, &mut told, context).await?;
                 }
                 if !report.deposits.is_empty()
-                    && report
-                        .deposits
-                        .iter()
-                        .all(|deposit| deposit.status == DepositStatus::Minted)
+                    && report.deposits.iter().all(|deposit| deposit.status == DepositStatus::Minted)
                 {
                     return Ok(());
                 }
@@ -302,23 +235,14 @@ async fn tell(
     context: &Context,
 ) -> Result<()> {
     let vault = client.vault_transaction(deposit.number).await?;
-    let (confirmations, required) = vault.as_ref().map_or((0, 0), |vault| {
-        (vault.confirmations, vault.required_confirmations)
-    });
-    let news = (
-        bitcoin::OutPoint::new(deposit.txid, deposit.vout),
-        deposit.status,
-        confirmations.min(required),
-    );
+    let (confirmations, required) =
+        vault.as_ref().map_or((0, 0), |vault| (vault.confirmations, vault.required_confirmations));
+    let news = (bitcoin::OutPoint::new(deposit.txid, deposit.vout), deposit.status, confirmations.min(required));
     if told.contains(&news) {
         return Ok(());
     }
     told.push(news);
-    let event = Event::Deposit {
-        deposit,
-        confirmations,
-        required_confirmations: required,
-    };
+    let event = Event::Deposit { deposit, confirmations, required_confirmations: required };
     let value = Amount::from_sat(deposit.amount_sat);
     context.print(&event, || match deposit.status {
         DepositStatus::Sweeping => println!(
@@ -347,9 +271,6 @@ mod tests {
     #[test]
     fn a_payment_link_names_the_amount_in_bitcoin() {
         assert_eq!(uri("bcrt1pxyz", None), "bitcoin:bcrt1pxyz");
-        assert_eq!(
-            uri("bcrt1pxyz", Some(Amount::from_sat(10_000_000))),
-            "bitcoin:bcrt1pxyz?amount=0.1"
-        );
+        assert_eq!(uri("bcrt1pxyz", Some(Amount::from_sat(10_000_000))), "bitcoin:bcrt1pxyz?amount=0.1");
     }
 }

@@ -69,11 +69,7 @@ pub struct CancelArgs {
 
 /// What `--json` prints, one a line.
 #[derive(Serialize)]
-#[serde(
-    tag = "event",
-    rename_all = "camelCase",
-    rename_all_fields = "camelCase"
-)]
+#[serde(tag = "event", rename_all = "camelCase", rename_all_fields = "camelCase")]
 enum Event<'a> {
     Queued {
         id: u64,
@@ -104,8 +100,7 @@ async fn peg_out(args: &Args, context: &Context) -> Result<()> {
     let account = args.account.open(&info)?;
     afford(&client, &account, args.amount).await?;
 
-    let (id, transaction) =
-        withdraw(&client, &info, &account, args.amount, args.max_fee, &script).await?;
+    let (id, transaction) = withdraw(&client, &info, &account, args.amount, args.max_fee, &script).await?;
     let queued = Event::Queued {
         id,
         transaction,
@@ -120,11 +115,7 @@ async fn peg_out(args: &Args, context: &Context) -> Result<()> {
             account.address()
         )
     });
-    if args.no_wait {
-        Ok(())
-    } else {
-        follow(&client, id, context).await
-    }
+    if args.no_wait { Ok(()) } else { follow(&client, id, context).await }
 }
 
 impl Args {
@@ -132,10 +123,7 @@ impl Args {
         if let Some(script) = &self.script {
             return Ok(script.clone());
         }
-        let address = self
-            .to
-            .clone()
-            .ok_or_else(|| eyre!("whom to pay? --to ADDRESS"))?;
+        let address = self.to.clone().ok_or_else(|| eyre!("whom to pay? --to ADDRESS"))?;
         let written = address.clone().assume_checked();
         let address = address.require_network(network.bitcoin()).map_err(|_| {
             eyre!("{written} is not an address of {network}, which this sidechain stands on: ask the payee for one that is")
@@ -153,27 +141,13 @@ pub async fn withdraw(
     max_fee: Amount,
     script: &ScriptBuf,
 ) -> Result<(u64, B256)> {
-    let call = Bridge::withdrawCall {
-        script: script.to_bytes().into(),
-        maxFeeSat: max_fee.to_sat(),
-    };
+    let call = Bridge::withdrawCall { script: script.to_bytes().into(), maxFeeSat: max_fee.to_sat() };
     let call = Call::new(info.contracts.bridge, &call).with_value(wei(value));
-    let receipt = account
-        .transact(client, &call, INCLUSION)
-        .await
-        .wrap_err("the bridge does not take the withdrawal")?;
-    let queued = receipt
-        .inner
-        .logs()
-        .iter()
-        .find_map(|log| Bridge::WithdrawalQueued::decode_log(&log.inner).ok());
+    let receipt =
+        account.transact(client, &call, INCLUSION).await.wrap_err("the bridge does not take the withdrawal")?;
+    let queued = receipt.inner.logs().iter().find_map(|log| Bridge::WithdrawalQueued::decode_log(&log.inner).ok());
     let id = queued
-        .ok_or_else(|| {
-            eyre!(
-                "transaction {} succeeded, but tells of no withdrawal",
-                receipt.transaction_hash
-            )
-        })?
+        .ok_or_else(|| eyre!("transaction {} succeeded, but tells of no withdrawal", receipt.transaction_hash))?
         .id;
     Ok((id.to(), receipt.transaction_hash))
 }
@@ -182,44 +156,21 @@ pub fn cancel(args: CancelArgs, context: &Context) -> Result<()> {
     context.block_on(async {
         let (client, info) = args.sidechain.connect().await?;
         let id = args.id;
-        let withdrawal = client
-            .withdrawal(id)
-            .await?
-            .ok_or_else(|| eyre!("there is no withdrawal {id}"))?;
+        let withdrawal = client.withdrawal(id).await?.ok_or_else(|| eyre!("there is no withdrawal {id}"))?;
         if withdrawal.status != WithdrawalStatus::Queued {
-            bail!(
-                "withdrawal {id} is {}: only a queued one can be cancelled",
-                name(withdrawal.status)
-            );
+            bail!("withdrawal {id} is {}: only a queued one can be cancelled", name(withdrawal.status));
         }
         let account = args.account.open(&info)?;
         if account.address() != withdrawal.owner {
-            bail!(
-                "withdrawal {id} belongs to {}, you are {}",
-                withdrawal.owner,
-                account.address()
-            );
+            bail!("withdrawal {id} belongs to {}, you are {}", withdrawal.owner, account.address());
         }
-        let call = Call::new(
-            info.contracts.bridge,
-            &Bridge::cancelCall { id: U256::from(id) },
-        );
-        let receipt = account
-            .transact(&client, &call, INCLUSION)
-            .await
-            .wrap_err("the bridge does not cancel the withdrawal")?;
+        let call = Call::new(info.contracts.bridge, &Bridge::cancelCall { id: U256::from(id) });
+        let receipt =
+            account.transact(&client, &call, INCLUSION).await.wrap_err("the bridge does not cancel the withdrawal")?;
         let value = Amount::from_sat(withdrawal.amount_sat);
-        let event = Event::Cancelled {
-            id,
-            transaction: receipt.transaction_hash,
-            amount_sat: withdrawal.amount_sat,
-        };
+        let event = Event::Cancelled { id, transaction: receipt.transaction_hash, amount_sat: withdrawal.amount_sat };
         context.print(&event, || {
-            println!(
-                "Withdrawal {id} cancelled: {} are back at {}",
-                amount::show(value),
-                account.address()
-            )
+            println!("Withdrawal {id} cancelled: {} are back at {}", amount::show(value), account.address())
         });
         Ok(())
     })
@@ -229,11 +180,7 @@ pub fn cancel(args: CancelArgs, context: &Context) -> Result<()> {
 fn check(value: Amount, max_fee: Amount, script: &ScriptBuf, info: &Info) -> Result<()> {
     let least = Amount::from_sat(info.min_withdrawal_sat);
     if value < least {
-        bail!(
-            "{} is below the smallest withdrawal, {}",
-            amount::show(value),
-            amount::show(least)
-        );
+        bail!("{} is below the smallest withdrawal, {}", amount::show(value), amount::show(least));
     }
     if !is_standard(script) {
         bail!(
@@ -256,26 +203,14 @@ fn check(value: Amount, max_fee: Amount, script: &ScriptBuf, info: &Info) -> Res
 
 /// The output templates the bridge pays.
 fn is_standard(script: &ScriptBuf) -> bool {
-    let later = script
-        .witness_version()
-        .is_some_and(|version| version.to_num() >= 2);
-    script.is_p2pkh()
-        || script.is_p2sh()
-        || script.is_p2wpkh()
-        || script.is_p2wsh()
-        || script.is_p2tr()
-        || later
+    let later = script.witness_version().is_some_and(|version| version.to_num() >= 2);
+    script.is_p2pkh() || script.is_p2sh() || script.is_p2wpkh() || script.is_p2wsh() || script.is_p2tr() || later
 }
 
 async fn afford(client: &Client, account: &Account, value: Amount) -> Result<()> {
     let balance = client.balance(account.address()).await?;
     if balance < wei(value) {
-        bail!(
-            "{} has {}, less than the {} to pay out",
-            account.address(),
-            show_wei(balance),
-            amount::show(value)
-        );
+        bail!("{} has {}, less than the {} to pay out", account.address(), show_wei(balance), amount::show(value));
     }
     Ok(())
 }
@@ -287,24 +222,17 @@ async fn follow(client: &Client, id: u64, context: &Context) -> Result<()> {
         match client.withdrawal(id).await {
             Ok(Some(withdrawal)) => {
                 if told.replace(withdrawal.status) != Some(withdrawal.status) {
-                    context.print(
-                        &Event::Withdrawal {
-                            withdrawal: &withdrawal,
-                        },
-                        || println!("{}", describe(&withdrawal)),
-                    );
+                    context.print(&Event::Withdrawal { withdrawal: &withdrawal }, || {
+                        println!("{}", describe(&withdrawal))
+                    });
                 }
-                if matches!(
-                    withdrawal.status,
-                    WithdrawalStatus::Paid | WithdrawalStatus::Cancelled
-                ) {
+                if matches!(withdrawal.status, WithdrawalStatus::Paid | WithdrawalStatus::Cancelled) {
                     return Ok(());
                 }
             }
-            Ok(None) => bail!(
-                "the node at {} does not know withdrawal {id} any more: it is not the node it was",
-                client.url()
-            ),
+            Ok(None) => {
+                bail!("the node at {} does not know withdrawal {id} any more: it is not the node it was", client.url())
+            }
             Err(error) if error.retry() => tracing::warn!(%error, "asking again"),
             Err(error) => return Err(error.into()),
         }
@@ -315,20 +243,16 @@ async fn follow(client: &Client, id: u64, context: &Context) -> Result<()> {
 /// A withdrawal in one line.
 pub fn describe(withdrawal: &Withdrawal) -> String {
     let value = Amount::from_sat(withdrawal.amount_sat);
-    let paid = amount::show(Amount::from_sat(
-        withdrawal.amount_sat.saturating_sub(withdrawal.share_sat),
-    ));
+    let paid = amount::show(Amount::from_sat(withdrawal.amount_sat.saturating_sub(withdrawal.share_sat)));
     let by = || match (withdrawal.number, withdrawal.txid) {
         (Some(number), Some(txid)) => format!("by vault transaction {number} ({txid})"),
         (Some(number), None) => format!("by vault transaction {number}"),
         _ => String::new(),
     };
     match withdrawal.status {
-        WithdrawalStatus::Queued => format!(
-            "Withdrawal {}: {} queued for the next payout",
-            withdrawal.id,
-            amount::show(value)
-        ),
+        WithdrawalStatus::Queued => {
+            format!("Withdrawal {}: {} queued for the next payout", withdrawal.id, amount::show(value))
+        }
         WithdrawalStatus::Paying => format!("Withdrawal {}: paying {paid} {}", withdrawal.id, by()),
         WithdrawalStatus::Paid => format!("Withdrawal {}: paid {paid} {}", withdrawal.id, by()),
         WithdrawalStatus::Cancelled => format!(
@@ -361,18 +285,10 @@ pub fn show_wei(wei: U256) -> String {
         return format!("{wei} wei");
     };
     let shown = amount::show(Amount::from_sat(sat));
-    if rest.is_zero() {
-        shown
-    } else {
-        format!("{shown} and {rest} wei")
-    }
+    if rest.is_zero() { shown } else { format!("{shown} and {rest} wei") }
 }
 
 fn parse_script(text: &str) -> Result<ScriptBuf, String> {
     let script = ScriptBuf::from_hex(text).map_err(|error| error.to_string())?;
-    if script.is_empty() {
-        Err("the script is empty".into())
-    } else {
-        Ok(script)
-    }
+    if script.is_empty() { Err("the script is empty".into()) } else { Ok(script) }
 }

@@ -38,15 +38,14 @@ pub struct ProvenAccount {
 /// The validators that a genesis file names.
 pub fn validators(genesis: &Genesis) -> Result<Validators> {
     let members = genesis.federation.members.iter().map(|member| {
-        let key = <[u8; finality::PUBLIC_KEY_BYTES]>::try_from(member.validator_key.as_ref())
-            .map_err(|_| {
-                eyre!(
-                    "the validator key of {} has {} bytes, expected {}",
-                    member.name,
-                    member.validator_key.len(),
-                    finality::PUBLIC_KEY_BYTES
-                )
-            })?;
+        let key = <[u8; finality::PUBLIC_KEY_BYTES]>::try_from(member.validator_key.as_ref()).map_err(|_| {
+            eyre!(
+                "the validator key of {} has {} bytes, expected {}",
+                member.name,
+                member.validator_key.len(),
+                finality::PUBLIC_KEY_BYTES
+            )
+        })?;
         Ok((member.p2p_key.0, key))
     });
     Validators::new(genesis.chain_id, members.collect::<Result<Vec<_>>>()?)
@@ -57,63 +56,32 @@ pub fn validators(genesis: &Genesis) -> Result<Validators> {
 pub async fn latest(client: &Client, validators: &Validators) -> Result<FinalHeader> {
     let answer = client.finality("latest").await?;
     check(&answer, validators).wrap_err_with(|| {
-        format!(
-            "the node at {} does not prove that its block {} is final",
-            client.url(),
-            answer.number
-        )
+        format!("the node at {} does not prove that its block {} is final", client.url(), answer.number)
     })
 }
 
 fn check(answer: &Finality, validators: &Validators) -> Result<FinalHeader> {
     let header = decode(&answer.header)?;
-    let descendants = answer
-        .descendants
-        .iter()
-        .map(|raw| decode(raw))
-        .collect::<Result<Vec<_>>>()?;
-    let certificate =
-        finality::verify_linked(&header, &descendants, &answer.certificate, validators)?;
+    let descendants = answer.descendants.iter().map(|raw| decode(raw)).collect::<Result<Vec<_>>>()?;
+    let certificate = finality::verify_linked(&header, &descendants, &answer.certificate, validators)?;
     let signers = certificate.signers.iter().filter(|signed| **signed).count();
-    Ok(FinalHeader {
-        hash: header.hash_slow(),
-        header,
-        signers,
-        validators: validators.len(),
-    })
+    Ok(FinalHeader { hash: header.hash_slow(), header, signers, validators: validators.len() })
 }
 
 fn decode(mut raw: &[u8]) -> Result<Header> {
     let header = Header::decode(&mut raw).wrap_err("a header is not RLP")?;
-    ensure!(
-        raw.is_empty(),
-        "a header is followed by {} more bytes",
-        raw.len()
-    );
+    ensure!(raw.is_empty(), "a header is followed by {} more bytes", raw.len());
     Ok(header)
 }
 
 /// An account and its `slots` in the state of `header`.
-pub async fn account(
-    client: &Client,
-    header: &FinalHeader,
-    address: Address,
-    slots: &[U256],
-) -> Result<ProvenAccount> {
+pub async fn account(client: &Client, header: &FinalHeader, address: Address, slots: &[U256]) -> Result<ProvenAccount> {
     let keys: Vec<B256> = slots.iter().map(|slot| B256::from(*slot)).collect();
     let block = alloy_primitives::U64::from(header.header.number);
-    let answer: EIP1186AccountProofResponse = client
-        .request(
-            "eth_getProof",
-            vec![json!(address), json!(keys), json!(block)],
-        )
-        .await?;
+    let answer: EIP1186AccountProofResponse =
+        client.request("eth_getProof", vec![json!(address), json!(keys), json!(block)]).await?;
     check_account(&answer, header.header.state_root, address, &keys).wrap_err_with(|| {
-        format!(
-            "the node at {} does not prove the state of {address} in block {}",
-            client.url(),
-            header.header.number
-        )
+        format!("the node at {} does not prove the state of {address} in block {}", client.url(), header.header.number)
     })
 }
 
@@ -129,12 +97,7 @@ fn check_account(
         storage_root: answer.storage_hash,
         code_hash: answer.code_hash,
     };
-    verify_proof(
-        root,
-        path(address.as_slice()),
-        Some(alloy_rlp::encode(account)),
-        &answer.account_proof,
-    )?;
+    verify_proof(root, path(address.as_slice()), Some(alloy_rlp::encode(account)), &answer.account_proof)?;
     ensure!(
         answer.storage_proof.len() == keys.len(),
         "{} slots were proved, {} asked for",
@@ -144,30 +107,17 @@ fn check_account(
     let slot = |(key, proof): (&B256, &alloy_rpc_types_eth::EIP1186StorageProof)| {
         // The key is the one asked for, whatever the answer calls it. A zero is proved by its absence.
         let value = (!proof.value.is_zero()).then(|| alloy_rlp::encode(proof.value));
-        verify_proof(
-            answer.storage_hash,
-            path(key.as_slice()),
-            value,
-            &proof.proof,
-        )?;
+        verify_proof(answer.storage_hash, path(key.as_slice()), value, &proof.proof)?;
         Ok(proof.value)
     };
     Ok(ProvenAccount {
         balance: answer.balance,
-        slots: keys
-            .iter()
-            .zip(&answer.storage_proof)
-            .map(slot)
-            .collect::<Result<_>>()?,
+        slots: keys.iter().zip(&answer.storage_proof).map(slot).collect::<Result<_>>()?,
     })
 }
 
 /// The federation's keys of an epoch in the state of `header`: group key and vault key, x-only.
-pub async fn federation_keys(
-    client: &Client,
-    header: &FinalHeader,
-    epoch: u32,
-) -> Result<(B256, B256)> {
+pub async fn federation_keys(client: &Client, header: &FinalHeader, epoch: u32) -> Result<(B256, B256)> {
     // `struct Keys { bytes32 group; bytes32 vault; }` in a mapping: keccak256(key . slot), and the next one.
     let first = keccak256((U256::from(epoch), U256::from(KEYS_SLOT)).abi_encode());
     let first = U256::from_be_bytes(first.0);

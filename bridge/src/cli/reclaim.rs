@@ -72,38 +72,22 @@ async fn reclaim(args: &Args, record: &Record) -> Result<Reclaimed> {
         .expect("an address reads what it writes")
         .require_network(record.network.bitcoin())
         .map_err(|_| {
-            eyre!(
-                "{} is not an address of {}, where the deposit is",
-                args.to.clone().assume_checked(),
-                record.network
-            )
+            eyre!("{} is not an address of {}, where the deposit is", args.to.clone().assume_checked(), record.network)
         })?;
     let keystore = record.reclaim_keystore()?;
     let output = record.output()?;
     let bitcoin = args.bitcoin.connect(record.network).await?;
 
-    let scan = bitcoin
-        .scan(&[output.script_pubkey()])
-        .await
-        .wrap_err("bitcoind cannot look for the deposit")?;
+    let scan = bitcoin.scan(&[output.script_pubkey()]).await.wrap_err("bitcoind cannot look for the deposit")?;
     let coins = ripe(record, &scan)?;
-    let spent: Vec<_> = coins
-        .iter()
-        .map(|coin| (coin.outpoint, coin.value))
-        .collect();
+    let spent: Vec<_> = coins.iter().map(|coin| (coin.outpoint, coin.value)).collect();
     let total: Amount = coins.iter().map(|coin| coin.value).sum();
     let fee_rate = args.fee_rate(&bitcoin).await?;
-    let passphrase = args
-        .passphrase
-        .tell("the key that can reclaim the deposit")?;
+    let passphrase = args.passphrase.tell("the key that can reclaim the deposit")?;
     let key = deposits::open_reclaim(&keystore, &passphrase)?;
-    let transaction = output
-        .reclaim(&spent, to.script_pubkey(), fee_rate, &key)
-        .wrap_err("the deposit cannot be reclaimed")?;
-    let txid = bitcoin
-        .broadcast(&transaction)
-        .await
-        .wrap_err("bitcoind does not take the transaction")?;
+    let transaction =
+        output.reclaim(&spent, to.script_pubkey(), fee_rate, &key).wrap_err("the deposit cannot be reclaimed")?;
+    let txid = bitcoin.broadcast(&transaction).await.wrap_err("bitcoind does not take the transaction")?;
     let amount = transaction.output[0].value;
     Ok(Reclaimed {
         txid,
@@ -116,12 +100,8 @@ async fn reclaim(args: &Args, record: &Record) -> Result<Reclaimed> {
 impl Args {
     async fn fee_rate(&self, bitcoin: &BitcoinRpc) -> Result<FeeRate> {
         match self.fee_rate {
-            Some(rate) => FeeRate::from_sat_per_vb(rate)
-                .ok_or_else(|| eyre!("--fee-rate {rate} is too large")),
-            None => Ok(bitcoin
-                .fee_rate(CONFIRM_WITHIN, FALLBACK_FEE_RATE)
-                .await?
-                .max(FALLBACK_FEE_RATE)),
+            Some(rate) => FeeRate::from_sat_per_vb(rate).ok_or_else(|| eyre!("--fee-rate {rate} is too large")),
+            None => Ok(bitcoin.fee_rate(CONFIRM_WITHIN, FALLBACK_FEE_RATE).await?.max(FALLBACK_FEE_RATE)),
         }
     }
 }
@@ -129,11 +109,7 @@ impl Args {
 /// The outputs whose timelock is over.
 fn ripe<'a>(record: &Record, scan: &'a Scan) -> Result<Vec<&'a Unspent>> {
     let delay = u32::from(record.reclaim_delay.get());
-    let ripe: Vec<_> = scan
-        .unspents
-        .iter()
-        .filter(|coin| coin.confirmations >= delay)
-        .collect();
+    let ripe: Vec<_> = scan.unspents.iter().filter(|coin| coin.confirmations >= delay).collect();
     if !ripe.is_empty() {
         return Ok(ripe);
     }

@@ -39,14 +39,11 @@ pub struct Args {
 pub fn run(args: Args, context: &Context) -> Result<()> {
     let config = Config::load(&args.config)?;
     let file = config.keystore.display().to_string();
-    let json =
-        std::fs::read(&config.keystore).wrap_err_with(|| format!("reading the keystore {file}"))?;
+    let json = std::fs::read(&config.keystore).wrap_err_with(|| format!("reading the keystore {file}"))?;
     let keystore = Keystore::parse(&json).wrap_err_with(|| file.clone())?;
     let passphrase = args.service.passphrase(&file)?;
     let keys = OperatorKeys::open(&keystore, &passphrase).wrap_err(file)?;
-    let hooks = TestHooks {
-        crash_after_writes: args.crash_after_writes,
-    };
+    let hooks = TestHooks { crash_after_writes: args.crash_after_writes };
     context.block_on(async {
         relayer::run(&config, &keys, hooks, args.service.stop()).await?;
         Ok(())

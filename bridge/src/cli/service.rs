@@ -27,11 +27,7 @@ impl ServiceArgs {
     ///
     /// When there is neither a line nor a terminal.
     pub fn passphrase(&self, what: &str) -> Result<Zeroizing<String>> {
-        if self.passphrase_stdin {
-            first_line()
-        } else {
-            ask(&format!("Passphrase of {what}: "))
-        }
+        if self.passphrase_stdin { first_line() } else { ask(&format!("Passphrase of {what}: ")) }
     }
 
     /// Ends when this process is to stop: Ctrl-C, SIGTERM, or the parent's end.
@@ -59,25 +55,18 @@ pub fn ask(prompt: &str) -> Result<Zeroizing<String>> {
 /// Ends at the first Ctrl-C or SIGTERM.
 pub async fn interrupted() {
     use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate =
-        signal(SignalKind::terminate()).expect("a process may listen to its own signals");
-    let mut interrupt =
-        signal(SignalKind::interrupt()).expect("a process may listen to its own signals");
+    let mut terminate = signal(SignalKind::terminate()).expect("a process may listen to its own signals");
+    let mut interrupt = signal(SignalKind::interrupt()).expect("a process may listen to its own signals");
     tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
 }
 
 fn first_line() -> Result<Zeroizing<String>> {
     let mut line = Zeroizing::new(String::new());
-    let read = std::io::stdin()
-        .lock()
-        .read_line(&mut line)
-        .wrap_err("reading the passphrase from standard input")?;
+    let read = std::io::stdin().lock().read_line(&mut line).wrap_err("reading the passphrase from standard input")?;
     if read == 0 {
         bail!("standard input is empty: --passphrase-stdin wants the passphrase as its first line");
     }
-    Ok(Zeroizing::new(
-        line.trim_end_matches(['\r', '\n']).to_owned(),
-    ))
+    Ok(Zeroizing::new(line.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
 /// Watches standard input from a thread of its own, because a blocking read cannot be cancelled.

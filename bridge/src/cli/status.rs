@@ -42,10 +42,7 @@ impl FromStr for Id {
 
     fn from_str(text: &str) -> Result<Self, String> {
         if let Some(number) = text.strip_prefix("vault:") {
-            return number
-                .parse()
-                .map(Self::Vault)
-                .map_err(|_| format!("vault:{number} wants a number, e.g. vault:3"));
+            return number.parse().map(Self::Vault).map_err(|_| format!("vault:{number} wants a number, e.g. vault:3"));
         }
         if let Ok(id) = text.parse() {
             return Ok(Self::Withdrawal(id));
@@ -74,21 +71,14 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
 }
 
 async fn withdrawal(client: &Client, id: u64, context: &Context) -> Result<()> {
-    let withdrawal = client
-        .withdrawal(id)
-        .await?
-        .ok_or_else(|| eyre!("there is no withdrawal {id}"))?;
-    context.print(&withdrawal, || {
-        println!("{}", peg_out::describe(&withdrawal))
-    });
+    let withdrawal = client.withdrawal(id).await?.ok_or_else(|| eyre!("there is no withdrawal {id}"))?;
+    context.print(&withdrawal, || println!("{}", peg_out::describe(&withdrawal)));
     Ok(())
 }
 
 async fn vault(client: &Client, number: u64, context: &Context) -> Result<()> {
-    let vault = client
-        .vault_transaction(number)
-        .await?
-        .ok_or_else(|| eyre!("there is no vault transaction {number}"))?;
+    let vault =
+        client.vault_transaction(number).await?.ok_or_else(|| eyre!("there is no vault transaction {number}"))?;
     context.print(&vault, || show_vault(&vault));
     Ok(())
 }
@@ -111,24 +101,16 @@ fn show_deposits(id: &str, report: &DepositReport) {
 }
 
 fn describe(deposit: &Deposit) -> String {
-    let Deposit {
-        txid,
-        vout,
-        number,
-        recipient,
-        ..
-    } = deposit;
+    let Deposit { txid, vout, number, recipient, .. } = deposit;
     let gross = amount::show(Amount::from_sat(deposit.amount_sat));
-    let net = amount::show(Amount::from_sat(
-        deposit.amount_sat.saturating_sub(deposit.share_sat),
-    ));
+    let net = amount::show(Amount::from_sat(deposit.amount_sat.saturating_sub(deposit.share_sat)));
     match deposit.status {
-        DepositStatus::Sweeping => format!(
-            "{txid}:{vout}: sweeping {gross} by vault transaction {number}; {net} will go to {recipient}"
-        ),
-        DepositStatus::Minted => format!(
-            "{txid}:{vout}: {gross} swept by vault transaction {number}, {net} minted to {recipient}"
-        ),
+        DepositStatus::Sweeping => {
+            format!("{txid}:{vout}: sweeping {gross} by vault transaction {number}; {net} will go to {recipient}")
+        }
+        DepositStatus::Minted => {
+            format!("{txid}:{vout}: {gross} swept by vault transaction {number}, {net} minted to {recipient}")
+        }
     }
 }
 
@@ -140,36 +122,18 @@ fn show_vault(vault: &VaultTransaction) {
     };
     println!("Vault transaction {}: {status}", vault.number);
     println!("  txid           {}", vault.txid);
-    println!(
-        "  confirmations  {} of {}",
-        vault.confirmations, vault.required_confirmations
-    );
-    println!(
-        "  moves          {}",
-        amount::show(Amount::from_sat(vault.value_sat))
-    );
-    println!(
-        "  back to vault  {}",
-        amount::show(Amount::from_sat(vault.change_sat))
-    );
-    println!(
-        "  fee            {}",
-        amount::show(Amount::from_sat(vault.fee_sat))
-    );
+    println!("  confirmations  {} of {}", vault.confirmations, vault.required_confirmations);
+    println!("  moves          {}", amount::show(Amount::from_sat(vault.value_sat)));
+    println!("  back to vault  {}", amount::show(Amount::from_sat(vault.change_sat)));
+    println!("  fee            {}", amount::show(Amount::from_sat(vault.fee_sat)));
     println!("  inputs         {}", vault.inputs.len());
 }
 
 fn show_bridge(info: &Info) {
     let sat = |sat| amount::show(Amount::from_sat(sat));
     let ledger = &info.ledger;
-    println!(
-        "Causeway on {}, chain id {}, block {}",
-        info.bitcoin_network, info.chain_id, info.head.number
-    );
-    println!(
-        "  bitcoin        block {} ({})",
-        info.bitcoin_tip.height, info.bitcoin_tip.hash
-    );
+    println!("Causeway on {}, chain id {}, block {}", info.bitcoin_network, info.chain_id, info.head.number);
+    println!("  bitcoin        block {} ({})", info.bitcoin_tip.height, info.bitcoin_tip.hash);
     match info.group_key {
         Some(key) => println!(
             "  federation     {} of {} sign; epoch {}, group key {key:x}",
@@ -186,16 +150,10 @@ fn show_bridge(info: &Info) {
     }
     println!("  supply         {}", sat(ledger.supply_sat));
     println!("  vault          {}", sat(ledger.vault_sat));
-    println!(
-        "  owed           {} to withdrawals on their way",
-        sat(ledger.owed_sat)
-    );
+    println!("  owed           {} to withdrawals on their way", sat(ledger.owed_sat));
     println!("  held           {} for fees", sat(ledger.held_sat));
     if ledger.deficit_sat > 0 {
-        println!(
-            "  DEFICIT        {}: payouts stand still until it is covered",
-            sat(ledger.deficit_sat)
-        );
+        println!("  DEFICIT        {}: payouts stand still until it is covered", sat(ledger.deficit_sat));
     }
     println!("  deposits       from {}", sat(info.min_deposit_sat));
     println!("  withdrawals    from {}", sat(info.min_withdrawal_sat));

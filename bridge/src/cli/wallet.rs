@@ -175,9 +175,7 @@ fn restore(args: &Restore, context: &Context) -> Result<()> {
     let passphrase = args.secret.fresh_passphrase()?;
     let words = if args.secret.passphrase_stdin {
         let mut line = Zeroizing::new(String::new());
-        std::io::stdin()
-            .read_line(&mut line)
-            .wrap_err("reading the words from standard input")?;
+        std::io::stdin().read_line(&mut line).wrap_err("reading the words from standard input")?;
         line
     } else {
         ask("The wallet's words: ")?
@@ -192,19 +190,14 @@ fn restore(args: &Restore, context: &Context) -> Result<()> {
     context.print(&object, || {
         println!("network            {}", wallet.network());
         println!("sidechain account  {}", seed.account_address());
-        println!(
-            "`causeway wallet sync` finds its coins from block {} on.",
-            args.birthday
-        );
+        println!("`causeway wallet sync` finds its coins from block {} on.", args.birthday);
     });
     Ok(())
 }
 
 fn address(args: &Common, context: &Context) -> Result<()> {
     let address = args.open()?.address()?;
-    context.print(&json!({ "address": address.to_string() }), || {
-        println!("{address}")
-    });
+    context.print(&json!({ "address": address.to_string() }), || println!("{address}"));
     Ok(())
 }
 
@@ -223,10 +216,7 @@ fn balance(args: &Look, context: &Context) -> Result<()> {
     });
     context.print(&object, || {
         println!("confirmed  {}", amount::show(balance.confirmed));
-        println!(
-            "pending    {}",
-            amount::show(balance.trusted_pending + balance.untrusted_pending)
-        );
+        println!("pending    {}", amount::show(balance.trusted_pending + balance.untrusted_pending));
         if balance.immature > Amount::ZERO {
             println!("immature   {}", amount::show(balance.immature));
         }
@@ -251,18 +241,12 @@ fn history(args: &Look, context: &Context) -> Result<()> {
     });
     context.print(&object.collect::<Vec<_>>(), || {
         for movement in &movements {
-            let height = movement
-                .height
-                .map_or("pending".to_owned(), |height| height.to_string());
+            let height = movement.height.map_or("pending".to_owned(), |height| height.to_string());
             let (sign, change) = match movement.received.checked_sub(movement.sent) {
                 Some(gain) => ('+', gain),
                 None => ('-', movement.sent - movement.received),
             };
-            println!(
-                "{height:>8}  {}  {sign}{}",
-                movement.txid,
-                amount::show(change)
-            );
+            println!("{height:>8}  {}  {sign}{}", movement.txid, amount::show(change));
         }
     });
     Ok(())
@@ -274,28 +258,14 @@ fn send(args: &Send, context: &Context) -> Result<()> {
         .to
         .clone()
         .require_network(network.bitcoin())
-        .map_err(|_| {
-            eyre!(
-                "{} is not an address of {network}",
-                args.to.clone().assume_checked()
-            )
-        })?;
+        .map_err(|_| eyre!("{} is not an address of {network}", args.to.clone().assume_checked()))?;
     let mut wallet = args.common.open()?;
     let passphrase = args.secret.passphrase()?;
     let seed = wallet.unlock(&passphrase)?;
     let sent = context.block_on(async {
         let bitcoin = args.common.sync(&mut wallet, context).await?;
         let fee_rate = args.fee_rate(&bitcoin).await?;
-        let sent = wallet
-            .send(
-                &bitcoin,
-                &seed,
-                to.script_pubkey(),
-                args.amount,
-                fee_rate,
-                now(),
-            )
-            .await;
+        let sent = wallet.send(&bitcoin, &seed, to.script_pubkey(), args.amount, fee_rate, now()).await;
         sent.wrap_err("nothing was sent")
     })?;
     let object = json!({ "txid": sent.txid, "amountSat": sent.amount.to_sat(), "feeSat": sent.fee.to_sat() });
@@ -312,20 +282,16 @@ fn sync(args: &Common, context: &Context) -> Result<()> {
     let from = wallet.height();
     context.block_on(args.sync(&mut wallet, context))?;
     let height = wallet.height();
-    context.print(&json!({ "height": height }), || {
-        match height.checked_sub(from) {
-            Some(0) => println!("up to date at block {height}"),
-            _ => println!("read up to block {height}"),
-        }
+    context.print(&json!({ "height": height }), || match height.checked_sub(from) {
+        Some(0) => println!("up to date at block {height}"),
+        _ => println!("read up to block {height}"),
     });
     Ok(())
 }
 
 fn account(args: &Common, context: &Context) -> Result<()> {
     let wallet = args.open()?;
-    let account = wallet
-        .account()
-        .ok_or_else(|| eyre!("the wallet's file does not name its account"))?;
+    let account = wallet.account().ok_or_else(|| eyre!("the wallet's file does not name its account"))?;
     let keystore = args.folder()?.join("seed.json");
     context.print(&json!({ "account": account, "keystore": keystore }), || {
         println!("{account}");
@@ -339,20 +305,8 @@ impl Common {
     }
 
     fn make(&self, seed: &Seed, birthday: u32, passphrase: &str) -> Result<Wallet> {
-        let (folder, kdf, rng) = (
-            self.folder()?,
-            KdfParams::default(),
-            &mut rand::thread_rng(),
-        );
-        Ok(Wallet::create(
-            &folder,
-            self.network,
-            seed,
-            birthday,
-            passphrase,
-            kdf,
-            rng,
-        )?)
+        let (folder, kdf, rng) = (self.folder()?, KdfParams::default(), &mut rand::thread_rng());
+        Ok(Wallet::create(&folder, self.network, seed, birthday, passphrase, kdf, rng)?)
     }
 
     fn open(&self) -> Result<Wallet> {
@@ -361,8 +315,7 @@ impl Common {
 
     async fn newest_block(&self) -> Result<u32> {
         let bitcoin = self.bitcoin.connect(self.network).await;
-        let bitcoin = bitcoin
-            .wrap_err("the wallet's birthday is asked of bitcoind; without one, give --birthday")?;
+        let bitcoin = bitcoin.wrap_err("the wallet's birthday is asked of bitcoind; without one, give --birthday")?;
         Ok(bitcoin.best_tip().await?.0)
     }
 
@@ -382,10 +335,7 @@ impl Common {
 
 impl Secret {
     fn passphrase(&self) -> Result<Zeroizing<String>> {
-        let service = ServiceArgs {
-            passphrase_stdin: self.passphrase_stdin,
-            ..ServiceArgs::default()
-        };
+        let service = ServiceArgs { passphrase_stdin: self.passphrase_stdin, ..ServiceArgs::default() };
         service.passphrase("the wallet")
     }
 
@@ -405,12 +355,8 @@ impl Secret {
 impl Send {
     async fn fee_rate(&self, bitcoin: &BitcoinRpc) -> Result<FeeRate> {
         match self.fee_rate {
-            Some(rate) => FeeRate::from_sat_per_vb(rate)
-                .ok_or_else(|| eyre!("--fee-rate {rate} is too large")),
-            None => Ok(bitcoin
-                .fee_rate(CONFIRM_WITHIN, FALLBACK_FEE_RATE)
-                .await?
-                .max(FALLBACK_FEE_RATE)),
+            Some(rate) => FeeRate::from_sat_per_vb(rate).ok_or_else(|| eyre!("--fee-rate {rate} is too large")),
+            None => Ok(bitcoin.fee_rate(CONFIRM_WITHIN, FALLBACK_FEE_RATE).await?.max(FALLBACK_FEE_RATE)),
         }
     }
 }
@@ -420,13 +366,10 @@ fn progress(context: &Context) -> ProgressBar {
     if context.json || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("reading blocks {bar:30} {pos}/{len}")
-        .expect("a valid template");
+    let style = ProgressStyle::with_template("reading blocks {bar:30} {pos}/{len}").expect("a valid template");
     ProgressBar::new(0).with_style(style)
 }
 
 fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

@@ -20,8 +20,7 @@ impl Machine for Dkg {
     type Output = KeyShare;
 
     fn open(member: &Member, stored: Option<&[u8]>) -> Self {
-        Self::new(member.config.clone(), member.secret, stored)
-            .expect("what was persisted can be read")
+        Self::new(member.config.clone(), member.secret, stored).expect("what was persisted can be read")
     }
 
     fn advance(&mut self, events: &[Event], now: u64, rng: &mut StdRng) -> Vec<Effect> {
@@ -30,25 +29,11 @@ impl Machine for Dkg {
 }
 
 fn members(threshold: u16, count: u16) -> Vec<Member> {
-    let secret = |index: u16| {
-        SecretKey::from_slice(&[u8::try_from(index).expect("few members"); 32]).expect("a key")
-    };
-    let encryption_keys: Vec<PublicKey> = (1..=count)
-        .map(|index| PublicKey::from_secret_key(SECP256K1, &secret(index)))
-        .collect();
-    let config = |me| Config {
-        chain_id: 51717,
-        epoch: 1,
-        threshold,
-        encryption_keys: encryption_keys.clone(),
-        me,
-    };
-    (1..=count)
-        .map(|me| Member {
-            config: config(me),
-            secret: secret(me),
-        })
-        .collect()
+    let secret = |index: u16| SecretKey::from_slice(&[u8::try_from(index).expect("few members"); 32]).expect("a key");
+    let encryption_keys: Vec<PublicKey> =
+        (1..=count).map(|index| PublicKey::from_secret_key(SECP256K1, &secret(index))).collect();
+    let config = |me| Config { chain_id: 51717, epoch: 1, threshold, encryption_keys: encryption_keys.clone(), me };
+    (1..=count).map(|me| Member { config: config(me), secret: secret(me) }).collect()
 }
 
 fn world(threshold: u16, count: u16, seed: u64) -> World<Dkg> {
@@ -57,21 +42,12 @@ fn world(threshold: u16, count: u16, seed: u64) -> World<Dkg> {
 
 /// All have shares of the same key, of their own index, and any t of them sign.
 fn assert_key(world: &World<Dkg>, threshold: usize) {
-    let shares: Vec<KeyShare> = world
-        .honest()
-        .map(|member| member.output.clone().expect("done"))
-        .collect();
+    let shares: Vec<KeyShare> = world.honest().map(|member| member.output.clone().expect("done")).collect();
     let group_key = shares[0].group_key();
     for (share, index) in shares.iter().zip(1..) {
-        assert_eq!(
-            (share.group_key(), share.index(), share.epoch()),
-            (group_key, index, 1)
-        );
+        assert_eq!((share.group_key(), share.index(), share.epoch()), (group_key, index, 1));
         assert_eq!(share.public_share(1), shares[0].public_share(1));
-        assert_eq!(
-            KeyShare::from_bytes(&share.to_bytes()).expect("its own bytes"),
-            *share
-        );
+        assert_eq!(KeyShare::from_bytes(&share.to_bytes()).expect("its own bytes"), *share);
     }
     assert_signs(&shares[..threshold]);
     assert_signs(&shares[shares.len() - threshold..]);
@@ -83,26 +59,14 @@ fn assert_signs(shares: &[KeyShare]) {
     let (root, message) = ([3; 32], [4; 32]);
     let keys: Vec<_> = shares.iter().map(|share| share.for_input(&root)).collect();
     let nonces: Vec<_> = keys.iter().map(|key| key.commit(&mut rng)).collect();
-    let set = keys
-        .iter()
-        .zip(&nonces)
-        .map(|(key, nonces)| (key.index(), nonces.commitment()))
-        .collect();
+    let set = keys.iter().zip(&nonces).map(|(key, nonces)| (key.index(), nonces.commitment())).collect();
     let sign = |(key, nonces): (&crate::threshold::InputKey, &crate::threshold::Nonces)| {
-        (
-            key.index(),
-            key.sign(&message, &set, nonces).expect("a share"),
-        )
+        (key.index(), key.sign(&message, &set, nonces).expect("a share"))
     };
     let signature_shares: BTreeMap<u16, Share> = keys.iter().zip(&nonces).map(sign).collect();
     // Verified by libsecp256k1 inside.
-    keys[0]
-        .aggregate(&message, &set, &signature_shares)
-        .expect("a signature");
-    assert_eq!(
-        keys[0].output_key(),
-        crate::vault::output_key(shares[0].group_key(), &root)
-    );
+    keys[0].aggregate(&message, &set, &signature_shares).expect("a signature");
+    assert_eq!(keys[0].output_key(), crate::vault::output_key(shares[0].group_key(), &root));
 }
 
 #[test]
@@ -143,11 +107,7 @@ fn a_crash_between_any_two_steps_is_survived() {
             world.members[0].crash_before = Some(crash_before);
             world.run(1000);
             assert_key(&world, 3);
-            assert_eq!(
-                world.members[1].machine().attempt(),
-                0,
-                "no attempt is lost by a crash"
-            );
+            assert_eq!(world.members[1].machine().attempt(), 0, "no attempt is lost by a crash");
             crashed += world.members[0].crashes;
             if world.members[0].crashes == 0 {
                 break;
@@ -166,18 +126,10 @@ fn a_member_that_lost_its_secrets_says_so_and_the_next_attempt_makes_the_key() {
         world.members[2].crash_before = Some(crash_before);
         world.members[2].lose_disk = true;
         world.run(1000);
-        let shares: Vec<_> = world
-            .honest()
-            .map(|member| member.output.clone().expect("done").group_key())
-            .collect();
+        let shares: Vec<_> = world.honest().map(|member| member.output.clone().expect("done").group_key()).collect();
         assert!(shares.iter().all(|key| *key == shares[0]));
         assert_eq!(world.members[0].machine().attempt(), 1);
-        assert!(
-            world.members[0]
-                .blames
-                .iter()
-                .any(|blame| blame.member == 3 && blame.fault == Fault::LostSecrets)
-        );
+        assert!(world.members[0].blames.iter().any(|blame| blame.member == 3 && blame.fault == Fault::LostSecrets));
     }
 }
 
@@ -194,22 +146,12 @@ fn a_wrong_package_is_complained_about_and_its_sender_named() {
             vec![post]
         }));
         world.run_until(1000, |member| member.machine().share().is_some());
-        let keys: Vec<_> = world
-            .honest()
-            .map(|member| member.machine().share().expect("done").group_key())
-            .collect();
+        let keys: Vec<_> = world.honest().map(|member| member.machine().share().expect("done").group_key()).collect();
         assert!(keys.iter().all(|key| *key == keys[0]));
         assert!(
-            world.members[3]
-                .blames
-                .iter()
-                .any(|blame| blame.member == 2 && matches!(blame.fault, Fault::Package(_)))
+            world.members[3].blames.iter().any(|blame| blame.member == 2 && matches!(blame.fault, Fault::Package(_)))
         );
-        assert!(world.members[0].blames.contains(&Blame {
-            member: 2,
-            attempt: 0,
-            fault: Fault::Accused { by: 4 }
-        }));
+        assert!(world.members[0].blames.contains(&Blame { member: 2, attempt: 0, fault: Fault::Accused { by: 4 } }));
     }
 }
 
@@ -222,67 +164,32 @@ fn what_everybody_sees_to_be_wrong_is_named_and_may_be_posted_again() {
         }
         let mut wrong_proof = post.clone();
         *wrong_proof.payload.last_mut().expect("a proof") ^= 1;
-        let cut = Post {
-            payload: post.payload[..40].to_vec(),
-            ..post.clone()
-        };
-        let longer = Post {
-            payload: [&post.payload[..], &[0]].concat(),
-            ..post.clone()
-        };
+        let cut = Post { payload: post.payload[..40].to_vec(), ..post.clone() };
+        let longer = Post { payload: [&post.payload[..], &[0]].concat(), ..post.clone() };
         // Blocks take posts in any order, so these come before or after the right one; after it they are ignored.
         vec![wrong_proof, cut, longer, post]
     }));
     world.run(1000);
-    let keys: Vec<_> = world
-        .members
-        .iter()
-        .map(|member| member.output.clone().expect("done").group_key())
-        .collect();
+    let keys: Vec<_> = world.members.iter().map(|member| member.output.clone().expect("done").group_key()).collect();
     assert!(keys.iter().all(|key| *key == keys[0]));
-    assert!(
-        world
-            .members
-            .iter()
-            .flat_map(|member| &member.blames)
-            .all(|blame| blame.member == 1)
-    );
+    assert!(world.members.iter().flat_map(|member| &member.blames).all(|blame| blame.member == 1));
 }
 
-fn round1_event(
-    index: u16,
-    threshold: u16,
-) -> (Event, frost_secp256k1_tr::keys::dkg::round1::Package) {
+fn round1_event(index: u16, threshold: u16) -> (Event, frost_secp256k1_tr::keys::dkg::round1::Package) {
     let mut rng = StdRng::seed_from_u64(5);
-    let (_, package) =
-        frost::part1(identifier(index).expect("a member"), 4, threshold, &mut rng).expect("sound");
+    let (_, package) = frost::part1(identifier(index).expect("a member"), 4, threshold, &mut rng).expect("sound");
     let payload = package.serialize().expect("serializes");
     let session = dkg_session(51717, 1, 0);
-    (
-        Event {
-            session,
-            member: index,
-            kind: Kind::DkgRound1 as u8,
-            payload,
-            timestamp: START,
-        },
-        package,
-    )
+    (Event { session, member: index, kind: Kind::DkgRound1 as u8, payload, timestamp: START }, package)
 }
 
 #[test]
 fn a_package_of_another_degree_or_copied_from_another_member_is_refused() {
     let (event, package) = round1_event(1, 3);
     assert_eq!(check_round1(&event, 3), Ok(package));
-    assert!(matches!(
-        check_round1(&event, 2),
-        Err(Fault::Malformed { .. })
-    ));
+    assert!(matches!(check_round1(&event, 2), Err(Fault::Malformed { .. })));
     // The proof of knowledge binds the member.
-    assert_eq!(
-        check_round1(&Event { member: 2, ..event }, 3),
-        Err(Fault::Proof)
-    );
+    assert_eq!(check_round1(&Event { member: 2, ..event }, 3), Err(Fault::Proof));
 }
 
 #[test]
@@ -290,22 +197,10 @@ fn a_state_of_another_epoch_is_refused() {
     let member = members(2, 3).swap_remove(0);
     let mut rng = StdRng::seed_from_u64(1);
     let effects = Dkg::open(&member, None).step(&[], START, &mut rng);
-    let Some(Effect::Persist(stored)) = effects.first() else {
-        panic!("{effects:?}")
-    };
-    let other = Config {
-        epoch: 2,
-        ..member.config.clone()
-    };
-    assert!(matches!(
-        Dkg::new(other, member.secret, Some(stored)),
-        Err(DkgError::Foreign { epoch: 1, .. })
-    ));
-    let cut = Dkg::new(
-        member.config,
-        member.secret,
-        Some(&stored[..stored.len() / 2]),
-    );
+    let Some(Effect::Persist(stored)) = effects.first() else { panic!("{effects:?}") };
+    let other = Config { epoch: 2, ..member.config.clone() };
+    assert!(matches!(Dkg::new(other, member.secret, Some(stored)), Err(DkgError::Foreign { epoch: 1, .. })));
+    let cut = Dkg::new(member.config, member.secret, Some(&stored[..stored.len() / 2]));
     assert!(matches!(cut, Err(DkgError::Damaged(_))));
 }
 
@@ -318,11 +213,7 @@ fn a_key_share_with_a_flipped_bit_is_refused() {
         changed[position] ^= 1;
         // Shares of others are public and are checked when they are used; all that is this member's own must fit.
         if let Ok(read) = KeyShare::from_bytes(&changed) {
-            assert_eq!(
-                (read.index(), read.group_key()),
-                (share.index(), share.group_key()),
-                "byte {position}"
-            );
+            assert_eq!((read.index(), read.group_key()), (share.index(), share.group_key()), "byte {position}");
         }
     }
 }

@@ -14,20 +14,9 @@ use std::path::Path;
 ///
 /// Those of the file system (a full disk, for example); the old bytes then stay. The message names the file.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let named = |error: io::Error| {
-        io::Error::new(
-            error.kind(),
-            format!("cannot write {}: {error}", path.display()),
-        )
-    };
-    let directory = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let mut name = path
-        .file_name()
-        .ok_or_else(|| named(io::ErrorKind::InvalidInput.into()))?
-        .to_owned();
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("cannot write {}: {error}", path.display()));
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut name = path.file_name().ok_or_else(|| named(io::ErrorKind::InvalidInput.into()))?.to_owned();
     name.push(".tmp");
     let temporary = directory.join(name);
     let written = write_synced(&temporary, bytes)
@@ -49,10 +38,7 @@ pub fn read_optional(path: &Path) -> io::Result<Option<Vec<u8>>> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(io::Error::new(
-            error.kind(),
-            format!("cannot read {}: {error}", path.display()),
-        )),
+        Err(error) => Err(io::Error::new(error.kind(), format!("cannot read {}: {error}", path.display()))),
     }
 }
 
@@ -62,11 +48,7 @@ fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(bytes)?;
     file.sync_all()
 }
@@ -83,14 +65,8 @@ mod tests {
         assert_eq!(read_optional(&path).expect("readable"), None);
         write_atomic(&path, b"old").expect("writable");
         write_atomic(&path, b"new").expect("writable");
-        assert_eq!(
-            read_optional(&path).expect("readable").as_deref(),
-            Some(b"new".as_slice())
-        );
-        assert_eq!(
-            fs::metadata(&path).expect("there").permissions().mode() & 0o777,
-            0o600
-        );
+        assert_eq!(read_optional(&path).expect("readable").as_deref(), Some(b"new".as_slice()));
+        assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(directory.path()).expect("there").count(), 1);
     }
 

@@ -23,8 +23,7 @@ use bdk_wallet::error::CreateTxError;
 use bdk_wallet::file_store::Store;
 use bdk_wallet::template::{Bip86, DescriptorTemplate as _};
 use bdk_wallet::{
-    Balance, ChangeSet, CreateParams, FileStoreError, KeychainKind, LoadParams, PersistedWallet,
-    SignOptions,
+    Balance, ChangeSet, CreateParams, FileStoreError, KeychainKind, LoadParams, PersistedWallet, SignOptions,
 };
 use bip39::Mnemonic;
 use bitcoin::bip32::{ChildNumber, DerivationPath, Xpriv};
@@ -59,9 +58,7 @@ const MAX_MEMPOOL: usize = 5_000;
 /// What can go wrong in the wallet. Each says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum WalletError {
-    #[error(
-        "this wallet is for regtest and testnets; keep mainnet coins in a wallet made for them"
-    )]
+    #[error("this wallet is for regtest and testnets; keep mainnet coins in a wallet made for them")]
     Mainnet,
     #[error("there is already a wallet in {}; name another folder to make a second one", .0.display())]
     Exists(PathBuf),
@@ -70,11 +67,7 @@ pub enum WalletError {
     #[error("another process uses the wallet in {}", .0.display())]
     Locked(PathBuf),
     #[error("the wallet in {} is one of {got}, not of {want}", folder.display())]
-    OtherNetwork {
-        folder: PathBuf,
-        got: String,
-        want: Network,
-    },
+    OtherNetwork { folder: PathBuf, got: String, want: Network },
     #[error("these are not the words of a mnemonic: {0}")]
     BadMnemonic(bip39::Error),
     #[error("{}: {error}", path.display())]
@@ -85,9 +78,7 @@ pub enum WalletError {
     Disk(#[from] std::io::Error),
     #[error(transparent)]
     Bitcoin(#[from] RpcError),
-    #[error(
-        "bitcoind has pruned block {height}, which the wallet still has to read; sync with one that keeps it"
-    )]
+    #[error("bitcoind has pruned block {height}, which the wallet still has to read; sync with one that keeps it")]
     Pruned { height: u32 },
     #[error("the chain was reorganised {MAX_REORGANISATIONS} times while it was read; try again")]
     Restless,
@@ -113,9 +104,7 @@ impl Drop for Seed {
 
 impl std::fmt::Debug for Seed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Seed")
-            .field("account", &self.account_address())
-            .finish_non_exhaustive()
+        f.debug_struct("Seed").field("account", &self.account_address()).finish_non_exhaustive()
     }
 }
 
@@ -124,8 +113,7 @@ impl Seed {
     pub fn generate<R: RngCore + CryptoRng>(rng: &mut R) -> Self {
         let mut entropy = Zeroizing::new([0; 16]);
         rng.fill_bytes(entropy.as_mut_slice());
-        let mnemonic =
-            Mnemonic::from_entropy(entropy.as_slice()).expect("16 bytes make twelve words");
+        let mnemonic = Mnemonic::from_entropy(entropy.as_slice()).expect("16 bytes make twelve words");
         Self::from_mnemonic(&mnemonic)
     }
 
@@ -135,13 +123,7 @@ impl Seed {
     ///
     /// `BadMnemonic`: a word is unknown, or the checksum does not match.
     pub fn parse(words: &str) -> Result<Self, WalletError> {
-        let words = Zeroizing::new(
-            words
-                .split_whitespace()
-                .collect::<Vec<_>>()
-                .join(" ")
-                .to_lowercase(),
-        );
+        let words = Zeroizing::new(words.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase());
         let mnemonic = Mnemonic::parse_normalized(&words).map_err(WalletError::BadMnemonic)?;
         Ok(Self::from_mnemonic(&mnemonic))
     }
@@ -151,10 +133,7 @@ impl Seed {
         // The network only changes how the key would be written, which it never is.
         let master = Xpriv::new_master(bitcoin::Network::Regtest, seed.as_slice())
             .expect("the chance that a seed is not a key is below 2^-127");
-        Self {
-            words: Zeroizing::new(mnemonic.to_string()),
-            master,
-        }
+        Self { words: Zeroizing::new(mnemonic.to_string()), master }
     }
 
     /// The words, for their owner to write down.
@@ -164,13 +143,7 @@ impl Seed {
 
     /// The key of the account on the sidechain: m/44'/60'/0'/0/0.
     pub fn account(&self) -> SecretKey {
-        self.derive(&[
-            hardened(44),
-            hardened(60),
-            hardened(0),
-            normal(0),
-            normal(0),
-        ])
+        self.derive(&[hardened(44), hardened(60), hardened(0), normal(0), normal(0)])
     }
 
     /// The address of that account.
@@ -184,20 +157,14 @@ impl Seed {
     ///
     /// If `index` is 2^31 or more.
     pub fn reclaim_key(&self, index: u32) -> Keypair {
-        let key = self.derive(&[
-            hardened(RECLAIM_PURPOSE),
-            hardened(1),
-            hardened(0),
-            normal(index),
-        ]);
+        let key = self.derive(&[hardened(RECLAIM_PURPOSE), hardened(1), hardened(0), normal(index)]);
         Keypair::from_secret_key(SECP256K1, &key)
     }
 
     fn derive(&self, path: &[ChildNumber]) -> SecretKey {
         let path = DerivationPath::from(path.to_vec());
         let key = self.master.derive_priv(SECP256K1, &path);
-        key.expect("the chance that a child is not a key is below 2^-127")
-            .private_key
+        key.expect("the chance that a child is not a key is below 2^-127").private_key
     }
 
     /// How addresses of `keychain` are made, without the keys that sign for them.
@@ -270,8 +237,8 @@ impl Wallet {
         if path.try_exists()? {
             return Err(WalletError::Exists(folder.to_owned()));
         }
-        let [receive, change] = [KeychainKind::External, KeychainKind::Internal]
-            .map(|keychain| seed.public_descriptor(keychain));
+        let [receive, change] =
+            [KeychainKind::External, KeychainKind::Internal].map(|keychain| seed.public_descriptor(keychain));
         let public = BTreeMap::from([
             ("network".to_owned(), network.to_string()),
             ("birthday".to_owned(), birthday.to_string()),
@@ -279,28 +246,11 @@ impl Wallet {
             ("receive".to_owned(), receive),
             ("change".to_owned(), change),
         ]);
-        let keystore = Keystore::seal(
-            WALLET,
-            public,
-            seed.words().as_bytes(),
-            passphrase,
-            kdf,
-            rng,
-        )
-        .map_err(|error| WalletError::Keystore {
-            path: path.clone(),
-            error,
-        })?;
+        let keystore = Keystore::seal(WALLET, public, seed.words().as_bytes(), passphrase, kdf, rng)
+            .map_err(|error| WalletError::Keystore { path: path.clone(), error })?;
         write_atomic(&path, keystore.to_json().as_bytes())?;
         let (store, wallet) = open_chain(folder, network, &keystore)?;
-        Ok(Self {
-            folder: folder.to_owned(),
-            network,
-            keystore,
-            store,
-            wallet,
-            _lock: lock,
-        })
+        Ok(Self { folder: folder.to_owned(), network, keystore, store, wallet, _lock: lock })
     }
 
     /// Opens the wallet in `folder` to receive and look; [`Wallet::unlock`] is for signing.
@@ -312,29 +262,13 @@ impl Wallet {
         let path = folder.join("seed.json");
         let json = read_optional(&path)?.ok_or_else(|| WalletError::Missing(folder.to_owned()))?;
         let lock = lock(folder)?;
-        let keystore =
-            Keystore::parse(&json).map_err(|error| WalletError::Keystore { path, error })?;
-        let got = keystore
-            .public()
-            .get("network")
-            .cloned()
-            .unwrap_or_default();
+        let keystore = Keystore::parse(&json).map_err(|error| WalletError::Keystore { path, error })?;
+        let got = keystore.public().get("network").cloned().unwrap_or_default();
         if got != network.name() {
-            return Err(WalletError::OtherNetwork {
-                folder: folder.to_owned(),
-                got,
-                want: network,
-            });
+            return Err(WalletError::OtherNetwork { folder: folder.to_owned(), got, want: network });
         }
         let (store, wallet) = open_chain(folder, network, &keystore)?;
-        Ok(Self {
-            folder: folder.to_owned(),
-            network,
-            keystore,
-            store,
-            wallet,
-            _lock: lock,
-        })
+        Ok(Self { folder: folder.to_owned(), network, keystore, store, wallet, _lock: lock })
     }
 
     /// The seed, for those who know the passphrase.
@@ -357,10 +291,7 @@ impl Wallet {
 
     /// A fresh address to be paid at.
     pub fn address(&mut self) -> Result<Address, WalletError> {
-        let address = self
-            .wallet
-            .reveal_next_address(KeychainKind::External)
-            .address;
+        let address = self.wallet.reveal_next_address(KeychainKind::External).address;
         self.persist()?;
         Ok(address)
     }
@@ -384,17 +315,10 @@ impl Wallet {
                 let transaction = &found.tx_node.tx;
                 let (sent, received) = self.wallet.sent_and_received(transaction);
                 let height = found.chain_position.confirmation_height_upper_bound();
-                Movement {
-                    txid: found.tx_node.txid,
-                    height,
-                    sent,
-                    received,
-                }
+                Movement { txid: found.tx_node.txid, height, sent, received }
             })
             .collect();
-        movements.sort_by_key(|movement| {
-            std::cmp::Reverse((movement.height.unwrap_or(u32::MAX), movement.txid))
-        });
+        movements.sort_by_key(|movement| std::cmp::Reverse((movement.height.unwrap_or(u32::MAX), movement.txid)));
         movements
     }
 
@@ -426,10 +350,7 @@ impl Wallet {
             let Some((last, from)) = self.last_common(bitcoin).await? else {
                 continue;
             };
-            if self
-                .read_blocks(bitcoin, last, from, info.height, progress)
-                .await?
-            {
+            if self.read_blocks(bitcoin, last, from, info.height, progress).await? {
                 return Ok(());
             }
         }
@@ -437,22 +358,12 @@ impl Wallet {
     }
 
     /// The last block that wallet and node share, and the next height to read.
-    async fn last_common(
-        &self,
-        bitcoin: &BitcoinRpc,
-    ) -> Result<Option<(BlockId, u32)>, WalletError> {
+    async fn last_common(&self, bitcoin: &BitcoinRpc) -> Result<Option<(BlockId, u32)>, WalletError> {
         for checkpoint in self.wallet.latest_checkpoint().iter() {
             let last = checkpoint.block_id();
             if bitcoin.block_hash(last.height).await? == Some(last.hash) {
                 let next = last.height + 1;
-                return Ok(Some((
-                    last,
-                    if last.height == 0 {
-                        next.max(self.birthday())
-                    } else {
-                        next
-                    },
-                )));
+                return Ok(Some((last, if last.height == 0 { next.max(self.birthday()) } else { next })));
             }
         }
         Ok(None)
@@ -480,12 +391,7 @@ impl Wallet {
                 Err(error) => return Err(error.into()),
             };
             let connected = last.height + 1 != height || block.header.prev_blockhash == last.hash;
-            if !connected
-                || self
-                    .wallet
-                    .apply_block_connected_to(&block, height, last)
-                    .is_err()
-            {
+            if !connected || self.wallet.apply_block_connected_to(&block, height, last).is_err() {
                 return Ok(false);
             }
             last = BlockId { height, hash };
@@ -500,35 +406,21 @@ impl Wallet {
     /// Learns of unconfirmed payments, and forgets those that left the mempool.
     async fn sync_mempool(&mut self, bitcoin: &BitcoinRpc, now: u64) -> Result<(), WalletError> {
         let mempool: BTreeSet<Txid> = bitcoin.mempool().await?.into_iter().collect();
-        let unconfirmed = self
-            .wallet
-            .transactions()
-            .filter(|found| found.chain_position.is_unconfirmed());
+        let unconfirmed = self.wallet.transactions().filter(|found| found.chain_position.is_unconfirmed());
         let known: Vec<Txid> = unconfirmed.map(|found| found.tx_node.txid).collect();
-        let gone: Vec<(Txid, u64)> = known
-            .iter()
-            .filter(|txid| !mempool.contains(*txid))
-            .map(|txid| (*txid, now))
-            .collect();
+        let gone: Vec<(Txid, u64)> =
+            known.iter().filter(|txid| !mempool.contains(*txid)).map(|txid| (*txid, now)).collect();
         self.wallet.apply_evicted_txs(gone);
         let there = known.iter().filter(|txid| mempool.contains(*txid));
-        let seen: Vec<(Transaction, u64)> = there
-            .filter_map(|txid| Some((self.wallet.get_tx(*txid)?.tx_node.tx.as_ref().clone(), now)))
-            .collect();
+        let seen: Vec<(Transaction, u64)> =
+            there.filter_map(|txid| Some((self.wallet.get_tx(*txid)?.tx_node.tx.as_ref().clone(), now))).collect();
         self.wallet.apply_unconfirmed_txs(seen);
         if mempool.len() > MAX_MEMPOOL {
             return Ok(());
         }
-        let new: Vec<Txid> = mempool
-            .into_iter()
-            .filter(|txid| !known.contains(txid))
-            .collect();
+        let new: Vec<Txid> = mempool.into_iter().filter(|txid| !known.contains(txid)).collect();
         let transactions = bitcoin.mempool_transactions(&new).await?;
-        self.wallet.apply_unconfirmed_txs(
-            transactions
-                .into_iter()
-                .map(|transaction| (transaction, now)),
-        );
+        self.wallet.apply_unconfirmed_txs(transactions.into_iter().map(|transaction| (transaction, now)));
         Ok(())
     }
 
@@ -550,15 +442,8 @@ impl Wallet {
         bitcoin.broadcast(&transaction).await?;
         let fee = self.wallet.calculate_fee(&transaction);
         let fee = fee.map_err(|error| WalletError::Payment(error.to_string()))?;
-        let paid = transaction
-            .output
-            .iter()
-            .filter(|output| output.script_pubkey == script);
-        let sent = Sent {
-            txid: transaction.compute_txid(),
-            amount: paid.map(|output| output.value).sum(),
-            fee,
-        };
+        let paid = transaction.output.iter().filter(|output| output.script_pubkey == script);
+        let sent = Sent { txid: transaction.compute_txid(), amount: paid.map(|output| output.value).sum(), fee };
         self.wallet.apply_unconfirmed_txs([(transaction, now)]);
         self.persist()?;
         Ok(sent)
@@ -588,8 +473,7 @@ impl Wallet {
         };
         let mut psbt = payment.finish().map_err(create_error)?;
         let failed = |reason: String| WalletError::Payment(reason);
-        psbt.sign(&seed.master, SECP256K1)
-            .map_err(|(_, errors)| failed(format!("{errors:?}")))?;
+        psbt.sign(&seed.master, SECP256K1).map_err(|(_, errors)| failed(format!("{errors:?}")))?;
         let finished = self.wallet.finalize_psbt(&mut psbt, SignOptions::default());
         if !finished.map_err(|error| failed(error.to_string()))? {
             return Err(failed("not every input could be signed".into()));
@@ -598,21 +482,16 @@ impl Wallet {
     }
 
     fn birthday(&self) -> u32 {
-        self.keystore
-            .public()
-            .get("birthday")
-            .and_then(|birthday| birthday.parse().ok())
-            .unwrap_or(0)
+        self.keystore.public().get("birthday").and_then(|birthday| birthday.parse().ok()).unwrap_or(0)
     }
 
     fn persist(&mut self) -> Result<(), WalletError> {
         match self.wallet.persist(&mut self.store) {
             Ok(_) => Ok(()),
             Err(FileStoreError::Write(error)) => Err(error.into()),
-            Err(error) => Err(WalletError::DamagedChain {
-                path: self.folder.join("chain.db"),
-                reason: error.to_string(),
-            }),
+            Err(error) => {
+                Err(WalletError::DamagedChain { path: self.folder.join("chain.db"), reason: error.to_string() })
+            }
         }
     }
 }
@@ -633,22 +512,14 @@ pub struct Movement {
 ///
 /// A wrong passphrase, or a file that is not a wallet's.
 pub fn open_seed(path: &Path, keystore: &Keystore, passphrase: &str) -> Result<Seed, WalletError> {
-    let failed = |error| WalletError::Keystore {
-        path: path.to_owned(),
-        error,
-    };
+    let failed = |error| WalletError::Keystore { path: path.to_owned(), error };
     let words = keystore.open(WALLET, passphrase).map_err(failed)?;
-    let words =
-        std::str::from_utf8(&words).map_err(|_| failed(KeystoreError::Content("a mnemonic")))?;
+    let words = std::str::from_utf8(&words).map_err(|_| failed(KeystoreError::Content("a mnemonic")))?;
     Seed::parse(words)
 }
 
 fn lock(folder: &Path) -> Result<File, WalletError> {
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(folder.join("lock"))?;
+    let file = File::options().create(true).truncate(false).write(true).open(folder.join("lock"))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(fs::TryLockError::WouldBlock) => Err(WalletError::Locked(folder.to_owned())),
@@ -663,32 +534,24 @@ fn open_chain(
     keystore: &Keystore,
 ) -> Result<(Store<ChangeSet>, PersistedWallet<Store<ChangeSet>>), WalletError> {
     let path = folder.join("chain.db");
-    let damaged = |reason: String| WalletError::DamagedChain {
-        path: path.clone(),
-        reason,
-    };
-    let (mut store, _) =
-        Store::load_or_create(MAGIC, &path).map_err(|error| damaged(error.error.to_string()))?;
+    let damaged = |reason: String| WalletError::DamagedChain { path: path.clone(), reason };
+    let (mut store, _) = Store::load_or_create(MAGIC, &path).map_err(|error| damaged(error.error.to_string()))?;
     let params = LoadParams::new().check_network(network.bitcoin());
-    let loaded =
-        PersistedWallet::load(&mut store, params).map_err(|error| damaged(error.to_string()))?;
+    let loaded = PersistedWallet::load(&mut store, params).map_err(|error| damaged(error.to_string()))?;
     if let Some(wallet) = loaded {
         return Ok((store, wallet));
     }
     let descriptor = |name: &str| keystore.public().get(name).cloned().unwrap_or_default();
-    let params =
-        CreateParams::new(descriptor("receive"), descriptor("change")).network(network.bitcoin());
-    let wallet =
-        PersistedWallet::create(&mut store, params).map_err(|error| damaged(error.to_string()))?;
+    let params = CreateParams::new(descriptor("receive"), descriptor("change")).network(network.bitcoin());
+    let wallet = PersistedWallet::create(&mut store, params).map_err(|error| damaged(error.to_string()))?;
     Ok((store, wallet))
 }
 
 fn create_error(error: CreateTxError) -> WalletError {
     match error {
-        CreateTxError::CoinSelection(short) => WalletError::TooLittle {
-            available: short.available,
-            needed: short.needed,
-        },
+        CreateTxError::CoinSelection(short) => {
+            WalletError::TooLittle { available: short.available, needed: short.needed }
+        }
         other => WalletError::Payment(other.to_string()),
     }
 }

@@ -9,44 +9,25 @@ use bitcoin::{Amount, ScriptBuf, Sequence, TxIn, absolute, consensus, transactio
 const ROOT: [u8; 32] = [5; 32];
 
 fn group_key() -> XOnlyPublicKey {
-    "79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798"
-        .parse()
-        .expect("the generator")
+    "79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798".parse().expect("the generator")
 }
 
 /// One input of 100,000 sat that goes back to the vault at this fee.
 fn vault_tx(fee_sat: u64) -> VaultTransaction {
-    let outpoint = OutPoint {
-        txid: Txid::from_byte_array([1; 32]),
-        vout: 0,
-    };
+    let outpoint = OutPoint { txid: Txid::from_byte_array([1; 32]), vout: 0 };
     let output_key = vault::output_key(group_key(), &ROOT);
-    let output = |script_pubkey, sat| TxOut {
-        script_pubkey,
-        value: Amount::from_sat(sat),
-    };
+    let output = |script_pubkey, sat| TxOut { script_pubkey, value: Amount::from_sat(sat) };
     let transaction = Transaction {
         version: transaction::Version(3),
         lock_time: absolute::LockTime::ZERO,
-        input: vec![TxIn {
-            previous_output: outpoint,
-            sequence: Sequence::ENABLE_RBF_NO_LOCKTIME,
-            ..TxIn::default()
-        }],
+        input: vec![TxIn { previous_output: outpoint, sequence: Sequence::ENABLE_RBF_NO_LOCKTIME, ..TxIn::default() }],
         output: vec![
             output(vault::script(output_key), 100_000 - 240 - fee_sat),
             output(ScriptBuf::from_hex("51024e73").expect("hex"), 240),
         ],
     };
-    let spent = SpentOutput {
-        outpoint,
-        amount_sat: 100_000,
-        output_key,
-        merkle_root: ROOT,
-        epoch: 1,
-    };
-    VaultTransaction::parse(&consensus::serialize(&transaction), vec![spent])
-        .expect("a vault transaction")
+    let spent = SpentOutput { outpoint, amount_sat: 100_000, output_key, merkle_root: ROOT, epoch: 1 };
+    VaultTransaction::parse(&consensus::serialize(&transaction), vec![spent]).expect("a vault transaction")
 }
 
 fn decide(change: impl FnOnce(&mut Facts<'_>), signed: &Signed) -> Result<(), Refusal> {
@@ -71,71 +52,40 @@ fn good_facts_are_approved_also_again_after_signing() {
     assert_eq!(decide(|_| (), &signed), Ok(()));
     assert_eq!(signed.insert(vault_tx(300).unsigned()), Ok(true));
     assert_eq!(decide(|_| (), &signed), Ok(()));
-    assert_eq!(
-        signed.insert(vault_tx(300).unsigned()),
-        Ok(false),
-        "nothing new to persist"
-    );
+    assert_eq!(signed.insert(vault_tx(300).unsigned()), Ok(false), "nothing new to persist");
 }
 
 #[test]
 fn each_wrong_fact_is_refused_for_its_own_reason() {
     let signed = Signed::default();
-    assert_eq!(
-        decide(|facts| facts.block_final = false, &signed),
-        Err(Refusal::NotFinal)
-    );
+    assert_eq!(decide(|facts| facts.block_final = false, &signed), Err(Refusal::NotFinal));
     assert!(matches!(
         decide(|facts| facts.ledger_txid = None, &signed),
         Err(Refusal::NotInLedger { ledger: None, .. })
     ));
     let other_txid = Some(Txid::all_zeros());
-    assert!(matches!(
-        decide(|facts| facts.ledger_txid = other_txid, &signed),
-        Err(Refusal::NotInLedger { .. })
-    ));
+    assert!(matches!(decide(|facts| facts.ledger_txid = other_txid, &signed), Err(Refusal::NotInLedger { .. })));
     let no_keys: &'static BTreeMap<u32, XOnlyPublicKey> = Box::leak(Box::default());
     let unknown = decide(|facts| facts.group_keys = no_keys, &signed);
-    assert!(matches!(
-        unknown,
-        Err(Refusal::Key(VaultTxError::Epoch { .. }))
-    ));
+    assert!(matches!(unknown, Err(Refusal::Key(VaultTxError::Epoch { .. }))));
 }
 
 #[test]
 fn an_input_must_be_what_the_own_bitcoind_has_unspent() {
     let signed = Signed::default();
-    let gone =
-        decide(|facts| facts.own_outputs = &[None], &signed).expect_err("spent, or not known");
+    let gone = decide(|facts| facts.own_outputs = &[None], &signed).expect_err("spent, or not known");
     assert!(matches!(gone, Refusal::UnknownOutput { input: 0, .. }) && gone.may_pass());
     let short = decide(|facts| facts.own_outputs = &[], &signed);
     assert!(matches!(short, Err(Refusal::UnknownOutput { .. })));
-    let other = vec![Some(TxOut {
-        value: Amount::from_sat(99_999),
-        ..vault_tx(300).prevouts().swap_remove(0)
-    })]
-    .leak();
+    let other = vec![Some(TxOut { value: Amount::from_sat(99_999), ..vault_tx(300).prevouts().swap_remove(0) })].leak();
     let other = decide(|facts| facts.own_outputs = other, &signed).expect_err("another value");
-    assert!(
-        matches!(
-            other,
-            Refusal::OtherOutput {
-                got_sat: 99_999,
-                want_sat: 100_000,
-                ..
-            }
-        ) && !other.may_pass()
-    );
+    assert!(matches!(other, Refusal::OtherOutput { got_sat: 99_999, want_sat: 100_000, .. }) && !other.may_pass());
 }
 
 #[test]
 fn a_fee_outside_the_own_bounds_waits() {
-    let bounds = FeeBounds {
-        low_sat_per_kvb: 3_000,
-        high_sat_per_kvb: 9_000,
-    };
-    let refusal = decide(|facts| facts.fee_bounds = bounds, &Signed::default())
-        .expect_err("about 2.4 sat/vB");
+    let bounds = FeeBounds { low_sat_per_kvb: 3_000, high_sat_per_kvb: 9_000 };
+    let refusal = decide(|facts| facts.fee_bounds = bounds, &Signed::default()).expect_err("about 2.4 sat/vB");
     assert!(matches!(refusal, Refusal::Fee { .. }) && refusal.may_pass());
     assert_eq!(FeeBounds::around(1_000).low_sat_per_kvb, 1_000);
 }
@@ -147,10 +97,7 @@ fn two_transactions_that_spend_the_same_are_never_both_signed() {
     let refusal = decide(|_| (), &signed).expect_err("the second");
     assert_eq!(
         refusal,
-        Refusal::Conflict {
-            outpoint: vault_tx(200).inputs()[0].outpoint,
-            signed: vault_tx(200).txid()
-        }
+        Refusal::Conflict { outpoint: vault_tx(200).inputs()[0].outpoint, signed: vault_tx(200).txid() }
     );
     assert!(!refusal.may_pass());
 

@@ -21,19 +21,11 @@ impl Machine for Session {
     type Output = Vec<schnorr::Signature>;
 
     fn open(member: &Member, stored: Option<&[u8]>) -> Self {
-        Self::new(member.config.clone(), &member.keys, stored)
-            .expect("what was persisted can be read")
+        Self::new(member.config.clone(), &member.keys, stored).expect("what was persisted can be read")
     }
 
     fn advance(&mut self, events: &[Event], now: u64, rng: &mut StdRng) -> Vec<Effect> {
-        self.step(
-            Facts {
-                events,
-                now,
-                may_sign: true,
-            },
-            rng,
-        )
+        self.step(Facts { events, now, may_sign: true }, rng)
     }
 }
 
@@ -54,13 +46,7 @@ fn members(threshold: u16, members: u16, seed: u64) -> Vec<Member> {
         share_deadline_s: 10,
         inputs: vec![input(1), input(2)],
     };
-    shares
-        .iter()
-        .map(|share| Member {
-            config: config.clone(),
-            keys: BTreeMap::from([(1, share.clone())]),
-        })
-        .collect()
+    shares.iter().map(|share| Member { config: config.clone(), keys: BTreeMap::from([(1, share.clone())]) }).collect()
 }
 
 fn world(threshold: u16, count: u16, seed: u64) -> World<Session> {
@@ -70,27 +56,10 @@ fn world(threshold: u16, count: u16, seed: u64) -> World<Session> {
 /// All honest members have the same signatures, valid under libsecp256k1, and nobody contradicted itself.
 fn assert_signed(world: &World<Session>, threshold: u16, count: u16, seed: u64) {
     let inputs = members(threshold, count, seed).swap_remove(0).config.inputs;
-    let signatures = world
-        .honest()
-        .next()
-        .expect("an honest member")
-        .output
-        .clone()
-        .expect("done");
-    assert!(
-        world
-            .honest()
-            .all(|member| member.output.as_ref() == Some(&signatures)),
-        "members disagree"
-    );
+    let signatures = world.honest().next().expect("an honest member").output.clone().expect("done");
+    assert!(world.honest().all(|member| member.output.as_ref() == Some(&signatures)), "members disagree");
     for (input, signature) in inputs.iter().zip(&signatures) {
-        SECP256K1
-            .verify_schnorr(
-                signature,
-                &Message::from_digest(input.sighash),
-                &input.output_key,
-            )
-            .expect("valid");
+        SECP256K1.verify_schnorr(signature, &Message::from_digest(input.sighash), &input.output_key).expect("valid");
     }
     world.assert_nobody_contradicts_itself();
 }
@@ -118,13 +87,7 @@ fn eleven_of_fifteen_sign_with_four_dead() {
 fn a_member_that_commits_and_falls_silent_is_left_out_of_the_next_attempt() {
     for seed in 0..10 {
         let mut world = world(3, 4, seed);
-        world.members[2].tamper = Some(Box::new(|post, _| {
-            if post.kind == Kind::Shares {
-                vec![]
-            } else {
-                vec![post]
-            }
-        }));
+        world.members[2].tamper = Some(Box::new(|post, _| if post.kind == Kind::Shares { vec![] } else { vec![post] }));
         // It is always in the first set.
         world.members[3].diligence = 0.1;
         world.run(1000);
@@ -149,10 +112,7 @@ fn a_bad_share_is_named_and_costs_one_attempt() {
         }));
         world.run(1000);
         assert_signed(&world, 3, 4, seed);
-        let attempts = world
-            .honest()
-            .map(|member| member.machine().attempt())
-            .max();
+        let attempts = world.honest().map(|member| member.machine().attempt()).max();
         for blame in world.honest().flat_map(|member| &member.blames) {
             let named = blame.member == 2 && blame.fault == Fault::Share { input: 1 };
             assert!(named || blame.fault == Fault::Late, "{blame}");
@@ -201,13 +161,7 @@ fn only_the_first_commitment_of_a_member_counts() {
                 return vec![post];
             }
             let earlier = first.get_or_insert_with(|| post.payload.clone()).clone();
-            vec![
-                post.clone(),
-                Post {
-                    payload: earlier,
-                    ..post
-                },
-            ]
+            vec![post.clone(), Post { payload: earlier, ..post }]
         }));
         world.run(1000);
         assert_signed(&world, 3, 4, seed);
@@ -221,13 +175,12 @@ fn exclusions_are_lifted_when_the_rest_is_too_few() {
         world.members[3].alive = false;
         // Silent in the first attempt only: without it nothing can be signed.
         let mut silent = true;
-        world.members[2].tamper = Some(Box::new(move |post, _| {
-            if post.kind == Kind::Shares && std::mem::take(&mut silent) {
-                vec![]
-            } else {
-                vec![post]
-            }
-        }));
+        world.members[2].tamper =
+            Some(Box::new(
+                move |post, _| {
+                    if post.kind == Kind::Shares && std::mem::take(&mut silent) { vec![] } else { vec![post] }
+                },
+            ));
         world.run(2000);
         assert_signed(&world, 3, 4, seed);
     }
@@ -295,49 +248,12 @@ fn without_the_policys_consent_nothing_is_said() {
     let member = members(2, 3, 1).swap_remove(0);
     let mut session = Session::open(&member, None);
     let mut rng = StdRng::seed_from_u64(1);
-    assert_eq!(
-        session.step(
-            Facts {
-                events: &[],
-                now: START,
-                may_sign: false
-            },
-            &mut rng
-        ),
-        []
-    );
-    let effects = session.step(
-        Facts {
-            events: &[],
-            now: START,
-            may_sign: true,
-        },
-        &mut rng,
-    );
-    assert!(matches!(
-        effects.as_slice(),
-        [Effect::Persist(_), Effect::Post(_)]
-    ));
+    assert_eq!(session.step(Facts { events: &[], now: START, may_sign: false }, &mut rng), []);
+    let effects = session.step(Facts { events: &[], now: START, may_sign: true }, &mut rng);
+    assert!(matches!(effects.as_slice(), [Effect::Persist(_), Effect::Post(_)]));
     // Not again with the next block, but when it is not seen for a while.
-    assert_eq!(
-        session.step(
-            Facts {
-                events: &[],
-                now: START + 1,
-                may_sign: true
-            },
-            &mut rng
-        ),
-        []
-    );
-    let again = session.step(
-        Facts {
-            events: &[],
-            now: START + board::RESEND_AFTER_S,
-            may_sign: true,
-        },
-        &mut rng,
-    );
+    assert_eq!(session.step(Facts { events: &[], now: START + 1, may_sign: true }, &mut rng), []);
+    let again = session.step(Facts { events: &[], now: START + board::RESEND_AFTER_S, may_sign: true }, &mut rng);
     assert_eq!(again, effects[1..]);
 }
 
@@ -345,25 +261,13 @@ fn without_the_policys_consent_nothing_is_said() {
 fn a_state_of_another_transaction_or_with_a_flipped_bit_is_refused() {
     let member = members(2, 3, 1).swap_remove(0);
     let mut rng = StdRng::seed_from_u64(1);
-    let effects = Session::open(&member, None).step(
-        Facts {
-            events: &[],
-            now: START,
-            may_sign: true,
-        },
-        &mut rng,
-    );
-    let Some(Effect::Persist(stored)) = effects.first() else {
-        panic!("{effects:?}")
-    };
+    let effects = Session::open(&member, None).step(Facts { events: &[], now: START, may_sign: true }, &mut rng);
+    let Some(Effect::Persist(stored)) = effects.first() else { panic!("{effects:?}") };
     assert!(Session::new(member.config.clone(), &member.keys, Some(stored)).is_ok());
 
     let mut other = member.config.clone();
     other.inputs[1].sighash = [9; 32];
-    assert_eq!(
-        Session::new(other, &member.keys, Some(stored)).err(),
-        Some(SessionError::Foreign)
-    );
+    assert_eq!(Session::new(other, &member.keys, Some(stored)).err(), Some(SessionError::Foreign));
     assert!(matches!(
         Session::new(member.config.clone(), &member.keys, Some(&stored[..50])),
         Err(SessionError::Damaged(_))
@@ -380,10 +284,7 @@ fn an_input_that_the_share_cannot_spend_is_refused() {
     ));
     member.config.inputs[1].epoch = 2;
     let missing = Session::new(member.config, &member.keys, None);
-    assert_eq!(
-        missing.err(),
-        Some(SessionError::NoShare { input: 1, epoch: 2 })
-    );
+    assert_eq!(missing.err(), Some(SessionError::NoShare { input: 1, epoch: 2 }));
 }
 
 // A backup that is put back is the worst crash: it still holds nonces whose shares have left.
@@ -395,23 +296,17 @@ fn an_old_copy_of_the_state_repeats_the_same_shares_or_nothing() {
     let mut copies = Vec::new();
     for (index, member) in (1..).zip(&members[..2]) {
         let effects = Session::open(member, None).advance(&board, START, &mut rng);
-        let [Effect::Persist(copy), Effect::Post(post)] = effects.as_slice() else {
-            panic!("{effects:?}")
-        };
+        let [Effect::Persist(copy), Effect::Post(post)] = effects.as_slice() else { panic!("{effects:?}") };
         copies.push(copy.clone());
         board.push(on_board(index, post));
     }
 
     let shares = |board: &[Event], rng: &mut StdRng| {
         let mut session = Session::open(&members[0], Some(&copies[0]));
-        let posts =
-            session
-                .advance(board, START, rng)
-                .into_iter()
-                .filter_map(|effect| match effect {
-                    Effect::Post(post) => Some(post),
-                    _ => None,
-                });
+        let posts = session.advance(board, START, rng).into_iter().filter_map(|effect| match effect {
+            Effect::Post(post) => Some(post),
+            _ => None,
+        });
         posts.collect::<Vec<_>>()
     };
     let first = shares(&board, &mut rng);
@@ -423,11 +318,5 @@ fn an_old_copy_of_the_state_repeats_the_same_shares_or_nothing() {
 
 fn on_board(member: u16, post: &Post) -> Event {
     let kind = post.kind as u8;
-    Event {
-        session: post.session,
-        member,
-        kind,
-        payload: post.payload.clone(),
-        timestamp: START,
-    }
+    Event { session: post.session, member, kind, payload: post.payload.clone(), timestamp: START }
 }

@@ -11,10 +11,7 @@ use std::time::Duration;
 
 use bitcoin::block::Header;
 use bitcoin::consensus::encode;
-use bitcoin::{
-    Address, Amount, Block, BlockHash, Denomination, FeeRate, OutPoint, ScriptBuf, Transaction,
-    Txid,
-};
+use bitcoin::{Address, Amount, Block, BlockHash, Denomination, FeeRate, OutPoint, ScriptBuf, Transaction, Txid};
 use jsonrpc::bitreq_http_async::{Builder, Error as HttpError};
 use jsonrpc::client_async::Client;
 use serde::Deserialize;
@@ -59,11 +56,7 @@ pub enum RpcError {
     #[error("bitcoind at {url} is not reachable: {reason}")]
     Unreachable { url: String, reason: String },
     #[error("bitcoind at {url} did not answer {method} within {} s", .after.as_secs())]
-    Timeout {
-        url: String,
-        method: &'static str,
-        after: Duration,
-    },
+    Timeout { url: String, method: &'static str, after: Duration },
     /// Running, but reading its chain first.
     #[error("bitcoind at {url} is still starting: {reason}")]
     Starting { url: String, reason: String },
@@ -75,23 +68,12 @@ pub enum RpcError {
     #[error("bitcoind at {url} refuses the user and password or cookie")]
     Unauthorized { url: String },
     #[error("bitcoind at {url} is on {got}, expected {want}")]
-    WrongNetwork {
-        url: String,
-        got: String,
-        want: Network,
-    },
+    WrongNetwork { url: String, got: String, want: Network },
     /// The node understood and said no.
     #[error("bitcoind refuses {method}: {reason} (code {code})")]
-    Refused {
-        method: &'static str,
-        code: i32,
-        reason: String,
-    },
+    Refused { method: &'static str, code: i32, reason: String },
     #[error("bitcoind's answer to {method} is not understood: {reason}")]
-    BadAnswer {
-        method: &'static str,
-        reason: String,
-    },
+    BadAnswer { method: &'static str, reason: String },
 }
 
 impl RpcError {
@@ -103,10 +85,9 @@ impl RpcError {
             | Self::Starting { .. }
             | Self::Busy { .. }
             | Self::NoCookie { .. } => true,
-            Self::Unauthorized { .. }
-            | Self::WrongNetwork { .. }
-            | Self::Refused { .. }
-            | Self::BadAnswer { .. } => false,
+            Self::Unauthorized { .. } | Self::WrongNetwork { .. } | Self::Refused { .. } | Self::BadAnswer { .. } => {
+                false
+            }
         }
     }
 
@@ -136,10 +117,9 @@ impl fmt::Debug for Auth {
         match self {
             Self::None => f.write_str("None"),
             Self::Cookie(path) => f.debug_tuple("Cookie").field(path).finish(),
-            Self::UserPassword { user, .. } => f
-                .debug_struct("UserPassword")
-                .field("user", user)
-                .finish_non_exhaustive(),
+            Self::UserPassword { user, .. } => {
+                f.debug_struct("UserPassword").field("user", user).finish_non_exhaustive()
+            }
         }
     }
 }
@@ -215,11 +195,7 @@ impl BitcoinRpc {
     /// Nothing is sent yet. `url` as in `http://127.0.0.1:8332`.
     pub fn new(url: impl Into<String>, auth: Auth, network: Network) -> Self {
         let url: String = url.into();
-        let url = if url.contains("://") {
-            url
-        } else {
-            format!("http://{url}")
-        };
+        let url = if url.contains("://") { url } else { format!("http://{url}") };
         Self { url, auth, network }
     }
 
@@ -249,11 +225,7 @@ impl BitcoinRpc {
         let answer: Answer = self.call("getblockchaininfo", json!([])).await?;
         let got: Result<Network, UnknownNetwork> = answer.chain.parse();
         if got != Ok(self.network) {
-            return Err(RpcError::WrongNetwork {
-                url: self.url.clone(),
-                got: answer.chain,
-                want: self.network,
-            });
+            return Err(RpcError::WrongNetwork { url: self.url.clone(), got: answer.chain, want: self.network });
         }
         Ok(ChainInfo {
             network: self.network,
@@ -273,17 +245,12 @@ impl BitcoinRpc {
 
     /// The best chain's block at a height, if it is that long.
     pub async fn block_hash(&self, height: Height) -> Result<Option<BlockHash>, RpcError> {
-        none_on(
-            code::INVALID_PARAMETER,
-            self.call("getblockhash", json!([height])).await,
-        )
+        none_on(code::INVALID_PARAMETER, self.call("getblockhash", json!([height])).await)
     }
 
     /// A header, on the best chain or not.
     pub async fn header(&self, hash: BlockHash) -> Result<Option<Header>, RpcError> {
-        let answer = self
-            .call::<String>("getblockheader", json!([hash, false]))
-            .await;
+        let answer = self.call::<String>("getblockheader", json!([hash, false])).await;
         let Some(hex) = none_on(code::INVALID_ADDRESS_OR_KEY, answer)? else {
             return Ok(None);
         };
@@ -312,10 +279,8 @@ impl BitcoinRpc {
             let hashes = self.batch::<BlockHash>("getblockhash", asked).await?;
             let hashes = while_there(hashes, code::INVALID_PARAMETER)?;
             let asked = hashes.iter().map(|hash| json!([hash, false])).collect();
-            for hex in while_there(
-                self.batch::<String>("getblockheader", asked).await?,
-                code::INVALID_ADDRESS_OR_KEY,
-            )? {
+            for hex in while_there(self.batch::<String>("getblockheader", asked).await?, code::INVALID_ADDRESS_OR_KEY)?
+            {
                 headers.push(decode("getblockheader", &hex)?);
             }
             if hashes.len() < (to - from) as usize {
@@ -328,9 +293,7 @@ impl BitcoinRpc {
 
     /// A whole block, if the node has it.
     pub async fn block(&self, hash: BlockHash) -> Result<Option<Block>, RpcError> {
-        let answer = self
-            .call_within::<String>("getblock", json!([hash, 0]), BLOCK_TIMEOUT)
-            .await;
+        let answer = self.call_within::<String>("getblock", json!([hash, 0]), BLOCK_TIMEOUT).await;
         let Some(hex) = none_on(code::INVALID_ADDRESS_OR_KEY, answer)? else {
             return Ok(None);
         };
@@ -339,11 +302,7 @@ impl BitcoinRpc {
 
     /// A transaction: from the mempool, or from the block `within`. Without `within`, a confirmed one is found only by a
     /// node with `-txindex`.
-    pub async fn transaction(
-        &self,
-        txid: Txid,
-        within: Option<BlockHash>,
-    ) -> Result<Option<Transaction>, RpcError> {
+    pub async fn transaction(&self, txid: Txid, within: Option<BlockHash>) -> Result<Option<Transaction>, RpcError> {
         let params = match within {
             Some(block) => json!([txid, 0, block]),
             None => json!([txid, 0]),
@@ -364,37 +323,21 @@ impl BitcoinRpc {
         let txid = transaction.compute_txid();
         let hex = encode::serialize_hex(transaction);
         // No limits on fee rate or on burnt amounts: the ledger has its own.
-        match self
-            .call::<Txid>("sendrawtransaction", json!([hex, 0]))
-            .await
-        {
+        match self.call::<Txid>("sendrawtransaction", json!([hex, 0])).await {
             Ok(sent) => Ok(sent),
-            Err(RpcError::Refused {
-                code: code::VERIFY_ALREADY_IN_UTXO_SET,
-                ..
-            }) => Ok(txid),
-            Err(RpcError::Refused {
-                code: code::VERIFY_ERROR,
-                reason,
-                ..
-            }) if self.mempool_entry(txid).await?.is_none() => Err(RpcError::Refused {
-                method: "sendrawtransaction",
-                code: code::VERIFY_ERROR,
-                reason,
-            }),
-            Err(RpcError::Refused {
-                code: code::VERIFY_ERROR,
-                ..
-            }) => Ok(txid),
+            Err(RpcError::Refused { code: code::VERIFY_ALREADY_IN_UTXO_SET, .. }) => Ok(txid),
+            Err(RpcError::Refused { code: code::VERIFY_ERROR, reason, .. })
+                if self.mempool_entry(txid).await?.is_none() =>
+            {
+                Err(RpcError::Refused { method: "sendrawtransaction", code: code::VERIFY_ERROR, reason })
+            }
+            Err(RpcError::Refused { code: code::VERIFY_ERROR, .. }) => Ok(txid),
             Err(error) => Err(error),
         }
     }
 
     /// Whether the mempool would take these transactions, each of which may spend those before it.
-    pub async fn test_accept(
-        &self,
-        transactions: &[Transaction],
-    ) -> Result<Vec<Acceptance>, RpcError> {
+    pub async fn test_accept(&self, transactions: &[Transaction]) -> Result<Vec<Acceptance>, RpcError> {
         #[derive(Deserialize)]
         struct Fees {
             base: Box<RawValue>,
@@ -415,19 +358,12 @@ impl BitcoinRpc {
         let answers: Vec<Answer> = self.call("testmempoolaccept", json!([raw, 0])).await?;
         let verdict = |answer: Answer| -> Result<Acceptance, RpcError> {
             let verdict = match (answer.allowed, answer.vsize, &answer.fees) {
-                (true, Some(vsize), Some(fees)) => Ok(Accepted {
-                    vsize,
-                    fee: bitcoins("testmempoolaccept", &fees.base)?,
-                }),
-                _ => Err(answer
-                    .reject_reason
-                    .or(answer.package_error)
-                    .unwrap_or_else(|| "no reason given".into())),
+                (true, Some(vsize), Some(fees)) => {
+                    Ok(Accepted { vsize, fee: bitcoins("testmempoolaccept", &fees.base)? })
+                }
+                _ => Err(answer.reject_reason.or(answer.package_error).unwrap_or_else(|| "no reason given".into())),
             };
-            Ok(Acceptance {
-                txid: answer.txid,
-                verdict,
-            })
+            Ok(Acceptance { txid: answer.txid, verdict })
         };
         answers.into_iter().map(verdict).collect()
     }
@@ -484,9 +420,7 @@ impl BitcoinRpc {
         struct Answer {
             feerate: Option<Box<RawValue>>,
         }
-        let answer: Answer = self
-            .call("estimatesmartfee", json!([blocks.clamp(1, 1008)]))
-            .await?;
+        let answer: Answer = self.call("estimatesmartfee", json!([blocks.clamp(1, 1008)])).await?;
         let Some(feerate) = answer.feerate else {
             return Ok(fallback);
         };
@@ -496,11 +430,7 @@ impl BitcoinRpc {
     }
 
     /// An output, while it is unspent: also of unconfirmed transactions if `mempool`.
-    pub async fn unspent(
-        &self,
-        outpoint: OutPoint,
-        mempool: bool,
-    ) -> Result<Option<Unspent>, RpcError> {
+    pub async fn unspent(&self, outpoint: OutPoint, mempool: bool) -> Result<Option<Unspent>, RpcError> {
         #[derive(Deserialize)]
         struct Script {
             hex: ScriptBuf,
@@ -547,31 +477,22 @@ impl BitcoinRpc {
             bestblock: BlockHash,
             unspents: Vec<Found>,
         }
-        let descriptors: Vec<String> = scripts
-            .iter()
-            .map(|script| format!("raw({script:x})"))
-            .collect();
+        let descriptors: Vec<String> = scripts.iter().map(|script| format!("raw({script:x})")).collect();
         let turn_by = tokio::time::Instant::now() + SCAN_TIMEOUT;
         let answer: Answer = loop {
-            let answer = self
-                .call_within("scantxoutset", json!(["start", descriptors]), SCAN_TIMEOUT)
-                .await;
+            let answer = self.call_within("scantxoutset", json!(["start", descriptors]), SCAN_TIMEOUT).await;
             match answer {
                 // The descriptors are well-formed, so of the reasons Core has for this code only a running scan is left.
-                Err(RpcError::Refused {
-                    code: code::INVALID_PARAMETER,
-                    ..
-                }) if tokio::time::Instant::now() < turn_by => {
+                Err(RpcError::Refused { code: code::INVALID_PARAMETER, .. })
+                    if tokio::time::Instant::now() < turn_by =>
+                {
                     tokio::time::sleep(SCAN_TURN).await;
                 }
                 answer => break answer?,
             }
         };
         if !answer.success {
-            return Err(RpcError::BadAnswer {
-                method: "scantxoutset",
-                reason: "the scan was aborted".into(),
-            });
+            return Err(RpcError::BadAnswer { method: "scantxoutset", reason: "the scan was aborted".into() });
         }
         let unspent = |found: Found| -> Result<Unspent, RpcError> {
             Ok(Unspent {
@@ -583,11 +504,7 @@ impl BitcoinRpc {
             })
         };
         let unspents: Result<_, _> = answer.unspents.into_iter().map(unspent).collect();
-        Ok(Scan {
-            height: answer.height,
-            tip: answer.bestblock,
-            unspents: unspents?,
-        })
+        Ok(Scan { height: answer.height, tip: answer.bestblock, unspents: unspents? })
     }
 
     /// Hands the node a block, as a miner does.
@@ -597,32 +514,17 @@ impl BitcoinRpc {
     /// `Refused` with the rule it breaks. A block that is known already is no error.
     pub async fn submit_block(&self, block: &Block) -> Result<(), RpcError> {
         let hex = encode::serialize_hex(block);
-        let verdict: Option<String> = self
-            .call_within("submitblock", json!([hex]), BLOCK_TIMEOUT)
-            .await?;
+        let verdict: Option<String> = self.call_within("submitblock", json!([hex]), BLOCK_TIMEOUT).await?;
         match verdict {
             None => Ok(()),
             Some(reason) if reason == "duplicate" => Ok(()),
-            Some(reason) => Err(RpcError::Refused {
-                method: "submitblock",
-                code: 0,
-                reason,
-            }),
+            Some(reason) => Err(RpcError::Refused { method: "submitblock", code: 0, reason }),
         }
     }
 
     /// Mines blocks that pay `address`: regtest only.
-    pub async fn generate(
-        &self,
-        blocks: u32,
-        address: &Address,
-    ) -> Result<Vec<BlockHash>, RpcError> {
-        self.call_within(
-            "generatetoaddress",
-            json!([blocks, address.to_string()]),
-            BLOCK_TIMEOUT,
-        )
-        .await
+    pub async fn generate(&self, blocks: u32, address: &Address) -> Result<Vec<BlockHash>, RpcError> {
+        self.call_within("generatetoaddress", json!([blocks, address.to_string()]), BLOCK_TIMEOUT).await
     }
 
     /// Asks the node to stop.
@@ -631,11 +533,7 @@ impl BitcoinRpc {
     }
 
     /// Any other call.
-    pub async fn call<T: DeserializeOwned>(
-        &self,
-        method: &'static str,
-        params: Value,
-    ) -> Result<T, RpcError> {
+    pub async fn call<T: DeserializeOwned>(&self, method: &'static str, params: Value) -> Result<T, RpcError> {
         self.call_within(method, params, TIMEOUT).await
     }
 
@@ -649,9 +547,7 @@ impl BitcoinRpc {
         let client = self.client(timeout)?;
         let params = raw(&params);
         let answer = tokio::time::timeout(timeout, client.call(method, Some(&params))).await;
-        answer
-            .map_err(|_| self.timeout(method, timeout))?
-            .map_err(|error| self.error(method, timeout, error))
+        answer.map_err(|_| self.timeout(method, timeout))?.map_err(|error| self.error(method, timeout, error))
     }
 
     /// The same call with different parameters, in one request; each answer by itself.
@@ -665,43 +561,28 @@ impl BitcoinRpc {
         }
         let client = self.client(BLOCK_TIMEOUT)?;
         let params: Vec<_> = params.iter().map(raw).collect();
-        let requests: Vec<_> = params
-            .iter()
-            .map(|params| client.build_request(method, Some(params)))
-            .collect();
+        let requests: Vec<_> = params.iter().map(|params| client.build_request(method, Some(params))).collect();
         let answers = tokio::time::timeout(BLOCK_TIMEOUT, client.send_batch(&requests)).await;
         let answers = answers
             .map_err(|_| self.timeout(method, BLOCK_TIMEOUT))?
             .map_err(|error| self.error(method, BLOCK_TIMEOUT, error))?;
-        let missing = || RpcError::BadAnswer {
-            method,
-            reason: "part of a batch is missing".into(),
-        };
+        let missing = || RpcError::BadAnswer { method, reason: "part of a batch is missing".into() };
         let result = |answer: Option<jsonrpc::Response>| {
-            answer
-                .ok_or_else(missing)?
-                .result()
-                .map_err(|error| self.error(method, BLOCK_TIMEOUT, error))
+            answer.ok_or_else(missing)?.result().map_err(|error| self.error(method, BLOCK_TIMEOUT, error))
         };
         Ok(answers.into_iter().map(result).collect())
     }
 
     fn client(&self, timeout: Duration) -> Result<Client, RpcError> {
         let builder = Builder::new().timeout(timeout).url(&self.url);
-        let builder = builder.map_err(|error| RpcError::Unreachable {
-            url: self.url.clone(),
-            reason: error.to_string(),
-        })?;
+        let builder =
+            builder.map_err(|error| RpcError::Unreachable { url: self.url.clone(), reason: error.to_string() })?;
         let builder = match &self.auth {
             Auth::None => builder,
-            Auth::UserPassword { user, password } => {
-                builder.basic_auth(user.clone(), Some(password.clone()))
-            }
+            Auth::UserPassword { user, password } => builder.basic_auth(user.clone(), Some(password.clone())),
             Auth::Cookie(path) => {
-                let cookie = std::fs::read_to_string(path).map_err(|error| RpcError::NoCookie {
-                    path: path.clone(),
-                    reason: error.to_string(),
-                })?;
+                let cookie = std::fs::read_to_string(path)
+                    .map_err(|error| RpcError::NoCookie { path: path.clone(), reason: error.to_string() })?;
                 builder.cookie_auth(cookie.trim_end())
             }
         };
@@ -709,52 +590,26 @@ impl BitcoinRpc {
     }
 
     fn timeout(&self, method: &'static str, after: Duration) -> RpcError {
-        RpcError::Timeout {
-            url: self.url.clone(),
-            method,
-            after,
-        }
+        RpcError::Timeout { url: self.url.clone(), method, after }
     }
 
     fn error(&self, method: &'static str, timeout: Duration, error: jsonrpc::Error) -> RpcError {
         let url = self.url.clone();
         match error {
-            jsonrpc::Error::Rpc(rpc) if rpc.code == code::IN_WARMUP => RpcError::Starting {
-                url,
-                reason: rpc.message,
-            },
-            jsonrpc::Error::Rpc(rpc) => RpcError::Refused {
-                method,
-                code: rpc.code,
-                reason: rpc.message,
-            },
+            jsonrpc::Error::Rpc(rpc) if rpc.code == code::IN_WARMUP => RpcError::Starting { url, reason: rpc.message },
+            jsonrpc::Error::Rpc(rpc) => RpcError::Refused { method, code: rpc.code, reason: rpc.message },
             jsonrpc::Error::Transport(error) => match error.downcast_ref::<HttpError>() {
                 Some(HttpError::Http(http)) => match http.status_code {
                     401 | 403 => RpcError::Unauthorized { url },
-                    503 => RpcError::Busy {
-                        url,
-                        reason: http.body.trim().to_owned(),
-                    },
-                    status => RpcError::BadAnswer {
-                        method,
-                        reason: format!("HTTP status {status}"),
-                    },
+                    503 => RpcError::Busy { url, reason: http.body.trim().to_owned() },
+                    status => RpcError::BadAnswer { method, reason: format!("HTTP status {status}") },
                 },
-                _ if error
-                    .to_string()
-                    .contains("the timeout of the request was reached") =>
-                {
+                _ if error.to_string().contains("the timeout of the request was reached") => {
                     self.timeout(method, timeout)
                 }
-                _ => RpcError::Unreachable {
-                    url,
-                    reason: error.to_string(),
-                },
+                _ => RpcError::Unreachable { url, reason: error.to_string() },
             },
-            other => RpcError::BadAnswer {
-                method,
-                reason: other.to_string(),
-            },
+            other => RpcError::BadAnswer { method, reason: other.to_string() },
         }
     }
 }
@@ -770,10 +625,7 @@ fn none_on<T>(code: i32, answer: Result<T, RpcError>) -> Result<Option<T>, RpcEr
 
 /// The answers before the first refusal that means "there is none".
 fn while_there<T>(answers: Vec<Result<T, RpcError>>, code: i32) -> Result<Vec<T>, RpcError> {
-    answers
-        .into_iter()
-        .map_while(|answer| none_on(code, answer).transpose())
-        .collect()
+    answers.into_iter().map_while(|answer| none_on(code, answer).transpose()).collect()
 }
 
 fn raw(params: &Value) -> Box<RawValue> {
@@ -781,16 +633,11 @@ fn raw(params: &Value) -> Box<RawValue> {
 }
 
 fn decode<T: encode::Decodable>(method: &'static str, hex: &str) -> Result<T, RpcError> {
-    encode::deserialize_hex(hex).map_err(|error| RpcError::BadAnswer {
-        method,
-        reason: error.to_string(),
-    })
+    encode::deserialize_hex(hex).map_err(|error| RpcError::BadAnswer { method, reason: error.to_string() })
 }
 
 /// Reads an amount from the digits of the JSON text: it never becomes a float.
 fn bitcoins(method: &'static str, json: &RawValue) -> Result<Amount, RpcError> {
-    Amount::from_str_in(json.get(), Denomination::Bitcoin).map_err(|error| RpcError::BadAnswer {
-        method,
-        reason: format!("amount {}: {error}", json.get()),
-    })
+    Amount::from_str_in(json.get(), Denomination::Bitcoin)
+        .map_err(|error| RpcError::BadAnswer { method, reason: format!("amount {}: {error}", json.get()) })
 }

@@ -11,13 +11,8 @@ use mainchain::header::{hash_bytes, to_bytes};
 pub const NOW: u32 = u32::MAX - 3 * 60 * 60;
 
 /// Retargets like mainnet, from a limit that two hashes meet.
-pub const EASY: Params = Params {
-    pow_limit_bits: 0x207f_ffff,
-    no_retarget: false,
-    min_difficulty: false,
-    bip94: false,
-    versions: &[],
-};
+pub const EASY: Params =
+    Params { pow_limit_bits: 0x207f_ffff, no_retarget: false, min_difficulty: false, bip94: false, versions: &[] };
 
 /// A header that meets the target it states; `salt` tells siblings apart.
 pub fn mine(previous: BlockHash, time: u32, bits: CompactTarget, salt: u64) -> Header {
@@ -44,10 +39,7 @@ pub fn hash(header: &Header) -> BlockHash {
 
 /// The file of real headers that developers may have beside the repository.
 pub fn real_headers() -> Option<Vec<u8>> {
-    let path = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../shared/data/mainnet-headers-40000-49999.bin"
-    );
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/mainnet-headers-40000-49999.bin");
     match std::fs::read(path) {
         Ok(bytes) => Some(bytes),
         Err(error) => {

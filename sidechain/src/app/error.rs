@@ -21,9 +21,7 @@ pub enum OpenError {
         detail: String,
     },
     /// The data belongs to another network.
-    #[error(
-        "data directory is of another network: its genesis block is {stored}, genesis.json makes {wanted}"
-    )]
+    #[error("data directory is of another network: its genesis block is {stored}, genesis.json makes {wanted}")]
     OtherGenesis {
         /// Hash of the genesis block stored.
         stored: B256,
@@ -109,9 +107,7 @@ pub enum LogsError {
 #[derive(Debug, thiserror::Error)]
 pub enum RegistrationError {
     /// This node keeps no more.
-    #[error(
-        "this node keeps {MAX_REGISTRATIONS} deposit registrations and takes no more; ask another node"
-    )]
+    #[error("this node keeps {MAX_REGISTRATIONS} deposit registrations and takes no more; ask another node")]
     TooMany,
     /// The store failed.
     #[error(transparent)]

@@ -29,11 +29,7 @@ impl LogFilter {
     pub fn matches(&self, log: &Log) -> bool {
         (self.addresses.is_empty() || self.addresses.contains(&log.address))
             && self.topics.iter().enumerate().all(|(position, wanted)| {
-                wanted.is_empty()
-                    || log
-                        .topics()
-                        .get(position)
-                        .is_some_and(|topic| wanted.contains(topic))
+                wanted.is_empty() || log.topics().get(position).is_some_and(|topic| wanted.contains(topic))
             })
     }
 
@@ -41,10 +37,7 @@ impl LogFilter {
     pub fn may_match(&self, bloom: &Bloom) -> bool {
         let has = |raw: &[u8]| bloom.contains_input(BloomInput::Raw(raw));
         (self.addresses.is_empty() || self.addresses.iter().any(|address| has(address.as_slice())))
-            && self
-                .topics
-                .iter()
-                .all(|wanted| wanted.is_empty() || wanted.iter().any(|topic| has(topic.as_slice())))
+            && self.topics.iter().all(|wanted| wanted.is_empty() || wanted.iter().any(|topic| has(topic.as_slice())))
     }
 }
 
@@ -88,15 +81,10 @@ impl<S: Store> Chain<S> {
                     return Ok(found);
                 }
                 next = number + 1;
-                if bloom.len() == Bloom::len_bytes() && filter.may_match(&Bloom::from_slice(&bloom))
-                {
+                if bloom.len() == Bloom::len_bytes() && filter.may_match(&Bloom::from_slice(&bloom)) {
                     self.block_logs(number, filter, &mut found)?;
                     if found.len() > limit {
-                        return Err(LogsError::TooMany {
-                            limit,
-                            from: filter.from,
-                            until: number.saturating_sub(1),
-                        });
+                        return Err(LogsError::TooMany { limit, from: filter.from, until: number.saturating_sub(1) });
                     }
                 }
             }
@@ -106,19 +94,9 @@ impl<S: Store> Chain<S> {
         }
     }
 
-    fn block_logs(
-        &self,
-        number: u64,
-        filter: &LogFilter,
-        found: &mut Vec<LogEntry>,
-    ) -> Result<(), StoreError> {
-        let (Some(Stored { block, hash, .. }), Some(receipts)) =
-            (self.stored(number)?, self.receipts(number)?)
-        else {
-            return Err(corrupt(
-                Table::Receipts,
-                format!("block {number} is missing"),
-            ));
+    fn block_logs(&self, number: u64, filter: &LogFilter, found: &mut Vec<LogEntry>) -> Result<(), StoreError> {
+        let (Some(Stored { block, hash, .. }), Some(receipts)) = (self.stored(number)?, self.receipts(number)?) else {
+            return Err(corrupt(Table::Receipts, format!("block {number} is missing")));
         };
         found.extend(logs_of(&block, hash, &receipts).filter(|entry| filter.matches(&entry.log)));
         Ok(())
@@ -126,19 +104,13 @@ impl<S: Store> Chain<S> {
 }
 
 /// The logs of a block with their places, in order.
-pub fn logs_of<'a>(
-    block: &'a Block,
-    hash: B256,
-    receipts: &'a [Receipt],
-) -> impl Iterator<Item = LogEntry> + 'a {
+pub fn logs_of<'a>(block: &'a Block, hash: B256, receipts: &'a [Receipt]) -> impl Iterator<Item = LogEntry> + 'a {
     block
         .transactions
         .iter()
         .zip(receipts)
         .enumerate()
-        .flat_map(|(index, (envelope, receipt))| {
-            receipt.logs().iter().map(move |log| (index, envelope, log))
-        })
+        .flat_map(|(index, (envelope, receipt))| receipt.logs().iter().map(move |log| (index, envelope, log)))
         .enumerate()
         .map(move |(log_index, (index, envelope, log))| LogEntry {
             log: log.clone(),

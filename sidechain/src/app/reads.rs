@@ -43,8 +43,7 @@ impl<S: Store> Chain<S> {
     /// When the store fails.
     pub fn number_of(&self, hash: B256) -> Result<Option<u64>, StoreError> {
         let row = self.store.get(Table::BlockNumber, hash.as_slice())?;
-        row.map(|row| block_number(Table::BlockNumber, &row))
-            .transpose()
+        row.map(|row| block_number(Table::BlockNumber, &row)).transpose()
     }
 
     /// Hash of a final block.
@@ -75,18 +74,10 @@ impl<S: Store> Chain<S> {
             return Ok(None);
         };
         let body = self.store.get(Table::Body, &number.to_be_bytes())?;
-        let body =
-            body.ok_or_else(|| corrupt(Table::Body, format!("block {number} is missing")))?;
+        let body = body.ok_or_else(|| corrupt(Table::Body, format!("block {number} is missing")))?;
         let (transactions, senders) = decode_body(&body)?;
         let hash = header.hash_slow();
-        Ok(Some(Stored {
-            block: Block {
-                header,
-                transactions,
-            },
-            hash,
-            senders,
-        }))
+        Ok(Some(Stored { block: Block { header, transactions }, hash, senders }))
     }
 
     /// Receipts of a final block.
@@ -114,22 +105,12 @@ impl<S: Store> Chain<S> {
         let (number, index) = row.split_at_checked(8).ok_or_else(wrong)?;
         let number = block_number(Table::TransactionHash, number)?;
         let index = u32::from_be_bytes(index.try_into().map_err(|_| wrong())?) as usize;
-        let Stored {
-            block,
-            hash: block_hash,
-            senders,
-        } = self.stored(number)?.ok_or_else(wrong)?;
-        let (Some(envelope), Some(sender)) = (block.transactions.get(index), senders.get(index))
-        else {
+        let Stored { block, hash: block_hash, senders } = self.stored(number)?.ok_or_else(wrong)?;
+        let (Some(envelope), Some(sender)) = (block.transactions.get(index), senders.get(index)) else {
             return Err(wrong());
         };
         let transaction = Transaction::new_unchecked(envelope.clone(), *sender);
-        Ok(Some(Located {
-            transaction,
-            header: block.header,
-            block_hash,
-            index,
-        }))
+        Ok(Some(Located { transaction, header: block.header, block_hash, index }))
     }
 
     /// Keeps a finality certificate for a block. Certificates are not part of any hash; any valid one will do.
@@ -158,8 +139,7 @@ impl<S: Store> Chain<S> {
     ///
     /// When the store fails.
     pub fn finality_at_or_after(&self, number: u64) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
-        let Some((key, certificate)) = self.store.seek(Table::Finality, &number.to_be_bytes())?
-        else {
+        let Some((key, certificate)) = self.store.seek(Table::Finality, &number.to_be_bytes())? else {
             return Ok(None);
         };
         Ok(Some((block_number(Table::Finality, &key)?, certificate)))

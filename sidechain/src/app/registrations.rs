@@ -41,9 +41,8 @@ impl Registration {
     }
 
     fn from_bytes(row: &[u8]) -> Result<Self, StoreError> {
-        let row: &[u8; Self::BYTES] = row
-            .try_into()
-            .map_err(|_| corrupt(Table::Registration, format!("entry of {} bytes", row.len())))?;
+        let row: &[u8; Self::BYTES] =
+            row.try_into().map_err(|_| corrupt(Table::Registration, format!("entry of {} bytes", row.len())))?;
         let (recipient, rest) = row.split_at(20);
         let (reclaim_key, rest) = rest.split_at(32);
         let (fee, rest) = rest.split_at(8);
@@ -64,14 +63,8 @@ impl<S: Store> Chain<S> {
     /// # Errors
     ///
     /// `TooMany` above [`MAX_REGISTRATIONS`].
-    pub fn register_deposit(
-        &self,
-        registration: &Registration,
-    ) -> Result<(u64, bool), RegistrationError> {
-        let _one_at_a_time = self
-            .registering
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+    pub fn register_deposit(&self, registration: &Registration) -> Result<(u64, bool), RegistrationError> {
+        let _one_at_a_time = self.registering.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((cursor, _)) = self.registration(registration.output_key)? {
             return Ok((cursor, false));
         }
@@ -81,16 +74,8 @@ impl<S: Store> Chain<S> {
             return Err(RegistrationError::TooMany);
         }
         let mut batch = Batch::default();
-        batch.put(
-            Table::Registration,
-            cursor.to_be_bytes(),
-            registration.to_bytes(),
-        );
-        batch.put(
-            Table::RegistrationKey,
-            registration.output_key.to_vec(),
-            cursor.to_be_bytes(),
-        );
+        batch.put(Table::Registration, cursor.to_be_bytes(), registration.to_bytes());
+        batch.put(Table::RegistrationKey, registration.output_key.to_vec(), cursor.to_be_bytes());
         batch.put(Table::Meta, META_LAST_CURSOR, cursor.to_be_bytes());
         self.store.write(batch)?;
         Ok((cursor, true))
@@ -101,23 +86,10 @@ impl<S: Store> Chain<S> {
     /// # Errors
     ///
     /// When the store fails.
-    pub fn registrations(
-        &self,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<(u64, Registration)>, StoreError> {
-        let rows = self.store.scan(
-            Table::Registration,
-            &after.saturating_add(1).to_be_bytes(),
-            limit,
-        )?;
+    pub fn registrations(&self, after: u64, limit: usize) -> Result<Vec<(u64, Registration)>, StoreError> {
+        let rows = self.store.scan(Table::Registration, &after.saturating_add(1).to_be_bytes(), limit)?;
         rows.into_iter()
-            .map(|(key, row)| {
-                Ok((
-                    block_number(Table::Registration, &key)?,
-                    Registration::from_bytes(&row)?,
-                ))
-            })
+            .map(|(key, row)| Ok((block_number(Table::Registration, &key)?, Registration::from_bytes(&row)?)))
             .collect()
     }
 
@@ -126,22 +98,12 @@ impl<S: Store> Chain<S> {
     /// # Errors
     ///
     /// When the store fails.
-    pub fn registration(
-        &self,
-        output_key: B256,
-    ) -> Result<Option<(u64, Registration)>, StoreError> {
-        let Some(cursor) = self
-            .store
-            .get(Table::RegistrationKey, output_key.as_slice())?
-        else {
+    pub fn registration(&self, output_key: B256) -> Result<Option<(u64, Registration)>, StoreError> {
+        let Some(cursor) = self.store.get(Table::RegistrationKey, output_key.as_slice())? else {
             return Ok(None);
         };
         let row = self.store.get(Table::Registration, &cursor)?;
-        let row =
-            row.ok_or_else(|| corrupt(Table::Registration, format!("{output_key} is missing")))?;
-        Ok(Some((
-            block_number(Table::RegistrationKey, &cursor)?,
-            Registration::from_bytes(&row)?,
-        )))
+        let row = row.ok_or_else(|| corrupt(Table::Registration, format!("{output_key} is missing")))?;
+        Ok(Some((block_number(Table::RegistrationKey, &cursor)?, Registration::from_bytes(&row)?)))
     }
 }

@@ -43,27 +43,19 @@ impl Senders {
     /// # Errors
     ///
     /// `Transaction` for the first that has no valid sender on this chain.
-    pub(super) fn recover(
-        &self,
-        block: &Block,
-        chain_id: u64,
-    ) -> Result<Vec<Transaction>, BlockError> {
+    pub(super) fn recover(&self, block: &Block, chain_id: u64) -> Result<Vec<Transaction>, BlockError> {
         let all: Vec<_> = {
             let known = self.known();
             let known = |envelope: &TxEnvelope| known.get(envelope.tx_hash()).copied();
             let transactions = block.transactions.iter().enumerate();
-            transactions
-                .map(|(index, envelope)| (index, envelope, known(envelope)))
-                .collect()
+            transactions.map(|(index, envelope)| (index, envelope, known(envelope))).collect()
         };
         let one = |(index, envelope, known): (usize, &TxEnvelope, Option<Address>)| match known {
             Some(sender) => Ok(Transaction::new_unchecked(envelope.clone(), sender)),
-            None => types::recover(envelope.clone(), chain_id).map_err(|error| {
-                BlockError::Transaction {
-                    index,
-                    hash: *envelope.tx_hash(),
-                    error: error.into(),
-                }
+            None => types::recover(envelope.clone(), chain_id).map_err(|error| BlockError::Transaction {
+                index,
+                hash: *envelope.tx_hash(),
+                error: error.into(),
             }),
         };
         let missing = all.iter().filter(|(_, _, known)| known.is_none()).count();
@@ -74,17 +66,12 @@ impl Senders {
         std::thread::scope(|scope| {
             let parts = all.chunks(all.len().div_ceil(threads));
             let workers: Vec<_> = parts
-                .map(|part| {
-                    scope
-                        .spawn(move || part.iter().copied().map(one).collect::<Result<Vec<_>, _>>())
-                })
+                .map(|part| scope.spawn(move || part.iter().copied().map(one).collect::<Result<Vec<_>, _>>()))
                 .collect();
-            workers
-                .into_iter()
-                .try_fold(Vec::with_capacity(all.len()), |mut found, worker| {
-                    found.extend(worker.join().expect("recovering a sender does not panic")?);
-                    Ok(found)
-                })
+            workers.into_iter().try_fold(Vec::with_capacity(all.len()), |mut found, worker| {
+                found.extend(worker.join().expect("recovering a sender does not panic")?);
+                Ok(found)
+            })
         })
     }
 

@@ -60,10 +60,7 @@ impl<S: Store> Chain<S> {
         if number < oldest {
             return Err(SimulateError::Pruned { number, oldest });
         }
-        Ok(StateAt {
-            chain: self,
-            number,
-        })
+        Ok(StateAt { chain: self, number })
     }
 
     /// Tries a call on the state after a final block, in that block's environment.
@@ -73,16 +70,8 @@ impl<S: Store> Chain<S> {
     /// `UnknownBlock`, `Pruned`, `Invalid`. A revert is an outcome, not an error.
     pub fn simulate(&self, number: u64, call: &Call) -> Result<Outcome, SimulateError> {
         let state = self.state_at(number)?;
-        let header = self.header(number)?.ok_or(SimulateError::UnknownBlock {
-            number,
-            head: self.head().number,
-        })?;
-        let outcome = execution::simulate(
-            &self.rules,
-            &header,
-            Working::new(&state, &self.codes),
-            call,
-        );
+        let header = self.header(number)?.ok_or(SimulateError::UnknownBlock { number, head: self.head().number })?;
+        let outcome = execution::simulate(&self.rules, &header, Working::new(&state, &self.codes), call);
         let outcome = outcome.map_err(simulate_error)?;
         // What was read may have been pruned meanwhile.
         self.state_at(number)?;
@@ -96,34 +85,19 @@ impl<S: Store> Chain<S> {
     /// As [`Self::simulate`]; `Failed` with the outcome when no gas limit makes it succeed.
     pub fn estimate_gas(&self, number: u64, call: &Call) -> Result<u64, SimulateError> {
         let state = self.state_at(number)?;
-        let try_with = |gas| {
-            self.simulate(
-                number,
-                &Call {
-                    gas: Some(gas),
-                    ..call.clone()
-                },
-            )
-        };
+        let try_with = |gas| self.simulate(number, &Call { gas: Some(gas), ..call.clone() });
         // A plain transfer: to an account without code.
         if let (TxKind::Call(to), true) = (call.to, call.input.is_empty())
             && call.access_list.0.is_empty()
-            && state
-                .account(to)?
-                .is_none_or(|account| account.code_hash == KECCAK_EMPTY)
+            && state.account(to)?.is_none_or(|account| account.code_hash == KECCAK_EMPTY)
             && to.as_slice()[..18] != [0; 18]
             && try_with(21_000)?.success
         {
             return Ok(21_000);
         }
-        let mut high = call
-            .gas
-            .unwrap_or(MAX_TRANSACTION_GAS)
-            .min(MAX_TRANSACTION_GAS);
+        let mut high = call.gas.unwrap_or(MAX_TRANSACTION_GAS).min(MAX_TRANSACTION_GAS);
         if call.gas_price > 0 {
-            let balance = state
-                .account(call.from)?
-                .map_or(U256::ZERO, |account| account.balance);
+            let balance = state.account(call.from)?.map_or(U256::ZERO, |account| account.balance);
             let affordable = balance.saturating_sub(call.value) / U256::from(call.gas_price);
             high = high.min(affordable.saturating_to());
         }
@@ -157,19 +131,10 @@ impl<S: Store> Chain<S> {
             (tip.head.clone(), tip.hash)
         };
         let Some(view) = self.view(hash) else {
-            return Err(SimulateError::UnknownBlock {
-                number: head.number,
-                head: self.head().number,
-            });
+            return Err(SimulateError::UnknownBlock { number: head.number, head: self.head().number });
         };
         let header = child_header(&self.rules, &head, hash, head.timestamp, Address::ZERO);
-        execution::try_free(
-            &self.rules,
-            &header,
-            Working::new(&view, &self.codes),
-            transaction,
-        )
-        .map_err(simulate_error)
+        execution::try_free(&self.rules, &header, Working::new(&view, &self.codes), transaction).map_err(simulate_error)
     }
 }
 
@@ -199,11 +164,7 @@ impl<S: Store> StateAt<'_, S> {
         let nodes = StorageNodes(self, hash);
         let storage = slots.iter().map(|slot| {
             let value = self.storage_by_hash(hash, *slot)?;
-            Ok(StorageProof {
-                slot: *slot,
-                value,
-                proof: prove(&nodes, slot_hash(*slot))?,
-            })
+            Ok(StorageProof { slot: *slot, value, proof: prove(&nodes, slot_hash(*slot))? })
         });
         Ok(AccountProof {
             account: self.account_by_hash(hash)?,
@@ -233,11 +194,7 @@ impl<S: Store> StateReader for StateAt<'_, S> {
     }
 
     fn block_hash(&self, number: u64) -> Result<Option<B256>, StoreError> {
-        if number > self.number {
-            Ok(None)
-        } else {
-            stored_hash(&self.chain.store, number)
-        }
+        if number > self.number { Ok(None) } else { stored_hash(&self.chain.store, number) }
     }
 }
 

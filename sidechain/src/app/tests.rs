@@ -29,14 +29,11 @@ const WRITER: [u8; 16] = hex!("60078060095f395ff3" "6020355f355500");
 const GIVER: [u8; 10] = hex!("5f5f5f5f47335af10000");
 
 fn allocation() -> Vec<(Address, u64)> {
-    (1..=10)
-        .map(|number| (Key::new(number).address, COIN_SAT))
-        .collect()
+    (1..=10).map(|number| (Key::new(number).address, COIN_SAT)).collect()
 }
 
 fn open<S: Store>(store: S) -> Chain<S> {
-    Chain::open_with(genesis(), store, Retention::default(), &allocation())
-        .expect("the genesis is right")
+    Chain::open_with(genesis(), store, Retention::default(), &allocation()).expect("the genesis is right")
 }
 
 fn chain() -> Chain<Memory> {
@@ -45,29 +42,13 @@ fn chain() -> Chain<Memory> {
 
 /// Proposes on the head and makes it final.
 fn next<S: Store>(chain: &Chain<S>, transactions: Vec<Transaction>) -> Arc<Finalized> {
-    let block = chain
-        .propose(
-            chain.head_hash(),
-            NOW_MS,
-            PROPOSER,
-            transactions.into_iter(),
-        )
-        .expect("the head is known");
-    chain
-        .finalize(&block)
-        .expect("our own block")
-        .expect("it is new")
+    let block =
+        chain.propose(chain.head_hash(), NOW_MS, PROPOSER, transactions.into_iter()).expect("the head is known");
+    chain.finalize(&block).expect("our own block").expect("it is new")
 }
 
 fn create(key: &Key, nonce: u64, code: &[u8]) -> Transaction {
-    key.send(
-        CHAIN,
-        nonce,
-        1_000_000,
-        TxKind::Create,
-        U256::ZERO,
-        Bytes::copy_from_slice(code),
-    )
+    key.send(CHAIN, nonce, 1_000_000, TxKind::Create, U256::ZERO, Bytes::copy_from_slice(code))
 }
 
 fn call(key: &Key, nonce: u64, to: Address, input: impl Into<Bytes>) -> Transaction {
@@ -75,56 +56,28 @@ fn call(key: &Key, nonce: u64, to: Address, input: impl Into<Bytes>) -> Transact
 }
 
 fn write(key: &Key, nonce: u64, to: Address, slot: u64, value: u64) -> Transaction {
-    call(
-        key,
-        nonce,
-        to,
-        [
-            U256::from(slot).to_be_bytes::<32>(),
-            U256::from(value).to_be_bytes::<32>(),
-        ]
-        .concat(),
-    )
+    call(key, nonce, to, [U256::from(slot).to_be_bytes::<32>(), U256::from(value).to_be_bytes::<32>()].concat())
 }
 
 fn balance<S: Store>(chain: &Chain<S>, number: u64, address: Address) -> U256 {
     let state = chain.state_at(number).expect("kept");
-    state
-        .account(address)
-        .expect("in memory")
-        .map_or(U256::ZERO, |account| account.balance)
+    state.account(address).expect("in memory").map_or(U256::ZERO, |account| account.balance)
 }
 
 /// State root from all rows, by the builder of alloy-trie.
 fn naive_root(store: &Memory) -> B256 {
     let leaves = |rows: Vec<(Vec<u8>, Vec<u8>)>| {
         let mut builder = HashBuilder::default();
-        rows.iter()
-            .for_each(|(key, value)| builder.add_leaf(Nibbles::unpack(key), value));
+        rows.iter().for_each(|(key, value)| builder.add_leaf(Nibbles::unpack(key), value));
         builder.root()
     };
-    let accounts = store
-        .scan(Table::Account, &[], usize::MAX)
-        .expect("in memory");
+    let accounts = store.scan(Table::Account, &[], usize::MAX).expect("in memory");
     for (hash, row) in &accounts {
         let account = Account::decode(&mut &row[..]).expect("written by us");
-        let slots = store
-            .scan(Table::Slot, hash, usize::MAX)
-            .expect("in memory")
-            .into_iter();
+        let slots = store.scan(Table::Slot, hash, usize::MAX).expect("in memory").into_iter();
         let slots = slots.take_while(|(key, _)| key.starts_with(hash));
-        let slots = slots.map(|(key, value)| {
-            (
-                key[32..].to_vec(),
-                alloy_rlp::encode(U256::from_be_slice(&value)),
-            )
-        });
-        assert_eq!(
-            account.storage_root,
-            leaves(slots.collect()),
-            "storage of {}",
-            hex::encode(hash)
-        );
+        let slots = slots.map(|(key, value)| (key[32..].to_vec(), alloy_rlp::encode(U256::from_be_slice(&value))));
+        assert_eq!(account.storage_root, leaves(slots.collect()), "storage of {}", hex::encode(hash));
     }
     leaves(accounts)
 }
@@ -142,79 +95,37 @@ fn a_block_of_transfers_and_a_deployment_is_proposed_verified_and_final() {
         bob.transfer(CHAIN, 7, friend, 1),
         call(&bob, 1, alice.address.create(1), Bytes::new()),
     ];
-    let block = proposer
-        .propose(
-            proposer.head_hash(),
-            NOW_MS,
-            PROPOSER,
-            transactions.into_iter(),
-        )
-        .expect("proposed");
+    let block = proposer.propose(proposer.head_hash(), NOW_MS, PROPOSER, transactions.into_iter()).expect("proposed");
     assert_eq!(block.transactions.len(), 4);
     validator.verify(&block, NOW_MS).expect("valid");
     for chain in [&proposer, &validator] {
         let finalized = chain.finalize(&block).expect("stored").expect("new");
         assert!(finalized.receipts.iter().all(|receipt| receipt.status()));
-        assert_eq!(
-            finalized.senders,
-            [alice.address, bob.address, alice.address, bob.address]
-        );
+        assert_eq!(finalized.senders, [alice.address, bob.address, alice.address, bob.address]);
         assert!(chain.finalize(&block).expect("idempotent").is_none());
         assert_eq!(chain.head(), block.header);
         assert_eq!(balance(chain, 1, friend), U256::from(3_000));
         assert_eq!(balance(chain, 0, friend), U256::ZERO);
         assert_eq!(naive_root(&chain.store), block.header.state_root);
-        let counter = chain
-            .state_at(1)
-            .expect("kept")
-            .storage(alice.address.create(1), U256::ZERO)
-            .expect("in memory");
+        let counter = chain.state_at(1).expect("kept").storage(alice.address.create(1), U256::ZERO).expect("in memory");
         assert_eq!(counter, U256::from(1));
     }
-    assert_eq!(
-        validator.receipts(1).expect("kept"),
-        proposer.receipts(1).expect("kept")
-    );
-    let located = validator
-        .transaction(*block.transactions[3].tx_hash())
-        .expect("kept")
-        .expect("final");
-    assert_eq!(
-        (
-            located.index,
-            located.transaction.signer(),
-            located.block_hash
-        ),
-        (3, bob.address, block.hash())
-    );
+    assert_eq!(validator.receipts(1).expect("kept"), proposer.receipts(1).expect("kept"));
+    let located = validator.transaction(*block.transactions[3].tx_hash()).expect("kept").expect("final");
+    assert_eq!((located.index, located.transaction.signer(), located.block_hash), (3, bob.address, block.hash()));
 }
 
 #[test]
 fn the_base_fee_goes_to_the_beneficiary_so_that_the_supply_stays() {
     let chain = chain();
     let total = |number| {
-        let mut all: Vec<Address> = allocation()
-            .into_iter()
-            .map(|(address, _)| address)
-            .collect();
-        all.extend([
-            PROPOSER,
-            contracts::address::BRIDGE,
-            Address::repeat_byte(0xf1),
-        ]);
-        all.into_iter()
-            .map(|address| balance(&chain, number, address))
-            .sum::<U256>()
+        let mut all: Vec<Address> = allocation().into_iter().map(|(address, _)| address).collect();
+        all.extend([PROPOSER, contracts::address::BRIDGE, Address::repeat_byte(0xf1)]);
+        all.into_iter().map(|address| balance(&chain, number, address)).sum::<U256>()
     };
-    let finalized = next(
-        &chain,
-        vec![Key::new(1).transfer(CHAIN, 0, Address::repeat_byte(0xf1), 5)],
-    );
+    let finalized = next(&chain, vec![Key::new(1).transfer(CHAIN, 0, Address::repeat_byte(0xf1), 5)]);
     assert_eq!(finalized.block.header.gas_used, 21_000);
-    assert_eq!(
-        balance(&chain, 1, PROPOSER),
-        U256::from(21_000 * (MIN_BASE_FEE + 1_000))
-    );
+    assert_eq!(balance(&chain, 1, PROPOSER), U256::from(21_000 * (MIN_BASE_FEE + 1_000)));
     assert_eq!(total(0), total(1));
     assert_eq!(total(1), types::BRIDGE_BALANCE_WEI);
 }
@@ -223,31 +134,17 @@ fn the_base_fee_goes_to_the_beneficiary_so_that_the_supply_stays() {
 fn the_contracts_of_genesis_answer_what_genesis_says() {
     let chain = chain();
     let ask = |to: Address, input: Vec<u8>| {
-        let call = Call {
-            to: to.into(),
-            input: input.into(),
-            ..Call::default()
-        };
+        let call = Call { to: to.into(), input: input.into(), ..Call::default() };
         let outcome = chain.simulate(0, &call).expect("block 0 has state");
         assert!(outcome.success, "{outcome:?}");
         outcome.output
     };
-    let count = ask(
-        contracts::address::FEDERATION,
-        contracts::Federation::memberCountCall {}.abi_encode(),
-    );
+    let count = ask(contracts::address::FEDERATION, contracts::Federation::memberCountCall {}.abi_encode());
     assert_eq!(U256::from_be_slice(&count), U256::from(4));
-    let tip = ask(
-        contracts::address::LIGHT_CLIENT,
-        contracts::BitcoinLightClient::tipCall {}.abi_encode(),
-    );
-    let tip =
-        contracts::BitcoinLightClient::tipCall::abi_decode_returns(&tip).expect("as declared");
+    let tip = ask(contracts::address::LIGHT_CLIENT, contracts::BitcoinLightClient::tipCall {}.abi_encode());
+    let tip = contracts::BitcoinLightClient::tipCall::abi_decode_returns(&tip).expect("as declared");
     assert_eq!(tip.height, 0);
-    let rules = ask(
-        contracts::address::BRIDGE,
-        contracts::Bridge::parametersCall {}.abi_encode(),
-    );
+    let rules = ask(contracts::address::BRIDGE, contracts::Bridge::parametersCall {}.abi_encode());
     let rules = contracts::Bridge::parametersCall::abi_decode_returns(&rules).expect("as declared");
     assert_eq!((rules.reclaimDelay, rules.minDepositSat), (1008, 10_000));
     let supply = types::BRIDGE_BALANCE_WEI - U256::from(10 * COIN_SAT) * U256::from(WEI_PER_SAT);
@@ -264,51 +161,27 @@ fn blocks_stand_on_pending_parents_and_the_losing_branch_is_forgotten() {
     let alice = Key::new(1);
     let propose = |parent, nonce, wei| {
         let transaction = alice.transfer(CHAIN, nonce, Address::repeat_byte(0xf1), wei);
-        chain
-            .propose(parent, NOW_MS, PROPOSER, std::iter::once(transaction))
-            .expect("known parent")
+        chain.propose(parent, NOW_MS, PROPOSER, std::iter::once(transaction)).expect("known parent")
     };
     let a1 = propose(zero, 0, 1);
     let a2 = propose(a1.hash(), 1, 10);
     let b1 = propose(zero, 0, 100);
     let b2 = propose(b1.hash(), 1, 1_000);
-    assert!(
-        [&a1, &a2, &b1, &b2]
-            .iter()
-            .all(|block| block.transactions.len() == 1)
-    );
+    assert!([&a1, &a2, &b1, &b2].iter().all(|block| block.transactions.len() == 1));
 
-    assert!(matches!(
-        chain.finalize(&b2),
-        Err(StoreError::Gap { got: 2, head: 0 })
-    ));
+    assert!(matches!(chain.finalize(&b2), Err(StoreError::Gap { got: 2, head: 0 })));
     chain.finalize(&b1).expect("stored").expect("new");
-    assert!(matches!(
-        chain.finalize(&a1),
-        Err(StoreError::Conflict { number: 1, .. })
-    ));
-    assert!(matches!(
-        chain.verify(&a1, NOW_MS),
-        Err(BlockError::Final { number: 1, head: 1 })
-    ));
-    assert!(matches!(
-        chain.finalize(&a2),
-        Err(StoreError::Conflict { .. } | StoreError::Invalid { .. })
-    ));
+    assert!(matches!(chain.finalize(&a1), Err(StoreError::Conflict { number: 1, .. })));
+    assert!(matches!(chain.verify(&a1, NOW_MS), Err(BlockError::Final { number: 1, head: 1 })));
+    assert!(matches!(chain.finalize(&a2), Err(StoreError::Conflict { .. } | StoreError::Invalid { .. })));
     chain.finalize(&b2).expect("stored").expect("new");
-    assert_eq!(
-        balance(&chain, 2, Address::repeat_byte(0xf1)),
-        U256::from(1_100)
-    );
+    assert_eq!(balance(&chain, 2, Address::repeat_byte(0xf1)), U256::from(1_100));
     assert!(chain.tip().pending.is_empty());
 
     // Another node that only hears of final blocks ends with the same state.
     let other = self::chain();
     for block in [&b1, &b2] {
-        other
-            .finalize(block)
-            .expect("executed and stored")
-            .expect("new");
+        other.finalize(block).expect("executed and stored").expect("new");
     }
     assert_eq!(other.head(), chain.head());
 }
@@ -317,12 +190,7 @@ fn blocks_stand_on_pending_parents_and_the_losing_branch_is_forgotten() {
 fn a_header_that_says_something_else_than_execution_is_refused() {
     let chain = chain();
     let block = chain
-        .propose(
-            chain.head_hash(),
-            NOW_MS,
-            PROPOSER,
-            std::iter::once(Key::new(1).transfer(CHAIN, 0, PROPOSER, 1)),
-        )
+        .propose(chain.head_hash(), NOW_MS, PROPOSER, std::iter::once(Key::new(1).transfer(CHAIN, 0, PROPOSER, 1)))
         .expect("proposed");
     let other = self::chain();
     let field = |change: &dyn Fn(&mut Header)| {
@@ -335,23 +203,11 @@ fn a_header_that_says_something_else_than_execution_is_refused() {
             error => panic!("{error}"),
         }
     };
-    assert_eq!(
-        field(&|header| header.state_root = B256::ZERO),
-        "state_root"
-    );
-    assert_eq!(
-        field(&|header| header.receipts_root = B256::ZERO),
-        "receipts_root"
-    );
+    assert_eq!(field(&|header| header.state_root = B256::ZERO), "state_root");
+    assert_eq!(field(&|header| header.receipts_root = B256::ZERO), "receipts_root");
     assert_eq!(field(&|header| header.gas_limit += 1), "gas_limit");
-    assert_eq!(
-        field(&|header| header.base_fee_per_gas = Some(7)),
-        "base_fee_per_gas"
-    );
-    assert_eq!(
-        field(&|header| header.extra_data = Bytes::from_static(b"ad")),
-        "extra_data"
-    );
+    assert_eq!(field(&|header| header.base_fee_per_gas = Some(7)), "base_fee_per_gas");
+    assert_eq!(field(&|header| header.extra_data = Bytes::from_static(b"ad")), "extra_data");
     assert_eq!(field(&|header| header.nonce[0] = 1), "(other)");
     assert_eq!(field(&|header| header.number = 9), "number");
     assert_eq!(field(&|header| header.timestamp = 5), "timestamp");
@@ -361,19 +217,12 @@ fn a_header_that_says_something_else_than_execution_is_refused() {
     assert!(matches!(error, BlockError::Future { .. }) && !error.is_fault());
     let mut orphan = block.clone();
     orphan.header.parent_hash = B256::ZERO;
-    assert!(matches!(
-        other.verify(&orphan, NOW_MS),
-        Err(BlockError::UnknownParent { .. })
-    ));
+    assert!(matches!(other.verify(&orphan, NOW_MS), Err(BlockError::UnknownParent { .. })));
     let mut double = block.clone();
     double.transactions.push(block.transactions[0].clone());
     assert!(matches!(
         other.verify(&double, NOW_MS),
-        Err(BlockError::Transaction {
-            index: 1,
-            error: InclusionError::Nonce { got: 0, want: 1 },
-            ..
-        })
+        Err(BlockError::Transaction { index: 1, error: InclusionError::Nonce { got: 0, want: 1 }, .. })
     ));
     other.verify(&block, NOW_MS).expect("unchanged");
 }
@@ -397,11 +246,7 @@ fn a_block_survives_its_encoding() {
         to: PROPOSER.into(),
         ..TxEip2930::default()
     };
-    let transactions = vec![
-        alice.sign(old),
-        alice.sign(lists),
-        alice.transfer(CHAIN, 2, PROPOSER, 1),
-    ];
+    let transactions = vec![alice.sign(old), alice.sign(lists), alice.transfer(CHAIN, 2, PROPOSER, 1)];
     let block = next(&chain, transactions).block.clone();
     assert_eq!(block.transactions.len(), 3);
     let bytes = alloy_rlp::encode(&block);
@@ -409,15 +254,9 @@ fn a_block_survives_its_encoding() {
     assert_eq!(Block::decode(&mut &bytes[..]).expect("our own"), block);
     assert_eq!(chain.block(block.hash()).expect("kept"), Some(block));
     assert!(Block::decode(&mut &bytes[..bytes.len() - 1]).is_err());
-    let mut other = chain
-        .block(chain.head_hash())
-        .expect("kept")
-        .expect("final");
+    let mut other = chain.block(chain.head_hash()).expect("kept").expect("final");
     other.transactions.pop();
-    assert!(
-        Block::decode(&mut &alloy_rlp::encode(&other)[..]).is_err(),
-        "other transactions under the same hash"
-    );
+    assert!(Block::decode(&mut &alloy_rlp::encode(&other)[..]).is_err(), "other transactions under the same hash");
 }
 
 #[test]
@@ -429,18 +268,9 @@ fn transactions_of_other_chains_and_blobs_are_refused() {
     let good = raw(alice.transfer(CHAIN, 0, PROPOSER, 1));
     assert_eq!(decode(&good).expect("good").signer(), alice.address);
     let foreign = decode(&raw(alice.transfer(1, 0, PROPOSER, 1))).expect_err("of chain 1");
-    assert_eq!(
-        foreign.to_string(),
-        "transaction is for chain 1, wanted 51717"
-    );
-    assert!(matches!(
-        decode(&[3, 1, 2]),
-        Err(types::TransactionError::Blob)
-    ));
-    assert!(matches!(
-        decode(&good[..50]),
-        Err(types::TransactionError::Encoding(_))
-    ));
+    assert_eq!(foreign.to_string(), "transaction is for chain 1, wanted 51717");
+    assert!(matches!(decode(&[3, 1, 2]), Err(types::TransactionError::Blob)));
+    assert!(matches!(decode(&good[..50]), Err(types::TransactionError::Encoding(_))));
     assert!(decode(&[good, vec![0]].concat()).is_err());
 }
 
@@ -459,13 +289,7 @@ mod free_lane {
     #[test]
     fn a_member_posts_without_owning_a_coin() {
         let chain = chain();
-        let free = member(1).free(
-            CHAIN,
-            0,
-            200_000,
-            contracts::address::SIGNING_BOARD,
-            post(0, b"hello").into(),
-        );
+        let free = member(1).free(CHAIN, 0, 200_000, contracts::address::SIGNING_BOARD, post(0, b"hello").into());
         assert!(chain.check_free(&free).expect("allowed").success);
         let finalized = next(&chain, vec![free]);
         assert_eq!(finalized.receipts.len(), 1);
@@ -473,12 +297,7 @@ mod free_lane {
         assert_eq!(finalized.receipts[0].logs().len(), 1);
         assert_eq!(balance(&chain, 1, PROPOSER), U256::ZERO);
         assert_eq!(
-            chain
-                .state_at(1)
-                .expect("kept")
-                .account(member(1).address)
-                .expect("kept")
-                .map(|a| a.nonce),
+            chain.state_at(1).expect("kept").account(member(1).address).expect("kept").map(|a| a.nonce),
             Some(1)
         );
     }
@@ -491,20 +310,14 @@ mod free_lane {
             other => panic!("{other:?}"),
         };
         assert!(said.contains(wanted), "{said}");
-        let mut block = chain
-            .propose(
-                chain.head_hash(),
-                NOW_MS,
-                PROPOSER,
-                std::iter::once(transaction.clone()),
-            )
-            .expect("proposed");
+        let mut block =
+            chain.propose(chain.head_hash(), NOW_MS, PROPOSER, std::iter::once(transaction.clone())).expect("proposed");
         assert!(block.transactions.is_empty());
         block.transactions.push(transaction.into_inner());
         match chain.verify(&block, NOW_MS) {
-            Err(BlockError::Transaction {
-                index: 0, error, ..
-            }) => assert!(error.to_string().contains(wanted), "{error}"),
+            Err(BlockError::Transaction { index: 0, error, .. }) => {
+                assert!(error.to_string().contains(wanted), "{error}")
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -512,28 +325,13 @@ mod free_lane {
     #[test]
     fn strangers_other_contracts_values_and_failures_are_refused() {
         let board = contracts::address::SIGNING_BOARD;
+        refused(Key::new(1).free(CHAIN, 0, 100_000, board, post(0, b"x").into()), "the sender is not a member");
+        refused(member(1).free(CHAIN, 0, 100_000, PROPOSER, Bytes::new()), "not a contract of the peg");
         refused(
-            Key::new(1).free(CHAIN, 0, 100_000, board, post(0, b"x").into()),
-            "the sender is not a member",
-        );
-        refused(
-            member(1).free(CHAIN, 0, 100_000, PROPOSER, Bytes::new()),
+            member(1).free(CHAIN, 0, 100_000, contracts::address::MICRO_CHANNEL, Bytes::new()),
             "not a contract of the peg",
         );
-        refused(
-            member(1).free(
-                CHAIN,
-                0,
-                100_000,
-                contracts::address::MICRO_CHANNEL,
-                Bytes::new(),
-            ),
-            "not a contract of the peg",
-        );
-        refused(
-            member(1).free(CHAIN, 0, 100_000, board, Bytes::from_static(&[1, 2, 3, 4])),
-            "must succeed",
-        );
+        refused(member(1).free(CHAIN, 0, 100_000, board, Bytes::from_static(&[1, 2, 3, 4])), "must succeed");
         let value = TxLegacy {
             chain_id: Some(CHAIN),
             gas_limit: 100_000,
@@ -542,12 +340,7 @@ mod free_lane {
             ..TxLegacy::default()
         };
         refused(member(1).sign(value), "sends value");
-        let create = TxLegacy {
-            chain_id: Some(CHAIN),
-            gas_limit: 100_000,
-            to: TxKind::Create,
-            ..TxLegacy::default()
-        };
+        let create = TxLegacy { chain_id: Some(CHAIN), gas_limit: 100_000, to: TxKind::Create, ..TxLegacy::default() };
         refused(member(1).sign(create), "not a contract of the peg");
     }
 
@@ -555,33 +348,15 @@ mod free_lane {
     fn a_revert_is_told_with_its_reason() {
         let chain = chain();
         let long = vec![1u8; 16_385];
-        let transaction = member(1).free(
-            CHAIN,
-            0,
-            5_000_000,
-            contracts::address::SIGNING_BOARD,
-            post(0, &long).into(),
-        );
-        let error = chain
-            .check_free(&transaction)
-            .expect_err("too long")
-            .to_string();
-        assert!(
-            error.contains("16385") && error.contains("16384"),
-            "{error}"
-        );
+        let transaction = member(1).free(CHAIN, 0, 5_000_000, contracts::address::SIGNING_BOARD, post(0, &long).into());
+        let error = chain.check_free(&transaction).expect_err("too long").to_string();
+        assert!(error.contains("16385") && error.contains("16384"), "{error}");
     }
 
     #[test]
     fn its_nonce_may_lie_ahead_when_it_is_checked_but_not_in_a_block() {
         let chain = chain();
-        let ahead = member(1).free(
-            CHAIN,
-            3,
-            200_000,
-            contracts::address::SIGNING_BOARD,
-            post(3, b"x").into(),
-        );
+        let ahead = member(1).free(CHAIN, 3, 200_000, contracts::address::SIGNING_BOARD, post(3, b"x").into());
         assert!(chain.check_free(&ahead).is_ok());
         assert!(next(&chain, vec![ahead]).block.transactions.is_empty());
     }
@@ -592,9 +367,7 @@ mod free_lane {
         let board = contracts::address::SIGNING_BOARD;
         let payload = vec![0xab; 16_000];
         let mut posts: Vec<_> = (0..120)
-            .map(|nonce| {
-                member(1).free(CHAIN, nonce, 1_500_000, board, post(nonce, &payload).into())
-            })
+            .map(|nonce| member(1).free(CHAIN, nonce, 1_500_000, board, post(nonce, &payload).into()))
             .collect();
         posts.push(Key::new(1).transfer(CHAIN, 0, PROPOSER, 1));
         let finalized = next(&chain, posts);
@@ -602,22 +375,14 @@ mod free_lane {
         let free: u64 = block.header.gas_used - 21_000;
         assert!(free <= chain.rules().free_gas(), "{free}");
         assert!(free > chain.rules().free_gas() - 2_000_000, "{free}");
-        assert!(
-            !types::is_free(block.transactions.last().expect("not empty")),
-            "the paying one found room"
-        );
+        assert!(!types::is_free(block.transactions.last().expect("not empty")), "the paying one found room");
         // One more is refused although the block has gas left.
         let nonce = block.transactions.len() as u64 - 1;
-        let more = member(1)
-            .free(CHAIN, nonce, 1_500_000, board, post(nonce, &payload).into())
-            .into_inner();
+        let more = member(1).free(CHAIN, nonce, 1_500_000, board, post(nonce, &payload).into()).into_inner();
         let mut fuller = block.clone();
         fuller.transactions.push(more);
         match self::chain().verify(&fuller, NOW_MS) {
-            Err(BlockError::Transaction {
-                error: InclusionError::BlockGas { got, left },
-                ..
-            }) => assert!(left < got),
+            Err(BlockError::Transaction { error: InclusionError::BlockGas { got, left }, .. }) => assert!(left < got),
             other => panic!("{other:?}"),
         }
     }
@@ -632,26 +397,13 @@ mod supply {
         let chain = chain();
         let view = chain.view(chain.head_hash()).expect("the head");
         let mut working = Working::new(&view, &chain.codes);
-        working
-            .set_code(contracts::address::BRIDGE, Bytes::from_static(&GIVER))
-            .expect("in memory");
-        let header = child_header(
-            &chain.rules,
-            &chain.head(),
-            chain.head_hash(),
-            chain.head().timestamp,
-            PROPOSER,
-        );
+        working.set_code(contracts::address::BRIDGE, Bytes::from_static(&GIVER)).expect("in memory");
+        let header = child_header(&chain.rules, &chain.head(), chain.head_hash(), chain.head().timestamp, PROPOSER);
         let mut execution = Execution::new(&chain.rules, header, working);
         let theft = call(&Key::new(1), 0, contracts::address::BRIDGE, Bytes::new());
-        assert!(matches!(
-            execution.include(&theft),
-            Err(BlockError::Supply(_))
-        ));
+        assert!(matches!(execution.include(&theft), Err(BlockError::Supply(_))));
         // Nothing of it stays: the nonce is still free.
-        execution
-            .include(&Key::new(1).transfer(CHAIN, 0, PROPOSER, 1))
-            .expect("unchanged");
+        execution.include(&Key::new(1).transfer(CHAIN, 0, PROPOSER, 1)).expect("unchanged");
         let executed = execution.finish(view.parent.state_root).expect("covered");
         assert_eq!(executed.block.transactions.len(), 1);
     }
@@ -662,23 +414,11 @@ mod supply {
         let view = chain.view(chain.head_hash()).expect("the head");
         let mut working = Working::new(&view, &chain.codes);
         let one_wei_less = balance(&chain, 0, contracts::address::BRIDGE) - U256::from(1);
-        working
-            .set_balance(contracts::address::BRIDGE, one_wei_less)
-            .expect("in memory");
-        let header = child_header(
-            &chain.rules,
-            &chain.head(),
-            chain.head_hash(),
-            chain.head().timestamp,
-            PROPOSER,
-        );
-        let error = Execution::new(&chain.rules, header, working)
-            .finish(view.parent.state_root)
-            .expect_err("uncovered");
-        assert!(
-            matches!(error, BlockError::Supply(_)) && error.is_fault(),
-            "{error}"
-        );
+        working.set_balance(contracts::address::BRIDGE, one_wei_less).expect("in memory");
+        let header = child_header(&chain.rules, &chain.head(), chain.head_hash(), chain.head().timestamp, PROPOSER);
+        let error =
+            Execution::new(&chain.rules, header, working).finish(view.parent.state_root).expect_err("uncovered");
+        assert!(matches!(error, BlockError::Supply(_)) && error.is_fault(), "{error}");
     }
 }
 
@@ -692,16 +432,8 @@ enum Action {
 
 fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
-        (1..5u64, 0..6u8, 1..1000u64).prop_map(|(from, to, wei)| Action::Transfer {
-            from,
-            to,
-            wei
-        }),
-        (1..5u64, 0..8u64, 0..3u64).prop_map(|(from, slot, value)| Action::Write {
-            from,
-            slot,
-            value
-        }),
+        (1..5u64, 0..6u8, 1..1000u64).prop_map(|(from, to, wei)| Action::Transfer { from, to, wei }),
+        (1..5u64, 0..8u64, 0..3u64).prop_map(|(from, slot, value)| Action::Write { from, slot, value }),
         (1..5u64).prop_map(|from| Action::Count { from }),
     ]
 }
@@ -788,74 +520,30 @@ proptest! {
 
 #[test]
 fn outside_the_window_old_state_is_an_error_and_inside_it_still_reads() {
-    let retention = Retention {
-        state_blocks: Some(5),
-        proof_blocks: 2,
-    };
+    let retention = Retention { state_blocks: Some(5), proof_blocks: 2 };
     let store = Arc::new(Memory::default());
-    let chain =
-        Chain::open_with(genesis(), store.clone(), retention, &allocation()).expect("right");
+    let chain = Chain::open_with(genesis(), store.clone(), retention, &allocation()).expect("right");
     for nonce in 0..10 {
-        next(
-            &chain,
-            vec![Key::new(1).transfer(CHAIN, nonce, PROPOSER, 1)],
-        );
+        next(&chain, vec![Key::new(1).transfer(CHAIN, nonce, PROPOSER, 1)]);
     }
     let reward = U256::from(21_000 * (MIN_BASE_FEE + 1_000) + 1);
     for number in 5..=10u64 {
-        assert_eq!(
-            balance(&chain, number, PROPOSER),
-            reward * U256::from(number)
-        );
+        assert_eq!(balance(&chain, number, PROPOSER), reward * U256::from(number));
     }
-    assert!(matches!(
-        chain.state_at(4),
-        Err(SimulateError::Pruned {
-            number: 4,
-            oldest: 5
-        })
-    ));
-    assert!(matches!(
-        chain.state_at(11),
-        Err(SimulateError::UnknownBlock {
-            number: 11,
-            head: 10
-        })
-    ));
+    assert!(matches!(chain.state_at(4), Err(SimulateError::Pruned { number: 4, oldest: 5 })));
+    assert!(matches!(chain.state_at(11), Err(SimulateError::UnknownBlock { number: 11, head: 10 })));
     for number in 8..=10u64 {
-        let proof = chain
-            .state_at(number)
-            .expect("kept")
-            .proof(PROPOSER, &[])
-            .expect("in the window");
-        let root = chain
-            .header(number)
-            .expect("kept")
-            .expect("final")
-            .state_root;
+        let proof = chain.state_at(number).expect("kept").proof(PROPOSER, &[]).expect("in the window");
+        let root = chain.header(number).expect("kept").expect("final").state_root;
         let leaf = proof.account.map(alloy_rlp::encode);
-        verify_proof(
-            root,
-            Nibbles::unpack(keccak256(PROPOSER)),
-            leaf,
-            &proof.proof,
-        )
-        .expect("the proof of that block");
+        verify_proof(root, Nibbles::unpack(keccak256(PROPOSER)), leaf, &proof.proof).expect("the proof of that block");
     }
     let old = chain.state_at(7).expect("kept").proof(PROPOSER, &[]);
-    assert!(matches!(
-        old,
-        Err(SimulateError::Pruned {
-            number: 7,
-            oldest: 8
-        })
-    ));
+    assert!(matches!(old, Err(SimulateError::Pruned { number: 7, oldest: 8 })));
     // What was pruned is gone from the store too.
     let numbers = |table| {
         let rows = store.scan(table, &[], usize::MAX).expect("in memory");
-        rows.iter()
-            .map(|(key, _)| u64::from_be_bytes(key[key.len() - 8..].try_into().expect("8 bytes")))
-            .min()
+        rows.iter().map(|(key, _)| u64::from_be_bytes(key[key.len() - 8..].try_into().expect("8 bytes"))).min()
     };
     assert_eq!(numbers(Table::AccountHistory), Some(6));
     assert_eq!(numbers(Table::AccountNodeHistory), Some(9));
@@ -868,16 +556,9 @@ fn calls_are_tried_at_old_blocks_and_gas_is_estimated() {
     next(&chain, vec![create(&alice, 0, &COUNTER)]);
     let counter = alice.address.create(0);
     next(&chain, vec![call(&alice, 1, counter, Bytes::new())]);
-    let ask = Call {
-        from: Address::repeat_byte(5),
-        to: counter.into(),
-        ..Call::default()
-    };
+    let ask = Call { from: Address::repeat_byte(5), to: counter.into(), ..Call::default() };
     let second = chain.simulate(2, &ask).expect("runs");
-    assert_eq!(
-        U256::from_be_slice(&second.logs[0].data.data),
-        uint!(2_U256)
-    );
+    assert_eq!(U256::from_be_slice(&second.logs[0].data.data), uint!(2_U256));
     let first = chain.simulate(1, &ask).expect("runs");
     assert_eq!(U256::from_be_slice(&first.logs[0].data.data), uint!(1_U256));
     assert!(first.gas_used > second.gas_used, "the slot was new");
@@ -885,127 +566,47 @@ fn calls_are_tried_at_old_blocks_and_gas_is_estimated() {
     assert_eq!(chain.simulate(2, &ask).expect("runs"), second);
 
     let gas = chain.estimate_gas(2, &ask).expect("succeeds");
-    assert!(
-        chain
-            .simulate(
-                2,
-                &Call {
-                    gas: Some(gas),
-                    ..ask.clone()
-                }
-            )
-            .expect("runs")
-            .success
-    );
-    assert!(
-        gas >= second.gas_used && gas * 100 <= second.gas_used * 102,
-        "{gas} for {}",
-        second.gas_used
-    );
-    let transfer = Call {
-        from: alice.address,
-        to: PROPOSER.into(),
-        value: U256::from(1),
-        ..Call::default()
-    };
+    assert!(chain.simulate(2, &Call { gas: Some(gas), ..ask.clone() }).expect("runs").success);
+    assert!(gas >= second.gas_used && gas * 100 <= second.gas_used * 102, "{gas} for {}", second.gas_used);
+    let transfer = Call { from: alice.address, to: PROPOSER.into(), value: U256::from(1), ..Call::default() };
     assert_eq!(chain.estimate_gas(2, &transfer).expect("succeeds"), 21_000);
-    let deploy = Call {
-        from: alice.address,
-        to: TxKind::Create,
-        input: Bytes::from_static(&COUNTER),
-        ..Call::default()
-    };
+    let deploy =
+        Call { from: alice.address, to: TxKind::Create, input: Bytes::from_static(&COUNTER), ..Call::default() };
     let gas = chain.estimate_gas(2, &deploy).expect("succeeds");
     assert!((53_000..80_000).contains(&gas), "{gas}");
     // A poor sender cannot send value, and a contract may call.
-    let poor = Call {
-        from: Address::repeat_byte(5),
-        to: PROPOSER.into(),
-        value: U256::from(1),
-        ..Call::default()
-    };
-    assert!(matches!(
-        chain.simulate(2, &poor),
-        Err(SimulateError::Invalid(_))
-    ));
-    assert!(
-        chain
-            .simulate(
-                2,
-                &Call {
-                    from: counter,
-                    to: PROPOSER.into(),
-                    ..Call::default()
-                }
-            )
-            .expect("runs")
-            .success
-    );
-    let reverts = Call {
-        to: contracts::address::BRIDGE.into(),
-        input: Bytes::from_static(&[1, 2, 3, 4]),
-        ..Call::default()
-    };
+    let poor = Call { from: Address::repeat_byte(5), to: PROPOSER.into(), value: U256::from(1), ..Call::default() };
+    assert!(matches!(chain.simulate(2, &poor), Err(SimulateError::Invalid(_))));
+    assert!(chain.simulate(2, &Call { from: counter, to: PROPOSER.into(), ..Call::default() }).expect("runs").success);
+    let reverts =
+        Call { to: contracts::address::BRIDGE.into(), input: Bytes::from_static(&[1, 2, 3, 4]), ..Call::default() };
     assert!(!chain.simulate(2, &reverts).expect("runs").success);
-    assert!(matches!(
-        chain.estimate_gas(2, &reverts),
-        Err(SimulateError::Failed(_))
-    ));
+    assert!(matches!(chain.estimate_gas(2, &reverts), Err(SimulateError::Failed(_))));
 }
 
 #[test]
 fn logs_are_found_by_block_address_and_topic() {
     let chain = chain();
     let alice = Key::new(1);
-    next(
-        &chain,
-        vec![create(&alice, 0, &COUNTER), create(&alice, 1, &COUNTER)],
-    );
+    next(&chain, vec![create(&alice, 0, &COUNTER), create(&alice, 1, &COUNTER)]);
     let [one, two] = [0, 1].map(|nonce| alice.address.create(nonce));
-    next(
-        &chain,
-        vec![
-            call(&alice, 2, one, Bytes::new()),
-            call(&alice, 3, two, Bytes::new()),
-        ],
-    );
+    next(&chain, vec![call(&alice, 2, one, Bytes::new()), call(&alice, 3, two, Bytes::new())]);
     next(&chain, Vec::new());
     next(&chain, vec![call(&alice, 4, two, Bytes::new())]);
     let topic = B256::with_last_byte(42);
     let find = |from, to, addresses: &[Address], topics: &[B256]| {
-        let mut filter = LogFilter {
-            from,
-            to,
-            addresses: addresses.to_vec(),
-            ..LogFilter::default()
-        };
+        let mut filter = LogFilter { from, to, addresses: addresses.to_vec(), ..LogFilter::default() };
         filter.topics[0] = topics.to_vec();
         let found = chain.logs(&filter, 100).expect("few");
-        found
-            .into_iter()
-            .map(|entry| (entry.block_number, entry.log_index, entry.log.address))
-            .collect::<Vec<_>>()
+        found.into_iter().map(|entry| (entry.block_number, entry.log_index, entry.log.address)).collect::<Vec<_>>()
     };
-    assert_eq!(
-        find(0, 9, &[], &[]),
-        [(2, 0, one), (2, 1, two), (4, 0, two)]
-    );
+    assert_eq!(find(0, 9, &[], &[]), [(2, 0, one), (2, 1, two), (4, 0, two)]);
     assert_eq!(find(0, 9, &[two], &[topic]), [(2, 1, two), (4, 0, two)]);
     assert_eq!(find(3, 9, &[one, two], &[topic, B256::ZERO]), [(4, 0, two)]);
     assert_eq!(find(0, 3, &[one], &[]), [(2, 0, one)]);
     assert!(find(0, 9, &[], &[B256::ZERO]).is_empty());
-    let all = LogFilter {
-        to: 9,
-        ..LogFilter::default()
-    };
-    assert!(matches!(
-        chain.logs(&all, 2),
-        Err(LogsError::TooMany {
-            limit: 2,
-            from: 0,
-            until: 3
-        })
-    ));
+    let all = LogFilter { to: 9, ..LogFilter::default() };
+    assert!(matches!(chain.logs(&all, 2), Err(LogsError::TooMany { limit: 2, from: 0, until: 3 })));
 }
 
 #[test]
@@ -1014,15 +615,9 @@ fn certificates_and_registrations_are_kept() {
     let chain = open(store.clone());
     chain.put_finality(3, b"three").expect("in memory");
     chain.put_finality(7, b"seven").expect("in memory");
-    assert_eq!(
-        chain.finality(3).expect("in memory"),
-        Some(b"three".to_vec())
-    );
+    assert_eq!(chain.finality(3).expect("in memory"), Some(b"three".to_vec()));
     assert_eq!(chain.finality(4).expect("in memory"), None);
-    assert_eq!(
-        chain.finality_at_or_after(4).expect("in memory"),
-        Some((7, b"seven".to_vec()))
-    );
+    assert_eq!(chain.finality_at_or_after(4).expect("in memory"), Some((7, b"seven".to_vec())));
     assert_eq!(chain.finality_at_or_after(8).expect("in memory"), None);
 
     let registration = |number: u8| Registration {
@@ -1032,37 +627,14 @@ fn certificates_and_registrations_are_kept() {
         epoch: 1,
         output_key: B256::repeat_byte(0xf0 + number),
     };
-    assert_eq!(
-        chain.register_deposit(&registration(1)).expect("room"),
-        (1, true)
-    );
-    assert_eq!(
-        chain.register_deposit(&registration(2)).expect("room"),
-        (2, true)
-    );
-    assert_eq!(
-        chain.register_deposit(&registration(1)).expect("room"),
-        (1, false)
-    );
+    assert_eq!(chain.register_deposit(&registration(1)).expect("room"), (1, true));
+    assert_eq!(chain.register_deposit(&registration(2)).expect("room"), (2, true));
+    assert_eq!(chain.register_deposit(&registration(1)).expect("room"), (1, false));
     let again = open(store);
-    assert_eq!(
-        again.registrations(0, 10).expect("kept"),
-        [(1, registration(1)), (2, registration(2))]
-    );
-    assert_eq!(
-        again.registrations(1, 10).expect("kept"),
-        [(2, registration(2))]
-    );
-    assert_eq!(
-        again
-            .registration(registration(2).output_key)
-            .expect("kept"),
-        Some((2, registration(2)))
-    );
-    assert_eq!(
-        again.register_deposit(&registration(3)).expect("room"),
-        (3, true)
-    );
+    assert_eq!(again.registrations(0, 10).expect("kept"), [(1, registration(1)), (2, registration(2))]);
+    assert_eq!(again.registrations(1, 10).expect("kept"), [(2, registration(2))]);
+    assert_eq!(again.registration(registration(2).output_key).expect("kept"), Some((2, registration(2))));
+    assert_eq!(again.register_deposit(&registration(3)).expect("room"), (3, true));
 }
 
 #[test]
@@ -1071,10 +643,7 @@ fn data_of_another_genesis_is_refused() {
     Chain::open(genesis(), store.clone()).expect("fresh");
     let mut other = genesis();
     other.chain_id += 1;
-    assert!(matches!(
-        Chain::open(other, store.clone()),
-        Err(OpenError::OtherGenesis { .. })
-    ));
+    assert!(matches!(Chain::open(other, store.clone()), Err(OpenError::OtherGenesis { .. })));
     Chain::open(genesis(), store).expect("the same");
 }
 
@@ -1093,10 +662,7 @@ mod on_disk {
 
     fn block_of_everything(nonce: u64) -> Vec<Transaction> {
         let [alice, bob] = [Key::new(1), Key::new(2)];
-        vec![
-            create(&alice, nonce, &COUNTER),
-            bob.transfer(CHAIN, nonce, Address::repeat_byte(0xf1), 7),
-        ]
+        vec![create(&alice, nonce, &COUNTER), bob.transfer(CHAIN, nonce, Address::repeat_byte(0xf1), 7)]
     }
 
     #[test]
@@ -1107,52 +673,27 @@ mod on_disk {
         let mut blocks = Vec::new();
         for nonce in 0..5 {
             let chain = open(Database::open(&path).expect("free"));
-            assert_eq!(
-                chain.head(),
-                memory.head(),
-                "what was final before is final after"
-            );
+            assert_eq!(chain.head(), memory.head(), "what was final before is final after");
             // Executed and pending, but not final: lost with the process, without harm.
             chain
-                .propose(
-                    chain.head_hash(),
-                    NOW_MS,
-                    Address::ZERO,
-                    block_of_everything(nonce).into_iter(),
-                )
+                .propose(chain.head_hash(), NOW_MS, Address::ZERO, block_of_everything(nonce).into_iter())
                 .expect("proposed");
             let finalized = next(&chain, block_of_everything(nonce));
             // The same block from memory: equal in every root.
-            memory
-                .finalize(&finalized.block)
-                .expect("executed")
-                .expect("new");
+            memory.finalize(&finalized.block).expect("executed").expect("new");
             blocks.push(finalized.block.clone());
             // Dropped without ceremony, like the process.
         }
         let chain = open(Database::open(&path).expect("free"));
         for block in &blocks {
             assert!(chain.finalize(block).expect("idempotent").is_none());
-            assert_eq!(
-                chain.block(block.hash()).expect("kept").as_ref(),
-                Some(block)
-            );
+            assert_eq!(chain.block(block.hash()).expect("kept").as_ref(), Some(block));
         }
         for number in 0..=5u64 {
-            assert_eq!(
-                balance(&chain, number, Address::repeat_byte(0xf1)),
-                U256::from(7 * number)
-            );
-            let proof = chain
-                .state_at(number)
-                .expect("kept")
-                .proof(Key::new(1).address, &[])
-                .expect("in the window");
-            let expected = memory
-                .state_at(number)
-                .expect("kept")
-                .proof(Key::new(1).address, &[])
-                .expect("in the window");
+            assert_eq!(balance(&chain, number, Address::repeat_byte(0xf1)), U256::from(7 * number));
+            let proof = chain.state_at(number).expect("kept").proof(Key::new(1).address, &[]).expect("in the window");
+            let expected =
+                memory.state_at(number).expect("kept").proof(Key::new(1).address, &[]).expect("in the window");
             assert_eq!(proof, expected);
         }
     }
@@ -1164,18 +705,12 @@ mod on_disk {
         let first = Database::open(&path).expect("free");
         let error = Database::open(&path).err().expect("in use");
         assert!(matches!(error, OpenError::Locked { .. }), "{error}");
-        assert!(
-            error.to_string().contains("in use by another process"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("in use by another process"), "{error}");
         drop(first);
         Database::open(&path).expect("free again");
         let file = directory.path().join("file");
         std::fs::write(&file, "x").expect("written");
-        assert!(matches!(
-            Database::open(&file),
-            Err(OpenError::Store(StoreError::Io { .. }))
-        ));
+        assert!(matches!(Database::open(&file), Err(OpenError::Store(StoreError::Io { .. }))));
     }
 }
 
@@ -1196,29 +731,14 @@ fn an_account_that_delegates_by_eip_7702_runs_the_code_and_its_state_is_hashed()
         authorization_list: vec![authorization],
         ..TxEip7702::default()
     });
-    let finalized = next(
-        &chain,
-        vec![delegate, call(&alice, 2, bob.address, Bytes::new())],
-    );
+    let finalized = next(&chain, vec![delegate, call(&alice, 2, bob.address, Bytes::new())]);
     assert_eq!(finalized.receipts.len(), 2);
     let state = chain.state_at(2).expect("kept");
-    assert_eq!(
-        state.storage(bob.address, U256::ZERO).expect("in memory"),
-        U256::from(2)
-    );
-    assert_eq!(
-        state.storage(counter, U256::ZERO).expect("in memory"),
-        U256::ZERO
-    );
-    let account = state
-        .account(bob.address)
-        .expect("in memory")
-        .expect("it exists");
+    assert_eq!(state.storage(bob.address, U256::ZERO).expect("in memory"), U256::from(2));
+    assert_eq!(state.storage(counter, U256::ZERO).expect("in memory"), U256::ZERO);
+    let account = state.account(bob.address).expect("in memory").expect("it exists");
     assert_eq!(account.nonce, 1);
-    let code = state
-        .code(account.code_hash)
-        .expect("in memory")
-        .expect("kept");
+    let code = state.code(account.code_hash).expect("in memory").expect("kept");
     assert_eq!(code[..], [&hex!("ef0100")[..], counter.as_slice()].concat());
     assert_eq!(naive_root(&chain.store), chain.head().state_root);
 }
@@ -1234,21 +754,9 @@ fn a_contract_that_destroys_itself_in_its_constructor_leaves_nothing() {
     next(&chain, vec![Key::new(2).transfer(CHAIN, 0, address, 5)]);
     let finalized = next(&chain, vec![create(&alice, 0, &code)]);
     assert!(finalized.receipts[0].status());
+    assert_eq!(chain.state_at(2).expect("kept").account(address).expect("in memory"), None);
     assert_eq!(
-        chain
-            .state_at(2)
-            .expect("kept")
-            .account(address)
-            .expect("in memory"),
-        None
-    );
-    assert_eq!(
-        chain
-            .state_at(1)
-            .expect("kept")
-            .account(address)
-            .expect("in memory")
-            .map(|account| account.balance),
+        chain.state_at(1).expect("kept").account(address).expect("in memory").map(|account| account.balance),
         Some(U256::from(5))
     );
     assert_eq!(naive_root(&chain.store), chain.head().state_root);
@@ -1265,14 +773,9 @@ fn a_proposer_skips_what_validators_would_refuse() {
         to: PROPOSER.into(),
         ..TxLegacy::default()
     };
-    let candidates = vec![
-        alice.sign(any_chain),
-        alice.transfer(1, 0, PROPOSER, 1),
-        alice.transfer(CHAIN, 0, PROPOSER, 1),
-    ];
-    let block = chain
-        .propose(chain.head_hash(), NOW_MS, PROPOSER, candidates.into_iter())
-        .expect("proposed");
+    let candidates =
+        vec![alice.sign(any_chain), alice.transfer(1, 0, PROPOSER, 1), alice.transfer(CHAIN, 0, PROPOSER, 1)];
+    let block = chain.propose(chain.head_hash(), NOW_MS, PROPOSER, candidates.into_iter()).expect("proposed");
     assert_eq!(block.transactions.len(), 1);
     self::chain().verify(&block, NOW_MS).expect("valid");
 }
@@ -1282,14 +785,7 @@ fn while_nothing_becomes_final_the_oldest_executed_blocks_are_dropped() {
     let chain = chain();
     let blocks: Vec<_> = (0..MAX_PENDING as u64 + 3)
         .map(|second| {
-            chain
-                .propose(
-                    chain.head_hash(),
-                    NOW_MS + 1000 * second,
-                    PROPOSER,
-                    std::iter::empty(),
-                )
-                .expect("proposed")
+            chain.propose(chain.head_hash(), NOW_MS + 1000 * second, PROPOSER, std::iter::empty()).expect("proposed")
         })
         .collect();
     assert_eq!(chain.tip().pending.len(), MAX_PENDING);

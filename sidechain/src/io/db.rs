@@ -7,8 +7,8 @@ use std::{
 };
 
 use rocksdb::{
-    BlockBasedOptions, BoundColumnFamily, Cache, ColumnFamilyDescriptor, DB, DBCompressionType,
-    Direction, Error, ErrorKind, IteratorMode, Options, WriteBatch, WriteOptions,
+    BlockBasedOptions, BoundColumnFamily, Cache, ColumnFamilyDescriptor, DB, DBCompressionType, Direction, Error,
+    ErrorKind, IteratorMode, Options, WriteBatch, WriteOptions,
 };
 
 use crate::{
@@ -39,24 +39,14 @@ impl Database {
     /// `Locked` when another process has it; `Store` when the disk fails or is full.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let create = |error: std::io::Error| match error.kind() {
-            IoErrorKind::StorageFull => StoreError::Full {
-                detail: format!("{}: {error}", path.display()),
-            },
-            _ => StoreError::Io {
-                action: "create the data directory",
-                detail: format!("{}: {error}", path.display()),
-            },
+            IoErrorKind::StorageFull => StoreError::Full { detail: format!("{}: {error}", path.display()) },
+            _ => StoreError::Io { action: "create the data directory", detail: format!("{}: {error}", path.display()) },
         };
         std::fs::create_dir_all(path).map_err(create)?;
         let cache = Cache::new_lru_cache(CACHE_BYTES);
-        let families = Table::ALL
-            .map(|table| ColumnFamilyDescriptor::new(table.name(), table_options(table, &cache)));
-        let db = DB::open_cf_descriptors(&options(), path, families)
-            .map_err(|error| open_error(path, &error))?;
-        Ok(Self {
-            db,
-            path: path.to_owned(),
-        })
+        let families = Table::ALL.map(|table| ColumnFamilyDescriptor::new(table.name(), table_options(table, &cache)));
+        let db = DB::open_cf_descriptors(&options(), path, families).map_err(|error| open_error(path, &error))?;
+        Ok(Self { db, path: path.to_owned() })
     }
 
     /// The directory.
@@ -65,9 +55,7 @@ impl Database {
     }
 
     fn family(&self, table: Table) -> Arc<BoundColumnFamily<'_>> {
-        self.db
-            .cf_handle(table.name())
-            .expect("all tables are opened")
+        self.db.cf_handle(table.name()).expect("all tables are opened")
     }
 }
 
@@ -103,9 +91,7 @@ fn table_options(table: Table, cache: &Cache) -> Options {
 
 impl Store for Database {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.db
-            .get_cf(&self.family(table), key)
-            .map_err(|error| store_error("read", &error))
+        self.db.get_cf(&self.family(table), key).map_err(|error| store_error("read", &error))
     }
 
     fn seek(&self, table: Table, key: &[u8]) -> Result<Option<Entry>, StoreError> {
@@ -135,19 +121,14 @@ impl Store for Database {
         }
         let mut options = WriteOptions::default();
         options.set_sync(true);
-        self.db
-            .write_opt(rows, &options)
-            .map_err(|error| store_error("write", &error))
+        self.db.write_opt(rows, &options).map_err(|error| store_error("write", &error))
     }
 }
 
 fn open_error(path: &Path, error: &Error) -> OpenError {
     let detail = error.as_ref();
     if error.kind() == ErrorKind::IOError && (detail.contains("lock") || detail.contains("LOCK")) {
-        return OpenError::Locked {
-            path: path.display().to_string(),
-            detail: detail.to_owned(),
-        };
+        return OpenError::Locked { path: path.display().to_string(), detail: detail.to_owned() };
     }
     store_error("open the data directory", error).into()
 }
@@ -155,22 +136,11 @@ fn open_error(path: &Path, error: &Error) -> OpenError {
 fn store_error(action: &'static str, error: &Error) -> StoreError {
     let detail: &str = error.as_ref();
     // rocksdb gives the operating system's words for ENOSPC and EDQUOT.
-    if detail.contains("No space left")
-        || detail.contains("NoSpace")
-        || detail.contains("quota exceeded")
-    {
-        return StoreError::Full {
-            detail: detail.to_owned(),
-        };
+    if detail.contains("No space left") || detail.contains("NoSpace") || detail.contains("quota exceeded") {
+        return StoreError::Full { detail: detail.to_owned() };
     }
     match error.kind() {
-        ErrorKind::Corruption => StoreError::Corrupt {
-            table: "rocksdb",
-            detail: detail.to_owned(),
-        },
-        _ => StoreError::Io {
-            action,
-            detail: detail.to_owned(),
-        },
+        ErrorKind::Corruption => StoreError::Corrupt { table: "rocksdb", detail: detail.to_owned() },
+        _ => StoreError::Io { action, detail: detail.to_owned() },
     }
 }

@@ -44,9 +44,7 @@ const MAX_RESPONSE_BYTES: u32 = 4 * MAX_BLOCK_BYTES as u32;
 pub enum FollowError {
     #[error("{url:?} is not the http address of a node: {reason}")]
     Url { url: String, reason: String },
-    #[error(
-        "the followed node is of another network: its genesis block is {got}, genesis.json makes {want}"
-    )]
+    #[error("the followed node is of another network: its genesis block is {got}, genesis.json makes {want}")]
     OtherNetwork { got: B256, want: B256 },
     #[error("cannot make a block final: {0}")]
     Commit(String),
@@ -108,10 +106,7 @@ pub async fn follow<S: Store>(
         .request_timeout(REQUEST_TIMEOUT)
         .max_response_size(MAX_RESPONSE_BYTES)
         .build(url)
-        .map_err(|error| FollowError::Url {
-            url: url.to_owned(),
-            reason: error.to_string(),
-        })?;
+        .map_err(|error| FollowError::Url { url: url.to_owned(), reason: error.to_string() })?;
     same_network(&client, chain.genesis_block().hash()).await?;
     loop {
         let head = chain.head();
@@ -121,14 +116,9 @@ pub async fn follow<S: Store>(
             async move { (number, fetch(client, number).await) }
         };
         // One question while at the tip; many at once when it was answered.
-        let ahead = if matches!(ask(tip.0 + 1).await.1, Ok(Some(_))) {
-            FETCHED as u64
-        } else {
-            1
-        };
-        let mut answers = futures::stream::iter((tip.0 + 1..).take(16 * ahead as usize))
-            .map(ask)
-            .buffered(ahead as usize);
+        let ahead = if matches!(ask(tip.0 + 1).await.1, Ok(Some(_))) { FETCHED as u64 } else { 1 };
+        let mut answers =
+            futures::stream::iter((tip.0 + 1..).take(16 * ahead as usize)).map(ask).buffered(ahead as usize);
         let pause = loop {
             let Some((number, answer)) = answers.next().await else {
                 break None;
@@ -151,10 +141,8 @@ pub async fn follow<S: Store>(
             };
             tip = (number, block.hash());
             let commit = commit.clone();
-            let committed = tokio::task::spawn_blocking(move || {
-                commit(&block, certificate.as_ref().map(AsRef::as_ref))
-            })
-            .await;
+            let committed =
+                tokio::task::spawn_blocking(move || commit(&block, certificate.as_ref().map(AsRef::as_ref))).await;
             committed
                 .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
                 .map_err(FollowError::Commit)?;
@@ -176,10 +164,7 @@ async fn same_network(client: &HttpClient, want: B256) -> Result<(), FollowError
                     return Ok(());
                 }
                 Ok(genesis) => {
-                    return Err(FollowError::OtherNetwork {
-                        got: genesis.hash(),
-                        want,
-                    });
+                    return Err(FollowError::OtherNetwork { got: genesis.hash(), want });
                 }
                 Err(error) => warn!(%error, "the followed node's genesis block does not decode"),
             },
@@ -195,57 +180,35 @@ async fn fetch(client: &HttpClient, number: u64) -> Result<Option<Answer>, Clien
 }
 
 /// Checks everything about an answer that needs no state. `None`: it is not provably final yet.
-fn examine(
-    answer: Answer,
-    (number, hash): (u64, B256),
-    validators: &Validators,
-) -> Result<Option<Final>, Refused> {
+fn examine(answer: Answer, (number, hash): (u64, B256), validators: &Validators) -> Result<Option<Final>, Refused> {
     let want = number + 1;
     let block = decode::<Block>(&answer.block)?;
     if block.header.number != want {
-        return Err(Refused::Number {
-            got: block.header.number,
-            want,
-        });
+        return Err(Refused::Number { got: block.header.number, want });
     }
     if block.header.parent_hash != hash {
-        return Err(Refused::Parent {
-            number: want,
-            got: block.header.parent_hash,
-            want: hash,
-        });
+        return Err(Refused::Parent { number: want, got: block.header.parent_hash, want: hash });
     }
     let Some(proof) = answer.finality else {
         debug!(number = want, "no certificate yet");
         return Ok(None);
     };
-    let descendants = proof
-        .descendants
-        .iter()
-        .map(decode::<Header>)
-        .collect::<Result<Vec<_>, _>>()?;
+    let descendants = proof.descendants.iter().map(decode::<Header>).collect::<Result<Vec<_>, _>>()?;
     finality::verify_linked(&block.header, &descendants, &proof.certificate, validators)?;
-    let certificate =
-        (proof.certified.number == want && descendants.is_empty()).then_some(proof.certificate);
+    let certificate = (proof.certified.number == want && descendants.is_empty()).then_some(proof.certificate);
     Ok(Some(Final { block, certificate }))
 }
 
 fn decode<T: alloy_rlp::Decodable>(bytes: &Bytes) -> Result<T, Refused> {
     let mut rest = bytes.as_ref();
     let value = T::decode(&mut rest).map_err(|error| Refused::Encoding(error.to_string()))?;
-    if rest.is_empty() {
-        Ok(value)
-    } else {
-        Err(Refused::Encoding("trailing bytes".to_owned()))
-    }
+    if rest.is_empty() { Ok(value) } else { Err(Refused::Encoding("trailing bytes".to_owned())) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloy_consensus::{
-        SignableTransaction as _, TxEnvelope, TxLegacy, proofs::calculate_transaction_root,
-    };
+    use alloy_consensus::{SignableTransaction as _, TxEnvelope, TxLegacy, proofs::calculate_transaction_root};
     use alloy_primitives::{Signature, U256};
     use blst::min_sig::SecretKey;
 
@@ -269,10 +232,7 @@ mod tests {
             transactions_root,
             ..Header::default()
         };
-        Block {
-            header,
-            transactions,
-        }
+        Block { header, transactions }
     }
 
     fn transaction() -> TxEnvelope {
@@ -292,9 +252,7 @@ mod tests {
             block: rlp(block),
             finality: Some(Proof {
                 certificate: certificate.into(),
-                certified: Certified {
-                    number: certified.header.number,
-                },
+                certified: Certified { number: certified.header.number },
                 descendants: descendants.iter().map(|block| rlp(&block.header)).collect(),
             }),
         }
@@ -302,10 +260,7 @@ mod tests {
 
     // genesis <- 1 <- 2
     fn blocks() -> [Block; 3] {
-        let genesis = Block {
-            header: Header::default(),
-            transactions: Vec::new(),
-        };
+        let genesis = Block { header: Header::default(), transactions: Vec::new() };
         let one = child(&genesis.header, vec![transaction()]);
         let two = child(&one.header, Vec::new());
         [genesis, one, two]
@@ -325,10 +280,7 @@ mod tests {
         assert!(taken.certificate.is_none(), "it is the child's");
         let mut early = answer(&one, &[], &[0, 1, 3]);
         early.finality = None;
-        assert!(
-            matches!(examine(early, tip, &validators()), Ok(None)),
-            "not final yet"
-        );
+        assert!(matches!(examine(early, tip, &validators()), Ok(None)), "not final yet");
     }
 
     #[test]
@@ -340,40 +292,19 @@ mod tests {
             examine(answer(&one, &[], &[0, 1])),
             Refused::Finality(FinalityError::NoQuorum { got: 2, want: 3 })
         ));
-        assert!(matches!(
-            examine(answer(&two, &[], &[0, 1, 2])),
-            Refused::Number { got: 2, want: 1 }
-        ));
-        let elsewhere = child(
-            &Header {
-                timestamp: 7,
-                ..Header::default()
-            },
-            Vec::new(),
-        );
-        assert!(matches!(
-            examine(answer(&elsewhere, &[], &[0, 1, 2])),
-            Refused::Parent { number: 1, .. }
-        ));
+        assert!(matches!(examine(answer(&two, &[], &[0, 1, 2])), Refused::Number { got: 2, want: 1 }));
+        let elsewhere = child(&Header { timestamp: 7, ..Header::default() }, Vec::new());
+        assert!(matches!(examine(answer(&elsewhere, &[], &[0, 1, 2])), Refused::Parent { number: 1, .. }));
         let mut without_body = one.clone();
         without_body.transactions.clear();
-        assert!(matches!(
-            examine(answer(&without_body, &[], &[0, 1, 2])),
-            Refused::Encoding(_)
-        ));
+        assert!(matches!(examine(answer(&without_body, &[], &[0, 1, 2])), Refused::Encoding(_)));
         // Another block with the certificate of the real one.
         let mut other = answer(&child(&genesis.header, Vec::new()), &[], &[0, 1, 2]);
         other.finality = answer(&one, &[], &[0, 1, 2]).finality;
-        assert!(matches!(
-            examine(other),
-            Refused::Finality(FinalityError::WrongBlock { .. })
-        ));
+        assert!(matches!(examine(other), Refused::Finality(FinalityError::WrongBlock { .. })));
         // A certified block that does not descend from it.
         let mut unlinked = answer(&one, &[&elsewhere], &[0, 1, 2]);
-        assert!(matches!(
-            examine(unlinked.clone()),
-            Refused::Finality(FinalityError::Unlinked { .. })
-        ));
+        assert!(matches!(examine(unlinked.clone()), Refused::Finality(FinalityError::Unlinked { .. })));
         unlinked.block = Bytes::from_static(&[0xc0]);
         assert!(matches!(examine(unlinked), Refused::Encoding(_)));
         let mut trailing = answer(&one, &[], &[0, 1, 2]);

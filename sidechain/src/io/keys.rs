@@ -53,14 +53,10 @@ impl ValidatorKeys {
     pub fn generate() -> Self {
         let mut seed = Zeroizing::new([0u8; 32]);
         OsRng.fill_bytes(&mut *seed);
-        let secret = blst::min_sig::SecretKey::key_gen(&*seed, &[])
-            .expect("32 bytes of key material are enough");
+        let secret = blst::min_sig::SecretKey::key_gen(&*seed, &[]).expect("32 bytes of key material are enough");
         let mut p2p = Zeroizing::new([0u8; 32]);
         OsRng.fill_bytes(&mut *p2p);
-        Self {
-            bls: Zeroizing::new(secret.to_bytes()),
-            p2p,
-        }
+        Self { bls: Zeroizing::new(secret.to_bytes()), p2p }
     }
 
     /// The stored form, secret: [`KEYS_BYTES`] bytes.
@@ -79,16 +75,11 @@ impl ValidatorKeys {
     ///
     /// Everything that `to_bytes` cannot have written.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, KeysError> {
-        let bytes: &[u8; KEYS_BYTES] = bytes
-            .try_into()
-            .map_err(|_| KeysError::BadLength { got: bytes.len() })?;
+        let bytes: &[u8; KEYS_BYTES] = bytes.try_into().map_err(|_| KeysError::BadLength { got: bytes.len() })?;
         if bytes[0] != VERSION {
             return Err(KeysError::BadVersion { got: bytes[0] });
         }
-        let mut keys = Self {
-            bls: Zeroizing::default(),
-            p2p: Zeroizing::default(),
-        };
+        let mut keys = Self { bls: Zeroizing::default(), p2p: Zeroizing::default() };
         keys.bls.copy_from_slice(&bytes[1..33]);
         keys.p2p.copy_from_slice(&bytes[33..]);
         blst::min_sig::SecretKey::from_bytes(&*keys.bls).map_err(|_| KeysError::BadSecret)?;
@@ -98,17 +89,12 @@ impl ValidatorKeys {
     /// The public part, with the proof that the BLS secret is known.
     #[must_use]
     pub fn public(&self) -> ValidatorPublicKeys {
-        let secret = blst::min_sig::SecretKey::from_bytes(&*self.bls)
-            .expect("made by generate or checked by from_bytes");
+        let secret =
+            blst::min_sig::SecretKey::from_bytes(&*self.bls).expect("made by generate or checked by from_bytes");
         ValidatorPublicKeys {
             validator_key: secret.sk_to_pk().compress(),
             validator_proof: finality::prove_possession(&secret),
-            p2p_key: self
-                .p2p()
-                .public_key()
-                .as_ref()
-                .try_into()
-                .expect("ed25519 public keys have 32 bytes"),
+            p2p_key: self.p2p().public_key().as_ref().try_into().expect("ed25519 public keys have 32 bytes"),
         }
     }
 
@@ -118,8 +104,7 @@ impl ValidatorKeys {
     }
 
     pub(crate) fn p2p(&self) -> ed25519::PrivateKey {
-        ed25519::PrivateKey::decode(Copying(&self.p2p[..]))
-            .expect("any 32 bytes are an ed25519 seed")
+        ed25519::PrivateKey::decode(Copying(&self.p2p[..])).expect("any 32 bytes are an ed25519 seed")
     }
 }
 
@@ -139,8 +124,7 @@ mod tests {
         let read = ValidatorKeys::from_bytes(&keys.to_bytes()).expect("just written");
         assert_eq!(read.public(), keys.public());
         let public = keys.public();
-        finality::verify_possession(&public.validator_key, &public.validator_proof)
-            .expect("its own proof");
+        finality::verify_possession(&public.validator_key, &public.validator_proof).expect("its own proof");
         assert_eq!(format!("{keys:?}"), "ValidatorKeys(secret)");
     }
 
@@ -160,21 +144,12 @@ mod tests {
     #[test]
     fn damaged_keys_are_refused() {
         let bytes = ValidatorKeys::generate().to_bytes();
-        assert_eq!(
-            ValidatorKeys::from_bytes(&bytes[1..]).unwrap_err(),
-            KeysError::BadLength { got: 64 }
-        );
+        assert_eq!(ValidatorKeys::from_bytes(&bytes[1..]).unwrap_err(), KeysError::BadLength { got: 64 });
         let mut other = bytes.to_vec();
         other[0] = 9;
-        assert_eq!(
-            ValidatorKeys::from_bytes(&other).unwrap_err(),
-            KeysError::BadVersion { got: 9 }
-        );
+        assert_eq!(ValidatorKeys::from_bytes(&other).unwrap_err(), KeysError::BadVersion { got: 9 });
         other[0] = VERSION;
         other[1..33].fill(0xff); // larger than the group's order
-        assert_eq!(
-            ValidatorKeys::from_bytes(&other).unwrap_err(),
-            KeysError::BadSecret
-        );
+        assert_eq!(ValidatorKeys::from_bytes(&other).unwrap_err(), KeysError::BadSecret);
     }
 }

@@ -50,30 +50,19 @@ impl Rules {
             return Err(Inadmissible::GasCap { got: gas });
         }
         if gas > self.block_gas_limit {
-            return Err(Inadmissible::BlockGasLimit {
-                got: gas,
-                limit: self.block_gas_limit,
-            });
+            return Err(Inadmissible::BlockGasLimit { got: gas, limit: self.block_gas_limit });
         }
         if transaction.nonce() == u64::MAX {
             return Err(Inadmissible::MaxNonce { got: u64::MAX });
         }
-        let (tip, max_fee) = (
-            transaction.priority_fee_or_price(),
-            transaction.max_fee_per_gas(),
-        );
+        let (tip, max_fee) = (transaction.priority_fee_or_price(), transaction.max_fee_per_gas());
         if tip > max_fee {
             return Err(Inadmissible::TipAboveMaxFee { tip, max_fee });
         }
         if transaction.is_create() && transaction.input().len() > MAX_INITCODE_SIZE {
-            return Err(Inadmissible::InitCode {
-                got: transaction.input().len(),
-            });
+            return Err(Inadmissible::InitCode { got: transaction.input().len() });
         }
-        if transaction
-            .authorization_list()
-            .is_some_and(<[_]>::is_empty)
-        {
+        if transaction.authorization_list().is_some_and(<[_]>::is_empty) {
             return Err(Inadmissible::EmptyAuthorizations);
         }
         check_gas(gas, &initial_gas(transaction))
@@ -83,10 +72,7 @@ impl Rules {
 fn check_gas(got: u64, needed: &InitialAndFloorGas) -> Result<(), Inadmissible> {
     let (intrinsic, floor) = (needed.initial_total_gas(), needed.floor_gas());
     if got < intrinsic {
-        return Err(Inadmissible::IntrinsicGas {
-            got,
-            wanted: intrinsic,
-        });
+        return Err(Inadmissible::IntrinsicGas { got, wanted: intrinsic });
     }
     if got < floor {
         return Err(Inadmissible::FloorGas { got, wanted: floor });
@@ -95,14 +81,9 @@ fn check_gas(got: u64, needed: &InitialAndFloorGas) -> Result<(), Inadmissible> 
 }
 
 fn initial_gas(transaction: &TxEnvelope) -> InitialAndFloorGas {
-    let (accounts, slots) = transaction.access_list().map_or((0, 0), |list| {
-        (
-            list.len(),
-            list.iter()
-                .map(|item| item.storage_keys.len())
-                .sum::<usize>(),
-        )
-    });
+    let (accounts, slots) = transaction
+        .access_list()
+        .map_or((0, 0), |list| (list.len(), list.iter().map(|item| item.storage_keys.len()).sum::<usize>()));
     calculate_initial_tx_gas(
         SpecId::OSAKA,
         transaction.input(),

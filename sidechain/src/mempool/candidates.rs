@@ -31,11 +31,7 @@ pub struct Candidates<'a> {
 impl<'a> Candidates<'a> {
     pub(super) fn new(pool: &'a Mempool, base_fee: u64) -> Self {
         let heads = BinaryHeap::with_capacity(pool.chains.len());
-        let mut candidates = Self {
-            pool,
-            base_fee,
-            heads,
-        };
+        let mut candidates = Self { pool, base_fee, heads };
         for (sender, chain) in &pool.chains {
             candidates.push(*sender, chain.account.nonce);
         }
@@ -43,12 +39,7 @@ impl<'a> Candidates<'a> {
     }
 
     fn push(&mut self, sender: Address, nonce: u64) {
-        let Some(entry) = self
-            .pool
-            .chains
-            .get(&sender)
-            .and_then(|chain| chain.entries.get(&nonce))
-        else {
+        let Some(entry) = self.pool.chains.get(&sender).and_then(|chain| chain.entries.get(&nonce)) else {
             return;
         };
         let tip = match entry.lane {
@@ -56,11 +47,7 @@ impl<'a> Candidates<'a> {
             Lane::Paid => entry.transaction.effective_tip_per_gas(self.base_fee),
         };
         if let Some(tip) = tip {
-            let rank = Rank {
-                free: entry.lane == Lane::Free,
-                tip,
-                seniority: Reverse(entry.arrival),
-            };
+            let rank = Rank { free: entry.lane == Lane::Free, tip, seniority: Reverse(entry.arrival) };
             self.heads.push((rank, sender, nonce));
         }
     }
@@ -72,10 +59,6 @@ impl Iterator for Candidates<'_> {
     fn next(&mut self) -> Option<Transaction> {
         let (_, sender, nonce) = self.heads.pop()?;
         self.push(sender, nonce + 1);
-        Some(
-            self.pool.chains[&sender].entries[&nonce]
-                .transaction
-                .clone(),
-        )
+        Some(self.pool.chains[&sender].entries[&nonce].transaction.clone())
     }
 }

@@ -100,36 +100,20 @@ pub enum Refused {
     NonceTooLow { next: u64, got: u64 },
     #[error("nonce too high: next nonce {next}, tx nonce {got}, at most {limit} ahead")]
     NonceTooHigh { next: u64, got: u64, limit: usize },
-    #[error(
-        "insufficient funds for gas * price + value: balance {balance}, queued cost {queued}, tx cost {cost}"
-    )]
-    InsufficientFunds {
-        balance: U256,
-        queued: U256,
-        cost: U256,
-    },
-    #[error(
-        "replacement transaction underpriced: max fee and tip must rise by 10% from {max_fee} and {tip} wei"
-    )]
+    #[error("insufficient funds for gas * price + value: balance {balance}, queued cost {queued}, tx cost {cost}")]
+    InsufficientFunds { balance: U256, queued: U256, cost: U256 },
+    #[error("replacement transaction underpriced: max fee and tip must rise by 10% from {max_fee} and {tip} wei")]
     ReplacementUnderpriced { max_fee: u128, tip: u128 },
     #[error(
         "replacement transaction too early: the free transaction with this nonce is {age_ms} ms old, wait until it is {wanted_ms}"
     )]
     ReplacementTooEarly { age_ms: u64, wanted_ms: u64 },
-    #[error(
-        "transaction underpriced: max fee {max_fee} wei per gas, the base fee is never below {MIN_BASE_FEE}"
-    )]
+    #[error("transaction underpriced: max fee {max_fee} wei per gas, the base fee is never below {MIN_BASE_FEE}")]
     Underpriced { max_fee: u128 },
     #[error("oversized data: transaction size {got}, limit {MAX_TRANSACTION_BYTES}")]
     TooLarge { got: usize },
-    #[error(
-        "too many pending transactions of {sender}: limit {count} transactions or {bytes} bytes"
-    )]
-    SenderFull {
-        sender: Address,
-        count: usize,
-        bytes: usize,
-    },
+    #[error("too many pending transactions of {sender}: limit {count} transactions or {bytes} bytes")]
+    SenderFull { sender: Address, count: usize, bytes: usize },
     #[error("txpool is full: a higher gas price than {cheapest} wei is needed")]
     Full { cheapest: u128 },
 }
@@ -226,10 +210,7 @@ pub struct Mempool {
 impl Mempool {
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self {
-            limits,
-            ..Self::default()
-        }
+        Self { limits, ..Self::default() }
     }
 
     #[must_use]
@@ -266,9 +247,7 @@ impl Mempool {
                 return Err(refused);
             }
         };
-        let replaced = self
-            .take((sender, nonce))
-            .map(|entry| hash(&entry.transaction));
+        let replaced = self.take((sender, nonce)).map(|entry| hash(&entry.transaction));
         let evicted = evicted
             .into_iter()
             .filter_map(|slot| self.remove_slot(slot))
@@ -277,11 +256,7 @@ impl Mempool {
         self.arrivals += 1;
         self.put(sender, nonce, entry);
         let executable = nonce < self.chains[&sender].gap;
-        Ok(Added {
-            executable,
-            replaced,
-            evicted,
-        })
+        Ok(Added { executable, replaced, evicted })
     }
 
     /// Takes in what a final block changed: `touched` accounts (senders and 7702 authorities) are read again by `account`.
@@ -324,9 +299,7 @@ impl Mempool {
     /// The nonce a sender should use next: after its executable transactions. `nonce` is the account's at the head.
     #[must_use]
     pub fn pending_nonce(&self, sender: Address, nonce: u64) -> u64 {
-        self.chains
-            .get(&sender)
-            .map_or(nonce, |chain| chain.gap.max(nonce))
+        self.chains.get(&sender).map_or(nonce, |chain| chain.gap.max(nonce))
     }
 
     /// Executable transactions in the order a proposer should try them; see [`Candidates`].
@@ -350,26 +323,16 @@ impl Mempool {
 
     /// As `content`, of one sender.
     pub fn content_from(&self, sender: Address) -> impl Iterator<Item = (bool, &Transaction)> {
-        self.chains
-            .get(&sender)
-            .into_iter()
-            .flat_map(Self::chain_content)
+        self.chains.get(&sender).into_iter().flat_map(Self::chain_content)
     }
 
     fn chain_content(chain: &Chain) -> impl Iterator<Item = (bool, &Transaction)> {
-        chain
-            .entries
-            .iter()
-            .map(|(nonce, entry)| (*nonce < chain.gap, &entry.transaction))
+        chain.entries.iter().map(|(nonce, entry)| (*nonce < chain.gap, &entry.transaction))
     }
 
     #[must_use]
     pub fn status(&self) -> Status {
-        let executable = self
-            .chains
-            .values()
-            .map(|chain| chain.entries.range(..chain.gap).count())
-            .sum();
+        let executable = self.chains.values().map(|chain| chain.entries.range(..chain.gap).count()).sum();
         Status {
             executable,
             queued: self.by_hash.len() - executable,
@@ -389,13 +352,7 @@ impl Mempool {
     }
 
     /// All checks of `add`; returns what must be evicted.
-    fn judge(
-        &self,
-        sender: Address,
-        nonce: u64,
-        new: &Entry,
-        now_ms: u64,
-    ) -> Result<Vec<Slot>, Refused> {
+    fn judge(&self, sender: Address, nonce: u64, new: &Entry, now_ms: u64) -> Result<Vec<Slot>, Refused> {
         let chain = &self.chains[&sender];
         if self.contains(hash(&new.transaction)) {
             return Err(Refused::AlreadyKnown);
@@ -442,15 +399,8 @@ impl Mempool {
         };
         match (old.lane, new.lane) {
             (Lane::Free, Lane::Free) => {
-                let (age_ms, wanted_ms) = (
-                    now_ms.saturating_sub(old.arrived_ms),
-                    self.limits.free_replace_after_ms,
-                );
-                if age_ms < wanted_ms {
-                    Err(Refused::ReplacementTooEarly { age_ms, wanted_ms })
-                } else {
-                    Ok(())
-                }
+                let (age_ms, wanted_ms) = (now_ms.saturating_sub(old.arrived_ms), self.limits.free_replace_after_ms);
+                if age_ms < wanted_ms { Err(Refused::ReplacementTooEarly { age_ms, wanted_ms }) } else { Ok(()) }
             }
             (Lane::Free, Lane::Paid) => Ok(()),
             (Lane::Paid, Lane::Free) => Err(underpriced),
@@ -463,19 +413,9 @@ impl Mempool {
         }
     }
 
-    fn judge_sender(
-        &self,
-        sender: Address,
-        chain: &Chain,
-        old: Option<&Entry>,
-        new: &Entry,
-    ) -> Result<(), Refused> {
+    fn judge_sender(&self, sender: Address, chain: &Chain, old: Option<&Entry>, new: &Entry) -> Result<(), Refused> {
         let (mut usage, count, bytes) = match new.lane {
-            Lane::Paid => (
-                chain.paid,
-                self.limits.sender_count,
-                self.limits.sender_bytes,
-            ),
+            Lane::Paid => (chain.paid, self.limits.sender_count, self.limits.sender_bytes),
             Lane::Free => (chain.free, self.limits.free_count, self.limits.free_bytes),
         };
         if let Some(old) = old.filter(|old| old.lane == new.lane) {
@@ -483,23 +423,13 @@ impl Mempool {
         }
         usage.add(new.size);
         if usage.count > count || usage.bytes > bytes {
-            return Err(Refused::SenderFull {
-                sender,
-                count,
-                bytes,
-            });
+            return Err(Refused::SenderFull { sender, count, bytes });
         }
         Ok(())
     }
 
     /// What must leave so that `new` fits: only what is worth less, and nothing of the same sender, which would only open a gap before it.
-    fn room_for(
-        &self,
-        sender: Address,
-        nonce: u64,
-        old: Option<&Entry>,
-        new: &Entry,
-    ) -> Result<Vec<Slot>, Refused> {
+    fn room_for(&self, sender: Address, nonce: u64, old: Option<&Entry>, new: &Entry) -> Result<Vec<Slot>, Refused> {
         let mut usage = self.paid;
         if let Some(old) = old.filter(|old| old.lane == Lane::Paid) {
             usage.remove(old.size);
@@ -510,13 +440,9 @@ impl Mempool {
         let mut evicted = Vec::new();
         let mut rivals = self.by_worth.iter().filter(|(_, slot)| slot.0 != sender);
         while usage.count > self.limits.count || usage.bytes > self.limits.bytes {
-            let (rival, slot) = rivals.next().ok_or(Refused::Full {
-                cheapest: worth.max_fee,
-            })?;
+            let (rival, slot) = rivals.next().ok_or(Refused::Full { cheapest: worth.max_fee })?;
             if *rival > worth {
-                return Err(Refused::Full {
-                    cheapest: rival.max_fee,
-                });
+                return Err(Refused::Full { cheapest: rival.max_fee });
             }
             usage.remove(self.chains[&slot.0].entries[&slot.1].size);
             evicted.push(*slot);
@@ -531,11 +457,7 @@ impl Mempool {
             return;
         }
         chain.account = account;
-        let stale: Vec<u64> = chain
-            .entries
-            .range(..account.nonce)
-            .map(|(nonce, _)| *nonce)
-            .collect();
+        let stale: Vec<u64> = chain.entries.range(..account.nonce).map(|(nonce, _)| *nonce).collect();
         for nonce in stale {
             self.take((sender, nonce));
         }
@@ -555,10 +477,7 @@ impl Mempool {
 
     fn drop_expired(&mut self, now_ms: u64, dropped: &mut Vec<B256>) {
         for lane in [Lane::Paid, Lane::Free] {
-            while let Some(slot) = self
-                .oldest(lane)
-                .filter(|slot| self.is_expired(*slot, now_ms))
-            {
+            while let Some(slot) = self.oldest(lane).filter(|slot| self.is_expired(*slot, now_ms)) {
                 dropped.extend(self.remove_slot(slot).map(|entry| hash(&entry.transaction)));
             }
         }
@@ -595,8 +514,7 @@ impl Mempool {
 
     /// Puts an entry in a free slot and promotes what it makes executable.
     fn put(&mut self, sender: Address, nonce: u64, entry: Entry) {
-        self.by_hash
-            .insert(hash(&entry.transaction), (sender, nonce));
+        self.by_hash.insert(hash(&entry.transaction), (sender, nonce));
         match entry.lane {
             Lane::Paid => self.by_arrival.insert(entry.arrival, (sender, nonce)),
             Lane::Free => self.free_by_arrival.insert(entry.arrival, (sender, nonce)),
@@ -607,8 +525,7 @@ impl Mempool {
         // Cannot overflow: `judge_funds` saw that the sum is within a balance.
         chain.cost += entry.cost();
         if entry.lane == Lane::Paid {
-            self.by_worth
-                .insert(worth(&entry, nonce < chain.gap), (sender, nonce));
+            self.by_worth.insert(worth(&entry, nonce < chain.gap), (sender, nonce));
         }
         chain.entries.insert(nonce, entry);
         let gap = chain.gap;
@@ -655,18 +572,13 @@ impl Mempool {
         for (nonce, entry) in chain.entries.range(was.min(gap)..was.max(gap)) {
             if entry.lane == Lane::Paid {
                 self.by_worth.remove(&worth(entry, *nonce < was));
-                self.by_worth
-                    .insert(worth(entry, *nonce < gap), (sender, *nonce));
+                self.by_worth.insert(worth(entry, *nonce < gap), (sender, *nonce));
             }
         }
     }
 
     fn forget_if_empty(&mut self, sender: Address) {
-        if self
-            .chains
-            .get(&sender)
-            .is_some_and(|chain| chain.entries.is_empty())
-        {
+        if self.chains.get(&sender).is_some_and(|chain| chain.entries.is_empty()) {
             self.chains.remove(&sender);
         }
     }
@@ -676,21 +588,13 @@ fn judge_funds(chain: &Chain, old: Option<&Entry>, new: &Entry) -> Result<(), Re
     let queued = chain.cost - old.map_or(U256::ZERO, Entry::cost);
     let (balance, cost) = (chain.account.balance, new.cost());
     if queued.checked_add(cost).is_none_or(|total| total > balance) {
-        return Err(Refused::InsufficientFunds {
-            balance,
-            queued,
-            cost,
-        });
+        return Err(Refused::InsufficientFunds { balance, queued, cost });
     }
     Ok(())
 }
 
 fn worth(entry: &Entry, executable: bool) -> Worth {
-    Worth {
-        executable,
-        max_fee: entry.transaction.max_fee_per_gas(),
-        seniority: std::cmp::Reverse(entry.arrival),
-    }
+    Worth { executable, max_fee: entry.transaction.max_fee_per_gas(), seniority: std::cmp::Reverse(entry.arrival) }
 }
 
 /// What a transaction can cost its sender at most.

@@ -22,14 +22,7 @@ struct Sketch {
 
 impl Sketch {
     fn new(sender: u8, nonce: u64, max_fee: u128) -> Self {
-        Self {
-            sender,
-            nonce,
-            max_fee,
-            tip: max_fee,
-            value: 0,
-            input: 0,
-        }
+        Self { sender, nonce, max_fee, tip: max_fee, value: 0, input: 0 }
     }
 
     fn free(sender: u8, nonce: u64) -> Self {
@@ -37,11 +30,7 @@ impl Sketch {
     }
 
     fn lane(&self) -> Lane {
-        if self.max_fee == 0 {
-            Lane::Free
-        } else {
-            Lane::Paid
-        }
+        if self.max_fee == 0 { Lane::Free } else { Lane::Paid }
     }
 
     fn build(&self) -> Transaction {
@@ -67,10 +56,7 @@ fn address(byte: u8) -> Address {
 }
 
 fn rich(nonce: u64) -> Account {
-    Account {
-        nonce,
-        balance: RICH,
-    }
+    Account { nonce, balance: RICH }
 }
 
 fn add(pool: &mut Mempool, sketch: &Sketch, now_ms: u64) -> Result<Added, Refused> {
@@ -78,26 +64,16 @@ fn add(pool: &mut Mempool, sketch: &Sketch, now_ms: u64) -> Result<Added, Refuse
 }
 
 fn order(pool: &Mempool, base_fee: u64) -> Vec<(Address, u64)> {
-    pool.candidates(base_fee)
-        .map(|transaction| (transaction.signer(), transaction.nonce()))
-        .collect()
+    pool.candidates(base_fee).map(|transaction| (transaction.signer(), transaction.nonce())).collect()
 }
 
 #[test]
 fn a_gap_queues_and_its_filling_promotes() {
     let mut pool = Mempool::new(Limits::default());
-    assert!(
-        !add(&mut pool, &Sketch::new(1, 1, FEE), 0)
-            .unwrap()
-            .executable
-    );
+    assert!(!add(&mut pool, &Sketch::new(1, 1, FEE), 0).unwrap().executable);
     assert_eq!(pool.pending_nonce(address(1), 0), 0);
     assert!(order(&pool, 0).is_empty());
-    assert!(
-        add(&mut pool, &Sketch::new(1, 0, FEE), 0)
-            .unwrap()
-            .executable
-    );
+    assert!(add(&mut pool, &Sketch::new(1, 0, FEE), 0).unwrap().executable);
     assert_eq!(pool.pending_nonce(address(1), 0), 2);
     assert_eq!(order(&pool, 0), [(address(1), 0), (address(1), 1)]);
 }
@@ -107,23 +83,9 @@ fn a_replacement_pays_a_tenth_more_in_both_prices() {
     let mut pool = Mempool::new(Limits::default());
     let old = Sketch::new(1, 0, 10 * FEE);
     add(&mut pool, &old, 0).unwrap();
-    for (max_fee, tip) in [
-        (11 * FEE - 1, 11 * FEE),
-        (11 * FEE, 11 * FEE - 1),
-        (10 * FEE, 10 * FEE),
-    ] {
-        let cheap = Sketch {
-            tip,
-            value: 1,
-            ..Sketch::new(1, 0, max_fee)
-        };
-        assert!(
-            matches!(
-                add(&mut pool, &cheap, 0),
-                Err(Refused::ReplacementUnderpriced { .. })
-            ),
-            "{cheap:?}"
-        );
+    for (max_fee, tip) in [(11 * FEE - 1, 11 * FEE), (11 * FEE, 11 * FEE - 1), (10 * FEE, 10 * FEE)] {
+        let cheap = Sketch { tip, value: 1, ..Sketch::new(1, 0, max_fee) };
+        assert!(matches!(add(&mut pool, &cheap, 0), Err(Refused::ReplacementUnderpriced { .. })), "{cheap:?}");
     }
     let added = add(&mut pool, &Sketch::new(1, 0, 11 * FEE), 0).unwrap();
     assert_eq!(added.replaced, Some(*old.build().tx_hash()));
@@ -136,16 +98,8 @@ fn free_transactions_go_first_and_do_not_wait_long() {
     add(&mut pool, &Sketch::new(1, 0, 100 * FEE), 0).unwrap();
     add(&mut pool, &Sketch::free(2, 0), 0).unwrap();
     add(&mut pool, &Sketch::free(2, 1), 0).unwrap();
-    assert_eq!(
-        order(&pool, MIN_BASE_FEE),
-        [(address(2), 0), (address(2), 1), (address(1), 0)]
-    );
-    assert_eq!(
-        pool.free_heads()
-            .map(|transaction| transaction.nonce())
-            .collect::<Vec<_>>(),
-        [0]
-    );
+    assert_eq!(order(&pool, MIN_BASE_FEE), [(address(2), 0), (address(2), 1), (address(1), 0)]);
+    assert_eq!(pool.free_heads().map(|transaction| transaction.nonce()).collect::<Vec<_>>(), [0]);
     let lifetime_ms = pool.limits().free_lifetime_ms;
     assert_eq!(pool.on_finalized([], |_| rich(0), lifetime_ms).len(), 2);
     assert_eq!(order(&pool, MIN_BASE_FEE), [(address(1), 0)]);
@@ -155,67 +109,37 @@ fn free_transactions_go_first_and_do_not_wait_long() {
 fn a_free_transaction_is_replaced_only_after_it_had_its_time() {
     let mut pool = Mempool::new(Limits::default());
     add(&mut pool, &Sketch::free(1, 0), 0).unwrap();
-    let other = Sketch {
-        input: 1,
-        ..Sketch::free(1, 0)
-    };
-    assert!(matches!(
-        add(&mut pool, &other, 999),
-        Err(Refused::ReplacementTooEarly { age_ms: 999, .. })
-    ));
+    let other = Sketch { input: 1, ..Sketch::free(1, 0) };
+    assert!(matches!(add(&mut pool, &other, 999), Err(Refused::ReplacementTooEarly { age_ms: 999, .. })));
     assert!(add(&mut pool, &other, 1_000).unwrap().replaced.is_some());
 }
 
 #[test]
 fn a_full_pool_lets_only_the_better_paid_in() {
-    let mut pool = Mempool::new(Limits {
-        count: 2,
-        ..Limits::default()
-    });
+    let mut pool = Mempool::new(Limits { count: 2, ..Limits::default() });
     add(&mut pool, &Sketch::new(1, 0, 3 * FEE), 0).unwrap();
     let cheap = Sketch::new(2, 0, 2 * FEE);
     add(&mut pool, &cheap, 0).unwrap();
-    assert_eq!(
-        add(&mut pool, &Sketch::new(3, 0, 2 * FEE), 0),
-        Err(Refused::Full { cheapest: 2 * FEE })
-    );
+    assert_eq!(add(&mut pool, &Sketch::new(3, 0, 2 * FEE), 0), Err(Refused::Full { cheapest: 2 * FEE }));
     // A queued transaction never displaces an executable one, whatever it offers.
-    assert!(matches!(
-        add(&mut pool, &Sketch::new(3, 1, 99 * FEE), 0),
-        Err(Refused::Full { .. })
-    ));
+    assert!(matches!(add(&mut pool, &Sketch::new(3, 1, 99 * FEE), 0), Err(Refused::Full { .. })));
     let added = add(&mut pool, &Sketch::new(3, 0, 4 * FEE), 0).unwrap();
     assert_eq!(added.evicted, [*cheap.build().tx_hash()]);
     // Free ones do not need the room of paid ones.
-    assert!(
-        add(&mut pool, &Sketch::free(9, 0), 0)
-            .unwrap()
-            .evicted
-            .is_empty()
-    );
+    assert!(add(&mut pool, &Sketch::free(9, 0), 0).unwrap().evicted.is_empty());
 }
 
 #[test]
 fn what_a_sender_holds_must_be_payable_together() {
     let mut pool = Mempool::new(Limits::default());
-    let account = Account {
-        nonce: 0,
-        balance: U256::from(u128::from(GAS) * FEE * 2),
-    };
+    let account = Account { nonce: 0, balance: U256::from(u128::from(GAS) * FEE * 2) };
     for nonce in 0..2 {
-        pool.add(Sketch::new(1, nonce, FEE).build(), Lane::Paid, account, 0)
-            .unwrap();
+        pool.add(Sketch::new(1, nonce, FEE).build(), Lane::Paid, account, 0).unwrap();
     }
     let third = pool.add(Sketch::new(1, 2, FEE).build(), Lane::Paid, account, 0);
     assert!(matches!(third, Err(Refused::InsufficientFunds { .. })));
-    let poorer = Account {
-        nonce: 0,
-        balance: U256::from(u128::from(GAS) * FEE),
-    };
-    assert_eq!(
-        pool.on_finalized([address(1)], |_| poorer, 0),
-        [*Sketch::new(1, 1, FEE).build().tx_hash()]
-    );
+    let poorer = Account { nonce: 0, balance: U256::from(u128::from(GAS) * FEE) };
+    assert_eq!(pool.on_finalized([address(1)], |_| poorer, 0), [*Sketch::new(1, 1, FEE).build().tx_hash()]);
 }
 
 #[test]
@@ -241,10 +165,7 @@ struct Model {
 
 impl Model {
     fn of(&self, sender: u8) -> impl Iterator<Item = &Sketch> {
-        self.entries
-            .iter()
-            .map(|(sketch, ..)| sketch)
-            .filter(move |sketch| sketch.sender == sender)
+        self.entries.iter().map(|(sketch, ..)| sketch).filter(move |sketch| sketch.sender == sender)
     }
 
     fn is_there(&self, sender: u8, nonce: u64) -> bool {
@@ -252,54 +173,37 @@ impl Model {
     }
 
     fn gap(&self, sender: u8) -> u64 {
-        (self.accounts[&sender].nonce..)
-            .find(|nonce| !self.is_there(sender, *nonce))
-            .unwrap()
+        (self.accounts[&sender].nonce..).find(|nonce| !self.is_there(sender, *nonce)).unwrap()
     }
 
     fn observe(&mut self, sender: u8, account: Account) {
-        let known = self
-            .accounts
-            .get(&sender)
-            .filter(|_| self.of(sender).next().is_some());
+        let known = self.accounts.get(&sender).filter(|_| self.of(sender).next().is_some());
         if known.is_some_and(|known| account.nonce < known.nonce) {
             return;
         }
         self.accounts.insert(sender, account);
-        self.entries
-            .retain(|(sketch, ..)| sketch.sender != sender || sketch.nonce >= account.nonce);
+        self.entries.retain(|(sketch, ..)| sketch.sender != sender || sketch.nonce >= account.nonce);
     }
 
     fn usage<'a>(sketches: impl Iterator<Item = &'a Sketch>, lane: Lane) -> (usize, usize) {
         sketches
             .filter(|sketch| sketch.lane() == lane)
-            .fold((0, 0), |(count, bytes), sketch| {
-                (count + 1, bytes + size(sketch))
-            })
+            .fold((0, 0), |(count, bytes), sketch| (count + 1, bytes + size(sketch)))
     }
 
     /// Whether it is let in; and what leaves then.
     fn add(&mut self, new: &Sketch, account: Account, now_ms: u64) -> bool {
         self.observe(new.sender, account);
         let account = self.accounts[&new.sender];
-        let known = self
-            .entries
-            .iter()
-            .any(|(old, ..)| old.build().tx_hash() == new.build().tx_hash());
-        let ahead = if new.lane() == Lane::Free {
-            self.limits.free_count
-        } else {
-            self.limits.sender_count
-        };
+        let known = self.entries.iter().any(|(old, ..)| old.build().tx_hash() == new.build().tx_hash());
+        let ahead = if new.lane() == Lane::Free { self.limits.free_count } else { self.limits.sender_count };
         if known || new.nonce < account.nonce || new.nonce - account.nonce >= ahead as u64 {
             return false;
         }
         let same = |sketch: &Sketch| sketch.sender == new.sender && sketch.nonce == new.nonce;
         if let Some((old, _, arrived_ms)) = self.entries.iter().find(|(old, ..)| same(old)) {
             let allowed = match (old.lane(), new.lane()) {
-                (Lane::Free, Lane::Free) => {
-                    now_ms - arrived_ms >= self.limits.free_replace_after_ms
-                }
+                (Lane::Free, Lane::Free) => now_ms - arrived_ms >= self.limits.free_replace_after_ms,
                 (Lane::Free, Lane::Paid) => true,
                 (Lane::Paid, Lane::Free) => false,
                 (Lane::Paid, Lane::Paid) => {
@@ -313,17 +217,8 @@ impl Model {
             }
         }
         let executable = new.nonce <= self.gap(new.sender);
-        let others: Vec<_> = self
-            .entries
-            .iter()
-            .filter(|(old, ..)| !same(old))
-            .cloned()
-            .collect();
-        let own = others
-            .iter()
-            .map(|(sketch, ..)| sketch)
-            .filter(|sketch| sketch.sender == new.sender)
-            .chain([new]);
+        let others: Vec<_> = self.entries.iter().filter(|(old, ..)| !same(old)).cloned().collect();
+        let own = others.iter().map(|(sketch, ..)| sketch).filter(|sketch| sketch.sender == new.sender).chain([new]);
         let total: U256 = own.clone().map(|sketch| cost(&sketch.build())).sum();
         let (count, bytes) = Self::usage(own, new.lane());
         let (count_limit, bytes_limit) = match new.lane() {
@@ -341,18 +236,10 @@ impl Model {
             let mut rivals: Vec<_> = others
                 .iter()
                 .filter(|(rival, ..)| rival.lane() == Lane::Paid && rival.sender != new.sender)
-                .map(|(rival, arrival, _)| {
-                    (
-                        key(rival, *arrival, rival.nonce < self.gap(rival.sender)),
-                        rival.clone(),
-                    )
-                })
+                .map(|(rival, arrival, _)| (key(rival, *arrival, rival.nonce < self.gap(rival.sender)), rival.clone()))
                 .collect();
             rivals.sort_by_key(|(key, _)| std::cmp::Reverse(*key));
-            let (mut count, mut bytes) = Self::usage(
-                others.iter().map(|(sketch, ..)| sketch).chain([new]),
-                Lane::Paid,
-            );
+            let (mut count, mut bytes) = Self::usage(others.iter().map(|(sketch, ..)| sketch).chain([new]), Lane::Paid);
             while count > self.limits.count || bytes > self.limits.bytes {
                 match rivals.pop() {
                     Some((rival_key, rival)) if rival_key < key(new, self.arrivals, executable) => {
@@ -364,8 +251,7 @@ impl Model {
             }
         }
         self.entries = others;
-        self.entries
-            .retain(|(sketch, ..)| !victims.contains(&(sketch.sender, sketch.nonce)));
+        self.entries.retain(|(sketch, ..)| !victims.contains(&(sketch.sender, sketch.nonce)));
         self.entries.push((new.clone(), self.arrivals, now_ms));
         self.arrivals += 1;
         true
@@ -375,34 +261,21 @@ impl Model {
         if self.of(sender).next().is_some() {
             self.observe(sender, account);
             let balance = self.accounts[&sender].balance;
-            while self
-                .of(sender)
-                .map(|sketch| cost(&sketch.build()))
-                .sum::<U256>()
-                > balance
-            {
+            while self.of(sender).map(|sketch| cost(&sketch.build())).sum::<U256>() > balance {
                 let last = self.of(sender).map(|sketch| sketch.nonce).max();
-                self.entries
-                    .retain(|(sketch, ..)| sketch.sender != sender || Some(sketch.nonce) != last);
+                self.entries.retain(|(sketch, ..)| sketch.sender != sender || Some(sketch.nonce) != last);
             }
         }
         let limits = self.limits.clone();
         self.entries.retain(|(sketch, _, arrived_ms)| {
-            let lifetime_ms = if sketch.lane() == Lane::Free {
-                limits.free_lifetime_ms
-            } else {
-                limits.lifetime_ms
-            };
+            let lifetime_ms = if sketch.lane() == Lane::Free { limits.free_lifetime_ms } else { limits.lifetime_ms };
             now_ms - arrived_ms < lifetime_ms
         });
     }
 
     fn candidates(&self, base_fee: u64) -> Vec<(Address, u64)> {
-        let mut next: BTreeMap<u8, u64> = self
-            .accounts
-            .iter()
-            .map(|(sender, account)| (*sender, account.nonce))
-            .collect();
+        let mut next: BTreeMap<u8, u64> =
+            self.accounts.iter().map(|(sender, account)| (*sender, account.nonce)).collect();
         let mut order = Vec::new();
         loop {
             let best = self
@@ -411,14 +284,8 @@ impl Model {
                 .filter(|(sketch, ..)| next[&sketch.sender] == sketch.nonce)
                 .filter_map(|(sketch, arrival, _)| {
                     let free = sketch.lane() == Lane::Free;
-                    let room = sketch
-                        .max_fee
-                        .checked_sub(u128::from(base_fee))
-                        .or(free.then_some(0))?;
-                    Some((
-                        (free, room.min(sketch.tip), std::cmp::Reverse(*arrival)),
-                        sketch,
-                    ))
+                    let room = sketch.max_fee.checked_sub(u128::from(base_fee)).or(free.then_some(0))?;
+                    Some(((free, room.min(sketch.tip), std::cmp::Reverse(*arrival)), sketch))
                 })
                 .max_by_key(|(rank, _)| *rank);
             let Some((_, sketch)) = best else {
@@ -433,13 +300,7 @@ impl Model {
         let mut content: Vec<_> = self
             .entries
             .iter()
-            .map(|(sketch, ..)| {
-                (
-                    sketch.nonce < self.gap(sketch.sender),
-                    address(sketch.sender),
-                    sketch.nonce,
-                )
-            })
+            .map(|(sketch, ..)| (sketch.nonce < self.gap(sketch.sender), address(sketch.sender), sketch.nonce))
             .collect();
         content.sort_by_key(|(_, sender, nonce)| (*sender, *nonce));
         content
@@ -453,32 +314,21 @@ fn size(sketch: &Sketch) -> usize {
 #[derive(Clone, Debug)]
 enum Step {
     Add(Sketch, u64),
-    Finalize {
-        sender: u8,
-        nonce: u64,
-        balance: u64,
-        after_ms: u64,
-    },
+    Finalize { sender: u8, nonce: u64, balance: u64, after_ms: u64 },
     Remove(usize),
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let sketch = (
-        0u8..4,
-        0u64..6,
-        prop_oneof![Just(0u128), 10u128..14],
-        8u128..14,
-        0u64..3,
-        0usize..120,
-    )
-        .prop_map(|(sender, nonce, max_fee, tip, value, input)| Sketch {
+    let sketch = (0u8..4, 0u64..6, prop_oneof![Just(0u128), 10u128..14], 8u128..14, 0u64..3, 0usize..120).prop_map(
+        |(sender, nonce, max_fee, tip, value, input)| Sketch {
             sender,
             nonce,
             max_fee: max_fee * FEE,
             tip: tip * FEE,
             value,
             input,
-        });
+        },
+    );
     prop_oneof![
         8 => (sketch, 0u64..400).prop_map(|(sketch, after_ms)| Step::Add(sketch, after_ms)),
         2 => (0u8..4, 0u64..4, 0u64..6, 0u64..3_000)

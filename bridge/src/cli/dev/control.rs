@@ -82,32 +82,26 @@ pub struct Control {
 impl Control {
     /// Of the network in `folder`, which may not run.
     pub fn of(folder: &Path) -> Self {
-        Self {
-            socket: socket(folder),
-        }
+        Self { socket: socket(folder) }
     }
 
     /// Asks, and waits for the answer.
     pub async fn ask<T: DeserializeOwned>(&self, request: &Request) -> Result<T> {
         let stream = UnixStream::connect(&self.socket).await.wrap_err_with(|| {
-            format!("no network runs in {} (start one with `causeway dev`, or name its folder by --data-dir)", self.socket.parent().unwrap_or(Path::new(".")).display())
+            format!(
+                "no network runs in {} (start one with `causeway dev`, or name its folder by --data-dir)",
+                self.socket.parent().unwrap_or(Path::new(".")).display()
+            )
         })?;
         let mut stream = BufReader::new(stream);
-        stream
-            .write_all(format!("{}\n", json!(request)).as_bytes())
-            .await?;
+        stream.write_all(format!("{}\n", json!(request)).as_bytes()).await?;
         let mut line = String::new();
-        stream
-            .read_line(&mut line)
-            .await
-            .wrap_err("the network ended while it was asked")?;
-        let answer: Value =
-            serde_json::from_str(&line).wrap_err("the network ended while it was asked")?;
+        stream.read_line(&mut line).await.wrap_err("the network ended while it was asked")?;
+        let answer: Value = serde_json::from_str(&line).wrap_err("the network ended while it was asked")?;
         if let Some(error) = answer.get("error").and_then(Value::as_str) {
             bail!("{error}");
         }
-        serde_json::from_value(answer["ok"].clone())
-            .wrap_err("the network runs another version of causeway")
+        serde_json::from_value(answer["ok"].clone()).wrap_err("the network runs another version of causeway")
     }
 }
 
@@ -116,10 +110,7 @@ pub fn serve(folder: &Path, status: Arc<Mutex<Status>>) -> Result<mpsc::Receiver
     let path = socket(folder);
     let _ = std::fs::remove_file(&path); // Of a network that was killed; the folder's lock says that none runs.
     let listener = UnixListener::bind(&path).wrap_err_with(|| {
-        format!(
-            "cannot listen at {} (a socket's path may have about 100 characters)",
-            path.display()
-        )
+        format!("cannot listen at {} (a socket's path may have about 100 characters)", path.display())
     })?;
     let (requests, waiting) = mpsc::channel(16);
     tokio::spawn(async move {
@@ -143,11 +134,7 @@ async fn answer(stream: UnixStream, status: Arc<Mutex<Status>>, requests: mpsc::
             Ok(value) => json!({ "ok": value }),
             Err(error) => json!({ "error": error }),
         };
-        if stream
-            .write_all(format!("{answer}\n").as_bytes())
-            .await
-            .is_err()
-        {
+        if stream.write_all(format!("{answer}\n").as_bytes()).await.is_err() {
             return;
         }
         line.clear();
@@ -172,10 +159,7 @@ mod tests {
     #[tokio::test]
     async fn a_request_reaches_the_network_and_its_answer_comes_back() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let status = Arc::new(Mutex::new(Status {
-            step: "starting".into(),
-            ..Status::default()
-        }));
+        let status = Arc::new(Mutex::new(Status { step: "starting".into(), ..Status::default() }));
         let mut requests = serve(folder.path(), status).expect("a short path");
         tokio::spawn(async move {
             while let Some((request, reply)) = requests.recv().await {
@@ -188,35 +172,16 @@ mod tests {
             }
         });
         let control = Control::of(folder.path());
-        assert_eq!(
-            control
-                .ask::<Status>(&Request::Status)
-                .await
-                .expect("served")
-                .step,
-            "starting"
-        );
-        assert_eq!(
-            control
-                .ask::<Value>(&Request::Mine { blocks: 3 })
-                .await
-                .expect("mined")["height"],
-            3
-        );
-        let error = control
-            .ask::<Value>(&Request::Stop)
-            .await
-            .expect_err("refused");
+        assert_eq!(control.ask::<Status>(&Request::Status).await.expect("served").step, "starting");
+        assert_eq!(control.ask::<Value>(&Request::Mine { blocks: 3 }).await.expect("mined")["height"], 3);
+        let error = control.ask::<Value>(&Request::Stop).await.expect_err("refused");
         assert_eq!(error.to_string(), "no");
     }
 
     #[tokio::test]
     async fn a_network_that_does_not_run_is_said_so() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let error = Control::of(folder.path())
-            .ask::<Value>(&Request::Stop)
-            .await
-            .expect_err("nobody listens");
+        let error = Control::of(folder.path()).ask::<Value>(&Request::Stop).await.expect_err("nobody listens");
         assert!(error.to_string().contains("no network runs in"), "{error}");
     }
 }

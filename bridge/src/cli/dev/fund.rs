@@ -38,11 +38,7 @@ pub async fn developer_accounts(network: &mut Network, progress: &Progress) -> R
     if empty.is_empty() {
         return Ok(());
     }
-    progress.step(format!(
-        "funding {} developer accounts with {} each by peg-ins",
-        empty.len(),
-        amount::show(EACH)
-    ));
+    progress.step(format!("funding {} developer accounts with {} each by peg-ins", empty.len(), amount::show(EACH)));
     if !network.marked("funding")? {
         pay(network, &client, &empty).await?;
         network.mark("funding")?;
@@ -55,25 +51,12 @@ async fn pay(network: &mut Network, client: &Client, accounts: &[Address]) -> Re
     let mut payments = Vec::new();
     let reclaim = Reclaim::fresh(super::setup::PASSPHRASE)?;
     for account in accounts {
-        let record = Record::new(
-            &info,
-            self::network(&info)?,
-            *account,
-            MAX_FEE.to_sat(),
-            reclaim.clone(),
-        )?;
+        let record = Record::new(&info, self::network(&info)?, *account, MAX_FEE.to_sat(), reclaim.clone())?;
         network.records().keep(&record)?;
         register(client, &record).await?;
-        payments.push(Payment {
-            address: record.address,
-            amount_sat: EACH.to_sat(),
-        });
+        payments.push(Payment { address: record.address, amount_sat: EACH.to_sat() });
     }
-    network
-        .pay(&payments)
-        .await
-        .wrap_err("the deposits cannot be paid")
-        .map(drop)
+    network.pay(&payments).await.wrap_err("the deposits cannot be paid").map(drop)
 }
 
 /// Mines until all of them have coins.

@@ -83,12 +83,8 @@ impl Layout {
                 return Err(error).wrap_err_with(|| format!("cannot read {}", path.display()));
             }
         };
-        let mut layout: Self = serde_json::from_str(&text).wrap_err_with(|| {
-            format!(
-                "{} is not of this version; remove the folder to start anew",
-                path.display()
-            )
-        })?;
+        let mut layout: Self = serde_json::from_str(&text)
+            .wrap_err_with(|| format!("{} is not of this version; remove the folder to start anew", path.display()))?;
         layout.folder = folder.to_owned();
         Ok(Some(layout))
     }
@@ -99,12 +95,7 @@ impl Layout {
             PortChoice::From(first) => Ports::from(first, operators)?,
             PortChoice::Free => Ports::free(operators)?,
         };
-        Ok(Self {
-            operators,
-            threshold,
-            ports,
-            folder: folder.to_owned(),
-        })
+        Ok(Self { operators, threshold, ports, folder: folder.to_owned() })
     }
 
     /// Keeps it: from now on, the next start continues here.
@@ -141,10 +132,7 @@ impl Layout {
 
     /// JSON-RPC of the node of operator `index`, from 1.
     pub fn rpc_url(&self, index: u16) -> String {
-        format!(
-            "http://127.0.0.1:{}",
-            self.ports.rpc[usize::from(index) - 1]
-        )
+        format!("http://127.0.0.1:{}", self.ports.rpc[usize::from(index) - 1])
     }
 
     pub fn log(&self, name: &str) -> PathBuf {
@@ -153,8 +141,7 @@ impl Layout {
 
     /// A process that works in this folder: a child of the process that held it before. Where there is no /proc, none is found.
     pub fn process_left(&self) -> Option<u32> {
-        let marks =
-            [self.bitcoin(), self.folder.join("operators")].map(|path| path.display().to_string());
+        let marks = [self.bitcoin(), self.folder.join("operators")].map(|path| path.display().to_string());
         let works_here = |entry: &fs::DirEntry| {
             let arguments = fs::read(entry.path().join("cmdline")).unwrap_or_default();
             let arguments = String::from_utf8_lossy(&arguments);
@@ -170,8 +157,7 @@ impl Layout {
     ///
     /// Another process has it.
     pub fn lock(folder: &Path) -> Result<fs::File> {
-        fs::create_dir_all(folder)
-            .wrap_err_with(|| format!("cannot make the folder {}", folder.display()))?;
+        fs::create_dir_all(folder).wrap_err_with(|| format!("cannot make the folder {}", folder.display()))?;
         let path = folder.join("lock");
         let file = fs::OpenOptions::new()
             .create(true)
@@ -197,31 +183,19 @@ impl Layout {
 impl Ports {
     fn usual(operators: u16) -> Self {
         let series = |first: u16| (0..operators).map(|index| first + index).collect();
-        Self {
-            bitcoin_rpc: BITCOIN_RPC,
-            bitcoin_p2p: BITCOIN_P2P,
-            rpc: series(NODE_RPC),
-            p2p: series(NODE_P2P),
-        }
+        Self { bitcoin_rpc: BITCOIN_RPC, bitcoin_p2p: BITCOIN_P2P, rpc: series(NODE_RPC), p2p: series(NODE_P2P) }
     }
 
     /// One after another: bitcoind's two, the nodes' RPC, the nodes' p2p.
     fn from(first: u16, operators: u16) -> Result<Self> {
-        let Some(_last) = operators
-            .checked_mul(2)
-            .and_then(|count| count.checked_add(1))
-            .and_then(|count| first.checked_add(count))
+        let Some(_last) =
+            operators.checked_mul(2).and_then(|count| count.checked_add(1)).and_then(|count| first.checked_add(count))
         else {
             bail!("--ports {first} leaves too few ports below 65536");
         };
         let rpc: Vec<u16> = (0..operators).map(|index| first + 2 + index).collect();
         let p2p = rpc.iter().map(|port| port + operators).collect();
-        Ok(Self {
-            bitcoin_rpc: first,
-            bitcoin_p2p: first + 1,
-            rpc,
-            p2p,
-        })
+        Ok(Self { bitcoin_rpc: first, bitcoin_p2p: first + 1, rpc, p2p })
     }
 
     /// Ports that are free now, all held until all are found.
@@ -237,21 +211,12 @@ impl Ports {
             .collect::<std::io::Result<_>>()
             .wrap_err("no free ports on 127.0.0.1")?;
         let (rpc, p2p) = ports[2..].split_at(usize::from(operators));
-        Ok(Self {
-            bitcoin_rpc: ports[0],
-            bitcoin_p2p: ports[1],
-            rpc: rpc.to_vec(),
-            p2p: p2p.to_vec(),
-        })
+        Ok(Self { bitcoin_rpc: ports[0], bitcoin_p2p: ports[1], rpc: rpc.to_vec(), p2p: p2p.to_vec() })
     }
 
     /// Fails when something else listens on one of them, before anything is started.
     pub fn expect_free(&self) -> Result<()> {
-        for port in [self.bitcoin_rpc, self.bitcoin_p2p]
-            .iter()
-            .chain(&self.rpc)
-            .chain(&self.p2p)
-        {
+        for port in [self.bitcoin_rpc, self.bitcoin_p2p].iter().chain(&self.rpc).chain(&self.p2p) {
             TcpListener::bind(("127.0.0.1", *port)).map_err(|error| {
                 eyre::eyre!("port {port} is taken ({error}): another network or bitcoind runs; stop it, or choose others by --ports free in a new --data-dir")
             })?;
@@ -272,12 +237,7 @@ mod tests {
         layout.keep().expect("written");
         assert_eq!(Layout::load(folder.path()).expect("readable"), Some(layout));
         let held = Layout::lock(folder.path()).expect("free");
-        assert!(
-            Layout::lock(folder.path())
-                .expect_err("held")
-                .to_string()
-                .contains("another `causeway dev` runs")
-        );
+        assert!(Layout::lock(folder.path()).expect_err("held").to_string().contains("another `causeway dev` runs"));
         drop(held);
     }
 

@@ -12,10 +12,7 @@ use bitcoin::key::TapTweak;
 use bitcoin::secp256k1::{All, Keypair, Message, Secp256k1, SecretKey};
 use bitcoin::sighash::{Prevouts, SighashCache, TapSighashType};
 use bitcoin::transaction::Version;
-use bitcoin::{
-    Address, Amount, BlockHash, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxOut, Txid,
-    Witness,
-};
+use bitcoin::{Address, Amount, BlockHash, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxOut, Txid, Witness};
 use eyre::{Result, WrapErr, bail, eyre};
 use mainchain::io::rpc::{BitcoinRpc, Unspent};
 
@@ -43,10 +40,7 @@ impl Miner {
         let key = match fs::read_to_string(path) {
             Ok(text) => Keypair::from_secret_key(
                 &secp,
-                &text
-                    .trim()
-                    .parse::<SecretKey>()
-                    .wrap_err_with(|| format!("{} is damaged", path.display()))?,
+                &text.trim().parse::<SecretKey>().wrap_err_with(|| format!("{} is damaged", path.display()))?,
             ),
             Err(_) => {
                 let key = Keypair::new(&secp, &mut rand::thread_rng());
@@ -55,28 +49,16 @@ impl Miner {
                 key
             }
         };
-        Ok(Self {
-            key,
-            secp,
-            spent: BTreeSet::new(),
-        })
+        Ok(Self { key, secp, spent: BTreeSet::new() })
     }
 
     /// Where blocks pay.
     pub fn address(&self) -> Address {
-        Address::p2tr(
-            &self.secp,
-            self.key.x_only_public_key().0,
-            None,
-            bitcoin::Network::Regtest,
-        )
+        Address::p2tr(&self.secp, self.key.x_only_public_key().0, None, bitcoin::Network::Regtest)
     }
 
     pub async fn mine(&self, bitcoin: &BitcoinRpc, blocks: u32) -> Result<Vec<BlockHash>> {
-        bitcoin
-            .generate(blocks, &self.address())
-            .await
-            .wrap_err("bitcoind does not mine")
+        bitcoin.generate(blocks, &self.address()).await.wrap_err("bitcoind does not mine")
     }
 
     /// Pays, confirmed by the next block.
@@ -84,18 +66,11 @@ impl Miner {
     /// # Errors
     ///
     /// Too little is spendable: mine more blocks.
-    pub async fn pay(
-        &mut self,
-        bitcoin: &BitcoinRpc,
-        outputs: &[(ScriptBuf, Amount)],
-    ) -> Result<Txid> {
+    pub async fn pay(&mut self, bitcoin: &BitcoinRpc, outputs: &[(ScriptBuf, Amount)]) -> Result<Txid> {
         let coins = self.coins(bitcoin).await?;
         let (coins, change) = select(coins, outputs)?;
         let transaction = self.sign(&coins, outputs, change);
-        let txid = bitcoin
-            .broadcast(&transaction)
-            .await
-            .wrap_err("bitcoind does not take the miner's payment")?;
+        let txid = bitcoin.broadcast(&transaction).await.wrap_err("bitcoind does not take the miner's payment")?;
         self.spent.extend(coins.iter().map(|coin| coin.outpoint));
         Ok(txid)
     }
@@ -105,28 +80,18 @@ impl Miner {
             .scan(&[self.address().script_pubkey()])
             .await
             .wrap_err("bitcoind does not find the miner's coins")?;
-        let ripe = |coin: &Unspent| {
-            (!coin.coinbase || coin.confirmations >= MATURITY)
-                && !self.spent.contains(&coin.outpoint)
-        };
+        let ripe =
+            |coin: &Unspent| (!coin.coinbase || coin.confirmations >= MATURITY) && !self.spent.contains(&coin.outpoint);
         Ok(scan.unspents.into_iter().filter(ripe).collect())
     }
 
-    fn sign(
-        &self,
-        coins: &[Unspent],
-        outputs: &[(ScriptBuf, Amount)],
-        change: Amount,
-    ) -> Transaction {
+    fn sign(&self, coins: &[Unspent], outputs: &[(ScriptBuf, Amount)], change: Amount) -> Transaction {
         let script = self.address().script_pubkey();
         let own = (script.clone(), change);
         let output = outputs
             .iter()
             .chain(std::iter::once(&own))
-            .map(|(script_pubkey, value)| TxOut {
-                value: *value,
-                script_pubkey: script_pubkey.clone(),
-            });
+            .map(|(script_pubkey, value)| TxOut { value: *value, script_pubkey: script_pubkey.clone() });
         let input = coins.iter().map(|coin| TxIn {
             previous_output: coin.outpoint,
             script_sig: ScriptBuf::new(),
@@ -140,26 +105,15 @@ impl Miner {
             output: output.collect(),
         };
 
-        let spent: Vec<TxOut> = coins
-            .iter()
-            .map(|coin| TxOut {
-                value: coin.value,
-                script_pubkey: script.clone(),
-            })
-            .collect();
+        let spent: Vec<TxOut> =
+            coins.iter().map(|coin| TxOut { value: coin.value, script_pubkey: script.clone() }).collect();
         let key = self.key.tap_tweak(&self.secp, None).to_keypair();
         let mut cache = SighashCache::new(transaction.clone());
         for (index, input) in transaction.input.iter_mut().enumerate() {
             let hash = cache
-                .taproot_key_spend_signature_hash(
-                    index,
-                    &Prevouts::All(&spent),
-                    TapSighashType::Default,
-                )
+                .taproot_key_spend_signature_hash(index, &Prevouts::All(&spent), TapSighashType::Default)
                 .expect("each input has its previous output");
-            let signature = self
-                .secp
-                .sign_schnorr_no_aux_rand(&Message::from(hash), &key);
+            let signature = self.secp.sign_schnorr_no_aux_rand(&Message::from(hash), &key);
             input.witness = Witness::from_slice(&[signature.as_ref()]);
         }
         transaction
@@ -167,10 +121,7 @@ impl Miner {
 }
 
 /// The largest coins first, until they pay for everything: those, and what is left over.
-fn select(
-    mut coins: Vec<Unspent>,
-    outputs: &[(ScriptBuf, Amount)],
-) -> Result<(Vec<Unspent>, Amount)> {
+fn select(mut coins: Vec<Unspent>, outputs: &[(ScriptBuf, Amount)]) -> Result<(Vec<Unspent>, Amount)> {
     let wanted: Amount = outputs.iter().map(|(_, value)| *value).sum();
     coins.sort_by_key(|coin| (std::cmp::Reverse(coin.value), coin.outpoint));
     let available: Amount = coins.iter().map(|coin| coin.value).sum();
@@ -179,10 +130,7 @@ fn select(
     for (count, coin) in (1..).zip(&coins) {
         total += coin.value;
         let fee = Amount::from_sat(FEE_RATE * (BASE_VB + INPUT_VB * count + OUTPUT_VB * outputs));
-        if let Some(change) = total
-            .checked_sub(wanted + fee)
-            .filter(|change| change.to_sat() >= 1_000)
-        {
+        if let Some(change) = total.checked_sub(wanted + fee).filter(|change| change.to_sat() >= 1_000) {
             let count = usize::try_from(count).expect("there are as many coins");
             coins.truncate(count);
             return Ok((coins, change));

@@ -60,13 +60,7 @@ pub struct Args {
 #[derive(Debug, clap::Args)]
 struct FolderArgs {
     /// Folder of the network: keys, chains, logs
-    #[arg(
-        long,
-        env = "CAUSEWAY_DEV_DIR",
-        default_value = "causeway-dev",
-        value_name = "FOLDER",
-        global = true
-    )]
+    #[arg(long, env = "CAUSEWAY_DEV_DIR", default_value = "causeway-dev", value_name = "FOLDER", global = true)]
     data_dir: PathBuf,
 }
 
@@ -129,21 +123,13 @@ async fn tell(control: &Control, command: Command, context: &Context) -> Result<
     match command {
         Command::Mine { blocks } => {
             let mined: Value = control.ask(&Request::Mine { blocks }).await?;
-            context.print(&mined, || {
-                println!("{blocks} block(s) mined, height {}", mined["height"])
-            });
+            context.print(&mined, || println!("{blocks} block(s) mined, height {}", mined["height"]));
         }
         Command::Pay { to, amount } => {
-            let payment = Payment {
-                address: to,
-                amount_sat: amount.to_sat(),
-            };
+            let payment = Payment { address: to, amount_sat: amount.to_sat() };
             let paid: Value = control.ask(&Request::Pay { to: vec![payment] }).await?;
             context.print(&paid, || {
-                println!(
-                    "paid by {}, confirmed by the next block",
-                    paid["txid"].as_str().unwrap_or_default()
-                )
+                println!("paid by {}, confirmed by the next block", paid["txid"].as_str().unwrap_or_default())
             });
         }
         Command::Kill { name } => control.ask::<()>(&Request::Kill { name }).await?,
@@ -161,16 +147,11 @@ async fn tell(control: &Control, command: Command, context: &Context) -> Result<
 async fn serve(folder: &Path, options: &Options, context: &Context) -> Result<()> {
     let _held = Layout::lock(folder)?;
     // Absolute: children and later readers of the status have other working directories.
-    let folder = &folder
-        .canonicalize()
-        .wrap_err_with(|| format!("cannot use {}", folder.display()))?;
+    let folder = &folder.canonicalize().wrap_err_with(|| format!("cannot use {}", folder.display()))?;
     let (layout, fresh) = options.layout(folder)?;
     let status = Arc::new(Mutex::new(Status::default()));
     let mut requests = control::serve(folder, Arc::clone(&status))?;
-    let progress = Progress {
-        status: Arc::clone(&status),
-        json: context.json,
-    };
+    let progress = Progress { status: Arc::clone(&status), json: context.json };
     progress.endpoints(&layout);
 
     let mut network = Network::new(layout, options.bitcoind()?, context.log_format)?;
@@ -194,12 +175,7 @@ async fn serve(folder: &Path, options: &Options, context: &Context) -> Result<()
     result
 }
 
-async fn start(
-    network: &mut Network,
-    fresh: bool,
-    options: &Options,
-    progress: &Progress,
-) -> Result<()> {
+async fn start(network: &mut Network, fresh: bool, options: &Options, progress: &Progress) -> Result<()> {
     network.start(fresh, progress).await?;
     if !options.no_fund {
         fund::developer_accounts(network, progress).await?;
@@ -216,11 +192,7 @@ async fn watch(
 ) -> Result<()> {
     let mut look = tokio::time::interval(WATCH);
     // An interval of zero is no interval: blocks come on demand.
-    let pause = if options.block_interval.is_zero() {
-        Duration::MAX / 4
-    } else {
-        options.block_interval
-    };
+    let pause = if options.block_interval.is_zero() { Duration::MAX / 4 } else { options.block_interval };
     let mut next_block = tokio::time::Instant::now().checked_add(pause);
     let stop = ended(options);
     tokio::pin!(stop);
@@ -252,10 +224,7 @@ async fn watch(
 async fn perform(network: &mut Network, request: Request) -> Result<Value> {
     match request {
         Request::Mine { blocks } => Ok(json!({ "height": network.mine(blocks).await? })),
-        Request::Kill { name } => network
-            .process(&name)
-            .map(|process| process.kill())
-            .map(|()| Value::Null),
+        Request::Kill { name } => network.process(&name).map(|process| process.kill()).map(|()| Value::Null),
         Request::Start { name } => network.process(&name)?.start().map(|()| Value::Null),
         Request::Pay { to } => Ok(json!({ "txid": network.pay(&to).await? })),
         Request::Status | Request::Stop => Ok(Value::Null),
@@ -268,10 +237,7 @@ async fn asked_to_stop(requests: &mut mpsc::Receiver<control::Pending>) {
         let _ = reply.send(if stop {
             Ok(Value::Null)
         } else {
-            Err(
-                "the network is still starting; `causeway dev status` tells when it is ready"
-                    .into(),
-            )
+            Err("the network is still starting; `causeway dev status` tells when it is ready".into())
         });
         if stop {
             return;
@@ -281,17 +247,8 @@ async fn asked_to_stop(requests: &mut mpsc::Receiver<control::Pending>) {
 
 /// Ends when this process is to stop.
 fn ended(options: &Options) -> impl Future<Output = ()> + use<> {
-    let service = super::service::ServiceArgs {
-        exit_with_parent: options.exit_with_parent,
-        ..Default::default()
-    };
-    async move {
-        if service.exit_with_parent {
-            service.stop().await
-        } else {
-            interrupted().await
-        }
-    }
+    let service = super::service::ServiceArgs { exit_with_parent: options.exit_with_parent, ..Default::default() };
+    async move { if service.exit_with_parent { service.stop().await } else { interrupted().await } }
 }
 
 async fn sleep_until(time: Option<tokio::time::Instant>) {
@@ -309,34 +266,21 @@ impl Options {
         }
         let threshold = self.threshold.unwrap_or(self.operators * 2 / 3 + 1);
         if threshold < 2 || threshold > self.operators {
-            bail!(
-                "--threshold {threshold} of {} operators: expected 2 to {}",
-                self.operators,
-                self.operators
-            );
+            bail!("--threshold {threshold} of {} operators: expected 2 to {}", self.operators, self.operators);
         }
-        Ok((
-            Layout::new(folder, self.operators, threshold, self.ports)?,
-            true,
-        ))
+        Ok((Layout::new(folder, self.operators, threshold, self.ports)?, true))
     }
 
     /// The bitcoind to run: named, on PATH, or built by `make bitcoind`.
     fn bitcoind(&self) -> Result<PathBuf> {
         if let Some(path) = &self.bitcoind {
-            return path
-                .canonicalize()
-                .wrap_err_with(|| format!("there is no bitcoind at {}", path.display()));
+            return path.canonicalize().wrap_err_with(|| format!("there is no bitcoind at {}", path.display()));
         }
-        let on_path = std::env::var_os("PATH")
-            .into_iter()
-            .flat_map(|path| std::env::split_paths(&path).collect::<Vec<_>>());
+        let on_path =
+            std::env::var_os("PATH").into_iter().flat_map(|path| std::env::split_paths(&path).collect::<Vec<_>>());
         let executable = std::env::current_exe().wrap_err("cannot tell where this program is")?;
         // target/debug/causeway stands beside target/bitcoin/bin/bitcoind.
-        let built = executable
-            .ancestors()
-            .nth(2)
-            .map(|target| target.join("bitcoin/bin"));
+        let built = executable.ancestors().nth(2).map(|target| target.join("bitcoin/bin"));
         built.into_iter().chain(on_path).map(|folder| folder.join("bitcoind")).find(|path| path.is_file()).ok_or_else(|| {
             eyre!("no bitcoind found: run `make bitcoind` (it builds one), install Bitcoin Core 28 or later, or name it by --bitcoind or BITCOIND_EXE")
         })
@@ -362,9 +306,7 @@ impl Progress {
 
     fn endpoints(&self, layout: &Layout) {
         let mut status = self.status.lock().expect("no holder panics");
-        status.rpc = (1..=layout.operators)
-            .map(|index| layout.rpc_url(index))
-            .collect();
+        status.rpc = (1..=layout.operators).map(|index| layout.rpc_url(index)).collect();
         status.bitcoin = layout.bitcoin_url();
         status.bitcoin_cookie = layout.cookie();
         status.genesis = layout.genesis();
@@ -389,17 +331,10 @@ impl Progress {
 /// As the tools that developers know do it.
 fn show_ready(status: &Status, options: &Options) {
     if !options.no_fund {
-        println!(
-            "\nAccounts, each funded by a peg-in of {}\n",
-            amount::show(fund::EACH)
-        );
+        println!("\nAccounts, each funded by a peg-in of {}\n", amount::show(fund::EACH));
         for index in 0..DEV_ACCOUNTS {
             let account = dev_account(index);
-            println!(
-                "({index}) {}  0x{}",
-                account.address(),
-                account.secret().display_secret()
-            );
+            println!("({index}) {}  0x{}", account.address(), account.secret().display_secret());
         }
         println!("\nMnemonic  {DEV_MNEMONIC}\nPath      m/44'/60'/0'/0/");
     }
@@ -418,17 +353,9 @@ fn show_ready(status: &Status, options: &Options) {
 
 fn show_status(status: &Status) {
     for (index, rpc) in status.rpc.iter().enumerate() {
-        println!(
-            "Node {}    {rpc}  {}",
-            index + 1,
-            rpc.replacen("http", "ws", 1)
-        );
+        println!("Node {}    {rpc}  {}", index + 1, rpc.replacen("http", "ws", 1));
     }
-    println!(
-        "Bitcoin   {}  cookie {}",
-        status.bitcoin,
-        status.bitcoin_cookie.display()
-    );
+    println!("Bitcoin   {}  cookie {}", status.bitcoin, status.bitcoin_cookie.display());
     println!("Genesis   {}", status.genesis.display());
     println!("Running   {}", status.running.join(" "));
     if !status.ready {

@@ -40,47 +40,26 @@ impl Network {
     /// Nothing runs yet.
     pub fn new(layout: Layout, bitcoind: PathBuf, log_format: LogFormat) -> Result<Self> {
         let folder = layout.folder();
-        fs::create_dir_all(layout.bitcoin())
-            .wrap_err_with(|| format!("cannot write in {}", folder.display()))?;
+        fs::create_dir_all(layout.bitcoin()).wrap_err_with(|| format!("cannot write in {}", folder.display()))?;
         let program = std::env::current_exe().wrap_err("cannot tell where this program is")?;
         let service = |kind: &str, command: &str, index: u16| {
             let name = format!("{kind}-{index}");
-            let config = layout
-                .operator(index)
-                .join(format!("{command}.toml"))
-                .display()
-                .to_string();
+            let config = layout.operator(index).join(format!("{command}.toml")).display().to_string();
             let format = match log_format {
                 LogFormat::Human => "human",
                 LogFormat::Json => "json",
             };
-            let arguments = [
-                command,
-                "--config",
-                &config,
-                "--passphrase-stdin",
-                "--exit-with-parent",
-                "--log-format",
-                format,
-            ];
+            let arguments =
+                [command, "--config", &config, "--passphrase-stdin", "--exit-with-parent", "--log-format", format];
             let log = layout.log(&name);
-            Process::new(name, &program, arguments.map(String::from).to_vec(), log)
-                .with_secret(setup::PASSPHRASE)
+            Process::new(name, &program, arguments.map(String::from).to_vec(), log).with_secret(setup::PASSPHRASE)
         };
         Ok(Self {
-            bitcoin: BitcoinRpc::new(
-                layout.bitcoin_url(),
-                Auth::Cookie(layout.cookie()),
-                mainchain::Network::Regtest,
-            ),
+            bitcoin: BitcoinRpc::new(layout.bitcoin_url(), Auth::Cookie(layout.cookie()), mainchain::Network::Regtest),
             miner: Miner::open(&folder.join("miner.key"))?,
             bitcoind: bitcoind_process(&layout, &bitcoind),
-            validators: (1..=layout.operators)
-                .map(|index| service("validator", "node", index))
-                .collect(),
-            relayers: (1..=layout.operators)
-                .map(|index| service("relayer", "relayer", index))
-                .collect(),
+            validators: (1..=layout.operators).map(|index| service("validator", "node", index)).collect(),
+            relayers: (1..=layout.operators).map(|index| service("relayer", "relayer", index)).collect(),
             layout,
         })
     }
@@ -90,10 +69,7 @@ impl Network {
         self.predecessors_gone(progress).await?;
         self.layout.ports.expect_free()?;
         if fresh {
-            progress.step(format!(
-                "making keys of {} operators and the genesis block",
-                self.layout.operators
-            ));
+            progress.step(format!("making keys of {} operators and the genesis block", self.layout.operators));
             setup::prepare(&self.layout)?;
             self.layout.keep()?;
         }
@@ -188,9 +164,7 @@ impl Network {
 
     /// Fails when one that should run does not.
     pub fn expect_running(&mut self) -> Result<()> {
-        self.all()
-            .filter(|process| process.is_wanted())
-            .try_for_each(Process::expect_running)
+        self.all().filter(|process| process.is_wanted()).try_for_each(Process::expect_running)
     }
 
     /// Logs each process that ended by itself since the last call, with its last words.
@@ -210,42 +184,24 @@ impl Network {
 
     /// Stops everything, relayers first, bitcoind last.
     pub fn stop(&mut self) {
-        for group in [
-            &mut self.relayers[..],
-            &mut self.validators[..],
-            std::slice::from_mut(&mut self.bitcoind),
-        ] {
+        for group in [&mut self.relayers[..], &mut self.validators[..], std::slice::from_mut(&mut self.bitcoind)] {
             let asked = Instant::now();
             group.iter_mut().for_each(Process::ask_to_stop);
-            group
-                .iter_mut()
-                .for_each(|process| process.wait_stopped(asked));
+            group.iter_mut().for_each(|process| process.wait_stopped(asked));
         }
     }
 
     pub fn process(&mut self, name: &str) -> Result<&mut Process> {
-        let names: Vec<_> = self
-            .all()
-            .map(|process| process.name().to_owned())
-            .collect();
+        let names: Vec<_> = self.all().map(|process| process.name().to_owned()).collect();
         self.all()
             .find(|process| process.name() == name)
-            .ok_or_else(|| {
-                eyre!(
-                    "there is no process {name:?} in this network; there are {}",
-                    names.join(", ")
-                )
-            })
+            .ok_or_else(|| eyre!("there is no process {name:?} in this network; there are {}", names.join(", ")))
     }
 
     /// Names of what runs.
     pub fn running(&self) -> Vec<String> {
-        let all = std::iter::once(&self.bitcoind)
-            .chain(&self.validators)
-            .chain(&self.relayers);
-        all.filter(|process| process.pid().is_some())
-            .map(|process| process.name().to_owned())
-            .collect()
+        let all = std::iter::once(&self.bitcoind).chain(&self.validators).chain(&self.relayers);
+        all.filter(|process| process.pid().is_some()).map(|process| process.name().to_owned()).collect()
     }
 
     /// Mines blocks; the new height.
@@ -257,17 +213,12 @@ impl Network {
     /// Pays from the miner's wallet.
     pub async fn pay(&mut self, payments: &[Payment]) -> Result<Txid> {
         let output = |payment: &Payment| -> Result<(ScriptBuf, Amount)> {
-            let address: bitcoin::Address<_> = payment
-                .address
-                .parse()
-                .wrap_err_with(|| format!("{} is no Bitcoin address", payment.address))?;
+            let address: bitcoin::Address<_> =
+                payment.address.parse().wrap_err_with(|| format!("{} is no Bitcoin address", payment.address))?;
             let address = address
                 .require_network(bitcoin::Network::Regtest)
                 .map_err(|_| eyre!("{} is no regtest address", payment.address))?;
-            Ok((
-                address.script_pubkey(),
-                Amount::from_sat(payment.amount_sat),
-            ))
+            Ok((address.script_pubkey(), Amount::from_sat(payment.amount_sat)))
         };
         let outputs = payments.iter().map(output).collect::<Result<Vec<_>>>()?;
         self.miner.pay(&self.bitcoin, &outputs).await
@@ -289,9 +240,7 @@ impl Network {
 
     /// Whether a step that must not be done twice was done.
     pub fn marked(&self, step: &str) -> Result<bool> {
-        self.mark_path(step)
-            .try_exists()
-            .wrap_err("the network's folder cannot be read")
+        self.mark_path(step).try_exists().wrap_err("the network's folder cannot be read")
     }
 
     pub fn mark(&self, step: &str) -> Result<()> {
@@ -303,16 +252,15 @@ impl Network {
     }
 
     fn all(&mut self) -> impl Iterator<Item = &mut Process> {
-        std::iter::once(&mut self.bitcoind)
-            .chain(&mut self.validators)
-            .chain(&mut self.relayers)
+        std::iter::once(&mut self.bitcoind).chain(&mut self.validators).chain(&mut self.relayers)
     }
 }
 
 /// bitcoind, stopped when its parent is gone: it does not watch its input itself, so a shell beside it does.
 fn bitcoind_process(layout: &Layout, bitcoind: &Path) -> Process {
     // The shell becomes bitcoind; its helper waits for the end of the pipe, then asks that process to stop.
-    const UNTIL_PARENT_IS_GONE: &str = r#"exec 3<&0; (while read -r line <&3; do :; done; kill -TERM $$ 2>&-) & exec "$0" "$@" 3<&- </dev/null"#;
+    const UNTIL_PARENT_IS_GONE: &str =
+        r#"exec 3<&0; (while read -r line <&3; do :; done; kill -TERM $$ 2>&-) & exec "$0" "$@" 3<&- </dev/null"#;
     let flags = [
         "-regtest".to_owned(),
         format!("-datadir={}", layout.bitcoin().display()),
@@ -329,16 +277,7 @@ fn bitcoind_process(layout: &Layout, bitcoind: &Path) -> Process {
         "-printtoconsole=1".to_owned(),
         "-nodebuglogfile".to_owned(),
     ];
-    let mut arguments = vec![
-        "-c".to_owned(),
-        UNTIL_PARENT_IS_GONE.to_owned(),
-        bitcoind.display().to_string(),
-    ];
+    let mut arguments = vec!["-c".to_owned(), UNTIL_PARENT_IS_GONE.to_owned(), bitcoind.display().to_string()];
     arguments.extend(flags);
-    Process::new(
-        "bitcoind",
-        Path::new("/bin/sh"),
-        arguments,
-        layout.log("bitcoind"),
-    )
+    Process::new("bitcoind", Path::new("/bin/sh"), arguments, layout.log("bitcoind"))
 }

@@ -41,12 +41,7 @@ struct Running {
 }
 
 impl Process {
-    pub fn new(
-        name: impl Into<String>,
-        program: &Path,
-        arguments: Vec<String>,
-        log: PathBuf,
-    ) -> Self {
+    pub fn new(name: impl Into<String>, program: &Path, arguments: Vec<String>, log: PathBuf) -> Self {
         Self {
             name: name.into(),
             program: program.to_owned(),
@@ -81,9 +76,7 @@ impl Process {
         if self.running.is_some() {
             return Ok(());
         }
-        let log = self
-            .open_log()
-            .wrap_err_with(|| format!("cannot write {}", self.log.display()))?;
+        let log = self.open_log().wrap_err_with(|| format!("cannot write {}", self.log.display()))?;
         let errors = log.try_clone().wrap_err("cannot share the log")?;
         let mut child = Command::new(&self.program)
             .args(&self.arguments)
@@ -121,12 +114,9 @@ impl Process {
         match self.ended() {
             None if self.running.is_some() => Ok(()),
             None => bail!("{} does not run", self.name),
-            Some(status) => bail!(
-                "{} ended ({status}); the last lines of {}:\n{}",
-                self.name,
-                self.log.display(),
-                self.tail()
-            ),
+            Some(status) => {
+                bail!("{} ended ({status}); the last lines of {}:\n{}", self.name, self.log.display(), self.tail())
+            }
         }
     }
 
@@ -143,9 +133,7 @@ impl Process {
         self.ask_to_stop();
         while let Some(running) = &mut self.running {
             match running.child.try_wait() {
-                Ok(None) if asked.elapsed() < STOP_TIME => {
-                    std::thread::sleep(Duration::from_millis(20))
-                }
+                Ok(None) if asked.elapsed() < STOP_TIME => std::thread::sleep(Duration::from_millis(20)),
                 Ok(None) => {
                     tracing::warn!(name = self.name, "did not stop in time and is killed");
                     self.kill();
@@ -196,11 +184,7 @@ fn last_lines(path: &Path) -> std::io::Result<String> {
     // What went wrong is often said before a long goodbye.
     let says_error = |line: &&&str| line.to_lowercase().contains("error");
     let errors = lines[..from].iter().rev().filter(says_error).take(3);
-    let shown = errors
-        .collect::<Vec<_>>()
-        .into_iter()
-        .rev()
-        .chain(&lines[from..]);
+    let shown = errors.collect::<Vec<_>>().into_iter().rev().chain(&lines[from..]);
     Ok(shown.map(|line| format!("  {line}\n")).collect())
 }
 
@@ -209,22 +193,13 @@ mod tests {
     use super::*;
 
     fn shell(folder: &Path, script: &str) -> Process {
-        Process::new(
-            "child",
-            Path::new("/bin/sh"),
-            vec!["-c".into(), script.into()],
-            folder.join("child.log"),
-        )
+        Process::new("child", Path::new("/bin/sh"), vec!["-c".into(), script.into()], folder.join("child.log"))
     }
 
     #[test]
     fn closing_its_input_stops_a_child() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut child = shell(
-            folder.path(),
-            "read line; echo got $line; read more; echo stopped",
-        )
-        .with_secret("word");
+        let mut child = shell(folder.path(), "read line; echo got $line; read more; echo stopped").with_secret("word");
         child.start().expect("sh is everywhere");
         child.wait_stopped(Instant::now());
         assert_eq!(child.pid(), None);
@@ -242,17 +217,8 @@ mod tests {
             }
             std::thread::sleep(Duration::from_millis(5));
         };
-        assert!(
-            error.contains("exit status: 3") && error.contains("the disk is full"),
-            "{error}"
-        );
-        assert!(
-            child
-                .expect_running()
-                .expect_err("still not")
-                .to_string()
-                .contains("does not run")
-        );
+        assert!(error.contains("exit status: 3") && error.contains("the disk is full"), "{error}");
+        assert!(child.expect_running().expect_err("still not").to_string().contains("does not run"));
     }
 
     #[test]

@@ -27,13 +27,7 @@ pub fn prepare(layout: &Layout) -> Result<()> {
     for index in 1..=layout.operators {
         let folder = layout.operator(index);
         let p2p = format!("127.0.0.1:{}", layout.ports.p2p[usize::from(index) - 1]);
-        parts.push(make_operator(
-            &folder,
-            &format!("operator-{index}"),
-            &p2p,
-            None,
-            PASSPHRASE,
-        )?);
+        parts.push(make_operator(&folder, &format!("operator-{index}"), &p2p, None, PASSPHRASE)?);
         configure(layout, index, &folder, &p2p)?;
     }
     let terms = Terms {
@@ -42,10 +36,7 @@ pub fn prepare(layout: &Layout) -> Result<()> {
         reclaim_delay: RECLAIM_DELAY,
         recovery_delay: RECOVERY_DELAY,
         bitcoin: Bitcoin::start_of(Network::Regtest),
-        timestamp: SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .wrap_err("the clock stands before 1970")?
-            .as_secs(),
+        timestamp: SystemTime::now().duration_since(UNIX_EPOCH).wrap_err("the clock stands before 1970")?.as_secs(),
     };
     let genesis = collect(&parts, &terms)?;
     write_atomic(&layout.genesis(), (genesis.to_json() + "\n").as_bytes())?;

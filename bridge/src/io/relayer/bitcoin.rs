@@ -65,12 +65,7 @@ impl Bitcoin {
     pub async fn start(rpc: BitcoinRpc) -> Result<Self, RpcError> {
         let info = rpc.chain_info().await?;
         let position = start_position(&rpc, &info).await?;
-        Ok(Self {
-            rpc,
-            watch: Watch::new(position),
-            info,
-            scan: None,
-        })
+        Ok(Self { rpc, watch: Watch::new(position), info, scan: None })
     }
 
     pub fn rpc(&self) -> &BitcoinRpc {
@@ -152,22 +147,11 @@ impl Bitcoin {
         let Ok(result) = tokio::time::timeout(SCAN_PATIENCE, &mut running.result).await else {
             return;
         };
-        let scripts = self
-            .scan
-            .take()
-            .map(|running| running.scripts)
-            .unwrap_or_default();
+        let scripts = self.scan.take().map(|running| running.scripts).unwrap_or_default();
         match result {
             Ok(Ok(scan)) => {
-                let at = Position {
-                    height: scan.height,
-                    hash: scan.tip,
-                };
-                let unspents: Vec<Scanned> = scan
-                    .unspents
-                    .iter()
-                    .map(|unspent| scanned(&scan, unspent))
-                    .collect();
+                let at = Position { height: scan.height, hash: scan.tip };
+                let unspents: Vec<Scanned> = scan.unspents.iter().map(|unspent| scanned(&scan, unspent)).collect();
                 let of_use = self.watch.scanned(at, &scripts, &unspents);
                 tracing::debug!(
                     addresses = scripts.len(),
@@ -196,9 +180,7 @@ impl Bitcoin {
             Some(output) if output.confirmations > 0 => {
                 let height = (self.info.height + 1).saturating_sub(output.confirmations);
                 let hash = self.rpc.block_hash(height).await?;
-                Ok(hash.map_or(Place::Nowhere, |hash| {
-                    Place::Block(Position { height, hash })
-                }))
+                Ok(hash.map_or(Place::Nowhere, |hash| Place::Block(Position { height, hash })))
             }
             Some(_) => Ok(Place::Mempool),
             // Its vault output may be spent already: by the next vault transaction, before a reorganisation.
@@ -217,19 +199,9 @@ impl Bitcoin {
 
     /// Compares the light client's best chain with bitcoind's.
     pub async fn ahead_of(&self, light: Position, client: &Client) -> Result<Ahead, Trouble> {
-        let tip = Position {
-            height: self.info.height,
-            hash: self.info.tip,
-        };
-        let fork = if tip == light {
-            light.height
-        } else {
-            self.fork(light, client).await?
-        };
-        let level = Ahead {
-            fork,
-            ..Ahead::default()
-        };
+        let tip = Position { height: self.info.height, hash: self.info.tip };
+        let fork = if tip == light { light.height } else { self.fork(light, client).await? };
+        let level = Ahead { fork, ..Ahead::default() };
         if fork == tip.height || knows(client, tip.hash).await? {
             return Ok(level);
         }
@@ -240,11 +212,7 @@ impl Bitcoin {
         let start = self.first_unknown(fork + 1, tip.height, client).await?;
         let end = tip.height.min(start + HEADERS_PER_TRANSACTION - 1);
         let headers = self.rpc.headers(start..end + 1).await?;
-        Ok(Ahead {
-            fork,
-            count: tip.height + 1 - start,
-            headers,
-        })
+        Ok(Ahead { fork, count: tip.height + 1 - start, headers })
     }
 
     /// Whether bitcoind has headers of blocks that it lacks, so that its tip is old.
@@ -316,14 +284,7 @@ impl Bitcoin {
 async fn start_position(rpc: &BitcoinRpc, info: &ChainInfo) -> Result<Position, RpcError> {
     let height = info.height.saturating_sub(REWIND_BLOCKS);
     let hash = rpc.block_hash(height).await?.unwrap_or(info.tip);
-    Ok(Position {
-        height: if hash == info.tip {
-            info.height
-        } else {
-            height
-        },
-        hash,
-    })
+    Ok(Position { height: if hash == info.tip { info.height } else { height }, hash })
 }
 
 fn scanned(scan: &Scan, unspent: &mainchain::io::rpc::Unspent) -> Scanned {

@@ -36,12 +36,7 @@ struct Sent {
 
 impl Lane {
     pub fn new(client: Client, account: Account, chain_id: u64) -> Self {
-        Self {
-            client,
-            account,
-            chain_id,
-            waiting: BTreeMap::new(),
-        }
+        Self { client, account, chain_id, waiting: BTreeMap::new() }
     }
 
     /// Learns what became of the transactions under way.
@@ -51,11 +46,7 @@ impl Lane {
         }
         let included = self.client.nonce(self.account.address()).await?;
         self.waiting.retain(|nonce, _| *nonce >= included);
-        let hashes: Vec<(u64, B256)> = self
-            .waiting
-            .iter()
-            .map(|(nonce, sent)| (*nonce, sent.hash))
-            .collect();
+        let hashes: Vec<(u64, B256)> = self.waiting.iter().map(|(nonce, sent)| (*nonce, sent.hash)).collect();
         for (nonce, hash) in hashes {
             if !self.client.knows(hash).await? {
                 self.waiting.remove(&nonce);
@@ -66,11 +57,7 @@ impl Lane {
 
     /// The work that is under way.
     pub fn in_flight(&self) -> BTreeSet<Task> {
-        self.waiting
-            .values()
-            .filter(|sent| sent.at.elapsed() < GIVE_UP_AFTER)
-            .filter_map(|sent| sent.task)
-            .collect()
+        self.waiting.values().filter(|sent| sent.at.elapsed() < GIVE_UP_AFTER).filter_map(|sent| sent.task).collect()
     }
 
     /// Sends a transaction behind those under way.
@@ -80,29 +67,15 @@ impl Lane {
     /// [`Error::Reverted`] when it would fail at the head; it is not sent then.
     pub async fn send(&mut self, call: &Call, task: Option<Task>) -> Result<B256, Error> {
         if self.waiting.len() >= MAX_WAITING {
-            self.waiting
-                .retain(|_, sent| sent.at.elapsed() < GIVE_UP_AFTER);
+            self.waiting.retain(|_, sent| sent.at.elapsed() < GIVE_UP_AFTER);
         }
         let included = self.client.nonce(self.account.address()).await?;
-        let nonce = (included..)
-            .find(|nonce| !self.waiting.contains_key(nonce))
-            .expect("fewer wait than there are nonces");
-        let gas = self
-            .client
-            .estimate_gas(self.account.address(), call, Fees::FREE)
-            .await?;
-        let pending = self
-            .account
-            .sign(self.chain_id, nonce, gas_limit(gas), Fees::FREE, call);
+        let nonce =
+            (included..).find(|nonce| !self.waiting.contains_key(nonce)).expect("fewer wait than there are nonces");
+        let gas = self.client.estimate_gas(self.account.address(), call, Fees::FREE).await?;
+        let pending = self.account.sign(self.chain_id, nonce, gas_limit(gas), Fees::FREE, call);
         self.client.send_raw(&pending.raw).await?;
-        self.waiting.insert(
-            nonce,
-            Sent {
-                hash: pending.hash,
-                task,
-                at: Instant::now(),
-            },
-        );
+        self.waiting.insert(nonce, Sent { hash: pending.hash, task, at: Instant::now() });
         Ok(pending.hash)
     }
 }

@@ -96,10 +96,7 @@ impl Ledger {
 
     /// The light client's best block.
     pub fn light(&self) -> Position {
-        Position {
-            height: self.info.bitcoin_tip.height,
-            hash: self.info.bitcoin_tip.hash,
-        }
+        Position { height: self.info.bitcoin_tip.height, hash: self.info.bitcoin_tip.hash }
     }
 
     /// Whether all blocks up to the head are read.
@@ -117,12 +114,7 @@ impl Ledger {
         let info = self.client.info().await?;
         if info.chain_id != self.chain_id {
             let url = self.client.url().to_owned();
-            return Err(Error::OtherChain {
-                url,
-                got: info.chain_id,
-                want: self.chain_id,
-            }
-            .into());
+            return Err(Error::OtherChain { url, got: info.chain_id, want: self.chain_id }.into());
         }
         let last = head.number.min(self.next + MAX_BLOCKS - 1);
         let filter = Filter::new().address(vec![SIGNING_BOARD, BRIDGE, FEDERATION]);
@@ -167,22 +159,8 @@ impl Ledger {
 
     fn take_post(&mut self, log: &Log, block: u64, timestamp: u64) {
         if let Ok(post) = SigningBoard::Posted::decode_log(&log.inner) {
-            let SigningBoard::Posted {
-                session,
-                member,
-                kind,
-                payload,
-            } = post.data;
-            self.posts.push((
-                block,
-                Event {
-                    session,
-                    member,
-                    kind,
-                    payload: payload.to_vec(),
-                    timestamp,
-                },
-            ));
+            let SigningBoard::Posted { session, member, kind, payload } = post.data;
+            self.posts.push((block, Event { session, member, kind, payload: payload.to_vec(), timestamp }));
         }
     }
 
@@ -216,10 +194,7 @@ impl Ledger {
             Some(Err(error)) => {
                 tracing::error!(number, %error, "the ledger proposes what is no vault transaction; it is not signed")
             }
-            None => tracing::error!(
-                number,
-                "the ledger proposes to spend what is no output; it is not signed"
-            ),
+            None => tracing::error!(number, "the ledger proposes to spend what is no output; it is not signed"),
         }
     }
 
@@ -232,11 +207,7 @@ impl Ledger {
         // A new best chain can confirm or drop what is settled.
         let tip = self.light().hash;
         if tip != self.seen_tip {
-            for (_, entry) in self
-                .open
-                .iter_mut()
-                .filter(|(_, entry)| entry.status == VaultStatus::Settled)
-            {
+            for (_, entry) in self.open.iter_mut().filter(|(_, entry)| entry.status == VaultStatus::Settled) {
                 entry.settled_confirmations = confirmations(&self.client, entry.settled_in).await?;
             }
             self.seen_tip = tip;
@@ -249,12 +220,9 @@ impl Ledger {
     }
 
     async fn refresh_entry(&mut self, number: u64) -> Result<(), Trouble> {
-        let call = Bridge::vaultTransactionCall {
-            number: U256::from(number),
-        };
+        let call = Bridge::vaultTransactionCall { number: U256::from(number) };
         let now = self.client.call(BRIDGE, &call).await?;
-        let settled_in =
-            (now.blockHash != B256::ZERO).then(|| BlockHash::from_byte_array(now.blockHash.0));
+        let settled_in = (now.blockHash != B256::ZERO).then(|| BlockHash::from_byte_array(now.blockHash.0));
         let status = vault_status(now.status).unwrap_or(VaultStatus::Proposed);
         let settled_confirmations = match status {
             VaultStatus::Settled => confirmations(&self.client, settled_in).await?,
@@ -271,48 +239,26 @@ impl Ledger {
 
     async fn refresh_queues(&mut self) -> Result<(), Trouble> {
         let limit = U256::from(MAX_QUEUE);
-        self.count = small(
-            self.client
-                .call(BRIDGE, &Bridge::vaultTransactionCountCall {})
-                .await?,
-        );
-        let ids = self
-            .client
-            .call(BRIDGE, &Bridge::queuedWithdrawalsCall { limit })
-            .await?;
+        self.count = small(self.client.call(BRIDGE, &Bridge::vaultTransactionCountCall {}).await?);
+        let ids = self.client.call(BRIDGE, &Bridge::queuedWithdrawalsCall { limit }).await?;
         let mut withdrawals = Vec::new();
         for id in ids {
-            let known = self
-                .withdrawals
-                .iter()
-                .find(|withdrawal| withdrawal.id == small(id));
+            let known = self.withdrawals.iter().find(|withdrawal| withdrawal.id == small(id));
             withdrawals.push(match known {
                 Some(known) => known.clone(),
                 None => self.withdrawal(id).await?,
             });
         }
         self.withdrawals = withdrawals;
-        let numbers = self
-            .client
-            .call(BRIDGE, &Bridge::availableVaultOutputsCall { limit })
-            .await?;
+        let numbers = self.client.call(BRIDGE, &Bridge::availableVaultOutputsCall { limit }).await?;
         let mut outputs = Vec::new();
         for number in numbers {
-            let known = self
-                .vault_outputs
-                .iter()
-                .find(|output| output.number == small(number));
+            let known = self.vault_outputs.iter().find(|output| output.number == small(number));
             outputs.push(match known {
                 Some(known) => *known,
                 None => {
-                    let vault_transaction = self
-                        .client
-                        .call(BRIDGE, &Bridge::vaultTransactionCall { number })
-                        .await?;
-                    VaultOutput {
-                        number: small(number),
-                        amount_sat: vault_transaction.changeSat,
-                    }
+                    let vault_transaction = self.client.call(BRIDGE, &Bridge::vaultTransactionCall { number }).await?;
+                    VaultOutput { number: small(number), amount_sat: vault_transaction.changeSat }
                 }
             });
         }
@@ -321,10 +267,7 @@ impl Ledger {
     }
 
     async fn withdrawal(&self, id: U256) -> Result<QueuedWithdrawal, Error> {
-        let withdrawal = self
-            .client
-            .call(BRIDGE, &Bridge::withdrawalCall { id })
-            .await?;
+        let withdrawal = self.client.call(BRIDGE, &Bridge::withdrawalCall { id }).await?;
         Ok(QueuedWithdrawal {
             id: small(id),
             amount_sat: withdrawal.amountSat,
@@ -335,49 +278,31 @@ impl Ledger {
 
     /// The id under which the ledger has a vault transaction as not settled, asked for apart from its event.
     pub async fn proposed_txid(&self, number: u64) -> Result<Option<Txid>, Error> {
-        let call = Bridge::vaultTransactionCall {
-            number: U256::from(number),
-        };
+        let call = Bridge::vaultTransactionCall { number: U256::from(number) };
         let now = self.client.call(BRIDGE, &call).await?;
-        let open = matches!(
-            vault_status(now.status),
-            Some(VaultStatus::Proposed | VaultStatus::Unsettled)
-        );
+        let open = matches!(vault_status(now.status), Some(VaultStatus::Proposed | VaultStatus::Unsettled));
         Ok(open.then(|| Txid::from_byte_array(now.txid.0)))
     }
 
     /// Whether the ledger knows a deposit, so that it cannot be swept again.
     pub async fn knows_deposit(&self, outpoint: OutPoint) -> Result<bool, Error> {
-        let call = Bridge::depositCall {
-            txid: to_b256(outpoint.txid),
-            vout: outpoint.vout,
-        };
+        let call = Bridge::depositCall { txid: to_b256(outpoint.txid), vout: outpoint.vout };
         let deposit = self.client.call(BRIDGE, &call).await?;
         Ok(deposit.status != 0)
     }
 
     /// The group key of an epoch; none until all members have confirmed it.
     pub async fn group_key(&self, epoch: u32) -> Result<Option<XOnlyPublicKey>, Error> {
-        let key = self
-            .client
-            .call(FEDERATION, &Federation::groupKeyCall { epoch_: epoch })
-            .await?;
+        let key = self.client.call(FEDERATION, &Federation::groupKeyCall { epoch_: epoch }).await?;
         Ok(XOnlyPublicKey::from_slice(key.as_slice()).ok())
     }
 
     /// The members as the contract has them, in order of their indices.
     pub async fn members(&self) -> Result<Vec<contracts::IFederation::Member>, Error> {
-        let count = self
-            .client
-            .call(FEDERATION, &Federation::memberCountCall {})
-            .await?;
+        let count = self.client.call(FEDERATION, &Federation::memberCountCall {}).await?;
         let mut members = Vec::new();
         for index in 1..=count {
-            members.push(
-                self.client
-                    .call(FEDERATION, &Federation::memberCall { index })
-                    .await?,
-            );
+            members.push(self.client.call(FEDERATION, &Federation::memberCall { index }).await?);
         }
         Ok(members)
     }
@@ -390,11 +315,7 @@ impl Ledger {
     /// The posts after the first `read`.
     pub fn posts_after(&self, read: usize) -> Vec<Event> {
         let skip = read.saturating_sub(self.forgotten);
-        self.posts
-            .iter()
-            .skip(skip)
-            .map(|(_, event)| event.clone())
-            .collect()
+        self.posts.iter().skip(skip).map(|(_, event)| event.clone()).collect()
     }
 
     /// Forgets what is settled for good, and the posts before all that is still open. Returns the numbers that were
@@ -404,22 +325,13 @@ impl Ledger {
             entry.status == VaultStatus::Settled
                 && entry.settled_confirmations >= SETTLED_FOR_GOOD.max(entry.required_confirmations)
         };
-        let closed: Vec<u64> = self
-            .open
-            .iter()
-            .filter(|(_, entry)| for_good(entry))
-            .map(|(number, _)| *number)
-            .collect();
+        let closed: Vec<u64> =
+            self.open.iter().filter(|(_, entry)| for_good(entry)).map(|(number, _)| *number).collect();
         for number in &closed {
             self.open.remove(number);
         }
         if !keep_posts {
-            self.from = self
-                .open
-                .values()
-                .map(|entry| entry.proposed_in)
-                .min()
-                .unwrap_or(self.next);
+            self.from = self.open.values().map(|entry| entry.proposed_in).min().unwrap_or(self.next);
             let old = self.posts.partition_point(|(block, _)| *block < self.from);
             self.posts.drain(..old);
             self.forgotten += old;
@@ -432,25 +344,15 @@ impl Ledger {
 async fn confirmations(client: &Client, block: Option<BlockHash>) -> Result<u32, Error> {
     let Some(block) = block else { return Ok(0) };
     let hash = B256::from(block.to_byte_array());
-    client
-        .call(
-            LIGHT_CLIENT,
-            &BitcoinLightClient::confirmationsCall { hash },
-        )
-        .await
+    client.call(LIGHT_CLIENT, &BitcoinLightClient::confirmationsCall { hash }).await
 }
 
 /// The Bridge's enumeration, in its order; none for a number that was not given out.
 fn vault_status(status: u8) -> Option<VaultStatus> {
-    [
-        None,
-        Some(VaultStatus::Proposed),
-        Some(VaultStatus::Settled),
-        Some(VaultStatus::Unsettled),
-    ]
-    .get(usize::from(status))
-    .copied()
-    .flatten()
+    [None, Some(VaultStatus::Proposed), Some(VaultStatus::Settled), Some(VaultStatus::Unsettled)]
+        .get(usize::from(status))
+        .copied()
+        .flatten()
 }
 
 /// A number of the ledger's: it counts by ones.
@@ -465,10 +367,7 @@ pub fn to_b256(txid: Txid) -> B256 {
 
 fn spent_output(spent: &IBridge::SpentOutput) -> Option<SpentOutput> {
     Some(SpentOutput {
-        outpoint: OutPoint {
-            txid: Txid::from_byte_array(spent.txid.0),
-            vout: spent.vout,
-        },
+        outpoint: OutPoint { txid: Txid::from_byte_array(spent.txid.0), vout: spent.vout },
         amount_sat: spent.amountSat,
         output_key: XOnlyPublicKey::from_slice(spent.outputKey.as_slice()).ok()?,
         merkle_root: spent.merkleRoot.0,
@@ -480,19 +379,13 @@ fn spent_output(spent: &IBridge::SpentOutput) -> Option<SpentOutput> {
 fn vault_transaction_of(log: &Log) -> Option<u64> {
     let number = match *log.topic0()? {
         Bridge::VaultTransactionProposed::SIGNATURE_HASH => {
-            Bridge::VaultTransactionProposed::decode_log(&log.inner)
-                .ok()?
-                .number
+            Bridge::VaultTransactionProposed::decode_log(&log.inner).ok()?.number
         }
         Bridge::VaultTransactionSettled::SIGNATURE_HASH => {
-            Bridge::VaultTransactionSettled::decode_log(&log.inner)
-                .ok()?
-                .number
+            Bridge::VaultTransactionSettled::decode_log(&log.inner).ok()?.number
         }
         Bridge::VaultTransactionUnsettled::SIGNATURE_HASH => {
-            Bridge::VaultTransactionUnsettled::decode_log(&log.inner)
-                .ok()?
-                .number
+            Bridge::VaultTransactionUnsettled::decode_log(&log.inner).ok()?.number
         }
         _ => return None,
     };
@@ -501,8 +394,5 @@ fn vault_transaction_of(log: &Log) -> Option<u64> {
 
 /// The member whose account this is.
 pub fn index_of(info: &peg::Info, account: Address) -> Option<u16> {
-    info.members
-        .iter()
-        .find(|member| member.account == account)
-        .map(|member| member.index)
+    info.members.iter().find(|member| member.account == account).map(|member| member.index)
 }

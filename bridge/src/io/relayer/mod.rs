@@ -76,12 +76,7 @@ pub enum Stop {
     #[error(
         "the data directory belongs to chain {got_chain} with genesis {got_genesis}, the node is of chain {chain} with genesis {genesis}"
     )]
-    OtherNetwork {
-        got_chain: u64,
-        got_genesis: B256,
-        chain: u64,
-        genesis: B256,
-    },
+    OtherNetwork { got_chain: u64, got_genesis: B256, chain: u64, genesis: B256 },
     #[error(
         "{0}: the record of what this relayer has signed cannot be read; restore it from a backup, it must not sign without it"
     )]
@@ -103,9 +98,7 @@ enum Trouble {
     Node(#[from] Error),
     #[error(transparent)]
     Bitcoin(#[from] RpcError),
-    #[error(
-        "bitcoind's chain and the light client's have no block in common: bitcoind is on another network"
-    )]
+    #[error("bitcoind's chain and the light client's have no block in common: bitcoind is on another network")]
     NoCommonBlock,
     #[error(transparent)]
     Stop(#[from] Stop),
@@ -150,8 +143,7 @@ pub async fn run(
     hooks: TestHooks,
     stop: impl Future<Output = ()>,
 ) -> Result<(), Stop> {
-    let store =
-        Store::open(&config.data_dir, keys.storage_key())?.crash_after(hooks.crash_after_writes);
+    let store = Store::open(&config.data_dir, keys.storage_key())?.crash_after(hooks.crash_after_writes);
     let store = Arc::new(store);
     tokio::pin!(stop);
     let mut relayer = tokio::select! {
@@ -175,8 +167,7 @@ pub async fn run(
 
 /// Waits for the node, then checks that this relayer belongs to it.
 async fn start(config: &Config, keys: &OperatorKeys, store: &Arc<Store>) -> Result<Relayer, Stop> {
-    let client =
-        Client::new(&config.node).map_err(|error| Stop::Configuration(error.to_string()))?;
+    let client = Client::new(&config.node).map_err(|error| Stop::Configuration(error.to_string()))?;
     let mut health = Health::new("the sidechain node");
     loop {
         match Relayer::open(config, keys, store, &client).await {
@@ -252,12 +243,7 @@ struct Relayer {
 }
 
 impl Relayer {
-    async fn open(
-        config: &Config,
-        keys: &OperatorKeys,
-        store: &Arc<Store>,
-        client: &Client,
-    ) -> Result<Self, Trouble> {
+    async fn open(config: &Config, keys: &OperatorKeys, store: &Arc<Store>, client: &Client) -> Result<Self, Trouble> {
         let info = client.info().await?;
         let me = index_of(&info, keys.address()).ok_or_else(|| Stop::NotAMember {
             account: keys.address(),
@@ -270,35 +256,19 @@ impl Relayer {
         })?;
         check_identity(store, client, &info).await?;
         let peg = peg_of(&info)?;
-        let network: Network =
-            info.bitcoin_network
-                .parse()
-                .map_err(|error: mainchain::params::UnknownNetwork| {
-                    Stop::Configuration(error.to_string())
-                })?;
+        let network: Network = info
+            .bitcoin_network
+            .parse()
+            .map_err(|error: mainchain::params::UnknownNetwork| Stop::Configuration(error.to_string()))?;
         let rpc = BitcoinRpc::new(config.bitcoind.url.clone(), auth(config)?, network);
-        let recovery_leaf = client
-            .call(FEDERATION, &Federation::recoveryLeafCall {})
-            .await?;
-        let limit = client
-            .call(
-                contracts::address::BRIDGE,
-                &contracts::Bridge::maxDepositsCall {},
-            )
-            .await?;
+        let recovery_leaf = client.call(FEDERATION, &Federation::recoveryLeafCall {}).await?;
+        let limit = client.call(contracts::address::BRIDGE, &contracts::Bridge::maxDepositsCall {}).await?;
         let cursor: Cursor = read_json(store, CURSOR)?.unwrap_or_default();
         let ledger = Ledger::start(client.clone(), info.chain_id, cursor.from).await?;
         let rounds = Rounds::open(store, &ledger, me, *keys.encryption(), recovery_leaf.0)?;
-        let lane = Lane::new(
-            client.clone(),
-            Account::from_key(*keys.account()),
-            info.chain_id,
-        );
-        let rota = Rota {
-            window_s: config.duty.window_s,
-            takeover_ms: config.duty.takeover_ms,
-            batch_ms: config.batch_ms,
-        };
+        let lane = Lane::new(client.clone(), Account::from_key(*keys.account()), info.chain_id);
+        let rota =
+            Rota { window_s: config.duty.window_s, takeover_ms: config.duty.takeover_ms, batch_ms: config.batch_ms };
         Ok(Self {
             store: Arc::clone(store),
             client: client.clone(),
@@ -375,7 +345,8 @@ impl Relayer {
         if behind_s > LAG_S {
             // Not an error: what is final stays final. But somebody should know.
             let (url, head) = (self.client.url(), self.ledger.head.number);
-            self.node_lag.ill(&format!("the sidechain node at {url} lags, or its network has halted: its head {head} is old"));
+            self.node_lag
+                .ill(&format!("the sidechain node at {url} lags, or its network has halted: its head {head} is old"));
         } else {
             self.node_lag.well();
         }
@@ -396,19 +367,11 @@ impl Relayer {
         let Some(bitcoin) = &mut self.bitcoin else {
             return Ok(());
         };
-        bitcoin.track(
-            self.ledger
-                .open
-                .values()
-                .map(|entry| entry.transaction.txid())
-                .collect(),
-        );
+        bitcoin.track(self.ledger.open.values().map(|entry| entry.transaction.txid()).collect());
         bitcoin.follow().await?;
         if bitcoin.is_catching_up() {
-            self.bitcoin_lag.ill(&format!(
-                "bitcoind at {} lags: it has headers of blocks that it lacks",
-                self.rpc.url()
-            ));
+            self.bitcoin_lag
+                .ill(&format!("bitcoind at {} lags: it has headers of blocks that it lacks", self.rpc.url()));
         } else {
             self.bitcoin_lag.well();
         }
@@ -421,12 +384,8 @@ impl Relayer {
             self.register(registration);
         }
         loop {
-            let page = self
-                .client
-                .registered_deposits(self.registrations, REGISTRATIONS_PAGE)
-                .await?;
-            let more = page.deposits.len() == REGISTRATIONS_PAGE as usize
-                && page.next > self.registrations;
+            let page = self.client.registered_deposits(self.registrations, REGISTRATIONS_PAGE).await?;
+            let more = page.deposits.len() == REGISTRATIONS_PAGE as usize && page.next > self.registrations;
             self.registrations = page.next;
             for registration in page.deposits {
                 self.register(registration);
@@ -456,10 +415,7 @@ impl Relayer {
         if self.fee.0.is_none_or(|at| at.elapsed() > FEE_EVERY) {
             let least = u64::from(self.ledger.info.min_fee_rate.max(1));
             let fallback = FeeRate::from_sat_per_vb(least).unwrap_or(FeeRate::BROADCAST_MIN);
-            self.fee = (
-                Some(Instant::now()),
-                self.rpc.fee_rate(CONFIRM_WITHIN, fallback).await?,
-            );
+            self.fee = (Some(Instant::now()), self.rpc.fee_rate(CONFIRM_WITHIN, fallback).await?);
         }
         Ok(())
     }
@@ -474,10 +430,7 @@ impl Relayer {
             return Ok(());
         };
         let light = self.ledger.light();
-        let own = Position {
-            height: bitcoin.info().height,
-            hash: bitcoin.info().tip,
-        };
+        let own = Position { height: bitcoin.info().height, hash: bitcoin.info().tip };
         if self.ahead.0 != Some((light, own)) {
             let ahead = bitcoin.ahead_of(light, &self.client).await?;
             self.ahead = (Some((light, own)), ahead);
@@ -513,16 +466,8 @@ impl Relayer {
             members: u16::try_from(self.ledger.info.members.len()).unwrap_or(u16::MAX),
             key,
             light_tip: self.ledger.info.bitcoin_tip.hash,
-            headers_ahead: if bitcoin_is_there {
-                self.ahead.1.count
-            } else {
-                0
-            },
-            available: if bitcoin_is_there {
-                self.available().await?
-            } else {
-                Available::default()
-            },
+            headers_ahead: if bitcoin_is_there { self.ahead.1.count } else { 0 },
+            available: if bitcoin_is_there { self.available().await? } else { Available::default() },
             vault_transactions: self.ledger.count,
             open,
             in_flight,
@@ -539,10 +484,7 @@ impl Relayer {
         Ok(match bitcoin.place(entry.transaction.txid()).await? {
             Place::Nowhere => Seen::Nowhere,
             Place::Mempool => Seen::Mempool,
-            Place::Block(block) => Seen::Block {
-                hash: block.hash,
-                confirmations: self.confirmations_at(block.height),
-            },
+            Place::Block(block) => Seen::Block { hash: block.hash, confirmations: self.confirmations_at(block.height) },
         })
     }
 
@@ -550,11 +492,7 @@ impl Relayer {
     fn confirmations_at(&self, height: u32) -> u32 {
         let light = self.ledger.light();
         let compared = self.ahead.0.is_some_and(|(compared, _)| compared == light);
-        if compared && height <= self.ahead.1.fork {
-            (light.height + 1).saturating_sub(height)
-        } else {
-            0
-        }
+        if compared && height <= self.ahead.1.fork { (light.height + 1).saturating_sub(height) } else { 0 }
     }
 
     /// What a vault transaction could be made of.
@@ -562,15 +500,10 @@ impl Relayer {
         let info = &self.ledger.info;
         let (min_fee_rate, max_fee_rate) = (info.min_fee_rate, info.max_fee_rate);
         let deficit = info.ledger.deficit_sat > 0;
-        self.quarantine
-            .retain(|_, since| since.elapsed() < QUARANTINE);
+        self.quarantine.retain(|_, since| since.elapsed() < QUARANTINE);
         self.one_by_one = self.one_by_one.filter(|since| since.elapsed() < QUARANTINE);
         let mut deposits = self.ready_deposits().await?;
-        let mut withdrawals = if deficit {
-            Vec::new()
-        } else {
-            self.ledger.withdrawals.clone()
-        };
+        let mut withdrawals = if deficit { Vec::new() } else { self.ledger.withdrawals.clone() };
         deposits.truncate(self.max_deposits);
         if self.one_by_one.is_some() && !deposits.is_empty() {
             deposits.truncate(1);
@@ -580,11 +513,7 @@ impl Relayer {
             deposits,
             withdrawals,
             vault_outputs: self.ledger.vault_outputs.clone(),
-            in_flight: self
-                .ledger
-                .open
-                .values()
-                .any(|entry| entry.status != peg::VaultStatus::Settled),
+            in_flight: self.ledger.open.values().any(|entry| entry.status != peg::VaultStatus::Settled),
             fee_rate_sat_per_kvb: self.fee_rate_sat_per_kvb(),
             min_fee_rate,
             max_fee_rate,
@@ -596,11 +525,8 @@ impl Relayer {
         let Some(bitcoin) = &mut self.bitcoin else {
             return Ok(Vec::new());
         };
-        let mut found: Vec<(OutPoint, Found)> = bitcoin
-            .watch()
-            .found()
-            .map(|(outpoint, found)| (*outpoint, *found))
-            .collect();
+        let mut found: Vec<(OutPoint, Found)> =
+            bitcoin.watch().found().map(|(outpoint, found)| (*outpoint, *found)).collect();
         found.sort_by_key(|(outpoint, found)| (found.height, *outpoint));
         let mut ready = Vec::new();
         for (outpoint, found) in found {
@@ -634,17 +560,11 @@ impl Relayer {
 
     /// Forgets what is over, and notes how far the ledger was read.
     fn tidy(&mut self) -> Result<(), Trouble> {
-        let keyless = self
-            .ledger
-            .info
-            .group_key
-            .is_none_or(|key| key == B256::ZERO);
+        let keyless = self.ledger.info.group_key.is_none_or(|key| key == B256::ZERO);
         let closed = self.ledger.prune(keyless);
         self.rounds.forget(&closed, &self.store)?;
         if self.ledger.from >= self.cursor.from + NOTE_EVERY {
-            let cursor = Cursor {
-                from: self.ledger.from,
-            };
+            let cursor = Cursor { from: self.ledger.from };
             write_json(&self.store, CURSOR, &cursor)?;
             self.cursor = cursor;
         }
@@ -654,14 +574,11 @@ impl Relayer {
 
 /// Refuses to use the data of one network on another: keys and promises belong to one.
 async fn check_identity(store: &Store, client: &Client, info: &peg::Info) -> Result<(), Trouble> {
-    let genesis = client.block(0).await?.ok_or_else(|| Error::Malformed {
-        method: "eth_getBlockByNumber",
-        reason: "there is no block 0".to_owned(),
-    })?;
-    let now = Identity {
-        chain_id: info.chain_id,
-        genesis: genesis.hash,
-    };
+    let genesis = client
+        .block(0)
+        .await?
+        .ok_or_else(|| Error::Malformed { method: "eth_getBlockByNumber", reason: "there is no block 0".to_owned() })?;
+    let now = Identity { chain_id: info.chain_id, genesis: genesis.hash };
     match read_json::<Identity>(store, IDENTITY)? {
         None => write_json(store, IDENTITY, &now)?,
         Some(identity) if identity == now => {}
@@ -682,9 +599,9 @@ fn read_json<T: serde::de::DeserializeOwned>(store: &Store, name: &str) -> Resul
     let Some(bytes) = store.get(name)? else {
         return Ok(None);
     };
-    serde_json::from_slice(&bytes).map(Some).map_err(|error| {
-        Stop::Configuration(format!("{name} in the data directory is damaged: {error}"))
-    })
+    serde_json::from_slice(&bytes)
+        .map(Some)
+        .map_err(|error| Stop::Configuration(format!("{name} in the data directory is damaged: {error}")))
 }
 
 fn write_json(store: &Store, name: &str, value: &impl Serialize) -> Result<(), Stop> {
@@ -693,31 +610,21 @@ fn write_json(store: &Store, name: &str, value: &impl Serialize) -> Result<(), S
 }
 
 fn peg_of(info: &peg::Info) -> Result<Peg, Stop> {
-    let delay = NonZeroU16::new(info.reclaim_delay)
-        .ok_or_else(|| Stop::Configuration("the reclaim delay is 0".to_owned()))?;
-    Ok(Peg {
-        chain_id: info.chain_id,
-        bridge: info.contracts.bridge.into_array(),
-        delay,
-    })
+    let delay =
+        NonZeroU16::new(info.reclaim_delay).ok_or_else(|| Stop::Configuration("the reclaim delay is 0".to_owned()))?;
+    Ok(Peg { chain_id: info.chain_id, bridge: info.contracts.bridge.into_array(), delay })
 }
 
 fn auth(config: &Config) -> Result<Auth, Stop> {
     match config.bitcoind.login() {
         Some(Login::Cookie(path)) => Ok(Auth::Cookie(path)),
-        Some(Login::Password {
-            user,
-            password_file,
-        }) => {
-            let text = std::fs::read_to_string(&password_file).map_err(|error| {
-                Stop::Configuration(format!("{}: {error}", password_file.display()))
-            })?;
+        Some(Login::Password { user, password_file }) => {
+            let text = std::fs::read_to_string(&password_file)
+                .map_err(|error| Stop::Configuration(format!("{}: {error}", password_file.display())))?;
             let password = text.lines().next().unwrap_or_default().to_owned();
             Ok(Auth::UserPassword { user, password })
         }
-        None => Err(Stop::Configuration(
-            "[bitcoind] wants either cookie_file, or user and password_file".to_owned(),
-        )),
+        None => Err(Stop::Configuration("[bitcoind] wants either cookie_file, or user and password_file".to_owned())),
     }
 }
 
@@ -732,8 +639,5 @@ fn deposit_terms(terms: &peg::Terms) -> Option<DepositTerms> {
 }
 
 fn unix_time() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map(|since| since.as_secs())
-        .unwrap_or_default()
+    SystemTime::now().duration_since(UNIX_EPOCH).map(|since| since.as_secs()).unwrap_or_default()
 }

@@ -17,42 +17,22 @@ use crate::relay::{Action, Task};
 use crate::vault_tx::Plan;
 
 impl Relayer {
-    pub(super) async fn perform(
-        &mut self,
-        action: Action,
-        bitcoin_is_there: bool,
-    ) -> Result<(), Trouble> {
+    pub(super) async fn perform(&mut self, action: Action, bitcoin_is_there: bool) -> Result<(), Trouble> {
         let (store, ledger) = (&self.store, &self.ledger);
         match action {
-            Action::RunDkg { epoch } => {
-                self.rounds
-                    .run_dkg(epoch, store, ledger, &mut self.lane)
-                    .await
-            }
+            Action::RunDkg { epoch } => self.rounds.run_dkg(epoch, store, ledger, &mut self.lane).await,
             Action::RunSigning { number } => {
                 let fee_rate = self.fee_rate_sat_per_kvb();
-                let bitcoin = self
-                    .bitcoin
-                    .as_ref()
-                    .filter(|_| bitcoin_is_there)
-                    .map(|bitcoin| (bitcoin, fee_rate));
-                self.rounds
-                    .run_signing(number, store, ledger, bitcoin, &mut self.lane)
-                    .await
+                let bitcoin = self.bitcoin.as_ref().filter(|_| bitcoin_is_there).map(|bitcoin| (bitcoin, fee_rate));
+                self.rounds.run_signing(number, store, ledger, bitcoin, &mut self.lane).await
             }
             Action::SubmitHeaders => self.submit_headers().await,
             Action::Propose(plan) => self.propose(plan).await,
             Action::Broadcast { number } => self.broadcast(number).await,
             Action::Settle { number, block } => self.settle(number, block).await,
             Action::Unsettle { number } => {
-                let call = Bridge::unsettleCall {
-                    number: U256::from(number),
-                };
-                if self
-                    .send(Task::Unsettle(number), BRIDGE, &call)
-                    .await?
-                    .is_ok()
-                {
+                let call = Bridge::unsettleCall { number: U256::from(number) };
+                if self.send(Task::Unsettle(number), BRIDGE, &call).await?.is_ok() {
                     tracing::warn!(
                         number,
                         "the block of a settled vault transaction left the best chain: unsettling it"
@@ -86,22 +66,9 @@ impl Relayer {
         let ahead = &self.ahead.1;
         let count = ahead.headers.len();
         let left = ahead.count;
-        let headers: Vec<u8> = ahead
-            .headers
-            .iter()
-            .flat_map(consensus::serialize)
-            .collect();
+        let headers: Vec<u8> = ahead.headers.iter().flat_map(consensus::serialize).collect();
         let task = Task::Headers(self.ledger.light().hash);
-        match self
-            .send(
-                task,
-                LIGHT_CLIENT,
-                &BitcoinLightClient::submitCall {
-                    headers: headers.into(),
-                },
-            )
-            .await?
-        {
+        match self.send(task, LIGHT_CLIENT, &BitcoinLightClient::submitCall { headers: headers.into() }).await? {
             Ok(()) => tracing::debug!(count, left, "submitted headers"),
             // What is ahead was compared with an older state perhaps: compare again.
             Err(_) => self.ahead.0 = None,
@@ -125,10 +92,7 @@ impl Relayer {
             withdrawals: plan.withdrawals.iter().copied().map(U256::from).collect(),
             feeSat: plan.fee_sat,
         };
-        match self
-            .send(task, BRIDGE, &Bridge::proposeCall { proposal })
-            .await?
-        {
+        match self.send(task, BRIDGE, &Bridge::proposeCall { proposal }).await? {
             Ok(()) => tracing::info!(
                 deposits = plan.deposits.len(),
                 withdrawals = plan.withdrawals.len(),
@@ -169,18 +133,11 @@ impl Relayer {
     }
 
     /// The proof of a deposit; none when it is not where it was found.
-    async fn deposit_proof(
-        &mut self,
-        outpoint: OutPoint,
-    ) -> Result<Option<IBridge::DepositProof>, Trouble> {
+    async fn deposit_proof(&mut self, outpoint: OutPoint) -> Result<Option<IBridge::DepositProof>, Trouble> {
         let Some(bitcoin) = &mut self.bitcoin else {
             return Ok(None);
         };
-        let Some(found) = bitcoin
-            .watch()
-            .found()
-            .find(|(known, _)| **known == outpoint)
-            .map(|(_, found)| *found)
+        let Some(found) = bitcoin.watch().found().find(|(known, _)| **known == outpoint).map(|(_, found)| *found)
         else {
             return Ok(None);
         };
@@ -205,8 +162,7 @@ impl Relayer {
 
     async fn broadcast(&mut self, number: u64) -> Result<(), Trouble> {
         let task = Task::Broadcast(number);
-        let (Some(bitcoin), Some(transaction)) = (&self.bitcoin, self.rounds.complete.get(&number))
-        else {
+        let (Some(bitcoin), Some(transaction)) = (&self.bitcoin, self.rounds.complete.get(&number)) else {
             return Ok(());
         };
         let answer = bitcoin.rpc().broadcast(transaction).await;
@@ -214,9 +170,7 @@ impl Relayer {
         match answer {
             Ok(txid) => tracing::info!(number, %txid, "broadcast the vault transaction"),
             Err(error) if error.retry() => return Err(error.into()),
-            Err(error) => self.say_once(format!(
-                "bitcoind does not take vault transaction {number}: {error}"
-            )),
+            Err(error) => self.say_once(format!("bitcoind does not take vault transaction {number}: {error}")),
         }
         Ok(())
     }
@@ -227,11 +181,7 @@ impl Relayer {
             return Ok(());
         };
         let txid = entry.transaction.txid();
-        let proven = bitcoin
-            .rpc()
-            .block(hash)
-            .await?
-            .and_then(|block| prove(&block, txid));
+        let proven = bitcoin.rpc().block(hash).await?.and_then(|block| prove(&block, txid));
         let Some((transaction, inclusion)) = proven else {
             self.held.insert(task, Instant::now());
             return Ok(()); // A reorganisation came in between.
@@ -255,17 +205,8 @@ impl Relayer {
 }
 
 /// A transaction of a block with the proof that it is in it; none if it is not.
-fn prove(
-    block: &Block,
-    txid: Txid,
-) -> Option<(
-    Transaction,
-    contracts::bridge::IBitcoinLightClient::InclusionProof,
-)> {
-    let transaction = block
-        .txdata
-        .iter()
-        .find(|transaction| transaction.compute_txid() == txid)?;
+fn prove(block: &Block, txid: Txid) -> Option<(Transaction, contracts::bridge::IBitcoinLightClient::InclusionProof)> {
+    let transaction = block.txdata.iter().find(|transaction| transaction.compute_txid() == txid)?;
     let proof = match InclusionProof::build(block, txid) {
         Ok(proof) => proof,
         Err(error) => {
@@ -280,11 +221,7 @@ fn prove(
             index: proof.index,
             siblings: proof.siblings.into_iter().map(B256::from).collect(),
             coinbase: proof.coinbase.into(),
-            coinbaseSiblings: proof
-                .coinbase_siblings
-                .into_iter()
-                .map(B256::from)
-                .collect(),
+            coinbaseSiblings: proof.coinbase_siblings.into_iter().map(B256::from).collect(),
         },
     ))
 }

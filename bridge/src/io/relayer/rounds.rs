@@ -74,9 +74,7 @@ impl Rounds {
     ) -> Result<Self, Stop> {
         let signed = match store.get(SIGNED)? {
             None => Signed::default(),
-            Some(bytes) => {
-                Signed::from_bytes(&bytes).map_err(|error| Stop::Record(error.to_string()))?
-            }
+            Some(bytes) => Signed::from_bytes(&bytes).map_err(|error| Stop::Record(error.to_string()))?,
         };
         Ok(Self {
             chain_id: ledger.info.chain_id,
@@ -111,21 +109,14 @@ impl Rounds {
                 );
                 continue;
             };
-            let machine = Dkg::new(
-                self.dkg_config(ledger, epoch).await?,
-                self.encryption,
-                Some(&stored),
-            )
-            .map_err(|error| Stop::Dkg(Box::new(error)))?;
+            let machine = Dkg::new(self.dkg_config(ledger, epoch).await?, self.encryption, Some(&stored))
+                .map_err(|error| Stop::Dkg(Box::new(error)))?;
             match machine.share_of(&group_key) {
                 Some(share) => {
                     tracing::info!(epoch, group_key = %group_key, member = self.me, "the federation's key is in force");
                     self.shares.insert(epoch, share);
                 }
-                None => tracing::error!(
-                    epoch,
-                    "the own share is of another key: this relayer cannot sign"
-                ),
+                None => tracing::error!(epoch, "the own share is of another key: this relayer cannot sign"),
             }
             self.dkg = None;
         }
@@ -134,19 +125,10 @@ impl Rounds {
 
     async fn dkg_config(&self, ledger: &Ledger, epoch: u32) -> Result<dkg::Config, Trouble> {
         let members = ledger.members().await?;
-        let encryption_keys: Result<Vec<PublicKey>, _> = members
-            .iter()
-            .map(|member| PublicKey::from_slice(&member.encryptionKey))
-            .collect();
-        let encryption_keys =
-            encryption_keys.map_err(|error| Stop::Federation(error.to_string()))?;
-        Ok(dkg::Config {
-            chain_id: self.chain_id,
-            epoch,
-            threshold: self.threshold,
-            encryption_keys,
-            me: self.me,
-        })
+        let encryption_keys: Result<Vec<PublicKey>, _> =
+            members.iter().map(|member| PublicKey::from_slice(&member.encryptionKey)).collect();
+        let encryption_keys = encryption_keys.map_err(|error| Stop::Federation(error.to_string()))?;
+        Ok(dkg::Config { chain_id: self.chain_id, epoch, threshold: self.threshold, encryption_keys, me: self.me })
     }
 
     /// Takes part in making a key.
@@ -160,23 +142,10 @@ impl Rounds {
         if self.dkg.as_ref().is_none_or(|dkg| dkg.epoch != epoch) {
             let stored = store.get_secret(&dkg_file(epoch))?;
             let config = self.dkg_config(ledger, epoch).await?;
-            let machine = Dkg::new(
-                config,
-                self.encryption,
-                stored.as_ref().map(|bytes| bytes.as_slice()),
-            )
-            .map_err(|error| Stop::Dkg(Box::new(error)))?;
-            tracing::info!(
-                epoch,
-                member = self.me,
-                "making the federation's key together"
-            );
-            self.dkg = Some(KeyGeneration {
-                epoch,
-                machine,
-                read: 0,
-                confirmed_at: None,
-            });
+            let machine = Dkg::new(config, self.encryption, stored.as_ref().map(|bytes| bytes.as_slice()))
+                .map_err(|error| Stop::Dkg(Box::new(error)))?;
+            tracing::info!(epoch, member = self.me, "making the federation's key together");
+            self.dkg = Some(KeyGeneration { epoch, machine, read: 0, confirmed_at: None });
         }
         let Some(dkg) = &mut self.dkg else {
             return Ok(());
@@ -255,11 +224,7 @@ impl Rounds {
         };
         let events = ledger.posts_after(signing.read);
         signing.read = ledger.posts_len();
-        let facts = signing::Facts {
-            events: &events,
-            now: ledger.head.timestamp,
-            may_sign: signing.approved,
-        };
+        let facts = signing::Facts { events: &events, now: ledger.head.timestamp, may_sign: signing.approved };
         for effect in signing.machine.step(facts, &mut OsRng) {
             match effect {
                 Effect::Persist(state) => store.put_secret(&session_file(number), &state)?,
@@ -267,9 +232,7 @@ impl Rounds {
                 Effect::Blame(blame) => {
                     tracing::warn!(number, %blame, "a member broke the signing")
                 }
-                Effect::Done(signatures) => {
-                    keep(&mut self.complete, number, entry, &signatures, store)?
-                }
+                Effect::Done(signatures) => keep(&mut self.complete, number, entry, &signatures, store)?,
             }
         }
         self.send_posts(lane).await
@@ -281,10 +244,7 @@ impl Rounds {
             return Ok(true);
         }
         let inputs = entry.transaction.signing_inputs();
-        if inputs
-            .iter()
-            .any(|input| !self.shares.contains_key(&input.epoch))
-        {
+        if inputs.iter().any(|input| !self.shares.contains_key(&input.epoch)) {
             return Ok(false); // Said when the key came into force.
         }
         let config = signing::Config {
@@ -295,21 +255,9 @@ impl Rounds {
             inputs,
         };
         let stored = store.get_secret(&session_file(number))?;
-        let machine = Session::new(
-            config,
-            &self.shares,
-            stored.as_ref().map(|bytes| bytes.as_slice()),
-        )
-        .map_err(|error| Stop::Session(Box::new(error)))?;
-        self.sessions.insert(
-            number,
-            Signing {
-                machine,
-                read: 0,
-                approved: false,
-                refusal: None,
-            },
-        );
+        let machine = Session::new(config, &self.shares, stored.as_ref().map(|bytes| bytes.as_slice()))
+            .map_err(|error| Stop::Session(Box::new(error)))?;
+        self.sessions.insert(number, Signing { machine, read: 0, approved: false, refusal: None });
         Ok(true)
     }
 
@@ -329,12 +277,7 @@ impl Rounds {
         let Some((bitcoin, fee_rate)) = bitcoin else {
             return Ok(());
         };
-        if signing.approved
-            || signing
-                .refusal
-                .as_ref()
-                .is_some_and(|refusal| !refusal.may_pass())
-        {
+        if signing.approved || signing.refusal.as_ref().is_some_and(|refusal| !refusal.may_pass()) {
             return Ok(());
         }
         let own_outputs = own_outputs(entry, bitcoin).await?;
@@ -346,8 +289,8 @@ impl Rounds {
             own_outputs: &own_outputs,
             fee_bounds: FeeBounds::around(fee_rate),
         };
-        let verdict = policy::approve(&facts, &self.signed)
-            .and_then(|()| self.signed.insert(entry.transaction.unsigned()));
+        let verdict =
+            policy::approve(&facts, &self.signed).and_then(|()| self.signed.insert(entry.transaction.unsigned()));
         match verdict {
             Ok(new) => {
                 if new {
@@ -424,10 +367,7 @@ async fn own_outputs(entry: &Entry, bitcoin: &Bitcoin) -> Result<Vec<Option<TxOu
     let mut outputs = Vec::new();
     for input in entry.transaction.inputs() {
         let unspent = bitcoin.rpc().unspent(input.outpoint, false).await?;
-        outputs.push(unspent.map(|unspent| TxOut {
-            value: unspent.value,
-            script_pubkey: unspent.script_pubkey,
-        }));
+        outputs.push(unspent.map(|unspent| TxOut { value: unspent.value, script_pubkey: unspent.script_pubkey }));
     }
     Ok(outputs)
 }

@@ -54,27 +54,17 @@ impl Store {
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(StoreError::Locked {
-                    folder: folder.to_owned(),
-                });
+                return Err(StoreError::Locked { folder: folder.to_owned() });
             }
             Err(TryLockError::Error(error)) => return Err(StoreError::io(&path, error)),
         }
-        Ok(Self {
-            folder: folder.to_owned(),
-            key,
-            crash_after: None,
-            _lock: lock,
-        })
+        Ok(Self { folder: folder.to_owned(), key, crash_after: None, _lock: lock })
     }
 
     /// For tests of recovery: the process dies, as by kill -9, right after so many durable writes.
     #[must_use]
     pub fn crash_after(self, writes: Option<u32>) -> Self {
-        Self {
-            crash_after: writes.map(AtomicU32::new),
-            ..self
-        }
+        Self { crash_after: writes.map(AtomicU32::new), ..self }
     }
 
     /// Reads a file; none when there is none.
@@ -109,9 +99,7 @@ impl Store {
             return Ok(None);
         };
         let opened = self.key.open(name, &sealed);
-        opened.map(Some).map_err(|_| StoreError::Damaged {
-            path: self.folder.join(name),
-        })
+        opened.map(Some).map_err(|_| StoreError::Damaged { path: self.folder.join(name) })
     }
 
     /// Replaces a sealed file; it is durable on return.
@@ -180,18 +168,8 @@ mod tests {
         store.put_secret("share", b"secret share").expect("written");
         drop(store);
         let store = Store::open(folder.path(), key).expect("free");
-        assert_eq!(
-            store.get("plain").expect("read").as_deref(),
-            Some(&b"seen"[..])
-        );
-        assert_eq!(
-            store
-                .get_secret("share")
-                .expect("read")
-                .expect("there")
-                .as_slice(),
-            b"secret share"
-        );
+        assert_eq!(store.get("plain").expect("read").as_deref(), Some(&b"seen"[..]));
+        assert_eq!(store.get_secret("share").expect("read").expect("there").as_slice(), b"secret share");
         let raw = store.get("share").expect("read").expect("there");
         assert!(!raw.windows(6).any(|window| window == b"secret"));
         store.remove("share").expect("removed");
@@ -203,10 +181,7 @@ mod tests {
     fn a_second_process_is_refused_by_a_clear_error() {
         let folder = tempfile::tempdir().expect("a folder");
         let first = Store::open(folder.path(), key()).expect("free");
-        let error = Store::open(folder.path(), key())
-            .err()
-            .expect("in use")
-            .to_string();
+        let error = Store::open(folder.path(), key()).err().expect("in use").to_string();
         assert!(error.contains("in use by another process"), "{error}");
         drop(first);
         Store::open(folder.path(), key()).expect("free again");
@@ -218,29 +193,17 @@ mod tests {
         let store = Store::open(folder.path(), key()).expect("free");
         store.put_secret("a", b"one").expect("written");
         fs::copy(folder.path().join("a"), folder.path().join("b")).expect("copied");
-        assert!(matches!(
-            store.get_secret("b"),
-            Err(StoreError::Damaged { .. })
-        ));
+        assert!(matches!(store.get_secret("b"), Err(StoreError::Damaged { .. })));
         store.put("c", b"short").expect("written");
-        assert!(matches!(
-            store.get_secret("c"),
-            Err(StoreError::Damaged { .. })
-        ));
+        assert!(matches!(store.get_secret("c"), Err(StoreError::Damaged { .. })));
         drop(store);
         let other = Store::open(folder.path(), key()).expect("free");
-        assert!(matches!(
-            other.get_secret("a"),
-            Err(StoreError::Damaged { .. })
-        ));
+        assert!(matches!(other.get_secret("a"), Err(StoreError::Damaged { .. })));
     }
 
     #[test]
     fn a_full_disk_is_told_apart() {
         let error = StoreError::io(Path::new("share-1"), ErrorKind::StorageFull.into()).to_string();
-        assert!(
-            error.contains("no space left on the disk of share-1: nothing was sent"),
-            "{error}"
-        );
+        assert!(error.contains("no space left on the disk of share-1: nothing was sent"), "{error}");
     }
 }

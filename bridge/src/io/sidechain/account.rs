@@ -72,21 +72,13 @@ impl Call {
     /// Calls a contract without value.
     #[must_use]
     pub fn new<C: SolCall>(to: Address, call: &C) -> Self {
-        Self {
-            to: Some(to),
-            value: U256::ZERO,
-            input: call.abi_encode().into(),
-        }
+        Self { to: Some(to), value: U256::ZERO, input: call.abi_encode().into() }
     }
 
     /// Sends coins.
     #[must_use]
     pub fn transfer(to: Address, value: U256) -> Self {
-        Self {
-            to: Some(to),
-            value,
-            input: Bytes::new(),
-        }
+        Self { to: Some(to), value, input: Bytes::new() }
     }
 
     #[must_use]
@@ -97,10 +89,7 @@ impl Call {
 
 impl Fees {
     /// The federation's free lane: a gas price of zero.
-    pub const FREE: Self = Self {
-        max_fee: 0,
-        priority_fee: 0,
-    };
+    pub const FREE: Self = Self { max_fee: 0, priority_fee: 0 };
 }
 
 impl Account {
@@ -108,9 +97,7 @@ impl Account {
     ///
     /// [`BadSecret`] when the bytes are zero or not below the order of the group.
     pub fn from_secret(secret: &[u8; 32]) -> Result<Self, BadSecret> {
-        SecretKey::from_slice(secret)
-            .map(Self::from_key)
-            .map_err(|_| BadSecret)
+        SecretKey::from_slice(secret).map(Self::from_key).map_err(|_| BadSecret)
     }
 
     /// A fresh account.
@@ -140,22 +127,14 @@ impl Account {
     /// Signs a 32-byte digest (EIP-712 vouchers, transactions): a low-s signature with its parity.
     #[must_use]
     pub fn sign_digest(&self, digest: B256) -> Signature {
-        let (recovery, compact) = SECP256K1
-            .sign_ecdsa_recoverable(&Message::from_digest(digest.0), &self.secret)
-            .serialize_compact();
+        let (recovery, compact) =
+            SECP256K1.sign_ecdsa_recoverable(&Message::from_digest(digest.0), &self.secret).serialize_compact();
         Signature::from_bytes_and_parity(&compact, recovery.to_i32() == 1)
     }
 
     /// Signs an EIP-1559 transaction.
     #[must_use]
-    pub fn sign(
-        &self,
-        chain_id: u64,
-        nonce: u64,
-        gas_limit: u64,
-        fees: Fees,
-        call: &Call,
-    ) -> Pending {
+    pub fn sign(&self, chain_id: u64, nonce: u64, gas_limit: u64, fees: Fees, call: &Call) -> Pending {
         let transaction = TxEip1559 {
             chain_id,
             nonce,
@@ -169,12 +148,7 @@ impl Account {
         };
         let signature = self.sign_digest(transaction.signature_hash());
         let envelope = TxEnvelope::from(transaction.into_signed(signature));
-        Pending {
-            hash: *envelope.tx_hash(),
-            sender: self.address,
-            nonce,
-            raw: envelope.encoded_2718().into(),
-        }
+        Pending { hash: *envelope.tx_hash(), sender: self.address, nonce, raw: envelope.encoded_2718().into() }
     }
 
     /// The gas limit for an estimate: the state may change before inclusion, so a quarter more, within what a transaction
@@ -201,13 +175,7 @@ impl Account {
     /// # Errors
     ///
     /// As [`Account::send`].
-    pub async fn send_with(
-        &self,
-        client: &Client,
-        call: &Call,
-        fees: Fees,
-        nonce: u64,
-    ) -> Result<Pending, Error> {
+    pub async fn send_with(&self, client: &Client, call: &Call, fees: Fees, nonce: u64) -> Result<Pending, Error> {
         let chain_id = client.chain_id().await?;
         let gas = client.estimate_gas(self.address, call, fees).await?;
         let pending = self.sign(chain_id, nonce, Self::gas_limit(gas), fees, call);
@@ -220,12 +188,7 @@ impl Account {
     /// # Errors
     ///
     /// [`Error::Failed`] when it was included and failed, [`Error::NotIncluded`] after `timeout`.
-    pub async fn transact(
-        &self,
-        client: &Client,
-        call: &Call,
-        timeout: Duration,
-    ) -> Result<TransactionReceipt, Error> {
+    pub async fn transact(&self, client: &Client, call: &Call, timeout: Duration) -> Result<TransactionReceipt, Error> {
         let pending = self.send(client, call).await?;
         client.wait(&pending, timeout).await
     }
@@ -238,11 +201,7 @@ impl Client {
     ///
     /// [`Error::NotIncluded`] after `timeout`, [`Error::Replaced`] when another one took its nonce, [`Error::Failed`]
     /// when it was included and failed.
-    pub async fn wait(
-        &self,
-        pending: &Pending,
-        timeout: Duration,
-    ) -> Result<TransactionReceipt, Error> {
+    pub async fn wait(&self, pending: &Pending, timeout: Duration) -> Result<TransactionReceipt, Error> {
         let start = Instant::now();
         let mut checked = start;
         loop {
@@ -254,10 +213,7 @@ impl Client {
                 Err(error) => return Err(error),
             }
             if start.elapsed() > timeout {
-                return Err(Error::NotIncluded {
-                    hash: pending.hash,
-                    waited: timeout,
-                });
+                return Err(Error::NotIncluded { hash: pending.hash, waited: timeout });
             }
             if checked.elapsed() > STILL_KNOWN_POLL {
                 checked = Instant::now();
@@ -276,10 +232,7 @@ impl Client {
             let nonce = self.nonce(pending.sender).await?;
             // It may have been included between the two questions: only a receipt that is still missing tells.
             if nonce > pending.nonce && self.receipt(pending.hash).await?.is_none() {
-                return Err(Error::Replaced {
-                    hash: pending.hash,
-                    nonce: pending.nonce,
-                });
+                return Err(Error::Replaced { hash: pending.hash, nonce: pending.nonce });
             }
             self.send_raw(&pending.raw).await.map(|_| ())
         };
@@ -292,15 +245,8 @@ impl Client {
 
     async fn failure(&self, pending: &Pending, receipt: &TransactionReceipt) -> Error {
         let block = receipt.block_number.unwrap_or_default();
-        let revert = self
-            .why(pending, block)
-            .await
-            .unwrap_or_else(|| Revert::decode(Bytes::new()));
-        Error::Failed {
-            hash: pending.hash,
-            block,
-            revert,
-        }
+        let revert = self.why(pending, block).await.unwrap_or_else(|| Revert::decode(Bytes::new()));
+        Error::Failed { hash: pending.hash, block, revert }
     }
 
     /// Runs a failed transaction again on the state before its block, to learn its reason. Best effort.
@@ -312,9 +258,7 @@ impl Client {
             "from": pending.sender, "to": envelope.to(), "value": envelope.value(), "input": envelope.input(),
         });
         let parent = alloy_primitives::U64::from(block.checked_sub(1)?);
-        let answer: Result<Bytes, Error> = self
-            .request("eth_call", vec![request, serde_json::json!(parent)])
-            .await;
+        let answer: Result<Bytes, Error> = self.request("eth_call", vec![request, serde_json::json!(parent)]).await;
         answer.err()?.revert().cloned()
     }
 }
@@ -323,10 +267,7 @@ impl Client {
 /// than the base fee, so that a node cannot make a holder pay what it likes.
 fn fees_at(base_fee: u64, suggested_tip: u64) -> Fees {
     let priority_fee = u128::from(suggested_tip.min(base_fee));
-    Fees {
-        max_fee: u128::from(base_fee) * 2 + priority_fee,
-        priority_fee,
-    }
+    Fees { max_fee: u128::from(base_fee) * 2 + priority_fee, priority_fee }
 }
 
 impl fmt::Debug for Account {
@@ -344,10 +285,7 @@ mod fee_tests {
         let modest = fees_at(1_000_000, 100_000);
         assert_eq!((modest.max_fee, modest.priority_fee), (2_100_000, 100_000));
         let greedy = fees_at(1_000_000, u64::MAX);
-        assert_eq!(
-            (greedy.max_fee, greedy.priority_fee),
-            (3_000_000, 1_000_000)
-        );
+        assert_eq!((greedy.max_fee, greedy.priority_fee), (3_000_000, 1_000_000));
     }
 }
 
@@ -368,34 +306,19 @@ mod tests {
 
     #[test]
     fn an_account_has_the_address_that_other_tools_derive() {
-        assert_eq!(
-            first_developer_account().address(),
-            address!("f39Fd6e51aad88F6F4ce6aB8827279cffFb92266")
-        );
-        assert_eq!(
-            Account::from_secret(&[0; 32]).expect_err("zero is no key"),
-            BadSecret
-        );
+        assert_eq!(first_developer_account().address(), address!("f39Fd6e51aad88F6F4ce6aB8827279cffFb92266"));
+        assert_eq!(Account::from_secret(&[0; 32]).expect_err("zero is no key"), BadSecret);
     }
 
     #[test]
     fn a_signed_transaction_says_what_was_asked_and_who_signed_it() {
         let account = first_developer_account();
-        let call = Call::transfer(
-            address!("70997970C51812dc3A010C7d01b50e0d17dc79C8"),
-            U256::from(7),
-        );
+        let call = Call::transfer(address!("70997970C51812dc3A010C7d01b50e0d17dc79C8"), U256::from(7));
         let pending = account.sign(51_717, 3, 21_000, Fees::FREE, &call);
         let read = TxEnvelope::decode_2718(&mut pending.raw.as_ref()).expect("well-formed");
         assert_eq!(read.recover_signer().expect("signed"), account.address());
-        assert_eq!(
-            (read.chain_id(), read.nonce(), read.gas_limit()),
-            (Some(51_717), 3, 21_000)
-        );
-        assert_eq!(
-            (read.max_fee_per_gas(), read.value(), read.to()),
-            (0, U256::from(7), call.to)
-        );
+        assert_eq!((read.chain_id(), read.nonce(), read.gas_limit()), (Some(51_717), 3, 21_000));
+        assert_eq!((read.max_fee_per_gas(), read.value(), read.to()), (0, U256::from(7), call.to));
         assert_eq!(*read.tx_hash(), pending.hash);
     }
 

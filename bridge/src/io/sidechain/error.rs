@@ -20,33 +20,19 @@ pub enum Error {
     Down { url: String, reason: String },
     /// It answers, but its head is old. Ask again later.
     #[error("the sidechain node at {url} lags: its head {number} is {behind_s} s old")]
-    Lagging {
-        url: String,
-        number: u64,
-        behind_s: u64,
-    },
+    Lagging { url: String, number: u64, behind_s: u64 },
     /// It is a node of another network. Asking again does not help.
     #[error("the sidechain node at {url} has chain id {got}, expected {want}")]
     OtherChain { url: String, got: u64, want: u64 },
     /// The contract refused; the same call fails again until the state changes.
     #[error("{method} reverted: {revert}")]
-    Reverted {
-        method: &'static str,
-        revert: Revert,
-    },
+    Reverted { method: &'static str, revert: Revert },
     /// The node refused the request.
     #[error("the node refused {method}: {message} (code {code})")]
-    Refused {
-        method: &'static str,
-        code: i32,
-        message: String,
-    },
+    Refused { method: &'static str, code: i32, message: String },
     /// The answer has another shape than expected: another version of the node, or not a node.
     #[error("the answer to {method} is not understood: {reason}")]
-    Malformed {
-        method: &'static str,
-        reason: String,
-    },
+    Malformed { method: &'static str, reason: String },
     /// A transaction was accepted, but not included in time. It may still be.
     #[error("transaction {hash} was not included within {} s", waited.as_secs())]
     NotIncluded { hash: B256, waited: Duration },
@@ -55,11 +41,7 @@ pub enum Error {
     Replaced { hash: B256, nonce: u64 },
     /// A transaction was included and failed.
     #[error("transaction {hash} failed in block {block}: {revert}")]
-    Failed {
-        hash: B256,
-        block: u64,
-        revert: Revert,
-    },
+    Failed { hash: B256, block: u64, revert: Revert },
     #[error("{url} is not a usable URL: {reason}")]
     BadUrl { url: String, reason: String },
 }
@@ -68,10 +50,7 @@ impl Error {
     /// Whether the same request can succeed later without anything else being done.
     #[must_use]
     pub fn retry(&self) -> bool {
-        matches!(
-            self,
-            Self::Down { .. } | Self::Lagging { .. } | Self::NotIncluded { .. }
-        )
+        matches!(self, Self::Down { .. } | Self::Lagging { .. } | Self::NotIncluded { .. })
     }
 
     /// The contract's reason, when the contract refused.
@@ -84,10 +63,7 @@ impl Error {
     }
 
     pub(super) fn malformed(method: &'static str, reason: impl Into<String>) -> Self {
-        Self::Malformed {
-            method,
-            reason: reason.into(),
-        }
+        Self::Malformed { method, reason: reason.into() }
     }
 
     pub(super) fn from_rpc(url: &str, method: &'static str, error: RpcError) -> Self {
@@ -95,35 +71,19 @@ impl Error {
             RpcError::Call(object) => Self::from_object(method, &object),
             RpcError::ParseError(error) => Self::malformed(method, error.to_string()),
             RpcError::InvalidRequestId(error) => Self::malformed(method, error.to_string()),
-            RpcError::RequestTimeout => Self::Down {
-                url: url.to_owned(),
-                reason: "timeout".to_owned(),
-            },
-            other => Self::Down {
-                url: url.to_owned(),
-                reason: chain(&other),
-            },
+            RpcError::RequestTimeout => Self::Down { url: url.to_owned(), reason: "timeout".to_owned() },
+            other => Self::Down { url: url.to_owned(), reason: chain(&other) },
         }
     }
 
     fn from_object(method: &'static str, object: &ErrorObjectOwned) -> Self {
-        let data = object
-            .data()
-            .and_then(|raw| serde_json::from_str::<Bytes>(raw.get()).ok());
+        let data = object.data().and_then(|raw| serde_json::from_str::<Bytes>(raw.get()).ok());
         match data {
-            Some(data) if object.code() == REVERTED || !data.is_empty() => Self::Reverted {
-                method,
-                revert: Revert::decode(data),
-            },
-            _ if object.code() == REVERTED => Self::Reverted {
-                method,
-                revert: Revert::decode(Bytes::new()),
-            },
-            _ => Self::Refused {
-                method,
-                code: object.code(),
-                message: object.message().to_owned(),
-            },
+            Some(data) if object.code() == REVERTED || !data.is_empty() => {
+                Self::Reverted { method, revert: Revert::decode(data) }
+            }
+            _ if object.code() == REVERTED => Self::Reverted { method, revert: Revert::decode(Bytes::new()) },
+            _ => Self::Refused { method, code: object.code(), message: object.message().to_owned() },
         }
     }
 }
@@ -152,62 +112,29 @@ mod tests {
     use crate::io::sidechain::Client;
 
     fn answer(code: i32, message: &str, data: Option<String>) -> Error {
-        Error::from_rpc(
-            "http://node",
-            "eth_call",
-            RpcError::Call(ErrorObjectOwned::owned(code, message, data)),
-        )
+        Error::from_rpc("http://node", "eth_call", RpcError::Call(ErrorObjectOwned::owned(code, message, data)))
     }
 
     #[test]
     fn a_custom_error_of_our_contracts_is_told_by_name_and_arguments() {
-        let data = DepositTooSmall {
-            gotSat: 5,
-            minSat: 10_000,
-        }
-        .abi_encode();
-        let error = answer(
-            3,
-            "execution reverted",
-            Some(alloy_primitives::hex::encode_prefixed(data)),
-        );
-        assert_eq!(
-            error.to_string(),
-            "eth_call reverted: DepositTooSmall { gotSat: 5, minSat: 10000 }"
-        );
-        assert!(
-            error
-                .revert()
-                .is_some_and(super::Revert::is::<DepositTooSmall>)
-        );
+        let data = DepositTooSmall { gotSat: 5, minSat: 10_000 }.abi_encode();
+        let error = answer(3, "execution reverted", Some(alloy_primitives::hex::encode_prefixed(data)));
+        assert_eq!(error.to_string(), "eth_call reverted: DepositTooSmall { gotSat: 5, minSat: 10000 }");
+        assert!(error.revert().is_some_and(super::Revert::is::<DepositTooSmall>));
         assert!(!error.retry());
     }
 
     #[test]
     fn a_refusal_without_revert_data_keeps_the_nodes_words() {
         let error = answer(-32000, "nonce too low", None);
-        assert_eq!(
-            error.to_string(),
-            "the node refused eth_call: nonce too low (code -32000)"
-        );
+        assert_eq!(error.to_string(), "the node refused eth_call: nonce too low (code -32000)");
     }
 
     #[tokio::test]
     async fn a_node_that_is_down_is_told_as_such_and_worth_another_try() {
         let client = Client::new("ws://127.0.0.1:1").expect("a URL");
-        let error = client
-            .chain_id()
-            .await
-            .expect_err("nobody listens on port 1");
-        assert!(
-            matches!(error, Error::Down { .. }) && error.retry(),
-            "{error}"
-        );
-        assert!(
-            error
-                .to_string()
-                .contains("ws://127.0.0.1:1 does not answer"),
-            "{error}"
-        );
+        let error = client.chain_id().await.expect_err("nobody listens on port 1");
+        assert!(matches!(error, Error::Down { .. }) && error.retry(), "{error}");
+        assert!(error.to_string().contains("ws://127.0.0.1:1 does not answer"), "{error}");
     }
 }

@@ -84,14 +84,8 @@ impl Client {
             .max_response_size(MAX_ANSWER_BYTES)
             .max_request_size(MAX_REQUEST_BYTES)
             .build(&target)
-            .map_err(|error| Error::BadUrl {
-                url: url.to_owned(),
-                reason: error::chain(&error),
-            })?;
-        Ok(Self {
-            http,
-            url: url.to_owned(),
-        })
+            .map_err(|error| Error::BadUrl { url: url.to_owned(), reason: error::chain(&error) })?;
+        Ok(Self { http, url: url.to_owned() })
     }
 
     /// Where the node is.
@@ -106,19 +100,12 @@ impl Client {
     ///
     /// [`Error::Down`] without an answer, [`Error::Reverted`] and [`Error::Refused`] for the node's error answers,
     /// [`Error::Malformed`] for an answer of another shape.
-    pub async fn request<R: DeserializeOwned>(
-        &self,
-        method: &'static str,
-        params: Vec<Value>,
-    ) -> Result<R, Error> {
+    pub async fn request<R: DeserializeOwned>(&self, method: &'static str, params: Vec<Value>) -> Result<R, Error> {
         let mut array = jsonrpsee::core::params::ArrayParams::new();
         for param in params {
             array.insert(param).expect("a JSON value always serialises");
         }
-        self.http
-            .request(method, array)
-            .await
-            .map_err(|error| Error::from_rpc(&self.url, method, error))
+        self.http.request(method, array).await.map_err(|error| Error::from_rpc(&self.url, method, error))
     }
 
     // --- peg_* ---
@@ -130,27 +117,17 @@ impl Client {
 
     /// Registers a deposit address with the relayers. Idempotent.
     pub async fn register_deposit(&self, terms: &peg::Terms) -> Result<peg::Registered, Error> {
-        self.request("peg_registerDeposit", vec![json!(terms)])
-            .await
+        self.request("peg_registerDeposit", vec![json!(terms)]).await
     }
 
     /// At most `limit` registrations from `cursor` on.
-    pub async fn registered_deposits(
-        &self,
-        cursor: u64,
-        limit: u32,
-    ) -> Result<peg::Registrations, Error> {
-        self.request(
-            "peg_getRegisteredDeposits",
-            vec![json!(cursor), json!(limit)],
-        )
-        .await
+    pub async fn registered_deposits(&self, cursor: u64, limit: u32) -> Result<peg::Registrations, Error> {
+        self.request("peg_getRegisteredDeposits", vec![json!(cursor), json!(limit)]).await
     }
 
     /// The deposits of an address, or the one at an outpoint (`txid:vout`).
     pub async fn deposit(&self, address_or_outpoint: &str) -> Result<peg::DepositReport, Error> {
-        self.request("peg_getDeposit", vec![json!(address_or_outpoint)])
-            .await
+        self.request("peg_getDeposit", vec![json!(address_or_outpoint)]).await
     }
 
     /// A withdrawal; none when there is no such id.
@@ -159,12 +136,8 @@ impl Client {
     }
 
     /// A vault transaction; none when there is no such number.
-    pub async fn vault_transaction(
-        &self,
-        number: u64,
-    ) -> Result<Option<peg::VaultTransaction>, Error> {
-        self.request("peg_getVaultTransaction", vec![json!(number)])
-            .await
+    pub async fn vault_transaction(&self, number: u64) -> Result<Option<peg::VaultTransaction>, Error> {
+        self.request("peg_getVaultTransaction", vec![json!(number)]).await
     }
 
     /// A block with the proof that it is final. `block` is a number, a hash, or `latest`.
@@ -196,9 +169,7 @@ impl Client {
     }
 
     async fn find_block(&self, tag: Value) -> Result<Option<Block>, Error> {
-        let raw: Option<RawBlock> = self
-            .request("eth_getBlockByNumber", vec![tag, json!(false)])
-            .await?;
+        let raw: Option<RawBlock> = self.request("eth_getBlockByNumber", vec![tag, json!(false)]).await?;
         Ok(raw.map(|raw| Block {
             number: raw.number.to(),
             hash: raw.hash,
@@ -210,31 +181,21 @@ impl Client {
 
     /// Wei.
     pub async fn balance(&self, account: Address) -> Result<U256, Error> {
-        self.request("eth_getBalance", vec![json!(account), json!("latest")])
-            .await
+        self.request("eth_getBalance", vec![json!(account), json!("latest")]).await
     }
 
     /// Transactions of `account` in final blocks: the nonce of its next one.
     pub async fn nonce(&self, account: Address) -> Result<u64, Error> {
-        self.number(
-            "eth_getTransactionCount",
-            vec![json!(account), json!("latest")],
-        )
-        .await
+        self.number("eth_getTransactionCount", vec![json!(account), json!("latest")]).await
     }
 
     /// The next nonce, counting also what waits in the node's mempool.
     pub async fn pending_nonce(&self, account: Address) -> Result<u64, Error> {
-        self.number(
-            "eth_getTransactionCount",
-            vec![json!(account), json!("pending")],
-        )
-        .await
+        self.number("eth_getTransactionCount", vec![json!(account), json!("pending")]).await
     }
 
     pub async fn code(&self, account: Address) -> Result<Bytes, Error> {
-        self.request("eth_getCode", vec![json!(account), json!("latest")])
-            .await
+        self.request("eth_getCode", vec![json!(account), json!("latest")]).await
     }
 
     /// Calls a contract at the head, without a transaction.
@@ -257,15 +218,9 @@ impl Client {
         if let Some(from) = from {
             request["from"] = json!(from);
         }
-        let answer: Bytes = self
-            .request("eth_call", vec![request, json!("latest")])
-            .await?;
-        C::abi_decode_returns(&answer).map_err(|error| {
-            Error::malformed(
-                "eth_call",
-                format!("{} answered {answer}: {error}", C::SIGNATURE),
-            )
-        })
+        let answer: Bytes = self.request("eth_call", vec![request, json!("latest")]).await?;
+        C::abi_decode_returns(&answer)
+            .map_err(|error| Error::malformed("eth_call", format!("{} answered {answer}: {error}", C::SIGNATURE)))
     }
 
     /// What the node suggests as tip, in wei per gas.
@@ -297,10 +252,7 @@ impl Client {
         while start <= to {
             let end = to.min(start.saturating_add(page - 1));
             let filter = filter.clone().from_block(start).to_block(end);
-            match self
-                .request::<Vec<Log>>("eth_getLogs", vec![json!(filter)])
-                .await
-            {
+            match self.request::<Vec<Log>>("eth_getLogs", vec![json!(filter)]).await {
                 Ok(found) => logs.extend(found),
                 // More than the node answers at once: ask for fewer blocks.
                 Err(Error::Refused { code: LIMIT, .. }) if end > start => {
@@ -316,15 +268,12 @@ impl Client {
 
     /// The receipt of an included transaction; none while it is not included.
     pub async fn receipt(&self, hash: B256) -> Result<Option<TransactionReceipt>, Error> {
-        self.request("eth_getTransactionReceipt", vec![json!(hash)])
-            .await
+        self.request("eth_getTransactionReceipt", vec![json!(hash)]).await
     }
 
     /// Whether the node knows a transaction: in a block or in its mempool.
     pub async fn knows(&self, hash: B256) -> Result<bool, Error> {
-        let found: Option<Transaction> = self
-            .request("eth_getTransactionByHash", vec![json!(hash)])
-            .await?;
+        let found: Option<Transaction> = self.request("eth_getTransactionByHash", vec![json!(hash)]).await?;
         Ok(found.is_some())
     }
 
@@ -334,8 +283,7 @@ impl Client {
     ///
     /// [`Error::Reverted`] for a free-lane transaction that would fail, [`Error::Refused`] when the mempool refuses it.
     pub async fn send_raw(&self, transaction: &Bytes) -> Result<B256, Error> {
-        self.request("eth_sendRawTransaction", vec![json!(transaction)])
-            .await
+        self.request("eth_sendRawTransaction", vec![json!(transaction)]).await
     }
 
     async fn number(&self, method: &'static str, params: Vec<Value>) -> Result<u64, Error> {
@@ -352,20 +300,12 @@ impl Client {
     pub async fn ready(&self, chain_id: u64, now: u64, max_age_s: u64) -> Result<Block, Error> {
         let got = self.chain_id().await?;
         if got != chain_id {
-            return Err(Error::OtherChain {
-                url: self.url.clone(),
-                got,
-                want: chain_id,
-            });
+            return Err(Error::OtherChain { url: self.url.clone(), got, want: chain_id });
         }
         let head = self.head().await?;
         let behind_s = now.saturating_sub(head.timestamp);
         if behind_s > max_age_s {
-            return Err(Error::Lagging {
-                url: self.url.clone(),
-                number: head.number,
-                behind_s,
-            });
+            return Err(Error::Lagging { url: self.url.clone(), number: head.number, behind_s });
         }
         Ok(head)
     }

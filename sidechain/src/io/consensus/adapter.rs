@@ -62,12 +62,7 @@ impl<A> Clone for Adapter<A> {
 
 impl<A: Application> Adapter<A> {
     pub(super) fn new(application: Arc<A>, pacing: Pacing, beneficiary: Address) -> Self {
-        Self {
-            application,
-            pacing,
-            beneficiary,
-            seen: Arc::default(),
-        }
+        Self { application, pacing, beneficiary, seen: Arc::default() }
     }
 
     fn saw(&self, hash: B256, now: SystemTime) {
@@ -82,23 +77,13 @@ impl<A: Application> Adapter<A> {
 
     /// When the block was first seen, else what its header says, but never in the future.
     fn seen_at(&self, payload: &Payload, now: SystemTime) -> SystemTime {
-        let seen = self
-            .seen
-            .lock()
-            .iter()
-            .find(|(hash, _)| *hash == payload.hash())
-            .map(|(_, at)| *at);
+        let seen = self.seen.lock().iter().find(|(hash, _)| *hash == payload.hash()).map(|(_, at)| *at);
         let stamped = UNIX_EPOCH + Duration::from_secs(payload.block().header.timestamp);
         seen.unwrap_or(stamped).min(now)
     }
 
     /// Executes `payload` and those of its ancestors that were not executed yet, oldest first. `None`: cannot be judged here.
-    async fn judge<E>(
-        &self,
-        runtime: &E,
-        payload: Payload,
-        mut ancestry: impl Ancestry<Payload>,
-    ) -> Option<bool>
+    async fn judge<E>(&self, runtime: &E, payload: Payload, mut ancestry: impl Ancestry<Payload>) -> Option<bool>
     where
         E: Spawner + Metrics + Clock,
     {
@@ -127,17 +112,12 @@ impl<A: Application> Adapter<A> {
                         return Some(false);
                     }
                     Verdict::Unknown(reason) => {
-                        error!(
-                            number = payload.block().header.number,
-                            reason, "cannot judge a block"
-                        );
+                        error!(number = payload.block().header.number, reason, "cannot judge a block");
                         return None;
                     }
                     // Validity may not depend on whose clock is right: wait until ours agrees, or the round ends.
                     Verdict::NotYet { until_ms } => {
-                        runtime
-                            .sleep_until(UNIX_EPOCH + Duration::from_millis(until_ms))
-                            .await;
+                        runtime.sleep_until(UNIX_EPOCH + Duration::from_millis(until_ms)).await;
                     }
                 }
             }
@@ -163,27 +143,18 @@ where
         (): (),
     ) -> Option<Digested<Payload>> {
         let parent = ancestry.next().await?.inner().clone();
-        self.judge(&runtime, parent.clone(), ancestry)
-            .await
-            .filter(|valid| *valid)?;
+        self.judge(&runtime, parent.clone(), ancestry).await.filter(|valid| *valid)?;
 
         let parent_seen = self.seen_at(&parent, runtime.current());
-        runtime
-            .sleep_until(parent_seen + self.pacing.interval)
-            .await;
+        runtime.sleep_until(parent_seen + self.pacing.interval).await;
         let deadline = parent_seen + self.pacing.heartbeat;
         loop {
             let work_arrived = self.application.work_arrived();
             let late = runtime.current() >= deadline;
             if late || self.application.has_work() {
-                let (application, hash, beneficiary) =
-                    (self.application.clone(), parent.hash(), self.beneficiary);
+                let (application, hash, beneficiary) = (self.application.clone(), parent.hash(), self.beneficiary);
                 let now_ms = unix_ms(runtime.current());
-                match blocking(&runtime, "build", move || {
-                    application.build(hash, now_ms, beneficiary)
-                })
-                .await?
-                {
+                match blocking(&runtime, "build", move || application.build(hash, now_ms, beneficiary)).await? {
                     Err(reason) => {
                         warn!(view = %round.round.view(), reason, "cannot build a block");
                         return None;
@@ -192,10 +163,7 @@ where
                     Ok(block) if late || !block.transactions.is_empty() => {
                         let payload = Payload::new(block);
                         if payload.encode_size() > MAX_PAYLOAD_BYTES {
-                            error!(
-                                bytes = payload.encode_size(),
-                                "a block of ours is too large to send"
-                            );
+                            error!(bytes = payload.encode_size(), "a block of ours is too large to send");
                             return None;
                         }
                         self.saw(payload.hash(), runtime.current());
@@ -216,11 +184,7 @@ where
         }
     }
 
-    async fn verify(
-        &mut self,
-        (runtime, _): (E, Self::Context),
-        mut ancestry: impl Ancestry<Payload>,
-    ) -> bool {
+    async fn verify(&mut self, (runtime, _): (E, Self::Context), mut ancestry: impl Ancestry<Payload>) -> bool {
         let judged = match ancestry.next().await {
             Some(block) => {
                 self.saw(block.inner().hash(), runtime.current());
@@ -268,21 +232,9 @@ where
 {
     // The engine's archive is kept apart from the state: one that was restored from an older copy is filled up from it.
     let processed = marshal.get_processed().await.map(Processed::height);
-    fill(
-        &runtime,
-        &application,
-        &marshal,
-        processed.map_or(0, Height::get),
-    )
-    .await?;
+    fill(&runtime, &application, &marshal, processed.map_or(0, Height::get)).await?;
     while let Some((payload, acknowledgement)) = blocks.recv().await {
-        fill(
-            &runtime,
-            &application,
-            &marshal,
-            payload.height().get().saturating_sub(1),
-        )
-        .await?;
+        fill(&runtime, &application, &marshal, payload.height().get().saturating_sub(1)).await?;
         commit(&runtime, &application, &marshal, payload.inner()).await?;
         acknowledgement.acknowledge();
     }
@@ -304,9 +256,7 @@ where
     let head = application.head();
     for height in head + 1..=upto {
         let Some(missed) = marshal.get_block(Height::new(height)).await else {
-            return Err(format!(
-                "state is at block {head}, and the engine has no block {height}"
-            ));
+            return Err(format!("state is at block {head}, and the engine has no block {height}"));
         };
         commit(runtime, application, marshal, missed.inner()).await?;
     }
@@ -323,23 +273,15 @@ where
     E: Spawner + Metrics + Clock,
     A: Application,
 {
-    let certificate = marshal
-        .get_finalization(payload.height())
-        .await
-        .map(|finalization| finalization.encode());
+    let certificate = marshal.get_finalization(payload.height()).await.map(|finalization| finalization.encode());
     let (application, block) = (application.clone(), payload.block().clone());
     let now_ms = unix_ms(runtime.current());
-    let committed = blocking(runtime, "commit", move || {
-        application.commit(&block, certificate.as_deref(), now_ms)
-    })
-    .await;
+    let committed =
+        blocking(runtime, "commit", move || application.commit(&block, certificate.as_deref(), now_ms)).await;
     match committed {
         Some(Ok(())) => Ok(()),
         Some(Err(reason)) => {
-            error!(
-                number = payload.block().header.number,
-                reason, "cannot commit a final block"
-            );
+            error!(number = payload.block().header.number, reason, "cannot commit a final block");
             Err(reason)
         }
         None => Err("the node stops".to_owned()),
@@ -347,21 +289,12 @@ where
 }
 
 /// Runs long work on a thread that may block. `None` when the runtime is stopping.
-async fn blocking<E, T>(
-    runtime: &E,
-    label: &'static str,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Option<T>
+async fn blocking<E, T>(runtime: &E, label: &'static str, work: impl FnOnce() -> T + Send + 'static) -> Option<T>
 where
     E: Spawner + Metrics,
     T: Send + 'static,
 {
-    runtime
-        .child(label)
-        .shared(true)
-        .spawn(move |_| async move { work() })
-        .await
-        .ok()
+    runtime.child(label).shared(true).spawn(move |_| async move { work() }).await.ok()
 }
 
 fn unix_ms(time: SystemTime) -> u64 {

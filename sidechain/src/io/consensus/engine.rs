@@ -116,13 +116,7 @@ where
     P: Provider<PublicKey = PublicKey>,
     B: Blocker<PublicKey = PublicKey>,
 {
-    let Setup {
-        chain_id,
-        validators,
-        keys,
-        pacing,
-        partition,
-    } = setup;
+    let Setup { chain_id, validators, keys, pacing, partition } = setup;
     let scheme = scheme(chain_id, validators, keys)?;
     let me = commonware_cryptography::Signer::public_key(&keys.p2p());
     let beneficiary = validators
@@ -166,20 +160,14 @@ where
     let genesis_digest = genesis.digest();
     let finalizations = immutable::Archive::init(
         runtime.child("finalizations"),
-        archive(
-            format!("{partition}finalizations"),
-            &page_cache,
-            Scheme::certificate_codec_config_unbounded(),
-        ),
+        archive(format!("{partition}finalizations"), &page_cache, Scheme::certificate_codec_config_unbounded()),
     )
     .await
     .expect("the consensus archive can be opened; the disk is damaged or full otherwise");
-    let blocks = immutable::Archive::init(
-        runtime.child("blocks"),
-        archive(format!("{partition}blocks"), &page_cache, ()),
-    )
-    .await
-    .expect("the consensus archive can be opened; the disk is damaged or full otherwise");
+    let blocks =
+        immutable::Archive::init(runtime.child("blocks"), archive(format!("{partition}blocks"), &page_cache, ()))
+            .await
+            .expect("the consensus archive can be opened; the disk is damaged or full otherwise");
     let epocher = FixedEpocher::new(NonZeroU64::MAX); // one epoch: membership does not change
     let (marshal, mailbox, _) = Marshal::<_, Standard<Payload>, _, _, _, _, _>::init(
         runtime.child("marshal"),
@@ -206,12 +194,7 @@ where
     .await;
     let (sender, receiver) = mpsc::unbounded_channel();
     let marshal = marshal.start(Delivery(sender), buffer, backfill);
-    let delivery = deliver(
-        runtime.child("delivery"),
-        application.clone(),
-        mailbox.clone(),
-        receiver,
-    );
+    let delivery = deliver(runtime.child("delivery"), application.clone(), mailbox.clone(), receiver);
 
     let adapter = Adapter::new(application, pacing, beneficiary);
     let automaton = Inline::new(runtime.child("automaton"), adapter, mailbox, epocher);
@@ -261,25 +244,17 @@ where
 }
 
 /// The validators' keys as the engine wants them. Their proofs of possession were checked with the genesis file.
-fn scheme(
-    chain_id: u64,
-    validators: &[Validator],
-    keys: &ValidatorKeys,
-) -> Result<Scheme, ConsensusError> {
+fn scheme(chain_id: u64, validators: &[Validator], keys: &ValidatorKeys) -> Result<Scheme, ConsensusError> {
     let mut participants = Vec::with_capacity(validators.len());
     for (index, validator) in validators.iter().enumerate() {
         let bad = |_| ConsensusError::BadKey { index };
         let p2p = PublicKey::decode(Copying(&validator.p2p_key)).map_err(bad)?;
-        let bls =
-            <MinSig as Variant>::Public::decode(Copying(&validator.validator_key)).map_err(bad)?;
+        let bls = <MinSig as Variant>::Public::decode(Copying(&validator.validator_key)).map_err(bad)?;
         participants.push((p2p, bls));
     }
-    let participants =
-        BiMap::try_from_iter(participants).map_err(|_| ConsensusError::DuplicateKey)?;
-    let secret =
-        Private::decode(Copying(keys.bls_bytes())).map_err(|_| ConsensusError::NotValidator)?;
-    Scheme::signer(&finality::namespace(chain_id), participants, secret)
-        .ok_or(ConsensusError::NotValidator)
+    let participants = BiMap::try_from_iter(participants).map_err(|_| ConsensusError::DuplicateKey)?;
+    let secret = Private::decode(Copying(keys.bls_bytes())).map_err(|_| ConsensusError::NotValidator)?;
+    Scheme::signer(&finality::namespace(chain_id), participants, secret).ok_or(ConsensusError::NotValidator)
 }
 
 /// Where final blocks or their certificates are kept for peers that are behind.

@@ -92,13 +92,11 @@ where
 {
     let mut peers = Vec::with_capacity(validators.len());
     for (index, validator) in validators.iter().enumerate() {
-        let key = PublicKey::decode(Copying(&validator.p2p_key))
-            .map_err(|_| NetworkError::BadKey { index })?;
+        let key = PublicKey::decode(Copying(&validator.p2p_key)).map_err(|_| NetworkError::BadKey { index })?;
         let address = addresses.get(&validator.p2p_key).map_or("", String::as_str);
         peers.push((key, ingress(address)?));
     }
-    let peers: Map<PublicKey, Address> =
-        peers.try_into().map_err(|_| NetworkError::DuplicateKey)?;
+    let peers: Map<PublicKey, Address> = peers.try_into().map_err(|_| NetworkError::DuplicateKey)?;
 
     let handshake = Cups::<_, ChaCha20Poly1305>::new(
         Sake {
@@ -112,14 +110,8 @@ where
     let max_peers = NonZeroUsize::new(peers.len()).ok_or(NetworkError::DuplicateKey)?;
     let max_message = u32::try_from(MAX_MESSAGE_BYTES).expect("a few MiB");
     let namespace = format!("causeway/{chain_id}/p2p");
-    let mut config = lookup::Config::local(
-        handshake,
-        namespace.as_bytes(),
-        listen,
-        max_peers,
-        max_message,
-        MAILBOX_SIZE,
-    );
+    let mut config =
+        lookup::Config::local(handshake, namespace.as_bytes(), listen, max_peers, max_message, MAILBOX_SIZE);
     // Who a peer is, its key proves; where it connects from does not matter (NAT, DNS names, several on one host).
     config.bypass_ip_check = true;
     config.tracked_peer_sets = NZUsize!(1);
@@ -138,19 +130,12 @@ where
     };
     let gossip = network.register(GOSSIP, small);
     oracle.track(0, peers);
-    Ok(Connected {
-        channels,
-        gossip,
-        oracle,
-        running: network.start(),
-    })
+    Ok(Connected { channels, gossip, oracle, running: network.start() })
 }
 
 /// Reads "host:port", where host is an IP address or a name.
 fn ingress(address: &str) -> Result<Address, NetworkError> {
-    let bad = || NetworkError::BadAddress {
-        address: address.to_owned(),
-    };
+    let bad = || NetworkError::BadAddress { address: address.to_owned() };
     if let Ok(socket) = address.parse::<SocketAddr>() {
         return Ok(Address::Symmetric(socket));
     }
@@ -161,10 +146,7 @@ fn ingress(address: &str) -> Result<Address, NetworkError> {
         return Ok(Address::Symmetric(SocketAddr::from(([127, 0, 0, 1], port))));
     }
     let host = host.try_into().map_err(|_| bad())?;
-    Ok(Address::Asymmetric {
-        ingress: Ingress::Dns { host, port },
-        egress: SocketAddr::from(([0, 0, 0, 0], port)),
-    })
+    Ok(Address::Asymmetric { ingress: Ingress::Dns { host, port }, egress: SocketAddr::from(([0, 0, 0, 0], port)) })
 }
 
 #[cfg(test)]
@@ -173,23 +155,11 @@ mod tests {
 
     #[test]
     fn addresses_are_sockets_or_names() {
-        assert_eq!(
-            ingress("127.0.0.1:9000"),
-            Ok(Address::Symmetric(([127, 0, 0, 1], 9000).into()))
-        );
+        assert_eq!(ingress("127.0.0.1:9000"), Ok(Address::Symmetric(([127, 0, 0, 1], 9000).into())));
         assert_eq!(ingress("localhost:9000"), ingress("127.0.0.1:9000"));
-        assert!(matches!(
-            ingress("validator-1.example:9000"),
-            Ok(Address::Asymmetric { .. })
-        ));
+        assert!(matches!(ingress("validator-1.example:9000"), Ok(Address::Asymmetric { .. })));
         for bad in ["", "host", "host:port", ":1", "bad host:1", "host:70000"] {
-            assert_eq!(
-                ingress(bad),
-                Err(NetworkError::BadAddress {
-                    address: bad.to_owned()
-                }),
-                "{bad}"
-            );
+            assert_eq!(ingress(bad), Err(NetworkError::BadAddress { address: bad.to_owned() }), "{bad}");
         }
     }
 }

@@ -26,11 +26,7 @@ impl Payload {
     pub(super) fn new(block: Block) -> Self {
         let mut rlp = Vec::with_capacity(block.length());
         block.encode(&mut rlp);
-        Self {
-            hash: block.hash(),
-            block: Arc::new(block),
-            rlp: rlp.into(),
-        }
+        Self { hash: block.hash(), block: Arc::new(block), rlp: rlp.into() }
     }
 
     pub(super) fn block(&self) -> &Arc<Block> {
@@ -59,8 +55,7 @@ impl Payload {
 
 impl Write for Payload {
     fn write(&self, buf: &mut impl BufMut) {
-        let length =
-            u32::try_from(self.rlp.len()).expect("blocks are smaller than MAX_PAYLOAD_BYTES");
+        let length = u32::try_from(self.rlp.len()).expect("blocks are smaller than MAX_PAYLOAD_BYTES");
         buf.put_u32(length);
         buf.put_slice(&self.rlp);
     }
@@ -111,8 +106,7 @@ impl EngineBlock for Payload {
 mod tests {
     use super::*;
     use alloy_consensus::{
-        Header, SignableTransaction as _, TxLegacy, constants::EMPTY_ROOT_HASH,
-        proofs::calculate_transaction_root,
+        Header, SignableTransaction as _, TxLegacy, constants::EMPTY_ROOT_HASH, proofs::calculate_transaction_root,
     };
     use alloy_primitives::{Signature, U256};
     use commonware_codec::{Copying, DecodeExt as _, Encode as _};
@@ -121,23 +115,11 @@ mod tests {
         let transactions: Vec<_> = (0..transactions as u64)
             .map(|nonce| {
                 let signature = Signature::new(U256::from(1), U256::from(2), false);
-                TxLegacy {
-                    nonce,
-                    ..TxLegacy::default()
-                }
-                .into_signed(signature)
-                .into()
+                TxLegacy { nonce, ..TxLegacy::default() }.into_signed(signature).into()
             })
             .collect();
         let transactions_root = calculate_transaction_root(&transactions);
-        Block {
-            header: Header {
-                number: 7,
-                transactions_root,
-                ..Header::default()
-            },
-            transactions,
-        }
+        Block { header: Header { number: 7, transactions_root, ..Header::default() }, transactions }
     }
 
     #[test]

@@ -8,16 +8,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use alloy_consensus::{
-    Header, SignableTransaction as _, TxEnvelope, TxLegacy, proofs::calculate_transaction_root,
-};
+use alloy_consensus::{Header, SignableTransaction as _, TxEnvelope, TxLegacy, proofs::calculate_transaction_root};
 use alloy_primitives::{Address, B256, Signature, U256};
 use commonware_codec::{Copying, DecodeExt as _};
 use commonware_cryptography::ed25519::PublicKey;
 use commonware_p2p::simulated::{self, Link, Oracle};
-use commonware_runtime::{
-    Clock as _, Handle, Quota, Runner as _, Spawner as _, Supervisor as _, deterministic,
-};
+use commonware_runtime::{Clock as _, Handle, Quota, Runner as _, Spawner as _, Supervisor as _, deterministic};
 use commonware_utils::{NZU32, NZUsize, probability, sync::Mutex};
 use tokio::sync::Notify;
 
@@ -30,10 +26,7 @@ use crate::{finality, io::keys::ValidatorKeys, types::Block};
 
 const CHAIN_ID: u64 = 51717;
 
-const PACING: Pacing = Pacing {
-    interval: Duration::from_millis(500),
-    heartbeat: Duration::from_millis(2000),
-};
+const PACING: Pacing = Pacing { interval: Duration::from_millis(500), heartbeat: Duration::from_millis(2000) };
 
 type Runtime = deterministic::Context;
 
@@ -51,10 +44,7 @@ struct Ledger {
 
 impl Ledger {
     fn new(refuses: Option<u64>) -> Arc<Self> {
-        let ledger = Self {
-            refuses,
-            ..Self::default()
-        };
+        let ledger = Self { refuses, ..Self::default() };
         let genesis = ledger.genesis();
         ledger.known.lock().insert(genesis.hash(), genesis.clone());
         ledger.last.lock().push((genesis, None));
@@ -63,35 +53,20 @@ impl Ledger {
 
     fn submit(&self, nonce: u64) {
         let signature = Signature::new(U256::from(1), U256::from(2), false);
-        let transaction = TxLegacy {
-            nonce,
-            ..TxLegacy::default()
-        }
-        .into_signed(signature)
-        .into();
+        let transaction = TxLegacy { nonce, ..TxLegacy::default() }.into_signed(signature).into();
         self.waiting.lock().push(transaction);
         self.arrived.notify_waiters();
     }
 
     fn hashes(&self) -> Vec<B256> {
-        self.last
-            .lock()
-            .iter()
-            .map(|(block, _)| block.hash())
-            .collect()
+        self.last.lock().iter().map(|(block, _)| block.hash()).collect()
     }
 }
 
 impl Application for Ledger {
     fn genesis(&self) -> Block {
         let transactions_root = calculate_transaction_root::<TxEnvelope>(&[]);
-        Block {
-            header: Header {
-                transactions_root,
-                ..Header::default()
-            },
-            transactions: Vec::new(),
-        }
+        Block { header: Header { transactions_root, ..Header::default() }, transactions: Vec::new() }
     }
 
     fn head(&self) -> u64 {
@@ -115,11 +90,7 @@ impl Application for Ledger {
         let parent = known.get(&parent).ok_or("unknown parent")?.clone();
         let taken: Vec<_> = parent.transactions.clone();
         let waiting = self.waiting.lock();
-        let transactions: Vec<_> = waiting
-            .iter()
-            .filter(|t| !taken.contains(t))
-            .cloned()
-            .collect();
+        let transactions: Vec<_> = waiting.iter().filter(|t| !taken.contains(t)).cloned().collect();
         let header = Header {
             parent_hash: parent.hash(),
             number: parent.header.number + 1,
@@ -128,32 +99,21 @@ impl Application for Ledger {
             beneficiary,
             ..Header::default()
         };
-        let block = Block {
-            header,
-            transactions,
-        };
+        let block = Block { header, transactions };
         known.insert(block.hash(), block.clone());
         Ok(block)
     }
 
     fn check(&self, block: &Block, now_ms: u64) -> Verdict {
         if block.header.timestamp > now_ms / 1000 + 1 {
-            return Verdict::NotYet {
-                until_ms: (block.header.timestamp - 1) * 1000,
-            };
+            return Verdict::NotYet { until_ms: (block.header.timestamp - 1) * 1000 };
         }
-        let nonce = block
-            .transactions
-            .first()
-            .map(alloy_consensus::Transaction::nonce);
+        let nonce = block.transactions.first().map(alloy_consensus::Transaction::nonce);
         if nonce.is_some() && nonce == self.refuses {
             return Verdict::Invalid("refused".into());
         }
         let mut known = self.known.lock();
-        assert!(
-            known.contains_key(&block.header.parent_hash),
-            "parents are checked first"
-        );
+        assert!(known.contains_key(&block.header.parent_hash), "parents are checked first");
         known.insert(block.hash(), block.clone());
         Verdict::Valid
     }
@@ -161,23 +121,14 @@ impl Application for Ledger {
     fn commit(&self, block: &Block, certificate: Option<&[u8]>, _: u64) -> Result<(), String> {
         let mut last = self.last.lock();
         if block.header.number < last.len() as u64 {
-            assert_eq!(
-                last[block.header.number as usize].0, *block,
-                "finality is for ever"
-            );
+            assert_eq!(last[block.header.number as usize].0, *block, "finality is for ever");
             return Ok(());
         }
-        assert_eq!(
-            block.header.number,
-            last.len() as u64,
-            "blocks come in order"
-        );
+        assert_eq!(block.header.number, last.len() as u64, "blocks come in order");
         assert_eq!(block.header.parent_hash, last[last.len() - 1].0.hash());
         last.push((block.clone(), certificate.map(<[u8]>::to_vec)));
         self.known.lock().insert(block.hash(), block.clone());
-        self.waiting
-            .lock()
-            .retain(|transaction| !block.transactions.contains(transaction));
+        self.waiting.lock().retain(|transaction| !block.transactions.contains(transaction));
         Ok(())
     }
 }
@@ -193,12 +144,7 @@ struct World {
 }
 
 impl World {
-    async fn new(
-        runtime: Runtime,
-        count: u8,
-        lossy: bool,
-        refuses: impl Fn(u8) -> Option<u64>,
-    ) -> Self {
+    async fn new(runtime: Runtime, count: u8, lossy: bool, refuses: impl Fn(u8) -> Option<u64>) -> Self {
         let keys: Vec<_> = (0..count)
             .map(|i| {
                 let mut bytes = [i + 1; crate::io::keys::KEYS_BYTES];
@@ -231,30 +177,16 @@ impl World {
         let link = Link {
             latency: Duration::from_millis(10),
             jitter: Duration::from_millis(5),
-            success_rate: if lossy {
-                probability!(0.99)
-            } else {
-                probability!(1.0)
-            },
+            success_rate: if lossy { probability!(0.99) } else { probability!(1.0) },
         };
         for a in &peers {
             for b in peers.iter().filter(|b| *b != a) {
-                oracle
-                    .add_link(a.clone(), b.clone(), link.clone())
-                    .await
-                    .expect("new link");
+                oracle.add_link(a.clone(), b.clone(), link.clone()).await.expect("new link");
             }
         }
         let ledgers = (0..count).map(|i| Ledger::new(refuses(i))).collect();
         let running = (0..count).map(|_| None).collect();
-        Self {
-            runtime,
-            oracle,
-            keys,
-            validators,
-            ledgers,
-            running,
-        }
+        Self { runtime, oracle, keys, validators, ledgers, running }
     }
 
     async fn start(&mut self, index: usize) {
@@ -270,10 +202,7 @@ impl World {
         };
         let (validators, keys) = (self.validators.clone(), self.keys[index].clone());
         let (ledger, peers) = (self.ledgers[index].clone(), self.oracle.manager());
-        let runtime = self
-            .runtime
-            .child("validator")
-            .with_attribute("index", index);
+        let runtime = self.runtime.child("validator").with_attribute("index", index);
         self.running[index] = Some(runtime.spawn(move |runtime| async move {
             let setup = Setup {
                 chain_id: CHAIN_ID,
@@ -302,12 +231,7 @@ impl World {
 
     /// All chains are prefixes of the longest, every certificate is valid, and the last block is final by its own or none.
     fn check(&self) {
-        let longest = self
-            .ledgers
-            .iter()
-            .map(|l| l.hashes())
-            .max_by_key(Vec::len)
-            .expect("validators");
+        let longest = self.ledgers.iter().map(|l| l.hashes()).max_by_key(Vec::len).expect("validators");
         let members = self.validators.iter().map(|v| (v.p2p_key, v.validator_key));
         let validators = finality::Validators::new(CHAIN_ID, members).expect("valid keys");
         for ledger in &self.ledgers {
@@ -315,13 +239,9 @@ impl World {
             for (block, certificate) in ledger.last.lock().iter() {
                 if let Some(certificate) = certificate {
                     let hash = block.hash();
-                    let decoded = finality::verify(certificate, &validators, hash)
-                        .expect("a quorum signed it");
+                    let decoded = finality::verify(certificate, &validators, hash).expect("a quorum signed it");
                     assert!(finality::verify(certificate, &validators, B256::ZERO).is_err());
-                    assert!(
-                        decoded.signers.iter().filter(|signed| **signed).count()
-                            >= validators.quorum()
-                    );
+                    assert!(decoded.signers.iter().filter(|signed| **signed).count() >= validators.quorum());
                 }
             }
         }
@@ -333,9 +253,7 @@ fn peer(key: &[u8; 32]) -> PublicKey {
 }
 
 fn simulate<F: Future<Output = ()>>(seed: u64, run: impl FnOnce(Runtime) -> F) {
-    let config = deterministic::Config::default()
-        .with_seed(seed)
-        .with_timeout(Some(Duration::from_secs(600)));
+    let config = deterministic::Config::default().with_seed(seed).with_timeout(Some(Duration::from_secs(600)));
     deterministic::Runner::new(config).start(run);
 }
 
@@ -351,20 +269,9 @@ fn four_validators_make_the_same_blocks_final() {
             world.check();
             let heads = world.heads();
             // A heartbeat of 2 s: about ten empty blocks, no storm of them.
-            assert!(
-                heads.iter().all(|head| (6..=12).contains(head)),
-                "{heads:?}"
-            );
-            let certified = world.ledgers[0]
-                .last
-                .lock()
-                .iter()
-                .filter(|(_, c)| c.is_some())
-                .count();
-            assert!(
-                certified as u64 + 1 >= heads[0],
-                "{certified} of {heads:?} have their own certificate"
-            );
+            assert!(heads.iter().all(|head| (6..=12).contains(head)), "{heads:?}");
+            let certified = world.ledgers[0].last.lock().iter().filter(|(_, c)| c.is_some()).count();
+            assert!(certified as u64 + 1 >= heads[0], "{certified} of {heads:?} have their own certificate");
         });
     }
 }
@@ -383,11 +290,7 @@ fn a_transaction_waits_for_the_interval_and_not_for_the_heartbeat() {
             while world.ledgers.iter().any(|ledger| ledger.has_work()) {
                 world.runtime.sleep(Duration::from_millis(10)).await;
             }
-            let took = world
-                .runtime
-                .current()
-                .duration_since(before)
-                .expect("time passes");
+            let took = world.runtime.current().duration_since(before).expect("time passes");
             assert!(took < Duration::from_millis(900), "final after {took:?}");
         }
         world.check();
@@ -409,10 +312,7 @@ fn a_killed_validator_returns_and_catches_up() {
             let now = world.heads();
             assert_eq!(then[2], now[2], "it is dead");
             // Its rounds are skipped at once after the first: the others make a block in little more than a heartbeat.
-            assert!(
-                now[0] >= then[0] + 12,
-                "the others went on: {then:?} {now:?}"
-            );
+            assert!(now[0] >= then[0] + 12, "the others went on: {then:?} {now:?}");
             world.start(2).await;
             world.sleep(10).await;
             let heads = world.heads();
@@ -437,10 +337,7 @@ fn a_network_continues_after_all_were_killed_at_once() {
                 world.kill(i).await;
             }
             world.check();
-            assert!(
-                *heads.iter().max().expect("four") >= 3 * (round + 1),
-                "{heads:?}"
-            );
+            assert!(*heads.iter().max().expect("four") >= 3 * (round + 1), "{heads:?}");
         }
     });
 }
@@ -478,11 +375,7 @@ fn two_of_four_make_nothing_final() {
         assert_eq!(world.heads(), [0; 4]);
         world.start(2).await;
         world.sleep(20).await;
-        assert!(
-            world.heads()[0] > 2,
-            "a third makes the quorum: {:?}",
-            world.heads()
-        );
+        assert!(world.heads()[0] > 2, "a third makes the quorum: {:?}", world.heads());
         world.check();
     });
 }
@@ -501,12 +394,6 @@ fn an_invalid_block_gets_no_quorum_and_costs_one_round() {
         world.check();
         let heads = world.heads();
         assert!(heads[1] > 6, "{heads:?}");
-        assert!(
-            world.ledgers[1]
-                .last
-                .lock()
-                .iter()
-                .all(|(block, _)| block.transactions.is_empty())
-        );
+        assert!(world.ledgers[1].last.lock().iter().all(|(block, _)| block.transactions.is_empty()));
     });
 }

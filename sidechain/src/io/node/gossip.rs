@@ -114,11 +114,7 @@ impl Item {
 fn put(out: &mut Vec<u8>, kind: u8, parts: &[&[u8]]) {
     let length: usize = parts.iter().map(|part| part.len()).sum();
     out.push(kind);
-    out.extend_from_slice(
-        &u32::try_from(length)
-            .expect("transactions are bounded")
-            .to_be_bytes(),
-    );
+    out.extend_from_slice(&u32::try_from(length).expect("transactions are bounded").to_be_bytes());
     parts.iter().for_each(|part| out.extend_from_slice(part));
 }
 
@@ -197,18 +193,13 @@ pub(super) async fn receive<E: Clock + Spawner + Metrics>(
             error!(%peer, %theirs, ours = %genesis, "a validator runs another genesis file: they can never agree");
         }
         let asks = hello.is_some()
-            && answered.get(&peer).is_none_or(|last| {
-                now.duration_since(*last).unwrap_or_default() >= MISSED_INTERVAL
-            });
+            && answered.get(&peer).is_none_or(|last| now.duration_since(*last).unwrap_or_default() >= MISSED_INTERVAL);
         let now_ms = super::unix_ms(now);
         let (taker, from) = (handles.clone(), peer.clone());
-        let work = runtime
-            .child("gossip")
-            .shared(true)
-            .spawn(move |_| async move {
-                take(&taker, &from, items, now_ms);
-                if asks { missed(&taker) } else { Vec::new() }
-            });
+        let work = runtime.child("gossip").shared(true).spawn(move |_| async move {
+            take(&taker, &from, items, now_ms);
+            if asks { missed(&taker) } else { Vec::new() }
+        });
         let Ok(answers) = work.await else { return };
         if asks {
             answered.insert(peer.clone(), now);
@@ -232,15 +223,8 @@ pub(super) async fn meet<E: Clock>(
 ) {
     let started = runtime.current();
     loop {
-        let waited = runtime
-            .current()
-            .duration_since(started)
-            .unwrap_or_default();
-        let wanted = if waited < MEETING_ALL {
-            others
-        } else {
-            quorum.saturating_sub(1)
-        };
+        let waited = runtime.current().duration_since(started).unwrap_or_default();
+        let wanted = if waited < MEETING_ALL { others } else { quorum.saturating_sub(1) };
         if waited >= MEETING || connected(&mut sender).len() >= wanted {
             return;
         }
@@ -260,10 +244,7 @@ pub(super) async fn greet<E: Clock>(
     let mut greeted = BTreeSet::new();
     while greeted.len() < others {
         runtime.sleep(Duration::from_secs(1)).await;
-        let new: Vec<_> = connected(&mut sender)
-            .into_iter()
-            .filter(|peer| !greeted.contains(peer))
-            .collect();
+        let new: Vec<_> = connected(&mut sender).into_iter().filter(|peer| !greeted.contains(peer)).collect();
         if !new.is_empty() {
             greeted.extend(sender.send(Recipients::Some(new), hello.clone(), false));
         }
@@ -271,23 +252,14 @@ pub(super) async fn greet<E: Clock>(
 }
 
 fn connected(sender: &mut impl Sender<PublicKey = PublicKey>) -> Vec<PublicKey> {
-    sender
-        .check(Recipients::All)
-        .map(|checked| checked.recipients())
-        .unwrap_or_default()
+    sender.check(Recipients::All).map(|checked| checked.recipients()).unwrap_or_default()
 }
 
 fn take(handles: &Handles, peer: &PublicKey, items: Vec<Item>, now_ms: u64) {
     for item in items {
         let refused = match item {
-            Item::Transaction(raw) => handles
-                .admit(&raw, now_ms)
-                .err()
-                .map(|error| error.to_string()),
-            Item::Registration(registration) => handles
-                .register(&registration)
-                .err()
-                .map(|error| error.to_string()),
+            Item::Transaction(raw) => handles.admit(&raw, now_ms).err().map(|error| error.to_string()),
+            Item::Registration(registration) => handles.register(&registration).err().map(|error| error.to_string()),
             Item::Hello(_) => None,
         };
         // Usual: two nodes see the pool in different orders, or a block came first.
@@ -330,9 +302,7 @@ fn missed(handles: &Handles) -> Vec<Vec<u8>> {
 #[cfg(test)]
 pub(super) fn told(handles: &Handles) -> Vec<Registration> {
     let batches = missed(handles);
-    let items = batches
-        .iter()
-        .flat_map(|batch| decode(batch).expect("our own batch"));
+    let items = batches.iter().flat_map(|batch| decode(batch).expect("our own batch"));
     items
         .map(|item| match item {
             Item::Registration(registration) => registration,
@@ -377,10 +347,6 @@ mod tests {
         assert_eq!(decode(&[0, 0, 0, 0, 0]), None, "empty transaction");
         assert_eq!(decode(&[1, 0, 0, 0, 1, 9]), None, "short registration");
         assert_eq!(decode(&[9, 0, 0, 0, 0]), None, "unknown kind");
-        assert_eq!(
-            decode(&[0, 0xff, 0xff, 0xff, 0xff, 1]),
-            None,
-            "length beyond the end"
-        );
+        assert_eq!(decode(&[0, 0xff, 0xff, 0xff, 0xff, 1]), None, "length beyond the end");
     }
 }

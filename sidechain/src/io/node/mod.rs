@@ -190,11 +190,7 @@ fn validate(
     let chain = open(&config, genesis)?;
 
     let runtime = engine_runtime::Config::default()
-        .with_worker_threads(
-            std::thread::available_parallelism()
-                .map_or(2, usize::from)
-                .max(2),
-        )
+        .with_worker_threads(std::thread::available_parallelism().map_or(2, usize::from).max(2))
         .with_storage_directory(config.data_dir.join("consensus"));
     let data_dir = config.data_dir.clone();
     // Seen while everything still runs: what ends frees space, and hides the reason.
@@ -207,34 +203,13 @@ fn validate(
         drop(p2p);
         let rpc = serve(&config, handles.clone()).await?;
 
-        let network::Connected {
-            channels,
-            gossip: (sender, receiver),
-            oracle,
-            running,
-        } = network::connect(
-            runtime.child("p2p"),
-            chain_id,
-            keys,
-            config.p2p_listen,
-            &validators,
-            &addresses,
-        )?;
+        let network::Connected { channels, gossip: (sender, receiver), oracle, running } =
+            network::connect(runtime.child("p2p"), chain_id, keys, config.p2p_listen, &validators, &addresses)?;
         let sending = gossip::send(runtime.child("gossip_out"), sender.clone(), gossip_queue);
-        let receiving = gossip::receive(
-            runtime.child("gossip_in"),
-            sender.clone(),
-            receiver,
-            handles.clone(),
-        );
+        let receiving = gossip::receive(runtime.child("gossip_in"), sender.clone(), receiver, handles.clone());
         let others = validators.len() - 1;
         let genesis_hash = handles.chain.genesis_block().hash();
-        let greeting = gossip::greet(
-            runtime.child("gossip_hello"),
-            sender.clone(),
-            genesis_hash,
-            others,
-        );
+        let greeting = gossip::greet(runtime.child("gossip_hello"), sender.clone(), genesis_hash, others);
         let _gossip = [
             runtime.child("gossip_send").spawn(move |_| sending),
             runtime.child("gossip_receive").spawn(move |_| receiving),
@@ -242,13 +217,7 @@ fn validate(
         ];
         info!(chain_id, head = handles.chain.head().number, rpc = %rpc.address, p2p = %config.p2p_listen, "validator started");
 
-        let setup = Setup {
-            chain_id,
-            validators: &validators,
-            keys,
-            pacing,
-            partition: String::new(),
-        };
+        let setup = Setup { chain_id, validators: &validators, keys, pacing, partition: String::new() };
         let application = Arc::new(validator::Validator { handles });
         let engine = async {
             gossip::meet(&runtime, sender, others, quorum).await;
@@ -275,21 +244,12 @@ fn validate(
         ended
     };
     // The engine panics where its files fail it; every task stops then, and this thread hears of it.
-    let ran = catch_unwind(AssertUnwindSafe(|| {
-        engine_runtime::Runner::new(runtime).start(work)
-    }));
-    let ended = ran.unwrap_or_else(|panic| {
-        Err(NodeError::Broken {
-            path: data_dir.clone(),
-            reason: message(panic.as_ref()),
-        })
-    });
+    let ran = catch_unwind(AssertUnwindSafe(|| engine_runtime::Runner::new(runtime).start(work)));
+    let ended =
+        ran.unwrap_or_else(|panic| Err(NodeError::Broken { path: data_dir.clone(), reason: message(panic.as_ref()) }));
     let full = full.load(Ordering::Relaxed) || (ended.is_err() && is_full(&data_dir));
     match ended {
-        Err(error) if full => Err(NodeError::DiskFull {
-            path: data_dir,
-            reason: error.to_string(),
-        }),
+        Err(error) if full => Err(NodeError::DiskFull { path: data_dir, reason: error.to_string() }),
         ended => ended,
     }
 }
@@ -303,15 +263,10 @@ fn follow(
 ) -> Result<(), NodeError> {
     let validators = finality_keys(genesis.chain_id, &validators)?;
     let chain = open(&config, genesis)?;
-    let upstream = Upstream::new(&url).map_err(|error| FollowError::Url {
-        url: url.clone(),
-        reason: error.to_string(),
-    })?;
+    let upstream =
+        Upstream::new(&url).map_err(|error| FollowError::Url { url: url.clone(), reason: error.to_string() })?;
 
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(NodeError::Runtime)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(NodeError::Runtime)?;
     runtime.block_on(async move {
         // What users send goes upstream; nothing is gossiped by this node.
         let (gossip_sender, _) = mpsc::channel(1);
@@ -343,17 +298,12 @@ fn open(config: &NodeConfig, genesis: Genesis) -> Result<Arc<Chain<Database>>, N
 async fn serve(config: &NodeConfig, handles: Handles) -> Result<rpc::Running, NodeError> {
     rpc::serve(handles, rpc::Settings::new(config.rpc_listen))
         .await
-        .map_err(|error| NodeError::Listen {
-            address: config.rpc_listen,
-            error,
-        })
+        .map_err(|error| NodeError::Listen { address: config.rpc_listen, error })
 }
 
 /// Whether an address is free: the engine's network would only say that it stopped.
 async fn probe(address: SocketAddr) -> Result<tokio::net::TcpListener, NodeError> {
-    tokio::net::TcpListener::bind(address)
-        .await
-        .map_err(|error| NodeError::Listen { address, error })
+    tokio::net::TcpListener::bind(address).await.map_err(|error| NodeError::Listen { address, error })
 }
 
 fn network_ended(ended: Result<(), commonware_runtime::Error>) -> NodeError {
@@ -364,8 +314,7 @@ fn network_ended(ended: Result<(), commonware_runtime::Error>) -> NodeError {
 /// What a panic says.
 fn message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(ToString::to_string);
-    text.or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "it does not say why".to_owned())
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "it does not say why".to_owned())
 }
 
 /// Whether nothing more can be written.
@@ -392,48 +341,25 @@ fn validators(genesis: &Genesis) -> Result<Vec<consensus::Validator>, NodeError>
 }
 
 /// The same, as certificates are checked against them.
-fn finality_keys(
-    chain_id: u64,
-    validators: &[consensus::Validator],
-) -> Result<finality::Validators, FinalityError> {
-    let keys = validators
-        .iter()
-        .map(|validator| (validator.p2p_key, validator.validator_key));
+fn finality_keys(chain_id: u64, validators: &[consensus::Validator]) -> Result<finality::Validators, FinalityError> {
+    let keys = validators.iter().map(|validator| (validator.p2p_key, validator.validator_key));
     finality::Validators::new(chain_id, keys)
 }
 
 /// Where to reach each validator: the genesis file's address, or the configuration's.
-fn addresses(
-    genesis: &Genesis,
-    config: &NodeConfig,
-) -> Result<BTreeMap<[u8; 32], String>, NodeError> {
+fn addresses(genesis: &Genesis, config: &NodeConfig) -> Result<BTreeMap<[u8; 32], String>, NodeError> {
     let members = &genesis.federation.members;
-    if let Some(unknown) = config
-        .peers
-        .keys()
-        .find(|name| members.iter().all(|member| member.name != **name))
-    {
+    if let Some(unknown) = config.peers.keys().find(|name| members.iter().all(|member| member.name != **name)) {
         return Err(NodeError::UnknownPeer(unknown.clone()));
     }
-    let address = |member: &crate::genesis::Member| {
-        config
-            .peers
-            .get(&member.name)
-            .unwrap_or(&member.p2p_address)
-            .clone()
-    };
-    Ok(members
-        .iter()
-        .map(|member| (member.p2p_key.0, address(member)))
-        .collect())
+    let address =
+        |member: &crate::genesis::Member| config.peers.get(&member.name).unwrap_or(&member.p2p_address).clone();
+    Ok(members.iter().map(|member| (member.p2p_key.0, address(member))).collect())
 }
 
 /// Takes the data directory for this process. The lock ends with the returned file, also when the process is killed.
 fn lock(data_dir: &Path) -> Result<std::fs::File, NodeError> {
-    let failed = |error| NodeError::DataDir {
-        path: data_dir.to_owned(),
-        error,
-    };
+    let failed = |error| NodeError::DataDir { path: data_dir.to_owned(), error };
     std::fs::create_dir_all(data_dir).map_err(failed)?;
     let file = std::fs::File::create(data_dir.join("lock")).map_err(failed)?;
     match file.try_lock() {

@@ -45,38 +45,20 @@ struct Node {
 }
 
 impl Node {
-    fn new(
-        dir: &Path,
-        p2p_listen: SocketAddr,
-        keys: Option<ValidatorKeys>,
-        follow: Option<String>,
-    ) -> Self {
+    fn new(dir: &Path, p2p_listen: SocketAddr, keys: Option<ValidatorKeys>, follow: Option<String>) -> Self {
         let rpc_listen = free_address();
-        let config = NodeConfig {
-            data_dir: dir.to_owned(),
-            rpc_listen,
-            p2p_listen,
-            peers: BTreeMap::new(),
-            follow,
-        };
+        let config = NodeConfig { data_dir: dir.to_owned(), rpc_listen, p2p_listen, peers: BTreeMap::new(), follow };
         let client = HttpClientBuilder::default()
             .request_timeout(Duration::from_secs(5))
             .build(format!("http://{rpc_listen}"))
             .expect("a valid url");
-        Self {
-            config,
-            keys,
-            running: None,
-            client,
-        }
+        Self { config, keys, running: None, client }
     }
 
     fn start(&mut self, genesis: &Genesis) {
         let (stop, stopped) = oneshot::channel();
         let (config, genesis, keys) = (self.config.clone(), genesis.clone(), self.keys.clone());
-        let thread = std::thread::spawn(move || {
-            run(config, genesis, keys, async move { drop(stopped.await) })
-        });
+        let thread = std::thread::spawn(move || run(config, genesis, keys, async move { drop(stopped.await) }));
         self.running = Some((stop, thread));
     }
 
@@ -92,11 +74,7 @@ impl Node {
     }
 
     async fn receipt(&self, hash: B256) -> Option<Value> {
-        let answer: Value = self
-            .client
-            .request("eth_getTransactionReceipt", rpc_params![hash])
-            .await
-            .ok()?;
+        let answer: Value = self.client.request("eth_getTransactionReceipt", rpc_params![hash]).await.ok()?;
         (!answer.is_null()).then_some(answer)
     }
 }
@@ -111,18 +89,13 @@ impl Drop for Node {
 }
 
 fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .expect("loopback has free ports")
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("loopback has free ports")
 }
 
 /// Four validators that are not started yet, and their genesis.
 fn network(dir: &Path) -> (Genesis, Vec<Node>) {
     let mut genesis = testing::genesis();
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .expect("after 1970")
-        .as_secs();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
     genesis.timestamp = now;
     let mut nodes = Vec::new();
     for (index, member) in genesis.federation.members.iter_mut().enumerate() {
@@ -133,12 +106,7 @@ fn network(dir: &Path) -> (Genesis, Vec<Node>) {
         member.validator_proof = Bytes::copy_from_slice(&public.validator_proof);
         member.p2p_key = public.p2p_key.into();
         member.p2p_address = address.to_string();
-        nodes.push(Node::new(
-            &dir.join(format!("validator-{index}")),
-            address,
-            Some(keys),
-            None,
-        ));
+        nodes.push(Node::new(&dir.join(format!("validator-{index}")), address, Some(keys), None));
     }
     (genesis, nodes)
 }
@@ -153,11 +121,7 @@ async fn wait_for(what: &str, mut done: impl AsyncFnMut() -> bool) {
 
 /// A member's message on the signing board: free of gas, so that it works before there are coins.
 fn post(genesis: &Genesis, member: u16, nonce: u64) -> (B256, Bytes) {
-    let call = SigningBoard::postCall {
-        session: B256::with_last_byte(1),
-        kind: 1,
-        payload: Bytes::from(vec![7; 100]),
-    };
+    let call = SigningBoard::postCall { session: B256::with_last_byte(1), kind: 1, payload: Bytes::from(vec![7; 100]) };
     let transaction = testing::member(member).free(
         genesis.chain_id,
         nonce,
@@ -166,17 +130,11 @@ fn post(genesis: &Genesis, member: u16, nonce: u64) -> (B256, Bytes) {
         call.abi_encode().into(),
     );
     assert_eq!(transaction.nonce(), nonce);
-    (
-        *transaction.tx_hash(),
-        transaction.inner().encoded_2718().into(),
-    )
+    (*transaction.tx_hash(), transaction.inner().encoded_2718().into())
 }
 
 async fn send(node: &Node, raw: &Bytes) {
-    let answer: Result<B256, _> = node
-        .client
-        .request("eth_sendRawTransaction", rpc_params![raw])
-        .await;
+    let answer: Result<B256, _> = node.client.request("eth_sendRawTransaction", rpc_params![raw]).await;
     answer.unwrap_or_else(|error| panic!("{} is taken: {error}", hex::encode(raw)));
 }
 
@@ -192,14 +150,10 @@ async fn four_validators_and_a_follower_agree() {
     let sent = Instant::now();
     send(&nodes[1], &raw).await;
     for node in &nodes {
-        wait_for("the transaction is final", async || {
-            node.receipt(hash).await.is_some()
-        })
-        .await;
+        wait_for("the transaction is final", async || node.receipt(hash).await.is_some()).await;
     }
     println!("final at all after {:?}", sent.elapsed());
-    let receipts: Vec<_> =
-        futures::future::join_all(nodes.iter().map(|node| node.receipt(hash))).await;
+    let receipts: Vec<_> = futures::future::join_all(nodes.iter().map(|node| node.receipt(hash))).await;
     assert!(receipts.iter().all(|receipt| *receipt == receipts[0]));
     assert_eq!(receipts[0].as_ref().expect("final")["status"], "0x1");
 
@@ -207,49 +161,26 @@ async fn four_validators_and_a_follower_agree() {
     nodes[3].stop();
     let (hash, raw) = post(&genesis, 2, 0);
     send(&nodes[0], &raw).await;
-    wait_for("three go on", async || {
-        nodes[2].receipt(hash).await.is_some()
-    })
-    .await;
+    wait_for("three go on", async || nodes[2].receipt(hash).await.is_some()).await;
     nodes[3].start(&genesis);
-    wait_for("it caught up", async || {
-        nodes[3].receipt(hash).await.is_some()
-    })
-    .await;
+    wait_for("it caught up", async || nodes[3].receipt(hash).await.is_some()).await;
 
     // A follower knows nothing but the genesis file and one address.
     let url = format!("http://{}", nodes[0].config.rpc_listen);
-    let mut follower = Node::new(
-        &dir.path().join("follower"),
-        free_address(),
-        None,
-        Some(url),
-    );
+    let mut follower = Node::new(&dir.path().join("follower"), free_address(), None, Some(url));
     follower.start(&genesis);
-    wait_for("the follower has it", async || {
-        follower.receipt(hash).await.is_some()
-    })
-    .await;
+    wait_for("the follower has it", async || follower.receipt(hash).await.is_some()).await;
     let (hash, raw) = post(&genesis, 3, 0);
     send(&follower, &raw).await;
-    wait_for("sent through the follower", async || {
-        follower.receipt(hash).await.is_some()
-    })
-    .await;
+    wait_for("sent through the follower", async || follower.receipt(hash).await.is_some()).await;
 
     // The followed node restarts under the follower.
     nodes[0].stop();
     tokio::time::sleep(Duration::from_secs(1)).await;
     nodes[0].start(&genesis);
-    wait_for("the followed node is back", async || {
-        nodes[0].receipt(hash).await.is_some()
-    })
-    .await;
+    wait_for("the followed node is back", async || nodes[0].receipt(hash).await.is_some()).await;
     let head = follower.head().await;
-    wait_for("the follower goes on", async || {
-        follower.head().await > head
-    })
-    .await;
+    wait_for("the follower goes on", async || follower.head().await > head).await;
     tokio::task::block_in_place(|| {
         follower.stop();
         nodes.iter_mut().for_each(Node::stop);
@@ -262,17 +193,8 @@ fn a_data_directory_has_one_process() {
     let (genesis, nodes) = network(dir.path());
     let config = nodes[0].config.clone();
     let _held = super::lock(&config.data_dir).expect("free");
-    let error = run(
-        config.clone(),
-        genesis,
-        nodes[0].keys.clone(),
-        std::future::pending(),
-    )
-    .expect_err("it is held");
-    assert!(
-        matches!(&error, NodeError::InUse(path) if *path == config.data_dir),
-        "{error}"
-    );
+    let error = run(config.clone(), genesis, nodes[0].keys.clone(), std::future::pending()).expect_err("it is held");
+    assert!(matches!(&error, NodeError::InUse(path) if *path == config.data_dir), "{error}");
 }
 
 #[test]
@@ -280,14 +202,7 @@ fn what_cannot_work_is_said_at_the_start() {
     let dir = tempfile::tempdir().expect("a directory");
     let (genesis, nodes) = network(dir.path());
     let start = |config: &NodeConfig, keys: Option<ValidatorKeys>| {
-        run(
-            config.clone(),
-            genesis.clone(),
-            keys,
-            std::future::pending(),
-        )
-        .expect_err("it cannot work")
-        .to_string()
+        run(config.clone(), genesis.clone(), keys, std::future::pending()).expect_err("it cannot work").to_string()
     };
     let config = nodes[0].config.clone();
     assert!(start(&config, None).contains("either validator keys or"));
@@ -318,11 +233,6 @@ fn a_validator_that_was_away_is_told_the_registrations() {
     for registration in &registrations {
         chain.register_deposit(registration).expect("there is room");
     }
-    let handles = Handles::new(
-        chain,
-        Mempool::new(Limits::default()),
-        mpsc::channel(1).0,
-        None,
-    );
+    let handles = Handles::new(chain, Mempool::new(Limits::default()), mpsc::channel(1).0, None);
     assert_eq!(super::gossip::told(&handles), registrations);
 }

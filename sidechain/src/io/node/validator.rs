@@ -39,12 +39,7 @@ impl Validator {
             if block.header.number <= head {
                 break;
             }
-            pending.extend(
-                block
-                    .transactions
-                    .iter()
-                    .map(|transaction| *transaction.tx_hash()),
-            );
+            pending.extend(block.transactions.iter().map(|transaction| *transaction.tx_hash()));
             hash = block.header.parent_hash;
         }
 
@@ -101,9 +96,9 @@ impl Application for Validator {
     fn check(&self, block: &Block, now_ms: u64) -> Verdict {
         match self.handles.chain.verify(block, now_ms) {
             Ok(()) => Verdict::Valid,
-            Err(BlockError::Future { got, .. }) => Verdict::NotYet {
-                until_ms: (got * 1000).saturating_sub(MAX_CLOCK_DRIFT_MS),
-            },
+            Err(BlockError::Future { got, .. }) => {
+                Verdict::NotYet { until_ms: (got * 1000).saturating_sub(MAX_CLOCK_DRIFT_MS) }
+            }
             Err(error @ (BlockError::Store(_) | BlockError::UnknownParent { .. })) => {
                 Verdict::Unknown(error.to_string())
             }
@@ -117,18 +112,11 @@ impl Application for Validator {
 }
 
 /// Makes a block final here, with its certificate where it has one, and tells the pool and the subscribers.
-pub(super) fn commit(
-    handles: &Handles,
-    block: &Block,
-    certificate: Option<&[u8]>,
-    now_ms: u64,
-) -> Result<(), String> {
+pub(super) fn commit(handles: &Handles, block: &Block, certificate: Option<&[u8]>, now_ms: u64) -> Result<(), String> {
     let chain = &handles.chain;
     let finalized = chain.finalize(block).map_err(|error| error.to_string())?;
     if let Some(certificate) = certificate {
-        chain
-            .put_finality(block.header.number, certificate)
-            .map_err(|error| error.to_string())?;
+        chain.put_finality(block.header.number, certificate).map_err(|error| error.to_string())?;
     }
     let Some(finalized) = finalized else {
         return Ok(());
@@ -140,7 +128,5 @@ pub(super) fn commit(
         gas = block.header.gas_used,
         "block final"
     );
-    handles
-        .on_finalized(finalized, now_ms)
-        .map_err(|error| error.to_string())
+    handles.on_finalized(finalized, now_ms).map_err(|error| error.to_string())
 }

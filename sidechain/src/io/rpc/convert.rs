@@ -5,9 +5,7 @@ use alloy_consensus::transaction::Recovered;
 use alloy_eips::eip4895::Withdrawals;
 use alloy_primitives::{Address, B256, U256};
 use alloy_rlp::Encodable;
-use alloy_rpc_types_eth::{
-    Block as RpcBlock, BlockTransactions, Header as RpcHeader, Log as RpcLog,
-};
+use alloy_rpc_types_eth::{Block as RpcBlock, BlockTransactions, Header as RpcHeader, Log as RpcLog};
 use alloy_rpc_types_eth::{Transaction as RpcTransaction, TransactionReceipt};
 
 use crate::app::{Finalized, LogEntry, LogFilter, Stored};
@@ -15,18 +13,10 @@ use crate::types::{Header, Receipt, Transaction, TxEnvelope};
 
 pub fn block(stored: Stored, full: bool) -> RpcBlock {
     let size = stored.block.length();
-    let Stored {
-        block,
-        hash,
-        senders,
-    } = stored;
+    let Stored { block, hash, senders } = stored;
     let transactions = if full {
         let transactions = block.transactions.into_iter().zip(senders).enumerate();
-        let place = |index| Place {
-            header: &block.header,
-            hash,
-            index,
-        };
+        let place = |index| Place { header: &block.header, hash, index };
         BlockTransactions::Full(
             transactions
                 .map(|(index, (transaction, sender))| {
@@ -35,23 +25,11 @@ pub fn block(stored: Stored, full: bool) -> RpcBlock {
                 .collect(),
         )
     } else {
-        BlockTransactions::Hashes(
-            block
-                .transactions
-                .iter()
-                .map(|transaction| *transaction.tx_hash())
-                .collect(),
-        )
+        BlockTransactions::Hashes(block.transactions.iter().map(|transaction| *transaction.tx_hash()).collect())
     };
-    let withdrawals = block
-        .header
-        .withdrawals_root
-        .map(|_| Withdrawals::default());
+    let withdrawals = block.header.withdrawals_root.map(|_| Withdrawals::default());
     RpcBlock {
-        header: RpcHeader {
-            size: Some(U256::from(size)),
-            ..header(block.header, hash)
-        },
+        header: RpcHeader { size: Some(U256::from(size)), ..header(block.header, hash) },
         uncles: Vec::new(),
         transactions,
         withdrawals,
@@ -59,12 +37,7 @@ pub fn block(stored: Stored, full: bool) -> RpcBlock {
 }
 
 pub fn header(header: Header, hash: B256) -> RpcHeader {
-    RpcHeader {
-        hash,
-        inner: header,
-        total_difficulty: None,
-        size: None,
-    }
+    RpcHeader { hash, inner: header, total_difficulty: None, size: None }
 }
 
 /// Where a transaction stands.
@@ -81,9 +54,7 @@ impl Place<'_> {
             block_hash: Some(self.hash),
             block_number: Some(self.header.number),
             transaction_index: Some(self.index as u64),
-            effective_gas_price: Some(
-                transaction.effective_gas_price(self.header.base_fee_per_gas),
-            ),
+            effective_gas_price: Some(transaction.effective_gas_price(self.header.base_fee_per_gas)),
             block_timestamp: Some(self.header.timestamp),
             inner: transaction,
         }
@@ -105,20 +76,11 @@ pub fn pending(transaction: Transaction) -> RpcTransaction {
 /// All receipts of a block, in order.
 pub fn receipts(stored: &Stored, receipts: Vec<Receipt>) -> Vec<TransactionReceipt> {
     let (mut gas_before, mut logs_before) = (0, 0);
-    let transactions = stored
-        .block
-        .transactions
-        .iter()
-        .zip(&stored.senders)
-        .enumerate();
+    let transactions = stored.block.transactions.iter().zip(&stored.senders).enumerate();
     transactions
         .zip(receipts)
         .map(|((index, (transaction, sender)), receipt)| {
-            let place = Place {
-                header: &stored.block.header,
-                hash: stored.hash,
-                index,
-            };
+            let place = Place { header: &stored.block.header, hash: stored.hash, index };
             let gas_used = receipt.cumulative_gas_used() - gas_before;
             let first_log = logs_before;
             gas_before = receipt.cumulative_gas_used();
@@ -163,9 +125,7 @@ fn receipt(
         blob_gas_price: None,
         from: sender,
         to: transaction.to(),
-        contract_address: transaction
-            .is_create()
-            .then(|| sender.create(transaction.nonce())),
+        contract_address: transaction.is_create().then(|| sender.create(transaction.nonce())),
     }
 }
 
@@ -184,17 +144,9 @@ pub fn log(entry: LogEntry) -> RpcLog {
 
 /// The logs of a block that just became final and match.
 pub fn logs(finalized: &Finalized, filter: &LogFilter) -> Vec<RpcLog> {
-    let transactions = finalized
-        .block
-        .transactions
-        .iter()
-        .zip(&finalized.receipts)
-        .enumerate();
+    let transactions = finalized.block.transactions.iter().zip(&finalized.receipts).enumerate();
     let all = transactions.flat_map(|(index, (transaction, receipt))| {
-        receipt
-            .logs()
-            .iter()
-            .map(move |log| (index, *transaction.tx_hash(), log))
+        receipt.logs().iter().map(move |log| (index, *transaction.tx_hash(), log))
     });
     all.enumerate()
         .filter(|(_, (.., log))| filter.matches(log))

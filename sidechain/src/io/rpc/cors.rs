@@ -49,11 +49,7 @@ where
             return Box::pin(answer);
         }
         let answer = self.inner.call(request);
-        Box::pin(async move {
-            answer
-                .await
-                .map(|answer| with(answer, &[("access-control-allow-origin", "*")]))
-        })
+        Box::pin(async move { answer.await.map(|answer| with(answer, &[("access-control-allow-origin", "*")])) })
     }
 }
 

@@ -73,9 +73,7 @@ pub fn register(error: RegisterError) -> ErrorObjectOwned {
         RegisterError::Keep(error @ RegistrationError::TooMany) => limit(error.to_string()),
         RegisterError::Keep(RegistrationError::Store(error)) => store(&error),
         RegisterError::Simulate(error) => simulate(error),
-        error @ (RegisterError::Terms(_) | RegisterError::OutputKey { .. }) => {
-            invalid(error.to_string())
-        }
+        error @ (RegisterError::Terms(_) | RegisterError::OutputKey { .. }) => invalid(error.to_string()),
     }
 }
 
@@ -94,9 +92,8 @@ pub fn failed(outcome: &Outcome) -> ErrorObjectOwned {
         Some(halt) => server(halt.clone()),
         None => {
             let reason = contracts::explain_revert(&outcome.output);
-            let message = reason.map_or("execution reverted".to_owned(), |reason| {
-                format!("execution reverted: {reason}")
-            });
+            let message =
+                reason.map_or("execution reverted".to_owned(), |reason| format!("execution reverted: {reason}"));
             reverted(message, &outcome.output)
         }
     }

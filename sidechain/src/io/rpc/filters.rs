@@ -43,22 +43,14 @@ pub struct Filters {
 
 impl Filters {
     pub fn new(limit: usize, lifetime: Duration) -> Self {
-        Self {
-            limit,
-            lifetime,
-            polled: BTreeMap::new(),
-        }
+        Self { limit, lifetime, polled: BTreeMap::new() }
     }
 
     /// Answers an id that cannot be guessed, so that nobody polls another's filter away.
     fn install(&mut self, kind: Kind, now: Instant) -> error::Result<U256> {
-        self.polled
-            .retain(|_, filter| now.duration_since(filter.polled) < self.lifetime);
+        self.polled.retain(|_, filter| now.duration_since(filter.polled) < self.lifetime);
         if self.polled.len() >= self.limit {
-            return Err(error::limit(format!(
-                "too many filters: at most {} on this node, try later",
-                self.limit
-            )));
+            return Err(error::limit(format!("too many filters: at most {} on this node, try later", self.limit)));
         }
         let mut bytes = [0; 16];
         rand::thread_rng().fill_bytes(&mut bytes);
@@ -69,10 +61,7 @@ impl Filters {
 
     fn get(&mut self, id: U256, now: Instant) -> error::Result<&mut Kind> {
         let lifetime = self.lifetime;
-        let filter = self
-            .polled
-            .get_mut(&id)
-            .filter(|filter| now.duration_since(filter.polled) < lifetime);
+        let filter = self.polled.get_mut(&id).filter(|filter| now.duration_since(filter.polled) < lifetime);
         let filter = filter.ok_or_else(|| error::server("filter not found"))?;
         filter.polled = now;
         Ok(&mut filter.kind)
@@ -80,9 +69,7 @@ impl Filters {
 }
 
 pub fn register(module: &mut RpcModule<Node>) -> Registered {
-    worker(module, "eth_newBlockFilter", |node, _| {
-        install(node, Kind::Blocks { next: next(node) })
-    })?;
+    worker(module, "eth_newBlockFilter", |node, _| install(node, Kind::Blocks { next: next(node) }))?;
     worker(module, "eth_newPendingTransactionFilter", |node, _| {
         install(node, Kind::Pending(node.handles.pending.subscribe()))
     })?;
@@ -90,13 +77,7 @@ pub fn register(module: &mut RpcModule<Node>) -> Registered {
         let filter: Box<Filter> = arguments.next("filter")?;
         // Refused now, not at the first poll.
         log_filter(node, &filter)?;
-        install(
-            node,
-            Kind::Logs {
-                filter,
-                next: next(node),
-            },
-        )
+        install(node, Kind::Logs { filter, next: next(node) })
     })?;
     worker(module, "eth_getFilterChanges", changes)?;
     worker(module, "eth_getFilterLogs", all_logs)?;
@@ -154,9 +135,7 @@ fn changes(node: &Node, arguments: &mut Arguments) -> error::Result<Changes> {
 
 fn hashes(node: &Node, range: std::ops::RangeInclusive<u64>) -> error::Result<Vec<B256>> {
     let headers = range.filter_map(|number| node.chain().header(number).transpose());
-    let hashes = headers
-        .map(|header| header.map(|header| header.hash_slow()))
-        .collect::<Result<_, _>>();
+    let hashes = headers.map(|header| header.map(|header| header.hash_slow())).collect::<Result<_, _>>();
     hashes.map_err(|error| error::store(&error))
 }
 
@@ -176,10 +155,7 @@ fn new_logs(
     logs(node, &log_filter(node, &filter)?)
 }
 
-fn all_logs(
-    node: &Node,
-    arguments: &mut Arguments,
-) -> error::Result<Vec<alloy_rpc_types_eth::Log>> {
+fn all_logs(node: &Node, arguments: &mut Arguments) -> error::Result<Vec<alloy_rpc_types_eth::Log>> {
     let id = id(arguments)?;
     let filter = match filters(node).get(id, Instant::now())? {
         Kind::Logs { filter, .. } => filter.clone(),

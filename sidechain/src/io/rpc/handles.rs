@@ -109,16 +109,10 @@ impl Handles {
     /// `AdmitError`; nothing is kept.
     pub fn admit(&self, raw: &[u8], now_ms: u64) -> Result<B256, AdmitError> {
         let transaction = decode_transaction(raw, self.chain.genesis().chain_id)?;
-        let rules = Rules {
-            block_gas_limit: self.chain.head().gas_limit,
-        };
+        let rules = Rules { block_gas_limit: self.chain.head().gas_limit };
         rules.check(transaction.inner())?;
         let (hash, sender) = (*transaction.tx_hash(), transaction.signer());
-        let lane = if is_free(transaction.inner()) {
-            Lane::Free
-        } else {
-            Lane::Paid
-        };
+        let lane = if is_free(transaction.inner()) { Lane::Free } else { Lane::Paid };
         if lane == Lane::Free && !self.pool().contains(hash) {
             self.check_free(&transaction)?;
         }
@@ -137,8 +131,7 @@ impl Handles {
     /// yet: it is bounded in number, and judged when it is next.
     fn check_free(&self, transaction: &crate::types::Transaction) -> Result<(), SimulateError> {
         let (sender, nonce) = (transaction.signer(), transaction.nonce());
-        let waits = nonce > self.account(sender)?.nonce
-            && self.pool().content_from(sender).next().is_some();
+        let waits = nonce > self.account(sender)?.nonce && self.pool().content_from(sender).next().is_some();
         match self.chain.check_free(transaction) {
             Err(SimulateError::Invalid(InclusionError::FreeFailed { .. })) if waits => Ok(()),
             Err(error) => Err(error),
@@ -159,11 +152,7 @@ impl Handles {
             .map(|address| Ok((*address, self.account(*address)?)))
             .collect::<Result<std::collections::BTreeMap<_, _>, StoreError>>()?;
         let mut pool = self.pool();
-        pool.on_finalized(
-            touched,
-            |address| accounts.get(&address).copied().unwrap_or_default(),
-            now_ms,
-        );
+        pool.on_finalized(touched, |address| accounts.get(&address).copied().unwrap_or_default(), now_ms);
         let free: Vec<_> = pool.free_heads().cloned().collect();
         drop(pool);
         for transaction in free {
@@ -190,10 +179,7 @@ impl Handles {
             Err(error) => unreachable!("state of the head: {error}"),
         };
         let account = state.account(address)?.unwrap_or_default();
-        Ok(Account {
-            nonce: account.nonce,
-            balance: account.balance,
-        })
+        Ok(Account { nonce: account.nonce, balance: account.balance })
     }
 }
 
@@ -206,10 +192,5 @@ fn touched(finalized: &Finalized) -> BTreeSet<Address> {
         .filter_map(|transaction| transaction.authorization_list())
         .flatten()
         .filter_map(|authorization| authorization.recover_authority().ok());
-    finalized
-        .senders
-        .iter()
-        .copied()
-        .chain(authorities)
-        .collect()
+    finalized.senders.iter().copied().chain(authorities).collect()
 }

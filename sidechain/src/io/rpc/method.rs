@@ -21,12 +21,7 @@ where
 {
     module.register_async_method(name, move |params, node, _| {
         let method = method.clone();
-        async move {
-            on_worker(node, move |node| {
-                method(node, &mut Arguments::new(&params)?)
-            })
-            .await
-        }
+        async move { on_worker(node, move |node| method(node, &mut Arguments::new(&params)?)).await }
     })?;
     Ok(())
 }
@@ -36,12 +31,7 @@ pub async fn on_worker<R: Send + 'static>(
     node: Arc<Node>,
     work: impl FnOnce(&Node) -> error::Result<R> + Send + 'static,
 ) -> error::Result<R> {
-    let permit = node
-        .workers
-        .clone()
-        .acquire_owned()
-        .await
-        .expect("the semaphore is never closed");
+    let permit = node.workers.clone().acquire_owned().await.expect("the semaphore is never closed");
     let done = tokio::task::spawn_blocking(move || {
         let result = work(&node);
         drop(permit);
@@ -64,23 +54,15 @@ impl Arguments {
     ///
     /// When the parameters are not an array.
     pub fn new(params: &Params<'_>) -> error::Result<Self> {
-        let values: Option<Vec<Value>> = params
-            .parse()
-            .map_err(|_| error::invalid("parameters must be an array"))?;
-        Ok(Self {
-            values: values.unwrap_or_default().into_iter(),
-            position: 0,
-        })
+        let values: Option<Vec<Value>> = params.parse().map_err(|_| error::invalid("parameters must be an array"))?;
+        Ok(Self { values: values.unwrap_or_default().into_iter(), position: 0 })
     }
 
     /// The next parameter, which must be there.
     pub fn next<T: DeserializeOwned>(&mut self, name: &str) -> error::Result<T> {
         let position = self.position;
-        self.optional(name)?.ok_or_else(|| {
-            error::invalid(format!(
-                "missing value for required argument {position}: {name}"
-            ))
-        })
+        self.optional(name)?
+            .ok_or_else(|| error::invalid(format!("missing value for required argument {position}: {name}")))
     }
 
     /// The next parameter, which may be missing or null.
@@ -89,9 +71,9 @@ impl Arguments {
         self.position += 1;
         match self.values.next() {
             None | Some(Value::Null) => Ok(None),
-            Some(value) => serde_json::from_value(value).map(Some).map_err(|error| {
-                error::invalid(format!("invalid argument {position}: {name}: {error}"))
-            }),
+            Some(value) => serde_json::from_value(value)
+                .map(Some)
+                .map_err(|error| error::invalid(format!("invalid argument {position}: {name}: {error}"))),
         }
     }
 }

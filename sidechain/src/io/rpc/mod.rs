@@ -121,15 +121,10 @@ pub async fn serve(handles: Handles, settings: Settings) -> std::io::Result<Runn
         .enable_ws_ping(PingConfig::default())
         .set_tcp_no_delay(true)
         .build();
-    let health = ProxyGetRequestLayer::new([("/health", "web3_clientVersion")])
-        .map_err(std::io::Error::other)?;
+    let health = ProxyGetRequestLayer::new([("/health", "web3_clientVersion")]).map_err(std::io::Error::other)?;
     let server = Server::builder()
         .set_config(config)
-        .set_http_middleware(
-            tower::ServiceBuilder::new()
-                .layer(cors::CorsLayer)
-                .layer(health),
-        )
+        .set_http_middleware(tower::ServiceBuilder::new().layer(cors::CorsLayer).layer(health))
         .build(settings.listen)
         .await?;
     let address = server.local_addr()?;
@@ -176,8 +171,6 @@ fn module(node: Node) -> RpcModule<Node> {
 
 /// Milliseconds since 1970.
 fn now_ms() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -10,31 +10,15 @@ use super::method::{Registered, worker};
 pub const CLIENT_VERSION: &str = concat!("causeway/v", env!("CARGO_PKG_VERSION"));
 
 pub fn register(module: &mut RpcModule<Node>) -> Registered {
-    worker(module, "net_version", |node, _| {
-        Ok(node.chain().genesis().chain_id.to_string())
-    })?;
+    worker(module, "net_version", |node, _| Ok(node.chain().genesis().chain_id.to_string()))?;
     worker(module, "net_listening", |_, _| Ok(true))?;
     worker(module, "net_peerCount", |node, _| {
         // Validators know each other from genesis; a follower has the one node it follows.
-        let others = node
-            .chain()
-            .genesis()
-            .federation
-            .members
-            .len()
-            .saturating_sub(1);
-        Ok(U64::from(if node.handles.upstream.is_some() {
-            1
-        } else {
-            others
-        }))
+        let others = node.chain().genesis().federation.members.len().saturating_sub(1);
+        Ok(U64::from(if node.handles.upstream.is_some() { 1 } else { others }))
     })?;
     worker(module, "web3_clientVersion", |_, _| Ok(CLIENT_VERSION))?;
-    worker(
-        module,
-        "web3_sha3",
-        |_, arguments| -> super::error::Result<B256> {
-            Ok(keccak256(arguments.next::<Bytes>("data")?))
-        },
-    )
+    worker(module, "web3_sha3", |_, arguments| -> super::error::Result<B256> {
+        Ok(keccak256(arguments.next::<Bytes>("data")?))
+    })
 }

@@ -27,26 +27,18 @@ pub struct Books {
 impl<'a> Reader<'a> {
     /// At the head.
     pub fn new(handles: &'a Handles) -> Self {
-        Self {
-            handles,
-            header: handles.chain.head(),
-        }
+        Self { handles, header: handles.chain.head() }
     }
 
     /// Ledger and supply, read from the Bridge's storage and balance.
     pub fn books(&self) -> Result<Books, SimulateError> {
         let state = self.handles.chain.state_at(self.header.number)?;
         let slot = state.storage(BRIDGE, Ledger::SLOT)?;
-        let balance = state
-            .account(BRIDGE)?
-            .map_or(U256::ZERO, |account| account.balance);
+        let balance = state.account(BRIDGE)?.map_or(U256::ZERO, |account| account.balance);
         let supply_wei = BRIDGE_BALANCE_WEI.saturating_sub(balance);
         // Rounded up: a fraction of a satoshi outside is covered by a whole one.
         let supply_sat = supply_wei.div_ceil(U256::from(WEI_PER_SAT));
-        Ok(Books {
-            ledger: Ledger::from_slot(slot),
-            supply_sat: supply_sat.saturating_to(),
-        })
+        Ok(Books { ledger: Ledger::from_slot(slot), supply_sat: supply_sat.saturating_to() })
     }
 
     pub fn parameters(&self) -> Result<IBridge::Parameters, SimulateError> {
@@ -61,10 +53,7 @@ impl<'a> Reader<'a> {
         self.ask(BRIDGE, Bridge::withdrawalCall { id: U256::from(id) })
     }
 
-    pub fn vault_transaction(
-        &self,
-        number: U256,
-    ) -> Result<IBridge::VaultTransaction, SimulateError> {
+    pub fn vault_transaction(&self, number: U256) -> Result<IBridge::VaultTransaction, SimulateError> {
         self.ask(BRIDGE, Bridge::vaultTransactionCall { number })
     }
 
@@ -89,9 +78,7 @@ impl<'a> Reader<'a> {
 
     pub fn members(&self) -> Result<Vec<IFederation::Member>, SimulateError> {
         let count = self.ask(FEDERATION, Federation::memberCountCall {})?;
-        (1..=count)
-            .map(|index| self.ask(FEDERATION, Federation::memberCall { index }))
-            .collect()
+        (1..=count).map(|index| self.ask(FEDERATION, Federation::memberCall { index })).collect()
     }
 
     /// Hash and height of the light client's best header.
@@ -101,28 +88,17 @@ impl<'a> Reader<'a> {
     }
 
     pub fn confirmations(&self, block: B256) -> Result<u32, SimulateError> {
-        self.ask(
-            LIGHT_CLIENT,
-            BitcoinLightClient::confirmationsCall { hash: block },
-        )
+        self.ask(LIGHT_CLIENT, BitcoinLightClient::confirmationsCall { hash: block })
     }
 
     fn ask<C: SolCall>(&self, to: Address, call: C) -> Result<C::Return, SimulateError> {
-        let call = Call {
-            to: TxKind::Call(to),
-            input: Bytes::from(call.abi_encode()),
-            ..Call::default()
-        };
+        let call = Call { to: TxKind::Call(to), input: Bytes::from(call.abi_encode()), ..Call::default() };
         let outcome = self.handles.chain.simulate(self.header.number, &call)?;
         if !outcome.success {
             return Err(SimulateError::Failed(Box::new(outcome)));
         }
         C::abi_decode_returns(&outcome.output).map_err(|error| {
-            InclusionError::Invalid(format!(
-                "contract {to} answers {} with {error}",
-                C::SIGNATURE
-            ))
-            .into()
+            InclusionError::Invalid(format!("contract {to} answers {} with {error}", C::SIGNATURE)).into()
         })
     }
 }

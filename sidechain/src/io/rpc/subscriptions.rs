@@ -70,28 +70,21 @@ impl Wanted {
             SubscriptionKind::Logs => {
                 // As in geth, a block range is for polling; here it is the blocks to come.
                 let filter: Filter = arguments.optional("filter")?.unwrap_or_default();
-                let filter = Filter {
-                    block_option: Default::default(),
-                    ..filter
-                };
+                let filter = Filter { block_option: Default::default(), ..filter };
                 log_filter(node, &filter).map(Self::Logs)
             }
-            SubscriptionKind::NewPendingTransactions => Ok(Self::Pending {
-                full: arguments.optional("full transactions")?.unwrap_or(false),
-            }),
+            SubscriptionKind::NewPendingTransactions => {
+                Ok(Self::Pending { full: arguments.optional("full transactions")?.unwrap_or(false) })
+            }
             SubscriptionKind::Syncing => Ok(Self::Syncing),
-            SubscriptionKind::TransactionReceipts => Err(error::invalid(
-                "transactionReceipts is not supported, use newHeads",
-            )),
+            SubscriptionKind::TransactionReceipts => {
+                Err(error::invalid("transactionReceipts is not supported, use newHeads"))
+            }
         }
     }
 }
 
-async fn subscribe(
-    pending: PendingSubscriptionSink,
-    node: Arc<Node>,
-    wanted: Wanted,
-) -> Result<(), SubscriptionError> {
+async fn subscribe(pending: PendingSubscriptionSink, node: Arc<Node>, wanted: Wanted) -> Result<(), SubscriptionError> {
     // Listen first: nothing that happens after the answer is missed.
     let blocks = node.handles.finalized.subscribe();
     let hashes = node.handles.pending.subscribe();
@@ -100,18 +93,12 @@ async fn subscribe(
     match wanted {
         Wanted::Heads => {
             follow(sink, node, blocks, next, |finalized| {
-                vec![convert::header(
-                    finalized.block.header.clone(),
-                    finalized.hash,
-                )]
+                vec![convert::header(finalized.block.header.clone(), finalized.hash)]
             })
             .await
         }
         Wanted::Logs(filter) => {
-            follow(sink, node, blocks, next, move |finalized| {
-                convert::logs(finalized, &filter)
-            })
-            .await
+            follow(sink, node, blocks, next, move |finalized| convert::logs(finalized, &filter)).await
         }
         Wanted::Pending { full } => follow_pool(sink, node, hashes, full).await,
         Wanted::Syncing => {
@@ -187,25 +174,11 @@ async fn send<T: Serialize>(sink: &SubscriptionSink, message: &T) -> Result<(), 
 /// A final block from the store, as it was told when it became final.
 async fn load(node: Arc<Node>, number: u64) -> Result<Arc<Finalized>, SubscriptionError> {
     let loaded = on_worker(node, move |node| {
-        let stored = node
-            .chain()
-            .stored(number)
-            .map_err(|error| error::store(&error))?;
-        let receipts = node
-            .chain()
-            .receipts(number)
-            .map_err(|error| error::store(&error))?;
-        let (stored, receipts) = stored
-            .zip(receipts)
-            .ok_or_else(|| error::not_found(format!("block {number} not found")))?;
-        Ok(Arc::new(Finalized {
-            block: stored.block,
-            hash: stored.hash,
-            receipts,
-            senders: stored.senders,
-        }))
+        let stored = node.chain().stored(number).map_err(|error| error::store(&error))?;
+        let receipts = node.chain().receipts(number).map_err(|error| error::store(&error))?;
+        let (stored, receipts) =
+            stored.zip(receipts).ok_or_else(|| error::not_found(format!("block {number} not found")))?;
+        Ok(Arc::new(Finalized { block: stored.block, hash: stored.hash, receipts, senders: stored.senders }))
     });
-    loaded
-        .await
-        .map_err(|error| error.message().to_owned().into())
+    loaded.await.map_err(|error| error.message().to_owned().into())
 }

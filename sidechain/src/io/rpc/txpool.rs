@@ -30,33 +30,18 @@ pub fn register(module: &mut RpcModule<Node>) -> Registered {
         let status = node.handles.pool().status();
         Ok(json!({ "pending": U64::from(status.executable), "queued": U64::from(status.queued) }))
     })?;
-    worker(module, "txpool_content", |node, _| {
-        nested(node, convert::pending)
-    })?;
+    worker(module, "txpool_content", |node, _| nested(node, convert::pending))?;
     worker(module, "txpool_inspect", |node, _| nested(node, summary))?;
     worker(module, "txpool_contentFrom", |node, arguments| {
         let sender: Address = arguments.next("address")?;
-        let all: Vec<_> = node
-            .handles
-            .pool()
-            .content_from(sender)
-            .map(owned)
-            .collect();
+        let all: Vec<_> = node.handles.pool().content_from(sender).map(owned).collect();
         let of = |wanted: bool| -> BTreeMap<String, RpcTransaction> {
             let chosen = all.iter().filter(|(executable, _)| *executable == wanted);
             chosen
-                .map(|(_, transaction)| {
-                    (
-                        transaction.nonce().to_string(),
-                        convert::pending(transaction.clone()),
-                    )
-                })
+                .map(|(_, transaction)| (transaction.nonce().to_string(), convert::pending(transaction.clone())))
                 .collect()
         };
-        Ok(Content {
-            pending: of(true),
-            queued: of(false),
-        })
+        Ok(Content { pending: of(true), queued: of(false) })
     })
 }
 
@@ -70,21 +55,11 @@ fn nested<T>(node: &Node, show: impl Fn(Transaction) -> T) -> error::Result<Cont
     }
     let all: Vec<_> = pool.content().map(owned).collect();
     drop(pool);
-    let mut content = Content {
-        pending: Nested::new(),
-        queued: Nested::new(),
-    };
+    let mut content = Content { pending: Nested::new(), queued: Nested::new() };
     for (executable, transaction) in all {
-        let class = if executable {
-            &mut content.pending
-        } else {
-            &mut content.queued
-        };
+        let class = if executable { &mut content.pending } else { &mut content.queued };
         let nonce = transaction.nonce().to_string();
-        class
-            .entry(transaction.signer().to_string())
-            .or_default()
-            .insert(nonce, show(transaction));
+        class.entry(transaction.signer().to_string()).or_default().insert(nonce, show(transaction));
     }
     Ok(content)
 }
@@ -95,9 +70,7 @@ fn owned((executable, transaction): (bool, &Transaction)) -> (bool, Transaction)
 
 /// geth's one line for people.
 fn summary(transaction: Transaction) -> String {
-    let to = transaction
-        .to()
-        .map_or("contract creation".to_owned(), |to| to.to_string());
+    let to = transaction.to().map_or("contract creation".to_owned(), |to| to.to_string());
     format!(
         "{to}: {} wei + {} gas × {} wei",
         transaction.value(),

@@ -24,13 +24,8 @@ impl Upstream {
     ///
     /// When `url` is not an http URL.
     pub fn new(url: &str) -> Result<Self, ClientError> {
-        let client = HttpClientBuilder::default()
-            .request_timeout(TIMEOUT)
-            .build(url)?;
-        Ok(Self {
-            url: url.to_owned(),
-            client,
-        })
+        let client = HttpClientBuilder::default().request_timeout(TIMEOUT).build(url)?;
+        Ok(Self { url: url.to_owned(), client })
     }
 
     /// Passes a request on; its answer, also an error, is the followed node's.
@@ -39,15 +34,9 @@ impl Upstream {
     ///
     /// That of the followed node, or `-32000` that says it does not answer.
     pub async fn pass(&self, method: &str, params: Vec<Value>) -> Result<Value, ErrorObjectOwned> {
-        self.client
-            .request(method, params)
-            .await
-            .map_err(|error| match error {
-                ClientError::Call(error) => error,
-                other => error::server(format!(
-                    "the followed node {} does not answer: {other}",
-                    self.url
-                )),
-            })
+        self.client.request(method, params).await.map_err(|error| match error {
+            ClientError::Call(error) => error,
+            other => error::server(format!("the followed node {} does not answer: {other}", self.url)),
+        })
     }
 }

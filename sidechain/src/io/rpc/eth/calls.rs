@@ -37,29 +37,17 @@ fn state<'a>(node: &'a Node, arguments: &mut Arguments) -> error::Result<StateAt
 
 /// The block parameter; the head when it is missing.
 fn block(node: &Node, arguments: &mut Arguments) -> error::Result<u64> {
-    number(
-        node,
-        arguments.optional("block")?.unwrap_or(BlockId::latest()),
-    )
+    number(node, arguments.optional("block")?.unwrap_or(BlockId::latest()))
 }
 
-fn account(
-    state: &StateAt<'_, NodeStore>,
-    address: Address,
-) -> error::Result<crate::state::Account> {
-    Ok(state
-        .account(address)
-        .map_err(|error| error::store(&error))?
-        .unwrap_or_default())
+fn account(state: &StateAt<'_, NodeStore>, address: Address) -> error::Result<crate::state::Account> {
+    Ok(state.account(address).map_err(|error| error::store(&error))?.unwrap_or_default())
 }
 
 fn transaction_count(node: &Node, arguments: &mut Arguments) -> error::Result<U64> {
     let address = arguments.next("address")?;
     let block = arguments.optional("block")?.unwrap_or(BlockId::latest());
-    let state = node
-        .chain()
-        .state_at(number(node, block)?)
-        .map_err(error::simulate)?;
+    let state = node.chain().state_at(number(node, block)?).map_err(error::simulate)?;
     let nonce = account(&state, address)?.nonce;
     if block == BlockId::Number(BlockNumberOrTag::Pending) {
         return Ok(U64::from(node.handles.pool().pending_nonce(address, nonce)));
@@ -71,32 +59,21 @@ fn code(node: &Node, arguments: &mut Arguments) -> error::Result<Bytes> {
     let address = arguments.next("address")?;
     let state = state(node, arguments)?;
     let hash = account(&state, address)?.code_hash;
-    Ok(state
-        .code(hash)
-        .map_err(|error| error::store(&error))?
-        .unwrap_or_default())
+    Ok(state.code(hash).map_err(|error| error::store(&error))?.unwrap_or_default())
 }
 
 fn storage(node: &Node, arguments: &mut Arguments) -> error::Result<B256> {
     let (address, slot): (Address, U256) = (arguments.next("address")?, arguments.next("slot")?);
-    let value = state(node, arguments)?
-        .storage(address, slot)
-        .map_err(|error| error::store(&error))?;
+    let value = state(node, arguments)?.storage(address, slot).map_err(|error| error::store(&error))?;
     Ok(value.into())
 }
 
 fn proof(node: &Node, arguments: &mut Arguments) -> error::Result<EIP1186AccountProofResponse> {
-    let (address, slots): (Address, Vec<U256>) =
-        (arguments.next("address")?, arguments.next("slots")?);
+    let (address, slots): (Address, Vec<U256>) = (arguments.next("address")?, arguments.next("slots")?);
     if slots.len() > MAX_PROOF_SLOTS {
-        return Err(error::limit(format!(
-            "too many slots: {}, at most {MAX_PROOF_SLOTS}",
-            slots.len()
-        )));
+        return Err(error::limit(format!("too many slots: {}, at most {MAX_PROOF_SLOTS}", slots.len())));
     }
-    let found = state(node, arguments)?
-        .proof(address, &slots)
-        .map_err(error::simulate)?;
+    let found = state(node, arguments)?.proof(address, &slots).map_err(error::simulate)?;
     let account = found.account.unwrap_or_default();
     let storage = found.storage.into_iter();
     Ok(EIP1186AccountProofResponse {
@@ -107,11 +84,7 @@ fn proof(node: &Node, arguments: &mut Arguments) -> error::Result<EIP1186Account
         storage_hash: account.storage_root,
         account_proof: found.proof,
         storage_proof: storage
-            .map(|slot| EIP1186StorageProof {
-                key: B256::from(slot.slot).into(),
-                value: slot.value,
-                proof: slot.proof,
-            })
+            .map(|slot| EIP1186StorageProof { key: B256::from(slot.slot).into(), value: slot.value, proof: slot.proof })
             .collect(),
     })
 }
@@ -120,25 +93,15 @@ fn call(node: &Node, arguments: &mut Arguments) -> error::Result<Bytes> {
     let request: TransactionRequest = arguments.next("transaction")?;
     let block = block(node, arguments)?;
     refuse_overrides(arguments)?;
-    let outcome = node
-        .chain()
-        .simulate(block, &to_call(request)?)
-        .map_err(error::simulate)?;
-    if outcome.success {
-        Ok(outcome.output)
-    } else {
-        Err(error::failed(&outcome))
-    }
+    let outcome = node.chain().simulate(block, &to_call(request)?).map_err(error::simulate)?;
+    if outcome.success { Ok(outcome.output) } else { Err(error::failed(&outcome)) }
 }
 
 fn estimate_gas(node: &Node, arguments: &mut Arguments) -> error::Result<U64> {
     let request: TransactionRequest = arguments.next("transaction")?;
     let block = block(node, arguments)?;
     refuse_overrides(arguments)?;
-    let gas = node
-        .chain()
-        .estimate_gas(block, &to_call(request)?)
-        .map_err(error::simulate)?;
+    let gas = node.chain().estimate_gas(block, &to_call(request)?).map_err(error::simulate)?;
     Ok(U64::from(gas))
 }
 
@@ -155,24 +118,16 @@ fn refuse_overrides(arguments: &mut Arguments) -> error::Result<()> {
 
 fn to_call(request: TransactionRequest) -> error::Result<Call> {
     if request.blob_versioned_hashes.is_some() || request.sidecar.is_some() {
-        return Err(error::invalid(
-            "blob transactions (type 3) are not supported by this chain",
-        ));
+        return Err(error::invalid("blob transactions (type 3) are not supported by this chain"));
     }
-    let input = request
-        .input
-        .try_into_unique_input()
-        .map_err(|error| error::invalid(error.to_string()))?;
+    let input = request.input.try_into_unique_input().map_err(|error| error::invalid(error.to_string()))?;
     Ok(Call {
         from: request.from.unwrap_or_default(),
         to: request.to.unwrap_or(TxKind::Create),
         value: request.value.unwrap_or_default(),
         input: input.unwrap_or_default(),
         gas: request.gas,
-        gas_price: request
-            .gas_price
-            .or(request.max_fee_per_gas)
-            .unwrap_or_default(),
+        gas_price: request.gas_price.or(request.max_fee_per_gas).unwrap_or_default(),
         access_list: request.access_list.unwrap_or_default(),
         authorizations: request.authorization_list.unwrap_or_default(),
     })

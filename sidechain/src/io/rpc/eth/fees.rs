@@ -26,13 +26,9 @@ const MIN_TIP: u128 = MIN_BASE_FEE as u128 / 10;
 
 pub fn register(module: &mut RpcModule<Node>) -> Registered {
     worker(module, "eth_gasPrice", gas_price)?;
-    worker(module, "eth_maxPriorityFeePerGas", |node, _| {
-        tip(node).map(U256::from)
-    })?;
+    worker(module, "eth_maxPriorityFeePerGas", |node, _| tip(node).map(U256::from))?;
     worker(module, "eth_blobBaseFee", |_, _| -> error::Result<U256> {
-        Err(error::server(
-            "blob transactions (type 3) are not supported by this chain",
-        ))
+        Err(error::server("blob transactions (type 3) are not supported by this chain"))
     })?;
     worker(module, "eth_feeHistory", fee_history)
 }
@@ -48,62 +44,36 @@ fn tip(node: &Node) -> error::Result<u128> {
     let head = node.chain().head().number;
     let mut tips = Vec::new();
     for number in head.saturating_sub(TIP_BLOCKS - 1)..=head {
-        if let Some(stored) = node
-            .chain()
-            .stored(number)
-            .map_err(|error| error::store(&error))?
-        {
+        if let Some(stored) = node.chain().stored(number).map_err(|error| error::store(&error))? {
             let base_fee = stored.block.header.base_fee_per_gas.unwrap_or_default();
-            let paid = stored
-                .block
-                .transactions
-                .iter()
-                .filter(|transaction| !is_free(transaction));
+            let paid = stored.block.transactions.iter().filter(|transaction| !is_free(transaction));
             tips.extend(paid.filter_map(|transaction| transaction.effective_tip_per_gas(base_fee)));
         }
     }
     tips.sort_unstable();
-    Ok(tips
-        .get(tips.len() / 2)
-        .copied()
-        .unwrap_or_default()
-        .max(MIN_TIP))
+    Ok(tips.get(tips.len() / 2).copied().unwrap_or_default().max(MIN_TIP))
 }
 
 fn fee_history(node: &Node, arguments: &mut Arguments) -> error::Result<FeeHistory> {
     let count: Count = arguments.next("block count")?;
     let newest: BlockNumberOrTag = arguments.next("newest block")?;
-    let percentiles: Vec<f64> = arguments
-        .optional("reward percentiles")?
-        .unwrap_or_default();
+    let percentiles: Vec<f64> = arguments.optional("reward percentiles")?.unwrap_or_default();
     if percentiles.len() > MAX_PERCENTILES
         || !percentiles.is_sorted()
         || percentiles.iter().any(|p| !(0.0..=100.0).contains(p))
     {
-        return Err(error::invalid(
-            "invalid reward percentile: at most 100 rising numbers from 0 to 100",
-        ));
+        return Err(error::invalid("invalid reward percentile: at most 100 rising numbers from 0 to 100"));
     }
     let newest = number(node, BlockId::Number(newest))?;
     let oldest = (newest + 1).saturating_sub(count.number().min(MAX_HISTORY));
-    let mut history = FeeHistory {
-        oldest_block: oldest,
-        ..FeeHistory::default()
-    };
+    let mut history = FeeHistory { oldest_block: oldest, ..FeeHistory::default() };
     let mut rewards = Vec::new();
     for number in oldest..=newest {
-        let stored = node
-            .chain()
-            .stored(number)
-            .map_err(|error| error::store(&error))?;
+        let stored = node.chain().stored(number).map_err(|error| error::store(&error))?;
         let stored = stored.ok_or_else(|| error::not_found(format!("block {number} not found")))?;
         let header = &stored.block.header;
-        history
-            .base_fee_per_gas
-            .push(header.base_fee_per_gas.unwrap_or_default().into());
-        history
-            .gas_used_ratio
-            .push(ratio(header.gas_used, header.gas_limit));
+        history.base_fee_per_gas.push(header.base_fee_per_gas.unwrap_or_default().into());
+        history.gas_used_ratio.push(ratio(header.gas_used, header.gas_limit));
         history.base_fee_per_blob_gas.push(0);
         history.blob_gas_used_ratio.push(0.0);
         if !percentiles.is_empty() {
@@ -121,29 +91,17 @@ fn fee_history(node: &Node, arguments: &mut Arguments) -> error::Result<FeeHisto
 /// Tips at percentiles of the gas used, in the order of tips.
 fn block_rewards(node: &Node, stored: &Stored, percentiles: &[f64]) -> error::Result<Vec<u128>> {
     let header = &stored.block.header;
-    let receipts = node
-        .chain()
-        .receipts(header.number)
-        .map_err(|error| error::store(&error))?
-        .unwrap_or_default();
+    let receipts = node.chain().receipts(header.number).map_err(|error| error::store(&error))?.unwrap_or_default();
     let base_fee = header.base_fee_per_gas.unwrap_or_default();
     let mut before = 0;
     let mut tips: Vec<(u128, u64)> = Vec::with_capacity(receipts.len());
     for (transaction, receipt) in stored.block.transactions.iter().zip(&receipts) {
         let gas = receipt.cumulative_gas_used() - before;
         before = receipt.cumulative_gas_used();
-        tips.push((
-            transaction
-                .effective_tip_per_gas(base_fee)
-                .unwrap_or_default(),
-            gas,
-        ));
+        tips.push((transaction.effective_tip_per_gas(base_fee).unwrap_or_default(), gas));
     }
     tips.sort_unstable();
-    Ok(percentiles
-        .iter()
-        .map(|percentile| at_percentile(&tips, threshold(before, *percentile)))
-        .collect())
+    Ok(percentiles.iter().map(|percentile| at_percentile(&tips, threshold(before, *percentile))).collect())
 }
 
 fn at_percentile(tips: &[(u128, u64)], threshold: u64) -> u128 {
@@ -156,11 +114,7 @@ fn at_percentile(tips: &[(u128, u64)], threshold: u64) -> u128 {
 }
 
 /// The JSON-RPC asks for floats here; nothing is decided by them.
-#[allow(
-    clippy::float_arithmetic,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss
-)]
+#[allow(clippy::float_arithmetic, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 fn threshold(gas: u64, percentile: f64) -> u64 {
     (gas as f64 * percentile / 100.0) as u64
 }

@@ -17,9 +17,7 @@ use super::method::{Arguments, Registered, on_worker, worker};
 use super::{Node, error, now_ms};
 
 pub fn register(module: &mut RpcModule<Node>) -> Registered {
-    worker(module, "eth_chainId", |node, _| {
-        Ok(U64::from(node.chain().genesis().chain_id))
-    })?;
+    worker(module, "eth_chainId", |node, _| Ok(U64::from(node.chain().genesis().chain_id)))?;
     worker(module, "eth_accounts", |_, _| Ok(Vec::<Address>::new()))?;
     // What this node shows is final. A follower that lags behind shows the blocks it has.
     worker(module, "eth_syncing", |_, _| Ok(false))?;
@@ -37,26 +35,16 @@ pub fn register(module: &mut RpcModule<Node>) -> Registered {
 /// Puts a transaction into the pool and passes it on: to the other validators, or to the node this one follows.
 async fn send_raw(node: Arc<Node>, raw: Bytes) -> error::Result<B256> {
     if let Some(upstream) = &node.handles.upstream {
-        upstream
-            .pass("eth_sendRawTransaction", vec![json!(raw)])
-            .await?;
+        upstream.pass("eth_sendRawTransaction", vec![json!(raw)]).await?;
     }
     let bytes = raw.clone();
-    let hash = on_worker(node.clone(), move |node| {
-        node.handles.admit(&bytes, now_ms()).map_err(error::admit)
-    });
+    let hash = on_worker(node.clone(), move |node| node.handles.admit(&bytes, now_ms()).map_err(error::admit));
     let hash = match hash.await {
         // The followed node has it: that ours knows it too, or is behind, is no failure for the user.
         Err(_) if node.handles.upstream.is_some() => return Ok(alloy_primitives::keccak256(&raw)),
         hash => hash?,
     };
-    if node.handles.upstream.is_none()
-        && node
-            .handles
-            .gossip
-            .try_send(Gossip::Transaction(raw))
-            .is_err()
-    {
+    if node.handles.upstream.is_none() && node.handles.gossip.try_send(Gossip::Transaction(raw)).is_err() {
         tracing::warn!(%hash, "gossip is full: the transaction waits for a block of this validator");
     }
     Ok(hash)

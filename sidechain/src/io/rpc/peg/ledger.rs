@@ -26,12 +26,8 @@ pub fn register(module: &mut RpcModule<Node>) -> Registered {
             Err(_) => deposits_to(node, output_key(&text, super::network(node))?),
         }
     })?;
-    worker(module, "peg_getWithdrawal", |node, arguments| {
-        withdrawal(node, arguments.next("id")?)
-    })?;
-    worker(module, "peg_getVaultTransaction", |node, arguments| {
-        vault_transaction(node, arguments.next("number")?)
-    })
+    worker(module, "peg_getWithdrawal", |node, arguments| withdrawal(node, arguments.next("id")?))?;
+    worker(module, "peg_getVaultTransaction", |node, arguments| vault_transaction(node, arguments.next("number")?))
 }
 
 /// The address of an output key.
@@ -46,19 +42,15 @@ fn output_key(text: &str, network: Network) -> error::Result<B256> {
     if let Ok(key) = text.parse::<B256>() {
         return Ok(key);
     }
-    let address: Address<_> = text.parse().map_err(|error| {
-        error::invalid(format!(
-            "{text} is neither an address nor an outpoint: {error}"
-        ))
-    })?;
+    let address: Address<_> = text
+        .parse()
+        .map_err(|error| error::invalid(format!("{text} is neither an address nor an outpoint: {error}")))?;
     let address = address
         .require_network(network.bitcoin())
         .map_err(|_| error::invalid(format!("{text} is not an address of {}", network.name())))?;
     let script = address.script_pubkey();
     if !script.is_p2tr() {
-        return Err(error::invalid(format!(
-            "{text} is not a taproot address, so not a deposit address"
-        )));
+        return Err(error::invalid(format!("{text} is not a taproot address, so not a deposit address")));
     }
     Ok(B256::from_slice(&script.as_bytes()[2..]))
 }
@@ -67,11 +59,7 @@ fn deposit_at(node: &Node, outpoint: OutPoint) -> error::Result<shapes::DepositR
     let reader = Reader::new(&node.handles);
     let found = deposit(&reader, outpoint)?;
     let key = found.as_ref().map(|(key, _)| *key);
-    report(
-        node,
-        key,
-        found.into_iter().map(|(_, deposit)| deposit).collect(),
-    )
+    report(node, key, found.into_iter().map(|(_, deposit)| deposit).collect())
 }
 
 fn deposits_to(node: &Node, output_key: B256) -> error::Result<shapes::DepositReport> {
@@ -80,17 +68,9 @@ fn deposits_to(node: &Node, output_key: B256) -> error::Result<shapes::DepositRe
         from: 0,
         to: reader.header.number,
         addresses: vec![BRIDGE],
-        topics: [
-            vec![Bridge::DepositSweeping::SIGNATURE_HASH],
-            vec![output_key],
-            Vec::new(),
-            Vec::new(),
-        ],
+        topics: [vec![Bridge::DepositSweeping::SIGNATURE_HASH], vec![output_key], Vec::new(), Vec::new()],
     };
-    let logs = node
-        .chain()
-        .logs(&filter, MAX_DEPOSITS)
-        .map_err(error::logs)?;
+    let logs = node.chain().logs(&filter, MAX_DEPOSITS).map_err(error::logs)?;
     let mut deposits = Vec::with_capacity(logs.len());
     for entry in logs {
         let Ok(event) = Bridge::DepositSweeping::decode_log(&entry.log) else {
@@ -108,10 +88,7 @@ fn report(
     deposits: Vec<shapes::Deposit>,
 ) -> error::Result<shapes::DepositReport> {
     let registration = match output_key {
-        Some(key) => node
-            .chain()
-            .registration(key)
-            .map_err(|error| error::store(&error))?,
+        Some(key) => node.chain().registration(key).map_err(|error| error::store(&error))?,
         None => None,
     };
     Ok(shapes::DepositReport {
@@ -122,14 +99,9 @@ fn report(
 }
 
 /// A deposit in the ledger, with its output key.
-fn deposit(
-    reader: &Reader<'_>,
-    outpoint: OutPoint,
-) -> error::Result<Option<(B256, shapes::Deposit)>> {
+fn deposit(reader: &Reader<'_>, outpoint: OutPoint) -> error::Result<Option<(B256, shapes::Deposit)>> {
     let txid = B256::from(outpoint.txid.to_byte_array());
-    let deposit = reader
-        .deposit(txid, outpoint.vout)
-        .map_err(error::simulate)?;
+    let deposit = reader.deposit(txid, outpoint.vout).map_err(error::simulate)?;
     let Some(status) = named(deposit.status, ["sweeping", "minted"]) else {
         return Ok(None);
     };
@@ -153,12 +125,7 @@ fn withdrawal(node: &Node, id: u64) -> error::Result<Option<shapes::Withdrawal>>
     };
     let number = (!withdrawal.number.is_zero()).then_some(withdrawal.number);
     let txid = match number {
-        Some(number) => Some(txid(
-            reader
-                .vault_transaction(number)
-                .map_err(error::simulate)?
-                .txid,
-        )),
+        Some(number) => Some(txid(reader.vault_transaction(number).map_err(error::simulate)?.txid)),
         None => None,
     };
     Ok(Some(shapes::Withdrawal {
@@ -176,17 +143,13 @@ fn withdrawal(node: &Node, id: u64) -> error::Result<Option<shapes::Withdrawal>>
 
 fn vault_transaction(node: &Node, number: u64) -> error::Result<Option<shapes::VaultTransaction>> {
     let reader = Reader::new(&node.handles);
-    let vault = reader
-        .vault_transaction(U256::from(number))
-        .map_err(error::simulate)?;
+    let vault = reader.vault_transaction(U256::from(number)).map_err(error::simulate)?;
     let Some(status) = named(vault.status, ["proposed", "settled", "unsettled"]) else {
         return Ok(None);
     };
     let proposed = proposal(node, number, reader.header.number)?;
     let block = (!vault.blockHash.is_zero()).then_some(vault.blockHash);
-    let confirmations = block
-        .map_or(Ok(0), |block| reader.confirmations(block))
-        .map_err(error::simulate)?;
+    let confirmations = block.map_or(Ok(0), |block| reader.confirmations(block)).map_err(error::simulate)?;
     Ok(Some(shapes::VaultTransaction {
         number,
         status,
@@ -204,11 +167,7 @@ fn vault_transaction(node: &Node, number: u64) -> error::Result<Option<shapes::V
 }
 
 /// The event of a proposal, which alone holds the whole transaction.
-fn proposal(
-    node: &Node,
-    number: u64,
-    head: u64,
-) -> error::Result<Bridge::VaultTransactionProposed> {
+fn proposal(node: &Node, number: u64, head: u64) -> error::Result<Bridge::VaultTransactionProposed> {
     let filter = LogFilter {
         from: 0,
         to: head,
@@ -221,14 +180,8 @@ fn proposal(
         ],
     };
     let logs = node.chain().logs(&filter, 1).map_err(error::logs)?;
-    let event = logs
-        .first()
-        .and_then(|entry| Bridge::VaultTransactionProposed::decode_log(&entry.log).ok());
-    let event = event.ok_or_else(|| {
-        error::server(format!(
-            "the event of vault transaction {number} is missing"
-        ))
-    })?;
+    let event = logs.first().and_then(|entry| Bridge::VaultTransactionProposed::decode_log(&entry.log).ok());
+    let event = event.ok_or_else(|| error::server(format!("the event of vault transaction {number} is missing")))?;
     Ok(event.data)
 }
 

@@ -26,20 +26,12 @@ use crate::app::SimulateError;
 const MAX_DESCENDANTS: u64 = 256;
 
 pub fn register(module: &mut RpcModule<Node>) -> method::Registered {
-    worker(module, "peg_getInfo", |node, _| {
-        info(node).map_err(error::simulate)
-    })?;
+    worker(module, "peg_getInfo", |node, _| info(node).map_err(error::simulate))?;
     worker(module, "peg_getFinality", |node, arguments| {
-        let number = eth::number(
-            node,
-            arguments.optional("block")?.unwrap_or(BlockId::latest()),
-        )?;
-        finality(node, number)?
-            .ok_or_else(|| error::not_found(format!("no certificate for block {number} yet")))
+        let number = eth::number(node, arguments.optional("block")?.unwrap_or(BlockId::latest()))?;
+        finality(node, number)?.ok_or_else(|| error::not_found(format!("no certificate for block {number} yet")))
     })?;
-    worker(module, "peg_getBlock", |node, arguments| {
-        followed_block(node, arguments.next("number")?)
-    })?;
+    worker(module, "peg_getBlock", |node, arguments| followed_block(node, arguments.next("number")?))?;
     ledger::register(module)?;
     registrations::register(module)
 }
@@ -66,11 +58,7 @@ fn info(node: &Node) -> Result<shapes::Info, SimulateError> {
         threshold: reader.threshold()?,
         members: (1..)
             .zip(reader.members()?)
-            .map(|(index, member)| shapes::Member {
-                index,
-                name: member.name,
-                account: member.account,
-            })
+            .map(|(index, member)| shapes::Member { index, name: member.name, account: member.account })
             .collect(),
         reclaim_delay: parameters.reclaimDelay,
         min_deposit_sat: parameters.minDepositSat,
@@ -80,15 +68,9 @@ fn info(node: &Node) -> Result<shapes::Info, SimulateError> {
         tiers: parameters
             .tiers
             .iter()
-            .map(|tier| shapes::Tier {
-                up_to_sat: tier.upToSat,
-                confirmations: tier.confirmations,
-            })
+            .map(|tier| shapes::Tier { up_to_sat: tier.upToSat, confirmations: tier.confirmations })
             .collect(),
-        bitcoin_tip: shapes::BitcoinTip {
-            hash: bitcoin::BlockHash::from_byte_array(tip.0),
-            height,
-        },
+        bitcoin_tip: shapes::BitcoinTip { hash: bitcoin::BlockHash::from_byte_array(tip.0), height },
         ledger: shapes::Ledger {
             vault_sat: books.ledger.vault_sat,
             owed_sat: books.ledger.owed_sat,
@@ -112,16 +94,12 @@ fn network(node: &Node) -> Network {
 /// The proof that a block is final; `None` until a certificate for it, or a later one, is here.
 fn finality(node: &Node, number: u64) -> error::Result<Option<Finality>> {
     let chain = node.chain();
-    let certificate = chain
-        .finality_at_or_after(number)
-        .map_err(|error| error::store(&error))?;
+    let certificate = chain.finality_at_or_after(number).map_err(|error| error::store(&error))?;
     let Some((certified, certificate)) = certificate else {
         return Ok(None);
     };
     if certified - number > MAX_DESCENDANTS {
-        return Err(error::server(format!(
-            "the next certificate after block {number} is for block {certified}"
-        )));
+        return Err(error::server(format!("the next certificate after block {number} is for block {certified}")));
     }
     let headers = (number..=certified).map(|number| match chain.header(number) {
         Ok(Some(header)) => Ok(header),
@@ -137,27 +115,15 @@ fn finality(node: &Node, number: u64) -> error::Result<Option<Finality>> {
         hash: first.hash_slow(),
         header: alloy_rlp::encode(first).into(),
         certificate: Bytes::from(certificate),
-        certified: Certified {
-            number: certified,
-            hash: last.hash_slow(),
-        },
-        descendants: headers[1..]
-            .iter()
-            .map(|header| alloy_rlp::encode(header).into())
-            .collect(),
+        certified: Certified { number: certified, hash: last.hash_slow() },
+        descendants: headers[1..].iter().map(|header| alloy_rlp::encode(header).into()).collect(),
     }))
 }
 
 fn followed_block(node: &Node, number: u64) -> error::Result<Option<FollowedBlock>> {
-    let stored = node
-        .chain()
-        .stored(number)
-        .map_err(|error| error::store(&error))?;
+    let stored = node.chain().stored(number).map_err(|error| error::store(&error))?;
     let Some(stored) = stored else {
         return Ok(None);
     };
-    Ok(Some(FollowedBlock {
-        block: alloy_rlp::encode(&stored.block).into(),
-        finality: finality(node, number)?,
-    }))
+    Ok(Some(FollowedBlock { block: alloy_rlp::encode(&stored.block).into(), finality: finality(node, number)? }))
 }

@@ -45,50 +45,32 @@ pub fn register(module: &mut RpcModule<Node>) -> method::Registered {
 
 async fn register_deposit(node: Arc<Node>, terms: Terms) -> error::Result<Registered> {
     if let Some(upstream) = &node.handles.upstream {
-        upstream
-            .pass("peg_registerDeposit", vec![json!(terms)])
-            .await?;
+        upstream.pass("peg_registerDeposit", vec![json!(terms)]).await?;
     }
     let (registration, new) = on_worker(node.clone(), move |node| {
         let registration = node.handles.registration(&terms).map_err(error::register)?;
-        let known = node
-            .chain()
-            .registration(registration.output_key)
-            .map_err(|error| error::store(&error))?;
+        let known = node.chain().registration(registration.output_key).map_err(|error| error::store(&error))?;
         if known.is_some() {
             return Ok((registration, false));
         }
         admit(node)?;
-        let new = node
-            .handles
-            .register(&registration)
-            .map_err(error::register)?;
+        let new = node.handles.register(&registration).map_err(error::register)?;
         Ok((registration, new))
     })
     .await?;
     let output_key = registration.output_key;
     if new
         && node.handles.upstream.is_none()
-        && node
-            .handles
-            .gossip
-            .try_send(Gossip::Registration(registration))
-            .is_err()
+        && node.handles.gossip.try_send(Gossip::Registration(registration)).is_err()
     {
         tracing::warn!(%output_key, "gossip is full: the registration is kept by this validator only");
     }
-    Ok(Registered {
-        address: shown(&node, output_key),
-        output_key,
-    })
+    Ok(Registered { address: shown(&node, output_key), output_key })
 }
 
 /// Takes a place in this minute's registrations.
 fn admit(node: &Node) -> error::Result<()> {
-    let mut bucket = node
-        .registrations
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
+    let mut bucket = node.registrations.lock().unwrap_or_else(PoisonError::into_inner);
     if bucket.take(now_ms()) {
         return Ok(());
     }
@@ -100,28 +82,20 @@ fn admit(node: &Node) -> error::Result<()> {
 
 fn page(node: &Node, cursor: u64, limit: u32) -> error::Result<shapes::Registrations> {
     let limit = limit.clamp(1, MAX_PAGE) as usize;
-    let found = node
-        .chain()
-        .registrations(cursor, limit)
-        .map_err(|error| error::store(&error))?;
+    let found = node.chain().registrations(cursor, limit).map_err(|error| error::store(&error))?;
     let next = found.last().map_or(cursor, |(cursor, _)| *cursor);
-    let deposits = found
-        .into_iter()
-        .map(|(cursor, registration)| shapes::Registration {
-            cursor,
-            terms: Terms {
-                recipient: registration.recipient,
-                reclaim_key: registration.reclaim_key,
-                max_fee_sat: registration.max_fee_sat,
-                epoch: registration.epoch,
-            },
-            address: shown(node, registration.output_key),
-            output_key: registration.output_key,
-        });
-    Ok(shapes::Registrations {
-        deposits: deposits.collect(),
-        next,
-    })
+    let deposits = found.into_iter().map(|(cursor, registration)| shapes::Registration {
+        cursor,
+        terms: Terms {
+            recipient: registration.recipient,
+            reclaim_key: registration.reclaim_key,
+            max_fee_sat: registration.max_fee_sat,
+            epoch: registration.epoch,
+        },
+        address: shown(node, registration.output_key),
+        output_key: registration.output_key,
+    });
+    Ok(shapes::Registrations { deposits: deposits.collect(), next })
 }
 
 fn shown(node: &Node, output_key: B256) -> String {
@@ -140,19 +114,11 @@ impl Handles {
         if terms.recipient.is_zero() {
             return Err(refused("the recipient is the zero address".into()));
         }
-        let reclaim_key =
-            XOnlyPublicKey::from_slice(terms.reclaim_key.as_slice()).map_err(|_| {
-                refused(format!(
-                    "reclaimKey {} is not an x-only public key",
-                    terms.reclaim_key
-                ))
-            })?;
+        let reclaim_key = XOnlyPublicKey::from_slice(terms.reclaim_key.as_slice())
+            .map_err(|_| refused(format!("reclaimKey {} is not an x-only public key", terms.reclaim_key)))?;
         let lowest = SWEEP_VBYTES * u64::from(genesis.bridge.min_fee_rate);
         if !(lowest..=MAX_FEE_SAT).contains(&terms.max_fee_sat) {
-            return Err(refused(format!(
-                "maxFeeSat is {}, expected {lowest} to {MAX_FEE_SAT} sat",
-                terms.max_fee_sat
-            )));
+            return Err(refused(format!("maxFeeSat is {}, expected {lowest} to {MAX_FEE_SAT} sat", terms.max_fee_sat)));
         }
         let group_key = Reader::new(self)
             .group_key(terms.epoch)?
@@ -160,11 +126,7 @@ impl Handles {
             .ok_or_else(|| refused(format!("epoch {} has no group key yet", terms.epoch)))?;
         let delay = NonZeroU16::new(genesis.bridge.reclaim_delay)
             .ok_or_else(|| refused("the reclaim delay of this chain is zero".into()))?;
-        let peg = Peg {
-            chain_id: genesis.chain_id,
-            bridge: BRIDGE.into_array(),
-            delay,
-        };
+        let peg = Peg { chain_id: genesis.chain_id, bridge: BRIDGE.into_array(), delay };
         let deposit = DepositTerms {
             recipient: terms.recipient.into_array(),
             reclaim_key,
@@ -194,10 +156,7 @@ impl Handles {
             epoch: registration.epoch,
         })?;
         if want.output_key != registration.output_key {
-            return Err(RegisterError::OutputKey {
-                got: registration.output_key,
-                want: want.output_key,
-            });
+            return Err(RegisterError::OutputKey { got: registration.output_key, want: want.output_key });
         }
         let (_, new) = self.chain.register_deposit(registration)?;
         Ok(new)
@@ -219,11 +178,7 @@ impl Bucket {
 
     pub fn new(per_minute: u32) -> Self {
         let per_minute = u64::from(per_minute);
-        Self {
-            per_minute,
-            level: per_minute * Self::ONE,
-            filled_ms: 0,
-        }
+        Self { per_minute, level: per_minute * Self::ONE, filled_ms: 0 }
     }
 
     /// Takes one, if there is one.

@@ -26,8 +26,7 @@ fn group_key() -> XOnlyPublicKey {
 pub fn confirm_key() -> Bytes {
     let secp = Secp256k1::verification_only();
     let leaf = genesis().federation.recovery_leaf().unwrap();
-    let tweak =
-        TapTweakHash::from_key_and_tweak(group_key(), Some(TapNodeHash::from_byte_array(leaf.0)));
+    let tweak = TapTweakHash::from_key_and_tweak(group_key(), Some(TapNodeHash::from_byte_array(leaf.0)));
     let (vault, parity) = group_key().add_tweak(&secp, &tweak.to_scalar()).unwrap();
     let point = vault.public_key(parity).serialize_uncompressed();
     Federation::confirmKeyCall {
@@ -59,9 +58,7 @@ pub fn first_header() -> Vec<u8> {
 async fn with_key() -> World {
     let world = World::new().await;
     for index in 1..=4 {
-        let confirmed = world
-            .receipt(&member(index).free(CHAIN, 0, 1_000_000, FEDERATION, confirm_key()))
-            .await;
+        let confirmed = world.receipt(&member(index).free(CHAIN, 0, 1_000_000, FEDERATION, confirm_key())).await;
         assert_eq!(confirmed["status"], "0x1");
     }
     world
@@ -87,21 +84,12 @@ async fn the_bridge_is_described() {
     assert_eq!(info["groupKey"], json!(B256::from(group_key().serialize())));
     assert!(info["vaultKey"].is_string());
     assert_eq!(info["threshold"], 3);
-    assert_eq!(
-        info["members"][3],
-        json!({ "index": 4, "name": "operator 4", "account": member(4).address })
-    );
-    assert_eq!(
-        info["tiers"],
-        json!([{ "upToSat": u64::MAX, "confirmations": 2 }])
-    );
+    assert_eq!(info["members"][3], json!({ "index": 4, "name": "operator 4", "account": member(4).address }));
+    assert_eq!(info["tiers"], json!([{ "upToSat": u64::MAX, "confirmations": 2 }]));
     assert_eq!(info["reclaimDelay"], 1008);
     assert_eq!(info["bitcoinTip"]["height"], 0);
     // The genesis block of regtest, as bitcoind shows it.
-    assert_eq!(
-        info["bitcoinTip"]["hash"],
-        "0f9188f13cb7b2c71f2a335e3a4fc328bf5beb436012afca590b1a11466e2206"
-    );
+    assert_eq!(info["bitcoinTip"]["hash"], "0f9188f13cb7b2c71f2a335e3a4fc328bf5beb436012afca590b1a11466e2206");
     // Five accounts with a coin each, of which fees went to the proposer: supply only changes through the Bridge.
     assert_eq!(info["ledger"]["supplySat"], 5 * super::world::COIN_SAT);
     assert_eq!(info["ledger"]["vaultSat"], 5 * super::world::COIN_SAT);
@@ -111,26 +99,12 @@ async fn the_bridge_is_described() {
 async fn a_deposit_is_registered_once_found_again_and_gossiped() {
     let mut world = with_key().await;
     let registered = world.get("peg_registerDeposit", json!([terms(1)])).await;
-    assert!(
-        registered["address"]
-            .as_str()
-            .unwrap()
-            .starts_with("bcrt1p"),
-        "{registered}"
-    );
+    assert!(registered["address"].as_str().unwrap().starts_with("bcrt1p"), "{registered}");
     while !matches!(world.gossip.recv().await.unwrap(), Gossip::Registration(_)) {}
-    assert_eq!(
-        world.get("peg_registerDeposit", json!([terms(1)])).await,
-        registered
-    );
-    assert!(
-        world.gossip.try_recv().is_err(),
-        "known ones are not gossiped again"
-    );
+    assert_eq!(world.get("peg_registerDeposit", json!([terms(1)])).await, registered);
+    assert!(world.gossip.try_recv().is_err(), "known ones are not gossiped again");
     world.get("peg_registerDeposit", json!([terms(2)])).await;
-    let Gossip::Registration(second) = world.gossip.recv().await.unwrap() else {
-        panic!("a registration")
-    };
+    let Gossip::Registration(second) = world.gossip.recv().await.unwrap() else { panic!("a registration") };
 
     let all = world.get("peg_getRegisteredDeposits", json!([0, 10])).await;
     assert_eq!(all["deposits"].as_array().unwrap().len(), 2);
@@ -138,115 +112,55 @@ async fn a_deposit_is_registered_once_found_again_and_gossiped() {
     assert_eq!(all["deposits"][0]["address"], registered["address"]);
     assert_eq!(all["deposits"][0]["maxFeeSat"], 5_000);
     let first_page = world.get("peg_getRegisteredDeposits", json!([0, 1])).await;
-    let second_page = world
-        .get("peg_getRegisteredDeposits", json!([first_page["next"], 1]))
-        .await;
+    let second_page = world.get("peg_getRegisteredDeposits", json!([first_page["next"], 1])).await;
     assert_eq!(second_page["deposits"][0], all["deposits"][1]);
     assert_eq!(
-        world
-            .get("peg_getRegisteredDeposits", json!([all["next"], 10]))
-            .await,
+        world.get("peg_getRegisteredDeposits", json!([all["next"], 10])).await,
         json!({ "deposits": [], "next": all["next"] })
     );
 
     let report = json!({ "registered": true, "address": registered["address"], "deposits": [] });
-    assert_eq!(
-        world
-            .get("peg_getDeposit", json!([registered["address"]]))
-            .await,
-        report
-    );
-    assert_eq!(
-        world
-            .get("peg_getDeposit", json!([registered["outputKey"]]))
-            .await,
-        report
-    );
+    assert_eq!(world.get("peg_getDeposit", json!([registered["address"]])).await, report);
+    assert_eq!(world.get("peg_getDeposit", json!([registered["outputKey"]])).await, report);
     let outpoint = format!("{}:0", "11".repeat(32));
     let nothing = json!({ "registered": false, "address": null, "deposits": [] });
-    assert_eq!(
-        world.get("peg_getDeposit", json!([outpoint])).await,
-        nothing
-    );
+    assert_eq!(world.get("peg_getDeposit", json!([outpoint])).await, nothing);
 
     // By gossip another node keeps it too, but only with the key that the terms make.
     let other = with_key().await;
     assert!(other.handles.register(&second).unwrap());
     assert!(!other.handles.register(&second).unwrap());
-    let forged = crate::app::Registration {
-        output_key: B256::repeat_byte(1),
-        ..second
-    };
-    assert!(
-        other
-            .handles
-            .register(&forged)
-            .unwrap_err()
-            .to_string()
-            .contains("does not belong to the terms")
-    );
+    let forged = crate::app::Registration { output_key: B256::repeat_byte(1), ..second };
+    assert!(other.handles.register(&forged).unwrap_err().to_string().contains("does not belong to the terms"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn terms_that_make_no_address_are_refused() {
     let keyless = World::halted(|_| ()).await;
-    let (code, message) = keyless
-        .refusal("peg_registerDeposit", json!([terms(1)]))
-        .await;
-    assert_eq!(
-        (code, message.as_str()),
-        (-32602, "epoch 1 has no group key yet")
-    );
+    let (code, message) = keyless.refusal("peg_registerDeposit", json!([terms(1)])).await;
+    assert_eq!((code, message.as_str()), (-32602, "epoch 1 has no group key yet"));
     let world = with_key().await;
     let cases = [
         ("epoch", json!(2), "epoch 2 has no group key yet"),
-        (
-            "maxFeeSat",
-            json!(57),
-            "maxFeeSat is 57, expected 58 to 100000000 sat",
-        ),
-        (
-            "maxFeeSat",
-            json!(100_000_001),
-            "maxFeeSat is 100000001, expected 58 to 100000000 sat",
-        ),
-        (
-            "reclaimKey",
-            json!(B256::repeat_byte(0xff)),
-            "is not an x-only public key",
-        ),
-        (
-            "recipient",
-            json!(alloy_primitives::Address::ZERO),
-            "the recipient is the zero address",
-        ),
+        ("maxFeeSat", json!(57), "maxFeeSat is 57, expected 58 to 100000000 sat"),
+        ("maxFeeSat", json!(100_000_001), "maxFeeSat is 100000001, expected 58 to 100000000 sat"),
+        ("reclaimKey", json!(B256::repeat_byte(0xff)), "is not an x-only public key"),
+        ("recipient", json!(alloy_primitives::Address::ZERO), "the recipient is the zero address"),
         ("typo", json!(1), "unknown field `typo`"),
     ];
     for (field, value, words) in cases {
         let mut bad = terms(1);
         bad[field] = value;
         let (code, message) = world.refusal("peg_registerDeposit", json!([bad])).await;
-        assert!(
-            code == -32602 && message.contains(words),
-            "{code} {message}"
-        );
+        assert!(code == -32602 && message.contains(words), "{code} {message}");
     }
     for (text, words) in [
         ("nonsense", "neither an address nor an outpoint"),
-        (
-            "bc1p5cyxnuxmeuwuvkwfem96lqzszd02n6xdcjrs20cac6yqjjwudpxqkedrcr",
-            "is not an address of regtest",
-        ),
-        (
-            "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080",
-            "is not a taproot address",
-        ),
+        ("bc1p5cyxnuxmeuwuvkwfem96lqzszd02n6xdcjrs20cac6yqjjwudpxqkedrcr", "is not an address of regtest"),
+        ("bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080", "is not a taproot address"),
     ] {
         let (code, message) = world.refusal("peg_getDeposit", json!([text])).await;
-        assert!(
-            code == -32602 && message.contains(words),
-            "{code} {message}"
-        );
+        assert!(code == -32602 && message.contains(words), "{code} {message}");
     }
 }
 
@@ -254,21 +168,13 @@ async fn terms_that_make_no_address_are_refused() {
 async fn registrations_have_a_pace() {
     let mut world = World::halted(|settings| settings.max_registrations_per_minute = 1).await;
     for index in 1..=4 {
-        world
-            .send(&member(index).free(CHAIN, 0, 1_000_000, FEDERATION, confirm_key()))
-            .await
-            .unwrap();
+        world.send(&member(index).free(CHAIN, 0, 1_000_000, FEDERATION, confirm_key())).await.unwrap();
     }
     world.mine();
     world.get("peg_registerDeposit", json!([terms(1)])).await;
-    let (code, message) = world
-        .refusal("peg_registerDeposit", json!([terms(2)]))
-        .await;
+    let (code, message) = world.refusal("peg_registerDeposit", json!([terms(2)])).await;
     assert_eq!(code, -32005);
-    assert!(
-        message.starts_with("too many deposit registrations: this node takes 1 a minute"),
-        "{message}"
-    );
+    assert!(message.starts_with("too many deposit registrations: this node takes 1 a minute"), "{message}");
     // What is known costs nothing.
     world.get("peg_registerDeposit", json!([terms(1)])).await;
     world.gossip.close();
@@ -277,38 +183,21 @@ async fn registrations_have_a_pace() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_withdrawal_is_shown_from_the_ledger() {
     let world = with_key().await;
-    let script: Bytes = [&[0x51, 0x20][..], &Key::new(8).public()[1..]]
-        .concat()
-        .into();
-    let input = Bridge::withdrawCall {
-        script: script.clone(),
-        maxFeeSat: 2_000,
-    }
-    .abi_encode();
+    let script: Bytes = [&[0x51, 0x20][..], &Key::new(8).public()[1..]].concat().into();
+    let input = Bridge::withdrawCall { script: script.clone(), maxFeeSat: 2_000 }.abi_encode();
     let value = U256::from(50_000) * U256::from(crate::types::WEI_PER_SAT);
-    let receipt = world
-        .receipt(&call(&Key::new(1), 0, BRIDGE, value, input))
-        .await;
+    let receipt = world.receipt(&call(&Key::new(1), 0, BRIDGE, value, input)).await;
     assert_eq!(receipt["status"], "0x1");
     let want = json!({
         "id": 1, "status": "queued", "owner": Key::new(1).address, "amountSat": 50_000, "maxFeeSat": 2_000, "shareSat": 0,
         "number": null, "txid": null, "script": script,
     });
     assert_eq!(world.get("peg_getWithdrawal", json!([1])).await, want);
-    assert_eq!(
-        world.get("peg_getWithdrawal", json!([2])).await,
-        Value::Null
-    );
-    assert_eq!(
-        world.get("peg_getVaultTransaction", json!([1])).await,
-        Value::Null
-    );
+    assert_eq!(world.get("peg_getWithdrawal", json!([2])).await, Value::Null);
+    assert_eq!(world.get("peg_getVaultTransaction", json!([1])).await, Value::Null);
     let info = world.get("peg_getInfo", json!([])).await;
     assert_eq!(info["ledger"]["owedSat"], 50_000);
-    assert_eq!(
-        info["ledger"]["supplySat"],
-        5 * super::world::COIN_SAT - 50_000
-    );
+    assert_eq!(info["ledger"]["supplySat"], 5 * super::world::COIN_SAT - 50_000);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -319,17 +208,11 @@ async fn finality_links_a_block_to_the_next_certificate() {
     }
     let (code, _) = world.refusal("peg_getFinality", json!(["0x1"])).await;
     assert_eq!(code, -32001);
-    assert_eq!(
-        world.get("peg_getBlock", json!([1])).await["finality"],
-        Value::Null
-    );
+    assert_eq!(world.get("peg_getBlock", json!([1])).await["finality"], Value::Null);
     world.handles.chain.put_finality(3, b"certificate").unwrap();
     let finality = world.get("peg_getFinality", json!(["0x1"])).await;
     assert_eq!(finality["certified"]["number"], 3);
-    assert_eq!(
-        finality["certificate"],
-        json!(Bytes::from_static(b"certificate"))
-    );
+    assert_eq!(finality["certificate"], json!(Bytes::from_static(b"certificate")));
     let mut parent = decode(&finality["header"]).hash_slow();
     assert_eq!(finality["hash"], json!(parent));
     for descendant in finality["descendants"].as_array().unwrap() {
@@ -339,18 +222,12 @@ async fn finality_links_a_block_to_the_next_certificate() {
     }
     assert_eq!(finality["certified"]["hash"], json!(parent));
     let own = world.get("peg_getFinality", json!(["latest"])).await;
-    assert_eq!(
-        (own["number"].clone(), own["descendants"].clone()),
-        (json!(3), json!([]))
-    );
+    assert_eq!((own["number"].clone(), own["descendants"].clone()), (json!(3), json!([])));
 
     let followed = world.get("peg_getBlock", json!([2])).await;
     let bytes: Bytes = serde_json::from_value(followed["block"].clone()).unwrap();
     let block = Block::decode(&mut bytes.as_ref()).unwrap();
-    assert_eq!(
-        (block.number(), followed["finality"]["hash"].clone()),
-        (2, json!(block.hash()))
-    );
+    assert_eq!((block.number(), followed["finality"]["hash"].clone()), (2, json!(block.hash())));
     assert_eq!(world.get("peg_getBlock", json!([9])).await, Value::Null);
 }
 

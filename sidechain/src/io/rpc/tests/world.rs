@@ -26,8 +26,7 @@ pub const CHAIN: u64 = 51_717;
 pub const COIN_SAT: u64 = 100_000_000;
 
 /// slot 0 += 1; log it with topic 42. In front of it what deploys it.
-pub const COUNTER: [u8; 27] =
-    alloy_primitives::hex!("60128060095f395ff3" "5f546001015f555f545f52602a60205fa100");
+pub const COUNTER: [u8; 27] = alloy_primitives::hex!("60128060095f395ff3" "5f546001015f555f545f52602a60205fa100");
 
 pub struct World {
     pub handles: Handles,
@@ -64,32 +63,16 @@ impl World {
     pub async fn halted(adjust: impl FnOnce(&mut Settings)) -> Self {
         let directory = tempfile::tempdir().expect("a directory for tests");
         let database = Database::open(directory.path()).expect("a fresh directory");
-        let allocation: Vec<_> = (1..=5)
-            .map(|number| (Key::new(number).address, COIN_SAT))
-            .collect();
-        let chain = Chain::open_with(genesis(), database, Retention::default(), &allocation)
-            .expect("the genesis is right");
+        let allocation: Vec<_> = (1..=5).map(|number| (Key::new(number).address, COIN_SAT)).collect();
+        let chain =
+            Chain::open_with(genesis(), database, Retention::default(), &allocation).expect("the genesis is right");
         let (sender, gossip) = mpsc::channel(64);
-        let handles = Handles::new(
-            Arc::new(chain),
-            Mempool::new(Limits::default()),
-            sender,
-            None,
-        );
+        let handles = Handles::new(Arc::new(chain), Mempool::new(Limits::default()), sender, None);
         let mut settings = Settings::new(([127, 0, 0, 1], 0).into());
         adjust(&mut settings);
         let server = serve(handles.clone(), settings).await.expect("a free port");
-        let client = HttpClientBuilder::default()
-            .build(format!("http://{}", server.address))
-            .expect("a URL");
-        Self {
-            handles,
-            gossip,
-            server,
-            client,
-            stop: Arc::default(),
-            _directory: directory,
-        }
+        let client = HttpClientBuilder::default().build(format!("http://{}", server.address)).expect("a URL");
+        Self { handles, gossip, server, client, stop: Arc::default(), _directory: directory }
     }
 
     pub fn mine(&self) {
@@ -99,20 +82,15 @@ impl World {
     /// The answer, or the error as the client sees it.
     pub async fn ask(&self, method: &str, params: Value) -> Result<Value, ErrorObjectOwned> {
         let params = params.as_array().expect("parameters are a list").clone();
-        self.client
-            .request(method, params)
-            .await
-            .map_err(|error| match error {
-                ClientError::Call(error) => error,
-                other => panic!("{method}: {other}"),
-            })
+        self.client.request(method, params).await.map_err(|error| match error {
+            ClientError::Call(error) => error,
+            other => panic!("{method}: {other}"),
+        })
     }
 
     /// As `ask`, where an answer is wanted.
     pub async fn get(&self, method: &str, params: Value) -> Value {
-        self.ask(method, params)
-            .await
-            .unwrap_or_else(|error| panic!("{method}: {error}"))
+        self.ask(method, params).await.unwrap_or_else(|error| panic!("{method}: {error}"))
     }
 
     /// As `ask`, where an error is wanted.
@@ -122,16 +100,12 @@ impl World {
     }
 
     pub async fn send(&self, transaction: &Transaction) -> Result<Value, ErrorObjectOwned> {
-        self.ask("eth_sendRawTransaction", json!([raw(transaction)]))
-            .await
+        self.ask("eth_sendRawTransaction", json!([raw(transaction)])).await
     }
 
     /// Sends, waits, and answers the receipt.
     pub async fn receipt(&self, transaction: &Transaction) -> Value {
-        let hash = self
-            .send(transaction)
-            .await
-            .unwrap_or_else(|error| panic!("{error}"));
+        let hash = self.send(transaction).await.unwrap_or_else(|error| panic!("{error}"));
         for _ in 0..1_000 {
             let receipt = self.get("eth_getTransactionReceipt", json!([hash])).await;
             if !receipt.is_null() {
@@ -155,17 +129,10 @@ fn make_block(handles: &Handles) {
     let base_fee = crate::types::next_base_fee(&chain.head());
     let candidates: Vec<_> = handles.pool().candidates(base_fee).take(1_000).collect();
     let block = chain
-        .propose(
-            chain.head_hash(),
-            now_ms(),
-            Address::repeat_byte(0xbe),
-            candidates.into_iter(),
-        )
+        .propose(chain.head_hash(), now_ms(), Address::repeat_byte(0xbe), candidates.into_iter())
         .expect("the head is known");
     if let Some(finalized) = chain.finalize(&block).expect("our own block") {
-        handles
-            .on_finalized(finalized, now_ms())
-            .expect("the store works");
+        handles.on_finalized(finalized, now_ms()).expect("the store works");
     }
 }
 
@@ -178,31 +145,16 @@ pub fn hash(transaction: &Transaction) -> B256 {
 }
 
 pub fn create(key: &Key, nonce: u64) -> Transaction {
-    key.send(
-        CHAIN,
-        nonce,
-        200_000,
-        TxKind::Create,
-        U256::ZERO,
-        Bytes::from_static(&COUNTER),
-    )
+    key.send(CHAIN, nonce, 200_000, TxKind::Create, U256::ZERO, Bytes::from_static(&COUNTER))
 }
 
-pub fn call(
-    key: &Key,
-    nonce: u64,
-    to: Address,
-    value: U256,
-    input: impl Into<Bytes>,
-) -> Transaction {
+pub fn call(key: &Key, nonce: u64, to: Address, value: U256, input: impl Into<Bytes>) -> Transaction {
     key.send(CHAIN, nonce, 500_000, to.into(), value, input.into())
 }
 
 /// The same transaction, better paid.
 pub fn repriced(key: &Key, transaction: &Transaction, max_fee: u128) -> Transaction {
-    let TxEnvelope::Eip1559(signed) = transaction.inner() else {
-        panic!("keys make EIP-1559 transactions")
-    };
+    let TxEnvelope::Eip1559(signed) = transaction.inner() else { panic!("keys make EIP-1559 transactions") };
     let mut changed = signed.tx().clone();
     changed.max_fee_per_gas = max_fee;
     changed.max_priority_fee_per_gas = max_fee;
