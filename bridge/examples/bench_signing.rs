@@ -1,4 +1,4 @@
-//! What threshold signing costs, on one core: `cargo run -p causeway --example bench_signing`.
+//! What threshold signing costs, on one core: `cargo run -p causeway-bridge --example bench_signing`.
 //!
 //! The same code as the relayer's, for one input: a member's commitment, its share, the check of another's share, and the
 //! aggregation with libsecp256k1's verification. Each is the median of many runs. Prints one line a case:

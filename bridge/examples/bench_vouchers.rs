@@ -1,4 +1,4 @@
-//! How fast vouchers are checked, on one core: `cargo run -p causeway --example bench_vouchers`.
+//! How fast vouchers are checked, on one core: `cargo run -p causeway-bridge --example bench_vouchers`.
 //!
 //! A payee's work for each micropayment: bounds, EIP-712 digest, and the signature against the payer's known key. Beside it
 //! the limit, libsecp256k1's verification alone, and what recovering the key each time would manage. Each runs over 20,000

@@ -11,7 +11,7 @@ use mainchain::Network;
 use mainchain::verify::{Start, Summary, Verifier};
 use serde_json::json;
 
-use super::Context;
+use crate::context::Context;
 
 /// Bytes read at once: 8192 headers.
 const CHUNK: usize = 80 * 8192;

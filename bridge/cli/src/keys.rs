@@ -15,8 +15,8 @@ use sidechain::genesis::Member;
 use sidechain::io::keys::ValidatorKeys;
 use zeroize::Zeroizing;
 
-use super::Context;
-use super::service::{self, ServiceArgs};
+use crate::context::Context;
+use crate::service::{self, ServiceArgs};
 
 /// Kinds of keystores that only the command line knows.
 const ACCOUNT: &str = "account";

@@ -9,8 +9,8 @@ use eyre::{Result, WrapErr, bail, eyre};
 use mainchain::Network;
 use mainchain::io::rpc::{Auth, BitcoinRpc};
 
-use super::keys::open_account;
-use super::service::ServiceArgs;
+use crate::keys::open_account;
+use crate::service::ServiceArgs;
 
 /// The mnemonic every Ethereum developer tool knows. Its accounts belong to everybody.
 pub const DEV_MNEMONIC: &str = "test test test test test test test test test test test junk";

@@ -8,11 +8,11 @@ use eyre::{Result, WrapErr, bail, eyre};
 use mainchain::io::rpc::{BitcoinRpc, Scan, Unspent};
 use serde::Serialize;
 
-use super::Context;
-use super::amount;
-use super::deposits::{self, HomeArgs, Record};
-use super::endpoints::BitcoinArgs;
-use super::keys::PassphraseArgs;
+use crate::amount;
+use crate::context::Context;
+use crate::deposits::{self, HomeArgs, Record};
+use crate::endpoints::BitcoinArgs;
+use crate::keys::PassphraseArgs;
 
 /// Paid where bitcoind has no estimate (regtest): the least that nodes relay.
 const FALLBACK_FEE_RATE: FeeRate = FeeRate::BROADCAST_MIN;

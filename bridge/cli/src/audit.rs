@@ -25,12 +25,12 @@ use eyre::{Result, WrapErr, bail, ensure, eyre};
 use mainchain::io::rpc::BitcoinRpc;
 use serde::Serialize;
 
-use super::Context;
-use super::amount;
-use super::endpoints::{BitcoinArgs, SidechainArgs};
-use super::node::read_genesis;
-use super::peg_out::{WEI_PER_SAT, show_wei};
-use super::proven::{self, FinalHeader};
+use crate::amount;
+use crate::context::Context;
+use crate::endpoints::{BitcoinArgs, SidechainArgs};
+use crate::node::read_genesis;
+use crate::peg_out::{WEI_PER_SAT, show_wei};
+use crate::proven::{self, FinalHeader};
 
 /// Coins the Bridge holds at genesis: as many as there will ever be bitcoin.
 const GENESIS_COINS: u64 = 21_000_000;

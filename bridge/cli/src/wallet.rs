@@ -16,11 +16,11 @@ use mainchain::io::rpc::BitcoinRpc;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::Context;
-use super::amount;
-use super::deposits::HomeArgs;
-use super::endpoints::BitcoinArgs;
-use super::service::{ServiceArgs, ask};
+use crate::amount;
+use crate::context::Context;
+use crate::deposits::HomeArgs;
+use crate::endpoints::BitcoinArgs;
+use crate::service::{ServiceArgs, ask};
 
 /// Paid where bitcoind has no estimate (regtest): the least that nodes relay.
 const FALLBACK_FEE_RATE: FeeRate = FeeRate::BROADCAST_MIN;

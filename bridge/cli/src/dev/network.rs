@@ -14,8 +14,8 @@ use super::layout::Layout;
 use super::miner::Miner;
 use super::process::Process;
 use super::{Progress, setup};
-use crate::cli::LogFormat;
-use crate::cli::deposits::Records;
+use crate::context::LogFormat;
+use crate::deposits::Records;
 
 /// Blocks at the first start: the first ten rewards can be spent then.
 const FIRST_BLOCKS: u32 = 110;

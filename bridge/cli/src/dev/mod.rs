@@ -30,10 +30,10 @@ use layout::Layout;
 pub use layout::PortChoice;
 use network::Network;
 
-use super::Context;
-use super::amount;
-use super::endpoints::{DEV_ACCOUNTS, DEV_MNEMONIC, dev_account};
-use super::service::interrupted;
+use crate::amount;
+use crate::context::Context;
+use crate::endpoints::{DEV_ACCOUNTS, DEV_MNEMONIC, dev_account};
+use crate::service::interrupted;
 
 /// How often children are looked after.
 const WATCH: Duration = Duration::from_millis(250);
@@ -247,7 +247,7 @@ async fn asked_to_stop(requests: &mut mpsc::Receiver<control::Pending>) {
 
 /// Ends when this process is to stop.
 fn ended(options: &Options) -> impl Future<Output = ()> + use<> {
-    let service = super::service::ServiceArgs { exit_with_parent: options.exit_with_parent, ..Default::default() };
+    let service = crate::service::ServiceArgs { exit_with_parent: options.exit_with_parent, ..Default::default() };
     async move { if service.exit_with_parent { service.stop().await } else { interrupted().await } }
 }
 

@@ -26,9 +26,9 @@ use serde::{Deserialize, Serialize};
 use sidechain::genesis::Genesis;
 use sidechain::io::node::{self, NodeConfig};
 
-use super::Context;
-use super::keys;
-use super::service::ServiceArgs;
+use crate::context::Context;
+use crate::keys;
+use crate::service::ServiceArgs;
 
 /// Run a validator, or a node that only follows
 ///

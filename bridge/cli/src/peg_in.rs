@@ -13,13 +13,13 @@ use eyre::{Result, WrapErr, bail};
 use serde::Serialize;
 use sidechain::genesis::Genesis;
 
-use super::Context;
-use super::amount;
-use super::deposits::{self, HomeArgs, Reclaim, Record};
-use super::endpoints::{SidechainArgs, network};
-use super::keys::PassphraseArgs;
-use super::node::read_genesis;
-use super::proven;
+use crate::amount;
+use crate::context::Context;
+use crate::deposits::{self, HomeArgs, Reclaim, Record};
+use crate::endpoints::{SidechainArgs, network};
+use crate::keys::PassphraseArgs;
+use crate::node::read_genesis;
+use crate::proven;
 
 /// How often the node is asked how far a deposit is.
 const POLL: Duration = Duration::from_millis(500);

@@ -20,15 +20,15 @@ use eyre::{Result, WrapErr, bail, ensure, eyre};
 use mainchain::io::rpc::{Auth, BitcoinRpc};
 use serde_json::Value;
 
-use super::Context;
-use super::amount;
-use super::audit;
-use super::deposits::{Reclaim, Record, Records};
-use super::dev::setup::PASSPHRASE;
-use super::dev::{Control, Payment, Request, Status};
-use super::endpoints::{BitcoinArgs, SidechainArgs};
-use super::peg_in;
-use super::peg_out::{show_wei, wei, withdraw};
+use crate::amount;
+use crate::audit;
+use crate::context::Context;
+use crate::deposits::{Reclaim, Record, Records};
+use crate::dev::setup::PASSPHRASE;
+use crate::dev::{Control, Payment, Request, Status};
+use crate::endpoints::{BitcoinArgs, SidechainArgs};
+use crate::peg_in;
+use crate::peg_out::{show_wei, wei, withdraw};
 
 /// What goes in, and what comes out.
 const PEG_IN: Amount = Amount::from_int_btc(1);

@@ -1,37 +1,18 @@
-//! The command line: the command tree, what all commands share, and how an error is shown.
+//! The command tree, its help, and logging.
 //!
 //! Each command is a file with an `Args` (what is typed) and `run(Args, &Context)` (what is done). A command that talks to a
 //! network does so inside [`Context::block_on`]; a node brings its own runtime.
 //!
 //! Exit status: 0 done; 1 it failed, or what was checked is wrong; 2 the arguments make no sense (clap).
 
-mod amount;
-mod audit;
-mod demo;
-mod deposits;
-mod dev;
-mod endpoints;
-mod genesis;
-mod headers;
-mod keys;
-mod node;
-mod pay;
-mod peg_in;
-mod peg_out;
-mod proven;
-mod reclaim;
-mod relayer;
-mod service;
-mod status;
-mod wallet;
-
-use std::future::Future;
 use std::io::IsTerminal;
-use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 use eyre::{Result, WrapErr};
 use tracing_subscriber::EnvFilter;
+
+use crate::context::{Context, LogFormat};
+use crate::{audit, demo, dev, genesis, headers, keys, node, pay, peg_in, peg_out, reclaim, relayer, status, wallet};
 
 /// Listed by hand, so that each reader finds the own commands together; a test compares it with the tree.
 const HELP: &str = "\
@@ -101,12 +82,6 @@ struct Global {
     log: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    Human,
-    Json,
-}
-
 #[derive(Debug, Subcommand)]
 enum Command {
     PegIn(peg_in::Args),
@@ -124,14 +99,6 @@ enum Command {
     Headers(headers::Args),
     Wallet(wallet::Args),
     Pay(pay::Args),
-}
-
-/// What every command is given.
-#[derive(Clone, Debug)]
-pub struct Context {
-    /// Print results as JSON, one object a line.
-    pub json: bool,
-    pub log_format: LogFormat,
 }
 
 impl Causeway {
@@ -159,26 +126,6 @@ impl Causeway {
     }
 }
 
-impl Context {
-    /// Runs a command that waits for networks. Each command has one runtime, made when it is first needed.
-    pub fn block_on<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build()
-            .wrap_err("the operating system gives no threads for the runtime")?;
-        runtime.block_on(work)
-    }
-
-    /// Prints a result: as one line of JSON for scripts, else what `human` writes.
-    pub fn print(&self, json: &impl serde::Serialize, human: impl FnOnce()) {
-        if self.json {
-            println!("{}", serde_json::to_string(json).expect("our own types always serialise"));
-        } else {
-            human();
-        }
-    }
-}
-
 impl Command {
     /// Services log what they do; other commands only what is wrong.
     fn is_service(&self) -> bool {
@@ -202,20 +149,6 @@ impl Global {
         }
         Ok(())
     }
-}
-
-/// Shows an error with its causes, outermost first, and gives the exit status.
-pub fn report(error: &eyre::Report) -> ExitCode {
-    eprintln!("error: {error}");
-    let mut shown = error.to_string();
-    for cause in error.chain().skip(1) {
-        let text = cause.to_string();
-        if !shown.contains(&text) {
-            eprintln!("  because {text}");
-        }
-        shown = text;
-    }
-    ExitCode::FAILURE
 }
 
 #[cfg(test)]

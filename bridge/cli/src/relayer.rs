@@ -7,8 +7,8 @@ use bridge::io::relayer::{self, TestHooks};
 use bridge::keystore::{Keystore, OperatorKeys};
 use eyre::{Result, WrapErr};
 
-use super::Context;
-use super::service::ServiceArgs;
+use crate::context::Context;
+use crate::service::ServiceArgs;
 
 /// Watch Bitcoin, prove deposits, sign payouts
 ///

@@ -7,10 +7,10 @@ use bridge::io::sidechain::Client;
 use bridge::peg::{Deposit, DepositReport, DepositStatus, Info, VaultStatus, VaultTransaction};
 use eyre::{Result, eyre};
 
-use super::Context;
-use super::amount;
-use super::endpoints::SidechainArgs;
-use super::peg_out;
+use crate::amount;
+use crate::context::Context;
+use crate::endpoints::SidechainArgs;
+use crate::peg_out;
 
 /// Where a deposit, a withdrawal or the bridge itself stands
 #[derive(Debug, clap::Args)]

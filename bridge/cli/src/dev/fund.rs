@@ -10,10 +10,10 @@ use eyre::{Result, WrapErr, bail};
 use super::Progress;
 use super::control::Payment;
 use super::network::Network;
-use crate::cli::amount;
-use crate::cli::deposits::{Reclaim, Record};
-use crate::cli::endpoints::{DEV_ACCOUNTS, dev_account, network};
-use crate::cli::peg_in::register;
+use crate::amount;
+use crate::deposits::{Reclaim, Record};
+use crate::endpoints::{DEV_ACCOUNTS, dev_account, network};
+use crate::peg_in::register;
 
 /// What each account is sent. Ten of them are well within what the first spendable rewards hold.
 pub const EACH: Amount = Amount::from_int_btc(10);

@@ -21,10 +21,10 @@ use eyre::{Result, WrapErr, bail, ensure, eyre};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-use super::Context;
-use super::amount;
-use super::endpoints::{AccountArgs, SidechainArgs};
-use super::peg_out::{show_wei, wei};
+use crate::amount;
+use crate::context::Context;
+use crate::endpoints::{AccountArgs, SidechainArgs};
+use crate::peg_out::{show_wei, wei};
 
 /// How long a transaction may take to be final. Blocks take about a second.
 const INCLUSION: Duration = Duration::from_secs(60);

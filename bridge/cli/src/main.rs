@@ -1,0 +1,67 @@
+//! `causeway`: one binary for holders, federation operators, developers and auditors.
+//!
+//! This is the only place that sees node and relayer together. A command's code is in a file of its own,
+//! the tree of them in `commands`; here is how an error is shown.
+
+mod amount;
+mod audit;
+mod commands;
+mod context;
+mod demo;
+mod deposits;
+mod dev;
+mod endpoints;
+mod genesis;
+mod headers;
+mod keys;
+mod node;
+mod pay;
+mod peg_in;
+mod peg_out;
+mod proven;
+mod reclaim;
+mod relayer;
+mod service;
+mod status;
+mod wallet;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    end_quietly_when_nobody_reads();
+    let arguments = commands::Causeway::parse();
+    match arguments.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => report(&error),
+    }
+}
+
+/// `causeway status | head -1` closes the pipe before everything is printed. That is no failure of ours, and no panic.
+fn end_quietly_when_nobody_reads() {
+    /// As a shell reports a process that ended by SIGPIPE.
+    const BROKEN_PIPE: i32 = 128 + 13;
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let message = panic.payload().downcast_ref::<String>();
+        if message.is_some_and(|text| text.starts_with("failed printing to std") && text.contains("Broken pipe")) {
+            std::process::exit(BROKEN_PIPE);
+        }
+        report(panic);
+    }));
+}
+
+/// Shows an error with its causes, outermost first, and gives the exit status.
+pub fn report(error: &eyre::Report) -> ExitCode {
+    eprintln!("error: {error}");
+    let mut shown = error.to_string();
+    for cause in error.chain().skip(1) {
+        let text = cause.to_string();
+        if !shown.contains(&text) {
+            eprintln!("  because {text}");
+        }
+        shown = text;
+    }
+    ExitCode::FAILURE
+}
