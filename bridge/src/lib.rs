@@ -7,7 +7,7 @@
 //! ```text
 //!   amount   `0.1 BTC` and `10000000 sat`, read and shown
 //!   peg      the shapes of the node's `peg_*` JSON-RPC
-//!   watch    which outputs pay a registered deposit address
+//!   deposit_tracker   which outputs pay a registered deposit address
 //!   vault, vault_tx   the vault's key; vault transactions: planned, checked, hashed, completed
 //!   policy   what a member makes sure of before it signs
 //!   board    the signing board's posts, and what a machine may ask of its shell
@@ -23,6 +23,7 @@ pub mod amount;
 pub mod board;
 #[cfg(feature = "io")]
 pub mod config;
+pub mod deposit_tracker;
 pub mod dkg;
 mod hex_bytes;
 #[cfg(feature = "io")]
@@ -39,4 +40,3 @@ mod simulation;
 pub mod threshold;
 pub mod vault;
 pub mod vault_tx;
-pub mod watch;

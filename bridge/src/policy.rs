@@ -21,11 +21,11 @@ pub struct Facts<'a> {
     pub block_final: bool,
     /// The id under which the ledger has it as proposed, read apart from the event; none if it is not (or no longer).
     pub ledger_txid: Option<Txid>,
-    /// Group keys by epoch, as the Federation contract and the own shares have them.
+    /// Group keys by epoch, as the Federation contract and its own shares have them.
     pub group_keys: &'a BTreeMap<u32, XOnlyPublicKey>,
-    /// For each input, the output as the own bitcoind has it unspent; none if it does not.
+    /// For each input, the output as its own bitcoind has it unspent; none if it does not.
     pub own_outputs: &'a [Option<TxOut>],
-    /// Fees in sat per 1,000 vB that the own node accepts; see [`FeeBounds::around`].
+    /// Fees in sat per 1,000 vB that its own node accepts; see [`FeeBounds::around`].
     pub fee_bounds: FeeBounds,
 }
 
@@ -46,17 +46,17 @@ pub enum Refusal {
     /// An input is not what the federation could have received.
     #[error(transparent)]
     Key(#[from] VaultTxError),
-    /// The own bitcoind does not know an input as unspent: it lags, or the input is gone.
-    #[error("own bitcoind does not have {outpoint} of input {input} unspent")]
+    /// Its own bitcoind does not know an input as unspent: it lags, or the input is gone.
+    #[error("its own bitcoind does not have {outpoint} of input {input} unspent")]
     UnknownOutput {
         /// Position of the input.
         input: usize,
         /// What it spends.
         outpoint: OutPoint,
     },
-    /// The own bitcoind knows another value or script.
+    /// Its own bitcoind knows another value or script.
     #[error(
-        "input {input} is {got_sat} sat to {got_script} in own bitcoind, {want_sat} sat to {want_script} in the ledger"
+        "input {input} is {got_sat} sat to {got_script} in its own bitcoind, {want_sat} sat to {want_script} in the ledger"
     )]
     OtherOutput {
         /// Position of the input.
@@ -71,7 +71,7 @@ pub enum Refusal {
         want_script: String,
     },
     /// A fee that wastes the users' money, or would never confirm.
-    #[error("fee of {got} sat per 1000 vB, own bounds are {} to {}", bounds.low_sat_per_kvb, bounds.high_sat_per_kvb)]
+    #[error("fee of {got} sat per 1000 vB, its own bounds are {} to {}", bounds.low_sat_per_kvb, bounds.high_sat_per_kvb)]
     Fee {
         /// The transaction's rate.
         got: u64,
@@ -105,7 +105,7 @@ pub struct FeeBounds {
 }
 
 impl FeeBounds {
-    /// Around the own node's estimate: a quarter to four times it and 5 sat/vB more, since estimates of honest nodes
+    /// Around its own node's estimate: a quarter to four times it and 5 sat/vB more, since estimates of honest nodes
     /// differ and move while a proposal travels; never below the relay minimum of 1 sat/vB.
     pub fn around(estimate_sat_per_kvb: u64) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! What the own bitcoind says: the best chain, the deposits in it, the headers that the light client lacks.
+//! What its own bitcoind says: the best chain, the deposits in it, the headers that the light client lacks.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -12,9 +12,9 @@ use contracts::address::LIGHT_CLIENT;
 use mainchain::io::rpc::{BitcoinRpc, ChainInfo, RpcError, Scan};
 use tokio::task::JoinHandle;
 
-use super::Trouble;
+use super::RoundError;
+use crate::deposit_tracker::{DepositTracker, Position, Scanned};
 use crate::io::sidechain::{Client, Error};
-use crate::watch::{Position, Scanned, Watch};
 
 /// Headers in one transaction: about 60 times 100,000 gas, well below what a transaction may use (EIP-7825: 2^24).
 const HEADERS_PER_TRANSACTION: u32 = 60;
@@ -28,10 +28,10 @@ const BLOCKS_AT_ONCE: u32 = 20;
 /// How long to wait for a scan before going on with other work: on regtest it takes milliseconds, on mainnet minutes.
 const SCAN_PATIENCE: Duration = Duration::from_millis(100);
 
-/// The own bitcoind, followed block by block.
+/// Its own bitcoind, followed block by block.
 pub struct Bitcoin {
     rpc: BitcoinRpc,
-    watch: Watch,
+    tracker: DepositTracker,
     info: ChainInfo,
     scan: Option<RunningScan>,
 }
@@ -65,20 +65,20 @@ impl Bitcoin {
     pub async fn start(rpc: BitcoinRpc) -> Result<Self, RpcError> {
         let info = rpc.chain_info().await?;
         let position = start_position(&rpc, &info).await?;
-        Ok(Self { rpc, watch: Watch::new(position), info, scan: None })
+        Ok(Self { rpc, tracker: DepositTracker::new(position), info, scan: None })
     }
 
     pub fn rpc(&self) -> &BitcoinRpc {
         &self.rpc
     }
 
-    pub fn watch(&mut self) -> &mut Watch {
-        &mut self.watch
+    pub fn tracker(&mut self) -> &mut DepositTracker {
+        &mut self.tracker
     }
 
     /// The last block that was read.
     pub fn position(&self) -> Position {
-        self.watch.position()
+        self.tracker.position()
     }
 
     /// What bitcoind said last of its chain.
@@ -106,9 +106,9 @@ impl Bitcoin {
             if self.rpc.block_hash(position.height).await? == Some(position.hash) {
                 return Ok(());
             }
-            if !self.watch.disconnect() {
+            if !self.tracker.disconnect() {
                 let start = start_position(&self.rpc, &self.info).await?;
-                self.watch.restart(start);
+                self.tracker.restart(start);
                 return Ok(());
             }
         }
@@ -123,7 +123,7 @@ impl Bitcoin {
                 return Ok(());
             };
             // A reorganisation came in between: the next round sees it.
-            if self.watch.connect(&block).is_err() {
+            if self.tracker.connect(&block).is_err() {
                 return Ok(());
             }
         }
@@ -133,7 +133,7 @@ impl Bitcoin {
     /// Looks for older outputs of addresses that were registered since the last scan.
     async fn scan(&mut self) {
         if self.scan.is_none() {
-            let scripts = self.watch.unscanned();
+            let scripts = self.tracker.unscanned();
             if scripts.is_empty() {
                 return;
             }
@@ -152,7 +152,7 @@ impl Bitcoin {
             Ok(Ok(scan)) => {
                 let at = Position { height: scan.height, hash: scan.tip };
                 let unspents: Vec<Scanned> = scan.unspents.iter().map(|unspent| scanned(&scan, unspent)).collect();
-                let of_use = self.watch.scanned(at, &scripts, &unspents);
+                let of_use = self.tracker.scanned(at, &scripts, &unspents);
                 tracing::debug!(
                     addresses = scripts.len(),
                     found = unspents.len(),
@@ -168,12 +168,12 @@ impl Bitcoin {
 
     /// Which transactions to look for in blocks.
     pub fn track(&mut self, txids: BTreeSet<Txid>) {
-        self.watch.track(txids);
+        self.tracker.track(txids);
     }
 
     /// Where a vault transaction is.
     pub async fn place(&self, txid: Txid) -> Result<Place, RpcError> {
-        if let Some(block) = self.watch.mined(&txid) {
+        if let Some(block) = self.tracker.mined(&txid) {
             return Ok(Place::Block(block));
         }
         match self.rpc.unspent(OutPoint { txid, vout: 0 }, true).await? {
@@ -198,7 +198,7 @@ impl Bitcoin {
     }
 
     /// Compares the light client's best chain with bitcoind's.
-    pub async fn ahead_of(&self, light: Position, client: &Client) -> Result<Ahead, Trouble> {
+    pub async fn ahead_of(&self, light: Position, client: &Client) -> Result<Ahead, RoundError> {
         let tip = Position { height: self.info.height, hash: self.info.tip };
         let fork = if tip == light { light.height } else { self.fork(light, client).await? };
         let level = Ahead { fork, ..Ahead::default() };
@@ -221,7 +221,7 @@ impl Bitcoin {
     }
 
     /// The highest block that both best chains hold.
-    async fn fork(&self, light: Position, client: &Client) -> Result<u32, Trouble> {
+    async fn fork(&self, light: Position, client: &Client) -> Result<u32, RoundError> {
         let mut high = light.height.min(self.info.height);
         if self.agrees_at(high, client).await? == Some(true) {
             return Ok(high);
@@ -229,12 +229,12 @@ impl Bitcoin {
         // `high` differs; go down in growing steps to a block that is the same, then halve the gap.
         let mut step = 1;
         let mut low = loop {
-            let height = high.checked_sub(step).ok_or(Trouble::NoCommonBlock)?;
+            let height = high.checked_sub(step).ok_or(RoundError::NoCommonBlock)?;
             match self.agrees_at(height, client).await? {
                 Some(true) => break height,
                 Some(false) => high = height,
                 // Below the light client's first block.
-                None if step == 1 => return Err(Trouble::NoCommonBlock),
+                None if step == 1 => return Err(RoundError::NoCommonBlock),
                 None => {
                     step = 1;
                     continue;
@@ -253,7 +253,7 @@ impl Bitcoin {
     }
 
     /// Whether both best chains hold the same block at a height; none when the light client holds none there.
-    async fn agrees_at(&self, height: u32, client: &Client) -> Result<Option<bool>, Trouble> {
+    async fn agrees_at(&self, height: u32, client: &Client) -> Result<Option<bool>, RoundError> {
         let theirs = client.call(LIGHT_CLIENT, &hashAtCall { height }).await?;
         if theirs == B256::ZERO {
             return Ok(None);
@@ -263,7 +263,7 @@ impl Bitcoin {
     }
 
     /// The first block of a branch that the light client does not know: it may hold a part of it already.
-    async fn first_unknown(&self, from: u32, to: u32, client: &Client) -> Result<u32, Trouble> {
+    async fn first_unknown(&self, from: u32, to: u32, client: &Client) -> Result<u32, RoundError> {
         let (mut low, mut high) = (from, to);
         while low < high {
             let middle = low + (high - low) / 2;

@@ -1,4 +1,4 @@
-//! What the own node says: the ledger, the signing board, the federation's keys, all in final blocks.
+//! What its own node says: the ledger, the signing board, the federation's keys, all in final blocks.
 //!
 //! Posts and vault transactions come from the logs of each new block, what they stand at from calls when a log says that
 //! it changed. After a start the logs are read again from [`Ledger::from`], before which nothing is open.
@@ -14,12 +14,12 @@ use bitcoin::{BlockHash, OutPoint, ScriptBuf, Txid, XOnlyPublicKey};
 use contracts::address::{BRIDGE, FEDERATION, LIGHT_CLIENT, SIGNING_BOARD};
 use contracts::{BitcoinLightClient, Bridge, Federation, IBridge, SigningBoard};
 
-use super::Trouble;
+use super::RoundError;
 use crate::board::Event;
+use crate::deposit_tracker::Position;
 use crate::io::sidechain::{Block, Client, Error};
 use crate::peg::{self, VaultStatus};
 use crate::vault_tx::{QueuedWithdrawal, SpentOutput, VaultOutput, VaultTransaction};
-use crate::watch::Position;
 
 /// Confirmations after which a settled vault transaction is not looked at any more. One day, as many as can be undone
 /// without a scan.
@@ -71,7 +71,7 @@ pub struct Entry {
 
 impl Ledger {
     /// Starts reading at block `from`.
-    pub async fn start(client: Client, chain_id: u64, from: u64) -> Result<Self, Trouble> {
+    pub async fn start(client: Client, chain_id: u64, from: u64) -> Result<Self, RoundError> {
         let head = client.head().await?;
         let info = client.info().await?;
         Ok(Self {
@@ -105,7 +105,7 @@ impl Ledger {
     }
 
     /// Reads what is new. False when no block was.
-    pub async fn follow(&mut self, me: u16) -> Result<bool, Trouble> {
+    pub async fn follow(&mut self, me: u16) -> Result<bool, RoundError> {
         let head = self.client.head().await?;
         if head.number < self.next {
             self.refresh().await?;
@@ -199,7 +199,7 @@ impl Ledger {
     }
 
     /// Asks for what changed. What could not be asked for is asked for next time.
-    async fn refresh(&mut self) -> Result<(), Trouble> {
+    async fn refresh(&mut self) -> Result<(), RoundError> {
         while let Some(number) = self.stale.first().copied() {
             self.refresh_entry(number).await?;
             self.stale.remove(&number);
@@ -219,7 +219,7 @@ impl Ledger {
         Ok(())
     }
 
-    async fn refresh_entry(&mut self, number: u64) -> Result<(), Trouble> {
+    async fn refresh_entry(&mut self, number: u64) -> Result<(), RoundError> {
         let call = Bridge::vaultTransactionCall { number: U256::from(number) };
         let now = self.client.call(BRIDGE, &call).await?;
         let settled_in = (now.blockHash != B256::ZERO).then(|| BlockHash::from_byte_array(now.blockHash.0));
@@ -237,7 +237,7 @@ impl Ledger {
         Ok(())
     }
 
-    async fn refresh_queues(&mut self) -> Result<(), Trouble> {
+    async fn refresh_queues(&mut self) -> Result<(), RoundError> {
         let limit = U256::from(MAX_QUEUE);
         self.count = small(self.client.call(BRIDGE, &Bridge::vaultTransactionCountCall {}).await?);
         let ids = self.client.call(BRIDGE, &Bridge::queuedWithdrawalsCall { limit }).await?;

@@ -1,20 +1,20 @@
 //! The relayer's shell: gathers facts from its own node and its own bitcoind, decides, keeps, performs.
 //!
 //! ```text
-//!   own node     --ledger--> \                                          / --lane----> free transactions
+//!   own node     --ledger--> \                                          / --sender----> free transactions
 //!                             facts --relay::decide--> owed actions ----
 //!   own bitcoind --bitcoin-> /                                          \ --bitcoin-> broadcast
 //!                                     rounds (key generation, signing) <-> store
 //! ```
 //! Neither node nor bitcoind has to be there: the relayer says so once, waits, and goes on where it was. What it stops
-//! for is its own trouble ([`Stop`]): a damaged or full disk, another process on its data, a wrong key.
+//! for is its own errors ([`FatalError`]): a damaged or full disk, another process on its data, a wrong key.
 
 mod bitcoin;
-mod lane;
 mod ledger;
 mod perform;
 mod rounds;
 mod store;
+mod tx_sender;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -32,17 +32,17 @@ use mainchain::io::rpc::{Auth, BitcoinRpc, RpcError};
 use serde::{Deserialize, Serialize};
 
 use self::bitcoin::{Ahead, Bitcoin, Place};
-use self::lane::Lane;
 use self::ledger::{Ledger, index_of};
 use self::rounds::Rounds;
 use self::store::Store;
+use self::tx_sender::TxSender;
 use crate::config::{Config, Login};
+use crate::deposit_tracker::{Position, TrackedDeposit};
 use crate::io::sidechain::{Account, Client, Error};
 use crate::keystore::OperatorKeys;
 use crate::peg;
-use crate::relay::{KeyState, Progress, Relay, Rota, Seen, Task, View};
+use crate::relay::{DutySchedule, KeyState, Progress, Relay, Seen, Task, View};
 use crate::vault_tx::{Available, ReadyDeposit};
-use crate::watch::{Found, Position};
 
 pub use self::store::StoreError;
 
@@ -68,7 +68,7 @@ const CURSOR: &str = "cursor.json";
 
 /// Why a relayer stops.
 #[derive(Debug, thiserror::Error)]
-pub enum Stop {
+pub enum FatalError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("account {account} is no member of the federation; its members are {members}")]
@@ -93,7 +93,7 @@ pub enum Stop {
 
 /// What keeps a round of work from being finished.
 #[derive(Debug, thiserror::Error)]
-enum Trouble {
+enum RoundError {
     #[error(transparent)]
     Node(#[from] Error),
     #[error(transparent)]
@@ -101,12 +101,12 @@ enum Trouble {
     #[error("bitcoind's chain and the light client's have no block in common: bitcoind is on another network")]
     NoCommonBlock,
     #[error(transparent)]
-    Stop(#[from] Stop),
+    FatalError(#[from] FatalError),
 }
 
-impl From<StoreError> for Trouble {
+impl From<StoreError> for RoundError {
     fn from(error: StoreError) -> Self {
-        Self::Stop(error.into())
+        Self::FatalError(error.into())
     }
 }
 
@@ -136,13 +136,13 @@ struct Cursor {
 ///
 /// # Errors
 ///
-/// [`Stop`] for its own trouble. That node or bitcoind is down, lags or is another network is no reason to stop.
+/// [`FatalError`] for its own errors. That node or bitcoind is down, lags or is another network is no reason to stop.
 pub async fn run(
     config: &Config,
     keys: &OperatorKeys,
     hooks: TestHooks,
     stop: impl Future<Output = ()>,
-) -> Result<(), Stop> {
+) -> Result<(), FatalError> {
     let store = Store::open(&config.data_dir, keys.storage_key())?.crash_after(hooks.crash_after_writes);
     let store = Arc::new(store);
     tokio::pin!(stop);
@@ -166,17 +166,17 @@ pub async fn run(
 }
 
 /// Waits for the node, then checks that this relayer belongs to it.
-async fn start(config: &Config, keys: &OperatorKeys, store: &Arc<Store>) -> Result<Relayer, Stop> {
-    let client = Client::new(&config.node).map_err(|error| Stop::Configuration(error.to_string()))?;
+async fn start(config: &Config, keys: &OperatorKeys, store: &Arc<Store>) -> Result<Relayer, FatalError> {
+    let client = Client::new(&config.node).map_err(|error| FatalError::Configuration(error.to_string()))?;
     let mut health = Health::new("the sidechain node");
     loop {
         match Relayer::open(config, keys, store, &client).await {
             Ok(relayer) => {
-                health.well();
+                health.recovered();
                 return Ok(relayer);
             }
-            Err(Trouble::Stop(stop)) => return Err(stop),
-            Err(trouble) => health.ill(&trouble),
+            Err(RoundError::FatalError(stop)) => return Err(stop),
+            Err(error) => health.failed(&error),
         }
         tokio::time::sleep(config.poll().max(Duration::from_millis(250))).await;
     }
@@ -185,24 +185,24 @@ async fn start(config: &Config, keys: &OperatorKeys, store: &Arc<Store>) -> Resu
 /// Says once what is wrong with somebody, and once that it is over.
 struct Health {
     who: &'static str,
-    trouble: Option<String>,
+    error: Option<String>,
 }
 
 impl Health {
     fn new(who: &'static str) -> Self {
-        Self { who, trouble: None }
+        Self { who, error: None }
     }
 
-    fn ill(&mut self, trouble: &impl std::fmt::Display) {
-        let text = trouble.to_string();
-        if self.trouble.as_ref() != Some(&text) {
+    fn failed(&mut self, error: &impl std::fmt::Display) {
+        let text = error.to_string();
+        if self.error.as_ref() != Some(&text) {
             tracing::warn!("{text}; waiting for it");
-            self.trouble = Some(text);
+            self.error = Some(text);
         }
     }
 
-    fn well(&mut self) {
-        if self.trouble.take().is_some() {
+    fn recovered(&mut self) {
+        if self.error.take().is_some() {
             tracing::info!("{} is back", self.who);
         }
     }
@@ -218,7 +218,7 @@ struct Relayer {
     machine: Relay,
     ledger: Ledger,
     rounds: Rounds,
-    lane: Lane,
+    sender: TxSender,
     rpc: BitcoinRpc,
     bitcoin: Option<Bitcoin>,
     ahead: (Option<(Position, Position)>, Ahead),
@@ -243,9 +243,14 @@ struct Relayer {
 }
 
 impl Relayer {
-    async fn open(config: &Config, keys: &OperatorKeys, store: &Arc<Store>, client: &Client) -> Result<Self, Trouble> {
+    async fn open(
+        config: &Config,
+        keys: &OperatorKeys,
+        store: &Arc<Store>,
+        client: &Client,
+    ) -> Result<Self, RoundError> {
         let info = client.info().await?;
-        let me = index_of(&info, keys.address()).ok_or_else(|| Stop::NotAMember {
+        let me = index_of(&info, keys.address()).ok_or_else(|| FatalError::NotAMember {
             account: keys.address(),
             members: info
                 .members
@@ -259,26 +264,29 @@ impl Relayer {
         let network: Network = info
             .bitcoin_network
             .parse()
-            .map_err(|error: mainchain::params::UnknownNetwork| Stop::Configuration(error.to_string()))?;
+            .map_err(|error: mainchain::params::UnknownNetwork| FatalError::Configuration(error.to_string()))?;
         let rpc = BitcoinRpc::new(config.bitcoind.url.clone(), auth(config)?, network);
         let recovery_leaf = client.call(FEDERATION, &Federation::recoveryLeafCall {}).await?;
         let limit = client.call(contracts::address::BRIDGE, &contracts::Bridge::maxDepositsCall {}).await?;
         let cursor: Cursor = read_json(store, CURSOR)?.unwrap_or_default();
         let ledger = Ledger::start(client.clone(), info.chain_id, cursor.from).await?;
         let rounds = Rounds::open(store, &ledger, me, *keys.encryption(), recovery_leaf.0)?;
-        let lane = Lane::new(client.clone(), Account::from_key(*keys.account()), info.chain_id);
-        let rota =
-            Rota { window_s: config.duty.window_s, takeover_ms: config.duty.takeover_ms, batch_ms: config.batch_ms };
+        let sender = TxSender::new(client.clone(), Account::from_key(*keys.account()), info.chain_id);
+        let schedule = DutySchedule {
+            window_s: config.duty.window_s,
+            takeover_ms: config.duty.takeover_ms,
+            batch_ms: config.batch_ms,
+        };
         Ok(Self {
             store: Arc::clone(store),
             client: client.clone(),
             me,
             peg,
             started: Instant::now(),
-            machine: Relay::new(rota),
+            machine: Relay::new(schedule),
             ledger,
             rounds,
-            lane,
+            sender,
             rpc,
             bitcoin: None,
             ahead: (None, Ahead::default()),
@@ -300,30 +308,30 @@ impl Relayer {
     }
 
     /// Gathers facts, decides, performs. Only the relayer's own trouble is an error.
-    async fn round(&mut self) -> Result<(), Stop> {
+    async fn round(&mut self) -> Result<(), FatalError> {
         match self.gather_and_act().await {
             Ok(()) => Ok(()),
-            Err(Trouble::Stop(stop)) => Err(stop),
-            Err(trouble @ (Trouble::Bitcoin(_) | Trouble::NoCommonBlock)) => {
-                self.bitcoin_health.ill(&trouble);
+            Err(RoundError::FatalError(stop)) => Err(stop),
+            Err(error @ (RoundError::Bitcoin(_) | RoundError::NoCommonBlock)) => {
+                self.bitcoin_health.failed(&error);
                 Ok(())
             }
-            Err(trouble) => {
-                self.node_health.ill(&trouble);
+            Err(error) => {
+                self.node_health.failed(&error);
                 Ok(())
             }
         }
     }
 
-    async fn gather_and_act(&mut self) -> Result<(), Trouble> {
+    async fn gather_and_act(&mut self) -> Result<(), RoundError> {
         self.follow_sidechain().await?;
         let bitcoin_is_there = match self.follow_bitcoin().await {
             Ok(()) => true,
-            Err(trouble @ (Trouble::Bitcoin(_) | Trouble::NoCommonBlock)) => {
-                self.bitcoin_health.ill(&trouble);
+            Err(error @ (RoundError::Bitcoin(_) | RoundError::NoCommonBlock)) => {
+                self.bitcoin_health.failed(&error);
                 false
             }
-            Err(trouble) => return Err(trouble),
+            Err(error) => return Err(error),
         };
         if !self.ledger.is_current() {
             return Ok(()); // Still reading old blocks: what they say may be over.
@@ -332,25 +340,26 @@ impl Relayer {
         for action in self.machine.decide(&view) {
             self.perform(action, bitcoin_is_there).await?;
         }
-        self.node_health.well();
+        self.node_health.recovered();
         if bitcoin_is_there {
-            self.bitcoin_health.well();
+            self.bitcoin_health.recovered();
         }
         self.tidy()
     }
 
-    async fn follow_sidechain(&mut self) -> Result<(), Trouble> {
+    async fn follow_sidechain(&mut self) -> Result<(), RoundError> {
         self.ledger.follow(self.me).await?;
         let behind_s = unix_time().saturating_sub(self.ledger.head.timestamp);
         if behind_s > LAG_S {
             // Not an error: what is final stays final. But somebody should know.
             let (url, head) = (self.client.url(), self.ledger.head.number);
-            self.node_lag
-                .ill(&format!("the sidechain node at {url} lags, or its network has halted: its head {head} is old"));
+            self.node_lag.failed(&format!(
+                "the sidechain node at {url} lags, or its network has halted: its head {head} is old"
+            ));
         } else {
-            self.node_lag.well();
+            self.node_lag.recovered();
         }
-        self.lane.refresh().await?;
+        self.sender.refresh().await?;
         self.rounds.learn_keys(&self.store, &self.ledger).await?;
         for (number, entry) in &self.ledger.open {
             self.rounds.recall(*number, entry, &self.store)?;
@@ -358,7 +367,7 @@ impl Relayer {
         Ok(())
     }
 
-    async fn follow_bitcoin(&mut self) -> Result<(), Trouble> {
+    async fn follow_bitcoin(&mut self) -> Result<(), RoundError> {
         if self.bitcoin.is_none() {
             self.bitcoin = Some(Bitcoin::start(self.rpc.clone()).await?);
             self.registrations = 0;
@@ -371,15 +380,15 @@ impl Relayer {
         bitcoin.follow().await?;
         if bitcoin.is_catching_up() {
             self.bitcoin_lag
-                .ill(&format!("bitcoind at {} lags: it has headers of blocks that it lacks", self.rpc.url()));
+                .failed(&format!("bitcoind at {} lags: it has headers of blocks that it lacks", self.rpc.url()));
         } else {
-            self.bitcoin_lag.well();
+            self.bitcoin_lag.recovered();
         }
         self.estimate_fee().await?;
         self.compare_headers().await
     }
 
-    async fn read_registrations(&mut self) -> Result<(), Trouble> {
+    async fn read_registrations(&mut self) -> Result<(), RoundError> {
         for registration in std::mem::take(&mut self.keyless) {
             self.register(registration);
         }
@@ -407,11 +416,11 @@ impl Relayer {
         };
         let script = terms.output(&self.peg, *group_key).script_pubkey();
         if let Some(bitcoin) = &mut self.bitcoin {
-            bitcoin.watch().register(script, terms);
+            bitcoin.tracker().register(script, terms);
         }
     }
 
-    async fn estimate_fee(&mut self) -> Result<(), Trouble> {
+    async fn estimate_fee(&mut self) -> Result<(), RoundError> {
         if self.fee.0.is_none_or(|at| at.elapsed() > FEE_EVERY) {
             let least = u64::from(self.ledger.info.min_fee_rate.max(1));
             let fallback = FeeRate::from_sat_per_vb(least).unwrap_or(FeeRate::BROADCAST_MIN);
@@ -425,7 +434,7 @@ impl Relayer {
     }
 
     /// Compares both best chains, when one of them has moved.
-    async fn compare_headers(&mut self) -> Result<(), Trouble> {
+    async fn compare_headers(&mut self) -> Result<(), RoundError> {
         let Some(bitcoin) = &self.bitcoin else {
             return Ok(());
         };
@@ -438,7 +447,7 @@ impl Relayer {
         Ok(())
     }
 
-    async fn view(&mut self, bitcoin_is_there: bool) -> Result<View, Trouble> {
+    async fn view(&mut self, bitcoin_is_there: bool) -> Result<View, RoundError> {
         self.held.retain(|_, since| since.elapsed() < HOLD);
         let info = &self.ledger.info;
         let key = if info.group_key.is_some_and(|key| key != B256::ZERO) {
@@ -457,7 +466,7 @@ impl Relayer {
             };
             open.insert(*number, progress);
         }
-        let mut in_flight = self.lane.in_flight();
+        let mut in_flight = self.sender.in_flight();
         in_flight.extend(self.held.keys());
         Ok(View {
             clock_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
@@ -474,7 +483,7 @@ impl Relayer {
         })
     }
 
-    async fn seen(&self, entry: &ledger::Entry, bitcoin_is_there: bool) -> Result<Seen, Trouble> {
+    async fn seen(&self, entry: &ledger::Entry, bitcoin_is_there: bool) -> Result<Seen, RoundError> {
         let Some(bitcoin) = self.bitcoin.as_ref().filter(|_| bitcoin_is_there) else {
             return Ok(Seen::Unknown);
         };
@@ -496,7 +505,7 @@ impl Relayer {
     }
 
     /// What a vault transaction could be made of.
-    async fn available(&mut self) -> Result<Available, Trouble> {
+    async fn available(&mut self) -> Result<Available, RoundError> {
         let info = &self.ledger.info;
         let (min_fee_rate, max_fee_rate) = (info.min_fee_rate, info.max_fee_rate);
         let deficit = info.ledger.deficit_sat > 0;
@@ -521,12 +530,12 @@ impl Relayer {
     }
 
     /// Deposits that the ledger would take now, oldest first.
-    async fn ready_deposits(&mut self) -> Result<Vec<ReadyDeposit>, Trouble> {
+    async fn ready_deposits(&mut self) -> Result<Vec<ReadyDeposit>, RoundError> {
         let Some(bitcoin) = &mut self.bitcoin else {
             return Ok(Vec::new());
         };
-        let mut found: Vec<(OutPoint, Found)> =
-            bitcoin.watch().found().map(|(outpoint, found)| (*outpoint, *found)).collect();
+        let mut found: Vec<(OutPoint, TrackedDeposit)> =
+            bitcoin.tracker().found().map(|(outpoint, found)| (*outpoint, *found)).collect();
         found.sort_by_key(|(outpoint, found)| (found.height, *outpoint));
         let mut ready = Vec::new();
         for (outpoint, found) in found {
@@ -547,7 +556,7 @@ impl Relayer {
     }
 
     /// The ledger's rules for deposits that can be told from outside.
-    fn is_ready(&self, outpoint: OutPoint, found: &Found) -> bool {
+    fn is_ready(&self, outpoint: OutPoint, found: &TrackedDeposit) -> bool {
         let confirmations = self.confirmations_at(found.height);
         let least = if found.coinbase { COINBASE_MATURITY } else { 1 };
         // Older ones could be reclaimed before their sweep confirms.
@@ -559,7 +568,7 @@ impl Relayer {
     }
 
     /// Forgets what is over, and notes how far the ledger was read.
-    fn tidy(&mut self) -> Result<(), Trouble> {
+    fn tidy(&mut self) -> Result<(), RoundError> {
         let keyless = self.ledger.info.group_key.is_none_or(|key| key == B256::ZERO);
         let closed = self.ledger.prune(keyless);
         self.rounds.forget(&closed, &self.store)?;
@@ -573,7 +582,7 @@ impl Relayer {
 }
 
 /// Refuses to use the data of one network on another: keys and promises belong to one.
-async fn check_identity(store: &Store, client: &Client, info: &peg::Info) -> Result<(), Trouble> {
+async fn check_identity(store: &Store, client: &Client, info: &peg::Info) -> Result<(), RoundError> {
     let genesis = client
         .block(0)
         .await?
@@ -583,7 +592,7 @@ async fn check_identity(store: &Store, client: &Client, info: &peg::Info) -> Res
         None => write_json(store, IDENTITY, &now)?,
         Some(identity) if identity == now => {}
         Some(identity) => {
-            return Err(Stop::OtherNetwork {
+            return Err(FatalError::OtherNetwork {
                 got_chain: identity.chain_id,
                 got_genesis: identity.genesis,
                 chain: now.chain_id,
@@ -595,36 +604,38 @@ async fn check_identity(store: &Store, client: &Client, info: &peg::Info) -> Res
     Ok(())
 }
 
-fn read_json<T: serde::de::DeserializeOwned>(store: &Store, name: &str) -> Result<Option<T>, Stop> {
+fn read_json<T: serde::de::DeserializeOwned>(store: &Store, name: &str) -> Result<Option<T>, FatalError> {
     let Some(bytes) = store.get(name)? else {
         return Ok(None);
     };
     serde_json::from_slice(&bytes)
         .map(Some)
-        .map_err(|error| Stop::Configuration(format!("{name} in the data directory is damaged: {error}")))
+        .map_err(|error| FatalError::Configuration(format!("{name} in the data directory is damaged: {error}")))
 }
 
-fn write_json(store: &Store, name: &str, value: &impl Serialize) -> Result<(), Stop> {
+fn write_json(store: &Store, name: &str, value: &impl Serialize) -> Result<(), FatalError> {
     let bytes = serde_json::to_vec(value).expect("numbers and hashes always serialise");
     Ok(store.put(name, &bytes)?)
 }
 
-fn peg_of(info: &peg::Info) -> Result<Peg, Stop> {
-    let delay =
-        NonZeroU16::new(info.reclaim_delay).ok_or_else(|| Stop::Configuration("the reclaim delay is 0".to_owned()))?;
+fn peg_of(info: &peg::Info) -> Result<Peg, FatalError> {
+    let delay = NonZeroU16::new(info.reclaim_delay)
+        .ok_or_else(|| FatalError::Configuration("the reclaim delay is 0".to_owned()))?;
     Ok(Peg { chain_id: info.chain_id, bridge: info.contracts.bridge.into_array(), delay })
 }
 
-fn auth(config: &Config) -> Result<Auth, Stop> {
+fn auth(config: &Config) -> Result<Auth, FatalError> {
     match config.bitcoind.login() {
         Some(Login::Cookie(path)) => Ok(Auth::Cookie(path)),
         Some(Login::Password { user, password_file }) => {
             let text = std::fs::read_to_string(&password_file)
-                .map_err(|error| Stop::Configuration(format!("{}: {error}", password_file.display())))?;
+                .map_err(|error| FatalError::Configuration(format!("{}: {error}", password_file.display())))?;
             let password = text.lines().next().unwrap_or_default().to_owned();
             Ok(Auth::UserPassword { user, password })
         }
-        None => Err(Stop::Configuration("[bitcoind] wants either cookie_file, or user and password_file".to_owned())),
+        None => {
+            Err(FatalError::Configuration("[bitcoind] wants either cookie_file, or user and password_file".to_owned()))
+        }
     }
 }
 

@@ -11,20 +11,20 @@ use contracts::{BitcoinLightClient, Bridge, IBridge};
 use mainchain::deposit::DepositTerms;
 use mainchain::proof::{self, InclusionProof};
 
-use super::{Relayer, Trouble};
+use super::{Relayer, RoundError};
 use crate::io::sidechain::{Call, Error};
 use crate::relay::{Action, Task};
 use crate::vault_tx::Plan;
 
 impl Relayer {
-    pub(super) async fn perform(&mut self, action: Action, bitcoin_is_there: bool) -> Result<(), Trouble> {
+    pub(super) async fn perform(&mut self, action: Action, bitcoin_is_there: bool) -> Result<(), RoundError> {
         let (store, ledger) = (&self.store, &self.ledger);
         match action {
-            Action::RunDkg { epoch } => self.rounds.run_dkg(epoch, store, ledger, &mut self.lane).await,
+            Action::RunDkg { epoch } => self.rounds.run_dkg(epoch, store, ledger, &mut self.sender).await,
             Action::RunSigning { number } => {
                 let fee_rate = self.fee_rate_sat_per_kvb();
                 let bitcoin = self.bitcoin.as_ref().filter(|_| bitcoin_is_there).map(|bitcoin| (bitcoin, fee_rate));
-                self.rounds.run_signing(number, store, ledger, bitcoin, &mut self.lane).await
+                self.rounds.run_signing(number, store, ledger, bitcoin, &mut self.sender).await
             }
             Action::SubmitHeaders => self.submit_headers().await,
             Action::Propose(plan) => self.propose(plan).await,
@@ -43,15 +43,15 @@ impl Relayer {
         }
     }
 
-    /// Sends a transaction for a task. A refusal is no trouble: another relayer may have been first, or the facts have
+    /// Sends a transaction for a task. A refusal is not an error: another relayer may have been first, or the facts have
     /// changed; the task rests for a while.
     async fn send<C: SolCall>(
         &mut self,
         task: Task,
         to: alloy_primitives::Address,
         call: &C,
-    ) -> Result<Result<(), Error>, Trouble> {
-        match self.lane.send(&Call::new(to, call), Some(task)).await {
+    ) -> Result<Result<(), Error>, RoundError> {
+        match self.sender.send(&Call::new(to, call), Some(task)).await {
             Ok(_) => Ok(Ok(())),
             Err(error) if error.retry() => Err(error.into()),
             Err(error) => {
@@ -62,7 +62,7 @@ impl Relayer {
         }
     }
 
-    async fn submit_headers(&mut self) -> Result<(), Trouble> {
+    async fn submit_headers(&mut self) -> Result<(), RoundError> {
         let ahead = &self.ahead.1;
         let count = ahead.headers.len();
         let left = ahead.count;
@@ -76,7 +76,7 @@ impl Relayer {
         Ok(())
     }
 
-    async fn propose(&mut self, plan: Plan) -> Result<(), Trouble> {
+    async fn propose(&mut self, plan: Plan) -> Result<(), RoundError> {
         let task = Task::Proposal(self.ledger.count);
         let mut deposits = Vec::new();
         for outpoint in &plan.deposits {
@@ -107,7 +107,7 @@ impl Relayer {
 
     /// One deposit that the ledger refuses must not stop the others: they are proposed one by one, and what is refused
     /// alone is left out for a while.
-    async fn find_refused(&mut self, plan: &Plan, error: &Error) -> Result<(), Trouble> {
+    async fn find_refused(&mut self, plan: &Plan, error: &Error) -> Result<(), RoundError> {
         if error.revert().is_none() {
             return Ok(());
         }
@@ -133,11 +133,11 @@ impl Relayer {
     }
 
     /// The proof of a deposit; none when it is not where it was found.
-    async fn deposit_proof(&mut self, outpoint: OutPoint) -> Result<Option<IBridge::DepositProof>, Trouble> {
+    async fn deposit_proof(&mut self, outpoint: OutPoint) -> Result<Option<IBridge::DepositProof>, RoundError> {
         let Some(bitcoin) = &mut self.bitcoin else {
             return Ok(None);
         };
-        let Some(found) = bitcoin.watch().found().find(|(known, _)| **known == outpoint).map(|(_, found)| *found)
+        let Some(found) = bitcoin.tracker().found().find(|(known, _)| **known == outpoint).map(|(_, found)| *found)
         else {
             return Ok(None);
         };
@@ -160,7 +160,7 @@ impl Relayer {
         }))
     }
 
-    async fn broadcast(&mut self, number: u64) -> Result<(), Trouble> {
+    async fn broadcast(&mut self, number: u64) -> Result<(), RoundError> {
         let task = Task::Broadcast(number);
         let (Some(bitcoin), Some(transaction)) = (&self.bitcoin, self.rounds.complete.get(&number)) else {
             return Ok(());
@@ -175,7 +175,7 @@ impl Relayer {
         Ok(())
     }
 
-    async fn settle(&mut self, number: u64, hash: BlockHash) -> Result<(), Trouble> {
+    async fn settle(&mut self, number: u64, hash: BlockHash) -> Result<(), RoundError> {
         let task = Task::Settle(number);
         let (Some(bitcoin), Some(entry)) = (&self.bitcoin, self.ledger.open.get(&number)) else {
             return Ok(());

@@ -14,10 +14,10 @@ use rand::rngs::OsRng;
 use secp256k1::{PublicKey, SecretKey, schnorr};
 
 use super::bitcoin::Bitcoin;
-use super::lane::Lane;
 use super::ledger::{Entry, Ledger};
 use super::store::Store;
-use super::{Stop, Trouble};
+use super::tx_sender::TxSender;
+use super::{FatalError, RoundError};
 use crate::board::{Effect, Post};
 use crate::dkg::{self, Dkg};
 use crate::io::sidechain::{Call, Error};
@@ -71,10 +71,10 @@ impl Rounds {
         me: u16,
         encryption: SecretKey,
         recovery_leaf: [u8; 32],
-    ) -> Result<Self, Stop> {
+    ) -> Result<Self, FatalError> {
         let signed = match store.get(SIGNED)? {
             None => Signed::default(),
-            Some(bytes) => Signed::from_bytes(&bytes).map_err(|error| Stop::Record(error.to_string()))?,
+            Some(bytes) => Signed::from_bytes(&bytes).map_err(|error| FatalError::Record(error.to_string()))?,
         };
         Ok(Self {
             chain_id: ledger.info.chain_id,
@@ -92,8 +92,8 @@ impl Rounds {
         })
     }
 
-    /// Learns of keys that came into force, and takes the own shares of them out of the store.
-    pub async fn learn_keys(&mut self, store: &Store, ledger: &Ledger) -> Result<(), Trouble> {
+    /// Learns of keys that came into force, and takes its shares of them out of the store.
+    pub async fn learn_keys(&mut self, store: &Store, ledger: &Ledger) -> Result<(), RoundError> {
         for epoch in 1..=ledger.info.epoch {
             if self.group_keys.contains_key(&epoch) {
                 continue;
@@ -110,24 +110,24 @@ impl Rounds {
                 continue;
             };
             let machine = Dkg::new(self.dkg_config(ledger, epoch).await?, self.encryption, Some(&stored))
-                .map_err(|error| Stop::Dkg(Box::new(error)))?;
+                .map_err(|error| FatalError::Dkg(Box::new(error)))?;
             match machine.share_of(&group_key) {
                 Some(share) => {
                     tracing::info!(epoch, group_key = %group_key, member = self.me, "the federation's key is in force");
                     self.shares.insert(epoch, share);
                 }
-                None => tracing::error!(epoch, "the own share is of another key: this relayer cannot sign"),
+                None => tracing::error!(epoch, "its share is of another key: this relayer cannot sign"),
             }
             self.dkg = None;
         }
         Ok(())
     }
 
-    async fn dkg_config(&self, ledger: &Ledger, epoch: u32) -> Result<dkg::Config, Trouble> {
+    async fn dkg_config(&self, ledger: &Ledger, epoch: u32) -> Result<dkg::Config, RoundError> {
         let members = ledger.members().await?;
         let encryption_keys: Result<Vec<PublicKey>, _> =
             members.iter().map(|member| PublicKey::from_slice(&member.encryptionKey)).collect();
-        let encryption_keys = encryption_keys.map_err(|error| Stop::Federation(error.to_string()))?;
+        let encryption_keys = encryption_keys.map_err(|error| FatalError::Federation(error.to_string()))?;
         Ok(dkg::Config { chain_id: self.chain_id, epoch, threshold: self.threshold, encryption_keys, me: self.me })
     }
 
@@ -137,13 +137,13 @@ impl Rounds {
         epoch: u32,
         store: &Store,
         ledger: &Ledger,
-        lane: &mut Lane,
-    ) -> Result<(), Trouble> {
+        sender: &mut TxSender,
+    ) -> Result<(), RoundError> {
         if self.dkg.as_ref().is_none_or(|dkg| dkg.epoch != epoch) {
             let stored = store.get_secret(&dkg_file(epoch))?;
             let config = self.dkg_config(ledger, epoch).await?;
             let machine = Dkg::new(config, self.encryption, stored.as_ref().map(|bytes| bytes.as_slice()))
-                .map_err(|error| Stop::Dkg(Box::new(error)))?;
+                .map_err(|error| FatalError::Dkg(Box::new(error)))?;
             tracing::info!(epoch, member = self.me, "making the federation's key together");
             self.dkg = Some(KeyGeneration { epoch, machine, read: 0, confirmed_at: None });
         }
@@ -164,12 +164,12 @@ impl Rounds {
                 }
             }
         }
-        self.send_posts(lane).await?;
-        self.confirm_key(ledger, lane).await
+        self.send_posts(sender).await?;
+        self.confirm_key(ledger, sender).await
     }
 
     /// Tells the Federation contract which key came out.
-    async fn confirm_key(&mut self, ledger: &Ledger, lane: &mut Lane) -> Result<(), Trouble> {
+    async fn confirm_key(&mut self, ledger: &Ledger, sender: &mut TxSender) -> Result<(), RoundError> {
         let Some(dkg) = &mut self.dkg else {
             return Ok(());
         };
@@ -190,7 +190,7 @@ impl Rounds {
             vaultKeyY: y.into(),
         };
         dkg.confirmed_at = Some(Instant::now());
-        match lane.send(&Call::new(FEDERATION, &call), None).await {
+        match sender.send(&Call::new(FEDERATION, &call), None).await {
             Ok(_) => {
                 tracing::info!(epoch = dkg.epoch, %group_key, "confirmed the federation's key")
             }
@@ -210,8 +210,8 @@ impl Rounds {
         store: &Store,
         ledger: &Ledger,
         bitcoin: Option<(&Bitcoin, u64)>,
-        lane: &mut Lane,
-    ) -> Result<(), Trouble> {
+        sender: &mut TxSender,
+    ) -> Result<(), RoundError> {
         let Some(entry) = ledger.open.get(&number) else {
             return Ok(());
         };
@@ -235,11 +235,11 @@ impl Rounds {
                 Effect::Done(signatures) => keep(&mut self.complete, number, entry, &signatures, store)?,
             }
         }
-        self.send_posts(lane).await
+        self.send_posts(sender).await
     }
 
     /// Opens the session of a vault transaction; false when this member cannot take part.
-    fn open_session(&mut self, number: u64, entry: &Entry, store: &Store) -> Result<bool, Stop> {
+    fn open_session(&mut self, number: u64, entry: &Entry, store: &Store) -> Result<bool, FatalError> {
         if self.sessions.contains_key(&number) {
             return Ok(true);
         }
@@ -256,12 +256,12 @@ impl Rounds {
         };
         let stored = store.get_secret(&session_file(number))?;
         let machine = Session::new(config, &self.shares, stored.as_ref().map(|bytes| bytes.as_slice()))
-            .map_err(|error| Stop::Session(Box::new(error)))?;
+            .map_err(|error| FatalError::Session(Box::new(error)))?;
         self.sessions.insert(number, Signing { machine, read: 0, approved: false, refusal: None });
         Ok(true)
     }
 
-    /// Asks the own policy, until it agrees. The promise not to sign anything that conflicts is durable before the first
+    /// Asks its policy, until it agrees. The promise not to sign anything that conflicts is durable before the first
     /// commitment can leave.
     async fn approve(
         &mut self,
@@ -270,7 +270,7 @@ impl Rounds {
         store: &Store,
         ledger: &Ledger,
         bitcoin: Option<(&Bitcoin, u64)>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), RoundError> {
         let Some(signing) = self.sessions.get_mut(&number) else {
             return Ok(());
         };
@@ -310,7 +310,7 @@ impl Rounds {
     }
 
     /// Sends what waits to be posted, in order.
-    async fn send_posts(&mut self, lane: &mut Lane) -> Result<(), Trouble> {
+    async fn send_posts(&mut self, sender: &mut TxSender) -> Result<(), RoundError> {
         self.unsent.retain(|(since, _)| since.elapsed() < POST_FOR);
         while let Some((_, post)) = self.unsent.first() {
             let call = SigningBoard::postCall {
@@ -318,7 +318,7 @@ impl Rounds {
                 kind: post.kind as u8,
                 payload: post.payload.clone().into(),
             };
-            match lane.send(&Call::new(SIGNING_BOARD, &call), None).await {
+            match sender.send(&Call::new(SIGNING_BOARD, &call), None).await {
                 Ok(_) => {}
                 Err(error) if error.retry() => return Err(error.into()),
                 Err(error @ Error::Refused { .. }) => {
@@ -333,7 +333,7 @@ impl Rounds {
     }
 
     /// Takes a signed transaction of an earlier life out of the store.
-    pub fn recall(&mut self, number: u64, entry: &Entry, store: &Store) -> Result<(), Stop> {
+    pub fn recall(&mut self, number: u64, entry: &Entry, store: &Store) -> Result<(), FatalError> {
         if self.complete.contains_key(&number) {
             return Ok(());
         }
@@ -351,7 +351,7 @@ impl Rounds {
     }
 
     /// Forgets what is settled for good, but never what was signed.
-    pub fn forget(&mut self, numbers: &[u64], store: &Store) -> Result<(), Stop> {
+    pub fn forget(&mut self, numbers: &[u64], store: &Store) -> Result<(), FatalError> {
         for number in numbers {
             self.sessions.remove(number);
             self.complete.remove(number);
@@ -362,8 +362,8 @@ impl Rounds {
     }
 }
 
-/// Every input, as the own bitcoind has it unspent in its best chain.
-async fn own_outputs(entry: &Entry, bitcoin: &Bitcoin) -> Result<Vec<Option<TxOut>>, Trouble> {
+/// Every input, as its own bitcoind has it unspent in its best chain.
+async fn own_outputs(entry: &Entry, bitcoin: &Bitcoin) -> Result<Vec<Option<TxOut>>, RoundError> {
     let mut outputs = Vec::new();
     for input in entry.transaction.inputs() {
         let unspent = bitcoin.rpc().unspent(input.outpoint, false).await?;
@@ -378,7 +378,7 @@ fn keep(
     entry: &Entry,
     signatures: &[schnorr::Signature],
     store: &Store,
-) -> Result<(), Stop> {
+) -> Result<(), FatalError> {
     match entry.transaction.attach(signatures) {
         Ok(transaction) => {
             store.put(&complete_file(number), &consensus::serialize(&transaction))?;

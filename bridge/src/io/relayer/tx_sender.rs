@@ -1,7 +1,7 @@
-//! The free lane: how a relayer's transactions reach the sidechain, in order and without gas.
+//! The sender of free transactions: how a relayer's transactions reach the sidechain, in order and without gas.
 //!
 //! A free transaction that would fail is dropped by whoever proposes a block, so a nonce can stay open while later ones
-//! wait behind it. The lane asks the node what became of each ([`Lane::refresh`]) and gives an open nonce to the next
+//! wait behind it. The sender asks the node what became of each ([`TxSender::refresh`]) and gives an open nonce to the next
 //! transaction it sends; what was dropped is owed again and comes back by itself.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +20,7 @@ const GIVE_UP_AFTER: Duration = Duration::from_secs(8);
 const MAX_WAITING: usize = 16;
 
 /// A federation member's transactions under way.
-pub struct Lane {
+pub struct TxSender {
     client: Client,
     account: Account,
     chain_id: u64,
@@ -34,7 +34,7 @@ struct Sent {
     at: Instant,
 }
 
-impl Lane {
+impl TxSender {
     pub fn new(client: Client, account: Account, chain_id: u64) -> Self {
         Self { client, account, chain_id, waiting: BTreeMap::new() }
     }

@@ -13,7 +13,7 @@
 //! ```
 //!
 //! **Duty.** Work that one relayer does for all (headers, proposals, broadcast, settlement) goes by turns: the time of
-//! the last final block names the relayer on duty. Nobody has to notice that it is dead: work that has lain for
+//! the last final block names the relayer on duty. Nobody has to notice that it is dead: work that has waited for
 //! `takeover_ms` is done by the next in line too, after twice that time by the one after, and so on. The price of two
 //! relayers doing the same is a refused transaction.
 
@@ -26,10 +26,10 @@ use crate::vault_tx::{self, Available, Plan};
 
 /// How relayers share the work; every relayer of a federation should have the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rota {
+pub struct DutySchedule {
     /// Seconds of block time that one relayer is on duty before the next one is.
     pub window_s: u64,
-    /// How long work may lie before the next relayer in line does it too.
+    /// How long work may wait before the next relayer in line does it too.
     pub takeover_ms: u64,
     /// How long deposits and withdrawals are collected before they are proposed together.
     pub batch_ms: u64,
@@ -38,7 +38,7 @@ pub struct Rota {
 /// Everything a decision depends on.
 #[derive(Clone, Debug)]
 pub struct View {
-    /// A clock that never goes back: how long work has lain.
+    /// A clock that never goes back: how long work has waited.
     pub clock_ms: u64,
     /// Time of the last final sidechain block, in unix seconds: whose turn it is.
     pub block_time_s: u64,
@@ -79,7 +79,7 @@ pub struct Progress {
     pub settled_confirmations: u32,
     /// Whether its signatures are known here.
     pub signed: bool,
-    /// Where the own bitcoind sees it.
+    /// Where its own bitcoind sees it.
     pub seen: Seen,
 }
 
@@ -128,27 +128,27 @@ pub enum Task {
     Unsettle(u64),
 }
 
-/// The machine. It remembers only since when work has lain: lost in a crash, it costs some patience and nothing else.
+/// The machine. It remembers only since when work has waited: lost in a crash, it costs some patience and nothing else.
 #[derive(Clone, Debug)]
 pub struct Relay {
-    rota: Rota,
+    schedule: DutySchedule,
     since_ms: BTreeMap<Task, u64>,
 }
 
 impl Relay {
     #[must_use]
-    pub fn new(rota: Rota) -> Self {
-        Self { rota, since_ms: BTreeMap::new() }
+    pub fn new(schedule: DutySchedule) -> Self {
+        Self { schedule, since_ms: BTreeMap::new() }
     }
 
     /// The actions owed now, the most urgent first.
     pub fn decide(&mut self, view: &View) -> Vec<Action> {
         let mut actions = Vec::new();
-        let mut lying = BTreeSet::new();
+        let mut waiting = BTreeSet::new();
         let mut offer = |task: Task, patience_ms: u64, action: Action| {
-            lying.insert(task);
+            waiting.insert(task);
             let since = *self.since_ms.entry(task).or_insert(view.clock_ms);
-            let wait = patience_ms + self.rota.takeover_ms * place_in_line(&self.rota, view);
+            let wait = patience_ms + self.schedule.takeover_ms * place_in_line(&self.schedule, view);
             if view.clock_ms.saturating_sub(since) >= wait && !view.in_flight.contains(&task) {
                 actions.push(action);
             }
@@ -167,9 +167,9 @@ impl Relay {
         if view.key == KeyState::Active
             && let Some(plan) = vault_tx::plan(&view.available)
         {
-            offer(Task::Proposal(view.vault_transactions), self.rota.batch_ms, Action::Propose(plan));
+            offer(Task::Proposal(view.vault_transactions), self.schedule.batch_ms, Action::Propose(plan));
         }
-        self.since_ms.retain(|task, _| lying.contains(task));
+        self.since_ms.retain(|task, _| waiting.contains(task));
 
         // Not a matter of duty: every member takes part, at once.
         if let KeyState::Missing { epoch } = view.key {
@@ -183,14 +183,14 @@ impl Relay {
 
 /// The relayer whose turn it is at a block time, 1 to `members`.
 #[must_use]
-pub fn on_duty(rota: &Rota, block_time_s: u64, members: u16) -> u16 {
-    let turn = (block_time_s / rota.window_s.max(1)) % u64::from(members.max(1));
+pub fn on_duty(schedule: &DutySchedule, block_time_s: u64, members: u16) -> u16 {
+    let turn = (block_time_s / schedule.window_s.max(1)) % u64::from(members.max(1));
     u16::try_from(turn).expect("a remainder of a u16 is one") + 1
 }
 
 /// How many relayers come before this one: zero on duty.
-fn place_in_line(rota: &Rota, view: &View) -> u64 {
-    let duty = on_duty(rota, view.block_time_s, view.members);
+fn place_in_line(schedule: &DutySchedule, view: &View) -> u64 {
+    let duty = on_duty(schedule, view.block_time_s, view.members);
     u64::from((view.me + view.members - duty) % view.members)
 }
 
@@ -208,7 +208,7 @@ fn owed(number: u64, progress: &Progress) -> Option<(Task, Action)> {
             let block = hash;
             Some((Task::Settle(number), Action::Settle { number, block }))
         }
-        // Design 6: if the best chain no longer holds a settled vault transaction, anyone may show it.
+        // contracts/src/bridge/VaultTransactions.sol, "unsettle": anyone may show that the best chain no longer holds a settled one.
         (VaultStatus::Settled, _) if progress.settled_confirmations == 0 => {
             Some((Task::Unsettle(number), Action::Unsettle { number }))
         }
@@ -232,7 +232,7 @@ mod tests {
     use super::*;
     use crate::vault_tx::ReadyDeposit;
 
-    const ROTA: Rota = Rota { window_s: 30, takeover_ms: 2_000, batch_ms: 500 };
+    const SCHEDULE: DutySchedule = DutySchedule { window_s: 30, takeover_ms: 2_000, batch_ms: 500 };
     const MEMBERS: u16 = 4;
 
     fn hash(byte: u8) -> BlockHash {
@@ -274,12 +274,12 @@ mod tests {
     };
 
     fn decide(view: &View) -> Vec<Action> {
-        Relay::new(ROTA).decide(view)
+        Relay::new(SCHEDULE).decide(view)
     }
 
     /// What a relayer does that has seen the same facts for so long.
     fn decide_after(wait_ms: u64, view: &View) -> Vec<Action> {
-        let mut relay = Relay::new(ROTA);
+        let mut relay = Relay::new(SCHEDULE);
         relay.decide(view);
         relay.decide(&View { clock_ms: view.clock_ms + wait_ms, ..view.clone() })
     }
@@ -294,7 +294,7 @@ mod tests {
         let behind = |me| View { headers_ahead: 3, ..idle(me) };
         assert_eq!(decide(&behind(1)), [Action::SubmitHeaders]);
         for me in 2..=MEMBERS {
-            let patience = ROTA.takeover_ms * u64::from(me - 1);
+            let patience = SCHEDULE.takeover_ms * u64::from(me - 1);
             assert_eq!(decide_after(patience - 1, &behind(me)), [], "member {me}");
             assert_eq!(decide_after(patience, &behind(me)), [Action::SubmitHeaders], "member {me}");
         }
@@ -302,7 +302,7 @@ mod tests {
 
     #[test]
     fn duty_goes_round_with_block_time() {
-        let duty: Vec<u16> = (0..5).map(|window| on_duty(&ROTA, window * ROTA.window_s, MEMBERS)).collect();
+        let duty: Vec<u16> = (0..5).map(|window| on_duty(&SCHEDULE, window * SCHEDULE.window_s, MEMBERS)).collect();
         assert_eq!(duty, [1, 2, 3, 4, 1]);
         let later = View { headers_ahead: 1, block_time_s: 59, ..idle(2) };
         assert_eq!(decide(&later), [Action::SubmitHeaders]);
@@ -310,11 +310,11 @@ mod tests {
 
     #[test]
     fn progress_starts_the_wait_anew() {
-        let mut relay = Relay::new(ROTA);
+        let mut relay = Relay::new(SCHEDULE);
         let first = View { headers_ahead: 60, ..idle(2) };
         relay.decide(&first);
         // The relayer on duty submitted: the tip moved, so the second in line goes on waiting.
-        let moved = View { clock_ms: ROTA.takeover_ms, light_tip: hash(2), headers_ahead: 30, ..first };
+        let moved = View { clock_ms: SCHEDULE.takeover_ms, light_tip: hash(2), headers_ahead: 30, ..first };
         assert_eq!(relay.decide(&moved), []);
     }
 
@@ -329,9 +329,9 @@ mod tests {
         let ready = View { available: one_deposit(), ..idle(1) };
         let plan = vault_tx::plan(&one_deposit()).expect("it pays its way");
         assert_eq!(decide(&ready), []);
-        assert_eq!(decide_after(ROTA.batch_ms, &ready), [Action::Propose(plan)]);
+        assert_eq!(decide_after(SCHEDULE.batch_ms, &ready), [Action::Propose(plan)]);
         let keyless = View { key: KeyState::Missing { epoch: 1 }, ..ready };
-        assert_eq!(decide_after(ROTA.batch_ms, &keyless), [Action::RunDkg { epoch: 1 }]);
+        assert_eq!(decide_after(SCHEDULE.batch_ms, &keyless), [Action::RunDkg { epoch: 1 }]);
     }
 
     #[test]
@@ -419,7 +419,7 @@ mod tests {
         // After a crash the machine has forgotten everything: once it has waited its turn, it owes the same.
         #[test]
         fn the_same_facts_owe_the_same_actions_after_a_crash(view in any_view()) {
-            let patience = ROTA.takeover_ms * u64::from(MEMBERS) + ROTA.batch_ms;
+            let patience = SCHEDULE.takeover_ms * u64::from(MEMBERS) + SCHEDULE.batch_ms;
             let before = decide_after(patience, &view);
             let restarted = View { clock_ms: 77_000, ..view };
             prop_assert_eq!(before, decide_after(patience, &restarted));
@@ -428,9 +428,9 @@ mod tests {
         // One dead relayer never stops the job: whatever somebody on duty would do, each other one does too, in time.
         #[test]
         fn whoever_is_alive_does_in_time_what_the_relayer_on_duty_would_do(view in any_view()) {
-            let patience = ROTA.takeover_ms * u64::from(MEMBERS) + ROTA.batch_ms;
-            let duty = View { me: on_duty(&ROTA, view.block_time_s, MEMBERS), ..view.clone() };
-            prop_assert_eq!(decide_after(ROTA.batch_ms, &duty), decide_after(patience, &view));
+            let patience = SCHEDULE.takeover_ms * u64::from(MEMBERS) + SCHEDULE.batch_ms;
+            let duty = View { me: on_duty(&SCHEDULE, view.block_time_s, MEMBERS), ..view.clone() };
+            prop_assert_eq!(decide_after(SCHEDULE.batch_ms, &duty), decide_after(patience, &view));
         }
 
         // A vault transaction never gets two orders at once.

@@ -21,7 +21,7 @@ pub const UNDO_BLOCKS: usize = 144;
 
 /// An unspent output that pays a registered address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct TrackedDeposit {
     pub terms: DepositTerms,
     pub amount: Amount,
     /// Of the block it is in.
@@ -48,12 +48,12 @@ pub struct Position {
 
 /// The deposits of one best chain.
 #[derive(Clone, Debug)]
-pub struct Watch {
+pub struct DepositTracker {
     position: Position,
     wanted: BTreeMap<ScriptBuf, DepositTerms>,
     /// Registered, but not looked for among older outputs yet.
     unscanned: BTreeSet<ScriptBuf>,
-    found: BTreeMap<OutPoint, Found>,
+    found: BTreeMap<OutPoint, TrackedDeposit>,
     tracked: BTreeSet<Txid>,
     mined: BTreeMap<Txid, Position>,
     undo: VecDeque<Undo>,
@@ -62,7 +62,7 @@ pub struct Watch {
 #[derive(Clone, Debug)]
 struct Undo {
     before: Position,
-    spent: Vec<(OutPoint, Found)>,
+    spent: Vec<(OutPoint, TrackedDeposit)>,
 }
 
 /// A block that does not follow the last one.
@@ -74,7 +74,7 @@ pub struct Unconnected {
     pub want: BlockHash,
 }
 
-impl Watch {
+impl DepositTracker {
     /// Starts at a block; older outputs come from scans.
     #[must_use]
     pub fn new(position: Position) -> Self {
@@ -115,8 +115,12 @@ impl Watch {
         }
         for unspent in unspents {
             if let Some(terms) = self.wanted.get(&unspent.script) {
-                let found =
-                    Found { terms: *terms, amount: unspent.amount, height: unspent.height, coinbase: unspent.coinbase };
+                let found = TrackedDeposit {
+                    terms: *terms,
+                    amount: unspent.amount,
+                    height: unspent.height,
+                    coinbase: unspent.coinbase,
+                };
                 self.found.insert(unspent.outpoint, found);
             }
         }
@@ -159,7 +163,8 @@ impl Watch {
         for (vout, output) in (0u32..).zip(&transaction.output) {
             if let Some(terms) = self.wanted.get(&output.script_pubkey) {
                 let txid = *txid.get_or_insert_with(|| transaction.compute_txid());
-                let found = Found { terms: *terms, amount: output.value, height, coinbase: transaction.is_coinbase() };
+                let found =
+                    TrackedDeposit { terms: *terms, amount: output.value, height, coinbase: transaction.is_coinbase() };
                 self.found.insert(OutPoint { txid, vout }, found);
             }
         }
@@ -175,7 +180,7 @@ impl Watch {
         }
     }
 
-    /// Takes back the last block. False when it is too old to be taken back: start again with [`Watch::restart`].
+    /// Takes back the last block. False when it is too old to be taken back: start again with [`DepositTracker::restart`].
     pub fn disconnect(&mut self) -> bool {
         let Some(undo) = self.undo.pop_back() else {
             return false;
@@ -211,7 +216,7 @@ impl Watch {
     }
 
     /// The deposits that are unspent after the last block.
-    pub fn found(&self) -> impl Iterator<Item = (&OutPoint, &Found)> {
+    pub fn found(&self) -> impl Iterator<Item = (&OutPoint, &TrackedDeposit)> {
         self.found.iter()
     }
 }
@@ -226,8 +231,8 @@ mod tests {
 
     use super::*;
 
-    fn start() -> Watch {
-        Watch::new(Position { height: 100, hash: BlockHash::all_zeros() })
+    fn start() -> DepositTracker {
+        DepositTracker::new(Position { height: 100, hash: BlockHash::all_zeros() })
     }
 
     fn terms() -> DepositTerms {
@@ -258,10 +263,10 @@ mod tests {
         }
     }
 
-    fn block(watch: &Watch, txdata: Vec<Transaction>) -> Block {
+    fn block(tracker: &DepositTracker, txdata: Vec<Transaction>) -> Block {
         let header = Header {
             version: Version::ONE,
-            prev_blockhash: watch.position().hash,
+            prev_blockhash: tracker.position().hash,
             merkle_root: TxMerkleNode::all_zeros(),
             time: u32::try_from(txdata.len()).expect("few"),
             bits: CompactTarget::from_consensus(0x207f_ffff),
@@ -270,101 +275,101 @@ mod tests {
         Block { header, txdata }
     }
 
-    fn mine(watch: &mut Watch, txdata: Vec<Transaction>) {
-        let block = block(watch, txdata);
-        watch.connect(&block).expect("it follows");
+    fn mine(tracker: &mut DepositTracker, txdata: Vec<Transaction>) {
+        let block = block(tracker, txdata);
+        tracker.connect(&block).expect("it follows");
     }
 
-    fn outpoints(watch: &Watch) -> Vec<OutPoint> {
-        watch.found().map(|(outpoint, _)| *outpoint).collect()
+    fn outpoints(tracker: &DepositTracker) -> Vec<OutPoint> {
+        tracker.found().map(|(outpoint, _)| *outpoint).collect()
     }
 
     // 100 - 101[pays a registered and a strange script] - 102[spends the deposit]
     #[test]
     fn a_deposit_is_found_in_its_block_and_gone_when_it_is_spent() {
-        let mut watch = start();
-        watch.register(script(1), terms());
+        let mut tracker = start();
+        tracker.register(script(1), terms());
         let payment = pay(&[script(9), script(1)], 50_000, &[]);
         let deposit = OutPoint { txid: payment.compute_txid(), vout: 1 };
-        mine(&mut watch, vec![payment]);
-        let found = Found { terms: terms(), amount: Amount::from_sat(50_000), height: 101, coinbase: false };
-        assert_eq!(watch.found().collect::<Vec<_>>(), [(&deposit, &found)]);
-        mine(&mut watch, vec![pay(&[], 0, &[deposit])]);
-        assert_eq!(outpoints(&watch), []);
+        mine(&mut tracker, vec![payment]);
+        let found = TrackedDeposit { terms: terms(), amount: Amount::from_sat(50_000), height: 101, coinbase: false };
+        assert_eq!(tracker.found().collect::<Vec<_>>(), [(&deposit, &found)]);
+        mine(&mut tracker, vec![pay(&[], 0, &[deposit])]);
+        assert_eq!(outpoints(&tracker), []);
     }
 
     // 100 - 101a[deposit] - 102a[spends it]        both blocks leave the best chain, one after the other
     #[test]
     fn a_reorg_brings_back_what_was_spent_and_forgets_what_was_paid() {
-        let mut watch = start();
-        watch.register(script(1), terms());
+        let mut tracker = start();
+        tracker.register(script(1), terms());
         let payment = pay(&[script(1)], 50_000, &[]);
         let deposit = OutPoint { txid: payment.compute_txid(), vout: 0 };
-        mine(&mut watch, vec![payment]);
-        mine(&mut watch, vec![pay(&[], 0, &[deposit])]);
-        assert!(watch.disconnect());
-        assert_eq!(outpoints(&watch), [deposit]);
-        assert!(watch.disconnect());
-        assert_eq!(outpoints(&watch), []);
-        assert_eq!(watch.position(), start().position());
-        assert!(!watch.disconnect(), "nothing is known of older blocks");
+        mine(&mut tracker, vec![payment]);
+        mine(&mut tracker, vec![pay(&[], 0, &[deposit])]);
+        assert!(tracker.disconnect());
+        assert_eq!(outpoints(&tracker), [deposit]);
+        assert!(tracker.disconnect());
+        assert_eq!(outpoints(&tracker), []);
+        assert_eq!(tracker.position(), start().position());
+        assert!(!tracker.disconnect(), "nothing is known of older blocks");
     }
 
     // 100 - 101[vault tx] - 102[spends its output]
     #[test]
     fn a_tracked_transaction_is_known_by_its_block_even_when_its_output_is_spent() {
-        let mut watch = start();
+        let mut tracker = start();
         let vault_tx = Transaction { version: transaction::Version(3), ..pay(&[script(9)], 50_000, &[]) };
         let txid = vault_tx.compute_txid();
-        watch.track(BTreeSet::from([txid]));
-        mine(&mut watch, vec![vault_tx]);
-        let block = watch.position();
-        mine(&mut watch, vec![pay(&[], 0, &[OutPoint { txid, vout: 0 }])]);
-        assert_eq!(watch.mined(&txid), Some(block));
-        assert!(watch.disconnect() && watch.disconnect());
-        assert_eq!(watch.mined(&txid), None);
+        tracker.track(BTreeSet::from([txid]));
+        mine(&mut tracker, vec![vault_tx]);
+        let block = tracker.position();
+        mine(&mut tracker, vec![pay(&[], 0, &[OutPoint { txid, vout: 0 }])]);
+        assert_eq!(tracker.mined(&txid), Some(block));
+        assert!(tracker.disconnect() && tracker.disconnect());
+        assert_eq!(tracker.mined(&txid), None);
     }
 
     #[test]
     fn a_payment_that_came_before_its_registration_is_found_by_a_scan() {
-        let mut watch = start();
-        watch.register(script(1), terms());
-        assert_eq!(watch.unscanned(), [script(1)]);
+        let mut tracker = start();
+        tracker.register(script(1), terms());
+        assert_eq!(tracker.unscanned(), [script(1)]);
         let outpoint = OutPoint { vout: 3, ..OutPoint::null() };
         let unspent = Scanned { outpoint, script: script(1), amount: Amount::from_sat(9), height: 40, coinbase: false };
-        assert!(watch.scanned(watch.position(), &[script(1)], std::slice::from_ref(&unspent)));
-        assert_eq!(outpoints(&watch), [outpoint]);
-        assert_eq!(watch.unscanned(), [] as [ScriptBuf; 0]);
-        watch.register(script(1), terms());
-        assert_eq!(watch.unscanned(), [] as [ScriptBuf; 0], "it was scanned for");
+        assert!(tracker.scanned(tracker.position(), &[script(1)], std::slice::from_ref(&unspent)));
+        assert_eq!(outpoints(&tracker), [outpoint]);
+        assert_eq!(tracker.unscanned(), [] as [ScriptBuf; 0]);
+        tracker.register(script(1), terms());
+        assert_eq!(tracker.unscanned(), [] as [ScriptBuf; 0], "it was scanned for");
     }
 
     #[test]
     fn a_scan_of_another_block_is_done_again() {
-        let mut watch = start();
-        watch.register(script(1), terms());
-        let before = watch.position();
-        mine(&mut watch, vec![]);
-        assert!(!watch.scanned(before, &[script(1)], &[]));
-        assert_eq!(watch.unscanned(), [script(1)]);
+        let mut tracker = start();
+        tracker.register(script(1), terms());
+        let before = tracker.position();
+        mine(&mut tracker, vec![]);
+        assert!(!tracker.scanned(before, &[script(1)], &[]));
+        assert_eq!(tracker.unscanned(), [script(1)]);
     }
 
     #[test]
     fn a_block_that_does_not_follow_is_refused() {
-        let mut watch = start();
-        let old = block(&watch, vec![]);
-        mine(&mut watch, vec![]);
-        let before = watch.position();
-        assert_eq!(watch.connect(&old).expect_err("old").want, before.hash);
-        assert_eq!(watch.position(), before);
+        let mut tracker = start();
+        let old = block(&tracker, vec![]);
+        mine(&mut tracker, vec![]);
+        let before = tracker.position();
+        assert_eq!(tracker.connect(&old).expect_err("old").want, before.hash);
+        assert_eq!(tracker.position(), before);
     }
 
     #[test]
     fn after_a_deep_reorg_everything_is_scanned_for_again() {
-        let mut watch = start();
-        watch.register(script(1), terms());
-        assert!(watch.scanned(watch.position(), &[script(1)], &[]));
-        watch.restart(Position { height: 7, hash: BlockHash::all_zeros() });
-        assert_eq!(watch.unscanned(), [script(1)]);
+        let mut tracker = start();
+        tracker.register(script(1), terms());
+        assert!(tracker.scanned(tracker.position(), &[script(1)], &[]));
+        tracker.restart(Position { height: 7, hash: BlockHash::all_zeros() });
+        assert_eq!(tracker.unscanned(), [script(1)]);
     }
 }
