@@ -13,18 +13,18 @@ import {Sha256} from "./Sha256.sol";
 /// A header costs three storage slots: its facts, its Merkle root, and its place in the height index. Its parent is read from the height
 /// index while it is on the best chain; only headers off it keep their parent in a slot of their own.
 contract BitcoinLightClient is IBitcoinLightClient {
-    /// `work` of the chain up to here; zero: unknown header. 160 bits outlast any chain: Bitcoin's work took 16 years to 2^97.
     struct Stored {
         uint32 time;
         uint32 bits;
         uint32 height;
+        /// Of the chain up to here; zero: unknown header. 160 bits outlast any chain: Bitcoin's work took 16 years to 2^97.
         uint160 work;
         bytes32 merkleRoot;
         /// The parent, kept for headers that are or were off the best chain, and for the checkpoint.
         bytes32 forkParent;
     }
 
-    /// What the rules need to know of a header's ancestors, carried along from header to header of one call.
+    /// The facts about a header's ancestors that the rules need, carried along from header to header of one call.
     struct Ancestry {
         bytes32 hash;
         uint256 time;
@@ -65,7 +65,9 @@ contract BitcoinLightClient is IBitcoinLightClient {
     mapping(bytes32 hash => Stored) private _headers;
     mapping(uint256 height => bytes32 hash) private _best;
 
+    /// @param parameters rules of the network.
     /// @param checkpoint 80 bytes, trusted apart from their own work.
+    /// @param height of the checkpoint.
     /// @param work of the chain up to and including the checkpoint.
     /// @param epochTime time of the first block of the checkpoint's difficulty period.
     constructor(Parameters memory parameters, bytes memory checkpoint, uint32 height, uint256 work, uint32 epochTime) {
@@ -185,9 +187,9 @@ contract BitcoinLightClient is IBitcoinLightClient {
         if (time > limit) revert TooNew(hash, time, limit);
     }
 
-    // ------------------------------------------------------------------ what a header's rules ask of its ancestors
+    // ------------------------------------------------------------------ a header's ancestors
 
-    /// Of the header at place `index` in the call: its parent and the last eleven times.
+    /// The parent of the header at place `index` in the call, with the last eleven times and the period's start.
     function _ancestry(bytes calldata headers, uint256 index) private view returns (Ancestry memory parent) {
         (bytes32 hash,,,) = _fields(headers[index * HEADER_BYTES:(index + 1) * HEADER_BYTES]);
         Stored storage stored = _headers[hash];
@@ -196,7 +198,7 @@ contract BitcoinLightClient is IBitcoinLightClient {
         (hash, stored.time, stored.bits, stored.height, stored.work);
 
         // Blocks before the checkpoint count as time 0: so the median is never above the true one, and no valid header is refused
-        // for what is not known.
+        // because of times that are not known.
         uint256 span = parent.height + 1 < MEDIAN_SPAN ? parent.height + 1 : MEDIAN_SPAN;
         uint256 known = parent.height - _checkpointHeight + 1;
         if (known > span) known = span;

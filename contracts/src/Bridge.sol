@@ -10,10 +10,14 @@ import {VaultTransactions} from "./bridge/VaultTransactions.sol";
 /// The peg's ledger. It holds 21,000,000 coins at genesis: to mint is to pay out of its balance, to burn is to pay into it.
 ///
 /// The rules are in the contracts it is made of, one for each concept: Deposits, Withdrawals, VaultTransactions (the state machine) over
-/// BridgeState. Here are its parameters and its answers.
+/// BridgeState. This file has the parameters and the answers.
 contract Bridge is VaultTransactions {
     using NumberList for NumberList.List;
 
+    /// Reverts with InvalidParameters.
+    /// @param parameters_ kept for ever.
+    /// @param lightClient_ proves transactions and counts confirmations.
+    /// @param federation_ says who may propose, and which keys are in force.
     constructor(Parameters memory parameters_, IBitcoinLightClient lightClient_, IFederation federation_)
         BridgeState(lightClient_, federation_)
     {

@@ -3,6 +3,7 @@ pragma solidity ^0.8.30;
 
 /// Bitcoin writes numbers with the least significant byte first.
 library ByteOrder {
+    /// The 32 bytes of a word in the opposite order.
     function reverse(uint256 word) internal pure returns (uint256) {
         word = ((word >> 8) & 0x00FF00FF00FF00FF00FF00FF00FF00FF00FF00FF00FF00FF00FF00FF00FF00FF)
             | ((word & 0x00FF00FF00FF00FF00FF00FF00FF00FF00FF00FF00FF00FF00FF00FF00FF00FF) << 8);

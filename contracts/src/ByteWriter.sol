@@ -7,16 +7,19 @@ import {ByteOrder} from "./ByteOrder.sol";
 library ByteWriter {
     struct Writer {
         bytes buffer;
+        /// Bytes written so far.
         uint256 length;
+        /// Bytes that may be written.
         uint256 capacity;
     }
 
+    /// An empty writer for at most `capacity` bytes.
     function create(uint256 capacity) internal pure returns (Writer memory) {
         // One word of slack: every write stores a whole word.
         return Writer(new bytes(capacity + 32), 0, capacity);
     }
 
-    /// The first `size` bytes of `word`.
+    /// Appends the first `size` bytes of `word`. This and the other functions panic when the capacity is exceeded.
     function put(Writer memory writer, bytes32 word, uint256 size) internal pure {
         uint256 start = writer.length;
         assert(size <= 32 && start + size <= writer.capacity);
@@ -27,18 +30,19 @@ library ByteWriter {
         writer.length = start + size;
     }
 
-    /// `value` in `size` bytes, little endian.
+    /// Appends `value` in `size` bytes, little endian.
     function putNumber(Writer memory writer, uint256 value, uint256 size) internal pure {
         assert(size == 32 || value >> (8 * size) == 0);
         put(writer, bytes32(ByteOrder.reverse(value)), size);
     }
 
-    /// Bitcoin's CompactSize, up to 65535.
+    /// Appends a count of up to 65535 as Bitcoin's CompactSize.
     function putCount(Writer memory writer, uint256 count) internal pure {
         if (count >= 0xfd) put(writer, bytes1(0xfd), 1);
         putNumber(writer, count, count >= 0xfd ? 2 : 1);
     }
 
+    /// Appends `data`.
     function putBytes(Writer memory writer, bytes memory data) internal pure {
         for (uint256 start = 0; start < data.length; start += 32) {
             bytes32 word;

@@ -3,7 +3,7 @@ pragma solidity ^0.8.30;
 
 /// Bitcoin's compact form of a 256-bit target: 1 byte of exponent (in bytes), 3 bytes of mantissa, of which the top bit is a sign.
 library CompactTarget {
-    /// Zero for a form that is negative, overflows, or is zero.
+    /// The target that a compact form stands for; zero for a form that is negative, overflows, or is zero.
     function decode(uint32 bits) internal pure returns (uint256 target) {
         uint256 exponent = bits >> 24;
         uint256 mantissa = bits & 0x7fffff;
@@ -14,6 +14,7 @@ library CompactTarget {
         return mantissa << (8 * (exponent - 3));
     }
 
+    /// The compact form of a target, rounded down to what three bytes of mantissa hold.
     function encode(uint256 target) internal pure returns (uint32) {
         uint256 exponent = 0;
         for (uint256 rest = target; rest != 0; rest >>= 8) {

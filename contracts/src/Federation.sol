@@ -5,8 +5,9 @@ import {IFederation} from "./interfaces/IFederation.sol";
 import {Taproot} from "./Taproot.sol";
 
 /// The members and their group key. A key counts once every member has stated that its key generation ended with it, so
-/// that no coins are sent to a key that some share is missing for.
+/// that no coins are sent to a key of which a share is missing.
 contract Federation is IFederation {
+    /// Both x-only; zero until they are in force.
     struct Keys {
         bytes32 group;
         bytes32 vault;
@@ -25,6 +26,9 @@ contract Federation is IFederation {
     mapping(uint32 epoch => Keys) private _keys;
     mapping(uint32 epoch => mapping(uint16 member => bytes32 groupKey)) private _confirmed;
 
+    /// @param threshold_ signers needed, from 1 to the number of members.
+    /// @param members at most 100; the place in the list, from 1, is a member's index.
+    /// @param recoveryLeaf_ BIP341 hash of the vault's one script leaf.
     constructor(uint16 threshold_, Member[] memory members, bytes32 recoveryLeaf_) {
         if (threshold_ == 0 || threshold_ > members.length || members.length > MAX_MEMBERS) {
             revert BadThreshold(threshold_, members.length);

@@ -4,7 +4,7 @@ pragma solidity ^0.8.30;
 import {IBitcoinLightClient} from "./interfaces/IBitcoinLightClient.sol";
 import {Sha256} from "./Sha256.sol";
 
-/// Inclusion of a transaction under a Merkle root, with what Bitcoin's tree leaves open closed:
+/// Inclusion of a transaction under a Merkle root, hardened against the ambiguities of Bitcoin's tree:
 /// - a 64-byte transaction can pose as an inner node (and an inner node as a transaction), so none is accepted;
 /// - the depth is pinned by the block's coinbase, which cannot be an inner node;
 /// - a node that stands right of an equal sibling is a padding copy (CVE-2012-2459), not a transaction's place.
@@ -17,6 +17,8 @@ library MerkleProof {
     /// 1,000,000 stripped bytes hold at most 16,666 transactions of 60 bytes.
     uint256 private constant MAX_DEPTH = 15;
 
+    /// Checks the proof of `transaction` (without witness) against a block's root; answers its txid. Reverts with the errors of
+    /// IBitcoinLightClient that name the fault.
     function requireIncluded(bytes calldata transaction, IBitcoinLightClient.InclusionProof calldata proof, bytes32 root)
         internal
         view
@@ -36,6 +38,7 @@ library MerkleProof {
         _requireUnder(root, _climb(txid, proof.index, proof.siblings, false));
     }
 
+    /// Whether the transaction (without witness) spends the null outpoint, as a block's first one does.
     function isCoinbase(bytes calldata transaction) internal pure returns (bool) {
         return transaction.length > COINBASE_PREFIX_BYTES && transaction[4] == 0x01 && bytes32(transaction[5:37]) == 0
             && bytes4(transaction[37:41]) == 0xffffffff;

@@ -99,7 +99,7 @@ contract MicroChannel is IMicroChannel {
             keccak256(abi.encode(DOMAIN_TYPE, keccak256("Causeway MicroChannel"), keccak256("1"), block.chainid, address(this)));
     }
 
-    // ------------------------------------------------------------------ helpers
+    // ------------------------------------------------------------------ steps
 
     function _claim(uint256 id, uint256 total, bytes calldata signature) private returns (address payee, uint256 amount) {
         Channel storage paying = _open(id);

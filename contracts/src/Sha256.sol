@@ -3,9 +3,10 @@ pragma solidity ^0.8.30;
 
 /// Bitcoin's double SHA-256, through the precompile at address 2 and without growing memory.
 library Sha256 {
+    /// The precompile ran out of gas.
     error PrecompileFailed();
 
-    /// Of two 32-byte nodes side by side.
+    /// Double SHA-256 of two 32-byte nodes side by side.
     function doublePair(bytes32 left, bytes32 right) internal view returns (bytes32 hash) {
         bool ok;
         assembly ("memory-safe") {
@@ -18,6 +19,7 @@ library Sha256 {
         if (!ok) revert PrecompileFailed();
     }
 
+    /// Double SHA-256 of calldata.
     function double(bytes calldata data) internal view returns (bytes32 hash) {
         bool ok;
         assembly ("memory-safe") {
@@ -31,6 +33,7 @@ library Sha256 {
         if (!ok) revert PrecompileFailed();
     }
 
+    /// Double SHA-256 of memory.
     function doubleMemory(bytes memory data) internal pure returns (bytes32) {
         return sha256(bytes.concat(sha256(data)));
     }

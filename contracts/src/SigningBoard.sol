@@ -4,13 +4,14 @@ pragma solidity ^0.8.30;
 import {IFederation} from "./interfaces/IFederation.sol";
 import {ISigningBoard} from "./interfaces/ISigningBoard.sol";
 
-/// No storage, only order: what a member posts is an event.
+/// No storage, only order: a member's post is an event.
 contract SigningBoard is ISigningBoard {
     /// A round of key generation among 100 members fits.
     uint256 private constant MAX_PAYLOAD_BYTES = 16_384;
 
     IFederation public immutable federation;
 
+    /// @param federation_ says who may post.
     constructor(IFederation federation_) {
         federation = federation_;
     }

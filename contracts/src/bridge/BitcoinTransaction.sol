@@ -5,8 +5,8 @@ import {ByteOrder} from "../ByteOrder.sol";
 import {ByteWriter} from "../ByteWriter.sol";
 import {IBridge} from "../interfaces/IBridge.sol";
 
-/// Reads and writes Bitcoin transactions without witness: version 4, inputs (outpoint 36, script, sequence 4), outputs (amount 8, script),
-/// locktime 4; counts and lengths as CompactSize.
+/// Reads and writes Bitcoin transactions without witness. Layout, with sizes in bytes: version (4), inputs (outpoint 36, script, sequence 4),
+/// outputs (amount 8, script), locktime (4); counts and lengths as CompactSize.
 library BitcoinTransaction {
     using ByteWriter for ByteWriter.Writer;
 
@@ -14,8 +14,9 @@ library BitcoinTransaction {
     /// With an empty script.
     uint256 internal constant INPUT_BYTES = 41;
     uint256 private constant INPUT_WITNESS_BYTES = 66;
-    /// BIP431 (TRUC): version 3, the limit of its size.
+    /// BIP431 (TRUC): always replaceable, and at most one unconfirmed child, so it cannot be pinned.
     uint256 private constant VERSION = 3;
+    /// BIP431: the limit of a version 3 transaction, in virtual bytes.
     uint256 internal constant MAX_VSIZE = 10_000;
     /// Replaceable, no relative timelock.
     uint256 private constant SEQUENCE = 0xfffffffd;
@@ -25,7 +26,7 @@ library BitcoinTransaction {
 
     // ------------------------------------------------------------------ reading
 
-    /// Amount and script of an output.
+    /// Amount and script of an output. Reverts with NoSuchOutput or Malformed.
     function output(bytes calldata transaction, uint32 vout) internal pure returns (uint64 amountSat, bytes calldata script) {
         uint256 inputs;
         uint256 outputs;
@@ -54,6 +55,7 @@ library BitcoinTransaction {
         return (bytes32(transaction[cursor:cursor + 32]), uint32(_number(transaction, cursor + 32, 4)));
     }
 
+    /// How many inputs a transaction without witness has.
     function inputCount(bytes calldata transaction) internal pure returns (uint256 count) {
         (count,) = _compactSize(transaction, 4);
     }
@@ -82,6 +84,7 @@ library BitcoinTransaction {
         return (4 * stripped + 2 + INPUT_WITNESS_BYTES * inputs + 3) / 4;
     }
 
+    /// Begins a transaction of `stripped` bytes: version and inputs. The caller then appends the count of outputs and each output.
     function start(uint256 stripped, IBridge.SpentOutput[] memory inputs)
         internal
         pure
@@ -98,12 +101,14 @@ library BitcoinTransaction {
         }
     }
 
+    /// Appends an output.
     function putOutput(ByteWriter.Writer memory writer, uint64 amountSat, bytes memory script) internal pure {
         writer.putNumber(amountSat, 8);
         writer.putCount(script.length);
         writer.putBytes(script);
     }
 
+    /// Appends the locktime (0) and answers the transaction.
     function finish(ByteWriter.Writer memory writer) internal pure returns (bytes memory) {
         writer.putNumber(0, 4);
         return writer.finish();

@@ -6,8 +6,8 @@ import {IBridge} from "../interfaces/IBridge.sol";
 import {IFederation} from "../interfaces/IFederation.sol";
 import {NumberList} from "./NumberList.sol";
 
-/// What the ledger remembers. What can be derived is not stored: a deposit, a withdrawal and a vault output have the status that the vault
-/// transaction they are in gives them.
+/// The ledger's storage. Statuses that can be derived are not stored: a deposit, a withdrawal and a vault output have the status that the
+/// vault transaction they are in gives them (docs/adr/0012).
 abstract contract BridgeState is IBridge {
     /// In satoshi. Invariant: supply + owed + held <= vault + deficit, where supply is 21,000,000 coins less this contract's balance.
     struct Ledger {
@@ -23,31 +23,38 @@ abstract contract BridgeState is IBridge {
 
     struct DepositRecord {
         address recipient;
+        /// The vault transaction that sweeps it; 0: not in the ledger.
         uint64 number;
         uint64 amountSat;
+        /// Its part of the sweep's cost.
         uint64 shareSat;
         bytes32 outputKey;
     }
 
     struct WithdrawalRecord {
         address owner;
+        /// The vault transaction that pays it; 0: none yet.
         uint64 number;
         bool cancelled;
         uint64 amountSat;
         uint64 maxFeeSat;
+        /// Its part of the vault transaction's cost; 0 while queued.
         uint64 shareSat;
         bytes script;
     }
 
     struct VaultRecord {
         bytes32 txid;
+        /// The block it settled in; zero before, and while unsettled.
         bytes32 blockHash;
         uint64 feeSat;
+        /// Amount of output 0.
         uint64 changeSat;
+        /// Sum of its deposits and withdrawals.
         uint64 valueSat;
         uint32 requiredConfirmations;
         VaultStatus status;
-        /// The first inputs are deposits, the others vault outputs.
+        /// How many of its inputs are deposits: the first ones; the others are vault outputs.
         uint16 deposits;
         /// Sum of the vault outputs it spends.
         uint64 spentSat;
@@ -58,6 +65,7 @@ abstract contract BridgeState is IBridge {
         uint32 epoch;
         /// The vault transaction that spends its output 0; 0 if none.
         uint32 spentBy;
+        /// Ids of the withdrawals it pays.
         uint64[] withdrawals;
     }
 
@@ -115,7 +123,7 @@ abstract contract BridgeState is IBridge {
 
     function _depositStatus(DepositRecord storage record) internal view returns (DepositStatus) {
         if (record.number == 0) return DepositStatus.None;
-        // Minted stays minted: a reorganisation is booked as a deficit, not taken from the holder.
+        // Minted stays minted: a reorganisation is booked as a deficit, not taken from the recipient.
         return _vault[record.number].status == VaultStatus.Proposed ? DepositStatus.Sweeping : DepositStatus.Minted;
     }
 

@@ -9,10 +9,12 @@ library DepositScript {
     /// sha256("causeway/deposit")
     bytes32 internal constant TAG = 0xc3ab43e2acaa25bba5e802a167b8ab6f805cf5d7d424f9ca94865334d01d60a2;
 
+    /// d: a tagged hash (as BIP340's) of chain id, bridge, recipient and the most that the sweep may cost, in satoshi.
     function commitment(uint256 chainId, address bridge, address recipient, uint64 maxFeeSat) internal pure returns (bytes32) {
         return sha256(abi.encodePacked(TAG, TAG, chainId, bridge, recipient, maxFeeSat));
     }
 
+    /// The leaf's script; the delay is in blocks.
     function leaf(bytes32 committed, uint16 reclaimDelay, bytes32 reclaimKey) internal pure returns (bytes memory) {
         return abi.encodePacked(hex"20", committed, hex"75", push(reclaimDelay), hex"b275", hex"20", reclaimKey, hex"ac");
     }

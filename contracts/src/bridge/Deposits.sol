@@ -15,7 +15,7 @@ abstract contract Deposits is BridgeState {
     /// With it, the recipient is certain to get DELIVERY_GAS: EIP-150 keeps a 64th back, and the call itself costs up to 36,600.
     uint256 private constant GAS_BEFORE_DELIVERY = 110_000;
 
-    /// The output that a proof shows, if it pays to a deposit address of this bridge, is new, and may be swept.
+    /// The output that a proof shows. Reverts unless it pays to a deposit address of this bridge, is new, and may be swept.
     function _provenDeposit(DepositProof calldata proof) internal view returns (SpentOutput memory proven) {
         proven.epoch = proof.terms.epoch;
         proven.vout = proof.vout;
@@ -57,7 +57,7 @@ abstract contract Deposits is BridgeState {
         uint256 amountWei = uint256(amountSat) * WEI_PER_SAT;
         bool delivered;
         assembly ("memory-safe") {
-            // What it returns is not copied, so it cannot make this run out of gas either.
+            // Its return data is not copied, so it cannot make this run out of gas either.
             delivered := call(DELIVERY_GAS, recipient, amountWei, 0, 0, 0, 0)
         }
         if (delivered) return;
@@ -73,7 +73,7 @@ abstract contract Deposits is BridgeState {
         _send(to, amountSat);
     }
 
-    /// For callers that ask for their own coins.
+    /// Pays coins to an account that its owner named; reverts when it refuses them.
     function _send(address to, uint64 amountSat) internal {
         (bool sent,) = to.call{value: uint256(amountSat) * WEI_PER_SAT}("");
         if (!sent) revert TransferFailed(to);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.30;
 
-/// Who pays what of a vault transaction's cost.
+/// How a vault transaction's participants share its cost (in satoshi).
 library FeeShares {
     /// Weight that a deposit adds: 41 bytes of input and 66 of witness (4 * 41 + 66).
     uint256 internal constant DEPOSIT_WEIGHT = 230;
@@ -11,7 +11,8 @@ library FeeShares {
         return 4 * (9 + scriptLength);
     }
 
-    /// Among at least one participant: in proportion to the weights, rounded down; the satoshis left over go one each to the first. The shares sum up to the cost exactly.
+    /// Splits among at least one participant: in proportion to the weights, rounded down; the satoshis left over go one each to the first.
+    /// The shares sum up to the cost exactly.
     function split(uint256 cost, uint256[] memory weights) internal pure returns (uint64[] memory shares) {
         uint256 total = 0;
         for (uint256 i = 0; i < weights.length; ++i) {

@@ -11,7 +11,7 @@ library OutputScript {
     uint256 private constant LEGACY_INPUT_VBYTES = 148;
     uint256 private constant WITNESS_INPUT_VBYTES = 67;
 
-    /// The smallest amount that is relayed to this script. Reverts when the script is of no accepted template.
+    /// The smallest amount in satoshi that is relayed to this script. Reverts with ScriptNotStandard.
     function dust(bytes calldata script) internal pure returns (uint64) {
         uint256 input;
         if (_isKeyHash(script) || _isScriptHash(script)) input = LEGACY_INPUT_VBYTES;

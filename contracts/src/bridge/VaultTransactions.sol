@@ -19,7 +19,7 @@ abstract contract VaultTransactions is Withdrawals {
     using BitcoinTransaction for ByteWriter.Writer;
     using NumberList for NumberList.List;
 
-    /// What one settlement can mint within a transaction's gas (EIP-7825: 2^24), whatever the recipients do.
+    /// As many as one settlement can mint within a transaction's gas (EIP-7825: 2^24), whatever the recipients do.
     uint256 private constant MAX_DEPOSITS = 64;
     /// Dust limit of a taproot output.
     uint64 private constant MIN_CHANGE_SAT = 330;
@@ -32,9 +32,13 @@ abstract contract VaultTransactions is Withdrawals {
         uint256 number;
         uint32 epoch;
         SpentOutput[] inputs;
+        /// Sum of the deposits.
         uint256 depositsSat;
+        /// Sum of the vault outputs spent.
         uint256 spentSat;
+        /// Sum of the withdrawals before fees.
         uint256 grossSat;
+        /// Of the withdrawals.
         bytes[] scripts;
         /// By participant: deposits first, then withdrawals.
         uint256[] weights;
@@ -79,7 +83,7 @@ abstract contract VaultTransactions is Withdrawals {
         if (proposal.withdrawals.length != 0 && _ledger.deficitSat != 0) revert WithdrawalsStopped(_ledger.deficitSat);
     }
 
-    /// Binds deposits and vault outputs to the draft; whatever is bound already is refused, so also one that is named twice.
+    /// Binds deposits and vault outputs to the draft. Anything that is bound already is refused, so nothing can be named twice.
     function _takeInputs(Proposal calldata proposal, Draft memory draft) private {
         uint256 deposits = proposal.deposits.length;
         draft.inputs = new SpentOutput[](deposits + proposal.vaultInputs.length);
@@ -272,7 +276,7 @@ abstract contract VaultTransactions is Withdrawals {
         _ledger.owedSat -= record.grossSat;
     }
 
-    /// Takes back what `unsettle` booked. What has been covered meanwhile is kept in reserve.
+    /// Reverses the books of `unsettle`. The part that was covered meanwhile goes to the reserve.
     function _bookSettledAgain(VaultRecord storage record) private {
         uint64 bookedSat = record.lostSat + record.grossSat;
         uint64 openSat = bookedSat < _ledger.deficitSat ? bookedSat : _ledger.deficitSat;

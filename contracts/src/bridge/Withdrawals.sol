@@ -5,7 +5,7 @@ import {Deposits} from "./Deposits.sol";
 import {NumberList} from "./NumberList.sol";
 import {OutputScript} from "./OutputScript.sol";
 
-/// The queue of payouts.
+/// The queue of withdrawals: coins come in here and wait for a vault transaction; until then their owner can cancel.
 abstract contract Withdrawals is Deposits {
     using NumberList for NumberList.List;
 

@@ -3,11 +3,25 @@ pragma solidity ^0.8.30;
 
 /// The federation's bulletin board: messages of key generation and signing, ordered by the chain and kept as events only.
 interface ISigningBoard {
+    /// A member's message. The contract gives no meaning to the session, the kind or the payload: the members do.
+    /// @param session that the message belongs to.
+    /// @param member index of the member that posted it, from 1.
+    /// @param kind of the message.
+    /// @param payload its bytes.
     event Posted(bytes32 indexed session, uint16 indexed member, uint8 indexed kind, bytes payload);
 
+    /// Only members may post.
+    /// @param account that called.
     error NotAMember(address account);
+
+    /// The message is larger than any that key generation or signing needs.
+    /// @param got bytes.
+    /// @param max bytes.
     error PayloadTooLong(uint256 got, uint256 max);
 
-    /// Members only. Kinds and payloads mean nothing to the contract.
+    /// A member publishes a message. Reverts with NotAMember or PayloadTooLong.
+    /// @param session that the message belongs to.
+    /// @param kind of the message.
+    /// @param payload its bytes, at most 16,384.
     function post(bytes32 session, uint8 kind, bytes calldata payload) external;
 }
