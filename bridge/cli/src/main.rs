@@ -1,29 +1,26 @@
 //! `causeway`: one binary for holders, federation operators, developers and auditors.
 //!
-//! This is the only place that sees node and relayer together. A command's code is in a file of its own,
-//! the tree of them in `commands`; here is how an error is shown.
+//! This is the only place that sees node and relayer together. Here is how the process starts, and how an error is shown.
+//!
+//! ```text
+//!   commands   the tree of commands, its help, logging          context    how a command prints and waits
+//!   user/      peg-in, peg-out, status, cancel, reclaim, wallet, pay
+//!   operator/  keys, genesis, node, relayer
+//!   dev/       dev, demo, headers
+//!   audit/     audit
+//!   options/   options that several commands have               keystores, genesis_file   files that several read
+//! ```
 
-mod amount;
 mod audit;
 mod commands;
 mod context;
-mod demo;
-mod deposits;
 mod dev;
-mod endpoints;
-mod genesis;
-mod headers;
-mod keys;
-mod node;
-mod pay;
-mod peg_in;
-mod peg_out;
+mod genesis_file;
+mod keystores;
+mod operator;
+mod options;
 mod proven;
-mod reclaim;
-mod relayer;
-mod service;
-mod status;
-mod wallet;
+mod user;
 
 use std::process::ExitCode;
 

@@ -16,11 +16,11 @@ use mainchain::io::rpc::BitcoinRpc;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use crate::amount;
 use crate::context::Context;
-use crate::deposits::HomeArgs;
-use crate::endpoints::BitcoinArgs;
-use crate::service::{ServiceArgs, ask};
+use crate::options::bitcoin::BitcoinArgs;
+use crate::options::home::HomeArgs;
+use crate::options::service::{ServiceArgs, ask};
+use bridge::amount;
 
 /// Paid where bitcoind has no estimate (regtest): the least that nodes relay.
 const FALLBACK_FEE_RATE: FeeRate = FeeRate::BROADCAST_MIN;

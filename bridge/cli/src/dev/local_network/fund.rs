@@ -7,16 +7,15 @@ use bitcoin::Amount;
 use bridge::io::sidechain::Client;
 use eyre::{Result, WrapErr, bail};
 
-use super::Progress;
 use super::control::Payment;
 use super::network::Network;
-use crate::amount;
-use crate::deposits::{Reclaim, Record};
-use crate::endpoints::{DEV_ACCOUNTS, dev_account, network};
-use crate::peg_in::register;
+use super::progress::Progress;
+use crate::dev::accounts::{DEV_ACCOUNTS, DEV_FUNDS, dev_account};
+use crate::options::sidechain::network;
+use crate::user::deposit_record::{Reclaim, Record};
+use crate::user::peg_in::register;
+use bridge::amount;
 
-/// What each account is sent. Ten of them are well within what the first spendable rewards hold.
-pub const EACH: Amount = Amount::from_int_btc(10);
 /// The most that a deposit's sweep may cost: generous, because regtest fees buy nothing.
 const MAX_FEE: Amount = Amount::from_sat(50_000);
 /// How long the whole peg-in may take before something must be wrong.
@@ -38,7 +37,11 @@ pub async fn developer_accounts(network: &mut Network, progress: &Progress) -> R
     if empty.is_empty() {
         return Ok(());
     }
-    progress.step(format!("funding {} developer accounts with {} each by peg-ins", empty.len(), amount::show(EACH)));
+    progress.step(format!(
+        "funding {} developer accounts with {} each by peg-ins",
+        empty.len(),
+        amount::show(DEV_FUNDS)
+    ));
     if !network.marked("funding")? {
         pay(network, &client, &empty).await?;
         network.mark("funding")?;
@@ -54,7 +57,7 @@ async fn pay(network: &mut Network, client: &Client, accounts: &[Address]) -> Re
         let record = Record::new(&info, self::network(&info)?, *account, MAX_FEE.to_sat(), reclaim.clone())?;
         network.records().keep(&record)?;
         register(client, &record).await?;
-        payments.push(Payment { address: record.address, amount_sat: EACH.to_sat() });
+        payments.push(Payment { address: record.address, amount_sat: DEV_FUNDS.to_sat() });
     }
     network.pay(&payments).await.wrap_err("the deposits cannot be paid").map(drop)
 }

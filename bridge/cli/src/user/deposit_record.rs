@@ -24,14 +24,6 @@ use zeroize::Zeroizing;
 /// What the reclaim key's keystore calls itself.
 const RECLAIM_KIND: &str = "reclaim key";
 
-/// Where a holder's records are.
-#[derive(Clone, Debug, clap::Args)]
-pub struct HomeArgs {
-    /// Folder for deposit records [default: ~/.local/share/causeway]
-    #[arg(long, env = "CAUSEWAY_HOME", value_name = "FOLDER")]
-    pub home: Option<PathBuf>,
-}
-
 /// What an address commits to, and everything it takes to take the deposit back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -58,28 +50,6 @@ pub struct Record {
 #[derive(Clone, Debug)]
 pub struct Records {
     folder: PathBuf,
-}
-
-impl HomeArgs {
-    pub fn records(&self) -> Result<Records> {
-        Ok(Records::in_home(&self.folder()?))
-    }
-
-    /// The holder's folder.
-    pub fn folder(&self) -> Result<PathBuf> {
-        match &self.home {
-            Some(home) => Ok(home.clone()),
-            None => data_home()
-                .ok_or_else(|| eyre!("neither XDG_DATA_HOME nor HOME is set: say where records go by --home")),
-        }
-    }
-}
-
-/// `$XDG_DATA_HOME/causeway`, usually `~/.local/share/causeway`.
-fn data_home() -> Option<PathBuf> {
-    let share = std::env::var_os("XDG_DATA_HOME").filter(|path| !path.is_empty()).map(PathBuf::from);
-    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share"));
-    share.or_else(home).map(|folder| folder.join("causeway"))
 }
 
 impl Record {

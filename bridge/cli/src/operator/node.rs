@@ -23,12 +23,12 @@ use std::path::{Path, PathBuf};
 
 use eyre::{Result, WrapErr, bail, eyre};
 use serde::{Deserialize, Serialize};
-use sidechain::genesis::Genesis;
 use sidechain::io::node::{self, NodeConfig};
 
 use crate::context::Context;
-use crate::keys;
-use crate::service::ServiceArgs;
+use crate::genesis_file::read_genesis;
+use crate::keystores;
+use crate::options::service::ServiceArgs;
 
 /// Run a validator, or a node that only follows
 ///
@@ -171,21 +171,14 @@ pub fn run(args: Args, _context: &Context) -> Result<()> {
     let keys = match &config.keystore {
         Some(path) => {
             // Read before asking: a file that is not there is no reason to type a passphrase.
-            keys::read(path)?;
+            keystores::read(path)?;
             let passphrase = args.service.passphrase(&path.display().to_string())?;
-            Some(keys::open_validator(path, &passphrase)?)
+            Some(keystores::open_validator(path, &passphrase)?)
         }
         None => None,
     };
     node::run(config.node(), genesis, keys, args.service.stop())?;
     Ok(())
-}
-
-/// Reads a genesis file.
-pub fn read_genesis(path: &Path) -> Result<Genesis> {
-    let text =
-        std::fs::read_to_string(path).wrap_err_with(|| format!("cannot read the genesis file {}", path.display()))?;
-    Genesis::from_json(&text).wrap_err_with(|| format!("{} is not a genesis file", path.display()))
 }
 
 fn default_rpc_listen() -> SocketAddr {

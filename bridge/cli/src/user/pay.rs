@@ -21,10 +21,11 @@ use eyre::{Result, WrapErr, bail, ensure, eyre};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-use crate::amount;
 use crate::context::Context;
-use crate::endpoints::{AccountArgs, SidechainArgs};
-use crate::peg_out::{show_wei, wei};
+use crate::options::account::AccountArgs;
+use crate::options::sidechain::SidechainArgs;
+use crate::user::peg_out::{show_wei, wei};
+use bridge::amount;
 
 /// How long a transaction may take to be final. Blocks take about a second.
 const INCLUSION: Duration = Duration::from_secs(60);

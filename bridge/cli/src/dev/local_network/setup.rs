@@ -10,8 +10,8 @@ use mainchain::Network;
 use sidechain::genesis::Bitcoin;
 
 use super::layout::Layout;
-use crate::genesis::{Terms, collect};
-use crate::keys::{self, make_operator};
+use crate::operator::genesis::{Terms, collect};
+use crate::operator::keys::{self, make_operator};
 
 /// Of all keystores of a local network. It protects coins that anybody can mine.
 pub const PASSPHRASE: &str = "causeway-dev";

@@ -16,8 +16,8 @@ use serde_json::json;
 use sidechain::genesis::{Bitcoin, BlockRules, Bridge, Checkpoint, Federation, Genesis, Recovery, Tier};
 
 use crate::context::Context;
-use crate::endpoints::BitcoinArgs;
-use crate::keys::PublicPart;
+use crate::operator::keys::PublicPart;
+use crate::options::bitcoin::BitcoinArgs;
 
 /// Blocks that the light client's first header is at least deep: no reorganisation has ever been near that.
 const CHECKPOINT_DEPTH: u32 = 144;
@@ -79,7 +79,7 @@ pub struct Terms {
 
 pub fn run(args: Args, context: &Context) -> Result<()> {
     let genesis = match &args.show {
-        Some(path) => crate::node::read_genesis(path)?,
+        Some(path) => crate::genesis_file::read_genesis(path)?,
         None => {
             ensure!(!args.out.exists(), "{} exists and is not overwritten", args.out.display());
             let genesis = args.collect(context)?;

@@ -25,12 +25,13 @@ use eyre::{Result, WrapErr, bail, ensure, eyre};
 use mainchain::io::rpc::BitcoinRpc;
 use serde::Serialize;
 
-use crate::amount;
 use crate::context::Context;
-use crate::endpoints::{BitcoinArgs, SidechainArgs};
-use crate::node::read_genesis;
-use crate::peg_out::{WEI_PER_SAT, show_wei};
+use crate::genesis_file::read_genesis;
+use crate::options::bitcoin::BitcoinArgs;
+use crate::options::sidechain::SidechainArgs;
 use crate::proven::{self, FinalHeader};
+use crate::user::peg_out::{WEI_PER_SAT, show_wei};
+use bridge::amount;
 
 /// Coins the Bridge holds at genesis: as many as there will ever be bitcoin.
 const GENESIS_COINS: u64 = 21_000_000;

@@ -8,7 +8,7 @@ use bridge::keystore::{Keystore, OperatorKeys};
 use eyre::{Result, WrapErr};
 
 use crate::context::Context;
-use crate::service::ServiceArgs;
+use crate::options::service::ServiceArgs;
 
 /// Watch Bitcoin, prove deposits, sign payouts
 ///

@@ -13,9 +13,10 @@ use super::control::Payment;
 use super::layout::Layout;
 use super::miner::Miner;
 use super::process::Process;
-use super::{Progress, setup};
+use super::progress::Progress;
+use super::setup;
 use crate::context::LogFormat;
-use crate::deposits::Records;
+use crate::user::deposit_record::Records;
 
 /// Blocks at the first start: the first ten rewards can be spent then.
 const FIRST_BLOCKS: u32 = 110;

@@ -5,21 +5,21 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use alloy_primitives::{Address, B256, Bytes};
-use bitcoin::secp256k1::{Keypair, SECP256K1, SecretKey, XOnlyPublicKey};
+use bitcoin::secp256k1::{Keypair, SECP256K1, XOnlyPublicKey};
 use bridge::io::file::write_atomic;
 use bridge::io::sidechain::Account;
-use bridge::keystore::{KdfParams, Keystore, OperatorKeys, VALIDATOR};
-use eyre::{Result, WrapErr, bail, ensure, eyre};
+use bridge::keystore::{KdfParams, OperatorKeys, VALIDATOR};
+use eyre::{Result, WrapErr, bail, ensure};
 use serde::{Deserialize, Serialize};
 use sidechain::genesis::Member;
 use sidechain::io::keys::ValidatorKeys;
 use zeroize::Zeroizing;
 
 use crate::context::Context;
-use crate::service::{self, ServiceArgs};
+use crate::keystores::{ACCOUNT, read, seal, write};
+use crate::options::service::{self, ServiceArgs};
 
-/// Kinds of keystores that only the command line knows.
-const ACCOUNT: &str = "account";
+/// Kind of a keystore with a recovery key.
 const RECOVERY: &str = "recovery";
 /// Files of an operator.
 pub const VALIDATOR_KEYSTORE: &str = "validator.keystore";
@@ -199,36 +199,6 @@ pub fn make_account(path: &Path, passphrase: &str) -> Result<Address> {
     Ok(account.address())
 }
 
-/// Opens a holder's account. An operator's account works too, and that of a wallet's words: they are accounts.
-pub fn open_account(path: &Path, passphrase: &str) -> Result<Account> {
-    let keystore = read(path)?;
-    let name = || path.display().to_string();
-    if keystore.kind() == bridge::keystore::OPERATOR {
-        let keys = OperatorKeys::open(&keystore, passphrase).wrap_err_with(name)?;
-        return Ok(Account::from_key(*keys.account()));
-    }
-    if keystore.kind() == bridge::io::wallet::WALLET {
-        let seed = bridge::io::wallet::open_seed(path, &keystore, passphrase)?;
-        return Ok(Account::from_key(seed.account()));
-    }
-    let secret = keystore.open(ACCOUNT, passphrase).wrap_err_with(name)?;
-    let secret = SecretKey::from_slice(&secret)
-        .map_err(|_| eyre!("{}: what it holds is not an account's key", path.display()))?;
-    Ok(Account::from_key(secret))
-}
-
-/// Opens a validator's keys.
-pub fn open_validator(path: &Path, passphrase: &str) -> Result<ValidatorKeys> {
-    let secret = read(path)?.open(VALIDATOR, passphrase).wrap_err_with(|| path.display().to_string())?;
-    ValidatorKeys::from_bytes(&secret).wrap_err_with(|| path.display().to_string())
-}
-
-/// Reads a keystore file, without opening it.
-pub fn read(path: &Path) -> Result<Keystore> {
-    let json = fs::read(path).wrap_err_with(|| format!("cannot read the keystore {}", path.display()))?;
-    Keystore::parse(&json).wrap_err_with(|| path.display().to_string())
-}
-
 fn make_recovery(path: &Path, passphrase: &str) -> Result<XOnlyPublicKey> {
     let key = Keypair::new(SECP256K1, &mut rand::thread_rng());
     let secret = Zeroizing::new(key.secret_bytes());
@@ -241,14 +211,6 @@ fn make_recovery(path: &Path, passphrase: &str) -> Result<XOnlyPublicKey> {
         passphrase,
     )?;
     Ok(public)
-}
-
-fn seal(path: &Path, kind: &str, public: BTreeMap<String, String>, secret: &[u8], passphrase: &str) -> Result<()> {
-    write(path, &Keystore::seal(kind, public, secret, passphrase, KdfParams::default(), &mut rand::thread_rng())?)
-}
-
-fn write(path: &Path, keystore: &Keystore) -> Result<()> {
-    Ok(write_atomic(path, keystore.to_json().as_bytes())?)
 }
 
 /// Keys are never overwritten: there may be coins behind them.
@@ -283,6 +245,7 @@ fn show_operator(dir: &Path, public: &PublicPart, recovery_made: bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keystores::{open_account, open_validator};
 
     #[test]
     fn an_operators_keys_open_with_their_passphrase_only_and_match_the_public_part() {

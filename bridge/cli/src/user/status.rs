@@ -7,10 +7,10 @@ use bridge::io::sidechain::Client;
 use bridge::peg::{Deposit, DepositReport, DepositStatus, Info, VaultStatus, VaultTransaction};
 use eyre::{Result, eyre};
 
-use crate::amount;
 use crate::context::Context;
-use crate::endpoints::SidechainArgs;
-use crate::peg_out;
+use crate::options::sidechain::SidechainArgs;
+use crate::user::peg_out;
+use bridge::amount;
 
 /// Where a deposit, a withdrawal or the bridge itself stands
 #[derive(Debug, clap::Args)]

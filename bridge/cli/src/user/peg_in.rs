@@ -13,13 +13,14 @@ use eyre::{Result, WrapErr, bail};
 use serde::Serialize;
 use sidechain::genesis::Genesis;
 
-use crate::amount;
+use super::deposit_record::{self as deposits, Reclaim, Record, Records};
 use crate::context::Context;
-use crate::deposits::{self, HomeArgs, Reclaim, Record};
-use crate::endpoints::{SidechainArgs, network};
-use crate::keys::PassphraseArgs;
-use crate::node::read_genesis;
+use crate::genesis_file::read_genesis;
+use crate::operator::keys::PassphraseArgs;
+use crate::options::home::HomeArgs;
+use crate::options::sidechain::{SidechainArgs, network};
 use crate::proven;
+use bridge::amount;
 
 /// How often the node is asked how far a deposit is.
 const POLL: Duration = Duration::from_millis(500);
@@ -100,7 +101,7 @@ async fn peg_in(args: &Args, context: &Context) -> Result<()> {
     };
     let record = Record::new(&info, network(&info)?, args.to, args.max_fee.to_sat(), reclaim)?;
     // First kept, then registered, then shown: at no moment could money reach an address that is not on disk.
-    let path = args.home.records()?.keep(&record)?;
+    let path = Records::in_home(&args.home.folder()?).keep(&record)?;
     register(&client, &record).await?;
 
     let uri = uri(&record.address, args.amount);

@@ -20,15 +20,16 @@ use eyre::{Result, WrapErr, bail, ensure, eyre};
 use mainchain::io::rpc::{Auth, BitcoinRpc};
 use serde_json::Value;
 
-use crate::amount;
-use crate::audit;
+use crate::audit::command as audit;
 use crate::context::Context;
-use crate::deposits::{Reclaim, Record, Records};
-use crate::dev::setup::PASSPHRASE;
-use crate::dev::{Control, Payment, Request, Status};
-use crate::endpoints::{BitcoinArgs, SidechainArgs};
-use crate::peg_in;
-use crate::peg_out::{show_wei, wei, withdraw};
+use crate::dev::local_network::control::{Control, Payment, Request, Status};
+use crate::dev::local_network::setup::PASSPHRASE;
+use crate::options::bitcoin::BitcoinArgs;
+use crate::options::sidechain::SidechainArgs;
+use crate::user::deposit_record::{Reclaim, Record, Records};
+use crate::user::peg_in;
+use crate::user::peg_out::{show_wei, wei, withdraw};
+use bridge::amount;
 
 /// What goes in, and what comes out.
 const PEG_IN: Amount = Amount::from_int_btc(1);

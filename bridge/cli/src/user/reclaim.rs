@@ -8,11 +8,12 @@ use eyre::{Result, WrapErr, bail, eyre};
 use mainchain::io::rpc::{BitcoinRpc, Scan, Unspent};
 use serde::Serialize;
 
-use crate::amount;
+use super::deposit_record::{self as deposits, Record, Records};
 use crate::context::Context;
-use crate::deposits::{self, HomeArgs, Record};
-use crate::endpoints::BitcoinArgs;
-use crate::keys::PassphraseArgs;
+use crate::operator::keys::PassphraseArgs;
+use crate::options::bitcoin::BitcoinArgs;
+use crate::options::home::HomeArgs;
+use bridge::amount;
 
 /// Paid where bitcoind has no estimate (regtest): the least that nodes relay.
 const FALLBACK_FEE_RATE: FeeRate = FeeRate::BROADCAST_MIN;
@@ -53,7 +54,7 @@ struct Reclaimed {
 }
 
 pub fn run(args: Args, context: &Context) -> Result<()> {
-    let record = args.home.records()?.find(&args.address)?;
+    let record = Records::in_home(&args.home.folder()?).find(&args.address)?;
     let done = context.block_on(reclaim(&args, &record))?;
     context.print(&done, || {
         println!(

@@ -13,9 +13,10 @@ use eyre::{Result, WrapErr, bail, eyre};
 use mainchain::Network;
 use serde::Serialize;
 
-use crate::amount;
 use crate::context::Context;
-use crate::endpoints::{AccountArgs, SidechainArgs, network};
+use crate::options::account::AccountArgs;
+use crate::options::sidechain::{SidechainArgs, network};
+use bridge::amount;
 
 /// Wei of one satoshi: 1 BTC = 10^8 sat = 10^18 wei.
 pub const WEI_PER_SAT: u64 = 10_000_000_000;

@@ -1,3 +1,0 @@
-//! Amounts as people write them.
-
-pub use bridge::amount::{parse, show};

@@ -1,0 +1,3 @@
+//! For auditors: `causeway audit`.
+
+pub mod command;

@@ -1,0 +1,3 @@
+//! `causeway demo`: the main job on a local network, step by step.
+
+pub mod command;

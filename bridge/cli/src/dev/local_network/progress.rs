@@ -1,0 +1,91 @@
+//! How far a local network is, told on the terminal and to whoever asks by the socket.
+
+use std::sync::{Arc, Mutex};
+
+use bridge::amount;
+use serde_json::json;
+
+use super::control::Status;
+use super::layout::Layout;
+use super::options::Options;
+use crate::dev::accounts::{DEV_ACCOUNTS, DEV_FUNDS, DEV_MNEMONIC, dev_account};
+
+/// Tells how far the network is: on the terminal, and to whoever asks by the socket.
+pub struct Progress {
+    status: Arc<Mutex<Status>>,
+    json: bool,
+}
+
+impl Progress {
+    pub fn new(status: Arc<Mutex<Status>>, json: bool) -> Self {
+        Self { status, json }
+    }
+
+    pub fn step(&self, text: impl Into<String>) {
+        let text = text.into();
+        if self.json {
+            println!("{}", json!({ "event": "step", "text": text }));
+        } else {
+            println!("{text}");
+        }
+        self.status.lock().expect("no holder panics").step = text;
+    }
+
+    pub fn endpoints(&self, layout: &Layout) {
+        let mut status = self.status.lock().expect("no holder panics");
+        status.rpc = (1..=layout.operators).map(|index| layout.rpc_url(index)).collect();
+        status.bitcoin = layout.bitcoin_url();
+        status.bitcoin_cookie = layout.cookie();
+        status.genesis = layout.genesis();
+    }
+
+    pub fn ready(&self, running: Vec<String>, options: &Options) {
+        let status = {
+            let mut status = self.status.lock().expect("no holder panics");
+            status.ready = true;
+            status.step = "ready".into();
+            status.running = running;
+            status.clone()
+        };
+        if self.json {
+            println!("{}", json!({ "event": "ready", "status": status }));
+        } else {
+            show_ready(&status, options);
+        }
+    }
+}
+
+/// As the tools that developers know do it.
+fn show_ready(status: &Status, options: &Options) {
+    if !options.no_fund {
+        println!("\nAccounts, each funded by a peg-in of {}\n", amount::show(DEV_FUNDS));
+        for index in 0..DEV_ACCOUNTS {
+            let account = dev_account(index);
+            println!("({index}) {}  0x{}", account.address(), account.secret().display_secret());
+        }
+        println!("\nMnemonic  {DEV_MNEMONIC}\nPath      m/44'/60'/0'/0/");
+    }
+    println!();
+    show_status(status);
+    if options.block_interval.is_zero() {
+        println!("\nBitcoin blocks come on demand: causeway dev mine 1");
+    } else {
+        println!(
+            "\nA Bitcoin block every {}; more: causeway dev mine 1",
+            humantime::format_duration(options.block_interval)
+        );
+    }
+    println!("Ctrl-C stops; the next start continues.");
+}
+
+pub fn show_status(status: &Status) {
+    for (index, rpc) in status.rpc.iter().enumerate() {
+        println!("Node {}    {rpc}  {}", index + 1, rpc.replacen("http", "ws", 1));
+    }
+    println!("Bitcoin   {}  cookie {}", status.bitcoin, status.bitcoin_cookie.display());
+    println!("Genesis   {}", status.genesis.display());
+    println!("Running   {}", status.running.join(" "));
+    if !status.ready {
+        println!("Not ready {}", status.step);
+    }
+}

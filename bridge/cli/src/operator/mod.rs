@@ -1,0 +1,6 @@
+//! For operators of the federation: keys, the genesis file, node and relayer.
+
+pub mod genesis;
+pub mod keys;
+pub mod node;
+pub mod relayer;

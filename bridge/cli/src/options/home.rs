@@ -1,0 +1,31 @@
+//! `--home`: the folder with a user's files.
+
+use std::path::PathBuf;
+
+use eyre::{Result, eyre};
+
+/// Where a user's files are.
+#[derive(Clone, Debug, clap::Args)]
+pub struct HomeArgs {
+    /// Folder for deposit records [default: ~/.local/share/causeway]
+    #[arg(long, env = "CAUSEWAY_HOME", value_name = "FOLDER")]
+    pub home: Option<PathBuf>,
+}
+
+impl HomeArgs {
+    /// The user's folder.
+    pub fn folder(&self) -> Result<PathBuf> {
+        match &self.home {
+            Some(home) => Ok(home.clone()),
+            None => data_home()
+                .ok_or_else(|| eyre!("neither XDG_DATA_HOME nor HOME is set: say where records go by --home")),
+        }
+    }
+}
+
+/// `$XDG_DATA_HOME/causeway`, usually `~/.local/share/causeway`.
+fn data_home() -> Option<PathBuf> {
+    let share = std::env::var_os("XDG_DATA_HOME").filter(|path| !path.is_empty()).map(PathBuf::from);
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share"));
+    share.or_else(home).map(|folder| folder.join("causeway"))
+}

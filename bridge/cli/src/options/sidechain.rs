@@ -1,0 +1,42 @@
+//! `--rpc`: the sidechain node to ask.
+
+use bridge::io::sidechain::Client;
+use bridge::peg;
+use eyre::{Result, WrapErr, eyre};
+use mainchain::Network;
+
+/// The sidechain node to ask.
+#[derive(Clone, Debug, clap::Args)]
+pub struct SidechainArgs {
+    /// JSON-RPC of a sidechain node
+    #[arg(long, env = "CAUSEWAY_RPC", default_value = "http://127.0.0.1:8545", value_name = "URL")]
+    pub rpc: String,
+}
+
+impl SidechainArgs {
+    pub fn client(&self) -> Result<Client> {
+        Client::new(&self.rpc).wrap_err("--rpc wants the URL of a sidechain node, e.g. http://127.0.0.1:8545")
+    }
+
+    /// The client, and what the node says of the bridge.
+    pub async fn connect(&self) -> Result<(Client, peg::Info)> {
+        let client = self.client()?;
+        let info = client.info().await.wrap_err_with(|| {
+            format!(
+                "no answer from the sidechain; is a node running at {}? (--rpc, or CAUSEWAY_RPC, names another)",
+                self.rpc
+            )
+        })?;
+        Ok((client, info))
+    }
+}
+
+/// The network of a node's answer.
+pub fn network(info: &peg::Info) -> Result<Network> {
+    info.bitcoin_network.parse().map_err(|_| {
+        eyre!(
+            "the node says it stands on the Bitcoin network {:?}, which this version does not know",
+            info.bitcoin_network
+        )
+    })
+}

@@ -1,0 +1,9 @@
+//! For users: peg in, peg out, pay, look, take back.
+
+pub mod deposit_record;
+pub mod pay;
+pub mod peg_in;
+pub mod peg_out;
+pub mod reclaim;
+pub mod status;
+pub mod wallet;
