@@ -12,6 +12,7 @@
 //! ```
 
 mod audit;
+mod clock;
 mod commands;
 mod context;
 mod dev;

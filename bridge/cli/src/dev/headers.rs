@@ -3,14 +3,14 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Subcommand;
-use eyre::{Result, WrapErr, bail};
+use eyre::{Result, WrapErr};
 use mainchain::Network;
 use mainchain::verify::{Start, Summary, Verifier};
 use serde_json::json;
 
+use crate::clock::now;
 use crate::context::Context;
 
 /// Bytes read at once: 8192 headers.
@@ -66,7 +66,7 @@ fn verify(args: &Verify, context: &Context) -> Result<()> {
         None => Start::Genesis,
         Some(height) => Start::Anchor { height, period_time: args.epoch_time },
     };
-    let verifier = Verifier::new(args.network, start, now()?);
+    let verifier = Verifier::new(args.network, start, header_time()?);
     let summary = if args.file == Path::new("-") {
         check(verifier, io::stdin().lock(), "standard input")
     } else {
@@ -105,10 +105,7 @@ fn check(mut verifier: Verifier, mut input: impl Read, name: &str) -> Result<Sum
     verifier.finish().wrap_err_with(|| name.to_owned())
 }
 
-/// Seconds since 1970, as far as a header can count them.
-fn now() -> Result<u32> {
-    let Ok(since) = SystemTime::now().duration_since(UNIX_EPOCH) else {
-        bail!("the clock of this machine is before 1970");
-    };
-    Ok(u32::try_from(since.as_secs()).unwrap_or(u32::MAX))
+/// Now, as far as a header can count the seconds since 1970.
+fn header_time() -> Result<u32> {
+    Ok(u32::try_from(now()?).unwrap_or(u32::MAX))
 }

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use alloy_primitives::U256;
 use bitcoin::consensus::serialize;
@@ -15,6 +14,7 @@ use serde::Deserialize;
 use serde_json::json;
 use sidechain::genesis::{Bitcoin, BlockRules, Bridge, Checkpoint, Federation, Genesis, Recovery, Tier};
 
+use crate::clock::now;
 use crate::context::Context;
 use crate::operator::keys::PublicPart;
 use crate::options::bitcoin::BitcoinArgs;
@@ -114,7 +114,7 @@ impl Args {
             reclaim_delay: self.reclaim_delay,
             recovery_delay: self.recovery_delay,
             bitcoin: context.block_on(self.start())?,
-            timestamp: SystemTime::now().duration_since(UNIX_EPOCH).wrap_err("the clock stands before 1970")?.as_secs(),
+            timestamp: now()?,
         };
         collect(&parts, &terms)
     }

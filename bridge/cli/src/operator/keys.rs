@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::context::Context;
 use crate::keystores::{ACCOUNT, read, seal, write};
-use crate::options::service::{self, ServiceArgs};
+use crate::options::passphrase::PassphraseArgs;
 
 /// Kind of a keystore with a recovery key.
 const RECOVERY: &str = "recovery";
@@ -26,8 +26,6 @@ pub const VALIDATOR_KEYSTORE: &str = "validator.keystore";
 pub const OPERATOR_KEYSTORE: &str = "operator.keystore";
 pub const RECOVERY_KEYSTORE: &str = "recovery.keystore";
 pub const PUBLIC_FILE: &str = "public.json";
-/// Fewer characters are guessed quickly even against argon2.
-const MIN_PASSPHRASE: usize = 8;
 
 /// Make the keys of a validator, a relayer or a holder
 ///
@@ -80,13 +78,6 @@ enum Command {
     },
 }
 
-#[derive(Clone, Debug, clap::Args)]
-pub struct PassphraseArgs {
-    /// Read the passphrase from the first line of standard input instead of asking for it
-    #[arg(long)]
-    passphrase_stdin: bool,
-}
-
 /// What the others need of an operator: its place in the genesis file, and its recovery key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -125,26 +116,6 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
         }
     }
     Ok(())
-}
-
-impl PassphraseArgs {
-    /// The passphrase of what exists already.
-    pub fn tell(&self, what: &str) -> Result<Zeroizing<String>> {
-        let service = ServiceArgs { passphrase_stdin: self.passphrase_stdin, ..ServiceArgs::default() };
-        service.passphrase(what)
-    }
-
-    /// A new passphrase, asked for twice.
-    pub fn choose(&self, what: &str) -> Result<Zeroizing<String>> {
-        let service = ServiceArgs { passphrase_stdin: self.passphrase_stdin, ..ServiceArgs::default() };
-        let passphrase = service.passphrase(what)?;
-        let length = passphrase.chars().count();
-        ensure!(length >= MIN_PASSPHRASE, "the passphrase has {length} characters, expected at least {MIN_PASSPHRASE}");
-        if !self.passphrase_stdin && service::ask("The same again: ")? != passphrase {
-            bail!("the two passphrases differ; nothing was written");
-        }
-        Ok(passphrase)
-    }
 }
 
 /// Makes all keys of an operator; writes the encrypted files and `public.json` into `dir`.

@@ -28,7 +28,8 @@ use sidechain::io::node::{self, NodeConfig};
 use crate::context::Context;
 use crate::genesis_file::read_genesis;
 use crate::keystores;
-use crate::options::service::ServiceArgs;
+use crate::options::passphrase::PassphraseArgs;
+use crate::options::stop::StopArgs;
 
 /// Run a validator, or a node that only follows
 ///
@@ -63,7 +64,9 @@ pub struct Args {
     #[arg(long, value_name = "URL")]
     follow: Option<String>,
     #[command(flatten)]
-    service: ServiceArgs,
+    passphrase: PassphraseArgs,
+    #[command(flatten)]
+    stop: StopArgs,
 }
 
 /// `node.toml`. Unknown keys are refused: a misspelt one must not silently mean its default.
@@ -172,12 +175,12 @@ pub fn run(args: Args, _context: &Context) -> Result<()> {
         Some(path) => {
             // Read before asking: a file that is not there is no reason to type a passphrase.
             keystores::read(path)?;
-            let passphrase = args.service.passphrase(&path.display().to_string())?;
+            let passphrase = args.passphrase.ask(&path.display().to_string())?;
             Some(keystores::open_validator(path, &passphrase)?)
         }
         None => None,
     };
-    node::run(config.node(), genesis, keys, args.service.stop())?;
+    node::run(config.node(), genesis, keys, args.stop.stopped())?;
     Ok(())
 }
 

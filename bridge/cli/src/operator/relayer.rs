@@ -8,7 +8,8 @@ use bridge::keystore::{Keystore, OperatorKeys};
 use eyre::{Result, WrapErr};
 
 use crate::context::Context;
-use crate::options::service::ServiceArgs;
+use crate::options::passphrase::PassphraseArgs;
+use crate::options::stop::StopArgs;
 
 /// Watch Bitcoin, prove deposits, sign payouts
 ///
@@ -30,7 +31,9 @@ pub struct Args {
     #[arg(long, value_name = "FILE", default_value = "relayer.toml")]
     config: PathBuf,
     #[command(flatten)]
-    service: ServiceArgs,
+    passphrase: PassphraseArgs,
+    #[command(flatten)]
+    stop: StopArgs,
     /// For tests of recovery: die right after so many durable writes
     #[arg(long, hide = true, value_name = "WRITES")]
     crash_after_writes: Option<u32>,
@@ -41,11 +44,11 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
     let file = config.keystore.display().to_string();
     let json = std::fs::read(&config.keystore).wrap_err_with(|| format!("reading the keystore {file}"))?;
     let keystore = Keystore::parse(&json).wrap_err_with(|| file.clone())?;
-    let passphrase = args.service.passphrase(&file)?;
+    let passphrase = args.passphrase.ask(&file)?;
     let keys = OperatorKeys::open(&keystore, &passphrase).wrap_err(file)?;
     let hooks = TestHooks { crash_after_writes: args.crash_after_writes };
     context.block_on(async {
-        relayer::run(&config, &keys, hooks, args.service.stop()).await?;
+        relayer::run(&config, &keys, hooks, args.stop.stopped()).await?;
         Ok(())
     })
 }

@@ -6,7 +6,7 @@ use bridge::io::sidechain::Account;
 use bridge::peg;
 use eyre::{Result, bail};
 
-use super::service::ServiceArgs;
+use super::passphrase::PassphraseArgs;
 use crate::dev::accounts::{DEV_ACCOUNTS, dev_account};
 use crate::keystores::open_account;
 
@@ -19,9 +19,8 @@ pub struct AccountArgs {
     /// Sign with an account of the well-known developer mnemonic (regtest only)
     #[arg(long, value_name = "0..9", value_parser = clap::value_parser!(u32).range(0..i64::from(DEV_ACCOUNTS)))]
     pub dev_account: Option<u32>,
-    /// Read the keystore's passphrase from the first line of standard input instead of asking for it
-    #[arg(long)]
-    pub passphrase_stdin: bool,
+    #[command(flatten)]
+    pub passphrase: PassphraseArgs,
 }
 
 impl AccountArgs {
@@ -33,8 +32,7 @@ impl AccountArgs {
     pub fn open(&self, info: &peg::Info) -> Result<Account> {
         match (&self.keystore, self.dev_account) {
             (Some(path), _) => {
-                let service = ServiceArgs { passphrase_stdin: self.passphrase_stdin, ..ServiceArgs::default() };
-                let passphrase = service.passphrase(&path.display().to_string())?;
+                let passphrase = self.passphrase.ask(&path.display().to_string())?;
                 open_account(path, &passphrase)
             }
             (None, Some(_)) if info.bitcoin_network != "regtest" => bail!(

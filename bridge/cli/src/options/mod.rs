@@ -2,6 +2,8 @@
 
 pub mod account;
 pub mod bitcoin;
+pub mod fee_rate;
 pub mod home;
-pub mod service;
+pub mod passphrase;
 pub mod sidechain;
+pub mod stop;

@@ -3,22 +3,18 @@
 use std::str::FromStr;
 
 use bitcoin::address::NetworkUnchecked;
-use bitcoin::{Amount, FeeRate, OutPoint, Txid};
+use bitcoin::{Amount, OutPoint, Txid};
 use eyre::{Result, WrapErr, bail, eyre};
-use mainchain::io::rpc::{BitcoinRpc, Scan, Unspent};
+use mainchain::io::rpc::{Scan, Unspent};
 use serde::Serialize;
 
 use super::deposit_record::{self as deposits, Record, Records};
 use crate::context::Context;
-use crate::operator::keys::PassphraseArgs;
 use crate::options::bitcoin::BitcoinArgs;
+use crate::options::fee_rate::FeeRateArgs;
 use crate::options::home::HomeArgs;
+use crate::options::passphrase::PassphraseArgs;
 use bridge::amount;
-
-/// Paid where bitcoind has no estimate (regtest): the least that nodes relay.
-const FALLBACK_FEE_RATE: FeeRate = FeeRate::BROADCAST_MIN;
-/// Blocks within which the reclaim should confirm: nobody waits for it.
-const CONFIRM_WITHIN: u16 = 6;
 
 /// Take an unswept deposit back on Bitcoin after its timelock
 ///
@@ -32,9 +28,8 @@ pub struct Args {
     /// Where the bitcoin goes
     #[arg(long, value_name = "ADDRESS")]
     to: bitcoin::Address<NetworkUnchecked>,
-    /// Satoshis per virtual byte [default: bitcoind's estimate]
-    #[arg(long, value_name = "RATE")]
-    fee_rate: Option<u64>,
+    #[command(flatten)]
+    fee_rate: FeeRateArgs,
     #[command(flatten)]
     passphrase: PassphraseArgs,
     #[command(flatten)]
@@ -83,8 +78,8 @@ async fn reclaim(args: &Args, record: &Record) -> Result<Reclaimed> {
     let coins = ripe(record, &scan)?;
     let spent: Vec<_> = coins.iter().map(|coin| (coin.outpoint, coin.value)).collect();
     let total: Amount = coins.iter().map(|coin| coin.value).sum();
-    let fee_rate = args.fee_rate(&bitcoin).await?;
-    let passphrase = args.passphrase.tell("the key that can reclaim the deposit")?;
+    let fee_rate = args.fee_rate.choose(&bitcoin).await?;
+    let passphrase = args.passphrase.ask("the key that can reclaim the deposit")?;
     let key = deposits::open_reclaim(&keystore, &passphrase)?;
     let transaction =
         output.reclaim(&spent, to.script_pubkey(), fee_rate, &key).wrap_err("the deposit cannot be reclaimed")?;
@@ -96,15 +91,6 @@ async fn reclaim(args: &Args, record: &Record) -> Result<Reclaimed> {
         fee_sat: (total - amount).to_sat(),
         outpoints: spent.into_iter().map(|(outpoint, _)| outpoint).collect(),
     })
-}
-
-impl Args {
-    async fn fee_rate(&self, bitcoin: &BitcoinRpc) -> Result<FeeRate> {
-        match self.fee_rate {
-            Some(rate) => FeeRate::from_sat_per_vb(rate).ok_or_else(|| eyre!("--fee-rate {rate} is too large")),
-            None => Ok(bitcoin.fee_rate(CONFIRM_WITHIN, FALLBACK_FEE_RATE).await?.max(FALLBACK_FEE_RATE)),
-        }
-    }
 }
 
 /// The outputs whose timelock is over.

@@ -2,32 +2,25 @@
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use bitcoin::address::NetworkUnchecked;
-use bitcoin::{Address, Amount, FeeRate};
+use bitcoin::{Address, Amount};
 use bridge::io::wallet::{Seed, SyncProgress, Wallet};
 use bridge::keystore::KdfParams;
 use clap::Subcommand;
-use eyre::{Result, WrapErr, bail, eyre};
+use eyre::{Result, WrapErr, eyre};
 use indicatif::{ProgressBar, ProgressStyle};
 use mainchain::Network;
 use mainchain::io::rpc::BitcoinRpc;
 use serde_json::json;
-use zeroize::Zeroizing;
 
+use crate::clock::now;
 use crate::context::Context;
 use crate::options::bitcoin::BitcoinArgs;
+use crate::options::fee_rate::FeeRateArgs;
 use crate::options::home::HomeArgs;
-use crate::options::service::{ServiceArgs, ask};
+use crate::options::passphrase::PassphraseArgs;
 use bridge::amount;
-
-/// Paid where bitcoind has no estimate (regtest): the least that nodes relay.
-const FALLBACK_FEE_RATE: FeeRate = FeeRate::BROADCAST_MIN;
-/// Blocks within which a payment should confirm.
-const CONFIRM_WITHIN: u16 = 6;
-/// Shorter ones are guessed in minutes.
-const MIN_PASSPHRASE: usize = 8;
 
 /// A small Bitcoin wallet for regtest and testnets
 ///
@@ -76,19 +69,12 @@ struct Common {
 }
 
 #[derive(Debug, clap::Args)]
-struct Secret {
-    /// Read the passphrase from the first line of standard input instead of asking for it
-    #[arg(long)]
-    passphrase_stdin: bool,
-}
-
-#[derive(Debug, clap::Args)]
 struct Create {
     /// Block before which there are no payments to it [default: bitcoind's newest]
     #[arg(long, value_name = "HEIGHT")]
     birthday: Option<u32>,
     #[command(flatten)]
-    secret: Secret,
+    passphrase: PassphraseArgs,
     #[command(flatten)]
     common: Common,
 }
@@ -100,7 +86,7 @@ struct Restore {
     #[arg(long, value_name = "HEIGHT", default_value_t = 0)]
     birthday: u32,
     #[command(flatten)]
-    secret: Secret,
+    passphrase: PassphraseArgs,
     #[command(flatten)]
     common: Common,
 }
@@ -125,11 +111,10 @@ struct Send {
     /// Everything the wallet has, less the fee
     #[arg(long, conflicts_with = "amount")]
     all: bool,
-    /// Satoshis per virtual byte [default: bitcoind's estimate]
-    #[arg(long, value_name = "RATE")]
-    fee_rate: Option<u64>,
     #[command(flatten)]
-    secret: Secret,
+    fee_rate: FeeRateArgs,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
     #[command(flatten)]
     common: Common,
 }
@@ -153,7 +138,7 @@ fn create(args: &Create, context: &Context) -> Result<()> {
         Some(birthday) => birthday,
         None => context.block_on(args.common.newest_block())?,
     };
-    let passphrase = args.secret.fresh_passphrase()?;
+    let passphrase = args.passphrase.choose("the wallet")?;
     let seed = Seed::generate(&mut rand::thread_rng());
     let wallet = args.common.make(&seed, birthday, &passphrase)?;
     let object = json!({
@@ -172,15 +157,8 @@ fn create(args: &Create, context: &Context) -> Result<()> {
 }
 
 fn restore(args: &Restore, context: &Context) -> Result<()> {
-    let passphrase = args.secret.fresh_passphrase()?;
-    let words = if args.secret.passphrase_stdin {
-        let mut line = Zeroizing::new(String::new());
-        std::io::stdin().read_line(&mut line).wrap_err("reading the words from standard input")?;
-        line
-    } else {
-        ask("The wallet's words: ")?
-    };
-    let seed = Seed::parse(&words)?;
+    let passphrase = args.passphrase.choose("the wallet")?;
+    let seed = Seed::parse(&args.passphrase.ask_next("wallet's words")?)?;
     let wallet = args.common.make(&seed, args.birthday, &passphrase)?;
     let object = json!({
         "network": wallet.network(),
@@ -202,10 +180,7 @@ fn address(args: &Common, context: &Context) -> Result<()> {
 }
 
 fn balance(args: &Look, context: &Context) -> Result<()> {
-    let mut wallet = args.common.open()?;
-    if !args.offline {
-        context.block_on(args.common.sync(&mut wallet, context))?;
-    }
+    let wallet = args.open(context)?;
     let balance = wallet.balance();
     let object = json!({
         "confirmedSat": balance.confirmed.to_sat(),
@@ -226,10 +201,7 @@ fn balance(args: &Look, context: &Context) -> Result<()> {
 }
 
 fn history(args: &Look, context: &Context) -> Result<()> {
-    let mut wallet = args.common.open()?;
-    if !args.offline {
-        context.block_on(args.common.sync(&mut wallet, context))?;
-    }
+    let wallet = args.open(context)?;
     let movements = wallet.history();
     let object = movements.iter().map(|movement| {
         json!({
@@ -260,12 +232,12 @@ fn send(args: &Send, context: &Context) -> Result<()> {
         .require_network(network.bitcoin())
         .map_err(|_| eyre!("{} is not an address of {network}", args.to.clone().assume_checked()))?;
     let mut wallet = args.common.open()?;
-    let passphrase = args.secret.passphrase()?;
+    let passphrase = args.passphrase.ask("the wallet")?;
     let seed = wallet.unlock(&passphrase)?;
     let sent = context.block_on(async {
         let bitcoin = args.common.sync(&mut wallet, context).await?;
-        let fee_rate = args.fee_rate(&bitcoin).await?;
-        let sent = wallet.send(&bitcoin, &seed, to.script_pubkey(), args.amount, fee_rate, now()).await;
+        let fee_rate = args.fee_rate.choose(&bitcoin).await?;
+        let sent = wallet.send(&bitcoin, &seed, to.script_pubkey(), args.amount, fee_rate, now()?).await;
         sent.wrap_err("nothing was sent")
     })?;
     let object = json!({ "txid": sent.txid, "amountSat": sent.amount.to_sat(), "feeSat": sent.fee.to_sat() });
@@ -299,6 +271,17 @@ fn account(args: &Common, context: &Context) -> Result<()> {
     Ok(())
 }
 
+impl Look {
+    /// The wallet, synced unless it is to be looked at as it is.
+    fn open(&self, context: &Context) -> Result<Wallet> {
+        let mut wallet = self.common.open()?;
+        if !self.offline {
+            context.block_on(self.common.sync(&mut wallet, context))?;
+        }
+        Ok(wallet)
+    }
+}
+
 impl Common {
     fn folder(&self) -> Result<PathBuf> {
         Ok(self.home.folder()?.join("wallet").join(self.network.name()))
@@ -326,38 +309,10 @@ impl Common {
             bar.set_length(at.tip.into());
             bar.set_position(at.height.into());
         };
-        let synced = wallet.sync(&bitcoin, now(), show).await;
+        let synced = wallet.sync(&bitcoin, now()?, show).await;
         bar.finish_and_clear();
         synced.wrap_err("the wallet cannot be synced")?;
         Ok(bitcoin)
-    }
-}
-
-impl Secret {
-    fn passphrase(&self) -> Result<Zeroizing<String>> {
-        let service = ServiceArgs { passphrase_stdin: self.passphrase_stdin, ..ServiceArgs::default() };
-        service.passphrase("the wallet")
-    }
-
-    /// A passphrase for a new wallet: at the terminal it is typed twice.
-    fn fresh_passphrase(&self) -> Result<Zeroizing<String>> {
-        let passphrase = self.passphrase()?;
-        if passphrase.chars().count() < MIN_PASSPHRASE {
-            bail!("the passphrase has fewer than {MIN_PASSPHRASE} characters");
-        }
-        if !self.passphrase_stdin && ask("The same once more: ")? != passphrase {
-            bail!("the two passphrases differ");
-        }
-        Ok(passphrase)
-    }
-}
-
-impl Send {
-    async fn fee_rate(&self, bitcoin: &BitcoinRpc) -> Result<FeeRate> {
-        match self.fee_rate {
-            Some(rate) => FeeRate::from_sat_per_vb(rate).ok_or_else(|| eyre!("--fee-rate {rate} is too large")),
-            None => Ok(bitcoin.fee_rate(CONFIRM_WITHIN, FALLBACK_FEE_RATE).await?.max(FALLBACK_FEE_RATE)),
-        }
     }
 }
 
@@ -368,8 +323,4 @@ fn progress(context: &Context) -> ProgressBar {
     }
     let style = ProgressStyle::with_template("reading blocks {bar:30} {pos}/{len}").expect("a valid template");
     ProgressBar::new(0).with_style(style)
-}
-
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use alloy_primitives::U256;
 use alloy_sol_types::{Eip712Domain, SolEvent, SolStruct, eip712_domain};
@@ -21,6 +21,7 @@ use mainchain::io::rpc::{Auth, BitcoinRpc};
 use serde_json::Value;
 
 use crate::audit::command as audit;
+use crate::clock::now;
 use crate::context::Context;
 use crate::dev::local_network::control::{Control, Payment, Request, Status};
 use crate::dev::local_network::setup::PASSPHRASE;
@@ -169,10 +170,6 @@ impl Holder {
     async fn sync(&mut self, network: &Network) -> Result<()> {
         Ok(self.wallet.sync(&network.bitcoin, now()?, |_| {}).await?)
     }
-}
-
-fn now() -> Result<u64> {
-    Ok(SystemTime::now().duration_since(UNIX_EPOCH).wrap_err("the clock stands before 1970")?.as_secs())
 }
 
 /// Locks bitcoin and waits for the coins; what was minted.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use eyre::{Result, WrapErr, bail, eyre};
 
 use super::layout::{Layout, PortChoice};
+use crate::options::stop::StopArgs;
 
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
@@ -27,9 +28,8 @@ pub struct Options {
     /// The bitcoind to run [default: one on PATH, or the one that `make bitcoind` built]
     #[arg(long, env = "BITCOIND_EXE", value_name = "FILE")]
     bitcoind: Option<PathBuf>,
-    /// Stop when standard input closes
-    #[arg(long, hide = true)]
-    pub exit_with_parent: bool,
+    #[command(flatten)]
+    pub stop: StopArgs,
 }
 
 impl Options {

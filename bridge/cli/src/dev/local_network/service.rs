@@ -15,7 +15,6 @@ use super::network::Network;
 use super::options::Options;
 use super::progress::Progress;
 use crate::context::Context;
-use crate::options::service::{ServiceArgs, interrupted};
 
 /// How often children are looked after.
 const WATCH: Duration = Duration::from_millis(250);
@@ -35,7 +34,7 @@ pub async fn serve(folder: &Path, options: &Options, context: &Context) -> Resul
     let started = tokio::select! {
         started = start(&mut network, fresh, options, &progress) => started,
         () = asked_to_stop(&mut requests) => Err(eyre!("stopped before the network was ready; the next start continues")),
-        () = ended(options) => Err(eyre!("stopped before the network was ready; the next start continues")),
+        () = options.stop.stopped() => Err(eyre!("stopped before the network was ready; the next start continues")),
     };
     let result = match started {
         Ok(()) => {
@@ -71,7 +70,7 @@ async fn watch(
     // An interval of zero is no interval: blocks come on demand.
     let pause = if options.block_interval.is_zero() { Duration::MAX / 4 } else { options.block_interval };
     let mut next_block = tokio::time::Instant::now().checked_add(pause);
-    let stop = ended(options);
+    let stop = options.stop.stopped();
     tokio::pin!(stop);
     loop {
         status.lock().expect("no holder panics").running = network.running();
@@ -120,12 +119,6 @@ async fn asked_to_stop(requests: &mut mpsc::Receiver<control::Pending>) {
             return;
         }
     }
-}
-
-/// Ends when this process is to stop.
-fn ended(options: &Options) -> impl Future<Output = ()> + use<> {
-    let service = ServiceArgs { exit_with_parent: options.exit_with_parent, ..Default::default() };
-    async move { if service.exit_with_parent { service.stop().await } else { interrupted().await } }
 }
 
 async fn sleep_until(time: Option<tokio::time::Instant>) {

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use bridge::io::file::write_atomic;
 use eyre::{Result, WrapErr};
@@ -10,6 +9,7 @@ use mainchain::Network;
 use sidechain::genesis::Bitcoin;
 
 use super::layout::Layout;
+use crate::clock::now;
 use crate::operator::genesis::{Terms, collect};
 use crate::operator::keys::{self, make_operator};
 
@@ -36,7 +36,7 @@ pub fn prepare(layout: &Layout) -> Result<()> {
         reclaim_delay: RECLAIM_DELAY,
         recovery_delay: RECOVERY_DELAY,
         bitcoin: Bitcoin::start_of(Network::Regtest),
-        timestamp: SystemTime::now().duration_since(UNIX_EPOCH).wrap_err("the clock stands before 1970")?.as_secs(),
+        timestamp: now()?,
     };
     let genesis = collect(&parts, &terms)?;
     write_atomic(&layout.genesis(), (genesis.to_json() + "\n").as_bytes())?;
