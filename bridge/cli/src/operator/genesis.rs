@@ -1,9 +1,8 @@
 //! `causeway genesis`: collects the public parts of all operators into the file that all of them start from.
 
-use std::fs;
 use std::path::PathBuf;
 
-use alloy_primitives::U256;
+use alloy_primitives::{B256, U256};
 use bitcoin::consensus::serialize;
 use bridge::io::file::write_atomic;
 use eyre::{Result, WrapErr, bail, ensure, eyre};
@@ -14,17 +13,21 @@ use serde::Deserialize;
 use serde_json::json;
 use sidechain::genesis::{Bitcoin, BlockRules, Bridge, Checkpoint, Federation, Genesis, Recovery, Tier};
 
+use super::keys::PublicPart;
 use crate::clock::now;
 use crate::context::Context;
-use crate::operator::keys::PublicPart;
+use crate::genesis_file::read_genesis;
 use crate::options::bitcoin::BitcoinArgs;
 
-/// Blocks that the light client's first header is at least deep: no reorganisation has ever been near that.
+/// How many blocks deep the light client's first header is at least: no reorganisation has ever been near that.
 const CHECKPOINT_DEPTH: u32 = 144;
-/// Bitcoin blocks a vault output must be old before the recovery keys can spend it: a year.
-const RECOVERY_DELAY: u16 = 52_560;
+/// Bitcoin blocks after which a depositor can take an unswept deposit back: a week, long enough for a stalled federation to
+/// return.
+pub const RECLAIM_DELAY: u16 = 1008;
+/// Bitcoin blocks after which the recovery keys can spend a vault output: a year.
+pub const RECOVERY_DELAY: u16 = 52_560;
 /// The chain id of networks on regtest.
-const DEV_CHAIN_ID: u64 = 51_717;
+pub const DEV_CHAIN_ID: u64 = 51_717;
 
 /// Collect the public parts of all operators into a genesis file
 ///
@@ -54,7 +57,7 @@ pub struct Args {
     #[arg(long, value_name = "HEIGHT")]
     checkpoint_height: Option<u32>,
     /// Blocks after which a depositor can take an unswept deposit back
-    #[arg(long, default_value_t = 1008, value_name = "BLOCKS")]
+    #[arg(long, default_value_t = RECLAIM_DELAY, value_name = "BLOCKS")]
     reclaim_delay: u16,
     /// Blocks after which the recovery keys can spend a vault output
     #[arg(long, default_value_t = RECOVERY_DELAY, value_name = "BLOCKS")]
@@ -68,18 +71,29 @@ pub struct Args {
 
 /// What the operators agree on besides their keys.
 #[derive(Clone, Debug)]
-pub struct Terms {
+pub struct Agreement {
+    /// EIP-155.
     pub chain_id: u64,
+    /// Relayers that must sign together.
     pub threshold: u16,
+    /// Bitcoin blocks.
     pub reclaim_delay: u16,
+    /// Bitcoin blocks.
     pub recovery_delay: u16,
+    /// Where the light client starts.
     pub bitcoin: Bitcoin,
+    /// Of the genesis block, in unix seconds.
     pub timestamp: u64,
 }
 
+/// Runs `causeway genesis`.
+///
+/// # Errors
+///
+/// A file cannot be read or written, bitcoind does not answer, or the members do not make a genesis block.
 pub fn run(args: Args, context: &Context) -> Result<()> {
     let genesis = match &args.show {
-        Some(path) => crate::genesis_file::read_genesis(path)?,
+        Some(path) => read_genesis(path)?,
         None => {
             ensure!(!args.out.exists(), "{} exists and is not overwritten", args.out.display());
             let genesis = args.collect(context)?;
@@ -88,35 +102,38 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
         }
     };
     let hash = genesis.build()?.hash;
-    let shown = json!({ "hash": hash, "chainId": genesis.chain_id, "members": genesis.federation.members.len(), "threshold": genesis.federation.threshold });
-    context.print(&shown, || {
-        println!("Genesis block  {hash}");
-        println!("Chain id       {}", genesis.chain_id);
-        println!("Bitcoin        {}, from block {}", genesis.bitcoin.network, genesis.bitcoin.checkpoint.height);
-        println!("Federation     {} of {} sign", genesis.federation.threshold, genesis.federation.members.len());
-        for (index, member) in (1..).zip(&genesis.federation.members) {
-            println!("  {index:>2} {:<16} {} at {}", member.name, member.account, member.p2p_address);
-        }
-    });
+    let (members, threshold) = (genesis.federation.members.len(), genesis.federation.threshold);
+    let shown = json!({ "hash": hash, "chainId": genesis.chain_id, "members": members, "threshold": threshold });
+    context.print(&shown, || show(&genesis, hash));
     Ok(())
+}
+
+fn show(genesis: &Genesis, hash: B256) {
+    println!("Genesis block  {hash}");
+    println!("Chain id       {}", genesis.chain_id);
+    println!("Bitcoin        {}, from block {}", genesis.bitcoin.network, genesis.bitcoin.checkpoint.height);
+    println!("Federation     {} of {} sign", genesis.federation.threshold, genesis.federation.members.len());
+    for (index, member) in (1..).zip(&genesis.federation.members) {
+        println!("  {index:>2} {:<16} {} at {}", member.name, member.account, member.p2p_address);
+    }
 }
 
 impl Args {
     fn collect(&self, context: &Context) -> Result<Genesis> {
-        let parts = self.members.iter().map(|path| {
-            let text = fs::read_to_string(path).wrap_err_with(|| format!("cannot read {}", path.display()))?;
-            serde_json::from_str(&text).wrap_err_with(|| format!("{} is not an operator's public part", path.display()))
-        });
-        let parts = parts.collect::<Result<Vec<PublicPart>>>()?;
-        let terms = Terms {
+        let parts = self.members.iter().map(|path| PublicPart::read(path)).collect::<Result<Vec<_>>>()?;
+        let threshold = match self.threshold {
+            Some(threshold) => threshold,
+            None => default_threshold(count(&parts)?),
+        };
+        let agreement = Agreement {
             chain_id: self.chain_id.unwrap_or(DEV_CHAIN_ID),
-            threshold: self.threshold.map_or_else(|| default_threshold(parts.len()), Ok)?,
+            threshold,
             reclaim_delay: self.reclaim_delay,
             recovery_delay: self.recovery_delay,
             bitcoin: context.block_on(self.start())?,
             timestamp: now()?,
         };
-        collect(&parts, &terms)
+        collect(&parts, &agreement)
     }
 
     /// The light client's first header.
@@ -133,40 +150,48 @@ impl Args {
 /// # Errors
 ///
 /// What the genesis block's rules refuse: a key twice, a proof of possession that is another key's, a threshold out of range.
-pub fn collect(parts: &[PublicPart], terms: &Terms) -> Result<Genesis> {
-    let count = u16::try_from(parts.len()).wrap_err("too many operators")?;
+pub fn collect(parts: &[PublicPart], agreement: &Agreement) -> Result<Genesis> {
+    let count = count(parts)?;
     ensure!(
-        terms.threshold >= 2,
+        agreement.threshold >= 2,
         "a threshold of {} with {count} operator(s): a threshold key is made by at least 2 who sign together",
-        terms.threshold
+        agreement.threshold
     );
     let genesis = Genesis {
-        chain_id: terms.chain_id,
-        timestamp: terms.timestamp,
+        chain_id: agreement.chain_id,
+        timestamp: agreement.timestamp,
         federation: Federation {
-            threshold: terms.threshold,
+            threshold: agreement.threshold,
             members: parts.iter().map(|part| part.member.clone()).collect(),
             recovery: Recovery {
                 // A majority: what the operators could decide anyway if they started over.
                 threshold: count / 2 + 1,
-                delay: terms.recovery_delay,
+                delay: agreement.recovery_delay,
                 keys: parts.iter().map(|part| part.recovery_key).collect(),
             },
         },
-        bridge: Bridge { reclaim_delay: terms.reclaim_delay, tiers: tiers(terms.bitcoin.network), ..Bridge::dev() },
+        bridge: Bridge {
+            reclaim_delay: agreement.reclaim_delay,
+            tiers: tiers(agreement.bitcoin.network),
+            ..Bridge::dev()
+        },
         block: BlockRules::dev(),
-        bitcoin: terms.bitcoin.clone(),
+        bitcoin: agreement.bitcoin.clone(),
     };
     genesis.check()?;
     Ok(genesis)
 }
 
-/// More than two thirds: a minority can neither steal nor, alone, stop payouts.
-pub fn default_threshold(operators: usize) -> Result<u16> {
-    u16::try_from(operators * 2 / 3 + 1).wrap_err("too many operators")
+fn count(parts: &[PublicPart]) -> Result<u16> {
+    u16::try_from(parts.len()).wrap_err("too many operators")
 }
 
-/// Confirmations by value (design 6): deeper for what would be worth a reorganisation.
+/// More than two thirds: a minority can neither steal nor, alone, stop payouts.
+pub fn default_threshold(operators: u16) -> u16 {
+    operators - operators.div_ceil(3) + 1
+}
+
+/// Confirmations by value: deeper for what would be worth a reorganisation.
 fn tiers(network: Network) -> Vec<Tier> {
     let tier = |up_to_sat, confirmations| Tier { up_to_sat, confirmations };
     match network {
@@ -175,7 +200,7 @@ fn tiers(network: Network) -> Vec<Tier> {
     }
 }
 
-/// Reads the checkpoint from the own bitcoind.
+/// Reads the checkpoint from the operator's own bitcoind.
 async fn checkpoint(bitcoin: &BitcoinRpc, network: Network, height: Option<u32>) -> Result<Bitcoin> {
     #[derive(Deserialize)]
     struct Entry {

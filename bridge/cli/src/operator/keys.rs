@@ -87,6 +87,18 @@ pub struct PublicPart {
     pub recovery_key: B256,
 }
 
+impl PublicPart {
+    /// Reads an operator's `public.json`.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or is not a public part.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = fs::read_to_string(path).wrap_err_with(|| format!("cannot read {}", path.display()))?;
+        serde_json::from_str(&text).wrap_err_with(|| format!("{} is not an operator's public part", path.display()))
+    }
+}
+
 pub fn run(args: Args, context: &Context) -> Result<()> {
     match args.command {
         Command::Operator { name, p2p_address, dir, recovery_key, passphrase } => {

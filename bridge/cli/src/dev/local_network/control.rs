@@ -8,7 +8,7 @@
 //! Whoever may write in the folder may speak to the network; nobody else.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use eyre::{Result, WrapErr, bail};
 use serde::de::DeserializeOwned;
@@ -25,20 +25,13 @@ pub enum Request {
     /// Answered with [`Status`], at any time.
     Status,
     /// Mines Bitcoin blocks; answered with the new height.
-    Mine {
-        blocks: u32,
-    },
-    /// kill -9.
-    Kill {
-        name: String,
-    },
-    Start {
-        name: String,
-    },
+    Mine { blocks: u32 },
+    /// Kills a process as `kill -9` does.
+    Kill { name: String },
+    /// Starts a process again.
+    Start { name: String },
     /// Pays from the miner's wallet; answered with the txid.
-    Pay {
-        to: Vec<Payment>,
-    },
+    Pay { to: Vec<Payment> },
     /// Stops the whole network.
     Stop,
 }
@@ -63,11 +56,35 @@ pub struct Status {
     pub failed: Option<String>,
     /// JSON-RPC of each validator.
     pub rpc: Vec<String>,
+    /// JSON-RPC of bitcoind.
     pub bitcoin: String,
+    /// bitcoind's cookie file.
     pub bitcoin_cookie: PathBuf,
+    /// The genesis file.
     pub genesis: PathBuf,
     /// Names of the children that run.
     pub running: Vec<String>,
+}
+
+/// The status of a network: written by the process that runs it, read by whoever asks.
+#[derive(Clone, Debug, Default)]
+pub struct SharedStatus(Arc<Mutex<Status>>);
+
+impl SharedStatus {
+    pub fn get(&self) -> Status {
+        self.lock().clone()
+    }
+
+    /// Changes it, and returns what it is then.
+    pub fn update(&self, change: impl FnOnce(&mut Status)) -> Status {
+        let mut status = self.lock();
+        change(&mut status);
+        status.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Status> {
+        self.0.lock().expect("no change of the status panics")
+    }
 }
 
 /// A request on its way to the network, with where its answer goes.
@@ -86,6 +103,10 @@ impl Control {
     }
 
     /// Asks, and waits for the answer.
+    ///
+    /// # Errors
+    ///
+    /// No network runs there, it ends while it is asked, or it refuses, saying why.
     pub async fn ask<T: DeserializeOwned>(&self, request: &Request) -> Result<T> {
         let stream = UnixStream::connect(&self.socket).await.wrap_err_with(|| {
             format!(
@@ -106,7 +127,7 @@ impl Control {
 }
 
 /// Listens in `folder`. Status is answered here, everything else is handed on.
-pub fn serve(folder: &Path, status: Arc<Mutex<Status>>) -> Result<mpsc::Receiver<Pending>> {
+pub fn serve(folder: &Path, status: SharedStatus) -> Result<mpsc::Receiver<Pending>> {
     let path = socket(folder);
     let _ = std::fs::remove_file(&path); // Of a network that was killed; the folder's lock says that none runs.
     let listener = UnixListener::bind(&path).wrap_err_with(|| {
@@ -115,18 +136,18 @@ pub fn serve(folder: &Path, status: Arc<Mutex<Status>>) -> Result<mpsc::Receiver
     let (requests, waiting) = mpsc::channel(16);
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(answer(stream, Arc::clone(&status), requests.clone()));
+            tokio::spawn(answer(stream, status.clone(), requests.clone()));
         }
     });
     Ok(waiting)
 }
 
-async fn answer(stream: UnixStream, status: Arc<Mutex<Status>>, requests: mpsc::Sender<Pending>) {
+async fn answer(stream: UnixStream, status: SharedStatus, requests: mpsc::Sender<Pending>) {
     let mut stream = BufReader::new(stream);
     let mut line = String::new();
     while stream.read_line(&mut line).await.is_ok_and(|read| read > 0) {
         let answer = match serde_json::from_str(&line) {
-            Ok(Request::Status) => Ok(json!(*status.lock().expect("no holder panics"))),
+            Ok(Request::Status) => Ok(json!(status.get())),
             Ok(request) => hand_on(request, &requests).await,
             Err(error) => Err(format!("not a request: {error}")),
         };
@@ -143,9 +164,9 @@ async fn answer(stream: UnixStream, status: Arc<Mutex<Status>>, requests: mpsc::
 
 async fn hand_on(request: Request, requests: &mpsc::Sender<Pending>) -> Result<Value, String> {
     let (reply, answer) = oneshot::channel();
-    let gone = || "the network is stopping".to_owned();
-    requests.send((request, reply)).await.map_err(|_| gone())?;
-    answer.await.map_err(|_| gone())?
+    let stopping = || "the network is stopping".to_owned();
+    requests.send((request, reply)).await.map_err(|_| stopping())?;
+    answer.await.map_err(|_| stopping())?
 }
 
 fn socket(folder: &Path) -> PathBuf {
@@ -159,7 +180,8 @@ mod tests {
     #[tokio::test]
     async fn a_request_reaches_the_network_and_its_answer_comes_back() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let status = Arc::new(Mutex::new(Status { step: "starting".into(), ..Status::default() }));
+        let status = SharedStatus::default();
+        status.update(|status| status.step = "starting".into());
         let mut requests = serve(folder.path(), status).expect("a short path");
         tokio::spawn(async move {
             while let Some((request, reply)) = requests.recv().await {

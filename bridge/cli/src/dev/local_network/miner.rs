@@ -12,14 +12,18 @@ use bitcoin::key::TapTweak;
 use bitcoin::secp256k1::{All, Keypair, Message, Secp256k1, SecretKey};
 use bitcoin::sighash::{Prevouts, SighashCache, TapSighashType};
 use bitcoin::transaction::Version;
-use bitcoin::{Address, Amount, BlockHash, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxOut, Txid, Witness};
+use bitcoin::{
+    Address, Amount, BlockHash, FeeRate, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxOut, Txid, Witness,
+};
 use eyre::{Result, WrapErr, bail, eyre};
 use mainchain::io::rpc::{BitcoinRpc, Unspent};
 
 /// Blocks after which a coinbase may be spent (consensus), the spending block included.
 const MATURITY: u32 = 100;
-/// Satoshis per virtual byte: above the relay minimum, so that no rounding falls below it.
-const FEE_RATE: u64 = 2;
+/// Above the relay minimum, so that no rounding falls below it.
+const FEE_RATE: FeeRate = FeeRate::from_sat_per_vb_u32(2);
+/// What is worth an output of its own: far above the dust limit.
+const LEAST_CHANGE: Amount = Amount::from_sat(1_000);
 /// Virtual bytes: of a transaction without inputs, of a P2TR key-path input, of an output of any standard kind (BIP141 sizes, rounded up).
 const BASE_VB: u64 = 12;
 const INPUT_VB: u64 = 58;
@@ -35,6 +39,10 @@ pub struct Miner {
 
 impl Miner {
     /// Reads the key, or makes one at the first start.
+    ///
+    /// # Errors
+    ///
+    /// The file is damaged, or cannot be written.
     pub fn open(path: &Path) -> Result<Self> {
         let secp = Secp256k1::new();
         let key = match fs::read_to_string(path) {
@@ -57,6 +65,7 @@ impl Miner {
         Address::p2tr(&self.secp, self.key.x_only_public_key().0, None, bitcoin::Network::Regtest)
     }
 
+    /// Mines blocks that pay the miner.
     pub async fn mine(&self, bitcoin: &BitcoinRpc, blocks: u32) -> Result<Vec<BlockHash>> {
         bitcoin.generate(blocks, &self.address()).await.wrap_err("bitcoind does not mine")
     }
@@ -80,33 +89,17 @@ impl Miner {
             .scan(&[self.address().script_pubkey()])
             .await
             .wrap_err("bitcoind does not find the miner's coins")?;
-        let ripe =
+        let spendable =
             |coin: &Unspent| (!coin.coinbase || coin.confirmations >= MATURITY) && !self.spent.contains(&coin.outpoint);
-        Ok(scan.unspents.into_iter().filter(ripe).collect())
+        Ok(scan.unspents.into_iter().filter(spendable).collect())
     }
 
+    /// A signed transaction that spends `coins` for `outputs`, with the rest back to this key.
     fn sign(&self, coins: &[Unspent], outputs: &[(ScriptBuf, Amount)], change: Amount) -> Transaction {
-        let script = self.address().script_pubkey();
-        let own = (script.clone(), change);
-        let output = outputs
-            .iter()
-            .chain(std::iter::once(&own))
-            .map(|(script_pubkey, value)| TxOut { value: *value, script_pubkey: script_pubkey.clone() });
-        let input = coins.iter().map(|coin| TxIn {
-            previous_output: coin.outpoint,
-            script_sig: ScriptBuf::new(),
-            sequence: Sequence::MAX,
-            witness: Witness::new(),
-        });
-        let mut transaction = Transaction {
-            version: Version::TWO,
-            lock_time: LockTime::ZERO,
-            input: input.collect(),
-            output: output.collect(),
-        };
-
-        let spent: Vec<TxOut> =
-            coins.iter().map(|coin| TxOut { value: coin.value, script_pubkey: script.clone() }).collect();
+        let own = self.address().script_pubkey();
+        let mut transaction = unsigned(coins, outputs, (own.clone(), change));
+        let output = |coin: &Unspent| TxOut { value: coin.value, script_pubkey: own.clone() };
+        let spent: Vec<TxOut> = coins.iter().map(output).collect();
         let key = self.key.tap_tweak(&self.secp, None).to_keypair();
         let mut cache = SighashCache::new(transaction.clone());
         for (index, input) in transaction.input.iter_mut().enumerate() {
@@ -120,6 +113,20 @@ impl Miner {
     }
 }
 
+fn unsigned(coins: &[Unspent], outputs: &[(ScriptBuf, Amount)], change: (ScriptBuf, Amount)) -> Transaction {
+    let input = coins.iter().map(|coin| TxIn {
+        previous_output: coin.outpoint,
+        script_sig: ScriptBuf::new(),
+        sequence: Sequence::MAX,
+        witness: Witness::new(),
+    });
+    let output = outputs
+        .iter()
+        .chain(std::iter::once(&change))
+        .map(|(script_pubkey, value)| TxOut { value: *value, script_pubkey: script_pubkey.clone() });
+    Transaction { version: Version::TWO, lock_time: LockTime::ZERO, input: input.collect(), output: output.collect() }
+}
+
 /// The largest coins first, until they pay for everything: those, and what is left over.
 fn select(mut coins: Vec<Unspent>, outputs: &[(ScriptBuf, Amount)]) -> Result<(Vec<Unspent>, Amount)> {
     let wanted: Amount = outputs.iter().map(|(_, value)| *value).sum();
@@ -129,8 +136,8 @@ fn select(mut coins: Vec<Unspent>, outputs: &[(ScriptBuf, Amount)]) -> Result<(V
     let mut total = Amount::ZERO;
     for (count, coin) in (1..).zip(&coins) {
         total += coin.value;
-        let fee = Amount::from_sat(FEE_RATE * (BASE_VB + INPUT_VB * count + OUTPUT_VB * outputs));
-        if let Some(change) = total.checked_sub(wanted + fee).filter(|change| change.to_sat() >= 1_000) {
+        let fee = FEE_RATE.fee_vb(BASE_VB + INPUT_VB * count + OUTPUT_VB * outputs).unwrap_or(Amount::MAX_MONEY);
+        if let Some(change) = total.checked_sub(wanted + fee).filter(|change| *change >= LEAST_CHANGE) {
             let count = usize::try_from(count).expect("there are as many coins");
             coins.truncate(count);
             return Ok((coins, change));

@@ -97,7 +97,7 @@ impl Network {
         while let Some(pid) = self.layout.process_left() {
             if start.elapsed() > PATIENCE {
                 bail!(
-                    "process {pid} still uses {}, though its parent is gone: end it, then start again",
+                    "process {pid} still uses {}, though its parent has ended: end it, then start again",
                     self.layout.folder().display()
                 );
             }
@@ -215,10 +215,10 @@ impl Network {
     pub async fn pay(&mut self, payments: &[Payment]) -> Result<Txid> {
         let output = |payment: &Payment| -> Result<(ScriptBuf, Amount)> {
             let address: bitcoin::Address<_> =
-                payment.address.parse().wrap_err_with(|| format!("{} is no Bitcoin address", payment.address))?;
+                payment.address.parse().wrap_err_with(|| format!("{} is not a Bitcoin address", payment.address))?;
             let address = address
                 .require_network(bitcoin::Network::Regtest)
-                .map_err(|_| eyre!("{} is no regtest address", payment.address))?;
+                .map_err(|_| eyre!("{} is not a regtest address", payment.address))?;
             Ok((address.script_pubkey(), Amount::from_sat(payment.amount_sat)))
         };
         let outputs = payments.iter().map(output).collect::<Result<Vec<_>>>()?;
@@ -257,10 +257,10 @@ impl Network {
     }
 }
 
-/// bitcoind, stopped when its parent is gone: it does not watch its input itself, so a shell beside it does.
+/// bitcoind, stopped when its parent ends: it does not watch its input itself, so a shell beside it does.
 fn bitcoind_process(layout: &Layout, bitcoind: &Path) -> Process {
     // The shell becomes bitcoind; its helper waits for the end of the pipe, then asks that process to stop.
-    const UNTIL_PARENT_IS_GONE: &str =
+    const UNTIL_PARENT_ENDS: &str =
         r#"exec 3<&0; (while read -r line <&3; do :; done; kill -TERM $$ 2>&-) & exec "$0" "$@" 3<&- </dev/null"#;
     let flags = [
         "-regtest".to_owned(),
@@ -278,7 +278,7 @@ fn bitcoind_process(layout: &Layout, bitcoind: &Path) -> Process {
         "-printtoconsole=1".to_owned(),
         "-nodebuglogfile".to_owned(),
     ];
-    let mut arguments = vec!["-c".to_owned(), UNTIL_PARENT_IS_GONE.to_owned(), bitcoind.display().to_string()];
+    let mut arguments = vec!["-c".to_owned(), UNTIL_PARENT_ENDS.to_owned(), bitcoind.display().to_string()];
     arguments.extend(flags);
     Process::new("bitcoind", Path::new("/bin/sh"), arguments, layout.log("bitcoind"))
 }

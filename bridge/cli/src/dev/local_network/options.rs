@@ -6,6 +6,7 @@ use std::time::Duration;
 use eyre::{Result, WrapErr, bail, eyre};
 
 use super::layout::{Layout, PortChoice};
+use crate::operator::genesis::default_threshold;
 use crate::options::stop::StopArgs;
 
 #[derive(Clone, Debug, clap::Args)]
@@ -38,7 +39,7 @@ impl Options {
         if let Some(layout) = Layout::load(folder)? {
             return Ok((layout, false));
         }
-        let threshold = self.threshold.unwrap_or(self.operators * 2 / 3 + 1);
+        let threshold = self.threshold.unwrap_or_else(|| default_threshold(self.operators));
         if threshold < 2 || threshold > self.operators {
             bail!("--threshold {threshold} of {} operators: expected 2 to {}", self.operators, self.operators);
         }
@@ -50,13 +51,17 @@ impl Options {
         if let Some(path) = &self.bitcoind {
             return path.canonicalize().wrap_err_with(|| format!("there is no bitcoind at {}", path.display()));
         }
-        let on_path =
-            std::env::var_os("PATH").into_iter().flat_map(|path| std::env::split_paths(&path).collect::<Vec<_>>());
-        let executable = std::env::current_exe().wrap_err("cannot tell where this program is")?;
-        // target/debug/causeway stands beside target/bitcoin/bin/bitcoind.
-        let built = executable.ancestors().nth(2).map(|target| target.join("bitcoin/bin"));
-        built.into_iter().chain(on_path).map(|folder| folder.join("bitcoind")).find(|path| path.is_file()).ok_or_else(|| {
+        let built = built_folder()?;
+        let on_path = std::env::var_os("PATH").unwrap_or_default();
+        let folders = built.into_iter().chain(std::env::split_paths(&on_path).collect::<Vec<_>>());
+        folders.map(|folder| folder.join("bitcoind")).find(|path| path.is_file()).ok_or_else(|| {
             eyre!("no bitcoind found: run `make bitcoind` (it builds one), install Bitcoin Core 28 or later, or name it by --bitcoind or BITCOIND_EXE")
         })
     }
+}
+
+/// Where `make bitcoind` puts what it builds: target/bitcoin/bin, beside target/debug/causeway.
+fn built_folder() -> Result<Option<PathBuf>> {
+    let executable = std::env::current_exe().wrap_err("cannot tell where this program is")?;
+    Ok(executable.ancestors().nth(2).map(|target| target.join("bitcoin/bin")))
 }

@@ -1,26 +1,25 @@
-//! How far a local network is, told on the terminal and to whoever asks by the socket.
-
-use std::sync::{Arc, Mutex};
+//! How far a local network is, shown on the terminal and to whoever asks by the socket.
 
 use bridge::amount;
 use serde_json::json;
 
-use super::control::Status;
+use super::control::{SharedStatus, Status};
 use super::layout::Layout;
 use super::options::Options;
 use crate::dev::accounts::{DEV_ACCOUNTS, DEV_FUNDS, DEV_MNEMONIC, dev_account};
 
-/// Tells how far the network is: on the terminal, and to whoever asks by the socket.
+/// Shows how far the network is: on the terminal, and in its status.
 pub struct Progress {
-    status: Arc<Mutex<Status>>,
+    status: SharedStatus,
     json: bool,
 }
 
 impl Progress {
-    pub fn new(status: Arc<Mutex<Status>>, json: bool) -> Self {
+    pub fn new(status: SharedStatus, json: bool) -> Self {
         Self { status, json }
     }
 
+    /// What the network does from now on.
     pub fn step(&self, text: impl Into<String>) {
         let text = text.into();
         if self.json {
@@ -28,25 +27,26 @@ impl Progress {
         } else {
             println!("{text}");
         }
-        self.status.lock().expect("no holder panics").step = text;
+        self.status.update(|status| status.step = text);
     }
 
+    /// How to reach what will run.
     pub fn endpoints(&self, layout: &Layout) {
-        let mut status = self.status.lock().expect("no holder panics");
-        status.rpc = (1..=layout.operators).map(|index| layout.rpc_url(index)).collect();
-        status.bitcoin = layout.bitcoin_url();
-        status.bitcoin_cookie = layout.cookie();
-        status.genesis = layout.genesis();
+        self.status.update(|status| {
+            status.rpc = (1..=layout.operators).map(|index| layout.rpc_url(index)).collect();
+            status.bitcoin = layout.bitcoin_url();
+            status.bitcoin_cookie = layout.cookie();
+            status.genesis = layout.genesis();
+        });
     }
 
+    /// The network is up.
     pub fn ready(&self, running: Vec<String>, options: &Options) {
-        let status = {
-            let mut status = self.status.lock().expect("no holder panics");
+        let status = self.status.update(|status| {
             status.ready = true;
             status.step = "ready".into();
             status.running = running;
-            status.clone()
-        };
+        });
         if self.json {
             println!("{}", json!({ "event": "ready", "status": status }));
         } else {

@@ -1,14 +1,13 @@
 //! The process of `causeway dev`: starts the network, looks after it, answers requests, stops it.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use eyre::{Result, WrapErr, eyre};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::control::{self, Request, Status};
+use super::control::{self, Request, SharedStatus};
 use super::fund;
 use super::layout::Layout;
 use super::network::Network;
@@ -19,22 +18,26 @@ use crate::context::Context;
 /// How often children are looked after.
 const WATCH: Duration = Duration::from_millis(250);
 
-/// Runs the network until it is told to stop.
+/// Runs the network in `folder` until it is to stop.
+///
+/// # Errors
+///
+/// It cannot start, or is stopped before it was ready.
 pub async fn serve(folder: &Path, options: &Options, context: &Context) -> Result<()> {
     let _held = Layout::lock(folder)?;
     // Absolute: children and later readers of the status have other working directories.
     let folder = &folder.canonicalize().wrap_err_with(|| format!("cannot use {}", folder.display()))?;
     let (layout, fresh) = options.layout(folder)?;
-    let status = Arc::new(Mutex::new(Status::default()));
-    let mut requests = control::serve(folder, Arc::clone(&status))?;
-    let progress = Progress::new(Arc::clone(&status), context.json);
+    let status = SharedStatus::default();
+    let mut requests = control::serve(folder, status.clone())?;
+    let progress = Progress::new(status.clone(), context.json);
     progress.endpoints(&layout);
 
     let mut network = Network::new(layout, options.bitcoind()?, context.log_format)?;
     let started = tokio::select! {
         started = start(&mut network, fresh, options, &progress) => started,
-        () = asked_to_stop(&mut requests) => Err(eyre!("stopped before the network was ready; the next start continues")),
-        () = options.stop.stopped() => Err(eyre!("stopped before the network was ready; the next start continues")),
+        () = asked_to_stop(&mut requests) => Err(stopped_early()),
+        () = options.stop.stopped() => Err(stopped_early()),
     };
     let result = match started {
         Ok(()) => {
@@ -44,7 +47,7 @@ pub async fn serve(folder: &Path, options: &Options, context: &Context) -> Resul
         Err(error) => Err(error),
     };
     if let Err(error) = &result {
-        status.lock().expect("no holder panics").failed = Some(format!("{error:#}"));
+        status.update(|status| status.failed = Some(format!("{error:#}")));
     }
     progress.step("stopping");
     network.stop();
@@ -64,16 +67,16 @@ async fn watch(
     network: &mut Network,
     requests: &mut mpsc::Receiver<control::Pending>,
     options: &Options,
-    status: &Mutex<Status>,
+    status: &SharedStatus,
 ) -> Result<()> {
     let mut look = tokio::time::interval(WATCH);
-    // An interval of zero is no interval: blocks come on demand.
+    // With an interval of zero, blocks come on demand only.
     let pause = if options.block_interval.is_zero() { Duration::MAX / 4 } else { options.block_interval };
     let mut next_block = tokio::time::Instant::now().checked_add(pause);
     let stop = options.stop.stopped();
     tokio::pin!(stop);
     loop {
-        status.lock().expect("no holder panics").running = network.running();
+        status.update(|status| status.running = network.running());
         tokio::select! {
             () = &mut stop => return Ok(()),
             _ = look.tick() => network.report_ended(),
@@ -87,8 +90,8 @@ async fn watch(
                 let Some((request, reply)) = request else { return Ok(()) };
                 let stopping = request == Request::Stop;
                 let answer = perform(network, request).await.map_err(|error| format!("{error:#}"));
-                status.lock().expect("no holder panics").running = network.running();
-                let _ = reply.send(answer); // Whoever asked may be gone.
+                status.update(|status| status.running = network.running());
+                let _ = reply.send(answer); // Whoever asked may have gone away.
                 if stopping {
                     return Ok(());
                 }
@@ -107,6 +110,7 @@ async fn perform(network: &mut Network, request: Request) -> Result<Value> {
     }
 }
 
+/// Ends when a request says so; other requests have to wait until the network is up.
 async fn asked_to_stop(requests: &mut mpsc::Receiver<control::Pending>) {
     while let Some((request, reply)) = requests.recv().await {
         let stop = request == Request::Stop;
@@ -121,6 +125,11 @@ async fn asked_to_stop(requests: &mut mpsc::Receiver<control::Pending>) {
     }
 }
 
+fn stopped_early() -> eyre::Report {
+    eyre!("stopped before the network was ready; the next start continues")
+}
+
+/// Never without a time: it is too far away to be told.
 async fn sleep_until(time: Option<tokio::time::Instant>) {
     match time {
         Some(time) => tokio::time::sleep_until(time).await,

@@ -10,16 +10,11 @@ use sidechain::genesis::Bitcoin;
 
 use super::layout::Layout;
 use crate::clock::now;
-use crate::operator::genesis::{Terms, collect};
+use crate::operator::genesis::{Agreement, DEV_CHAIN_ID, RECLAIM_DELAY, RECOVERY_DELAY, collect};
 use crate::operator::keys::{self, make_operator};
 
 /// Of all keystores of a local network. It protects coins that anybody can mine.
 pub const PASSPHRASE: &str = "causeway-dev";
-/// The chain id of networks on regtest.
-const CHAIN_ID: u64 = 51_717;
-/// As on mainnet, so that what is tried here is what happens there.
-const RECLAIM_DELAY: u16 = 1008;
-const RECOVERY_DELAY: u16 = 52_560;
 
 /// Makes keys, genesis and configurations. May be called again when it did not finish: nothing refers to the old files then.
 pub fn prepare(layout: &Layout) -> Result<()> {
@@ -30,15 +25,16 @@ pub fn prepare(layout: &Layout) -> Result<()> {
         parts.push(make_operator(&folder, &format!("operator-{index}"), &p2p, None, PASSPHRASE)?);
         configure(layout, index, &folder, &p2p)?;
     }
-    let terms = Terms {
-        chain_id: CHAIN_ID,
+    let agreement = Agreement {
+        chain_id: DEV_CHAIN_ID,
         threshold: layout.threshold,
+        // As on mainnet, so that what is tried here is what happens there.
         reclaim_delay: RECLAIM_DELAY,
         recovery_delay: RECOVERY_DELAY,
         bitcoin: Bitcoin::start_of(Network::Regtest),
         timestamp: now()?,
     };
-    let genesis = collect(&parts, &terms)?;
+    let genesis = collect(&parts, &agreement)?;
     write_atomic(&layout.genesis(), (genesis.to_json() + "\n").as_bytes())?;
     Ok(())
 }
