@@ -8,7 +8,8 @@
 //!   amount   `0.1 BTC` and `10000000 sat`, read and shown
 //!   peg      the shapes of the node's `peg_*` JSON-RPC
 //!   deposit_tracker   which outputs pay a registered deposit address
-//!   vault, vault_tx   the vault's key; vault transactions: planned, checked, hashed, completed
+//!   vault, vault_tx   the vault's key; vault transactions: checked, hashed, completed
+//!   plan     the next vault transaction: who takes part, and what each pays
 //!   policy   what a member makes sure of before it signs
 //!   board    the signing board's posts, and what a machine may ask of its shell
 //!   dkg, signing      machines over the board: an epoch's key, one vault transaction's signatures
@@ -31,6 +32,7 @@ pub mod io;
 pub mod keystore;
 pub mod micro_channel;
 pub mod peg;
+pub mod plan;
 pub mod policy;
 pub mod relay;
 pub mod seal;

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use bitcoin::{OutPoint, Transaction, TxOut, Txid, XOnlyPublicKey};
+use bitcoin::{FeeRate, OutPoint, Transaction, TxOut, Txid, XOnlyPublicKey};
 use serde::{Deserialize, Serialize};
 
 use crate::vault_tx::{VaultTransaction, VaultTxError};
@@ -107,7 +107,9 @@ pub struct FeeBounds {
 impl FeeBounds {
     /// Around its own node's estimate: a quarter to four times it and 5 sat/vB more, since estimates of honest nodes
     /// differ and move while a proposal travels; never below the relay minimum of 1 sat/vB.
-    pub fn around(estimate_sat_per_kvb: u64) -> Self {
+    pub fn around(estimate: FeeRate) -> Self {
+        // A thousand virtual bytes are four thousand weight units.
+        let estimate_sat_per_kvb = estimate.to_sat_per_kwu().saturating_mul(4);
         Self {
             low_sat_per_kvb: (estimate_sat_per_kvb / 4).max(1000),
             high_sat_per_kvb: estimate_sat_per_kvb.saturating_mul(4).saturating_add(5000),
@@ -154,7 +156,7 @@ fn check_outputs(facts: &Facts<'_>) -> Result<(), Refusal> {
 
 fn check_fee(facts: &Facts<'_>) -> Result<(), Refusal> {
     let bounds = facts.fee_bounds;
-    let got = (facts.vault_tx.fee_sat() * 1000).div_ceil(facts.vault_tx.vsize());
+    let got = (facts.vault_tx.fee().to_sat() * 1000).div_ceil(facts.vault_tx.vsize());
     if (bounds.low_sat_per_kvb..=bounds.high_sat_per_kvb).contains(&got) {
         Ok(())
     } else {

@@ -1,5 +1,5 @@
-//! The vault transaction as a member sees it: read from the ledger's event, checked, hashed, signed, completed; and
-//! planned, by the relayer on duty.
+//! The vault transaction as a member sees it: read from the ledger's event, checked, hashed, signed, completed.
+//! How the relayer on duty plans one is in [`crate::plan`].
 //!
 //! The Bridge contract fixes a vault transaction byte for byte before anyone signs it:
 //!
@@ -10,9 +10,6 @@
 //!        withdrawals in order               amount - share
 //!        pay to anchor  51024e73, 240 sat   anybody may bump the fee by a child
 //! ```
-//!
-//! Who takes part pays `fee + 240` in proportion to the weight it adds; see [`shares`]. Sizes and shares are computed as
-//! the contract does, so that a plan is never refused for a satoshi.
 
 use std::collections::BTreeMap;
 
@@ -22,35 +19,27 @@ use bitcoin::{
     Amount, OutPoint, ScriptBuf, Sequence, Transaction, TxOut, Txid, Witness, XOnlyPublicKey, absolute, consensus,
     transaction,
 };
+use mainchain::P2TR_DUST;
 use secp256k1::{Message, SECP256K1, schnorr};
 
 use crate::{signing, vault};
 
 /// Largest vault transaction, in virtual bytes: the limit of version 3 transactions (BIP431, rule 4).
 pub const MAX_VSIZE: u64 = 10_000;
-/// Value of the pay-to-anchor output: Bitcoin Core's dust limit for it.
-pub const ANCHOR_SAT: u64 = 240;
-/// Least value of the vault output: Bitcoin Core's dust limit for P2TR.
-pub const DUST_SAT: u64 = 330;
+/// Value of the pay-to-anchor output: Bitcoin Core's dust limit for it (`GetDustThreshold`, policy/policy.cpp).
+pub const ANCHOR: Amount = Amount::from_sat(240);
 /// Script of the pay-to-anchor output.
 pub const ANCHOR_SCRIPT: [u8; 4] = [0x51, 0x02, 0x4e, 0x73];
-/// Weight a deposit adds: an input of 41 bytes and a witness of 66.
-pub const DEPOSIT_WEIGHT: u64 = 4 * 41 + 66;
-/// Most deposits in one plan: each brings a proof, which costs gas and calldata (the limits are 2^24 gas a transaction
-/// and half a block for the free lane).
-pub const MAX_DEPOSITS: usize = 24;
-/// Most withdrawals in one plan.
-pub const MAX_WITHDRAWALS: usize = 100;
-/// Vault outputs to keep apart, so that several vault transactions can be under way; above it plans join them.
-pub const VAULT_OUTPUTS_KEPT: usize = 4;
+/// Bytes of the vault output's script, `5120<key>`.
+pub(crate) const VAULT_SCRIPT_LEN: usize = 34;
 
 /// An output that a vault transaction spends, as the ledger's event says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SpentOutput {
-    /// The output.
+    /// Where it is.
     pub outpoint: OutPoint,
     /// Its value.
-    pub amount_sat: u64,
+    pub amount: Amount,
     /// The key it pays to.
     pub output_key: XOnlyPublicKey,
     /// Root of its script tree: the hash of the deposit leaf or of the recovery leaf.
@@ -76,12 +65,12 @@ pub enum VaultTxError {
         want: String,
     },
     /// It pays more than it takes.
-    #[error("outputs of {out} sat from inputs of {inputs} sat")]
+    #[error("outputs of {} sat from inputs of {} sat", out.to_sat(), inputs.to_sat())]
     Overspent {
         /// Sum of the inputs.
-        inputs: u64,
+        inputs: Amount,
         /// Sum of the outputs.
-        out: u64,
+        out: Amount,
     },
     /// An input that the group key of its epoch cannot spend.
     #[error("input {input} pays to key {got}, the group key of epoch {epoch} makes {want}")]
@@ -150,10 +139,10 @@ impl VaultTransaction {
         self.unsigned.compute_txid()
     }
 
-    /// Fee in sat, the anchor output not included.
-    pub fn fee_sat(&self) -> u64 {
-        let out: u64 = self.unsigned.output.iter().map(|output| output.value.to_sat()).sum();
-        self.inputs.iter().map(|input| input.amount_sat).sum::<u64>() - out
+    /// What the miners get; the anchor's value is not in it.
+    pub fn fee(&self) -> Amount {
+        let (inputs, out) = self.sums();
+        inputs - out
     }
 
     /// Size in virtual bytes once it is signed.
@@ -164,10 +153,8 @@ impl VaultTransaction {
 
     /// The outputs it spends, as Bitcoin sees them.
     pub fn prevouts(&self) -> Vec<TxOut> {
-        let prevout = |input: &SpentOutput| TxOut {
-            value: Amount::from_sat(input.amount_sat),
-            script_pubkey: vault::script(input.output_key),
-        };
+        let prevout =
+            |input: &SpentOutput| TxOut { value: input.amount, script_pubkey: vault::script(input.output_key) };
         self.inputs.iter().map(prevout).collect()
     }
 
@@ -241,7 +228,7 @@ impl VaultTransaction {
         let [vault, .., anchor] = tx.output.as_slice() else {
             return Err(layout("number of outputs", tx.output.len(), "at least 2"));
         };
-        if !vault.script_pubkey.is_p2tr() || vault.value.to_sat() < DUST_SAT {
+        if !vault.script_pubkey.is_p2tr() || vault.value < P2TR_DUST {
             return Err(layout(
                 "output 0",
                 format!("{} to {}", vault.value, vault.script_pubkey),
@@ -249,19 +236,24 @@ impl VaultTransaction {
             ));
         }
         expect("script of the last output", anchor.script_pubkey.as_bytes(), &ANCHOR_SCRIPT[..])?;
-        expect("value of the last output", anchor.value, Amount::from_sat(ANCHOR_SAT))?;
+        expect("value of the last output", anchor.value, ANCHOR)?;
         self.check_sums()
     }
 
     fn check_sums(&self) -> Result<(), VaultTxError> {
-        let sum = |values: &mut dyn Iterator<Item = u64>| values.fold(0u64, u64::saturating_add);
-        let inputs = sum(&mut self.inputs.iter().map(|input| input.amount_sat));
-        let out = sum(&mut self.unsigned.output.iter().map(|output| output.value.to_sat()));
-        if out > inputs || inputs > Amount::MAX_MONEY.to_sat() {
-            Err(VaultTxError::Overspent { inputs, out })
-        } else {
-            Ok(())
-        }
+        let (inputs, out) = self.sums();
+        if out > inputs || inputs > Amount::MAX_MONEY { Err(VaultTxError::Overspent { inputs, out }) } else { Ok(()) }
+    }
+
+    /// What goes in and what comes out. The numbers are the ledger's claims until [`Self::check_sums`] has passed, so
+    /// they add up without overflow.
+    fn sums(&self) -> (Amount, Amount) {
+        let sum = |values: &mut dyn Iterator<Item = Amount>| {
+            values.fold(Amount::ZERO, |sum, value| sum.checked_add(value).unwrap_or(Amount::MAX))
+        };
+        let inputs = sum(&mut self.inputs.iter().map(|input| input.amount));
+        let out = sum(&mut self.unsigned.output.iter().map(|output| output.value));
+        (inputs, out)
     }
 }
 
@@ -306,282 +298,7 @@ fn compact_size(value: usize) -> u64 {
     }
 }
 
-/// Weight a withdrawal adds: its output.
-pub fn withdrawal_weight(script: &ScriptBuf) -> u64 {
-    4 * (9 + script.len() as u64)
-}
-
-/// Splits a cost by weight, rounded down; the odd satoshis go one each to the first.
-///
-/// Nothing for nobody: without participants the ledger pays from its reserve.
-pub fn shares(cost_sat: u64, weights: &[u64]) -> Vec<u64> {
-    let total: u128 = weights.iter().map(|weight| u128::from(*weight)).sum();
-    if total == 0 {
-        return vec![0; weights.len()];
-    }
-    let part =
-        |weight: &u64| u64::try_from(u128::from(cost_sat) * u128::from(*weight) / total).expect("a part of a u64");
-    let mut shares: Vec<u64> = weights.iter().map(part).collect();
-    // Fewer than there are shares, since each lost less than one to rounding.
-    let odd = cost_sat - shares.iter().sum::<u64>();
-    shares.iter_mut().take(usize::try_from(odd).expect("fewer than the shares")).for_each(|share| *share += 1);
-    shares
-}
-
-/// A deposit that can be swept: confirmed, proven, not yet in the ledger.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReadyDeposit {
-    /// The output.
-    pub outpoint: OutPoint,
-    /// Its value.
-    pub amount_sat: u64,
-    /// The largest share of the cost its owner pays.
-    pub max_fee_sat: u64,
-}
-
-/// A settled vault output that nothing spends yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct VaultOutput {
-    /// Number of the vault transaction whose output 0 it is.
-    pub number: u64,
-    /// Its value.
-    pub amount_sat: u64,
-}
-
-/// A withdrawal that waits for its payout.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct QueuedWithdrawal {
-    /// Its id.
-    pub id: u64,
-    /// What its owner gave back.
-    pub amount_sat: u64,
-    /// The largest share of the cost its owner pays.
-    pub max_fee_sat: u64,
-    /// Where it goes.
-    pub script: ScriptBuf,
-}
-
-/// What a plan is made from.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Available {
-    /// Deposits to sweep, oldest first.
-    pub deposits: Vec<ReadyDeposit>,
-    /// Withdrawals to pay, oldest first; empty while the ledger has a deficit.
-    pub withdrawals: Vec<QueuedWithdrawal>,
-    /// Vault outputs to spend.
-    pub vault_outputs: Vec<VaultOutput>,
-    /// Whether vault value is in transactions that are not settled yet: then withdrawals too large for what is here wait
-    /// for it, and those behind them too, so that a stream of small ones cannot starve a large one.
-    pub in_flight: bool,
-    /// Fee rate to aim for, in sat per 1,000 vB: the own node's estimate.
-    pub fee_rate_sat_per_kvb: u64,
-    /// The ledger's bounds, in sat per vB.
-    pub min_fee_rate: u32,
-    /// See `min_fee_rate`.
-    pub max_fee_rate: u32,
-}
-
-/// A proposal to make to the Bridge.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Plan {
-    /// Deposits to sweep, in the order of the inputs.
-    pub deposits: Vec<OutPoint>,
-    /// Numbers of the vault transactions whose output is spent, in the order of the inputs.
-    pub vault_inputs: Vec<u64>,
-    /// Withdrawals to pay, in the order of the outputs.
-    pub withdrawals: Vec<u64>,
-    /// Fee, the anchor not included.
-    pub fee_sat: u64,
-    /// Shares of the cost, deposits first.
-    pub shares_sat: Vec<u64>,
-    /// Value of output 0.
-    pub change_sat: u64,
-}
-
-/// The next vault transaction: as many deposits and withdrawals as fit, nobody above its max fee, or none.
-///
-/// Left out are, one at a time: who would pay more than its max fee (the worst first, since its leaving raises the
-/// others' shares), withdrawals that cannot be funded, and the newest when it gets too large.
-pub fn plan(available: &Available) -> Option<Plan> {
-    let mut draft = Draft::new(available);
-    while !draft.deposits.is_empty() || !draft.withdrawals.is_empty() {
-        match draft.attempt(available) {
-            Ok(plan) => return Some(plan),
-            Err(leave_out) => draft.leave_out(leave_out),
-        }
-    }
-    None
-}
-
-/// A vault transaction without participants that joins or renews vault outputs, paid by the reserve; none if the reserve
-/// does not cover it.
-pub fn plan_refresh(outputs: &[VaultOutput], held_sat: u64, available: &Available) -> Option<Plan> {
-    let fee_sat = fee(outputs.len(), std::iter::empty(), available);
-    let sum: u64 = outputs.iter().map(|output| output.amount_sat).sum();
-    let cost_sat = fee_sat + ANCHOR_SAT;
-    let change_sat = sum
-        .checked_sub(cost_sat)
-        .filter(|change| *change >= DUST_SAT && cost_sat <= held_sat && !outputs.is_empty())?;
-    Some(Plan {
-        vault_inputs: outputs.iter().map(|output| output.number).collect(),
-        fee_sat,
-        change_sat,
-        ..Plan::default()
-    })
-}
-
-struct Draft<'a> {
-    deposits: Vec<&'a ReadyDeposit>,
-    withdrawals: Vec<&'a QueuedWithdrawal>,
-    /// Largest first: the fewest inputs to fund withdrawals.
-    vault: Vec<VaultOutput>,
-}
-
-/// Withdrawals that all there is could pay, before costs: first come, first served.
-fn fundable(available: &Available) -> Vec<&QueuedWithdrawal> {
-    let value = available.deposits.iter().take(MAX_DEPOSITS).map(|deposit| deposit.amount_sat);
-    let value: u64 = value.chain(available.vault_outputs.iter().map(|output| output.amount_sat)).sum();
-    let mut left = value.saturating_sub(DUST_SAT);
-    let mut chosen = Vec::new();
-    for withdrawal in &available.withdrawals {
-        match left.checked_sub(withdrawal.amount_sat) {
-            Some(rest) => {
-                left = rest;
-                chosen.push(withdrawal);
-            }
-            None if available.in_flight => break,
-            None => {}
-        }
-    }
-    chosen.truncate(MAX_WITHDRAWALS);
-    chosen
-}
-
-/// What keeps a draft from being a plan.
-enum LeaveOut {
-    Deposit(usize),
-    Withdrawal(usize),
-    /// Not enough in the vault for all of them.
-    Unfunded,
-}
-
-impl<'a> Draft<'a> {
-    fn new(available: &'a Available) -> Self {
-        let mut vault = available.vault_outputs.clone();
-        vault.sort_by_key(|output| (std::cmp::Reverse(output.amount_sat), output.number));
-        Self {
-            deposits: available.deposits.iter().take(MAX_DEPOSITS).collect(),
-            withdrawals: fundable(available),
-            vault,
-        }
-    }
-
-    fn attempt(&self, available: &Available) -> Result<Plan, LeaveOut> {
-        let least = usize::from(self.vault.len() > VAULT_OUTPUTS_KEPT);
-        let joined = (least..=self.vault.len()).find_map(|count| self.funded_with(count, available));
-        let plan = joined.ok_or(if self.withdrawals.is_empty() {
-            LeaveOut::Deposit(self.deposits.len() - 1)
-        } else {
-            LeaveOut::Unfunded
-        })?;
-        let inputs = plan.deposits.len() + plan.vault_inputs.len();
-        if vsize(inputs, self.output_scripts()) > MAX_VSIZE {
-            return Err(match self.withdrawals.len() {
-                0 => LeaveOut::Deposit(self.deposits.len() - 1),
-                withdrawals => LeaveOut::Withdrawal(withdrawals - 1),
-            });
-        }
-        match self.worst_off(&plan.shares_sat) {
-            Some(leave_out) => Err(leave_out),
-            None => Ok(plan),
-        }
-    }
-
-    /// The plan that spends the `count` largest vault outputs (and, where plans join, the smallest instead of the last).
-    fn funded_with(&self, count: usize, available: &Available) -> Option<Plan> {
-        let joining = self.vault.len() > VAULT_OUTPUTS_KEPT && count > 0 && count < self.vault.len();
-        let spent: Vec<VaultOutput> = if joining {
-            self.vault[..count - 1].iter().chain(self.vault.last()).copied().collect()
-        } else {
-            self.vault[..count].to_vec()
-        };
-        let fee_sat = fee(
-            self.deposits.len() + spent.len(),
-            self.withdrawals.iter().map(|withdrawal| withdrawal.script.len()),
-            available,
-        );
-        let weights: Vec<u64> = std::iter::repeat_n(DEPOSIT_WEIGHT, self.deposits.len())
-            .chain(self.withdrawals.iter().map(|withdrawal| withdrawal_weight(&withdrawal.script)))
-            .collect();
-        let shares_sat = shares(fee_sat + ANCHOR_SAT, &weights);
-        let deposit_shares: u64 = shares_sat[..self.deposits.len()].iter().sum();
-        let value_in: u64 = self
-            .deposits
-            .iter()
-            .map(|deposit| deposit.amount_sat)
-            .chain(spent.iter().map(|output| output.amount_sat))
-            .sum();
-        let value_out: u64 = self.withdrawals.iter().map(|withdrawal| withdrawal.amount_sat).sum();
-        // Withdrawals' shares are taken off what is paid to them, so only the deposits' leave the vault's side.
-        let change_sat =
-            value_in.checked_sub(value_out)?.checked_sub(deposit_shares).filter(|change| *change >= DUST_SAT)?;
-        Some(Plan {
-            deposits: self.deposits.iter().map(|deposit| deposit.outpoint).collect(),
-            vault_inputs: spent.iter().map(|output| output.number).collect(),
-            withdrawals: self.withdrawals.iter().map(|withdrawal| withdrawal.id).collect(),
-            fee_sat,
-            shares_sat,
-            change_sat,
-        })
-    }
-
-    /// The participant whose share is furthest above what it accepts.
-    fn worst_off(&self, shares_sat: &[u64]) -> Option<LeaveOut> {
-        let deposits =
-            self.deposits.iter().map(|deposit| deposit.max_fee_sat.min(deposit.amount_sat.saturating_sub(1)));
-        let withdrawals = self
-            .withdrawals
-            .iter()
-            .map(|withdrawal| withdrawal.max_fee_sat.min(withdrawal.amount_sat.saturating_sub(DUST_SAT)));
-        let excess =
-            deposits.chain(withdrawals).zip(shares_sat).map(|(accepted, share)| share.saturating_sub(accepted));
-        let (worst, _) = excess
-            .enumerate()
-            .filter(|(_, excess)| *excess > 0)
-            .max_by_key(|(position, excess)| (*excess, *position))?;
-        Some(match worst.checked_sub(self.deposits.len()) {
-            None => LeaveOut::Deposit(worst),
-            Some(withdrawal) => LeaveOut::Withdrawal(withdrawal),
-        })
-    }
-
-    fn leave_out(&mut self, what: LeaveOut) {
-        match what {
-            LeaveOut::Deposit(position) => drop(self.deposits.remove(position)),
-            LeaveOut::Withdrawal(position) => drop(self.withdrawals.remove(position)),
-            // The costs did not fit in any more: the newest waits.
-            LeaveOut::Unfunded => drop(self.withdrawals.pop()),
-        }
-    }
-
-    fn output_scripts(&self) -> impl Iterator<Item = usize> {
-        let withdrawals = self.withdrawals.iter().map(|withdrawal| withdrawal.script.len());
-        std::iter::once(VAULT_SCRIPT_LEN).chain(withdrawals).chain(std::iter::once(ANCHOR_SCRIPT.len()))
-    }
-}
-
-/// `5120<key>`.
-const VAULT_SCRIPT_LEN: usize = 34;
-
-/// The fee at the rate aimed for, within the ledger's bounds, rounded up.
-fn fee(inputs: usize, withdrawal_scripts: impl Iterator<Item = usize>, available: &Available) -> u64 {
-    let scripts =
-        std::iter::once(VAULT_SCRIPT_LEN).chain(withdrawal_scripts).chain(std::iter::once(ANCHOR_SCRIPT.len()));
-    let low = u64::from(available.min_fee_rate) * 1000;
-    let high = u64::from(available.max_fee_rate.max(available.min_fee_rate)) * 1000;
-    let rate = available.fee_rate_sat_per_kvb.clamp(low, high);
-    (rate * vsize(inputs, scripts)).div_ceil(1000)
-}
-
+#[cfg(test)]
+pub(crate) mod example;
 #[cfg(test)]
 mod tests;

@@ -27,6 +27,10 @@ use bitcoin::{
 
 use crate::params::Network;
 
+/// The least value of a P2TR output that nodes relay: Bitcoin Core's dust limit (`GetDustThreshold`, policy/policy.cpp), at
+/// its default of 3 sat/vB for the 43 bytes of the output and the 67 that spend it.
+pub const P2TR_DUST: Amount = Amount::from_sat(330);
+
 /// Tag of the hash that binds an output to its recipient.
 pub const DEPOSIT_TAG: &str = "causeway/deposit";
 

@@ -23,5 +23,6 @@ pub mod recovery;
 pub mod verify;
 
 pub use chain::{Changes, Checkpoint, HeaderChain};
+pub use deposit::P2TR_DUST;
 pub use header::{HeaderError, UnixTime};
 pub use params::{Network, Params};

@@ -441,13 +441,12 @@ impl Bridge {
     }
 
     fn check(&self) -> Result<(), GenesisError> {
-        /// Below this an output is not relayed (P2TR at 3 sat/vB: 330 sat).
-        const DUST_SAT: u64 = 330;
+        let dust_sat = mainchain::P2TR_DUST.to_sat();
         if self.reclaim_delay == 0 {
             return wrong("bridge.reclaimDelay is 0, expected at least 1 block");
         }
-        if self.min_deposit_sat < DUST_SAT || self.min_withdrawal_sat < DUST_SAT {
-            return wrong(format!("bridge: minDepositSat and minWithdrawalSat must be at least {DUST_SAT} (dust)"));
+        if self.min_deposit_sat < dust_sat || self.min_withdrawal_sat < dust_sat {
+            return wrong(format!("bridge: minDepositSat and minWithdrawalSat must be at least {dust_sat} (dust)"));
         }
         if self.min_fee_rate == 0 || self.min_fee_rate > self.max_fee_rate {
             let Self { min_fee_rate, max_fee_rate, .. } = self;

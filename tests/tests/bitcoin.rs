@@ -17,7 +17,7 @@ use bitcoin::{
 use bridge::io::wallet::{Seed, Wallet, WalletError};
 use bridge::threshold::{self, KeyShare};
 use bridge::vault;
-use bridge::vault_tx::{ANCHOR_SAT, ANCHOR_SCRIPT, SpentOutput, VaultTransaction};
+use bridge::vault_tx::{ANCHOR, ANCHOR_SCRIPT, SpentOutput, VaultTransaction};
 use mainchain::deposit::{DepositTerms, Peg};
 use mainchain::header::HeaderError;
 use mainchain::io::rpc::{Auth, BitcoinRpc, RpcError};
@@ -222,7 +222,7 @@ async fn the_federations_templates_are_standard() {
         let amount = Amount::from_sat(10_000_000);
         let (payment, vout) = holder.pay(&script, amount).await;
         let outpoint = OutPoint::new(payment.compute_txid(), vout);
-        inputs.push(SpentOutput { outpoint, amount_sat: amount.to_sat(), output_key, merkle_root, epoch: 1 });
+        inputs.push(SpentOutput { outpoint, amount, output_key, merkle_root, epoch: 1 });
         holder.mine(1).await;
     }
 
@@ -235,7 +235,7 @@ async fn the_federations_templates_are_standard() {
         unsigned.output.push(TxOut { value: Amount::from_sat(600_000), script_pubkey: script });
     }
     let anchor = ScriptBuf::from(ANCHOR_SCRIPT.to_vec());
-    unsigned.output.push(TxOut { value: Amount::from_sat(ANCHOR_SAT), script_pubkey: anchor.clone() });
+    unsigned.output.push(TxOut { value: ANCHOR, script_pubkey: anchor.clone() });
     let vault_tx = VaultTransaction::parse(&bitcoin::consensus::serialize(&unsigned), inputs).expect("the layout");
     vault_tx.check_keys(&BTreeMap::from([(1, federation.group_key())])).expect("its own keys");
     let signed = federation.sign(&vault_tx);
@@ -258,7 +258,7 @@ async fn the_federations_templates_are_standard() {
     holder.rpc.broadcast(&signed).await.expect("accepted");
     holder.rpc.broadcast(&signed).await.expect("sent already: no error");
     let entry = holder.rpc.mempool_entry(signed.compute_txid()).await.expect("answers").expect("is there");
-    assert_eq!((entry.vsize, entry.fee.to_sat()), (vault_tx.vsize(), vault_tx.fee_sat()));
+    assert_eq!((entry.vsize, entry.fee), (vault_tx.vsize(), vault_tx.fee()));
     holder.rpc.broadcast(&package[1]).await.expect("the child too");
     let hash = holder.mine(1).await[0];
     holder.rpc.broadcast(&signed).await.expect("confirmed already: no error");
@@ -291,7 +291,7 @@ async fn anchor_child(holder: &mut Holder, anchor: OutPoint) -> Transaction {
     child.version = Version(3);
     child.output.push(TxOut { value: Amount::from_sat(30_000), script_pubkey: holder.address().script_pubkey() });
     let spent = [
-        TxOut { value: Amount::from_sat(ANCHOR_SAT), script_pubkey: ScriptBuf::from(ANCHOR_SCRIPT.to_vec()) },
+        TxOut { value: ANCHOR, script_pubkey: ScriptBuf::from(ANCHOR_SCRIPT.to_vec()) },
         TxOut { value: amount, script_pubkey: script },
     ];
     let sighash = SighashCache::new(&child)

@@ -1,33 +1,16 @@
 //! Each reason not to sign, from facts that differ from good ones in one place.
 
 use super::*;
-use crate::vault;
-use crate::vault_tx::SpentOutput;
+use crate::vault_tx::ANCHOR;
+use crate::vault_tx::example::{built, group_key, outpoint};
+use bitcoin::Amount;
 use bitcoin::hashes::Hash as _;
-use bitcoin::{Amount, ScriptBuf, Sequence, TxIn, absolute, consensus, transaction};
-
-const ROOT: [u8; 32] = [5; 32];
-
-fn group_key() -> XOnlyPublicKey {
-    "79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798".parse().expect("the generator")
-}
 
 /// One input of 100,000 sat that goes back to the vault at this fee.
 fn vault_tx(fee_sat: u64) -> VaultTransaction {
-    let outpoint = OutPoint { txid: Txid::from_byte_array([1; 32]), vout: 0 };
-    let output_key = vault::output_key(group_key(), &ROOT);
-    let output = |script_pubkey, sat| TxOut { script_pubkey, value: Amount::from_sat(sat) };
-    let transaction = Transaction {
-        version: transaction::Version(3),
-        lock_time: absolute::LockTime::ZERO,
-        input: vec![TxIn { previous_output: outpoint, sequence: Sequence::ENABLE_RBF_NO_LOCKTIME, ..TxIn::default() }],
-        output: vec![
-            output(vault::script(output_key), 100_000 - 240 - fee_sat),
-            output(ScriptBuf::from_hex("51024e73").expect("hex"), 240),
-        ],
-    };
-    let spent = SpentOutput { outpoint, amount_sat: 100_000, output_key, merkle_root: ROOT, epoch: 1 };
-    VaultTransaction::parse(&consensus::serialize(&transaction), vec![spent]).expect("a vault transaction")
+    let value = Amount::from_sat(100_000);
+    let (raw, spent) = built(&[(outpoint(1), value)], value - ANCHOR - Amount::from_sat(fee_sat), &[]);
+    VaultTransaction::parse(&raw, spent).expect("a vault transaction")
 }
 
 fn decide(change: impl FnOnce(&mut Facts<'_>), signed: &Signed) -> Result<(), Refusal> {
@@ -40,7 +23,7 @@ fn decide(change: impl FnOnce(&mut Facts<'_>), signed: &Signed) -> Result<(), Re
         block_final: true,
         group_keys: &group_keys,
         own_outputs: &own_outputs,
-        fee_bounds: FeeBounds::around(2_000),
+        fee_bounds: FeeBounds::around(FeeRate::from_sat_per_vb_u32(2)),
     };
     change(&mut facts);
     approve(&facts, signed)
@@ -87,7 +70,7 @@ fn a_fee_outside_the_own_bounds_waits() {
     let bounds = FeeBounds { low_sat_per_kvb: 3_000, high_sat_per_kvb: 9_000 };
     let refusal = decide(|facts| facts.fee_bounds = bounds, &Signed::default()).expect_err("about 2.4 sat/vB");
     assert!(matches!(refusal, Refusal::Fee { .. }) && refusal.may_pass());
-    assert_eq!(FeeBounds::around(1_000).low_sat_per_kvb, 1_000);
+    assert_eq!(FeeBounds::around(FeeRate::from_sat_per_vb_u32(1)).low_sat_per_kvb, 1_000);
 }
 
 #[test]

@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bitcoin::BlockHash;
 
 use crate::peg::VaultStatus;
-use crate::vault_tx::{self, Available, Plan};
+use crate::plan::{Available, Plan, plan};
 
 /// How relayers share the work; every relayer of a federation should have the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,7 +165,7 @@ impl Relay {
         }
         // No proposal before the key is there: its change would have nowhere to go.
         if view.key == KeyState::Active
-            && let Some(plan) = vault_tx::plan(&view.available)
+            && let Some(plan) = plan(&view.available)
         {
             offer(Task::Proposal(view.vault_transactions), self.schedule.batch_ms, Action::Propose(plan));
         }
@@ -225,12 +225,12 @@ impl Progress {
 
 #[cfg(test)]
 mod tests {
-    use bitcoin::OutPoint;
     use bitcoin::hashes::Hash;
+    use bitcoin::{Amount, FeeRate, OutPoint};
     use proptest::prelude::*;
 
     use super::*;
-    use crate::vault_tx::ReadyDeposit;
+    use crate::plan::ReadyDeposit;
 
     const SCHEDULE: DutySchedule = DutySchedule { window_s: 30, takeover_ms: 2_000, batch_ms: 500 };
     const MEMBERS: u16 = 4;
@@ -249,7 +249,11 @@ mod tests {
             key: KeyState::Active,
             light_tip: hash(1),
             headers_ahead: 0,
-            available: Available { min_fee_rate: 1, max_fee_rate: 500, ..Available::default() },
+            available: Available {
+                min_fee_rate: FeeRate::from_sat_per_vb_u32(1),
+                max_fee_rate: FeeRate::from_sat_per_vb_u32(500),
+                ..Available::default()
+            },
             vault_transactions: 0,
             open: BTreeMap::new(),
             in_flight: BTreeSet::new(),
@@ -257,7 +261,11 @@ mod tests {
     }
 
     fn one_deposit() -> Available {
-        let deposit = ReadyDeposit { outpoint: OutPoint::null(), amount_sat: 100_000, max_fee_sat: 10_000 };
+        let deposit = ReadyDeposit {
+            outpoint: OutPoint::null(),
+            amount: Amount::from_sat(100_000),
+            max_fee: Amount::from_sat(10_000),
+        };
         Available { deposits: vec![deposit], ..idle(1).available }
     }
 
@@ -327,7 +335,7 @@ mod tests {
     #[test]
     fn a_proposal_waits_for_the_key_and_for_its_batch() {
         let ready = View { available: one_deposit(), ..idle(1) };
-        let plan = vault_tx::plan(&one_deposit()).expect("it pays its way");
+        let plan = plan(&one_deposit()).expect("it pays its way");
         assert_eq!(decide(&ready), []);
         assert_eq!(decide_after(SCHEDULE.batch_ms, &ready), [Action::Propose(plan)]);
         let keyless = View { key: KeyState::Missing { epoch: 1 }, ..ready };

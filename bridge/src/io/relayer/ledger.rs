@@ -10,7 +10,7 @@ use alloy_primitives::{Address, B256, U256};
 use alloy_rpc_types_eth::{Filter, Log};
 use alloy_sol_types::SolEvent;
 use bitcoin::hashes::Hash;
-use bitcoin::{BlockHash, OutPoint, ScriptBuf, Txid, XOnlyPublicKey};
+use bitcoin::{Amount, BlockHash, OutPoint, ScriptBuf, Txid, XOnlyPublicKey};
 use contracts::address::{BRIDGE, FEDERATION, LIGHT_CLIENT, SIGNING_BOARD};
 use contracts::{BitcoinLightClient, Bridge, Federation, IBridge, SigningBoard};
 
@@ -19,7 +19,8 @@ use crate::board::Event;
 use crate::deposit_tracker::Position;
 use crate::io::sidechain::{Block, Client, Error};
 use crate::peg::{self, VaultStatus};
-use crate::vault_tx::{QueuedWithdrawal, SpentOutput, VaultOutput, VaultTransaction};
+use crate::plan::{QueuedWithdrawal, VaultOutput};
+use crate::vault_tx::{SpentOutput, VaultTransaction};
 
 /// Confirmations after which a settled vault transaction is not looked at any more. One day, as many as can be undone
 /// without a scan.
@@ -258,7 +259,7 @@ impl Ledger {
                 Some(known) => *known,
                 None => {
                     let vault_transaction = self.client.call(BRIDGE, &Bridge::vaultTransactionCall { number }).await?;
-                    VaultOutput { number: small(number), amount_sat: vault_transaction.changeSat }
+                    VaultOutput { number: small(number), amount: Amount::from_sat(vault_transaction.changeSat) }
                 }
             });
         }
@@ -270,8 +271,8 @@ impl Ledger {
         let withdrawal = self.client.call(BRIDGE, &Bridge::withdrawalCall { id }).await?;
         Ok(QueuedWithdrawal {
             id: small(id),
-            amount_sat: withdrawal.amountSat,
-            max_fee_sat: withdrawal.maxFeeSat,
+            amount: Amount::from_sat(withdrawal.amountSat),
+            max_fee: Amount::from_sat(withdrawal.maxFeeSat),
             script: ScriptBuf::from_bytes(withdrawal.script.to_vec()),
         })
     }
@@ -368,7 +369,7 @@ pub fn to_b256(txid: Txid) -> B256 {
 fn spent_output(spent: &IBridge::SpentOutput) -> Option<SpentOutput> {
     Some(SpentOutput {
         outpoint: OutPoint { txid: Txid::from_byte_array(spent.txid.0), vout: spent.vout },
-        amount_sat: spent.amountSat,
+        amount: Amount::from_sat(spent.amountSat),
         output_key: XOnlyPublicKey::from_slice(spent.outputKey.as_slice()).ok()?,
         merkle_root: spent.merkleRoot.0,
         epoch: spent.epoch,

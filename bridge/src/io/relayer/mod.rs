@@ -41,8 +41,8 @@ use crate::deposit_tracker::{Position, TrackedDeposit};
 use crate::io::sidechain::{Account, Client, Error};
 use crate::keystore::OperatorKeys;
 use crate::peg;
+use crate::plan::{Available, ReadyDeposit};
 use crate::relay::{DutySchedule, KeyState, Progress, Relay, Seen, Task, View};
-use crate::vault_tx::{Available, ReadyDeposit};
 
 pub use self::store::StoreError;
 
@@ -429,10 +429,6 @@ impl Relayer {
         Ok(())
     }
 
-    fn fee_rate_sat_per_kvb(&self) -> u64 {
-        self.fee.1.to_sat_per_kwu() * 4
-    }
-
     /// Compares both best chains, when one of them has moved.
     async fn compare_headers(&mut self) -> Result<(), RoundError> {
         let Some(bitcoin) = &self.bitcoin else {
@@ -507,7 +503,7 @@ impl Relayer {
     /// What a vault transaction could be made of.
     async fn available(&mut self) -> Result<Available, RoundError> {
         let info = &self.ledger.info;
-        let (min_fee_rate, max_fee_rate) = (info.min_fee_rate, info.max_fee_rate);
+        let [min_fee_rate, max_fee_rate] = [info.min_fee_rate, info.max_fee_rate].map(FeeRate::from_sat_per_vb_u32);
         let deficit = info.ledger.deficit_sat > 0;
         self.quarantine.retain(|_, since| since.elapsed() < QUARANTINE);
         self.one_by_one = self.one_by_one.filter(|since| since.elapsed() < QUARANTINE);
@@ -523,7 +519,7 @@ impl Relayer {
             withdrawals,
             vault_outputs: self.ledger.vault_outputs.clone(),
             in_flight: self.ledger.open.values().any(|entry| entry.status != peg::VaultStatus::Settled),
-            fee_rate_sat_per_kvb: self.fee_rate_sat_per_kvb(),
+            fee_rate: self.fee.1,
             min_fee_rate,
             max_fee_rate,
         })
@@ -546,11 +542,7 @@ impl Relayer {
                 self.known_deposits.insert(outpoint);
                 continue;
             }
-            ready.push(ReadyDeposit {
-                outpoint,
-                amount_sat: found.amount.to_sat(),
-                max_fee_sat: found.terms.max_fee.to_sat(),
-            });
+            ready.push(ReadyDeposit { outpoint, amount: found.amount, max_fee: found.terms.max_fee });
         }
         Ok(ready)
     }

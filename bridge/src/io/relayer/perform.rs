@@ -13,8 +13,8 @@ use mainchain::proof::{self, InclusionProof};
 
 use super::{Relayer, RoundError};
 use crate::io::sidechain::{Call, Error};
+use crate::plan::Plan;
 use crate::relay::{Action, Task};
-use crate::vault_tx::Plan;
 
 impl Relayer {
     pub(super) async fn perform(&mut self, action: Action, bitcoin_is_there: bool) -> Result<(), RoundError> {
@@ -22,7 +22,7 @@ impl Relayer {
         match action {
             Action::RunDkg { epoch } => self.rounds.run_dkg(epoch, store, ledger, &mut self.sender).await,
             Action::RunSigning { number } => {
-                let fee_rate = self.fee_rate_sat_per_kvb();
+                let fee_rate = self.fee.1;
                 let bitcoin = self.bitcoin.as_ref().filter(|_| bitcoin_is_there).map(|bitcoin| (bitcoin, fee_rate));
                 self.rounds.run_signing(number, store, ledger, bitcoin, &mut self.sender).await
             }
@@ -90,14 +90,14 @@ impl Relayer {
             deposits,
             vaultInputs: plan.vault_inputs.iter().copied().map(U256::from).collect(),
             withdrawals: plan.withdrawals.iter().copied().map(U256::from).collect(),
-            feeSat: plan.fee_sat,
+            feeSat: plan.fee.to_sat(),
         };
         match self.send(task, BRIDGE, &Bridge::proposeCall { proposal }).await? {
             Ok(()) => tracing::info!(
                 deposits = plan.deposits.len(),
                 withdrawals = plan.withdrawals.len(),
                 vault_inputs = plan.vault_inputs.len(),
-                fee_sat = plan.fee_sat,
+                fee_sat = plan.fee.to_sat(),
                 "proposed a vault transaction"
             ),
             Err(error) => self.find_refused(&plan, &error).await?,

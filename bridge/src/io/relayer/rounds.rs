@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use alloy_primitives::B256;
-use bitcoin::{Transaction, TxOut, XOnlyPublicKey, consensus};
+use bitcoin::{FeeRate, Transaction, TxOut, XOnlyPublicKey, consensus};
 use contracts::address::{FEDERATION, SIGNING_BOARD};
 use contracts::{Federation, SigningBoard};
 use rand::rngs::OsRng;
@@ -209,7 +209,7 @@ impl Rounds {
         number: u64,
         store: &Store,
         ledger: &Ledger,
-        bitcoin: Option<(&Bitcoin, u64)>,
+        bitcoin: Option<(&Bitcoin, FeeRate)>,
         sender: &mut TxSender,
     ) -> Result<(), RoundError> {
         let Some(entry) = ledger.open.get(&number) else {
@@ -269,7 +269,7 @@ impl Rounds {
         entry: &Entry,
         store: &Store,
         ledger: &Ledger,
-        bitcoin: Option<(&Bitcoin, u64)>,
+        bitcoin: Option<(&Bitcoin, FeeRate)>,
     ) -> Result<(), RoundError> {
         let Some(signing) = self.sessions.get_mut(&number) else {
             return Ok(());
