@@ -1,6 +1,7 @@
 //! Everything that touches disk, network, clock or randomness. An adapter imports the pure modules, never another
 //! adapter; only [`node`] joins them.
 
+pub mod clock;
 pub mod consensus;
 pub mod db;
 pub mod follower;

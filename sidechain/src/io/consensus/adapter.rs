@@ -1,37 +1,30 @@
-//! Joins the engine's calls to [`Application`]: pacing, ancestors, and delivery of final blocks.
+//! Joins the engine's questions to [`Application`]: when a leader builds, on which parent, and what others think of its block.
 
 use std::{
     collections::VecDeque,
+    fmt::Display,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use alloy_primitives::{Address, B256};
-use commonware_actor::Feedback;
-use commonware_codec::{Encode as _, EncodeSize as _};
+use commonware_codec::EncodeSize as _;
 use commonware_consensus::{
-    Application as EngineApplication, Heightable as _, Reporter,
-    marshal::{
-        Update,
-        ancestry::Ancestry,
-        core::{Mailbox, Processed},
-        standard::Standard,
-    },
-    simplex::types::Context as Round,
-    types::Height,
+    Application as EngineApplication, marshal::ancestry::Ancestry, simplex::types::Context as Round,
 };
 use commonware_cryptography::{Digested, Digestible as _, ed25519::PublicKey, keccak256::Digest};
 use commonware_runtime::{Clock, Metrics, Spawner};
-use commonware_utils::{Acknowledgement as _, acknowledgement::Exact, sync::Mutex};
+use commonware_utils::sync::Mutex;
 use futures::StreamExt as _;
-use tokio::sync::mpsc;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, error, warn};
 
 use super::{
-    Application, Pacing, Verdict,
-    engine::Scheme,
+    application::{Application, Pacing, Verdict},
+    blocking::blocking,
     payload::{MAX_PAYLOAD_BYTES, Payload},
+    scheme::Scheme,
 };
+use crate::{io::clock::unix_ms, types::Block};
 
 /// Blocks whose time of arrival is remembered: as many as can be pending at once, and some.
 const SEEN_BLOCKS: usize = 64;
@@ -65,14 +58,16 @@ impl<A: Application> Adapter<A> {
         Self { application, pacing, beneficiary, seen: Arc::default() }
     }
 
-    fn saw(&self, hash: B256, now: SystemTime) {
+    /// Remembers when a block was first seen here.
+    fn record_seen(&self, hash: B256, now: SystemTime) {
         let mut seen = self.seen.lock();
-        if seen.iter().all(|(known, _)| *known != hash) {
-            if seen.len() == SEEN_BLOCKS {
-                seen.pop_front();
-            }
-            seen.push_back((hash, now));
+        if seen.iter().any(|(known, _)| *known == hash) {
+            return;
         }
+        if seen.len() == SEEN_BLOCKS {
+            seen.pop_front();
+        }
+        seen.push_back((hash, now));
     }
 
     /// When the block was first seen, else what its header says, but never in the future.
@@ -82,48 +77,108 @@ impl<A: Application> Adapter<A> {
         seen.unwrap_or(stamped).min(now)
     }
 
-    /// Executes `payload` and those of its ancestors that were not executed yet, oldest first. `None`: cannot be judged here.
-    async fn judge<E>(&self, runtime: &E, payload: Payload, mut ancestry: impl Ancestry<Payload>) -> Option<bool>
+    /// Executes `payload` and those of its ancestors that were not executed yet, oldest first.
+    async fn judge<E>(&self, runtime: &E, payload: Payload, ancestry: impl Ancestry<Payload>) -> Judgement
     where
         E: Spawner + Metrics + Clock,
     {
-        let mut unknown = Vec::new();
+        let mut unexecuted = match self.unexecuted(payload, ancestry).await {
+            Ok(unexecuted) => unexecuted,
+            Err(judgement) => return judgement,
+        };
+        while let Some(payload) = unexecuted.pop() {
+            let judgement = self.check(runtime, &payload).await;
+            if judgement != Judgement::Valid {
+                return judgement;
+            }
+        }
+        Judgement::Valid
+    }
+
+    /// `payload` and its ancestors up to the first that was executed here, newest first; or why they cannot all be executed.
+    async fn unexecuted(
+        &self,
+        payload: Payload,
+        mut ancestry: impl Ancestry<Payload>,
+    ) -> Result<Vec<Payload>, Judgement> {
+        let mut unexecuted = Vec::new();
         let mut oldest = payload;
         while !self.application.knows(oldest.hash()) {
             let number = oldest.block().header.number;
             if number <= self.application.head() {
                 warn!(number, hash = %oldest.hash(), "block conflicts with the final chain");
-                return Some(false);
+                return Err(Judgement::Invalid);
             }
-            if unknown.len() == MAX_PENDING_ANCESTORS {
-                return None;
+            if unexecuted.len() == MAX_PENDING_ANCESTORS {
+                return Err(Judgement::Unknown);
             }
-            unknown.push(oldest);
-            oldest = ancestry.next().await?.inner().clone();
+            unexecuted.push(oldest);
+            oldest = ancestry.next().await.ok_or(Judgement::Unknown)?.inner().clone();
         }
-        while let Some(payload) = unknown.pop() {
-            loop {
-                let (application, block) = (self.application.clone(), payload.block().clone());
-                let now_ms = unix_ms(runtime.current());
-                match blocking(runtime, "check", move || application.check(&block, now_ms)).await? {
-                    Verdict::Valid => break,
-                    Verdict::Invalid(reason) => {
-                        warn!(number = payload.block().header.number, hash = %payload.hash(), reason, "block is invalid");
-                        return Some(false);
-                    }
-                    Verdict::Unknown(reason) => {
-                        error!(number = payload.block().header.number, reason, "cannot judge a block");
-                        return None;
-                    }
-                    // Validity may not depend on whose clock is right: wait until ours agrees, or the round ends.
-                    Verdict::NotYet { until_ms } => {
-                        runtime.sleep_until(UNIX_EPOCH + Duration::from_millis(until_ms)).await;
-                    }
-                }
-            }
-        }
-        Some(true)
+        Ok(unexecuted)
     }
+
+    /// Executes a block on its parent, which is known.
+    async fn check<E>(&self, runtime: &E, payload: &Payload) -> Judgement
+    where
+        E: Spawner + Metrics + Clock,
+    {
+        let (number, hash) = (payload.block().header.number, payload.hash());
+        loop {
+            let (application, block) = (self.application.clone(), payload.block().clone());
+            let now_ms = unix_ms(runtime.current());
+            match blocking(runtime, "check", move || application.check(&block, now_ms)).await {
+                Some(Verdict::Valid) => return Judgement::Valid,
+                Some(Verdict::Invalid(reason)) => {
+                    warn!(number, %hash, reason, "block is invalid");
+                    return Judgement::Invalid;
+                }
+                Some(Verdict::Unknown(reason)) => {
+                    error!(number, reason, "cannot judge a block");
+                    return Judgement::Unknown;
+                }
+                // Validity may not depend on whose clock is right: wait until ours agrees, or the round ends.
+                Some(Verdict::NotYet { until_ms }) => {
+                    runtime.sleep_until(UNIX_EPOCH + Duration::from_millis(until_ms)).await;
+                }
+                None => return Judgement::Unknown,
+            }
+        }
+    }
+
+    /// Lets the application build on `parent`. `None` when it cannot: the round is skipped.
+    async fn build<E>(&self, runtime: &E, parent: B256, view: impl Display) -> Option<Block>
+    where
+        E: Spawner + Metrics + Clock,
+    {
+        let (application, beneficiary) = (self.application.clone(), self.beneficiary);
+        let now_ms = unix_ms(runtime.current());
+        let built = blocking(runtime, "build", move || application.build(parent, now_ms, beneficiary)).await?;
+        built.inspect_err(|reason| warn!(%view, reason, "cannot build a block")).ok()
+    }
+
+    /// A block of this leader as it is sent. `None` when it is too large: the round is skipped.
+    fn seal(&self, block: Block, view: impl Display, now: SystemTime) -> Option<Digested<Payload>> {
+        let payload = Payload::new(block);
+        if payload.encode_size() > MAX_PAYLOAD_BYTES {
+            error!(bytes = payload.encode_size(), "a block of ours is too large to send");
+            return None;
+        }
+        self.record_seen(payload.hash(), now);
+        let digest = payload.digest();
+        let block = payload.block();
+        debug!(number = block.header.number, transactions = block.transactions.len(), %view, "block proposed");
+        Some(Digested::precomputed(payload, digest))
+    }
+}
+
+/// What this validator found of a block and its ancestors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Judgement {
+    Valid,
+    Invalid,
+    /// It cannot be judged here: no vote.
+    Unknown,
 }
 
 impl<E, A> EngineApplication<E> for Adapter<A>
@@ -142,41 +197,23 @@ where
         mut ancestry: impl Ancestry<Payload>,
         (): (),
     ) -> Option<Digested<Payload>> {
+        let view = round.round.view();
         let parent = ancestry.next().await?.inner().clone();
-        self.judge(&runtime, parent.clone(), ancestry).await.filter(|valid| *valid)?;
-
+        if self.judge(&runtime, parent.clone(), ancestry).await != Judgement::Valid {
+            return None;
+        }
         let parent_seen = self.seen_at(&parent, runtime.current());
         runtime.sleep_until(parent_seen + self.pacing.interval).await;
         let deadline = parent_seen + self.pacing.heartbeat;
         loop {
+            // Listens before it looks, so that no work is missed between the two.
             let work_arrived = self.application.work_arrived();
             let late = runtime.current() >= deadline;
             if late || self.application.has_work() {
-                let (application, hash, beneficiary) = (self.application.clone(), parent.hash(), self.beneficiary);
-                let now_ms = unix_ms(runtime.current());
-                match blocking(&runtime, "build", move || application.build(hash, now_ms, beneficiary)).await? {
-                    Err(reason) => {
-                        warn!(view = %round.round.view(), reason, "cannot build a block");
-                        return None;
-                    }
-                    // Work that is in the pending parent already, or cannot run yet, is no reason for an empty block.
-                    Ok(block) if late || !block.transactions.is_empty() => {
-                        let payload = Payload::new(block);
-                        if payload.encode_size() > MAX_PAYLOAD_BYTES {
-                            error!(bytes = payload.encode_size(), "a block of ours is too large to send");
-                            return None;
-                        }
-                        self.saw(payload.hash(), runtime.current());
-                        let digest = payload.digest();
-                        debug!(
-                            number = payload.block().header.number,
-                            transactions = payload.block().transactions.len(),
-                            view = %round.round.view(),
-                            "block proposed"
-                        );
-                        return Some(Digested::precomputed(payload, digest));
-                    }
-                    Ok(_) => {}
+                let block = self.build(&runtime, parent.hash(), view).await?;
+                // Work that is in the pending parent already, or cannot run yet, is no reason for an empty block.
+                if late || !block.transactions.is_empty() {
+                    return self.seal(block, view, runtime.current());
                 }
             }
             let timeout = runtime.sleep_until(deadline);
@@ -185,119 +222,18 @@ where
     }
 
     async fn verify(&mut self, (runtime, _): (E, Self::Context), mut ancestry: impl Ancestry<Payload>) -> bool {
-        let judged = match ancestry.next().await {
+        let judgement = match ancestry.next().await {
             Some(block) => {
-                self.saw(block.inner().hash(), runtime.current());
+                self.record_seen(block.inner().hash(), runtime.current());
                 self.judge(&runtime, block.inner().clone(), ancestry).await
             }
-            None => None,
+            None => Judgement::Unknown,
         };
-        match judged {
-            Some(valid) => valid,
-            // Not judged is not refused: abstain until the round ends without this validator.
-            None => std::future::pending().await,
+        match judgement {
+            Judgement::Valid => true,
+            Judgement::Invalid => false,
+            // A block that was not judged is not refused: abstain until the round ends without this validator.
+            Judgement::Unknown => std::future::pending().await,
         }
     }
-}
-
-/// Takes final blocks from marshal; never waits.
-#[derive(Clone)]
-pub(super) struct Delivery(pub(super) mpsc::UnboundedSender<(Digested<Payload>, Exact)>);
-
-impl Reporter for Delivery {
-    type Activity = Update<Payload>;
-
-    fn report(&mut self, update: Self::Activity) -> Feedback {
-        match update {
-            Update::Tip(..) => Feedback::Ok,
-            // Marshal sends no more than its limit of pending acknowledgements.
-            Update::Block(block, acknowledgement) => match self.0.send((block, acknowledgement)) {
-                Ok(()) => Feedback::Ok,
-                Err(_) => Feedback::Closed,
-            },
-        }
-    }
-}
-
-/// Commits final blocks one after another, each acknowledged once it is durable. Returns why it could not go on.
-pub(super) async fn deliver<E, A>(
-    runtime: E,
-    application: Arc<A>,
-    marshal: Mailbox<Scheme, Standard<Payload>>,
-    mut blocks: mpsc::UnboundedReceiver<(Digested<Payload>, Exact)>,
-) -> Result<(), String>
-where
-    E: Spawner + Metrics + Clock,
-    A: Application,
-{
-    // The engine's archive is kept apart from the state: one that was restored from an older copy is filled up from it.
-    let processed = marshal.get_processed().await.map(Processed::height);
-    fill(&runtime, &application, &marshal, processed.map_or(0, Height::get)).await?;
-    while let Some((payload, acknowledgement)) = blocks.recv().await {
-        fill(&runtime, &application, &marshal, payload.height().get().saturating_sub(1)).await?;
-        commit(&runtime, &application, &marshal, payload.inner()).await?;
-        acknowledgement.acknowledge();
-    }
-    info!("no more final blocks: the engine stopped");
-    Ok(())
-}
-
-/// Commits what the state misses, up to a height that the engine had delivered.
-async fn fill<E, A>(
-    runtime: &E,
-    application: &Arc<A>,
-    marshal: &Mailbox<Scheme, Standard<Payload>>,
-    upto: u64,
-) -> Result<(), String>
-where
-    E: Spawner + Metrics + Clock,
-    A: Application,
-{
-    let head = application.head();
-    for height in head + 1..=upto {
-        let Some(missed) = marshal.get_block(Height::new(height)).await else {
-            return Err(format!("state is at block {head}, and the engine has no block {height}"));
-        };
-        commit(runtime, application, marshal, missed.inner()).await?;
-    }
-    Ok(())
-}
-
-async fn commit<E, A>(
-    runtime: &E,
-    application: &Arc<A>,
-    marshal: &Mailbox<Scheme, Standard<Payload>>,
-    payload: &Payload,
-) -> Result<(), String>
-where
-    E: Spawner + Metrics + Clock,
-    A: Application,
-{
-    let certificate = marshal.get_finalization(payload.height()).await.map(|finalization| finalization.encode());
-    let (application, block) = (application.clone(), payload.block().clone());
-    let now_ms = unix_ms(runtime.current());
-    let committed =
-        blocking(runtime, "commit", move || application.commit(&block, certificate.as_deref(), now_ms)).await;
-    match committed {
-        Some(Ok(())) => Ok(()),
-        Some(Err(reason)) => {
-            error!(number = payload.block().header.number, reason, "cannot commit a final block");
-            Err(reason)
-        }
-        None => Err("the node stops".to_owned()),
-    }
-}
-
-/// Runs long work on a thread that may block. `None` when the runtime is stopping.
-async fn blocking<E, T>(runtime: &E, label: &'static str, work: impl FnOnce() -> T + Send + 'static) -> Option<T>
-where
-    E: Spawner + Metrics,
-    T: Send + 'static,
-{
-    runtime.child(label).shared(true).spawn(move |_| async move { work() }).await.ok()
-}
-
-fn unix_ms(time: SystemTime) -> u64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -19,7 +19,7 @@ use commonware_stream::{
 use commonware_utils::{NZU32, NZUsize, ordered::Map};
 use rand_core::CryptoRng;
 
-use super::{Validator, payload::MAX_PAYLOAD_BYTES};
+use super::{application::Validator, payload::MAX_PAYLOAD_BYTES};
 use crate::io::keys::ValidatorKeys;
 
 /// Messages that wait inside the engine. Mailboxes are allocated ahead, so they are small.

@@ -245,8 +245,12 @@ fn validate(
     };
     // The engine panics where its files fail it; every task stops then, and this thread hears of it.
     let ran = catch_unwind(AssertUnwindSafe(|| engine_runtime::Runner::new(runtime).start(work)));
-    let ended =
-        ran.unwrap_or_else(|panic| Err(NodeError::Broken { path: data_dir.clone(), reason: message(panic.as_ref()) }));
+    let broken = |reason| NodeError::Broken { path: data_dir.clone(), reason };
+    let ended = match ran {
+        Ok(Err(NodeError::Consensus(error @ ConsensusError::Archive { .. }))) => Err(broken(error.to_string())),
+        Ok(ended) => ended,
+        Err(panic) => Err(broken(message(panic.as_ref()))),
+    };
     let full = full.load(Ordering::Relaxed) || (ended.is_err() && is_full(&data_dir));
     match ended {
         Err(error) if full => Err(NodeError::DiskFull { path: data_dir, reason: error.to_string() }),

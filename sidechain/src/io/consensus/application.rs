@@ -1,0 +1,78 @@
+//! The border between the engine and the chain: what the engine asks of the chain that it orders, and what it is told at its start.
+
+use std::{future::Future, time::Duration};
+
+use alloy_primitives::{Address, B256};
+
+use crate::types::Block;
+
+/// What the engine asks of the chain that it orders. Calls block (execution, disk); the engine makes them off its async threads.
+pub trait Application: Send + Sync + 'static {
+    /// The block that all validators start from.
+    fn genesis(&self) -> Block;
+
+    /// Number of the last block that is final here, durably.
+    fn head(&self) -> u64;
+
+    /// Whether a block was executed here and can be built on: pending or final.
+    fn knows(&self, hash: B256) -> bool;
+
+    /// Whether there is anything to put into a block.
+    fn has_work(&self) -> bool;
+
+    /// Resolves when new work arrives after the call (not after the first poll).
+    fn work_arrived(&self) -> impl Future<Output = ()> + Send;
+
+    /// Builds a block on a parent that it [`knows`](Self::knows).
+    ///
+    /// # Errors
+    ///
+    /// What keeps it from building, in words; the round is then skipped.
+    fn build(&self, parent: B256, now_ms: u64, beneficiary: Address) -> Result<Block, String>;
+
+    /// Executes a block whose parent it [`knows`](Self::knows) and judges it.
+    fn check(&self, block: &Block, now_ms: u64) -> Verdict;
+
+    /// Makes a block final, durably, together with its certificate if it has one of its own. Idempotent.
+    ///
+    /// # Errors
+    ///
+    /// A full disk, or a broken invariant: the node stops, nothing is acknowledged.
+    fn commit(&self, block: &Block, certificate: Option<&[u8]>, now_ms: u64) -> Result<(), String>;
+}
+
+/// What a validator thinks of a block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It gets this validator's vote.
+    Valid,
+    /// It never will: all honest validators find the same.
+    Invalid(String),
+    /// Its timestamp is ahead of the clock: ask again then.
+    NotYet {
+        /// Unix time in milliseconds.
+        until_ms: u64,
+    },
+    /// This node cannot tell (its disk failed, say): it does not vote.
+    Unknown(String),
+}
+
+/// How fast blocks are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pacing {
+    /// Least time between a block and its parent.
+    pub interval: Duration,
+    /// Time after which a block is made although it is empty.
+    pub heartbeat: Duration,
+}
+
+/// A validator as all others know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Validator {
+    /// ed25519 public key.
+    pub p2p_key: [u8; 32],
+    /// BLS12-381 public key, compressed point of G2.
+    pub validator_key: [u8; crate::finality::PUBLIC_KEY_BYTES],
+    /// Gets the fees of the blocks that this validator proposes.
+    pub account: Address,
+}
