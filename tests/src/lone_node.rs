@@ -3,12 +3,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use alloy_primitives::Address;
 use sidechain::app::{Chain, Retention};
 use sidechain::io::db::Database;
-use sidechain::io::rpc::{Handles, Running, Settings, serve};
+use sidechain::io::{
+    clock::now_ms,
+    node_state::NodeState,
+    rpc::{Running, Settings, serve},
+};
 use sidechain::mempool::{Limits, Mempool};
 use sidechain::testing::genesis;
 use sidechain::types::next_base_fee;
@@ -51,15 +55,15 @@ impl LoneNode {
         // Nobody listens: there are no other validators.
         let (gossip, _) = mpsc::channel(1);
         let pool = Mempool::new(Limits::default());
-        let handles = Handles::new(Arc::new(chain), pool, gossip, None);
+        let state = NodeState::new(Arc::new(chain), pool, gossip, None);
         let settings = Settings::new(([127, 0, 0, 1], 0).into());
-        let server = runtime.block_on(serve(handles.clone(), settings)).expect("a free port");
+        let server = runtime.block_on(serve(state.clone(), settings)).expect("a free port");
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         std::thread::spawn(move || {
             while !stopped.load(Ordering::Relaxed) {
                 let start = Instant::now();
-                make_block(&handles);
+                make_block(&state);
                 std::thread::sleep(INTERVAL.saturating_sub(start.elapsed()));
             }
         });
@@ -73,20 +77,14 @@ impl LoneNode {
     }
 }
 
-fn make_block(handles: &Handles) {
-    let chain = &handles.chain;
+fn make_block(state: &NodeState) {
+    let chain = &state.chain;
     let base_fee = next_base_fee(&chain.head());
-    let candidates: Vec<_> = handles.pool().candidates(base_fee).take(1_000).collect();
+    let candidates: Vec<_> = state.pool().candidates(base_fee).take(1_000).collect();
     let proposer = Address::repeat_byte(0xbe);
     let block =
         chain.propose(chain.head_hash(), now_ms(), proposer, candidates.into_iter()).expect("the head is known");
     if let Some(finalized) = chain.finalize(&block).expect("our own block") {
-        handles.on_finalized(finalized, now_ms()).expect("the store works");
+        state.on_finalized(finalized, now_ms()).expect("the store works");
     }
-}
-
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    let since = since.expect("the clock is after 1970");
-    u64::try_from(since.as_millis()).expect("fits for ages")
 }

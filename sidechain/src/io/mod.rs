@@ -1,13 +1,17 @@
-//! Everything that touches disk, network, clock or randomness. An adapter imports the pure modules, never another
-//! adapter; only [`node`] joins them.
+//! Everything that touches disk, network, clock or randomness. An adapter imports the pure modules and what all parts of a
+//! node share ([`node_state`], [`keys`], [`clock`]), never another adapter; only the wiring in [`node`] joins them.
 
 pub mod clock;
 pub mod consensus;
 pub mod db;
 pub mod follower;
+mod gossip;
 pub mod keys;
+pub mod lock;
 pub mod node;
+pub mod node_state;
 pub mod rpc;
+pub mod upstream;
 
 /// Where a node keeps its chain. Named here once, so that the adapters that read it do not choose it.
 pub type NodeStore = db::Database;

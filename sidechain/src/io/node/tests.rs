@@ -26,7 +26,12 @@ use super::{NodeConfig, NodeError, run};
 use crate::{
     app::Registration,
     genesis::Genesis,
-    io::{keys::ValidatorKeys, rpc::Handles},
+    io::{
+        gossip,
+        keys::ValidatorKeys,
+        lock::{DirectoryLock, LockError},
+        node_state::NodeState,
+    },
     mempool::{Limits, Mempool},
     testing,
 };
@@ -192,9 +197,9 @@ fn a_data_directory_has_one_process() {
     let dir = tempfile::tempdir().expect("a directory");
     let (genesis, nodes) = network(dir.path());
     let config = nodes[0].config.clone();
-    let _held = super::lock(&config.data_dir).expect("free");
+    let _held = DirectoryLock::acquire(&config.data_dir).expect("free");
     let error = run(config.clone(), genesis, nodes[0].keys.clone(), std::future::pending()).expect_err("it is held");
-    assert!(matches!(&error, NodeError::InUse(path) if *path == config.data_dir), "{error}");
+    assert!(matches!(&error, NodeError::Lock(LockError::InUse(path)) if *path == config.data_dir), "{error}");
 }
 
 #[test]
@@ -220,7 +225,7 @@ fn what_cannot_work_is_said_at_the_start() {
 fn a_validator_that_was_away_is_told_the_registrations() {
     let dir = tempfile::tempdir().expect("a directory");
     let (genesis, nodes) = network(dir.path());
-    let chain = super::open(&nodes[0].config, genesis).expect("a new chain");
+    let chain = super::services::open_chain(&nodes[0].config, genesis).expect("a new chain");
     let registrations: Vec<_> = (0..2_000u64)
         .map(|number| Registration {
             recipient: Address::from_word(B256::from(U256::from(number))),
@@ -233,6 +238,6 @@ fn a_validator_that_was_away_is_told_the_registrations() {
     for registration in &registrations {
         chain.register_deposit(registration).expect("there is room");
     }
-    let handles = Handles::new(chain, Mempool::new(Limits::default()), mpsc::channel(1).0, None);
-    assert_eq!(super::gossip::told(&handles), registrations);
+    let state = NodeState::new(chain, Mempool::new(Limits::default()), mpsc::channel(1).0, None);
+    assert_eq!(gossip::decoded_registrations(&state), registrations);
 }

@@ -1,132 +1,203 @@
-//! A validator's answers to the engine: chain, pool and subscribers joined.
+//! A validator: chain and pool, the engine that orders them, the validators' network, and the RPC.
 
-use std::collections::BTreeSet;
+use std::{
+    any::Any,
+    collections::BTreeMap,
+    future::Future,
+    net::SocketAddr,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-use alloy_consensus::Transaction as _;
-use alloy_eips::Encodable2718 as _;
-use alloy_primitives::{Address, B256};
-use tracing::info;
+use commonware_cryptography::ed25519::PublicKey;
+use commonware_p2p::{Receiver, Sender};
+use commonware_runtime::{Handle, Runner as _, Spawner as _, Supervisor as _, tokio as engine_runtime};
+use tokio::sync::mpsc;
+use tracing::{error, info};
 
-use super::super::{
-    consensus::{Application, Verdict},
-    rpc::Handles,
+use super::{
+    application::NodeApplication,
+    config::NodeConfig,
+    disk::is_full,
+    error::NodeError,
+    members,
+    services::{SHUTDOWN_TIMEOUT, log_end, open_chain, serve, stop},
 };
 use crate::{
-    app::MAX_CLOCK_DRIFT_MS,
-    execution::BlockError,
-    types::{Block, MAX_BLOCK_BYTES, Transaction, next_base_fee},
+    app::Chain,
+    genesis::Genesis,
+    io::{
+        NodeStore,
+        consensus::{self, ConsensusError, Pacing, Setup, network},
+        gossip,
+        keys::ValidatorKeys,
+        node_state::{Gossip, NodeState},
+    },
+    mempool::{Limits, Mempool},
 };
 
-/// Candidates are offered for twice a block: some will not fit, or fail.
-const OFFERED: u64 = 2;
-
+/// A validator whose configuration was checked and whose chain is open.
 pub(super) struct Validator {
-    pub(super) handles: Handles,
+    config: NodeConfig,
+    keys: ValidatorKeys,
+    chain: Arc<Chain<NodeStore>>,
+    chain_id: u64,
+    pacing: Pacing,
+    /// All of them, this one among them.
+    validators: Vec<consensus::Validator>,
+    /// Where each is reached ("host:port"), by its p2p key.
+    addresses: BTreeMap<[u8; 32], String>,
+    /// How many must vote for a block.
+    quorum: usize,
 }
 
 impl Validator {
-    /// What the pool offers for the block after `parent`, without what is pending in its ancestors already.
-    fn candidates(&self, parent: B256) -> Result<Vec<Transaction>, String> {
-        let chain = &self.handles.chain;
-        let head = chain.head().number;
-        let mut pending = BTreeSet::new();
-        let mut base_fee = None;
-        let mut hash = parent;
-        loop {
-            let block = chain.block(hash).map_err(|error| error.to_string())?;
-            let block = block.ok_or_else(|| format!("block {hash} is not known"))?;
-            base_fee.get_or_insert_with(|| next_base_fee(&block.header));
-            if block.header.number <= head {
-                break;
-            }
-            pending.extend(block.transactions.iter().map(|transaction| *transaction.tx_hash()));
-            hash = block.header.parent_hash;
+    /// Checks what the genesis file says of this validator, and opens its chain.
+    pub(super) fn open(
+        config: NodeConfig,
+        genesis: Genesis,
+        keys: ValidatorKeys,
+        validators: Vec<consensus::Validator>,
+    ) -> Result<Self, NodeError> {
+        if !validators.iter().any(|validator| is_of(validator, &keys)) {
+            return Err(ConsensusError::NotValidator.into());
         }
+        let addresses = members::addresses(&genesis, &config)?;
+        let chain_id = genesis.chain_id;
+        let quorum = members::finality_keys(chain_id, &validators)?.quorum();
+        let pacing = Pacing {
+            interval: Duration::from_millis(genesis.block.interval_ms),
+            heartbeat: Duration::from_millis(genesis.block.heartbeat_ms),
+        };
+        let chain = open_chain(&config, genesis)?;
+        Ok(Self { config, keys, chain, chain_id, pacing, validators, addresses, quorum })
+    }
 
-        let (mut gas, mut bytes) = (0, 0);
-        let limit = OFFERED * chain.head().gas_limit;
-        let pool = self.handles.pool();
-        let offered = pool
-            .candidates(base_fee.unwrap_or_default())
-            .filter(|transaction| !pending.contains(transaction.tx_hash()))
-            .take_while(|transaction| {
-                gas += transaction.gas_limit();
-                bytes += transaction.encode_2718_len();
-                gas <= limit && bytes <= OFFERED as usize * MAX_BLOCK_BYTES
-            });
-        Ok(offered.collect())
+    /// Runs on a runtime of its own until `shutdown` resolves, or something fatal happens.
+    pub(super) fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<(), NodeError> {
+        let data_dir = self.config.data_dir.clone();
+        let runtime = engine_runtime::Config::default()
+            .with_worker_threads(std::thread::available_parallelism().map_or(2, usize::from).max(2))
+            .with_storage_directory(data_dir.join("consensus"));
+        // Seen while everything still runs: what ends frees space, and hides the reason.
+        let seen_full = Arc::new(AtomicBool::new(false));
+        let full = seen_full.clone();
+        // The engine panics where its files fail it; every task stops then, and this thread hears of it.
+        let ran = catch_unwind(AssertUnwindSafe(|| {
+            engine_runtime::Runner::new(runtime).start(|runtime| self.work(runtime, shutdown, full))
+        }));
+        let ended = ran.unwrap_or_else(|panic| Err(broken(&data_dir, message(panic.as_ref()))));
+        let full = seen_full.load(Ordering::Relaxed) || (ended.is_err() && is_full(&data_dir));
+        match ended {
+            Err(error) if full => Err(NodeError::DiskFull { path: data_dir, reason: error.to_string() }),
+            Err(NodeError::Consensus(error @ ConsensusError::Archive { .. })) => {
+                Err(broken(&data_dir, error.to_string()))
+            }
+            ended => ended,
+        }
+    }
+
+    async fn work(
+        self,
+        runtime: engine_runtime::Context,
+        shutdown: impl Future<Output = ()>,
+        seen_full: Arc<AtomicBool>,
+    ) -> Result<(), NodeError> {
+        let (gossip, gossip_queue) = mpsc::channel(gossip::QUEUE);
+        let state = NodeState::new(self.chain.clone(), Mempool::new(Limits::default()), gossip, None);
+        let p2p = self.config.p2p_listen;
+        ensure_free(p2p).await?;
+        let rpc = serve(&self.config, state.clone()).await?;
+        let p2p_runtime = runtime.child("p2p");
+        let network = network::connect(p2p_runtime, self.chain_id, &self.keys, p2p, &self.validators, &self.addresses)?;
+        let network::Connected { channels, gossip: (sender, receiver), oracle, running } = network;
+        let _gossip = self.start_gossip(&runtime, sender.clone(), receiver, gossip_queue, &state);
+        let head = state.chain.head().number;
+        info!(chain_id = self.chain_id, head, rpc = %rpc.address, %p2p, "validator started");
+
+        let engine = async {
+            gossip::wait_for_peers(&runtime, sender, self.others(), self.quorum).await;
+            let application = Arc::new(NodeApplication { state });
+            let engine = runtime.child("consensus");
+            consensus::start(engine, self.setup(), application, channels, oracle.clone(), oracle).await
+        };
+        let ended = tokio::select! {
+            () = shutdown => Ok(()),
+            ended = engine => ended.map_err(NodeError::from),
+            ended = running => Err(network_ended(ended)),
+        };
+        seen_full.store(ended.is_err() && is_full(&self.config.data_dir), Ordering::Relaxed);
+        log_end(&ended);
+        stop(&rpc).await;
+        if runtime.stop(0, Some(SHUTDOWN_TIMEOUT)).await.is_err() {
+            error!("some tasks did not stop in time; what is final is on disk");
+        }
+        ended
+    }
+
+    fn setup(&self) -> Setup<'_> {
+        Setup {
+            chain_id: self.chain_id,
+            validators: &self.validators,
+            keys: &self.keys,
+            pacing: self.pacing,
+            partition: String::new(),
+        }
+    }
+
+    /// How many validators there are besides this one.
+    fn others(&self) -> usize {
+        self.validators.len() - 1
+    }
+
+    /// Starts the tasks that send, receive and announce this validator to the others.
+    fn start_gossip(
+        &self,
+        runtime: &engine_runtime::Context,
+        sender: impl Sender<PublicKey = PublicKey>,
+        receiver: impl Receiver<PublicKey = PublicKey>,
+        queue: mpsc::Receiver<Gossip>,
+        state: &NodeState,
+    ) -> [Handle<()>; 3] {
+        let genesis = self.chain.genesis_block().hash();
+        let sending = gossip::send(runtime.child("gossip_out"), sender.clone(), queue);
+        let receiving = gossip::receive(runtime.child("gossip_in"), sender.clone(), receiver, state.clone());
+        let announcing = gossip::announce_genesis(runtime.child("gossip_hello"), sender, genesis, self.others());
+        [
+            runtime.child("gossip_send").spawn(move |_| sending),
+            runtime.child("gossip_receive").spawn(move |_| receiving),
+            runtime.child("gossip_greet").spawn(move |_| announcing),
+        ]
     }
 }
 
-impl Application for Validator {
-    fn genesis(&self) -> Block {
-        self.handles.chain.genesis_block()
-    }
-
-    fn head(&self) -> u64 {
-        self.handles.chain.head().number
-    }
-
-    fn knows(&self, hash: B256) -> bool {
-        matches!(self.handles.chain.block(hash), Ok(Some(_)))
-    }
-
-    fn has_work(&self) -> bool {
-        // What waits behind a gap, or offers too little, is no work: else it would keep empty blocks coming for free.
-        let base_fee = next_base_fee(&self.handles.chain.head());
-        self.handles.pool().candidates(base_fee).next().is_some()
-    }
-
-    fn work_arrived(&self) -> impl Future<Output = ()> + Send {
-        let mut pending = self.handles.pending.subscribe();
-        async move {
-            // Lagging means that more than enough arrived.
-            let _ = pending.recv().await;
-        }
-    }
-
-    fn build(&self, parent: B256, now_ms: u64, beneficiary: Address) -> Result<Block, String> {
-        let candidates = self.candidates(parent)?;
-        self.handles
-            .chain
-            .propose(parent, now_ms, beneficiary, candidates.into_iter())
-            .map_err(|error| error.to_string())
-    }
-
-    fn check(&self, block: &Block, now_ms: u64) -> Verdict {
-        match self.handles.chain.verify(block, now_ms) {
-            Ok(()) => Verdict::Valid,
-            Err(BlockError::Future { got, .. }) => {
-                Verdict::NotYet { until_ms: (got * 1000).saturating_sub(MAX_CLOCK_DRIFT_MS) }
-            }
-            Err(error @ (BlockError::Store(_) | BlockError::UnknownParent { .. })) => {
-                Verdict::Unknown(error.to_string())
-            }
-            Err(error) => Verdict::Invalid(error.to_string()),
-        }
-    }
-
-    fn commit(&self, block: &Block, certificate: Option<&[u8]>, now_ms: u64) -> Result<(), String> {
-        commit(&self.handles, block, certificate, now_ms)
-    }
+fn is_of(validator: &consensus::Validator, keys: &ValidatorKeys) -> bool {
+    let public = keys.public();
+    validator.p2p_key == public.p2p_key && validator.validator_key == public.validator_key
 }
 
-/// Makes a block final here, with its certificate where it has one, and tells the pool and the subscribers.
-pub(super) fn commit(handles: &Handles, block: &Block, certificate: Option<&[u8]>, now_ms: u64) -> Result<(), String> {
-    let chain = &handles.chain;
-    let finalized = chain.finalize(block).map_err(|error| error.to_string())?;
-    if let Some(certificate) = certificate {
-        chain.put_finality(block.header.number, certificate).map_err(|error| error.to_string())?;
-    }
-    let Some(finalized) = finalized else {
-        return Ok(());
-    };
-    info!(
-        number = block.header.number,
-        hash = %finalized.hash,
-        transactions = block.transactions.len(),
-        gas = block.header.gas_used,
-        "block final"
-    );
-    handles.on_finalized(finalized, now_ms).map_err(|error| error.to_string())
+/// Finds an address that is taken before the engine's network does, which would only say that it stopped.
+async fn ensure_free(address: SocketAddr) -> Result<(), NodeError> {
+    let bound = tokio::net::TcpListener::bind(address).await;
+    bound.map(drop).map_err(|error| NodeError::Listen { address, error })
+}
+
+fn network_ended(ended: Result<(), commonware_runtime::Error>) -> NodeError {
+    error!(?ended, "the validators' network stopped");
+    ConsensusError::Stopped.into()
+}
+
+fn broken(data_dir: &Path, reason: String) -> NodeError {
+    NodeError::Broken { path: data_dir.to_owned(), reason }
+}
+
+/// What a panic says.
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "it does not say why".to_owned())
 }

@@ -3,9 +3,9 @@
 use alloy_primitives::{Bytes, hex};
 use jsonrpsee::types::ErrorObjectOwned;
 
-use super::handles::{AdmitError, RegisterError};
 use crate::app::{LogsError, RegistrationError, SimulateError};
 use crate::execution::{InclusionError, Outcome};
+use crate::io::node_state::{AdmitError, RegisterError, UpstreamError};
 use crate::store::StoreError;
 
 /// Anything that went wrong with a well-formed request.
@@ -74,6 +74,14 @@ pub fn register(error: RegisterError) -> ErrorObjectOwned {
         RegisterError::Keep(RegistrationError::Store(error)) => store(&error),
         RegisterError::Simulate(error) => simulate(error),
         error @ (RegisterError::Terms(_) | RegisterError::OutputKey { .. }) => invalid(error.to_string()),
+    }
+}
+
+/// What the followed node says, in its own words; or that it says nothing.
+pub fn upstream(error: UpstreamError) -> ErrorObjectOwned {
+    match error {
+        UpstreamError::Refused(error) => error,
+        error @ UpstreamError::NoAnswer { .. } => server(error.to_string()),
     }
 }
 

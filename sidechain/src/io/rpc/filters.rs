@@ -71,7 +71,7 @@ impl Filters {
 pub fn register(module: &mut RpcModule<Node>) -> Registered {
     worker(module, "eth_newBlockFilter", |node, _| install(node, Kind::Blocks { next: next(node) }))?;
     worker(module, "eth_newPendingTransactionFilter", |node, _| {
-        install(node, Kind::Pending(node.handles.pending.subscribe()))
+        install(node, Kind::Pending(node.state.pending.subscribe()))
     })?;
     worker(module, "eth_newFilter", |node, arguments| {
         let filter: Box<Filter> = arguments.next("filter")?;

@@ -4,7 +4,7 @@
 //!  wallet, dapp, relayer --HTTP/WS--> namespaces: eth net web3 txpool peg
 //!                                        |  eth_subscribe, filters
 //!                                        v
-//!                        Handles: Chain (reads, simulation), Mempool, gossip, final blocks
+//!                        NodeState: Chain (reads, simulation), Mempool, gossip, final blocks
 //! ```
 //! It speaks Ethereum's JSON as geth does, so that unmodified clients work, and `peg_*` for the bridge. The head is final:
 //! `latest`, `safe` and `finalized` are the same block, and `pending` is the head with the pool's nonces.
@@ -17,7 +17,6 @@ mod cors;
 mod error;
 mod eth;
 mod filters;
-mod handles;
 mod method;
 mod net;
 mod peg;
@@ -26,15 +25,12 @@ mod subscriptions;
 #[cfg(test)]
 mod tests;
 mod txpool;
-mod upstream;
 
-pub use handles::{AdmitError, Gossip, Handles, RegisterError};
 pub use peg::{Certified, Finality, FollowedBlock, Registered, Terms};
-pub use upstream::Upstream;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use jsonrpsee::RpcModule;
 use jsonrpsee::server::middleware::http::ProxyGetRequestLayer;
@@ -42,6 +38,8 @@ use jsonrpsee::server::{BatchRequestConfig, PingConfig, Server, ServerConfig, Se
 use tokio::sync::Semaphore;
 
 use filters::Filters;
+
+use crate::io::node_state::NodeState;
 
 /// Bounds of the server. The defaults suit a node that the public can reach.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,7 +108,7 @@ impl Running {
 /// # Errors
 ///
 /// When the address is taken or not of this machine.
-pub async fn serve(handles: Handles, settings: Settings) -> std::io::Result<Running> {
+pub async fn serve(state: NodeState, settings: Settings) -> std::io::Result<Running> {
     let config = ServerConfig::builder()
         .max_connections(settings.max_connections)
         .max_request_body_size(settings.max_request_bytes)
@@ -128,13 +126,13 @@ pub async fn serve(handles: Handles, settings: Settings) -> std::io::Result<Runn
         .build(settings.listen)
         .await?;
     let address = server.local_addr()?;
-    let handle = server.start(module(Node::new(handles, settings)));
+    let handle = server.start(module(Node::new(state, settings)));
     Ok(Running { address, handle })
 }
 
 /// What all methods share.
 struct Node {
-    handles: Handles,
+    state: NodeState,
     settings: Settings,
     workers: Arc<Semaphore>,
     filters: Mutex<Filters>,
@@ -142,18 +140,18 @@ struct Node {
 }
 
 impl Node {
-    fn new(handles: Handles, settings: Settings) -> Self {
+    fn new(state: NodeState, settings: Settings) -> Self {
         Self {
             workers: Arc::new(Semaphore::new(settings.max_workers)),
             filters: Mutex::new(Filters::new(settings.max_filters, settings.filter_lifetime)),
             registrations: Mutex::new(peg::Bucket::new(settings.max_registrations_per_minute)),
-            handles,
+            state,
             settings,
         }
     }
 
     fn chain(&self) -> &crate::app::Chain<crate::io::NodeStore> {
-        &self.handles.chain
+        &self.state.chain
     }
 }
 
@@ -167,10 +165,4 @@ fn module(node: Node) -> RpcModule<Node> {
         .and_then(|()| peg::register(&mut module));
     registered.expect("every method has a name of its own");
     module
-}
-
-/// Milliseconds since 1970.
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

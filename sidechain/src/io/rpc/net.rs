@@ -15,7 +15,7 @@ pub fn register(module: &mut RpcModule<Node>) -> Registered {
     worker(module, "net_peerCount", |node, _| {
         // Validators know each other from genesis; a follower has the one node it follows.
         let others = node.chain().genesis().federation.members.len().saturating_sub(1);
-        Ok(U64::from(if node.handles.upstream.is_some() { 1 } else { others }))
+        Ok(U64::from(if node.state.upstream.is_some() { 1 } else { others }))
     })?;
     worker(module, "web3_clientVersion", |_, _| Ok(CLIENT_VERSION))?;
     worker(module, "web3_sha3", |_, arguments| -> super::error::Result<B256> {

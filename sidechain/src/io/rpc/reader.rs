@@ -5,15 +5,15 @@ use contracts::address::{BRIDGE, FEDERATION, LIGHT_CLIENT};
 use contracts::alloy_sol_types::SolCall;
 use contracts::{BitcoinLightClient, Bridge, Federation, IBridge, IFederation, Ledger};
 
-use super::handles::Handles;
 use crate::app::SimulateError;
 use crate::execution::{Call, InclusionError};
+use crate::io::node_state::NodeState;
 use crate::state::StateReader;
 use crate::types::{BRIDGE_BALANCE_WEI, Header, WEI_PER_SAT};
 
 /// A look at the contracts at one block.
 pub struct Reader<'a> {
-    handles: &'a Handles,
+    state: &'a NodeState,
     pub header: Header,
 }
 
@@ -26,13 +26,13 @@ pub struct Books {
 
 impl<'a> Reader<'a> {
     /// At the head.
-    pub fn new(handles: &'a Handles) -> Self {
-        Self { handles, header: handles.chain.head() }
+    pub fn new(state: &'a NodeState) -> Self {
+        Self { state, header: state.chain.head() }
     }
 
     /// Ledger and supply, read from the Bridge's storage and balance.
     pub fn books(&self) -> Result<Books, SimulateError> {
-        let state = self.handles.chain.state_at(self.header.number)?;
+        let state = self.state.chain.state_at(self.header.number)?;
         let slot = state.storage(BRIDGE, Ledger::SLOT)?;
         let balance = state.account(BRIDGE)?.map_or(U256::ZERO, |account| account.balance);
         let supply_wei = BRIDGE_BALANCE_WEI.saturating_sub(balance);
@@ -93,7 +93,7 @@ impl<'a> Reader<'a> {
 
     fn ask<C: SolCall>(&self, to: Address, call: C) -> Result<C::Return, SimulateError> {
         let call = Call { to: TxKind::Call(to), input: Bytes::from(call.abi_encode()), ..Call::default() };
-        let outcome = self.handles.chain.simulate(self.header.number, &call)?;
+        let outcome = self.state.chain.simulate(self.header.number, &call)?;
         if !outcome.success {
             return Err(SimulateError::Failed(Box::new(outcome)));
         }

@@ -86,8 +86,8 @@ impl Wanted {
 
 async fn subscribe(pending: PendingSubscriptionSink, node: Arc<Node>, wanted: Wanted) -> Result<(), SubscriptionError> {
     // Listen first: nothing that happens after the answer is missed.
-    let blocks = node.handles.finalized.subscribe();
-    let hashes = node.handles.pending.subscribe();
+    let blocks = node.state.finalized.subscribe();
+    let hashes = node.state.pending.subscribe();
     let next = node.chain().head().number + 1;
     let sink = pending.accept().await?;
     match wanted {
@@ -153,7 +153,7 @@ async fn follow_pool(
         };
         match heard {
             Ok(hash) if full => {
-                let transaction = node.handles.pool().get(hash).cloned();
+                let transaction = node.state.pool().get(hash).cloned();
                 if let Some(transaction) = transaction {
                     send(&sink, &convert::pending(transaction)).await?;
                 }

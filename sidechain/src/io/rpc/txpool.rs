@@ -27,14 +27,14 @@ struct Content<T> {
 
 pub fn register(module: &mut RpcModule<Node>) -> Registered {
     worker(module, "txpool_status", |node, _| {
-        let status = node.handles.pool().status();
+        let status = node.state.pool().status();
         Ok(json!({ "pending": U64::from(status.executable), "queued": U64::from(status.queued) }))
     })?;
     worker(module, "txpool_content", |node, _| nested(node, convert::pending))?;
     worker(module, "txpool_inspect", |node, _| nested(node, summary))?;
     worker(module, "txpool_contentFrom", |node, arguments| {
         let sender: Address = arguments.next("address")?;
-        let all: Vec<_> = node.handles.pool().content_from(sender).map(owned).collect();
+        let all: Vec<_> = node.state.pool().content_from(sender).map(owned).collect();
         let of = |wanted: bool| -> BTreeMap<String, RpcTransaction> {
             let chosen = all.iter().filter(|(executable, _)| *executable == wanted);
             chosen
@@ -46,7 +46,7 @@ pub fn register(module: &mut RpcModule<Node>) -> Registered {
 }
 
 fn nested<T>(node: &Node, show: impl Fn(Transaction) -> T) -> error::Result<Content<Nested<T>>> {
-    let pool = node.handles.pool();
+    let pool = node.state.pool();
     if pool.len() > MAX_CONTENT {
         let count = pool.len();
         return Err(error::limit(format!(

@@ -84,7 +84,7 @@ fn rpc_block(block: Option<Stored>, arguments: &mut Arguments) -> error::Result<
 fn transaction(node: &Node, arguments: &mut Arguments) -> error::Result<Option<RpcTransaction>> {
     let hash: B256 = arguments.next("transaction hash")?;
     // The pool first: what becomes final between the two looks is then found by the second.
-    if let Some(waiting) = node.handles.pool().get(hash).cloned() {
+    if let Some(waiting) = node.state.pool().get(hash).cloned() {
         return Ok(Some(convert::pending(waiting)));
     }
     let located = node.chain().transaction(hash).map_err(|error| error::store(&error))?;
@@ -96,7 +96,7 @@ fn transaction(node: &Node, arguments: &mut Arguments) -> error::Result<Option<R
 
 fn raw_transaction(node: &Node, arguments: &mut Arguments) -> error::Result<Option<Bytes>> {
     let hash: B256 = arguments.next("transaction hash")?;
-    if let Some(waiting) = node.handles.pool().get(hash) {
+    if let Some(waiting) = node.state.pool().get(hash) {
         return Ok(Some(waiting.encoded_2718().into()));
     }
     let located = node.chain().transaction(hash).map_err(|error| error::store(&error))?;

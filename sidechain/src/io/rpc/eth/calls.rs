@@ -50,7 +50,7 @@ fn transaction_count(node: &Node, arguments: &mut Arguments) -> error::Result<U6
     let state = node.chain().state_at(number(node, block)?).map_err(error::simulate)?;
     let nonce = account(&state, address)?.nonce;
     if block == BlockId::Number(BlockNumberOrTag::Pending) {
-        return Ok(U64::from(node.handles.pool().pending_nonce(address, nonce)));
+        return Ok(U64::from(node.state.pool().pending_nonce(address, nonce)));
     }
     Ok(U64::from(nonce))
 }

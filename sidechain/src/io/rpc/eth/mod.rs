@@ -12,9 +12,9 @@ use alloy_primitives::{Address, B256, Bytes, U64, U256};
 use jsonrpsee::RpcModule;
 use serde_json::json;
 
-use super::handles::Gossip;
 use super::method::{Arguments, Registered, on_worker, worker};
-use super::{Node, error, now_ms};
+use super::{Node, error};
+use crate::io::{clock::now_ms, node_state::Gossip};
 
 pub fn register(module: &mut RpcModule<Node>) -> Registered {
     worker(module, "eth_chainId", |node, _| Ok(U64::from(node.chain().genesis().chain_id)))?;
@@ -34,17 +34,17 @@ pub fn register(module: &mut RpcModule<Node>) -> Registered {
 
 /// Puts a transaction into the pool and passes it on: to the other validators, or to the node this one follows.
 async fn send_raw(node: Arc<Node>, raw: Bytes) -> error::Result<B256> {
-    if let Some(upstream) = &node.handles.upstream {
-        upstream.pass("eth_sendRawTransaction", vec![json!(raw)]).await?;
+    if let Some(upstream) = &node.state.upstream {
+        upstream.request("eth_sendRawTransaction", vec![json!(raw)]).await.map_err(error::upstream)?;
     }
     let bytes = raw.clone();
-    let hash = on_worker(node.clone(), move |node| node.handles.admit(&bytes, now_ms()).map_err(error::admit));
+    let hash = on_worker(node.clone(), move |node| node.state.admit(&bytes, now_ms()).map_err(error::admit));
     let hash = match hash.await {
         // The followed node has it: that ours knows it too, or is behind, is no failure for the user.
-        Err(_) if node.handles.upstream.is_some() => return Ok(alloy_primitives::keccak256(&raw)),
+        Err(_) if node.state.upstream.is_some() => return Ok(alloy_primitives::keccak256(&raw)),
         hash => hash?,
     };
-    if node.handles.upstream.is_none() && node.handles.gossip.try_send(Gossip::Transaction(raw)).is_err() {
+    if node.state.upstream.is_none() && node.state.gossip.try_send(Gossip::Transaction(raw)).is_err() {
         tracing::warn!(%hash, "gossip is full: the transaction waits for a block of this validator");
     }
     Ok(hash)

@@ -56,14 +56,14 @@ fn output_key(text: &str, network: Network) -> error::Result<B256> {
 }
 
 fn deposit_at(node: &Node, outpoint: OutPoint) -> error::Result<shapes::DepositReport> {
-    let reader = Reader::new(&node.handles);
+    let reader = Reader::new(&node.state);
     let found = deposit(&reader, outpoint)?;
     let key = found.as_ref().map(|(key, _)| *key);
     report(node, key, found.into_iter().map(|(_, deposit)| deposit).collect())
 }
 
 fn deposits_to(node: &Node, output_key: B256) -> error::Result<shapes::DepositReport> {
-    let reader = Reader::new(&node.handles);
+    let reader = Reader::new(&node.state);
     let filter = LogFilter {
         from: 0,
         to: reader.header.number,
@@ -118,7 +118,7 @@ fn deposit(reader: &Reader<'_>, outpoint: OutPoint) -> error::Result<Option<(B25
 }
 
 fn withdrawal(node: &Node, id: u64) -> error::Result<Option<shapes::Withdrawal>> {
-    let reader = Reader::new(&node.handles);
+    let reader = Reader::new(&node.state);
     let withdrawal = reader.withdrawal(id).map_err(error::simulate)?;
     let Some(status) = named(withdrawal.status, ["queued", "paying", "paid", "cancelled"]) else {
         return Ok(None);
@@ -142,7 +142,7 @@ fn withdrawal(node: &Node, id: u64) -> error::Result<Option<shapes::Withdrawal>>
 }
 
 fn vault_transaction(node: &Node, number: u64) -> error::Result<Option<shapes::VaultTransaction>> {
-    let reader = Reader::new(&node.handles);
+    let reader = Reader::new(&node.state);
     let vault = reader.vault_transaction(U256::from(number)).map_err(error::simulate)?;
     let Some(status) = named(vault.status, ["proposed", "settled", "unsettled"]) else {
         return Ok(None);

@@ -38,7 +38,7 @@ pub fn register(module: &mut RpcModule<Node>) -> method::Registered {
 
 fn info(node: &Node) -> Result<shapes::Info, SimulateError> {
     let genesis = node.chain().genesis();
-    let reader = Reader::new(&node.handles);
+    let reader = Reader::new(&node.state);
     let (parameters, epoch) = (reader.parameters()?, reader.epoch()?);
     let (tip, height) = reader.bitcoin_tip()?;
     let books = reader.books()?;

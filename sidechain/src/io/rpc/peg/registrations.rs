@@ -13,13 +13,16 @@ use jsonrpsee::RpcModule;
 use mainchain::deposit::{DepositTerms, Peg};
 use serde_json::json;
 
-use super::super::handles::{Gossip, Handles, RegisterError};
 use super::super::method::{self, Arguments, on_worker, worker};
 use super::super::reader::Reader;
-use super::super::{Node, error, now_ms};
+use super::super::{Node, error};
 use super::ledger::address;
 use super::shapes::{self, Registered, Terms};
 use crate::app::Registration;
+use crate::io::{
+    clock::now_ms,
+    node_state::{Gossip, NodeState, RegisterError},
+};
 
 /// Registrations in one page.
 const MAX_PAGE: u32 = 1_000;
@@ -44,25 +47,22 @@ pub fn register(module: &mut RpcModule<Node>) -> method::Registered {
 }
 
 async fn register_deposit(node: Arc<Node>, terms: Terms) -> error::Result<Registered> {
-    if let Some(upstream) = &node.handles.upstream {
-        upstream.pass("peg_registerDeposit", vec![json!(terms)]).await?;
+    if let Some(upstream) = &node.state.upstream {
+        upstream.request("peg_registerDeposit", vec![json!(terms)]).await.map_err(error::upstream)?;
     }
     let (registration, new) = on_worker(node.clone(), move |node| {
-        let registration = node.handles.registration(&terms).map_err(error::register)?;
+        let registration = node.state.registration(&terms).map_err(error::register)?;
         let known = node.chain().registration(registration.output_key).map_err(|error| error::store(&error))?;
         if known.is_some() {
             return Ok((registration, false));
         }
         admit(node)?;
-        let new = node.handles.register(&registration).map_err(error::register)?;
+        let new = node.state.register(&registration).map_err(error::register)?;
         Ok((registration, new))
     })
     .await?;
     let output_key = registration.output_key;
-    if new
-        && node.handles.upstream.is_none()
-        && node.handles.gossip.try_send(Gossip::Registration(registration)).is_err()
-    {
+    if new && node.state.upstream.is_none() && node.state.gossip.try_send(Gossip::Registration(registration)).is_err() {
         tracing::warn!(%output_key, "gossip is full: the registration is kept by this validator only");
     }
     Ok(Registered { address: shown(&node, output_key), output_key })
@@ -102,7 +102,7 @@ fn shown(node: &Node, output_key: B256) -> String {
     address(output_key, super::network(node)).unwrap_or_default()
 }
 
-impl Handles {
+impl NodeState {
     /// The registration of terms, with the output key they make at the head. Keeps nothing.
     ///
     /// # Errors

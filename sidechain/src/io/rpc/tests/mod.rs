@@ -485,21 +485,23 @@ async fn what_a_user_sends_is_gossiped_once_and_taken_by_others() {
     let transaction = transfer(&Key::new(1), 0);
     world.send(&transaction).await.unwrap();
     assert!(world.send(&transaction).await.is_err());
-    let super::Gossip::Transaction(bytes) = world.gossip.recv().await.unwrap() else {
+    let crate::io::node_state::Gossip::Transaction(bytes) = world.gossip.recv().await.unwrap() else {
         panic!("a transaction was sent")
     };
     assert_eq!(bytes, raw(&transaction));
     assert!(world.gossip.try_recv().is_err());
-    assert_eq!(other.handles.admit(&bytes, super::now_ms()).unwrap(), hash(&transaction));
+    assert_eq!(other.state.admit(&bytes, crate::io::clock::now_ms()).unwrap(), hash(&transaction));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_follower_passes_what_users_send_to_the_node_it_follows() {
     let mut validator = World::halted(|_| ()).await;
     let follower = World::halted(|_| ()).await;
-    let mut handles = follower.handles.clone();
-    handles.upstream = Some(super::Upstream::new(&format!("http://{}", validator.server.address)).unwrap());
-    let server = super::serve(handles, super::Settings::new(([127, 0, 0, 1], 0).into())).await.unwrap();
+    let mut state = follower.state.clone();
+    state.upstream = Some(std::sync::Arc::new(
+        crate::io::upstream::UpstreamClient::new(&format!("http://{}", validator.server.address)).unwrap(),
+    ));
+    let server = super::serve(state, super::Settings::new(([127, 0, 0, 1], 0).into())).await.unwrap();
     let client =
         jsonrpsee::http_client::HttpClientBuilder::default().build(format!("http://{}", server.address)).unwrap();
     let transaction = transfer(&Key::new(1), 0);
@@ -512,7 +514,7 @@ async fn a_follower_passes_what_users_send_to_the_node_it_follows() {
     };
     assert_eq!(send(raw(&transaction)).await.unwrap(), json!(hash(&transaction)));
     assert!(validator.gossip.try_recv().is_ok());
-    assert!(follower.handles.pool().contains(hash(&transaction)), "the follower shows it as pending too");
+    assert!(follower.state.pool().contains(hash(&transaction)), "the follower shows it as pending too");
     let refused = send(raw(&Key::new(99).transfer(CHAIN, 0, NOBODY, 1))).await.unwrap_err().to_string();
     assert!(refused.contains("insufficient funds"), "{refused}");
     validator.server.stop().await;

@@ -12,7 +12,7 @@ use contracts::{Bridge, Federation};
 use serde_json::{Value, json};
 
 use super::world::{CHAIN, World, call};
-use crate::io::rpc::Gossip;
+use crate::io::node_state::Gossip;
 use crate::testing::{Key, genesis, member};
 use crate::types::{Block, Header};
 
@@ -128,10 +128,10 @@ async fn a_deposit_is_registered_once_found_again_and_gossiped() {
 
     // By gossip another node keeps it too, but only with the key that the terms make.
     let other = with_key().await;
-    assert!(other.handles.register(&second).unwrap());
-    assert!(!other.handles.register(&second).unwrap());
+    assert!(other.state.register(&second).unwrap());
+    assert!(!other.state.register(&second).unwrap());
     let forged = crate::app::Registration { output_key: B256::repeat_byte(1), ..second };
-    assert!(other.handles.register(&forged).unwrap_err().to_string().contains("does not belong to the terms"));
+    assert!(other.state.register(&forged).unwrap_err().to_string().contains("does not belong to the terms"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -209,7 +209,7 @@ async fn finality_links_a_block_to_the_next_certificate() {
     let (code, _) = world.refusal("peg_getFinality", json!(["0x1"])).await;
     assert_eq!(code, -32001);
     assert_eq!(world.get("peg_getBlock", json!([1])).await["finality"], Value::Null);
-    world.handles.chain.put_finality(3, b"certificate").unwrap();
+    world.state.chain.put_finality(3, b"certificate").unwrap();
     let finality = world.get("peg_getFinality", json!(["0x1"])).await;
     assert_eq!(finality["certified"]["number"], 3);
     assert_eq!(finality["certificate"], json!(Bytes::from_static(b"certificate")));

@@ -17,7 +17,11 @@ use tokio::sync::mpsc;
 
 use crate::app::{Chain, Retention};
 use crate::io::db::Database;
-use crate::io::rpc::{Gossip, Handles, Running, Settings, now_ms, serve};
+use crate::io::{
+    clock::now_ms,
+    node_state::{Gossip, NodeState},
+    rpc::{Running, Settings, serve},
+};
 use crate::mempool::{Limits, Mempool};
 use crate::testing::{Key, genesis};
 use crate::types::{Transaction, TxEnvelope};
@@ -29,7 +33,7 @@ pub const COIN_SAT: u64 = 100_000_000;
 pub const COUNTER: [u8; 27] = alloy_primitives::hex!("60128060095f395ff3" "5f546001015f555f545f52602a60205fa100");
 
 pub struct World {
-    pub handles: Handles,
+    pub state: NodeState,
     pub gossip: mpsc::Receiver<Gossip>,
     pub server: Running,
     client: HttpClient,
@@ -47,11 +51,11 @@ impl World {
     /// Blocks come as soon as something waits.
     pub async fn new() -> Self {
         let world = Self::halted(|_| ()).await;
-        let (handles, stop) = (world.handles.clone(), world.stop.clone());
+        let (state, stop) = (world.state.clone(), world.stop.clone());
         std::thread::spawn(move || {
             while !stop.load(Ordering::Relaxed) {
-                if !handles.pool().is_empty() {
-                    make_block(&handles);
+                if !state.pool().is_empty() {
+                    make_block(&state);
                 }
                 std::thread::sleep(Duration::from_millis(10));
             }
@@ -67,16 +71,16 @@ impl World {
         let chain =
             Chain::open_with(genesis(), database, Retention::default(), &allocation).expect("the genesis is right");
         let (sender, gossip) = mpsc::channel(64);
-        let handles = Handles::new(Arc::new(chain), Mempool::new(Limits::default()), sender, None);
+        let state = NodeState::new(Arc::new(chain), Mempool::new(Limits::default()), sender, None);
         let mut settings = Settings::new(([127, 0, 0, 1], 0).into());
         adjust(&mut settings);
-        let server = serve(handles.clone(), settings).await.expect("a free port");
+        let server = serve(state.clone(), settings).await.expect("a free port");
         let client = HttpClientBuilder::default().build(format!("http://{}", server.address)).expect("a URL");
-        Self { handles, gossip, server, client, stop: Arc::default(), _directory: directory }
+        Self { state, gossip, server, client, stop: Arc::default(), _directory: directory }
     }
 
     pub fn mine(&self) {
-        make_block(&self.handles);
+        make_block(&self.state);
     }
 
     /// The answer, or the error as the client sees it.
@@ -124,15 +128,15 @@ impl World {
     }
 }
 
-fn make_block(handles: &Handles) {
-    let chain = &handles.chain;
+fn make_block(state: &NodeState) {
+    let chain = &state.chain;
     let base_fee = crate::types::next_base_fee(&chain.head());
-    let candidates: Vec<_> = handles.pool().candidates(base_fee).take(1_000).collect();
+    let candidates: Vec<_> = state.pool().candidates(base_fee).take(1_000).collect();
     let block = chain
         .propose(chain.head_hash(), now_ms(), Address::repeat_byte(0xbe), candidates.into_iter())
         .expect("the head is known");
     if let Some(finalized) = chain.finalize(&block).expect("our own block") {
-        handles.on_finalized(finalized, now_ms()).expect("the store works");
+        state.on_finalized(finalized, now_ms()).expect("the store works");
     }
 }
 

@@ -1,20 +1,25 @@
-//! What joins the RPC with the rest of a node: the chain, the pool, what leaves for the other validators, and what became final.
+//! A running node as its adapters share it: the chain, the pool, what leaves for the other validators, and what became final.
+//!
+//! The RPC, the gossip and the engine's application meet here and nowhere else, so that none of them knows another. What lies
+//! outside is behind a channel ([`Gossip`]) or a trait ([`Upstream`]).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use alloy_consensus::Transaction as _;
 use alloy_primitives::{Address, B256, Bytes};
+use futures::future::BoxFuture;
+use jsonrpsee::types::ErrorObjectOwned;
+use serde_json::Value;
 use tokio::sync::{broadcast, mpsc};
 
-use super::upstream::Upstream;
+use super::NodeStore;
 use crate::app::{Chain, Finalized, Registration, RegistrationError, SimulateError};
 use crate::execution::InclusionError;
-use crate::io::NodeStore;
 use crate::mempool::{Account, Inadmissible, Lane, Mempool, Refused, Rules};
 use crate::state::StateReader;
 use crate::store::StoreError;
-use crate::types::{TransactionError, decode_transaction, is_free};
+use crate::types::{Transaction, TransactionError, decode_transaction, is_free};
 
 /// Final blocks a slow subscriber may lag behind before it reads them from the store instead.
 const FINALIZED_BUFFER: usize = 64;
@@ -22,7 +27,7 @@ const FINALIZED_BUFFER: usize = 64;
 /// Hashes of new transactions a slow subscriber may lag behind before it misses some.
 const PENDING_BUFFER: usize = 4_096;
 
-/// What one validator tells all others. Whoever receives it checks it as if a user had sent it.
+/// What one validator passes to all others. Whoever receives it checks it as if a user had sent it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Gossip {
     /// EIP-2718 encoding of a transaction a user sent to this node.
@@ -31,33 +36,66 @@ pub enum Gossip {
     Registration(Registration),
 }
 
-/// The node as its RPC sees it. Cheap to clone. The wiring makes it, gives it to [`super::serve`], and calls
+/// The node that a follower follows: it takes what users send, for a follower has no say in blocks.
+pub trait Upstream: Send + Sync {
+    /// Passes a JSON-RPC request on, and returns the followed node's result.
+    ///
+    /// # Errors
+    ///
+    /// `Refused`: the followed node's own error. `NoAnswer`: it cannot be reached, or answers with something else.
+    fn request<'a>(&'a self, method: &'static str, params: Vec<Value>) -> BoxFuture<'a, Result<Value, UpstreamError>>;
+}
+
+/// Why the followed node did not take a request.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum UpstreamError {
+    /// It answered with an error, which is for the user.
+    #[error("{}", .0.message())]
+    Refused(ErrorObjectOwned),
+    /// It did not answer the question.
+    #[error("the followed node {url} does not answer: {reason}")]
+    NoAnswer {
+        /// Its JSON-RPC.
+        url: String,
+        /// What the connection or the decoding said.
+        reason: String,
+    },
+}
+
+/// What all parts of a node share. Cheap to clone. The wiring makes it, gives it to the RPC, and calls
 /// [`Self::on_finalized`] after each final block and [`Self::admit`] or [`Self::register`] for what arrives by gossip.
 #[derive(Clone)]
-pub struct Handles {
+pub struct NodeState {
+    /// Final blocks and their state.
     pub chain: Arc<Chain<NodeStore>>,
+    /// Transactions that wait for a block; see [`Self::pool`].
     pub mempool: Arc<Mutex<Mempool>>,
     /// Bounded: when it is full, what should be gossiped is only kept here. A user's retry brings it out.
     pub gossip: mpsc::Sender<Gossip>,
+    /// Each block right after it became final, in order.
     pub finalized: broadcast::Sender<Arc<Finalized>>,
     /// Hashes of transactions that entered the pool.
     pub pending: broadcast::Sender<B256>,
-    /// For a follower: the node it follows, which takes what users send.
-    pub upstream: Option<Upstream>,
+    /// `None` for validators.
+    pub upstream: Option<Arc<dyn Upstream>>,
 }
 
-/// Why a transaction was not taken. The sender of the bytes is at fault, but for `Simulate` with a failing store.
+/// Why a transaction was not taken. The sender of the bytes is at fault, except for `Store`, and `Simulate` with a failing store.
 #[derive(Debug, thiserror::Error)]
 pub enum AdmitError {
+    /// The bytes are not a transaction of this chain.
     #[error(transparent)]
     Transaction(#[from] TransactionError),
+    /// No block could ever contain it.
     #[error(transparent)]
     Inadmissible(#[from] Inadmissible),
+    /// The pool has no place for it: its nonce, its price, or its sender's balance.
     #[error(transparent)]
     Refused(#[from] Refused),
-    /// A free-lane transaction that may not, or would not succeed on the head.
+    /// A free-lane transaction that is not allowed, or would not succeed on the head.
     #[error(transparent)]
     Simulate(#[from] SimulateError),
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -70,20 +108,28 @@ pub enum RegisterError {
     Terms(String),
     /// The output key is not the one the terms make on this chain.
     #[error("output key {got} does not belong to the terms, expected {want}")]
-    OutputKey { got: B256, want: B256 },
+    OutputKey {
+        /// The key that came with the terms, x-only.
+        got: B256,
+        /// The key that the terms make, x-only.
+        want: B256,
+    },
+    /// The federation's key could not be read.
     #[error(transparent)]
     Simulate(#[from] SimulateError),
+    /// The store failed or has no room.
     #[error(transparent)]
     Keep(#[from] RegistrationError),
 }
 
-impl Handles {
+impl NodeState {
+    /// A node that starts with `mempool`, on the head of `chain`.
     #[must_use]
     pub fn new(
         chain: Arc<Chain<NodeStore>>,
         mempool: Mempool,
         gossip: mpsc::Sender<Gossip>,
-        upstream: Option<Upstream>,
+        upstream: Option<Arc<dyn Upstream>>,
     ) -> Self {
         Self {
             chain,
@@ -101,8 +147,8 @@ impl Handles {
         self.mempool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Decodes a transaction, recovers its sender, checks it and puts it into the pool. Answers its hash. Blocks for
-    /// about 50 µs of CPU, for a free one as long as it runs: call it from a worker.
+    /// Decodes a transaction, recovers its sender, checks it and puts it into the pool. Returns its hash. `now_ms` is Unix
+    /// time. Blocks for about 50 µs of CPU, for a free one as long as it runs: call it from a worker.
     ///
     /// # Errors
     ///
@@ -129,7 +175,7 @@ impl Handles {
 
     /// A free transaction that is its sender's next must succeed on the head. One that follows another cannot be judged
     /// yet: it is bounded in number, and judged when it is next.
-    fn check_free(&self, transaction: &crate::types::Transaction) -> Result<(), SimulateError> {
+    fn check_free(&self, transaction: &Transaction) -> Result<(), SimulateError> {
         let (sender, nonce) = (transaction.signer(), transaction.nonce());
         let waits = nonce > self.account(sender)?.nonce && self.pool().content_from(sender).next().is_some();
         match self.chain.check_free(transaction) {
@@ -140,33 +186,36 @@ impl Handles {
     }
 
     /// Takes in a final block: the pool forgets what is done, free transactions that would fail now are dropped, and
-    /// subscribers are told. Blocks; call it after `Chain::finalize`, in the order of blocks.
+    /// subscribers are told. `now_ms` is Unix time. Blocks; call it after `Chain::finalize`, in the order of blocks.
     ///
     /// # Errors
     ///
     /// When the store fails.
     pub fn on_finalized(&self, finalized: Arc<Finalized>, now_ms: u64) -> Result<(), StoreError> {
-        let touched = touched(&finalized);
-        let accounts = touched
+        let changed = accounts_with_changed_nonce(&finalized);
+        let accounts = changed
             .iter()
             .map(|address| Ok((*address, self.account(*address)?)))
-            .collect::<Result<std::collections::BTreeMap<_, _>, StoreError>>()?;
+            .collect::<Result<BTreeMap<_, _>, StoreError>>()?;
         let mut pool = self.pool();
-        pool.on_finalized(touched, |address| accounts.get(&address).copied().unwrap_or_default(), now_ms);
+        pool.on_finalized(changed, |address| accounts.get(&address).copied().unwrap_or_default(), now_ms);
         let free: Vec<_> = pool.free_heads().cloned().collect();
         drop(pool);
-        for transaction in free {
-            if let Err(SimulateError::Invalid(reason)) = self.chain.check_free(&transaction) {
-                tracing::debug!(hash = %transaction.tx_hash(), sender = %transaction.signer(), %reason, "free transaction dropped");
-                self.pool().remove(*transaction.tx_hash());
-            }
-        }
+        free.iter().for_each(|transaction| self.drop_if_it_fails(transaction));
         // Nobody may be listening.
         let _ = self.finalized.send(finalized);
         Ok(())
     }
 
-    /// Nonce and balance at the head.
+    /// Removes a free transaction from the pool when it cannot succeed on the head any more.
+    fn drop_if_it_fails(&self, transaction: &Transaction) {
+        if let Err(SimulateError::Invalid(reason)) = self.chain.check_free(transaction) {
+            tracing::debug!(hash = %transaction.tx_hash(), sender = %transaction.signer(), %reason, "free transaction dropped");
+            self.pool().remove(*transaction.tx_hash());
+        }
+    }
+
+    /// Nonce and balance (wei) at the head.
     ///
     /// # Errors
     ///
@@ -183,8 +232,8 @@ impl Handles {
     }
 }
 
-/// Accounts whose nonce a block may have changed: senders, and authorities of EIP-7702.
-fn touched(finalized: &Finalized) -> BTreeSet<Address> {
+/// Senders, and authorities of EIP-7702.
+fn accounts_with_changed_nonce(finalized: &Finalized) -> BTreeSet<Address> {
     let authorities = finalized
         .block
         .transactions

@@ -1,0 +1,145 @@
+//! The bytes of gossip.
+//!
+//! ```text
+//! batch  = item*          item = kind (1) | length (4, big endian) | body
+//! kind 0   transaction    EIP-2718 encoding
+//! kind 1   registration   recipient 20 | reclaim key 32 | max fee, sat 8 | epoch 4 | output key 32
+//! kind 2   hello          hash of the genesis block 32; asks for the registrations that its sender missed while it was away
+//! ```
+
+use std::time::Duration;
+
+use alloy_primitives::{Address, B256, Bytes};
+
+use crate::{app::Registration, io::node_state::Gossip, types::MAX_TRANSACTION_BYTES};
+
+/// Bytes of a batch, except for a transaction that is larger by itself.
+pub(super) const MAX_BATCH_BYTES: usize = 256 << 10;
+
+/// Bytes of a message that a peer may send.
+pub(super) const MAX_MESSAGE_BYTES: usize = MAX_TRANSACTION_BYTES + HEAD_BYTES;
+
+/// Kind and length of an item.
+const HEAD_BYTES: usize = 5;
+
+/// Items that wait to be sent. One transaction of usual size is some hundred bytes.
+pub(in crate::io) const QUEUE: usize = 8192;
+
+/// Time between batches: collects what arrives under load, and keeps this node below the rate that its peers accept.
+pub(super) const BATCH_INTERVAL: Duration = Duration::from_millis(10);
+
+const REGISTRATION_BYTES: usize = 20 + 32 + 8 + 4 + 32;
+
+/// One item of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Item {
+    Transaction(Bytes),
+    Registration(Registration),
+    /// Hash of the sender's genesis block.
+    Hello(B256),
+}
+
+impl From<Gossip> for Item {
+    fn from(gossip: Gossip) -> Self {
+        match gossip {
+            Gossip::Transaction(raw) => Self::Transaction(raw),
+            Gossip::Registration(registration) => Self::Registration(registration),
+        }
+    }
+}
+
+impl Item {
+    /// Appends the item to a batch.
+    pub(super) fn encode(&self, batch: &mut Vec<u8>) {
+        match self {
+            Self::Transaction(raw) => append(batch, 0, &[raw]),
+            Self::Registration(r) => append(
+                batch,
+                1,
+                &[
+                    r.recipient.as_slice(),
+                    r.reclaim_key.as_slice(),
+                    &r.max_fee_sat.to_be_bytes(),
+                    &r.epoch.to_be_bytes(),
+                    r.output_key.as_slice(),
+                ],
+            ),
+            Self::Hello(genesis) => append(batch, 2, &[genesis.as_slice()]),
+        }
+    }
+
+    fn decode(kind: u8, body: &[u8]) -> Option<Self> {
+        match (kind, body.len()) {
+            (0, 1..=MAX_TRANSACTION_BYTES) => Some(Self::Transaction(Bytes::copy_from_slice(body))),
+            (1, REGISTRATION_BYTES) => Some(Self::Registration(Registration {
+                recipient: Address::from_slice(&body[..20]),
+                reclaim_key: B256::from_slice(&body[20..52]),
+                max_fee_sat: u64::from_be_bytes(body[52..60].try_into().ok()?),
+                epoch: u32::from_be_bytes(body[60..64].try_into().ok()?),
+                output_key: B256::from_slice(&body[64..]),
+            })),
+            (2, 32) => Some(Self::Hello(B256::from_slice(body))),
+            _ => None,
+        }
+    }
+}
+
+fn append(batch: &mut Vec<u8>, kind: u8, parts: &[&[u8]]) {
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    batch.push(kind);
+    batch.extend_from_slice(&u32::try_from(length).expect("transactions are bounded").to_be_bytes());
+    parts.iter().for_each(|part| batch.extend_from_slice(part));
+}
+
+/// Reads a batch; `None` when any byte of it is not as it should be.
+pub(super) fn decode(mut bytes: &[u8]) -> Option<Vec<Item>> {
+    let mut items = Vec::new();
+    while !bytes.is_empty() {
+        let (head, rest) = bytes.split_at_checked(HEAD_BYTES)?;
+        let length = u32::from_be_bytes(head[1..].try_into().ok()?) as usize;
+        let (body, rest) = rest.split_at_checked(length)?;
+        items.push(Item::decode(head[0], body)?);
+        bytes = rest;
+    }
+    Some(items)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn items() -> Vec<Item> {
+        let registration = Registration {
+            recipient: Address::repeat_byte(1),
+            reclaim_key: B256::repeat_byte(2),
+            max_fee_sat: 3,
+            epoch: 4,
+            output_key: B256::repeat_byte(5),
+        };
+        vec![
+            Item::Transaction(Bytes::from_static(&[2, 3, 4])),
+            Item::Registration(registration),
+            Item::Hello(B256::repeat_byte(6)),
+            Item::Transaction(Bytes::from(vec![7; 1000])),
+        ]
+    }
+
+    #[test]
+    fn batches_are_read_as_written() {
+        let mut batch = Vec::new();
+        items().iter().for_each(|item| item.encode(&mut batch));
+        assert_eq!(decode(&batch), Some(items()));
+        assert_eq!(decode(&[]), Some(Vec::new()));
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        let mut batch = Vec::new();
+        items().iter().for_each(|item| item.encode(&mut batch));
+        assert_eq!(decode(&batch[..batch.len() - 1]), None, "cut off");
+        assert_eq!(decode(&[0, 0, 0, 0, 0]), None, "empty transaction");
+        assert_eq!(decode(&[1, 0, 0, 0, 1, 9]), None, "short registration");
+        assert_eq!(decode(&[9, 0, 0, 0, 0]), None, "unknown kind");
+        assert_eq!(decode(&[0, 0xff, 0xff, 0xff, 0xff, 1]), None, "length beyond the end");
+    }
+}

@@ -1,0 +1,117 @@
+//! A validator's answers to the engine: chain and pool joined.
+
+use std::collections::BTreeSet;
+
+use alloy_consensus::Transaction as _;
+use alloy_eips::Encodable2718 as _;
+use alloy_primitives::{Address, B256};
+
+use super::commit::commit;
+use crate::{
+    app::MAX_CLOCK_DRIFT_MS,
+    execution::BlockError,
+    io::{
+        consensus::{Application, Verdict},
+        node_state::NodeState,
+    },
+    types::{Block, MAX_BLOCK_BYTES, Transaction, next_base_fee},
+};
+
+/// Candidates are offered for twice a block: some will not fit, or fail.
+const OFFERED: u64 = 2;
+
+/// The node in the engine's eyes.
+pub(super) struct NodeApplication {
+    pub(super) state: NodeState,
+}
+
+impl NodeApplication {
+    /// What the pool offers for the block after `parent`, without what is pending in its ancestors already.
+    ///
+    /// # Errors
+    ///
+    /// In words: `parent` is not known, or the store failed.
+    fn candidates(&self, parent: B256) -> Result<Vec<Transaction>, String> {
+        let base_fee = next_base_fee(&self.block(parent)?.header);
+        let pending = self.pending_transactions(parent)?;
+        let (mut gas, mut bytes) = (0, 0);
+        let limit = OFFERED * self.state.chain.head().gas_limit;
+        let pool = self.state.pool();
+        let offered = pool
+            .candidates(base_fee)
+            .filter(|transaction| !pending.contains(transaction.tx_hash()))
+            .take_while(|transaction| {
+                gas += transaction.gas_limit();
+                bytes += transaction.encode_2718_len();
+                gas <= limit && bytes <= OFFERED as usize * MAX_BLOCK_BYTES
+            });
+        Ok(offered.collect())
+    }
+
+    /// Hashes of the transactions in `parent` and its ancestors that are not final yet.
+    fn pending_transactions(&self, parent: B256) -> Result<BTreeSet<B256>, String> {
+        let head = self.state.chain.head().number;
+        let mut pending = BTreeSet::new();
+        let mut block = self.block(parent)?;
+        while block.header.number > head {
+            pending.extend(block.transactions.iter().map(|transaction| *transaction.tx_hash()));
+            block = self.block(block.header.parent_hash)?;
+        }
+        Ok(pending)
+    }
+
+    fn block(&self, hash: B256) -> Result<Block, String> {
+        let block = self.state.chain.block(hash).map_err(|error| error.to_string())?;
+        block.ok_or_else(|| format!("block {hash} is not known"))
+    }
+}
+
+impl Application for NodeApplication {
+    fn genesis(&self) -> Block {
+        self.state.chain.genesis_block()
+    }
+
+    fn head(&self) -> u64 {
+        self.state.chain.head().number
+    }
+
+    fn knows(&self, hash: B256) -> bool {
+        matches!(self.state.chain.block(hash), Ok(Some(_)))
+    }
+
+    fn has_work(&self) -> bool {
+        // What waits behind a gap, or offers too little, is not work: it would keep empty blocks coming for free.
+        let base_fee = next_base_fee(&self.state.chain.head());
+        self.state.pool().candidates(base_fee).next().is_some()
+    }
+
+    fn work_arrived(&self) -> impl Future<Output = ()> + Send {
+        let mut pending = self.state.pending.subscribe();
+        async move {
+            // Lagging means that more than enough arrived.
+            let _ = pending.recv().await;
+        }
+    }
+
+    fn build(&self, parent: B256, now_ms: u64, beneficiary: Address) -> Result<Block, String> {
+        let candidates = self.candidates(parent)?;
+        self.state.chain.propose(parent, now_ms, beneficiary, candidates.into_iter()).map_err(|error| error.to_string())
+    }
+
+    fn check(&self, block: &Block, now_ms: u64) -> Verdict {
+        match self.state.chain.verify(block, now_ms) {
+            Ok(()) => Verdict::Valid,
+            Err(BlockError::Future { got, .. }) => {
+                Verdict::NotYet { until_ms: (got * 1000).saturating_sub(MAX_CLOCK_DRIFT_MS) }
+            }
+            Err(error @ (BlockError::Store(_) | BlockError::UnknownParent { .. })) => {
+                Verdict::Unknown(error.to_string())
+            }
+            Err(error) => Verdict::Invalid(error.to_string()),
+        }
+    }
+
+    fn commit(&self, block: &Block, certificate: Option<&[u8]>, now_ms: u64) -> Result<(), String> {
+        commit(&self.state, block, certificate, now_ms)
+    }
+}

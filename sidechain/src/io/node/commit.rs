@@ -1,0 +1,30 @@
+//! What happens when a block becomes final, the same for validators and followers.
+
+use tracing::info;
+
+use crate::{io::node_state::NodeState, types::Block};
+
+/// Makes a block final here, with its certificate where it has one, and tells the pool and the subscribers. `now_ms` is Unix
+/// time. Idempotent.
+///
+/// # Errors
+///
+/// A store that failed, in words: the node stops.
+pub(super) fn commit(state: &NodeState, block: &Block, certificate: Option<&[u8]>, now_ms: u64) -> Result<(), String> {
+    let chain = &state.chain;
+    let finalized = chain.finalize(block).map_err(|error| error.to_string())?;
+    if let Some(certificate) = certificate {
+        chain.put_finality(block.header.number, certificate).map_err(|error| error.to_string())?;
+    }
+    let Some(finalized) = finalized else {
+        return Ok(());
+    };
+    info!(
+        number = block.header.number,
+        hash = %finalized.hash,
+        transactions = block.transactions.len(),
+        gas = block.header.gas_used,
+        "block final"
+    );
+    state.on_finalized(finalized, now_ms).map_err(|error| error.to_string())
+}

@@ -1,0 +1,32 @@
+//! What an operator decides about a node.
+
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
+
+/// What an operator decides about one node. Everything else is in the genesis file, the same for all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeConfig {
+    /// Everything the node keeps. One process at a time.
+    pub data_dir: PathBuf,
+    /// HTTP and WebSocket of the JSON-RPC.
+    pub rpc_listen: SocketAddr,
+    /// Where other validators reach this one. Unused by a follower.
+    pub p2p_listen: SocketAddr,
+    /// Addresses ("host:port") of validators by member name, where they differ from the genesis file's.
+    pub peers: BTreeMap<String, String>,
+    /// JSON-RPC URL of the node to follow; `None` for validators.
+    pub follow: Option<String>,
+}
+
+impl NodeConfig {
+    /// The usual ports on loopback.
+    #[must_use]
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            data_dir: data_dir.into(),
+            rpc_listen: SocketAddr::from(([127, 0, 0, 1], 8545)),
+            p2p_listen: SocketAddr::from(([127, 0, 0, 1], 30303)),
+            peers: BTreeMap::new(),
+            follow: None,
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Why a node does not run.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use crate::{
+    app::OpenError,
+    finality::FinalityError,
+    io::{
+        consensus::{ConsensusError, network::NetworkError},
+        follower::FollowError,
+        lock::LockError,
+    },
+};
+
+/// Why a node did not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// Another process has the data directory, or it cannot be made.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// A node is a validator, with keys, or follows another, without.
+    #[error("a node needs either validator keys or the address of a node to follow")]
+    NoRole,
+    /// `NodeConfig::peers` has a name that no member has.
+    #[error("there is no validator named {0:?} in the genesis file")]
+    UnknownPeer(String),
+    /// The genesis file has a key of the wrong length, or one that is not a point.
+    #[error("the keys in the genesis file: {0}")]
+    Keys(#[from] FinalityError),
+    /// The chain cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The validators' network cannot be set up.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// An address is taken, or not of this machine.
+    #[error("cannot listen on {address}: {error}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the operating system said.
+        error: std::io::Error,
+    },
+    /// The engine did not start, or stopped.
+    #[error(transparent)]
+    Consensus(#[from] ConsensusError),
+    /// The followed node is of another network, or its blocks cannot be kept.
+    #[error(transparent)]
+    Follow(#[from] FollowError),
+    /// No more can be written. Nothing is lost: free some space and start again.
+    #[error("the disk of {} is full: {reason}; what is final is kept: free some space and start the node again", path.display())]
+    DiskFull {
+        /// The data directory.
+        path: PathBuf,
+        /// What could not be written.
+        reason: String,
+    },
+    /// The engine keeps no promise it cannot keep: it dies when its files fail it.
+    #[error("the consensus engine broke down: {reason}; what is final is kept: look whether the disk of {} is full or damaged, and start the node again", path.display())]
+    Broken {
+        /// The data directory.
+        path: PathBuf,
+        /// What it said last.
+        reason: String,
+    },
+    /// The operating system gives no threads.
+    #[error("cannot start the async runtime: {0}")]
+    Runtime(std::io::Error),
+}

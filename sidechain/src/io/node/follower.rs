@@ -1,0 +1,58 @@
+//! A follower: the RPC over a chain that is copied from another node, and checked.
+
+use std::{future::Future, sync::Arc};
+
+use tokio::sync::mpsc;
+use tracing::info;
+
+use super::{
+    commit::commit,
+    config::NodeConfig,
+    error::NodeError,
+    members::finality_keys,
+    services::{log_end, open_chain, serve, stop},
+};
+use crate::{
+    genesis::Genesis,
+    io::{
+        clock::now_ms,
+        consensus,
+        follower::{self, FollowError},
+        node_state::NodeState,
+        upstream::UpstreamClient,
+    },
+    mempool::{Limits, Mempool},
+    types::Block,
+};
+
+/// Follows the node at `url` until `shutdown` resolves.
+pub(super) fn run(
+    config: NodeConfig,
+    genesis: Genesis,
+    url: String,
+    validators: &[consensus::Validator],
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), NodeError> {
+    let validators = finality_keys(genesis.chain_id, validators)?;
+    let chain = open_chain(&config, genesis)?;
+    let upstream =
+        UpstreamClient::new(&url).map_err(|error| FollowError::Url { url: url.clone(), reason: error.to_string() })?;
+
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(NodeError::Runtime)?;
+    runtime.block_on(async move {
+        // What users send goes upstream; nothing is gossiped by this node.
+        let (gossip, _) = mpsc::channel(1);
+        let state = NodeState::new(chain, Mempool::new(Limits::default()), gossip, Some(Arc::new(upstream)));
+        let rpc = serve(&config, state.clone()).await?;
+        info!(head = state.chain.head().number, rpc = %rpc.address, upstream = url, "follower started");
+        let chain = state.chain.clone();
+        let commit = move |block: &Block, certificate: Option<&[u8]>| commit(&state, block, certificate, now_ms());
+        let ended = tokio::select! {
+            () = shutdown => Ok(()),
+            ended = follower::follow(&url, chain, validators, commit) => ended.map_err(NodeError::from),
+        };
+        log_end(&ended);
+        stop(&rpc).await;
+        ended
+    })
+}

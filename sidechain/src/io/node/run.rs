@@ -1,0 +1,30 @@
+//! Runs a node in the role that its configuration gives it.
+
+use std::future::Future;
+
+use super::{config::NodeConfig, error::NodeError, follower, members, validator::Validator};
+use crate::{
+    genesis::Genesis,
+    io::{keys::ValidatorKeys, lock::DirectoryLock},
+};
+
+/// Runs a node until `shutdown` resolves; then everything is on disk and closed. Blocks the calling thread, which must not be
+/// one of an async runtime: the node brings its own.
+///
+/// # Errors
+///
+/// See [`NodeError`].
+pub fn run(
+    config: NodeConfig,
+    genesis: Genesis,
+    keys: Option<ValidatorKeys>,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), NodeError> {
+    let _lock = DirectoryLock::acquire(&config.data_dir)?;
+    let validators = members::validators(&genesis)?;
+    match (keys, config.follow.clone()) {
+        (Some(keys), None) => Validator::open(config, genesis, keys, validators)?.run(shutdown),
+        (None, Some(url)) => follower::run(config, genesis, url, &validators, shutdown),
+        _ => Err(NodeError::NoRole),
+    }
+}

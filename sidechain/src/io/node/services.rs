@@ -1,0 +1,41 @@
+//! What validators and followers open, serve and end in the same way.
+
+use std::{sync::Arc, time::Duration};
+
+use tracing::{error, info};
+
+use super::{config::NodeConfig, error::NodeError};
+use crate::{
+    app::Chain,
+    genesis::Genesis,
+    io::{db::Database, node_state::NodeState, rpc},
+};
+
+/// Time that tasks get to end by themselves.
+pub(super) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The chain in the data directory, on the genesis block that `genesis` makes.
+pub(super) fn open_chain(config: &NodeConfig, genesis: Genesis) -> Result<Arc<Chain<Database>>, NodeError> {
+    let database = Database::open(&config.data_dir.join("chain"))?;
+    Ok(Arc::new(Chain::open(genesis, database)?))
+}
+
+/// Starts the JSON-RPC.
+pub(super) async fn serve(config: &NodeConfig, state: NodeState) -> Result<rpc::Running, NodeError> {
+    rpc::serve(state, rpc::Settings::new(config.rpc_listen))
+        .await
+        .map_err(|error| NodeError::Listen { address: config.rpc_listen, error })
+}
+
+/// Stops the JSON-RPC. A request that hangs does not keep the node from stopping.
+pub(super) async fn stop(rpc: &rpc::Running) {
+    let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, rpc.stop()).await;
+}
+
+/// Tells the operator that the node stops, and why.
+pub(super) fn log_end(ended: &Result<(), NodeError>) {
+    match ended {
+        Ok(()) => info!("stopping"),
+        Err(error) => error!(%error, "stopping"),
+    }
+}
