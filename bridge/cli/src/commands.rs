@@ -15,7 +15,7 @@ use crate::audit::command as audit;
 use crate::context::{Context, LogFormat};
 use crate::dev::{demo::command as demo, headers, local_network::command as dev};
 use crate::operator::{genesis, keys, node, relayer};
-use crate::user::{pay, peg_in, peg_out, reclaim, status, wallet};
+use crate::user::{pay::command as pay, peg_in, peg_out, reclaim, status, wallet};
 
 /// Listed by hand, so that each reader finds the own commands together; a test compares it with the tree.
 const HELP: &str = "\

@@ -1,9 +1,14 @@
 //! `--rpc`: the sidechain node to ask.
 
+use std::time::Duration;
+
 use bridge::io::sidechain::Client;
 use bridge::peg;
 use eyre::{Result, WrapErr, eyre};
 use mainchain::Network;
+
+/// How long a transaction may take to be final. Blocks take about a second.
+pub const INCLUSION: Duration = Duration::from_secs(60);
 
 /// The sidechain node to ask.
 #[derive(Clone, Debug, clap::Args)]

@@ -15,13 +15,11 @@ use serde::Serialize;
 
 use crate::context::Context;
 use crate::options::account::AccountArgs;
-use crate::options::sidechain::{SidechainArgs, network};
+use crate::options::sidechain::{INCLUSION, SidechainArgs, network};
 use bridge::amount;
 
 /// Wei of one satoshi: 1 BTC = 10^8 sat = 10^18 wei.
 pub const WEI_PER_SAT: u64 = 10_000_000_000;
-/// How long a transaction may take to be final. Blocks take about a second.
-const INCLUSION: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(500);
 
 /// Pay coins back out to a Bitcoin address

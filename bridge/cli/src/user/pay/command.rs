@@ -1,0 +1,51 @@
+//! `causeway pay`: its steps.
+
+use eyre::Result;
+
+use super::claim::{self, ClaimArgs};
+use super::close::{self, CloseArgs};
+use super::open::{self, OpenArgs};
+use super::status::{self, StatusArgs};
+use super::voucher::{self, VoucherArgs};
+use crate::context::Context;
+
+/// Micropayments: open a channel, give vouchers, claim, close
+///
+/// A channel holds a deposit of the payer for one payee. A voucher is a signed promise of everything paid so far: only the
+/// last one counts, and it costs nothing until it is claimed.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  causeway pay open --payee 0x7099... --amount '100000 sat' --dev-account 0
+  causeway pay voucher 1 --total '250 sat' --dev-account 0 > voucher.json
+  causeway pay claim voucher.json --dev-account 1
+  causeway pay close 1 --dev-account 0")]
+pub struct Args {
+    #[command(subcommand)]
+    step: Step,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Step {
+    Open(OpenArgs),
+    Voucher(VoucherArgs),
+    Claim(ClaimArgs),
+    Close(CloseArgs),
+    Status(StatusArgs),
+}
+
+/// Runs `causeway pay`.
+///
+/// # Errors
+///
+/// The node does not answer, the account does not open, or the contract would refuse the step.
+pub fn run(args: Args, context: &Context) -> Result<()> {
+    context.block_on(async {
+        match args.step {
+            Step::Open(args) => open::open(args, context).await,
+            Step::Voucher(args) => voucher::voucher(args).await,
+            Step::Claim(args) => claim::claim(args, context).await,
+            Step::Close(args) => close::close(args, context).await,
+            Step::Status(args) => status::status(args, context).await,
+        }
+    })
+}

@@ -1,0 +1,52 @@
+//! What `causeway pay --json` prints.
+
+use alloy_primitives::{Address, B256};
+use serde::Serialize;
+
+/// Amounts in wei, as decimal text.
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Event {
+    Opened {
+        channel: u64,
+        payer: Address,
+        payee: Address,
+        deposit: String,
+        transaction: B256,
+    },
+    Claimed {
+        channels: Vec<u64>,
+        amount: String,
+        gas_used: u64,
+        transaction: B256,
+    },
+    Closing {
+        channel: u64,
+        closable_at: u64,
+        closable_at_block: u64,
+        transaction: B256,
+    },
+    Closed {
+        channel: u64,
+        refund: String,
+        transaction: B256,
+    },
+    Status {
+        channel: u64,
+        payer: Address,
+        payee: Address,
+        deposit: String,
+        claimed: String,
+        state: State,
+        closable_at: u64,
+        closable_at_block: u64,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    Open,
+    Closing,
+    Closed,
+}

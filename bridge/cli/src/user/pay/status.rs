@@ -1,0 +1,47 @@
+//! `causeway pay status`: where a channel is.
+
+use alloy_primitives::U256;
+use eyre::Result;
+
+use super::channel::channel;
+use super::event::{Event, State};
+use crate::context::Context;
+use crate::options::sidechain::SidechainArgs;
+use crate::user::peg_out::show_wei;
+
+/// Where a channel stands
+#[derive(Debug, clap::Args)]
+pub struct StatusArgs {
+    /// The channel's number
+    channel: u64,
+    #[command(flatten)]
+    sidechain: SidechainArgs,
+}
+
+/// Shows a channel.
+pub async fn status(args: StatusArgs, context: &Context) -> Result<()> {
+    let (client, info) = args.sidechain.connect().await?;
+    let channel = channel(&client, &info, args.channel).await?;
+    let state = match (channel.closed, channel.closableAtBlock) {
+        (true, _) => State::Closed,
+        (false, 0) => State::Open,
+        (false, _) => State::Closing,
+    };
+    let event = Event::Status {
+        channel: args.channel,
+        payer: channel.payer,
+        payee: channel.payee,
+        deposit: channel.deposit.to_string(),
+        claimed: channel.claimed.to_string(),
+        state,
+        closable_at: channel.closableAt,
+        closable_at_block: channel.closableAtBlock,
+    };
+    context.print(&event, || {
+        let (claimed, deposit) = (show_wei(U256::from(channel.claimed)), show_wei(U256::from(channel.deposit)));
+        println!("Channel {} {}", args.channel, format!("{state:?}").to_lowercase());
+        println!("  from     {}\n  to       {}", channel.payer, channel.payee);
+        println!("  claimed  {claimed} of {deposit}");
+    });
+    Ok(())
+}
