@@ -6,7 +6,6 @@
 //!
 //! ```text
 //!   amount   `0.1 BTC` and `10000000 sat`, read and shown
-//!   peg      the shapes of the node's `peg_*` JSON-RPC
 //!   deposit_tracker   which outputs pay a registered deposit address
 //!   vault, vault_tx   the vault's key; vault transactions: checked, hashed, completed
 //!   plan     the next vault transaction: who takes part, and what each pays
@@ -20,6 +19,8 @@
 //!   io       the node's client, the relayer's shell
 //! ```
 
+pub use api::peg;
+
 pub mod amount;
 pub mod board;
 #[cfg(feature = "io")]
@@ -31,7 +32,6 @@ mod hex_bytes;
 pub mod io;
 pub mod keystore;
 pub mod micro_channel;
-pub mod peg;
 pub mod plan;
 pub mod policy;
 pub mod relay;

@@ -10,6 +10,7 @@
 //! assert_eq!(Contract::Bridge.address(), contracts::address::BRIDGE);
 //! ```
 
+pub mod coin;
 mod constructor;
 mod ledger;
 mod revert;

@@ -18,7 +18,10 @@ use alloy_consensus::{
 use alloy_eips::{eip2930::AccessList, eip7685::EMPTY_REQUESTS_HASH, eip7702::SignedAuthorization};
 use alloy_primitives::{Address, B256, Bloom, Bytes, Log, TxKind, U256};
 use alloy_rlp::Encodable as _;
-use contracts::Ledger;
+use contracts::{
+    Ledger,
+    coin::{GENESIS_COINS_WEI, wei},
+};
 use revm::{
     Context, Database, DatabaseCommit as _, MainBuilder as _,
     context::{
@@ -38,8 +41,8 @@ use crate::{
     state::{Overlay, StateReader, Working},
     store::StoreError,
     types::{
-        BRIDGE_BALANCE_WEI, Block, Header, MAX_BLOCK_BYTES, MAX_FREE_BYTES, Receipt, Transaction, TransactionError,
-        TxEnvelope, WEI_PER_SAT, check_kind, is_free, next_base_fee,
+        Block, Header, MAX_BLOCK_BYTES, MAX_FREE_BYTES, Receipt, Transaction, TransactionError, TxEnvelope, check_kind,
+        is_free, next_base_fee,
     },
 };
 
@@ -539,10 +542,9 @@ impl Supply {
     /// From the Bridge's balance and its slot 0: vault, owed, held and deficit in sat, 64 bits each from the low end.
     pub fn new(balance: U256, ledger: U256) -> Self {
         let ledger = Ledger::from_slot(ledger);
-        let wei = |sat: u64| U256::from(sat) * U256::from(WEI_PER_SAT);
         Self {
             // There are 21 million coins, so the Bridge cannot hold more.
-            supply: BRIDGE_BALANCE_WEI.saturating_sub(balance),
+            supply: GENESIS_COINS_WEI.saturating_sub(balance),
             vault: wei(ledger.vault_sat),
             owed: wei(ledger.owed_sat),
             held: wei(ledger.held_sat),

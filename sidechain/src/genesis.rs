@@ -14,17 +14,18 @@ use bitcoin::{
 };
 use contracts::{
     BridgeArguments, Contract, FederationArguments, LightClientArguments, MemberArguments, TierArguments,
+    coin::{GENESIS_COINS_WEI, wei},
     creation_code, signing_board_arguments,
 };
+use light::finality::{self, Validators};
 use mainchain::{Network, recovery};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     execution::{Executed, construct},
-    finality,
     state::{CodeCache, Nothing, StateReader, Working},
     store::StoreError,
-    types::{BRIDGE_BALANCE_WEI, Block, Header, MAX_TRANSACTION_GAS, MIN_BASE_FEE, WEI_PER_SAT},
+    types::{Block, Header, MAX_TRANSACTION_GAS, MIN_BASE_FEE},
 };
 
 /// Most members. 50 validators is what the design aims at; the rest is room.
@@ -210,6 +211,20 @@ impl Genesis {
         self.block.check()
     }
 
+    /// The validators whose certificates make this network's blocks final.
+    ///
+    /// # Errors
+    ///
+    /// When their keys cannot be used, which [`Self::check`] finds too.
+    pub fn validators(&self) -> Result<Validators, GenesisError> {
+        let members = self.federation.members.iter().map(|member| {
+            let key = fixed(&format!("member {}: validatorKey", member.name), &member.validator_key)?;
+            Ok((member.p2p_key.0, key))
+        });
+        Validators::new(self.chain_id, members.collect::<Result<Vec<_>, GenesisError>>()?)
+            .map_err(|error| GenesisError(format!("the validators cannot be used: {error}")))
+    }
+
     /// Runs the contracts' constructors: the genesis block and its state.
     ///
     /// # Errors
@@ -238,7 +253,7 @@ impl Genesis {
             working.set_balance(*address, wei(*sat)).map_err(never)?;
         }
         let bridge = Contract::Bridge.address();
-        working.set_balance(bridge, BRIDGE_BALANCE_WEI - wei(total)).map_err(never)?;
+        working.set_balance(bridge, GENESIS_COINS_WEI - wei(total)).map_err(never)?;
         if total > 0 {
             working.set_storage(bridge, contracts::Ledger::SLOT, U256::from(total)).map_err(never)?;
         }
@@ -495,10 +510,6 @@ impl BlockRules {
         }
         Ok(())
     }
-}
-
-fn wei(sat: u64) -> U256 {
-    U256::from(sat) * U256::from(WEI_PER_SAT)
 }
 
 fn decode_header(bytes: &[u8]) -> Result<BitcoinHeader, GenesisError> {

@@ -7,7 +7,6 @@
 
 pub mod app;
 pub mod execution;
-pub mod finality;
 pub mod genesis;
 pub mod mempool;
 pub mod state;

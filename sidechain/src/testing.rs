@@ -3,10 +3,10 @@
 use alloy_consensus::{SignableTransaction, TxEip1559, TxLegacy};
 use alloy_eips::eip7702::{Authorization, SignedAuthorization};
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, keccak256};
+use light::finality;
 use secp256k1::{Message, PublicKey, SECP256K1, SecretKey};
 
 use crate::{
-    finality,
     genesis::{Federation, Genesis, Member, Recovery},
     types::{Transaction, TxEnvelope},
 };

@@ -7,7 +7,7 @@ use alloy_eips::{
     Decodable2718,
     eip1559::{BaseFeeParams, calc_next_block_base_fee},
 };
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256};
 use alloy_rlp::{BufMut, Decodable, Encodable};
 
 /// A transaction with its sender, which is recovered once: in the workers of the RPC and of gossip.
@@ -15,12 +15,6 @@ pub type Transaction = Recovered<TxEnvelope>;
 
 /// A receipt as hashed into the block: status, cumulative gas, bloom and logs.
 pub type Receipt = ReceiptEnvelope;
-
-/// Wei per satoshi: 1 BTC = 10^8 sat = 1 coin = 10^18 wei.
-pub const WEI_PER_SAT: u64 = 10_000_000_000;
-
-/// Coins the Bridge holds at genesis, in wei: 21 million, as many as there can be bitcoin.
-pub const BRIDGE_BALANCE_WEI: U256 = U256::from_limbs([5_185_560_161_925_726_208, 1_138_412, 0, 0]);
 
 /// Gas a single transaction may ask for. EIP-7825: 2^24.
 pub const MAX_TRANSACTION_GAS: u64 = 1 << 24;
@@ -180,14 +174,4 @@ pub fn is_free(transaction: &TxEnvelope) -> bool {
 pub fn next_base_fee(parent: &Header) -> u64 {
     let base_fee = parent.base_fee_per_gas.unwrap_or(MIN_BASE_FEE);
     calc_next_block_base_fee(parent.gas_used, parent.gas_limit, base_fee, BaseFeeParams::ethereum()).max(MIN_BASE_FEE)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_bridge_holds_21_million_coins() {
-        assert_eq!(BRIDGE_BALANCE_WEI, U256::from(21_000_000u64) * U256::from(10u64).pow(U256::from(18)));
-    }
 }

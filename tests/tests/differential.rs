@@ -473,7 +473,7 @@ impl Ledger {
         };
         let arguments = parameters.abi_encode_with(client.address, federation);
         let bridge = world.create(creation_code(Contract::Bridge), &arguments, 2).expect("possible parameters");
-        world.set_balance(bridge, U256::from(21_000_000u64) * U256::from(10).pow(U256::from(18)));
+        world.set_balance(bridge, contracts::coin::GENESIS_COINS_WEI);
 
         let vault = tweaked(group.x_only_public_key().0, leaf);
         let confirm = Federation::confirmKeyCall {

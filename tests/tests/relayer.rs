@@ -24,7 +24,6 @@ const PASSPHRASE: &str = "causeway-dev";
 const DUTY_WINDOW_S: u64 = 10;
 /// An x-only key whose secret nobody needs: the generator of secp256k1.
 const RECLAIM_KEY: &str = "79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
-const WEI_PER_SAT: u64 = 10_000_000_000;
 const SOMEBODY: Address = address!("000000000000000000000000000000000000b0b0");
 /// A regtest address (BIP173's example program).
 const NOBODY: &str = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
@@ -100,7 +99,7 @@ impl World {
     /// Satoshis that the recipient of all deposits here has.
     fn minted_sat(&self) -> u64 {
         let wei = self.runtime.block_on(self.node.balance(SOMEBODY)).expect("the node answers");
-        (wei / U256::from(WEI_PER_SAT)).to()
+        (wei / U256::from(contracts::coin::WEI_PER_SAT)).to()
     }
 
     /// Every coin outside the bridge is backed: the ledger's invariant, with nothing lost.

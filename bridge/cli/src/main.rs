@@ -20,7 +20,6 @@ mod genesis_file;
 mod keystores;
 mod operator;
 mod options;
-mod proven;
 mod user;
 
 use std::process::ExitCode;

@@ -4,7 +4,10 @@ use alloy_consensus::{TxEip2930, TxEip7702, TxLegacy};
 use alloy_primitives::{Bytes, TxKind, U256, hex, keccak256, uint};
 use alloy_rlp::{Decodable, Encodable};
 use alloy_trie::{HashBuilder, Nibbles, proof::verify_proof};
-use contracts::alloy_sol_types::SolCall;
+use contracts::{
+    alloy_sol_types::SolCall,
+    coin::{GENESIS_COINS_WEI, wei},
+};
 use proptest::prelude::*;
 
 use super::*;
@@ -13,7 +16,7 @@ use crate::{
     state::{Account, Overlay, slot_hash},
     store::Memory,
     testing::{Key, genesis, member},
-    types::{self, MIN_BASE_FEE, WEI_PER_SAT},
+    types::{self, MIN_BASE_FEE},
 };
 
 const CHAIN: u64 = 51_717;
@@ -127,7 +130,7 @@ fn the_base_fee_goes_to_the_beneficiary_so_that_the_supply_stays() {
     assert_eq!(finalized.block.header.gas_used, 21_000);
     assert_eq!(balance(&chain, 1, PROPOSER), U256::from(21_000 * (MIN_BASE_FEE + 1_000)));
     assert_eq!(total(0), total(1));
-    assert_eq!(total(1), types::BRIDGE_BALANCE_WEI);
+    assert_eq!(total(1), GENESIS_COINS_WEI);
 }
 
 #[test]
@@ -147,7 +150,7 @@ fn the_contracts_of_genesis_answer_what_genesis_says() {
     let rules = ask(contracts::address::BRIDGE, contracts::Bridge::parametersCall {}.abi_encode());
     let rules = contracts::Bridge::parametersCall::abi_decode_returns(&rules).expect("as declared");
     assert_eq!((rules.reclaimDelay, rules.minDepositSat), (1008, 10_000));
-    let supply = types::BRIDGE_BALANCE_WEI - U256::from(10 * COIN_SAT) * U256::from(WEI_PER_SAT);
+    let supply = GENESIS_COINS_WEI - wei(10 * COIN_SAT);
     assert_eq!(balance(&chain, 0, contracts::address::BRIDGE), supply);
     assert_eq!(naive_root(&chain.store), chain.head().state_root);
 }

@@ -9,18 +9,18 @@ use std::{sync::Arc, time::Duration};
 use alloy_consensus::Header;
 use alloy_primitives::{B256, Bytes};
 use alloy_rlp::Decodable as _;
+use api::peg::FollowedBlock;
 use futures::StreamExt as _;
 use jsonrpsee::{
     core::{ClientError, client::ClientT as _},
     http_client::{HttpClient, HttpClientBuilder},
     rpc_params,
 };
-use serde::Deserialize;
+use light::finality::{self, FinalityError, Validators};
 use tracing::{debug, info, warn};
 
 use crate::{
     app::Chain,
-    finality::{self, FinalityError, Validators},
     store::Store,
     types::{Block, MAX_BLOCK_BYTES},
 };
@@ -61,26 +61,6 @@ enum Refused {
     Parent { number: u64, got: B256, want: B256 },
     #[error(transparent)]
     Finality(#[from] FinalityError),
-}
-
-/// What `peg_getBlock` answers.
-#[derive(Clone, Debug, Deserialize)]
-struct Answer {
-    block: Bytes,
-    finality: Option<Proof>,
-}
-
-/// What `peg_getFinality` answers, as far as it is needed here.
-#[derive(Clone, Debug, Deserialize)]
-struct Proof {
-    certificate: Bytes,
-    certified: Certified,
-    descendants: Vec<Bytes>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-struct Certified {
-    number: u64,
 }
 
 /// A block that the validators made final.
@@ -175,12 +155,16 @@ async fn same_network(client: &HttpClient, want: B256) -> Result<(), FollowError
     }
 }
 
-async fn fetch(client: &HttpClient, number: u64) -> Result<Option<Answer>, ClientError> {
+async fn fetch(client: &HttpClient, number: u64) -> Result<Option<FollowedBlock>, ClientError> {
     client.request("peg_getBlock", rpc_params![number]).await
 }
 
 /// Checks everything about an answer that needs no state. `None`: it is not provably final yet.
-fn examine(answer: Answer, (number, hash): (u64, B256), validators: &Validators) -> Result<Option<Final>, Refused> {
+fn examine(
+    answer: FollowedBlock,
+    (number, hash): (u64, B256),
+    validators: &Validators,
+) -> Result<Option<Final>, Refused> {
     let want = number + 1;
     let block = decode::<Block>(&answer.block)?;
     if block.header.number != want {
@@ -210,6 +194,7 @@ mod tests {
     use super::*;
     use alloy_consensus::{SignableTransaction as _, TxEnvelope, TxLegacy, proofs::calculate_transaction_root};
     use alloy_primitives::{Signature, U256};
+    use api::peg::{Certified, Finality};
     use blst::min_sig::SecretKey;
 
     const CHAIN_ID: u64 = 51717;
@@ -245,14 +230,17 @@ mod tests {
     }
 
     /// What an honest node answers for `block`, certified at the last of `descendants` or itself.
-    fn answer(block: &Block, descendants: &[&Block], signers: &[usize]) -> Answer {
+    fn answer(block: &Block, descendants: &[&Block], signers: &[usize]) -> FollowedBlock {
         let certified = descendants.last().map_or(block, |last| *last);
         let certificate = finality::certify(CHAIN_ID, &secrets(), signers, 9, certified.hash());
-        Answer {
+        FollowedBlock {
             block: rlp(block),
-            finality: Some(Proof {
+            finality: Some(Finality {
+                number: block.header.number,
+                hash: block.hash(),
+                header: rlp(&block.header),
                 certificate: certificate.into(),
-                certified: Certified { number: certified.header.number },
+                certified: Certified { number: certified.header.number, hash: certified.hash() },
                 descendants: descendants.iter().map(|block| rlp(&block.header)).collect(),
             }),
         }

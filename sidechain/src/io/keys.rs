@@ -5,10 +5,9 @@
 
 use commonware_codec::{Copying, DecodeExt as _};
 use commonware_cryptography::{Signer as _, ed25519};
+use light::finality;
 use rand::{RngCore as _, rngs::OsRng};
 use zeroize::Zeroizing;
-
-use crate::finality;
 
 /// First byte of the stored form, so that it can change later.
 const VERSION: u8 = 1;

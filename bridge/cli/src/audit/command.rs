@@ -18,10 +18,12 @@ use std::time::Duration;
 
 use alloy_primitives::{B256, Bytes, U256};
 use bitcoin::{Amount, OutPoint, ScriptBuf, Transaction, Txid};
-use bridge::io::sidechain::Client;
+use bridge::io::sidechain::{Client, proven};
 use bridge::peg::{VaultStatus, VaultTransaction};
+use contracts::coin::{self, GENESIS_COINS_WEI};
 use contracts::{Ledger, address};
 use eyre::{Result, WrapErr, bail, ensure, eyre};
+use light::FinalHeader;
 use mainchain::io::rpc::BitcoinRpc;
 use serde::Serialize;
 
@@ -29,12 +31,9 @@ use crate::context::Context;
 use crate::genesis_file::read_genesis;
 use crate::options::bitcoin::BitcoinArgs;
 use crate::options::sidechain::SidechainArgs;
-use crate::proven::{self, FinalHeader};
-use crate::user::peg_out::{WEI_PER_SAT, show_wei};
+use crate::user::peg_out::show_wei;
 use bridge::amount;
 
-/// Coins the Bridge holds at genesis: as many as there will ever be bitcoin.
-const GENESIS_COINS: u64 = 21_000_000;
 /// How often the audit starts anew because a block came in between.
 const ATTEMPTS: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(300);
@@ -122,7 +121,7 @@ pub async fn audit(args: &Args) -> Result<Report> {
     let genesis = read_genesis(&args.genesis)?;
     let client = args.sidechain.client()?;
     let bitcoin = args.bitcoin.connect(genesis.bitcoin.network).await?;
-    let validators = proven::validators(&genesis)?;
+    let validators = genesis.validators()?;
     let mut last = Err(eyre!("a new Bitcoin block came in between, {ATTEMPTS} times: try again"));
     for _ in 0..ATTEMPTS {
         let tip = bitcoin.best_tip().await?;
@@ -153,9 +152,8 @@ struct Books {
 impl Books {
     async fn read(client: &Client, header: FinalHeader) -> Result<Self> {
         let bridge = proven::account(client, &header, address::BRIDGE, &[Ledger::SLOT]).await?;
-        let genesis = U256::from(GENESIS_COINS) * U256::from(100_000_000 * WEI_PER_SAT);
         // More than at genesis: coins were given to the Bridge by force. None are outside then.
-        let supply_wei = genesis.saturating_sub(bridge.balance);
+        let supply_wei = GENESIS_COINS_WEI.saturating_sub(bridge.balance);
         let vault = vault_transactions(client).await?;
         let epochs: BTreeSet<u32> = vault.values().map(|vault| vault.epoch).collect();
         let vault_keys = vault_keys(client, &header, &epochs).await?;
@@ -211,8 +209,7 @@ impl Books {
         let missing_sat =
             outputs.iter().filter(|output| output.found == Found::Missing).map(|output| output.amount_sat).sum();
         let on_bitcoin = self.ledger.vault_sat - missing_sat;
-        let sat = |sat: u64| U256::from(sat) * U256::from(WEI_PER_SAT);
-        let claims = self.supply_wei + sat(self.ledger.owed_sat) + sat(self.ledger.held_sat);
+        let claims = self.supply_wei + coin::wei(self.ledger.owed_sat) + coin::wei(self.ledger.held_sat);
         Report {
             block: self.header.header.number,
             block_hash: self.header.hash,
@@ -225,10 +222,10 @@ impl Books {
             held_sat: self.ledger.held_sat,
             deficit_sat: self.ledger.deficit_sat,
             vault_sat: self.ledger.vault_sat,
-            surplus_wei: sat(on_bitcoin).saturating_sub(claims),
+            surplus_wei: coin::wei(on_bitcoin).saturating_sub(claims),
             outputs,
             missing_sat,
-            covered: claims <= sat(on_bitcoin),
+            covered: claims <= coin::wei(on_bitcoin),
         }
     }
 }
@@ -248,7 +245,7 @@ async fn vault_transactions(client: &Client) -> Result<BTreeMap<u64, VaultTransa
 async fn vault_keys(client: &Client, header: &FinalHeader, epochs: &BTreeSet<u32>) -> Result<BTreeMap<u32, B256>> {
     let mut keys = BTreeMap::new();
     for epoch in epochs {
-        keys.insert(*epoch, proven::federation_keys(client, header, *epoch).await?.1);
+        keys.insert(*epoch, proven::federation_keys(client, header, *epoch).await?.vault);
     }
     Ok(keys)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use alloy_primitives::Address;
 use bitcoin::Amount;
 use bitcoin::secp256k1::XOnlyPublicKey;
-use bridge::io::sidechain::Client;
+use bridge::io::sidechain::{Client, proven};
 use bridge::peg::{Deposit, DepositStatus, Info};
 use contracts::address;
 use eyre::{Result, WrapErr, bail};
@@ -19,7 +19,6 @@ use crate::genesis_file::read_genesis;
 use crate::options::home::HomeArgs;
 use crate::options::passphrase::PassphraseArgs;
 use crate::options::sidechain::{SidechainArgs, network};
-use crate::proven;
 use bridge::amount;
 
 /// How often the node is asked how far a deposit is.
@@ -142,10 +141,10 @@ impl Args {
 
 /// Checks all that an address is made of against what the genesis file's validators signed.
 async fn believe(client: &Client, info: &Info, genesis: &Genesis) -> Result<()> {
-    let header = proven::latest(client, &proven::validators(genesis)?).await?;
-    let (proven, _) = proven::federation_keys(client, &header, info.epoch).await?;
+    let header = proven::latest(client, &genesis.validators()?).await?;
+    let keys = proven::federation_keys(client, &header, info.epoch).await?;
     let facts = [
-        ("group key", format!("{:?}", info.group_key), format!("{:?}", Some(proven))),
+        ("group key", format!("{:?}", info.group_key), format!("{:?}", Some(keys.group))),
         ("chain id", info.chain_id.to_string(), genesis.chain_id.to_string()),
         ("Bitcoin network", info.bitcoin_network.clone(), genesis.bitcoin.network.to_string()),
         ("Bridge", info.contracts.bridge.to_string(), address::BRIDGE.to_string()),

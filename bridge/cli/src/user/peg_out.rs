@@ -18,8 +18,6 @@ use crate::options::account::AccountArgs;
 use crate::options::sidechain::{INCLUSION, SidechainArgs, network};
 use bridge::amount;
 
-/// Wei of one satoshi: 1 BTC = 10^8 sat = 10^18 wei.
-pub const WEI_PER_SAT: u64 = 10_000_000_000;
 const POLL: Duration = Duration::from_millis(500);
 
 /// Pay coins back out to a Bitcoin address
@@ -274,12 +272,12 @@ fn name(status: WithdrawalStatus) -> &'static str {
 
 /// The value on the sidechain.
 pub fn wei(value: Amount) -> U256 {
-    U256::from(value.to_sat()) * U256::from(WEI_PER_SAT)
+    contracts::coin::wei(value.to_sat())
 }
 
 /// A balance for people: satoshis, and the wei below one if there are any.
 pub fn show_wei(wei: U256) -> String {
-    let (sat, rest) = wei.div_rem(U256::from(WEI_PER_SAT));
+    let (sat, rest) = wei.div_rem(U256::from(contracts::coin::WEI_PER_SAT));
     let Ok(sat) = u64::try_from(sat) else {
         return format!("{wei} wei");
     };

@@ -1,10 +1,11 @@
 //! A client of a sidechain node over JSON-RPC: the only way the relayer and the command line reach the sidechain.
 //!
-//! [`Client`] asks, [`Account`] signs, [`Error`] says what to do about a failure: ask again ([`Error::retry`]), or stop.
+//! [`Client`] asks, [`proven`] checks what it is told, [`Account`] signs, [`Error`] says what to do about a failure: ask again ([`Error::retry`]), or stop.
 //! The node's head is final, so an answer is never taken back. Every request has a timeout, every answer a size limit.
 
 mod account;
 mod error;
+pub mod proven;
 mod revert;
 
 use std::time::Duration;

@@ -72,7 +72,7 @@ pub struct Validator {
     /// ed25519 public key.
     pub p2p_key: [u8; 32],
     /// BLS12-381 public key, compressed point of G2.
-    pub validator_key: [u8; crate::finality::PUBLIC_KEY_BYTES],
+    pub validator_key: [u8; light::finality::PUBLIC_KEY_BYTES],
     /// Gets the fees of the blocks that this validator proposes.
     pub account: Address,
 }

@@ -10,9 +10,10 @@ use commonware_cryptography::{
     ed25519::PublicKey,
 };
 use commonware_utils::{TryFromIterator as _, ordered::BiMap};
+use light::finality;
 
 use super::{application::Validator, error::ConsensusError};
-use crate::{finality, io::keys::ValidatorKeys};
+use crate::io::keys::ValidatorKeys;
 
 /// The engine's signing scheme, with all validators' keys and this one's secret.
 pub(super) type Scheme = bls12381_multisig::Scheme<PublicKey, MinSig>;

@@ -15,6 +15,7 @@ use commonware_cryptography::ed25519::PublicKey;
 use commonware_p2p::simulated::{self, Link, Oracle};
 use commonware_runtime::{Clock as _, Handle, Quota, Runner as _, Spawner as _, Supervisor as _, deterministic};
 use commonware_utils::{NZU32, NZUsize, probability, sync::Mutex};
+use light::finality;
 use tokio::sync::Notify;
 
 use super::{
@@ -22,7 +23,7 @@ use super::{
     network::{Channels, MAX_MESSAGE_BYTES},
     start,
 };
-use crate::{finality, io::keys::ValidatorKeys, types::Block};
+use crate::{io::keys::ValidatorKeys, types::Block};
 
 const CHAIN_ID: u64 = 51717;
 

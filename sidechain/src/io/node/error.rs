@@ -2,9 +2,10 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
+use light::finality::FinalityError;
+
 use crate::{
     app::OpenError,
-    finality::FinalityError,
     io::{
         consensus::{ConsensusError, network::NetworkError},
         follower::FollowError,

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use light::finality::{self, FinalityError};
+
 use super::{config::NodeConfig, error::NodeError};
 use crate::{
-    finality::{self, FinalityError},
     genesis::{Genesis, Member},
     io::consensus,
 };

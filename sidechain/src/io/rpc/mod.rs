@@ -26,8 +26,6 @@ mod subscriptions;
 mod tests;
 mod txpool;
 
-pub use peg::{Certified, Finality, FollowedBlock, Registered, Terms};
-
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

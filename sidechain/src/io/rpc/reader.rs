@@ -3,13 +3,14 @@
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
 use contracts::address::{BRIDGE, FEDERATION, LIGHT_CLIENT};
 use contracts::alloy_sol_types::SolCall;
+use contracts::coin::{GENESIS_COINS_WEI, WEI_PER_SAT};
 use contracts::{BitcoinLightClient, Bridge, Federation, IBridge, IFederation, Ledger};
 
 use crate::app::SimulateError;
 use crate::execution::{Call, InclusionError};
 use crate::io::node_state::NodeState;
 use crate::state::StateReader;
-use crate::types::{BRIDGE_BALANCE_WEI, Header, WEI_PER_SAT};
+use crate::types::Header;
 
 /// A look at the contracts at one block.
 pub struct Reader<'a> {
@@ -35,7 +36,7 @@ impl<'a> Reader<'a> {
         let state = self.state.chain.state_at(self.header.number)?;
         let slot = state.storage(BRIDGE, Ledger::SLOT)?;
         let balance = state.account(BRIDGE)?.map_or(U256::ZERO, |account| account.balance);
-        let supply_wei = BRIDGE_BALANCE_WEI.saturating_sub(balance);
+        let supply_wei = GENESIS_COINS_WEI.saturating_sub(balance);
         // Rounded up: a fraction of a satoshi outside is covered by a whole one.
         let supply_sat = supply_wei.div_ceil(U256::from(WEI_PER_SAT));
         Ok(Books { ledger: Ledger::from_slot(slot), supply_sat: supply_sat.saturating_to() })

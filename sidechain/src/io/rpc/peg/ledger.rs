@@ -1,6 +1,7 @@
 //! Deposits, withdrawals and vault transactions, as the Bridge has them.
 
 use alloy_primitives::{B256, U256};
+use api::peg::{self, DepositStatus, VaultStatus, WithdrawalStatus};
 use bitcoin::hashes::Hash;
 use bitcoin::{Address, OutPoint, Txid};
 use contracts::address::BRIDGE;
@@ -12,7 +13,6 @@ use mainchain::params::Network;
 use super::super::method::{Registered, worker};
 use super::super::reader::Reader;
 use super::super::{Node, error};
-use super::shapes;
 use crate::app::LogFilter;
 
 /// Deposits to one address that are answered. An address is for one payment; more than this is a mistake or an attack.
@@ -55,14 +55,14 @@ fn output_key(text: &str, network: Network) -> error::Result<B256> {
     Ok(B256::from_slice(&script.as_bytes()[2..]))
 }
 
-fn deposit_at(node: &Node, outpoint: OutPoint) -> error::Result<shapes::DepositReport> {
+fn deposit_at(node: &Node, outpoint: OutPoint) -> error::Result<peg::DepositReport> {
     let reader = Reader::new(&node.state);
     let found = deposit(&reader, outpoint)?;
     let key = found.as_ref().map(|(key, _)| *key);
     report(node, key, found.into_iter().map(|(_, deposit)| deposit).collect())
 }
 
-fn deposits_to(node: &Node, output_key: B256) -> error::Result<shapes::DepositReport> {
+fn deposits_to(node: &Node, output_key: B256) -> error::Result<peg::DepositReport> {
     let reader = Reader::new(&node.state);
     let filter = LogFilter {
         from: 0,
@@ -82,16 +82,12 @@ fn deposits_to(node: &Node, output_key: B256) -> error::Result<shapes::DepositRe
     report(node, Some(output_key), deposits)
 }
 
-fn report(
-    node: &Node,
-    output_key: Option<B256>,
-    deposits: Vec<shapes::Deposit>,
-) -> error::Result<shapes::DepositReport> {
+fn report(node: &Node, output_key: Option<B256>, deposits: Vec<peg::Deposit>) -> error::Result<peg::DepositReport> {
     let registration = match output_key {
         Some(key) => node.chain().registration(key).map_err(|error| error::store(&error))?,
         None => None,
     };
-    Ok(shapes::DepositReport {
+    Ok(peg::DepositReport {
         registered: registration.is_some(),
         address: output_key.and_then(|key| address(key, super::network(node))),
         deposits,
@@ -99,13 +95,13 @@ fn report(
 }
 
 /// A deposit in the ledger, with its output key.
-fn deposit(reader: &Reader<'_>, outpoint: OutPoint) -> error::Result<Option<(B256, shapes::Deposit)>> {
+fn deposit(reader: &Reader<'_>, outpoint: OutPoint) -> error::Result<Option<(B256, peg::Deposit)>> {
     let txid = B256::from(outpoint.txid.to_byte_array());
     let deposit = reader.deposit(txid, outpoint.vout).map_err(error::simulate)?;
-    let Some(status) = named(deposit.status, ["sweeping", "minted"]) else {
+    let Some(status) = named(deposit.status, [DepositStatus::Sweeping, DepositStatus::Minted]) else {
         return Ok(None);
     };
-    let shape = shapes::Deposit {
+    let shape = peg::Deposit {
         txid: outpoint.txid,
         vout: outpoint.vout,
         amount_sat: deposit.amountSat,
@@ -117,10 +113,11 @@ fn deposit(reader: &Reader<'_>, outpoint: OutPoint) -> error::Result<Option<(B25
     Ok(Some((deposit.outputKey, shape)))
 }
 
-fn withdrawal(node: &Node, id: u64) -> error::Result<Option<shapes::Withdrawal>> {
+fn withdrawal(node: &Node, id: u64) -> error::Result<Option<peg::Withdrawal>> {
     let reader = Reader::new(&node.state);
     let withdrawal = reader.withdrawal(id).map_err(error::simulate)?;
-    let Some(status) = named(withdrawal.status, ["queued", "paying", "paid", "cancelled"]) else {
+    use WithdrawalStatus::{Cancelled, Paid, Paying, Queued};
+    let Some(status) = named(withdrawal.status, [Queued, Paying, Paid, Cancelled]) else {
         return Ok(None);
     };
     let number = (!withdrawal.number.is_zero()).then_some(withdrawal.number);
@@ -128,7 +125,7 @@ fn withdrawal(node: &Node, id: u64) -> error::Result<Option<shapes::Withdrawal>>
         Some(number) => Some(txid(reader.vault_transaction(number).map_err(error::simulate)?.txid)),
         None => None,
     };
-    Ok(Some(shapes::Withdrawal {
+    Ok(Some(peg::Withdrawal {
         id,
         status,
         owner: withdrawal.owner,
@@ -141,16 +138,17 @@ fn withdrawal(node: &Node, id: u64) -> error::Result<Option<shapes::Withdrawal>>
     }))
 }
 
-fn vault_transaction(node: &Node, number: u64) -> error::Result<Option<shapes::VaultTransaction>> {
+fn vault_transaction(node: &Node, number: u64) -> error::Result<Option<peg::VaultTransaction>> {
     let reader = Reader::new(&node.state);
     let vault = reader.vault_transaction(U256::from(number)).map_err(error::simulate)?;
-    let Some(status) = named(vault.status, ["proposed", "settled", "unsettled"]) else {
+    let Some(status) = named(vault.status, [VaultStatus::Proposed, VaultStatus::Settled, VaultStatus::Unsettled])
+    else {
         return Ok(None);
     };
     let proposed = proposal(node, number, reader.header.number)?;
     let block = (!vault.blockHash.is_zero()).then_some(vault.blockHash);
     let confirmations = block.map_or(Ok(0), |block| reader.confirmations(block)).map_err(error::simulate)?;
-    Ok(Some(shapes::VaultTransaction {
+    Ok(Some(peg::VaultTransaction {
         number,
         status,
         txid: txid(vault.txid),
@@ -185,8 +183,8 @@ fn proposal(node: &Node, number: u64, head: u64) -> error::Result<Bridge::VaultT
     Ok(event.data)
 }
 
-fn spent_output(output: &IBridge::SpentOutput) -> shapes::SpentOutput {
-    shapes::SpentOutput {
+fn spent_output(output: &IBridge::SpentOutput) -> peg::SpentOutput {
+    peg::SpentOutput {
         txid: txid(output.txid),
         vout: output.vout,
         amount_sat: output.amountSat,
@@ -201,6 +199,6 @@ fn txid(internal: B256) -> Txid {
 }
 
 /// The name of a status of the contract; its 0 is "none".
-fn named<const N: usize>(status: u8, names: [&'static str; N]) -> Option<&'static str> {
+fn named<T: Copy, const N: usize>(status: u8, names: [T; N]) -> Option<T> {
     names.get(usize::from(status).checked_sub(1)?).copied()
 }

@@ -4,13 +4,12 @@
 
 mod ledger;
 mod registrations;
-mod shapes;
 
 pub use registrations::Bucket;
-pub use shapes::{Certified, Finality, FollowedBlock, Registered, Terms};
 
 use alloy_eips::BlockId;
 use alloy_primitives::Bytes;
+use api::peg::{self, Certified, Finality, FollowedBlock};
 use bitcoin::hashes::Hash;
 use contracts::address::{BRIDGE, FEDERATION, LIGHT_CLIENT, MICRO_CHANNEL, SIGNING_BOARD};
 use jsonrpsee::RpcModule;
@@ -36,16 +35,16 @@ pub fn register(module: &mut RpcModule<Node>) -> method::Registered {
     registrations::register(module)
 }
 
-fn info(node: &Node) -> Result<shapes::Info, SimulateError> {
+fn info(node: &Node) -> Result<peg::Info, SimulateError> {
     let genesis = node.chain().genesis();
     let reader = Reader::new(&node.state);
     let (parameters, epoch) = (reader.parameters()?, reader.epoch()?);
     let (tip, height) = reader.bitcoin_tip()?;
     let books = reader.books()?;
-    Ok(shapes::Info {
+    Ok(peg::Info {
         chain_id: genesis.chain_id,
-        bitcoin_network: network(node).name(),
-        contracts: shapes::Contracts {
+        bitcoin_network: network(node).name().to_owned(),
+        contracts: peg::Contracts {
             light_client: LIGHT_CLIENT,
             federation: FEDERATION,
             signing_board: SIGNING_BOARD,
@@ -58,7 +57,7 @@ fn info(node: &Node) -> Result<shapes::Info, SimulateError> {
         threshold: reader.threshold()?,
         members: (1..)
             .zip(reader.members()?)
-            .map(|(index, member)| shapes::Member { index, name: member.name, account: member.account })
+            .map(|(index, member)| peg::Member { index, name: member.name, account: member.account })
             .collect(),
         reclaim_delay: parameters.reclaimDelay,
         min_deposit_sat: parameters.minDepositSat,
@@ -68,22 +67,22 @@ fn info(node: &Node) -> Result<shapes::Info, SimulateError> {
         tiers: parameters
             .tiers
             .iter()
-            .map(|tier| shapes::Tier { up_to_sat: tier.upToSat, confirmations: tier.confirmations })
+            .map(|tier| peg::Tier { up_to_sat: tier.upToSat, confirmations: tier.confirmations })
             .collect(),
-        bitcoin_tip: shapes::BitcoinTip { hash: bitcoin::BlockHash::from_byte_array(tip.0), height },
-        ledger: shapes::Ledger {
+        bitcoin_tip: peg::BitcoinTip { hash: bitcoin::BlockHash::from_byte_array(tip.0), height },
+        ledger: peg::Ledger {
             vault_sat: books.ledger.vault_sat,
             owed_sat: books.ledger.owed_sat,
             held_sat: books.ledger.held_sat,
             deficit_sat: books.ledger.deficit_sat,
             supply_sat: books.supply_sat,
         },
-        head: shapes::Head {
+        head: peg::Head {
             number: reader.header.number,
             hash: reader.header.hash_slow(),
             timestamp: reader.header.timestamp,
         },
-        version: env!("CARGO_PKG_VERSION"),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
     })
 }
 

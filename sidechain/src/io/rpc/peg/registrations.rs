@@ -7,6 +7,7 @@ use std::num::NonZeroU16;
 use std::sync::{Arc, PoisonError};
 
 use alloy_primitives::B256;
+use api::peg::{self, Registered, Terms};
 use bitcoin::{Amount, XOnlyPublicKey};
 use contracts::address::BRIDGE;
 use jsonrpsee::RpcModule;
@@ -17,7 +18,6 @@ use super::super::method::{self, Arguments, on_worker, worker};
 use super::super::reader::Reader;
 use super::super::{Node, error};
 use super::ledger::address;
-use super::shapes::{self, Registered, Terms};
 use crate::app::Registration;
 use crate::io::{
     clock::now_ms,
@@ -80,11 +80,11 @@ fn admit(node: &Node) -> error::Result<()> {
     )))
 }
 
-fn page(node: &Node, cursor: u64, limit: u32) -> error::Result<shapes::Registrations> {
+fn page(node: &Node, cursor: u64, limit: u32) -> error::Result<peg::Registrations> {
     let limit = limit.clamp(1, MAX_PAGE) as usize;
     let found = node.chain().registrations(cursor, limit).map_err(|error| error::store(&error))?;
     let next = found.last().map_or(cursor, |(cursor, _)| *cursor);
-    let deposits = found.into_iter().map(|(cursor, registration)| shapes::Registration {
+    let deposits = found.into_iter().map(|(cursor, registration)| peg::Registration {
         cursor,
         terms: Terms {
             recipient: registration.recipient,
@@ -95,7 +95,7 @@ fn page(node: &Node, cursor: u64, limit: u32) -> error::Result<shapes::Registrat
         address: shown(node, registration.output_key),
         output_key: registration.output_key,
     });
-    Ok(shapes::Registrations { deposits: deposits.collect(), next })
+    Ok(peg::Registrations { deposits: deposits.collect(), next })
 }
 
 fn shown(node: &Node, output_key: B256) -> String {

@@ -1,6 +1,6 @@
 //! The `peg` namespace.
 
-use alloy_primitives::{B256, Bytes, U256};
+use alloy_primitives::{B256, Bytes};
 use alloy_rlp::Decodable;
 use bitcoin::hashes::Hash;
 use bitcoin::key::Secp256k1;
@@ -185,7 +185,7 @@ async fn a_withdrawal_is_shown_from_the_ledger() {
     let world = with_key().await;
     let script: Bytes = [&[0x51, 0x20][..], &Key::new(8).public()[1..]].concat().into();
     let input = Bridge::withdrawCall { script: script.clone(), maxFeeSat: 2_000 }.abi_encode();
-    let value = U256::from(50_000) * U256::from(crate::types::WEI_PER_SAT);
+    let value = contracts::coin::wei(50_000);
     let receipt = world.receipt(&call(&Key::new(1), 0, BRIDGE, value, input)).await;
     assert_eq!(receipt["status"], "0x1");
     let want = json!({

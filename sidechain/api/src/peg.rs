@@ -1,4 +1,4 @@
-//! The shapes of the node's `peg_*` JSON-RPC.
+//! The shapes of the node's `peg_*` JSON-RPC (docs/rpc.md), once, for the node and for its clients.
 //!
 //! Amounts are satoshis, heights and numbers are JSON integers, Bitcoin hashes are displayed the usual reversed way
 //! (as [`bitcoin::Txid`] does), sidechain hashes, keys and bytes are `0x` hex (hex without the prefix is accepted too).
@@ -93,13 +93,14 @@ pub struct Ledger {
 pub struct Head {
     pub number: u64,
     pub hash: B256,
-    /// Unix seconds.
+    /// Seconds since 1970.
     pub timestamp: u64,
 }
 
-/// `peg_registerDeposit`'s parameter: what a deposit address commits to.
+/// `peg_registerDeposit`'s parameter: what a deposit address commits to. The one shape that refuses unknown fields: money is
+/// sent to the address, so a misspelt field must not be passed over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Terms {
     pub recipient: Address,
     /// X-only key that can take the deposit back after the reclaim delay.
@@ -209,7 +210,7 @@ pub struct VaultTransaction {
     /// Deposits and withdrawals: decides the depth.
     pub value_sat: u64,
     pub required_confirmations: u32,
-    /// Confirmations of the block it settled in, by the light client.
+    /// Confirmations of the block it settled in, by the light client; 0 until it settled, or when that block left the best chain.
     pub confirmations: u32,
     /// The block it settled in.
     pub block_hash: Option<BlockHash>,
@@ -252,8 +253,17 @@ pub struct Finality {
     /// The validators' signatures over `certified`.
     pub certificate: Bytes,
     pub certified: Certified,
-    /// RLP headers that link `certified` back to the block.
+    /// RLP headers after the block, up to and with `certified`.
     pub descendants: Vec<Bytes>,
+}
+
+/// `peg_getBlock`: a whole block for a follower.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FollowedBlock {
+    /// RLP.
+    pub block: Bytes,
+    /// `null` until a certificate for it, or for a later block, is there.
+    pub finality: Option<Finality>,
 }
 
 /// The block a certificate signs: the asked one, or a later one.
@@ -263,3 +273,6 @@ pub struct Certified {
     pub number: u64,
     pub hash: B256,
 }
+
+#[cfg(test)]
+mod tests;

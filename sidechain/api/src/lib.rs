@@ -1,0 +1,3 @@
+//! What a node of the sidechain says over JSON-RPC beyond Ethereum's methods, as types that the node and its clients share.
+
+pub mod peg;

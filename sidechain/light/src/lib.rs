@@ -1,0 +1,16 @@
+//! Reading the chain without trusting who shows it: a header by the signatures of the genesis file's validators, and what is
+//! in its state by Merkle proofs.
+//!
+//! ```text
+//! validators' keys --> certificate --> header (FinalHeader) --> state root --> account, slots (ProvenAccount)
+//! ```
+//! Pure: whoever asks a node (relayer, audit, command line, follower, an isolated signer) hands its answers in. A node can
+//! still withhold, and show a final block that is not its latest.
+
+pub mod federation;
+pub mod finality;
+mod header;
+mod state;
+
+pub use header::{FinalHeader, HeaderError};
+pub use state::{ProofError, ProvenAccount};
