@@ -7,39 +7,46 @@ CAUSEWAY := $(TARGET)/debug/causeway
 # The bitcoind that scripts/bitcoind chose: BITCOIND_EXE, one on PATH, or the one built here.
 WITH_BITCOIND = BITCOIND_EXE="$$(scripts/bitcoind)" || exit 1; export BITCOIND_EXE; echo "bitcoind: $$BITCOIND_EXE";
 
-.PHONY: help deps bitcoind build demo dev test test-rust test-contracts bench check fmt clean
+.PHONY: help deps bitcoind build demo dev test test-rust test-contracts bench check fmt release deb clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
-demo: deps bitcoind build ## a whole network on this machine: peg in, pay, peg out, audit (KEEP=1 leaves it up)
+demo: build ## a whole network on this machine: peg in, pay, peg out, audit (KEEP=1 leaves it up)
 	@$(WITH_BITCOIND) exec $(CAUSEWAY) demo $(if $(filter-out 0,$(KEEP)),--keep)
 
-dev: deps bitcoind build ## the local network for those who build on it, until Ctrl-C
+dev: build ## the local network for those who build on it, until Ctrl-C
 	@$(WITH_BITCOIND) exec $(CAUSEWAY) dev
 
-test: deps bitcoind test-contracts test-rust ## every test, the end-to-end ones against bitcoind included
+test: test-contracts test-rust ## every test, the end-to-end ones against bitcoind included
 
 test-contracts: deps
 	@scripts/test-contracts
 
-test-rust: deps bitcoind
-	@$(WITH_BITCOIND) scripts/test-rust
+test-rust: deps
+	@scripts/test-rust
 
-bench: deps bitcoind build ## how fast, as a table with the machine's description
+bench: build ## how fast, as a table with the machine's description
 	@$(WITH_BITCOIND) scripts/bench
 
-check: deps ## formatting, clippy, purity, licenses, committed artifacts fresh
+check: deps ## formatting, lints, structure, licenses, committed artifacts fresh
 	@scripts/check
 
-build: deps ## the binary, target/debug/causeway (one optimised profile serves everything)
-	@$(CARGO) build --locked --workspace --bins
+build: deps ## target/debug/causeway, and the bitcoind that demo and tests run
+	@scripts/build --bins
 
-bitcoind: deps ## the bitcoind that demo and tests run: BITCOIND_EXE, one on PATH, or built once into target/bitcoin
+bitcoind: deps ## the bitcoind that demo and tests run: BITCOIND_EXE, one on PATH, or built once
 	@scripts/bitcoind >/dev/null
 
 deps: ## installs missing Debian and npm packages
 	@scripts/deps
+
+release: deps ## target/release/causeway, optimised for operators
+	@scripts/rocksdb --release
+	@ROCKSDB_LIB_DIR="$(CURDIR)/target/rocksdb/release" $(CARGO) build --locked --release -p causeway
+
+deb: release ## a Debian package of it with systemd units, in target/debian
+	@scripts/deb
 
 fmt: ## formats everything
 	@$(CARGO) fmt --all
