@@ -26,7 +26,7 @@ test-contracts: deps
 test-rust: deps
 	@scripts/test-rust
 
-bench: build ## how fast, as a table with the machine's description
+bench: deps bitcoind ## how fast, as a table with the machine's description
 	@$(WITH_BITCOIND) scripts/bench
 
 check: deps ## formatting, lints, structure, licenses, committed artifacts fresh
