@@ -9,31 +9,31 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Node, error};
+use super::{context::Context, error};
 
 pub type Registered = Result<(), RegisterMethodError>;
 
 /// Registers a method that reads or executes. At most `Settings::max_workers` run at a time.
-pub fn worker<R, F>(module: &mut RpcModule<Node>, name: &'static str, method: F) -> Registered
+pub fn worker<R, F>(module: &mut RpcModule<Context>, name: &'static str, method: F) -> Registered
 where
     R: Serialize + Clone + Send + 'static,
-    F: Fn(&Node, &mut Arguments) -> error::Result<R> + Clone + Send + Sync + 'static,
+    F: Fn(&Context, &mut Arguments) -> error::Result<R> + Clone + Send + Sync + 'static,
 {
-    module.register_async_method(name, move |params, node, _| {
+    module.register_async_method(name, move |params, context, _| {
         let method = method.clone();
-        async move { on_worker(node, move |node| method(node, &mut Arguments::new(&params)?)).await }
+        async move { on_worker(context, move |context| method(context, &mut Arguments::new(&params)?)).await }
     })?;
     Ok(())
 }
 
 /// Runs something that blocks, when a worker is free.
 pub async fn on_worker<R: Send + 'static>(
-    node: Arc<Node>,
-    work: impl FnOnce(&Node) -> error::Result<R> + Send + 'static,
+    context: Arc<Context>,
+    work: impl FnOnce(&Context) -> error::Result<R> + Send + 'static,
 ) -> error::Result<R> {
-    let permit = node.workers.clone().acquire_owned().await.expect("the semaphore is never closed");
+    let permit = context.workers.clone().acquire_owned().await.expect("the semaphore is never closed");
     let done = tokio::task::spawn_blocking(move || {
-        let result = work(&node);
+        let result = work(&context);
         drop(permit);
         result
     });

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::method::{Registered, worker};
-use super::{Node, convert, error};
+use super::{context::Context, convert, error};
 use crate::types::Transaction;
 
 /// Transactions one `txpool_content` answers: beyond it, ask for one sender.
@@ -25,16 +25,16 @@ struct Content<T> {
     queued: T,
 }
 
-pub fn register(module: &mut RpcModule<Node>) -> Registered {
-    worker(module, "txpool_status", |node, _| {
-        let status = node.state.pool().status();
+pub fn register(module: &mut RpcModule<Context>) -> Registered {
+    worker(module, "txpool_status", |context, _| {
+        let status = context.state.pool().status();
         Ok(json!({ "pending": U64::from(status.executable), "queued": U64::from(status.queued) }))
     })?;
-    worker(module, "txpool_content", |node, _| nested(node, convert::pending))?;
-    worker(module, "txpool_inspect", |node, _| nested(node, summary))?;
-    worker(module, "txpool_contentFrom", |node, arguments| {
+    worker(module, "txpool_content", |context, _| nested(context, convert::pending))?;
+    worker(module, "txpool_inspect", |context, _| nested(context, summary))?;
+    worker(module, "txpool_contentFrom", |context, arguments| {
         let sender: Address = arguments.next("address")?;
-        let all: Vec<_> = node.state.pool().content_from(sender).map(owned).collect();
+        let all: Vec<_> = context.state.pool().content_from(sender).map(owned).collect();
         let of = |wanted: bool| -> BTreeMap<String, RpcTransaction> {
             let chosen = all.iter().filter(|(executable, _)| *executable == wanted);
             chosen
@@ -45,8 +45,8 @@ pub fn register(module: &mut RpcModule<Node>) -> Registered {
     })
 }
 
-fn nested<T>(node: &Node, show: impl Fn(Transaction) -> T) -> error::Result<Content<Nested<T>>> {
-    let pool = node.state.pool();
+fn nested<T>(context: &Context, show: impl Fn(Transaction) -> T) -> error::Result<Content<Nested<T>>> {
+    let pool = context.state.pool();
     if pool.len() > MAX_CONTENT {
         let count = pool.len();
         return Err(error::limit(format!(

@@ -7,8 +7,8 @@ use jsonrpsee::RpcModule;
 use serde_json::{Map, Value};
 
 use super::super::method::{Arguments, Registered, worker};
-use super::super::{Node, error};
-use super::blocks::number;
+use super::super::{context::Context, error};
+use super::block_id::number;
 use crate::app::StateAt;
 use crate::execution::Call;
 use crate::io::NodeStore;
@@ -17,10 +17,10 @@ use crate::state::StateReader;
 /// Slots one `eth_getProof` may ask for, as geth's limit.
 const MAX_PROOF_SLOTS: usize = 1_024;
 
-pub fn register(module: &mut RpcModule<Node>) -> Registered {
-    worker(module, "eth_getBalance", |node, arguments| {
+pub fn register(module: &mut RpcModule<Context>) -> Registered {
+    worker(module, "eth_getBalance", |context, arguments| {
         let address = arguments.next("address")?;
-        account(&state(node, arguments)?, address).map(|account| account.balance)
+        account(&state(context, arguments)?, address).map(|account| account.balance)
     })?;
     worker(module, "eth_getTransactionCount", transaction_count)?;
     worker(module, "eth_getCode", code)?;
@@ -30,50 +30,50 @@ pub fn register(module: &mut RpcModule<Node>) -> Registered {
     worker(module, "eth_estimateGas", estimate_gas)
 }
 
-fn state<'a>(node: &'a Node, arguments: &mut Arguments) -> error::Result<StateAt<'a, NodeStore>> {
-    let number = block(node, arguments)?;
-    node.chain().state_at(number).map_err(error::simulate)
+fn state<'a>(context: &'a Context, arguments: &mut Arguments) -> error::Result<StateAt<'a, NodeStore>> {
+    let number = block(context, arguments)?;
+    context.chain().state_at(number).map_err(error::simulate)
 }
 
 /// The block parameter; the head when it is missing.
-fn block(node: &Node, arguments: &mut Arguments) -> error::Result<u64> {
-    number(node, arguments.optional("block")?.unwrap_or(BlockId::latest()))
+fn block(context: &Context, arguments: &mut Arguments) -> error::Result<u64> {
+    number(context, arguments.optional("block")?.unwrap_or(BlockId::latest()))
 }
 
 fn account(state: &StateAt<'_, NodeStore>, address: Address) -> error::Result<crate::state::Account> {
     Ok(state.account(address).map_err(|error| error::store(&error))?.unwrap_or_default())
 }
 
-fn transaction_count(node: &Node, arguments: &mut Arguments) -> error::Result<U64> {
+fn transaction_count(context: &Context, arguments: &mut Arguments) -> error::Result<U64> {
     let address = arguments.next("address")?;
     let block = arguments.optional("block")?.unwrap_or(BlockId::latest());
-    let state = node.chain().state_at(number(node, block)?).map_err(error::simulate)?;
+    let state = context.chain().state_at(number(context, block)?).map_err(error::simulate)?;
     let nonce = account(&state, address)?.nonce;
     if block == BlockId::Number(BlockNumberOrTag::Pending) {
-        return Ok(U64::from(node.state.pool().pending_nonce(address, nonce)));
+        return Ok(U64::from(context.state.pool().pending_nonce(address, nonce)));
     }
     Ok(U64::from(nonce))
 }
 
-fn code(node: &Node, arguments: &mut Arguments) -> error::Result<Bytes> {
+fn code(context: &Context, arguments: &mut Arguments) -> error::Result<Bytes> {
     let address = arguments.next("address")?;
-    let state = state(node, arguments)?;
+    let state = state(context, arguments)?;
     let hash = account(&state, address)?.code_hash;
     Ok(state.code(hash).map_err(|error| error::store(&error))?.unwrap_or_default())
 }
 
-fn storage(node: &Node, arguments: &mut Arguments) -> error::Result<B256> {
+fn storage(context: &Context, arguments: &mut Arguments) -> error::Result<B256> {
     let (address, slot): (Address, U256) = (arguments.next("address")?, arguments.next("slot")?);
-    let value = state(node, arguments)?.storage(address, slot).map_err(|error| error::store(&error))?;
+    let value = state(context, arguments)?.storage(address, slot).map_err(|error| error::store(&error))?;
     Ok(value.into())
 }
 
-fn proof(node: &Node, arguments: &mut Arguments) -> error::Result<EIP1186AccountProofResponse> {
+fn proof(context: &Context, arguments: &mut Arguments) -> error::Result<EIP1186AccountProofResponse> {
     let (address, slots): (Address, Vec<U256>) = (arguments.next("address")?, arguments.next("slots")?);
     if slots.len() > MAX_PROOF_SLOTS {
         return Err(error::limit(format!("too many slots: {}, at most {MAX_PROOF_SLOTS}", slots.len())));
     }
-    let found = state(node, arguments)?.proof(address, &slots).map_err(error::simulate)?;
+    let found = state(context, arguments)?.proof(address, &slots).map_err(error::simulate)?;
     let account = found.account.unwrap_or_default();
     let storage = found.storage.into_iter();
     Ok(EIP1186AccountProofResponse {
@@ -89,19 +89,19 @@ fn proof(node: &Node, arguments: &mut Arguments) -> error::Result<EIP1186Account
     })
 }
 
-fn call(node: &Node, arguments: &mut Arguments) -> error::Result<Bytes> {
+fn call(context: &Context, arguments: &mut Arguments) -> error::Result<Bytes> {
     let request: TransactionRequest = arguments.next("transaction")?;
-    let block = block(node, arguments)?;
+    let block = block(context, arguments)?;
     refuse_overrides(arguments)?;
-    let outcome = node.chain().simulate(block, &to_call(request)?).map_err(error::simulate)?;
+    let outcome = context.chain().simulate(block, &to_call(request)?).map_err(error::simulate)?;
     if outcome.success { Ok(outcome.output) } else { Err(error::failed(&outcome)) }
 }
 
-fn estimate_gas(node: &Node, arguments: &mut Arguments) -> error::Result<U64> {
+fn estimate_gas(context: &Context, arguments: &mut Arguments) -> error::Result<U64> {
     let request: TransactionRequest = arguments.next("transaction")?;
-    let block = block(node, arguments)?;
+    let block = block(context, arguments)?;
     refuse_overrides(arguments)?;
-    let gas = node.chain().estimate_gas(block, &to_call(request)?).map_err(error::simulate)?;
+    let gas = context.chain().estimate_gas(block, &to_call(request)?).map_err(error::simulate)?;
     Ok(U64::from(gas))
 }
 

@@ -7,8 +7,8 @@ use alloy_rpc_types_eth::FeeHistory;
 use jsonrpsee::RpcModule;
 
 use super::super::method::{Arguments, Registered, worker};
-use super::super::{Node, error};
-use super::blocks::number;
+use super::super::{context::Context, error};
+use super::block_id::number;
 use crate::app::Stored;
 use crate::types::{MIN_BASE_FEE, is_free, next_base_fee};
 
@@ -24,9 +24,9 @@ const TIP_BLOCKS: u64 = 20;
 /// Lowest tip suggested, in wei per gas: a tenth of the lowest base fee, so that it matters little.
 const MIN_TIP: u128 = MIN_BASE_FEE as u128 / 10;
 
-pub fn register(module: &mut RpcModule<Node>) -> Registered {
+pub fn register(module: &mut RpcModule<Context>) -> Registered {
     worker(module, "eth_gasPrice", gas_price)?;
-    worker(module, "eth_maxPriorityFeePerGas", |node, _| tip(node).map(U256::from))?;
+    worker(module, "eth_maxPriorityFeePerGas", |context, _| tip(context).map(U256::from))?;
     worker(module, "eth_blobBaseFee", |_, _| -> error::Result<U256> {
         Err(error::server("blob transactions (type 3) are not supported by this chain"))
     })?;
@@ -34,17 +34,17 @@ pub fn register(module: &mut RpcModule<Node>) -> Registered {
 }
 
 /// Base fee and tip, with a quarter of room: two full blocks may pass until a transaction gets in.
-fn gas_price(node: &Node, _: &mut Arguments) -> error::Result<U256> {
-    let base_fee = u128::from(next_base_fee(&node.chain().head()));
-    Ok(U256::from(base_fee + base_fee / 4 + tip(node)?))
+fn gas_price(context: &Context, _: &mut Arguments) -> error::Result<U256> {
+    let base_fee = u128::from(next_base_fee(&context.chain().head()));
+    Ok(U256::from(base_fee + base_fee / 4 + tip(context)?))
 }
 
 /// The median of tips paid in the last blocks.
-fn tip(node: &Node) -> error::Result<u128> {
-    let head = node.chain().head().number;
+fn tip(context: &Context) -> error::Result<u128> {
+    let head = context.chain().head().number;
     let mut tips = Vec::new();
     for number in head.saturating_sub(TIP_BLOCKS - 1)..=head {
-        if let Some(stored) = node.chain().stored(number).map_err(|error| error::store(&error))? {
+        if let Some(stored) = context.chain().stored(number).map_err(|error| error::store(&error))? {
             let base_fee = stored.block.header.base_fee_per_gas.unwrap_or_default();
             let paid = stored.block.transactions.iter().filter(|transaction| !is_free(transaction));
             tips.extend(paid.filter_map(|transaction| transaction.effective_tip_per_gas(base_fee)));
@@ -54,7 +54,7 @@ fn tip(node: &Node) -> error::Result<u128> {
     Ok(tips.get(tips.len() / 2).copied().unwrap_or_default().max(MIN_TIP))
 }
 
-fn fee_history(node: &Node, arguments: &mut Arguments) -> error::Result<FeeHistory> {
+fn fee_history(context: &Context, arguments: &mut Arguments) -> error::Result<FeeHistory> {
     let count: Count = arguments.next("block count")?;
     let newest: BlockNumberOrTag = arguments.next("newest block")?;
     let percentiles: Vec<f64> = arguments.optional("reward percentiles")?.unwrap_or_default();
@@ -64,12 +64,12 @@ fn fee_history(node: &Node, arguments: &mut Arguments) -> error::Result<FeeHisto
     {
         return Err(error::invalid("invalid reward percentile: at most 100 rising numbers from 0 to 100"));
     }
-    let newest = number(node, BlockId::Number(newest))?;
+    let newest = number(context, BlockId::Number(newest))?;
     let oldest = (newest + 1).saturating_sub(count.number().min(MAX_HISTORY));
     let mut history = FeeHistory { oldest_block: oldest, ..FeeHistory::default() };
     let mut rewards = Vec::new();
     for number in oldest..=newest {
-        let stored = node.chain().stored(number).map_err(|error| error::store(&error))?;
+        let stored = context.chain().stored(number).map_err(|error| error::store(&error))?;
         let stored = stored.ok_or_else(|| error::not_found(format!("block {number} not found")))?;
         let header = &stored.block.header;
         history.base_fee_per_gas.push(header.base_fee_per_gas.unwrap_or_default().into());
@@ -77,7 +77,7 @@ fn fee_history(node: &Node, arguments: &mut Arguments) -> error::Result<FeeHisto
         history.base_fee_per_blob_gas.push(0);
         history.blob_gas_used_ratio.push(0.0);
         if !percentiles.is_empty() {
-            rewards.push(block_rewards(node, &stored, &percentiles)?);
+            rewards.push(block_rewards(context, &stored, &percentiles)?);
         }
         if number == newest {
             history.base_fee_per_gas.push(next_base_fee(header).into());
@@ -89,9 +89,9 @@ fn fee_history(node: &Node, arguments: &mut Arguments) -> error::Result<FeeHisto
 }
 
 /// Tips at percentiles of the gas used, in the order of tips.
-fn block_rewards(node: &Node, stored: &Stored, percentiles: &[f64]) -> error::Result<Vec<u128>> {
+fn block_rewards(context: &Context, stored: &Stored, percentiles: &[f64]) -> error::Result<Vec<u128>> {
     let header = &stored.block.header;
-    let receipts = node.chain().receipts(header.number).map_err(|error| error::store(&error))?.unwrap_or_default();
+    let receipts = context.chain().receipts(header.number).map_err(|error| error::store(&error))?.unwrap_or_default();
     let base_fee = header.base_fee_per_gas.unwrap_or_default();
     let mut before = 0;
     let mut tips: Vec<(u128, u64)> = Vec::with_capacity(receipts.len());

@@ -12,7 +12,7 @@ use mainchain::params::Network;
 
 use super::super::method::{Registered, worker};
 use super::super::reader::Reader;
-use super::super::{Node, error};
+use super::super::{context::Context as Node, error};
 use crate::app::LogFilter;
 
 /// Deposits to one address that are answered. An address is for one payment; more than this is a mistake or an attack.
@@ -23,7 +23,7 @@ pub fn register(module: &mut RpcModule<Node>) -> Registered {
         let text: String = arguments.next("address or outpoint")?;
         match text.parse::<OutPoint>() {
             Ok(outpoint) => deposit_at(node, outpoint),
-            Err(_) => deposits_to(node, output_key(&text, super::network(node))?),
+            Err(_) => deposits_to(node, output_key(&text, node.bitcoin_network())?),
         }
     })?;
     worker(module, "peg_getWithdrawal", |node, arguments| withdrawal(node, arguments.next("id")?))?;
@@ -89,7 +89,7 @@ fn report(node: &Node, output_key: Option<B256>, deposits: Vec<peg::Deposit>) ->
     };
     Ok(peg::DepositReport {
         registered: registration.is_some(),
-        address: output_key.and_then(|key| address(key, super::network(node))),
+        address: output_key.and_then(|key| address(key, node.bitcoin_network())),
         deposits,
     })
 }

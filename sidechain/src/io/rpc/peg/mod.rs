@@ -5,7 +5,6 @@
 mod ledger;
 mod registrations;
 
-pub use registrations::Bucket;
 
 use alloy_eips::BlockId;
 use alloy_primitives::Bytes;
@@ -13,11 +12,10 @@ use api::peg::{self, Certified, Finality, FollowedBlock};
 use bitcoin::hashes::Hash;
 use contracts::address::{BRIDGE, FEDERATION, LIGHT_CLIENT, MICRO_CHANNEL, SIGNING_BOARD};
 use jsonrpsee::RpcModule;
-use mainchain::params::Network;
 
 use super::method::{self, worker};
 use super::reader::Reader;
-use super::{Node, error, eth};
+use super::{context::Context as Node, error, eth};
 use crate::app::SimulateError;
 
 /// Blocks between a block and the certificate that makes it final. Certificates are kept for nearly every block; more
@@ -43,7 +41,7 @@ fn info(node: &Node) -> Result<peg::Info, SimulateError> {
     let books = reader.books()?;
     Ok(peg::Info {
         chain_id: genesis.chain_id,
-        bitcoin_network: network(node).name().to_owned(),
+        bitcoin_network: node.bitcoin_network().name().to_owned(),
         contracts: peg::Contracts {
             light_client: LIGHT_CLIENT,
             federation: FEDERATION,
@@ -84,10 +82,6 @@ fn info(node: &Node) -> Result<peg::Info, SimulateError> {
         },
         version: env!("CARGO_PKG_VERSION").to_owned(),
     })
-}
-
-fn network(node: &Node) -> Network {
-    node.chain().genesis().bitcoin.network
 }
 
 /// The proof that a block is final; `None` until a certificate for it, or a later one, is here.

@@ -4,7 +4,7 @@
 //! any node. So the node only bounds how many it keeps and how fast they come.
 
 use std::num::NonZeroU16;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use alloy_primitives::B256;
 use api::peg::{self, Registered, Terms};
@@ -16,7 +16,7 @@ use serde_json::json;
 
 use super::super::method::{self, Arguments, on_worker, worker};
 use super::super::reader::Reader;
-use super::super::{Node, error};
+use super::super::{context::Context as Node, error};
 use super::ledger::address;
 use crate::app::Registration;
 use crate::io::{
@@ -70,8 +70,7 @@ async fn register_deposit(node: Arc<Node>, terms: Terms) -> error::Result<Regist
 
 /// Takes a place in this minute's registrations.
 fn admit(node: &Node) -> error::Result<()> {
-    let mut bucket = node.registrations.lock().unwrap_or_else(PoisonError::into_inner);
-    if bucket.take(now_ms()) {
+    if node.registrations().take(now_ms()) {
         return Ok(());
     }
     let limit = node.settings.max_registrations_per_minute;
@@ -99,7 +98,7 @@ fn page(node: &Node, cursor: u64, limit: u32) -> error::Result<peg::Registration
 }
 
 fn shown(node: &Node, output_key: B256) -> String {
-    address(output_key, super::network(node)).unwrap_or_default()
+    address(output_key, node.bitcoin_network()).unwrap_or_default()
 }
 
 impl NodeState {
@@ -160,52 +159,5 @@ impl NodeState {
         }
         let (_, new) = self.chain.register_deposit(registration)?;
         Ok(new)
-    }
-}
-
-/// How much of something may happen in a minute: fills evenly, holds at most a minute's worth.
-#[derive(Clone, Debug)]
-pub struct Bucket {
-    per_minute: u64,
-    /// In units of 1/60,000 of one: what a millisecond adds is `per_minute`.
-    level: u64,
-    filled_ms: u64,
-}
-
-impl Bucket {
-    /// One taken.
-    const ONE: u64 = 60_000;
-
-    pub fn new(per_minute: u32) -> Self {
-        let per_minute = u64::from(per_minute);
-        Self { per_minute, level: per_minute * Self::ONE, filled_ms: 0 }
-    }
-
-    /// Takes one, if there is one.
-    pub fn take(&mut self, now_ms: u64) -> bool {
-        let passed_ms = now_ms.saturating_sub(self.filled_ms).min(60_000);
-        self.filled_ms = now_ms.max(self.filled_ms);
-        self.level = (self.level + passed_ms * self.per_minute).min(self.per_minute * Self::ONE);
-        let enough = self.level >= Self::ONE;
-        if enough {
-            self.level -= Self::ONE;
-        }
-        enough
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_bucket_gives_a_minutes_worth_and_fills_evenly() {
-        let mut bucket = Bucket::new(2);
-        assert!(bucket.take(1_000) && bucket.take(1_000));
-        assert!(!bucket.take(1_000));
-        assert!(!bucket.take(30_999));
-        assert!(bucket.take(31_000));
-        assert!(!bucket.take(31_001));
-        assert!(bucket.take(1_000_000) && bucket.take(1_000_000) && !bucket.take(1_000_000));
     }
 }

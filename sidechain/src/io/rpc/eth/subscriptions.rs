@@ -17,9 +17,10 @@ use serde::Serialize;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
-use super::eth::log_filter;
-use super::method::{Arguments, Registered, on_worker};
-use super::{Node, convert, error};
+use super::super::context::Context;
+use super::super::method::{Arguments, Registered, on_worker};
+use super::super::{convert, error};
+use super::logs::log_filter;
 use crate::app::{Finalized, LogFilter};
 
 /// Subscription ids as Ethereum's clients expect them: hex, not to be guessed.
@@ -34,14 +35,14 @@ impl IdProvider for HexIds {
     }
 }
 
-pub fn register(module: &mut RpcModule<Node>) -> Registered {
+pub fn register(module: &mut RpcModule<Context>) -> Registered {
     module.register_subscription(
         "eth_subscribe",
         "eth_subscription",
         "eth_unsubscribe",
-        |params, pending, node, _: Extensions| async move {
-            match Wanted::parse(&params, &node) {
-                Ok(wanted) => subscribe(pending, node, wanted).await,
+        |params, pending, context, _: Extensions| async move {
+            match Wanted::parse(&params, &context) {
+                Ok(wanted) => subscribe(pending, context, wanted).await,
                 Err(error) => {
                     pending.reject(error).await;
                     Ok(())
@@ -63,7 +64,7 @@ enum Wanted {
 }
 
 impl Wanted {
-    fn parse(params: &jsonrpsee::types::Params<'_>, node: &Node) -> error::Result<Self> {
+    fn parse(params: &jsonrpsee::types::Params<'_>, context: &Context) -> error::Result<Self> {
         let mut arguments = Arguments::new(params)?;
         match arguments.next("subscription")? {
             SubscriptionKind::NewHeads => Ok(Self::Heads),
@@ -71,7 +72,7 @@ impl Wanted {
                 // As in geth, a block range is for polling; here it is the blocks to come.
                 let filter: Filter = arguments.optional("filter")?.unwrap_or_default();
                 let filter = Filter { block_option: Default::default(), ..filter };
-                log_filter(node, &filter).map(Self::Logs)
+                log_filter(context, &filter).map(Self::Logs)
             }
             SubscriptionKind::NewPendingTransactions => {
                 Ok(Self::Pending { full: arguments.optional("full transactions")?.unwrap_or(false) })
@@ -84,23 +85,27 @@ impl Wanted {
     }
 }
 
-async fn subscribe(pending: PendingSubscriptionSink, node: Arc<Node>, wanted: Wanted) -> Result<(), SubscriptionError> {
+async fn subscribe(
+    pending: PendingSubscriptionSink,
+    context: Arc<Context>,
+    wanted: Wanted,
+) -> Result<(), SubscriptionError> {
     // Listen first: nothing that happens after the answer is missed.
-    let blocks = node.state.finalized.subscribe();
-    let hashes = node.state.pending.subscribe();
-    let next = node.chain().head().number + 1;
+    let blocks = context.state.finalized.subscribe();
+    let hashes = context.state.pending.subscribe();
+    let next = context.chain().head().number + 1;
     let sink = pending.accept().await?;
     match wanted {
         Wanted::Heads => {
-            follow(sink, node, blocks, next, |finalized| {
+            follow(sink, context, blocks, next, |finalized| {
                 vec![convert::header(finalized.block.header.clone(), finalized.hash)]
             })
             .await
         }
         Wanted::Logs(filter) => {
-            follow(sink, node, blocks, next, move |finalized| convert::logs(finalized, &filter)).await
+            follow(sink, context, blocks, next, move |finalized| convert::logs(finalized, &filter)).await
         }
-        Wanted::Pending { full } => follow_pool(sink, node, hashes, full).await,
+        Wanted::Pending { full } => follow_pool(sink, context, hashes, full).await,
         Wanted::Syncing => {
             send(&sink, &false).await?;
             sink.closed().await;
@@ -112,7 +117,7 @@ async fn subscribe(pending: PendingSubscriptionSink, node: Arc<Node>, wanted: Wa
 /// Sends what `messages` makes of each block from `next` on, until the client leaves or the node stops.
 async fn follow<T: Serialize>(
     sink: SubscriptionSink,
-    node: Arc<Node>,
+    context: Arc<Context>,
     mut blocks: Receiver<Arc<Finalized>>,
     mut next: u64,
     messages: impl Fn(&Finalized) -> Vec<T>,
@@ -124,13 +129,13 @@ async fn follow<T: Serialize>(
         };
         let last = match &heard {
             Ok(finalized) => finalized.block.number(),
-            Err(RecvError::Lagged(_)) => node.chain().head().number,
+            Err(RecvError::Lagged(_)) => context.chain().head().number,
             Err(RecvError::Closed) => return Ok(()),
         };
         while next <= last {
             let finalized = match &heard {
                 Ok(finalized) if finalized.block.number() == next => finalized.clone(),
-                _ => load(node.clone(), next).await?,
+                _ => load(context.clone(), next).await?,
             };
             for message in messages(&finalized) {
                 send(&sink, &message).await?;
@@ -142,7 +147,7 @@ async fn follow<T: Serialize>(
 
 async fn follow_pool(
     sink: SubscriptionSink,
-    node: Arc<Node>,
+    context: Arc<Context>,
     mut hashes: Receiver<B256>,
     full: bool,
 ) -> Result<(), SubscriptionError> {
@@ -153,7 +158,7 @@ async fn follow_pool(
         };
         match heard {
             Ok(hash) if full => {
-                let transaction = node.state.pool().get(hash).cloned();
+                let transaction = context.state.pool().get(hash).cloned();
                 if let Some(transaction) = transaction {
                     send(&sink, &convert::pending(transaction)).await?;
                 }
@@ -172,10 +177,10 @@ async fn send<T: Serialize>(sink: &SubscriptionSink, message: &T) -> Result<(), 
 }
 
 /// A final block from the store, as it was told when it became final.
-async fn load(node: Arc<Node>, number: u64) -> Result<Arc<Finalized>, SubscriptionError> {
-    let loaded = on_worker(node, move |node| {
-        let stored = node.chain().stored(number).map_err(|error| error::store(&error))?;
-        let receipts = node.chain().receipts(number).map_err(|error| error::store(&error))?;
+async fn load(context: Arc<Context>, number: u64) -> Result<Arc<Finalized>, SubscriptionError> {
+    let loaded = on_worker(context, move |context| {
+        let stored = context.chain().stored(number).map_err(|error| error::store(&error))?;
+        let receipts = context.chain().receipts(number).map_err(|error| error::store(&error))?;
         let (stored, receipts) =
             stored.zip(receipts).ok_or_else(|| error::not_found(format!("block {number} not found")))?;
         Ok(Arc::new(Finalized { block: stored.block, hash: stored.hash, receipts, senders: stored.senders }))

@@ -1,0 +1,35 @@
+//! Which block a client means (EIP-1898).
+
+use alloy_eips::{BlockId, BlockNumberOrTag};
+
+use super::super::{context::Context, error};
+
+/// The number of a final block (EIP-1898).
+///
+/// # Errors
+///
+/// `-32001` for a block that is not there.
+pub fn number(context: &Context, id: BlockId) -> error::Result<u64> {
+    let head = context.chain().head().number;
+    match id {
+        BlockId::Number(tag) => match number_of_tag(context, tag) {
+            number if number <= head => Ok(number),
+            number => Err(error::not_found(format!("block {number} not found: the head is {head}"))),
+        },
+        BlockId::Hash(hash) => {
+            let known = context.chain().number_of(hash.block_hash).map_err(|error| error::store(&error))?;
+            known.ok_or_else(|| error::not_found(format!("block {} not found", hash.block_hash)))
+        }
+    }
+}
+
+/// A tag's number. The head is final, so latest, safe and finalized are one; pending is the head with the pool's nonces.
+pub fn number_of_tag(context: &Context, tag: BlockNumberOrTag) -> u64 {
+    match tag {
+        BlockNumberOrTag::Number(number) => number,
+        BlockNumberOrTag::Earliest => 0,
+        BlockNumberOrTag::Latest | BlockNumberOrTag::Safe | BlockNumberOrTag::Finalized | BlockNumberOrTag::Pending => {
+            context.chain().head().number
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Polled filters, for clients over HTTP: `eth_newFilter`, `eth_newBlockFilter`, `eth_newPendingTransactionFilter`.
+
+use std::time::Instant;
+
+use alloy_primitives::{B256, U256};
+use alloy_rpc_types_eth::{Filter, FilterBlockOption, FilterChanges, FilterId};
+use jsonrpsee::RpcModule;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::TryRecvError;
+
+use super::super::context::Context;
+use super::super::error;
+use super::super::filters::Kind;
+use super::super::method::{Arguments, Registered, worker};
+use super::logs::{log_filter, logs};
+
+/// Blocks one poll of a block filter answers; the next poll goes on from there.
+const MAX_BLOCK_HASHES: u64 = 1_000;
+
+type Changes = FilterChanges<alloy_rpc_types_eth::Transaction>;
+
+pub fn register(module: &mut RpcModule<Context>) -> Registered {
+    worker(module, "eth_newBlockFilter", |context, _| install(context, Kind::Blocks { next: next(context) }))?;
+    worker(module, "eth_newPendingTransactionFilter", |context, _| {
+        install(context, Kind::Pending(context.state.pending.subscribe()))
+    })?;
+    worker(module, "eth_newFilter", |context, arguments| {
+        let filter: Box<Filter> = arguments.next("filter")?;
+        // Refused now, not at the first poll.
+        log_filter(context, &filter)?;
+        install(context, Kind::Logs { filter, next: next(context) })
+    })?;
+    worker(module, "eth_getFilterChanges", changes)?;
+    worker(module, "eth_getFilterLogs", all_logs)?;
+    worker(module, "eth_uninstallFilter", |context, arguments| {
+        let id = id(arguments)?;
+        Ok(context.filters().remove(id))
+    })
+}
+
+fn install(context: &Context, kind: Kind) -> error::Result<U256> {
+    context.filters().install(kind, Instant::now())
+}
+
+fn next(context: &Context) -> u64 {
+    context.chain().head().number + 1
+}
+
+fn id(arguments: &mut Arguments) -> error::Result<U256> {
+    match arguments.next("filter id")? {
+        FilterId::Num(number) => Ok(U256::from(number)),
+        FilterId::Str(text) => text.parse().map_err(|_| error::server("filter not found")),
+    }
+}
+
+fn changes(context: &Context, arguments: &mut Arguments) -> error::Result<Changes> {
+    let id = id(arguments)?;
+    let head = context.chain().head().number;
+    let (range, filter) = {
+        let mut filters = context.filters();
+        match filters.get(id, Instant::now())? {
+            Kind::Pending(hashes) => return Ok(FilterChanges::Hashes(drain(hashes))),
+            Kind::Blocks { next } => {
+                let last = head.min(*next + MAX_BLOCK_HASHES - 1);
+                (std::mem::replace(next, (last + 1).max(*next))..=last, None)
+            }
+            Kind::Logs { filter, next } => (*next..=head, Some(filter.clone())),
+        }
+    };
+    match filter {
+        None => hashes(context, range).map(FilterChanges::Hashes),
+        Some(filter) => {
+            let found = new_logs(context, &filter, range)?;
+            // Moved only now: logs that could not be answered are not lost.
+            if let Ok(Kind::Logs { next, .. }) = context.filters().get(id, Instant::now()) {
+                *next = head + 1;
+            }
+            Ok(FilterChanges::Logs(found))
+        }
+    }
+}
+
+fn hashes(context: &Context, range: std::ops::RangeInclusive<u64>) -> error::Result<Vec<B256>> {
+    let headers = range.filter_map(|number| context.chain().header(number).transpose());
+    let hashes = headers.map(|header| header.map(|header| header.hash_slow())).collect::<Result<_, _>>();
+    hashes.map_err(|error| error::store(&error))
+}
+
+/// Matching logs of blocks that are new since the last poll and within the filter's own range.
+fn new_logs(
+    context: &Context,
+    filter: &Filter,
+    new: std::ops::RangeInclusive<u64>,
+) -> error::Result<Vec<alloy_rpc_types_eth::Log>> {
+    let (from, to) = filter.extract_block_range();
+    let from = from.unwrap_or(0).max(*new.start());
+    let to = to.unwrap_or(u64::MAX).min(*new.end());
+    if from > to || matches!(filter.block_option, FilterBlockOption::AtBlockHash(_)) {
+        return Ok(Vec::new());
+    }
+    let filter = filter.clone().select(from..=to);
+    logs(context, &log_filter(context, &filter)?)
+}
+
+fn all_logs(context: &Context, arguments: &mut Arguments) -> error::Result<Vec<alloy_rpc_types_eth::Log>> {
+    let id = id(arguments)?;
+    let filter = match context.filters().get(id, Instant::now())? {
+        Kind::Logs { filter, .. } => filter.clone(),
+        Kind::Blocks { .. } | Kind::Pending(_) => return Err(error::server("filter not found")),
+    };
+    logs(context, &log_filter(context, &filter)?)
+}
+
+fn drain(hashes: &mut Receiver<B256>) -> Vec<B256> {
+    let mut drained = Vec::new();
+    loop {
+        match hashes.try_recv() {
+            Ok(hash) => drained.push(hash),
+            Err(TryRecvError::Lagged(_)) => {}
+            Err(TryRecvError::Empty | TryRecvError::Closed) => return drained,
+        }
+    }
+}

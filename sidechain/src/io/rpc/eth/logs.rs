@@ -1,0 +1,71 @@
+//! Logs, and the filters that choose them.
+
+use alloy_eips::BlockId;
+use alloy_rpc_types_eth::{Filter, FilterBlockOption, Log as RpcLog};
+use jsonrpsee::RpcModule;
+
+use super::super::context::Context;
+use super::super::method::{Arguments, Registered, worker};
+use super::super::{convert, error};
+use super::block_id::{number, number_of_tag};
+use crate::app::LogFilter;
+
+/// Values in one position of a log filter, as geth's limit.
+const MAX_FILTER_VALUES: usize = 1_000;
+
+pub fn register(module: &mut RpcModule<Context>) -> Registered {
+    worker(module, "eth_getLogs", get_logs)
+}
+
+fn get_logs(context: &Context, arguments: &mut Arguments) -> error::Result<Vec<RpcLog>> {
+    let filter = log_filter(context, &arguments.next("filter")?)?;
+    logs(context, &filter)
+}
+
+/// The logs that match, within the server's bounds.
+pub fn logs(context: &Context, filter: &LogFilter) -> error::Result<Vec<RpcLog>> {
+    let blocks = filter.to.saturating_sub(filter.from);
+    if blocks >= context.settings.max_log_blocks {
+        let limit = context.settings.max_log_blocks;
+        return Err(error::limit(format!("query covers {} blocks, at most {limit} are allowed", blocks + 1)));
+    }
+    let logs = context.chain().logs(filter, context.settings.max_logs).map_err(error::logs)?;
+    Ok(logs.into_iter().map(convert::log).collect())
+}
+
+/// A filter over final blocks: a missing `fromBlock` or `toBlock` is the head, and blocks to come are left out.
+pub fn log_filter(context: &Context, filter: &Filter) -> error::Result<LogFilter> {
+    let head = context.chain().head().number;
+    let (from, to) = match filter.block_option {
+        FilterBlockOption::AtBlockHash(hash) => {
+            let number = number(context, BlockId::hash(hash))?;
+            (number, number)
+        }
+        FilterBlockOption::Range { from_block, to_block } => {
+            let from = from_block.map_or(head, |tag| number_of_tag(context, tag));
+            let to = to_block.map_or(head.max(from), |tag| number_of_tag(context, tag));
+            if from > to {
+                return Err(error::invalid(format!("invalid block range: fromBlock {from} is above toBlock {to}")));
+            }
+            // From above the head nothing matches yet: an empty range, not the head's logs.
+            if from > head {
+                return Ok(selection(filter, from, from));
+            }
+            (from, to.min(head))
+        }
+    };
+    let too_many = |count: usize| count > MAX_FILTER_VALUES;
+    if too_many(filter.address.len()) || filter.topics.iter().any(|topic| too_many(topic.len())) {
+        return Err(error::limit(format!("exceed max addresses or topics: at most {MAX_FILTER_VALUES} in a position")));
+    }
+    Ok(selection(filter, from, to))
+}
+
+fn selection(filter: &Filter, from: u64, to: u64) -> LogFilter {
+    LogFilter {
+        from,
+        to,
+        addresses: filter.address.iter().copied().collect(),
+        topics: std::array::from_fn(|position| filter.topics[position].iter().copied().collect()),
+    }
+}

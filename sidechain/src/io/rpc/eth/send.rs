@@ -1,0 +1,38 @@
+//! Transactions that users send.
+
+use std::sync::Arc;
+
+use alloy_primitives::{B256, Bytes};
+use jsonrpsee::RpcModule;
+use serde_json::json;
+
+use super::super::context::Context;
+use super::super::error;
+use super::super::method::{Arguments, Registered, on_worker};
+use crate::io::{clock::now_ms, node_state::Gossip};
+
+pub fn register(module: &mut RpcModule<Context>) -> Registered {
+    module.register_async_method("eth_sendRawTransaction", |params, context, _| async move {
+        let raw: Bytes = Arguments::new(&params)?.next("transaction")?;
+        send_raw(context, raw).await
+    })?;
+    Ok(())
+}
+
+/// Puts a transaction into the pool and passes it on: to the other validators, or to the node this one follows.
+async fn send_raw(context: Arc<Context>, raw: Bytes) -> error::Result<B256> {
+    if let Some(upstream) = &context.state.upstream {
+        upstream.request("eth_sendRawTransaction", vec![json!(raw)]).await.map_err(error::upstream)?;
+    }
+    let bytes = raw.clone();
+    let hash = on_worker(context.clone(), move |context| context.state.admit(&bytes, now_ms()).map_err(error::admit));
+    let hash = match hash.await {
+        // The followed node has it: that ours knows it too, or is behind, is no failure for the user.
+        Err(_) if context.state.upstream.is_some() => return Ok(alloy_primitives::keccak256(&raw)),
+        hash => hash?,
+    };
+    if context.state.upstream.is_none() && context.state.gossip.try_send(Gossip::Transaction(raw)).is_err() {
+        tracing::warn!(%hash, "gossip is full: the transaction waits for a block of this validator");
+    }
+    Ok(hash)
+}
