@@ -1,10 +1,6 @@
 //! The chain's tables in rocksdb: a column family each, one synced write batch a block.
 
-use std::{
-    io::ErrorKind as IoErrorKind,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{io::ErrorKind as IoErrorKind, path::Path, sync::Arc};
 
 use rocksdb::{
     BlockBasedOptions, BoundColumnFamily, Cache, ColumnFamilyDescriptor, DB, DBCompressionType, Direction, Error,
@@ -22,13 +18,12 @@ const CACHE_BYTES: usize = 128 << 20;
 /// Log files of rocksdb itself that are kept (its `LOG`, not data).
 const KEPT_LOGS: usize = 4;
 
-/// Open files: far below the usual limit of 1024 of a process, with room for connections.
+/// Open files: far below the usual limit of 1024 files of a process, with room for connections.
 const OPEN_FILES: i32 = 256;
 
 /// A [`Store`] in a directory.
 pub struct Database {
     db: DB,
-    path: PathBuf,
 }
 
 impl Database {
@@ -46,12 +41,7 @@ impl Database {
         let cache = Cache::new_lru_cache(CACHE_BYTES);
         let families = Table::ALL.map(|table| ColumnFamilyDescriptor::new(table.name(), table_options(table, &cache)));
         let db = DB::open_cf_descriptors(&options(), path, families).map_err(|error| open_error(path, &error))?;
-        Ok(Self { db, path: path.to_owned() })
-    }
-
-    /// The directory.
-    pub fn path(&self) -> &Path {
-        &self.path
+        Ok(Self { db })
     }
 
     fn family(&self, table: Table) -> Arc<BoundColumnFamily<'_>> {

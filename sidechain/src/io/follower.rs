@@ -42,10 +42,23 @@ const MAX_RESPONSE_BYTES: u32 = 4 * MAX_BLOCK_BYTES as u32;
 /// Why following cannot go on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FollowError {
+    /// The configuration does not name a node.
     #[error("{url:?} is not the http address of a node: {reason}")]
-    Url { url: String, reason: String },
+    Url {
+        /// As it is written there.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The followed node was made from another genesis file.
     #[error("the followed node is of another network: its genesis block is {got}, genesis.json makes {want}")]
-    OtherNetwork { got: B256, want: B256 },
+    OtherNetwork {
+        /// Hash of its genesis block.
+        got: B256,
+        /// Hash of ours.
+        want: B256,
+    },
+    /// The store failed, or a final block is invalid here.
     #[error("cannot make a block final: {0}")]
     Commit(String),
 }

@@ -18,10 +18,19 @@ pub const KEYS_BYTES: usize = 1 + 32 + 32;
 /// Why stored bytes are not keys.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeysError {
+    /// Another number of bytes.
     #[error("validator keys have {got} bytes, expected {KEYS_BYTES}")]
-    BadLength { got: usize },
+    BadLength {
+        /// Bytes that were read.
+        got: usize,
+    },
+    /// A form that this program does not know.
     #[error("validator keys of version {got}, expected {VERSION}")]
-    BadVersion { got: u8 },
+    BadVersion {
+        /// The first byte.
+        got: u8,
+    },
+    /// Zero, or not below the order of the group.
     #[error("the validator's BLS key is not a valid secret")]
     BadSecret,
 }
@@ -102,6 +111,7 @@ impl ValidatorKeys {
         &self.bls
     }
 
+    /// The ed25519 secret.
     pub(crate) fn p2p(&self) -> ed25519::PrivateKey {
         ed25519::PrivateKey::decode(Copying(&self.p2p[..])).expect("any 32 bytes are an ed25519 seed")
     }

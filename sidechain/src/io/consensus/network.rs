@@ -6,7 +6,10 @@
 use std::{collections::BTreeMap, net::SocketAddr, num::NonZeroUsize, time::Duration};
 
 use commonware_codec::{Copying, DecodeExt as _};
-use commonware_cryptography::{ChaCha20Poly1305, ed25519::PublicKey};
+use commonware_cryptography::{
+    ChaCha20Poly1305,
+    ed25519::{self, PublicKey},
+};
 use commonware_p2p::{
     Address, AddressableManager as _, Ingress,
     authenticated::lookup::{self, Network, Oracle},
@@ -60,21 +63,31 @@ pub(crate) struct Connected<E: Clock> {
     pub(crate) gossip: (Sender<E>, Receiver),
     /// Who the peers are, and a way to block one.
     pub(crate) oracle: Oracle<PublicKey>,
+    /// Ends when the network does, which it only does when something is wrong.
     pub(crate) running: Handle<()>,
 }
 
 /// Why the network cannot be set up from the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NetworkError {
+    /// The genesis file lists a key that no secret belongs to.
     #[error("validator {index} has a p2p key that is not a valid point")]
-    BadKey { index: usize },
+    BadKey {
+        /// Position in the list of validators, from 0.
+        index: usize,
+    },
+    /// The genesis file lists a key twice.
     #[error("two validators have the same p2p key")]
     DuplicateKey,
+    /// The genesis file or the configuration has something else in its place.
     #[error("{address:?} is not an address, expected host:port")]
-    BadAddress { address: String },
+    BadAddress {
+        /// As it is written there.
+        address: String,
+    },
 }
 
-/// Listens, and keeps connections to all other validators.
+/// Listens at `listen`, and keeps connections to all other validators at `addresses` ("host:port", by p2p key).
 ///
 /// # Errors
 ///
@@ -90,34 +103,8 @@ pub(crate) fn connect<E>(
 where
     E: Spawner + Clock + CryptoRng + Sockets + Resolver + Metrics,
 {
-    let mut peers = Vec::with_capacity(validators.len());
-    for (index, validator) in validators.iter().enumerate() {
-        let key = PublicKey::decode(Copying(&validator.p2p_key)).map_err(|_| NetworkError::BadKey { index })?;
-        let address = addresses.get(&validator.p2p_key).map_or("", String::as_str);
-        peers.push((key, ingress(address)?));
-    }
-    let peers: Map<PublicKey, Address> = peers.try_into().map_err(|_| NetworkError::DuplicateKey)?;
-
-    let handshake = Cups::<_, ChaCha20Poly1305>::new(
-        Sake {
-            signer: keys.p2p(),
-            synchrony_bound: Duration::from_secs(5),
-            max_handshake_age: Duration::from_secs(10),
-            version: sake::Version::V1,
-        },
-        cups::Version::V1,
-    );
-    let max_peers = NonZeroUsize::new(peers.len()).ok_or(NetworkError::DuplicateKey)?;
-    let max_message = u32::try_from(MAX_MESSAGE_BYTES).expect("a few MiB");
-    let namespace = format!("causeway/{chain_id}/p2p");
-    let mut config =
-        lookup::Config::local(handshake, namespace.as_bytes(), listen, max_peers, max_message, MAILBOX_SIZE);
-    // Who a peer is, its key proves; where it connects from does not matter (NAT, DNS names, several on one host).
-    config.bypass_ip_check = true;
-    config.tracked_peer_sets = NZUsize!(1);
-    // A peer that misbehaved may have been repaired since.
-    config.block_duration = Duration::from_secs(600);
-
+    let peers = peers(validators, addresses)?;
+    let config = config(chain_id, keys, listen, peers.len())?;
     let (mut network, mut oracle) = Network::new(runtime.child("network"), config);
     let small = Quota::per_second(NZU32!(512));
     let large = Quota::per_second(NZU32!(128));
@@ -131,6 +118,46 @@ where
     let gossip = network.register(GOSSIP, small);
     oracle.track(0, peers);
     Ok(Connected { channels, gossip, oracle, running: network.start() })
+}
+
+/// Where each validator is reached.
+fn peers(
+    validators: &[Validator],
+    addresses: &BTreeMap<[u8; 32], String>,
+) -> Result<Map<PublicKey, Address>, NetworkError> {
+    let mut peers = Vec::with_capacity(validators.len());
+    for (index, validator) in validators.iter().enumerate() {
+        let key = PublicKey::decode(Copying(&validator.p2p_key)).map_err(|_| NetworkError::BadKey { index })?;
+        let address = addresses.get(&validator.p2p_key).map_or("", String::as_str);
+        peers.push((key, ingress(address)?));
+    }
+    peers.try_into().map_err(|_| NetworkError::DuplicateKey)
+}
+
+type Config = lookup::Config<Cups<ed25519::PrivateKey, ChaCha20Poly1305>>;
+
+/// Keys, limits and the rules for peers.
+fn config(chain_id: u64, keys: &ValidatorKeys, listen: SocketAddr, peers: usize) -> Result<Config, NetworkError> {
+    let handshake = Cups::new(
+        Sake {
+            signer: keys.p2p(),
+            synchrony_bound: Duration::from_secs(5),
+            max_handshake_age: Duration::from_secs(10),
+            version: sake::Version::V1,
+        },
+        cups::Version::V1,
+    );
+    let max_peers = NonZeroUsize::new(peers).ok_or(NetworkError::DuplicateKey)?;
+    let max_message = u32::try_from(MAX_MESSAGE_BYTES).expect("a few MiB");
+    let namespace = format!("causeway/{chain_id}/p2p");
+    let mut config =
+        lookup::Config::local(handshake, namespace.as_bytes(), listen, max_peers, max_message, MAILBOX_SIZE);
+    // Who a peer is, its key proves; where it connects from does not matter (NAT, DNS names, several on one host).
+    config.bypass_ip_check = true;
+    config.tracked_peer_sets = NZUsize!(1);
+    // A peer that misbehaved may have been repaired since.
+    config.block_duration = Duration::from_secs(600);
+    Ok(config)
 }
 
 /// Reads "host:port", where host is an IP address or a name.

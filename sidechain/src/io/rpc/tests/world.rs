@@ -28,6 +28,8 @@ use crate::types::{Transaction, TxEnvelope};
 
 pub const CHAIN: u64 = 51_717;
 pub const COIN_SAT: u64 = 100_000_000;
+/// An account without a key.
+pub const NOBODY: Address = Address::repeat_byte(0x77);
 
 /// slot 0 += 1; log it with topic 42. In front of it what deploys it.
 pub const COUNTER: [u8; 27] = alloy_primitives::hex!("60128060095f395ff3" "5f546001015f555f545f52602a60205fa100");
@@ -154,6 +156,11 @@ pub fn create(key: &Key, nonce: u64) -> Transaction {
 
 pub fn call(key: &Key, nonce: u64, to: Address, value: U256, input: impl Into<Bytes>) -> Transaction {
     key.send(CHAIN, nonce, 500_000, to.into(), value, input.into())
+}
+
+/// A transfer of 5 wei.
+pub fn transfer(key: &Key, nonce: u64) -> Transaction {
+    key.transfer(CHAIN, nonce, NOBODY, 5)
 }
 
 /// The same transaction, better paid.

@@ -1,0 +1,82 @@
+//! The server as HTTP clients and browsers meet it: bounds, batches, other origins.
+
+use alloy_primitives::U256;
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::world::{World, call, create};
+use crate::testing::Key;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn questions_have_bounds() {
+    let world = World::halted(|settings| {
+        settings.max_logs = 1;
+        settings.max_log_blocks = 3;
+        settings.max_batch = 2;
+        settings.max_request_bytes = 10_000;
+    })
+    .await;
+    let key = Key::new(1);
+    let counter = key.address.create(0);
+    world.send(&create(&key, 0)).await.unwrap();
+    world.send(&call(&key, 1, counter, U256::ZERO, [])).await.unwrap();
+    world.send(&call(&key, 2, counter, U256::ZERO, [])).await.unwrap();
+    for _ in 0..5 {
+        world.mine();
+    }
+    let (code, message) = world.refusal("eth_getLogs", json!([{ "fromBlock": "0x1", "toBlock": "0x1" }])).await;
+    assert_eq!(code, -32005);
+    assert!(message.contains("more than 1 logs match"), "{message}");
+    let (code, message) = world.refusal("eth_getLogs", json!([{ "fromBlock": "0x1", "toBlock": "0x4" }])).await;
+    assert_eq!((code, message.as_str()), (-32005, "query covers 4 blocks, at most 3 are allowed"));
+    let (code, _) = world.refusal("eth_getLogs", json!([{ "fromBlock": "0x3", "toBlock": "0x2" }])).await;
+    assert_eq!(code, -32602);
+    assert_eq!(
+        world.get("eth_getLogs", json!([{ "fromBlock": "0x9" }])).await,
+        json!([]),
+        "the future holds nothing yet"
+    );
+
+    let question = r#"{"jsonrpc":"2.0","id":1,"method":"eth_chainId","params":[]}"#;
+    assert!(post(&world, &format!("[{question},{question}]")).await.contains("0xca05"));
+    assert!(post(&world, &format!("[{question},{question},{question}]")).await.contains("-32010"));
+    assert!(post(&world, &"x".repeat(10_001)).await.contains("413"));
+    // No parameters at all, null for optional ones, and parameters by name.
+    assert!(post(&world, r#"{"jsonrpc":"2.0","id":1,"method":"eth_blockNumber"}"#).await.contains("0x5"));
+    assert!(
+        post(&world, r#"{"jsonrpc":"2.0","id":1,"method":"eth_getBlockByNumber","params":["0x0",null]}"#)
+            .await
+            .contains("stateRoot")
+    );
+    assert!(
+        post(&world, r#"{"jsonrpc":"2.0","id":1,"method":"eth_getCode","params":{"a":1}}"#).await.contains("-32602")
+    );
+    assert!(post(&world, r#"{"jsonrpc":"2.0","id":1,"method":"eth_nothing","params":[]}"#).await.contains("-32601"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_may_ask_from_any_page() {
+    let world = World::halted(|_| ()).await;
+    let asked = exchange(&world, "OPTIONS / HTTP/1.1\r\nHost: localhost\r\nOrigin: http://page\r\nAccess-Control-Request-Method: POST\r\nConnection: close\r\n\r\n").await;
+    assert!(asked.starts_with("HTTP/1.1 200") && asked.contains("access-control-allow-origin: *"), "{asked}");
+    assert!(asked.contains("access-control-allow-headers: *"));
+    let answered = post(&world, r#"{"jsonrpc":"2.0","id":1,"method":"net_version"}"#).await;
+    assert!(answered.contains("access-control-allow-origin: *") && answered.contains("51717"), "{answered}");
+    let health = exchange(&world, "GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await;
+    assert!(health.contains("causeway/v"), "{health}");
+}
+
+/// The whole HTTP answer to a body.
+async fn post(world: &World, body: &str) -> String {
+    let length = body.len();
+    exchange(world, &format!("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}")).await
+}
+
+async fn exchange(world: &World, request: &str) -> String {
+    let mut stream = tokio::net::TcpStream::connect(world.server.address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    // A server that refuses a body early may reset the connection after its answer.
+    let _ = stream.read_to_end(&mut answer).await;
+    String::from_utf8_lossy(&answer).into_owned()
+}

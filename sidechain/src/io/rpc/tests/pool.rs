@@ -1,0 +1,87 @@
+//! What users send: refused in the words that clients look for, or waiting for a block.
+
+use alloy_consensus::{SignableTransaction, TxEip4844, TxLegacy};
+use alloy_eips::Encodable2718;
+use alloy_primitives::{Bytes, Signature, TxKind, U256};
+use serde_json::{Value, json};
+
+use super::world::{CHAIN, NOBODY, World, hash, repriced, transfer};
+use crate::testing::Key;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_transactions_are_refused_in_geths_words() {
+    let world = World::halted(|_| ()).await;
+    let key = Key::new(1);
+    let refusals = [
+        (key.transfer(1, 0, NOBODY, 5), "transaction is for chain 1, wanted 51717"),
+        (Key::new(99).transfer(CHAIN, 0, NOBODY, 5), "insufficient funds for gas * price + value"),
+        (key.send(CHAIN, 0, 20_999, NOBODY.into(), U256::ZERO, Bytes::new()), "intrinsic gas too low"),
+        (key.send(CHAIN, 0, (1 << 24) + 1, NOBODY.into(), U256::ZERO, Bytes::new()), "transaction gas limit too high"),
+        (
+            key.send(CHAIN, 0, 1_000_000, TxKind::Create, U256::ZERO, vec![0; 49_153].into()),
+            "max initcode size exceeded",
+        ),
+        (repriced(&key, &transfer(&key, 0), 999_999), "transaction underpriced"),
+    ];
+    for (transaction, words) in refusals {
+        let error = world.send(&transaction).await.unwrap_err();
+        assert_eq!(error.code(), -32000, "{error}");
+        assert!(error.message().starts_with(words), "{error}");
+    }
+    let first = transfer(&key, 0);
+    world.send(&first).await.unwrap();
+    assert_eq!(world.send(&first).await.unwrap_err().message(), "already known");
+    let other = key.transfer(CHAIN, 0, NOBODY, 6);
+    assert!(world.send(&other).await.unwrap_err().message().starts_with("replacement transaction underpriced"));
+    world.send(&repriced(&key, &other, 20_000_000)).await.unwrap();
+    world.mine();
+    assert!(world.send(&first).await.unwrap_err().message().starts_with("nonce too low: next nonce 1, tx nonce 0"));
+    assert_eq!(world.get("eth_getTransactionByHash", json!([hash(&first)])).await, Value::Null, "it was replaced");
+    let (code, message) = world.refusal("eth_sendRawTransaction", json!(["0x1234"])).await;
+    assert_eq!(code, -32000);
+    assert!(message.starts_with("not a transaction"), "{message}");
+    let (code, _) = world.refusal("eth_sendRawTransaction", json!([7])).await;
+    assert_eq!(code, -32602);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn blobs_and_unprotected_transactions_are_refused_clearly() {
+    let world = World::halted(|_| ()).await;
+    let blob = TxEip4844 { chain_id: CHAIN, gas_limit: 21_000, max_fee_per_gas: 1, ..TxEip4844::default() };
+    let signed = blob.into_signed(Signature::test_signature());
+    let bytes: Bytes = alloy_consensus::TxEnvelope::from(signed).encoded_2718().into();
+    let (_, message) = world.refusal("eth_sendRawTransaction", json!([bytes])).await;
+    assert_eq!(message, "blob transactions (type 3) are not supported by this chain");
+    let unprotected = Key::new(1).sign(TxLegacy {
+        chain_id: None,
+        gas_limit: 21_000,
+        gas_price: 2_000_000,
+        to: NOBODY.into(),
+        ..TxLegacy::default()
+    });
+    let error = world.send(&unprotected).await.unwrap_err();
+    assert_eq!(error.message(), "transaction is for chain any, wanted 51717");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gap_waits_and_pending_counts_what_does_not() {
+    let world = World::halted(|_| ()).await;
+    let key = Key::new(1);
+    for nonce in [0, 1, 3] {
+        world.send(&transfer(&key, nonce)).await.unwrap();
+    }
+    assert_eq!(world.get("eth_getTransactionCount", json!([key.address, "latest"])).await, "0x0");
+    assert_eq!(world.get("eth_getTransactionCount", json!([key.address, "pending"])).await, "0x2");
+    assert_eq!(world.get("txpool_status", json!([])).await, json!({ "pending": "0x2", "queued": "0x1" }));
+    let content = world.get("txpool_content", json!([])).await;
+    let sender = key.address.to_string();
+    assert!(content["pending"][&sender]["1"]["hash"].is_string(), "{content}");
+    assert!(content["queued"][&sender]["3"]["blockHash"].is_null());
+    let of = world.get("txpool_contentFrom", json!([key.address])).await;
+    assert_eq!(of["queued"]["3"], content["queued"][&sender]["3"]);
+    let waiting = world.get("eth_getTransactionByHash", json!([hash(&transfer(&key, 3))])).await;
+    assert!(waiting["blockNumber"].is_null() && waiting["from"] == json!(key.address));
+    world.mine();
+    assert_eq!(world.get("eth_getTransactionCount", json!([key.address])).await, "0x2");
+    assert_eq!(world.get("txpool_status", json!([])).await, json!({ "pending": "0x0", "queued": "0x1" }));
+}
