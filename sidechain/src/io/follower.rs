@@ -84,7 +84,8 @@ struct Final {
     certificate: Option<Bytes>,
 }
 
-/// Takes blocks from the node at `url` for ever. `commit` executes one and makes it final; it blocks.
+/// Takes blocks from the node at `url` for ever. `commit` executes one and makes it final, with its certificate if it has one
+/// of its own; it may block.
 ///
 /// # Errors
 ///
@@ -100,55 +101,66 @@ pub async fn follow<S: Store>(
         .max_response_size(MAX_RESPONSE_BYTES)
         .build(url)
         .map_err(|error| FollowError::Url { url: url.to_owned(), reason: error.to_string() })?;
-    same_network(&client, chain.genesis_block().hash()).await?;
+    ensure_same_network(&client, chain.genesis_block().hash()).await?;
     loop {
-        let head = chain.head();
-        let mut tip = (head.number, head.hash_slow());
-        let ask = |number| {
-            let client = &client;
-            async move { (number, fetch(client, number).await) }
-        };
-        // One question while at the tip; many at once when it was answered.
-        let ahead = if matches!(ask(tip.0 + 1).await.1, Ok(Some(_))) { FETCHED as u64 } else { 1 };
-        let mut answers =
-            futures::stream::iter((tip.0 + 1..).take(16 * ahead as usize)).map(ask).buffered(ahead as usize);
-        let pause = loop {
-            let Some((number, answer)) = answers.next().await else {
-                break None;
-            };
-            let answer = match answer {
-                Ok(Some(answer)) => answer,
-                Ok(None) => break Some(POLL),
-                Err(error) => {
-                    warn!(number, error = %error, "the followed node does not answer");
-                    break Some(RETRY);
-                }
-            };
-            let Final { block, certificate } = match examine(answer, tip, &validators) {
-                Ok(Some(taken)) => taken,
-                Ok(None) => break Some(POLL),
-                Err(refused) => {
-                    warn!(number, %refused, "the followed node sent a block that is not final");
-                    break Some(RETRY);
-                }
-            };
-            tip = (number, block.hash());
-            let commit = commit.clone();
-            let committed =
-                tokio::task::spawn_blocking(move || commit(&block, certificate.as_ref().map(AsRef::as_ref))).await;
-            committed
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
-                .map_err(FollowError::Commit)?;
-        };
-        drop(answers);
-        if let Some(pause) = pause {
+        if let Some(pause) = catch_up(&client, &chain, &validators, &commit).await? {
             tokio::time::sleep(pause).await;
         }
     }
 }
 
+/// Takes blocks until one is missing or wrong. Returns how long to wait before the next question; `None`: not at all.
+async fn catch_up<S: Store>(
+    client: &HttpClient,
+    chain: &Chain<S>,
+    validators: &Validators,
+    commit: &(impl Fn(&Block, Option<&[u8]>) -> Result<(), String> + Clone + Send + 'static),
+) -> Result<Option<Duration>, FollowError> {
+    let head = chain.head();
+    let mut tip = (head.number, head.hash_slow());
+    let ask = |number| async move { (number, fetch(client, number).await) };
+    // One question while at the tip; many at once when it was answered.
+    let at_once = if matches!(ask(tip.0 + 1).await.1, Ok(Some(_))) { FETCHED } else { 1 };
+    let mut answers = futures::stream::iter((tip.0 + 1..).take(16 * at_once)).map(ask).buffered(at_once);
+    while let Some((number, answer)) = answers.next().await {
+        let Final { block, certificate } = match accept(number, answer, tip, validators) {
+            Ok(accepted) => accepted,
+            Err(pause) => return Ok(Some(pause)),
+        };
+        tip = (number, block.hash());
+        let commit = commit.clone();
+        let work = move || commit(&block, certificate.as_ref().map(AsRef::as_ref));
+        let committed = tokio::task::spawn_blocking(work).await;
+        committed.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())).map_err(FollowError::Commit)?;
+    }
+    Ok(None)
+}
+
+/// The block of an answer when it is the next final one; else how long to wait before the next question.
+fn accept(
+    number: u64,
+    answer: Result<Option<FollowedBlock>, ClientError>,
+    tip: (u64, B256),
+    validators: &Validators,
+) -> Result<Final, Duration> {
+    let answer = match answer {
+        Ok(answer) => answer.ok_or(POLL)?,
+        Err(error) => {
+            warn!(number, error = %error, "the followed node does not answer");
+            return Err(RETRY);
+        }
+    };
+    match examine(answer, tip, validators) {
+        Ok(block) => block.ok_or(POLL),
+        Err(refused) => {
+            warn!(number, %refused, "the followed node sent a block that is not final");
+            Err(RETRY)
+        }
+    }
+}
+
 /// Waits for the followed node and compares genesis blocks: a wrong address is found before a signature fails.
-async fn same_network(client: &HttpClient, want: B256) -> Result<(), FollowError> {
+async fn ensure_same_network(client: &HttpClient, want: B256) -> Result<(), FollowError> {
     loop {
         match fetch(client, 0).await {
             Ok(Some(answer)) => match Block::decode(&mut answer.block.as_ref()) {

@@ -14,9 +14,10 @@ use serde_json::Value;
 use tokio::sync::{broadcast, mpsc};
 
 use super::NodeStore;
-use crate::app::{Chain, Finalized, Registration, RegistrationError, SimulateError};
+use crate::app::{Chain, Finalized, Registration, SimulateError};
 use crate::execution::InclusionError;
 use crate::mempool::{Account, Inadmissible, Lane, Mempool, Refused, Rules};
+use crate::peg::{self, RegisterError};
 use crate::state::StateReader;
 use crate::store::StoreError;
 use crate::types::{Transaction, TransactionError, decode_transaction, is_free};
@@ -100,28 +101,6 @@ pub enum AdmitError {
     Store(#[from] StoreError),
 }
 
-/// Why a deposit registration was not taken.
-#[derive(Debug, thiserror::Error)]
-pub enum RegisterError {
-    /// The terms make no deposit address.
-    #[error("{0}")]
-    Terms(String),
-    /// The output key is not the one the terms make on this chain.
-    #[error("output key {got} does not belong to the terms, expected {want}")]
-    OutputKey {
-        /// The key that came with the terms, x-only.
-        got: B256,
-        /// The key that the terms make, x-only.
-        want: B256,
-    },
-    /// The federation's key could not be read.
-    #[error(transparent)]
-    Simulate(#[from] SimulateError),
-    /// The store failed or has no room.
-    #[error(transparent)]
-    Keep(#[from] RegistrationError),
-}
-
 impl NodeState {
     /// A node that starts with `mempool`, on the head of `chain`.
     #[must_use]
@@ -183,6 +162,15 @@ impl NodeState {
             Err(error) => Err(error),
             Ok(_) => Ok(()),
         }
+    }
+
+    /// Keeps a deposit registration, of a user or by gossip, and returns whether it is new. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// `Terms`, `OutputKey`: whoever sent it is at fault. `Keep` with `TooMany`: no room.
+    pub fn register(&self, registration: &Registration) -> Result<bool, RegisterError> {
+        peg::register(&self.chain, registration)
     }
 
     /// Takes in a final block: the pool forgets what is done, free transactions that would fail now are dropped, and

@@ -134,7 +134,7 @@ fn peers(
     peers.try_into().map_err(|_| NetworkError::DuplicateKey)
 }
 
-type Config = lookup::Config<Cups<ed25519::PrivateKey, ChaCha20Poly1305>>;
+type Config = lookup::Config<Cups<Sake<ed25519::PrivateKey>, ChaCha20Poly1305>>;
 
 /// Keys, limits and the rules for peers.
 fn config(chain_id: u64, keys: &ValidatorKeys, listen: SocketAddr, peers: usize) -> Result<Config, NetworkError> {

@@ -5,7 +5,8 @@ use jsonrpsee::types::ErrorObjectOwned;
 
 use crate::app::{LogsError, RegistrationError, SimulateError};
 use crate::execution::{InclusionError, Outcome};
-use crate::io::node_state::{AdmitError, RegisterError, UpstreamError};
+use crate::io::node_state::{AdmitError, UpstreamError};
+use crate::peg::RegisterError;
 use crate::store::StoreError;
 
 /// Anything that went wrong with a well-formed request.

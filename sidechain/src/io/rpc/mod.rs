@@ -22,7 +22,6 @@ mod method;
 mod net;
 mod peg;
 mod rate_limit;
-mod reader;
 mod server;
 mod settings;
 #[cfg(test)]

@@ -3,101 +3,83 @@
 use alloy_primitives::{B256, U256};
 use api::peg::{self, DepositStatus, VaultStatus, WithdrawalStatus};
 use bitcoin::hashes::Hash;
-use bitcoin::{Address, OutPoint, Txid};
+use bitcoin::{OutPoint, Txid};
 use contracts::address::BRIDGE;
 use contracts::alloy_sol_types::SolEvent;
 use contracts::{Bridge, IBridge};
 use jsonrpsee::RpcModule;
-use mainchain::params::Network;
 
 use super::super::method::{Registered, worker};
-use super::super::reader::Reader;
-use super::super::{context::Context as Node, error};
+use super::super::{context::Context, error};
+use super::address::{address, output_key};
 use crate::app::LogFilter;
+use crate::io::NodeStore;
+use crate::peg::PegContracts;
 
 /// Deposits to one address that are answered. An address is for one payment; more than this is a mistake or an attack.
 const MAX_DEPOSITS: usize = 1_000;
 
-pub fn register(module: &mut RpcModule<Node>) -> Registered {
-    worker(module, "peg_getDeposit", |node, arguments| {
+pub fn register(module: &mut RpcModule<Context>) -> Registered {
+    worker(module, "peg_getDeposit", |context, arguments| {
         let text: String = arguments.next("address or outpoint")?;
         match text.parse::<OutPoint>() {
-            Ok(outpoint) => deposit_at(node, outpoint),
-            Err(_) => deposits_to(node, output_key(&text, node.bitcoin_network())?),
+            Ok(outpoint) => deposit_at(context, outpoint),
+            Err(_) => deposits_to(context, output_key(&text, context.bitcoin_network())?),
         }
     })?;
-    worker(module, "peg_getWithdrawal", |node, arguments| withdrawal(node, arguments.next("id")?))?;
-    worker(module, "peg_getVaultTransaction", |node, arguments| vault_transaction(node, arguments.next("number")?))
+    worker(module, "peg_getWithdrawal", |context, arguments| withdrawal(context, arguments.next("id")?))?;
+    worker(module, "peg_getVaultTransaction", |context, arguments| {
+        vault_transaction(context, arguments.next("number")?)
+    })
 }
 
-/// The address of an output key.
-pub fn address(output_key: B256, network: Network) -> Option<String> {
-    let key = bitcoin::XOnlyPublicKey::from_slice(output_key.as_slice()).ok()?;
-    let key = bitcoin::key::TweakedPublicKey::dangerous_assume_tweaked(key);
-    Some(Address::p2tr_tweaked(key, network.bitcoin()).to_string())
-}
-
-/// The output key of a taproot address of this network, or of its hex.
-fn output_key(text: &str, network: Network) -> error::Result<B256> {
-    if let Ok(key) = text.parse::<B256>() {
-        return Ok(key);
-    }
-    let address: Address<_> = text
-        .parse()
-        .map_err(|error| error::invalid(format!("{text} is neither an address nor an outpoint: {error}")))?;
-    let address = address
-        .require_network(network.bitcoin())
-        .map_err(|_| error::invalid(format!("{text} is not an address of {}", network.name())))?;
-    let script = address.script_pubkey();
-    if !script.is_p2tr() {
-        return Err(error::invalid(format!("{text} is not a taproot address, so not a deposit address")));
-    }
-    Ok(B256::from_slice(&script.as_bytes()[2..]))
-}
-
-fn deposit_at(node: &Node, outpoint: OutPoint) -> error::Result<peg::DepositReport> {
-    let reader = Reader::new(&node.state);
-    let found = deposit(&reader, outpoint)?;
+fn deposit_at(context: &Context, outpoint: OutPoint) -> error::Result<peg::DepositReport> {
+    let contracts = PegContracts::at_head(context.chain());
+    let found = deposit(&contracts, outpoint)?;
     let key = found.as_ref().map(|(key, _)| *key);
-    report(node, key, found.into_iter().map(|(_, deposit)| deposit).collect())
+    report(context, key, found.into_iter().map(|(_, deposit)| deposit).collect())
 }
 
-fn deposits_to(node: &Node, output_key: B256) -> error::Result<peg::DepositReport> {
-    let reader = Reader::new(&node.state);
+fn deposits_to(context: &Context, output_key: B256) -> error::Result<peg::DepositReport> {
+    let contracts = PegContracts::at_head(context.chain());
     let filter = LogFilter {
         from: 0,
-        to: reader.header.number,
+        to: contracts.header.number,
         addresses: vec![BRIDGE],
         topics: [vec![Bridge::DepositSweeping::SIGNATURE_HASH], vec![output_key], Vec::new(), Vec::new()],
     };
-    let logs = node.chain().logs(&filter, MAX_DEPOSITS).map_err(error::logs)?;
+    let logs = context.chain().logs(&filter, MAX_DEPOSITS).map_err(error::logs)?;
     let mut deposits = Vec::with_capacity(logs.len());
     for entry in logs {
         let Ok(event) = Bridge::DepositSweeping::decode_log(&entry.log) else {
             continue;
         };
         let outpoint = OutPoint::new(Txid::from_byte_array(event.txid.0), event.vout);
-        deposits.extend(deposit(&reader, outpoint)?.map(|(_, deposit)| deposit));
+        deposits.extend(deposit(&contracts, outpoint)?.map(|(_, deposit)| deposit));
     }
-    report(node, Some(output_key), deposits)
+    report(context, Some(output_key), deposits)
 }
 
-fn report(node: &Node, output_key: Option<B256>, deposits: Vec<peg::Deposit>) -> error::Result<peg::DepositReport> {
+fn report(
+    context: &Context,
+    output_key: Option<B256>,
+    deposits: Vec<peg::Deposit>,
+) -> error::Result<peg::DepositReport> {
     let registration = match output_key {
-        Some(key) => node.chain().registration(key).map_err(|error| error::store(&error))?,
+        Some(key) => context.chain().registration(key).map_err(|error| error::store(&error))?,
         None => None,
     };
     Ok(peg::DepositReport {
         registered: registration.is_some(),
-        address: output_key.and_then(|key| address(key, node.bitcoin_network())),
+        address: output_key.and_then(|key| address(key, context.bitcoin_network())),
         deposits,
     })
 }
 
 /// A deposit in the ledger, with its output key.
-fn deposit(reader: &Reader<'_>, outpoint: OutPoint) -> error::Result<Option<(B256, peg::Deposit)>> {
+fn deposit(contracts: &PegContracts<'_, NodeStore>, outpoint: OutPoint) -> error::Result<Option<(B256, peg::Deposit)>> {
     let txid = B256::from(outpoint.txid.to_byte_array());
-    let deposit = reader.deposit(txid, outpoint.vout).map_err(error::simulate)?;
+    let deposit = contracts.deposit(txid, outpoint.vout).map_err(error::simulate)?;
     let Some(status) = named(deposit.status, [DepositStatus::Sweeping, DepositStatus::Minted]) else {
         return Ok(None);
     };
@@ -113,16 +95,16 @@ fn deposit(reader: &Reader<'_>, outpoint: OutPoint) -> error::Result<Option<(B25
     Ok(Some((deposit.outputKey, shape)))
 }
 
-fn withdrawal(node: &Node, id: u64) -> error::Result<Option<peg::Withdrawal>> {
-    let reader = Reader::new(&node.state);
-    let withdrawal = reader.withdrawal(id).map_err(error::simulate)?;
+fn withdrawal(context: &Context, id: u64) -> error::Result<Option<peg::Withdrawal>> {
+    let contracts = PegContracts::at_head(context.chain());
+    let withdrawal = contracts.withdrawal(id).map_err(error::simulate)?;
     use WithdrawalStatus::{Cancelled, Paid, Paying, Queued};
     let Some(status) = named(withdrawal.status, [Queued, Paying, Paid, Cancelled]) else {
         return Ok(None);
     };
     let number = (!withdrawal.number.is_zero()).then_some(withdrawal.number);
     let txid = match number {
-        Some(number) => Some(txid(reader.vault_transaction(number).map_err(error::simulate)?.txid)),
+        Some(number) => Some(txid(contracts.vault_transaction(number).map_err(error::simulate)?.txid)),
         None => None,
     };
     Ok(Some(peg::Withdrawal {
@@ -138,16 +120,16 @@ fn withdrawal(node: &Node, id: u64) -> error::Result<Option<peg::Withdrawal>> {
     }))
 }
 
-fn vault_transaction(node: &Node, number: u64) -> error::Result<Option<peg::VaultTransaction>> {
-    let reader = Reader::new(&node.state);
-    let vault = reader.vault_transaction(U256::from(number)).map_err(error::simulate)?;
+fn vault_transaction(context: &Context, number: u64) -> error::Result<Option<peg::VaultTransaction>> {
+    let contracts = PegContracts::at_head(context.chain());
+    let vault = contracts.vault_transaction(U256::from(number)).map_err(error::simulate)?;
     let Some(status) = named(vault.status, [VaultStatus::Proposed, VaultStatus::Settled, VaultStatus::Unsettled])
     else {
         return Ok(None);
     };
-    let proposed = proposal(node, number, reader.header.number)?;
+    let proposed = proposal(context, number, contracts.header.number)?;
     let block = (!vault.blockHash.is_zero()).then_some(vault.blockHash);
-    let confirmations = block.map_or(Ok(0), |block| reader.confirmations(block)).map_err(error::simulate)?;
+    let confirmations = block.map_or(Ok(0), |block| contracts.confirmations(block)).map_err(error::simulate)?;
     Ok(Some(peg::VaultTransaction {
         number,
         status,
@@ -165,7 +147,7 @@ fn vault_transaction(node: &Node, number: u64) -> error::Result<Option<peg::Vaul
 }
 
 /// The event of a proposal, which alone holds the whole transaction.
-fn proposal(node: &Node, number: u64, head: u64) -> error::Result<Bridge::VaultTransactionProposed> {
+fn proposal(context: &Context, number: u64, head: u64) -> error::Result<Bridge::VaultTransactionProposed> {
     let filter = LogFilter {
         from: 0,
         to: head,
@@ -177,7 +159,7 @@ fn proposal(node: &Node, number: u64, head: u64) -> error::Result<Bridge::VaultT
             Vec::new(),
         ],
     };
-    let logs = node.chain().logs(&filter, 1).map_err(error::logs)?;
+    let logs = context.chain().logs(&filter, 1).map_err(error::logs)?;
     let event = logs.first().and_then(|entry| Bridge::VaultTransactionProposed::decode_log(&entry.log).ok());
     let event = event.ok_or_else(|| error::server(format!("the event of vault transaction {number} is missing")))?;
     Ok(event.data)

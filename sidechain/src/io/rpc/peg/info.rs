@@ -1,0 +1,80 @@
+//! `peg_getInfo`: what the bridge is, and where it stands.
+
+use api::peg;
+use bitcoin::hashes::Hash;
+use contracts::IBridge;
+use contracts::IFederation;
+use contracts::address::{BRIDGE, FEDERATION, LIGHT_CLIENT, MICRO_CHANNEL, SIGNING_BOARD};
+use jsonrpsee::RpcModule;
+
+use super::super::method::{Registered, worker};
+use super::super::{context::Context, error};
+use crate::app::SimulateError;
+use crate::peg::{Balances, PegContracts};
+use crate::types::Header;
+
+pub fn register(module: &mut RpcModule<Context>) -> Registered {
+    worker(module, "peg_getInfo", |context, _| info(context).map_err(error::simulate))
+}
+
+fn info(context: &Context) -> Result<peg::Info, SimulateError> {
+    let genesis = context.chain().genesis();
+    let contracts = PegContracts::at_head(context.chain());
+    let (parameters, epoch) = (contracts.parameters()?, contracts.epoch()?);
+    let (tip, height) = contracts.bitcoin_tip()?;
+
+    Ok(peg::Info {
+        chain_id: genesis.chain_id,
+        bitcoin_network: context.bitcoin_network().name().to_owned(),
+        contracts: addresses(),
+        epoch,
+        group_key: contracts.group_key(epoch)?,
+        vault_key: contracts.vault_key(epoch)?,
+        threshold: contracts.threshold()?,
+        members: members(contracts.members()?),
+        reclaim_delay: parameters.reclaimDelay,
+        min_deposit_sat: parameters.minDepositSat,
+        min_withdrawal_sat: parameters.minWithdrawalSat,
+        min_fee_rate: parameters.minFeeRate,
+        max_fee_rate: parameters.maxFeeRate,
+        tiers: tiers(&parameters),
+        bitcoin_tip: peg::BitcoinTip { hash: bitcoin::BlockHash::from_byte_array(tip.0), height },
+        ledger: ledger(&contracts.balances()?),
+        head: head(&contracts.header),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    })
+}
+
+fn addresses() -> peg::Contracts {
+    peg::Contracts {
+        light_client: LIGHT_CLIENT,
+        federation: FEDERATION,
+        signing_board: SIGNING_BOARD,
+        bridge: BRIDGE,
+        micro_channel: MICRO_CHANNEL,
+    }
+}
+
+fn members(members: Vec<IFederation::Member>) -> Vec<peg::Member> {
+    let numbered = (1..).zip(members);
+    numbered.map(|(index, member)| peg::Member { index, name: member.name, account: member.account }).collect()
+}
+
+fn tiers(parameters: &IBridge::Parameters) -> Vec<peg::Tier> {
+    let tiers = parameters.tiers.iter();
+    tiers.map(|tier| peg::Tier { up_to_sat: tier.upToSat, confirmations: tier.confirmations }).collect()
+}
+
+fn ledger(balances: &Balances) -> peg::Ledger {
+    peg::Ledger {
+        vault_sat: balances.ledger.vault_sat,
+        owed_sat: balances.ledger.owed_sat,
+        held_sat: balances.ledger.held_sat,
+        deficit_sat: balances.ledger.deficit_sat,
+        supply_sat: balances.supply_sat,
+    }
+}
+
+fn head(header: &Header) -> peg::Head {
+    peg::Head { number: header.number, hash: header.hash_slow(), timestamp: header.timestamp }
+}

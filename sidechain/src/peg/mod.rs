@@ -1,0 +1,7 @@
+//! The bridge as this chain has it: reading its contracts at a final block, and checking what deposit addresses commit to.
+
+mod contracts;
+mod registration;
+
+pub use contracts::{Balances, PegContracts};
+pub use registration::{RegisterError, register, registration, terms};

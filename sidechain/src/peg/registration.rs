@@ -1,0 +1,114 @@
+//! What a deposit address commits to, checked against this chain: recipient, limit of fees, and the federation's key.
+
+use std::num::NonZeroU16;
+
+use alloy_primitives::B256;
+use api::peg::Terms;
+use bitcoin::{Amount, XOnlyPublicKey};
+use contracts::address::BRIDGE;
+use mainchain::deposit::{DepositTerms, Peg};
+
+use super::contracts::PegContracts;
+use crate::app::{Chain, Registration, RegistrationError, SimulateError};
+use crate::store::Store;
+
+/// Virtual bytes a deposit adds to its sweep (230 weight units), rounded up: a fee limit below their price at the lowest
+/// rate could never be met.
+const SWEEP_VBYTES: u64 = 58;
+
+/// A fee limit of more than 1 BTC is a mistake.
+const MAX_FEE_SAT: u64 = 100_000_000;
+
+/// Why a deposit registration was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum RegisterError {
+    /// The terms make no deposit address.
+    #[error("{0}")]
+    Terms(String),
+    /// The output key is not the one the terms make on this chain.
+    #[error("output key {got} does not belong to the terms, expected {want}")]
+    OutputKey {
+        /// The key that came with the terms, x-only.
+        got: B256,
+        /// The key that the terms make, x-only.
+        want: B256,
+    },
+    /// The federation's key could not be read.
+    #[error(transparent)]
+    Simulate(#[from] SimulateError),
+    /// The store failed or has no room.
+    #[error(transparent)]
+    Keep(#[from] RegistrationError),
+}
+
+/// The registration of terms, with the output key that they make at the head. Keeps nothing.
+///
+/// # Errors
+///
+/// `Terms` says what is wrong with them.
+pub fn registration<S: Store>(chain: &Chain<S>, terms: &Terms) -> Result<Registration, RegisterError> {
+    let genesis = chain.genesis();
+    let reclaim_key = check(terms, u64::from(genesis.bridge.min_fee_rate))?;
+    let group_key = group_key(chain, terms.epoch)?;
+    let delay = NonZeroU16::new(genesis.bridge.reclaim_delay)
+        .ok_or_else(|| RegisterError::Terms("the reclaim delay of this chain is zero".into()))?;
+    let peg = Peg { chain_id: genesis.chain_id, bridge: BRIDGE.into_array(), delay };
+    let deposit = DepositTerms {
+        recipient: terms.recipient.into_array(),
+        reclaim_key,
+        max_fee: Amount::from_sat(terms.max_fee_sat),
+        epoch: terms.epoch,
+    };
+    Ok(Registration {
+        recipient: terms.recipient,
+        reclaim_key: terms.reclaim_key,
+        max_fee_sat: terms.max_fee_sat,
+        epoch: terms.epoch,
+        output_key: B256::from(deposit.output(&peg, group_key).output_key().serialize()),
+    })
+}
+
+/// Keeps a registration, and returns whether it is new.
+///
+/// # Errors
+///
+/// `Terms`, `OutputKey`: whoever sent it is at fault. `Keep` with `TooMany`: no room.
+pub fn register<S: Store>(chain: &Chain<S>, registration: &Registration) -> Result<bool, RegisterError> {
+    let want = self::registration(chain, &terms(registration))?;
+    if want.output_key != registration.output_key {
+        return Err(RegisterError::OutputKey { got: registration.output_key, want: want.output_key });
+    }
+    let (_, new) = chain.register_deposit(registration)?;
+    Ok(new)
+}
+
+/// What a registration was made from.
+pub fn terms(registration: &Registration) -> Terms {
+    Terms {
+        recipient: registration.recipient,
+        reclaim_key: registration.reclaim_key,
+        max_fee_sat: registration.max_fee_sat,
+        epoch: registration.epoch,
+    }
+}
+
+/// Checks what the terms say by themselves; returns the reclaim key. `min_fee_rate` is in satoshis per virtual byte.
+fn check(terms: &Terms, min_fee_rate: u64) -> Result<XOnlyPublicKey, RegisterError> {
+    if terms.recipient.is_zero() {
+        return Err(RegisterError::Terms("the recipient is the zero address".into()));
+    }
+    let reclaim_key = XOnlyPublicKey::from_slice(terms.reclaim_key.as_slice())
+        .map_err(|_| RegisterError::Terms(format!("reclaimKey {} is not an x-only public key", terms.reclaim_key)))?;
+    let lowest = SWEEP_VBYTES * min_fee_rate;
+    if !(lowest..=MAX_FEE_SAT).contains(&terms.max_fee_sat) {
+        let got = terms.max_fee_sat;
+        return Err(RegisterError::Terms(format!("maxFeeSat is {got}, expected {lowest} to {MAX_FEE_SAT} sat")));
+    }
+    Ok(reclaim_key)
+}
+
+fn group_key<S: Store>(chain: &Chain<S>, epoch: u32) -> Result<XOnlyPublicKey, RegisterError> {
+    let key = PegContracts::at_head(chain).group_key(epoch)?;
+    key.and_then(|key| XOnlyPublicKey::from_slice(key.as_slice()).ok())
+        .ok_or_else(|| RegisterError::Terms(format!("epoch {epoch} has no group key yet")))
+}
