@@ -1,15 +1,15 @@
 //! The header rules: known values, real headers, and each rule broken once.
 
-mod common;
+mod mined;
 
 use bitcoin::block::{Header, Version};
 use bitcoin::hashes::Hash;
 use bitcoin::{BlockHash, CompactTarget, Target, TxMerkleNode, Work};
-use common::{EASY, NOW, hash, mine, real_headers};
 use mainchain::header::{Difficulty, StartError, Tip, from_bytes, hash_bytes, retarget, to_bytes};
 use mainchain::params::{PERIOD, PERIOD_SECONDS};
 use mainchain::verify::{FileError, Start, Summary, Verifier};
 use mainchain::{HeaderError, Network, Params};
+use mined::{EASY, NOW, REAL_HEADERS, hash, mine};
 use proptest::prelude::*;
 
 fn bits(bits: u32) -> CompactTarget {
@@ -326,21 +326,20 @@ fn verify(network: Network, start: Start, file: &[u8], chunk: usize) -> Result<S
 
 #[test]
 fn real_headers_keep_every_rule() {
-    let Some(file) = real_headers() else { return };
     let last = "000000000845517b31c6820d83f25cff46429bf136a7515fe504116427e60f8e";
     let start = Start::Anchor { height: 40_320, period_time: None };
     for chunk in [1_000_000, 80, 79, 81, 7] {
-        let summary = verify(Network::Mainnet, start, &file[320 * 80..], chunk).expect("real headers");
+        let summary = verify(Network::Mainnet, start, REAL_HEADERS, chunk).expect("real headers");
         assert_eq!((summary.headers, summary.height, summary.tip.to_string().as_str()), (9_680, 49_999, last));
     }
     // The file's work, counted apart: the sum of each header's.
-    let sum = file[320 * 80..].chunks_exact(80).map(|header| from_bytes(header.try_into().expect("80 bytes")).work());
+    let sum = REAL_HEADERS.chunks_exact(80).map(|header| from_bytes(header.try_into().expect("80 bytes")).work());
     let sum = sum.reduce(|sum, work| sum + work).expect("there are headers");
-    assert_eq!(verify(Network::Mainnet, start, &file[320 * 80..], 8000).map(|summary| summary.work), Ok(sum));
+    assert_eq!(verify(Network::Mainnet, start, REAL_HEADERS, 8000).map(|summary| summary.work), Ok(sum));
 
     // The same file as one of heights it has not: the first retarget shows it.
     let shifted = Start::Anchor { height: 40_321, period_time: Some(1_266_191_579) };
-    let error = verify(Network::Mainnet, shifted, &file[320 * 80..], 8000).expect_err("retargets a block early");
+    let error = verify(Network::Mainnet, shifted, REAL_HEADERS, 8000).expect_err("retargets a block early");
     assert!(
         matches!(error, FileError::BadHeader { height: 42_336, error: HeaderError::BadTarget { .. }, .. }),
         "{error}"
@@ -349,8 +348,7 @@ fn real_headers_keep_every_rule() {
 
 #[test]
 fn real_headers_with_one_bit_flipped_are_refused_where_it_is() {
-    let Some(file) = real_headers() else { return };
-    let file = &file[320 * 80..960 * 80];
+    let file = &REAL_HEADERS[..640 * 80];
     let start = Start::Anchor { height: 40_320, period_time: None };
     for bit in (0..640).chain((300 * 640..301 * 640).step_by(7)) {
         let mut bad = file.to_vec();

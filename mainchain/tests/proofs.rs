@@ -1,6 +1,6 @@
 //! Inclusion proofs: random blocks' proofs are accepted, and every known attack on merkle branches is refused.
 
-mod common;
+mod mined;
 
 use bitcoin::absolute::LockTime;
 use bitcoin::consensus::encode;
@@ -9,9 +9,9 @@ use bitcoin::transaction::Version;
 use bitcoin::{
     Amount, Block, CompactTarget, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxMerkleNode, TxOut, Txid, Witness,
 };
-use common::mine;
 use mainchain::Network;
 use mainchain::proof::{BuildError, InclusionProof, MAX_DEPTH, ProofError, strip};
+use mined::mine;
 use proptest::prelude::*;
 
 fn transaction(salt: u64) -> Transaction {
