@@ -1,7 +1,7 @@
 // cast (Foundry) against a node: `CAUSEWAY_RPC=http://... CAUSEWAY_KEY=0x... node cast.mjs`
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { assert, bridge, bytecode, key, run, url } from './common.mjs';
+import { assert, bridge, bytecode, key, run, url } from './steps.mjs';
 
 const program = fileURLToPath(new URL('node_modules/.bin/cast', import.meta.url));
 const cast = (...parameters) => {

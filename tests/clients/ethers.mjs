@@ -1,6 +1,6 @@
 // ethers v6 against a node: `CAUSEWAY_RPC=http://... CAUSEWAY_KEY=0x... node ethers.mjs`
 import { Contract, ContractFactory, JsonRpcProvider, NonceManager, Wallet, WebSocketProvider, isError, parseEther } from 'ethers';
-import { abi, assert, bridge, bytecode, expected, key, run, url, wsUrl } from './common.mjs';
+import { abi, assert, bridge, bytecode, expected, key, run, url, wsUrl } from './steps.mjs';
 
 // Blocks come faster than ethers' cache of answers (250 ms) and its polling (4 s) expect.
 const provider = new JsonRpcProvider(url, undefined, { pollingInterval: 100, cacheTimeout: -1 });
@@ -8,6 +8,8 @@ const socket = new WebSocketProvider(wsUrl);
 const wallet = new Wallet(key, provider);
 const stranger = Wallet.createRandom().address;
 
+/** The receipt of what was sent, which comes within half a minute. */
+const receiptOf = (sent) => sent.wait(1, 30_000);
 /** The code of the error that a refused request is told as. */
 const codeOf = (promise) => promise.then(() => 'taken', (error) => error.code);
 
@@ -17,20 +19,20 @@ let deployed;
 await run('ethers', {
   'coins are sent and arrive': async () => {
     const value = parseEther('0.0001');
-    const receipt = await (await wallet.sendTransaction({ to: stranger, value })).wait();
+    const receipt = await receiptOf(await wallet.sendTransaction({ to: stranger, value }));
     assert.equal(receipt.status, 1);
     assert.equal(await provider.getBalance(stranger), value);
     assert.equal((await provider.getTransaction(receipt.hash)).blockHash, receipt.blockHash);
   },
   'a contract is deployed': async () => {
     counter = await new ContractFactory(abi, bytecode, wallet).deploy(5n);
-    deployed = await counter.deploymentTransaction().wait();
+    deployed = await receiptOf(counter.deploymentTransaction());
     assert.equal(deployed.contractAddress, await counter.getAddress());
     assert.equal(await counter.value(), 5n);
   },
   'a contract is called': async () => {
     assert.equal(await counter.add.staticCall(7n), 12n);
-    const receipt = await (await counter.add(7n)).wait();
+    const receipt = await receiptOf(await counter.add(7n));
     const [event] = receipt.logs;
     assert.equal(event.fragment.name, 'Counted');
     assert.equal(event.args.value, 12n);
@@ -56,7 +58,7 @@ await run('ethers', {
     const add = () => counter.connect(manager).add(1n, { gasLimit: 100_000n });
     const sent = [];
     for (let i = 0; i < 20; i++) sent.push(await add());
-    await Promise.all(sent.map((transaction) => transaction.wait()));
+    await Promise.all(sent.map(receiptOf));
     assert.equal(await counter.value(), 32n);
   },
   'what cannot be is refused': async () => {
@@ -68,7 +70,7 @@ await run('ethers', {
     const waiting = { to: stranger, nonce: nonce + 1, gasLimit: 21_000n };
     await wallet.sendTransaction(waiting);
     assert.equal(await codeOf(wallet.sendTransaction({ ...waiting, value: 1n })), 'REPLACEMENT_UNDERPRICED');
-    await (await wallet.sendTransaction({ to: stranger, nonce, gasLimit: 21_000n })).wait();
+    await receiptOf(await wallet.sendTransaction({ to: stranger, nonce, gasLimit: 21_000n }));
   },
   'blocks are read and watched, over HTTP and WebSocket': async () => {
     const block = await provider.getBlock('latest', true);
@@ -87,7 +89,7 @@ await run('ethers', {
       const watched = new Contract(await counter.getAddress(), abi, listener);
       await watched.once('Counted', (by, value) => seen.resolve({ by, value }));
       await new Promise((done) => setTimeout(done, 500));
-      await (await counter.add(2n)).wait();
+      await receiptOf(await counter.add(2n));
       assert.equal((await seen.promise).by, wallet.address);
     }
   },

@@ -11,7 +11,7 @@ import {
   webSocket,
 } from 'viem';
 import { generatePrivateKey, nonceManager, privateKeyToAccount } from 'viem/accounts';
-import { abi, assert, bridge, bytecode, expected, key, run, url, wsUrl } from './common.mjs';
+import { abi, assert, bridge, bytecode, expected, key, run, url, wsUrl } from './steps.mjs';
 
 const account = privateKeyToAccount(key, { nonceManager });
 const id = await createPublicClient({ transport: http(url) }).getChainId();

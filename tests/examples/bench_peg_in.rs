@@ -1,36 +1,45 @@
-//! How long a holder waits for coins once Bitcoin has done its part: sidechain blocks, and milliseconds, from the Bitcoin
+//! How long a user waits for coins once Bitcoin has done its part: sidechain blocks, and milliseconds, from the Bitcoin
 //! block that brings the vault transaction to the required depth until the block that mints. On a whole network of real
 //! processes, three deposits one after the other; the median counts. Prints one line each: `name <tab> value`.
 
 use std::time::{Duration, Instant};
 
-use alloy_primitives::{Address, B256, address};
+use alloy_primitives::B256;
 use bridge::io::sidechain::Client;
 use bridge::peg::{DepositStatus, Terms};
+use mainchain::io::rpc::{Auth, BitcoinRpc};
+use tests::known::RECIPIENT;
 use tests::network::{Network, Options};
+use tests::waiting::Patience;
 
-const RECIPIENT: Address = address!("000000000000000000000000000000000000b0b0");
 /// 0.01 BTC.
 const DEPOSIT_SAT: u64 = 1_000_000;
 const MAX_FEE_SAT: u64 = 100_000;
 const ROUNDS: u8 = 3;
-const POLL: Duration = Duration::from_millis(20);
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Patience = Patience::new(Duration::from_secs(120), Duration::from_millis(20));
+/// How long the network is left alone before it is measured, so that it has no other work.
+const REST: Duration = Duration::from_secs(2);
 
-/// What a holder waited.
+/// What a user waited.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Wait {
     blocks: u64,
     time: Duration,
 }
 
+/// The network under measurement, with what asks it.
+struct Bench {
+    network: Network,
+    node: Client,
+    bitcoin: BitcoinRpc,
+}
+
 #[tokio::main]
 async fn main() {
-    let network = Network::start(Options::default());
-    let node = Client::new(&network.rpc(1)).expect("the network's own URL");
+    let bench = Bench::start();
     let mut waits = Vec::new();
     for round in 1..=ROUNDS {
-        waits.push(peg_in(&network, &node, round).await);
+        waits.push(bench.peg_in(round).await);
     }
     waits.sort_unstable();
     let median = waits[waits.len() / 2];
@@ -38,60 +47,67 @@ async fn main() {
     println!("peg-in: milliseconds from the required depth to coins\t{}", median.time.as_millis());
 }
 
-async fn peg_in(network: &Network, node: &Client, round: u8) -> Wait {
-    let info = node.info().await.expect("the node answers");
-    let terms = Terms {
-        recipient: RECIPIENT,
-        // The x coordinates 1 to 3 are on the curve; nobody reclaims these deposits.
-        reclaim_key: B256::with_last_byte(round),
-        max_fee_sat: MAX_FEE_SAT,
-        epoch: info.epoch,
-    };
-    let deposit = node.register_deposit(&terms).await.expect("the terms are good").address;
-    network.pay(&deposit, DEPOSIT_SAT);
-    network.mine(1);
-    let number = until("the deposit is swept", || async {
-        let report = node.deposit(&deposit).await.ok()?;
-        report.deposits.first().map(|deposit| deposit.number)
-    })
-    .await;
-    let vault = node.vault_transaction(number).await.expect("the node answers").expect("it sweeps");
-    // All but the last block, so that the clock starts with the one that decides.
-    let broadcast = Instant::now();
-    while broadcast.elapsed() < PATIENCE && !in_mempool(network, &vault.txid.to_string()).await {
-        tokio::time::sleep(POLL).await;
+impl Bench {
+    fn start() -> Self {
+        let network = Network::start(Options::default());
+        let node = Client::new(&network.rpc(1)).expect("the network's own URL");
+        let (url, cookie) = network.bitcoin();
+        let bitcoin = BitcoinRpc::new(url, Auth::Cookie(cookie), mainchain::Network::Regtest);
+        Self { network, node, bitcoin }
     }
-    network.mine(vault.required_confirmations - 1);
-    tokio::time::sleep(Duration::from_secs(2)).await;
 
-    let head = node.head().await.expect("the node answers").number;
-    let start = Instant::now();
-    network.mine(1);
-    let minted = until("the deposit is minted", || async {
-        let report = node.deposit(&deposit).await.ok()?;
-        let minted = report.deposits.first()?.status == DepositStatus::Minted;
-        let head = node.head().await.ok()?.number;
-        minted.then_some(head)
-    })
-    .await;
-    Wait { blocks: minted - head, time: start.elapsed() }
-}
+    /// One deposit, measured.
+    async fn peg_in(&self, round: u8) -> Wait {
+        let deposit = self.pay_deposit(round).await;
+        let required = self.swept(&deposit).await;
+        // All but the last block, so that the clock starts with the one that decides.
+        self.network.mine(required - 1);
+        tokio::time::sleep(REST).await;
 
-async fn in_mempool(network: &Network, txid: &str) -> bool {
-    let (url, cookie) = network.bitcoin();
-    let bitcoin =
-        mainchain::io::rpc::BitcoinRpc::new(url, mainchain::io::rpc::Auth::Cookie(cookie), mainchain::Network::Regtest);
-    let txid = txid.parse().expect("a txid of the node");
-    matches!(bitcoin.mempool_entry(txid).await, Ok(Some(_)))
-}
+        let head = self.node.head().await.expect("the node answers").number;
+        let start = Instant::now();
+        self.network.mine(1);
+        let minted = PATIENCE
+            .until_async("the deposit is minted", async || {
+                let report = self.node.deposit(&deposit).await.ok()?;
+                let minted = report.deposits.first()?.status == DepositStatus::Minted;
+                let head = self.node.head().await.ok()?.number;
+                minted.then_some(head)
+            })
+            .await;
+        Wait { blocks: minted - head, time: start.elapsed() }
+    }
 
-async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut ask: impl FnMut() -> F) -> T {
-    let start = Instant::now();
-    loop {
-        if let Some(answer) = ask().await {
-            return answer;
-        }
-        assert!(start.elapsed() < PATIENCE, "waited {} s until {what}", PATIENCE.as_secs());
-        tokio::time::sleep(POLL).await;
+    /// Pays a deposit address, which it returns, in the next block.
+    async fn pay_deposit(&self, round: u8) -> String {
+        let info = self.node.info().await.expect("the node answers");
+        let terms = Terms {
+            recipient: RECIPIENT,
+            // The x coordinates 1 to 3 are on the curve; nobody reclaims these deposits.
+            reclaim_key: B256::with_last_byte(round),
+            max_fee_sat: MAX_FEE_SAT,
+            epoch: info.epoch,
+        };
+        let deposit = self.node.register_deposit(&terms).await.expect("the terms are good").address;
+        self.network.pay(&deposit, DEPOSIT_SAT);
+        self.network.mine(1);
+        deposit
+    }
+
+    /// Waits until the vault transaction that sweeps a deposit is in the mempool; the confirmations that it needs.
+    async fn swept(&self, deposit: &str) -> u32 {
+        let number = PATIENCE
+            .until_async("the deposit is swept", async || {
+                let report = self.node.deposit(deposit).await.ok()?;
+                report.deposits.first().map(|deposit| deposit.number)
+            })
+            .await;
+        let vault = self.node.vault_transaction(number).await.expect("the node answers").expect("it sweeps");
+        PATIENCE
+            .until_async("the vault transaction is in the mempool", async || {
+                self.bitcoin.mempool_entry(vault.txid).await.ok().flatten()
+            })
+            .await;
+        vault.required_confirmations
     }
 }

@@ -1,11 +1,16 @@
-//! The built `causeway`, run as a user runs it.
+//! The built `causeway`, run as a user runs it: in a home folder of its own, to its end, and within bounds.
 
 use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use serde_json::Value;
+
+/// Longer than any command takes that a test runs to its end. The demo takes two minutes, more on a machine that is busy.
+const LONGEST_RUN: Duration = Duration::from_secs(480);
 
 /// Where cargo put the binary: beside this test's own folder.
 ///
@@ -43,13 +48,13 @@ pub struct Finished {
 ///
 /// # Panics
 ///
-/// When it cannot be started.
+/// When it cannot be started, or does not end.
 pub fn run<A: AsRef<OsStr>>(home: &Path, arguments: impl IntoIterator<Item = A>, input: &str) -> Finished {
     let mut child = spawn(home, arguments);
     let mut pipe = child.stdin.take().expect("piped");
     let _ = pipe.write_all(input.as_bytes()); // One that fails early does not read.
     drop(pipe);
-    child.wait_with_output().expect("started").into()
+    end(child, "causeway").into()
 }
 
 /// Starts it, with pipes for all three.
@@ -61,6 +66,23 @@ pub fn spawn<A: AsRef<OsStr>>(home: &Path, arguments: impl IntoIterator<Item = A
     let mut command = command(home, arguments);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.spawn().expect("the binary starts")
+}
+
+/// Waits for the end of a process whose output is piped, and gives what it wrote. One that does not end is killed.
+///
+/// # Panics
+///
+/// When it does not end.
+pub fn end(child: Child, name: &str) -> Output {
+    let id = child.id().to_string();
+    let (sender, ended) = mpsc::channel();
+    std::thread::spawn(move || sender.send(child.wait_with_output()));
+    ended.recv_timeout(LONGEST_RUN).map(|output| output.expect("our child")).unwrap_or_else(|_| {
+        let _ = Command::new("kill").args(["-KILL", &id]).status(); // So that it tells what it wrote.
+        let written = ended.recv_timeout(Duration::from_secs(10)).ok().and_then(Result::ok).map(Finished::from);
+        let written = written.map(|finished| finished.to_string()).unwrap_or_default();
+        panic!("{name} did not end within {} s\n{written}", LONGEST_RUN.as_secs())
+    })
 }
 
 impl From<Output> for Finished {

@@ -8,9 +8,8 @@ use revm::database::InMemoryDB;
 use revm::primitives::TxKind;
 use revm::{Context, ExecuteCommitEvm, MainBuilder, MainContext, MainnetEvm};
 
-type Evm = MainnetEvm<Context<BlockEnv, TxEnv, CfgEnv, InMemoryDB, Journal<InMemoryDB>, ()>>;
-
 /// What a call that succeeded left.
+#[derive(Debug)]
 pub struct Done<R> {
     pub returned: R,
     pub logs: Vec<Log>,
@@ -18,11 +17,12 @@ pub struct Done<R> {
 }
 
 /// An EVM whose transactions cost nothing and whose clock is set by hand.
-pub struct World {
-    evm: Evm,
+pub struct Evm {
+    mainnet: MainnetEvm<Context<BlockEnv, TxEnv, CfgEnv, InMemoryDB, Journal<InMemoryDB>, ()>>,
 }
 
-impl World {
+impl Evm {
+    /// An empty one.
     pub fn new(chain_id: u64) -> Self {
         let context = Context::mainnet()
             .with_db(InMemoryDB::default())
@@ -32,16 +32,17 @@ impl World {
                 cfg.tx_gas_limit_cap = Some(u64::MAX);
             })
             .modify_block_chained(|block| block.gas_limit = u64::MAX);
-        Self { evm: context.build_mainnet() }
+        Self { mainnet: context.build_mainnet() }
     }
 
+    /// The clock of what follows, in seconds since 1970.
     pub fn set_time(&mut self, now: u64) {
-        self.evm.ctx.block.timestamp = U256::from(now);
+        self.mainnet.ctx.block.timestamp = U256::from(now);
     }
 
     /// Gives an account coins; its code stays.
     pub fn set_balance(&mut self, account: Address, wei: U256) {
-        let database = &mut self.evm.ctx.journaled_state.database;
+        let database = &mut self.mainnet.ctx.journaled_state.database;
         let known = database.load_account(account);
         known.expect("memory does not fail").info.balance = wei;
     }
@@ -84,10 +85,10 @@ impl World {
             kind,
             data,
             gas_limit: u64::MAX / 4,
-            chain_id: Some(self.evm.ctx.cfg.chain_id),
+            chain_id: Some(self.mainnet.ctx.cfg.chain_id),
             ..TxEnv::default()
         };
-        let result = self.evm.transact_commit(transaction).map_err(|error| format!("{error:?}"))?;
+        let result = self.mainnet.transact_commit(transaction).map_err(|error| format!("{error:?}"))?;
         match result {
             ExecutionResult::Success { .. } => Ok(result),
             ExecutionResult::Revert { output, .. } => {

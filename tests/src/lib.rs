@@ -1,8 +1,26 @@
-//! What the end-to-end tests stand on: the built binary, and a whole network of real processes.
+//! What the end-to-end tests stand on. Nothing here decides anything of Causeway's: it starts real processes, asks them,
+//! and waits with a bound.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`waiting`] | every wait: how long, how often, and the words when it was in vain |
+//! | [`known`] | accounts, addresses and keys that tests name |
+//! | [`port`], [`process`] | free ports, and processes that end with their test |
+//! | [`binary`] | the built `causeway`, run as a user runs it |
+//! | [`bitcoind`], [`user`] | a real bitcoind on regtest, and somebody with bitcoin on it |
+//! | [`network`] | a whole network of real processes: `causeway dev` |
+//! | [`validators`] | validators alone, as real processes |
+//! | [`lone_node`] | one node without consensus, in this process |
+//! | [`evm`] | contracts alone, without a chain |
 
 pub mod binary;
 pub mod bitcoind;
 pub mod evm;
+pub mod known;
 pub mod lone_node;
 pub mod network;
+pub mod port;
+pub mod process;
+pub mod user;
 pub mod validators;
+pub mod waiting;

@@ -1,6 +1,7 @@
 //! A node without consensus: a real chain on disk, pool and JSON-RPC; its blocks come from a thread. For what looks at a
 //! node from outside and does not care who makes blocks.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -20,6 +21,8 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
+use crate::binary::{self, Finished};
+
 const COIN_SAT: u64 = 100_000_000;
 /// The pace of blocks: as in a real network, also when nothing waits.
 const INTERVAL: Duration = Duration::from_millis(200);
@@ -30,7 +33,7 @@ pub struct LoneNode {
     stop: Arc<AtomicBool>,
     /// Dropped after the server: it runs there.
     _runtime: Runtime,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Drop for LoneNode {
@@ -48,7 +51,7 @@ impl LoneNode {
     #[must_use]
     pub fn start(rich: &[Address]) -> Self {
         let directory = tempfile::tempdir().expect("a directory for tests");
-        let database = Database::open(directory.path()).expect("a fresh directory");
+        let database = Database::open(&directory.path().join("chain")).expect("a fresh directory");
         let coins: Vec<_> = rich.iter().map(|account| (*account, COIN_SAT)).collect();
         let chain = Chain::open_with(genesis(), database, Retention::default(), &coins).expect("the genesis is right");
         let runtime = Runtime::new().expect("threads");
@@ -67,7 +70,23 @@ impl LoneNode {
                 std::thread::sleep(INTERVAL.saturating_sub(start.elapsed()));
             }
         });
-        Self { server, stop, _runtime: runtime, _directory: directory }
+        Self { server, stop, _runtime: runtime, directory }
+    }
+
+    /// Runs `causeway` against it, in [`LoneNode::home`].
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be started, or does not end.
+    #[must_use]
+    pub fn causeway(&self, arguments: &[&str], input: &str) -> Finished {
+        binary::run(&self.home(), [arguments, &["--rpc", &self.url()]].concat(), input)
+    }
+
+    /// The home folder of its user.
+    #[must_use]
+    pub fn home(&self) -> PathBuf {
+        self.directory.path().join("home")
     }
 
     /// HTTP; WebSocket is on the same port.

@@ -6,18 +6,26 @@
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::binary::{self, Finished};
+use crate::process::Process;
+use crate::waiting::Patience;
 
 /// How long a network may take to start. Four validators, four relayers and a key: seconds; much more on a loaded machine.
-const START: Duration = Duration::from_secs(240);
-const POLL: Duration = Duration::from_millis(100);
+const START: Patience = Patience::new(Duration::from_secs(240), Duration::from_millis(100));
+/// How long it may take to stop, or to answer on its control socket: mining a thousand blocks is the longest request.
+const ANSWER: Duration = Duration::from_secs(120);
+const STOP: Patience = Patience::new(ANSWER, Duration::from_millis(100));
+
+/// How long a deposit or a payout may take, on a machine that does much else.
+const PATIENCE: Patience = Patience::new(Duration::from_secs(150), Duration::from_millis(200));
+/// The same while blocks are mined: not faster than the relayers look at them.
+const MINING: Patience = Patience::new(Duration::from_secs(150), Duration::from_millis(700));
 
 /// What a network is started with.
 #[derive(Clone, Debug)]
@@ -36,12 +44,13 @@ impl Default for Options {
     }
 }
 
-/// A running network. Dropping it kills all of it.
+/// A running network. Dropping it kills its parent process; the children see their input close, and end.
 #[derive(Debug)]
 pub struct Network {
+    /// Dropped before its folder.
+    dev: Option<Process>,
     folder: TempDir,
     options: Options,
-    dev: Option<Child>,
 }
 
 impl Network {
@@ -73,21 +82,17 @@ impl Network {
         let log = std::fs::File::create(self.folder.path().join("dev.log")).expect("writable");
         let mut command = binary::command(self.folder.path(), &arguments);
         command.stdin(Stdio::piped()).stdout(log.try_clone().expect("a file can be shared")).stderr(log);
-        self.dev = Some(command.spawn().expect("the binary starts"));
-        self.wait_ready();
+        self.dev = Some(Process::start(&mut command));
+        self.require_ready();
     }
 
-    fn wait_ready(&mut self) {
-        let start = Instant::now();
-        loop {
-            if self.try_ask(&json!({ "do": "status" })).is_ok_and(|answer| answer["ok"]["ready"] == true) {
-                return;
-            }
-            let ended = self.dev.as_mut().expect("just started").try_wait().expect("our child");
+    fn require_ready(&mut self) {
+        let wait = START.begin("the network is ready");
+        while !self.try_ask(&json!({ "do": "status" })).is_ok_and(|answer| answer["ok"]["ready"] == true) {
+            let ended = self.dev.as_mut().expect("just started").ended();
             let log = || std::fs::read_to_string(self.folder.path().join("dev.log")).unwrap_or_default();
             assert!(ended.is_none(), "the network ended: {}", log());
-            assert!(start.elapsed() < START, "the network is not ready: {}", log());
-            sleep(POLL);
+            wait.pause(log);
         }
     }
 
@@ -151,7 +156,8 @@ impl Network {
     /// When it does not end well.
     pub fn stop(&mut self) {
         self.ask(&json!({ "do": "stop" }));
-        let status = self.dev.take().expect("running").wait().expect("our child");
+        let mut dev = self.dev.take().expect("running");
+        let status = STOP.until("the network stops", || self.logs(), || dev.ended());
         assert!(status.success(), "the network stopped with {status}");
     }
 
@@ -161,19 +167,18 @@ impl Network {
     ///
     /// When it did not run.
     pub fn kill_all(&mut self) {
-        let mut dev = self.dev.take().expect("running");
-        dev.kill().expect("our child");
-        dev.wait().expect("our child");
+        self.dev.take().expect("running").kill();
     }
 
     /// Runs `causeway` against this network: the first node, its bitcoind, this test's home.
     ///
     /// # Panics
     ///
-    /// When it cannot be started.
+    /// When it cannot be started, or does not end.
     #[must_use]
     pub fn causeway(&self, arguments: &[&str]) -> Finished {
-        self.command(arguments).output().expect("the binary starts").into()
+        let child = self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        binary::end(child.expect("the binary starts"), "causeway").into()
     }
 
     /// Starts `causeway` against this network, and gives what reads the JSON lines it has printed so far.
@@ -181,10 +186,10 @@ impl Network {
     /// # Panics
     ///
     /// When it cannot be started.
-    pub fn spawn(&self, name: &str, arguments: &[&str]) -> (Child, impl Fn() -> Vec<Value> + use<>) {
+    pub fn spawn(&self, name: &str, arguments: &[&str]) -> (Process, impl Fn() -> Vec<Value> + use<>) {
         let path = self.folder.path().join(format!("{name}.out"));
         let out = std::fs::File::create(&path).expect("writable");
-        let child = self.command(arguments).stdout(out).spawn().expect("the binary starts");
+        let child = Process::start(self.command(arguments).stdout(out));
         let events = move || {
             let text = std::fs::read_to_string(&path).expect("readable");
             text.split_inclusive('\n').filter_map(|line| serde_json::from_str(line).ok()).collect()
@@ -199,31 +204,39 @@ impl Network {
             .env("CAUSEWAY_RPC", self.rpc(1))
             .env("CAUSEWAY_BITCOIN", bitcoin)
             .env("CAUSEWAY_BITCOIN_COOKIE", cookie)
-            .env("CAUSEWAY_HOME", self.folder.path().join("holder"));
+            .env("CAUSEWAY_HOME", self.folder.path().join("user"));
         command
+    }
+
+    /// Waits until `ask` has an answer; mines nothing.
+    ///
+    /// # Panics
+    ///
+    /// When it has none in time.
+    pub fn until<T>(&self, what: &str, ask: impl FnMut() -> Option<T>) -> T {
+        PATIENCE.until(what, || self.logs(), ask)
     }
 
     /// Mines a block now and then until `ask` has an answer.
     ///
     /// # Panics
     ///
-    /// When it has none after `patience`.
-    pub fn mine_until<T>(&self, what: &str, patience: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
-        let start = Instant::now();
+    /// When it has none in time.
+    pub fn mine_until<T>(&self, what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+        let wait = MINING.begin(what);
         loop {
             if let Some(answer) = ask() {
                 return answer;
             }
-            assert!(start.elapsed() < patience, "waited {} s until {what}; logs: {}", patience.as_secs(), self.logs());
             self.mine(1);
-            sleep(Duration::from_millis(700));
+            wait.pause(|| self.logs());
         }
     }
 
     /// The ends of all logs, for a failure's message.
     #[must_use]
     pub fn logs(&self) -> String {
-        let mut text = String::new();
+        let mut text = "logs:".to_owned();
         let entries = std::fs::read_dir(self.folder().join("logs")).into_iter().flatten().flatten();
         for path in entries.map(|entry| entry.path()).filter(|path| !path.ends_with("bitcoind.log")) {
             let log = std::fs::read_to_string(&path).unwrap_or_default();
@@ -242,18 +255,10 @@ impl Network {
 
     fn try_ask(&self, request: &Value) -> std::io::Result<Value> {
         let mut stream = UnixStream::connect(self.folder().join("control.sock"))?;
+        stream.set_read_timeout(Some(ANSWER))?;
         stream.write_all(format!("{request}\n").as_bytes())?;
         let mut line = String::new();
         BufReader::new(stream).read_line(&mut line)?;
         Ok(serde_json::from_str(&line)?)
-    }
-}
-
-impl Drop for Network {
-    fn drop(&mut self) {
-        if let Some(mut dev) = self.dev.take() {
-            let _ = dev.kill(); // Its children see their input close and end.
-            let _ = dev.wait();
-        }
     }
 }

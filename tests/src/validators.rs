@@ -3,11 +3,9 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::process::Stdio;
+use std::time::Duration;
 
 use alloy_primitives::B256;
 use bridge::io::sidechain::{Account, Call, Client, Fees, Pending};
@@ -16,20 +14,22 @@ use contracts::address::SIGNING_BOARD;
 use contracts::signing_board::SigningBoard;
 use tempfile::TempDir;
 
-use crate::binary;
+use crate::process::Process;
+use crate::waiting::Patience;
+use crate::{binary, port};
 
-const PASSPHRASE: &str = "of a test network";
+/// What every keystore here is encrypted with.
+pub const PASSPHRASE: &str = "of a test network";
 
 /// Longer than anything takes, even on a machine that is busy with other tests.
-pub const PATIENCE: Duration = Duration::from_secs(120);
-
-const POLL: Duration = Duration::from_millis(50);
+const PATIENCE: Patience = Patience::new(Duration::from_secs(120), Duration::from_millis(50));
 
 /// A network of validators, and followers of them. Dropping it kills all of it.
 #[derive(Debug)]
 pub struct Validators {
-    folder: TempDir,
+    /// Dropped before their folder.
     nodes: Vec<Node>,
+    folder: TempDir,
     runtime: tokio::runtime::Runtime,
 }
 
@@ -39,16 +39,7 @@ struct Node {
     rpc: String,
     /// Validators open their keystores, followers have none.
     has_keys: bool,
-    process: Option<Child>,
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            let _ = process.kill();
-            let _ = process.wait();
-        }
-    }
+    process: Option<Process>,
 }
 
 impl Validators {
@@ -83,7 +74,7 @@ impl Validators {
         let mut network = Self::new(count);
         (0..count).for_each(|index| network.start(index));
         for index in 0..count {
-            network.wait("the first blocks", |network| network.head(index) >= 2);
+            network.wait("it has the first blocks", |network| network.head(index) >= 2);
         }
         network
     }
@@ -96,7 +87,7 @@ impl Validators {
     pub fn follow(&mut self, followed: usize) -> usize {
         let index = self.nodes.len();
         let folder = self.folder.path().join(format!("follower-{index}"));
-        let rpc = free_port();
+        let rpc = port::free();
         write_config(
             &folder,
             &format!(
@@ -119,15 +110,11 @@ impl Validators {
         let log = fs::File::options().create(true).append(true).open(node.folder.join("log")).expect("writable");
         let mut arguments = vec!["node".into(), "--config".into(), node.folder.join("node.toml").into_os_string()];
         arguments.extend(node.has_keys.then(|| "--passphrase-stdin".into()));
-        let mut process = binary::command(self.folder.path(), &arguments)
-            .stdin(Stdio::piped())
-            .stdout(log.try_clone().expect("a file can be shared"))
-            .stderr(log)
-            .spawn()
-            .expect("the binary starts");
+        let mut command = binary::command(self.folder.path(), &arguments);
+        command.stdin(Stdio::piped()).stdout(log.try_clone().expect("a file can be shared")).stderr(log);
+        let mut process = Process::start(&mut command);
         if node.has_keys {
-            let mut stdin = process.stdin.take().expect("piped");
-            writeln!(stdin, "{PASSPHRASE}").expect("it reads its passphrase");
+            writeln!(process.stdin(), "{PASSPHRASE}").expect("it reads its passphrase");
         }
         node.process = Some(process);
     }
@@ -139,8 +126,8 @@ impl Validators {
     /// When it does not run.
     pub fn kill(&mut self, index: usize) {
         let mut process = self.nodes[index].process.take().expect("it runs");
-        process.kill().expect("our child");
-        process.wait().expect("our child");
+        assert!(process.ended().is_none(), "it ended by itself: {}", self.log(index));
+        process.kill();
     }
 
     /// SIGTERM; waits for the end and returns its status.
@@ -153,14 +140,7 @@ impl Validators {
         let id = process.id().to_string();
         let sent = std::process::Command::new("kill").args(["-TERM", &id]).status();
         assert!(sent.expect("kill is there").success());
-        let started = Instant::now();
-        loop {
-            if let Some(status) = process.try_wait().expect("our child") {
-                return status;
-            }
-            assert!(started.elapsed() < PATIENCE, "it does not stop: {}", self.log(index));
-            sleep(POLL);
-        }
+        PATIENCE.until("it stops", || self.log(index), || process.ended())
     }
 
     /// What it printed.
@@ -238,25 +218,44 @@ impl Validators {
         Account::from_key(*OperatorKeys::open(&keystore, PASSPHRASE).expect("our passphrase").account())
     }
 
+    /// Posts as [`Validators::post`] does, and waits until all of `nodes` have it in a final block.
+    ///
+    /// # Panics
+    ///
+    /// When the node does not take it, or it does not become final.
+    pub fn post_until_final(&self, operator: usize, through: usize, nodes: &[usize]) -> Pending {
+        let posted = self.post(operator, through);
+        self.wait_for_post(&posted, nodes);
+        posted
+    }
+
+    /// Waits until all of `nodes` have a transaction in a final block.
+    ///
+    /// # Panics
+    ///
+    /// When it does not become final.
+    pub fn wait_for_post(&self, posted: &Pending, nodes: &[usize]) {
+        let what = format!("nodes {nodes:?} have the post {} in a final block", posted.hash);
+        self.wait(&what, |network| nodes.iter().all(|node| network.has(*node, posted)));
+    }
+
     /// Waits until something holds.
     ///
     /// # Panics
     ///
     /// When it does not come to hold; shows what the nodes printed.
     pub fn wait(&self, what: &str, mut holds: impl FnMut(&Self) -> bool) {
-        let started = Instant::now();
-        while !holds(self) {
-            if started.elapsed() > PATIENCE {
-                let tail = |index| {
-                    let log = self.log(index);
-                    let lines: Vec<_> = log.lines().rev().take(20).collect();
-                    lines.into_iter().rev().collect::<Vec<_>>().join("\n")
-                };
-                let logs: Vec<_> = (0..self.nodes.len()).map(|i| format!("node {i}:\n{}", tail(i))).collect();
-                panic!("waited in vain for {what}\n{}", logs.join("\n"));
-            }
-            sleep(POLL);
-        }
+        PATIENCE.until(what, || self.logs(), || holds(self).then_some(()));
+    }
+
+    /// The ends of all logs.
+    fn logs(&self) -> String {
+        let end = |index| {
+            let log = self.log(index);
+            let lines: Vec<_> = log.lines().collect();
+            format!("node {index}:\n{}\n", lines[lines.len().saturating_sub(20)..].join("\n"))
+        };
+        (0..self.nodes.len()).map(end).collect()
     }
 }
 
@@ -264,7 +263,7 @@ impl Validators {
 fn operator(folder: &Path, number: usize) -> Node {
     let name = format!("operator-{number}");
     let folder_of = folder.join(&name);
-    let (p2p, rpc) = (free_port(), free_port());
+    let (p2p, rpc) = (port::free(), port::free());
     let address = format!("127.0.0.1:{p2p}");
     let dir = folder_of.to_str().expect("UTF-8");
     let made = binary::run(
@@ -285,9 +284,4 @@ fn operator(folder: &Path, number: usize) -> Node {
 fn write_config(folder: &Path, text: &str) {
     fs::create_dir_all(folder).expect("a folder");
     fs::write(folder.join("node.toml"), text).expect("written");
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
-    listener.local_addr().expect("bound").port()
 }

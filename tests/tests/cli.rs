@@ -5,11 +5,10 @@ use std::fs;
 
 use tempfile::TempDir;
 use tests::binary::{self, Finished};
+use tests::known::{DEVELOPER_0, REGTEST_ADDRESS};
 
 /// Nobody listens there.
 const NOBODY: &str = "http://127.0.0.1:1";
-const REGTEST: &str = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
-const RECIPIENT: &str = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266";
 
 fn home() -> TempDir {
     tempfile::tempdir().expect("a temporary folder")
@@ -38,7 +37,7 @@ fn the_help_names_every_command_and_each_has_an_example() {
 #[test]
 fn an_amount_needs_a_unit() {
     for bad in ["5", "0.1", "1 coin", "0.5 sat", "0.000000001 BTC"] {
-        let refused = causeway(&["peg-out", "--amount", bad, "--to", REGTEST, "--max-fee", "1000 sat"]);
+        let refused = causeway(&["peg-out", "--amount", bad, "--to", REGTEST_ADDRESS, "--max-fee", "1000 sat"]);
         refused.is_misused_saying(&["--amount", bad]);
     }
 }
@@ -55,7 +54,8 @@ fn a_bad_recipient_or_id_is_refused_before_anything_is_asked() {
 
 #[test]
 fn a_sidechain_node_that_is_down_is_named_with_what_to_do() {
-    let tries: [&[&str]; 3] = [&["status"], &["peg-in", "--to", RECIPIENT], &["cancel", "1", "--dev-account", "0"]];
+    let to = DEVELOPER_0.to_string();
+    let tries: [&[&str]; 3] = [&["status"], &["peg-in", "--to", &to], &["cancel", "1", "--dev-account", "0"]];
     for arguments in tries {
         let arguments = [arguments, &["--rpc", NOBODY]].concat();
         causeway(&arguments).fails_saying(&[NOBODY, "--rpc", "CAUSEWAY_RPC"]);
@@ -64,7 +64,11 @@ fn a_sidechain_node_that_is_down_is_named_with_what_to_do() {
 
 #[test]
 fn a_deposit_that_was_never_made_here_cannot_be_reclaimed() {
-    causeway(&["reclaim", REGTEST, "--to", REGTEST]).fails_saying(&["no record of", "peg-in", "--home"]);
+    causeway(&["reclaim", REGTEST_ADDRESS, "--to", REGTEST_ADDRESS]).fails_saying(&[
+        "no record of",
+        "peg-in",
+        "--home",
+    ]);
 }
 
 #[test]

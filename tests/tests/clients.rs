@@ -4,10 +4,11 @@
 //! network: `CAUSEWAY_RPC=http://... CAUSEWAY_KEY=0x... node viem.mjs`.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use alloy_primitives::keccak256;
 use sidechain::testing::Key;
+use tests::binary;
 use tests::lone_node::LoneNode;
 
 /// The account that pays.
@@ -34,13 +35,16 @@ fn run(script: &str) {
     assert!(folder.join("node_modules").is_dir(), "the clients are not installed: run `make deps`");
     let node = LoneNode::start(&[Key::new(PAYER).address]);
     let secret = keccak256(PAYER.to_be_bytes());
-    let output = Command::new("node")
+    let client = Command::new("node")
         .arg(script)
         .current_dir(&folder)
         .env("CAUSEWAY_RPC", node.url())
         .env("CAUSEWAY_KEY", secret.to_string())
-        .output()
-        .expect("node is installed");
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let output = binary::end(client.expect("node is installed"), script);
     let text = [output.stdout, output.stderr].concat();
     let text = String::from_utf8_lossy(&text);
     assert!(output.status.success(), "{script}: {}\n{text}", output.status);

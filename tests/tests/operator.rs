@@ -1,12 +1,14 @@
 //! What an operator types to join a network: keys, the genesis file, and the errors of files that are wrong.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use alloy_primitives::hex;
+use bridge::keystore::Keystore;
 use serde_json::Value;
 use tempfile::TempDir;
 use tests::binary::{self, Finished};
-use tests::network::{Network, Options};
 
 const PASSPHRASE: &str = "correct horse battery\n";
 
@@ -71,18 +73,24 @@ fn operators_make_their_own_keys_and_all_start_from_one_genesis_file() {
     operators.run(&again, "").fails_saying(&["exists and is not overwritten"]);
 }
 
-/// Whatever is not a keystore holds nothing that is 32 secret bytes; keystores say that they are encrypted.
+/// Keystores say that they are encrypted, and what is in them is nowhere in plain.
 fn secrets_are_only_in_keystores(folder: &Path) {
-    let mut names: Vec<_> = folder
+    let files: BTreeMap<_, _> = folder
         .read_dir()
         .expect("readable")
-        .map(|entry| entry.expect("readable").file_name().into_string().expect("UTF-8"))
+        .map(|entry| entry.expect("readable"))
+        .map(|entry| (entry.file_name().into_string().expect("UTF-8"), fs::read_to_string(entry.path()).expect("text")))
         .collect();
-    names.sort();
+    let names: Vec<_> = files.keys().collect();
     assert_eq!(names, ["operator.keystore", "public.json", "recovery.keystore", "validator.keystore"]);
-    for name in names.iter().filter(|name| name.ends_with(".keystore")) {
-        let text = fs::read_to_string(folder.join(name)).expect("readable");
+    for (name, text) in files.iter().filter(|(name, _)| name.ends_with(".keystore")) {
         assert!(text.contains("argon2id"), "{name} is not encrypted: {text}");
+        let keystore = Keystore::parse(text.as_bytes()).expect("made by causeway keys");
+        let secrets = keystore.open(keystore.kind(), PASSPHRASE.trim_end()).expect("its passphrase");
+        for secret in secrets.chunks_exact(32).map(hex::encode) {
+            let shown: Vec<_> = files.iter().filter(|(_, text)| text.contains(&secret)).map(|(name, _)| name).collect();
+            assert!(shown.is_empty(), "a secret of {name} is in plain in {shown:?}");
+        }
     }
 }
 
@@ -131,40 +139,4 @@ fn a_configuration_with_an_unknown_key_is_refused_by_its_name() {
     let operators = Operators::new();
     fs::write(operators.path("relayer.toml"), "node = \"http://127.0.0.1:1\"\nkeystroe = \"x\"\n").expect("written");
     operators.run(&["relayer", "--config", "~/relayer.toml"], "").fails_saying(&["relayer.toml", "keystroe", "line 2"]);
-}
-
-#[test]
-fn a_network_has_one_owner_leaves_nothing_behind_and_goes_on_where_it_was() {
-    let mut network = Network::start(Options { operators: 2, threshold: 2, ..Options::default() });
-    let folder = network.folder();
-    let name = folder.to_str().expect("UTF-8").to_owned();
-    binary::run(network.home(), ["dev", "--data-dir", &name, "--ports", "free"], "")
-        .fails_saying(&["another `causeway dev` runs in"]);
-    // The node's own folder is held too.
-    let config = folder.join("operators/1/node.toml");
-    let second = binary::run(
-        network.home(),
-        ["node", "--config", config.to_str().expect("UTF-8"), "--passphrase-stdin"],
-        "causeway-dev\n",
-    );
-    second.fails_saying(&["in use by another process"]);
-
-    let height = network.mine(7);
-    network.kill_all();
-    let start = std::time::Instant::now();
-    while processes_of(&name) > 0 {
-        assert!(start.elapsed().as_secs() < 30, "children outlive their killed parent");
-        std::thread::sleep(std::time::Duration::from_millis(100));
-    }
-    network.resume();
-    assert_eq!(network.mine(1), height + 1);
-    network.stop();
-    assert_eq!(processes_of(&name), 0, "children outlive a stop");
-}
-
-/// Processes with the folder in their arguments.
-fn processes_of(folder: &str) -> usize {
-    let entries = fs::read_dir("/proc").expect("Linux").flatten();
-    let names = entries.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
-    names.filter(|arguments| String::from_utf8_lossy(arguments).contains(folder)).count()
 }

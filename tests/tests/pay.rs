@@ -1,36 +1,35 @@
 //! `causeway pay` as payer and payee type it, against a node.
 
-use alloy_primitives::{Address, U256, address};
+use std::time::Duration;
+
+use alloy_primitives::U256;
+use contracts::coin::WEI_PER_SAT;
 use serde_json::Value;
-use tests::binary;
+use tests::binary::Finished;
+use tests::known::{DEVELOPER_0, DEVELOPER_1};
 use tests::lone_node::LoneNode;
+use tests::waiting::Patience;
 
-/// Developer accounts 0 and 1.
-const PAYER: Address = address!("f39Fd6e51aad88F6F4ce6aB8827279cffFb92266");
-const PAYEE: Address = address!("70997970C51812dc3A010C7d01b50e0d17dc79C8");
+/// How long three blocks may take, which come five times a second.
+const THREE_BLOCKS: Patience = Patience::new(Duration::from_secs(60), Duration::from_millis(50));
 
-/// Wei of a satoshi.
-const SAT: u64 = 10_000_000_000;
-
-struct World {
+/// Developer account 0 pays, 1 is paid, over one node.
+struct Payments {
     node: LoneNode,
-    home: tempfile::TempDir,
 }
 
-impl World {
+impl Payments {
     fn new() -> Self {
-        Self { node: LoneNode::start(&[PAYER, PAYEE]), home: tempfile::tempdir().expect("a directory for tests") }
+        Self { node: LoneNode::start(&[DEVELOPER_0, DEVELOPER_1]) }
     }
 
-    fn pay(&self, account: u32, words: &[&str], input: &str) -> binary::Finished {
-        let (url, account) = (self.node.url(), account.to_string());
-        let mut all = vec!["--json", "pay"];
-        all.extend(words);
-        all.extend(["--rpc", &url]);
+    fn pay(&self, account: u32, words: &[&str], input: &str) -> Finished {
+        let account = account.to_string();
+        let mut all = [&["--json", "pay"], words].concat();
         if words[0] != "status" {
             all.extend(["--dev-account", &account]);
         }
-        binary::run(self.home.path(), all, input)
+        self.node.causeway(&all, input)
     }
 
     /// The event it prints.
@@ -47,7 +46,7 @@ impl World {
     }
 
     fn open(&self, extra: &[&str]) -> String {
-        let payee = PAYEE.to_string();
+        let payee = DEVELOPER_1.to_string();
         let mut words = vec!["open", "--payee", &payee, "--amount", "100000 sat"];
         words.extend(extra);
         let opened = self.done(0, &words, "");
@@ -58,56 +57,57 @@ impl World {
 }
 
 fn wei(sat: u64) -> String {
-    (U256::from(sat) * U256::from(SAT)).to_string()
+    (U256::from(sat) * U256::from(WEI_PER_SAT)).to_string()
 }
 
 #[test]
 fn a_payee_cashes_in_the_last_voucher_of_many() {
-    let world = World::new();
-    let (first, second) = (world.open(&[]), world.open(&[]));
+    let payments = Payments::new();
+    let (first, second) = (payments.open(&[]), payments.open(&[]));
     let mut vouchers = String::new();
     for (channel, total) in [(&first, "10 sat"), (&second, "7 sat"), (&first, "25 sat")] {
-        let voucher = world.done(0, &["voucher", channel, "--total", total], "");
+        let voucher = payments.done(0, &["voucher", channel, "--total", total], "");
         vouchers += &format!("{voucher}\n");
     }
     // Promised by the payee itself: worth nothing, and left out.
-    let forged = world.refused(1, &["voucher", &first, "--total", "99 sat"], "");
+    let forged = payments.refused(1, &["voucher", &first, "--total", "99 sat"], "");
     assert!(forged.contains("is paid by"), "{forged}");
 
-    let claimed = world.done(1, &["claim", "-"], &vouchers);
+    let claimed = payments.done(1, &["claim", "-"], &vouchers);
     assert_eq!(claimed["amount"], wei(32));
     assert_eq!(claimed["channels"], serde_json::json!([1, 2]));
-    let status = world.done(1, &["status", &first], "");
+    let status = payments.done(1, &["status", &first], "");
     assert_eq!((&status["state"], &status["claimed"]), (&Value::from("open"), &Value::from(wei(25))));
-    let again = world.refused(1, &["claim", "-"], &vouchers);
+    let again = payments.refused(1, &["claim", "-"], &vouchers);
     assert!(again.contains("no voucher is worth anything"), "{again}");
 
-    let closed = world.done(1, &["close", &first], "");
+    let closed = payments.done(1, &["close", &first], "");
     assert_eq!(closed["refund"], wei(100_000 - 25));
-    let late = world.refused(0, &["voucher", &first, "--total", "50 sat"], "");
+    let late = payments.refused(0, &["voucher", &first, "--total", "50 sat"], "");
     assert!(late.contains("is closed"), "{late}");
 }
 
 #[test]
 fn a_payer_takes_the_rest_back_after_the_delays() {
-    let world = World::new();
-    let channel = world.open(&["--close-delay", "0s", "--close-blocks", "3"]);
-    let closing = world.done(0, &["close", &channel], "");
+    let payments = Payments::new();
+    let channel = payments.open(&["--close-delay", "0s", "--close-blocks", "3"]);
+    let closing = payments.done(0, &["close", &channel], "");
     assert_eq!(closing["event"], "closing");
-    let closed = loop {
-        let finished = world.pay(0, &["close", &channel], "");
+    let closed = THREE_BLOCKS.until("the channel is closed", String::new, || {
+        let finished = payments.pay(0, &["close", &channel], "");
         if finished.code == Some(0) {
-            break finished.stdout;
+            return Some(finished.stdout);
         }
         assert!(finished.stderr.contains("until then the payee may claim"), "{}", finished.stderr);
-    };
+        None
+    });
     assert!(closed.contains(&wei(100_000)), "{closed}");
 }
 
 #[test]
 fn what_makes_no_sense_is_refused_in_words() {
-    let world = World::new();
-    let channel = world.open(&[]);
+    let payments = Payments::new();
+    let channel = payments.open(&[]);
     let cases: [(&[&str], &str); 4] = [
         (&["voucher", &channel, "--total", "100001 sat"], "the channel's deposit is"),
         (&["voucher", "9", "--total", "1 sat"], "NoSuchChannel"),
@@ -115,11 +115,11 @@ fn what_makes_no_sense_is_refused_in_words() {
         (&["status", "9"], "cannot read channel 9"),
     ];
     for (words, wanted) in cases {
-        let error = world.refused(0, words, "");
+        let error = payments.refused(0, words, "");
         assert!(error.contains(wanted), "{words:?}: {error}");
     }
-    let error = world.refused(1, &["claim", "-"], "{\"channel\":1}");
+    let error = payments.refused(1, &["claim", "-"], "{\"channel\":1}");
     assert!(error.contains("line 1 is not a voucher"), "{error}");
-    let stranger = world.refused(2, &["close", &channel], "");
+    let stranger = payments.refused(2, &["close", &channel], "");
     assert!(stranger.contains("is between"), "{stranger}");
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use tests::binary;
-use tests::validators::Validators;
+use tests::validators::{PASSPHRASE, Validators};
 
 /// All nodes have the same block at the height that the lowest of them has.
 fn agree(network: &Validators, nodes: &[usize]) {
@@ -16,31 +16,28 @@ fn agree(network: &Validators, nodes: &[usize]) {
 #[test]
 fn any_validator_killed_comes_back_and_catches_up() {
     let mut network = Validators::started(4);
-    for victim in 0..4 {
-        let other = (victim + 1) % 4;
-        network.kill(victim);
+    for killed in 0..4 {
+        let other = (killed + 1) % 4;
+        network.kill(killed);
         // Three of four go on, also with transactions.
-        let posted = network.post(other, other);
-        network.wait("three go on", |network| network.has(other, &posted));
-        network.start(victim);
-        network.wait("it catches up", |network| network.has(victim, &posted));
-        // It votes again: with another one dead, its vote is needed for a quorum.
+        let posted = network.post_until_final(other, other, &[other]);
+        network.start(killed);
+        network.wait_for_post(&posted, &[killed]);
     }
+    // All three that returned make the quorum.
     network.kill(3);
-    let posted = network.post(0, 1);
-    network.wait("all three that returned make the quorum", |network| network.has(2, &posted));
+    network.post_until_final(0, 1, &[2]);
     agree(&network, &[0, 1, 2]);
 }
 
 #[test]
 fn all_killed_at_once_go_on_where_they_were() {
     let mut network = Validators::started(4);
-    let posted = network.post(0, 0);
-    network.wait("it is final", |network| (0..4).all(|node| network.has(node, &posted)));
+    let posted = network.post_until_final(0, 0, &[0, 1, 2, 3]);
     let (height, hash) = (network.head(0), network.hash(0, network.head(0)));
     (0..4).for_each(|node| network.kill(node));
     (0..4).for_each(|node| network.start(node));
-    network.wait("new blocks", |network| (0..4).all(|node| network.head(node) > height + 1));
+    network.wait("all have new blocks", |network| (0..4).all(|node| network.head(node) > height + 1));
     for node in 0..4 {
         assert_eq!(network.hash(node, height), hash, "what was final stays");
         assert!(network.has(node, &posted));
@@ -50,17 +47,15 @@ fn all_killed_at_once_go_on_where_they_were() {
 #[test]
 fn a_lost_state_is_filled_up_again() {
     let mut network = Validators::started(4);
-    let posted = network.post(0, 0);
-    network.wait("it is final", |network| network.has(1, &posted));
+    let posted = network.post_until_final(0, 0, &[1]);
     network.kill(1);
     let chain = network.config(1).with_file_name("data").join("chain");
     std::fs::remove_dir_all(chain).expect("the state was there");
     network.start(1);
-    network.wait("it has it again", |network| network.has(1, &posted));
+    network.wait_for_post(&posted, &[1]);
     // Its vote counts: with another one dead, it is needed.
     network.kill(0);
-    let posted = network.post(2, 2);
-    network.wait("the three are a quorum", |network| network.has(1, &posted));
+    network.post_until_final(2, 2, &[1]);
     agree(&network, &[1, 2, 3]);
 }
 
@@ -78,34 +73,30 @@ fn without_a_quorum_nothing_is_final_and_with_it_again_all_goes_on() {
     network.start(0);
     network.wait("three are a quorum", |network| network.head(2) > height);
     // Not the one from before: a free transaction waits ten seconds in the pool, then its sender has to send it anew.
-    let after = network.post(3, 2);
-    network.wait("it is final", |network| network.has(2, &after));
+    network.post_until_final(3, 2, &[2]);
 }
 
 #[test]
 fn a_node_that_only_follows_joins_with_the_genesis_file_and_one_address() {
     let mut network = Validators::started(4);
-    let before = network.post(0, 0);
-    network.wait("it is final", |network| network.has(0, &before));
+    let before = network.post_until_final(0, 0, &[0]);
     let follower = network.follow(0);
-    network.wait("the follower has it", |network| network.has(follower, &before));
+    network.wait_for_post(&before, &[follower]);
     // What users send to the follower reaches the validators.
-    let through = network.post(1, follower);
-    network.wait("final at the follower", |network| network.has(follower, &through));
+    let through = network.post_until_final(1, follower, &[follower]);
     // A follower of the follower.
     let second = network.follow(follower);
-    network.wait("the second follower has it", |network| network.has(second, &through));
+    network.wait_for_post(&through, &[second]);
     // The followed node dies and returns; the follower waits for it.
     network.kill(0);
-    let meanwhile = network.post(2, 1);
-    network.wait("the others go on", |network| network.has(1, &meanwhile));
+    let meanwhile = network.post_until_final(2, 1, &[1]);
     assert!(!network.has(follower, &meanwhile));
     network.start(0);
-    network.wait("the follower has what it missed", |network| network.has(second, &meanwhile));
+    network.wait_for_post(&meanwhile, &[second]);
     // The follower itself is killed.
     network.kill(follower);
     network.start(follower);
-    network.wait("the follower is back", |network| network.has(follower, &meanwhile));
+    network.wait_for_post(&meanwhile, &[follower]);
     agree(&network, &[0, 1, 2, 3, follower, second]);
 }
 
@@ -117,8 +108,7 @@ fn a_dead_validator_costs_one_timeout_and_then_little() {
     let mut slowest = Duration::ZERO;
     for _ in 0..8 {
         let started = Instant::now();
-        let posted = network.post(0, 0);
-        network.wait("it is final", |network| network.has(0, &posted));
+        network.post_until_final(0, 0, &[0]);
         slowest = slowest.max(started.elapsed());
     }
     println!("slowest of eight transactions with a dead validator: {slowest:?}");
@@ -132,7 +122,7 @@ fn a_stop_is_clean_and_a_second_process_is_refused() {
     let second = binary::run(
         network.home(),
         ["node", "--config", config.to_str().expect("UTF-8"), "--passphrase-stdin"],
-        "of a test network\n",
+        &format!("{PASSPHRASE}\n"),
     );
     second.fails_saying(&["in use by another process", "data"]);
     let status = network.stop(0);

@@ -1,4 +1,4 @@
-// What the scripts share: where the node is, who pays, and how a mismatch ends the script.
+// The steps of a client's script: where the node is, who pays, and how the first step that fails ends the script.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 

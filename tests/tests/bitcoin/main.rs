@@ -1,0 +1,9 @@
+//! Against a real bitcoind, under the policy of mainnet: every script template is standard, and what we say about its headers,
+//! blocks and refusals is what it does.
+
+mod deposits;
+mod federation;
+mod headers;
+mod node_errors;
+mod spending;
+mod wallet;

@@ -1,0 +1,88 @@
+//! The contract `BitcoinLightClient`, asked and told as the Rust chain is.
+
+use alloy_primitives::{Address, B256, Bytes, U256};
+use bitcoin::BlockHash;
+use bitcoin::block::Header;
+use bitcoin::hashes::Hash;
+use contracts::light_client::{BitcoinLightClient, IBitcoinLightClient};
+use contracts::{Contract, LightClientArguments, creation_code};
+use mainchain::header::to_bytes;
+use mainchain::proof::InclusionProof;
+use mainchain::{Checkpoint, Params};
+use tests::evm::{Evm, word};
+
+/// The chain id that the contracts see.
+pub const CHAIN_ID: u64 = 51_717;
+
+/// A light client, alone in an EVM.
+pub struct LightClient {
+    pub evm: Evm,
+    pub address: Address,
+}
+
+impl LightClient {
+    /// One that starts at a checkpoint.
+    pub fn new(params: &Params, checkpoint: &Checkpoint) -> Self {
+        let mut evm = Evm::new(CHAIN_ID);
+        let arguments = LightClientArguments {
+            no_retarget: params.no_retarget,
+            min_difficulty: params.min_difficulty,
+            bip94: params.bip94,
+            pow_limit_bits: params.pow_limit_bits,
+            header: to_bytes(&checkpoint.header),
+            height: checkpoint.height,
+            work: U256::from_be_bytes(checkpoint.work.to_be_bytes()),
+            epoch_time: checkpoint.epoch_time,
+        };
+        let code = creation_code(Contract::LightClient);
+        let address = evm.create(code, &arguments.abi_encode(), 0).expect("the checkpoint is possible");
+        Self { evm, address }
+    }
+
+    /// The gas it took, or the error in words.
+    pub fn submit(&mut self, headers: &[Header], now: u32) -> Result<u64, String> {
+        self.evm.set_time(now.into());
+        let headers: Vec<u8> = headers.iter().flat_map(to_bytes).collect();
+        let call = BitcoinLightClient::submitCall { headers: headers.into() };
+        self.evm.call(Address::ZERO, self.address, &call).map(|done| done.gas)
+    }
+
+    /// Hash, height and work.
+    pub fn tip(&mut self) -> (B256, u32, U256) {
+        let tip = self.evm.ask(self.address, &BitcoinLightClient::tipCall {});
+        (tip.hash, tip.height, tip.work)
+    }
+
+    /// Zero above the tip.
+    pub fn hash_at(&mut self, height: u32) -> B256 {
+        let call = BitcoinLightClient::hashAtCall { height };
+        self.evm.ask(self.address, &call)
+    }
+
+    /// 0 when it is not on the best chain.
+    pub fn confirmations(&mut self, hash: BlockHash) -> u32 {
+        let hash = word(hash.as_byte_array());
+        let call = BitcoinLightClient::confirmationsCall { hash };
+        self.evm.ask(self.address, &call)
+    }
+
+    /// The txid that the proof proves, or the error in words.
+    pub fn require_included(&mut self, transaction: &[u8], proof: &InclusionProof) -> Result<B256, String> {
+        let call = BitcoinLightClient::requireIncludedCall {
+            strippedTransaction: Bytes::copy_from_slice(transaction),
+            proof: solidity_proof(proof),
+        };
+        self.evm.call(Address::ZERO, self.address, &call).map(|done| done.returned)
+    }
+}
+
+/// A proof as the contract takes it.
+pub fn solidity_proof(proof: &InclusionProof) -> IBitcoinLightClient::InclusionProof {
+    IBitcoinLightClient::InclusionProof {
+        blockHash: word(proof.block_hash.as_byte_array()),
+        index: proof.index,
+        siblings: proof.siblings.iter().map(word).collect(),
+        coinbase: Bytes::copy_from_slice(&proof.coinbase),
+        coinbaseSiblings: proof.coinbase_siblings.iter().map(word).collect(),
+    }
+}

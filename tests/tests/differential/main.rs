@@ -1,0 +1,8 @@
+//! The same rules, twice: `mainchain` in Rust and the contracts in Solidity judge random input alike. A property that fails
+//! prints the smallest input that it found, and its seed, which belongs into `tests/proptest-regressions`.
+
+mod blocks;
+mod deposits;
+mod headers;
+mod light_client;
+mod proofs;

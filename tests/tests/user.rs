@@ -1,0 +1,195 @@
+//! What a user types: refused before anything is sent when it could not work, and carried through when it can.
+
+use alloy_primitives::Address;
+use tests::binary;
+use tests::bitcoind::Bitcoind;
+use tests::known::{DEVELOPER_0, DEVELOPER_1, MAINNET_ADDRESS, RECLAIM_KEY, REGTEST_ADDRESS};
+use tests::lone_node::LoneNode;
+use tests::network::{Network, Options};
+
+/// A node at which the developers have a coin each. It has no relayers: withdrawals stay queued.
+fn lone_node() -> LoneNode {
+    LoneNode::start(&[DEVELOPER_0, DEVELOPER_1])
+}
+
+/// Developer account 0 withdraws; `payee` is an option with its value.
+fn peg_out<'a>(amount: &'a str, max_fee: &'a str, payee: [&'a str; 2]) -> Vec<&'a str> {
+    let what = ["--amount", amount, "--max-fee", max_fee];
+    [&["peg-out", "--no-wait", "--json", "--dev-account", "0"][..], &what, &payee].concat()
+}
+
+#[test]
+fn a_payout_that_could_not_arrive_is_refused_before_it_is_sent() {
+    let node = lone_node();
+    node.causeway(&peg_out("0.1 BTC", "5000 sat", ["--to", MAINNET_ADDRESS]), "")
+        .fails_saying(&[MAINNET_ADDRESS, "not an address of regtest"]);
+    node.causeway(&peg_out("9999 sat", "100 sat", ["--to", REGTEST_ADDRESS]), "")
+        .fails_saying(&["0.00009999 BTC is below the smallest withdrawal, 0.0001 BTC"]);
+    node.causeway(&peg_out("10000 sat", "9900 sat", ["--to", REGTEST_ADDRESS]), "")
+        .fails_saying(&["would leave", "bitcoin nodes relay"]);
+    node.causeway(&peg_out("0.1 BTC", "5000 sat", ["--script", "6a0474657374"]), "")
+        .fails_saying(&["6a0474657374", "not a standard output"]);
+    node.causeway(&peg_out("5 BTC", "5000 sat", ["--to", REGTEST_ADDRESS]), "")
+        .fails_saying(&["1 BTC", "less than the 5 BTC"]);
+    let nobody = node.causeway(
+        &["peg-out", "--no-wait", "--amount", "0.1 BTC", "--max-fee", "500 sat", "--to", REGTEST_ADDRESS],
+        "",
+    );
+    nobody.fails_saying(&["which account?", "--keystore", "--dev-account"]);
+    node.causeway(&["status", "1"], "").fails_saying(&["there is no withdrawal 1"]);
+}
+
+#[test]
+fn a_queued_withdrawal_is_cancelled_by_its_owner_alone_and_comes_back() {
+    let node = lone_node();
+    let queued = node.causeway(&peg_out("0.25 BTC", "5000 sat", ["--to", REGTEST_ADDRESS]), "").json().remove(0);
+    assert_eq!((&queued["id"], &queued["amountSat"]), (&1.into(), &25_000_000.into()));
+    assert_eq!(node.causeway(&["status", "1", "--json"], "").json()[0]["status"], "queued");
+
+    node.causeway(&["cancel", "1", "--dev-account", "1"], "").fails_saying(&["belongs to", &DEVELOPER_0.to_string()]);
+    let cancelled = node.causeway(&["cancel", "1", "--dev-account", "0", "--json"], "").json().remove(0);
+    assert_eq!((&cancelled["event"], &cancelled["amountSat"]), (&"cancelled".into(), &25_000_000.into()));
+    node.causeway(&["cancel", "1", "--dev-account", "0"], "").fails_saying(&["cancelled already", "only a queued one"]);
+    node.causeway(&["cancel", "2", "--dev-account", "0"], "").fails_saying(&["there is no withdrawal 2"]);
+    // All but the gas is back: enough to ask for nearly everything again.
+    assert_eq!(node.causeway(&peg_out("0.99 BTC", "5000 sat", ["--to", REGTEST_ADDRESS]), "").json()[0]["id"], 2);
+}
+
+#[test]
+fn without_a_federation_key_no_address_is_shown() {
+    let node = lone_node();
+    let home = node.home();
+    let to = DEVELOPER_1.to_string();
+    node.causeway(&["peg-in", "--to", &to, "--home", home.to_str().expect("UTF-8")], "").fails_saying(&["no key yet"]);
+    let records = home.join("deposits");
+    assert!(
+        !records.exists() || records.read_dir().expect("readable").next().is_none(),
+        "a record was kept for an address that nobody saw"
+    );
+}
+
+#[test]
+fn coins_travel_in_and_out_by_commands_and_the_audit_finds_every_satoshi() {
+    let mut network = Network::start(Options::default());
+    below_the_minimum(&network);
+    coins_come_in(&network);
+    coins_go_out(&network);
+    audited(&network);
+    another_networks_genesis_proves_nothing(&network);
+    // The same after all of it was killed and started again.
+    network.kill_all();
+    network.resume();
+    audited(&network);
+}
+
+/// The command shows the address, and follows until the coins are there.
+fn coins_come_in(network: &Network) {
+    let (to, genesis) = (DEVELOPER_0.to_string(), genesis(network));
+    let (mut peg_in, events) = network.spawn(
+        "peg-in",
+        &["peg-in", "--json", "--to", &to, "--amount", "0.8 BTC", "--reclaim-key", RECLAIM_KEY, "--genesis", &genesis],
+    );
+    let shown = network.mine_until("an address is shown", || events().into_iter().next());
+    let address = shown["address"].as_str().expect("an address").to_owned();
+    assert_eq!(shown["uri"], format!("bitcoin:{address}?amount=0.8"));
+    network.pay(&address, 80_000_000);
+    let ended = network.mine_until("the coins are minted", || peg_in.ended());
+    let last = events().pop().expect("the deposit's events");
+    assert!(ended.success(), "{last}");
+    assert_eq!((&last["status"], &last["amountSat"]), (&"minted".into(), &80_000_000.into()));
+}
+
+fn coins_go_out(network: &Network) {
+    let queued = network.causeway(&peg_out("0.3 BTC", "5000 sat", ["--to", REGTEST_ADDRESS])).json();
+    let id = queued[0]["id"].to_string();
+    let paid = network.mine_until("the withdrawal is paid", || {
+        let status = network.causeway(&["status", &id, "--json"]).json().remove(0);
+        (status["status"] == "paid").then_some(status)
+    });
+    assert_eq!(paid["amountSat"], 30_000_000);
+    network.causeway(&["cancel", &id, "--dev-account", "0"]).fails_saying(&["is paid", "only a queued one"]);
+}
+
+fn genesis(network: &Network) -> String {
+    network.folder().join("genesis.json").display().to_string()
+}
+
+fn below_the_minimum(network: &Network) {
+    let to = DEVELOPER_0.to_string();
+    network
+        .causeway(&["peg-in", "--no-wait", "--to", &to, "--amount", "9999 sat"])
+        .fails_saying(&["0.00009999 BTC is below the smallest deposit, 0.0001 BTC"]);
+    network
+        .causeway(&["peg-in", "--no-wait", "--to", &to, "--amount", "10000 sat"])
+        .fails_saying(&["--max-fee", "would leave nothing"]);
+    let zero = Address::ZERO.to_string();
+    network.causeway(&["peg-in", "--no-wait", "--to", &zero]).fails_saying(&["zero address"]);
+}
+
+/// The network's own bitcoind has every satoshi; one that never saw the vault's transactions has none.
+fn audited(network: &Network) {
+    let genesis = genesis(network);
+    let report = network.causeway(&["audit", "--genesis", &genesis, "--json"]).json().remove(0);
+    assert_eq!((&report["missingSat"], &report["covered"]), (&0.into(), &true.into()));
+    assert!(report["vaultSat"].as_u64().expect("an amount") > 49_000_000);
+
+    let runtime = tokio::runtime::Runtime::new().expect("threads");
+    let other = runtime.block_on(Bitcoind::start());
+    let (url, cookie) = (other.url(), other.cookie());
+    let cookie = cookie.to_str().expect("UTF-8");
+    let elsewhere = network.causeway(&["audit", "--genesis", &genesis, "--bitcoin", &url, "--bitcoin-cookie", cookie]);
+    elsewhere.fails_saying(&["of the vault are missing on Bitcoin"]);
+    assert!(elsewhere.stdout.contains("MISSING"), "{elsewhere}");
+}
+
+/// The reclaim delay of a local network, in blocks.
+const RECLAIM_DELAY: u32 = 1008;
+
+#[test]
+fn a_deposit_that_the_federation_never_sweeps_is_the_users_again_after_the_timelock() {
+    let network = Network::start(Options::default());
+    (1..=4).for_each(|index| network.kill(&format!("relayer-{index}")));
+    let home = network.home().join("user");
+    let (rpc, (bitcoin, cookie)) = (network.rpc(1), network.bitcoin());
+    let (home, cookie) = (home.to_str().expect("UTF-8"), cookie.to_str().expect("UTF-8"));
+    let run = |arguments: &[&str], passphrase: &str| {
+        let rest = ["--passphrase-stdin", "--json", "--home", home];
+        binary::run(network.home(), [arguments, &rest].concat(), passphrase)
+    };
+    let reclaim = |address: &str, passphrase: &str| {
+        let to = ["reclaim", address, "--to", REGTEST_ADDRESS];
+        let with = ["--bitcoin", &bitcoin, "--bitcoin-cookie", cookie];
+        run(&[&to[..], &with].concat(), passphrase)
+    };
+
+    let to = DEVELOPER_0.to_string();
+    let peg_in = ["peg-in", "--no-wait", "--rpc", &rpc, "--to", &to];
+    run(&peg_in, "short\n").fails_saying(&["at least 8"]);
+    let shown = run(&peg_in, "correct horse\n").json();
+    let address = shown[0]["address"].as_str().expect("an address").to_owned();
+    network.pay(&address, 5_000_000);
+    network.mine(RECLAIM_DELAY - 1);
+    reclaim(&address, "correct horse\n").fails_saying(&["1 more block(s)"]);
+    network.mine(1);
+    reclaim(&address, "battery staple\n").fails_saying(&["passphrase"]);
+
+    let reclaimed = reclaim(&address, "correct horse\n").json().remove(0);
+    let (amount, fee) = (&reclaimed["amountSat"], &reclaimed["feeSat"]);
+    assert_eq!(amount.as_u64().expect("an amount") + fee.as_u64().expect("a fee"), 5_000_000, "{reclaimed}");
+    network.mine(1);
+    reclaim(&address, "correct horse\n").fails_saying(&["no confirmed unspent output"]);
+}
+
+/// Whoever has the genesis file of another network is told that this node does not belong to it.
+fn another_networks_genesis_proves_nothing(network: &Network) {
+    let genesis = std::fs::read_to_string(genesis(network)).expect("readable");
+    let other = network.home().join("other.json");
+    std::fs::write(&other, genesis.replace("51717", "51718")).expect("written");
+    let other = other.to_str().expect("UTF-8");
+    let lie = ["does not prove that its block"];
+    network.causeway(&["audit", "--genesis", other]).fails_saying(&lie);
+    let to = DEVELOPER_0.to_string();
+    network
+        .causeway(&["peg-in", "--no-wait", "--to", &to, "--reclaim-key", RECLAIM_KEY, "--genesis", other])
+        .fails_saying(&lie);
+}
