@@ -93,6 +93,12 @@ impl Key {
     }
 }
 
+/// A transaction that no account signed, for tests that execute nothing. Another one for each nonce.
+pub fn unsigned_transaction(nonce: u64) -> TxEnvelope {
+    let signature = Signature::new(U256::from(1), U256::from(2), false);
+    TxLegacy { nonce, ..TxLegacy::default() }.into_signed(signature).into()
+}
+
 /// The key of a member of [`genesis`], by its index from 1.
 pub fn member(index: u16) -> Key {
     Key::new(1_000_000 + u64::from(index))

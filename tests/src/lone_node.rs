@@ -10,13 +10,12 @@ use alloy_primitives::Address;
 use sidechain::app::{Chain, Retention};
 use sidechain::io::db::Database;
 use sidechain::io::{
-    clock::now_ms,
     node_state::NodeState,
     rpc::{Running, Settings, serve},
+    testing::make_block,
 };
 use sidechain::mempool::{Limits, Mempool};
 use sidechain::testing::genesis;
-use sidechain::types::next_base_fee;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
@@ -93,17 +92,5 @@ impl LoneNode {
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.server.address)
-    }
-}
-
-fn make_block(state: &NodeState) {
-    let chain = &state.chain;
-    let base_fee = next_base_fee(&chain.head());
-    let candidates: Vec<_> = state.pool().candidates(base_fee).take(1_000).collect();
-    let proposer = Address::repeat_byte(0xbe);
-    let block =
-        chain.propose(chain.head_hash(), now_ms(), proposer, candidates.into_iter()).expect("the head is known");
-    if let Some(finalized) = chain.finalize(&block).expect("our own block") {
-        state.on_finalized(finalized, now_ms()).expect("the store works");
     }
 }

@@ -1,7 +1,7 @@
 //! A node that follows without voting: it takes blocks from another node's RPC and believes none of them.
 //!
 //! A block is taken when a certificate of the validators in the genesis file signs it, or a descendant that links back to
-//! it; then it is executed here, so that everything this node answers was checked by itself. The followed node can only
+//! it; then it is executed here, so that this node checks everything it shows by itself. The followed node can only
 //! withhold blocks. It may stop and come back at any time.
 
 use std::{sync::Arc, time::Duration};
@@ -47,7 +47,7 @@ pub enum FollowError {
     Url {
         /// As it is written there.
         url: String,
-        /// What is wrong with it.
+        /// The client's error.
         reason: String,
     },
     /// The followed node was made from another genesis file.
@@ -217,8 +217,8 @@ fn decode<T: alloy_rlp::Decodable>(bytes: &Bytes) -> Result<T, Refused> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloy_consensus::{SignableTransaction as _, TxEnvelope, TxLegacy, proofs::calculate_transaction_root};
-    use alloy_primitives::{Signature, U256};
+    use crate::testing::unsigned_transaction;
+    use alloy_consensus::{TxEnvelope, proofs::calculate_transaction_root};
     use api::peg::{Certified, Finality};
     use blst::min_sig::SecretKey;
 
@@ -245,11 +245,6 @@ mod tests {
         Block { header, transactions }
     }
 
-    fn transaction() -> TxEnvelope {
-        let signature = Signature::new(U256::from(1), U256::from(2), false);
-        TxLegacy::default().into_signed(signature).into()
-    }
-
     fn rlp(value: &impl alloy_rlp::Encodable) -> Bytes {
         alloy_rlp::encode(value).into()
     }
@@ -274,7 +269,7 @@ mod tests {
     // genesis <- 1 <- 2
     fn blocks() -> [Block; 3] {
         let genesis = Block { header: Header::default(), transactions: Vec::new() };
-        let one = child(&genesis.header, vec![transaction()]);
+        let one = child(&genesis.header, vec![unsigned_transaction(0)]);
         let two = child(&one.header, Vec::new());
         [genesis, one, two]
     }

@@ -44,7 +44,7 @@ pub struct ValidatorKeys {
     p2p: Zeroizing<[u8; 32]>,
 }
 
-/// What a validator publishes of its keys: what a genesis file lists.
+/// The public part of a validator's keys, as a genesis file lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ValidatorPublicKeys {
     /// BLS public key, compressed point of G2.

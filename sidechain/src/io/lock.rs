@@ -21,7 +21,7 @@ pub enum LockError {
     Io {
         /// The directory.
         path: PathBuf,
-        /// What the operating system said.
+        /// The operating system's error.
         error: io::Error,
     },
 }

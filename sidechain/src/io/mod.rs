@@ -11,6 +11,8 @@ pub mod lock;
 pub mod node;
 pub mod node_state;
 pub mod rpc;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod upstream;
 
 /// Where a node keeps its chain. Named here once, so that the adapters that read it do not choose it.

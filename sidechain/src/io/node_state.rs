@@ -1,7 +1,7 @@
-//! A running node as its adapters share it: the chain, the pool, what leaves for the other validators, and what became final.
+//! A running node as its adapters share it: the chain, the pool, messages for the other validators, and final blocks.
 //!
-//! The RPC, the gossip and the engine's application meet here and nowhere else, so that none of them knows another. What lies
-//! outside is behind a channel ([`Gossip`]) or a trait ([`Upstream`]).
+//! The RPC, the gossip and the engine's application have this in common and do not know each other. Other nodes are behind a
+//! channel ([`Gossip`]) or a trait ([`Upstream`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,7 +28,7 @@ const FINALIZED_BUFFER: usize = 64;
 /// Hashes of new transactions a slow subscriber may lag behind before it misses some.
 const PENDING_BUFFER: usize = 4_096;
 
-/// What one validator passes to all others. Whoever receives it checks it as if a user had sent it.
+/// A message from one validator to all others. The receiver checks it as if a user had sent it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Gossip {
     /// EIP-2718 encoding of a transaction a user sent to this node.
@@ -58,12 +58,12 @@ pub enum UpstreamError {
     NoAnswer {
         /// Its JSON-RPC.
         url: String,
-        /// What the connection or the decoding said.
+        /// The error of the connection or of the decoding.
         reason: String,
     },
 }
 
-/// What all parts of a node share. Cheap to clone. The wiring makes it, gives it to the RPC, and calls
+/// The state that all parts of a node share. Cheap to clone. The wiring makes it, gives it to the RPC, and calls
 /// [`Self::on_finalized`] after each final block and [`Self::admit`] or [`Self::register`] for what arrives by gossip.
 #[derive(Clone)]
 pub struct NodeState {
@@ -71,7 +71,7 @@ pub struct NodeState {
     pub chain: Arc<Chain<NodeStore>>,
     /// Transactions that wait for a block; see [`Self::pool`].
     pub mempool: Arc<Mutex<Mempool>>,
-    /// Bounded: when it is full, what should be gossiped is only kept here. A user's retry brings it out.
+    /// Bounded: when it is full, a new item stays on this node. A user's retry brings it out.
     pub gossip: mpsc::Sender<Gossip>,
     /// Each block right after it became final, in order.
     pub finalized: broadcast::Sender<Arc<Finalized>>,
@@ -173,8 +173,8 @@ impl NodeState {
         peg::register(&self.chain, registration)
     }
 
-    /// Takes in a final block: the pool forgets what is done, free transactions that would fail now are dropped, and
-    /// subscribers are told. `now_ms` is Unix time. Blocks; call it after `Chain::finalize`, in the order of blocks.
+    /// Takes in a final block: removes its transactions from the pool, drops free transactions that would fail now, and
+    /// notifies the subscribers. `now_ms` is Unix time. Blocks; call it after `Chain::finalize`, in the order of blocks.
     ///
     /// # Errors
     ///
@@ -213,7 +213,7 @@ impl NodeState {
             Ok(state) => state,
             Err(SimulateError::Store(error)) => return Err(error),
             // The head's state is never pruned; when the head moved on meanwhile, the older one is still there.
-            Err(error) => unreachable!("state of the head: {error}"),
+            Err(error) => return Err(StoreError::Corrupt { table: "state of the head", detail: error.to_string() }),
         };
         let account = state.account(address)?.unwrap_or_default();
         Ok(Account { nonce: account.nonce, balance: account.balance })

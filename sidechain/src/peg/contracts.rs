@@ -22,7 +22,7 @@ pub struct PegContracts<'a, S> {
 /// Amounts of the ledger, and the coins outside the Bridge, in satoshi.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Balances {
-    /// What the Bridge has in its books.
+    /// The Bridge's accounts, from its storage.
     pub ledger: Ledger,
     /// Coins outside the Bridge, rounded up.
     pub supply_sat: u64,

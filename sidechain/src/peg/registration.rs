@@ -1,4 +1,4 @@
-//! What a deposit address commits to, checked against this chain: recipient, limit of fees, and the federation's key.
+//! Checks the terms that a deposit address commits to against this chain: recipient, limit of fees, and the federation's key.
 
 use std::num::NonZeroU16;
 
@@ -45,7 +45,7 @@ pub enum RegisterError {
 ///
 /// # Errors
 ///
-/// `Terms` says what is wrong with them.
+/// `Terms`, with the reason. `Simulate`: the federation's key could not be read.
 pub fn registration<S: Store>(chain: &Chain<S>, terms: &Terms) -> Result<Registration, RegisterError> {
     let genesis = chain.genesis();
     let reclaim_key = check(terms, u64::from(genesis.bridge.min_fee_rate))?;
@@ -82,7 +82,7 @@ pub fn register<S: Store>(chain: &Chain<S>, registration: &Registration) -> Resu
     Ok(new)
 }
 
-/// What a registration was made from.
+/// The terms of a registration.
 pub fn terms(registration: &Registration) -> Terms {
     Terms {
         recipient: registration.recipient,

@@ -1,4 +1,4 @@
-//! Joins the engine's questions to [`Application`]: when a leader builds, on which parent, and what others think of its block.
+//! Joins the engine's questions to [`Application`]: when a leader builds, on which parent, and whether others vote for its block.
 
 use std::{
     collections::VecDeque,
@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{io::clock::unix_ms, types::Block};
 
-/// Blocks whose time of arrival is remembered: as many as can be pending at once, and some.
+/// Blocks whose time of arrival is remembered: somewhat more than can be pending at once.
 const SEEN_BLOCKS: usize = 64;
 
 /// Ancestors that are executed to judge one block. Pending blocks are few; a longer way to the head means that this node
@@ -172,7 +172,7 @@ impl<A: Application> Adapter<A> {
     }
 }
 
-/// What this validator found of a block and its ancestors.
+/// This validator's judgement of a block and its ancestors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Judgement {
     Valid,
@@ -211,7 +211,7 @@ where
             let late = runtime.current() >= deadline;
             if late || self.application.has_work() {
                 let block = self.build(&runtime, parent.hash(), view).await?;
-                // Work that is in the pending parent already, or cannot run yet, is no reason for an empty block.
+                // Work that is in the pending parent already, or cannot run yet, does not justify an empty block.
                 if late || !block.transactions.is_empty() {
                     return self.seal(block, view, runtime.current());
                 }

@@ -1,4 +1,4 @@
-//! The border between the engine and the chain: what the engine asks of the chain that it orders, and what it is told at its start.
+//! The border between engine and chain: the questions that the engine asks, and the settings that it starts with.
 
 use std::{future::Future, time::Duration};
 
@@ -6,7 +6,7 @@ use alloy_primitives::{Address, B256};
 
 use crate::types::Block;
 
-/// What the engine asks of the chain that it orders. Calls block (execution, disk); the engine makes them off its async threads.
+/// The chain that the engine orders. Calls block (execution, disk); the engine makes them off its async threads.
 pub trait Application: Send + Sync + 'static {
     /// The block that all validators start from.
     fn genesis(&self) -> Block;
@@ -23,11 +23,11 @@ pub trait Application: Send + Sync + 'static {
     /// Resolves when new work arrives after the call (not after the first poll).
     fn work_arrived(&self) -> impl Future<Output = ()> + Send;
 
-    /// Builds a block on a parent that it [`knows`](Self::knows).
+    /// Builds a block on a parent that it [`knows`](Self::knows). `now_ms` is Unix time, as in the other methods.
     ///
     /// # Errors
     ///
-    /// What keeps it from building, in words; the round is then skipped.
+    /// The reason in words; the round is then skipped.
     fn build(&self, parent: B256, now_ms: u64, beneficiary: Address) -> Result<Block, String>;
 
     /// Executes a block whose parent it [`knows`](Self::knows) and judges it.
@@ -41,7 +41,7 @@ pub trait Application: Send + Sync + 'static {
     fn commit(&self, block: &Block, certificate: Option<&[u8]>, now_ms: u64) -> Result<(), String>;
 }
 
-/// What a validator thinks of a block.
+/// A validator's verdict on a block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// It gets this validator's vote.

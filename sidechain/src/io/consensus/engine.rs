@@ -45,7 +45,7 @@ use super::{
 };
 use crate::io::keys::ValidatorKeys;
 
-/// What building, spreading and checking a block may take on top of the time a leader waits for work.
+/// Time for building, spreading and checking a block, on top of the time that a leader waits for work.
 const LEADER_MARGIN: Duration = Duration::from_millis(1500);
 
 /// Time for the votes of a round, after its leader's time.
@@ -60,7 +60,7 @@ const MAX_PENDING_BLOCKS: usize = 16;
 /// Final blocks fetched at the same time by a validator that is behind.
 const MAX_REPAIR: usize = 32;
 
-/// What an engine is started with.
+/// The parameters of an engine.
 #[derive(Debug)]
 pub struct Setup<'a> {
     /// Names the chain in every signature.

@@ -20,7 +20,7 @@ pub enum ConsensusError {
     Archive {
         /// Name of the archive in the engine's storage.
         archive: String,
-        /// What the engine's storage said.
+        /// The error of the engine's storage.
         reason: String,
     },
     /// The application could not make a final block durable.

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Everything that knows the engine's crates lives in this folder; the rest of the node sees [`Application`], [`start`] and
-//! the certificates of [`light::finality`]. What is promised:
+//! the certificates of [`light::finality`]. It promises:
 //! - The engine's digest of a block is its Ethereum header hash, so a certificate signs the header and needs no engine to check.
 //! - A block is stored before this validator votes to finalize it, and an own vote before it is sent. After `kill -9` it
 //!   continues where it was, and fetches what it missed.

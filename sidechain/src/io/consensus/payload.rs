@@ -105,19 +105,12 @@ impl EngineBlock for Payload {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloy_consensus::{
-        Header, SignableTransaction as _, TxLegacy, constants::EMPTY_ROOT_HASH, proofs::calculate_transaction_root,
-    };
-    use alloy_primitives::{Signature, U256};
+    use crate::testing::unsigned_transaction;
+    use alloy_consensus::{Header, constants::EMPTY_ROOT_HASH, proofs::calculate_transaction_root};
     use commonware_codec::{Copying, DecodeExt as _, Encode as _};
 
     fn block(transactions: usize) -> Block {
-        let transactions: Vec<_> = (0..transactions as u64)
-            .map(|nonce| {
-                let signature = Signature::new(U256::from(1), U256::from(2), false);
-                TxLegacy { nonce, ..TxLegacy::default() }.into_signed(signature).into()
-            })
-            .collect();
+        let transactions: Vec<_> = (0..transactions as u64).map(unsigned_transaction).collect();
         let transactions_root = calculate_transaction_root(&transactions);
         Block { header: Header { number: 7, transactions_root, ..Header::default() }, transactions }
     }

@@ -1,4 +1,4 @@
-//! The engine, with a chain of empty promises: blocks are real, state is a list. What is tested is order, finality,
+//! The engine over a chain that executes nothing: blocks are real, state is a list. Tested are order, finality,
 //! certificates, pacing and recovery. Runs on the deterministic runtime: one seed, one history.
 
 use std::{
@@ -8,8 +8,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use alloy_consensus::{Header, SignableTransaction as _, TxEnvelope, TxLegacy, proofs::calculate_transaction_root};
-use alloy_primitives::{Address, B256, Signature, U256};
+use alloy_consensus::{Header, TxEnvelope, proofs::calculate_transaction_root};
+use alloy_primitives::{Address, B256};
 use commonware_codec::{Copying, DecodeExt as _};
 use commonware_cryptography::ed25519::PublicKey;
 use commonware_p2p::simulated::{self, Link, Oracle};
@@ -23,7 +23,7 @@ use super::{
     network::{Channels, MAX_MESSAGE_BYTES},
     start,
 };
-use crate::{io::keys::ValidatorKeys, types::Block};
+use crate::{io::keys::ValidatorKeys, testing::unsigned_transaction, types::Block};
 
 const CHAIN_ID: u64 = 51717;
 
@@ -53,9 +53,7 @@ impl Ledger {
     }
 
     fn submit(&self, nonce: u64) {
-        let signature = Signature::new(U256::from(1), U256::from(2), false);
-        let transaction = TxLegacy { nonce, ..TxLegacy::default() }.into_signed(signature).into();
-        self.waiting.lock().push(transaction);
+        self.waiting.lock().push(unsigned_transaction(nonce));
         self.arrived.notify_waiters();
     }
 

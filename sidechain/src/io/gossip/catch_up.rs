@@ -52,7 +52,7 @@ fn batches(registrations: impl IntoIterator<Item = Registration>) -> Vec<Vec<u8>
     full
 }
 
-/// What a validator that was away reads of the batches.
+/// The registrations that a validator reads from the batches.
 #[cfg(test)]
 pub(in crate::io) fn decoded_registrations(state: &NodeState) -> Vec<Registration> {
     let batches = latest_registrations(state);

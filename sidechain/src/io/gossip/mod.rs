@@ -2,7 +2,7 @@
 //!
 //! Every validator is connected with every other, so each item is sent once, by the node that got it from its user, and
 //! never passed on. Whoever receives it checks it as if a user had sent it. Items travel in batches; both queues and the
-//! rate for each peer are bounded, and what does not fit is dropped: a user's retry brings it out.
+//! rate for each peer are bounded, and items that do not fit are dropped: a user's retry brings them out.
 //!
 //! ```text
 //! user -> NodeState.gossip -> send -> batch ~~~ network ~~~> receive -> NodeState::admit, NodeState::register

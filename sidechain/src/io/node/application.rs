@@ -1,4 +1,4 @@
-//! A validator's answers to the engine: chain and pool joined.
+//! The engine's application: joins chain and pool.
 
 use std::collections::BTreeSet;
 
@@ -26,7 +26,7 @@ pub(super) struct NodeApplication {
 }
 
 impl NodeApplication {
-    /// What the pool offers for the block after `parent`, without what is pending in its ancestors already.
+    /// Transactions that the pool offers for the block after `parent`, without those that are pending in its ancestors already.
     ///
     /// # Errors
     ///
@@ -80,7 +80,7 @@ impl Application for NodeApplication {
     }
 
     fn has_work(&self) -> bool {
-        // What waits behind a gap, or offers too little, is not work: it would keep empty blocks coming for free.
+        // Transactions behind a gap, or with too low a price, are not work: they would keep empty blocks coming for free.
         let base_fee = next_base_fee(&self.state.chain.head());
         self.state.pool().candidates(base_fee).next().is_some()
     }

@@ -1,11 +1,11 @@
-//! What happens when a block becomes final, the same for validators and followers.
+//! Makes a block final, in the same way for validators and followers.
 
 use tracing::info;
 
 use crate::{io::node_state::NodeState, types::Block};
 
-/// Makes a block final here, with its certificate where it has one, and tells the pool and the subscribers. `now_ms` is Unix
-/// time. Idempotent.
+/// Makes a block final here, with its certificate if it has one of its own, and passes it to the pool and the subscribers.
+/// `now_ms` is Unix time. Idempotent.
 ///
 /// # Errors
 ///

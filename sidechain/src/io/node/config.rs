@@ -1,11 +1,11 @@
-//! What an operator decides about a node.
+//! The settings of one node.
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
-/// What an operator decides about one node. Everything else is in the genesis file, the same for all.
+/// The settings that an operator chooses for one node. Everything else is in the genesis file, the same for all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeConfig {
-    /// Everything the node keeps. One process at a time.
+    /// Folder of everything the node keeps. One process at a time.
     pub data_dir: PathBuf,
     /// HTTP and WebSocket of the JSON-RPC.
     pub rpc_listen: SocketAddr,

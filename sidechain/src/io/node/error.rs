@@ -39,7 +39,7 @@ pub enum NodeError {
     Listen {
         /// The address.
         address: SocketAddr,
-        /// What the operating system said.
+        /// The operating system's error.
         error: std::io::Error,
     },
     /// The engine did not start, or stopped.
@@ -53,7 +53,7 @@ pub enum NodeError {
     DiskFull {
         /// The data directory.
         path: PathBuf,
-        /// What could not be written.
+        /// The error of the write that failed.
         reason: String,
     },
     /// The engine keeps no promise it cannot keep: it dies when its files fail it.
@@ -61,7 +61,7 @@ pub enum NodeError {
     Broken {
         /// The data directory.
         path: PathBuf,
-        /// What it said last.
+        /// Its last message.
         reason: String,
     },
     /// The operating system gives no threads.

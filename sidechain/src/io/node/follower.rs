@@ -40,7 +40,7 @@ pub(super) fn run(
 
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(NodeError::Runtime)?;
     runtime.block_on(async move {
-        // What users send goes upstream; nothing is gossiped by this node.
+        // Transactions of users go upstream; this node gossips nothing.
         let (gossip, _) = mpsc::channel(1);
         let state = NodeState::new(chain, Mempool::new(Limits::default()), gossip, Some(Arc::new(upstream)));
         let rpc = serve(&config, state.clone()).await?;

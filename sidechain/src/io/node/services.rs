@@ -1,4 +1,4 @@
-//! What validators and followers open, serve and end in the same way.
+//! The steps that validators and followers share: open the chain, serve the JSON-RPC, stop.
 
 use std::{sync::Arc, time::Duration};
 
@@ -32,7 +32,7 @@ pub(super) async fn stop(rpc: &rpc::Running) {
     let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, rpc.stop()).await;
 }
 
-/// Tells the operator that the node stops, and why.
+/// Logs that the node stops, and why.
 pub(super) fn log_end(ended: &Result<(), NodeError>) {
     match ended {
         Ok(()) => info!("stopping"),

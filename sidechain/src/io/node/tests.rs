@@ -6,7 +6,7 @@ use std::{
     net::{SocketAddr, TcpListener},
     path::Path,
     thread::JoinHandle,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
 use alloy_consensus::Transaction as _;
@@ -27,6 +27,7 @@ use crate::{
     app::Registration,
     genesis::Genesis,
     io::{
+        clock::now_ms,
         gossip,
         keys::ValidatorKeys,
         lock::{DirectoryLock, LockError},
@@ -39,7 +40,7 @@ use crate::{
 /// Longer than anything takes, even when the machine is busy.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// What stops a node, and its thread.
+/// The sender that stops a node, and the node's thread.
 type Running = (oneshot::Sender<()>, JoinHandle<Result<(), NodeError>>);
 
 struct Node {
@@ -100,8 +101,7 @@ fn free_address() -> SocketAddr {
 /// Four validators that are not started yet, and their genesis.
 fn network(dir: &Path) -> (Genesis, Vec<Node>) {
     let mut genesis = testing::genesis();
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
-    genesis.timestamp = now;
+    genesis.timestamp = now_ms() / 1000;
     let mut nodes = Vec::new();
     for (index, member) in genesis.federation.members.iter_mut().enumerate() {
         let keys = ValidatorKeys::generate();

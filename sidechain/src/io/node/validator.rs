@@ -84,7 +84,7 @@ impl Validator {
         let runtime = engine_runtime::Config::default()
             .with_worker_threads(std::thread::available_parallelism().map_or(2, usize::from).max(2))
             .with_storage_directory(data_dir.join("consensus"));
-        // Seen while everything still runs: what ends frees space, and hides the reason.
+        // Looked at while everything still runs: tasks that end free space, and hide the reason.
         let seen_full = Arc::new(AtomicBool::new(false));
         let full = seen_full.clone();
         // The engine panics where its files fail it; every task stops then, and this thread hears of it.
@@ -196,7 +196,7 @@ fn broken(data_dir: &Path, reason: String) -> NodeError {
     NodeError::Broken { path: data_dir.to_owned(), reason }
 }
 
-/// What a panic says.
+/// The text of a panic.
 fn message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(ToString::to_string);
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "it does not say why".to_owned())

@@ -1,4 +1,4 @@
-//! What all methods share.
+//! The state that all methods share.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -38,7 +38,7 @@ pub fn invalid(message: impl Into<String>) -> ErrorObjectOwned {
     plain(INVALID_PARAMS, message)
 }
 
-/// The store failed: the operator learns what, the user only that it did.
+/// The store failed: the log has the reason, the user learns only that it failed.
 pub fn store(error: &StoreError) -> ErrorObjectOwned {
     tracing::error!(%error, "cannot read the store");
     plain(INTERNAL, "the node cannot read its store")
@@ -78,7 +78,7 @@ pub fn register(error: RegisterError) -> ErrorObjectOwned {
     }
 }
 
-/// What the followed node says, in its own words; or that it says nothing.
+/// The followed node's error as it is; or `-32000`, which says that it does not answer.
 pub fn upstream(error: UpstreamError) -> ErrorObjectOwned {
     match error {
         UpstreamError::Refused(error) => error,
@@ -95,7 +95,7 @@ fn inclusion(error: &InclusionError) -> ErrorObjectOwned {
     }
 }
 
-/// A call that did not succeed: what geth says of a revert or a halt.
+/// A call that did not succeed, in geth's words for a revert or a halt.
 pub fn failed(outcome: &Outcome) -> ErrorObjectOwned {
     match &outcome.halt {
         Some(halt) => server(halt.clone()),

@@ -13,7 +13,7 @@ use tokio::sync::broadcast::Receiver;
 
 use super::error;
 
-/// What a filter reports.
+/// The subject of a filter, and its place in the chain.
 pub enum Kind {
     /// Hashes of blocks from number `next` on.
     Blocks { next: u64 },

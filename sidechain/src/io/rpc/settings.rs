@@ -1,4 +1,4 @@
-//! What the server allows its clients.
+//! Limits that protect the server from its clients.
 
 use std::{net::SocketAddr, time::Duration};
 

@@ -66,7 +66,7 @@ fn rpc_block(block: Option<Stored>, arguments: &mut Arguments) -> error::Result<
 fn block_receipts(context: &Context, arguments: &mut Arguments) -> error::Result<Option<Vec<TransactionReceipt>>> {
     match number(context, arguments.next("block")?) {
         Ok(number) => receipts_of(context, number),
-        // Of a block that is not there geth answers null.
+        // geth answers null for a block that is not there.
         Err(_) => Ok(None),
     }
 }

@@ -1,4 +1,4 @@
-//! What gas costs and what it cost.
+//! Gas prices: suggested ones, and those that were paid.
 
 use alloy_consensus::Transaction as _;
 use alloy_eips::{BlockId, BlockNumberOrTag};

@@ -27,7 +27,7 @@ async fn send_raw(context: Arc<Context>, raw: Bytes) -> error::Result<B256> {
     let bytes = raw.clone();
     let hash = on_worker(context.clone(), move |context| context.state.admit(&bytes, now_ms()).map_err(error::admit));
     let hash = match hash.await {
-        // The followed node has it: that ours knows it too, or is behind, is no failure for the user.
+        // The followed node has taken it: whether this node knows it already, or is behind, does not matter to the user.
         Err(_) if context.state.upstream.is_some() => return Ok(alloy_primitives::keccak256(&raw)),
         hash => hash?,
     };

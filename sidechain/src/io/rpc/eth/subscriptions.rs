@@ -176,7 +176,7 @@ async fn send<T: Serialize>(sink: &SubscriptionSink, message: &T) -> Result<(), 
     sink.send(message).await.map_err(Into::into)
 }
 
-/// A final block from the store, as it was told when it became final.
+/// A final block from the store, in the form in which it was sent when it became final.
 async fn load(context: Arc<Context>, number: u64) -> Result<Arc<Finalized>, SubscriptionError> {
     let loaded = on_worker(context, move |context| {
         let stored = context.chain().stored(number).map_err(|error| error::store(&error))?;

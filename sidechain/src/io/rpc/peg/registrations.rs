@@ -47,7 +47,7 @@ async fn register_deposit(context: Arc<Context>, terms: Terms) -> error::Result<
     Ok(Registered { address: shown(&context, output_key), output_key })
 }
 
-/// The registration of terms, and whether it is new. What is known already costs nothing of the limit.
+/// The registration of terms, and whether it is new. A known one does not count towards the limit.
 fn keep(context: &Context, terms: &Terms) -> error::Result<(Registration, bool)> {
     let registration = registration(context.chain(), terms).map_err(error::register)?;
     let known = context.chain().registration(registration.output_key).map_err(|error| error::store(&error))?;

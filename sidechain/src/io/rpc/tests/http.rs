@@ -1,4 +1,4 @@
-//! The server as HTTP clients and browsers meet it: bounds, batches, other origins.
+//! The server as HTTP clients and browsers use it: bounds, batches, other origins.
 
 use alloy_primitives::U256;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! What users send, on its way to other nodes.
+//! Transactions of users on their way to other nodes.
 
 use std::sync::Arc;
 

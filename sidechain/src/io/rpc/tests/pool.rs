@@ -1,4 +1,4 @@
-//! What users send: refused in the words that clients look for, or waiting for a block.
+//! Transactions of users: refused in the words that clients look for, or waiting for a block.
 
 use alloy_consensus::{SignableTransaction, TxEip4844, TxLegacy};
 use alloy_eips::Encodable2718;

@@ -18,9 +18,9 @@ use tokio::sync::mpsc;
 use crate::app::{Chain, Retention};
 use crate::io::db::Database;
 use crate::io::{
-    clock::now_ms,
     node_state::{Gossip, NodeState},
     rpc::{Running, Settings, serve},
+    testing::make_block,
 };
 use crate::mempool::{Limits, Mempool};
 use crate::testing::{Key, genesis};
@@ -109,7 +109,7 @@ impl World {
         self.ask("eth_sendRawTransaction", json!([raw(transaction)])).await
     }
 
-    /// Sends, waits, and answers the receipt.
+    /// Sends, waits, and returns the receipt.
     pub async fn receipt(&self, transaction: &Transaction) -> Value {
         let hash = self.send(transaction).await.unwrap_or_else(|error| panic!("{error}"));
         for _ in 0..1_000 {
@@ -122,23 +122,11 @@ impl World {
         panic!("{hash} gets no receipt")
     }
 
-    /// Deploys the counter; answers its address.
+    /// Deploys the counter; returns its address.
     pub async fn deploy_counter(&self, key: &Key, nonce: u64) -> Value {
         let receipt = self.receipt(&create(key, nonce)).await;
         assert_eq!(receipt["status"], "0x1");
         receipt["contractAddress"].clone()
-    }
-}
-
-fn make_block(state: &NodeState) {
-    let chain = &state.chain;
-    let base_fee = crate::types::next_base_fee(&chain.head());
-    let candidates: Vec<_> = state.pool().candidates(base_fee).take(1_000).collect();
-    let block = chain
-        .propose(chain.head_hash(), now_ms(), Address::repeat_byte(0xbe), candidates.into_iter())
-        .expect("the head is known");
-    if let Some(finalized) = chain.finalize(&block).expect("our own block") {
-        state.on_finalized(finalized, now_ms()).expect("the store works");
     }
 }
 
