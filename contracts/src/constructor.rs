@@ -1,9 +1,9 @@
 //! What each contract is created with, in plain types.
 
-use crate::{
-    BitcoinLightClient, Bridge, Contract, Federation, IBitcoinLightClient, IBridge, IFederation, MicroChannel,
-    SigningBoard, address,
+use crate::bindings::{
+    BitcoinLightClient, Bridge, Federation, IBitcoinLightClient, IBridge, IFederation, MicroChannel, SigningBoard,
 };
+use crate::deployment::{Contract, address};
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_sol_types::SolConstructor;
 
@@ -56,19 +56,25 @@ impl LightClientArguments {
     }
 }
 
+/// One member of the federation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemberArguments {
+    /// Account on the sidechain that the member's relayer sends from.
     pub account: Address,
     /// Compressed secp256k1 point.
     pub encryption_key: [u8; 33],
     /// BLS12-381 public key, MinSig (G2).
     pub validator_key: [u8; 96],
+    /// Ed25519 public key in the validators' network.
     pub p2p_key: B256,
+    /// For people; has no meaning to the contracts.
     pub name: String,
 }
 
+/// `Federation`'s members and rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FederationArguments {
+    /// Members needed to sign.
     pub threshold: u16,
     /// In the order of their indexes, which start at 1.
     pub members: Vec<MemberArguments>,
@@ -102,14 +108,18 @@ pub struct TierArguments {
     pub confirmations: u32,
 }
 
+/// `Bridge`'s parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BridgeArguments {
-    /// Blocks.
+    /// Blocks after which a depositor can take an unswept deposit back.
     pub reclaim_delay: u16,
+    /// The least deposit that is swept.
     pub min_deposit_sat: u64,
+    /// The least withdrawal that is queued.
     pub min_withdrawal_sat: u64,
-    /// sat per vB
+    /// The least fee rate of a vault transaction, in sat per vB.
     pub min_fee_rate: u32,
+    /// The greatest, in sat per vB.
     pub max_fee_rate: u32,
     /// Ascending; the last has `up_to_sat` = `u64::MAX`.
     pub tiers: Vec<TierArguments>,
@@ -121,7 +131,7 @@ impl BridgeArguments {
         self.abi_encode_with(address::LIGHT_CLIENT, address::FEDERATION)
     }
 
-    /// For contracts that stand elsewhere.
+    /// For contracts at other addresses.
     pub fn abi_encode_with(&self, light_client: Address, federation: Address) -> Bytes {
         let tiers =
             self.tiers.iter().map(|tier| IBridge::Tier { upToSat: tier.up_to_sat, confirmations: tier.confirmations });

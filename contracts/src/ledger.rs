@@ -1,4 +1,4 @@
-//! The bridge's books, as they lie in its storage.
+//! The bridge's four balances, as its storage has them.
 
 use alloy_primitives::U256;
 

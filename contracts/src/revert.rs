@@ -1,6 +1,6 @@
-//! Words for what a contract call reverted with.
+//! The reason of a reverted contract call, in words.
 
-use crate::{
+use crate::bindings::{
     bridge::Bridge::BridgeErrors, federation::Federation::FederationErrors,
     light_client::BitcoinLightClient::BitcoinLightClientErrors, micro_channel::MicroChannel::MicroChannelErrors,
     signing_board::SigningBoard::SigningBoardErrors,
@@ -39,10 +39,10 @@ mod tests {
 
     #[test]
     fn a_custom_error_is_told_with_its_arguments() {
-        let error = crate::bridge::Bridge::NotAMember { account: Address::ZERO };
+        let error = crate::bindings::Bridge::NotAMember { account: Address::ZERO };
         let text = explain_revert(&error.abi_encode()).expect("it is one of ours");
         assert!(text.starts_with("NotAMember {"), "{text}");
-        let error = crate::bridge::Bridge::DepositTooSmall { gotSat: 5, minSat: 7 };
+        let error = crate::bindings::Bridge::DepositTooSmall { gotSat: 5, minSat: 7 };
         assert_eq!(explain_revert(&error.abi_encode()).as_deref(), Some("DepositTooSmall { gotSat: 5, minSat: 7 }"));
     }
 

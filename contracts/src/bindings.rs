@@ -1,0 +1,52 @@
+//! Bindings made from the committed artifacts, one module for each contract.
+
+/// `BitcoinLightClient`: headers, work, best chain, inclusion proofs. Structs of its interface are in `IBitcoinLightClient`.
+pub mod light_client {
+    alloy_sol_types::sol!(
+        #[derive(Debug, PartialEq, Eq)]
+        BitcoinLightClient,
+        "artifacts/BitcoinLightClient.json"
+    );
+}
+
+/// `Federation`: members, threshold, epochs, group keys. Structs of its interface are in `IFederation`.
+pub mod federation {
+    alloy_sol_types::sol!(
+        #[derive(Debug, PartialEq, Eq)]
+        Federation,
+        "artifacts/Federation.json"
+    );
+}
+
+/// `SigningBoard`: the federation's ordered bulletin board.
+pub mod signing_board {
+    alloy_sol_types::sol!(
+        #[derive(Debug, PartialEq, Eq)]
+        SigningBoard,
+        "artifacts/SigningBoard.json"
+    );
+}
+
+/// `Bridge`: the ledger. Structs of its interface are in `IBridge`.
+pub mod bridge {
+    alloy_sol_types::sol!(
+        #[derive(Debug, PartialEq, Eq)]
+        Bridge,
+        "artifacts/Bridge.json"
+    );
+}
+
+/// `MicroChannel`: micropayments in the native coin. Structs of its interface are in `IMicroChannel`.
+pub mod micro_channel {
+    alloy_sol_types::sol!(
+        #[derive(Debug, PartialEq, Eq)]
+        MicroChannel,
+        "artifacts/MicroChannel.json"
+    );
+}
+
+pub use bridge::{Bridge, IBridge};
+pub use federation::{Federation, IFederation};
+pub use light_client::{BitcoinLightClient, IBitcoinLightClient};
+pub use micro_channel::{IMicroChannel, MicroChannel};
+pub use signing_board::SigningBoard;

@@ -1,0 +1,38 @@
+//! The predeployed contracts and their places.
+
+/// Where genesis puts the contracts.
+pub mod address {
+    use alloy_primitives::{Address, address};
+
+    pub const LIGHT_CLIENT: Address = address!("CA05000000000000000000000000000000000001");
+    pub const FEDERATION: Address = address!("CA05000000000000000000000000000000000002");
+    pub const SIGNING_BOARD: Address = address!("CA05000000000000000000000000000000000003");
+    pub const BRIDGE: Address = address!("CA05000000000000000000000000000000000004");
+    pub const MICRO_CHANNEL: Address = address!("CA05000000000000000000000000000000000005");
+}
+
+/// The predeployed contracts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Contract {
+    LightClient,
+    Federation,
+    SigningBoard,
+    Bridge,
+    MicroChannel,
+}
+
+impl Contract {
+    /// In the order of their deployment: constructors may call those before.
+    pub const ALL: [Self; 5] =
+        [Self::LightClient, Self::Federation, Self::SigningBoard, Self::Bridge, Self::MicroChannel];
+
+    pub const fn address(self) -> alloy_primitives::Address {
+        match self {
+            Self::LightClient => address::LIGHT_CLIENT,
+            Self::Federation => address::FEDERATION,
+            Self::SigningBoard => address::SIGNING_BOARD,
+            Self::Bridge => address::BRIDGE,
+            Self::MicroChannel => address::MICRO_CHANNEL,
+        }
+    }
+}
