@@ -1,4 +1,8 @@
-//! The header tree and which of its chains has the most work.
+//! The header tree and which of its chains has the most work: the reference model of the contract BitcoinLightClient.
+//!
+//! `tests/tests/differential.rs` gives contract and model the same headers and compares their answers, and
+//! `tests/tests/bitcoin.rs` compares the model with Bitcoin Core. Programs do not need a tree: a relayer asks its bitcoind
+//! and the contract, and a file of headers is one chain, which [`crate::verify`] checks in the memory of one header.
 //!
 //! Pure: headers and the time go in, what left and what joined the best chain comes out as one value. A chain starts at
 //! genesis or at a trusted [`Checkpoint`], and keeps the headers of the last [`HeaderChain::window`] heights with all their
@@ -24,7 +28,7 @@ pub use crate::header::HeaderError;
 /// Heights kept below the tip: five difficulty periods, ten weeks on mainnet.
 pub const DEFAULT_WINDOW: u32 = 5 * PERIOD;
 
-/// A header that is trusted, and what cannot be read from it.
+/// A header that is trusted, with the facts that it does not show.
 ///
 /// JSON: `{ "header": hex of 80 bytes, "height": n, "work": hex, "epochTime": seconds }`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,7 +60,7 @@ pub struct Block {
     pub header: Header,
 }
 
-/// What an [`HeaderChain::apply`] changed.
+/// The changes that one [`HeaderChain::apply`] made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     /// Headers that were new, on the best chain or not.
@@ -87,7 +91,7 @@ pub struct HeaderChain {
     /// The best chain from `base` to the tip.
     best: VecDeque<BlockHash>,
     base: Height,
-    /// All headers by height, best chain or not: what to forget when the window moves.
+    /// All headers by height, best chain or not: the lowest are forgotten when the window moves.
     by_height: BTreeMap<Height, Vec<BlockHash>>,
 }
 
@@ -292,7 +296,7 @@ impl HeaderChain {
         self.best.get(index as usize).copied()
     }
 
-    /// 1 for the tip; 0 for what is unknown or off the best chain.
+    /// 1 for the tip; 0 for a header that is unknown or off the best chain.
     pub fn confirmations(&self, hash: &BlockHash) -> u32 {
         match self.nodes.get(hash) {
             Some(node) if self.is_best(hash) => self.height() - node.tip.height() + 1,

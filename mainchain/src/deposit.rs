@@ -37,6 +37,7 @@ pub const DEPOSIT_TAG: &str = "causeway/deposit";
 /// Which sidechain a deposit goes to, and how long the federation has to sweep it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peg {
+    /// Chain id of the sidechain (EIP-155).
     pub chain_id: u64,
     /// Address of the contract Bridge.
     pub bridge: [u8; 20],
@@ -44,7 +45,7 @@ pub struct Peg {
     pub delay: NonZeroU16,
 }
 
-/// What a depositor commits to with the address.
+/// The terms that a depositor commits to with the address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct DepositTerms {
     /// Who gets the coins on the sidechain.
@@ -97,7 +98,7 @@ impl DepositTerms {
     }
 }
 
-/// The taproot output of a deposit, with what it takes to spend it.
+/// The taproot output of a deposit, with the parts needed to spend it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DepositOutput {
     group_key: XOnlyPublicKey,
@@ -119,20 +120,23 @@ impl DepositOutput {
         point[33..].try_into().expect("an uncompressed key has 65 bytes")
     }
 
-    /// The leaf's hash, the tree's root: what the group key is tweaked with to sign.
+    /// The leaf's hash, which is the root of the tree; the group key is tweaked with it (BIP341).
     pub fn merkle_root(&self) -> TapNodeHash {
         self.merkle_root
     }
 
+    /// The one leaf of its script tree.
     pub fn leaf_script(&self) -> &Script {
         &self.leaf
     }
 
+    /// The script to pay: `5120<output key>`.
     pub fn script_pubkey(&self) -> ScriptBuf {
         let key = bitcoin::key::TweakedPublicKey::dangerous_assume_tweaked(self.output_key());
         ScriptBuf::new_p2tr_tweaked(key)
     }
 
+    /// The address to pay on `network` (BIP350).
     pub fn address(&self, network: Network) -> Address {
         let key = bitcoin::key::TweakedPublicKey::dangerous_assume_tweaked(self.output_key());
         Address::p2tr_tweaked(key, network.bitcoin())

@@ -1,4 +1,4 @@
-//! The rules of one block header, given what is known of its ancestors.
+//! The rules of one block header, given the facts about its ancestors.
 //!
 //! A [`Tip`] is the end of some chain of headers together with everything the rules ask about that chain: the last eleven
 //! times, the period's first time and target, the work. It never looks back further, so checking a header costs two hashes
@@ -28,13 +28,13 @@ pub type Height = u32;
 /// Times that the median-time-past rule looks at.
 const MEDIAN_SPAN: usize = 11;
 
-/// Which rule a header breaks, with what was seen and what was wanted.
+/// The rule that a header breaks, with the value seen and the value wanted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HeaderError {
     /// Its parent is not known here. Ask for earlier headers.
     #[error("previous block {previous} is unknown")]
     Unconnected { previous: BlockHash },
-    /// It forks off below what is kept. Only a deeper start of the chain could judge it.
+    /// It forks off below the headers that are kept. Only a deeper start of the chain could judge it.
     #[error("forks off at height {height}, below the oldest header kept at {oldest}")]
     TooDeep { height: Height, oldest: Height },
     #[error("target {got:#010x} at height {height}, expected {want:#010x}")]
@@ -137,7 +137,7 @@ impl Difficulty {
     }
 }
 
-/// `arith_uint256::SetCompact`, with nothing for what it flags as negative, overflowing or zero.
+/// `arith_uint256::SetCompact`; none for a value that it flags as negative or overflowing, and for zero.
 fn target_from_bits(bits: CompactTarget) -> Option<Target> {
     let bits = bits.to_consensus();
     let (size, word) = (bits >> 24, bits & 0x007f_ffff);
@@ -201,7 +201,7 @@ pub enum StartError {
     MinimumDifficulty { height: Height, first: Height },
 }
 
-/// The last header of a chain, with what the rules ask about its ancestors.
+/// The last header of a chain, with the facts that the rules need about its ancestors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tip {
     hash: BlockHash,
@@ -214,7 +214,7 @@ pub struct Tip {
     /// The period's difficulty without the 20-minute rule: that of its first block.
     period: Difficulty,
     /// Times of the last eleven blocks, each at its height modulo eleven. Blocks before the start count as time 0: so the
-    /// median is never above the true one, and no valid header is refused for what is not known.
+    /// median is never above the true one, and no valid header is refused for lack of knowledge.
     times: [UnixTime; MEDIAN_SPAN],
 }
 
@@ -319,35 +319,14 @@ impl Tip {
         if header.prev_blockhash != self.hash {
             return Err(HeaderError::Unconnected { previous: header.prev_blockhash });
         }
-        let want = self.next_bits(params, time)?;
-        if header.bits != want {
-            return Err(HeaderError::BadTarget { height, got: header.bits, want });
-        }
-        let difficulty = self.difficulty_of(want, params).ok_or(HeaderError::BadTarget {
-            height,
-            got: header.bits,
-            want: params.pow_limit(),
-        })?;
-        if !difficulty.target.is_met_by(hash) {
-            return Err(HeaderError::BadWork { height, hash, target: difficulty.target });
-        }
-        if !self.median_is_before(time) {
-            return Err(HeaderError::TooOld { height, time, median: self.median_time_past() });
-        }
-        let begins_period = height % PERIOD == 0;
-        let earliest = self.time.saturating_sub(MAX_TIMEWARP_SECONDS);
-        if params.bip94 && begins_period && time < earliest {
-            return Err(HeaderError::Timewarp { height, time, previous: self.time });
-        }
-        if let Some(want) = params.least_version(height)
-            && header.version.to_consensus() < want
-        {
-            return Err(HeaderError::BadVersion { height, got: header.version.to_consensus(), want });
-        }
+        let difficulty = self.check_work(params, header, hash)?;
+        self.check_time(params, time)?;
+        check_version(params, header, height)?;
         if u64::from(time) > u64::from(now) + u64::from(MAX_FUTURE_SECONDS) {
             return Err(HeaderError::TooNew { height, time, now });
         }
 
+        let begins_period = height.is_multiple_of(PERIOD);
         let mut times = self.times;
         times[height as usize % MEDIAN_SPAN] = time;
         Ok(Self {
@@ -360,6 +339,34 @@ impl Tip {
             period: if begins_period { difficulty } else { self.period },
             times,
         })
+    }
+
+    /// Rules 2 and 3: the target is the one wanted, the hash meets it.
+    fn check_work(&self, params: &Params, header: &Header, hash: BlockHash) -> Result<Difficulty, HeaderError> {
+        let (height, got) = (self.height + 1, header.bits);
+        let want = self.next_bits(params, header.time)?;
+        if got != want {
+            return Err(HeaderError::BadTarget { height, got, want });
+        }
+        let no_target = HeaderError::BadTarget { height, got, want: params.pow_limit() };
+        let difficulty = self.difficulty_of(want, params).ok_or(no_target)?;
+        if !difficulty.target.is_met_by(hash) {
+            return Err(HeaderError::BadWork { height, hash, target: difficulty.target });
+        }
+        Ok(difficulty)
+    }
+
+    /// Rules 4 and 5: the time is after the median, and not far before the parent's where BIP94 limits that.
+    fn check_time(&self, params: &Params, time: UnixTime) -> Result<(), HeaderError> {
+        let height = self.height + 1;
+        if !self.median_is_before(time) {
+            return Err(HeaderError::TooOld { height, time, median: self.median_time_past() });
+        }
+        let earliest = self.time.saturating_sub(MAX_TIMEWARP_SECONDS);
+        if params.bip94 && height.is_multiple_of(PERIOD) && time < earliest {
+            return Err(HeaderError::Timewarp { height, time, previous: self.time });
+        }
+        Ok(())
     }
 
     /// Avoids the division for the work wherever the target is one already seen.
@@ -380,5 +387,14 @@ impl Tip {
     /// Blocks that the median is taken of: eleven, fewer only near genesis.
     fn known_span(&self) -> usize {
         MEDIAN_SPAN.min(self.height as usize + 1)
+    }
+}
+
+/// Rule 6: the version is one that the network still allows at this height.
+fn check_version(params: &Params, header: &Header, height: Height) -> Result<(), HeaderError> {
+    let got = header.version.to_consensus();
+    match params.least_version(height) {
+        Some(want) if got < want => Err(HeaderError::BadVersion { height, got, want }),
+        _ => Ok(()),
     }
 }

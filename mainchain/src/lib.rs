@@ -1,13 +1,12 @@
 //! Facts about Bitcoin, decided without trusting who tells them.
 //!
-//! A deposit travels through this crate first: [`chain::HeaderChain`] learns from raw headers which chain has the most
-//! work, [`proof::InclusionProof`] shows that a transaction is in one of its blocks, and [`deposit::DepositTerms`] says
-//! which output a depositor had to pay. All of that is pure: headers, bytes and the time go in, decisions come out.
+//! A deposit travels through this crate first: [`header`] has the rules of Bitcoin's headers, [`proof::InclusionProof`]
+//! shows that a transaction is in a block, and [`deposit::DepositTerms`] says which output a depositor had to pay. All of that is pure: headers, bytes and the time go in, decisions come out.
 //! Only [`io`] touches the network; it asks a Bitcoin Core node, and whatever it answers is checked by the rest.
 //!
 //! ```text
-//!  raw headers --> header (rules) --> chain (most work, reorgs) --> who asks: relayer, CLI
-//!                        \--> verify (a whole file, streaming)
+//!  raw headers --> header (rules) --> verify (a whole file, streaming) --> causeway headers verify
+//!                        \--> chain (most work, reorganisations: the model that the light client is tested against)
 //!  block + txid --> proof --> BitcoinLightClient.requireIncluded
 //!  terms + group key --> deposit --> address
 //! ```

@@ -26,7 +26,7 @@ pub const MAX_TIMEWARP_SECONDS: u32 = 600;
 /// Seconds by which a block's time may be ahead of the clock (`MAX_FUTURE_BLOCK_TIME`).
 pub const MAX_FUTURE_SECONDS: u32 = 2 * 60 * 60;
 
-/// A Bitcoin network that Causeway can stand on.
+/// A Bitcoin network that Causeway can be built on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Network {
@@ -70,7 +70,7 @@ impl Network {
                 no_retarget: true,
                 min_difficulty: true,
                 bip94: false,
-                // Core lets a regtest node choose these heights (`-testactivationheight`): they are no rule of the network.
+                // Core lets a regtest node choose these heights (`-testactivationheight`): they are not a rule of the network.
                 versions: &[],
             },
         }
@@ -133,7 +133,7 @@ impl FromStr for Network {
 #[error("unknown bitcoin network {0:?}, expected mainnet, testnet4, signet or regtest")]
 pub struct UnknownNetwork(pub String);
 
-/// What a network's header rules depend on.
+/// The parameters of a network's header rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Params {
     /// The easiest target, in compact form.

@@ -1,4 +1,4 @@
-//! Proof that a transaction is in a block: what relayers build and the ledger checks before it believes a deposit.
+//! Proof that a transaction is in a block: relayers build it, the ledger checks it before it believes a deposit.
 //!
 //! A merkle branch alone proves too much. Bitcoin's tree does not tell a leaf from an inner node: whoever gets a 64-byte
 //! transaction into a block can present it as two hashes with a forged transaction below, or present two hashes as a
@@ -11,7 +11,7 @@
 //! honest last leaf of an odd level, without which a good part of all transactions could not be proven; and for the
 //! coinbase, never last in a level with siblings, both are refused.
 //!
-//! The same rules stand in BitcoinLightClient.requireIncluded; tests compare the two on random input.
+//! The same rules are in `BitcoinLightClient.requireIncluded`; tests compare the two on random input.
 
 use bitcoin::consensus::encode;
 use bitcoin::hashes::{Hash, sha256d};
@@ -34,11 +34,15 @@ pub type Branch = Vec<[u8; 32]>;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InclusionProof {
+    /// The block, on a chain that the verifier knows.
     pub block_hash: BlockHash,
+    /// Position of the transaction in the block; the coinbase is 0.
     pub index: u32,
+    /// The branch from the transaction to the merkle root.
     pub siblings: Branch,
     /// The block's coinbase transaction without witness.
     pub coinbase: Vec<u8>,
+    /// The branch from the coinbase to the merkle root; its length is the depth of the tree.
     pub coinbase_siblings: Branch,
 }
 
@@ -143,7 +147,7 @@ impl InclusionProof {
     }
 }
 
-/// A transaction's bytes without witness: what its txid is the hash of.
+/// A transaction's bytes without witness; their hash is its txid.
 pub fn strip(transaction: &Transaction) -> Vec<u8> {
     let mut stripped = transaction.clone();
     for input in &mut stripped.input {
@@ -152,7 +156,7 @@ pub fn strip(transaction: &Transaction) -> Vec<u8> {
     encode::serialize(&stripped)
 }
 
-/// Reads exactly one transaction without witness, of any size but 64 bytes.
+/// Reads exactly one transaction without witness, of any size except 64 bytes.
 ///
 /// # Errors
 ///
@@ -176,7 +180,7 @@ pub fn parse_stripped(bytes: &[u8]) -> Result<Transaction, ProofError> {
     Ok(transaction)
 }
 
-/// The tree's levels, leaves first, root last. Each odd level but the root is as if it ended with a copy of its last node.
+/// The tree's levels, leaves first, root last. Each odd level except the root is as if it ended with a copy of its last node.
 fn levels(leaves: Vec<[u8; 32]>) -> Vec<Vec<[u8; 32]>> {
     let mut levels = vec![leaves];
     while let Some(level) = levels.last()

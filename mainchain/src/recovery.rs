@@ -4,7 +4,7 @@
 //! keys spend it once the output is `delay` blocks old, so coins outlive a federation that lost its shares. Vault
 //! outputs are refreshed before the delay has passed, so the leaf is never spendable while the federation lives.
 //!
-//! Genesis puts only the leaf's hash into the Federation contract; members, auditors and recovery key holders compute
+//! Genesis puts only the leaf's hash into the Federation contract; members, auditors and owners of recovery keys compute
 //! the same script from the genesis file.
 
 use bitcoin::opcodes::all::{OP_CHECKSIG, OP_CHECKSIGADD, OP_CSV, OP_DROP, OP_NUMEQUAL};
@@ -32,21 +32,21 @@ pub enum RecoveryError {
     /// No key, or more than fit.
     #[error("{got} recovery keys, expected 1 to {MAX_RECOVERY_KEYS}")]
     Keys {
-        /// Keys given.
+        /// Recovery keys in the policy.
         got: usize,
     },
     /// A threshold that no set of keys meets, or none at all.
     #[error("recovery threshold {got}, expected 1 to {keys}")]
     Threshold {
-        /// Threshold given.
+        /// Signatures that the policy asks for.
         got: u16,
-        /// Keys given.
+        /// Recovery keys in the policy.
         keys: usize,
     },
     /// A delay of zero would let the recovery keys spend at once.
     #[error("recovery delay of 0 blocks, expected at least 1")]
     NoDelay,
-    /// One holder would count twice.
+    /// The owner of the key would count twice.
     #[error("recovery key {0} is listed twice")]
     Duplicate(XOnlyPublicKey),
 }

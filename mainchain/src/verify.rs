@@ -9,7 +9,7 @@ use bitcoin::{BlockHash, Work};
 use crate::header::{self, Difficulty, HeaderError, Height, StartError, Tip, UnixTime};
 use crate::params::{Network, Params};
 
-/// Where a file's first header stands.
+/// The place of a file's first header in its chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
     /// It is the network's genesis block.
@@ -34,11 +34,14 @@ pub enum FileError {
     BadHeader { index: u64, height: Height, error: HeaderError },
 }
 
-/// What a good file adds up to.
+/// The sum of a good file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Summary {
+    /// Headers in the file.
     pub headers: u64,
+    /// Hash of the last one.
     pub tip: BlockHash,
+    /// Height of the last one.
     pub height: Height,
     /// Work of all headers in the file.
     pub work: Work,

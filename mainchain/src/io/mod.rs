@@ -1,3 +1,3 @@
-//! What touches the network: adapters to sources of Bitcoin's blocks.
+//! Adapters to sources of Bitcoin's blocks: the part that touches the network.
 
 pub mod rpc;

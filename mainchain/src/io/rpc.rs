@@ -1,8 +1,8 @@
-//! A Bitcoin Core node by its JSON-RPC: what Causeway asks of it, with a timeout on everything.
+//! A Bitcoin Core node by its JSON-RPC: the calls that Causeway makes, with a timeout on each.
 //!
 //! The node is its operator's own and trusted for availability; headers and proofs built from its answers are checked by
 //! whoever receives them. The cookie is read again for each call, so a restarted node (which writes a new one) is not
-//! lost. An error says what is the matter, and [`RpcError::retry`] whether waiting can help: a relayer keeps asking then.
+//! lost. An error says the reason, and [`RpcError::retry`] whether waiting can help: a relayer keeps asking then.
 
 use std::fmt;
 use std::ops::Range;
@@ -55,6 +55,7 @@ pub enum RpcError {
     /// Not running, or not there.
     #[error("bitcoind at {url} is not reachable: {reason}")]
     Unreachable { url: String, reason: String },
+    /// Whether the call was carried out is not known.
     #[error("bitcoind at {url} did not answer {method} within {} s", .after.as_secs())]
     Timeout { url: String, method: &'static str, after: Duration },
     /// Running, but reading its chain first.
@@ -63,15 +64,19 @@ pub enum RpcError {
     /// Too many requests at once.
     #[error("bitcoind at {url} is overloaded: {reason}")]
     Busy { url: String, reason: String },
+    /// bitcoind writes the cookie at its start: it may not have started yet.
     #[error("bitcoind's cookie {} cannot be read (is bitcoind running?): {reason}", .path.display())]
     NoCookie { path: PathBuf, reason: String },
+    /// HTTP status 401 or 403.
     #[error("bitcoind at {url} refuses the user and password or cookie")]
     Unauthorized { url: String },
+    /// Another network than the one configured: waiting does not help.
     #[error("bitcoind at {url} is on {got}, expected {want}")]
     WrongNetwork { url: String, got: String, want: Network },
     /// The node understood and said no.
     #[error("bitcoind refuses {method}: {reason} (code {code})")]
     Refused { method: &'static str, code: i32, reason: String },
+    /// Another shape than Bitcoin Core documents.
     #[error("bitcoind's answer to {method} is not understood: {reason}")]
     BadAnswer { method: &'static str, reason: String },
 }
@@ -103,6 +108,7 @@ impl RpcError {
 /// How to prove to the node that its RPC may be used.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Auth {
+    /// Not at all: the node asks for nothing.
     None,
     /// The file `.cookie` that bitcoind writes at each start.
     Cookie(PathBuf),
@@ -124,11 +130,14 @@ impl fmt::Debug for Auth {
     }
 }
 
-/// What `getblockchaininfo` says.
+/// The answer to `getblockchaininfo`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChainInfo {
+    /// Its network, which is the one configured.
     pub network: Network,
+    /// Height of the best block.
     pub height: Height,
+    /// Hash of the best block.
     pub tip: BlockHash,
     /// Height of the best header, whose block may still be missing.
     pub headers: Height,
@@ -141,21 +150,27 @@ pub struct ChainInfo {
 /// The verdict of `testmempoolaccept` on one transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Acceptance {
+    /// The transaction asked about.
     pub txid: Txid,
     /// Virtual size and fee, or why it would be refused.
     pub verdict: Result<Accepted, String>,
 }
 
+/// Size and fee of a transaction that the mempool would take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Accepted {
+    /// Virtual bytes (BIP141).
     pub vsize: u64,
+    /// Inputs less outputs.
     pub fee: Amount,
 }
 
 /// An unconfirmed transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MempoolEntry {
+    /// Virtual bytes (BIP141).
     pub vsize: u64,
+    /// Inputs less outputs.
     pub fee: Amount,
     /// Fees of it and its unconfirmed descendants.
     pub descendant_fee: Amount,
@@ -166,11 +181,15 @@ pub struct MempoolEntry {
 /// An unspent output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unspent {
+    /// Where it is.
     pub outpoint: OutPoint,
+    /// Its value.
     pub value: Amount,
+    /// The script it pays to.
     pub script_pubkey: ScriptBuf,
     /// 0 while it is in the mempool.
     pub confirmations: u32,
+    /// Whether it is of a coinbase, which can be spent after 100 confirmations only.
     pub coinbase: bool,
 }
 
@@ -179,7 +198,9 @@ pub struct Unspent {
 pub struct Scan {
     /// The block after which it holds.
     pub height: Height,
+    /// Hash of that block.
     pub tip: BlockHash,
+    /// In no particular order.
     pub unspents: Vec<Unspent>,
 }
 
@@ -207,7 +228,7 @@ impl BitcoinRpc {
         self.network
     }
 
-    /// What the node knows of its chain.
+    /// The state of the node's chain.
     ///
     /// # Errors
     ///
@@ -460,41 +481,11 @@ impl BitcoinRpc {
     /// All confirmed unspent outputs with one of these scripts. Reads the whole set: minutes on mainnet. A node does one scan
     /// at a time; while another client's runs, this one waits for its turn, [`SCAN_TIMEOUT`] at most.
     pub async fn scan(&self, scripts: &[ScriptBuf]) -> Result<Scan, RpcError> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Found {
-            txid: Txid,
-            vout: u32,
-            script_pub_key: ScriptBuf,
-            amount: Box<RawValue>,
-            height: Height,
-            coinbase: bool,
-        }
-        #[derive(Deserialize)]
-        struct Answer {
-            success: bool,
-            height: Height,
-            bestblock: BlockHash,
-            unspents: Vec<Found>,
-        }
-        let descriptors: Vec<String> = scripts.iter().map(|script| format!("raw({script:x})")).collect();
-        let turn_by = tokio::time::Instant::now() + SCAN_TIMEOUT;
-        let answer: Answer = loop {
-            let answer = self.call_within("scantxoutset", json!(["start", descriptors]), SCAN_TIMEOUT).await;
-            match answer {
-                // The descriptors are well-formed, so of the reasons Core has for this code only a running scan is left.
-                Err(RpcError::Refused { code: code::INVALID_PARAMETER, .. })
-                    if tokio::time::Instant::now() < turn_by =>
-                {
-                    tokio::time::sleep(SCAN_TURN).await;
-                }
-                answer => break answer?,
-            }
-        };
+        let answer = self.scan_in_turn(scripts).await?;
         if !answer.success {
             return Err(RpcError::BadAnswer { method: "scantxoutset", reason: "the scan was aborted".into() });
         }
-        let unspent = |found: Found| -> Result<Unspent, RpcError> {
+        let unspent = |found: ScannedOutput| -> Result<Unspent, RpcError> {
             Ok(Unspent {
                 outpoint: OutPoint::new(found.txid, found.vout),
                 value: bitcoins("scantxoutset", &found.amount)?,
@@ -507,11 +498,29 @@ impl BitcoinRpc {
         Ok(Scan { height: answer.height, tip: answer.bestblock, unspents: unspents? })
     }
 
+    /// Starts a scan, again and again while another one runs.
+    async fn scan_in_turn(&self, scripts: &[ScriptBuf]) -> Result<ScanAnswer, RpcError> {
+        let descriptors: Vec<String> = scripts.iter().map(|script| format!("raw({script:x})")).collect();
+        let turn_by = tokio::time::Instant::now() + SCAN_TIMEOUT;
+        loop {
+            let answer = self.call_within("scantxoutset", json!(["start", descriptors]), SCAN_TIMEOUT).await;
+            match answer {
+                // The descriptors are well-formed, so of the reasons Core has for this code only a running scan is left.
+                Err(RpcError::Refused { code: code::INVALID_PARAMETER, .. })
+                    if tokio::time::Instant::now() < turn_by =>
+                {
+                    tokio::time::sleep(SCAN_TURN).await;
+                }
+                answer => return answer,
+            }
+        }
+    }
+
     /// Hands the node a block, as a miner does.
     ///
     /// # Errors
     ///
-    /// `Refused` with the rule it breaks. A block that is known already is no error.
+    /// `Refused` with the rule it breaks. A block that is known already is not an error.
     pub async fn submit_block(&self, block: &Block) -> Result<(), RpcError> {
         let hex = encode::serialize_hex(block);
         let verdict: Option<String> = self.call_within("submitblock", json!([hex]), BLOCK_TIMEOUT).await?;
@@ -612,6 +621,26 @@ impl BitcoinRpc {
             other => RpcError::BadAnswer { method, reason: other.to_string() },
         }
     }
+}
+
+/// Core's answer to `scantxoutset`.
+#[derive(Deserialize)]
+struct ScanAnswer {
+    success: bool,
+    height: Height,
+    bestblock: BlockHash,
+    unspents: Vec<ScannedOutput>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ScannedOutput {
+    txid: Txid,
+    vout: u32,
+    script_pub_key: ScriptBuf,
+    amount: Box<RawValue>,
+    height: Height,
+    coinbase: bool,
 }
 
 /// Turns the refusal that means "there is none" into `None`.
