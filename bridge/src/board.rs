@@ -4,7 +4,7 @@
 //! the same block times, so machines that decide from the board alone agree without talking to each other. This module
 //! owns what both machines share: kinds of posts, session ids, and the effects a shell has to perform.
 //!
-//! Every shell is the same few lines: give the machine what is new, then perform its effects in order. A
+//! Every shell is the same few lines: give the machine the new posts, then perform its effects in order. A
 //! [`Effect::Persist`] must be durable before the next effect is performed, and a failure to persist is fatal: what
 //! follows it may never be unsaid.
 
@@ -18,7 +18,7 @@ pub const MAX_PAYLOAD: usize = 16_384;
 /// second to two seconds, so an included post has been seen long before.
 pub const RESEND_AFTER_S: u64 = 6;
 
-/// What a post is about; the number is what the contract carries.
+/// The subject of a post; the contract carries its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Kind {
@@ -52,7 +52,7 @@ pub struct Event {
     pub session: B256,
     /// Who posted it, 1 to n: the contract checked the sender.
     pub member: u16,
-    /// What it is; numbers this version does not know are ignored.
+    /// The number of its [`Kind`]; numbers this version does not know are ignored.
     pub kind: u8,
     /// At most [`MAX_PAYLOAD`] bytes, not to be trusted.
     pub payload: Vec<u8>,
@@ -65,13 +65,13 @@ pub struct Event {
 pub struct Post {
     /// The session to post to.
     pub session: B256,
-    /// What it is.
+    /// Carried by the contract as its number.
     pub kind: Kind,
     /// At most [`MAX_PAYLOAD`] bytes.
     pub payload: Vec<u8>,
 }
 
-/// What a machine asks its shell to do, in order. `T` is what the machine is there to make.
+/// A request of a machine to its shell; requests are performed in order. `T` is the result that the machine works for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect<T> {
     /// Replace the machine's durable state by these bytes (secret: encrypt them), and sync, before going on.
@@ -91,7 +91,7 @@ pub struct Blame {
     pub member: u16,
     /// The attempt in which it happened.
     pub attempt: u32,
-    /// What it did.
+    /// How it broke the protocol.
     pub fault: Fault,
 }
 
@@ -101,27 +101,27 @@ impl std::fmt::Display for Blame {
     }
 }
 
-/// What a member did wrong.
+/// How a member broke the protocol.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     /// The post does not have the form of its kind.
     #[error("malformed post of kind {kind}: {why}")]
     Malformed {
-        /// Its kind.
+        /// The number of the post's [`Kind`].
         kind: u8,
-        /// What is wrong with it.
+        /// The first error found in its payload.
         why: String,
     },
     /// A round 1 package whose sender does not know the secret it commits to.
     #[error("the proof of knowledge in its round 1 package is wrong")]
     Proof,
-    /// A round 2 package that is not what its round 1 package promised; only its receiver can see that.
+    /// A round 2 package that contradicts its round 1 package; only its receiver can see that.
     #[error("its round 2 package for this member is wrong: {0}")]
     Package(String),
     /// Another member says so; nobody else can check it.
     #[error("member {by} complains about its packages")]
     Accused {
-        /// Who complains.
+        /// The complaining member, 1 to n.
         by: u16,
     },
     /// It says itself that it cannot go on.
@@ -130,7 +130,7 @@ pub enum Fault {
     /// A signature share that does not verify.
     #[error("its signature share for input {input} is wrong")]
     Share {
-        /// Position of the input.
+        /// Position of the input in the transaction, from 0.
         input: usize,
     },
     /// No shares before the deadline.
@@ -158,21 +158,39 @@ pub fn signing_session(chain_id: u64, number: u64, attempt: u32) -> B256 {
     keccak256(data)
 }
 
+/// One attempt at a key or a signature, as its posts and blames name it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct AttemptId {
+    /// From 0.
+    pub number: u32,
+    /// The session that its posts belong to.
+    pub session: B256,
+}
+
+impl AttemptId {
+    /// Says that `member` is at fault.
+    pub(crate) fn blame<T>(self, member: u16, fault: Fault) -> Effect<T> {
+        Effect::Blame(Blame { member, attempt: self.number, fault })
+    }
+}
+
 fn word(value: u64) -> [u8; 32] {
     alloy_primitives::U256::from(value).to_be_bytes()
 }
 
-/// When each own post was last sent in this life of the process, so that it is not sent with every block until it is seen.
+/// When a member last sent each of its posts in this life of the process, so that it is not sent with every block until
+/// it is seen.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox(std::collections::BTreeMap<(u32, Kind), u64>);
 
 impl Outbox {
-    /// Whether to send now; if so, remembers it.
-    pub(crate) fn due(&mut self, attempt: u32, kind: Kind, now: u64) -> bool {
-        let due = self.0.get(&(attempt, kind)).is_none_or(|sent| now >= sent.saturating_add(RESEND_AFTER_S));
-        if due {
-            self.0.insert((attempt, kind), now);
+    /// The post, unless it was sent less than [`RESEND_AFTER_S`] before `now` (block time, in seconds).
+    pub(crate) fn post<T>(&mut self, attempt: AttemptId, kind: Kind, payload: Vec<u8>, now: u64) -> Option<Effect<T>> {
+        let sent = self.0.get(&(attempt.number, kind));
+        if sent.is_some_and(|sent| now < sent.saturating_add(RESEND_AFTER_S)) {
+            return None;
         }
-        due
+        self.0.insert((attempt.number, kind), now);
+        Some(Effect::Post(Post { session: attempt.session, kind, payload }))
     }
 }

@@ -13,7 +13,7 @@
 //! window_s = 30
 //! takeover_ms = 5000
 //! ```
-//! No secret stands in it: the keystore is encrypted, passwords are in files of their own.
+//! No secret is in it: the keystore is encrypted, passwords are in files of their own.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -26,11 +26,13 @@ use serde::Deserialize;
 pub struct Config {
     /// URL of the operator's own sidechain node.
     pub node: String,
+    /// The operator's own Bitcoin Core node.
     pub bitcoind: Bitcoind,
-    /// Where the relayer keeps its key shares and what it has promised.
+    /// The folder in which the relayer keeps its key shares and its promises.
     pub data_dir: PathBuf,
     /// The encrypted file with the relayer's account and encryption keys.
     pub keystore: PathBuf,
+    /// How the relayers of the federation share the work.
     #[serde(default)]
     pub duty: Duty,
     /// How often node and bitcoind are asked for news, in milliseconds.
@@ -46,9 +48,11 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Bitcoind {
+    /// URL of its JSON-RPC, as in `http://127.0.0.1:8332`.
     pub url: String,
     /// bitcoind's `.cookie` file; read again whenever bitcoind restarted.
     pub cookie_file: Option<PathBuf>,
+    /// RPC user; with `password_file`, instead of the cookie.
     pub user: Option<String>,
     /// A file with the password of `user` on its first line.
     pub password_file: Option<PathBuf>,
@@ -60,18 +64,20 @@ pub struct Bitcoind {
 pub struct Duty {
     /// Seconds of block time that one relayer is on duty before the next one is.
     pub window_s: u64,
-    /// How long work may lie before the next relayer in line does it too, in milliseconds.
+    /// How long work may wait before the next relayer in line does it too, in milliseconds.
     pub takeover_ms: u64,
 }
 
 /// How to log in to bitcoind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Login {
+    /// By the cookie in this file.
     Cookie(PathBuf),
+    /// By user and password; the password is on the first line of the file.
     Password { user: String, password_file: PathBuf },
 }
 
-/// What is wrong with a configuration.
+/// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     #[error("cannot read {}: {error}", path.display())]

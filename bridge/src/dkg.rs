@@ -11,9 +11,9 @@
 //! ```
 //!
 //! All n members take part: a key that lacks a member would lower what the federation withstands. The first valid post
-//! of a member counts; what anybody can see to be wrong is ignored and named, and its member may post again. What only
-//! the receiver can see, a package that is not what round 1 promised, it complains about, and so does a member that lost
-//! its secrets about itself; both names are on the board, and the attempt is over for everybody.
+//! of a member counts; a post that anybody can see to be wrong is ignored and its member named, who may post again. Only
+//! the receiver of a package can see that it contradicts round 1: it complains. A member that lost its secrets complains
+//! about itself. Both names are on the board, and the attempt is over for everybody.
 //!
 //! A key is in force only when all members have confirmed the same one. Until then a later attempt can replace it, so
 //! shares of all finished attempts are kept: [`Dkg::share_of`] gives the one that came into force.
@@ -22,7 +22,6 @@
 
 use std::collections::BTreeMap;
 
-use alloy_primitives::B256;
 use bitcoin::XOnlyPublicKey;
 use frost_secp256k1_tr::keys::dkg as frost;
 use frost_secp256k1_tr::keys::dkg::{round1, round2};
@@ -32,7 +31,7 @@ use secp256k1::{PublicKey, SecretKey};
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use crate::board::{self, Blame, Event, Fault, Kind, Outbox, Post, dkg_session};
+use crate::board::{self, AttemptId, Event, Fault, Kind, Outbox, dkg_session};
 use crate::seal;
 use crate::threshold::{KeyShare, identifier};
 
@@ -48,21 +47,21 @@ const _: () = assert!(
     MAX_MEMBERS as usize * SEALED_LEN <= board::MAX_PAYLOAD && MAX_MEMBERS as usize * 33 + 128 <= board::MAX_PAYLOAD
 );
 
-/// What the machine asks for; `Done` carries the share of the attempt that was finished.
+/// A request to the shell; `Done` carries the share of the attempt that was finished.
 pub type Effect = board::Effect<KeyShare>;
 
-/// Whose key is made; the same for all members but for `me`.
+/// Whose key is made; the same for all members except `me`.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Chain id of the sidechain.
+    /// Chain id of the sidechain (EIP-155): sessions on the board depend on it.
     pub chain_id: u64,
-    /// Epoch of the key.
+    /// The epoch whose key is made.
     pub epoch: u32,
     /// Members needed to sign.
     pub threshold: u16,
     /// Encryption keys of the members 1 to n, in order.
     pub encryption_keys: Vec<PublicKey>,
-    /// The own index, 1 to n.
+    /// This member's index, 1 to n.
     pub me: u16,
 }
 
@@ -72,17 +71,17 @@ pub enum DkgError {
     /// FROST needs 2 <= t <= n; n is bounded by what fits a post.
     #[error("threshold {threshold} of {members} members, expected 2 <= threshold <= members <= {MAX_MEMBERS}")]
     Threshold {
-        /// Threshold given.
+        /// Members needed to sign, as configured.
         threshold: u16,
-        /// Members given.
+        /// Encryption keys configured: one for each member.
         members: usize,
     },
-    /// The own index is not a member's, or the own secret is not that of the published encryption key.
+    /// `me` is not the index of a member, or the encryption secret does not belong to the published key.
     #[error("member {me}: {why}")]
     Me {
-        /// The own index.
+        /// This member's index.
         me: u16,
-        /// What is wrong.
+        /// The contradiction found.
         why: &'static str,
     },
     /// The persisted state cannot be read.
@@ -93,11 +92,11 @@ pub enum DkgError {
     /// The persisted state belongs to another key generation.
     #[error("the stored key generation state belongs to chain {chain_id}, epoch {epoch}, member {me}")]
     Foreign {
-        /// Its chain.
+        /// Chain id in the stored state.
         chain_id: u64,
-        /// Its epoch.
+        /// Epoch in the stored state.
         epoch: u32,
-        /// Its member.
+        /// Member in the stored state.
         me: u16,
     },
 }
@@ -115,8 +114,7 @@ pub struct Dkg {
 /// The running attempt, derived from the board alone.
 #[derive(Debug)]
 struct Attempt {
-    number: u32,
-    session: B256,
+    id: AttemptId,
     round1: BTreeMap<u16, round1::Package>,
     /// Payloads with the right length, in order of posting.
     round2: BTreeMap<u16, Vec<u8>>,
@@ -141,7 +139,7 @@ impl Dkg {
         let published =
             config.encryption_keys.get(position).ok_or(DkgError::Me { me, why: "there are not so many members" })?;
         if *published != PublicKey::from_secret_key(secp256k1::SECP256K1, &encryption_secret) {
-            return Err(DkgError::Me { me, why: "the own encryption key is not the one that is published" });
+            return Err(DkgError::Me { me, why: "its encryption key is not the one that is published" });
         }
         let own = stored.map_or_else(|| Ok(Own::new(&config)), |bytes| Own::from_bytes(bytes, &config))?;
         let attempt = Attempt::new(&config, 0);
@@ -150,10 +148,10 @@ impl Dkg {
 
     /// The attempt that runs, from 0.
     pub fn attempt(&self) -> u32 {
-        self.attempt.number
+        self.attempt.id.number
     }
 
-    /// Members that have not posted what the running attempt needs next; empty when it is complete.
+    /// Members whose post the running attempt waits for; empty when it is complete.
     pub fn missing(&self) -> Vec<u16> {
         let members = 1..=self.members();
         let round1: Vec<u16> = members.clone().filter(|member| !self.attempt.round1.contains_key(member)).collect();
@@ -175,10 +173,10 @@ impl Dkg {
 
     /// The share of the running attempt, if it is finished: the one to confirm.
     pub fn share(&self) -> Option<KeyShare> {
-        self.own.finished.get(&self.attempt.number).and_then(|bytes| KeyShare::from_bytes(bytes).ok())
+        self.own.finished.get(&self.attempt.id.number).and_then(|bytes| KeyShare::from_bytes(bytes).ok())
     }
 
-    /// Takes in what is new on the board, in order, and says what to do, in order.
+    /// Reads new posts, in board order, and answers with effects to perform, in order.
     ///
     /// After a restart, `events` holds all posts from the start of the epoch's key generation. `now` is the time of the
     /// newest finalized block, in seconds.
@@ -196,7 +194,7 @@ impl Dkg {
     }
 
     fn observe(&mut self, event: &Event, effects: &mut Vec<Effect>) {
-        if event.session != self.attempt.session || event.member == 0 || event.member > self.members() {
+        if event.session != self.attempt.id.session || event.member == 0 || event.member > self.members() {
             return;
         }
         match Kind::try_from(event.kind) {
@@ -213,7 +211,7 @@ impl Dkg {
         }
         match check_round1(event, self.config.threshold) {
             Ok(package) => drop(self.attempt.round1.insert(event.member, package)),
-            Err(fault) => effects.push(self.blame(event.member, fault)),
+            Err(fault) => effects.push(self.attempt.id.blame(event.member, fault)),
         }
     }
 
@@ -227,33 +225,33 @@ impl Dkg {
             self.attempt.round2.insert(event.member, event.payload.clone());
         } else {
             let why = format!("{} bytes, expected {want}", event.payload.len());
-            effects.push(self.blame(event.member, Fault::Malformed { kind: event.kind, why }));
+            effects.push(self.attempt.id.blame(event.member, Fault::Malformed { kind: event.kind, why }));
         }
     }
 
     fn observe_complaint(&mut self, event: &Event, effects: &mut Vec<Effect>) {
         let accused = <[u8; 2]>::try_from(event.payload.as_slice()).map(u16::from_be_bytes);
         match accused {
-            Ok(accused) if (1..=self.members()).contains(&accused) && self.attempt.number < MAX_ATTEMPTS => {
+            Ok(accused) if (1..=self.members()).contains(&accused) && self.attempt.id.number < MAX_ATTEMPTS => {
                 let fault =
                     if accused == event.member { Fault::LostSecrets } else { Fault::Accused { by: event.member } };
-                effects.push(self.blame(accused, fault));
-                self.attempt = Attempt::new(&self.config, self.attempt.number + 1);
+                effects.push(self.attempt.id.blame(accused, fault));
+                self.attempt = Attempt::new(&self.config, self.attempt.id.number + 1);
             }
             _ => {
                 let why = "it does not name a member".to_owned();
-                effects.push(self.blame(event.member, Fault::Malformed { kind: event.kind, why }));
+                effects.push(self.attempt.id.blame(event.member, Fault::Malformed { kind: event.kind, why }));
             }
         }
     }
 
     fn act<R: RngCore + CryptoRng>(&mut self, now: u64, rng: &mut R, effects: &mut Vec<Effect>) {
         // A state of a later attempt means that the board has not been read to its end yet.
-        if self.own.attempt.is_some_and(|own| own > self.attempt.number) || self.attempt.number >= MAX_ATTEMPTS {
+        if self.own.attempt.is_some_and(|own| own > self.attempt.id.number) || self.attempt.id.number >= MAX_ATTEMPTS {
             return;
         }
         if let Some(accused) = self.attempt.complaint {
-            self.post(Kind::DkgComplaint, accused.to_be_bytes().to_vec(), now, effects);
+            effects.extend(self.outbox.post(self.attempt.id, Kind::DkgComplaint, accused.to_be_bytes().to_vec(), now));
         } else if !self.attempt.round1.contains_key(&self.config.me) {
             self.act_round1(now, rng, effects);
         } else if self.attempt.round1.len() == usize::from(self.members()) {
@@ -262,16 +260,16 @@ impl Dkg {
     }
 
     fn act_round1<R: RngCore + CryptoRng>(&mut self, now: u64, rng: &mut R, effects: &mut Vec<Effect>) {
-        if self.own.attempt != Some(self.attempt.number) {
+        if self.own.attempt != Some(self.attempt.id.number) {
             let me = identifier(self.config.me).expect("members count from 1");
             let (secret, package) =
                 frost::part1(me, self.members(), self.config.threshold, &mut *rng).expect("the threshold was checked");
             let payload = package.serialize().expect("a package always serializes");
-            self.own.begin(self.attempt.number, secret.serialize().expect("a package always serializes"), payload);
+            self.own.begin(self.attempt.id.number, secret.serialize().expect("a package always serializes"), payload);
             effects.push(Effect::Persist(self.own.to_bytes()));
         }
         let payload = self.own.round1_payload.clone();
-        self.post(Kind::DkgRound1, payload, now, effects);
+        effects.extend(self.outbox.post(self.attempt.id, Kind::DkgRound1, payload, now));
     }
 
     fn act_round2<R: RngCore + CryptoRng>(&mut self, now: u64, rng: &mut R, effects: &mut Vec<Effect>) {
@@ -284,18 +282,21 @@ impl Dkg {
             effects.push(Effect::Done(share));
             return;
         }
-        // The own round 1 on the board is not of the stored secret: the state was lost or is an old copy.
-        if self.own.attempt != Some(self.attempt.number) || !self.own_round1_is_on_board() {
+        // This member's round 1 on the board is not of the stored secret: the state was lost or is an old copy.
+        if self.own.attempt != Some(self.attempt.id.number) || !self.own_round1_is_on_board() {
             self.complain(self.config.me, now, effects);
             return;
         }
         if self.own.round2_payload.is_empty() {
-            self.make_round2(rng);
+            if let Err(error) = self.make_round2(rng) {
+                // Every round 1 package was checked, so the stored secret does not fit them.
+                return self.complain(culprit(&error).unwrap_or(self.config.me), now, effects);
+            }
             effects.push(Effect::Persist(self.own.to_bytes()));
         }
         if !self.attempt.round2.contains_key(&self.config.me) {
             let payload = self.own.round2_payload.clone();
-            self.post(Kind::DkgRound2, payload, now, effects);
+            effects.extend(self.outbox.post(self.attempt.id, Kind::DkgRound2, payload, now));
         }
         if self.attempt.round2.len() == usize::from(self.members()) {
             self.finish(now, effects);
@@ -307,31 +308,32 @@ impl Dkg {
         posted.as_deref() == Some(self.own.round1_payload.as_slice())
     }
 
-    fn make_round2<R: RngCore + CryptoRng>(&mut self, rng: &mut R) {
-        let secret = round1::SecretPackage::deserialize(&self.own.secret).expect("checked when it was read");
-        let (secret, packages) =
-            frost::part2(secret, &self.others_round1()).expect("every round 1 package was checked");
+    fn make_round2<R: RngCore + CryptoRng>(&mut self, rng: &mut R) -> Result<(), FrostError> {
+        let secret = round1::SecretPackage::deserialize(&self.own.secret)?;
+        let (secret, packages) = frost::part2(secret, &self.others_round1())?;
         let mut payload = Vec::with_capacity(SEALED_LEN * packages.len());
         for receiver in self.others() {
             let package = &packages[&identifier(receiver).expect("members count from 1")];
             let scalar = Zeroizing::new(package.signing_share().serialize());
-            let context = seal::Context { session: self.attempt.session, sender: self.config.me, receiver };
+            let context = seal::Context { session: self.attempt.id.session, sender: self.config.me, receiver };
             let key = &self.config.encryption_keys[usize::from(receiver) - 1];
             payload.extend_from_slice(&seal::seal(key, &context, &scalar, rng));
         }
-        self.own.advance(secret.serialize().expect("a package always serializes"), payload);
+        self.own.advance(secret.serialize()?, payload);
+        Ok(())
     }
 
     fn finish(&mut self, now: u64, effects: &mut Vec<Effect>) {
         let packages = match self.open_packages() {
             Ok(packages) => packages,
             Err((sender, why)) => {
-                effects.push(self.blame(sender, Fault::Package(why)));
+                effects.push(self.attempt.id.blame(sender, Fault::Package(why)));
                 return self.complain(sender, now, effects);
             }
         };
-        let secret = round2::SecretPackage::deserialize(&self.own.secret).expect("checked when it was read");
-        match frost::part3(&secret, &self.others_round1(), &packages) {
+        let made = round2::SecretPackage::deserialize(&self.own.secret)
+            .and_then(|secret| frost::part3(&secret, &self.others_round1(), &packages));
+        match made {
             Ok((key, public)) => {
                 let share = KeyShare::new(self.config.epoch, self.config.me, key, public);
                 self.own.finish(&share);
@@ -341,7 +343,7 @@ impl Dkg {
             }
             Err(error) => {
                 let culprit = culprit(&error).unwrap_or(self.config.me);
-                effects.push(self.blame(culprit, Fault::Package(error.to_string())));
+                effects.push(self.attempt.id.blame(culprit, Fault::Package(error.to_string())));
                 self.complain(culprit, now, effects);
             }
         }
@@ -352,7 +354,7 @@ impl Dkg {
             let position =
                 self.others_of(sender).position(|receiver| receiver == self.config.me).expect("another member");
             let sealed = &self.attempt.round2[&sender][position * SEALED_LEN..][..SEALED_LEN];
-            let context = seal::Context { session: self.attempt.session, sender, receiver: self.config.me };
+            let context = seal::Context { session: self.attempt.id.session, sender, receiver: self.config.me };
             let scalar =
                 seal::open(&self.encryption_secret, &context, sealed).map_err(|error| (sender, error.to_string()))?;
             let share = frost_secp256k1_tr::keys::SigningShare::deserialize(&scalar)
@@ -364,7 +366,7 @@ impl Dkg {
 
     fn complain(&mut self, accused: u16, now: u64, effects: &mut Vec<Effect>) {
         self.attempt.complaint = Some(accused);
-        self.post(Kind::DkgComplaint, accused.to_be_bytes().to_vec(), now, effects);
+        effects.extend(self.outbox.post(self.attempt.id, Kind::DkgComplaint, accused.to_be_bytes().to_vec(), now));
     }
 
     fn others_round1(&self) -> BTreeMap<Identifier, round1::Package> {
@@ -380,23 +382,12 @@ impl Dkg {
     fn others_of(&self, member: u16) -> impl Iterator<Item = u16> + use<> {
         (1..=self.members()).filter(move |other| *other != member)
     }
-
-    fn post(&mut self, kind: Kind, payload: Vec<u8>, now: u64, effects: &mut Vec<Effect>) {
-        if self.outbox.due(self.attempt.number, kind, now) {
-            effects.push(Effect::Post(Post { session: self.attempt.session, kind, payload }));
-        }
-    }
-
-    fn blame(&self, member: u16, fault: Fault) -> Effect {
-        Effect::Blame(Blame { member, attempt: self.attempt.number, fault })
-    }
 }
 
 impl Attempt {
     fn new(config: &Config, number: u32) -> Self {
         Self {
-            number,
-            session: dkg_session(config.chain_id, config.epoch, number),
+            id: AttemptId { number, session: dkg_session(config.chain_id, config.epoch, number) },
             round1: BTreeMap::new(),
             round2: BTreeMap::new(),
             settled: false,
@@ -413,13 +404,13 @@ fn check_round1(event: &Event, threshold: u16) -> Result<round1::Package, Fault>
     if package.serialize().ok().as_deref() != Some(event.payload.as_slice()) {
         return Err(malformed("not the canonical encoding".to_owned()));
     }
-    // The crate checks proofs only on the way into round 2, so a stand-in goes that way with this package alone: a
+    // The crate checks proofs only on the way into round 2, so a substitute goes that way with this package alone: a
     // polynomial of zeroes of another member in a group of two.
     let sender = identifier(event.member).expect("members count from 1");
-    let stand_in = identifier(if event.member == 1 { 2 } else { 1 }).expect("members count from 1");
+    let substitute = identifier(if event.member == 1 { 2 } else { 1 }).expect("members count from 1");
     let zeroes =
         vec![<frost_secp256k1_tr::Secp256K1ScalarField as frost_secp256k1_tr::Field>::zero(); usize::from(threshold)];
-    let secret = round1::SecretPackage::new(stand_in, zeroes, package.commitment().clone(), threshold, 2);
+    let secret = round1::SecretPackage::new(substitute, zeroes, package.commitment().clone(), threshold, 2);
     match frost::part2(secret, &BTreeMap::from([(sender, package.clone())])) {
         Ok(_) => Ok(package),
         Err(FrostError::InvalidProofOfKnowledge { .. }) => Err(Fault::Proof),
@@ -432,7 +423,7 @@ fn culprit(error: &FrostError) -> Option<u16> {
     Some(u16::from_be_bytes(bytes[bytes.len() - 2..].try_into().expect("two bytes")))
 }
 
-/// What this member has bound itself to; the only part that cannot be read from the board. Stored as JSON.
+/// Secrets and promises of this member: the only part that cannot be read from the board. Stored as JSON.
 #[derive(Clone, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 #[serde(deny_unknown_fields)]
 struct Own {

@@ -42,11 +42,11 @@ pub enum KeystoreError {
     /// Written by another version, or by something else.
     #[error("keystore with {what} {got}, this program reads {want}; use the version that wrote it")]
     Unsupported {
-        /// Which part.
+        /// The part that differs.
         what: &'static str,
-        /// What the file has.
+        /// Its value in the file.
         got: String,
-        /// What is known.
+        /// The value that this program reads.
         want: String,
     },
     /// Another kind of keys.
@@ -65,7 +65,7 @@ pub enum KeystoreError {
     /// The file is whole, the passphrase is not its own.
     #[error("wrong passphrase; the file itself is intact, so try again (nobody can reset it)")]
     WrongPassphrase,
-    /// Opened, but not what it should hold.
+    /// Opened, but the content is not of the kind that the file says.
     #[error("the keystore opened, but its content is not {0}")]
     Content(&'static str),
     /// A state file that does not open with the operator's key.
@@ -79,9 +79,9 @@ pub enum KeystoreError {
 pub struct KdfParams {
     /// Memory in KiB.
     pub memory_kib: u32,
-    /// Passes over the memory.
+    /// Passes over the memory (argon2's t).
     pub passes: u32,
-    /// Lanes.
+    /// Degree of parallelism (argon2's p).
     pub lanes: u32,
 }
 
@@ -185,7 +185,7 @@ impl Keystore {
     ///
     /// # Errors
     ///
-    /// When it is no keystore, of another version, or damaged.
+    /// [`KeystoreError::NotAKeystore`], [`KeystoreError::Unsupported`] for another version, [`KeystoreError::Corrupt`].
     pub fn parse(json: &[u8]) -> Result<Self, KeystoreError> {
         let keystore: Self =
             serde_json::from_slice(json).map_err(|error| KeystoreError::NotAKeystore(error.to_string()))?;
@@ -200,7 +200,7 @@ impl Keystore {
         serde_json::to_string_pretty(self).expect("strings and numbers") + "\n"
     }
 
-    /// The secret.
+    /// The secret, decrypted; wiped from memory when dropped.
     ///
     /// # Errors
     ///
@@ -216,7 +216,7 @@ impl Keystore {
             .map_err(|_| KeystoreError::WrongPassphrase)
     }
 
-    /// What the file says about itself.
+    /// The kind of keys that the file says it holds.
     pub fn kind(&self) -> &str {
         &self.kind
     }
@@ -290,7 +290,7 @@ impl OperatorKeys {
         &self.account
     }
 
-    /// Opens what is sealed to this member.
+    /// The secret that opens messages sealed to this member ([`crate::seal`]).
     pub fn encryption(&self) -> &SecretKey {
         &self.encryption
     }
@@ -300,7 +300,7 @@ impl OperatorKeys {
         address(&PublicKey::from_secret_key(SECP256K1, &self.account))
     }
 
-    /// What others encrypt to.
+    /// The key that others seal messages to.
     pub fn encryption_key(&self) -> PublicKey {
         PublicKey::from_secret_key(SECP256K1, &self.encryption)
     }
@@ -364,11 +364,11 @@ impl std::fmt::Debug for StorageKey {
 const STATE_MAGIC: &[u8; 8] = b"CWSTATE1";
 
 impl StorageKey {
-    /// Encrypts a state file. `name` is what it is (for example `signing/12`); it opens under no other name.
+    /// Encrypts a state file. It opens under no other `name` than its own (for example `signing/12`).
     ///
     /// # Panics
     ///
-    /// Never for what fits memory.
+    /// Never for a file that fits memory.
     pub fn seal<R: RngCore + CryptoRng>(&self, name: &str, plain: &[u8], rng: &mut R) -> Vec<u8> {
         let mut nonce = [0; 24];
         rng.fill_bytes(&mut nonce);

@@ -8,7 +8,7 @@
 //!                                        claim(the last voucher) --------> pays 25, once
 //! ```
 //! A voucher is an EIP-712 signature over (channel, total paid so far). Only the last one counts, so a payee keeps one
-//! voucher, and losing one costs at most what it added.
+//! voucher, and losing one costs at most its addition.
 //!
 //! [`Verifier`] is the payee's side. It learns the payer's key from the first voucher and from then on verifies against
 //! the key, which is faster than recovering it each time. Everything here is pure.
@@ -17,6 +17,8 @@ use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use secp256k1::ecdsa::{RecoverableSignature, RecoveryId, Signature};
 use secp256k1::{Message, PublicKey, SECP256K1, SecretKey};
 use serde::{Deserialize, Serialize};
+
+use crate::keystore::address;
 
 /// EIP-712 type of the domain.
 const DOMAIN_TYPE: &[u8] = b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)";
@@ -36,11 +38,13 @@ pub struct Domain {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Voucher {
+    /// The channel's number in the contract.
     pub channel: U256,
+    /// All that was paid through it so far, in wei.
     pub total: U256,
 }
 
-/// A voucher with the payer's signature: r, s (the lower form), v (27 or 28). This is what the payer gives to the payee.
+/// A voucher with the payer's signature: r, s (the lower form), v (27 or 28). The payer gives it to the payee.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SignedVoucher {
@@ -50,12 +54,16 @@ pub struct SignedVoucher {
     pub signature: Bytes,
 }
 
-/// What the contract says of a channel, as far as vouchers depend on it. Amounts in wei.
+/// A channel of the contract, as far as vouchers depend on it. Amounts in wei.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Channel {
+    /// Its number in the contract.
     pub id: U256,
+    /// The account that opened it and signs its vouchers.
     pub payer: Address,
+    /// Wei that the payer has put in; no voucher is worth more.
     pub deposit: U256,
+    /// Wei that the payee has taken out.
     pub claimed: U256,
 }
 
@@ -98,7 +106,7 @@ impl Domain {
 }
 
 impl Voucher {
-    /// What is signed (EIP-712), as the contract's `voucherDigest(channel, total)`.
+    /// The digest that is signed (EIP-712), as the contract's `voucherDigest(channel, total)`.
     #[must_use]
     pub fn digest(&self, domain: &Domain) -> B256 {
         let mut encoded = [0; 3 * 32];
@@ -122,15 +130,15 @@ impl Voucher {
 }
 
 impl SignedVoucher {
-    /// The address that signed: what the contract compares with the channel's payer.
+    /// The address that signed; the contract compares it with the channel's payer.
     ///
     /// # Errors
     ///
-    /// `Malformed`, also for a signature of nobody.
+    /// [`Refused::Malformed`], also for a signature that leads to no key.
     pub fn signer(&self, domain: &Domain) -> Result<Address, Refused> {
         let (compact, v) = self.split()?;
         let key = recover(self.voucher.digest(domain), &compact, v).ok_or_else(|| self.malformed())?;
-        Ok(address_of(&key))
+        Ok(address(&key))
     }
 
     /// The signature's r and s, and v as recovery id.
@@ -143,7 +151,7 @@ impl SignedVoucher {
         };
         let compact: [u8; 64] = signature[..64].try_into().expect("64 of 65 bytes");
         // An r this small stands for a point whose x is above the group's order once in 2^127 signatures, and with v of 27
-        // or 28 the contract could not find that point. Nobody makes one by chance, so nobody makes one.
+        // or 28 the contract could not find that point. It never happens by chance, so it is refused.
         if compact.starts_with(&[0; 15]) {
             return Err(self.malformed());
         }
@@ -155,7 +163,7 @@ impl SignedVoucher {
     }
 }
 
-/// The payee's side of one channel: what is worth keeping of the vouchers that come.
+/// The payee's side of one channel: checks the vouchers that come and keeps the best.
 #[derive(Clone, Debug)]
 pub struct Verifier {
     domain: Domain,
@@ -167,13 +175,13 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    /// For a channel as it stands on the chain. Every voucher must add at least `least` wei, and at least one.
+    /// For a channel as it is on the chain. Every voucher must add at least `least` wei, and at least one.
     #[must_use]
     pub fn new(domain: Domain, channel: Channel, least: U256) -> Self {
         Self { domain, channel, least: least.max(U256::ONE), key: None, best: None }
     }
 
-    /// Checks a voucher and keeps it; answers what it adds, in wei.
+    /// Checks a voucher and keeps it; returns the amount it adds, in wei.
     ///
     /// # Errors
     ///
@@ -185,7 +193,7 @@ impl Verifier {
         Ok(added)
     }
 
-    /// What was paid so far, in wei.
+    /// The sum paid so far, in wei.
     #[must_use]
     pub fn total(&self) -> U256 {
         self.best.as_ref().map_or(self.channel.claimed, |best| best.voucher.total).max(self.channel.claimed)
@@ -233,9 +241,9 @@ impl Verifier {
         let refused = Refused::NotThePayer { payer: self.channel.payer };
         let key = match self.key {
             Some(key) => key,
-            None => recover(digest, &compact, v)
-                .filter(|key| address_of(key) == self.channel.payer)
-                .ok_or(refused.clone())?,
+            None => {
+                recover(digest, &compact, v).filter(|key| address(key) == self.channel.payer).ok_or(refused.clone())?
+            }
         };
         let signature = Signature::from_compact(&compact).map_err(|_| signed.malformed())?;
         // Also refuses the upper s, as the contract does.
@@ -249,10 +257,6 @@ impl Verifier {
 fn recover(digest: B256, compact: &[u8; 64], v: RecoveryId) -> Option<PublicKey> {
     let signature = RecoverableSignature::from_compact(compact, v).ok()?;
     SECP256K1.recover_ecdsa(&Message::from_digest(digest.0), &signature).ok()
-}
-
-fn address_of(key: &PublicKey) -> Address {
-    Address::from_slice(&keccak256(&key.serialize_uncompressed()[1..])[12..])
 }
 
 fn join(compact: &[u8; 64], recovery: RecoveryId) -> Bytes {
@@ -388,7 +392,7 @@ mod tests {
             let secret = SecretKey::from_slice(&secret).unwrap();
             let voucher = Voucher { channel: U256::from(channel), total: U256::from(total) };
             let signed = voucher.sign(&domain(), &secret);
-            let address = address_of(&PublicKey::from_secret_key(SECP256K1, &secret));
+            let address = address(&PublicKey::from_secret_key(SECP256K1, &secret));
             prop_assert_eq!(signed.signer(&domain()), Ok(address));
             let channel = Channel { id: voucher.channel, payer: address, deposit: U256::MAX, claimed: U256::ZERO };
             let accepted = Verifier::new(domain(), channel, U256::ZERO).accept(&signed);

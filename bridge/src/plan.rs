@@ -52,7 +52,7 @@ pub struct VaultOutput {
 pub struct QueuedWithdrawal {
     /// Its number in the ledger, from 1.
     pub id: u64,
-    /// What its owner gave back on the sidechain; the payout is this less its share of the cost.
+    /// The coins that its owner gave back on the sidechain; the payout is this less its share of the cost.
     pub amount: Amount,
     /// The largest share of the cost that its owner pays.
     pub max_fee: Amount,
@@ -60,7 +60,7 @@ pub struct QueuedWithdrawal {
     pub script: ScriptBuf,
 }
 
-/// What a plan is made from.
+/// The ingredients of a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Available {
     /// Deposits to sweep, oldest first.
@@ -104,7 +104,7 @@ pub struct Plan {
     pub vault_inputs: Vec<u64>,
     /// Ids of the withdrawals to pay, in the order of the outputs.
     pub withdrawals: Vec<u64>,
-    /// What the miners get; the anchor's value is not in it.
+    /// The miners' part; the value of the anchor output is not in it.
     pub fee: Amount,
     /// Shares of fee and anchor together, deposits first.
     pub shares: Vec<Amount>,
@@ -237,7 +237,7 @@ impl<'a> Draft<'a> {
         let deposited: Amount = self.deposits.iter().map(|deposit| deposit.amount).sum();
         let from_vault: Amount = spent.iter().map(|output| output.amount).sum();
         let withdrawn: Amount = self.withdrawals.iter().map(|withdrawal| withdrawal.amount).sum();
-        // Withdrawals' shares are taken off what is paid to them, so only the deposits' leave the vault's side.
+        // Withdrawals' shares are taken off what is paid to them, so only those of the deposits leave the vault.
         let deposit_shares: Amount = shares[..self.deposits.len()].iter().copied().sum();
         let change = (deposited + from_vault).checked_sub(withdrawn)?.checked_sub(deposit_shares)?;
         (change >= P2TR_DUST).then(|| Plan {

@@ -16,7 +16,7 @@ use secp256k1::ecdh::SharedSecret;
 use secp256k1::{PublicKey, SECP256K1, SecretKey};
 use zeroize::Zeroizing;
 
-/// Bytes a sealed message is longer than what it holds.
+/// Bytes by which a sealed message is longer than its content.
 pub const OVERHEAD: usize = 33 + 16;
 
 /// Where a sealed message belongs. It opens nowhere else.
@@ -36,7 +36,7 @@ pub enum SealError {
     /// Too short to hold a key and a tag.
     #[error("sealed message of {got} bytes, expected at least {OVERHEAD}")]
     TooShort {
-        /// Its length.
+        /// Bytes received.
         got: usize,
     },
     /// It does not begin with a point of the curve.
@@ -47,7 +47,7 @@ pub enum SealError {
     Closed,
 }
 
-/// Seals `message` for the holder of `receiver`'s secret key.
+/// Seals `message` for whoever has the secret key of `receiver`.
 ///
 /// # Panics
 ///

@@ -22,14 +22,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use alloy_primitives::B256;
 use bitcoin::XOnlyPublicKey;
 use bitcoin::hashes::{Hash as _, HashEngine as _, sha256};
 use rand::{CryptoRng, RngCore};
 use secp256k1::schnorr;
 use zeroize::Zeroizing;
 
-use crate::board::{self, Blame, Event, Fault, Kind, Outbox, Post, signing_session};
+use crate::board::{self, AttemptId, Event, Fault, Kind, Outbox, signing_session};
 use crate::threshold::{COMMITMENT_LEN, Commitment, InputKey, KeyShare, NONCES_LEN, Nonces, Share};
 
 /// Seconds of block time the members of a set have for their shares. Every member must use the same: it decides which
@@ -39,10 +38,10 @@ pub const SHARE_DEADLINE_S: u64 = 10;
 /// Most inputs of a transaction that fit one post of commitments; a vault transaction of 10,000 vB has fewer.
 pub const MAX_INPUTS: usize = board::MAX_PAYLOAD / COMMITMENT_LEN;
 
-/// What the machine asks for; `Done` carries one signature for each input, in order.
+/// A request to the shell; `Done` carries one signature for each input, in order.
 pub type Effect = board::Effect<Vec<schnorr::Signature>>;
 
-/// An input to sign: what [`crate::vault_tx`] makes from a checked vault transaction.
+/// An input to sign; [`crate::vault_tx`] makes it from a checked vault transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Input {
     /// BIP341 hash to sign (key path, default sighash type).
@@ -55,7 +54,7 @@ pub struct Input {
     pub output_key: XOnlyPublicKey,
 }
 
-/// What a session is about; the same for all members but for the key shares.
+/// The transaction that a session signs; the same for all members.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Chain id of the sidechain.
@@ -64,13 +63,13 @@ pub struct Config {
     pub number: u64,
     /// Time of the block that proposed it, in seconds.
     pub proposed_at: u64,
-    /// [`SHARE_DEADLINE_S`], but for tests.
+    /// [`SHARE_DEADLINE_S`], except in tests.
     pub share_deadline_s: u64,
     /// The inputs, in order.
     pub inputs: Vec<Input>,
 }
 
-/// What is new since the last step.
+/// The news since the last step.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
     /// Posts in finalized blocks, in board order, since the last step; posts of other sessions are ignored. After a
@@ -78,7 +77,7 @@ pub struct Facts<'a> {
     pub events: &'a [Event],
     /// Time of the newest finalized block, in seconds.
     pub now: u64,
-    /// Whether the own policy agrees to this transaction. Without it the machine only watches.
+    /// Whether this member's policy agrees to the transaction. Without it the machine only watches.
     pub may_sign: bool,
 }
 
@@ -88,15 +87,15 @@ pub enum SessionError {
     /// More inputs than one post carries, or none.
     #[error("{got} inputs, expected 1 to {MAX_INPUTS}")]
     Inputs {
-        /// Inputs given.
+        /// Inputs of the transaction.
         got: usize,
     },
     /// An input of an epoch of which this member has no key share.
     #[error("input {input} is locked to the key of epoch {epoch}, of which there is no share here")]
     NoShare {
-        /// Position of the input.
+        /// Position of the input, from 0.
         input: usize,
-        /// Its epoch.
+        /// The epoch whose key it is locked to.
         epoch: u32,
     },
     /// An input that the key share cannot spend.
@@ -130,7 +129,7 @@ pub struct Session {
     me: u16,
     threshold: usize,
     members: u16,
-    /// What was signed: own state is bound to it.
+    /// Hash of everything that is signed: the stored state is bound to it.
     digest: [u8; 32],
     attempt: Attempt,
     own: Own,
@@ -141,8 +140,7 @@ pub struct Session {
 /// The running attempt, derived from the board alone.
 #[derive(Debug, Default)]
 struct Attempt {
-    number: u32,
-    session: B256,
+    id: AttemptId,
     started_at: u64,
     excluded: BTreeSet<u16>,
     /// Valid commitments, until the set is complete: then exactly the set.
@@ -152,7 +150,7 @@ struct Attempt {
     shares: BTreeMap<u16, Vec<Share>>,
 }
 
-/// What this member has bound itself to; the only part that cannot be read from the board.
+/// Promises of this member: the only part that cannot be read from the board.
 #[derive(Debug)]
 enum Own {
     Nothing,
@@ -206,7 +204,7 @@ impl Session {
 
     /// The attempt that runs, from 0.
     pub fn attempt(&self) -> u32 {
-        self.attempt.number
+        self.attempt.id.number
     }
 
     /// Members of the running attempt's set, or those that have committed so far.
@@ -219,7 +217,7 @@ impl Session {
         self.signatures.as_deref()
     }
 
-    /// Takes in what is new and says what to do, in order.
+    /// Reads the news and answers with effects to perform, in order.
     pub fn step<R: RngCore + CryptoRng>(&mut self, facts: Facts<'_>, rng: &mut R) -> Vec<Effect> {
         if self.signatures.is_some() {
             return Vec::new();
@@ -255,13 +253,13 @@ impl Session {
             .copied()
             .collect();
         for member in &late {
-            effects.push(self.blame(*member, Fault::Late));
+            effects.push(self.attempt.id.blame(*member, Fault::Late));
         }
         self.next_attempt(deadline, late);
     }
 
     fn observe(&mut self, event: &Event, effects: &mut Vec<Effect>) {
-        if event.session != self.attempt.session || event.member == 0 || event.member > self.members {
+        if event.session != self.attempt.id.session || event.member == 0 || event.member > self.members {
             return;
         }
         match Kind::try_from(event.kind) {
@@ -280,7 +278,7 @@ impl Session {
             return;
         }
         match decode(&event.payload, self.keys.len(), Commitment::from_bytes) {
-            Err(why) => effects.push(self.blame(event.member, Fault::Malformed { kind: event.kind, why })),
+            Err(why) => effects.push(self.attempt.id.blame(event.member, Fault::Malformed { kind: event.kind, why })),
             Ok(commitments) => {
                 self.attempt.commitments.insert(event.member, commitments);
                 if self.attempt.commitments.len() == self.threshold {
@@ -301,7 +299,7 @@ impl Session {
         match self.check_shares(event) {
             // A bad share can be named at once: no need to wait for the deadline.
             Err(fault) => {
-                effects.push(self.blame(event.member, fault));
+                effects.push(self.attempt.id.blame(event.member, fault));
                 self.next_attempt(event.timestamp, BTreeSet::from([event.member]));
             }
             Ok(shares) => {
@@ -344,7 +342,7 @@ impl Session {
         let all: BTreeSet<u16> = self.attempt.excluded.union(&culprits).copied().collect();
         // Too few would remain: first forgive those of earlier attempts, then everybody.
         let excluded = [all, culprits].into_iter().find(enough).unwrap_or_default();
-        self.attempt = Attempt::new(&self.config, self.attempt.number + 1, at, excluded);
+        self.attempt = Attempt::new(&self.config, self.attempt.id.number + 1, at, excluded);
     }
 
     /// Exclusions end when the others have not filled a set within the deadline.
@@ -364,7 +362,7 @@ impl Session {
     }
 
     fn act_commit<R: RngCore + CryptoRng>(&mut self, now: u64, rng: &mut R, effects: &mut Vec<Effect>) {
-        let attempt = self.attempt.number;
+        let attempt = self.attempt.id.number;
         // A state of a later attempt means that the board has not been read to its end yet.
         if self.own.attempt().is_some_and(|own| own > attempt)
             || self.attempt.commitments.contains_key(&self.me)
@@ -385,11 +383,11 @@ impl Session {
             return;
         };
         let payload = nonces.iter().flat_map(|nonces| nonces.commitment().to_bytes()).collect();
-        self.post(Kind::Commitments, payload, now, effects);
+        effects.extend(self.outbox.post(self.attempt.id, Kind::Commitments, payload, now));
     }
 
     fn act_share(&mut self, now: u64, effects: &mut Vec<Effect>) {
-        let attempt = self.attempt.number;
+        let attempt = self.attempt.id.number;
         if !self.attempt.commitments.contains_key(&self.me) || self.attempt.shares.contains_key(&self.me) {
             return;
         }
@@ -408,7 +406,7 @@ impl Session {
         };
         if *own == attempt {
             let payload = shares.iter().flat_map(Share::to_bytes).collect();
-            self.post(Kind::Shares, payload, now, effects);
+            effects.extend(self.outbox.post(self.attempt.id, Kind::Shares, payload, now));
         }
     }
 
@@ -422,22 +420,12 @@ impl Session {
         };
         nonces.iter().enumerate().map(sign).collect()
     }
-
-    fn post(&mut self, kind: Kind, payload: Vec<u8>, now: u64, effects: &mut Vec<Effect>) {
-        if self.outbox.due(self.attempt.number, kind, now) {
-            effects.push(Effect::Post(Post { session: self.attempt.session, kind, payload }));
-        }
-    }
-
-    fn blame(&self, member: u16, fault: Fault) -> Effect {
-        Effect::Blame(Blame { member, attempt: self.attempt.number, fault })
-    }
 }
 
 impl Attempt {
     fn new(config: &Config, number: u32, started_at: u64, excluded: BTreeSet<u16>) -> Self {
-        let session = signing_session(config.chain_id, config.number, number);
-        Self { number, session, started_at, excluded, ..Self::default() }
+        let id = AttemptId { number, session: signing_session(config.chain_id, config.number, number) };
+        Self { id, started_at, excluded, ..Self::default() }
     }
 
     fn set_of(&self, input: usize) -> BTreeMap<u16, Commitment> {
@@ -445,7 +433,7 @@ impl Attempt {
     }
 }
 
-/// Layout: version, what, attempt (big endian), digest of what is signed, then nonces or shares of all inputs.
+/// Layout: version, tag, attempt (big endian), digest of the messages, then nonces or shares of all inputs.
 const STATE_VERSION: u8 = 1;
 const STATE_HEADER: usize = 1 + 1 + 4 + 32;
 const COMMITTED: u8 = 1;

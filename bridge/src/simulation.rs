@@ -1,8 +1,8 @@
 //! A simulated board for tests: members that lag, crash, lie or fall silent, one seed for all of it.
 //!
 //! Posts wait in a pool; each block takes some of them in random order and advances the time at random. Members read
-//! blocks at their own pace and perform effects as a shell does: persist, then speak. A crash drops what was not
-//! performed yet and restarts the machine from what was persisted last.
+//! blocks at their own pace and perform effects as a shell does: persist, then speak. A crash drops the effects
+//! not performed yet and restarts the machine from the state persisted last.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -14,7 +14,7 @@ use rand::{Rng as _, SeedableRng as _};
 
 use crate::board::{Blame, Effect, Event, Kind, Post};
 
-/// A machine over the board, opened from what was persisted.
+/// A machine over the board, opened from its persisted state.
 pub(crate) trait Machine: Sized {
     type Config;
     type Output: Clone + PartialEq + Debug;
@@ -23,7 +23,7 @@ pub(crate) trait Machine: Sized {
     fn advance(&mut self, events: &[Event], now: u64, rng: &mut StdRng) -> Vec<Effect<Self::Output>>;
 }
 
-/// What a dishonest member makes of its posts.
+/// Turns a post into those that a dishonest member sends instead.
 type Tamper = Box<dyn FnMut(Post, &mut StdRng) -> Vec<Post>>;
 
 pub(crate) struct Member<M: Machine> {

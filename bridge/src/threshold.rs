@@ -46,9 +46,9 @@ pub enum ThresholdError {
     /// Not the encoding it should be.
     #[error("{what}: {why}")]
     Encoding {
-        /// What was read.
+        /// The kind of value that was read.
         what: &'static str,
-        /// What is wrong.
+        /// The decoder's reason.
         why: String,
     },
     /// A key share whose parts contradict each other.
@@ -200,7 +200,7 @@ impl InputKey {
     ///
     /// # Errors
     ///
-    /// When the nonces are not those of the own commitment, or the set is smaller than the threshold.
+    /// When the nonces do not belong to this member's commitment, or the set is smaller than the threshold.
     pub fn sign(
         &self,
         sighash: &[u8; 32],
@@ -211,7 +211,7 @@ impl InputKey {
         frost_secp256k1_tr::round2::sign(&package, &nonces.0, &self.key).map(Share).map_err(frost)
     }
 
-    /// Whether a member's share is what its commitment and its public share promise.
+    /// Whether a member's share fits its commitment and its public share (RFC 9591, section 5.4).
     pub fn share_is_valid(
         &self,
         sighash: &[u8; 32],
@@ -279,7 +279,7 @@ impl Commitment {
 }
 
 impl Nonces {
-    /// What to publish.
+    /// The public half, to publish before signing.
     pub fn commitment(&self) -> Commitment {
         Commitment(*self.0.commitments())
     }
@@ -317,7 +317,7 @@ impl Share {
     }
 }
 
-/// A member's FROST identifier; none for 0, which is no member.
+/// A member's FROST identifier; none for 0, as members count from 1.
 pub(crate) fn identifier(member: u16) -> Option<Identifier> {
     Identifier::try_from(member).ok()
 }

@@ -54,14 +54,14 @@ pub enum VaultTxError {
     /// Not a transaction without witness.
     #[error("the ledger's transaction does not decode: {0}")]
     Encoding(String),
-    /// Not what the layout says.
+    /// A part that contradicts the layout.
     #[error("{what}: found {got}, expected {want}")]
     Layout {
-        /// Which part.
+        /// The part of the transaction.
         what: String,
-        /// What it is.
+        /// Its value in the transaction.
         got: String,
-        /// What it should be.
+        /// Its value by the layout.
         want: String,
     },
     /// It pays more than it takes.
@@ -75,32 +75,32 @@ pub enum VaultTxError {
     /// An input that the group key of its epoch cannot spend.
     #[error("input {input} pays to key {got}, the group key of epoch {epoch} makes {want}")]
     OutputKey {
-        /// Position of the input.
+        /// Position of the input, from 0.
         input: usize,
-        /// Its epoch.
+        /// The epoch whose key it is locked to.
         epoch: u32,
-        /// Key of the output.
+        /// X-only key that the output pays to.
         got: String,
-        /// Key that the group key and the tree make.
+        /// X-only key that the group key and the output's script tree make.
         want: String,
     },
     /// No group key is known for the epoch.
     #[error("input {input} is of epoch {epoch}, whose group key is not known")]
     Epoch {
-        /// Position of the input.
+        /// Position of the input, from 0.
         input: usize,
-        /// Its epoch.
+        /// The epoch whose key it is locked to.
         epoch: u32,
     },
     /// A signature that Bitcoin would refuse.
     #[error("the signature of input {input} does not verify")]
     Signature {
-        /// Position of the input.
+        /// Position of the input, from 0.
         input: usize,
     },
 }
 
-/// A vault transaction that has the layout of one, with what it spends.
+/// A transaction that has the layout of a vault transaction, with the outputs that it spends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VaultTransaction {
     unsigned: Transaction,
@@ -129,7 +129,7 @@ impl VaultTransaction {
         &self.unsigned
     }
 
-    /// What it spends, in order.
+    /// The outputs that it spends, in order.
     pub fn inputs(&self) -> &[SpentOutput] {
         &self.inputs
     }
@@ -139,7 +139,7 @@ impl VaultTransaction {
         self.unsigned.compute_txid()
     }
 
-    /// What the miners get; the anchor's value is not in it.
+    /// The miners' part; the value of the anchor output is not in it.
     pub fn fee(&self) -> Amount {
         let (inputs, out) = self.sums();
         inputs - out
@@ -179,7 +179,7 @@ impl VaultTransaction {
         Ok(())
     }
 
-    /// What there is to sign, in order (BIP341, key path, SIGHASH_DEFAULT).
+    /// The messages to sign, one for each input, in order (BIP341, key path, SIGHASH_DEFAULT).
     pub fn signing_inputs(&self) -> Vec<signing::Input> {
         let sighash = self.sighashes();
         let input = |(spent, sighash): (&SpentOutput, [u8; 32])| signing::Input {
@@ -245,7 +245,7 @@ impl VaultTransaction {
         if out > inputs || inputs > Amount::MAX_MONEY { Err(VaultTxError::Overspent { inputs, out }) } else { Ok(()) }
     }
 
-    /// What goes in and what comes out. The numbers are the ledger's claims until [`Self::check_sums`] has passed, so
+    /// Sums of inputs and outputs. The numbers are the ledger's claims until [`Self::check_sums`] has passed, so
     /// they add up without overflow.
     fn sums(&self) -> (Amount, Amount) {
         let sum = |values: &mut dyn Iterator<Item = Amount>| {

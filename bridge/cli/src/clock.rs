@@ -1,7 +1,5 @@
 //! The time of this machine.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use eyre::{Result, WrapErr};
 
 /// Seconds since 1970.
@@ -10,6 +8,5 @@ use eyre::{Result, WrapErr};
 ///
 /// The clock is before 1970.
 pub fn now() -> Result<u64> {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    Ok(since.wrap_err("the clock of this machine is before 1970")?.as_secs())
+    bridge::io::clock::now().wrap_err("the clock of this machine is before 1970")
 }

@@ -1,6 +1,7 @@
 //! Key generation over a simulated board: all members end with shares of one key, whatever order, crashes and lies.
 
 use super::*;
+use crate::board::{Blame, Post};
 use crate::simulation::{Machine, World};
 use crate::threshold::Share;
 use rand::SeedableRng as _;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  folder/  seed.json   the mnemonic, encrypted by a passphrase; network, birthday and sidechain account readable
-//!           chain.db    what the wallet saw of the chain; can be deleted, the next sync reads it again
+//!           chain.db    the wallet's view of the chain; can be deleted, the next sync reads it again
 //!           lock        held while a process uses the wallet
 //!
 //!  mnemonic (BIP39) --> m/86'/1'/0'/{0,1}/i    Bitcoin addresses, BIP86
@@ -14,7 +14,6 @@
 //! user's own bitcoind, which learns nothing about which addresses are whose.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use alloy_primitives::Address as Account;
@@ -30,10 +29,12 @@ use bitcoin::bip32::{ChildNumber, DerivationPath, Xpriv};
 use bitcoin::secp256k1::{Keypair, PublicKey, SECP256K1, SecretKey};
 use bitcoin::{Address, Amount, FeeRate, ScriptBuf, Transaction, Txid};
 use mainchain::Network;
+use mainchain::header::Height;
 use mainchain::io::rpc::{BitcoinRpc, RpcError};
 use rand::{CryptoRng, RngCore};
 use zeroize::Zeroizing;
 
+use super::directory_lock::{DirectoryLock, LockError};
 use super::file::{read_optional, write_atomic};
 use crate::keystore::{KdfParams, Keystore, KeystoreError, address};
 
@@ -55,7 +56,7 @@ const MAX_REORGANISATIONS: u32 = 10;
 /// Unconfirmed transactions a sync looks at. A busier mempool is left out, and payments show once they are confirmed.
 const MAX_MEMPOOL: usize = 5_000;
 
-/// What can go wrong in the wallet. Each says what to do.
+/// Why the wallet cannot do as asked. Each says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum WalletError {
     #[error("this wallet is for regtest and testnets; keep mainnet coins in a wallet made for them")]
@@ -79,7 +80,7 @@ pub enum WalletError {
     #[error(transparent)]
     Bitcoin(#[from] RpcError),
     #[error("bitcoind has pruned block {height}, which the wallet still has to read; sync with one that keeps it")]
-    Pruned { height: u32 },
+    Pruned { height: Height },
     #[error("the chain was reorganised {MAX_REORGANISATIONS} times while it was read; try again")]
     Restless,
     #[error("{amount} is below the dust limit of this address, {least}")]
@@ -90,7 +91,7 @@ pub enum WalletError {
     Payment(String),
 }
 
-/// The mnemonic of a wallet, and what is derived from it. It is wiped from memory when dropped.
+/// The mnemonic of a wallet, with the master key derived from it. It is wiped from memory when dropped.
 pub struct Seed {
     words: Zeroizing<String>,
     master: Xpriv,
@@ -188,16 +189,19 @@ fn normal(index: u32) -> ChildNumber {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SyncProgress {
     /// The last block read.
-    pub height: u32,
+    pub height: Height,
     /// The last block there is.
-    pub tip: u32,
+    pub tip: Height,
 }
 
 /// A payment that was signed and sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sent {
+    /// Id of the transaction.
     pub txid: Txid,
+    /// The value paid to the script asked for.
     pub amount: Amount,
+    /// Paid on top of it, to the miners.
     pub fee: Amount,
 }
 
@@ -210,7 +214,7 @@ pub struct Wallet {
     store: Store<ChangeSet>,
     wallet: PersistedWallet<Store<ChangeSet>>,
     /// Released when the wallet is dropped.
-    _lock: File,
+    _lock: DirectoryLock,
 }
 
 impl Wallet {
@@ -223,7 +227,7 @@ impl Wallet {
         folder: &Path,
         network: Network,
         seed: &Seed,
-        birthday: u32,
+        birthday: Height,
         passphrase: &str,
         kdf: KdfParams,
         rng: &mut R,
@@ -231,7 +235,6 @@ impl Wallet {
         if network == Network::Mainnet {
             return Err(WalletError::Mainnet);
         }
-        fs::create_dir_all(folder)?;
         let lock = lock(folder)?;
         let path = folder.join("seed.json");
         if path.try_exists()? {
@@ -296,13 +299,13 @@ impl Wallet {
         Ok(address)
     }
 
-    /// What it owns, as of the last sync.
+    /// The sum of its coins, as of the last sync.
     pub fn balance(&self) -> Balance {
         self.wallet.balance()
     }
 
     /// The last block it has seen.
-    pub fn height(&self) -> u32 {
+    pub fn height(&self) -> Height {
         self.wallet.latest_checkpoint().height()
     }
 
@@ -326,7 +329,7 @@ impl Wallet {
     ///
     /// # Errors
     ///
-    /// Those of bitcoind, `Pruned`, or those of the disk; what was read before is kept.
+    /// Those of bitcoind, `Pruned`, or those of the disk; blocks read before are kept.
     pub async fn sync(
         &mut self,
         bitcoin: &BitcoinRpc,
@@ -358,7 +361,7 @@ impl Wallet {
     }
 
     /// The last block that wallet and node share, and the next height to read.
-    async fn last_common(&self, bitcoin: &BitcoinRpc) -> Result<Option<(BlockId, u32)>, WalletError> {
+    async fn last_common(&self, bitcoin: &BitcoinRpc) -> Result<Option<(BlockId, Height)>, WalletError> {
         for checkpoint in self.wallet.latest_checkpoint().iter() {
             let last = checkpoint.block_id();
             if bitcoin.block_hash(last.height).await? == Some(last.hash) {
@@ -374,8 +377,8 @@ impl Wallet {
         &mut self,
         bitcoin: &BitcoinRpc,
         mut last: BlockId,
-        from: u32,
-        tip: u32,
+        from: Height,
+        tip: Height,
         progress: &mut impl FnMut(SyncProgress),
     ) -> Result<bool, WalletError> {
         for height in from..=tip {
@@ -481,7 +484,7 @@ impl Wallet {
         psbt.extract_tx().map_err(|error| failed(error.to_string()))
     }
 
-    fn birthday(&self) -> u32 {
+    fn birthday(&self) -> Height {
         self.keystore.public().get("birthday").and_then(|birthday| birthday.parse().ok()).unwrap_or(0)
     }
 
@@ -496,13 +499,15 @@ impl Wallet {
     }
 }
 
-/// What one transaction changed.
+/// The effect of one transaction on the wallet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Movement {
     pub txid: Txid,
     /// None while it is unconfirmed.
-    pub height: Option<u32>,
+    pub height: Option<Height>,
+    /// Value of the wallet's coins that it spends.
     pub sent: Amount,
+    /// Value of its outputs to the wallet, change included.
     pub received: Amount,
 }
 
@@ -518,13 +523,11 @@ pub fn open_seed(path: &Path, keystore: &Keystore, passphrase: &str) -> Result<S
     Seed::parse(words)
 }
 
-fn lock(folder: &Path) -> Result<File, WalletError> {
-    let file = File::options().create(true).truncate(false).write(true).open(folder.join("lock"))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(fs::TryLockError::WouldBlock) => Err(WalletError::Locked(folder.to_owned())),
-        Err(fs::TryLockError::Error(error)) => Err(error.into()),
-    }
+fn lock(folder: &Path) -> Result<DirectoryLock, WalletError> {
+    DirectoryLock::take(folder).map_err(|error| match error {
+        LockError::Held => WalletError::Locked(folder.to_owned()),
+        LockError::Disk(error) => error.into(),
+    })
 }
 
 /// The wallet's view of the chain, made anew if there is none.

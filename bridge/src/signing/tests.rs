@@ -1,6 +1,7 @@
 //! Signing over a simulated board: whatever at most n - t members do, the others sign, and nobody uses a nonce twice.
 
 use super::*;
+use crate::board::Post;
 use crate::simulation::{Machine, World};
 use crate::threshold;
 use crate::vault;

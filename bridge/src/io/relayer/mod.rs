@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::num::NonZeroU16;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use ::bitcoin::{Amount, FeeRate, OutPoint, XOnlyPublicKey};
 use alloy_primitives::{Address, B256};
@@ -642,5 +642,5 @@ fn deposit_terms(terms: &peg::Terms) -> Option<DepositTerms> {
 }
 
 fn unix_time() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map(|since| since.as_secs()).unwrap_or_default()
+    crate::io::clock::now().unwrap_or_default()
 }

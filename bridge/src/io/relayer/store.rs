@@ -3,7 +3,7 @@
 //! A write is durable before it returns, so that what is said after it may rely on it. Secrets (key shares, nonces) are
 //! sealed with the operator's storage key under the file's name.
 
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,10 +11,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use rand::rngs::OsRng;
 use zeroize::Zeroizing;
 
+use crate::io::directory_lock::{DirectoryLock, LockError};
 use crate::io::file::{read_optional, write_atomic};
 use crate::keystore::StorageKey;
-
-const LOCK: &str = "lock";
 
 /// A relayer's data directory.
 pub struct Store {
@@ -23,7 +22,7 @@ pub struct Store {
     /// Writes until the process is killed; see [`Store::crash_after`].
     crash_after: Option<AtomicU32>,
     /// Held while the process lives; the system lets go of it when the process dies, however it dies.
-    _lock: File,
+    _lock: DirectoryLock,
 }
 
 /// What is wrong with the data directory. None of it heals by itself: the relayer stops.
@@ -49,15 +48,10 @@ impl Store {
         let failed = |error| StoreError::io(folder, error);
         fs::create_dir_all(folder).map_err(failed)?;
         restrict(folder).map_err(failed)?;
-        let path = folder.join(LOCK);
-        let lock = File::create(&path).map_err(|error| StoreError::io(&path, error))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(StoreError::Locked { folder: folder.to_owned() });
-            }
-            Err(TryLockError::Error(error)) => return Err(StoreError::io(&path, error)),
-        }
+        let lock = DirectoryLock::take(folder).map_err(|error| match error {
+            LockError::Held => StoreError::Locked { folder: folder.to_owned() },
+            LockError::Disk(error) => failed(error),
+        })?;
         Ok(Self { folder: folder.to_owned(), key, crash_after: None, _lock: lock })
     }
 

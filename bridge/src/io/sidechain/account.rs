@@ -13,7 +13,7 @@ use std::time::Duration;
 use alloy_consensus::{SignableTransaction, TxEip1559, TxEnvelope};
 use alloy_eips::Encodable2718;
 use alloy_eips::eip2930::AccessList;
-use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, keccak256};
+use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256};
 use alloy_rpc_types_eth::TransactionReceipt;
 use alloy_sol_types::SolCall;
 use secp256k1::{Message, PublicKey, SECP256K1, SecretKey};
@@ -21,6 +21,7 @@ use tokio::time::{Instant, sleep};
 
 use super::revert::Revert;
 use super::{Client, Error};
+use crate::keystore::address;
 
 /// Largest gas limit of a transaction (EIP-7825).
 pub const MAX_GAS: u64 = 1 << 24;
@@ -41,7 +42,7 @@ pub struct Account {
 #[error("not a secp256k1 secret key: 32 bytes between 1 and the order of the group are wanted")]
 pub struct BadSecret;
 
-/// What a transaction does.
+/// The target and content of a transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
     /// None creates a contract.
@@ -51,10 +52,12 @@ pub struct Call {
     pub input: Bytes,
 }
 
-/// Wei per gas.
+/// Prices of a transaction's gas (EIP-1559), in wei per gas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fees {
+    /// The most that is paid, base fee included.
     pub max_fee: u128,
+    /// The most that the proposer of the block gets.
     pub priority_fee: u128,
 }
 
@@ -108,8 +111,7 @@ impl Account {
 
     #[must_use]
     pub fn from_key(secret: SecretKey) -> Self {
-        let public = PublicKey::from_secret_key(SECP256K1, &secret).serialize_uncompressed();
-        let address = Address::from_slice(&keccak256(&public[1..])[12..]);
+        let address = address(&PublicKey::from_secret_key(SECP256K1, &secret));
         Self { secret, address }
     }
 
@@ -158,7 +160,7 @@ impl Account {
         (estimate + estimate / 4).min(MAX_GAS).max(estimate)
     }
 
-    /// Sends a paid transaction after what already waits, and returns without waiting for it.
+    /// Sends a paid transaction behind those that already wait, and returns without waiting for it.
     ///
     /// # Errors
     ///
@@ -264,7 +266,7 @@ impl Client {
 }
 
 /// Room for six full blocks of rising base fee (each at most 12.5 % more), and the tip that the node suggests; never more
-/// than the base fee, so that a node cannot make a holder pay what it likes.
+/// than the base fee, so that a node cannot make a user pay as much as it likes.
 fn fees_at(base_fee: u64, suggested_tip: u64) -> Fees {
     let priority_fee = u128::from(suggested_tip.min(base_fee));
     Fees { max_fee: u128::from(base_fee) * 2 + priority_fee, priority_fee }
@@ -281,7 +283,7 @@ mod fee_tests {
     use super::*;
 
     #[test]
-    fn a_node_cannot_make_a_holder_tip_more_than_the_base_fee() {
+    fn a_node_cannot_make_a_user_tip_more_than_the_base_fee() {
         let modest = fees_at(1_000_000, 100_000);
         assert_eq!((modest.max_fee, modest.priority_fee), (2_100_000, 100_000));
         let greedy = fees_at(1_000_000, u64::MAX);

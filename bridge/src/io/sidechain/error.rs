@@ -1,4 +1,4 @@
-//! What can go wrong between a client and its node, and what to do about it.
+//! Failed requests of a client to its node, and whether to repeat them.
 
 use std::error::Error as StdError;
 use std::time::Duration;

@@ -1,13 +1,14 @@
-//! What a contract said when it refused.
+//! The reason of a contract that refused a call.
 
 use std::fmt;
 
 use alloy_primitives::{Bytes, hex};
 use alloy_sol_types::SolError;
 
-/// The data a reverted call returned, with what it says.
+/// The data a reverted call returned, with its meaning in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Revert {
+    /// As returned: a selector with its ABI-encoded arguments, or nothing.
     pub data: Bytes,
     /// A custom error of our contracts by name and arguments, a `require` text, or a panic.
     pub reason: String,

@@ -13,7 +13,8 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
-use eyre::{Result, WrapErr, bail};
+use bridge::io::directory_lock::{DirectoryLock, LockError};
+use eyre::{Result, WrapErr, bail, eyre};
 use serde::{Deserialize, Serialize};
 
 /// Ports of the network that people use: bitcoind's usual regtest port, the port every Ethereum tool tries first.
@@ -156,27 +157,14 @@ impl Layout {
     /// # Errors
     ///
     /// Another process has it.
-    pub fn lock(folder: &Path) -> Result<fs::File> {
-        fs::create_dir_all(folder).wrap_err_with(|| format!("cannot make the folder {}", folder.display()))?;
-        let path = folder.join("lock");
-        let file = fs::OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .wrap_err_with(|| format!("cannot write {}", path.display()))?;
-        match file.try_lock() {
-            Ok(()) => Ok(file),
-            Err(fs::TryLockError::WouldBlock) => {
-                bail!(
-                    "another `causeway dev` runs in {}: stop it first (causeway dev stop), or use another --data-dir",
-                    folder.display()
-                )
-            }
-            Err(fs::TryLockError::Error(error)) => {
-                Err(error).wrap_err_with(|| format!("cannot lock {}", path.display()))
-            }
-        }
+    pub fn lock(folder: &Path) -> Result<DirectoryLock> {
+        DirectoryLock::take(folder).map_err(|error| match error {
+            LockError::Held => eyre!(
+                "another `causeway dev` runs in {}: stop it first (causeway dev stop), or use another --data-dir",
+                folder.display()
+            ),
+            LockError::Disk(error) => error.into(),
+        })
     }
 }
 
