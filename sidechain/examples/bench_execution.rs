@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use alloy_primitives::{Address, keccak256};
 use sidechain::{
-    app::{Chain, Retention},
+    block::{Transaction, recover},
+    chain::{Chain, Retention},
     io::db::Database,
-    store::{Memory, Store},
+    state::store::{Memory, Store},
     testing::{Key, genesis},
-    types::{Transaction, recover},
 };
 
 const TRANSFERS: u64 = 10_000;

@@ -1,21 +1,31 @@
 //! Causeway's sidechain node: Ethereum blocks, executed by `revm`, ordered and made final by a BFT engine, and served
 //! over JSON-RPC.
 //!
-//! What decides is pure: blocks and their encoding ([`types`]), the first block ([`genesis`]), running transactions
-//! ([`execution`]), state roots and proofs ([`trie`]), which table holds what ([`store`]), and the chain that joins them
-//! ([`app`]: propose, verify, finalize, read), and the bridge on it ([`peg`]). Disk, network, engine and clock sit in `io`.
+//! What decides is pure, and imports point up in this list:
+//!
+//! ```text
+//!   limits      what bounds a block and its transactions
+//!   block       blocks, transactions, receipts, and their encoding
+//!   state       accounts and storage: which table holds what, tries and proofs
+//!   execution   running transactions: what a block may hold, what it does to the state
+//!   genesis     the file that all operators agree on, and the first block
+//!   chain       joins them: propose, verify, finalize, read
+//!   peg         the bridge, as the chain has it
+//!   mempool     transactions that wait for a block
+//! ```
+//! Disk, network, engine and clock are in `io`. What clients need of it is in packages of their own: `api` (JSON shapes) and
+//! `light` (reading the chain without trusting who shows it).
 
-pub mod app;
+pub mod block;
+pub mod chain;
 pub mod execution;
 pub mod genesis;
+pub mod limits;
 pub mod mempool;
 pub mod peg;
 pub mod state;
-pub mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
-pub mod trie;
-pub mod types;
 
 #[cfg(feature = "io")]
 pub mod io;

@@ -7,8 +7,8 @@ use light::finality;
 use secp256k1::{Message, PublicKey, SECP256K1, SecretKey};
 
 use crate::{
+    block::{Transaction, TxEnvelope},
     genesis::{Federation, Genesis, Member, Recovery},
-    types::{Transaction, TxEnvelope},
 };
 
 /// An account with its key.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use alloy_primitives::Address;
-use sidechain::app::{Chain, Retention};
+use sidechain::chain::{Chain, Retention};
 use sidechain::io::db::Database;
 use sidechain::io::{
     node_state::NodeState,

@@ -8,8 +8,8 @@ use rocksdb::{
 };
 
 use crate::{
-    app::OpenError,
-    store::{Batch, Entry, Store, StoreError, Table},
+    chain::OpenError,
+    state::store::{Batch, Entry, Store, StoreError, Table},
 };
 
 /// Memory for blocks of all tables, with their indexes and filters kept outside of it (inside, a small cache thrashes).

@@ -19,11 +19,7 @@ use jsonrpsee::{
 use light::finality::{self, FinalityError, Validators};
 use tracing::{debug, info, warn};
 
-use crate::{
-    app::Chain,
-    store::Store,
-    types::{Block, MAX_BLOCK_BYTES},
-};
+use crate::{block::Block, chain::Chain, limits::MAX_BLOCK_BYTES, state::store::Store};
 
 /// Blocks asked for at the same time while this node is behind.
 const FETCHED: usize = 16;

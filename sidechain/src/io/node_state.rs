@@ -14,13 +14,13 @@ use serde_json::Value;
 use tokio::sync::{broadcast, mpsc};
 
 use super::NodeStore;
-use crate::app::{Chain, Finalized, Registration, SimulateError};
+use crate::block::{Transaction, TransactionError, decode_transaction, is_free};
+use crate::chain::{Chain, Finalized, Registration, SimulateError};
 use crate::execution::InclusionError;
-use crate::mempool::{Account, Inadmissible, Lane, Mempool, Refused, Rules};
+use crate::mempool::{Account, AdmissionRules, Inadmissible, Lane, Mempool, Refused};
 use crate::peg::{self, RegisterError};
 use crate::state::StateReader;
-use crate::store::StoreError;
-use crate::types::{Transaction, TransactionError, decode_transaction, is_free};
+use crate::state::store::StoreError;
 
 /// Final blocks a slow subscriber may lag behind before it reads them from the store instead.
 const FINALIZED_BUFFER: usize = 64;
@@ -134,7 +134,7 @@ impl NodeState {
     /// `AdmitError`; nothing is kept.
     pub fn admit(&self, raw: &[u8], now_ms: u64) -> Result<B256, AdmitError> {
         let transaction = decode_transaction(raw, self.chain.genesis().chain_id)?;
-        let rules = Rules { block_gas_limit: self.chain.head().gas_limit };
+        let rules = AdmissionRules { block_gas_limit: self.chain.head().gas_limit };
         rules.check(transaction.inner())?;
         let (hash, sender) = (*transaction.tx_hash(), transaction.signer());
         let lane = if is_free(transaction.inner()) { Lane::Free } else { Lane::Paid };

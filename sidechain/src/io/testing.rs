@@ -3,7 +3,7 @@
 use alloy_primitives::Address;
 
 use super::{clock::now_ms, node_state::NodeState};
-use crate::types::next_base_fee;
+use crate::block::next_base_fee;
 
 /// Makes a block of the transactions in the pool, at most 1,000, and makes it final.
 ///

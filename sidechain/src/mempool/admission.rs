@@ -4,7 +4,7 @@ use alloy_consensus::Transaction as _;
 use revm::context_interface::cfg::gas::{InitialAndFloorGas, calculate_initial_tx_gas};
 use revm::primitives::{eip3860::MAX_INITCODE_SIZE, hardfork::SpecId};
 
-use crate::types::{MAX_TRANSACTION_GAS, TxEnvelope};
+use crate::{block::TxEnvelope, limits::MAX_TRANSACTION_GAS};
 
 /// Why a transaction can never be in a block. Its sender is at fault. The wording is geth's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -34,11 +34,12 @@ pub enum Inadmissible {
 
 /// The chain's limits that a transaction is held against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rules {
+pub struct AdmissionRules {
+    /// Gas of a block.
     pub block_gas_limit: u64,
 }
 
-impl Rules {
+impl AdmissionRules {
     /// Checks what needs no state.
     ///
     /// # Errors

@@ -6,8 +6,8 @@ use std::collections::BinaryHeap;
 use alloy_consensus::Transaction as _;
 use alloy_primitives::Address;
 
-use super::{Lane, Mempool};
-use crate::types::Transaction;
+use super::{entry::Lane, pool::Mempool};
+use crate::block::Transaction;
 
 /// How early a sender's next transaction is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,7 +18,7 @@ struct Rank {
     seniority: Reverse<u64>,
 }
 
-/// Iterates over executable transactions that can pay `base_fee`. A sender's chain ends at its first that cannot.
+/// Iterates over executable transactions that can pay `base_fee`. A sender's queue ends at its first that cannot.
 ///
 /// Borrows the pool, so that a proposer takes under the lock what fits and executes after it.
 #[derive(Debug)]
@@ -28,18 +28,26 @@ pub struct Candidates<'a> {
     heads: BinaryHeap<(Rank, Address, u64)>,
 }
 
+impl Mempool {
+    /// Executable transactions in the order a proposer should try them, at a base fee in wei per gas.
+    #[must_use]
+    pub fn candidates(&self, base_fee: u64) -> Candidates<'_> {
+        Candidates::new(self, base_fee)
+    }
+}
+
 impl<'a> Candidates<'a> {
-    pub(super) fn new(pool: &'a Mempool, base_fee: u64) -> Self {
-        let heads = BinaryHeap::with_capacity(pool.chains.len());
+    fn new(pool: &'a Mempool, base_fee: u64) -> Self {
+        let heads = BinaryHeap::with_capacity(pool.queues.len());
         let mut candidates = Self { pool, base_fee, heads };
-        for (sender, chain) in &pool.chains {
-            candidates.push(*sender, chain.account.nonce);
+        for (sender, queue) in &pool.queues {
+            candidates.push(*sender, queue.account.nonce);
         }
         candidates
     }
 
     fn push(&mut self, sender: Address, nonce: u64) {
-        let Some(entry) = self.pool.chains.get(&sender).and_then(|chain| chain.entries.get(&nonce)) else {
+        let Some(entry) = self.pool.queues.get(&sender).and_then(|queue| queue.entries.get(&nonce)) else {
             return;
         };
         let tip = match entry.lane {
@@ -59,6 +67,6 @@ impl Iterator for Candidates<'_> {
     fn next(&mut self) -> Option<Transaction> {
         let (_, sender, nonce) = self.heads.pop()?;
         self.push(sender, nonce + 1);
-        Some(self.pool.chains[&sender].entries[&nonce].transaction.clone())
+        Some(self.pool.queues[&sender].entries[&nonce].transaction.clone())
     }
 }

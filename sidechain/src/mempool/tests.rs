@@ -1,10 +1,17 @@
-use alloy_consensus::transaction::Recovered;
-use alloy_consensus::{Signed, TxEip1559};
-use alloy_primitives::{Bytes, Signature, TxKind};
+//! The pool's bounds, order and replacements, also against a naive model.
+
+use std::collections::BTreeMap;
+
+use alloy_consensus::{Signed, Transaction as _, TxEip1559, transaction::Recovered};
+use alloy_eips::Encodable2718 as _;
+use alloy_primitives::{Address, Bytes, Signature, TxKind, U256};
 use proptest::prelude::*;
 
-use super::*;
-use crate::types::TxEnvelope;
+use super::{entry::cost, *};
+use crate::{
+    block::{Transaction, TxEnvelope},
+    limits::MIN_BASE_FEE,
+};
 
 const FEE: u128 = MIN_BASE_FEE as u128;
 const GAS: u64 = 21_000;

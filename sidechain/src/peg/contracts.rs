@@ -6,11 +6,11 @@ use contracts::alloy_sol_types::SolCall;
 use contracts::coin::{GENESIS_COINS_WEI, WEI_PER_SAT};
 use contracts::{BitcoinLightClient, Bridge, Federation, IBridge, IFederation, Ledger};
 
-use crate::app::{Chain, SimulateError};
+use crate::block::Header;
+use crate::chain::{Chain, SimulateError};
 use crate::execution::{Call, InclusionError};
 use crate::state::StateReader;
-use crate::store::Store;
-use crate::types::Header;
+use crate::state::store::Store;
 
 /// The contracts at one block. Every method fails only when the store does, or when the state of the block was pruned meanwhile.
 pub struct PegContracts<'a, S> {

@@ -9,8 +9,8 @@ use contracts::address::BRIDGE;
 use mainchain::deposit::{DepositTerms, Peg};
 
 use super::contracts::PegContracts;
-use crate::app::{Chain, Registration, RegistrationError, SimulateError};
-use crate::store::Store;
+use crate::chain::{Chain, Registration, RegistrationError, SimulateError};
+use crate::state::store::Store;
 
 /// Virtual bytes a deposit adds to its sweep (230 weight units), rounded up: a fee limit below their price at the lowest
 /// rate could never be met.

@@ -24,7 +24,7 @@ use super::{
     payload::{MAX_PAYLOAD_BYTES, Payload},
     scheme::Scheme,
 };
-use crate::{io::clock::unix_ms, types::Block};
+use crate::{block::Block, io::clock::unix_ms};
 
 /// Blocks whose time of arrival is remembered: somewhat more than can be pending at once.
 const SEEN_BLOCKS: usize = 64;

@@ -4,7 +4,7 @@ use std::{future::Future, time::Duration};
 
 use alloy_primitives::{Address, B256};
 
-use crate::types::Block;
+use crate::block::Block;
 
 /// The chain that the engine orders. Calls block (execution, disk); the engine makes them off its async threads.
 pub trait Application: Send + Sync + 'static {

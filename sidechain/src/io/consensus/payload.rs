@@ -9,7 +9,8 @@ use commonware_consensus::{Block as EngineBlock, Heightable, types::Height};
 use commonware_cryptography::{Digestible, keccak256::Digest};
 use commonware_runtime::BufMut;
 
-use crate::types::{Block, MAX_BLOCK_BYTES};
+use crate::block::Block;
+use crate::limits::MAX_BLOCK_BYTES;
 
 /// Bytes of an encoded block: its transactions, up to four bytes of RLP for each of them (fewer than 60,000 fit), and a header.
 pub(super) const MAX_PAYLOAD_BYTES: usize = MAX_BLOCK_BYTES + (256 << 10);

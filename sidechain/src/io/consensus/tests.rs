@@ -23,7 +23,7 @@ use super::{
     network::{Channels, MAX_MESSAGE_BYTES},
     start,
 };
-use crate::{io::keys::ValidatorKeys, testing::unsigned_transaction, types::Block};
+use crate::{block::Block, io::keys::ValidatorKeys, testing::unsigned_transaction};
 
 const CHAIN_ID: u64 = 51717;
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use alloy_primitives::{Address, B256, Bytes};
 
-use crate::{app::Registration, io::node_state::Gossip, types::MAX_TRANSACTION_BYTES};
+use crate::{chain::Registration, io::node_state::Gossip, limits::MAX_TRANSACTION_BYTES};
 
 /// Bytes of a batch, except for a transaction that is larger by itself.
 pub(super) const MAX_BATCH_BYTES: usize = 256 << 10;

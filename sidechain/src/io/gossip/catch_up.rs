@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use tracing::warn;
 
 use super::batch::{Item, MAX_BATCH_BYTES};
-use crate::{app::Registration, io::node_state::NodeState, store::StoreError};
+use crate::{chain::Registration, io::node_state::NodeState, state::store::StoreError};
 
 /// Registrations sent to a peer that was away; those of about a day on a busy network. The ledger needs none of them,
 /// and users can register again.

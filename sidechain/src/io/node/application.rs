@@ -8,13 +8,14 @@ use alloy_primitives::{Address, B256};
 
 use super::commit::commit;
 use crate::{
-    app::MAX_CLOCK_DRIFT_MS,
+    block::{Block, Transaction, next_base_fee},
+    chain::MAX_CLOCK_DRIFT_MS,
     execution::BlockError,
     io::{
         consensus::{Application, Verdict},
         node_state::NodeState,
     },
-    types::{Block, MAX_BLOCK_BYTES, Transaction, next_base_fee},
+    limits::MAX_BLOCK_BYTES,
 };
 
 /// Candidates are offered for twice a block: some will not fit, or fail.

@@ -2,7 +2,7 @@
 
 use tracing::info;
 
-use crate::{io::node_state::NodeState, types::Block};
+use crate::{block::Block, io::node_state::NodeState};
 
 /// Makes a block final here, with its certificate if it has one of its own, and passes it to the pool and the subscribers.
 /// `now_ms` is Unix time. Idempotent.

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use light::finality::FinalityError;
 
 use crate::{
-    app::OpenError,
+    chain::OpenError,
     io::{
         consensus::{ConsensusError, network::NetworkError},
         follower::FollowError,

@@ -13,6 +13,7 @@ use super::{
     services::{log_end, open_chain, serve, stop},
 };
 use crate::{
+    block::Block,
     genesis::Genesis,
     io::{
         clock::now_ms,
@@ -22,7 +23,6 @@ use crate::{
         upstream::UpstreamClient,
     },
     mempool::{Limits, Mempool},
-    types::Block,
 };
 
 /// Follows the node at `url` until `shutdown` resolves.

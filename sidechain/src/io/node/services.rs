@@ -6,7 +6,7 @@ use tracing::{error, info};
 
 use super::{config::NodeConfig, error::NodeError};
 use crate::{
-    app::Chain,
+    chain::Chain,
     genesis::Genesis,
     io::{db::Database, node_state::NodeState, rpc},
 };

@@ -24,7 +24,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{NodeConfig, NodeError, run};
 use crate::{
-    app::Registration,
+    chain::Registration,
     genesis::Genesis,
     io::{
         clock::now_ms,

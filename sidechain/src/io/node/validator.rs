@@ -29,7 +29,7 @@ use super::{
     services::{SHUTDOWN_TIMEOUT, log_end, open_chain, serve, stop},
 };
 use crate::{
-    app::Chain,
+    chain::Chain,
     genesis::Genesis,
     io::{
         NodeStore,

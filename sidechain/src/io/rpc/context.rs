@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 
 use super::{filters::Filters, rate_limit::RateLimit, settings::Settings};
 use crate::{
-    app::Chain,
+    chain::Chain,
     io::{NodeStore, node_state::NodeState},
 };
 

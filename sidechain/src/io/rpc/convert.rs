@@ -8,8 +8,8 @@ use alloy_rlp::Encodable;
 use alloy_rpc_types_eth::{Block as RpcBlock, BlockTransactions, Header as RpcHeader, Log as RpcLog};
 use alloy_rpc_types_eth::{Transaction as RpcTransaction, TransactionReceipt};
 
-use crate::app::{Finalized, LogEntry, LogFilter, Stored};
-use crate::types::{Header, Receipt, Transaction, TxEnvelope};
+use crate::block::{Header, Receipt, Transaction, TxEnvelope};
+use crate::chain::{Finalized, LogEntry, LogFilter, Stored};
 
 pub fn block(stored: Stored, full: bool) -> RpcBlock {
     let size = stored.block.length();

@@ -3,11 +3,11 @@
 use alloy_primitives::{Bytes, hex};
 use jsonrpsee::types::ErrorObjectOwned;
 
-use crate::app::{LogsError, RegistrationError, SimulateError};
+use crate::chain::{LogsError, RegistrationError, SimulateError};
 use crate::execution::{InclusionError, Outcome};
 use crate::io::node_state::{AdmitError, UpstreamError};
 use crate::peg::RegisterError;
-use crate::store::StoreError;
+use crate::state::store::StoreError;
 
 /// Anything that went wrong with a well-formed request.
 const SERVER: i32 = -32000;

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::method::{Registered, worker};
 use super::{context::Context, convert, error};
-use crate::types::Transaction;
+use crate::block::Transaction;
 
 /// Transactions one `txpool_content` answers: beyond it, ask for one sender.
 const MAX_CONTENT: usize = 5_000;

@@ -8,7 +8,7 @@ use super::super::context::Context;
 use super::super::method::{Arguments, Registered, worker};
 use super::super::{convert, error};
 use super::block_id::{number, number_of_tag};
-use crate::app::Stored;
+use crate::chain::Stored;
 
 pub fn register(module: &mut RpcModule<Context>) -> Registered {
     worker(module, "eth_blockNumber", |context, _| Ok(U64::from(context.chain().head().number)))?;

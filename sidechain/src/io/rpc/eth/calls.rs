@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::super::method::{Arguments, Registered, worker};
 use super::super::{context::Context, error};
 use super::block_id::number;
-use crate::app::StateAt;
+use crate::chain::StateAt;
 use crate::execution::Call;
 use crate::io::NodeStore;
 use crate::state::StateReader;

@@ -9,8 +9,9 @@ use jsonrpsee::RpcModule;
 use super::super::method::{Arguments, Registered, worker};
 use super::super::{context::Context, error};
 use super::block_id::number;
-use crate::app::Stored;
-use crate::types::{MIN_BASE_FEE, is_free, next_base_fee};
+use crate::block::{is_free, next_base_fee};
+use crate::chain::Stored;
+use crate::limits::MIN_BASE_FEE;
 
 /// Blocks one `eth_feeHistory` answers, as geth's limit.
 const MAX_HISTORY: u64 = 1_024;

@@ -8,7 +8,7 @@ use super::super::context::Context;
 use super::super::method::{Arguments, Registered, worker};
 use super::super::{convert, error};
 use super::block_id::{number, number_of_tag};
-use crate::app::LogFilter;
+use crate::chain::LogFilter;
 
 /// Values in one position of a log filter, as geth's limit.
 const MAX_FILTER_VALUES: usize = 1_000;

@@ -21,7 +21,7 @@ use super::super::context::Context;
 use super::super::method::{Arguments, Registered, on_worker};
 use super::super::{convert, error};
 use super::logs::log_filter;
-use crate::app::{Finalized, LogFilter};
+use crate::chain::{Finalized, LogFilter};
 
 /// Subscription ids as Ethereum's clients expect them: hex, not to be guessed.
 #[derive(Clone, Copy, Debug)]

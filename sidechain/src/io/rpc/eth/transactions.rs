@@ -10,7 +10,7 @@ use super::super::convert::{self, Place};
 use super::super::error;
 use super::super::method::{Arguments, Registered, worker};
 use super::blocks::{by_hash, by_number, receipts_of};
-use crate::app::Stored;
+use crate::chain::Stored;
 
 pub fn register(module: &mut RpcModule<Context>) -> Registered {
     worker(module, "eth_getTransactionByHash", transaction)?;

@@ -7,7 +7,7 @@ use jsonrpsee::RpcModule;
 
 use super::super::method::{Registered, worker};
 use super::super::{context::Context, error, eth};
-use crate::types::Header;
+use crate::block::Header;
 
 /// Blocks between a block and the certificate that makes it final. Certificates are kept for nearly every block; more
 /// between two is a hole in this node's store.

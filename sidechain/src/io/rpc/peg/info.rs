@@ -9,9 +9,9 @@ use jsonrpsee::RpcModule;
 
 use super::super::method::{Registered, worker};
 use super::super::{context::Context, error};
-use crate::app::SimulateError;
+use crate::block::Header;
+use crate::chain::SimulateError;
 use crate::peg::{Balances, PegContracts};
-use crate::types::Header;
 
 pub fn register(module: &mut RpcModule<Context>) -> Registered {
     worker(module, "peg_getInfo", |context, _| info(context).map_err(error::simulate))

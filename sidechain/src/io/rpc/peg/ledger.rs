@@ -12,7 +12,7 @@ use jsonrpsee::RpcModule;
 use super::super::method::{Registered, worker};
 use super::super::{context::Context, error};
 use super::address::{address, output_key};
-use crate::app::LogFilter;
+use crate::chain::LogFilter;
 use crate::io::NodeStore;
 use crate::peg::PegContracts;
 

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::super::method::{self, Arguments, on_worker, worker};
 use super::super::{context::Context, error};
 use super::address::address;
-use crate::app::Registration;
+use crate::chain::Registration;
 use crate::io::{clock::now_ms, node_state::Gossip};
 use crate::peg::{registration, terms};
 

@@ -12,9 +12,9 @@ use contracts::{Bridge, Federation};
 use serde_json::{Value, json};
 
 use super::world::{CHAIN, World, call};
+use crate::block::{Block, Header};
 use crate::io::node_state::Gossip;
 use crate::testing::{Key, genesis, member};
-use crate::types::{Block, Header};
 
 const GROUP: u64 = 4_000_000;
 
@@ -130,7 +130,7 @@ async fn a_deposit_is_registered_once_found_again_and_gossiped() {
     let other = with_key().await;
     assert!(other.state.register(&second).unwrap());
     assert!(!other.state.register(&second).unwrap());
-    let forged = crate::app::Registration { output_key: B256::repeat_byte(1), ..second };
+    let forged = crate::chain::Registration { output_key: B256::repeat_byte(1), ..second };
     assert!(other.state.register(&forged).unwrap_err().to_string().contains("does not belong to the terms"));
 }
 

@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
-use crate::app::{Chain, Retention};
+use crate::block::{Transaction, TxEnvelope};
+use crate::chain::{Chain, Retention};
 use crate::io::db::Database;
 use crate::io::{
     node_state::{Gossip, NodeState},
@@ -24,7 +25,6 @@ use crate::io::{
 };
 use crate::mempool::{Limits, Mempool};
 use crate::testing::{Key, genesis};
-use crate::types::{Transaction, TxEnvelope};
 
 pub const CHAIN: u64 = 51_717;
 pub const COIN_SAT: u64 = 100_000_000;

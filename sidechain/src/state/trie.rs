@@ -15,7 +15,7 @@ use alloy_trie::{
     nodes::{BranchNodeRef, ExtensionNodeRef, LeafNodeRef, RlpNode, TrieNode},
 };
 
-use crate::store::StoreError;
+use super::store::StoreError;
 
 /// Where the nodes of one trie come from.
 pub trait NodeReader {

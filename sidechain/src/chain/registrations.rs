@@ -5,10 +5,13 @@ use std::sync::PoisonError;
 use alloy_primitives::{Address, B256};
 
 use super::{
-    Chain, MAX_REGISTRATIONS, RegistrationError,
+    open::Chain,
     rows::{META_LAST_CURSOR, block_number, corrupt},
 };
-use crate::store::{Batch, Store, StoreError, Table};
+use crate::state::store::{Batch, Store, StoreError, Table};
+
+/// Deposit registrations kept. About 200 bytes each: 200 MB.
+pub const MAX_REGISTRATIONS: u64 = 1_000_000;
 
 /// What a deposit address commits to, as registered by `peg_registerDeposit`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +58,17 @@ impl Registration {
             output_key: B256::from_slice(output_key),
         })
     }
+}
+
+/// Why a deposit is not registered.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistrationError {
+    /// This node keeps no more.
+    #[error("this node keeps {MAX_REGISTRATIONS} deposit registrations and takes no more; ask another node")]
+    TooMany,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 impl<S: Store> Chain<S> {

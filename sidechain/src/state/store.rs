@@ -1,12 +1,10 @@
 //! What a store of the chain must offer: ordered tables of bytes and atomic, durable batches. Which key and value stands
-//! where is decided in [`crate::state`] and [`crate::app`], once for every store: rocksdb (`io::db`) and [`Memory`].
+//! where is decided in [`crate::state`] and [`crate::chain`], once for every store: rocksdb (`io::db`) and [`Memory`].
 
 use std::{
     collections::BTreeMap,
     sync::{PoisonError, RwLock},
 };
-
-use crate::execution::BlockError;
 
 /// A table of ordered bytes; in rocksdb a column family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -186,32 +184,6 @@ pub enum StoreError {
         table: &'static str,
         /// What does not decode.
         detail: String,
-    },
-    /// A block was to be finalized before its parent.
-    #[error("block {got} cannot be finalized after block {head}, expected block {}", head + 1)]
-    Gap {
-        /// Number of the block.
-        got: u64,
-        /// Last finalized block.
-        head: u64,
-    },
-    /// Another block of that number is final already. Fatal: more than a third of the validators are faulty.
-    #[error("block {number} is final with hash {stored}, got {got}")]
-    Conflict {
-        /// Number of the block.
-        number: u64,
-        /// Hash stored.
-        stored: alloy_primitives::B256,
-        /// Hash of the block given.
-        got: alloy_primitives::B256,
-    },
-    /// A finalized block breaks the rules. Fatal: this node and the quorum run different rules.
-    #[error("finalized block {number} is invalid: {error}")]
-    Invalid {
-        /// Number of the block.
-        number: u64,
-        /// The broken rule.
-        error: Box<BlockError>,
     },
 }
 

@@ -2,11 +2,10 @@
 
 use alloy_primitives::B256;
 
-use super::MAX_REGISTRATIONS;
 use crate::{
     execution::{BlockError, InclusionError, Outcome},
     genesis::GenesisError,
-    store::StoreError,
+    state::store::StoreError,
 };
 
 /// Why the chain cannot be opened.
@@ -103,12 +102,35 @@ pub enum LogsError {
     Store(#[from] StoreError),
 }
 
-/// Why a deposit is not registered.
+/// Why a block cannot be made final. Fatal in every case: stop.
 #[derive(Debug, thiserror::Error)]
-pub enum RegistrationError {
-    /// This node keeps no more.
-    #[error("this node keeps {MAX_REGISTRATIONS} deposit registrations and takes no more; ask another node")]
-    TooMany,
+pub enum FinalizeError {
+    /// A block was to be finalized before its parent.
+    #[error("block {got} cannot be finalized after block {head}, expected block {}", head + 1)]
+    Gap {
+        /// Number of the block.
+        got: u64,
+        /// Last finalized block.
+        head: u64,
+    },
+    /// Another block of that number is final already: more than a third of the validators are faulty.
+    #[error("block {number} is final with hash {stored}, got {got}")]
+    Conflict {
+        /// Number of the block.
+        number: u64,
+        /// Hash stored.
+        stored: B256,
+        /// Hash of the block given.
+        got: B256,
+    },
+    /// A finalized block breaks the rules: this node and the quorum run different rules.
+    #[error("finalized block {number} is invalid: {error}")]
+    Invalid {
+        /// Number of the block.
+        number: u64,
+        /// The broken rule.
+        error: Box<BlockError>,
+    },
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -3,12 +3,14 @@
 use alloy_primitives::{Address, B256, Bloom, BloomInput, Log};
 
 use super::{
-    Chain, LogsError, Stored,
+    error::LogsError,
+    open::Chain,
+    reads::Stored,
     rows::{block_number, corrupt},
 };
 use crate::{
-    store::{Store, StoreError, Table},
-    types::{Block, Receipt},
+    block::{Block, Receipt},
+    state::store::{Store, StoreError, Table},
 };
 
 /// Which logs are wanted: blocks from..=to; an empty list matches everything.

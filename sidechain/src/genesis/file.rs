@@ -1,32 +1,19 @@
-//! The first block: what all operators of a network agree on before it starts, and the state it makes.
+//! `genesis.json`: what all operators of a network agree on before it starts, and what is checked of it.
 
 use std::collections::BTreeSet;
 
-use alloy_consensus::constants::{EMPTY_RECEIPTS, EMPTY_TRANSACTIONS, EMPTY_WITHDRAWALS};
-use alloy_eips::eip7685::EMPTY_REQUESTS_HASH;
 use alloy_primitives::{Address, B256, Bytes, U256};
-use alloy_trie::EMPTY_ROOT_HASH;
 use bitcoin::{
     block::Header as BitcoinHeader,
     consensus::{deserialize, serialize},
     hashes::Hash as _,
     secp256k1::{PublicKey, XOnlyPublicKey},
 };
-use contracts::{
-    BridgeArguments, Contract, FederationArguments, LightClientArguments, MemberArguments, TierArguments,
-    coin::{GENESIS_COINS_WEI, wei},
-    creation_code, signing_board_arguments,
-};
 use light::finality::{self, Validators};
 use mainchain::{Network, recovery};
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    execution::{Executed, construct},
-    state::{CodeCache, Nothing, StateReader, Working},
-    store::StoreError,
-    types::{Block, Header, MAX_TRANSACTION_GAS, MIN_BASE_FEE},
-};
+use crate::{execution::Rules, limits::MAX_TRANSACTION_GAS};
 
 /// Most members. 50 validators is what the design aims at; the rest is room.
 pub const MAX_MEMBERS: usize = 100;
@@ -211,6 +198,15 @@ impl Genesis {
         self.block.check()
     }
 
+    /// What blocks of this network may do.
+    pub fn rules(&self) -> Rules {
+        Rules {
+            chain_id: self.chain_id,
+            gas_limit: self.block.gas_limit,
+            members: self.federation.members.iter().map(|member| member.account).collect(),
+        }
+    }
+
     /// The validators whose certificates make this network's blocks final.
     ///
     /// # Errors
@@ -223,85 +219,6 @@ impl Genesis {
         });
         Validators::new(self.chain_id, members.collect::<Result<Vec<_>, GenesisError>>()?)
             .map_err(|error| GenesisError(format!("the validators cannot be used: {error}")))
-    }
-
-    /// Runs the contracts' constructors: the genesis block and its state.
-    ///
-    /// # Errors
-    ///
-    /// When the file is wrong or a constructor refuses it.
-    pub fn build(&self) -> Result<Executed, GenesisError> {
-        self.build_with_allocation(&[])
-    }
-
-    /// The same with some coins outside the Bridge, booked in its ledger as if a vault output covered them. For tests and
-    /// benchmarks: the block has another hash, so it is never taken for a real network's.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::build`].
-    pub fn build_with_allocation(&self, allocation: &[(Address, u64)]) -> Result<Executed, GenesisError> {
-        self.check()?;
-        let cache = CodeCache::default();
-        let never = |error: StoreError| GenesisError(format!("no store is read, but: {error}"));
-        let mut working = Working::new(&Nothing, &cache);
-        for contract in Contract::ALL {
-            working = self.deploy(working, contract)?;
-        }
-        let total: u64 = allocation.iter().map(|(_, sat)| sat).sum();
-        for (address, sat) in allocation {
-            working.set_balance(*address, wei(*sat)).map_err(never)?;
-        }
-        let bridge = Contract::Bridge.address();
-        working.set_balance(bridge, GENESIS_COINS_WEI - wei(total)).map_err(never)?;
-        if total > 0 {
-            working.set_storage(bridge, contracts::Ledger::SLOT, U256::from(total)).map_err(never)?;
-        }
-        let (state_root, overlay) = working.commit_block(EMPTY_ROOT_HASH).map_err(never)?;
-        let header = Header { state_root, ..self.header() };
-        let hash = header.hash_slow();
-        let block = Block { header, transactions: Vec::new() };
-        Ok(Executed { hash, block, senders: Vec::new(), receipts: Vec::new(), overlay })
-    }
-
-    /// The first header, but for its state root.
-    fn header(&self) -> Header {
-        Header {
-            timestamp: self.timestamp,
-            gas_limit: self.block.gas_limit,
-            transactions_root: EMPTY_TRANSACTIONS,
-            receipts_root: EMPTY_RECEIPTS,
-            base_fee_per_gas: Some(MIN_BASE_FEE),
-            withdrawals_root: Some(EMPTY_WITHDRAWALS),
-            blob_gas_used: Some(0),
-            excess_blob_gas: Some(0),
-            parent_beacon_block_root: Some(B256::ZERO),
-            requests_hash: Some(EMPTY_REQUESTS_HASH),
-            // The chain id stands nowhere in the state, so it is bound here.
-            extra_data: [b"causeway".as_slice(), &self.chain_id.to_be_bytes()].concat().into(),
-            ..Header::default()
-        }
-    }
-
-    fn deploy<'a, R: StateReader>(
-        &self,
-        mut working: Working<'a, R>,
-        contract: Contract,
-    ) -> Result<Working<'a, R>, GenesisError> {
-        let refuse = |error: String| GenesisError(format!("the constructor of {contract:?} fails: {error}"));
-        let arguments = match contract {
-            Contract::LightClient => self.bitcoin.arguments()?.abi_encode(),
-            Contract::Federation => self.federation.arguments()?.abi_encode(),
-            Contract::SigningBoard => signing_board_arguments(),
-            Contract::Bridge => self.bridge.arguments().abi_encode(),
-            Contract::MicroChannel => Bytes::new(),
-        };
-        let code = [creation_code(contract), arguments].concat();
-        let address = contract.address();
-        working.set_code(address, code.into()).map_err(|error| refuse(error.to_string()))?;
-        let (mut working, runtime) = construct(self.chain_id, self.timestamp, working, address).map_err(refuse)?;
-        working.set_code(address, runtime).map_err(|error| refuse(error.to_string()))?;
-        Ok(working)
     }
 }
 
@@ -344,21 +261,6 @@ impl Bitcoin {
         }
         Ok(())
     }
-
-    fn arguments(&self) -> Result<LightClientArguments, GenesisError> {
-        let params = self.network.params();
-        let Checkpoint { header, height, work, epoch_time } = &self.checkpoint;
-        Ok(LightClientArguments {
-            no_retarget: params.no_retarget,
-            min_difficulty: params.min_difficulty,
-            bip94: params.bip94,
-            pow_limit_bits: params.pow_limit_bits,
-            header: fixed("bitcoin.checkpoint.header", header)?,
-            height: *height,
-            work: *work,
-            epoch_time: *epoch_time,
-        })
-    }
 }
 
 impl Federation {
@@ -394,23 +296,6 @@ impl Federation {
         let policy = recovery::Recovery { threshold: *threshold, delay: *delay, keys };
         let leaf = policy.leaf_hash().map_err(|error| GenesisError(format!("federation.recovery: {error}")))?;
         Ok(B256::from(leaf.to_byte_array()))
-    }
-
-    fn arguments(&self) -> Result<FederationArguments, GenesisError> {
-        let members = self.members.iter().map(|member| {
-            Ok(MemberArguments {
-                account: member.account,
-                encryption_key: fixed("encryptionKey", &member.encryption_key)?,
-                validator_key: fixed("validatorKey", &member.validator_key)?,
-                p2p_key: member.p2p_key,
-                name: member.name.clone(),
-            })
-        });
-        Ok(FederationArguments {
-            threshold: self.threshold,
-            members: members.collect::<Result<_, _>>()?,
-            recovery_leaf: self.recovery_leaf()?,
-        })
     }
 }
 
@@ -478,18 +363,6 @@ impl Bridge {
             _ => wrong(format!("bridge.tiers: upToSat of the last must be {}", u64::MAX)),
         }
     }
-
-    fn arguments(&self) -> BridgeArguments {
-        let tier = |tier: &Tier| TierArguments { up_to_sat: tier.up_to_sat, confirmations: tier.confirmations };
-        BridgeArguments {
-            reclaim_delay: self.reclaim_delay,
-            min_deposit_sat: self.min_deposit_sat,
-            min_withdrawal_sat: self.min_withdrawal_sat,
-            min_fee_rate: self.min_fee_rate,
-            max_fee_rate: self.max_fee_rate,
-            tiers: self.tiers.iter().map(tier).collect(),
-        }
-    }
 }
 
 impl BlockRules {
@@ -516,7 +389,7 @@ fn decode_header(bytes: &[u8]) -> Result<BitcoinHeader, GenesisError> {
     deserialize(bytes).map_err(|error| GenesisError(format!("bitcoin.checkpoint.header: {error}")))
 }
 
-fn fixed<const N: usize>(what: &str, bytes: &[u8]) -> Result<[u8; N], GenesisError> {
+pub(super) fn fixed<const N: usize>(what: &str, bytes: &[u8]) -> Result<[u8; N], GenesisError> {
     bytes.try_into().map_err(|_| GenesisError(format!("{what} has {} bytes, expected {N}", bytes.len())))
 }
 
@@ -541,98 +414,5 @@ mod plain_hex {
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Bytes, D::Error> {
         let text = String::deserialize(deserializer)?;
         hex::decode(text.strip_prefix("0x").unwrap_or(&text)).map(Bytes::from).map_err(D::Error::custom)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::genesis;
-
-    fn refused(change: impl FnOnce(&mut Genesis)) -> String {
-        let mut genesis = genesis();
-        change(&mut genesis);
-        genesis.build().expect_err("changed").to_string()
-    }
-
-    #[test]
-    fn a_genesis_survives_its_file_and_makes_the_same_block_again() {
-        let genesis = genesis();
-        let text = genesis.to_json();
-        let read = Genesis::from_json(&text).expect("our own");
-        assert_eq!(read, genesis);
-        let (first, second) = (genesis.build().expect("right"), read.build().expect("right"));
-        assert_eq!(first.hash, second.hash);
-        assert!(text.contains("\"network\": \"regtest\""), "{text}");
-        assert!(text.contains("\"header\": \"0100000000"), "80 bytes as plain hex: {text}");
-    }
-
-    #[test]
-    fn whatever_the_network_agrees_on_changes_the_first_block() {
-        let hash = |change: &dyn Fn(&mut Genesis)| {
-            let mut genesis = genesis();
-            change(&mut genesis);
-            genesis.build().expect("right").hash
-        };
-        let hashes = BTreeSet::from([
-            hash(&|_| {}),
-            hash(&|genesis| genesis.chain_id += 1),
-            hash(&|genesis| genesis.timestamp += 1),
-            hash(&|genesis| genesis.federation.threshold = 2),
-            hash(&|genesis| genesis.federation.members.swap(0, 1)),
-            hash(&|genesis| genesis.federation.members[0].p2p_key = B256::repeat_byte(7)),
-            hash(&|genesis| genesis.federation.recovery.delay += 1),
-            hash(&|genesis| genesis.bridge.reclaim_delay += 1),
-            hash(&|genesis| genesis.bridge.tiers[0].confirmations += 1),
-            hash(&|genesis| genesis.block.gas_limit += 1),
-        ]);
-        assert_eq!(hashes.len(), 10);
-    }
-
-    #[test]
-    fn every_network_starts_from_its_first_header() {
-        for network in Network::ALL {
-            let genesis = Genesis { bitcoin: Bitcoin::start_of(network), ..genesis() };
-            genesis.build().expect("right");
-        }
-    }
-
-    #[test]
-    fn wrong_files_are_refused_with_what_was_wanted() {
-        let unknown = genesis().to_json().replacen("\"chainId\"", "\"chainID\"", 1);
-        assert!(Genesis::from_json(&unknown).expect_err("unknown key").to_string().contains("unknown field `chainID`"));
-        assert!(Genesis::from_json("{").is_err());
-
-        let said = refused(|genesis| genesis.federation.threshold = 5);
-        assert_eq!(said, "genesis: federation threshold 5, expected 1 to 4");
-        let said = refused(|genesis| genesis.federation.members.clear());
-        assert!(said.contains("0 members, expected 1 to 100"), "{said}");
-        let said = refused(|genesis| genesis.federation.members[2].account = genesis.federation.members[0].account);
-        assert!(said.contains("account of member 3 is another member's too"), "{said}");
-        let said = refused(|genesis| genesis.federation.members[1].p2p_address = "nowhere".to_owned());
-        assert!(said.contains("\"nowhere\" is not host:port"), "{said}");
-        let said = refused(|genesis| genesis.federation.members[1].validator_key = vec![1; 48].into());
-        assert!(said.contains("48 bytes, expected 96"), "{said}");
-        let said = refused(|genesis| genesis.federation.members[1].encryption_key = vec![9; 33].into());
-        assert!(said.contains("not a compressed secp256k1 key"), "{said}");
-        let said = refused(|genesis| genesis.federation.recovery.keys.clear());
-        assert!(said.contains("federation.recovery"), "{said}");
-        let said = refused(|genesis| genesis.bridge.tiers[0].up_to_sat = 5);
-        assert!(said.contains("bridge.tiers"), "{said}");
-        let said = refused(|genesis| genesis.bridge.min_deposit_sat = 100);
-        assert!(said.contains("dust"), "{said}");
-        let said = refused(|genesis| genesis.block.gas_limit = 30_000_000);
-        assert!(said.contains("expected 33554432 to 1000000000"), "{said}");
-        let said = refused(|genesis| genesis.block.interval_ms = 5_000);
-        assert!(said.contains("expected 1 to heartbeatMs"), "{said}");
-        let said = refused(|genesis| genesis.bitcoin.checkpoint.epoch_time += 1);
-        assert!(said.contains("epochTime"), "{said}");
-        let said =
-            refused(|genesis| genesis.bitcoin = Bitcoin { network: Network::Mainnet, ..genesis.bitcoin.clone() });
-        assert!(said.contains("block 0 of mainnet"), "{said}");
-        let said = refused(|genesis| genesis.bitcoin.checkpoint.header = vec![0; 79].into());
-        assert!(said.contains("bitcoin.checkpoint.header"), "{said}");
-        let said = refused(|genesis| genesis.chain_id = 0);
-        assert!(said.contains("chainId 0"), "{said}");
     }
 }

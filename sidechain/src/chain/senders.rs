@@ -8,8 +8,8 @@ use std::{
 use alloy_primitives::{Address, B256};
 
 use crate::{
+    block::{Block, Transaction, TxEnvelope, recover},
     execution::BlockError,
-    types::{self, Block, Transaction, TxEnvelope},
 };
 
 /// Senders remembered for transactions that are not final: 52 bytes each, 7 MB.
@@ -52,7 +52,7 @@ impl Senders {
         };
         let one = |(index, envelope, known): (usize, &TxEnvelope, Option<Address>)| match known {
             Some(sender) => Ok(Transaction::new_unchecked(envelope.clone(), sender)),
-            None => types::recover(envelope.clone(), chain_id).map_err(|error| BlockError::Transaction {
+            None => recover(envelope.clone(), chain_id).map_err(|error| BlockError::Transaction {
                 index,
                 hash: *envelope.tx_hash(),
                 error: error.into(),

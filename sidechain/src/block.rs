@@ -10,28 +10,13 @@ use alloy_eips::{
 use alloy_primitives::{Address, B256};
 use alloy_rlp::{BufMut, Decodable, Encodable};
 
+use crate::limits::{MAX_TRANSACTION_BYTES, MIN_BASE_FEE};
+
 /// A transaction with its sender, which is recovered once: in the workers of the RPC and of gossip.
 pub type Transaction = Recovered<TxEnvelope>;
 
 /// A receipt as hashed into the block: status, cumulative gas, bloom and logs.
 pub type Receipt = ReceiptEnvelope;
-
-/// Gas a single transaction may ask for. EIP-7825: 2^24.
-pub const MAX_TRANSACTION_GAS: u64 = 1 << 24;
-
-/// Bytes of transactions (as they stand in the block's RLP) in one block. Keeps a block within what validators gossip in one interval.
-pub const MAX_BLOCK_BYTES: usize = 4 << 20;
-
-/// Bytes of one transaction. The limit of Ethereum's mempools (128 KiB) times four: a proof of a whole difficulty period's
-/// headers (2016 * 80 bytes) fits.
-pub const MAX_TRANSACTION_BYTES: usize = 512 << 10;
-
-/// Bytes of free-lane transactions in one block.
-pub const MAX_FREE_BYTES: usize = 1 << 20;
-
-/// Lowest base fee, in wei per gas. Ethereum's formula alone would let an idle chain fall to 7 wei and give space away; at
-/// this floor a transfer (21,000 gas) costs 2.1 sat.
-pub const MIN_BASE_FEE: u64 = 1_000_000;
 
 /// A block as proposed, gossiped and stored. RLP: `[header, [transactions]]`; the hash is the header's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,7 +68,7 @@ impl Decodable for Block {
         if !payload.is_empty() {
             return Err(alloy_rlp::Error::UnexpectedLength);
         }
-        // The hash says nothing about the transactions but for this root: without the check, whoever passes a block on
+        // The hash says nothing about the transactions except for this root: without the check, whoever passes a block on
         // could put others under the same hash.
         if !block.is_whole() {
             return Err(alloy_rlp::Error::Custom("the transactions are not those of the header"));

@@ -1,205 +1,26 @@
-//! Accounts and storage: how they are read at a block, how transactions change them, and what a block changes in the store.
-//!
-//! ```text
-//!  EVM -> Working (this block's accounts and slots)
-//!           | misses                    | commit: new roots, changed rows and trie nodes
-//!           v                           v
-//!         StateReader: overlays of pending ancestors, then the store      Overlay
-//! ```
+//! Accounts and slots as transactions see and change them, and what remains of it when the block ends.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     sync::{PoisonError, RwLock},
 };
 
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
-use alloy_rlp::Decodable;
-/// An account, as hashed into the state trie.
-pub use alloy_trie::TrieAccount as Account;
-use alloy_trie::{EMPTY_ROOT_HASH, KECCAK_EMPTY, Nibbles};
+use alloy_trie::{EMPTY_ROOT_HASH, KECCAK_EMPTY};
 use revm::{
     Database, DatabaseCommit,
     database_interface::DBErrorMarker,
     state::{AccountInfo, Bytecode, EvmState},
 };
 
-use crate::{
+use super::{
+    overlay::Overlay,
+    reader::{
+        Account, AccountNodes, StateReader, StorageNodes, account_node_key, slot_hash, slot_key, storage_node_key,
+    },
     store::{StoreError, Table},
-    trie::{Commit, NodeReader, Trie},
+    trie::{Commit, Trie},
 };
-
-/// The state after one block, row by row of the head tables `Account`, `Slot`, `Code`, `AccountNode`, `StorageNode`.
-pub trait StateReader: Send + Sync {
-    /// The row as it was after the block.
-    ///
-    /// # Errors
-    ///
-    /// When the store fails.
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
-
-    /// Hash of an ancestor or of the block itself; `None` above it.
-    ///
-    /// # Errors
-    ///
-    /// When the store fails.
-    fn block_hash(&self, number: u64) -> Result<Option<B256>, StoreError>;
-
-    /// The account, or `None` if it is empty (EIP-161).
-    ///
-    /// # Errors
-    ///
-    /// When the store fails.
-    fn account(&self, address: Address) -> Result<Option<Account>, StoreError> {
-        self.account_by_hash(keccak256(address))
-    }
-
-    /// The account by the hash of its address.
-    ///
-    /// # Errors
-    ///
-    /// When the store fails.
-    fn account_by_hash(&self, hash: B256) -> Result<Option<Account>, StoreError> {
-        let Some(row) = self.get(Table::Account, hash.as_slice())? else {
-            return Ok(None);
-        };
-        Account::decode(&mut &*row).map(Some).map_err(|error| StoreError::Corrupt {
-            table: Table::Account.name(),
-            detail: format!("account {hash}: {error}"),
-        })
-    }
-
-    /// The value of a storage slot; zero when never written.
-    ///
-    /// # Errors
-    ///
-    /// When the store fails.
-    fn storage(&self, address: Address, slot: U256) -> Result<U256, StoreError> {
-        self.storage_by_hash(keccak256(address), slot)
-    }
-
-    /// The value of a storage slot, by the hash of the account's address.
-    ///
-    /// # Errors
-    ///
-    /// When the store fails.
-    fn storage_by_hash(&self, hash: B256, slot: U256) -> Result<U256, StoreError> {
-        let row = self.get(Table::Slot, &slot_key(hash, slot_hash(slot)))?;
-        Ok(row.map_or(U256::ZERO, |row| U256::from_be_slice(&row)))
-    }
-
-    /// Code by its hash; `None` if no account ever had it.
-    ///
-    /// # Errors
-    ///
-    /// When the store fails.
-    fn code(&self, hash: B256) -> Result<Option<Bytes>, StoreError> {
-        if hash == KECCAK_EMPTY {
-            return Ok(Some(Bytes::new()));
-        }
-        Ok(self.get(Table::Code, hash.as_slice())?.map(Bytes::from))
-    }
-}
-
-/// The state before the first block.
-pub struct Nothing;
-
-impl StateReader for Nothing {
-    fn get(&self, _table: Table, _key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(None)
-    }
-
-    fn block_hash(&self, _number: u64) -> Result<Option<B256>, StoreError> {
-        Ok(None)
-    }
-}
-
-/// Nodes of the account trie.
-pub struct AccountNodes<'a, R>(pub &'a R);
-
-impl<R: StateReader> NodeReader for AccountNodes<'_, R> {
-    fn node(&self, path: &Nibbles) -> Result<Option<Vec<u8>>, StoreError> {
-        self.0.get(Table::AccountNode, &account_node_key(path))
-    }
-}
-
-/// Nodes of the storage trie of one account, by the hash of its address.
-pub struct StorageNodes<'a, R>(pub &'a R, pub B256);
-
-impl<R: StateReader> NodeReader for StorageNodes<'_, R> {
-    fn node(&self, path: &Nibbles) -> Result<Option<Vec<u8>>, StoreError> {
-        self.0.get(Table::StorageNode, &storage_node_key(self.1, path))
-    }
-}
-
-/// Ends a path in a key, so that no path's key is the beginning of another's. Nibbles are below 16.
-const PATH_END: u8 = 0xff;
-
-fn account_node_key(path: &Nibbles) -> Vec<u8> {
-    path.iter().chain([PATH_END]).collect()
-}
-
-fn storage_node_key(account: B256, path: &Nibbles) -> Vec<u8> {
-    account.iter().copied().chain(path.iter()).chain([PATH_END]).collect()
-}
-
-fn slot_key(account: B256, slot: B256) -> [u8; 64] {
-    let mut key = [0; 64];
-    key[..32].copy_from_slice(account.as_slice());
-    key[32..].copy_from_slice(slot.as_slice());
-    key
-}
-
-/// Key of a slot in the storage trie.
-pub fn slot_hash(slot: U256) -> B256 {
-    keccak256(slot.to_be_bytes::<32>())
-}
-
-/// A row of a head table that a block changes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
-    /// Row before the block.
-    pub before: Option<Vec<u8>>,
-    /// Row after the block.
-    pub after: Option<Vec<u8>>,
-}
-
-/// The tables whose rows have a history.
-pub const VERSIONED: [Table; 4] = [Table::Account, Table::Slot, Table::AccountNode, Table::StorageNode];
-
-/// All that a block changes in the state.
-#[derive(Clone, Debug, Default)]
-pub struct Overlay {
-    /// In the order of [`VERSIONED`].
-    tables: [HashMap<Vec<u8>, Change>; 4],
-    /// Code that the block brought.
-    pub codes: BTreeMap<B256, Bytes>,
-}
-
-impl Overlay {
-    /// The row, if this block changed it.
-    pub fn get(&self, table: Table, key: &[u8]) -> Option<Option<Vec<u8>>> {
-        if table == Table::Code {
-            let code = self.codes.get(&B256::try_from(key).ok()?)?;
-            return Some(Some(code.to_vec()));
-        }
-        let position = VERSIONED.iter().position(|versioned| *versioned == table)?;
-        self.tables[position].get(key).map(|change| change.after.clone())
-    }
-
-    /// The changed rows, table by table.
-    pub fn changes(&self) -> impl Iterator<Item = (Table, &Vec<u8>, &Change)> {
-        VERSIONED
-            .into_iter()
-            .zip(&self.tables)
-            .flat_map(|(table, rows)| rows.iter().map(move |(key, change)| (table, key, change)))
-    }
-
-    fn put(&mut self, table: Table, key: Vec<u8>, before: Option<Vec<u8>>, after: Option<Vec<u8>>) {
-        let position =
-            VERSIONED.iter().position(|versioned| *versioned == table).expect("only versioned tables change");
-        self.tables[position].insert(key, Change { before, after });
-    }
-}
 
 /// Analysed code by hash, shared by all executions. Code never changes, so nothing is ever stale.
 #[derive(Debug, Default)]

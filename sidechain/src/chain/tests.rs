@@ -1,7 +1,9 @@
-use std::collections::BTreeMap;
+//! Proposing, verifying, finalizing and reading, over a store in memory and on disk.
+
+use std::{collections::BTreeMap, sync::Arc};
 
 use alloy_consensus::{TxEip2930, TxEip7702, TxLegacy};
-use alloy_primitives::{Bytes, TxKind, U256, hex, keccak256, uint};
+use alloy_primitives::{Address, B256, Bytes, TxKind, U256, hex, keccak256, uint};
 use alloy_rlp::{Decodable, Encodable};
 use alloy_trie::{HashBuilder, Nibbles, proof::verify_proof};
 use contracts::{
@@ -10,13 +12,16 @@ use contracts::{
 };
 use proptest::prelude::*;
 
-use super::*;
+use super::{tip::MAX_PENDING, *};
 use crate::{
-    execution::{Call, InclusionError},
-    state::{Account, Overlay, slot_hash},
-    store::Memory,
+    block::{self, Block, Header, Transaction},
+    execution::{BlockError, Call, Execution, InclusionError, child_header},
+    limits::MIN_BASE_FEE,
+    state::{
+        Account, Overlay, StateReader, Working, slot_hash,
+        store::{Memory, Store, StoreError, Table},
+    },
     testing::{Key, genesis, member},
-    types::{self, MIN_BASE_FEE},
 };
 
 const CHAIN: u64 = 51_717;
@@ -172,11 +177,11 @@ fn blocks_stand_on_pending_parents_and_the_losing_branch_is_forgotten() {
     let b2 = propose(b1.hash(), 1, 1_000);
     assert!([&a1, &a2, &b1, &b2].iter().all(|block| block.transactions.len() == 1));
 
-    assert!(matches!(chain.finalize(&b2), Err(StoreError::Gap { got: 2, head: 0 })));
+    assert!(matches!(chain.finalize(&b2), Err(FinalizeError::Gap { got: 2, head: 0 })));
     chain.finalize(&b1).expect("stored").expect("new");
-    assert!(matches!(chain.finalize(&a1), Err(StoreError::Conflict { number: 1, .. })));
+    assert!(matches!(chain.finalize(&a1), Err(FinalizeError::Conflict { number: 1, .. })));
     assert!(matches!(chain.verify(&a1, NOW_MS), Err(BlockError::Final { number: 1, head: 1 })));
-    assert!(matches!(chain.finalize(&a2), Err(StoreError::Conflict { .. } | StoreError::Invalid { .. })));
+    assert!(matches!(chain.finalize(&a2), Err(FinalizeError::Conflict { .. } | FinalizeError::Invalid { .. })));
     chain.finalize(&b2).expect("stored").expect("new");
     assert_eq!(balance(&chain, 2, Address::repeat_byte(0xf1)), U256::from(1_100));
     assert!(chain.tip().pending.is_empty());
@@ -266,14 +271,14 @@ fn a_block_survives_its_encoding() {
 fn transactions_of_other_chains_and_blobs_are_refused() {
     use alloy_eips::eip2718::Encodable2718;
     let raw = |transaction: Transaction| transaction.inner().encoded_2718();
-    let decode = |raw: &[u8]| types::decode_transaction(raw, CHAIN);
+    let decode = |raw: &[u8]| block::decode_transaction(raw, CHAIN);
     let alice = Key::new(1);
     let good = raw(alice.transfer(CHAIN, 0, PROPOSER, 1));
     assert_eq!(decode(&good).expect("good").signer(), alice.address);
     let foreign = decode(&raw(alice.transfer(1, 0, PROPOSER, 1))).expect_err("of chain 1");
     assert_eq!(foreign.to_string(), "transaction is for chain 1, wanted 51717");
-    assert!(matches!(decode(&[3, 1, 2]), Err(types::TransactionError::Blob)));
-    assert!(matches!(decode(&good[..50]), Err(types::TransactionError::Encoding(_))));
+    assert!(matches!(decode(&[3, 1, 2]), Err(block::TransactionError::Blob)));
+    assert!(matches!(decode(&good[..50]), Err(block::TransactionError::Encoding(_))));
     assert!(decode(&[good, vec![0]].concat()).is_err());
 }
 
@@ -378,7 +383,7 @@ mod free_lane {
         let free: u64 = block.header.gas_used - 21_000;
         assert!(free <= chain.rules().free_gas(), "{free}");
         assert!(free > chain.rules().free_gas() - 2_000_000, "{free}");
-        assert!(!types::is_free(block.transactions.last().expect("not empty")), "the paying one found room");
+        assert!(!block::is_free(block.transactions.last().expect("not empty")), "the paying one found room");
         // One more is refused although the block has gas left.
         let nonce = block.transactions.len() as u64 - 1;
         let more = member(1).free(CHAIN, nonce, 1_500_000, board, post(nonce, &payload).into()).into_inner();

@@ -6,15 +6,19 @@ use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
 use alloy_trie::KECCAK_EMPTY;
 
 use super::{
-    Chain, SimulateError,
+    error::SimulateError,
+    open::Chain,
     rows::{META_NODES_OLDEST, META_STATE_OLDEST, history, stored_hash},
 };
 use crate::{
+    block::Transaction,
     execution::{self, BlockError, Call, InclusionError, Outcome, child_header},
-    state::{Account, AccountNodes, StateReader, StorageNodes, Working, slot_hash},
-    store::{Store, StoreError, Table},
-    trie::prove,
-    types::{MAX_TRANSACTION_GAS, Transaction},
+    limits::MAX_TRANSACTION_GAS,
+    state::{
+        Account, AccountNodes, StateReader, StorageNodes, Working, slot_hash,
+        store::{Store, StoreError, Table},
+        trie::prove,
+    },
 };
 
 /// State at a final block; reads never fall back to another block's state.

@@ -3,12 +3,12 @@
 use alloy_primitives::{Address, B256};
 
 use super::{
-    Chain,
+    open::Chain,
     rows::{block_number, corrupt, decode, decode_body, stored_hash, stored_header},
 };
 use crate::{
-    store::{Batch, Store, StoreError, Table},
-    types::{Block, Header, Receipt, Transaction},
+    block::{Block, Header, Receipt, Transaction},
+    state::store::{Batch, Store, StoreError, Table},
 };
 
 /// A final block as stored.
@@ -36,6 +36,21 @@ pub struct Located {
 }
 
 impl<S: Store> Chain<S> {
+    /// A block by hash: executed here but pending, or final.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub fn block(&self, hash: B256) -> Result<Option<Block>, StoreError> {
+        if let Some(executed) = self.tip().pending.get(&hash) {
+            return Ok(Some(executed.block.clone()));
+        }
+        let Some(number) = self.number_of(hash)? else {
+            return Ok(None);
+        };
+        Ok(self.stored(number)?.map(|stored| stored.block))
+    }
+
     /// Number of a final block.
     ///
     /// # Errors

@@ -1,0 +1,96 @@
+//! Making a block final, durably.
+
+use std::sync::{Arc, PoisonError, atomic::Ordering};
+
+use alloy_primitives::{Address, B256};
+
+use super::{
+    error::FinalizeError,
+    open::Chain,
+    rows::{block_batch, state_batch, stored_hash},
+    tip::Tip,
+};
+use crate::{
+    block::{Block, Receipt},
+    execution::{BlockError, Executed},
+    state::store::{Store, StoreError},
+};
+
+/// A block that just became final: what subscriptions and the mempool need.
+#[derive(Clone, Debug)]
+pub struct Finalized {
+    pub block: Block,
+    /// keccak256 of its header.
+    pub hash: B256,
+    /// One for each transaction.
+    pub receipts: Vec<Receipt>,
+    /// The sender of each transaction.
+    pub senders: Vec<Address>,
+}
+
+impl<S: Store> Chain<S> {
+    /// Makes a block final: one atomic batch, on disk when this returns. `None` when it was final already.
+    ///
+    /// # Errors
+    ///
+    /// Every [`FinalizeError`] is fatal: stop.
+    pub fn finalize(&self, block: &Block) -> Result<Option<Arc<Finalized>>, FinalizeError> {
+        let _one_at_a_time = self.finalizing.lock().unwrap_or_else(PoisonError::into_inner);
+        let (number, hash) = (block.number(), block.hash());
+        let head = self.head().number;
+        if number <= head {
+            return match stored_hash(&self.store, number)? {
+                Some(stored) if stored != hash => Err(FinalizeError::Conflict { number, stored, got: hash }),
+                _ => Ok(None),
+            };
+        }
+        if number > head + 1 {
+            return Err(FinalizeError::Gap { got: number, head });
+        }
+        let executed = self.executed(block, hash)?;
+        if executed.block.header.parent_hash != self.head_hash() {
+            let (stored, got) = (self.head_hash(), executed.block.header.parent_hash);
+            return Err(FinalizeError::Conflict { number: head, stored, got });
+        }
+        self.write(&executed)?;
+        self.advance(&executed);
+
+        let Executed { block, senders, receipts, .. } = &*executed;
+        self.senders.forget(block);
+        let finalized = Finalized { block: block.clone(), hash, receipts: receipts.clone(), senders: senders.clone() };
+        Ok(Some(Arc::new(finalized)))
+    }
+
+    /// The block as it was executed before the vote, or now.
+    fn executed(&self, block: &Block, hash: B256) -> Result<Arc<Executed>, FinalizeError> {
+        let cached = self.tip().pending.get(&hash).cloned();
+        if let Some(executed) = cached {
+            return Ok(executed);
+        }
+        self.execute(block).map(Arc::new).map_err(|error| match error {
+            BlockError::Store(error) => error.into(),
+            error => FinalizeError::Invalid { number: block.number(), error: Box::new(error) },
+        })
+    }
+
+    /// Block, state and history, in one batch. Readers of older state are told before it becomes visible.
+    fn write(&self, executed: &Executed) -> Result<(), StoreError> {
+        let number = executed.block.number();
+        let mut batch = block_batch(executed);
+        state_batch(&mut batch, executed, true);
+        self.prune(&mut batch, number)?;
+        self.writing.store(number, Ordering::SeqCst);
+        self.store.write(batch)
+    }
+
+    /// The block is the head; what is not above it is no longer pending.
+    fn advance(&self, executed: &Executed) {
+        let number = executed.block.number();
+        let mut tip = self.tip.write().unwrap_or_else(PoisonError::into_inner);
+        tip.head = executed.block.header.clone();
+        tip.hash = executed.hash;
+        tip.pending.retain(|_, pending| pending.block.number() > number);
+        let Tip { pending, order, .. } = &mut *tip;
+        order.retain(|hash| pending.contains_key(hash));
+    }
+}

@@ -1,0 +1,171 @@
+//! The chain over a store: how it is opened, and what it holds in memory.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, atomic::AtomicU64},
+};
+
+use alloy_primitives::{Address, B256};
+
+use super::{
+    error::OpenError,
+    rows::{block_batch, check_format, stamp_format, state_batch, stored_hash, stored_head},
+    senders::Senders,
+    tip::{MAX_PENDING, Tip, View},
+};
+use crate::{
+    block::{Block, Header, Transaction},
+    execution::{Executed, Rules},
+    genesis::Genesis,
+    state::{CodeCache, store::Store},
+};
+
+/// How long old state is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Blocks for which state can be read (`eth_call`, `eth_getBalance`); `None`: all of them.
+    pub state_blocks: Option<u64>,
+    /// Blocks for which state can be proved (`eth_getProof`). About 4 KB for each changed account and block.
+    pub proof_blocks: u64,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { state_blocks: None, proof_blocks: 1024 }
+    }
+}
+
+/// The chain of one network, over a store.
+pub struct Chain<S> {
+    pub(super) genesis: Genesis,
+    pub(super) genesis_block: Block,
+    pub(super) rules: Rules,
+    pub(super) retention: Retention,
+    pub(super) store: S,
+    pub(super) tip: RwLock<Tip>,
+    /// One block is finalized at a time.
+    pub(super) finalizing: Mutex<()>,
+    /// Number of the last block whose writes may have become visible.
+    pub(super) writing: AtomicU64,
+    pub(super) registering: Mutex<()>,
+    pub(super) codes: CodeCache,
+    pub(super) senders: Senders,
+}
+
+impl<S: Store> Chain<S> {
+    /// Opens the chain; writes the genesis block at the first start.
+    ///
+    /// # Errors
+    ///
+    /// `OpenError`; nothing is changed.
+    pub fn open(genesis: Genesis, store: S) -> Result<Self, OpenError> {
+        Self::open_with(genesis, store, Retention::default(), &[])
+    }
+
+    /// The same with a choice of what is kept, and, for tests and benchmarks alone, coins at genesis (see
+    /// [`Genesis::build_with_allocation`]).
+    ///
+    /// # Errors
+    ///
+    /// `OpenError`; nothing is changed.
+    pub fn open_with(
+        genesis: Genesis,
+        store: S,
+        retention: Retention,
+        allocation: &[(Address, u64)],
+    ) -> Result<Self, OpenError> {
+        let first = genesis.build_with_allocation(allocation)?;
+        check_format(&store)?;
+        let (head, hash) = match stored_hash(&store, 0)? {
+            Some(stored) if stored != first.hash => {
+                return Err(OpenError::OtherGenesis { stored, wanted: first.hash });
+            }
+            Some(_) => stored_head(&store)?,
+            None => {
+                let mut batch = block_batch(&first);
+                state_batch(&mut batch, &first, false);
+                stamp_format(&mut batch);
+                store.write(batch)?;
+                (first.block.header.clone(), first.hash)
+            }
+        };
+        Ok(Self {
+            rules: genesis.rules(),
+            genesis,
+            genesis_block: first.block,
+            retention,
+            store,
+            writing: AtomicU64::new(head.number),
+            tip: RwLock::new(Tip { head, hash, pending: HashMap::new(), order: VecDeque::new() }),
+            finalizing: Mutex::default(),
+            registering: Mutex::default(),
+            codes: CodeCache::default(),
+            senders: Senders::default(),
+        })
+    }
+
+    /// What the network agreed on.
+    pub const fn genesis(&self) -> &Genesis {
+        &self.genesis
+    }
+
+    /// What its blocks may do.
+    pub const fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// Block 0.
+    pub fn genesis_block(&self) -> Block {
+        self.genesis_block.clone()
+    }
+
+    /// The last final header.
+    pub fn head(&self) -> Header {
+        self.tip().head.clone()
+    }
+
+    /// Hash of the last final header.
+    pub fn head_hash(&self) -> B256 {
+        self.tip().hash
+    }
+
+    /// Remembers a sender that was recovered outside, so that a block with this transaction is verified faster.
+    pub fn remember_sender(&self, transaction: &Transaction) {
+        self.senders.remember(transaction);
+    }
+
+    pub(super) fn tip(&self) -> RwLockReadGuard<'_, Tip> {
+        self.tip.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// State after `block`, if it is the head or pending on top of it.
+    ///
+    /// A block that becomes final meanwhile does no harm: its overlay stays in the view and says the same as the store.
+    pub(super) fn view(&self, block: B256) -> Option<View<'_, S>> {
+        let tip = self.tip();
+        let mut overlays = Vec::new();
+        let mut next = block;
+        while next != tip.hash {
+            let executed = tip.pending.get(&next)?;
+            next = executed.block.header.parent_hash;
+            overlays.push(executed.clone());
+        }
+        let parent = overlays.first().map_or(&tip.head, |executed: &Arc<Executed>| &executed.block.header).clone();
+        Some(View { store: &self.store, overlays, parent })
+    }
+
+    /// Keeps an executed block until a block of its number is final.
+    pub(super) fn keep(&self, executed: Executed) {
+        let mut tip = self.tip.write().unwrap_or_else(PoisonError::into_inner);
+        if executed.block.number() <= tip.head.number {
+            return;
+        }
+        if tip.order.len() >= MAX_PENDING
+            && let Some(oldest) = tip.order.pop_front()
+        {
+            tip.pending.remove(&oldest);
+        }
+        tip.order.push_back(executed.hash);
+        tip.pending.insert(executed.hash, Arc::new(executed));
+    }
+}

@@ -1,0 +1,172 @@
+//! The transactions of one block, run one after the other.
+
+use alloy_consensus::{Eip658Value, Receipt as ConsensusReceipt, Transaction as _, proofs};
+use alloy_primitives::{Address, B256, Bloom, U256};
+use alloy_rlp::Encodable as _;
+use contracts::Ledger;
+use revm::{Database as _, DatabaseCommit as _, state::EvmState};
+
+use super::{
+    error::{BlockError, InclusionError},
+    evm::{Evm, Mode, evm, inclusion_error, transact, transaction_env},
+    outcome::free_failure,
+    rules::{Rules, check_free},
+    supply::Supply,
+};
+use crate::{
+    block::{Block, Header, Receipt, Transaction, TxEnvelope, check_kind, is_free},
+    limits::{MAX_BLOCK_BYTES, MAX_FREE_BYTES},
+    state::{Overlay, StateReader, Working},
+};
+
+/// A block that was executed here.
+#[derive(Debug)]
+pub struct Executed {
+    /// Hash of the block.
+    pub hash: B256,
+    /// The block, its header complete.
+    pub block: Block,
+    /// The sender of each transaction.
+    pub senders: Vec<Address>,
+    /// One for each transaction.
+    pub receipts: Vec<Receipt>,
+    /// What it changes.
+    pub overlay: Overlay,
+}
+
+/// The transactions of one block, one after the other.
+pub struct Execution<'a, R: StateReader> {
+    rules: &'a Rules,
+    evm: Evm<'a, R>,
+    header: Header,
+    transactions: Vec<TxEnvelope>,
+    senders: Vec<Address>,
+    receipts: Vec<Receipt>,
+    bytes: usize,
+    free_gas: u64,
+    free_bytes: usize,
+}
+
+impl<'a, R: StateReader> Execution<'a, R> {
+    /// Starts a block with a header from [`child_header`] on the parent's state.
+    pub fn new(rules: &'a Rules, header: Header, working: Working<'a, R>) -> Self {
+        let evm = evm(rules, &header, working);
+        Self {
+            rules,
+            evm,
+            header,
+            transactions: Vec::new(),
+            senders: Vec::new(),
+            receipts: Vec::new(),
+            bytes: 0,
+            free_gas: 0,
+            free_bytes: 0,
+        }
+    }
+
+    /// Whether not even the smallest transaction fits any more.
+    pub const fn is_full(&self) -> bool {
+        self.header.gas_limit - self.header.gas_used < 21_000 || self.bytes + 100 > MAX_BLOCK_BYTES
+    }
+
+    /// Runs a transaction and adds it to the block. On error nothing has changed.
+    ///
+    /// # Errors
+    ///
+    /// `Transaction` with the rule that keeps it out, `Supply`, `Store`.
+    pub fn include(&mut self, transaction: &Transaction) -> Result<(), BlockError> {
+        let envelope = transaction.inner();
+        let hash = *envelope.tx_hash();
+        let index = self.transactions.len();
+        let refuse = |error| BlockError::Transaction { index, hash, error };
+        let bytes = envelope.length();
+        check_kind(envelope, self.rules.chain_id).map_err(|error| refuse(error.into()))?;
+        self.check_room(envelope, bytes).map_err(refuse)?;
+        let free = is_free(envelope);
+        if free {
+            check_free(self.rules, transaction).map_err(refuse)?;
+        }
+
+        let base_fee = if free { 0 } else { self.header.base_fee_per_gas.unwrap_or_default() };
+        self.evm.ctx.block.basefee = base_fee;
+        let (result, state) = transact(&mut self.evm, transaction_env(transaction), Mode::Block)
+            .map_err(|error| inclusion_error(error, refuse))?;
+        if free && !result.is_success() {
+            return Err(refuse(free_failure(&result)));
+        }
+        check_supply_after(&mut self.evm.ctx.journaled_state.database, &state)?;
+        self.evm.ctx.journaled_state.database.commit(state);
+
+        let gas_used = result.tx_gas_used();
+        self.header.gas_used += gas_used;
+        self.bytes += bytes;
+        if free {
+            self.free_gas += gas_used;
+            self.free_bytes += bytes;
+        }
+        let receipt = ConsensusReceipt {
+            status: Eip658Value::Eip658(result.is_success()),
+            cumulative_gas_used: self.header.gas_used,
+            logs: result.into_logs(),
+        };
+        self.receipts.push(Receipt::from_typed(envelope.tx_type(), receipt.with_bloom()));
+        self.transactions.push(envelope.clone());
+        self.senders.push(transaction.signer());
+        Ok(())
+    }
+
+    /// Ends the block: checks the supply, computes roots and hash.
+    ///
+    /// # Errors
+    ///
+    /// `Supply`, `Store`.
+    pub fn finish(self, parent_root: B256) -> Result<Executed, BlockError> {
+        let Self { evm, mut header, transactions, senders, receipts, .. } = self;
+        let mut working = evm.ctx.journaled_state.database;
+        check_supply(&mut working)?;
+        let (state_root, overlay) = working.commit_block(parent_root)?;
+        header.state_root = state_root;
+        header.transactions_root = proofs::calculate_transaction_root(&transactions);
+        header.receipts_root = proofs::calculate_receipt_root(&receipts);
+        header.logs_bloom = receipts.iter().fold(Bloom::ZERO, |bloom, receipt| bloom | *receipt.logs_bloom());
+        Ok(Executed { hash: header.hash_slow(), block: Block { header, transactions }, senders, receipts, overlay })
+    }
+
+    fn check_room(&self, envelope: &TxEnvelope, bytes: usize) -> Result<(), InclusionError> {
+        let mut gas_left = self.header.gas_limit - self.header.gas_used;
+        let mut bytes_left = MAX_BLOCK_BYTES - self.bytes;
+        if is_free(envelope) {
+            gas_left = gas_left.min(self.rules.free_gas().saturating_sub(self.free_gas));
+            bytes_left = bytes_left.min(MAX_FREE_BYTES - self.free_bytes);
+        }
+        if envelope.gas_limit() > gas_left {
+            return Err(InclusionError::BlockGas { got: envelope.gas_limit(), left: gas_left });
+        }
+        if bytes > bytes_left {
+            return Err(InclusionError::BlockBytes { got: bytes, left: bytes_left });
+        }
+        Ok(())
+    }
+}
+
+fn check_supply<R: StateReader>(working: &mut Working<'_, R>) -> Result<(), BlockError> {
+    let balance = working.basic(contracts::address::BRIDGE)?.map_or(U256::ZERO, |bridge| bridge.balance);
+    let ledger = working.storage(contracts::address::BRIDGE, Ledger::SLOT)?;
+    covered(Supply::new(balance, ledger))
+}
+
+/// The same after a transaction that is not committed yet.
+fn check_supply_after<R: StateReader>(working: &mut Working<'_, R>, state: &EvmState) -> Result<(), BlockError> {
+    let Some(bridge) = state.get(&contracts::address::BRIDGE).filter(|bridge| bridge.is_touched()) else {
+        return Ok(());
+    };
+    let ledger = match bridge.storage.get(&Ledger::SLOT) {
+        Some(slot) => slot.present_value,
+        None => working.storage(contracts::address::BRIDGE, Ledger::SLOT)?,
+    };
+    covered(Supply::new(bridge.info.balance, ledger))
+}
+
+fn covered(supply: Supply) -> Result<(), BlockError> {
+    if supply.is_covered() { Ok(()) } else { Err(BlockError::Supply(Box::new(supply))) }
+}

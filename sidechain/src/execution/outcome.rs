@@ -1,0 +1,62 @@
+//! What a call did, and a failure in words.
+
+use alloy_primitives::{Address, Bytes, Log};
+use revm::context::result::{ExecutionResult, Output};
+
+use super::error::InclusionError;
+
+/// What a call did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Whether it neither reverted nor halted.
+    pub success: bool,
+    /// Why it halted (out of gas, invalid opcode), if so; `None` for success and revert.
+    pub halt: Option<String>,
+    /// Gas after refunds.
+    pub gas_used: u64,
+    /// Data returned or revert data.
+    pub output: Bytes,
+    /// Logs emitted.
+    pub logs: Vec<Log>,
+    /// Address of the contract created, if one was.
+    pub created: Option<Address>,
+}
+
+/// Why a transaction of the free lane that did not succeed has no place in a block.
+pub(super) fn free_failure(result: &ExecutionResult) -> InclusionError {
+    let outcome = outcome(result.clone());
+    InclusionError::FreeFailed { reason: failure(&outcome.halt, &outcome.output), output: outcome.output }
+}
+
+/// A failure for people: the halt, the revert's text, or its data.
+pub(super) fn failure(halt: &Option<String>, output: &Bytes) -> String {
+    match halt {
+        Some(halt) => halt.clone(),
+        None if output.is_empty() => "execution reverted".to_owned(),
+        None => contracts::explain_revert(output).unwrap_or_else(|| format!("execution reverted with {output}")),
+    }
+}
+
+pub(super) fn outcome(result: ExecutionResult) -> Outcome {
+    let gas_used = result.tx_gas_used();
+    match result {
+        ExecutionResult::Success { logs, output, .. } => {
+            let created = match &output {
+                Output::Create(_, address) => *address,
+                Output::Call(_) => None,
+            };
+            Outcome { success: true, halt: None, gas_used, output: output.into_data(), logs, created }
+        }
+        ExecutionResult::Revert { output, .. } => {
+            Outcome { success: false, halt: None, gas_used, output, logs: Vec::new(), created: None }
+        }
+        ExecutionResult::Halt { reason, .. } => Outcome {
+            success: false,
+            halt: Some(format!("{reason:?}")),
+            gas_used,
+            output: Bytes::new(),
+            logs: Vec::new(),
+            created: None,
+        },
+    }
+}

@@ -1,0 +1,54 @@
+//! What the blocks of one network may hold, and who may use the free lane.
+
+use std::collections::BTreeSet;
+
+use alloy_consensus::Transaction as _;
+use alloy_primitives::Address;
+
+use super::error::InclusionError;
+use crate::block::Transaction;
+
+/// What the blocks of one network may do; from genesis.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// EIP-155 chain id.
+    pub chain_id: u64,
+    /// Gas of a block.
+    pub gas_limit: u64,
+    /// Accounts that may use the free lane.
+    pub members: BTreeSet<Address>,
+}
+
+impl Rules {
+    /// Gas of free transactions in one block: half of it, so that paying users always find room.
+    pub const fn free_gas(&self) -> u64 {
+        self.gas_limit / 2
+    }
+}
+
+/// Contracts that may be called in the free lane.
+pub const FREE_CONTRACTS: [Address; 4] = [
+    contracts::address::LIGHT_CLIENT,
+    contracts::address::FEDERATION,
+    contracts::address::SIGNING_BOARD,
+    contracts::address::BRIDGE,
+];
+
+/// Whether a transaction with gas price 0 may use the free lane, apart from its success.
+///
+/// # Errors
+///
+/// `NotFree`.
+pub fn check_free(rules: &Rules, transaction: &Transaction) -> Result<(), InclusionError> {
+    let refuse = |reason| Err(InclusionError::NotFree(reason));
+    if !rules.members.contains(&transaction.signer()) {
+        return refuse("the sender is not a member");
+    }
+    if !transaction.to().is_some_and(|to| FREE_CONTRACTS.contains(&to)) {
+        return refuse("the receiver is not a contract of the peg");
+    }
+    if !transaction.value().is_zero() {
+        return refuse("it sends value");
+    }
+    Ok(())
+}

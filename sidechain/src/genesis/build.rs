@@ -1,0 +1,150 @@
+//! The genesis block: the contracts' constructors are run, and all coins are the Bridge's.
+
+use alloy_consensus::constants::{EMPTY_RECEIPTS, EMPTY_TRANSACTIONS, EMPTY_WITHDRAWALS};
+use alloy_eips::eip7685::EMPTY_REQUESTS_HASH;
+use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_trie::EMPTY_ROOT_HASH;
+use contracts::{
+    BridgeArguments, Contract, FederationArguments, LightClientArguments, MemberArguments, TierArguments,
+    coin::{GENESIS_COINS_WEI, wei},
+    creation_code, signing_board_arguments,
+};
+
+use super::file::{Bitcoin, Bridge, Checkpoint, Federation, Genesis, GenesisError, Tier, fixed};
+use crate::{
+    block::{Block, Header},
+    execution::{Executed, construct},
+    limits::MIN_BASE_FEE,
+    state::{CodeCache, Nothing, StateReader, Working, store::StoreError},
+};
+
+impl Genesis {
+    /// Runs the contracts' constructors: the genesis block and its state.
+    ///
+    /// # Errors
+    ///
+    /// When the file is wrong or a constructor refuses it.
+    pub fn build(&self) -> Result<Executed, GenesisError> {
+        self.build_with_allocation(&[])
+    }
+
+    /// The same with some coins outside the Bridge, booked in its ledger as if a vault output covered them. For tests and
+    /// benchmarks: the block has another hash, so it is never taken for a real network's.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::build`].
+    pub fn build_with_allocation(&self, allocation: &[(Address, u64)]) -> Result<Executed, GenesisError> {
+        self.check()?;
+        let cache = CodeCache::default();
+        let never = |error: StoreError| GenesisError(format!("no store is read, but: {error}"));
+        let mut working = Working::new(&Nothing, &cache);
+        for contract in Contract::ALL {
+            working = self.deploy(working, contract)?;
+        }
+        let total: u64 = allocation.iter().map(|(_, sat)| sat).sum();
+        for (address, sat) in allocation {
+            working.set_balance(*address, wei(*sat)).map_err(never)?;
+        }
+        let bridge = Contract::Bridge.address();
+        working.set_balance(bridge, GENESIS_COINS_WEI - wei(total)).map_err(never)?;
+        if total > 0 {
+            working.set_storage(bridge, contracts::Ledger::SLOT, U256::from(total)).map_err(never)?;
+        }
+        let (state_root, overlay) = working.commit_block(EMPTY_ROOT_HASH).map_err(never)?;
+        let header = Header { state_root, ..self.header() };
+        let hash = header.hash_slow();
+        let block = Block { header, transactions: Vec::new() };
+        Ok(Executed { hash, block, senders: Vec::new(), receipts: Vec::new(), overlay })
+    }
+
+    /// The first header, except for its state root.
+    fn header(&self) -> Header {
+        Header {
+            timestamp: self.timestamp,
+            gas_limit: self.block.gas_limit,
+            transactions_root: EMPTY_TRANSACTIONS,
+            receipts_root: EMPTY_RECEIPTS,
+            base_fee_per_gas: Some(MIN_BASE_FEE),
+            withdrawals_root: Some(EMPTY_WITHDRAWALS),
+            blob_gas_used: Some(0),
+            excess_blob_gas: Some(0),
+            parent_beacon_block_root: Some(B256::ZERO),
+            requests_hash: Some(EMPTY_REQUESTS_HASH),
+            // The chain id is nowhere in the state, so it is bound here.
+            extra_data: [b"causeway".as_slice(), &self.chain_id.to_be_bytes()].concat().into(),
+            ..Header::default()
+        }
+    }
+
+    fn deploy<'a, R: StateReader>(
+        &self,
+        mut working: Working<'a, R>,
+        contract: Contract,
+    ) -> Result<Working<'a, R>, GenesisError> {
+        let refuse = |error: String| GenesisError(format!("the constructor of {contract:?} fails: {error}"));
+        let arguments = match contract {
+            Contract::LightClient => self.bitcoin.arguments()?.abi_encode(),
+            Contract::Federation => self.federation.arguments()?.abi_encode(),
+            Contract::SigningBoard => signing_board_arguments(),
+            Contract::Bridge => self.bridge.arguments().abi_encode(),
+            Contract::MicroChannel => Bytes::new(),
+        };
+        let code = [creation_code(contract), arguments].concat();
+        let address = contract.address();
+        working.set_code(address, code.into()).map_err(|error| refuse(error.to_string()))?;
+        let (mut working, runtime) = construct(self.chain_id, self.timestamp, working, address).map_err(refuse)?;
+        working.set_code(address, runtime).map_err(|error| refuse(error.to_string()))?;
+        Ok(working)
+    }
+}
+
+impl Bitcoin {
+    fn arguments(&self) -> Result<LightClientArguments, GenesisError> {
+        let params = self.network.params();
+        let Checkpoint { header, height, work, epoch_time } = &self.checkpoint;
+        Ok(LightClientArguments {
+            no_retarget: params.no_retarget,
+            min_difficulty: params.min_difficulty,
+            bip94: params.bip94,
+            pow_limit_bits: params.pow_limit_bits,
+            header: fixed("bitcoin.checkpoint.header", header)?,
+            height: *height,
+            work: *work,
+            epoch_time: *epoch_time,
+        })
+    }
+}
+
+impl Federation {
+    fn arguments(&self) -> Result<FederationArguments, GenesisError> {
+        let members = self.members.iter().map(|member| {
+            Ok(MemberArguments {
+                account: member.account,
+                encryption_key: fixed("encryptionKey", &member.encryption_key)?,
+                validator_key: fixed("validatorKey", &member.validator_key)?,
+                p2p_key: member.p2p_key,
+                name: member.name.clone(),
+            })
+        });
+        Ok(FederationArguments {
+            threshold: self.threshold,
+            members: members.collect::<Result<_, _>>()?,
+            recovery_leaf: self.recovery_leaf()?,
+        })
+    }
+}
+
+impl Bridge {
+    fn arguments(&self) -> BridgeArguments {
+        let tier = |tier: &Tier| TierArguments { up_to_sat: tier.up_to_sat, confirmations: tier.confirmations };
+        BridgeArguments {
+            reclaim_delay: self.reclaim_delay,
+            min_deposit_sat: self.min_deposit_sat,
+            min_withdrawal_sat: self.min_withdrawal_sat,
+            min_fee_rate: self.min_fee_rate,
+            max_fee_rate: self.max_fee_rate,
+            tiers: self.tiers.iter().map(tier).collect(),
+        }
+    }
+}

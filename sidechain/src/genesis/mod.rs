@@ -1,0 +1,10 @@
+//! The first block: what all operators of a network agree on before it starts, and the state it makes.
+
+mod build;
+mod file;
+#[cfg(test)]
+mod tests;
+
+pub use file::{
+    Bitcoin, BlockRules, Bridge, Checkpoint, Federation, Genesis, GenesisError, MAX_MEMBERS, Member, Recovery, Tier,
+};

@@ -1,0 +1,18 @@
+//! What bounds a block and its transactions, and the price of gas. Every validator must have the same.
+
+/// Gas a single transaction may ask for. EIP-7825: 2^24.
+pub const MAX_TRANSACTION_GAS: u64 = 1 << 24;
+
+/// Bytes of transactions (as they stand in the block's RLP) in one block. Keeps a block within what validators gossip in one interval.
+pub const MAX_BLOCK_BYTES: usize = 4 << 20;
+
+/// Bytes of one transaction. The limit of Ethereum's mempools (128 KiB) times four: a proof of a whole difficulty period's
+/// headers (2016 * 80 bytes) fits.
+pub const MAX_TRANSACTION_BYTES: usize = 512 << 10;
+
+/// Bytes of free-lane transactions in one block.
+pub const MAX_FREE_BYTES: usize = 1 << 20;
+
+/// Lowest base fee, in wei per gas. Ethereum's formula alone would let an idle chain fall to 7 wei and give space away; at
+/// this floor a transfer (21,000 gas) costs 2.1 sat.
+pub const MIN_BASE_FEE: u64 = 1_000_000;

@@ -1,0 +1,32 @@
+//! Why the pool does not take a transaction.
+
+use alloy_primitives::{Address, U256};
+
+use crate::limits::{MAX_TRANSACTION_BYTES, MIN_BASE_FEE};
+
+/// Why the pool did not take a transaction; nothing changed. The wording is geth's where clients look for it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    #[error("already known")]
+    AlreadyKnown,
+    #[error("nonce too low: next nonce {next}, tx nonce {got}")]
+    NonceTooLow { next: u64, got: u64 },
+    #[error("nonce too high: next nonce {next}, tx nonce {got}, at most {limit} ahead")]
+    NonceTooHigh { next: u64, got: u64, limit: usize },
+    #[error("insufficient funds for gas * price + value: balance {balance}, queued cost {queued}, tx cost {cost}")]
+    InsufficientFunds { balance: U256, queued: U256, cost: U256 },
+    #[error("replacement transaction underpriced: max fee and tip must rise by 10% from {max_fee} and {tip} wei")]
+    ReplacementUnderpriced { max_fee: u128, tip: u128 },
+    #[error(
+        "replacement transaction too early: the free transaction with this nonce is {age_ms} ms old, wait until it is {wanted_ms}"
+    )]
+    ReplacementTooEarly { age_ms: u64, wanted_ms: u64 },
+    #[error("transaction underpriced: max fee {max_fee} wei per gas, the base fee is never below {MIN_BASE_FEE}")]
+    Underpriced { max_fee: u128 },
+    #[error("oversized data: transaction size {got}, limit {MAX_TRANSACTION_BYTES}")]
+    TooLarge { got: usize },
+    #[error("too many pending transactions of {sender}: limit {count} transactions or {bytes} bytes")]
+    SenderFull { sender: Address, count: usize, bytes: usize },
+    #[error("txpool is full: a higher gas price than {cheapest} wei is needed")]
+    Full { cheapest: u128 },
+}

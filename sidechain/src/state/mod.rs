@@ -1,0 +1,18 @@
+//! Accounts and storage: how they are read at a block, how transactions change them, and what a block changes in the store.
+//!
+//! ```text
+//!  EVM -> Working (this block's accounts and slots)
+//!           | misses                    | commit: new roots, changed rows and trie nodes
+//!           v                           v
+//!         StateReader: overlays of pending ancestors, then the store      Overlay
+//! ```
+
+mod overlay;
+mod reader;
+pub mod store;
+pub mod trie;
+mod working;
+
+pub use overlay::{Change, Overlay, VERSIONED};
+pub use reader::{Account, AccountNodes, Nothing, StateReader, StorageNodes, slot_hash};
+pub use working::{CodeCache, Working};
