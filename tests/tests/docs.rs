@@ -31,6 +31,16 @@ fn the_tour_names_a_file_at_every_step() {
     }
 }
 
+/// In "`file` (`name`)" the file has the name.
+#[test]
+fn the_names_in_the_tour_are_in_their_files() {
+    for (before, after) in read("docs/tour.md").lines().filter_map(|line| line.split_once("` (`")) {
+        let file = before.rsplit('`').next().unwrap_or_default();
+        let name = after.split('`').next().unwrap_or_default();
+        assert!(read(file).contains(name), "{name} is not in {file}");
+    }
+}
+
 #[test]
 fn every_link_of_a_page_leads_somewhere() {
     for page in files("md") {
