@@ -4,10 +4,10 @@
 pub mod clock;
 pub mod consensus;
 pub mod db;
+pub mod directory_lock;
 pub mod follower;
 mod gossip;
 pub mod keys;
-pub mod lock;
 pub mod node;
 pub mod node_state;
 pub mod rpc;

@@ -8,8 +8,8 @@ use crate::{
     chain::OpenError,
     io::{
         consensus::{ConsensusError, network::NetworkError},
+        directory_lock::LockError,
         follower::FollowError,
-        lock::LockError,
     },
 };
 

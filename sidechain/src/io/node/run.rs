@@ -5,7 +5,7 @@ use std::future::Future;
 use super::{config::NodeConfig, error::NodeError, follower, members, validator::Validator};
 use crate::{
     genesis::Genesis,
-    io::{keys::ValidatorKeys, lock::DirectoryLock},
+    io::{directory_lock::DirectoryLock, keys::ValidatorKeys},
 };
 
 /// Runs a node until `shutdown` resolves; then everything is on disk and closed. Blocks the calling thread, which must not be

@@ -28,9 +28,9 @@ use crate::{
     genesis::Genesis,
     io::{
         clock::now_ms,
+        directory_lock::{DirectoryLock, LockError},
         gossip,
         keys::ValidatorKeys,
-        lock::{DirectoryLock, LockError},
         node_state::NodeState,
     },
     mempool::{Limits, Mempool},

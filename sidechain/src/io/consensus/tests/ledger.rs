@@ -1,0 +1,112 @@
+//! A chain that executes nothing, for the engine to order.
+
+use std::{collections::BTreeMap, future::Future, sync::Arc};
+
+use alloy_consensus::{Header, TxEnvelope, proofs::calculate_transaction_root};
+use alloy_primitives::{Address, B256};
+use commonware_utils::sync::Mutex;
+use tokio::sync::Notify;
+
+use super::super::{Application, Verdict};
+use crate::{block::Block, testing::unsigned_transaction};
+
+/// A chain without state. It survives the crashes of its engine, as a disk would.
+#[derive(Default)]
+pub struct Ledger {
+    known: Mutex<BTreeMap<B256, Block>>,
+    /// Final blocks with their certificates, from number 0.
+    pub last: Mutex<Vec<(Block, Option<Vec<u8>>)>>,
+    waiting: Mutex<Vec<TxEnvelope>>,
+    arrived: Notify,
+    /// Blocks whose first transaction has this nonce are refused.
+    refuses: Option<u64>,
+}
+
+impl Ledger {
+    pub fn new(refuses: Option<u64>) -> Arc<Self> {
+        let ledger = Self { refuses, ..Self::default() };
+        let genesis = ledger.genesis();
+        ledger.known.lock().insert(genesis.hash(), genesis.clone());
+        ledger.last.lock().push((genesis, None));
+        Arc::new(ledger)
+    }
+
+    pub fn submit(&self, nonce: u64) {
+        self.waiting.lock().push(unsigned_transaction(nonce));
+        self.arrived.notify_waiters();
+    }
+
+    pub fn hashes(&self) -> Vec<B256> {
+        self.last.lock().iter().map(|(block, _)| block.hash()).collect()
+    }
+}
+
+impl Application for Ledger {
+    fn genesis(&self) -> Block {
+        let transactions_root = calculate_transaction_root::<TxEnvelope>(&[]);
+        Block { header: Header { transactions_root, ..Header::default() }, transactions: Vec::new() }
+    }
+
+    fn head(&self) -> u64 {
+        self.last.lock().len() as u64 - 1
+    }
+
+    fn knows(&self, hash: B256) -> bool {
+        self.known.lock().contains_key(&hash)
+    }
+
+    fn has_work(&self) -> bool {
+        !self.waiting.lock().is_empty()
+    }
+
+    fn work_arrived(&self) -> impl Future<Output = ()> + Send {
+        self.arrived.notified()
+    }
+
+    fn build(&self, parent: B256, now_ms: u64, beneficiary: Address) -> Result<Block, String> {
+        let mut known = self.known.lock();
+        let parent = known.get(&parent).ok_or("unknown parent")?.clone();
+        let taken: Vec<_> = parent.transactions.clone();
+        let waiting = self.waiting.lock();
+        let transactions: Vec<_> = waiting.iter().filter(|t| !taken.contains(t)).cloned().collect();
+        let header = Header {
+            parent_hash: parent.hash(),
+            number: parent.header.number + 1,
+            timestamp: (now_ms / 1000).max(parent.header.timestamp),
+            transactions_root: calculate_transaction_root(&transactions),
+            beneficiary,
+            ..Header::default()
+        };
+        let block = Block { header, transactions };
+        known.insert(block.hash(), block.clone());
+        Ok(block)
+    }
+
+    fn check(&self, block: &Block, now_ms: u64) -> Verdict {
+        if block.header.timestamp > now_ms / 1000 + 1 {
+            return Verdict::NotYet { until_ms: (block.header.timestamp - 1) * 1000 };
+        }
+        let nonce = block.transactions.first().map(alloy_consensus::Transaction::nonce);
+        if nonce.is_some() && nonce == self.refuses {
+            return Verdict::Invalid("refused".into());
+        }
+        let mut known = self.known.lock();
+        assert!(known.contains_key(&block.header.parent_hash), "parents are checked first");
+        known.insert(block.hash(), block.clone());
+        Verdict::Valid
+    }
+
+    fn commit(&self, block: &Block, certificate: Option<&[u8]>, _: u64) -> Result<(), String> {
+        let mut last = self.last.lock();
+        if block.header.number < last.len() as u64 {
+            assert_eq!(last[block.header.number as usize].0, *block, "finality is for ever");
+            return Ok(());
+        }
+        assert_eq!(block.header.number, last.len() as u64, "blocks come in order");
+        assert_eq!(block.header.parent_hash, last[last.len() - 1].0.hash());
+        last.push((block.clone(), certificate.map(<[u8]>::to_vec)));
+        self.known.lock().insert(block.hash(), block.clone());
+        self.waiting.lock().retain(|transaction| !block.transactions.contains(transaction));
+        Ok(())
+    }
+}
