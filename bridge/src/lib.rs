@@ -6,7 +6,6 @@
 //!
 //! ```text
 //!   amount   `0.1 BTC` and `10000000 sat`, read and shown
-//!   deposit_tracker   which outputs pay a registered deposit address
 //!   vault, vault_tx   the vault's key; vault transactions: checked, hashed, completed
 //!   plan     the next vault transaction: who takes part, and what each pays
 //!   policy   what a member makes sure of before it signs
@@ -15,7 +14,7 @@
 //!   threshold         shares of the group key, behind functions of bytes
 //!   micro_channel     vouchers of micropayments, for payer and payee
 //!   seal, keystore    encryption to one member; secrets at rest
-//!   relay    facts in, owed actions out: headers, proposals, signing, broadcast, settlement
+//!   relay    what a relayer decides: facts in, owed actions out; a file for each subject
 //!   io       the node's client, the relayer's shell
 //! ```
 
@@ -25,7 +24,6 @@ pub mod amount;
 pub mod board;
 #[cfg(feature = "io")]
 pub mod config;
-pub mod deposit_tracker;
 pub mod dkg;
 mod hex_bytes;
 #[cfg(feature = "io")]

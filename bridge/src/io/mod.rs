@@ -5,4 +5,5 @@ pub mod directory_lock;
 pub mod file;
 pub mod relayer;
 pub mod sidechain;
+pub mod store;
 pub mod wallet;

@@ -1,211 +1,235 @@
-//! Performing what is owed.
+//! Performs what is owed. What comes of it goes back to the machine, which decides what that means.
 
-use std::time::Instant;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::Arc;
 
-use ::bitcoin::hashes::Hash;
-use ::bitcoin::{Block, BlockHash, OutPoint, Transaction, Txid, consensus};
-use alloy_primitives::{B256, U256};
+use alloy_primitives::{Address, B256, U256};
 use alloy_sol_types::SolCall;
+use bitcoin::hashes::Hash;
+use bitcoin::{Block, BlockHash, OutPoint, Transaction, Txid, consensus};
 use contracts::address::{BRIDGE, LIGHT_CLIENT};
+use contracts::bridge::IBitcoinLightClient;
 use contracts::{BitcoinLightClient, Bridge, IBridge};
-use mainchain::deposit::DepositTerms;
+use mainchain::deposit::{DepositTerms, Peg};
+use mainchain::io::rpc::RpcError;
 use mainchain::proof::{self, InclusionProof};
 
-use super::{Relayer, RoundError};
-use crate::io::sidechain::{Call, Error};
+use super::bitcoind::Bitcoind;
+use super::node::Node;
+use super::tx_sender::TxSender;
+use crate::io::sidechain::Call;
 use crate::plan::Plan;
-use crate::relay::{Action, Task};
+use crate::relay::deposit_tracker::TrackedDeposit;
+use crate::relay::duty::Task;
+use crate::relay::facts::BitcoinView;
+use crate::relay::ledger::LedgerView;
+use crate::relay::machine::Outcome;
+use crate::relay::owed::Action;
 
-impl Relayer {
-    pub(super) async fn perform(&mut self, action: Action, bitcoin_is_there: bool) -> Result<(), RoundError> {
-        let (store, ledger) = (&self.store, &self.ledger);
-        match action {
-            Action::RunDkg { epoch } => self.rounds.run_dkg(epoch, store, ledger, &mut self.sender).await,
-            Action::RunSigning { number } => {
-                let fee_rate = self.fee.1;
-                let bitcoin = self.bitcoin.as_ref().filter(|_| bitcoin_is_there).map(|bitcoin| (bitcoin, fee_rate));
-                self.rounds.run_signing(number, store, ledger, bitcoin, &mut self.sender).await
-            }
-            Action::SubmitHeaders => self.submit_headers().await,
-            Action::Propose(plan) => self.propose(plan).await,
-            Action::Broadcast { number } => self.broadcast(number).await,
-            Action::Settle { number, block } => self.settle(number, block).await,
-            Action::Unsettle { number } => {
-                let call = Bridge::unsettleCall { number: U256::from(number) };
-                if self.send(Task::Unsettle(number), BRIDGE, &call).await?.is_ok() {
-                    tracing::warn!(
-                        number,
-                        "the block of a settled vault transaction left the best chain: unsettling it"
-                    );
-                }
-                Ok(())
-            }
-        }
-    }
+/// Whom it acts on.
+pub struct Performer<N, B> {
+    pub bitcoind: Arc<B>,
+    pub sender: Arc<TxSender<N>>,
+    pub peg: Peg,
+}
 
-    /// Sends a transaction for a task. A refusal is not an error: another relayer may have been first, or the facts have
-    /// changed; the task rests for a while.
-    async fn send<C: SolCall>(
-        &mut self,
+/// Why an action did not come to its end.
+enum Unfinished {
+    /// A reorganisation came in between.
+    Gone,
+    Bitcoin(RpcError),
+}
+
+impl<N: Node, B: Bitcoind> Performer<N, B> {
+    /// Does it, with the facts that it was decided from.
+    pub async fn perform(
+        &self,
         task: Task,
-        to: alloy_primitives::Address,
-        call: &C,
-    ) -> Result<Result<(), Error>, RoundError> {
-        match self.sender.send(&Call::new(to, call), Some(task)).await {
-            Ok(_) => Ok(Ok(())),
-            Err(error) if error.retry() => Err(error.into()),
-            Err(error) => {
-                tracing::debug!(?task, %error, "refused");
-                self.held.insert(task, Instant::now());
-                Ok(Err(error))
-            }
-        }
+        action: &Action,
+        ledger: &LedgerView,
+        bitcoin: Option<&BitcoinView>,
+    ) -> Outcome {
+        let bitcoin = bitcoin.ok_or(Unfinished::Gone);
+        let performed = match action {
+            Action::Unsettle { number } => Ok(self.unsettle(task, *number).await),
+            Action::Broadcast { number } => Ok(self.broadcast(*number, ledger).await),
+            Action::Settle { number, block } => self.settle(task, *number, *block, ledger).await,
+            Action::SubmitHeaders => match bitcoin {
+                Ok(bitcoin) => Ok(self.submit_headers(task, bitcoin).await),
+                Err(error) => Err(error),
+            },
+            Action::Propose(plan) => match bitcoin {
+                Ok(bitcoin) => self.propose(task, plan, ledger, bitcoin).await,
+                Err(error) => Err(error),
+            },
+        };
+        performed.unwrap_or_else(|error| error.outcome(task))
     }
 
-    async fn submit_headers(&mut self) -> Result<(), RoundError> {
-        let ahead = &self.ahead.1;
-        let count = ahead.headers.len();
-        let left = ahead.count;
-        let headers: Vec<u8> = ahead.headers.iter().flat_map(consensus::serialize).collect();
-        let task = Task::Headers(self.ledger.light().hash);
-        match self.send(task, LIGHT_CLIENT, &BitcoinLightClient::submitCall { headers: headers.into() }).await? {
-            Ok(()) => tracing::debug!(count, left, "submitted headers"),
-            // What is ahead was compared with an older state perhaps: compare again.
-            Err(_) => self.ahead.0 = None,
+    async fn submit_headers(&self, task: Task, bitcoin: &BitcoinView) -> Outcome {
+        let headers: Vec<u8> = bitcoin.headers.iter().flat_map(consensus::serialize).collect();
+        let outcome = self.send(task, LIGHT_CLIENT, &BitcoinLightClient::submitCall { headers: headers.into() }).await;
+        if outcome == Outcome::Sent {
+            let left = bitcoin.comparison.map_or(0, |comparison| comparison.ahead());
+            tracing::debug!(count = bitcoin.headers.len(), left, "submitted headers");
         }
-        Ok(())
+        outcome
     }
 
-    async fn propose(&mut self, plan: Plan) -> Result<(), RoundError> {
-        let task = Task::Proposal(self.ledger.count);
-        let mut deposits = Vec::new();
-        for outpoint in &plan.deposits {
-            let Some(proof) = self.deposit_proof(*outpoint).await? else {
-                self.held.insert(task, Instant::now());
-                return Ok(()); // A reorganisation came in between.
-            };
-            deposits.push(proof);
-        }
+    async fn propose(
+        &self,
+        task: Task,
+        plan: &Plan,
+        ledger: &LedgerView,
+        bitcoin: &BitcoinView,
+    ) -> Result<Outcome, Unfinished> {
         let proposal = IBridge::Proposal {
-            deposits,
+            deposits: self.prove_deposits(&plan.deposits, ledger, bitcoin).await?,
             vaultInputs: plan.vault_inputs.iter().copied().map(U256::from).collect(),
             withdrawals: plan.withdrawals.iter().copied().map(U256::from).collect(),
             feeSat: plan.fee.to_sat(),
         };
-        match self.send(task, BRIDGE, &Bridge::proposeCall { proposal }).await? {
-            Ok(()) => tracing::info!(
+        let outcome = self.send(task, BRIDGE, &Bridge::proposeCall { proposal }).await;
+        if outcome == Outcome::Sent {
+            tracing::info!(
                 deposits = plan.deposits.len(),
                 withdrawals = plan.withdrawals.len(),
                 vault_inputs = plan.vault_inputs.len(),
                 fee_sat = plan.fee.to_sat(),
                 "proposed a vault transaction"
-            ),
-            Err(error) => self.find_refused(&plan, &error).await?,
+            );
         }
-        Ok(())
+        Ok(outcome)
     }
 
-    /// One deposit that the ledger refuses must not stop the others: they are proposed one by one, and what is refused
-    /// alone is left out for a while.
-    async fn find_refused(&mut self, plan: &Plan, error: &Error) -> Result<(), RoundError> {
-        if error.revert().is_none() {
-            return Ok(());
-        }
-        for outpoint in &plan.deposits {
-            // Another relayer was first: nothing is wrong with it.
-            if self.ledger.knows_deposit(*outpoint).await? {
-                self.known_deposits.insert(*outpoint);
-                return Ok(());
+    /// The proofs of deposits, each block fetched once.
+    async fn prove_deposits(
+        &self,
+        outpoints: &[OutPoint],
+        ledger: &LedgerView,
+        bitcoin: &BitcoinView,
+    ) -> Result<Vec<IBridge::DepositProof>, Unfinished> {
+        let deposit = |outpoint: &OutPoint| bitcoin.tracked.get(outpoint).ok_or(Unfinished::Gone);
+        let mut blocks = BTreeMap::new();
+        for outpoint in outpoints {
+            if let Entry::Vacant(vacant) = blocks.entry(deposit(outpoint)?.height) {
+                let block = self.block_at(*vacant.key()).await?;
+                vacant.insert(block);
             }
         }
-        match plan.deposits.as_slice() {
-            [] => tracing::warn!(%error, "the ledger refuses a proposal"),
-            [alone] if plan.withdrawals.is_empty() => {
-                tracing::warn!(deposit = %alone, %error, "the ledger refuses a deposit");
-                self.quarantine.insert(*alone, Instant::now());
-            }
-            _ => {
-                tracing::warn!(%error, "the ledger refuses a proposal; proposing its deposits one by one");
-                self.one_by_one = Some(Instant::now());
-            }
-        }
-        Ok(())
+        let prove = |outpoint: &OutPoint| {
+            let deposit = deposit(outpoint)?;
+            self.deposit_proof(*outpoint, deposit, &blocks[&deposit.height], ledger).ok_or(Unfinished::Gone)
+        };
+        outpoints.iter().map(prove).collect()
     }
 
-    /// The proof of a deposit; none when it is not where it was found.
-    async fn deposit_proof(&mut self, outpoint: OutPoint) -> Result<Option<IBridge::DepositProof>, RoundError> {
-        let Some(bitcoin) = &mut self.bitcoin else {
-            return Ok(None);
-        };
-        let Some(found) = bitcoin.tracker().found().find(|(known, _)| **known == outpoint).map(|(_, found)| *found)
-        else {
-            return Ok(None);
-        };
-        let Some(block) = bitcoin.block_at(found.height).await? else {
-            return Ok(None);
-        };
-        let Some((transaction, inclusion)) = prove(&block, outpoint.txid) else {
-            return Ok(None);
-        };
-        let Some(group_key) = self.rounds.group_keys.get(&found.terms.epoch) else {
-            return Ok(None);
-        };
-        let output = found.terms.output(&self.peg, *group_key);
-        Ok(Some(IBridge::DepositProof {
+    async fn block_at(&self, height: u32) -> Result<Block, Unfinished> {
+        let hash = self.bitcoind.block_hash(height).await?.ok_or(Unfinished::Gone)?;
+        self.bitcoind.block(hash).await?.ok_or(Unfinished::Gone)
+    }
+
+    /// None when the deposit is not where it was found.
+    fn deposit_proof(
+        &self,
+        outpoint: OutPoint,
+        deposit: &TrackedDeposit,
+        block: &Block,
+        ledger: &LedgerView,
+    ) -> Option<IBridge::DepositProof> {
+        let (transaction, inclusion) = prove(block, outpoint.txid)?;
+        let group_key = ledger.group_keys.get(&deposit.terms.epoch)?;
+        let output = deposit.terms.output(&self.peg, *group_key);
+        Some(IBridge::DepositProof {
             transaction: proof::strip(&transaction).into(),
             vout: outpoint.vout,
-            terms: terms(&found.terms),
+            terms: terms(&deposit.terms),
             outputKeyY: output.output_key_y().into(),
             inclusion,
-        }))
+        })
     }
 
-    async fn broadcast(&mut self, number: u64) -> Result<(), RoundError> {
-        let task = Task::Broadcast(number);
-        let (Some(bitcoin), Some(transaction)) = (&self.bitcoin, self.rounds.complete.get(&number)) else {
-            return Ok(());
+    async fn broadcast(&self, number: u64, ledger: &LedgerView) -> Outcome {
+        let Some(transaction) = ledger.signed.get(&number) else {
+            return Outcome::Gone;
         };
-        let answer = bitcoin.rpc().broadcast(transaction).await;
-        self.held.insert(task, Instant::now());
-        match answer {
-            Ok(txid) => tracing::info!(number, %txid, "broadcast the vault transaction"),
-            Err(error) if error.retry() => return Err(error.into()),
-            Err(error) => self.say_once(format!("bitcoind does not take vault transaction {number}: {error}")),
+        match self.bitcoind.broadcast(transaction).await {
+            Ok(txid) => {
+                tracing::info!(number, %txid, "broadcast the vault transaction");
+                Outcome::Sent
+            }
+            Err(error) if error.retry() => Outcome::Unanswered,
+            Err(error) => Outcome::Refused { reason: error.to_string() },
         }
-        Ok(())
     }
 
-    async fn settle(&mut self, number: u64, hash: BlockHash) -> Result<(), RoundError> {
-        let task = Task::Settle(number);
-        let (Some(bitcoin), Some(entry)) = (&self.bitcoin, self.ledger.open.get(&number)) else {
-            return Ok(());
-        };
-        let txid = entry.transaction.txid();
-        let proven = bitcoin.rpc().block(hash).await?.and_then(|block| prove(&block, txid));
-        let Some((transaction, inclusion)) = proven else {
-            self.held.insert(task, Instant::now());
-            return Ok(()); // A reorganisation came in between.
-        };
+    async fn settle(
+        &self,
+        task: Task,
+        number: u64,
+        hash: BlockHash,
+        ledger: &LedgerView,
+    ) -> Result<Outcome, Unfinished> {
+        let txid = ledger.open.get(&number).ok_or(Unfinished::Gone)?.transaction.txid();
+        let block = self.bitcoind.block(hash).await?.ok_or(Unfinished::Gone)?;
+        let (transaction, inclusion) = prove(&block, txid).ok_or(Unfinished::Gone)?;
         let call = Bridge::settleCall {
             number: U256::from(number),
             transaction: proof::strip(&transaction).into(),
             inclusion,
         };
-        if self.send(task, BRIDGE, &call).await?.is_ok() {
+        let outcome = self.send(task, BRIDGE, &call).await;
+        if outcome == Outcome::Sent {
             tracing::info!(number, %txid, block = %hash, "settling the vault transaction");
         }
-        Ok(())
+        Ok(outcome)
     }
 
-    fn say_once(&mut self, text: String) {
-        if self.said.insert(text.clone()) {
-            tracing::warn!("{text}");
+    async fn unsettle(&self, task: Task, number: u64) -> Outcome {
+        let outcome = self.send(task, BRIDGE, &Bridge::unsettleCall { number: U256::from(number) }).await;
+        if outcome == Outcome::Sent {
+            tracing::warn!(number, "the block of a settled vault transaction left the best chain: unsettling it");
+        }
+        outcome
+    }
+
+    /// Sends a transaction for a task. A refusal is not an error: another relayer may have been first, or the facts have
+    /// changed.
+    async fn send<C: SolCall>(&self, task: Task, to: Address, call: &C) -> Outcome {
+        let call = Call::new(to, call);
+        match self.sender.send(&call, Some(task)).await {
+            Ok(_) => Outcome::Sent,
+            Err(error) if error.retry() => Outcome::Unanswered,
+            Err(error) => {
+                tracing::debug!(?task, %error, "refused");
+                let reason = error.to_string();
+                if error.revert().is_some() { Outcome::Reverted { reason } } else { Outcome::Refused { reason } }
+            }
         }
     }
 }
 
+impl Unfinished {
+    fn outcome(self, task: Task) -> Outcome {
+        match self {
+            Self::Gone => Outcome::Gone,
+            Self::Bitcoin(error) => {
+                tracing::debug!(?task, %error, "bitcoind did not answer");
+                Outcome::Unanswered
+            }
+        }
+    }
+}
+
+impl From<RpcError> for Unfinished {
+    fn from(error: RpcError) -> Self {
+        Self::Bitcoin(error)
+    }
+}
+
 /// A transaction of a block with the proof that it is in it; none if it is not.
-fn prove(block: &Block, txid: Txid) -> Option<(Transaction, contracts::bridge::IBitcoinLightClient::InclusionProof)> {
+fn prove(block: &Block, txid: Txid) -> Option<(Transaction, IBitcoinLightClient::InclusionProof)> {
     let transaction = block.txdata.iter().find(|transaction| transaction.compute_txid() == txid)?;
     let proof = match InclusionProof::build(block, txid) {
         Ok(proof) => proof,
@@ -216,7 +240,7 @@ fn prove(block: &Block, txid: Txid) -> Option<(Transaction, contracts::bridge::I
     };
     Some((
         transaction.clone(),
-        contracts::bridge::IBitcoinLightClient::InclusionProof {
+        IBitcoinLightClient::InclusionProof {
             blockHash: B256::from(proof.block_hash.to_byte_array()),
             index: proof.index,
             siblings: proof.siblings.into_iter().map(B256::from).collect(),

@@ -1,55 +1,45 @@
-//! The sender of free transactions: how a relayer's transactions reach the sidechain, in order and without gas.
+//! How a relayer's transactions reach the sidechain, in order and without gas (the free lane of the mempool).
 //!
-//! A free transaction that would fail is dropped by whoever proposes a block, so a nonce can stay open while later ones
-//! wait behind it. The sender asks the node what became of each ([`TxSender::refresh`]) and gives an open nonce to the next
-//! transaction it sends; what was dropped is owed again and comes back by itself.
+//! What was sent, and the nonce of the next one, is in [`crate::relay::outgoing`]. Whoever sends estimates first and then
+//! waits for its turn, so that a call that takes long delays no other, and nonces reach the node in order.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use alloy_primitives::B256;
 
-use crate::io::sidechain::{Account, Call, Client, Error, Fees, MAX_GAS};
-use crate::relay::Task;
+use super::node::Node;
+use crate::io::clock::Clock;
+use crate::io::sidechain::{Account, Call, Error, Fees, MAX_GAS};
+use crate::relay::duty::Task;
+use crate::relay::outgoing::Outgoing;
 
-/// After so long a transaction that is still waiting is sent anew, behind an open nonce perhaps. Blocks come every half
-/// second to two seconds.
-const GIVE_UP_AFTER: Duration = Duration::from_secs(8);
-
-/// Transactions that may wait at once: more is a sign that something is stuck.
-const MAX_WAITING: usize = 16;
-
-/// A federation member's transactions under way.
-pub struct TxSender {
-    client: Client,
+/// A federation member's account.
+pub struct TxSender<N> {
+    node: Arc<N>,
     account: Account,
     chain_id: u64,
-    waiting: BTreeMap<u64, Sent>,
+    clock: Clock,
+    outgoing: Mutex<Outgoing>,
+    turn: tokio::sync::Mutex<()>,
 }
 
-struct Sent {
-    hash: B256,
-    /// None for posts to the board, which their sessions repeat by themselves.
-    task: Option<Task>,
-    at: Instant,
-}
-
-impl TxSender {
-    pub fn new(client: Client, account: Account, chain_id: u64) -> Self {
-        Self { client, account, chain_id, waiting: BTreeMap::new() }
+impl<N: Node> TxSender<N> {
+    pub fn new(node: Arc<N>, account: Account, chain_id: u64, clock: Clock) -> Self {
+        Self { node, account, chain_id, clock, outgoing: Mutex::default(), turn: tokio::sync::Mutex::default() }
     }
 
     /// Learns what became of the transactions under way.
-    pub async fn refresh(&mut self) -> Result<(), Error> {
-        if self.waiting.is_empty() {
+    pub async fn refresh(&self) -> Result<(), Error> {
+        if self.outgoing().is_empty() {
             return Ok(());
         }
-        let included = self.client.nonce(self.account.address()).await?;
-        self.waiting.retain(|nonce, _| *nonce >= included);
-        let hashes: Vec<(u64, B256)> = self.waiting.iter().map(|(nonce, sent)| (*nonce, sent.hash)).collect();
-        for (nonce, hash) in hashes {
-            if !self.client.knows(hash).await? {
-                self.waiting.remove(&nonce);
+        let included = self.node.nonce(self.account.address()).await?;
+        self.outgoing().included(included);
+        let questions = self.outgoing().questions();
+        for hash in questions {
+            if !self.node.knows(hash).await? {
+                self.outgoing().forgotten(hash);
             }
         }
         Ok(())
@@ -57,7 +47,7 @@ impl TxSender {
 
     /// The work that is under way.
     pub fn in_flight(&self) -> BTreeSet<Task> {
-        self.waiting.values().filter(|sent| sent.at.elapsed() < GIVE_UP_AFTER).filter_map(|sent| sent.task).collect()
+        self.outgoing().in_flight(self.clock.ms())
     }
 
     /// Sends a transaction behind those under way.
@@ -65,18 +55,20 @@ impl TxSender {
     /// # Errors
     ///
     /// [`Error::Reverted`] when it would fail at the head; it is not sent then.
-    pub async fn send(&mut self, call: &Call, task: Option<Task>) -> Result<B256, Error> {
-        if self.waiting.len() >= MAX_WAITING {
-            self.waiting.retain(|_, sent| sent.at.elapsed() < GIVE_UP_AFTER);
-        }
-        let included = self.client.nonce(self.account.address()).await?;
-        let nonce =
-            (included..).find(|nonce| !self.waiting.contains_key(nonce)).expect("fewer wait than there are nonces");
-        let gas = self.client.estimate_gas(self.account.address(), call, Fees::FREE).await?;
+    pub async fn send(&self, call: &Call, task: Option<Task>) -> Result<B256, Error> {
+        let gas = self.node.estimate_gas(self.account.address(), call, Fees::FREE).await?;
+        let _turn = self.turn.lock().await;
+        let included = self.node.nonce(self.account.address()).await?;
+        let nonce = self.outgoing().next_nonce(included, self.clock.ms());
         let pending = self.account.sign(self.chain_id, nonce, gas_limit(gas), Fees::FREE, call);
-        self.client.send_raw(&pending.raw).await?;
-        self.waiting.insert(nonce, Sent { hash: pending.hash, task, at: Instant::now() });
+        self.node.send_raw(&pending.raw).await?;
+        self.outgoing().sent(nonce, pending.hash, task, self.clock.ms());
         Ok(pending.hash)
+    }
+
+    /// Held only for moments.
+    fn outgoing(&self) -> MutexGuard<'_, Outgoing> {
+        self.outgoing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -13,18 +13,17 @@ use std::time::Duration;
 use alloy_consensus::{SignableTransaction, TxEip1559, TxEnvelope};
 use alloy_eips::Encodable2718;
 use alloy_eips::eip2930::AccessList;
-use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256};
+use alloy_primitives::{Address, B256, Bytes, Signature, TxKind};
 use alloy_rpc_types_eth::TransactionReceipt;
-use alloy_sol_types::SolCall;
 use secp256k1::{Message, PublicKey, SECP256K1, SecretKey};
 use tokio::time::{Instant, sleep};
 
+use super::client::Client;
+use super::error::Error;
 use super::revert::Revert;
-use super::{Client, Error};
+use super::transaction::{Call, Fees, MAX_GAS, Pending};
 use crate::keystore::address;
 
-/// Largest gas limit of a transaction (EIP-7825).
-pub const MAX_GAS: u64 = 1 << 24;
 /// How often a receipt is asked for.
 const RECEIPT_POLL: Duration = Duration::from_millis(100);
 /// How often it is checked that the node still knows a transaction.
@@ -41,59 +40,6 @@ pub struct Account {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a secp256k1 secret key: 32 bytes between 1 and the order of the group are wanted")]
 pub struct BadSecret;
-
-/// The target and content of a transaction.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Call {
-    /// None creates a contract.
-    pub to: Option<Address>,
-    /// Wei.
-    pub value: U256,
-    pub input: Bytes,
-}
-
-/// Prices of a transaction's gas (EIP-1559), in wei per gas.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fees {
-    /// The most that is paid, base fee included.
-    pub max_fee: u128,
-    /// The most that the proposer of the block gets.
-    pub priority_fee: u128,
-}
-
-/// A transaction on its way.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pending {
-    pub hash: B256,
-    pub sender: Address,
-    pub nonce: u64,
-    /// EIP-2718 bytes.
-    pub raw: Bytes,
-}
-
-impl Call {
-    /// Calls a contract without value.
-    #[must_use]
-    pub fn new<C: SolCall>(to: Address, call: &C) -> Self {
-        Self { to: Some(to), value: U256::ZERO, input: call.abi_encode().into() }
-    }
-
-    /// Sends coins.
-    #[must_use]
-    pub fn transfer(to: Address, value: U256) -> Self {
-        Self { to: Some(to), value, input: Bytes::new() }
-    }
-
-    #[must_use]
-    pub fn with_value(self, value: U256) -> Self {
-        Self { value, ..self }
-    }
-}
-
-impl Fees {
-    /// The federation's free lane: a gas price of zero.
-    pub const FREE: Self = Self { max_fee: 0, priority_fee: 0 };
-}
 
 impl Account {
     /// # Errors
@@ -296,7 +242,7 @@ mod tests {
     use alloy_consensus::Transaction as _;
     use alloy_consensus::transaction::SignerRecoverable;
     use alloy_eips::Decodable2718;
-    use alloy_primitives::{address, hex};
+    use alloy_primitives::{U256, address, hex};
 
     use super::*;
 

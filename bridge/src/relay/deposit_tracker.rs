@@ -216,8 +216,9 @@ impl DepositTracker {
     }
 
     /// The deposits that are unspent after the last block.
-    pub fn found(&self) -> impl Iterator<Item = (&OutPoint, &TrackedDeposit)> {
-        self.found.iter()
+    #[must_use]
+    pub fn tracked(&self) -> &BTreeMap<OutPoint, TrackedDeposit> {
+        &self.found
     }
 }
 
@@ -281,7 +282,7 @@ mod tests {
     }
 
     fn outpoints(tracker: &DepositTracker) -> Vec<OutPoint> {
-        tracker.found().map(|(outpoint, _)| *outpoint).collect()
+        tracker.tracked().keys().copied().collect()
     }
 
     // 100 - 101[pays a registered and a strange script] - 102[spends the deposit]
@@ -293,7 +294,7 @@ mod tests {
         let deposit = OutPoint { txid: payment.compute_txid(), vout: 1 };
         mine(&mut tracker, vec![payment]);
         let found = TrackedDeposit { terms: terms(), amount: Amount::from_sat(50_000), height: 101, coinbase: false };
-        assert_eq!(tracker.found().collect::<Vec<_>>(), [(&deposit, &found)]);
+        assert_eq!(tracker.tracked().iter().collect::<Vec<_>>(), [(&deposit, &found)]);
         mine(&mut tracker, vec![pay(&[], 0, &[deposit])]);
         assert_eq!(outpoints(&tracker), []);
     }

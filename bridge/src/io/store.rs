@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rand::rngs::OsRng;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use crate::io::directory_lock::{DirectoryLock, LockError};
@@ -36,6 +38,8 @@ pub enum StoreError {
     Io { path: PathBuf, error: io::Error },
     #[error("{} is damaged, or was sealed by another operator's keys; restore it from a backup of this operator", path.display())]
     Damaged { path: PathBuf },
+    #[error("{} is damaged: {error}", path.display())]
+    Malformed { path: PathBuf, error: String },
 }
 
 impl Store {
@@ -81,6 +85,28 @@ impl Store {
         write_atomic(&path, bytes).map_err(|error| StoreError::io(&path, error))?;
         self.count_down(name);
         Ok(())
+    }
+
+    /// Reads a file as JSON; none when there is none.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, or is not what was written.
+    pub fn get_json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, StoreError> {
+        let Some(bytes) = self.get(name)? else {
+            return Ok(None);
+        };
+        let read = serde_json::from_slice(&bytes);
+        read.map(Some).map_err(|error| StoreError::Malformed { path: self.folder.join(name), error: error.to_string() })
+    }
+
+    /// Replaces a file of numbers and hashes by JSON; it is durable on return.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::put`].
+    pub fn put_json(&self, name: &str, value: &impl Serialize) -> Result<(), StoreError> {
+        self.put(name, &serde_json::to_vec(value).expect("numbers and hashes always serialise"))
     }
 
     /// Reads a sealed file.

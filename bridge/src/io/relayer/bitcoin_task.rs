@@ -1,0 +1,46 @@
+//! The task that follows bitcoind, and tells the others what it says.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::bitcoind::Bitcoind;
+use super::error::{FatalError, RoundError};
+use super::gather_bitcoin::BitcoinGatherer;
+use super::health::Health;
+use super::node::Node;
+use crate::relay::facts::BitcoinView;
+use crate::relay::ledger::LedgerView;
+
+/// What the task is made of.
+pub struct BitcoinTask<N, B> {
+    pub gatherer: BitcoinGatherer<N, B>,
+    pub ledger: watch::Receiver<Option<Arc<LedgerView>>>,
+    /// None while bitcoind does not answer.
+    pub bitcoin: watch::Sender<Option<Arc<BitcoinView>>>,
+    pub health: Health,
+}
+
+impl<N: Node, B: Bitcoind> BitcoinTask<N, B> {
+    /// Looks once for each round of the ledger, until that is not followed any more.
+    pub async fn run(mut self) -> Result<(), FatalError> {
+        while self.ledger.changed().await.is_ok() {
+            let ledger = self.ledger.borrow_and_update().clone();
+            let Some(ledger) = ledger else { continue };
+            match self.gatherer.gather(&ledger).await {
+                Ok(view) => {
+                    self.health.recovered();
+                    self.bitcoin.send_replace(Some(Arc::new(view)));
+                }
+                Err(RoundError::Fatal(error)) => return Err(error),
+                // The task that follows the ledger says so too; what bitcoind said last holds meanwhile.
+                Err(RoundError::Node(error)) => tracing::debug!(%error, "the node did not answer about bitcoin"),
+                Err(error) => {
+                    self.health.failed(&error);
+                    self.bitcoin.send_replace(None);
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,54 @@
+//! Why a relayer stops, and what it waits for.
+
+use alloy_primitives::{Address, B256};
+use mainchain::io::rpc::RpcError;
+
+use crate::io::sidechain::Error;
+use crate::io::store::StoreError;
+
+/// Why a relayer stops.
+#[derive(Debug, thiserror::Error)]
+pub enum FatalError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("account {account} is not a member of the federation; its members are {members}")]
+    NotAMember { account: Address, members: String },
+    #[error(
+        "the data directory belongs to chain {got_chain} with genesis {got_genesis}, the node is of chain {chain} with genesis {genesis}"
+    )]
+    OtherNetwork { got_chain: u64, got_genesis: B256, chain: u64, genesis: B256 },
+    #[error(
+        "{0}: the record of what this relayer has signed cannot be read; restore it from a backup, it must not sign without it"
+    )]
+    Record(String),
+    #[error(transparent)]
+    Dkg(Box<crate::dkg::DkgError>),
+    #[error(transparent)]
+    Session(Box<crate::signing::SessionError>),
+    #[error("the federation's members cannot be used: {0}")]
+    Federation(String),
+    #[error("{0}")]
+    Configuration(String),
+    /// A part of the relayer ended where none should.
+    #[error("the relayer's task broke down: {0}")]
+    Task(String),
+}
+
+/// What keeps a round of work from being finished.
+#[derive(Debug, thiserror::Error)]
+pub enum RoundError {
+    #[error(transparent)]
+    Node(#[from] Error),
+    #[error(transparent)]
+    Bitcoin(#[from] RpcError),
+    #[error("bitcoind's chain and the light client's have no block in common: bitcoind is on another network")]
+    NoCommonBlock,
+    #[error(transparent)]
+    Fatal(#[from] FatalError),
+}
+
+impl From<StoreError> for RoundError {
+    fn from(error: StoreError) -> Self {
+        Self::Fatal(error.into())
+    }
+}

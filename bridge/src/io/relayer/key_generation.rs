@@ -1,0 +1,158 @@
+//! Making the key of an epoch together, driven by the posts of final blocks.
+//!
+//! The machine decides ([`crate::dkg`]); here its effects are performed in order: what is to be kept is durable before the
+//! next effect, and a failure to keep it stops the relayer.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use alloy_primitives::B256;
+use bitcoin::XOnlyPublicKey;
+use contracts::Federation;
+use contracts::address::FEDERATION;
+use secp256k1::PublicKey;
+
+use super::error::{FatalError, RoundError};
+use super::gather_ledger::{group_key, members};
+use super::member::{Member, Random};
+use super::node::Node;
+use crate::board::{Effect, Post};
+use crate::dkg::{self, Dkg};
+use crate::io::sidechain::Call;
+use crate::relay::ledger::Ledger;
+use crate::relay::posts::POST_FOR_MS;
+use crate::threshold::KeyShare;
+use crate::vault;
+
+/// The keys in force, and the one that is being made.
+pub struct KeyGeneration<N> {
+    member: Arc<Member<N>>,
+    /// Group keys in force, by epoch.
+    pub group_keys: BTreeMap<u32, XOnlyPublicKey>,
+    /// This member's shares of them.
+    pub shares: BTreeMap<u32, KeyShare>,
+    running: Option<Running>,
+}
+
+struct Running {
+    epoch: u32,
+    machine: Dkg,
+    read: usize,
+    /// When the key was last sent for confirmation.
+    confirmed_ms: Option<u64>,
+}
+
+impl<N: Node> KeyGeneration<N> {
+    pub fn new(member: Arc<Member<N>>) -> Self {
+        Self { member, group_keys: BTreeMap::new(), shares: BTreeMap::new(), running: None }
+    }
+
+    /// Learns of keys that came into force, and takes its shares of them out of the store.
+    pub async fn learn(&mut self, epoch: u32) -> Result<(), RoundError> {
+        for epoch in 1..=epoch {
+            if self.group_keys.contains_key(&epoch) {
+                continue;
+            }
+            if let Some(group_key) = group_key(&*self.member.node, epoch).await? {
+                self.take_share(epoch, group_key).await?;
+                self.group_keys.insert(epoch, group_key);
+                self.running = None;
+            }
+        }
+        Ok(())
+    }
+
+    async fn take_share(&mut self, epoch: u32, group_key: XOnlyPublicKey) -> Result<(), RoundError> {
+        let Some(stored) = self.member.store.get_secret(&file(epoch))? else {
+            tracing::error!(epoch, "the key is in force, but there is no share of it here: this relayer cannot sign");
+            return Ok(());
+        };
+        let machine = self.open(epoch, Some(&stored)).await?;
+        match machine.share_of(&group_key) {
+            Some(share) => {
+                tracing::info!(epoch, %group_key, member = self.member.me, "the federation's key is in force");
+                self.shares.insert(epoch, share);
+            }
+            None => tracing::error!(epoch, "its share is of another key: this relayer cannot sign"),
+        }
+        Ok(())
+    }
+
+    async fn open(&self, epoch: u32, stored: Option<&[u8]>) -> Result<Dkg, RoundError> {
+        let Member { chain_id, threshold, me, encryption, node, .. } = &*self.member;
+        let members = members(&**node).await?;
+        let encryption_keys: Result<Vec<PublicKey>, _> =
+            members.iter().map(|member| PublicKey::from_slice(&member.encryptionKey)).collect();
+        let encryption_keys = encryption_keys.map_err(|error| FatalError::Federation(error.to_string()))?;
+        let config = dkg::Config { chain_id: *chain_id, epoch, threshold: *threshold, encryption_keys, me: *me };
+        let machine = Dkg::new(config, *encryption, stored);
+        Ok(machine.map_err(|error| FatalError::Dkg(Box::new(error)))?)
+    }
+
+    /// Takes part in making a key; the posts to send.
+    pub async fn step(
+        &mut self,
+        epoch: u32,
+        ledger: &Ledger,
+        random: &mut dyn Random,
+    ) -> Result<Vec<Post>, RoundError> {
+        if self.running.as_ref().is_none_or(|running| running.epoch != epoch) {
+            let stored = self.member.store.get_secret(&file(epoch))?;
+            let machine = self.open(epoch, stored.as_ref().map(|bytes| bytes.as_slice())).await?;
+            tracing::info!(epoch, member = self.member.me, "making the federation's key together");
+            self.running = Some(Running { epoch, machine, read: 0, confirmed_ms: None });
+        }
+        let Some(running) = &mut self.running else {
+            return Ok(Vec::new());
+        };
+        let events = ledger.posts_after(running.read);
+        running.read = ledger.posts_len();
+        let mut posts = Vec::new();
+        for effect in running.machine.step(&events, ledger.view().head.time_s, &mut &mut *random) {
+            match effect {
+                Effect::Persist(state) => self.member.store.put_secret(&file(epoch), &state)?,
+                Effect::Post(post) => posts.push(post),
+                Effect::Blame(blame) => tracing::warn!(epoch, %blame, "a member broke the key generation"),
+                Effect::Done(share) => {
+                    tracing::info!(epoch, group_key = %share.group_key(), "the share of the key is made")
+                }
+            }
+        }
+        Ok(posts)
+    }
+
+    /// Tells the Federation contract which key came out.
+    pub async fn confirm(&mut self, ledger: &Ledger) -> Result<(), RoundError> {
+        let now_ms = self.member.clock.ms();
+        let Some(running) = &mut self.running else {
+            return Ok(());
+        };
+        let Some(share) = running.machine.share() else {
+            return Ok(());
+        };
+        let group_key = share.group_key();
+        let on_chain = B256::from(group_key.serialize());
+        let sent_lately = running.confirmed_ms.is_some_and(|at| now_ms.saturating_sub(at) < POST_FOR_MS);
+        if ledger.confirmed(running.epoch) == Some(on_chain) || sent_lately {
+            return Ok(());
+        }
+        let (x, y) = vault::coordinates(&vault::output_point(group_key, &self.member.recovery_leaf));
+        let call = Federation::confirmKeyCall {
+            epoch_: running.epoch,
+            groupKey_: on_chain,
+            vaultKeyX: x.into(),
+            vaultKeyY: y.into(),
+        };
+        running.confirmed_ms = Some(now_ms);
+        match self.member.sender.send(&Call::new(FEDERATION, &call), None).await {
+            Ok(_) => tracing::info!(epoch = running.epoch, %group_key, "confirmed the federation's key"),
+            Err(error) if error.retry() => return Err(error.into()),
+            Err(error) => tracing::warn!(%error, "the key was not confirmed, it will be tried again"),
+        }
+        Ok(())
+    }
+}
+
+fn file(epoch: u32) -> String {
+    format!("key-{epoch}")
+}

@@ -1,0 +1,29 @@
+//! What both kinds of rounds (key generation and signing) need of this member.
+
+use std::sync::Arc;
+
+use secp256k1::SecretKey;
+
+use super::tx_sender::TxSender;
+use crate::io::clock::Clock;
+use crate::io::store::Store;
+
+/// A member of the federation, its node, and what it must not forget.
+pub struct Member<N> {
+    pub chain_id: u64,
+    /// Its index, from 1.
+    pub me: u16,
+    pub threshold: u16,
+    /// What others encrypt to it with.
+    pub encryption: SecretKey,
+    pub recovery_leaf: [u8; 32],
+    pub clock: Clock,
+    pub store: Arc<Store>,
+    pub node: Arc<N>,
+    pub sender: Arc<TxSender<N>>,
+}
+
+/// Randomness for secrets: the operating system's, but in simulations.
+pub trait Random: rand::RngCore + rand::CryptoRng + Send {}
+
+impl<R: rand::RngCore + rand::CryptoRng + Send> Random for R {}

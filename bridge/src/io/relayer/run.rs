@@ -1,0 +1,303 @@
+//! Starting a relayer, and joining its tasks.
+
+use std::future::Future;
+use std::num::NonZeroU16;
+use std::sync::Arc;
+use std::time::Duration;
+
+use alloy_primitives::B256;
+use contracts::Federation;
+use contracts::address::{BRIDGE, FEDERATION};
+use mainchain::Network;
+use mainchain::deposit::Peg;
+use mainchain::io::rpc::{Auth, BitcoinRpc};
+use rand::rngs::OsRng;
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::bitcoin_task::BitcoinTask;
+use super::bitcoind::Bitcoind;
+use super::duty_task::DutyTask;
+use super::error::{FatalError, RoundError};
+use super::gather_bitcoin::BitcoinGatherer;
+use super::gather_ledger::{LedgerGatherer, index_of};
+use super::health::Health;
+use super::key_generation::KeyGeneration;
+use super::member::{Member, Random};
+use super::node::Node;
+use super::perform::Performer;
+use super::signing::Signing;
+use super::signing_task::{CURSOR, Cursor, SigningTask};
+use super::tx_sender::TxSender;
+use crate::config::{Config, Login};
+use crate::io::clock::Clock;
+use crate::io::sidechain::{Account, Client, Error};
+use crate::io::store::Store;
+use crate::keystore::OperatorKeys;
+use crate::peg;
+use crate::relay::duty::DutySchedule;
+use crate::relay::ledger::Ledger;
+use crate::relay::machine::Machine;
+use crate::relay::posts::Posts;
+
+const IDENTITY: &str = "identity.json";
+
+/// Between two tries to start.
+const START_AGAIN: Duration = Duration::from_millis(250);
+
+/// Hidden knobs for tests.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TestHooks {
+    /// Die, as by kill -9, right after so many durable writes.
+    pub crash_after_writes: Option<u32>,
+}
+
+/// All that a relayer is surrounded by, and a simulation puts others in the place of.
+pub struct Surroundings<N, C> {
+    pub node: N,
+    /// Makes the client of bitcoind, once the node has said on which network the bridge is.
+    pub connect: C,
+    pub clock: Clock,
+    pub random: Box<dyn Random>,
+}
+
+/// Which network the data directory belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Identity {
+    chain_id: u64,
+    genesis: B256,
+}
+
+/// Runs a relayer until `stop` ends.
+///
+/// # Errors
+///
+/// [`FatalError`] for its own errors. That node or bitcoind is down, lags or is another network is no reason to stop.
+pub async fn run(
+    config: &Config,
+    keys: &OperatorKeys,
+    hooks: TestHooks,
+    stop: impl Future<Output = ()>,
+) -> Result<(), FatalError> {
+    let node = Client::new(&config.node).map_err(|error| FatalError::Configuration(error.to_string()))?;
+    let connect = |network| Ok(BitcoinRpc::new(config.bitcoind.url.clone(), auth(config)?, network));
+    let surroundings = Surroundings { node, connect, clock: Clock::system(), random: Box::new(OsRng) };
+    run_within(surroundings, config, keys, hooks, stop).await
+}
+
+/// Runs a relayer in these surroundings until `stop` ends. Of `config`, the addresses of node and bitcoind are not used.
+///
+/// # Errors
+///
+/// As [`run`].
+pub async fn run_within<N: Node, B: Bitcoind>(
+    surroundings: Surroundings<N, impl Fn(Network) -> Result<B, FatalError>>,
+    config: &Config,
+    keys: &OperatorKeys,
+    hooks: TestHooks,
+    stop: impl Future<Output = ()>,
+) -> Result<(), FatalError> {
+    let Surroundings { node, connect, clock, random } = surroundings;
+    let store = Arc::new(Store::open(&config.data_dir, keys.storage_key())?.crash_after(hooks.crash_after_writes));
+    let starting = Starting { config, keys, store, node: Arc::new(node), connect, clock };
+    tokio::pin!(stop);
+    let start = tokio::select! {
+        start = starting.start() => start?,
+        () = &mut stop => return Ok(()),
+    };
+    tracing::info!(member = start.member.me, account = %keys.address(), "relayer started");
+    let mut tasks = start.spawn(random)?;
+    tokio::select! {
+        ended = tasks.join_next() => match ended {
+            Some(Ok(Err(error))) => return Err(error),
+            Some(Err(error)) => return Err(FatalError::Task(error.to_string())),
+            Some(Ok(Ok(()))) | None => return Err(FatalError::Task("it ended by itself".to_owned())),
+        },
+        // The tasks end where they wait: what they promised is durable already.
+        () = &mut stop => {}
+    }
+    tracing::info!("relayer stopped");
+    Ok(())
+}
+
+/// What is known before the node has answered.
+struct Starting<'a, N, C> {
+    config: &'a Config,
+    keys: &'a OperatorKeys,
+    store: Arc<Store>,
+    node: Arc<N>,
+    connect: C,
+    clock: Clock,
+}
+
+/// What a relayer is made of.
+struct Started<N, B> {
+    member: Arc<Member<N>>,
+    bitcoind: Arc<B>,
+    ledger: Ledger,
+    peg: Peg,
+    schedule: DutySchedule,
+    cursor: Cursor,
+    poll: Duration,
+}
+
+impl<N: Node, B: Bitcoind, C: Fn(Network) -> Result<B, FatalError>> Starting<'_, N, C> {
+    /// Waits for the node, then checks that this relayer belongs to it.
+    async fn start(&self) -> Result<Started<N, B>, FatalError> {
+        let mut health = Health::new("the sidechain node");
+        loop {
+            match self.open().await {
+                Ok(started) => {
+                    health.recovered();
+                    return Ok(started);
+                }
+                Err(RoundError::Fatal(error)) => return Err(error),
+                Err(error) => health.failed(&error),
+            }
+            self.clock.sleep(self.config.poll().max(START_AGAIN)).await;
+        }
+    }
+
+    async fn open(&self) -> Result<Started<N, B>, RoundError> {
+        let info = self.node.info().await?;
+        let me = index_of(&info, self.keys.address()).ok_or_else(|| not_a_member(self.keys, &info))?;
+        check_identity(&self.store, &*self.node, &info).await?;
+        let network: Network = info
+            .bitcoin_network
+            .parse()
+            .map_err(|error: mainchain::params::UnknownNetwork| FatalError::Configuration(error.to_string()))?;
+        let bitcoind = Arc::new((self.connect)(network)?);
+        let recovery_leaf = self.node.call(FEDERATION, &Federation::recoveryLeafCall {}).await?;
+        let max_deposits = self.node.call(BRIDGE, &contracts::Bridge::maxDepositsCall {}).await?;
+        let cursor: Cursor = self.store.get_json(CURSOR)?.unwrap_or_default();
+        let account = Account::from_key(*self.keys.account());
+        let member = Member {
+            chain_id: info.chain_id,
+            me,
+            threshold: info.threshold,
+            encryption: *self.keys.encryption(),
+            recovery_leaf: recovery_leaf.0,
+            clock: self.clock.clone(),
+            store: Arc::clone(&self.store),
+            node: Arc::clone(&self.node),
+            sender: Arc::new(TxSender::new(Arc::clone(&self.node), account, info.chain_id, self.clock.clone())),
+        };
+        Ok(Started {
+            member: Arc::new(member),
+            bitcoind,
+            peg: peg_of(&info)?,
+            ledger: Ledger::new(me, cursor.from, info, max_deposits.saturating_to()),
+            schedule: schedule(self.config),
+            cursor,
+            poll: self.config.poll(),
+        })
+    }
+}
+
+impl<N: Node, B: Bitcoind> Started<N, B> {
+    /// Begins the three tasks:
+    ///
+    /// ```text
+    ///   signing task --ledger--> bitcoin task        each time it was read
+    ///        ^   \------ledger------> duty task
+    ///        +----bitcoin-----+--------^             each time bitcoind was asked
+    /// ```
+    fn spawn(self, random: Box<dyn Random>) -> Result<JoinSet<Result<(), FatalError>>, FatalError> {
+        let Self { member, bitcoind, ledger, peg, schedule, cursor, poll } = self;
+        let (ledger_sender, ledger_receiver) = watch::channel(None);
+        let (bitcoin_sender, bitcoin_receiver) = watch::channel(None);
+        let (node, clock, sender) = (Arc::clone(&member.node), member.clock.clone(), Arc::clone(&member.sender));
+        let signing = SigningTask {
+            gatherer: LedgerGatherer::new(Arc::clone(&node), ledger),
+            keys: KeyGeneration::new(Arc::clone(&member)),
+            signing: Signing::open(Arc::clone(&member), Arc::clone(&bitcoind))?,
+            member: Arc::clone(&member),
+            random,
+            cursor,
+            poll,
+            ledger: ledger_sender,
+            bitcoin: bitcoin_receiver.clone(),
+            posts: Posts::default(),
+            node_health: Health::new("the sidechain node"),
+            node_lag: Health::new("the sidechain's head"),
+        };
+        let bitcoin = BitcoinTask {
+            gatherer: BitcoinGatherer::new(Arc::clone(&node), Arc::clone(&bitcoind), clock.clone(), peg),
+            ledger: ledger_receiver.clone(),
+            bitcoin: bitcoin_sender,
+            health: Health::new("bitcoind"),
+        };
+        let duty = DutyTask {
+            machine: Machine::new(member.me, schedule),
+            performer: Arc::new(Performer { bitcoind, sender: Arc::clone(&sender), peg }),
+            node,
+            sender,
+            clock,
+            ledger: ledger_receiver,
+            bitcoin: bitcoin_receiver,
+            running: JoinSet::new(),
+            said: Default::default(),
+        };
+        let mut tasks = JoinSet::new();
+        tasks.spawn(signing.run());
+        tasks.spawn(bitcoin.run());
+        tasks.spawn(duty.run());
+        Ok(tasks)
+    }
+}
+
+fn schedule(config: &Config) -> DutySchedule {
+    DutySchedule { window_s: config.duty.window_s, takeover_ms: config.duty.takeover_ms, batch_ms: config.batch_ms }
+}
+
+fn not_a_member(keys: &OperatorKeys, info: &peg::Info) -> FatalError {
+    let members: Vec<String> =
+        info.members.iter().map(|member| format!("{} ({})", member.account, member.name)).collect();
+    FatalError::NotAMember { account: keys.address(), members: members.join(", ") }
+}
+
+/// Refuses to use the data of one network on another: keys and promises belong to one.
+async fn check_identity<N: Node>(store: &Store, node: &N, info: &peg::Info) -> Result<(), RoundError> {
+    let genesis = node
+        .block(0)
+        .await?
+        .ok_or_else(|| Error::Malformed { method: "eth_getBlockByNumber", reason: "there is no block 0".to_owned() })?;
+    let now = Identity { chain_id: info.chain_id, genesis: genesis.hash };
+    match store.get_json::<Identity>(IDENTITY)? {
+        None => store.put_json(IDENTITY, &now)?,
+        Some(identity) if identity == now => {}
+        Some(identity) => {
+            return Err(FatalError::OtherNetwork {
+                got_chain: identity.chain_id,
+                got_genesis: identity.genesis,
+                chain: now.chain_id,
+                genesis: now.genesis,
+            }
+            .into());
+        }
+    }
+    Ok(())
+}
+
+fn peg_of(info: &peg::Info) -> Result<Peg, FatalError> {
+    let delay = NonZeroU16::new(info.reclaim_delay)
+        .ok_or_else(|| FatalError::Configuration("the reclaim delay is 0".to_owned()))?;
+    Ok(Peg { chain_id: info.chain_id, bridge: info.contracts.bridge.into_array(), delay })
+}
+
+fn auth(config: &Config) -> Result<Auth, FatalError> {
+    match config.bitcoind.login() {
+        Some(Login::Cookie(path)) => Ok(Auth::Cookie(path)),
+        Some(Login::Password { user, password_file }) => {
+            let text = std::fs::read_to_string(&password_file)
+                .map_err(|error| FatalError::Configuration(format!("{}: {error}", password_file.display())))?;
+            let password = text.lines().next().unwrap_or_default().to_owned();
+            Ok(Auth::UserPassword { user, password })
+        }
+        None => {
+            Err(FatalError::Configuration("[bitcoind] wants either cookie_file, or user and password_file".to_owned()))
+        }
+    }
+}

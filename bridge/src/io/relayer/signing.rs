@@ -1,0 +1,291 @@
+//! Signing vault transactions together, driven by the posts of final blocks.
+//!
+//! The machines decide ([`crate::signing`], [`crate::policy`]); here their effects are performed in order: what is to be
+//! kept is durable before the next effect, and a failure to keep it stops the relayer.
+//!
+//! What the policy wants to know of bitcoind is asked in tasks of their own ([`Evidence`]): while one hangs, all other
+//! sessions go on, and so does this one once it was approved.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use bitcoin::{FeeRate, Transaction, TxOut, Txid, consensus};
+use secp256k1::schnorr;
+use tokio::task::JoinSet;
+
+use super::bitcoind::Bitcoind;
+use super::error::{FatalError, RoundError};
+use super::gather_ledger::proposed_txid;
+use super::member::{Member, Random};
+use super::node::Node;
+use crate::board::{Effect, Post};
+use crate::policy::{self, FeeBounds, Refusal, Signed};
+use crate::relay::ledger::{Entry, Ledger, LedgerView};
+use crate::signing::{self, Session};
+use crate::threshold::KeyShare;
+use crate::vault_tx::VaultTransaction;
+
+const SIGNED: &str = "signed.json";
+
+/// What this member has begun and promised.
+pub struct Signing<N, B> {
+    member: Arc<Member<N>>,
+    bitcoind: Arc<B>,
+    sessions: BTreeMap<u64, Open>,
+    /// Signed vault transactions, by number.
+    pub complete: BTreeMap<u64, Arc<Transaction>>,
+    /// Those that were looked for in the store.
+    recalled: BTreeSet<u64>,
+    signed: Signed,
+    gathering: JoinSet<(u64, Option<Evidence>)>,
+    asked: BTreeSet<u64>,
+}
+
+/// A session of one vault transaction.
+struct Open {
+    machine: Session,
+    read: usize,
+    approved: bool,
+    refusal: Option<Refusal>,
+}
+
+/// What the policy wants to know besides the ledger's logs.
+pub struct Evidence {
+    /// The id under which the ledger has it as not settled.
+    ledger_txid: Option<Txid>,
+    /// Every input, as its own bitcoind has it unspent in its best chain.
+    own_outputs: Vec<Option<TxOut>>,
+}
+
+impl<N: Node, B: Bitcoind> Signing<N, B> {
+    pub fn open(member: Arc<Member<N>>, bitcoind: Arc<B>) -> Result<Self, FatalError> {
+        let signed = match member.store.get(SIGNED)? {
+            None => Signed::default(),
+            Some(bytes) => Signed::from_bytes(&bytes).map_err(|error| FatalError::Record(error.to_string()))?,
+        };
+        Ok(Self {
+            member,
+            bitcoind,
+            sessions: BTreeMap::new(),
+            complete: BTreeMap::new(),
+            recalled: BTreeSet::new(),
+            signed,
+            gathering: JoinSet::new(),
+            asked: BTreeSet::new(),
+        })
+    }
+
+    /// Takes part in signing a vault transaction; the posts to send. `fee_rate` is none while bitcoind does not
+    /// answer; then only what was approved before goes on.
+    pub fn step(
+        &mut self,
+        number: u64,
+        ledger: &Ledger,
+        shares: &BTreeMap<u32, KeyShare>,
+        fee_rate: Option<FeeRate>,
+        random: &mut dyn Random,
+    ) -> Result<Vec<Post>, FatalError> {
+        let Some(entry) = ledger.view().open.get(&number) else {
+            return Ok(Vec::new());
+        };
+        if !self.open_session(number, entry, shares)? {
+            return Ok(Vec::new());
+        }
+        if fee_rate.is_some() {
+            self.gather(number, &entry.transaction);
+        }
+        let Some(open) = self.sessions.get_mut(&number) else {
+            return Ok(Vec::new());
+        };
+        let events = ledger.posts_after(open.read);
+        open.read = ledger.posts_len();
+        let facts = signing::Facts { events: &events, now: ledger.view().head.time_s, may_sign: open.approved };
+        let mut posts = Vec::new();
+        for effect in open.machine.step(facts, &mut &mut *random) {
+            match effect {
+                Effect::Persist(state) => self.member.store.put_secret(&session_file(number), &state)?,
+                Effect::Post(post) => posts.push(post),
+                Effect::Blame(blame) => tracing::warn!(number, %blame, "a member broke the signing"),
+                Effect::Done(signatures) => {
+                    let transaction = attach(&self.member, number, &entry.transaction, &signatures)?;
+                    self.complete.extend(transaction.map(|transaction| (number, Arc::new(transaction))));
+                }
+            }
+        }
+        Ok(posts)
+    }
+
+    /// Opens the session of a vault transaction; false when this member cannot take part.
+    fn open_session(
+        &mut self,
+        number: u64,
+        entry: &Entry,
+        shares: &BTreeMap<u32, KeyShare>,
+    ) -> Result<bool, FatalError> {
+        if self.sessions.contains_key(&number) {
+            return Ok(true);
+        }
+        let inputs = entry.transaction.signing_inputs();
+        if inputs.iter().any(|input| !shares.contains_key(&input.epoch)) {
+            return Ok(false); // Said when the key came into force.
+        }
+        let config = signing::Config {
+            chain_id: self.member.chain_id,
+            number,
+            proposed_at: entry.proposed_in.time_s,
+            share_deadline_s: signing::SHARE_DEADLINE_S,
+            inputs,
+        };
+        let stored = self.member.store.get_secret(&session_file(number))?;
+        let machine = Session::new(config, shares, stored.as_ref().map(|bytes| bytes.as_slice()))
+            .map_err(|error| FatalError::Session(Box::new(error)))?;
+        self.sessions.insert(number, Open { machine, read: 0, approved: false, refusal: None });
+        Ok(true)
+    }
+
+    /// Begins to ask what the policy wants to know, if it has not agreed and may still do so.
+    fn gather(&mut self, number: u64, transaction: &VaultTransaction) {
+        let undecided = self
+            .sessions
+            .get(&number)
+            .is_some_and(|open| !open.approved && open.refusal.as_ref().is_none_or(Refusal::may_pass));
+        if !undecided || !self.asked.insert(number) {
+            return;
+        }
+        let (node, bitcoind) = (Arc::clone(&self.member.node), Arc::clone(&self.bitcoind));
+        let outpoints = transaction.inputs().iter().map(|input| input.outpoint).collect();
+        self.gathering.spawn(async move {
+            let evidence = evidence(&*node, &*bitcoind, number, outpoints).await;
+            let evidence =
+                evidence.inspect_err(|error| tracing::debug!(number, %error, "its inputs are not known yet"));
+            (number, evidence.ok())
+        });
+    }
+
+    /// Waits for what was asked; never ends while nothing is asked.
+    pub async fn gathered(&mut self) -> (u64, Option<Evidence>) {
+        match self.gathering.join_next().await {
+            Some(Ok(gathered)) => gathered,
+            Some(Err(error)) => std::panic::resume_unwind(error.into_panic()),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Asks its policy; whether it agrees. The promise not to sign anything that conflicts is durable before the first commitment can leave.
+    pub fn approve(
+        &mut self,
+        (number, evidence): (u64, Option<Evidence>),
+        ledger: &LedgerView,
+        fee_rate: Option<FeeRate>,
+    ) -> Result<bool, FatalError> {
+        self.asked.remove(&number);
+        let (Some(evidence), Some(fee_rate)) = (evidence, fee_rate) else {
+            return Ok(false);
+        };
+        let (Some(open), Some(entry)) = (self.sessions.get_mut(&number), ledger.open.get(&number)) else {
+            return Ok(false);
+        };
+        let facts = policy::Facts {
+            vault_tx: &entry.transaction,
+            block_final: entry.proposed_in.number <= ledger.head.number,
+            ledger_txid: evidence.ledger_txid,
+            group_keys: &ledger.group_keys,
+            own_outputs: &evidence.own_outputs,
+            fee_bounds: FeeBounds::around(fee_rate),
+        };
+        let verdict =
+            policy::approve(&facts, &self.signed).and_then(|()| self.signed.insert(entry.transaction.unsigned()));
+        match verdict {
+            Ok(new) => {
+                if new {
+                    self.member.store.put(SIGNED, &self.signed.to_bytes())?;
+                }
+                (open.approved, open.refusal) = (true, None);
+            }
+            Err(refusal) => {
+                if open.refusal.as_ref() != Some(&refusal) {
+                    tracing::warn!(number, %refusal, "not signing");
+                }
+                open.refusal = Some(refusal);
+            }
+        }
+        Ok(open.approved)
+    }
+
+    /// Takes signed transactions of an earlier life out of the store.
+    pub fn recall(&mut self, open: &BTreeMap<u64, Entry>) -> Result<(), FatalError> {
+        for (number, entry) in open {
+            if self.recalled.contains(number) {
+                continue;
+            }
+            let stored = self.member.store.get(&complete_file(*number))?;
+            self.recalled.insert(*number);
+            let Some(bytes) = stored else {
+                continue;
+            };
+            match consensus::deserialize::<Transaction>(&bytes) {
+                Ok(transaction) if transaction.compute_txid() == entry.transaction.txid() => {
+                    self.complete.insert(*number, Arc::new(transaction));
+                }
+                // The board still has what it takes to make it again.
+                _ => self.member.store.remove(&complete_file(*number))?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets what is settled for good, but never what was signed.
+    pub fn forget(&mut self, numbers: &[u64]) -> Result<(), FatalError> {
+        for number in numbers {
+            self.sessions.remove(number);
+            self.recalled.remove(number);
+            self.complete.remove(number);
+            self.member.store.remove(&session_file(*number))?;
+            self.member.store.remove(&complete_file(*number))?;
+        }
+        Ok(())
+    }
+}
+
+async fn evidence<N: Node, B: Bitcoind>(
+    node: &N,
+    bitcoind: &B,
+    number: u64,
+    outpoints: Vec<bitcoin::OutPoint>,
+) -> Result<Evidence, RoundError> {
+    let mut own_outputs = Vec::new();
+    for outpoint in outpoints {
+        let unspent = bitcoind.unspent(outpoint, false).await?;
+        own_outputs.push(unspent.map(|unspent| TxOut { value: unspent.value, script_pubkey: unspent.script_pubkey }));
+    }
+    Ok(Evidence { ledger_txid: proposed_txid(node, number).await?, own_outputs })
+}
+
+/// The signed transaction, kept; none when the signatures do not fit.
+fn attach<N>(
+    member: &Member<N>,
+    number: u64,
+    transaction: &VaultTransaction,
+    signatures: &[schnorr::Signature],
+) -> Result<Option<Transaction>, FatalError> {
+    match transaction.attach(signatures) {
+        Ok(signed) => {
+            member.store.put(&complete_file(number), &consensus::serialize(&signed))?;
+            tracing::info!(number, txid = %transaction.txid(), inputs = signatures.len(), "the vault transaction is signed");
+            Ok(Some(signed))
+        }
+        // The machine verified each; should it happen nevertheless, Bitcoin would only refuse the transaction.
+        Err(error) => {
+            tracing::error!(number, %error, "signatures do not fit the vault transaction");
+            Ok(None)
+        }
+    }
+}
+
+fn session_file(number: u64) -> String {
+    format!("signing-{number}")
+}
+
+fn complete_file(number: u64) -> String {
+    format!("vault-transaction-{number}")
+}

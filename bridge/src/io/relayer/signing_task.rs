@@ -1,0 +1,202 @@
+//! The task that follows the ledger and takes part in key generation and signing.
+//!
+//! It depends on its node and its store alone. Nothing that bitcoind or another action does can delay it: what it wants
+//! from bitcoind it is told by the task that follows bitcoind, or asks in tasks of their own.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bitcoin::FeeRate;
+use contracts::SigningBoard;
+use contracts::address::SIGNING_BOARD;
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use super::bitcoind::Bitcoind;
+use super::error::{FatalError, RoundError};
+use super::gather_ledger::LedgerGatherer;
+use super::health::Health;
+use super::key_generation::KeyGeneration;
+use super::member::{Member, Random};
+use super::node::Node;
+use super::signing::Signing;
+use crate::board::Post;
+use crate::io::sidechain::{Call, Error};
+use crate::relay::facts::{self, BitcoinView};
+use crate::relay::ledger::LedgerView;
+use crate::relay::owed::{Part, parts};
+use crate::relay::posts::Posts;
+
+/// A node whose head is older than this lags, or its network has halted: heartbeat blocks come every few seconds.
+const LAG_S: u64 = 60;
+/// Blocks between two notes of how far the ledger was read.
+const NOTE_EVERY: u64 = 500;
+
+pub const CURSOR: &str = "cursor.json";
+
+/// From which block on the ledger has to be read again after a start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cursor {
+    pub from: u64,
+}
+
+/// What the task is made of.
+pub struct SigningTask<N, B> {
+    pub member: Arc<Member<N>>,
+    pub gatherer: LedgerGatherer<N>,
+    pub keys: KeyGeneration<N>,
+    pub signing: Signing<N, B>,
+    pub random: Box<dyn Random>,
+    pub cursor: Cursor,
+    pub poll: Duration,
+    /// What it tells the other tasks; none while its node does not answer.
+    pub ledger: watch::Sender<Option<Arc<LedgerView>>>,
+    /// What it is told of bitcoind; none while that does not answer.
+    pub bitcoin: watch::Receiver<Option<Arc<BitcoinView>>>,
+    pub posts: Posts,
+    pub node_health: Health,
+    pub node_lag: Health,
+}
+
+impl<N: Node, B: Bitcoind> SigningTask<N, B> {
+    /// Works until it is dropped, or cannot go on.
+    pub async fn run(mut self) -> Result<(), FatalError> {
+        loop {
+            match self.round().await {
+                Ok(()) => self.node_health.recovered(),
+                Err(RoundError::Fatal(error)) => return Err(error),
+                Err(error) => {
+                    self.node_health.failed(&error);
+                    self.ledger.send_replace(None);
+                }
+            }
+            self.pause().await?;
+        }
+    }
+
+    /// Waits for the next round, which comes at once when its policy has agreed to something.
+    async fn pause(&mut self) -> Result<(), FatalError> {
+        let clock = self.member.clock.clone();
+        let mut pause = pin!(clock.sleep(self.poll));
+        loop {
+            tokio::select! {
+                biased;
+                gathered = self.signing.gathered() => {
+                    let fee_rate = fee_rate(&self.bitcoin);
+                    if self.signing.approve(gathered, self.gatherer.ledger.view(), fee_rate)? {
+                        return Ok(());
+                    }
+                }
+                () = &mut pause => return Ok(()),
+            }
+        }
+    }
+
+    async fn round(&mut self) -> Result<(), RoundError> {
+        self.follow().await?;
+        if !self.gatherer.ledger.is_current() {
+            return Ok(()); // Still reading old blocks: what they say may be over.
+        }
+        self.publish();
+        let bitcoin = self.bitcoin.borrow().clone();
+        let progress = facts::progress(self.gatherer.ledger.view(), bitcoin.as_deref());
+        let key = facts::key_state(self.gatherer.ledger.view());
+        let mut failed = Ok(());
+        for part in parts(key, &progress) {
+            // Each fails by itself.
+            match self.take_part(part).await {
+                Err(RoundError::Fatal(error)) => return Err(error.into()),
+                result => failed = failed.and(result),
+            }
+        }
+        failed.and(self.send_posts().await)?;
+        self.publish();
+        Ok(self.forget_what_is_over()?)
+    }
+
+    async fn follow(&mut self) -> Result<(), RoundError> {
+        self.gatherer.follow().await?;
+        let head = self.gatherer.ledger.view().head;
+        if (self.member.clock.unix_ms() / 1000).saturating_sub(head.time_s) > LAG_S {
+            // Not an error: what is final stays final. But somebody should know.
+            let (url, head) = (self.member.node.url(), head.number);
+            self.node_lag.failed(&format!(
+                "the sidechain node at {url} lags, or its network has halted: its head {head} is old"
+            ));
+        } else {
+            self.node_lag.recovered();
+        }
+        self.member.sender.refresh().await?;
+        self.keys.learn(self.gatherer.ledger.view().info.epoch).await?;
+        Ok(self.signing.recall(&self.gatherer.ledger.view().open)?)
+    }
+
+    fn publish(&mut self) {
+        self.gatherer.ledger.learn(&self.keys.group_keys, &self.signing.complete);
+        self.ledger.send_replace(Some(Arc::new(self.gatherer.ledger.view().clone())));
+    }
+
+    async fn take_part(&mut self, part: Part) -> Result<(), RoundError> {
+        let random = &mut *self.random;
+        let ledger = &self.gatherer.ledger;
+        match part {
+            Part::MakeKey { epoch } => {
+                let posts = self.keys.step(epoch, ledger, random).await?;
+                self.queue(posts);
+                self.send_posts().await?;
+                self.keys.confirm(&self.gatherer.ledger).await
+            }
+            Part::Sign { number } => {
+                let fee_rate = fee_rate(&self.bitcoin);
+                let posts = self.signing.step(number, ledger, &self.keys.shares, fee_rate, random)?;
+                self.queue(posts);
+                self.send_posts().await
+            }
+        }
+    }
+
+    fn queue(&mut self, posts: Vec<Post>) {
+        posts.into_iter().for_each(|post| self.posts.push(post, self.member.clock.ms()));
+    }
+
+    /// Sends what waits to be posted, in order.
+    async fn send_posts(&mut self) -> Result<(), RoundError> {
+        while let Some(post) = self.posts.first(self.member.clock.ms()) {
+            let call = SigningBoard::postCall {
+                session: post.session,
+                kind: post.kind as u8,
+                payload: post.payload.clone().into(),
+            };
+            match self.member.sender.send(&Call::new(SIGNING_BOARD, &call), None).await {
+                Ok(_) => {}
+                Err(error) if error.retry() => return Err(error.into()),
+                Err(error @ Error::Refused { .. }) => {
+                    tracing::debug!(%error, "a post was refused, it will be sent again");
+                    return Ok(());
+                }
+                Err(error) => tracing::warn!(%error, "a post was refused"),
+            }
+            self.posts.pop();
+        }
+        Ok(())
+    }
+
+    /// Forgets what is over, and notes how far the ledger was read.
+    fn forget_what_is_over(&mut self) -> Result<(), FatalError> {
+        let over = self.gatherer.ledger.forget_what_is_over();
+        self.signing.forget(&over)?;
+        let from = self.gatherer.ledger.from();
+        if from >= self.cursor.from + NOTE_EVERY {
+            self.cursor = Cursor { from };
+            self.member.store.put_json(CURSOR, &self.cursor)?;
+        }
+        Ok(())
+    }
+}
+
+/// bitcoind's estimate; none while it does not answer.
+fn fee_rate(bitcoin: &watch::Receiver<Option<Arc<BitcoinView>>>) -> Option<FeeRate> {
+    bitcoin.borrow().as_ref().map(|bitcoin| bitcoin.fee_rate)
+}
