@@ -11,6 +11,7 @@
 //! | [`network`] | a whole network of real processes: `causeway dev` |
 //! | [`validators`] | validators alone, as real processes |
 //! | [`lone_node`] | one node without consensus, in this process |
+//! | [`simulated`] | whole relayers in this process, with a simulated node, bitcoind and time |
 //! | [`evm`] | contracts alone, without a chain |
 
 pub mod binary;
@@ -21,6 +22,7 @@ pub mod lone_node;
 pub mod network;
 pub mod port;
 pub mod process;
+pub mod simulated;
 pub mod user;
 pub mod validators;
 pub mod waiting;

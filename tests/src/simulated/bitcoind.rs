@@ -1,0 +1,290 @@
+//! A simulated Bitcoin: one best chain with real blocks of regtest, a mempool that checks amounts and key path signatures.
+//! Each relayer has its own bitcoind, which fails by itself.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bitcoin::absolute::LockTime;
+use bitcoin::block::{Header, Version};
+use bitcoin::hashes::Hash;
+use bitcoin::secp256k1::{Message, SECP256K1, XOnlyPublicKey, schnorr};
+use bitcoin::sighash::{Prevouts, SighashCache, TapSighashType};
+use bitcoin::{
+    Amount, Block, BlockHash, CompactTarget, FeeRate, OutPoint, ScriptBuf, Sequence, Target, Transaction, TxIn,
+    TxMerkleNode, TxOut, Txid, Witness, transaction,
+};
+use bridge::io::clock::Clock;
+use bridge::io::relayer::Bitcoind;
+use mainchain::Network;
+use mainchain::io::rpc::{ChainInfo, RpcError, Scan, Unspent};
+
+use super::faults::{Fault, Faults};
+
+/// The patience of a real client.
+const TIMEOUT: Duration = Duration::from_secs(15);
+const URL: &str = "simulated";
+/// What every bitcoind estimates.
+const FEE_RATE: FeeRate = FeeRate::from_sat_per_kwu(500);
+
+/// The chain that all see. Clones are the same.
+#[derive(Clone)]
+pub struct Bitcoin {
+    clock: Clock,
+    state: Arc<Mutex<State>>,
+}
+
+struct State {
+    blocks: Vec<Block>,
+    /// Unspent outputs of the chain, with the height they are at.
+    unspent: BTreeMap<OutPoint, (TxOut, u32)>,
+    mempool: Vec<Transaction>,
+    /// Payments so far: their inputs come from outside the simulation, and must differ.
+    payments: u64,
+}
+
+/// One relayer's bitcoind.
+pub struct SimulatedBitcoind {
+    pub bitcoin: Bitcoin,
+    pub faults: Faults,
+}
+
+impl Bitcoin {
+    /// Regtest's first block.
+    #[must_use]
+    pub fn new(clock: Clock) -> Self {
+        let genesis = bitcoin::constants::genesis_block(bitcoin::Network::Regtest);
+        let state = State { blocks: vec![genesis], unspent: BTreeMap::new(), mempool: Vec::new(), payments: 0 };
+        Self { clock, state: Arc::new(Mutex::new(state)) }
+    }
+
+    /// Pays to a script in the next block.
+    pub fn pay(&self, script: ScriptBuf, amount: Amount) {
+        let mut state = self.lock();
+        state.payments += 1;
+        let outside = Txid::hash(&state.payments.to_be_bytes());
+        let payment = Transaction {
+            version: transaction::Version::TWO,
+            lock_time: LockTime::ZERO,
+            input: vec![input(OutPoint { txid: outside, vout: 0 }, ScriptBuf::new())],
+            output: vec![TxOut { value: amount, script_pubkey: script }],
+        };
+        state.mempool.push(payment);
+    }
+
+    /// Mines blocks with all that waits.
+    pub fn mine(&self, count: u32) {
+        let now = u32::try_from(self.clock.unix_ms() / 1000).expect("before 2106");
+        (0..count).for_each(|_| self.lock().mine(now));
+    }
+
+    /// Whether a transaction waits or is in a block.
+    #[must_use]
+    pub fn has_seen(&self, txid: Txid) -> bool {
+        let state = self.lock();
+        let mut seen = state.mempool.iter().chain(state.blocks.iter().flat_map(|block| &block.txdata));
+        seen.any(|transaction| transaction.compute_txid() == txid)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn tip(&self) -> (u32, &Block) {
+        let height = u32::try_from(self.blocks.len() - 1).expect("a short chain");
+        (height, self.blocks.last().expect("the first block"))
+    }
+
+    fn at(&self, height: u32) -> Option<&Block> {
+        self.blocks.get(height as usize)
+    }
+
+    fn find(&self, hash: BlockHash) -> Option<&Block> {
+        self.blocks.iter().rev().find(|block| block.block_hash() == hash)
+    }
+
+    fn mine(&mut self, now: u32) {
+        let (parent_height, parent) = self.tip();
+        let height = parent_height + 1;
+        let header = Header {
+            version: Version::from_consensus(4),
+            prev_blockhash: parent.block_hash(),
+            merkle_root: TxMerkleNode::all_zeros(),
+            time: now.max(parent.header.time + 1),
+            bits: CompactTarget::from_consensus(0x207f_ffff),
+            nonce: 0,
+        };
+        let mut txdata = vec![coinbase(height)];
+        txdata.append(&mut self.mempool);
+        let mut block = Block { header, txdata };
+        block.header.merkle_root = block.compute_merkle_root().expect("it has a coinbase");
+        let target = Target::from_compact(header.bits);
+        while !target.is_met_by(block.block_hash()) {
+            block.header.nonce += 1;
+        }
+        for transaction in &block.txdata {
+            let txid = transaction.compute_txid();
+            transaction.input.iter().for_each(|input| drop(self.unspent.remove(&input.previous_output)));
+            for (vout, output) in (0..).zip(&transaction.output) {
+                self.unspent.insert(OutPoint { txid, vout }, (output.clone(), height));
+            }
+        }
+        self.blocks.push(block);
+    }
+
+    /// An output that the mempool does not spend, with its confirmations.
+    fn unspent_with_mempool(&self, outpoint: OutPoint) -> Option<(TxOut, u32)> {
+        let spends =
+            |transaction: &Transaction| transaction.input.iter().any(|input| input.previous_output == outpoint);
+        if self.mempool.iter().any(spends) {
+            return None;
+        }
+        self.confirmed(outpoint).or_else(|| {
+            let parent = self.mempool.iter().find(|transaction| transaction.compute_txid() == outpoint.txid)?;
+            Some((parent.output.get(outpoint.vout as usize)?.clone(), 0))
+        })
+    }
+
+    fn confirmed(&self, outpoint: OutPoint) -> Option<(TxOut, u32)> {
+        let (output, height) = self.unspent.get(&outpoint)?;
+        Some((output.clone(), self.tip().0 + 1 - height))
+    }
+
+    fn accept(&mut self, signed: &Transaction) -> Result<Txid, String> {
+        let txid = signed.compute_txid();
+        if self.mempool.iter().any(|known| known.compute_txid() == txid) {
+            return Ok(txid);
+        }
+        let spent: Option<Vec<TxOut>> =
+            signed.input.iter().map(|input| Some(self.unspent_with_mempool(input.previous_output)?.0)).collect();
+        let spent = spent.ok_or("bad-txns-inputs-missingorspent")?;
+        let sum = |outputs: &[TxOut]| outputs.iter().map(|output| output.value.to_sat()).sum::<u64>();
+        if sum(&spent) <= sum(&signed.output) {
+            return Err("min relay fee not met".to_owned());
+        }
+        check_signatures(signed, &spent)?;
+        self.mempool.push(signed.clone());
+        Ok(txid)
+    }
+}
+
+/// BIP341 key path spends, as all vault transactions are.
+fn check_signatures(signed: &Transaction, spent: &[TxOut]) -> Result<(), String> {
+    let mut cache = SighashCache::new(signed);
+    for (index, (input, output)) in signed.input.iter().zip(spent).enumerate() {
+        let sighash = cache
+            .taproot_key_spend_signature_hash(index, &Prevouts::All(spent), TapSighashType::Default)
+            .map_err(|error| error.to_string())?;
+        let key =
+            XOnlyPublicKey::from_slice(&output.script_pubkey.as_bytes()[2..]).map_err(|error| error.to_string())?;
+        let signature = input.witness.nth(0).and_then(|bytes| schnorr::Signature::from_slice(bytes).ok());
+        let signature = signature.ok_or("an input is not signed")?;
+        let verified = SECP256K1.verify_schnorr(&signature, &Message::from_digest(sighash.to_byte_array()), &key);
+        verified.map_err(|error| format!("input {index}: {error}"))?;
+    }
+    Ok(())
+}
+
+fn coinbase(height: u32) -> Transaction {
+    let script = bitcoin::script::Builder::new().push_int(i64::from(height)).push_int(7).into_script();
+    Transaction {
+        version: transaction::Version::ONE,
+        lock_time: LockTime::ZERO,
+        input: vec![input(OutPoint::null(), script)],
+        output: vec![TxOut { value: Amount::ONE_BTC, script_pubkey: ScriptBuf::from_bytes(vec![0x51]) }],
+    }
+}
+
+fn input(previous_output: OutPoint, script_sig: ScriptBuf) -> TxIn {
+    TxIn { previous_output, script_sig, sequence: Sequence::MAX, witness: Witness::new() }
+}
+
+impl SimulatedBitcoind {
+    /// The chain, unless the call fails.
+    async fn ask(&self, method: &'static str) -> Result<MutexGuard<'_, State>, RpcError> {
+        match self.faults.of(method) {
+            None => Ok(self.bitcoin.lock()),
+            Some(Fault::Refuses) => {
+                Err(RpcError::Unreachable { url: URL.to_owned(), reason: "connection refused".to_owned() })
+            }
+            Some(Fault::Hangs) => {
+                self.bitcoin.clock.sleep(TIMEOUT).await;
+                Err(RpcError::Timeout { url: URL.to_owned(), method, after: TIMEOUT })
+            }
+        }
+    }
+}
+
+impl Bitcoind for SimulatedBitcoind {
+    fn url(&self) -> &str {
+        URL
+    }
+
+    async fn chain_info(&self) -> Result<ChainInfo, RpcError> {
+        let state = self.ask("getblockchaininfo").await?;
+        let (height, block) = state.tip();
+        let tip = block.block_hash();
+        let network = Network::Regtest;
+        Ok(ChainInfo { network, height, tip, headers: height, catching_up: false, pruned: false })
+    }
+
+    async fn block_hash(&self, height: u32) -> Result<Option<BlockHash>, RpcError> {
+        Ok(self.ask("getblockhash").await?.at(height).map(Block::block_hash))
+    }
+
+    async fn block(&self, hash: BlockHash) -> Result<Option<Block>, RpcError> {
+        Ok(self.ask("getblock").await?.find(hash).cloned())
+    }
+
+    async fn header(&self, hash: BlockHash) -> Result<Option<Header>, RpcError> {
+        Ok(self.ask("getblockheader").await?.find(hash).map(|block| block.header))
+    }
+
+    async fn headers(&self, heights: Range<u32>) -> Result<Vec<Header>, RpcError> {
+        let state = self.ask("getblockheader").await?;
+        Ok(heights.map_while(|height| Some(state.at(height)?.header)).collect())
+    }
+
+    async fn unspent(&self, outpoint: OutPoint, mempool: bool) -> Result<Option<Unspent>, RpcError> {
+        let state = self.ask("gettxout").await?;
+        let found = if mempool { state.unspent_with_mempool(outpoint) } else { state.confirmed(outpoint) };
+        Ok(found.map(|(output, confirmations)| Unspent {
+            outpoint,
+            value: output.value,
+            script_pubkey: output.script_pubkey,
+            confirmations,
+            coinbase: false,
+        }))
+    }
+
+    async fn is_in_mempool(&self, txid: Txid) -> Result<bool, RpcError> {
+        let state = self.ask("getmempoolentry").await?;
+        Ok(state.mempool.iter().any(|transaction| transaction.compute_txid() == txid))
+    }
+
+    async fn fee_rate(&self, _blocks: u16, _fallback: FeeRate) -> Result<FeeRate, RpcError> {
+        self.ask("estimatesmartfee").await.map(|_| FEE_RATE)
+    }
+
+    async fn scan(&self, scripts: &[ScriptBuf]) -> Result<Scan, RpcError> {
+        let state = self.ask("scantxoutset").await?;
+        let (height, tip) = state.tip();
+        let wanted = state.unspent.iter().filter(|(_, (output, _))| scripts.contains(&output.script_pubkey));
+        let unspent = |(outpoint, (output, at)): (&OutPoint, &(TxOut, u32))| Unspent {
+            outpoint: *outpoint,
+            value: output.value,
+            script_pubkey: output.script_pubkey.clone(),
+            confirmations: height + 1 - at,
+            coinbase: false,
+        };
+        Ok(Scan { height, tip: tip.block_hash(), unspents: wanted.map(unspent).collect() })
+    }
+
+    async fn broadcast(&self, transaction: &Transaction) -> Result<Txid, RpcError> {
+        let accepted = self.ask("sendrawtransaction").await?.accept(transaction);
+        accepted.map_err(|reason| RpcError::Refused { method: "sendrawtransaction", code: -26, reason })
+    }
+}

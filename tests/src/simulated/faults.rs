@@ -1,0 +1,48 @@
+//! What goes wrong with a simulated server.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// How a call fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// At once: nobody listens.
+    Refuses,
+    /// After the caller's patience.
+    Hangs,
+}
+
+/// The faults of one server, which tests switch while it runs. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub struct Faults {
+    faults: Arc<Mutex<Switched>>,
+}
+
+#[derive(Debug, Default)]
+struct Switched {
+    all: Option<Fault>,
+    methods: BTreeMap<&'static str, Fault>,
+}
+
+impl Faults {
+    /// All calls fail so from now on, or none do.
+    pub fn set(&self, fault: Option<Fault>) {
+        self.lock().all = fault;
+    }
+
+    /// Calls of one method fail so from now on.
+    pub fn set_method(&self, method: &'static str, fault: Fault) {
+        self.lock().methods.insert(method, fault);
+    }
+
+    /// How a call of this method fails now.
+    #[must_use]
+    pub fn of(&self, method: &'static str) -> Option<Fault> {
+        let faults = self.lock();
+        faults.all.or_else(|| faults.methods.get(method).copied())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Switched> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

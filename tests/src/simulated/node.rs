@@ -1,0 +1,297 @@
+//! A simulated sidechain: the real chain, contracts and pool; blocks come when they are asked for. All relayers' nodes show
+//! the same chain, and each fails by itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use alloy_primitives::{Address, B256, Bytes, TxKind};
+use bridge::io::clock::Clock;
+use bridge::io::relayer::Node;
+use bridge::io::sidechain::{Block, Call, Error, Fees, Revert};
+use bridge::peg;
+use bridge::relay::ledger::{BlockLog, Head};
+use contracts::address::{BRIDGE, FEDERATION, LIGHT_CLIENT, MICRO_CHANNEL, SIGNING_BOARD};
+use contracts::alloy_sol_types::SolCall;
+use contracts::{BitcoinLightClient, Bridge, Federation};
+use sidechain::chain::{Chain, LogFilter, Registration, Retention, SimulateError};
+use sidechain::execution::{self, InclusionError};
+use sidechain::genesis::Genesis;
+use sidechain::io::db::Database;
+use sidechain::io::node_state::{AdmitError, NodeState};
+use sidechain::mempool::{Limits, Mempool};
+use sidechain::block::next_base_fee;
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+
+use super::faults::{Fault, Faults};
+
+/// The patience of a real client.
+const TIMEOUT: Duration = Duration::from_secs(10);
+const URL: &str = "simulated";
+/// More logs than a simulation makes in the blocks asked for at once.
+const MAX_LOGS: usize = 100_000;
+
+/// The chain that all see. Clones are the same.
+#[derive(Clone)]
+pub struct Sidechain {
+    state: NodeState,
+    clock: Clock,
+    _directory: Arc<TempDir>,
+}
+
+/// One relayer's node.
+pub struct SimulatedNode {
+    pub sidechain: Sidechain,
+    pub faults: Faults,
+}
+
+impl Sidechain {
+    /// A chain at its first block.
+    ///
+    /// # Panics
+    ///
+    /// When there is no room for its files.
+    #[must_use]
+    pub fn new(genesis: Genesis, clock: Clock) -> Self {
+        let directory = tempfile::tempdir().expect("a directory for tests");
+        let database = Database::open(directory.path()).expect("a fresh directory");
+        let chain = Chain::open_with(genesis, database, Retention::default(), &[]).expect("the genesis is right");
+        // Nobody listens: there are no other validators.
+        let (gossip, _) = mpsc::channel(1);
+        let state = NodeState::new(Arc::new(chain), Mempool::new(Limits::default()), gossip, None);
+        Self { state, clock, _directory: Arc::new(directory) }
+    }
+
+    /// Makes a block of what waits, and makes it final.
+    pub fn make_block(&self) {
+        let chain = &self.state.chain;
+        let base_fee = next_base_fee(&chain.head());
+        let candidates: Vec<_> = self.state.pool().candidates(base_fee).take(1_000).collect();
+        let (now_ms, proposer) = (self.clock.unix_ms(), Address::repeat_byte(0xbe));
+        let block =
+            chain.propose(chain.head_hash(), now_ms, proposer, candidates.into_iter()).expect("the head is known");
+        if let Some(finalized) = chain.finalize(&block).expect("our own block") {
+            self.state.on_finalized(finalized, now_ms).expect("the store works");
+        }
+    }
+
+    /// Registers a deposit address with all nodes.
+    pub fn register(&self, registration: &Registration) {
+        self.state.chain.register_deposit(registration).expect("the store works");
+    }
+
+    /// Everything that a contract has logged so far.
+    #[must_use]
+    pub fn logs(&self, contracts: &[Address], from: u64, to: u64) -> Vec<BlockLog> {
+        let filter = LogFilter { from, to, addresses: contracts.to_vec(), ..LogFilter::default() };
+        let logs = self.state.chain.logs(&filter, MAX_LOGS).expect("the store works");
+        let log = |entry: sidechain::chain::LogEntry| BlockLog {
+            block: Head { number: entry.block_number, time_s: entry.block_timestamp },
+            log: entry.log,
+        };
+        logs.into_iter().map(log).collect()
+    }
+
+    #[must_use]
+    pub fn head(&self) -> u64 {
+        self.state.chain.head().number
+    }
+
+    /// What a view of a contract answers at the head.
+    pub fn view<C: SolCall>(&self, to: Address, call: &C) -> C::Return {
+        let answer = self.call(to, call.abi_encode().into()).expect("a view does not revert");
+        C::abi_decode_returns(&answer).expect("a contract returns what its artifact says")
+    }
+
+    fn call(&self, to: Address, input: Bytes) -> Result<Bytes, Error> {
+        let call = execution::Call { to: TxKind::Call(to), input, ..execution::Call::default() };
+        let outcome = self.state.chain.simulate(self.head(), &call).map_err(|error| simulate("eth_call", error))?;
+        if outcome.success { Ok(outcome.output) } else { Err(reverted("eth_call", outcome.output)) }
+    }
+
+    fn block(&self, number: u64) -> Option<Block> {
+        let header = self.state.chain.header(number).expect("the store works")?;
+        Some(Block {
+            number,
+            hash: header.hash_slow(),
+            timestamp: header.timestamp,
+            base_fee: header.base_fee_per_gas.unwrap_or_default(),
+            gas_limit: header.gas_limit,
+        })
+    }
+
+    /// As a node's `peg_getInfo`, apart from amounts of coins, which no relayer looks at.
+    #[must_use]
+    pub fn info(&self) -> peg::Info {
+        let genesis = self.state.chain.genesis();
+        let parameters = self.view(BRIDGE, &Bridge::parametersCall {});
+        let ledger = self.view(BRIDGE, &Bridge::ledgerCall {});
+        let epoch = self.view(FEDERATION, &Federation::epochCall {});
+        let key = |key: B256| (!key.is_zero()).then_some(key);
+        let head = self.block(self.head()).expect("the head");
+        peg::Info {
+            chain_id: genesis.chain_id,
+            bitcoin_network: genesis.bitcoin.network.name().to_owned(),
+            contracts: contracts_of_the_peg(),
+            epoch,
+            group_key: key(self.view(FEDERATION, &Federation::groupKeyCall { epoch_: epoch })),
+            vault_key: key(self.view(FEDERATION, &Federation::vaultKeyCall { epoch_: epoch })),
+            threshold: genesis.federation.threshold,
+            members: members(genesis),
+            reclaim_delay: parameters.reclaimDelay,
+            min_deposit_sat: parameters.minDepositSat,
+            min_withdrawal_sat: parameters.minWithdrawalSat,
+            min_fee_rate: parameters.minFeeRate,
+            max_fee_rate: parameters.maxFeeRate,
+            tiers: Vec::new(),
+            bitcoin_tip: self.bitcoin_tip(),
+            ledger: peg::Ledger {
+                vault_sat: ledger.vaultSat,
+                owed_sat: ledger.owedSat,
+                held_sat: ledger.heldSat,
+                deficit_sat: ledger.deficitSat,
+                supply_sat: 0,
+            },
+            head: peg::Head { number: head.number, hash: head.hash, timestamp: head.timestamp },
+            version: String::new(),
+        }
+    }
+
+    fn bitcoin_tip(&self) -> peg::BitcoinTip {
+        use bitcoin::hashes::Hash;
+        let tip = self.view(LIGHT_CLIENT, &BitcoinLightClient::tipCall {});
+        peg::BitcoinTip { hash: bitcoin::BlockHash::from_byte_array(tip.hash.0), height: tip.height }
+    }
+
+    /// Wei.
+    #[must_use]
+    pub fn balance(&self, account: Address) -> alloy_primitives::U256 {
+        self.state.account(account).expect("the store works").balance
+    }
+}
+
+fn contracts_of_the_peg() -> peg::Contracts {
+    peg::Contracts {
+        light_client: LIGHT_CLIENT,
+        federation: FEDERATION,
+        signing_board: SIGNING_BOARD,
+        bridge: BRIDGE,
+        micro_channel: MICRO_CHANNEL,
+    }
+}
+
+fn members(genesis: &Genesis) -> Vec<peg::Member> {
+    let members = (1..).zip(&genesis.federation.members);
+    members.map(|(index, member)| peg::Member { index, name: member.name.clone(), account: member.account }).collect()
+}
+
+impl SimulatedNode {
+    /// The chain, unless the call fails.
+    async fn ask(&self, method: &'static str) -> Result<&Sidechain, Error> {
+        let down = |reason: &str| Error::Down { url: URL.to_owned(), reason: reason.to_owned() };
+        match self.faults.of(method) {
+            None => Ok(&self.sidechain),
+            Some(Fault::Refuses) => Err(down("connection refused")),
+            Some(Fault::Hangs) => {
+                self.sidechain.clock.sleep(TIMEOUT).await;
+                Err(down("timeout"))
+            }
+        }
+    }
+}
+
+impl Node for SimulatedNode {
+    fn url(&self) -> &str {
+        URL
+    }
+
+    async fn info(&self) -> Result<peg::Info, Error> {
+        Ok(self.ask("peg_getInfo").await?.info())
+    }
+
+    async fn head(&self) -> Result<Block, Error> {
+        let sidechain = self.ask("eth_getBlockByNumber").await?;
+        Ok(sidechain.block(sidechain.head()).expect("the head"))
+    }
+
+    async fn block(&self, number: u64) -> Result<Option<Block>, Error> {
+        Ok(self.ask("eth_getBlockByNumber").await?.block(number))
+    }
+
+    async fn logs(&self, contracts: &[Address], from: u64, to: u64) -> Result<Vec<BlockLog>, Error> {
+        Ok(self.ask("eth_getLogs").await?.logs(contracts, from, to))
+    }
+
+    async fn registered_deposits(&self, cursor: u64, limit: u32) -> Result<peg::Registrations, Error> {
+        let chain = &self.ask("peg_getRegisteredDeposits").await?.state.chain;
+        let found = chain.registrations(cursor, limit as usize).expect("the store works");
+        let next = found.last().map_or(cursor, |(cursor, _)| *cursor);
+        let shown = |(cursor, registration): (u64, Registration)| peg::Registration {
+            cursor,
+            terms: peg::Terms {
+                recipient: registration.recipient,
+                reclaim_key: registration.reclaim_key,
+                max_fee_sat: registration.max_fee_sat,
+                epoch: registration.epoch,
+            },
+            address: String::new(),
+            output_key: registration.output_key,
+        };
+        Ok(peg::Registrations { deposits: found.into_iter().map(shown).collect(), next })
+    }
+
+    async fn call_encoded(&self, to: Address, input: Bytes) -> Result<Bytes, Error> {
+        self.ask("eth_call").await?.call(to, input)
+    }
+
+    async fn nonce(&self, account: Address) -> Result<u64, Error> {
+        Ok(self.ask("eth_getTransactionCount").await?.state.account(account).expect("the store works").nonce)
+    }
+
+    async fn knows(&self, hash: B256) -> Result<bool, Error> {
+        let state = &self.ask("eth_getTransactionByHash").await?.state;
+        let included = state.chain.transaction(hash).expect("the store works").is_some();
+        Ok(included || state.pool().contains(hash))
+    }
+
+    async fn estimate_gas(&self, from: Address, call: &Call, fees: Fees) -> Result<u64, Error> {
+        let sidechain = self.ask("eth_estimateGas").await?;
+        let call = execution::Call {
+            from,
+            to: call.to.map_or(TxKind::Create, TxKind::Call),
+            value: call.value,
+            input: call.input.clone(),
+            gas_price: fees.max_fee,
+            ..execution::Call::default()
+        };
+        let estimate = sidechain.state.chain.estimate_gas(sidechain.head(), &call);
+        estimate.map_err(|error| simulate("eth_estimateGas", error))
+    }
+
+    async fn send_raw(&self, transaction: &Bytes) -> Result<B256, Error> {
+        let sidechain = self.ask("eth_sendRawTransaction").await?;
+        let admitted = sidechain.state.admit(transaction, sidechain.clock.unix_ms());
+        admitted.map_err(|error| match error {
+            AdmitError::Simulate(error) => simulate("eth_sendRawTransaction", error),
+            error => refused("eth_sendRawTransaction", &error),
+        })
+    }
+}
+
+fn simulate(method: &'static str, error: SimulateError) -> Error {
+    match error {
+        SimulateError::Failed(outcome) => reverted(method, outcome.output),
+        SimulateError::Invalid(InclusionError::FreeFailed { output, .. }) if !output.is_empty() => {
+            reverted(method, output)
+        }
+        error => refused(method, &error),
+    }
+}
+
+fn reverted(method: &'static str, data: Bytes) -> Error {
+    Error::Reverted { method, revert: Revert::decode(data) }
+}
+
+fn refused(method: &'static str, error: &impl std::fmt::Display) -> Error {
+    Error::Refused { method, code: -32_000, message: error.to_string() }
+}
