@@ -9,7 +9,8 @@ import {NumberList} from "./NumberList.sol";
 /// The ledger's storage. Statuses that can be derived are not stored: a deposit, a withdrawal and a vault output have the status that the
 /// vault transaction they are in gives them (docs/adr/0012).
 abstract contract BridgeState is IBridge {
-    /// In satoshi. Invariant: supply + owed + held <= vault + deficit, where supply is 21,000,000 coins less this contract's balance.
+    /// In satoshi. Invariant (docs/architecture.md#the-block-rule): supply + owed + held <= vault + deficit, where supply is 21,000,000
+    /// coins less this contract's balance.
     struct Ledger {
         /// In settled vault outputs.
         uint64 vaultSat;

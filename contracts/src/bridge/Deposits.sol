@@ -46,7 +46,8 @@ abstract contract Deposits is BridgeState {
         if (confirmations < COINBASE_MATURITY && MerkleProof.isCoinbase(proof.transaction)) {
             revert CoinbaseImmature(confirmations, COINBASE_MATURITY);
         }
-        // Later its owner could reclaim it before the vault transaction confirms, and void that for all others in it.
+        // docs/architecture.md#deposit-addresses: later its owner could reclaim it before the vault transaction confirms, and void that for all
+        // others in it.
         uint32 max = _parameters.reclaimDelay / 2;
         if (confirmations > max) revert DepositTooOld(confirmations, max);
     }

@@ -80,6 +80,7 @@ abstract contract VaultTransactions is Withdrawals {
     function _requireShape(Proposal calldata proposal) private view {
         if (proposal.deposits.length > MAX_DEPOSITS) revert TooManyDeposits(proposal.deposits.length, MAX_DEPOSITS);
         if (proposal.deposits.length + proposal.vaultInputs.length == 0) revert NoInputs();
+        // docs/architecture.md#reorganisations: no withdrawal while there is a deficit.
         if (proposal.withdrawals.length != 0 && _ledger.deficitSat != 0) revert WithdrawalsStopped(_ledger.deficitSat);
     }
 
@@ -219,6 +220,7 @@ abstract contract VaultTransactions is Withdrawals {
         _numberOf[txid] = draft.number;
     }
 
+    /// docs/architecture.md#confirmations-by-value
     function _requiredConfirmations(uint256 valueSat) private view returns (uint32) {
         uint256 tier = 0;
         while (_parameters.tiers[tier].upToSat < valueSat) {
@@ -301,6 +303,7 @@ abstract contract VaultTransactions is Withdrawals {
     // ------------------------------------------------------------------ unsettle
 
     function unsettle(uint256 number) external nonReentrant {
+        // docs/architecture.md#reorganisations
         VaultRecord storage record = _vault[number];
         if (record.status != VaultStatus.Settled) revert NotSettled(number, record.status);
         bytes32 blockHash = record.blockHash;

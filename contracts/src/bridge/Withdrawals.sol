@@ -29,6 +29,7 @@ abstract contract Withdrawals is Deposits {
     function cancel(uint256 id) external nonReentrant {
         WithdrawalRecord storage record = _withdrawals[id];
         WithdrawalStatus status = _withdrawalStatus(record);
+        // docs/architecture.md#cancelling-a-withdrawal: only while nothing that pays it was proposed.
         if (status != WithdrawalStatus.Queued) revert WithdrawalNotQueued(id, status);
         if (msg.sender != record.owner) revert NotOwner(msg.sender, record.owner);
 
