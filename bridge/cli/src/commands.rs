@@ -22,7 +22,7 @@ const HELP: &str = "\
 {about-with-newline}
 Usage: causeway <COMMAND> [OPTIONS]
 
-For a holder of bitcoin:
+For a user:
   peg-in     A Bitcoin address to pay; the coins appear on the sidechain
   peg-out    Pay coins back out to a Bitcoin address
   status     Where a deposit, a withdrawal or the bridge itself stands
@@ -33,7 +33,7 @@ For a holder of bitcoin:
   audit      Every satoshi on the sidechain matched with an output on Bitcoin
 
 For a federation operator:
-  keys       Make the keys of a validator, a relayer or a holder
+  keys       Make the keys of a validator, a relayer or a user
   genesis    Collect the public parts of all operators into a genesis file
   node       Run a validator, or a node that only follows
   relayer    Watch Bitcoin, prove deposits, sign payouts

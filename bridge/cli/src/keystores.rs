@@ -14,7 +14,11 @@ use sidechain::io::keys::ValidatorKeys;
 /// Kind of a keystore with an account of the sidechain.
 pub const ACCOUNT: &str = "account";
 
-/// Opens a holder's account. An operator's account works too, and that of a wallet's words: they are accounts.
+/// Opens a user's account. An operator's account works too, and that of a wallet's words: they are accounts.
+///
+/// # Errors
+///
+/// The file cannot be read, is another kind of keystore, or the passphrase is wrong.
 pub fn open_account(path: &Path, passphrase: &str) -> Result<Account> {
     let keystore = read(path)?;
     let name = || path.display().to_string();
@@ -33,18 +37,30 @@ pub fn open_account(path: &Path, passphrase: &str) -> Result<Account> {
 }
 
 /// Opens a validator's keys.
+///
+/// # Errors
+///
+/// As [`open_account`].
 pub fn open_validator(path: &Path, passphrase: &str) -> Result<ValidatorKeys> {
     let secret = read(path)?.open(VALIDATOR, passphrase).wrap_err_with(|| path.display().to_string())?;
     ValidatorKeys::from_bytes(&secret).wrap_err_with(|| path.display().to_string())
 }
 
 /// Reads a keystore file, without opening it.
+///
+/// # Errors
+///
+/// The file cannot be read, or is not a keystore.
 pub fn read(path: &Path) -> Result<Keystore> {
     let json = fs::read(path).wrap_err_with(|| format!("cannot read the keystore {}", path.display()))?;
     Keystore::parse(&json).wrap_err_with(|| path.display().to_string())
 }
 
-/// Encrypts a secret into a file.
+/// Encrypts a secret into a file; `public` can be read without the passphrase.
+///
+/// # Errors
+///
+/// Those of the disk.
 pub fn seal(path: &Path, kind: &str, public: BTreeMap<String, String>, secret: &[u8], passphrase: &str) -> Result<()> {
     write(path, &Keystore::seal(kind, public, secret, passphrase, KdfParams::default(), &mut rand::thread_rng())?)
 }

@@ -1,4 +1,4 @@
-//! `causeway`: one binary for holders, federation operators, developers and auditors.
+//! `causeway`: one binary for users, federation operators, developers and auditors.
 //!
 //! This is the only place that sees node and relayer together. Here is how the process starts, and how an error is shown.
 //!
@@ -35,7 +35,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// `causeway status | head -1` closes the pipe before everything is printed. That is no failure of ours, and no panic.
+/// `causeway status | head -1` closes the pipe before everything is printed. That is not a failure of ours, nor a panic.
 fn end_quietly_when_nobody_reads() {
     /// As a shell reports a process that ended by SIGPIPE.
     const BROKEN_PIPE: i32 = 128 + 13;

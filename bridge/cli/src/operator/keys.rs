@@ -27,7 +27,7 @@ pub const OPERATOR_KEYSTORE: &str = "operator.keystore";
 pub const RECOVERY_KEYSTORE: &str = "recovery.keystore";
 pub const PUBLIC_FILE: &str = "public.json";
 
-/// Make the keys of a validator, a relayer or a holder
+/// Make the keys of a validator, a relayer or a user
 ///
 /// Every secret is made here and encrypted by a passphrase that nobody can reset. What others need of an operator is in
 /// `public.json`, which holds no secret.
@@ -63,7 +63,7 @@ enum Command {
         #[command(flatten)]
         passphrase: PassphraseArgs,
     },
-    /// An account on the sidechain, for a holder
+    /// An account on the sidechain, for a user
     Account {
         /// The keystore file
         #[arg(long, value_name = "FILE")]
@@ -82,8 +82,9 @@ enum Command {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PublicPart {
+    /// Its place in the genesis file.
     pub member: Member,
-    /// x-only.
+    /// What can spend the vault after a long timelock, with a majority of the others' ones; x-only.
     pub recovery_key: B256,
 }
 
@@ -99,6 +100,11 @@ impl PublicPart {
     }
 }
 
+/// Runs `causeway keys`.
+///
+/// # Errors
+///
+/// A file exists already, a passphrase is refused, or those of the disk.
 pub fn run(args: Args, context: &Context) -> Result<()> {
     match args.command {
         Command::Operator { name, p2p_address, dir, recovery_key, passphrase } => {
@@ -173,7 +179,11 @@ pub fn make_operator(
     Ok(part)
 }
 
-/// Makes a holder's account.
+/// Makes a user's account.
+///
+/// # Errors
+///
+/// Those of the disk.
 pub fn make_account(path: &Path, passphrase: &str) -> Result<Address> {
     let account = Account::random();
     let secret = Zeroizing::new(account.secret().secret_bytes());
@@ -220,7 +230,7 @@ fn show_operator(dir: &Path, public: &PublicPart, recovery_made: bool) {
     println!("  {VALIDATOR_KEYSTORE:<20} for causeway node");
     println!("  {OPERATOR_KEYSTORE:<20} for causeway relayer, account {}", public.member.account);
     if recovery_made {
-        println!("  {RECOVERY_KEYSTORE:<20} used only if the federation is gone for good: move it offline");
+        println!("  {RECOVERY_KEYSTORE:<20} used only if the federation never returns: move it offline");
     }
     println!("  {PUBLIC_FILE:<20} no secret: for whoever makes the genesis file");
 }

@@ -1,18 +1,18 @@
-//! The holder's own record of deposit addresses: what each commits to, and the key that takes an unswept deposit back.
+//! A user's own record of deposit addresses: what each commits to, and the key that takes an unswept deposit back.
 //!
 //! One file an address, written and synced before the address is shown, so that whoever pays it can always take the money
-//! back, with no server's memory and no sidechain at all. The key that takes it back is encrypted under the holder's
+//! back, with no server's memory and no sidechain at all. The key that takes it back is encrypted under the user's
 //! passphrase.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
 use std::num::NonZeroU16;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use alloy_primitives::{Address, B256};
-use bitcoin::secp256k1::{Keypair, Secp256k1, SecretKey, XOnlyPublicKey};
+use bitcoin::Amount;
+use bitcoin::secp256k1::{Keypair, SECP256K1, SecretKey, XOnlyPublicKey};
+use bridge::io::file::write_atomic;
 use bridge::keystore::{KdfParams, Keystore};
 use bridge::peg;
 use eyre::{Result, WrapErr, bail, eyre};
@@ -28,21 +28,27 @@ const RECLAIM_KIND: &str = "reclaim key";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Record {
+    /// The Bitcoin address that is paid.
     pub address: String,
+    /// The Bitcoin network it is of.
     pub network: Network,
+    /// The sidechain's, by EIP-155.
     pub chain_id: u64,
     /// The contract Bridge.
     pub bridge: Address,
+    /// Who gets the coins on the sidechain.
     pub recipient: Address,
-    /// x-only.
+    /// Who can take an unswept deposit back; x-only.
     pub reclaim_key: B256,
-    /// Its secret, encrypted; none when the holder brought a key of their own.
+    /// Its secret, encrypted; none when the user has a key of their own.
     pub reclaim_keystore: Option<Keystore>,
+    /// The most that the sweep may cost each deposit.
     pub max_fee_sat: u64,
+    /// The federation's, whose key it is.
     pub epoch: u32,
-    /// x-only, the federation's at this epoch.
+    /// The federation's key of that epoch; x-only.
     pub group_key: B256,
-    /// Blocks.
+    /// Bitcoin blocks after which an unswept deposit can be taken back.
     pub reclaim_delay: NonZeroU16,
 }
 
@@ -53,15 +59,18 @@ pub struct Records {
 }
 
 impl Record {
-    /// A new address for `terms`, computed here from the federation's key: whatever the node answers is compared with it.
+    /// A new address, computed here from the federation's key: whatever the node answers is compared with it.
+    ///
+    /// # Errors
+    ///
+    /// The federation has no key yet, or the node says what cannot be.
     pub fn new(
         info: &peg::Info,
         network: Network,
         recipient: Address,
-        max_fee_sat: u64,
-        reclaim: Reclaim,
+        max_fee: Amount,
+        reclaim_key: ReclaimKey,
     ) -> Result<Self> {
-        let group_key = group_key(info)?;
         let reclaim_delay = NonZeroU16::new(info.reclaim_delay)
             .ok_or_else(|| eyre!("the node says that deposits can never be reclaimed (delay 0)"))?;
         let mut record = Self {
@@ -70,19 +79,33 @@ impl Record {
             chain_id: info.chain_id,
             bridge: info.contracts.bridge,
             recipient,
-            reclaim_key: reclaim.key(),
-            reclaim_keystore: reclaim.keystore(),
-            max_fee_sat,
+            reclaim_key: B256::from(reclaim_key.public().serialize()),
+            reclaim_keystore: reclaim_key.keystore(),
+            max_fee_sat: max_fee.to_sat(),
             epoch: info.epoch,
-            group_key,
+            group_key: group_key(info)?,
             reclaim_delay,
         };
         record.address = record.output()?.address(network).to_string();
         Ok(record)
     }
 
-    /// What the node is told.
-    pub fn terms(&self) -> peg::Terms {
+    /// What the depositor commits to with the address.
+    ///
+    /// # Errors
+    ///
+    /// The record is damaged.
+    pub fn terms(&self) -> Result<DepositTerms> {
+        Ok(DepositTerms {
+            recipient: self.recipient.into_array(),
+            reclaim_key: x_only(self.reclaim_key).wrap_err("the reclaim key is not a point of the curve")?,
+            max_fee: Amount::from_sat(self.max_fee_sat),
+            epoch: self.epoch,
+        })
+    }
+
+    /// What the node is told of the address.
+    pub fn registration(&self) -> peg::Terms {
         peg::Terms {
             recipient: self.recipient,
             reclaim_key: self.reclaim_key,
@@ -91,23 +114,22 @@ impl Record {
         }
     }
 
-    /// The output that the address stands for.
+    /// The output that the address pays.
+    ///
+    /// # Errors
+    ///
+    /// The record is damaged.
     pub fn output(&self) -> Result<DepositOutput> {
         let peg = Peg { chain_id: self.chain_id, bridge: self.bridge.into_array(), delay: self.reclaim_delay };
-        let terms = DepositTerms {
-            recipient: self.recipient.into_array(),
-            reclaim_key: x_only(self.reclaim_key).wrap_err("the reclaim key is no point of the curve")?,
-            max_fee: bitcoin::Amount::from_sat(self.max_fee_sat),
-            epoch: self.epoch,
-        };
-        Ok(terms.output(&peg, x_only(self.group_key).wrap_err("the federation's key is no point of the curve")?))
+        let group_key = x_only(self.group_key).wrap_err("the federation's key is not a point of the curve")?;
+        Ok(self.terms()?.output(&peg, group_key))
     }
 
     /// The keystore of the key that takes the deposit back.
     ///
     /// # Errors
     ///
-    /// When the holder has that key elsewhere, or the record is damaged.
+    /// The user has that key elsewhere, or the record is damaged.
     pub fn reclaim_keystore(&self) -> Result<Keystore> {
         let keystore = self.reclaim_keystore.as_ref().ok_or_else(|| {
             eyre!("the record of {} has no reclaim key: the address was made with your own --reclaim-key; sign with that key", self.address)
@@ -117,14 +139,22 @@ impl Record {
     }
 }
 
-/// The key that takes a deposit back.
-pub fn open_reclaim(keystore: &Keystore, passphrase: &str) -> Result<Keypair> {
+/// Opens the key that takes a deposit back.
+///
+/// # Errors
+///
+/// A wrong passphrase, or the record is damaged.
+pub fn open_reclaim_key(keystore: &Keystore, passphrase: &str) -> Result<Keypair> {
     let secret = keystore.open(RECLAIM_KIND, passphrase)?;
-    let secret = SecretKey::from_slice(&secret).wrap_err("the record's reclaim key is no key")?;
-    Ok(Keypair::from_secret_key(&Secp256k1::new(), &secret))
+    let secret = SecretKey::from_slice(&secret).wrap_err("the record's reclaim key is not a key")?;
+    Ok(Keypair::from_secret_key(SECP256K1, &secret))
 }
 
 /// The federation's key, x-only.
+///
+/// # Errors
+///
+/// There is none yet.
 pub fn group_key(info: &peg::Info) -> Result<B256> {
     info.group_key.ok_or_else(|| {
         eyre!(
@@ -136,18 +166,22 @@ pub fn group_key(info: &peg::Info) -> Result<B256> {
 
 /// Who can take an unswept deposit back.
 #[derive(Clone)]
-pub enum Reclaim {
+pub enum ReclaimKey {
     /// A fresh key, kept encrypted in the record.
     Sealed { key: XOnlyPublicKey, keystore: Box<Keystore> },
-    /// The holder's own x-only key.
+    /// The user's own key, kept elsewhere.
     Own(XOnlyPublicKey),
 }
 
-impl Reclaim {
+impl ReclaimKey {
     /// A fresh key, encrypted under `passphrase`.
+    ///
+    /// # Errors
+    ///
+    /// Those of the encryption.
     pub fn fresh(passphrase: &str) -> Result<Self> {
         let rng = &mut rand::thread_rng();
-        let pair = Keypair::new(&Secp256k1::new(), rng);
+        let pair = Keypair::new(SECP256K1, rng);
         let key = pair.x_only_public_key().0;
         let public = BTreeMap::from([("reclaimKey".to_owned(), key.to_string())]);
         let secret = Zeroizing::new(pair.secret_bytes());
@@ -155,9 +189,9 @@ impl Reclaim {
         Ok(Self::Sealed { key, keystore: Box::new(keystore) })
     }
 
-    fn key(&self) -> B256 {
+    fn public(&self) -> XOnlyPublicKey {
         let (Self::Sealed { key, .. } | Self::Own(key)) = self;
-        B256::from(key.serialize())
+        *key
     }
 
     fn keystore(self) -> Option<Keystore> {
@@ -169,31 +203,30 @@ impl Reclaim {
 }
 
 impl Records {
-    /// Of the holder whose folder this is.
+    /// Those of the user whose folder is `home`.
     pub fn in_home(home: &Path) -> Self {
         Self { folder: home.join("deposits") }
     }
 
-    /// Keeps a record. When this returns, it is on disk.
+    /// Keeps a record. When this returns, it is on disk; where it is.
+    ///
+    /// # Errors
+    ///
+    /// Those of the disk.
     pub fn keep(&self, record: &Record) -> Result<PathBuf> {
         let path = self.path(&record.address);
-        self.write(&path, record)
+        let json = serde_json::to_vec_pretty(record).expect("text and numbers always serialise");
+        fs::create_dir_all(&self.folder)
+            .and_then(|()| write_atomic(&path, &json))
             .wrap_err_with(|| format!("cannot keep the record of the address at {}; the address is not shown, because without the record it could not be reclaimed", path.display()))?;
         Ok(path)
     }
 
-    fn write(&self, path: &Path, record: &Record) -> std::io::Result<()> {
-        fs::create_dir_all(&self.folder)?;
-        let fresh = path.with_extension("new");
-        let _ = fs::remove_file(&fresh); // Left by a crash; it was never an address anybody saw.
-        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
-        file.write_all(&serde_json::to_vec_pretty(record)?)?;
-        file.sync_all()?;
-        fs::rename(&fresh, path)?;
-        fs::File::open(&self.folder)?.sync_all()
-    }
-
     /// The record of an address.
+    ///
+    /// # Errors
+    ///
+    /// There is none, it cannot be read, or it is not a record.
     pub fn find(&self, address: &str) -> Result<Record> {
         let path = self.path(address);
         let text = match fs::read_to_string(&path) {

@@ -13,7 +13,7 @@ use eyre::{Result, WrapErr, bail};
 use serde::Serialize;
 use sidechain::genesis::Genesis;
 
-use super::deposit_record::{self as deposits, Reclaim, Record, Records};
+use super::deposit_record::{self as deposits, ReclaimKey, Record, Records};
 use crate::context::Context;
 use crate::genesis_file::read_genesis;
 use crate::options::home::HomeArgs;
@@ -95,10 +95,10 @@ async fn peg_in(args: &Args, context: &Context) -> Result<()> {
         believe(&client, &info, &read_genesis(path)?).await?;
     }
     let reclaim = match args.reclaim_key {
-        Some(key) => Reclaim::Own(key),
-        None => Reclaim::fresh(&args.passphrase.choose("the key that can reclaim the deposit")?)?,
+        Some(key) => ReclaimKey::Own(key),
+        None => ReclaimKey::fresh(&args.passphrase.choose("the key that can reclaim the deposit")?)?,
     };
-    let record = Record::new(&info, network(&info)?, args.to, args.max_fee.to_sat(), reclaim)?;
+    let record = Record::new(&info, network(&info)?, args.to, args.max_fee, reclaim)?;
     // First kept, then registered, then shown: at no moment could money reach an address that is not on disk.
     let path = Records::in_home(&args.home.folder()?).keep(&record)?;
     register(&client, &record).await?;
@@ -161,8 +161,10 @@ async fn believe(client: &Client, info: &Info, genesis: &Genesis) -> Result<()> 
 
 /// Tells the node, and through it all relayers, about the address.
 pub async fn register(client: &Client, record: &Record) -> Result<()> {
-    let registered =
-        client.register_deposit(&record.terms()).await.wrap_err("the node does not register the deposit address")?;
+    let registered = client
+        .register_deposit(&record.registration())
+        .await
+        .wrap_err("the node does not register the deposit address")?;
     if registered.address != record.address {
         bail!(
             "the node at {} registered the address {}, computed here from its own answers is {}: do not pay either, and do not trust this node",

@@ -1,14 +1,12 @@
-//! `causeway reclaim`: takes an unswept deposit back on Bitcoin, with nothing but the own record and a bitcoind.
-
-use std::str::FromStr;
+//! `causeway reclaim`: takes an unswept deposit back on Bitcoin, with nothing but the user's own record and a bitcoind.
 
 use bitcoin::address::NetworkUnchecked;
-use bitcoin::{Amount, OutPoint, Txid};
+use bitcoin::{Address, Amount, OutPoint, Txid};
 use eyre::{Result, WrapErr, bail, eyre};
 use mainchain::io::rpc::{Scan, Unspent};
 use serde::Serialize;
 
-use super::deposit_record::{self as deposits, Record, Records};
+use super::deposit_record::{Record, Records, open_reclaim_key};
 use crate::context::Context;
 use crate::options::bitcoin::BitcoinArgs;
 use crate::options::fee_rate::FeeRateArgs;
@@ -27,7 +25,7 @@ pub struct Args {
     address: String,
     /// Where the bitcoin goes
     #[arg(long, value_name = "ADDRESS")]
-    to: bitcoin::Address<NetworkUnchecked>,
+    to: Address<NetworkUnchecked>,
     #[command(flatten)]
     fee_rate: FeeRateArgs,
     #[command(flatten)]
@@ -48,6 +46,11 @@ struct Reclaimed {
     outpoints: Vec<OutPoint>,
 }
 
+/// Runs `causeway reclaim`.
+///
+/// # Errors
+///
+/// There is no record, the timelock is not over, or bitcoind does not take the transaction.
 pub fn run(args: Args, context: &Context) -> Result<()> {
     let record = Records::in_home(&args.home.folder()?).find(&args.address)?;
     let done = context.block_on(reclaim(&args, &record))?;
@@ -64,26 +67,21 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
 }
 
 async fn reclaim(args: &Args, record: &Record) -> Result<Reclaimed> {
-    let to = bitcoin::Address::from_str(&args.to.clone().assume_checked().to_string())
-        .expect("an address reads what it writes")
-        .require_network(record.network.bitcoin())
-        .map_err(|_| {
-            eyre!("{} is not an address of {}, where the deposit is", args.to.clone().assume_checked(), record.network)
-        })?;
+    let to = args.destination(record)?;
     let keystore = record.reclaim_keystore()?;
     let output = record.output()?;
     let bitcoin = args.bitcoin.connect(record.network).await?;
 
     let scan = bitcoin.scan(&[output.script_pubkey()]).await.wrap_err("bitcoind cannot look for the deposit")?;
-    let coins = ripe(record, &scan)?;
+    let coins = reclaimable(record, &scan)?;
     let spent: Vec<_> = coins.iter().map(|coin| (coin.outpoint, coin.value)).collect();
-    let total: Amount = coins.iter().map(|coin| coin.value).sum();
     let fee_rate = args.fee_rate.choose(&bitcoin).await?;
     let passphrase = args.passphrase.ask("the key that can reclaim the deposit")?;
-    let key = deposits::open_reclaim(&keystore, &passphrase)?;
+    let key = open_reclaim_key(&keystore, &passphrase)?;
     let transaction =
         output.reclaim(&spent, to.script_pubkey(), fee_rate, &key).wrap_err("the deposit cannot be reclaimed")?;
     let txid = bitcoin.broadcast(&transaction).await.wrap_err("bitcoind does not take the transaction")?;
+    let total: Amount = coins.iter().map(|coin| coin.value).sum();
     let amount = transaction.output[0].value;
     Ok(Reclaimed {
         txid,
@@ -93,12 +91,21 @@ async fn reclaim(args: &Args, record: &Record) -> Result<Reclaimed> {
     })
 }
 
+impl Args {
+    fn destination(&self, record: &Record) -> Result<Address> {
+        self.to.clone().require_network(record.network.bitcoin()).map_err(|_| {
+            let shown = self.to.clone().assume_checked();
+            eyre!("{shown} is not an address of {}, where the deposit is", record.network)
+        })
+    }
+}
+
 /// The outputs whose timelock is over.
-fn ripe<'a>(record: &Record, scan: &'a Scan) -> Result<Vec<&'a Unspent>> {
+fn reclaimable<'a>(record: &Record, scan: &'a Scan) -> Result<Vec<&'a Unspent>> {
     let delay = u32::from(record.reclaim_delay.get());
-    let ripe: Vec<_> = scan.unspents.iter().filter(|coin| coin.confirmations >= delay).collect();
-    if !ripe.is_empty() {
-        return Ok(ripe);
+    let coins: Vec<_> = scan.unspents.iter().filter(|coin| coin.confirmations >= delay).collect();
+    if !coins.is_empty() {
+        return Ok(coins);
     }
     match scan.unspents.iter().map(|coin| coin.confirmations).max() {
         None => bail!(

@@ -11,7 +11,7 @@ use super::network::Network;
 use super::story::{Story, wait};
 use super::user::User;
 use crate::dev::local_network::setup::PASSPHRASE;
-use crate::user::deposit_record::{Reclaim, Record};
+use crate::user::deposit_record::{ReclaimKey, Record};
 use crate::user::peg_in::{register, uri};
 use crate::user::peg_out::{show_wei, wei};
 
@@ -33,9 +33,9 @@ pub async fn peg_in(network: &Network, user: &mut User, info: &Info, story: &mut
 
 /// An address of the user that commits to the user's account, known to the relayers.
 async fn new_address(network: &Network, user: &User, info: &Info, story: &mut Story) -> Result<Record> {
-    let reclaim = Reclaim::fresh(PASSPHRASE)?;
+    let reclaim = ReclaimKey::fresh(PASSPHRASE)?;
     let to = user.account.address();
-    let record = Record::new(info, mainchain::Network::Regtest, to, MAX_FEE.to_sat(), reclaim)?;
+    let record = Record::new(info, mainchain::Network::Regtest, to, MAX_FEE, reclaim)?;
     user.records.keep(&record)?;
     register(&network.client, &record).await?;
     story.fact("address", &record.address);

@@ -12,7 +12,7 @@ use super::network::Network;
 use super::progress::Progress;
 use crate::dev::accounts::{DEV_ACCOUNTS, DEV_FUNDS, dev_account};
 use crate::options::sidechain::network;
-use crate::user::deposit_record::{Reclaim, Record};
+use crate::user::deposit_record::{ReclaimKey, Record};
 use crate::user::peg_in::register;
 use bridge::amount;
 
@@ -52,9 +52,9 @@ pub async fn developer_accounts(network: &mut Network, progress: &Progress) -> R
 async fn pay(network: &mut Network, client: &Client, accounts: &[Address]) -> Result<()> {
     let info = client.info().await?;
     let mut payments = Vec::new();
-    let reclaim = Reclaim::fresh(super::setup::PASSPHRASE)?;
+    let reclaim = ReclaimKey::fresh(super::setup::PASSPHRASE)?;
     for account in accounts {
-        let record = Record::new(&info, self::network(&info)?, *account, MAX_FEE.to_sat(), reclaim.clone())?;
+        let record = Record::new(&info, self::network(&info)?, *account, MAX_FEE, reclaim.clone())?;
         network.records().keep(&record)?;
         register(client, &record).await?;
         payments.push(Payment { address: record.address, amount_sat: DEV_FUNDS.to_sat() });
