@@ -23,6 +23,8 @@ abstract contract Bitcoin is Base {
     }
 
     uint32 internal constant REGTEST_BITS = 0x207fffff;
+    /// When chains begin here, in seconds since 1970.
+    uint32 internal constant START = 1_700_000_000;
     uint256 private _unique;
 
     // ------------------------------------------------------------------ transactions
@@ -87,8 +89,7 @@ abstract contract Bitcoin is Base {
         }
         mined.transactions = all;
         (mined.time, mined.height) = (time, height);
-        (mined.raw, mined.hash) =
-            grind(bytes.concat(hex"00000020", previous, merkleRoot(all), le(time, 4), le(bits, 4), hex"00000000"));
+        (mined.raw, mined.hash) = header(previous, merkleRoot(all), time, bits);
     }
 
     function mineOn(Block memory parent, bytes[] memory transactions) internal returns (Block memory) {
@@ -97,6 +98,11 @@ abstract contract Bitcoin is Base {
 
     function mineOn(Block memory parent) internal returns (Block memory) {
         return mineOn(parent, new bytes[](0));
+    }
+
+    /// A header with its work, and its hash.
+    function header(bytes32 previous, bytes32 root, uint32 time, uint32 bits) internal view returns (bytes memory, bytes32) {
+        return grind(bytes.concat(hex"00000020", previous, root, le(time, 4), le(bits, 4), hex"00000000"));
     }
 
     /// Finds the nonce that gives a header its work.

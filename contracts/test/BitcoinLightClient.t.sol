@@ -4,18 +4,12 @@ pragma solidity ^0.8.30;
 import {BitcoinLightClient} from "../src/BitcoinLightClient.sol";
 import {CompactTarget} from "../src/CompactTarget.sol";
 import {IBitcoinLightClient} from "../src/interfaces/IBitcoinLightClient.sol";
-import {Bitcoin} from "./Bitcoin.sol";
+import {Regtest} from "./Regtest.sol";
 
-contract BitcoinLightClientTest is Bitcoin {
-    uint32 private constant START = 1_700_000_000;
-
-    BitcoinLightClient private client;
-    Block private genesis;
-
+/// Headers: which are accepted, and which chain of them is the best.
+contract BitcoinLightClientTest is Regtest {
     function setUp() public {
-        vm.warp(START + 1_000_000);
-        genesis = mineOn(bytes32(0), 0, START, REGTEST_BITS, new bytes[](0));
-        client = create(IBitcoinLightClient.Parameters(true, true, false, REGTEST_BITS), genesis);
+        createRegtest(START + 1_000_000);
     }
 
     function create(IBitcoinLightClient.Parameters memory parameters, Block memory start) private returns (BitcoinLightClient) {
@@ -121,7 +115,7 @@ contract BitcoinLightClientTest is Bitcoin {
     }
 
     /// The time has to be after the median of the last eleven, however they are ordered, within one call and across calls.
-    function testFuzz_the_median_time_past(uint256 seed, uint256 splitAt) public {
+    function testFuzz_a_time_has_to_be_after_the_median_of_eleven(uint256 seed, uint256 splitAt) public {
         uint32[] memory times = new uint32[](21);
         times[0] = START;
         Block memory parent = genesis;
@@ -162,7 +156,7 @@ contract BitcoinLightClientTest is Bitcoin {
     /// Of a chain that starts at a checkpoint the earlier times are unknown, and count as the start of time.
     function test_after_a_checkpoint_no_valid_header_is_refused_for_unknown_times() public {
         Block memory start = mineOn(keccak256("earlier"), 1000, START, REGTEST_BITS, new bytes[](0));
-        client = create(IBitcoinLightClient.Parameters(true, true, false, REGTEST_BITS), start);
+        client = create(regtest(), start);
         Block memory parent = start;
         for (uint32 i = 1; i < 6; ++i) {
             parent = mineOn(parent.hash, 1000 + i, START - 100 - i, REGTEST_BITS, new bytes[](0));
@@ -265,7 +259,7 @@ contract BitcoinLightClientTest is Bitcoin {
     }
 
     /// Twenty minutes allow a minimum-difficulty block, exactly twenty do not; the next block goes back to the period's target.
-    function test_the_twenty_minute_rule() public {
+    function test_after_twenty_minutes_a_block_of_minimum_difficulty_is_allowed() public {
         Block memory start = mineOn(keccak256("p"), 100, START, 0x203fffff, new bytes[](0));
         client =
             new BitcoinLightClient(IBitcoinLightClient.Parameters(false, true, false, REGTEST_BITS), start.raw, 100, 1e6, START);
@@ -284,7 +278,7 @@ contract BitcoinLightClientTest is Bitcoin {
     }
 
     /// Mainnet across the retarget at 42336 (blocks 42330 to 42340), where the target changed from 0x1c654657 to 0x1c43b3e5.
-    function test_real_headers_across_a_retarget() public {
+    function test_real_headers_pass_a_retarget() public {
         vm.warp(1_800_000_000);
         (bytes memory headers, uint32 epochTime) = mainnet42330();
         bytes memory start = new bytes(80);
@@ -315,22 +309,22 @@ contract BitcoinLightClientTest is Bitcoin {
     // ------------------------------------------------------------------ checkpoints
 
     function test_a_checkpoint_has_to_be_possible() public {
-        IBitcoinLightClient.Parameters memory regtest = IBitcoinLightClient.Parameters(true, true, false, REGTEST_BITS);
+        IBitcoinLightClient.Parameters memory own = regtest();
         IBitcoinLightClient.Parameters memory testnet = IBitcoinLightClient.Parameters(false, true, true, REGTEST_BITS);
         vm.expectRevert(abi.encodeWithSelector(IBitcoinLightClient.BadLength.selector, 79));
-        new BitcoinLightClient(regtest, new bytes(79), 0, 2, START);
+        new BitcoinLightClient(own, new bytes(79), 0, 2, START);
         bytes memory spoilt = spoil(mineOn(genesis).raw);
         vm.expectPartialRevert(IBitcoinLightClient.BadWork.selector);
-        new BitcoinLightClient(regtest, spoilt, 1, 2, START);
+        new BitcoinLightClient(own, spoilt, 1, 2, START);
         vm.expectRevert(abi.encodeWithSelector(IBitcoinLightClient.ImpossibleWork.selector, 1));
-        new BitcoinLightClient(regtest, genesis.raw, 0, 1, START);
+        new BitcoinLightClient(own, genesis.raw, 0, 1, START);
         vm.expectRevert(abi.encodeWithSelector(IBitcoinLightClient.WrongEpochTime.selector, START + 1, START));
-        new BitcoinLightClient(regtest, genesis.raw, 0, 2, START + 1);
+        new BitcoinLightClient(own, genesis.raw, 0, 2, START + 1);
         vm.expectRevert(abi.encodeWithSelector(IBitcoinLightClient.AmbiguousCheckpoint.selector, 5, REGTEST_BITS));
         new BitcoinLightClient(testnet, genesis.raw, 5, 20, START);
-        regtest.powLimitBits = 0x203fffff;
+        own.powLimitBits = 0x203fffff;
         vm.expectRevert(abi.encodeWithSelector(IBitcoinLightClient.InvalidBits.selector, REGTEST_BITS));
-        new BitcoinLightClient(regtest, genesis.raw, 0, 2, START);
+        new BitcoinLightClient(own, genesis.raw, 0, 2, START);
     }
 
     // ------------------------------------------------------------------ the best chain

@@ -24,7 +24,7 @@ contract FederationTest is Peg {
         fresh.confirmKey(1, groupKey, vaultKey, vaultY);
     }
 
-    function test_members_and_their_indexes() public {
+    function test_members_have_the_indexes_of_their_order() public {
         vm.assertEq(fresh.memberCount(), 4);
         vm.assertEq(fresh.threshold(), 3);
         vm.assertEq(fresh.epoch(), 1);
@@ -59,7 +59,7 @@ contract FederationTest is Peg {
         confirm(4);
     }
 
-    function test_a_member_may_change_its_mind_before() public {
+    function test_a_member_may_change_its_mind_until_all_agree() public {
         bytes32 key = groupKey;
         (bytes32 vault, bytes32 y) = (vaultKey, vaultY);
         confirmOther();
@@ -79,7 +79,7 @@ contract FederationTest is Peg {
         confirm(1);
     }
 
-    function test_confirmations_that_are_refused() public {
+    function test_bad_confirmations_are_refused() public {
         vm.expectRevert(abi.encodeWithSelector(IFederation.NotAMember.selector, address(this)));
         fresh.confirmKey(1, groupKey, vaultKey, vaultY);
         vm.expectRevert(abi.encodeWithSelector(IFederation.WrongEpoch.selector, 2, 1));
@@ -100,7 +100,7 @@ contract FederationTest is Peg {
         fresh.confirmKey(1, bytes32(type(uint256).max), vaultKey, vaultY);
     }
 
-    function test_federations_that_cannot_be() public {
+    function test_impossible_federations_are_refused() public {
         IFederation.Member[] memory list = members();
         vm.expectRevert(abi.encodeWithSelector(IFederation.BadThreshold.selector, 0, 4));
         new Federation(0, list, RECOVERY_LEAF);
@@ -121,7 +121,7 @@ contract FederationTest is Peg {
     }
 
     /// The ecrecover identity against points computed from secrets.
-    function testFuzz_the_tweak_identity(uint256 secret, bytes32 merkleRoot) public {
+    function testFuzz_the_tweak_identity_holds(uint256 secret, bytes32 merkleRoot) public {
         secret = bound(secret, 1, ORDER - 1);
         useKey(secret);
         (bytes32 x, bytes32 y) = tweaked(merkleRoot);
@@ -154,7 +154,7 @@ contract SigningBoardTest is Peg {
         board.post(keccak256("s"), 3, new bytes(16_384));
     }
 
-    function test_posts_that_are_refused() public {
+    function test_bad_posts_are_refused() public {
         vm.expectRevert(abi.encodeWithSelector(ISigningBoard.NotAMember.selector, address(this)));
         board.post(keccak256("s"), 3, hex"c0ffee");
         vm.prank(MEMBER);

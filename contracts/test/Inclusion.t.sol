@@ -1,23 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.30;
 
-import {BitcoinLightClient} from "../src/BitcoinLightClient.sol";
 import {IBitcoinLightClient} from "../src/interfaces/IBitcoinLightClient.sol";
-import {Bitcoin} from "./Bitcoin.sol";
+import {Regtest} from "./Regtest.sol";
 
 /// Proofs of inclusion: every transaction of a block has one, and nothing else has.
-contract InclusionTest is Bitcoin {
-    uint32 private constant START = 1_700_000_000;
+contract InclusionTest is Regtest {
     /// 64 bytes: a script of 4.
     bytes private constant SHORT = hex"51515151";
 
-    BitcoinLightClient private client;
-    Block private genesis;
-
     function setUp() public {
-        vm.warp(START + 1_000_000);
-        genesis = mineOn(bytes32(0), 0, START, REGTEST_BITS, new bytes[](0));
-        client = new BitcoinLightClient(IBitcoinLightClient.Parameters(true, true, false, REGTEST_BITS), genesis.raw, 0, 2, START);
+        createRegtest(START + 1_000_000);
     }
 
     /// A block with a coinbase and `others` more.
@@ -32,8 +25,7 @@ contract InclusionTest is Bitcoin {
 
     /// A block whose header states `root`.
     function blockWithRoot(bytes32 root, bytes memory first) private returns (Block memory mined) {
-        (mined.raw, mined.hash) =
-            grind(bytes.concat(hex"00000020", genesis.hash, root, le(START + 700, 4), le(REGTEST_BITS, 4), hex"00000000"));
+        (mined.raw, mined.hash) = header(genesis.hash, root, START + 700, REGTEST_BITS);
         mined.transactions = new bytes[](1);
         mined.transactions[0] = first;
         client.submit(mined.raw);
@@ -115,7 +107,7 @@ contract InclusionTest is Bitcoin {
         refuse(forged, proof, IBitcoinLightClient.RootMismatch.selector);
     }
 
-    function test_an_inner_node_is_no_transaction() public {
+    function test_an_inner_node_is_not_a_transaction() public {
         Block memory mined = blockOf(7);
         IBitcoinLightClient.InclusionProof memory proof = prove(mined, 3);
         bytes32[] memory shorter = new bytes32[](2);
@@ -150,7 +142,7 @@ contract InclusionTest is Bitcoin {
         client.requireIncluded(first, proof);
     }
 
-    function test_bounds() public {
+    function test_indexes_depths_and_sizes_are_bounded() public {
         Block memory mined = blockOf(3);
         IBitcoinLightClient.InclusionProof memory proof = prove(mined, 2);
         bytes memory transaction = mined.transactions[2];

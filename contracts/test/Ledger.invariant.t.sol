@@ -1,22 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.30;
 
-import {Bridge} from "../src/Bridge.sol";
 import {IBitcoinLightClient} from "../src/interfaces/IBitcoinLightClient.sol";
 import {IBridge} from "../src/interfaces/IBridge.sol";
 import {Peg} from "./Peg.sol";
+import {Refuser} from "./Recipients.sol";
 
-/// Takes coins only by `claim`.
-contract Refuser {
-    function claim(Bridge bridge, address to) external {
-        bridge.claim(to);
-    }
-}
-
-/// Random users, members and miners. Nothing they do may revert but for the reasons named.
+/// Random users, members and miners. Nothing they do may revert, except for the reasons named.
 contract LedgerHandler is Peg {
-    bytes private constant SCRIPT = hex"0014aabbccddeeff00112233445566778899aabbccdd";
-
     Refuser private immutable refuser = new Refuser();
     address[3] private users;
     /// Deposits that no vault transaction sweeps yet.
@@ -29,7 +20,7 @@ contract LedgerHandler is Peg {
 
     constructor() {
         createPeg();
-        users = [address(0xA0A0), address(0xB0B0), address(refuser)];
+        users = [ALICE, BOB, address(refuser)];
         mineEmpty(1);
     }
 
@@ -45,7 +36,7 @@ contract LedgerHandler is Peg {
         address owner = users[user % 2];
         uint256 most = owner.balance / WEI_PER_SAT;
         if (most < 10_000) return;
-        withdraw(owner, uint64(bound(amountSat, 10_000, most)), 5_000, SCRIPT);
+        withdraw(owner, uint64(bound(amountSat, 10_000, most)), 5_000, P2WPKH);
         ++done["withdraw"];
     }
 
@@ -223,7 +214,7 @@ contract LedgerHandler is Peg {
 
     /// The coins that are out are those that settled deposits brought in, less what went back in.
     function requireBacked() private view {
-        uint256 outside = address(0xA0A0).balance + address(0xB0B0).balance + address(refuser).balance;
+        uint256 outside = ALICE.balance + BOB.balance + address(refuser).balance;
         vm.assertEq(outside / WEI_PER_SAT, supplySat(), "coins outside");
     }
 }

@@ -4,32 +4,9 @@ pragma solidity ^0.8.30;
 import {MicroChannel} from "../src/MicroChannel.sol";
 import {IMicroChannel} from "../src/interfaces/IMicroChannel.sol";
 import {Base} from "./Base.sol";
+import {GreedyPayee, Reentrant, Refuser} from "./Recipients.sol";
 
-contract RefusingPayee {
-    function close(MicroChannel channels, uint256 id) external {
-        channels.close(id);
-    }
-}
-
-/// Tries to cash the same voucher again while it is paid.
-contract GreedyPayee {
-    MicroChannel private immutable channels;
-    bytes private signature;
-
-    constructor(MicroChannel channels_) {
-        channels = channels_;
-    }
-
-    function take(uint256 id, uint256 total, bytes memory signature_) external {
-        signature = signature_;
-        channels.claim(id, total, signature_);
-    }
-
-    receive() external payable {
-        channels.claim(1, 1 ether, signature);
-    }
-}
-
+/// Vouchers, and how a channel ends.
 contract MicroChannelTest is Base {
     uint256 private constant SECRET = 0xA11CE;
     address private constant PAYEE = address(0xBEEF01);
@@ -80,7 +57,7 @@ contract MicroChannelTest is Base {
         vm.assertEq(channels.channel(id).claimed, 1 ether);
     }
 
-    function test_vouchers_that_are_refused() public {
+    function test_bad_vouchers_are_refused() public {
         uint256 id = open(PAYEE, 1 ether);
         uint256 other = open(PAYEE, 1 ether);
         bytes memory good = sign(SECRET, id, 0.3 ether);
@@ -109,7 +86,7 @@ contract MicroChannelTest is Base {
         channels.claim(id, 1, high);
     }
 
-    function test_many_channels_in_one_claim() public {
+    function test_one_claim_cashes_vouchers_of_many_channels() public {
         IMicroChannel.Voucher[] memory vouchers = new IMicroChannel.Voucher[](20);
         bytes[] memory signatures = new bytes[](20);
         for (uint256 i = 0; i < 20; ++i) {
@@ -125,13 +102,27 @@ contract MicroChannelTest is Base {
         channels.claimMany(vouchers, new bytes[](0));
     }
 
+    /// The channels hold enough to pay it twice.
     function test_a_payee_cannot_be_paid_twice_by_calling_back() public {
         GreedyPayee greedy = new GreedyPayee(channels);
         uint256 id = open(address(greedy), 2 ether);
+        greedy.take(id, 1 ether, sign(SECRET, id, 1 ether));
+        vm.assertFalse(greedy.cashedTwice());
+        vm.assertEq(address(greedy).balance, 1 ether);
+        vm.assertEq(channels.channel(id).claimed, 1 ether);
+    }
+
+    /// With a voucher of another channel, so that only the lock stands in its way.
+    function test_a_payee_cannot_act_while_it_is_paid() public {
+        uint256 other = open(PAYEE, 2 ether);
+        bytes memory call = abi.encodeCall(channels.claim, (other, 1 ether, sign(SECRET, other, 1 ether)));
+        Reentrant payee = new Reentrant(address(channels), call);
+        uint256 id = open(address(payee), 2 ether);
         bytes memory signature = sign(SECRET, id, 1 ether);
-        vm.expectRevert(abi.encodeWithSelector(IMicroChannel.TransferFailed.selector, address(greedy)));
-        greedy.take(id, 1 ether, signature);
+        vm.expectRevert(abi.encodeWithSelector(IMicroChannel.TransferFailed.selector, address(payee)));
+        channels.claim(id, 1 ether, signature);
         vm.assertEq(channels.channel(id).claimed, 0);
+        vm.assertEq(PAYEE.balance, 0);
     }
 
     // ------------------------------------------------------------------ closing
@@ -186,7 +177,18 @@ contract MicroChannelTest is Base {
         vm.assertTrue(channels.channel(id).closed);
     }
 
-    function test_topping_up() public {
+    function test_a_payee_that_refuses_coins_can_still_close() public {
+        Refuser payee = new Refuser();
+        uint256 id = open(address(payee), 1 ether);
+        bytes memory signature = sign(SECRET, id, 0.25 ether);
+        vm.expectRevert(abi.encodeWithSelector(IMicroChannel.TransferFailed.selector, address(payee)));
+        channels.claim(id, 0.25 ether, signature);
+        payee.close(channels, id);
+        vm.assertEq(payer.balance, 100 ether);
+        vm.assertTrue(channels.channel(id).closed);
+    }
+
+    function test_a_channel_is_topped_up_and_nothing_opens_without_coins_or_payee() public {
         uint256 id = open(PAYEE, 1 ether);
         channels.topUp{value: 2 ether}(id);
         vm.assertEq(channels.channel(id).deposit, 3 ether);

@@ -1,19 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.30;
 
-import {BitcoinLightClient} from "../src/BitcoinLightClient.sol";
 import {Bridge} from "../src/Bridge.sol";
 import {Federation} from "../src/Federation.sol";
-import {IBitcoinLightClient} from "../src/interfaces/IBitcoinLightClient.sol";
 import {IBridge} from "../src/interfaces/IBridge.sol";
 import {IFederation} from "../src/interfaces/IFederation.sol";
 import {Taproot} from "../src/Taproot.sol";
 import {DepositScript} from "../src/bridge/DepositScript.sol";
 import {Vm} from "./Base.sol";
-import {Bitcoin} from "./Bitcoin.sol";
+import {Regtest} from "./Regtest.sol";
 
 /// A light client on a private Bitcoin, a federation with a key, and a bridge with 21,000,000 coins.
-abstract contract Peg is Bitcoin {
+abstract contract Peg is Regtest {
     /// A deposit that is in a block, with what proves it.
     struct Funding {
         Block mined;
@@ -26,7 +24,6 @@ abstract contract Peg is Bitcoin {
         IBridge.DepositTerms terms;
     }
 
-    uint32 internal constant START = 1_700_000_000;
     uint16 internal constant RECLAIM_DELAY = 1008;
     uint256 internal constant TOTAL = 21_000_000 ether;
     uint256 internal constant WEI_PER_SAT = 1e10;
@@ -37,7 +34,10 @@ abstract contract Peg is Bitcoin {
     bytes32 internal constant RECLAIM_KEY = bytes32(uint256(0x79BE667EF9DCBBAC55A06295CE870B07029BFCDB2DCE28D959F2815B16F81798));
 
     address internal constant MEMBER = address(0xA11CE);
-    BitcoinLightClient internal client;
+    address internal constant ALICE = address(0xA0A0);
+    address internal constant BOB = address(0xB0B0);
+    bytes internal constant P2WPKH = hex"0014aabbccddeeff00112233445566778899aabbccdd";
+    bytes internal constant P2TR = hex"51200000000000000000000000000000000000000000000000000000000000000001";
     Federation internal federation;
     Bridge internal bridge;
     /// The secret of the group key with even y, and its point.
@@ -51,10 +51,8 @@ abstract contract Peg is Bitcoin {
     mapping(uint256 number => bytes) internal unsigned;
 
     function createPeg() internal {
-        vm.warp(START + 600);
-        Block memory genesis = mineOn(bytes32(0), 0, START, REGTEST_BITS, new bytes[](0));
+        createRegtest(START + 600);
         chainAt[0] = genesis;
-        client = new BitcoinLightClient(IBitcoinLightClient.Parameters(true, true, false, REGTEST_BITS), genesis.raw, 0, 2, START);
         federation = new Federation(3, members(), RECOVERY_LEAF);
         bridge = new Bridge(parameters(), client, federation);
         vm.deal(address(bridge), TOTAL);
@@ -193,12 +191,25 @@ abstract contract Peg is Bitcoin {
         vm.assertEq(bridge.vaultTransaction(number).txid, hash256(transaction));
     }
 
+    function refuse(IBridge.Proposal memory proposal, bytes memory why) internal {
+        vm.expectRevert(why);
+        vm.prank(MEMBER);
+        bridge.propose(proposal);
+    }
+
     /// The vault transaction, byte for byte, put together independently from the contract.
     function expected(IBridge.Proposal memory proposal) internal view returns (bytes memory) {
-        uint256 total = 230 * proposal.deposits.length;
-        uint256 count = proposal.deposits.length + proposal.withdrawals.length;
-        uint256 inputsSat = 0;
-        bytes memory inputs;
+        (bytes memory inputs, uint256 inputsSat) = expectedInputs(proposal);
+        (bytes memory outputs, uint256 paidSat) = expectedPayouts(proposal);
+        uint256 changeSat = inputsSat - paidSat - costOf(proposal);
+        return bytes.concat(
+            bytes.concat(hex"03000000", compactSize(proposal.deposits.length + proposal.vaultInputs.length), inputs),
+            bytes.concat(compactSize(proposal.withdrawals.length + 2), le(changeSat, 8), hex"225120", vaultKey),
+            bytes.concat(outputs, hex"f000000000000000", hex"0451024e73", hex"00000000")
+        );
+    }
+
+    function expectedInputs(IBridge.Proposal memory proposal) internal view returns (bytes memory inputs, uint256 inputsSat) {
         for (uint256 i = 0; i < proposal.deposits.length; ++i) {
             bytes memory transaction = proposal.deposits[i].transaction;
             inputs = bytes.concat(inputs, hash256(transaction), le(proposal.deposits[i].vout, 4), hex"00fdffffff");
@@ -213,28 +224,38 @@ abstract contract Peg is Bitcoin {
             inputs = bytes.concat(inputs, spent.txid, hex"00000000", hex"00fdffffff");
             inputsSat += spent.changeSat;
         }
+    }
+
+    function expectedPayouts(IBridge.Proposal memory proposal) internal view returns (bytes memory outputs, uint256 paidSat) {
+        uint256[] memory shares = expectedShares(proposal);
         for (uint256 i = 0; i < proposal.withdrawals.length; ++i) {
-            total += 4 * (9 + bridge.withdrawal(proposal.withdrawals[i]).script.length);
-        }
-        uint256 cost = uint256(proposal.feeSat) + 240;
-        uint256 odd = cost;
-        for (uint256 i = 0; i < count; ++i) {
-            odd -= cost * weightOf(proposal, i) / total;
-        }
-        bytes memory outputs;
-        uint256 paidSat = 0;
-        for (uint256 i = 0; i < proposal.withdrawals.length; ++i) {
-            uint256 place = proposal.deposits.length + i;
             IBridge.Withdrawal memory paid = bridge.withdrawal(proposal.withdrawals[i]);
-            uint256 share = count == 0 ? 0 : cost * weightOf(proposal, place) / total + (place < odd ? 1 : 0);
-            outputs = bytes.concat(outputs, le(paid.amountSat - share, 8), compactSize(paid.script.length), paid.script);
-            paidSat += paid.amountSat - share;
+            uint256 amountSat = paid.amountSat - shares[proposal.deposits.length + i];
+            outputs = bytes.concat(outputs, le(amountSat, 8), compactSize(paid.script.length), paid.script);
+            paidSat += amountSat;
         }
-        return bytes.concat(
-            bytes.concat(hex"03000000", compactSize(proposal.deposits.length + proposal.vaultInputs.length), inputs),
-            bytes.concat(compactSize(proposal.withdrawals.length + 2), le(inputsSat - paidSat - cost, 8), hex"225120", vaultKey),
-            bytes.concat(outputs, hex"f000000000000000", hex"0451024e73", hex"00000000")
-        );
+    }
+
+    /// What each participant pays of the cost: by weight, and the odd satoshis go to the first.
+    function expectedShares(IBridge.Proposal memory proposal) internal view returns (uint256[] memory shares) {
+        shares = new uint256[](proposal.deposits.length + proposal.withdrawals.length);
+        uint256 total = 0;
+        for (uint256 i = 0; i < shares.length; ++i) {
+            total += weightOf(proposal, i);
+        }
+        uint256 odd = costOf(proposal);
+        for (uint256 i = 0; i < shares.length; ++i) {
+            shares[i] = costOf(proposal) * weightOf(proposal, i) / total;
+            odd -= shares[i];
+        }
+        for (uint256 i = 0; i < shares.length && i < odd; ++i) {
+            ++shares[i];
+        }
+    }
+
+    /// The miners' fee and the anchor.
+    function costOf(IBridge.Proposal memory proposal) internal pure returns (uint256) {
+        return uint256(proposal.feeSat) + 240;
     }
 
     function weightOf(IBridge.Proposal memory proposal, uint256 participant) internal view returns (uint256) {
@@ -279,13 +300,13 @@ abstract contract Peg is Bitcoin {
         confirmAndSettle(number);
     }
 
-    // ------------------------------------------------------------------ the books
+    // ------------------------------------------------------------------ the balance
 
     function supplySat() internal view returns (uint256) {
         return (TOTAL - address(bridge).balance) / WEI_PER_SAT;
     }
 
-    /// supply + owed + held <= vault + deficit; equal but for `slack` and coins that wait for a claim.
+    /// supply + owed + held <= vault + deficit; equal except for `slack` and coins that wait for a claim.
     function requireBalanced(uint256 slackSat) internal view {
         (uint64 vaultSat, uint64 owedSat, uint64 heldSat, uint64 deficitSat) = bridge.ledger();
         vm.assertEq(supplySat() + owedSat + heldSat + slackSat, uint256(vaultSat) + deficitSat, "ledger is out of balance");
