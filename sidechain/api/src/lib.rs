@@ -1,3 +1,4 @@
 //! What a node of the sidechain says over JSON-RPC beyond Ethereum's methods, as types that the node and its clients share.
 
+mod deposit_terms;
 pub mod peg;

@@ -4,7 +4,7 @@ use std::num::NonZeroU16;
 
 use alloy_primitives::B256;
 use api::peg::Terms;
-use bitcoin::{Amount, XOnlyPublicKey};
+use bitcoin::XOnlyPublicKey;
 use contracts::address::BRIDGE;
 use mainchain::deposit::{DepositTerms, Peg};
 
@@ -48,17 +48,11 @@ pub enum RegisterError {
 /// `Terms`, with the reason. `Simulate`: the federation's key could not be read.
 pub fn registration<S: Store>(chain: &Chain<S>, terms: &Terms) -> Result<Registration, RegisterError> {
     let genesis = chain.genesis();
-    let reclaim_key = check(terms, u64::from(genesis.bridge.min_fee_rate))?;
+    let deposit = check(terms, u64::from(genesis.bridge.min_fee_rate))?;
     let group_key = group_key(chain, terms.epoch)?;
     let delay = NonZeroU16::new(genesis.bridge.reclaim_delay)
         .ok_or_else(|| RegisterError::Terms("the reclaim delay of this chain is zero".into()))?;
     let peg = Peg { chain_id: genesis.chain_id, bridge: BRIDGE.into_array(), delay };
-    let deposit = DepositTerms {
-        recipient: terms.recipient.into_array(),
-        reclaim_key,
-        max_fee: Amount::from_sat(terms.max_fee_sat),
-        epoch: terms.epoch,
-    };
     Ok(Registration {
         recipient: terms.recipient,
         reclaim_key: terms.reclaim_key,
@@ -92,19 +86,19 @@ pub fn terms(registration: &Registration) -> Terms {
     }
 }
 
-/// Checks what the terms say by themselves; returns the reclaim key. `min_fee_rate` is in satoshis per virtual byte.
-fn check(terms: &Terms, min_fee_rate: u64) -> Result<XOnlyPublicKey, RegisterError> {
+/// Checks the terms by themselves, and reads them. `min_fee_rate` is in satoshis per virtual byte.
+fn check(terms: &Terms, min_fee_rate: u64) -> Result<DepositTerms, RegisterError> {
     if terms.recipient.is_zero() {
         return Err(RegisterError::Terms("the recipient is the zero address".into()));
     }
-    let reclaim_key = XOnlyPublicKey::from_slice(terms.reclaim_key.as_slice())
+    let deposit = DepositTerms::try_from(terms)
         .map_err(|_| RegisterError::Terms(format!("reclaimKey {} is not an x-only public key", terms.reclaim_key)))?;
     let lowest = SWEEP_VBYTES * min_fee_rate;
     if !(lowest..=MAX_FEE_SAT).contains(&terms.max_fee_sat) {
         let got = terms.max_fee_sat;
         return Err(RegisterError::Terms(format!("maxFeeSat is {got}, expected {lowest} to {MAX_FEE_SAT} sat")));
     }
-    Ok(reclaim_key)
+    Ok(deposit)
 }
 
 fn group_key<S: Store>(chain: &Chain<S>, epoch: u32) -> Result<XOnlyPublicKey, RegisterError> {

@@ -251,10 +251,5 @@ fn prove(block: &Block, txid: Txid) -> Option<(Transaction, IBitcoinLightClient:
 }
 
 fn terms(terms: &DepositTerms) -> IBridge::DepositTerms {
-    IBridge::DepositTerms {
-        recipient: terms.recipient.into(),
-        reclaimKey: B256::from(terms.reclaim_key.serialize()),
-        maxFeeSat: terms.max_fee.to_sat(),
-        epoch: terms.epoch,
-    }
+    crate::peg::Terms::from(terms).into()
 }
