@@ -1,4 +1,4 @@
-//! The time of this machine.
+//! The time of this machine, with an error for people.
 
 use eyre::{Result, WrapErr};
 

@@ -13,13 +13,13 @@ use bridge::relay::ledger::{BlockLog, Head};
 use contracts::address::{BRIDGE, FEDERATION, LIGHT_CLIENT, MICRO_CHANNEL, SIGNING_BOARD};
 use contracts::alloy_sol_types::SolCall;
 use contracts::{BitcoinLightClient, Bridge, Federation};
+use sidechain::block::next_base_fee;
 use sidechain::chain::{Chain, LogFilter, Registration, Retention, SimulateError};
 use sidechain::execution::{self, InclusionError};
 use sidechain::genesis::Genesis;
 use sidechain::io::db::Database;
 use sidechain::io::node_state::{AdmitError, NodeState};
 use sidechain::mempool::{Limits, Mempool};
-use sidechain::block::next_base_fee;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 

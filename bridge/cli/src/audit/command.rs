@@ -126,11 +126,11 @@ pub async fn audit(args: &Args) -> Result<Report> {
     for _ in 0..ATTEMPTS {
         let tip = bitcoin.best_tip().await?;
         let header = proven::latest(&client, &validators).await?;
-        match Books::read(&client, header).await {
-            Ok(books) => {
-                let outputs = find(&bitcoin, &books).await?;
+        match Balances::read(&client, header).await {
+            Ok(balances) => {
+                let outputs = find(&bitcoin, &balances).await?;
                 if bitcoin.best_tip().await? == tip {
-                    return Ok(books.report(tip, outputs));
+                    return Ok(balances.report(tip, outputs));
                 }
             }
             Err(error) => last = Err(error),
@@ -141,7 +141,7 @@ pub async fn audit(args: &Args) -> Result<Report> {
 }
 
 /// The sidechain's side: proven amounts, and vault transactions that add up to them.
-struct Books {
+struct Balances {
     header: FinalHeader,
     supply_wei: U256,
     ledger: Ledger,
@@ -149,7 +149,7 @@ struct Books {
     vault: BTreeMap<u64, VaultTransaction>,
 }
 
-impl Books {
+impl Balances {
     async fn read(client: &Client, header: FinalHeader) -> Result<Self> {
         let bridge = proven::account(client, &header, address::BRIDGE, &[Ledger::SLOT]).await?;
         // More than at genesis: coins were given to the Bridge by force. None are outside then.
@@ -157,9 +157,9 @@ impl Books {
         let vault = vault_transactions(client).await?;
         let epochs: BTreeSet<u32> = vault.values().map(|vault| vault.epoch).collect();
         let vault_keys = vault_keys(client, &header, &epochs).await?;
-        let books = Self { header, supply_wei, ledger: Ledger::from_slot(bridge.slots[0]), vault_keys, vault };
-        books.check()?;
-        Ok(books)
+        let balances = Self { header, supply_wei, ledger: Ledger::from_slot(bridge.slots[0]), vault_keys, vault };
+        balances.check()?;
+        Ok(balances)
     }
 
     /// What the node listed must be what the proven ledger counts.
@@ -288,16 +288,16 @@ fn vault_script(key: B256) -> ScriptBuf {
 }
 
 /// Looks for each output that the ledger counts.
-async fn find(bitcoin: &BitcoinRpc, books: &Books) -> Result<Vec<Output>> {
+async fn find(bitcoin: &BitcoinRpc, balances: &Balances) -> Result<Vec<Output>> {
     let mut outputs = Vec::new();
-    for vault in books.counted() {
+    for vault in balances.counted() {
         let outpoint = OutPoint::new(vault.txid, 0);
-        let mut found = match unspent(bitcoin, books, vault).await? {
+        let mut found = match unspent(bitcoin, balances, vault).await? {
             Some(confirmations) => Found::Unspent { confirmations },
             None => Found::Missing,
         };
-        if let (Found::Missing, Some(spender)) = (&found, books.spender(outpoint))
-            && unspent(bitcoin, books, spender).await?.is_some()
+        if let (Found::Missing, Some(spender)) = (&found, balances.spender(outpoint))
+            && unspent(bitcoin, balances, spender).await?.is_some()
         {
             found = Found::Moved { number: spender.number, txid: spender.txid };
         }
@@ -307,10 +307,10 @@ async fn find(bitcoin: &BitcoinRpc, books: &Books) -> Result<Vec<Output>> {
 }
 
 /// Confirmations of a vault transaction's output 0, while it is unspent and as it should be.
-async fn unspent(bitcoin: &BitcoinRpc, books: &Books, vault: &VaultTransaction) -> Result<Option<u32>> {
+async fn unspent(bitcoin: &BitcoinRpc, balances: &Balances, vault: &VaultTransaction) -> Result<Option<u32>> {
     let coin = bitcoin.unspent(OutPoint::new(vault.txid, 0), false).await?;
     let right =
-        coin.filter(|coin| coin.value.to_sat() == vault.change_sat && coin.script_pubkey == books.script(vault));
+        coin.filter(|coin| coin.value.to_sat() == vault.change_sat && coin.script_pubkey == balances.script(vault));
     Ok(right.map(|coin| coin.confirmations))
 }
 

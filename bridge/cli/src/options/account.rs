@@ -36,7 +36,7 @@ impl AccountArgs {
                 open_account(path, &passphrase)
             }
             (None, Some(_)) if info.bitcoin_network != "regtest" => bail!(
-                "--dev-account is for regtest, this network stands on {}: everybody knows the developer accounts' keys",
+                "--dev-account is for regtest, this network is on {}: everybody knows the developer accounts' keys",
                 info.bitcoin_network
             ),
             (None, Some(index)) => Ok(dev_account(index)),

@@ -39,9 +39,6 @@ impl SidechainArgs {
 /// The network of a node's answer.
 pub fn network(info: &peg::Info) -> Result<Network> {
     info.bitcoin_network.parse().map_err(|_| {
-        eyre!(
-            "the node says it stands on the Bitcoin network {:?}, which this version does not know",
-            info.bitcoin_network
-        )
+        eyre!("the node says it is on the Bitcoin network {:?}, which this version does not know", info.bitcoin_network)
     })
 }

@@ -92,7 +92,7 @@ async fn peg_in(args: &Args, context: &Context) -> Result<()> {
     args.check(&info)?;
     deposits::group_key(&info)?;
     if let Some(path) = &args.genesis {
-        believe(&client, &info, &read_genesis(path)?).await?;
+        verify_group_key(&client, &info, &read_genesis(path)?).await?;
     }
     let reclaim = match args.reclaim_key {
         Some(key) => ReclaimKey::Own(key),
@@ -140,7 +140,7 @@ impl Args {
 }
 
 /// Checks all that an address is made of against what the genesis file's validators signed.
-async fn believe(client: &Client, info: &Info, genesis: &Genesis) -> Result<()> {
+async fn verify_group_key(client: &Client, info: &Info, genesis: &Genesis) -> Result<()> {
     let header = proven::latest(client, &genesis.validators()?).await?;
     let keys = proven::federation_keys(client, &header, info.epoch).await?;
     let facts = [
@@ -204,17 +204,17 @@ fn qr(uri: &str) -> Option<String> {
     Some(code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build())
 }
 
-/// Waits until a deposit to `address` is minted, telling each change.
+/// Waits until a deposit to `address` is minted, showing each change.
 async fn follow(client: &Client, address: &str, context: &Context) -> Result<()> {
     if !context.json {
         println!("\nWaiting for a payment (Ctrl-C stops waiting, nothing is lost: causeway status {address})");
     }
-    let mut told = Vec::new();
+    let mut shown = Vec::new();
     loop {
         match client.deposit(address).await {
             Ok(report) => {
                 for deposit in &report.deposits {
-                    tell(client, deposit, &mut told, context).await?;
+                    show_news(client, deposit, &mut shown, context).await?;
                 }
                 if !report.deposits.is_empty()
                     && report.deposits.iter().all(|deposit| deposit.status == DepositStatus::Minted)
@@ -229,21 +229,21 @@ async fn follow(client: &Client, address: &str, context: &Context) -> Result<()>
     }
 }
 
-/// Tells what is new about a deposit, once.
-async fn tell(
+/// Shows what is new about a deposit, once.
+async fn show_news(
     client: &Client,
     deposit: &Deposit,
-    told: &mut Vec<(bitcoin::OutPoint, DepositStatus, u32)>,
+    shown: &mut Vec<(bitcoin::OutPoint, DepositStatus, u32)>,
     context: &Context,
 ) -> Result<()> {
     let vault = client.vault_transaction(deposit.number).await?;
     let (confirmations, required) =
         vault.as_ref().map_or((0, 0), |vault| (vault.confirmations, vault.required_confirmations));
     let news = (bitcoin::OutPoint::new(deposit.txid, deposit.vout), deposit.status, confirmations.min(required));
-    if told.contains(&news) {
+    if shown.contains(&news) {
         return Ok(());
     }
-    told.push(news);
+    shown.push(news);
     let event = Event::Deposit { deposit, confirmations, required_confirmations: required };
     let value = Amount::from_sat(deposit.amount_sat);
     context.print(&event, || match deposit.status {

@@ -18,6 +18,7 @@ use crate::options::account::AccountArgs;
 use crate::options::sidechain::{INCLUSION, SidechainArgs, network};
 use bridge::amount;
 
+/// How often the node is asked how far a withdrawal is.
 const POLL: Duration = Duration::from_millis(500);
 
 /// Pay coins back out to a Bitcoin address
@@ -123,7 +124,7 @@ impl Args {
         let address = self.to.clone().ok_or_else(|| eyre!("whom to pay? --to ADDRESS"))?;
         let written = address.clone().assume_checked();
         let address = address.require_network(network.bitcoin()).map_err(|_| {
-            eyre!("{written} is not an address of {network}, which this sidechain stands on: ask the payee for one that is")
+            eyre!("{written} is not an address of {network}, which this sidechain is on: ask the payee for one that is")
         })?;
         Ok(address.script_pubkey())
     }
@@ -212,13 +213,13 @@ async fn afford(client: &Client, account: &Account, value: Amount) -> Result<()>
     Ok(())
 }
 
-/// Waits until a withdrawal is paid, telling each change.
+/// Waits until a withdrawal is paid, showing each change.
 async fn follow(client: &Client, id: u64, context: &Context) -> Result<()> {
-    let mut told = None;
+    let mut shown = None;
     loop {
         match client.withdrawal(id).await {
             Ok(Some(withdrawal)) => {
-                if told.replace(withdrawal.status) != Some(withdrawal.status) {
+                if shown.replace(withdrawal.status) != Some(withdrawal.status) {
                     context.print(&Event::Withdrawal { withdrawal: &withdrawal }, || {
                         println!("{}", describe(&withdrawal))
                     });

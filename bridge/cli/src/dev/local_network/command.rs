@@ -64,12 +64,12 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
     let folder = &args.folder.data_dir;
     match args.command {
         None => context.block_on(serve(folder, &args.options, context)),
-        Some(command) => context.block_on(tell(&Control::of(folder), command, context)),
+        Some(command) => context.block_on(pass_on(&Control::of(folder), command, context)),
     }
 }
 
 /// Passes a subcommand on to the running network.
-async fn tell(control: &Control, command: Command, context: &Context) -> Result<()> {
+async fn pass_on(control: &Control, command: Command, context: &Context) -> Result<()> {
     match command {
         Command::Mine { blocks } => {
             let mined: Value = control.ask(&Request::Mine { blocks }).await?;
