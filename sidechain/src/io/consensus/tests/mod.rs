@@ -10,9 +10,7 @@ use commonware_runtime::{Clock as _, Runner as _, deterministic};
 
 use super::Application as _;
 use ledger::Ledger;
-use network::Network;
-
-type Runtime = deterministic::Context;
+use network::{Network, Runtime};
 
 fn simulate<F: Future<Output = ()>>(seed: u64, run: impl FnOnce(Runtime) -> F) {
     let config = deterministic::Config::default().with_seed(seed).with_timeout(Some(Duration::from_secs(600)));

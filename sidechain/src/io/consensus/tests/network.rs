@@ -6,7 +6,7 @@ use alloy_primitives::{Address, B256};
 use commonware_codec::{Copying, DecodeExt as _};
 use commonware_cryptography::ed25519::PublicKey;
 use commonware_p2p::simulated::{self, Link, Oracle};
-use commonware_runtime::{Clock as _, Handle, Quota, Spawner as _, Supervisor as _};
+use commonware_runtime::{Clock as _, Handle, Quota, Spawner as _, Supervisor as _, deterministic};
 use commonware_utils::{NZU32, NZUsize, probability};
 use light::finality;
 
@@ -15,8 +15,10 @@ use super::super::{
     network::{Channels, MAX_MESSAGE_BYTES},
     start,
 };
-use super::{Runtime, ledger::Ledger};
+use super::ledger::Ledger;
 use crate::io::keys::ValidatorKeys;
+
+pub type Runtime = deterministic::Context;
 
 const CHAIN_ID: u64 = 51717;
 
