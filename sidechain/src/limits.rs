@@ -3,7 +3,7 @@
 /// Gas a single transaction may ask for. EIP-7825: 2^24.
 pub const MAX_TRANSACTION_GAS: u64 = 1 << 24;
 
-/// Bytes of transactions (as they stand in the block's RLP) in one block. Keeps a block within what validators gossip in one interval.
+/// Bytes of transactions (as they are in the block's RLP) in one block. Keeps a block within what validators gossip in one interval.
 pub const MAX_BLOCK_BYTES: usize = 4 << 20;
 
 /// Bytes of one transaction. The limit of Ethereum's mempools (128 KiB) times four: a proof of a whole difficulty period's

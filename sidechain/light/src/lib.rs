@@ -11,6 +11,8 @@ pub mod federation;
 pub mod finality;
 mod header;
 mod state;
+#[cfg(test)]
+mod tests;
 
 pub use header::{FinalHeader, HeaderError};
 pub use state::{ProofError, ProvenAccount};

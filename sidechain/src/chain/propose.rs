@@ -10,7 +10,7 @@ use crate::{
 };
 
 impl<S: Store> Chain<S> {
-    /// Makes a block on `parent` (final or pending) of the candidates that can stand in it, in their order; the others
+    /// Makes a block on `parent` (final or pending) of the candidates that it can hold, in their order; the others
     /// are skipped. It counts as verified.
     ///
     /// # Errors

@@ -123,7 +123,7 @@ impl<S: Store> Chain<S> {
         Ok(high)
     }
 
-    /// Whether a free-lane transaction could stand in the next block: members only, the peg's contracts, success. Its nonce
+    /// Whether a free-lane transaction has a place in the next block: members only, the peg's contracts, success. Its nonce
     /// may lie ahead.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use alloy_primitives::{Address, B256};
 use super::{error::BlockError, rules::Rules};
 use crate::block::{Header, next_base_fee};
 
-/// The header of a block on `parent`, but for what its transactions decide: gas used, roots and bloom.
+/// The header of a block on `parent`, except for what its transactions decide: gas used, roots and bloom.
 pub fn child_header(rules: &Rules, parent: &Header, parent_hash: B256, timestamp: u64, beneficiary: Address) -> Header {
     Header {
         parent_hash,

@@ -1,6 +1,6 @@
 //! Running transactions: what a block may hold, what it does to the state, and the header that follows.
 //!
-//! Ethereum's rules of fork Osaka, unmodified, but for:
+//! Ethereum's rules of fork Osaka, unmodified, except for:
 //! - the base fee is not burnt but paid to the block's beneficiary with the tip, so that only the Bridge changes the supply;
 //! - the free lane: members of the federation call the peg's contracts at gas price 0. Such a transaction runs with base
 //!   fee 0, sends no value, and must succeed; its gas and bytes are bounded per block;
@@ -8,7 +8,7 @@
 //!   their system calls do nothing (as those EIPs say for an address without code);
 //! - the supply invariant holds after every block.
 //!
-//! `prevrandao` is the hash of the parent: on this chain it is no source of randomness.
+//! `prevrandao` is the hash of the parent: on this chain it is not a source of randomness.
 
 mod block;
 mod call;

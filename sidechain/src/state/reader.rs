@@ -67,7 +67,13 @@ pub trait StateReader: Send + Sync {
     /// When the store fails.
     fn storage_by_hash(&self, hash: B256, slot: U256) -> Result<U256, StoreError> {
         let row = self.get(Table::Slot, &slot_key(hash, slot_hash(slot)))?;
-        Ok(row.map_or(U256::ZERO, |row| U256::from_be_slice(&row)))
+        let Some(row) = row else {
+            return Ok(U256::ZERO);
+        };
+        U256::try_from_be_slice(&row).ok_or_else(|| StoreError::Corrupt {
+            table: Table::Slot.name(),
+            detail: format!("slot {slot} of account {hash} has {} bytes, expected at most 32", row.len()),
+        })
     }
 
     /// Code by its hash; `None` if no account ever had it.

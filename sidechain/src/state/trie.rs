@@ -1,6 +1,6 @@
 //! Merkle-Patricia tries with stored nodes: incremental roots, and proofs.
 //!
-//! Every node whose RLP has at least 32 bytes stands in the store under its path from the root, one nibble a byte; smaller
+//! Every node whose RLP has at least 32 bytes is in the store under its path from the root, one nibble a byte; smaller
 //! nodes stand inside their parent, as the yellow paper (appendix D) wants. So an update loads, per changed key, one node for
 //! each level, and a proof is a walk. The root node always stands at the empty path, however small it is.
 //!
@@ -16,6 +16,9 @@ use alloy_trie::{
 };
 
 use super::store::StoreError;
+
+/// Nibbles of a key: keys are hashes.
+const KEY_NIBBLES: usize = 64;
 
 /// Where the nodes of one trie come from.
 pub trait NodeReader {
@@ -327,7 +330,15 @@ fn index(key: &Nibbles, position: usize) -> usize {
 
 fn decode(rlp: &[u8], path: &Nibbles) -> Result<Node, StoreError> {
     use alloy_rlp::Decodable;
+    let left = KEY_NIBBLES.saturating_sub(path.len());
     match TrieNode::decode(&mut &*rlp) {
+        Ok(TrieNode::Leaf(leaf)) if leaf.key.len() != left => {
+            Err(corrupt(path, "is a leaf at another depth than its key's"))
+        }
+        Ok(TrieNode::Extension(extension)) if extension.key.is_empty() || extension.key.len() >= left => {
+            Err(corrupt(path, "is an extension beyond its keys"))
+        }
+        Ok(TrieNode::Branch(_)) if left == 0 => Err(corrupt(path, "is a branch beyond its keys")),
         Ok(TrieNode::Leaf(leaf)) => Ok(Node::Leaf { key: leaf.key, value: leaf.value }),
         Ok(TrieNode::Extension(extension)) => {
             Ok(Node::Extension { key: extension.key, child: Child::Reference(extension.child) })

@@ -1,0 +1,109 @@
+//! What members may do without paying, and how it is bounded.
+
+use super::*;
+
+fn post(nonce: u64, payload: &[u8]) -> Vec<u8> {
+    contracts::SigningBoard::postCall {
+        session: B256::with_last_byte(u8::try_from(nonce % 200).expect("small")),
+        kind: 1,
+        payload: Bytes::copy_from_slice(payload),
+    }
+    .abi_encode()
+}
+
+#[test]
+fn a_member_posts_without_owning_a_coin() {
+    let chain = chain();
+    let free = member(1).free(CHAIN, 0, 200_000, contracts::address::SIGNING_BOARD, post(0, b"hello").into());
+    assert!(chain.check_free(&free).expect("allowed").success);
+    let finalized = next(&chain, vec![free]);
+    assert_eq!(finalized.receipts.len(), 1);
+    assert!(finalized.receipts[0].status());
+    assert_eq!(finalized.receipts[0].logs().len(), 1);
+    assert_eq!(balance(&chain, 1, PROPOSER), U256::ZERO);
+    assert_eq!(chain.state_at(1).expect("kept").account(member(1).address).expect("kept").map(|a| a.nonce), Some(1));
+}
+
+/// In a proposal it is skipped, in a block it is refused.
+fn refused(transaction: Transaction, wanted: &str) {
+    let chain = chain();
+    let said = match chain.check_free(&transaction) {
+        Err(SimulateError::Invalid(error)) => error.to_string(),
+        other => panic!("{other:?}"),
+    };
+    assert!(said.contains(wanted), "{said}");
+    let mut block =
+        chain.propose(chain.head_hash(), NOW_MS, PROPOSER, std::iter::once(transaction.clone())).expect("proposed");
+    assert!(block.transactions.is_empty());
+    block.transactions.push(transaction.into_inner());
+    match chain.verify(&block, NOW_MS) {
+        Err(BlockError::Transaction { index: 0, error, .. }) => {
+            assert!(error.to_string().contains(wanted), "{error}")
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn strangers_other_contracts_values_and_failures_are_refused() {
+    let board = contracts::address::SIGNING_BOARD;
+    refused(Key::new(1).free(CHAIN, 0, 100_000, board, post(0, b"x").into()), "the sender is not a member");
+    refused(member(1).free(CHAIN, 0, 100_000, PROPOSER, Bytes::new()), "not a contract of the peg");
+    refused(
+        member(1).free(CHAIN, 0, 100_000, contracts::address::MICRO_CHANNEL, Bytes::new()),
+        "not a contract of the peg",
+    );
+    refused(member(1).free(CHAIN, 0, 100_000, board, Bytes::from_static(&[1, 2, 3, 4])), "must succeed");
+    let value = TxLegacy {
+        chain_id: Some(CHAIN),
+        gas_limit: 100_000,
+        to: board.into(),
+        value: U256::from(1),
+        ..TxLegacy::default()
+    };
+    refused(member(1).sign(value), "sends value");
+    let create = TxLegacy { chain_id: Some(CHAIN), gas_limit: 100_000, to: TxKind::Create, ..TxLegacy::default() };
+    refused(member(1).sign(create), "not a contract of the peg");
+}
+
+#[test]
+fn a_revert_is_told_with_its_reason() {
+    let chain = chain();
+    let long = vec![1u8; 16_385];
+    let transaction = member(1).free(CHAIN, 0, 5_000_000, contracts::address::SIGNING_BOARD, post(0, &long).into());
+    let error = chain.check_free(&transaction).expect_err("too long").to_string();
+    assert!(error.contains("16385") && error.contains("16384"), "{error}");
+}
+
+#[test]
+fn its_nonce_may_lie_ahead_when_it_is_checked_but_not_in_a_block() {
+    let chain = chain();
+    let ahead = member(1).free(CHAIN, 3, 200_000, contracts::address::SIGNING_BOARD, post(3, b"x").into());
+    assert!(chain.check_free(&ahead).is_ok());
+    assert!(next(&chain, vec![ahead]).block.transactions.is_empty());
+}
+
+#[test]
+fn it_takes_at_most_half_of_the_gas_and_a_megabyte() {
+    let chain = chain();
+    let board = contracts::address::SIGNING_BOARD;
+    let payload = vec![0xab; 16_000];
+    let mut posts: Vec<_> =
+        (0..120).map(|nonce| member(1).free(CHAIN, nonce, 1_500_000, board, post(nonce, &payload).into())).collect();
+    posts.push(Key::new(1).transfer(CHAIN, 0, PROPOSER, 1));
+    let finalized = next(&chain, posts);
+    let block = &finalized.block;
+    let free: u64 = block.header.gas_used - 21_000;
+    assert!(free <= chain.rules().free_gas(), "{free}");
+    assert!(free > chain.rules().free_gas() - 2_000_000, "{free}");
+    assert!(!block::is_free(block.transactions.last().expect("not empty")), "the paying one found room");
+    // One more is refused although the block has gas left.
+    let nonce = block.transactions.len() as u64 - 1;
+    let more = member(1).free(CHAIN, nonce, 1_500_000, board, post(nonce, &payload).into()).into_inner();
+    let mut fuller = block.clone();
+    fuller.transactions.push(more);
+    match self::chain().verify(&fuller, NOW_MS) {
+        Err(BlockError::Transaction { error: InclusionError::BlockGas { got, left }, .. }) => assert!(left < got),
+        other => panic!("{other:?}"),
+    }
+}

@@ -1,0 +1,56 @@
+//! What is kept beside blocks: logs, certificates, registrations.
+
+use super::*;
+
+#[test]
+fn logs_are_found_by_block_address_and_topic() {
+    let chain = chain();
+    let alice = Key::new(1);
+    next(&chain, vec![create(&alice, 0, &COUNTER), create(&alice, 1, &COUNTER)]);
+    let [one, two] = [0, 1].map(|nonce| alice.address.create(nonce));
+    next(&chain, vec![call(&alice, 2, one, Bytes::new()), call(&alice, 3, two, Bytes::new())]);
+    next(&chain, Vec::new());
+    next(&chain, vec![call(&alice, 4, two, Bytes::new())]);
+    let topic = B256::with_last_byte(42);
+    let find = |from, to, addresses: &[Address], topics: &[B256]| {
+        let mut filter = LogFilter { from, to, addresses: addresses.to_vec(), ..LogFilter::default() };
+        filter.topics[0] = topics.to_vec();
+        let found = chain.logs(&filter, 100).expect("few");
+        found.into_iter().map(|entry| (entry.block_number, entry.log_index, entry.log.address)).collect::<Vec<_>>()
+    };
+    assert_eq!(find(0, 9, &[], &[]), [(2, 0, one), (2, 1, two), (4, 0, two)]);
+    assert_eq!(find(0, 9, &[two], &[topic]), [(2, 1, two), (4, 0, two)]);
+    assert_eq!(find(3, 9, &[one, two], &[topic, B256::ZERO]), [(4, 0, two)]);
+    assert_eq!(find(0, 3, &[one], &[]), [(2, 0, one)]);
+    assert!(find(0, 9, &[], &[B256::ZERO]).is_empty());
+    let all = LogFilter { to: 9, ..LogFilter::default() };
+    assert!(matches!(chain.logs(&all, 2), Err(LogsError::TooMany { limit: 2, from: 0, until: 3 })));
+}
+
+#[test]
+fn certificates_and_registrations_are_kept() {
+    let store = Arc::new(Memory::default());
+    let chain = open(store.clone());
+    chain.put_finality(3, b"three").expect("in memory");
+    chain.put_finality(7, b"seven").expect("in memory");
+    assert_eq!(chain.finality(3).expect("in memory"), Some(b"three".to_vec()));
+    assert_eq!(chain.finality(4).expect("in memory"), None);
+    assert_eq!(chain.finality_at_or_after(4).expect("in memory"), Some((7, b"seven".to_vec())));
+    assert_eq!(chain.finality_at_or_after(8).expect("in memory"), None);
+
+    let registration = |number: u8| Registration {
+        recipient: Address::repeat_byte(number),
+        reclaim_key: B256::repeat_byte(number),
+        max_fee_sat: 1_000,
+        epoch: 1,
+        output_key: B256::repeat_byte(0xf0 + number),
+    };
+    assert_eq!(chain.register_deposit(&registration(1)).expect("room"), (1, true));
+    assert_eq!(chain.register_deposit(&registration(2)).expect("room"), (2, true));
+    assert_eq!(chain.register_deposit(&registration(1)).expect("room"), (1, false));
+    let again = open(store);
+    assert_eq!(again.registrations(0, 10).expect("kept"), [(1, registration(1)), (2, registration(2))]);
+    assert_eq!(again.registrations(1, 10).expect("kept"), [(2, registration(2))]);
+    assert_eq!(again.registration(registration(2).output_key).expect("kept"), Some((2, registration(2))));
+    assert_eq!(again.register_deposit(&registration(3)).expect("room"), (3, true));
+}
