@@ -56,3 +56,32 @@ impl Depths {
 pub fn is_settled_for_good(confirmations: u32, required: u32) -> bool {
     confirmations >= SETTLED_FOR_GOOD.max(required)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::relay::example::{deposit, position};
+
+    // light client   0 - ... - 8 - 9a - 10a
+    // bitcoind                  \- 9b - 10b - 11b
+    #[test]
+    fn only_blocks_that_both_best_chains_hold_have_confirmations() {
+        let comparison = Comparison { light: position(10), own: position(11), fork: 8, first_unknown: Some(9) };
+        let depths = Depths::new(position(10), Some(&comparison));
+        assert_eq!([7, 8, 9, 11].map(|height| depths.confirmations_at(height)), [4, 3, 0, 0]);
+        let unknown = Depths::new(position(11), Some(&comparison));
+        assert_eq!(unknown.confirmations_at(8), 0, "the light client has moved since");
+    }
+
+    // A reclaim delay of 20 blocks: deposits are swept up to an age of 10.
+    #[test]
+    fn a_deposit_waits_for_its_depth_and_is_left_to_its_owner_when_it_is_old() {
+        let at = |tip: u32, coinbase: bool, delay: u16| {
+            let comparison = Comparison { light: position(tip), own: position(tip), fork: tip, first_unknown: None };
+            let deposit = TrackedDeposit { coinbase, ..deposit(100) };
+            Depths::new(position(tip), Some(&comparison)).may_sweep(&deposit, delay)
+        };
+        assert_eq!([99, 100, 109, 110].map(|tip| at(tip, false, 20)), [false, true, true, false]);
+        assert_eq!([198, 199].map(|tip| at(tip, true, 1_008)), [false, true]);
+    }
+}

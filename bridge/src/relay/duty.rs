@@ -5,7 +5,7 @@
 //! done by the next in line too, after twice that time by the one after, and so on. The price of two relayers doing the
 //! same is a refused transaction.
 //!
-//! It remembers since when work has waited, what runs, and what was refused a moment ago. Lost in a crash, that costs some
+//! It remembers since when work has waited, which runs, and which was refused a moment ago. Lost in a crash, that costs some
 //! patience and nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,7 +38,7 @@ pub enum Task {
     Unsettle(u64),
 }
 
-/// What decides whose turn it is.
+/// The facts that decide whose turn it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Turn {
     /// Milliseconds of a clock that never goes back.
@@ -50,7 +50,7 @@ pub struct Turn {
     pub members: u16,
 }
 
-/// What this relayer remembers of the work that waits.
+/// The memory of one relayer about the work that waits.
 #[derive(Clone, Debug)]
 pub struct Duty {
     schedule: DutySchedule,
@@ -78,8 +78,8 @@ impl Duty {
         &self.schedule
     }
 
-    /// What this relayer does now of all work that waits, in the same order. `in_flight` was sent and is not included yet.
-    /// What is not offered has gone, and is forgotten.
+    /// The part of all work that waits which this relayer does now, in the same order. `in_flight` was sent and is not included
+    /// yet. Work that is not offered any more is forgotten.
     pub fn due<W>(&mut self, turn: Turn, in_flight: &BTreeSet<Task>, offers: Vec<Offer<W>>) -> Vec<(Task, W)> {
         self.held_since_ms.retain(|_, since| turn.clock_ms.saturating_sub(*since) < HOLD_MS);
         let waiting: BTreeSet<Task> = offers.iter().map(|offer| offer.task).collect();

@@ -1,4 +1,4 @@
-//! What is known when the machine decides: the ledger, what bitcoind says, and what is under way.
+//! The facts that the machine decides from: the ledger, the answers of bitcoind, and the work that is under way.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ use super::ledger::{Entry, LedgerView};
 use super::owed::KeyState;
 use super::vault_transactions::{Place, Progress, Seen};
 
-/// What bitcoind says.
+/// Bitcoin as its own bitcoind sees it.
 #[derive(Clone, Debug)]
 pub struct BitcoinView {
     /// Unspent outputs that pay a registered address.
@@ -24,11 +24,11 @@ pub struct BitcoinView {
     pub headers: Vec<Header>,
     /// Where the vault transactions are that are not settled, by number.
     pub places: BTreeMap<u64, Place>,
-    /// What it estimates.
+    /// Its estimate.
     pub fee_rate: FeeRate,
 }
 
-/// What one decision is made from.
+/// The facts of one decision.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
     /// Milliseconds of a clock that never goes back.
@@ -36,7 +36,7 @@ pub struct Facts<'a> {
     pub ledger: &'a LedgerView,
     /// None while bitcoind does not answer.
     pub bitcoin: Option<&'a BitcoinView>,
-    /// What was sent and is neither included nor given up yet.
+    /// Work whose transaction was sent, and is neither included nor given up yet.
     pub in_flight: &'a BTreeSet<Task>,
 }
 

@@ -1,4 +1,4 @@
-//! What a vault transaction should pay: bitcoind's estimate, asked for now and then.
+//! The fee rate of vault transactions: bitcoind's estimate, renewed now and then.
 
 use bitcoin::FeeRate;
 

@@ -1,6 +1,6 @@
 //! The ledger, the signing board and the federation's keys, as the logs of final blocks tell them.
 //!
-//! Logs say what happened and what has changed; what it changed to is asked for ([`Ledger::question`]), once. After a start
+//! Logs say what happened, and whose state has changed; the new state is asked for ([`Ledger::question`]), once. After a start
 //! the logs are read again from the block before which nothing is open.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,7 +27,7 @@ pub const MAX_QUEUE: u64 = 150;
 /// Blocks read at once after a start.
 const MAX_BLOCKS: u64 = 5_000;
 
-/// What decisions are made from.
+/// The ledger as decisions see it.
 #[derive(Clone, Debug)]
 pub struct LedgerView {
     /// The last block that was read.
@@ -79,7 +79,7 @@ pub struct BlockLog {
     pub log: Log,
 }
 
-/// What logs said has changed.
+/// A question to the node, because a log said that the answer has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Question {
     /// Where does a vault transaction stand?
@@ -359,7 +359,8 @@ impl Ledger {
         self.posts.iter().skip(skip).map(|(_, event)| event.clone()).collect()
     }
 
-    /// Forgets what is settled for good, and the posts before all that is still open, but none while a key is being made.
+    /// Forgets vault transactions that are settled for good, and the posts before the first that is still open; no posts while
+    /// a key is being made.
     /// Returns the numbers that were forgotten.
     pub fn forget_what_is_over(&mut self) -> Vec<u64> {
         let is_over = |entry: &Entry| {
@@ -455,4 +456,159 @@ fn vault_transaction_of(log: &Log) -> Option<u64> {
         _ => return None,
     };
     Some(small(number))
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy_primitives::Bytes;
+
+    use super::*;
+    use crate::relay::example;
+    use crate::vault_tx;
+
+    const ME: u16 = 2;
+
+    fn log(block: u64, address: alloy_primitives::Address, event: &impl SolEvent) -> BlockLog {
+        BlockLog { block: head(block), log: Log { address, data: event.encode_log_data() } }
+    }
+
+    fn head(number: u64) -> Head {
+        Head { number, time_s: 100 + number }
+    }
+
+    /// The event of a proposal that spends two outputs.
+    fn proposed(number: u64) -> Bridge::VaultTransactionProposed {
+        let (transaction, inputs) = vault_tx::example::example();
+        let spent = |input: &SpentOutput| IBridge::SpentOutput {
+            txid: B256::from(input.outpoint.txid.to_byte_array()),
+            vout: input.outpoint.vout,
+            amountSat: input.amount.to_sat(),
+            outputKey: B256::from(input.output_key.serialize()),
+            merkleRoot: B256::from(input.merkle_root),
+            epoch: input.epoch,
+        };
+        Bridge::VaultTransactionProposed {
+            number: U256::from(number),
+            txid: B256::ZERO,
+            proposer: alloy_primitives::Address::ZERO,
+            feeSat: 760,
+            transaction: Bytes::from(transaction),
+            inputs: inputs.iter().map(spent).collect(),
+        }
+    }
+
+    fn read(ledger: &mut Ledger, logs: &[BlockLog], to: u64, light_height: u32) -> Vec<NotSignable> {
+        assert_eq!(ledger.unread(to).map(|blocks| *blocks.end()), Some(to));
+        ledger.apply(logs, to, head(to), example::info(light_height))
+    }
+
+    fn settled(number: u64, confirmations: u32) -> [Answer; 2] {
+        let settled_in = Some(example::position(5).hash);
+        let status = VaultStatus::Settled;
+        [
+            Answer::VaultTransaction { number, status, required_confirmations: 2, settled_in },
+            Answer::Confirmations { number, confirmations },
+        ]
+    }
+
+    fn no_queues(ledger: &mut Ledger) {
+        ledger.answer(Answer::Queues { count: 1, withdrawals: Vec::new(), vault_outputs: Vec::new() });
+    }
+
+    /// A ledger that has read a proposal of number 7 in block 3, and asked nothing yet.
+    fn with_proposal() -> Ledger {
+        let mut ledger = Ledger::new(ME, 0, example::info(5), 24);
+        let odd = read(&mut ledger, &[log(3, BRIDGE, &proposed(7))], 4, 5);
+        assert!(odd.is_empty(), "{odd:?}");
+        ledger
+    }
+
+    #[test]
+    fn a_proposal_is_known_by_its_log_and_its_state_is_asked_for_once() {
+        let mut ledger = with_proposal();
+        assert!(ledger.is_current());
+        assert_eq!(ledger.question(), Some(Question::VaultTransaction(7)));
+        let [stands, confirmed] = settled(7, 2);
+        ledger.answer(stands);
+        let block = example::position(5).hash;
+        assert_eq!(ledger.question(), Some(Question::Confirmations { number: 7, block }));
+        ledger.answer(confirmed);
+        assert_eq!(ledger.question(), Some(Question::Queues));
+        no_queues(&mut ledger);
+        assert_eq!(ledger.question(), None);
+        let entry = &ledger.view().open[&7];
+        assert_eq!((entry.proposed_in, entry.status, entry.settled_confirmations), (head(3), VaultStatus::Settled, 2));
+    }
+
+    #[test]
+    fn a_new_tip_of_the_light_client_asks_for_confirmations_anew() {
+        let mut ledger = with_proposal();
+        settled(7, 2).into_iter().for_each(|answer| ledger.answer(answer));
+        no_queues(&mut ledger);
+        read(&mut ledger, &[], 5, 5);
+        assert_eq!(ledger.question(), None);
+        read(&mut ledger, &[], 6, 6);
+        assert!(matches!(ledger.question(), Some(Question::Confirmations { number: 7, .. })));
+    }
+
+    #[test]
+    fn what_waits_is_asked_for_once_and_shown_when_all_of_it_is_known() {
+        let mut ledger = with_proposal();
+        ledger.answer(Answer::VaultTransaction {
+            number: 7,
+            status: VaultStatus::Proposed,
+            required_confirmations: 2,
+            settled_in: None,
+        });
+        let withdrawal = |id| QueuedWithdrawal {
+            id,
+            amount: Amount::from_sat(50_000),
+            max_fee: Amount::from_sat(1_000),
+            script: bitcoin::ScriptBuf::new(),
+        };
+        ledger.answer(Answer::Queues { count: 7, withdrawals: vec![4, 5], vault_outputs: Vec::new() });
+        assert_eq!(ledger.question(), Some(Question::Withdrawal(4)));
+        ledger.answer(Answer::Withdrawal(withdrawal(4)));
+        assert_eq!(ledger.view().withdrawals, []);
+        ledger.answer(Answer::Withdrawal(withdrawal(5)));
+        assert_eq!(ledger.view().withdrawals, [withdrawal(4), withdrawal(5)]);
+        // Paid meanwhile: the other one is known already.
+        ledger.answer(Answer::Queues { count: 8, withdrawals: vec![5], vault_outputs: Vec::new() });
+        assert_eq!(ledger.question(), None);
+        assert_eq!(ledger.view().withdrawals, [withdrawal(5)]);
+    }
+
+    #[test]
+    fn what_is_settled_for_good_is_forgotten_with_the_posts_before_it() {
+        let mut ledger = with_proposal();
+        let post = SigningBoard::Posted { session: B256::ZERO, member: 1, kind: 3, payload: Bytes::new() };
+        read(&mut ledger, &[log(5, SIGNING_BOARD, &post)], 6, 5);
+        settled(7, crate::relay::confirmations::SETTLED_FOR_GOOD - 1)
+            .into_iter()
+            .for_each(|answer| ledger.answer(answer));
+        assert_eq!(ledger.forget_what_is_over(), [0; 0]);
+        assert_eq!((ledger.from(), ledger.posts_after(0).len()), (3, 1));
+        ledger
+            .answer(Answer::Confirmations { number: 7, confirmations: crate::relay::confirmations::SETTLED_FOR_GOOD });
+        assert_eq!(ledger.forget_what_is_over(), [7]);
+        assert_eq!((ledger.from(), ledger.posts_after(0).len(), ledger.posts_len()), (7, 0, 1));
+    }
+
+    #[test]
+    fn a_proposal_that_is_not_a_vault_transaction_is_told_and_not_signed() {
+        let mut ledger = Ledger::new(ME, 0, example::info(5), 24);
+        let odd = Bridge::VaultTransactionProposed { transaction: Bytes::from(vec![1, 2, 3]), ..proposed(7) };
+        let odd = read(&mut ledger, &[log(3, BRIDGE, &odd)], 4, 5);
+        assert!(matches!(odd.as_slice(), [NotSignable::Layout { number: 7, .. }]), "{odd:?}");
+        assert!(ledger.view().open.is_empty());
+    }
+
+    #[test]
+    fn only_its_own_confirmation_of_a_key_counts() {
+        let mut ledger = Ledger::new(ME, 0, example::info(5), 24);
+        let confirmed = |member, key| Federation::KeyConfirmed { epoch: 1, member, groupKey: B256::repeat_byte(key) };
+        let logs = [log(1, FEDERATION, &confirmed(1, 8)), log(1, FEDERATION, &confirmed(ME, 9))];
+        read(&mut ledger, &logs, 1, 5);
+        assert_eq!(ledger.confirmed(1), Some(B256::repeat_byte(9)));
+    }
 }

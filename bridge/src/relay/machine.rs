@@ -1,4 +1,4 @@
-//! The machine: facts in, one kind of question and the owed actions out, and what came of each action back in.
+//! The machine: facts in, one kind of question and the owed actions out, and the outcome of each action back in.
 //!
 //! ```text
 //!   facts --questions()--> "does the ledger know this outpoint?" --answer()--\
@@ -18,7 +18,7 @@ use super::proposals::available;
 use super::refused_deposits::{RefusedDeposits, Verdict};
 use crate::plan::{Available, ReadyDeposit};
 
-/// What came of an action.
+/// The outcome of an action.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It is under way to the sidechain, or was handed to bitcoind.
@@ -127,4 +127,112 @@ fn candidates(ledger: &LedgerView, bitcoin: &BitcoinView) -> Vec<ReadyDeposit> {
     let info = &ledger.info;
     let rules = Rules { min_deposit: Amount::from_sat(info.min_deposit_sat), reclaim_delay: info.reclaim_delay };
     Deposits::candidates(&bitcoin.tracked, &depths(ledger, Some(bitcoin)), &rules)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::relay::example;
+
+    const SCHEDULE: DutySchedule = DutySchedule { window_s: 30, takeover_ms: 2_000, batch_ms: 0 };
+
+    fn outpoint(vout: u32) -> OutPoint {
+        OutPoint { vout, ..OutPoint::null() }
+    }
+
+    /// The member on duty, and what it sees.
+    struct Relayer {
+        machine: Machine,
+        ledger: LedgerView,
+        bitcoin: BitcoinView,
+        clock_ms: u64,
+    }
+
+    impl Relayer {
+        /// Both chains are at height 10; deposits are at these heights.
+        fn new(deposits: &[(OutPoint, u32)]) -> Self {
+            let machine = Machine::new(1, SCHEDULE);
+            Self { machine, ledger: example::ledger(10), bitcoin: example::bitcoin(10, deposits), clock_ms: 0 }
+        }
+
+        fn questions(&mut self) -> Vec<OutPoint> {
+            let in_flight = BTreeSet::new();
+            let Self { machine, ledger, bitcoin, clock_ms } = self;
+            machine.questions(&Facts { clock_ms: *clock_ms, ledger, bitcoin: Some(bitcoin), in_flight: &in_flight })
+        }
+
+        /// Answers all questions by no, explains what was refused, and decides.
+        fn decide(&mut self) -> Vec<(Task, Action)> {
+            let questions = self.questions();
+            questions.into_iter().for_each(|outpoint| self.machine.answer(outpoint, false));
+            self.machine.explain_refusal(self.clock_ms);
+            let in_flight = BTreeSet::new();
+            let Self { machine, ledger, bitcoin, clock_ms } = self;
+            machine.decide(&Facts { clock_ms: *clock_ms, ledger, bitcoin: Some(bitcoin), in_flight: &in_flight })
+        }
+
+        /// The deposits that it proposes now; none when it proposes nothing.
+        fn proposes(&mut self) -> Option<(Task, Action, Vec<OutPoint>)> {
+            let (task, action) = self.decide().pop()?;
+            let Action::Propose(plan) = action.clone() else { panic!("{action:?} is not a proposal") };
+            Some((task, action, plan.deposits))
+        }
+
+        fn is_refused(&mut self, task: Task, action: Action) {
+            self.machine.ended(task, action, Outcome::Reverted { reason: "no".to_owned() }, self.clock_ms);
+            self.clock_ms += crate::relay::duty::HOLD_MS;
+        }
+    }
+
+    // both    ... - 10[a deposit] -              a deposit at 11 has no confirmation yet
+    #[test]
+    fn a_deposit_is_proposed_once_it_is_confirmed_and_the_ledger_was_asked_once() {
+        let mut relayer = Relayer::new(&[(outpoint(1), 10), (outpoint(2), 11)]);
+        assert_eq!(relayer.questions(), [outpoint(1)]);
+        let (_, _, deposits) = relayer.proposes().expect("it is ready");
+        assert_eq!(deposits, [outpoint(1)]);
+        assert_eq!(relayer.questions(), []);
+    }
+
+    #[test]
+    fn what_runs_is_not_begun_again_until_it_has_ended() {
+        let mut relayer = Relayer::new(&[(outpoint(1), 10)]);
+        let (task, action, _) = relayer.proposes().expect("it is ready");
+        assert!(relayer.proposes().is_none());
+        relayer.machine.ended(task, action, Outcome::Unanswered, 0);
+        assert!(relayer.proposes().is_some());
+    }
+
+    #[test]
+    fn a_refused_deposit_is_found_and_left_out_and_the_others_go_on() {
+        let mut relayer = Relayer::new(&[(outpoint(1), 9), (outpoint(2), 10)]);
+        let (task, action, deposits) = relayer.proposes().expect("both are ready");
+        assert_eq!(deposits, [outpoint(1), outpoint(2)]);
+        relayer.is_refused(task, action);
+        assert_eq!(relayer.questions(), [outpoint(1), outpoint(2)], "another relayer may have been first");
+        let (task, action, deposits) = relayer.proposes().expect("one by one");
+        assert_eq!(deposits, [outpoint(1)]);
+        relayer.is_refused(task, action);
+        let (_, _, deposits) = relayer.proposes().expect("the other one");
+        assert_eq!(deposits, [outpoint(2)]);
+    }
+
+    #[test]
+    fn nothing_is_decided_about_bitcoin_while_its_node_does_not_answer() {
+        let mut relayer = Relayer::new(&[(outpoint(1), 10)]);
+        let in_flight = BTreeSet::new();
+        let facts = Facts { clock_ms: 0, ledger: &relayer.ledger, bitcoin: None, in_flight: &in_flight };
+        assert_eq!(relayer.machine.questions(&facts), []);
+        assert_eq!(relayer.machine.decide(&facts), []);
+    }
+
+    // bitcoind's chain was compared with a tip that the light client has left since.
+    #[test]
+    fn an_old_comparison_counts_for_nothing() {
+        let mut relayer = Relayer::new(&[(outpoint(1), 10)]);
+        relayer.ledger = example::ledger(11);
+        assert_eq!(relayer.decide(), []);
+    }
 }

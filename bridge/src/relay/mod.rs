@@ -1,4 +1,4 @@
-//! What a relayer decides: facts go in with the time, questions and owed actions come out.
+//! The decisions of a relayer: facts go in with the time, questions and owed actions come out.
 //!
 //! The machine is level-triggered. It looks at where sidechain, Bitcoin and this relayer stand, not at what happened
 //! since, so that after a crash, a reorganisation or a lost transaction the same facts give the same owed actions, and
@@ -23,6 +23,8 @@ pub mod confirmations;
 pub mod deposit_tracker;
 pub mod deposits;
 pub mod duty;
+#[cfg(test)]
+mod example;
 pub mod facts;
 pub mod fees;
 pub mod following;

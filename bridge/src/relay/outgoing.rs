@@ -16,7 +16,7 @@ const GIVE_UP_AFTER_MS: u64 = 8_000;
 /// Transactions that may wait at once: more is a sign that something is stuck.
 const MAX_WAITING: usize = 16;
 
-/// What was sent, by nonce.
+/// The transactions under way, by nonce.
 #[derive(Clone, Debug, Default)]
 pub struct Outgoing {
     waiting: BTreeMap<u64, Sent>,
@@ -36,7 +36,7 @@ impl Outgoing {
         self.waiting.is_empty()
     }
 
-    /// The account's next nonce by the last final block: what is below it is done.
+    /// The account's next nonce by the last final block: those below it are done.
     pub fn included(&mut self, next_nonce: u64) {
         self.waiting.retain(|nonce, _| *nonce >= next_nonce);
     }

@@ -35,3 +35,34 @@ impl Posts {
         self.waiting.pop_front();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloy_primitives::B256;
+
+    use super::*;
+    use crate::board::Kind;
+
+    fn post(payload: u8) -> Post {
+        Post { session: B256::ZERO, kind: Kind::Shares, payload: vec![payload] }
+    }
+
+    #[test]
+    fn posts_go_in_order_and_are_given_up_when_they_are_old() {
+        let mut posts = Posts::default();
+        posts.push(post(1), 0);
+        posts.push(post(2), 1_000);
+        assert_eq!(posts.first(POST_FOR_MS - 1), Some(&post(1)));
+        assert_eq!(posts.first(POST_FOR_MS), Some(&post(2)));
+        posts.pop();
+        assert_eq!(posts.first(POST_FOR_MS), None);
+    }
+
+    #[test]
+    fn only_so_many_wait() {
+        let mut posts = Posts::default();
+        (0..=MAX_WAITING).for_each(|number| posts.push(post(u8::try_from(number % 256).expect("a byte")), 0));
+        assert_eq!(posts.waiting.len(), MAX_WAITING);
+        assert_eq!(posts.first(0), Some(&post(1)), "the oldest has gone");
+    }
+}

@@ -1,4 +1,4 @@
-//! What the next vault transaction can be made of. How it is made is in [`crate::plan`].
+//! The deposits, withdrawals and vault outputs that the next vault transaction can be made of. How it is made is in [`crate::plan`].
 
 use bitcoin::FeeRate;
 
@@ -8,7 +8,7 @@ use super::refused_deposits::RefusedDeposits;
 use crate::peg::VaultStatus;
 use crate::plan::{Available, ReadyDeposit};
 
-/// The candidates that the ledger does not know and did not refuse lately, with what waits in the ledger.
+/// The candidates that the ledger neither knows nor refused lately, with the withdrawals that wait in it.
 ///
 /// While a part of the vault is lost (a deficit), nothing is paid out.
 #[must_use]

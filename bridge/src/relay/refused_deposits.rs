@@ -1,4 +1,4 @@
-//! What happens with a deposit that the ledger refuses: it must not stop the others.
+//! A deposit that the ledger refuses must not stop the others.
 //!
 //! ```text
 //!   a proposal is refused --is one of its deposits known by now? yes--> nothing is wrong, another relayer was first
@@ -17,7 +17,7 @@ use crate::plan::Plan;
 /// Milliseconds for which a refused deposit is left out of proposals, and for which deposits are proposed one by one.
 const QUARANTINE_MS: u64 = 60_000;
 
-/// What the ledger refused lately.
+/// The deposits that the ledger refused lately.
 #[derive(Clone, Debug, Default)]
 pub struct RefusedDeposits {
     since_ms: BTreeMap<OutPoint, u64>,
@@ -26,7 +26,7 @@ pub struct RefusedDeposits {
     unexplained: Option<(Plan, String)>,
 }
 
-/// What a refused proposal turned out to be; for the operator's eyes.
+/// Why a proposal was refused; for the operator's eyes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Another relayer was first.
@@ -88,7 +88,7 @@ impl RefusedDeposits {
         self.one_by_one_since_ms.is_some()
     }
 
-    /// Forgets what was refused long ago.
+    /// Forgets refusals of long ago.
     pub fn forget_old(&mut self, clock_ms: u64) {
         let lately = |since: &u64| clock_ms.saturating_sub(*since) < QUARANTINE_MS;
         self.since_ms.retain(|_, since| lately(since));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bitcoin::{Amount, ScriptBuf, XOnlyPublicKey};
+use bitcoin::{ScriptBuf, XOnlyPublicKey};
 use mainchain::deposit::{DepositTerms, Peg};
 
 use crate::peg;
@@ -29,7 +29,8 @@ impl Registrations {
     pub fn add(&mut self, page: peg::Registrations) -> bool {
         let more = page.deposits.len() == PAGE as usize && page.next > self.cursor;
         self.cursor = page.next;
-        self.keyless.extend(page.deposits.iter().filter_map(|registration| terms(&registration.terms)));
+        // Terms that make no address are passed over: nobody can have paid it.
+        self.keyless.extend(page.deposits.iter().flat_map(|registration| DepositTerms::try_from(&registration.terms)));
         more
     }
 
@@ -43,12 +44,42 @@ impl Registrations {
     }
 }
 
-/// None when the reclaim key is no key: nobody can have paid such an address.
-fn terms(terms: &peg::Terms) -> Option<DepositTerms> {
-    Some(DepositTerms {
-        recipient: terms.recipient.into_array(),
-        reclaim_key: XOnlyPublicKey::from_slice(terms.reclaim_key.as_slice()).ok()?,
-        max_fee: Amount::from_sat(terms.max_fee_sat),
-        epoch: terms.epoch,
-    })
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU16;
+
+    use alloy_primitives::{Address, B256};
+
+    use super::*;
+
+    const PEG: Peg = Peg { chain_id: 51_717, bridge: [4; 20], delay: NonZeroU16::new(1_008).expect("not zero") };
+
+    fn page(reclaim_key: B256, next: u64) -> peg::Registrations {
+        let terms = peg::Terms { recipient: Address::repeat_byte(7), reclaim_key, max_fee_sat: 1_000, epoch: 1 };
+        let registration =
+            peg::Registration { cursor: next, terms, address: String::new(), output_key: B256::repeat_byte(9) };
+        peg::Registrations { deposits: vec![registration], next }
+    }
+
+    #[test]
+    fn a_registration_waits_for_its_key_and_its_script_is_computed_once() {
+        let key = XOnlyPublicKey::from_slice(&[2; 32]).expect("an x coordinate on the curve");
+        let mut registrations = Registrations::default();
+        assert!(!registrations.add(page(B256::from(key.serialize()), 5)), "the page is not full");
+        assert_eq!(registrations.cursor(), 5);
+        assert_eq!(registrations.scripts(&PEG, &BTreeMap::new()), []);
+        let keys = BTreeMap::from([(1, key)]);
+        let scripts = registrations.scripts(&PEG, &keys);
+        let [(script, terms)] = scripts.as_slice() else { panic!("{scripts:?}") };
+        assert_eq!(*script, terms.output(&PEG, key).script_pubkey(), "whatever the node says it is");
+        assert_eq!(registrations.scripts(&PEG, &keys), []);
+    }
+
+    #[test]
+    fn terms_that_nobody_can_have_paid_are_passed_over() {
+        let mut registrations = Registrations::default();
+        registrations.add(page(B256::ZERO, 1));
+        let key = XOnlyPublicKey::from_slice(&[2; 32]).expect("an x coordinate on the curve");
+        assert_eq!(registrations.scripts(&PEG, &BTreeMap::from([(1, key)])), []);
+    }
 }

@@ -1,4 +1,4 @@
-//! Where a vault transaction stands between the ledger, Bitcoin and this relayer, and what it needs next.
+//! How far a vault transaction has come, between the ledger, Bitcoin and this relayer, and its next need.
 
 use bitcoin::BlockHash;
 
@@ -144,5 +144,33 @@ impl Progress {
     #[must_use]
     pub fn is_dropped(&self) -> bool {
         self.status == VaultStatus::Settled && self.settled_confirmations == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::relay::example::position;
+
+    #[test]
+    fn a_transaction_is_placed_by_as_few_questions_as_it_takes() {
+        let block = position(9);
+        assert_eq!(PlaceSearch::new(Some(block)), PlaceSearch::Found(Place::Block(block)));
+        assert_eq!(PlaceSearch::new(None), PlaceSearch::Ask(PlaceQuestion::OutputConfirmations));
+        assert_eq!(PlaceSearch::output(Some(0), 10), PlaceSearch::Found(Place::Mempool));
+        assert_eq!(PlaceSearch::output(Some(2), 10), PlaceSearch::Ask(PlaceQuestion::HashAt(9)));
+        assert_eq!(PlaceSearch::hash_at(9, Some(block.hash)), PlaceSearch::Found(Place::Block(block)));
+        assert_eq!(
+            PlaceSearch::hash_at(9, None),
+            PlaceSearch::Found(Place::Nowhere),
+            "a reorganisation came in between"
+        );
+    }
+
+    #[test]
+    fn one_whose_vault_output_is_spent_in_the_mempool_is_there_too() {
+        assert_eq!(PlaceSearch::output(None, 10), PlaceSearch::Ask(PlaceQuestion::InMempool));
+        assert_eq!(PlaceSearch::in_mempool(true), PlaceSearch::Found(Place::Mempool));
+        assert_eq!(PlaceSearch::in_mempool(false), PlaceSearch::Found(Place::Nowhere));
     }
 }

@@ -1,4 +1,4 @@
-//! The task that follows bitcoind, and tells the others what it says.
+//! The task that follows bitcoind for all others.
 
 use std::sync::Arc;
 

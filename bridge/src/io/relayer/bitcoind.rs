@@ -1,4 +1,4 @@
-//! What the relayer asks of its own bitcoind.
+//! The relayer's questions to its own bitcoind.
 
 use std::future::Future;
 use std::ops::Range;

@@ -1,8 +1,8 @@
 //! Gathers facts from its own bitcoind: the best chain, the deposits in it, where vault transactions are, fees, and how
 //! its chain differs from the light client's.
 //!
-//! What to ask is said by the machines (`relay::{following, headers, vault_transactions, registrations, fees}`); here it is
-//! asked, and the answers are joined to one [`BitcoinView`].
+//! The machines choose the questions (`relay::{following, headers, vault_transactions, registrations, fees}`); this module asks
+//! them, and joins the answers to one [`BitcoinView`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ use crate::relay::vault_transactions::{Place, PlaceQuestion, PlaceSearch};
 /// How long to wait for a scan before going on with other work: on regtest it takes milliseconds, on mainnet minutes.
 const SCAN_PATIENCE: Duration = Duration::from_millis(100);
 
-/// Its own bitcoind, and what is known of it.
+/// Its own bitcoind, and the machines that it is asked for.
 pub struct BitcoinGatherer<N, B> {
     node: Arc<N>,
     bitcoind: Arc<B>,
@@ -146,7 +146,7 @@ impl<N: Node, B: Bitcoind> BitcoinGatherer<N, B> {
         let scripts = self.scan.take().map(|running| running.scripts).unwrap_or_default();
         match result {
             Ok(Ok(scan)) => self.take_scan(&scripts, &scan),
-            // Another scan may be running, or bitcoind may have gone: what is not scanned is scanned next time.
+            // Another scan may be running, or bitcoind may have gone: scripts that are not scanned for stay wanted.
             Ok(Err(error)) => tracing::debug!(%error, "scan failed, it will be repeated"),
             Err(error) => tracing::debug!(%error, "scan failed, it will be repeated"),
         }

@@ -43,7 +43,7 @@ impl<N: Node> LedgerGatherer<N> {
                 tracing::error!("{odd}");
             }
         }
-        // What could not be asked for is asked for next time.
+        // Questions that are not answered stay questions.
         while let Some(question) = self.ledger.question() {
             let answer = ask(&*self.node, question).await?;
             self.ledger.answer(answer);

@@ -1,4 +1,4 @@
-//! Says once what is wrong with somebody, and once that it is over.
+//! Says once that somebody fails, and once that it works again.
 
 use std::fmt::Display;
 

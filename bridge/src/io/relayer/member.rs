@@ -1,4 +1,4 @@
-//! What both kinds of rounds (key generation and signing) need of this member.
+//! This member, as both kinds of rounds (key generation and signing) need it.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use super::tx_sender::TxSender;
 use crate::io::clock::Clock;
 use crate::io::store::Store;
 
-/// A member of the federation, its node, and what it must not forget.
+/// A member of the federation, its node, and its store.
 pub struct Member<N> {
     pub chain_id: u64,
     /// Its index, from 1.

@@ -1,4 +1,4 @@
-//! What the relayer asks of its own sidechain node.
+//! The relayer's questions to its own sidechain node.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;

@@ -1,4 +1,4 @@
-//! Performs what is owed. What comes of it goes back to the machine, which decides what that means.
+//! Performs owed actions. The outcome of each goes back to the machine, which decides what follows from it.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;

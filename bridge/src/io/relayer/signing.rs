@@ -3,7 +3,7 @@
 //! The machines decide ([`crate::signing`], [`crate::policy`]); here their effects are performed in order: what is to be
 //! kept is durable before the next effect, and a failure to keep it stops the relayer.
 //!
-//! What the policy wants to know of bitcoind is asked in tasks of their own ([`Evidence`]): while one hangs, all other
+//! The policy's questions to bitcoind are asked in tasks of their own ([`Evidence`]): while one hangs, all other
 //! sessions go on, and so does this one once it was approved.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,7 +27,7 @@ use crate::vault_tx::VaultTransaction;
 
 const SIGNED: &str = "signed.json";
 
-/// What this member has begun and promised.
+/// The sessions that this member takes part in, and its promises.
 pub struct Signing<N, B> {
     member: Arc<Member<N>>,
     bitcoind: Arc<B>,
@@ -49,7 +49,7 @@ struct Open {
     refusal: Option<Refusal>,
 }
 
-/// What the policy wants to know besides the ledger's logs.
+/// The facts that the policy wants besides the ledger's logs.
 pub struct Evidence {
     /// The id under which the ledger has it as not settled.
     ledger_txid: Option<Txid>,
@@ -143,7 +143,7 @@ impl<N: Node, B: Bitcoind> Signing<N, B> {
         Ok(true)
     }
 
-    /// Begins to ask what the policy wants to know, if it has not agreed and may still do so.
+    /// Begins to ask for the policy's facts, if it has not agreed and may still do so.
     fn gather(&mut self, number: u64, transaction: &VaultTransaction) {
         let undecided = self
             .sessions
@@ -234,7 +234,7 @@ impl<N: Node, B: Bitcoind> Signing<N, B> {
         Ok(())
     }
 
-    /// Forgets what is settled for good, but never what was signed.
+    /// Forgets vault transactions that are settled for good, but never the record of what was signed.
     pub fn forget(&mut self, numbers: &[u64]) -> Result<(), FatalError> {
         for number in numbers {
             self.sessions.remove(number);

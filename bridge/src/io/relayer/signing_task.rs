@@ -112,7 +112,10 @@ impl<N: Node, B: Bitcoind> SigningTask<N, B> {
             }
         }
         failed.and(self.send_posts().await)?;
-        self.publish();
+        // The others look once in a round, except when there is something to broadcast.
+        if self.signing.complete.len() != self.gatherer.ledger.view().signed.len() {
+            self.publish();
+        }
         Ok(self.forget_what_is_over()?)
     }
 
