@@ -5,10 +5,10 @@ use std::fs;
 use std::path::Path;
 
 use bitcoin::secp256k1::SecretKey;
-use bridge::io::file::write_atomic;
 use bridge::io::sidechain::Account;
 use bridge::keystore::{KdfParams, Keystore, OperatorKeys, VALIDATOR};
 use eyre::{Result, WrapErr, eyre};
+use files::write_atomic;
 use sidechain::io::keys::ValidatorKeys;
 
 /// Kind of a keystore with an account of the sidechain.

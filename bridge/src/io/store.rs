@@ -13,9 +13,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
-use crate::io::directory_lock::{DirectoryLock, LockError};
-use crate::io::file::{read_optional, write_atomic};
 use crate::keystore::StorageKey;
+use files::{DirectoryLock, LockError};
+use files::{read_optional, write_atomic};
 
 /// A relayer's data directory.
 pub struct Store {
@@ -52,9 +52,9 @@ impl Store {
         let failed = |error| StoreError::io(folder, error);
         fs::create_dir_all(folder).map_err(failed)?;
         restrict(folder).map_err(failed)?;
-        let lock = DirectoryLock::take(folder).map_err(|error| match error {
-            LockError::Held => StoreError::Locked { folder: folder.to_owned() },
-            LockError::Disk(error) => failed(error),
+        let lock = DirectoryLock::acquire(folder).map_err(|error| match error {
+            LockError::InUse(folder) => StoreError::Locked { folder },
+            LockError::Io { error, .. } => failed(error),
         })?;
         Ok(Self { folder: folder.to_owned(), key, crash_after: None, _lock: lock })
     }

@@ -34,9 +34,9 @@ use mainchain::io::rpc::{BitcoinRpc, RpcError};
 use rand::{CryptoRng, RngCore};
 use zeroize::Zeroizing;
 
-use super::directory_lock::{DirectoryLock, LockError};
-use super::file::{read_optional, write_atomic};
 use crate::keystore::{KdfParams, Keystore, KeystoreError, address};
+use files::{DirectoryLock, LockError};
+use files::{read_optional, write_atomic};
 
 /// Kind of the keystore file with a wallet's mnemonic.
 pub const WALLET: &str = "wallet";
@@ -524,9 +524,9 @@ pub fn open_seed(path: &Path, keystore: &Keystore, passphrase: &str) -> Result<S
 }
 
 fn lock(folder: &Path) -> Result<DirectoryLock, WalletError> {
-    DirectoryLock::take(folder).map_err(|error| match error {
-        LockError::Held => WalletError::Locked(folder.to_owned()),
-        LockError::Disk(error) => error.into(),
+    DirectoryLock::acquire(folder).map_err(|error| match error {
+        LockError::InUse(folder) => WalletError::Locked(folder),
+        LockError::Io { error, .. } => error.into(),
     })
 }
 

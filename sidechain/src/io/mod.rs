@@ -4,7 +4,6 @@
 pub mod clock;
 pub mod consensus;
 pub mod db;
-pub mod directory_lock;
 pub mod follower;
 mod gossip;
 pub mod keys;

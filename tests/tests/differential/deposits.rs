@@ -2,6 +2,7 @@
 
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_sol_types::{SolEvent, SolValue};
+use api::peg::Terms;
 use bitcoin::consensus::encode;
 use bitcoin::hashes::Hash;
 use bitcoin::secp256k1::{Keypair, PublicKey, SECP256K1, Scalar, SecretKey, XOnlyPublicKey};
@@ -120,12 +121,7 @@ fn deposit_proof(
     IBridge::DepositProof {
         transaction: strip(payment).into(),
         vout: 0,
-        terms: IBridge::DepositTerms {
-            recipient: terms.recipient.into(),
-            reclaimKey: B256::from(terms.reclaim_key.serialize()),
-            maxFeeSat: terms.max_fee.to_sat(),
-            epoch: 1,
-        },
+        terms: Terms::from(terms).into(),
         outputKeyY: B256::from(output_key_y),
         inclusion: bridge_proof(&proof),
     }

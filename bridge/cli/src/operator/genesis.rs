@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use alloy_primitives::{B256, U256};
 use bitcoin::consensus::serialize;
-use bridge::io::file::write_atomic;
 use eyre::{Result, WrapErr, bail, ensure, eyre};
+use files::write_atomic;
 use mainchain::Network;
 use mainchain::io::rpc::BitcoinRpc;
 use mainchain::params::PERIOD;

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use alloy_primitives::{Address, B256, Bytes};
 use bitcoin::secp256k1::{Keypair, SECP256K1, XOnlyPublicKey};
-use bridge::io::file::write_atomic;
 use bridge::io::sidechain::Account;
 use bridge::keystore::{KdfParams, OperatorKeys, VALIDATOR};
 use eyre::{Result, WrapErr, bail, ensure};
+use files::write_atomic;
 use serde::{Deserialize, Serialize};
 use sidechain::genesis::Member;
 use sidechain::io::keys::ValidatorKeys;

@@ -12,10 +12,10 @@ use std::path::{Path, PathBuf};
 use alloy_primitives::{Address, B256};
 use bitcoin::Amount;
 use bitcoin::secp256k1::{Keypair, SECP256K1, SecretKey, XOnlyPublicKey};
-use bridge::io::file::write_atomic;
 use bridge::keystore::{KdfParams, Keystore};
 use bridge::peg;
 use eyre::{Result, WrapErr, bail, eyre};
+use files::write_atomic;
 use mainchain::Network;
 use mainchain::deposit::{DepositOutput, DepositTerms, Peg};
 use serde::{Deserialize, Serialize};
@@ -96,12 +96,7 @@ impl Record {
     ///
     /// The record is damaged.
     pub fn terms(&self) -> Result<DepositTerms> {
-        Ok(DepositTerms {
-            recipient: self.recipient.into_array(),
-            reclaim_key: x_only(self.reclaim_key).wrap_err("the reclaim key is not a point of the curve")?,
-            max_fee: Amount::from_sat(self.max_fee_sat),
-            epoch: self.epoch,
-        })
+        DepositTerms::try_from(&self.registration()).wrap_err("the reclaim key is not a point of the curve")
     }
 
     /// What the node is told of the address.

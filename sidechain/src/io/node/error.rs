@@ -2,13 +2,13 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
+use files::LockError;
 use light::finality::FinalityError;
 
 use crate::{
     chain::OpenError,
     io::{
         consensus::{ConsensusError, network::NetworkError},
-        directory_lock::LockError,
         follower::FollowError,
     },
 };

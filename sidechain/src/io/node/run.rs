@@ -2,11 +2,10 @@
 
 use std::future::Future;
 
+use files::DirectoryLock;
+
 use super::{config::NodeConfig, error::NodeError, follower, members, validator::Validator};
-use crate::{
-    genesis::Genesis,
-    io::{directory_lock::DirectoryLock, keys::ValidatorKeys},
-};
+use crate::{genesis::Genesis, io::keys::ValidatorKeys};
 
 /// Runs a node until `shutdown` resolves; then everything is on disk and closed. Blocks the calling thread, which must not be
 /// one of an async runtime: the node brings its own.

@@ -14,6 +14,7 @@ use alloy_eips::Encodable2718 as _;
 use alloy_primitives::{Address, B256, Bytes, U64, U256, hex};
 use alloy_sol_types::SolCall as _;
 use contracts::signing_board::SigningBoard;
+use files::{DirectoryLock, LockError};
 use jsonrpsee::{
     core::client::ClientT as _,
     http_client::{HttpClient, HttpClientBuilder},
@@ -26,13 +27,7 @@ use super::{NodeConfig, NodeError, run};
 use crate::{
     chain::Registration,
     genesis::Genesis,
-    io::{
-        clock::now_ms,
-        directory_lock::{DirectoryLock, LockError},
-        gossip,
-        keys::ValidatorKeys,
-        node_state::NodeState,
-    },
+    io::{clock::now_ms, gossip, keys::ValidatorKeys, node_state::NodeState},
     mempool::{Limits, Mempool},
     testing,
 };

@@ -13,8 +13,8 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
-use bridge::io::directory_lock::{DirectoryLock, LockError};
 use eyre::{Result, WrapErr, bail, eyre};
+use files::{DirectoryLock, LockError};
 use serde::{Deserialize, Serialize};
 
 /// Ports of the network that people use: bitcoind's usual regtest port, the port every Ethereum tool tries first.
@@ -158,12 +158,12 @@ impl Layout {
     ///
     /// Another process has it.
     pub fn lock(folder: &Path) -> Result<DirectoryLock> {
-        DirectoryLock::take(folder).map_err(|error| match error {
-            LockError::Held => eyre!(
+        DirectoryLock::acquire(folder).map_err(|error| match error {
+            LockError::InUse(_) => eyre!(
                 "another `causeway dev` runs in {}: stop it first (causeway dev stop), or use another --data-dir",
                 folder.display()
             ),
-            LockError::Disk(error) => error.into(),
+            error => error.into(),
         })
     }
 }

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use bridge::io::file::write_atomic;
 use eyre::{Result, WrapErr};
+use files::write_atomic;
 use mainchain::Network;
 use sidechain::genesis::Bitcoin;
 

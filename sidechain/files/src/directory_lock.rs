@@ -43,3 +43,19 @@ impl DirectoryLock {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_is_held_once_until_it_is_let_go() {
+        let parent = tempfile::tempdir().expect("a temporary directory");
+        let directory = parent.path().join("made");
+        let lock = DirectoryLock::acquire(&directory).expect("free");
+        let error = DirectoryLock::acquire(&directory).expect_err("held");
+        assert!(matches!(&error, LockError::InUse(held) if *held == directory), "{error}");
+        drop(lock);
+        DirectoryLock::acquire(&directory).expect("free again");
+    }
+}
