@@ -110,16 +110,24 @@ pub async fn run_within<N: Node, B: Bitcoind>(
     tracing::info!(member = start.member.me, account = %keys.address(), "relayer started");
     let mut tasks = start.spawn(random)?;
     tokio::select! {
-        ended = tasks.join_next() => match ended {
-            Some(Ok(Err(error))) => return Err(error),
-            Some(Err(error)) => return Err(FatalError::Task(error.to_string())),
-            Some(Ok(Ok(()))) | None => return Err(FatalError::Task("it ended by itself".to_owned())),
-        },
+        error = failure(&mut tasks) => return Err(error),
         // The tasks end where they wait: what they promised is durable already.
         () = &mut stop => {}
     }
     tracing::info!("relayer stopped");
     Ok(())
+}
+
+/// Why the tasks ended. Those that only listen end when the one that follows the ledger does: its reason counts.
+async fn failure(tasks: &mut JoinSet<Result<(), FatalError>>) -> FatalError {
+    while let Some(ended) = tasks.join_next().await {
+        match ended {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return error,
+            Err(error) => return FatalError::Task(error.to_string()),
+        }
+    }
+    FatalError::Task("all of them ended by themselves".to_owned())
 }
 
 /// What is known before the node has answered.
