@@ -14,11 +14,10 @@ use std::cmp::Reverse;
 
 use bitcoin::{Amount, FeeRate, OutPoint, ScriptBuf, Weight};
 use mainchain::P2TR_DUST;
+use mainchain::deposit::DEPOSIT_WEIGHT;
 
 use crate::vault_tx::{ANCHOR, ANCHOR_SCRIPT, MAX_VSIZE, VAULT_SCRIPT_LEN, vsize};
 
-/// Weight a deposit adds: an input of 41 bytes and a witness of 66.
-pub const DEPOSIT_WEIGHT: Weight = Weight::from_wu(4 * 41 + 66);
 /// Most deposits in one plan: each brings a proof, which costs gas and calldata (the limits are 2^24 gas a transaction
 /// and half a block for the free lane).
 pub const MAX_DEPOSITS: usize = 24;

@@ -22,7 +22,8 @@ use bitcoin::sighash::{Prevouts, SighashCache, TapSighashType};
 use bitcoin::taproot::{ControlBlock, LeafVersion, TapLeafHash, TapNodeHash, TaprootMerkleBranch};
 use bitcoin::transaction::Version;
 use bitcoin::{
-    Address, Amount, FeeRate, OutPoint, Script, ScriptBuf, Sequence, TapTweakHash, Transaction, TxIn, TxOut, Witness,
+    Address, Amount, FeeRate, OutPoint, Script, ScriptBuf, Sequence, TapTweakHash, Transaction, TxIn, TxOut, Weight,
+    Witness,
 };
 
 use crate::params::Network;
@@ -30,6 +31,10 @@ use crate::params::Network;
 /// The least value of a P2TR output that nodes relay: Bitcoin Core's dust limit (`GetDustThreshold`, policy/policy.cpp), at
 /// its default of 3 sat/vB for the 43 bytes of the output and the 67 that spend it.
 pub const P2TR_DUST: Amount = Amount::from_sat(330);
+
+/// What a deposit adds to the transaction that sweeps it: the input's 41 bytes, and a witness of one Schnorr signature (BIP 341's
+/// key path) with its two lengths, 66 bytes at a weight of one.
+pub const DEPOSIT_WEIGHT: Weight = Weight::from_wu(4 * 41 + 66);
 
 /// Tag of the hash that binds an output to its recipient.
 pub const DEPOSIT_TAG: &str = "causeway/deposit";

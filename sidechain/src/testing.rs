@@ -15,7 +15,6 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Key {
     secret: SecretKey,
-    /// The account.
     pub address: Address,
 }
 

@@ -5,11 +5,11 @@ use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command, Stdio};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use alloy_primitives::U256;
 use bitcoin::BlockHash;
-use bridge::io::sidechain::Client;
+use bridge::io::{clock, sidechain::Client};
 use bridge::peg::{DepositStatus, VaultStatus, VaultTransaction};
 use contracts::coin::WEI_PER_SAT;
 use mainchain::io::rpc::{Auth, BitcoinRpc};
@@ -156,7 +156,7 @@ fn signet(folder: &Path) -> (Process, String, PathBuf) {
 fn on_duty(peg: &Peg) -> u64 {
     let config = std::fs::read_to_string(peg.operator(1).join("relayer.toml")).expect("readable");
     assert!(config.contains(&format!("window_s = {DUTY_WINDOW_S}\n")), "another window: {config}");
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
+    let now = clock::now().expect("after 1970");
     (now / DUTY_WINDOW_S) % 4 + 1
 }
 

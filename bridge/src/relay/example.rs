@@ -27,7 +27,7 @@ pub(crate) fn info(light_height: u32) -> peg::Info {
         |index: u16| peg::Member { index, name: format!("operator {index}"), account: Address::repeat_byte(1) };
     peg::Info {
         chain_id: 51_717,
-        bitcoin_network: "regtest".to_owned(),
+        bitcoin_network: mainchain::Network::Regtest,
         contracts: peg::Contracts {
             light_client: Address::ZERO,
             federation: Address::ZERO,

@@ -6,6 +6,7 @@
 
 use alloy_primitives::{Address, B256, Bytes};
 use bitcoin::{BlockHash, Txid};
+use mainchain::Network;
 use serde::{Deserialize, Serialize};
 
 /// `peg_getInfo`: what the bridge is, and where it stands.
@@ -13,8 +14,7 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 pub struct Info {
     pub chain_id: u64,
-    /// `mainnet`, `testnet4`, `signet` or `regtest`.
-    pub bitcoin_network: String,
+    pub bitcoin_network: Network,
     pub contracts: Contracts,
     /// The federation's current key epoch, from 1.
     pub epoch: u32,
@@ -33,7 +33,7 @@ pub struct Info {
     /// Satoshis per virtual byte.
     pub max_fee_rate: u32,
     pub tiers: Vec<Tier>,
-    /// The best block the light client holds.
+    /// The best block that the contract BitcoinLightClient knows.
     pub bitcoin_tip: BitcoinTip,
     pub ledger: Ledger,
     pub head: Head,

@@ -19,7 +19,6 @@ pub enum LockError {
     /// It cannot be made or locked.
     #[error("cannot use the data directory {}: {error}", path.display())]
     Io {
-        /// The directory.
         path: PathBuf,
         /// The operating system's error.
         error: io::Error,

@@ -14,7 +14,6 @@ pub enum OpenError {
     /// Another process has the data directory.
     #[error("data directory {path} is in use by another process: {detail}")]
     Locked {
-        /// The directory.
         path: String,
         /// What rocksdb said.
         detail: String,
@@ -22,23 +21,23 @@ pub enum OpenError {
     /// The data belongs to another network.
     #[error("data directory is of another network: its genesis block is {stored}, genesis.json makes {wanted}")]
     OtherGenesis {
-        /// Hash of the genesis block stored.
+        /// Hash of block 0 in the store.
         stored: B256,
-        /// Hash of the genesis block wanted.
+        /// Hash of the block that genesis.json makes.
         wanted: B256,
     },
-    /// The data was written by a version that is not understood.
+    /// Another version of Causeway wrote the data: start that one, or an empty directory.
     #[error("data directory has format {stored}, this version reads {wanted}")]
     Version {
-        /// Format stored.
+        /// Format number in the store, or `unknown`.
         stored: String,
-        /// Format read.
+        /// Format number that this version reads.
         wanted: u32,
     },
     /// The genesis file is wrong.
     #[error(transparent)]
     Genesis(#[from] GenesisError),
-    /// The disk fails.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -57,20 +56,14 @@ pub enum ProposeError {
 /// Why a call cannot be tried.
 #[derive(Debug, thiserror::Error)]
 pub enum SimulateError {
-    /// The block is not there yet.
+    /// The block asked for is above the last final one, `head`: try later.
     #[error("block {number} is not known, the head is {head}")]
-    UnknownBlock {
-        /// Block asked for.
-        number: u64,
-        /// Last final block.
-        head: u64,
-    },
-    /// State that old was pruned.
+    UnknownBlock { number: u64, head: u64 },
+    /// This node no longer keeps the state of the block asked for; a node that keeps all states can answer.
     #[error("state of block {number} was pruned, the oldest kept is {oldest}")]
     Pruned {
-        /// Block asked for.
         number: u64,
-        /// Oldest block with state.
+        /// Number of the oldest block whose state is kept.
         oldest: u64,
     },
     /// The call could not even start: nonce, balance, intrinsic gas.
@@ -87,14 +80,13 @@ pub enum SimulateError {
 /// Why logs are not answered.
 #[derive(Debug, thiserror::Error)]
 pub enum LogsError {
-    /// More logs than the caller takes.
+    /// More logs match than the caller takes. Ask for fewer blocks at a time.
     #[error("more than {limit} logs match; ask for blocks {from} to {until} first")]
     TooMany {
-        /// Most logs that are answered.
+        /// Most logs in one answer.
         limit: usize,
-        /// First block asked for.
         from: u64,
-        /// Last block up to which the limit holds.
+        /// Last block up to which no more than `limit` match.
         until: u64,
     },
     /// The store failed.
@@ -105,28 +97,15 @@ pub enum LogsError {
 /// Why a block cannot be made final. Fatal in every case: stop.
 #[derive(Debug, thiserror::Error)]
 pub enum FinalizeError {
-    /// A block was to be finalized before its parent.
+    /// A block was to be finalized before its parent: `got` is more than one above the last final block, `head`.
     #[error("block {got} cannot be finalized after block {head}, expected block {}", head + 1)]
-    Gap {
-        /// Number of the block.
-        got: u64,
-        /// Last finalized block.
-        head: u64,
-    },
+    Gap { got: u64, head: u64 },
     /// Another block of that number is final already: more than a third of the validators are faulty.
     #[error("block {number} is final with hash {stored}, got {got}")]
-    Conflict {
-        /// Number of the block.
-        number: u64,
-        /// Hash stored.
-        stored: B256,
-        /// Hash of the block given.
-        got: B256,
-    },
+    Conflict { number: u64, stored: B256, got: B256 },
     /// A finalized block breaks the rules: this node and the quorum run different rules.
     #[error("finalized block {number} is invalid: {error}")]
     Invalid {
-        /// Number of the block.
         number: u64,
         /// The broken rule.
         error: Box<BlockError>,

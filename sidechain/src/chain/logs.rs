@@ -16,9 +16,9 @@ use crate::{
 /// Which logs are wanted: blocks from..=to; an empty list matches everything.
 #[derive(Clone, Debug, Default)]
 pub struct LogFilter {
-    /// First block.
+    /// First block, inclusive.
     pub from: u64,
-    /// Last block.
+    /// Last block, inclusive.
     pub to: u64,
     /// Emitters; any of them.
     pub addresses: Vec<Address>,
@@ -43,31 +43,28 @@ impl LogFilter {
     }
 }
 
-/// A log and where it stands.
+/// A log and the place where a final block emitted it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogEntry {
-    /// The log.
     pub log: Log,
-    /// Its block.
     pub block_number: u64,
-    /// Hash of the block.
+    /// keccak256 of the block's header.
     pub block_hash: B256,
-    /// Timestamp of the block, in seconds.
+    /// Seconds since 1970.
     pub block_timestamp: u64,
-    /// Transaction that emitted it.
     pub transaction_hash: B256,
-    /// Position of the transaction in the block.
+    /// Position of the transaction in the block, from 0.
     pub transaction_index: u64,
-    /// Position of the log in the block.
+    /// Position of the log among all logs of the block, from 0.
     pub log_index: u64,
 }
 
 impl<S: Store> Chain<S> {
-    /// Matching logs in order, at most `limit`.
+    /// Matching logs of final blocks, in the order they were emitted, at most `limit`.
     ///
     /// # Errors
     ///
-    /// `TooMany` says up to which block the limit holds.
+    /// `TooMany` says up to which block the limit holds. `Store`: the store failed.
     pub fn logs(&self, filter: &LogFilter, limit: usize) -> Result<Vec<LogEntry>, LogsError> {
         /// Blooms read at once: 256 KB.
         const CHUNK: usize = 1024;

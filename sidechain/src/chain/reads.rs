@@ -4,7 +4,7 @@ use alloy_primitives::{Address, B256};
 
 use super::{
     open::Chain,
-    rows::{block_number, corrupt, decode, decode_body, stored_hash, stored_header},
+    rows::{block_number, corrupt, decode, decode_body, stored_header},
 };
 use crate::{
     block::{Block, Header, Receipt, Transaction},
@@ -14,11 +14,10 @@ use crate::{
 /// A final block as stored.
 #[derive(Clone, Debug)]
 pub struct Stored {
-    /// The block.
     pub block: Block,
-    /// Its hash.
+    /// keccak256 of its header.
     pub hash: B256,
-    /// The sender of each transaction.
+    /// The sender of each transaction, in the same order.
     pub senders: Vec<Address>,
 }
 
@@ -27,11 +26,11 @@ pub struct Stored {
 pub struct Located {
     /// The transaction with its sender.
     pub transaction: Transaction,
-    /// Header of its block.
+    /// Header of the block that includes it.
     pub header: Header,
-    /// Hash of its block.
+    /// keccak256 of `header`.
     pub block_hash: B256,
-    /// Position in the block.
+    /// Position in the block, from 0.
     pub index: usize,
 }
 
@@ -51,7 +50,7 @@ impl<S: Store> Chain<S> {
         Ok(self.stored(number)?.map(|stored| stored.block))
     }
 
-    /// Number of a final block.
+    /// Number of the final block with this hash; none when no final block has it.
     ///
     /// # Errors
     ///
@@ -61,16 +60,7 @@ impl<S: Store> Chain<S> {
         row.map(|row| block_number(Table::BlockNumber, &row)).transpose()
     }
 
-    /// Hash of a final block.
-    ///
-    /// # Errors
-    ///
-    /// When the store fails.
-    pub fn hash_of(&self, number: u64) -> Result<Option<B256>, StoreError> {
-        stored_hash(&self.store, number)
-    }
-
-    /// Header of a final block.
+    /// Header of the final block with this number; none above the head.
     ///
     /// # Errors
     ///
@@ -79,7 +69,7 @@ impl<S: Store> Chain<S> {
         stored_header(&self.store, number)
     }
 
-    /// A final block with its senders.
+    /// The final block with this number, with its senders; none above the head.
     ///
     /// # Errors
     ///
@@ -95,7 +85,7 @@ impl<S: Store> Chain<S> {
         Ok(Some(Stored { block: Block { header, transactions }, hash, senders }))
     }
 
-    /// Receipts of a final block.
+    /// Receipts of a final block, one for each transaction; none above the head.
     ///
     /// # Errors
     ///

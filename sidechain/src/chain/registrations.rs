@@ -3,6 +3,7 @@
 use std::sync::PoisonError;
 
 use alloy_primitives::{Address, B256};
+use api::peg::Terms;
 
 use super::{
     open::Chain,
@@ -16,54 +17,45 @@ pub const MAX_REGISTRATIONS: u64 = 1_000_000;
 /// What a deposit address commits to, as registered by `peg_registerDeposit`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registration {
-    /// Account on the sidechain.
-    pub recipient: Address,
-    /// x-only key that can take the deposit back.
-    pub reclaim_key: B256,
-    /// Largest share of fees the depositor pays.
-    pub max_fee_sat: u64,
-    /// Epoch whose key the address uses.
-    pub epoch: u32,
-    /// x-only output key of the address; the registration's identity.
+    pub terms: Terms,
+    /// x-only output key of the address that the terms make; the registration's identity.
     pub output_key: B256,
 }
 
 impl Registration {
-    /// recipient 20, reclaim key 32, largest fee 8, epoch 4, output key 32.
-    const BYTES: usize = 96;
+    /// Length of the encoding that the store keeps and gossip carries.
+    const BYTES: usize = 20 + 32 + 8 + 4 + 32;
 
-    fn to_bytes(&self) -> Vec<u8> {
+    /// recipient 20 | reclaim key 32 | largest fee, sat 8 | epoch 4 | output key 32; numbers big endian.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let Terms { recipient, reclaim_key, max_fee_sat, epoch } = &self.terms;
         [
-            self.recipient.as_slice(),
-            self.reclaim_key.as_slice(),
-            &self.max_fee_sat.to_be_bytes(),
-            &self.epoch.to_be_bytes(),
+            recipient.as_slice(),
+            reclaim_key.as_slice(),
+            &max_fee_sat.to_be_bytes(),
+            &epoch.to_be_bytes(),
             self.output_key.as_slice(),
         ]
         .concat()
     }
 
-    fn from_bytes(row: &[u8]) -> Result<Self, StoreError> {
-        let row: &[u8; Self::BYTES] =
-            row.try_into().map_err(|_| corrupt(Table::Registration, format!("entry of {} bytes", row.len())))?;
-        let (recipient, rest) = row.split_at(20);
-        let (reclaim_key, rest) = rest.split_at(32);
-        let (fee, rest) = rest.split_at(8);
-        let (epoch, output_key) = rest.split_at(4);
-        Ok(Self {
-            recipient: Address::from_slice(recipient),
-            reclaim_key: B256::from_slice(reclaim_key),
-            max_fee_sat: u64::from_be_bytes(fee.try_into().expect("8 bytes")),
-            epoch: u32::from_be_bytes(epoch.try_into().expect("4 bytes")),
-            output_key: B256::from_slice(output_key),
-        })
+    /// Reads [`Self::to_bytes`]. `None` when the length is not [`Self::BYTES`].
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let bytes: &[u8; Self::BYTES] = bytes.try_into().ok()?;
+        let terms = Terms {
+            recipient: Address::from_slice(&bytes[..20]),
+            reclaim_key: B256::from_slice(&bytes[20..52]),
+            max_fee_sat: u64::from_be_bytes(bytes[52..60].try_into().ok()?),
+            epoch: u32::from_be_bytes(bytes[60..64].try_into().ok()?),
+        };
+        Some(Self { terms, output_key: B256::from_slice(&bytes[64..]) })
     }
 }
 
-/// Why a deposit is not registered.
+/// Why a deposit address is not registered.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistrationError {
-    /// This node keeps no more.
+    /// [`MAX_REGISTRATIONS`] are kept already.
     #[error("this node keeps {MAX_REGISTRATIONS} deposit registrations and takes no more; ask another node")]
     TooMany,
     /// The store failed.
@@ -72,11 +64,11 @@ pub enum RegistrationError {
 }
 
 impl<S: Store> Chain<S> {
-    /// Keeps a deposit registration. Answers its cursor, and whether it is new.
+    /// Keeps a registration, on disk when this returns. Answers its cursor (its place in the list, from 1), and whether it is new.
     ///
     /// # Errors
     ///
-    /// `TooMany` above [`MAX_REGISTRATIONS`].
+    /// `TooMany`: a new one, and [`MAX_REGISTRATIONS`] are kept. `Store`: the store failed.
     pub fn register_deposit(&self, registration: &Registration) -> Result<(u64, bool), RegistrationError> {
         let _one_at_a_time = self.registering.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((cursor, _)) = self.registration(registration.output_key)? {
@@ -95,19 +87,17 @@ impl<S: Store> Chain<S> {
         Ok((cursor, true))
     }
 
-    /// Registrations after a cursor (0: from the first), in order.
+    /// At most `limit` registrations after a cursor (0: from the first) with their cursors, in order.
     ///
     /// # Errors
     ///
     /// When the store fails.
     pub fn registrations(&self, after: u64, limit: usize) -> Result<Vec<(u64, Registration)>, StoreError> {
         let rows = self.store.scan(Table::Registration, &after.saturating_add(1).to_be_bytes(), limit)?;
-        rows.into_iter()
-            .map(|(key, row)| Ok((block_number(Table::Registration, &key)?, Registration::from_bytes(&row)?)))
-            .collect()
+        rows.into_iter().map(|(key, row)| Ok((block_number(Table::Registration, &key)?, from_row(&row)?))).collect()
     }
 
-    /// The registration of an output key.
+    /// The registration of an x-only output key, with its cursor.
     ///
     /// # Errors
     ///
@@ -118,6 +108,10 @@ impl<S: Store> Chain<S> {
         };
         let row = self.store.get(Table::Registration, &cursor)?;
         let row = row.ok_or_else(|| corrupt(Table::Registration, format!("{output_key} is missing")))?;
-        Ok(Some((block_number(Table::RegistrationKey, &cursor)?, Registration::from_bytes(&row)?)))
+        Ok(Some((block_number(Table::RegistrationKey, &cursor)?, from_row(&row)?)))
     }
+}
+
+fn from_row(row: &[u8]) -> Result<Registration, StoreError> {
+    Registration::from_bytes(row).ok_or_else(|| corrupt(Table::Registration, format!("entry of {} bytes", row.len())))
 }

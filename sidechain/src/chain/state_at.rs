@@ -41,7 +41,7 @@ pub struct AccountProof {
 /// Merkle proof of a storage slot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StorageProof {
-    /// The slot.
+    /// Index of the slot in the account's storage.
     pub slot: U256,
     /// Its value; zero when the proof shows its absence.
     pub value: U256,
@@ -143,7 +143,7 @@ impl<S: Store> Chain<S> {
 }
 
 impl<S: Store> StateAt<'_, S> {
-    /// The block.
+    /// Number of the block that was executed last in this state.
     pub const fn number(&self) -> u64 {
         self.number
     }

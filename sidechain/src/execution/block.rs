@@ -22,15 +22,15 @@ use crate::{
 /// A block that was executed here.
 #[derive(Debug)]
 pub struct Executed {
-    /// Hash of the block.
+    /// keccak256 of its header.
     pub hash: B256,
     /// The block, its header complete.
     pub block: Block,
-    /// The sender of each transaction.
+    /// The sender of each transaction, in the same order.
     pub senders: Vec<Address>,
     /// One for each transaction.
     pub receipts: Vec<Receipt>,
-    /// What it changes.
+    /// Rows of the state that the block changes, before and after.
     pub overlay: Overlay,
 }
 

@@ -22,25 +22,20 @@ pub const MAX_MEMBERS: usize = 100;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Genesis {
-    /// EIP-155 chain id.
+    /// Chain id in transactions (EIP-155): 1 to 2^63 - 37.
     pub chain_id: u64,
     /// Time of the first block, in seconds since 1970.
     pub timestamp: u64,
-    /// The bitcoin network, and the block its light client starts from.
     pub bitcoin: Bitcoin,
-    /// Validators and relayers.
     pub federation: Federation,
-    /// The rules of the peg.
     pub bridge: Bridge,
-    /// The rules of sidechain blocks.
     pub block: BlockRules,
 }
 
-/// See [`Genesis::bitcoin`].
+/// The Bitcoin network that the peg is with, and where its light client starts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Bitcoin {
-    /// Which network's rules hold.
     pub network: Network,
     /// First header the light client knows.
     pub checkpoint: Checkpoint,
@@ -53,15 +48,15 @@ pub struct Checkpoint {
     /// The 80 bytes of the header, as hex.
     #[serde(with = "plain_hex")]
     pub header: Bytes,
-    /// Its height.
+    /// Blocks between it and the network's first block.
     pub height: u32,
     /// Work of the chain up to and with it, as hex.
     pub work: U256,
-    /// Time of the first block of its difficulty period.
+    /// Time of the first block of its difficulty period, in seconds since 1970.
     pub epoch_time: u32,
 }
 
-/// See [`Genesis::federation`].
+/// The validators and relayers, and what the vault's keys need.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Federation {
@@ -69,7 +64,6 @@ pub struct Federation {
     pub threshold: u16,
     /// Each is one validator and one relayer; the index of a member is its position + 1.
     pub members: Vec<Member>,
-    /// Who can take the vault's bitcoin after a long time without a threshold.
     pub recovery: Recovery,
 }
 
@@ -77,7 +71,7 @@ pub struct Federation {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Member {
-    /// For people.
+    /// 1 to 64 bytes, shown to people; no two members have the same.
     pub name: String,
     /// The relayer's account on the sidechain.
     pub account: Address,
@@ -93,27 +87,25 @@ pub struct Member {
     pub p2p_address: String,
 }
 
-/// See [`Federation::recovery`].
+/// Who can take the vault's bitcoin after a long time without a threshold of members.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Recovery {
-    /// Keys that must sign together.
+    /// Number of `keys` that must sign together.
     pub threshold: u16,
-    /// Bitcoin blocks a vault output must be old.
+    /// Confirmations, in Bitcoin blocks, that a vault output needs before it can be recovered (BIP 112).
     pub delay: u16,
-    /// x-only keys.
+    /// x-only secp256k1 keys of those who can recover.
     pub keys: Vec<B256>,
 }
 
-/// See [`Genesis::bridge`].
+/// The rules of the peg.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Bridge {
     /// Bitcoin blocks after which a depositor can take an unswept deposit back.
     pub reclaim_delay: u16,
-    /// Smallest deposit.
     pub min_deposit_sat: u64,
-    /// Smallest withdrawal.
     pub min_withdrawal_sat: u64,
     /// Lowest fee rate of a vault transaction, in sat per vB.
     pub min_fee_rate: u32,
@@ -127,13 +119,13 @@ pub struct Bridge {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Tier {
-    /// Values up to and with this.
+    /// Satoshis moved, inclusive.
     pub up_to_sat: u64,
-    /// Confirmations wanted.
+    /// Confirmations in Bitcoin blocks, at least 1.
     pub confirmations: u32,
 }
 
-/// See [`Genesis::block`].
+/// The rules of sidechain blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct BlockRules {

@@ -15,7 +15,7 @@ use crate::state::store::Store;
 /// The contracts at one block. Every method fails only when the store does, or when the state of the block was pruned meanwhile.
 pub struct PegContracts<'a, S> {
     chain: &'a Chain<S>,
-    /// The block.
+    /// Header of the block whose state is read.
     pub header: Header,
 }
 

@@ -4,4 +4,4 @@ mod contracts;
 mod registration;
 
 pub use contracts::{Balances, PegContracts};
-pub use registration::{RegisterError, register, registration, terms};
+pub use registration::{RegisterError, register, registration};

@@ -6,15 +6,14 @@ use alloy_primitives::B256;
 use api::peg::Terms;
 use bitcoin::XOnlyPublicKey;
 use contracts::address::BRIDGE;
-use mainchain::deposit::{DepositTerms, Peg};
+use mainchain::deposit::{DEPOSIT_WEIGHT, DepositTerms, Peg};
 
 use super::contracts::PegContracts;
 use crate::chain::{Chain, Registration, RegistrationError, SimulateError};
 use crate::state::store::Store;
 
-/// Virtual bytes a deposit adds to its sweep (230 weight units), rounded up: a fee limit below their price at the lowest
-/// rate could never be met.
-const SWEEP_VBYTES: u64 = 58;
+/// Virtual bytes a deposit adds to its sweep, rounded up: a fee limit below their price at the lowest rate could never be met.
+const SWEEP_VBYTES: u64 = DEPOSIT_WEIGHT.to_vbytes_ceil();
 
 /// A fee limit of more than 1 BTC is a mistake.
 const MAX_FEE_SAT: u64 = 100_000_000;
@@ -53,13 +52,8 @@ pub fn registration<S: Store>(chain: &Chain<S>, terms: &Terms) -> Result<Registr
     let delay = NonZeroU16::new(genesis.bridge.reclaim_delay)
         .ok_or_else(|| RegisterError::Terms("the reclaim delay of this chain is zero".into()))?;
     let peg = Peg { chain_id: genesis.chain_id, bridge: BRIDGE.into_array(), delay };
-    Ok(Registration {
-        recipient: terms.recipient,
-        reclaim_key: terms.reclaim_key,
-        max_fee_sat: terms.max_fee_sat,
-        epoch: terms.epoch,
-        output_key: B256::from(deposit.output(&peg, group_key).output_key().serialize()),
-    })
+    let output_key = B256::from(deposit.output(&peg, group_key).output_key().serialize());
+    Ok(Registration { terms: *terms, output_key })
 }
 
 /// Keeps a registration, and returns whether it is new.
@@ -68,22 +62,12 @@ pub fn registration<S: Store>(chain: &Chain<S>, terms: &Terms) -> Result<Registr
 ///
 /// `Terms`, `OutputKey`: whoever sent it is at fault. `Keep` with `TooMany`: no room.
 pub fn register<S: Store>(chain: &Chain<S>, registration: &Registration) -> Result<bool, RegisterError> {
-    let want = self::registration(chain, &terms(registration))?;
+    let want = self::registration(chain, &registration.terms)?;
     if want.output_key != registration.output_key {
         return Err(RegisterError::OutputKey { got: registration.output_key, want: want.output_key });
     }
     let (_, new) = chain.register_deposit(registration)?;
     Ok(new)
-}
-
-/// The terms of a registration.
-pub fn terms(registration: &Registration) -> Terms {
-    Terms {
-        recipient: registration.recipient,
-        reclaim_key: registration.reclaim_key,
-        max_fee_sat: registration.max_fee_sat,
-        epoch: registration.epoch,
-    }
 }
 
 /// Checks the terms by themselves, and reads them. `min_fee_rate` is in satoshis per virtual byte.

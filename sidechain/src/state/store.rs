@@ -180,7 +180,6 @@ pub enum StoreError {
     /// A value does not decode. Fatal: the data directory is damaged.
     #[error("damaged data in table {table}: {detail}")]
     Corrupt {
-        /// Name of the table.
         table: &'static str,
         /// What does not decode.
         detail: String,

@@ -78,7 +78,8 @@ impl<'a, R: StateReader> Working<'a, R> {
         Self { reader, cache, accounts: HashMap::new(), codes: HashMap::new() }
     }
 
-    /// Puts code at an address, as genesis does; the account counts as a contract (nonce 1, EIP-161).
+    /// Puts code at an address without running a constructor, for the genesis block; the account counts as a contract (nonce 1,
+    /// EIP-161).
     ///
     /// # Errors
     ///
@@ -92,7 +93,7 @@ impl<'a, R: StateReader> Working<'a, R> {
         Ok(())
     }
 
-    /// Sets a balance, as genesis does.
+    /// Sets a balance in wei that no transaction pays, for the genesis block.
     ///
     /// # Errors
     ///
@@ -104,7 +105,7 @@ impl<'a, R: StateReader> Working<'a, R> {
         Ok(())
     }
 
-    /// Sets a storage slot, as genesis does.
+    /// Sets a storage slot without running the contract, for the genesis block.
     ///
     /// # Errors
     ///

@@ -131,7 +131,7 @@ impl Sidechain {
         let head = self.block(self.head()).expect("the head");
         peg::Info {
             chain_id: genesis.chain_id,
-            bitcoin_network: genesis.bitcoin.network.name().to_owned(),
+            bitcoin_network: genesis.bitcoin.network,
             contracts: contracts_of_the_peg(),
             epoch,
             group_key: key(self.view(FEDERATION, &Federation::groupKeyCall { epoch_: epoch })),
@@ -228,12 +228,7 @@ impl Node for SimulatedNode {
         let next = found.last().map_or(cursor, |(cursor, _)| *cursor);
         let shown = |(cursor, registration): (u64, Registration)| peg::Registration {
             cursor,
-            terms: peg::Terms {
-                recipient: registration.recipient,
-                reclaim_key: registration.reclaim_key,
-                max_fee_sat: registration.max_fee_sat,
-                epoch: registration.epoch,
-            },
+            terms: registration.terms,
             address: String::new(),
             output_key: registration.output_key,
         };

@@ -162,13 +162,8 @@ impl World {
         };
         let delay = info.reclaim_delay.try_into().expect("not zero");
         let output = terms.output(&Peg { chain_id: info.chain_id, bridge: BRIDGE.into_array(), delay }, key);
-        self.sidechain.register(&Registration {
-            recipient,
-            reclaim_key: B256::from(RECLAIM_KEY),
-            max_fee_sat: terms.max_fee.to_sat(),
-            epoch: info.epoch,
-            output_key: B256::from(output.output_key().serialize()),
-        });
+        let output_key = B256::from(output.output_key().serialize());
+        self.sidechain.register(&Registration { terms: (&terms).into(), output_key });
         self.bitcoin.pay(output.script_pubkey(), amount);
     }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use bridge::io::sidechain::Account;
 use bridge::peg;
 use eyre::{Result, bail};
+use mainchain::Network;
 
 use super::passphrase::PassphraseArgs;
 use crate::dev::accounts::{DEV_ACCOUNTS, dev_account};
@@ -35,7 +36,7 @@ impl AccountArgs {
                 let passphrase = self.passphrase.ask(&path.display().to_string())?;
                 open_account(path, &passphrase)
             }
-            (None, Some(_)) if info.bitcoin_network != "regtest" => bail!(
+            (None, Some(_)) if info.bitcoin_network != Network::Regtest => bail!(
                 "--dev-account is for regtest, this network is on {}: everybody knows the developer accounts' keys",
                 info.bitcoin_network
             ),

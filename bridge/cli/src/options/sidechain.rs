@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use bridge::io::sidechain::Client;
 use bridge::peg;
-use eyre::{Result, WrapErr, eyre};
-use mainchain::Network;
+use eyre::{Result, WrapErr};
 
 /// How long a transaction may take to be final. Blocks take about a second.
 pub const INCLUSION: Duration = Duration::from_secs(60);
@@ -34,11 +33,4 @@ impl SidechainArgs {
         })?;
         Ok((client, info))
     }
-}
-
-/// The network of a node's answer.
-pub fn network(info: &peg::Info) -> Result<Network> {
-    info.bitcoin_network.parse().map_err(|_| {
-        eyre!("the node says it is on the Bitcoin network {:?}, which this version does not know", info.bitcoin_network)
-    })
 }

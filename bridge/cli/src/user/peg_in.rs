@@ -18,7 +18,7 @@ use crate::context::Context;
 use crate::genesis_file::read_genesis;
 use crate::options::home::HomeArgs;
 use crate::options::passphrase::PassphraseArgs;
-use crate::options::sidechain::{SidechainArgs, network};
+use crate::options::sidechain::SidechainArgs;
 use bridge::amount;
 
 /// How often the node is asked how far a deposit is.
@@ -98,7 +98,7 @@ async fn peg_in(args: &Args, context: &Context) -> Result<()> {
         Some(key) => ReclaimKey::Own(key),
         None => ReclaimKey::fresh(&args.passphrase.choose("the key that can reclaim the deposit")?)?,
     };
-    let record = Record::new(&info, network(&info)?, args.to, args.max_fee, reclaim)?;
+    let record = Record::new(&info, info.bitcoin_network, args.to, args.max_fee, reclaim)?;
     // First kept, then registered, then shown: at no moment could money reach an address that is not on disk.
     let path = Records::in_home(&args.home.folder()?).keep(&record)?;
     register(&client, &record).await?;
@@ -146,7 +146,7 @@ async fn verify_group_key(client: &Client, info: &Info, genesis: &Genesis) -> Re
     let facts = [
         ("group key", format!("{:?}", info.group_key), format!("{:?}", Some(keys.group))),
         ("chain id", info.chain_id.to_string(), genesis.chain_id.to_string()),
-        ("Bitcoin network", info.bitcoin_network.clone(), genesis.bitcoin.network.to_string()),
+        ("Bitcoin network", info.bitcoin_network.to_string(), genesis.bitcoin.network.to_string()),
         ("Bridge", info.contracts.bridge.to_string(), address::BRIDGE.to_string()),
         ("reclaim delay", info.reclaim_delay.to_string(), genesis.bridge.reclaim_delay.to_string()),
     ];

@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::context::Context;
 use crate::options::account::AccountArgs;
-use crate::options::sidechain::{INCLUSION, SidechainArgs, network};
+use crate::options::sidechain::{INCLUSION, SidechainArgs};
 use bridge::amount;
 
 /// How often the node is asked how far a withdrawal is.
@@ -93,7 +93,7 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
 
 async fn peg_out(args: &Args, context: &Context) -> Result<()> {
     let (client, info) = args.sidechain.connect().await?;
-    let script = args.payee(network(&info)?)?;
+    let script = args.payee(info.bitcoin_network)?;
     check(args.amount, args.max_fee, &script, &info)?;
     let account = args.account.open(&info)?;
     afford(&client, &account, args.amount).await?;

@@ -172,11 +172,7 @@ impl<N: Node, B: Bitcoind, C: Fn(Network) -> Result<B, FatalError>> Starting<'_,
         let info = self.node.info().await?;
         let me = index_of(&info, self.keys.address()).ok_or_else(|| not_a_member(self.keys, &info))?;
         check_identity(&self.store, &*self.node, &info).await?;
-        let network: Network = info
-            .bitcoin_network
-            .parse()
-            .map_err(|error: mainchain::params::UnknownNetwork| FatalError::Configuration(error.to_string()))?;
-        let bitcoind = Arc::new((self.connect)(network)?);
+        let bitcoind = Arc::new((self.connect)(info.bitcoin_network)?);
         let recovery_leaf = self.node.call(FEDERATION, &Federation::recoveryLeafCall {}).await?;
         let max_deposits = self.node.call(BRIDGE, &contracts::Bridge::maxDepositsCall {}).await?;
         let cursor: Cursor = self.store.get_json(CURSOR)?.unwrap_or_default();

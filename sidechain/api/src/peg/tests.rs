@@ -41,7 +41,7 @@ fn frozen<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(shape: 
 fn info() {
     let info = Info {
         chain_id: 51_717,
-        bitcoin_network: "regtest".to_owned(),
+        bitcoin_network: Network::Regtest,
         contracts: Contracts {
             light_client: account(),
             federation: account(),

@@ -99,3 +99,8 @@ fn naive_root(store: &Memory) -> B256 {
     }
     leaves(accounts)
 }
+
+/// Whether the proposer broke a rule, so that the block will never be valid.
+fn is_fault(error: &BlockError) -> bool {
+    matches!(error, BlockError::Header { .. } | BlockError::Transaction { .. } | BlockError::Supply { .. })
+}

@@ -1,5 +1,7 @@
 //! What is kept beside blocks: logs, certificates, registrations.
 
+use api::peg::Terms;
+
 use super::*;
 
 #[test]
@@ -27,6 +29,22 @@ fn logs_are_found_by_block_address_and_topic() {
     assert!(matches!(chain.logs(&all, 2), Err(LogsError::TooMany { limit: 2, from: 0, until: 3 })));
 }
 
+fn registration(number: u8) -> Registration {
+    let key = B256::repeat_byte(number);
+    let terms = Terms { recipient: Address::repeat_byte(number), reclaim_key: key, max_fee_sat: 1_000, epoch: 1 };
+    Registration { terms, output_key: B256::repeat_byte(0xf0 + number) }
+}
+
+#[test]
+fn a_registration_is_stored_as_exactly_these_bytes() {
+    let store = Arc::new(Memory::default());
+    open(store.clone()).register_deposit(&registration(1)).expect("room");
+    let row = store.get(Table::Registration, &1u64.to_be_bytes()).expect("in memory").expect("kept");
+    let wanted = [&[1; 20][..], &[1; 32], &[0, 0, 0, 0, 0, 0, 0x03, 0xe8], &[0, 0, 0, 1], &[0xf1; 32]];
+    assert_eq!(row, wanted.concat());
+    assert_eq!(Registration::from_bytes(&row[1..]), None);
+}
+
 #[test]
 fn certificates_and_registrations_are_kept() {
     let store = Arc::new(Memory::default());
@@ -38,13 +56,6 @@ fn certificates_and_registrations_are_kept() {
     assert_eq!(chain.finality_at_or_after(4).expect("in memory"), Some((7, b"seven".to_vec())));
     assert_eq!(chain.finality_at_or_after(8).expect("in memory"), None);
 
-    let registration = |number: u8| Registration {
-        recipient: Address::repeat_byte(number),
-        reclaim_key: B256::repeat_byte(number),
-        max_fee_sat: 1_000,
-        epoch: 1,
-        output_key: B256::repeat_byte(0xf0 + number),
-    };
     assert_eq!(chain.register_deposit(&registration(1)).expect("room"), (1, true));
     assert_eq!(chain.register_deposit(&registration(2)).expect("room"), (2, true));
     assert_eq!(chain.register_deposit(&registration(1)).expect("room"), (1, false));

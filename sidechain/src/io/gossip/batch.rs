@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use alloy_primitives::{Address, B256, Bytes};
+use alloy_primitives::{B256, Bytes};
 
 use crate::{chain::Registration, io::node_state::Gossip, limits::MAX_TRANSACTION_BYTES};
 
@@ -27,8 +27,6 @@ pub(in crate::io) const QUEUE: usize = 8192;
 
 /// Time between batches: collects what arrives under load, and keeps this node below the rate that its peers accept.
 pub(super) const BATCH_INTERVAL: Duration = Duration::from_millis(10);
-
-const REGISTRATION_BYTES: usize = 20 + 32 + 8 + 4 + 32;
 
 /// One item of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,43 +50,26 @@ impl Item {
     /// Appends the item to a batch.
     pub(super) fn encode(&self, batch: &mut Vec<u8>) {
         match self {
-            Self::Transaction(raw) => append(batch, 0, &[raw]),
-            Self::Registration(r) => append(
-                batch,
-                1,
-                &[
-                    r.recipient.as_slice(),
-                    r.reclaim_key.as_slice(),
-                    &r.max_fee_sat.to_be_bytes(),
-                    &r.epoch.to_be_bytes(),
-                    r.output_key.as_slice(),
-                ],
-            ),
-            Self::Hello(genesis) => append(batch, 2, &[genesis.as_slice()]),
+            Self::Transaction(raw) => append(batch, 0, raw),
+            Self::Registration(registration) => append(batch, 1, &registration.to_bytes()),
+            Self::Hello(genesis) => append(batch, 2, genesis.as_slice()),
         }
     }
 
     fn decode(kind: u8, body: &[u8]) -> Option<Self> {
         match (kind, body.len()) {
             (0, 1..=MAX_TRANSACTION_BYTES) => Some(Self::Transaction(Bytes::copy_from_slice(body))),
-            (1, REGISTRATION_BYTES) => Some(Self::Registration(Registration {
-                recipient: Address::from_slice(&body[..20]),
-                reclaim_key: B256::from_slice(&body[20..52]),
-                max_fee_sat: u64::from_be_bytes(body[52..60].try_into().ok()?),
-                epoch: u32::from_be_bytes(body[60..64].try_into().ok()?),
-                output_key: B256::from_slice(&body[64..]),
-            })),
+            (1, _) => Registration::from_bytes(body).map(Self::Registration),
             (2, 32) => Some(Self::Hello(B256::from_slice(body))),
             _ => None,
         }
     }
 }
 
-fn append(batch: &mut Vec<u8>, kind: u8, parts: &[&[u8]]) {
-    let length: usize = parts.iter().map(|part| part.len()).sum();
+fn append(batch: &mut Vec<u8>, kind: u8, body: &[u8]) {
     batch.push(kind);
-    batch.extend_from_slice(&u32::try_from(length).expect("transactions are bounded").to_be_bytes());
-    parts.iter().for_each(|part| batch.extend_from_slice(part));
+    batch.extend_from_slice(&u32::try_from(body.len()).expect("transactions are bounded").to_be_bytes());
+    batch.extend_from_slice(body);
 }
 
 /// Reads a batch; `None` when any byte of it is not as it should be.
@@ -106,16 +87,15 @@ pub(super) fn decode(mut bytes: &[u8]) -> Option<Vec<Item>> {
 
 #[cfg(test)]
 mod tests {
+    use alloy_primitives::Address;
+    use api::peg::Terms;
+
     use super::*;
 
     fn items() -> Vec<Item> {
-        let registration = Registration {
-            recipient: Address::repeat_byte(1),
-            reclaim_key: B256::repeat_byte(2),
-            max_fee_sat: 3,
-            epoch: 4,
-            output_key: B256::repeat_byte(5),
-        };
+        let terms =
+            Terms { recipient: Address::repeat_byte(1), reclaim_key: B256::repeat_byte(2), max_fee_sat: 3, epoch: 4 };
+        let registration = Registration { terms, output_key: B256::repeat_byte(5) };
         vec![
             Item::Transaction(Bytes::from_static(&[2, 3, 4])),
             Item::Registration(registration),
@@ -130,6 +110,14 @@ mod tests {
         items().iter().for_each(|item| item.encode(&mut batch));
         assert_eq!(decode(&batch), Some(items()));
         assert_eq!(decode(&[]), Some(Vec::new()));
+    }
+
+    #[test]
+    fn a_registration_is_sent_as_exactly_these_bytes() {
+        let mut batch = Vec::new();
+        items()[1].encode(&mut batch);
+        let wanted = [&[1, 0, 0, 0, 96][..], &[1; 20], &[2; 32], &[0, 0, 0, 0, 0, 0, 0, 3], &[0, 0, 0, 4], &[5; 32]];
+        assert_eq!(batch, wanted.concat());
     }
 
     #[test]

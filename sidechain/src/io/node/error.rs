@@ -37,7 +37,6 @@ pub enum NodeError {
     /// An address is taken, or not of this machine.
     #[error("cannot listen on {address}: {error}")]
     Listen {
-        /// The address.
         address: SocketAddr,
         /// The operating system's error.
         error: std::io::Error,

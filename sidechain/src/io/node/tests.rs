@@ -13,6 +13,7 @@ use alloy_consensus::Transaction as _;
 use alloy_eips::Encodable2718 as _;
 use alloy_primitives::{Address, B256, Bytes, U64, U256, hex};
 use alloy_sol_types::SolCall as _;
+use api::peg::Terms;
 use contracts::signing_board::SigningBoard;
 use files::{DirectoryLock, LockError};
 use jsonrpsee::{
@@ -222,12 +223,11 @@ fn a_validator_that_was_away_is_told_the_registrations() {
     let (genesis, nodes) = network(dir.path());
     let chain = super::services::open_chain(&nodes[0].config, genesis).expect("a new chain");
     let registrations: Vec<_> = (0..2_000u64)
-        .map(|number| Registration {
-            recipient: Address::from_word(B256::from(U256::from(number))),
-            reclaim_key: B256::repeat_byte(2),
-            max_fee_sat: number,
-            epoch: 1,
-            output_key: B256::from(U256::from(number)),
+        .map(|number| {
+            let output_key = B256::from(U256::from(number));
+            let recipient = Address::from_word(output_key);
+            let terms = Terms { recipient, reclaim_key: B256::repeat_byte(2), max_fee_sat: number, epoch: 1 };
+            Registration { terms, output_key }
         })
         .collect();
     for registration in &registrations {

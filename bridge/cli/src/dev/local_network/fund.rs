@@ -11,7 +11,6 @@ use super::control::Payment;
 use super::network::Network;
 use super::progress::Progress;
 use crate::dev::accounts::{DEV_ACCOUNTS, DEV_FUNDS, dev_account};
-use crate::options::sidechain::network;
 use crate::user::deposit_record::{ReclaimKey, Record};
 use crate::user::peg_in::register;
 use bridge::amount;
@@ -54,7 +53,7 @@ async fn pay(network: &mut Network, client: &Client, accounts: &[Address]) -> Re
     let mut payments = Vec::new();
     let reclaim = ReclaimKey::fresh(super::setup::PASSPHRASE)?;
     for account in accounts {
-        let record = Record::new(&info, self::network(&info)?, *account, MAX_FEE, reclaim.clone())?;
+        let record = Record::new(&info, info.bitcoin_network, *account, MAX_FEE, reclaim.clone())?;
         network.records().keep(&record)?;
         register(client, &record).await?;
         payments.push(Payment { address: record.address, amount_sat: DEV_FUNDS.to_sat() });

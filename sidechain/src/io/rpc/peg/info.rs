@@ -25,7 +25,7 @@ fn info(context: &Context) -> Result<peg::Info, SimulateError> {
 
     Ok(peg::Info {
         chain_id: genesis.chain_id,
-        bitcoin_network: context.bitcoin_network().name().to_owned(),
+        bitcoin_network: context.bitcoin_network(),
         contracts: addresses(),
         epoch,
         group_key: contracts.group_key(epoch)?,

@@ -15,7 +15,7 @@ use super::super::{context::Context, error};
 use super::address::address;
 use crate::chain::Registration;
 use crate::io::{clock::now_ms, node_state::Gossip};
-use crate::peg::{registration, terms};
+use crate::peg::registration;
 
 /// Registrations in one page.
 const MAX_PAGE: u32 = 1_000;
@@ -76,7 +76,7 @@ fn page(context: &Context, cursor: u64, limit: u32) -> error::Result<peg::Regist
     let next = found.last().map_or(cursor, |(cursor, _)| *cursor);
     let deposits = found.into_iter().map(|(cursor, registration)| peg::Registration {
         cursor,
-        terms: terms(&registration),
+        terms: registration.terms,
         address: shown(context, registration.output_key),
         output_key: registration.output_key,
     });
