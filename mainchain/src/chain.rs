@@ -30,7 +30,8 @@ pub const DEFAULT_WINDOW: u32 = 5 * PERIOD;
 
 /// A header that is trusted, with the facts that it does not show.
 ///
-/// JSON: `{ "header": hex of 80 bytes, "height": n, "work": hex, "epochTime": seconds }`.
+/// JSON, as in `genesis.json`: `{ "header": hex of 80 bytes, "height": n, "work": hex, "epochTime": seconds since 1970 }`, with `0x`
+/// before the work and without leading zeros.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Checkpoint {
@@ -335,7 +336,9 @@ mod hex_header {
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Header, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let bytes = <[u8; 80]>::from_hex(&text).map_err(D::Error::custom)?;
+        let digits = text.strip_prefix("0x").unwrap_or(&text);
+        let bytes = <[u8; 80]>::from_hex(digits)
+            .map_err(|error| D::Error::custom(format_args!("checkpoint header: {error}")))?;
         Ok(crate::header::from_bytes(&bytes))
     }
 }
@@ -345,12 +348,15 @@ mod hex_work {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
     pub fn serialize<S: Serializer>(work: &Work, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{work:064x}"))
+        let digits = format!("{work:064x}");
+        let digits = digits.trim_start_matches('0');
+        serializer.collect_str(&format_args!("0x{}", if digits.is_empty() { "0" } else { digits }))
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Work, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let digits = text.strip_prefix("0x").unwrap_or(&text);
+        // Without the prefix it could be meant as a decimal number.
+        let digits = text.strip_prefix("0x").ok_or_else(|| D::Error::custom("work begins with 0x, in hex"))?;
         if digits.len() > 64 {
             return Err(D::Error::custom(format_args!("work has {} hex digits, expected at most 64", digits.len())));
         }

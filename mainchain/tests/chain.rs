@@ -131,11 +131,13 @@ fn a_checkpoint_reads_back_from_its_json() {
         concat!(
             r#"{"header":"0100000000000000000000000000000000000000000000000000000000000000000000003ba3edfd7a7b12b27ac72c3e"#,
             r#"67768f617fc81bc3888a51323a9fb8aa4b1e5e4adae5494dffff7f2002000000","height":0,"#,
-            r#""work":"0000000000000000000000000000000000000000000000000000000000000002","epochTime":1296688602}"#
+            r#""work":"0x2","epochTime":1296688602}"#
         )
     );
     assert_eq!(serde_json::from_str::<Checkpoint>(&json).expect("own JSON"), checkpoint);
     assert!(serde_json::from_str::<Checkpoint>(&json.replace("height", "hight")).is_err());
+    let decimal = serde_json::from_str::<Checkpoint>(&json.replace("0x2", "2")).expect_err("it could be decimal");
+    assert!(decimal.to_string().contains("begins with 0x"), "{decimal}");
     assert!(HeaderChain::from_checkpoint(Network::Regtest.params(), &checkpoint).is_ok());
 }
 

@@ -10,7 +10,9 @@ use contracts::{
     creation_code, signing_board_arguments,
 };
 
-use super::file::{Bitcoin, Bridge, Checkpoint, Federation, Genesis, GenesisError, Tier, fixed};
+use mainchain::{Checkpoint, header::to_bytes};
+
+use super::file::{Bitcoin, Bridge, Federation, Genesis, GenesisError, Tier, fixed};
 use crate::{
     block::{Block, Header},
     execution::{Executed, construct},
@@ -102,16 +104,16 @@ impl Genesis {
 impl Bitcoin {
     fn arguments(&self) -> Result<LightClientArguments, GenesisError> {
         let params = self.network.params();
-        let Checkpoint { header, height, work, epoch_time } = &self.checkpoint;
+        let Checkpoint { header, height, work, epoch_time } = self.checkpoint;
         Ok(LightClientArguments {
             no_retarget: params.no_retarget,
             min_difficulty: params.min_difficulty,
             bip94: params.bip94,
             pow_limit_bits: params.pow_limit_bits,
-            header: fixed("bitcoin.checkpoint.header", header)?,
-            height: *height,
-            work: *work,
-            epoch_time: *epoch_time,
+            header: to_bytes(&header),
+            height,
+            work: U256::from_be_bytes(work.to_be_bytes()),
+            epoch_time,
         })
     }
 }

@@ -2,15 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_primitives::{Address, B256, Bytes};
 use bitcoin::{
-    block::Header as BitcoinHeader,
-    consensus::{deserialize, serialize},
     hashes::Hash as _,
     secp256k1::{PublicKey, XOnlyPublicKey},
 };
 use light::finality::{self, Validators};
-use mainchain::{Network, recovery};
+use mainchain::{Checkpoint, Network, params::PERIOD, recovery};
 use serde::{Deserialize, Serialize};
 
 use crate::{execution::Rules, limits::MAX_TRANSACTION_GAS};
@@ -39,21 +37,6 @@ pub struct Bitcoin {
     pub network: Network,
     /// First header the light client knows.
     pub checkpoint: Checkpoint,
-}
-
-/// A bitcoin header that is trusted without its ancestors.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Checkpoint {
-    /// The 80 bytes of the header, as hex.
-    #[serde(with = "plain_hex")]
-    pub header: Bytes,
-    /// Blocks between it and the network's first block.
-    pub height: u32,
-    /// Work of the chain up to and with it, as hex.
-    pub work: U256,
-    /// Time of the first block of its difficulty period, in seconds since 1970.
-    pub epoch_time: u32,
 }
 
 /// The validators and relayers, and what the vault's keys need.
@@ -217,39 +200,26 @@ impl Genesis {
 impl Bitcoin {
     /// From the network's first block.
     pub fn start_of(network: Network) -> Self {
-        let header = network.genesis();
-        let checkpoint = Checkpoint {
-            header: serialize(&header).into(),
-            height: 0,
-            work: U256::from_be_bytes(header.work().to_be_bytes()),
-            epoch_time: header.time,
-        };
-        Self { network, checkpoint }
+        Self { network, checkpoint: Checkpoint::genesis(network) }
     }
 
     fn check(&self) -> Result<(), GenesisError> {
-        let Checkpoint { header, height, work, epoch_time } = &self.checkpoint;
-        let decoded = decode_header(header)?;
-        if decoded.validate_pow(decoded.target()).is_err() {
-            return wrong(format!("bitcoin.checkpoint: header {} has no proof of work", decoded.block_hash()));
+        let Checkpoint { header, height, work, epoch_time } = self.checkpoint;
+        if header.validate_pow(header.target()).is_err() {
+            return wrong(format!("bitcoin.checkpoint: header {} has no proof of work", header.block_hash()));
         }
-        if *work < U256::from_be_bytes(decoded.work().to_be_bytes()) {
-            return wrong(format!("bitcoin.checkpoint: work {work:#x} is less than that of its own header"));
+        if work < header.work() {
+            return wrong(format!("bitcoin.checkpoint: work {work:x} is less than that of its own header"));
         }
-        let first = *height % 2016 == 0;
-        if first && *epoch_time != decoded.time {
-            let time = decoded.time;
+        if height % PERIOD == 0 && epoch_time != header.time {
+            let time = header.time;
             return wrong(format!(
                 "bitcoin.checkpoint: epochTime {epoch_time}, but height {height} starts a period at {time}"
             ));
         }
-        if *height == 0 && decoded.block_hash() != self.network.genesis().block_hash() {
-            let want = self.network.genesis().block_hash();
-            return wrong(format!(
-                "bitcoin.checkpoint: block 0 of {} is {want}, got {}",
-                self.network,
-                decoded.block_hash()
-            ));
+        let (got, want) = (header.block_hash(), self.network.genesis().block_hash());
+        if height == 0 && got != want {
+            return wrong(format!("bitcoin.checkpoint: block 0 of {} is {want}, got {got}", self.network));
         }
         Ok(())
     }
@@ -377,10 +347,6 @@ impl BlockRules {
     }
 }
 
-fn decode_header(bytes: &[u8]) -> Result<BitcoinHeader, GenesisError> {
-    deserialize(bytes).map_err(|error| GenesisError(format!("bitcoin.checkpoint.header: {error}")))
-}
-
 pub(super) fn fixed<const N: usize>(what: &str, bytes: &[u8]) -> Result<[u8; N], GenesisError> {
     bytes.try_into().map_err(|_| GenesisError(format!("{what} has {} bytes, expected {N}", bytes.len())))
 }
@@ -393,18 +359,4 @@ fn distinct(what: &str, values: impl Iterator<Item = Vec<u8>>) -> Result<(), Gen
         }
     }
     Ok(())
-}
-
-mod plain_hex {
-    use alloy_primitives::Bytes;
-    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
-
-    pub fn serialize<S: Serializer>(bytes: &Bytes, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&hex::encode(bytes))
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Bytes, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        hex::decode(text.strip_prefix("0x").unwrap_or(&text)).map(Bytes::from).map_err(D::Error::custom)
-    }
 }

@@ -5,6 +5,4 @@ mod file;
 #[cfg(test)]
 mod tests;
 
-pub use file::{
-    Bitcoin, BlockRules, Bridge, Checkpoint, Federation, Genesis, GenesisError, MAX_MEMBERS, Member, Recovery, Tier,
-};
+pub use file::{Bitcoin, BlockRules, Bridge, Federation, Genesis, GenesisError, MAX_MEMBERS, Member, Recovery, Tier};

@@ -2,16 +2,16 @@
 
 use std::path::PathBuf;
 
-use alloy_primitives::{B256, U256};
-use bitcoin::consensus::serialize;
+use alloy_primitives::B256;
+use bitcoin::Work;
 use eyre::{Result, WrapErr, bail, ensure, eyre};
 use files::write_atomic;
-use mainchain::Network;
 use mainchain::io::rpc::BitcoinRpc;
 use mainchain::params::PERIOD;
+use mainchain::{Checkpoint, Network};
 use serde::Deserialize;
 use serde_json::json;
-use sidechain::genesis::{Bitcoin, BlockRules, Bridge, Checkpoint, Federation, Genesis, Recovery, Tier};
+use sidechain::genesis::{Bitcoin, BlockRules, Bridge, Federation, Genesis, Recovery, Tier};
 
 use super::keys::PublicPart;
 use crate::clock::now;
@@ -224,9 +224,9 @@ async fn checkpoint(bitcoin: &BitcoinRpc, network: Network, height: Option<u32>)
     Ok(Bitcoin {
         network,
         checkpoint: Checkpoint {
-            header: serialize(&header).into(),
+            header,
             height,
-            work: U256::from_str_radix(&entry.chainwork, 16).wrap_err("bitcoind's chainwork is not hex")?,
+            work: Work::from_unprefixed_hex(&entry.chainwork).wrap_err("bitcoind's chainwork is not hex")?,
             epoch_time: first.first().ok_or_else(missing)?.time,
         },
     })
