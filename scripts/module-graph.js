@@ -4,7 +4,7 @@
 const { execFileSync } = require("child_process");
 const fs = require("fs");
 const path = require("path");
-const { production } = require("./rust-source.js");
+const { production, itemEnd } = require("./rust-source.js");
 
 // The folders of the workspace's packages.
 function workspaceCrates() {
@@ -54,22 +54,53 @@ function readReexports(module, modules) {
 
 function importsOf(module, modules) {
   const edges = [];
+  const inline = inlineModules(module.text);
+  const aliases = aliasesOf(module, modules);
   const add = (segments, index) => {
-    const target = absolute(segments, module, modules);
+    const inside = inline.filter(({ from, to }) => from < index && index < to).map(({ name }) => name);
+    const known = aliases.get(segments[0]);
+    const path_ = known ? ["crate", ...known, ...segments.slice(1)] : segments;
+    const target = absolute(path_, { at: [...module.at, ...inside] }, modules);
     const found = target && resolve(target, modules);
     const source = module.at.join("::");
     if (found === undefined || found === null || found === source) return;
     edges.push({ source, target: found, name: segments.join("::"), line: module.text.slice(0, index).split("\n").length });
   };
   const uses = useItems(module.text, /\buse\s+/g);
-  for (const { tree, index } of uses) for (const { segments } of flatten(tree)) add(segments, index);
-  // Paths in line: `crate::a::f()`, `super::T`.
+  for (const { tree, index } of uses) {
+    for (const { segments, alias } of flatten(tree)) {
+      add(segments, index);
+    }
+  }
+  // Paths in line: `crate::a::f()`, `super::T`, `child::f()`.
   let rest = module.text;
   for (const { index, end } of uses) rest = rest.slice(0, index) + rest.slice(index, end).replace(/[^\n]/g, " ") + rest.slice(end);
-  for (const match of rest.matchAll(/\b(?:crate|self|super)(?:\s*::\s*[A-Za-z_][A-Za-z0-9_]*)+/g)) {
+  for (const match of rest.matchAll(/(?<![A-Za-z0-9_:.])[a-z_][a-z0-9_]*(?:\s*::\s*[A-Za-z_][A-Za-z0-9_]*)+/g)) {
     add(match[0].split("::").map((part) => part.trim()), match.index);
   }
   return edges;
+}
+
+// What the file's `use` items give a name to: modules, and by a glob the modules beside what it names.
+function aliasesOf(module, modules) {
+  const aliases = new Map();
+  for (const { tree } of useItems(module.text, /\buse\s+/g)) {
+    for (const { segments, alias } of flatten(tree)) {
+      const target = absolute(segments, module, modules);
+      if (!target) continue;
+      if (alias !== "*") { if (modules.has(target.join("::"))) aliases.set(alias, target); continue; }
+      const folder = target.slice(0, -1);
+      for (const { at } of modules.values()) {
+        if (at.length === folder.length + 1 && folder.every((part, i) => at[i] === part)) aliases.set(at.at(-1), at);
+      }
+    }
+  }
+  return aliases;
+}
+
+// Modules written out in the file: `super` counts from there.
+function inlineModules(text) {
+  return [...text.matchAll(/\bmod\s+([a-z_][a-z0-9_]*)\s*\{/g)].map((match) => ({ name: match[1], from: match.index, to: itemEnd(text, match.index) }));
 }
 
 // A path from the crate's root; none when it leads out of the crate.

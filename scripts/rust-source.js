@@ -9,7 +9,7 @@ function withoutCommentsAndStrings(text) {
 // Without what only `#[cfg(test)]` and the feature `testing` see.
 function withoutTests(text) {
   let result = text;
-  for (const match of text.matchAll(/#\[cfg\((?:test|any\(test[^\]]*)\)\]/g)) {
+  for (const match of text.matchAll(/#\[cfg\((?:test|any\(test,\s*feature\s*=\s*(?:"testing"|\s*)\))\)\]/g)) {
     const end = itemEnd(text, match.index + match[0].length);
     result = result.slice(0, match.index) + blank(result.slice(match.index, end)) + result.slice(end);
   }

@@ -22,8 +22,6 @@ pub use api::peg;
 
 pub mod amount;
 pub mod board;
-#[cfg(feature = "io")]
-pub mod config;
 pub mod dkg;
 mod hex_bytes;
 #[cfg(feature = "io")]

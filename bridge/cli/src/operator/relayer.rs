@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use bridge::config::Config;
+use bridge::io::config::Config;
 use bridge::io::relayer::{self, TestHooks};
 use bridge::keystore::{Keystore, OperatorKeys};
 use eyre::{Result, WrapErr};
