@@ -53,3 +53,4 @@ fmt: ## formats everything
 
 clean: ## removes what was built
 	@$(CARGO) clean
+	@rm -rf target/rocksdb target/bitcoind target/times

@@ -31,7 +31,7 @@ pub const VAULT_OUTPUTS_KEPT: usize = 4;
 pub struct ReadyDeposit {
     /// The output that was paid.
     pub outpoint: OutPoint,
-    /// Its value.
+    /// What the sweep takes in, before its share of the cost.
     pub amount: Amount,
     /// The largest share of the cost that its terms allow to take off.
     pub max_fee: Amount,
@@ -42,7 +42,7 @@ pub struct ReadyDeposit {
 pub struct VaultOutput {
     /// Number of the vault transaction whose output 0 it is.
     pub number: u64,
-    /// Its value.
+    /// What spending it takes in.
     pub amount: Amount,
 }
 

@@ -38,7 +38,7 @@ pub(crate) const VAULT_SCRIPT_LEN: usize = 34;
 pub struct SpentOutput {
     /// Where it is.
     pub outpoint: OutPoint,
-    /// Its value.
+    /// What it holds; every input's signature commits to it (BIP341).
     pub amount: Amount,
     /// The key it pays to.
     pub output_key: XOnlyPublicKey,

@@ -8,6 +8,7 @@
 
 use super::deposit_tracker::{Position, TrackedDeposit};
 use super::headers::Comparison;
+use mainchain::header::Height;
 
 /// Confirmations before the outputs of a coinbase transaction can be spent (consensus).
 pub const COINBASE_MATURITY: u32 = 100;
@@ -19,7 +20,7 @@ pub const SETTLED_FOR_GOOD: u32 = super::deposit_tracker::UNDO_BLOCKS as u32;
 /// How deep blocks of bitcoind's best chain are for the light client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Depths {
-    light_height: u32,
+    light_height: Height,
     /// Height up to which both best chains are the same; none while that is not known.
     fork: Option<u32>,
 }
@@ -34,7 +35,7 @@ impl Depths {
 
     /// Confirmations of the block at a height of bitcoind's best chain; zero when the light client has another there.
     #[must_use]
-    pub fn confirmations_at(&self, height: u32) -> u32 {
+    pub fn confirmations_at(&self, height: Height) -> u32 {
         match self.fork {
             Some(fork) if height <= fork => (self.light_height + 1).saturating_sub(height),
             _ => 0,

@@ -11,6 +11,7 @@
 //!
 //! It holds what can be asked again: after a restart the registrations come from the node, and one scan finds them all.
 
+use mainchain::header::Height;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bitcoin::{Amount, Block, BlockHash, OutPoint, ScriptBuf, Transaction, Txid};
@@ -25,7 +26,7 @@ pub struct TrackedDeposit {
     pub terms: DepositTerms,
     pub amount: Amount,
     /// Of the block it is in.
-    pub height: u32,
+    pub height: Height,
     pub coinbase: bool,
 }
 
@@ -35,14 +36,14 @@ pub struct Scanned {
     pub outpoint: OutPoint,
     pub script: ScriptBuf,
     pub amount: Amount,
-    pub height: u32,
+    pub height: Height,
     pub coinbase: bool,
 }
 
 /// The block up to which everything was looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
-    pub height: u32,
+    pub height: Height,
     pub hash: BlockHash,
 }
 

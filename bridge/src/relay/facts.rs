@@ -24,7 +24,7 @@ pub struct BitcoinView {
     pub headers: Vec<Header>,
     /// Where the vault transactions are that are not settled, by number.
     pub places: BTreeMap<u64, Place>,
-    /// Its estimate.
+    /// What its own bitcoind estimates for confirmation within [`CONFIRM_WITHIN`](super::fees::CONFIRM_WITHIN) blocks.
     pub fee_rate: FeeRate,
 }
 

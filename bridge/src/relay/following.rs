@@ -8,6 +8,7 @@
 
 use bitcoin::hashes::Hash;
 use bitcoin::{Block, BlockHash};
+use mainchain::header::Height;
 
 use super::deposit_tracker::{DepositTracker, Position};
 
@@ -119,9 +120,18 @@ impl ChainFollower {
     }
 }
 
+/// A node whose head is older than so many seconds lags, or its network has halted: heartbeat blocks come every few seconds.
+const OLD_HEAD_S: u64 = 60;
+
+/// Whether the sidechain node's head is so old that somebody should know. Not an error: what is final stays final.
+#[must_use]
+pub fn is_head_old(now_s: u64, head_time_s: u64) -> bool {
+    now_s.saturating_sub(head_time_s) > OLD_HEAD_S
+}
+
 /// Whether bitcoind has headers of blocks that it lacks, so that its tip is old.
 #[must_use]
-pub fn is_lagging(best_header_height: u32, tip_height: u32) -> bool {
+pub fn is_lagging(best_header_height: Height, tip_height: Height) -> bool {
     best_header_height > tip_height + LAG_BLOCKS
 }
 
@@ -131,6 +141,12 @@ mod tests {
     use bitcoin::{CompactTarget, TxMerkleNode};
 
     use super::*;
+
+    #[test]
+    fn a_head_is_old_after_a_minute_and_never_from_the_future() {
+        assert!(!is_head_old(1_060, 1_000) && is_head_old(1_061, 1_000));
+        assert!(!is_head_old(1_000, 2_000));
+    }
 
     /// Empty blocks on a parent; `branch` tells chains apart.
     fn extend(chain: &[Block], count: u32, branch: u32) -> Vec<Block> {

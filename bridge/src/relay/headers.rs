@@ -11,6 +11,7 @@
 
 use bitcoin::BlockHash;
 use bitcoin::block::Header;
+use mainchain::header::Height;
 
 use super::deposit_tracker::Position;
 
@@ -77,7 +78,7 @@ pub struct HeaderSearch {
 enum State {
     /// Are both the same at the lower of both tips?
     Top {
-        height: u32,
+        height: Height,
     },
     /// Both differ at `high`; the block `step` below is looked at.
     Descending {
@@ -268,7 +269,7 @@ mod tests {
     }
 
     impl Chain {
-        fn at(&self, height: u32) -> Option<BlockHash> {
+        fn at(&self, height: Height) -> Option<BlockHash> {
             self.hashes.get(height.checked_sub(self.first)? as usize).copied()
         }
 
@@ -278,7 +279,7 @@ mod tests {
         }
     }
 
-    fn hash(height: u32, branch: u8) -> BlockHash {
+    fn hash(height: Height, branch: u8) -> BlockHash {
         let mut bytes = [branch; 32];
         bytes[..4].copy_from_slice(&height.to_be_bytes());
         BlockHash::from_byte_array(bytes)

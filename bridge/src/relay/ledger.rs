@@ -24,6 +24,8 @@ use crate::vault_tx::{SpentOutput, VaultTransaction, VaultTxError};
 /// Most withdrawals and vault outputs taken into one decision: more than fit one vault transaction.
 pub const MAX_QUEUE: u64 = 150;
 
+/// Blocks between two notes of how far the ledger was read.
+const NOTE_EVERY: u64 = 500;
 /// Blocks read at once after a start.
 const MAX_BLOCKS: u64 = 5_000;
 
@@ -192,6 +194,12 @@ impl Ledger {
     #[must_use]
     pub fn from(&self) -> u64 {
         self.from
+    }
+
+    /// From where to read after a restart, when that has moved far enough since `noted` to be kept.
+    #[must_use]
+    pub fn noteworthy(&self, noted: u64) -> Option<u64> {
+        (self.from >= noted + NOTE_EVERY).then_some(self.from)
     }
 
     /// The blocks to read next; none when the head is read.
@@ -462,6 +470,8 @@ fn vault_transaction_of(log: &Log) -> Option<u64> {
 mod tests {
     use alloy_primitives::Bytes;
 
+    use mainchain::header::Height;
+
     use super::*;
     use crate::relay::example;
     use crate::vault_tx;
@@ -497,7 +507,7 @@ mod tests {
         }
     }
 
-    fn read(ledger: &mut Ledger, logs: &[BlockLog], to: u64, light_height: u32) -> Vec<NotSignable> {
+    fn read(ledger: &mut Ledger, logs: &[BlockLog], to: u64, light_height: Height) -> Vec<NotSignable> {
         assert_eq!(ledger.unread(to).map(|blocks| *blocks.end()), Some(to));
         ledger.apply(logs, to, head(to), example::info(light_height))
     }

@@ -15,10 +15,12 @@
 //!   proposals       what the next vault transaction can be made of
 //!   vault_transactions, owed    what each needs next;  duty: whose turn it is
 //!   fees            what a vault transaction should pay
+//!   approval        when its own policy is asked, and asked again;  key_confirmation: when the federation's key is confirmed
 //!   posts, outgoing what is sent to the sidechain, and what became of it
 //! ```
 //! The shell around it is `io/relayer`: a gatherer asks node and bitcoind, a performer acts, a store keeps.
 
+pub mod approval;
 pub mod confirmations;
 pub mod deposit_tracker;
 pub mod deposits;
@@ -29,6 +31,7 @@ pub mod facts;
 pub mod fees;
 pub mod following;
 pub mod headers;
+pub mod key_confirmation;
 pub mod ledger;
 pub mod machine;
 pub mod outgoing;

@@ -9,12 +9,19 @@ use alloy_primitives::B256;
 
 use super::duty::Task;
 
-/// After so many milliseconds a transaction that still waits is sent anew, behind an open nonce perhaps. Blocks come every
+/// After so many milliseconds a transaction that still waits is sent anew. It may have been behind an open nonce. Blocks come every
 /// half second to two seconds.
 const GIVE_UP_AFTER_MS: u64 = 8_000;
 
 /// Transactions that may wait at once: more is a sign that something is stuck.
 const MAX_WAITING: usize = 16;
+
+/// The gas limit for an estimate. What a free transaction costs can grow before it is included (the last member to
+/// confirm a key also activates it), and gas that is not used costs nothing here. `most` is what a transaction may use.
+#[must_use]
+pub fn gas_limit(estimate: u64, most: u64) -> u64 {
+    (estimate + estimate / 2 + 250_000).min(most.max(estimate))
+}
 
 /// The transactions under way, by nonce.
 #[derive(Clone, Debug, Default)]

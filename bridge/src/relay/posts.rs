@@ -10,6 +10,17 @@ pub const POST_FOR_MS: u64 = 5_000;
 /// Posts that may wait. A member posts twice in a session; of more than this the sessions repeat the oldest.
 const MAX_WAITING: usize = 256;
 
+/// What came of sending a post.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PostEnd {
+    /// It is under way.
+    Sent,
+    /// The node's pool does not take it now: it is sent again, and the later ones wait behind it.
+    RefusedByThePool,
+    /// The board would refuse it: it is given up, its session repeats what is still wanted.
+    WouldFail,
+}
+
 /// What is not sent yet.
 #[derive(Clone, Debug, Default)]
 pub struct Posts {
@@ -30,9 +41,12 @@ impl Posts {
         self.waiting.front().map(|(_, post)| post)
     }
 
-    /// The first one is sent, or never will be.
-    pub fn pop(&mut self) {
-        self.waiting.pop_front();
+    /// What came of the first one.
+    pub fn ended(&mut self, end: PostEnd) {
+        match end {
+            PostEnd::Sent | PostEnd::WouldFail => drop(self.waiting.pop_front()),
+            PostEnd::RefusedByThePool => {}
+        }
     }
 }
 
@@ -54,7 +68,9 @@ mod tests {
         posts.push(post(2), 1_000);
         assert_eq!(posts.first(POST_FOR_MS - 1), Some(&post(1)));
         assert_eq!(posts.first(POST_FOR_MS), Some(&post(2)));
-        posts.pop();
+        posts.ended(PostEnd::RefusedByThePool);
+        assert_eq!(posts.first(POST_FOR_MS), Some(&post(2)), "it is sent again");
+        posts.ended(PostEnd::Sent);
         assert_eq!(posts.first(POST_FOR_MS), None);
     }
 

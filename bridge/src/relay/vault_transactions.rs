@@ -1,6 +1,7 @@
 //! How far a vault transaction has come, between the ledger, Bitcoin and this relayer, and its next need.
 
 use bitcoin::BlockHash;
+use mainchain::header::Height;
 
 use super::confirmations::Depths;
 use super::deposit_tracker::Position;
@@ -72,7 +73,7 @@ impl PlaceSearch {
 
     /// Answers `OutputConfirmations`: none when the output is not there. `tip_height` is that of bitcoind's best block.
     #[must_use]
-    pub fn output(confirmations: Option<u32>, tip_height: u32) -> Self {
+    pub fn output(confirmations: Option<u32>, tip_height: Height) -> Self {
         match confirmations {
             // Its vault output may be spent already: by the next vault transaction, before a reorganisation.
             None => Self::Ask(PlaceQuestion::InMempool),
@@ -83,7 +84,7 @@ impl PlaceSearch {
 
     /// Answers `HashAt`; none when a reorganisation came in between.
     #[must_use]
-    pub fn hash_at(height: u32, hash: Option<BlockHash>) -> Self {
+    pub fn hash_at(height: Height, hash: Option<BlockHash>) -> Self {
         Self::Found(hash.map_or(Place::Nowhere, |hash| Place::Block(Position { height, hash })))
     }
 

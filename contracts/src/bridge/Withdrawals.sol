@@ -26,6 +26,7 @@ abstract contract Withdrawals is Deposits {
         emit WithdrawalQueued(id, msg.sender, amountSat, maxFeeSat, script);
     }
 
+    /// Until a vault transaction that pays it is proposed: from then on it is Paying (`_takeWithdrawals` in VaultTransactions.sol).
     function cancel(uint256 id) external nonReentrant {
         WithdrawalRecord storage record = _withdrawals[id];
         WithdrawalStatus status = _withdrawalStatus(record);

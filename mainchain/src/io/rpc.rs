@@ -183,7 +183,7 @@ pub struct MempoolEntry {
 pub struct Unspent {
     /// Where it is.
     pub outpoint: OutPoint,
-    /// Its value.
+    /// What it holds.
     pub value: Amount,
     /// The script it pays to.
     pub script_pubkey: ScriptBuf,

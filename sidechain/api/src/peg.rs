@@ -7,6 +7,7 @@
 use alloy_primitives::{Address, B256, Bytes};
 use bitcoin::{BlockHash, Txid};
 use mainchain::Network;
+use mainchain::header::Height;
 use serde::{Deserialize, Serialize};
 
 /// `peg_getInfo`: what the bridge is, and where it stands.
@@ -73,7 +74,7 @@ pub struct Tier {
 #[serde(rename_all = "camelCase")]
 pub struct BitcoinTip {
     pub hash: BlockHash,
-    pub height: u32,
+    pub height: Height,
 }
 
 /// The bridge's ledger. Invariant: supply + owed + held <= vault + deficit.

@@ -1,6 +1,7 @@
 //! A simulated Bitcoin: one best chain with real blocks of regtest, a mempool that checks amounts and key path signatures.
 //! Each relayer has its own bitcoind, which fails by itself.
 
+use mainchain::header::Height;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -98,7 +99,7 @@ impl State {
         (height, self.blocks.last().expect("the first block"))
     }
 
-    fn at(&self, height: u32) -> Option<&Block> {
+    fn at(&self, height: Height) -> Option<&Block> {
         self.blocks.get(height as usize)
     }
 
@@ -188,7 +189,7 @@ fn check_signatures(signed: &Transaction, spent: &[TxOut]) -> Result<(), String>
     Ok(())
 }
 
-fn coinbase(height: u32) -> Transaction {
+fn coinbase(height: Height) -> Transaction {
     let script = bitcoin::script::Builder::new().push_int(i64::from(height)).push_int(7).into_script();
     Transaction {
         version: transaction::Version::ONE,
@@ -231,7 +232,7 @@ impl Bitcoind for SimulatedBitcoind {
         Ok(ChainInfo { network, height, tip, headers: height, catching_up: false, pruned: false })
     }
 
-    async fn block_hash(&self, height: u32) -> Result<Option<BlockHash>, RpcError> {
+    async fn block_hash(&self, height: Height) -> Result<Option<BlockHash>, RpcError> {
         Ok(self.ask("getblockhash").await?.at(height).map(Block::block_hash))
     }
 

@@ -12,6 +12,7 @@
 //! A vault output may be spent by a vault transaction that bitcoind has confirmed and the ledger has not settled yet: then
 //! what came of it counts in its place. Both sides of that transaction balance, because Bitcoin checked it.
 
+use mainchain::header::Height;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -62,7 +63,7 @@ pub struct Report {
     pub block_hash: B256,
     pub signers: usize,
     pub validators: usize,
-    pub bitcoin_height: u32,
+    pub bitcoin_height: Height,
     pub bitcoin_tip: bitcoin::BlockHash,
     /// Coins outside the Bridge.
     pub supply_wei: U256,

@@ -1,5 +1,6 @@
 //! The relayer's questions to its own bitcoind.
 
+use mainchain::header::Height;
 use std::future::Future;
 use std::ops::Range;
 
@@ -14,7 +15,7 @@ pub trait Bitcoind: Send + Sync + 'static {
     /// What it knows of its chain.
     fn chain_info(&self) -> impl Future<Output = Result<ChainInfo, RpcError>> + Send;
     /// The best chain's block at a height, if it is that long.
-    fn block_hash(&self, height: u32) -> impl Future<Output = Result<Option<BlockHash>, RpcError>> + Send;
+    fn block_hash(&self, height: Height) -> impl Future<Output = Result<Option<BlockHash>, RpcError>> + Send;
     /// A whole block, if it has it.
     fn block(&self, hash: BlockHash) -> impl Future<Output = Result<Option<Block>, RpcError>> + Send;
     /// A header, on the best chain or not.
@@ -46,7 +47,7 @@ impl Bitcoind for BitcoinRpc {
         self.chain_info().await
     }
 
-    async fn block_hash(&self, height: u32) -> Result<Option<BlockHash>, RpcError> {
+    async fn block_hash(&self, height: Height) -> Result<Option<BlockHash>, RpcError> {
         self.block_hash(height).await
     }
 

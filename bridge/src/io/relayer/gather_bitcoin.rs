@@ -4,6 +4,7 @@
 //! The machines choose the questions (`relay::{following, headers, vault_transactions, registrations, fees}`); this module asks
 //! them, and joins the answers to one [`BitcoinView`].
 
+use mainchain::header::Height;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -223,7 +224,7 @@ impl<N: Node, B: Bitcoind> BitcoinGatherer<N, B> {
         }
     }
 
-    async fn places(&mut self, ledger: &LedgerView, tip_height: u32) -> Result<BTreeMap<u64, Place>, RpcError> {
+    async fn places(&mut self, ledger: &LedgerView, tip_height: Height) -> Result<BTreeMap<u64, Place>, RpcError> {
         let mut places = BTreeMap::new();
         for (number, entry) in ledger.open.iter().filter(|(_, entry)| entry.status != VaultStatus::Settled) {
             places.insert(*number, self.place(entry.transaction.txid(), tip_height).await?);
@@ -231,7 +232,7 @@ impl<N: Node, B: Bitcoind> BitcoinGatherer<N, B> {
         Ok(places)
     }
 
-    async fn place(&mut self, txid: Txid, tip_height: u32) -> Result<Place, RpcError> {
+    async fn place(&mut self, txid: Txid, tip_height: Height) -> Result<Place, RpcError> {
         let mut search = PlaceSearch::new(self.follower.tracker().mined(&txid));
         loop {
             search = match search {

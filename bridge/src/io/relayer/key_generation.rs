@@ -19,8 +19,8 @@ use super::node::Node;
 use crate::board::{Effect, Post};
 use crate::dkg::{self, Dkg};
 use crate::io::sidechain::Call;
+use crate::relay::key_confirmation::KeyConfirmation;
 use crate::relay::ledger::Ledger;
-use crate::relay::posts::POST_FOR_MS;
 use crate::threshold::KeyShare;
 use crate::vault;
 
@@ -38,8 +38,7 @@ struct Running {
     epoch: u32,
     machine: Dkg,
     read: usize,
-    /// When the key was last sent for confirmation.
-    confirmed_ms: Option<u64>,
+    confirmation: KeyConfirmation,
 }
 
 impl<N: Node> KeyGeneration<N> {
@@ -100,7 +99,7 @@ impl<N: Node> KeyGeneration<N> {
             let stored = self.member.store.get_secret(&file(epoch))?;
             let machine = self.open(epoch, stored.as_ref().map(|bytes| bytes.as_slice())).await?;
             tracing::info!(epoch, member = self.member.me, "making the federation's key together");
-            self.running = Some(Running { epoch, machine, read: 0, confirmed_ms: None });
+            self.running = Some(Running { epoch, machine, read: 0, confirmation: KeyConfirmation::default() });
         }
         let Some(running) = &mut self.running else {
             return Ok(Vec::new());
@@ -132,8 +131,7 @@ impl<N: Node> KeyGeneration<N> {
         };
         let group_key = share.group_key();
         let on_chain = B256::from(group_key.serialize());
-        let sent_lately = running.confirmed_ms.is_some_and(|at| now_ms.saturating_sub(at) < POST_FOR_MS);
-        if ledger.confirmed(running.epoch) == Some(on_chain) || sent_lately {
+        if !running.confirmation.is_owed(on_chain, ledger.confirmed(running.epoch), now_ms) {
             return Ok(());
         }
         let (x, y) = vault::coordinates(&vault::output_point(group_key, &self.member.recovery_leaf));
@@ -143,7 +141,7 @@ impl<N: Node> KeyGeneration<N> {
             vaultKeyX: x.into(),
             vaultKeyY: y.into(),
         };
-        running.confirmed_ms = Some(now_ms);
+        running.confirmation.sent(now_ms);
         match self.member.sender.send(&Call::new(FEDERATION, &call), None).await {
             Ok(_) => tracing::info!(epoch = running.epoch, %group_key, "confirmed the federation's key"),
             Err(error) if error.retry() => return Err(error.into()),

@@ -1,5 +1,6 @@
 //! Performs owed actions. The outcome of each goes back to the machine, which decides what follows from it.
 
+use mainchain::header::Height;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
@@ -125,7 +126,7 @@ impl<N: Node, B: Bitcoind> Performer<N, B> {
         outpoints.iter().map(prove).collect()
     }
 
-    async fn block_at(&self, height: u32) -> Result<Block, Unfinished> {
+    async fn block_at(&self, height: Height) -> Result<Block, Unfinished> {
         let hash = self.bitcoind.block_hash(height).await?.ok_or(Unfinished::Gone)?;
         self.bitcoind.block(hash).await?.ok_or(Unfinished::Gone)
     }

@@ -74,7 +74,7 @@ struct Identity {
 ///
 /// # Errors
 ///
-/// [`FatalError`] for its own errors. That node or bitcoind is down, lags or is another network is no reason to stop.
+/// [`FatalError`] for its own errors. It does not stop because node or bitcoind are down, lag or are of another network.
 pub async fn run(
     config: &Config,
     keys: &OperatorKeys,

@@ -19,7 +19,8 @@ use super::gather_ledger::proposed_txid;
 use super::member::{Member, Random};
 use super::node::Node;
 use crate::board::{Effect, Post};
-use crate::policy::{self, FeeBounds, Refusal, Signed};
+use crate::policy::{self, FeeBounds, Signed};
+use crate::relay::approval::Approval;
 use crate::relay::ledger::{Entry, Ledger, LedgerView};
 use crate::signing::{self, Session};
 use crate::threshold::KeyShare;
@@ -38,15 +39,13 @@ pub struct Signing<N, B> {
     recalled: BTreeSet<u64>,
     signed: Signed,
     gathering: JoinSet<(u64, Option<Evidence>)>,
-    asked: BTreeSet<u64>,
 }
 
 /// A session of one vault transaction.
 struct Open {
     machine: Session,
     read: usize,
-    approved: bool,
-    refusal: Option<Refusal>,
+    approval: Approval,
 }
 
 /// The facts that the policy wants besides the ledger's logs.
@@ -71,7 +70,6 @@ impl<N: Node, B: Bitcoind> Signing<N, B> {
             recalled: BTreeSet::new(),
             signed,
             gathering: JoinSet::new(),
-            asked: BTreeSet::new(),
         })
     }
 
@@ -99,7 +97,8 @@ impl<N: Node, B: Bitcoind> Signing<N, B> {
         };
         let events = ledger.posts_after(open.read);
         open.read = ledger.posts_len();
-        let facts = signing::Facts { events: &events, now: ledger.view().head.time_s, may_sign: open.approved };
+        let facts =
+            signing::Facts { events: &events, now: ledger.view().head.time_s, may_sign: open.approval.is_given() };
         let mut posts = Vec::new();
         for effect in open.machine.step(facts, &mut &mut *random) {
             match effect {
@@ -139,17 +138,13 @@ impl<N: Node, B: Bitcoind> Signing<N, B> {
         let stored = self.member.store.get_secret(&session_file(number))?;
         let machine = Session::new(config, shares, stored.as_ref().map(|bytes| bytes.as_slice()))
             .map_err(|error| FatalError::Session(Box::new(error)))?;
-        self.sessions.insert(number, Open { machine, read: 0, approved: false, refusal: None });
+        self.sessions.insert(number, Open { machine, read: 0, approval: Approval::default() });
         Ok(true)
     }
 
-    /// Begins to ask for the policy's facts, if it has not agreed and may still do so.
+    /// Begins to ask for the policy's facts, when it is to be asked.
     fn gather(&mut self, number: u64, transaction: &VaultTransaction) {
-        let undecided = self
-            .sessions
-            .get(&number)
-            .is_some_and(|open| !open.approved && open.refusal.as_ref().is_none_or(Refusal::may_pass));
-        if !undecided || !self.asked.insert(number) {
+        if !self.sessions.get_mut(&number).is_some_and(|open| open.approval.ask()) {
             return;
         }
         let (node, bitcoind) = (Arc::clone(&self.member.node), Arc::clone(&self.bitcoind));
@@ -178,11 +173,11 @@ impl<N: Node, B: Bitcoind> Signing<N, B> {
         ledger: &LedgerView,
         fee_rate: Option<FeeRate>,
     ) -> Result<bool, FatalError> {
-        self.asked.remove(&number);
-        let (Some(evidence), Some(fee_rate)) = (evidence, fee_rate) else {
+        let (Some(open), Some(entry)) = (self.sessions.get_mut(&number), ledger.open.get(&number)) else {
             return Ok(false);
         };
-        let (Some(open), Some(entry)) = (self.sessions.get_mut(&number), ledger.open.get(&number)) else {
+        let (Some(evidence), Some(fee_rate)) = (evidence, fee_rate) else {
+            open.approval.unanswered();
             return Ok(false);
         };
         let facts = policy::Facts {
@@ -195,21 +190,13 @@ impl<N: Node, B: Bitcoind> Signing<N, B> {
         };
         let verdict =
             policy::approve(&facts, &self.signed).and_then(|()| self.signed.insert(entry.transaction.unsigned()));
-        match verdict {
-            Ok(new) => {
-                if new {
-                    self.member.store.put(SIGNED, &self.signed.to_bytes())?;
-                }
-                (open.approved, open.refusal) = (true, None);
-            }
-            Err(refusal) => {
-                if open.refusal.as_ref() != Some(&refusal) {
-                    tracing::warn!(number, %refusal, "not signing");
-                }
-                open.refusal = Some(refusal);
-            }
+        if let Ok(true) = verdict {
+            self.member.store.put(SIGNED, &self.signed.to_bytes())?;
         }
-        Ok(open.approved)
+        if let Some(refusal) = open.approval.decided(verdict.map(|_| ())) {
+            tracing::warn!(number, %refusal, "not signing");
+        }
+        Ok(open.approval.is_given())
     }
 
     /// Takes signed transactions of an earlier life out of the store.

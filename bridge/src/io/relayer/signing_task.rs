@@ -24,14 +24,10 @@ use super::signing::Signing;
 use crate::board::Post;
 use crate::io::sidechain::{Call, Error};
 use crate::relay::facts::{self, BitcoinView};
+use crate::relay::following::is_head_old;
 use crate::relay::ledger::LedgerView;
 use crate::relay::owed::{Part, parts};
-use crate::relay::posts::Posts;
-
-/// A node whose head is older than this lags, or its network has halted: heartbeat blocks come every few seconds.
-const LAG_S: u64 = 60;
-/// Blocks between two notes of how far the ledger was read.
-const NOTE_EVERY: u64 = 500;
+use crate::relay::posts::{PostEnd, Posts};
 
 pub const CURSOR: &str = "cursor.json";
 
@@ -122,8 +118,7 @@ impl<N: Node, B: Bitcoind> SigningTask<N, B> {
     async fn follow(&mut self) -> Result<(), RoundError> {
         self.gatherer.follow().await?;
         let head = self.gatherer.ledger.view().head;
-        if (self.member.clock.unix_ms() / 1000).saturating_sub(head.time_s) > LAG_S {
-            // Not an error: what is final stays final. But somebody should know.
+        if is_head_old(self.member.clock.unix_ms() / 1000, head.time_s) {
             let (url, head) = (self.member.node.url(), head.number);
             self.node_lag.failed(&format!(
                 "the sidechain node at {url} lags, or its network has halted: its head {head} is old"
@@ -173,15 +168,18 @@ impl<N: Node, B: Bitcoind> SigningTask<N, B> {
                 payload: post.payload.clone().into(),
             };
             match self.member.sender.send(&Call::new(SIGNING_BOARD, &call), None).await {
-                Ok(_) => {}
+                Ok(_) => self.posts.ended(PostEnd::Sent),
                 Err(error) if error.retry() => return Err(error.into()),
                 Err(error @ Error::Refused { .. }) => {
                     tracing::debug!(%error, "a post was refused, it will be sent again");
+                    self.posts.ended(PostEnd::RefusedByThePool);
                     return Ok(());
                 }
-                Err(error) => tracing::warn!(%error, "a post was refused"),
+                Err(error) => {
+                    tracing::warn!(%error, "a post was refused");
+                    self.posts.ended(PostEnd::WouldFail);
+                }
             }
-            self.posts.pop();
         }
         Ok(())
     }
@@ -190,8 +188,7 @@ impl<N: Node, B: Bitcoind> SigningTask<N, B> {
     fn forget_what_is_over(&mut self) -> Result<(), FatalError> {
         let over = self.gatherer.ledger.forget_what_is_over();
         self.signing.forget(&over)?;
-        let from = self.gatherer.ledger.from();
-        if from >= self.cursor.from + NOTE_EVERY {
+        if let Some(from) = self.gatherer.ledger.noteworthy(self.cursor.from) {
             self.cursor = Cursor { from };
             self.member.store.put_json(CURSOR, &self.cursor)?;
         }

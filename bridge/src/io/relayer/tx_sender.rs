@@ -12,7 +12,7 @@ use super::node::Node;
 use crate::io::clock::Clock;
 use crate::io::sidechain::{Account, Call, Error, Fees, MAX_GAS};
 use crate::relay::duty::Task;
-use crate::relay::outgoing::Outgoing;
+use crate::relay::outgoing::{Outgoing, gas_limit};
 
 /// A federation member's account.
 pub struct TxSender<N> {
@@ -60,7 +60,7 @@ impl<N: Node> TxSender<N> {
         let _turn = self.turn.lock().await;
         let included = self.node.nonce(self.account.address()).await?;
         let nonce = self.outgoing().next_nonce(included, self.clock.ms());
-        let pending = self.account.sign(self.chain_id, nonce, gas_limit(gas), Fees::FREE, call);
+        let pending = self.account.sign(self.chain_id, nonce, gas_limit(gas, MAX_GAS), Fees::FREE, call);
         self.node.send_raw(&pending.raw).await?;
         self.outgoing().sent(nonce, pending.hash, task, self.clock.ms());
         Ok(pending.hash)
@@ -70,10 +70,4 @@ impl<N: Node> TxSender<N> {
     fn outgoing(&self) -> MutexGuard<'_, Outgoing> {
         self.outgoing.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The gas limit for an estimate. What a free transaction costs can grow before it is included (the last member to
-/// confirm a key also activates it), and gas that is not used costs nothing here.
-fn gas_limit(estimate: u64) -> u64 {
-    (estimate + estimate / 2 + 250_000).min(MAX_GAS.max(estimate))
 }
