@@ -168,6 +168,11 @@ impl Args {
     }
 }
 
+/// Runs `causeway node`.
+///
+/// # Errors
+///
+/// The configuration, the genesis file or the keystore cannot be read, or the node had to stop.
 pub fn run(args: Args, _context: &Context) -> Result<()> {
     let config = args.config()?;
     let genesis = read_genesis(&config.genesis)?;

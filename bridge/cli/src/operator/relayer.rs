@@ -39,6 +39,11 @@ pub struct Args {
     crash_after_writes: Option<u32>,
 }
 
+/// Runs `causeway relayer`.
+///
+/// # Errors
+///
+/// The configuration or the keystore cannot be read, the passphrase is wrong, or the relayer had to stop.
 pub fn run(args: Args, context: &Context) -> Result<()> {
     let config = Config::load(&args.config)?;
     let file = config.keystore.display().to_string();
