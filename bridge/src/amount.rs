@@ -1,6 +1,8 @@
 //! Amounts as people write and read them: always with a unit, never through a float.
 
+use alloy_primitives::U256;
 use bitcoin::{Amount, Denomination};
+use contracts::coin::{self, WEI_PER_SAT};
 
 /// Why a text is not an amount.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -59,6 +61,21 @@ pub fn show(amount: Amount) -> String {
     format!("{} BTC", amount.to_string_in(Denomination::Bitcoin))
 }
 
+/// An amount as the sidechain counts it.
+pub fn wei(amount: Amount) -> U256 {
+    coin::wei(amount.to_sat())
+}
+
+/// Shows a balance of the sidechain: as an amount, and the wei below one satoshi if there are any.
+pub fn show_wei(wei: U256) -> String {
+    let (sat, rest) = wei.div_rem(U256::from(WEI_PER_SAT));
+    let Ok(sat) = u64::try_from(sat) else {
+        return format!("{wei} wei");
+    };
+    let shown = show(Amount::from_sat(sat));
+    if rest.is_zero() { shown } else { format!("{shown} and {rest} wei") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,6 +116,14 @@ mod tests {
         }
         assert!(matches!(error("1e3 sat"), AmountError::UnknownUnit(_)));
         assert!(matches!(error("1,5 BTC"), AmountError::UnknownUnit(_)));
+    }
+
+    #[test]
+    fn a_balance_shows_the_wei_below_a_satoshi() {
+        let balance = wei(Amount::from_sat(10_000_000));
+        assert_eq!(show_wei(balance), "0.1 BTC");
+        assert_eq!(show_wei(balance + U256::from(7)), "0.1 BTC and 7 wei");
+        assert_eq!(show_wei(U256::MAX), format!("{} wei", U256::MAX));
     }
 
     proptest! {

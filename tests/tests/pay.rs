@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use alloy_primitives::U256;
-use contracts::coin::WEI_PER_SAT;
+use contracts::coin;
 use serde_json::Value;
 use tests::binary::Finished;
 use tests::known::{DEVELOPER_0, DEVELOPER_1};
@@ -56,8 +55,9 @@ impl Payments {
     }
 }
 
+/// Satoshis as the commands print wei in JSON: in digits, since a number would lose some.
 fn wei(sat: u64) -> String {
-    (U256::from(sat) * U256::from(WEI_PER_SAT)).to_string()
+    coin::wei(sat).to_string()
 }
 
 #[test]

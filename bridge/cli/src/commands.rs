@@ -15,9 +15,9 @@ use crate::audit::command as audit;
 use crate::context::{Context, LogFormat};
 use crate::dev::{demo::command as demo, headers, local_network::command as dev};
 use crate::operator::{genesis, keys, node, relayer};
-use crate::user::{pay::command as pay, peg_in, peg_out, reclaim, status, wallet};
+use crate::user::{cancel, pay::command as pay, peg_in, peg_out, reclaim, status, wallet};
 
-/// Listed by hand, so that each reader finds the own commands together; a test compares it with the tree.
+/// Listed by hand, so that every reader finds the commands meant for them together; a test compares it with the tree.
 const HELP: &str = "\
 {about-with-newline}
 Usage: causeway <COMMAND> [OPTIONS]
@@ -90,7 +90,7 @@ enum Command {
     PegIn(peg_in::Args),
     PegOut(peg_out::Args),
     Status(status::Args),
-    Cancel(peg_out::CancelArgs),
+    Cancel(cancel::Args),
     Reclaim(reclaim::Args),
     Audit(audit::Args),
     Dev(dev::Args),
@@ -106,6 +106,10 @@ enum Command {
 
 impl Causeway {
     /// Does what was asked.
+    ///
+    /// # Errors
+    ///
+    /// `--log` is not a filter, or the command fails.
     pub fn run(self) -> Result<()> {
         self.global.start_logging(self.command.is_service())?;
         let context = Context { json: self.global.json, log_format: self.global.log_format };
@@ -113,7 +117,7 @@ impl Causeway {
             Command::PegIn(args) => peg_in::run(args, &context),
             Command::PegOut(args) => peg_out::run(args, &context),
             Command::Status(args) => status::run(args, &context),
-            Command::Cancel(args) => peg_out::cancel(args, &context),
+            Command::Cancel(args) => cancel::run(args, &context),
             Command::Reclaim(args) => reclaim::run(args, &context),
             Command::Audit(args) => audit::run(args, &context),
             Command::Dev(args) => dev::run(args, &context),

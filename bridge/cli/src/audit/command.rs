@@ -32,7 +32,6 @@ use crate::context::Context;
 use crate::genesis_file::read_genesis;
 use crate::options::bitcoin::BitcoinArgs;
 use crate::options::sidechain::SidechainArgs;
-use crate::user::peg_out::show_wei;
 use bridge::amount;
 
 /// How often the audit starts anew because a block came in between.
@@ -322,12 +321,12 @@ pub fn show(report: &Report) {
         report.block, report.block_hash, report.signers, report.validators
     );
     println!("Bitcoin block   {} ({})\n", report.bitcoin_height, report.bitcoin_tip);
-    println!("  {:<44} {:>20}", "coins outside the bridge", show_wei(report.supply_wei));
+    println!("  {:<44} {:>20}", "coins outside the bridge", amount::show_wei(report.supply_wei));
     println!("  {:<44} {:>20}", "owed to withdrawals on their way", sat(report.owed_sat));
     println!("  {:<44} {:>20}", "held for fees", sat(report.held_sat));
     println!("  {:<44} {:>20}", "vault, by the ledger", sat(report.vault_sat));
     if !report.surplus_wei.is_zero() {
-        println!("  {:<44} {:>20}", "more than anybody can claim", show_wei(report.surplus_wei));
+        println!("  {:<44} {:>20}", "more than anybody can claim", amount::show_wei(report.surplus_wei));
     }
     println!("\n  vault outputs on Bitcoin");
     for output in &report.outputs {

@@ -1,5 +1,6 @@
 //! For users: peg in, peg out, pay, look, take back.
 
+pub mod cancel;
 pub mod deposit_record;
 pub mod pay;
 pub mod peg_in;
@@ -7,3 +8,4 @@ pub mod peg_out;
 pub mod reclaim;
 pub mod status;
 pub mod wallet;
+pub mod withdrawal;

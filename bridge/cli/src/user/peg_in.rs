@@ -83,6 +83,11 @@ enum Event<'a> {
     },
 }
 
+/// Runs `causeway peg-in`.
+///
+/// # Errors
+///
+/// The node does not answer or contradicts the genesis file, the federation has no key yet, or no key to reclaim with can be kept.
 pub fn run(args: Args, context: &Context) -> Result<()> {
     context.block_on(peg_in(&args, context))
 }
@@ -160,6 +165,10 @@ async fn verify_group_key(client: &Client, info: &Info, genesis: &Genesis) -> Re
 }
 
 /// Tells the node, and through it all relayers, about the address.
+///
+/// # Errors
+///
+/// The node refuses the address, or registered another one.
 pub async fn register(client: &Client, record: &Record) -> Result<()> {
     let registered = client
         .register_deposit(&record.registration())

@@ -1,13 +1,12 @@
-//! `causeway peg-out` and `causeway cancel`: coins back to bitcoin, and the change of mind while it is still possible.
+//! `causeway peg-out`: coins back to bitcoin.
 
-use std::time::Duration;
-
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256};
 use alloy_sol_types::SolEvent;
 use bitcoin::address::NetworkUnchecked;
 use bitcoin::{Amount, ScriptBuf};
+use bridge::amount;
 use bridge::io::sidechain::{Account, Call, Client};
-use bridge::peg::{Info, Withdrawal, WithdrawalStatus};
+use bridge::peg::Info;
 use contracts::Bridge;
 use eyre::{Result, WrapErr, bail, eyre};
 use mainchain::Network;
@@ -16,10 +15,7 @@ use serde::Serialize;
 use crate::context::Context;
 use crate::options::account::AccountArgs;
 use crate::options::sidechain::{INCLUSION, SidechainArgs};
-use bridge::amount;
-
-/// How often the node is asked how far a withdrawal is.
-const POLL: Duration = Duration::from_millis(500);
+use crate::user::withdrawal::follow;
 
 /// Pay coins back out to a Bitcoin address
 ///
@@ -51,42 +47,22 @@ pub struct Args {
     sidechain: SidechainArgs,
 }
 
-/// Take a withdrawal back while it is still queued
-///
-/// The coins return to your account. Once a vault transaction pays it, a withdrawal cannot be cancelled.
-#[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  causeway cancel 7 --keystore me.keystore")]
-pub struct CancelArgs {
-    /// The withdrawal's number, as `causeway peg-out` printed it
-    id: u64,
-    #[command(flatten)]
-    account: AccountArgs,
-    #[command(flatten)]
-    sidechain: SidechainArgs,
-}
-
-/// What `--json` prints, one a line.
+/// What `--json` prints once the withdrawal is queued.
 #[derive(Serialize)]
-#[serde(tag = "event", rename_all = "camelCase", rename_all_fields = "camelCase")]
-enum Event<'a> {
-    Queued {
-        id: u64,
-        transaction: B256,
-        owner: Address,
-        amount_sat: u64,
-        max_fee_sat: u64,
-    },
-    Withdrawal {
-        #[serde(flatten)]
-        withdrawal: &'a Withdrawal,
-    },
-    Cancelled {
-        id: u64,
-        transaction: B256,
-        amount_sat: u64,
-    },
+#[serde(tag = "event", rename = "queued", rename_all = "camelCase")]
+struct Queued {
+    id: u64,
+    transaction: B256,
+    owner: Address,
+    amount_sat: u64,
+    max_fee_sat: u64,
 }
 
+/// Runs `causeway peg-out`.
+///
+/// # Errors
+///
+/// The bridge would refuse the withdrawal, the account does not open or has too little, or the node does not answer.
 pub fn run(args: Args, context: &Context) -> Result<()> {
     context.block_on(peg_out(&args, context))
 }
@@ -99,7 +75,7 @@ async fn peg_out(args: &Args, context: &Context) -> Result<()> {
     afford(&client, &account, args.amount).await?;
 
     let (id, transaction) = withdraw(&client, &info, &account, args.amount, args.max_fee, &script).await?;
-    let queued = Event::Queued {
+    let queued = Queued {
         id,
         transaction,
         owner: account.address(),
@@ -131,6 +107,10 @@ impl Args {
 }
 
 /// Queues a withdrawal: its number, and the transaction that did it.
+///
+/// # Errors
+///
+/// The bridge refuses it, or the transaction is not included in time.
 pub async fn withdraw(
     client: &Client,
     info: &Info,
@@ -140,7 +120,7 @@ pub async fn withdraw(
     script: &ScriptBuf,
 ) -> Result<(u64, B256)> {
     let call = Bridge::withdrawCall { script: script.to_bytes().into(), maxFeeSat: max_fee.to_sat() };
-    let call = Call::new(info.contracts.bridge, &call).with_value(wei(value));
+    let call = Call::new(info.contracts.bridge, &call).with_value(amount::wei(value));
     let receipt =
         account.transact(client, &call, INCLUSION).await.wrap_err("the bridge does not take the withdrawal")?;
     let queued = receipt.inner.logs().iter().find_map(|log| Bridge::WithdrawalQueued::decode_log(&log.inner).ok());
@@ -148,30 +128,6 @@ pub async fn withdraw(
         .ok_or_else(|| eyre!("transaction {} succeeded, but tells of no withdrawal", receipt.transaction_hash))?
         .id;
     Ok((id.to(), receipt.transaction_hash))
-}
-
-pub fn cancel(args: CancelArgs, context: &Context) -> Result<()> {
-    context.block_on(async {
-        let (client, info) = args.sidechain.connect().await?;
-        let id = args.id;
-        let withdrawal = client.withdrawal(id).await?.ok_or_else(|| eyre!("there is no withdrawal {id}"))?;
-        if withdrawal.status != WithdrawalStatus::Queued {
-            bail!("withdrawal {id} is {}: only a queued one can be cancelled", name(withdrawal.status));
-        }
-        let account = args.account.open(&info)?;
-        if account.address() != withdrawal.owner {
-            bail!("withdrawal {id} belongs to {}, you are {}", withdrawal.owner, account.address());
-        }
-        let call = Call::new(info.contracts.bridge, &Bridge::cancelCall { id: U256::from(id) });
-        let receipt =
-            account.transact(&client, &call, INCLUSION).await.wrap_err("the bridge does not cancel the withdrawal")?;
-        let value = Amount::from_sat(withdrawal.amount_sat);
-        let event = Event::Cancelled { id, transaction: receipt.transaction_hash, amount_sat: withdrawal.amount_sat };
-        context.print(&event, || {
-            println!("Withdrawal {id} cancelled: {} are back at {}", amount::show(value), account.address())
-        });
-        Ok(())
-    })
 }
 
 /// Says before anything is sent what the bridge would refuse, and what the reader can do about it.
@@ -207,83 +163,15 @@ fn is_standard(script: &ScriptBuf) -> bool {
 
 async fn afford(client: &Client, account: &Account, value: Amount) -> Result<()> {
     let balance = client.balance(account.address()).await?;
-    if balance < wei(value) {
-        bail!("{} has {}, less than the {} to pay out", account.address(), show_wei(balance), amount::show(value));
+    if balance < amount::wei(value) {
+        bail!(
+            "{} has {}, less than the {} to pay out",
+            account.address(),
+            amount::show_wei(balance),
+            amount::show(value)
+        );
     }
     Ok(())
-}
-
-/// Waits until a withdrawal is paid, showing each change.
-async fn follow(client: &Client, id: u64, context: &Context) -> Result<()> {
-    let mut shown = None;
-    loop {
-        match client.withdrawal(id).await {
-            Ok(Some(withdrawal)) => {
-                if shown.replace(withdrawal.status) != Some(withdrawal.status) {
-                    context.print(&Event::Withdrawal { withdrawal: &withdrawal }, || {
-                        println!("{}", describe(&withdrawal))
-                    });
-                }
-                if matches!(withdrawal.status, WithdrawalStatus::Paid | WithdrawalStatus::Cancelled) {
-                    return Ok(());
-                }
-            }
-            Ok(None) => {
-                bail!("the node at {} does not know withdrawal {id} any more: it is not the node it was", client.url())
-            }
-            Err(error) if error.retry() => tracing::warn!(%error, "asking again"),
-            Err(error) => return Err(error.into()),
-        }
-        tokio::time::sleep(POLL).await;
-    }
-}
-
-/// A withdrawal in one line.
-pub fn describe(withdrawal: &Withdrawal) -> String {
-    let value = Amount::from_sat(withdrawal.amount_sat);
-    let paid = amount::show(Amount::from_sat(withdrawal.amount_sat.saturating_sub(withdrawal.share_sat)));
-    let by = || match (withdrawal.number, withdrawal.txid) {
-        (Some(number), Some(txid)) => format!("by vault transaction {number} ({txid})"),
-        (Some(number), None) => format!("by vault transaction {number}"),
-        _ => String::new(),
-    };
-    match withdrawal.status {
-        WithdrawalStatus::Queued => {
-            format!("Withdrawal {}: {} queued for the next payout", withdrawal.id, amount::show(value))
-        }
-        WithdrawalStatus::Paying => format!("Withdrawal {}: paying {paid} {}", withdrawal.id, by()),
-        WithdrawalStatus::Paid => format!("Withdrawal {}: paid {paid} {}", withdrawal.id, by()),
-        WithdrawalStatus::Cancelled => format!(
-            "Withdrawal {}: cancelled, {} went back to {}",
-            withdrawal.id,
-            amount::show(value),
-            withdrawal.owner
-        ),
-    }
-}
-
-fn name(status: WithdrawalStatus) -> &'static str {
-    match status {
-        WithdrawalStatus::Queued => "queued",
-        WithdrawalStatus::Paying => "being paid",
-        WithdrawalStatus::Paid => "paid",
-        WithdrawalStatus::Cancelled => "cancelled already",
-    }
-}
-
-/// The value on the sidechain.
-pub fn wei(value: Amount) -> U256 {
-    contracts::coin::wei(value.to_sat())
-}
-
-/// A balance for people: satoshis, and the wei below one if there are any.
-pub fn show_wei(wei: U256) -> String {
-    let (sat, rest) = wei.div_rem(U256::from(contracts::coin::WEI_PER_SAT));
-    let Ok(sat) = u64::try_from(sat) else {
-        return format!("{wei} wei");
-    };
-    let shown = amount::show(Amount::from_sat(sat));
-    if rest.is_zero() { shown } else { format!("{shown} and {rest} wei") }
 }
 
 fn parse_script(text: &str) -> Result<ScriptBuf, String> {

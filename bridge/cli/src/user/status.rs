@@ -9,7 +9,7 @@ use eyre::{Result, eyre};
 
 use crate::context::Context;
 use crate::options::sidechain::SidechainArgs;
-use crate::user::peg_out;
+use crate::user::withdrawal;
 use bridge::amount;
 
 /// Where a deposit, a withdrawal or the bridge itself stands
@@ -55,6 +55,11 @@ impl FromStr for Id {
     }
 }
 
+/// Runs `causeway status`.
+///
+/// # Errors
+///
+/// There is nothing of that number, or the node does not answer.
 pub fn run(args: Args, context: &Context) -> Result<()> {
     context.block_on(async {
         let (client, info) = args.sidechain.connect().await?;
@@ -72,7 +77,7 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
 
 async fn withdrawal(client: &Client, id: u64, context: &Context) -> Result<()> {
     let withdrawal = client.withdrawal(id).await?.ok_or_else(|| eyre!("there is no withdrawal {id}"))?;
-    context.print(&withdrawal, || println!("{}", peg_out::describe(&withdrawal)));
+    context.print(&withdrawal, || println!("{}", withdrawal::describe(&withdrawal)));
     Ok(())
 }
 

@@ -120,6 +120,10 @@ struct Send {
 }
 
 /// Runs `causeway wallet`.
+///
+/// # Errors
+///
+/// The wallet is not there or does not open, bitcoind does not answer, or it does not take the payment.
 pub fn run(args: Args, context: &Context) -> Result<()> {
     match args.command {
         Command::Create(args) => create(&args, context),

@@ -12,7 +12,6 @@ use super::user::User;
 use crate::audit::command as audit;
 use crate::options::bitcoin::BitcoinArgs;
 use crate::options::sidechain::SidechainArgs;
-use crate::user::peg_out::show_wei;
 
 /// The user's account has `expected_wei`, and the wallet what never left it and the `received` bitcoin.
 pub async fn check_user(
@@ -24,7 +23,10 @@ pub async fn check_user(
 ) -> Result<()> {
     let left = network.client.balance(user.account.address()).await?;
     ensure!(left == expected_wei, "the user has {left} wei left, expected {expected_wei}");
-    story.fact("user", format!("{} on the sidechain, {} back on Bitcoin", show_wei(left), amount::show(received)));
+    story.fact(
+        "user",
+        format!("{} on the sidechain, {} back on Bitcoin", amount::show_wei(left), amount::show(received)),
+    );
     user.sync(network).await?;
     let (has, expected) = (user.wallet.balance().confirmed, INITIAL_FUNDS - user.paid + received);
     ensure!(has == expected, "the user's wallet has {has}, expected {expected}");

@@ -17,7 +17,6 @@ use super::peg_out::peg_out;
 use super::story::Story;
 use super::user::User;
 use crate::context::Context;
-use crate::user::peg_out::wei;
 
 /// The main job shown step by step on a local network
 ///
@@ -89,7 +88,7 @@ async fn main_job(network: &Network, story: &mut Story) -> Result<()> {
     restart_operator(network, story).await?;
 
     story.step("Audit");
-    let left_wei = wei(minted) - spent_wei - wei(PEG_OUT) - out.gas;
+    let left_wei = amount::wei(minted) - spent_wei - amount::wei(PEG_OUT) - out.gas;
     check_user(network, &mut user, left_wei, out.received, story).await?;
     run_audit(network, story).await
 }

@@ -12,12 +12,11 @@ use eyre::{Result, WrapErr, ensure, eyre};
 
 use super::amounts::{GAS_MONEY, PAYMENT, PAYMENTS};
 use super::story::{PATIENCE, Story};
-use crate::user::peg_out::wei;
 
 /// Pays the payee off-chain; it claims all at once. What the payer spent on the sidechain in wei, gas included.
 pub async fn micropayments(client: &Client, payer: &Account, payee: &Account, story: &mut Story) -> Result<U256> {
     let before = client.balance(payer.address()).await?;
-    payer.transact(client, &Call::transfer(payee.address(), wei(GAS_MONEY)), PATIENCE).await?;
+    payer.transact(client, &Call::transfer(payee.address(), amount::wei(GAS_MONEY)), PATIENCE).await?;
     let channel = open(client, payer, payee.address(), story).await?;
     let last = exchange_vouchers(client, payer, channel, story).await?;
     claim(client, payee, &last, story).await?;
@@ -27,11 +26,11 @@ pub async fn micropayments(client: &Client, payer: &Account, payee: &Account, st
 async fn open(client: &Client, payer: &Account, payee: Address, story: &mut Story) -> Result<Channel> {
     let total = PAYMENT * PAYMENTS;
     let open = MicroChannel::openCall { payee, closeDelaySeconds: 3600, closeDelayBlocks: 100 };
-    let open = Call::new(address::MICRO_CHANNEL, &open).with_value(wei(total));
+    let open = Call::new(address::MICRO_CHANNEL, &open).with_value(amount::wei(total));
     let opened = payer.transact(client, &open, PATIENCE).await.wrap_err("the channel cannot be opened")?;
     let id = MicroChannel::Opened::decode_log(&opened.inner.logs()[0].inner)?.id;
     story.fact("channel", format!("{id} opened with {} for {payee}", amount::show(total)));
-    Ok(Channel { id, payer: payer.address(), deposit: wei(total), claimed: U256::ZERO })
+    Ok(Channel { id, payer: payer.address(), deposit: amount::wei(total), claimed: U256::ZERO })
 }
 
 /// The payer signs vouchers, the payee checks each; the last one, which is worth all of them.
@@ -43,9 +42,9 @@ async fn exchange_vouchers(
 ) -> Result<SignedVoucher> {
     let domain = Domain::new(client.chain_id().await?, address::MICRO_CHANNEL);
     let (start, secret) = (Instant::now(), payer.secret());
-    let mut payee = Verifier::new(domain, channel, wei(PAYMENT));
+    let mut payee = Verifier::new(domain, channel, amount::wei(PAYMENT));
     for number in 1..=PAYMENTS {
-        let voucher = Voucher { channel: channel.id, total: wei(PAYMENT) * U256::from(number) };
+        let voucher = Voucher { channel: channel.id, total: amount::wei(PAYMENT) * U256::from(number) };
         payee.accept(&voucher.sign(&domain, &secret)).wrap_err_with(|| format!("voucher {number}"))?;
     }
     story.fact("paid", format!("{PAYMENTS} vouchers signed and checked in {} ms", start.elapsed().as_millis()));
@@ -62,7 +61,7 @@ async fn claim(client: &Client, payee: &Account, last: &SignedVoucher, story: &m
     let claimed = payee.transact(client, &claim, PATIENCE).await.wrap_err("the voucher cannot be claimed")?;
     let gas = U256::from(claimed.gas_used) * U256::from(claimed.effective_gas_price);
     let earned = client.balance(payee.address()).await? + gas - before;
-    ensure!(earned == wei(total), "the payee got {earned} wei, expected {} wei", wei(total));
+    ensure!(earned == amount::wei(total), "the payee got {earned} wei, expected {} wei", amount::wei(total));
     let (shown, hash) = (amount::show(total), claimed.transaction_hash);
     story.fact("claimed", format!("{shown} in one transaction ({hash}, {} gas)", claimed.gas_used));
     Ok(())

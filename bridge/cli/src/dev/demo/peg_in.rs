@@ -13,7 +13,6 @@ use super::user::User;
 use crate::dev::local_network::setup::PASSPHRASE;
 use crate::user::deposit_record::{ReclaimKey, Record};
 use crate::user::peg_in::{register, uri};
-use crate::user::peg_out::{show_wei, wei};
 
 /// Locks [`PEG_IN`] and waits for the coins; how much was minted.
 pub async fn peg_in(network: &Network, user: &mut User, info: &Info, story: &mut Story) -> Result<Amount> {
@@ -76,8 +75,8 @@ fn check_terms(deposit: &Deposit, txid: Txid) -> Result<()> {
 async fn check_balance(network: &Network, to: Address, share: Amount, story: &mut Story) -> Result<Amount> {
     let minted = PEG_IN - share;
     let balance = network.client.balance(to).await?;
-    ensure!(balance == wei(minted), "the account has {balance} wei, expected {} wei", wei(minted));
+    ensure!(balance == amount::wei(minted), "the account has {balance} wei, expected {} wei", amount::wei(minted));
     let (locked, share) = (amount::show(PEG_IN), amount::show(share));
-    story.fact("minted", format!("{} to {to} ({locked} less {share} for the sweep)", show_wei(balance)));
+    story.fact("minted", format!("{} to {to} ({locked} less {share} for the sweep)", amount::show_wei(balance)));
     Ok(minted)
 }

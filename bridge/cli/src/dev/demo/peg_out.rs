@@ -10,7 +10,7 @@ use super::amounts::{MAX_FEE, PEG_OUT};
 use super::network::Network;
 use super::story::{Story, wait};
 use super::user::User;
-use crate::user::peg_out::{wei, withdraw};
+use crate::user::peg_out::withdraw;
 
 /// What a peg-out did.
 pub struct PaidOut {
@@ -48,7 +48,7 @@ async fn request(
     let before = client.balance(account.address()).await?;
     let (id, hash) = withdraw(client, info, account, PEG_OUT, MAX_FEE, &payee.script_pubkey()).await?;
     story.fact("queued", format!("withdrawal {id} by transaction {hash}"));
-    Ok((id, before - wei(PEG_OUT) - client.balance(account.address()).await?))
+    Ok((id, before - amount::wei(PEG_OUT) - client.balance(account.address()).await?))
 }
 
 /// Follows the withdrawal into a vault transaction, and that into Bitcoin's chain, until the ledger says that it is paid.

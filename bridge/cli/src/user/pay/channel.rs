@@ -10,6 +10,10 @@ use contracts::{IMicroChannel, MicroChannel};
 use eyre::{Result, WrapErr, eyre};
 
 /// Channel `id`, as it is at the head.
+///
+/// # Errors
+///
+/// There is no such channel, or the node does not answer.
 pub async fn channel(client: &Client, info: &Info, id: u64) -> Result<IMicroChannel::Channel> {
     let call = MicroChannel::channelCall { id: U256::from(id) };
     client.call(info.contracts.micro_channel, &call).await.wrap_err_with(|| format!("cannot read channel {id}"))
@@ -21,6 +25,10 @@ pub fn domain(info: &Info) -> Domain {
 }
 
 /// The event that a transaction must have emitted.
+///
+/// # Errors
+///
+/// The transaction emitted no such event.
 pub fn emitted<E: SolEvent>(receipt: &TransactionReceipt) -> Result<E> {
     let found = receipt.inner.logs().iter().find_map(|log| E::decode_log(&log.inner).ok());
     let found = found

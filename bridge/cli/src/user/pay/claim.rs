@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use alloy_primitives::U256;
 use alloy_rpc_types_eth::TransactionReceipt;
 use alloy_sol_types::SolEvent;
+use bridge::amount;
 use bridge::io::sidechain::{Account, Call, Client};
 use bridge::micro_channel::{Channel, SignedVoucher, Verifier};
 use bridge::peg::Info;
@@ -18,7 +19,6 @@ use super::voucher::read_vouchers;
 use crate::context::Context;
 use crate::options::account::AccountArgs;
 use crate::options::sidechain::{INCLUSION, SidechainArgs};
-use crate::user::peg_out::show_wei;
 
 /// Vouchers claimed by one transaction: each takes about 50,000 gas of the 2^24 that a transaction may use.
 const MAX_CLAIMS: usize = 200;
@@ -36,6 +36,10 @@ pub struct ClaimArgs {
 }
 
 /// Claims the best voucher of each channel.
+///
+/// # Errors
+///
+/// No voucher is worth anything, they are of too many channels or of a closed one, or the transaction is refused.
 pub async fn claim(args: ClaimArgs, context: &Context) -> Result<()> {
     let (client, info) = args.sidechain.connect().await?;
     let best = best_of(&client, &info, read_vouchers(&args.vouchers)?).await?;
@@ -48,7 +52,7 @@ pub async fn claim(args: ClaimArgs, context: &Context) -> Result<()> {
     let (gas_used, transaction) = (receipt.gas_used, receipt.transaction_hash);
     let event = Event::Claimed { channels: channels.clone(), amount: amount.to_string(), gas_used, transaction };
     context.print(&event, || {
-        let amount = show_wei(amount);
+        let amount = amount::show_wei(amount);
         println!("Claimed {amount} of channels {channels:?} for {gas_used} gas (transaction {transaction})");
     });
     Ok(())

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use alloy_primitives::{Address, U256};
+use bridge::amount;
 use bridge::io::sidechain::{Account, Call, Client};
 use bridge::peg::Info;
 use contracts::{IMicroChannel, MicroChannel};
@@ -13,7 +14,6 @@ use super::event::Event;
 use crate::context::Context;
 use crate::options::account::AccountArgs;
 use crate::options::sidechain::{INCLUSION, SidechainArgs};
-use crate::user::peg_out::show_wei;
 
 /// Close a channel: as payee at once; as payer first ask, then, when the delays have passed, take the rest
 #[derive(Debug, clap::Args)]
@@ -27,6 +27,10 @@ pub struct CloseArgs {
 }
 
 /// Closes a channel, or takes the next step towards it.
+///
+/// # Errors
+///
+/// The channel is closed already or between others, the delays are not over, or the node does not answer.
 pub async fn close(args: CloseArgs, context: &Context) -> Result<()> {
     let (client, info) = args.sidechain.connect().await?;
     let id = args.channel;
@@ -76,7 +80,7 @@ async fn close_by(
     let closed: MicroChannel::Closed = emitted(&receipt)?;
     let (refund, transaction) = (closed.refund.to_string(), receipt.transaction_hash);
     context.print(&Event::Closed { channel: id, refund, transaction }, || {
-        println!("Channel {id} closed: {} went back to {payer}", show_wei(closed.refund));
+        println!("Channel {id} closed: {} went back to {payer}", amount::show_wei(closed.refund));
     });
     Ok(())
 }

@@ -14,7 +14,6 @@ use super::event::Event;
 use crate::context::Context;
 use crate::options::account::AccountArgs;
 use crate::options::sidechain::{INCLUSION, SidechainArgs};
-use crate::user::peg_out::{show_wei, wei};
 
 /// Lock a deposit for a payee
 #[derive(Debug, clap::Args)]
@@ -38,15 +37,19 @@ pub struct OpenArgs {
 }
 
 /// Opens a channel.
+///
+/// # Errors
+///
+/// The account does not open or has too little, `--close-delay` is too long, or the channel is not opened.
 pub async fn open(args: OpenArgs, context: &Context) -> Result<()> {
     let (client, info) = args.sidechain.connect().await?;
     let account = args.account.open(&info)?;
     let balance = client.balance(account.address()).await?;
     ensure!(
-        balance > wei(args.amount),
+        balance > amount::wei(args.amount),
         "{} has {}, not enough for a deposit of {} and gas",
         account.address(),
-        show_wei(balance),
+        amount::show_wei(balance),
         amount::show(args.amount)
     );
     let call = MicroChannel::openCall {
@@ -54,7 +57,7 @@ pub async fn open(args: OpenArgs, context: &Context) -> Result<()> {
         closeDelaySeconds: u32::try_from(args.close_delay.as_secs()).wrap_err("--close-delay is too long")?,
         closeDelayBlocks: args.close_blocks,
     };
-    let call = Call::new(info.contracts.micro_channel, &call).with_value(wei(args.amount));
+    let call = Call::new(info.contracts.micro_channel, &call).with_value(amount::wei(args.amount));
     let receipt = account.transact(&client, &call, INCLUSION).await.wrap_err("the channel is not opened")?;
     let opened: MicroChannel::Opened = emitted(&receipt)?;
     let event = Event::Opened {

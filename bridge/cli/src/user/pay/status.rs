@@ -1,13 +1,13 @@
 //! `causeway pay status`: where a channel is.
 
 use alloy_primitives::U256;
+use bridge::amount;
 use eyre::Result;
 
 use super::channel::channel;
 use super::event::{Event, State};
 use crate::context::Context;
 use crate::options::sidechain::SidechainArgs;
-use crate::user::peg_out::show_wei;
 
 /// Where a channel stands
 #[derive(Debug, clap::Args)]
@@ -19,6 +19,10 @@ pub struct StatusArgs {
 }
 
 /// Shows a channel.
+///
+/// # Errors
+///
+/// There is no such channel, or the node does not answer.
 pub async fn status(args: StatusArgs, context: &Context) -> Result<()> {
     let (client, info) = args.sidechain.connect().await?;
     let channel = channel(&client, &info, args.channel).await?;
@@ -38,7 +42,8 @@ pub async fn status(args: StatusArgs, context: &Context) -> Result<()> {
         closable_at_block: channel.closableAtBlock,
     };
     context.print(&event, || {
-        let (claimed, deposit) = (show_wei(U256::from(channel.claimed)), show_wei(U256::from(channel.deposit)));
+        let (claimed, deposit) =
+            (amount::show_wei(U256::from(channel.claimed)), amount::show_wei(U256::from(channel.deposit)));
         println!("Channel {} {}", args.channel, format!("{state:?}").to_lowercase());
         println!("  from     {}\n  to       {}", channel.payer, channel.payee);
         println!("  claimed  {claimed} of {deposit}");

@@ -12,7 +12,6 @@ use eyre::{Result, WrapErr, ensure};
 use super::channel::{channel, domain};
 use crate::options::account::AccountArgs;
 use crate::options::sidechain::SidechainArgs;
-use crate::user::peg_out::{show_wei, wei};
 
 /// Sign what was paid so far; prints the voucher for the payee
 #[derive(Debug, clap::Args)]
@@ -29,11 +28,15 @@ pub struct VoucherArgs {
 }
 
 /// Signs a voucher. Always prints one line of JSON: that is what the payee wants.
+///
+/// # Errors
+///
+/// The account is not the payer, the channel is closed, or the total is not between what was claimed and the deposit.
 pub async fn voucher(args: VoucherArgs) -> Result<()> {
     let (client, info) = args.sidechain.connect().await?;
     let account = args.account.open(&info)?;
     let channel = channel(&client, &info, args.channel).await?;
-    let (id, total) = (args.channel, wei(args.total));
+    let (id, total) = (args.channel, amount::wei(args.total));
     ensure!(
         account.address() == channel.payer,
         "channel {id} is paid by {}, you are {}",
@@ -42,8 +45,12 @@ pub async fn voucher(args: VoucherArgs) -> Result<()> {
     );
     ensure!(!channel.closed, "channel {id} is closed");
     let (claimed, deposit) = (U256::from(channel.claimed), U256::from(channel.deposit));
-    ensure!(total > claimed, "{} were claimed already: a voucher says everything paid so far", show_wei(claimed));
-    ensure!(total <= deposit, "the channel's deposit is {}", show_wei(deposit));
+    ensure!(
+        total > claimed,
+        "{} were claimed already: a voucher says everything paid so far",
+        amount::show_wei(claimed)
+    );
+    ensure!(total <= deposit, "the channel's deposit is {}", amount::show_wei(deposit));
     let voucher = Voucher { channel: U256::from(id), total };
     let signed = voucher.sign(&domain(&info), &account.secret());
     println!("{}", serde_json::to_string(&signed).expect("our own types always serialise"));
@@ -51,6 +58,10 @@ pub async fn voucher(args: VoucherArgs) -> Result<()> {
 }
 
 /// Vouchers of a file, one a line, or of standard input for `-`.
+///
+/// # Errors
+///
+/// The file cannot be read, or a line is not a voucher.
 pub fn read_vouchers(path: &Path) -> Result<Vec<SignedVoucher>> {
     let input: Box<dyn BufRead> = if path.as_os_str() == "-" {
         Box::new(BufReader::new(std::io::stdin()))
