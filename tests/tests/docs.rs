@@ -22,6 +22,18 @@ fn every_file_that_a_page_names_exists() {
 }
 
 #[test]
+fn no_page_has_a_figure_that_is_still_to_be_filled_in() {
+    for page in files("md") {
+        let text = read(&page);
+        let open =
+            text.split('@').skip(1).step_by(2).find(|word| {
+                !word.is_empty() && word.chars().all(|letter| letter.is_ascii_uppercase() || letter == '_')
+            });
+        assert_eq!(open, None, "{page}");
+    }
+}
+
+#[test]
 fn the_tour_names_a_file_at_every_step() {
     let text = read("docs/tour.md");
     let steps: Vec<&str> = text.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_digit())).collect();

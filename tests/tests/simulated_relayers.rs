@@ -8,6 +8,7 @@ use bitcoin::Amount;
 use bridge::board::Kind;
 use contracts::Bridge;
 use contracts::address::BRIDGE;
+use contracts::coin::WEI_PER_SAT;
 use rand::Rng;
 use tests::simulated::faults::Fault;
 use tests::simulated::world::{World, simulate};
@@ -35,7 +36,7 @@ async fn until_minted(world: &mut World, account: Address) {
 fn expect_whole(world: &World, accounts: &[Address]) {
     let ledger = world.sidechain.info().ledger;
     let minted: U256 = accounts.iter().map(|account| world.sidechain.balance(*account)).sum();
-    assert_eq!(minted / U256::from(10_000_000_000u64) + U256::from(ledger.held_sat), U256::from(ledger.vault_sat));
+    assert_eq!(minted / U256::from(WEI_PER_SAT) + U256::from(ledger.held_sat), U256::from(ledger.vault_sat));
     assert_eq!((ledger.owed_sat, ledger.deficit_sat), (0, 0));
 }
 

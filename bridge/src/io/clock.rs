@@ -1,4 +1,4 @@
-//! The time of this machine. Here alone it is read.
+//! The time of this machine, which a relayer reads here alone.
 
 use std::future::Future;
 use std::pin::Pin;
