@@ -12,7 +12,7 @@ use super::super::{context::Context, error};
 pub fn number(context: &Context, id: BlockId) -> error::Result<u64> {
     let head = context.chain().head().number;
     match id {
-        BlockId::Number(tag) => match number_of_tag(context, tag) {
+        BlockId::Number(tag) => match number_of_tag(tag, head) {
             number if number <= head => Ok(number),
             number => Err(error::not_found(format!("block {number} not found: the head is {head}"))),
         },
@@ -23,13 +23,32 @@ pub fn number(context: &Context, id: BlockId) -> error::Result<u64> {
     }
 }
 
-/// A tag's number. The head is final, so latest, safe and finalized are one; pending is the head with the pool's nonces.
-pub fn number_of_tag(context: &Context, tag: BlockNumberOrTag) -> u64 {
+/// A tag's number at a `head`, which is read once for each request: a block that becomes final meanwhile is not beyond it.
+/// The head is final, so latest, safe and finalized are one; pending is the head with the pool's nonces.
+pub fn number_of_tag(tag: BlockNumberOrTag, head: u64) -> u64 {
     match tag {
         BlockNumberOrTag::Number(number) => number,
         BlockNumberOrTag::Earliest => 0,
         BlockNumberOrTag::Latest | BlockNumberOrTag::Safe | BlockNumberOrTag::Finalized | BlockNumberOrTag::Pending => {
-            context.chain().head().number
+            head
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_is_never_beyond_the_head_that_the_request_has_seen() {
+        for tag in
+            [BlockNumberOrTag::Latest, BlockNumberOrTag::Safe, BlockNumberOrTag::Finalized, BlockNumberOrTag::Pending]
+        {
+            assert_eq!(number_of_tag(tag, 5), 5);
+        }
+        assert_eq!(
+            (number_of_tag(BlockNumberOrTag::Earliest, 5), number_of_tag(BlockNumberOrTag::Number(7), 5)),
+            (0, 7)
+        );
     }
 }

@@ -44,7 +44,7 @@ pub fn register(module: &mut RpcModule<Context>) -> Registered {
 
 pub fn by_number(context: &Context, arguments: &mut Arguments) -> error::Result<Option<Stored>> {
     let tag = arguments.next("block number")?;
-    context.chain().stored(number_of_tag(context, tag)).map_err(|error| error::store(&error))
+    context.chain().stored(number_of_tag(tag, context.chain().head().number)).map_err(|error| error::store(&error))
 }
 
 pub fn by_hash(context: &Context, arguments: &mut Arguments) -> error::Result<Option<Stored>> {

@@ -42,8 +42,8 @@ pub fn log_filter(context: &Context, filter: &Filter) -> error::Result<LogFilter
             (number, number)
         }
         FilterBlockOption::Range { from_block, to_block } => {
-            let from = from_block.map_or(head, |tag| number_of_tag(context, tag));
-            let to = to_block.map_or(head.max(from), |tag| number_of_tag(context, tag));
+            let from = from_block.map_or(head, |tag| number_of_tag(tag, head));
+            let to = to_block.map_or(head.max(from), |tag| number_of_tag(tag, head));
             if from > to {
                 return Err(error::invalid(format!("invalid block range: fromBlock {from} is above toBlock {to}")));
             }
