@@ -59,19 +59,15 @@ function importsOf(module, modules) {
   const add = (segments, index) => {
     const inside = inline.filter(({ from, to }) => from < index && index < to).map(({ name }) => name);
     const known = aliases.get(segments[0]);
-    const path_ = known ? ["crate", ...known, ...segments.slice(1)] : segments;
-    const target = absolute(path_, { at: [...module.at, ...inside] }, modules);
+    const full = known ? ["crate", ...known, ...segments.slice(1)] : segments;
+    const target = absolute(full, { at: [...module.at, ...inside] }, modules);
     const found = target && resolve(target, modules);
     const source = module.at.join("::");
     if (found === undefined || found === null || found === source) return;
     edges.push({ source, target: found, name: segments.join("::"), line: module.text.slice(0, index).split("\n").length });
   };
   const uses = useItems(module.text, /\buse\s+/g);
-  for (const { tree, index } of uses) {
-    for (const { segments, alias } of flatten(tree)) {
-      add(segments, index);
-    }
-  }
+  for (const { tree, index } of uses) for (const { segments } of flatten(tree)) add(segments, index);
   // Paths in line: `crate::a::f()`, `super::T`, `child::f()`.
   let rest = module.text;
   for (const { index, end } of uses) rest = rest.slice(0, index) + rest.slice(index, end).replace(/[^\n]/g, " ") + rest.slice(end);
