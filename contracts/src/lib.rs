@@ -16,6 +16,7 @@ mod constructor;
 mod deployment;
 mod ledger;
 mod revert;
+pub mod standard;
 
 pub use alloy_primitives::U256;
 pub use alloy_sol_types;

@@ -26,7 +26,7 @@ impl<S: Store> Chain<S> {
         let view = self.view(parent).ok_or(ProposeError::UnknownParent(parent))?;
         let timestamp = view.parent.timestamp.max(now_ms / 1000);
         let header = child_header(&self.rules, &view.parent, parent, timestamp, beneficiary);
-        let mut execution = Execution::new(&self.rules, header, Working::new(&view, &self.codes));
+        let mut execution = Execution::new(&self.rules, header, Working::new(&view, &self.codes))?;
         for candidate in candidates {
             if execution.is_full() {
                 break;

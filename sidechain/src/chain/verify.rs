@@ -53,7 +53,7 @@ impl<S: Store> Chain<S> {
             return Err(BlockError::Header { field: "number", got: number.to_string(), want });
         }
         let transactions = self.senders.recover(block, self.rules.chain_id)?;
-        let mut execution = Execution::new(&self.rules, header, Working::new(&view, &self.codes));
+        let mut execution = Execution::new(&self.rules, header, Working::new(&view, &self.codes))?;
         transactions.iter().try_for_each(|transaction| execution.include(transaction))?;
         let executed = execution.finish(view.parent.state_root)?;
         execution::compare(&block.header, &executed.block.header)?;

@@ -9,6 +9,7 @@ use revm::{Database as _, DatabaseCommit as _, state::EvmState};
 use super::{
     error::{BlockError, InclusionError},
     evm::{Evm, Mode, evm, inclusion_error, transact, transaction_env},
+    history::record_parent,
     outcome::free_failure,
     rules::{Rules, check_free},
     supply::Supply,
@@ -49,9 +50,14 @@ pub struct Execution<'a, R: StateReader> {
 
 impl<'a, R: StateReader> Execution<'a, R> {
     /// Starts a block with a header from [`child_header`] on the parent's state.
-    pub fn new(rules: &'a Rules, header: Header, working: Working<'a, R>) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub fn new(rules: &'a Rules, header: Header, mut working: Working<'a, R>) -> Result<Self, BlockError> {
+        record_parent(&mut working, &header)?;
         let evm = evm(rules, &header, working);
-        Self {
+        Ok(Self {
             rules,
             evm,
             header,
@@ -61,7 +67,7 @@ impl<'a, R: StateReader> Execution<'a, R> {
             bytes: 0,
             free_gas: 0,
             free_bytes: 0,
-        }
+        })
     }
 
     /// Whether not even the smallest transaction fits any more.

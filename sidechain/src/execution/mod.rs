@@ -4,8 +4,8 @@
 //! - the base fee is not burnt but paid to the block's beneficiary with the tip, so that only the Bridge changes the supply;
 //! - the free lane: members of the federation call the peg's contracts at gas price 0. Such a transaction runs with base
 //!   fee 0, sends no value, and must succeed; its gas and bytes are bounded per block;
-//! - no blobs (EIP-4844), no withdrawals, no requests. The contracts of EIP-2935, 4788, 7002 and 7251 are not deployed, so
-//!   their system calls do nothing (as those EIPs say for an address without code);
+//! - no blobs (EIP-4844), no withdrawals, no requests. The contracts of EIP-4788, 7002 and 7251 are not deployed, so their
+//!   system calls do nothing (as those EIPs say for an address without code);
 //! - the supply invariant holds after every block.
 //!
 //! `prevrandao` is the hash of the parent: on this chain it is not a source of randomness.
@@ -15,6 +15,7 @@ mod call;
 mod error;
 mod evm;
 mod header;
+mod history;
 mod outcome;
 mod rules;
 mod supply;

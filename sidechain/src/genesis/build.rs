@@ -12,10 +12,14 @@ use contracts::{
 
 use mainchain::{Checkpoint, header::to_bytes};
 
-use super::file::{Bitcoin, Bridge, Federation, Genesis, GenesisError, Tier, fixed};
+use super::{
+    create::create,
+    file::{Bitcoin, Bridge, Federation, Genesis, GenesisError, Tier, fixed},
+    standard,
+};
 use crate::{
     block::{Block, Header},
-    execution::{Executed, construct},
+    execution::Executed,
     limits::MIN_BASE_FEE,
     state::{CodeCache, Nothing, StateReader, Working, store::StoreError},
 };
@@ -44,6 +48,7 @@ impl Genesis {
         for contract in Contract::ALL {
             working = self.deploy(working, contract)?;
         }
+        working = standard::deploy(self.chain_id, self.timestamp, working)?;
         let total: u64 = allocation.iter().map(|(_, sat)| sat).sum();
         for (address, sat) in allocation {
             working.set_balance(*address, wei(*sat)).map_err(never)?;
@@ -81,7 +86,7 @@ impl Genesis {
 
     fn deploy<'a, R: StateReader>(
         &self,
-        mut working: Working<'a, R>,
+        working: Working<'a, R>,
         contract: Contract,
     ) -> Result<Working<'a, R>, GenesisError> {
         let refuse = |error: String| GenesisError(format!("the constructor of {contract:?} fails: {error}"));
@@ -93,11 +98,7 @@ impl Genesis {
             Contract::MicroChannel => Bytes::new(),
         };
         let code = [creation_code(contract), arguments].concat();
-        let address = contract.address();
-        working.set_code(address, code.into()).map_err(|error| refuse(error.to_string()))?;
-        let (mut working, runtime) = construct(self.chain_id, self.timestamp, working, address).map_err(refuse)?;
-        working.set_code(address, runtime).map_err(|error| refuse(error.to_string()))?;
-        Ok(working)
+        create(self.chain_id, self.timestamp, working, contract.address(), code.into()).map_err(refuse)
     }
 }
 

@@ -105,7 +105,7 @@ impl<'a, R: StateReader> Working<'a, R> {
         Ok(())
     }
 
-    /// Sets a storage slot without running the contract, for the genesis block.
+    /// Sets a storage slot without running the contract.
     ///
     /// # Errors
     ///

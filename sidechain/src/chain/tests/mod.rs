@@ -8,6 +8,7 @@ mod old_state;
 #[cfg(feature = "io")]
 mod on_disk;
 mod records;
+mod standard;
 mod supply;
 
 use std::{collections::BTreeMap, sync::Arc};

@@ -10,7 +10,7 @@ fn a_transaction_that_takes_uncovered_coins_out_of_the_bridge_is_refused() {
     let mut working = Working::new(&view, &chain.codes);
     working.set_code(contracts::address::BRIDGE, Bytes::from_static(&GIVER)).expect("in memory");
     let header = child_header(&chain.rules, &chain.head(), chain.head_hash(), chain.head().timestamp, PROPOSER);
-    let mut execution = Execution::new(&chain.rules, header, working);
+    let mut execution = Execution::new(&chain.rules, header, working).expect("in memory");
     let theft = call(&Key::new(1), 0, contracts::address::BRIDGE, Bytes::new());
     assert!(matches!(execution.include(&theft), Err(BlockError::Supply(_))));
     // Nothing of it stays: the nonce is still free.
@@ -27,6 +27,7 @@ fn a_block_that_ends_uncovered_is_refused() {
     let one_wei_less = balance(&chain, 0, contracts::address::BRIDGE) - U256::from(1);
     working.set_balance(contracts::address::BRIDGE, one_wei_less).expect("in memory");
     let header = child_header(&chain.rules, &chain.head(), chain.head_hash(), chain.head().timestamp, PROPOSER);
-    let error = Execution::new(&chain.rules, header, working).finish(view.parent.state_root).expect_err("uncovered");
+    let execution = Execution::new(&chain.rules, header, working).expect("in memory");
+    let error = execution.finish(view.parent.state_root).expect_err("uncovered");
     assert!(matches!(error, BlockError::Supply(_)) && is_fault(&error), "{error}");
 }

@@ -1,0 +1,56 @@
+//! Contracts that Ethereum's tools expect at the same address on every chain.
+//!
+//! They got there by keyless transactions ("Nick's method"): somebody chose the signature, so the sender is an address that
+//! nobody has a key for, and its first contract has the same address wherever the transaction runs. Such a transaction names no
+//! chain id, so this chain does not take it; genesis runs its creation code instead. That the file is the right one can be
+//! checked by anybody: its sender and nonce make the well-known address.
+
+use alloy_primitives::{Address, address};
+
+/// A keyless transaction and the address of the contract that it creates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keyless {
+    pub name: &'static str,
+    pub address: Address,
+    /// The signed transaction, in hex without a prefix.
+    pub transaction: &'static str,
+}
+
+/// The CREATE2 factory that forge's `new {salt: …}`, CreateX users and many deployers send to. <https://github.com/Arachnid/deterministic-deployment-proxy>
+pub const CREATE2_FACTORY: Address = address!("4e59b44847b379578588920cA78FbF26c0B4956C");
+
+/// Many calls in one. <https://github.com/mds1/multicall3>
+pub const MULTICALL3: Address = address!("cA11bde05977b3631167028862bE2a173976CA11");
+
+/// The registry of interfaces. EIP-1820.
+pub const ERC1820_REGISTRY: Address = address!("1820a4B7618BdE71Dce8cdc73aAB6C95905faD24");
+
+/// The hashes of the last [`BLOCK_HASH_WINDOW`] blocks, which each block writes first of all. EIP-2935.
+pub const BLOCK_HASH_HISTORY: Address = address!("0000F90827F1C53a10cb7A02335B175320002935");
+
+/// `HISTORY_SERVE_WINDOW` of EIP-2935.
+pub const BLOCK_HASH_WINDOW: u64 = 8191;
+
+/// Deploys Safe's contracts at the same addresses everywhere. Its code is the [`CREATE2_FACTORY`]'s; its deployer has a key, and
+/// signs for each chain: <https://github.com/safe-global/safe-singleton-factory>.
+pub const SAFE_SINGLETON_FACTORY: Address = address!("914d7Fec6aaC8cd542e72Bca78B30650d45643d7");
+
+/// What genesis deploys, besides the peg's own contracts and the [`SAFE_SINGLETON_FACTORY`].
+pub const KEYLESS: [Keyless; 4] = [
+    Keyless {
+        name: "CREATE2 factory",
+        address: CREATE2_FACTORY,
+        transaction: include_str!("../keyless/create2-factory.hex"),
+    },
+    Keyless { name: "Multicall3", address: MULTICALL3, transaction: include_str!("../keyless/multicall3.hex") },
+    Keyless {
+        name: "ERC-1820 registry",
+        address: ERC1820_REGISTRY,
+        transaction: include_str!("../keyless/erc1820-registry.hex"),
+    },
+    Keyless {
+        name: "EIP-2935 block hash history",
+        address: BLOCK_HASH_HISTORY,
+        transaction: include_str!("../keyless/block-hash-history.hex"),
+    },
+];

@@ -1,0 +1,71 @@
+//! Deploys the contracts that Ethereum's tools expect on every chain.
+
+use alloy_consensus::{Transaction as _, TxEnvelope, transaction::SignerRecoverable as _};
+use alloy_eips::Decodable2718 as _;
+use alloy_primitives::{Address, Bytes, hex};
+use contracts::standard::{CREATE2_FACTORY, KEYLESS, Keyless, SAFE_SINGLETON_FACTORY};
+
+use super::{create::create, file::GenesisError};
+use crate::state::{StateReader, Working};
+
+/// Runs the creation code of all of them.
+///
+/// # Errors
+///
+/// Names the contract whose transaction is not the one that everybody knows.
+pub(super) fn deploy<R: StateReader>(
+    chain_id: u64,
+    timestamp: u64,
+    mut working: Working<'_, R>,
+) -> Result<Working<'_, R>, GenesisError> {
+    for keyless in &KEYLESS {
+        for address in addresses(keyless) {
+            let refuse = |error: String| GenesisError(format!("{}: {error}", keyless.name));
+            let code = creation_code(keyless).map_err(refuse)?;
+            working = create(chain_id, timestamp, working, address, code).map_err(refuse)?;
+        }
+    }
+    Ok(working)
+}
+
+fn addresses(keyless: &Keyless) -> impl Iterator<Item = Address> {
+    // The Safe's factory is the same code at another address.
+    let twin = (keyless.address == CREATE2_FACTORY).then_some(SAFE_SINGLETON_FACTORY);
+    [keyless.address].into_iter().chain(twin)
+}
+
+/// The creation code in a keyless transaction, once its sender proves that it makes the contract's address.
+fn creation_code(keyless: &Keyless) -> Result<Bytes, String> {
+    let raw = hex::decode(keyless.transaction.trim()).map_err(|error| error.to_string())?;
+    let transaction = TxEnvelope::decode_2718_exact(&raw).map_err(|error| error.to_string())?;
+    let sender = transaction.recover_signer().map_err(|error| error.to_string())?;
+    let (got, want) = (sender.create(transaction.nonce()), keyless.address);
+    if !transaction.is_create() || got != want {
+        return Err(format!("its transaction creates {got}, expected {want}"));
+    }
+    Ok(transaction.input().clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_transaction_is_the_one_that_everybody_knows() {
+        for keyless in &KEYLESS {
+            creation_code(keyless).expect(keyless.name);
+        }
+    }
+
+    #[test]
+    fn a_changed_transaction_is_refused_because_its_sender_changes_with_it() {
+        for keyless in &KEYLESS {
+            let mut text = keyless.transaction.trim().to_owned();
+            // The last digit of the signature's s.
+            let last = text.pop().expect("not empty");
+            text.push(if last == '1' { '2' } else { '1' });
+            let changed = Keyless { transaction: text.leak(), ..*keyless };
+            creation_code(&changed).expect_err(keyless.name);
+        }
+    }
+}
