@@ -7,6 +7,7 @@ use alloy_primitives::{Address, keccak256};
 use sidechain::{
     block::{Transaction, recover},
     chain::{Chain, Retention},
+    execution::Stop,
     io::db::Database,
     state::store::{Memory, Store},
     testing::{Key, genesis},
@@ -51,7 +52,9 @@ fn run<S: Store, T: Store, M: Store>(
     rate("recover senders, one core", start.elapsed());
 
     let start = Instant::now();
-    let block = chain.propose(chain.head_hash(), now_ms, Address::ZERO, transfers.iter().cloned()).expect("proposed");
+    let block = chain
+        .propose(chain.head_hash(), now_ms, Address::ZERO, transfers.iter().cloned(), &Stop::never())
+        .expect("proposed");
     assert_eq!(block.transactions.len() as u64, TRANSFERS);
     rate("propose: execution, state root, other roots", start.elapsed());
 
@@ -61,11 +64,11 @@ fn run<S: Store, T: Store, M: Store>(
 
     transfers.iter().for_each(|transfer| cold.remember_sender(transfer));
     let start = Instant::now();
-    cold.verify(&block, now_ms).expect("valid");
+    cold.verify(&block, now_ms, &Stop::never()).expect("valid");
     rate("verify, senders known", start.elapsed());
 
     let start = Instant::now();
-    memory.verify(&block, now_ms).expect("valid");
+    memory.verify(&block, now_ms, &Stop::never()).expect("valid");
     rate("verify, senders recovered, store in memory", start.elapsed());
 
     let start = Instant::now();

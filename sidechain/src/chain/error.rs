@@ -72,6 +72,9 @@ pub enum SimulateError {
     /// `estimate_gas`: the call fails with any gas.
     #[error("execution reverted")]
     Failed(Box<Outcome>),
+    /// The execution was stopped before its end; says nothing about the call.
+    #[error("execution was stopped before its end")]
+    Stopped,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     block::{Block, Receipt},
-    execution::{BlockError, Executed},
+    execution::{BlockError, Executed, Stop},
     state::store::{Store, StoreError},
 };
 
@@ -67,7 +67,7 @@ impl<S: Store> Chain<S> {
         if let Some(executed) = cached {
             return Ok(executed);
         }
-        self.execute(block).map(Arc::new).map_err(|error| match error {
+        self.execute(block, &Stop::never()).map(Arc::new).map_err(|error| match error {
             BlockError::Store(error) => error.into(),
             error => FinalizeError::Invalid { number: block.number(), error: Box::new(error) },
         })

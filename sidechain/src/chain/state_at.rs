@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     block::Transaction,
-    execution::{self, BlockError, Call, InclusionError, Outcome, child_header},
+    execution::{self, BlockError, Call, InclusionError, Outcome, Stop, child_header},
     limits::MAX_TRANSACTION_GAS,
     state::{
         Account, AccountNodes, StateReader, StorageNodes, Working, slot_hash,
@@ -71,11 +71,11 @@ impl<S: Store> Chain<S> {
     ///
     /// # Errors
     ///
-    /// `UnknownBlock`, `Pruned`, `Invalid`. A revert is an outcome, not an error.
-    pub fn simulate(&self, number: u64, call: &Call) -> Result<Outcome, SimulateError> {
+    /// `UnknownBlock`, `Pruned`, `Invalid`, `Stopped`. A revert is an outcome, not an error.
+    pub fn simulate(&self, number: u64, call: &Call, stop: &Stop) -> Result<Outcome, SimulateError> {
         let state = self.state_at(number)?;
         let header = self.header(number)?.ok_or(SimulateError::UnknownBlock { number, head: self.head().number })?;
-        let outcome = execution::simulate(&self.rules, &header, Working::new(&state, &self.codes), call);
+        let outcome = execution::simulate(&self.rules, &header, Working::new(&state, &self.codes), call, stop);
         let outcome = outcome.map_err(simulate_error)?;
         // What was read may have been pruned meanwhile.
         self.state_at(number)?;
@@ -87,9 +87,9 @@ impl<S: Store> Chain<S> {
     /// # Errors
     ///
     /// As [`Self::simulate`]; `Failed` with the outcome when no gas limit makes it succeed.
-    pub fn estimate_gas(&self, number: u64, call: &Call) -> Result<u64, SimulateError> {
+    pub fn estimate_gas(&self, number: u64, call: &Call, stop: &Stop) -> Result<u64, SimulateError> {
         let state = self.state_at(number)?;
-        let try_with = |gas| self.simulate(number, &Call { gas: Some(gas), ..call.clone() });
+        let try_with = |gas| self.simulate(number, &Call { gas: Some(gas), ..call.clone() }, stop);
         // A plain transfer: to an account without code.
         if let (TxKind::Call(to), true) = (call.to, call.input.is_empty())
             && call.access_list.0.is_empty()
@@ -128,8 +128,8 @@ impl<S: Store> Chain<S> {
     ///
     /// # Errors
     ///
-    /// `Invalid` with the revert reason.
-    pub fn check_free(&self, transaction: &Transaction) -> Result<Outcome, SimulateError> {
+    /// `Invalid` with the revert reason; `Stopped`.
+    pub fn check_free(&self, transaction: &Transaction, stop: &Stop) -> Result<Outcome, SimulateError> {
         let (head, hash) = {
             let tip = self.tip();
             (tip.head.clone(), tip.hash)
@@ -138,7 +138,8 @@ impl<S: Store> Chain<S> {
             return Err(SimulateError::UnknownBlock { number: head.number, head: self.head().number });
         };
         let header = child_header(&self.rules, &head, hash, head.timestamp, Address::ZERO);
-        execution::try_free(&self.rules, &header, Working::new(&view, &self.codes), transaction).map_err(simulate_error)
+        execution::try_free(&self.rules, &header, Working::new(&view, &self.codes), transaction, stop)
+            .map_err(simulate_error)
     }
 }
 
@@ -205,6 +206,7 @@ impl<S: Store> StateReader for StateAt<'_, S> {
 fn simulate_error(error: BlockError) -> SimulateError {
     match error {
         BlockError::Store(error) => SimulateError::Store(error),
+        BlockError::Stopped => SimulateError::Stopped,
         BlockError::Transaction { error, .. } => SimulateError::Invalid(error),
         error => SimulateError::Invalid(InclusionError::Invalid(error.to_string())),
     }

@@ -3,7 +3,7 @@
 use super::{open::Chain, rows::stored_hash};
 use crate::{
     block::{Block, Header},
-    execution::{self, BlockError, Executed, Execution, child_header},
+    execution::{self, BlockError, Executed, Execution, Stop, child_header},
     state::{Working, store::Store},
 };
 
@@ -16,7 +16,7 @@ impl<S: Store> Chain<S> {
     /// # Errors
     ///
     /// See [`BlockError`].
-    pub fn verify(&self, block: &Block, now_ms: u64) -> Result<(), BlockError> {
+    pub fn verify(&self, block: &Block, now_ms: u64, stop: &Stop) -> Result<(), BlockError> {
         let hash = block.hash();
         // The hash is the header's alone, so the transactions are compared too.
         let known = self.tip().pending.get(&hash).is_some_and(|known| known.block == *block);
@@ -33,13 +33,13 @@ impl<S: Store> Chain<S> {
         if got > want {
             return Err(BlockError::Future { got, want });
         }
-        let executed = self.execute(block)?;
+        let executed = self.execute(block, stop)?;
         self.keep(executed);
         Ok(())
     }
 
     /// Runs a block and checks all of it except its time against the clock.
-    pub(super) fn execute(&self, block: &Block) -> Result<Executed, BlockError> {
+    pub(super) fn execute(&self, block: &Block, stop: &Stop) -> Result<Executed, BlockError> {
         let Header { number, parent_hash: parent, timestamp, beneficiary, .. } = block.header;
         let view = self.view(parent).ok_or(BlockError::UnknownParent { number, parent })?;
         if timestamp < view.parent.timestamp {
@@ -54,7 +54,7 @@ impl<S: Store> Chain<S> {
         }
         let transactions = self.senders.recover(block, self.rules.chain_id)?;
         let mut execution = Execution::new(&self.rules, header, Working::new(&view, &self.codes))?;
-        transactions.iter().try_for_each(|transaction| execution.include(transaction))?;
+        transactions.iter().try_for_each(|transaction| execution.include(transaction, stop))?;
         let executed = execution.finish(view.parent.state_root)?;
         execution::compare(&block.header, &executed.block.header)?;
         Ok(executed)

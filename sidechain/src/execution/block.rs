@@ -12,6 +12,7 @@ use super::{
     history::record_parent,
     outcome::free_failure,
     rules::{Rules, check_free},
+    stop::Stop,
     supply::Supply,
 };
 use crate::{
@@ -56,7 +57,7 @@ impl<'a, R: StateReader> Execution<'a, R> {
     /// When the store fails.
     pub fn new(rules: &'a Rules, header: Header, mut working: Working<'a, R>) -> Result<Self, BlockError> {
         record_parent(&mut working, &header)?;
-        let evm = evm(rules, &header, working);
+        let evm = evm(rules, &header, working, &Stop::never());
         Ok(Self {
             rules,
             evm,
@@ -79,8 +80,8 @@ impl<'a, R: StateReader> Execution<'a, R> {
     ///
     /// # Errors
     ///
-    /// `Transaction` with the rule that keeps it out, `Supply`, `Store`.
-    pub fn include(&mut self, transaction: &Transaction) -> Result<(), BlockError> {
+    /// `Transaction` with the rule that keeps it out, `Supply`, `Stopped`, `Store`.
+    pub fn include(&mut self, transaction: &Transaction, stop: &Stop) -> Result<(), BlockError> {
         let envelope = transaction.inner();
         let hash = *envelope.tx_hash();
         let index = self.transactions.len();
@@ -95,6 +96,7 @@ impl<'a, R: StateReader> Execution<'a, R> {
 
         let base_fee = if free { 0 } else { self.header.base_fee_per_gas.unwrap_or_default() };
         self.evm.ctx.block.basefee = base_fee;
+        self.evm.ctx.chain = stop.clone();
         let (result, state) = transact(&mut self.evm, transaction_env(transaction), Mode::Block)
             .map_err(|error| inclusion_error(error, refuse))?;
         if free && !result.is_success() {

@@ -15,6 +15,7 @@ use super::{
     evm::{Mode, evm, inclusion_error, transact, transaction_env},
     outcome::{Outcome, failure, free_failure, outcome},
     rules::{Rules, check_free},
+    stop::Stop,
 };
 use crate::{
     block::{Header, Transaction},
@@ -47,14 +48,15 @@ pub struct Call {
 ///
 /// # Errors
 ///
-/// `Transaction` when the call cannot even start; `Store`.
+/// `Transaction` when the call cannot even start; `Stopped`, `Store`.
 pub fn simulate<R: StateReader>(
     rules: &Rules,
     header: &Header,
     working: Working<'_, R>,
     call: &Call,
+    stop: &Stop,
 ) -> Result<Outcome, BlockError> {
-    let mut evm = evm(rules, header, working);
+    let mut evm = evm(rules, header, working, stop);
     evm.ctx.cfg.tx_gas_limit_cap = Some(u64::MAX);
     evm.ctx.cfg.tx_chain_id_check = false;
     // As geth does: who offers nothing for gas sees no base fee.
@@ -86,12 +88,13 @@ pub fn simulate<R: StateReader>(
 ///
 /// # Errors
 ///
-/// `Transaction` with what keeps it out of a block.
+/// `Transaction` with what keeps it out of a block; `Stopped`, `Store`.
 pub fn try_free<R: StateReader>(
     rules: &Rules,
     header: &Header,
     working: Working<'_, R>,
     transaction: &Transaction,
+    stop: &Stop,
 ) -> Result<Outcome, BlockError> {
     let refuse = |error| BlockError::Transaction { index: 0, hash: *transaction.inner().tx_hash(), error };
     check_free(rules, transaction).map_err(refuse)?;
@@ -99,7 +102,7 @@ pub fn try_free<R: StateReader>(
     if transaction.gas_limit() > left {
         return Err(refuse(InclusionError::BlockGas { got: transaction.gas_limit(), left }));
     }
-    let mut evm = evm(rules, header, working);
+    let mut evm = evm(rules, header, working, stop);
     evm.ctx.block.basefee = 0;
     let (result, _) =
         transact(&mut evm, transaction_env(transaction), Mode::Call).map_err(|error| inclusion_error(error, refuse))?;
@@ -123,7 +126,7 @@ pub fn construct<R: StateReader>(
 ) -> Result<(Working<'_, R>, Bytes), String> {
     let rules = Rules { chain_id, gas_limit: u64::MAX, members: BTreeSet::new() };
     let header = Header { timestamp, gas_limit: u64::MAX, base_fee_per_gas: Some(0), ..Header::default() };
-    let mut evm = evm(&rules, &header, working);
+    let mut evm = evm(&rules, &header, working, &Stop::never());
     evm.ctx.cfg.tx_gas_limit_cap = Some(u64::MAX);
     let env =
         TxEnv { kind: TxKind::Call(address), gas_limit: CONSTRUCTOR_GAS, chain_id: Some(chain_id), ..TxEnv::default() };

@@ -36,6 +36,9 @@ pub enum BlockError {
     /// The peg would not be covered. A bug in the contracts or worse: nobody may accept such a block.
     #[error("supply invariant broken: {0}")]
     Supply(Box<Supply>),
+    /// The execution was stopped before its end; says nothing about the block.
+    #[error("execution was stopped before its end")]
+    Stopped,
     /// This node's store failed; says nothing about the block.
     #[error(transparent)]
     Store(#[from] StoreError),

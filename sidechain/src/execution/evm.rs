@@ -7,31 +7,50 @@ use alloy_primitives::U256;
 use revm::{
     Context, MainBuilder as _,
     context::{
-        Block as _, BlockEnv, CfgEnv, ContextTr as _, Journal, JournalTr as _, Transaction as _, TxEnv,
+        Block as _, BlockEnv, CfgEnv, ContextTr as _, JournalTr as _, Transaction as _, TxEnv,
         either::Either,
         result::{EVMError, ExecutionResult, HaltReason, InvalidTransaction},
     },
     context_interface::{block::BlobExcessGasAndPrice, journaled_state::account::JournaledAccountTr as _},
-    handler::{EvmTr as _, FrameResult, Handler, MainnetContext, MainnetEvm, evm::FrameTr, pre_execution},
-    interpreter::InitialAndFloorGas,
+    handler::{EvmTr as _, FrameResult, Handler, ItemOrResult, MainnetEvm, evm::FrameTr, pre_execution},
+    interpreter::{InitialAndFloorGas, interpreter_action::FrameInit},
     primitives::{eip4844::BLOB_BASE_FEE_UPDATE_FRACTION_PRAGUE, hardfork::SpecId},
     state::EvmState,
 };
 
 use super::{
+    environment::Environment,
     error::{BlockError, InclusionError},
+    instructions::look_for_stop,
     rules::Rules,
+    stop::Stop,
 };
 use crate::{
     block::{Header, Transaction},
     state::{StateReader, Working, store::StoreError},
 };
 
-pub(super) type Evm<'a, R> = MainnetEvm<MainnetContext<Working<'a, R>>>;
-pub(super) type EvmError = EVMError<StoreError, InvalidTransaction>;
+pub(super) type Evm<'a, R> = MainnetEvm<Environment<'a, R>>;
+pub(super) type EvmError = EVMError<StoreError, Refusal>;
 
-/// An EVM in the environment of a block.
-pub(super) fn evm<'a, R: StateReader>(rules: &Rules, header: &Header, working: Working<'a, R>) -> Evm<'a, R> {
+/// Why a transaction has no result.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Refusal {
+    /// It cannot be started.
+    #[error(transparent)]
+    Invalid(#[from] InvalidTransaction),
+    /// Its execution was stopped from outside.
+    #[error("stopped")]
+    Stopped,
+}
+
+/// An EVM in the environment of a block, until `stop`.
+pub(super) fn evm<'a, R: StateReader>(
+    rules: &Rules,
+    header: &Header,
+    working: Working<'a, R>,
+    stop: &Stop,
+) -> Evm<'a, R> {
     let mut cfg = CfgEnv::new_with_spec(SpecId::OSAKA);
     cfg.chain_id = rules.chain_id;
     let block = BlockEnv {
@@ -45,9 +64,10 @@ pub(super) fn evm<'a, R: StateReader>(rules: &Rules, header: &Header, working: W
         blob_excess_gas_and_price: Some(BlobExcessGasAndPrice::new(0, BLOB_BASE_FEE_UPDATE_FRACTION_PRAGUE)),
         slot_num: 0,
     };
-    let context: MainnetContext<Working<'a, R>> =
-        Context::<BlockEnv, TxEnv, CfgEnv, Working<'a, R>, Journal<Working<'a, R>>, ()>::new(working, SpecId::OSAKA);
-    context.with_cfg(cfg).with_block(block).build_mainnet()
+    let context: Environment<'a, R> = Context::new(working, SpecId::OSAKA);
+    let mut evm = context.with_cfg(cfg).with_block(block).with_chain(stop.clone()).build_mainnet();
+    look_for_stop(&mut evm.instruction);
+    evm
 }
 
 pub(super) fn transaction_env(transaction: &Transaction) -> TxEnv {
@@ -119,6 +139,28 @@ impl<'a, R: StateReader> Handler for Peg<'a, R> {
         Ok(())
     }
 
+    /// The loop over frames, which looks whether the execution was stopped before each call, creation and precompile.
+    fn run_exec_loop(&mut self, evm: &mut Self::Evm, first: FrameInit) -> Result<FrameResult, Self::Error> {
+        check_stop(evm)?;
+        if let ItemOrResult::Result(result) = evm.frame_init(first)? {
+            return Ok(result);
+        }
+        loop {
+            let step = evm.frame_run()?;
+            check_stop(evm)?;
+            let result = match step {
+                ItemOrResult::Item(call) => match evm.frame_init(call)? {
+                    ItemOrResult::Item(_) => continue,
+                    ItemOrResult::Result(result) => result,
+                },
+                ItemOrResult::Result(result) => result,
+            };
+            if let Some(result) = evm.frame_return_result(result)? {
+                return Ok(result);
+            }
+        }
+    }
+
     fn reward_beneficiary(
         &self,
         evm: &mut Self::Evm,
@@ -135,13 +177,20 @@ impl<'a, R: StateReader> Handler for Peg<'a, R> {
     }
 }
 
+fn check_stop<R: StateReader>(evm: &Evm<'_, R>) -> Result<(), EvmError> {
+    if evm.ctx.chain.is_stopped() { Err(EVMError::Transaction(Refusal::Stopped)) } else { Ok(()) }
+}
+
 pub(super) fn inclusion_error(error: EvmError, refuse: impl FnOnce(InclusionError) -> BlockError) -> BlockError {
     match error {
         EVMError::Database(error) => BlockError::Store(error),
-        EVMError::Transaction(
+        EVMError::Transaction(Refusal::Stopped) => BlockError::Stopped,
+        EVMError::Transaction(Refusal::Invalid(
             InvalidTransaction::NonceTooHigh { tx, state } | InvalidTransaction::NonceTooLow { tx, state },
-        ) => refuse(InclusionError::Nonce { got: tx, want: state }),
-        EVMError::Transaction(error) => refuse(InclusionError::Invalid(error.to_string())),
-        error => refuse(InclusionError::Invalid(error.to_string())),
+        )) => refuse(InclusionError::Nonce { got: tx, want: state }),
+        EVMError::Transaction(Refusal::Invalid(error)) => refuse(InclusionError::Invalid(error.to_string())),
+        EVMError::Header(error) => refuse(InclusionError::Invalid(error.to_string())),
+        EVMError::Custom(error) => refuse(InclusionError::Invalid(error)),
+        EVMError::CustomAny(error) => refuse(InclusionError::Invalid(error.to_string())),
     }
 }

@@ -12,12 +12,15 @@
 
 mod block;
 mod call;
+mod environment;
 mod error;
 mod evm;
 mod header;
 mod history;
+mod instructions;
 mod outcome;
 mod rules;
+mod stop;
 mod supply;
 
 pub use block::{Executed, Execution};
@@ -26,4 +29,5 @@ pub use error::{BlockError, InclusionError};
 pub use header::{child_header, compare};
 pub use outcome::Outcome;
 pub use rules::{FREE_CONTRACTS, Rules, check_free};
+pub use stop::Stop;
 pub use supply::Supply;

@@ -16,7 +16,7 @@ use tokio::sync::{broadcast, mpsc};
 use super::NodeStore;
 use crate::block::{Transaction, TransactionError, decode_transaction, is_free};
 use crate::chain::{Chain, Finalized, Registration, SimulateError};
-use crate::execution::InclusionError;
+use crate::execution::{InclusionError, Stop};
 use crate::mempool::{Account, AdmissionRules, Inadmissible, Lane, Mempool, Refused};
 use crate::peg::{self, RegisterError};
 use crate::state::StateReader;
@@ -157,7 +157,7 @@ impl NodeState {
     fn check_free(&self, transaction: &Transaction) -> Result<(), SimulateError> {
         let (sender, nonce) = (transaction.signer(), transaction.nonce());
         let waits = nonce > self.account(sender)?.nonce && self.pool().content_from(sender).next().is_some();
-        match self.chain.check_free(transaction) {
+        match self.chain.check_free(transaction, &Stop::never()) {
             Err(SimulateError::Invalid(InclusionError::FreeFailed { .. })) if waits => Ok(()),
             Err(error) => Err(error),
             Ok(_) => Ok(()),
@@ -197,7 +197,7 @@ impl NodeState {
 
     /// Removes a free transaction from the pool when it cannot succeed on the head any more.
     fn drop_if_it_fails(&self, transaction: &Transaction) {
-        if let Err(SimulateError::Invalid(reason)) = self.chain.check_free(transaction) {
+        if let Err(SimulateError::Invalid(reason)) = self.chain.check_free(transaction, &Stop::never()) {
             tracing::debug!(hash = %transaction.tx_hash(), sender = %transaction.signer(), %reason, "free transaction dropped");
             self.pool().remove(*transaction.tx_hash());
         }

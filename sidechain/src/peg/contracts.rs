@@ -8,7 +8,7 @@ use contracts::{BitcoinLightClient, Bridge, Federation, IBridge, IFederation, Le
 
 use crate::block::Header;
 use crate::chain::{Chain, SimulateError};
-use crate::execution::{Call, InclusionError};
+use crate::execution::{Call, InclusionError, Stop};
 use crate::state::StateReader;
 use crate::state::store::Store;
 
@@ -154,7 +154,7 @@ impl<'a, S: Store> PegContracts<'a, S> {
 
     fn ask<C: SolCall>(&self, to: Address, call: C) -> Result<C::Return, SimulateError> {
         let call = Call { to: TxKind::Call(to), input: Bytes::from(call.abi_encode()), ..Call::default() };
-        let outcome = self.chain.simulate(self.header.number, &call)?;
+        let outcome = self.chain.simulate(self.header.number, &call, &Stop::never())?;
         if !outcome.success {
             return Err(SimulateError::Failed(Box::new(outcome)));
         }

@@ -15,7 +15,7 @@ use contracts::alloy_sol_types::SolCall;
 use contracts::{BitcoinLightClient, Bridge, Federation};
 use sidechain::block::next_base_fee;
 use sidechain::chain::{Chain, LogFilter, Registration, Retention, SimulateError};
-use sidechain::execution::{self, InclusionError};
+use sidechain::execution::{self, InclusionError, Stop};
 use sidechain::genesis::Genesis;
 use sidechain::io::db::Database;
 use sidechain::io::node_state::{AdmitError, NodeState};
@@ -68,8 +68,9 @@ impl Sidechain {
         let base_fee = next_base_fee(&chain.head());
         let candidates: Vec<_> = self.state.pool().candidates(base_fee).take(1_000).collect();
         let (now_ms, proposer) = (self.clock.unix_ms(), Address::repeat_byte(0xbe));
-        let block =
-            chain.propose(chain.head_hash(), now_ms, proposer, candidates.into_iter()).expect("the head is known");
+        let block = chain
+            .propose(chain.head_hash(), now_ms, proposer, candidates.into_iter(), &Stop::never())
+            .expect("the head is known");
         if let Some(finalized) = chain.finalize(&block).expect("our own block") {
             self.state.on_finalized(finalized, now_ms).expect("the store works");
         }
@@ -105,7 +106,11 @@ impl Sidechain {
 
     fn call(&self, to: Address, input: Bytes) -> Result<Bytes, Error> {
         let call = execution::Call { to: TxKind::Call(to), input, ..execution::Call::default() };
-        let outcome = self.state.chain.simulate(self.head(), &call).map_err(|error| simulate("eth_call", error))?;
+        let outcome = self
+            .state
+            .chain
+            .simulate(self.head(), &call, &Stop::never())
+            .map_err(|error| simulate("eth_call", error))?;
         if outcome.success { Ok(outcome.output) } else { Err(reverted("eth_call", outcome.output)) }
     }
 
@@ -259,7 +264,7 @@ impl Node for SimulatedNode {
             gas_price: fees.max_fee,
             ..execution::Call::default()
         };
-        let estimate = sidechain.state.chain.estimate_gas(sidechain.head(), &call);
+        let estimate = sidechain.state.chain.estimate_gas(sidechain.head(), &call, &Stop::never());
         estimate.map_err(|error| simulate("eth_estimateGas", error))
     }
 

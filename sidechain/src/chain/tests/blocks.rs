@@ -15,9 +15,11 @@ fn a_block_of_transfers_and_a_deployment_is_proposed_verified_and_final() {
         bob.transfer(CHAIN, 7, friend, 1),
         call(&bob, 1, alice.address.create(1), Bytes::new()),
     ];
-    let block = proposer.propose(proposer.head_hash(), NOW_MS, PROPOSER, transactions.into_iter()).expect("proposed");
+    let block = proposer
+        .propose(proposer.head_hash(), NOW_MS, PROPOSER, transactions.into_iter(), &Stop::never())
+        .expect("proposed");
     assert_eq!(block.transactions.len(), 4);
-    validator.verify(&block, NOW_MS).expect("valid");
+    validator.verify(&block, NOW_MS, &Stop::never()).expect("valid");
     for chain in [&proposer, &validator] {
         let finalized = chain.finalize(&block).expect("stored").expect("new");
         assert!(finalized.receipts.iter().all(|receipt| receipt.status()));
@@ -59,7 +61,7 @@ fn blocks_stand_on_pending_parents_and_the_losing_branch_is_forgotten() {
     let alice = Key::new(1);
     let propose = |parent, nonce, wei| {
         let transaction = alice.transfer(CHAIN, nonce, Address::repeat_byte(0xf1), wei);
-        chain.propose(parent, NOW_MS, PROPOSER, std::iter::once(transaction)).expect("known parent")
+        chain.propose(parent, NOW_MS, PROPOSER, std::iter::once(transaction), &Stop::never()).expect("known parent")
     };
     let a1 = propose(zero, 0, 1);
     let a2 = propose(a1.hash(), 1, 10);
@@ -70,7 +72,7 @@ fn blocks_stand_on_pending_parents_and_the_losing_branch_is_forgotten() {
     assert!(matches!(chain.finalize(&b2), Err(FinalizeError::Gap { got: 2, head: 0 })));
     chain.finalize(&b1).expect("stored").expect("new");
     assert!(matches!(chain.finalize(&a1), Err(FinalizeError::Conflict { number: 1, .. })));
-    assert!(matches!(chain.verify(&a1, NOW_MS), Err(BlockError::Final { number: 1, head: 1 })));
+    assert!(matches!(chain.verify(&a1, NOW_MS, &Stop::never()), Err(BlockError::Final { number: 1, head: 1 })));
     assert!(matches!(chain.finalize(&a2), Err(FinalizeError::Conflict { .. } | FinalizeError::Invalid { .. })));
     chain.finalize(&b2).expect("stored").expect("new");
     assert_eq!(balance(&chain, 2, Address::repeat_byte(0xf1)), U256::from(1_100));
@@ -88,13 +90,19 @@ fn blocks_stand_on_pending_parents_and_the_losing_branch_is_forgotten() {
 fn a_header_that_says_something_else_than_execution_is_refused() {
     let chain = chain();
     let block = chain
-        .propose(chain.head_hash(), NOW_MS, PROPOSER, std::iter::once(Key::new(1).transfer(CHAIN, 0, PROPOSER, 1)))
+        .propose(
+            chain.head_hash(),
+            NOW_MS,
+            PROPOSER,
+            std::iter::once(Key::new(1).transfer(CHAIN, 0, PROPOSER, 1)),
+            &Stop::never(),
+        )
         .expect("proposed");
     let other = self::chain();
     let field = |change: &dyn Fn(&mut Header)| {
         let mut block = block.clone();
         change(&mut block.header);
-        let error = other.verify(&block, NOW_MS).expect_err("changed");
+        let error = other.verify(&block, NOW_MS, &Stop::never()).expect_err("changed");
         assert!(is_fault(&error), "{error}");
         match error {
             BlockError::Header { field, .. } => field,
@@ -111,18 +119,18 @@ fn a_header_that_says_something_else_than_execution_is_refused() {
     assert_eq!(field(&|header| header.timestamp = 5), "timestamp");
     let mut late = block.clone();
     late.header.timestamp += 1_000;
-    let error = other.verify(&late, NOW_MS).expect_err("from the future");
+    let error = other.verify(&late, NOW_MS, &Stop::never()).expect_err("from the future");
     assert!(matches!(error, BlockError::Future { .. }) && !is_fault(&error));
     let mut orphan = block.clone();
     orphan.header.parent_hash = B256::ZERO;
-    assert!(matches!(other.verify(&orphan, NOW_MS), Err(BlockError::UnknownParent { .. })));
+    assert!(matches!(other.verify(&orphan, NOW_MS, &Stop::never()), Err(BlockError::UnknownParent { .. })));
     let mut double = block.clone();
     double.transactions.push(block.transactions[0].clone());
     assert!(matches!(
-        other.verify(&double, NOW_MS),
+        other.verify(&double, NOW_MS, &Stop::never()),
         Err(BlockError::Transaction { index: 1, error: InclusionError::Nonce { got: 0, want: 1 }, .. })
     ));
-    other.verify(&block, NOW_MS).expect("unchanged");
+    other.verify(&block, NOW_MS, &Stop::never()).expect("unchanged");
 }
 
 #[test]
@@ -185,9 +193,10 @@ fn a_proposer_skips_what_validators_would_refuse() {
     };
     let candidates =
         vec![alice.sign(any_chain), alice.transfer(1, 0, PROPOSER, 1), alice.transfer(CHAIN, 0, PROPOSER, 1)];
-    let block = chain.propose(chain.head_hash(), NOW_MS, PROPOSER, candidates.into_iter()).expect("proposed");
+    let block =
+        chain.propose(chain.head_hash(), NOW_MS, PROPOSER, candidates.into_iter(), &Stop::never()).expect("proposed");
     assert_eq!(block.transactions.len(), 1);
-    self::chain().verify(&block, NOW_MS).expect("valid");
+    self::chain().verify(&block, NOW_MS, &Stop::never()).expect("valid");
 }
 
 #[test]
@@ -195,7 +204,9 @@ fn while_nothing_becomes_final_the_oldest_executed_blocks_are_dropped() {
     let chain = chain();
     let blocks: Vec<_> = (0..MAX_PENDING as u64 + 3)
         .map(|second| {
-            chain.propose(chain.head_hash(), NOW_MS + 1000 * second, PROPOSER, std::iter::empty()).expect("proposed")
+            chain
+                .propose(chain.head_hash(), NOW_MS + 1000 * second, PROPOSER, std::iter::empty(), &Stop::never())
+                .expect("proposed")
         })
         .collect();
     assert_eq!(chain.tip().pending.len(), MAX_PENDING);

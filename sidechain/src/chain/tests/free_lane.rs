@@ -15,7 +15,7 @@ fn post(nonce: u64, payload: &[u8]) -> Vec<u8> {
 fn a_member_posts_without_owning_a_coin() {
     let chain = chain();
     let free = member(1).free(CHAIN, 0, 200_000, contracts::address::SIGNING_BOARD, post(0, b"hello").into());
-    assert!(chain.check_free(&free).expect("allowed").success);
+    assert!(chain.check_free(&free, &Stop::never()).expect("allowed").success);
     let finalized = next(&chain, vec![free]);
     assert_eq!(finalized.receipts.len(), 1);
     assert!(finalized.receipts[0].status());
@@ -27,16 +27,17 @@ fn a_member_posts_without_owning_a_coin() {
 /// In a proposal it is skipped, in a block it is refused.
 fn refused(transaction: Transaction, wanted: &str) {
     let chain = chain();
-    let said = match chain.check_free(&transaction) {
+    let said = match chain.check_free(&transaction, &Stop::never()) {
         Err(SimulateError::Invalid(error)) => error.to_string(),
         other => panic!("{other:?}"),
     };
     assert!(said.contains(wanted), "{said}");
-    let mut block =
-        chain.propose(chain.head_hash(), NOW_MS, PROPOSER, std::iter::once(transaction.clone())).expect("proposed");
+    let mut block = chain
+        .propose(chain.head_hash(), NOW_MS, PROPOSER, std::iter::once(transaction.clone()), &Stop::never())
+        .expect("proposed");
     assert!(block.transactions.is_empty());
     block.transactions.push(transaction.into_inner());
-    match chain.verify(&block, NOW_MS) {
+    match chain.verify(&block, NOW_MS, &Stop::never()) {
         Err(BlockError::Transaction { index: 0, error, .. }) => {
             assert!(error.to_string().contains(wanted), "{error}")
         }
@@ -71,7 +72,7 @@ fn a_revert_is_told_with_its_reason() {
     let chain = chain();
     let long = vec![1u8; 16_385];
     let transaction = member(1).free(CHAIN, 0, 5_000_000, contracts::address::SIGNING_BOARD, post(0, &long).into());
-    let error = chain.check_free(&transaction).expect_err("too long").to_string();
+    let error = chain.check_free(&transaction, &Stop::never()).expect_err("too long").to_string();
     assert!(error.contains("16385") && error.contains("16384"), "{error}");
 }
 
@@ -79,7 +80,7 @@ fn a_revert_is_told_with_its_reason() {
 fn its_nonce_may_lie_ahead_when_it_is_checked_but_not_in_a_block() {
     let chain = chain();
     let ahead = member(1).free(CHAIN, 3, 200_000, contracts::address::SIGNING_BOARD, post(3, b"x").into());
-    assert!(chain.check_free(&ahead).is_ok());
+    assert!(chain.check_free(&ahead, &Stop::never()).is_ok());
     assert!(next(&chain, vec![ahead]).block.transactions.is_empty());
 }
 
@@ -102,7 +103,7 @@ fn it_takes_at_most_half_of_the_gas_and_a_megabyte() {
     let more = member(1).free(CHAIN, nonce, 1_500_000, board, post(nonce, &payload).into()).into_inner();
     let mut fuller = block.clone();
     fuller.transactions.push(more);
-    match self::chain().verify(&fuller, NOW_MS) {
+    match self::chain().verify(&fuller, NOW_MS, &Stop::never()) {
         Err(BlockError::Transaction { error: InclusionError::BlockGas { got, left }, .. }) => assert!(left < got),
         other => panic!("{other:?}"),
     }

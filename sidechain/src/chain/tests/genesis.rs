@@ -7,7 +7,7 @@ fn the_contracts_of_genesis_answer_what_genesis_says() {
     let chain = chain();
     let ask = |to: Address, input: Vec<u8>| {
         let call = Call { to: to.into(), input: input.into(), ..Call::default() };
-        let outcome = chain.simulate(0, &call).expect("block 0 has state");
+        let outcome = chain.simulate(0, &call, &Stop::never()).expect("block 0 has state");
         assert!(outcome.success, "{outcome:?}");
         outcome.output
     };

@@ -2,6 +2,7 @@
 
 mod account_changes;
 mod blocks;
+mod counting;
 mod free_lane;
 mod genesis;
 mod old_state;
@@ -9,6 +10,7 @@ mod old_state;
 mod on_disk;
 mod records;
 mod standard;
+mod stopping;
 mod supply;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -26,7 +28,7 @@ use proptest::prelude::*;
 use super::{tip::MAX_PENDING, *};
 use crate::{
     block::{self, Block, Header, Transaction},
-    execution::{BlockError, Call, Execution, InclusionError, child_header},
+    execution::{BlockError, Call, Execution, InclusionError, Stop, child_header},
     limits::MIN_BASE_FEE,
     state::{
         Account, Overlay, StateReader, Working, slot_hash,
@@ -61,13 +63,24 @@ fn chain() -> Chain<Memory> {
 
 /// Proposes on the head and makes it final.
 fn next<S: Store>(chain: &Chain<S>, transactions: Vec<Transaction>) -> Arc<Finalized> {
-    let block =
-        chain.propose(chain.head_hash(), NOW_MS, PROPOSER, transactions.into_iter()).expect("the head is known");
+    let block = chain
+        .propose(chain.head_hash(), NOW_MS, PROPOSER, transactions.into_iter(), &Stop::never())
+        .expect("the head is known");
     chain.finalize(&block).expect("our own block").expect("it is new")
 }
 
 fn create(key: &Key, nonce: u64, code: &[u8]) -> Transaction {
     key.send(CHAIN, nonce, 1_000_000, TxKind::Create, U256::ZERO, Bytes::copy_from_slice(code))
+}
+
+/// Puts a contract that runs `code` on the chain, in a block of its own.
+fn deployed<S: Store>(chain: &Chain<S>, key: &Key, nonce: u64, code: &[u8]) -> Address {
+    let length = u16::try_from(code.len()).expect("short").to_be_bytes();
+    // PUSH2 length, DUP1, PUSH1 10, PUSH0, CODECOPY, PUSH0, RETURN
+    let constructor = [&hex!("61")[..], &length, &hex!("80600a5f395ff3"), code].concat();
+    let finalized = next(chain, vec![create(key, nonce, &constructor)]);
+    assert!(finalized.receipts[0].status(), "deployed");
+    key.address.create(nonce)
 }
 
 fn call(key: &Key, nonce: u64, to: Address, input: impl Into<Bytes>) -> Transaction {

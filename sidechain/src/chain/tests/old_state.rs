@@ -137,31 +137,36 @@ fn calls_are_tried_at_old_blocks_and_gas_is_estimated() {
     let counter = alice.address.create(0);
     next(&chain, vec![call(&alice, 1, counter, Bytes::new())]);
     let ask = Call { from: Address::repeat_byte(5), to: counter.into(), ..Call::default() };
-    let second = chain.simulate(2, &ask).expect("runs");
+    let second = chain.simulate(2, &ask, &Stop::never()).expect("runs");
     assert_eq!(U256::from_be_slice(&second.logs[0].data.data), uint!(2_U256));
-    let first = chain.simulate(1, &ask).expect("runs");
+    let first = chain.simulate(1, &ask, &Stop::never()).expect("runs");
     assert_eq!(U256::from_be_slice(&first.logs[0].data.data), uint!(1_U256));
     assert!(first.gas_used > second.gas_used, "the slot was new");
     // Nothing was changed.
-    assert_eq!(chain.simulate(2, &ask).expect("runs"), second);
+    assert_eq!(chain.simulate(2, &ask, &Stop::never()).expect("runs"), second);
 
-    let gas = chain.estimate_gas(2, &ask).expect("succeeds");
-    assert!(chain.simulate(2, &Call { gas: Some(gas), ..ask.clone() }).expect("runs").success);
+    let gas = chain.estimate_gas(2, &ask, &Stop::never()).expect("succeeds");
+    assert!(chain.simulate(2, &Call { gas: Some(gas), ..ask.clone() }, &Stop::never()).expect("runs").success);
     assert!(gas >= second.gas_used && gas * 100 <= second.gas_used * 102, "{gas} for {}", second.gas_used);
     let transfer = Call { from: alice.address, to: PROPOSER.into(), value: U256::from(1), ..Call::default() };
-    assert_eq!(chain.estimate_gas(2, &transfer).expect("succeeds"), 21_000);
+    assert_eq!(chain.estimate_gas(2, &transfer, &Stop::never()).expect("succeeds"), 21_000);
     let deploy =
         Call { from: alice.address, to: TxKind::Create, input: Bytes::from_static(&COUNTER), ..Call::default() };
-    let gas = chain.estimate_gas(2, &deploy).expect("succeeds");
+    let gas = chain.estimate_gas(2, &deploy, &Stop::never()).expect("succeeds");
     assert!((53_000..80_000).contains(&gas), "{gas}");
     // A poor sender cannot send value, and a contract may call.
     let poor = Call { from: Address::repeat_byte(5), to: PROPOSER.into(), value: U256::from(1), ..Call::default() };
-    assert!(matches!(chain.simulate(2, &poor), Err(SimulateError::Invalid(_))));
-    assert!(chain.simulate(2, &Call { from: counter, to: PROPOSER.into(), ..Call::default() }).expect("runs").success);
+    assert!(matches!(chain.simulate(2, &poor, &Stop::never()), Err(SimulateError::Invalid(_))));
+    assert!(
+        chain
+            .simulate(2, &Call { from: counter, to: PROPOSER.into(), ..Call::default() }, &Stop::never())
+            .expect("runs")
+            .success
+    );
     let reverts =
         Call { to: contracts::address::BRIDGE.into(), input: Bytes::from_static(&[1, 2, 3, 4]), ..Call::default() };
-    assert!(!chain.simulate(2, &reverts).expect("runs").success);
-    assert!(matches!(chain.estimate_gas(2, &reverts), Err(SimulateError::Failed(_))));
+    assert!(!chain.simulate(2, &reverts, &Stop::never()).expect("runs").success);
+    assert!(matches!(chain.estimate_gas(2, &reverts, &Stop::never()), Err(SimulateError::Failed(_))));
 }
 
 #[test]

@@ -19,7 +19,7 @@ fn a_node_that_dies_between_blocks_goes_on_where_it_was() {
         assert_eq!(chain.head(), memory.head(), "what was final before is final after");
         // Executed and pending, but not final: lost with the process, without harm.
         chain
-            .propose(chain.head_hash(), NOW_MS, Address::ZERO, block_of_everything(nonce).into_iter())
+            .propose(chain.head_hash(), NOW_MS, Address::ZERO, block_of_everything(nonce).into_iter(), &Stop::never())
             .expect("proposed");
         let finalized = next(&chain, block_of_everything(nonce));
         // The same block from memory: equal in every root.

@@ -18,7 +18,7 @@ sol! {
 
 fn ask<S: Store>(chain: &Chain<S>, to: Address, input: impl Into<Bytes>) -> Bytes {
     let call = Call { to: to.into(), input: input.into(), ..Call::default() };
-    let outcome = chain.simulate(chain.head().number, &call).expect("the head's state is kept");
+    let outcome = chain.simulate(chain.head().number, &call, &Stop::never()).expect("the head's state is kept");
     assert!(outcome.success, "{outcome:?}");
     outcome.output
 }

@@ -12,9 +12,9 @@ fn a_transaction_that_takes_uncovered_coins_out_of_the_bridge_is_refused() {
     let header = child_header(&chain.rules, &chain.head(), chain.head_hash(), chain.head().timestamp, PROPOSER);
     let mut execution = Execution::new(&chain.rules, header, working).expect("in memory");
     let theft = call(&Key::new(1), 0, contracts::address::BRIDGE, Bytes::new());
-    assert!(matches!(execution.include(&theft), Err(BlockError::Supply(_))));
+    assert!(matches!(execution.include(&theft, &Stop::never()), Err(BlockError::Supply(_))));
     // Nothing of it stays: the nonce is still free.
-    execution.include(&Key::new(1).transfer(CHAIN, 0, PROPOSER, 1)).expect("unchanged");
+    execution.include(&Key::new(1).transfer(CHAIN, 0, PROPOSER, 1), &Stop::never()).expect("unchanged");
     let executed = execution.finish(view.parent.state_root).expect("covered");
     assert_eq!(executed.block.transactions.len(), 1);
 }

@@ -10,7 +10,7 @@ use super::commit::commit;
 use crate::{
     block::{Block, Transaction, next_base_fee},
     chain::MAX_CLOCK_DRIFT_MS,
-    execution::BlockError,
+    execution::{BlockError, Stop},
     io::{
         consensus::{Application, Verdict},
         node_state::NodeState,
@@ -96,16 +96,19 @@ impl Application for NodeApplication {
 
     fn build(&self, parent: B256, now_ms: u64, beneficiary: Address) -> Result<Block, String> {
         let candidates = self.candidates(parent)?;
-        self.state.chain.propose(parent, now_ms, beneficiary, candidates.into_iter()).map_err(|error| error.to_string())
+        self.state
+            .chain
+            .propose(parent, now_ms, beneficiary, candidates.into_iter(), &Stop::never())
+            .map_err(|error| error.to_string())
     }
 
     fn check(&self, block: &Block, now_ms: u64) -> Verdict {
-        match self.state.chain.verify(block, now_ms) {
+        match self.state.chain.verify(block, now_ms, &Stop::never()) {
             Ok(()) => Verdict::Valid,
             Err(BlockError::Future { got, .. }) => {
                 Verdict::NotYet { until_ms: (got * 1000).saturating_sub(MAX_CLOCK_DRIFT_MS) }
             }
-            Err(error @ (BlockError::Store(_) | BlockError::UnknownParent { .. })) => {
+            Err(error @ (BlockError::Store(_) | BlockError::UnknownParent { .. } | BlockError::Stopped)) => {
                 Verdict::Unknown(error.to_string())
             }
             Err(error) => Verdict::Invalid(error.to_string()),

@@ -57,7 +57,7 @@ pub fn simulate(error: SimulateError) -> ErrorObjectOwned {
         error @ SimulateError::UnknownBlock { .. } => not_found(error.to_string()),
         SimulateError::Failed(outcome) => failed(&outcome),
         SimulateError::Invalid(error) => inclusion(&error),
-        error @ SimulateError::Pruned { .. } => server(error.to_string()),
+        error @ (SimulateError::Pruned { .. } | SimulateError::Stopped) => server(error.to_string()),
     }
 }
 

@@ -10,7 +10,7 @@ use super::super::method::{Arguments, Registered, worker};
 use super::super::{context::Context, error};
 use super::block_id::number;
 use crate::chain::StateAt;
-use crate::execution::Call;
+use crate::execution::{Call, Stop};
 use crate::io::NodeStore;
 use crate::state::StateReader;
 
@@ -93,7 +93,7 @@ fn call(context: &Context, arguments: &mut Arguments) -> error::Result<Bytes> {
     let request: TransactionRequest = arguments.next("transaction")?;
     let block = block(context, arguments)?;
     refuse_overrides(arguments)?;
-    let outcome = context.chain().simulate(block, &to_call(request)?).map_err(error::simulate)?;
+    let outcome = context.chain().simulate(block, &to_call(request)?, &Stop::never()).map_err(error::simulate)?;
     if outcome.success { Ok(outcome.output) } else { Err(error::failed(&outcome)) }
 }
 
@@ -101,7 +101,7 @@ fn estimate_gas(context: &Context, arguments: &mut Arguments) -> error::Result<U
     let request: TransactionRequest = arguments.next("transaction")?;
     let block = block(context, arguments)?;
     refuse_overrides(arguments)?;
-    let gas = context.chain().estimate_gas(block, &to_call(request)?).map_err(error::simulate)?;
+    let gas = context.chain().estimate_gas(block, &to_call(request)?, &Stop::never()).map_err(error::simulate)?;
     Ok(U64::from(gas))
 }
 

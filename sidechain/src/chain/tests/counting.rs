@@ -1,0 +1,59 @@
+//! A store in memory that counts what is read.
+
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
+
+use super::*;
+use crate::state::store::{Batch, Entry};
+
+/// Counts reads, and stops an execution at one of them.
+#[derive(Default)]
+pub struct Counting {
+    memory: Memory,
+    reads: AtomicU64,
+    stop_at: Mutex<Option<(u64, Stop)>>,
+}
+
+impl Counting {
+    /// Reads until now.
+    pub fn reads(&self) -> u64 {
+        self.reads.load(Ordering::SeqCst)
+    }
+
+    /// Stops what has `stop` when `reads` more were made.
+    pub fn stop_after(&self, reads: u64, stop: &Stop) {
+        *self.stop_at.lock().unwrap_or_else(PoisonError::into_inner) = Some((self.reads() + reads, stop.clone()));
+    }
+
+    fn count(&self) {
+        let reads = self.reads.fetch_add(1, Ordering::SeqCst) + 1;
+        if let Some((_, stop)) =
+            self.stop_at.lock().unwrap_or_else(PoisonError::into_inner).as_ref().filter(|(at, _)| reads == *at)
+        {
+            stop.stop();
+        }
+    }
+}
+
+impl Store for Counting {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.count();
+        self.memory.get(table, key)
+    }
+
+    fn seek(&self, table: Table, key: &[u8]) -> Result<Option<Entry>, StoreError> {
+        self.count();
+        self.memory.seek(table, key)
+    }
+
+    fn scan(&self, table: Table, from: &[u8], limit: usize) -> Result<Vec<Entry>, StoreError> {
+        self.count();
+        self.memory.scan(table, from, limit)
+    }
+
+    fn write(&self, batch: Batch) -> Result<(), StoreError> {
+        self.memory.write(batch)
+    }
+}
