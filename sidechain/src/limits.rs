@@ -10,6 +10,10 @@ pub const MAX_BLOCK_BYTES: usize = 4 << 20;
 /// headers (2016 * 80 bytes) fits.
 pub const MAX_TRANSACTION_BYTES: usize = 512 << 10;
 
+/// Full blocks of transactions above the last final block; any others are empty. Finality is two or three blocks behind when all
+/// is well, and somewhat more while a disk is slow.
+pub const MAX_UNFINAL_BLOCKS: u64 = 8;
+
 /// Bytes of free-lane transactions in one block.
 pub const MAX_FREE_BYTES: usize = 1 << 20;
 

@@ -8,7 +8,6 @@ use super::{
     error::FinalizeError,
     open::Chain,
     rows::{block_batch, state_batch, stored_hash},
-    tip::Tip,
 };
 use crate::{
     block::{Block, Receipt},
@@ -63,7 +62,7 @@ impl<S: Store> Chain<S> {
 
     /// The block as it was executed before the vote, or now.
     fn executed(&self, block: &Block, hash: B256) -> Result<Arc<Executed>, FinalizeError> {
-        let cached = self.tip().pending.get(&hash).cloned();
+        let cached = self.tip().pending.get(hash).cloned();
         if let Some(executed) = cached {
             return Ok(executed);
         }
@@ -83,14 +82,11 @@ impl<S: Store> Chain<S> {
         self.store.write(batch)
     }
 
-    /// The block is the head; what is not above it is no longer pending.
+    /// The block is the head; what does not stand on it is no longer pending.
     fn advance(&self, executed: &Executed) {
-        let number = executed.block.number();
         let mut tip = self.tip.write().unwrap_or_else(PoisonError::into_inner);
         tip.head = executed.block.header.clone();
         tip.hash = executed.hash;
-        tip.pending.retain(|_, pending| pending.block.number() > number);
-        let Tip { pending, order, .. } = &mut *tip;
-        order.retain(|hash| pending.contains_key(hash));
+        tip.pending.advance(executed.block.number(), executed.hash);
     }
 }

@@ -6,13 +6,14 @@
 //!  block ------> verify ---+     finalize          +-> store: one atomic batch
 //! ```
 //!
-//! Blocks that are not final yet live in memory as overlays over their parents. Everything is synchronous and blocks on
+//! Blocks that are not final yet live in memory as changes over their parents. Everything is synchronous and blocks on
 //! CPU and disk; call it from a blocking worker. Time is an argument.
 
 mod error;
 mod finalize;
 mod logs;
 mod open;
+mod pending;
 mod propose;
 mod pruning;
 mod reads;
@@ -23,6 +24,7 @@ mod state_at;
 #[cfg(test)]
 mod tests;
 mod tip;
+mod unfinal;
 mod verify;
 
 pub use error::{FinalizeError, LogsError, OpenError, ProposeError, SimulateError};
@@ -32,4 +34,5 @@ pub use open::{Chain, Retention};
 pub use reads::{Located, Stored};
 pub use registrations::{MAX_REGISTRATIONS, Registration, RegistrationError};
 pub use state_at::{AccountProof, StateAt, StorageProof};
+pub use unfinal::Role;
 pub use verify::MAX_CLOCK_DRIFT_MS;

@@ -1,17 +1,15 @@
 //! The chain over a store: how it is opened, and what it holds in memory.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, atomic::AtomicU64},
-};
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, atomic::AtomicU64};
 
 use alloy_primitives::{Address, B256};
 
 use super::{
     error::OpenError,
+    pending::Pending,
     rows::{block_batch, check_format, stamp_format, state_batch, stored_hash, stored_head},
     senders::Senders,
-    tip::{MAX_PENDING, Tip, View},
+    tip::{Tip, View},
 };
 use crate::{
     block::{Block, Header, Transaction},
@@ -96,7 +94,7 @@ impl<S: Store> Chain<S> {
             retention,
             store,
             writing: AtomicU64::new(head.number),
-            tip: RwLock::new(Tip { head, hash, pending: HashMap::new(), order: VecDeque::new() }),
+            tip: RwLock::new(Tip { head, hash, pending: Pending::default() }),
             finalizing: Mutex::default(),
             registering: Mutex::default(),
             codes: CodeCache::default(),
@@ -140,32 +138,18 @@ impl<S: Store> Chain<S> {
 
     /// State after `block`, if it is the head or pending on top of it.
     ///
-    /// A block that becomes final meanwhile does no harm: its overlay stays in the view and says the same as the store.
+    /// A block that becomes final meanwhile does no harm: what it changed stays in the view and says the same as the store.
     pub(super) fn view(&self, block: B256) -> Option<View<'_, S>> {
         let tip = self.tip();
-        let mut overlays = Vec::new();
-        let mut next = block;
-        while next != tip.hash {
-            let executed = tip.pending.get(&next)?;
-            next = executed.block.header.parent_hash;
-            overlays.push(executed.clone());
-        }
-        let parent = overlays.first().map_or(&tip.head, |executed: &Arc<Executed>| &executed.block.header).clone();
-        Some(View { store: &self.store, overlays, parent })
+        let branch = tip.pending.branch(block, tip.hash)?;
+        let parent = branch.tip().unwrap_or(&tip.head).clone();
+        Some(View { store: &self.store, branch, parent })
     }
 
     /// Keeps an executed block until a block of its number is final.
     pub(super) fn keep(&self, executed: Executed) {
         let mut tip = self.tip.write().unwrap_or_else(PoisonError::into_inner);
-        if executed.block.number() <= tip.head.number {
-            return;
-        }
-        if tip.order.len() >= MAX_PENDING
-            && let Some(oldest) = tip.order.pop_front()
-        {
-            tip.pending.remove(&oldest);
-        }
-        tip.order.push_back(executed.hash);
-        tip.pending.insert(executed.hash, Arc::new(executed));
+        let head = tip.hash;
+        tip.pending.insert(executed, head);
     }
 }

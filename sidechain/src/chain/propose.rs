@@ -2,7 +2,7 @@
 
 use alloy_primitives::{Address, B256};
 
-use super::{error::ProposeError, open::Chain};
+use super::{error::ProposeError, open::Chain, unfinal::Role};
 use crate::{
     block::{Block, Transaction},
     execution::{BlockError, Execution, Stop, child_header},
@@ -28,7 +28,9 @@ impl<S: Store> Chain<S> {
         let timestamp = view.parent.timestamp.max(now_ms / 1000);
         let header = child_header(&self.rules, &view.parent, parent, timestamp, beneficiary);
         let mut execution = Execution::new(&self.rules, header, Working::new(&view, &self.codes))?;
-        for candidate in candidates {
+        // Nothing became final for long: only empty blocks until something does.
+        let room = self.has_room_above(parent, Role::Proposer);
+        for candidate in candidates.take_while(|_| room) {
             if execution.is_full() {
                 break;
             }

@@ -1,10 +1,13 @@
 //! Final blocks as stored: by number, by hash, by transaction; and their certificates.
 
+use std::collections::BTreeSet;
+
 use alloy_primitives::{Address, B256};
 
 use super::{
     open::Chain,
     rows::{block_number, corrupt, decode, decode_body, stored_header},
+    unfinal::Role,
 };
 use crate::{
     block::{Block, Header, Receipt, Transaction},
@@ -35,13 +38,35 @@ pub struct Located {
 }
 
 impl<S: Store> Chain<S> {
-    /// A block by hash: executed here but pending, or final.
+    /// Whether a block can be built on: it is the head, or was executed on top of it.
+    pub fn is_usable(&self, hash: B256) -> bool {
+        let tip = self.tip();
+        tip.pending.branch(hash, tip.hash).is_some()
+    }
+
+    /// Header of a block that can be built on, and the hashes of the transactions between the head and it, its own among
+    /// them.
+    pub fn usable(&self, hash: B256) -> Option<(Header, BTreeSet<B256>)> {
+        let tip = self.tip();
+        let branch = tip.pending.branch(hash, tip.hash)?;
+        Some((branch.tip().unwrap_or(&tip.head).clone(), branch.transactions()))
+    }
+
+    /// Whether a block with transactions may stand on `parent`, before more is final (see [`Role`]). None may stand on a
+    /// block that cannot be built on.
+    pub fn has_room_above(&self, parent: B256, role: Role) -> bool {
+        let tip = self.tip();
+        let branch = tip.pending.branch(parent, tip.hash);
+        branch.is_some_and(|branch| branch.burden().leaves_room(self.rules.gas_limit, role))
+    }
+
+    /// A block by hash: executed here and recently, or final.
     ///
     /// # Errors
     ///
     /// When the store fails.
     pub fn block(&self, hash: B256) -> Result<Option<Block>, StoreError> {
-        if let Some(executed) = self.tip().pending.get(&hash) {
+        if let Some(executed) = self.tip().pending.get(hash) {
             return Ok(Some(executed.block.clone()));
         }
         let Some(number) = self.number_of(hash)? else {

@@ -19,7 +19,7 @@ impl<S: Store> Chain<S> {
     pub fn verify(&self, block: &Block, now_ms: u64, stop: &Stop) -> Result<(), BlockError> {
         let hash = block.hash();
         // The hash is the header's alone, so the transactions are compared too.
-        let known = self.tip().pending.get(&hash).is_some_and(|known| known.block == *block);
+        let known = self.tip().pending.get(hash).is_some_and(|known| known.block == *block);
         if known {
             return Ok(());
         }
@@ -28,7 +28,7 @@ impl<S: Store> Chain<S> {
             let known = stored_hash(&self.store, number)? == Some(hash) && block.is_whole();
             return if known { Ok(()) } else { Err(BlockError::Final { number, head }) };
         }
-        let want = (now_ms + MAX_CLOCK_DRIFT_MS) / 1000;
+        let want = now_ms.saturating_add(MAX_CLOCK_DRIFT_MS) / 1000;
         let got = block.header.timestamp;
         if got > want {
             return Err(BlockError::Future { got, want });

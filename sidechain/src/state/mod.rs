@@ -7,12 +7,14 @@
 //!         StateReader: overlays of pending ancestors, then the store      Overlay
 //! ```
 
+mod folded;
 mod overlay;
 mod reader;
 pub mod store;
 pub mod trie;
 mod working;
 
+pub use folded::Folded;
 pub use overlay::{Change, Overlay, VERSIONED};
 pub use reader::{Account, AccountNodes, Nothing, StateReader, StorageNodes, slot_hash};
 pub use working::{CodeCache, Working};

@@ -198,21 +198,3 @@ fn a_proposer_skips_what_validators_would_refuse() {
     assert_eq!(block.transactions.len(), 1);
     self::chain().verify(&block, NOW_MS, &Stop::never()).expect("valid");
 }
-
-#[test]
-fn while_nothing_becomes_final_the_oldest_executed_blocks_are_dropped() {
-    let chain = chain();
-    let blocks: Vec<_> = (0..MAX_PENDING as u64 + 3)
-        .map(|second| {
-            chain
-                .propose(chain.head_hash(), NOW_MS + 1000 * second, PROPOSER, std::iter::empty(), &Stop::never())
-                .expect("proposed")
-        })
-        .collect();
-    assert_eq!(chain.tip().pending.len(), MAX_PENDING);
-    assert_eq!(chain.block(blocks[2].hash()).expect("in memory"), None);
-    assert!(chain.block(blocks[3].hash()).expect("in memory").is_some());
-    // One that was dropped is executed again.
-    chain.finalize(&blocks[0]).expect("stored").expect("new");
-    assert!(chain.tip().pending.is_empty() && chain.tip().order.is_empty());
-}

@@ -12,6 +12,7 @@ mod records;
 mod standard;
 mod stopping;
 mod supply;
+mod unfinal;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -25,7 +26,7 @@ use contracts::{
 };
 use proptest::prelude::*;
 
-use super::{tip::MAX_PENDING, *};
+use super::*;
 use crate::{
     block::{self, Block, Header, Transaction},
     execution::{BlockError, Call, Execution, InclusionError, Stop, child_header},

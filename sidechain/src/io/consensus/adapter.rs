@@ -3,7 +3,10 @@
 use std::{
     collections::VecDeque,
     fmt::Display,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -29,9 +32,15 @@ use crate::{block::Block, io::clock::unix_ms};
 /// Blocks whose time of arrival is remembered: somewhat more than can be pending at once.
 const SEEN_BLOCKS: usize = 64;
 
-/// Ancestors that are executed to judge one block. Pending blocks are few; a longer way to the head means that this node
-/// is behind, and final blocks will reach it before it could vote.
-const MAX_PENDING_ANCESTORS: usize = 256;
+/// Memory of the ancestors that are executed to judge one block. After a restart these are all that are not final: a few with
+/// transactions (the chain's rules bound them), and empty ones for as long as nothing became final, a day or two at least.
+const MAX_ANCESTOR_BYTES: usize = 256 << 20;
+
+/// Memory of a decoded block besides its bytes, about.
+const PAYLOAD_BYTES: usize = 1 << 10;
+
+/// Time between two looks whether a final block was delivered.
+const DELIVERY_POLL: Duration = Duration::from_millis(20);
 
 /// The application in the engine's eyes.
 pub(super) struct Adapter<A> {
@@ -40,6 +49,9 @@ pub(super) struct Adapter<A> {
     beneficiary: Address,
     /// When blocks were first seen here. Headers have whole seconds, too coarse to pace by.
     seen: Arc<Mutex<VecDeque<(B256, SystemTime)>>>,
+    /// Number of the last block that is final, although it may not have been delivered yet. The way to it is not gone block by
+    /// block: this validator is behind, and gets them all from the engine.
+    final_tip: Arc<AtomicU64>,
 }
 
 impl<A> Clone for Adapter<A> {
@@ -49,13 +61,14 @@ impl<A> Clone for Adapter<A> {
             pacing: self.pacing,
             beneficiary: self.beneficiary,
             seen: self.seen.clone(),
+            final_tip: self.final_tip.clone(),
         }
     }
 }
 
 impl<A: Application> Adapter<A> {
-    pub(super) fn new(application: Arc<A>, pacing: Pacing, beneficiary: Address) -> Self {
-        Self { application, pacing, beneficiary, seen: Arc::default() }
+    pub(super) fn new(application: Arc<A>, pacing: Pacing, beneficiary: Address, final_tip: Arc<AtomicU64>) -> Self {
+        Self { application, pacing, beneficiary, seen: Arc::default(), final_tip }
     }
 
     /// Remembers when a block was first seen here.
@@ -73,16 +86,38 @@ impl<A: Application> Adapter<A> {
     /// When the block was first seen, else what its header says, but never in the future.
     fn seen_at(&self, payload: &Payload, now: SystemTime) -> SystemTime {
         let seen = self.seen.lock().iter().find(|(hash, _)| *hash == payload.hash()).map(|(_, at)| *at);
-        let stamped = UNIX_EPOCH + Duration::from_secs(payload.block().header.timestamp);
-        seen.unwrap_or(stamped).min(now)
+        // A stamp that no clock can show is in the future.
+        let stamped = UNIX_EPOCH.checked_add(Duration::from_secs(payload.block().header.timestamp));
+        seen.or(stamped).unwrap_or(now).min(now)
     }
 
-    /// Executes `payload` and those of its ancestors that were not executed yet, oldest first.
-    async fn judge<E>(&self, runtime: &E, payload: Payload, ancestry: impl Ancestry<Payload>) -> Judgement
+    /// Judges a block that asks for this validator's vote.
+    async fn judge<E>(&self, runtime: &E, payload: &Payload, mut ancestry: impl Ancestry<Payload>) -> Judgement
     where
         E: Spawner + Metrics + Clock,
     {
-        let mut unexecuted = match self.unexecuted(payload, ancestry).await {
+        let (number, hash) = (payload.block().header.number, payload.hash());
+        if self.application.knows(hash) || self.application.is_final(hash) {
+            return Judgement::Valid;
+        }
+        let Some(parent) = ancestry.next().await else { return Judgement::Unknown };
+        let parent = self.execute(runtime, parent.inner().clone(), ancestry).await;
+        if parent != Judgement::Valid {
+            return parent;
+        }
+        if !self.application.has_room_for(payload.block()) {
+            warn!(number, %hash, "block holds transactions although too many before it are not final");
+            return Judgement::Invalid;
+        }
+        self.check(runtime, payload).await
+    }
+
+    /// Executes a block that a quorum accepted, and before it those of its ancestors that were not executed yet.
+    async fn execute<E>(&self, runtime: &E, payload: Payload, ancestry: impl Ancestry<Payload>) -> Judgement
+    where
+        E: Spawner + Metrics + Clock,
+    {
+        let mut unexecuted = match self.unexecuted(runtime, payload, ancestry).await {
             Ok(unexecuted) => unexecuted,
             Err(judgement) => return judgement,
         };
@@ -95,27 +130,56 @@ impl<A: Application> Adapter<A> {
         Judgement::Valid
     }
 
-    /// `payload` and its ancestors up to the first that was executed here, newest first; or why they cannot all be executed.
+    /// `payload` and its ancestors up to the first that can be built on here, newest first; or why they cannot all be
+    /// executed.
     async fn unexecuted(
         &self,
+        runtime: &impl Clock,
         payload: Payload,
         mut ancestry: impl Ancestry<Payload>,
     ) -> Result<Vec<Payload>, Judgement> {
-        let mut unexecuted = Vec::new();
+        let (mut unexecuted, mut bytes) = (Vec::new(), 0);
         let mut oldest = payload;
         while !self.application.knows(oldest.hash()) {
-            let number = oldest.block().header.number;
+            let (number, hash) = (oldest.block().header.number, oldest.hash());
             if number <= self.application.head() {
-                warn!(number, hash = %oldest.hash(), "block conflicts with the final chain");
-                return Err(Judgement::Invalid);
+                return Err(self.below_head(number, hash));
             }
-            if unexecuted.len() == MAX_PENDING_ANCESTORS {
+            if number <= self.final_tip.load(Ordering::Relaxed) {
+                self.wait_for(runtime, number).await?;
+                continue;
+            }
+            bytes += PAYLOAD_BYTES + 2 * oldest.encode_size();
+            if bytes > MAX_ANCESTOR_BYTES {
+                error!(number, "the chain above the last final block is too long to be executed again");
                 return Err(Judgement::Unknown);
             }
             unexecuted.push(oldest);
             oldest = ancestry.next().await.ok_or(Judgement::Unknown)?.inner().clone();
         }
         Ok(unexecuted)
+    }
+
+    /// The judgement of what stands on a block that is not above the head, and not the head.
+    fn below_head(&self, number: u64, hash: B256) -> Judgement {
+        if self.application.is_final(hash) {
+            // It was the head a moment ago: what stands on it is final too, or conflicts with what is.
+            return Judgement::Unknown;
+        }
+        warn!(number, %hash, "block conflicts with the final chain");
+        Judgement::Invalid
+    }
+
+    /// Waits for a final block that the engine delivers, as long as a round lasts.
+    async fn wait_for(&self, runtime: &impl Clock, number: u64) -> Result<(), Judgement> {
+        let until = runtime.current() + self.pacing.round_timeout();
+        while self.application.head() < number {
+            if runtime.current() >= until {
+                return Err(Judgement::Unknown);
+            }
+            runtime.sleep(DELIVERY_POLL).await;
+        }
+        Ok(())
     }
 
     /// Executes a block on its parent, which is known.
@@ -137,9 +201,14 @@ impl<A: Application> Adapter<A> {
                     error!(number, reason, "cannot judge a block");
                     return Judgement::Unknown;
                 }
-                // Validity may not depend on whose clock is right: wait until ours agrees, or the round ends.
+                // Validity may not depend on whose clock is right: wait until ours agrees, if it can within this round.
                 Some(Verdict::NotYet { until_ms }) => {
-                    runtime.sleep_until(UNIX_EPOCH + Duration::from_millis(until_ms)).await;
+                    let wait = Duration::from_millis(until_ms.saturating_sub(now_ms));
+                    if wait > self.pacing.round_timeout() {
+                        warn!(number, %hash, ?wait, "block is stamped beyond its round");
+                        return Judgement::Invalid;
+                    }
+                    runtime.sleep(wait).await;
                 }
                 None => return Judgement::Unknown,
             }
@@ -199,7 +268,7 @@ where
     ) -> Option<Digested<Payload>> {
         let view = round.round.view();
         let parent = ancestry.next().await?.inner().clone();
-        if self.judge(&runtime, parent.clone(), ancestry).await != Judgement::Valid {
+        if self.execute(&runtime, parent.clone(), ancestry).await != Judgement::Valid {
             return None;
         }
         let parent_seen = self.seen_at(&parent, runtime.current());
@@ -225,7 +294,7 @@ where
         let judgement = match ancestry.next().await {
             Some(block) => {
                 self.record_seen(block.inner().hash(), runtime.current());
-                self.judge(&runtime, block.inner().clone(), ancestry).await
+                self.judge(&runtime, block.inner(), ancestry).await
             }
             None => Judgement::Unknown,
         };

@@ -14,8 +14,15 @@ pub trait Application: Send + Sync + 'static {
     /// Number of the last block that is final here, durably.
     fn head(&self) -> u64;
 
-    /// Whether a block was executed here and can be built on: pending or final.
+    /// Whether a block can be built on here: it is the head, or was executed on top of it.
     fn knows(&self, hash: B256) -> bool;
+
+    /// Whether a block is final here, durably.
+    fn is_final(&self, hash: B256) -> bool;
+
+    /// Whether a block may hold the transactions that it does before more is final. Its parent is [known](Self::knows). Only
+    /// asked about a block to vote on: of its ancestors a quorum thought so.
+    fn has_room_for(&self, block: &Block) -> bool;
 
     /// Whether there is anything to put into a block.
     fn has_work(&self) -> bool;
@@ -48,7 +55,7 @@ pub enum Verdict {
     Valid,
     /// It never will: all honest validators find the same.
     Invalid(String),
-    /// Its timestamp is ahead of the clock: ask again then.
+    /// Its timestamp is ahead of the clock: ask again then, if the round lasts as long.
     NotYet {
         /// Unix time in milliseconds.
         until_ms: u64,
@@ -64,6 +71,24 @@ pub struct Pacing {
     pub interval: Duration,
     /// Time after which a block is made although it is empty.
     pub heartbeat: Duration,
+}
+
+/// Time for building, spreading and checking a block, on top of the time that a leader waits for work.
+const LEADER_MARGIN: Duration = Duration::from_millis(1500);
+
+/// Time for the votes of a round, after its leader's time.
+const VOTE_MARGIN: Duration = Duration::from_millis(1500);
+
+impl Pacing {
+    /// Time that a leader has for its block, from the start of its round.
+    pub(super) fn leader_timeout(&self) -> Duration {
+        self.heartbeat + LEADER_MARGIN
+    }
+
+    /// Time that a round has, its votes included. What cannot be judged by then is not worth waiting for.
+    pub(super) fn round_timeout(&self) -> Duration {
+        self.leader_timeout() + VOTE_MARGIN
+    }
 }
 
 /// A validator as all others know it.

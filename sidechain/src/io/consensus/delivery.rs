@@ -1,6 +1,9 @@
 //! Delivers final blocks from the engine to [`Application::commit`], in order, each acknowledged once it is durable.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use commonware_actor::Feedback;
 use commonware_codec::Encode as _;
@@ -24,16 +27,23 @@ use crate::io::clock::unix_ms;
 
 /// Takes final blocks from marshal; never waits.
 #[derive(Clone)]
-pub(super) struct Delivery(pub(super) mpsc::UnboundedSender<(Digested<Payload>, Exact)>);
+pub(super) struct Delivery {
+    pub(super) blocks: mpsc::UnboundedSender<(Digested<Payload>, Exact)>,
+    /// Number of the last final block that marshal knows of.
+    pub(super) tip: Arc<AtomicU64>,
+}
 
 impl Reporter for Delivery {
     type Activity = Update<Payload>;
 
     fn report(&mut self, update: Self::Activity) -> Feedback {
         match update {
-            Update::Tip(..) => Feedback::Ok,
+            Update::Tip(_, height, _) => {
+                self.tip.store(height.get(), Ordering::Relaxed);
+                Feedback::Ok
+            }
             // Marshal sends no more than its limit of pending acknowledgements.
-            Update::Block(block, acknowledgement) => match self.0.send((block, acknowledgement)) {
+            Update::Block(block, acknowledgement) => match self.blocks.send((block, acknowledgement)) {
                 Ok(()) => Feedback::Ok,
                 Err(_) => Feedback::Closed,
             },

@@ -45,12 +45,6 @@ use super::{
 };
 use crate::io::keys::ValidatorKeys;
 
-/// Time for building, spreading and checking a block, on top of the time that a leader waits for work.
-const LEADER_MARGIN: Duration = Duration::from_millis(1500);
-
-/// Time for the votes of a round, after its leader's time.
-const VOTE_MARGIN: Duration = Duration::from_millis(1500);
-
 /// Rounds whose votes are kept behind the last final one, for validators that lag.
 const VIEW_RETENTION: ViewDelta = ViewDelta::new(256);
 
@@ -116,10 +110,12 @@ where
     )
     .await;
     let (sender, receiver) = mpsc::unbounded_channel();
-    let marshal = marshal.start(Delivery(sender), buffer, backfill);
+    let final_tip = Arc::default();
+    let deliver_to = Delivery { blocks: sender, tip: Arc::clone(&final_tip) };
+    let marshal = marshal.start(deliver_to, buffer, backfill);
     let delivery = deliver(runtime.child("delivery"), application.clone(), mailbox.clone(), receiver);
 
-    let adapter = Adapter::new(application, setup.pacing, beneficiary);
+    let adapter = Adapter::new(application, setup.pacing, beneficiary, final_tip);
     let automaton = Inline::new(runtime.child("automaton"), adapter, mailbox, one_epoch());
     let config = vote_config(scheme, blocker, automaton, setup.pacing, genesis_digest, &files);
     let votes = simplex::Engine::new(runtime.child("votes"), config);
@@ -241,8 +237,7 @@ where
         + Relay<Digest = Digest, PublicKey = PublicKey, Plan = Plan<PublicKey>>
         + Reporter<Activity = Activity<Scheme, Digest>>,
 {
-    let leader_timeout = pacing.heartbeat + LEADER_MARGIN;
-    let certification_timeout = leader_timeout + VOTE_MARGIN;
+    let (leader_timeout, certification_timeout) = (pacing.leader_timeout(), pacing.round_timeout());
     simplex::Config {
         scheme,
         elector: RoundRobin::default(),

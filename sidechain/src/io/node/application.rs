@@ -1,7 +1,5 @@
 //! The engine's application: joins chain and pool.
 
-use std::collections::BTreeSet;
-
 use alloy_consensus::Transaction as _;
 use alloy_eips::Encodable2718 as _;
 use alloy_primitives::{Address, B256};
@@ -9,7 +7,7 @@ use alloy_primitives::{Address, B256};
 use super::commit::commit;
 use crate::{
     block::{Block, Transaction, next_base_fee},
-    chain::MAX_CLOCK_DRIFT_MS,
+    chain::{MAX_CLOCK_DRIFT_MS, Role},
     execution::{BlockError, Stop},
     io::{
         consensus::{Application, Verdict},
@@ -33,8 +31,9 @@ impl NodeApplication {
     ///
     /// In words: `parent` is not known, or the store failed.
     fn candidates(&self, parent: B256) -> Result<Vec<Transaction>, String> {
-        let base_fee = next_base_fee(&self.block(parent)?.header);
-        let pending = self.pending_transactions(parent)?;
+        let (parent, pending) =
+            self.state.chain.usable(parent).ok_or_else(|| format!("block {parent} is not known"))?;
+        let base_fee = next_base_fee(&parent);
         let (mut gas, mut bytes) = (0, 0);
         let limit = OFFERED * self.state.chain.head().gas_limit;
         let pool = self.state.pool();
@@ -48,23 +47,6 @@ impl NodeApplication {
             });
         Ok(offered.collect())
     }
-
-    /// Hashes of the transactions in `parent` and its ancestors that are not final yet.
-    fn pending_transactions(&self, parent: B256) -> Result<BTreeSet<B256>, String> {
-        let head = self.state.chain.head().number;
-        let mut pending = BTreeSet::new();
-        let mut block = self.block(parent)?;
-        while block.header.number > head {
-            pending.extend(block.transactions.iter().map(|transaction| *transaction.tx_hash()));
-            block = self.block(block.header.parent_hash)?;
-        }
-        Ok(pending)
-    }
-
-    fn block(&self, hash: B256) -> Result<Block, String> {
-        let block = self.state.chain.block(hash).map_err(|error| error.to_string())?;
-        block.ok_or_else(|| format!("block {hash} is not known"))
-    }
 }
 
 impl Application for NodeApplication {
@@ -77,7 +59,15 @@ impl Application for NodeApplication {
     }
 
     fn knows(&self, hash: B256) -> bool {
-        matches!(self.state.chain.block(hash), Ok(Some(_)))
+        self.state.chain.is_usable(hash)
+    }
+
+    fn is_final(&self, hash: B256) -> bool {
+        matches!(self.state.chain.number_of(hash), Ok(Some(_)))
+    }
+
+    fn has_room_for(&self, block: &Block) -> bool {
+        block.transactions.is_empty() || self.state.chain.has_room_above(block.header.parent_hash, Role::Voter)
     }
 
     fn has_work(&self) -> bool {
@@ -106,7 +96,7 @@ impl Application for NodeApplication {
         match self.state.chain.verify(block, now_ms, &Stop::never()) {
             Ok(()) => Verdict::Valid,
             Err(BlockError::Future { got, .. }) => {
-                Verdict::NotYet { until_ms: (got * 1000).saturating_sub(MAX_CLOCK_DRIFT_MS) }
+                Verdict::NotYet { until_ms: got.saturating_mul(1000).saturating_sub(MAX_CLOCK_DRIFT_MS) }
             }
             Err(error @ (BlockError::Store(_) | BlockError::UnknownParent { .. } | BlockError::Stopped)) => {
                 Verdict::Unknown(error.to_string())

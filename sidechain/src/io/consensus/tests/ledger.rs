@@ -55,6 +55,14 @@ impl Application for Ledger {
         self.known.lock().contains_key(&hash)
     }
 
+    fn is_final(&self, hash: B256) -> bool {
+        self.last.lock().iter().any(|(block, _)| block.hash() == hash)
+    }
+
+    fn has_room_for(&self, _: &Block) -> bool {
+        true
+    }
+
     fn has_work(&self) -> bool {
         !self.waiting.lock().is_empty()
     }
@@ -84,7 +92,7 @@ impl Application for Ledger {
 
     fn check(&self, block: &Block, now_ms: u64) -> Verdict {
         if block.header.timestamp > now_ms / 1000 + 1 {
-            return Verdict::NotYet { until_ms: (block.header.timestamp - 1) * 1000 };
+            return Verdict::NotYet { until_ms: (block.header.timestamp - 1).saturating_mul(1000) };
         }
         let nonce = block.transactions.first().map(alloy_consensus::Transaction::nonce);
         if nonce.is_some() && nonce == self.refuses {
