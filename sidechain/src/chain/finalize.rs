@@ -87,6 +87,7 @@ impl<S: Store> Chain<S> {
         let mut tip = self.tip.write().unwrap_or_else(PoisonError::into_inner);
         tip.head = executed.block.header.clone();
         tip.hash = executed.hash;
+        tip.recent.push(executed.hash);
         tip.pending.advance(executed.block.number(), executed.hash);
     }
 }

@@ -17,6 +17,7 @@ mod pending;
 mod propose;
 mod pruning;
 mod reads;
+mod recent;
 mod registrations;
 mod rows;
 mod senders;

@@ -7,6 +7,7 @@ use alloy_primitives::{Address, B256};
 use super::{
     error::OpenError,
     pending::Pending,
+    recent::RecentHashes,
     rows::{block_batch, check_format, stamp_format, state_batch, stored_hash, stored_head},
     senders::Senders,
     tip::{Tip, View},
@@ -87,6 +88,7 @@ impl<S: Store> Chain<S> {
                 (first.block.header.clone(), first.hash)
             }
         };
+        let recent = RecentHashes::load(&store, head.number, hash)?;
         Ok(Self {
             rules: genesis.rules(),
             genesis,
@@ -94,7 +96,7 @@ impl<S: Store> Chain<S> {
             retention,
             store,
             writing: AtomicU64::new(head.number),
-            tip: RwLock::new(Tip { head, hash, pending: Pending::default() }),
+            tip: RwLock::new(Tip { head, hash, recent, pending: Pending::default() }),
             finalizing: Mutex::default(),
             registering: Mutex::default(),
             codes: CodeCache::default(),
@@ -143,7 +145,7 @@ impl<S: Store> Chain<S> {
         let tip = self.tip();
         let branch = tip.pending.branch(block, tip.hash)?;
         let parent = branch.tip().unwrap_or(&tip.head).clone();
-        Some(View { store: &self.store, branch, parent })
+        Some(View { store: &self.store, recent: tip.recent.clone(), branch, parent })
     }
 
     /// Keeps an executed block until a block of its number is final.

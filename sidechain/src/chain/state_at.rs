@@ -8,7 +8,8 @@ use alloy_trie::KECCAK_EMPTY;
 use super::{
     error::SimulateError,
     open::Chain,
-    rows::{META_NODES_OLDEST, META_STATE_OLDEST, history, stored_hash},
+    recent::RecentHashes,
+    rows::{META_NODES_OLDEST, META_STATE_OLDEST, history},
 };
 use crate::{
     block::Transaction,
@@ -25,6 +26,7 @@ use crate::{
 pub struct StateAt<'a, S> {
     chain: &'a Chain<S>,
     number: u64,
+    recent: RecentHashes,
 }
 
 /// Merkle proof of an account and some of its slots (EIP-1186).
@@ -64,7 +66,7 @@ impl<S: Store> Chain<S> {
         if number < oldest {
             return Err(SimulateError::Pruned { number, oldest });
         }
-        Ok(StateAt { chain: self, number })
+        Ok(StateAt { chain: self, number, recent: self.tip().recent.clone() })
     }
 
     /// Tries a call on the state after a final block, in that block's environment.
@@ -199,7 +201,7 @@ impl<S: Store> StateReader for StateAt<'_, S> {
     }
 
     fn block_hash(&self, number: u64) -> Result<Option<B256>, StoreError> {
-        if number > self.number { Ok(None) } else { stored_hash(&self.chain.store, number) }
+        if number > self.number { Ok(None) } else { self.recent.hash_of(&self.chain.store, number) }
     }
 }
 

@@ -4,7 +4,7 @@ use alloy_primitives::B256;
 
 use super::{
     pending::{Branch, Pending},
-    rows::stored_hash,
+    recent::RecentHashes,
 };
 use crate::{
     block::Header,
@@ -18,12 +18,16 @@ use crate::{
 pub(super) struct Tip {
     pub(super) head: Header,
     pub(super) hash: B256,
+    /// Of final blocks, up to the head.
+    pub(super) recent: RecentHashes,
     pub(super) pending: Pending,
 }
 
 /// State after a block that may not be final: what its pending ancestors and it changed, then the store.
 pub(super) struct View<'a, S> {
     pub(super) store: &'a S,
+    /// Of final blocks, up to the one that the branch stands on, or beyond.
+    pub(super) recent: RecentHashes,
     pub(super) branch: Branch,
     pub(super) parent: Header,
 }
@@ -42,7 +46,7 @@ impl<S: Store> StateReader for View<'_, S> {
         }
         match self.branch.hash_of(number) {
             Some(hash) => Ok(Some(hash)),
-            None => stored_hash(self.store, number),
+            None => self.recent.hash_of(self.store, number),
         }
     }
 }

@@ -49,6 +49,9 @@ pub struct Working<'a, R> {
     cache: &'a CodeCache,
     accounts: HashMap<Address, Entry>,
     codes: HashMap<B256, Bytecode>,
+    /// Hashes of earlier blocks that were asked for: at most 256, and each read once.
+    block_hashes: HashMap<u64, B256>,
+    changes: u64,
 }
 
 struct Entry {
@@ -75,7 +78,14 @@ struct SlotEntry {
 impl<'a, R: StateReader> Working<'a, R> {
     /// Starts from the state of `reader`.
     pub fn new(reader: &'a R, cache: &'a CodeCache) -> Self {
-        Self { reader, cache, accounts: HashMap::new(), codes: HashMap::new() }
+        Self {
+            reader,
+            cache,
+            accounts: HashMap::new(),
+            codes: HashMap::new(),
+            block_hashes: HashMap::new(),
+            changes: 0,
+        }
     }
 
     /// Puts code at an address without running a constructor, for the genesis block; the account counts as a contract (nonce 1,
@@ -115,6 +125,11 @@ impl<'a, R: StateReader> Working<'a, R> {
         let entry = self.entry(address)?;
         entry.slots.entry(slot).or_insert(SlotEntry { before: U256::ZERO, now: U256::ZERO }).now = value;
         Ok(())
+    }
+
+    /// Accounts and slots that transactions changed; those changed by two are counted twice.
+    pub const fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// Computes the state root after all changes, and what the block changes in the store.
@@ -231,13 +246,19 @@ impl<R: StateReader> Database for Working<'_, R> {
     }
 
     fn block_hash(&mut self, number: u64) -> Result<B256, StoreError> {
-        Ok(self.reader.block_hash(number)?.unwrap_or_default())
+        if let Some(hash) = self.block_hashes.get(&number) {
+            return Ok(*hash);
+        }
+        let hash = self.reader.block_hash(number)?.unwrap_or_default();
+        self.block_hashes.insert(number, hash);
+        Ok(hash)
     }
 }
 
 impl<R: StateReader> DatabaseCommit for Working<'_, R> {
     fn commit(&mut self, changes: EvmState) {
         for (address, account) in changes.into_iter().filter(|(_, account)| account.is_touched()) {
+            self.changes += 1;
             let entry = self.accounts.get_mut(&address).expect("the EVM loads an account before it changes it");
             // EIP-6780: only what was created in the same transaction is destroyed, so no storage from before goes.
             if account.is_selfdestructed() || account.is_created() {
@@ -248,6 +269,7 @@ impl<R: StateReader> DatabaseCommit for Working<'_, R> {
                 continue;
             }
             for (slot, value) in account.storage.into_iter().filter(|(_, value)| value.is_changed()) {
+                self.changes += 1;
                 let zero = SlotEntry { before: U256::ZERO, now: U256::ZERO };
                 entry.slots.entry(slot).or_insert(zero).now = value.present_value;
             }

@@ -1,6 +1,7 @@
 //! Proposing, verifying, finalizing and reading, over a store in memory and on disk.
 
 mod account_changes;
+mod block_hashes;
 mod blocks;
 mod counting;
 mod free_lane;
