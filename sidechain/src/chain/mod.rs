@@ -32,6 +32,7 @@ pub use error::{FinalizeError, LogsError, OpenError, ProposeError, SimulateError
 pub use finalize::Finalized;
 pub use logs::{LogEntry, LogFilter, logs_of};
 pub use open::{Chain, Retention};
+pub use propose::Offers;
 pub use reads::{Located, Stored};
 pub use registrations::{MAX_REGISTRATIONS, Registration, RegistrationError};
 pub use state_at::{AccountProof, StateAt, StorageProof};

@@ -9,7 +9,7 @@ use alloy_primitives::{Address, B256};
 
 use crate::{
     block::{Block, Transaction, TxEnvelope, recover},
-    execution::BlockError,
+    execution::{BlockError, Stop},
 };
 
 /// Senders remembered for transactions that are not final: 52 bytes each, 7 MB.
@@ -42,8 +42,8 @@ impl Senders {
     ///
     /// # Errors
     ///
-    /// `Transaction` for the first that has no valid sender on this chain.
-    pub(super) fn recover(&self, block: &Block, chain_id: u64) -> Result<Vec<Transaction>, BlockError> {
+    /// `Transaction` for the first that has no valid sender on this chain; `Stopped`.
+    pub(super) fn recover(&self, block: &Block, chain_id: u64, stop: &Stop) -> Result<Vec<Transaction>, BlockError> {
         let all: Vec<_> = {
             let known = self.known();
             let known = |envelope: &TxEnvelope| known.get(envelope.tx_hash()).copied();
@@ -52,6 +52,7 @@ impl Senders {
         };
         let one = |(index, envelope, known): (usize, &TxEnvelope, Option<Address>)| match known {
             Some(sender) => Ok(Transaction::new_unchecked(envelope.clone(), sender)),
+            None if stop.is_stopped() => Err(BlockError::Stopped),
             None => recover(envelope.clone(), chain_id).map_err(|error| BlockError::Transaction {
                 index,
                 hash: *envelope.tx_hash(),

@@ -52,10 +52,10 @@ impl<S: Store> Chain<S> {
             let want = header.number.to_string();
             return Err(BlockError::Header { field: "number", got: number.to_string(), want });
         }
-        let transactions = self.senders.recover(block, self.rules.chain_id)?;
+        let transactions = self.senders.recover(block, self.rules.chain_id, stop)?;
         let mut execution = Execution::new(&self.rules, header, Working::new(&view, &self.codes))?;
         transactions.iter().try_for_each(|transaction| execution.include(transaction, stop))?;
-        let executed = execution.finish(view.parent.state_root)?;
+        let executed = execution.finish(view.parent.state_root, stop)?;
         execution::compare(&block.header, &executed.block.header)?;
         Ok(executed)
     }

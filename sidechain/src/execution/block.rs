@@ -36,6 +36,15 @@ pub struct Executed {
     pub overlay: Overlay,
 }
 
+/// What a block holds while it is made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// By its transactions.
+    pub gas_used: u64,
+    /// Accounts and slots that its transactions changed, those changed twice counted twice: what the state root will cost.
+    pub changes: u64,
+}
+
 /// The transactions of one block, one after the other.
 pub struct Execution<'a, R: StateReader> {
     rules: &'a Rules,
@@ -123,15 +132,23 @@ impl<'a, R: StateReader> Execution<'a, R> {
         Ok(())
     }
 
+    /// What the block holds until now.
+    pub const fn progress(&self) -> Progress {
+        Progress { gas_used: self.header.gas_used, changes: self.evm.ctx.journaled_state.database.changes() }
+    }
+
     /// Ends the block: checks the supply, computes roots and hash.
     ///
     /// # Errors
     ///
-    /// `Supply`, `Store`.
-    pub fn finish(self, parent_root: B256) -> Result<Executed, BlockError> {
+    /// `Supply`, `Stopped`, `Store`.
+    pub fn finish(self, parent_root: B256, stop: &Stop) -> Result<Executed, BlockError> {
         let Self { evm, mut header, transactions, senders, receipts, .. } = self;
         let mut working = evm.ctx.journaled_state.database;
         check_supply(&mut working)?;
+        if stop.is_stopped() {
+            return Err(BlockError::Stopped);
+        }
         let (state_root, overlay) = working.commit_block(parent_root)?;
         header.state_root = state_root;
         header.transactions_root = proofs::calculate_transaction_root(&transactions);

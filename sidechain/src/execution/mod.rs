@@ -23,7 +23,7 @@ mod rules;
 mod stop;
 mod supply;
 
-pub use block::{Executed, Execution};
+pub use block::{Executed, Execution, Progress};
 pub use call::{Call, construct, simulate, try_free};
 pub use error::{BlockError, InclusionError};
 pub use header::{child_header, compare};

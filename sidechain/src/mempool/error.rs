@@ -27,6 +27,8 @@ pub enum Refused {
     TooLarge { got: usize },
     #[error("too many pending transactions of {sender}: limit {count} transactions or {bytes} bytes")]
     SenderFull { sender: Address, count: usize, bytes: usize },
+    #[error("{sender} is held back for {left_ms} ms more: a transaction of it took longer than a block has time for")]
+    Held { sender: Address, left_ms: u64 },
     #[error("txpool is full: a higher gas price than {cheapest} wei is needed")]
     Full { cheapest: u128 },
 }

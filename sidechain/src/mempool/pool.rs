@@ -9,6 +9,7 @@ use alloy_primitives::{Address, B256};
 use super::{
     entry::{Account, Entry, Lane, SenderQueue, Slot, Usage, Worth, hash, worth},
     error::Refused,
+    held::Held,
     limits::Limits,
 };
 use crate::block::Transaction;
@@ -46,6 +47,7 @@ pub struct Mempool {
     pub(super) paid: Usage,
     free: Usage,
     pub(super) arrivals: u64,
+    held: Held,
 }
 
 impl Mempool {
@@ -72,6 +74,9 @@ impl Mempool {
         now_ms: u64,
     ) -> Result<Added, Refused> {
         let (sender, nonce) = (transaction.signer(), transaction.nonce());
+        if let Some(until_ms) = self.held.until(sender, now_ms) {
+            return Err(Refused::Held { sender, left_ms: until_ms - now_ms });
+        }
         self.observe(sender, account);
         let entry = Entry {
             size: transaction.encode_2718_len(),
@@ -124,6 +129,13 @@ impl Mempool {
     pub fn remove(&mut self, hash: B256) -> Option<Transaction> {
         let slot = self.by_hash.get(&hash).copied()?;
         self.remove_slot(slot).map(|entry| entry.transaction)
+    }
+
+    /// Removes a transaction that ran longer than a block has time for, and takes none of its sender's for a while. Returns until
+    /// when, in Unix milliseconds.
+    pub fn evict_and_hold(&mut self, transaction: &Transaction, now_ms: u64) -> u64 {
+        self.remove(*transaction.tx_hash());
+        self.held.hold(transaction.signer(), now_ms)
     }
 
     #[must_use]

@@ -86,7 +86,7 @@ fn a_transaction_that_was_stopped_halfway_leaves_the_block_as_it_was() {
     let long = alice.send(CHAIN, 1, 5_000_000, contract.into(), U256::from(5), Bytes::new());
     assert!(matches!(execution.include(&long, &stop), Err(BlockError::Stopped)));
     execution.include(&alice.transfer(CHAIN, 1, PROPOSER, 1), &Stop::never()).expect("the nonce is still free");
-    let executed = execution.finish(view.parent.state_root).expect("covered");
+    let executed = execution.finish(view.parent.state_root, &Stop::never()).expect("covered");
 
     let block = chain.propose(
         chain.head_hash(),

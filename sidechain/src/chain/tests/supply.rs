@@ -15,7 +15,7 @@ fn a_transaction_that_takes_uncovered_coins_out_of_the_bridge_is_refused() {
     assert!(matches!(execution.include(&theft, &Stop::never()), Err(BlockError::Supply(_))));
     // Nothing of it stays: the nonce is still free.
     execution.include(&Key::new(1).transfer(CHAIN, 0, PROPOSER, 1), &Stop::never()).expect("unchanged");
-    let executed = execution.finish(view.parent.state_root).expect("covered");
+    let executed = execution.finish(view.parent.state_root, &Stop::never()).expect("covered");
     assert_eq!(executed.block.transactions.len(), 1);
 }
 
@@ -28,6 +28,6 @@ fn a_block_that_ends_uncovered_is_refused() {
     working.set_balance(contracts::address::BRIDGE, one_wei_less).expect("in memory");
     let header = child_header(&chain.rules, &chain.head(), chain.head_hash(), chain.head().timestamp, PROPOSER);
     let execution = Execution::new(&chain.rules, header, working).expect("in memory");
-    let error = execution.finish(view.parent.state_root).expect_err("uncovered");
+    let error = execution.finish(view.parent.state_root, &Stop::never()).expect_err("uncovered");
     assert!(matches!(error, BlockError::Supply(_)) && is_fault(&error), "{error}");
 }

@@ -22,12 +22,12 @@ use futures::StreamExt as _;
 use tracing::{debug, error, warn};
 
 use super::{
-    application::{Application, Pacing, Verdict},
-    blocking::blocking,
+    application::{Application, BUILD_LIMIT, CHECK_LIMIT, Pacing, Verdict},
+    blocking::limited,
     payload::{MAX_PAYLOAD_BYTES, Payload},
     scheme::Scheme,
 };
-use crate::{block::Block, io::clock::unix_ms};
+use crate::{block::Block, execution::Stop, io::clock::unix_ms};
 
 /// Blocks whose time of arrival is remembered: somewhat more than can be pending at once.
 const SEEN_BLOCKS: usize = 64;
@@ -191,7 +191,7 @@ impl<A: Application> Adapter<A> {
         loop {
             let (application, block) = (self.application.clone(), payload.block().clone());
             let now_ms = unix_ms(runtime.current());
-            match blocking(runtime, "check", move || application.check(&block, now_ms)).await {
+            match limited(runtime, "check", CHECK_LIMIT, move |stop| application.check(&block, now_ms, stop)).await {
                 Some(Verdict::Valid) => return Judgement::Valid,
                 Some(Verdict::Invalid(reason)) => {
                     warn!(number, %hash, reason, "block is invalid");
@@ -222,7 +222,8 @@ impl<A: Application> Adapter<A> {
     {
         let (application, beneficiary) = (self.application.clone(), self.beneficiary);
         let now_ms = unix_ms(runtime.current());
-        let built = blocking(runtime, "build", move || application.build(parent, now_ms, beneficiary)).await?;
+        let build = move |stop: &Stop| application.build(parent, now_ms, beneficiary, stop);
+        let built = limited(runtime, "build", BUILD_LIMIT, build).await?;
         built.inspect_err(|reason| warn!(%view, reason, "cannot build a block")).ok()
     }
 

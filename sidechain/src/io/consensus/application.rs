@@ -4,7 +4,13 @@ use std::{future::Future, time::Duration};
 
 use alloy_primitives::{Address, B256};
 
-use crate::block::Block;
+use crate::{block::Block, execution::Stop};
+
+/// Time for making a block, below what a leader has for it once there is work. An application aims at less.
+pub const BUILD_LIMIT: Duration = Duration::from_millis(1_200);
+
+/// Time for executing a block that another made, below what the votes of a round have, and well above what honest leaders use.
+pub const CHECK_LIMIT: Duration = Duration::from_millis(1_400);
 
 /// The chain that the engine orders. Calls block (execution, disk); the engine makes them off its async threads.
 pub trait Application: Send + Sync + 'static {
@@ -34,11 +40,12 @@ pub trait Application: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// The reason in words; the round is then skipped.
-    fn build(&self, parent: B256, now_ms: u64, beneficiary: Address) -> Result<Block, String>;
+    /// The reason in words; the round is then skipped. Soon after `stop` too: the round ended, or [`BUILD_LIMIT`] did.
+    fn build(&self, parent: B256, now_ms: u64, beneficiary: Address, stop: &Stop) -> Result<Block, String>;
 
-    /// Executes a block whose parent it [`knows`](Self::knows) and judges it.
-    fn check(&self, block: &Block, now_ms: u64) -> Verdict;
+    /// Executes a block whose parent it [`knows`](Self::knows) and judges it. Soon after `stop` it cannot tell: the round
+    /// ended, or [`CHECK_LIMIT`] did.
+    fn check(&self, block: &Block, now_ms: u64, stop: &Stop) -> Verdict;
 
     /// Makes a block final, durably, together with its certificate if it has one of its own. Idempotent.
     ///
@@ -78,6 +85,11 @@ const LEADER_MARGIN: Duration = Duration::from_millis(1500);
 
 /// Time for the votes of a round, after its leader's time.
 const VOTE_MARGIN: Duration = Duration::from_millis(1500);
+
+const _: () = assert!(
+    BUILD_LIMIT.as_millis() < LEADER_MARGIN.as_millis() && CHECK_LIMIT.as_millis() < VOTE_MARGIN.as_millis(),
+    "a round lasts longer than the work in it"
+);
 
 impl Pacing {
     /// Time that a leader has for its block, from the start of its round.

@@ -33,6 +33,6 @@ mod scheme;
 #[cfg(test)]
 mod tests;
 
-pub use application::{Application, Pacing, Validator, Verdict};
+pub use application::{Application, BUILD_LIMIT, Pacing, Validator, Verdict};
 pub use engine::{Setup, start};
 pub use error::ConsensusError;

@@ -3,8 +3,12 @@
 use alloy_consensus::Transaction as _;
 use alloy_eips::Encodable2718 as _;
 use alloy_primitives::{Address, B256};
+use tracing::warn;
 
-use super::commit::commit;
+use super::{
+    building::{Build, Timing},
+    commit::commit,
+};
 use crate::{
     block::{Block, Transaction, next_base_fee},
     chain::{MAX_CLOCK_DRIFT_MS, Role},
@@ -21,10 +25,28 @@ const OFFERED: u64 = 2;
 
 /// The node in the engine's eyes.
 pub(super) struct NodeApplication {
-    pub(super) state: NodeState,
+    state: NodeState,
+    timing: Timing,
 }
 
 impl NodeApplication {
+    pub(super) fn new(state: NodeState) -> Self {
+        Self::with_timing(state, Timing::default())
+    }
+
+    pub(super) fn with_timing(state: NodeState, timing: Timing) -> Self {
+        Self { state, timing }
+    }
+
+    /// Transactions that ran longer than a block has time for leave the pool, and their senders wait.
+    fn hold_back(&self, transactions: &[Transaction], now_ms: u64) {
+        for transaction in transactions {
+            let (hash, sender) = (transaction.tx_hash(), transaction.signer());
+            let until_ms = self.state.pool().evict_and_hold(transaction, now_ms);
+            warn!(%hash, %sender, gas = transaction.gas_limit(), until_ms, "transaction took too long: evicted, and its sender is held back");
+        }
+    }
+
     /// Transactions that the pool offers for the block after `parent`, without those that are pending in its ancestors already.
     ///
     /// # Errors
@@ -84,16 +106,17 @@ impl Application for NodeApplication {
         }
     }
 
-    fn build(&self, parent: B256, now_ms: u64, beneficiary: Address) -> Result<Block, String> {
+    fn build(&self, parent: B256, now_ms: u64, beneficiary: Address, stop: &Stop) -> Result<Block, String> {
         let candidates = self.candidates(parent)?;
-        self.state
-            .chain
-            .propose(parent, now_ms, beneficiary, candidates.into_iter(), &Stop::never())
-            .map_err(|error| error.to_string())
+        let (built, blamed) = Build::run(&self.timing, candidates, stop, |offers| {
+            self.state.chain.propose_offered(parent, now_ms, beneficiary, offers, stop)
+        });
+        self.hold_back(&blamed, now_ms);
+        built.map_err(|error| error.to_string())
     }
 
-    fn check(&self, block: &Block, now_ms: u64) -> Verdict {
-        match self.state.chain.verify(block, now_ms, &Stop::never()) {
+    fn check(&self, block: &Block, now_ms: u64, stop: &Stop) -> Verdict {
+        match self.state.chain.verify(block, now_ms, stop) {
             Ok(()) => Verdict::Valid,
             Err(BlockError::Future { got, .. }) => {
                 Verdict::NotYet { until_ms: got.saturating_mul(1000).saturating_sub(MAX_CLOCK_DRIFT_MS) }

@@ -9,6 +9,7 @@
 //! A validator runs on the engine's runtime, which is tokio underneath, so that its clock and its disk are the engine's too.
 
 mod application;
+mod building;
 mod commit;
 mod config;
 mod disk;
@@ -17,6 +18,8 @@ mod follower;
 mod members;
 mod run;
 mod services;
+#[cfg(test)]
+mod slow_transactions;
 #[cfg(test)]
 mod tests;
 mod validator;

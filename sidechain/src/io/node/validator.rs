@@ -122,7 +122,7 @@ impl Validator {
 
         let engine = async {
             gossip::wait_for_peers(&runtime, sender, self.others(), self.quorum).await;
-            let application = Arc::new(NodeApplication { state });
+            let application = Arc::new(NodeApplication::new(state));
             let engine = runtime.child("consensus");
             consensus::start(engine, self.setup(), application, channels, oracle.clone(), oracle).await
         };

@@ -8,7 +8,7 @@ use commonware_utils::sync::Mutex;
 use tokio::sync::Notify;
 
 use super::super::{Application, Verdict};
-use crate::{block::Block, testing::unsigned_transaction};
+use crate::{block::Block, execution::Stop, testing::unsigned_transaction};
 
 /// A chain without state. It survives the crashes of its engine, as a disk would.
 #[derive(Default)]
@@ -71,7 +71,7 @@ impl Application for Ledger {
         self.arrived.notified()
     }
 
-    fn build(&self, parent: B256, now_ms: u64, beneficiary: Address) -> Result<Block, String> {
+    fn build(&self, parent: B256, now_ms: u64, beneficiary: Address, _: &Stop) -> Result<Block, String> {
         let mut known = self.known.lock();
         let parent = known.get(&parent).ok_or("unknown parent")?.clone();
         let taken: Vec<_> = parent.transactions.clone();
@@ -90,7 +90,7 @@ impl Application for Ledger {
         Ok(block)
     }
 
-    fn check(&self, block: &Block, now_ms: u64) -> Verdict {
+    fn check(&self, block: &Block, now_ms: u64, _: &Stop) -> Verdict {
         if block.header.timestamp > now_ms / 1000 + 1 {
             return Verdict::NotYet { until_ms: (block.header.timestamp - 1).saturating_mul(1000) };
         }

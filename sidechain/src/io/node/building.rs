@@ -1,0 +1,219 @@
+//! The time that a block has to be made in, and who used too much of it.
+//!
+//! ```text
+//!  start       each transaction has its share           no more are offered      the block is sent
+//!    |-- tx --|-- tx --|-------- tx --------X             |                          |
+//!    |                 stopped: left out, and             |-- roots: as estimated ---|
+//!    |                 only small ones from now on        |                          |
+//!    +---------------------------- budget ------------------------------------------+
+//! ```
+//! A watcher on a thread of its own has the clock, and ends what runs too long; execution itself reads none.
+
+use std::{
+    sync::{
+        Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use alloy_consensus::Transaction as _;
+
+use crate::{
+    block::Transaction,
+    chain::Offers,
+    execution::{Progress, Stop},
+    io::consensus::BUILD_LIMIT,
+};
+
+/// Time to make a block in, its roots included. With what it takes to send and to check it, it must be below the leader's time.
+pub(super) const BUDGET: Duration = Duration::from_millis(750);
+
+/// Time that one transaction may take: every instruction manages 50 Mgas/s on an ordinary machine, and the largest transaction 16.7 M gas in 340 ms.
+pub(super) const SHARE: Duration = Duration::from_millis(375);
+
+/// A transaction with less gas than this cannot have used its share by itself: the machine stood still. Nobody is blamed for it.
+const BLAMELESS_GAS: u64 = 1_000_000;
+
+/// Time for the roots, for each change, before one was measured.
+const FIRST_COST: Duration = Duration::from_micros(50);
+
+/// Time between two looks whether the whole build was given up.
+const TICK: Duration = Duration::from_millis(5);
+
+const _: () = assert!(BUDGET.as_millis() < BUILD_LIMIT.as_millis() && 2 * SHARE.as_millis() <= BUDGET.as_millis());
+
+/// How much time blocks have, and what their roots cost on this machine.
+#[derive(Debug)]
+pub(super) struct Timing {
+    budget: Duration,
+    share: Duration,
+    /// Nanoseconds for each change.
+    cost: AtomicU64,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self::new(BUDGET, SHARE)
+    }
+}
+
+impl Timing {
+    pub(super) fn new(budget: Duration, share: Duration) -> Self {
+        Self { budget, share, cost: AtomicU64::new(nanoseconds(FIRST_COST)) }
+    }
+
+    /// What the roots of this will take.
+    fn roots(&self, progress: Progress) -> Duration {
+        Duration::from_nanos(progress.changes.saturating_mul(self.cost.load(Ordering::Relaxed)))
+    }
+
+    /// Takes in what the roots of a block took. Of a few changes nothing can be learned.
+    fn learn(&self, changes: u64, took: Duration) {
+        if changes < 64 {
+            return;
+        }
+        let (before, now) = (self.cost.load(Ordering::Relaxed), nanoseconds(took) / changes);
+        self.cost.store((3 * before + now) / 4, Ordering::Relaxed);
+    }
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The transactions of one build, and the clock for it.
+pub(super) struct Build<'a> {
+    timing: &'a Timing,
+    started: Instant,
+    /// Ends the whole build.
+    stop: &'a Stop,
+    candidates: std::vec::IntoIter<Transaction>,
+    watch: &'a Watch,
+    current: Option<Instant>,
+    ended: Option<Instant>,
+    progress: Progress,
+    /// Used up their share.
+    blamed: Vec<Transaction>,
+    stopped_one: bool,
+}
+
+impl<'a> Build<'a> {
+    /// Runs `make` with what it is offered of `candidates`; returns its result, and the transactions that used up their share.
+    pub(super) fn run<T>(
+        timing: &Timing,
+        candidates: Vec<Transaction>,
+        stop: &Stop,
+        make: impl FnOnce(&mut Build<'_>) -> T,
+    ) -> (T, Vec<Transaction>) {
+        let watch = Watch::default();
+        std::thread::scope(|scope| {
+            scope.spawn(|| watch.run(stop));
+            // Ends the watcher, however this ends.
+            let _ends = Ends(&watch);
+            let mut build = Build {
+                timing,
+                started: Instant::now(),
+                stop,
+                candidates: candidates.into_iter(),
+                watch: &watch,
+                current: None,
+                ended: None,
+                progress: Progress::default(),
+                blamed: Vec::new(),
+                stopped_one: false,
+            };
+            let made = make(&mut build);
+            if let Some(ended) = build.ended {
+                timing.learn(build.progress.changes, ended.elapsed());
+            }
+            (made, build.blamed)
+        })
+    }
+
+    /// When no more may run, so that the roots are done in time.
+    fn end(&self) -> Instant {
+        self.started + self.timing.budget.saturating_sub(self.timing.roots(self.progress))
+    }
+
+    /// The next that may still be tried: after one was stopped only those that cannot take long, so that there is room for
+    /// ordinary payments in every block.
+    fn candidate(&mut self) -> Option<Transaction> {
+        let small_only = self.stopped_one;
+        self.candidates.find(|transaction| !small_only || transaction.gas_limit() <= BLAMELESS_GAS)
+    }
+}
+
+impl Offers for Build<'_> {
+    fn next(&mut self, progress: Progress) -> Option<(Transaction, Stop)> {
+        self.progress = progress;
+        let now = Instant::now();
+        let candidate = if now < self.end() && !self.stop.is_stopped() { self.candidate() } else { None };
+        let Some(candidate) = candidate else {
+            self.watch.set(None);
+            self.ended = Some(now);
+            return None;
+        };
+        let stop = Stop::default();
+        self.watch.set(Some((self.end().min(now + self.timing.share), stop.clone())));
+        self.current = Some(now);
+        Some((candidate, stop))
+    }
+
+    fn left_out(&mut self, transaction: &Transaction) {
+        self.stopped_one = true;
+        let used_its_share = self.current.is_some_and(|started| started.elapsed() >= self.timing.share);
+        if used_its_share && transaction.gas_limit() > BLAMELESS_GAS {
+            self.blamed.push(transaction.clone());
+        }
+    }
+}
+
+/// Ends what runs at its deadline.
+#[derive(Default)]
+struct Watch {
+    watched: Mutex<Watched>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Watched {
+    ended: bool,
+    current: Option<(Instant, Stop)>,
+}
+
+impl Watch {
+    fn set(&self, current: Option<(Instant, Stop)>) {
+        self.watched().current = current;
+    }
+
+    /// Until the build ends. Looks often instead of waiting for the nearest deadline, because most transactions take microseconds.
+    fn run(&self, whole: &Stop) {
+        let mut watched = self.watched();
+        while !watched.ended {
+            if let Some((deadline, stop)) = &watched.current
+                && (whole.is_stopped() || Instant::now() >= *deadline)
+            {
+                stop.stop();
+            }
+            watched = self.changed.wait_timeout(watched, TICK).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn end(&self) {
+        self.watched().ended = true;
+        self.changed.notify_all();
+    }
+
+    fn watched(&self) -> MutexGuard<'_, Watched> {
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Ends<'a>(&'a Watch);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
