@@ -59,13 +59,6 @@ pub enum SimulateError {
     /// The block asked for is above the last final one, `head`: try later.
     #[error("block {number} is not known, the head is {head}")]
     UnknownBlock { number: u64, head: u64 },
-    /// This node no longer keeps the state of the block asked for; a node that keeps all states can answer.
-    #[error("state of block {number} was pruned, the oldest kept is {oldest}")]
-    Pruned {
-        number: u64,
-        /// Number of the oldest block whose state is kept.
-        oldest: u64,
-    },
     /// The call could not even start: nonce, balance, intrinsic gas.
     #[error(transparent)]
     Invalid(#[from] InclusionError),

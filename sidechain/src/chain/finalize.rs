@@ -28,19 +28,37 @@ pub struct Finalized {
 }
 
 impl<S: Store> Chain<S> {
-    /// Makes a block final: one atomic batch, on disk when this returns. `None` when it was final already.
+    /// Makes a block final, with the certificate that was kept for it, if any. See [`Self::finalize_certified`].
     ///
     /// # Errors
     ///
     /// Every [`FinalizeError`] is fatal: stop.
     pub fn finalize(&self, block: &Block) -> Result<Option<Arc<Finalized>>, FinalizeError> {
+        self.finalize_certified(block, None)
+    }
+
+    /// Makes a block final, with its certificate: one atomic batch, on disk when this returns. `None` when it was final already.
+    ///
+    /// Certificates are not part of any hash; any valid one will do.
+    ///
+    /// # Errors
+    ///
+    /// Every [`FinalizeError`] is fatal: stop.
+    pub fn finalize_certified(
+        &self,
+        block: &Block,
+        certificate: Option<&[u8]>,
+    ) -> Result<Option<Arc<Finalized>>, FinalizeError> {
         let _one_at_a_time = self.finalizing.lock().unwrap_or_else(PoisonError::into_inner);
         let (number, hash) = (block.number(), block.hash());
         let head = self.head().number;
         if number <= head {
             return match stored_hash(&self.store, number)? {
                 Some(stored) if stored != hash => Err(FinalizeError::Conflict { number, stored, got: hash }),
-                _ => Ok(None),
+                _ => {
+                    certificate.map_or(Ok(()), |certificate| self.put_finality(number, certificate))?;
+                    Ok(None)
+                }
             };
         }
         if number > head + 1 {
@@ -51,7 +69,7 @@ impl<S: Store> Chain<S> {
             let (stored, got) = (self.head_hash(), executed.block.header.parent_hash);
             return Err(FinalizeError::Conflict { number: head, stored, got });
         }
-        self.write(&executed)?;
+        self.write(&executed, certificate)?;
         self.advance(&executed);
 
         let Executed { block, senders, receipts, .. } = &*executed;
@@ -72,10 +90,11 @@ impl<S: Store> Chain<S> {
         })
     }
 
-    /// Block, state and history, in one batch. Readers of older state are told before it becomes visible.
-    fn write(&self, executed: &Executed) -> Result<(), StoreError> {
+    /// Block, certificate, state and history, in one batch. Readers of older state are told before it becomes visible.
+    fn write(&self, executed: &Executed, certificate: Option<&[u8]>) -> Result<(), StoreError> {
         let number = executed.block.number();
         let mut batch = block_batch(executed);
+        self.move_ahead(&mut batch, number, certificate)?;
         state_batch(&mut batch, executed, true);
         self.prune(&mut batch, number)?;
         self.writing.store(number, Ordering::SeqCst);

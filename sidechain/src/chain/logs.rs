@@ -6,6 +6,7 @@ use super::{
     error::LogsError,
     open::Chain,
     reads::Stored,
+    retention::PEG,
     rows::{block_number, corrupt},
 };
 use crate::{
@@ -33,6 +34,11 @@ impl LogFilter {
             && self.topics.iter().enumerate().all(|(position, wanted)| {
                 wanted.is_empty() || log.topics().get(position).is_some_and(|topic| wanted.contains(topic))
             })
+    }
+
+    /// Whether only logs of the peg's contracts are wanted, which are never pruned.
+    fn is_about_the_peg(&self) -> bool {
+        !self.addresses.is_empty() && self.addresses.iter().all(|address| PEG.contains(address))
     }
 
     /// Whether a block with this bloom may hold a matching log.
@@ -68,6 +74,9 @@ impl<S: Store> Chain<S> {
     pub fn logs(&self, filter: &LogFilter, limit: usize) -> Result<Vec<LogEntry>, LogsError> {
         /// Blooms read at once: 256 KB.
         const CHUNK: usize = 1024;
+        if !filter.is_about_the_peg() {
+            self.windows.bodies.check(filter.from)?;
+        }
         let mut found = Vec::new();
         let mut next = filter.from;
         loop {

@@ -9,6 +9,7 @@
 //! Blocks that are not final yet live in memory as changes over their parents. Everything is synchronous and blocks on
 //! CPU and disk; call it from a blocking worker. Time is an argument.
 
+mod ahead;
 mod error;
 mod finalize;
 mod logs;
@@ -19,6 +20,7 @@ mod pruning;
 mod reads;
 mod recent;
 mod registrations;
+mod retention;
 mod rows;
 mod senders;
 mod state_at;
@@ -28,13 +30,15 @@ mod tip;
 mod unfinal;
 mod verify;
 
+pub use ahead::Ahead;
 pub use error::{FinalizeError, LogsError, OpenError, ProposeError, SimulateError};
 pub use finalize::Finalized;
 pub use logs::{LogEntry, LogFilter, logs_of};
-pub use open::{Chain, Retention};
+pub use open::Chain;
 pub use propose::Offers;
 pub use reads::{Located, Stored};
 pub use registrations::{MAX_REGISTRATIONS, Registration, RegistrationError};
+pub use retention::Retention;
 pub use state_at::{AccountProof, StateAt, StorageProof};
 pub use unfinal::Role;
 pub use verify::MAX_CLOCK_DRIFT_MS;

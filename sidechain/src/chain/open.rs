@@ -8,6 +8,7 @@ use super::{
     error::OpenError,
     pending::Pending,
     recent::RecentHashes,
+    retention::{Retention, Windows},
     rows::{block_batch, check_format, stamp_format, state_batch, stored_hash, stored_head},
     senders::Senders,
     tip::{Tip, View},
@@ -19,27 +20,14 @@ use crate::{
     state::{CodeCache, store::Store},
 };
 
-/// How long old state is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retention {
-    /// Blocks for which state can be read (`eth_call`, `eth_getBalance`); `None`: all of them.
-    pub state_blocks: Option<u64>,
-    /// Blocks for which state can be proved (`eth_getProof`). About 4 KB for each changed account and block.
-    pub proof_blocks: u64,
-}
-
-impl Default for Retention {
-    fn default() -> Self {
-        Self { state_blocks: None, proof_blocks: 1024 }
-    }
-}
-
 /// The chain of one network, over a store.
 pub struct Chain<S> {
     pub(super) genesis: Genesis,
     pub(super) genesis_block: Block,
     pub(super) rules: Rules,
     pub(super) retention: Retention,
+    /// From which block on state, proofs and bodies are there.
+    pub(super) windows: Windows,
     pub(super) store: S,
     pub(super) tip: RwLock<Tip>,
     /// One block is finalized at a time.
@@ -94,6 +82,7 @@ impl<S: Store> Chain<S> {
             genesis,
             genesis_block: first.block,
             retention,
+            windows: Windows::load(&store)?,
             store,
             writing: AtomicU64::new(head.number),
             tip: RwLock::new(Tip { head, hash, recent, pending: Pending::default() }),

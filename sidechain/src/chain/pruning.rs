@@ -1,52 +1,131 @@
-//! Which old state can still be read, and removing the rest.
+//! Removing old state, proofs and blocks, in steps that a commit can bear.
+
+use std::sync::atomic::Ordering;
+
+use alloy_primitives::{Bloom, BloomInput};
 
 use super::{
-    open::{Chain, Retention},
-    rows::{META_NODES_OLDEST, META_STATE_OLDEST, block_number, decode_undo},
+    open::Chain,
+    retention::{PEG, Retention, Window},
+    rows::{META_BODIES_SWEPT, block_number, decode_body},
 };
-use crate::state::store::{Batch, Store, StoreError, Table};
+use crate::state::{
+    store::{Batch, Store, StoreError, Table},
+    undo,
+};
+
+/// Pages of undo records read at once.
+const PAGES: usize = 64;
+
+/// Pages of undo records removed with one block: 8 MB. More than a block adds, so that a window that was shortened is swept soon.
+const MAX_PAGES: usize = 1024;
+
+/// Bodies removed with one block; more than the one that it adds.
+const MAX_BODIES: u64 = 32;
+
+/// Bytes of bodies removed with one block, if the first is not larger.
+const MAX_BODY_BYTES: usize = 4 << 20;
 
 impl<S: Store> Chain<S> {
-    pub(super) fn oldest(&self, meta: &'static [u8]) -> Result<u64, StoreError> {
-        self.store.get(Table::Meta, meta)?.map_or(Ok(0), |row| block_number(Table::Meta, &row))
-    }
-
-    /// Removes history that is no longer kept once block `number` is final.
+    /// Removes what is no longer kept once block `number` is final.
     pub(super) fn prune(&self, batch: &mut Batch, number: u64) -> Result<(), StoreError> {
-        let Retention { state_blocks, proof_blocks } = self.retention;
-        self.prune_history(batch, Table::NodeUndo, META_NODES_OLDEST, number.saturating_sub(proof_blocks))?;
+        let Retention { state_blocks, proof_blocks, body_blocks } = self.retention;
+        if let Some(blocks) = proof_blocks {
+            let index = Table::NodeIndex;
+            self.prune_records(batch, Table::NodeUndo, index, &self.windows.proofs, number.saturating_sub(blocks))?;
+        }
         if let Some(blocks) = state_blocks {
-            self.prune_history(batch, Table::StateUndo, META_STATE_OLDEST, number.saturating_sub(blocks))?;
+            let index = Table::StateIndex;
+            self.prune_records(batch, Table::StateUndo, index, &self.windows.states, number.saturating_sub(blocks))?;
+        }
+        if let Some(blocks) = body_blocks {
+            self.prune_bodies(batch, number.saturating_sub(blocks))?;
         }
         Ok(())
     }
 
-    /// Makes `oldest` the oldest block whose rows can be read: rows changed by it and before lose their history.
-    fn prune_history(
+    /// Makes `oldest` the oldest block whose rows can be read: records of it and of blocks before go.
+    fn prune_records(
         &self,
         batch: &mut Batch,
-        undo: Table,
-        meta: &'static [u8],
+        pages: Table,
+        index: Table,
+        window: &Window,
         oldest: u64,
     ) -> Result<(), StoreError> {
-        /// Blocks pruned with each block; when the window was shortened, the rest follows with the next ones.
-        const STEP: usize = 16;
-        if oldest == 0 {
-            return Ok(());
-        }
-        for (key, keys) in self.store.scan(undo, &[], STEP)? {
-            let block = block_number(undo, &key)?;
-            if block > oldest {
-                break;
+        window.shrink(batch, oldest);
+        let mut from = window.swept.load(Ordering::Relaxed).to_be_bytes().to_vec();
+        for _ in 0..MAX_PAGES / PAGES {
+            let rows = self.store.scan(pages, &from, PAGES)?;
+            let more = rows.len() == PAGES;
+            for (key, page) in rows {
+                let (block, kind) = undo::page_place(&key)?;
+                if block > oldest {
+                    return Ok(());
+                }
+                let number = block.to_be_bytes();
+                let mut changed = undo::Rows::new(&page);
+                while let Some((key, _)) = changed.advance()? {
+                    batch.delete(index, [&undo::index_prefix(kind, key)[..], &number].concat());
+                }
+                window.swept.store(block, Ordering::Relaxed);
+                // The next page's key.
+                from = [&key[..], &[0]].concat();
+                batch.delete(pages, key);
             }
-            for (table, key) in decode_undo(&keys)? {
-                batch.delete(table, [key, &block.to_be_bytes()].concat());
+            if !more {
+                return Ok(());
             }
-            batch.delete(undo, key);
-        }
-        if self.oldest(meta)? < oldest {
-            batch.put(Table::Meta, meta, oldest.to_be_bytes());
         }
         Ok(())
+    }
+
+    /// Removes transactions and receipts of blocks before `oldest`, except what the peg needs.
+    fn prune_bodies(&self, batch: &mut Batch, oldest: u64) -> Result<(), StoreError> {
+        let window = &self.windows.bodies;
+        window.shrink(batch, oldest);
+        // Block 0 is what every node starts from.
+        let next = match window.swept.load(Ordering::Relaxed) {
+            0 => {
+                self.store.get(Table::Meta, META_BODIES_SWEPT)?.map_or(Ok(0), |row| block_number(Table::Meta, &row))?
+                    + 1
+            }
+            swept => swept + 1,
+        };
+        let (mut swept, mut bytes) = (next - 1, 0);
+        while swept + 1 < oldest && swept + 1 < next + MAX_BODIES && bytes < MAX_BODY_BYTES {
+            swept += 1;
+            bytes += self.prune_body(batch, swept)?;
+        }
+        if swept >= next {
+            window.swept.store(swept, Ordering::Relaxed);
+            batch.put(Table::Meta, META_BODIES_SWEPT, swept.to_be_bytes());
+        }
+        Ok(())
+    }
+
+    /// The bytes of what was removed.
+    fn prune_body(&self, batch: &mut Batch, number: u64) -> Result<usize, StoreError> {
+        let key = number.to_be_bytes();
+        let bloom = self.store.get(Table::Bloom, &key)?;
+        if bloom.is_some_and(|bloom| may_concern_the_peg(&bloom)) {
+            return Ok(0);
+        }
+        let Some(body) = self.store.get(Table::Body, &key)? else { return Ok(0) };
+        for transaction in decode_body(&body)?.0 {
+            batch.delete(Table::TransactionHash, transaction.tx_hash().to_vec());
+        }
+        for table in [Table::Body, Table::Receipts, Table::Bloom] {
+            batch.delete(table, key);
+        }
+        Ok(body.len())
+    }
+}
+
+/// Whether a contract of the peg may have logged in a block with this bloom; true where nobody can tell.
+fn may_concern_the_peg(bloom: &[u8]) -> bool {
+    bloom.len() != Bloom::len_bytes() || {
+        let bloom = Bloom::from_slice(bloom);
+        PEG.iter().any(|address| bloom.contains_input(BloomInput::Raw(address.as_slice())))
     }
 }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     block::{Block, Header, Receipt, Transaction},
-    state::store::{Batch, Store, StoreError, Table},
+    state::store::{Store, StoreError, Table},
 };
 
 /// A final block as stored.
@@ -98,13 +98,15 @@ impl<S: Store> Chain<S> {
     ///
     /// # Errors
     ///
-    /// When the store fails.
+    /// `Pruned`; when the store fails.
     pub fn stored(&self, number: u64) -> Result<Option<Stored>, StoreError> {
         let Some(header) = self.header(number)? else {
             return Ok(None);
         };
-        let body = self.store.get(Table::Body, &number.to_be_bytes())?;
-        let body = body.ok_or_else(|| corrupt(Table::Body, format!("block {number} is missing")))?;
+        let Some(body) = self.store.get(Table::Body, &number.to_be_bytes())? else {
+            self.windows.bodies.check(number)?;
+            return Err(corrupt(Table::Body, format!("block {number} is missing")));
+        };
         let (transactions, senders) = decode_body(&body)?;
         let hash = header.hash_slow();
         Ok(Some(Stored { block: Block { header, transactions }, hash, senders }))
@@ -114,9 +116,10 @@ impl<S: Store> Chain<S> {
     ///
     /// # Errors
     ///
-    /// When the store fails.
+    /// `Pruned`; when the store fails.
     pub fn receipts(&self, number: u64) -> Result<Option<Vec<Receipt>>, StoreError> {
         let Some(row) = self.store.get(Table::Receipts, &number.to_be_bytes())? else {
+            self.windows.bodies.check(number)?;
             return Ok(None);
         };
         decode(Table::Receipts, &row).map(Some)
@@ -141,17 +144,6 @@ impl<S: Store> Chain<S> {
         };
         let transaction = Transaction::new_unchecked(envelope.clone(), *sender);
         Ok(Some(Located { transaction, header: block.header, block_hash, index }))
-    }
-
-    /// Keeps a finality certificate for a block. Certificates are not part of any hash; any valid one will do.
-    ///
-    /// # Errors
-    ///
-    /// When the store fails.
-    pub fn put_finality(&self, number: u64, certificate: &[u8]) -> Result<(), StoreError> {
-        let mut batch = Batch::default();
-        batch.put(Table::Finality, number.to_be_bytes(), certificate);
-        self.store.write(batch)
     }
 
     /// The certificate kept for exactly this block.

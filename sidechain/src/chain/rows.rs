@@ -1,5 +1,7 @@
 //! Which rows are in the store for a block, its state and its history.
 
+use std::collections::HashMap;
+
 use alloy_primitives::{Address, B256, keccak256};
 use alloy_rlp::{Decodable, Encodable};
 
@@ -7,16 +9,23 @@ use super::error::OpenError;
 use crate::{
     block::{Header, TxEnvelope},
     execution::Executed,
-    state::store::{Batch, Store, StoreError, Table},
+    state::{
+        Change,
+        store::{Batch, Store, StoreError, Table},
+        undo::{self, History},
+    },
 };
 
 /// Format of the data in the store.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 const META_FORMAT: &[u8] = b"format";
 const META_HEAD: &[u8] = b"head";
 pub(super) const META_NODES_OLDEST: &[u8] = b"nodes_oldest";
 pub(super) const META_STATE_OLDEST: &[u8] = b"state_oldest";
+pub(super) const META_BODIES_OLDEST: &[u8] = b"bodies_oldest";
+/// The last block whose body was removed or is kept for ever.
+pub(super) const META_BODIES_SWEPT: &[u8] = b"bodies_swept";
 pub(super) const META_LAST_CURSOR: &[u8] = b"last_cursor";
 
 /// Header, body, receipts and their indexes, and the new head.
@@ -43,62 +52,40 @@ pub(super) fn block_batch(executed: &Executed) -> Batch {
     batch
 }
 
-/// Changed rows, their history, and what prunes it.
+/// Changed rows, and the undo record with their rows before.
 pub(super) fn state_batch(batch: &mut Batch, executed: &Executed, with_history: bool) {
-    let number = executed.block.number().to_be_bytes();
-    let (mut state_undo, mut node_undo) = (Vec::new(), Vec::new());
     for (hash, code) in &executed.overlay.codes {
         batch.put(Table::Code, hash.to_vec(), code.to_vec());
     }
-    for (table, key, change) in executed.overlay.changes() {
-        batch.writes.push((table, key.clone(), change.after.clone()));
-        if let (true, Some(history)) = (with_history, history(table)) {
-            batch.put(history, [key, number.as_slice()].concat(), change.before.clone().unwrap_or_default());
-            let nodes = matches!(table, Table::AccountNode | Table::StorageNode);
-            encode_undo(if nodes { &mut node_undo } else { &mut state_undo }, history, key);
+    for (table, rows) in executed.overlay.tables() {
+        if with_history {
+            undo_batch(batch, executed.block.number(), table, rows);
         }
-    }
-    for (undo, keys) in [(Table::StateUndo, state_undo), (Table::NodeUndo, node_undo)] {
-        if !keys.is_empty() {
-            batch.put(undo, number, keys);
-        }
+        batch.writes.extend(rows.iter().map(|(key, change)| (table, key.clone(), change.after.clone())));
     }
 }
 
-/// The table with the earlier rows of a table.
-pub(super) const fn history(table: Table) -> Option<Table> {
-    match table {
-        Table::Account => Some(Table::AccountHistory),
-        Table::Slot => Some(Table::SlotHistory),
-        Table::AccountNode => Some(Table::AccountNodeHistory),
-        Table::StorageNode => Some(Table::StorageNodeHistory),
-        _ => None,
+/// The part of a block's undo record that is about one table, and the index of its keys.
+fn undo_batch(batch: &mut Batch, number: u64, table: Table, rows: &HashMap<Vec<u8>, Change>) {
+    let History { pages, index, kind } = undo::history(table).expect("the tables of an overlay are versioned");
+    let block = number.to_be_bytes();
+    let mut rows: Vec<_> = rows.iter().collect();
+    rows.sort_unstable_by_key(|(key, _)| *key);
+    for (key, _) in &rows {
+        batch.put(index, [&undo::index_prefix(kind, key)[..], &block].concat(), []);
     }
-}
-
-/// Tables with earlier rows, by the byte that stands for them in an undo list.
-const HISTORIES: [Table; 4] =
-    [Table::AccountHistory, Table::SlotHistory, Table::AccountNodeHistory, Table::StorageNodeHistory];
-
-/// Appends table, length and key.
-fn encode_undo(list: &mut Vec<u8>, table: Table, key: &[u8]) {
-    let position = HISTORIES.iter().position(|history| *history == table).expect("one of the four");
-    list.push(u8::try_from(position).expect("below 4"));
-    // The longest key is a storage node's: 32 + 64 + 1 bytes.
-    list.push(u8::try_from(key.len()).expect("keys have at most 97 bytes"));
-    list.extend_from_slice(key);
-}
-
-pub(super) fn decode_undo(mut list: &[u8]) -> Result<Vec<(Table, &[u8])>, StoreError> {
-    let wrong = || corrupt(Table::NodeUndo, "undo list ends early".to_owned());
-    let mut keys = Vec::new();
-    while let [table, length, rest @ ..] = list {
-        let table = HISTORIES.get(usize::from(*table)).ok_or_else(wrong)?;
-        let (key, rest) = rest.split_at_checked(usize::from(*length)).ok_or_else(wrong)?;
-        keys.push((*table, key));
-        list = rest;
+    let rows = rows.into_iter().map(|(key, Change { before, after })| {
+        let before = match table {
+            Table::AccountNode | Table::StorageNode => {
+                undo::node_before(number, key, before.as_deref(), after.as_deref())
+            }
+            _ => before.clone().unwrap_or_default(),
+        };
+        (key.as_slice(), before)
+    });
+    for undo::Page { last, rows } in undo::pages(rows) {
+        batch.put(pages, undo::page_key(block, kind, &last), rows);
     }
-    if list.is_empty() { Ok(keys) } else { Err(wrong()) }
 }
 
 /// Notes the format in the first batch.

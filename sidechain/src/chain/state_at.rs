@@ -1,16 +1,14 @@
 //! State at final blocks: reads, proofs, and calls that are tried on it.
 
-use std::sync::atomic::Ordering;
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError, atomic::Ordering},
+};
 
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
 use alloy_trie::KECCAK_EMPTY;
 
-use super::{
-    error::SimulateError,
-    open::Chain,
-    recent::RecentHashes,
-    rows::{META_NODES_OLDEST, META_STATE_OLDEST, history},
-};
+use super::{error::SimulateError, open::Chain, recent::RecentHashes};
 use crate::{
     block::Transaction,
     execution::{self, BlockError, Call, InclusionError, Outcome, Stop, child_header},
@@ -19,14 +17,20 @@ use crate::{
         Account, AccountNodes, StateReader, StorageNodes, Working, slot_hash,
         store::{Store, StoreError, Table},
         trie::prove,
+        undo::{self, History, history, index_prefix, page_key},
     },
 };
+
+/// Rows of trie nodes, by table and key.
+type Nodes = HashMap<(Table, Vec<u8>), Option<Vec<u8>>>;
 
 /// State at a final block; reads never fall back to another block's state.
 pub struct StateAt<'a, S> {
     chain: &'a Chain<S>,
     number: u64,
     recent: RecentHashes,
+    /// Trie nodes that were put together for this block: a proof of many slots asks for the upper ones again and again.
+    nodes: Mutex<Nodes>,
 }
 
 /// Merkle proof of an account and some of its slots (EIP-1186).
@@ -62,11 +66,8 @@ impl<S: Store> Chain<S> {
         if number > head {
             return Err(SimulateError::UnknownBlock { number, head });
         }
-        let oldest = self.oldest(META_STATE_OLDEST)?;
-        if number < oldest {
-            return Err(SimulateError::Pruned { number, oldest });
-        }
-        Ok(StateAt { chain: self, number, recent: self.tip().recent.clone() })
+        self.windows.states.check(number)?;
+        Ok(StateAt { chain: self, number, recent: self.tip().recent.clone(), nodes: Mutex::default() })
     }
 
     /// Tries a call on the state after a final block, in that block's environment.
@@ -78,10 +79,7 @@ impl<S: Store> Chain<S> {
         let state = self.state_at(number)?;
         let header = self.header(number)?.ok_or(SimulateError::UnknownBlock { number, head: self.head().number })?;
         let outcome = execution::simulate(&self.rules, &header, Working::new(&state, &self.codes), call, stop);
-        let outcome = outcome.map_err(simulate_error)?;
-        // What was read may have been pruned meanwhile.
-        self.state_at(number)?;
-        Ok(outcome)
+        outcome.map_err(simulate_error)
     }
 
     /// A gas limit with which a call succeeds, at most 1.5 % above the smallest.
@@ -146,6 +144,10 @@ impl<S: Store> Chain<S> {
 }
 
 impl<S: Store> StateAt<'_, S> {
+    fn nodes(&self) -> MutexGuard<'_, Nodes> {
+        self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Number of the block that was executed last in this state.
     pub const fn number(&self) -> u64 {
         self.number
@@ -157,13 +159,8 @@ impl<S: Store> StateAt<'_, S> {
     ///
     /// `Pruned` outside the window for which trie nodes are kept.
     pub fn proof(&self, address: Address, slots: &[U256]) -> Result<AccountProof, SimulateError> {
-        let proof = self.prove(address, slots);
-        // What was read may have been pruned meanwhile, so ask afterwards.
-        let (number, oldest) = (self.number, self.chain.oldest(META_NODES_OLDEST)?);
-        if number < oldest {
-            return Err(SimulateError::Pruned { number, oldest });
-        }
-        Ok(proof?)
+        self.chain.windows.proofs.check(self.number)?;
+        Ok(self.prove(address, slots)?)
     }
 
     fn prove(&self, address: Address, slots: &[U256]) -> Result<AccountProof, StoreError> {
@@ -183,7 +180,7 @@ impl<S: Store> StateAt<'_, S> {
 
 impl<S: Store> StateReader for StateAt<'_, S> {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        // The order matters: if a block becomes final between the two reads, its history entry corrects the first.
+        // The order matters: if a block becomes final between the two reads, its record corrects the first.
         let now = self.chain.store.get(table, key)?;
         let Some(history) = history(table) else {
             return Ok(now);
@@ -191,13 +188,21 @@ impl<S: Store> StateReader for StateAt<'_, S> {
         if self.chain.writing.load(Ordering::SeqCst) <= self.number {
             return Ok(now);
         }
-        let from = [key, &(self.number + 1).to_be_bytes()].concat();
-        match self.chain.store.seek(history, &from)? {
-            Some((found, before)) if found.len() == from.len() && found.starts_with(key) => {
-                Ok((!before.is_empty()).then_some(before))
-            }
-            _ => Ok(now),
+        if history.pages == Table::StateUndo {
+            let row = self.row_before(&history, key, now);
+            // Asked afterwards: records that were looked for may have been pruned meanwhile.
+            self.chain.windows.states.check(self.number)?;
+            return row;
         }
+        let place = (table, key.to_vec());
+        if let Some(row) = self.nodes().get(&place) {
+            return Ok(row.clone());
+        }
+        let row = self.row_before(&history, key, now);
+        self.chain.windows.proofs.check(self.number)?;
+        let row = row?;
+        self.nodes().insert(place, row.clone());
+        Ok(row)
     }
 
     fn block_hash(&self, number: u64) -> Result<Option<B256>, StoreError> {
@@ -205,9 +210,50 @@ impl<S: Store> StateReader for StateAt<'_, S> {
     }
 }
 
+impl<S: Store> StateAt<'_, S> {
+    /// The row as it was before the first later block that changed it; `now` when none did.
+    ///
+    /// Costs a look into the index and, where a later block changed the row, one page. A branch of a trie costs a page for each
+    /// later block that changed it, until all sixteen children are known or a record has it whole: ordinarily at most 32, at most
+    /// the blocks for which proofs are kept.
+    fn row_before(&self, history: &History, key: &[u8], now: Option<Vec<u8>>) -> Result<Option<Vec<u8>>, StoreError> {
+        /// Records looked up at once.
+        const STEP: usize = 16;
+        let nodes = history.pages == Table::NodeUndo;
+        let (prefix, mut node) = (index_prefix(history.kind, key), undo::Node::default());
+        let mut next = self.number + 1;
+        loop {
+            let rows = self.chain.store.scan(history.index, &[&prefix[..], &next.to_be_bytes()].concat(), STEP)?;
+            let more = rows.len() == STEP;
+            for (found, _) in rows {
+                let Some(block) = found.strip_prefix(&prefix[..]).and_then(|rest| rest.try_into().ok()) else {
+                    return node.finish(now);
+                };
+                next = u64::from_be_bytes(block) + 1;
+                let page = self.chain.store.seek(history.pages, &page_key(block, history.kind, key))?;
+                // A key with the same beginning, or a record that was pruned meanwhile: the caller looks.
+                let page = page.filter(|(found, _)| found.starts_with(&page_key(block, history.kind, &[])));
+                let Some((_, page)) = page else { continue };
+                match undo::Rows::new(&page).find(key)? {
+                    Some(before) if !nodes => return Ok((!before.is_empty()).then(|| before.to_vec())),
+                    Some(before) => {
+                        if let Some(whole) = node.meet(before)? {
+                            return Ok(whole);
+                        }
+                    }
+                    None => {}
+                }
+            }
+            if !more {
+                return node.finish(now);
+            }
+        }
+    }
+}
+
 fn simulate_error(error: BlockError) -> SimulateError {
     match error {
-        BlockError::Store(error) => SimulateError::Store(error),
+        BlockError::Store(error) => error.into(),
         BlockError::Stopped => SimulateError::Stopped,
         BlockError::Transaction { error, .. } => SimulateError::Invalid(error),
         error => SimulateError::Invalid(InclusionError::Invalid(error.to_string())),

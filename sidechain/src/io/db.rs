@@ -1,25 +1,27 @@
 //! The chain's tables in rocksdb: a column family each, one synced write batch a block.
 
+mod open_files;
+
 use std::{io::ErrorKind as IoErrorKind, path::Path, sync::Arc};
 
 use rocksdb::{
-    BlockBasedOptions, BoundColumnFamily, Cache, ColumnFamilyDescriptor, DB, DBCompressionType, Direction, Error,
-    ErrorKind, IteratorMode, Options, WriteBatch, WriteOptions,
+    BlockBasedIndexType, BlockBasedOptions, BoundColumnFamily, Cache, ColumnFamilyDescriptor, DB, DBCompressionType,
+    Direction, Error, ErrorKind, IteratorMode, Options, ReadOptions, SliceTransform, WriteBatch, WriteOptions,
 };
 
 use crate::{
     chain::OpenError,
-    state::store::{Batch, Entry, Store, StoreError, Table},
+    state::{
+        store::{Batch, Entry, Store, StoreError, Table},
+        undo,
+    },
 };
 
-/// Memory for blocks of all tables, with their indexes and filters kept outside of it (inside, a small cache thrashes).
-const CACHE_BYTES: usize = 128 << 20;
+/// Memory for blocks, indexes and filters of all tables together, unless the operator says otherwise.
+pub const DEFAULT_CACHE_BYTES: usize = 256 << 20;
 
 /// Log files of rocksdb itself that are kept (its `LOG`, not data).
 const KEPT_LOGS: usize = 4;
-
-/// Open files: far below the usual limit of 1024 files of a process, with room for connections.
-const OPEN_FILES: i32 = 256;
 
 /// A [`Store`] in a directory.
 pub struct Database {
@@ -27,20 +29,30 @@ pub struct Database {
 }
 
 impl Database {
-    /// Opens or creates the directory.
+    /// Opens or creates the directory, with a cache of the default size.
     ///
     /// # Errors
     ///
     /// `Locked` when another process has it; `Store` when the disk fails or is full.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
+        Self::open_with(path, DEFAULT_CACHE_BYTES)
+    }
+
+    /// The same with a cache of `cache_bytes`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`].
+    pub fn open_with(path: &Path, cache_bytes: usize) -> Result<Self, OpenError> {
         let create = |error: std::io::Error| match error.kind() {
             IoErrorKind::StorageFull => StoreError::Full { detail: format!("{}: {error}", path.display()) },
             _ => StoreError::Io { action: "create the data directory", detail: format!("{}: {error}", path.display()) },
         };
         std::fs::create_dir_all(path).map_err(create)?;
-        let cache = Cache::new_lru_cache(CACHE_BYTES);
+        let cache = Cache::new_lru_cache(cache_bytes);
         let families = Table::ALL.map(|table| ColumnFamilyDescriptor::new(table.name(), table_options(table, &cache)));
-        let db = DB::open_cf_descriptors(&options(), path, families).map_err(|error| open_error(path, &error))?;
+        let options = options(open_files::raise());
+        let db = DB::open_cf_descriptors(&options, path, families).map_err(|error| open_error(path, &error))?;
         Ok(Self { db })
     }
 
@@ -49,12 +61,12 @@ impl Database {
     }
 }
 
-fn options() -> Options {
+fn options(open_files: u64) -> Options {
     let mut options = Options::default();
     options.create_if_missing(true);
     options.create_missing_column_families(true);
     options.set_keep_log_file_num(KEPT_LOGS);
-    options.set_max_open_files(OPEN_FILES);
+    options.set_max_open_files(i32::try_from(open_files).unwrap_or(i32::MAX));
     // All memtables together; beyond it the oldest are written out, so that start-up replays little.
     options.set_db_write_buffer_size(128 << 20);
     options.set_max_total_wal_size(256 << 20);
@@ -62,20 +74,70 @@ fn options() -> Options {
     options
 }
 
+/// How a table is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reads {
+    /// Single keys that may be missing, scattered: a filter saves the look into files that do not have them.
+    Scattered,
+    /// Single keys or rows in order; what is asked for is nearly always there.
+    Present,
+    /// From a key on, never beyond its prefix: a filter of prefixes.
+    Prefix,
+}
+
+const fn reads(table: Table) -> Reads {
+    match table {
+        Table::StateIndex | Table::NodeIndex => Reads::Prefix,
+        Table::StateUndo
+        | Table::NodeUndo
+        | Table::Header
+        | Table::Body
+        | Table::Receipts
+        | Table::Bloom
+        | Table::Finality
+        | Table::Ahead => Reads::Present,
+        _ => Reads::Scattered,
+    }
+}
+
 fn table_options(table: Table, cache: &Cache) -> Options {
     let mut block = BlockBasedOptions::default();
     block.set_block_cache(cache);
-    block.set_bloom_filter(10.0, false);
-    block.set_cache_index_and_filter_blocks(false);
+    // Indexes and filters grow with the data: they are in the cache, in parts, so that memory has a bound. Of each file only the
+    // small index of the parts stays.
+    block.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
+    block.set_cache_index_and_filter_blocks(true);
+    block.set_cache_index_and_filter_blocks_with_high_priority(true);
+    block.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    block.set_pin_top_level_index_and_filter(true);
     let mut options = Options::default();
+    if reads(table) != Reads::Present {
+        // Ten bits a key, one false hit of a hundred; the lower levels, which have nearly all keys, in a third less space.
+        block.set_hybrid_ribbon_filter(10.0, 1);
+        block.set_partition_filters(true);
+    }
+    if reads(table) == Reads::Prefix {
+        block.set_whole_key_filtering(false);
+        options.set_prefix_extractor(SliceTransform::create("index prefix", undo::prefix_of_index, None));
+        options.set_memtable_prefix_bloom_ratio(0.1);
+    }
     options.set_block_based_table_factory(&block);
     options.set_write_buffer_size(16 << 20);
+    options.set_level_compaction_dynamic_level_bytes(true);
     // Rows of hashes do not compress.
     let compression = match table {
-        Table::BlockNumber | Table::TransactionHash | Table::Account => DBCompressionType::None,
+        Table::BlockNumber | Table::TransactionHash | Table::Account | Table::StateIndex | Table::NodeIndex => {
+            DBCompressionType::None
+        }
         _ => DBCompressionType::Lz4,
     };
     options.set_compression_type(compression);
+    options
+}
+
+fn read_options(table: Table) -> ReadOptions {
+    let mut options = ReadOptions::default();
+    options.set_prefix_same_as_start(reads(table) == Reads::Prefix);
     options
 }
 
@@ -91,7 +153,7 @@ impl Store for Database {
     fn scan(&self, table: Table, from: &[u8], limit: usize) -> Result<Vec<Entry>, StoreError> {
         let family = self.family(table);
         self.db
-            .iterator_cf(&family, IteratorMode::From(from, Direction::Forward))
+            .iterator_cf_opt(&family, read_options(table), IteratorMode::From(from, Direction::Forward))
             .take(limit)
             .map(|entry| match entry {
                 Ok((key, value)) => Ok((key.into_vec(), value.into_vec())),

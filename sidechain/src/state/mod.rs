@@ -12,9 +12,12 @@ mod overlay;
 mod reader;
 pub mod store;
 pub mod trie;
+pub mod undo;
 mod working;
 
 pub use folded::Folded;
 pub use overlay::{Change, Overlay, VERSIONED};
-pub use reader::{Account, AccountNodes, Nothing, StateReader, StorageNodes, slot_hash};
+pub use reader::{
+    Account, AccountNodes, Nothing, StateReader, StorageNodes, decode_account, encode_account, slot_hash,
+};
 pub use working::{CodeCache, Working};

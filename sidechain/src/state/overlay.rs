@@ -38,12 +38,14 @@ impl Overlay {
         self.tables[position].get(key).map(|change| change.after.clone())
     }
 
+    /// The changed rows of each table.
+    pub fn tables(&self) -> impl Iterator<Item = (Table, &HashMap<Vec<u8>, Change>)> {
+        VERSIONED.into_iter().zip(&self.tables)
+    }
+
     /// The changed rows, table by table.
     pub fn changes(&self) -> impl Iterator<Item = (Table, &Vec<u8>, &Change)> {
-        VERSIONED
-            .into_iter()
-            .zip(&self.tables)
-            .flat_map(|(table, rows)| rows.iter().map(move |(key, change)| (table, key, change)))
+        self.tables().flat_map(|(table, rows)| rows.iter().map(move |(key, change)| (table, key, change)))
     }
 
     pub(super) fn put(&mut self, table: Table, key: Vec<u8>, before: Option<Vec<u8>>, after: Option<Vec<u8>>) {

@@ -1,10 +1,10 @@
 //! The state at a block, and where its accounts, slots and trie nodes are in the store.
 
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
-use alloy_rlp::Decodable as _;
+use alloy_rlp::{Decodable as _, Encodable as _, Header};
 /// An account, as hashed into the state trie.
 pub use alloy_trie::TrieAccount as Account;
-use alloy_trie::{KECCAK_EMPTY, Nibbles};
+use alloy_trie::{EMPTY_ROOT_HASH, KECCAK_EMPTY, Nibbles};
 
 use super::{
     store::{StoreError, Table},
@@ -45,10 +45,7 @@ pub trait StateReader: Send + Sync {
         let Some(row) = self.get(Table::Account, hash.as_slice())? else {
             return Ok(None);
         };
-        Account::decode(&mut &*row).map(Some).map_err(|error| StoreError::Corrupt {
-            table: Table::Account.name(),
-            detail: format!("account {hash}: {error}"),
-        })
+        decode_account(&row).map(Some)
     }
 
     /// The value of a storage slot; zero when never written.
@@ -66,13 +63,21 @@ pub trait StateReader: Send + Sync {
     ///
     /// When the store fails.
     fn storage_by_hash(&self, hash: B256, slot: U256) -> Result<U256, StoreError> {
-        let row = self.get(Table::Slot, &slot_key(hash, slot_hash(slot)))?;
-        let Some(row) = row else {
+        self.storage_by_hashes(hash, slot_hash(slot))
+    }
+
+    /// The value of a storage slot, by the hashes of the account's address and of the slot's index.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    fn storage_by_hashes(&self, account: B256, slot: B256) -> Result<U256, StoreError> {
+        let Some(row) = self.get(Table::Slot, &slot_key(account, slot))? else {
             return Ok(U256::ZERO);
         };
         U256::try_from_be_slice(&row).ok_or_else(|| StoreError::Corrupt {
             table: Table::Slot.name(),
-            detail: format!("slot {slot} of account {hash} has {} bytes, expected at most 32", row.len()),
+            detail: format!("slot {slot} of account {account} has {} bytes, expected at most 32", row.len()),
         })
     }
 
@@ -87,6 +92,46 @@ pub trait StateReader: Send + Sync {
         }
         Ok(self.get(Table::Code, hash.as_slice())?.map(Bytes::from))
     }
+}
+
+/// Row of an account: RLP of nonce, balance, storage root and code hash, the last two empty for an account without storage or
+/// code. Most accounts have neither, and the two hashes would be two thirds of their rows.
+pub fn encode_account(account: &Account) -> Vec<u8> {
+    let [root, code] = [(account.storage_root, EMPTY_ROOT_HASH), (account.code_hash, KECCAK_EMPTY)]
+        .map(|(hash, empty)| if hash == empty { Bytes::new() } else { Bytes::copy_from_slice(hash.as_slice()) });
+    let payload_length = account.nonce.length() + account.balance.length() + root.length() + code.length();
+    let mut row = Vec::with_capacity(payload_length + 2);
+    Header { list: true, payload_length }.encode(&mut row);
+    account.nonce.encode(&mut row);
+    account.balance.encode(&mut row);
+    root.encode(&mut row);
+    code.encode(&mut row);
+    row
+}
+
+/// The account of a row.
+///
+/// # Errors
+///
+/// `Corrupt` when [`encode_account`] did not write it.
+pub fn decode_account(row: &[u8]) -> Result<Account, StoreError> {
+    let corrupt = |error: &dyn std::fmt::Display| StoreError::Corrupt {
+        table: Table::Account.name(),
+        detail: format!("account {}: {error}", Bytes::copy_from_slice(row)),
+    };
+    let fields = || -> alloy_rlp::Result<_> {
+        let rest = &mut Header::decode_bytes(&mut &*row, true)?;
+        let (nonce, balance) = (u64::decode(rest)?, U256::decode(rest)?);
+        let hashes = [Header::decode_bytes(rest, false)?, Header::decode_bytes(rest, false)?];
+        if rest.is_empty() { Ok((nonce, balance, hashes)) } else { Err(alloy_rlp::Error::UnexpectedLength) }
+    };
+    let (nonce, balance, [root, code]) = fields().map_err(|error| corrupt(&error))?;
+    let hash = |bytes: &[u8], empty| match bytes.len() {
+        0 => Ok(empty),
+        32 => Ok(B256::from_slice(bytes)),
+        length => Err(corrupt(&format!("a hash of {length} bytes"))),
+    };
+    Ok(Account { nonce, balance, storage_root: hash(root, EMPTY_ROOT_HASH)?, code_hash: hash(code, KECCAK_EMPTY)? })
 }
 
 /// The state before the first block.
@@ -109,6 +154,10 @@ impl<R: StateReader> NodeReader for AccountNodes<'_, R> {
     fn node(&self, path: &Nibbles) -> Result<Option<Vec<u8>>, StoreError> {
         self.0.get(Table::AccountNode, &account_node_key(path))
     }
+
+    fn value(&self, key: B256) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.0.account_by_hash(key)?.map(alloy_rlp::encode))
+    }
 }
 
 /// Nodes of the storage trie of one account, by the hash of its address.
@@ -118,10 +167,15 @@ impl<R: StateReader> NodeReader for StorageNodes<'_, R> {
     fn node(&self, path: &Nibbles) -> Result<Option<Vec<u8>>, StoreError> {
         self.0.get(Table::StorageNode, &storage_node_key(self.1, path))
     }
+
+    fn value(&self, key: B256) -> Result<Option<Vec<u8>>, StoreError> {
+        let value = self.0.storage_by_hashes(self.1, key)?;
+        Ok((!value.is_zero()).then(|| alloy_rlp::encode(value)))
+    }
 }
 
 /// Ends a path in a key, so that no path's key is the beginning of another's. Nibbles are below 16.
-const PATH_END: u8 = 0xff;
+pub(super) const PATH_END: u8 = 0xff;
 
 pub(super) fn account_node_key(path: &Nibbles) -> Vec<u8> {
     path.iter().chain([PATH_END]).collect()

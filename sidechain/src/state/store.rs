@@ -9,28 +9,24 @@ use std::{
 /// A table of ordered bytes; in rocksdb a column family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Table {
-    /// keccak(address) -> account (RLP of nonce, balance, storage root, code hash), at the head.
+    /// keccak(address) -> account ([`encode_account`](crate::state::encode_account)), at the head.
     Account,
     /// keccak(address) ++ keccak(slot) -> value (minimal big-endian), at the head.
     Slot,
     /// code hash -> code.
     Code,
-    /// path, end -> node of the account trie, at the head.
+    /// path, end -> node of the account trie, at the head; of a leaf the rest of its key alone.
     AccountNode,
-    /// keccak(address) ++ path, end -> node of a storage trie, at the head.
+    /// keccak(address) ++ path, end -> node of a storage trie, at the head; of a leaf the rest of its key alone.
     StorageNode,
-    /// key of `Account` ++ block -> value before that block; an empty value: there was none.
-    AccountHistory,
-    /// key of `Slot` ++ block -> value before that block.
-    SlotHistory,
-    /// key of `AccountNode` ++ block -> value before that block.
-    AccountNodeHistory,
-    /// key of `StorageNode` ++ block -> value before that block.
-    StorageNodeHistory,
-    /// block -> the keys it added to the node histories, to prune them.
-    NodeUndo,
-    /// block -> the keys it added to the state histories, to prune them.
+    /// block ++ kind ++ last key of the page -> page of the rows that the block changed, as they were before: accounts and slots.
     StateUndo,
+    /// kind ++ beginning of the key ++ block -> nothing: which records have a row of this key. Read by prefix alone.
+    StateIndex,
+    /// The same as `StateUndo` for trie nodes.
+    NodeUndo,
+    /// The same as `StateIndex` for trie nodes.
+    NodeIndex,
     /// block -> header.
     Header,
     /// block -> transactions and senders.
@@ -45,6 +41,8 @@ pub enum Table {
     TransactionHash,
     /// block -> finality certificate.
     Finality,
+    /// block ++ part -> a block that is final but not executed here yet, or its certificate. Moves to the tables above.
+    Ahead,
     /// cursor -> deposit registration.
     Registration,
     /// output key -> cursor.
@@ -55,18 +53,16 @@ pub enum Table {
 
 impl Table {
     /// Every table, in a fixed order.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 20] = [
         Self::Account,
         Self::Slot,
         Self::Code,
         Self::AccountNode,
         Self::StorageNode,
-        Self::AccountHistory,
-        Self::SlotHistory,
-        Self::AccountNodeHistory,
-        Self::StorageNodeHistory,
-        Self::NodeUndo,
         Self::StateUndo,
+        Self::StateIndex,
+        Self::NodeUndo,
+        Self::NodeIndex,
         Self::Header,
         Self::Body,
         Self::Receipts,
@@ -74,6 +70,7 @@ impl Table {
         Self::BlockNumber,
         Self::TransactionHash,
         Self::Finality,
+        Self::Ahead,
         Self::Registration,
         Self::RegistrationKey,
         Self::Meta,
@@ -87,12 +84,10 @@ impl Table {
             Self::Code => "code",
             Self::AccountNode => "anode",
             Self::StorageNode => "snode",
-            Self::AccountHistory => "acct_hist",
-            Self::SlotHistory => "slot_hist",
-            Self::AccountNodeHistory => "anode_hist",
-            Self::StorageNodeHistory => "snode_hist",
-            Self::NodeUndo => "node_undo",
             Self::StateUndo => "state_undo",
+            Self::StateIndex => "state_index",
+            Self::NodeUndo => "node_undo",
+            Self::NodeIndex => "node_index",
             Self::Header => "header",
             Self::Body => "body",
             Self::Receipts => "receipts",
@@ -100,6 +95,7 @@ impl Table {
             Self::BlockNumber => "number",
             Self::TransactionHash => "txhash",
             Self::Finality => "finality",
+            Self::Ahead => "ahead",
             Self::Registration => "registration",
             Self::RegistrationKey => "registration_key",
             Self::Meta => "meta",
@@ -176,6 +172,14 @@ pub enum StoreError {
     Full {
         /// What the operating system or rocksdb said.
         detail: String,
+    },
+    /// What was asked for is older than what this node keeps. Not fatal: ask a node that keeps more.
+    #[error("{what} of block {number} was pruned, the oldest kept is of block {oldest}")]
+    Pruned {
+        what: &'static str,
+        number: u64,
+        /// Number of the oldest block for which it is there.
+        oldest: u64,
     },
     /// A value does not decode. Fatal: the data directory is damaged.
     #[error("damaged data in table {table}: {detail}")]

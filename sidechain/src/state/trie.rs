@@ -4,6 +4,10 @@
 //! nodes stand inside their parent, as the yellow paper (appendix D) wants. So an update loads, per changed key, one node for
 //! each level, and a proof is a walk. The root node always stands at the empty path, however small it is.
 //!
+//! Of a leaf only the rest of its key is stored: its value is in the flat table of accounts or slots already. So a value that
+//! changes changes no leaf in the store. The first byte tells: branches and extensions are RLP lists (from 0xc0), the rest of a
+//! leaf's key is hex-prefix encoded (0x20 to 0x3f).
+//!
 //! Keys are hashes, hence of equal length: a branch never has a value of its own.
 
 use std::collections::BTreeMap;
@@ -12,7 +16,7 @@ use alloy_primitives::{B256, Bytes, keccak256};
 pub use alloy_trie::Nibbles;
 use alloy_trie::{
     EMPTY_ROOT_HASH, TrieMask,
-    nodes::{BranchNodeRef, ExtensionNodeRef, LeafNodeRef, RlpNode, TrieNode},
+    nodes::{BranchNodeRef, ExtensionNodeRef, LeafNodeRef, RlpNode, TrieNode, encode_path_leaf},
 };
 
 use super::store::StoreError;
@@ -22,12 +26,19 @@ const KEY_NIBBLES: usize = 64;
 
 /// Where the nodes of one trie come from.
 pub trait NodeReader {
-    /// RLP of the node stored at a path.
+    /// What is stored at a path: RLP of a branch or an extension, or the rest of a leaf's key.
     ///
     /// # Errors
     ///
     /// When the store fails.
     fn node(&self, path: &Nibbles) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// The value that the trie has for a key, as in its leaf.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    fn value(&self, key: B256) -> Result<Option<Vec<u8>>, StoreError>;
 }
 
 /// What an update does to the stored nodes.
@@ -44,9 +55,9 @@ pub struct Commit {
 pub struct NodeChange {
     /// Nibbles from the root.
     pub path: Nibbles,
-    /// RLP stored so far.
+    /// Row stored so far.
     pub before: Option<Vec<u8>>,
-    /// RLP to store; `None` to delete.
+    /// Row to store; `None` to delete.
     pub after: Option<Vec<u8>>,
 }
 
@@ -91,7 +102,7 @@ impl<'a, R: NodeReader> Trie<'a, R> {
     pub fn set(&mut self, key: B256, value: Option<Vec<u8>>) -> Result<(), StoreError> {
         let key = Nibbles::unpack(key);
         let root = std::mem::take(&mut self.root);
-        let node = self.resolve(root, &Nibbles::new())?;
+        let node = self.resolve(root, &Nibbles::new(), Some(&key))?;
         self.root = match value {
             Some(value) => self.insert(node, Nibbles::new(), key, value)?,
             None => self.remove(node, Nibbles::new(), key)?,
@@ -106,9 +117,10 @@ impl<'a, R: NodeReader> Trie<'a, R> {
             Child::Empty => EMPTY_ROOT_HASH,
             Child::Reference(reference) => reference.as_hash().unwrap_or(EMPTY_ROOT_HASH),
             Child::Node(node) => {
+                let leaf = leaf_row(&node);
                 let rlp = self.encode(*node, Nibbles::new(), &mut nodes);
                 let root = keccak256(&rlp);
-                self.keep(Nibbles::new(), rlp, &mut nodes);
+                self.keep(Nibbles::new(), leaf.unwrap_or(rlp), &mut nodes);
                 root
             }
         };
@@ -122,15 +134,25 @@ impl<'a, R: NodeReader> Trie<'a, R> {
         Commit { root, nodes }
     }
 
-    /// Loads what a child refers to.
-    fn resolve(&mut self, child: Child, path: &Nibbles) -> Result<Option<Node>, StoreError> {
+    /// Loads what a child refers to. `replaced` is the rest of the key whose value will be replaced or removed: a leaf's value
+    /// is then not needed, and stays empty.
+    fn resolve(
+        &mut self,
+        child: Child,
+        path: &Nibbles,
+        replaced: Option<&Nibbles>,
+    ) -> Result<Option<Node>, StoreError> {
         match child {
             Child::Empty => Ok(None),
             Child::Node(node) => Ok(Some(*node)),
             Child::Reference(reference) if reference.is_hash() => {
-                let rlp = self.reader.node(path)?.ok_or_else(|| missing(path))?;
-                let node = decode(&rlp, path)?;
-                self.loaded.insert(*path, rlp);
+                let row = self.reader.node(path)?.ok_or_else(|| missing(path))?;
+                let node = match leaf_key(&row, path)? {
+                    Some(key) if replaced == Some(&key) => Node::Leaf { key, value: Vec::new() },
+                    Some(key) => Node::Leaf { key, value: leaf_value(self.reader, path, &key)? },
+                    None => decode(&row, path)?,
+                };
+                self.loaded.insert(*path, row);
                 Ok(Some(node))
             }
             Child::Reference(reference) => Ok(Some(decode(&reference, path)?)),
@@ -152,8 +174,9 @@ impl<'a, R: NodeReader> Trie<'a, R> {
                 let common = key.common_prefix_length(&other);
                 if common == other.len() {
                     let below = path.join(&other);
-                    let node = self.resolve(child, &below)?;
-                    let child = self.insert(node, below, key.slice(common..), value)?;
+                    let rest = key.slice(common..);
+                    let node = self.resolve(child, &below, Some(&rest))?;
+                    let child = self.insert(node, below, rest, value)?;
                     Node::Extension { key: other, child }
                 } else {
                     let mut children = Box::<[Child; 16]>::default();
@@ -168,10 +191,10 @@ impl<'a, R: NodeReader> Trie<'a, R> {
                 }
             }
             Some(Node::Branch { mut children }) => {
-                let below = path.join(&key.slice(..1));
+                let (below, rest) = (path.join(&key.slice(..1)), key.slice(1..));
                 let slot = &mut children[index(&key, 0)];
-                let node = self.resolve(std::mem::take(slot), &below)?;
-                *slot = self.insert(node, below, key.slice(1..), value)?;
+                let node = self.resolve(std::mem::take(slot), &below, Some(&rest))?;
+                *slot = self.insert(node, below, rest, value)?;
                 Node::Branch { children }
             }
         };
@@ -184,20 +207,20 @@ impl<'a, R: NodeReader> Trie<'a, R> {
             Some(Node::Leaf { key: other, .. }) if other == key => return Ok(Child::Empty),
             Some(leaf @ Node::Leaf { .. }) => leaf,
             Some(Node::Extension { key: other, child }) if key.starts_with(&other) => {
-                let below = path.join(&other);
-                let node = self.resolve(child, &below)?;
+                let (below, rest) = (path.join(&other), key.slice(other.len()..));
+                let node = self.resolve(child, &below, Some(&rest))?;
                 // A branch has at least two children, so something is left.
-                match self.remove(node, below, key.slice(other.len()..))? {
+                match self.remove(node, below, rest)? {
                     Child::Node(node) => extend(other, *node),
                     child => Node::Extension { key: other, child },
                 }
             }
             Some(extension @ Node::Extension { .. }) => extension,
             Some(Node::Branch { mut children }) => {
-                let below = path.join(&key.slice(..1));
+                let (below, rest) = (path.join(&key.slice(..1)), key.slice(1..));
                 let slot = &mut children[index(&key, 0)];
-                let node = self.resolve(std::mem::take(slot), &below)?;
-                *slot = self.remove(node, below, key.slice(1..))?;
+                let node = self.resolve(std::mem::take(slot), &below, Some(&rest))?;
+                *slot = self.remove(node, below, rest)?;
                 self.collapse(children, &path)?
             }
         };
@@ -213,7 +236,7 @@ impl<'a, R: NodeReader> Trie<'a, R> {
         let nibble = Nibbles::from_nibbles([u8::try_from(only).expect("a nibble is below 16")]);
         let below = path.join(&nibble);
         let child = std::mem::take(&mut children[only]);
-        let node = self.resolve(child, &below)?.ok_or_else(|| missing(&below))?;
+        let node = self.resolve(child, &below, None)?.ok_or_else(|| missing(&below))?;
         Ok(extend(nibble, node))
     }
 
@@ -249,10 +272,11 @@ impl<'a, R: NodeReader> Trie<'a, R> {
             Child::Empty => None,
             Child::Reference(reference) => Some(reference),
             Child::Node(node) => {
+                let leaf = leaf_row(&node);
                 let rlp = self.encode(*node, path, nodes);
                 let reference = RlpNode::from_rlp(&rlp);
                 if reference.is_hash() {
-                    self.keep(path, rlp, nodes);
+                    self.keep(path, leaf.unwrap_or(rlp), nodes);
                 }
                 Some(reference)
             }
@@ -260,10 +284,10 @@ impl<'a, R: NodeReader> Trie<'a, R> {
     }
 
     /// Notes that a node stands at a path from now on.
-    fn keep(&mut self, path: Nibbles, rlp: Vec<u8>, nodes: &mut Vec<NodeChange>) {
+    fn keep(&mut self, path: Nibbles, row: Vec<u8>, nodes: &mut Vec<NodeChange>) {
         let before = self.loaded.remove(&path);
-        if before.as_ref() != Some(&rlp) {
-            nodes.push(NodeChange { path, before, after: Some(rlp) });
+        if before.as_ref() != Some(&row) {
+            nodes.push(NodeChange { path, before, after: Some(row) });
         }
     }
 }
@@ -277,12 +301,18 @@ pub fn prove<R: NodeReader>(reader: &R, key: B256) -> Result<Vec<Bytes>, StoreEr
     let key = Nibbles::unpack(key);
     let mut proof = Vec::new();
     let mut path = Nibbles::new();
-    let Some(mut rlp) = reader.node(&path)? else {
+    let Some(mut row) = reader.node(&path)? else {
         return Ok(proof);
     };
     loop {
-        let mut node = decode(&rlp, &path)?;
-        proof.push(Bytes::from(rlp));
+        if let Some(rest) = leaf_key(&row, &path)? {
+            let mut rlp = Vec::new();
+            alloy_rlp::Encodable::encode(&LeafNodeRef::new(&rest, &leaf_value(reader, &path, &rest)?), &mut rlp);
+            proof.push(Bytes::from(rlp));
+            return Ok(proof);
+        }
+        let mut node = decode(&row, &path)?;
+        proof.push(Bytes::from(row));
         // Small nodes are part of the one just pushed.
         let below = loop {
             let child = match node {
@@ -306,7 +336,7 @@ pub fn prove<R: NodeReader>(reader: &R, key: B256) -> Result<Vec<Bytes>, StoreEr
                 Child::Empty | Child::Node(_) => return Ok(proof),
             }
         };
-        rlp = below.ok_or_else(|| missing(&path))?;
+        row = below.ok_or_else(|| missing(&path))?;
     }
 }
 
@@ -326,6 +356,32 @@ fn leaf(key: Nibbles, value: Vec<u8>) -> Child {
 
 fn index(key: &Nibbles, position: usize) -> usize {
     usize::from(key.get_unchecked(position))
+}
+
+/// What is stored of a leaf: the rest of its key. None for other nodes.
+fn leaf_row(node: &Node) -> Option<Vec<u8>> {
+    let Node::Leaf { key, .. } = node else { return None };
+    Some(encode_path_leaf(key, true).to_vec())
+}
+
+/// The rest of a leaf's key, if the row at `path` is a leaf's.
+fn leaf_key(row: &[u8], path: &Nibbles) -> Result<Option<Nibbles>, StoreError> {
+    let Some(first @ 0x20..=0x3f) = row.first().copied() else { return Ok(None) };
+    let mut key = Nibbles::unpack(&row[1..]);
+    if first & 0x10 != 0 {
+        key = Nibbles::from_nibbles([first & 0x0f]).join(&key);
+    }
+    if path.len() + key.len() == KEY_NIBBLES {
+        Ok(Some(key))
+    } else {
+        Err(corrupt(path, "is a leaf at another depth than its key's"))
+    }
+}
+
+/// The value of the leaf at `path` with the rest `key` of its key.
+fn leaf_value<R: NodeReader>(reader: &R, path: &Nibbles, key: &Nibbles) -> Result<Vec<u8>, StoreError> {
+    let key = B256::from_slice(&path.join(key).pack());
+    reader.value(key)?.ok_or_else(|| corrupt(path, "is a leaf without a value"))
 }
 
 fn decode(rlp: &[u8], path: &Nibbles) -> Result<Node, StoreError> {
@@ -370,12 +426,17 @@ mod tests {
     use alloy_trie::{HashBuilder, proof::verify_proof};
     use proptest::prelude::*;
 
+    /// Nodes and values.
     #[derive(Default)]
-    struct Stored(BTreeMap<Nibbles, Vec<u8>>);
+    struct Stored(BTreeMap<Nibbles, Vec<u8>>, BTreeMap<B256, Vec<u8>>);
 
     impl NodeReader for Stored {
         fn node(&self, path: &Nibbles) -> Result<Option<Vec<u8>>, StoreError> {
             Ok(self.0.get(path).cloned())
+        }
+
+        fn value(&self, key: B256) -> Result<Option<Vec<u8>>, StoreError> {
+            Ok(self.1.get(&key).cloned())
         }
     }
 
@@ -391,6 +452,12 @@ mod tests {
                 match after {
                     Some(after) => self.0.insert(path, after),
                     None => self.0.remove(&path),
+                };
+            }
+            for (key, value) in updates {
+                match value {
+                    Some(value) => self.1.insert(*key, value.clone()),
+                    None => self.1.remove(key),
                 };
             }
             root
@@ -455,6 +522,19 @@ mod tests {
             prop_assert_eq!(fresh.apply(EMPTY_ROOT_HASH, &all), root);
             prop_assert_eq!(fresh.0, stored.0);
         }
+    }
+
+    #[test]
+    fn a_value_that_changes_changes_no_leaf_in_the_store() {
+        let (mut stored, key) = (Stored::default(), B256::repeat_byte);
+        stored.apply(EMPTY_ROOT_HASH, &[(key(1), Some(vec![7; 40]))]);
+        let root = stored.apply(naive_root(&stored.1), &[(key(0x21), Some(vec![8; 40]))]);
+        let leaves = |stored: &Stored| stored.0.values().filter(|row| row[0] < 0x40).cloned().collect::<Vec<_>>();
+        let before = leaves(&stored);
+        assert_eq!(before.iter().map(Vec::len).collect::<Vec<_>>(), [32, 32], "63 nibbles and the prefix");
+        let changed = stored.apply(root, &[(key(1), Some(vec![9; 40]))]);
+        assert_eq!(changed, naive_root(&stored.1));
+        assert_eq!(leaves(&stored), before);
     }
 
     #[test]

@@ -16,7 +16,8 @@ use revm::{
 use super::{
     overlay::Overlay,
     reader::{
-        Account, AccountNodes, StateReader, StorageNodes, account_node_key, slot_hash, slot_key, storage_node_key,
+        Account, AccountNodes, StateReader, StorageNodes, account_node_key, encode_account, slot_hash, slot_key,
+        storage_node_key,
     },
     store::{StoreError, Table},
     trie::{Commit, Trie},
@@ -152,12 +153,14 @@ impl<'a, R: StateReader> Working<'a, R> {
             if after == entry.before {
                 continue;
             }
-            if let Some(code) = after.and_then(|account| self.codes.get(&account.code_hash)) {
+            // Code that the account had before is in the store already.
+            let had = entry.before.map_or(KECCAK_EMPTY, |account| account.code_hash);
+            let brought = after.filter(|account| account.code_hash != had);
+            if let Some(code) = brought.and_then(|account| self.codes.get(&account.code_hash)) {
                 overlay.codes.insert(keccak256(code.original_byte_slice()), code.original_bytes());
             }
-            let before = entry.before.map(alloy_rlp::encode);
-            let after = after.map(alloy_rlp::encode);
-            accounts.set(entry.hash, after.clone())?;
+            accounts.set(entry.hash, after.map(alloy_rlp::encode))?;
+            let [before, after] = [entry.before, after].map(|account| account.as_ref().map(encode_account));
             overlay.put(Table::Account, entry.hash.to_vec(), before, after);
         }
         let Commit { root, nodes } = accounts.commit();

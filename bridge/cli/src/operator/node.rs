@@ -15,6 +15,13 @@
 //!
 //! # or a follower:
 //! # follow = "http://node.example:8545"
+//!
+//! cache_mib = 256                    # memory for what the database reads
+//!
+//! [retention]                        # how long what is old is kept: a number of blocks, or "all"
+//! state = 50000                      # state can be read (eth_call, eth_getBalance)
+//! proofs = 1024                      # state can be proved (eth_getProof)
+//! blocks = "all"                     # transactions and receipts; those of the peg stay in any case
 //! ```
 
 use std::collections::BTreeMap;
@@ -23,6 +30,7 @@ use std::path::{Path, PathBuf};
 
 use eyre::{Result, WrapErr, bail, eyre};
 use serde::{Deserialize, Serialize};
+use sidechain::chain::Retention;
 use sidechain::io::node::{self, NodeConfig};
 
 use crate::context::Context;
@@ -46,7 +54,12 @@ node.toml:
   rpc_listen = \"127.0.0.1:8545\"     # HTTP and WebSocket
   keystore = \"validator.keystore\"   # a validator
   p2p_listen = \"0.0.0.0:30301\"
-  # follow = \"http://node:8545\"     # or a follower, without keystore and p2p_listen")]
+  # follow = \"http://node:8545\"     # or a follower, without keystore and p2p_listen
+  cache_mib = 256                   # memory for what the database reads
+  [retention]                       # numbers of blocks, or \"all\"; may be changed at any start
+  state = 50000                     # old state can be read (eth_call); at least 128
+  proofs = 1024                     # old state can be proved (eth_getProof); at least 128, at most as many as state
+  blocks = \"all\"                    # transactions and receipts; at least 100000. Those of the peg stay in any case")]
 pub struct Args {
     /// Configuration; options below override it
     #[arg(long, value_name = "FILE", required_unless_present = "genesis")]
@@ -86,6 +99,53 @@ pub struct Config {
     pub peers: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub follow: Option<String>,
+    /// Memory for what the database reads, in MiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_mib: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retention: Option<RetentionConfig>,
+}
+
+/// `[retention]`: how long what is old is kept. What is not said has its default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetentionConfig {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<Kept>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proofs: Option<Kept>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    blocks: Option<Kept>,
+}
+
+/// A number of blocks, or `"all"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Kept {
+    Blocks(u64),
+    All(All),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum All {
+    All,
+}
+
+impl RetentionConfig {
+    fn retention(self) -> Retention {
+        let defaults = Retention::default();
+        let kept = |kept: Option<Kept>, default| match kept {
+            None => default,
+            Some(Kept::Blocks(blocks)) => Some(blocks),
+            Some(Kept::All(All::All)) => None,
+        };
+        Retention {
+            state_blocks: kept(self.state, defaults.state_blocks),
+            proof_blocks: kept(self.proofs, defaults.proof_blocks),
+            body_blocks: kept(self.blocks, defaults.body_blocks),
+        }
+    }
 }
 
 impl Config {
@@ -114,12 +174,15 @@ impl Config {
             p2p_listen: self.p2p_listen.unwrap_or(defaults.p2p_listen),
             peers: self.peers,
             follow: self.follow,
+            retention: self.retention.unwrap_or_default().retention(),
+            cache_bytes: self.cache_mib.map(|mib| usize::from(mib) << 20),
             ..defaults
         }
     }
 
     /// Says which of the two kinds of node it is.
     fn check(&self) -> Result<()> {
+        self.retention.unwrap_or_default().retention().check().map_err(|reason| eyre!("[retention] {reason}"))?;
         match (&self.keystore, self.p2p_listen, &self.follow) {
             (Some(_), Some(_), None) | (None, None, Some(_)) => Ok(()),
             (Some(_), None, None) => {
@@ -154,6 +217,8 @@ impl Args {
                 p2p_listen: None,
                 peers: BTreeMap::new(),
                 follow: None,
+                cache_mib: None,
+                retention: None,
             },
             (None, None) => {
                 bail!("which network? --config FILE, or --genesis FILE with --follow URL")
@@ -221,6 +286,20 @@ mod tests {
     fn an_unknown_key_is_refused_by_name() {
         let error = format!("{:#}", load(&VALIDATOR.replace("data_dir", "datadir")).expect_err("misspelt"));
         assert!(error.contains("datadir") && error.contains("line 2"), "{error}");
+    }
+
+    #[test]
+    fn what_is_kept_is_a_number_of_blocks_or_all_and_never_too_little() {
+        let read = |text: &str| load(&format!("{VALIDATOR}cache_mib = 64\n[retention]\n{text}"));
+        let node = read("state = \"all\"\nproofs = 500\n").expect("good").node();
+        assert_eq!(node.retention, Retention { state_blocks: None, proof_blocks: Some(500), ..Retention::default() });
+        assert_eq!(node.cache_bytes, Some(64 << 20));
+        assert_eq!(load(VALIDATOR).expect("good").node().retention, Retention::default());
+        assert!(read("state = \"some\"\n").is_err(), "neither a number nor all");
+        assert!(read("receipts = 5\n").is_err(), "unknown");
+        let error = |text| read(text).expect("readable").check().expect_err("too little").to_string();
+        assert!(error("blocks = 10\n").contains("at least 100000"), "{}", error("blocks = 10\n"));
+        assert!(error("proofs = \"all\"\n").contains("state = \"all\""));
     }
 
     #[test]

@@ -6,10 +6,13 @@ mod blocks;
 mod counting;
 mod free_lane;
 mod genesis;
+#[cfg(feature = "io")]
+mod long_history;
 mod old_state;
 #[cfg(feature = "io")]
 mod on_disk;
 mod records;
+mod retention;
 mod standard;
 mod stopping;
 mod supply;
@@ -33,7 +36,7 @@ use crate::{
     execution::{BlockError, Call, Execution, InclusionError, Stop, child_header},
     limits::MIN_BASE_FEE,
     state::{
-        Account, Overlay, StateReader, Working, slot_hash,
+        Overlay, StateReader, Working, decode_account, slot_hash,
         store::{Memory, Store, StoreError, Table},
     },
     testing::{Key, genesis, member},
@@ -100,20 +103,23 @@ fn balance<S: Store>(chain: &Chain<S>, number: u64, address: Address) -> U256 {
 
 /// State root from all rows, by the builder of alloy-trie.
 fn naive_root(store: &Memory) -> B256 {
-    let leaves = |rows: Vec<(Vec<u8>, Vec<u8>)>| {
+    let leaves = |rows: &[(Vec<u8>, Vec<u8>)]| {
         let mut builder = HashBuilder::default();
         rows.iter().for_each(|(key, value)| builder.add_leaf(Nibbles::unpack(key), value));
         builder.root()
     };
     let accounts = store.scan(Table::Account, &[], usize::MAX).expect("in memory");
     for (hash, row) in &accounts {
-        let account = Account::decode(&mut &row[..]).expect("written by us");
+        let account = decode_account(row).expect("written by us");
         let slots = store.scan(Table::Slot, hash, usize::MAX).expect("in memory").into_iter();
         let slots = slots.take_while(|(key, _)| key.starts_with(hash));
         let slots = slots.map(|(key, value)| (key[32..].to_vec(), alloy_rlp::encode(U256::from_be_slice(&value))));
-        assert_eq!(account.storage_root, leaves(slots.collect()), "storage of {}", hex::encode(hash));
+        let slots: Vec<_> = slots.collect();
+        assert_eq!(account.storage_root, leaves(&slots), "storage of {}", hex::encode(hash));
     }
-    leaves(accounts)
+    let accounts =
+        accounts.into_iter().map(|(hash, row)| (hash, alloy_rlp::encode(decode_account(&row).expect("read above"))));
+    leaves(&accounts.collect::<Vec<_>>())
 }
 
 /// Whether the proposer broke a rule, so that the block will never be valid.

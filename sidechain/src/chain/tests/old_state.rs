@@ -100,7 +100,7 @@ proptest! {
 
 #[test]
 fn outside_the_window_old_state_is_an_error_and_inside_it_still_reads() {
-    let retention = Retention { state_blocks: Some(5), proof_blocks: 2 };
+    let retention = Retention { state_blocks: Some(5), proof_blocks: Some(2), body_blocks: None };
     let store = Arc::new(Memory::default());
     let chain = Chain::open_with(genesis(), store.clone(), retention, &allocation()).expect("right");
     for nonce in 0..10 {
@@ -110,7 +110,8 @@ fn outside_the_window_old_state_is_an_error_and_inside_it_still_reads() {
     for number in 5..=10u64 {
         assert_eq!(balance(&chain, number, PROPOSER), reward * U256::from(number));
     }
-    assert!(matches!(chain.state_at(4), Err(SimulateError::Pruned { number: 4, oldest: 5 })));
+    let pruned = |error, at, since| matches!(error, SimulateError::Store(StoreError::Pruned { number, oldest, .. }) if (number, oldest) == (at, since));
+    assert!(pruned(chain.state_at(4).err().expect("pruned"), 4, 5));
     assert!(matches!(chain.state_at(11), Err(SimulateError::UnknownBlock { number: 11, head: 10 })));
     for number in 8..=10u64 {
         let proof = chain.state_at(number).expect("kept").proof(PROPOSER, &[]).expect("in the window");
@@ -119,14 +120,18 @@ fn outside_the_window_old_state_is_an_error_and_inside_it_still_reads() {
         verify_proof(root, Nibbles::unpack(keccak256(PROPOSER)), leaf, &proof.proof).expect("the proof of that block");
     }
     let old = chain.state_at(7).expect("kept").proof(PROPOSER, &[]);
-    assert!(matches!(old, Err(SimulateError::Pruned { number: 7, oldest: 8 })));
+    assert!(pruned(old.expect_err("pruned"), 7, 8));
     // What was pruned is gone from the store too.
-    let numbers = |table| {
+    let oldest = |table, place: fn(&[u8]) -> &[u8]| {
         let rows = store.scan(table, &[], usize::MAX).expect("in memory");
-        rows.iter().map(|(key, _)| u64::from_be_bytes(key[key.len() - 8..].try_into().expect("8 bytes"))).min()
+        rows.iter().map(|(key, _)| u64::from_be_bytes(place(key).try_into().expect("8 bytes"))).min()
     };
-    assert_eq!(numbers(Table::AccountHistory), Some(6));
-    assert_eq!(numbers(Table::AccountNodeHistory), Some(9));
+    for (table, number) in [(Table::StateUndo, 6), (Table::NodeUndo, 9)] {
+        assert_eq!(oldest(table, |key| &key[..8]), Some(number));
+    }
+    for (table, number) in [(Table::StateIndex, 6), (Table::NodeIndex, 9)] {
+        assert_eq!(oldest(table, |key| &key[key.len() - 8..]), Some(number));
+    }
 }
 
 #[test]

@@ -45,6 +45,71 @@ fn a_registration_is_stored_as_exactly_these_bytes() {
     assert_eq!(Registration::from_bytes(&row[1..]), None);
 }
 
+/// Counts batches.
+#[derive(Default)]
+struct Counting(Memory, std::sync::atomic::AtomicUsize);
+
+impl Store for Counting {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.0.get(table, key)
+    }
+
+    fn seek(&self, table: Table, key: &[u8]) -> Result<Option<crate::state::store::Entry>, StoreError> {
+        self.0.seek(table, key)
+    }
+
+    fn scan(&self, table: Table, from: &[u8], limit: usize) -> Result<Vec<crate::state::store::Entry>, StoreError> {
+        self.0.scan(table, from, limit)
+    }
+
+    fn write(&self, batch: crate::state::store::Batch) -> Result<(), StoreError> {
+        self.1.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        self.0.write(batch)
+    }
+}
+
+#[test]
+fn a_block_and_its_certificate_are_one_write_and_what_was_kept_ahead_moves_in_it() {
+    let store = Arc::new(Counting::default());
+    let chain = open(store.clone());
+    let writes = || store.1.load(std::sync::atomic::Ordering::SeqCst);
+    let propose = |nonce| {
+        let transfer = Key::new(1).transfer(CHAIN, nonce, PROPOSER, 1);
+        chain.propose(chain.head_hash(), NOW_MS, PROPOSER, std::iter::once(transfer), &Stop::never()).expect("proposed")
+    };
+    let before = writes();
+    let first = propose(0);
+    chain.finalize_certified(&first, Some(b"one")).expect("stored").expect("new");
+    assert_eq!(writes(), before + 1);
+    assert_eq!(chain.finality(1).expect("in memory"), Some(b"one".to_vec()));
+
+    let second = propose(1);
+    let (hash, rlp) = (second.hash(), alloy_rlp::encode(&second));
+    let block = Ahead { number: 2, hash, block: Some(rlp), certificate: None };
+    chain
+        .keep_ahead(&[block, Ahead { number: 2, hash, block: None, certificate: Some(b"two".to_vec()) }])
+        .expect("kept");
+    assert_eq!(chain.final_block(2).expect("in memory").as_ref(), Some(&second));
+    assert_eq!(chain.final_certificate(2).expect("in memory"), Some(b"two".to_vec()));
+    assert_eq!(
+        (chain.header(2).expect("in memory"), chain.finality(2).expect("in memory")),
+        (None, None),
+        "not executed"
+    );
+    assert_eq!(chain.kept_ahead(2, 10).expect("in memory").len(), 1);
+    let before = writes();
+    chain.finalize(&second).expect("stored").expect("new");
+    assert_eq!(writes(), before + 1);
+    assert_eq!(store.scan(Table::Ahead, &[], 9).expect("in memory"), [], "it is kept once");
+    assert_eq!(chain.final_block(2).expect("in memory"), Some(second));
+    assert_eq!(chain.finality(2).expect("in memory"), Some(b"two".to_vec()));
+    // Late, twice, or of a block that is final: nothing is kept ahead again.
+    let late = Ahead { number: 2, hash, block: Some(vec![1]), certificate: Some(b"other".to_vec()) };
+    chain.keep_ahead(&[late]).expect("ignored");
+    assert_eq!(chain.kept_ahead(0, 10).expect("in memory"), []);
+    assert_eq!(chain.finality(2).expect("in memory"), Some(b"two".to_vec()));
+}
+
 #[test]
 fn certificates_and_registrations_are_kept() {
     let store = Arc::new(Memory::default());

@@ -4,7 +4,7 @@ use std::{future::Future, time::Duration};
 
 use alloy_primitives::{Address, B256};
 
-use crate::{block::Block, execution::Stop};
+use crate::{block::Block, chain::Ahead, execution::Stop};
 
 /// Time for making a block, below what a leader has for it once there is work. An application aims at less.
 pub const BUILD_LIMIT: Duration = Duration::from_millis(1_200);
@@ -12,8 +12,34 @@ pub const BUILD_LIMIT: Duration = Duration::from_millis(1_200);
 /// Time for executing a block that another made, below what the votes of a round have, and well above what honest leaders use.
 pub const CHECK_LIMIT: Duration = Duration::from_millis(1_400);
 
+/// Where final blocks and their certificates are, once: the engine serves its peers from there, and keeps there what is final before
+/// it is executed. Calls block; the engine makes them off its async threads.
+///
+/// # Errors
+///
+/// Each method: the store failed, in words. The engine stops.
+pub trait FinalBlocks: Send + Sync + 'static {
+    /// Keeps blocks and certificates: on disk when this returns. What is there already stays as it is.
+    fn keep(&self, kept: Vec<Ahead>) -> Result<(), String>;
+
+    /// Which blocks and certificates were kept above the head, from a number on; at most `limit` rows. Without their bytes.
+    fn kept(&self, from: u64, limit: usize) -> Result<Vec<Ahead>, String>;
+
+    /// A block that is final, executed or not. None when it is not known or was pruned.
+    fn final_block(&self, number: u64) -> Result<Option<Block>, String>;
+
+    /// Number of the executed final block with this hash.
+    fn number_of(&self, hash: B256) -> Result<Option<u64>, String>;
+
+    /// The certificate of a block that is final, executed or not.
+    fn certificate(&self, number: u64) -> Result<Option<Vec<u8>>, String>;
+
+    /// Numbers of executed final blocks with a certificate of their own, from a number on.
+    fn certified(&self, from: u64, limit: usize) -> Result<Vec<u64>, String>;
+}
+
 /// The chain that the engine orders. Calls block (execution, disk); the engine makes them off its async threads.
-pub trait Application: Send + Sync + 'static {
+pub trait Application: FinalBlocks {
     /// The block that all validators start from.
     fn genesis(&self) -> Block;
 

@@ -8,7 +8,6 @@ use commonware_consensus::{
     CertifiableAutomaton, Relay, Reporter,
     marshal::{
         self,
-        core::Actor as Marshal,
         resolver::{handler, p2p as resolver},
         standard::{Inline, Standard},
     },
@@ -21,9 +20,7 @@ use commonware_consensus::{
     types::{Epoch, FixedEpocher, ViewDelta},
 };
 use commonware_cryptography::{
-    Digested, Digestible as _, Sha256, Signer as _,
-    certificate::{ConstantProvider, Verifier as _},
-    ed25519::PublicKey,
+    Digested, Digestible as _, Sha256, Signer as _, certificate::ConstantProvider, ed25519::PublicKey,
     keccak256::Digest,
 };
 use commonware_p2p::{Blocker, Provider, Receiver, Sender};
@@ -32,11 +29,12 @@ use commonware_runtime::{Clock, Handle, Metrics, Spawner, Storage};
 use commonware_utils::{NZDuration, NZU64, NZUsize};
 use rand_core::CryptoRng;
 use tokio::sync::mpsc;
+use tracing::warn;
 
 use super::{
     adapter::Adapter,
     application::{Application, Pacing, Validator},
-    archive::Files,
+    archive::{Archive, BlockArchive, CertificateArchive, Files},
     delivery::{Delivery, deliver},
     error::ConsensusError,
     network::{Channels, MAILBOX_SIZE},
@@ -99,16 +97,7 @@ where
 
     let (broadcast, buffer) = broadcast(&runtime, me.clone(), peers.clone(), channels.blocks);
     let backfill = backfill(&runtime, me, peers, blocker.clone(), channels.backfill);
-    let certificates = Scheme::certificate_codec_config_unbounded();
-    let finalizations = files.open(&runtime, "finalizations", certificates).await?;
-    let blocks = files.open(&runtime, "blocks", ()).await?;
-    let (marshal, mailbox, _) = Marshal::<_, Standard<Payload>, _, _, _, _, _>::init(
-        runtime.child("marshal"),
-        finalizations,
-        blocks,
-        marshal_config(scheme.clone(), genesis, &files),
-    )
-    .await;
+    let (marshal, mailbox) = open_marshal(&runtime, &application, &scheme, genesis, &files).await?;
     let (sender, receiver) = mpsc::unbounded_channel();
     let final_tip = Arc::default();
     let deliver_to = Delivery { blocks: sender, tip: Arc::clone(&final_tip) };
@@ -128,6 +117,54 @@ where
         _ = votes => {}
     }
     Err(ConsensusError::Stopped)
+}
+
+type Marshal<E, A> = marshal::core::Actor<
+    E,
+    Standard<Payload>,
+    ConstantProvider<Scheme, Epoch>,
+    CertificateArchive<E, A>,
+    BlockArchive<E, A>,
+    FixedEpocher,
+    Sequential,
+>;
+
+/// Opens what stores and orders final blocks. It continues where the application's state is: when it delivered more than the state
+/// has, because the state is an older copy or was lost, it starts anew from there and fetches the rest from peers.
+async fn open_marshal<E, A>(
+    runtime: &E,
+    application: &Arc<A>,
+    scheme: &Scheme,
+    genesis: Payload,
+    files: &Files,
+) -> Result<(Marshal<E, A>, marshal::core::Mailbox<Scheme, Standard<Payload>>), ConsensusError>
+where
+    E: Clock + CryptoRng + Spawner + Storage + Metrics + Sync,
+    A: Application,
+{
+    let archive = Archive::open(runtime.child("archive"), application.clone()).await?;
+    let open = async |label: &'static str, start| {
+        let (certificates, blocks) = (CertificateArchive(archive.clone()), BlockArchive(archive.clone()));
+        let config = marshal_config(scheme.clone(), start, files);
+        Marshal::init(runtime.child(label), certificates, blocks, config).await
+    };
+    let digest = genesis.digest();
+    let first = || marshal::Start::Genesis(Digested::precomputed(genesis.clone(), digest));
+    let (marshal, mailbox, floor) = open("marshal", first()).await;
+    let (delivered, head) = (floor.processed().map_or(0, |processed| processed.height().get()), application.head());
+    if delivered <= head {
+        return Ok((marshal, mailbox));
+    }
+    warn!(head, delivered, "the state is older than what was delivered: the rest is fetched from the other validators");
+    drop((marshal, mailbox));
+    let progress = format!("{}-application-metadata", files.name("marshal"));
+    runtime
+        .remove(&progress, None)
+        .await
+        .map_err(|error| ConsensusError::Archive { archive: progress.clone(), reason: error.to_string() })?;
+    let start = archive.newest_certificate().await?.map_or_else(first, marshal::Start::Floor);
+    let (marshal, mailbox, _) = open("marshal_again", start).await;
+    Ok((marshal, mailbox))
 }
 
 /// Where the fees of this validator's blocks go.
@@ -198,13 +235,16 @@ where
 type MarshalConfig =
     marshal::Config<ConstantProvider<Scheme, Epoch>, FixedEpocher, Sequential, Payload, Digested<Payload>>;
 
-/// How final blocks are stored and ordered.
-fn marshal_config(scheme: Scheme, genesis: Payload, files: &Files) -> MarshalConfig {
-    let digest = genesis.digest();
+/// How final blocks are ordered.
+fn marshal_config(
+    scheme: Scheme,
+    start: marshal::Start<Scheme, Digest, Digested<Payload>>,
+    files: &Files,
+) -> MarshalConfig {
     marshal::Config {
         provider: ConstantProvider::new(scheme),
         epocher: one_epoch(),
-        start: marshal::Start::Genesis(Digested::precomputed(genesis, digest)),
+        start,
         partition_prefix: files.name("marshal"),
         mailbox_size: MAILBOX_SIZE,
         view_retention: VIEW_RETENTION,

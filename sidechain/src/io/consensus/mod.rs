@@ -4,7 +4,7 @@
 //!                propose, verify                     commit, in order, once persisted acknowledged
 //! Application <------------------- engine (votes) ----------------------------------------> Application
 //!   chain, mempool                 |         | finalizations, blocks
-//!                                  |     marshal: stores blocks, fetches missing ones from peers
+//!                                  |     marshal: orders blocks, keeps them with the chain, fetches missing ones from peers
 //!                                  |         |
 //!                        votes, certificates, blocks, backfill: one authenticated network
 //! ```
@@ -23,6 +23,7 @@
 mod adapter;
 mod application;
 mod archive;
+mod archive_index;
 mod blocking;
 mod delivery;
 mod engine;
@@ -33,6 +34,6 @@ mod scheme;
 #[cfg(test)]
 mod tests;
 
-pub use application::{Application, BUILD_LIMIT, Pacing, Validator, Verdict};
+pub use application::{Application, BUILD_LIMIT, FinalBlocks, Pacing, Validator, Verdict};
 pub use engine::{Setup, start};
 pub use error::ConsensusError;

@@ -34,6 +34,10 @@ impl Payload {
         &self.block
     }
 
+    pub(super) fn rlp(&self) -> &[u8] {
+        &self.rlp
+    }
+
     pub(super) const fn hash(&self) -> B256 {
         self.hash
     }

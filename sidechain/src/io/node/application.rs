@@ -11,13 +11,14 @@ use super::{
 };
 use crate::{
     block::{Block, Transaction, next_base_fee},
-    chain::{MAX_CLOCK_DRIFT_MS, Role},
+    chain::{Ahead, MAX_CLOCK_DRIFT_MS, Role},
     execution::{BlockError, Stop},
     io::{
-        consensus::{Application, Verdict},
+        consensus::{Application, FinalBlocks, Verdict},
         node_state::NodeState,
     },
     limits::MAX_BLOCK_BYTES,
+    state::store::StoreError,
 };
 
 /// Candidates are offered for twice a block: some will not fit, or fail.
@@ -68,6 +69,35 @@ impl NodeApplication {
                 gas <= limit && bytes <= OFFERED as usize * MAX_BLOCK_BYTES
             });
         Ok(offered.collect())
+    }
+}
+
+impl FinalBlocks for NodeApplication {
+    fn keep(&self, kept: Vec<Ahead>) -> Result<(), String> {
+        self.state.chain.keep_ahead(&kept).map_err(|error| error.to_string())
+    }
+
+    fn kept(&self, from: u64, limit: usize) -> Result<Vec<Ahead>, String> {
+        self.state.chain.kept_ahead(from, limit).map_err(|error| error.to_string())
+    }
+
+    fn final_block(&self, number: u64) -> Result<Option<Block>, String> {
+        match self.state.chain.final_block(number) {
+            Err(StoreError::Pruned { .. }) => Ok(None),
+            block => block.map_err(|error| error.to_string()),
+        }
+    }
+
+    fn number_of(&self, hash: B256) -> Result<Option<u64>, String> {
+        self.state.chain.number_of(hash).map_err(|error| error.to_string())
+    }
+
+    fn certificate(&self, number: u64) -> Result<Option<Vec<u8>>, String> {
+        self.state.chain.final_certificate(number).map_err(|error| error.to_string())
+    }
+
+    fn certified(&self, from: u64, limit: usize) -> Result<Vec<u64>, String> {
+        self.state.chain.certified(from, limit).map_err(|error| error.to_string())
     }
 }
 

@@ -12,10 +12,7 @@ use crate::{block::Block, io::node_state::NodeState};
 /// A store that failed, in words: the node stops.
 pub(super) fn commit(state: &NodeState, block: &Block, certificate: Option<&[u8]>, now_ms: u64) -> Result<(), String> {
     let chain = &state.chain;
-    let finalized = chain.finalize(block).map_err(|error| error.to_string())?;
-    if let Some(certificate) = certificate {
-        chain.put_finality(block.header.number, certificate).map_err(|error| error.to_string())?;
-    }
+    let finalized = chain.finalize_certified(block, certificate).map_err(|error| error.to_string())?;
     let Some(finalized) = finalized else {
         return Ok(());
     };

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
+use crate::chain::Retention;
+
 /// The settings that an operator chooses for one node. Everything else is in the genesis file, the same for all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeConfig {
@@ -15,6 +17,10 @@ pub struct NodeConfig {
     pub peers: BTreeMap<String, String>,
     /// JSON-RPC URL of the node to follow; `None` for validators.
     pub follow: Option<String>,
+    /// How long what is old is kept.
+    pub retention: Retention,
+    /// Memory for what the database reads, in bytes; `None`: as much as it takes by itself.
+    pub cache_bytes: Option<usize>,
 }
 
 impl NodeConfig {
@@ -27,6 +33,8 @@ impl NodeConfig {
             p2p_listen: SocketAddr::from(([127, 0, 0, 1], 30303)),
             peers: BTreeMap::new(),
             follow: None,
+            retention: Retention::default(),
+            cache_bytes: None,
         }
     }
 }

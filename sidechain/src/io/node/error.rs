@@ -28,6 +28,9 @@ pub enum NodeError {
     /// The genesis file has a key of the wrong length, or one that is not a point.
     #[error("the keys in the genesis file: {0}")]
     Keys(#[from] FinalityError),
+    /// What is to be kept contradicts itself or is too little: see [`Retention::check`](crate::chain::Retention::check).
+    #[error("retention: {0}")]
+    Retention(String),
     /// The chain cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),

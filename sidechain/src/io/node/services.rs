@@ -8,7 +8,11 @@ use super::{config::NodeConfig, error::NodeError};
 use crate::{
     chain::Chain,
     genesis::Genesis,
-    io::{db::Database, node_state::NodeState, rpc},
+    io::{
+        db::{DEFAULT_CACHE_BYTES, Database},
+        node_state::NodeState,
+        rpc,
+    },
 };
 
 /// Time that tasks get to end by themselves.
@@ -16,8 +20,10 @@ pub(super) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The chain in the data directory, on the genesis block that `genesis` makes.
 pub(super) fn open_chain(config: &NodeConfig, genesis: Genesis) -> Result<Arc<Chain<Database>>, NodeError> {
-    let database = Database::open(&config.data_dir.join("chain"))?;
-    Ok(Arc::new(Chain::open(genesis, database)?))
+    config.retention.check().map_err(NodeError::Retention)?;
+    let database =
+        Database::open_with(&config.data_dir.join("chain"), config.cache_bytes.unwrap_or(DEFAULT_CACHE_BYTES))?;
+    Ok(Arc::new(Chain::open_with(genesis, database, config.retention, &[])?))
 }
 
 /// Starts the JSON-RPC.

@@ -2,7 +2,6 @@
 //! end-to-end tests of the `tests` crate add.
 
 use std::{
-    collections::BTreeMap,
     net::{SocketAddr, TcpListener},
     path::Path,
     thread::JoinHandle,
@@ -49,7 +48,7 @@ struct Node {
 impl Node {
     fn new(dir: &Path, p2p_listen: SocketAddr, keys: Option<ValidatorKeys>, follow: Option<String>) -> Self {
         let rpc_listen = free_address();
-        let config = NodeConfig { data_dir: dir.to_owned(), rpc_listen, p2p_listen, peers: BTreeMap::new(), follow };
+        let config = NodeConfig { rpc_listen, p2p_listen, follow, ..NodeConfig::new(dir) };
         let client = HttpClientBuilder::default()
             .request_timeout(Duration::from_secs(5))
             .build(format!("http://{rpc_listen}"))

@@ -38,8 +38,12 @@ pub fn invalid(message: impl Into<String>) -> ErrorObjectOwned {
     plain(INVALID_PARAMS, message)
 }
 
-/// The store failed: the log has the reason, the user learns only that it failed.
+/// What was pruned, with the block from which on it is there. If the store failed, the log has the reason and the user learns only
+/// that it failed.
 pub fn store(error: &StoreError) -> ErrorObjectOwned {
+    if let StoreError::Pruned { .. } = error {
+        return server(error.to_string());
+    }
     tracing::error!(%error, "cannot read the store");
     plain(INTERNAL, "the node cannot read its store")
 }
@@ -57,7 +61,7 @@ pub fn simulate(error: SimulateError) -> ErrorObjectOwned {
         error @ SimulateError::UnknownBlock { .. } => not_found(error.to_string()),
         SimulateError::Failed(outcome) => failed(&outcome),
         SimulateError::Invalid(error) => inclusion(&error),
-        error @ (SimulateError::Pruned { .. } | SimulateError::Stopped) => server(error.to_string()),
+        error @ SimulateError::Stopped => server(error.to_string()),
     }
 }
 

@@ -1,14 +1,22 @@
 //! A chain that executes nothing, for the engine to order.
 
-use std::{collections::BTreeMap, future::Future, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use alloy_consensus::{Header, TxEnvelope, proofs::calculate_transaction_root};
 use alloy_primitives::{Address, B256};
+use alloy_rlp::Decodable as _;
 use commonware_utils::sync::Mutex;
 use tokio::sync::Notify;
 
-use super::super::{Application, Verdict};
-use crate::{block::Block, execution::Stop, testing::unsigned_transaction};
+use super::super::{Application, FinalBlocks, Verdict};
+use crate::{block::Block, chain::Ahead, execution::Stop, testing::unsigned_transaction};
 
 /// A chain without state. It survives the crashes of its engine, as a disk would.
 #[derive(Default)]
@@ -16,8 +24,11 @@ pub struct Ledger {
     known: Mutex<BTreeMap<B256, Block>>,
     /// Final blocks with their certificates, from number 0.
     pub last: Mutex<Vec<(Block, Option<Vec<u8>>)>>,
+    /// Final blocks and certificates above the last.
+    pub ahead: Mutex<BTreeMap<u64, Ahead>>,
     waiting: Mutex<Vec<TxEnvelope>>,
     arrived: Notify,
+    full: AtomicBool,
     /// Blocks whose first transaction has this nonce are refused.
     refuses: Option<u64>,
 }
@@ -31,6 +42,20 @@ impl Ledger {
         Arc::new(ledger)
     }
 
+    /// A copy that was made when there were so many final blocks.
+    pub fn older(&self, blocks: usize) -> Arc<Self> {
+        let older = Self::new(self.refuses);
+        let last = self.last.lock()[..blocks].to_vec();
+        older.known.lock().extend(last.iter().map(|(block, _)| (block.hash(), block.clone())));
+        *older.last.lock() = last;
+        older
+    }
+
+    /// While the disk is full, commits fail.
+    pub fn fill_up(&self, full: bool) {
+        self.full.store(full, Ordering::SeqCst);
+    }
+
     pub fn submit(&self, nonce: u64) {
         self.waiting.lock().push(unsigned_transaction(nonce));
         self.arrived.notify_waiters();
@@ -38,6 +63,49 @@ impl Ledger {
 
     pub fn hashes(&self) -> Vec<B256> {
         self.last.lock().iter().map(|(block, _)| block.hash()).collect()
+    }
+}
+
+impl FinalBlocks for Ledger {
+    fn keep(&self, kept: Vec<Ahead>) -> Result<(), String> {
+        for ahead in kept {
+            if let Some((_, certificate)) = self.last.lock().get_mut(ahead.number as usize) {
+                *certificate = certificate.take().or(ahead.certificate);
+                continue;
+            }
+            let mut all = self.ahead.lock();
+            let row = all.entry(ahead.number).or_insert(Ahead { block: None, certificate: None, ..ahead.clone() });
+            row.block = row.block.take().or(ahead.block);
+            row.certificate = row.certificate.take().or(ahead.certificate);
+        }
+        Ok(())
+    }
+
+    fn kept(&self, from: u64, limit: usize) -> Result<Vec<Ahead>, String> {
+        Ok(self.ahead.lock().range(from..).take(limit).map(|(_, ahead)| ahead.clone()).collect())
+    }
+
+    fn final_block(&self, number: u64) -> Result<Option<Block>, String> {
+        if let Some((block, _)) = self.last.lock().get(number as usize) {
+            return Ok(Some(block.clone()));
+        }
+        let ahead = self.ahead.lock().get(&number).and_then(|ahead| ahead.block.clone());
+        Ok(ahead.map(|rlp| Block::decode(&mut &rlp[..]).expect("encoded by us")))
+    }
+
+    fn number_of(&self, hash: B256) -> Result<Option<u64>, String> {
+        Ok(self.hashes().iter().position(|known| *known == hash).map(|number| number as u64))
+    }
+
+    fn certificate(&self, number: u64) -> Result<Option<Vec<u8>>, String> {
+        let own = self.last.lock().get(number as usize).and_then(|(_, certificate)| certificate.clone());
+        Ok(own.or_else(|| self.ahead.lock().get(&number).and_then(|ahead| ahead.certificate.clone())))
+    }
+
+    fn certified(&self, from: u64, limit: usize) -> Result<Vec<u64>, String> {
+        let last = self.last.lock();
+        let certified = last.iter().filter(|(_, certificate)| certificate.is_some());
+        Ok(certified.map(|(block, _)| block.number()).filter(|number| *number >= from).take(limit).collect())
     }
 }
 
@@ -105,6 +173,9 @@ impl Application for Ledger {
     }
 
     fn commit(&self, block: &Block, certificate: Option<&[u8]>, _: u64) -> Result<(), String> {
+        if self.full.load(Ordering::SeqCst) {
+            return Err("the disk is full".to_owned());
+        }
         let mut last = self.last.lock();
         if block.header.number < last.len() as u64 {
             assert_eq!(last[block.header.number as usize].0, *block, "finality is for ever");
@@ -112,7 +183,8 @@ impl Application for Ledger {
         }
         assert_eq!(block.header.number, last.len() as u64, "blocks come in order");
         assert_eq!(block.header.parent_hash, last[last.len() - 1].0.hash());
-        last.push((block.clone(), certificate.map(<[u8]>::to_vec)));
+        let ahead = self.ahead.lock().remove(&block.header.number).and_then(|ahead| ahead.certificate);
+        last.push((block.clone(), certificate.map(<[u8]>::to_vec).or(ahead)));
         self.known.lock().insert(block.hash(), block.clone());
         self.waiting.lock().retain(|transaction| !block.transactions.contains(transaction));
         Ok(())

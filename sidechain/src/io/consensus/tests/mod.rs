@@ -9,7 +9,6 @@ use std::time::{Duration, SystemTime};
 use commonware_runtime::{Clock as _, Runner as _, deterministic};
 
 use super::Application as _;
-use ledger::Ledger;
 use network::{Network, Runtime};
 
 fn simulate<F: Future<Output = ()>>(seed: u64, run: impl FnOnce(Runtime) -> F) {
@@ -102,25 +101,55 @@ fn a_network_continues_after_all_were_killed_at_once() {
     });
 }
 
+// Blocks are on disk once, so what a chain lost comes from the others.
 #[test]
-fn lost_state_is_filled_up_from_the_engines_archive() {
-    simulate(5, |runtime| async move {
-        let mut network = Network::new(runtime, 4, true, |_| None).await;
+fn a_chain_that_is_an_older_copy_or_gone_is_filled_up_from_the_other_validators() {
+    for kept in [1, 4] {
+        simulate(5, |runtime| async move {
+            let mut network = Network::new(runtime, 4, true, |_| None).await;
+            for i in 0..4 {
+                network.start(i).await;
+            }
+            network.sleep(20).await;
+            network.kill(1).await;
+            let had = network.ledgers[1].head();
+            assert!(had as usize > kept);
+            network.ledgers[1] = network.ledgers[1].older(kept);
+            network.start(1).await;
+            network.sleep(20).await;
+            assert!(network.ledgers[1].head() > had, "{:?}", network.heads());
+            network.check();
+            // Its vote counts: with another one dead, it is needed.
+            network.kill(0).await;
+            let before = network.heads()[1];
+            network.sleep(30).await;
+            assert!(network.heads()[1] > before + 2, "{before} {:?}", network.heads());
+            network.check();
+        });
+    }
+}
+
+// What the engine put on disk, and the application could not take before the end.
+#[test]
+fn a_block_that_is_final_but_not_executed_survives_a_full_disk_and_needs_no_peer() {
+    simulate(6, |runtime| async move {
+        let mut network = Network::new(runtime, 4, false, |_| None).await;
         for i in 0..4 {
             network.start(i).await;
         }
         network.sleep(10).await;
-        network.kill(1).await;
-        let had = network.ledgers[1].head();
-        assert!(had > 2);
-        network.ledgers[1] = Ledger::new(None);
-        // No peer can help: what it had is in its own archive.
-        for i in [0, 2, 3] {
+        network.ledgers[2].fill_up(true);
+        network.sleep(10).await;
+        let (head, ahead) = (network.ledgers[2].head(), network.ledgers[2].ahead.lock().len() as u64);
+        assert!(ahead > 0, "nothing waits behind {head}");
+        for i in 0..4 {
             network.kill(i).await;
         }
-        network.start(1).await;
+        network.ledgers[2].fill_up(false);
+        network.start(2).await;
         network.sleep(2).await;
-        assert_eq!(network.ledgers[1].head(), had);
+        assert_eq!(network.ledgers[2].head(), head + ahead, "{:?}", network.heads());
+        assert!(network.ledgers[2].ahead.lock().is_empty(), "they are kept once");
         network.check();
     });
 }

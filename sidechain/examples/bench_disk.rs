@@ -1,0 +1,202 @@
+//! What the chain costs on disk, and how fast it is read when it is much larger than memory:
+//! `cargo run -p causeway-sidechain --features testing --example bench_disk -- blocks 16` (full blocks of transfers), and
+//! `... -- reads 512 2048` (MiB of rows). Prints tables; asserts nothing about time.
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use alloy_primitives::{Address, keccak256};
+use rocksdb::{BlockBasedOptions, Cache, DB, DBCompressionType, Options, WriteBatch};
+use sidechain::{
+    block::Transaction,
+    chain::{Chain, Retention},
+    execution::Stop,
+    io::db::Database,
+    state::store::{Batch, Store, Table},
+    testing::{Key, genesis},
+};
+
+/// Transfers that fill a block of 60 M gas.
+const TRANSFERS: u64 = 60_000_000 / 21_000;
+
+/// Accounts before the first transfer. Transfers go from some of them to others.
+const ACCOUNTS: u64 = 100_000;
+
+/// Accounts that send.
+const SENDERS: u64 = 2_000;
+
+/// Bytes of a row in the part about reads.
+const ROW_BYTES: usize = 160;
+
+/// Memory for what is read there: far below the data.
+const SMALL_CACHE: usize = 8 << 20;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let numbers = |arguments: &[String]| arguments.iter().map(|n| n.parse().expect("a number")).collect::<Vec<u64>>();
+    match arguments.split_first() {
+        Some((part, counts)) if part == "blocks" => blocks(*numbers(counts).first().unwrap_or(&16)),
+        Some((part, sizes)) if part == "reads" => reads(&numbers(sizes)),
+        _ => println!("blocks [COUNT], or reads [MIB...]"),
+    }
+}
+
+fn address(number: u64) -> Address {
+    Address::from_slice(&keccak256(number.to_le_bytes())[..20])
+}
+
+/// Bytes on disk that full blocks of transfers add, table by table, after everything was merged.
+fn blocks(count: u64) {
+    let directory = tempfile::tempdir().expect("a place for files");
+    let path = directory.path().join("chain");
+    let keys: Vec<Key> = (0..SENDERS).map(Key::new).collect();
+    let senders = keys.iter().map(|key| (key.address, 1_000_000));
+    let allocation: Vec<_> = senders.chain((0..ACCOUNTS).map(|number| (address(number), 1))).collect();
+    let mut genesis = genesis();
+    genesis.block.gas_limit = 60_000_000;
+    let open = || {
+        let database = Database::open(&path).expect("free");
+        Chain::open_with(genesis.clone(), database, Retention::default(), &allocation).expect("right")
+    };
+    drop(open());
+    let before = tables(&path);
+    let chain = open();
+    let (mut nonces, mut finalize) = (vec![0; keys.len()], Duration::ZERO);
+    for block in 0..count {
+        let transfers: Vec<Transaction> = (0..TRANSFERS)
+            .map(|index| {
+                let sender = usize::try_from((block * TRANSFERS + index) % SENDERS).expect("small");
+                nonces[sender] += 1;
+                keys[sender].transfer(genesis.chain_id, nonces[sender] - 1, address(receiver(block, index)), 1)
+            })
+            .collect();
+        let now_ms = 1_700_000_100_000 + block * 1000;
+        let proposed = chain
+            .propose(chain.head_hash(), now_ms, Address::ZERO, transfers.into_iter(), &Stop::never())
+            .expect("proposed");
+        assert_eq!(proposed.transactions.len() as u64, TRANSFERS);
+        let start = Instant::now();
+        chain.finalize(&proposed).expect("stored").expect("new");
+        finalize += start.elapsed();
+    }
+    let start = Instant::now();
+    let old = chain.state_at(1).expect("kept");
+    for index in 0..200 {
+        old.proof(address(receiver(1, index)), &[]).expect("in the window");
+    }
+    let proof = start.elapsed() / 200;
+    drop(chain);
+    println!("{count} blocks of {TRANSFERS} transfers, {ACCOUNTS} accounts; bytes a block, by table:");
+    let after = tables(&path);
+    let mut total = 0;
+    for (name, bytes) in &after {
+        let old = before.iter().find(|(known, _)| known == name).map_or(0, |(_, bytes)| *bytes);
+        let added = bytes.saturating_sub(old) / count;
+        total += added;
+        if added > 0 {
+            println!("{name:<18} {added:>10}");
+        }
+    }
+    println!("{:<18} {total:>10}", "all");
+    println!(
+        "finalize {} ms a block; proof at {} blocks before the head {} us",
+        finalize.as_millis() / u128::from(count),
+        count - 1,
+        proof.as_micros()
+    );
+}
+
+/// The account that a transfer goes to: scattered over all of them.
+fn receiver(block: u64, index: u64) -> u64 {
+    (block * TRANSFERS + index).wrapping_mul(2_654_435_761) % ACCOUNTS
+}
+
+/// Bytes of each table when all is merged. Opened without the node's options, so that every version of the layout is measured alike.
+fn tables(path: &Path) -> Vec<(String, u64)> {
+    let mut options = Options::default();
+    options.set_compression_type(DBCompressionType::Lz4);
+    let names = DB::list_cf(&options, path).expect("a database");
+    let families: Vec<_> = names.iter().map(|name| (name.as_str(), options.clone())).collect();
+    let db = DB::open_cf_with_opts(&options, path, families).expect("free");
+    let size = |name: &String| {
+        let family = db.cf_handle(name).expect("opened");
+        db.flush_cf(&family).expect("room");
+        db.compact_range_cf(&family, None::<&[u8]>, None::<&[u8]>);
+        let bytes = db.property_int_value_cf(&family, "rocksdb.live-sst-files-size").expect("a property");
+        (name.clone(), bytes.unwrap_or_default())
+    };
+    names.iter().map(size).collect()
+}
+
+/// Scattered reads of single rows, of a small and a large table, by the node's options and by those of a database that keeps few files
+/// open and its indexes outside of the cache. Files are as small as the data: 4 MiB stand for 64, so that 2 GiB are as many as 32.
+fn reads(sizes: &[u64]) {
+    println!("{:<10} {:>22} {:>22}", "MiB", "node's options, /s", "few files, /s");
+    for size in sizes {
+        let rows = (size << 20) / ROW_BYTES as u64;
+        let node = scattered(rows, |path| {
+            let database = Database::open_with(path, SMALL_CACHE).expect("free");
+            fill(rows, |batch| database.write(batch).expect("room"));
+            Box::new(move |key: &[u8]| database.get(Table::Slot, key).expect("readable").is_some())
+        });
+        let few = scattered(rows, |path| {
+            let db = DB::open(&few_files(), path).expect("free");
+            fill(rows, |batch| {
+                let mut plain = WriteBatch::default();
+                batch.writes.into_iter().for_each(|(_, key, value)| plain.put(key, value.expect("a row")));
+                db.write(plain).expect("room");
+            });
+            Box::new(move |key: &[u8]| db.get(key).expect("readable").is_some())
+        });
+        println!("{size:<10} {node:>22} {few:>22}");
+    }
+}
+
+/// What the options were: 256 open files for files of 64 MiB, scaled down by 16.
+fn few_files() -> Options {
+    let mut block = BlockBasedOptions::default();
+    block.set_block_cache(&Cache::new_lru_cache(SMALL_CACHE));
+    block.set_bloom_filter(10.0, false);
+    let mut options = Options::default();
+    options.create_if_missing(true);
+    options.set_block_based_table_factory(&block);
+    options.set_max_open_files(16);
+    options.set_target_file_size_base(64 << 20);
+    options
+}
+
+fn row_key(number: u64) -> [u8; 64] {
+    let mut key = [0; 64];
+    key[..32].copy_from_slice(keccak256(number.to_le_bytes()).as_slice());
+    key
+}
+
+/// Writes rows in batches, in scattered order.
+fn fill(rows: u64, write: impl Fn(Batch)) {
+    const STEP: u64 = 20_000;
+    for start in (0..rows).step_by(usize::try_from(STEP).expect("small")) {
+        let mut batch = Batch::default();
+        for number in start..rows.min(start + STEP) {
+            let hash = keccak256(number.to_be_bytes());
+            batch.put(Table::Slot, row_key(number), [hash.as_slice(); 3].concat());
+        }
+        write(batch);
+    }
+}
+
+type Read = Box<dyn Fn(&[u8]) -> bool>;
+
+/// Reads a second.
+fn scattered(rows: u64, open: impl FnOnce(&Path) -> Read) -> u64 {
+    const READS: u64 = 40_000;
+    let directory = tempfile::tempdir().expect("a place for files");
+    let read = open(directory.path());
+    let key = |index: u64| row_key(index.wrapping_mul(0x9E37_79B9_7F4A_7C15) % (2 * rows));
+    let start = Instant::now();
+    // Half of them are not there.
+    let found = (0..READS).filter(|index| read(&key(*index))).count();
+    assert!(found > 0);
+    READS * 1_000_000 / u64::try_from(start.elapsed().as_micros()).expect("less than an age").max(1)
+}
