@@ -6,6 +6,7 @@
 
 use alloy_primitives::{Address, B256, Bytes};
 use bitcoin::{BlockHash, Txid};
+use contracts::address;
 use mainchain::Network;
 use mainchain::header::Height;
 use serde::{Deserialize, Serialize};
@@ -50,6 +51,17 @@ pub struct Contracts {
     pub signing_board: Address,
     pub bridge: Address,
     pub micro_channel: Address,
+}
+
+impl Contracts {
+    /// Where genesis puts them.
+    pub const GENESIS: Self = Self {
+        light_client: address::LIGHT_CLIENT,
+        federation: address::FEDERATION,
+        signing_board: address::SIGNING_BOARD,
+        bridge: address::BRIDGE,
+        micro_channel: address::MICRO_CHANNEL,
+    };
 }
 
 /// A member of the federation; its index is its FROST identifier, from 1.

@@ -10,7 +10,7 @@ use bridge::io::relayer::Node;
 use bridge::io::sidechain::{Block, Call, Error, Fees, Revert};
 use bridge::peg;
 use bridge::relay::ledger::{BlockLog, Head};
-use contracts::address::{BRIDGE, FEDERATION, LIGHT_CLIENT, MICRO_CHANNEL, SIGNING_BOARD};
+use contracts::address::{BRIDGE, FEDERATION, LIGHT_CLIENT};
 use contracts::alloy_sol_types::SolCall;
 use contracts::{BitcoinLightClient, Bridge, Federation};
 use sidechain::block::next_base_fee;
@@ -137,7 +137,7 @@ impl Sidechain {
         peg::Info {
             chain_id: genesis.chain_id,
             bitcoin_network: genesis.bitcoin.network,
-            contracts: contracts_of_the_peg(),
+            contracts: peg::Contracts::GENESIS,
             epoch,
             group_key: key(self.view(FEDERATION, &Federation::groupKeyCall { epoch_: epoch })),
             vault_key: key(self.view(FEDERATION, &Federation::vaultKeyCall { epoch_: epoch })),
@@ -172,16 +172,6 @@ impl Sidechain {
     #[must_use]
     pub fn balance(&self, account: Address) -> alloy_primitives::U256 {
         self.state.account(account).expect("the store works").balance
-    }
-}
-
-fn contracts_of_the_peg() -> peg::Contracts {
-    peg::Contracts {
-        light_client: LIGHT_CLIENT,
-        federation: FEDERATION,
-        signing_board: SIGNING_BOARD,
-        bridge: BRIDGE,
-        micro_channel: MICRO_CHANNEL,
     }
 }
 

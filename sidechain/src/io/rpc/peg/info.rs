@@ -4,7 +4,6 @@ use api::peg;
 use bitcoin::hashes::Hash;
 use contracts::IBridge;
 use contracts::IFederation;
-use contracts::address::{BRIDGE, FEDERATION, LIGHT_CLIENT, MICRO_CHANNEL, SIGNING_BOARD};
 use jsonrpsee::RpcModule;
 
 use super::super::method::{Registered, worker};
@@ -26,7 +25,7 @@ fn info(context: &Context) -> Result<peg::Info, SimulateError> {
     Ok(peg::Info {
         chain_id: genesis.chain_id,
         bitcoin_network: context.bitcoin_network(),
-        contracts: addresses(),
+        contracts: peg::Contracts::GENESIS,
         epoch,
         group_key: contracts.group_key(epoch)?,
         vault_key: contracts.vault_key(epoch)?,
@@ -43,16 +42,6 @@ fn info(context: &Context) -> Result<peg::Info, SimulateError> {
         head: head(&contracts.header),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     })
-}
-
-fn addresses() -> peg::Contracts {
-    peg::Contracts {
-        light_client: LIGHT_CLIENT,
-        federation: FEDERATION,
-        signing_board: SIGNING_BOARD,
-        bridge: BRIDGE,
-        micro_channel: MICRO_CHANNEL,
-    }
 }
 
 fn members(members: Vec<IFederation::Member>) -> Vec<peg::Member> {
