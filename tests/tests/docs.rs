@@ -52,6 +52,36 @@ fn the_names_in_the_tour_are_in_their_files() {
     }
 }
 
+/// Each rule of the chain names the test that would fail without it, and the file that holds it.
+#[test]
+fn every_rule_of_the_chain_has_a_test_that_exists() {
+    let text = read("docs/chain.md");
+    let sources: String = files("rs").iter().map(|file| read(file)).collect();
+    let rules: Vec<&str> = text.lines().filter(|line| line.starts_with("| ● |") || line.starts_with("| |")).collect();
+    let rules: Vec<&str> = rules.into_iter().filter(|line| !line.starts_with("| | rule |")).collect();
+    assert!(rules.len() >= 15, "{} rules", rules.len());
+    for rule in rules {
+        let [_, _, _, _, file, tests, _] = rule.split('|').collect::<Vec<_>>()[..] else {
+            panic!("not a row of rule, value, where and test: {rule}");
+        };
+        assert!(code_spans(file).iter().all(|span| is_path("docs/chain.md", span)), "no file in: {rule}");
+        assert!(!code_spans(tests).is_empty(), "no test in: {rule}");
+        for test in code_spans(tests) {
+            assert!(is_test(&sources, test), "{test} is no test");
+        }
+    }
+}
+
+/// Whether a function of the name follows an attribute that makes it a test.
+fn is_test(sources: &str, name: &str) -> bool {
+    let declaration = format!("fn {name}(");
+    sources.match_indices(&declaration).any(|(at, _)| {
+        let before = &sources[..at];
+        let lines = before.lines().rev().skip(usize::from(!before.ends_with('\n')));
+        lines.take_while(|line| !line.trim().is_empty()).any(|line| line.contains("#[test]") || line.contains("::test"))
+    })
+}
+
 #[test]
 fn every_link_of_a_page_leads_somewhere() {
     for page in files("md") {

@@ -114,7 +114,11 @@ fn a_header_that_says_something_else_than_execution_is_refused() {
     assert_eq!(field(&|header| header.gas_limit += 1), "gas_limit");
     assert_eq!(field(&|header| header.base_fee_per_gas = Some(7)), "base_fee_per_gas");
     assert_eq!(field(&|header| header.extra_data = Bytes::from_static(b"ad")), "extra_data");
+    assert_eq!(field(&|header| header.mix_hash = B256::ZERO), "mix_hash");
     assert_eq!(field(&|header| header.nonce[0] = 1), "(other)");
+    assert_eq!(field(&|header| header.blob_gas_used = Some(1)), "(other)");
+    assert_eq!(field(&|header| header.requests_hash = None), "(other)");
+    assert_eq!(field(&|header| header.parent_beacon_block_root = Some(header.parent_hash)), "(other)");
     assert_eq!(field(&|header| header.number = 9), "number");
     assert_eq!(field(&|header| header.timestamp = 5), "timestamp");
     let mut late = block.clone();
