@@ -43,7 +43,7 @@ deps: ## installs missing Debian and npm packages
 
 release: deps ## target/release/causeway, optimised for operators
 	@scripts/rocksdb --release
-	@ROCKSDB_LIB_DIR="$(CURDIR)/target/rocksdb/release" $(CARGO) build --locked --release -p causeway
+	@ROCKSDB_LIB_DIR="$(CURDIR)/target/rocksdb/release" $(CARGO) build --locked --release -p causeway --features asm-keccak
 
 deb: release ## a Debian package of it with systemd units, in target/debian
 	@scripts/deb

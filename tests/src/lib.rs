@@ -16,6 +16,7 @@
 
 pub mod binary;
 pub mod bitcoind;
+pub mod disk;
 pub mod evm;
 pub mod known;
 pub mod lone_node;
