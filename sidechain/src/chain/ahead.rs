@@ -94,7 +94,7 @@ impl<S: Store> Chain<S> {
             return block.map(Some).map_err(|error| corrupt(Table::Ahead, format!("block {number}: {error}")));
         }
         // It may have moved meanwhile.
-        Ok(self.stored(number)?.map(|stored| stored.block))
+        Ok(self.stored(number)?.map(|stored| stored.block.clone()))
     }
 
     /// The certificate of a block that is final here, or kept ahead of the state.

@@ -76,15 +76,26 @@ pub enum SimulateError {
 /// Why logs are not answered.
 #[derive(Debug, thiserror::Error)]
 pub enum LogsError {
-    /// More logs match than the caller takes. Ask for fewer blocks at a time.
-    #[error("more than {limit} logs match; ask for blocks {from} to {until} first")]
-    TooMany {
+    /// More logs match, or more must be read for them, than one answer allows. Ask for fewer blocks at a time.
+    #[error(
+        "query returned more than {limit} results or must read too much. Try with this block range [{from:#x}, {until:#x}]."
+    )]
+    TooMuch {
         /// Most logs in one answer.
         limit: usize,
         from: u64,
-        /// Last block up to which no more than `limit` match.
+        /// Last block up to which one answer has all.
         until: u64,
     },
+    /// The first block alone has more matching logs than fit in an answer. Its receipts do, one by one.
+    #[error(
+        "query returned too much: the logs of block {number} alone do not fit in an answer. Ask for fewer addresses \
+         and topics, or for its receipts by eth_getTransactionReceipt"
+    )]
+    Block { number: u64 },
+    /// Stopped from outside before the first block was searched.
+    #[error("stopped before the logs were found")]
+    Stopped,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -2,30 +2,20 @@
 
 use std::sync::{Arc, PoisonError, atomic::Ordering};
 
-use alloy_primitives::{Address, B256};
+use alloy_primitives::B256;
 
 use super::{
     error::FinalizeError,
     open::Chain,
+    receipts::receipts_batch,
     rows::{block_batch, state_batch, stored_hash},
+    stored::{Finalized, Stored},
 };
 use crate::{
-    block::{Block, Receipt},
+    block::Block,
     execution::{BlockError, Executed, Stop},
     state::store::{Store, StoreError},
 };
-
-/// A block that just became final: what subscriptions and the mempool need.
-#[derive(Clone, Debug)]
-pub struct Finalized {
-    pub block: Block,
-    /// keccak256 of its header.
-    pub hash: B256,
-    /// One for each transaction.
-    pub receipts: Vec<Receipt>,
-    /// The sender of each transaction.
-    pub senders: Vec<Address>,
-}
 
 impl<S: Store> Chain<S> {
     /// Makes a block final, with the certificate that was kept for it, if any. See [`Self::finalize_certified`].
@@ -70,12 +60,20 @@ impl<S: Store> Chain<S> {
             return Err(FinalizeError::Conflict { number: head, stored, got });
         }
         self.write(&executed, certificate)?;
+        let finalized = self.share(&executed);
         self.advance(&executed);
-
-        let Executed { block, senders, receipts, .. } = &*executed;
-        self.senders.forget(block);
-        let finalized = Finalized { block: block.clone(), hash, receipts: receipts.clone(), senders: senders.clone() };
+        self.senders.forget(&finalized.block);
         Ok(Some(Arc::new(finalized)))
+    }
+
+    /// The block in the form in which it is read, kept before anybody can ask for it.
+    fn share(&self, executed: &Executed) -> Finalized {
+        let Executed { block, hash, senders, receipts, .. } = executed;
+        let stored = Arc::new(Stored { block: block.clone(), hash: *hash, senders: senders.clone() });
+        let receipts = Arc::new(receipts.clone());
+        self.keep_block(stored.clone());
+        self.keep_receipts(block.number(), receipts.clone());
+        Finalized { stored, receipts }
     }
 
     /// The block as it was executed before the vote, or now.
@@ -94,6 +92,7 @@ impl<S: Store> Chain<S> {
     fn write(&self, executed: &Executed, certificate: Option<&[u8]>) -> Result<(), StoreError> {
         let number = executed.block.number();
         let mut batch = block_batch(executed);
+        receipts_batch(&mut batch, executed);
         self.move_ahead(&mut batch, number, certificate)?;
         state_batch(&mut batch, executed, true);
         self.prune(&mut batch, number)?;

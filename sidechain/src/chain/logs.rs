@@ -1,53 +1,23 @@
 //! Logs of final blocks, by block, emitter and topic.
 
-use alloy_primitives::{Address, B256, Bloom, BloomInput, Log};
+use std::collections::BTreeSet;
+
+use alloy_primitives::{B256, Log};
 
 use super::{
     error::LogsError,
+    log_filter::LogFilter,
+    log_search::{Budget, Step, Walk},
     open::Chain,
-    reads::Stored,
-    retention::PEG,
-    rows::{block_number, corrupt},
+    receipts::{Run, run_at},
+    rows::{corrupt, stored_header},
+    stored::Finalized,
 };
 use crate::{
-    block::{Block, Receipt},
+    block::Header,
+    execution::Stop,
     state::store::{Store, StoreError, Table},
 };
-
-/// Which logs are wanted: blocks from..=to; an empty list matches everything.
-#[derive(Clone, Debug, Default)]
-pub struct LogFilter {
-    /// First block, inclusive.
-    pub from: u64,
-    /// Last block, inclusive.
-    pub to: u64,
-    /// Emitters; any of them.
-    pub addresses: Vec<Address>,
-    /// For each position, any of these.
-    pub topics: [Vec<B256>; 4],
-}
-
-impl LogFilter {
-    /// Whether a log matches, whatever its block.
-    pub fn matches(&self, log: &Log) -> bool {
-        (self.addresses.is_empty() || self.addresses.contains(&log.address))
-            && self.topics.iter().enumerate().all(|(position, wanted)| {
-                wanted.is_empty() || log.topics().get(position).is_some_and(|topic| wanted.contains(topic))
-            })
-    }
-
-    /// Whether only logs of the peg's contracts are wanted, which are never pruned.
-    fn is_about_the_peg(&self) -> bool {
-        !self.addresses.is_empty() && self.addresses.iter().all(|address| PEG.contains(address))
-    }
-
-    /// Whether a block with this bloom may hold a matching log.
-    pub fn may_match(&self, bloom: &Bloom) -> bool {
-        let has = |raw: &[u8]| bloom.contains_input(BloomInput::Raw(raw));
-        (self.addresses.is_empty() || self.addresses.iter().any(|address| has(address.as_slice())))
-            && self.topics.iter().all(|wanted| wanted.is_empty() || wanted.iter().any(|topic| has(topic.as_slice())))
-    }
-}
 
 /// A log and the place where a final block emitted it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,68 +35,222 @@ pub struct LogEntry {
     pub log_index: u64,
 }
 
-impl<S: Store> Chain<S> {
-    /// Matching logs of final blocks, in the order they were emitted, at most `limit`.
-    ///
-    /// # Errors
-    ///
-    /// `TooMany` says up to which block the limit holds. `Store`: the store failed.
-    pub fn logs(&self, filter: &LogFilter, limit: usize) -> Result<Vec<LogEntry>, LogsError> {
-        /// Blooms read at once: 256 KB.
-        const CHUNK: usize = 1024;
-        if !filter.is_about_the_peg() {
-            self.windows.bodies.check(filter.from)?;
-        }
-        let mut found = Vec::new();
-        let mut next = filter.from;
-        loop {
-            // Only blocks with logs have a bloom here.
-            let blooms = self.store.scan(Table::Bloom, &next.to_be_bytes(), CHUNK)?;
-            let last = blooms.len() < CHUNK;
-            for (key, bloom) in blooms {
-                let number = block_number(Table::Bloom, &key)?;
-                if number > filter.to {
-                    return Ok(found);
-                }
-                next = number + 1;
-                if bloom.len() == Bloom::len_bytes() && filter.may_match(&Bloom::from_slice(&bloom)) {
-                    self.block_logs(number, filter, &mut found)?;
-                    if found.len() > limit {
-                        return Err(LogsError::TooMany { limit, from: filter.from, until: number.saturating_sub(1) });
-                    }
-                }
-            }
-            if last {
-                return Ok(found);
-            }
-        }
-    }
+/// What one page of logs may hold and may read. The page ends when any of them is reached; every page gets on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogLimits {
+    /// Logs of several blocks; a single block may have more.
+    pub logs: usize,
+    /// Bytes of topics and data, and [`LOG_BYTES`] for each log. The one limit that ends a page within a block.
+    pub answer_bytes: usize,
+    /// Rows of the index, where finding a place counts as 16.
+    pub rows: u64,
+    /// Bytes of index and receipts.
+    pub bytes: u64,
+}
 
-    fn block_logs(&self, number: u64, filter: &LogFilter, found: &mut Vec<LogEntry>) -> Result<(), StoreError> {
-        let (Some(Stored { block, hash, .. }), Some(receipts)) = (self.stored(number)?, self.receipts(number)?) else {
-            return Err(corrupt(Table::Receipts, format!("block {number} is missing")));
-        };
-        found.extend(logs_of(&block, hash, &receipts).filter(|entry| filter.matches(&entry.log)));
-        Ok(())
+impl Default for LogLimits {
+    fn default() -> Self {
+        // Rows: so many that a filter of 1,000 values in each of five positions finds all its places twice. With all in
+        // memory they take about 0.1 s; bytes about as long.
+        Self { logs: 20_000, answer_bytes: 10 << 20, rows: 200_000, bytes: 64 << 20 }
     }
 }
 
-/// The logs of a block with their places, in order.
-pub fn logs_of<'a>(block: &'a Block, hash: B256, receipts: &'a [Receipt]) -> impl Iterator<Item = LogEntry> + 'a {
-    block
-        .transactions
-        .iter()
-        .zip(receipts)
-        .enumerate()
-        .flat_map(|(index, (envelope, receipt))| receipt.logs().iter().map(move |log| (index, envelope, log)))
-        .enumerate()
-        .map(move |(log_index, (index, envelope, log))| LogEntry {
-            log: log.clone(),
-            block_number: block.number(),
-            block_hash: hash,
-            block_timestamp: block.header.timestamp,
-            transaction_hash: *envelope.tx_hash(),
-            transaction_index: index as u64,
-            log_index: log_index as u64,
+/// What a log counts as beside its data: about what its places take in an answer.
+pub const LOG_BYTES: usize = 256;
+
+/// Matching logs in the order they were emitted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogPage {
+    pub logs: Vec<LogEntry>,
+    /// Where the next page begins; none: this is all.
+    pub next: Option<LogPlace>,
+    /// See [`LogLimits::answer_bytes`].
+    bytes: usize,
+}
+
+/// A place between logs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LogPlace {
+    pub block: u64,
+    /// Position of the next log among all logs of the block.
+    pub log_index: u64,
+}
+
+impl<S: Store> Chain<S> {
+    /// Matching logs of final blocks: all of them.
+    ///
+    /// # Errors
+    ///
+    /// `TooMuch` when they are more than one page, with the blocks that fit in one. `Block`: not even one does. `Stopped`;
+    /// `Store`: the store failed.
+    pub fn logs(&self, filter: &LogFilter, limits: &LogLimits, stop: &Stop) -> Result<Vec<LogEntry>, LogsError> {
+        let page = self.log_page(filter, 0, limits, stop)?;
+        match page.next {
+            None => Ok(page.logs),
+            Some(LogPlace { block, .. }) if block > filter.from => {
+                Err(LogsError::TooMuch { limit: limits.logs, from: filter.from, until: block - 1 })
+            }
+            Some(_) if stop.is_stopped() => Err(LogsError::Stopped),
+            Some(LogPlace { block, .. }) => Err(LogsError::Block { number: block }),
+        }
+    }
+
+    /// One page of matching logs, without the first `skip` logs (matching or not) of block `filter.from`. A page that is
+    /// stopped has what was found until then.
+    ///
+    /// # Errors
+    ///
+    /// `Pruned`; when the store fails.
+    pub fn log_page(
+        &self,
+        filter: &LogFilter,
+        skip: u64,
+        limits: &LogLimits,
+        stop: &Stop,
+    ) -> Result<LogPage, StoreError> {
+        if !filter.is_about_the_peg() {
+            self.windows.bodies.check(filter.from)?;
+        }
+        let mut budget = Budget { rows: limits.rows, bytes: limits.bytes, stop: stop.clone() };
+        let mut walk = Walk::new(filter);
+        let mut page = LogPage::default();
+        let mut at = filter.from;
+        loop {
+            let (block, transactions) = match walk.next(&self.store, at, &mut budget)? {
+                Step::Block(block, transactions) => (block, transactions),
+                Step::End => return Ok(page),
+                Step::Spent(block) if block > filter.from => return Ok(page.ending_before(block)),
+                Step::Spent(block) => return Ok(LogPage { next: Some(LogPlace { block, log_index: skip }), ..page }),
+            };
+            let before = page.logs.len();
+            let skip = if block == filter.from { skip } else { 0 };
+            let wanted = |log_index: u64, log: &Log| log_index >= skip && filter.matches(log);
+            let read = (block, &transactions);
+            if let Some(place) = self.block_logs(read, wanted, &mut budget, &mut page, limits.answer_bytes)? {
+                return Ok(LogPage { next: Some(place), ..page });
+            }
+            if page.logs.len() > limits.logs {
+                if before > 0 {
+                    page.logs.truncate(before);
+                    return Ok(page.ending_before(block));
+                }
+                if block < filter.to {
+                    return Ok(page.ending_before(block + 1));
+                }
+            }
+            at = block + 1;
+        }
+    }
+
+    /// Adds to a page those logs that are wanted of some transactions of a block, in order. The place where the page is full.
+    fn block_logs(
+        &self,
+        (number, transactions): (u64, &BTreeSet<u32>),
+        wanted: impl Fn(u64, &Log) -> bool,
+        budget: &mut Budget,
+        page: &mut LogPage,
+        room: usize,
+    ) -> Result<Option<LogPlace>, StoreError> {
+        if let Some(shared) = self.shared(number) {
+            let among = |position: u64| u32::try_from(position).is_ok_and(|position| transactions.contains(&position));
+            return Ok(page.extend(shared.logs(|position, index, log| among(position) && wanted(index, log)), room));
+        }
+        let header = stored_header(&self.store, number)?
+            .ok_or_else(|| corrupt(Table::Header, format!("block {number} is missing")))?;
+        let place = BlockPlace { number, hash: header.hash_slow(), timestamp: header.timestamp };
+        let mut read_up_to = None;
+        for position in transactions {
+            if read_up_to >= Some(*position) {
+                continue;
+            }
+            let run = run_at(&self.store, number, *position)?;
+            let (run, bytes) = run.ok_or_else(|| self.missing_receipts(number))?;
+            budget.spend(1, bytes);
+            read_up_to = Some(*run.positions().end());
+            let logs = place.logs(run.first_log, run.logging(), |_, index, log| wanted(index, log));
+            if let Some(place) = page.extend(logs, room) {
+                return Ok(Some(place));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl LogPage {
+    /// Adds logs while they fit; the place of the first that does not. One always does.
+    fn extend(&mut self, logs: impl Iterator<Item = LogEntry>, room: usize) -> Option<LogPlace> {
+        for entry in logs {
+            let bytes = LOG_BYTES + entry.log.data.data.len() + 32 * entry.log.topics().len();
+            if self.bytes + bytes > room && !self.logs.is_empty() {
+                return Some(LogPlace { block: entry.block_number, log_index: entry.log_index });
+            }
+            self.bytes += bytes;
+            self.logs.push(entry);
+        }
+        None
+    }
+
+    fn ending_before(self, block: u64) -> Self {
+        Self { next: Some(LogPlace { block, log_index: 0 }), ..self }
+    }
+}
+
+impl Finalized {
+    /// Logs with their places, in order: those that are `wanted` by position of the transaction, position of the log in the
+    /// block, and log.
+    pub fn logs<'a>(
+        &'a self,
+        wanted: impl Fn(u64, u64, &Log) -> bool + Copy + 'a,
+    ) -> impl Iterator<Item = LogEntry> + 'a {
+        let Header { number, timestamp, .. } = self.block.header;
+        let place = BlockPlace { number, hash: self.hash, timestamp };
+        let transactions = (0u64..).zip(self.block.transactions.iter().zip(&*self.receipts));
+        let logging = transactions.filter(|(_, (_, receipt))| !receipt.logs().is_empty());
+        let logging = logging.map(|(position, (envelope, receipt))| (position, *envelope.tx_hash(), receipt.logs()));
+        place.logs(0, logging, wanted)
+    }
+}
+
+/// The logs of a transaction, with its position in the block and its hash.
+type Logging<'a> = (u64, B256, &'a [Log]);
+
+/// The block of a log.
+#[derive(Clone, Copy, Debug)]
+struct BlockPlace {
+    number: u64,
+    hash: B256,
+    timestamp: u64,
+}
+
+impl BlockPlace {
+    fn logs<'a>(
+        self,
+        first_log: u64,
+        logging: impl Iterator<Item = Logging<'a>> + 'a,
+        wanted: impl Fn(u64, u64, &Log) -> bool + Copy + 'a,
+    ) -> impl Iterator<Item = LogEntry> + 'a {
+        let mut next = first_log;
+        logging.flat_map(move |(transaction_index, transaction_hash, logs)| {
+            let first = next;
+            next += logs.len() as u64;
+            let wanted = (first..).zip(logs).filter(move |(index, log)| wanted(transaction_index, *index, log));
+            wanted.map(move |(log_index, log)| LogEntry {
+                log: log.clone(),
+                block_number: self.number,
+                block_hash: self.hash,
+                block_timestamp: self.timestamp,
+                transaction_hash,
+                transaction_index,
+                log_index,
+            })
         })
+    }
+}
+
+impl Run {
+    fn logging(&self) -> impl Iterator<Item = Logging<'_>> {
+        let logging = (u64::from(self.first)..).zip(&self.receipts).filter(|(_, receipt)| !receipt.logs().is_empty());
+        logging.zip(&self.hashes).map(|((position, receipt), hash)| (position, *hash, receipt.logs()))
+    }
 }

@@ -11,19 +11,28 @@
 
 mod ahead;
 mod error;
+#[cfg(any(test, feature = "testing"))]
+pub mod fabricated;
+mod fees;
 mod finalize;
+mod log_filter;
+mod log_index;
+mod log_search;
 mod logs;
 mod open;
 mod pending;
 mod propose;
 mod pruning;
 mod reads;
+mod receipts;
 mod recent;
 mod registrations;
 mod retention;
 mod rows;
 mod senders;
+mod shared;
 mod state_at;
+mod stored;
 #[cfg(test)]
 mod tests;
 mod tip;
@@ -32,13 +41,14 @@ mod verify;
 
 pub use ahead::Ahead;
 pub use error::{FinalizeError, LogsError, OpenError, ProposeError, SimulateError};
-pub use finalize::Finalized;
-pub use logs::{LogEntry, LogFilter, logs_of};
+pub use fees::BlockFees;
+pub use log_filter::LogFilter;
+pub use logs::{LOG_BYTES, LogEntry, LogLimits, LogPage, LogPlace};
 pub use open::Chain;
 pub use propose::Offers;
-pub use reads::{Located, Stored};
 pub use registrations::{MAX_REGISTRATIONS, Registration, RegistrationError};
 pub use retention::Retention;
 pub use state_at::{AccountProof, StateAt, StorageProof};
+pub use stored::{Finalized, Located, Stored};
 pub use unfinal::Role;
 pub use verify::MAX_CLOCK_DRIFT_MS;

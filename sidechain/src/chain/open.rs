@@ -7,14 +7,17 @@ use alloy_primitives::{Address, B256};
 use super::{
     error::OpenError,
     pending::Pending,
+    receipts::receipts_batch,
     recent::RecentHashes,
     retention::{Retention, Windows},
     rows::{block_batch, check_format, stamp_format, state_batch, stored_hash, stored_head},
     senders::Senders,
+    shared::{SHARED_BYTES, Shared},
+    stored::Stored,
     tip::{Tip, View},
 };
 use crate::{
-    block::{Block, Header, Transaction},
+    block::{Block, Header, Receipt, Transaction},
     execution::{Executed, Rules},
     genesis::Genesis,
     state::{CodeCache, store::Store},
@@ -37,6 +40,9 @@ pub struct Chain<S> {
     pub(super) registering: Mutex<()>,
     pub(super) codes: CodeCache,
     pub(super) senders: Senders,
+    /// Final blocks and receipts in memory.
+    pub(super) blocks: Shared<Stored>,
+    pub(super) receipts: Shared<Vec<Receipt>>,
 }
 
 impl<S: Store> Chain<S> {
@@ -70,6 +76,7 @@ impl<S: Store> Chain<S> {
             Some(_) => stored_head(&store)?,
             None => {
                 let mut batch = block_batch(&first);
+                receipts_batch(&mut batch, &first);
                 state_batch(&mut batch, &first, false);
                 stamp_format(&mut batch);
                 store.write(batch)?;
@@ -90,6 +97,8 @@ impl<S: Store> Chain<S> {
             registering: Mutex::default(),
             codes: CodeCache::default(),
             senders: Senders::default(),
+            blocks: Shared::new(SHARED_BYTES),
+            receipts: Shared::new(SHARED_BYTES),
         })
     }
 

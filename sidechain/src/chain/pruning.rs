@@ -2,10 +2,10 @@
 
 use std::sync::atomic::Ordering;
 
-use alloy_primitives::{Bloom, BloomInput};
-
 use super::{
+    log_index::{Subject, row_key},
     open::Chain,
+    receipts::remove_receipts,
     retention::{PEG, Retention, Window},
     rows::{META_BODIES_SWEPT, block_number, decode_body},
 };
@@ -23,7 +23,7 @@ const MAX_PAGES: usize = 1024;
 /// Bodies removed with one block; more than the one that it adds.
 const MAX_BODIES: u64 = 32;
 
-/// Bytes of bodies removed with one block, if the first is not larger.
+/// Bytes of bodies, receipts and their index removed with one block, if the first is not larger.
 const MAX_BODY_BYTES: usize = 4 << 20;
 
 impl<S: Store> Chain<S> {
@@ -107,25 +107,27 @@ impl<S: Store> Chain<S> {
     /// The bytes of what was removed.
     fn prune_body(&self, batch: &mut Batch, number: u64) -> Result<usize, StoreError> {
         let key = number.to_be_bytes();
-        let bloom = self.store.get(Table::Bloom, &key)?;
-        if bloom.is_some_and(|bloom| may_concern_the_peg(&bloom)) {
+        if self.concerns_the_peg(number)? {
             return Ok(0);
         }
         let Some(body) = self.store.get(Table::Body, &key)? else { return Ok(0) };
         for transaction in decode_body(&body)?.0 {
             batch.delete(Table::TransactionHash, transaction.tx_hash().to_vec());
         }
-        for table in [Table::Body, Table::Receipts, Table::Bloom] {
-            batch.delete(table, key);
-        }
-        Ok(body.len())
+        batch.delete(Table::Body, key);
+        self.blocks.forget(number);
+        self.receipts.forget(number);
+        Ok(body.len() + remove_receipts(&self.store, batch, number)?)
     }
-}
 
-/// Whether a contract of the peg may have logged in a block with this bloom; true where nobody can tell.
-fn may_concern_the_peg(bloom: &[u8]) -> bool {
-    bloom.len() != Bloom::len_bytes() || {
-        let bloom = Bloom::from_slice(bloom);
-        PEG.iter().any(|address| bloom.contains_input(BloomInput::Raw(address.as_slice())))
+    /// Whether a contract of the peg logged in a block.
+    fn concerns_the_peg(&self, number: u64) -> Result<bool, StoreError> {
+        for emitter in PEG {
+            let row = row_key(Subject::Emitter(emitter).list(), number);
+            if self.store.get(Table::LogIndex, &row)?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }

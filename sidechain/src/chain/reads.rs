@@ -1,41 +1,23 @@
-//! Final blocks as stored: by number, by hash, by transaction; and their certificates.
+//! Final blocks as stored: by number, by hash, by transaction; and their certificates. What was decoded once is shared.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{B256, Log};
+use alloy_rlp::Encodable as _;
+use alloy_trie::EMPTY_ROOT_HASH;
 
 use super::{
+    fees::BlockFees,
     open::Chain,
-    rows::{block_number, corrupt, decode, decode_body, stored_header},
+    receipts::stored_receipts,
+    rows::{block_number, corrupt, decode_body, stored_header},
+    stored::{Finalized, Located, Stored},
     unfinal::Role,
 };
 use crate::{
-    block::{Block, Header, Receipt, Transaction},
+    block::{Block, Header, Receipt, TxEnvelope},
     state::store::{Store, StoreError, Table},
 };
-
-/// A final block as stored.
-#[derive(Clone, Debug)]
-pub struct Stored {
-    pub block: Block,
-    /// keccak256 of its header.
-    pub hash: B256,
-    /// The sender of each transaction, in the same order.
-    pub senders: Vec<Address>,
-}
-
-/// A transaction in a final block.
-#[derive(Clone, Debug)]
-pub struct Located {
-    /// The transaction with its sender.
-    pub transaction: Transaction,
-    /// Header of the block that includes it.
-    pub header: Header,
-    /// keccak256 of `header`.
-    pub block_hash: B256,
-    /// Position in the block, from 0.
-    pub index: usize,
-}
 
 impl<S: Store> Chain<S> {
     /// Whether a block can be built on: it is the head, or was executed on top of it.
@@ -72,7 +54,7 @@ impl<S: Store> Chain<S> {
         let Some(number) = self.number_of(hash)? else {
             return Ok(None);
         };
-        Ok(self.stored(number)?.map(|stored| stored.block))
+        Ok(self.stored(number)?.map(|stored| stored.block.clone()))
     }
 
     /// Number of the final block with this hash; none when no final block has it.
@@ -99,7 +81,10 @@ impl<S: Store> Chain<S> {
     /// # Errors
     ///
     /// `Pruned`; when the store fails.
-    pub fn stored(&self, number: u64) -> Result<Option<Stored>, StoreError> {
+    pub fn stored(&self, number: u64) -> Result<Option<Arc<Stored>>, StoreError> {
+        if let Some(stored) = self.blocks.get(number) {
+            return Ok(Some(stored));
+        }
         let Some(header) = self.header(number)? else {
             return Ok(None);
         };
@@ -109,7 +94,9 @@ impl<S: Store> Chain<S> {
         };
         let (transactions, senders) = decode_body(&body)?;
         let hash = header.hash_slow();
-        Ok(Some(Stored { block: Block { header, transactions }, hash, senders }))
+        let stored = Arc::new(Stored { block: Block { header, transactions }, hash, senders });
+        self.keep_block(stored.clone());
+        Ok(Some(stored))
     }
 
     /// Receipts of a final block, one for each transaction; none above the head.
@@ -117,12 +104,59 @@ impl<S: Store> Chain<S> {
     /// # Errors
     ///
     /// `Pruned`; when the store fails.
-    pub fn receipts(&self, number: u64) -> Result<Option<Vec<Receipt>>, StoreError> {
-        let Some(row) = self.store.get(Table::Receipts, &number.to_be_bytes())? else {
-            self.windows.bodies.check(number)?;
+    pub fn receipts(&self, number: u64) -> Result<Option<Arc<Vec<Receipt>>>, StoreError> {
+        if let Some(receipts) = self.receipts.get(number) {
+            return Ok(Some(receipts));
+        }
+        let Some(header) = self.header(number)? else {
             return Ok(None);
         };
-        decode(Table::Receipts, &row).map(Some)
+        let receipts = stored_receipts(&self.store, number)?;
+        if receipts.is_empty() && header.transactions_root != EMPTY_ROOT_HASH {
+            return Err(self.missing_receipts(number));
+        }
+        let receipts = Arc::new(receipts);
+        self.keep_receipts(number, receipts.clone());
+        Ok(Some(receipts))
+    }
+
+    /// Why there are no receipts of a block that has transactions.
+    pub(super) fn missing_receipts(&self, number: u64) -> StoreError {
+        let missing = || corrupt(Table::Receipts, format!("some of block {number} are missing"));
+        self.windows.bodies.check(number).err().unwrap_or_else(missing)
+    }
+
+    /// A final block with its receipts; none above the head.
+    ///
+    /// # Errors
+    ///
+    /// `Pruned`; when the store fails.
+    pub fn finalized(&self, number: u64) -> Result<Option<Finalized>, StoreError> {
+        let Some(stored) = self.stored(number)? else {
+            return Ok(None);
+        };
+        let receipts = self.receipts(number)?;
+        let receipts = receipts.filter(|receipts| receipts.len() == stored.block.transactions.len());
+        let receipts = receipts.ok_or_else(|| self.missing_receipts(number))?;
+        Ok(Some(Finalized { stored, receipts }))
+    }
+
+    /// The same, if it is in memory.
+    pub(super) fn shared(&self, number: u64) -> Option<Finalized> {
+        Some(Finalized { stored: self.blocks.get(number)?, receipts: self.receipts.get(number)? })
+    }
+
+    pub(super) fn keep_block(&self, stored: Arc<Stored>) {
+        let Block { transactions, .. } = &stored.block;
+        let bytes = size_of::<Stored>() + 2 * transactions.length() + transactions.len() * size_of::<TxEnvelope>();
+        self.blocks.put(stored.block.number(), stored, bytes);
+    }
+
+    pub(super) fn keep_receipts(&self, number: u64, receipts: Arc<Vec<Receipt>>) {
+        let bytes =
+            receipts.iter().map(|receipt| size_of::<Receipt>() + receipt.logs().iter().map(log_bytes).sum::<usize>());
+        let bytes = bytes.sum();
+        self.receipts.put(number, receipts, bytes);
     }
 
     /// A final transaction by hash.
@@ -138,12 +172,23 @@ impl<S: Store> Chain<S> {
         let (number, index) = row.split_at_checked(8).ok_or_else(wrong)?;
         let number = block_number(Table::TransactionHash, number)?;
         let index = u32::from_be_bytes(index.try_into().map_err(|_| wrong())?) as usize;
-        let Stored { block, hash: block_hash, senders } = self.stored(number)?.ok_or_else(wrong)?;
-        let (Some(envelope), Some(sender)) = (block.transactions.get(index), senders.get(index)) else {
-            return Err(wrong());
-        };
-        let transaction = Transaction::new_unchecked(envelope.clone(), *sender);
-        Ok(Some(Located { transaction, header: block.header, block_hash, index }))
+        let stored = self.stored(number)?.filter(|stored| index < stored.senders.len()).ok_or_else(wrong)?;
+        Ok(Some(Located { stored, index }))
+    }
+
+    /// Fees of at most `count` final blocks from `first` on, in order.
+    ///
+    /// # Errors
+    ///
+    /// `Pruned`; when the store fails.
+    pub fn fees(&self, first: u64, count: usize) -> Result<Vec<BlockFees>, StoreError> {
+        self.windows.bodies.check(first)?;
+        let rows = self.store.scan(Table::Fees, &first.to_be_bytes(), count)?;
+        let fees = rows.into_iter().map(|(key, row)| {
+            let number = block_number(Table::Fees, &key)?;
+            BlockFees::decode(number, &row).ok_or_else(|| corrupt(Table::Fees, format!("fees of block {number}")))
+        });
+        fees.collect()
     }
 
     /// The certificate kept for exactly this block.
@@ -166,4 +211,9 @@ impl<S: Store> Chain<S> {
         };
         Ok(Some((block_number(Table::Finality, &key)?, certificate)))
     }
+}
+
+/// What a decoded log takes, with two allocations.
+fn log_bytes(log: &Log) -> usize {
+    size_of::<Log>() + 64 + 32 * log.topics().len() + log.data.data.len()
 }

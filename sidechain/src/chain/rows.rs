@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Format of the data in the store.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 const META_FORMAT: &[u8] = b"format";
 const META_HEAD: &[u8] = b"head";
@@ -28,9 +28,9 @@ pub(super) const META_BODIES_OLDEST: &[u8] = b"bodies_oldest";
 pub(super) const META_BODIES_SWEPT: &[u8] = b"bodies_swept";
 pub(super) const META_LAST_CURSOR: &[u8] = b"last_cursor";
 
-/// Header, body, receipts and their indexes, and the new head.
+/// Header, body and their indexes, and the new head. Receipts and what follows from them: `receipts`.
 pub(super) fn block_batch(executed: &Executed) -> Batch {
-    let Executed { hash, block, senders, receipts, .. } = executed;
+    let Executed { hash, block, senders, .. } = executed;
     let key = block.number().to_be_bytes();
     let mut batch = Batch::default();
     batch.put(Table::Header, key, alloy_rlp::encode(&block.header));
@@ -38,12 +38,6 @@ pub(super) fn block_batch(executed: &Executed) -> Batch {
     block.transactions.encode(&mut body);
     senders.iter().for_each(|sender| body.extend_from_slice(sender.as_slice()));
     batch.put(Table::Body, key, body);
-    let mut row = Vec::new();
-    receipts.encode(&mut row);
-    batch.put(Table::Receipts, key, row);
-    if !block.header.logs_bloom.is_zero() {
-        batch.put(Table::Bloom, key, block.header.logs_bloom.to_vec());
-    }
     batch.put(Table::BlockNumber, hash.to_vec(), key);
     for (index, envelope) in (0u32..).zip(&block.transactions) {
         batch.put(Table::TransactionHash, envelope.tx_hash().to_vec(), [&key[..], &index.to_be_bytes()].concat());

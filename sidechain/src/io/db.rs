@@ -93,7 +93,8 @@ const fn reads(table: Table) -> Reads {
         | Table::Header
         | Table::Body
         | Table::Receipts
-        | Table::Bloom
+        | Table::LogIndex
+        | Table::Fees
         | Table::Finality
         | Table::Ahead => Reads::Present,
         _ => Reads::Scattered,
@@ -126,9 +127,12 @@ fn table_options(table: Table, cache: &Cache) -> Options {
     options.set_level_compaction_dynamic_level_bytes(true);
     // Rows of hashes do not compress.
     let compression = match table {
-        Table::BlockNumber | Table::TransactionHash | Table::Account | Table::StateIndex | Table::NodeIndex => {
-            DBCompressionType::None
-        }
+        Table::BlockNumber
+        | Table::TransactionHash
+        | Table::Account
+        | Table::StateIndex
+        | Table::NodeIndex
+        | Table::LogIndex => DBCompressionType::None,
         _ => DBCompressionType::Lz4,
     };
     options.set_compression_type(compression);

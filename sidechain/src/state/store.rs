@@ -31,10 +31,12 @@ pub enum Table {
     Header,
     /// block -> transactions and senders.
     Body,
-    /// block -> receipts.
+    /// block ++ index of the last of some transactions -> their receipts.
     Receipts,
-    /// block -> bloom of its logs; nothing for blocks without logs.
-    Bloom,
+    /// what a log is about ++ block -> transactions that logged it.
+    LogIndex,
+    /// block -> what its transactions paid.
+    Fees,
     /// block hash -> block.
     BlockNumber,
     /// transaction hash -> block ++ index.
@@ -53,7 +55,7 @@ pub enum Table {
 
 impl Table {
     /// Every table, in a fixed order.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Account,
         Self::Slot,
         Self::Code,
@@ -66,7 +68,8 @@ impl Table {
         Self::Header,
         Self::Body,
         Self::Receipts,
-        Self::Bloom,
+        Self::LogIndex,
+        Self::Fees,
         Self::BlockNumber,
         Self::TransactionHash,
         Self::Finality,
@@ -91,7 +94,8 @@ impl Table {
             Self::Header => "header",
             Self::Body => "body",
             Self::Receipts => "receipts",
-            Self::Bloom => "bloom",
+            Self::LogIndex => "log_index",
+            Self::Fees => "fees",
             Self::BlockNumber => "number",
             Self::TransactionHash => "txhash",
             Self::Finality => "finality",

@@ -14,7 +14,7 @@ use contracts::address::{BRIDGE, FEDERATION, LIGHT_CLIENT};
 use contracts::alloy_sol_types::SolCall;
 use contracts::{BitcoinLightClient, Bridge, Federation};
 use sidechain::block::next_base_fee;
-use sidechain::chain::{Chain, LogFilter, Registration, Retention, SimulateError};
+use sidechain::chain::{Chain, LogFilter, LogLimits, Registration, Retention, SimulateError};
 use sidechain::execution::{self, InclusionError, Stop};
 use sidechain::genesis::Genesis;
 use sidechain::io::db::Database;
@@ -29,7 +29,7 @@ use super::faults::{Fault, Faults};
 const TIMEOUT: Duration = Duration::from_secs(10);
 const URL: &str = "simulated";
 /// More logs than a simulation makes in the blocks asked for at once.
-const MAX_LOGS: usize = 100_000;
+const LOGS: LogLimits = LogLimits { logs: 100_000, answer_bytes: usize::MAX, rows: u64::MAX, bytes: u64::MAX };
 
 /// The chain that all see. Clones are the same.
 #[derive(Clone)]
@@ -84,8 +84,8 @@ impl Sidechain {
     /// Everything that a contract has logged so far.
     #[must_use]
     pub fn logs(&self, contracts: &[Address], from: u64, to: u64) -> Vec<BlockLog> {
-        let filter = LogFilter { from, to, addresses: contracts.to_vec(), ..LogFilter::default() };
-        let logs = self.state.chain.logs(&filter, MAX_LOGS).expect("the store works");
+        let filter = LogFilter { from, to, addresses: contracts.iter().copied().collect(), ..LogFilter::default() };
+        let logs = self.state.chain.logs(&filter, &LOGS, &Stop::never()).expect("the store works");
         let log = |entry: sidechain::chain::LogEntry| BlockLog {
             block: Head { number: entry.block_number, time_s: entry.block_timestamp },
             log: entry.log,

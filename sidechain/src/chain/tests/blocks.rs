@@ -34,7 +34,8 @@ fn a_block_of_transfers_and_a_deployment_is_proposed_verified_and_final() {
     }
     assert_eq!(validator.receipts(1).expect("kept"), proposer.receipts(1).expect("kept"));
     let located = validator.transaction(*block.transactions[3].tx_hash()).expect("kept").expect("final");
-    assert_eq!((located.index, located.transaction.signer(), located.block_hash), (3, bob.address, block.hash()));
+    let transaction = located.stored.transaction(located.index).expect("it is there");
+    assert_eq!((located.index, transaction.signer(), located.stored.hash), (3, bob.address, block.hash()));
 }
 
 #[test]

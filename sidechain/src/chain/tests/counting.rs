@@ -13,6 +13,7 @@ use crate::state::store::{Batch, Entry};
 pub struct Counting {
     memory: Memory,
     reads: AtomicU64,
+    rows: Mutex<BTreeMap<Table, u64>>,
     stop_at: Mutex<Option<(u64, Stop)>>,
 }
 
@@ -27,7 +28,13 @@ impl Counting {
         *self.stop_at.lock().unwrap_or_else(PoisonError::into_inner) = Some((self.reads() + reads, stop.clone()));
     }
 
-    fn count(&self) {
+    /// Rows read of each table since the last time; a look for a row counts too when there is none.
+    pub fn take_rows(&self) -> BTreeMap<Table, u64> {
+        std::mem::take(&mut self.rows.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn count(&self, table: Table, rows: usize) {
+        *self.rows.lock().unwrap_or_else(PoisonError::into_inner).entry(table).or_default() += rows.max(1) as u64;
         let reads = self.reads.fetch_add(1, Ordering::SeqCst) + 1;
         if let Some((_, stop)) =
             self.stop_at.lock().unwrap_or_else(PoisonError::into_inner).as_ref().filter(|(at, _)| reads == *at)
@@ -39,18 +46,19 @@ impl Counting {
 
 impl Store for Counting {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.count();
+        self.count(table, 1);
         self.memory.get(table, key)
     }
 
     fn seek(&self, table: Table, key: &[u8]) -> Result<Option<Entry>, StoreError> {
-        self.count();
+        self.count(table, 1);
         self.memory.seek(table, key)
     }
 
     fn scan(&self, table: Table, from: &[u8], limit: usize) -> Result<Vec<Entry>, StoreError> {
-        self.count();
-        self.memory.scan(table, from, limit)
+        let rows = self.memory.scan(table, from, limit)?;
+        self.count(table, rows.len());
+        Ok(rows)
     }
 
     fn write(&self, batch: Batch) -> Result<(), StoreError> {

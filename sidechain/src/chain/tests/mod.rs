@@ -6,11 +6,13 @@ mod blocks;
 mod counting;
 mod free_lane;
 mod genesis;
+mod log_index;
 #[cfg(feature = "io")]
 mod long_history;
 mod old_state;
 #[cfg(feature = "io")]
 mod on_disk;
+mod reading;
 mod records;
 mod retention;
 mod standard;
@@ -21,7 +23,7 @@ mod unfinal;
 use std::{collections::BTreeMap, sync::Arc};
 
 use alloy_consensus::{TxEip2930, TxEip7702, TxLegacy};
-use alloy_primitives::{Address, B256, Bytes, TxKind, U256, hex, keccak256, uint};
+use alloy_primitives::{Address, B256, Bytes, Log, TxKind, U256, hex, keccak256, uint};
 use alloy_rlp::{Decodable, Encodable};
 use alloy_trie::{HashBuilder, Nibbles, proof::verify_proof};
 use contracts::{
@@ -30,7 +32,7 @@ use contracts::{
 };
 use proptest::prelude::*;
 
-use super::*;
+use super::{log_index::index_batch, *};
 use crate::{
     block::{self, Block, Header, Transaction},
     execution::{BlockError, Call, Execution, InclusionError, Stop, child_header},

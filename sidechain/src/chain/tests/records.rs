@@ -15,9 +15,10 @@ fn logs_are_found_by_block_address_and_topic() {
     next(&chain, vec![call(&alice, 4, two, Bytes::new())]);
     let topic = B256::with_last_byte(42);
     let find = |from, to, addresses: &[Address], topics: &[B256]| {
-        let mut filter = LogFilter { from, to, addresses: addresses.to_vec(), ..LogFilter::default() };
-        filter.topics[0] = topics.to_vec();
-        let found = chain.logs(&filter, 100).expect("few");
+        let addresses = addresses.iter().copied().collect();
+        let mut filter = LogFilter { from, to, addresses, ..LogFilter::default() };
+        filter.topics[0] = topics.iter().copied().collect();
+        let found = chain.logs(&filter, &LogLimits::default(), &Stop::never()).expect("few");
         found.into_iter().map(|entry| (entry.block_number, entry.log_index, entry.log.address)).collect::<Vec<_>>()
     };
     assert_eq!(find(0, 9, &[], &[]), [(2, 0, one), (2, 1, two), (4, 0, two)]);
@@ -26,7 +27,8 @@ fn logs_are_found_by_block_address_and_topic() {
     assert_eq!(find(0, 3, &[one], &[]), [(2, 0, one)]);
     assert!(find(0, 9, &[], &[B256::ZERO]).is_empty());
     let all = LogFilter { to: 9, ..LogFilter::default() };
-    assert!(matches!(chain.logs(&all, 2), Err(LogsError::TooMany { limit: 2, from: 0, until: 3 })));
+    let two = LogLimits { logs: 2, ..LogLimits::default() };
+    assert!(matches!(chain.logs(&all, &two, &Stop::never()), Err(LogsError::TooMuch { limit: 2, from: 0, until: 3 })));
 }
 
 fn registration(number: u8) -> Registration {

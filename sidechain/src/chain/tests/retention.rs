@@ -98,10 +98,17 @@ fn old_transactions_and_receipts_go_but_headers_certificates_and_what_the_peg_ne
         (8, 7),
         "genesis, the post, the last six"
     );
+    // Its logs' index goes with a block, except the post's; what was paid in it too.
+    assert!(rows(&store, Table::LogIndex) > 0 && rows(&store, Table::Fees) == 8);
+    assert!(matches!(chain.fees(6, 1), Err(StoreError::Pruned { oldest: 7, .. })));
     // Logs of the peg are found from the first block on; others are not said to be none.
-    let wanted = |addresses| LogFilter { from: 0, to: 12, addresses, ..LogFilter::default() };
-    assert_eq!(chain.logs(&wanted(vec![SIGNING_BOARD]), 10).expect("kept").len(), 1);
-    assert!(matches!(chain.logs(&wanted(vec![]), 10), Err(LogsError::Store(StoreError::Pruned { oldest: 7, .. }))));
+    let wanted = |addresses: &[Address]| {
+        let addresses = addresses.iter().copied().collect();
+        LogFilter { from: 0, to: 12, addresses, ..LogFilter::default() }
+    };
+    let logs = |filter| chain.logs(&filter, &LogLimits::default(), &Stop::never());
+    assert_eq!(logs(wanted(&[SIGNING_BOARD])).expect("kept").len(), 1);
+    assert!(matches!(logs(wanted(&[])), Err(LogsError::Store(StoreError::Pruned { oldest: 7, .. }))));
     // A window that was shortened behind a restart goes on where it was.
     drop(chain);
     let chain = open_keeping(&store, Retention { body_blocks: Some(2), ..Retention::default() });

@@ -1,35 +1,26 @@
 //! From the chain's types to Ethereum's JSON.
 
 use alloy_consensus::Transaction as _;
-use alloy_consensus::transaction::Recovered;
 use alloy_eips::eip4895::Withdrawals;
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{B256, U256};
 use alloy_rlp::Encodable;
 use alloy_rpc_types_eth::{Block as RpcBlock, BlockTransactions, Header as RpcHeader, Log as RpcLog};
 use alloy_rpc_types_eth::{Transaction as RpcTransaction, TransactionReceipt};
 
-use crate::block::{Header, Receipt, Transaction, TxEnvelope};
+use crate::block::{Header, Receipt, Transaction};
 use crate::chain::{Finalized, LogEntry, LogFilter, Stored};
 
-pub fn block(stored: Stored, full: bool) -> RpcBlock {
-    let size = stored.block.length();
-    let Stored { block, hash, senders } = stored;
+pub fn block(stored: &Stored, full: bool) -> RpcBlock {
+    let Stored { block, hash, .. } = stored;
     let transactions = if full {
-        let transactions = block.transactions.into_iter().zip(senders).enumerate();
-        let place = |index| Place { header: &block.header, hash, index };
-        BlockTransactions::Full(
-            transactions
-                .map(|(index, (transaction, sender))| {
-                    place(index).transaction(Recovered::new_unchecked(transaction, sender))
-                })
-                .collect(),
-        )
+        let all = (0..block.transactions.len()).filter_map(|index| transaction(stored, index));
+        BlockTransactions::Full(all.collect())
     } else {
         BlockTransactions::Hashes(block.transactions.iter().map(|transaction| *transaction.tx_hash()).collect())
     };
     let withdrawals = block.header.withdrawals_root.map(|_| Withdrawals::default());
     RpcBlock {
-        header: RpcHeader { size: Some(U256::from(size)), ..header(block.header, hash) },
+        header: RpcHeader { size: Some(U256::from(block.length())), ..header(block.header.clone(), *hash) },
         uncles: Vec::new(),
         transactions,
         withdrawals,
@@ -40,25 +31,18 @@ pub fn header(header: Header, hash: B256) -> RpcHeader {
     RpcHeader { hash, inner: header, total_difficulty: None, size: None }
 }
 
-/// Where a transaction stands.
-#[derive(Clone, Copy, Debug)]
-pub struct Place<'a> {
-    pub header: &'a Header,
-    pub hash: B256,
-    pub index: usize,
-}
-
-impl Place<'_> {
-    pub fn transaction(self, transaction: Transaction) -> RpcTransaction {
-        RpcTransaction {
-            block_hash: Some(self.hash),
-            block_number: Some(self.header.number),
-            transaction_index: Some(self.index as u64),
-            effective_gas_price: Some(transaction.effective_gas_price(self.header.base_fee_per_gas)),
-            block_timestamp: Some(self.header.timestamp),
-            inner: transaction,
-        }
-    }
+/// The transaction at a position of a block.
+pub fn transaction(stored: &Stored, index: usize) -> Option<RpcTransaction> {
+    let transaction = stored.transaction(index)?;
+    let header = &stored.block.header;
+    Some(RpcTransaction {
+        block_hash: Some(stored.hash),
+        block_number: Some(header.number),
+        transaction_index: Some(index as u64),
+        effective_gas_price: Some(transaction.effective_gas_price(header.base_fee_per_gas)),
+        block_timestamp: Some(header.timestamp),
+        inner: transaction,
+    })
 }
 
 /// A transaction of the pool.
@@ -74,58 +58,68 @@ pub fn pending(transaction: Transaction) -> RpcTransaction {
 }
 
 /// All receipts of a block, in order.
-pub fn receipts(stored: &Stored, receipts: Vec<Receipt>) -> Vec<TransactionReceipt> {
-    let (mut gas_before, mut logs_before) = (0, 0);
-    let transactions = stored.block.transactions.iter().zip(&stored.senders).enumerate();
-    transactions
-        .zip(receipts)
-        .map(|((index, (transaction, sender)), receipt)| {
-            let place = Place { header: &stored.block.header, hash: stored.hash, index };
-            let gas_used = receipt.cumulative_gas_used() - gas_before;
-            let first_log = logs_before;
-            gas_before = receipt.cumulative_gas_used();
-            logs_before += receipt.logs().len() as u64;
-            self::receipt(place, transaction, *sender, receipt, gas_used, first_log)
-        })
-        .collect()
+pub fn receipts(finalized: &Finalized) -> Vec<TransactionReceipt> {
+    let mut before = Before::default();
+    let all = finalized.receipts.iter().enumerate();
+    all.filter_map(|(index, receipt)| {
+        let shown = before.receipt(finalized, index, receipt);
+        before.pass(receipt);
+        shown
+    })
+    .collect()
 }
 
-fn receipt(
-    place: Place<'_>,
-    transaction: &TxEnvelope,
-    sender: Address,
-    receipt: Receipt,
-    gas_used: u64,
-    first_log: u64,
-) -> TransactionReceipt {
-    let hash = *transaction.tx_hash();
-    let mut log_index = first_log;
-    let inner = receipt.map_logs(|log| {
-        let entry = LogEntry {
-            log,
-            block_number: place.header.number,
-            block_hash: place.hash,
-            block_timestamp: place.header.timestamp,
-            transaction_hash: hash,
-            transaction_index: place.index as u64,
-            log_index,
-        };
-        log_index += 1;
-        self::log(entry)
-    });
-    TransactionReceipt {
-        inner,
-        transaction_hash: hash,
-        transaction_index: Some(place.index as u64),
-        block_hash: Some(place.hash),
-        block_number: Some(place.header.number),
-        gas_used,
-        effective_gas_price: transaction.effective_gas_price(place.header.base_fee_per_gas),
-        blob_gas_used: None,
-        blob_gas_price: None,
-        from: sender,
-        to: transaction.to(),
-        contract_address: transaction.is_create().then(|| sender.create(transaction.nonce())),
+/// The receipt at a position of a block.
+pub fn receipt(finalized: &Finalized, index: usize) -> Option<TransactionReceipt> {
+    let mut before = Before::default();
+    finalized.receipts.iter().take(index).for_each(|receipt| before.pass(receipt));
+    before.receipt(finalized, index, finalized.receipts.get(index)?)
+}
+
+/// What the transactions before one in its block used.
+#[derive(Clone, Copy, Debug, Default)]
+struct Before {
+    gas: u64,
+    logs: u64,
+}
+
+impl Before {
+    fn pass(&mut self, receipt: &Receipt) {
+        self.gas = receipt.cumulative_gas_used();
+        self.logs += receipt.logs().len() as u64;
+    }
+
+    fn receipt(self, finalized: &Finalized, index: usize, receipt: &Receipt) -> Option<TransactionReceipt> {
+        let (transaction, from) = finalized.block.transactions.get(index).zip(finalized.senders.get(index).copied())?;
+        let header = &finalized.block.header;
+        let mut log_index = self.logs;
+        let inner = receipt.clone().map_logs(|log| {
+            let entry = LogEntry {
+                log,
+                block_number: header.number,
+                block_hash: finalized.hash,
+                block_timestamp: header.timestamp,
+                transaction_hash: *transaction.tx_hash(),
+                transaction_index: index as u64,
+                log_index,
+            };
+            log_index += 1;
+            self::log(entry)
+        });
+        Some(TransactionReceipt {
+            inner,
+            transaction_hash: *transaction.tx_hash(),
+            transaction_index: Some(index as u64),
+            block_hash: Some(finalized.hash),
+            block_number: Some(header.number),
+            gas_used: receipt.cumulative_gas_used() - self.gas,
+            effective_gas_price: transaction.effective_gas_price(header.base_fee_per_gas),
+            blob_gas_used: None,
+            blob_gas_price: None,
+            from,
+            to: transaction.to(),
+            contract_address: transaction.is_create().then(|| from.create(transaction.nonce())),
+        })
     }
 }
 
@@ -144,22 +138,8 @@ pub fn log(entry: LogEntry) -> RpcLog {
 
 /// The logs of a block that just became final and match.
 pub fn logs(finalized: &Finalized, filter: &LogFilter) -> Vec<RpcLog> {
-    let transactions = finalized.block.transactions.iter().zip(&finalized.receipts).enumerate();
-    let all = transactions.flat_map(|(index, (transaction, receipt))| {
-        receipt.logs().iter().map(move |log| (index, *transaction.tx_hash(), log))
-    });
-    all.enumerate()
-        .filter(|(_, (.., log))| filter.matches(log))
-        .map(|(log_index, (index, transaction_hash, log))| {
-            self::log(LogEntry {
-                log: log.clone(),
-                block_number: finalized.block.header.number,
-                block_hash: finalized.hash,
-                block_timestamp: finalized.block.header.timestamp,
-                transaction_hash,
-                transaction_index: index as u64,
-                log_index: log_index as u64,
-            })
-        })
-        .collect()
+    if !filter.may_match(&finalized.block.header.logs_bloom) {
+        return Vec::new();
+    }
+    finalized.logs(|_, _, log| filter.matches(log)).map(log).collect()
 }

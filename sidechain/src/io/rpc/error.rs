@@ -51,7 +51,8 @@ pub fn store(error: &StoreError) -> ErrorObjectOwned {
 pub fn logs(error: LogsError) -> ErrorObjectOwned {
     match error {
         LogsError::Store(error) => store(&error),
-        error @ LogsError::TooMany { .. } => limit(format!("query returned too much: {error}")),
+        error @ LogsError::Stopped => server(error.to_string()),
+        error @ (LogsError::TooMuch { .. } | LogsError::Block { .. }) => limit(error.to_string()),
     }
 }
 

@@ -12,13 +12,14 @@ use rand::RngCore;
 use tokio::sync::broadcast::Receiver;
 
 use super::error;
+use crate::chain::LogPlace;
 
 /// The subject of a filter, and its place in the chain.
 pub enum Kind {
     /// Hashes of blocks from number `next` on.
     Blocks { next: u64 },
-    /// Matching logs of blocks from number `next` on.
-    Logs { filter: Box<Filter>, next: u64 },
+    /// Matching logs from place `next` on.
+    Logs { filter: Box<Filter>, next: LogPlace },
     /// Hashes of transactions that enter the pool.
     Pending(Receiver<B256>),
 }

@@ -2,6 +2,8 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use crate::chain::LogLimits;
+
 /// Bounds of the server. The defaults suit a node that the public can reach.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -19,10 +21,8 @@ pub struct Settings {
     pub max_subscriptions_per_connection: u32,
     /// Requests that work at a time; the others wait.
     pub max_workers: usize,
-    /// Logs in one answer.
-    pub max_logs: usize,
-    /// Blocks one `eth_getLogs` may ask for.
-    pub max_log_blocks: u64,
+    /// Logs in one answer, and what may be read for them.
+    pub log_limits: LogLimits,
     /// Polled filters of all clients.
     pub max_filters: usize,
     /// A polled filter that nobody asks for so long is dropped.
@@ -43,8 +43,7 @@ impl Settings {
             max_batch: 1_000,
             max_subscriptions_per_connection: 128,
             max_workers: 2 * std::thread::available_parallelism().map_or(2, usize::from),
-            max_logs: 20_000,
-            max_log_blocks: 500_000,
+            log_limits: LogLimits::default(),
             max_filters: 1_000,
             filter_lifetime: Duration::from_secs(5 * 60),
             max_registrations_per_minute: 600,

@@ -1,6 +1,5 @@
 //! Gas prices: suggested ones, and those that were paid.
 
-use alloy_consensus::Transaction as _;
 use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_primitives::{U64, U256};
 use alloy_rpc_types_eth::FeeHistory;
@@ -9,8 +8,8 @@ use jsonrpsee::RpcModule;
 use super::super::method::{Arguments, Registered, worker};
 use super::super::{context::Context, error};
 use super::block_id::number;
-use crate::block::{is_free, next_base_fee};
-use crate::chain::Stored;
+use crate::block::next_base_fee;
+use crate::chain::BlockFees;
 use crate::limits::MIN_BASE_FEE;
 
 /// Blocks one `eth_feeHistory` answers, as geth's limit.
@@ -40,19 +39,17 @@ fn gas_price(context: &Context, _: &mut Arguments) -> error::Result<U256> {
     Ok(U256::from(base_fee + base_fee / 4 + tip(context)?))
 }
 
-/// The median of tips paid in the last blocks.
+/// The tip that half of the gas of the last blocks was paid with, or less.
 fn tip(context: &Context) -> error::Result<u128> {
-    let head = context.chain().head().number;
-    let mut tips = Vec::new();
-    for number in head.saturating_sub(TIP_BLOCKS - 1)..=head {
-        if let Some(stored) = context.chain().stored(number).map_err(|error| error::store(&error))? {
-            let base_fee = stored.block.header.base_fee_per_gas.unwrap_or_default();
-            let paid = stored.block.transactions.iter().filter(|transaction| !is_free(transaction));
-            tips.extend(paid.filter_map(|transaction| transaction.effective_tip_per_gas(base_fee)));
-        }
-    }
+    let first = context.chain().head().number.saturating_sub(TIP_BLOCKS - 1);
+    let mut tips: Vec<_> = fees(context, first, TIP_BLOCKS)?.into_iter().flat_map(|fees| fees.tips).collect();
     tips.sort_unstable();
-    Ok(tips.get(tips.len() / 2).copied().unwrap_or_default().max(MIN_TIP))
+    let all = BlockFees { tips, ..BlockFees::default() };
+    Ok(all.tip_at(all.paid_gas().div_ceil(2)).max(MIN_TIP))
+}
+
+fn fees(context: &Context, first: u64, count: u64) -> error::Result<Vec<BlockFees>> {
+    context.chain().fees(first, usize::try_from(count).unwrap_or(usize::MAX)).map_err(|error| error::store(&error))
 }
 
 fn fee_history(context: &Context, arguments: &mut Arguments) -> error::Result<FeeHistory> {
@@ -67,51 +64,20 @@ fn fee_history(context: &Context, arguments: &mut Arguments) -> error::Result<Fe
     }
     let newest = number(context, BlockId::Number(newest))?;
     let oldest = (newest + 1).saturating_sub(count.number().min(MAX_HISTORY));
+    let blocks = fees(context, oldest, newest + 1 - oldest)?;
     let mut history = FeeHistory { oldest_block: oldest, ..FeeHistory::default() };
-    let mut rewards = Vec::new();
-    for number in oldest..=newest {
-        let stored = context.chain().stored(number).map_err(|error| error::store(&error))?;
-        let stored = stored.ok_or_else(|| error::not_found(format!("block {number} not found")))?;
-        let header = &stored.block.header;
-        history.base_fee_per_gas.push(header.base_fee_per_gas.unwrap_or_default().into());
-        history.gas_used_ratio.push(ratio(header.gas_used, header.gas_limit));
-        history.base_fee_per_blob_gas.push(0);
-        history.blob_gas_used_ratio.push(0.0);
-        if !percentiles.is_empty() {
-            rewards.push(block_rewards(context, &stored, &percentiles)?);
-        }
-        if number == newest {
-            history.base_fee_per_gas.push(next_base_fee(header).into());
-            history.base_fee_per_blob_gas.push(0);
-        }
+    for fees in &blocks {
+        history.base_fee_per_gas.push(fees.base_fee.into());
+        history.gas_used_ratio.push(ratio(fees.gas_used, fees.gas_limit));
     }
-    history.reward = (!percentiles.is_empty()).then_some(rewards);
+    if let Some(newest) = blocks.last() {
+        history.base_fee_per_gas.push(newest.next_base_fee().into());
+    }
+    history.base_fee_per_blob_gas = vec![0; history.base_fee_per_gas.len()];
+    history.blob_gas_used_ratio = vec![0.0; blocks.len()];
+    let rewards = |fees: &BlockFees| percentiles.iter().map(|p| fees.tip_at(threshold(fees.paid_gas(), *p))).collect();
+    history.reward = (!percentiles.is_empty()).then(|| blocks.iter().map(rewards).collect());
     Ok(history)
-}
-
-/// Tips at percentiles of the gas used, in the order of tips.
-fn block_rewards(context: &Context, stored: &Stored, percentiles: &[f64]) -> error::Result<Vec<u128>> {
-    let header = &stored.block.header;
-    let receipts = context.chain().receipts(header.number).map_err(|error| error::store(&error))?.unwrap_or_default();
-    let base_fee = header.base_fee_per_gas.unwrap_or_default();
-    let mut before = 0;
-    let mut tips: Vec<(u128, u64)> = Vec::with_capacity(receipts.len());
-    for (transaction, receipt) in stored.block.transactions.iter().zip(&receipts) {
-        let gas = receipt.cumulative_gas_used() - before;
-        before = receipt.cumulative_gas_used();
-        tips.push((transaction.effective_tip_per_gas(base_fee).unwrap_or_default(), gas));
-    }
-    tips.sort_unstable();
-    Ok(percentiles.iter().map(|percentile| at_percentile(&tips, threshold(before, *percentile))).collect())
-}
-
-fn at_percentile(tips: &[(u128, u64)], threshold: u64) -> u128 {
-    let mut sum = 0;
-    let reached = tips.iter().find(|(_, gas)| {
-        sum += gas;
-        sum >= threshold
-    });
-    reached.or(tips.last()).map_or(0, |(tip, _)| *tip)
 }
 
 /// The JSON-RPC asks for floats here; nothing is decided by them.

@@ -9,10 +9,12 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::TryRecvError;
 
 use super::super::context::Context;
-use super::super::error;
 use super::super::filters::Kind;
 use super::super::method::{Arguments, Registered, worker};
+use super::super::{convert, error};
 use super::logs::{log_filter, logs};
+use crate::chain::LogPlace;
+use crate::execution::Stop;
 
 /// Blocks one poll of a block filter answers; the next poll goes on from there.
 const MAX_BLOCK_HASHES: u64 = 1_000;
@@ -28,7 +30,7 @@ pub fn register(module: &mut RpcModule<Context>) -> Registered {
         let filter: Box<Filter> = arguments.next("filter")?;
         // Refused now, not at the first poll.
         log_filter(context, &filter)?;
-        install(context, Kind::Logs { filter, next: next(context) })
+        install(context, Kind::Logs { filter, next: LogPlace { block: next(context), log_index: 0 } })
     })?;
     worker(module, "eth_getFilterChanges", changes)?;
     worker(module, "eth_getFilterLogs", all_logs)?;
@@ -56,28 +58,25 @@ fn id(arguments: &mut Arguments) -> error::Result<U256> {
 fn changes(context: &Context, arguments: &mut Arguments) -> error::Result<Changes> {
     let id = id(arguments)?;
     let head = context.chain().head().number;
-    let (range, filter) = {
+    let (filter, from) = {
         let mut filters = context.filters();
         match filters.get(id, Instant::now())? {
             Kind::Pending(hashes) => return Ok(FilterChanges::Hashes(drain(hashes))),
             Kind::Blocks { next } => {
                 let last = head.min(*next + MAX_BLOCK_HASHES - 1);
-                (std::mem::replace(next, (last + 1).max(*next))..=last, None)
+                let range = std::mem::replace(next, (last + 1).max(*next))..=last;
+                drop(filters);
+                return hashes(context, range).map(FilterChanges::Hashes);
             }
-            Kind::Logs { filter, next } => (*next..=head, Some(filter.clone())),
+            Kind::Logs { filter, next } => (filter.clone(), *next),
         }
     };
-    match filter {
-        None => hashes(context, range).map(FilterChanges::Hashes),
-        Some(filter) => {
-            let found = new_logs(context, &filter, range)?;
-            // Moved only now: logs that could not be answered are not lost.
-            if let Ok(Kind::Logs { next, .. }) = context.filters().get(id, Instant::now()) {
-                *next = head + 1;
-            }
-            Ok(FilterChanges::Logs(found))
-        }
+    let (found, then) = new_logs(context, &filter, from, head)?;
+    // Moved only now: logs that could not be answered are not lost. Never back: another poll may be further.
+    if let Ok(Kind::Logs { next, .. }) = context.filters().get(id, Instant::now()) {
+        *next = then.max(*next);
     }
+    Ok(FilterChanges::Logs(found))
 }
 
 fn hashes(context: &Context, range: std::ops::RangeInclusive<u64>) -> error::Result<Vec<B256>> {
@@ -86,20 +85,25 @@ fn hashes(context: &Context, range: std::ops::RangeInclusive<u64>) -> error::Res
     hashes.map_err(|error| error::store(&error))
 }
 
-/// Matching logs of blocks that are new since the last poll and within the filter's own range.
+/// Matching logs from a place on, within the filter's own range, as many as fit in an answer; and where the next poll goes on.
 fn new_logs(
     context: &Context,
     filter: &Filter,
-    new: std::ops::RangeInclusive<u64>,
-) -> error::Result<Vec<alloy_rpc_types_eth::Log>> {
+    place: LogPlace,
+    head: u64,
+) -> error::Result<(Vec<alloy_rpc_types_eth::Log>, LogPlace)> {
+    let end = LogPlace { block: head + 1, log_index: 0 };
     let (from, to) = filter.extract_block_range();
-    let from = from.unwrap_or(0).max(*new.start());
-    let to = to.unwrap_or(u64::MAX).min(*new.end());
+    let from = from.unwrap_or(0).max(place.block);
+    let to = to.unwrap_or(u64::MAX).min(head);
     if from > to || matches!(filter.block_option, FilterBlockOption::AtBlockHash(_)) {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), end));
     }
-    let filter = filter.clone().select(from..=to);
-    logs(context, &log_filter(context, &filter)?)
+    let skip = if from == place.block { place.log_index } else { 0 };
+    let filter = log_filter(context, &filter.clone().select(from..=to))?;
+    let page = context.chain().log_page(&filter, skip, &context.settings.log_limits, &Stop::never());
+    let page = page.map_err(|error| error::store(&error))?;
+    Ok((page.logs.into_iter().map(convert::log).collect(), page.next.unwrap_or(end)))
 }
 
 fn all_logs(context: &Context, arguments: &mut Arguments) -> error::Result<Vec<alloy_rpc_types_eth::Log>> {

@@ -9,9 +9,13 @@ use super::super::method::{Arguments, Registered, worker};
 use super::super::{convert, error};
 use super::block_id::{number, number_of_tag};
 use crate::chain::LogFilter;
+use crate::execution::Stop;
 
 /// Values in one position of a log filter, as geth's limit.
-const MAX_FILTER_VALUES: usize = 1_000;
+const MAX_POSITION_VALUES: usize = 1_000;
+
+/// Values in all positions of a log filter: each is looked for in the index, and kept while a filter is polled.
+const MAX_FILTER_VALUES: usize = 2_000;
 
 pub fn register(module: &mut RpcModule<Context>) -> Registered {
     worker(module, "eth_getLogs", get_logs)
@@ -24,12 +28,7 @@ fn get_logs(context: &Context, arguments: &mut Arguments) -> error::Result<Vec<R
 
 /// The logs that match, within the server's bounds.
 pub fn logs(context: &Context, filter: &LogFilter) -> error::Result<Vec<RpcLog>> {
-    let blocks = filter.to.saturating_sub(filter.from);
-    if blocks >= context.settings.max_log_blocks {
-        let limit = context.settings.max_log_blocks;
-        return Err(error::limit(format!("query covers {} blocks, at most {limit} are allowed", blocks + 1)));
-    }
-    let logs = context.chain().logs(filter, context.settings.max_logs).map_err(error::logs)?;
+    let logs = context.chain().logs(filter, &context.settings.log_limits, &Stop::never()).map_err(error::logs)?;
     Ok(logs.into_iter().map(convert::log).collect())
 }
 
@@ -48,17 +47,21 @@ pub fn log_filter(context: &Context, filter: &Filter) -> error::Result<LogFilter
                 return Err(error::invalid(format!("invalid block range: fromBlock {from} is above toBlock {to}")));
             }
             // From above the head nothing matches yet: an empty range, not the head's logs.
-            if from > head {
-                return Ok(selection(filter, from, from));
-            }
-            (from, to.min(head))
+            if from > head { (from, from) } else { (from, to.min(head)) }
         }
     };
-    let too_many = |count: usize| count > MAX_FILTER_VALUES;
-    if too_many(filter.address.len()) || filter.topics.iter().any(|topic| too_many(topic.len())) {
-        return Err(error::limit(format!("exceed max addresses or topics: at most {MAX_FILTER_VALUES} in a position")));
-    }
+    check_values(filter)?;
     Ok(selection(filter, from, to))
+}
+
+fn check_values(filter: &Filter) -> error::Result<()> {
+    let counts = || std::iter::once(filter.address.len()).chain(filter.topics.iter().map(|topic| topic.len()));
+    if counts().any(|count| count > MAX_POSITION_VALUES) || counts().sum::<usize>() > MAX_FILTER_VALUES {
+        return Err(error::limit(format!(
+            "exceed max addresses or topics: at most {MAX_POSITION_VALUES} in a position, {MAX_FILTER_VALUES} in all"
+        )));
+    }
+    Ok(())
 }
 
 fn selection(filter: &Filter, from: u64, to: u64) -> LogFilter {

@@ -179,11 +179,8 @@ async fn send<T: Serialize>(sink: &SubscriptionSink, message: &T) -> Result<(), 
 /// A final block from the store, in the form in which it was sent when it became final.
 async fn load(context: Arc<Context>, number: u64) -> Result<Arc<Finalized>, SubscriptionError> {
     let loaded = on_worker(context, move |context| {
-        let stored = context.chain().stored(number).map_err(|error| error::store(&error))?;
-        let receipts = context.chain().receipts(number).map_err(|error| error::store(&error))?;
-        let (stored, receipts) =
-            stored.zip(receipts).ok_or_else(|| error::not_found(format!("block {number} not found")))?;
-        Ok(Arc::new(Finalized { block: stored.block, hash: stored.hash, receipts, senders: stored.senders }))
+        let finalized = context.chain().finalized(number).map_err(|error| error::store(&error))?;
+        finalized.map(Arc::new).ok_or_else(|| error::not_found(format!("block {number} not found")))
     });
     loaded.await.map_err(|error| error.message().to_owned().into())
 }

@@ -1,16 +1,17 @@
 //! Transactions, waiting or final, and the receipts of final ones.
 
+use std::sync::Arc;
+
 use alloy_eips::Encodable2718;
 use alloy_primitives::{B256, Bytes, U64};
 use alloy_rpc_types_eth::{Transaction as RpcTransaction, TransactionReceipt};
 use jsonrpsee::RpcModule;
 
 use super::super::context::Context;
-use super::super::convert::{self, Place};
-use super::super::error;
 use super::super::method::{Arguments, Registered, worker};
-use super::blocks::{by_hash, by_number, receipts_of};
-use crate::chain::Stored;
+use super::super::{convert, error};
+use super::blocks::{by_hash, by_number};
+use crate::chain::{Located, Stored};
 
 pub fn register(module: &mut RpcModule<Context>) -> Registered {
     worker(module, "eth_getTransactionByHash", transaction)?;
@@ -32,11 +33,7 @@ fn transaction(context: &Context, arguments: &mut Arguments) -> error::Result<Op
     if let Some(waiting) = context.state.pool().get(hash).cloned() {
         return Ok(Some(convert::pending(waiting)));
     }
-    let located = context.chain().transaction(hash).map_err(|error| error::store(&error))?;
-    Ok(located.map(|located| {
-        let place = Place { header: &located.header, hash: located.block_hash, index: located.index };
-        place.transaction(located.transaction)
-    }))
+    Ok(located(context, hash)?.and_then(|Located { stored, index }| convert::transaction(&stored, index)))
 }
 
 fn raw_transaction(context: &Context, arguments: &mut Arguments) -> error::Result<Option<Bytes>> {
@@ -44,26 +41,24 @@ fn raw_transaction(context: &Context, arguments: &mut Arguments) -> error::Resul
     if let Some(waiting) = context.state.pool().get(hash) {
         return Ok(Some(waiting.encoded_2718().into()));
     }
-    let located = context.chain().transaction(hash).map_err(|error| error::store(&error))?;
-    Ok(located.map(|located| located.transaction.encoded_2718().into()))
+    let transaction = located(context, hash)?.and_then(|Located { stored, index }| stored.transaction(index));
+    Ok(transaction.map(|transaction| transaction.encoded_2718().into()))
 }
 
-fn at_index(block: Option<Stored>, arguments: &mut Arguments) -> error::Result<Option<RpcTransaction>> {
+fn located(context: &Context, hash: B256) -> error::Result<Option<Located>> {
+    context.chain().transaction(hash).map_err(|error| error::store(&error))
+}
+
+fn at_index(block: Option<Arc<Stored>>, arguments: &mut Arguments) -> error::Result<Option<RpcTransaction>> {
     let index: U64 = arguments.next("index")?;
     let index = usize::try_from(index.to::<u64>()).unwrap_or(usize::MAX);
-    Ok(block.and_then(|Stored { mut block, hash, senders }| {
-        let sender = *senders.get(index)?;
-        let transaction = block.transactions.swap_remove(index);
-        let recovered = alloy_consensus::transaction::Recovered::new_unchecked(transaction, sender);
-        Some(Place { header: &block.header, hash, index }.transaction(recovered))
-    }))
+    Ok(block.and_then(|stored| convert::transaction(&stored, index)))
 }
 
 fn receipt(context: &Context, arguments: &mut Arguments) -> error::Result<Option<TransactionReceipt>> {
-    let hash: B256 = arguments.next("transaction hash")?;
-    let Some(located) = context.chain().transaction(hash).map_err(|error| error::store(&error))? else {
+    let Some(Located { stored, index }) = located(context, arguments.next("transaction hash")?)? else {
         return Ok(None);
     };
-    let mut receipts = receipts_of(context, located.header.number)?.unwrap_or_default();
-    Ok((located.index < receipts.len()).then(|| receipts.swap_remove(located.index)))
+    let finalized = context.chain().finalized(stored.block.number()).map_err(|error| error::store(&error))?;
+    Ok(finalized.and_then(|finalized| convert::receipt(&finalized, index)))
 }

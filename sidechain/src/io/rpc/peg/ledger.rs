@@ -4,20 +4,14 @@ use alloy_primitives::{B256, U256};
 use api::peg::{self, DepositStatus, VaultStatus, WithdrawalStatus};
 use bitcoin::hashes::Hash;
 use bitcoin::{OutPoint, Txid};
-use contracts::address::BRIDGE;
-use contracts::alloy_sol_types::SolEvent;
-use contracts::{Bridge, IBridge};
+use contracts::IBridge;
 use jsonrpsee::RpcModule;
 
 use super::super::method::{Registered, worker};
 use super::super::{context::Context, error};
 use super::address::{address, output_key};
-use crate::chain::LogFilter;
 use crate::io::NodeStore;
-use crate::peg::PegContracts;
-
-/// Deposits to one address that are answered. An address is for one payment; more than this is a mistake or an attack.
-const MAX_DEPOSITS: usize = 1_000;
+use crate::peg::{PegContracts, proposal};
 
 pub fn register(module: &mut RpcModule<Context>) -> Registered {
     worker(module, "peg_getDeposit", |context, arguments| {
@@ -42,19 +36,10 @@ fn deposit_at(context: &Context, outpoint: OutPoint) -> error::Result<peg::Depos
 
 fn deposits_to(context: &Context, output_key: B256) -> error::Result<peg::DepositReport> {
     let contracts = PegContracts::at_head(context.chain());
-    let filter = LogFilter {
-        from: 0,
-        to: contracts.header.number,
-        addresses: vec![BRIDGE],
-        topics: [vec![Bridge::DepositSweeping::SIGNATURE_HASH], vec![output_key], Vec::new(), Vec::new()],
-    };
-    let logs = context.chain().logs(&filter, MAX_DEPOSITS).map_err(error::logs)?;
-    let mut deposits = Vec::with_capacity(logs.len());
-    for entry in logs {
-        let Ok(event) = Bridge::DepositSweeping::decode_log(&entry.log) else {
-            continue;
-        };
-        let outpoint = OutPoint::new(Txid::from_byte_array(event.txid.0), event.vout);
+    let outpoints = crate::peg::deposits_to(context.chain(), output_key, contracts.header.number);
+    let outpoints = outpoints.map_err(|error| error::store(&error))?;
+    let mut deposits = Vec::with_capacity(outpoints.len());
+    for outpoint in outpoints {
         deposits.extend(deposit(&contracts, outpoint)?.map(|(_, deposit)| deposit));
     }
     report(context, Some(output_key), deposits)
@@ -127,7 +112,9 @@ fn vault_transaction(context: &Context, number: u64) -> error::Result<Option<peg
     else {
         return Ok(None);
     };
-    let proposed = proposal(context, number, contracts.header.number)?;
+    let proposed = proposal(context.chain(), number, contracts.header.number).map_err(|error| error::store(&error))?;
+    let proposed =
+        proposed.ok_or_else(|| error::server(format!("the event of vault transaction {number} is missing")))?;
     let block = (!vault.blockHash.is_zero()).then_some(vault.blockHash);
     let confirmations = block.map_or(Ok(0), |block| contracts.confirmations(block)).map_err(error::simulate)?;
     Ok(Some(peg::VaultTransaction {
@@ -144,25 +131,6 @@ fn vault_transaction(context: &Context, number: u64) -> error::Result<Option<peg
         transaction: proposed.transaction,
         inputs: proposed.inputs.iter().map(spent_output).collect(),
     }))
-}
-
-/// The event of a proposal, which alone holds the whole transaction.
-fn proposal(context: &Context, number: u64, head: u64) -> error::Result<Bridge::VaultTransactionProposed> {
-    let filter = LogFilter {
-        from: 0,
-        to: head,
-        addresses: vec![BRIDGE],
-        topics: [
-            vec![Bridge::VaultTransactionProposed::SIGNATURE_HASH],
-            vec![U256::from(number).into()],
-            Vec::new(),
-            Vec::new(),
-        ],
-    };
-    let logs = context.chain().logs(&filter, 1).map_err(error::logs)?;
-    let event = logs.first().and_then(|entry| Bridge::VaultTransactionProposed::decode_log(&entry.log).ok());
-    let event = event.ok_or_else(|| error::server(format!("the event of vault transaction {number} is missing")))?;
-    Ok(event.data)
 }
 
 fn spent_output(output: &IBridge::SpentOutput) -> peg::SpentOutput {

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use alloy_primitives::U256;
+use alloy_primitives::{B256, U256};
 use serde_json::json;
 
 use super::world::{World, call, create};
+use crate::chain::{LOG_BYTES, LogLimits};
 use crate::testing::Key;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -43,4 +44,43 @@ async fn a_filter_that_nobody_polls_expires() {
     let filter = world.get("eth_newBlockFilter", json!([])).await;
     tokio::time::sleep(Duration::from_millis(40)).await;
     assert_eq!(world.refusal("eth_getFilterChanges", json!([filter])).await.1, "filter not found");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_filter_that_was_not_polled_for_long_is_answered_in_pages_without_loss() {
+    // A log of the counter has a topic and a word.
+    let three_logs = 3 * (LOG_BYTES + 32 + 32);
+    let limits = LogLimits { logs: 4, answer_bytes: three_logs, rows: 100, ..LogLimits::default() };
+    let world = World::halted(|settings| settings.log_limits = limits).await;
+    let key = Key::new(1);
+    let counter = key.address.create(0);
+    let filter = world.get("eth_newFilter", json!([{ "address": counter }])).await;
+    world.send(&create(&key, 0)).await.unwrap();
+    world.mine();
+    // From none to five logs a block: more than one answer holds.
+    let mut nonce = 1;
+    for logs in [1, 0, 5, 2, 0, 3, 1] {
+        for _ in 0..logs {
+            world.send(&call(&key, nonce, counter, U256::ZERO, [])).await.unwrap();
+            nonce += 1;
+        }
+        world.mine();
+    }
+    let mut polled = Vec::new();
+    loop {
+        let page = world.get("eth_getFilterChanges", json!([filter])).await;
+        let page = page.as_array().unwrap();
+        assert!(page.len() <= 3, "{}", page.len());
+        polled.extend(page.iter().map(|log| log["data"].clone()));
+        if page.is_empty() {
+            break;
+        }
+    }
+    let counted: Vec<_> = (1..nonce).map(|count| json!(B256::from(U256::from(count)))).collect();
+    assert_eq!(polled, counted, "each log once, in order");
+    // A question without a place to go on from is told what to do.
+    let (code, message) = world.refusal("eth_getLogs", json!([{ "fromBlock": "0x4", "toBlock": "0x4" }])).await;
+    assert!(code == -32005 && message.contains("the logs of block 4 alone do not fit in an answer"), "{message}");
+    let (_, message) = world.refusal("eth_getLogs", json!([{ "fromBlock": "0x0" }])).await;
+    assert!(message.ends_with("Try with this block range [0x0, 0x3]."), "{message}");
 }

@@ -1,6 +1,6 @@
 //! The server as HTTP clients and browsers use it: bounds, batches, other origins.
 
-use alloy_primitives::U256;
+use alloy_primitives::{B256, U256};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -10,10 +10,9 @@ use crate::testing::Key;
 #[tokio::test(flavor = "multi_thread")]
 async fn questions_have_bounds() {
     let world = World::halted(|settings| {
-        settings.max_logs = 1;
-        settings.max_log_blocks = 3;
+        settings.log_limits.logs = 2;
         settings.max_batch = 2;
-        settings.max_request_bytes = 10_000;
+        settings.max_request_bytes = 200_000;
     })
     .await;
     let key = Key::new(1);
@@ -21,14 +20,24 @@ async fn questions_have_bounds() {
     world.send(&create(&key, 0)).await.unwrap();
     world.send(&call(&key, 1, counter, U256::ZERO, [])).await.unwrap();
     world.send(&call(&key, 2, counter, U256::ZERO, [])).await.unwrap();
-    for _ in 0..5 {
+    world.mine();
+    world.send(&call(&key, 3, counter, U256::ZERO, [])).await.unwrap();
+    for _ in 0..4 {
         world.mine();
     }
-    let (code, message) = world.refusal("eth_getLogs", json!([{ "fromBlock": "0x1", "toBlock": "0x1" }])).await;
-    assert_eq!(code, -32005);
-    assert!(message.contains("more than 1 logs match"), "{message}");
-    let (code, message) = world.refusal("eth_getLogs", json!([{ "fromBlock": "0x1", "toBlock": "0x4" }])).await;
-    assert_eq!((code, message.as_str()), (-32005, "query covers 4 blocks, at most 3 are allowed"));
+    let (code, message) = world.refusal("eth_getLogs", json!([{ "fromBlock": "0x0", "toBlock": "0x4" }])).await;
+    let words = "query returned more than 2 results or must read too much. Try with this block range [0x0, 0x1].";
+    assert_eq!((code, message.as_str()), (-32005, words));
+    let range = json!([{ "fromBlock": "0x0", "toBlock": "0x1" }]);
+    assert_eq!(world.get("eth_getLogs", range).await.as_array().unwrap().len(), 2);
+    let values: Vec<_> = (0..1_001).map(|number| B256::from(U256::from(number))).collect();
+    let thousand = json!(values[1..]);
+    for topics in [json!([values]), json!([thousand, thousand, ["0x".to_owned() + &"11".repeat(32)]])] {
+        let (code, message) = world.refusal("eth_getLogs", json!([{ "topics": topics }])).await;
+        assert!(code == -32005 && message.starts_with("exceed max addresses or topics"), "{code} {message}");
+    }
+    let matching = json!([{ "fromBlock": "0x0", "toBlock": "0x1", "topics": [thousand] }]);
+    assert_eq!(world.get("eth_getLogs", matching).await.as_array().unwrap().len(), 2);
     let (code, _) = world.refusal("eth_getLogs", json!([{ "fromBlock": "0x3", "toBlock": "0x2" }])).await;
     assert_eq!(code, -32602);
     assert_eq!(
@@ -40,7 +49,7 @@ async fn questions_have_bounds() {
     let question = r#"{"jsonrpc":"2.0","id":1,"method":"eth_chainId","params":[]}"#;
     assert!(post(&world, &format!("[{question},{question}]")).await.contains("0xca05"));
     assert!(post(&world, &format!("[{question},{question},{question}]")).await.contains("-32010"));
-    assert!(post(&world, &"x".repeat(10_001)).await.contains("413"));
+    assert!(post(&world, &"x".repeat(200_001)).await.contains("413"));
     // No parameters at all, null for optional ones, and parameters by name.
     assert!(post(&world, r#"{"jsonrpc":"2.0","id":1,"method":"eth_blockNumber"}"#).await.contains("0x5"));
     assert!(
