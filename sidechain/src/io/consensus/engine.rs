@@ -46,6 +46,13 @@ use crate::io::keys::ValidatorKeys;
 /// Rounds whose votes are kept behind the last final one, for validators that lag.
 const VIEW_RETENTION: ViewDelta = ViewDelta::new(256);
 
+/// Rounds whose blocks the engine keeps in files of its own behind the last final one, besides all that are not final. What is final
+/// it reads from the chain. A validator that lags further asks for final blocks.
+const CACHE_RETENTION: ViewDelta = ViewDelta::new(32);
+
+/// Blocks in one of these files; files are removed whole.
+const CACHE_SECTION: NonZeroU64 = NZU64!(32);
+
 /// Final blocks on their way to the application.
 const MAX_PENDING_BLOCKS: usize = 16;
 
@@ -247,8 +254,8 @@ fn marshal_config(
         start,
         partition_prefix: files.name("marshal"),
         mailbox_size: MAILBOX_SIZE,
-        view_retention: VIEW_RETENTION,
-        prunable_items_per_section: NZU64!(1024),
+        view_retention: CACHE_RETENTION,
+        prunable_items_per_section: CACHE_SECTION,
         page_cache: files.page_cache.clone(),
         replay_buffer: NZUsize!(1 << 20),
         key_write_buffer: NZUsize!(1 << 16),
