@@ -22,6 +22,7 @@ use super::{
     environment::Environment,
     error::{BlockError, InclusionError},
     instructions::look_for_stop,
+    precompiles::precompiles,
     rules::Rules,
     stop::Stop,
 };
@@ -67,6 +68,7 @@ pub(super) fn evm<'a, R: StateReader>(
     let context: Environment<'a, R> = Context::new(working, SpecId::OSAKA);
     let mut evm = context.with_cfg(cfg).with_block(block).with_chain(stop.clone()).build_mainnet();
     look_for_stop(&mut evm.instruction);
+    evm.precompiles = precompiles();
     evm
 }
 

@@ -6,6 +6,7 @@
 //!   fee 0, sends no value, and must succeed; its gas and bytes are bounded per block;
 //! - no blobs (EIP-4844), no withdrawals, no requests. The contracts of EIP-4788, 7002 and 7251 are not deployed, so their
 //!   system calls do nothing (as those EIPs say for an address without code);
+//! - two precompiles ([`POINT_EVALUATION_GAS`]);
 //! - the supply invariant holds after every block.
 //!
 //! `prevrandao` is the hash of the parent: on this chain it is not a source of randomness.
@@ -19,6 +20,7 @@ mod header;
 mod history;
 mod instructions;
 mod outcome;
+mod precompiles;
 mod rules;
 mod stop;
 mod supply;
@@ -28,6 +30,7 @@ pub use call::{Call, construct, simulate, try_free};
 pub use error::{BlockError, InclusionError};
 pub use header::{child_header, compare};
 pub use outcome::Outcome;
+pub use precompiles::POINT_EVALUATION_GAS;
 pub use rules::{FREE_CONTRACTS, Rules, check_free};
 pub use stop::Stop;
 pub use supply::Supply;

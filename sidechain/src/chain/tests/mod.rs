@@ -13,6 +13,7 @@ mod old_state;
 #[cfg(feature = "io")]
 mod on_disk;
 mod reading;
+mod prices;
 mod records;
 mod retention;
 mod standard;

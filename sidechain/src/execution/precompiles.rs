@@ -1,0 +1,168 @@
+//! Ethereum's precompiles of fork Osaka, two of which would take long for their price.
+//!
+//! | precompile | Ethereum | here |
+//! |---|---|---|
+//! | P256VERIFY (0x100) | 6,900 gas | the same, computed by a library that is several times faster |
+//! | point evaluation (0x0a) | 50,000 gas | 100,000 gas: two pairings and two decompressions, and this chain has no blobs to use it for |
+
+use std::sync::LazyLock;
+
+use aws_lc_rs::{
+    digest::{Digest, SHA256},
+    signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey},
+};
+use revm::{
+    handler::EthPrecompiles,
+    precompile::{
+        EthPrecompileOutput, EthPrecompileResult, Precompile, PrecompileHalt, PrecompileId, PrecompileResult,
+        Precompiles, call_eth_precompile, kzg_point_evaluation, secp256r1, u64_to_address,
+    },
+    primitives::{B256, Bytes, hardfork::SpecId},
+};
+
+/// Gas of a point evaluation.
+pub const POINT_EVALUATION_GAS: u64 = 100_000;
+
+static PRECOMPILES: LazyLock<Precompiles> = LazyLock::new(|| {
+    let mut all = Precompiles::osaka().clone();
+    let p256 = u64_to_address(secp256r1::P256VERIFY_ADDRESS);
+    all.extend([
+        Precompile::new(PrecompileId::P256Verify, p256, |input, gas, reservoir| {
+            run(p256_verify, input, gas, reservoir)
+        }),
+        Precompile::new(PrecompileId::KzgPointEvaluation, kzg_point_evaluation::ADDRESS, |input, gas, reservoir| {
+            run(point_evaluation, input, gas, reservoir)
+        }),
+    ]);
+    all
+});
+
+/// As the EVM gets them.
+pub(super) fn precompiles() -> EthPrecompiles {
+    EthPrecompiles { precompiles: &PRECOMPILES, spec: SpecId::OSAKA }
+}
+
+fn run(
+    function: fn(&[u8], u64) -> EthPrecompileResult,
+    input: &[u8],
+    gas_limit: u64,
+    reservoir: u64,
+) -> PrecompileResult {
+    Ok(call_eth_precompile(function, input, gas_limit, reservoir))
+}
+
+/// EIP-7951: hash, r, s, x and y, 32 bytes each; 1 as a word when the signature is good, and nothing otherwise.
+fn p256_verify(input: &[u8], gas_limit: u64) -> EthPrecompileResult {
+    let gas = secp256r1::P256VERIFY_BASE_GAS_FEE_OSAKA;
+    if gas > gas_limit {
+        return Err(PrecompileHalt::OutOfGas);
+    }
+    let output = if is_signed(input) { B256::with_last_byte(1).into() } else { Bytes::new() };
+    Ok(EthPrecompileOutput::new(gas, output))
+}
+
+fn is_signed(input: &[u8]) -> bool {
+    if input.len() != 160 {
+        return false;
+    }
+    let (hash, rest) = input.split_at(32);
+    let (signature, point) = rest.split_at(64);
+    let Ok(digest) = Digest::import_less_safe(hash, &SHA256) else {
+        return false;
+    };
+    // SEC 1: 4 in front of both coordinates.
+    let key = [&[4], point].concat();
+    UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key).verify_digest(&digest, signature).is_ok()
+}
+
+/// EIP-4844's, at our price.
+fn point_evaluation(input: &[u8], gas_limit: u64) -> EthPrecompileResult {
+    if POINT_EVALUATION_GAS > gas_limit {
+        return Err(PrecompileHalt::OutOfGas);
+    }
+    let output = kzg_point_evaluation::run(input, gas_limit)?;
+    Ok(EthPrecompileOutput::new(POINT_EVALUATION_GAS, output.bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy_primitives::{U256, b256, hex, keccak256, uint};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Of EIP-7951's vectors.
+    const SIGNED: [u8; 160] = hex!(
+        "4cee90eb86eaa050036147a12d49004b6b9c72bd725d39d4785011fe190f0b4da73bd4903f0ce3b639bbbf6e8e80d16931ff4bcf5993d58468e8fb19086e8cac"
+        "36dbcd03009df8c59286b162af3bd7fcc0450c9aa81be5d10d312af6c66b1d604aebd3099c618202fcfe16ae7770b0c49ab5eadf74b754204a3bb6060e44eff3"
+        "7618b065f9832de4ca6ca971a7a1adc826d0f7c00181a5fb2ddf79ae00b4e10e"
+    );
+    /// Order of the group, and the field's prime.
+    const ORDER: U256 = uint!(0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551_U256);
+    const PRIME: U256 = uint!(0xffffffff00000001000000000000000000000000ffffffffffffffffffffffff_U256);
+    /// From c-kzg-4844 (`verify_kzg_proof_case_correct_proof_4_4`): versioned hash, z, y, commitment, proof.
+    const EVALUATION: [u8; 160] = hex!(
+        "73eda753299d7d483339d80809a1d80553bda402fffe5bfeffffffff000000001522a4a7f34e1ea350ae07c29c96c7e79655aa926122e95fe69fcbd932ca49e9"
+        "8f59a8d2a1a625a17f3fea0fe5eb8c896db3764f3185481bc22f91b4aaffcca25f26936857bc3a7c2539ea8ec3a952b7"
+        "a62ad71d14c5719385c0686f1871430475bf3a00f0aa3f7b8dd99a9abc2160744faf0070725e00b60ad9a026a15b1a8c"
+    );
+
+    /// `word` of the input (hash, r, s, x, y) replaced.
+    fn with(word: usize, value: U256) -> Vec<u8> {
+        let mut input = SIGNED.to_vec();
+        input[32 * word..32 * (word + 1)].copy_from_slice(&value.to_be_bytes::<32>());
+        input
+    }
+
+    fn same(input: &[u8]) -> bool {
+        let (ours, theirs) = (is_signed(input), secp256r1::verify_impl(input));
+        assert_eq!(ours, theirs, "{}", hex::encode(input));
+        ours
+    }
+
+    #[test]
+    fn signatures_are_judged_as_by_the_library_that_ethereum_s_clients_use() {
+        assert!(same(&SIGNED));
+        assert!(!same(&SIGNED[..159]) && !same(&[&SIGNED[..], &[0]].concat()) && !same(&[]));
+        let s = U256::from_be_slice(&SIGNED[64..96]);
+        assert!(same(&with(2, ORDER - s)), "there is no rule about a low s");
+        for word in 0..5 {
+            for value in
+                [U256::ZERO, U256::from(1), ORDER - U256::from(1), ORDER, PRIME - U256::from(1), PRIME, U256::MAX]
+            {
+                same(&with(word, value));
+            }
+        }
+        // A hash and the same plus the order are the same number.
+        let hash = U256::from_be_slice(&SIGNED[..32]);
+        same(&with(0, hash.wrapping_add(ORDER)));
+        same(&[&SIGNED[..96], &[0; 64]].concat());
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_changed_is_judged_the_same(word in 0usize..5, seed: u64, bit in 0usize..1280) {
+            same(&with(word, U256::from_be_bytes(keccak256(seed.to_be_bytes()).0)));
+            let mut flipped = SIGNED;
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            same(&flipped);
+        }
+    }
+
+    #[test]
+    fn a_point_evaluation_costs_twice_ethereum_s_price_and_says_the_same() {
+        let hash = b256!("01e798154708fe7789429634053cbf9f99b619f9f084048927333fce637f549b");
+        let input = [hash.as_slice(), &EVALUATION].concat();
+        let ours = point_evaluation(&input, POINT_EVALUATION_GAS).expect("a good proof");
+        let theirs = kzg_point_evaluation::run(&input, kzg_point_evaluation::GAS_COST).expect("a good proof");
+        assert_eq!((ours.gas_used, ours.bytes), (2 * theirs.gas_used, theirs.bytes));
+        assert_eq!(point_evaluation(&input, POINT_EVALUATION_GAS - 1), Err(PrecompileHalt::OutOfGas));
+    }
+
+    #[test]
+    fn the_others_are_ethereum_s() {
+        let (ours, theirs) = (&*PRECOMPILES, Precompiles::osaka());
+        assert_eq!(ours.addresses_set(), theirs.addresses_set());
+        assert_eq!(ours.len(), theirs.len());
+    }
+}
