@@ -90,7 +90,7 @@ pub(super) struct Build<'a> {
     stop: &'a Stop,
     candidates: std::vec::IntoIter<Transaction>,
     watch: &'a Watch,
-    current: Option<Instant>,
+    current: Option<Began>,
     ended: Option<Instant>,
     progress: Progress,
     /// Used up their share.
@@ -156,17 +156,38 @@ impl Offers for Build<'_> {
         };
         let stop = Stop::default();
         self.watch.set(Some((self.end().min(now + self.timing.share), stop.clone())));
-        self.current = Some(now);
+        self.current = (candidate.gas_limit() > BLAMELESS_GAS).then(|| Began { at: now, waited: waited() });
         Some((candidate, stop))
     }
 
     fn left_out(&mut self, transaction: &Transaction) {
         self.stopped_one = true;
-        let used_its_share = self.current.is_some_and(|started| started.elapsed() >= self.timing.share);
-        if used_its_share && transaction.gas_limit() > BLAMELESS_GAS {
+        let Some(Began { at, waited: before }) = self.current else { return };
+        if is_to_blame(at.elapsed(), waited().saturating_sub(before), self.timing.share) {
             self.blamed.push(transaction.clone());
         }
     }
+}
+
+/// When a transaction that can be blamed began.
+#[derive(Clone, Copy)]
+struct Began {
+    at: Instant,
+    waited: Duration,
+}
+
+/// Whether a transaction itself used what it was given: it had all of its share, and for most of it this thread did not wait for a
+/// processor. Whoever keeps this machine busy gets nobody held.
+fn is_to_blame(took: Duration, waited: Duration, share: Duration) -> bool {
+    took >= share && 2 * waited <= took
+}
+
+/// How long this thread waited for a processor since it began, as far as the system tells: the second number (Linux,
+/// `Documentation/scheduler/sched-stats.rst`).
+fn waited() -> Duration {
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
+    let nanoseconds = told.and_then(|told| told.split(' ').nth(1)?.parse().ok());
+    Duration::from_nanos(nanoseconds.unwrap_or(0))
 }
 
 /// Ends what runs at its deadline.
@@ -215,5 +236,30 @@ struct Ends<'a>(&'a Watch);
 impl Drop for Ends<'_> {
     fn drop(&mut self) {
         self.0.end();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_who_had_and_used_the_whole_share_is_to_blame() {
+        let ms = Duration::from_millis;
+        assert!(is_to_blame(ms(375), ms(0), SHARE) && is_to_blame(ms(400), ms(200), SHARE));
+        assert!(!is_to_blame(ms(374), ms(0), SHARE), "cut off by the end of the budget");
+        assert!(!is_to_blame(ms(400), ms(201), SHARE), "the thread waited for a processor");
+    }
+
+    #[test]
+    fn roots_are_estimated_by_what_they_took_before() {
+        let timing = Timing::default();
+        let progress = Progress { gas_used: 0, changes: 1_000 };
+        assert_eq!(timing.roots(progress), 1_000 * FIRST_COST);
+        (0..30).for_each(|_| timing.learn(1_000, Duration::from_millis(10)));
+        assert!((10..11).contains(&timing.roots(progress).as_millis()), "{:?}", timing.roots(progress));
+        let before = timing.roots(progress);
+        timing.learn(1, Duration::from_secs(1));
+        assert_eq!(timing.roots(progress), before, "a block without changes teaches nothing");
     }
 }

@@ -98,9 +98,14 @@ fn who_takes_too_long_waits_and_pays_nothing_to_whom_it_kept_waiting_while_all_o
         (3..=12).map(|key| Key::new(key).transfer(world.chain_id, 0, Address::repeat_byte(7), 1)).collect();
     world.wait(slow.iter().chain(&ordinary));
 
-    let block = world.build(&application, &Stop::never()).expect("built");
-    assert_eq!(block.transactions.len(), ordinary.len(), "all ordinary ones, and none of the slow");
-    assert!(!world.contains(&slow[0]) && world.contains(&slow[1]), "one was tried, the other not any more");
+    // While this machine is busy nobody is blamed, so it may take some builds.
+    let started = Instant::now();
+    while world.contains(&slow[0]) {
+        let block = world.build(&application, &Stop::never()).expect("built");
+        assert_eq!(block.transactions.len(), ordinary.len(), "all ordinary ones, and none of the slow");
+        assert!(started.elapsed() < Duration::from_secs(60), "it is evicted");
+    }
+    assert!(world.contains(&slow[1]), "after the first, the other was not tried");
 
     // Again, another one, the same account: all wait. Nobody else does.
     for again in [&slow[0], &world.slow(1, 0, 100_000), &world.slow(1, 1, 21_000)] {
