@@ -12,8 +12,8 @@ mod long_history;
 mod old_state;
 #[cfg(feature = "io")]
 mod on_disk;
-mod reading;
 mod prices;
+mod reading;
 mod records;
 mod retention;
 mod standard;

@@ -87,7 +87,7 @@ impl World {
 }
 
 #[test]
-fn who_takes_too_long_waits_and_pays_nothing_to_whom_it_kept_waiting_while_all_others_are_served() {
+fn who_takes_too_long_waits_while_all_others_are_served() {
     let world = World::new();
     let application = NodeApplication::with_timing(
         world.state.clone(),
