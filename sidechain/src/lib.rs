@@ -22,6 +22,8 @@ pub mod execution;
 pub mod genesis;
 pub mod limits;
 pub mod mempool;
+#[cfg(feature = "io")]
+mod panics;
 pub mod peg;
 pub mod state;
 #[cfg(any(test, feature = "testing"))]

@@ -5,7 +5,9 @@ use std::{pin::pin, time::Duration};
 use commonware_runtime::{Clock, Metrics, Spawner};
 use futures::future::{Either, select};
 
-use crate::execution::Stop;
+use tracing::error;
+
+use crate::{execution::Stop, panics::contain};
 
 /// Runs long work on a thread that may block. `None` when the runtime is stopping.
 pub(super) async fn blocking<E, T>(
@@ -18,6 +20,20 @@ where
     T: Send + 'static,
 {
     runtime.child(label).shared(true).spawn(move |_| async move { work() }).await.ok()
+}
+
+/// The same for work on what others sent: a panic in it costs its result, and not the process.
+pub(super) async fn contained<E, T>(
+    runtime: &E,
+    label: &'static str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T>
+where
+    E: Spawner + Metrics,
+    T: Send + 'static,
+{
+    let done = blocking(runtime, label, move || contain(work)).await?;
+    done.inspect_err(|panic| error!(label, panic, "a bug, set off by what others sent: the work is given up")).ok()
 }
 
 /// The same for at most `limit`: then the work's `Stop` is set, and also when nobody waits for the result any more because
@@ -34,7 +50,7 @@ where
 {
     let guard = StopOnDrop(Stop::default());
     let stop = guard.0.clone();
-    let working = pin!(blocking(runtime, label, move || work(&stop)));
+    let working = pin!(contained(runtime, label, move || work(&stop)));
     let timeout = pin!(runtime.sleep(limit));
     match select(working, timeout).await {
         Either::Left((done, _)) => done,
@@ -96,6 +112,14 @@ mod tests {
                 assert!(started.elapsed() < Duration::from_secs(60), "all end");
                 runtime.sleep(Duration::from_millis(1)).await;
             }
+        });
+    }
+
+    #[test]
+    fn a_panic_in_work_on_what_others_sent_costs_only_its_result() {
+        Runner::default().start(|runtime| async move {
+            let work = |_: &Stop| -> u8 { panic!("set off by a block") };
+            assert_eq!(limited(&runtime, "test", Duration::from_secs(600), work).await, None);
         });
     }
 

@@ -1,9 +1,8 @@
-//! The engine put together: votes (simplex), storage and order of final blocks (marshal), broadcast and backfill.
+//! The engine put together: votes (simplex), storage and order of final blocks (marshal), new blocks and backfill.
 
 use std::{num::NonZeroU64, sync::Arc, time::Duration};
 
 use alloy_primitives::Address;
-use commonware_broadcast::buffered;
 use commonware_consensus::{
     CertifiableAutomaton, Relay, Reporter,
     marshal::{
@@ -25,7 +24,7 @@ use commonware_cryptography::{
 };
 use commonware_p2p::{Blocker, Provider, Receiver, Sender};
 use commonware_parallel::Sequential;
-use commonware_runtime::{Clock, Handle, Metrics, Spawner, Storage};
+use commonware_runtime::{Clock, Metrics, Spawner, Storage};
 use commonware_utils::{NZDuration, NZU64, NZUsize};
 use rand_core::CryptoRng;
 use tokio::sync::mpsc;
@@ -35,6 +34,7 @@ use super::{
     adapter::Adapter,
     application::{Application, Pacing, Validator},
     archive::{Archive, BlockArchive, CertificateArchive, Files},
+    blocks,
     delivery::{Delivery, deliver},
     error::ConsensusError,
     network::{Channels, MAILBOX_SIZE},
@@ -102,13 +102,13 @@ where
     let genesis = Payload::new(application.genesis());
     let genesis_digest = genesis.digest();
 
-    let (broadcast, buffer) = broadcast(&runtime, me.clone(), peers.clone(), channels.blocks);
+    let (carried, blocks) = blocks::start(&runtime, channels.blocks, blocker.clone());
     let backfill = backfill(&runtime, me, peers, blocker.clone(), channels.backfill);
     let (marshal, mailbox) = open_marshal(&runtime, &application, &scheme, genesis, &files).await?;
     let (sender, receiver) = mpsc::unbounded_channel();
     let final_tip = Arc::default();
     let deliver_to = Delivery { blocks: sender, tip: Arc::clone(&final_tip) };
-    let marshal = marshal.start(deliver_to, buffer, backfill);
+    let marshal = marshal.start(deliver_to, blocks, backfill);
     let delivery = deliver(runtime.child("delivery"), application.clone(), mailbox.clone(), receiver);
 
     let adapter = Adapter::new(application, setup.pacing, beneficiary, final_tip);
@@ -119,7 +119,7 @@ where
 
     tokio::select! {
         delivered = delivery => delivered.map_err(ConsensusError::Commit)?,
-        _ = broadcast => {}
+        _ = carried => {}
         _ = marshal => {}
         _ = votes => {}
     }
@@ -183,32 +183,6 @@ fn fee_account(validators: &[Validator], me: &PublicKey) -> Result<Address, Cons
 /// Membership does not change.
 fn one_epoch() -> FixedEpocher {
     FixedEpocher::new(NonZeroU64::MAX)
-}
-
-/// Spreads new blocks: each is sent by its proposer to everybody.
-fn broadcast<E, P, S, R>(
-    runtime: &E,
-    me: PublicKey,
-    peers: P,
-    channel: (S, R),
-) -> (Handle<()>, buffered::Mailbox<PublicKey, Payload>)
-where
-    E: Clock + Spawner + Metrics,
-    P: Provider<PublicKey = PublicKey>,
-    S: Sender<PublicKey = PublicKey>,
-    R: Receiver<PublicKey = PublicKey>,
-{
-    let config = buffered::Config {
-        public_key: me,
-        mailbox_size: MAILBOX_SIZE,
-        deque_size: 16,
-        priority: true,
-        codec_config: (),
-        peer_provider: peers,
-        strategy: Sequential,
-    };
-    let (engine, mailbox) = buffered::Engine::new(runtime.child("broadcast"), config);
-    (engine.start(channel), mailbox)
 }
 
 /// Fetches from peers the blocks that the broadcast did not bring.

@@ -24,11 +24,14 @@ mod adapter;
 mod application;
 mod archive;
 mod archive_index;
+mod arrivals;
 mod blocking;
+mod blocks;
 mod delivery;
 mod engine;
 mod error;
 pub(crate) mod network;
+mod parts;
 mod payload;
 mod scheme;
 #[cfg(test)]

@@ -15,6 +15,9 @@ use crate::limits::MAX_BLOCK_BYTES;
 /// Bytes of an encoded block: its transactions, up to four bytes of RLP for each of them (fewer than 60,000 fit), and a header.
 pub(super) const MAX_PAYLOAD_BYTES: usize = MAX_BLOCK_BYTES + (256 << 10);
 
+/// Bytes of the length that an encoded block begins with.
+pub(super) const LENGTH_BYTES: usize = 4;
+
 /// A block with its hash and RLP, computed once. On the wire: length (4, big endian), RLP.
 #[derive(Clone, Debug)]
 pub(super) struct Payload {

@@ -13,8 +13,8 @@ use alloy_primitives::{B256, Bytes};
 
 use crate::{chain::Registration, io::node_state::Gossip, limits::MAX_TRANSACTION_BYTES};
 
-/// Bytes of a batch, except for a transaction that is larger by itself.
-pub(super) const MAX_BATCH_BYTES: usize = 256 << 10;
+/// Bytes of a batch, except for a transaction that is larger by itself. Fits one part of what the network carries.
+pub(super) const MAX_BATCH_BYTES: usize = 60 << 10;
 
 /// Bytes of a message that a peer may send.
 pub(super) const MAX_MESSAGE_BYTES: usize = MAX_TRANSACTION_BYTES + HEAD_BYTES;
@@ -25,8 +25,9 @@ const HEAD_BYTES: usize = 5;
 /// Items that wait to be sent. One transaction of usual size is some hundred bytes.
 pub(in crate::io) const QUEUE: usize = 8192;
 
-/// Time between batches: collects what arrives under load, and keeps this node below the rate that its peers accept.
-pub(super) const BATCH_INTERVAL: Duration = Duration::from_millis(10);
+/// Time between batches: collects what arrives under load, and keeps this node below the rate that its peers accept (3 MiB a
+/// second are half of it).
+pub(super) const BATCH_INTERVAL: Duration = Duration::from_millis(20);
 
 /// One item of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,5 +130,23 @@ mod tests {
         assert_eq!(decode(&[1, 0, 0, 0, 1, 9]), None, "short registration");
         assert_eq!(decode(&[9, 0, 0, 0, 0]), None, "unknown kind");
         assert_eq!(decode(&[0, 0xff, 0xff, 0xff, 0xff, 1]), None, "length beyond the end");
+    }
+
+    #[test]
+    fn any_bytes_are_read_or_refused() {
+        let mut batch = Vec::new();
+        items().iter().for_each(|item| item.encode(&mut batch));
+        for at in 0..batch.len() {
+            for byte in [0, 1, 2, 3, 0x7f, 0x80, 0xff] {
+                let mut damaged = batch.clone();
+                damaged[at] = byte;
+                let read = decode(&damaged).unwrap_or_default();
+                assert!(read.len() <= batch.len() / HEAD_BYTES);
+                decode(&damaged[..at]);
+            }
+        }
+        for fill in [0, 1, 2, 0xff] {
+            assert!(decode(&vec![fill; MAX_MESSAGE_BYTES]).unwrap_or_default().len() <= MAX_MESSAGE_BYTES / HEAD_BYTES);
+        }
     }
 }

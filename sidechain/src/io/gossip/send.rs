@@ -1,7 +1,7 @@
 //! Outgoing gossip: what users brought to this node.
 
 use commonware_cryptography::ed25519::PublicKey;
-use commonware_p2p::{Recipients, Sender};
+use commonware_p2p::{CheckedSender as _, Recipients, Sender};
 use commonware_runtime::Clock;
 use tokio::sync::mpsc;
 use tracing::debug;
@@ -26,10 +26,23 @@ pub(in crate::io) async fn send<E: Clock>(
         };
         let batch;
         (batch, held) = fill_batch(&first, &mut queue);
-        if sender.send(Recipients::All, batch, false).is_empty() {
-            debug!("no validator took a gossiped batch");
-        }
+        send_batch(&runtime, &mut sender, batch).await;
         runtime.sleep(BATCH_INTERVAL).await;
+    }
+}
+
+/// Sends a batch as soon as the rate that the others accept allows it.
+async fn send_batch(runtime: &impl Clock, sender: &mut impl Sender<PublicKey = PublicKey>, batch: Vec<u8>) {
+    loop {
+        match sender.check(Recipients::All) {
+            Ok(checked) => {
+                if !checked.send(batch, false).accepted() {
+                    debug!("no validator took a gossiped batch");
+                }
+                return;
+            }
+            Err(until) => runtime.sleep_until(until).await,
+        }
     }
 }
 
