@@ -15,7 +15,10 @@ use super::{
     batch::{self, BATCH_INTERVAL, Item, MAX_MESSAGE_BYTES},
     catch_up::latest_registrations,
 };
-use crate::io::{clock::unix_ms, node_state::NodeState};
+use crate::{
+    io::{clock::unix_ms, node_state::NodeState},
+    panics::contain,
+};
 
 /// Least time between two answers to the same question: answers are expensive, questions are not.
 const ANSWER_INTERVAL: Duration = Duration::from_secs(30);
@@ -37,7 +40,9 @@ pub(in crate::io) async fn receive<E: Clock + Spawner + Metrics>(
         let asks = hello.is_some() && answered.get(&peer).is_none_or(|last| is_over(*last, now));
         let (taker, from) = (state.clone(), peer.clone());
         let work = runtime.child("gossip").shared(true).spawn(move |_| async move {
-            take(&taker, &from, items, unix_ms(now));
+            if let Err(panic) = contain(|| take(&taker, &from, items, unix_ms(now))) {
+                error!(peer = %from, panic, "a bug, set off by gossip: the batch is given up");
+            }
             if asks { latest_registrations(&taker) } else { Vec::new() }
         });
         let Ok(batches) = work.await else { return };

@@ -3,7 +3,7 @@
 use alloy_consensus::Transaction as _;
 use alloy_eips::Encodable2718 as _;
 use alloy_primitives::{Address, B256};
-use tracing::warn;
+use tracing::{error, warn};
 
 use super::{
     building::{Build, Timing},
@@ -18,6 +18,7 @@ use crate::{
         node_state::NodeState,
     },
     limits::MAX_BLOCK_BYTES,
+    panics::contain,
     state::store::StoreError,
 };
 
@@ -25,13 +26,13 @@ use crate::{
 const OFFERED: u64 = 2;
 
 /// The node in the engine's eyes.
-pub(super) struct NodeApplication {
-    state: NodeState,
+pub(in crate::io) struct NodeApplication {
+    pub(in crate::io) state: NodeState,
     timing: Timing,
 }
 
 impl NodeApplication {
-    pub(super) fn new(state: NodeState) -> Self {
+    pub(in crate::io) fn new(state: NodeState) -> Self {
         Self::with_timing(state, Timing::default())
     }
 
@@ -138,8 +139,16 @@ impl Application for NodeApplication {
 
     fn build(&self, parent: B256, now_ms: u64, beneficiary: Address, stop: &Stop) -> Result<Block, String> {
         let candidates = self.candidates(parent)?;
-        let (built, blamed) = Build::run(&self.timing, candidates, stop, |offers| {
-            self.state.chain.propose_offered(parent, now_ms, beneficiary, offers, stop)
+        let chain = &self.state.chain;
+        let (built, blamed) = contain(|| {
+            Build::run(&self.timing, candidates, stop, |offers| {
+                chain.propose_offered(parent, now_ms, beneficiary, offers, stop)
+            })
+        })
+        .unwrap_or_else(|panic| {
+            // Every leader would be offered the same transactions: the chain goes on without any.
+            error!(panic, "a bug, set off by a transaction: the block stays empty");
+            (chain.propose(parent, now_ms, beneficiary, std::iter::empty(), stop), Vec::new())
         });
         self.hold_back(&blamed, now_ms);
         built.map_err(|error| error.to_string())

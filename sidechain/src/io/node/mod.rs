@@ -24,6 +24,8 @@ mod slow_transactions;
 mod tests;
 mod validator;
 
+#[cfg(test)]
+pub(in crate::io) use application::NodeApplication;
 pub use config::NodeConfig;
 pub use error::NodeError;
 pub use run::run;

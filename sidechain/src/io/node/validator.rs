@@ -1,7 +1,6 @@
 //! A validator: chain and pool, the engine that orders them, the validators' network, and the RPC.
 
 use std::{
-    any::Any,
     collections::BTreeMap,
     future::Future,
     net::SocketAddr,
@@ -39,6 +38,7 @@ use crate::{
         node_state::{Gossip, NodeState},
     },
     mempool::{Limits, Mempool},
+    panics::message,
 };
 
 /// A validator whose configuration was checked and whose chain is open.
@@ -194,10 +194,4 @@ fn network_ended(ended: Result<(), commonware_runtime::Error>) -> NodeError {
 
 fn broken(data_dir: &Path, reason: String) -> NodeError {
     NodeError::Broken { path: data_dir.to_owned(), reason }
-}
-
-/// The text of a panic.
-fn message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "it does not say why".to_owned())
 }

@@ -1,7 +1,10 @@
 //! The engine over a chain that executes nothing: blocks are real, state is a list. Tested are order, finality,
 //! certificates, pacing and recovery. Runs on the deterministic runtime: one seed, one history.
 
+mod byzantine;
+mod chain;
 mod ledger;
+mod muted;
 mod network;
 
 use std::time::{Duration, SystemTime};
