@@ -6,7 +6,7 @@ use alloy_primitives::{Address, B256};
 use tracing::{error, warn};
 
 use super::{
-    building::{Build, Timing},
+    building::{BUDGET, Build, Timing},
     commit::commit,
 };
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     chain::{Ahead, MAX_CLOCK_DRIFT_MS, Role},
     execution::{BlockError, Stop},
     io::{
-        consensus::{Application, FinalBlocks, Verdict},
+        consensus::{Application, BUILD_LIMIT, FinalBlocks, Verdict},
         node_state::NodeState,
     },
     limits::MAX_BLOCK_BYTES,
@@ -24,6 +24,8 @@ use crate::{
 
 /// Candidates are offered for twice a block: some will not fit, or fail.
 const OFFERED: u64 = 2;
+
+const _: () = assert!(BUDGET.as_millis() < BUILD_LIMIT.as_millis(), "the engine waits longer than a build takes");
 
 /// The node in the engine's eyes.
 pub(in crate::io) struct NodeApplication {
