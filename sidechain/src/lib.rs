@@ -12,10 +12,13 @@
 //!   chain       joins them: propose, verify, finalize, read
 //!   peg         the bridge, as the chain has it
 //!   mempool     transactions that wait for a block
+//!   rate        how much of something may happen in a time
+//!   access      whose requests count as one client's
 //! ```
 //! Disk, network, engine and clock are in `io`. What clients need of it is in packages of their own: `api` (JSON shapes) and
 //! `light` (reading the chain without trusting who shows it).
 
+pub mod access;
 pub mod block;
 pub mod chain;
 pub mod execution;
@@ -25,6 +28,7 @@ pub mod mempool;
 #[cfg(feature = "io")]
 mod panics;
 pub mod peg;
+pub mod rate;
 pub mod state;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -17,7 +17,6 @@ use sidechain::io::{
 use sidechain::mempool::{Limits, Mempool};
 use sidechain::testing::genesis;
 use tempfile::TempDir;
-use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
 use crate::binary::{self, Finished};
@@ -31,7 +30,6 @@ pub struct LoneNode {
     server: Running,
     stop: Arc<AtomicBool>,
     /// Dropped after the server: it runs there.
-    _runtime: Runtime,
     directory: TempDir,
 }
 
@@ -53,13 +51,12 @@ impl LoneNode {
         let database = Database::open(&directory.path().join("chain")).expect("a fresh directory");
         let coins: Vec<_> = rich.iter().map(|account| (*account, COIN_SAT)).collect();
         let chain = Chain::open_with(genesis(), database, Retention::default(), &coins).expect("the genesis is right");
-        let runtime = Runtime::new().expect("threads");
         // Nobody listens: there are no other validators.
         let (gossip, _) = mpsc::channel(1);
         let pool = Mempool::new(Limits::default());
         let state = NodeState::new(Arc::new(chain), pool, gossip, None);
         let settings = Settings::new(([127, 0, 0, 1], 0).into());
-        let server = runtime.block_on(serve(state.clone(), settings)).expect("a free port");
+        let server = serve(state.clone(), settings).expect("a free port");
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         std::thread::spawn(move || {
@@ -69,7 +66,7 @@ impl LoneNode {
                 std::thread::sleep(INTERVAL.saturating_sub(start.elapsed()));
             }
         });
-        Self { server, stop, _runtime: runtime, directory }
+        Self { server, stop, directory }
     }
 
     /// Runs `causeway` against it, in [`LoneNode::home`].

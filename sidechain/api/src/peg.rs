@@ -9,6 +9,7 @@ use bitcoin::{BlockHash, Txid};
 use contracts::address;
 use mainchain::Network;
 use mainchain::header::Height;
+use mainchain::proof::InclusionProof;
 use serde::{Deserialize, Serialize};
 
 /// `peg_getInfo`: what the bridge is, and where it stands.
@@ -121,6 +122,41 @@ pub struct Terms {
     /// Most that the sweep may cost this deposit.
     pub max_fee_sat: u64,
     pub epoch: u32,
+}
+
+/// `peg_registerDeposit`'s second parameter: a payment to the address, in a block of Bitcoin. Merkle siblings, from the leaf
+/// upwards, are in internal byte order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PaymentProof {
+    /// The transaction without witness.
+    pub transaction: Bytes,
+    /// Its output that pays the address.
+    pub vout: u32,
+    pub block_hash: BlockHash,
+    /// Position of the transaction in the block.
+    pub index: u32,
+    pub siblings: Vec<B256>,
+    /// The block's first transaction without witness: its branch shows how deep the tree is.
+    pub coinbase: Bytes,
+    pub coinbase_siblings: Vec<B256>,
+}
+
+impl PaymentProof {
+    /// Of output `vout` of a transaction without witness.
+    #[must_use]
+    pub fn new(transaction: Vec<u8>, vout: u32, proof: InclusionProof) -> Self {
+        let branch = |hashes: Vec<[u8; 32]>| hashes.into_iter().map(B256::from).collect();
+        Self {
+            transaction: transaction.into(),
+            vout,
+            block_hash: proof.block_hash,
+            index: proof.index,
+            siblings: branch(proof.siblings),
+            coinbase: proof.coinbase.into(),
+            coinbase_siblings: branch(proof.coinbase_siblings),
+        }
+    }
 }
 
 /// `peg_registerDeposit`'s answer.

@@ -46,7 +46,7 @@ pub use log_filter::LogFilter;
 pub use logs::{LOG_BYTES, LogEntry, LogLimits, LogPage, LogPlace};
 pub use open::Chain;
 pub use propose::Offers;
-pub use registrations::{MAX_REGISTRATIONS, Registration, RegistrationError};
+pub use registrations::{Arrival, Kept, MAX_REGISTRATIONS, Origin, Payment, Registration, RegistrationError};
 pub use retention::Retention;
 pub use state_at::{AccountProof, StateAt, StorageProof};
 pub use stored::{Finalized, Located, Stored};

@@ -27,6 +27,7 @@ pub(super) const META_BODIES_OLDEST: &[u8] = b"bodies_oldest";
 /// The last block whose body was removed or is kept for ever.
 pub(super) const META_BODIES_SWEPT: &[u8] = b"bodies_swept";
 pub(super) const META_LAST_CURSOR: &[u8] = b"last_cursor";
+pub(super) const META_REGISTRATIONS: &[u8] = b"registrations";
 
 /// Header, body and their indexes, and the new head. Receipts and what follows from them: `receipts`.
 pub(super) fn block_batch(executed: &Executed) -> Batch {

@@ -9,6 +9,7 @@ mod gossip;
 pub mod keys;
 pub mod node;
 pub mod node_state;
+mod registrar;
 pub mod rpc;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

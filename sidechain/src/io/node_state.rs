@@ -8,14 +8,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use alloy_consensus::Transaction as _;
 use alloy_primitives::{Address, B256, Bytes};
+use api::peg::PaymentProof;
 use futures::future::BoxFuture;
 use jsonrpsee::types::ErrorObjectOwned;
 use serde_json::Value;
 use tokio::sync::{broadcast, mpsc};
 
-use super::NodeStore;
+use super::{NodeStore, registrar::Registrar};
 use crate::block::{Transaction, TransactionError, decode_transaction, is_free};
-use crate::chain::{Chain, Finalized, Registration, SimulateError};
+use crate::chain::{Arrival, Chain, Finalized, Origin, Registration, SimulateError};
 use crate::execution::{InclusionError, Stop};
 use crate::mempool::{Account, AdmissionRules, Inadmissible, Lane, Mempool, Refused};
 use crate::peg::{self, RegisterError};
@@ -33,8 +34,8 @@ const PENDING_BUFFER: usize = 4_096;
 pub enum Gossip {
     /// EIP-2718 encoding of a transaction a user sent to this node.
     Transaction(Bytes),
-    /// A deposit registration a user sent to this node.
-    Registration(Registration),
+    /// A deposit registration a user sent to this node, with a proof of a payment if there was one.
+    Registration(Registration, Option<Arc<PaymentProof>>),
 }
 
 /// The node that a follower follows: it takes what users send, for a follower has no say in blocks.
@@ -64,7 +65,7 @@ pub enum UpstreamError {
 }
 
 /// The state that all parts of a node share. Cheap to clone. The wiring makes it, gives it to the RPC, and calls
-/// [`Self::on_finalized`] after each final block and [`Self::admit`] or [`Self::register`] for what arrives by gossip.
+/// [`Self::on_finalized`] after each final block and [`Self::admit`] or [`Self::register_gossiped`] for what arrives by gossip.
 #[derive(Clone)]
 pub struct NodeState {
     /// Final blocks and their state.
@@ -77,6 +78,8 @@ pub struct NodeState {
     pub finalized: broadcast::Sender<Arc<Finalized>>,
     /// Hashes of transactions that entered the pool.
     pub pending: broadcast::Sender<B256>,
+    /// Deposit registrations on their way to disk.
+    pub registrar: Arc<Registrar>,
     /// `None` for validators.
     pub upstream: Option<Arc<dyn Upstream>>,
 }
@@ -116,6 +119,7 @@ impl NodeState {
             gossip,
             finalized: broadcast::Sender::new(FINALIZED_BUFFER),
             pending: broadcast::Sender::new(PENDING_BUFFER),
+            registrar: Arc::default(),
             upstream,
         }
     }
@@ -164,13 +168,50 @@ impl NodeState {
         }
     }
 
-    /// Keeps a deposit registration, of a user or by gossip, and returns whether it is new. Blocks.
+    /// Takes deposit registrations that another validator sent, within its quota: they are on disk soon. Blocks.
+    pub fn register_gossiped(&self, peer: &[u8], sent: Vec<(Registration, Option<PaymentProof>)>, now_ms: u64) {
+        for (registration, proof) in sent {
+            if !self.registrar.may_bring(peer, proof.is_some(), now_ms) {
+                tracing::debug!("a validator sends too many deposit registrations");
+                continue;
+            }
+            let taken = self.arrival(registration, Origin::peer(peer), proof.as_ref());
+            let taken = taken.map_err(|error| error.to_string());
+            let queued =
+                taken.and_then(|arrival| self.registrar.enqueue_unanswered(arrival).map_err(|error| error.to_string()));
+            if let Err(reason) = queued {
+                tracing::debug!(reason, "a gossiped deposit registration is not taken");
+            }
+        }
+        self.registrar.write_full(&self.chain, now_ms);
+    }
+
+    /// Checks a registration, and its payment if a proof of one comes with it. Blocks.
     ///
     /// # Errors
     ///
-    /// `Terms`, `OutputKey`: whoever sent it is at fault. `Keep` with `TooMany`: no room.
-    pub fn register(&self, registration: &Registration) -> Result<bool, RegisterError> {
-        peg::register(&self.chain, registration)
+    /// `Terms`, `OutputKey`, `Payment`: whoever sent it is at fault.
+    pub fn arrival(
+        &self,
+        registration: Registration,
+        origin: Origin,
+        proof: Option<&PaymentProof>,
+    ) -> Result<Arrival, RegisterError> {
+        peg::check_registration(&self.chain, &registration)?;
+        let output_key = registration.output_key;
+        let payment = proof.map(|proof| peg::payment(&self.chain, output_key, proof)).transpose()?;
+        Ok(Arrival { output_key, registration: Some(registration), origin, payment })
+    }
+
+    /// Keeps the registrations of deposits that a final block put into the ledger, until they are minted.
+    fn note_swept(&self, finalized: &Finalized) {
+        let logs = finalized.receipts.iter().flat_map(|receipt| receipt.logs());
+        for (output_key, payment) in logs.filter_map(peg::swept) {
+            let arrival = Arrival { output_key, registration: None, origin: Origin::USERS, payment: Some(payment) };
+            if let Err(error) = self.registrar.enqueue_unanswered(arrival) {
+                tracing::debug!(%error, "a deposit's registration is not marked as paid");
+            }
+        }
     }
 
     /// Takes in a final block: removes its transactions from the pool, drops free transactions that would fail now, and
@@ -190,6 +231,7 @@ impl NodeState {
         let free: Vec<_> = pool.free_heads().cloned().collect();
         drop(pool);
         free.iter().for_each(|transaction| self.drop_if_it_fails(transaction));
+        self.note_swept(&finalized);
         // Nobody may be listening.
         let _ = self.finalized.send(finalized);
         Ok(())

@@ -6,4 +6,4 @@ mod registration;
 
 pub use contracts::{Balances, PegContracts};
 pub use events::{MAX_DEPOSITS, deposits_to, proposal};
-pub use registration::{RegisterError, register, registration};
+pub use registration::{RegisterError, check_registration, is_minted, payment, registration, swept};

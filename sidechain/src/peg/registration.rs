@@ -2,14 +2,18 @@
 
 use std::num::NonZeroU16;
 
-use alloy_primitives::B256;
-use api::peg::Terms;
-use bitcoin::XOnlyPublicKey;
+use alloy_primitives::{B256, Log};
+use api::peg::{PaymentProof, Terms};
+use bitcoin::hashes::Hash as _;
+use bitcoin::{TxMerkleNode, XOnlyPublicKey};
+use contracts::Bridge;
 use contracts::address::BRIDGE;
+use contracts::alloy_sol_types::SolEvent as _;
 use mainchain::deposit::{DEPOSIT_WEIGHT, DepositTerms, Peg};
+use mainchain::proof::{InclusionProof, parse_stripped};
 
 use super::contracts::PegContracts;
-use crate::chain::{Chain, Registration, RegistrationError, SimulateError};
+use crate::chain::{Chain, Payment, Registration, SimulateError};
 use crate::state::store::Store;
 
 /// Virtual bytes a deposit adds to its sweep, rounded up: a fee limit below their price at the lowest rate could never be met.
@@ -17,6 +21,9 @@ const SWEEP_VBYTES: u64 = DEPOSIT_WEIGHT.to_vbytes_ceil();
 
 /// A fee limit of more than 1 BTC is a mistake.
 const MAX_FEE_SAT: u64 = 100_000_000;
+
+/// Bytes of a payment and its block's coinbase that are looked at: the largest transaction that Bitcoin's nodes relay.
+const MAX_PROOF_BYTES: usize = 200_000;
 
 /// Why a deposit registration was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -35,9 +42,9 @@ pub enum RegisterError {
     /// The federation's key could not be read.
     #[error(transparent)]
     Simulate(#[from] SimulateError),
-    /// The store failed or has no room.
-    #[error(transparent)]
-    Keep(#[from] RegistrationError),
+    /// The proof does not show a payment to the address.
+    #[error("the proof shows no payment to the address: {0}")]
+    Payment(String),
 }
 
 /// The registration of terms, with the output key that they make at the head. Keeps nothing.
@@ -56,18 +63,80 @@ pub fn registration<S: Store>(chain: &Chain<S>, terms: &Terms) -> Result<Registr
     Ok(Registration { terms: *terms, output_key })
 }
 
-/// Keeps a registration, and returns whether it is new.
+/// Checks that a registration's output key is the one that its terms make.
 ///
 /// # Errors
 ///
-/// `Terms`, `OutputKey`: whoever sent it is at fault. `Keep` with `TooMany`: no room.
-pub fn register<S: Store>(chain: &Chain<S>, registration: &Registration) -> Result<bool, RegisterError> {
+/// `Terms`, `OutputKey`: whoever sent it is at fault.
+pub fn check_registration<S: Store>(chain: &Chain<S>, registration: &Registration) -> Result<(), RegisterError> {
     let want = self::registration(chain, &registration.terms)?;
     if want.output_key != registration.output_key {
         return Err(RegisterError::OutputKey { got: registration.output_key, want: want.output_key });
     }
-    let (_, new) = chain.register_deposit(registration)?;
-    Ok(new)
+    Ok(())
+}
+
+/// Checks that a transaction in a block of Bitcoin's best chain, as the light client has it, pays an address what the bridge
+/// takes. One confirmation is enough: nothing but a place in a list depends on it.
+///
+/// # Errors
+///
+/// `Payment`, with what is wrong. `Simulate`: the contracts could not be read.
+pub fn payment<S: Store>(chain: &Chain<S>, output_key: B256, proof: &PaymentProof) -> Result<Payment, RegisterError> {
+    let wrong = |reason: String| RegisterError::Payment(reason);
+    let bytes = proof.transaction.len() + proof.coinbase.len();
+    if bytes > MAX_PROOF_BYTES {
+        return Err(wrong(format!(
+            "transaction and coinbase have {bytes} bytes, at most {MAX_PROOF_BYTES} are looked at"
+        )));
+    }
+    let transaction = parse_stripped(&proof.transaction).map_err(|error| wrong(error.to_string()))?;
+    let output = usize::try_from(proof.vout).ok().and_then(|vout| transaction.output.get(vout));
+    let output = output.ok_or_else(|| wrong(format!("the transaction has no output {}", proof.vout)))?;
+    if output.script_pubkey.as_bytes() != [&[0x51, 0x20][..], output_key.as_slice()].concat() {
+        return Err(wrong(format!("output {} pays another address", proof.vout)));
+    }
+    let least = chain.genesis().bridge.min_deposit_sat;
+    if output.value.to_sat() < least {
+        return Err(wrong(format!(
+            "output {} pays {}, the bridge takes {least} sat or more",
+            proof.vout, output.value
+        )));
+    }
+    let root = PegContracts::at_head(chain).merkle_root(B256::from(proof.block_hash.to_byte_array()))?;
+    let root =
+        root.ok_or_else(|| wrong(format!("block {} is not in the light client's best chain", proof.block_hash)))?;
+    let txid = inclusion(proof).verify(&proof.transaction, TxMerkleNode::from_byte_array(root.0));
+    let txid = txid.map_err(|error| wrong(error.to_string()))?;
+    Ok(Payment { txid: B256::from(txid.to_byte_array()), vout: proof.vout })
+}
+
+fn inclusion(proof: &PaymentProof) -> InclusionProof {
+    let branch = |hashes: &[B256]| hashes.iter().map(|hash| hash.0).collect();
+    InclusionProof {
+        block_hash: proof.block_hash,
+        index: proof.index,
+        siblings: branch(&proof.siblings),
+        coinbase: proof.coinbase.to_vec(),
+        coinbase_siblings: branch(&proof.coinbase_siblings),
+    }
+}
+
+/// The address and the payment of a log, if it says that a deposit is in the ledger.
+pub fn swept(log: &Log) -> Option<(B256, Payment)> {
+    if log.address != BRIDGE {
+        return None;
+    }
+    let event = Bridge::DepositSweeping::decode_log(log).ok()?.data;
+    Some((event.outputKey, Payment { txid: event.txid, vout: event.vout }))
+}
+
+/// Whether the ledger has minted a payment. A ledger that cannot be read has not.
+pub fn is_minted<S: Store>(chain: &Chain<S>, payment: &Payment) -> bool {
+    /// In the contract: none, sweeping, minted.
+    const MINTED: u8 = 2;
+    let deposit = PegContracts::at_head(chain).deposit(payment.txid, payment.vout);
+    deposit.is_ok_and(|deposit| deposit.status == MINTED)
 }
 
 /// Checks the terms by themselves, and reads them. `min_fee_rate` is in satoshis per virtual byte.

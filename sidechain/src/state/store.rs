@@ -49,13 +49,15 @@ pub enum Table {
     Registration,
     /// output key -> cursor.
     RegistrationKey,
+    /// origin ++ cursor -> nothing.
+    RegistrationAge,
     /// name -> value.
     Meta,
 }
 
 impl Table {
     /// Every table, in a fixed order.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Account,
         Self::Slot,
         Self::Code,
@@ -76,6 +78,7 @@ impl Table {
         Self::Ahead,
         Self::Registration,
         Self::RegistrationKey,
+        Self::RegistrationAge,
         Self::Meta,
     ];
 
@@ -102,6 +105,7 @@ impl Table {
             Self::Ahead => "ahead",
             Self::Registration => "registration",
             Self::RegistrationKey => "registration_key",
+            Self::RegistrationAge => "registration_age",
             Self::Meta => "meta",
         }
     }
@@ -161,7 +165,7 @@ pub trait Store: Send + Sync + 'static {
 }
 
 /// Why the store did not do as asked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// The disk or the store's files failed. Fatal: stop, look at the disk, start again.
     #[error("cannot {action}: {detail}")]

@@ -15,6 +15,7 @@ mod on_disk;
 mod prices;
 mod reading;
 mod records;
+mod registrations;
 mod retention;
 mod standard;
 mod stopping;

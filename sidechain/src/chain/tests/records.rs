@@ -43,8 +43,8 @@ fn a_registration_is_stored_as_exactly_these_bytes() {
     open(store.clone()).register_deposit(&registration(1)).expect("room");
     let row = store.get(Table::Registration, &1u64.to_be_bytes()).expect("in memory").expect("kept");
     let wanted = [&[1; 20][..], &[1; 32], &[0, 0, 0, 0, 0, 0, 0x03, 0xe8], &[0, 0, 0, 1], &[0xf1; 32]];
-    assert_eq!(row, wanted.concat());
-    assert_eq!(Registration::from_bytes(&row[1..]), None);
+    assert_eq!(row, [wanted.concat(), vec![0]].concat(), "and who brought it");
+    assert_eq!(Registration::from_bytes(&row), None);
 }
 
 /// Counts batches.

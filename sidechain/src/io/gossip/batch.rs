@@ -5,11 +5,13 @@
 //! kind 0   transaction    EIP-2718 encoding
 //! kind 1   registration   recipient 20 | reclaim key 32 | max fee, sat 8 | epoch 4 | output key 32
 //! kind 2   hello          hash of the genesis block 32; asks for the registrations that its sender missed while it was away
+//! kind 3   paid           a registration, and the JSON of the proof of a payment to its address
 //! ```
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use alloy_primitives::{B256, Bytes};
+use api::peg::PaymentProof;
 
 use crate::{chain::Registration, io::node_state::Gossip, limits::MAX_TRANSACTION_BYTES};
 
@@ -18,6 +20,9 @@ pub(super) const MAX_BATCH_BYTES: usize = 60 << 10;
 
 /// Bytes of a message that a peer may send.
 pub(super) const MAX_MESSAGE_BYTES: usize = MAX_TRANSACTION_BYTES + HEAD_BYTES;
+
+/// Bytes of a registration with the proof of a payment: transaction and coinbase are bounded, and their hex is twice as long.
+pub(super) const MAX_PAID_BYTES: usize = 500_000;
 
 /// Kind and length of an item.
 const HEAD_BYTES: usize = 5;
@@ -34,6 +39,8 @@ pub(super) const BATCH_INTERVAL: Duration = Duration::from_millis(20);
 pub(super) enum Item {
     Transaction(Bytes),
     Registration(Registration),
+    /// With the proof of a payment.
+    Paid(Registration, Arc<PaymentProof>),
     /// Hash of the sender's genesis block.
     Hello(B256),
 }
@@ -42,7 +49,8 @@ impl From<Gossip> for Item {
     fn from(gossip: Gossip) -> Self {
         match gossip {
             Gossip::Transaction(raw) => Self::Transaction(raw),
-            Gossip::Registration(registration) => Self::Registration(registration),
+            Gossip::Registration(registration, None) => Self::Registration(registration),
+            Gossip::Registration(registration, Some(proof)) => Self::Paid(registration, proof),
         }
     }
 }
@@ -53,6 +61,10 @@ impl Item {
         match self {
             Self::Transaction(raw) => append(batch, 0, raw),
             Self::Registration(registration) => append(batch, 1, &registration.to_bytes()),
+            Self::Paid(registration, proof) => {
+                let proof = serde_json::to_vec(&**proof).expect("hashes, numbers and bytes have a JSON");
+                append(batch, 3, &[registration.to_bytes(), proof].concat());
+            }
             Self::Hello(genesis) => append(batch, 2, genesis.as_slice()),
         }
     }
@@ -61,6 +73,11 @@ impl Item {
         match (kind, body.len()) {
             (0, 1..=MAX_TRANSACTION_BYTES) => Some(Self::Transaction(Bytes::copy_from_slice(body))),
             (1, _) => Registration::from_bytes(body).map(Self::Registration),
+            (3, Registration::BYTES..=MAX_PAID_BYTES) => {
+                let (registration, proof) = body.split_at(Registration::BYTES);
+                let proof = serde_json::from_slice(proof).ok()?;
+                Some(Self::Paid(Registration::from_bytes(registration)?, Arc::new(proof)))
+            }
             (2, 32) => Some(Self::Hello(B256::from_slice(body))),
             _ => None,
         }

@@ -28,7 +28,8 @@ pub(super) fn latest_registrations(state: &NodeState) -> Vec<Vec<u8>> {
 /// The last [`MAX_REGISTRATIONS`], in order.
 fn read_latest(state: &NodeState) -> Result<VecDeque<Registration>, StoreError> {
     let mut latest = VecDeque::new();
-    let mut cursor = 0;
+    // Not from the beginning: a question costs its sender nothing.
+    let mut cursor = state.chain.last_registration()?.saturating_sub(MAX_REGISTRATIONS as u64);
     loop {
         let page = state.chain.registrations(cursor, PAGE)?;
         let Some((last, _)) = page.last() else { return Ok(latest) };

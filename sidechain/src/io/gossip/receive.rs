@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -76,7 +77,7 @@ fn read(peer: &PublicKey, message: &[u8]) -> Option<Vec<Item>> {
 fn hello(items: &[Item]) -> Option<B256> {
     items.iter().find_map(|item| match item {
         Item::Hello(genesis) => Some(*genesis),
-        Item::Transaction(_) | Item::Registration(_) => None,
+        Item::Transaction(_) | Item::Registration(_) | Item::Paid(..) => None,
     })
 }
 
@@ -91,15 +92,21 @@ fn is_over(last: SystemTime, now: SystemTime) -> bool {
 }
 
 fn take(state: &NodeState, peer: &PublicKey, items: Vec<Item>, now_ms: u64) {
+    let mut registrations = Vec::new();
     for item in items {
-        let refused = match item {
-            Item::Transaction(raw) => state.admit(&raw, now_ms).err().map(|error| error.to_string()),
-            Item::Registration(registration) => state.register(&registration).err().map(|error| error.to_string()),
-            Item::Hello(_) => None,
-        };
-        // Usual: two nodes see the pool in different orders, or a block came first.
-        if let Some(reason) = refused {
-            debug!(%peer, reason, "gossip not taken");
+        match item {
+            Item::Transaction(raw) => {
+                // Usual: two nodes see the pool in different orders, or a block came first.
+                if let Err(reason) = state.admit(&raw, now_ms) {
+                    debug!(%peer, %reason, "gossip not taken");
+                }
+            }
+            Item::Registration(registration) => registrations.push((registration, None)),
+            Item::Paid(registration, proof) => registrations.push((registration, Some(Arc::unwrap_or_clone(proof)))),
+            Item::Hello(_) => {}
         }
+    }
+    if !registrations.is_empty() {
+        state.register_gossiped(peer.as_ref(), registrations, now_ms);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
-use crate::chain::Retention;
+use crate::{access::Access, chain::Retention};
 
 /// The settings that an operator chooses for one node. Everything else is in the genesis file, the same for all.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +11,10 @@ pub struct NodeConfig {
     pub data_dir: PathBuf,
     /// HTTP and WebSocket of the JSON-RPC.
     pub rpc_listen: SocketAddr,
+    /// The same for the operator's own relayer, which the public must not reach; `None` for none.
+    pub private_rpc_listen: Option<SocketAddr>,
+    /// Proxies in front of the JSON-RPC, and clients that its limits of one address do not hold for.
+    pub rpc_access: Access,
     /// Where other validators reach this one. Unused by a follower.
     pub p2p_listen: SocketAddr,
     /// Addresses ("host:port") of validators by member name, where they differ from the genesis file's.
@@ -30,6 +34,8 @@ impl NodeConfig {
         Self {
             data_dir: data_dir.into(),
             rpc_listen: SocketAddr::from(([127, 0, 0, 1], 8545)),
+            private_rpc_listen: None,
+            rpc_access: Access::default(),
             p2p_listen: SocketAddr::from(([127, 0, 0, 1], 30303)),
             peers: BTreeMap::new(),
             follow: None,

@@ -43,8 +43,8 @@ pub(super) fn run(
         // Transactions of users go upstream; this node gossips nothing.
         let (gossip, _) = mpsc::channel(1);
         let state = NodeState::new(chain, Mempool::new(Limits::default()), gossip, Some(Arc::new(upstream)));
-        let rpc = serve(&config, state.clone()).await?;
-        info!(head = state.chain.head().number, rpc = %rpc.address, upstream = url, "follower started");
+        let rpc = serve(&config, &state)?;
+        info!(head = state.chain.head().number, rpc = %rpc.public.address, upstream = url, "follower started");
         let chain = state.chain.clone();
         let commit = move |block: &Block, certificate: Option<&[u8]>| commit(&state, block, certificate, now_ms());
         let ended = tokio::select! {

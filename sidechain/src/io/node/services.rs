@@ -26,16 +26,30 @@ pub(super) fn open_chain(config: &NodeConfig, genesis: Genesis) -> Result<Arc<Ch
     Ok(Arc::new(Chain::open_with(genesis, database, config.retention, &[])?))
 }
 
-/// Starts the JSON-RPC.
-pub(super) async fn serve(config: &NodeConfig, state: NodeState) -> Result<rpc::Running, NodeError> {
-    rpc::serve(state, rpc::Settings::new(config.rpc_listen))
-        .await
-        .map_err(|error| NodeError::Listen { address: config.rpc_listen, error })
+/// The node's JSON-RPC: for everybody, and for the operator's own relayer.
+pub(super) struct Servers {
+    pub(super) public: rpc::Running,
+    private: Option<rpc::Running>,
+}
+
+/// Starts the JSON-RPC. Each server has threads of its own: what one is asked, the other does not feel.
+pub(super) fn serve(config: &NodeConfig, state: &NodeState) -> Result<Servers, NodeError> {
+    let public = rpc::Settings { access: config.rpc_access.clone(), ..rpc::Settings::new(config.rpc_listen) };
+    let private = config.private_rpc_listen.map(rpc::Settings::private);
+    Ok(Servers { public: start(state, public)?, private: private.map(|settings| start(state, settings)).transpose()? })
+}
+
+fn start(state: &NodeState, settings: rpc::Settings) -> Result<rpc::Running, NodeError> {
+    let address = settings.listen;
+    rpc::serve(state.clone(), settings).map_err(|error| NodeError::Listen { address, error })
 }
 
 /// Stops the JSON-RPC. A request that hangs does not keep the node from stopping.
-pub(super) async fn stop(rpc: &rpc::Running) {
-    let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, rpc.stop()).await;
+pub(super) async fn stop(rpc: &Servers) {
+    let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, rpc.public.stop()).await;
+    if let Some(private) = &rpc.private {
+        let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, private.stop()).await;
+    }
 }
 
 /// Logs that the node stops, and why.

@@ -112,13 +112,13 @@ impl Validator {
         let state = NodeState::new(self.chain.clone(), Mempool::new(Limits::default()), gossip, None);
         let p2p = self.config.p2p_listen;
         ensure_free(p2p).await?;
-        let rpc = serve(&self.config, state.clone()).await?;
+        let rpc = serve(&self.config, &state)?;
         let p2p_runtime = runtime.child("p2p");
         let network = network::connect(p2p_runtime, self.chain_id, &self.keys, p2p, &self.validators, &self.addresses)?;
         let network::Connected { channels, gossip: (sender, receiver), oracle, running } = network;
         let _gossip = self.start_gossip(&runtime, sender.clone(), receiver, gossip_queue, &state);
         let head = state.chain.head().number;
-        info!(chain_id = self.chain_id, head, rpc = %rpc.address, %p2p, "validator started");
+        info!(chain_id = self.chain_id, head, rpc = %rpc.public.address, %p2p, "validator started");
 
         let engine = async {
             gossip::wait_for_peers(&runtime, sender, self.others(), self.quorum).await;

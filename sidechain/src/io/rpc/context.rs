@@ -1,11 +1,13 @@
 //! The state that all methods share.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mainchain::params::Network;
-use tokio::sync::Semaphore;
 
-use super::{filters::Filters, rate_limit::RateLimit, settings::Settings};
+use super::shares::Shares;
+use super::workers::Workers;
+use super::{filters::Filters, settings::Settings};
 use crate::{
     chain::Chain,
     io::{NodeStore, node_state::NodeState},
@@ -15,22 +17,27 @@ use crate::{
 pub struct Context {
     pub state: NodeState,
     pub settings: Settings,
-    /// Permits to read or execute.
-    pub workers: Arc<Semaphore>,
+    pub workers: Workers,
+    pub shares: Arc<Shares>,
     filters: Mutex<Filters>,
-    /// Of deposit registrations.
-    registrations: Mutex<RateLimit>,
+    /// Requests that a worker's thread works on.
+    running: AtomicUsize,
 }
 
 impl Context {
-    pub fn new(state: NodeState, settings: Settings) -> Self {
-        Self {
-            workers: Arc::new(Semaphore::new(settings.max_workers)),
-            filters: Mutex::new(Filters::new(settings.max_filters, settings.filter_lifetime)),
-            registrations: Mutex::new(RateLimit::new(settings.max_registrations_per_minute)),
+    /// # Errors
+    ///
+    /// When the system gives no threads.
+    pub fn new(state: NodeState, settings: Settings) -> std::io::Result<Self> {
+        let started = if settings.give_way { super::priority::give_way } else { || () };
+        Ok(Self {
+            workers: Workers::start(settings.short_workers, settings.long_workers, started)?,
+            shares: Shares::new(settings.rules.clone()),
+            filters: Mutex::new(Filters::new(settings.filter_lifetime)),
+            running: AtomicUsize::new(0),
             state,
             settings,
-        }
+        })
     }
 
     pub fn chain(&self) -> &Chain<NodeStore> {
@@ -47,7 +54,24 @@ impl Context {
         self.filters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn registrations(&self) -> MutexGuard<'_, RateLimit> {
-        self.registrations.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Counts a request as running until the answer is dropped.
+    pub fn running(&self) -> Running<'_> {
+        self.running.fetch_add(1, Ordering::Relaxed);
+        Running(&self.running)
+    }
+
+    /// Requests that a thread works on.
+    #[cfg(test)]
+    pub fn running_now(&self) -> usize {
+        self.running.load(Ordering::Relaxed)
+    }
+}
+
+/// A request that a thread works on.
+pub struct Running<'a>(&'a AtomicUsize);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

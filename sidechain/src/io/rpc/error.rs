@@ -1,9 +1,12 @@
 //! Errors as geth words and numbers them, because that is what clients look for.
 
 use alloy_primitives::{Bytes, hex};
-use jsonrpsee::types::ErrorObjectOwned;
+use std::time::Duration;
 
-use crate::chain::{LogsError, RegistrationError, SimulateError};
+use jsonrpsee::types::ErrorObjectOwned;
+use jsonrpsee::types::error::{METHOD_NOT_FOUND_CODE, OVERSIZED_RESPONSE_CODE, OVERSIZED_RESPONSE_MSG};
+
+use crate::chain::{LogsError, SimulateError};
 use crate::execution::{InclusionError, Outcome};
 use crate::io::node_state::{AdmitError, UpstreamError};
 use crate::peg::RegisterError;
@@ -34,6 +37,23 @@ pub fn limit(message: impl Into<String>) -> ErrorObjectOwned {
     plain(LIMIT, message)
 }
 
+/// The request is not answered in time: it waited too long for a thread, or ran too long on one.
+pub fn deadline(deadline: Duration) -> ErrorObjectOwned {
+    let seconds = deadline.as_secs();
+    limit(format!("no answer within {seconds} s, so the request was stopped: ask for less, or later"))
+}
+
+/// An answer of more bytes than one may have.
+pub fn answer_too_large(most: u32) -> ErrorObjectOwned {
+    let data = format!("Exceeded max limit of {most}");
+    ErrorObjectOwned::owned(OVERSIZED_RESPONSE_CODE, OVERSIZED_RESPONSE_MSG, Some(data))
+}
+
+/// A subscription over plain HTTP, in geth's words.
+pub fn no_socket() -> ErrorObjectOwned {
+    plain(METHOD_NOT_FOUND_CODE, "notifications not supported: subscriptions need a WebSocket")
+}
+
 pub fn invalid(message: impl Into<String>) -> ErrorObjectOwned {
     plain(INVALID_PARAMS, message)
 }
@@ -62,7 +82,7 @@ pub fn simulate(error: SimulateError) -> ErrorObjectOwned {
         error @ SimulateError::UnknownBlock { .. } => not_found(error.to_string()),
         SimulateError::Failed(outcome) => failed(&outcome),
         SimulateError::Invalid(error) => inclusion(&error),
-        error @ SimulateError::Stopped => server(error.to_string()),
+        error @ SimulateError::Stopped => limit(error.to_string()),
     }
 }
 
@@ -76,10 +96,10 @@ pub fn admit(error: AdmitError) -> ErrorObjectOwned {
 
 pub fn register(error: RegisterError) -> ErrorObjectOwned {
     match error {
-        RegisterError::Keep(error @ RegistrationError::TooMany) => limit(error.to_string()),
-        RegisterError::Keep(RegistrationError::Store(error)) => store(&error),
         RegisterError::Simulate(error) => simulate(error),
-        error @ (RegisterError::Terms(_) | RegisterError::OutputKey { .. }) => invalid(error.to_string()),
+        error @ (RegisterError::Terms(_) | RegisterError::OutputKey { .. } | RegisterError::Payment(_)) => {
+            invalid(error.to_string())
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use rand::RngCore;
 use tokio::sync::broadcast::Receiver;
 
 use super::error;
+use super::shares::Hold;
 use crate::chain::LogPlace;
 
 /// The subject of a filter, and its place in the chain.
@@ -26,37 +27,34 @@ pub enum Kind {
 
 struct Polled {
     kind: Kind,
+    /// Its place among its client's.
+    _place: Hold,
     last_poll: Instant,
 }
 
-/// All clients' filters.
+/// All clients' filters. How many there are is bounded by what their [`Hold`]s count.
 pub struct Filters {
-    limit: usize,
     lifetime: Duration,
     polled: BTreeMap<U256, Polled>,
 }
 
 impl Filters {
-    pub fn new(limit: usize, lifetime: Duration) -> Self {
-        Self { limit, lifetime, polled: BTreeMap::new() }
+    pub fn new(lifetime: Duration) -> Self {
+        Self { lifetime, polled: BTreeMap::new() }
     }
 
-    /// Adds a filter and drops those that expired. Returns an id that cannot be guessed, so that nobody polls another's
-    /// filter away.
-    ///
-    /// # Errors
-    ///
-    /// `-32005` when there are too many.
-    pub fn install(&mut self, kind: Kind, now: Instant) -> error::Result<U256> {
+    /// Drops filters that expired, and so gives back their places.
+    pub fn expire(&mut self, now: Instant) {
         self.polled.retain(|_, filter| now.duration_since(filter.last_poll) < self.lifetime);
-        if self.polled.len() >= self.limit {
-            return Err(error::limit(format!("too many filters: at most {} on this node, try later", self.limit)));
-        }
+    }
+
+    /// Adds a filter. Returns an id that cannot be guessed, so that nobody polls another's filter away.
+    pub fn install(&mut self, kind: Kind, place: Hold, now: Instant) -> U256 {
         let mut bytes = [0; 16];
         rand::thread_rng().fill_bytes(&mut bytes);
         let id = U256::from_be_slice(&bytes);
-        self.polled.insert(id, Polled { kind, last_poll: now });
-        Ok(id)
+        self.polled.insert(id, Polled { kind, _place: place, last_poll: now });
+        id
     }
 
     /// The filter, polled now.

@@ -1,61 +1,232 @@
-//! How a method is registered: a plain function over the node and its parameters, run on a blocking worker.
+//! How a method is registered, and where it runs.
+//!
+//! ```text
+//!  inline   at once, on the connection's thread: what is in memory
+//!  worker   on a short thread: reads of one thing
+//!  long     on a long thread: executions, proofs, ranges of blocks; these look at `Arguments::stop`
+//! ```
+//! Every request has a deadline, and one that is over or that nobody waits for any more stops computing.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
-use jsonrpsee::RpcModule;
-use jsonrpsee::core::RegisterMethodError;
-use jsonrpsee::types::Params;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde::de::{DeserializeOwned, Deserializer, Error as _, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+use tokio::sync::oneshot;
 
-use super::{context::Context, error};
+use super::context::Context;
+use super::error;
+use super::shares::Hold;
+use super::workers::Lane;
+use crate::access::Client;
+use crate::execution::Stop;
 
-pub type Registered = Result<(), RegisterMethodError>;
+/// Two methods of the same name are a mistake in this crate.
+pub type Registered = Result<(), NameTaken>;
 
-/// Registers a method that reads or executes. At most `Settings::max_workers` run at a time.
-pub fn worker<R, F>(module: &mut RpcModule<Context>, name: &'static str, method: F) -> Registered
-where
-    R: Serialize + Clone + Send + 'static,
-    F: Fn(&Context, &mut Arguments) -> error::Result<R> + Clone + Send + Sync + 'static,
-{
-    module.register_async_method(name, move |params, context, _| {
-        let method = method.clone();
-        async move { on_worker(context, move |context| method(context, &mut Arguments::new(&params)?)).await }
-    })?;
-    Ok(())
+/// A second method of the same name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("two methods are called {0}")]
+pub struct NameTaken(&'static str);
+
+/// A method's answer in JSON, within the server's bound.
+pub type Answer = error::Result<String>;
+
+type Run = Arc<dyn Fn(&Context, &mut Arguments) -> Answer + Send + Sync>;
+type RunAsync = Arc<dyn Fn(Arc<Context>, Arguments) -> BoxFuture<'static, Answer> + Send + Sync>;
+
+/// What is done for a method's name.
+#[derive(Clone)]
+pub enum Method {
+    Inline(Run),
+    Worker(Lane, Run),
+    Async(RunAsync),
+    /// `eth_subscribe` and `eth_unsubscribe`, which belong to a WebSocket.
+    Subscribe,
+    Unsubscribe,
 }
 
-/// Runs something that blocks, when a worker is free.
+/// All methods by name.
+#[derive(Default)]
+pub struct Methods(BTreeMap<&'static str, Method>);
+
+impl Methods {
+    pub fn get(&self, name: &str) -> Option<&Method> {
+        self.0.get(name)
+    }
+
+    pub fn insert(&mut self, name: &'static str, method: Method) -> Registered {
+        match self.0.insert(name, method) {
+            None => Ok(()),
+            Some(_) => Err(NameTaken(name)),
+        }
+    }
+}
+
+/// Registers a method that is answered from memory within microseconds.
+pub fn inline<R: Serialize>(
+    methods: &mut Methods,
+    name: &'static str,
+    method: impl Fn(&Context, &mut Arguments) -> error::Result<R> + Send + Sync + 'static,
+) -> Registered {
+    methods.insert(name, Method::Inline(encoded(method)))
+}
+
+/// Registers a method that reads one thing from the store.
+pub fn worker<R: Serialize>(
+    methods: &mut Methods,
+    name: &'static str,
+    method: impl Fn(&Context, &mut Arguments) -> error::Result<R> + Send + Sync + 'static,
+) -> Registered {
+    methods.insert(name, Method::Worker(Lane::Short, encoded(method)))
+}
+
+/// Registers a method that executes, proves or walks; it must look at [`Arguments::stop`].
+pub fn long<R: Serialize>(
+    methods: &mut Methods,
+    name: &'static str,
+    method: impl Fn(&Context, &mut Arguments) -> error::Result<R> + Send + Sync + 'static,
+) -> Registered {
+    methods.insert(name, Method::Worker(Lane::Long, encoded(method)))
+}
+
+/// Registers a method that waits for something, and brings what blocks to [`on_worker`] itself.
+pub fn asynchronous<R, F>(
+    methods: &mut Methods,
+    name: &'static str,
+    method: impl Fn(Arc<Context>, Arguments) -> F + Send + Sync + 'static,
+) -> Registered
+where
+    R: Serialize + Send + 'static,
+    F: Future<Output = error::Result<R>> + Send + 'static,
+{
+    let run = move |context: Arc<Context>, arguments: Arguments| {
+        let most = context.settings.max_response_bytes;
+        let answer = method(context, arguments);
+        async move { answer.await.and_then(|result| to_json(&result, most)) }.boxed()
+    };
+    methods.insert(name, Method::Async(Arc::new(run)))
+}
+
+fn encoded<R: Serialize>(method: impl Fn(&Context, &mut Arguments) -> error::Result<R> + Send + Sync + 'static) -> Run {
+    Arc::new(move |context, arguments| to_json(&method(context, arguments)?, context.settings.max_response_bytes))
+}
+
+/// The JSON of a result, of at most `most` bytes.
+pub fn to_json<R: Serialize>(result: &R, most: u32) -> Answer {
+    let mut bounded = Bounded { bytes: Vec::new(), most: most as usize };
+    serde_json::to_writer(&mut bounded, result).map_err(|_| error::answer_too_large(most))?;
+    String::from_utf8(bounded.bytes).map_err(|_| error::server("internal error"))
+}
+
+struct Bounded {
+    bytes: Vec<u8>,
+    most: usize,
+}
+
+impl std::io::Write for Bounded {
+    fn write(&mut self, more: &[u8]) -> std::io::Result<usize> {
+        if self.bytes.len() + more.len() > self.most {
+            return Err(std::io::ErrorKind::FileTooLarge.into());
+        }
+        self.bytes.extend_from_slice(more);
+        Ok(more.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Runs something that blocks, on a thread of `lane` when it is its caller's turn.
+///
+/// Dropping the future, or the caller's deadline, stops it: what still waits never begins, and what runs sees `caller.stop`.
+///
+/// # Errors
+///
+/// Those of `work`; `-32005` at the deadline.
 pub async fn on_worker<R: Send + 'static>(
-    context: Arc<Context>,
+    context: &Arc<Context>,
+    caller: &Caller,
+    lane: Lane,
     work: impl FnOnce(&Context) -> error::Result<R> + Send + 'static,
 ) -> error::Result<R> {
-    let permit = context.workers.clone().acquire_owned().await.expect("the semaphore is never closed");
-    let done = tokio::task::spawn_blocking(move || {
-        let result = work(&context);
-        drop(permit);
-        result
-    });
-    done.await.unwrap_or_else(|error| {
-        tracing::error!(%error, "a request panicked");
-        Err(error::server("internal error"))
-    })
+    let (answer, answered) = oneshot::channel();
+    let mut unanswered = StopOnDrop(Some(caller.stop.clone()));
+    let job = {
+        let (context, caller) = (context.clone(), caller.clone());
+        move || {
+            if caller.stop.is_stopped() {
+                return;
+            }
+            let _running = context.running();
+            let begun = Instant::now();
+            let result = work(&context);
+            context.shares.spend(caller.client, begun.elapsed());
+            // Nobody may be waiting any more.
+            let _ = answer.send(result);
+        }
+    };
+    context.workers.submit(lane, caller.client, job);
+    match tokio::time::timeout_at(caller.deadline.into(), answered).await {
+        Ok(Ok(result)) => {
+            unanswered.0 = None;
+            result
+        }
+        Ok(Err(_)) => Err(error::server("internal error")),
+        Err(_) => Err(error::deadline(context.settings.deadline)),
+    }
 }
 
-/// Positional parameters, read in order.
+/// Stops what runs, unless it has ended.
+struct StopOnDrop(Option<Stop>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        if let Some(stop) = &self.0 {
+            stop.stop();
+        }
+    }
+}
+
+/// Who waits for an answer, and how long.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    pub client: Client,
+    /// Set at the deadline, and when nobody waits any more.
+    pub stop: Stop,
+    pub deadline: Instant,
+    /// What the request holds of the server, until the last thread that works for it has ended.
+    pub _held: Arc<Vec<Hold>>,
+}
+
+/// Parameters of one call: no method has more than three.
+const MAX_PARAMETERS: usize = 16;
+
+/// Positional parameters, read in order, and the caller that sent them.
 pub struct Arguments {
-    values: std::vec::IntoIter<Value>,
+    values: std::vec::IntoIter<Box<RawValue>>,
     position: usize,
+    pub caller: Caller,
 }
 
 impl Arguments {
     /// # Errors
     ///
-    /// When the parameters are not an array.
-    pub fn new(params: &Params<'_>) -> error::Result<Self> {
-        let values: Option<Vec<Value>> = params.parse().map_err(|_| error::invalid("parameters must be an array"))?;
-        Ok(Self { values: values.unwrap_or_default().into_iter(), position: 0 })
+    /// When the parameters are not an array, or too many.
+    pub fn new(params: Option<&str>, caller: Caller) -> error::Result<Self> {
+        let values = params.map_or(Ok(None), serde_json::from_str::<Option<Parameters>>);
+        let values = values.map_err(|_| error::invalid("parameters must be an array, of at most 16 values"))?;
+        Ok(Self { values: values.map(|list| list.0).unwrap_or_default().into_iter(), position: 0, caller })
+    }
+
+    /// To be looked at by whatever takes long.
+    pub fn stop(&self) -> &Stop {
+        &self.caller.stop
     }
 
     /// The next parameter, which must be there.
@@ -69,11 +240,38 @@ impl Arguments {
     pub fn optional<T: DeserializeOwned>(&mut self, name: &str) -> error::Result<Option<T>> {
         let position = self.position;
         self.position += 1;
-        match self.values.next() {
-            None | Some(Value::Null) => Ok(None),
-            Some(value) => serde_json::from_value(value)
-                .map(Some)
-                .map_err(|error| error::invalid(format!("invalid argument {position}: {name}: {error}"))),
+        let Some(value) = self.values.next() else { return Ok(None) };
+        serde_json::from_str(value.get())
+            .map_err(|error| error::invalid(format!("invalid argument {position}: {name}: {error}")))
+    }
+}
+
+/// Read without looking into the values, so that a large request costs memory only once.
+struct Parameters(Vec<Box<RawValue>>);
+
+impl<'de> serde::Deserialize<'de> for Parameters {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(List).map(Self)
+    }
+}
+
+struct List;
+
+impl<'de> Visitor<'de> for List {
+    type Value = Vec<Box<RawValue>>;
+
+    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("a list of parameters")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Self::Value, A::Error> {
+        let mut values = Vec::new();
+        while let Some(value) = sequence.next_element()? {
+            if values.len() == MAX_PARAMETERS {
+                return Err(A::Error::custom("too many parameters"));
+            }
+            values.push(value);
         }
+        Ok(values)
     }
 }

@@ -6,27 +6,40 @@
 //!                                        v
 //!                        NodeState: Chain (reads, simulation), Mempool, gossip, final blocks
 //! ```
+//! ```text
+//!  server -> connection, pace -> http or websocket -> dispatch -> method: at once, or by workers -> reply or outgoing
+//!                                     shares: what each client holds, and what it has used
+//! ```
 //! It speaks Ethereum's JSON as geth does, so that unmodified clients work, and `peg_*` for the bridge. The head is final:
 //! `latest`, `safe` and `finalized` are the same block, and `pending` is the head with the pool's nonces.
 //!
-//! It trusts nobody who connects: bodies, answers, batches, connections, subscriptions, filters and simulated calls at a
-//! time are bounded ([`Settings`]). It holds no keys, so it signs nothing.
+//! It trusts nobody who connects: whatever a client can hold or use up is bounded, for itself and for all ([`Settings`],
+//! docs/rpc.md), and everything ends by time. Threads are its own: nothing else of the node waits for it (ADR 18). It holds
+//! no keys, so it signs nothing.
 
+mod connection;
 mod context;
 mod convert;
-mod cors;
+mod dispatch;
 mod error;
 mod eth;
 mod filters;
+mod http;
 mod method;
 mod net;
+mod outgoing;
+mod pace;
 mod peg;
-mod rate_limit;
+mod priority;
+mod reply;
 mod server;
 mod settings;
+mod shares;
 #[cfg(test)]
 mod tests;
 mod txpool;
+mod websocket;
+mod workers;
 
 pub use server::{Running, serve};
 pub use settings::Settings;

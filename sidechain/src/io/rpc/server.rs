@@ -1,65 +1,192 @@
-//! The server: HTTP and WebSocket on one port, with every method of every namespace.
+//! The server: it accepts connections, and gives each to HTTP, on threads of its own.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
 
-use jsonrpsee::RpcModule;
-use jsonrpsee::server::middleware::http::ProxyGetRequestLayer;
-use jsonrpsee::server::{BatchRequestConfig, PingConfig, Server, ServerConfig, ServerHandle};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{mpsc, watch};
 
-use super::{context::Context, cors, eth, net, peg, settings::Settings, txpool};
-use crate::io::node_state::NodeState;
+use super::connection::{Connection, Server};
+use super::method::Methods;
+use super::pace::{Pace, Paced};
+use super::shares::{Hold, Resource};
+use super::{context::Context, eth, http, net, peg, priority, reply, settings::Settings, txpool};
+use crate::io::{clock::now_ms, node_state::NodeState};
+
+/// Threads that read and write connections, parse requests and answer what is in memory.
+const NETWORK_THREADS: usize = 2;
+
+/// Bytes of a request's head, and of what is read at once.
+const MAX_HEAD_BYTES: usize = 64 << 10;
+
+/// Time that running requests get when the server stops.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Pause after an error of `accept`: mostly too many open files, which only time mends.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Time between two rounds of what nobody asks for.
+const TENDING: Duration = Duration::from_millis(200);
 
 /// A running server. Dropping it stops it too.
-#[derive(Debug)]
 pub struct Running {
     /// Where it listens; the port is known also when 0 was asked for.
     pub address: SocketAddr,
-    handle: ServerHandle,
+    stop: watch::Sender<bool>,
+    /// Closed when the last connection is.
+    ended: tokio::sync::Mutex<mpsc::Receiver<()>>,
+    runtime: Option<Runtime>,
+    context: Weak<Context>,
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Running").field("address", &self.address).finish_non_exhaustive()
+    }
 }
 
 impl Running {
     /// Stops the server: running requests are answered, connections close.
     pub async fn stop(&self) {
-        // An error says that it is stopped already.
-        let _ = self.handle.stop();
-        self.handle.clone().stopped().await;
+        // Nobody listens when all has ended.
+        let _ = self.stop.send(true);
+        let _ = self.ended.lock().await.recv().await;
+        // What still runs on a worker's thread sees that it is to stop.
+        while self.context.strong_count() > 0 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    /// What the methods see.
+    #[cfg(test)]
+    pub(super) fn context(&self) -> Arc<Context> {
+        self.context.upgrade().expect("the server runs")
     }
 }
 
-/// Starts the server. Must be called within a tokio runtime.
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.stop.send(true);
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Starts the server, with a runtime and threads of its own.
 ///
 /// # Errors
 ///
-/// When the address is taken or not of this machine.
-pub async fn serve(state: NodeState, settings: Settings) -> std::io::Result<Running> {
-    let config = ServerConfig::builder()
-        .max_connections(settings.max_connections)
-        .max_request_body_size(settings.max_request_bytes)
-        .max_response_body_size(settings.max_response_bytes)
-        .max_subscriptions_per_connection(settings.max_subscriptions_per_connection)
-        .set_batch_request_config(BatchRequestConfig::Limit(settings.max_batch))
-        .set_id_provider(eth::HexIds)
-        .enable_ws_ping(PingConfig::default())
-        .set_tcp_no_delay(true)
-        .build();
-    let health = ProxyGetRequestLayer::new([("/health", "web3_clientVersion")]).map_err(std::io::Error::other)?;
-    let server = Server::builder()
-        .set_config(config)
-        .set_http_middleware(tower::ServiceBuilder::new().layer(cors::CorsLayer).layer(health))
-        .build(settings.listen)
-        .await?;
-    let address = server.local_addr()?;
-    let handle = server.start(module(Context::new(state, settings)));
-    Ok(Running { address, handle })
+/// When the address is taken or not of this machine, or the system gives no threads.
+pub fn serve(state: NodeState, settings: Settings) -> std::io::Result<Running> {
+    let listener = std::net::TcpListener::bind(settings.listen)?;
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    let runtime = runtime(&settings)?;
+    let context = Arc::new(Context::new(state, settings)?);
+    let (stop, stopped) = watch::channel(false);
+    let (alive, ended) = mpsc::channel(1);
+    let listener = {
+        let _entered = runtime.enter();
+        TcpListener::from_std(listener)?
+    };
+    let server = Server::new(context, methods(), stopped, alive);
+    let context = Arc::downgrade(&server.context);
+    runtime.spawn(tend(server.clone()));
+    runtime.spawn(accept(server, listener));
+    Ok(Running { address, stop, ended: ended.into(), runtime: Some(runtime), context })
+}
+
+/// Does what nobody asks for: gives back the places of filters that expired, and writes registrations that came by gossip.
+async fn tend(server: Server) {
+    let mut ticks = tokio::time::interval(TENDING);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = server.stopped() => return,
+        }
+        server.context.filters().expire(Instant::now());
+        if server.context.state.registrar.waiting() > 0 {
+            let context = server.context.clone();
+            let written = tokio::task::spawn_blocking(move || {
+                context.state.registrar.write(context.chain(), now_ms());
+            });
+            // A panic was told already.
+            let _ = written.await;
+        }
+    }
+}
+
+fn runtime(settings: &Settings) -> std::io::Result<Runtime> {
+    let mut builder = Builder::new_multi_thread();
+    builder.worker_threads(NETWORK_THREADS).thread_name("rpc-net").enable_all();
+    if settings.give_way {
+        builder.on_thread_start(priority::give_way);
+    }
+    builder.build()
 }
 
 /// All methods. Two of the same name would be a mistake in this crate.
-fn module(context: Context) -> RpcModule<Context> {
-    let mut module = RpcModule::new(context);
-    let registered = eth::register(&mut module)
-        .and_then(|()| net::register(&mut module))
-        .and_then(|()| txpool::register(&mut module))
-        .and_then(|()| peg::register(&mut module));
+fn methods() -> Methods {
+    let mut methods = Methods::default();
+    let registered = eth::register(&mut methods)
+        .and_then(|()| net::register(&mut methods))
+        .and_then(|()| txpool::register(&mut methods))
+        .and_then(|()| peg::register(&mut methods));
     registered.expect("every method has a name of its own");
-    module
+    methods
+}
+
+async fn accept(server: Server, listener: TcpListener) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = server.stopped() => return,
+        };
+        match accepted {
+            Ok((stream, address)) => admit(&server, stream, address.ip()),
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept connections");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+fn admit(server: &Server, stream: TcpStream, peer: IpAddr) {
+    let client = server.context.settings.access.peer(peer);
+    match server.context.shares.hold(client, Resource::Connections, 1) {
+        Ok(place) => {
+            tokio::spawn(converse(server.clone(), stream, peer, place));
+        }
+        // One try: whoever has too many connections is not waited for.
+        Err(limit) => drop(stream.try_write(reply::refusal(&limit).as_bytes())),
+    }
+}
+
+async fn converse(server: Server, stream: TcpStream, peer: IpAddr, place: Hold) {
+    // A connection that is closed already says so when it is used.
+    let _ = stream.set_nodelay(true);
+    let pace = Pace::new(&server.context.settings);
+    let io = TokioIo::new(Paced::new(stream, pace.clone()));
+    let connection = Arc::new(Connection { server: server.clone(), peer, pace, _place: place });
+    let service = service_fn(move |request| http::answer(connection.clone(), request));
+    let serving = http1::Builder::new().max_buf_size(MAX_HEAD_BYTES).serve_connection(io, service).with_upgrades();
+    let mut serving = std::pin::pin!(serving);
+    let ended = tokio::select! {
+        ended = &mut serving => ended,
+        () = server.stopped() => {
+            serving.as_mut().graceful_shutdown();
+            tokio::time::timeout(GRACE, serving).await.unwrap_or(Ok(()))
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%peer, %error, "connection ended");
+    }
 }

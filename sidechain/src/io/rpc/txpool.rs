@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use alloy_consensus::Transaction as _;
 use alloy_primitives::{Address, U64};
 use alloy_rpc_types_eth::Transaction as RpcTransaction;
-use jsonrpsee::RpcModule;
 use serde::Serialize;
 use serde_json::json;
 
-use super::method::{Registered, worker};
+use super::method::{Methods, Registered, inline, long, worker};
 use super::{context::Context, convert, error};
 use crate::block::Transaction;
 
@@ -25,14 +24,14 @@ struct Content<T> {
     queued: T,
 }
 
-pub fn register(module: &mut RpcModule<Context>) -> Registered {
-    worker(module, "txpool_status", |context, _| {
+pub fn register(methods: &mut Methods) -> Registered {
+    inline(methods, "txpool_status", |context, _| {
         let status = context.state.pool().status();
         Ok(json!({ "pending": U64::from(status.executable), "queued": U64::from(status.queued) }))
     })?;
-    worker(module, "txpool_content", |context, _| nested(context, convert::pending))?;
-    worker(module, "txpool_inspect", |context, _| nested(context, summary))?;
-    worker(module, "txpool_contentFrom", |context, arguments| {
+    long(methods, "txpool_content", |context, _| nested(context, convert::pending))?;
+    long(methods, "txpool_inspect", |context, _| nested(context, summary))?;
+    worker(methods, "txpool_contentFrom", |context, arguments| {
         let sender: Address = arguments.next("address")?;
         let all: Vec<_> = context.state.pool().content_from(sender).map(owned).collect();
         let of = |wanted: bool| -> BTreeMap<String, RpcTransaction> {

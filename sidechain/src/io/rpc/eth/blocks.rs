@@ -4,45 +4,44 @@ use std::sync::Arc;
 
 use alloy_primitives::{B256, U64};
 use alloy_rpc_types_eth::{Block as RpcBlock, TransactionReceipt};
-use jsonrpsee::RpcModule;
 
 use super::super::context::Context;
-use super::super::method::{Arguments, Registered, worker};
+use super::super::method::{Arguments, Methods, Registered, inline, worker};
 use super::super::{convert, error};
 use super::block_id::{number, number_of_tag};
 use crate::block::Header;
 use crate::chain::Stored;
 
-pub fn register(module: &mut RpcModule<Context>) -> Registered {
-    worker(module, "eth_blockNumber", |context, _| Ok(U64::from(context.chain().head().number)))?;
-    worker(module, "eth_getBlockByNumber", |context, arguments| {
+pub fn register(methods: &mut Methods) -> Registered {
+    inline(methods, "eth_blockNumber", |context, _| Ok(U64::from(context.chain().head().number)))?;
+    worker(methods, "eth_getBlockByNumber", |context, arguments| {
         let block = by_number(context, arguments)?;
         rpc_block(block, arguments)
     })?;
-    worker(module, "eth_getBlockByHash", |context, arguments| {
+    worker(methods, "eth_getBlockByHash", |context, arguments| {
         let block = by_hash(context, arguments)?;
         rpc_block(block, arguments)
     })?;
-    worker(module, "eth_getHeaderByNumber", |context, arguments| {
+    worker(methods, "eth_getHeaderByNumber", |context, arguments| {
         Ok(header_by_number(context, arguments)?.map(|header| convert::header(header.clone(), header.hash_slow())))
     })?;
-    worker(module, "eth_getHeaderByHash", |context, arguments| {
+    worker(methods, "eth_getHeaderByHash", |context, arguments| {
         Ok(header_by_hash(context, arguments)?.map(|header| convert::header(header.clone(), header.hash_slow())))
     })?;
-    worker(module, "eth_getBlockTransactionCountByNumber", |context, arguments| {
+    worker(methods, "eth_getBlockTransactionCountByNumber", |context, arguments| {
         Ok(by_number(context, arguments)?.map(|stored| U64::from(stored.block.transactions.len())))
     })?;
-    worker(module, "eth_getBlockTransactionCountByHash", |context, arguments| {
+    worker(methods, "eth_getBlockTransactionCountByHash", |context, arguments| {
         Ok(by_hash(context, arguments)?.map(|stored| U64::from(stored.block.transactions.len())))
     })?;
     // There are no uncles.
-    worker(module, "eth_getUncleCountByBlockNumber", |context, arguments| {
+    worker(methods, "eth_getUncleCountByBlockNumber", |context, arguments| {
         Ok(header_by_number(context, arguments)?.map(|_| U64::ZERO))
     })?;
-    worker(module, "eth_getUncleCountByBlockHash", |context, arguments| {
+    worker(methods, "eth_getUncleCountByBlockHash", |context, arguments| {
         Ok(header_by_hash(context, arguments)?.map(|_| U64::ZERO))
     })?;
-    worker(module, "eth_getBlockReceipts", block_receipts)
+    worker(methods, "eth_getBlockReceipts", block_receipts)
 }
 
 pub fn by_number(context: &Context, arguments: &mut Arguments) -> error::Result<Option<Arc<Stored>>> {

@@ -3,31 +3,33 @@
 use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_primitives::{Address, B256, Bytes, TxKind, U64, U256};
 use alloy_rpc_types_eth::{EIP1186AccountProofResponse, EIP1186StorageProof, TransactionRequest};
-use jsonrpsee::RpcModule;
 use serde_json::{Map, Value};
 
-use super::super::method::{Arguments, Registered, worker};
+use super::super::method::{Arguments, Methods, Registered, long, worker};
 use super::super::{context::Context, error};
 use super::block_id::number;
-use crate::chain::StateAt;
-use crate::execution::{Call, Stop};
+use crate::chain::{SimulateError, StateAt};
+use crate::execution::Call;
 use crate::io::NodeStore;
 use crate::state::StateReader;
 
 /// Slots one `eth_getProof` may ask for, as geth's limit.
 const MAX_PROOF_SLOTS: usize = 1_024;
 
-pub fn register(module: &mut RpcModule<Context>) -> Registered {
-    worker(module, "eth_getBalance", |context, arguments| {
+/// Slots that are proved between two looks whether anybody still waits.
+const SLOTS_AT_ONCE: usize = 64;
+
+pub fn register(methods: &mut Methods) -> Registered {
+    worker(methods, "eth_getBalance", |context, arguments| {
         let address = arguments.next("address")?;
         account(&state(context, arguments)?, address).map(|account| account.balance)
     })?;
-    worker(module, "eth_getTransactionCount", transaction_count)?;
-    worker(module, "eth_getCode", code)?;
-    worker(module, "eth_getStorageAt", storage)?;
-    worker(module, "eth_getProof", proof)?;
-    worker(module, "eth_call", call)?;
-    worker(module, "eth_estimateGas", estimate_gas)
+    worker(methods, "eth_getTransactionCount", transaction_count)?;
+    worker(methods, "eth_getCode", code)?;
+    worker(methods, "eth_getStorageAt", storage)?;
+    long(methods, "eth_getProof", proof)?;
+    long(methods, "eth_call", call)?;
+    long(methods, "eth_estimateGas", estimate_gas)
 }
 
 fn state<'a>(context: &'a Context, arguments: &mut Arguments) -> error::Result<StateAt<'a, NodeStore>> {
@@ -73,7 +75,14 @@ fn proof(context: &Context, arguments: &mut Arguments) -> error::Result<EIP1186A
     if slots.len() > MAX_PROOF_SLOTS {
         return Err(error::limit(format!("too many slots: {}, at most {MAX_PROOF_SLOTS}", slots.len())));
     }
-    let found = state(context, arguments)?.proof(address, &slots).map_err(error::simulate)?;
+    let state = state(context, arguments)?;
+    let mut found = state.proof(address, &[]).map_err(error::simulate)?;
+    for slots in slots.chunks(SLOTS_AT_ONCE) {
+        if arguments.stop().is_stopped() {
+            return Err(error::simulate(SimulateError::Stopped));
+        }
+        found.storage.extend(state.proof(address, slots).map_err(error::simulate)?.storage);
+    }
     let account = found.account.unwrap_or_default();
     let storage = found.storage.into_iter();
     Ok(EIP1186AccountProofResponse {
@@ -93,7 +102,8 @@ fn call(context: &Context, arguments: &mut Arguments) -> error::Result<Bytes> {
     let request: TransactionRequest = arguments.next("transaction")?;
     let block = block(context, arguments)?;
     refuse_overrides(arguments)?;
-    let outcome = context.chain().simulate(block, &to_call(request)?, &Stop::never()).map_err(error::simulate)?;
+    let outcome =
+        context.chain().simulate(block, &to_call(context, request)?, arguments.stop()).map_err(error::simulate)?;
     if outcome.success { Ok(outcome.output) } else { Err(error::failed(&outcome)) }
 }
 
@@ -101,7 +111,8 @@ fn estimate_gas(context: &Context, arguments: &mut Arguments) -> error::Result<U
     let request: TransactionRequest = arguments.next("transaction")?;
     let block = block(context, arguments)?;
     refuse_overrides(arguments)?;
-    let gas = context.chain().estimate_gas(block, &to_call(request)?, &Stop::never()).map_err(error::simulate)?;
+    let gas =
+        context.chain().estimate_gas(block, &to_call(context, request)?, arguments.stop()).map_err(error::simulate)?;
     Ok(U64::from(gas))
 }
 
@@ -116,7 +127,8 @@ fn refuse_overrides(arguments: &mut Arguments) -> error::Result<()> {
     Ok(())
 }
 
-fn to_call(request: TransactionRequest) -> error::Result<Call> {
+/// A call of at most the gas that this server tries.
+fn to_call(context: &Context, request: TransactionRequest) -> error::Result<Call> {
     if request.blob_versioned_hashes.is_some() || request.sidecar.is_some() {
         return Err(error::invalid("blob transactions (type 3) are not supported by this chain"));
     }
@@ -126,7 +138,7 @@ fn to_call(request: TransactionRequest) -> error::Result<Call> {
         to: request.to.unwrap_or(TxKind::Create),
         value: request.value.unwrap_or_default(),
         input: input.unwrap_or_default(),
-        gas: request.gas,
+        gas: Some(request.gas.unwrap_or(u64::MAX).min(context.settings.max_call_gas)),
         gas_price: request.gas_price.or(request.max_fee_per_gas).unwrap_or_default(),
         access_list: request.access_list.unwrap_or_default(),
         authorizations: request.authorization_list.unwrap_or_default(),

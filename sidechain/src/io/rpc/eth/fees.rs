@@ -3,9 +3,8 @@
 use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_primitives::{U64, U256};
 use alloy_rpc_types_eth::FeeHistory;
-use jsonrpsee::RpcModule;
 
-use super::super::method::{Arguments, Registered, worker};
+use super::super::method::{Arguments, Methods, Registered, inline, long, worker};
 use super::super::{context::Context, error};
 use super::block_id::number;
 use crate::block::next_base_fee;
@@ -24,13 +23,13 @@ const TIP_BLOCKS: u64 = 20;
 /// Lowest tip suggested, in wei per gas: a tenth of the lowest base fee, so that it matters little.
 const MIN_TIP: u128 = MIN_BASE_FEE as u128 / 10;
 
-pub fn register(module: &mut RpcModule<Context>) -> Registered {
-    worker(module, "eth_gasPrice", gas_price)?;
-    worker(module, "eth_maxPriorityFeePerGas", |context, _| tip(context).map(U256::from))?;
-    worker(module, "eth_blobBaseFee", |_, _| -> error::Result<U256> {
+pub fn register(methods: &mut Methods) -> Registered {
+    worker(methods, "eth_gasPrice", gas_price)?;
+    worker(methods, "eth_maxPriorityFeePerGas", |context, _| tip(context).map(U256::from))?;
+    inline(methods, "eth_blobBaseFee", |_, _| -> error::Result<U256> {
         Err(error::server("blob transactions (type 3) are not supported by this chain"))
     })?;
-    worker(module, "eth_feeHistory", fee_history)
+    long(methods, "eth_feeHistory", fee_history)
 }
 
 /// Base fee and tip, with a quarter of room: two full blocks may pass until a transaction gets in.

@@ -4,15 +4,16 @@ use std::time::Instant;
 
 use alloy_primitives::{B256, U256};
 use alloy_rpc_types_eth::{Filter, FilterBlockOption, FilterChanges, FilterId};
-use jsonrpsee::RpcModule;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::TryRecvError;
 
 use super::super::context::Context;
 use super::super::filters::Kind;
-use super::super::method::{Arguments, Registered, worker};
+use super::super::method::{Arguments, Methods, Registered, inline, long, worker};
+use super::super::shares::{Resource, weight};
 use super::super::{convert, error};
 use super::logs::{log_filter, logs};
+use super::subscriptions::values;
 use crate::chain::LogPlace;
 use crate::execution::Stop;
 
@@ -21,27 +22,32 @@ const MAX_BLOCK_HASHES: u64 = 1_000;
 
 type Changes = FilterChanges<alloy_rpc_types_eth::Transaction>;
 
-pub fn register(module: &mut RpcModule<Context>) -> Registered {
-    worker(module, "eth_newBlockFilter", |context, _| install(context, Kind::Blocks { next: next(context) }))?;
-    worker(module, "eth_newPendingTransactionFilter", |context, _| {
-        install(context, Kind::Pending(context.state.pending.subscribe()))
+pub fn register(methods: &mut Methods) -> Registered {
+    inline(methods, "eth_newBlockFilter", |context, arguments| {
+        install(context, arguments, Kind::Blocks { next: next(context) }, 0)
     })?;
-    worker(module, "eth_newFilter", |context, arguments| {
+    inline(methods, "eth_newPendingTransactionFilter", |context, arguments| {
+        install(context, arguments, Kind::Pending(context.state.pending.subscribe()), 0)
+    })?;
+    worker(methods, "eth_newFilter", |context, arguments| {
         let filter: Box<Filter> = arguments.next("filter")?;
         // Refused now, not at the first poll.
-        log_filter(context, &filter)?;
-        install(context, Kind::Logs { filter, next: LogPlace { block: next(context), log_index: 0 } })
+        let values = values(&log_filter(context, &filter)?);
+        let next = LogPlace { block: next(context), log_index: 0 };
+        install(context, arguments, Kind::Logs { filter, next }, values)
     })?;
-    worker(module, "eth_getFilterChanges", changes)?;
-    worker(module, "eth_getFilterLogs", all_logs)?;
-    worker(module, "eth_uninstallFilter", |context, arguments| {
+    long(methods, "eth_getFilterChanges", changes)?;
+    long(methods, "eth_getFilterLogs", all_logs)?;
+    inline(methods, "eth_uninstallFilter", |context, arguments| {
         let id = id(arguments)?;
         Ok(context.filters().remove(id))
     })
 }
 
-fn install(context: &Context, kind: Kind) -> error::Result<U256> {
-    context.filters().install(kind, Instant::now())
+/// Adds a filter with `values` addresses and topics, in a place of its client's.
+fn install(context: &Context, arguments: &Arguments, kind: Kind, values: usize) -> error::Result<U256> {
+    let place = context.shares.hold(arguments.caller.client, Resource::Filters, weight(values))?;
+    Ok(context.filters().install(kind, place, Instant::now()))
 }
 
 fn next(context: &Context) -> u64 {
@@ -71,7 +77,7 @@ fn changes(context: &Context, arguments: &mut Arguments) -> error::Result<Change
             Kind::Logs { filter, next } => (filter.clone(), *next),
         }
     };
-    let (found, then) = new_logs(context, &filter, from, head)?;
+    let (found, then) = new_logs(context, &filter, from, head, arguments.stop())?;
     // Moved only now: logs that could not be answered are not lost. Never back: another poll may be further.
     if let Ok(Kind::Logs { next, .. }) = context.filters().get(id, Instant::now()) {
         *next = then.max(*next);
@@ -91,6 +97,7 @@ fn new_logs(
     filter: &Filter,
     place: LogPlace,
     head: u64,
+    stop: &Stop,
 ) -> error::Result<(Vec<alloy_rpc_types_eth::Log>, LogPlace)> {
     let end = LogPlace { block: head + 1, log_index: 0 };
     let (from, to) = filter.extract_block_range();
@@ -101,7 +108,7 @@ fn new_logs(
     }
     let skip = if from == place.block { place.log_index } else { 0 };
     let filter = log_filter(context, &filter.clone().select(from..=to))?;
-    let page = context.chain().log_page(&filter, skip, &context.settings.log_limits, &Stop::never());
+    let page = context.chain().log_page(&filter, skip, &context.settings.log_limits, stop);
     let page = page.map_err(|error| error::store(&error))?;
     Ok((page.logs.into_iter().map(convert::log).collect(), page.next.unwrap_or(end)))
 }
@@ -112,7 +119,7 @@ fn all_logs(context: &Context, arguments: &mut Arguments) -> error::Result<Vec<a
         Kind::Logs { filter, .. } => filter.clone(),
         Kind::Blocks { .. } | Kind::Pending(_) => return Err(error::server("filter not found")),
     };
-    logs(context, &log_filter(context, &filter)?)
+    logs(context, &log_filter(context, &filter)?, arguments.stop())
 }
 
 fn drain(hashes: &mut Receiver<B256>) -> Vec<B256> {

@@ -2,10 +2,9 @@
 
 use alloy_eips::BlockId;
 use alloy_rpc_types_eth::{Filter, FilterBlockOption, Log as RpcLog};
-use jsonrpsee::RpcModule;
 
 use super::super::context::Context;
-use super::super::method::{Arguments, Registered, worker};
+use super::super::method::{Arguments, Methods, Registered, long};
 use super::super::{convert, error};
 use super::block_id::{number, number_of_tag};
 use crate::chain::LogFilter;
@@ -17,18 +16,18 @@ const MAX_POSITION_VALUES: usize = 1_000;
 /// Values in all positions of a log filter: each is looked for in the index, and kept while a filter is polled.
 const MAX_FILTER_VALUES: usize = 2_000;
 
-pub fn register(module: &mut RpcModule<Context>) -> Registered {
-    worker(module, "eth_getLogs", get_logs)
+pub fn register(methods: &mut Methods) -> Registered {
+    long(methods, "eth_getLogs", get_logs)
 }
 
 fn get_logs(context: &Context, arguments: &mut Arguments) -> error::Result<Vec<RpcLog>> {
     let filter = log_filter(context, &arguments.next("filter")?)?;
-    logs(context, &filter)
+    logs(context, &filter, arguments.stop())
 }
 
 /// The logs that match, within the server's bounds.
-pub fn logs(context: &Context, filter: &LogFilter) -> error::Result<Vec<RpcLog>> {
-    let logs = context.chain().logs(filter, &context.settings.log_limits, &Stop::never()).map_err(error::logs)?;
+pub fn logs(context: &Context, filter: &LogFilter, stop: &Stop) -> error::Result<Vec<RpcLog>> {
+    let logs = context.chain().logs(filter, &context.settings.log_limits, stop).map_err(error::logs)?;
     Ok(logs.into_iter().map(convert::log).collect())
 }
 

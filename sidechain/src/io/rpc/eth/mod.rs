@@ -11,22 +11,20 @@ mod send;
 mod subscriptions;
 mod transactions;
 
-use jsonrpsee::RpcModule;
-
 pub use block_id::number;
-pub use subscriptions::HexIds;
+pub use subscriptions::{Wanted, follow, new_id};
 
-use super::context::Context;
-use super::method::Registered;
+use super::method::{Method, Methods, Registered};
 
-pub fn register(module: &mut RpcModule<Context>) -> Registered {
-    identity::register(module)?;
-    blocks::register(module)?;
-    transactions::register(module)?;
-    logs::register(module)?;
-    calls::register(module)?;
-    fees::register(module)?;
-    filters::register(module)?;
-    subscriptions::register(module)?;
-    send::register(module)
+pub fn register(methods: &mut Methods) -> Registered {
+    identity::register(methods)?;
+    blocks::register(methods)?;
+    transactions::register(methods)?;
+    logs::register(methods)?;
+    calls::register(methods)?;
+    fees::register(methods)?;
+    filters::register(methods)?;
+    methods.insert("eth_subscribe", Method::Subscribe)?;
+    methods.insert("eth_unsubscribe", Method::Unsubscribe)?;
+    send::register(methods)
 }

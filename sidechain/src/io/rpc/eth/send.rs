@@ -3,29 +3,29 @@
 use std::sync::Arc;
 
 use alloy_primitives::{B256, Bytes};
-use jsonrpsee::RpcModule;
 use serde_json::json;
 
 use super::super::context::Context;
 use super::super::error;
-use super::super::method::{Arguments, Registered, on_worker};
+use super::super::method::{Caller, Methods, Registered, asynchronous, on_worker};
+use super::super::workers::Lane;
 use crate::io::{clock::now_ms, node_state::Gossip};
 
-pub fn register(module: &mut RpcModule<Context>) -> Registered {
-    module.register_async_method("eth_sendRawTransaction", |params, context, _| async move {
-        let raw: Bytes = Arguments::new(&params)?.next("transaction")?;
-        send_raw(context, raw).await
-    })?;
-    Ok(())
+pub fn register(methods: &mut Methods) -> Registered {
+    asynchronous(methods, "eth_sendRawTransaction", |context, mut arguments| async move {
+        let raw: Bytes = arguments.next("transaction")?;
+        send_raw(context, &arguments.caller, raw).await
+    })
 }
 
 /// Puts a transaction into the pool and passes it on: to the other validators, or to the node this one follows.
-async fn send_raw(context: Arc<Context>, raw: Bytes) -> error::Result<B256> {
+async fn send_raw(context: Arc<Context>, caller: &Caller, raw: Bytes) -> error::Result<B256> {
     if let Some(upstream) = &context.state.upstream {
         upstream.request("eth_sendRawTransaction", vec![json!(raw)]).await.map_err(error::upstream)?;
     }
     let bytes = raw.clone();
-    let hash = on_worker(context.clone(), move |context| context.state.admit(&bytes, now_ms()).map_err(error::admit));
+    let admit = move |context: &Context| context.state.admit(&bytes, now_ms()).map_err(error::admit);
+    let hash = on_worker(&context, caller, Lane::Short, admit);
     let hash = match hash.await {
         // The followed node has taken it: whether this node knows it already, or is behind, does not matter to the user.
         Err(_) if context.state.upstream.is_some() => return Ok(alloy_primitives::keccak256(&raw)),

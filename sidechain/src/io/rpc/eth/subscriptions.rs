@@ -1,59 +1,40 @@
 //! `eth_subscribe` over WebSocket: new heads, logs, and transactions that enter the pool.
 //!
-//! A subscriber gets every block in order: one that is slow, or whose block was missed, gets it from the store.
+//! A subscriber gets every block in order: one that is slow, or whose block was missed, gets it from the store. Each
+//! subscription holds one message at a time, so a slow one holds little.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use alloy_primitives::{B256, hex};
 use alloy_rpc_types_eth::Filter;
 use alloy_rpc_types_eth::pubsub::SubscriptionKind;
-use jsonrpsee::core::SubscriptionError;
-use jsonrpsee::core::traits::IdProvider;
-use jsonrpsee::server::{PendingSubscriptionSink, SubscriptionMessage, SubscriptionSink};
-use jsonrpsee::types::SubscriptionId;
-use jsonrpsee::{Extensions, RpcModule};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use rand::RngCore;
-use serde::Serialize;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::super::context::Context;
-use super::super::method::{Arguments, Registered, on_worker};
+use super::super::method::{Arguments, Caller, on_worker};
+use super::super::outgoing::{Gone, Sink};
+use super::super::shares::weight;
+use super::super::workers::Lane;
 use super::super::{convert, error};
 use super::logs::log_filter;
+use crate::access::Client;
 use crate::chain::{Finalized, LogFilter};
+use crate::execution::Stop;
 
-/// Subscription ids as Ethereum's clients expect them: hex, not to be guessed.
-#[derive(Clone, Copy, Debug)]
-pub struct HexIds;
-
-impl IdProvider for HexIds {
-    fn next_id(&self) -> SubscriptionId<'static> {
-        let mut bytes = [0; 16];
-        rand::thread_rng().fill_bytes(&mut bytes);
-        SubscriptionId::Str(hex::encode_prefixed(bytes).into())
-    }
+/// A subscription id as Ethereum's clients expect it: hex, not to be guessed.
+pub fn new_id() -> String {
+    let mut bytes = [0; 16];
+    rand::thread_rng().fill_bytes(&mut bytes);
+    hex::encode_prefixed(bytes)
 }
 
-pub fn register(module: &mut RpcModule<Context>) -> Registered {
-    module.register_subscription(
-        "eth_subscribe",
-        "eth_subscription",
-        "eth_unsubscribe",
-        |params, pending, context, _: Extensions| async move {
-            match Wanted::parse(&params, &context) {
-                Ok(wanted) => subscribe(pending, context, wanted).await,
-                Err(error) => {
-                    pending.reject(error).await;
-                    Ok(())
-                }
-            }
-        },
-    )?;
-    Ok(())
-}
-
-enum Wanted {
+/// What a subscriber wants to hear of.
+pub enum Wanted {
     Heads,
     Logs(LogFilter),
     Pending {
@@ -64,8 +45,8 @@ enum Wanted {
 }
 
 impl Wanted {
-    fn parse(params: &jsonrpsee::types::Params<'_>, context: &Context) -> error::Result<Self> {
-        let mut arguments = Arguments::new(params)?;
+    /// Reads the parameters of `eth_subscribe`.
+    pub fn parse(arguments: &mut Arguments, context: &Context) -> error::Result<Self> {
         match arguments.next("subscription")? {
             SubscriptionKind::NewHeads => Ok(Self::Heads),
             SubscriptionKind::Logs => {
@@ -83,104 +64,122 @@ impl Wanted {
             }
         }
     }
+
+    /// How many places it takes among its client's subscriptions.
+    pub fn weight(&self) -> u64 {
+        match self {
+            Self::Logs(filter) => weight(values(filter)),
+            Self::Heads | Self::Pending { .. } | Self::Syncing => 1,
+        }
+    }
 }
 
-async fn subscribe(
-    pending: PendingSubscriptionSink,
-    context: Arc<Context>,
-    wanted: Wanted,
-) -> Result<(), SubscriptionError> {
-    // Listen first: nothing that happens after the answer is missed.
-    let blocks = context.state.finalized.subscribe();
+/// Addresses and topics of a filter.
+pub fn values(filter: &LogFilter) -> usize {
+    filter.addresses.len() + filter.topics.iter().map(|wanted| wanted.len()).sum::<usize>()
+}
+
+/// Sends what is wanted from now on, until the client leaves or the node stops.
+pub fn follow(sink: Sink, context: &Arc<Context>, client: Client, wanted: Wanted) -> BoxFuture<'static, ()> {
+    // Listens before the subscriber hears of its subscription: nothing that happens afterwards is missed.
+    let heard = Heard {
+        blocks: context.state.finalized.subscribe(),
+        next: context.chain().head().number + 1,
+        context: context.clone(),
+        client,
+    };
     let hashes = context.state.pending.subscribe();
-    let next = context.chain().head().number + 1;
-    let sink = pending.accept().await?;
-    match wanted {
-        Wanted::Heads => {
-            follow(sink, context, blocks, next, |finalized| {
-                vec![convert::header(finalized.block.header.clone(), finalized.hash)]
-            })
-            .await
+    let context = context.clone();
+    let following = async move {
+        match wanted {
+            Wanted::Heads => heads(sink, heard).await,
+            Wanted::Logs(filter) => logs(sink, heard, filter).await,
+            Wanted::Pending { full } => follow_pool(sink, context, hashes, full).await,
+            Wanted::Syncing => sink.send(&false).await,
         }
-        Wanted::Logs(filter) => {
-            follow(sink, context, blocks, next, move |finalized| convert::logs(finalized, &filter)).await
-        }
-        Wanted::Pending { full } => follow_pool(sink, context, hashes, full).await,
-        Wanted::Syncing => {
-            send(&sink, &false).await?;
-            sink.closed().await;
-            Ok(())
+    };
+    // The client is gone: nobody to tell.
+    following.map(|_: Result<(), Gone>| ()).boxed()
+}
+
+async fn heads(sink: Sink, mut heard: Heard) -> Result<(), Gone> {
+    loop {
+        let block = heard.block().await?;
+        sink.send(&convert::header(block.block.header.clone(), block.hash)).await?;
+    }
+}
+
+async fn logs(sink: Sink, mut heard: Heard, filter: LogFilter) -> Result<(), Gone> {
+    loop {
+        let block = heard.block().await?;
+        for log in convert::logs(&block, &filter) {
+            sink.send(&log).await?;
         }
     }
 }
 
-/// Sends what `messages` makes of each block from `next` on, until the client leaves or the node stops.
-async fn follow<T: Serialize>(
-    sink: SubscriptionSink,
+/// Final blocks, each once and in order.
+struct Heard {
+    blocks: Receiver<Arc<Finalized>>,
+    next: u64,
     context: Arc<Context>,
-    mut blocks: Receiver<Arc<Finalized>>,
-    mut next: u64,
-    messages: impl Fn(&Finalized) -> Vec<T>,
-) -> Result<(), SubscriptionError> {
-    loop {
-        let heard = tokio::select! {
-            () = sink.closed() => return Ok(()),
-            heard = blocks.recv() => heard,
-        };
-        let last = match &heard {
-            Ok(finalized) => finalized.block.number(),
-            Err(RecvError::Lagged(_)) => context.chain().head().number,
-            Err(RecvError::Closed) => return Ok(()),
-        };
-        while next <= last {
-            let finalized = match &heard {
-                Ok(finalized) if finalized.block.number() == next => finalized.clone(),
-                _ => load(context.clone(), next).await?,
-            };
-            for message in messages(&finalized) {
-                send(&sink, &message).await?;
+    client: Client,
+}
+
+impl Heard {
+    /// The next one. An error when the node stops, or cannot read it.
+    async fn block(&mut self) -> Result<Arc<Finalized>, Gone> {
+        loop {
+            if self.next <= self.context.chain().head().number && self.blocks.is_empty() {
+                return self.missed().await;
             }
-            next += 1;
+            match self.blocks.recv().await {
+                Ok(block) if block.block.number() == self.next => {
+                    self.next += 1;
+                    return Ok(block);
+                }
+                // Sent already.
+                Ok(block) if block.block.number() < self.next => {}
+                Ok(_) | Err(RecvError::Lagged(_)) => return self.missed().await,
+                Err(RecvError::Closed) => return Err(Gone),
+            }
         }
+    }
+
+    async fn missed(&mut self) -> Result<Arc<Finalized>, Gone> {
+        let block = load(&self.context, self.client, self.next).await?;
+        self.next += 1;
+        Ok(block)
     }
 }
 
-async fn follow_pool(
-    sink: SubscriptionSink,
-    context: Arc<Context>,
-    mut hashes: Receiver<B256>,
-    full: bool,
-) -> Result<(), SubscriptionError> {
+async fn follow_pool(sink: Sink, context: Arc<Context>, mut hashes: Receiver<B256>, full: bool) -> Result<(), Gone> {
     loop {
-        let heard = tokio::select! {
-            () = sink.closed() => return Ok(()),
-            heard = hashes.recv() => heard,
-        };
-        match heard {
+        match hashes.recv().await {
             Ok(hash) if full => {
                 let transaction = context.state.pool().get(hash).cloned();
                 if let Some(transaction) = transaction {
-                    send(&sink, &convert::pending(transaction)).await?;
+                    sink.send(&convert::pending(transaction)).await?;
                 }
             }
-            Ok(hash) => send(&sink, &hash).await?,
+            Ok(hash) => sink.send(&hash).await?,
             // Transactions of the pool are only a hint: a slow subscriber misses some.
             Err(RecvError::Lagged(_)) => {}
-            Err(RecvError::Closed) => return Ok(()),
+            Err(RecvError::Closed) => return Err(Gone),
         }
     }
 }
 
-async fn send<T: Serialize>(sink: &SubscriptionSink, message: &T) -> Result<(), SubscriptionError> {
-    let message = SubscriptionMessage::new(sink.method_name(), sink.subscription_id(), message)?;
-    sink.send(message).await.map_err(Into::into)
-}
-
 /// A final block from the store, in the form in which it was sent when it became final.
-async fn load(context: Arc<Context>, number: u64) -> Result<Arc<Finalized>, SubscriptionError> {
-    let loaded = on_worker(context, move |context| {
+async fn load(context: &Arc<Context>, client: Client, number: u64) -> Result<Arc<Finalized>, Gone> {
+    let deadline = Instant::now() + context.settings.deadline;
+    let caller = Caller { client, stop: Stop::default(), deadline, _held: Arc::default() };
+    let loaded = on_worker(context, &caller, Lane::Short, move |context| {
         let finalized = context.chain().finalized(number).map_err(|error| error::store(&error))?;
         finalized.map(Arc::new).ok_or_else(|| error::not_found(format!("block {number} not found")))
     });
-    loaded.await.map_err(|error| error.message().to_owned().into())
+    loaded.await.map_err(|error| {
+        tracing::debug!(number, reason = error.message(), "a subscription ends");
+        Gone
+    })
 }

@@ -5,26 +5,25 @@ use std::sync::Arc;
 use alloy_eips::Encodable2718;
 use alloy_primitives::{B256, Bytes, U64};
 use alloy_rpc_types_eth::{Transaction as RpcTransaction, TransactionReceipt};
-use jsonrpsee::RpcModule;
 
 use super::super::context::Context;
-use super::super::method::{Arguments, Registered, worker};
+use super::super::method::{Arguments, Methods, Registered, worker};
 use super::super::{convert, error};
 use super::blocks::{by_hash, by_number};
 use crate::chain::{Located, Stored};
 
-pub fn register(module: &mut RpcModule<Context>) -> Registered {
-    worker(module, "eth_getTransactionByHash", transaction)?;
-    worker(module, "eth_getRawTransactionByHash", raw_transaction)?;
-    worker(module, "eth_getTransactionByBlockNumberAndIndex", |context, arguments| {
+pub fn register(methods: &mut Methods) -> Registered {
+    worker(methods, "eth_getTransactionByHash", transaction)?;
+    worker(methods, "eth_getRawTransactionByHash", raw_transaction)?;
+    worker(methods, "eth_getTransactionByBlockNumberAndIndex", |context, arguments| {
         let block = by_number(context, arguments)?;
         at_index(block, arguments)
     })?;
-    worker(module, "eth_getTransactionByBlockHashAndIndex", |context, arguments| {
+    worker(methods, "eth_getTransactionByBlockHashAndIndex", |context, arguments| {
         let block = by_hash(context, arguments)?;
         at_index(block, arguments)
     })?;
-    worker(module, "eth_getTransactionReceipt", receipt)
+    worker(methods, "eth_getTransactionReceipt", receipt)
 }
 
 fn transaction(context: &Context, arguments: &mut Arguments) -> error::Result<Option<RpcTransaction>> {

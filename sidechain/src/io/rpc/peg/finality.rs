@@ -3,9 +3,8 @@
 use alloy_eips::BlockId;
 use alloy_primitives::Bytes;
 use api::peg::{Certified, Finality, FollowedBlock};
-use jsonrpsee::RpcModule;
 
-use super::super::method::{Registered, worker};
+use super::super::method::{Methods, Registered, worker};
 use super::super::{context::Context, error, eth};
 use crate::block::Header;
 
@@ -13,12 +12,12 @@ use crate::block::Header;
 /// between two is a hole in this node's store.
 const MAX_DESCENDANTS: u64 = 256;
 
-pub fn register(module: &mut RpcModule<Context>) -> Registered {
-    worker(module, "peg_getFinality", |context, arguments| {
+pub fn register(methods: &mut Methods) -> Registered {
+    worker(methods, "peg_getFinality", |context, arguments| {
         let number = eth::number(context, arguments.optional("block")?.unwrap_or(BlockId::latest()))?;
         finality(context, number)?.ok_or_else(|| error::not_found(format!("no certificate for block {number} yet")))
     })?;
-    worker(module, "peg_getBlock", |context, arguments| followed_block(context, arguments.next("number")?))
+    worker(methods, "peg_getBlock", |context, arguments| followed_block(context, arguments.next("number")?))
 }
 
 /// The proof that a block is final; `None` until a certificate for it, or a later one, is here.

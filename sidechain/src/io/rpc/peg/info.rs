@@ -4,16 +4,15 @@ use api::peg;
 use bitcoin::hashes::Hash;
 use contracts::IBridge;
 use contracts::IFederation;
-use jsonrpsee::RpcModule;
 
-use super::super::method::{Registered, worker};
+use super::super::method::{Methods, Registered, long};
 use super::super::{context::Context, error};
 use crate::block::Header;
 use crate::chain::SimulateError;
 use crate::peg::{Balances, PegContracts};
 
-pub fn register(module: &mut RpcModule<Context>) -> Registered {
-    worker(module, "peg_getInfo", |context, _| info(context).map_err(error::simulate))
+pub fn register(methods: &mut Methods) -> Registered {
+    long(methods, "peg_getInfo", |context, _| info(context).map_err(error::simulate))
 }
 
 fn info(context: &Context) -> Result<peg::Info, SimulateError> {

@@ -5,26 +5,23 @@ use api::peg::{self, DepositStatus, VaultStatus, WithdrawalStatus};
 use bitcoin::hashes::Hash;
 use bitcoin::{OutPoint, Txid};
 use contracts::IBridge;
-use jsonrpsee::RpcModule;
 
-use super::super::method::{Registered, worker};
+use super::super::method::{Methods, Registered, long};
 use super::super::{context::Context, error};
 use super::address::{address, output_key};
 use crate::io::NodeStore;
 use crate::peg::{PegContracts, proposal};
 
-pub fn register(module: &mut RpcModule<Context>) -> Registered {
-    worker(module, "peg_getDeposit", |context, arguments| {
+pub fn register(methods: &mut Methods) -> Registered {
+    long(methods, "peg_getDeposit", |context, arguments| {
         let text: String = arguments.next("address or outpoint")?;
         match text.parse::<OutPoint>() {
             Ok(outpoint) => deposit_at(context, outpoint),
             Err(_) => deposits_to(context, output_key(&text, context.bitcoin_network())?),
         }
     })?;
-    worker(module, "peg_getWithdrawal", |context, arguments| withdrawal(context, arguments.next("id")?))?;
-    worker(module, "peg_getVaultTransaction", |context, arguments| {
-        vault_transaction(context, arguments.next("number")?)
-    })
+    long(methods, "peg_getWithdrawal", |context, arguments| withdrawal(context, arguments.next("id")?))?;
+    long(methods, "peg_getVaultTransaction", |context, arguments| vault_transaction(context, arguments.next("number")?))
 }
 
 fn deposit_at(context: &Context, outpoint: OutPoint) -> error::Result<peg::DepositReport> {

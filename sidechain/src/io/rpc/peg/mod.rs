@@ -8,14 +8,11 @@ mod info;
 mod ledger;
 mod registrations;
 
-use jsonrpsee::RpcModule;
+use super::method::{Methods, Registered};
 
-use super::context::Context;
-use super::method::Registered;
-
-pub fn register(module: &mut RpcModule<Context>) -> Registered {
-    info::register(module)?;
-    finality::register(module)?;
-    ledger::register(module)?;
-    registrations::register(module)
+pub fn register(methods: &mut Methods) -> Registered {
+    info::register(methods)?;
+    finality::register(methods)?;
+    ledger::register(methods)?;
+    registrations::register(methods)
 }

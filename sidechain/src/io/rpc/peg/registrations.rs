@@ -1,73 +1,99 @@
 //! Deposit registrations: what an address commits to, so that relayers find payments to it.
 //!
 //! A registration moves no money and is not needed to recover any: the same terms can be presented again at any time, to
-//! any node. So the node only bounds how many it keeps and how fast they come.
+//! any node. So the node bounds how many it keeps and how fast they come from one client, and lets the oldest without a payment
+//! go. One with the proof of a payment is always taken, and stays until the payment is minted.
 
 use std::sync::Arc;
 
 use alloy_primitives::B256;
-use api::peg::{self, Registered, Terms};
-use jsonrpsee::RpcModule;
+use api::peg::{self, PaymentProof, Registered, Terms};
 use serde_json::json;
 
-use super::super::method::{self, Arguments, on_worker, worker};
+use super::super::method::{self, Caller, Methods, asynchronous, on_worker, worker};
+use super::super::workers::Lane;
 use super::super::{context::Context, error};
 use super::address::address;
-use crate::chain::Registration;
+use crate::access::Client;
+use crate::chain::{Arrival, Kept, Origin, Registration, RegistrationError};
 use crate::io::{clock::now_ms, node_state::Gossip};
 use crate::peg::registration;
 
 /// Registrations in one page.
 const MAX_PAGE: u32 = 1_000;
 
-pub fn register(module: &mut RpcModule<Context>) -> method::Registered {
-    module.register_async_method("peg_registerDeposit", |params, context, _| async move {
-        let terms: Terms = Arguments::new(&params)?.next("terms")?;
-        register_deposit(context, terms).await
+pub fn register(methods: &mut Methods) -> method::Registered {
+    asynchronous(methods, "peg_registerDeposit", |context, mut arguments| async move {
+        let terms: Terms = arguments.next("terms")?;
+        let proof: Option<PaymentProof> = arguments.optional("payment")?;
+        register_deposit(context, &arguments.caller, terms, proof.map(Arc::new)).await
     })?;
-    worker(module, "peg_getRegisteredDeposits", |context, arguments| {
+    worker(methods, "peg_getRegisteredDeposits", |context, arguments| {
         let cursor = arguments.optional("cursor")?.unwrap_or(0);
         let limit: u32 = arguments.optional("limit")?.unwrap_or(100);
         page(context, cursor, limit)
     })
 }
 
-async fn register_deposit(context: Arc<Context>, terms: Terms) -> error::Result<Registered> {
+async fn register_deposit(
+    context: Arc<Context>,
+    caller: &Caller,
+    terms: Terms,
+    proof: Option<Arc<PaymentProof>>,
+) -> error::Result<Registered> {
     if let Some(upstream) = &context.state.upstream {
-        upstream.request("peg_registerDeposit", vec![json!(terms)]).await.map_err(error::upstream)?;
+        let params = std::iter::once(json!(terms)).chain(proof.iter().map(|proof| json!(proof)));
+        upstream.request("peg_registerDeposit", params.collect()).await.map_err(error::upstream)?;
     }
-    let (registration, new) = on_worker(context.clone(), move |context| keep(context, &terms)).await?;
+    let checked = {
+        let (client, proof) = (caller.client, proof.clone());
+        move |context: &Context| check(context, client, &terms, proof.as_deref())
+    };
+    let (registration, arrival) = on_worker(&context, caller, Lane::Long, checked).await?;
     let output_key = registration.output_key;
-    if new
+    if matches!(keep(&context, caller, arrival).await?, Kept::New | Kept::Paid)
         && context.state.upstream.is_none()
-        && context.state.gossip.try_send(Gossip::Registration(registration)).is_err()
+        && context.state.gossip.try_send(Gossip::Registration(registration, proof)).is_err()
     {
         tracing::warn!(%output_key, "gossip is full: the registration is kept by this validator only");
     }
     Ok(Registered { address: shown(&context, output_key), output_key })
 }
 
-/// The registration of terms, and whether it is new. A known one does not count towards the limit.
-fn keep(context: &Context, terms: &Terms) -> error::Result<(Registration, bool)> {
+/// The registration of terms, and what is to be kept of it. Only a new one without a payment counts
+/// towards the client's limit.
+fn check(
+    context: &Context,
+    client: Client,
+    terms: &Terms,
+    proof: Option<&PaymentProof>,
+) -> error::Result<(Registration, Arrival)> {
     let registration = registration(context.chain(), terms).map_err(error::register)?;
-    let known = context.chain().registration(registration.output_key).map_err(|error| error::store(&error))?;
-    if known.is_some() {
-        return Ok((registration, false));
+    if proof.is_none() {
+        let known = context.chain().registration(registration.output_key).map_err(|error| error::store(&error))?;
+        if known.is_none() {
+            context.shares.register(client)?;
+        }
     }
-    admit(context)?;
-    let new = context.state.register(&registration).map_err(error::register)?;
-    Ok((registration, new))
+    let arrival = context.state.arrival(registration.clone(), Origin::USERS, proof).map_err(error::register)?;
+    Ok((registration, arrival))
 }
 
-/// Takes a place in this minute's registrations.
-fn admit(context: &Context) -> error::Result<()> {
-    if context.registrations().take(now_ms()) {
-        return Ok(());
+/// Waits until it is on disk, with whatever else arrives meanwhile.
+async fn keep(context: &Arc<Context>, caller: &Caller, arrival: Arrival) -> error::Result<Kept> {
+    let answered = context.state.registrar.enqueue(arrival).map_err(|error| error::limit(error.to_string()))?;
+    on_worker(context, caller, Lane::Short, |context| {
+        context.state.registrar.write(context.chain(), now_ms());
+        Ok(())
+    })
+    .await?;
+    let answered = tokio::time::timeout_at(caller.deadline.into(), answered).await;
+    match answered.map_err(|_| error::deadline(context.settings.deadline))? {
+        Ok(Ok(Kept::No)) => Err(error::limit(RegistrationError::TooMany.to_string())),
+        Ok(Ok(kept)) => Ok(kept),
+        Ok(Err(error)) => Err(error::store(&error)),
+        Err(_) => Err(error::server("internal error")),
     }
-    let limit = context.settings.max_registrations_per_minute;
-    Err(error::limit(format!(
-        "too many deposit registrations: this node takes {limit} a minute, try later or another node"
-    )))
 }
 
 fn page(context: &Context, cursor: u64, limit: u32) -> error::Result<peg::Registrations> {

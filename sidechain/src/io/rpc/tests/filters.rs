@@ -11,7 +11,7 @@ use crate::testing::Key;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn polled_filters_report_each_thing_once() {
-    let world = World::halted(|settings| settings.max_filters = 3).await;
+    let world = World::halted(|settings| settings.rules.by_address.filters = 3).await;
     let key = Key::new(1);
     let counter = key.address.create(0);
     let blocks = world.get("eth_newBlockFilter", json!([])).await;

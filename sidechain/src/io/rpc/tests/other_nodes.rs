@@ -35,7 +35,7 @@ async fn a_follower_passes_what_users_send_to_the_node_it_follows() {
     let follower = World::halted(|_| ()).await;
     let mut state = follower.state.clone();
     state.upstream = Some(Arc::new(UpstreamClient::new(&format!("http://{}", validator.server.address)).unwrap()));
-    let server = serve(state, Settings::new(([127, 0, 0, 1], 0).into())).await.unwrap();
+    let server = serve(state, Settings::new(([127, 0, 0, 1], 0).into())).unwrap();
     let client = HttpClientBuilder::default().build(format!("http://{}", server.address)).unwrap();
     let transaction = transfer(&Key::new(1), 0);
     let send = |bytes: Bytes| {

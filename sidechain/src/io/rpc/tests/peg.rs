@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 
 use super::world::{CHAIN, World, call};
 use crate::block::{Block, Header};
-use crate::io::node_state::Gossip;
+use crate::chain::{Origin, Registration};
+use crate::io::{clock::now_ms, node_state::Gossip};
 use crate::testing::{Key, genesis, member};
 
 const GROUP: u64 = 4_000_000;
@@ -64,7 +65,7 @@ async fn with_key() -> World {
     world
 }
 
-fn terms(recipient: u64) -> Value {
+pub fn terms(recipient: u64) -> Value {
     json!({
         "recipient": Key::new(recipient).address,
         "reclaimKey": B256::from_slice(&Key::new(7).public()[1..]),
@@ -100,11 +101,11 @@ async fn a_deposit_is_registered_once_found_again_and_gossiped() {
     let mut world = with_key().await;
     let registered = world.get("peg_registerDeposit", json!([terms(1)])).await;
     assert!(registered["address"].as_str().unwrap().starts_with("bcrt1p"), "{registered}");
-    while !matches!(world.gossip.recv().await.unwrap(), Gossip::Registration(_)) {}
+    while !matches!(world.gossip.recv().await.unwrap(), Gossip::Registration(..)) {}
     assert_eq!(world.get("peg_registerDeposit", json!([terms(1)])).await, registered);
     assert!(world.gossip.try_recv().is_err(), "known ones are not gossiped again");
     world.get("peg_registerDeposit", json!([terms(2)])).await;
-    let Gossip::Registration(second) = world.gossip.recv().await.unwrap() else { panic!("a registration") };
+    let Gossip::Registration(second, None) = world.gossip.recv().await.unwrap() else { panic!("a registration") };
 
     let all = world.get("peg_getRegisteredDeposits", json!([0, 10])).await;
     assert_eq!(all["deposits"].as_array().unwrap().len(), 2);
@@ -128,10 +129,13 @@ async fn a_deposit_is_registered_once_found_again_and_gossiped() {
 
     // By gossip another node keeps it too, but only with the key that the terms make.
     let other = with_key().await;
-    assert!(other.state.register(&second).unwrap());
-    assert!(!other.state.register(&second).unwrap());
-    let forged = crate::chain::Registration { output_key: B256::repeat_byte(1), ..second };
-    assert!(other.state.register(&forged).unwrap_err().to_string().contains("does not belong to the terms"));
+    let forged = Registration { output_key: B256::repeat_byte(1), ..second.clone() };
+    let refused = other.state.arrival(forged.clone(), Origin::peer(b"peer"), None).unwrap_err();
+    assert!(refused.to_string().contains("does not belong to the terms"), "{refused}");
+    other.state.register_gossiped(b"peer", vec![(forged, None), (second.clone(), None)], now_ms());
+    other.state.registrar.write(&other.state.chain, now_ms());
+    let kept = other.state.chain.registrations(0, 10).unwrap();
+    assert_eq!(kept.into_iter().map(|(_, kept)| kept).collect::<Vec<_>>(), [second]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -166,7 +170,7 @@ async fn terms_that_make_no_address_are_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn registrations_have_a_pace() {
-    let mut world = World::halted(|settings| settings.max_registrations_per_minute = 1).await;
+    let mut world = World::halted(|settings| settings.rules.registrations_per_minute = 1).await;
     for index in 1..=4 {
         world.send(&member(index).free(CHAIN, 0, 1_000_000, FEDERATION, confirm_key())).await.unwrap();
     }
@@ -174,7 +178,10 @@ async fn registrations_have_a_pace() {
     world.get("peg_registerDeposit", json!([terms(1)])).await;
     let (code, message) = world.refusal("peg_registerDeposit", json!([terms(2)])).await;
     assert_eq!(code, -32005);
-    assert!(message.starts_with("too many deposit registrations: this node takes 1 a minute"), "{message}");
+    assert!(
+        message.starts_with("too many deposit registrations: one address (yours is 127.0.0.1) gets 1 a minute"),
+        "{message}"
+    );
     // What is known costs nothing.
     world.get("peg_registerDeposit", json!([terms(1)])).await;
     world.gossip.close();

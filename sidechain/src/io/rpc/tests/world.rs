@@ -76,7 +76,7 @@ impl World {
         let state = NodeState::new(Arc::new(chain), Mempool::new(Limits::default()), sender, None);
         let mut settings = Settings::new(([127, 0, 0, 1], 0).into());
         adjust(&mut settings);
-        let server = serve(state.clone(), settings).await.expect("a free port");
+        let server = serve(state.clone(), settings).expect("a free port");
         let client = HttpClientBuilder::default().build(format!("http://{}", server.address)).expect("a URL");
         Self { state, gossip, server, client, stop: Arc::default(), _directory: directory }
     }

@@ -1,0 +1,125 @@
+//! From the text of a request, or of a batch of them, to the text of the answer.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jsonrpsee::types::error::{
+    METHOD_NOT_FOUND_CODE, METHOD_NOT_FOUND_MSG, reject_too_big_batch_request, reject_too_big_batch_response,
+};
+use jsonrpsee::types::{ErrorCode, ErrorObjectOwned, Id, InvalidRequest, Notification, Request};
+use serde_json::value::RawValue;
+
+use super::connection::Server;
+use super::error;
+use super::method::{Answer, Arguments, Caller, Method, on_worker};
+use super::reply::{failure, json};
+use super::shares::Hold;
+use crate::access::Client;
+use crate::execution::Stop;
+
+/// Work of the server itself for one request: reading it, and writing the answer.
+const COST_OF_ONE: Duration = Duration::from_micros(20);
+
+/// The same for a kibibyte.
+const COST_OF_A_KIB: Duration = Duration::from_micros(4);
+
+/// A WebSocket, which can subscribe.
+pub trait Subscriber {
+    /// Begins a subscription and answers with its id.
+    fn subscribe(&self, arguments: Arguments) -> Answer;
+
+    /// Ends a subscription; the answer says whether there was one.
+    fn unsubscribe(&self, arguments: &mut Arguments) -> Answer;
+}
+
+/// A message with what it holds, and on which connection it came.
+pub struct Incoming<'a> {
+    pub server: &'a Server,
+    pub client: Client,
+    pub held: Arc<Vec<Hold>>,
+    /// Where subscriptions go; none over plain HTTP.
+    pub socket: Option<&'a (dyn Subscriber + Sync)>,
+}
+
+impl Incoming<'_> {
+    /// The answer to a message; none when it only notifies.
+    pub async fn answer(&self, body: &[u8]) -> Option<String> {
+        let size = COST_OF_A_KIB * u32::try_from(body.len() / 1024).unwrap_or(u32::MAX);
+        self.server.context.shares.spend(self.client, size);
+        match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
+            Some(b'{') => self.single(body, Instant::now() + self.server.context.settings.deadline).await,
+            Some(b'[') => self.batch(body).await,
+            _ => Some(failure(&Id::Null, &ErrorCode::ParseError.into())),
+        }
+    }
+
+    async fn batch(&self, body: &[u8]) -> Option<String> {
+        let settings = &self.server.context.settings;
+        let Ok(items) = serde_json::from_slice::<Vec<&RawValue>>(body) else {
+            return Some(failure(&Id::Null, &ErrorCode::ParseError.into()));
+        };
+        let (most, most_bytes) = (settings.max_batch as usize, settings.max_response_bytes as usize);
+        if items.len() > most {
+            return Some(failure(&Id::Null, &reject_too_big_batch_request(most)));
+        }
+        if items.is_empty() {
+            return Some(failure(&Id::Null, &ErrorCode::InvalidRequest.into()));
+        }
+        let end = Instant::now() + settings.batch_deadline;
+        let mut answers = String::new();
+        for item in items {
+            let deadline = end.min(Instant::now() + settings.deadline);
+            let Some(answer) = self.single(item.get().as_bytes(), deadline).await else { continue };
+            answers.push(if answers.is_empty() { '[' } else { ',' });
+            answers.push_str(&answer);
+            if answers.len() >= most_bytes {
+                return Some(failure(&Id::Null, &reject_too_big_batch_response(most_bytes)));
+            }
+        }
+        (!answers.is_empty()).then(|| answers + "]")
+    }
+
+    async fn single(&self, body: &[u8], deadline: Instant) -> Option<String> {
+        self.server.context.shares.spend(self.client, COST_OF_ONE);
+        if let Ok(request) = serde_json::from_slice::<Request<'_>>(body) {
+            let caller = Caller { client: self.client, stop: Stop::default(), deadline, _held: self.held.clone() };
+            let params = request.params.as_deref().map(RawValue::get);
+            let answer = self.call(&request.method, params, caller).await;
+            return Some(match answer {
+                Ok(result) => success(&request.id, &result),
+                Err(error) => failure(&request.id, &error),
+            });
+        }
+        if serde_json::from_slice::<Notification<'_, Option<&RawValue>>>(body).is_ok() {
+            return None;
+        }
+        let (id, code) = match serde_json::from_slice::<InvalidRequest<'_>>(body) {
+            Ok(InvalidRequest { id }) => (id, ErrorCode::InvalidRequest),
+            Err(_) => (Id::Null, ErrorCode::ParseError),
+        };
+        Some(failure(&id, &code.into()))
+    }
+
+    async fn call(&self, name: &str, params: Option<&str>, caller: Caller) -> Answer {
+        let context = &self.server.context;
+        let Some(method) = self.server.methods.get(name) else {
+            return Err(ErrorObjectOwned::owned(METHOD_NOT_FOUND_CODE, METHOD_NOT_FOUND_MSG, None::<()>));
+        };
+        context.shares.may_work(caller.client)?;
+        let mut arguments = Arguments::new(params, caller)?;
+        match method {
+            Method::Inline(run) => run(context, &mut arguments),
+            Method::Worker(lane, run) => {
+                let (run, caller) = (run.clone(), arguments.caller.clone());
+                on_worker(context, &caller, *lane, move |context| run(context, &mut arguments)).await
+            }
+            Method::Async(run) => run(context.clone(), arguments).await,
+            Method::Subscribe => self.socket.ok_or_else(error::no_socket)?.subscribe(arguments),
+            Method::Unsubscribe => self.socket.ok_or_else(error::no_socket)?.unsubscribe(&mut arguments),
+        }
+    }
+}
+
+fn success(id: &Id<'_>, result: &str) -> String {
+    format!(r#"{{"jsonrpc":"2.0","id":{},"result":{result}}}"#, json(id))
+}

@@ -1,0 +1,122 @@
+//! HTTP: requests by POST, `GET /health`, the questions of browsers, and the way to a WebSocket.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use hyper::body::{Body as _, Incoming as IncomingBody};
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::{Method, Request, StatusCode};
+use jsonrpsee::types::error::{OVERSIZED_REQUEST_CODE, OVERSIZED_REQUEST_MSG};
+use jsonrpsee::types::{ErrorCode, ErrorObjectOwned};
+
+use super::connection::{Connection, requester};
+use super::dispatch::Incoming;
+use super::reply::{JSON, Reply, TEXT, problem, refused, text, written};
+use super::shares::{Hold, Limit, Resource};
+use super::{net, websocket};
+use crate::access::Client;
+
+/// What lets any page ask: the server keeps no secrets and no sessions, so no page can misuse a visitor's. Not on a private
+/// server, which is open to its own machine only.
+const ANY_ORIGIN: (HeaderName, HeaderValue) =
+    (HeaderName::from_static("access-control-allow-origin"), HeaderValue::from_static("*"));
+
+/// The answer to a browser that asks whether it may ask; it may remember it for a day.
+const PREFLIGHT: [(HeaderName, HeaderValue); 3] = [
+    (HeaderName::from_static("access-control-allow-methods"), HeaderValue::from_static("POST, GET, OPTIONS")),
+    (HeaderName::from_static("access-control-allow-headers"), HeaderValue::from_static("*")),
+    (HeaderName::from_static("access-control-max-age"), HeaderValue::from_static("86400")),
+];
+
+/// Replys one request of a connection.
+pub async fn answer(connection: Arc<Connection>, request: Request<IncomingBody>) -> Result<Reply, Infallible> {
+    let browsers = connection.server.context.settings.browsers;
+    let mut answer = route(connection, request).await;
+    if browsers {
+        let (name, value) = ANY_ORIGIN;
+        answer.headers_mut().insert(name, value);
+    }
+    Ok(answer)
+}
+
+async fn route(connection: Arc<Connection>, request: Request<IncomingBody>) -> Reply {
+    if websocket::is_upgrade(&request) {
+        return websocket::upgrade(connection, request);
+    }
+    match (request.method(), request.uri().path()) {
+        (&Method::POST, _) if is_json(&request) => post(&connection, request).await,
+        (&Method::POST, _) => {
+            text(StatusCode::UNSUPPORTED_MEDIA_TYPE, TEXT, "Content-Type: application/json is required\n", &connection)
+        }
+        (&Method::GET, "/health") => text(StatusCode::OK, JSON, &format!("\"{}\"", net::CLIENT_VERSION), &connection),
+        (&Method::OPTIONS, _) if connection.server.context.settings.browsers => preflight(&connection),
+        _ => text(StatusCode::METHOD_NOT_ALLOWED, TEXT, "POST is required\n", &connection),
+    }
+}
+
+fn is_json(request: &Request<IncomingBody>) -> bool {
+    let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    kind.eq_ignore_ascii_case("application/json") || kind.eq_ignore_ascii_case("application/json-rpc")
+}
+
+fn preflight(connection: &Connection) -> Reply {
+    let mut answer = text(StatusCode::OK, TEXT, "", connection);
+    answer.headers_mut().extend(PREFLIGHT);
+    answer
+}
+
+async fn post(connection: &Arc<Connection>, request: Request<IncomingBody>) -> Reply {
+    let client = requester(connection, &request);
+    let (context, settings) = (&connection.server.context, &connection.server.context.settings);
+    let place = match context.shares.hold(client, Resource::Requests, 1) {
+        Ok(place) => place,
+        Err(limit) => return refused(&limit, connection),
+    };
+    let (body, held) = match read(connection, client, request.into_body()).await {
+        Ok(read) => read,
+        Err(Unread::TooLarge) => {
+            let data = format!("Exceeded max limit of {}", settings.max_request_bytes);
+            let error = ErrorObjectOwned::owned(OVERSIZED_REQUEST_CODE, OVERSIZED_REQUEST_MSG, Some(data));
+            return problem(StatusCode::PAYLOAD_TOO_LARGE, &error, connection);
+        }
+        Err(Unread::Limit(limit)) => return refused(&limit, connection),
+        Err(Unread::Broken) => return problem(StatusCode::BAD_REQUEST, &ErrorCode::ParseError.into(), connection),
+    };
+    connection.pace.working();
+    let incoming = Incoming { server: &connection.server, client, held: Arc::new(vec![place, held]), socket: None };
+    let answer = incoming.answer(&body).await.unwrap_or_default();
+    drop((body, incoming));
+    match context.shares.hold(client, Resource::OutgoingBytes, answer.len() as u64) {
+        Ok(hold) => written(StatusCode::OK, JSON, answer, connection, Some(hold)),
+        Err(limit) => refused(&limit, connection),
+    }
+}
+
+/// Why there is no whole body.
+enum Unread {
+    TooLarge,
+    Limit(Limit),
+    /// The client went away, or was too slow.
+    Broken,
+}
+
+async fn read(connection: &Connection, client: Client, mut body: IncomingBody) -> Result<(Vec<u8>, Hold), Unread> {
+    let context = &connection.server.context;
+    let most = context.settings.max_request_bytes as usize;
+    if body.size_hint().lower() > most as u64 {
+        return Err(Unread::TooLarge);
+    }
+    let mut hold = context.shares.hold(client, Resource::IncomingBytes, 0).map_err(Unread::Limit)?;
+    let mut read = Vec::new();
+    while let Some(frame) = std::future::poll_fn(|task| Pin::new(&mut body).poll_frame(task)).await {
+        let Ok(data) = frame.map_err(|_| Unread::Broken)?.into_data() else { continue };
+        if read.len() + data.len() > most {
+            return Err(Unread::TooLarge);
+        }
+        hold = context.shares.grow(client, hold, data.len() as u64).map_err(Unread::Limit)?;
+        read.extend_from_slice(&data);
+    }
+    Ok((read, hold))
+}

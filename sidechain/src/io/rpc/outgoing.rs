@@ -1,0 +1,89 @@
+//! What waits to be written to a WebSocket: bounded by how much its client may leave unread.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jsonrpsee::types::Id;
+use serde::Serialize;
+use tokio::sync::mpsc;
+
+use super::error;
+use super::reply::failure;
+use super::shares::{Hold, Limit, Resource, Shares};
+use crate::access::Client;
+
+/// Time between two looks whether the client has read something.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// What a message costs beside its own bytes.
+const MESSAGE_OVERHEAD: usize = 256;
+
+/// The connection is gone.
+#[derive(Clone, Copy, Debug)]
+pub struct Gone;
+
+/// What waits to be written: bounded by the client's share of outgoing bytes.
+#[derive(Clone)]
+pub struct Outgoing {
+    queue: mpsc::UnboundedSender<(String, Hold)>,
+    shares: Arc<Shares>,
+    client: Client,
+}
+
+impl Outgoing {
+    /// A queue, and the end that is written from.
+    pub fn new(shares: Arc<Shares>, client: Client) -> (Self, mpsc::UnboundedReceiver<(String, Hold)>) {
+        let (queue, messages) = mpsc::unbounded_channel();
+        (Self { queue, shares, client }, messages)
+    }
+
+    /// Queues a message, when the client has read enough.
+    pub async fn send(&self, text: String) -> Result<(), Gone> {
+        loop {
+            match self.hold(&text) {
+                Ok(hold) => return self.queue.send((text, hold)).map_err(|_| Gone),
+                Err(_) if self.queue.is_closed() => return Err(Gone),
+                Err(_) => tokio::time::sleep(LOOK_AGAIN).await,
+            }
+        }
+    }
+
+    /// Queues an answer. A large one does not wait in memory for a client that does not read: an error takes its place.
+    pub async fn answer(&self, text: String) -> Result<(), Gone> {
+        match self.hold(&text) {
+            Ok(hold) => self.queue.send((text, hold)).map_err(|_| Gone),
+            Err(limit) => {
+                drop(text);
+                self.send(failure(&Id::Null, &error::limit(limit.to_string()))).await
+            }
+        }
+    }
+
+    fn hold(&self, text: &str) -> Result<Hold, Limit> {
+        self.shares.hold(self.client, Resource::OutgoingBytes, (text.len() + MESSAGE_OVERHEAD) as u64)
+    }
+}
+
+/// Where a subscription's messages go.
+pub struct Sink {
+    id: String,
+    outgoing: Outgoing,
+}
+
+impl Sink {
+    /// Of the subscription `id`.
+    pub fn new(id: String, outgoing: Outgoing) -> Self {
+        Self { id, outgoing }
+    }
+
+    /// Sends a message, when the client has read enough of those before.
+    pub async fn send<T: Serialize>(&self, message: &T) -> Result<(), Gone> {
+        let result = serde_json::to_string(message).map_err(|_| Gone)?;
+        let id = &self.id;
+        self.outgoing
+            .send(format!(
+                r#"{{"jsonrpc":"2.0","method":"eth_subscription","params":{{"subscription":"{id}","result":{result}}}}}"#
+            ))
+            .await
+    }
+}
