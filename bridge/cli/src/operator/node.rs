@@ -5,6 +5,9 @@
 //! genesis = "genesis.json"
 //! data_dir = "node"
 //! rpc_listen = "127.0.0.1:8545"      # HTTP and WebSocket
+//! rpc_private_listen = "127.0.0.1:8546"   # the same for this operator's relayer; not to be reached from outside
+//! # rpc_trusted_proxies = ["10.0.0.5"]    # whose X-Forwarded-For is believed, so that limits hold for their clients
+//! # rpc_unlimited = ["10.0.1.0/24"]       # clients that the limits of one address do not hold for
 //!
 //! # a validator:
 //! keystore = "validator.keystore"    # made by `causeway keys`, encrypted
@@ -30,6 +33,7 @@ use std::path::{Path, PathBuf};
 
 use eyre::{Result, WrapErr, bail, eyre};
 use serde::{Deserialize, Serialize};
+use sidechain::access::{Access, Prefix};
 use sidechain::chain::Retention;
 use sidechain::io::node::{self, NodeConfig};
 
@@ -52,6 +56,9 @@ node.toml:
   genesis = \"genesis.json\"          # paths are relative to this file
   data_dir = \"node\"
   rpc_listen = \"127.0.0.1:8545\"     # HTTP and WebSocket
+  rpc_private_listen = \"127.0.0.1:8546\"  # the same for this operator's relayer only
+  # rpc_trusted_proxies = [\"10.0.0.5\"]   # reverse proxies whose X-Forwarded-For is believed
+  # rpc_unlimited = [\"10.0.1.0/24\"]      # clients without limits of their own
   keystore = \"validator.keystore\"   # a validator
   p2p_listen = \"0.0.0.0:30301\"
   # follow = \"http://node:8545\"     # or a follower, without keystore and p2p_listen
@@ -90,6 +97,15 @@ pub struct Config {
     pub data_dir: PathBuf,
     #[serde(default = "default_rpc_listen")]
     pub rpc_listen: SocketAddr,
+    /// JSON-RPC for the operator's own relayer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rpc_private_listen: Option<SocketAddr>,
+    /// Reverse proxies whose `X-Forwarded-For` is believed.
+    #[serde(default)]
+    pub rpc_trusted_proxies: Vec<String>,
+    /// Clients that the limits of one address do not hold for.
+    #[serde(default)]
+    pub rpc_unlimited: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keystore: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -167,17 +183,30 @@ impl Config {
         Ok(config)
     }
 
-    fn node(self) -> NodeConfig {
+    fn node(self) -> Result<NodeConfig> {
+        let rpc_access = self.access()?;
         let defaults = NodeConfig::new(self.data_dir);
-        NodeConfig {
+        Ok(NodeConfig {
             rpc_listen: self.rpc_listen,
+            private_rpc_listen: self.rpc_private_listen,
+            rpc_access,
             p2p_listen: self.p2p_listen.unwrap_or(defaults.p2p_listen),
             peers: self.peers,
             follow: self.follow,
             retention: self.retention.unwrap_or_default().retention(),
             cache_bytes: self.cache_mib.map(|mib| usize::from(mib) << 20),
             ..defaults
-        }
+        })
+    }
+
+    fn access(&self) -> Result<Access> {
+        let read = |key: &str, networks: &[String]| -> Result<Vec<Prefix>> {
+            networks.iter().map(|network| network.parse().wrap_err_with(|| format!("{key} in node.toml"))).collect()
+        };
+        Ok(Access {
+            trusted_proxies: read("rpc_trusted_proxies", &self.rpc_trusted_proxies)?,
+            unlimited: read("rpc_unlimited", &self.rpc_unlimited)?,
+        })
     }
 
     /// Says which of the two kinds of node it is.
@@ -213,6 +242,9 @@ impl Args {
                     .clone()
                     .ok_or_else(|| eyre!("where is the chain's data to go? --data-dir FOLDER"))?,
                 rpc_listen: default_rpc_listen(),
+                rpc_private_listen: None,
+                rpc_trusted_proxies: Vec::new(),
+                rpc_unlimited: Vec::new(),
                 keystore: None,
                 p2p_listen: None,
                 peers: BTreeMap::new(),
@@ -250,7 +282,11 @@ pub fn run(args: Args, _context: &Context) -> Result<()> {
         }
         None => None,
     };
-    node::run(config.node(), genesis, keys, args.stop.stopped())?;
+    let config = config.node()?;
+    if let Some(address) = config.private_rpc_listen.filter(|address| !address.ip().is_loopback()) {
+        tracing::warn!(%address, "rpc_private_listen has no limits: let nobody but this operator's relayer reach it");
+    }
+    node::run(config, genesis, keys, args.stop.stopped())?;
     Ok(())
 }
 
@@ -283,6 +319,16 @@ mod tests {
     }
 
     #[test]
+    fn networks_are_read_and_wrong_ones_are_named() {
+        let with = |line: &str| load(&format!("{VALIDATOR}{line}\n")).expect("readable").access();
+        let access = with("rpc_trusted_proxies = [\"10.0.0.5\"]\nrpc_unlimited = [\"10.0.1.0/24\"]").expect("good");
+        assert_eq!(access.trusted_proxies[0].to_string(), "10.0.0.5/32");
+        assert_eq!(access.unlimited[0].to_string(), "10.0.1.0/24");
+        let error = format!("{:#}", with("rpc_unlimited = [\"10.0.1.0/99\"]").expect_err("too long"));
+        assert!(error.contains("rpc_unlimited") && error.contains("10.0.1.0/99"), "{error}");
+    }
+
+    #[test]
     fn an_unknown_key_is_refused_by_name() {
         let error = format!("{:#}", load(&VALIDATOR.replace("data_dir", "datadir")).expect_err("misspelt"));
         assert!(error.contains("datadir") && error.contains("line 2"), "{error}");
@@ -291,10 +337,10 @@ mod tests {
     #[test]
     fn what_is_kept_is_a_number_of_blocks_or_all_and_never_too_little() {
         let read = |text: &str| load(&format!("{VALIDATOR}cache_mib = 64\n[retention]\n{text}"));
-        let node = read("state = \"all\"\nproofs = 500\n").expect("good").node();
+        let node = read("state = \"all\"\nproofs = 500\n").expect("good").node().expect("good");
         assert_eq!(node.retention, Retention { state_blocks: None, proof_blocks: Some(500), ..Retention::default() });
         assert_eq!(node.cache_bytes, Some(64 << 20));
-        assert_eq!(load(VALIDATOR).expect("good").node().retention, Retention::default());
+        assert_eq!(load(VALIDATOR).expect("good").node().expect("good").retention, Retention::default());
         assert!(read("state = \"some\"\n").is_err(), "neither a number nor all");
         assert!(read("receipts = 5\n").is_err(), "unknown");
         let error = |text| read(text).expect("readable").check().expect_err("too little").to_string();

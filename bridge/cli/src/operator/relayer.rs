@@ -20,7 +20,7 @@ use crate::options::stop::StopArgs;
   causeway relayer --config relayer.toml
 
 relayer.toml:
-  node = \"http://127.0.0.1:8545\"
+  node = \"http://127.0.0.1:8546\"           # rpc_private_listen of node.toml
   keystore = \"relayer.keys\"
   data_dir = \"relayer\"
   [bitcoind]

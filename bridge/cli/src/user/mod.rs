@@ -6,6 +6,7 @@ pub mod pay;
 pub mod peg_in;
 pub mod peg_out;
 pub mod reclaim;
+pub mod registration;
 pub mod status;
 pub mod wallet;
 pub mod withdrawal;

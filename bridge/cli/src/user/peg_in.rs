@@ -1,7 +1,7 @@
 //! `causeway peg-in`: an address to pay, and the way of what is paid to it until the coins are there.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use alloy_primitives::Address;
 use bitcoin::Amount;
@@ -9,11 +9,12 @@ use bitcoin::secp256k1::XOnlyPublicKey;
 use bridge::io::sidechain::{Client, proven};
 use bridge::peg::{Deposit, DepositStatus, Info};
 use contracts::address;
-use eyre::{Result, WrapErr, bail};
+use eyre::{Result, bail};
 use serde::Serialize;
 use sidechain::genesis::Genesis;
 
 use super::deposit_record::{self as deposits, ReclaimKey, Record, Records};
+use super::registration::register;
 use crate::context::Context;
 use crate::genesis_file::read_genesis;
 use crate::options::home::HomeArgs;
@@ -23,6 +24,9 @@ use bridge::amount;
 
 /// How often the node is asked how far a deposit is.
 const POLL: Duration = Duration::from_millis(500);
+
+/// Time between two tries to register an address that the node let go.
+const REGISTER_AGAIN: Duration = Duration::from_secs(10);
 
 /// A Bitcoin address to pay; the coins appear on the sidechain
 ///
@@ -119,7 +123,7 @@ async fn peg_in(args: &Args, context: &Context) -> Result<()> {
         record: path.display().to_string(),
     };
     context.print(&event, || show_address(&record, &uri, &info));
-    if args.no_wait { Ok(()) } else { follow(&client, &record.address, context).await }
+    if args.no_wait { Ok(()) } else { follow(&client, &record, context).await }
 }
 
 impl Args {
@@ -164,27 +168,6 @@ async fn verify_group_key(client: &Client, info: &Info, genesis: &Genesis) -> Re
     }
 }
 
-/// Tells the node, and through it all relayers, about the address.
-///
-/// # Errors
-///
-/// The node refuses the address, or registered another one.
-pub async fn register(client: &Client, record: &Record) -> Result<()> {
-    let registered = client
-        .register_deposit(&record.registration())
-        .await
-        .wrap_err("the node does not register the deposit address")?;
-    if registered.address != record.address {
-        bail!(
-            "the node at {} registered the address {}, computed here from its own answers is {}: do not pay either, and do not trust this node",
-            client.url(),
-            registered.address,
-            record.address
-        );
-    }
-    Ok(())
-}
-
 /// A BIP21 payment link.
 pub fn uri(address: &str, amount: Option<Amount>) -> String {
     match amount {
@@ -213,15 +196,21 @@ fn qr(uri: &str) -> Option<String> {
     Some(code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build())
 }
 
-/// Waits until a deposit to `address` is minted, showing each change.
-async fn follow(client: &Client, address: &str, context: &Context) -> Result<()> {
+/// Waits until a deposit to the address of `record` is minted, showing each change. Should the node let the address go
+/// meanwhile, it is told again.
+async fn follow(client: &Client, record: &Record, context: &Context) -> Result<()> {
+    let address = &record.address;
     if !context.json {
         println!("\nWaiting for a payment (Ctrl-C stops waiting, nothing is lost: causeway status {address})");
     }
-    let mut shown = Vec::new();
+    let (mut shown, mut register_from) = (Vec::new(), Instant::now());
     loop {
         match client.deposit(address).await {
             Ok(report) => {
+                if !report.registered && Instant::now() >= register_from {
+                    again(client, record).await;
+                    register_from = Instant::now() + REGISTER_AGAIN;
+                }
                 for deposit in &report.deposits {
                     show_news(client, deposit, &mut shown, context).await?;
                 }
@@ -235,6 +224,14 @@ async fn follow(client: &Client, address: &str, context: &Context) -> Result<()>
             Err(error) => return Err(error.into()),
         }
         tokio::time::sleep(POLL).await;
+    }
+}
+
+/// Registers an address that the node let go. A node that is busy is asked again at the next look.
+async fn again(client: &Client, record: &Record) {
+    match register(client, record).await {
+        Ok(()) => tracing::info!(address = record.address, "registered again"),
+        Err(error) => tracing::warn!("{error:#}"),
     }
 }
 

@@ -5,10 +5,14 @@ use std::str::FromStr;
 use bitcoin::{Amount, OutPoint};
 use bridge::io::sidechain::Client;
 use bridge::peg::{Deposit, DepositReport, DepositStatus, Info, VaultStatus, VaultTransaction};
-use eyre::{Result, eyre};
+use eyre::{Result, bail, eyre};
 
 use crate::context::Context;
+use crate::options::bitcoin::BitcoinArgs;
+use crate::options::home::HomeArgs;
 use crate::options::sidechain::SidechainArgs;
+use crate::user::deposit_record::Records;
+use crate::user::registration::{describe as describe_proven, prove, register};
 use crate::user::withdrawal;
 use bridge::amount;
 
@@ -16,7 +20,8 @@ use bridge::amount;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   causeway status                   the bridge
-  causeway status bcrt1p...         the deposits to an address
+  causeway status bcrt1p...         the deposits to an address; registers one of yours again that the node let go
+  causeway status bcrt1p... --prove shows the node what your bitcoind knows of payments to it
   causeway status <txid>:<vout>     one deposit
   causeway status 7                 withdrawal 7
   causeway status vault:3           vault transaction 3")]
@@ -24,8 +29,15 @@ pub struct Args {
     /// A deposit address, an outpoint, a withdrawal's number, or vault:NUMBER; nothing for the bridge
     #[arg(value_name = "ID")]
     id: Option<Id>,
+    /// Prove payments to an address of yours to the node: a busy one takes proofs when it takes nothing else
+    #[arg(long, requires = "id")]
+    prove: bool,
     #[command(flatten)]
     sidechain: SidechainArgs,
+    #[command(flatten)]
+    bitcoin: BitcoinArgs,
+    #[command(flatten)]
+    home: HomeArgs,
 }
 
 /// What can be asked for.
@@ -68,9 +80,15 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
                 context.print(&info, || show_bridge(&info));
                 Ok(())
             }
+            Some(Id::Withdrawal(_) | Id::Vault(_)) if args.prove => bail!("--prove wants the address of a deposit"),
             Some(Id::Withdrawal(id)) => withdrawal(&client, *id, context).await,
             Some(Id::Vault(number)) => vault(&client, *number, context).await,
-            Some(Id::Deposit(id)) => deposit(&client, id, context).await,
+            Some(Id::Deposit(id)) => {
+                if args.prove {
+                    args.prove_payments(&client, &info, id).await?;
+                }
+                args.deposit(&client, id, context).await
+            }
         }
     })
 }
@@ -88,10 +106,27 @@ async fn vault(client: &Client, number: u64, context: &Context) -> Result<()> {
     Ok(())
 }
 
-async fn deposit(client: &Client, id: &str, context: &Context) -> Result<()> {
-    let report = client.deposit(id).await?;
-    context.print(&report, || show_deposits(id, &report));
-    Ok(())
+impl Args {
+    /// Shows deposits. An address that the user has a record of and the node does not know is registered again.
+    async fn deposit(&self, client: &Client, id: &str, context: &Context) -> Result<()> {
+        let mut report = client.deposit(id).await?;
+        let record = self.home.folder().and_then(|home| Records::in_home(&home).find(id));
+        if let (false, Ok(record)) = (report.registered, record) {
+            register(client, &record).await?;
+            report = client.deposit(id).await?;
+        }
+        context.print(&report, || show_deposits(id, &report));
+        Ok(())
+    }
+
+    async fn prove_payments(&self, client: &Client, info: &Info, id: &str) -> Result<()> {
+        let record = Records::in_home(&self.home.folder()?).find(id)?;
+        let bitcoin = self.bitcoin.connect(info.bitcoin_network).await?;
+        for (outpoint, value) in prove(client, &bitcoin, &record).await? {
+            tracing::info!("{}", describe_proven(outpoint, value));
+        }
+        Ok(())
+    }
 }
 
 fn show_deposits(id: &str, report: &DepositReport) {

@@ -111,6 +111,15 @@ impl Client {
         self.request("peg_registerDeposit", vec![json!(terms)]).await
     }
 
+    /// The same with the proof of a payment, which a node always takes.
+    pub async fn register_paid_deposit(
+        &self,
+        terms: &peg::Terms,
+        payment: &peg::PaymentProof,
+    ) -> Result<peg::Registered, Error> {
+        self.request("peg_registerDeposit", vec![json!(terms), json!(payment)]).await
+    }
+
     /// At most `limit` registrations from `cursor` on.
     pub async fn registered_deposits(&self, cursor: u64, limit: u32) -> Result<peg::Registrations, Error> {
         self.request("peg_getRegisteredDeposits", vec![json!(cursor), json!(limit)]).await

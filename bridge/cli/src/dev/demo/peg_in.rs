@@ -12,7 +12,8 @@ use super::story::{Story, wait};
 use super::user::User;
 use crate::dev::local_network::setup::PASSPHRASE;
 use crate::user::deposit_record::{ReclaimKey, Record};
-use crate::user::peg_in::{register, uri};
+use crate::user::peg_in::uri;
+use crate::user::registration::register;
 
 /// Locks [`PEG_IN`] and waits for the coins; how much was minted.
 pub async fn peg_in(network: &Network, user: &mut User, info: &Info, story: &mut Story) -> Result<Amount> {

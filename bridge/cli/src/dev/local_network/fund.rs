@@ -12,7 +12,7 @@ use super::network::Network;
 use super::progress::Progress;
 use crate::dev::accounts::{DEV_ACCOUNTS, DEV_FUNDS, dev_account};
 use crate::user::deposit_record::{ReclaimKey, Record};
-use crate::user::peg_in::register;
+use crate::user::registration::register;
 use bridge::amount;
 
 /// The most that a deposit's sweep may cost: generous, because regtest fees buy nothing.

@@ -22,6 +22,8 @@ const BITCOIN_RPC: u16 = 18443;
 const BITCOIN_P2P: u16 = 18444;
 const NODE_RPC: u16 = 8545;
 const NODE_P2P: u16 = 30301;
+/// Of the servers that the relayers use.
+const NODE_PRIVATE_RPC: u16 = 18545;
 
 /// Decided at the first start in a folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +47,8 @@ pub struct Ports {
     /// Of each operator's node.
     pub rpc: Vec<u16>,
     pub p2p: Vec<u16>,
+    /// Of the server that each operator's node keeps for its own relayer.
+    pub private_rpc: Vec<u16>,
 }
 
 /// How to choose the ports.
@@ -136,6 +140,11 @@ impl Layout {
         format!("http://127.0.0.1:{}", self.ports.rpc[usize::from(index) - 1])
     }
 
+    /// JSON-RPC that the node of operator `index`, from 1, keeps for its own relayer.
+    pub fn private_rpc_url(&self, index: u16) -> String {
+        format!("http://127.0.0.1:{}", self.ports.private_rpc[usize::from(index) - 1])
+    }
+
     pub fn log(&self, name: &str) -> PathBuf {
         self.folder.join("logs").join(format!("{name}.log"))
     }
@@ -171,24 +180,31 @@ impl Layout {
 impl Ports {
     fn usual(operators: u16) -> Self {
         let series = |first: u16| (0..operators).map(|index| first + index).collect();
-        Self { bitcoin_rpc: BITCOIN_RPC, bitcoin_p2p: BITCOIN_P2P, rpc: series(NODE_RPC), p2p: series(NODE_P2P) }
+        Self {
+            bitcoin_rpc: BITCOIN_RPC,
+            bitcoin_p2p: BITCOIN_P2P,
+            rpc: series(NODE_RPC),
+            p2p: series(NODE_P2P),
+            private_rpc: series(NODE_PRIVATE_RPC),
+        }
     }
 
-    /// One after another: bitcoind's two, the nodes' RPC, the nodes' p2p.
+    /// One after another: bitcoind's two, the nodes' RPC, the nodes' p2p, the nodes' private RPC.
     fn from(first: u16, operators: u16) -> Result<Self> {
         let Some(_last) =
-            operators.checked_mul(2).and_then(|count| count.checked_add(1)).and_then(|count| first.checked_add(count))
+            operators.checked_mul(3).and_then(|count| count.checked_add(1)).and_then(|count| first.checked_add(count))
         else {
             bail!("--ports {first} leaves too few ports below 65536");
         };
         let rpc: Vec<u16> = (0..operators).map(|index| first + 2 + index).collect();
-        let p2p = rpc.iter().map(|port| port + operators).collect();
-        Ok(Self { bitcoin_rpc: first, bitcoin_p2p: first + 1, rpc, p2p })
+        let p2p: Vec<u16> = rpc.iter().map(|port| port + operators).collect();
+        let private_rpc = p2p.iter().map(|port| port + operators).collect();
+        Ok(Self { bitcoin_rpc: first, bitcoin_p2p: first + 1, rpc, p2p, private_rpc })
     }
 
     /// Ports that are free now, all held until all are found.
     fn free(operators: u16) -> Result<Self> {
-        let count = 2 + 2 * usize::from(operators);
+        let count = 2 + 3 * usize::from(operators);
         let held: Vec<TcpListener> = (0..count)
             .map(|_| TcpListener::bind(("127.0.0.1", 0)))
             .collect::<std::io::Result<_>>()
@@ -198,13 +214,20 @@ impl Ports {
             .map(|listener| listener.local_addr().map(|address| address.port()))
             .collect::<std::io::Result<_>>()
             .wrap_err("no free ports on 127.0.0.1")?;
-        let (rpc, p2p) = ports[2..].split_at(usize::from(operators));
-        Ok(Self { bitcoin_rpc: ports[0], bitcoin_p2p: ports[1], rpc: rpc.to_vec(), p2p: p2p.to_vec() })
+        let series = |number: usize| ports[2 + number * usize::from(operators)..][..usize::from(operators)].to_vec();
+        Ok(Self {
+            bitcoin_rpc: ports[0],
+            bitcoin_p2p: ports[1],
+            rpc: series(0),
+            p2p: series(1),
+            private_rpc: series(2),
+        })
     }
 
     /// Fails when something else listens on one of them, before anything is started.
     pub fn expect_free(&self) -> Result<()> {
-        for port in [self.bitcoin_rpc, self.bitcoin_p2p].iter().chain(&self.rpc).chain(&self.p2p) {
+        let bitcoin = [self.bitcoin_rpc, self.bitcoin_p2p];
+        for port in bitcoin.iter().chain(&self.rpc).chain(&self.p2p).chain(&self.private_rpc) {
             TcpListener::bind(("127.0.0.1", *port)).map_err(|error| {
                 eyre::eyre!("port {port} is taken ({error}): another network or bitcoind runs; stop it, or choose others by --ports free in a new --data-dir")
             })?;
@@ -235,6 +258,7 @@ mod tests {
         assert_eq!((ports.bitcoin_rpc, ports.bitcoin_p2p), (20000, 20001));
         assert_eq!(ports.rpc, [20002, 20003, 20004, 20005]);
         assert_eq!(ports.p2p, [20006, 20007, 20008, 20009]);
-        assert!(Ports::from(65530, 4).is_err());
+        assert_eq!(ports.private_rpc, [20010, 20011, 20012, 20013]);
+        assert!(Ports::from(65523, 4).is_err());
     }
 }

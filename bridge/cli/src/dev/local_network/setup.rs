@@ -42,14 +42,16 @@ pub fn prepare(layout: &Layout) -> Result<()> {
 /// `node.toml` and `relayer.toml` of one operator.
 fn configure(layout: &Layout, index: u16, folder: &Path, p2p: &str) -> Result<()> {
     let rpc = layout.ports.rpc[usize::from(index) - 1];
+    let private = layout.ports.private_rpc[usize::from(index) - 1];
+    // Whoever develops here asks as much as they like.
     let node = format!(
-        "genesis = \"../../genesis.json\"\ndata_dir = \"node\"\nkeystore = \"{}\"\nrpc_listen = \"127.0.0.1:{rpc}\"\np2p_listen = \"{p2p}\"\n",
+        "genesis = \"../../genesis.json\"\ndata_dir = \"node\"\nkeystore = \"{}\"\nrpc_listen = \"127.0.0.1:{rpc}\"\nrpc_private_listen = \"127.0.0.1:{private}\"\nrpc_unlimited = [\"127.0.0.0/8\"]\np2p_listen = \"{p2p}\"\n",
         keys::VALIDATOR_KEYSTORE
     );
     // Blocks come every few seconds or on demand, and nobody saves fees: ask often, collect briefly.
     let relayer = format!(
         "node = \"{}\"\nkeystore = \"{}\"\ndata_dir = \"relayer\"\npoll_ms = 200\nbatch_ms = 300\n\n[bitcoind]\nurl = \"{}\"\ncookie_file = \"../../bitcoin/regtest/.cookie\"\n\n[duty]\nwindow_s = 10\ntakeover_ms = 3000\n",
-        layout.rpc_url(index),
+        layout.private_rpc_url(index),
         keys::OPERATOR_KEYSTORE,
         layout.bitcoin_url()
     );
