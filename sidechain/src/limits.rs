@@ -10,9 +10,12 @@ pub const MAX_BLOCK_BYTES: usize = 4 << 20;
 /// headers (2016 * 80 bytes) fits.
 pub const MAX_TRANSACTION_BYTES: usize = 512 << 10;
 
-/// Full blocks of transactions above the last final block; any others are empty. Finality is two or three blocks behind when all
-/// is well, and somewhat more while a disk is slow.
-pub const MAX_UNFINAL_BLOCKS: u64 = 8;
+/// Gas of all blocks above the last final one together; more blocks are empty. Finality is two or three blocks behind when all is well,
+/// and somewhat more while a disk is slow. What they change is kept in memory.
+pub const MAX_UNFINAL_GAS: u64 = 800_000_000;
+
+/// Bytes of transactions in all blocks above the last final one together.
+pub const MAX_UNFINAL_BYTES: usize = 8 * MAX_BLOCK_BYTES;
 
 /// Bytes of free-lane transactions in one block.
 pub const MAX_FREE_BYTES: usize = 1 << 20;

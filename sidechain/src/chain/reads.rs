@@ -39,7 +39,7 @@ impl<S: Store> Chain<S> {
     pub fn has_room_above(&self, parent: B256, role: Role) -> bool {
         let tip = self.tip();
         let branch = tip.pending.branch(parent, tip.hash);
-        branch.is_some_and(|branch| branch.burden().leaves_room(self.rules.gas_limit, role))
+        branch.is_some_and(|branch| branch.burden().leaves_room(role))
     }
 
     /// A block by hash: executed here and recently, or final.

@@ -14,7 +14,7 @@ use alloy_rlp::Encodable as _;
 
 use crate::{
     block::Block,
-    limits::{MAX_BLOCK_BYTES, MAX_UNFINAL_BLOCKS},
+    limits::{MAX_BLOCK_BYTES, MAX_UNFINAL_BYTES, MAX_UNFINAL_GAS},
 };
 
 /// A block with transactions counts as this part of a full one at least, so that the number of such blocks is bounded too.
@@ -50,12 +50,12 @@ impl Burden {
     }
 
     /// Whether a block with transactions may stand on blocks that hold this.
-    pub(super) const fn leaves_room(self, gas_limit: u64, role: Role) -> bool {
-        let blocks = match role {
-            Role::Proposer => MAX_UNFINAL_BLOCKS,
-            Role::Voter => 2 * MAX_UNFINAL_BLOCKS,
+    pub(super) const fn leaves_room(self, role: Role) -> bool {
+        let tolerance = match role {
+            Role::Proposer => 1,
+            Role::Voter => 2,
         };
-        self.gas < blocks.saturating_mul(gas_limit) && self.bytes < blocks * MAX_BLOCK_BYTES as u64
+        self.gas < tolerance * MAX_UNFINAL_GAS && self.bytes < tolerance * MAX_UNFINAL_BYTES as u64
     }
 }
 
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
     use crate::testing::unsigned_transaction;
 
-    const GAS: u64 = 1_000_000;
+    const GAS: u64 = 200_000_000;
 
     fn block(transactions: u64, gas_used: u64) -> Block {
         let header = Header { gas_limit: GAS, gas_used, ..Header::default() };
@@ -84,20 +84,20 @@ mod tests {
 
     /// How many such blocks may follow each other.
     fn length(block: &Block, role: Role) -> u64 {
-        let fits = |count: u64| (0..count).map(|_| Burden::of(block)).sum::<Burden>().leaves_room(GAS, role);
+        let fits = |count: u64| (0..count).map(|_| Burden::of(block)).sum::<Burden>().leaves_room(role);
         (0..10_000).find(|count| !fits(*count)).unwrap_or(u64::MAX)
     }
 
     #[test]
-    fn eight_full_blocks_or_sixteen_times_as_many_small_ones_wait_for_finality() {
-        assert_eq!(length(&block(1, GAS), Role::Proposer), 8);
-        assert_eq!(length(&block(1, 21_000), Role::Proposer), 128);
+    fn four_full_blocks_or_sixteen_times_as_many_small_ones_wait_for_finality() {
+        assert_eq!(length(&block(1, GAS), Role::Proposer), 4);
+        assert_eq!(length(&block(1, 21_000), Role::Proposer), 64);
         assert_eq!(length(&block(0, 0), Role::Proposer), u64::MAX);
     }
 
     #[test]
     fn a_voter_tolerates_twice_as_much_because_it_may_not_know_yet_what_is_final() {
-        assert_eq!(length(&block(1, GAS), Role::Voter), 16);
-        assert_eq!(length(&block(1, 21_000), Role::Voter), 256);
+        assert_eq!(length(&block(1, GAS), Role::Voter), 8);
+        assert_eq!(length(&block(1, 21_000), Role::Voter), 128);
     }
 }

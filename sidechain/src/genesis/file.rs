@@ -330,7 +330,7 @@ impl Bridge {
 impl BlockRules {
     /// The defaults of a local network.
     pub const fn dev() -> Self {
-        Self { gas_limit: 60_000_000, interval_ms: 500, heartbeat_ms: 2_000 }
+        Self { gas_limit: 200_000_000, interval_ms: 500, heartbeat_ms: 2_000 }
     }
 
     fn check(&self) -> Result<(), GenesisError> {

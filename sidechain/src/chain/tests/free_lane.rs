@@ -86,7 +86,8 @@ fn its_nonce_may_lie_ahead_when_it_is_checked_but_not_in_a_block() {
 
 #[test]
 fn it_takes_at_most_half_of_the_gas_and_a_megabyte() {
-    let chain = chain();
+    // With more, its bytes would be used up first.
+    let chain = chain_of(60_000_000);
     let board = contracts::address::SIGNING_BOARD;
     let payload = vec![0xab; 16_000];
     let mut posts: Vec<_> =
@@ -103,7 +104,7 @@ fn it_takes_at_most_half_of_the_gas_and_a_megabyte() {
     let more = member(1).free(CHAIN, nonce, 1_500_000, board, post(nonce, &payload).into()).into_inner();
     let mut fuller = block.clone();
     fuller.transactions.push(more);
-    match self::chain().verify(&fuller, NOW_MS, &Stop::never()) {
+    match chain_of(60_000_000).verify(&fuller, NOW_MS, &Stop::never()) {
         Err(BlockError::Transaction { error: InclusionError::BlockGas { got, left }, .. }) => assert!(left < got),
         other => panic!("{other:?}"),
     }

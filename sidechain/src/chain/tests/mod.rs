@@ -66,6 +66,13 @@ fn open<S: Store>(store: S) -> Chain<S> {
     Chain::open_with(genesis(), store, Retention::default(), &allocation()).expect("the genesis is right")
 }
 
+/// With another gas limit.
+fn chain_of(gas_limit: u64) -> Chain<Memory> {
+    let mut genesis = genesis();
+    genesis.block.gas_limit = gas_limit;
+    Chain::open_with(genesis, Memory::default(), Retention::default(), &allocation()).expect("the genesis is right")
+}
+
 fn chain() -> Chain<Memory> {
     open(Memory::default())
 }

@@ -45,7 +45,7 @@ fn only_so_many_blocks_hold_transactions_before_more_is_final_and_the_empty_ones
     let chain = chain();
     let blocks = grow(&chain, chain.head_hash(), &Key::new(1), 0, HUNDREDS);
     let holding = blocks.iter().take_while(|block| !block.transactions.is_empty()).count();
-    assert_eq!(holding, 128, "eight full blocks, and the smallest counts as a sixteenth of one");
+    assert_eq!(holding, 64, "four full blocks, and the smallest counts as a sixteenth of one");
     assert!(blocks[holding..].iter().all(|block| block.transactions.is_empty()));
     let last = blocks[blocks.len() - 1].hash();
     assert!(!chain.has_room_above(last, Role::Proposer));
@@ -53,7 +53,7 @@ fn only_so_many_blocks_hold_transactions_before_more_is_final_and_the_empty_ones
     // The first final block makes room for one.
     chain.finalize(&blocks[0]).expect("stored").expect("new");
     assert!(chain.has_room_above(last, Role::Proposer));
-    let next = grow(&chain, last, &Key::new(1), 128, 2);
+    let next = grow(&chain, last, &Key::new(1), 64, 2);
     assert_eq!(next.iter().map(|block| block.transactions.len()).collect::<Vec<_>>(), [1, 0]);
 }
 
@@ -99,17 +99,19 @@ fn full_blocks_that_wait_for_finality_take_bounded_memory() {
     let filler = key.address.create(0);
     let mut parent = chain.head_hash();
     let mut holding = 0;
+    let fills = chain.rules().gas_limit >> 24;
     for block in 0..20u64 {
         let fill = |n: u64| {
-            let input = U256::from((4 * block + n) << 32).to_be_bytes::<32>();
-            key.send(CHAIN, 1 + 3 * block + n, 1 << 24, filler.into(), U256::ZERO, input.into())
+            let nonce = 1 + fills * block + n;
+            let input = U256::from(nonce << 32).to_be_bytes::<32>();
+            key.send(CHAIN, nonce, 1 << 24, filler.into(), U256::ZERO, input.into())
         };
-        let executed = chain.propose(parent, NOW_MS, PROPOSER, (0..3).map(fill), &Stop::never()).expect("usable");
+        let executed = chain.propose(parent, NOW_MS, PROPOSER, (0..fills).map(fill), &Stop::never()).expect("usable");
         holding += usize::from(!executed.transactions.is_empty());
         parent = executed.hash();
     }
     let bytes = chain.tip().pending.bytes();
     println!("{holding} blocks of {} gas wait in {bytes} bytes", chain.rules().gas_limit);
-    assert!((8..=11).contains(&holding), "{holding}");
+    assert!((4..=5).contains(&holding), "{holding}");
     assert!(bytes < 300 << 20, "{bytes} bytes");
 }
