@@ -20,6 +20,14 @@ pub const MAX_UNFINAL_BYTES: usize = 8 * MAX_BLOCK_BYTES;
 /// Bytes of free-lane transactions in one block.
 pub const MAX_FREE_BYTES: usize = 1 << 20;
 
+/// Bytes of one member's free-lane transactions in one block: half of all, so that one member leaves room for the others.
+pub const MAX_MEMBER_BYTES: usize = MAX_FREE_BYTES / 2;
+const _: () = assert!(MAX_MEMBER_BYTES >= MAX_TRANSACTION_BYTES, "every free transaction fits into an empty block");
+
+/// One member's free-lane transactions in one block: more than a relayer posts in a second for all its sessions. Each costs
+/// every validator a signature check, however little gas it asks for.
+pub const MAX_MEMBER_TRANSACTIONS: usize = 64;
+
 /// Lowest base fee, in wei per gas. Ethereum's formula alone would let an idle chain fall to 7 wei and give space away; at
 /// this floor a transfer (21,000 gas) costs 2.1 sat.
 pub const MIN_BASE_FEE: u64 = 1_000_000;

@@ -6,7 +6,7 @@ use alloy_primitives::B256;
 
 use super::{
     error::FinalizeError,
-    open::Chain,
+    open::{Chain, Changed},
     receipts::receipts_batch,
     rows::{block_batch, state_batch, stored_hash},
     stored::{Finalized, Stored},
@@ -14,7 +14,7 @@ use super::{
 use crate::{
     block::Block,
     execution::{BlockError, Executed, Stop},
-    state::store::{Store, StoreError},
+    state::store::{Store, StoreError, Table},
 };
 
 impl<S: Store> Chain<S> {
@@ -102,6 +102,10 @@ impl<S: Store> Chain<S> {
 
     /// The block is the head; what does not stand on it is no longer pending.
     fn advance(&self, executed: &Executed) {
+        let number = executed.block.number();
+        let changes = executed.overlay.changes().filter(|(table, ..)| *table == Table::Account);
+        let accounts = changes.map(|(_, key, _)| B256::from_slice(key)).collect();
+        *self.changed.lock().unwrap_or_else(PoisonError::into_inner) = Changed { number, accounts };
         let mut tip = self.tip.write().unwrap_or_else(PoisonError::into_inner);
         tip.head = executed.block.header.clone();
         tip.hash = executed.hash;

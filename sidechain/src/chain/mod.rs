@@ -44,7 +44,7 @@ pub use error::{FinalizeError, LogsError, OpenError, ProposeError, SimulateError
 pub use fees::BlockFees;
 pub use log_filter::LogFilter;
 pub use logs::{LOG_BYTES, LogEntry, LogLimits, LogPage, LogPlace};
-pub use open::Chain;
+pub use open::{Chain, Changed};
 pub use propose::Offers;
 pub use registrations::{Arrival, Kept, MAX_REGISTRATIONS, Origin, Payment, Registration, RegistrationError};
 pub use retention::Retention;

@@ -1,6 +1,6 @@
 //! The chain over a store: how it is opened, and what it holds in memory.
 
-use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, atomic::AtomicU64};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, atomic::AtomicU64};
 
 use alloy_primitives::{Address, B256};
 
@@ -43,6 +43,16 @@ pub struct Chain<S> {
     /// Final blocks and receipts in memory.
     pub(super) blocks: Shared<Stored>,
     pub(super) receipts: Shared<Vec<Receipt>>,
+    pub(super) changed: Mutex<Changed>,
+}
+
+/// The accounts that the last final block changed.
+#[derive(Clone, Debug, Default)]
+pub struct Changed {
+    /// Its number; 0 before the first.
+    pub number: u64,
+    /// keccak256 of their addresses.
+    pub accounts: Arc<[B256]>,
 }
 
 impl<S: Store> Chain<S> {
@@ -99,6 +109,7 @@ impl<S: Store> Chain<S> {
             senders: Senders::default(),
             blocks: Shared::new(SHARED_BYTES),
             receipts: Shared::new(SHARED_BYTES),
+            changed: Mutex::default(),
         })
     }
 
@@ -125,6 +136,11 @@ impl<S: Store> Chain<S> {
     /// Hash of the last final header.
     pub fn head_hash(&self) -> B256 {
         self.tip().hash
+    }
+
+    /// The accounts that the last block made final here changed.
+    pub fn changed(&self) -> Changed {
+        self.changed.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Remembers a sender that was recovered outside, so that a block with this transaction is verified faster.

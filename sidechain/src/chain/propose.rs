@@ -16,6 +16,9 @@ pub trait Offers {
 
     /// A transaction was stopped before its end. It is left out, and nothing of it remains.
     fn left_out(&mut self, transaction: &Transaction);
+
+    /// A transaction cannot stand here, for the reason given.
+    fn skipped(&mut self, transaction: &Transaction, error: &BlockError);
 }
 
 /// Transactions that all share one `Stop`.
@@ -30,6 +33,8 @@ impl<I: Iterator<Item = Transaction>> Offers for Plain<'_, I> {
     }
 
     fn left_out(&mut self, _: &Transaction) {}
+
+    fn skipped(&mut self, _: &Transaction, _: &BlockError) {}
 }
 
 impl<S: Store> Chain<S> {
@@ -75,7 +80,10 @@ impl<S: Store> Chain<S> {
         {
             match execution.include(&transaction, &ends) {
                 // One that would break the supply is skipped too: the chain must go on without it.
-                Ok(()) | Err(BlockError::Transaction { .. } | BlockError::Supply(_)) => {}
+                Ok(()) => {}
+                Err(error @ (BlockError::Transaction { .. } | BlockError::Supply(_))) => {
+                    offers.skipped(&transaction, &error);
+                }
                 Err(BlockError::Stopped) if !stop.is_stopped() => offers.left_out(&transaction),
                 Err(error) => return Err(error.into()),
             }

@@ -159,6 +159,15 @@ impl<S: Store> Chain<S> {
         self.receipts.put(number, receipts, bytes);
     }
 
+    /// Whether a transaction is in a final block; much cheaper than [`Self::transaction`].
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub fn has_transaction(&self, hash: B256) -> Result<bool, StoreError> {
+        Ok(self.store.get(Table::TransactionHash, hash.as_slice())?.is_some())
+    }
+
     /// A final transaction by hash.
     ///
     /// # Errors

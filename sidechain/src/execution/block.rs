@@ -7,9 +7,10 @@ use contracts::Ledger;
 use revm::{Database as _, DatabaseCommit as _, state::EvmState};
 
 use super::{
-    error::{BlockError, InclusionError},
+    error::BlockError,
     evm::{Evm, Mode, evm, inclusion_error, transact, transaction_env},
     history::record_parent,
+    lanes::Lanes,
     outcome::free_failure,
     rules::{Rules, check_free},
     stop::Stop,
@@ -17,7 +18,6 @@ use super::{
 };
 use crate::{
     block::{Block, Header, Receipt, Transaction, TxEnvelope, check_kind, is_free},
-    limits::{MAX_BLOCK_BYTES, MAX_FREE_BYTES},
     state::{Overlay, StateReader, Working},
 };
 
@@ -53,9 +53,7 @@ pub struct Execution<'a, R: StateReader> {
     transactions: Vec<TxEnvelope>,
     senders: Vec<Address>,
     receipts: Vec<Receipt>,
-    bytes: usize,
-    free_gas: u64,
-    free_bytes: usize,
+    lanes: Lanes,
 }
 
 impl<'a, R: StateReader> Execution<'a, R> {
@@ -74,15 +72,13 @@ impl<'a, R: StateReader> Execution<'a, R> {
             transactions: Vec::new(),
             senders: Vec::new(),
             receipts: Vec::new(),
-            bytes: 0,
-            free_gas: 0,
-            free_bytes: 0,
+            lanes: Lanes::new(rules),
         })
     }
 
     /// Whether not even the smallest transaction fits any more.
     pub const fn is_full(&self) -> bool {
-        self.header.gas_limit - self.header.gas_used < 21_000 || self.bytes + 100 > MAX_BLOCK_BYTES
+        self.lanes.is_full()
     }
 
     /// Runs a transaction and adds it to the block. On error nothing has changed.
@@ -97,8 +93,9 @@ impl<'a, R: StateReader> Execution<'a, R> {
         let refuse = |error| BlockError::Transaction { index, hash, error };
         let bytes = envelope.length();
         check_kind(envelope, self.rules.chain_id).map_err(|error| refuse(error.into()))?;
-        self.check_room(envelope, bytes).map_err(refuse)?;
         let free = is_free(envelope);
+        let member = free.then(|| transaction.signer());
+        self.lanes.check(member, envelope.gas_limit(), bytes).map_err(refuse)?;
         if free {
             check_free(self.rules, transaction).map_err(refuse)?;
         }
@@ -116,11 +113,7 @@ impl<'a, R: StateReader> Execution<'a, R> {
 
         let gas_used = result.tx_gas_used();
         self.header.gas_used += gas_used;
-        self.bytes += bytes;
-        if free {
-            self.free_gas += gas_used;
-            self.free_bytes += bytes;
-        }
+        self.lanes.add(member, gas_used, bytes);
         let receipt = ConsensusReceipt {
             status: Eip658Value::Eip658(result.is_success()),
             cumulative_gas_used: self.header.gas_used,
@@ -155,22 +148,6 @@ impl<'a, R: StateReader> Execution<'a, R> {
         header.receipts_root = proofs::calculate_receipt_root(&receipts);
         header.logs_bloom = receipts.iter().fold(Bloom::ZERO, |bloom, receipt| bloom | *receipt.logs_bloom());
         Ok(Executed { hash: header.hash_slow(), block: Block { header, transactions }, senders, receipts, overlay })
-    }
-
-    fn check_room(&self, envelope: &TxEnvelope, bytes: usize) -> Result<(), InclusionError> {
-        let mut gas_left = self.header.gas_limit - self.header.gas_used;
-        let mut bytes_left = MAX_BLOCK_BYTES - self.bytes;
-        if is_free(envelope) {
-            gas_left = gas_left.min(self.rules.free_gas().saturating_sub(self.free_gas));
-            bytes_left = bytes_left.min(MAX_FREE_BYTES - self.free_bytes);
-        }
-        if envelope.gas_limit() > gas_left {
-            return Err(InclusionError::BlockGas { got: envelope.gas_limit(), left: gas_left });
-        }
-        if bytes > bytes_left {
-            return Err(InclusionError::BlockBytes { got: bytes, left: bytes_left });
-        }
-        Ok(())
     }
 }
 

@@ -98,7 +98,7 @@ pub fn try_free<R: StateReader>(
 ) -> Result<Outcome, BlockError> {
     let refuse = |error| BlockError::Transaction { index: 0, hash: *transaction.inner().tx_hash(), error };
     check_free(rules, transaction).map_err(refuse)?;
-    let left = rules.free_gas();
+    let left = rules.member_gas();
     if transaction.gas_limit() > left {
         return Err(refuse(InclusionError::BlockGas { got: transaction.gas_limit(), left }));
     }

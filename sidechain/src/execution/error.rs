@@ -3,7 +3,7 @@
 use alloy_primitives::{B256, Bytes};
 
 use super::supply::Supply;
-use crate::{block::TransactionError, state::store::StoreError};
+use crate::{block::TransactionError, limits::MAX_MEMBER_TRANSACTIONS, state::store::StoreError};
 
 /// Why a block is not valid.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +44,28 @@ pub enum BlockError {
     Store(#[from] StoreError),
 }
 
+impl BlockError {
+    /// Whether a candidate that was skipped for this will be skipped on every later state too, as far as anybody can tell: it
+    /// neither waits for room nor for another transaction.
+    #[must_use]
+    pub const fn is_hopeless(&self) -> bool {
+        match self {
+            Self::Supply(_) => true,
+            Self::Transaction { error, .. } => match error {
+                InclusionError::Transaction(_)
+                | InclusionError::Invalid(_)
+                | InclusionError::NotFree(_)
+                | InclusionError::FreeFailed { .. } => true,
+                InclusionError::Nonce { got, want } => *got < *want,
+                InclusionError::BlockGas { .. } | InclusionError::BlockBytes { .. } | InclusionError::MemberCount => {
+                    false
+                }
+            },
+            _ => false,
+        }
+    }
+}
+
 /// Why a transaction cannot be in a block at this place.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InclusionError {
@@ -61,7 +83,7 @@ pub enum InclusionError {
     BlockGas {
         /// The transaction's gas limit.
         got: u64,
-        /// Gas left in the block, or in its free lane.
+        /// Gas left in the block, in its free lane, or for this member.
         left: u64,
     },
     /// Too few bytes are left in the block.
@@ -69,9 +91,12 @@ pub enum InclusionError {
     BlockBytes {
         /// Size of the transaction's EIP-2718 encoding, in bytes.
         got: usize,
-        /// Bytes left in the block, or in its free lane.
+        /// Bytes left in the block, in its free lane, or for this member.
         left: usize,
     },
+    /// The member has used the number of free transactions that it may have in one block.
+    #[error("the member has {MAX_MEMBER_TRANSACTIONS} transactions with gas price 0 in the block already")]
+    MemberCount,
     /// Gas price 0, but the free lane does not take it, for the reason given.
     #[error("gas price 0 is only for members of the federation who call the peg's contracts without value: {0}")]
     NotFree(&'static str),

@@ -6,7 +6,7 @@ use alloy_consensus::Transaction as _;
 use alloy_primitives::Address;
 
 use super::error::InclusionError;
-use crate::block::Transaction;
+use crate::{block::Transaction, limits::MAX_TRANSACTION_GAS};
 
 /// What the blocks of one network may do; from genesis.
 #[derive(Clone, Debug)]
@@ -23,6 +23,12 @@ impl Rules {
     /// Gas of free transactions in one block: half of it, so that paying users always find room.
     pub const fn free_gas(&self) -> u64 {
         self.gas_limit / 2
+    }
+
+    /// Gas of one member's free transactions in one block: half of the lane, so that one member leaves room for the others, but
+    /// enough for the largest transaction.
+    pub fn member_gas(&self) -> u64 {
+        (self.free_gas() / 2).max(MAX_TRANSACTION_GAS).min(self.free_gas())
     }
 }
 

@@ -20,5 +20,6 @@ pub fn make_block(state: &NodeState) {
         .expect("the head is known");
     if let Some(finalized) = chain.finalize(&block).expect("our own block") {
         state.on_finalized(finalized, now_ms()).expect("the store works");
+        state.try_free_heads_again(now_ms());
     }
 }

@@ -1,6 +1,6 @@
 //! A waiting transaction, and what waits of one sender.
 
-use std::collections::BTreeMap;
+use std::{cmp::Reverse, collections::BTreeMap};
 
 use alloy_consensus::Transaction as _;
 use alloy_primitives::{Address, B256, U256};
@@ -15,11 +15,34 @@ pub enum Lane {
     Free,
 }
 
+/// The code of an account that sends transactions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Code {
+    #[default]
+    Nothing,
+    /// EIP-7702: the account runs a contract's code, so whoever calls it may make it spend its balance.
+    Delegation,
+    /// EIP-3607: such an account cannot send.
+    Contract,
+}
+
 /// An account at the head.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Account {
     pub nonce: u64,
     pub balance: U256,
+    pub code: Code,
+}
+
+/// A transaction that wants into the pool, with what its caller found out about it.
+#[derive(Clone, Debug)]
+pub struct Arrival {
+    pub transaction: Transaction,
+    pub lane: Lane,
+    /// Its sender's, at the head.
+    pub account: Account,
+    /// Accounts that it can delegate (EIP-7702): signers of authorizations that are valid for this chain and not used yet.
+    pub authorities: Vec<Address>,
 }
 
 /// Where a transaction waits: its sender and nonce.
@@ -29,15 +52,34 @@ pub(super) type Slot = (Address, u64);
 pub(super) struct Entry {
     pub(super) transaction: Transaction,
     pub(super) lane: Lane,
+    pub(super) authorities: Vec<Address>,
     pub(super) size: usize,
     pub(super) arrival: u64,
     pub(super) arrived_ms: u64,
+    /// What it is worth while it waits in the pool, as the index of paid ones has it.
+    pub(super) worth: Worth,
+    pub(super) retry: Retry,
+    /// Blocks on a parent that is not final in which it could not be included.
+    pub(super) failures: u32,
 }
 
 impl Entry {
     pub(super) fn cost(&self) -> U256 {
         cost(&self.transaction)
     }
+
+    /// What a block's producer earns by it, in wei per gas, at a base fee; less when it cannot even pay that.
+    fn own_price(&self, base_fee: u64) -> u128 {
+        let (max_fee, tip) = (self.transaction.max_fee_per_gas(), self.transaction.priority_fee_or_price());
+        max_fee.min(tip.saturating_add(u128::from(base_fee)))
+    }
+}
+
+/// When a transaction that is sent again by its user is passed on again.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Retry {
+    pub(super) not_before_ms: u64,
+    pub(super) wait_ms: u64,
 }
 
 /// One sender's waiting transactions by nonce.
@@ -50,6 +92,8 @@ pub(super) struct SenderQueue {
     pub(super) cost: U256,
     pub(super) paid: Usage,
     pub(super) free: Usage,
+    /// Maximum fee of the next transaction if it is there and paid, as the index of heads has it.
+    pub(super) head: Option<u128>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,18 +121,28 @@ impl SenderQueue {
             Lane::Free => &mut self.free,
         }
     }
+
+    /// What a transaction at `nonce` is worth here. One that follows others cannot be mined before them, so it is worth no
+    /// more than the cheapest of them: else a dear one behind one that no block takes would displace what could be mined.
+    pub(super) fn weigh(&self, nonce: u64, entry: &Entry, base_fee: u64) -> Worth {
+        let executable = nonce <= self.gap;
+        let own = match entry.lane {
+            Lane::Paid => entry.own_price(base_fee),
+            Lane::Free => u128::MAX,
+        };
+        let before = nonce.checked_sub(1).and_then(|before| self.entries.get(&before));
+        let limit =
+            before.filter(|before| executable && before.worth.executable).map_or(u128::MAX, |it| it.worth.price);
+        Worth { executable, price: own.min(limit), seniority: Reverse(entry.arrival) }
+    }
 }
 
 /// The least worthy first: queued before executable, then the cheaper, then the younger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Worth {
     pub(super) executable: bool,
-    pub(super) max_fee: u128,
-    pub(super) seniority: std::cmp::Reverse<u64>,
-}
-
-pub(super) fn worth(entry: &Entry, executable: bool) -> Worth {
-    Worth { executable, max_fee: entry.transaction.max_fee_per_gas(), seniority: std::cmp::Reverse(entry.arrival) }
+    pub(super) price: u128,
+    pub(super) seniority: Reverse<u64>,
 }
 
 /// What a transaction can cost its sender at most.

@@ -21,6 +21,20 @@ pub enum Refused {
         "replacement transaction too early: the free transaction with this nonce is {age_ms} ms old, wait until it is {wanted_ms}"
     )]
     ReplacementTooEarly { age_ms: u64, wanted_ms: u64 },
+    /// EIP-7702: others may spend the balance, so more than one could become unpayable at once.
+    #[error(
+        "in-flight transaction limit reached for delegated accounts: {sender} is or becomes delegated and has one already"
+    )]
+    DelegatedFull { sender: Address },
+    #[error("gapped-nonce tx from delegated accounts: next nonce {next}, tx nonce {got}")]
+    DelegatedGap { next: u64, got: u64 },
+    #[error("authority already reserved: {authority} has more than one pending transaction")]
+    AuthorityReserved { authority: Address },
+    /// EIP-3607.
+    #[error("sender not an eoa: {sender} has code")]
+    SenderIsContract { sender: Address },
+    #[error("too many free transactions of {sender} were tried lately: wait {wait_ms} ms")]
+    TooManyTrials { sender: Address, wait_ms: u64 },
     #[error("transaction underpriced: max fee {max_fee} wei per gas, the base fee is never below {MIN_BASE_FEE}")]
     Underpriced { max_fee: u128 },
     #[error("oversized data: transaction size {got}, limit {MAX_TRANSACTION_BYTES}")]

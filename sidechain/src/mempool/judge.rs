@@ -4,7 +4,7 @@ use alloy_consensus::Transaction as _;
 use alloy_primitives::{Address, U256};
 
 use super::{
-    entry::{Entry, Lane, SenderQueue, Slot, hash, worth},
+    entry::{Code, Entry, Lane, SenderQueue, Slot, hash},
     error::Refused,
     pool::Mempool,
 };
@@ -24,8 +24,12 @@ impl Mempool {
         if new.lane == Lane::Paid && max_fee < u128::from(MIN_BASE_FEE) {
             return Err(Refused::Underpriced { max_fee });
         }
+        if queue.account.code == Code::Contract {
+            return Err(Refused::SenderIsContract { sender });
+        }
         let old = queue.entries.get(&nonce);
         self.judge_nonce(queue.account.nonce, nonce, new.lane)?;
+        self.judge_delegation(sender, nonce, new)?;
         if let Some(old) = old {
             self.judge_replacement(old, new, now_ms)?;
         }
@@ -50,6 +54,31 @@ impl Mempool {
             return Err(Refused::NonceTooHigh { next, got, limit });
         }
         Ok(())
+    }
+
+    /// A delegated account can lose its balance by whoever calls it, so only its next transaction may wait: else thousands
+    /// could become unpayable at once, at the cost of one call. The same for an account that a waiting transaction delegates.
+    fn judge_delegation(&self, sender: Address, nonce: u64, new: &Entry) -> Result<(), Refused> {
+        let queue = &self.queues[&sender];
+        let others = |queue: &SenderQueue| queue.entries.keys().filter(|other| **other != nonce).count();
+        let named = self.authorities.get(&sender).copied().unwrap_or_default();
+        let by_replaced = queue.entries.get(&nonce).map_or(0, |old| times(&old.authorities, sender));
+        if queue.account.code == Code::Delegation || named > by_replaced {
+            if others(queue) > 0 {
+                return Err(Refused::DelegatedFull { sender });
+            }
+            if nonce != queue.account.nonce {
+                return Err(Refused::DelegatedGap { next: queue.account.nonce, got: nonce });
+            }
+        }
+        let waiting = |authority: &Address| match *authority == sender {
+            true => others(queue) + 1,
+            false => self.queues.get(authority).map_or(0, |queue| queue.entries.len()),
+        };
+        match new.authorities.iter().find(|authority| waiting(authority) > 1) {
+            Some(authority) => Err(Refused::AuthorityReserved { authority: *authority }),
+            None => Ok(()),
+        }
     }
 
     fn judge_replacement(&self, old: &Entry, new: &Entry, now_ms: u64) -> Result<(), Refused> {
@@ -102,19 +131,23 @@ impl Mempool {
         }
         usage.add(new.size);
         let queue = &self.queues[&sender];
-        let worth = worth(new, nonce <= queue.gap);
+        let worth = queue.weigh(nonce, new, self.base_fee);
         let mut evicted = Vec::new();
         let mut rivals = self.by_worth.iter().filter(|(_, slot)| slot.0 != sender);
         while usage.count > self.limits.count || usage.bytes > self.limits.bytes {
-            let (rival, slot) = rivals.next().ok_or(Refused::Full { cheapest: worth.max_fee })?;
+            let (rival, slot) = rivals.next().ok_or(Refused::Full { cheapest: worth.price })?;
             if *rival > worth {
-                return Err(Refused::Full { cheapest: rival.max_fee });
+                return Err(Refused::Full { cheapest: rival.price });
             }
             usage.remove(self.queues[&slot.0].entries[&slot.1].size);
             evicted.push(*slot);
         }
         Ok(evicted)
     }
+}
+
+fn times(authorities: &[Address], sender: Address) -> usize {
+    authorities.iter().filter(|authority| **authority == sender).count()
 }
 
 fn judge_funds(queue: &SenderQueue, old: Option<&Entry>, new: &Entry) -> Result<(), Refused> {

@@ -1,16 +1,17 @@
 //! The pool: what is in it, and what leaves it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use alloy_consensus::Transaction as _;
 use alloy_eips::Encodable2718;
 use alloy_primitives::{Address, B256};
 
 use super::{
-    entry::{Account, Entry, Lane, SenderQueue, Slot, Usage, Worth, hash, worth},
+    entry::{Account, Arrival, Entry, Lane, Retry, SenderQueue, Slot, Usage, Worth, hash},
     error::Refused,
     held::Held,
     limits::Limits,
+    members::Members,
 };
 use crate::block::Transaction;
 
@@ -34,7 +35,8 @@ pub struct Status {
     pub bytes: usize,
 }
 
-/// The pool. All operations take O(log n) except for changes of one sender's gap, which visit what they promote or demote.
+/// The pool. All operations take O(log n) except for changes of one sender's gap, which visit what they promote or demote, and
+/// of the base fee, which visit everything.
 #[derive(Clone, Debug, Default)]
 pub struct Mempool {
     pub(super) limits: Limits,
@@ -44,8 +46,17 @@ pub struct Mempool {
     pub(super) by_worth: BTreeMap<Worth, Slot>,
     pub(super) by_arrival: BTreeMap<u64, Slot>,
     pub(super) free_by_arrival: BTreeMap<u64, Slot>,
+    /// Paid transactions that are next of their sender, by maximum fee.
+    pub(super) heads: BTreeSet<(u128, Address)>,
+    /// Senders by keccak256 of their address, by which the state has accounts.
+    pub(super) accounts: HashMap<B256, Address>,
+    /// How many waiting transactions can delegate an account.
+    pub(super) authorities: BTreeMap<Address, usize>,
+    pub(super) members: Members,
+    /// Of the next block, in wei per gas, as far as this pool was told.
+    pub(super) base_fee: u64,
     pub(super) paid: Usage,
-    free: Usage,
+    pub(super) free: Usage,
     pub(super) arrivals: u64,
     held: Held,
 }
@@ -61,30 +72,16 @@ impl Mempool {
         &self.limits
     }
 
-    /// Adds a transaction of `lane`; `account` is its sender's at the head.
+    /// Adds a transaction.
     ///
     /// # Errors
     ///
-    /// `Refused` says which bound or rule; the pool is then as before.
-    pub fn add(
-        &mut self,
-        transaction: Transaction,
-        lane: Lane,
-        account: Account,
-        now_ms: u64,
-    ) -> Result<Added, Refused> {
-        let (sender, nonce) = (transaction.signer(), transaction.nonce());
-        if let Some(until_ms) = self.held.until(sender, now_ms) {
-            return Err(Refused::Held { sender, left_ms: until_ms - now_ms });
-        }
-        self.observe(sender, account);
-        let entry = Entry {
-            size: transaction.encode_2718_len(),
-            lane,
-            arrival: self.arrivals,
-            arrived_ms: now_ms,
-            transaction,
-        };
+    /// `Refused` says which bound or rule; the pool is then as before, except that it learned the account's state.
+    pub fn add(&mut self, arrival: Arrival, now_ms: u64) -> Result<Added, Refused> {
+        let (sender, nonce) = (arrival.transaction.signer(), arrival.transaction.nonce());
+        self.check_held(sender, now_ms)?;
+        self.observe(sender, arrival.account);
+        let entry = self.entry(arrival, now_ms);
         let decided = self.judge(sender, nonce, &entry, now_ms);
         let evicted = match decided {
             Ok(evicted) => evicted,
@@ -105,24 +102,135 @@ impl Mempool {
         Ok(Added { executable, replaced, evicted })
     }
 
-    /// Takes in what a final block changed: `touched` accounts (senders and 7702 authorities) are read again by `account`.
-    /// Drops what became stale, unpayable or too old; returns the hashes of what left without being in the block's nonces.
+    fn check_held(&self, sender: Address, now_ms: u64) -> Result<(), Refused> {
+        match self.held.until(sender, now_ms) {
+            Some(until_ms) => Err(Refused::Held { sender, left_ms: until_ms - now_ms }),
+            None => Ok(()),
+        }
+    }
+
+    /// What `add` would say.
+    ///
+    /// # Errors
+    ///
+    /// As `add`.
+    pub fn check(&mut self, arrival: &Arrival, now_ms: u64) -> Result<(), Refused> {
+        let (sender, nonce) = (arrival.transaction.signer(), arrival.transaction.nonce());
+        self.check_held(sender, now_ms)?;
+        self.observe(sender, arrival.account);
+        let entry = self.entry(arrival.clone(), now_ms);
+        let judged = self.judge(sender, nonce, &entry, now_ms);
+        self.forget_if_empty(sender);
+        judged.map(drop)
+    }
+
+    fn entry(&self, arrival: Arrival, now_ms: u64) -> Entry {
+        let Arrival { transaction, lane, account: _, authorities } = arrival;
+        let wait_ms = self.limits.retry_after_ms;
+        Entry {
+            size: transaction.encode_2718_len(),
+            lane,
+            authorities,
+            arrival: self.arrivals,
+            arrived_ms: now_ms,
+            // Weighed where it is put.
+            worth: Worth { executable: false, price: 0, seniority: std::cmp::Reverse(self.arrivals) },
+            retry: Retry { not_before_ms: now_ms.saturating_add(wait_ms), wait_ms },
+            failures: 0,
+            transaction,
+        }
+    }
+
+    /// All senders.
+    pub fn senders(&self) -> impl Iterator<Item = Address> {
+        self.queues.keys().copied()
+    }
+
+    /// The senders among accounts that a block changed (keccak256 of addresses): whoever calls `on_finalized` reads them again.
+    pub fn senders_among<'a>(&self, changed: impl IntoIterator<Item = &'a B256>) -> Vec<Address> {
+        changed.into_iter().filter_map(|hash| self.accounts.get(hash)).copied().collect()
+    }
+
+    /// Takes in what a final block changed: its successor's base fee, the gas that each free transaction used, and the senders
+    /// it changed as they are now. Drops what became stale, unpayable or too old; returns the hashes of what left without being in the
+    /// block's nonces.
     pub fn on_finalized(
         &mut self,
-        touched: impl IntoIterator<Item = Address>,
-        account: impl Fn(Address) -> Account,
+        base_fee: u64,
+        free: impl IntoIterator<Item = (Address, u64)>,
+        changed: impl IntoIterator<Item = (Address, Account)>,
         now_ms: u64,
     ) -> Vec<B256> {
         let mut dropped = Vec::new();
-        for address in touched {
+        for (address, account) in changed {
             if self.queues.contains_key(&address) {
-                self.observe(address, account(address));
+                self.observe(address, account);
                 self.drop_unpayable(address, &mut dropped);
                 self.forget_if_empty(address);
             }
         }
+        self.members.on_finalized(free);
+        self.set_base_fee(base_fee);
         self.drop_expired(now_ms, &mut dropped);
         dropped
+    }
+
+    /// Drops what is too old; returns its hashes. To be called now and then, whether blocks become final or not.
+    pub fn expire(&mut self, now_ms: u64) -> Vec<B256> {
+        let mut dropped = Vec::new();
+        self.drop_expired(now_ms, &mut dropped);
+        dropped
+    }
+
+    /// Counts gas that is about to be run for a member, to see whether its free transaction would succeed.
+    ///
+    /// # Errors
+    ///
+    /// `TooManyTrials`: how long it has to wait.
+    pub fn begin_trial(&mut self, member: Address, gas: u64, now_ms: u64) -> Result<(), Refused> {
+        self.members.owe(member, gas, self.limits.trial_gas_at_once, &self.limits, now_ms)
+    }
+
+    /// The same for a transaction that is in the pool already: trying it again must leave its member half for new ones.
+    pub fn begin_another_trial(&mut self, member: Address, gas: u64, now_ms: u64) -> bool {
+        self.members.owe(member, gas, self.limits.trial_gas_at_once / 2, &self.limits, now_ms).is_ok()
+    }
+
+    /// A trial succeeded and used less gas than was counted. One that failed is not given back: it could be repeated for ever.
+    pub fn end_trial(&mut self, member: Address, unused_gas: u64) {
+        self.members.give_back(member, unused_gas);
+    }
+
+    /// A proposer could not include a transaction, for a reason that waiting does not mend. Drops it when it `lasts` (it was tried
+    /// on a final state), or when it failed some times; returns whether it did.
+    pub fn on_failure(&mut self, hash: B256, lasts: bool) -> bool {
+        let Some((sender, nonce)) = self.by_hash.get(&hash).copied() else { return false };
+        let limit = self.limits.failures;
+        let Some(entry) = self.queues.get_mut(&sender).and_then(|queue| queue.entries.get_mut(&nonce)) else {
+            return false;
+        };
+        entry.failures += 1;
+        // A free one took time and pays nothing: once is enough. Its relayer decides anew.
+        let drops = lasts || entry.lane == Lane::Free || entry.failures >= limit;
+        if entry.lane == Lane::Free {
+            self.members.failed(sender, entry.transaction.gas_limit());
+        }
+        drops && self.remove_slot((sender, nonce)).is_some()
+    }
+
+    /// Whether a waiting transaction that its user sent again is to be passed on again. Each time after a longer wait, so that
+    /// retries are no means to make this node speak.
+    pub fn on_retry(&mut self, hash: B256, now_ms: u64) -> bool {
+        let Some((sender, nonce)) = self.by_hash.get(&hash) else { return false };
+        let Some(entry) = self.queues.get_mut(sender).and_then(|queue| queue.entries.get_mut(nonce)) else {
+            return false;
+        };
+        if now_ms < entry.retry.not_before_ms {
+            return false;
+        }
+        let wait_ms = entry.retry.wait_ms.saturating_mul(2);
+        entry.retry = Retry { not_before_ms: now_ms.saturating_add(wait_ms), wait_ms };
+        true
     }
 
     /// Removes one transaction, for example a free one that would fail now. Later nonces of its sender stay, queued.
@@ -196,138 +304,5 @@ impl Mempool {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.by_hash.is_empty()
-    }
-
-    /// Learns an account's state. A pool that is ahead of a slow reader never goes back to a lower nonce.
-    fn observe(&mut self, sender: Address, account: Account) {
-        let queue = self.queues.entry(sender).or_default();
-        if account.nonce < queue.account.nonce {
-            return;
-        }
-        queue.account = account;
-        let stale: Vec<u64> = queue.entries.range(..account.nonce).map(|(nonce, _)| *nonce).collect();
-        for nonce in stale {
-            self.take((sender, nonce));
-        }
-        let gap = self.queues[&sender].gap.max(account.nonce);
-        self.move_gap(sender, gap);
-    }
-
-    fn drop_unpayable(&mut self, sender: Address, dropped: &mut Vec<B256>) {
-        while let Some(queue) = self.queues.get(&sender)
-            && queue.cost > queue.account.balance
-            && let Some(last) = queue.entries.keys().next_back()
-        {
-            let slot = (sender, *last);
-            dropped.extend(self.remove_slot(slot).map(|entry| hash(&entry.transaction)));
-        }
-    }
-
-    fn drop_expired(&mut self, now_ms: u64, dropped: &mut Vec<B256>) {
-        for lane in [Lane::Paid, Lane::Free] {
-            while let Some(slot) = self.oldest(lane).filter(|slot| self.is_expired(*slot, now_ms)) {
-                dropped.extend(self.remove_slot(slot).map(|entry| hash(&entry.transaction)));
-            }
-        }
-    }
-
-    fn oldest(&self, lane: Lane) -> Option<Slot> {
-        self.arrivals_of(lane).values().next().copied()
-    }
-
-    fn is_expired(&self, (sender, nonce): Slot, now_ms: u64) -> bool {
-        let entry = &self.queues[&sender].entries[&nonce];
-        let lifetime_ms = match entry.lane {
-            Lane::Paid => self.limits.lifetime_ms,
-            Lane::Free => self.limits.free_lifetime_ms,
-        };
-        now_ms.saturating_sub(entry.arrived_ms) >= lifetime_ms
-    }
-
-    fn arrivals_of(&self, lane: Lane) -> &BTreeMap<u64, Slot> {
-        match lane {
-            Lane::Paid => &self.by_arrival,
-            Lane::Free => &self.free_by_arrival,
-        }
-    }
-
-    fn remove_slot(&mut self, slot: Slot) -> Option<Entry> {
-        let (sender, nonce) = slot;
-        let entry = self.take(slot)?;
-        let gap = self.queues[&sender].gap.min(nonce);
-        self.move_gap(sender, gap);
-        self.forget_if_empty(sender);
-        Some(entry)
-    }
-
-    /// Puts an entry in a free slot and promotes what it makes executable.
-    fn put(&mut self, sender: Address, nonce: u64, entry: Entry) {
-        self.by_hash.insert(hash(&entry.transaction), (sender, nonce));
-        match entry.lane {
-            Lane::Paid => self.by_arrival.insert(entry.arrival, (sender, nonce)),
-            Lane::Free => self.free_by_arrival.insert(entry.arrival, (sender, nonce)),
-        };
-        self.lane_usage(entry.lane).add(entry.size);
-        let queue = self.queues.entry(sender).or_default();
-        queue.usage(entry.lane).add(entry.size);
-        // Cannot overflow: `judge_funds` saw that the sum is within a balance.
-        queue.cost += entry.cost();
-        if entry.lane == Lane::Paid {
-            self.by_worth.insert(worth(&entry, nonce < queue.gap), (sender, nonce));
-        }
-        queue.entries.insert(nonce, entry);
-        let gap = queue.gap;
-        self.move_gap(sender, gap);
-    }
-
-    /// Takes an entry out of all indexes; the caller refreshes the gap.
-    fn take(&mut self, (sender, nonce): Slot) -> Option<Entry> {
-        let queue = self.queues.get_mut(&sender)?;
-        let entry = queue.entries.remove(&nonce)?;
-        queue.usage(entry.lane).remove(entry.size);
-        queue.cost -= entry.cost();
-        self.by_hash.remove(&hash(&entry.transaction));
-        match entry.lane {
-            Lane::Paid => {
-                self.by_worth.remove(&worth(&entry, nonce < queue.gap));
-                self.by_arrival.remove(&entry.arrival);
-            }
-            Lane::Free => {
-                self.free_by_arrival.remove(&entry.arrival);
-            }
-        }
-        self.lane_usage(entry.lane).remove(entry.size);
-        Some(entry)
-    }
-
-    fn lane_usage(&mut self, lane: Lane) -> &mut Usage {
-        match lane {
-            Lane::Paid => &mut self.paid,
-            Lane::Free => &mut self.free,
-        }
-    }
-
-    /// Moves the first missing nonce to `gap` or, where that one is there, to the next missing one; what lies between the old
-    /// and the new gap changes its class.
-    fn move_gap(&mut self, sender: Address, mut gap: u64) {
-        let Some(queue) = self.queues.get_mut(&sender) else {
-            return;
-        };
-        while queue.entries.contains_key(&gap) {
-            gap += 1;
-        }
-        let was = std::mem::replace(&mut queue.gap, gap);
-        for (nonce, entry) in queue.entries.range(was.min(gap)..was.max(gap)) {
-            if entry.lane == Lane::Paid {
-                self.by_worth.remove(&worth(entry, *nonce < was));
-                self.by_worth.insert(worth(entry, *nonce < gap), (sender, *nonce));
-            }
-        }
-    }
-
-    fn forget_if_empty(&mut self, sender: Address) {
-        if self.queues.get(&sender).is_some_and(|queue| queue.entries.is_empty()) {
-            self.queues.remove(&sender);
-        }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use alloy_consensus::{Signed, Transaction as _, TxEip1559, transaction::Recovered};
 use alloy_eips::Encodable2718 as _;
-use alloy_primitives::{Address, Bytes, Signature, TxKind, U256};
+use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256};
 use proptest::prelude::*;
 
 use super::{entry::cost, *};
@@ -13,26 +13,26 @@ use crate::{
     limits::MIN_BASE_FEE,
 };
 
-const FEE: u128 = MIN_BASE_FEE as u128;
-const GAS: u64 = 21_000;
+pub(super) const FEE: u128 = MIN_BASE_FEE as u128;
+pub(super) const GAS: u64 = 21_000;
 const RICH: U256 = U256::from_limbs([u64::MAX, 0, 0, 0]);
 
 #[derive(Clone, Debug)]
-struct Sketch {
-    sender: u8,
-    nonce: u64,
-    max_fee: u128,
-    tip: u128,
-    value: u64,
-    input: usize,
+pub(super) struct Sketch {
+    pub(super) sender: u8,
+    pub(super) nonce: u64,
+    pub(super) max_fee: u128,
+    pub(super) tip: u128,
+    pub(super) value: u64,
+    pub(super) input: usize,
 }
 
 impl Sketch {
-    fn new(sender: u8, nonce: u64, max_fee: u128) -> Self {
+    pub(super) fn new(sender: u8, nonce: u64, max_fee: u128) -> Self {
         Self { sender, nonce, max_fee, tip: max_fee, value: 0, input: 0 }
     }
 
-    fn free(sender: u8, nonce: u64) -> Self {
+    pub(super) fn free(sender: u8, nonce: u64) -> Self {
         Self::new(sender, nonce, 0)
     }
 
@@ -40,7 +40,7 @@ impl Sketch {
         if self.max_fee == 0 { Lane::Free } else { Lane::Paid }
     }
 
-    fn build(&self) -> Transaction {
+    pub(super) fn build(&self) -> Transaction {
         let transaction = TxEip1559 {
             chain_id: 1,
             nonce: self.nonce,
@@ -58,19 +58,28 @@ impl Sketch {
     }
 }
 
-fn address(byte: u8) -> Address {
+pub(super) fn address(byte: u8) -> Address {
     Address::repeat_byte(byte)
 }
 
-fn rich(nonce: u64) -> Account {
-    Account { nonce, balance: RICH }
+pub(super) fn rich(nonce: u64) -> Account {
+    Account { nonce, balance: RICH, code: Code::Nothing }
 }
 
-fn add(pool: &mut Mempool, sketch: &Sketch, now_ms: u64) -> Result<Added, Refused> {
-    pool.add(sketch.build(), sketch.lane(), rich(0), now_ms)
+pub(super) fn arrival(sketch: &Sketch, account: Account) -> Arrival {
+    Arrival { transaction: sketch.build(), lane: sketch.lane(), account, authorities: Vec::new() }
 }
 
-fn order(pool: &Mempool, base_fee: u64) -> Vec<(Address, u64)> {
+pub(super) fn add(pool: &mut Mempool, sketch: &Sketch, now_ms: u64) -> Result<Added, Refused> {
+    pool.add(arrival(sketch, rich(0)), now_ms)
+}
+
+/// A final block that changed `sender`.
+pub(super) fn finalize(pool: &mut Mempool, sender: u8, account: Account, now_ms: u64) -> Vec<B256> {
+    pool.on_finalized(pool.base_fee, [], [(address(sender), account)], now_ms)
+}
+
+pub(super) fn order(pool: &Mempool, base_fee: u64) -> Vec<(Address, u64)> {
     pool.candidates(base_fee).map(|transaction| (transaction.signer(), transaction.nonce())).collect()
 }
 
@@ -108,7 +117,7 @@ fn free_transactions_go_first_and_do_not_wait_long() {
     assert_eq!(order(&pool, MIN_BASE_FEE), [(address(2), 0), (address(2), 1), (address(1), 0)]);
     assert_eq!(pool.free_heads().map(|transaction| transaction.nonce()).collect::<Vec<_>>(), [0]);
     let lifetime_ms = pool.limits().free_lifetime_ms;
-    assert_eq!(pool.on_finalized([], |_| rich(0), lifetime_ms).len(), 2);
+    assert_eq!(pool.expire(lifetime_ms).len(), 2);
     assert_eq!(order(&pool, MIN_BASE_FEE), [(address(1), 0)]);
 }
 
@@ -139,14 +148,14 @@ fn a_full_pool_lets_only_the_better_paid_in() {
 #[test]
 fn what_a_sender_holds_must_be_payable_together() {
     let mut pool = Mempool::new(Limits::default());
-    let account = Account { nonce: 0, balance: U256::from(u128::from(GAS) * FEE * 2) };
+    let account = Account { balance: U256::from(u128::from(GAS) * FEE * 2), ..Account::default() };
     for nonce in 0..2 {
-        pool.add(Sketch::new(1, nonce, FEE).build(), Lane::Paid, account, 0).unwrap();
+        pool.add(arrival(&Sketch::new(1, nonce, FEE), account), 0).unwrap();
     }
-    let third = pool.add(Sketch::new(1, 2, FEE).build(), Lane::Paid, account, 0);
+    let third = pool.add(arrival(&Sketch::new(1, 2, FEE), account), 0);
     assert!(matches!(third, Err(Refused::InsufficientFunds { .. })));
-    let poorer = Account { nonce: 0, balance: U256::from(u128::from(GAS) * FEE) };
-    assert_eq!(pool.on_finalized([address(1)], |_| poorer, 0), [*Sketch::new(1, 1, FEE).build().tx_hash()]);
+    let poorer = Account { balance: U256::from(u128::from(GAS) * FEE), ..Account::default() };
+    assert_eq!(finalize(&mut pool, 1, poorer, 0), [*Sketch::new(1, 1, FEE).build().tx_hash()]);
 }
 
 #[test]
@@ -155,9 +164,9 @@ fn what_is_final_leaves() {
     for nonce in 0..3 {
         add(&mut pool, &Sketch::new(1, nonce, FEE), 0).unwrap();
     }
-    pool.on_finalized([address(1)], |_| rich(2), 0);
+    finalize(&mut pool, 1, rich(2), 0);
     assert_eq!(order(&pool, 0), [(address(1), 2)]);
-    let stale = pool.add(Sketch::new(1, 1, FEE).build(), Lane::Paid, rich(2), 0);
+    let stale = pool.add(arrival(&Sketch::new(1, 1, FEE), rich(2)), 0);
     assert_eq!(stale, Err(Refused::NonceTooLow { next: 2, got: 1 }));
 }
 
@@ -168,6 +177,7 @@ struct Model {
     accounts: BTreeMap<u8, Account>,
     entries: Vec<(Sketch, u64, u64)>,
     arrivals: u64,
+    base_fee: u64,
 }
 
 impl Model {
@@ -190,6 +200,17 @@ impl Model {
         }
         self.accounts.insert(sender, account);
         self.entries.retain(|(sketch, ..)| sketch.sender != sender || sketch.nonce >= account.nonce);
+    }
+
+    /// Whether an entry is executable, its price and its seniority. The price is that of the cheapest that has to go first.
+    fn key(&self, sketch: &Sketch, arrival: u64) -> (bool, u128, std::cmp::Reverse<u64>) {
+        let own = |sketch: &Sketch| match sketch.lane() {
+            Lane::Paid => sketch.max_fee.min(sketch.tip.min(sketch.max_fee) + u128::from(self.base_fee)),
+            Lane::Free => u128::MAX,
+        };
+        let executable = sketch.nonce <= self.gap(sketch.sender);
+        let before = self.of(sketch.sender).filter(|other| executable && other.nonce < sketch.nonce).map(own).min();
+        (executable, own(sketch).min(before.unwrap_or(u128::MAX)), std::cmp::Reverse(arrival))
     }
 
     fn usage<'a>(sketches: impl Iterator<Item = &'a Sketch>, lane: Lane) -> (usize, usize) {
@@ -223,7 +244,6 @@ impl Model {
                 return false;
             }
         }
-        let executable = new.nonce <= self.gap(new.sender);
         let others: Vec<_> = self.entries.iter().filter(|(old, ..)| !same(old)).cloned().collect();
         let own = others.iter().map(|(sketch, ..)| sketch).filter(|sketch| sketch.sender == new.sender).chain([new]);
         let total: U256 = own.clone().map(|sketch| cost(&sketch.build())).sum();
@@ -237,19 +257,17 @@ impl Model {
         }
         let mut victims = Vec::new();
         if new.lane() == Lane::Paid {
-            let key = |sketch: &Sketch, arrival: u64, executable: bool| {
-                (executable, sketch.max_fee, std::cmp::Reverse(arrival))
-            };
+            let new_key = self.key(new, self.arrivals);
             let mut rivals: Vec<_> = others
                 .iter()
                 .filter(|(rival, ..)| rival.lane() == Lane::Paid && rival.sender != new.sender)
-                .map(|(rival, arrival, _)| (key(rival, *arrival, rival.nonce < self.gap(rival.sender)), rival.clone()))
+                .map(|(rival, arrival, _)| (self.key(rival, *arrival), rival.clone()))
                 .collect();
             rivals.sort_by_key(|(key, _)| std::cmp::Reverse(*key));
             let (mut count, mut bytes) = Self::usage(others.iter().map(|(sketch, ..)| sketch).chain([new]), Lane::Paid);
             while count > self.limits.count || bytes > self.limits.bytes {
                 match rivals.pop() {
-                    Some((rival_key, rival)) if rival_key < key(new, self.arrivals, executable) => {
+                    Some((rival_key, rival)) if rival_key < new_key => {
                         (count, bytes) = (count - 1, bytes - size(&rival));
                         victims.push((rival.sender, rival.nonce));
                     }
@@ -264,7 +282,7 @@ impl Model {
         true
     }
 
-    fn on_finalized(&mut self, sender: u8, account: Account, now_ms: u64) {
+    fn on_finalized(&mut self, base_fee: u64, sender: u8, account: Account, now_ms: u64) {
         if self.of(sender).next().is_some() {
             self.observe(sender, account);
             let balance = self.accounts[&sender].balance;
@@ -273,17 +291,23 @@ impl Model {
                 self.entries.retain(|(sketch, ..)| sketch.sender != sender || Some(sketch.nonce) != last);
             }
         }
+        self.base_fee = base_fee;
         let limits = self.limits.clone();
         self.entries.retain(|(sketch, _, arrived_ms)| {
             let lifetime_ms = if sketch.lane() == Lane::Free { limits.free_lifetime_ms } else { limits.lifetime_ms };
             now_ms - arrived_ms < lifetime_ms
+        });
+        let gaps: BTreeMap<u8, u64> = self.accounts.keys().map(|sender| (*sender, self.gap(*sender))).collect();
+        self.entries.retain(|(sketch, _, arrived_ms)| {
+            let queued = sketch.lane() == Lane::Paid && sketch.nonce > gaps[&sketch.sender];
+            !queued || now_ms - arrived_ms < limits.queued_lifetime_ms
         });
     }
 
     fn candidates(&self, base_fee: u64) -> Vec<(Address, u64)> {
         let mut next: BTreeMap<u8, u64> =
             self.accounts.iter().map(|(sender, account)| (*sender, account.nonce)).collect();
-        let mut order = Vec::new();
+        let (mut order, mut offered) = (Vec::new(), BTreeMap::<u8, u64>::new());
         loop {
             let best = self
                 .entries
@@ -292,13 +316,18 @@ impl Model {
                 .filter_map(|(sketch, arrival, _)| {
                     let free = sketch.lane() == Lane::Free;
                     let room = sketch.max_fee.checked_sub(u128::from(base_fee)).or(free.then_some(0))?;
-                    Some(((free, room.min(sketch.tip), std::cmp::Reverse(*arrival)), sketch))
+                    // Of the free ones, the member that was offered least is next.
+                    let served = if free { offered.get(&sketch.sender).copied().unwrap_or_default() } else { 0 };
+                    Some(((free, room.min(sketch.tip), std::cmp::Reverse((served, *arrival))), sketch))
                 })
                 .max_by_key(|(rank, _)| *rank);
             let Some((_, sketch)) = best else {
                 return order;
             };
             order.push((address(sketch.sender), sketch.nonce));
+            if sketch.lane() == Lane::Free {
+                *offered.entry(sketch.sender).or_default() += GAS;
+            }
             *next.get_mut(&sketch.sender).unwrap() += 1;
         }
     }
@@ -321,7 +350,7 @@ fn size(sketch: &Sketch) -> usize {
 #[derive(Clone, Debug)]
 enum Step {
     Add(Sketch, u64),
-    Finalize { sender: u8, nonce: u64, balance: u64, after_ms: u64 },
+    Finalize { base_fee: u64, sender: u8, nonce: u64, balance: u64, after_ms: u64 },
     Remove(usize),
 }
 
@@ -338,8 +367,9 @@ fn step() -> impl Strategy<Value = Step> {
     );
     prop_oneof![
         8 => (sketch, 0u64..400).prop_map(|(sketch, after_ms)| Step::Add(sketch, after_ms)),
-        2 => (0u8..4, 0u64..4, 0u64..6, 0u64..3_000)
-            .prop_map(|(sender, nonce, balance, after_ms)| Step::Finalize { sender, nonce, balance, after_ms }),
+        2 => (0u64..14, 0u8..4, 0u64..4, 0u64..6, 0u64..3_000).prop_map(
+            |(base_fee, sender, nonce, balance, after_ms)| Step::Finalize { base_fee, sender, nonce, balance, after_ms }
+        ),
         1 => (0usize..20).prop_map(Step::Remove),
     ]
 }
@@ -355,8 +385,10 @@ proptest! {
             free_count: 3,
             free_bytes: 400,
             lifetime_ms: 8_000,
+            queued_lifetime_ms: 5_000,
             free_lifetime_ms: 4_000,
             free_replace_after_ms: 500,
+            ..Limits::default()
         };
         let mut pool = Mempool::new(limits.clone());
         let mut model = Model { limits, ..Model::default() };
@@ -367,18 +399,19 @@ proptest! {
                 Step::Add(sketch, after_ms) => {
                     now_ms += after_ms;
                     let account = state[&sketch.sender];
-                    let added = pool.add(sketch.build(), sketch.lane(), account, now_ms);
+                    let added = pool.add(arrival(&sketch, account), now_ms);
                     prop_assert_eq!(added.is_ok(), model.add(&sketch, account, now_ms), "{:?}: {:?}", sketch, added);
                 }
-                Step::Finalize { sender, nonce, balance, after_ms } => {
+                Step::Finalize { base_fee, sender, nonce, balance, after_ms } => {
                     now_ms += after_ms;
                     let account = state.get_mut(&sender).unwrap();
                     account.nonce += nonce;
                     // In units of about one transaction's cost.
                     account.balance = U256::from(balance) * U256::from(GAS) * U256::from(12 * FEE);
                     let account = *account;
-                    pool.on_finalized([address(sender)], |_| account, now_ms);
-                    model.on_finalized(sender, account, now_ms);
+                    let base_fee = base_fee * MIN_BASE_FEE;
+                    pool.on_finalized(base_fee, [], [(address(sender), account)], now_ms);
+                    model.on_finalized(base_fee, sender, account, now_ms);
                 }
                 Step::Remove(index) => {
                     if let Some((sketch, ..)) = model.entries.get(index).cloned() {
@@ -391,7 +424,13 @@ proptest! {
             prop_assert_eq!(&content, &model.content());
             for base_fee in [0, 11 * MIN_BASE_FEE] {
                 prop_assert_eq!(order(&pool, base_fee), model.candidates(base_fee));
+                prop_assert_eq!(pool.has_work(base_fee, |_| false), !model.candidates(base_fee).is_empty());
             }
+            let worths = |entry: &(Sketch, u64, u64)| (entry.0.lane() == Lane::Paid).then(|| model.key(&entry.0, entry.1));
+            let mut worths: Vec<_> = model.entries.iter().filter_map(worths).collect();
+            worths.sort_unstable();
+            let kept: Vec<_> = pool.by_worth.keys().map(|worth| (worth.executable, worth.price, worth.seniority)).collect();
+            prop_assert_eq!(kept, worths);
             let status = pool.status();
             prop_assert_eq!(status.executable, content.iter().filter(|(executable, ..)| *executable).count());
             prop_assert_eq!(status.executable + status.queued, model.entries.len());

@@ -73,6 +73,7 @@ impl Sidechain {
             .expect("the head is known");
         if let Some(finalized) = chain.finalize(&block).expect("our own block") {
             self.state.on_finalized(finalized, now_ms).expect("the store works");
+            self.state.try_free_heads_again(now_ms);
         }
     }
 

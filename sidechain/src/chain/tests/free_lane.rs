@@ -90,8 +90,11 @@ fn it_takes_at_most_half_of_the_gas_and_a_megabyte() {
     let chain = chain_of(60_000_000);
     let board = contracts::address::SIGNING_BOARD;
     let payload = vec![0xab; 16_000];
-    let mut posts: Vec<_> =
-        (0..120).map(|nonce| member(1).free(CHAIN, nonce, 1_500_000, board, post(nonce, &payload).into())).collect();
+    // Of several members: one alone may not use as much.
+    let mut posts: Vec<_> = (0..30)
+        .flat_map(|nonce| (1..=4).map(move |index| (index, nonce)))
+        .map(|(index, nonce)| member(index).free(CHAIN, nonce, 1_500_000, board, post(nonce, &payload).into()))
+        .collect();
     posts.push(Key::new(1).transfer(CHAIN, 0, PROPOSER, 1));
     let finalized = next(&chain, posts);
     let block = &finalized.block;
@@ -100,12 +103,40 @@ fn it_takes_at_most_half_of_the_gas_and_a_megabyte() {
     assert!(free > chain.rules().free_gas() - 2_000_000, "{free}");
     assert!(!block::is_free(block.transactions.last().expect("not empty")), "the paying one found room");
     // One more is refused although the block has gas left.
-    let nonce = block.transactions.len() as u64 - 1;
+    let of_one = finalized.senders.iter().filter(|sender| **sender == member(1).address).count();
+    let nonce = of_one as u64;
     let more = member(1).free(CHAIN, nonce, 1_500_000, board, post(nonce, &payload).into()).into_inner();
     let mut fuller = block.clone();
     fuller.transactions.push(more);
     match chain_of(60_000_000).verify(&fuller, NOW_MS, &Stop::never()) {
         Err(BlockError::Transaction { error: InclusionError::BlockGas { got, left }, .. }) => assert!(left < got),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn one_member_that_fills_its_quota_leaves_room_for_the_others_and_for_who_pays() {
+    let chain = chain();
+    let board = contracts::address::SIGNING_BOARD;
+    let payload = vec![0xab; 16_000];
+    // The hostile member is first, and each of its transactions asks for all that one may ask for.
+    let mut candidates: Vec<_> =
+        (0..40).map(|nonce| member(1).free(CHAIN, nonce, 1 << 24, board, post(nonce, &payload).into())).collect();
+    candidates.extend((2..=4).map(|index| member(index).free(CHAIN, 0, 1_500_000, board, post(0, b"honest").into())));
+    candidates.push(Key::new(1).transfer(CHAIN, 0, PROPOSER, 1));
+    let finalized = next(&chain, candidates.clone());
+    for index in 2..=4 {
+        assert!(finalized.senders.contains(&member(index).address), "member {index}");
+    }
+    assert!(finalized.senders.contains(&Key::new(1).address), "who pays");
+    // A proposer that gives the member more than its quota makes a block that nobody takes.
+    let hostile = finalized.senders.iter().filter(|sender| **sender == member(1).address).count();
+    let mut fuller = finalized.block.clone();
+    fuller.transactions.insert(hostile, candidates[hostile].inner().clone());
+    match self::chain().verify(&fuller, NOW_MS, &Stop::never()) {
+        Err(BlockError::Transaction { index, error: InclusionError::BlockGas { .. }, .. }) => {
+            assert_eq!(index, hostile)
+        }
         other => panic!("{other:?}"),
     }
 }

@@ -279,7 +279,7 @@ where
             // Listens before it looks, so that no work is missed between the two.
             let work_arrived = self.application.work_arrived();
             let late = runtime.current() >= deadline;
-            if late || self.application.has_work() {
+            if late || self.application.has_work(parent.hash()) {
                 let block = self.build(&runtime, parent.hash(), view).await?;
                 // Work that is in the pending parent already, or cannot run yet, does not justify an empty block.
                 if late || !block.transactions.is_empty() {

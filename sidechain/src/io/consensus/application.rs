@@ -56,8 +56,8 @@ pub trait Application: FinalBlocks {
     /// asked about a block to vote on: of its ancestors a quorum thought so.
     fn has_room_for(&self, block: &Block) -> bool;
 
-    /// Whether there is anything to put into a block.
-    fn has_work(&self) -> bool;
+    /// Whether there is anything to put into a block on `parent`. Cheap: it is asked after each arrival.
+    fn has_work(&self, parent: B256) -> bool;
 
     /// Resolves when new work arrives after the call (not after the first poll).
     fn work_arrived(&self) -> impl Future<Output = ()> + Send;

@@ -10,14 +10,17 @@ use alloy_primitives::B256;
 use commonware_cryptography::ed25519::PublicKey;
 use commonware_p2p::{Receiver, Recipients, Sender};
 use commonware_runtime::{Clock, Metrics, Spawner};
-use tracing::{debug, error, info, warn};
+use tracing::{error, info, warn};
 
 use super::{
     batch::{self, BATCH_INTERVAL, Item, MAX_MESSAGE_BYTES},
     catch_up::latest_registrations,
 };
 use crate::{
-    io::{clock::unix_ms, node_state::NodeState},
+    io::{
+        clock::unix_ms,
+        node_state::{NodeState, Source},
+    },
     panics::contain,
 };
 
@@ -91,16 +94,12 @@ fn is_over(last: SystemTime, now: SystemTime) -> bool {
     now.duration_since(last).unwrap_or_default() >= ANSWER_INTERVAL
 }
 
+/// Transactions are queued: a peer that sends more than is checked in its turns loses what is too much.
 fn take(state: &NodeState, peer: &PublicKey, items: Vec<Item>, now_ms: u64) {
     let mut registrations = Vec::new();
     for item in items {
         match item {
-            Item::Transaction(raw) => {
-                // Usual: two nodes see the pool in different orders, or a block came first.
-                if let Err(reason) = state.admit(&raw, now_ms) {
-                    debug!(%peer, %reason, "gossip not taken");
-                }
-            }
+            Item::Transaction(raw) => state.deliver(source(peer), raw),
             Item::Registration(registration) => registrations.push((registration, None)),
             Item::Paid(registration, proof) => registrations.push((registration, Some(Arc::unwrap_or_clone(proof)))),
             Item::Hello(_) => {}
@@ -109,4 +108,11 @@ fn take(state: &NodeState, peer: &PublicKey, items: Vec<Item>, now_ms: u64) {
     if !registrations.is_empty() {
         state.register_gossiped(peer.as_ref(), registrations, now_ms);
     }
+}
+
+fn source(peer: &PublicKey) -> Source {
+    let mut key = [0; 32];
+    // An ed25519 key; one of another length would share its turns with others, and no more.
+    key.iter_mut().zip(peer.as_ref()).for_each(|(key, byte)| *key = *byte);
+    Source::Peer(key)
 }

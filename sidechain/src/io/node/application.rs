@@ -1,13 +1,15 @@
 //! The engine's application: joins chain and pool.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use alloy_consensus::Transaction as _;
-use alloy_eips::Encodable2718 as _;
 use alloy_primitives::{Address, B256};
-use tracing::{error, warn};
+use tracing::{debug, error, warn};
 
 use super::{
-    building::{BUDGET, Build, Timing},
+    building::{BUDGET, Build, Left, Timing},
     commit::commit,
+    offered::{Ancestors, Offered},
 };
 use crate::{
     block::{Block, Transaction, next_base_fee},
@@ -17,13 +19,9 @@ use crate::{
         consensus::{Application, BUILD_LIMIT, FinalBlocks, Verdict},
         node_state::NodeState,
     },
-    limits::MAX_BLOCK_BYTES,
     panics::contain,
     state::store::StoreError,
 };
-
-/// Candidates are offered for twice a block: some will not fit, or fail.
-const OFFERED: u64 = 2;
 
 const _: () = assert!(BUDGET.as_millis() < BUILD_LIMIT.as_millis(), "the engine waits longer than a build takes");
 
@@ -31,6 +29,8 @@ const _: () = assert!(BUDGET.as_millis() < BUILD_LIMIT.as_millis(), "the engine 
 pub(in crate::io) struct NodeApplication {
     pub(in crate::io) state: NodeState,
     timing: Timing,
+    /// Of the block that was last asked about, by its hash.
+    ancestors: Mutex<Option<(B256, Arc<Ancestors>)>>,
 }
 
 impl NodeApplication {
@@ -39,7 +39,7 @@ impl NodeApplication {
     }
 
     pub(super) fn with_timing(state: NodeState, timing: Timing) -> Self {
-        Self { state, timing }
+        Self { state, timing, ancestors: Mutex::new(None) }
     }
 
     /// Transactions that ran longer than a block has time for leave the pool, and their senders wait.
@@ -51,27 +51,35 @@ impl NodeApplication {
         }
     }
 
-    /// Transactions that the pool offers for the block after `parent`, without those that are pending in its ancestors already.
+    /// What a block on `parent` stands on.
     ///
     /// # Errors
     ///
     /// In words: `parent` is not known, or the store failed.
-    fn candidates(&self, parent: B256) -> Result<Vec<Transaction>, String> {
-        let (parent, pending) =
-            self.state.chain.usable(parent).ok_or_else(|| format!("block {parent} is not known"))?;
-        let base_fee = next_base_fee(&parent);
-        let (mut gas, mut bytes) = (0, 0);
-        let limit = OFFERED * self.state.chain.head().gas_limit;
-        let pool = self.state.pool();
-        let offered = pool
-            .candidates(base_fee)
-            .filter(|transaction| !pending.contains(transaction.tx_hash()))
-            .take_while(|transaction| {
-                gas += transaction.gas_limit();
-                bytes += transaction.encode_2718_len();
-                gas <= limit && bytes <= OFFERED as usize * MAX_BLOCK_BYTES
-            });
-        Ok(offered.collect())
+    fn ancestors(&self, parent: B256) -> Result<Arc<Ancestors>, String> {
+        // A plain value: a panic elsewhere does not spoil it.
+        let mut last = self.ancestors.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, ancestors)) = last.as_ref().filter(|(hash, _)| *hash == parent) {
+            // What became final meanwhile is not in the pool any more.
+            return Ok(ancestors.clone());
+        }
+        let usable = self.state.chain.usable(parent).ok_or_else(|| format!("block {parent} is not known"))?;
+        let (header, pending) = usable;
+        let ancestors = Arc::new(Ancestors { base_fee: next_base_fee(&header), pending });
+        *last = Some((parent, ancestors.clone()));
+        Ok(ancestors)
+    }
+
+    /// Tells the pool what could not be included, for reasons that will not go away.
+    fn drop_failed(&self, parent: B256, failed: &[B256]) {
+        // On other parents it may be that something did not become final which made it fail.
+        let lasts = parent == self.state.chain.head_hash();
+        let mut pool = self.state.pool();
+        for hash in failed {
+            if pool.on_failure(*hash, lasts) {
+                debug!(%hash, "dropped: it fails in blocks");
+            }
+        }
     }
 }
 
@@ -125,10 +133,14 @@ impl Application for NodeApplication {
         block.transactions.is_empty() || self.state.chain.has_room_above(block.header.parent_hash, Role::Voter)
     }
 
-    fn has_work(&self) -> bool {
-        // Transactions behind a gap, or with too low a price, are not work: they would keep empty blocks coming for free.
-        let base_fee = next_base_fee(&self.state.chain.head());
-        self.state.pool().candidates(base_fee).next().is_some()
+    fn has_work(&self, parent: B256) -> bool {
+        // Transactions behind a gap, with too low a price, or in the parent already are not work: they would keep empty blocks
+        // coming for free. Nor is anything while the block would have to be empty.
+        if !self.state.chain.has_room_above(parent, Role::Proposer) {
+            return false;
+        }
+        let Ok(ancestors) = self.ancestors(parent) else { return false };
+        self.state.pool().has_work(ancestors.base_fee, |hash| ancestors.pending.contains(&hash))
     }
 
     fn work_arrived(&self) -> impl Future<Output = ()> + Send {
@@ -140,19 +152,20 @@ impl Application for NodeApplication {
     }
 
     fn build(&self, parent: B256, now_ms: u64, beneficiary: Address, stop: &Stop) -> Result<Block, String> {
-        let candidates = self.candidates(parent)?;
+        let mut offered = Offered::new(&self.state, self.ancestors(parent)?);
         let chain = &self.state.chain;
-        let (built, blamed) = contain(|| {
-            Build::run(&self.timing, candidates, stop, |offers| {
+        let (built, left) = contain(|| {
+            Build::run(&self.timing, &mut offered, stop, |offers| {
                 chain.propose_offered(parent, now_ms, beneficiary, offers, stop)
             })
         })
         .unwrap_or_else(|panic| {
             // Every leader would be offered the same transactions: the chain goes on without any.
             error!(panic, "a bug, set off by a transaction: the block stays empty");
-            (chain.propose(parent, now_ms, beneficiary, std::iter::empty(), stop), Vec::new())
+            (chain.propose(parent, now_ms, beneficiary, std::iter::empty(), stop), Left::default())
         });
-        self.hold_back(&blamed, now_ms);
+        self.hold_back(&left.blamed, now_ms);
+        self.drop_failed(parent, &left.failed);
         built.map_err(|error| error.to_string())
     }
 

@@ -18,11 +18,12 @@ use std::{
 };
 
 use alloy_consensus::Transaction as _;
+use alloy_primitives::B256;
 
 use crate::{
-    block::Transaction,
+    block::{Transaction, is_free},
     chain::Offers,
-    execution::{Progress, Stop},
+    execution::{BlockError, Progress, Stop},
 };
 
 /// Time to make a block in, its roots included. With what it takes to send and to check it, it must be below the leader's time.
@@ -81,30 +82,38 @@ fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
+/// What a build found out about transactions that are not in its block.
+#[derive(Debug, Default)]
+pub(super) struct Left {
+    /// They used up their share of the time.
+    pub(super) blamed: Vec<Transaction>,
+    /// They fail, and will on later blocks.
+    pub(super) failed: Vec<B256>,
+}
+
 /// The transactions of one build, and the clock for it.
 pub(super) struct Build<'a> {
     timing: &'a Timing,
     started: Instant,
     /// Ends the whole build.
     stop: &'a Stop,
-    candidates: std::vec::IntoIter<Transaction>,
+    candidates: &'a mut dyn Iterator<Item = Transaction>,
     watch: &'a Watch,
     current: Option<Began>,
     ended: Option<Instant>,
     progress: Progress,
-    /// Used up their share.
-    blamed: Vec<Transaction>,
+    left: Left,
     stopped_one: bool,
 }
 
 impl<'a> Build<'a> {
-    /// Runs `make` with what it is offered of `candidates`; returns its result, and the transactions that used up their share.
+    /// Runs `make` with what it is offered of `candidates`; returns its result, and what was left out for good.
     pub(super) fn run<T>(
         timing: &Timing,
-        candidates: Vec<Transaction>,
+        candidates: &mut dyn Iterator<Item = Transaction>,
         stop: &Stop,
         make: impl FnOnce(&mut Build<'_>) -> T,
-    ) -> (T, Vec<Transaction>) {
+    ) -> (T, Left) {
         let watch = Watch::default();
         std::thread::scope(|scope| {
             scope.spawn(|| watch.run(stop));
@@ -114,19 +123,19 @@ impl<'a> Build<'a> {
                 timing,
                 started: Instant::now(),
                 stop,
-                candidates: candidates.into_iter(),
+                candidates,
                 watch: &watch,
                 current: None,
                 ended: None,
                 progress: Progress::default(),
-                blamed: Vec::new(),
+                left: Left::default(),
                 stopped_one: false,
             };
             let made = make(&mut build);
             if let Some(ended) = build.ended {
                 timing.learn(build.progress.changes, ended.elapsed());
             }
-            (made, build.blamed)
+            (made, build.left)
         })
     }
 
@@ -136,10 +145,17 @@ impl<'a> Build<'a> {
     }
 
     /// The next that may still be tried: after one was stopped only those that cannot take long, so that there is room for
-    /// ordinary payments in every block.
-    fn candidate(&mut self) -> Option<Transaction> {
-        let small_only = self.stopped_one;
-        self.candidates.find(|transaction| !small_only || transaction.gas_limit() <= BLAMELESS_GAS)
+    /// ordinary payments in every block; and free ones only in the first half of the time.
+    fn candidate(&mut self, now: Instant) -> Option<Transaction> {
+        let (small_only, paid_only) = (self.stopped_one, now >= self.end_of_free());
+        Iterator::find(&mut self.candidates, |transaction| {
+            (!small_only || transaction.gas_limit() <= BLAMELESS_GAS) && !(paid_only && is_free(transaction.inner()))
+        })
+    }
+
+    /// When whoever pays has the rest of the time. Free ones are tried first, and some of them fail.
+    fn end_of_free(&self) -> Instant {
+        self.started + self.timing.budget / 2
     }
 }
 
@@ -147,14 +163,18 @@ impl Offers for Build<'_> {
     fn next(&mut self, progress: Progress) -> Option<(Transaction, Stop)> {
         self.progress = progress;
         let now = Instant::now();
-        let candidate = if now < self.end() && !self.stop.is_stopped() { self.candidate() } else { None };
+        let candidate = if now < self.end() && !self.stop.is_stopped() { self.candidate(now) } else { None };
         let Some(candidate) = candidate else {
             self.watch.set(None);
             self.ended = Some(now);
             return None;
         };
         let stop = Stop::default();
-        self.watch.set(Some((self.end().min(now + self.timing.share), stop.clone())));
+        let mut end = self.end().min(now + self.timing.share);
+        if is_free(candidate.inner()) {
+            end = end.min(self.end_of_free());
+        }
+        self.watch.set(Some((end, stop.clone())));
         self.current = (candidate.gas_limit() > BLAMELESS_GAS).then(|| Began { at: now, waited: waited() });
         Some((candidate, stop))
     }
@@ -163,7 +183,13 @@ impl Offers for Build<'_> {
         self.stopped_one = true;
         let Some(Began { at, waited: before }) = self.current else { return };
         if is_to_blame(at.elapsed(), waited().saturating_sub(before), self.timing.share) {
-            self.blamed.push(transaction.clone());
+            self.left.blamed.push(transaction.clone());
+        }
+    }
+
+    fn skipped(&mut self, transaction: &Transaction, error: &BlockError) {
+        if error.is_hopeless() {
+            self.left.failed.push(*transaction.tx_hash());
         }
     }
 }

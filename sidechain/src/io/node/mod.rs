@@ -16,6 +16,7 @@ mod disk;
 mod error;
 mod follower;
 mod members;
+mod offered;
 mod run;
 mod services;
 #[cfg(test)]

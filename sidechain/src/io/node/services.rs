@@ -34,6 +34,7 @@ pub(super) struct Servers {
 
 /// Starts the JSON-RPC. Each server has threads of its own: what one is asked, the other does not feel.
 pub(super) fn serve(config: &NodeConfig, state: &NodeState) -> Result<Servers, NodeError> {
+    state.start();
     let public = rpc::Settings { access: config.rpc_access.clone(), ..rpc::Settings::new(config.rpc_listen) };
     let private = config.private_rpc_listen.map(rpc::Settings::private);
     Ok(Servers { public: start(state, public)?, private: private.map(|settings| start(state, settings)).transpose()? })

@@ -1,6 +1,8 @@
 //! Whole nodes in one process: real sockets, real disks, real contracts; only the process boundary is missing, which the
 //! end-to-end tests of the `tests` crate add.
 
+mod lanes;
+
 use std::{
     net::{SocketAddr, TcpListener},
     path::Path,
@@ -28,6 +30,7 @@ use crate::{
     chain::Registration,
     genesis::Genesis,
     io::{clock::now_ms, gossip, keys::ValidatorKeys, node_state::NodeState},
+    limits::MAX_TRANSACTION_GAS,
     mempool::{Limits, Mempool},
     testing,
 };
@@ -121,11 +124,15 @@ async fn wait_for(what: &str, mut done: impl AsyncFnMut() -> bool) {
 
 /// A member's message on the signing board: free of gas, so that it works before there are coins.
 fn post(genesis: &Genesis, member: u16, nonce: u64) -> (B256, Bytes) {
+    post_with(genesis, member, nonce, 200_000)
+}
+
+fn post_with(genesis: &Genesis, member: u16, nonce: u64, gas: u64) -> (B256, Bytes) {
     let call = SigningBoard::postCall { session: B256::with_last_byte(1), kind: 1, payload: Bytes::from(vec![7; 100]) };
     let transaction = testing::member(member).free(
         genesis.chain_id,
         nonce,
-        200_000,
+        gas,
         contracts::address::SIGNING_BOARD,
         call.abi_encode().into(),
     );
@@ -185,6 +192,28 @@ async fn four_validators_and_a_follower_agree() {
         follower.stop();
         nodes.iter_mut().for_each(Node::stop);
     });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_fills_the_free_lane_of_a_network_delays_no_other() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (genesis, mut nodes) = network(dir.path());
+    nodes.iter_mut().for_each(|node| node.start(&genesis));
+    wait_for("there are blocks", async || nodes[0].head().await >= 1).await;
+    // Member 1 fills its quota of the pool; each transaction asks for all the gas that one may ask for.
+    let hostile: Vec<_> = (0..64).map(|nonce| post_with(&genesis, 1, nonce, MAX_TRANSACTION_GAS)).collect();
+    let before = nodes[0].head().await;
+    for (_, raw) in &hostile {
+        send(&nodes[0], raw).await;
+    }
+    let (hash, raw) = post(&genesis, 2, 0);
+    send(&nodes[1], &raw).await;
+    wait_for("the other member's is final", async || nodes[0].receipt(hash).await.is_some()).await;
+    assert!(nodes[0].receipt(hostile[63].0).await.is_none(), "it did not wait for all of the hostile member's");
+    let number: U64 =
+        serde_json::from_value(nodes[0].receipt(hash).await.expect("final")["blockNumber"].clone()).expect("a number");
+    println!("in block {number}, sent after block {before}");
+    tokio::task::block_in_place(|| nodes.iter_mut().for_each(Node::stop));
 }
 
 #[test]

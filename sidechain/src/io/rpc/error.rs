@@ -90,6 +90,7 @@ pub fn admit(error: AdmitError) -> ErrorObjectOwned {
     match error {
         AdmitError::Store(error) => store(&error),
         AdmitError::Simulate(error) => simulate(error),
+        error @ AdmitError::Busy => limit(error.to_string()),
         error => server(error.to_string()),
     }
 }

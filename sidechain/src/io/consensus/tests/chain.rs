@@ -125,7 +125,7 @@ impl Application for Real {
         self.node.has_room_for(block)
     }
 
-    fn has_work(&self) -> bool {
+    fn has_work(&self, _: B256) -> bool {
         false
     }
 

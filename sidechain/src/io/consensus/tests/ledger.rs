@@ -131,7 +131,7 @@ impl Application for Ledger {
         true
     }
 
-    fn has_work(&self) -> bool {
+    fn has_work(&self, _: B256) -> bool {
         !self.waiting.lock().is_empty()
     }
 

@@ -49,7 +49,7 @@ fn a_transaction_waits_for_the_interval_and_not_for_the_heartbeat() {
         for nonce in 0..10 {
             let before: SystemTime = network.runtime.current();
             network.ledgers.iter().for_each(|ledger| ledger.submit(nonce));
-            while network.ledgers.iter().any(|ledger| ledger.has_work()) {
+            while network.ledgers.iter().any(|ledger| ledger.has_work(alloy_primitives::B256::ZERO)) {
                 network.runtime.sleep(Duration::from_millis(10)).await;
             }
             let took = network.runtime.current().duration_since(before).expect("time passes");

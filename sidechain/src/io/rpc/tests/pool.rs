@@ -1,11 +1,12 @@
 //! Transactions of users: refused in the words that clients look for, or waiting for a block.
 
-use alloy_consensus::{SignableTransaction, TxEip4844, TxLegacy};
-use alloy_eips::Encodable2718;
+use alloy_consensus::{SignableTransaction, TxEip4844, TxEip7702, TxLegacy};
+use alloy_eips::{Encodable2718, eip7702::SignedAuthorization};
 use alloy_primitives::{Bytes, Signature, TxKind, U256};
 use serde_json::{Value, json};
 
 use super::world::{CHAIN, NOBODY, World, hash, repriced, transfer};
+use crate::block::Transaction;
 use crate::testing::Key;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -30,7 +31,6 @@ async fn bad_transactions_are_refused_in_geths_words() {
     }
     let first = transfer(&key, 0);
     world.send(&first).await.unwrap();
-    assert_eq!(world.send(&first).await.unwrap_err().message(), "already known");
     let other = key.transfer(CHAIN, 0, NOBODY, 6);
     assert!(world.send(&other).await.unwrap_err().message().starts_with("replacement transaction underpriced"));
     world.send(&repriced(&key, &other, 20_000_000)).await.unwrap();
@@ -42,6 +42,90 @@ async fn bad_transactions_are_refused_in_geths_words() {
     assert!(message.starts_with("not a transaction"), "{message}");
     let (code, _) = world.refusal("eth_sendRawTransaction", json!([7])).await;
     assert_eq!(code, -32602);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_that_is_sent_again_is_answered_with_its_hash_while_it_waits_and_when_it_is_final() {
+    let world = World::halted(|_| ()).await;
+    let (key, other) = (Key::new(1), Key::new(2));
+    let transaction = transfer(&key, 0);
+    for _ in 0..3 {
+        assert_eq!(world.send(&transaction).await.unwrap(), json!(hash(&transaction)));
+    }
+    assert_eq!(world.get("txpool_status", json!([])).await["pending"], "0x1");
+    world.mine();
+    assert_eq!(
+        world.send(&transaction).await.unwrap(),
+        json!(hash(&transaction)),
+        "its first answer may have been lost"
+    );
+    assert_eq!(world.get("txpool_status", json!([])).await["pending"], "0x0");
+    // Another one with the nonce that is used is refused, whoever sends it.
+    let second = key.transfer(CHAIN, 0, NOBODY, 6);
+    assert!(world.send(&second).await.unwrap_err().message().starts_with("nonce too low: next nonce 1, tx nonce 0"));
+    world.send(&transfer(&other, 0)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_at_once_are_each_answered_for_themselves() {
+    let world = World::halted(|_| ()).await;
+    let transfers: Vec<_> = (1..=5).flat_map(|key| (0..60).map(move |nonce| transfer(&Key::new(key), nonce))).collect();
+    let strangers: Vec<_> = (100..150).map(|key| Key::new(key).transfer(CHAIN, 0, NOBODY, 5)).collect();
+    let answers = futures::future::join_all(transfers.iter().chain(&strangers).map(|sent| world.send(sent))).await;
+    for (sent, answer) in transfers.iter().chain(&strangers).zip(answers) {
+        match answer {
+            Ok(answer) => assert_eq!(answer, json!(hash(sent))),
+            Err(error) => {
+                assert!(strangers.contains(sent) && error.message().starts_with("insufficient funds"), "{error}")
+            }
+        }
+    }
+    assert_eq!(world.get("txpool_status", json!([])).await, json!({ "pending": "0x12c", "queued": "0x0" }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delegated_account_has_one_transaction_and_none_after_it_is_called_empty() {
+    let world = World::halted(|_| ()).await;
+    let (alice, bob) = (Key::new(1), Key::new(2));
+    // A contract that pays all it has to whoever calls it.
+    let giver = Bytes::from_static(&alloy_primitives::hex!("60088060095f395ff3" "5f5f5f5f47335af1"));
+    let creation = bob.send(CHAIN, 0, 200_000, TxKind::Create, U256::ZERO, giver);
+    world.send(&creation).await.unwrap();
+    world.mine();
+    let delegation = delegate(&bob, 1, alice.authorize(CHAIN, 0, bob.address.create(0)));
+    world.send(&delegation).await.unwrap();
+    // While the authorization waits already.
+    world.send(&transfer(&alice, 0)).await.unwrap();
+    let words = "in-flight transaction limit reached for delegated accounts";
+    assert!(world.send(&transfer(&alice, 1)).await.unwrap_err().message().starts_with(words));
+    world.state.pool().remove(hash(&transfer(&alice, 0))).unwrap();
+    world.mine();
+    assert_eq!(world.get("eth_getTransactionCount", json!([alice.address])).await, "0x1", "the authorization took it");
+    world.send(&transfer(&alice, 1)).await.unwrap();
+    for nonce in 2..6 {
+        assert!(world.send(&transfer(&alice, nonce)).await.unwrap_err().message().starts_with(words));
+    }
+    // The attack: one call makes what waits unpayable, and the account's nonce does not change.
+    let call = repriced(&bob, &bob.send(CHAIN, 2, 200_000, alice.address.into(), U256::ZERO, Bytes::new()), 20_000_000);
+    world.send(&call).await.unwrap();
+    world.mine();
+    assert_eq!(world.get("eth_getBalance", json!([alice.address])).await, "0x0");
+    assert_eq!(world.get("txpool_status", json!([])).await, json!({ "pending": "0x0", "queued": "0x0" }));
+}
+
+fn delegate(sponsor: &Key, nonce: u64, authorization: SignedAuthorization) -> Transaction {
+    sponsor.sign(TxEip7702 {
+        chain_id: CHAIN,
+        nonce,
+        gas_limit: 200_000,
+        max_fee_per_gas: 10_000_000,
+        max_priority_fee_per_gas: 1_000,
+        to: NOBODY,
+        value: U256::ZERO,
+        access_list: Default::default(),
+        authorization_list: vec![authorization],
+        input: Bytes::new(),
+    })
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,157 @@
+//! Attacks on the lanes of a proposer's blocks, with the real chain on disk, its pool and the application that the engine asks.
+
+use std::sync::Arc;
+
+use alloy_eips::Encodable2718 as _;
+use alloy_primitives::{Address, B256, U256};
+use contracts::{
+    BitcoinLightClient, SigningBoard,
+    address::{LIGHT_CLIENT, SIGNING_BOARD},
+    alloy_sol_types::SolCall as _,
+};
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+
+use super::super::application::NodeApplication;
+use crate::{
+    block::{Block, Transaction},
+    chain::{Chain, Retention},
+    execution::Stop,
+    io::{clock::now_ms, consensus::Application as _, db::Database, node_state::NodeState},
+    limits::MAX_TRANSACTION_GAS,
+    mempool::{Limits, Mempool, Refused},
+    testing::{Key, genesis, member},
+};
+
+const CHAIN: u64 = 51_717;
+const PROPOSER: Address = Address::repeat_byte(0xbe);
+
+/// A node that makes blocks when it is told to.
+struct Node {
+    state: NodeState,
+    application: NodeApplication,
+    _directory: TempDir,
+}
+
+impl Node {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a directory for tests");
+        let database = Database::open(directory.path()).expect("a fresh directory");
+        let rich = [(Key::new(1).address, 100_000_000)];
+        let chain = Chain::open_with(genesis(), database, Retention::default(), &rich).expect("the genesis is right");
+        let state = NodeState::new(Arc::new(chain), Mempool::new(Limits::default()), mpsc::channel(1).0, None);
+        Self { application: NodeApplication::new(state.clone()), state, _directory: directory }
+    }
+
+    fn take(&self, transaction: &Transaction) {
+        self.state.admit(&transaction.encoded_2718(), now_ms()).unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    fn build(&self, parent: B256) -> Block {
+        self.application.build(parent, now_ms(), PROPOSER, &Stop::never()).expect("the parent is known")
+    }
+
+    /// Builds on the head, and makes the block final.
+    fn make_block(&self) -> Vec<Address> {
+        let block = self.build(self.state.chain.head_hash());
+        let finalized = self.state.chain.finalize(&block).expect("our own block").expect("it is new");
+        self.state.on_finalized(finalized.clone(), now_ms()).expect("the store works");
+        finalized.senders.clone()
+    }
+}
+
+fn post(index: u16, nonce: u64, gas: u64, bytes: usize) -> Transaction {
+    let session = B256::from(U256::from(nonce));
+    let call = SigningBoard::postCall { session, kind: 1, payload: vec![7; bytes].into() };
+    member(index).free(CHAIN, nonce, gas, SIGNING_BOARD, call.abi_encode().into())
+}
+
+/// Brings block 1 of a Bitcoin of its own, which the light client takes once.
+fn submit_header(index: u16) -> Transaction {
+    let genesis = bitcoin::constants::genesis_block(bitcoin::Network::Regtest).header;
+    let mut header =
+        bitcoin::block::Header { prev_blockhash: genesis.block_hash(), time: genesis.time + 600, nonce: 0, ..genesis };
+    while header.validate_pow(header.target()).is_err() {
+        header.nonce += 1;
+    }
+    let call = BitcoinLightClient::submitCall { headers: bitcoin::consensus::serialize(&header).into() };
+    member(index).free(CHAIN, 0, 1_000_000, LIGHT_CLIENT, call.abi_encode().into())
+}
+
+#[test]
+fn eight_free_transactions_that_ask_for_the_most_gas_leave_room_for_who_pays() {
+    let node = Node::new();
+    for index in 1..=4 {
+        (0..2).for_each(|nonce| node.take(&post(index, nonce, MAX_TRANSACTION_GAS, 100)));
+    }
+    node.take(&Key::new(1).transfer(CHAIN, 0, PROPOSER, 1));
+    assert!(node.make_block().contains(&Key::new(1).address), "in the first block, whatever else is in it");
+    // And the free ones follow, each member's in its turn.
+    let mut senders: Vec<_> = (0..7).flat_map(|_| node.make_block()).collect();
+    senders.sort_unstable();
+    senders.dedup();
+    assert!((1..=4).all(|index| senders.contains(&member(index).address)));
+    assert!(node.state.pool().is_empty());
+}
+
+#[test]
+fn one_hostile_member_that_fills_everything_delays_no_other_member_and_nobody_who_pays() {
+    for (gas, bytes) in [(MAX_TRANSACTION_GAS, 100), (1_500_000, 15_000), (200_000, 10)] {
+        let node = Node::new();
+        // As many as the pool takes of it, before all others.
+        let hostile = (0..).take_while(|nonce| {
+            let sent = post(1, *nonce, gas, bytes);
+            node.state.admit(&sent.encoded_2718(), now_ms()).is_ok()
+        });
+        assert!(hostile.count() >= 32, "{gas} gas, {bytes} bytes");
+        (2..=4).for_each(|index| node.take(&post(index, 0, 400_000, 1_000)));
+        node.take(&Key::new(1).transfer(CHAIN, 0, PROPOSER, 1));
+        for round in 0..5 {
+            let senders = node.make_block();
+            for index in 2..=4 {
+                assert!(senders.contains(&member(index).address), "{gas} gas: member {index} in block {round}");
+                node.take(&post(index, round + 1, 400_000, 1_000));
+            }
+            assert!(senders.contains(&Key::new(1).address), "{gas} gas: who pays, in block {round}");
+            node.take(&Key::new(1).transfer(CHAIN, round + 1, PROPOSER, 1));
+        }
+    }
+}
+
+#[test]
+fn a_free_transaction_that_fails_in_a_block_leaves_at_once_and_is_no_work() {
+    let node = Node::new();
+    // Two members bring the same header: whichever is second fails, although both would succeed on the head.
+    let genesis = node.state.chain.head_hash();
+    (1..=2).for_each(|index| node.take(&submit_header(index)));
+    assert!(node.application.has_work(genesis));
+    let first = node.build(genesis);
+    assert_eq!((first.transactions.len(), node.state.pool().len()), (1, 1));
+    assert!(!node.application.has_work(first.hash()), "what is left is in the parent already");
+    assert!(node.build(first.hash()).transactions.is_empty());
+    node.take(&Key::new(1).transfer(CHAIN, 0, PROPOSER, 1));
+    assert!(node.application.has_work(first.hash()));
+    assert_eq!(node.build(first.hash()).transactions.len(), 1);
+}
+
+#[test]
+fn who_has_free_transactions_tried_without_end_has_to_wait_and_others_have_not() {
+    let node = Node::new();
+    // Each is run with all its gas and fails, so it is not taken and costs its sender no nonce.
+    let failing = |index: u16, number: u64| {
+        let payload = vec![1; 16_385 + usize::try_from(number).expect("small")];
+        let call = SigningBoard::postCall { session: B256::ZERO, kind: 1, payload: payload.into() };
+        member(index).free(CHAIN, 0, MAX_TRANSACTION_GAS, SIGNING_BOARD, call.abi_encode().into())
+    };
+    let now_ms = now_ms();
+    let tried = (0..100).take_while(|number| {
+        let refused = node.state.admit(&failing(1, *number).encoded_2718(), now_ms).expect_err("it fails");
+        !refused.to_string().contains("too many free transactions")
+    });
+    assert_eq!(tried.count(), 8);
+    let waiting = node.state.admit(&post(1, 0, MAX_TRANSACTION_GAS, 100).encoded_2718(), now_ms);
+    assert!(matches!(waiting, Err(crate::io::node_state::AdmitError::Refused(Refused::TooManyTrials { .. }))));
+    node.state.admit(&post(2, 0, MAX_TRANSACTION_GAS, 100).encoded_2718(), now_ms).expect("another member");
+    // After a second, one more of the largest.
+    node.state.admit(&post(1, 0, MAX_TRANSACTION_GAS, 100).encoded_2718(), now_ms + 1_001).expect("it waited");
+}

@@ -1,0 +1,217 @@
+//! The threads that take transactions in: one for batches of all kinds, one for what has to be run, and for what time does to
+//! the pool.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use alloy_primitives::{Address, Bytes};
+use tokio::sync::oneshot;
+
+use super::admit::{Admission, AdmitError, Door, Step};
+use crate::access;
+use crate::block::Transaction;
+use crate::io::clock::now_ms;
+use crate::mempool::{FairQueue, NoRoom, Room};
+
+/// Transactions that wait to be checked, in bytes and a kilobyte for each: a tenth of a second's work for each source, and
+/// half a second's for all.
+const ROOM: Room = Room { all: 32 << 20, source: 8 << 20 };
+
+/// Free ones that wait to be run, of all members and of one: as many as the pool takes of it, and more.
+const TRIALS: Room = Room { all: 8 << 20, source: 2 << 20 };
+
+/// A batch, in the same measure: a few hundred transactions. A user waits for one batch before its own.
+const BATCH: usize = 512 << 10;
+
+/// How often the pool is looked through for what is too old.
+const TICK: Duration = Duration::from_millis(TICK_MS);
+const TICK_MS: u64 = 1_000;
+
+/// Who brought a transaction: none of them can keep the others from bringing theirs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Source {
+    /// A client of the JSON-RPC.
+    Client(access::Source),
+    /// A validator, by its key in the validators' network.
+    Peer([u8; 32]),
+}
+
+/// One that waits, and who wants to know what becomes of it.
+struct Item<T> {
+    what: T,
+    source: Source,
+    answer: Option<oneshot::Sender<Admission>>,
+}
+
+impl<T> Item<T> {
+    fn answer(self, admission: Admission) {
+        match (self.answer, admission) {
+            // Whoever asked may be gone.
+            (Some(answer), admission) => drop(answer.send(admission)),
+            // Usual: two nodes see the pool in different orders, or a block came first.
+            (None, Err(error)) => tracing::debug!(source = ?self.source, reason = %error, "gossip not taken"),
+            (None, Ok(_)) => {}
+        }
+    }
+}
+
+/// A queue that a thread waits at.
+struct Line<S, T> {
+    state: Mutex<Waiting<S, T>>,
+    changed: Condvar,
+}
+
+struct Waiting<S, T> {
+    queue: FairQueue<S, Item<T>>,
+    /// A block became final since the thread looked.
+    new_head: bool,
+    closed: bool,
+}
+
+/// What a thread was woken for.
+struct Work<T> {
+    batch: Vec<Item<T>>,
+    new_head: bool,
+}
+
+impl<S: Ord + Clone, T> Line<S, T> {
+    fn new(room: Room) -> Self {
+        let state = Waiting { queue: FairQueue::new(room), new_head: false, closed: false };
+        Self { state: Mutex::new(state), changed: Condvar::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting<S, T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, source: S, bytes: usize, item: Item<T>) {
+        let mut state = self.lock();
+        let out = if state.closed {
+            vec![item]
+        } else {
+            state.queue.push(source, bytes, item).unwrap_or_else(|NoRoom(it)| vec![it])
+        };
+        drop(state);
+        self.changed.notify_one();
+        out.into_iter().for_each(|item| item.answer(Err(AdmitError::Busy)));
+    }
+
+    fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits for work, or for a tick; `None` at the end.
+    fn next(&self, most: usize) -> Option<Work<T>> {
+        let idle = |state: &mut Waiting<S, T>| state.queue.is_empty() && !state.new_head && !state.closed;
+        let waited = self.changed.wait_timeout_while(self.lock(), TICK, idle);
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        if state.closed {
+            return None;
+        }
+        Some(Work { batch: state.queue.take(most), new_head: std::mem::take(&mut state.new_head) })
+    }
+}
+
+/// What the threads share. They hold it, and not the handle, so that they end with it.
+struct Lines {
+    door: Arc<Door>,
+    batches: Line<Source, Bytes>,
+    trials: Line<Address, Transaction>,
+}
+
+/// The handle: when the last one is dropped, the threads have ended. They are started by the first use.
+pub(super) struct Intake {
+    lines: Arc<Lines>,
+    threads: OnceLock<Vec<JoinHandle<()>>>,
+}
+
+impl Intake {
+    pub(super) fn new(door: Arc<Door>) -> Self {
+        let lines = Lines { door, batches: Line::new(ROOM), trials: Line::new(TRIALS) };
+        Self { lines: Arc::new(lines), threads: OnceLock::new() }
+    }
+
+    /// Starts the threads, if they do not run yet.
+    pub(super) fn start(&self) {
+        self.threads.get_or_init(|| {
+            let thread = |name: &str, run: fn(&Lines)| {
+                let lines = self.lines.clone();
+                let thread = std::thread::Builder::new().name(name.into()).spawn(move || run(&lines));
+                thread.expect("a node that gets no thread at its start cannot run")
+            };
+            vec![thread("admission", admit), thread("trials", try_out)]
+        });
+    }
+
+    /// Queues a transaction; whoever waits at `answer` hears what becomes of it.
+    pub(super) fn push(&self, source: Source, raw: Bytes, answer: Option<oneshot::Sender<Admission>>) {
+        self.start();
+        self.lines.batches.push(source, raw.len(), Item { what: raw, source, answer });
+    }
+
+    /// A block became final: free transactions that cannot succeed any more are to leave.
+    pub(super) fn on_new_head(&self) {
+        if self.threads.get().is_some() {
+            self.lines.trials.lock().new_head = true;
+            self.lines.trials.changed.notify_one();
+        }
+    }
+}
+
+impl Drop for Intake {
+    fn drop(&mut self) {
+        self.lines.batches.close();
+        self.lines.trials.close();
+        for thread in self.threads.take().into_iter().flatten() {
+            // A panic was logged where it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Takes batches until the end.
+fn admit(lines: &Lines) {
+    while let Some(Work { batch, .. }) = lines.batches.next(BATCH) {
+        let raws: Vec<Bytes> = batch.iter().map(|item| item.what.clone()).collect();
+        if raws.is_empty() {
+            continue;
+        }
+        let steps = lines.door.take(&raws, now_ms());
+        for (Item { source, answer, what: raw }, step) in batch.into_iter().zip(steps) {
+            match step {
+                Step::Done(admission) => Item { what: (), source, answer }.answer(admission),
+                Step::Try(transaction) => {
+                    let member = transaction.signer();
+                    lines.trials.push(member, raw.len(), Item { what: *transaction, source, answer });
+                }
+            }
+        }
+    }
+}
+
+/// Runs free transactions one by one, each member's in its turn; and lets the pool feel the time.
+fn try_out(lines: &Lines) {
+    let mut looked_ms = 0;
+    while let Some(Work { batch, new_head }) = lines.trials.next(1) {
+        if new_head {
+            lines.door.try_free_heads_again(now_ms());
+        }
+        if now_ms().abs_diff(looked_ms) >= TICK_MS {
+            looked_ms = now_ms();
+            expire(&lines.door, looked_ms);
+        }
+        for Item { what, source, answer } in batch {
+            let admission = lines.door.take_free(what, now_ms());
+            Item { what: (), source, answer }.answer(admission);
+        }
+    }
+}
+
+fn expire(door: &Door, now_ms: u64) {
+    let dropped = door.pool().expire(now_ms);
+    if !dropped.is_empty() {
+        tracing::debug!(count = dropped.len(), "transactions expired");
+    }
+}
