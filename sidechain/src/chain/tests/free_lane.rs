@@ -116,7 +116,8 @@ fn it_takes_at_most_half_of_the_gas_and_a_megabyte() {
 
 #[test]
 fn one_member_that_fills_its_quota_leaves_room_for_the_others_and_for_who_pays() {
-    let chain = chain();
+    // With more, its bytes would be used up first.
+    let chain = chain_of(60_000_000);
     let board = contracts::address::SIGNING_BOARD;
     let payload = vec![0xab; 16_000];
     // The hostile member is first, and each of its transactions asks for all that one may ask for.
@@ -133,7 +134,7 @@ fn one_member_that_fills_its_quota_leaves_room_for_the_others_and_for_who_pays()
     let hostile = finalized.senders.iter().filter(|sender| **sender == member(1).address).count();
     let mut fuller = finalized.block.clone();
     fuller.transactions.insert(hostile, candidates[hostile].inner().clone());
-    match self::chain().verify(&fuller, NOW_MS, &Stop::never()) {
+    match chain_of(60_000_000).verify(&fuller, NOW_MS, &Stop::never()) {
         Err(BlockError::Transaction { index, error: InclusionError::BlockGas { .. }, .. }) => {
             assert_eq!(index, hostile)
         }
