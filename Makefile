@@ -26,7 +26,7 @@ test-contracts: deps
 test-rust: deps
 	@scripts/test-rust
 
-bench: deps bitcoind ## how fast, as a table with the machine's description
+bench: deps bitcoind ## how fast, as tables with the machine's description (SECONDS_OF_LOAD=60 for a short run)
 	@$(WITH_BITCOIND) scripts/bench
 
 check: deps ## formatting, lints, structure, licenses, committed artifacts fresh
