@@ -31,7 +31,7 @@ pub use call::{Call, construct, simulate, try_free};
 pub use error::{BlockError, InclusionError};
 pub use header::{child_header, compare};
 pub use outcome::Outcome;
-pub use precompiles::POINT_EVALUATION_GAS;
+pub use precompiles::{POINT_EVALUATION_GAS, warm_up};
 pub use rules::{FREE_CONTRACTS, Rules, check_free};
 pub use stop::Stop;
 pub use supply::Supply;

@@ -84,6 +84,16 @@ fn point_evaluation(input: &[u8], gas_limit: u64) -> EthPrecompileResult {
     Ok(EthPrecompileOutput::new(POINT_EVALUATION_GAS, output.bytes))
 }
 
+/// Does once what takes long the first time: the tables of the point evaluation. Returns whether it works.
+pub fn warm_up() -> bool {
+    // The polynomial 0, its value at 0, and the proof of that: commitment and proof are the point at infinity.
+    let mut infinity = [0; 48];
+    infinity[0] = 0xc0;
+    let hash = kzg_point_evaluation::kzg_to_versioned_hash(&infinity);
+    let input = [hash.as_slice(), &[0; 64], &infinity, &infinity].concat();
+    point_evaluation(&input, POINT_EVALUATION_GAS).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use alloy_primitives::{U256, b256, hex, keccak256, uint};
@@ -157,6 +167,11 @@ mod tests {
         let theirs = kzg_point_evaluation::run(&input, kzg_point_evaluation::GAS_COST).expect("a good proof");
         assert_eq!((ours.gas_used, ours.bytes), (2 * theirs.gas_used, theirs.bytes));
         assert_eq!(point_evaluation(&input, POINT_EVALUATION_GAS - 1), Err(PrecompileHalt::OutOfGas));
+    }
+
+    #[test]
+    fn a_node_s_first_evaluation_is_a_good_one() {
+        assert!(warm_up());
     }
 
     #[test]

@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     chain::{Arrival, Chain, Kept, MAX_REGISTRATIONS},
+    panics::contain,
     peg::is_minted,
     rate::RateLimit,
     state::store::{Store, StoreError},
@@ -94,7 +95,8 @@ impl Registrar {
             let Some(batch) = self.queue().begin() else { return };
             let arrivals: Vec<_> = batch.iter().map(|waiting| waiting.arrival.clone()).collect();
             let minted = |payment: &_| is_minted(chain, payment);
-            let kept = chain.register_deposits(&arrivals, now_ms, MAX_REGISTRATIONS, &minted);
+            let kept = contain(|| chain.register_deposits(&arrivals, now_ms, MAX_REGISTRATIONS, &minted));
+            let kept = kept.unwrap_or_else(|panic| Err(StoreError::Corrupt { table: "registrations", detail: panic }));
             if let Err(error) = &kept {
                 tracing::error!(%error, "cannot keep deposit registrations");
             }

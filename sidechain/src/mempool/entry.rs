@@ -88,6 +88,8 @@ pub(super) struct SenderQueue {
     pub(super) account: Account,
     /// First nonce that is missing: below it everything is executable.
     pub(super) gap: u64,
+    /// Entries below `gap`, as they are counted in the pool.
+    pub(super) executable: usize,
     pub(super) entries: BTreeMap<u64, Entry>,
     pub(super) cost: U256,
     pub(super) paid: Usage,

@@ -57,6 +57,8 @@ pub struct Mempool {
     pub(super) base_fee: u64,
     pub(super) paid: Usage,
     pub(super) free: Usage,
+    /// Entries of all senders that are executable.
+    pub(super) executable: usize,
     pub(super) arrivals: u64,
     held: Held,
 }
@@ -287,10 +289,9 @@ impl Mempool {
 
     #[must_use]
     pub fn status(&self) -> Status {
-        let executable = self.queues.values().map(|queue| queue.entries.range(..queue.gap).count()).sum();
         Status {
-            executable,
-            queued: self.by_hash.len() - executable,
+            executable: self.executable,
+            queued: self.by_hash.len() - self.executable,
             free: self.free.count,
             bytes: self.paid.bytes + self.free.bytes,
         }

@@ -156,6 +156,10 @@ impl Mempool {
             gap += 1;
         }
         let was = std::mem::replace(&mut queue.gap, gap);
+        // All nonces from the account's to the gap are there.
+        let executable = usize::try_from(gap.saturating_sub(queue.account.nonce)).unwrap_or(usize::MAX);
+        self.executable -= std::mem::replace(&mut queue.executable, executable);
+        self.executable += executable;
         // What stands at `from` may be new and weighed already; what follows it was not.
         self.weigh_from(sender, from, from.saturating_add(1));
         if was != gap {
@@ -224,7 +228,7 @@ impl Mempool {
 
     pub(super) fn forget_if_empty(&mut self, sender: Address) {
         if self.queues.get(&sender).is_some_and(|queue| queue.entries.is_empty()) {
-            self.queues.remove(&sender);
+            self.executable -= self.queues.remove(&sender).map_or(0, |queue| queue.executable);
             self.accounts.remove(&keccak256(sender));
         }
     }

@@ -203,3 +203,27 @@ fn a_proposer_skips_what_validators_would_refuse() {
     assert_eq!(block.transactions.len(), 1);
     self::chain().verify(&block, NOW_MS, &Stop::never()).expect("valid");
 }
+
+#[test]
+fn a_block_has_at_most_four_mebibytes_of_transactions_whatever_their_gas() {
+    let chain = chain();
+    let key = Key::new(1);
+    let large = |nonce| key.send(CHAIN, nonce, 5_000_000, Address::ZERO.into(), U256::ZERO, vec![0; 450_000].into());
+    let finalized = next(&chain, (0..12).map(large).collect());
+    assert_eq!(finalized.block.transactions.len(), 9, "9 * 450,000 bytes fit into 4 MiB");
+    let mut fuller = finalized.block.clone();
+    fuller.transactions.push(large(9).into_inner());
+    match self::chain().verify(&fuller, NOW_MS, &Stop::never()) {
+        Err(BlockError::Transaction { index: 9, error: InclusionError::BlockBytes { got, left }, .. }) => {
+            assert!(left < got && got > 450_000);
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_transaction_has_at_most_512_kibibytes_before_anything_in_it_is_read() {
+    let raw = |bytes| block::decode_transaction(&vec![2; bytes], CHAIN).expect_err("not a transaction");
+    assert_eq!(raw((512 << 10) + 1), block::TransactionError::Size { got: (512 << 10) + 1 });
+    assert!(matches!(raw(512 << 10), block::TransactionError::Encoding(_)));
+}

@@ -180,6 +180,10 @@ impl Offers for Build<'_> {
     }
 
     fn left_out(&mut self, transaction: &Transaction) {
+        // Its lane's half of the time was over: the time of those who pay is untouched, and a member's quota bounds what it tries.
+        if is_free(transaction.inner()) {
+            return;
+        }
         self.stopped_one = true;
         let Some(Began { at, waited: before }) = self.current else { return };
         if is_to_blame(at.elapsed(), waited().saturating_sub(before), self.timing.share) {
@@ -266,7 +270,10 @@ impl Drop for Ends<'_> {
 
 #[cfg(test)]
 mod tests {
+    use alloy_primitives::{Address, Bytes, U256};
+
     use super::*;
+    use crate::testing::Key;
 
     #[test]
     fn only_who_had_and_used_the_whole_share_is_to_blame() {
@@ -274,6 +281,30 @@ mod tests {
         assert!(is_to_blame(ms(375), ms(0), SHARE) && is_to_blame(ms(400), ms(200), SHARE));
         assert!(!is_to_blame(ms(374), ms(0), SHARE), "cut off by the end of the budget");
         assert!(!is_to_blame(ms(400), ms(201), SHARE), "the thread waited for a processor");
+    }
+
+    /// What is found out about a transaction that is stopped after it had more than its share.
+    fn after_it_was_left_out(transaction: Transaction) -> (Left, bool) {
+        let timing = Timing::new(Duration::from_millis(80), Duration::from_millis(20));
+        let mut candidates = std::iter::once(transaction);
+        let (closed, left) = Build::run(&timing, &mut candidates, &Stop::never(), |build| {
+            let (transaction, stop) = build.next(Progress::default()).expect("there is time");
+            while !stop.is_stopped() {
+                std::hint::spin_loop();
+            }
+            build.left_out(&transaction);
+            build.stopped_one
+        });
+        (left, closed)
+    }
+
+    #[test]
+    fn a_free_transaction_that_is_stopped_holds_nobody_and_leaves_the_block_open_for_all() {
+        let (key, to) = (Key::new(1), Address::repeat_byte(7));
+        let (left, closed) = after_it_was_left_out(key.free(1, 0, 10_000_000, to, Bytes::new()));
+        assert!(left.blamed.is_empty() && !closed);
+        let (_, closed) = after_it_was_left_out(key.send(1, 0, 10_000_000, to.into(), U256::ZERO, Bytes::new()));
+        assert!(closed, "after one that pays only small ones are tried");
     }
 
     #[test]

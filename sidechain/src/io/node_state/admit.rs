@@ -44,6 +44,9 @@ pub enum AdmitError {
     /// Too many wait to be checked, most of them of the same source.
     #[error("too many transactions wait to be checked: try again")]
     Busy,
+    /// A panic: only this transaction is given up.
+    #[error("this transaction sets off a bug of the node, whose log says which: tell the operator")]
+    Bug,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

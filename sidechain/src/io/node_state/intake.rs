@@ -13,6 +13,7 @@ use crate::access;
 use crate::block::Transaction;
 use crate::io::clock::now_ms;
 use crate::mempool::{FairQueue, NoRoom, Room};
+use crate::panics::contain;
 
 /// Transactions that wait to be checked, in bytes and a kilobyte for each: a tenth of a second's work for each source, and
 /// half a second's for all.
@@ -178,7 +179,7 @@ fn admit(lines: &Lines) {
         if raws.is_empty() {
             continue;
         }
-        let steps = lines.door.take(&raws, now_ms());
+        let steps = contain(|| lines.door.take(&raws, now_ms())).unwrap_or_else(|_| take_each(&lines.door, &raws));
         for (Item { source, answer, what: raw }, step) in batch.into_iter().zip(steps) {
             match step {
                 Step::Done(admission) => Item { what: (), source, answer }.answer(admission),
@@ -191,19 +192,36 @@ fn admit(lines: &Lines) {
     }
 }
 
+/// The same one by one, after something in a batch set off a panic: only that is given up.
+fn take_each(door: &Door, raws: &[Bytes]) -> Vec<Step> {
+    let one = |raw: &Bytes| {
+        let taken = contain(|| door.take(std::slice::from_ref(raw), now_ms()).pop());
+        taken
+            .map_err(|panic| bug(&panic))
+            .and_then(|step| step.ok_or(AdmitError::Bug))
+            .unwrap_or_else(|error| Step::Done(Err(error)))
+    };
+    raws.iter().map(one).collect()
+}
+
+fn bug(panic: &str) -> AdmitError {
+    tracing::error!(panic, "a bug, set off by a transaction: it is given up");
+    AdmitError::Bug
+}
+
 /// Runs free transactions one by one, each member's in its turn; and lets the pool feel the time.
 fn try_out(lines: &Lines) {
     let mut looked_ms = 0;
     while let Some(Work { batch, new_head }) = lines.trials.next(1) {
         if new_head {
-            lines.door.try_free_heads_again(now_ms());
+            contain(|| lines.door.try_free_heads_again(now_ms())).unwrap_or_else(|panic| drop(bug(&panic)));
         }
         if now_ms().abs_diff(looked_ms) >= TICK_MS {
             looked_ms = now_ms();
-            expire(&lines.door, looked_ms);
+            contain(|| expire(&lines.door, looked_ms)).unwrap_or_else(|panic| drop(bug(&panic)));
         }
         for Item { what, source, answer } in batch {
-            let admission = lines.door.take_free(what, now_ms());
+            let admission = contain(|| lines.door.take_free(what, now_ms())).unwrap_or_else(|panic| Err(bug(&panic)));
             Item { what: (), source, answer }.answer(admission);
         }
     }
