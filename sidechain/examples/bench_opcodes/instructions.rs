@@ -56,8 +56,8 @@ fn plain() -> Vec<Loop> {
     all.push(Loop::new("JUMPDEST", "", "5b"));
     all.push(Loop::new("SWAP1", "5f5f", "90"));
     all.push(Loop::new("SWAP16", &"5f".repeat(17), "9f"));
-    // The target is the program counter after three more instructions: PC, PUSH1 4, ADD, JUMP, JUMPDEST.
-    all.push(Loop::new("JUMP", "", "58600401565b"));
+    // The target is the program counter five further on: PC, PUSH1 5, ADD, JUMP, JUMPDEST.
+    all.push(Loop::new("JUMP", "", "58600501565b"));
     all.push(Loop::new("JUMPI", "", "6001586005 01575b"));
     all.push(Loop::new("JUMPI, not taken", "", "5f5f57"));
     all.push(Loop::new("BLOCKHASH, of 256 in turn", "", "5a60ff16 43034050"));

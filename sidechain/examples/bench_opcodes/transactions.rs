@@ -40,7 +40,7 @@ pub fn measure(network: &Network) -> Vec<Row> {
         block(
             network,
             "SSTORE, new slots of a new contract",
-            program("5f5b80805560010180610250116002 57".replace(' ', "").as_str()),
+            program("5f5b80805560010180610250116001 57".replace(' ', "").as_str()),
         ),
         block(network, "SSTORE, new slots of a contract with many", writes(SLOTS * 2)),
         // A wei to GAS, which is never the same.
