@@ -3,14 +3,14 @@
 
 use std::time::{Duration, Instant};
 
-use alloy_primitives::{Address, keccak256};
+use alloy_primitives::Address;
 use sidechain::{
     block::{Transaction, recover},
     chain::{Chain, Retention},
     execution::Stop,
     io::db::Database,
     state::store::{Memory, Store},
-    testing::{Key, genesis},
+    testing::{Key, genesis, stranger},
 };
 
 const TRANSFERS: u64 = 10_000;
@@ -74,7 +74,7 @@ fn run<S: Store, T: Store, M: Store>(
     let start = Instant::now();
     let state = chain.state_at(1).expect("kept");
     for number in 0..TRANSFERS {
-        state.proof(receiver(number), &[]).expect("in the window");
+        state.proof(stranger(number), &[]).expect("in the window");
     }
     rate("prove an account (eth_getProof)", start.elapsed());
 }
@@ -86,11 +86,7 @@ fn transfers(chain_id: u64) -> Vec<Transaction> {
         .flat_map(|round| (0..SENDERS).map(move |sender| (round, sender)))
         .map(|(round, sender)| {
             let index = usize::try_from(sender).expect("small");
-            keys[index].transfer(chain_id, round, receiver(round * SENDERS + sender), 1)
+            keys[index].transfer(chain_id, round, stranger(round * SENDERS + sender), 1)
         })
         .collect()
-}
-
-fn receiver(number: u64) -> Address {
-    Address::from_slice(&keccak256(number.to_le_bytes())[..20])
 }

@@ -1,5 +1,7 @@
 //! Keys, a genesis and transactions for tests and benchmarks. Everything is made from small numbers, so all of it repeats.
 
+pub mod precompiles;
+
 use alloy_consensus::{SignableTransaction, TxEip1559, TxLegacy};
 use alloy_eips::eip7702::{Authorization, SignedAuthorization};
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, keccak256};
@@ -123,4 +125,9 @@ pub fn genesis() -> Genesis {
     let recovery_keys = (1..=3u64).map(|index| B256::from_slice(&Key::new(3_000_000 + index).public()[1..]));
     let recovery = Recovery { threshold: 2, delay: 52_560, keys: recovery_keys.collect() };
     Genesis::dev(1_700_000_000, Federation { threshold: 3, members: members.collect(), recovery })
+}
+
+/// An account that nobody has a key for, the same for the same number. Their hashes lie scattered.
+pub fn stranger(number: u64) -> Address {
+    Address::from_word(keccak256(number.to_le_bytes()))
 }

@@ -18,7 +18,7 @@ use sidechain::{
     chain::{Chain, Retention},
     execution::Stop,
     io::db::Database,
-    testing::{Key, genesis},
+    testing::{Key, genesis, stranger},
 };
 use tests::disk::bytes_below;
 
@@ -140,19 +140,15 @@ impl Load {
         match kind {
             0 | 1 => {
                 self.accounts += 1;
-                key.transfer(self.chain_id, nonce, account(self.accounts), 1)
+                key.transfer(self.chain_id, nonce, stranger(self.accounts), 1)
             }
-            2 => key.transfer(self.chain_id, nonce, account(old.to()), 1),
+            2 => key.transfer(self.chain_id, nonce, stranger(old.to()), 1),
             _ => {
-                let receiver = account(old.to()).into_word();
+                let receiver = stranger(old.to()).into_word();
                 key.send(self.chain_id, nonce, TOKEN_GAS, self.token.into(), U256::ZERO, receiver.into())
             }
         }
     }
-}
-
-fn account(number: u64) -> Address {
-    Address::from_word(keccak256(number.to_le_bytes()))
 }
 
 /// Sums of one minute.

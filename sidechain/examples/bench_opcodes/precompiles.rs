@@ -2,6 +2,8 @@
 
 use alloy_primitives::{U256, hex, keccak256};
 
+use sidechain::testing::precompiles::{P256_SIGNATURE, POINT_EVALUATION, RECOVERABLE_SIGNATURE};
+
 use super::{Row, code::Loop, network::Network};
 
 /// The generator of BLS12-381's first group, in the encoding of EIP-2537.
@@ -21,23 +23,6 @@ const BN_G2: [u8; 128] = hex!(
     "198e9393920d483a7260bfb731fb5d25f1aa493335a9e71297e485b7aef312c21800deef121f1e76426a00665e5c4479674322d4f75edadd46debd5cd992f6ed"
     "090689d0585ff075ec9e99ad690c3395bc4b313370b38ef355acdadcd122975b12c85ea5db8c6deb4aab71808dcb408fe3d1e7690c43d37b4ce6cc0166fa7daa"
 );
-/// From EIP-7951's vectors.
-const P256: [u8; 160] = hex!(
-    "4cee90eb86eaa050036147a12d49004b6b9c72bd725d39d4785011fe190f0b4da73bd4903f0ce3b639bbbf6e8e80d16931ff4bcf5993d58468e8fb19086e8cac"
-    "36dbcd03009df8c59286b162af3bd7fcc0450c9aa81be5d10d312af6c66b1d604aebd3099c618202fcfe16ae7770b0c49ab5eadf74b754204a3bb6060e44eff3"
-    "7618b065f9832de4ca6ca971a7a1adc826d0f7c00181a5fb2ddf79ae00b4e10e"
-);
-/// From go-ethereum's vectors (`ecRecover.json`, a valid key).
-const RECOVER: [u8; 128] = hex!(
-    "18c547e4f7b0f325ad1e56f57e26c745b09a3e503d86e00e5255ff7f715d3d1c000000000000000000000000000000000000000000000000000000000000001c"
-    "73b1693892219d736caba55bdb67216e485557ea6b6af75f37096c9aa6a5a75feeb940b1d03b21e36b0e47e79769f095fe2ab855bd91e3a38756b7d75a9c4549"
-);
-/// From c-kzg-4844 (`verify_kzg_proof_case_correct_proof_4_4`).
-const KZG: [u8; 160] = hex!(
-    "73eda753299d7d483339d80809a1d80553bda402fffe5bfeffffffff000000001522a4a7f34e1ea350ae07c29c96c7e79655aa926122e95fe69fcbd932ca49e9"
-    "8f59a8d2a1a625a17f3fea0fe5eb8c896db3764f3185481bc22f91b4aaffcca25f26936857bc3a7c2539ea8ec3a952b7"
-    "a62ad71d14c5719385c0686f1871430475bf3a00f0aa3f7b8dd99a9abc2160744faf0070725e00b60ad9a026a15b1a8c"
-);
 
 pub fn measure(network: &Network) -> Vec<Row> {
     let mut rows: Vec<_> =
@@ -56,10 +41,10 @@ fn calls(name: &str, number: u16) -> Loop {
 
 fn inputs() -> Vec<(String, u16, Vec<u8>)> {
     let mut all = vec![
-        ("ecrecover".to_owned(), 1, RECOVER.to_vec()),
-        ("ecrecover, no key".to_owned(), 1, [&RECOVER[..64], &[0xff; 64]].concat()),
-        ("p256verify".to_owned(), 0x100, P256.to_vec()),
-        ("kzg point evaluation".to_owned(), 0xa, kzg()),
+        ("ecrecover".to_owned(), 1, RECOVERABLE_SIGNATURE.to_vec()),
+        ("ecrecover, no key".to_owned(), 1, [&RECOVERABLE_SIGNATURE[..64], &[0xff; 64]].concat()),
+        ("p256verify".to_owned(), 0x100, P256_SIGNATURE.to_vec()),
+        ("kzg point evaluation".to_owned(), 0xa, POINT_EVALUATION.to_vec()),
         ("bn254 add".to_owned(), 6, [bn_g1(), bn_g1()].concat()),
         ("bn254 multiply".to_owned(), 7, [bn_g1(), vec![0xff; 32]].concat()),
         ("bls12-381 g1 add".to_owned(), 0xb, [G1, G1].concat()),
@@ -97,15 +82,6 @@ fn field(number: u64) -> Vec<u8> {
 /// A point with scalars that have many bits, all different.
 fn msm(point: &[u8], points: u64) -> Vec<u8> {
     (0..points).flat_map(|number| [point, keccak256(number.to_be_bytes()).as_slice()].concat()).collect()
-}
-
-fn kzg() -> Vec<u8> {
-    // The versioned hash: sha256 of the commitment, its first byte 1.
-    let mut hash = bitcoin::hashes::Hash::to_byte_array(
-        <bitcoin::hashes::sha256::Hash as bitcoin::hashes::Hash>::hash(&KZG[64..112]),
-    );
-    hash[0] = 1;
-    [&hash[..], &KZG].concat()
 }
 
 /// Many lengths and shapes of base, exponent and modulus.

@@ -96,30 +96,19 @@ pub fn warm_up() -> bool {
 
 #[cfg(test)]
 mod tests {
-    use alloy_primitives::{U256, b256, hex, keccak256, uint};
+    use alloy_primitives::{U256, keccak256, uint};
     use proptest::prelude::*;
 
     use super::*;
+    use crate::testing::precompiles::{P256_SIGNATURE, POINT_EVALUATION};
 
-    /// Of EIP-7951's vectors.
-    const SIGNED: [u8; 160] = hex!(
-        "4cee90eb86eaa050036147a12d49004b6b9c72bd725d39d4785011fe190f0b4da73bd4903f0ce3b639bbbf6e8e80d16931ff4bcf5993d58468e8fb19086e8cac"
-        "36dbcd03009df8c59286b162af3bd7fcc0450c9aa81be5d10d312af6c66b1d604aebd3099c618202fcfe16ae7770b0c49ab5eadf74b754204a3bb6060e44eff3"
-        "7618b065f9832de4ca6ca971a7a1adc826d0f7c00181a5fb2ddf79ae00b4e10e"
-    );
     /// Order of the group, and the field's prime.
     const ORDER: U256 = uint!(0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551_U256);
     const PRIME: U256 = uint!(0xffffffff00000001000000000000000000000000ffffffffffffffffffffffff_U256);
-    /// From c-kzg-4844 (`verify_kzg_proof_case_correct_proof_4_4`): versioned hash, z, y, commitment, proof.
-    const EVALUATION: [u8; 160] = hex!(
-        "73eda753299d7d483339d80809a1d80553bda402fffe5bfeffffffff000000001522a4a7f34e1ea350ae07c29c96c7e79655aa926122e95fe69fcbd932ca49e9"
-        "8f59a8d2a1a625a17f3fea0fe5eb8c896db3764f3185481bc22f91b4aaffcca25f26936857bc3a7c2539ea8ec3a952b7"
-        "a62ad71d14c5719385c0686f1871430475bf3a00f0aa3f7b8dd99a9abc2160744faf0070725e00b60ad9a026a15b1a8c"
-    );
 
     /// `word` of the input (hash, r, s, x, y) replaced.
     fn with(word: usize, value: U256) -> Vec<u8> {
-        let mut input = SIGNED.to_vec();
+        let mut input = P256_SIGNATURE.to_vec();
         input[32 * word..32 * (word + 1)].copy_from_slice(&value.to_be_bytes::<32>());
         input
     }
@@ -132,9 +121,9 @@ mod tests {
 
     #[test]
     fn signatures_are_judged_as_by_the_library_that_ethereum_s_clients_use() {
-        assert!(same(&SIGNED));
-        assert!(!same(&SIGNED[..159]) && !same(&[&SIGNED[..], &[0]].concat()) && !same(&[]));
-        let s = U256::from_be_slice(&SIGNED[64..96]);
+        assert!(same(&P256_SIGNATURE));
+        assert!(!same(&P256_SIGNATURE[..159]) && !same(&[&P256_SIGNATURE[..], &[0]].concat()) && !same(&[]));
+        let s = U256::from_be_slice(&P256_SIGNATURE[64..96]);
         assert!(same(&with(2, ORDER - s)), "there is no rule about a low s");
         for word in 0..5 {
             for value in
@@ -144,16 +133,16 @@ mod tests {
             }
         }
         // A hash and the same plus the order are the same number.
-        let hash = U256::from_be_slice(&SIGNED[..32]);
+        let hash = U256::from_be_slice(&P256_SIGNATURE[..32]);
         same(&with(0, hash.wrapping_add(ORDER)));
-        same(&[&SIGNED[..96], &[0; 64]].concat());
+        same(&[&P256_SIGNATURE[..96], &[0; 64]].concat());
     }
 
     proptest! {
         #[test]
         fn whatever_is_changed_is_judged_the_same(word in 0usize..5, seed: u64, bit in 0usize..1280) {
             same(&with(word, U256::from_be_bytes(keccak256(seed.to_be_bytes()).0)));
-            let mut flipped = SIGNED;
+            let mut flipped = P256_SIGNATURE;
             flipped[bit / 8] ^= 1 << (bit % 8);
             same(&flipped);
         }
@@ -161,8 +150,7 @@ mod tests {
 
     #[test]
     fn a_point_evaluation_costs_twice_ethereum_s_price_and_says_the_same() {
-        let hash = b256!("01e798154708fe7789429634053cbf9f99b619f9f084048927333fce637f549b");
-        let input = [hash.as_slice(), &EVALUATION].concat();
+        let input = POINT_EVALUATION;
         let ours = point_evaluation(&input, POINT_EVALUATION_GAS).expect("a good proof");
         let theirs = kzg_point_evaluation::run(&input, kzg_point_evaluation::GAS_COST).expect("a good proof");
         assert_eq!((ours.gas_used, ours.bytes), (2 * theirs.gas_used, theirs.bytes));

@@ -311,14 +311,21 @@ async fn who_sends_too_slowly_is_cut() {
     assert_eq!(context.shares.count(Resource::IncomingBytes).1, 0);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn who_does_not_read_holds_little_and_is_cut() {
-    const MOST: u64 = 4 << 20;
-    let world = World::halted(|settings| {
+/// Bytes that may wait for one client of [`impatient`].
+const MOST: u64 = 4 << 20;
+
+/// A server that soon gives up who does not read.
+async fn impatient() -> World {
+    World::halted(|settings| {
         settings.patience = Duration::from_millis(500);
         settings.rules.by_address = Bounds { outgoing_bytes: MOST, ..Bounds::NONE };
     })
-    .await;
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_read_holds_little_and_is_cut() {
+    let world = impatient().await;
     let context = world.server.context();
     let held = || context.shares.count(Resource::OutgoingBytes).1;
     // An answer of about 1 MiB: 1,000 blocks of genesis, which are not small.
@@ -344,12 +351,7 @@ async fn who_does_not_read_holds_little_and_is_cut() {
 // 2,000 requests, of which no answer is read
 #[tokio::test(flavor = "multi_thread")]
 async fn a_websocket_that_is_not_read_holds_little_and_is_cut() {
-    const MOST: u64 = 4 << 20;
-    let world = World::halted(|settings| {
-        settings.patience = Duration::from_millis(500);
-        settings.rules.by_address = Bounds { outgoing_bytes: MOST, ..Bounds::NONE };
-    })
-    .await;
+    let world = impatient().await;
     let context = world.server.context();
     let mut stream = connect(&world, "127.0.0.2").await;
     let upgrade = "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
