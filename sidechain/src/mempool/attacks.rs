@@ -212,18 +212,22 @@ fn one_member_that_fills_its_quota_is_offered_no_more_and_next_time_last() {
 }
 
 #[test]
-fn trials_of_one_member_are_bounded_and_leave_half_for_new_ones() {
-    let mut pool = Mempool::new(Limits { trial_gas_per_s: 1_000, trial_gas_at_once: 10_000, ..Limits::default() });
-    assert!(pool.begin_another_trial(address(1), 5_000, 0));
-    assert!(!pool.begin_another_trial(address(1), 1, 0));
-    assert_eq!(pool.begin_trial(address(1), 5_000, 0), Ok(()));
-    assert_eq!(
-        pool.begin_trial(address(1), 1_000, 0),
-        Err(Refused::TooManyTrials { sender: address(1), wait_ms: 1_001 })
-    );
-    assert_eq!(pool.begin_trial(address(2), 10_000, 0), Ok(()), "another member");
-    pool.end_trial(address(1), 4_000);
-    assert_eq!(pool.begin_trial(address(1), 4_000, 0), Ok(()), "what succeeded owes what it used");
+fn trials_of_one_member_are_bounded_by_what_blocks_may_take_of_it() {
+    // 50 million gas in a block, two blocks a second.
+    let mut pool = Mempool::new(Limits::default().for_lane(50_000_000, 500));
+    assert_eq!(pool.limits().trials.gas_per_s, 100_000_000);
+    let most = pool.limits().trials.at_once;
+    assert!(most >= 2 * 50_000_000, "what two blocks take, at once");
+    assert_eq!(pool.begin_trial(address(1), most, 0), Ok(()));
+    // Its transactions that wait are tried on new heads all the same, within a bound.
+    assert!(pool.begin_repeated_trial(address(1), 1_000_000, 0));
+    assert_eq!((0..1_000).filter(|_| pool.begin_repeated_trial(address(1), 16_000_000, 0)).count(), 4);
+    let refused = pool.begin_trial(address(1), 50_000_000, 0);
+    assert_eq!(refused, Err(Refused::TooManyTrials { sender: address(1), wait_ms: 501 }));
+    assert_eq!(pool.begin_trial(address(1), 50_000_000, 500), Ok(()), "what one block takes, a block later");
+    assert_eq!(pool.begin_trial(address(2), most, 500), Ok(()), "another member");
+    pool.end_trial(address(1), 40_000_000);
+    assert_eq!(pool.begin_trial(address(1), 40_000_000, 500), Ok(()), "what succeeded owes what it used");
 }
 
 #[test]

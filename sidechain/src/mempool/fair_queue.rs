@@ -85,42 +85,76 @@ impl<S: Ord + Clone, T> FairQueue<S, T> {
 
     /// Takes items in turns until their cost is `most`; at least one if there is any.
     pub fn take(&mut self, most: usize) -> Vec<T> {
-        let (mut taken, mut cost) = (Vec::new(), 0);
+        self.take_of(most, |_| true)
+    }
+
+    /// The same, of some sources only; the turns of the others do not pass meanwhile.
+    pub fn take_of(&mut self, most: usize, ready: impl Fn(&S) -> bool) -> Vec<T> {
+        let (mut taken, mut cost, mut passed_over) = (Vec::new(), 0, 0);
         while cost < most
+            && passed_over < self.turns.len()
             && let Some(source) = self.turns.pop_front()
         {
-            let Some(waiting) = self.sources.get_mut(&source) else { continue };
-            // A batch that ended in the middle of a turn is no reason for more than the next item needs.
-            let next = waiting.items.front().map_or(0, |(cost, _)| *cost);
-            waiting.credit = (waiting.credit + TURN).min(next + TURN);
-            while cost < most
-                && let Some((next, _)) = waiting.items.front()
-                && *next <= waiting.credit
-                && let Some((of_item, item)) = waiting.items.pop_front()
-            {
-                waiting.credit -= of_item;
-                waiting.cost -= of_item;
-                self.cost -= of_item;
-                cost += of_item;
-                taken.push(item);
-            }
-            if waiting.items.is_empty() {
-                self.sources.remove(&source);
-            } else {
+            if !ready(&source) {
                 self.turns.push_back(source);
+                passed_over += 1;
+                continue;
             }
+            passed_over = 0;
+            cost += self.take_turn(source, most - cost, &mut taken);
         }
         taken
     }
 
-    fn append(&mut self, source: S, cost: usize, item: T) {
-        let waiting = self.sources.entry(source.clone()).or_insert_with(|| {
+    /// One turn of a source, which ends when what was taken costs `most`. Returns that cost.
+    fn take_turn(&mut self, source: S, most: usize, taken: &mut Vec<T>) -> usize {
+        let Some(waiting) = self.sources.get_mut(&source) else { return 0 };
+        let mut cost = 0;
+        // A batch that ended in the middle of a turn is no reason for more than the next item needs.
+        let next = waiting.items.front().map_or(0, |(cost, _)| *cost);
+        waiting.credit = (waiting.credit + TURN).min(next + TURN);
+        while cost < most
+            && let Some((next, _)) = waiting.items.front()
+            && *next <= waiting.credit
+            && let Some((of_item, item)) = waiting.items.pop_front()
+        {
+            waiting.credit -= of_item;
+            waiting.cost -= of_item;
+            self.cost -= of_item;
+            cost += of_item;
+            taken.push(item);
+        }
+        if waiting.items.is_empty() {
+            self.sources.remove(&source);
+        } else {
             self.turns.push_back(source);
-            Waiting { items: VecDeque::new(), cost: 0, credit: 0 }
-        });
+        }
+        cost
+    }
+
+    /// Gives back an item that was taken and must wait: it is its source's first again. Room was made when it was taken; should it be
+    /// gone meanwhile, the queue is fuller than its room by this one.
+    pub fn put_back(&mut self, source: S, bytes: usize, item: T) {
+        let cost = bytes.saturating_add(ITEM);
+        let waiting = self.waiting(source);
+        waiting.items.push_front((cost, item));
+        waiting.cost += cost;
+        waiting.credit += cost;
+        self.cost += cost;
+    }
+
+    fn append(&mut self, source: S, cost: usize, item: T) {
+        let waiting = self.waiting(source);
         waiting.items.push_back((cost, item));
         waiting.cost += cost;
         self.cost += cost;
+    }
+
+    fn waiting(&mut self, source: S) -> &mut Waiting<T> {
+        self.sources.entry(source.clone()).or_insert_with(|| {
+            self.turns.push_back(source);
+            Waiting { items: VecDeque::new(), cost: 0, credit: 0 }
+        })
     }
 
     fn largest(&self) -> Option<(S, usize)> {
@@ -190,6 +224,23 @@ mod tests {
         let all = queue.take(usize::MAX);
         let place = all.iter().position(|item| *item == "large").expect("taken");
         assert!((400..600).contains(&place), "{place}");
+    }
+
+    #[test]
+    fn a_source_that_must_wait_keeps_its_order_and_delays_no_other() {
+        let mut queue = FairQueue::new(ROOM);
+        (0..3).for_each(|number| assert_eq!(queue.push("waits", 0, ("waits", number)), Ok(vec![])));
+        assert_eq!(queue.push("other", 0, ("other", 0)), Ok(vec![]));
+        let first = queue.take(1);
+        assert_eq!(first, [("waits", 0)]);
+        queue.put_back("waits", 0, ("waits", 0));
+        assert_eq!(queue.take_of(usize::MAX, |source| *source != "waits"), [("other", 0)]);
+        assert_eq!(queue.take_of(usize::MAX, |_| false), []);
+        assert_eq!(queue.take(usize::MAX), [("waits", 0), ("waits", 1), ("waits", 2)]);
+        // Also when it was its source's only one.
+        queue.put_back("waits", 0, ("waits", 3));
+        assert_eq!(queue.take(usize::MAX), [("waits", 3)]);
+        assert!(queue.is_empty() && queue.cost == 0);
     }
 
     proptest! {

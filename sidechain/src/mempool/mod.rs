@@ -38,6 +38,6 @@ pub use entry::{Account, Arrival, Code, Lane};
 pub use error::Refused;
 pub use fair_queue::{FairQueue, NoRoom, Room};
 pub use held::{FIRST_HOLD_MS, LONGEST_HOLD_MS, MAX_HELD};
-pub use limits::Limits;
+pub use limits::{Allowance, Limits};
 pub use order::{Candidates, FreeBudget, Order};
 pub use pool::{Added, Mempool, Status};

@@ -69,6 +69,11 @@ impl Mempool {
         Self { limits, ..Self::default() }
     }
 
+    /// What may be run for a member, by what blocks may take of it; see [`Limits::for_lane`].
+    pub fn fit_to_lane(&mut self, member_gas: u64, interval_ms: u64) {
+        self.limits = std::mem::take(&mut self.limits).for_lane(member_gas, interval_ms);
+    }
+
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.limits
@@ -184,23 +189,28 @@ impl Mempool {
         dropped
     }
 
-    /// Counts gas that is about to be run for a member, to see whether its free transaction would succeed.
+    /// Counts gas that is about to be run for a member, to see whether its new free transaction would succeed.
     ///
     /// # Errors
     ///
     /// `TooManyTrials`: how long it has to wait.
     pub fn begin_trial(&mut self, member: Address, gas: u64, now_ms: u64) -> Result<(), Refused> {
-        self.members.owe(member, gas, self.limits.trial_gas_at_once, &self.limits, now_ms)
-    }
-
-    /// The same for a transaction that is in the pool already: trying it again must leave its member half for new ones.
-    pub fn begin_another_trial(&mut self, member: Address, gas: u64, now_ms: u64) -> bool {
-        self.members.owe(member, gas, self.limits.trial_gas_at_once / 2, &self.limits, now_ms).is_ok()
+        self.members.owe_new(member, gas, &self.limits, now_ms)
     }
 
     /// A trial succeeded and used less gas than was counted. One that failed is not given back: it could be repeated for ever.
     pub fn end_trial(&mut self, member: Address, unused_gas: u64) {
-        self.members.give_back(member, unused_gas);
+        self.members.give_back_new(member, unused_gas);
+    }
+
+    /// As `begin_trial`, for a transaction that is in the pool already; whether it may be tried again now.
+    pub fn begin_repeated_trial(&mut self, member: Address, gas: u64, now_ms: u64) -> bool {
+        self.members.owe_again(member, gas, &self.limits, now_ms)
+    }
+
+    /// As `end_trial`.
+    pub fn end_repeated_trial(&mut self, member: Address, unused_gas: u64) {
+        self.members.give_back_again(member, unused_gas);
     }
 
     /// A proposer could not include a transaction, for a reason that waiting does not mend. Drops it when it `lasts` (it was tried

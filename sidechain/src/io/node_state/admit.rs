@@ -128,10 +128,10 @@ impl Door {
     }
 
     /// Runs a free transaction on the head, and takes it if it succeeds.
-    pub(super) fn take_free(&self, transaction: Transaction, now_ms: u64) -> Admission {
+    pub(super) fn take_free(&self, transaction: &Transaction, now_ms: u64) -> Admission {
         let (hash, sender) = (*transaction.tx_hash(), transaction.signer());
         let (account, head) = self.accounts.get(&self.chain, sender)?;
-        let checked = Checked { arrival: arrival(transaction, Lane::Free, account, Vec::new()), head };
+        let checked = Checked { arrival: arrival(transaction.clone(), Lane::Free, account, Vec::new()), head };
         // Before it is run: what would be refused in any case costs nobody anything.
         let begun = self.begin_trial(&checked.arrival, now_ms);
         match begun {
@@ -156,11 +156,11 @@ impl Door {
         let heads: Vec<_> = self.pool().free_heads().cloned().collect();
         for transaction in heads {
             let (sender, gas) = (transaction.signer(), transaction.gas_limit());
-            if !self.pool().begin_another_trial(sender, gas, now_ms) {
+            if !self.pool().begin_repeated_trial(sender, gas, now_ms) {
                 continue;
             }
             match self.chain.check_free(&transaction, &Stop::never()) {
-                Ok(outcome) => self.pool().end_trial(sender, gas.saturating_sub(outcome.gas_used)),
+                Ok(outcome) => self.pool().end_repeated_trial(sender, gas.saturating_sub(outcome.gas_used)),
                 Err(SimulateError::Invalid(reason)) => {
                     tracing::debug!(hash = %transaction.tx_hash(), %sender, %reason, "free transaction dropped");
                     self.pool().remove(*transaction.tx_hash());

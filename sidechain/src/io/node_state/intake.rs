@@ -1,10 +1,16 @@
 //! The threads that take transactions in: one for batches of all kinds, one for what has to be run, and for what time does to
 //! the pool.
+//!
+//! Free transactions are run in turns of their members, by the gas they ask for. A member that had as much run as blocks may take
+//! of it waits, in order and in bounded room, until time has paid for it; the others go on meanwhile.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use alloy_consensus::Transaction as _;
+use alloy_eips::Encodable2718 as _;
 use alloy_primitives::{Address, Bytes};
 use tokio::sync::oneshot;
 
@@ -12,15 +18,19 @@ use super::admit::{Admission, AdmitError, Door, Step};
 use crate::access;
 use crate::block::Transaction;
 use crate::io::clock::now_ms;
-use crate::mempool::{FairQueue, NoRoom, Room};
+use crate::mempool::{FairQueue, NoRoom, Refused, Room};
 use crate::panics::contain;
 
 /// Transactions that wait to be checked, in bytes and a kilobyte for each: a tenth of a second's work for each source, and
 /// half a second's for all.
 const ROOM: Room = Room { all: 32 << 20, source: 8 << 20 };
 
-/// Free ones that wait to be run, of all members and of one: as many as the pool takes of it, and more.
-const TRIALS: Room = Room { all: 8 << 20, source: 2 << 20 };
+/// Free ones that wait to be run, of one member and of all: 120 of those that ask for the most gas, or more smaller ones than the pool
+/// takes; and that of fifteen members.
+const TRIALS: Room = Room { all: 32 << 20, source: 2 << 20 };
+
+/// Gas that counts as much as a byte in the turns of members: the most gas that a transaction may ask for takes a whole turn.
+const GAS_OF_A_BYTE: u64 = 1 << 10;
 
 /// A batch, in the same measure: a few hundred transactions. A user waits for one batch before its own.
 const BATCH: usize = 512 << 10;
@@ -65,6 +75,8 @@ struct Line<S, T> {
 
 struct Waiting<S, T> {
     queue: FairQueue<S, Item<T>>,
+    /// Sources with something in the queue that must wait, and until when.
+    resting: BTreeMap<S, Instant>,
     /// A block became final since the thread looked.
     new_head: bool,
     closed: bool,
@@ -78,7 +90,7 @@ struct Work<T> {
 
 impl<S: Ord + Clone, T> Line<S, T> {
     fn new(room: Room) -> Self {
-        let state = Waiting { queue: FairQueue::new(room), new_head: false, closed: false };
+        let state = Waiting { queue: FairQueue::new(room), resting: BTreeMap::new(), new_head: false, closed: false };
         Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
@@ -103,15 +115,37 @@ impl<S: Ord + Clone, T> Line<S, T> {
         self.changed.notify_all();
     }
 
+    /// Gives back something that must wait, as the first of its source; the source rests so long.
+    fn put_back(&self, source: S, bytes: usize, item: Item<T>, rest: Duration) {
+        let mut state = self.lock();
+        state.queue.put_back(source.clone(), bytes, item);
+        state.resting.insert(source, Instant::now() + rest);
+    }
+
     /// Waits for work, or for a tick; `None` at the end.
     fn next(&self, most: usize) -> Option<Work<T>> {
-        let idle = |state: &mut Waiting<S, T>| state.queue.is_empty() && !state.new_head && !state.closed;
-        let waited = self.changed.wait_timeout_while(self.lock(), TICK, idle);
-        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        if state.closed {
-            return None;
+        let mut state = self.lock();
+        let tick = Instant::now() + TICK;
+        loop {
+            if state.closed {
+                return None;
+            }
+            let now = Instant::now();
+            let batch = state.take(most, now);
+            if !batch.is_empty() || state.new_head || now >= tick {
+                return Some(Work { batch, new_head: std::mem::take(&mut state.new_head) });
+            }
+            let until = state.resting.values().copied().fold(tick, Instant::min);
+            let waited = self.changed.wait_timeout(state, until.saturating_duration_since(now));
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        Some(Work { batch: state.queue.take(most), new_head: std::mem::take(&mut state.new_head) })
+    }
+}
+
+impl<S: Ord + Clone, T> Waiting<S, T> {
+    fn take(&mut self, most: usize, now: Instant) -> Vec<Item<T>> {
+        self.resting.retain(|_, until| *until > now);
+        self.queue.take_of(most, |source| !self.resting.contains_key(source))
     }
 }
 
@@ -184,8 +218,8 @@ fn admit(lines: &Lines) {
             match step {
                 Step::Done(admission) => Item { what: (), source, answer }.answer(admission),
                 Step::Try(transaction) => {
-                    let member = transaction.signer();
-                    lines.trials.push(member, raw.len(), Item { what: *transaction, source, answer });
+                    let (member, bytes) = (transaction.signer(), turn(&transaction, raw.len()));
+                    lines.trials.push(member, bytes, Item { what: *transaction, source, answer });
                 }
             }
         }
@@ -220,11 +254,25 @@ fn try_out(lines: &Lines) {
             looked_ms = now_ms();
             contain(|| expire(&lines.door, looked_ms)).unwrap_or_else(|panic| drop(bug(&panic)));
         }
-        for Item { what, source, answer } in batch {
-            let admission = contain(|| lines.door.take_free(what, now_ms())).unwrap_or_else(|panic| Err(bug(&panic)));
-            Item { what: (), source, answer }.answer(admission);
-        }
+        batch.into_iter().for_each(|item| try_one(lines, item));
     }
+}
+
+fn try_one(lines: &Lines, item: Item<Transaction>) {
+    let taken = contain(|| lines.door.take_free(&item.what, now_ms())).unwrap_or_else(|panic| Err(bug(&panic)));
+    match taken {
+        // Its member brings more than blocks may take of it: it is run when that is paid for, and never lost for it.
+        Err(AdmitError::Refused(Refused::TooManyTrials { sender, wait_ms })) => {
+            let bytes = turn(&item.what, item.what.encode_2718_len());
+            lines.trials.put_back(sender, bytes, item, Duration::from_millis(wait_ms));
+        }
+        taken => item.answer(taken),
+    }
+}
+
+/// What a trial counts in its member's turns.
+fn turn(transaction: &Transaction, bytes: usize) -> usize {
+    bytes.max(usize::try_from(transaction.gas_limit() / GAS_OF_A_BYTE).unwrap_or(usize::MAX))
 }
 
 fn expire(door: &Door, now_ms: u64) {

@@ -17,6 +17,8 @@ mod admit;
 mod intake;
 mod outside;
 mod state;
+#[cfg(test)]
+mod tests;
 
 pub use admit::{AdmitError, Admitted};
 pub use intake::Source;

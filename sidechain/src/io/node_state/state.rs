@@ -56,6 +56,7 @@ impl NodeState {
         upstream: Option<Arc<dyn Upstream>>,
     ) -> Self {
         mempool.set_base_fee(next_base_fee(&chain.head()));
+        mempool.fit_to_lane(chain.rules().member_gas(), chain.genesis().block.interval_ms);
         let pending = broadcast::Sender::new(PENDING_BUFFER);
         let door = Arc::new(Door {
             chain: chain.clone(),
@@ -112,7 +113,7 @@ impl NodeState {
         let mut steps = self.door.take(&[Bytes::copy_from_slice(raw)], now_ms);
         let admitted = match steps.pop().expect("one step for each") {
             Step::Done(admission) => admission?,
-            Step::Try(transaction) => self.door.take_free(*transaction, now_ms)?,
+            Step::Try(transaction) => self.door.take_free(&transaction, now_ms)?,
         };
         Ok(admitted.hash)
     }
