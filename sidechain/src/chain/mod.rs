@@ -50,5 +50,5 @@ pub use registrations::{Arrival, Kept, MAX_REGISTRATIONS, Origin, Payment, Regis
 pub use retention::Retention;
 pub use state_at::{AccountProof, StateAt, StorageProof};
 pub use stored::{Finalized, Located, Stored};
-pub use unfinal::Role;
+pub use unfinal::Room;
 pub use verify::MAX_CLOCK_DRIFT_MS;

@@ -236,10 +236,12 @@ impl Branch {
         }
     }
 
-    /// What its blocks hold together.
-    pub(super) fn burden(&self) -> Burden {
-        let recent = self.recent.iter().map(|executed| Burden::of(&executed.block));
-        recent.chain(self.trunk.iter().flat_map(|trunk| trunk.blocks.iter().map(|past| past.burden))).sum()
+    /// What its blocks with a higher number than this hold together.
+    pub(super) fn burden_above(&self, number: u64) -> Burden {
+        let recent = self.recent.iter().filter(|executed| executed.block.number() > number);
+        let recent = recent.map(|executed| Burden::of(&executed.block));
+        let past = self.trunk.iter().flat_map(|trunk| (trunk.first()..).zip(&trunk.blocks));
+        recent.chain(past.filter(|(of, _)| *of > number).map(|(_, past)| past.burden)).sum()
     }
 
     /// Hashes of the transactions in its blocks.

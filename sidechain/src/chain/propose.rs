@@ -2,7 +2,7 @@
 
 use alloy_primitives::{Address, B256};
 
-use super::{error::ProposeError, open::Chain, unfinal::Role};
+use super::{error::ProposeError, open::Chain};
 use crate::{
     block::{Block, Transaction},
     execution::{BlockError, Execution, Progress, Stop, child_header},
@@ -73,7 +73,7 @@ impl<S: Store> Chain<S> {
         let header = child_header(&self.rules, &view.parent, parent, timestamp, beneficiary);
         let mut execution = Execution::new(&self.rules, header, Working::new(&view, &self.codes))?;
         // Nothing became final for long: only empty blocks until something does.
-        let room = self.has_room_above(parent, Role::Proposer);
+        let room = self.has_room_above(parent);
         while room
             && !execution.is_full()
             && let Some((transaction, ends)) = offers.next(execution.progress())

@@ -12,7 +12,7 @@ use super::{
     receipts::stored_receipts,
     rows::{block_number, corrupt, decode_body, stored_header},
     stored::{Finalized, Located, Stored},
-    unfinal::Role,
+    unfinal::{Role, Room},
 };
 use crate::{
     block::{Block, Header, Receipt, TxEnvelope},
@@ -34,12 +34,26 @@ impl<S: Store> Chain<S> {
         Some((branch.tip().unwrap_or(&tip.head).clone(), branch.transactions()))
     }
 
-    /// Whether a block with transactions may stand on `parent`, before more is final (see [`Role`]). None may stand on a
-    /// block that cannot be built on.
-    pub fn has_room_above(&self, parent: B256, role: Role) -> bool {
+    /// Whether to put transactions into a block on `parent`, before more is final and written. None into one on a block that cannot be
+    /// built on.
+    pub fn has_room_above(&self, parent: B256) -> bool {
         let tip = self.tip();
         let branch = tip.pending.branch(parent, tip.hash);
-        branch.is_some_and(|branch| branch.burden().leaves_room(role))
+        branch.is_some_and(|branch| branch.burden_above(0).leaves_room(Role::Proposer))
+    }
+
+    /// Whether to vote for a block with transactions on `parent`. Blocks up to `last_final` are final, whether or not that is
+    /// written here.
+    pub fn room_to_vote(&self, parent: B256, last_final: u64) -> Room {
+        let tip = self.tip();
+        let Some(branch) = tip.pending.branch(parent, tip.hash) else { return Room::TooMuchUnfinal };
+        if !branch.burden_above(last_final).leaves_room(Role::Voter) {
+            Room::TooMuchUnfinal
+        } else if !branch.burden_above(0).leaves_room(Role::Keeper) {
+            Room::DiskBehind
+        } else {
+            Room::Enough
+        }
     }
 
     /// A block by hash: executed here and recently, or final.

@@ -5,8 +5,20 @@
 //! What a validator has to keep is bounded thereby, and so is what it executes again after a restart. When a block becomes
 //! final, there is room again.
 //!
-//! Validators do not hear at the same moment what is final. So whoever votes on a block tolerates twice what whoever proposes
-//! it may use, and never judges an ancestor by this rule: a quorum has accepted that already.
+//! Validators do not hear at the same moment what is final, and do not write it at the same moment.
+//!
+//! ```text
+//!   written ----- final ------------------- parent     the block to vote on
+//!      |            '--- twice: refused -----'
+//!      '---- three times: no vote until the disk follows
+//! ```
+//! - Whoever proposes a block counts from what it has written: one whose disk is slow asks nothing of the others.
+//! - Whoever votes on it tolerates twice as much, counted from the last block that it knows to be final, however slow its own disk: what
+//!   it refuses, the others refuse.
+//! - What is final and not written is in its memory all the same. So beyond three times as much, counted from what it has written,
+//!   it does not vote until its disk follows. That is no judgement of the block.
+//!
+//! An ancestor is never judged by this rule: a quorum has accepted it already.
 
 use std::iter::Sum;
 
@@ -29,11 +41,23 @@ pub struct Burden {
 
 /// Who asks whether there is room for another block with transactions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
+pub(super) enum Role {
     /// Leaves the block empty when there is no room.
     Proposer,
-    /// Does not vote for it then.
+    /// Refuses it then.
     Voter,
+    /// Has no memory for it then.
+    Keeper,
+}
+
+/// Whether there is room for a block with transactions, for whoever is asked for a vote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    Enough,
+    /// Too much before it is not final, or its parent cannot be built on: no honest validator votes for it.
+    TooMuchUnfinal,
+    /// Too much before it is not written here: ask again when it is.
+    DiskBehind,
 }
 
 impl Burden {
@@ -54,6 +78,7 @@ impl Burden {
         let tolerance = match role {
             Role::Proposer => 1,
             Role::Voter => 2,
+            Role::Keeper => 3,
         };
         self.gas < tolerance * MAX_UNFINAL_GAS && self.bytes < tolerance * MAX_UNFINAL_BYTES as u64
     }

@@ -48,13 +48,43 @@ fn only_so_many_blocks_hold_transactions_before_more_is_final_and_the_empty_ones
     assert_eq!(holding, 64, "four full blocks, and the smallest counts as a sixteenth of one");
     assert!(blocks[holding..].iter().all(|block| block.transactions.is_empty()));
     let last = blocks[blocks.len() - 1].hash();
-    assert!(!chain.has_room_above(last, Role::Proposer));
-    assert!(chain.has_room_above(last, Role::Voter), "it may not have heard what is final");
+    assert!(!chain.has_room_above(last));
+    assert_eq!(chain.room_to_vote(last, 0), Room::Enough, "it may not have heard what is final");
     // The first final block makes room for one.
     chain.finalize(&blocks[0]).expect("stored").expect("new");
-    assert!(chain.has_room_above(last, Role::Proposer));
+    assert!(chain.has_room_above(last));
     let next = grow(&chain, last, &Key::new(1), 64, 2);
     assert_eq!(next.iter().map(|block| block.transactions.len()).collect::<Vec<_>>(), [1, 0]);
+}
+
+// written 0 - 1 - ... - 198 final - 199 - 200        one writes what is final at once, the disk of the other stands still
+#[test]
+fn a_voter_whose_disk_is_behind_counts_from_what_is_final_and_waits_before_its_memory_is_full() {
+    let (proposer, voter) = (chain(), chain());
+    let mut room = Vec::new();
+    let mut parent = proposer.head_hash();
+    let mut blocks = Vec::new();
+    for number in 1..=200 {
+        let block = grow(&proposer, parent, &Key::new(1), number - 1, 1).remove(0);
+        assert_eq!(block.transactions.len(), 1, "who writes at once has room at {number}");
+        let last_final = number.saturating_sub(3);
+        room.push(voter.room_to_vote(parent, last_final));
+        assert_eq!(voter.room_to_vote(parent, 0) == Room::TooMuchUnfinal, number > 128, "as if nothing were final");
+        voter.verify(&block, NOW_MS, &Stop::never()).expect("valid");
+        parent = block.hash();
+        blocks.push(block);
+        if number > 2 {
+            proposer.finalize(&blocks[number as usize - 3]).expect("stored").expect("new");
+        }
+    }
+    // 64 of these blocks hold as much as four full ones.
+    assert!(room[..192].iter().all(|room| *room == Room::Enough), "{room:?}");
+    assert!(room[192..].iter().all(|room| *room == Room::DiskBehind), "{room:?}");
+    // The disk follows: there is room for as many more.
+    blocks[..9].iter().for_each(|block| assert!(voter.finalize(block).expect("stored").is_some()));
+    assert_eq!(voter.room_to_vote(parent, 197), Room::Enough);
+    // What hangs on nothing known gets no vote.
+    assert_eq!(voter.room_to_vote(B256::repeat_byte(9), 197), Room::TooMuchUnfinal);
 }
 
 #[test]

@@ -24,23 +24,17 @@ use tracing::{debug, error, warn};
 use super::{
     application::{Application, BUILD_LIMIT, CHECK_LIMIT, Pacing, Verdict},
     blocking::limited,
+    catch_up::{CatchUp, Judgement},
     payload::{MAX_PAYLOAD_BYTES, Payload},
     scheme::Scheme,
 };
-use crate::{block::Block, execution::Stop, io::clock::unix_ms};
+use crate::{block::Block, chain::Room, execution::Stop, io::clock::unix_ms};
 
 /// Blocks whose time of arrival is remembered: somewhat more than can be pending at once.
 const SEEN_BLOCKS: usize = 64;
 
-/// Memory of the ancestors that are executed to judge one block. After a restart these are all that are not final: a few with
-/// transactions (the chain's rules bound them), and empty ones for as long as nothing became final, a day or two at least.
-const MAX_ANCESTOR_BYTES: usize = 256 << 20;
-
-/// Memory of a decoded block besides its bytes, about.
-const PAYLOAD_BYTES: usize = 1 << 10;
-
-/// Time between two looks whether a final block was delivered.
-const DELIVERY_POLL: Duration = Duration::from_millis(20);
+/// Time between two looks whether the disk followed.
+const WRITE_POLL: Duration = Duration::from_millis(20);
 
 /// The application in the engine's eyes.
 pub(super) struct Adapter<A> {
@@ -49,9 +43,9 @@ pub(super) struct Adapter<A> {
     beneficiary: Address,
     /// When blocks were first seen here. Headers have whole seconds, too coarse to pace by.
     seen: Arc<Mutex<VecDeque<(B256, SystemTime)>>>,
-    /// Number of the last block that is final, although it may not have been delivered yet. The way to it is not gone block by
-    /// block: this validator is behind, and gets them all from the engine.
+    /// Number of the last block that is final, although it may not have been delivered yet.
     final_tip: Arc<AtomicU64>,
+    catch_up: CatchUp<A>,
 }
 
 impl<A> Clone for Adapter<A> {
@@ -62,13 +56,21 @@ impl<A> Clone for Adapter<A> {
             beneficiary: self.beneficiary,
             seen: self.seen.clone(),
             final_tip: self.final_tip.clone(),
+            catch_up: self.catch_up.clone(),
         }
     }
 }
 
 impl<A: Application> Adapter<A> {
-    pub(super) fn new(application: Arc<A>, pacing: Pacing, beneficiary: Address, final_tip: Arc<AtomicU64>) -> Self {
-        Self { application, pacing, beneficiary, seen: Arc::default(), final_tip }
+    /// `catch_up` must [run](CatchUp::run), until this is dropped.
+    pub(super) fn new(
+        application: Arc<A>,
+        pacing: Pacing,
+        beneficiary: Address,
+        final_tip: Arc<AtomicU64>,
+        catch_up: CatchUp<A>,
+    ) -> Self {
+        Self { application, pacing, beneficiary, seen: Arc::default(), final_tip, catch_up }
     }
 
     /// Remembers when a block was first seen here.
@@ -96,93 +98,38 @@ impl<A: Application> Adapter<A> {
     where
         E: Spawner + Metrics + Clock,
     {
-        let (number, hash) = (payload.block().header.number, payload.hash());
+        let hash = payload.hash();
         if self.application.knows(hash) || self.application.is_final(hash) {
             return Judgement::Valid;
         }
         let Some(parent) = ancestry.next().await else { return Judgement::Unknown };
-        let parent = self.execute(runtime, parent.inner().clone(), ancestry).await;
+        let parent = self.catch_up.reach(parent.inner(), ancestry).await;
         if parent != Judgement::Valid {
             return parent;
         }
-        if !self.application.has_room_for(payload.block()) {
-            warn!(number, %hash, "block holds transactions although too many before it are not final");
+        if !self.has_room_for(runtime, payload).await {
             return Judgement::Invalid;
         }
         self.check(runtime, payload).await
     }
 
-    /// Executes a block that a quorum accepted, and before it those of its ancestors that were not executed yet.
-    async fn execute<E>(&self, runtime: &E, payload: Payload, ancestry: impl Ancestry<Payload>) -> Judgement
-    where
-        E: Spawner + Metrics + Clock,
-    {
-        let mut unexecuted = match self.unexecuted(runtime, payload, ancestry).await {
-            Ok(unexecuted) => unexecuted,
-            Err(judgement) => return judgement,
-        };
-        while let Some(payload) = unexecuted.pop() {
-            let judgement = self.check(runtime, &payload).await;
-            if judgement != Judgement::Valid {
-                return judgement;
+    /// Whether a block may hold the transactions that it does. While this node's disk is behind it waits, as long as the round lasts:
+    /// that says nothing about the block.
+    async fn has_room_for(&self, runtime: &impl Clock, payload: &Payload) -> bool {
+        let (number, hash) = (payload.block().header.number, payload.hash());
+        loop {
+            match self.application.room_for(payload.block(), self.final_tip.load(Ordering::Relaxed)) {
+                Room::Enough => return true,
+                Room::TooMuchUnfinal => {
+                    warn!(number, %hash, "block holds transactions although too many before it are not final");
+                    return false;
+                }
+                Room::DiskBehind => runtime.sleep(WRITE_POLL).await,
             }
         }
-        Judgement::Valid
     }
 
-    /// `payload` and its ancestors up to the first that can be built on here, newest first; or why they cannot all be
-    /// executed.
-    async fn unexecuted(
-        &self,
-        runtime: &impl Clock,
-        payload: Payload,
-        mut ancestry: impl Ancestry<Payload>,
-    ) -> Result<Vec<Payload>, Judgement> {
-        let (mut unexecuted, mut bytes) = (Vec::new(), 0);
-        let mut oldest = payload;
-        while !self.application.knows(oldest.hash()) {
-            let (number, hash) = (oldest.block().header.number, oldest.hash());
-            if number <= self.application.head() {
-                return Err(self.below_head(number, hash));
-            }
-            if number <= self.final_tip.load(Ordering::Relaxed) {
-                self.wait_for(runtime, number).await?;
-                continue;
-            }
-            bytes += PAYLOAD_BYTES + 2 * oldest.encode_size();
-            if bytes > MAX_ANCESTOR_BYTES {
-                error!(number, "the chain above the last final block is too long to be executed again");
-                return Err(Judgement::Unknown);
-            }
-            unexecuted.push(oldest);
-            oldest = ancestry.next().await.ok_or(Judgement::Unknown)?.inner().clone();
-        }
-        Ok(unexecuted)
-    }
-
-    /// The judgement of what stands on a block that is not above the head, and not the head.
-    fn below_head(&self, number: u64, hash: B256) -> Judgement {
-        if self.application.is_final(hash) {
-            // It was the head a moment ago: what stands on it is final too, or conflicts with what is.
-            return Judgement::Unknown;
-        }
-        warn!(number, %hash, "block conflicts with the final chain");
-        Judgement::Invalid
-    }
-
-    /// Waits for a final block that the engine delivers, as long as a round lasts.
-    async fn wait_for(&self, runtime: &impl Clock, number: u64) -> Result<(), Judgement> {
-        let until = runtime.current() + self.pacing.round_timeout();
-        while self.application.head() < number {
-            if runtime.current() >= until {
-                return Err(Judgement::Unknown);
-            }
-            runtime.sleep(DELIVERY_POLL).await;
-        }
-        Ok(())
-    }
-
-    /// Executes a block on its parent, which is known.
+    /// Executes a block that asks for a vote on its parent, which is known.
     async fn check<E>(&self, runtime: &E, payload: &Payload) -> Judgement
     where
         E: Spawner + Metrics + Clock,
@@ -242,15 +189,6 @@ impl<A: Application> Adapter<A> {
     }
 }
 
-/// This validator's judgement of a block and its ancestors.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Judgement {
-    Valid,
-    Invalid,
-    /// It cannot be judged here: no vote.
-    Unknown,
-}
-
 impl<E, A> EngineApplication<E> for Adapter<A>
 where
     E: Spawner + Metrics + Clock,
@@ -269,7 +207,7 @@ where
     ) -> Option<Digested<Payload>> {
         let view = round.round.view();
         let parent = ancestry.next().await?.inner().clone();
-        if self.execute(&runtime, parent.clone(), ancestry).await != Judgement::Valid {
+        if self.catch_up.reach(&parent, ancestry).await != Judgement::Valid {
             return None;
         }
         let parent_seen = self.seen_at(&parent, runtime.current());

@@ -4,12 +4,16 @@ use std::{future::Future, time::Duration};
 
 use alloy_primitives::{Address, B256};
 
-use crate::{block::Block, chain::Ahead, execution::Stop};
+use crate::{
+    block::Block,
+    chain::{Ahead, Room},
+    execution::Stop,
+};
 
 /// Time for making a block, below what a leader has for it once there is work. An application aims at less.
 pub const BUILD_LIMIT: Duration = Duration::from_millis(1_200);
 
-/// Time for executing a block that another made, below what the votes of a round have, and well above what honest leaders use.
+/// Time for executing a block that another made and that asks for a vote, below what the votes of a round have, and well above what honest leaders use.
 pub const CHECK_LIMIT: Duration = Duration::from_millis(1_400);
 
 /// Where final blocks and their certificates are, once: the engine serves its peers from there, and keeps there what is final before
@@ -52,9 +56,10 @@ pub trait Application: FinalBlocks {
     /// Whether a block is final here, durably.
     fn is_final(&self, hash: B256) -> bool;
 
-    /// Whether a block may hold the transactions that it does before more is final. Its parent is [known](Self::knows). Only
-    /// asked about a block to vote on: of its ancestors a quorum thought so.
-    fn has_room_for(&self, block: &Block) -> bool;
+    /// Whether a block may hold the transactions that it does before more is final. Its parent is [known](Self::knows). Blocks up to
+    /// `last_final` are final, although they may not be so here yet. Only asked about a block to vote on: of its ancestors a
+    /// quorum thought so.
+    fn room_for(&self, block: &Block, last_final: u64) -> Room;
 
     /// Whether there is anything to put into a block on `parent`. Cheap: it is asked after each arrival.
     fn has_work(&self, parent: B256) -> bool;
@@ -69,8 +74,9 @@ pub trait Application: FinalBlocks {
     /// The reason in words; the round is then skipped. Soon after `stop` too: the round ended, or [`BUILD_LIMIT`] did.
     fn build(&self, parent: B256, now_ms: u64, beneficiary: Address, stop: &Stop) -> Result<Block, String>;
 
-    /// Executes a block whose parent it [`knows`](Self::knows) and judges it. Soon after `stop` it cannot tell: the round
-    /// ended, or [`CHECK_LIMIT`] did.
+    /// Executes a block whose parent it [`knows`](Self::knows) and judges it; a block that is valid is known from then on. Soon after
+    /// `stop` it cannot tell: the round ended, or [`CHECK_LIMIT`] did. What a quorum accepted has no limit, and comes with a `now_ms`
+    /// at the end of time.
     fn check(&self, block: &Block, now_ms: u64, stop: &Stop) -> Verdict;
 
     /// Makes a block final, durably, together with its certificate if it has one of its own. Idempotent.

@@ -36,6 +36,21 @@ where
     done.inspect_err(|panic| error!(label, panic, "a bug, set off by what others sent: the work is given up")).ok()
 }
 
+/// The same for as long as somebody waits for the result, and no longer: then the work's `Stop` is set, and it ends soon after.
+pub(super) async fn awaited<E, T>(
+    runtime: &E,
+    label: &'static str,
+    work: impl FnOnce(&Stop) -> T + Send + 'static,
+) -> Option<T>
+where
+    E: Spawner + Metrics,
+    T: Send + 'static,
+{
+    let guard = StopOnDrop(Stop::default());
+    let stop = guard.0.clone();
+    contained(runtime, label, move || work(&stop)).await
+}
+
 /// The same for at most `limit`: then the work's `Stop` is set, and also when nobody waits for the result any more because
 /// the round ended. The work ends soon after, so what was given up never piles up.
 pub(super) async fn limited<E, T>(

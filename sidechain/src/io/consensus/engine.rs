@@ -35,6 +35,7 @@ use super::{
     application::{Application, Pacing, Validator},
     archive::{Archive, BlockArchive, CertificateArchive, Files},
     blocks,
+    catch_up::CatchUp,
     delivery::{Delivery, deliver},
     error::ConsensusError,
     network::{Channels, MAILBOX_SIZE},
@@ -107,11 +108,13 @@ where
     let (marshal, mailbox) = open_marshal(&runtime, &application, &scheme, genesis, &files).await?;
     let (sender, receiver) = mpsc::unbounded_channel();
     let final_tip = Arc::default();
+    let catch_up = CatchUp::new(application.clone(), Arc::clone(&final_tip), setup.pacing.round_timeout());
+    let catching_up = catch_up.clone().run(runtime.child("catch_up"));
     let deliver_to = Delivery { blocks: sender, tip: Arc::clone(&final_tip) };
     let marshal = marshal.start(deliver_to, blocks, backfill);
     let delivery = deliver(runtime.child("delivery"), application.clone(), mailbox.clone(), receiver);
 
-    let adapter = Adapter::new(application, setup.pacing, beneficiary, final_tip);
+    let adapter = Adapter::new(application, setup.pacing, beneficiary, final_tip, catch_up);
     let automaton = Inline::new(runtime.child("automaton"), adapter, mailbox, one_epoch());
     let config = vote_config(scheme, blocker, automaton, setup.pacing, genesis_digest, &files);
     let votes = simplex::Engine::new(runtime.child("votes"), config);
@@ -119,6 +122,7 @@ where
 
     tokio::select! {
         delivered = delivery => delivered.map_err(ConsensusError::Commit)?,
+        () = catching_up => {}
         _ = carried => {}
         _ = marshal => {}
         _ = votes => {}

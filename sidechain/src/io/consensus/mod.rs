@@ -27,6 +27,7 @@ mod archive_index;
 mod arrivals;
 mod blocking;
 mod blocks;
+mod catch_up;
 mod delivery;
 mod engine;
 mod error;

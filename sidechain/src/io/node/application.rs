@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     block::{Block, Transaction, next_base_fee},
-    chain::{Ahead, MAX_CLOCK_DRIFT_MS, Role},
+    chain::{Ahead, MAX_CLOCK_DRIFT_MS, Room},
     execution::{BlockError, Stop},
     io::{
         consensus::{Application, BUILD_LIMIT, FinalBlocks, Verdict},
@@ -129,14 +129,17 @@ impl Application for NodeApplication {
         matches!(self.state.chain.number_of(hash), Ok(Some(_)))
     }
 
-    fn has_room_for(&self, block: &Block) -> bool {
-        block.transactions.is_empty() || self.state.chain.has_room_above(block.header.parent_hash, Role::Voter)
+    fn room_for(&self, block: &Block, last_final: u64) -> Room {
+        if block.transactions.is_empty() {
+            return Room::Enough;
+        }
+        self.state.chain.room_to_vote(block.header.parent_hash, last_final)
     }
 
     fn has_work(&self, parent: B256) -> bool {
         // Transactions behind a gap, with too low a price, or in the parent already are not work: they would keep empty blocks
         // coming for free. Nor is anything while the block would have to be empty.
-        if !self.state.chain.has_room_above(parent, Role::Proposer) {
+        if !self.state.chain.has_room_above(parent) {
             return false;
         }
         let Ok(ancestors) = self.ancestors(parent) else { return false };

@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use alloy_primitives::{Address, B256};
@@ -15,7 +16,7 @@ use tokio::sync::mpsc;
 use super::super::{Application, FinalBlocks, Verdict};
 use crate::{
     block::{Block, Transaction},
-    chain::{Ahead, Chain, Retention},
+    chain::{Ahead, Chain, Retention, Room},
     execution::Stop,
     genesis::Genesis,
     io::{db::Database, node::NodeApplication, node_state::NodeState},
@@ -39,6 +40,10 @@ pub struct Real {
     pub highest: AtomicU64,
     /// Offered for each block.
     pub waiting: Vec<Transaction>,
+    /// How long this machine takes at least to check a block with this number.
+    pub takes: fn(u64) -> Duration,
+    /// Checks that run now.
+    pub checking: AtomicU64,
     dir: Arc<TempDir>,
 }
 
@@ -58,7 +63,16 @@ impl Real {
             Chain::open_with(genesis(), store, Retention::default(), &allocation).expect("the genesis is right");
         let state = NodeState::new(Arc::new(chain), Mempool::new(Limits::default()), mpsc::channel(1).0, None);
         let node = NodeApplication::new(state);
-        Self { node, twist, built: AtomicU64::new(0), highest: AtomicU64::new(0), waiting, dir }
+        Self {
+            node,
+            twist,
+            built: AtomicU64::new(0),
+            highest: AtomicU64::new(0),
+            waiting,
+            takes: |_| Duration::ZERO,
+            checking: AtomicU64::new(0),
+            dir,
+        }
     }
 
     /// The same after a crash: what was not on disk is gone.
@@ -69,6 +83,30 @@ impl Real {
 
     pub fn hash(&self, number: u64) -> Option<B256> {
         self.node.state.chain.header(number).expect("the disk works").map(|header| header.hash_slow())
+    }
+
+    /// A slow machine with an empty chain.
+    pub fn slow(takes: fn(u64) -> Duration) -> Arc<Self> {
+        let dir = Arc::new(tempfile::tempdir().expect("a folder"));
+        Arc::new(Self { takes, ..Self::open(dir, None, Vec::new()) })
+    }
+
+    /// The block with this number on `parent`, with ten transfers of the key while there is room.
+    pub fn grow(&self, key: &Key, number: u64, parent: B256) -> Block {
+        const EACH: u64 = 10;
+        let transfers =
+            (0..EACH).map(|n| key.transfer(genesis().chain_id, EACH * (number - 1) + n, Address::repeat_byte(0xf1), 1));
+        let chain = &self.node.state.chain;
+        chain.propose(parent, START * 1000, Address::ZERO, transfers, &Stop::never()).expect("the parent is usable")
+    }
+
+    /// Computes for as long as this machine takes. False when it was stopped.
+    fn compute(&self, number: u64, stop: &Stop) -> bool {
+        let started = Instant::now();
+        while started.elapsed() < (self.takes)(number) && !stop.is_stopped() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        !stop.is_stopped()
     }
 
     pub fn final_transactions(&self) -> usize {
@@ -121,8 +159,8 @@ impl Application for Real {
         self.node.is_final(hash)
     }
 
-    fn has_room_for(&self, block: &Block) -> bool {
-        self.node.has_room_for(block)
+    fn room_for(&self, block: &Block, last_final: u64) -> Room {
+        self.node.room_for(block, last_final)
     }
 
     fn has_work(&self, _: B256) -> bool {
@@ -147,7 +185,11 @@ impl Application for Real {
     }
 
     fn check(&self, block: &Block, now_ms: u64, stop: &Stop) -> Verdict {
-        let verdict = self.node.check(block, now_ms, stop);
+        self.checking.fetch_add(1, Ordering::SeqCst);
+        let computed = self.compute(block.header.number, stop);
+        let verdict =
+            if computed { self.node.check(block, now_ms, stop) } else { Verdict::Unknown("stopped".to_owned()) };
+        self.checking.fetch_sub(1, Ordering::SeqCst);
         if verdict == Verdict::Valid {
             self.highest.fetch_max(block.header.number, Ordering::Relaxed);
         }

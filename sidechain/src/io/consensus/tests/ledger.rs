@@ -16,7 +16,12 @@ use commonware_utils::sync::Mutex;
 use tokio::sync::Notify;
 
 use super::super::{Application, FinalBlocks, Verdict};
-use crate::{block::Block, chain::Ahead, execution::Stop, testing::unsigned_transaction};
+use crate::{
+    block::Block,
+    chain::{Ahead, Room},
+    execution::Stop,
+    testing::unsigned_transaction,
+};
 
 /// A chain without state. It survives the crashes of its engine, as a disk would.
 #[derive(Default)]
@@ -127,8 +132,8 @@ impl Application for Ledger {
         self.last.lock().iter().any(|(block, _)| block.hash() == hash)
     }
 
-    fn has_room_for(&self, _: &Block) -> bool {
-        true
+    fn room_for(&self, _: &Block, _: u64) -> Room {
+        Room::Enough
     }
 
     fn has_work(&self, _: B256) -> bool {

@@ -2,6 +2,7 @@
 //! certificates, pacing and recovery. Runs on the deterministic runtime: one seed, one history.
 
 mod byzantine;
+mod catch_up;
 mod chain;
 mod ledger;
 mod muted;
