@@ -5,6 +5,7 @@
 //!
 //! ```text
 //!   limits      what bounds a block and its transactions
+//!   stop        how work is ended from outside
 //!   block       blocks, transactions, receipts, and their encoding
 //!   state       accounts and storage: which table holds what, tries and proofs
 //!   execution   running transactions: what a block may hold, what it does to the state
@@ -30,6 +31,7 @@ mod panics;
 pub mod peg;
 pub mod rate;
 pub mod state;
+pub mod stop;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 

@@ -13,12 +13,12 @@ use super::{
     lanes::Lanes,
     outcome::free_failure,
     rules::{Rules, check_free},
-    stop::Stop,
     supply::Supply,
 };
 use crate::{
     block::{Block, Header, Receipt, Transaction, TxEnvelope, check_kind, is_free},
     state::{Overlay, StateReader, Working},
+    stop::Stop,
 };
 
 /// A block that was executed here.
@@ -41,7 +41,7 @@ pub struct Executed {
 pub struct Progress {
     /// By its transactions.
     pub gas_used: u64,
-    /// Accounts and slots that its transactions changed, those changed twice counted twice: what the state root will cost.
+    /// Accounts and slots that its transactions changed, each once: what the state root will cost.
     pub changes: u64,
 }
 
@@ -139,11 +139,9 @@ impl<'a, R: StateReader> Execution<'a, R> {
         let Self { evm, mut header, transactions, senders, receipts, .. } = self;
         let mut working = evm.ctx.journaled_state.database;
         check_supply(&mut working)?;
-        if stop.is_stopped() {
-            return Err(BlockError::Stopped);
-        }
-        let (state_root, overlay) = working.commit_block(parent_root)?;
+        let (state_root, overlay) = working.commit_block(parent_root, stop)?;
         header.state_root = state_root;
+        stop.check()?;
         header.transactions_root = proofs::calculate_transaction_root(&transactions);
         header.receipts_root = proofs::calculate_receipt_root(&receipts);
         header.logs_bloom = receipts.iter().fold(Bloom::ZERO, |bloom, receipt| bloom | *receipt.logs_bloom());

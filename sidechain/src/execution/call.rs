@@ -15,11 +15,11 @@ use super::{
     evm::{Mode, evm, inclusion_error, transact, transaction_env},
     outcome::{Outcome, failure, free_failure, outcome},
     rules::{Rules, check_free},
-    stop::Stop,
 };
 use crate::{
     block::{Header, Transaction},
     state::{StateReader, Working},
+    stop::Stop,
 };
 
 /// A call that is tried without being sent (`eth_call`, `eth_estimateGas`).

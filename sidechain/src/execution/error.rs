@@ -3,7 +3,12 @@
 use alloy_primitives::{B256, Bytes};
 
 use super::supply::Supply;
-use crate::{block::TransactionError, limits::MAX_MEMBER_TRANSACTIONS, state::store::StoreError};
+use crate::{
+    block::TransactionError,
+    limits::MAX_MEMBER_TRANSACTIONS,
+    state::{CommitError, store::StoreError},
+    stop::Stopped,
+};
 
 /// Why a block is not valid.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +47,21 @@ pub enum BlockError {
     /// This node's store failed; says nothing about the block.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<Stopped> for BlockError {
+    fn from(Stopped: Stopped) -> Self {
+        Self::Stopped
+    }
+}
+
+impl From<CommitError> for BlockError {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Stopped(stopped) => stopped.into(),
+            CommitError::Store(error) => error.into(),
+        }
+    }
 }
 
 impl BlockError {

@@ -24,11 +24,11 @@ use super::{
     instructions::look_for_stop,
     precompiles::precompiles,
     rules::Rules,
-    stop::Stop,
 };
 use crate::{
     block::{Header, Transaction},
     state::{StateReader, Working, store::StoreError},
+    stop::Stop,
 };
 
 pub(super) type Evm<'a, R> = MainnetEvm<Environment<'a, R>>;

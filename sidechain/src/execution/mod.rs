@@ -23,7 +23,6 @@ mod lanes;
 mod outcome;
 mod precompiles;
 mod rules;
-mod stop;
 mod supply;
 
 pub use block::{Executed, Execution, Progress};
@@ -33,5 +32,6 @@ pub use header::{child_header, compare};
 pub use outcome::Outcome;
 pub use precompiles::{POINT_EVALUATION_GAS, warm_up};
 pub use rules::{FREE_CONTRACTS, Rules, check_free};
-pub use stop::Stop;
 pub use supply::Supply;
+
+pub use crate::stop::Stop;

@@ -22,6 +22,7 @@ use crate::{
     execution::Executed,
     limits::MIN_BASE_FEE,
     state::{CodeCache, Nothing, StateReader, Working, store::StoreError},
+    stop::Stop,
 };
 
 impl Genesis {
@@ -58,7 +59,9 @@ impl Genesis {
         if total > 0 {
             working.set_storage(bridge, contracts::Ledger::SLOT, U256::from(total)).map_err(never)?;
         }
-        let (state_root, overlay) = working.commit_block(EMPTY_ROOT_HASH).map_err(never)?;
+        let (state_root, overlay) = working
+            .commit_block(EMPTY_ROOT_HASH, &Stop::never())
+            .map_err(|error| GenesisError(format!("nobody stops it and no store is read, but: {error}")))?;
         let header = Header { state_root, ..self.header() };
         let hash = header.hash_slow();
         let block = Block { header, transactions: Vec::new() };

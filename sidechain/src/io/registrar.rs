@@ -96,7 +96,8 @@ impl Registrar {
             let arrivals: Vec<_> = batch.iter().map(|waiting| waiting.arrival.clone()).collect();
             let minted = |payment: &_| is_minted(chain, payment);
             let kept = contain(|| chain.register_deposits(&arrivals, now_ms, MAX_REGISTRATIONS, &minted));
-            let kept = kept.unwrap_or_else(|panic| Err(StoreError::Corrupt { table: "registrations", detail: panic }));
+            let kept =
+                kept.unwrap_or_else(|panic| Err(StoreError::Bug { action: "keeping registrations", detail: panic }));
             if let Err(error) = &kept {
                 tracing::error!(%error, "cannot keep deposit registrations");
             }
@@ -159,3 +160,6 @@ impl Queue {
         Some(std::mem::replace(&mut self.waiting, rest))
     }
 }
+
+#[cfg(test)]
+mod tests;

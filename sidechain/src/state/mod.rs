@@ -20,4 +20,4 @@ pub use overlay::{Change, Overlay, VERSIONED};
 pub use reader::{
     Account, AccountNodes, Nothing, StateReader, StorageNodes, decode_account, encode_account, slot_hash,
 };
-pub use working::{CodeCache, Working};
+pub use working::{CodeCache, CommitError, Working};

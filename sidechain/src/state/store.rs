@@ -196,6 +196,14 @@ pub enum StoreError {
         /// What does not decode.
         detail: String,
     },
+    /// A panic of ours while the store was used. Says nothing of the disk and of what is on it.
+    #[error("a bug while {action}: {detail}")]
+    Bug {
+        /// What was tried.
+        action: &'static str,
+        /// The text of the panic.
+        detail: String,
+    },
 }
 
 /// The rows of one table.

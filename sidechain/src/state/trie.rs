@@ -20,6 +20,7 @@ use alloy_trie::{
 };
 
 use super::store::StoreError;
+use crate::stop::{Stop, Stopped};
 
 /// Nibbles of a key: keys are hashes.
 const KEY_NIBBLES: usize = 64;
@@ -111,14 +112,18 @@ impl<'a, R: NodeReader> Trie<'a, R> {
     }
 
     /// Computes the root, and which stored nodes change.
-    pub fn commit(mut self) -> Commit {
+    ///
+    /// # Errors
+    ///
+    /// When it is stopped.
+    pub fn commit(mut self, stop: &Stop) -> Result<Commit, Stopped> {
         let mut nodes = Vec::new();
         let root = match std::mem::take(&mut self.root) {
             Child::Empty => EMPTY_ROOT_HASH,
             Child::Reference(reference) => reference.as_hash().unwrap_or(EMPTY_ROOT_HASH),
             Child::Node(node) => {
                 let leaf = leaf_row(&node);
-                let rlp = self.encode(*node, Nibbles::new(), &mut nodes);
+                let rlp = self.encode(*node, Nibbles::new(), &mut nodes, stop)?;
                 let root = keccak256(&rlp);
                 self.keep(Nibbles::new(), leaf.unwrap_or(rlp), &mut nodes);
                 root
@@ -131,7 +136,7 @@ impl<'a, R: NodeReader> Trie<'a, R> {
             after: None,
         }));
         nodes.sort_unstable_by_key(|change| change.path);
-        Commit { root, nodes }
+        Ok(Commit { root, nodes })
     }
 
     /// Loads what a child refers to. `replaced` is the rest of the key whose value will be replaced or removed: a leaf's value
@@ -241,13 +246,20 @@ impl<'a, R: NodeReader> Trie<'a, R> {
     }
 
     /// RLP of a node; notes changed nodes below it.
-    fn encode(&mut self, node: Node, path: Nibbles, nodes: &mut Vec<NodeChange>) -> Vec<u8> {
+    fn encode(
+        &mut self,
+        node: Node,
+        path: Nibbles,
+        nodes: &mut Vec<NodeChange>,
+        stop: &Stop,
+    ) -> Result<Vec<u8>, Stopped> {
         use alloy_rlp::Encodable;
+        stop.check()?;
         let mut rlp = Vec::new();
         match node {
             Node::Leaf { key, value } => LeafNodeRef::new(&key, &value).encode(&mut rlp),
             Node::Extension { key, child } => {
-                let child = self.reference(child, path.join(&key), nodes);
+                let child = self.reference(child, path.join(&key), nodes, stop)?;
                 ExtensionNodeRef::new(&key, child.as_ref().map_or(&[], |child| child)).encode(&mut rlp);
             }
             Node::Branch { children } => {
@@ -256,7 +268,7 @@ impl<'a, R: NodeReader> Trie<'a, R> {
                 for (nibble, child) in (0u8..).zip(*children) {
                     let mut below = path;
                     below.push(nibble);
-                    if let Some(child) = self.reference(child, below, nodes) {
+                    if let Some(child) = self.reference(child, below, nodes, stop)? {
                         stack.push(child);
                         mask.set_bit(nibble);
                     }
@@ -264,23 +276,29 @@ impl<'a, R: NodeReader> Trie<'a, R> {
                 BranchNodeRef::new(&stack, mask).encode(&mut rlp);
             }
         }
-        rlp
+        Ok(rlp)
     }
 
-    fn reference(&mut self, child: Child, path: Nibbles, nodes: &mut Vec<NodeChange>) -> Option<RlpNode> {
-        match child {
+    fn reference(
+        &mut self,
+        child: Child,
+        path: Nibbles,
+        nodes: &mut Vec<NodeChange>,
+        stop: &Stop,
+    ) -> Result<Option<RlpNode>, Stopped> {
+        Ok(match child {
             Child::Empty => None,
             Child::Reference(reference) => Some(reference),
             Child::Node(node) => {
                 let leaf = leaf_row(&node);
-                let rlp = self.encode(*node, path, nodes);
+                let rlp = self.encode(*node, path, nodes, stop)?;
                 let reference = RlpNode::from_rlp(&rlp);
                 if reference.is_hash() {
                     self.keep(path, leaf.unwrap_or(rlp), nodes);
                 }
                 Some(reference)
             }
-        }
+        })
     }
 
     /// Notes that a node stands at a path from now on.
@@ -446,7 +464,7 @@ mod tests {
             for (key, value) in updates {
                 trie.set(*key, value.clone()).expect("all nodes are there");
             }
-            let Commit { root, nodes } = trie.commit();
+            let Commit { root, nodes } = trie.commit(&Stop::never()).expect("nobody stops it");
             for NodeChange { path, before, after } in nodes {
                 assert_eq!(self.0.get(&path), before.as_ref(), "before of {path:?}");
                 match after {
@@ -522,6 +540,18 @@ mod tests {
             prop_assert_eq!(fresh.apply(EMPTY_ROOT_HASH, &all), root);
             prop_assert_eq!(fresh.0, stored.0);
         }
+    }
+
+    #[test]
+    fn computing_a_root_ends_when_it_is_stopped() {
+        let stored = Stored::default();
+        let mut trie = Trie::open(&stored, EMPTY_ROOT_HASH);
+        for number in 0u64..1_000 {
+            trie.set(keccak256(number.to_be_bytes()), Some(vec![7; 40])).expect("nothing is loaded");
+        }
+        let stop = Stop::default();
+        stop.stop();
+        assert_eq!(trie.commit(&stop), Err(Stopped));
     }
 
     #[test]

@@ -22,6 +22,7 @@ use super::{
     store::{StoreError, Table},
     trie::{Commit, Trie},
 };
+use crate::stop::{Stop, Stopped};
 
 /// Analysed code by hash, shared by all executions. Code never changes, so nothing is ever stale.
 #[derive(Debug, Default)]
@@ -52,6 +53,7 @@ pub struct Working<'a, R> {
     codes: HashMap<B256, Bytecode>,
     /// Hashes of earlier blocks that were asked for: at most 256, and each read once.
     block_hashes: HashMap<u64, B256>,
+    /// Accounts and slots that transactions changed, each once.
     changes: u64,
 }
 
@@ -61,6 +63,8 @@ struct Entry {
     before: Option<Account>,
     now: Option<Info>,
     slots: HashMap<U256, SlotEntry>,
+    /// Whether it is counted among the changes.
+    counted: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -74,6 +78,14 @@ struct Info {
 struct SlotEntry {
     before: U256,
     now: U256,
+    /// Whether it is counted among the changes.
+    counted: bool,
+}
+
+impl SlotEntry {
+    const fn unchanged(value: U256) -> Self {
+        Self { before: value, now: value, counted: false }
+    }
 }
 
 impl<'a, R: StateReader> Working<'a, R> {
@@ -124,11 +136,11 @@ impl<'a, R: StateReader> Working<'a, R> {
     pub fn set_storage(&mut self, address: Address, slot: U256, value: U256) -> Result<(), StoreError> {
         self.storage(address, slot)?;
         let entry = self.entry(address)?;
-        entry.slots.entry(slot).or_insert(SlotEntry { before: U256::ZERO, now: U256::ZERO }).now = value;
+        entry.slots.entry(slot).or_insert(SlotEntry::unchanged(U256::ZERO)).now = value;
         Ok(())
     }
 
-    /// Accounts and slots that transactions changed; those changed by two are counted twice.
+    /// Accounts and slots that transactions changed, each once however many changed it.
     pub const fn changes(&self) -> u64 {
         self.changes
     }
@@ -137,13 +149,14 @@ impl<'a, R: StateReader> Working<'a, R> {
     ///
     /// # Errors
     ///
-    /// When the store fails.
-    pub fn commit_block(self, parent_root: B256) -> Result<(B256, Overlay), StoreError> {
+    /// When the store fails, or soon after `stop`.
+    pub fn commit_block(self, parent_root: B256, stop: &Stop) -> Result<(B256, Overlay), CommitError> {
         let mut overlay = Overlay::default();
         let account_nodes = AccountNodes(self.reader);
         let mut accounts = Trie::open(&account_nodes, parent_root);
         for entry in self.accounts.into_values() {
-            let storage_root = commit_storage(self.reader, &entry, &mut overlay)?;
+            stop.check()?;
+            let storage_root = commit_storage(self.reader, &entry, &mut overlay, stop)?;
             let after = entry.now.map(|info| Account {
                 nonce: info.nonce,
                 balance: info.balance,
@@ -163,7 +176,7 @@ impl<'a, R: StateReader> Working<'a, R> {
             let [before, after] = [entry.before, after].map(|account| account.as_ref().map(encode_account));
             overlay.put(Table::Account, entry.hash.to_vec(), before, after);
         }
-        let Commit { root, nodes } = accounts.commit();
+        let Commit { root, nodes } = accounts.commit(stop)?;
         for node in nodes {
             overlay.put(Table::AccountNode, account_node_key(&node.path), node.before, node.after);
         }
@@ -180,28 +193,43 @@ impl<'a, R: StateReader> Working<'a, R> {
                 balance: account.balance,
                 code_hash: account.code_hash,
             });
-            self.accounts.insert(address, Entry { hash, before, now, slots: HashMap::new() });
+            self.accounts.insert(address, Entry { hash, before, now, slots: HashMap::new(), counted: false });
         }
         Ok(self.accounts.get_mut(&address).expect("inserted above"))
     }
 }
 
 /// The storage root of an account after the block.
-fn commit_storage<R: StateReader>(reader: &R, entry: &Entry, overlay: &mut Overlay) -> Result<B256, StoreError> {
+fn commit_storage<R: StateReader>(
+    reader: &R,
+    entry: &Entry,
+    overlay: &mut Overlay,
+    stop: &Stop,
+) -> Result<B256, CommitError> {
     let root = entry.before.map_or(EMPTY_ROOT_HASH, |account| account.storage_root);
     let nodes = StorageNodes(reader, entry.hash);
     let mut trie = Trie::open(&nodes, root);
-    for (slot, SlotEntry { before, now }) in entry.slots.iter().filter(|(_, slot)| slot.before != slot.now) {
+    for (slot, SlotEntry { before, now, .. }) in entry.slots.iter().filter(|(_, slot)| slot.before != slot.now) {
+        stop.check()?;
         let hash = slot_hash(*slot);
         let row = |value: &U256| (!value.is_zero()).then(|| value.to_be_bytes_trimmed_vec());
         trie.set(hash, (!now.is_zero()).then(|| alloy_rlp::encode(now)))?;
         overlay.put(Table::Slot, slot_key(entry.hash, hash).to_vec(), row(before), row(now));
     }
-    let Commit { root, nodes } = trie.commit();
+    let Commit { root, nodes } = trie.commit(stop)?;
     for node in nodes {
         overlay.put(Table::StorageNode, storage_node_key(entry.hash, &node.path), node.before, node.after);
     }
     Ok(root)
+}
+
+/// Why a block's changes have no root.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 impl DBErrorMarker for StoreError {}
@@ -244,7 +272,7 @@ impl<R: StateReader> Database for Working<'_, R> {
             Some(account) if account.storage_root != EMPTY_ROOT_HASH => reader.storage_by_hash(entry.hash, slot)?,
             _ => U256::ZERO,
         };
-        entry.slots.insert(slot, SlotEntry { before: value, now: value });
+        entry.slots.insert(slot, SlotEntry::unchanged(value));
         Ok(value)
     }
 
@@ -258,11 +286,19 @@ impl<R: StateReader> Database for Working<'_, R> {
     }
 }
 
+/// Counts what is not counted yet.
+const fn count(changes: &mut u64, counted: &mut bool) {
+    if !*counted {
+        *counted = true;
+        *changes += 1;
+    }
+}
+
 impl<R: StateReader> DatabaseCommit for Working<'_, R> {
     fn commit(&mut self, changes: EvmState) {
         for (address, account) in changes.into_iter().filter(|(_, account)| account.is_touched()) {
-            self.changes += 1;
             let entry = self.accounts.get_mut(&address).expect("the EVM loads an account before it changes it");
+            count(&mut self.changes, &mut entry.counted);
             // EIP-6780: only what was created in the same transaction is destroyed, so no storage from before goes.
             if account.is_selfdestructed() || account.is_created() {
                 entry.slots.values_mut().for_each(|slot| slot.now = U256::ZERO);
@@ -272,9 +308,9 @@ impl<R: StateReader> DatabaseCommit for Working<'_, R> {
                 continue;
             }
             for (slot, value) in account.storage.into_iter().filter(|(_, value)| value.is_changed()) {
-                self.changes += 1;
-                let zero = SlotEntry { before: U256::ZERO, now: U256::ZERO };
-                entry.slots.entry(slot).or_insert(zero).now = value.present_value;
+                let changed = entry.slots.entry(slot).or_insert(SlotEntry::unchanged(U256::ZERO));
+                changed.now = value.present_value;
+                count(&mut self.changes, &mut changed.counted);
             }
             let info = account.info;
             // EIP-161: touched and empty is gone.

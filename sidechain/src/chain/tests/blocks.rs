@@ -186,6 +186,25 @@ fn transactions_of_other_chains_and_blobs_are_refused() {
 }
 
 #[test]
+fn what_many_transactions_change_is_one_change_for_the_root() {
+    let chain = chain();
+    let writer = deployed(&chain, &Key::new(1), 0, &WRITER[9..]);
+    let view = chain.view(chain.head_hash()).expect("the head");
+    let header = child_header(&chain.rules, &chain.head(), chain.head_hash(), chain.head().timestamp, PROPOSER);
+    let mut execution = Execution::new(&chain.rules, header, Working::new(&view, &chain.codes)).expect("in memory");
+    let mut changes = |transaction: Transaction| {
+        execution.include(&transaction, &Stop::never()).expect("valid");
+        execution.progress().changes
+    };
+    let key = Key::new(2);
+    let to = Address::repeat_byte(0xf1);
+    // Sender, receiver, and who gets the fees.
+    assert_eq!((0..20).map(|nonce| changes(key.transfer(CHAIN, nonce, to, 1))).collect::<Vec<_>>(), [3; 20]);
+    // The contract and its slot.
+    assert_eq!([(20, 1), (21, 2), (22, 1)].map(|(nonce, value)| changes(write(&key, nonce, writer, 7, value))), [5; 3]);
+}
+
+#[test]
 fn a_proposer_skips_what_validators_would_refuse() {
     let chain = chain();
     let alice = Key::new(1);

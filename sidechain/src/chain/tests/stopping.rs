@@ -73,6 +73,41 @@ fn what_was_stopped_is_neither_kept_nor_blamed() {
     validator.verify(&block, NOW_MS, &stopped).expect("known");
 }
 
+// The transactions are through; what is left are the trie's nodes, each read from the store.
+#[test]
+fn the_roots_of_a_block_are_not_computed_to_the_end_when_nobody_waits_for_them() {
+    // sstore(n, 1) for n from the first word of the call data on, until there is no gas left for another.
+    const FILLER: [u8; 30] = hex!("60148060095f395ff3" "5f355b60018155600101620088b85a116002570000");
+    let store = Arc::new(Counting::default());
+    let chain = open(store.clone());
+    let key = Key::new(1);
+    next(&chain, vec![create(&key, 0, &FILLER)]);
+    let filler = key.address.create(0);
+    let fill = |nonce: u64| {
+        let input = U256::from(nonce << 32).to_be_bytes::<32>();
+        key.send(CHAIN, nonce, 5_000_000, filler.into(), U256::ZERO, input.into())
+    };
+    next(&chain, vec![fill(1)]);
+    let view = chain.view(chain.head_hash()).expect("the head");
+    let finish = |stop_after: Option<u64>| {
+        let header = child_header(&chain.rules, &chain.head(), chain.head_hash(), chain.head().timestamp, PROPOSER);
+        let mut execution = Execution::new(&chain.rules, header, Working::new(&view, &chain.codes)).expect("in memory");
+        execution.include(&fill(2), &Stop::never()).expect("valid");
+        let (stop, before) = (Stop::default(), store.reads());
+        if let Some(reads) = stop_after {
+            store.stop_after(reads, &stop);
+        }
+        (execution.finish(view.parent.state_root, &stop), store.reads() - before)
+    };
+    let (whole, all) = finish(None);
+    assert!(whole.is_ok() && all > 100, "{all} reads");
+    let (stopped, reads) = finish(Some(all / 2));
+    assert!(matches!(stopped, Err(BlockError::Stopped)), "{stopped:?}");
+    // One more key may be on its way down the trie.
+    assert!(reads < all / 2 + 16, "{reads} of {all}");
+    assert!(chain.tip().pending.is_empty());
+}
+
 #[test]
 fn a_transaction_that_was_stopped_halfway_leaves_the_block_as_it_was() {
     let store = Arc::new(Counting::default());

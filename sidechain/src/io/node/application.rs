@@ -12,14 +12,13 @@ use super::{
     offered::{Ancestors, Offered},
 };
 use crate::{
-    block::{Block, Transaction, next_base_fee},
-    chain::{Ahead, MAX_CLOCK_DRIFT_MS, Room},
+    block::{Block, next_base_fee},
+    chain::{Ahead, MAX_CLOCK_DRIFT_MS, ProposeError, Room},
     execution::{BlockError, Stop},
     io::{
         consensus::{Application, BUILD_LIMIT, FinalBlocks, Verdict},
         node_state::NodeState,
     },
-    panics::contain,
     state::store::StoreError,
 };
 
@@ -42,13 +41,33 @@ impl NodeApplication {
         Self { state, timing, ancestors: Mutex::new(None) }
     }
 
-    /// Transactions that ran longer than a block has time for leave the pool, and their senders wait.
-    fn hold_back(&self, transactions: &[Transaction], now_ms: u64) {
-        for transaction in transactions {
+    /// Transactions that ran longer than a block has time for, or set off a panic, leave the pool, and their senders wait.
+    fn hold_back(&self, left: &Left, now_ms: u64) {
+        let blamed = left.blamed.iter().map(|transaction| (transaction, "took too long"));
+        for (transaction, what) in blamed.chain(left.broke.iter().map(|transaction| (transaction, "set off a bug"))) {
             let (hash, sender) = (transaction.tx_hash(), transaction.signer());
             let until_ms = self.state.pool().evict_and_hold(transaction, now_ms);
-            warn!(%hash, %sender, gas = transaction.gas_limit(), until_ms, "transaction took too long: evicted, and its sender is held back");
+            warn!(%hash, %sender, gas = transaction.gas_limit(), until_ms, "transaction {what}: evicted, and its sender is held back");
         }
+    }
+
+    /// A block of what the pool offers, as `make` makes it.
+    pub(super) fn build_by(
+        &self,
+        (parent, now_ms, beneficiary): (B256, u64, Address),
+        stop: &Stop,
+        make: impl FnOnce(&mut Build<'_>) -> Result<Block, ProposeError>,
+    ) -> Result<Block, String> {
+        let mut offered = Offered::new(&self.state, self.ancestors(parent)?);
+        let (built, left) = Build::run(&self.timing, &mut offered, stop, make);
+        self.hold_back(&left, now_ms);
+        self.drop_failed(parent, &left.failed);
+        let built = built.unwrap_or_else(|panic| {
+            // Without whoever set it off the next block is an ordinary one.
+            error!(panic, "a bug, set off by a transaction: the block stays empty");
+            self.state.chain.propose(parent, now_ms, beneficiary, std::iter::empty(), stop)
+        });
+        built.map_err(|error| error.to_string())
     }
 
     /// What a block on `parent` stands on.
@@ -155,21 +174,9 @@ impl Application for NodeApplication {
     }
 
     fn build(&self, parent: B256, now_ms: u64, beneficiary: Address, stop: &Stop) -> Result<Block, String> {
-        let mut offered = Offered::new(&self.state, self.ancestors(parent)?);
-        let chain = &self.state.chain;
-        let (built, left) = contain(|| {
-            Build::run(&self.timing, &mut offered, stop, |offers| {
-                chain.propose_offered(parent, now_ms, beneficiary, offers, stop)
-            })
+        self.build_by((parent, now_ms, beneficiary), stop, |offers| {
+            self.state.chain.propose_offered(parent, now_ms, beneficiary, offers, stop)
         })
-        .unwrap_or_else(|panic| {
-            // Every leader would be offered the same transactions: the chain goes on without any.
-            error!(panic, "a bug, set off by a transaction: the block stays empty");
-            (chain.propose(parent, now_ms, beneficiary, std::iter::empty(), stop), Left::default())
-        });
-        self.hold_back(&left.blamed, now_ms);
-        self.drop_failed(parent, &left.failed);
-        built.map_err(|error| error.to_string())
     }
 
     fn check(&self, block: &Block, now_ms: u64, stop: &Stop) -> Verdict {

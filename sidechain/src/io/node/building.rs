@@ -24,6 +24,7 @@ use crate::{
     block::{Transaction, is_free},
     chain::Offers,
     execution::{BlockError, Progress, Stop},
+    panics::contain,
 };
 
 /// Time to make a block in, its roots included. With what it takes to send and to check it, it must be below the leader's time.
@@ -37,6 +38,18 @@ const BLAMELESS_GAS: u64 = 1_000_000;
 
 /// Time for the roots, for each change, before one was measured.
 const FIRST_COST: Duration = Duration::from_micros(50);
+
+/// Time for each change that is believed at most. A machine that stood still for seconds does not make small blocks for long: with
+/// this one too, a block has room for more changes than are needed to learn of it.
+const MOST_COST: Duration = Duration::from_millis(2);
+
+/// Of so many changes on it can be learned what one costs.
+const TELLING_CHANGES: u64 = 64;
+
+/// The part of a difference by which a lower cost is believed.
+const DOWN: u64 = 8;
+
+const _: () = assert!(2 * TELLING_CHANGES as u128 * MOST_COST.as_nanos() <= BUDGET.as_nanos());
 
 /// Time between two looks whether the whole build was given up.
 const TICK: Duration = Duration::from_millis(5);
@@ -68,13 +81,17 @@ impl Timing {
         Duration::from_nanos(progress.changes.saturating_mul(self.cost.load(Ordering::Relaxed)))
     }
 
-    /// Takes in what the roots of a block took. Of a few changes nothing can be learned.
+    /// Takes in what the roots of a block took. Of a few changes nothing can be learned. A higher cost is believed at once, for a block
+    /// that is not made in time is no block; a lower one little by little: what was cheap once, because all of it was in memory, says
+    /// little of the next.
     fn learn(&self, changes: u64, took: Duration) {
-        if changes < 64 {
+        if changes < TELLING_CHANGES {
             return;
         }
-        let (before, now) = (self.cost.load(Ordering::Relaxed), nanoseconds(took) / changes);
-        self.cost.store((3 * before + now) / 4, Ordering::Relaxed);
+        let before = self.cost.load(Ordering::Relaxed);
+        let now = (nanoseconds(took) / changes).min(nanoseconds(MOST_COST));
+        let learned = if now >= before { now } else { before - (before - now).div_ceil(DOWN) };
+        self.cost.store(learned, Ordering::Relaxed);
     }
 }
 
@@ -89,6 +106,8 @@ pub(super) struct Left {
     pub(super) blamed: Vec<Transaction>,
     /// They fail, and will on later blocks.
     pub(super) failed: Vec<B256>,
+    /// It ran when there was a panic.
+    pub(super) broke: Option<Transaction>,
 }
 
 /// The transactions of one build, and the clock for it.
@@ -99,7 +118,7 @@ pub(super) struct Build<'a> {
     stop: &'a Stop,
     candidates: &'a mut dyn Iterator<Item = Transaction>,
     watch: &'a Watch,
-    current: Option<Began>,
+    current: Option<Current>,
     ended: Option<Instant>,
     progress: Progress,
     left: Left,
@@ -107,13 +126,14 @@ pub(super) struct Build<'a> {
 }
 
 impl<'a> Build<'a> {
-    /// Runs `make` with what it is offered of `candidates`; returns its result, and what was left out for good.
+    /// Runs `make` with what it is offered of `candidates`; returns its result, or the text of its panic, and what was left out
+    /// for good.
     pub(super) fn run<T>(
         timing: &Timing,
         candidates: &mut dyn Iterator<Item = Transaction>,
         stop: &Stop,
         make: impl FnOnce(&mut Build<'_>) -> T,
-    ) -> (T, Left) {
+    ) -> (Result<T, String>, Left) {
         let watch = Watch::default();
         std::thread::scope(|scope| {
             scope.spawn(|| watch.run(stop));
@@ -131,9 +151,11 @@ impl<'a> Build<'a> {
                 left: Left::default(),
                 stopped_one: false,
             };
-            let made = make(&mut build);
-            if let Some(ended) = build.ended {
-                timing.learn(build.progress.changes, ended.elapsed());
+            let made = contain(|| make(&mut build));
+            match (&made, build.ended) {
+                (Ok(_), Some(ended)) => timing.learn(build.progress.changes, ended.elapsed()),
+                (Ok(_), None) => {}
+                (Err(_), _) => build.left.broke = build.current.take().map(|current| current.transaction),
             }
             (made, build.left)
         })
@@ -162,6 +184,7 @@ impl<'a> Build<'a> {
 impl Offers for Build<'_> {
     fn next(&mut self, progress: Progress) -> Option<(Transaction, Stop)> {
         self.progress = progress;
+        self.current = None;
         let now = Instant::now();
         let candidate = if now < self.end() && !self.stop.is_stopped() { self.candidate(now) } else { None };
         let Some(candidate) = candidate else {
@@ -175,7 +198,8 @@ impl Offers for Build<'_> {
             end = end.min(self.end_of_free());
         }
         self.watch.set(Some((end, stop.clone())));
-        self.current = (candidate.gas_limit() > BLAMELESS_GAS).then(|| Began { at: now, waited: waited() });
+        let began = (candidate.gas_limit() > BLAMELESS_GAS).then(|| Began { at: now, waited: waited() });
+        self.current = Some(Current { transaction: candidate.clone(), began });
         Some((candidate, stop))
     }
 
@@ -185,7 +209,9 @@ impl Offers for Build<'_> {
             return;
         }
         self.stopped_one = true;
-        let Some(Began { at, waited: before }) = self.current else { return };
+        let Some(Began { at, waited: before }) = self.current.as_ref().and_then(|current| current.began) else {
+            return;
+        };
         if is_to_blame(at.elapsed(), waited().saturating_sub(before), self.timing.share) {
             self.left.blamed.push(transaction.clone());
         }
@@ -196,6 +222,13 @@ impl Offers for Build<'_> {
             self.left.failed.push(*transaction.tx_hash());
         }
     }
+}
+
+/// The transaction that runs.
+struct Current {
+    transaction: Transaction,
+    /// None for one that is too small to be blamed for its time.
+    began: Option<Began>,
 }
 
 /// When a transaction that can be blamed began.
@@ -295,7 +328,7 @@ mod tests {
             build.left_out(&transaction);
             build.stopped_one
         });
-        (left, closed)
+        (left, closed.expect("no panic"))
     }
 
     #[test]
@@ -308,11 +341,50 @@ mod tests {
     }
 
     #[test]
+    fn a_panic_is_the_fault_of_who_ran_then_and_of_nobody_between_two() {
+        let key = Key::new(1);
+        let all: Vec<_> = (0..3).map(|nonce| key.transfer(1, nonce, Address::repeat_byte(7), 1)).collect();
+        let panics_after = |offers: usize, ended: bool| {
+            let (timing, mut candidates) = (Timing::default(), all.clone().into_iter());
+            let (made, left) = Build::run(&timing, &mut candidates, &Stop::never(), |build| {
+                (0..offers).for_each(|_| drop(build.next(Progress::default())));
+                build.stop.stop();
+                assert!(!ended || build.next(Progress::default()).is_none());
+                panic!("a bug");
+            });
+            let made: Result<(), String> = made;
+            assert_eq!(made, Err("a bug".to_owned()));
+            left.broke
+        };
+        assert_eq!(panics_after(2, false), Some(all[1].clone()));
+        assert_eq!(panics_after(2, true), None, "the roots are everybody's");
+        assert_eq!(panics_after(0, false), None);
+    }
+
+    #[test]
+    fn dear_roots_are_learned_at_once_cheap_ones_slowly_and_the_way_back_is_never_closed() {
+        let timing = Timing::default();
+        let cost = || timing.cost.load(Ordering::Relaxed);
+        // A hundred blocks of cheap changes, then a single one of dear changes.
+        (0..100).for_each(|_| timing.learn(1_000, Duration::from_millis(5)));
+        assert_eq!(cost(), 5_000);
+        timing.learn(1_000, Duration::from_millis(300));
+        assert_eq!(cost(), 300_000);
+        timing.learn(1_000, Duration::from_millis(5));
+        assert!(cost() > 250_000, "{}", cost());
+        // The machine stood still. The next blocks still teach.
+        timing.learn(TELLING_CHANGES, Duration::from_secs(60));
+        assert!(timing.roots(Progress { gas_used: 0, changes: TELLING_CHANGES }) < BUDGET / 2);
+        (0..40).for_each(|_| timing.learn(TELLING_CHANGES, TELLING_CHANGES as u32 * FIRST_COST));
+        assert!(cost() < 2 * nanoseconds(FIRST_COST), "{}", cost());
+    }
+
+    #[test]
     fn roots_are_estimated_by_what_they_took_before() {
         let timing = Timing::default();
         let progress = Progress { gas_used: 0, changes: 1_000 };
         assert_eq!(timing.roots(progress), 1_000 * FIRST_COST);
-        (0..30).for_each(|_| timing.learn(1_000, Duration::from_millis(10)));
+        (0..40).for_each(|_| timing.learn(1_000, Duration::from_millis(10)));
         assert!((10..11).contains(&timing.roots(progress).as_millis()), "{:?}", timing.roots(progress));
         let before = timing.roots(progress);
         timing.learn(1, Duration::from_secs(1));

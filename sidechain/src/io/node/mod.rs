@@ -20,8 +20,6 @@ mod offered;
 mod run;
 mod services;
 #[cfg(test)]
-mod slow_transactions;
-#[cfg(test)]
 mod tests;
 mod validator;
 

@@ -5,7 +5,7 @@ use std::future::Future;
 use files::DirectoryLock;
 
 use super::{config::NodeConfig, error::NodeError, follower, members, validator::Validator};
-use crate::{genesis::Genesis, io::keys::ValidatorKeys};
+use crate::{execution, genesis::Genesis, io::keys::ValidatorKeys};
 
 /// Runs a node until `shutdown` resolves; then everything is on disk and closed. Blocks the calling thread, which must not be
 /// one of an async runtime: the node brings its own.
@@ -20,6 +20,8 @@ pub fn run(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), NodeError> {
     let _lock = DirectoryLock::acquire(&config.data_dir)?;
+    // Beside the rest of the start: no transaction shall be the first to wait for it.
+    std::thread::spawn(execution::warm_up);
     let validators = members::validators(&genesis)?;
     match (keys, config.follow.clone()) {
         (Some(keys), None) => Validator::open(config, genesis, keys, validators)?.run(shutdown),

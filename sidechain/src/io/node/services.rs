@@ -7,7 +7,6 @@ use tracing::{error, info};
 use super::{config::NodeConfig, error::NodeError};
 use crate::{
     chain::Chain,
-    execution,
     genesis::Genesis,
     io::{
         db::{DEFAULT_CACHE_BYTES, Database},
@@ -22,8 +21,6 @@ pub(super) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 /// The chain in the data directory, on the genesis block that `genesis` makes.
 pub(super) fn open_chain(config: &NodeConfig, genesis: Genesis) -> Result<Arc<Chain<Database>>, NodeError> {
     config.retention.check().map_err(NodeError::Retention)?;
-    // Beside the rest of the start: no transaction shall be the first to wait for it.
-    std::thread::spawn(execution::warm_up);
     let database =
         Database::open_with(&config.data_dir.join("chain"), config.cache_bytes.unwrap_or(DEFAULT_CACHE_BYTES))?;
     Ok(Arc::new(Chain::open_with(genesis, database, config.retention, &[])?))

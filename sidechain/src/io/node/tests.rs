@@ -2,6 +2,8 @@
 //! end-to-end tests of the `tests` crate add.
 
 mod lanes;
+mod maker;
+mod slow_transactions;
 
 use std::{
     net::{SocketAddr, TcpListener},

@@ -64,6 +64,10 @@ pub fn store(error: &StoreError) -> ErrorObjectOwned {
     if let StoreError::Pruned { .. } = error {
         return server(error.to_string());
     }
+    if let StoreError::Bug { .. } = error {
+        tracing::error!(%error, "internal error");
+        return plain(INTERNAL, "internal error");
+    }
     tracing::error!(%error, "cannot read the store");
     plain(INTERNAL, "the node cannot read its store")
 }

@@ -1,7 +1,5 @@
 //! Attacks on the lanes of a proposer's blocks, with the real chain on disk, its pool and the application that the engine asks.
 
-use std::sync::Arc;
-
 use alloy_eips::Encodable2718 as _;
 use alloy_primitives::{Address, B256, U256};
 use contracts::{
@@ -9,17 +7,14 @@ use contracts::{
     address::{LIGHT_CLIENT, SIGNING_BOARD},
     alloy_sol_types::SolCall as _,
 };
-use tempfile::TempDir;
-use tokio::sync::mpsc;
 
-use super::super::application::NodeApplication;
+use super::{super::application::NodeApplication, maker::Maker};
 use crate::{
     block::{Block, Transaction},
-    chain::{Chain, Retention},
     execution::Stop,
-    io::{clock::now_ms, consensus::Application as _, db::Database, node_state::NodeState},
+    io::{clock::now_ms, consensus::Application as _, node_state::NodeState},
     limits::MAX_TRANSACTION_GAS,
-    mempool::{Limits, Mempool, Refused},
+    mempool::Refused,
     testing::{Key, genesis, member},
 };
 
@@ -30,21 +25,18 @@ const PROPOSER: Address = Address::repeat_byte(0xbe);
 struct Node {
     state: NodeState,
     application: NodeApplication,
-    _directory: TempDir,
+    maker: Maker,
 }
 
 impl Node {
     fn new() -> Self {
-        let directory = tempfile::tempdir().expect("a directory for tests");
-        let database = Database::open(directory.path()).expect("a fresh directory");
-        let rich = [(Key::new(1).address, 100_000_000)];
-        let chain = Chain::open_with(genesis(), database, Retention::default(), &rich).expect("the genesis is right");
-        let state = NodeState::new(Arc::new(chain), Mempool::new(Limits::default()), mpsc::channel(1).0, None);
-        Self { application: NodeApplication::new(state.clone()), state, _directory: directory }
+        let maker = Maker::new(genesis(), &[(Key::new(1).address, 100_000_000)]);
+        let state = maker.state.clone();
+        Self { application: NodeApplication::new(state.clone()), state, maker }
     }
 
     fn take(&self, transaction: &Transaction) {
-        self.state.admit(&transaction.encoded_2718(), now_ms()).unwrap_or_else(|error| panic!("{error}"));
+        self.maker.admit(transaction, now_ms()).unwrap_or_else(|error| panic!("{error}"));
     }
 
     fn build(&self, parent: B256) -> Block {
@@ -54,9 +46,7 @@ impl Node {
     /// Builds on the head, and makes the block final.
     fn make_block(&self) -> Vec<Address> {
         let block = self.build(self.state.chain.head_hash());
-        let finalized = self.state.chain.finalize(&block).expect("our own block").expect("it is new");
-        self.state.on_finalized(finalized.clone(), now_ms()).expect("the store works");
-        finalized.senders.clone()
+        self.maker.make_final(&block, now_ms()).senders.clone()
     }
 }
 

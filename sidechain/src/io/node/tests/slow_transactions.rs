@@ -1,28 +1,30 @@
 //! Transactions that take long for their gas, and nodes that go on.
 
 use std::{
-    sync::Arc,
+    ops::Deref,
     thread,
     time::{Duration, Instant},
 };
 
-use alloy_eips::Encodable2718 as _;
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, hex};
-use tempfile::TempDir;
-use tokio::sync::mpsc;
 
-use super::{application::NodeApplication, building::Timing};
+use super::{
+    super::{
+        application::NodeApplication,
+        building::{Build, Timing},
+    },
+    maker::Maker,
+};
 use crate::{
-    block::Transaction,
-    chain::{Chain, Retention},
-    execution::Stop,
+    block::{Block, Transaction},
+    chain::Offers,
+    execution::{BlockError, Progress, Stop},
     io::{
         consensus::{Application as _, Verdict},
-        db::Database,
-        node_state::{AdmitError, NodeState},
+        node_state::AdmitError,
     },
     limits::MAX_TRANSACTION_GAS,
-    mempool::{FIRST_HOLD_MS, Limits, Mempool, Refused},
+    mempool::{FIRST_HOLD_MS, Refused},
     testing::{Key, genesis},
 };
 
@@ -32,38 +34,36 @@ const NOW_MS: u64 = 1_700_000_100_000;
 const LOOP: [u8; 12] = hex!("60038060095f395ff3" "5b5f56");
 
 struct World {
-    state: NodeState,
+    maker: Maker,
     chain_id: u64,
     contract: Address,
-    _directory: TempDir,
+}
+
+impl Deref for World {
+    type Target = Maker;
+
+    fn deref(&self) -> &Maker {
+        &self.maker
+    }
 }
 
 impl World {
     /// A node with coins for the keys 1 to 60, on whose chain the loop is deployed.
     fn new() -> Self {
-        let directory = tempfile::tempdir().expect("a place for files");
-        let store = Database::open(&directory.path().join("chain")).expect("free");
         let mut genesis = genesis();
         // The time is to end, not the gas.
         genesis.block.gas_limit = 1_000_000_000;
         let allocation: Vec<_> = (1..=60).map(|number| (Key::new(number).address, COIN_SAT)).collect();
         let chain_id = genesis.chain_id;
-        let chain = Chain::open_with(genesis, store, Retention::default(), &allocation).expect("right");
-        let state = NodeState::new(Arc::new(chain), Mempool::new(Limits::default()), mpsc::channel(1).0, None);
         let contract = Key::new(60).address.create(0);
-        let world = Self { state, chain_id, contract, _directory: directory };
+        let world = Self { maker: Maker::new(genesis, &allocation), chain_id, contract };
         let deploy = Key::new(60).send(chain_id, 0, 200_000, TxKind::Create, U256::ZERO, Bytes::from_static(&LOOP));
         let chain = &world.state.chain;
         let block = chain
             .propose(chain.head_hash(), NOW_MS, Address::ZERO, std::iter::once(deploy), &Stop::never())
             .expect("the head is known");
-        let finalized = chain.finalize(&block).expect("stored").expect("new");
-        world.state.on_finalized(finalized, NOW_MS).expect("the store works");
+        world.make_final(&block, NOW_MS);
         world
-    }
-
-    fn admit(&self, transaction: &Transaction, now_ms: u64) -> Result<B256, AdmitError> {
-        self.state.admit(&transaction.inner().encoded_2718(), now_ms)
     }
 
     /// Puts them into the pool.
@@ -77,11 +77,7 @@ impl World {
         Key::new(key).send(self.chain_id, nonce, gas, self.contract.into(), U256::ZERO, Bytes::new())
     }
 
-    fn contains(&self, transaction: &Transaction) -> bool {
-        self.state.pool().contains(*transaction.tx_hash())
-    }
-
-    fn build(&self, application: &NodeApplication, stop: &Stop) -> Result<crate::block::Block, String> {
+    fn build(&self, application: &NodeApplication, stop: &Stop) -> Result<Block, String> {
         application.build(self.state.chain.head_hash(), NOW_MS, Address::ZERO, stop)
     }
 }
@@ -114,6 +110,50 @@ fn who_takes_too_long_waits_while_all_others_are_served() {
     }
     world.admit(&world.slow(13, 0, MAX_TRANSACTION_GAS), NOW_MS).expect("others are not held back");
     world.admit(&slow[0], NOW_MS + FIRST_HOLD_MS).expect("it waited");
+}
+
+/// Execution with a bug that one transaction sets off.
+struct Trap<'a, 'b> {
+    offers: &'a mut Build<'b>,
+    culprit: B256,
+}
+
+impl Offers for Trap<'_, '_> {
+    fn next(&mut self, progress: Progress) -> Option<(Transaction, Stop)> {
+        let next = self.offers.next(progress)?;
+        assert!(*next.0.tx_hash() != self.culprit, "a bug");
+        Some(next)
+    }
+
+    fn left_out(&mut self, transaction: &Transaction) {
+        self.offers.left_out(transaction);
+    }
+
+    fn skipped(&mut self, transaction: &Transaction, error: &BlockError) {
+        self.offers.skipped(transaction, error);
+    }
+}
+
+#[test]
+fn who_sets_off_a_panic_leaves_and_waits_and_the_next_block_holds_all_others() {
+    let world = World::new();
+    let application = NodeApplication::new(world.state.clone());
+    let transfer = |key: u64| Key::new(key).transfer(world.chain_id, 0, Address::repeat_byte(7), 1);
+    let (culprit, others) = (transfer(2), [transfer(1), transfer(3), transfer(4)]);
+    world.wait(others.iter().chain([&culprit]));
+    let build = || {
+        let head = world.state.chain.head_hash();
+        application.build_by((head, NOW_MS, Address::ZERO), &Stop::never(), |offers| {
+            let mut trap = Trap { offers, culprit: *culprit.tx_hash() };
+            world.state.chain.propose_offered(head, NOW_MS, Address::ZERO, &mut trap, &Stop::never())
+        })
+    };
+    let block = build().expect("an empty one");
+    assert!(block.transactions.is_empty() && !world.contains(&culprit));
+    let refused = world.admit(&culprit, NOW_MS + FIRST_HOLD_MS - 1).expect_err("held back");
+    assert!(matches!(refused, AdmitError::Refused(Refused::Held { .. })), "{refused}");
+    assert!(others.iter().all(|transaction| world.contains(transaction)), "nobody else is blamed");
+    assert_eq!(build().expect("built").transactions.len(), others.len());
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! How a running execution is ended from outside.
+//! How running work is ended from outside.
 
 use std::sync::{
     Arc,
@@ -25,6 +25,15 @@ impl Stop {
         self.0.store(true, Ordering::Relaxed);
     }
 
+    /// Goes on, or ends what asks.
+    ///
+    /// # Errors
+    ///
+    /// When it is to end.
+    pub(crate) fn check(&self) -> Result<(), Stopped> {
+        if self.is_stopped() { Err(Stopped) } else { Ok(()) }
+    }
+
     /// Whether the execution is to end.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
@@ -32,3 +41,8 @@ impl Stop {
         self.0.load(Ordering::Relaxed)
     }
 }
+
+/// Work was stopped before its end; says nothing about what it was about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("stopped before the end")]
+pub struct Stopped;
