@@ -12,7 +12,7 @@
 use std::{
     sync::{
         Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -63,6 +63,8 @@ pub(super) struct Timing {
     share: Duration,
     /// Nanoseconds for each change.
     cost: AtomicU64,
+    /// Transactions that the next block tries at most: all, unless one of those before is suspected to have set off a panic.
+    most: AtomicUsize,
 }
 
 impl Default for Timing {
@@ -73,7 +75,7 @@ impl Default for Timing {
 
 impl Timing {
     pub(super) fn new(budget: Duration, share: Duration) -> Self {
-        Self { budget, share, cost: AtomicU64::new(nanoseconds(FIRST_COST)) }
+        Self { budget, share, cost: AtomicU64::new(nanoseconds(FIRST_COST)), most: AtomicUsize::new(usize::MAX) }
     }
 
     /// What the roots of this will take.
@@ -93,6 +95,18 @@ impl Timing {
         let learned = if now >= before { now } else { before - (before - now).div_ceil(DOWN) };
         self.cost.store(learned, Ordering::Relaxed);
     }
+
+    /// A panic came after this many transactions were tried, and it may be due to each of them. The next block tries half, and so on until
+    /// there is only one.
+    fn suspect(&self, tried: usize) {
+        self.most.store((tried / 2).max(1), Ordering::Relaxed);
+    }
+
+    /// A block was made: the next may try twice as many.
+    fn trust(&self) {
+        let most = self.most.load(Ordering::Relaxed);
+        self.most.store(most.saturating_mul(2), Ordering::Relaxed);
+    }
 }
 
 fn nanoseconds(time: Duration) -> u64 {
@@ -106,7 +120,7 @@ pub(super) struct Left {
     pub(super) blamed: Vec<Transaction>,
     /// They fail, and will on later blocks.
     pub(super) failed: Vec<B256>,
-    /// It ran when there was a panic.
+    /// It ran when there was a panic, or was the only one before.
     pub(super) broke: Option<Transaction>,
 }
 
@@ -119,6 +133,7 @@ pub(super) struct Build<'a> {
     candidates: &'a mut dyn Iterator<Item = Transaction>,
     watch: &'a Watch,
     current: Option<Current>,
+    tried: usize,
     ended: Option<Instant>,
     progress: Progress,
     left: Left,
@@ -146,19 +161,36 @@ impl<'a> Build<'a> {
                 candidates,
                 watch: &watch,
                 current: None,
+                tried: 0,
                 ended: None,
                 progress: Progress::default(),
                 left: Left::default(),
                 stopped_one: false,
             };
             let made = contain(|| make(&mut build));
-            match (&made, build.ended) {
-                (Ok(_), Some(ended)) => timing.learn(build.progress.changes, ended.elapsed()),
-                (Ok(_), None) => {}
-                (Err(_), _) => build.left.broke = build.current.take().map(|current| current.transaction),
+            if made.is_ok() {
+                build.learn()
+            } else {
+                build.blame()
             }
             (made, build.left)
         })
+    }
+
+    /// Takes in what a build that had no panic tells of the next.
+    fn learn(&self) {
+        self.timing.trust();
+        if let Some(ended) = self.ended {
+            self.timing.learn(self.progress.changes, ended.elapsed());
+        }
+    }
+
+    /// Finds who set off a panic.
+    fn blame(&mut self) {
+        self.left.broke = self.current.take().map(|current| current.transaction);
+        if self.left.broke.is_none() {
+            self.timing.suspect(self.tried);
+        }
     }
 
     /// When no more may run, so that the roots are done in time.
@@ -169,6 +201,9 @@ impl<'a> Build<'a> {
     /// The next that may still be tried: after one was stopped only those that cannot take long, so that there is room for
     /// ordinary payments in every block; and free ones only in the first half of the time.
     fn candidate(&mut self, now: Instant) -> Option<Transaction> {
+        if now >= self.end() || self.stop.is_stopped() || self.tried >= self.timing.most.load(Ordering::Relaxed) {
+            return None;
+        }
         let (small_only, paid_only) = (self.stopped_one, now >= self.end_of_free());
         Iterator::find(&mut self.candidates, |transaction| {
             (!small_only || transaction.gas_limit() <= BLAMELESS_GAS) && !(paid_only && is_free(transaction.inner()))
@@ -184,10 +219,11 @@ impl<'a> Build<'a> {
 impl Offers for Build<'_> {
     fn next(&mut self, progress: Progress) -> Option<(Transaction, Stop)> {
         self.progress = progress;
-        self.current = None;
+        let before = self.current.take();
         let now = Instant::now();
-        let candidate = if now < self.end() && !self.stop.is_stopped() { self.candidate(now) } else { None };
-        let Some(candidate) = candidate else {
+        let Some(candidate) = self.candidate(now) else {
+            // What follows is about all of them.
+            self.current = before.filter(|_| self.tried == 1);
             self.watch.set(None);
             self.ended = Some(now);
             return None;
@@ -200,6 +236,7 @@ impl Offers for Build<'_> {
         self.watch.set(Some((end, stop.clone())));
         let began = (candidate.gas_limit() > BLAMELESS_GAS).then(|| Began { at: now, waited: waited() });
         self.current = Some(Current { transaction: candidate.clone(), began });
+        self.tried += 1;
         Some((candidate, stop))
     }
 
@@ -358,7 +395,40 @@ mod tests {
         };
         assert_eq!(panics_after(2, false), Some(all[1].clone()));
         assert_eq!(panics_after(2, true), None, "the roots are everybody's");
+        assert_eq!(panics_after(1, true), Some(all[0].clone()), "there was nobody else");
         assert_eq!(panics_after(0, false), None);
+    }
+
+    // The bug is in the roots, so nobody runs when it shows.
+    #[test]
+    fn who_sets_off_a_panic_in_the_roots_is_found_by_halves_and_all_others_get_into_blocks() {
+        let key = Key::new(1);
+        for culprit in [0, 37, 99] {
+            let timing = Timing::default();
+            let mut waiting: Vec<_> =
+                (0..100).map(|nonce| key.transfer(1, nonce, Address::repeat_byte(7), 1)).collect();
+            let culprit = waiting[culprit].clone();
+            let (mut builds, mut found) = (0, false);
+            while !waiting.is_empty() {
+                builds += 1;
+                let mut candidates = waiting.clone().into_iter();
+                let (made, left) = Build::run(&timing, &mut candidates, &Stop::never(), |build| {
+                    let tried: Vec<_> = std::iter::from_fn(|| build.next(Progress::default())).collect();
+                    assert!(tried.iter().all(|(transaction, _)| *transaction != culprit), "a bug in the roots");
+                    tried.len()
+                });
+                if let Some(broke) = left.broke {
+                    assert_eq!(broke, culprit);
+                    waiting.retain(|transaction| *transaction != culprit);
+                    found = true;
+                }
+                waiting.drain(..made.unwrap_or(0));
+                assert!(builds < 40, "{} wait", waiting.len());
+            }
+            println!("{builds} builds");
+            assert!(found);
+            assert!(timing.most.load(Ordering::Relaxed) > 0);
+        }
     }
 
     #[test]
