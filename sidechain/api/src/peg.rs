@@ -196,6 +196,17 @@ pub struct DepositReport {
     #[serde(default)]
     pub address: Option<String>,
     pub deposits: Vec<Deposit>,
+    /// Where the next page begins; none when these are the last.
+    #[serde(default)]
+    pub next: Option<DepositPlace>,
+}
+
+/// A place among the chain's logs from which on deposits are answered; the default is the first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DepositPlace {
+    pub block: u64,
+    pub log_index: u64,
 }
 
 /// A deposit in the ledger.

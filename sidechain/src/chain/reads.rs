@@ -146,13 +146,20 @@ impl<S: Store> Chain<S> {
     ///
     /// `Pruned`; when the store fails.
     pub fn finalized(&self, number: u64) -> Result<Option<Finalized>, StoreError> {
-        let Some(stored) = self.stored(number)? else {
-            return Ok(None);
-        };
+        self.stored(number)?.map(|stored| self.with_receipts(stored)).transpose()
+    }
+
+    /// A final block that was read already, with its receipts: it is not read again, also when it is too large to be kept in memory.
+    ///
+    /// # Errors
+    ///
+    /// `Pruned`; when the store fails.
+    pub fn with_receipts(&self, stored: Arc<Stored>) -> Result<Finalized, StoreError> {
+        let number = stored.block.number();
         let receipts = self.receipts(number)?;
         let receipts = receipts.filter(|receipts| receipts.len() == stored.block.transactions.len());
         let receipts = receipts.ok_or_else(|| self.missing_receipts(number))?;
-        Ok(Some(Finalized { stored, receipts }))
+        Ok(Finalized { stored, receipts })
     }
 
     /// The same, if it is in memory.

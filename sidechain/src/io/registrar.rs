@@ -5,11 +5,14 @@
 //!  gossip --> quota of the peer --> checked --> waiting (written with the next, at most a fraction of a second later)
 //!  final block: deposits in the ledger ------^
 //! ```
-//! All that waits is bounded; what does not fit is refused, and a user's retry brings it back.
+//! All that waits is bounded; what does not fit is refused, and a user's retry brings it back. What comes with a payment has a queue of its
+//! own, which others cannot fill and which goes first: each place in it costs a payment in Bitcoin, for one that is brought again
+//! shares the place that it has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use alloy_primitives::B256;
 use tokio::sync::oneshot;
 
 use crate::{
@@ -22,6 +25,9 @@ use crate::{
 
 /// Registrations that wait for a write: about 300 bytes each.
 const MAX_WAITING: usize = 8_192;
+
+/// The same for those with a payment. Whoever wants to fill it makes as many payments, of the smallest deposit each, between two writes.
+const MAX_PAID_WAITING: usize = 65_536;
 
 /// Registrations in one write.
 const MAX_BATCH: usize = 1_024;
@@ -46,15 +52,20 @@ pub struct Registrar {
 
 #[derive(Debug, Default)]
 struct Queue {
-    waiting: Vec<Waiting>,
+    plain: VecDeque<Waiting>,
+    /// By address and payment.
+    paid: BTreeMap<(B256, B256, u32), Waiting>,
     writing: bool,
 }
 
 #[derive(Debug)]
 struct Waiting {
     arrival: Arrival,
-    answer: Option<oneshot::Sender<Result<Kept, StoreError>>>,
+    /// Those who wait for it.
+    answers: Vec<Answer>,
 }
+
+type Answer = oneshot::Sender<Result<Kept, StoreError>>;
 
 #[derive(Debug)]
 struct Quota {
@@ -75,7 +86,7 @@ impl Registrar {
     /// `Full`.
     pub fn enqueue(&self, arrival: Arrival) -> Result<oneshot::Receiver<Result<Kept, StoreError>>, Full> {
         let (answer, answered) = oneshot::channel();
-        self.queue().push(Waiting { arrival, answer: Some(answer) })?;
+        self.queue().push(Waiting { arrival, answers: vec![answer] })?;
         Ok(answered)
     }
 
@@ -85,7 +96,7 @@ impl Registrar {
     ///
     /// `Full`.
     pub fn enqueue_unanswered(&self, arrival: Arrival) -> Result<(), Full> {
-        self.queue().push(Waiting { arrival, answer: None })
+        self.queue().push(Waiting { arrival, answers: Vec::new() })
     }
 
     /// Writes what waits, in one batch or several, unless that happens on another thread already. Blocks.
@@ -104,8 +115,10 @@ impl Registrar {
             self.queue().writing = false;
             for (index, waiting) in batch.into_iter().enumerate() {
                 let kept = kept.as_ref().map(|kept| kept[index]).map_err(Clone::clone);
-                // Whoever asked may be gone.
-                let _ = waiting.answer.map(|answer| answer.send(kept));
+                for answer in waiting.answers {
+                    // Whoever asked may be gone.
+                    let _ = answer.send(kept.clone());
+                }
             }
         }
     }
@@ -120,7 +133,7 @@ impl Registrar {
 
     /// How many wait.
     pub fn waiting(&self) -> usize {
-        self.queue().waiting.len()
+        self.queue().len()
     }
 
     /// Whether a peer may bring one more registration.
@@ -142,24 +155,54 @@ impl Registrar {
 }
 
 impl Queue {
-    fn push(&mut self, waiting: Waiting) -> Result<(), Full> {
-        if self.waiting.len() >= MAX_WAITING {
+    fn push(&mut self, mut waiting: Waiting) -> Result<(), Full> {
+        let Some(payment) = &waiting.arrival.payment else {
+            if self.plain.len() >= MAX_WAITING {
+                return Err(Full);
+            }
+            self.plain.push_back(waiting);
+            return Ok(());
+        };
+        let place = (waiting.arrival.output_key, payment.txid, payment.vout);
+        if let Some(same) = self.paid.get_mut(&place) {
+            // The ledger knows only the payment; whoever registers brings the terms.
+            same.arrival.registration = same.arrival.registration.take().or(waiting.arrival.registration);
+            same.answers.append(&mut waiting.answers);
+            return Ok(());
+        }
+        if self.paid.len() >= MAX_PAID_WAITING {
             return Err(Full);
         }
-        self.waiting.push(waiting);
+        self.paid.insert(place, waiting);
         Ok(())
+    }
+
+    fn len(&self) -> usize {
+        self.plain.len() + self.paid.len()
     }
 
     /// Takes a batch, if nobody else writes one.
     fn begin(&mut self) -> Option<Vec<Waiting>> {
-        if self.writing || self.waiting.is_empty() {
+        if self.writing || self.len() == 0 {
             return None;
         }
         self.writing = true;
-        let rest = self.waiting.split_off(self.waiting.len().min(MAX_BATCH));
-        Some(std::mem::replace(&mut self.waiting, rest))
+        let mut batch = Vec::new();
+        while batch.len() < MAX_BATCH
+            && let Some(next) = self.next()
+        {
+            batch.push(next);
+        }
+        Some(batch)
+    }
+
+    /// What is written next: what was paid goes first, and is rare.
+    fn next(&mut self) -> Option<Waiting> {
+        self.paid.pop_first().map(|(_, waiting)| waiting).or_else(|| self.plain.pop_front())
     }
 }
 
+#[cfg(test)]
+mod full;
 #[cfg(test)]
 mod tests;

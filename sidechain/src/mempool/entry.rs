@@ -1,6 +1,6 @@
 //! A waiting transaction, and what waits of one sender.
 
-use std::{cmp::Reverse, collections::BTreeMap};
+use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
 
 use alloy_consensus::Transaction as _;
 use alloy_primitives::{Address, B256, U256};
@@ -37,7 +37,7 @@ pub struct Account {
 /// A transaction that wants into the pool, with what its caller found out about it.
 #[derive(Clone, Debug)]
 pub struct Arrival {
-    pub transaction: Transaction,
+    pub transaction: Arc<Transaction>,
     pub lane: Lane,
     /// Its sender's, at the head.
     pub account: Account,
@@ -50,7 +50,8 @@ pub(super) type Slot = (Address, u64);
 
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
-    pub(super) transaction: Transaction,
+    /// Shared with those who show it, so that they hold the pool no longer than it takes to count one more.
+    pub(super) transaction: Arc<Transaction>,
     pub(super) lane: Lane,
     pub(super) authorities: Vec<Address>,
     pub(super) size: usize,

@@ -96,7 +96,7 @@ impl Mempool {
     /// Whether anything is executable that can pay `base_fee` and is not in a block already.
     #[must_use]
     pub fn has_work(&self, base_fee: u64, in_block: impl Fn(B256) -> bool) -> bool {
-        let mut free = self.free_heads().map(Transaction::signer);
+        let mut free = self.free_heads().map(|transaction| transaction.signer());
         let mut paid = self.heads.iter().rev().take_while(|(max_fee, _)| *max_fee >= u128::from(base_fee));
         free.any(|sender| self.has_work_of(sender, base_fee, &in_block))
             || paid.any(|(_, sender)| self.has_work_of(*sender, base_fee, &in_block))
@@ -129,7 +129,7 @@ impl Order {
                 continue;
             }
             self.push(pool, sender, nonce + 1);
-            return Some(entry.transaction.clone());
+            return Some(Transaction::clone(&entry.transaction));
         }
     }
 

@@ -1,6 +1,7 @@
 //! The pool: what is in it, and what leaves it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use alloy_consensus::Transaction as _;
 use alloy_eips::Encodable2718;
@@ -246,7 +247,7 @@ impl Mempool {
     }
 
     /// Removes one transaction, for example a free one that would fail now. Later nonces of its sender stay, queued.
-    pub fn remove(&mut self, hash: B256) -> Option<Transaction> {
+    pub fn remove(&mut self, hash: B256) -> Option<Arc<Transaction>> {
         let slot = self.by_hash.get(&hash).copied()?;
         self.remove_slot(slot).map(|entry| entry.transaction)
     }
@@ -259,7 +260,7 @@ impl Mempool {
     }
 
     #[must_use]
-    pub fn get(&self, hash: B256) -> Option<&Transaction> {
+    pub fn get(&self, hash: B256) -> Option<&Arc<Transaction>> {
         let (sender, nonce) = self.by_hash.get(&hash)?;
         Some(&self.queues.get(sender)?.entries.get(nonce)?.transaction)
     }
@@ -276,7 +277,7 @@ impl Mempool {
     }
 
     /// Free transactions that are next of their sender, and so must succeed on the head: what a node simulates again after each block.
-    pub fn free_heads(&self) -> impl Iterator<Item = &Transaction> {
+    pub fn free_heads(&self) -> impl Iterator<Item = &Arc<Transaction>> {
         self.free_by_arrival.values().filter_map(|(sender, nonce)| {
             let queue = self.queues.get(sender)?;
             (*nonce == queue.account.nonce).then(|| &queue.entries[nonce].transaction)
@@ -284,16 +285,16 @@ impl Mempool {
     }
 
     /// All transactions by sender and nonce, with whether they are executable.
-    pub fn content(&self) -> impl Iterator<Item = (bool, &Transaction)> {
+    pub fn content(&self) -> impl Iterator<Item = (bool, &Arc<Transaction>)> {
         self.queues.values().flat_map(Self::queue_content)
     }
 
     /// As `content`, of one sender.
-    pub fn content_from(&self, sender: Address) -> impl Iterator<Item = (bool, &Transaction)> {
+    pub fn content_from(&self, sender: Address) -> impl Iterator<Item = (bool, &Arc<Transaction>)> {
         self.queues.get(&sender).into_iter().flat_map(Self::queue_content)
     }
 
-    fn queue_content(queue: &SenderQueue) -> impl Iterator<Item = (bool, &Transaction)> {
+    fn queue_content(queue: &SenderQueue) -> impl Iterator<Item = (bool, &Arc<Transaction>)> {
         queue.entries.iter().map(|(nonce, entry)| (*nonce < queue.gap, &entry.transaction))
     }
 

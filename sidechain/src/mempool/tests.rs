@@ -67,7 +67,7 @@ pub(super) fn rich(nonce: u64) -> Account {
 }
 
 pub(super) fn arrival(sketch: &Sketch, account: Account) -> Arrival {
-    Arrival { transaction: sketch.build(), lane: sketch.lane(), account, authorities: Vec::new() }
+    Arrival { transaction: sketch.build().into(), lane: sketch.lane(), account, authorities: Vec::new() }
 }
 
 pub(super) fn add(pool: &mut Mempool, sketch: &Sketch, now_ms: u64) -> Result<Added, Refused> {

@@ -12,9 +12,11 @@ use crate::execution::{Call, InclusionError, Stop};
 use crate::state::StateReader;
 use crate::state::store::Store;
 
-/// The contracts at one block. Every method fails only when the store does, or when the state of the block was pruned meanwhile.
+/// The contracts at one block. Every method fails only when the store does, when the state of the block was pruned meanwhile, or when it is
+/// stopped.
 pub struct PegContracts<'a, S> {
     chain: &'a Chain<S>,
+    stop: &'a Stop,
     /// Header of the block whose state is read.
     pub header: Header,
 }
@@ -29,9 +31,9 @@ pub struct Balances {
 }
 
 impl<'a, S: Store> PegContracts<'a, S> {
-    /// The contracts at the head.
-    pub fn at_head(chain: &'a Chain<S>) -> Self {
-        Self { chain, header: chain.head() }
+    /// The contracts at the head, asked until whoever waits for it stops that.
+    pub fn at_head(chain: &'a Chain<S>, stop: &'a Stop) -> Self {
+        Self { chain, stop, header: chain.head() }
     }
 
     /// Ledger and supply, read from the Bridge's storage and balance.
@@ -166,12 +168,32 @@ impl<'a, S: Store> PegContracts<'a, S> {
 
     fn ask<C: SolCall>(&self, to: Address, call: C) -> Result<C::Return, SimulateError> {
         let call = Call { to: TxKind::Call(to), input: Bytes::from(call.abi_encode()), ..Call::default() };
-        let outcome = self.chain.simulate(self.header.number, &call, &Stop::never())?;
+        let outcome = self.chain.simulate(self.header.number, &call, self.stop)?;
         if !outcome.success {
             return Err(SimulateError::Failed(Box::new(outcome)));
         }
         C::abi_decode_returns(&outcome.output).map_err(|error| {
             InclusionError::Invalid(format!("contract {to} answers {} with {error}", C::SIGNATURE)).into()
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::state::store::Memory;
+    use crate::testing::genesis;
+
+    #[test]
+    fn nothing_is_asked_for_whom_nobody_waits_any_more() {
+        let chain = Chain::open(genesis(), Arc::new(Memory::default())).expect("the genesis is right");
+        let stop = Stop::default();
+        let contracts = PegContracts::at_head(&chain, &stop);
+        assert_eq!(contracts.epoch().expect("it is waited for"), 1);
+        stop.stop();
+        assert!(matches!(contracts.epoch(), Err(SimulateError::Stopped)));
+        assert!(matches!(contracts.members(), Err(SimulateError::Stopped)));
     }
 }

@@ -5,5 +5,5 @@ mod events;
 mod registration;
 
 pub use contracts::{Balances, PegContracts};
-pub use events::{MAX_DEPOSITS, deposits_to, proposal};
+pub use events::{DepositPage, MAX_DEPOSITS, deposits_to, proposal};
 pub use registration::{RegisterError, check_registration, is_minted, payment, registration, swept};

@@ -14,6 +14,7 @@ use mainchain::proof::{InclusionProof, parse_stripped};
 
 use super::contracts::PegContracts;
 use crate::chain::{Chain, Payment, Registration, SimulateError};
+use crate::execution::Stop;
 use crate::state::store::Store;
 
 /// Virtual bytes a deposit adds to its sweep, rounded up: a fee limit below their price at the lowest rate could never be met.
@@ -52,10 +53,10 @@ pub enum RegisterError {
 /// # Errors
 ///
 /// `Terms`, with the reason. `Simulate`: the federation's key could not be read.
-pub fn registration<S: Store>(chain: &Chain<S>, terms: &Terms) -> Result<Registration, RegisterError> {
+pub fn registration<S: Store>(chain: &Chain<S>, terms: &Terms, stop: &Stop) -> Result<Registration, RegisterError> {
     let genesis = chain.genesis();
     let deposit = check(terms, u64::from(genesis.bridge.min_fee_rate))?;
-    let group_key = group_key(chain, terms.epoch)?;
+    let group_key = group_key(chain, terms.epoch, stop)?;
     let delay = NonZeroU16::new(genesis.bridge.reclaim_delay)
         .ok_or_else(|| RegisterError::Terms("the reclaim delay of this chain is zero".into()))?;
     let peg = Peg { chain_id: genesis.chain_id, bridge: BRIDGE.into_array(), delay };
@@ -68,8 +69,12 @@ pub fn registration<S: Store>(chain: &Chain<S>, terms: &Terms) -> Result<Registr
 /// # Errors
 ///
 /// `Terms`, `OutputKey`: whoever sent it is at fault.
-pub fn check_registration<S: Store>(chain: &Chain<S>, registration: &Registration) -> Result<(), RegisterError> {
-    let want = self::registration(chain, &registration.terms)?;
+pub fn check_registration<S: Store>(
+    chain: &Chain<S>,
+    registration: &Registration,
+    stop: &Stop,
+) -> Result<(), RegisterError> {
+    let want = self::registration(chain, &registration.terms, stop)?;
     if want.output_key != registration.output_key {
         return Err(RegisterError::OutputKey { got: registration.output_key, want: want.output_key });
     }
@@ -82,7 +87,12 @@ pub fn check_registration<S: Store>(chain: &Chain<S>, registration: &Registratio
 /// # Errors
 ///
 /// `Payment`, with what is wrong. `Simulate`: the contracts could not be read.
-pub fn payment<S: Store>(chain: &Chain<S>, output_key: B256, proof: &PaymentProof) -> Result<Payment, RegisterError> {
+pub fn payment<S: Store>(
+    chain: &Chain<S>,
+    output_key: B256,
+    proof: &PaymentProof,
+    stop: &Stop,
+) -> Result<Payment, RegisterError> {
     let wrong = |reason: String| RegisterError::Payment(reason);
     let bytes = proof.transaction.len() + proof.coinbase.len();
     if bytes > MAX_PROOF_BYTES {
@@ -103,7 +113,7 @@ pub fn payment<S: Store>(chain: &Chain<S>, output_key: B256, proof: &PaymentProo
             proof.vout, output.value
         )));
     }
-    let root = PegContracts::at_head(chain).merkle_root(B256::from(proof.block_hash.to_byte_array()))?;
+    let root = PegContracts::at_head(chain, stop).merkle_root(B256::from(proof.block_hash.to_byte_array()))?;
     let root =
         root.ok_or_else(|| wrong(format!("block {} is not in the light client's best chain", proof.block_hash)))?;
     let txid = inclusion(proof).verify(&proof.transaction, TxMerkleNode::from_byte_array(root.0));
@@ -135,7 +145,9 @@ pub fn swept(log: &Log) -> Option<(B256, Payment)> {
 pub fn is_minted<S: Store>(chain: &Chain<S>, payment: &Payment) -> bool {
     /// In the contract: none, sweeping, minted.
     const MINTED: u8 = 2;
-    let deposit = PegContracts::at_head(chain).deposit(payment.txid, payment.vout);
+    // Asked for a batch that is on its way to disk, a bounded number of times.
+    let stop = Stop::never();
+    let deposit = PegContracts::at_head(chain, &stop).deposit(payment.txid, payment.vout);
     deposit.is_ok_and(|deposit| deposit.status == MINTED)
 }
 
@@ -154,8 +166,8 @@ fn check(terms: &Terms, min_fee_rate: u64) -> Result<DepositTerms, RegisterError
     Ok(deposit)
 }
 
-fn group_key<S: Store>(chain: &Chain<S>, epoch: u32) -> Result<XOnlyPublicKey, RegisterError> {
-    let key = PegContracts::at_head(chain).group_key(epoch)?;
+fn group_key<S: Store>(chain: &Chain<S>, epoch: u32, stop: &Stop) -> Result<XOnlyPublicKey, RegisterError> {
+    let key = PegContracts::at_head(chain, stop).group_key(epoch)?;
     key.and_then(|key| XOnlyPublicKey::from_slice(key.as_slice()).ok())
         .ok_or_else(|| RegisterError::Terms(format!("epoch {epoch} has no group key yet")))
 }

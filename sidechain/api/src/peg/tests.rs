@@ -109,8 +109,12 @@ fn deposits() {
     };
     frozen(&deposit(DepositStatus::Sweeping), &text("sweeping"));
     frozen(&deposit(DepositStatus::Minted), &text("minted"));
-    let report = DepositReport { registered: false, address: None, deposits: vec![deposit(DepositStatus::Minted)] };
-    frozen(&report, &format!(r#"{{"registered":false,"address":null,"deposits":[{}]}}"#, text("minted")));
+    let report =
+        DepositReport { registered: false, address: None, deposits: vec![deposit(DepositStatus::Minted)], next: None };
+    frozen(&report, &format!(r#"{{"registered":false,"address":null,"deposits":[{}],"next":null}}"#, text("minted")));
+    let report = DepositReport { next: Some(DepositPlace { block: 7, log_index: 8 }), deposits: vec![], ..report };
+    let next = r#"{"registered":false,"address":null,"deposits":[],"next":{"block":7,"logIndex":8}}"#;
+    frozen(&report, next);
 }
 
 #[test]

@@ -13,7 +13,7 @@ fn a_block_is_decoded_for_its_first_receipt_alone() {
         next(&chain, transfers).block.transactions.iter().map(|transaction| *transaction.tx_hash()).collect();
     let receipt = |chain: &Chain<_>, hash| {
         let located = chain.transaction(hash).expect("in memory").expect("final");
-        let finalized = chain.finalized(located.stored.block.number()).expect("in memory").expect("final");
+        let finalized = chain.with_receipts(located.stored).expect("in memory");
         finalized.receipts[located.index].clone()
     };
     store.take_rows();
@@ -29,6 +29,13 @@ fn a_block_is_decoded_for_its_first_receipt_alone() {
     let others = [receipt(&again, hashes[1]), receipt(&again, hashes[2]), receipt(&again, hashes[0])];
     assert_eq!(store.take_rows(), look_ups);
     assert_eq!(of_a_new_block, [first, others[0].clone(), others[1].clone()]);
+
+    let mut crowded = open(store.clone());
+    // Others push out at once what was decoded.
+    crowded.blocks = crate::chain::shared::Shared::new(0);
+    store.take_rows();
+    receipt(&crowded, hashes[2]);
+    assert_eq!(store.take_rows()[&Table::Body], 1, "not once for the transaction and once for its receipt");
 }
 
 #[test]

@@ -240,7 +240,7 @@ impl Door {
 
     /// Puts a transaction into the pool. A block that became final since its account was read is seen here, or by `on_finalized`
     /// afterwards: both hold the pool.
-    fn put(&self, pool: &mut Mempool, checked: Checked, now_ms: u64, fresh: &mut Vec<Transaction>) -> Said {
+    fn put(&self, pool: &mut Mempool, checked: Checked, now_ms: u64, fresh: &mut Vec<Arc<Transaction>>) -> Said {
         let Checked { mut arrival, head } = checked;
         if self.chain.head().number != head {
             match self.account(arrival.transaction.signer()) {
@@ -249,7 +249,7 @@ impl Door {
             }
         }
         let hash = *arrival.transaction.tx_hash();
-        let transaction = arrival.transaction.clone();
+        let transaction = Arc::clone(&arrival.transaction);
         match pool.add(arrival, now_ms) {
             Ok(_) => {
                 fresh.push(transaction);
@@ -272,7 +272,7 @@ impl Door {
         }
     }
 
-    fn announce(&self, fresh: &[Transaction]) {
+    fn announce(&self, fresh: &[Arc<Transaction>]) {
         for transaction in fresh {
             self.chain.remember_sender(transaction);
             // Nobody may be listening.
@@ -301,6 +301,6 @@ fn retried(pool: &mut Mempool, hash: B256, now_ms: u64) -> Admitted {
     Admitted { hash, pass_on: pool.on_retry(hash, now_ms) }
 }
 
-const fn arrival(transaction: Transaction, lane: Lane, account: Account, authorities: Vec<Address>) -> Arrival {
-    Arrival { transaction, lane, account, authorities }
+fn arrival(transaction: Transaction, lane: Lane, account: Account, authorities: Vec<Address>) -> Arrival {
+    Arrival { transaction: transaction.into(), lane, account, authorities }
 }

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::block::{is_free, next_base_fee};
 use crate::chain::{Arrival, Chain, Finalized, Origin, Registration};
+use crate::execution::Stop;
 use crate::io::{NodeStore, registrar::Registrar};
 use crate::mempool::{Account, Mempool};
 use crate::peg::{self, RegisterError};
@@ -125,7 +126,7 @@ impl NodeState {
                 tracing::debug!("a validator sends too many deposit registrations");
                 continue;
             }
-            let taken = self.arrival(registration, Origin::peer(peer), proof.as_ref());
+            let taken = self.arrival(registration, Origin::peer(peer), proof.as_ref(), &Stop::never());
             let taken = taken.map_err(|error| error.to_string());
             let queued =
                 taken.and_then(|arrival| self.registrar.enqueue_unanswered(arrival).map_err(|error| error.to_string()));
@@ -146,10 +147,11 @@ impl NodeState {
         registration: Registration,
         origin: Origin,
         proof: Option<&PaymentProof>,
+        stop: &Stop,
     ) -> Result<Arrival, RegisterError> {
-        peg::check_registration(&self.chain, &registration)?;
+        peg::check_registration(&self.chain, &registration, stop)?;
         let output_key = registration.output_key;
-        let payment = proof.map(|proof| peg::payment(&self.chain, output_key, proof)).transpose()?;
+        let payment = proof.map(|proof| peg::payment(&self.chain, output_key, proof, stop)).transpose()?;
         Ok(Arrival { output_key, registration: Some(registration), origin, payment })
     }
 

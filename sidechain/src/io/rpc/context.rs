@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mainchain::params::Network;
 
+use super::repeats::Repeats;
 use super::shares::Shares;
 use super::workers::Workers;
 use super::{filters::Filters, settings::Settings};
@@ -19,6 +20,8 @@ pub struct Context {
     pub settings: Settings,
     pub workers: Workers,
     pub shares: Arc<Shares>,
+    /// When registrations were gossiped last.
+    pub repeats: Repeats,
     filters: Mutex<Filters>,
     /// Requests that a worker's thread works on.
     running: AtomicUsize,
@@ -33,6 +36,7 @@ impl Context {
         Ok(Self {
             workers: Workers::start(settings.short_workers, settings.long_workers, started)?,
             shares: Shares::new(settings.rules.clone()),
+            repeats: Repeats::default(),
             filters: Mutex::new(Filters::new(settings.filter_lifetime)),
             running: AtomicUsize::new(0),
             state,

@@ -136,10 +136,10 @@ pub fn log(entry: LogEntry) -> RpcLog {
     }
 }
 
-/// The logs of a block that just became final and match.
-pub fn logs(finalized: &Finalized, filter: &LogFilter) -> Vec<RpcLog> {
-    if !filter.may_match(&finalized.block.header.logs_bloom) {
-        return Vec::new();
-    }
-    finalized.logs(|_, _, log| filter.matches(log)).map(log).collect()
+/// The logs of a block that just became final and match, each built when it is asked for.
+pub fn logs<'a>(finalized: &'a Finalized, filter: &'a LogFilter) -> impl Iterator<Item = RpcLog> + 'a {
+    let may_match = filter.may_match(&finalized.block.header.logs_bloom).then_some(finalized);
+    let matching =
+        may_match.into_iter().flat_map(move |finalized| finalized.logs(move |_, _, log| filter.matches(log)));
+    matching.map(log)
 }

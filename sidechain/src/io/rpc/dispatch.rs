@@ -108,15 +108,29 @@ impl Incoming<'_> {
         context.shares.may_work(caller.client)?;
         let mut arguments = Arguments::new(params, caller)?;
         match method {
-            Method::Inline(run) => run(context, &mut arguments),
+            Method::Inline(run) => self.here(|| run(context, &mut arguments)),
             Method::Worker(lane, run) => {
                 let (run, caller) = (run.clone(), arguments.caller.clone());
                 on_worker(context, &caller, *lane, move |context| run(context, &mut arguments)).await
             }
             Method::Async(run) => run(context.clone(), arguments).await,
-            Method::Subscribe => self.socket.ok_or_else(error::no_socket)?.subscribe(arguments),
-            Method::Unsubscribe => self.socket.ok_or_else(error::no_socket)?.unsubscribe(&mut arguments),
+            Method::Subscribe => {
+                let socket = self.socket.ok_or_else(error::no_socket)?;
+                self.here(|| socket.subscribe(arguments))
+            }
+            Method::Unsubscribe => {
+                let socket = self.socket.ok_or_else(error::no_socket)?;
+                self.here(|| socket.unsubscribe(&mut arguments))
+            }
         }
+    }
+
+    /// Answers on the connection's thread, and counts the time that takes as the client's work.
+    fn here(&self, answer: impl FnOnce() -> Answer) -> Answer {
+        let begun = Instant::now();
+        let answer = answer();
+        self.server.context.shares.spend(self.client, begun.elapsed());
+        answer
     }
 }
 

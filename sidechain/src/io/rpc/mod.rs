@@ -31,6 +31,7 @@ mod outgoing;
 mod pace;
 mod peg;
 mod priority;
+mod repeats;
 mod reply;
 mod server;
 mod settings;

@@ -78,12 +78,20 @@ impl Sink {
 
     /// Sends a message, when the client has read enough of those before.
     pub async fn send<T: Serialize>(&self, message: &T) -> Result<(), Gone> {
+        self.send_message(self.message(message)?).await
+    }
+
+    /// The text of a message.
+    pub fn message<T: Serialize>(&self, message: &T) -> Result<String, Gone> {
         let result = serde_json::to_string(message).map_err(|_| Gone)?;
         let id = &self.id;
-        self.outgoing
-            .send(format!(
-                r#"{{"jsonrpc":"2.0","method":"eth_subscription","params":{{"subscription":"{id}","result":{result}}}}}"#
-            ))
-            .await
+        Ok(format!(
+            r#"{{"jsonrpc":"2.0","method":"eth_subscription","params":{{"subscription":"{id}","result":{result}}}}}"#
+        ))
+    }
+
+    /// Sends the text of a message, as [`Self::send`].
+    pub async fn send_message(&self, text: String) -> Result<(), Gone> {
+        self.outgoing.send(text).await
     }
 }

@@ -1,6 +1,7 @@
 //! The `txpool` namespace: what waits for a block.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use alloy_consensus::Transaction as _;
 use alloy_primitives::{Address, U64};
@@ -33,11 +34,13 @@ pub fn register(methods: &mut Methods) -> Registered {
     long(methods, "txpool_inspect", |context, _| nested(context, summary))?;
     worker(methods, "txpool_contentFrom", |context, arguments| {
         let sender: Address = arguments.next("address")?;
-        let all: Vec<_> = context.state.pool().content_from(sender).map(owned).collect();
+        let all: Vec<_> = context.state.pool().content_from(sender).map(shared).collect();
         let of = |wanted: bool| -> BTreeMap<String, RpcTransaction> {
             let chosen = all.iter().filter(|(executable, _)| *executable == wanted);
             chosen
-                .map(|(_, transaction)| (transaction.nonce().to_string(), convert::pending(transaction.clone())))
+                .map(|(_, transaction)| {
+                    (transaction.nonce().to_string(), convert::pending(Transaction::clone(transaction)))
+                })
                 .collect()
         };
         Ok(Content { pending: of(true), queued: of(false) })
@@ -52,19 +55,23 @@ fn nested<T>(context: &Context, show: impl Fn(Transaction) -> T) -> error::Resul
             "the pool has {count} transactions: ask for a sender's by txpool_contentFrom"
         )));
     }
-    let all: Vec<_> = pool.content().map(owned).collect();
+    // Nothing is copied under the lock, however large the transactions are: this thread may have to give way while it holds it.
+    let all: Vec<_> = pool.content().map(shared).collect();
     drop(pool);
     let mut content = Content { pending: Nested::new(), queued: Nested::new() };
     for (executable, transaction) in all {
         let class = if executable { &mut content.pending } else { &mut content.queued };
         let nonce = transaction.nonce().to_string();
-        class.entry(transaction.signer().to_string()).or_default().insert(nonce, show(transaction));
+        class
+            .entry(transaction.signer().to_string())
+            .or_default()
+            .insert(nonce, show(Transaction::clone(&transaction)));
     }
     Ok(content)
 }
 
-fn owned((executable, transaction): (bool, &Transaction)) -> (bool, Transaction) {
-    (executable, transaction.clone())
+fn shared((executable, transaction): (bool, &Arc<Transaction>)) -> (bool, Arc<Transaction>) {
+    (executable, Arc::clone(transaction))
 }
 
 /// geth's one line for people.

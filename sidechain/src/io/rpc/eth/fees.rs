@@ -8,11 +8,15 @@ use super::super::method::{Arguments, Methods, Registered, inline, long, worker}
 use super::super::{context::Context, error};
 use super::block_id::number;
 use crate::block::next_base_fee;
-use crate::chain::BlockFees;
+use crate::chain::{BlockFees, SimulateError};
+use crate::execution::Stop;
 use crate::limits::MIN_BASE_FEE;
 
 /// Blocks one `eth_feeHistory` answers, as geth's limit.
 const MAX_HISTORY: u64 = 1_024;
+
+/// Blocks whose fees are read before it is asked again whether somebody waits for them.
+const FEES_AT_ONCE: usize = 64;
 
 /// Percentiles one `eth_feeHistory` answers, as geth's limit.
 const MAX_PERCENTILES: usize = 100;
@@ -25,7 +29,7 @@ const MIN_TIP: u128 = MIN_BASE_FEE as u128 / 10;
 
 pub fn register(methods: &mut Methods) -> Registered {
     worker(methods, "eth_gasPrice", gas_price)?;
-    worker(methods, "eth_maxPriorityFeePerGas", |context, _| tip(context).map(U256::from))?;
+    worker(methods, "eth_maxPriorityFeePerGas", |context, arguments| tip(context, arguments.stop()).map(U256::from))?;
     inline(methods, "eth_blobBaseFee", |_, _| -> error::Result<U256> {
         Err(error::server("blob transactions (type 3) are not supported by this chain"))
     })?;
@@ -33,22 +37,39 @@ pub fn register(methods: &mut Methods) -> Registered {
 }
 
 /// Base fee and tip, with a quarter of room: two full blocks may pass until a transaction gets in.
-fn gas_price(context: &Context, _: &mut Arguments) -> error::Result<U256> {
+fn gas_price(context: &Context, arguments: &mut Arguments) -> error::Result<U256> {
     let base_fee = u128::from(next_base_fee(&context.chain().head()));
-    Ok(U256::from(base_fee + base_fee / 4 + tip(context)?))
+    Ok(U256::from(base_fee + base_fee / 4 + tip(context, arguments.stop())?))
 }
 
 /// The tip that half of the gas of the last blocks was paid with, or less.
-fn tip(context: &Context) -> error::Result<u128> {
+fn tip(context: &Context, stop: &Stop) -> error::Result<u128> {
     let first = context.chain().head().number.saturating_sub(TIP_BLOCKS - 1);
-    let mut tips: Vec<_> = fees(context, first, TIP_BLOCKS)?.into_iter().flat_map(|fees| fees.tips).collect();
+    let mut tips: Vec<_> = fees(context, first, TIP_BLOCKS, stop)?.into_iter().flat_map(|fees| fees.tips).collect();
     tips.sort_unstable();
     let all = BlockFees { tips, ..BlockFees::default() };
     Ok(all.tip_at(all.paid_gas().div_ceil(2)).max(MIN_TIP))
 }
 
-fn fees(context: &Context, first: u64, count: u64) -> error::Result<Vec<BlockFees>> {
-    context.chain().fees(first, usize::try_from(count).unwrap_or(usize::MAX)).map_err(|error| error::store(&error))
+/// Fees of `count` blocks, read some at a time while somebody waits for them.
+fn fees(context: &Context, first: u64, count: u64, stop: &Stop) -> error::Result<Vec<BlockFees>> {
+    let mut all = Vec::new();
+    let mut left = usize::try_from(count).unwrap_or(usize::MAX);
+    while left > 0 {
+        wanted(stop)?;
+        let page = context.chain().fees(first + all.len() as u64, left.min(FEES_AT_ONCE));
+        let page = page.map_err(|error| error::store(&error))?;
+        if page.is_empty() {
+            break;
+        }
+        left = left.saturating_sub(page.len());
+        all.extend(page);
+    }
+    Ok(all)
+}
+
+fn wanted(stop: &Stop) -> error::Result<()> {
+    if stop.is_stopped() { Err(error::simulate(SimulateError::Stopped)) } else { Ok(()) }
 }
 
 fn fee_history(context: &Context, arguments: &mut Arguments) -> error::Result<FeeHistory> {
@@ -63,7 +84,7 @@ fn fee_history(context: &Context, arguments: &mut Arguments) -> error::Result<Fe
     }
     let newest = number(context, BlockId::Number(newest))?;
     let oldest = (newest + 1).saturating_sub(count.number().min(MAX_HISTORY));
-    let blocks = fees(context, oldest, newest + 1 - oldest)?;
+    let blocks = fees(context, oldest, newest + 1 - oldest, arguments.stop())?;
     let mut history = FeeHistory { oldest_block: oldest, ..FeeHistory::default() };
     for fees in &blocks {
         history.base_fee_per_gas.push(fees.base_fee.into());
@@ -74,9 +95,18 @@ fn fee_history(context: &Context, arguments: &mut Arguments) -> error::Result<Fe
     }
     history.base_fee_per_blob_gas = vec![0; history.base_fee_per_gas.len()];
     history.blob_gas_used_ratio = vec![0.0; blocks.len()];
-    let rewards = |fees: &BlockFees| percentiles.iter().map(|p| fees.tip_at(threshold(fees.paid_gas(), *p))).collect();
-    history.reward = (!percentiles.is_empty()).then(|| blocks.iter().map(rewards).collect());
+    if !percentiles.is_empty() {
+        history.reward = Some(rewards(&blocks, &percentiles, arguments.stop())?);
+    }
     Ok(history)
+}
+
+fn rewards(blocks: &[BlockFees], percentiles: &[f64], stop: &Stop) -> error::Result<Vec<Vec<u128>>> {
+    let of_one = |fees: &BlockFees| {
+        wanted(stop)?;
+        Ok(percentiles.iter().map(|p| fees.tip_at(threshold(fees.paid_gas(), *p))).collect())
+    };
+    blocks.iter().map(of_one).collect()
 }
 
 /// The JSON-RPC asks for floats here; nothing is decided by them.

@@ -23,6 +23,7 @@ use super::super::workers::Lane;
 use super::super::{convert, error};
 use super::logs::log_filter;
 use crate::access::Client;
+use crate::block::Transaction;
 use crate::chain::{Finalized, LogFilter};
 use crate::execution::Stop;
 
@@ -112,8 +113,11 @@ async fn heads(sink: Sink, mut heard: Heard) -> Result<(), Gone> {
 async fn logs(sink: Sink, mut heard: Heard, filter: LogFilter) -> Result<(), Gone> {
     loop {
         let block = heard.block().await?;
-        for log in convert::logs(&block, &filter) {
-            sink.send(&log).await?;
+        let mut logs = convert::logs(&block, &filter);
+        // One at a time: what a slow reader has not taken yet is not built yet, and the connection's thread serves others meanwhile.
+        while let Some(message) = heard.charged(|| logs.next().map(|log| sink.message(&log))) {
+            sink.send_message(message?).await?;
+            tokio::task::yield_now().await;
         }
     }
 }
@@ -146,6 +150,14 @@ impl Heard {
         }
     }
 
+    /// Counts the time that something takes as the subscriber's work.
+    fn charged<R>(&self, work: impl FnOnce() -> R) -> R {
+        let begun = Instant::now();
+        let done = work();
+        self.context.shares.spend(self.client, begun.elapsed());
+        done
+    }
+
     async fn missed(&mut self) -> Result<Arc<Finalized>, Gone> {
         let block = load(&self.context, self.client, self.next).await?;
         self.next += 1;
@@ -159,7 +171,7 @@ async fn follow_pool(sink: Sink, context: Arc<Context>, mut hashes: Receiver<B25
             Ok(hash) if full => {
                 let transaction = context.state.pool().get(hash).cloned();
                 if let Some(transaction) = transaction {
-                    sink.send(&convert::pending(transaction)).await?;
+                    sink.send(&convert::pending(Transaction::clone(&transaction))).await?;
                 }
             }
             Ok(hash) => sink.send(&hash).await?,

@@ -10,6 +10,7 @@ use super::super::context::Context;
 use super::super::method::{Arguments, Methods, Registered, worker};
 use super::super::{convert, error};
 use super::blocks::{by_hash, by_number};
+use crate::block::Transaction;
 use crate::chain::{Located, Stored};
 
 pub fn register(methods: &mut Methods) -> Registered {
@@ -29,19 +30,24 @@ pub fn register(methods: &mut Methods) -> Registered {
 fn transaction(context: &Context, arguments: &mut Arguments) -> error::Result<Option<RpcTransaction>> {
     let hash: B256 = arguments.next("transaction hash")?;
     // The pool first: what becomes final between the two looks is then found by the second.
-    if let Some(waiting) = context.state.pool().get(hash).cloned() {
-        return Ok(Some(convert::pending(waiting)));
+    if let Some(waiting) = waiting(context, hash) {
+        return Ok(Some(convert::pending(Transaction::clone(&waiting))));
     }
     Ok(located(context, hash)?.and_then(|Located { stored, index }| convert::transaction(&stored, index)))
 }
 
 fn raw_transaction(context: &Context, arguments: &mut Arguments) -> error::Result<Option<Bytes>> {
     let hash: B256 = arguments.next("transaction hash")?;
-    if let Some(waiting) = context.state.pool().get(hash) {
+    if let Some(waiting) = waiting(context, hash) {
         return Ok(Some(waiting.encoded_2718().into()));
     }
     let transaction = located(context, hash)?.and_then(|Located { stored, index }| stored.transaction(index));
     Ok(transaction.map(|transaction| transaction.encoded_2718().into()))
+}
+
+/// One of the pool, which is free again when this returns.
+fn waiting(context: &Context, hash: B256) -> Option<Arc<Transaction>> {
+    context.state.pool().get(hash).cloned()
 }
 
 fn located(context: &Context, hash: B256) -> error::Result<Option<Located>> {
@@ -58,6 +64,6 @@ fn receipt(context: &Context, arguments: &mut Arguments) -> error::Result<Option
     let Some(Located { stored, index }) = located(context, arguments.next("transaction hash")?)? else {
         return Ok(None);
     };
-    let finalized = context.chain().finalized(stored.block.number()).map_err(|error| error::store(&error))?;
-    Ok(finalized.and_then(|finalized| convert::receipt(&finalized, index)))
+    let finalized = context.chain().with_receipts(stored).map_err(|error| error::store(&error))?;
+    Ok(convert::receipt(&finalized, index))
 }

@@ -9,15 +9,16 @@ use super::super::method::{Methods, Registered, long};
 use super::super::{context::Context, error};
 use crate::block::Header;
 use crate::chain::SimulateError;
+use crate::execution::Stop;
 use crate::peg::{Balances, PegContracts};
 
 pub fn register(methods: &mut Methods) -> Registered {
-    long(methods, "peg_getInfo", |context, _| info(context).map_err(error::simulate))
+    long(methods, "peg_getInfo", |context, arguments| info(context, arguments.stop()).map_err(error::simulate))
 }
 
-fn info(context: &Context) -> Result<peg::Info, SimulateError> {
+fn info(context: &Context, stop: &Stop) -> Result<peg::Info, SimulateError> {
     let genesis = context.chain().genesis();
-    let contracts = PegContracts::at_head(context.chain());
+    let contracts = PegContracts::at_head(context.chain(), stop);
     let (parameters, epoch) = (contracts.parameters()?, contracts.epoch()?);
     let (tip, height) = contracts.bitcoin_tip()?;
 

@@ -9,43 +9,63 @@ use contracts::IBridge;
 use super::super::method::{Methods, Registered, long};
 use super::super::{context::Context, error};
 use super::address::{address, output_key};
+use crate::chain::LogPlace;
+use crate::execution::Stop;
 use crate::io::NodeStore;
 use crate::peg::{PegContracts, proposal};
 
 pub fn register(methods: &mut Methods) -> Registered {
     long(methods, "peg_getDeposit", |context, arguments| {
         let text: String = arguments.next("address or outpoint")?;
+        let from: Option<peg::DepositPlace> = arguments.optional("from")?;
         match text.parse::<OutPoint>() {
-            Ok(outpoint) => deposit_at(context, outpoint),
-            Err(_) => deposits_to(context, output_key(&text, context.bitcoin_network())?),
+            Ok(outpoint) => deposit_at(context, outpoint, arguments.stop()),
+            Err(_) => {
+                let key = output_key(&text, context.bitcoin_network())?;
+                deposits_to(context, key, from.unwrap_or_default(), arguments.stop())
+            }
         }
     })?;
-    long(methods, "peg_getWithdrawal", |context, arguments| withdrawal(context, arguments.next("id")?))?;
-    long(methods, "peg_getVaultTransaction", |context, arguments| vault_transaction(context, arguments.next("number")?))
+    long(methods, "peg_getWithdrawal", |context, arguments| {
+        let id = arguments.next("id")?;
+        withdrawal(context, id, arguments.stop())
+    })?;
+    long(methods, "peg_getVaultTransaction", |context, arguments| {
+        let number = arguments.next("number")?;
+        vault_transaction(context, number, arguments.stop())
+    })
 }
 
-fn deposit_at(context: &Context, outpoint: OutPoint) -> error::Result<peg::DepositReport> {
-    let contracts = PegContracts::at_head(context.chain());
+fn deposit_at(context: &Context, outpoint: OutPoint, stop: &Stop) -> error::Result<peg::DepositReport> {
+    let contracts = PegContracts::at_head(context.chain(), stop);
     let found = deposit(&contracts, outpoint)?;
     let key = found.as_ref().map(|(key, _)| *key);
-    report(context, key, found.into_iter().map(|(_, deposit)| deposit).collect())
+    report(context, key, found.into_iter().map(|(_, deposit)| deposit).collect(), None)
 }
 
-fn deposits_to(context: &Context, output_key: B256) -> error::Result<peg::DepositReport> {
-    let contracts = PegContracts::at_head(context.chain());
-    let outpoints = crate::peg::deposits_to(context.chain(), output_key, contracts.header.number);
-    let outpoints = outpoints.map_err(|error| error::store(&error))?;
-    let mut deposits = Vec::with_capacity(outpoints.len());
-    for outpoint in outpoints {
+fn deposits_to(
+    context: &Context,
+    output_key: B256,
+    from: peg::DepositPlace,
+    stop: &Stop,
+) -> error::Result<peg::DepositReport> {
+    let contracts = PegContracts::at_head(context.chain(), stop);
+    let from = LogPlace { block: from.block, log_index: from.log_index };
+    let page = crate::peg::deposits_to(context.chain(), output_key, from, contracts.header.number, stop);
+    let page = page.map_err(error::simulate)?;
+    let mut deposits = Vec::with_capacity(page.outpoints.len());
+    for outpoint in page.outpoints {
         deposits.extend(deposit(&contracts, outpoint)?.map(|(_, deposit)| deposit));
     }
-    report(context, Some(output_key), deposits)
+    let next = page.next.map(|next| peg::DepositPlace { block: next.block, log_index: next.log_index });
+    report(context, Some(output_key), deposits, next)
 }
 
 fn report(
     context: &Context,
     output_key: Option<B256>,
     deposits: Vec<peg::Deposit>,
+    next: Option<peg::DepositPlace>,
 ) -> error::Result<peg::DepositReport> {
     let registration = match output_key {
         Some(key) => context.chain().registration(key).map_err(|error| error::store(&error))?,
@@ -55,6 +75,7 @@ fn report(
         registered: registration.is_some(),
         address: output_key.and_then(|key| address(key, context.bitcoin_network())),
         deposits,
+        next,
     })
 }
 
@@ -77,8 +98,8 @@ fn deposit(contracts: &PegContracts<'_, NodeStore>, outpoint: OutPoint) -> error
     Ok(Some((deposit.outputKey, shape)))
 }
 
-fn withdrawal(context: &Context, id: u64) -> error::Result<Option<peg::Withdrawal>> {
-    let contracts = PegContracts::at_head(context.chain());
+fn withdrawal(context: &Context, id: u64, stop: &Stop) -> error::Result<Option<peg::Withdrawal>> {
+    let contracts = PegContracts::at_head(context.chain(), stop);
     let withdrawal = contracts.withdrawal(id).map_err(error::simulate)?;
     use WithdrawalStatus::{Cancelled, Paid, Paying, Queued};
     let Some(status) = named(withdrawal.status, [Queued, Paying, Paid, Cancelled]) else {
@@ -102,14 +123,14 @@ fn withdrawal(context: &Context, id: u64) -> error::Result<Option<peg::Withdrawa
     }))
 }
 
-fn vault_transaction(context: &Context, number: u64) -> error::Result<Option<peg::VaultTransaction>> {
-    let contracts = PegContracts::at_head(context.chain());
+fn vault_transaction(context: &Context, number: u64, stop: &Stop) -> error::Result<Option<peg::VaultTransaction>> {
+    let contracts = PegContracts::at_head(context.chain(), stop);
     let vault = contracts.vault_transaction(U256::from(number)).map_err(error::simulate)?;
     let Some(status) = named(vault.status, [VaultStatus::Proposed, VaultStatus::Settled, VaultStatus::Unsettled])
     else {
         return Ok(None);
     };
-    let proposed = proposal(context.chain(), number, contracts.header.number).map_err(|error| error::store(&error))?;
+    let proposed = proposal(context.chain(), number, contracts.header.number, stop).map_err(error::simulate)?;
     let proposed =
         proposed.ok_or_else(|| error::server(format!("the event of vault transaction {number} is missing")))?;
     let block = (!vault.blockHash.is_zero()).then_some(vault.blockHash);

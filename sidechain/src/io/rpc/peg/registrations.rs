@@ -46,13 +46,14 @@ async fn register_deposit(
         upstream.request("peg_registerDeposit", params.collect()).await.map_err(error::upstream)?;
     }
     let checked = {
-        let (client, proof) = (caller.client, proof.clone());
-        move |context: &Context| check(context, client, &terms, proof.as_deref())
+        let (caller, proof) = (caller.clone(), proof.clone());
+        move |context: &Context| check(context, &caller, &terms, proof.as_deref())
     };
     let (registration, arrival) = on_worker(&context, caller, Lane::Long, checked).await?;
     let output_key = registration.output_key;
-    if matches!(keep(&context, caller, arrival).await?, Kept::New | Kept::Paid)
-        && context.state.upstream.is_none()
+    let kept = keep(&context, caller, arrival).await?;
+    if context.state.upstream.is_none()
+        && is_passed_on(&context, caller.client, output_key, kept)
         && context.state.gossip.try_send(Gossip::Registration(registration, proof)).is_err()
     {
         tracing::warn!(%output_key, "gossip is full: the registration is kept by this validator only");
@@ -60,22 +61,34 @@ async fn register_deposit(
     Ok(Registered { address: shown(&context, output_key), output_key })
 }
 
+/// News always; what was known once in a while, for it may have been lost on the way or let go by the others. That counts as a registration
+/// of its client, which is answered in any case.
+fn is_passed_on(context: &Context, client: Client, output_key: B256, kept: Kept) -> bool {
+    let now_ms = now_ms();
+    if kept == Kept::Known {
+        return context.repeats.may_pass_on_again(output_key, || context.shares.register(client).is_ok(), now_ms);
+    }
+    context.repeats.passed_on(output_key, now_ms);
+    true
+}
+
 /// The registration of terms, and what is to be kept of it. Only a new one without a payment counts
 /// towards the client's limit.
 fn check(
     context: &Context,
-    client: Client,
+    caller: &Caller,
     terms: &Terms,
     proof: Option<&PaymentProof>,
 ) -> error::Result<(Registration, Arrival)> {
-    let registration = registration(context.chain(), terms).map_err(error::register)?;
+    let registration = registration(context.chain(), terms, &caller.stop).map_err(error::register)?;
     if proof.is_none() {
         let known = context.chain().registration(registration.output_key).map_err(|error| error::store(&error))?;
         if known.is_none() {
-            context.shares.register(client)?;
+            context.shares.register(caller.client)?;
         }
     }
-    let arrival = context.state.arrival(registration.clone(), Origin::USERS, proof).map_err(error::register)?;
+    let arrival = context.state.arrival(registration.clone(), Origin::USERS, proof, &caller.stop);
+    let arrival = arrival.map_err(error::register)?;
     Ok((registration, arrival))
 }
 

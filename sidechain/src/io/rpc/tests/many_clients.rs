@@ -353,12 +353,7 @@ async fn who_does_not_read_holds_little_and_is_cut() {
 async fn a_websocket_that_is_not_read_holds_little_and_is_cut() {
     let world = impatient().await;
     let context = world.server.context();
-    let mut stream = connect(&world, "127.0.0.2").await;
-    let upgrade = "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
-    stream.write_all(upgrade.as_bytes()).await.unwrap();
-    let mut head = [0; 16];
-    stream.read_exact(&mut head).await.unwrap();
-    assert!(head.starts_with(b"HTTP/1.1 101"));
+    let mut stream = websocket(&world, "127.0.0.2").await;
     let batch = Value::Array(vec![request("eth_getBlockByNumber", json!(["latest", true])); 500]).to_string();
     let frame = masked(batch.as_bytes());
     let flood = async {
@@ -385,10 +380,92 @@ async fn a_websocket_that_is_not_read_holds_little_and_is_cut() {
     until("nothing is computed any more", || context.shares.count(Resource::Requests).1 == 0).await;
 }
 
+/// A WebSocket, right after the answer to its upgrade.
+async fn websocket(world: &World, from: &str) -> TcpStream {
+    let mut stream = connect(world, from).await;
+    let upgrade = "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+    stream.write_all(upgrade.as_bytes()).await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.unwrap());
+    }
+    assert!(head.starts_with(b"HTTP/1.1 101"));
+    stream
+}
+
 /// A text message of a client (RFC 6455, section 5), masked with zeros.
 fn masked(text: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(text.len()).expect("below 64 KiB").to_be_bytes();
-    [&[0x81, 0x80 | 126][..], &length, &[0; 4], text].concat()
+    let length = (text.len() as u64).to_be_bytes();
+    [&[0x81, 0x80 | 127][..], &length, &[0; 4], text].concat()
+}
+
+/// The next text message of the server.
+async fn message(stream: &mut TcpStream) -> String {
+    loop {
+        let (kind, length) = (stream.read_u8().await.unwrap(), stream.read_u8().await.unwrap());
+        let length = match length {
+            126 => u64::from(stream.read_u16().await.unwrap()),
+            127 => stream.read_u64().await.unwrap(),
+            short => u64::from(short),
+        };
+        let mut text = vec![0; usize::try_from(length).unwrap()];
+        stream.read_exact(&mut text).await.unwrap();
+        // Anything else is a ping.
+        if kind == 0x81 {
+            return String::from_utf8(text).unwrap();
+        }
+    }
+}
+
+// 1.25 MiB, a byte more, and an ordinary question, over one socket
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_over_websocket_may_have_its_bound_and_not_a_byte_more() {
+    let world = World::halted(|_| ()).await;
+    let most = super::super::Settings::new(([127, 0, 0, 1], 0).into()).max_message_bytes as usize;
+    assert_eq!(most, 1_280 << 10);
+    let mut stream = websocket(&world, "127.0.0.1").await;
+    let padded = |bytes: usize| {
+        let empty = request("eth_sendRawTransaction", json!([""])).to_string();
+        request("eth_sendRawTransaction", json!(["0".repeat(bytes - empty.len())])).to_string()
+    };
+    // Read as a whole, and refused for what is in it.
+    stream.write_all(&masked(padded(most).as_bytes())).await.unwrap();
+    let answer = message(&mut stream).await;
+    assert!(answer.contains(r#""id":1"#) && answer.contains("error") && !answer.contains("max limit"), "{answer}");
+    // Not read.
+    stream.write_all(&masked(padded(most + 1).as_bytes())).await.unwrap();
+    let answer = message(&mut stream).await;
+    assert!(answer.contains(r#""id":null"#) && answer.contains("-32007"), "{answer}");
+    assert!(answer.contains(&format!("Exceeded max limit of {most}")), "{answer}");
+    // The socket goes on.
+    stream.write_all(&masked(request("eth_chainId", json!([])).to_string().as_bytes())).await.unwrap();
+    assert!(message(&mut stream).await.contains("0xca05"));
+}
+
+// the pool is held for 200 ms; a client that gets 1 ms a second asks how much is in it
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_answered_on_the_connection_s_thread_is_charged_by_the_time_it_takes() {
+    let world = World::halted(|settings| {
+        settings.rules.work_per_second = Duration::from_millis(1);
+        settings.rules.work_burst = Duration::from_millis(100);
+    })
+    .await;
+    for _ in 0..20 {
+        assert!(ask(&world, "127.0.0.2", "txpool_status", json!([])).await.contains("result"));
+    }
+    let (state, (held, is_held)) = (world.state.clone(), std::sync::mpsc::channel());
+    let holder = std::thread::spawn(move || {
+        let pool = state.pool();
+        held.send(()).unwrap();
+        std::thread::sleep(Duration::from_millis(200));
+        drop(pool);
+    });
+    is_held.recv().unwrap();
+    assert!(ask(&world, "127.0.0.2", "txpool_status", json!([])).await.contains("result"));
+    holder.join().unwrap();
+    let refused = ask(&world, "127.0.0.2", "txpool_status", json!([])).await;
+    assert!(refused.contains("too much work"), "{refused}");
+    assert!(ask(&world, "127.0.0.3", "txpool_status", json!([])).await.contains("result"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

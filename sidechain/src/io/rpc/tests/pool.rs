@@ -169,3 +169,18 @@ async fn a_gap_waits_and_pending_counts_what_does_not() {
     assert_eq!(world.get("eth_getTransactionCount", json!([key.address])).await, "0x2");
     assert_eq!(world.get("txpool_status", json!([])).await, json!({ "pending": "0x0", "queued": "0x1" }));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_is_shown_without_a_copy_under_the_pool_s_lock() {
+    let world = World::halted(|_| ()).await;
+    for nonce in 0..3 {
+        world.send(&transfer(&Key::new(1), nonce)).await.unwrap();
+    }
+    let shown: Vec<_> = world.state.pool().content().map(|(_, transaction)| transaction.clone()).collect();
+    for transaction in &shown {
+        let again = world.state.pool().get(*transaction.tx_hash()).cloned().unwrap();
+        assert!(std::sync::Arc::ptr_eq(transaction, &again), "one transaction, counted once more");
+    }
+    let content = world.get("txpool_content", json!([])).await;
+    assert_eq!(content["pending"][Key::new(1).address.to_string()].as_object().unwrap().len(), 3);
+}

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use super::peg::{confirm_key, terms};
 use super::world::{CHAIN, World};
 use crate::chain::{Origin, Registration};
+use crate::execution::Stop;
 use crate::io::clock::now_ms;
 use crate::io::node_state::Gossip;
 use crate::io::rpc::Settings;
@@ -71,7 +72,7 @@ async fn submit(world: &World, block: &Block) {
 
 async fn output_key(world: &World, terms: &Value) -> B256 {
     let terms = serde_json::from_value(terms.clone()).unwrap();
-    crate::peg::registration(&world.state.chain, &terms).unwrap().output_key
+    crate::peg::registration(&world.state.chain, &terms, &Stop::never()).unwrap().output_key
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -95,8 +96,8 @@ async fn a_registration_with_a_payment_is_taken_when_all_quotas_are_used_up() {
     submit(&other, &block).await;
     let registration = Registration { terms: serde_json::from_value(paid).unwrap(), output_key: key };
     let forged = PaymentProof { vout: 1, ..proof.clone() };
-    assert!(other.state.arrival(registration.clone(), Origin::peer(b"p"), Some(&forged)).is_err());
-    let believed = other.state.arrival(registration, Origin::peer(b"p"), Some(&proof)).unwrap();
+    assert!(other.state.arrival(registration.clone(), Origin::peer(b"p"), Some(&forged), &Stop::never()).is_err());
+    let believed = other.state.arrival(registration, Origin::peer(b"p"), Some(&proof), &Stop::never()).unwrap();
     assert_eq!(believed.payment.unwrap().txid, B256::from(payment.compute_txid().to_byte_array()));
 }
 
@@ -142,7 +143,7 @@ async fn a_peer_that_floods_is_bounded_and_costs_few_writes() {
 
     let brought = (1..=50).map(|number| {
         let terms = serde_json::from_value(terms(number)).unwrap();
-        (crate::peg::registration(&world.state.chain, &terms).unwrap(), None)
+        (crate::peg::registration(&world.state.chain, &terms, &Stop::never()).unwrap(), None)
     });
     world.state.register_gossiped(b"honest", brought.collect(), now);
     // No write for each: they wait for the server, which comes by a few times a second.
@@ -168,4 +169,26 @@ async fn many_registrations_at_once_are_all_on_disk_when_they_are_answered() {
     }));
     answers.await;
     assert_eq!(world.state.chain.registrations(0, 100).unwrap().len(), 60);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registration_that_is_sent_again_goes_out_again_at_a_pace() {
+    let mut world = keyed(|settings| settings.rules.registrations_per_minute = 2).await;
+    while world.gossip.try_recv().is_ok() {}
+    // It was kept before this server's start; the others may never have heard of it.
+    let terms_of = |number| serde_json::from_value(terms(number)).unwrap();
+    for number in 1..=3 {
+        let known = crate::peg::registration(&world.state.chain, &terms_of(number), &Stop::never()).unwrap();
+        world.state.chain.register_deposit(&known).unwrap();
+    }
+    let mut gossiped = async |number| {
+        world.get("peg_registerDeposit", json!([terms(number)])).await;
+        world.gossip.try_recv().is_ok()
+    };
+    assert!(gossiped(1).await, "again");
+    for _ in 0..10 {
+        assert!(!gossiped(1).await, "a storm of retries");
+    }
+    assert!(gossiped(2).await);
+    assert!(!gossiped(3).await, "answered, but its client has used up what it may register");
 }

@@ -1,15 +1,19 @@
 //! Subscriptions over WebSocket.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use alloy_primitives::U256;
+use alloy_primitives::{B256, Log, LogData, U256};
 use jsonrpsee::core::client::{Subscription, SubscriptionClientT};
 use jsonrpsee::core::params::ArrayParams;
 use jsonrpsee::ws_client::{WsClient, WsClientBuilder};
 use serde_json::{Value, json};
 
-use super::world::{World, call, create, hash};
-use crate::testing::Key;
+use super::super::convert;
+use super::world::{NOBODY, World, call, create, hash};
+use crate::chain::{Chain, LogFilter, fabricated};
+use crate::state::store::Memory;
+use crate::testing::{Key, genesis};
 
 async fn subscribe(world: &World, params: Vec<Value>) -> (WsClient, Subscription<Value>) {
     let client = WsClientBuilder::default().build(format!("ws://{}", world.server.address)).await.unwrap();
@@ -61,4 +65,41 @@ async fn a_slow_subscriber_misses_no_block() {
     for number in 1..=200 {
         assert_eq!(next(&mut heads).await["number"], json!(format!("{number:#x}")));
     }
+}
+
+// one block with 30,000 logs, every third of them by one contract
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscriber_gets_the_logs_that_match_in_order_and_each_is_built_when_it_is_sent() {
+    let world = World::halted(|_| ()).await;
+    let emitter = |number: u64| if number.is_multiple_of(3) { NOBODY } else { Key::new(9).address };
+    let log = |number: u64| Log {
+        address: emitter(number),
+        data: LogData::new_unchecked(vec![B256::from(U256::from(number))], vec![7; 100].into()),
+    };
+    let store = Arc::new(Memory::default());
+    let chain = Chain::open(genesis(), store.clone()).unwrap();
+    fabricated::write(&store, &fabricated::block(1, vec![(0..30_000).map(log).collect()])).unwrap();
+    let block = Arc::new(chain.decode_anew(1).unwrap());
+
+    let (_all, mut all) = subscribe(&world, vec![json!("logs")]).await;
+    let (_some, mut some) = subscribe(&world, vec![json!("logs"), json!({ "address": NOBODY })]).await;
+    world.state.finalized.send(block.clone()).unwrap();
+    for number in 0..200_u64 {
+        assert_eq!(next(&mut all).await["logIndex"], json!(format!("{number:#x}")));
+        let log = next(&mut some).await;
+        assert_eq!(
+            (log["logIndex"].clone(), log["address"].clone()),
+            (json!(format!("{:#x}", 3 * number)), json!(NOBODY))
+        );
+    }
+
+    let everything = LogFilter { from: 0, to: 0, addresses: Default::default(), topics: Default::default() };
+    let timed = |count: usize| {
+        let begun = Instant::now();
+        assert_eq!(convert::logs(&block, &everything).take(count).count(), count);
+        begun.elapsed()
+    };
+    let (first, whole) = (timed(1), timed(30_000));
+    println!("the first log takes {first:?}, all {whole:?}");
+    assert!(first * 20 < whole, "the first log takes {first:?}, all {whole:?}");
 }
