@@ -9,10 +9,11 @@
 //! It also remembers in which block a tracked transaction is (the vault transactions under way), which an unspent output
 //! cannot tell once it is spent.
 //!
+//! Addresses are looked for as long as the node has their registrations, and while something that was paid to them is unspent.
 //! It holds what can be asked again: after a restart the registrations come from the node, and one scan finds them all.
 
 use mainchain::header::Height;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 
 use bitcoin::{Amount, Block, BlockHash, OutPoint, ScriptBuf, Transaction, Txid};
 use mainchain::deposit::DepositTerms;
@@ -51,13 +52,22 @@ pub struct Position {
 #[derive(Clone, Debug)]
 pub struct DepositTracker {
     position: Position,
-    wanted: BTreeMap<ScriptBuf, DepositTerms>,
+    wanted: BTreeMap<ScriptBuf, Wanted>,
     /// Registered, but not looked for among older outputs yet.
     unscanned: BTreeSet<ScriptBuf>,
+    /// To be forgotten when nothing that was paid to them is unspent.
+    lingering: Vec<(ScriptBuf, u64)>,
     found: BTreeMap<OutPoint, TrackedDeposit>,
     tracked: BTreeSet<Txid>,
     mined: BTreeMap<Txid, Position>,
     undo: VecDeque<Undo>,
+}
+
+/// What a script commits to, and the place of its registration in the node's list.
+#[derive(Clone, Copy, Debug)]
+struct Wanted {
+    terms: DepositTerms,
+    cursor: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -83,6 +93,7 @@ impl DepositTracker {
             position,
             wanted: BTreeMap::new(),
             unscanned: BTreeSet::new(),
+            lingering: Vec::new(),
             found: BTreeMap::new(),
             tracked: BTreeSet::new(),
             mined: BTreeMap::new(),
@@ -95,11 +106,33 @@ impl DepositTracker {
         self.position
     }
 
-    /// Adds a registered address. Registering it again changes nothing.
-    pub fn register(&mut self, script: ScriptBuf, terms: DepositTerms) {
-        if self.wanted.insert(script.clone(), terms).is_none() {
+    /// Adds a registered address. Registering it again changes only its place in the list.
+    pub fn register(&mut self, script: ScriptBuf, terms: DepositTerms, cursor: u64) {
+        if self.wanted.insert(script.clone(), Wanted { terms, cursor }).is_none() {
             self.unscanned.insert(script);
         }
+    }
+
+    /// Looks no longer for payments to addresses whose registrations the node has let go, by their places in its list. What is
+    /// unspent of earlier payments to them stays, and so do their addresses: a reorganisation brings them back.
+    pub fn forget(&mut self, gone: &[(ScriptBuf, u64)]) {
+        let unspent: HashSet<DepositTerms> = self.found.values().map(|found| found.terms).collect();
+        let mut gone = [std::mem::take(&mut self.lingering), gone.to_vec()].concat();
+        gone.retain(|(script, cursor)| self.wanted.get(script).is_some_and(|wanted| wanted.cursor == *cursor));
+        for (script, cursor) in gone {
+            if unspent.contains(&self.wanted[&script].terms) {
+                self.lingering.push((script, cursor));
+            } else {
+                self.wanted.remove(&script);
+                self.unscanned.remove(&script);
+            }
+        }
+    }
+
+    /// Addresses that are looked for.
+    #[must_use]
+    pub fn addresses(&self) -> usize {
+        self.wanted.len()
     }
 
     /// The scripts to scan all unspent outputs for.
@@ -115,7 +148,7 @@ impl DepositTracker {
             return false;
         }
         for unspent in unspents {
-            if let Some(terms) = self.wanted.get(&unspent.script) {
+            if let Some(Wanted { terms, .. }) = self.wanted.get(&unspent.script) {
                 let found = TrackedDeposit {
                     terms: *terms,
                     amount: unspent.amount,
@@ -162,7 +195,7 @@ impl DepositTracker {
         let height = self.position.height;
         let mut txid = None;
         for (vout, output) in (0u32..).zip(&transaction.output) {
-            if let Some(terms) = self.wanted.get(&output.script_pubkey) {
+            if let Some(Wanted { terms, .. }) = self.wanted.get(&output.script_pubkey) {
                 let txid = *txid.get_or_insert_with(|| transaction.compute_txid());
                 let found =
                     TrackedDeposit { terms: *terms, amount: output.value, height, coinbase: transaction.is_coinbase() };
@@ -198,9 +231,10 @@ impl DepositTracker {
     pub fn restart(&mut self, position: Position) {
         let wanted = std::mem::take(&mut self.wanted);
         let tracked = std::mem::take(&mut self.tracked);
-        *self = Self { tracked, ..Self::new(position) };
-        for (script, terms) in wanted {
-            self.register(script, terms);
+        let lingering = std::mem::take(&mut self.lingering);
+        *self = Self { tracked, lingering, ..Self::new(position) };
+        for (script, Wanted { terms, cursor }) in wanted {
+            self.register(script, terms, cursor);
         }
     }
 
@@ -290,7 +324,7 @@ mod tests {
     #[test]
     fn a_deposit_is_found_in_its_block_and_gone_when_it_is_spent() {
         let mut tracker = start();
-        tracker.register(script(1), terms());
+        tracker.register(script(1), terms(), 1);
         let payment = pay(&[script(9), script(1)], 50_000, &[]);
         let deposit = OutPoint { txid: payment.compute_txid(), vout: 1 };
         mine(&mut tracker, vec![payment]);
@@ -304,7 +338,7 @@ mod tests {
     #[test]
     fn a_reorg_brings_back_what_was_spent_and_forgets_what_was_paid() {
         let mut tracker = start();
-        tracker.register(script(1), terms());
+        tracker.register(script(1), terms(), 1);
         let payment = pay(&[script(1)], 50_000, &[]);
         let deposit = OutPoint { txid: payment.compute_txid(), vout: 0 };
         mine(&mut tracker, vec![payment]);
@@ -335,21 +369,21 @@ mod tests {
     #[test]
     fn a_payment_that_came_before_its_registration_is_found_by_a_scan() {
         let mut tracker = start();
-        tracker.register(script(1), terms());
+        tracker.register(script(1), terms(), 1);
         assert_eq!(tracker.unscanned(), [script(1)]);
         let outpoint = OutPoint { vout: 3, ..OutPoint::null() };
         let unspent = Scanned { outpoint, script: script(1), amount: Amount::from_sat(9), height: 40, coinbase: false };
         assert!(tracker.scanned(tracker.position(), &[script(1)], std::slice::from_ref(&unspent)));
         assert_eq!(outpoints(&tracker), [outpoint]);
         assert_eq!(tracker.unscanned(), [] as [ScriptBuf; 0]);
-        tracker.register(script(1), terms());
+        tracker.register(script(1), terms(), 1);
         assert_eq!(tracker.unscanned(), [] as [ScriptBuf; 0], "it was scanned for");
     }
 
     #[test]
     fn a_scan_of_another_block_is_done_again() {
         let mut tracker = start();
-        tracker.register(script(1), terms());
+        tracker.register(script(1), terms(), 1);
         let before = tracker.position();
         mine(&mut tracker, vec![]);
         assert!(!tracker.scanned(before, &[script(1)], &[]));
@@ -369,9 +403,37 @@ mod tests {
     #[test]
     fn after_a_deep_reorg_everything_is_scanned_for_again() {
         let mut tracker = start();
-        tracker.register(script(1), terms());
+        tracker.register(script(1), terms(), 1);
         assert!(tracker.scanned(tracker.position(), &[script(1)], &[]));
         tracker.restart(Position { height: 7, hash: BlockHash::all_zeros() });
         assert_eq!(tracker.unscanned(), [script(1)]);
+    }
+
+    // 100 - 101[pays 1]; the node lets 1, 2 and the old place of 3 go
+    #[test]
+    fn an_address_is_forgotten_with_its_registration_unless_something_is_paid_to_it_or_it_is_registered_anew() {
+        let mut tracker = start();
+        let of = |recipient| DepositTerms { recipient: [recipient; 20], ..terms() };
+        (1..=3).for_each(|number| tracker.register(script(number), of(number), number.into()));
+        let payment = pay(&[script(1)], 50_000, &[]);
+        let deposit = OutPoint { txid: payment.compute_txid(), vout: 0 };
+        mine(&mut tracker, vec![payment.clone()]);
+        tracker.register(script(3), of(3), 7);
+        let gone: Vec<_> = (1..=3).map(|number| (script(number), number.into())).collect();
+        tracker.forget(&gone);
+        assert_eq!((tracker.addresses(), tracker.unscanned()), (2, vec![script(1), script(3)]));
+        // The block of the payment leaves the best chain, and the payment is in the next.
+        assert!(tracker.disconnect());
+        mine(&mut tracker, vec![payment]);
+        assert_eq!(outpoints(&tracker), [deposit]);
+        // It is swept, and then there is nothing to remember.
+        mine(&mut tracker, vec![pay(&[], 0, &[deposit])]);
+        tracker.forget(&[]);
+        assert_eq!(tracker.unscanned(), [script(3)]);
+        mine(&mut tracker, vec![pay(&[script(2)], 50_000, &[])]);
+        assert_eq!(outpoints(&tracker), []);
+        // A user who registers again is scanned for.
+        tracker.register(script(2), of(2), 8);
+        assert_eq!(tracker.unscanned(), [script(2), script(3)]);
     }
 }

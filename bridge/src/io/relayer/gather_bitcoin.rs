@@ -31,7 +31,7 @@ use crate::relay::fees::{self, FeeEstimate};
 use crate::relay::following::{self, ChainFollower};
 use crate::relay::headers::{self, HeaderSearch, LastComparison, Next};
 use crate::relay::ledger::LedgerView;
-use crate::relay::registrations::{self, Registrations};
+use crate::relay::registrations::{self, Registered, Registrations};
 use crate::relay::vault_transactions::{Place, PlaceQuestion, PlaceSearch};
 
 /// How long to wait for a scan before going on with other work: on regtest it takes milliseconds, on mainnet minutes.
@@ -89,13 +89,18 @@ impl<N: Node, B: Bitcoind> BitcoinGatherer<N, B> {
         })
     }
 
-    /// Looks for payments to registered addresses from now on.
+    /// Looks for payments to registered addresses from now on, and no longer to those that the node has let go.
     async fn read_registrations(&mut self, ledger: &LedgerView) -> Result<(), RoundError> {
         loop {
             let page = self.node.registered_deposits(self.registrations.cursor(), registrations::PAGE).await?;
             let more = self.registrations.add(page);
-            for (script, terms) in self.registrations.scripts(&self.peg, &ledger.group_keys) {
-                self.follower.tracker().register(script, terms);
+            for Registered { script, terms, cursor } in self.registrations.addresses(&self.peg, &ledger.group_keys) {
+                self.follower.tracker().register(script, terms, cursor);
+            }
+            for _ in 0..self.registrations.reviews() {
+                let page = self.node.registered_deposits(self.registrations.reviewed(), registrations::PAGE).await?;
+                let gone = self.registrations.review(&page);
+                self.follower.tracker().forget(&gone);
             }
             if !more {
                 return Ok(());

@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::error::{self, Error};
+use super::log_pages::LogPages;
 use super::transaction::{Call, Fees};
 use crate::peg;
 
@@ -23,8 +24,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const MAX_ANSWER_BYTES: u32 = 32 << 20;
 /// Largest request sent, in bytes: a transaction's calldata as hex, and room.
 const MAX_REQUEST_BYTES: u32 = 4 << 20;
-/// Blocks whose logs are asked for at once.
-const LOG_PAGE_BLOCKS: u64 = 2_000;
+/// Pages of an address's deposits that are read together, of a thousand each: an address is for one payment.
+pub const MAX_DEPOSIT_PAGES: usize = 10;
 
 /// The JSON-RPC error code of an answer that would be too large (EIP-1474).
 const LIMIT: i32 = -32005;
@@ -125,9 +126,22 @@ impl Client {
         self.request("peg_getRegisteredDeposits", vec![json!(cursor), json!(limit)]).await
     }
 
-    /// The deposits of an address, or the one at an outpoint (`txid:vout`).
+    /// The deposits of an address, or the one at an outpoint (`txid:vout`). Of an address with very many the first
+    /// [`MAX_DEPOSIT_PAGES`] pages; [`Client::deposits_from`] has the others.
     pub async fn deposit(&self, address_or_outpoint: &str) -> Result<peg::DepositReport, Error> {
-        self.request("peg_getDeposit", vec![json!(address_or_outpoint)]).await
+        let mut report: peg::DepositReport = self.request("peg_getDeposit", vec![json!(address_or_outpoint)]).await?;
+        for _ in 1..MAX_DEPOSIT_PAGES {
+            let Some(next) = report.next else { break };
+            let page = self.deposits_from(address_or_outpoint, next).await?;
+            report.deposits.extend(page.deposits);
+            report.next = page.next;
+        }
+        Ok(report)
+    }
+
+    /// A page of the deposits of an address, from where the one before ended.
+    pub async fn deposits_from(&self, address: &str, from: peg::DepositPlace) -> Result<peg::DepositReport, Error> {
+        self.request("peg_getDeposit", vec![json!(address), json!(from)]).await
     }
 
     /// A withdrawal; none when there is no such id.
@@ -261,20 +275,17 @@ impl Client {
     /// Logs that match `filter` in the blocks `from..=to`, oldest first.
     pub async fn logs(&self, filter: &Filter, from: u64, to: u64) -> Result<Vec<Log>, Error> {
         let mut logs = Vec::new();
-        let (mut start, mut page) = (from, LOG_PAGE_BLOCKS);
-        while start <= to {
-            let end = to.min(start.saturating_add(page - 1));
+        let mut pages = LogPages::new(from, to);
+        while let Some((start, end)) = pages.next() {
             let filter = filter.clone().from_block(start).to_block(end);
             match self.request::<Vec<Log>>("eth_getLogs", vec![json!(filter)]).await {
-                Ok(found) => logs.extend(found),
-                // More than the node answers at once: ask for fewer blocks.
-                Err(Error::Refused { code: LIMIT, .. }) if end > start => {
-                    page = (end - start).div_ceil(2);
-                    continue;
+                Ok(found) => {
+                    logs.extend(found);
+                    pages.answered();
                 }
+                Err(Error::Refused { code: LIMIT, ref message, .. }) if pages.too_many(message) => {}
                 Err(error) => return Err(error),
             }
-            start = end + 1;
         }
         Ok(logs)
     }

@@ -6,12 +6,13 @@
 mod account;
 mod client;
 mod error;
+mod log_pages;
 pub mod proven;
 mod revert;
 mod transaction;
 
 pub use account::{Account, BadSecret};
-pub use client::{Block, Client};
+pub use client::{Block, Client, MAX_DEPOSIT_PAGES};
 pub use error::Error;
 pub use revert::Revert;
 pub use transaction::{Call, Fees, MAX_GAS, Pending};
