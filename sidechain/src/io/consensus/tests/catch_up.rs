@@ -147,7 +147,7 @@ impl Validator {
 
     /// Rounds until one gets a vote.
     async fn rounds_until_vote(&mut self, ancestry: &Slowly) -> u64 {
-        for round in 1..=100 {
+        for round in 1..=400 {
             match self.vote(ancestry.clone(), ROUND).await {
                 Some(vote) => {
                     assert!(vote, "all blocks are valid");
@@ -156,7 +156,7 @@ impl Validator {
                 None => continue,
             }
         }
-        panic!("no vote in a hundred rounds; block {} is reached", self.application.highest.load(Ordering::Relaxed));
+        panic!("no vote in hundreds of rounds; block {} is reached", self.application.highest.load(Ordering::Relaxed));
     }
 
     async fn wait_for(&self, what: &str, done: impl Fn(&Real) -> bool) {
