@@ -15,6 +15,8 @@
 //!   mempool     transactions that wait for a block
 //!   rate        how much of something may happen in a time
 //!   access      whose requests count as one client's
+//!   rejoin      when a validator that lost its votes may vote again
+//!   standing    how far behind a node is, and whether it is well
 //! ```
 //! Disk, network, engine and clock are in `io`. What clients need of it is in packages of their own: `api` (JSON shapes) and
 //! `light` (reading the chain without trusting who shows it).
@@ -30,6 +32,8 @@ pub mod mempool;
 mod panics;
 pub mod peg;
 pub mod rate;
+pub mod rejoin;
+pub mod standing;
 pub mod state;
 pub mod stop;
 #[cfg(any(test, feature = "testing"))]

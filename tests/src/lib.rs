@@ -9,7 +9,9 @@
 //! | [`binary`] | the built `causeway`, run as a user runs it |
 //! | [`bitcoind`], [`user`] | a real bitcoind on regtest, and somebody with bitcoin on it |
 //! | [`network`] | a whole network of real processes: `causeway dev` |
+//! | [`load`] | transfers as fast as a network takes them |
 //! | [`validators`] | validators alone, as real processes |
+//! | [`relay`] | somebody between a node and who asks it, who counts and lies |
 //! | [`lone_node`] | one node without consensus, in this process |
 //! | [`simulated`] | whole relayers in this process, with a simulated node, bitcoind and time |
 //! | [`evm`] | contracts alone, without a chain |
@@ -19,10 +21,12 @@ pub mod bitcoind;
 pub mod disk;
 pub mod evm;
 pub mod known;
+pub mod load;
 pub mod lone_node;
 pub mod network;
 pub mod port;
 pub mod process;
+pub mod relay;
 pub mod simulated;
 pub mod user;
 pub mod validators;

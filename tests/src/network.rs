@@ -108,6 +108,12 @@ impl Network {
         self.folder.path()
     }
 
+    /// How many validators it has.
+    #[must_use]
+    pub fn operators(&self) -> usize {
+        self.options.operators.into()
+    }
+
     /// As `causeway dev status --json` shows it.
     #[must_use]
     pub fn status(&self) -> Value {

@@ -85,19 +85,82 @@ impl Validators {
     ///
     /// When it cannot be started.
     pub fn follow(&mut self, followed: usize) -> usize {
+        let url = self.nodes[followed].rpc.clone();
+        self.follow_with(&url, "")
+    }
+
+    /// As [`Validators::follow`], with more lines in its configuration.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be started.
+    pub fn follow_with(&mut self, url: &str, configuration: &str) -> usize {
         let index = self.nodes.len();
         let folder = self.folder.path().join(format!("follower-{index}"));
         let rpc = port::free();
         write_config(
             &folder,
             &format!(
-                "genesis = \"../genesis.json\"\ndata_dir = \"data\"\nrpc_listen = \"127.0.0.1:{rpc}\"\nfollow = \"{}\"\n",
-                self.nodes[followed].rpc
+                "genesis = \"../genesis.json\"\ndata_dir = \"data\"\nrpc_listen = \"127.0.0.1:{rpc}\"\nfollow = \"{url}\"\n{configuration}"
             ),
         );
         self.nodes.push(Node { folder, rpc: format!("http://127.0.0.1:{rpc}"), has_keys: false, process: None });
         self.start(index);
         index
+    }
+
+    /// Adds lines to a node's configuration; they count from its next start on.
+    ///
+    /// # Panics
+    ///
+    /// When the file cannot be written.
+    pub fn configure(&self, index: usize, configuration: &str) {
+        let path = self.config(index);
+        let text = fs::read_to_string(&path).expect("written by us");
+        fs::write(path, format!("{text}{configuration}")).expect("written");
+    }
+
+    /// URL of a node's RPC.
+    #[must_use]
+    pub fn url(&self, index: usize) -> &str {
+        &self.nodes[index].rpc
+    }
+
+    /// The folder of what a node keeps.
+    #[must_use]
+    pub fn data(&self, index: usize) -> PathBuf {
+        self.nodes[index].folder.join("data")
+    }
+
+    /// The answer of a node's RPC: `{"result": ...}` or `{"error": ...}`; null when it does not answer.
+    #[must_use]
+    pub fn ask(&self, index: usize, method: &str, parameters: serde_json::Value) -> serde_json::Value {
+        let body = serde_json::json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": parameters }).to_string();
+        let (_, answer) = self.http(index, "POST", "/", &body);
+        serde_json::from_str(&answer).unwrap_or_default()
+    }
+
+    /// Status and body of an HTTP answer; 0 when there is none.
+    #[must_use]
+    pub fn http(&self, index: usize, method: &str, path: &str, body: &str) -> (u16, String) {
+        let address = self.nodes[index].rpc.trim_start_matches("http://");
+        let exchange = || -> std::io::Result<String> {
+            let mut stream = std::net::TcpStream::connect(address)?;
+            stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+            write!(
+                stream,
+                "{method} {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            )?;
+            let mut answer = Vec::new();
+            // A server that does not read a body may reset the connection after its answer.
+            let _ = std::io::Read::read_to_end(&mut stream, &mut answer);
+            Ok(String::from_utf8_lossy(&answer).into_owned())
+        };
+        let answer = exchange().unwrap_or_default();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        (status.unwrap_or(0), body.to_owned())
     }
 
     /// Starts a node.

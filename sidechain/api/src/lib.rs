@@ -2,3 +2,4 @@
 
 mod deposit_terms;
 pub mod peg;
+pub mod snapshot;

@@ -199,6 +199,9 @@ pub struct DepositReport {
     /// Where the next page begins; none when these are the last.
     #[serde(default)]
     pub next: Option<DepositPlace>,
+    /// Of an address: the node knows only deposits whose sweeps were proposed after this block, because it copied the state of it.
+    #[serde(default)]
+    pub since_block: u64,
 }
 
 /// A place among the chain's logs from which on deposits are answered; the default is the first.

@@ -31,6 +31,7 @@ mod retention;
 mod rows;
 mod senders;
 mod shared;
+pub mod snapshot;
 mod state_at;
 mod stored;
 #[cfg(test)]

@@ -10,7 +10,7 @@ use super::{
     receipts::receipts_batch,
     recent::RecentHashes,
     retention::{Retention, Windows},
-    rows::{block_batch, check_format, stamp_format, state_batch, stored_hash, stored_head},
+    rows::{block_batch, check_format, stamp_format, state_batch, stored_begin, stored_hash, stored_head},
     senders::Senders,
     shared::{SHARED_BYTES, Shared},
     stored::Stored,
@@ -31,6 +31,8 @@ pub struct Chain<S> {
     pub(super) retention: Retention,
     /// From which block on state, proofs and bodies are there.
     pub(super) windows: Windows,
+    /// The block that the state was copied of; 0: none.
+    pub(super) began: u64,
     pub(super) store: S,
     pub(super) tip: RwLock<Tip>,
     /// One block is finalized at a time.
@@ -100,6 +102,7 @@ impl<S: Store> Chain<S> {
             genesis_block: first.block,
             retention,
             windows: Windows::load(&store)?,
+            began: stored_begin(&store)?,
             store,
             writing: AtomicU64::new(head.number),
             tip: RwLock::new(Tip { head, hash, recent, pending: Pending::default() }),
@@ -111,6 +114,16 @@ impl<S: Store> Chain<S> {
             receipts: Shared::new(SHARED_BYTES),
             changed: Mutex::default(),
         })
+    }
+
+    /// The block that this node's state was copied of: of blocks before it, nothing is known here. 0: it executed them all.
+    pub const fn began(&self) -> u64 {
+        self.began
+    }
+
+    /// Where it is kept.
+    pub const fn store(&self) -> &S {
+        &self.store
     }
 
     /// What the network agreed on.

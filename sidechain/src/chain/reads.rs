@@ -113,6 +113,11 @@ impl<S: Store> Chain<S> {
         Ok(Some(stored))
     }
 
+    /// Number of the first block, besides the genesis block, of which more than its header is known here; 0: of all.
+    pub fn first_block(&self) -> u64 {
+        self.windows.bodies.oldest()
+    }
+
     /// Receipts of a final block, one for each transaction; none above the head.
     ///
     /// # Errors

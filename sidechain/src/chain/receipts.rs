@@ -113,10 +113,18 @@ pub(super) fn run_at<S: Store>(store: &S, number: u64, position: u32) -> Result<
 ///
 /// When the store fails.
 pub(super) fn stored_receipts<S: Store>(store: &S, number: u64) -> Result<Vec<Receipt>, StoreError> {
+    scanned_receipts(|from, limit| store.scan(Table::Receipts, from, limit), number)
+}
+
+/// The same, by what scans [`Table::Receipts`].
+pub(super) fn scanned_receipts(
+    scan: impl Fn(&[u8], usize) -> Result<Vec<Entry>, StoreError>,
+    number: u64,
+) -> Result<Vec<Receipt>, StoreError> {
     let mut receipts = Vec::new();
     loop {
         let next = u32::try_from(receipts.len()).unwrap_or(u32::MAX);
-        let rows = store.scan(Table::Receipts, &row_key(number, next), ROWS_AT_ONCE)?;
+        let rows = scan(&row_key(number, next), ROWS_AT_ONCE)?;
         let read = rows.len();
         for row in rows {
             let Some(run) = decode_run(number, &row)? else {

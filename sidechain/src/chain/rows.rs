@@ -24,6 +24,8 @@ const META_HEAD: &[u8] = b"head";
 pub(super) const META_NODES_OLDEST: &[u8] = b"nodes_oldest";
 pub(super) const META_STATE_OLDEST: &[u8] = b"state_oldest";
 pub(super) const META_BODIES_OLDEST: &[u8] = b"bodies_oldest";
+/// The block that the state was copied of; none where the chain was executed from genesis on.
+pub(super) const META_BEGAN: &[u8] = b"began";
 /// The last block whose body was removed or is kept for ever.
 pub(super) const META_BODIES_SWEPT: &[u8] = b"bodies_swept";
 pub(super) const META_LAST_CURSOR: &[u8] = b"last_cursor";
@@ -43,8 +45,13 @@ pub(super) fn block_batch(executed: &Executed) -> Batch {
     for (index, envelope) in (0u32..).zip(&block.transactions) {
         batch.put(Table::TransactionHash, envelope.tx_hash().to_vec(), [&key[..], &index.to_be_bytes()].concat());
     }
-    batch.put(Table::Meta, META_HEAD, key);
+    put_head(&mut batch, block.number());
     batch
+}
+
+/// Makes a block the last final one.
+pub(super) fn put_head(batch: &mut Batch, number: u64) {
+    batch.put(Table::Meta, META_HEAD, number.to_be_bytes());
 }
 
 /// Changed rows, and the undo record with their rows before.
@@ -99,9 +106,22 @@ pub(super) fn check_format<S: Store>(store: &S) -> Result<(), OpenError> {
     }
 }
 
+/// Number of the last final block in a row of [`Table::Meta`], read by `get`.
+pub(super) fn head_number(
+    get: impl Fn(Table, &[u8]) -> Result<Option<Vec<u8>>, StoreError>,
+) -> Result<u64, StoreError> {
+    let row = get(Table::Meta, META_HEAD)?.ok_or_else(|| corrupt(Table::Meta, "the head is missing".to_owned()))?;
+    block_number(Table::Meta, &row)
+}
+
+/// The block that the state was copied of, 0 for genesis.
+pub(super) fn stored_begin<S: Store>(store: &S) -> Result<u64, StoreError> {
+    store.get(Table::Meta, META_BEGAN)?.map_or(Ok(0), |row| block_number(Table::Meta, &row))
+}
+
 pub(super) fn stored_head<S: Store>(store: &S) -> Result<(Header, B256), StoreError> {
     let missing = || corrupt(Table::Meta, "the head is missing".to_owned());
-    let number = block_number(Table::Meta, &store.get(Table::Meta, META_HEAD)?.ok_or_else(missing)?)?;
+    let number = head_number(|table, key| store.get(table, key))?;
     let header = stored_header(store, number)?.ok_or_else(missing)?;
     let hash = header.hash_slow();
     Ok((header, hash))

@@ -2,16 +2,27 @@
 
 mod open_files;
 
-use std::{io::ErrorKind as IoErrorKind, path::Path, sync::Arc};
+use std::{
+    io::ErrorKind as IoErrorKind,
+    path::Path,
+    sync::{
+        Arc,
+        mpsc::{Receiver, SyncSender, TrySendError, channel, sync_channel},
+    },
+    thread::JoinHandle,
+};
 
+use alloy_primitives::{B256, keccak256};
 use rocksdb::{
     BlockBasedIndexType, BlockBasedOptions, BoundColumnFamily, Cache, ColumnFamilyDescriptor, DB, DBCompressionType,
-    Direction, Error, ErrorKind, IteratorMode, Options, ReadOptions, SliceTransform, WriteBatch, WriteOptions,
+    Direction, Error, ErrorKind, IteratorMode, Options, ReadOptions, SliceTransform, SnapshotWithThreadMode,
+    WriteBatch, WriteOptions,
 };
 
 use crate::{
-    chain::OpenError,
+    chain::{OpenError, snapshot::FrozenRows},
     state::{
+        StateReader,
         store::{Batch, Entry, Store, StoreError, Table},
         undo,
     },
@@ -25,7 +36,7 @@ const KEPT_LOGS: usize = 4;
 
 /// A [`Store`] in a directory.
 pub struct Database {
-    db: DB,
+    db: Arc<DB>,
 }
 
 impl Database {
@@ -53,11 +64,33 @@ impl Database {
         let families = Table::ALL.map(|table| ColumnFamilyDescriptor::new(table.name(), table_options(table, &cache)));
         let options = options(open_files::raise());
         let db = DB::open_cf_descriptors(&options, path, families).map_err(|error| open_error(path, &error))?;
-        Ok(Self { db })
+        Ok(Self { db: Arc::new(db) })
+    }
+
+    /// The tables as they are now, for reading while the database goes on. They cost the disk what changes meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// `Io` when the operating system gives no thread.
+    pub fn freeze(&self) -> Result<Frozen, StoreError> {
+        let (jobs, queue) = sync_channel(WAITING);
+        let (taken, is_taken) = channel();
+        let db = self.db.clone();
+        let serve = move || {
+            let snapshot = db.snapshot();
+            // Whoever waits for it hears of an end, too.
+            let _ = taken.send(());
+            serve(&FrozenTables { db: &db, snapshot }, &queue);
+        };
+        let io = |detail: String| StoreError::Io { action: "freeze the state", detail };
+        let thread = std::thread::Builder::new().name("snapshot".to_owned()).spawn(serve);
+        let thread = thread.map_err(|error| io(error.to_string()))?;
+        is_taken.recv().map_err(|error| io(error.to_string()))?;
+        Ok(Frozen { jobs: Some(jobs), thread: Some(thread) })
     }
 
     fn family(&self, table: Table) -> Arc<BoundColumnFamily<'_>> {
-        self.db.cf_handle(table.name()).expect("all tables are opened")
+        family(&self.db, table)
     }
 }
 
@@ -156,14 +189,8 @@ impl Store for Database {
 
     fn scan(&self, table: Table, from: &[u8], limit: usize) -> Result<Vec<Entry>, StoreError> {
         let family = self.family(table);
-        self.db
-            .iterator_cf_opt(&family, read_options(table), IteratorMode::From(from, Direction::Forward))
-            .take(limit)
-            .map(|entry| match entry {
-                Ok((key, value)) => Ok((key.into_vec(), value.into_vec())),
-                Err(error) => Err(store_error("read", &error)),
-            })
-            .collect()
+        let mode = IteratorMode::From(from, Direction::Forward);
+        entries(self.db.iterator_cf_opt(&family, read_options(table), mode), limit)
     }
 
     fn write(&self, batch: Batch) -> Result<(), StoreError> {
@@ -179,6 +206,89 @@ impl Store for Database {
         options.set_sync(true);
         self.db.write_opt(rows, &options).map_err(|error| store_error("write", &error))
     }
+}
+
+/// Readers that may wait for one snapshot.
+const WAITING: usize = 8;
+
+type Job = Box<dyn FnOnce(&FrozenTables<'_>) + Send>;
+
+/// The tables as they were at one moment. One thread reads them, for one reader after another: copying a state must not take
+/// more of a machine than that.
+#[derive(Debug)]
+pub struct Frozen {
+    /// None once it is dropped.
+    jobs: Option<SyncSender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Frozen {
+    /// Reads, when those who came before are done. `None` when too many wait already. Blocks.
+    pub fn read<T: Send + 'static>(&self, work: impl FnOnce(&FrozenTables<'_>) -> T + Send + 'static) -> Option<T> {
+        let (answer, answered) = channel();
+        let job: Job = Box::new(move |tables| {
+            // The reader may have gone.
+            let _ = answer.send(work(tables));
+        });
+        match self.jobs.as_ref()?.try_send(job) {
+            Ok(()) => answered.recv().ok(),
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => None,
+        }
+    }
+}
+
+impl Drop for Frozen {
+    /// Waits for the thread, which holds the database open.
+    fn drop(&mut self) {
+        drop(self.jobs.take());
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("a reader of a snapshot panicked");
+        }
+    }
+}
+
+fn serve(tables: &FrozenTables<'_>, queue: &Receiver<Job>) {
+    while let Ok(job) = queue.recv() {
+        job(tables);
+    }
+}
+
+/// What a reader of [`Frozen`] sees.
+pub struct FrozenTables<'a> {
+    db: &'a DB,
+    snapshot: SnapshotWithThreadMode<'a, DB>,
+}
+
+impl StateReader for FrozenTables<'_> {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.snapshot.get_cf(&family(self.db, table), key).map_err(|error| store_error("read", &error))
+    }
+
+    fn block_hash(&self, number: u64) -> Result<Option<B256>, StoreError> {
+        Ok(self.get(Table::Header, &number.to_be_bytes())?.map(keccak256))
+    }
+}
+
+impl FrozenRows for FrozenTables<'_> {
+    fn scan(&self, table: Table, from: &[u8], limit: usize) -> Result<Vec<Entry>, StoreError> {
+        let mode = IteratorMode::From(from, Direction::Forward);
+        entries(self.snapshot.iterator_cf_opt(&family(self.db, table), read_options(table), mode), limit)
+    }
+}
+
+fn family(db: &DB, table: Table) -> Arc<BoundColumnFamily<'_>> {
+    db.cf_handle(table.name()).expect("all tables are opened")
+}
+
+/// An entry as rocksdb gives it.
+type RawEntry = Result<(Box<[u8]>, Box<[u8]>), Error>;
+
+fn entries(iterator: impl Iterator<Item = RawEntry>, limit: usize) -> Result<Vec<Entry>, StoreError> {
+    let entry = |entry: RawEntry| match entry {
+        Ok((key, value)) => Ok((key.into_vec(), value.into_vec())),
+        Err(error) => Err(store_error("read", &error)),
+    };
+    iterator.take(limit).map(entry).collect()
 }
 
 fn open_error(path: &Path, error: &Error) -> OpenError {

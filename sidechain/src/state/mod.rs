@@ -20,4 +20,5 @@ pub use overlay::{Change, Overlay, VERSIONED};
 pub use reader::{
     Account, AccountNodes, Nothing, StateReader, StorageNodes, decode_account, encode_account, slot_hash,
 };
+pub(crate) use reader::{account_node_key, slot_key, storage_node_key};
 pub use working::{CodeCache, CommitError, Working};

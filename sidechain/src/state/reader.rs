@@ -177,15 +177,15 @@ impl<R: StateReader> NodeReader for StorageNodes<'_, R> {
 /// Ends a path in a key, so that no path's key is the beginning of another's. Nibbles are below 16.
 pub(super) const PATH_END: u8 = 0xff;
 
-pub(super) fn account_node_key(path: &Nibbles) -> Vec<u8> {
+pub(crate) fn account_node_key(path: &Nibbles) -> Vec<u8> {
     path.iter().chain([PATH_END]).collect()
 }
 
-pub(super) fn storage_node_key(account: B256, path: &Nibbles) -> Vec<u8> {
+pub(crate) fn storage_node_key(account: B256, path: &Nibbles) -> Vec<u8> {
     account.iter().copied().chain(path.iter()).chain([PATH_END]).collect()
 }
 
-pub(super) fn slot_key(account: B256, slot: B256) -> [u8; 64] {
+pub(crate) fn slot_key(account: B256, slot: B256) -> [u8; 64] {
     let mut key = [0; 64];
     key[..32].copy_from_slice(account.as_slice());
     key[32..].copy_from_slice(slot.as_slice());

@@ -10,6 +10,8 @@
 //!
 //! Keys are hashes, hence of equal length: a branch never has a value of its own.
 
+pub mod range;
+
 use std::collections::BTreeMap;
 
 use alloy_primitives::{B256, Bytes, keccak256};

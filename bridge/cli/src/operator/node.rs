@@ -25,6 +25,12 @@
 //! state = 50000                      # state can be read (eth_call, eth_getBalance)
 //! proofs = 1024                      # state can be proved (eth_getProof)
 //! blocks = "all"                     # transactions and receipts; those of the peg stay in any case
+//!
+//! # [sync]
+//! # mode = "snapshot"                # or "full": execute every block, from the first on
+//! # from = ["http://a.example:8545"] # nodes to copy a snapshot from, besides the followed one
+//! # behind = 10000                   # blocks that are executed rather than copied
+//! # offer_every = 1024               # blocks between snapshots kept for others; 0: none
 //! ```
 
 use std::collections::BTreeMap;
@@ -35,7 +41,7 @@ use eyre::{Result, WrapErr, bail, eyre};
 use serde::{Deserialize, Serialize};
 use sidechain::access::{Access, Prefix};
 use sidechain::chain::Retention;
-use sidechain::io::node::{self, NodeConfig};
+use sidechain::io::node::{self, NodeConfig, SyncConfig};
 
 use crate::context::Context;
 use crate::genesis_file::read_genesis;
@@ -120,6 +126,16 @@ pub struct Config {
     pub cache_mib: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retention: Option<RetentionConfig>,
+    /// The keys of this validator never voted, on any machine: it need not wait before it votes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub never_voted: bool,
+    /// How it catches up, and what it offers to others that do.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub sync: SyncConfig,
+}
+
+fn is_default(sync: &SyncConfig) -> bool {
+    *sync == SyncConfig::default()
 }
 
 /// `[retention]`: how long what is old is kept. What is not said has its default.
@@ -195,6 +211,8 @@ impl Config {
             follow: self.follow,
             retention: self.retention.unwrap_or_default().retention(),
             cache_bytes: self.cache_mib.map(|mib| usize::from(mib) << 20),
+            sync: self.sync,
+            never_voted: self.never_voted,
             ..defaults
         })
     }
@@ -251,6 +269,8 @@ impl Args {
                 follow: None,
                 cache_mib: None,
                 retention: None,
+                never_voted: false,
+                sync: SyncConfig::default(),
             },
             (None, None) => {
                 bail!("which network? --config FILE, or --genesis FILE with --follow URL")

@@ -138,6 +138,12 @@ fn show_deposits(id: &str, report: &DepositReport) {
     for deposit in &report.deposits {
         println!("{}", describe(deposit));
     }
+    if report.since_block > 0 {
+        println!(
+            "this node knows no sweeps before sidechain block {}: for an earlier payment give its outpoint, or ask another node",
+            report.since_block
+        );
+    }
 }
 
 fn describe(deposit: &Deposit) -> String {

@@ -109,11 +109,20 @@ fn deposits() {
     };
     frozen(&deposit(DepositStatus::Sweeping), &text("sweeping"));
     frozen(&deposit(DepositStatus::Minted), &text("minted"));
-    let report =
-        DepositReport { registered: false, address: None, deposits: vec![deposit(DepositStatus::Minted)], next: None };
-    frozen(&report, &format!(r#"{{"registered":false,"address":null,"deposits":[{}],"next":null}}"#, text("minted")));
+    let report = DepositReport {
+        registered: false,
+        address: None,
+        deposits: vec![deposit(DepositStatus::Minted)],
+        next: None,
+        since_block: 0,
+    };
+    let minted = text("minted");
+    frozen(
+        &report,
+        &format!(r#"{{"registered":false,"address":null,"deposits":[{minted}],"next":null,"sinceBlock":0}}"#),
+    );
     let report = DepositReport { next: Some(DepositPlace { block: 7, log_index: 8 }), deposits: vec![], ..report };
-    let next = r#"{"registered":false,"address":null,"deposits":[],"next":{"block":7,"logIndex":8}}"#;
+    let next = r#"{"registered":false,"address":null,"deposits":[],"next":{"block":7,"logIndex":8},"sinceBlock":0}"#;
     frozen(&report, next);
 }
 

@@ -17,6 +17,7 @@ mod reading;
 mod records;
 mod registrations;
 mod retention;
+mod snapshot;
 mod standard;
 mod stopping;
 mod supply;

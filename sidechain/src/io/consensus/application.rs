@@ -26,6 +26,9 @@ pub trait FinalBlocks: Send + Sync + 'static {
     /// Keeps blocks and certificates: on disk when this returns. What is there already stays as it is.
     fn keep(&self, kept: Vec<Ahead>) -> Result<(), String>;
 
+    /// Number of the first block, besides the genesis block, that is there whole; 0: all are.
+    fn first_block(&self) -> u64;
+
     /// Which blocks and certificates were kept above the head, from a number on; at most `limit` rows. Without their bytes.
     fn kept(&self, from: u64, limit: usize) -> Result<Vec<Ahead>, String>;
 

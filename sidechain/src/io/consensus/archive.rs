@@ -206,7 +206,11 @@ impl<E: Spawner + Metrics, A: Application> Archive<E, A> {
 fn load<A: Application>(application: &A) -> Result<Index, String> {
     let mut index = Index::default();
     let head = application.head();
-    index.blocks.insert(0, head);
+    // After the genesis block there may be none until a copied state's block.
+    index.blocks.insert(0, 0);
+    if head > 0 {
+        index.blocks.insert(application.first_block().clamp(1, head), head);
+    }
     let recent = application.certified(head.saturating_sub(RECENT), RECENT as usize + 1)?;
     recent.into_iter().filter(|number| *number <= head).for_each(|number| index.certificates.insert(number, number));
     let mut next = head + 1;

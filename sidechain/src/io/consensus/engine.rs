@@ -3,6 +3,7 @@
 use std::{num::NonZeroU64, sync::Arc, time::Duration};
 
 use alloy_primitives::Address;
+use commonware_codec::{Copying, Decode as _};
 use commonware_consensus::{
     CertifiableAutomaton, Relay, Reporter,
     marshal::{
@@ -14,12 +15,14 @@ use commonware_consensus::{
         self, Plan,
         config::{Floor, ForwardPolicy, SkipBudget, SkipPolicy},
         elector::RoundRobin,
-        types::{Activity, Context},
+        types::{Activity, Context, Finalization},
     },
     types::{Epoch, FixedEpocher, ViewDelta},
 };
 use commonware_cryptography::{
-    Digested, Digestible as _, Sha256, Signer as _, certificate::ConstantProvider, ed25519::PublicKey,
+    Digested, Digestible as _, Sha256, Signer as _,
+    certificate::{ConstantProvider, Verifier as _},
+    ed25519::PublicKey,
     keccak256::Digest,
 };
 use commonware_p2p::{Blocker, Provider, Receiver, Sender};
@@ -54,6 +57,9 @@ const CACHE_RETENTION: ViewDelta = ViewDelta::new(32);
 /// Blocks in one of these files; files are removed whole.
 const CACHE_SECTION: NonZeroU64 = NZU64!(32);
 
+/// The folder of the journal of votes.
+pub const VOTES: &str = "votes";
+
 /// Final blocks on their way to the application.
 const MAX_PENDING_BLOCKS: usize = 16;
 
@@ -73,6 +79,8 @@ pub struct Setup<'a> {
     pub pacing: Pacing,
     /// Prefix of the engine's files in the runtime's storage: empty, except where several validators share one runtime.
     pub partition: String,
+    /// Certificate of a final block, unless its own files say something later: the engine votes only in rounds after that block's.
+    pub votes_floor: Option<&'a [u8]>,
 }
 
 /// Runs the engine until its context is stopped, or something fatal happens.
@@ -101,7 +109,7 @@ where
     let beneficiary = fee_account(setup.validators, &me)?;
     let files = Files::new(setup.partition);
     let genesis = Payload::new(application.genesis());
-    let genesis_digest = genesis.digest();
+    let votes_floor = votes_floor(setup.votes_floor, &genesis)?;
 
     let (carried, blocks) = blocks::start(&runtime, channels.blocks, blocker.clone());
     let backfill = backfill(&runtime, me, peers, blocker.clone(), channels.backfill);
@@ -116,7 +124,7 @@ where
 
     let adapter = Adapter::new(application, setup.pacing, beneficiary, final_tip, catch_up);
     let automaton = Inline::new(runtime.child("automaton"), adapter, mailbox, one_epoch());
-    let config = vote_config(scheme, blocker, automaton, setup.pacing, genesis_digest, &files);
+    let config = vote_config(scheme, blocker, automaton, setup.pacing, votes_floor, &files);
     let votes = simplex::Engine::new(runtime.child("votes"), config);
     let votes = votes.start(channels.votes, channels.certificates, channels.resolver);
 
@@ -161,7 +169,12 @@ where
     };
     let digest = genesis.digest();
     let first = || marshal::Start::Genesis(Digested::precomputed(genesis.clone(), digest));
-    let (marshal, mailbox, floor) = open("marshal", first()).await;
+    // Where the chain began with a copied state, nothing before it can be delivered. What was delivered later than that wins.
+    let start = match application.first_block() {
+        0 => first(),
+        _ => archive.newest_certificate().await?.map_or_else(first, marshal::Start::Floor),
+    };
+    let (marshal, mailbox, floor) = open("marshal", start).await;
     let (delivered, head) = (floor.processed().map_or(0, |processed| processed.height().get()), application.head());
     if delivered <= head {
         return Ok((marshal, mailbox));
@@ -182,6 +195,19 @@ where
 fn fee_account(validators: &[Validator], me: &PublicKey) -> Result<Address, ConsensusError> {
     let validator = validators.iter().find(|validator| validator.p2p_key[..] == *me.as_ref());
     validator.map(|validator| validator.account).ok_or(ConsensusError::NotValidator)
+}
+
+/// A certificate that the node keeps, as the engine knows it.
+fn finalization(certificate: &[u8]) -> Result<Finalization<Scheme, Digest>, ConsensusError> {
+    Finalization::decode_cfg(Copying(certificate), &Scheme::certificate_codec_config_unbounded())
+        .map_err(|error| ConsensusError::Floor(error.to_string()))
+}
+
+fn votes_floor(floor: Option<&[u8]>, genesis: &Payload) -> Result<Floor<Scheme, Digest>, ConsensusError> {
+    Ok(match floor {
+        Some(certificate) => Floor::Finalized(finalization(certificate)?),
+        None => Floor::Genesis(genesis.digest()),
+    })
 }
 
 /// Membership does not change.
@@ -253,7 +279,7 @@ fn vote_config<B, A>(
     blocker: B,
     automaton: A,
     pacing: Pacing,
-    genesis: Digest,
+    floor: Floor<Scheme, Digest>,
     files: &Files,
 ) -> VoteConfig<B, A>
 where
@@ -272,10 +298,10 @@ where
         reporter: automaton,
         track_historical_votes: false,
         strategy: Sequential,
-        partition: files.name("votes"),
+        partition: files.name(VOTES),
         mailbox_size: MAILBOX_SIZE,
         epoch: Epoch::zero(),
-        floor: Floor::Genesis(genesis),
+        floor,
         replay_buffer: NZUsize!(1 << 20),
         write_buffer: NZUsize!(1 << 18),
         page_cache: files.page_cache.clone(),

@@ -23,6 +23,9 @@ pub enum ConsensusError {
         /// The error of the engine's storage.
         reason: String,
     },
+    /// A certificate of this node's own store, by which it would begin, does not decode.
+    #[error("the certificate of the block to begin with does not decode: {0}")]
+    Floor(String),
     /// The application could not make a final block durable.
     #[error("cannot commit a final block: {0}")]
     Commit(String),

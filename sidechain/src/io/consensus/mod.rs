@@ -39,5 +39,5 @@ mod scheme;
 mod tests;
 
 pub use application::{Application, BUILD_LIMIT, FinalBlocks, Pacing, Validator, Verdict};
-pub use engine::{Setup, start};
+pub use engine::{Setup, VOTES, start};
 pub use error::ConsensusError;

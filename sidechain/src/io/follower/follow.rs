@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use alloy_primitives::B256;
+use alloy_primitives::{B256, U64};
 use alloy_rlp::Decodable as _;
 use api::peg::FollowedBlock;
 use futures::StreamExt as _;
@@ -22,6 +22,9 @@ const FETCHED: usize = 16;
 
 /// Time between questions for a block that is not there yet.
 const POLL: Duration = Duration::from_millis(250);
+
+/// How often a proof that is not there yet is asked for: half a minute.
+const PROOF_TRIES: usize = 120;
 
 /// Time before a node that failed, or answered wrongly, is asked again.
 const RETRY: Duration = Duration::from_secs(2);
@@ -56,7 +59,7 @@ pub enum FollowError {
 }
 
 /// Takes blocks from the node at `url` for ever. `commit` executes one and makes it final, with its certificate if it has one
-/// of its own; it may block.
+/// of its own; it may block. `heard` is told the followed node's head whenever it answers, and nothing when it does not.
 ///
 /// # Errors
 ///
@@ -65,6 +68,7 @@ pub async fn follow<S: Store>(
     url: &str,
     chain: Arc<Chain<S>>,
     validators: Validators,
+    heard: impl Fn(Option<u64>),
     commit: impl Fn(&Block, Option<&[u8]>) -> Result<(), String> + Clone + Send + 'static,
 ) -> Result<(), FollowError> {
     let client = HttpClientBuilder::default()
@@ -74,29 +78,56 @@ pub async fn follow<S: Store>(
         .map_err(|error| FollowError::Url { url: url.to_owned(), reason: error.to_string() })?;
     ensure_same_network(&client, chain.genesis_block().hash()).await?;
     loop {
-        if let Some(pause) = catch_up(&client, &chain, &validators, &commit).await? {
-            tokio::time::sleep(pause).await;
-        }
+        let asked: Result<U64, _> = client.request("eth_blockNumber", rpc_params![]).await;
+        heard(asked.as_ref().ok().map(|number| number.to()));
+        let pause = match asked {
+            Ok(head) if head.to::<u64>() <= chain.head().number => POLL,
+            Ok(head) => match catch_up(&client, &chain, head.to(), &validators, &commit).await? {
+                Caught::Up => continue,
+                Caught::Fault => RETRY,
+            },
+            Err(error) => {
+                warn!(%error, "the followed node does not answer");
+                RETRY
+            }
+        };
+        tokio::time::sleep(pause).await;
     }
 }
 
-/// Takes blocks until one is missing or wrong. Returns how long to wait before the next question; `None`: not at all.
+/// How catching up ended.
+enum Caught {
+    Up,
+    /// The followed node does not answer, or answers wrongly.
+    Fault,
+}
+
+/// Takes the blocks up to the followed node's head, each asked for once.
 async fn catch_up<S: Store>(
     client: &HttpClient,
     chain: &Chain<S>,
+    head: u64,
     validators: &Validators,
     commit: &(impl Fn(&Block, Option<&[u8]>) -> Result<(), String> + Clone + Send + 'static),
-) -> Result<Option<Duration>, FollowError> {
-    let head = chain.head();
-    let mut tip = (head.number, head.hash_slow());
+) -> Result<Caught, FollowError> {
+    let own = chain.head();
+    let mut tip = (own.number, own.hash_slow());
     let ask = |number| async move { (number, fetch(client, number).await) };
-    // One question while at the tip; many at once when it was answered.
-    let at_once = if matches!(ask(tip.0 + 1).await.1, Ok(Some(_))) { FETCHED } else { 1 };
-    let mut answers = futures::stream::iter((tip.0 + 1..).take(16 * at_once)).map(ask).buffered(at_once);
+    let mut answers = futures::stream::iter(tip.0 + 1..=head).map(ask).buffered(FETCHED);
     while let Some((number, answer)) = answers.next().await {
-        let Final { block, certificate } = match accept(number, answer, tip, validators) {
-            Ok(accepted) => accepted,
-            Err(pause) => return Ok(Some(pause)),
+        let answer = match answer {
+            Ok(Some(answer)) => answer,
+            Ok(None) => {
+                warn!(number, "the followed node does not have a block below its head");
+                return Ok(Caught::Fault);
+            }
+            Err(error) => {
+                warn!(number, %error, "the followed node does not answer");
+                return Ok(Caught::Fault);
+            }
+        };
+        let Some(Final { block, certificate }) = proven(client, answer, tip, validators).await else {
+            return Ok(Caught::Fault);
         };
         tip = (number, block.hash());
         let commit = commit.clone();
@@ -104,30 +135,33 @@ async fn catch_up<S: Store>(
         let committed = tokio::task::spawn_blocking(work).await;
         committed.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())).map_err(FollowError::Commit)?;
     }
-    Ok(None)
+    Ok(Caught::Up)
 }
 
-/// The block of an answer when it is the next final one; else how long to wait before the next question.
-fn accept(
-    number: u64,
-    answer: Result<Option<FollowedBlock>, ClientError>,
+/// The block of an answer once it is proved to be the next final one. A proof that is not there yet is waited for; the block is
+/// not asked for again. `None` when the followed node is at fault.
+async fn proven(
+    client: &HttpClient,
+    mut answer: FollowedBlock,
     tip: (u64, B256),
     validators: &Validators,
-) -> Result<Final, Duration> {
-    let answer = match answer {
-        Ok(answer) => answer.ok_or(POLL)?,
-        Err(error) => {
-            warn!(number, error = %error, "the followed node does not answer");
-            return Err(RETRY);
+) -> Option<Final> {
+    for _ in 0..PROOF_TRIES {
+        match examine(&answer, tip, validators) {
+            Ok(Some(block)) => return Some(block),
+            Ok(None) => {}
+            Err(refused) => {
+                warn!(number = tip.0 + 1, %refused, "the followed node sent a block that is not final");
+                return None;
+            }
         }
-    };
-    match examine(answer, tip, validators) {
-        Ok(block) => block.ok_or(POLL),
-        Err(refused) => {
-            warn!(number, %refused, "the followed node sent a block that is not final");
-            Err(RETRY)
-        }
+        tokio::time::sleep(POLL).await;
+        let number = format!("{:#x}", tip.0 + 1);
+        // An error says that there is none yet, or that the node is away.
+        answer.finality = client.request("peg_getFinality", rpc_params![number]).await.ok();
     }
+    warn!(number = tip.0 + 1, "the followed node has no proof that its block is final");
+    None
 }
 
 /// Waits for the followed node and compares genesis blocks: a wrong address is found before a signature fails.

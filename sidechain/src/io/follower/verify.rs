@@ -31,7 +31,7 @@ pub(super) struct Final {
 
 /// Checks everything about an answer that needs no state. `None`: it is not provably final yet.
 pub(super) fn examine(
-    answer: FollowedBlock,
+    answer: &FollowedBlock,
     (number, hash): (u64, B256),
     validators: &Validators,
 ) -> Result<Option<Final>, Refused> {
@@ -43,13 +43,13 @@ pub(super) fn examine(
     if block.header.parent_hash != hash {
         return Err(Refused::Parent { number: want, got: block.header.parent_hash, want: hash });
     }
-    let Some(proof) = answer.finality else {
+    let Some(proof) = &answer.finality else {
         debug!(number = want, "no certificate yet");
         return Ok(None);
     };
     let descendants = proof.descendants.iter().map(decode::<Header>).collect::<Result<Vec<_>, _>>()?;
     finality::verify_linked(&block.header, &descendants, &proof.certificate, validators)?;
-    let certificate = (proof.certified.number == want && descendants.is_empty()).then_some(proof.certificate);
+    let certificate = (proof.certified.number == want && descendants.is_empty()).then(|| proof.certificate.clone());
     Ok(Some(Final { block, certificate }))
 }
 
@@ -123,24 +123,24 @@ mod tests {
     fn a_block_is_taken_by_its_own_certificate_or_a_descendants() {
         let [genesis, one, two] = blocks();
         let tip = (0, genesis.hash());
-        let taken = examine(answer(&one, &[], &[0, 1, 3]), tip, &validators());
+        let taken = examine(&answer(&one, &[], &[0, 1, 3]), tip, &validators());
         let taken = taken.expect("a quorum signed it").expect("final");
         assert_eq!(taken.block, one);
         assert!(taken.certificate.is_some());
-        let taken = examine(answer(&one, &[&two], &[0, 1, 3]), tip, &validators());
+        let taken = examine(&answer(&one, &[&two], &[0, 1, 3]), tip, &validators());
         let taken = taken.expect("a quorum signed its child").expect("final");
         assert_eq!(taken.block, one);
         assert!(taken.certificate.is_none(), "it is the child's");
         let mut early = answer(&one, &[], &[0, 1, 3]);
         early.finality = None;
-        assert!(matches!(examine(early, tip, &validators()), Ok(None)), "not final yet");
+        assert!(matches!(examine(&early, tip, &validators()), Ok(None)), "not final yet");
     }
 
     #[test]
     fn a_node_that_lies_is_not_believed() {
         let [genesis, one, two] = blocks();
         let tip = (0, genesis.hash());
-        let examine = |answer| examine(answer, tip, &validators()).expect_err("a lie");
+        let examine = |answer| examine(&answer, tip, &validators()).expect_err("a lie");
         assert!(matches!(
             examine(answer(&one, &[], &[0, 1])),
             Refused::Finality(FinalityError::NoQuorum { got: 2, want: 3 })

@@ -43,7 +43,21 @@ pub(super) enum Item {
     Paid(Registration, Arc<PaymentProof>),
     /// Hash of the sender's genesis block.
     Hello(B256),
+    /// The sender's last block.
+    Head(Head),
 }
+
+/// What a validator says of its last block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Head {
+    /// RLP.
+    pub(super) header: Bytes,
+    /// Empty for the genesis block, which needs none.
+    pub(super) certificate: Bytes,
+}
+
+/// Bytes of a header and its certificate.
+const MAX_HEAD_ITEM_BYTES: usize = 8 << 10;
 
 impl From<Gossip> for Item {
     fn from(gossip: Gossip) -> Self {
@@ -66,6 +80,10 @@ impl Item {
                 append(batch, 3, &[registration.to_bytes(), proof].concat());
             }
             Self::Hello(genesis) => append(batch, 2, genesis.as_slice()),
+            Self::Head(Head { header, certificate }) => {
+                let length = u16::try_from(header.len()).expect("a header is small").to_be_bytes();
+                append(batch, 4, &[&length, header.as_ref(), certificate].concat());
+            }
         }
     }
 
@@ -79,6 +97,12 @@ impl Item {
                 Some(Self::Paid(Registration::from_bytes(registration)?, Arc::new(proof)))
             }
             (2, 32) => Some(Self::Hello(B256::from_slice(body))),
+            (4, 2..=MAX_HEAD_ITEM_BYTES) => {
+                let (length, rest) = body.split_first_chunk()?;
+                let (header, certificate) = rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
+                let [header, certificate] = [header, certificate].map(Bytes::copy_from_slice);
+                Some(Self::Head(Head { header, certificate }))
+            }
             _ => None,
         }
     }
@@ -119,6 +143,8 @@ mod tests {
             Item::Registration(registration),
             Item::Hello(B256::repeat_byte(6)),
             Item::Transaction(Bytes::from(vec![7; 1000])),
+            Item::Head(Head { header: Bytes::from(vec![8; 600]), certificate: Bytes::from(vec![9; 120]) }),
+            Item::Head(Head { header: Bytes::from(vec![8; 600]), certificate: Bytes::new() }),
         ]
     }
 
@@ -146,6 +172,8 @@ mod tests {
         assert_eq!(decode(&[0, 0, 0, 0, 0]), None, "empty transaction");
         assert_eq!(decode(&[1, 0, 0, 0, 1, 9]), None, "short registration");
         assert_eq!(decode(&[9, 0, 0, 0, 0]), None, "unknown kind");
+        assert_eq!(decode(&[4, 0, 0, 0, 3, 0, 2, 1]), None, "a header beyond the end");
+        assert_eq!(decode(&[4, 0, 0, 0, 1, 0]), None, "no length of a header");
         assert_eq!(decode(&[0, 0xff, 0xff, 0xff, 0xff, 1]), None, "length beyond the end");
     }
 

@@ -52,6 +52,6 @@ pub(in crate::io) async fn announce_genesis<E: Clock>(
     }
 }
 
-fn connected(sender: &mut impl Sender<PublicKey = PublicKey>) -> Vec<PublicKey> {
+pub(super) fn connected(sender: &mut impl Sender<PublicKey = PublicKey>) -> Vec<PublicKey> {
     sender.check(Recipients::All).map(|checked| checked.recipients()).unwrap_or_default()
 }

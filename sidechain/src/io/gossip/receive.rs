@@ -10,11 +10,13 @@ use alloy_primitives::B256;
 use commonware_cryptography::ed25519::PublicKey;
 use commonware_p2p::{Receiver, Recipients, Sender};
 use commonware_runtime::{Clock, Metrics, Spawner};
+use light::finality::Validators;
 use tracing::{error, info, warn};
 
 use super::{
     batch::{self, BATCH_INTERVAL, Item, MAX_MESSAGE_BYTES},
     catch_up::latest_registrations,
+    heads,
 };
 use crate::{
     io::{
@@ -33,7 +35,9 @@ pub(in crate::io) async fn receive<E: Clock + Spawner + Metrics>(
     mut sender: impl Sender<PublicKey = PublicKey>,
     mut receiver: impl Receiver<PublicKey = PublicKey>,
     state: NodeState,
+    validators: Validators,
 ) {
+    let validators = Arc::new(validators);
     let genesis = state.chain.genesis_block().hash();
     let mut answered: BTreeMap<PublicKey, SystemTime> = BTreeMap::new();
     while let Ok((peer, message)) = receiver.recv().await {
@@ -42,9 +46,9 @@ pub(in crate::io) async fn receive<E: Clock + Spawner + Metrics>(
         let hello = hello(&items);
         warn_of_another_network(&peer, hello, genesis);
         let asks = hello.is_some() && answered.get(&peer).is_none_or(|last| is_over(*last, now));
-        let (taker, from) = (state.clone(), peer.clone());
+        let (taker, from, validators) = (state.clone(), peer.clone(), validators.clone());
         let work = runtime.child("gossip").shared(true).spawn(move |_| async move {
-            if let Err(panic) = contain(|| take(&taker, &from, items, unix_ms(now))) {
+            if let Err(panic) = contain(|| take(&taker, &from, &validators, items, unix_ms(now))) {
                 error!(peer = %from, panic, "a bug, set off by gossip: the batch is given up");
             }
             if asks { latest_registrations(&taker) } else { Vec::new() }
@@ -80,7 +84,7 @@ fn read(peer: &PublicKey, message: &[u8]) -> Option<Vec<Item>> {
 fn hello(items: &[Item]) -> Option<B256> {
     items.iter().find_map(|item| match item {
         Item::Hello(genesis) => Some(*genesis),
-        Item::Transaction(_) | Item::Registration(_) | Item::Paid(..) => None,
+        Item::Transaction(_) | Item::Registration(_) | Item::Paid(..) | Item::Head(_) => None,
     })
 }
 
@@ -95,18 +99,24 @@ fn is_over(last: SystemTime, now: SystemTime) -> bool {
 }
 
 /// Transactions are queued: a peer that sends more than is checked in its turns loses what is too much.
-fn take(state: &NodeState, peer: &PublicKey, items: Vec<Item>, now_ms: u64) {
+fn take(state: &NodeState, peer: &PublicKey, validators: &Validators, items: Vec<Item>, now_ms: u64) {
     let mut registrations = Vec::new();
+    // One of each batch: checking a certificate costs a millisecond.
+    let mut head = None;
     for item in items {
         match item {
             Item::Transaction(raw) => state.deliver(source(peer), raw),
             Item::Registration(registration) => registrations.push((registration, None)),
             Item::Paid(registration, proof) => registrations.push((registration, Some(Arc::unwrap_or_clone(proof)))),
             Item::Hello(_) => {}
+            Item::Head(announced) => head = Some(announced),
         }
     }
     if !registrations.is_empty() {
         state.register_gossiped(peer.as_ref(), registrations, now_ms);
+    }
+    if let Some(Err(refused)) = head.map(|head| heads::take(state, peer, validators, &head)) {
+        warn!(%peer, %refused, "a validator announces a head that is not final");
     }
 }
 

@@ -107,6 +107,10 @@ impl FinalBlocks for NodeApplication {
         self.state.chain.keep_ahead(&kept).map_err(|error| error.to_string())
     }
 
+    fn first_block(&self) -> u64 {
+        self.state.chain.first_block()
+    }
+
     fn kept(&self, from: u64, limit: usize) -> Result<Vec<Ahead>, String> {
         self.state.chain.kept_ahead(from, limit).map_err(|error| error.to_string())
     }

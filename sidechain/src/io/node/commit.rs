@@ -16,6 +16,9 @@ pub(super) fn commit(state: &NodeState, block: &Block, certificate: Option<&[u8]
     let Some(finalized) = finalized else {
         return Ok(());
     };
+    if certificate.is_some() {
+        state.snapshots.on_final(chain.store(), block.header.number, now_ms).map_err(|error| error.to_string())?;
+    }
     info!(
         number = block.header.number,
         hash = %finalized.hash,

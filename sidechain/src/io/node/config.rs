@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
-use crate::{access::Access, chain::Retention};
+use serde::{Deserialize, Serialize};
+
+use crate::{access::Access, chain::Retention, io::snapshots::Snapshots};
 
 /// The settings that an operator chooses for one node. Everything else is in the genesis file, the same for all.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +27,47 @@ pub struct NodeConfig {
     pub retention: Retention,
     /// Memory for what the database reads, in bytes; `None`: as much as it takes by itself.
     pub cache_bytes: Option<usize>,
+    /// How it catches up, and what it offers to others that do.
+    pub sync: SyncConfig,
+    /// The operator knows that this validator's keys never voted, on any machine. It need not wait to vote then. Unused by a
+    /// follower.
+    pub never_voted: bool,
+}
+
+/// How a node catches up when it is new or was away, and what it offers to others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SyncConfig {
+    pub mode: SyncMode,
+    /// JSON-RPC URLs of nodes to copy a snapshot from. A follower asks the node that it follows, too.
+    pub from: Vec<String>,
+    /// A snapshot is copied when its block is more than so many ahead; fewer are fetched and executed.
+    pub behind: u64,
+    /// Blocks between two snapshots that this node keeps for others; 0: none. Nodes with the same number have snapshots of the
+    /// same blocks, so that one can take over from another.
+    pub offer_every: u64,
+}
+
+/// Where a node that is far behind begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SyncMode {
+    /// With the state after a recent block, which the validators certified.
+    #[default]
+    Snapshot,
+    /// With its own last block, or the genesis block: every block is executed here.
+    Full,
+}
+
+impl SyncConfig {
+    /// Blocks that a node fetches and executes rather than copying a state: some minutes' work.
+    pub const BEHIND: u64 = 10_000;
+}
+
+impl Default for SyncConfig {
+    fn default() -> Self {
+        Self { mode: SyncMode::default(), from: Vec::new(), behind: Self::BEHIND, offer_every: Snapshots::EVERY }
+    }
 }
 
 impl NodeConfig {
@@ -41,6 +84,21 @@ impl NodeConfig {
             follow: None,
             retention: Retention::default(),
             cache_bytes: None,
+            sync: SyncConfig::default(),
+            never_voted: false,
         }
+    }
+
+    /// Where the engine has its files.
+    pub(super) fn engine_dir(&self) -> PathBuf {
+        self.data_dir.join("consensus")
+    }
+
+    /// Where a snapshot may be copied from.
+    pub(super) fn sources(&self) -> Vec<String> {
+        let mut urls: Vec<_> = self.sync.from.iter().chain(&self.follow).cloned().collect();
+        let mut seen = std::collections::BTreeSet::new();
+        urls.retain(|url| seen.insert(url.clone()));
+        urls
     }
 }

@@ -6,11 +6,12 @@ use files::LockError;
 use light::finality::FinalityError;
 
 use crate::{
-    chain::OpenError,
+    chain::{OpenError, snapshot::RestoreError},
     io::{
         consensus::{ConsensusError, network::NetworkError},
         follower::FollowError,
     },
+    state::store::StoreError,
 };
 
 /// Why a node did not start, or stopped.
@@ -50,6 +51,20 @@ pub enum NodeError {
     /// The followed node is of another network, or its blocks cannot be kept.
     #[error(transparent)]
     Follow(#[from] FollowError),
+    /// The copied state cannot be taken: it breaks the block rule, or the disk failed.
+    #[error(transparent)]
+    Snapshot(#[from] RestoreError),
+    /// The old chain is still read by somebody. The copy is whole.
+    #[error(
+        "the snapshot is whole, but the old chain is still in use: start the node again, it goes on from the snapshot"
+    )]
+    StartAgain,
+    /// The note where a validator that lost its votes goes on cannot be kept.
+    #[error(transparent)]
+    Rejoin(std::io::Error),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// No more can be written. Nothing is lost: free some space and start again.
     #[error("the disk of {} is full: {reason}; what is final is kept: free some space and start the node again", path.display())]
     DiskFull {

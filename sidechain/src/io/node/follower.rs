@@ -10,7 +10,7 @@ use super::{
     config::NodeConfig,
     error::NodeError,
     members::finality_keys,
-    services::{log_end, open_chain, serve, stop},
+    services::{log_end, open_chain, serve, stop, watch_disk},
 };
 use crate::{
     block::Block,
@@ -20,6 +20,7 @@ use crate::{
         consensus,
         follower::{self, FollowError},
         node_state::NodeState,
+        snapshots::Snapshots,
         upstream::UpstreamClient,
     },
     mempool::{Limits, Mempool},
@@ -43,13 +44,22 @@ pub(super) fn run(
         // Transactions of users go upstream; this node gossips nothing.
         let (gossip, _) = mpsc::channel(1);
         let state = NodeState::new(chain, Mempool::new(Limits::default()), gossip, Some(Arc::new(upstream)));
+        let state = state.with_snapshots(Snapshots::new(config.sync.offer_every));
+        state.facts().needed_peers = 1;
         let rpc = serve(&config, &state)?;
         info!(head = state.chain.head().number, rpc = %rpc.public.address, upstream = url, "follower started");
         let chain = state.chain.clone();
+        let standing = state.clone();
+        let heard = move |head: Option<u64>| {
+            standing.facts().peers = usize::from(head.is_some());
+            head.into_iter().for_each(|head| standing.heard_of(head));
+        };
+        let watched = state.clone();
         let commit = move |block: &Block, certificate: Option<&[u8]>| commit(&state, block, certificate, now_ms());
         let ended = tokio::select! {
             () = shutdown => Ok(()),
-            ended = follower::follow(&url, chain, validators, commit) => ended.map_err(NodeError::from),
+            never = watch_disk(&watched, &config.data_dir) => match never {},
+            ended = follower::follow(&url, chain, validators, heard, commit) => ended.map_err(NodeError::from),
         };
         log_end(&ended);
         stop(&rpc).await;

@@ -14,9 +14,11 @@ mod commit;
 mod config;
 mod disk;
 mod error;
+mod far_behind;
 mod follower;
 mod members;
 mod offered;
+mod rejoin;
 mod run;
 mod services;
 #[cfg(test)]
@@ -25,6 +27,6 @@ mod validator;
 
 #[cfg(test)]
 pub(in crate::io) use application::NodeApplication;
-pub use config::NodeConfig;
+pub use config::{NodeConfig, SyncConfig, SyncMode};
 pub use error::NodeError;
 pub use run::run;

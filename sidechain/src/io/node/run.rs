@@ -4,7 +4,9 @@ use std::future::Future;
 
 use files::DirectoryLock;
 
-use super::{config::NodeConfig, error::NodeError, follower, members, validator::Validator};
+use futures::FutureExt as _;
+
+use super::{config::NodeConfig, error::NodeError, far_behind, follower, members, validator::Validator};
 use crate::{execution, genesis::Genesis, io::keys::ValidatorKeys};
 
 /// Runs a node until `shutdown` resolves; then everything is on disk and closed. Blocks the calling thread, which must not be
@@ -23,6 +25,13 @@ pub fn run(
     // Beside the rest of the start: no transaction shall be the first to wait for it.
     std::thread::spawn(execution::warm_up);
     let validators = members::validators(&genesis)?;
+    if keys.is_some() == config.follow.is_some() {
+        return Err(NodeError::NoRole);
+    }
+    // Asked twice: while the node catches up, and while it works.
+    let shutdown = shutdown.shared();
+    let certifiers = members::finality_keys(genesis.chain_id, &validators)?;
+    far_behind::catch_up(&config, &genesis, certifiers, shutdown.clone())?;
     match (keys, config.follow.clone()) {
         (Some(keys), None) => Validator::open(config, genesis, keys, validators)?.run(shutdown),
         (None, Some(url)) => follower::run(config, genesis, url, &validators, shutdown),

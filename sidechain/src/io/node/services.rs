@@ -1,10 +1,10 @@
 //! The steps that validators and followers share: open the chain, serve the JSON-RPC, stop.
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, path::Path, sync::Arc, time::Duration};
 
 use tracing::{error, info};
 
-use super::{config::NodeConfig, error::NodeError};
+use super::{config::NodeConfig, disk::is_full, error::NodeError};
 use crate::{
     chain::Chain,
     genesis::Genesis,
@@ -43,6 +43,20 @@ pub(super) fn serve(config: &NodeConfig, state: &NodeState) -> Result<Servers, N
 fn start(state: &NodeState, settings: rpc::Settings) -> Result<rpc::Running, NodeError> {
     let address = settings.listen;
     rpc::serve(state.clone(), settings).map_err(|error| NodeError::Listen { address, error })
+}
+
+/// Time between two looks whether the disk is full.
+const DISK_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Looks for ever whether the disk is full, for who asks whether the node is well.
+pub(super) async fn watch_disk(state: &NodeState, data_dir: &Path) -> Infallible {
+    loop {
+        let place = data_dir.to_owned();
+        // A task that ends early is one that the process ends with.
+        let full = tokio::task::spawn_blocking(move || is_full(&place)).await.unwrap_or(false);
+        state.facts().disk_full = full;
+        tokio::time::sleep(DISK_INTERVAL).await;
+    }
 }
 
 /// Stops the JSON-RPC. A request that hangs does not keep the node from stopping.

@@ -19,13 +19,15 @@ use commonware_runtime::{Handle, Runner as _, Spawner as _, Supervisor as _, tok
 use tokio::sync::mpsc;
 use tracing::{error, info};
 
+use light::finality;
+
 use super::{
     application::NodeApplication,
     config::NodeConfig,
     disk::is_full,
     error::NodeError,
-    members,
-    services::{SHUTDOWN_TIMEOUT, log_end, open_chain, serve, stop},
+    far_behind, members, rejoin,
+    services::{SHUTDOWN_TIMEOUT, log_end, open_chain, serve, stop, watch_disk},
 };
 use crate::{
     chain::Chain,
@@ -36,6 +38,7 @@ use crate::{
         gossip,
         keys::ValidatorKeys,
         node_state::{Gossip, NodeState},
+        snapshots::Snapshots,
     },
     mempool::{Limits, Mempool},
     panics::message,
@@ -52,8 +55,8 @@ pub(super) struct Validator {
     validators: Vec<consensus::Validator>,
     /// Where each is reached ("host:port"), by its p2p key.
     addresses: BTreeMap<[u8; 32], String>,
-    /// How many must vote for a block.
-    quorum: usize,
+    /// The same, as certificates are checked against them; they know how many make a quorum.
+    certifiers: finality::Validators,
 }
 
 impl Validator {
@@ -69,13 +72,13 @@ impl Validator {
         }
         let addresses = members::addresses(&genesis, &config)?;
         let chain_id = genesis.chain_id;
-        let quorum = members::finality_keys(chain_id, &validators)?.quorum();
+        let certifiers = members::finality_keys(chain_id, &validators)?;
         let pacing = Pacing {
             interval: Duration::from_millis(genesis.block.interval_ms),
             heartbeat: Duration::from_millis(genesis.block.heartbeat_ms),
         };
         let chain = open_chain(&config, genesis)?;
-        Ok(Self { config, keys, chain, chain_id, pacing, validators, addresses, quorum })
+        Ok(Self { config, keys, chain, chain_id, pacing, validators, addresses, certifiers })
     }
 
     /// Runs on a runtime of its own until `shutdown` resolves, or something fatal happens.
@@ -83,7 +86,7 @@ impl Validator {
         let data_dir = self.config.data_dir.clone();
         let runtime = engine_runtime::Config::default()
             .with_worker_threads(std::thread::available_parallelism().map_or(2, usize::from).max(2))
-            .with_storage_directory(data_dir.join("consensus"));
+            .with_storage_directory(self.config.engine_dir());
         // Looked at while everything still runs: tasks that end free space, and hide the reason.
         let seen_full = Arc::new(AtomicBool::new(false));
         let full = seen_full.clone();
@@ -110,25 +113,32 @@ impl Validator {
     ) -> Result<(), NodeError> {
         let (gossip, gossip_queue) = mpsc::channel(gossip::QUEUE);
         let state = NodeState::new(self.chain.clone(), Mempool::new(Limits::default()), gossip, None);
+        let state = state.with_snapshots(Snapshots::new(self.config.sync.offer_every));
         let p2p = self.config.p2p_listen;
         ensure_free(p2p).await?;
         let rpc = serve(&self.config, &state)?;
         let p2p_runtime = runtime.child("p2p");
         let network = network::connect(p2p_runtime, self.chain_id, &self.keys, p2p, &self.validators, &self.addresses)?;
         let network::Connected { channels, gossip: (sender, receiver), oracle, running } = network;
+        state.facts().needed_peers = self.certifiers.quorum() - 1;
         let _gossip = self.start_gossip(&runtime, sender.clone(), receiver, gossip_queue, &state);
         let head = state.chain.head().number;
         info!(chain_id = self.chain_id, head, rpc = %rpc.public.address, %p2p, "validator started");
 
+        let watched = state.clone();
         let engine = async {
-            gossip::wait_for_peers(&runtime, sender, self.others(), self.quorum).await;
-            let application = Arc::new(NodeApplication::new(state));
+            gossip::wait_for_peers(&runtime, sender, self.others(), self.certifiers.quorum()).await;
+            let votes = rejoin::floor(&runtime, &self.config, &state, self.certifiers.quorum()).await?;
+            let application = Arc::new(NodeApplication::new(state.clone()));
             let engine = runtime.child("consensus");
-            consensus::start(engine, self.setup(), application, channels, oracle.clone(), oracle).await
+            Ok(consensus::start(engine, self.setup(votes.as_deref()), application, channels, oracle.clone(), oracle)
+                .await?)
         };
         let ended = tokio::select! {
             () = shutdown => Ok(()),
-            ended = engine => ended.map_err(NodeError::from),
+            ended = engine => ended,
+            never = watch_disk(&watched, &self.config.data_dir) => match never {},
+            never = far_behind::advise(&watched, &self.config) => match never {},
             ended = running => Err(network_ended(ended)),
         };
         seen_full.store(ended.is_err() && is_full(&self.config.data_dir), Ordering::Relaxed);
@@ -140,13 +150,14 @@ impl Validator {
         ended
     }
 
-    fn setup(&self) -> Setup<'_> {
+    fn setup<'a>(&'a self, votes_floor: Option<&'a [u8]>) -> Setup<'a> {
         Setup {
             chain_id: self.chain_id,
             validators: &self.validators,
             keys: &self.keys,
             pacing: self.pacing,
             partition: String::new(),
+            votes_floor,
         }
     }
 
@@ -163,15 +174,23 @@ impl Validator {
         receiver: impl Receiver<PublicKey = PublicKey>,
         queue: mpsc::Receiver<Gossip>,
         state: &NodeState,
-    ) -> [Handle<()>; 3] {
+    ) -> [Handle<()>; 4] {
         let genesis = self.chain.genesis_block().hash();
         let sending = gossip::send(runtime.child("gossip_out"), sender.clone(), queue);
-        let receiving = gossip::receive(runtime.child("gossip_in"), sender.clone(), receiver, state.clone());
+        let receiving = gossip::receive(
+            runtime.child("gossip_in"),
+            sender.clone(),
+            receiver,
+            state.clone(),
+            self.certifiers.clone(),
+        );
+        let heads = gossip::announce_heads(runtime.child("gossip_heads"), sender.clone(), state.clone());
         let announcing = gossip::announce_genesis(runtime.child("gossip_hello"), sender, genesis, self.others());
         [
             runtime.child("gossip_send").spawn(move |_| sending),
             runtime.child("gossip_receive").spawn(move |_| receiving),
             runtime.child("gossip_greet").spawn(move |_| announcing),
+            runtime.child("gossip_head").spawn(move |_| heads),
         ]
     }
 }

@@ -1,6 +1,6 @@
 //! The state that all parts of a node share.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use alloy_primitives::{Address, B256, Bytes};
 use api::peg::PaymentProof;
@@ -15,9 +15,10 @@ use super::{
 use crate::block::{is_free, next_base_fee};
 use crate::chain::{Arrival, Chain, Finalized, Origin, Registration};
 use crate::execution::Stop;
-use crate::io::{NodeStore, registrar::Registrar};
+use crate::io::{NodeStore, registrar::Registrar, snapshots::Snapshots};
 use crate::mempool::{Account, Mempool};
 use crate::peg::{self, RegisterError};
+use crate::standing::Facts;
 use crate::state::store::StoreError;
 
 /// Final blocks a slow subscriber may lag behind before it reads them from the store instead.
@@ -42,6 +43,10 @@ pub struct NodeState {
     pub registrar: Arc<Registrar>,
     /// `None` for validators.
     pub upstream: Option<Arc<dyn Upstream>>,
+    /// What others may copy.
+    pub snapshots: Arc<Snapshots>,
+    /// How this node stands to its network; see [`Self::facts`].
+    standing: Arc<Mutex<Facts>>,
     /// How transactions come into the pool, and the pool itself.
     door: Arc<Door>,
     intake: Arc<Intake>,
@@ -72,9 +77,29 @@ impl NodeState {
             pending,
             registrar: Arc::default(),
             upstream,
+            snapshots: Arc::new(Snapshots::new(Snapshots::EVERY)),
+            standing: Arc::default(),
             intake: Arc::new(Intake::new(door.clone())),
             door,
         }
+    }
+
+    /// The same with other snapshots for others to copy.
+    #[must_use]
+    pub fn with_snapshots(self, snapshots: Snapshots) -> Self {
+        Self { snapshots: Arc::new(snapshots), ..self }
+    }
+
+    /// What is known of how this node stands to its network. Held for moments.
+    pub fn facts(&self) -> MutexGuard<'_, Facts> {
+        // Plain values: a panic elsewhere does not spoil them.
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes note of a block that is final somewhere.
+    pub fn heard_of(&self, number: u64) {
+        let head = self.chain.head().number;
+        self.facts().hear(number, head);
     }
 
     /// The pool. Held only for moments: nothing is executed under the lock.

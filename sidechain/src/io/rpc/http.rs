@@ -14,7 +14,7 @@ use super::connection::{Connection, requester};
 use super::dispatch::Incoming;
 use super::reply::{JSON, Reply, TEXT, problem, refused, text, written};
 use super::shares::{Hold, Limit, Resource};
-use super::{net, websocket};
+use super::{health, websocket};
 use crate::access::Client;
 
 /// What lets any page ask: the server keeps no secrets and no sessions, so no page can misuse a visitor's. Not on a private
@@ -49,7 +49,10 @@ async fn route(connection: Arc<Connection>, request: Request<IncomingBody>) -> R
         (&Method::POST, _) => {
             text(StatusCode::UNSUPPORTED_MEDIA_TYPE, TEXT, "Content-Type: application/json is required\n", &connection)
         }
-        (&Method::GET, "/health") => text(StatusCode::OK, JSON, &format!("\"{}\"", net::CLIENT_VERSION), &connection),
+        (&Method::GET, "/health") => {
+            let (code, said) = health::judge(&connection.server.context.state);
+            text(code, JSON, &said.to_string(), &connection)
+        }
         (&Method::OPTIONS, _) if connection.server.context.settings.browsers => preflight(&connection),
         _ => text(StatusCode::METHOD_NOT_ALLOWED, TEXT, "POST is required\n", &connection),
     }

@@ -24,6 +24,7 @@ mod dispatch;
 mod error;
 mod eth;
 mod filters;
+mod health;
 mod http;
 mod method;
 mod net;

@@ -9,12 +9,10 @@ pub const CLIENT_VERSION: &str = concat!("causeway/v", env!("CARGO_PKG_VERSION")
 
 pub fn register(methods: &mut Methods) -> Registered {
     inline(methods, "net_version", |context, _| Ok(context.chain().genesis().chain_id.to_string()))?;
-    inline(methods, "net_listening", |_, _| Ok(true))?;
-    inline(methods, "net_peerCount", |context, _| {
-        // Validators know each other from genesis; a follower has the one node it follows.
-        let others = context.chain().genesis().federation.members.len().saturating_sub(1);
-        Ok(U64::from(if context.state.upstream.is_some() { 1 } else { others }))
-    })?;
+    // Followers ask, and nobody can reach them as a peer.
+    inline(methods, "net_listening", |context, _| Ok(context.state.upstream.is_none()))?;
+    // Connected validators; of a follower the node that it follows, while that answers.
+    inline(methods, "net_peerCount", |context, _| Ok(U64::from(context.state.facts().peers)))?;
     inline(methods, "web3_clientVersion", |_, _| Ok(CLIENT_VERSION))?;
     inline(methods, "web3_sha3", |_, arguments| -> super::error::Result<B256> {
         Ok(keccak256(arguments.next::<Bytes>("data")?))

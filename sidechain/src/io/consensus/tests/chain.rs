@@ -117,6 +117,10 @@ impl Real {
 }
 
 impl FinalBlocks for Real {
+    fn first_block(&self) -> u64 {
+        self.node.first_block()
+    }
+
     fn keep(&self, kept: Vec<Ahead>) -> Result<(), String> {
         self.node.keep(kept)
     }

@@ -86,6 +86,10 @@ impl FinalBlocks for Ledger {
         Ok(())
     }
 
+    fn first_block(&self) -> u64 {
+        0
+    }
+
     fn kept(&self, from: u64, limit: usize) -> Result<Vec<Ahead>, String> {
         Ok(self.ahead.lock().range(from..).take(limit).map(|(_, ahead)| ahead.clone()).collect())
     }

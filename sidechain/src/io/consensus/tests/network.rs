@@ -142,7 +142,14 @@ impl<A: Application> Network<A> {
         let runtime = self.runtime.child("validator").with_attribute("index", index);
         self.running[index] = Some(runtime.spawn(move |runtime| async move {
             let partition = format!("{index}-");
-            let setup = Setup { chain_id: CHAIN_ID, validators: &validators, keys: &keys, pacing, partition };
+            let setup = Setup {
+                chain_id: CHAIN_ID,
+                validators: &validators,
+                keys: &keys,
+                pacing,
+                votes_floor: None,
+                partition,
+            };
             let channels = Channels::new(&runtime, channels);
             start(runtime, setup, ledger, channels, peers, control).await
         }));

@@ -44,7 +44,8 @@ fn gas_price(context: &Context, arguments: &mut Arguments) -> error::Result<U256
 
 /// The tip that half of the gas of the last blocks was paid with, or less.
 fn tip(context: &Context, stop: &Stop) -> error::Result<u128> {
-    let first = context.chain().head().number.saturating_sub(TIP_BLOCKS - 1);
+    let (head, kept) = (context.chain().head().number, context.chain().first_block());
+    let first = head.saturating_sub(TIP_BLOCKS - 1).max(kept.min(head));
     let mut tips: Vec<_> = fees(context, first, TIP_BLOCKS, stop)?.into_iter().flat_map(|fees| fees.tips).collect();
     tips.sort_unstable();
     let all = BlockFees { tips, ..BlockFees::default() };
@@ -83,7 +84,8 @@ fn fee_history(context: &Context, arguments: &mut Arguments) -> error::Result<Fe
         return Err(error::invalid("invalid reward percentile: at most 100 rising numbers from 0 to 100"));
     }
     let newest = number(context, BlockId::Number(newest))?;
-    let oldest = (newest + 1).saturating_sub(count.number().min(MAX_HISTORY));
+    let kept = context.chain().first_block().min(newest);
+    let oldest = (newest + 1).saturating_sub(count.number().min(MAX_HISTORY)).max(kept);
     let blocks = fees(context, oldest, newest + 1 - oldest, arguments.stop())?;
     let mut history = FeeHistory { oldest_block: oldest, ..FeeHistory::default() };
     for fees in &blocks {

@@ -5,6 +5,7 @@ use api::peg::{self, DepositStatus, VaultStatus, WithdrawalStatus};
 use bitcoin::hashes::Hash;
 use bitcoin::{OutPoint, Txid};
 use contracts::IBridge;
+use jsonrpsee::types::ErrorObjectOwned;
 
 use super::super::method::{Methods, Registered, long};
 use super::super::{context::Context, error};
@@ -76,6 +77,7 @@ fn report(
         address: output_key.and_then(|key| address(key, context.bitcoin_network())),
         deposits,
         next,
+        since_block: context.chain().began(),
     })
 }
 
@@ -131,8 +133,7 @@ fn vault_transaction(context: &Context, number: u64, stop: &Stop) -> error::Resu
         return Ok(None);
     };
     let proposed = proposal(context.chain(), number, contracts.header.number, stop).map_err(error::simulate)?;
-    let proposed =
-        proposed.ok_or_else(|| error::server(format!("the event of vault transaction {number} is missing")))?;
+    let proposed = proposed.ok_or_else(|| missing(number, context.chain().began()))?;
     let block = (!vault.blockHash.is_zero()).then_some(vault.blockHash);
     let confirmations = block.map_or(Ok(0), |block| contracts.confirmations(block)).map_err(error::simulate)?;
     Ok(Some(peg::VaultTransaction {
@@ -149,6 +150,16 @@ fn vault_transaction(context: &Context, number: u64, stop: &Stop) -> error::Resu
         transaction: proposed.transaction,
         inputs: proposed.inputs.iter().map(spent_output).collect(),
     }))
+}
+
+/// Why there is no event of a vault transaction that the ledger has.
+fn missing(number: u64, began: u64) -> ErrorObjectOwned {
+    match began {
+        0 => error::server(format!("the event of vault transaction {number} is missing")),
+        began => error::not_found(format!(
+            "vault transaction {number} was proposed before block {began}, with which this node's history begins: ask another node"
+        )),
+    }
 }
 
 fn spent_output(output: &IBridge::SpentOutput) -> peg::SpentOutput {

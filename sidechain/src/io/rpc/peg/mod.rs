@@ -7,6 +7,7 @@ mod finality;
 mod info;
 mod ledger;
 mod registrations;
+mod snapshot;
 
 use super::method::{Methods, Registered};
 
@@ -14,5 +15,6 @@ pub fn register(methods: &mut Methods) -> Registered {
     info::register(methods)?;
     finality::register(methods)?;
     ledger::register(methods)?;
-    registrations::register(methods)
+    registrations::register(methods)?;
+    snapshot::register(methods)
 }

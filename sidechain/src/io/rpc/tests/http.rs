@@ -72,7 +72,26 @@ async fn a_browser_may_ask_from_any_page() {
     let answered = post(&world, r#"{"jsonrpc":"2.0","id":1,"method":"net_version"}"#).await;
     assert!(answered.contains("access-control-allow-origin: *") && answered.contains("51717"), "{answered}");
     let health = exchange(&world, "GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await;
-    assert!(health.contains("causeway/v"), "{health}");
+    assert!(health.starts_with("HTTP/1.1 503") && health.contains("oldHead"), "{health}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_and_sync_say_what_is_wrong_and_nothing_else() {
+    let world = World::halted(|_| ()).await;
+    world.state.facts().needed_peers = 2;
+    world.state.heard_of(1_000);
+    let ask = "GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let ill = exchange(&world, ask).await;
+    assert!(ill.starts_with("HTTP/1.1 503") && ill.contains("application/json"), "{ill}");
+    for reason in ["behind", "peers", "oldHead", "block 1000 is final"] {
+        assert!(ill.contains(reason), "{reason} is not in {ill}");
+    }
+    let syncing = json!({ "startingBlock": "0x0", "currentBlock": "0x0", "highestBlock": "0x3e8" });
+    assert_eq!(world.get("eth_syncing", json!([])).await, syncing);
+    assert_eq!(world.get("net_peerCount", json!([])).await, "0x0");
+    *world.state.facts() = crate::standing::Facts { peers: 3, ..Default::default() };
+    assert_eq!(world.get("eth_syncing", json!([])).await, false);
+    assert_eq!(world.get("net_peerCount", json!([])).await, "0x3");
 }
 
 /// The whole HTTP answer to a body.

@@ -1,0 +1,246 @@
+//! The nodes that a snapshot is copied from.
+
+use std::time::{Duration, Instant};
+
+use alloy_primitives::{B256, Bytes};
+use alloy_rlp::Decodable as _;
+use api::{
+    peg::{Finality, FollowedBlock},
+    snapshot::{Offer, Part},
+};
+use jsonrpsee::{
+    core::{ClientError, client::ClientT as _},
+    http_client::{HttpClient, HttpClientBuilder},
+    rpc_params,
+};
+use light::{FinalHeader, finality::Validators};
+use tracing::{debug, warn};
+
+use crate::block::{Block, Header};
+
+/// Time for the first questions: whether a source is there, and what it offers.
+const OFFER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Time for a part.
+const PART_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A source that needs longer for a part is left for another.
+const SLOW: Duration = Duration::from_secs(5);
+
+/// Pause before sources that all failed are asked again.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// Bytes of an answer: a block with its receipts, in hex.
+const MAX_RESPONSE_BYTES: u32 = 48 << 20;
+
+/// Offers that one source may make.
+const MAX_OFFERS: usize = 16;
+
+/// EIP-1474: what was asked for is not there.
+const NOT_FOUND: i32 = -32001;
+
+/// The sources, and which of them is asked next.
+#[derive(Debug)]
+pub struct Sources {
+    all: Vec<Source>,
+    next: usize,
+}
+
+#[derive(Debug)]
+struct Source {
+    url: String,
+    client: HttpClient,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Has the snapshot that is being copied, as far as is known.
+    Good,
+    /// Does not have it.
+    Without,
+    /// Lied. It is not asked again until this node starts again.
+    Liar,
+}
+
+/// A snapshot that a source offers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offered {
+    /// Header of its block, which is final.
+    pub header: Header,
+    /// By this certificate of its own.
+    pub certificate: Bytes,
+}
+
+/// Why there is no part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoPart {
+    /// No source has the snapshot any more.
+    Gone,
+}
+
+impl Sources {
+    /// Sources by their http URLs.
+    ///
+    /// # Errors
+    ///
+    /// The URL that is none, and why.
+    pub fn new(urls: &[String]) -> Result<Self, (String, String)> {
+        let source = |url: &String| {
+            let builder = HttpClientBuilder::default().request_timeout(PART_TIMEOUT);
+            match builder.max_response_size(MAX_RESPONSE_BYTES).build(url) {
+                Ok(client) => Ok(Source { url: url.clone(), client, state: State::Good }),
+                Err(error) => Err((url.clone(), error.to_string())),
+            }
+        };
+        Ok(Self { all: urls.iter().map(source).collect::<Result<_, _>>()?, next: 0 })
+    }
+
+    /// The newest snapshot that any source offers and proves. From then on those that offer the same one are asked for its
+    /// parts. `None` when some answered and none of them has one; `Err` when none answered.
+    ///
+    /// # Errors
+    ///
+    /// `NoAnswer`: no source answers; `preferred` is taken if it is offered at all.
+    pub async fn newest(
+        &mut self,
+        genesis: B256,
+        validators: &Validators,
+        preferred: Option<u64>,
+    ) -> Result<Option<Offered>, NoAnswer> {
+        let mut answered = false;
+        let mut offers = Vec::new();
+        for index in 0..self.all.len() {
+            if self.all[index].state == State::Liar {
+                continue;
+            }
+            if let Some(numbers) = self.all[index].offers(genesis).await {
+                answered = true;
+                offers.extend(numbers.into_iter().map(|number| (number, index)));
+            }
+        }
+        // The preferred one first, then the newest.
+        offers.sort_by_key(|(number, _)| std::cmp::Reverse((preferred == Some(*number), *number)));
+        for (number, index) in &offers {
+            match self.all[*index].header(*number, validators).await {
+                Some((header, certificate)) => {
+                    self.choose(*number, &offers);
+                    return Ok(Some(Offered { header, certificate }));
+                }
+                None => debug!(source = self.all[*index].url, number, "does not prove the block of its snapshot"),
+            }
+        }
+        if answered { Ok(None) } else { Err(NoAnswer) }
+    }
+
+    fn choose(&mut self, number: u64, offers: &[(u64, usize)]) {
+        for (index, source) in self.all.iter_mut().enumerate().filter(|(_, source)| source.state != State::Liar) {
+            source.state = if offers.contains(&(number, index)) { State::Good } else { State::Without };
+        }
+    }
+
+    /// A part, and which source gave it. Waits while those that have the snapshot do not answer.
+    pub(super) async fn part(&mut self, number: u64, part: &Part) -> Result<(usize, Bytes), NoPart> {
+        loop {
+            let mut asked = 0;
+            for _ in 0..self.all.len() {
+                let index = self.next % self.all.len();
+                if self.all[index].state == State::Good {
+                    asked += 1;
+                    let started = Instant::now();
+                    let answer = self.all[index].part(number, part).await;
+                    if started.elapsed() > SLOW || answer.is_none() {
+                        self.next += 1;
+                    }
+                    if let Some(answer) = answer {
+                        return Ok((index, answer));
+                    }
+                } else {
+                    self.next += 1;
+                }
+            }
+            if asked == 0 || !self.all.iter().any(|source| source.state == State::Good) {
+                return Err(NoPart::Gone);
+            }
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+
+    /// Leaves a source that lied.
+    pub(super) fn refuse(&mut self, index: usize, lie: &str) {
+        let source = &mut self.all[index];
+        source.state = State::Liar;
+        warn!(source = source.url, lie, "a source of the snapshot lies, and is not asked again");
+    }
+}
+
+/// No source answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoAnswer;
+
+impl Source {
+    /// Blocks of the snapshots that it offers; `None` when it does not answer, or is of another network.
+    async fn offers(&self, genesis: B256) -> Option<Vec<u64>> {
+        let asked = tokio::time::timeout(OFFER_TIMEOUT, self.ask_offers(genesis)).await;
+        match asked {
+            Ok(Ok(offers)) => offers,
+            Ok(Err(error)) => {
+                warn!(source = self.url, %error, "a source of snapshots does not answer");
+                None
+            }
+            Err(_) => {
+                warn!(source = self.url, "a source of snapshots does not answer in time");
+                None
+            }
+        }
+    }
+
+    async fn ask_offers(&self, genesis: B256) -> Result<Option<Vec<u64>>, ClientError> {
+        let first: Option<FollowedBlock> = self.client.request("peg_getBlock", rpc_params![0]).await?;
+        let first = first.and_then(|first| Block::decode(&mut first.block.as_ref()).ok());
+        let got = first.map(|first| first.hash());
+        if got != Some(genesis) {
+            warn!(source = self.url, ?got, want = %genesis, "a source of snapshots is of another network");
+            return Ok(None);
+        }
+        let offers: Vec<Offer> = self.client.request("peg_getSnapshots", rpc_params![]).await?;
+        Ok(Some(offers.into_iter().rev().take(MAX_OFFERS).map(|offer| offer.number).collect()))
+    }
+
+    /// The header of a block and its certificate, if it is proved to be final.
+    async fn header(&self, number: u64, validators: &Validators) -> Option<(Header, Bytes)> {
+        let asked: Result<Finality, _> =
+            self.client.request("peg_getFinality", rpc_params![format!("{number:#x}")]).await;
+        let proof = asked.inspect_err(|error| warn!(source = self.url, %error, "a snapshot has no proof")).ok()?;
+        match FinalHeader::verify(&proof, validators) {
+            Ok(FinalHeader { header, .. }) if header.number == number && proof.descendants.is_empty() => {
+                Some((header, proof.certificate))
+            }
+            Ok(FinalHeader { header, .. }) => {
+                let links = proof.descendants.len();
+                warn!(source = self.url, got = header.number, want = number, links, "a proof is of another block");
+                None
+            }
+            Err(lie) => {
+                warn!(source = self.url, %lie, "the block of a snapshot is not final");
+                None
+            }
+        }
+    }
+
+    /// A part, if it has one for us now.
+    async fn part(&mut self, number: u64, part: &Part) -> Option<Bytes> {
+        match self.client.request("peg_getSnapshotPart", rpc_params![number, part]).await {
+            Ok(answer) => Some(answer),
+            Err(ClientError::Call(error)) if error.code() == NOT_FOUND => {
+                warn!(source = self.url, number, "a source does not keep the snapshot any more");
+                self.state = State::Without;
+                None
+            }
+            Err(error) => {
+                debug!(source = self.url, %error, "a source gives no part now");
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! How a node stands to its network: how far behind it is, whom it reaches, and whether it is well. Facts in, verdict out.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use crate::{block::Header, rejoin::ProvenHead};
+
+/// Blocks that a node may be behind and still count as caught up: they are on their way.
+pub const MAX_LAG: u64 = 4;
+
+/// Age of the head beyond which a node is not well, at least. A new block comes with every heartbeat.
+const MIN_HEAD_AGE_MS: u64 = 30_000;
+
+/// Heartbeats that may pass without a block: a dead leader costs one time-out.
+const MISSED_HEARTBEATS: u64 = 10;
+
+/// What the parts of a node tell of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// The highest block that is known to be final anywhere.
+    pub highest: u64,
+    /// The head when this node was first seen behind; none while it is not.
+    pub behind_since: Option<u64>,
+    /// Validators, by their p2p keys, that said what their last block is.
+    pub announced: BTreeSet<[u8; 32]>,
+    /// The latest block that any of them proved to be final.
+    pub best: Option<ProvenHead>,
+    /// Validators, or for a follower followed nodes, that it is in touch with.
+    pub peers: usize,
+    /// How many it needs.
+    pub needed_peers: usize,
+    /// Nothing more can be written.
+    pub disk_full: bool,
+    /// A snapshot is being copied.
+    pub copying: Option<Copying>,
+    /// What it waits for before it does its work.
+    pub waits_for: Option<String>,
+}
+
+/// How far the copy of a snapshot is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Copying {
+    /// The snapshot's block.
+    pub number: u64,
+    /// Thousandths that are done.
+    pub done: u64,
+}
+
+/// `eth_syncing` of a node that is behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Behind {
+    pub starting: u64,
+    pub current: u64,
+    pub highest: u64,
+}
+
+/// Why a node is not well.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "reason")]
+pub enum Ill {
+    #[error("copies the snapshot of block {number}, {} % is done", done / 10)]
+    Copying { number: u64, done: u64 },
+    #[error("the head is block {head}, and block {highest} is final")]
+    Behind { head: u64, highest: u64 },
+    #[error("the head is {age_ms} ms old, at most {most_ms} are expected")]
+    OldHead { age_ms: u64, most_ms: u64 },
+    #[error("in touch with {peers} peers, needs {needed}")]
+    Peers { peers: usize, needed: usize },
+    #[error("the disk is full")]
+    Disk,
+    #[error("waits for {for_what}")]
+    Waits { for_what: String },
+}
+
+impl Facts {
+    /// Takes note of a block that is final somewhere, while the head here is `head`.
+    pub fn hear(&mut self, number: u64, head: u64) {
+        self.highest = self.highest.max(number);
+        match self.behind(head) {
+            Some(_) => self.behind_since = Some(self.behind_since.unwrap_or(head)),
+            None => self.behind_since = None,
+        }
+    }
+
+    /// How far behind the node is; none when it has caught up.
+    pub fn behind(&self, head: u64) -> Option<Behind> {
+        let highest = self.highest.max(self.copying.map_or(0, |copying| copying.number));
+        let caught_up = self.copying.is_none() && highest <= head.saturating_add(MAX_LAG);
+        let starting = self.behind_since.unwrap_or(head).min(head);
+        (!caught_up).then_some(Behind { starting, current: head, highest: highest.max(head) })
+    }
+
+    /// What is wrong; nothing when the node is well. `now_ms` is Unix time.
+    pub fn ills(&self, head: &Header, heartbeat_ms: u64, now_ms: u64) -> Vec<Ill> {
+        let mut ills = Vec::new();
+        if let Some(Copying { number, done }) = self.copying {
+            ills.push(Ill::Copying { number, done });
+        } else if let Some(Behind { current: head, highest, .. }) = self.behind(head.number) {
+            ills.push(Ill::Behind { head, highest });
+        }
+        let age_ms = now_ms.saturating_sub(head.timestamp.saturating_mul(1000));
+        let most_ms = heartbeat_ms.saturating_mul(MISSED_HEARTBEATS).max(MIN_HEAD_AGE_MS);
+        if age_ms > most_ms {
+            ills.push(Ill::OldHead { age_ms, most_ms });
+        }
+        let (peers, needed) = (self.peers, self.needed_peers);
+        if peers < needed {
+            ills.push(Ill::Peers { peers, needed });
+        }
+        if self.disk_full {
+            ills.push(Ill::Disk);
+        }
+        if let Some(for_what) = self.waits_for.clone() {
+            ills.push(Ill::Waits { for_what });
+        }
+        ills
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(number: u64, timestamp: u64) -> Header {
+        Header { number, timestamp, ..Header::default() }
+    }
+
+    #[test]
+    fn a_node_has_caught_up_only_when_nothing_it_heard_of_is_missing() {
+        let mut facts = Facts::default();
+        assert_eq!(facts.behind(7), None);
+        facts.hear(7 + MAX_LAG, 7);
+        assert_eq!(facts.behind(7), None, "they are on their way");
+        facts.hear(100, 7);
+        assert_eq!(facts.behind(7), Some(Behind { starting: 7, current: 7, highest: 100 }));
+        facts.hear(90, 50);
+        assert_eq!(
+            facts.behind(50),
+            Some(Behind { starting: 7, current: 50, highest: 100 }),
+            "an older word changes nothing"
+        );
+        facts.hear(101, 99);
+        assert_eq!(facts.behind(99), None);
+        facts.hear(200, 101);
+        assert_eq!(facts.behind(101).map(|behind| behind.starting), Some(101), "it is behind anew");
+    }
+
+    #[test]
+    fn a_node_that_copies_a_snapshot_is_behind_whatever_its_head() {
+        let facts = Facts { copying: Some(Copying { number: 50, done: 420 }), ..Facts::default() };
+        assert_eq!(facts.behind(0), Some(Behind { starting: 0, current: 0, highest: 50 }));
+        let ills = facts.ills(&head(0, 1_000), 2_000, 1_000_000);
+        assert_eq!(ills[0].to_string(), "copies the snapshot of block 50, 42 % is done");
+    }
+
+    #[test]
+    fn a_node_is_well_only_when_its_head_is_young_its_peers_are_enough_and_its_disk_takes_writes() {
+        let well = Facts { peers: 2, needed_peers: 2, ..Facts::default() };
+        assert_eq!(well.ills(&head(9, 1_000), 2_000, 1_030_000), []);
+        let old = well.ills(&head(9, 1_000), 2_000, 1_030_001);
+        assert_eq!(old, [Ill::OldHead { age_ms: 30_001, most_ms: 30_000 }]);
+        assert_eq!(well.ills(&head(9, 1_000), 5_000, 1_050_000), [], "heartbeats are slow");
+        let alone = Facts { peers: 1, disk_full: true, waits_for: Some("a vote".to_owned()), ..well.clone() };
+        let waits = Ill::Waits { for_what: "a vote".to_owned() };
+        assert_eq!(
+            alone.ills(&head(9, 1_000), 2_000, 1_000_000),
+            [Ill::Peers { peers: 1, needed: 2 }, Ill::Disk, waits]
+        );
+        let mut late = well;
+        late.hear(20, 9);
+        assert_eq!(late.ills(&head(9, 1_000), 2_000, 1_000_000), [Ill::Behind { head: 9, highest: 20 }]);
+        assert_eq!(late.ills(&head(9, u64::MAX), u64::MAX, 0).len(), 1, "nothing overflows");
+    }
+}
