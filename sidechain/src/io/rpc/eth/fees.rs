@@ -139,3 +139,18 @@ impl Count {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_of_many_blocks_end_with_their_request() {
+        let block = BlockFees { tips: vec![(1, 21_000), (9, 21_000)], ..BlockFees::default() };
+        let (blocks, stop) = (vec![block; 3], Stop::default());
+        assert_eq!(rewards(&blocks, &[0.0, 100.0], &stop).expect("it is waited for"), vec![vec![1, 9]; 3]);
+        stop.stop();
+        rewards(&blocks, &[0.0, 100.0], &stop).expect_err("nobody waits");
+        wanted(&stop).expect_err("nor is any page of fees read");
+    }
+}

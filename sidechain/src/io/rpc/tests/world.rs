@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use alloy_consensus::transaction::Recovered;
@@ -40,21 +41,25 @@ pub struct World {
     pub server: Running,
     client: HttpClient,
     stop: Arc<AtomicBool>,
+    /// Makes blocks.
+    maker: Option<JoinHandle<()>>,
     _directory: TempDir,
 }
 
 impl Drop for World {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
+        // Not left to work on the database while the process ends. A panic was shown where it happened.
+        let _ = self.maker.take().map(JoinHandle::join);
     }
 }
 
 impl World {
     /// Blocks come as soon as something waits.
     pub async fn new() -> Self {
-        let world = Self::halted(|_| ()).await;
+        let mut world = Self::halted(|_| ()).await;
         let (state, stop) = (world.state.clone(), world.stop.clone());
-        std::thread::spawn(move || {
+        let maker = std::thread::spawn(move || {
             while !stop.load(Ordering::Relaxed) {
                 if !state.pool().is_empty() {
                     make_block(&state);
@@ -62,6 +67,7 @@ impl World {
                 std::thread::sleep(Duration::from_millis(10));
             }
         });
+        world.maker = Some(maker);
         world
     }
 
@@ -78,7 +84,7 @@ impl World {
         adjust(&mut settings);
         let server = serve(state.clone(), settings).expect("a free port");
         let client = HttpClientBuilder::default().build(format!("http://{}", server.address)).expect("a URL");
-        Self { state, gossip, server, client, stop: Arc::default(), _directory: directory }
+        Self { state, gossip, server, client, stop: Arc::default(), maker: None, _directory: directory }
     }
 
     pub fn mine(&self) {
