@@ -4,7 +4,7 @@
 //! Retries must be no means to make this node speak: an address is passed on once in a while, and all of them together at a pace that the
 //! others' quotas for this node can bear. The caller counts each towards its client's registrations.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
 use alloy_primitives::B256;
@@ -28,12 +28,14 @@ pub struct Repeats(Mutex<Passed>);
 struct Passed {
     /// Unix milliseconds, by output key.
     last_ms: BTreeMap<B256, u64>,
+    /// The same in the order of time, so that forgetting costs no more than remembering did.
+    order: VecDeque<(u64, B256)>,
     pace: RateLimit,
 }
 
 impl Default for Repeats {
     fn default() -> Self {
-        Self(Mutex::new(Passed { last_ms: BTreeMap::new(), pace: RateLimit::new(PER_MINUTE) }))
+        Self(Mutex::new(Passed { last_ms: BTreeMap::new(), order: VecDeque::new(), pace: RateLimit::new(PER_MINUTE) }))
     }
 }
 
@@ -42,7 +44,7 @@ impl Repeats {
     pub fn passed_on(&self, output_key: B256, now_ms: u64) {
         self.with(|passed| {
             if passed.has_room(now_ms) {
-                passed.last_ms.insert(output_key, now_ms);
+                passed.remember(output_key, now_ms);
             }
         });
     }
@@ -54,7 +56,7 @@ impl Repeats {
             let may = !rests && passed.has_room(now_ms) && passed.pace.left(now_ms) > 0 && client_may();
             if may {
                 passed.pace.spend(1, now_ms);
-                passed.last_ms.insert(output_key, now_ms);
+                passed.remember(output_key, now_ms);
             }
             may
         })
@@ -67,10 +69,19 @@ impl Repeats {
 
 impl Passed {
     fn has_room(&mut self, now_ms: u64) -> bool {
-        if self.last_ms.len() >= MAX_REMEMBERED {
-            self.last_ms.retain(|_, last_ms| !is_over(*last_ms, now_ms));
+        while let Some((last_ms, output_key)) = self.order.front().filter(|(last_ms, _)| is_over(*last_ms, now_ms)) {
+            // A later time of the same address stays.
+            if self.last_ms.get(output_key) == Some(last_ms) {
+                self.last_ms.remove(output_key);
+            }
+            self.order.pop_front();
         }
-        self.last_ms.len() < MAX_REMEMBERED
+        self.order.len() < MAX_REMEMBERED
+    }
+
+    fn remember(&mut self, output_key: B256, now_ms: u64) {
+        self.last_ms.insert(output_key, now_ms);
+        self.order.push_back((now_ms, output_key));
     }
 }
 
@@ -106,7 +117,7 @@ mod tests {
             |now_ms| (0..100_000).filter(|number| repeats.may_pass_on_again(key(*number), || true, now_ms)).count();
         assert_eq!((passed(0), passed(60_000)), (600, 600));
         (0..100_000).for_each(|number| repeats.passed_on(key(1_000_000 + number), 120_000));
-        assert!(repeats.with(|passed| passed.last_ms.len()) <= MAX_REMEMBERED);
+        assert!(repeats.with(|passed| passed.order.len()) <= MAX_REMEMBERED);
         assert!(repeats.may_pass_on_again(key(1), || true, 240_000), "it is forgotten after a pause");
     }
 }

@@ -121,11 +121,12 @@ async fn a_deposit_is_registered_once_found_again_and_gossiped() {
         json!({ "deposits": [], "next": all["next"] })
     );
 
-    let report = json!({ "registered": true, "address": registered["address"], "deposits": [], "next": null });
+    let report =
+        json!({ "registered": true, "address": registered["address"], "deposits": [], "next": null, "sinceBlock": 0 });
     assert_eq!(world.get("peg_getDeposit", json!([registered["address"]])).await, report);
     assert_eq!(world.get("peg_getDeposit", json!([registered["outputKey"]])).await, report);
     let outpoint = format!("{}:0", "11".repeat(32));
-    let nothing = json!({ "registered": false, "address": null, "deposits": [], "next": null });
+    let nothing = json!({ "registered": false, "address": null, "deposits": [], "next": null, "sinceBlock": 0 });
     assert_eq!(world.get("peg_getDeposit", json!([outpoint])).await, nothing);
 
     // By gossip another node keeps it too, but only with the key that the terms make.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use alloy_consensus::transaction::Recovered;
 use alloy_eips::Encodable2718;
@@ -43,7 +43,21 @@ pub struct World {
     stop: Arc<AtomicBool>,
     /// Makes blocks.
     maker: Option<JoinHandle<()>>,
+    /// Behind all that uses the database, and before its files.
+    _last: LastUser,
     _directory: TempDir,
+}
+
+/// Waits until nobody else uses a chain, and closes its database here: a thread that still reads while the process ends would abort it.
+struct LastUser(Arc<Chain<Database>>);
+
+impl Drop for LastUser {
+    fn drop(&mut self) {
+        let begun = Instant::now();
+        while Arc::strong_count(&self.0) > 1 && begun.elapsed() < Duration::from_secs(5) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
 }
 
 impl Drop for World {
@@ -79,12 +93,22 @@ impl World {
         let chain =
             Chain::open_with(genesis(), database, Retention::default(), &allocation).expect("the genesis is right");
         let (sender, gossip) = mpsc::channel(64);
-        let state = NodeState::new(Arc::new(chain), Mempool::new(Limits::default()), sender, None);
+        let chain = Arc::new(chain);
+        let state = NodeState::new(chain.clone(), Mempool::new(Limits::default()), sender, None);
         let mut settings = Settings::new(([127, 0, 0, 1], 0).into());
         adjust(&mut settings);
         let server = serve(state.clone(), settings).expect("a free port");
         let client = HttpClientBuilder::default().build(format!("http://{}", server.address)).expect("a URL");
-        Self { state, gossip, server, client, stop: Arc::default(), maker: None, _directory: directory }
+        Self {
+            state,
+            gossip,
+            server,
+            client,
+            stop: Arc::default(),
+            maker: None,
+            _last: LastUser(chain),
+            _directory: directory,
+        }
     }
 
     pub fn mine(&self) {
