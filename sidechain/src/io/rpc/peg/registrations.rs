@@ -19,6 +19,9 @@ use crate::chain::{Arrival, Kept, Origin, Registration, RegistrationError};
 use crate::io::{clock::now_ms, node_state::Gossip};
 use crate::peg::registration;
 
+/// The list tells who is going to be paid, before anybody paid: it is for relayers.
+const NOT_LISTED: &str =
+    "registrations are listed by the node's private server (rpc_private_listen) and to clients in rpc_unlimited only";
 /// Registrations in one page.
 const MAX_PAGE: u32 = 1_000;
 
@@ -31,6 +34,9 @@ pub fn register(methods: &mut Methods) -> method::Registered {
     worker(methods, "peg_getRegisteredDeposits", |context, arguments| {
         let cursor = arguments.optional("cursor")?.unwrap_or(0);
         let limit: u32 = arguments.optional("limit")?.unwrap_or(100);
+        if arguments.caller.client.limited {
+            return Err(error::server(NOT_LISTED));
+        }
         page(context, cursor, limit)
     })
 }

@@ -58,7 +58,10 @@ pub fn first_header() -> Vec<u8> {
 }
 
 async fn with_key() -> World {
-    let world = World::new().await;
+    key_in_force(World::new().await).await
+}
+
+async fn key_in_force(world: World) -> World {
     for index in 1..=4 {
         let confirmed = world.receipt(&member(index).free(CHAIN, 0, 1_000_000, FEDERATION, confirm_key())).await;
         assert_eq!(confirmed["status"], "0x1");
@@ -98,8 +101,17 @@ async fn the_bridge_is_described() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn registrations_are_not_listed_to_everybody() {
+    let world = with_key().await;
+    world.get("peg_registerDeposit", json!([terms(1)])).await;
+    let (code, message) = world.refusal("peg_getRegisteredDeposits", json!([0, 10])).await;
+    assert!(code == -32000 && message.contains("rpc_private_listen"), "{code} {message}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_deposit_is_registered_once_found_again_and_gossiped() {
-    let mut world = with_key().await;
+    let unlimited = "127.0.0.0/8".parse().unwrap();
+    let mut world = key_in_force(World::working(|settings| settings.access.unlimited.push(unlimited)).await).await;
     let registered = world.get("peg_registerDeposit", json!([terms(1)])).await;
     assert!(registered["address"].as_str().unwrap().starts_with("bcrt1p"), "{registered}");
     while !matches!(world.gossip.recv().await.unwrap(), Gossip::Registration(..)) {}

@@ -71,7 +71,12 @@ impl Drop for World {
 impl World {
     /// Blocks come as soon as something waits.
     pub async fn new() -> Self {
-        let mut world = Self::halted(|_| ()).await;
+        Self::working(|_| ()).await
+    }
+
+    /// The same with other settings.
+    pub async fn working(adjust: impl FnOnce(&mut Settings)) -> Self {
+        let mut world = Self::halted(adjust).await;
         let (state, stop) = (world.state.clone(), world.stop.clone());
         let maker = std::thread::spawn(move || {
             while !stop.load(Ordering::Relaxed) {
