@@ -179,6 +179,13 @@ impl DepositOutput {
         Ok(transaction)
     }
 
+    /// What one more coin adds to a transaction that takes coins of this output back.
+    pub fn reclaim_input_weight(&self) -> Weight {
+        let witness = self.reclaim_witness(&[0; 64]).size();
+        // Outpoint, an empty script with its length, sequence: 41 bytes at a weight of four.
+        Weight::from_wu_usize(4 * 41 + witness)
+    }
+
     /// The transaction with signatures of the right size and no value yet.
     fn unsigned_reclaim(&self, coins: &[(OutPoint, Amount)], destination: ScriptBuf) -> Transaction {
         let input = coins.iter().map(|(outpoint, _)| TxIn {

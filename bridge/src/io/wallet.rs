@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  folder/  seed.json   the mnemonic, encrypted by a passphrase; network, birthday and sidechain account readable
-//!           chain.db    the wallet's view of the chain; can be deleted, the next sync reads it again
+//!           chain.db    the wallet's view of the chain; can be deleted, the next sync reads it again. One of other keys is not used
 //!           lock        held while a process uses the wallet
 //!
 //!  mnemonic (BIP39) --> m/86'/1'/0'/{0,1}/i    Bitcoin addresses, BIP86
@@ -14,6 +14,7 @@
 //! user's own bitcoind, which learns nothing about which addresses are whose.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use alloy_primitives::Address as Account;
@@ -22,7 +23,8 @@ use bdk_wallet::error::CreateTxError;
 use bdk_wallet::file_store::Store;
 use bdk_wallet::template::{Bip86, DescriptorTemplate as _};
 use bdk_wallet::{
-    Balance, ChangeSet, CreateParams, FileStoreError, KeychainKind, LoadParams, PersistedWallet, SignOptions,
+    Balance, ChangeSet, CreateParams, FileStoreError, KeychainKind, LoadError, LoadParams, LoadWithPersistError,
+    PersistedWallet, SignOptions,
 };
 use bip39::Mnemonic;
 use bitcoin::bip32::{ChildNumber, DerivationPath, Xpriv};
@@ -43,6 +45,12 @@ pub const WALLET: &str = "wallet";
 
 /// Purpose of the reclaim keys' path: no standard's, so that no other wallet derives addresses from these keys.
 const RECLAIM_PURPOSE: u32 = 1008;
+
+/// The fee rate above which a payment is not sent unless a higher one was asked for, whatever bitcoind estimates.
+const HIGHEST_FEE_RATE: FeeRate = FeeRate::from_sat_per_vb_u32(1_000);
+
+/// The wallet's two chains of addresses, with what `seed.json` calls their descriptors.
+const KEYCHAINS: [(KeychainKind, &str); 2] = [(KeychainKind::External, "receive"), (KeychainKind::Internal, "change")];
 
 /// First bytes of `chain.db`.
 const MAGIC: &[u8] = b"causeway wallet 1";
@@ -89,6 +97,8 @@ pub enum WalletError {
     TooLittle { available: Amount, needed: Amount },
     #[error("the payment cannot be made: {0}")]
     Payment(String),
+    #[error("{} has other keys than its words make: it was changed; make the wallet again from its words", .0.display())]
+    OtherKeys(PathBuf),
 }
 
 /// The mnemonic of a wallet, with the master key derived from it. It is wiped from memory when dropped.
@@ -240,15 +250,12 @@ impl Wallet {
         if path.try_exists()? {
             return Err(WalletError::Exists(folder.to_owned()));
         }
-        let [receive, change] =
-            [KeychainKind::External, KeychainKind::Internal].map(|keychain| seed.public_descriptor(keychain));
-        let public = BTreeMap::from([
+        let mut public = BTreeMap::from([
             ("network".to_owned(), network.to_string()),
             ("birthday".to_owned(), birthday.to_string()),
             ("account".to_owned(), seed.account_address().to_string()),
-            ("receive".to_owned(), receive),
-            ("change".to_owned(), change),
         ]);
+        public.extend(KEYCHAINS.map(|(keychain, name)| (name.to_owned(), seed.public_descriptor(keychain))));
         let keystore = Keystore::seal(WALLET, public, seed.words().as_bytes(), passphrase, kdf, rng)
             .map_err(|error| WalletError::Keystore { path: path.clone(), error })?;
         write_atomic(&path, keystore.to_json().as_bytes())?;
@@ -280,7 +287,10 @@ impl Wallet {
     ///
     /// A wrong passphrase, or a file that is not a wallet's.
     pub fn unlock(&self, passphrase: &str) -> Result<Seed, WalletError> {
-        open_seed(&self.folder.join("seed.json"), &self.keystore, passphrase)
+        let path = self.folder.join("seed.json");
+        let seed = open_seed(&path, &self.keystore, passphrase)?;
+        let fits = |(keychain, name)| self.keystore.public().get(name) == Some(&seed.public_descriptor(keychain));
+        if KEYCHAINS.into_iter().all(fits) { Ok(seed) } else { Err(WalletError::OtherKeys(path)) }
     }
 
     /// The account on the sidechain that belongs to the same mnemonic.
@@ -441,15 +451,46 @@ impl Wallet {
         fee_rate: FeeRate,
         now: u64,
     ) -> Result<Sent, WalletError> {
+        let (transaction, sent) = self.prepare(seed, script, amount, fee_rate)?;
+        self.submit(bitcoin, transaction, HIGHEST_FEE_RATE.max(fee_rate), now).await?;
+        Ok(sent)
+    }
+
+    /// A signed payment, and what it pays; not sent.
+    ///
+    /// # Errors
+    ///
+    /// As [`Wallet::send`].
+    pub fn prepare(
+        &mut self,
+        seed: &Seed,
+        script: ScriptBuf,
+        amount: Option<Amount>,
+        fee_rate: FeeRate,
+    ) -> Result<(Transaction, Sent), WalletError> {
         let transaction = self.sign(seed, script.clone(), amount, fee_rate)?;
-        bitcoin.broadcast(&transaction).await?;
         let fee = self.wallet.calculate_fee(&transaction);
         let fee = fee.map_err(|error| WalletError::Payment(error.to_string()))?;
         let paid = transaction.output.iter().filter(|output| output.script_pubkey == script);
         let sent = Sent { txid: transaction.compute_txid(), amount: paid.map(|output| output.value).sum(), fee };
+        Ok((transaction, sent))
+    }
+
+    /// Sends a payment, unless it pays more than `highest` to the miners.
+    ///
+    /// # Errors
+    ///
+    /// What bitcoind says; nothing is spent then.
+    pub async fn submit(
+        &mut self,
+        bitcoin: &BitcoinRpc,
+        transaction: Transaction,
+        highest: FeeRate,
+        now: u64,
+    ) -> Result<(), WalletError> {
+        bitcoin.broadcast_within(&transaction, highest).await?;
         self.wallet.apply_unconfirmed_txs([(transaction, now)]);
-        self.persist()?;
-        Ok(sent)
+        self.persist()
     }
 
     /// A signed payment, not sent.
@@ -530,24 +571,49 @@ fn lock(folder: &Path) -> Result<DirectoryLock, WalletError> {
     })
 }
 
-/// The wallet's view of the chain, made anew if there is none.
-fn open_chain(
-    folder: &Path,
-    network: Network,
-    keystore: &Keystore,
-) -> Result<(Store<ChangeSet>, PersistedWallet<Store<ChangeSet>>), WalletError> {
+type OpenChain = (Store<ChangeSet>, PersistedWallet<Store<ChangeSet>>);
+
+/// The wallet's view of the chain, made anew if there is none, or one of other keys: of words that were in this folder before.
+fn open_chain(folder: &Path, network: Network, keystore: &Keystore) -> Result<OpenChain, WalletError> {
     let path = folder.join("chain.db");
-    let damaged = |reason: String| WalletError::DamagedChain { path: path.clone(), reason };
-    let (mut store, _) = Store::load_or_create(MAGIC, &path).map_err(|error| damaged(error.error.to_string()))?;
-    let params = LoadParams::new().check_network(network.bitcoin());
-    let loaded = PersistedWallet::load(&mut store, params).map_err(|error| damaged(error.to_string()))?;
-    if let Some(wallet) = loaded {
-        return Ok((store, wallet));
+    if let Some(chain) = load_chain(&path, network, keystore)? {
+        return Ok(chain);
     }
-    let descriptor = |name: &str| keystore.public().get(name).cloned().unwrap_or_default();
-    let params = CreateParams::new(descriptor("receive"), descriptor("change")).network(network.bitcoin());
+    // For its owner only: it tells which coins are theirs.
+    write_atomic(&path, MAGIC)?;
+    let damaged = |reason: String| WalletError::DamagedChain { path: path.clone(), reason };
+    let (mut store, _) = Store::load(MAGIC, &path).map_err(|error| damaged(error.error.to_string()))?;
+    let [receive, change] = KEYCHAINS.map(|(_, name)| descriptor(keystore, name));
+    let params = CreateParams::new(receive, change).network(network.bitcoin());
     let wallet = PersistedWallet::create(&mut store, params).map_err(|error| damaged(error.to_string()))?;
     Ok((store, wallet))
+}
+
+/// The view that is there, if it is of these keys.
+fn load_chain(path: &Path, network: Network, keystore: &Keystore) -> Result<Option<OpenChain>, WalletError> {
+    let damaged = |reason: String| WalletError::DamagedChain { path: path.to_owned(), reason };
+    if !path.try_exists()? {
+        return Ok(None);
+    }
+    // One that an earlier version made could be read by everybody.
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    let (mut store, _) = Store::load(MAGIC, path).map_err(|error| damaged(error.error.to_string()))?;
+    let params = LoadParams::new().check_network(network.bitcoin());
+    let params = KEYCHAINS
+        .into_iter()
+        .fold(params, |params, (keychain, name)| params.descriptor(keychain, Some(descriptor(keystore, name))));
+    match PersistedWallet::load(&mut store, params) {
+        Ok(loaded) => Ok(loaded.map(|wallet| (store, wallet))),
+        Err(LoadWithPersistError::InvalidChangeSet(LoadError::Mismatch(_))) => {
+            tracing::warn!(path = %path.display(), "the wallet's view of the chain is of other words: it is made anew");
+            Ok(None)
+        }
+        Err(error) => Err(damaged(error.to_string())),
+    }
+}
+
+fn descriptor(keystore: &Keystore, name: &str) -> String {
+    keystore.public().get(name).cloned().unwrap_or_default()
 }
 
 fn create_error(error: CreateTxError) -> WalletError {
@@ -556,5 +622,61 @@ fn create_error(error: CreateTxError) -> WalletError {
             WalletError::TooLittle { available: short.available, needed: short.needed }
         }
         other => WalletError::Payment(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PASSPHRASE: &str = "correct horse";
+
+    fn make(folder: &Path, seed: &Seed) -> Wallet {
+        let quick = KdfParams { memory_kib: 64, passes: 1, lanes: 1 };
+        let made = Wallet::create(folder, Network::Regtest, seed, 0, PASSPHRASE, quick, &mut rand::thread_rng());
+        made.expect("a wallet")
+    }
+
+    fn first_address(seed: &Seed) -> Address {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        make(folder.path(), seed).address().expect("an address")
+    }
+
+    #[test]
+    fn after_other_words_are_restored_no_address_is_of_the_former_ones() {
+        let (former, other) = (Seed::generate(&mut rand::thread_rng()), Seed::generate(&mut rand::thread_rng()));
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        assert_eq!(make(folder.path(), &former).address().expect("an address"), first_address(&former));
+        // The words are taken away, what was seen of the chain is left behind.
+        let kept = folder.path().join("former.json");
+        std::fs::rename(folder.path().join("seed.json"), &kept).expect("moved");
+        assert_eq!(make(folder.path(), &other).address().expect("an address"), first_address(&other));
+        // And back again, by hand.
+        std::fs::rename(&kept, folder.path().join("seed.json")).expect("moved");
+        let mut back = Wallet::open(folder.path(), Network::Regtest).expect("opens");
+        assert_eq!(back.address().expect("an address"), first_address(&former));
+        assert_eq!(back.unlock(PASSPHRASE).expect("its own").words(), former.words());
+    }
+
+    #[test]
+    fn a_view_of_the_right_words_is_kept() {
+        let (seed, folder) =
+            (Seed::generate(&mut rand::thread_rng()), tempfile::tempdir().expect("a temporary folder"));
+        let shown = make(folder.path(), &seed).address().expect("an address");
+        let mut again = Wallet::open(folder.path(), Network::Regtest).expect("opens");
+        assert_ne!(again.address().expect("an address"), shown, "addresses are not used twice");
+    }
+
+    #[test]
+    fn the_view_of_the_chain_is_for_its_owner_only() {
+        let (seed, folder) =
+            (Seed::generate(&mut rand::thread_rng()), tempfile::tempdir().expect("a temporary folder"));
+        let path = folder.path().join("chain.db");
+        let mode = || std::fs::metadata(&path).expect("there").permissions().mode() & 0o777;
+        drop(make(folder.path(), &seed));
+        assert_eq!(mode(), 0o600);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).expect("ours");
+        drop(Wallet::open(folder.path(), Network::Regtest).expect("opens"));
+        assert_eq!(mode(), 0o600);
     }
 }

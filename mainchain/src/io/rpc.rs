@@ -341,10 +341,25 @@ impl BitcoinRpc {
     ///
     /// `Refused` with the node's reason, as `min relay fee not met` or `bad-txns-inputs-missingorspent`.
     pub async fn broadcast(&self, transaction: &Transaction) -> Result<Txid, RpcError> {
+        // No limit on the fee rate: the ledger has its own.
+        self.send(transaction, None).await
+    }
+
+    /// The same for a transaction that no ledger checked: refused when it pays more than `highest`.
+    ///
+    /// # Errors
+    ///
+    /// As [`BitcoinRpc::broadcast`].
+    pub async fn broadcast_within(&self, transaction: &Transaction, highest: FeeRate) -> Result<Txid, RpcError> {
+        self.send(transaction, Some(highest)).await
+    }
+
+    async fn send(&self, transaction: &Transaction, highest: Option<FeeRate>) -> Result<Txid, RpcError> {
         let txid = transaction.compute_txid();
         let hex = encode::serialize_hex(transaction);
-        // No limits on fee rate or on burnt amounts: the ledger has its own.
-        match self.call::<Txid>("sendrawtransaction", json!([hex, 0])).await {
+        let sat_per_kvb = highest.map_or(0, |rate| rate.to_sat_per_kwu().saturating_mul(4));
+        let btc_per_kvb = Amount::from_sat(sat_per_kvb).to_string_in(Denomination::Bitcoin);
+        match self.call::<Txid>("sendrawtransaction", json!([hex, btc_per_kvb])).await {
             Ok(sent) => Ok(sent),
             Err(RpcError::Refused { code: code::VERIFY_ALREADY_IN_UTXO_SET, .. }) => Ok(txid),
             Err(RpcError::Refused { code: code::VERIFY_ERROR, reason, .. })

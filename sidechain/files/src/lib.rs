@@ -5,4 +5,4 @@ mod directory_lock;
 mod replace;
 
 pub use directory_lock::{DirectoryLock, LockError};
-pub use replace::{read_optional, write_atomic};
+pub use replace::{read_optional, write_atomic, write_new};

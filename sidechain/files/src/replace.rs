@@ -29,6 +29,28 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
     })
 }
 
+/// Writes a file that must not exist yet, as [`write_atomic`] does; false, and nothing changed, when there is one already.
+///
+/// # Errors
+///
+/// As [`write_atomic`].
+pub fn write_new(path: &Path, bytes: &[u8]) -> io::Result<bool> {
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("cannot write {}: {error}", path.display()));
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut name = path.file_name().ok_or_else(|| named(io::ErrorKind::InvalidInput.into()))?.to_owned();
+    // A process of its own, and a name of its own: of two that write the same file, the first to link it wins.
+    name.push(format!(".{}.new", std::process::id()));
+    let temporary = directory.join(name);
+    let written = write_synced(&temporary, bytes)
+        .and_then(|()| match fs::hard_link(&temporary, path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            linked => linked.map(|()| true),
+        })
+        .and_then(|new| File::open(directory)?.sync_all().map(|()| new));
+    let _ = fs::remove_file(&temporary); // What is left of it is of no use, and the next write replaces it.
+    written.map_err(named)
+}
+
 /// The bytes of a file, or none if there is no such file.
 ///
 /// # Errors
@@ -66,6 +88,17 @@ mod tests {
         write_atomic(&path, b"old").expect("writable");
         write_atomic(&path, b"new").expect("writable");
         assert_eq!(read_optional(&path).expect("readable").as_deref(), Some(b"new".as_slice()));
+        assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(directory.path()).expect("there").count(), 1);
+    }
+
+    #[test]
+    fn a_new_file_replaces_none() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("state");
+        assert!(write_new(&path, b"first").expect("writable"));
+        assert!(!write_new(&path, b"second").expect("writable"));
+        assert_eq!(fs::read(&path).expect("there"), b"first");
         assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(directory.path()).expect("there").count(), 1);
     }

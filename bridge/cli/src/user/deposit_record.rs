@@ -14,8 +14,8 @@ use bitcoin::Amount;
 use bitcoin::secp256k1::{Keypair, SECP256K1, SecretKey, XOnlyPublicKey};
 use bridge::keystore::{KdfParams, Keystore};
 use bridge::peg;
-use eyre::{Result, WrapErr, bail, eyre};
-use files::write_atomic;
+use eyre::{Result, WrapErr, bail, ensure, eyre};
+use files::write_new;
 use mainchain::Network;
 use mainchain::deposit::{DepositOutput, DepositTerms, Peg};
 use serde::{Deserialize, Serialize};
@@ -203,17 +203,27 @@ impl Records {
         Self { folder: home.join("deposits") }
     }
 
-    /// Keeps a record. When this returns, it is on disk; where it is.
+    /// Keeps a record. When this returns, one of the address is on disk; where it is. One that is there already stays as it is: it
+    /// may have the only secret that takes the deposit back.
     ///
     /// # Errors
     ///
-    /// Those of the disk.
+    /// Those of the disk, or what is there is no record of this address.
     pub fn keep(&self, record: &Record) -> Result<PathBuf> {
         let path = self.path(&record.address);
         let json = serde_json::to_vec_pretty(record).expect("text and numbers always serialise");
-        fs::create_dir_all(&self.folder)
-            .and_then(|()| write_atomic(&path, &json))
-            .wrap_err_with(|| format!("cannot keep the record of the address at {}; the address is not shown, because without the record it could not be reclaimed", path.display()))?;
+        let written = fs::create_dir_all(&self.folder).and_then(|()| write_new(&path, &json));
+        let new = written.wrap_err_with(|| format!("cannot keep the record of the address at {}; the address is not shown, because without the record it could not be reclaimed", path.display()))?;
+        if !new {
+            let kept = self.find(&record.address)?;
+            let same = Record { reclaim_keystore: record.reclaim_keystore.clone(), ..kept.clone() } == *record;
+            ensure!(
+                same,
+                "{} is the record of another address than {}: it is not replaced",
+                path.display(),
+                kept.address
+            );
+        }
         Ok(path)
     }
 
@@ -246,4 +256,42 @@ impl Records {
 
 fn x_only(key: B256) -> Result<XOnlyPublicKey> {
     XOnlyPublicKey::from_slice(key.as_slice()).wrap_err_with(|| format!("{key} is not an x-only public key"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(keystore: Option<Keystore>) -> Record {
+        Record {
+            address: "bcrt1pexample".into(),
+            network: Network::Regtest,
+            chain_id: 7,
+            bridge: Address::repeat_byte(1),
+            recipient: Address::repeat_byte(2),
+            reclaim_key: B256::repeat_byte(3),
+            reclaim_keystore: keystore,
+            max_fee_sat: 5_000,
+            epoch: 1,
+            group_key: B256::repeat_byte(4),
+            reclaim_delay: NonZeroU16::new(1008).expect("not zero"),
+        }
+    }
+
+    #[test]
+    fn no_record_is_replaced_and_no_reclaim_key_is_lost() {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let records = Records::in_home(home.path());
+        let quick = KdfParams { memory_kib: 64, passes: 1, lanes: 1 };
+        let rng = &mut rand::thread_rng();
+        let keystore = Keystore::seal(RECLAIM_KIND, BTreeMap::new(), &[5; 32], "correct horse", quick, rng);
+        let with_secret = record(Some(keystore.expect("sealed")));
+        records.keep(&with_secret).expect("kept");
+        // The same key, now called one's own, makes the same address.
+        records.keep(&record(None)).expect("it is there");
+        assert_eq!(records.find("bcrt1pexample").expect("kept"), with_secret);
+        let other = Record { recipient: Address::repeat_byte(9), ..record(None) };
+        assert!(records.keep(&other).expect_err("another's").to_string().contains("not replaced"));
+        assert_eq!(records.find("bcrt1pexample").expect("kept"), with_secret);
+    }
 }

@@ -1,4 +1,8 @@
 //! `causeway reclaim`: takes an unswept deposit back on Bitcoin, with nothing but the user's own record and a bitcoind.
+//!
+//! Anybody can pay the address, also with dust: what others paid there must not keep the user from taking what is theirs.
+
+use std::cmp::Reverse;
 
 use bitcoin::address::NetworkUnchecked;
 use bitcoin::{Address, Amount, OutPoint, Txid};
@@ -14,18 +18,27 @@ use crate::options::home::HomeArgs;
 use crate::options::passphrase::PassphraseArgs;
 use bridge::amount;
 
+/// Most payments that one transaction takes back: some 25,000 vB, a quarter of what nodes relay.
+const MAX_INPUTS: usize = 200;
+
 /// Take an unswept deposit back on Bitcoin after its timelock
 ///
 /// Needs only the record that `causeway peg-in` kept, and a bitcoind: no sidechain, no federation. Works once the deposit
-/// has as many confirmations as its timelock has blocks.
+/// has as many confirmations as its timelock has blocks. Payments that are worth less than it costs to take them are left out; of
+/// more than 200, the largest come first, and the same command takes the next.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  causeway reclaim bc1p... --to bc1q...")]
+#[command(
+    after_help = "Examples:\n  causeway reclaim bc1p... --to bc1q...\n  causeway reclaim bc1p... --to bc1q... --outpoint 4a5e1e4b...:0 --fee-rate 3"
+)]
 pub struct Args {
     /// The deposit address that was paid
     address: String,
     /// Where the bitcoin goes
     #[arg(long, value_name = "ADDRESS")]
     to: Address<NetworkUnchecked>,
+    /// Only this payment to the address
+    #[arg(long, value_name = "TXID:VOUT")]
+    outpoint: Option<OutPoint>,
     #[command(flatten)]
     fee_rate: FeeRateArgs,
     #[command(flatten)]
@@ -44,6 +57,8 @@ struct Reclaimed {
     amount_sat: u64,
     fee_sat: u64,
     outpoints: Vec<OutPoint>,
+    /// Payments that cost more than they hold, or that did not fit.
+    left_out: usize,
 }
 
 /// Runs `causeway reclaim`.
@@ -62,6 +77,9 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
             done.txid
         );
         println!("fee {}", amount::show(Amount::from_sat(done.fee_sat)));
+        if done.left_out > 0 {
+            println!("{} payment(s) left out: too small for this fee rate, or more than {MAX_INPUTS}", done.left_out);
+        }
     });
     Ok(())
 }
@@ -73,22 +91,36 @@ async fn reclaim(args: &Args, record: &Record) -> Result<Reclaimed> {
     let bitcoin = args.bitcoin.connect(record.network).await?;
 
     let scan = bitcoin.scan(&[output.script_pubkey()]).await.wrap_err("bitcoind cannot look for the deposit")?;
-    let coins = reclaimable(record, &scan)?;
-    let spent: Vec<_> = coins.iter().map(|coin| (coin.outpoint, coin.value)).collect();
+    let ripe = reclaimable(record, &scan, args.outpoint)?;
     let fee_rate = args.fee_rate.choose(&bitcoin).await?;
+    let coins = worthwhile(&ripe, fee_rate.fee_wu(output.reclaim_input_weight()).unwrap_or(Amount::MAX_MONEY))?;
+    let total: Amount = coins.iter().map(|(_, value)| *value).sum();
     let passphrase = args.passphrase.ask("the key that can reclaim the deposit")?;
     let key = open_reclaim_key(&keystore, &passphrase)?;
     let transaction =
-        output.reclaim(&spent, to.script_pubkey(), fee_rate, &key).wrap_err("the deposit cannot be reclaimed")?;
-    let txid = bitcoin.broadcast(&transaction).await.wrap_err("bitcoind does not take the transaction")?;
-    let total: Amount = coins.iter().map(|coin| coin.value).sum();
+        output.reclaim(&coins, to.script_pubkey(), fee_rate, &key).wrap_err("the deposit cannot be reclaimed")?;
     let amount = transaction.output[0].value;
+    args.fee_rate.check_fee(total - amount, total)?;
+    let sent = bitcoin.broadcast_within(&transaction, args.fee_rate.bound(fee_rate)).await;
     Ok(Reclaimed {
-        txid,
+        txid: sent.wrap_err("bitcoind does not take the transaction")?,
         amount_sat: amount.to_sat(),
         fee_sat: (total - amount).to_sat(),
-        outpoints: spent.into_iter().map(|(outpoint, _)| outpoint).collect(),
+        left_out: ripe.len() - coins.len(),
+        outpoints: coins.into_iter().map(|(outpoint, _)| outpoint).collect(),
     })
+}
+
+/// Those that hold more than the `cost` of taking them, the largest first, as many as fit into one transaction.
+fn worthwhile(ripe: &[&Unspent], cost: Amount) -> Result<Vec<(OutPoint, Amount)>> {
+    let mut coins: Vec<_> = ripe.iter().map(|coin| (coin.outpoint, coin.value)).collect();
+    coins.retain(|(_, value)| *value > cost);
+    coins.sort_by_key(|(outpoint, value)| (Reverse(*value), *outpoint));
+    coins.truncate(MAX_INPUTS);
+    if coins.is_empty() {
+        bail!("each payment holds less than the {} that it costs to take it at this fee rate", amount::show(cost));
+    }
+    Ok(coins)
 }
 
 impl Args {
@@ -100,14 +132,15 @@ impl Args {
     }
 }
 
-/// The outputs whose timelock is over.
-fn reclaimable<'a>(record: &Record, scan: &'a Scan) -> Result<Vec<&'a Unspent>> {
+/// The outputs whose timelock is over; of all payments, or of the one that is asked for.
+fn reclaimable<'a>(record: &Record, scan: &'a Scan, only: Option<OutPoint>) -> Result<Vec<&'a Unspent>> {
     let delay = u32::from(record.reclaim_delay.get());
-    let coins: Vec<_> = scan.unspents.iter().filter(|coin| coin.confirmations >= delay).collect();
+    let asked = |coin: &&Unspent| only.is_none_or(|outpoint| coin.outpoint == outpoint);
+    let coins: Vec<_> = scan.unspents.iter().filter(asked).filter(|coin| coin.confirmations >= delay).collect();
     if !coins.is_empty() {
         return Ok(coins);
     }
-    match scan.unspents.iter().map(|coin| coin.confirmations).max() {
+    match scan.unspents.iter().filter(asked).map(|coin| coin.confirmations).max() {
         None => bail!(
             "no confirmed unspent output on {} at height {}: it was not paid, or the federation has swept it (causeway status {})",
             record.address,
@@ -118,5 +151,36 @@ fn reclaimable<'a>(record: &Record, scan: &'a Scan) -> Result<Vec<&'a Unspent>> 
             "the deposit has {best} of the {delay} confirmations its timelock wants: {} more block(s) to wait",
             delay - best
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bitcoin::hashes::Hash as _;
+
+    fn coin(number: u32, sat: u64) -> Unspent {
+        Unspent {
+            outpoint: OutPoint::new(Txid::all_zeros(), number),
+            value: Amount::from_sat(sat),
+            script_pubkey: bitcoin::ScriptBuf::new(),
+            confirmations: 1008,
+            coinbase: false,
+        }
+    }
+
+    #[test]
+    fn dust_that_others_pay_stops_no_reclaim() {
+        let mut coins: Vec<_> = (0..5_000).map(|number| coin(number, 330)).collect();
+        coins.push(coin(5_000, 50_000));
+        coins.push(coin(5_001, 70_000));
+        let ripe: Vec<_> = coins.iter().collect();
+        let taken = worthwhile(&ripe, Amount::from_sat(400)).expect("two are worth it");
+        assert_eq!(taken.iter().map(|(outpoint, _)| outpoint.vout).collect::<Vec<_>>(), [5_001, 5_000]);
+        // Where even the dust is worth taking, as many as fit, and the user's own payments are among them.
+        let taken = worthwhile(&ripe, Amount::from_sat(100)).expect("all are worth it");
+        assert_eq!((taken.len(), taken[0].0.vout, taken[1].0.vout), (MAX_INPUTS, 5_001, 5_000));
+        let error = worthwhile(&ripe[..5_000], Amount::from_sat(400)).expect_err("only dust");
+        assert!(error.to_string().contains("costs to take it"), "{error}");
     }
 }

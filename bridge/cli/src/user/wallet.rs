@@ -241,8 +241,12 @@ fn send(args: &Send, context: &Context) -> Result<()> {
     let sent = context.block_on(async {
         let bitcoin = args.common.sync(&mut wallet, context).await?;
         let fee_rate = args.fee_rate.choose(&bitcoin).await?;
-        let sent = wallet.send(&bitcoin, &seed, to.script_pubkey(), args.amount, fee_rate, now()?).await;
-        sent.wrap_err("nothing was sent")
+        let prepared = wallet.prepare(&seed, to.script_pubkey(), args.amount, fee_rate);
+        let (transaction, sent) = prepared.wrap_err("nothing was sent")?;
+        args.fee_rate.check_fee(sent.fee, sent.amount)?;
+        let submitted = wallet.submit(&bitcoin, transaction, args.fee_rate.bound(fee_rate), now()?).await;
+        submitted.wrap_err("nothing was sent")?;
+        Ok(sent)
     })?;
     let object = json!({ "txid": sent.txid, "amountSat": sent.amount.to_sat(), "feeSat": sent.fee.to_sat() });
     context.print(&object, || {
