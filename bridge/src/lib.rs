@@ -13,6 +13,7 @@
 //!   dkg, signing      machines over the board: an epoch's key, one vault transaction's signatures
 //!   threshold         shares of the group key, behind functions of bytes
 //!   micro_channel     vouchers of micropayments, for payer and payee
+//!   foreign  what others wrote, made fit for a terminal
 //!   seal, keystore    encryption to one member; secrets at rest
 //!   relay    what a relayer decides: facts in, owed actions out; a file for each subject
 //!   io       the node's client, the relayer's shell
@@ -23,6 +24,7 @@ pub use api::peg;
 pub mod amount;
 pub mod board;
 pub mod dkg;
+pub mod foreign;
 mod hex_bytes;
 #[cfg(feature = "io")]
 pub mod io;

@@ -13,6 +13,7 @@
 //! | [`validators`] | validators alone, as real processes |
 //! | [`relay`] | somebody between a node and who asks it, who counts and lies |
 //! | [`lone_node`] | one node without consensus, in this process |
+//! | [`relay`] | somebody between a node and who asks it, who counts and lies |
 //! | [`simulated`] | whole relayers in this process, with a simulated node, bitcoind and time |
 //! | [`evm`] | contracts alone, without a chain |
 

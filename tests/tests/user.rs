@@ -157,7 +157,7 @@ fn a_deposit_that_the_federation_never_sweeps_is_the_users_again_after_the_timel
         binary::run(network.home(), [arguments, &rest].concat(), passphrase)
     };
     let reclaim = |address: &str, passphrase: &str| {
-        let to = ["reclaim", address, "--to", REGTEST_ADDRESS];
+        let to = ["reclaim", address, "--to", REGTEST_ADDRESS, "--fee-rate", "5"];
         let with = ["--bitcoin", &bitcoin, "--bitcoin-cookie", cookie];
         run(&[&to[..], &with].concat(), passphrase)
     };
@@ -167,6 +167,12 @@ fn a_deposit_that_the_federation_never_sweeps_is_the_users_again_after_the_timel
     run(&peg_in, "short\n").fails_saying(&["at least 8"]);
     let shown = run(&peg_in, "correct horse\n").json();
     let address = shown[0]["address"].as_str().expect("an address").to_owned();
+    let registered = binary::run(network.home(), ["register", &address, "--json", "--rpc", &rpc, "--home", home], "");
+    assert_eq!(registered.json()[0]["event"], "registered");
+    binary::run(network.home(), ["register", REGTEST_ADDRESS, "--rpc", &rpc, "--home", home], "")
+        .fails_saying(&["no record of"]);
+    // Dust from somebody else, in the same block.
+    network.pay(&address, 330);
     network.pay(&address, 5_000_000);
     network.mine(RECLAIM_DELAY - 1);
     reclaim(&address, "correct horse\n").fails_saying(&["1 more block(s)"]);
@@ -176,8 +182,14 @@ fn a_deposit_that_the_federation_never_sweeps_is_the_users_again_after_the_timel
     let reclaimed = reclaim(&address, "correct horse\n").json().remove(0);
     let (amount, fee) = (&reclaimed["amountSat"], &reclaimed["feeSat"]);
     assert_eq!(amount.as_u64().expect("an amount") + fee.as_u64().expect("a fee"), 5_000_000, "{reclaimed}");
+    assert_eq!((&reclaimed["leftOut"], reclaimed["outpoints"].as_array().map(Vec::len)), (&1.into(), Some(1)));
     network.mine(1);
-    reclaim(&address, "correct horse\n").fails_saying(&["no confirmed unspent output"]);
+    reclaim(&address, "correct horse\n").fails_saying(&["each payment holds less than", "costs to take it"]);
+    // The payment that is asked for by name is the only one that is looked at.
+    let spent = reclaimed["outpoints"][0].as_str().expect("an outpoint").to_owned();
+    let only = ["reclaim", &address, "--to", REGTEST_ADDRESS, "--outpoint", &spent];
+    run(&[&only[..], &["--bitcoin", &bitcoin, "--bitcoin-cookie", cookie]].concat(), "correct horse\n")
+        .fails_saying(&["no confirmed unspent output"]);
 }
 
 /// Whoever has the genesis file of another network is told that this node does not belong to it.
@@ -186,10 +198,9 @@ fn another_networks_genesis_proves_nothing(network: &Network) {
     let other = network.home().join("other.json");
     std::fs::write(&other, genesis.replace("51717", "51718")).expect("written");
     let other = other.to_str().expect("UTF-8");
-    let lie = ["does not prove that its block"];
-    network.causeway(&["audit", "--genesis", other]).fails_saying(&lie);
+    network.causeway(&["audit", "--genesis", other]).fails_saying(&["does not prove that its block"]);
     let to = DEVELOPER_0.to_string();
     network
         .causeway(&["peg-in", "--no-wait", "--to", &to, "--reclaim-key", RECLAIM_KEY, "--genesis", other])
-        .fails_saying(&lie);
+        .fails_saying(&["is of another network", "its chain id is 51717"]);
 }

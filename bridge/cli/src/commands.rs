@@ -5,8 +5,6 @@
 //!
 //! Exit status: 0 done; 1 it failed, or what was checked is wrong; 2 the arguments make no sense (clap).
 
-use std::io::IsTerminal;
-
 use clap::{Parser, Subcommand};
 use eyre::{Result, WrapErr};
 use tracing_subscriber::EnvFilter;
@@ -15,7 +13,8 @@ use crate::audit::command as audit;
 use crate::context::{Context, LogFormat};
 use crate::dev::{demo::command as demo, headers, local_network::command as dev};
 use crate::operator::{genesis, keys, node, relayer};
-use crate::user::{cancel, pay::command as pay, peg_in, peg_out, reclaim, status, wallet};
+use crate::terminal::{log_json, log_lines};
+use crate::user::{cancel, pay::command as pay, peg_in, peg_out, reclaim, register, status, wallet};
 
 /// Listed by hand, so that every reader finds the commands meant for them together; a test compares it with the tree.
 const HELP: &str = "\
@@ -28,6 +27,7 @@ For a user:
   status     Where a deposit, a withdrawal or the bridge itself stands
   cancel     Take a withdrawal back while it is still queued
   reclaim    Take an unswept deposit back on Bitcoin after its timelock
+  register   Tell the federation again of a deposit address of yours
   wallet     A small Bitcoin wallet for regtest and testnets
   pay        Micropayments: open a channel, give vouchers, claim, close
   audit      Every satoshi on the sidechain matched with an output on Bitcoin
@@ -92,6 +92,7 @@ enum Command {
     Status(status::Args),
     Cancel(cancel::Args),
     Reclaim(reclaim::Args),
+    Register(register::Args),
     Audit(audit::Args),
     Dev(dev::Args),
     Demo(demo::Args),
@@ -119,6 +120,7 @@ impl Causeway {
             Command::Status(args) => status::run(args, &context),
             Command::Cancel(args) => cancel::run(args, &context),
             Command::Reclaim(args) => reclaim::run(args, &context),
+            Command::Register(args) => register::run(args, &context),
             Command::Audit(args) => audit::run(args, &context),
             Command::Dev(args) => dev::run(args, &context),
             Command::Demo(args) => demo::run(args, &context),
@@ -146,13 +148,9 @@ impl Global {
         let default = if service { "info,commonware=warn" } else { "warn" };
         let filter = EnvFilter::try_new(self.log.as_deref().unwrap_or(default))
             .wrap_err("--log is not a filter; examples: info, bridge=debug,warn")?;
-        let builder = tracing_subscriber::fmt()
-            .with_env_filter(filter)
-            .with_writer(std::io::stderr)
-            .with_ansi(std::io::stderr().is_terminal());
         match self.log_format {
-            LogFormat::Human => builder.with_target(false).init(),
-            LogFormat::Json => builder.json().flatten_event(true).init(),
+            LogFormat::Human => log_lines(filter),
+            LogFormat::Json => log_json(filter),
         }
         Ok(())
     }

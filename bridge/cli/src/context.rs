@@ -32,7 +32,8 @@ impl Context {
     /// Prints a result: as one line of JSON for scripts, else what `human` writes.
     pub fn print(&self, json: &impl serde::Serialize, human: impl FnOnce()) {
         if self.json {
-            println!("{}", serde_json::to_string(json).expect("our own types always serialise"));
+            let json = serde_json::to_string(json).expect("our own types always serialise");
+            println!("{}", crate::terminal::escaped(&json));
         } else {
             human();
         }

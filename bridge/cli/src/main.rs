@@ -9,7 +9,11 @@
 //!   dev/       dev, demo, headers
 //!   audit/     audit
 //!   options/   options that several commands have               keystores, genesis_file   files that several read
+//!   terminal   the one way to the terminal, for whatever anybody wrote
 //! ```
+
+#[macro_use]
+mod terminal;
 
 mod audit;
 mod clock;
@@ -55,14 +59,6 @@ fn end_quietly_when_nobody_reads() {
 
 /// Shows an error with its causes, outermost first, and gives the exit status.
 pub fn report(error: &eyre::Report) -> ExitCode {
-    eprintln!("error: {error}");
-    let mut shown = error.to_string();
-    for cause in error.chain().skip(1) {
-        let text = cause.to_string();
-        if !shown.contains(&text) {
-            eprintln!("  because {text}");
-        }
-        shown = text;
-    }
+    eprintln!("{}", terminal::explain(error));
     ExitCode::FAILURE
 }

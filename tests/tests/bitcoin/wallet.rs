@@ -19,6 +19,11 @@ async fn the_wallet_receives_pays_and_survives_a_reorganisation() {
 
     let script = poor.address().script_pubkey();
     assert!(script.is_p2tr());
+    let dear = rich.wallet.prepare(&rich.seed, script.clone(), Some(Amount::from_int_btc(1)), rate(1_500));
+    let (rpc, (dear, _)) = (rich.rpc.clone(), dear.expect("it has enough"));
+    let refused =
+        rich.wallet.submit(&rpc, dear, rate(1_000), 0).await.expect_err("above the bound that bitcoind was given");
+    assert!(refused.to_string().contains("exceeds maximum"), "{refused}");
     let (payment, _) = rich.pay(&script, Amount::from_int_btc(1)).await;
     poor.sync().await;
     assert_eq!(poor.wallet.balance().untrusted_pending, Amount::from_int_btc(1), "seen in the mempool");

@@ -46,7 +46,7 @@ const PAUSE: Duration = Duration::from_millis(300);
   causeway audit --genesis genesis.json --rpc http://127.0.0.1:8545 --bitcoin http://127.0.0.1:8332")]
 pub struct Args {
     /// The network's genesis file: whose signatures make a block final
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, env = "CAUSEWAY_GENESIS", value_name = "FILE")]
     pub genesis: PathBuf,
     #[command(flatten)]
     pub sidechain: SidechainArgs,

@@ -126,10 +126,12 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
         }
         Command::Show { keystore } => {
             let keystore = read(&keystore)?;
-            let shown = serde_json::json!({ "kind": keystore.kind(), "public": keystore.public() });
-            context.print(&shown, || {
-                println!("{:<14} {}", "kind", keystore.kind());
-                keystore.public().iter().for_each(|(name, value)| println!("{name:<14} {value}"));
+            let object = serde_json::json!({ "kind": keystore.kind(), "public": keystore.public() });
+            context.print(&object, || {
+                use bridge::foreign::shown;
+                println!("{:<14} {}", "kind", shown(keystore.kind()));
+                let line = |(name, value): (&String, &String)| println!("{:<14} {}", shown(name), shown(value));
+                keystore.public().iter().for_each(line);
             });
         }
     }

@@ -3,13 +3,15 @@
 use std::path::PathBuf;
 
 use bridge::io::sidechain::Account;
-use bridge::peg;
-use eyre::{Result, bail};
+use eyre::{Result, bail, ensure};
 use mainchain::Network;
 
 use super::passphrase::PassphraseArgs;
 use crate::dev::accounts::{DEV_ACCOUNTS, dev_account};
 use crate::keystores::open_account;
+
+const UNNAMED: &str =
+    "which account? --keystore FILE (made by `causeway keys`), or --dev-account 0 on a development network";
 
 /// The account that signs.
 #[derive(Clone, Debug, clap::Args)]
@@ -25,25 +27,33 @@ pub struct AccountArgs {
 }
 
 impl AccountArgs {
-    /// The account, after its passphrase was asked for.
+    /// The account, on a network with this Bitcoin, after its passphrase was asked for.
     ///
     /// # Errors
     ///
     /// No account named; a developer account on a network of real coins; a keystore that does not open.
-    pub fn open(&self, info: &peg::Info) -> Result<Account> {
+    pub fn open(&self, bitcoin: Network) -> Result<Account> {
         match (&self.keystore, self.dev_account) {
             (Some(path), _) => {
                 let passphrase = self.passphrase.ask(&path.display().to_string())?;
                 open_account(path, &passphrase)
             }
-            (None, Some(_)) if info.bitcoin_network != Network::Regtest => bail!(
+            (None, Some(_)) if bitcoin != Network::Regtest => bail!(
                 "--dev-account is for regtest, this network is on {}: everybody knows the developer accounts' keys",
-                info.bitcoin_network
+                bitcoin
             ),
             (None, Some(index)) => Ok(dev_account(index)),
-            (None, None) => bail!(
-                "which account? --keystore FILE (made by `causeway keys`), or --dev-account 0 on a development network"
-            ),
+            (None, None) => bail!(UNNAMED),
         }
+    }
+
+    /// An account is named, whichever.
+    ///
+    /// # Errors
+    ///
+    /// None is.
+    pub fn check_named(&self) -> Result<()> {
+        ensure!(self.keystore.is_some() || self.dev_account.is_some(), UNNAMED);
+        Ok(())
     }
 }

@@ -1,17 +1,21 @@
 //! `causeway cancel`: the change of mind while a withdrawal is still queued.
 
 use alloy_primitives::{B256, U256};
+use alloy_rpc_types_eth::TransactionReceipt;
 use bitcoin::Amount;
 use bridge::amount;
 use bridge::io::sidechain::Call;
 use bridge::peg::WithdrawalStatus;
-use contracts::Bridge;
-use eyre::{Result, WrapErr, bail, eyre};
+use contracts::{Bridge, address};
+use eyre::{Result, WrapErr, bail, ensure, eyre};
 use serde::Serialize;
 
 use crate::context::Context;
 use crate::options::account::AccountArgs;
-use crate::options::sidechain::{INCLUSION, SidechainArgs};
+use crate::options::network::NetworkArgs;
+use crate::options::spending::SpendingArgs;
+use crate::user::receipt::emitted;
+use crate::user::spending::Spender;
 
 /// Take a withdrawal back while it is still queued
 ///
@@ -24,7 +28,9 @@ pub struct Args {
     #[command(flatten)]
     account: AccountArgs,
     #[command(flatten)]
-    sidechain: SidechainArgs,
+    spending: SpendingArgs,
+    #[command(flatten)]
+    network: NetworkArgs,
 }
 
 /// What `--json` prints.
@@ -43,24 +49,27 @@ struct Cancelled {
 /// There is no such withdrawal, it is another account's or not queued any more, or the node does not answer.
 pub fn run(args: Args, context: &Context) -> Result<()> {
     context.block_on(async {
-        let (client, info) = args.sidechain.connect().await?;
+        let network = args.network.connect(&args.account).await?;
         let id = args.id;
-        let withdrawal = client.withdrawal(id).await?.ok_or_else(|| eyre!("there is no withdrawal {id}"))?;
+        let withdrawal = network.client.withdrawal(id).await?.ok_or_else(|| eyre!("there is no withdrawal {id}"))?;
         if withdrawal.status != WithdrawalStatus::Queued {
             bail!("withdrawal {id} is {}: only a queued one can be cancelled", name(withdrawal.status));
         }
-        let account = args.account.open(&info)?;
-        if account.address() != withdrawal.owner {
-            bail!("withdrawal {id} belongs to {}, you are {}", withdrawal.owner, account.address());
+        let spender = Spender::open(&network, &args.account, args.spending)?;
+        let own = spender.account.address();
+        if own != withdrawal.owner {
+            bail!("withdrawal {id} belongs to {}, you are {own}", withdrawal.owner);
         }
-        let call = Call::new(info.contracts.bridge, &Bridge::cancelCall { id: U256::from(id) });
-        let receipt =
-            account.transact(&client, &call, INCLUSION).await.wrap_err("the bridge does not cancel the withdrawal")?;
+        let call = Call::new(address::BRIDGE, &Bridge::cancelCall { id: U256::from(id) });
+        let cancelled = |receipt: &TransactionReceipt| {
+            let cancelled: Bridge::WithdrawalCancelled = emitted(receipt, address::BRIDGE)?;
+            ensure!(cancelled.id == U256::from(id), "withdrawal {} was cancelled", cancelled.id);
+            Ok(receipt.transaction_hash)
+        };
+        let transaction = spender.transact(&call, cancelled).await.wrap_err("the withdrawal is not cancelled")?;
         let value = Amount::from_sat(withdrawal.amount_sat);
-        let event = Cancelled { id, transaction: receipt.transaction_hash, amount_sat: withdrawal.amount_sat };
-        context.print(&event, || {
-            println!("Withdrawal {id} cancelled: {} are back at {}", amount::show(value), account.address())
-        });
+        let event = Cancelled { id, transaction, amount_sat: withdrawal.amount_sat };
+        context.print(&event, || println!("Withdrawal {id} cancelled: {} are back at {own}", amount::show(value)));
         Ok(())
     })
 }

@@ -1,29 +1,33 @@
 //! `causeway peg-out`: coins back to bitcoin.
 
 use alloy_primitives::{Address, B256};
-use alloy_sol_types::SolEvent;
+use alloy_rpc_types_eth::TransactionReceipt;
 use bitcoin::address::NetworkUnchecked;
 use bitcoin::{Amount, ScriptBuf};
 use bridge::amount;
-use bridge::io::sidechain::{Account, Call, Client};
+use bridge::io::sidechain::Call;
 use bridge::peg::Info;
-use contracts::Bridge;
-use eyre::{Result, WrapErr, bail, eyre};
+use contracts::{Bridge, address};
+use eyre::{Result, WrapErr, bail, ensure, eyre};
 use mainchain::Network;
 use serde::Serialize;
 
 use crate::context::Context;
 use crate::options::account::AccountArgs;
-use crate::options::sidechain::{INCLUSION, SidechainArgs};
+use crate::options::network::NetworkArgs;
+use crate::options::spending::SpendingArgs;
+use crate::user::receipt::emitted;
+use crate::user::spending::Spender;
 use crate::user::withdrawal::follow;
 
 /// Pay coins back out to a Bitcoin address
 ///
 /// The coins go back into the bridge at once; the federation pays the address from the vault. Fees of the payout are
-/// shared among all it pays, and taken off the amount: never more than --max-fee.
+/// shared among all it pays, and taken off the amount: never more than --max-fee. What will be signed is shown in words first,
+/// with all that it can cost. A command that ended early goes on when it is given again: it never withdraws twice.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  causeway peg-out --amount '0.5 BTC' --to bc1p... --max-fee '5000 sat' --keystore me.keystore
+  causeway peg-out --amount '0.5 BTC' --to bc1p... --max-fee '5000 sat' --keystore me.keystore --genesis genesis.json
   causeway peg-out --amount '0.5 BTC' --to bcrt1p... --max-fee '5000 sat' --dev-account 0 --json")]
 pub struct Args {
     /// What leaves your account, fees included
@@ -44,7 +48,9 @@ pub struct Args {
     #[command(flatten)]
     account: AccountArgs,
     #[command(flatten)]
-    sidechain: SidechainArgs,
+    spending: SpendingArgs,
+    #[command(flatten)]
+    network: NetworkArgs,
 }
 
 /// What `--json` prints once the withdrawal is queued.
@@ -68,28 +74,24 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
 }
 
 async fn peg_out(args: &Args, context: &Context) -> Result<()> {
-    let (client, info) = args.sidechain.connect().await?;
-    let script = args.payee(info.bitcoin_network)?;
-    check(args.amount, args.max_fee, &script, &info)?;
-    let account = args.account.open(&info)?;
-    afford(&client, &account, args.amount).await?;
+    let network = args.network.connect(&args.account).await?;
+    let script = args.payee(network.bitcoin)?;
+    check(args.amount, args.max_fee, &script, &network.info)?;
+    let spender = Spender::open(&network, &args.account, args.spending)?;
+    let call = withdrawal(args.amount, args.max_fee, &script);
+    if !spender.goes_on(&call)? {
+        spender.afford(call.value, "to pay out").await?;
+    }
 
-    let (id, transaction) = withdraw(&client, &info, &account, args.amount, args.max_fee, &script).await?;
-    let queued = Queued {
-        id,
-        transaction,
-        owner: account.address(),
-        amount_sat: args.amount.to_sat(),
-        max_fee_sat: args.max_fee.to_sat(),
-    };
+    let owner = spender.account.address();
+    let done = spender.transact(&call, |receipt| queued(receipt, owner, &call)).await;
+    let (id, transaction) = done.wrap_err("the withdrawal is not queued")?;
+    let queued =
+        Queued { id, transaction, owner, amount_sat: args.amount.to_sat(), max_fee_sat: args.max_fee.to_sat() };
     context.print(&queued, || {
-        println!(
-            "Withdrawal {id} queued: {} from {} (transaction {transaction})",
-            amount::show(args.amount),
-            account.address()
-        )
+        println!("Withdrawal {id} queued: {} from {owner} (transaction {transaction})", amount::show(args.amount))
     });
-    if args.no_wait { Ok(()) } else { follow(&client, id, context).await }
+    if args.no_wait { Ok(()) } else { follow(&network.client, id, context).await }
 }
 
 impl Args {
@@ -106,28 +108,24 @@ impl Args {
     }
 }
 
-/// Queues a withdrawal: its number, and the transaction that did it.
+/// The call that queues a withdrawal.
+pub fn withdrawal(value: Amount, max_fee: Amount, script: &ScriptBuf) -> Call {
+    let call = Bridge::withdrawCall { script: script.to_bytes().into(), maxFeeSat: max_fee.to_sat() };
+    Call::new(address::BRIDGE, &call).with_value(amount::wei(value))
+}
+
+/// The number of the withdrawal that was queued for `owner` by `call`, and the transaction that did it.
 ///
 /// # Errors
 ///
-/// The bridge refuses it, or the transaction is not included in time.
-pub async fn withdraw(
-    client: &Client,
-    info: &Info,
-    account: &Account,
-    value: Amount,
-    max_fee: Amount,
-    script: &ScriptBuf,
-) -> Result<(u64, B256)> {
-    let call = Bridge::withdrawCall { script: script.to_bytes().into(), maxFeeSat: max_fee.to_sat() };
-    let call = Call::new(info.contracts.bridge, &call).with_value(amount::wei(value));
-    let receipt =
-        account.transact(client, &call, INCLUSION).await.wrap_err("the bridge does not take the withdrawal")?;
-    let queued = receipt.inner.logs().iter().find_map(|log| Bridge::WithdrawalQueued::decode_log(&log.inner).ok());
-    let id = queued
-        .ok_or_else(|| eyre!("transaction {} succeeded, but tells of no withdrawal", receipt.transaction_hash))?
-        .id;
-    Ok((id.to(), receipt.transaction_hash))
+/// It queued none, or another one.
+pub fn queued(receipt: &TransactionReceipt, owner: Address, call: &Call) -> Result<(u64, B256)> {
+    let queued: Bridge::WithdrawalQueued = emitted(receipt, address::BRIDGE)?;
+    let asked = Bridge::withdrawCall { script: queued.script.clone(), maxFeeSat: queued.maxFeeSat };
+    let same = Call::new(address::BRIDGE, &asked).with_value(amount::wei(Amount::from_sat(queued.amountSat)));
+    let hash = receipt.transaction_hash;
+    ensure!(queued.owner == owner && same == *call, "transaction {hash} queued another withdrawal than was asked for");
+    Ok((queued.id.saturating_to(), hash))
 }
 
 /// Says before anything is sent what the bridge would refuse, and what the reader can do about it.
@@ -159,19 +157,6 @@ fn check(value: Amount, max_fee: Amount, script: &ScriptBuf, info: &Info) -> Res
 fn is_standard(script: &ScriptBuf) -> bool {
     let later = script.witness_version().is_some_and(|version| version.to_num() >= 2);
     script.is_p2pkh() || script.is_p2sh() || script.is_p2wpkh() || script.is_p2wsh() || script.is_p2tr() || later
-}
-
-async fn afford(client: &Client, account: &Account, value: Amount) -> Result<()> {
-    let balance = client.balance(account.address()).await?;
-    if balance < amount::wei(value) {
-        bail!(
-            "{} has {}, less than the {} to pay out",
-            account.address(),
-            amount::show_wei(balance),
-            amount::show(value)
-        );
-    }
-    Ok(())
 }
 
 fn parse_script(text: &str) -> Result<ScriptBuf, String> {

@@ -5,6 +5,7 @@
 
 use bitcoin::{Amount, OutPoint};
 use bridge::amount;
+use bridge::foreign::shown;
 use bridge::io::sidechain::Client;
 use bridge::peg::{PaymentProof, Registered};
 use eyre::{Result, WrapErr, bail, eyre};
@@ -68,7 +69,7 @@ fn check(client: &Client, record: &Record, registered: Registered) -> Result<()>
         bail!(
             "the node at {} registered the address {}, computed here from its own answers is {}: do not pay either, and do not trust this node",
             client.url(),
-            registered.address,
+            shown(&registered.address),
             record.address
         );
     }

@@ -112,8 +112,7 @@ impl Account {
     ///
     /// [`Error::Reverted`] when it would fail; it is not sent then.
     pub async fn send(&self, client: &Client, call: &Call) -> Result<Pending, Error> {
-        let head = client.head().await?;
-        let fees = fees_at(head.base_fee, client.suggested_tip().await?);
+        let fees = client.fees().await?;
         let nonce = client.pending_nonce(self.address).await?;
         self.send_with(client, call, fees, nonce).await
     }
@@ -143,6 +142,16 @@ impl Account {
 }
 
 impl Client {
+    /// Prices at which a transaction that is sent now is included soon, as far as the node tells the truth.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::head`].
+    pub async fn fees(&self) -> Result<Fees, Error> {
+        let head = self.head().await?;
+        Ok(fees_at(head.base_fee, self.suggested_tip().await?))
+    }
+
     /// Waits until a transaction is final, and sends it again when the node forgot it.
     ///
     /// # Errors
@@ -161,7 +170,7 @@ impl Client {
                 Err(error) => return Err(error),
             }
             if start.elapsed() > timeout {
-                return Err(Error::NotIncluded { hash: pending.hash, waited: timeout });
+                return Err(Error::NotIncluded { hash: pending.hash, nonce: pending.nonce, waited: timeout });
             }
             if checked.elapsed() > STILL_KNOWN_POLL {
                 checked = Instant::now();

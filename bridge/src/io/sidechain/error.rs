@@ -8,6 +8,7 @@ use jsonrpsee::core::client::Error as RpcError;
 use jsonrpsee::types::ErrorObjectOwned;
 
 use super::revert::Revert;
+use crate::foreign::shown;
 
 /// The JSON-RPC error code of a reverted execution (EIP-1474 leaves it open; geth's choice, which all tools follow).
 const REVERTED: i32 = 3;
@@ -34,8 +35,8 @@ pub enum Error {
     #[error("the answer to {method} is not understood: {reason}")]
     Malformed { method: &'static str, reason: String },
     /// A transaction was accepted, but not included in time. It may still be.
-    #[error("transaction {hash} was not included within {} s", waited.as_secs())]
-    NotIncluded { hash: B256, waited: Duration },
+    #[error("transaction {hash} with nonce {nonce} was not included within {} s: it may still be", waited.as_secs())]
+    NotIncluded { hash: B256, nonce: u64, waited: Duration },
     /// Another transaction took its nonce: it will never be included.
     #[error("transaction {hash} will never be included: another one took nonce {nonce}")]
     Replaced { hash: B256, nonce: u64 },
@@ -63,7 +64,7 @@ impl Error {
     }
 
     pub(super) fn malformed(method: &'static str, reason: impl Into<String>) -> Self {
-        Self::Malformed { method, reason: reason.into() }
+        Self::Malformed { method, reason: shown(&reason.into()) }
     }
 
     pub(super) fn from_rpc(url: &str, method: &'static str, error: RpcError) -> Self {
@@ -72,7 +73,7 @@ impl Error {
             RpcError::ParseError(error) => Self::malformed(method, error.to_string()),
             RpcError::InvalidRequestId(error) => Self::malformed(method, error.to_string()),
             RpcError::RequestTimeout => Self::Down { url: url.to_owned(), reason: "timeout".to_owned() },
-            other => Self::Down { url: url.to_owned(), reason: chain(&other) },
+            other => Self::Down { url: url.to_owned(), reason: shown(&chain(&other)) },
         }
     }
 
@@ -83,7 +84,7 @@ impl Error {
                 Self::Reverted { method, revert: Revert::decode(data) }
             }
             _ if object.code() == REVERTED => Self::Reverted { method, revert: Revert::decode(Bytes::new()) },
-            _ => Self::Refused { method, code: object.code(), message: object.message().to_owned() },
+            _ => Self::Refused { method, code: object.code(), message: shown(object.message()) },
         }
     }
 }
@@ -128,6 +129,28 @@ mod tests {
     fn a_refusal_without_revert_data_keeps_the_nodes_words() {
         let error = answer(-32000, "nonce too low", None);
         assert_eq!(error.to_string(), "the node refused eth_call: nonce too low (code -32000)");
+    }
+
+    #[test]
+    fn the_words_of_a_node_are_bounded_and_move_no_cursor() {
+        let words = format!("\u{1b}[2J\u{1b}[Hwaiting for a payment\nerror: {}", "x".repeat(100_000));
+        let require = alloy_sol_types::Revert::from(words.as_str()).abi_encode();
+        let refused = answer(-32000, &words, None);
+        let reverted = answer(3, "execution reverted", Some(alloy_primitives::hex::encode_prefixed(require)));
+        for error in [refused, reverted, Error::malformed("eth_call", words)] {
+            let told = error.to_string();
+            assert!(!told.chars().any(crate::foreign::obeyed), "{told:?}");
+            assert!(told.chars().count() < 400, "{} characters", told.chars().count());
+        }
+    }
+
+    #[test]
+    fn a_transaction_that_is_not_included_in_time_may_still_be_and_is_told_with_its_nonce() {
+        let error = Error::NotIncluded { hash: B256::repeat_byte(7), nonce: 12, waited: Duration::from_secs(60) };
+        let told = error.to_string();
+        for part in [&B256::repeat_byte(7).to_string(), "nonce 12", "within 60 s", "may still be"] {
+            assert!(told.contains(part), "{told}");
+        }
     }
 
     #[tokio::test]

@@ -5,6 +5,8 @@ use std::fmt;
 use alloy_primitives::{Bytes, hex};
 use alloy_sol_types::SolError;
 
+use crate::foreign::shown;
+
 /// The data a reverted call returned, with its meaning in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Revert {
@@ -18,7 +20,7 @@ impl Revert {
     /// Reads revert data: never fails, unknown data is shown as hex.
     #[must_use]
     pub fn decode(data: Bytes) -> Self {
-        let reason = reason(&data);
+        let reason = shown(&reason(&data));
         Self { data, reason }
     }
 

@@ -8,9 +8,9 @@ use eyre::{Result, ensure, eyre};
 
 use super::amounts::{MAX_FEE, PEG_OUT};
 use super::network::Network;
-use super::story::{Story, wait};
+use super::story::{PATIENCE, Story, wait};
 use super::user::User;
-use crate::user::peg_out::withdraw;
+use crate::user::peg_out::{queued, withdrawal};
 
 /// What a peg-out did.
 pub struct PaidOut {
@@ -24,7 +24,7 @@ pub struct PaidOut {
 pub async fn peg_out(network: &Network, user: &mut User, info: &Info, story: &mut Story) -> Result<PaidOut> {
     let payee = user.wallet.address()?;
     story.fact("to", &payee);
-    let (id, gas) = request(network, user, info, &payee, story).await?;
+    let (id, gas) = request(network, user, &payee, story).await?;
     let paid = wait_until_paid(network, id, story).await?;
     let (transaction, received) = payment(network, &paid, &payee.script_pubkey()).await?;
     check_amounts(&paid, received)?;
@@ -37,16 +37,11 @@ pub async fn peg_out(network: &Network, user: &mut User, info: &Info, story: &mu
 }
 
 /// Queues the withdrawal: its number, and the wei that it cost.
-async fn request(
-    network: &Network,
-    user: &User,
-    info: &Info,
-    payee: &Address,
-    story: &mut Story,
-) -> Result<(u64, U256)> {
+async fn request(network: &Network, user: &User, payee: &Address, story: &mut Story) -> Result<(u64, U256)> {
     let (client, account) = (&network.client, &user.account);
     let before = client.balance(account.address()).await?;
-    let (id, hash) = withdraw(client, info, account, PEG_OUT, MAX_FEE, &payee.script_pubkey()).await?;
+    let call = withdrawal(PEG_OUT, MAX_FEE, &payee.script_pubkey());
+    let (id, hash) = queued(&account.transact(client, &call, PATIENCE).await?, account.address(), &call)?;
     story.fact("queued", format!("withdrawal {id} by transaction {hash}"));
     Ok((id, before - amount::wei(PEG_OUT) - client.balance(account.address()).await?))
 }

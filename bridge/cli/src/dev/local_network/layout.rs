@@ -118,6 +118,11 @@ impl Layout {
         self.folder.join("genesis.json")
     }
 
+    /// Whether the first node is where commands look for one.
+    pub fn is_usual(&self) -> bool {
+        self.ports.rpc.first() == Some(&NODE_RPC)
+    }
+
     /// Folder of operator `index`, from 1.
     pub fn operator(&self, index: u16) -> PathBuf {
         self.folder.join("operators").join(index.to_string())

@@ -7,6 +7,7 @@ use eyre::{Result, WrapErr, bail, eyre};
 
 use super::layout::{Layout, PortChoice};
 use crate::operator::genesis::default_threshold;
+use crate::options::home::HomeArgs;
 use crate::options::stop::StopArgs;
 
 #[derive(Clone, Debug, clap::Args)]
@@ -31,6 +32,8 @@ pub struct Options {
     bitcoind: Option<PathBuf>,
     #[command(flatten)]
     pub stop: StopArgs,
+    #[command(flatten)]
+    pub home: HomeArgs,
 }
 
 impl Options {

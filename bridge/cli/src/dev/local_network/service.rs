@@ -14,6 +14,7 @@ use super::network::Network;
 use super::options::Options;
 use super::progress::Progress;
 use crate::context::Context;
+use crate::options::network::pin_development;
 
 /// How often children are looked after.
 const WATCH: Duration = Duration::from_millis(250);
@@ -32,6 +33,7 @@ pub async fn serve(folder: &Path, options: &Options, context: &Context) -> Resul
     let mut requests = control::serve(folder, status.clone())?;
     let progress = Progress::new(status.clone(), context.json);
     progress.endpoints(&layout);
+    let (usual, genesis) = (layout.is_usual(), layout.genesis());
 
     let mut network = Network::new(layout, options.bitcoind()?, context.log_format)?;
     let started = tokio::select! {
@@ -41,6 +43,9 @@ pub async fn serve(folder: &Path, options: &Options, context: &Context) -> Resul
     };
     let result = match started {
         Ok(()) => {
+            if usual {
+                name_network(options, &genesis);
+            }
             progress.ready(network.running(), options);
             watch(&mut network, &mut requests, options, &status).await
         }
@@ -52,6 +57,14 @@ pub async fn serve(folder: &Path, options: &Options, context: &Context) -> Resul
     progress.step("stopping");
     network.stop();
     result
+}
+
+/// Lets this user's other commands know the network at the usual ports: they sign for no network that only a node names.
+fn name_network(options: &Options, genesis: &Path) {
+    let named = options.home.folder().and_then(|home| pin_development(&home, &std::fs::read_to_string(genesis)?));
+    if let Err(error) = named {
+        tracing::warn!("other commands have to be told of this network by --genesis {}: {error:#}", genesis.display());
+    }
 }
 
 async fn start(network: &mut Network, fresh: bool, options: &Options, progress: &Progress) -> Result<()> {

@@ -7,10 +7,9 @@ use alloy_primitives::U256;
 use alloy_rpc_types_eth::TransactionReceipt;
 use alloy_sol_types::SolEvent;
 use bridge::amount;
-use bridge::io::sidechain::{Account, Call, Client};
+use bridge::io::sidechain::Call;
 use bridge::micro_channel::{Channel, SignedVoucher, Verifier};
-use bridge::peg::Info;
-use contracts::{IMicroChannel, MicroChannel};
+use contracts::{IMicroChannel, MicroChannel, address};
 use eyre::{Result, WrapErr, ensure, eyre};
 
 use super::channel::{channel, domain};
@@ -18,7 +17,9 @@ use super::event::Event;
 use super::voucher::read_vouchers;
 use crate::context::Context;
 use crate::options::account::AccountArgs;
-use crate::options::sidechain::{INCLUSION, SidechainArgs};
+use crate::options::network::{KnownNetwork, NetworkArgs};
+use crate::options::spending::SpendingArgs;
+use crate::user::spending::Spender;
 
 /// Vouchers claimed by one transaction: each takes about 50,000 gas of the 2^24 that a transaction may use.
 const MAX_CLAIMS: usize = 200;
@@ -32,7 +33,9 @@ pub struct ClaimArgs {
     #[command(flatten)]
     account: AccountArgs,
     #[command(flatten)]
-    sidechain: SidechainArgs,
+    spending: SpendingArgs,
+    #[command(flatten)]
+    network: NetworkArgs,
 }
 
 /// Claims the best voucher of each channel.
@@ -41,13 +44,12 @@ pub struct ClaimArgs {
 ///
 /// No voucher is worth anything, they are of too many channels or of a closed one, or the transaction is refused.
 pub async fn claim(args: ClaimArgs, context: &Context) -> Result<()> {
-    let (client, info) = args.sidechain.connect().await?;
-    let best = best_of(&client, &info, read_vouchers(&args.vouchers)?).await?;
+    let network = args.network.connect(&args.account).await?;
+    let best = best_of(&network, read_vouchers(&args.vouchers)?).await?;
     ensure!(best.len() <= MAX_CLAIMS, "vouchers of {} channels: claim at most {MAX_CLAIMS} at a time", best.len());
-    let account = args.account.open(&info)?;
-    let receipt = claim_all(&client, &info, &account, &best).await?;
-    let claimed = receipt.inner.logs().iter().filter_map(|log| MicroChannel::Claimed::decode_log(&log.inner).ok());
-    let amount: U256 = claimed.map(|claimed| claimed.amount).sum();
+    let spender = Spender::open(&network, &args.account, args.spending)?;
+    let receipt = claim_all(&spender, &best).await?;
+    let amount = claimed(&receipt);
     let channels: Vec<u64> = best.iter().map(|signed| signed.voucher.channel.saturating_to()).collect();
     let (gas_used, transaction) = (receipt.gas_used, receipt.transaction_hash);
     let event = Event::Claimed { channels: channels.clone(), amount: amount.to_string(), gas_used, transaction };
@@ -59,14 +61,14 @@ pub async fn claim(args: ClaimArgs, context: &Context) -> Result<()> {
 }
 
 /// The last voucher of each channel, checked as the contract will check it.
-async fn best_of(client: &Client, info: &Info, vouchers: Vec<SignedVoucher>) -> Result<Vec<SignedVoucher>> {
+async fn best_of(network: &KnownNetwork, vouchers: Vec<SignedVoucher>) -> Result<Vec<SignedVoucher>> {
     let mut channels: BTreeMap<U256, Vec<SignedVoucher>> = BTreeMap::new();
     for signed in vouchers {
         channels.entry(signed.voucher.channel).or_default().push(signed);
     }
     let mut best = Vec::new();
     for (id, vouchers) in channels {
-        best.extend(best_of_channel(client, info, id, vouchers).await?);
+        best.extend(best_of_channel(network, id, vouchers).await?);
     }
     ensure!(
         !best.is_empty(),
@@ -76,17 +78,16 @@ async fn best_of(client: &Client, info: &Info, vouchers: Vec<SignedVoucher>) -> 
 }
 
 async fn best_of_channel(
-    client: &Client,
-    info: &Info,
+    network: &KnownNetwork,
     id: U256,
     mut vouchers: Vec<SignedVoucher>,
 ) -> Result<Option<SignedVoucher>> {
     let number = u64::try_from(id).map_err(|_| eyre!("there is no channel {id}"))?;
-    let channel = channel(client, info, number).await?;
+    let channel = channel(&network.client, number).await?;
     ensure!(!channel.closed, "channel {id} is closed");
     let (deposit, claimed) = (U256::from(channel.deposit), U256::from(channel.claimed));
     let known = Channel { id, payer: channel.payer, deposit, claimed };
-    let mut verifier = Verifier::new(domain(info), known, U256::ONE);
+    let mut verifier = Verifier::new(domain(network), known, U256::ONE);
     vouchers.sort_by_key(|signed| signed.voucher.total);
     for signed in vouchers {
         if let Err(refused) = verifier.accept(&signed) {
@@ -97,12 +98,7 @@ async fn best_of_channel(
 }
 
 /// Claims vouchers of different channels by one transaction.
-async fn claim_all(
-    client: &Client,
-    info: &Info,
-    account: &Account,
-    best: &[SignedVoucher],
-) -> Result<TransactionReceipt> {
+async fn claim_all(spender: &Spender<'_>, best: &[SignedVoucher]) -> Result<TransactionReceipt> {
     let voucher = |signed: &SignedVoucher| IMicroChannel::Voucher {
         channel: signed.voucher.channel,
         total: signed.voucher.total,
@@ -111,6 +107,17 @@ async fn claim_all(
         vouchers: best.iter().map(voucher).collect(),
         signatures: best.iter().map(|signed| signed.signature.clone()).collect(),
     };
-    let call = Call::new(info.contracts.micro_channel, &call);
-    account.transact(client, &call, INCLUSION).await.wrap_err("the vouchers are not claimed")
+    let call = Call::new(address::MICRO_CHANNEL, &call);
+    let done = |receipt: &TransactionReceipt| {
+        ensure!(!claimed(receipt).is_zero(), "it claimed nothing");
+        Ok(receipt.clone())
+    };
+    spender.transact(&call, done).await.wrap_err("the vouchers are not claimed")
+}
+
+/// Wei that a transaction claimed.
+fn claimed(receipt: &TransactionReceipt) -> U256 {
+    let logs = receipt.inner.logs().iter().filter(|log| log.inner.address == address::MICRO_CHANNEL);
+    let claims = logs.filter_map(|log| MicroChannel::Claimed::decode_log(&log.inner).ok());
+    claims.fold(U256::ZERO, |sum, claimed| sum.saturating_add(claimed.amount))
 }

@@ -24,8 +24,8 @@ pub struct StatusArgs {
 ///
 /// There is no such channel, or the node does not answer.
 pub async fn status(args: StatusArgs, context: &Context) -> Result<()> {
-    let (client, info) = args.sidechain.connect().await?;
-    let channel = channel(&client, &info, args.channel).await?;
+    let (client, _) = args.sidechain.connect().await?;
+    let channel = channel(&client, args.channel).await?;
     let state = match (channel.closed, channel.closableAtBlock) {
         (true, _) => State::Closed,
         (false, 0) => State::Open,

@@ -11,7 +11,9 @@ use eyre::{Result, WrapErr, ensure};
 
 use super::channel::{channel, domain};
 use crate::options::account::AccountArgs;
-use crate::options::sidechain::SidechainArgs;
+use crate::options::network::NetworkArgs;
+use crate::options::spending::SpendingArgs;
+use crate::user::spending::Spender;
 
 /// Sign what was paid so far; prints the voucher for the payee
 #[derive(Debug, clap::Args)]
@@ -24,7 +26,9 @@ pub struct VoucherArgs {
     #[command(flatten)]
     account: AccountArgs,
     #[command(flatten)]
-    sidechain: SidechainArgs,
+    spending: SpendingArgs,
+    #[command(flatten)]
+    network: NetworkArgs,
 }
 
 /// Signs a voucher. Always prints one line of JSON: that is what the payee wants.
@@ -33,9 +37,10 @@ pub struct VoucherArgs {
 ///
 /// The account is not the payer, the channel is closed, or the total is not between what was claimed and the deposit.
 pub async fn voucher(args: VoucherArgs) -> Result<()> {
-    let (client, info) = args.sidechain.connect().await?;
-    let account = args.account.open(&info)?;
-    let channel = channel(&client, &info, args.channel).await?;
+    let network = args.network.connect(&args.account).await?;
+    let spender = Spender::open(&network, &args.account, args.spending)?;
+    let account = &spender.account;
+    let channel = channel(&network.client, args.channel).await?;
     let (id, total) = (args.channel, amount::wei(args.total));
     ensure!(
         account.address() == channel.payer,
@@ -52,7 +57,11 @@ pub async fn voucher(args: VoucherArgs) -> Result<()> {
     );
     ensure!(total <= deposit, "the channel's deposit is {}", amount::show_wei(deposit));
     let voucher = Voucher { channel: U256::from(id), total };
-    let signed = voucher.sign(&domain(&info), &account.secret());
+    spender.agree(&[
+        format!("What       promise {} in all through channel {id} to {}", amount::show_wei(total), channel.payee),
+        format!("From       {} on chain {}", account.address(), network.chain_id),
+    ])?;
+    let signed = voucher.sign(&domain(&network), &account.secret());
     println!("{}", serde_json::to_string(&signed).expect("our own types always serialise"));
     Ok(())
 }

@@ -1,0 +1,246 @@
+//! `--genesis`: which network is meant. What is signed follows from it, and never from what a node tells.
+//!
+//! ```text
+//!   --genesis FILE, or CAUSEWAY_GENESIS      kept in the home folder at its first use
+//!   else HOME/genesis.json                   the network that was named first
+//!   else HOME/dev-genesis.json               the network that `causeway dev` runs on this machine's usual ports
+//!   else, for keys that everybody knows      the chain id of all development networks, on regtest
+//! ```
+//! The contracts' addresses are the same on all networks: constants of this program.
+
+use std::path::{Path, PathBuf};
+
+use alloy_primitives::B256;
+use bridge::foreign::shown;
+use bridge::io::sidechain::{Client, Error, proven};
+use bridge::peg::{Contracts, Info};
+use eyre::{Result, WrapErr, bail, ensure, eyre};
+use files::{write_atomic, write_new};
+use sidechain::genesis::Genesis;
+
+use super::account::AccountArgs;
+use super::home::HomeArgs;
+use super::sidechain::SidechainArgs;
+use crate::genesis_file::read_genesis;
+
+/// The chain id of development networks (`causeway dev`).
+const DEVELOPMENT: u64 = 51_717;
+const PINNED: &str = "genesis.json";
+const PINNED_DEVELOPMENT: &str = "dev-genesis.json";
+
+/// Which network is meant, and a node of it.
+#[derive(Clone, Debug, clap::Args)]
+pub struct NetworkArgs {
+    /// The network's genesis file [default: the one that was given first, kept in --home]
+    #[arg(long, env = "CAUSEWAY_GENESIS", value_name = "FILE")]
+    pub genesis: Option<PathBuf>,
+    #[command(flatten)]
+    pub sidechain: SidechainArgs,
+    #[command(flatten)]
+    pub home: HomeArgs,
+}
+
+/// A network, by what its members agreed on, and a node that does not contradict it.
+#[derive(Debug)]
+pub struct KnownNetwork {
+    pub client: Client,
+    /// What the node says: to be shown and to choose by, never to be signed.
+    pub info: Info,
+    pub chain_id: u64,
+    pub bitcoin: mainchain::Network,
+    /// The genesis block's hash.
+    pub id: B256,
+    /// None: a development network that nobody named.
+    pub genesis: Option<Genesis>,
+    /// The user's folder.
+    pub home: PathBuf,
+}
+
+/// A genesis file, and where it is.
+struct Named {
+    genesis: Genesis,
+    path: PathBuf,
+}
+
+impl NetworkArgs {
+    /// The network for which `account` signs.
+    ///
+    /// # Errors
+    ///
+    /// No genesis file for keys that are worth something, or a node of another network.
+    pub async fn connect(&self, account: &AccountArgs) -> Result<KnownNetwork> {
+        account.check_named()?;
+        match (&self.genesis, account.dev_account) {
+            (None, Some(_)) => self.reach(None).await,
+            _ => self.reach(Some(self.named()?.ok_or_else(unnamed)?)).await,
+        }
+    }
+
+    /// The network whose deposit address is paid. Only where bitcoin is worth nothing may it be unnamed.
+    ///
+    /// # Errors
+    ///
+    /// As [`NetworkArgs::connect`].
+    pub async fn connect_to_pay(&self) -> Result<KnownNetwork> {
+        self.reach(self.named()?).await
+    }
+
+    /// The genesis that was named now, or before.
+    fn named(&self) -> Result<Option<Named>> {
+        let path = self.path(&self.home.folder()?);
+        path.map(|path| Ok(Named { genesis: read_genesis(&path)?, path })).transpose()
+    }
+
+    /// Where it is.
+    fn path(&self, home: &Path) -> Option<PathBuf> {
+        let kept = || [PINNED, PINNED_DEVELOPMENT].map(|name| home.join(name)).into_iter().find(|path| path.exists());
+        self.genesis.clone().or_else(kept)
+    }
+
+    async fn reach(&self, named: Option<Named>) -> Result<KnownNetwork> {
+        let (client, info) = self.sidechain.connect().await?;
+        let home = self.home.folder()?;
+        let network = match named {
+            Some(named) => {
+                let id = named.genesis.build()?.hash;
+                check_chain_id(&client, named.genesis.chain_id, &named.path.display().to_string()).await?;
+                check_genesis_block(&client, &named, id).await?;
+                let (chain_id, bitcoin) = (named.genesis.chain_id, named.genesis.bitcoin.network);
+                KnownNetwork { client, info, chain_id, bitcoin, id, genesis: Some(named.genesis), home }
+            }
+            None => {
+                ensure!(info.bitcoin_network == mainchain::Network::Regtest, unnamed());
+                check_chain_id(&client, DEVELOPMENT, "all development networks").await?;
+                let id = genesis_block(&client).await?.unwrap_or_default();
+                let bitcoin = mainchain::Network::Regtest;
+                KnownNetwork { client, info, chain_id: DEVELOPMENT, bitcoin, id, genesis: None, home }
+            }
+        };
+        network.check_info()?;
+        if let (Some(_), Some(genesis)) = (&self.genesis, &network.genesis) {
+            keep(&network.home, genesis)?;
+        }
+        Ok(network)
+    }
+}
+
+async fn check_chain_id(client: &Client, want: u64, whose: &str) -> Result<()> {
+    let (url, got) = (client.url(), client.chain_id().await?);
+    ensure!(got == want, "the node at {url} is of another network: its chain id is {got}, that of {whose} is {want}");
+    Ok(())
+}
+
+/// A node that has not the first block any more must show a later one that the genesis file's validators signed.
+async fn check_genesis_block(client: &Client, named: &Named, want: B256) -> Result<()> {
+    match genesis_block(client).await? {
+        Some(got) if got != want => bail!(
+            "the node at {} is of another network: its genesis block is {got}, that of {} is {want} (--genesis names the genesis file of another one)",
+            client.url(),
+            named.path.display()
+        ),
+        Some(_) => Ok(()),
+        None => proven::latest(client, &named.genesis.validators()?).await.map(drop).map_err(Into::into),
+    }
+}
+
+async fn genesis_block(client: &Client) -> Result<Option<B256>> {
+    match client.block(0).await {
+        Ok(block) => Ok(block.map(|block| block.hash)),
+        Err(Error::Refused { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+impl KnownNetwork {
+    /// The node's description contradicts nothing that is known already.
+    fn check_info(&self) -> Result<()> {
+        let info = &self.info;
+        self.agree(&[
+            ("chain id", info.chain_id.to_string(), self.chain_id.to_string()),
+            ("Bitcoin network", info.bitcoin_network.to_string(), self.bitcoin.to_string()),
+            ("contracts", format!("{:?}", info.contracts), format!("{:?}", Contracts::GENESIS)),
+        ])?;
+        let Some(genesis) = &self.genesis else { return Ok(()) };
+        let bridge = &genesis.bridge;
+        self.agree(&[
+            ("reclaim delay", info.reclaim_delay.to_string(), bridge.reclaim_delay.to_string()),
+            ("smallest deposit", info.min_deposit_sat.to_string(), bridge.min_deposit_sat.to_string()),
+            ("smallest withdrawal", info.min_withdrawal_sat.to_string(), bridge.min_withdrawal_sat.to_string()),
+        ])
+    }
+
+    /// Checks what a deposit address is made of against what the genesis file's validators signed.
+    ///
+    /// # Errors
+    ///
+    /// The node does not prove its answers, or contradicts them.
+    pub async fn prove_key(&self) -> Result<()> {
+        let Some(genesis) = &self.genesis else { return Ok(()) };
+        let header = proven::latest(&self.client, &genesis.validators()?).await?;
+        let keys = proven::federation_keys(&self.client, &header, self.info.epoch).await?;
+        self.agree(&[("group key", format!("{:?}", self.info.group_key), format!("{:?}", Some(keys.group)))])
+    }
+
+    fn agree(&self, facts: &[(&str, String, String)]) -> Result<()> {
+        match facts.iter().find(|(_, says, known)| says != known) {
+            Some((what, says, known)) => bail!(
+                "the node at {} says that the {what} is {}, known is {known}: do not use this node",
+                self.client.url(),
+                shown(says)
+            ),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Keeps the first genesis file that is named and that a node agrees with, so that later commands mean the same network.
+fn keep(home: &Path, genesis: &Genesis) -> Result<()> {
+    let path = home.join(PINNED);
+    std::fs::create_dir_all(home).wrap_err_with(|| format!("cannot use {}", home.display()))?;
+    if write_new(&path, (genesis.to_json() + "\n").as_bytes())? {
+        eprintln!("This genesis file is kept at {}: commands mean its network from now on", path.display());
+    } else if read_genesis(&path)? != *genesis {
+        eprintln!("--genesis names another network than {}: for this command only", path.display());
+    }
+    Ok(())
+}
+
+/// Keeps the genesis of the development network at this machine's usual ports; of the last one that was started.
+///
+/// # Errors
+///
+/// Those of the disk.
+pub fn pin_development(home: &Path, genesis: &str) -> Result<()> {
+    std::fs::create_dir_all(home).wrap_err_with(|| format!("cannot use {}", home.display()))?;
+    Ok(write_atomic(&home.join(PINNED_DEVELOPMENT), genesis.as_bytes())?)
+}
+
+fn unnamed() -> eyre::Report {
+    eyre!(
+        "which network? --genesis FILE (or CAUSEWAY_GENESIS) names its genesis file, which its operators publish with the genesis block's hash; a node alone could name a network, contracts and keys of its own. It is kept for the next time"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_that_was_named_goes_before_the_development_network_of_this_machine() {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let home = home.path();
+        let sidechain = SidechainArgs { rpc: "http://127.0.0.1:1".into() };
+        let named = |genesis: Option<&str>| {
+            let home_args = HomeArgs { home: Some(home.to_owned()) };
+            let args =
+                NetworkArgs { genesis: genesis.map(PathBuf::from), sidechain: sidechain.clone(), home: home_args };
+            args.path(home)
+        };
+        assert_eq!(named(None), None);
+        pin_development(home, "{}").expect("written");
+        assert_eq!(named(None), Some(home.join(PINNED_DEVELOPMENT)));
+        std::fs::write(home.join(PINNED), "{}").expect("written");
+        assert_eq!(named(None), Some(home.join(PINNED)));
+        assert_eq!(named(Some("other.json")), Some(PathBuf::from("other.json")));
+    }
+}

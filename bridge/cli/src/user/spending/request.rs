@@ -1,0 +1,155 @@
+//! What was signed and whose end is not known: kept in the home folder before it is sent, so that a second identical command goes on
+//! with it instead of paying twice.
+
+use std::path::{Path, PathBuf};
+
+use alloy_primitives::{Address, B256, Keccak256, hex};
+use bridge::io::sidechain::{Call, Fees, Pending};
+use eyre::{Result, WrapErr};
+use files::{read_optional, write_atomic, write_new};
+use serde::{Deserialize, Serialize};
+
+/// Requests of one account on one network.
+pub struct Requests {
+    folder: PathBuf,
+    network: B256,
+    chain_id: u64,
+    account: Address,
+}
+
+/// A signed transaction on its way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Request {
+    hash: B256,
+    sender: Address,
+    pub nonce: u64,
+    max_fee: u128,
+    priority_fee: u128,
+    raw: alloy_primitives::Bytes,
+}
+
+impl Request {
+    pub fn new(pending: &Pending, fees: Fees) -> Self {
+        Self {
+            hash: pending.hash,
+            sender: pending.sender,
+            nonce: pending.nonce,
+            max_fee: fees.max_fee,
+            priority_fee: fees.priority_fee,
+            raw: pending.raw.clone(),
+        }
+    }
+
+    pub fn pending(&self) -> Pending {
+        Pending { hash: self.hash, sender: self.sender, nonce: self.nonce, raw: self.raw.clone() }
+    }
+
+    /// Fees with which a pool lets another transaction replace this one: an eighth more, at least what is usual now.
+    pub fn outbid(&self, usual: Fees) -> Fees {
+        let more = |fee: u128| fee.saturating_add(fee / 8).saturating_add(1);
+        Fees {
+            max_fee: usual.max_fee.max(more(self.max_fee)),
+            priority_fee: usual.priority_fee.max(more(self.priority_fee)),
+        }
+    }
+}
+
+impl Requests {
+    pub fn new(home: &Path, network: B256, chain_id: u64, account: Address) -> Self {
+        Self { folder: home.join("requests"), network, chain_id, account }
+    }
+
+    /// The request for this very call whose end is not known.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read.
+    pub fn find(&self, call: &Call) -> Result<Option<Request>> {
+        let path = self.path(call);
+        let Some(json) = read_optional(&path)? else { return Ok(None) };
+        let request = serde_json::from_slice(&json).wrap_err_with(|| format!("{} is not a request", path.display()))?;
+        Ok(Some(request))
+    }
+
+    /// Keeps a request; in place of `earlier` if there is one. When this returns, it is on disk.
+    ///
+    /// # Errors
+    ///
+    /// Another process keeps one for the same call, or those of the disk.
+    pub fn keep(&self, call: &Call, request: &Request, earlier: bool) -> Result<()> {
+        let (path, json) = (self.path(call), serde_json::to_vec(request).expect("text and numbers always serialise"));
+        std::fs::create_dir_all(&self.folder).wrap_err_with(|| format!("cannot use {}", self.folder.display()))?;
+        if earlier {
+            return Ok(write_atomic(&path, &json)?);
+        }
+        eyre::ensure!(write_new(&path, &json)?, "another process sends the same just now: nothing was sent here");
+        Ok(())
+    }
+
+    /// Forgets a request that is done.
+    ///
+    /// # Errors
+    ///
+    /// Those of the disk.
+    pub fn forget(&self, call: &Call) -> Result<()> {
+        let path = self.path(call);
+        std::fs::remove_file(&path).wrap_err_with(|| {
+            format!("it is done, but {} cannot be removed: do so before you ask for the same again", path.display())
+        })
+    }
+
+    /// One name for each network, account and call.
+    fn path(&self, call: &Call) -> PathBuf {
+        let mut name = Keccak256::new();
+        name.update(self.network);
+        name.update(self.chain_id.to_be_bytes());
+        name.update(self.account);
+        name.update(call.to.unwrap_or_default());
+        name.update(call.value.to_be_bytes::<32>());
+        name.update(&call.input);
+        self.folder.join(format!("{}.json", hex::encode(name.finalize())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy_primitives::U256;
+
+    fn request(nonce: u64) -> Request {
+        let pending =
+            Pending { hash: B256::repeat_byte(1), sender: Address::repeat_byte(2), nonce, raw: vec![3; 4].into() };
+        Request::new(&pending, Fees { max_fee: 800, priority_fee: 80 })
+    }
+
+    #[test]
+    fn a_request_is_found_by_the_same_call_of_the_same_account_on_the_same_network_alone() {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let of = |network, account| {
+            Requests::new(home.path(), B256::repeat_byte(network), 51_717, Address::repeat_byte(account))
+        };
+        let call = Call::transfer(Address::repeat_byte(9), U256::from(7));
+        let requests = of(1, 1);
+        assert_eq!(requests.find(&call).expect("readable"), None);
+        requests.keep(&call, &request(5), false).expect("kept");
+        assert_eq!(requests.find(&call).expect("readable"), Some(request(5)));
+        assert!(of(2, 1).find(&call).expect("readable").is_none());
+        assert!(of(1, 2).find(&call).expect("readable").is_none());
+        let other = Call::transfer(Address::repeat_byte(9), U256::from(8));
+        assert!(requests.find(&other).expect("readable").is_none());
+        // Two processes at once: the second is told, and sends nothing.
+        assert!(requests.keep(&call, &request(6), false).is_err());
+        requests.keep(&call, &request(6), true).expect("replaced on purpose");
+        requests.forget(&call).expect("removed");
+        assert_eq!(requests.find(&call).expect("readable"), None);
+    }
+
+    #[test]
+    fn a_replacement_pays_an_eighth_more_or_what_is_usual() {
+        let cheap = request(1).outbid(Fees { max_fee: 1, priority_fee: 1 });
+        assert_eq!((cheap.max_fee, cheap.priority_fee), (901, 91));
+        let dear = request(1).outbid(Fees { max_fee: 5_000, priority_fee: 500 });
+        assert_eq!((dear.max_fee, dear.priority_fee), (5_000, 500));
+    }
+}

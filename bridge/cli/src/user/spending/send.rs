@@ -1,0 +1,186 @@
+//! Shows, asks, keeps, sends, waits.
+
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+
+use alloy_primitives::U256;
+use alloy_rpc_types_eth::TransactionReceipt;
+use bridge::amount;
+use bridge::io::sidechain::{Account, Call, Error, Fees};
+use eyre::{Result, WrapErr, bail, ensure, eyre};
+
+use super::request::{Request, Requests};
+use super::words::Words;
+use crate::options::account::AccountArgs;
+use crate::options::network::KnownNetwork;
+use crate::options::sidechain::INCLUSION;
+use crate::options::spending::SpendingArgs;
+
+/// Gas that every transaction takes.
+const LEAST_GAS: u64 = 21_000;
+
+/// A user's account on a network, with what the user allows it.
+pub struct Spender<'a> {
+    pub network: &'a KnownNetwork,
+    pub account: Account,
+    allowed: SpendingArgs,
+    /// Coins of developer accounts are nobody's: nobody is asked.
+    worthless: bool,
+    requests: Requests,
+}
+
+impl<'a> Spender<'a> {
+    /// Opens the account.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`AccountArgs::open`].
+    pub fn open(network: &'a KnownNetwork, account: &AccountArgs, allowed: SpendingArgs) -> Result<Self> {
+        let worthless = account.dev_account.is_some();
+        let account = account.open(network.bitcoin)?;
+        let requests = Requests::new(&network.home, network.id, network.chain_id, account.address());
+        Ok(Self { network, account, allowed, worthless, requests })
+    }
+
+    /// Whether this very call was sent before and its end is not known: then [`Spender::transact`] goes on with it, and what was
+    /// true before it was sent need not be true now.
+    ///
+    /// # Errors
+    ///
+    /// The request that is kept cannot be read.
+    pub fn goes_on(&self, call: &Call) -> Result<bool> {
+        Ok(!self.allowed.again && self.requests.find(call)?.is_some())
+    }
+
+    /// Has a call carried out once. `done` reads the receipt; what it refuses is not done.
+    ///
+    /// # Errors
+    ///
+    /// It costs more than is allowed, is not agreed to, or is not final in time: then the same call goes on with it later.
+    pub async fn transact<T>(&self, call: &Call, done: impl FnOnce(&TransactionReceipt) -> Result<T>) -> Result<T> {
+        let request = match self.requests.find(call)? {
+            Some(earlier) if !self.allowed.again => {
+                let Request { nonce, .. } = earlier;
+                let hash = earlier.pending().hash;
+                eprintln!(
+                    "The same was sent before: going on with transaction {hash} (nonce {nonce}), nothing new is signed"
+                );
+                earlier
+            }
+            earlier => self.send(call, earlier.as_ref()).await?,
+        };
+        let receipt = self.network.client.wait(&request.pending(), INCLUSION).await.map_err(unknown_end)?;
+        let done = done(&receipt).map_err(|error| error.wrap_err(doubtful(&request)))?;
+        self.requests.forget(call)?;
+        Ok(done)
+    }
+
+    async fn send(&self, call: &Call, earlier: Option<&Request>) -> Result<Request> {
+        let request = self.sign(call, earlier).await?;
+        let words = Words::of(&request.pending().raw, self.network.bitcoin)?;
+        ensure!(
+            words.chain_id == self.network.chain_id && words.value == call.value,
+            "signed was not what was asked for"
+        );
+        self.check_cost(words.cost, words.value)?;
+        self.agree(&words.lines())?;
+        self.requests.keep(call, &request, earlier.is_some())?;
+        self.network.client.send_raw(&request.pending().raw).await.map_err(unknown_end)?;
+        Ok(request)
+    }
+
+    /// Signs with the node's word on nonce, gas and fees. Instead of an earlier request that still waits, never beside it.
+    async fn sign(&self, call: &Call, earlier: Option<&Request>) -> Result<Request> {
+        let (client, own) = (&self.network.client, self.account.address());
+        let (mut fees, mut nonce) = (client.fees().await?, client.pending_nonce(own).await?);
+        match earlier {
+            // It waits behind nonces that were never used: in its place, this one would wait as well.
+            Some(earlier) if earlier.nonce > nonce => eprintln!(
+                "Beware: the earlier transaction has nonce {}, the node says that the next is {nonce}. Once the account has sent the ones between, both are carried out",
+                earlier.nonce
+            ),
+            Some(earlier) if earlier.nonce >= client.nonce(own).await? => {
+                (fees, nonce) = (earlier.outbid(fees), earlier.nonce);
+            }
+            _ => {}
+        }
+        // Before the node tries what it asks for: it would refuse its own price as more than the account has.
+        self.check_cost(U256::from(LEAST_GAS) * U256::from(fees.max_fee), call.value)?;
+        let gas = Account::gas_limit(self.estimate(call, fees).await?);
+        Ok(Request::new(&self.account.sign(self.network.chain_id, nonce, gas, fees, call), fees))
+    }
+
+    async fn estimate(&self, call: &Call, fees: Fees) -> Result<u64> {
+        Ok(self.network.client.estimate_gas(self.account.address(), call, fees).await?)
+    }
+
+    fn check_cost(&self, cost: U256, value: U256) -> Result<()> {
+        let most = self.allowed.max_cost(value);
+        ensure!(
+            cost <= most,
+            "the node at {} wants up to {} for the transaction's gas, more than {}: ask another node, or later; --max-cost allows more",
+            self.network.client.url(),
+            amount::show_wei(cost),
+            amount::show_wei(most)
+        );
+        Ok(())
+    }
+
+    /// Shows what will be signed away, and asks whoever is there.
+    ///
+    /// # Errors
+    ///
+    /// No was said, or nobody is there.
+    pub fn agree(&self, lines: &[String]) -> Result<()> {
+        lines.iter().for_each(|line| eprintln!("{line}"));
+        if self.worthless || self.allowed.yes {
+            return Ok(());
+        }
+        if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
+            bail!("nobody is here to agree to this; nothing was sent. For scripts: --yes");
+        }
+        crate::terminal::err("Do this? [y/N] ");
+        std::io::stderr().flush().wrap_err("the terminal is gone")?;
+        let mut answer = String::new();
+        std::io::stdin().lock().read_line(&mut answer).wrap_err("the terminal is gone")?;
+        ensure!(matches!(answer.trim(), "y" | "Y" | "yes"), "nothing was sent");
+        Ok(())
+    }
+
+    /// The account has more than `value` wei, as far as the node tells.
+    ///
+    /// # Errors
+    ///
+    /// It has less.
+    pub async fn afford(&self, value: U256, what: &str) -> Result<()> {
+        let balance = self.network.client.balance(self.account.address()).await?;
+        ensure!(
+            balance >= value,
+            "{} has {}, less than the {} {what}",
+            self.account.address(),
+            amount::show_wei(balance),
+            amount::show_wei(value)
+        );
+        Ok(())
+    }
+}
+
+/// What happened to a transaction of which only the node's word tells the end, and what the reader can do.
+fn unknown_end(error: Error) -> eyre::Report {
+    let advice = match &error {
+        Error::Replaced { .. } | Error::Failed { .. } => {
+            "So says the node. The same command asks again, and signs nothing; --again signs the same anew"
+        }
+        Error::Refused { .. } | Error::Reverted { .. } => {
+            "So says the node, which may keep the transaction. The same command sends the same one again; --again signs another in its place"
+        }
+        _ => "The same command goes on with it, and signs nothing new",
+    };
+    eyre!("{error}. {advice}")
+}
+
+fn doubtful(request: &Request) -> String {
+    let hash = request.pending().hash;
+    format!(
+        "what the node says of transaction {hash} does not fit it: give the same command with another node; it signs nothing new"
+    )
+}

@@ -1,0 +1,162 @@
+//! A signed transaction in words: decoded from the very bytes that are sent, so that what is shown is what is signed.
+
+use alloy_consensus::transaction::SignerRecoverable as _;
+use alloy_consensus::{Transaction as _, TxEnvelope};
+use alloy_eips::eip2718::Decodable2718 as _;
+use alloy_primitives::{Address, Bytes, U256};
+use alloy_sol_types::SolCall;
+use bitcoin::{Amount, Script};
+use bridge::amount::{show, show_wei};
+use contracts::{Bridge, MicroChannel, address};
+use eyre::{Result, WrapErr, bail, ensure};
+
+/// What a transaction does, and the most that it takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Words {
+    pub chain_id: u64,
+    pub signer: Address,
+    pub nonce: u64,
+    pub does: String,
+    pub to: Address,
+    /// Wei that go with it.
+    pub value: U256,
+    /// The most that its gas costs, in wei.
+    pub cost: U256,
+}
+
+impl Words {
+    /// Reads a signed transaction.
+    ///
+    /// # Errors
+    ///
+    /// It is none, or says what this program does not know.
+    pub fn of(raw: &Bytes, bitcoin: mainchain::Network) -> Result<Self> {
+        let signed = TxEnvelope::decode_2718(&mut raw.as_ref()).wrap_err("not a transaction")?;
+        let to = signed.to().unwrap_or_default();
+        let cost = U256::from(signed.gas_limit()) * U256::from(signed.max_fee_per_gas());
+        Ok(Self {
+            chain_id: signed.chain_id().unwrap_or_default(),
+            signer: signed.recover_signer().wrap_err("not signed")?,
+            nonce: signed.nonce(),
+            does: meaning(to, signed.input(), bitcoin)?,
+            to,
+            value: signed.value(),
+            cost,
+        })
+    }
+
+    /// For people, one line each.
+    pub fn lines(&self) -> Vec<String> {
+        vec![
+            format!("What       {}", self.does),
+            format!("From       {} on chain {}, nonce {}", self.signer, self.chain_id, self.nonce),
+            format!("To         {} {}", name(self.to), self.to),
+            format!("Amount     {}", show_wei(self.value)),
+            format!("Gas        at most {}", show_wei(self.cost)),
+            format!("In all     at most {}", show_wei(self.value.saturating_add(self.cost))),
+        ]
+    }
+}
+
+fn name(to: Address) -> &'static str {
+    match to {
+        address::BRIDGE => "the contract Bridge",
+        address::MICRO_CHANNEL => "the contract MicroChannel",
+        _ => "a stranger",
+    }
+}
+
+/// What a call of one of our contracts does. Nothing else is signed.
+fn meaning(to: Address, input: &[u8], bitcoin: mainchain::Network) -> Result<String> {
+    match to {
+        address::BRIDGE => of_bridge(input, bitcoin),
+        address::MICRO_CHANNEL => of_channels(input),
+        _ => bail!("{to} is none of the contracts that this program signs for"),
+    }
+}
+
+fn of_bridge(input: &[u8], bitcoin: mainchain::Network) -> Result<String> {
+    if let Some(call) = decoded::<Bridge::withdrawCall>(input)? {
+        let script = Script::from_bytes(&call.script);
+        let payee = bitcoin::Address::from_script(script, bitcoin.bitcoin())
+            .map_or_else(|_| format!("script {script:x}"), |address| address.to_string());
+        let fee = show(Amount::from_sat(call.maxFeeSat));
+        return Ok(format!("pay out to {payee} on Bitcoin ({bitcoin}); the payout costs at most {fee} of the amount"));
+    }
+    if let Some(call) = decoded::<Bridge::cancelCall>(input)? {
+        return Ok(format!("cancel withdrawal {}", call.id));
+    }
+    bail!("the bridge has functions that this program does not sign for: 0x{}", hex::encode(selector(input)))
+}
+
+fn of_channels(input: &[u8]) -> Result<String> {
+    if let Some(call) = decoded::<MicroChannel::openCall>(input)? {
+        let (seconds, blocks) = (call.closeDelaySeconds, call.closeDelayBlocks);
+        return Ok(format!("open a channel for {}, closed {seconds} s and {blocks} blocks after you ask", call.payee));
+    }
+    if let Some(call) = decoded::<MicroChannel::claimManyCall>(input)? {
+        let total = call.vouchers.iter().fold(U256::ZERO, |sum, voucher| sum.saturating_add(voucher.total));
+        return Ok(format!("claim {} voucher(s) over {} in all", call.vouchers.len(), show_wei(total)));
+    }
+    if let Some(call) = decoded::<MicroChannel::closeCall>(input)? {
+        return Ok(format!("close channel {} and give the rest back", call.id));
+    }
+    if let Some(call) = decoded::<MicroChannel::requestCloseCall>(input)? {
+        return Ok(format!("ask to close channel {}", call.id));
+    }
+    if let Some(call) = decoded::<MicroChannel::withdrawCall>(input)? {
+        return Ok(format!("take the rest of channel {} back", call.id));
+    }
+    bail!("channels have functions that this program does not sign for: 0x{}", hex::encode(selector(input)))
+}
+
+/// The call, if the input is one of this function.
+fn decoded<C: SolCall>(input: &[u8]) -> Result<Option<C>> {
+    if selector(input) != C::SELECTOR {
+        return Ok(None);
+    }
+    let call = C::abi_decode(input).wrap_err_with(|| format!("not a call of {}", C::SIGNATURE))?;
+    ensure!(call.abi_encode() == input, "a call of {} with bytes that mean nothing", C::SIGNATURE);
+    Ok(Some(call))
+}
+
+fn selector(input: &[u8]) -> &[u8] {
+    &input[..input.len().min(4)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dev::accounts::dev_account;
+    use bridge::io::sidechain::{Call, Fees};
+
+    fn words(call: &Call) -> Result<Words> {
+        let fees = Fees { max_fee: 2_000_000, priority_fee: 1 };
+        Words::of(&dev_account(0).sign(7, 3, 100_000, fees, call).raw, mainchain::Network::Regtest)
+    }
+
+    #[test]
+    fn a_withdrawal_is_told_with_payee_fee_and_all_that_it_takes() {
+        let payee = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
+        let script = payee.parse::<bitcoin::Address<_>>().expect("an address").assume_checked().script_pubkey();
+        let call = Bridge::withdrawCall { script: script.to_bytes().into(), maxFeeSat: 5_000 };
+        let call = Call::new(address::BRIDGE, &call).with_value(bridge::amount::wei(Amount::from_sat(50_000_000)));
+        let words = words(&call).expect("known");
+        assert_eq!((words.chain_id, words.nonce, words.signer), (7, 3, dev_account(0).address()));
+        let text = words.lines().join("\n");
+        for told in [payee, "0.00005 BTC", "0.5 BTC", "0.0000002 BTC", "0.5000002 BTC", "the contract Bridge"] {
+            assert!(text.contains(told), "{told:?} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_signed_that_is_not_understood() {
+        let stranger = Call::transfer(Address::repeat_byte(9), U256::from(7));
+        assert!(words(&stranger).is_err());
+        let unknown = Call { to: Some(address::BRIDGE), value: U256::ZERO, input: vec![1, 2, 3, 4].into() };
+        assert!(words(&unknown).is_err());
+        let mut padded = Call::new(address::BRIDGE, &Bridge::cancelCall { id: U256::from(7) });
+        padded.input = [padded.input.as_ref(), &[0; 32]].concat().into();
+        assert!(words(&padded).is_err());
+    }
+}

@@ -1,0 +1,269 @@
+//! A node that lies to the command line: it gets nothing signed but what the user asked for, on the network that the genesis file
+//! names, within the cost that was shown; and what it says does nothing to the terminal.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use alloy_primitives::{Address, U256, address};
+use bridge::foreign::obeyed;
+use bridge::io::sidechain::{Account, Client};
+use bridge::keystore::Keystore;
+use serde_json::{Value, json};
+use sidechain::testing::genesis;
+use tests::binary::{self, Finished};
+use tests::known::{DEVELOPER_0, REGTEST_ADDRESS};
+use tests::lone_node::LoneNode;
+use tests::relay::Relay;
+use tests::user::{PASSPHRASE, QUICK};
+use tests::waiting::Patience;
+
+/// Who would get the coins.
+const THIEF: Address = address!("00000000000000000000000000000000000dead1");
+const SENT: &str = "eth_sendRawTransaction";
+
+/// How long a command may take until it has sent its transaction.
+const SENDING: Patience = Patience::new(Duration::from_secs(60), Duration::from_millis(20));
+
+/// Somebody with a coin, the network's genesis file, and keys that are worth something.
+struct Victim {
+    node: LoneNode,
+    account: Address,
+    keystore: PathBuf,
+    genesis: PathBuf,
+}
+
+impl Victim {
+    fn new() -> Self {
+        let account = Account::random();
+        let node = LoneNode::start(&[account.address(), DEVELOPER_0]);
+        std::fs::create_dir_all(node.home()).expect("a folder");
+        let secret = account.secret().secret_bytes();
+        let sealed = Keystore::seal("account", BTreeMap::new(), &secret, PASSPHRASE, QUICK, &mut rand::thread_rng());
+        let (keystore, named) = (node.home().join("me.keystore"), node.home().join("network.json"));
+        std::fs::write(&keystore, sealed.expect("sealed").to_json()).expect("written");
+        std::fs::write(&named, genesis().to_json()).expect("written");
+        Self { node, account: account.address(), keystore, genesis: named }
+    }
+
+    /// The node seen through a liar. The coins of this network's accounts are in its first block, so that has another hash than
+    /// the genesis file makes: here it is told as a real network's node tells it.
+    fn through(&self, lie: impl Fn(&str, &Value, &mut Value) + Send + Sync + 'static) -> Relay {
+        let first = genesis().build().expect("a genesis").hash;
+        Relay::before(&self.node.url(), move |method, parameters, answer| {
+            if method == "eth_getBlockByNumber" && parameters[0] == "0x0" {
+                answer["result"]["hash"] = json!(first);
+            }
+            lie(method, parameters, answer);
+        })
+    }
+
+    fn arguments(&self, relay: &Relay, command: &[&str]) -> Vec<String> {
+        let own = [
+            "--rpc".to_owned(),
+            relay.url.clone(),
+            "--keystore".to_owned(),
+            self.keystore.display().to_string(),
+            "--passphrase-stdin".to_owned(),
+        ];
+        command.iter().map(|word| (*word).to_owned()).chain(own).collect()
+    }
+
+    /// Runs a command with the own keys.
+    fn run(&self, relay: &Relay, command: &[&str]) -> Finished {
+        binary::run(&self.node.home(), self.arguments(relay, command), &format!("{PASSPHRASE}\n"))
+    }
+
+    /// Runs it on the network of the genesis file, and agrees to what is shown.
+    fn on_network(&self, relay: &Relay, command: &[&str]) -> Finished {
+        let genesis = self.genesis.display().to_string();
+        self.run(relay, &[command, &["--yes", "--genesis", &genesis]].concat())
+    }
+
+    fn balance(&self, account: Address) -> U256 {
+        let client = Client::new(&self.node.url()).expect("a URL");
+        let runtime = tokio::runtime::Runtime::new().expect("threads");
+        runtime.block_on(client.balance(account)).expect("the node answers")
+    }
+}
+
+const PEG_OUT: [&str; 9] =
+    ["peg-out", "--no-wait", "--json", "--amount", "0.3 BTC", "--max-fee", "5000 sat", "--to", REGTEST_ADDRESS];
+const VOUCHER: [&str; 5] = ["pay", "voucher", "1", "--total", "5 sat"];
+const OPEN: [&str; 6] =
+    ["pay", "open", "--payee", "0x70997970C51812dc3A010C7d01b50e0d17dc79C8", "--amount", "1000 sat"];
+
+/// Changes a part of what `method` answers.
+fn of(
+    method: &'static str,
+    change: impl Fn(&mut Value) + Send + Sync,
+) -> impl Fn(&str, &Value, &mut Value) + Send + Sync {
+    move |asked, _, answer| {
+        if asked == method {
+            change(&mut answer["result"]);
+        }
+    }
+}
+
+#[test]
+fn a_contract_that_the_node_names_is_never_paid() {
+    let victim = Victim::new();
+    for contract in ["bridge", "microChannel"] {
+        let relay = victim.through(of("peg_getInfo", move |info| info["contracts"][contract] = json!(THIEF)));
+        for command in [&PEG_OUT[..], &OPEN, &VOUCHER] {
+            let refused = victim.on_network(&relay, command);
+            refused.fails_saying(&["says that the contracts", "do not use this node", &relay.url]);
+            assert!(refused.stdout.is_empty(), "something was signed: {refused}");
+        }
+        assert!(relay.asked(SENT).is_empty(), "something was sent");
+    }
+    assert_eq!(victim.balance(THIEF), U256::ZERO);
+}
+
+#[test]
+fn nothing_is_signed_for_another_chain_than_the_genesis_files() {
+    let victim = Victim::new();
+    let other_id = |method: &str, _: &Value, answer: &mut Value| match method {
+        "eth_chainId" => answer["result"] = json!("0x1"),
+        "peg_getInfo" => answer["result"]["chainId"] = json!(1),
+        _ => {}
+    };
+    let half_told = of("peg_getInfo", |info| info["chainId"] = json!(1));
+    let other_block = |method: &str, parameters: &Value, answer: &mut Value| {
+        if method == "eth_getBlockByNumber" && parameters[0] == "0x0" {
+            answer["result"]["hash"] = json!(alloy_primitives::B256::repeat_byte(7));
+        }
+    };
+    let liars = [
+        (victim.through(other_id), "its chain id is 1"),
+        (victim.through(half_told), "says that the chain id is 1"),
+        (victim.through(other_block), "its genesis block is 0x0707"),
+    ];
+    for (relay, told) in &liars {
+        for command in [&PEG_OUT[..], &OPEN, &VOUCHER] {
+            let refused = victim.on_network(relay, command);
+            refused.fails_saying(&[told, &relay.url]);
+            assert!(refused.stdout.is_empty(), "something was signed: {refused}");
+        }
+        assert!(relay.asked(SENT).is_empty(), "something was sent");
+    }
+    // A network that only the node names, for keys that are worth something.
+    let relay = victim.through(|_, _, _| ());
+    victim.run(&relay, &[&PEG_OUT[..], &["--yes"]].concat()).fails_saying(&["which network?", "--genesis"]);
+}
+
+#[test]
+fn a_node_cannot_make_a_transaction_cost_more_than_the_bound() {
+    let victim = Victim::new();
+    let dear = victim.through(of("eth_getBlockByNumber", |block| block["baseFeePerGas"] = json!("0x38d7ea4c68000")));
+    let refused = victim.on_network(&dear, &PEG_OUT);
+    refused.fails_saying(&["for the transaction's gas", "--max-cost"]);
+    assert!(dear.asked(SENT).is_empty(), "something was sent");
+    let greedy = victim.through(of("eth_estimateGas", |gas| *gas = json!("0x1000000")));
+    victim.on_network(&greedy, &[&PEG_OUT[..], &["--max-cost", "100 sat"]].concat()).fails_saying(&["--max-cost"]);
+    assert!(greedy.asked(SENT).is_empty(), "something was sent");
+}
+
+#[test]
+fn what_is_signed_is_shown_in_words_with_its_whole_cost_and_agreed_to_first() {
+    let victim = Victim::new();
+    let relay = victim.through(|_, _, _| ());
+    let genesis = victim.genesis.display().to_string();
+    let nobody = victim.run(&relay, &[&PEG_OUT[..], &["--genesis", &genesis]].concat());
+    nobody.fails_saying(&["nobody is here to agree", "--yes"]);
+    assert!(relay.asked(SENT).is_empty(), "something was sent");
+    // The genesis file was kept: it need not be named again.
+    let done = victim.run(&relay, &[&PEG_OUT[..], &["--yes"]].concat());
+    assert_eq!(done.json()[0]["id"], 1);
+    for told in ["pay out to", REGTEST_ADDRESS, "0.00005 BTC", "0.3 BTC", "In all     at most 0.30", "on chain 51717"] {
+        assert!(done.stderr.contains(told), "{told:?} is not told: {done}");
+    }
+    assert!(victim.balance(victim.account) < bridge::amount::wei(bitcoin::Amount::from_sat(70_000_000)));
+}
+
+#[test]
+fn a_second_call_goes_on_with_a_withdrawal_whose_end_was_not_told() {
+    let victim = Victim::new();
+    // The node takes the transaction and tells nobody what became of it; the user gives up waiting.
+    let silent = victim.through(of("eth_getTransactionReceipt", |receipt| *receipt = Value::Null));
+    let genesis = victim.genesis.display().to_string();
+    let command = [&PEG_OUT[..], &["--yes", "--genesis", &genesis]].concat();
+    let mut child = binary::spawn(&victim.node.home(), victim.arguments(&silent, &command));
+    let mut input = child.stdin.take().expect("piped");
+    std::io::Write::write_all(&mut input, format!("{PASSPHRASE}\n").as_bytes()).expect("it reads");
+    SENDING.until("it is sent", String::new, || (!silent.asked(SENT).is_empty()).then_some(()));
+    child.kill().expect("our child");
+    binary::end(child, "causeway");
+
+    let honest = victim.through(|_, _, _| ());
+    let resumed = victim.on_network(&honest, &PEG_OUT);
+    assert_eq!(resumed.json()[0]["id"], 1, "{resumed}");
+    assert!(resumed.stderr.contains("nothing new is signed"), "{resumed}");
+    victim.run(&honest, &["cancel", "2", "--yes"]).fails_saying(&["there is no withdrawal 2"]);
+    // What is done is forgotten: asked for again, it is another withdrawal.
+    assert_eq!(victim.on_network(&honest, &PEG_OUT).json()[0]["id"], 2);
+}
+
+#[test]
+fn a_false_receipt_makes_nobody_withdraw_twice() {
+    let victim = Victim::new();
+    let forged = victim.through(of("eth_getTransactionReceipt", |receipt| {
+        if receipt.is_object() {
+            receipt["logs"] = json!([]);
+        }
+    }));
+    let failed = victim.through(of("eth_getTransactionReceipt", |receipt| {
+        if receipt.is_object() {
+            receipt["status"] = json!("0x0");
+        }
+    }));
+    victim.on_network(&forged, &PEG_OUT).fails_saying(&["does not fit it", "signs nothing new"]);
+    victim.on_network(&failed, &PEG_OUT).fails_saying(&["So says the node", "--again"]);
+    assert!(failed.asked(SENT).is_empty(), "signed twice");
+    let honest = victim.through(|_, _, _| ());
+    assert_eq!(victim.on_network(&honest, &PEG_OUT).json()[0]["id"], 1);
+    assert!(honest.asked(SENT).is_empty(), "signed twice");
+}
+
+#[test]
+fn no_address_to_pay_comes_from_a_node_alone_where_bitcoin_is_worth_something() {
+    let victim = Victim::new();
+    let mainnet = victim.through(of("peg_getInfo", |info| info["bitcoinNetwork"] = json!("mainnet")));
+    let to = DEVELOPER_0.to_string();
+    let peg_in = ["peg-in", "--no-wait", "--to", &to, "--rpc", &mainnet.url];
+    binary::run(&victim.node.home(), peg_in, "").fails_saying(&["which network?", "--genesis"]);
+    binary::run(&victim.node.home(), ["peg-in", "--to", "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92267"], "")
+        .is_misused_saying(&["--to", "EIP-55"]);
+}
+
+#[test]
+fn what_a_node_says_moves_no_cursor() {
+    let victim = Victim::new();
+    let screen = "\u{1b}[2J\u{1b}[HPay to bc1qthief\nWaiting for a payment \u{9b}2J\u{202e}\u{200b}";
+    let refusing = victim.through(move |method, _, answer| {
+        if method == "peg_getInfo" {
+            answer.as_object_mut().expect("an answer").remove("result");
+            answer["error"] = json!({ "code": -32000, "message": screen });
+        }
+    });
+    let telling = victim.through(of("peg_getInfo", move |info| info["version"] = json!(screen)));
+    let home = victim.node.home();
+    for (relay, json) in [(&refusing, false), (&refusing, true), (&telling, false), (&telling, true)] {
+        let arguments = ["status", "--rpc", &relay.url].into_iter().chain(json.then_some("--json"));
+        let shown = binary::run(&home, arguments, "");
+        let all = format!("{}{}", shown.stdout, shown.stderr);
+        assert!(!all.chars().any(|c| obeyed(c) && c != '\n'), "{all:?}");
+        assert!(!all.lines().any(|line| line.starts_with("Waiting")), "{all:?}");
+    }
+    // For scripts nothing is lost.
+    let told = binary::run(&home, ["status", "--json", "--rpc", &telling.url], "").json().remove(0);
+    assert_eq!(told["version"], screen);
+    // A genesis file from somebody else.
+    let mut forged: Value = serde_json::from_str(&genesis().to_json()).expect("JSON");
+    forged["federation"]["members"][0]["name"] = json!("bob\u{1b}[1A\u{1b}[2KGenesis block  0xgood");
+    let path = home.join("forged.json");
+    std::fs::write(&path, forged.to_string()).expect("written");
+    let shown = binary::run(&home, ["genesis", "--show", path.to_str().expect("UTF-8")], "");
+    let all = format!("{}{}", shown.stdout, shown.stderr);
+    assert!(!all.chars().any(|c| obeyed(c) && c != '\n'), "{all:?}");
+}
