@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::time::Duration;
 
 use alloy_primitives::{Address, U256, address};
@@ -78,6 +79,25 @@ impl Victim {
     fn on_network(&self, relay: &Relay, command: &[&str]) -> Finished {
         let genesis = self.genesis.display().to_string();
         self.run(relay, &[command, &["--yes", "--genesis", &genesis]].concat())
+    }
+
+    /// The same at a terminal (util-linux' `script` is one), where `answers` are typed; what is shown.
+    fn at_a_terminal(&self, relay: &Relay, command: &[&str], answers: &str) -> String {
+        let words = self.arguments(relay, command);
+        let quoted: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
+        let line = format!("'{}' {}", binary::path().display(), quoted.join(" "));
+        let mut terminal = std::process::Command::new("script");
+        terminal.args(["--quiet", "--return", "--command", &line, "/dev/null"]).env("HOME", self.node.home());
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CAUSEWAY_")) {
+            terminal.env_remove(name);
+        }
+        terminal.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = terminal.spawn().expect("util-linux is installed");
+        let mut keyboard = child.stdin.take().expect("piped");
+        std::io::Write::write_all(&mut keyboard, format!("{PASSPHRASE}\n{answers}").as_bytes()).expect("it reads");
+        let ended = binary::end(child, "causeway at a terminal");
+        drop(keyboard);
+        Finished::from(ended).stdout
     }
 
     fn balance(&self, account: Address) -> U256 {
@@ -179,6 +199,21 @@ fn what_is_signed_is_shown_in_words_with_its_whole_cost_and_agreed_to_first() {
         assert!(done.stderr.contains(told), "{told:?} is not told: {done}");
     }
     assert!(victim.balance(victim.account) < bridge::amount::wei(bitcoin::Amount::from_sat(70_000_000)));
+}
+
+#[test]
+fn a_person_at_a_terminal_is_asked_and_no_is_no() {
+    let victim = Victim::new();
+    let relay = victim.through(|_, _, _| ());
+    let genesis = victim.genesis.display().to_string();
+    let command = [&PEG_OUT[..], &["--genesis", &genesis]].concat();
+    for no in ["n\n", "\n", "maybe\n"] {
+        let shown = victim.at_a_terminal(&relay, &command, no);
+        assert!(shown.contains("Do this? [y/N]") && shown.contains("nothing was sent"), "{shown}");
+        assert!(relay.asked(SENT).is_empty(), "sent without a yes: {shown}");
+    }
+    let shown = victim.at_a_terminal(&relay, &command, "y\n");
+    assert!(shown.contains(REGTEST_ADDRESS) && shown.contains("\"id\":1"), "{shown}");
 }
 
 #[test]

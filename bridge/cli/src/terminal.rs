@@ -162,6 +162,27 @@ mod tests {
     }
 
     #[test]
+    fn nothing_else_in_this_program_writes_to_the_terminal() {
+        let mut folders = vec![std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))];
+        let mut read = 0;
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).expect("the source is there").flatten() {
+                let path = entry.path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if !path.ends_with("terminal.rs") {
+                    read += 1;
+                    let text = std::fs::read_to_string(&path).expect("Rust is UTF-8");
+                    for way in ["stdout()", "print!(", "std::println", "std::eprintln", "fmt().init", "fmt::init"] {
+                        assert!(!text.contains(way), "{} writes by {way}", path.display());
+                    }
+                }
+            }
+        }
+        assert!(read > 50, "{read} files");
+    }
+
+    #[test]
     fn a_logged_value_stays_on_its_line() {
         let line = one_line(&format_args!("{ATTACK}"));
         assert!(!line.chars().any(obeyed), "{line:?}");
