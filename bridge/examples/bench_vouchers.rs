@@ -7,14 +7,14 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, B256, U256};
 use bridge::micro_channel::{Channel, Domain, SignedVoucher, Verifier, Voucher};
 use secp256k1::{Message, PublicKey, SECP256K1, SecretKey, ecdsa::Signature};
 
 const VOUCHERS: u64 = 20_000;
 
 fn main() {
-    let domain = Domain::new(51_717, Address::repeat_byte(5));
+    let domain = Domain::new(51_717, Address::repeat_byte(5), B256::repeat_byte(1));
     let secret = SecretKey::from_slice(&[7; 32]).expect("a number below the group's order");
     let vouchers: Vec<SignedVoucher> = (1..=VOUCHERS)
         .map(|total| Voucher { channel: U256::from(1), total: U256::from(total) }.sign(&domain, &secret))

@@ -138,21 +138,21 @@ pub enum Fault {
     Late,
 }
 
-/// Session of one attempt to make the key of an epoch: `keccak256("causeway/dkg" || chain id || epoch || attempt)` with
-/// the widths of `abi.encodePacked(string, uint256, uint32, uint32)`.
-pub fn dkg_session(chain_id: u64, epoch: u32, attempt: u32) -> B256 {
+/// Session of one attempt to make the key of an epoch: `keccak256("causeway/dkg" || network id || epoch || attempt)` with
+/// the widths of `abi.encodePacked(string, bytes32, uint32, uint32)`.
+pub fn dkg_session(network: B256, epoch: u32, attempt: u32) -> B256 {
     let mut data = b"causeway/dkg".to_vec();
-    data.extend_from_slice(&word(chain_id));
+    data.extend_from_slice(network.as_slice());
     data.extend_from_slice(&epoch.to_be_bytes());
     data.extend_from_slice(&attempt.to_be_bytes());
     keccak256(data)
 }
 
-/// Session of one attempt to sign a vault transaction: `keccak256("causeway/sign" || chain id || number || attempt)` with
-/// the widths of `abi.encodePacked(string, uint256, uint256, uint32)`.
-pub fn signing_session(chain_id: u64, number: u64, attempt: u32) -> B256 {
+/// Session of one attempt to sign a vault transaction: `keccak256("causeway/sign" || network id || number || attempt)` with
+/// the widths of `abi.encodePacked(string, bytes32, uint256, uint32)`.
+pub fn signing_session(network: B256, number: u64, attempt: u32) -> B256 {
     let mut data = b"causeway/sign".to_vec();
-    data.extend_from_slice(&word(chain_id));
+    data.extend_from_slice(network.as_slice());
     data.extend_from_slice(&word(number));
     data.extend_from_slice(&attempt.to_be_bytes());
     keccak256(data)

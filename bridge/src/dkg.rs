@@ -22,6 +22,7 @@
 
 use std::collections::BTreeMap;
 
+use alloy_primitives::B256;
 use bitcoin::XOnlyPublicKey;
 use frost_secp256k1_tr::keys::dkg as frost;
 use frost_secp256k1_tr::keys::dkg::{round1, round2};
@@ -53,8 +54,8 @@ pub type Effect = board::Effect<KeyShare>;
 /// Whose key is made; the same for all members except `me`.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Chain id of the sidechain (EIP-155): sessions on the board depend on it.
-    pub chain_id: u64,
+    /// Which network the key is made for: sessions on the board depend on it.
+    pub network: B256,
     /// The epoch whose key is made.
     pub epoch: u32,
     /// Members needed to sign.
@@ -90,10 +91,10 @@ pub enum DkgError {
     )]
     Damaged(String),
     /// The persisted state belongs to another key generation.
-    #[error("the stored key generation state belongs to chain {chain_id}, epoch {epoch}, member {me}")]
+    #[error("the stored key generation state belongs to network {network}, epoch {epoch}, member {me}")]
     Foreign {
-        /// Chain id in the stored state.
-        chain_id: u64,
+        /// Network in the stored state.
+        network: B256,
         /// Epoch in the stored state.
         epoch: u32,
         /// Member in the stored state.
@@ -387,7 +388,7 @@ impl Dkg {
 impl Attempt {
     fn new(config: &Config, number: u32) -> Self {
         Self {
-            id: AttemptId { number, session: dkg_session(config.chain_id, config.epoch, number) },
+            id: AttemptId { number, session: dkg_session(config.network, config.epoch, number) },
             round1: BTreeMap::new(),
             round2: BTreeMap::new(),
             settled: false,
@@ -428,7 +429,8 @@ fn culprit(error: &FrostError) -> Option<u16> {
 #[serde(deny_unknown_fields)]
 struct Own {
     version: u32,
-    chain_id: u64,
+    #[zeroize(skip)]
+    network: B256,
     epoch: u32,
     me: u16,
     /// The attempt whose secret is held.
@@ -468,12 +470,12 @@ impl std::fmt::Debug for Own {
 }
 
 impl Own {
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
 
     fn new(config: &Config) -> Self {
         Self {
             version: Self::VERSION,
-            chain_id: config.chain_id,
+            network: config.network,
             epoch: config.epoch,
             me: config.me,
             attempt: None,
@@ -516,8 +518,8 @@ impl Own {
         if own.version != Self::VERSION {
             return Err(damaged(format!("version {}, expected {}", own.version, Self::VERSION)));
         }
-        if (own.chain_id, own.epoch, own.me) != (config.chain_id, config.epoch, config.me) {
-            return Err(DkgError::Foreign { chain_id: own.chain_id, epoch: own.epoch, me: own.me });
+        if (own.network, own.epoch, own.me) != (config.network, config.epoch, config.me) {
+            return Err(DkgError::Foreign { network: own.network, epoch: own.epoch, me: own.me });
         }
         let finished = own.attempt.is_none_or(|attempt| own.finished.contains_key(&attempt));
         let secret_reads = if own.round2_payload.is_empty() {

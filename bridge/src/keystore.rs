@@ -305,22 +305,22 @@ impl OperatorKeys {
         PublicKey::from_secret_key(SECP256K1, &self.encryption)
     }
 
-    /// Encrypts them into a keystore file.
+    /// Encrypts them into a keystore file; `more` is readable beside their public parts, and authenticated.
     ///
     /// # Errors
     ///
     /// When argon2 refuses the parameters.
     pub fn seal<R: RngCore + CryptoRng>(
         &self,
+        more: BTreeMap<String, String>,
         passphrase: &str,
         params: KdfParams,
         rng: &mut R,
     ) -> Result<Keystore, KeystoreError> {
         let secret = Zeroizing::new([self.account.secret_bytes(), self.encryption.secret_bytes()].concat());
-        let public = BTreeMap::from([
-            ("account".to_owned(), self.address().to_string()),
-            ("encryptionKey".to_owned(), self.encryption_key().to_string()),
-        ]);
+        let mut public = more;
+        public.insert("account".to_owned(), self.address().to_string());
+        public.insert("encryptionKey".to_owned(), self.encryption_key().to_string());
         Keystore::seal(OPERATOR, public, &secret, passphrase, params, rng)
     }
 
@@ -409,7 +409,7 @@ mod tests {
     fn sealed() -> (OperatorKeys, Keystore) {
         let mut rng = rand::rngs::StdRng::seed_from_u64(1);
         let keys = OperatorKeys::generate(&mut rng);
-        let keystore = keys.seal("correct horse", FAST, &mut rng).expect("sound parameters");
+        let keystore = keys.seal(BTreeMap::new(), "correct horse", FAST, &mut rng).expect("sound parameters");
         (keys, keystore)
     }
 

@@ -5,6 +5,7 @@
 //! What touches network, disk, clock or randomness is in [`io`] (feature `io`).
 //!
 //! ```text
+//!   account_signature   what an account signs besides transactions
 //!   amount   `0.1 BTC` and `10000000 sat`, read and shown
 //!   vault, vault_tx   the vault's key; vault transactions: checked, hashed, completed
 //!   plan     the next vault transaction: who takes part, and what each pays
@@ -21,6 +22,7 @@
 
 pub use api::peg;
 
+pub mod account_signature;
 pub mod amount;
 pub mod board;
 pub mod dkg;

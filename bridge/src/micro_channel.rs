@@ -14,20 +14,22 @@
 //! the key, which is faster than recovering it each time. Everything here is pure.
 
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
-use secp256k1::ecdsa::{RecoverableSignature, RecoveryId, Signature};
+use secp256k1::ecdsa::{RecoveryId, Signature};
 use secp256k1::{Message, PublicKey, SECP256K1, SecretKey};
 use serde::{Deserialize, Serialize};
 
+use crate::account_signature::{self, join, recover};
 use crate::keystore::address;
 
 /// EIP-712 type of the domain.
-const DOMAIN_TYPE: &[u8] = b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)";
+const DOMAIN_TYPE: &[u8] =
+    b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract,bytes32 salt)";
 const DOMAIN_NAME: &[u8] = b"Causeway MicroChannel";
 const DOMAIN_VERSION: &[u8] = b"1";
 /// EIP-712 type of a voucher.
 const VOUCHER_TYPE: &[u8] = b"Voucher(uint256 channel,uint256 total)";
 
-/// One deployment of the contract on one chain: vouchers for it are worth nothing anywhere else.
+/// One deployment of the contract on one network, whose id is the salt: vouchers for it are worth nothing anywhere else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Domain {
     separator: B256,
@@ -88,13 +90,14 @@ pub enum Refused {
 
 impl Domain {
     #[must_use]
-    pub fn new(chain_id: u64, contract: Address) -> Self {
-        let mut encoded = [0; 5 * 32];
+    pub fn new(chain_id: u64, contract: Address, network: B256) -> Self {
+        let mut encoded = [0; 6 * 32];
         encoded[..32].copy_from_slice(keccak256(DOMAIN_TYPE).as_slice());
         encoded[32..64].copy_from_slice(keccak256(DOMAIN_NAME).as_slice());
         encoded[64..96].copy_from_slice(keccak256(DOMAIN_VERSION).as_slice());
         encoded[96..128].copy_from_slice(&U256::from(chain_id).to_be_bytes::<32>());
-        encoded[140..].copy_from_slice(contract.as_slice());
+        encoded[140..160].copy_from_slice(contract.as_slice());
+        encoded[160..].copy_from_slice(network.as_slice());
         Self { separator: keccak256(encoded), voucher_type: keccak256(VOUCHER_TYPE) }
     }
 
@@ -123,9 +126,7 @@ impl Voucher {
     /// The payer's signature.
     #[must_use]
     pub fn sign(self, domain: &Domain, secret: &SecretKey) -> SignedVoucher {
-        let message = Message::from_digest(self.digest(domain).0);
-        let (recovery, compact) = SECP256K1.sign_ecdsa_recoverable(&message, secret).serialize_compact();
-        SignedVoucher { voucher: self, signature: join(&compact, recovery) }
+        SignedVoucher { voucher: self, signature: account_signature::sign(self.digest(domain), secret) }
     }
 }
 
@@ -143,19 +144,7 @@ impl SignedVoucher {
 
     /// The signature's r and s, and v as recovery id.
     fn split(&self) -> Result<([u8; 64], RecoveryId), Refused> {
-        let signature: &[u8; 65] = self.signature.as_ref().try_into().map_err(|_| self.malformed())?;
-        let v = match signature[64] {
-            27 => RecoveryId::from_i32(0),
-            28 => RecoveryId::from_i32(1),
-            _ => return Err(self.malformed()),
-        };
-        let compact: [u8; 64] = signature[..64].try_into().expect("64 of 65 bytes");
-        // An r this small stands for a point whose x is above the group's order once in 2^127 signatures, and with v of 27
-        // or 28 the contract could not find that point. It never happens by chance, so it is refused.
-        if compact.starts_with(&[0; 15]) {
-            return Err(self.malformed());
-        }
-        Ok((compact, v.expect("0 and 1 are recovery ids")))
+        account_signature::split(&self.signature).ok_or_else(|| self.malformed())
     }
 
     fn malformed(&self) -> Refused {
@@ -253,17 +242,6 @@ impl Verifier {
     }
 }
 
-/// The key that made a signature, if any.
-fn recover(digest: B256, compact: &[u8; 64], v: RecoveryId) -> Option<PublicKey> {
-    let signature = RecoverableSignature::from_compact(compact, v).ok()?;
-    SECP256K1.recover_ecdsa(&Message::from_digest(digest.0), &signature).ok()
-}
-
-fn join(compact: &[u8; 64], recovery: RecoveryId) -> Bytes {
-    let v = if recovery.to_i32() & 1 == 0 { 27 } else { 28 };
-    Bytes::from_iter(compact.iter().copied().chain([v]))
-}
-
 #[cfg(test)]
 mod tests {
     use alloy_primitives::{address, b256, hex};
@@ -273,8 +251,10 @@ mod tests {
 
     const CONTRACT: Address = address!("CA05000000000000000000000000000000000005");
 
+    const NETWORK: B256 = B256::repeat_byte(1);
+
     fn domain() -> Domain {
-        Domain::new(51717, CONTRACT)
+        Domain::new(51717, CONTRACT, NETWORK)
     }
 
     /// The first development account of the mnemonic "test test ... junk".
@@ -330,8 +310,10 @@ mod tests {
             let other = Voucher { channel: U256::from(8), ..voucher(100) };
             assert!(matches!(verifier.accept(&other.sign(&domain(), &payer())), Err(Refused::OtherChannel { .. })));
             let stranger = SecretKey::from_slice(&[1; 32]).unwrap();
-            let elsewhere = Domain::new(1, CONTRACT);
+            let elsewhere = Domain::new(1, CONTRACT, NETWORK);
+            let other_network = Domain::new(51717, CONTRACT, B256::repeat_byte(2));
             for forged in [
+                voucher(100).sign(&other_network, &payer()),
                 voucher(100).sign(&domain(), &stranger),
                 voucher(100).sign(&elsewhere, &payer()),
                 with_byte(&signed(100), 5, 0),
@@ -371,16 +353,16 @@ mod tests {
 
     #[test]
     fn a_voucher_keeps_its_bytes() {
-        // Frozen; made by ethers 6.17 (`TypedDataEncoder`, `signTypedData`), and asked of the contract in the node's tests.
+        // Frozen; domain and digest were computed apart in Python, with keccak written out, and are frozen in the contract's tests too.
         let signed = voucher(123_456_789).sign(&domain(), &payer());
-        assert_eq!(domain().separator(), b256!("366a3e2c98deb96f6306e652b2e006fb87b0f149b8b2707695e54653b19371b8"));
+        assert_eq!(domain().separator(), b256!("f9949fd66f9354bbd61188ce59d980a01bc50efdd972313c6b65aa107e6c471c"));
         assert_eq!(
             voucher(123_456_789).digest(&domain()),
-            b256!("be95d6b8194cfdd9340ab1f76d9aff7e2d9970318782f5d591b76f950c6be57a")
+            b256!("42e7b23ca26b96be8acbcb6e4fb14f9de2b38db59cdb3a4d09161f60b9c2e153")
         );
         assert_eq!(
             hex::encode(&signed.signature),
-            "73a9bb5e67fc947077b59faf47b6371e2cbf726a1ca5a77f00ce3c01b76bbc783236220d77efaad4f613fbb4a7144e22a4af101ec7c322197cc474490ab44f181c"
+            "1ceb61cf5f4087a6c502b11486a0da0bf0d50b3002e93df01dfaf32a8fccff576d7ac6b7e72eba24df0a92a52644866b245acbed15ae7d9c58f414e49d961d1a1b"
         );
         let json = serde_json::to_string(&signed).unwrap();
         assert_eq!(serde_json::from_str::<SignedVoucher>(&json).unwrap(), signed);

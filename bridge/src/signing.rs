@@ -22,6 +22,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use alloy_primitives::B256;
 use bitcoin::XOnlyPublicKey;
 use bitcoin::hashes::{Hash as _, HashEngine as _, sha256};
 use rand::{CryptoRng, RngCore};
@@ -57,8 +58,8 @@ pub struct Input {
 /// The transaction that a session signs; the same for all members.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Chain id of the sidechain.
-    pub chain_id: u64,
+    /// The network whose vault it spends from.
+    pub network: B256,
     /// Number of the vault transaction.
     pub number: u64,
     /// Time of the block that proposed it, in seconds.
@@ -424,7 +425,7 @@ impl Session {
 
 impl Attempt {
     fn new(config: &Config, number: u32, started_at: u64, excluded: BTreeSet<u16>) -> Self {
-        let id = AttemptId { number, session: signing_session(config.chain_id, config.number, number) };
+        let id = AttemptId { number, session: signing_session(config.network, config.number, number) };
         Self { id, started_at, excluded, ..Self::default() }
     }
 
@@ -530,7 +531,7 @@ fn federation<'a>(inputs: &[Input], keys: &'a BTreeMap<u32, KeyShare>) -> Result
 fn digest(config: &Config) -> [u8; 32] {
     let mut engine = sha256::Hash::engine();
     engine.input(b"causeway/signing-state");
-    engine.input(&config.chain_id.to_be_bytes());
+    engine.input(config.network.as_slice());
     engine.input(&config.number.to_be_bytes());
     for input in &config.inputs {
         engine.input(&input.epoch.to_be_bytes());

@@ -90,6 +90,18 @@ impl<M: Machine> World<M> {
         Self { members, blocks: vec![(start, Vec::new())], pool: Vec::new(), rng: StdRng::seed_from_u64(seed), seed }
     }
 
+    /// All posts so far, in board order.
+    pub(crate) fn board(&self) -> Vec<Event> {
+        self.blocks.iter().flat_map(|(_, events)| events.clone()).collect()
+    }
+
+    /// The same with posts on the board before anybody reads it.
+    pub(crate) fn with_board(mut self, posts: Vec<Event>) -> Self {
+        let (_, first) = self.blocks.first_mut().expect("a first block");
+        first.extend(posts);
+        self
+    }
+
     /// Runs until all living members that do not lie have their result; gives up after `blocks`.
     pub(crate) fn run(&mut self, blocks: usize) {
         self.run_until(blocks, |member| member.output.is_some());

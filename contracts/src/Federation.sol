@@ -17,6 +17,7 @@ contract Federation is IFederation {
     uint256 private constant MAX_MEMBERS = 100;
     uint256 private constant MAX_NAME_BYTES = 64;
 
+    bytes32 public immutable networkId;
     uint16 public immutable threshold;
     bytes32 public immutable recoveryLeaf;
     uint32 public constant epoch = 1;
@@ -26,13 +27,15 @@ contract Federation is IFederation {
     mapping(uint32 epoch => Keys) private _keys;
     mapping(uint32 epoch => mapping(uint16 member => bytes32 groupKey)) private _confirmed;
 
+    /// @param networkId_ hash of all that the operators agreed on.
     /// @param threshold_ signers needed, from 1 to the number of members.
     /// @param members at most 100; the place in the list, from 1, is a member's index.
     /// @param recoveryLeaf_ BIP341 hash of the vault's one script leaf.
-    constructor(uint16 threshold_, Member[] memory members, bytes32 recoveryLeaf_) {
+    constructor(bytes32 networkId_, uint16 threshold_, Member[] memory members, bytes32 recoveryLeaf_) {
         if (threshold_ == 0 || threshold_ > members.length || members.length > MAX_MEMBERS) {
             revert BadThreshold(threshold_, members.length);
         }
+        networkId = networkId_;
         threshold = threshold_;
         recoveryLeaf = recoveryLeaf_;
         for (uint256 i = 0; i < members.length; ++i) {
@@ -52,7 +55,8 @@ contract Federation is IFederation {
         _members.push(added);
     }
 
-    function confirmKey(uint32 epoch_, bytes32 groupKey_, bytes32 vaultKeyX, bytes32 vaultKeyY) external {
+    function confirmKey(bytes32 network, uint32 epoch_, bytes32 groupKey_, bytes32 vaultKeyX, bytes32 vaultKeyY) external {
+        if (network != networkId) revert WrongNetwork(network, networkId);
         uint16 index = indexOf[msg.sender];
         if (index == 0) revert NotAMember(msg.sender);
         if (epoch_ != epoch) revert WrongEpoch(epoch_, epoch);

@@ -8,11 +8,13 @@ import {IMicroChannel} from "./interfaces/IMicroChannel.sol";
 /// for it can still bring the last voucher.
 contract MicroChannel is IMicroChannel {
     bytes32 private constant DOMAIN_TYPE =
-        keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
+        keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract,bytes32 salt)");
     bytes32 private constant VOUCHER_TYPE = keccak256("Voucher(uint256 channel,uint256 total)");
     /// Half of secp256k1's order: of the two signatures (s and order - s) only the lower is accepted (EIP-2).
     uint256 private constant MAX_S = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0;
 
+    /// Hash of all that this network's operators agreed on; the domain's salt.
+    bytes32 public immutable networkId;
     uint256 public channelCount;
     mapping(uint256 id => Channel) private _channels;
     bool private transient _entered;
@@ -22,6 +24,11 @@ contract MicroChannel is IMicroChannel {
         _entered = true;
         _;
         _entered = false;
+    }
+
+    /// @param networkId_ so that no voucher of another network is worth anything here, even with the same chain id.
+    constructor(bytes32 networkId_) {
+        networkId = networkId_;
     }
 
     // ------------------------------------------------------------------ payer
@@ -95,8 +102,8 @@ contract MicroChannel is IMicroChannel {
 
     /// Computed anew each time, so that it is right at a predeployed address and after a fork of the chain.
     function domainSeparator() public view returns (bytes32) {
-        return
-            keccak256(abi.encode(DOMAIN_TYPE, keccak256("Causeway MicroChannel"), keccak256("1"), block.chainid, address(this)));
+        bytes32 named = keccak256("Causeway MicroChannel");
+        return keccak256(abi.encode(DOMAIN_TYPE, named, keccak256("1"), block.chainid, address(this), networkId));
     }
 
     // ------------------------------------------------------------------ steps

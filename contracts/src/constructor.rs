@@ -74,6 +74,8 @@ pub struct MemberArguments {
 /// `Federation`'s members and rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FederationArguments {
+    /// Hash of all that the operators agreed on: which network this is.
+    pub network_id: B256,
     /// Members needed to sign.
     pub threshold: u16,
     /// In the order of their indexes, which start at 1.
@@ -92,6 +94,7 @@ impl FederationArguments {
             name: member.name.clone(),
         });
         Federation::constructorCall {
+            networkId_: self.network_id,
             threshold_: self.threshold,
             members: members.collect(),
             recoveryLeaf_: self.recovery_leaf,
@@ -152,7 +155,12 @@ impl BridgeArguments {
     }
 }
 
-/// `SigningBoard`'s arguments, for the predeployed federation. `MicroChannel` takes none.
+/// `SigningBoard`'s arguments, for the predeployed federation.
 pub fn signing_board_arguments() -> Bytes {
     SigningBoard::constructorCall { federation_: address::FEDERATION }.abi_encode().into()
+}
+
+/// `MicroChannel`'s arguments.
+pub fn micro_channel_arguments(network_id: B256) -> Bytes {
+    MicroChannel::constructorCall { networkId_: network_id }.abi_encode().into()
 }

@@ -26,7 +26,7 @@ pub use bindings::{
 };
 pub use constructor::{
     BridgeArguments, FederationArguments, LightClientArguments, MemberArguments, TierArguments, creation_code,
-    signing_board_arguments,
+    micro_channel_arguments, signing_board_arguments,
 };
 pub use deployment::{Contract, address};
 pub use ledger::Ledger;

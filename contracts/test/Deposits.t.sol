@@ -162,11 +162,13 @@ contract DepositsTest is Peg {
 
     function test_a_transaction_has_inputs() public {
         IBridge.Proposal memory proposal;
+        proposal.network = NETWORK;
         refuse(proposal, abi.encodeWithSelector(IBridge.NoInputs.selector));
     }
 
     function test_the_many_deposits_of_one_proposal_share_exactly() public {
         IBridge.Proposal memory proposal;
+        proposal.network = NETWORK;
         proposal.deposits = new IBridge.DepositProof[](3);
         for (uint256 i = 0; i < 3; ++i) {
             proposal.deposits[i] = depositProof(fund(address(uint160(100 + i)), 1e6, 1000));
@@ -183,6 +185,7 @@ contract DepositsTest is Peg {
 
     function test_the_number_of_deposits_is_bounded() public {
         IBridge.Proposal memory proposal;
+        proposal.network = NETWORK;
         proposal.deposits = new IBridge.DepositProof[](65);
         refuse(proposal, abi.encodeWithSelector(IBridge.TooManyDeposits.selector, 65, 64));
     }

@@ -15,13 +15,13 @@ contract FederationTest is Peg {
 
     function setUp() public {
         createPeg();
-        fresh = new Federation(3, members(), RECOVERY_LEAF);
+        fresh = new Federation(NETWORK, 3, members(), RECOVERY_LEAF);
         (, vaultY) = tweaked(RECOVERY_LEAF);
     }
 
     function confirm(uint256 index) private {
         vm.prank(account(index));
-        fresh.confirmKey(1, groupKey, vaultKey, vaultY);
+        fresh.confirmKey(NETWORK, 1, groupKey, vaultKey, vaultY);
     }
 
     function test_members_have_the_indexes_of_their_order() public {
@@ -73,7 +73,7 @@ contract FederationTest is Peg {
     }
 
     function confirmOther() private {
-        federation = new Federation(3, members(), RECOVERY_LEAF);
+        federation = new Federation(NETWORK, 3, members(), RECOVERY_LEAF);
         confirmGroupKey(0xBEEF);
         (, vaultY) = tweaked(RECOVERY_LEAF);
         confirm(1);
@@ -81,43 +81,43 @@ contract FederationTest is Peg {
 
     function test_bad_confirmations_are_refused() public {
         vm.expectRevert(abi.encodeWithSelector(IFederation.NotAMember.selector, address(this)));
-        fresh.confirmKey(1, groupKey, vaultKey, vaultY);
+        fresh.confirmKey(NETWORK, 1, groupKey, vaultKey, vaultY);
         vm.expectRevert(abi.encodeWithSelector(IFederation.WrongEpoch.selector, 2, 1));
         vm.prank(MEMBER);
-        fresh.confirmKey(2, groupKey, vaultKey, vaultY);
+        fresh.confirmKey(NETWORK, 2, groupKey, vaultKey, vaultY);
         // The other y coordinate, another point, no point.
         bytes32[3] memory ys = [bytes32(uint256(vaultY) ^ 1), groupKey, bytes32(0)];
         for (uint256 i = 0; i < 3; ++i) {
             vm.expectRevert(abi.encodeWithSelector(IFederation.TweakMismatch.selector, groupKey, vaultKey));
             vm.prank(MEMBER);
-            fresh.confirmKey(1, groupKey, vaultKey, ys[i]);
+            fresh.confirmKey(NETWORK, 1, groupKey, vaultKey, ys[i]);
         }
         vm.expectPartialRevert(IFederation.TweakMismatch.selector);
         vm.prank(MEMBER);
-        fresh.confirmKey(1, bytes32(0), vaultKey, vaultY);
+        fresh.confirmKey(NETWORK, 1, bytes32(0), vaultKey, vaultY);
         vm.expectPartialRevert(IFederation.TweakMismatch.selector);
         vm.prank(MEMBER);
-        fresh.confirmKey(1, bytes32(type(uint256).max), vaultKey, vaultY);
+        fresh.confirmKey(NETWORK, 1, bytes32(type(uint256).max), vaultKey, vaultY);
     }
 
     function test_impossible_federations_are_refused() public {
         IFederation.Member[] memory list = members();
         vm.expectRevert(abi.encodeWithSelector(IFederation.BadThreshold.selector, 0, 4));
-        new Federation(0, list, RECOVERY_LEAF);
+        new Federation(NETWORK, 0, list, RECOVERY_LEAF);
         vm.expectRevert(abi.encodeWithSelector(IFederation.BadThreshold.selector, 5, 4));
-        new Federation(5, list, RECOVERY_LEAF);
+        new Federation(NETWORK, 5, list, RECOVERY_LEAF);
         list[2].account = list[1].account;
         vm.expectRevert(abi.encodeWithSelector(IFederation.BadMember.selector, 3, "account is another member's too"));
-        new Federation(3, list, RECOVERY_LEAF);
+        new Federation(NETWORK, 3, list, RECOVERY_LEAF);
         list[2].account = address(0);
         vm.expectRevert(abi.encodeWithSelector(IFederation.BadMember.selector, 3, "account is zero"));
-        new Federation(3, list, RECOVERY_LEAF);
+        new Federation(NETWORK, 3, list, RECOVERY_LEAF);
         list = members();
         list[0].encryptionKey = new bytes(33);
         vm.expectRevert(
             abi.encodeWithSelector(IFederation.BadMember.selector, 1, "encryption key is not a compressed point of 33 bytes")
         );
-        new Federation(3, list, RECOVERY_LEAF);
+        new Federation(NETWORK, 3, list, RECOVERY_LEAF);
     }
 
     /// The ecrecover identity against points computed from secrets.
@@ -132,7 +132,7 @@ contract FederationTest is Peg {
     }
 
     function useKey(uint256 secret) private {
-        federation = new Federation(3, members(), RECOVERY_LEAF);
+        federation = new Federation(NETWORK, 3, members(), RECOVERY_LEAF);
         confirmGroupKey(secret);
     }
 }
@@ -149,16 +149,16 @@ contract SigningBoardTest is Peg {
         vm.expectEmit();
         emit ISigningBoard.Posted(keccak256("s"), 2, 3, hex"c0ffee");
         vm.prank(account(2));
-        board.post(keccak256("s"), 3, hex"c0ffee");
+        board.post(NETWORK, keccak256("s"), 3, hex"c0ffee");
         vm.prank(account(3));
-        board.post(keccak256("s"), 3, new bytes(16_384));
+        board.post(NETWORK, keccak256("s"), 3, new bytes(16_384));
     }
 
     function test_bad_posts_are_refused() public {
         vm.expectRevert(abi.encodeWithSelector(ISigningBoard.NotAMember.selector, address(this)));
-        board.post(keccak256("s"), 3, hex"c0ffee");
+        board.post(NETWORK, keccak256("s"), 3, hex"c0ffee");
         vm.prank(MEMBER);
         vm.expectRevert(abi.encodeWithSelector(ISigningBoard.PayloadTooLong.selector, 16_385, 16_384));
-        board.post(keccak256("s"), 3, new bytes(16_385));
+        board.post(NETWORK, keccak256("s"), 3, new bytes(16_385));
     }
 }

@@ -76,6 +76,7 @@ contract LedgerHandler is Peg {
         uint256 deposits = (seed >> 16) % 3;
         if (deposits > pending.length) deposits = pending.length;
         IBridge.Proposal memory proposal;
+        proposal.network = NETWORK;
         proposal.vaultInputs = outputs;
         proposal.withdrawals = ids;
         proposal.deposits = new IBridge.DepositProof[](deposits);

@@ -9,12 +9,14 @@ import {GreedyPayee, Reentrant, Refuser} from "./Recipients.sol";
 /// Vouchers, and how a channel ends.
 contract MicroChannelTest is Base {
     uint256 private constant SECRET = 0xA11CE;
+    /// Frozen in bridge/src/micro_channel.rs too.
+    bytes32 private constant NETWORK = bytes32(uint256(0x0101010101010101010101010101010101010101010101010101010101010101));
     address private constant PAYEE = address(0xBEEF01);
     MicroChannel private channels;
     address private payer;
 
     function setUp() public {
-        channels = new MicroChannel();
+        channels = new MicroChannel(NETWORK);
         payer = vm.createWallet(SECRET).addr;
         vm.deal(payer, 100 ether);
         vm.warp(1000);
@@ -39,9 +41,9 @@ contract MicroChannelTest is Base {
         address predeployed = 0xcA05000000000000000000000000000000000005;
         vm.etch(predeployed, address(channels).code);
         MicroChannel there = MicroChannel(predeployed);
-        vm.assertEq(there.domainSeparator(), bytes32(0x366a3e2c98deb96f6306e652b2e006fb87b0f149b8b2707695e54653b19371b8));
+        vm.assertEq(there.domainSeparator(), bytes32(0xf9949fd66f9354bbd61188ce59d980a01bc50efdd972313c6b65aa107e6c471c));
         vm.assertEq(
-            there.voucherDigest(1, 1_000_000_000_000), bytes32(0xca0d5b9416abea5ab9ec4a7a23ab96378a13e8d5c6183428b77181338ccf3d5b)
+            there.voucherDigest(1, 1_000_000_000_000), bytes32(0x781bc690420cc93be2d60b0a21a1cb36ffa941f334010347eec9e85403014924)
         );
     }
 

@@ -30,6 +30,7 @@ abstract contract Peg is Regtest {
     uint32 internal constant SMALL_CONFIRMATIONS = 2;
     uint32 internal constant LARGE_CONFIRMATIONS = 6;
     uint64 internal constant SMALL_SAT = 10e8;
+    bytes32 internal constant NETWORK = keccak256("the network under test");
     bytes32 internal constant RECOVERY_LEAF = keccak256("recovery");
     bytes32 internal constant RECLAIM_KEY = bytes32(uint256(0x79BE667EF9DCBBAC55A06295CE870B07029BFCDB2DCE28D959F2815B16F81798));
 
@@ -53,7 +54,7 @@ abstract contract Peg is Regtest {
     function createPeg() internal {
         createRegtest(START + 600);
         chainAt[0] = genesis;
-        federation = new Federation(3, members(), RECOVERY_LEAF);
+        federation = new Federation(NETWORK, 3, members(), RECOVERY_LEAF);
         bridge = new Bridge(parameters(), client, federation);
         vm.deal(address(bridge), TOTAL);
         confirmGroupKey(0xC0FFEE);
@@ -93,7 +94,7 @@ abstract contract Peg is Regtest {
         (vaultKey, y) = tweaked(RECOVERY_LEAF);
         for (uint256 i = 1; i <= 4; ++i) {
             vm.prank(account(i));
-            federation.confirmKey(1, groupKey, vaultKey, y);
+            federation.confirmKey(NETWORK, 1, groupKey, vaultKey, y);
         }
     }
 
@@ -105,7 +106,7 @@ abstract contract Peg is Regtest {
     }
 
     function depositKey(IBridge.DepositTerms memory terms) internal returns (bytes32 x, bytes32 y) {
-        bytes32 d = DepositScript.commitment(block.chainid, address(bridge), terms.recipient, terms.maxFeeSat);
+        bytes32 d = DepositScript.commitment(NETWORK, address(bridge), terms.recipient, terms.maxFeeSat);
         return tweaked(Taproot.leafHash(DepositScript.leaf(d, RECLAIM_DELAY, terms.reclaimKey)));
     }
 
@@ -268,6 +269,7 @@ abstract contract Peg is Regtest {
     }
 
     function sweeping(Funding memory funding, uint64 feeSat) internal pure returns (IBridge.Proposal memory proposal) {
+        proposal.network = NETWORK;
         proposal.deposits = new IBridge.DepositProof[](1);
         proposal.deposits[0] = depositProof(funding);
         proposal.feeSat = feeSat;
@@ -278,6 +280,7 @@ abstract contract Peg is Regtest {
         pure
         returns (IBridge.Proposal memory proposal)
     {
+        proposal.network = NETWORK;
         proposal.vaultInputs = new uint256[](1);
         proposal.vaultInputs[0] = vaultInput;
         if (withdrawal != 0) {

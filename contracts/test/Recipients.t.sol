@@ -15,6 +15,7 @@ contract RecipientsTest is Peg {
     function test_a_recipient_that_refuses_does_not_block_and_can_claim() public {
         Refuser refuser = new Refuser();
         IBridge.Proposal memory proposal;
+        proposal.network = NETWORK;
         proposal.deposits = new IBridge.DepositProof[](2);
         proposal.deposits[0] = depositProof(fund(address(refuser), 1e8, 1000));
         proposal.deposits[1] = depositProof(fund(ALICE, 1e8, 1000));

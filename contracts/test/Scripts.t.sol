@@ -28,11 +28,11 @@ contract ScriptsTest is Base {
         vm.assertEq(DepositScript.push(65535), hex"03ffff00");
     }
 
-    /// The same bytes are frozen in mainchain/tests/deposits.rs: chain 51717, the predeployed bridge, group key of secret 0x01..01, reclaim key of
+    /// The same bytes are frozen in mainchain/tests/deposits.rs: network 51717, the predeployed bridge, group key of secret 0x01..01, reclaim key of
     /// secret 0x02..02, recipient 0x11..11, at most 5,000 sat, 1008 blocks.
     function test_the_deposit_address_is_frozen() public {
         bytes32 d = DepositScript.commitment(
-            51717,
+            bytes32(uint256(51717)),
             0xca05000000000000000000000000000000000004,
             address(bytes20(hex"1111111111111111111111111111111111111111")),
             5000

@@ -4,7 +4,7 @@
 //! output key Q = P + tG      P  group key of the epoch: the federation spends by the key path
 //!                            t  = TapTweak(P || leaf hash), BIP341, one leaf of version 0xc0:
 //!                               <d> DROP <delay> CSV DROP <U> CHECKSIG
-//! d  tagged hash of (chain id, bridge, recipient, max fee): which sidechain, who gets the coins, at most which share
+//! d  tagged hash of (network id, bridge, recipient, max fee): which sidechain, who gets the coins, at most which share
 //! U  the owner's reclaim key: after `delay` blocks it alone takes the money back
 //! ```
 //!
@@ -42,8 +42,8 @@ pub const DEPOSIT_TAG: &str = "causeway/deposit";
 /// Which sidechain a deposit goes to, and how long the federation has to sweep it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peg {
-    /// Chain id of the sidechain (EIP-155).
-    pub chain_id: u64,
+    /// The sidechain's network id: hash of all that its operators agreed on. Two networks with the same keys differ in it.
+    pub network_id: [u8; 32],
     /// Address of the contract Bridge.
     pub bridge: [u8; 20],
     /// Blocks after which the owner can take an unswept deposit back (BIP112, counted from its confirmation).
@@ -70,8 +70,7 @@ impl DepositTerms {
         let mut engine = sha256::Hash::engine();
         engine.input(tag.as_byte_array());
         engine.input(tag.as_byte_array());
-        engine.input(&[0; 24]);
-        engine.input(&peg.chain_id.to_be_bytes());
+        engine.input(&peg.network_id);
         engine.input(&peg.bridge);
         engine.input(&self.recipient);
         engine.input(&self.max_fee.to_sat().to_be_bytes());

@@ -23,14 +23,16 @@ fn x_only(byte: u8) -> XOnlyPublicKey {
 
 fn peg(delay: u16) -> Peg {
     let bridge = <[u8; 20]>::from_hex("ca05000000000000000000000000000000000004").expect("hex");
-    Peg { chain_id: 51_717, bridge, delay: NonZeroU16::new(delay).expect("not 0") }
+    let mut network_id = [0; 32];
+    network_id[30..].copy_from_slice(&51_717_u16.to_be_bytes());
+    Peg { network_id, bridge, delay: NonZeroU16::new(delay).expect("not 0") }
 }
 
 fn terms() -> DepositTerms {
     DepositTerms { recipient: [0x11; 20], reclaim_key: x_only(2), max_fee: Amount::from_sat(5_000), epoch: 1 }
 }
 
-/// Group key of secret 0x01..01, reclaim key of secret 0x02..02, dev network's chain id and bridge. These bytes are in
+/// Group key of secret 0x01..01, reclaim key of secret 0x02..02, network id 51717, the genesis file's bridge. These bytes are in
 /// wallets and on Bitcoin: if this test fails, the change is wrong. The values were computed apart, in Python with hashlib
 /// and the curve's arithmetic written out.
 #[test]
@@ -90,7 +92,7 @@ fn each_term_changes_the_address() {
         |peg: &Peg, terms: &DepositTerms, group| terms.output(peg, group).address(Network::Regtest).to_string();
     let (peg, terms, group) = (peg(1008), terms(), x_only(1));
     let mut addresses = vec![address(&peg, &terms, group), address(&peg, &terms, x_only(3))];
-    addresses.push(address(&Peg { chain_id: 1, ..peg }, &terms, group));
+    addresses.push(address(&Peg { network_id: [1; 32], ..peg }, &terms, group));
     addresses.push(address(&Peg { bridge: [4; 20], ..peg }, &terms, group));
     addresses.push(address(&self::peg(1009), &terms, group));
     addresses.push(address(&peg, &DepositTerms { recipient: [0x12; 20], ..terms }, group));

@@ -2,9 +2,12 @@
 
 pub mod precompiles;
 
+use std::sync::OnceLock;
+
 use alloy_consensus::{SignableTransaction, TxEip1559, TxLegacy};
 use alloy_eips::eip7702::{Authorization, SignedAuthorization};
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, keccak256};
+use contracts::{SigningBoard, alloy_sol_types::SolCall as _};
 use light::finality;
 use secp256k1::{Message, PublicKey, SECP256K1, SecretKey};
 
@@ -123,8 +126,24 @@ pub fn genesis() -> Genesis {
         p2p_address: format!("127.0.0.1:{}", 30_000 + index),
     });
     let recovery_keys = (1..=3u64).map(|index| B256::from_slice(&Key::new(3_000_000 + index).public()[1..]));
-    let recovery = Recovery { threshold: 2, delay: 52_560, keys: recovery_keys.collect() };
+    let recovery = Recovery { threshold: 3, delay: 52_560, keys: recovery_keys.collect() };
     Genesis::dev(1_700_000_000, Federation { threshold: 3, members: members.collect(), recovery })
+}
+
+/// The network that [`genesis`] makes.
+pub fn network() -> B256 {
+    static ID: OnceLock<B256> = OnceLock::new();
+    *ID.get_or_init(|| genesis().network_id())
+}
+
+/// A member's post on the signing board of that network, as the input of a call.
+pub fn post(session: B256, payload: impl Into<Bytes>) -> Bytes {
+    post_on(network(), session, payload)
+}
+
+/// The same for another network.
+pub fn post_on(network: B256, session: B256, payload: impl Into<Bytes>) -> Bytes {
+    SigningBoard::postCall { network, session, kind: 1, payload: payload.into() }.abi_encode().into()
 }
 
 /// An account that nobody has a key for, the same for the same number. Their hashes lie scattered.

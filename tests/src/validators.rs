@@ -258,9 +258,11 @@ impl Validators {
     /// When the node does not take it.
     pub fn post(&self, operator: usize, through: usize) -> Pending {
         let account = self.account(operator);
-        let call = SigningBoard::postCall { session: B256::repeat_byte(1), kind: 1, payload: vec![7; 200].into() };
         let client = self.client(through);
         self.run(async {
+            let network = client.info().await.expect("it answers").network_id;
+            let (session, payload) = (B256::repeat_byte(1), vec![7; 200].into());
+            let call = SigningBoard::postCall { network, session, kind: 1, payload };
             let nonce = client.pending_nonce(account.address()).await.expect("it answers");
             account
                 .send_with(&client, &Call::new(SIGNING_BOARD, &call), Fees::FREE, nonce)
@@ -331,7 +333,19 @@ fn operator(folder: &Path, number: usize) -> Node {
     let dir = folder_of.to_str().expect("UTF-8");
     let made = binary::run(
         folder,
-        ["keys", "operator", "--name", &name, "--p2p-address", &address, "--dir", dir, "--passphrase-stdin"],
+        [
+            "keys",
+            "operator",
+            "--network",
+            "regtest",
+            "--name",
+            &name,
+            "--p2p-address",
+            &address,
+            "--dir",
+            dir,
+            "--passphrase-stdin",
+        ],
         &format!("{PASSPHRASE}\n"),
     );
     assert_eq!(made.code, Some(0), "{made}");

@@ -33,9 +33,38 @@ impl Operators {
     fn keys(&self, name: &str, port: u16) -> Finished {
         let (dir, p2p) = (format!("~/{name}"), format!("127.0.0.1:{port}"));
         self.run(
-            &["keys", "operator", "--json", "--name", name, "--p2p-address", &p2p, "--dir", &dir, "--passphrase-stdin"],
+            &[
+                "keys",
+                "operator",
+                "--json",
+                "--network",
+                "regtest",
+                "--name",
+                name,
+                "--p2p-address",
+                &p2p,
+                "--dir",
+                &dir,
+                "--passphrase-stdin",
+            ],
             PASSPHRASE,
         )
+    }
+
+    /// A relayer's configuration beside its keys. Neither its node nor its bitcoind is there.
+    fn configure_relayer(&self, name: &str) -> String {
+        let path = self.path(name).join("relayer.toml");
+        let text = "genesis = \"../genesis.json\"\nnode = \"http://127.0.0.1:1\"\ndata_dir = \"relayer\"\nkeystore = \"operator.keystore\"\n[bitcoind]\nurl = \"http://127.0.0.1:1\"\ncookie_file = \"cookie\"\n";
+        fs::write(&path, text).expect("written");
+        path.display().to_string()
+    }
+
+    /// Writes another genesis file than the one that was made, as whoever collects the public parts could.
+    fn forge(&self, change: impl FnOnce(&mut Value)) {
+        let path = self.path("genesis.json");
+        let mut file: Value = serde_json::from_slice(&fs::read(&path).expect("readable")).expect("JSON");
+        change(&mut file);
+        fs::write(&path, file.to_string()).expect("written");
     }
 
     /// A validator's configuration beside its keys.
@@ -52,7 +81,7 @@ fn operators_make_their_own_keys_and_all_start_from_one_genesis_file() {
     let operators = Operators::new();
     for (port, name) in (31_001..).zip(["alice", "bob", "carol"]) {
         let public = operators.keys(name, port).json().remove(0);
-        assert_eq!(public["member"]["name"], name);
+        assert_eq!(public["operator"]["member"]["name"], name);
         let file: Value = serde_json::from_slice(&fs::read(operators.path(name).join("public.json")).expect("written"))
             .expect("JSON");
         assert_eq!(file, public);
@@ -62,7 +91,7 @@ fn operators_make_their_own_keys_and_all_start_from_one_genesis_file() {
 
     let members = ["~/alice/public.json", "~/bob/public.json", "~/carol/public.json"];
     let twice = [&["genesis", "--out", "~/twice.json"], &members[..], &members[..1]].concat();
-    operators.run(&twice, "").fails_saying(&["genesis:"]);
+    operators.run(&twice, "").fails_saying(&["the recovery key of alice is another operator's too"]);
     assert!(!operators.path("twice.json").exists());
 
     let made = operators.run(&[&["genesis", "--json", "--out", "~/genesis.json"], &members[..]].concat(), "").json();
@@ -71,6 +100,95 @@ fn operators_make_their_own_keys_and_all_start_from_one_genesis_file() {
     assert_eq!(made, shown, "everybody sees the same block hash");
     let again = [&["genesis", "--out", "~/genesis.json"], &members[..]].concat();
     operators.run(&again, "").fails_saying(&["exists and is not overwritten"]);
+}
+
+/// The file is made anew by whoever collects the parts, with a key of its own in the place of another's, or a recovery that is its own.
+#[test]
+fn no_operator_starts_with_a_genesis_file_in_which_the_recovery_is_somebody_else_s() {
+    let operators = Operators::new();
+    for (port, name) in (31_001..).zip(["alice", "bob", "mallory"]) {
+        operators.keys(name, port);
+    }
+    let parts = ["~/alice/public.json", "~/bob/public.json"];
+    let make = [&["genesis", "--out", "~/genesis.json"], &parts[..]].concat();
+    assert_eq!(operators.run(&make, "").code, Some(0));
+    let right = fs::read(operators.path("genesis.json")).expect("readable");
+    let (node, relayer) = (operators.configure("alice"), operators.configure_relayer("alice"));
+    let refused = |what: &str| {
+        let node = ["node", "--config", &node, "--passphrase-stdin"];
+        operators.run(&node, PASSPHRASE).fails_saying(&["genesis.json", what]);
+        let relayer = ["relayer", "--config", &relayer, "--passphrase-stdin"];
+        operators.run(&relayer, PASSPHRASE).fails_saying(&["genesis.json", what]);
+        let verify = ["genesis", "verify", "~/genesis.json", "--mine", "~/alice/public.json"];
+        operators.run(&verify, "").fails_saying(&["genesis.json", what]);
+        fs::write(operators.path("genesis.json"), &right).expect("written");
+    };
+    let mallory: Value =
+        serde_json::from_slice(&fs::read(operators.path("mallory/public.json")).expect("made")).expect("JSON");
+    let (member, recovery) = (&mallory["operator"]["member"], &mallory["operator"]["recoveryKey"]);
+    operators.forge(|file| file["federation"]["recovery"]["keys"][0] = recovery.clone());
+    refused("recovery key");
+    operators.forge(|file| file["federation"]["members"][0] = member.clone());
+    refused("this operator is not in it");
+    operators.forge(|file| {
+        file["federation"]["recovery"] = serde_json::json!({ "threshold": 1, "delay": 1, "keys": [recovery] });
+    });
+    refused("1 recovery keys could take what needs 2 members");
+    operators.forge(|file| file["chainId"] = 51_718.into());
+    refused("chain id 51718");
+}
+
+#[test]
+fn a_public_part_that_was_changed_on_its_way_makes_no_genesis() {
+    let operators = Operators::new();
+    operators.keys("alice", 31_001);
+    operators.keys("bob", 31_002);
+    let path = operators.path("bob/public.json");
+    let mut part: Value = serde_json::from_slice(&fs::read(&path).expect("made")).expect("JSON");
+    let alice: Value =
+        serde_json::from_slice(&fs::read(operators.path("alice/public.json")).expect("made")).expect("JSON");
+    part["operator"]["recoveryKey"] = alice["operator"]["recoveryKey"].clone();
+    fs::write(&path, part.to_string()).expect("written");
+    let make = ["genesis", "--out", "~/genesis.json", "~/alice/public.json", "~/bob/public.json"];
+    operators.run(&make, "").fails_saying(&["bob/public.json", "is not signed by its account"]);
+    assert!(!operators.path("genesis.json").exists());
+}
+
+#[test]
+fn a_genesis_file_is_shown_in_words_and_its_hash_is_the_last_line() {
+    let operators = Operators::new();
+    operators.keys("alice", 31_001);
+    operators.keys("bob", 31_002);
+    let make = ["genesis", "--json", "--out", "~/genesis.json", "~/alice/public.json", "~/bob/public.json"];
+    let made = operators.run(&make, "").json().remove(0);
+    let shown = operators.run(&["genesis", "--show", "~/genesis.json"], "");
+    assert_eq!(shown.stdout.lines().last(), made["hash"].as_str());
+    for said in
+        ["any 2 of these 2 keys", "52560 blocks (about 365 days)", "alice", "127.0.0.1:31001", "1 to 500 sat/vB"]
+    {
+        assert!(shown.stdout.contains(said), "{said} in {}", shown.stdout);
+    }
+    // A name that draws on the terminal makes no file that is shown.
+    operators.forge(|file| file["federation"]["members"][0]["name"] = "\u{1b}[2Jalice".into());
+    let refused = operators.run(&["genesis", "--show", "~/genesis.json"], "");
+    assert_eq!((refused.code, refused.stdout.as_str()), (Some(1), ""));
+    assert!(refused.stderr.contains("printable ASCII") && !refused.stderr.contains('\u{1b}'), "{refused}");
+}
+
+#[test]
+fn keys_are_made_for_a_chain_id_that_somebody_chose_and_no_other_chain_has() {
+    let operators = Operators::new();
+    let keys = |more: &[&str]| {
+        let all =
+            ["keys", "operator", "--name", "a", "--p2p-address", "a.example:1", "--dir", "~/a", "--passphrase-stdin"];
+        operators.run(&[&all[..], more].concat(), PASSPHRASE)
+    };
+    for missing in [&[][..], &["--network", "mainnet"], &["--chain-id", "51718"]] {
+        assert_eq!(keys(missing).code, Some(2), "{missing:?}");
+    }
+    keys(&["--network", "mainnet", "--chain-id", "1"]).fails_saying(&["that of Ethereum"]);
+    keys(&["--network", "mainnet", "--chain-id", "51717"]).fails_saying(&["every network on regtest"]);
+    assert!(!operators.path("a").exists());
 }
 
 /// Keystores say that they are encrypted, and what is in them is nowhere in plain.
@@ -125,7 +243,19 @@ fn weak_passphrases_and_addresses_without_ports_are_refused() {
     let operators = Operators::new();
     let keys = |p2p: &str, passphrase: &str| {
         operators.run(
-            &["keys", "operator", "--name", "a", "--p2p-address", p2p, "--dir", "~/a", "--passphrase-stdin"],
+            &[
+                "keys",
+                "operator",
+                "--network",
+                "regtest",
+                "--name",
+                "a",
+                "--p2p-address",
+                p2p,
+                "--dir",
+                "~/a",
+                "--passphrase-stdin",
+            ],
             passphrase,
         )
     };

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, B256, U256};
 use bitcoin::Amount;
 use bridge::board::Kind;
 use contracts::Bridge;
@@ -38,6 +38,28 @@ fn expect_whole(world: &World, accounts: &[Address]) {
     let minted: U256 = accounts.iter().map(|account| world.sidechain.balance(*account)).sum();
     assert_eq!(minted / U256::from(WEI_PER_SAT) + U256::from(ledger.held_sat), U256::from(ledger.vault_sat));
     assert_eq!((ledger.owed_sat, ledger.deficit_sat), (0, 0));
+}
+
+/// The same members, keys and chain id: only what the operators agreed on is another network's.
+#[test]
+fn a_relayer_takes_no_part_on_a_network_that_its_genesis_file_does_not_make() {
+    simulate(1..3, |mut world| async move {
+        let right = world.sidechain.identity();
+        let (mut other_file, mut other_block) = (right, right);
+        other_file.network_id = B256::repeat_byte(7);
+        other_block.genesis = B256::repeat_byte(8);
+        for wrong in [other_file, other_block] {
+            world.kill(0).await;
+            world.start_as(0, wrong);
+            world.pass(Duration::from_secs(60)).await;
+            assert!(!world.posts(Kind::DkgRound1).contains(&1), "it posts to a network that is not its own");
+            assert_eq!(world.sidechain.info().group_key, None);
+        }
+        // The wrong file left nothing behind.
+        world.kill(0).await;
+        world.start(0);
+        world.until_key().await;
+    });
 }
 
 #[test]

@@ -12,7 +12,7 @@ use tracing_subscriber::EnvFilter;
 use crate::audit::command as audit;
 use crate::context::{Context, LogFormat};
 use crate::dev::{demo::command as demo, headers, local_network::command as dev};
-use crate::operator::{genesis, keys, node, relayer};
+use crate::operator::{genesis::command as genesis, keys, node, relayer};
 use crate::terminal::{log_json, log_lines};
 use crate::user::{cancel, pay::command as pay, peg_in, peg_out, reclaim, register, status, wallet};
 
@@ -34,7 +34,7 @@ For a user:
 
 For a federation operator:
   keys       Make the keys of a validator, a relayer or a user
-  genesis    Collect the public parts of all operators into a genesis file
+  genesis    Make a genesis file of all operators' public parts; show or verify one
   node       Run a validator, or a node that only follows
   relayer    Watch Bitcoin, prove deposits, sign payouts
 

@@ -9,6 +9,7 @@ use rand::rngs::StdRng;
 use secp256k1::SECP256K1;
 
 const START: u64 = 1_700_000_000;
+const NETWORK: B256 = B256::repeat_byte(0x51);
 
 #[derive(Clone)]
 pub(crate) struct Member {
@@ -30,10 +31,15 @@ impl Machine for Dkg {
 }
 
 fn members(threshold: u16, count: u16) -> Vec<Member> {
+    members_of(NETWORK, threshold, count)
+}
+
+/// The same operators with the same keys on any network.
+fn members_of(network: B256, threshold: u16, count: u16) -> Vec<Member> {
     let secret = |index: u16| SecretKey::from_slice(&[u8::try_from(index).expect("few members"); 32]).expect("a key");
     let encryption_keys: Vec<PublicKey> =
         (1..=count).map(|index| PublicKey::from_secret_key(SECP256K1, &secret(index))).collect();
-    let config = |me| Config { chain_id: 51717, epoch: 1, threshold, encryption_keys: encryption_keys.clone(), me };
+    let config = |me| Config { network, epoch: 1, threshold, encryption_keys: encryption_keys.clone(), me };
     (1..=count).map(|me| Member { config: config(me), secret: secret(me) }).collect()
 }
 
@@ -216,7 +222,7 @@ fn round1_event(index: u16, threshold: u16) -> (Event, frost_secp256k1_tr::keys:
     let mut rng = StdRng::seed_from_u64(5);
     let (_, package) = frost::part1(identifier(index).expect("a member"), 4, threshold, &mut rng).expect("sound");
     let payload = package.serialize().expect("serializes");
-    let session = dkg_session(51717, 1, 0);
+    let session = dkg_session(NETWORK, 1, 0);
     (Event { session, member: index, kind: Kind::DkgRound1 as u8, payload, timestamp: START }, package)
 }
 
@@ -253,4 +259,39 @@ fn a_key_share_with_a_flipped_bit_is_refused() {
             assert_eq!((read.index(), read.group_key()), (share.index(), share.group_key()), "byte {position}");
         }
     }
+}
+
+/// The same operators start a second network with the same keys, chain id and epoch, and a stranger puts all that was posted on the first
+/// one on the second one's board: its key would come into force with them, while the secrets belong to nobody there.
+#[test]
+fn posts_of_another_network_neither_make_its_key_nor_blame_anybody() {
+    for seed in 0..5 {
+        let mut first = world(3, 4, seed);
+        first.run(200);
+        assert_key(&first, 3);
+        let posted = first.board();
+        assert!(
+            posted.iter().filter(|event| event.kind == Kind::DkgRound2 as u8).count() >= 4,
+            "a whole key generation"
+        );
+        let second = World::<Dkg>::new(seed + 100, START, members_of(B256::repeat_byte(0x52), 3, 4));
+        let mut second = second.with_board(posted);
+        second.run(200);
+        assert_key(&second, 3);
+        let key = |world: &World<Dkg>| {
+            world.honest().next().and_then(|member| member.output.clone()).map(|share| share.group_key())
+        };
+        assert_ne!(key(&second), key(&first));
+        assert!(second.members.iter().all(|member| member.blames.is_empty() && member.machine().attempt() == 0));
+    }
+}
+
+#[test]
+fn a_state_of_another_network_is_refused() {
+    let member = members(2, 3).swap_remove(0);
+    let effects = Dkg::open(&member, None).step(&[], START, &mut StdRng::seed_from_u64(1));
+    let Some(Effect::Persist(stored)) = effects.first() else { panic!("{effects:?}") };
+    let other = Config { network: B256::repeat_byte(0x52), ..member.config.clone() };
+    let refused = Dkg::new(other, member.secret, Some(stored));
+    assert!(matches!(refused, Err(DkgError::Foreign { network: NETWORK, .. })));
 }

@@ -1,8 +1,9 @@
 //! `relayer.toml`: where a relayer finds its node, its bitcoind, its keys and its data.
 //!
 //! ```toml
+//! genesis = "genesis.json"         # what all operators agreed on; paths are relative to this file
 //! node = "http://127.0.0.1:8545"
-//! keystore = "relayer.keys"        # paths are relative to this file
+//! keystore = "relayer.keys"
 //! data_dir = "relayer"
 //!
 //! [bitcoind]
@@ -24,6 +25,8 @@ use serde::Deserialize;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
+    /// What all operators of the network agreed on.
+    pub genesis: PathBuf,
     /// URL of the operator's own sidechain node.
     pub node: String,
     /// The operator's own Bitcoin Core node.
@@ -107,7 +110,7 @@ impl Config {
             .map_err(|error| ConfigError::Malformed { path: path.to_owned(), error: Box::new(error) })?;
         config.check().map_err(|reason| ConfigError::Invalid { path: path.to_owned(), reason })?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        for inner in [&mut config.data_dir, &mut config.keystore] {
+        for inner in [&mut config.genesis, &mut config.data_dir, &mut config.keystore] {
             *inner = folder.join(&*inner);
         }
         for inner in [&mut config.bitcoind.cookie_file, &mut config.bitcoind.password_file].into_iter().flatten() {
@@ -158,6 +161,7 @@ mod tests {
     use super::*;
 
     const GOOD: &str = r#"
+        genesis = "genesis.json"
         node = "http://127.0.0.1:8545"
         keystore = "relayer.keys"
         data_dir = "/var/lib/relayer"
@@ -187,7 +191,7 @@ mod tests {
     #[test]
     fn an_unknown_key_is_refused_by_name_and_line() {
         let error = load(&GOOD.replace("data_dir", "datadir")).expect_err("misspelt").to_string();
-        assert!(error.contains("datadir") && error.contains("line 4"), "{error}");
+        assert!(error.contains("datadir") && error.contains("line 5"), "{error}");
         let error = load(&format!("{GOOD}\n[duty]\nwindow = 3\n")).expect_err("misspelt").to_string();
         assert!(error.contains("window"), "{error}");
     }

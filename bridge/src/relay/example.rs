@@ -27,6 +27,7 @@ pub(crate) fn info(light_height: u32) -> peg::Info {
         |index: u16| peg::Member { index, name: format!("operator {index}"), account: Address::repeat_byte(1) };
     peg::Info {
         chain_id: 51_717,
+        network_id: B256::repeat_byte(5),
         bitcoin_network: mainchain::Network::Regtest,
         contracts: peg::Contracts {
             light_client: Address::ZERO,

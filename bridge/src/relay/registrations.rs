@@ -128,7 +128,7 @@ mod tests {
 
     use super::*;
 
-    const PEG: Peg = Peg { chain_id: 51_717, bridge: [4; 20], delay: NonZeroU16::new(1_008).expect("not zero") };
+    const PEG: Peg = Peg { network_id: [5; 32], bridge: [4; 20], delay: NonZeroU16::new(1_008).expect("not zero") };
 
     fn key() -> XOnlyPublicKey {
         XOnlyPublicKey::from_slice(&[2; 32]).expect("an x coordinate on the curve")

@@ -10,6 +10,7 @@ use rand::rngs::StdRng;
 use secp256k1::{Message, SECP256K1};
 
 const START: u64 = 1_700_000_000;
+const NETWORK: B256 = B256::repeat_byte(0x51);
 
 #[derive(Clone)]
 pub(crate) struct Member {
@@ -41,7 +42,7 @@ fn members(threshold: u16, members: u16, seed: u64) -> Vec<Member> {
         output_key: vault::output_key(shares[0].group_key(), &[byte + 100; 32]),
     };
     let config = Config {
-        chain_id: 51717,
+        network: NETWORK,
         number: 7,
         proposed_at: START,
         share_deadline_s: 10,
@@ -320,4 +321,22 @@ fn an_old_copy_of_the_state_repeats_the_same_shares_or_nothing() {
 fn on_board(member: u16, post: &Post) -> Event {
     let kind = post.kind as u8;
     Event { session: post.session, member, kind, payload: post.payload.clone(), timestamp: START }
+}
+
+#[test]
+fn a_session_of_another_network_has_other_posts_and_no_use_for_its_state() {
+    let member = members(2, 3, 1).swap_remove(0);
+    let step = |member: &Member| {
+        let facts = Facts { events: &[], now: START, may_sign: true };
+        Session::open(member, None).step(facts, &mut StdRng::seed_from_u64(1))
+    };
+    let elsewhere = Config { network: B256::repeat_byte(0x52), ..member.config.clone() };
+    let other = Member { config: elsewhere.clone(), keys: member.keys.clone() };
+    let sessions = [&member, &other].map(|member| match step(member).last() {
+        Some(Effect::Post(post)) => post.session,
+        effect => panic!("{effect:?}"),
+    });
+    assert_ne!(sessions[0], sessions[1]);
+    let Some(Effect::Persist(stored)) = step(&member).into_iter().next() else { panic!("nonces are kept first") };
+    assert!(matches!(Session::new(elsewhere, &member.keys, Some(&stored)), Err(SessionError::Foreign)));
 }

@@ -90,6 +90,7 @@ abstract contract BridgeState is IBridge {
 
     IBitcoinLightClient public immutable lightClient;
     IFederation public immutable federation;
+    bytes32 internal immutable _networkId;
 
     /// Coins leave only at the end of a function; this guards the rest of the contract meanwhile.
     modifier nonReentrant() {
@@ -102,6 +103,7 @@ abstract contract BridgeState is IBridge {
     constructor(IBitcoinLightClient lightClient_, IFederation federation_) {
         lightClient = lightClient_;
         federation = federation_;
+        _networkId = federation_.networkId();
     }
 
     function _outpoint(bytes32 txid, uint32 vout) internal pure returns (bytes32) {

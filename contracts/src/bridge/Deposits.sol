@@ -33,7 +33,7 @@ abstract contract Deposits is BridgeState {
         if (proven.amountSat < _parameters.minDepositSat) revert DepositTooSmall(proven.amountSat, _parameters.minDepositSat);
 
         proven.outputKey = bytes32(script[2:34]);
-        proven.merkleRoot = DepositScript.leafHash(proof.terms, _parameters.reclaimDelay);
+        proven.merkleRoot = DepositScript.leafHash(_networkId, proof.terms, _parameters.reclaimDelay);
         bytes32 groupKey = federation.groupKey(proven.epoch);
         if (groupKey == 0) revert NoGroupKey(proven.epoch);
         if (!Taproot.isTweaked(groupKey, proven.merkleRoot, proven.outputKey, proof.outputKeyY)) {

@@ -49,6 +49,7 @@ abstract contract VaultTransactions is Withdrawals {
     // ------------------------------------------------------------------ propose
 
     function propose(Proposal calldata proposal) external nonReentrant returns (uint256 number) {
+        if (proposal.network != _networkId) revert WrongNetwork(proposal.network, _networkId);
         if (federation.indexOf(msg.sender) == 0) revert NotAMember(msg.sender);
         _requireShape(proposal);
 

@@ -61,6 +61,8 @@ interface IBridge {
 
     /// What a vault transaction is to spend and to pay.
     struct Proposal {
+        /// `networkId` of the Federation, so that nobody can repeat it on another network.
+        bytes32 network;
         /// Deposits to sweep, at most `maxDeposits`.
         DepositProof[] deposits;
         /// Numbers of settled vault transactions, whose output 0 is spent.
@@ -304,6 +306,11 @@ interface IBridge {
     /// A recipient's code called back while coins were on their way.
     error Reentered();
 
+    /// The proposal is for another network: whoever has the same members could repeat it here.
+    /// @param got network in the call.
+    /// @param want this one.
+    error WrongNetwork(bytes32 got, bytes32 want);
+
     /// Only members of the federation may propose.
     /// @param account that called.
     error NotAMember(address account);
@@ -497,7 +504,7 @@ interface IBridge {
 
     /// A federation member fixes the next vault transaction, byte for byte. Nothing changes when it reverts.
     ///
-    /// Reverts with NotAMember, TooManyDeposits, NoInputs or WithdrawalsStopped; for a deposit with the light client's errors of
+    /// Reverts with WrongNetwork, NotAMember, TooManyDeposits, NoInputs or WithdrawalsStopped; for a deposit with the light client's errors of
     /// `requireIncluded`, CoinbaseImmature, DepositTooOld, DepositKnown, BadRecipient, NoSuchOutput, Malformed, NotTaproot,
     /// DepositTooSmall, NoGroupKey or WrongDepositKey; with OutputNotAvailable, WithdrawalNotQueued, ReserveTooSmall, ShareTooLarge,
     /// TransactionTooLarge, FeeOutOfBounds or ChangeTooSmall.

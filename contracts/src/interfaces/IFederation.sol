@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.30;
 
-/// Who the federation is, and the keys it has agreed on. X-only keys are those of BIP340; epochs start at 1.
+/// Which network this is, who its federation is, and the keys it has agreed on. X-only keys are those of BIP340; epochs start at 1.
 interface IFederation {
     /// One operator: a relayer and a validator.
     struct Member {
@@ -39,6 +39,11 @@ interface IFederation {
     /// @param reason which rule.
     error BadMember(uint256 index, string reason);
 
+    /// What was said is for another network: its members, or some of them, may be the same.
+    /// @param got network in the call.
+    /// @param want this one.
+    error WrongNetwork(bytes32 got, bytes32 want);
+
     /// Only members may confirm a key.
     /// @param account that called.
     error NotAMember(address account);
@@ -61,6 +66,10 @@ interface IFederation {
     /// @param groupKey x-only, in the call.
     /// @param vaultKeyX x coordinate of the vault key in the call.
     error TweakMismatch(bytes32 groupKey, bytes32 vaultKeyX);
+
+    /// Hash of all that this network's operators agreed on before it started. No two networks have the same, whatever their members and
+    /// chain ids are.
+    function networkId() external view returns (bytes32);
 
     /// Members, n.
     function memberCount() external view returns (uint16);
@@ -96,10 +105,11 @@ interface IFederation {
     /// A member states the key that its key generation ended with. Once all members state the same one, it is in force.
     /// Until then a member may state another.
     ///
-    /// Reverts with NotAMember, WrongEpoch, KeyAlreadyActive or TweakMismatch.
+    /// Reverts with WrongNetwork, NotAMember, WrongEpoch, KeyAlreadyActive or TweakMismatch.
+    /// @param network `networkId`, so that nobody can repeat it on another network.
     /// @param epoch the current one.
     /// @param groupKey x-only.
     /// @param vaultKeyX x coordinate of the vault key.
     /// @param vaultKeyY y coordinate of the vault key.
-    function confirmKey(uint32 epoch, bytes32 groupKey, bytes32 vaultKeyX, bytes32 vaultKeyY) external;
+    function confirmKey(bytes32 network, uint32 epoch, bytes32 groupKey, bytes32 vaultKeyX, bytes32 vaultKeyY) external;
 }

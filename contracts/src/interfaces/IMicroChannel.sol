@@ -184,6 +184,9 @@ interface IMicroChannel {
     /// @param id of the channel.
     function channel(uint256 id) external view returns (Channel memory);
 
+    /// The network whose vouchers these are: that of the Federation.
+    function networkId() external view returns (bytes32);
+
     /// Channels so far, which is the last one's id.
     function channelCount() external view returns (uint256);
 
@@ -192,6 +195,6 @@ interface IMicroChannel {
     /// @param total all that has been paid through the channel so far.
     function voucherDigest(uint256 id, uint256 total) external view returns (bytes32);
 
-    /// The EIP-712 domain: name "Causeway MicroChannel", version "1", this chain and this contract.
+    /// The EIP-712 domain: name "Causeway MicroChannel", version "1", this chain and this contract; the network id is its salt.
     function domainSeparator() external view returns (bytes32);
 }

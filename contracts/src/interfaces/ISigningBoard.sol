@@ -10,6 +10,11 @@ interface ISigningBoard {
     /// @param payload its bytes.
     event Posted(bytes32 indexed session, uint16 indexed member, uint8 indexed kind, bytes payload);
 
+    /// The message is for another network: whoever has the same members could repeat it here.
+    /// @param got network in the call.
+    /// @param want this one.
+    error WrongNetwork(bytes32 got, bytes32 want);
+
     /// Only members may post.
     /// @param account that called.
     error NotAMember(address account);
@@ -19,9 +24,10 @@ interface ISigningBoard {
     /// @param max bytes.
     error PayloadTooLong(uint256 got, uint256 max);
 
-    /// A member publishes a message. Reverts with NotAMember or PayloadTooLong.
+    /// A member publishes a message. Reverts with WrongNetwork, NotAMember or PayloadTooLong.
+    /// @param network `networkId` of the Federation.
     /// @param session that the message belongs to.
     /// @param kind of the message.
     /// @param payload its bytes, at most 16,384.
-    function post(bytes32 session, uint8 kind, bytes calldata payload) external;
+    function post(bytes32 network, bytes32 session, uint8 kind, bytes calldata payload) external;
 }

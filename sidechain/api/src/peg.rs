@@ -17,6 +17,8 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 pub struct Info {
     pub chain_id: u64,
+    /// Hash of all that the operators agreed on: which network this is, whatever its chain id.
+    pub network_id: B256,
     pub bitcoin_network: Network,
     pub contracts: Contracts,
     /// The federation's current key epoch, from 1.

@@ -11,7 +11,7 @@ use crate::federation::{FederationKeys, key_slots};
 use crate::finality::{FinalityError, Validators, certify};
 use crate::{FinalHeader, HeaderError, ProofError};
 
-const CHAIN_ID: u64 = 51_717;
+const NETWORK: B256 = B256::repeat_byte(0x51);
 const ADDRESS: Address = Address::repeat_byte(7);
 
 fn secrets() -> Vec<SecretKey> {
@@ -21,7 +21,7 @@ fn secrets() -> Vec<SecretKey> {
 fn validators() -> Validators {
     let members = secrets().into_iter().enumerate();
     let members = members.map(|(i, secret)| ([i as u8; 32], secret.sk_to_pk().compress()));
-    Validators::new(CHAIN_ID, members).expect("valid keys")
+    Validators::new(NETWORK, members).expect("valid keys")
 }
 
 /// What a node answers that shows `header` as final by itself.
@@ -31,7 +31,7 @@ fn answer(header: &Header, signers: &[usize]) -> Finality {
         number: header.number,
         hash,
         header: alloy_rlp::encode(header).into(),
-        certificate: certify(CHAIN_ID, &secrets(), signers, 9, hash).into(),
+        certificate: certify(NETWORK, &secrets(), signers, 9, hash).into(),
         certified: Certified { number: header.number, hash },
         descendants: Vec::new(),
     }

@@ -26,6 +26,7 @@ use crate::{
 /// The chain of one network, over a store.
 pub struct Chain<S> {
     pub(super) genesis: Genesis,
+    pub(super) network_id: B256,
     pub(super) genesis_block: Block,
     pub(super) rules: Rules,
     pub(super) retention: Retention,
@@ -98,6 +99,7 @@ impl<S: Store> Chain<S> {
         let recent = RecentHashes::load(&store, head.number, hash)?;
         Ok(Self {
             rules: genesis.rules(),
+            network_id: genesis.network_id(),
             genesis,
             genesis_block: first.block,
             retention,
@@ -129,6 +131,11 @@ impl<S: Store> Chain<S> {
     /// What the network agreed on.
     pub const fn genesis(&self) -> &Genesis {
         &self.genesis
+    }
+
+    /// Which network it is: [`Genesis::network_id`], computed once.
+    pub const fn network_id(&self) -> B256 {
+        self.network_id
     }
 
     /// What its blocks may do.

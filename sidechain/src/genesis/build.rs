@@ -2,19 +2,20 @@
 
 use alloy_consensus::constants::{EMPTY_RECEIPTS, EMPTY_TRANSACTIONS, EMPTY_WITHDRAWALS};
 use alloy_eips::eip7685::EMPTY_REQUESTS_HASH;
-use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_primitives::{Address, B256, U256};
 use alloy_trie::EMPTY_ROOT_HASH;
 use contracts::{
     BridgeArguments, Contract, FederationArguments, LightClientArguments, MemberArguments, TierArguments,
     coin::{GENESIS_COINS_WEI, wei},
-    creation_code, signing_board_arguments,
+    creation_code, micro_channel_arguments, signing_board_arguments,
 };
 
 use mainchain::{Checkpoint, header::to_bytes};
 
 use super::{
     create::create,
-    file::{Bitcoin, Bridge, Federation, Genesis, GenesisError, Tier, fixed},
+    error::GenesisError,
+    file::{Bitcoin, Bridge, Federation, Genesis, Tier, fixed},
     standard,
 };
 use crate::{
@@ -81,8 +82,8 @@ impl Genesis {
             excess_blob_gas: Some(0),
             parent_beacon_block_root: Some(B256::ZERO),
             requests_hash: Some(EMPTY_REQUESTS_HASH),
-            // The chain id is nowhere in the state, so it is bound here.
-            extra_data: [b"causeway".as_slice(), &self.chain_id.to_be_bytes()].concat().into(),
+            // All that was agreed on, also what is nowhere in the state: chain id, pace, addresses of peers.
+            extra_data: self.network_id().into(),
             ..Header::default()
         }
     }
@@ -95,10 +96,10 @@ impl Genesis {
         let refuse = |error: String| GenesisError(format!("the constructor of {contract:?} fails: {error}"));
         let arguments = match contract {
             Contract::LightClient => self.bitcoin.arguments()?.abi_encode(),
-            Contract::Federation => self.federation.arguments()?.abi_encode(),
+            Contract::Federation => self.federation.arguments(self.network_id())?.abi_encode(),
             Contract::SigningBoard => signing_board_arguments(),
             Contract::Bridge => self.bridge.arguments().abi_encode(),
-            Contract::MicroChannel => Bytes::new(),
+            Contract::MicroChannel => micro_channel_arguments(self.network_id()),
         };
         let code = [creation_code(contract), arguments].concat();
         create(self.chain_id, self.timestamp, working, contract.address(), code.into()).map_err(refuse)
@@ -123,7 +124,7 @@ impl Bitcoin {
 }
 
 impl Federation {
-    fn arguments(&self) -> Result<FederationArguments, GenesisError> {
+    fn arguments(&self, network_id: B256) -> Result<FederationArguments, GenesisError> {
         let members = self.members.iter().map(|member| {
             Ok(MemberArguments {
                 account: member.account,
@@ -134,6 +135,7 @@ impl Federation {
             })
         });
         Ok(FederationArguments {
+            network_id,
             threshold: self.threshold,
             members: members.collect::<Result<_, _>>()?,
             recovery_leaf: self.recovery_leaf()?,

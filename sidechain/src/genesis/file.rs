@@ -11,16 +11,24 @@ use light::finality::{self, Validators};
 use mainchain::{Checkpoint, Network, params::PERIOD, recovery};
 use serde::{Deserialize, Serialize};
 
+use super::{
+    chain_ids,
+    error::{GenesisError, wrong},
+    text,
+};
 use crate::{execution::Rules, limits::MAX_TRANSACTION_GAS};
 
 /// Most members. 50 validators is what the design aims at; the rest is room.
 pub const MAX_MEMBERS: usize = 100;
 
-/// The content of `genesis.json`. Two nodes are on one network if and only if this makes the same genesis block.
+/// Blocks that the recovery keys wait at least, off regtest: a month, in which members who see what is going on can move the coins.
+pub const MIN_RECOVERY_DELAY: u16 = 4_320;
+
+/// The content of `genesis.json`. Two nodes are on one network if and only if this is the same: see [`Self::network_id`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Genesis {
-    /// Chain id in transactions (EIP-155): 1 to 2^63 - 37.
+    /// Chain id in transactions (EIP-155): 1 to 2^63 - 37, and no other chain's.
     pub chain_id: u64,
     /// Time of the first block, in seconds since 1970.
     pub timestamp: u64,
@@ -54,7 +62,7 @@ pub struct Federation {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Member {
-    /// 1 to 64 bytes, shown to people; no two members have the same.
+    /// 1 to 64 bytes of printable ASCII, shown to people; no two members have the same.
     pub name: String,
     /// The relayer's account on the sidechain.
     pub account: Address,
@@ -74,9 +82,10 @@ pub struct Member {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Recovery {
-    /// Number of `keys` that must sign together.
+    /// Number of `keys` that must sign together: not fewer than members sign together.
     pub threshold: u16,
-    /// Confirmations, in Bitcoin blocks, that a vault output needs before it can be recovered (BIP 112).
+    /// Confirmations, in Bitcoin blocks, that a vault output needs before it can be recovered (BIP 112);
+    /// [`MIN_RECOVERY_DELAY`] or more, on regtest any.
     pub delay: u16,
     /// x-only secp256k1 keys of those who can recover.
     pub keys: Vec<B256>,
@@ -120,20 +129,11 @@ pub struct BlockRules {
     pub heartbeat_ms: u64,
 }
 
-/// What a genesis file says wrong, and what it should say.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("genesis: {0}")]
-pub struct GenesisError(pub String);
-
-fn wrong<T>(what: impl Into<String>) -> Result<T, GenesisError> {
-    Err(GenesisError(what.into()))
-}
-
 impl Genesis {
     /// A genesis for a local network on regtest with the default rules.
     pub fn dev(timestamp: u64, federation: Federation) -> Self {
         Self {
-            chain_id: 51_717,
+            chain_id: chain_ids::DEV_CHAIN_ID,
             timestamp,
             bitcoin: Bitcoin::start_of(Network::Regtest),
             federation,
@@ -164,11 +164,10 @@ impl Genesis {
     ///
     /// Says what is wrong and what it should be.
     pub fn check(&self) -> Result<(), GenesisError> {
-        if self.chain_id == 0 || self.chain_id > u64::MAX / 2 - 36 {
-            return wrong(format!("chainId {} is not between 1 and 2^63 - 37 (EIP-2294)", self.chain_id));
-        }
+        let network = self.bitcoin.network;
+        chain_ids::check_chain_id(self.chain_id, network)?;
         self.bitcoin.check()?;
-        self.federation.check()?;
+        self.federation.check(network)?;
         self.bridge.check()?;
         self.block.check()
     }
@@ -192,7 +191,7 @@ impl Genesis {
             let key = fixed(&format!("member {}: validatorKey", member.name), &member.validator_key)?;
             Ok((member.p2p_key.0, key))
         });
-        Validators::new(self.chain_id, members.collect::<Result<Vec<_>, GenesisError>>()?)
+        Validators::new(self.network_id(), members.collect::<Result<Vec<_>, GenesisError>>()?)
             .map_err(|error| GenesisError(format!("the validators cannot be used: {error}")))
     }
 }
@@ -217,6 +216,9 @@ impl Bitcoin {
                 "bitcoin.checkpoint: epochTime {epoch_time}, but height {height} starts a period at {time}"
             ));
         }
+        if height == 0 && work != header.work() {
+            return wrong(format!("bitcoin.checkpoint: work {work:x}, but block 0 has {:x}", header.work()));
+        }
         let (got, want) = (header.block_hash(), self.network.genesis().block_hash());
         if height == 0 && got != want {
             return wrong(format!("bitcoin.checkpoint: block 0 of {} is {want}, got {got}", self.network));
@@ -226,7 +228,7 @@ impl Bitcoin {
 }
 
 impl Federation {
-    fn check(&self) -> Result<(), GenesisError> {
+    fn check(&self, network: Network) -> Result<(), GenesisError> {
         let count = self.members.len();
         if count == 0 || count > MAX_MEMBERS {
             return wrong(format!("federation has {count} members, expected 1 to {MAX_MEMBERS}"));
@@ -240,7 +242,8 @@ impl Federation {
         distinct("validatorKey", self.members.iter().map(|member| member.validator_key.to_vec()))?;
         distinct("p2pKey", self.members.iter().map(|member| member.p2p_key.to_vec()))?;
         distinct("name", self.members.iter().map(|member| member.name.clone().into_bytes()))?;
-        self.recovery_leaf().map(drop)
+        self.recovery_leaf()?;
+        self.recovery.check(self.threshold, network)
     }
 
     /// Hash of the vault's recovery leaf, which the contract Federation keeps.
@@ -264,9 +267,7 @@ impl Federation {
 impl Member {
     fn check(&self) -> Result<(), GenesisError> {
         let name = &self.name;
-        if name.is_empty() || name.len() > 64 {
-            return wrong(format!("member name {name:?} has {} bytes, expected 1 to 64", name.len()));
-        }
+        text::check_name(name)?;
         if self.account.is_zero() {
             return wrong(format!("member {name}: account is zero"));
         }
@@ -281,9 +282,24 @@ impl Member {
                 "member {name}: validatorKey and validatorProof: {error}; ask the operator for its public part again"
             ));
         }
-        let port = self.p2p_address.rsplit_once(':').filter(|(host, _)| !host.is_empty());
-        if port.is_none_or(|(_, port)| port.parse::<u16>().is_err()) {
-            return wrong(format!("member {name}: p2pAddress {:?} is not host:port", self.p2p_address));
+        text::check_address(&self.p2p_address)
+            .map_err(|GenesisError(why)| GenesisError(format!("member {name}: {why}")))
+    }
+}
+
+impl Recovery {
+    /// Whoever made the file could otherwise write itself a way to the vault that is easier than the members'.
+    fn check(&self, signers: u16, network: Network) -> Result<(), GenesisError> {
+        let Self { threshold, delay, .. } = *self;
+        if threshold < signers {
+            return wrong(format!(
+                "federation.recovery: {threshold} recovery keys could take what needs {signers} members, expected a threshold of {signers} or more"
+            ));
+        }
+        if network != Network::Regtest && delay < MIN_RECOVERY_DELAY {
+            return wrong(format!(
+                "federation.recovery: a delay of {delay} blocks, expected {MIN_RECOVERY_DELAY} or more on {network}"
+            ));
         }
         Ok(())
     }

@@ -1,10 +1,19 @@
 //! The first block: what all operators of a network agree on before it starts, and the state it makes.
 
 mod build;
+mod chain_ids;
 mod create;
+mod error;
 mod file;
+mod identity;
 mod standard;
 #[cfg(test)]
 mod tests;
+mod text;
 
-pub use file::{Bitcoin, BlockRules, Bridge, Federation, Genesis, GenesisError, MAX_MEMBERS, Member, Recovery, Tier};
+pub use chain_ids::{DEV_CHAIN_ID, check_chain_id};
+pub use error::GenesisError;
+pub use file::{
+    Bitcoin, BlockRules, Bridge, Federation, Genesis, MAX_MEMBERS, MIN_RECOVERY_DELAY, Member, Recovery, Tier,
+};
+pub use text::{check_address, check_name};

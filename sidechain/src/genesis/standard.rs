@@ -5,7 +5,7 @@ use alloy_eips::Decodable2718 as _;
 use alloy_primitives::{Address, Bytes, hex};
 use contracts::standard::{CREATE2_FACTORY, KEYLESS, Keyless, SAFE_SINGLETON_FACTORY};
 
-use super::{create::create, file::GenesisError};
+use super::{create::create, error::GenesisError};
 use crate::state::{StateReader, Working};
 
 /// Runs the creation code of all of them.

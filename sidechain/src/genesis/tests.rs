@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use alloy_primitives::B256;
+use alloy_primitives::{B256, b256};
 use mainchain::Network;
+use serde_json::Value;
 
-use super::{Bitcoin, Genesis};
+use super::{Bitcoin, DEV_CHAIN_ID, Genesis, MIN_RECOVERY_DELAY};
 use crate::testing::genesis;
 
 fn refused(change: impl FnOnce(&mut Genesis)) -> String {
@@ -26,32 +27,104 @@ fn a_genesis_survives_its_file_and_makes_the_same_block_again() {
     assert!(text.contains("\"header\": \"0100000000"), "80 bytes as plain hex: {text}");
 }
 
+/// Every number and text in a file, by its path (RFC 6901).
+fn leaves(value: &Value, path: &str, found: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            fields.iter().for_each(|(name, inner)| leaves(inner, &format!("{path}/{name}"), found))
+        }
+        Value::Array(items) => {
+            (0..).zip(items).for_each(|(index, inner)| leaves(inner, &format!("{path}/{index}"), found));
+        }
+        _ => found.push(path.to_owned()),
+    }
+}
+
+/// Other values for a number or a text, near it: one more, one less, other digits at each end, one letter more.
+fn others(leaf: &Value) -> Vec<Value> {
+    if let Some(number) = leaf.as_u64() {
+        return [number.checked_add(1), number.checked_sub(1)].into_iter().flatten().map(Value::from).collect();
+    }
+    let text = leaf.as_str().expect("a number or a text");
+    let (first, last) = (if text.starts_with("0x") { 2 } else { 0 }, text.len() - 1);
+    let at = |at: usize, digit| format!("{}{digit}{}", &text[..at], &text[at + 1..]);
+    // Several at the end: not every number is a key.
+    let changed = (0..10).flat_map(|digit| [at(first, digit), at(last, digit)]).chain([format!("{text}1")]);
+    changed.filter(|changed| changed != text).map(Value::from).collect()
+}
+
+/// The hash of the first block that a file makes; none when it is refused.
+fn hash(file: &Value) -> Option<B256> {
+    Genesis::from_json(&file.to_string()).ok()?.build().ok().map(|built| built.hash)
+}
+
 #[test]
-fn whatever_the_network_agrees_on_changes_the_first_block() {
-    let hash = |change: &dyn Fn(&mut Genesis)| {
-        let mut genesis = genesis();
-        change(&mut genesis);
-        genesis.build().expect("right").hash
-    };
-    let hashes = BTreeSet::from([
-        hash(&|_| {}),
-        hash(&|genesis| genesis.chain_id += 1),
-        hash(&|genesis| genesis.timestamp += 1),
-        hash(&|genesis| genesis.federation.threshold = 2),
-        hash(&|genesis| genesis.federation.members.swap(0, 1)),
-        hash(&|genesis| genesis.federation.members[0].p2p_key = B256::repeat_byte(7)),
-        hash(&|genesis| genesis.federation.recovery.delay += 1),
-        hash(&|genesis| genesis.bridge.reclaim_delay += 1),
-        hash(&|genesis| genesis.bridge.tiers[0].confirmations += 1),
-        hash(&|genesis| genesis.block.gas_limit += 1),
-    ]);
-    assert_eq!(hashes.len(), 10);
+fn no_field_of_a_file_can_be_changed_without_another_hash_or_a_refusal() {
+    let file: Value = serde_json::from_str(&genesis().to_json()).expect("JSON");
+    let before = hash(&file).expect("right");
+    let mut paths = Vec::new();
+    leaves(&file, "", &mut paths);
+    let mut accepted = BTreeSet::new();
+    for path in &paths {
+        for other in others(file.pointer(path).expect("its own path")) {
+            let mut changed = file.clone();
+            *changed.pointer_mut(path).expect("its own path") = other.clone();
+            let Some(after) = hash(&changed) else { continue };
+            assert_ne!(after, before, "{path} changed to {other}");
+            accepted.insert(path.as_str());
+        }
+    }
+    // Refused whatever they are changed to: what belongs to another field, and what is checked by itself.
+    let refused: Vec<&str> = paths.iter().map(String::as_str).filter(|path| !accepted.contains(path)).collect();
+    let fixed =
+        ["/bitcoin/", "/validatorKey", "/validatorProof", "/federation/recovery/threshold", "/bridge/tiers/0/upToSat"];
+    let unexpected: Vec<_> = refused.iter().filter(|path| !fixed.iter().any(|fixed| path.contains(fixed))).collect();
+    assert!(unexpected.is_empty(), "nothing else may be there: {unexpected:?}");
+    for free in
+        ["/block/intervalMs", "/block/heartbeatMs", "/federation/members/0/p2pAddress", "/chainId", "/timestamp"]
+    {
+        assert!(accepted.contains(free), "{free} may have another value");
+    }
+}
+
+#[test]
+fn lists_cannot_be_put_in_another_order_or_shortened_without_another_hash() {
+    let file: Value = serde_json::from_str(&genesis().to_json()).expect("JSON");
+    let before = hash(&file);
+    for path in ["/federation/members", "/federation/recovery/keys"] {
+        let changed = |change: &dyn Fn(&mut Vec<Value>)| {
+            let mut changed = file.clone();
+            change(changed.pointer_mut(path).and_then(Value::as_array_mut).expect("a list"));
+            hash(&changed)
+        };
+        assert!(changed(&|list| list.swap(0, 1)).is_some_and(|after| Some(after) != before), "{path}");
+        assert_ne!(changed(&|list| drop(list.pop())), before, "{path}");
+    }
+}
+
+#[test]
+fn the_first_header_and_the_contracts_know_the_network() {
+    let genesis = genesis();
+    let first = genesis.build().expect("right");
+    assert_eq!(first.block.header.extra_data[..], genesis.network_id()[..]);
+    // A second network of the same operators, a second later.
+    let second = Genesis { timestamp: genesis.timestamp + 1, ..genesis.clone() };
+    assert_ne!(second.network_id(), genesis.network_id());
+    let codes = |genesis: &Genesis| genesis.build().expect("right").overlay.codes.into_keys().collect::<BTreeSet<_>>();
+    // Federation, SigningBoard, Bridge and MicroChannel have it in their code; the light client knows facts of Bitcoin alone.
+    assert_eq!(codes(&genesis).difference(&codes(&second)).count(), 4);
+}
+
+#[test]
+fn the_network_id_of_a_file_never_changes() {
+    // Frozen: it is in addresses on Bitcoin and in whatever was signed.
+    assert_eq!(genesis().network_id(), b256!("6183088ec61af86a6d8abd3f8327aec9a669abb6bd317dfce92c5eefb0eac7d6"));
 }
 
 #[test]
 fn every_network_starts_from_its_first_header() {
     for network in Network::ALL {
-        let genesis = Genesis { bitcoin: Bitcoin::start_of(network), ..genesis() };
+        let genesis = Genesis { chain_id: 51_718, bitcoin: Bitcoin::start_of(network), ..genesis() };
         genesis.build().expect("right");
     }
 }
@@ -86,7 +159,10 @@ fn wrong_files_are_refused_with_what_was_wanted() {
     assert!(said.contains("expected 1 to heartbeatMs"), "{said}");
     let said = refused(|genesis| genesis.bitcoin.checkpoint.epoch_time += 1);
     assert!(said.contains("epochTime"), "{said}");
-    let said = refused(|genesis| genesis.bitcoin = Bitcoin { network: Network::Mainnet, ..genesis.bitcoin.clone() });
+    let said = refused(|genesis| {
+        genesis.chain_id = 51_718;
+        genesis.bitcoin.network = Network::Mainnet;
+    });
     assert!(said.contains("block 0 of mainnet"), "{said}");
     let text = genesis().to_json();
     let said =
@@ -94,4 +170,46 @@ fn wrong_files_are_refused_with_what_was_wanted() {
     assert!(said.contains("checkpoint header"), "{said}");
     let said = refused(|genesis| genesis.chain_id = 0);
     assert!(said.contains("chainId 0"), "{said}");
+}
+
+#[test]
+fn a_recovery_that_is_easier_than_the_federation_is_refused() {
+    let said = refused(|genesis| genesis.federation.recovery.threshold = 2);
+    assert!(said.contains("2 recovery keys could take what needs 3 members"), "{said}");
+    // One block of delay, the maker's own key, one of one: what took the vault.
+    let said = refused(|genesis| {
+        genesis.federation.recovery.threshold = 1;
+        genesis.federation.recovery.delay = 1;
+        genesis.federation.recovery.keys.truncate(1);
+    });
+    assert!(said.contains("federation.recovery"), "{said}");
+    let on = |network, delay| {
+        let mut genesis = Genesis { chain_id: 51_718, bitcoin: Bitcoin::start_of(network), ..genesis() };
+        genesis.federation.recovery.delay = delay;
+        genesis.check().map_err(|error| error.to_string())
+    };
+    assert_eq!(on(Network::Regtest, 1), Ok(()));
+    for network in [Network::Mainnet, Network::Testnet4, Network::Signet] {
+        assert_eq!(on(network, MIN_RECOVERY_DELAY), Ok(()));
+        let said = on(network, MIN_RECOVERY_DELAY - 1).expect_err("too soon");
+        assert!(said.contains("a delay of 4319 blocks, expected 4320 or more"), "{said}");
+    }
+}
+
+#[test]
+fn chain_ids_of_other_networks_are_refused() {
+    for taken in [1, 10, 137, 8_453, 31_337, 11_155_111] {
+        let said = refused(|genesis| genesis.chain_id = taken);
+        assert!(said.contains("could be repeated here"), "{said}");
+    }
+    let said = refused(|genesis| genesis.bitcoin = Bitcoin::start_of(Network::Mainnet));
+    assert!(said.contains(&format!("chainId {DEV_CHAIN_ID} is that of every network on regtest")), "{said}");
+}
+
+#[test]
+fn text_that_a_terminal_acts_on_is_refused() {
+    for text in ["\x1b[2J\x1b[H", "a\nGenesis block 0x00", "\u{202e}ecila", "", &"x".repeat(65)] {
+        refused(|genesis| genesis.federation.members[0].name = text.to_owned());
+        refused(|genesis| genesis.federation.members[0].p2p_address = format!("{text}\x1b[2J:30301"));
+    }
 }

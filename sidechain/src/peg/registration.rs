@@ -59,7 +59,7 @@ pub fn registration<S: Store>(chain: &Chain<S>, terms: &Terms, stop: &Stop) -> R
     let group_key = group_key(chain, terms.epoch, stop)?;
     let delay = NonZeroU16::new(genesis.bridge.reclaim_delay)
         .ok_or_else(|| RegisterError::Terms("the reclaim delay of this chain is zero".into()))?;
-    let peg = Peg { chain_id: genesis.chain_id, bridge: BRIDGE.into_array(), delay };
+    let peg = Peg { network_id: chain.network_id().0, bridge: BRIDGE.into_array(), delay };
     let output_key = B256::from(deposit.output(&peg, group_key).output_key().serialize());
     Ok(Registration { terms: *terms, output_key })
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use alloy_primitives::{Address, B256, Bytes, TxKind};
 use bridge::io::clock::Clock;
-use bridge::io::relayer::Node;
+use bridge::io::relayer::{Identity, Node};
 use bridge::io::sidechain::{Block, Call, Error, Fees, Revert};
 use bridge::peg;
 use bridge::relay::ledger::{BlockLog, Head};
@@ -126,6 +126,17 @@ impl Sidechain {
         })
     }
 
+    /// As a relayer reads it in its genesis file.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        let genesis = self.state.chain.genesis();
+        Identity {
+            chain_id: genesis.chain_id,
+            network_id: genesis.network_id(),
+            genesis: self.state.chain.genesis_block().hash(),
+        }
+    }
+
     /// As a node's `peg_getInfo`, apart from amounts of coins, which no relayer looks at.
     #[must_use]
     pub fn info(&self) -> peg::Info {
@@ -137,6 +148,7 @@ impl Sidechain {
         let head = self.block(self.head()).expect("the head");
         peg::Info {
             chain_id: genesis.chain_id,
+            network_id: genesis.network_id(),
             bitcoin_network: genesis.bitcoin.network,
             contracts: peg::Contracts::GENESIS,
             epoch,

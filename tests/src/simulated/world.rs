@@ -8,7 +8,7 @@ use bitcoin::{Amount, XOnlyPublicKey};
 use bridge::board::Kind;
 use bridge::io::clock::Clock;
 use bridge::io::config::{Bitcoind, Config, Duty};
-use bridge::io::relayer::{FatalError, Surroundings, TestHooks, run_within};
+use bridge::io::relayer::{FatalError, Identity, Surroundings, TestHooks, run_within};
 use bridge::keystore::OperatorKeys;
 use contracts::SigningBoard;
 use contracts::address::{BRIDGE, SIGNING_BOARD};
@@ -109,6 +109,11 @@ impl World {
 
     /// Starts an operator's relayer, with what it kept before.
     pub fn start(&mut self, operator: usize) {
+        self.start_as(operator, self.sidechain.identity());
+    }
+
+    /// The same with a genesis file that makes this network.
+    pub fn start_as(&mut self, operator: usize, identity: Identity) {
         let config = self.config(operator);
         let random = Box::new(StdRng::seed_from_u64(self.rng.r#gen()));
         let (sidechain, bitcoin, clock) = (self.sidechain.clone(), self.bitcoin.clone(), self.clock.clone());
@@ -119,7 +124,7 @@ impl World {
         let connect = move |_| Ok(SimulatedBitcoind { bitcoin: bitcoin.clone(), faults: faults.clone() });
         let surroundings = Surroundings { node, connect, clock, random };
         operator.relayer = Some(tokio::spawn(async move {
-            run_within(surroundings, &config, &keys, TestHooks::default(), std::future::pending()).await
+            run_within(surroundings, &config, identity, &keys, TestHooks::default(), std::future::pending()).await
         }));
     }
 
@@ -134,6 +139,7 @@ impl World {
     fn config(&self, operator: usize) -> Config {
         let unused = Bitcoind { url: String::new(), cookie_file: None, user: None, password_file: None };
         Config {
+            genesis: Default::default(),
             node: String::new(),
             bitcoind: unused,
             data_dir: self.directory.path().join(operator.to_string()),
@@ -161,7 +167,7 @@ impl World {
             epoch: info.epoch,
         };
         let delay = info.reclaim_delay.try_into().expect("not zero");
-        let output = terms.output(&Peg { chain_id: info.chain_id, bridge: BRIDGE.into_array(), delay }, key);
+        let output = terms.output(&Peg { network_id: info.network_id.0, bridge: BRIDGE.into_array(), delay }, key);
         let output_key = B256::from(output.output_key().serialize());
         self.sidechain.register(&Registration { terms: (&terms).into(), output_key });
         self.bitcoin.pay(output.script_pubkey(), amount);

@@ -16,7 +16,7 @@ use crate::spending::{key, mined, rate, spend, verdict, x_only};
 const ABSENT_GROUP: u8 = 77;
 
 pub fn peg(delay: u16) -> Peg {
-    Peg { chain_id: 51_717, bridge: [4; 20], delay: NonZeroU16::new(delay).expect("not 0") }
+    Peg { network_id: [5; 32], bridge: [4; 20], delay: NonZeroU16::new(delay).expect("not 0") }
 }
 
 pub fn terms(reclaim_key: XOnlyPublicKey) -> DepositTerms {

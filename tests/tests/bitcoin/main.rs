@@ -3,6 +3,7 @@
 
 mod deposits;
 mod federation;
+mod genesis;
 mod headers;
 mod node_errors;
 mod spending;

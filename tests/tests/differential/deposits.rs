@@ -20,8 +20,9 @@ use proptest::prelude::*;
 use tests::evm::word;
 
 use crate::blocks::{LIMIT, START, block, block_on, hash, mine, transaction};
-use crate::light_client::{CHAIN_ID, LightClient, solidity_proof};
+use crate::light_client::{LightClient, solidity_proof};
 
+const NETWORK: B256 = B256::repeat_byte(0x77);
 const MEMBER: Address = Address::repeat_byte(0xa1);
 
 type Proposed = Bridge::VaultTransactionProposed;
@@ -45,7 +46,8 @@ impl Ledger {
             p2p_key: B256::ZERO,
             name: "only".into(),
         };
-        let federation = FederationArguments { threshold: 1, members: vec![member], recovery_leaf: leaf };
+        let federation =
+            FederationArguments { network_id: NETWORK, threshold: 1, members: vec![member], recovery_leaf: leaf };
         let evm = &mut client.evm;
         let federation = evm
             .create(creation_code(Contract::Federation), &federation.abi_encode(), 1)
@@ -64,13 +66,14 @@ impl Ledger {
 
         let vault = tweaked(group.x_only_public_key().0, leaf);
         let confirm = Federation::confirmKeyCall {
+            network: NETWORK,
             epoch_: 1,
             groupKey_: x(&group.public_key()),
             vaultKeyX: x(&vault),
             vaultKeyY: y(&vault),
         };
         evm.call(MEMBER, federation, &confirm).expect("the vault key is the tweaked group key");
-        let peg = Peg { chain_id: CHAIN_ID, bridge: bridge.into_array(), delay: delay.try_into().expect("not 0") };
+        let peg = Peg { network_id: NETWORK.0, bridge: bridge.into_array(), delay: delay.try_into().expect("not 0") };
         Self { client, bridge, group, peg }
     }
 
@@ -83,7 +86,8 @@ impl Ledger {
 
     /// The member proposes to sweep deposits: gas, and what the bridge says of the vault transaction.
     fn propose(&mut self, deposits: Vec<IBridge::DepositProof>, fee_sat: u64) -> Result<(u64, Proposed), String> {
-        let proposal = IBridge::Proposal { deposits, vaultInputs: vec![], withdrawals: vec![], feeSat: fee_sat };
+        let proposal =
+            IBridge::Proposal { network: NETWORK, deposits, vaultInputs: vec![], withdrawals: vec![], feeSat: fee_sat };
         let done = self.client.evm.call(MEMBER, self.bridge, &Bridge::proposeCall { proposal })?;
         let proposed = done.logs.iter().find_map(|log| Proposed::decode_log(log).ok());
         Ok((done.gas, proposed.expect("a proposal is an event").data))

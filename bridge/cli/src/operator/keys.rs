@@ -8,13 +8,15 @@ use alloy_primitives::{Address, B256, Bytes};
 use bitcoin::secp256k1::{Keypair, SECP256K1, XOnlyPublicKey};
 use bridge::io::sidechain::Account;
 use bridge::keystore::{KdfParams, OperatorKeys, VALIDATOR};
-use eyre::{Result, WrapErr, bail, ensure};
+use eyre::{Result, WrapErr, bail};
 use files::write_atomic;
-use serde::{Deserialize, Serialize};
-use sidechain::genesis::Member;
+use mainchain::Network;
+use sidechain::genesis::{DEV_CHAIN_ID, Member, check_address, check_chain_id, check_name};
 use sidechain::io::keys::ValidatorKeys;
 use zeroize::Zeroizing;
 
+use super::own_keys::MadeFor;
+use super::public_part::{Operator, PublicPart};
 use crate::context::Context;
 use crate::keystores::{ACCOUNT, read, seal, write};
 use crate::options::passphrase::PassphraseArgs;
@@ -35,7 +37,7 @@ pub const PUBLIC_FILE: &str = "public.json";
 #[command(
     arg_required_else_help = true,
     after_help = "Examples:
-  causeway keys operator --name alice --p2p-address alice.example:30301 --dir alice
+  causeway keys operator --network testnet4 --chain-id 51718 --name alice --p2p-address alice.example:30301 --dir alice
   causeway keys account --out me.keystore
   causeway keys show alice/validator.keystore"
 )]
@@ -54,6 +56,16 @@ enum Command {
         /// Where the other validators reach this one
         #[arg(long, value_name = "HOST:PORT")]
         p2p_address: String,
+        /// The Bitcoin network of the peg that the keys are for: mainnet, testnet4, signet or regtest
+        #[arg(long, value_name = "NETWORK")]
+        network: Network,
+        /// Number of the sidechain (EIP-155), the same for all operators; one that no other chain has [default on regtest: 51717]
+        #[arg(
+            long,
+            value_name = "N",
+            required_if_eq_any([("network", "mainnet"), ("network", "testnet4"), ("network", "signet")])
+        )]
+        chain_id: Option<u64>,
         /// Folder for the files
         #[arg(long, value_name = "FOLDER")]
         dir: PathBuf,
@@ -78,28 +90,6 @@ enum Command {
     },
 }
 
-/// What the others need of an operator: its place in the genesis file, and its recovery key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct PublicPart {
-    /// Its place in the genesis file.
-    pub member: Member,
-    /// What can spend the vault after a long timelock, with a majority of the others' ones; x-only.
-    pub recovery_key: B256,
-}
-
-impl PublicPart {
-    /// Reads an operator's `public.json`.
-    ///
-    /// # Errors
-    ///
-    /// The file cannot be read, or is not a public part.
-    pub fn read(path: &Path) -> Result<Self> {
-        let text = fs::read_to_string(path).wrap_err_with(|| format!("cannot read {}", path.display()))?;
-        serde_json::from_str(&text).wrap_err_with(|| format!("{} is not an operator's public part", path.display()))
-    }
-}
-
 /// Runs `causeway keys`.
 ///
 /// # Errors
@@ -107,10 +97,12 @@ impl PublicPart {
 /// A file exists already, a passphrase is refused, or those of the disk.
 pub fn run(args: Args, context: &Context) -> Result<()> {
     match args.command {
-        Command::Operator { name, p2p_address, dir, recovery_key, passphrase } => {
+        Command::Operator { name, p2p_address, network, chain_id, dir, recovery_key, passphrase } => {
             check_fresh(&operator_files(&dir))?;
+            let new = NewOperator { name, p2p_address, network, chain_id: chain_id.unwrap_or(DEV_CHAIN_ID) };
+            new.check()?;
             let passphrase = passphrase.choose("the operator's keys")?;
-            let public = make_operator(&dir, &name, &p2p_address, recovery_key, &passphrase)?;
+            let public = make_operator(&dir, &new, recovery_key, &passphrase)?;
             context.print(&public, || show_operator(&dir, &public, recovery_key.is_none()));
         }
         Command::Account { out, passphrase } => {
@@ -138,47 +130,99 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
     Ok(())
 }
 
+/// An operator that has no keys yet.
+#[derive(Clone, Debug)]
+pub struct NewOperator {
+    /// How the others call it.
+    pub name: String,
+    /// "host:port" of its validator.
+    pub p2p_address: String,
+    /// The Bitcoin network of the peg.
+    pub network: Network,
+    /// The sidechain's, by EIP-155.
+    pub chain_id: u64,
+}
+
+impl NewOperator {
+    /// On regtest.
+    #[cfg(test)]
+    pub fn example(name: &str, port: u16) -> Self {
+        let (name, p2p_address) = (name.to_owned(), format!("127.0.0.1:{port}"));
+        Self { name, p2p_address, network: Network::Regtest, chain_id: DEV_CHAIN_ID }
+    }
+
+    /// What the genesis file's rules would refuse later is refused before keys are made for it.
+    fn check(&self) -> Result<()> {
+        check_name(&self.name).wrap_err("--name")?;
+        check_address(&self.p2p_address).wrap_err("--p2p-address wants HOST:PORT")?;
+        check_chain_id(self.chain_id, self.network).wrap_err("--chain-id")?;
+        Ok(())
+    }
+}
+
 /// Makes all keys of an operator; writes the encrypted files and `public.json` into `dir`.
 ///
 /// # Errors
 ///
-/// A p2p address without a port; a folder that cannot be written.
+/// A name, an address or a chain id that no genesis file may have; a folder that cannot be written.
 pub fn make_operator(
     dir: &Path,
-    name: &str,
-    p2p_address: &str,
+    new: &NewOperator,
     recovery_key: Option<XOnlyPublicKey>,
     passphrase: &str,
 ) -> Result<PublicPart> {
-    check_address(p2p_address)?;
+    new.check()?;
     fs::create_dir_all(dir).wrap_err_with(|| format!("cannot make the folder {}", dir.display()))?;
     let (validator, operator) = (ValidatorKeys::generate(), OperatorKeys::generate(&mut rand::thread_rng()));
-    let public = validator.public();
     let recovery_key = match recovery_key {
         Some(key) => key,
         None => make_recovery(&dir.join(RECOVERY_KEYSTORE), passphrase)?,
     };
-    let part = PublicPart {
-        member: Member {
-            name: name.to_owned(),
-            account: operator.address(),
-            encryption_key: Bytes::copy_from_slice(&operator.encryption_key().serialize()),
-            validator_key: Bytes::copy_from_slice(&public.validator_key),
-            validator_proof: Bytes::copy_from_slice(&public.validator_proof),
-            p2p_key: B256::from(public.p2p_key),
-            p2p_address: p2p_address.to_owned(),
-        },
-        recovery_key: B256::from(recovery_key.serialize()),
-    };
-    let readable = BTreeMap::from([
-        ("name".to_owned(), name.to_owned()),
-        ("validatorKey".to_owned(), part.member.validator_key.to_string()),
-    ]);
-    seal(&dir.join(VALIDATOR_KEYSTORE), VALIDATOR, readable, &validator.to_bytes(), passphrase)?;
-    write(&dir.join(OPERATOR_KEYSTORE), &operator.seal(passphrase, KdfParams::default(), &mut rand::thread_rng())?)?;
-    let json = serde_json::to_string_pretty(&part).expect("text always serialises") + "\n";
-    write_atomic(&dir.join(PUBLIC_FILE), json.as_bytes())?;
+    let recovery_key = B256::from(recovery_key.serialize());
+    let made_for = MadeFor { network: new.network, chain_id: new.chain_id, recovery_key };
+    let part = Operator {
+        network: new.network,
+        chain_id: new.chain_id,
+        member: member(new, &validator, &operator),
+        recovery_key,
+    }
+    .sign(&operator);
+    write_operator(dir, &part, &made_for, (&validator, &operator), passphrase)?;
     Ok(part)
+}
+
+/// The public parts of an operator's keys, as the genesis file lists them.
+fn member(new: &NewOperator, validator: &ValidatorKeys, operator: &OperatorKeys) -> Member {
+    let public = validator.public();
+    Member {
+        name: new.name.clone(),
+        account: operator.address(),
+        encryption_key: Bytes::copy_from_slice(&operator.encryption_key().serialize()),
+        validator_key: Bytes::copy_from_slice(&public.validator_key),
+        validator_proof: Bytes::copy_from_slice(&public.validator_proof),
+        p2p_key: B256::from(public.p2p_key),
+        p2p_address: new.p2p_address.clone(),
+    }
+}
+
+fn write_operator(
+    dir: &Path,
+    part: &PublicPart,
+    made_for: &MadeFor,
+    (validator, operator): (&ValidatorKeys, &OperatorKeys),
+    passphrase: &str,
+) -> Result<()> {
+    let member = &part.operator.member;
+    let mut readable = made_for.readable();
+    readable.insert("name".to_owned(), member.name.clone());
+    readable.insert("validatorKey".to_owned(), member.validator_key.to_string());
+    seal(&dir.join(VALIDATOR_KEYSTORE), VALIDATOR, readable, &validator.to_bytes(), passphrase)?;
+    let rng = &mut rand::thread_rng();
+    let sealed = operator.seal(made_for.readable(), passphrase, KdfParams::default(), rng)?;
+    write(&dir.join(OPERATOR_KEYSTORE), &sealed)?;
+    let json = serde_json::to_string_pretty(part).expect("text always serialises") + "\n";
+    write_atomic(&dir.join(PUBLIC_FILE), json.as_bytes())?;
+    Ok(())
 }
 
 /// Makes a user's account.
@@ -220,21 +264,21 @@ fn operator_files(dir: &Path) -> Vec<PathBuf> {
     [VALIDATOR_KEYSTORE, OPERATOR_KEYSTORE, RECOVERY_KEYSTORE, PUBLIC_FILE].iter().map(|name| dir.join(name)).collect()
 }
 
-fn check_address(address: &str) -> Result<()> {
-    let port =
-        address.rsplit_once(':').filter(|(host, _)| !host.is_empty()).and_then(|(_, port)| port.parse::<u16>().ok());
-    ensure!(port.is_some_and(|port| port > 0), "{address:?} is not HOST:PORT, e.g. alice.example:30301");
-    Ok(())
-}
-
 fn show_operator(dir: &Path, public: &PublicPart, recovery_made: bool) {
-    println!("Keys of {} in {}:", public.member.name, dir.display());
+    let operator = &public.operator;
+    println!(
+        "Keys of {} in {}, for {}, chain id {}:",
+        operator.member.name,
+        dir.display(),
+        operator.network,
+        operator.chain_id
+    );
     println!("  {VALIDATOR_KEYSTORE:<20} for causeway node");
-    println!("  {OPERATOR_KEYSTORE:<20} for causeway relayer, account {}", public.member.account);
+    println!("  {OPERATOR_KEYSTORE:<20} for causeway relayer, account {}", operator.member.account);
     if recovery_made {
         println!("  {RECOVERY_KEYSTORE:<20} used only if the federation never returns: move it offline");
     }
-    println!("  {PUBLIC_FILE:<20} no secret: for whoever makes the genesis file");
+    println!("  {PUBLIC_FILE:<20} no secret, signed: for whoever makes the genesis file; keep it, to verify that file");
 }
 
 #[cfg(test)]
@@ -242,27 +286,38 @@ mod tests {
     use super::*;
     use crate::keystores::{open_account, open_validator};
 
+    fn alice() -> NewOperator {
+        NewOperator::example("alice", 30_301)
+    }
+
+    #[test]
+    fn no_keys_are_made_for_a_chain_id_or_a_name_that_no_network_may_have() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let refused = |new: NewOperator| {
+            let error = make_operator(folder.path(), &new, None, "correct horse").expect_err("refused");
+            assert!(fs::read_dir(folder.path()).expect("readable").next().is_none(), "nothing was made");
+            format!("{error:#}")
+        };
+        let said = refused(NewOperator { chain_id: 1, ..alice() });
+        assert!(said.contains("that of Ethereum"), "{said}");
+        let said = refused(NewOperator { network: Network::Mainnet, ..alice() });
+        assert!(said.contains("every network on regtest"), "{said}");
+        let said = refused(NewOperator { name: "\x1b[2Jalice".to_owned(), ..alice() });
+        assert!(said.contains("printable ASCII") && !said.contains('\x1b'), "{said}");
+    }
+
     #[test]
     fn an_operators_keys_open_with_their_passphrase_only_and_match_the_public_part() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let part = make_operator(folder.path(), "alice", "127.0.0.1:30301", None, "correct horse").expect("made");
+        let part = make_operator(folder.path(), &alice(), None, "correct horse").expect("made");
         let validator =
             open_validator(&folder.path().join(VALIDATOR_KEYSTORE), "correct horse").expect("its passphrase");
-        assert_eq!(part.member.validator_key.as_ref(), validator.public().validator_key);
+        assert_eq!(part.operator.member.validator_key.as_ref(), validator.public().validator_key);
         let account = open_account(&folder.path().join(OPERATOR_KEYSTORE), "correct horse").expect("its passphrase");
-        assert_eq!(part.member.account, account.address());
+        assert_eq!(part.operator.member.account, account.address());
         let error =
             open_validator(&folder.path().join(VALIDATOR_KEYSTORE), "battery staple").expect_err("another passphrase");
         assert!(format!("{error:#}").contains("wrong passphrase"), "{error:#}");
         assert!(check_fresh(&operator_files(folder.path())).is_err());
-    }
-
-    #[test]
-    fn an_address_wants_a_host_and_a_port() {
-        check_address("alice.example:30301").expect("a host and a port");
-        check_address("[::1]:30301").expect("a host and a port");
-        for bad in ["alice.example", ":30301", "alice:0", "alice:70000"] {
-            assert!(check_address(bad).is_err(), "{bad}");
-        }
     }
 }

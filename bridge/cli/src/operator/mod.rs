@@ -3,4 +3,6 @@
 pub mod genesis;
 pub mod keys;
 pub mod node;
+pub mod own_keys;
+pub mod public_part;
 pub mod relayer;

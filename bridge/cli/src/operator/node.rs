@@ -43,6 +43,7 @@ use sidechain::access::{Access, Prefix};
 use sidechain::chain::Retention;
 use sidechain::io::node::{self, NodeConfig, SyncConfig};
 
+use super::own_keys::{self, MadeFor};
 use crate::context::Context;
 use crate::genesis_file::read_genesis;
 use crate::keystores;
@@ -296,9 +297,12 @@ pub fn run(args: Args, _context: &Context) -> Result<()> {
     let keys = match &config.keystore {
         Some(path) => {
             // Read before asking: a file that is not there is no reason to type a passphrase.
-            keystores::read(path)?;
+            let keystore = keystores::read(path)?;
             let passphrase = args.passphrase.ask(&path.display().to_string())?;
-            Some(keystores::open_validator(path, &passphrase)?)
+            let keys = keystores::open_validator(path, &passphrase)?;
+            own_keys::check_validator(&genesis, &keys.public(), &MadeFor::of(&keystore)?)
+                .wrap_err_with(|| config.genesis.display().to_string())?;
+            Some(keys)
         }
         None => None,
     };

@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 
 use bridge::io::config::Config;
-use bridge::io::relayer::{self, TestHooks};
+use bridge::io::relayer::{self, Identity, TestHooks};
 use bridge::keystore::{Keystore, OperatorKeys};
 use eyre::{Result, WrapErr};
 
+use super::own_keys::{self, MadeFor};
 use crate::context::Context;
+use crate::genesis_file::read_genesis;
 use crate::options::passphrase::PassphraseArgs;
 use crate::options::stop::StopArgs;
 
@@ -20,6 +22,7 @@ use crate::options::stop::StopArgs;
   causeway relayer --config relayer.toml
 
 relayer.toml:
+  genesis = \"genesis.json\"               # what all operators agreed on; paths are relative to this file
   node = \"http://127.0.0.1:8546\"           # rpc_private_listen of node.toml
   keystore = \"relayer.keys\"
   data_dir = \"relayer\"
@@ -46,14 +49,19 @@ pub struct Args {
 /// The configuration or the keystore cannot be read, the passphrase is wrong, or the relayer had to stop.
 pub fn run(args: Args, context: &Context) -> Result<()> {
     let config = Config::load(&args.config)?;
+    let genesis = read_genesis(&config.genesis)?;
     let file = config.keystore.display().to_string();
     let json = std::fs::read(&config.keystore).wrap_err_with(|| format!("reading the keystore {file}"))?;
     let keystore = Keystore::parse(&json).wrap_err_with(|| file.clone())?;
     let passphrase = args.passphrase.ask(&file)?;
     let keys = OperatorKeys::open(&keystore, &passphrase).wrap_err(file)?;
+    own_keys::check_relayer(&genesis, &keys, &MadeFor::of(&keystore)?)
+        .wrap_err_with(|| config.genesis.display().to_string())?;
+    let identity =
+        Identity { chain_id: genesis.chain_id, network_id: genesis.network_id(), genesis: genesis.build()?.hash };
     let hooks = TestHooks { crash_after_writes: args.crash_after_writes };
     context.block_on(async {
-        relayer::run(&config, &keys, hooks, args.stop.stopped()).await?;
+        relayer::run(&config, identity, &keys, hooks, args.stop.stopped()).await?;
         Ok(())
     })
 }

@@ -16,15 +16,13 @@ use bridge::io::sidechain::{Client, Error, proven};
 use bridge::peg::{Contracts, Info};
 use eyre::{Result, WrapErr, bail, ensure, eyre};
 use files::{write_atomic, write_new};
-use sidechain::genesis::Genesis;
+use sidechain::genesis::{DEV_CHAIN_ID, Genesis};
 
 use super::account::AccountArgs;
 use super::home::HomeArgs;
 use super::sidechain::SidechainArgs;
 use crate::genesis_file::read_genesis;
 
-/// The chain id of development networks (`causeway dev`).
-const DEVELOPMENT: u64 = 51_717;
 const PINNED: &str = "genesis.json";
 const PINNED_DEVELOPMENT: &str = "dev-genesis.json";
 
@@ -50,6 +48,8 @@ pub struct KnownNetwork {
     pub bitcoin: mainchain::Network,
     /// The genesis block's hash.
     pub id: B256,
+    /// Hash of all that its members agreed on: what vouchers are signed for.
+    pub network_id: B256,
     /// None: a development network that nobody named.
     pub genesis: Option<Genesis>,
     /// The user's folder.
@@ -106,14 +106,15 @@ impl NetworkArgs {
                 check_chain_id(&client, named.genesis.chain_id, &named.path.display().to_string()).await?;
                 check_genesis_block(&client, &named, id).await?;
                 let (chain_id, bitcoin) = (named.genesis.chain_id, named.genesis.bitcoin.network);
-                KnownNetwork { client, info, chain_id, bitcoin, id, genesis: Some(named.genesis), home }
+                let network_id = named.genesis.network_id();
+                KnownNetwork { client, info, chain_id, bitcoin, id, network_id, genesis: Some(named.genesis), home }
             }
             None => {
                 ensure!(info.bitcoin_network == mainchain::Network::Regtest, unnamed());
-                check_chain_id(&client, DEVELOPMENT, "all development networks").await?;
+                check_chain_id(&client, DEV_CHAIN_ID, "all development networks").await?;
                 let id = genesis_block(&client).await?.unwrap_or_default();
-                let bitcoin = mainchain::Network::Regtest;
-                KnownNetwork { client, info, chain_id: DEVELOPMENT, bitcoin, id, genesis: None, home }
+                let (bitcoin, network_id) = (mainchain::Network::Regtest, info.network_id);
+                KnownNetwork { client, info, chain_id: DEV_CHAIN_ID, bitcoin, id, network_id, genesis: None, home }
             }
         };
         network.check_info()?;
@@ -157,6 +158,7 @@ impl KnownNetwork {
         let info = &self.info;
         self.agree(&[
             ("chain id", info.chain_id.to_string(), self.chain_id.to_string()),
+            ("network id", info.network_id.to_string(), self.network_id.to_string()),
             ("Bitcoin network", info.bitcoin_network.to_string(), self.bitcoin.to_string()),
             ("contracts", format!("{:?}", info.contracts), format!("{:?}", Contracts::GENESIS)),
         ])?;

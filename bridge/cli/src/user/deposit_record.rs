@@ -32,8 +32,8 @@ pub struct Record {
     pub address: String,
     /// The Bitcoin network it is of.
     pub network: Network,
-    /// The sidechain's, by EIP-155.
-    pub chain_id: u64,
+    /// The sidechain's: hash of all that its operators agreed on.
+    pub network_id: B256,
     /// The contract Bridge.
     pub bridge: Address,
     /// Who gets the coins on the sidechain.
@@ -76,7 +76,7 @@ impl Record {
         let mut record = Self {
             address: String::new(),
             network,
-            chain_id: info.chain_id,
+            network_id: info.network_id,
             bridge: info.contracts.bridge,
             recipient,
             reclaim_key: B256::from(reclaim_key.public().serialize()),
@@ -115,7 +115,7 @@ impl Record {
     ///
     /// The record is damaged.
     pub fn output(&self) -> Result<DepositOutput> {
-        let peg = Peg { chain_id: self.chain_id, bridge: self.bridge.into_array(), delay: self.reclaim_delay };
+        let peg = Peg { network_id: self.network_id.0, bridge: self.bridge.into_array(), delay: self.reclaim_delay };
         let group_key = x_only(self.group_key).wrap_err("the federation's key is not a point of the curve")?;
         Ok(self.terms()?.output(&peg, group_key))
     }
@@ -266,7 +266,7 @@ mod tests {
         Record {
             address: "bcrt1pexample".into(),
             network: Network::Regtest,
-            chain_id: 7,
+            network_id: B256::repeat_byte(7),
             bridge: Address::repeat_byte(1),
             recipient: Address::repeat_byte(2),
             reclaim_key: B256::repeat_byte(3),

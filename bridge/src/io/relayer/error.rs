@@ -1,8 +1,9 @@
 //! Why a relayer stops, and what it waits for.
 
-use alloy_primitives::{Address, B256};
+use alloy_primitives::Address;
 use mainchain::io::rpc::RpcError;
 
+use super::identity::Identity;
 use crate::io::sidechain::Error;
 use crate::io::store::StoreError;
 
@@ -14,9 +15,9 @@ pub enum FatalError {
     #[error("account {account} is not a member of the federation; its members are {members}")]
     NotAMember { account: Address, members: String },
     #[error(
-        "the data directory belongs to chain {got_chain} with genesis {got_genesis}, the node is of chain {chain} with genesis {genesis}"
+        "the data directory belongs to {got}, the genesis file makes {want}: name another data_dir, or the other genesis file"
     )]
-    OtherNetwork { got_chain: u64, got_genesis: B256, chain: u64, genesis: B256 },
+    OtherNetwork { got: Box<Identity>, want: Box<Identity> },
     #[error(
         "{0}: the record of what this relayer has signed cannot be read; restore it from a backup, it must not sign without it"
     )]
@@ -43,6 +44,8 @@ pub enum RoundError {
     Bitcoin(#[from] RpcError),
     #[error("bitcoind's chain and the light client's have no block in common: bitcoind is on another network")]
     NoCommonBlock,
+    #[error("the node at {url} is of {got}, the genesis file makes {want}")]
+    OtherNetwork { url: String, got: String, want: String },
     #[error(transparent)]
     Fatal(#[from] FatalError),
 }

@@ -19,12 +19,14 @@ use crate::relay::ledger::{Answer, Head, Ledger, MAX_QUEUE, Question, small};
 pub struct LedgerGatherer<N> {
     node: Arc<N>,
     chain_id: u64,
+    network_id: B256,
     pub ledger: Ledger,
 }
 
 impl<N: Node> LedgerGatherer<N> {
     pub fn new(node: Arc<N>, ledger: Ledger) -> Self {
-        Self { node, chain_id: ledger.view().info.chain_id, ledger }
+        let info = &ledger.view().info;
+        Self { node, chain_id: info.chain_id, network_id: info.network_id, ledger }
     }
 
     /// Reads what is new.
@@ -32,9 +34,11 @@ impl<N: Node> LedgerGatherer<N> {
         let head = self.node.head().await?;
         if let Some(blocks) = self.ledger.unread(head.number) {
             let info = self.node.info().await?;
-            if info.chain_id != self.chain_id {
+            if (info.chain_id, info.network_id) != (self.chain_id, self.network_id) {
                 let url = self.node.url().to_owned();
-                return Err(Error::OtherChain { url, got: info.chain_id, want: self.chain_id }.into());
+                let said = |chain_id: u64, network_id: B256| format!("chain {chain_id}, network {network_id}");
+                let (got, want) = (said(info.chain_id, info.network_id), said(self.chain_id, self.network_id));
+                return Err(RoundError::OtherNetwork { url, got, want });
             }
             let contracts = [SIGNING_BOARD, BRIDGE, FEDERATION];
             let logs = self.node.logs(&contracts, *blocks.start(), *blocks.end()).await?;

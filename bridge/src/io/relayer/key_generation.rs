@@ -78,12 +78,12 @@ impl<N: Node> KeyGeneration<N> {
     }
 
     async fn open(&self, epoch: u32, stored: Option<&[u8]>) -> Result<Dkg, RoundError> {
-        let Member { chain_id, threshold, me, encryption, node, .. } = &*self.member;
+        let Member { network, threshold, me, encryption, node, .. } = &*self.member;
         let members = members(&**node).await?;
         let encryption_keys: Result<Vec<PublicKey>, _> =
             members.iter().map(|member| PublicKey::from_slice(&member.encryptionKey)).collect();
         let encryption_keys = encryption_keys.map_err(|error| FatalError::Federation(error.to_string()))?;
-        let config = dkg::Config { chain_id: *chain_id, epoch, threshold: *threshold, encryption_keys, me: *me };
+        let config = dkg::Config { network: *network, epoch, threshold: *threshold, encryption_keys, me: *me };
         let machine = Dkg::new(config, *encryption, stored);
         Ok(machine.map_err(|error| FatalError::Dkg(Box::new(error)))?)
     }
@@ -136,6 +136,7 @@ impl<N: Node> KeyGeneration<N> {
         }
         let (x, y) = vault::coordinates(&vault::output_point(group_key, &self.member.recovery_leaf));
         let call = Federation::confirmKeyCall {
+            network: self.member.network,
             epoch_: running.epoch,
             groupKey_: on_chain,
             vaultKeyX: x.into(),

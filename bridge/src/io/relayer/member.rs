@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use alloy_primitives::B256;
 use secp256k1::SecretKey;
 
 use super::tx_sender::TxSender;
@@ -10,7 +11,7 @@ use crate::io::store::Store;
 
 /// A member of the federation, its node, and its store.
 pub struct Member<N> {
-    pub chain_id: u64,
+    pub network: B256,
     /// Its index, from 1.
     pub me: u16,
     pub threshold: u16,

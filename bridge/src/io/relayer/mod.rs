@@ -19,6 +19,7 @@ mod error;
 mod gather_bitcoin;
 mod gather_ledger;
 mod health;
+mod identity;
 mod key_generation;
 mod member;
 mod node;
@@ -30,6 +31,7 @@ mod tx_sender;
 
 pub use bitcoind::Bitcoind;
 pub use error::FatalError;
+pub use identity::Identity;
 pub use member::Random;
 pub use node::Node;
 pub use run::{Surroundings, TestHooks, run, run_within};

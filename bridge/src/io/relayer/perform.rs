@@ -86,6 +86,7 @@ impl<N: Node, B: Bitcoind> Performer<N, B> {
         bitcoin: &BitcoinView,
     ) -> Result<Outcome, Unfinished> {
         let proposal = IBridge::Proposal {
+            network: B256::from(self.peg.network_id),
             deposits: self.prove_deposits(&plan.deposits, ledger, bitcoin).await?,
             vaultInputs: plan.vault_inputs.iter().copied().map(U256::from).collect(),
             withdrawals: plan.withdrawals.iter().copied().map(U256::from).collect(),

@@ -5,14 +5,12 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alloy_primitives::B256;
 use contracts::Federation;
 use contracts::address::{BRIDGE, FEDERATION};
 use mainchain::Network;
 use mainchain::deposit::Peg;
 use mainchain::io::rpc::{Auth, BitcoinRpc};
 use rand::rngs::OsRng;
-use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -23,6 +21,7 @@ use super::error::{FatalError, RoundError};
 use super::gather_bitcoin::BitcoinGatherer;
 use super::gather_ledger::{LedgerGatherer, index_of};
 use super::health::Health;
+use super::identity::Identity;
 use super::key_generation::KeyGeneration;
 use super::member::{Member, Random};
 use super::node::Node;
@@ -62,14 +61,6 @@ pub struct Surroundings<N, C> {
     pub random: Box<dyn Random>,
 }
 
-/// Which network the data directory belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Identity {
-    chain_id: u64,
-    genesis: B256,
-}
-
 /// Runs a relayer until `stop` ends.
 ///
 /// # Errors
@@ -77,6 +68,7 @@ struct Identity {
 /// [`FatalError`] for its own errors. It does not stop because node or bitcoind are down, lag or are of another network.
 pub async fn run(
     config: &Config,
+    identity: Identity,
     keys: &OperatorKeys,
     hooks: TestHooks,
     stop: impl Future<Output = ()>,
@@ -84,7 +76,7 @@ pub async fn run(
     let node = Client::new(&config.node).map_err(|error| FatalError::Configuration(error.to_string()))?;
     let connect = |network| Ok(BitcoinRpc::new(config.bitcoind.url.clone(), auth(config)?, network));
     let surroundings = Surroundings { node, connect, clock: Clock::system(), random: Box::new(OsRng) };
-    run_within(surroundings, config, keys, hooks, stop).await
+    run_within(surroundings, config, identity, keys, hooks, stop).await
 }
 
 /// Runs a relayer in these surroundings until `stop` ends. Of `config`, the addresses of node and bitcoind are not used.
@@ -95,13 +87,15 @@ pub async fn run(
 pub async fn run_within<N: Node, B: Bitcoind>(
     surroundings: Surroundings<N, impl Fn(Network) -> Result<B, FatalError>>,
     config: &Config,
+    identity: Identity,
     keys: &OperatorKeys,
     hooks: TestHooks,
     stop: impl Future<Output = ()>,
 ) -> Result<(), FatalError> {
     let Surroundings { node, connect, clock, random } = surroundings;
     let store = Arc::new(Store::open(&config.data_dir, keys.storage_key())?.crash_after(hooks.crash_after_writes));
-    let starting = Starting { config, keys, store, node: Arc::new(node), connect, clock };
+    check_data(&store, identity)?;
+    let starting = Starting { config, identity, keys, store, node: Arc::new(node), connect, clock };
     tokio::pin!(stop);
     let start = tokio::select! {
         start = starting.start() => start?,
@@ -133,6 +127,7 @@ async fn failure(tasks: &mut JoinSet<Result<(), FatalError>>) -> FatalError {
 /// What is known before the node has answered.
 struct Starting<'a, N, C> {
     config: &'a Config,
+    identity: Identity,
     keys: &'a OperatorKeys,
     store: Arc<Store>,
     node: Arc<N>,
@@ -168,17 +163,35 @@ impl<N: Node, B: Bitcoind, C: Fn(Network) -> Result<B, FatalError>> Starting<'_,
         }
     }
 
+    /// Waits for a node of its own network: what another says counts for nothing here.
+    async fn expect_network(&self, info: &peg::Info) -> Result<(), RoundError> {
+        let genesis = self.node.block(0).await?.ok_or_else(|| Error::Malformed {
+            method: "eth_getBlockByNumber",
+            reason: "there is no block 0".to_owned(),
+        })?;
+        let got = Identity { chain_id: info.chain_id, network_id: info.network_id, genesis: genesis.hash };
+        if got == self.identity {
+            return Ok(());
+        }
+        let url = self.node.url().to_owned();
+        Err(RoundError::OtherNetwork { url, got: got.to_string(), want: self.identity.to_string() })
+    }
+
     async fn open(&self) -> Result<Started<N, B>, RoundError> {
         let info = self.node.info().await?;
+        self.expect_network(&info).await?;
+        // Only now, so that a wrong genesis file leaves nothing behind.
+        if self.store.get(IDENTITY)?.is_none() {
+            self.store.put_json(IDENTITY, &self.identity)?;
+        }
         let me = index_of(&info, self.keys.address()).ok_or_else(|| not_a_member(self.keys, &info))?;
-        check_identity(&self.store, &*self.node, &info).await?;
         let bitcoind = Arc::new((self.connect)(info.bitcoin_network)?);
         let recovery_leaf = self.node.call(FEDERATION, &Federation::recoveryLeafCall {}).await?;
         let max_deposits = self.node.call(BRIDGE, &contracts::Bridge::maxDepositsCall {}).await?;
         let cursor: Cursor = self.store.get_json(CURSOR)?.unwrap_or_default();
         let account = Account::from_key(*self.keys.account());
         let member = Member {
-            chain_id: info.chain_id,
+            network: self.identity.network_id,
             me,
             threshold: info.threshold,
             encryption: *self.keys.encryption(),
@@ -186,7 +199,12 @@ impl<N: Node, B: Bitcoind, C: Fn(Network) -> Result<B, FatalError>> Starting<'_,
             clock: self.clock.clone(),
             store: Arc::clone(&self.store),
             node: Arc::clone(&self.node),
-            sender: Arc::new(TxSender::new(Arc::clone(&self.node), account, info.chain_id, self.clock.clone())),
+            sender: Arc::new(TxSender::new(
+                Arc::clone(&self.node),
+                account,
+                self.identity.chain_id,
+                self.clock.clone(),
+            )),
         };
         Ok(Started {
             member: Arc::new(member),
@@ -263,32 +281,19 @@ fn not_a_member(keys: &OperatorKeys, info: &peg::Info) -> FatalError {
 }
 
 /// Refuses to use the data of one network on another: keys and promises belong to one.
-async fn check_identity<N: Node>(store: &Store, node: &N, info: &peg::Info) -> Result<(), RoundError> {
-    let genesis = node
-        .block(0)
-        .await?
-        .ok_or_else(|| Error::Malformed { method: "eth_getBlockByNumber", reason: "there is no block 0".to_owned() })?;
-    let now = Identity { chain_id: info.chain_id, genesis: genesis.hash };
+fn check_data(store: &Store, identity: Identity) -> Result<(), FatalError> {
     match store.get_json::<Identity>(IDENTITY)? {
-        None => store.put_json(IDENTITY, &now)?,
-        Some(identity) if identity == now => {}
-        Some(identity) => {
-            return Err(FatalError::OtherNetwork {
-                got_chain: identity.chain_id,
-                got_genesis: identity.genesis,
-                chain: now.chain_id,
-                genesis: now.genesis,
-            }
-            .into());
+        Some(kept) if kept != identity => {
+            Err(FatalError::OtherNetwork { got: Box::new(kept), want: Box::new(identity) })
         }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn peg_of(info: &peg::Info) -> Result<Peg, FatalError> {
     let delay = NonZeroU16::new(info.reclaim_delay)
         .ok_or_else(|| FatalError::Configuration("the reclaim delay is 0".to_owned()))?;
-    Ok(Peg { chain_id: info.chain_id, bridge: info.contracts.bridge.into_array(), delay })
+    Ok(Peg { network_id: info.network_id.0, bridge: info.contracts.bridge.into_array(), delay })
 }
 
 fn auth(config: &Config) -> Result<Auth, FatalError> {

@@ -129,7 +129,7 @@ impl<N: Node, B: Bitcoind> Signing<N, B> {
             return Ok(false); // Said when the key came into force.
         }
         let config = signing::Config {
-            chain_id: self.member.chain_id,
+            network: self.member.network,
             number,
             proposed_at: entry.proposed_in.time_s,
             share_deadline_s: signing::SHARE_DEADLINE_S,

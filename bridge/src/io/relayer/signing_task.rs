@@ -163,6 +163,7 @@ impl<N: Node, B: Bitcoind> SigningTask<N, B> {
     async fn send_posts(&mut self) -> Result<(), RoundError> {
         while let Some(post) = self.posts.first(self.member.clock.ms()) {
             let call = SigningBoard::postCall {
+                network: self.member.network,
                 session: post.session,
                 kind: post.kind as u8,
                 payload: post.payload.clone().into(),

@@ -41,6 +41,7 @@ fn frozen<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(shape: 
 fn info() {
     let info = Info {
         chain_id: 51_717,
+        network_id: key(9),
         bitcoin_network: Network::Regtest,
         contracts: Contracts {
             light_client: account(),
@@ -69,7 +70,8 @@ fn info() {
         r#"{{"lightClient":"{ACCOUNT}","federation":"{ACCOUNT}","signingBoard":"{ACCOUNT}","bridge":"{ACCOUNT}","microChannel":"{ACCOUNT}"}}"#
     );
     let text = [
-        format!(r#"{{"chainId":51717,"bitcoinNetwork":"regtest","contracts":{contracts},"epoch":1,"#),
+        format!(r#"{{"chainId":51717,"networkId":"{}","bitcoinNetwork":"regtest","#, hex(9)),
+        format!(r#""contracts":{contracts},"epoch":1,"#),
         format!(r#""groupKey":"{}","vaultKey":null,"threshold":3,"#, hex(3)),
         format!(r#""members":[{{"index":1,"name":"alice","account":"{ACCOUNT}"}}],"reclaimDelay":1008,"#),
         r#""minDepositSat":10000,"minWithdrawalSat":10001,"minFeeRate":1,"maxFeeRate":500,"#.to_owned(),

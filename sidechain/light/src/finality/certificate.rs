@@ -149,7 +149,7 @@ pub fn verify_linked(
 #[cfg(any(test, feature = "testing"))]
 #[must_use]
 pub fn certify(
-    chain_id: u64,
+    network: B256,
     secrets: &[blst::min_sig::SecretKey],
     signers: &[usize],
     view: u64,
@@ -163,7 +163,7 @@ pub fn certify(
         signers: (0..secrets.len()).map(|i| signers.contains(&i)).collect(),
         signature: [0; SIGNATURE_BYTES],
     };
-    let message = framed(&super::validators::namespace(chain_id), &[FINALIZE_SUFFIX], &certificate.message());
+    let message = framed(&super::validators::namespace(network), &[FINALIZE_SUFFIX], &certificate.message());
     let signatures: Vec<Signature> = signers.iter().map(|i| secrets[*i].sign(&message, MESSAGE_DST, &[])).collect();
     let signatures: Vec<&Signature> = signatures.iter().collect();
     let aggregate = blst::min_sig::AggregateSignature::aggregate(&signatures, true);

@@ -14,14 +14,17 @@ fn secrets(count: u8) -> Vec<SecretKey> {
     (0..count).map(|i| SecretKey::key_gen(&[i + 1; 32], &[]).expect("32 bytes are enough")).collect()
 }
 
+/// The network of most tests.
+const NETWORK: B256 = B256::repeat_byte(0x51);
+
 /// Validator i has p2p key [i; 32], so that positions and bits agree.
 fn validators(secrets: &[SecretKey]) -> Validators {
     let members = secrets.iter().enumerate().map(|(i, secret)| ([i as u8; 32], secret.sk_to_pk().compress()));
-    Validators::new(51717, members).expect("valid keys")
+    Validators::new(NETWORK, members).expect("valid keys")
 }
 
 fn certify(secrets: &[SecretKey], signers: &[usize], hash: B256) -> Vec<u8> {
-    super::certify(51717, secrets, signers, 129, hash)
+    super::certify(NETWORK, secrets, signers, 129, hash)
 }
 
 #[test]
@@ -67,10 +70,10 @@ fn a_changed_signer_set_or_block_breaks_the_signature() {
 }
 
 #[test]
-fn votes_of_another_chain_do_not_count() {
+fn votes_of_another_network_of_the_same_validators_do_not_count() {
     let (secrets, hash) = (secrets(4), B256::repeat_byte(7));
     let members = secrets.iter().enumerate().map(|(i, s)| ([i as u8; 32], s.sk_to_pk().compress()));
-    let elsewhere = Validators::new(51718, members).expect("valid keys");
+    let elsewhere = Validators::new(B256::repeat_byte(0x52), members).expect("valid keys");
     assert_eq!(verify(&certify(&secrets, &[0, 1, 2], hash), &elsewhere, hash), Err(FinalityError::BadSignature));
 }
 
@@ -107,7 +110,7 @@ fn a_proof_of_possession_is_for_one_key() {
 fn validators_are_distinct_and_valid() {
     let key = secrets(1)[0].sk_to_pk().compress();
     let other = secrets(2)[1].sk_to_pk().compress();
-    let new = |members: &[([u8; 32], [u8; 96])]| Validators::new(1, members.to_vec()).map(|_| ());
+    let new = |members: &[([u8; 32], [u8; 96])]| Validators::new(NETWORK, members.to_vec()).map(|_| ());
     assert_eq!(new(&[([1; 32], key), ([2; 32], key)]), Err(FinalityError::DuplicateKey));
     assert_eq!(new(&[([1; 32], key), ([1; 32], other)]), Err(FinalityError::DuplicateKey));
     assert_eq!(new(&[([1; 32], key), ([2; 32], [1; 96])]), Err(FinalityError::BadKey { index: 1 }));
@@ -123,12 +126,12 @@ fn the_quorum_is_all_but_a_third() {
 }
 
 /// Made by the engine among four validators with the BLS secrets 0x0101.., 0x0202.., 0x0303.., 0x0404.. (their p2p keys
-/// are the ed25519 keys of the same seeds): block 3 of a simulated network on chain 51717, signed by all but one.
+/// are the ed25519 keys of the same seeds): block 3 of a simulated network, [`NETWORK`], signed by all but one.
 const ENGINES_HASH: [u8; 32] = hex!("4835732fea3dff624ea7d50232d9b1b4386d91251e2516c4535d6338e65a253b");
 const ENGINES_CERTIFICATE: &[u8] = &hex!(
     "000403" "4835732fea3dff624ea7d50232d9b1b4386d91251e2516c4535d6338e65a253b"
     "0000000000000004" "0b"
-    "a2d7c3ab9677bcd01207a7712e33578c9dcff6346ee571a1d8a34f2cca02de5a746e05a4e6f35b387f674c17abf24a6d"
+    "a45e9688ea4aee8ed981d4519fc5d4aa94de0f001de6bfeb0adcfdff7322cda582c0062a98f33258d10549aea955f506"
 );
 const ENGINES_P2P_KEYS: [[u8; 32]; 4] = [
     hex!("8a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c"),
@@ -143,7 +146,7 @@ fn certificates_of_the_engine_stay_valid() {
         let secret = SecretKey::from_bytes(&[i; 32]).expect("below the group's order");
         (ENGINES_P2P_KEYS[usize::from(i) - 1], secret.sk_to_pk().compress())
     });
-    let validators = Validators::new(51717, members).expect("valid keys");
+    let validators = Validators::new(NETWORK, members).expect("valid keys");
     let hash = B256::from(ENGINES_HASH);
     let certificate = verify(ENGINES_CERTIFICATE, &validators, hash).expect("made by the engine");
     assert_eq!((certificate.epoch, certificate.view, certificate.parent_view), (0, 4, 3));

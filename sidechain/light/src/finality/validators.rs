@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use alloy_primitives::B256;
 use blst::min_sig::PublicKey;
 
 use super::{
@@ -18,13 +19,13 @@ pub struct Validators {
 }
 
 impl Validators {
-    /// The validators of chain `chain_id`: for each its p2p key (ed25519) and its BLS key, in any order.
+    /// The validators of this network (its id): for each its p2p key (ed25519) and its BLS key, in any order.
     ///
     /// # Errors
     ///
     /// `BadKey` (with the position in `members`), `DuplicateKey`, `BadValidatorCount`. Proofs of possession are not looked at here.
     pub fn new(
-        chain_id: u64,
+        network: B256,
         members: impl IntoIterator<Item = ([u8; 32], [u8; PUBLIC_KEY_BYTES])>,
     ) -> Result<Self, FinalityError> {
         let mut ordered = Vec::new();
@@ -41,7 +42,7 @@ impl Validators {
             return Err(FinalityError::DuplicateKey);
         }
         ordered.sort_unstable_by_key(|(p2p, _, _)| *p2p);
-        Ok(Self { keys: ordered.into_iter().map(|(_, _, point)| point).collect(), namespace: namespace(chain_id) })
+        Ok(Self { keys: ordered.into_iter().map(|(_, _, point)| point).collect(), namespace: namespace(network) })
     }
 
     /// How many validators there are.
@@ -58,8 +59,8 @@ impl Validators {
     }
 }
 
-/// What separates the votes of one chain from those of all others.
+/// What separates the votes of one network from those of all others, also of the same validators with the same chain id.
 #[must_use]
-pub fn namespace(chain_id: u64) -> Vec<u8> {
-    format!("causeway/{chain_id}").into_bytes()
+pub fn namespace(network: B256) -> Vec<u8> {
+    format!("causeway/{network:x}").into_bytes()
 }

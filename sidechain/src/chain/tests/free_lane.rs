@@ -1,20 +1,26 @@
 //! What members may do without paying, and how it is bounded.
 
+use contracts::{
+    Bridge, Federation, IBridge, SigningBoard,
+    address::{BRIDGE, FEDERATION, SIGNING_BOARD},
+    alloy_sol_types::SolError as _,
+};
+
 use super::*;
 
-fn post(nonce: u64, payload: &[u8]) -> Vec<u8> {
-    contracts::SigningBoard::postCall {
-        session: B256::with_last_byte(u8::try_from(nonce % 200).expect("small")),
-        kind: 1,
-        payload: Bytes::copy_from_slice(payload),
-    }
-    .abi_encode()
+fn post(nonce: u64, payload: &[u8]) -> Bytes {
+    post_on(testing::network(), nonce, payload)
+}
+
+fn post_on(network: B256, nonce: u64, payload: &[u8]) -> Bytes {
+    let session = B256::with_last_byte(u8::try_from(nonce % 200).expect("small"));
+    testing::post_on(network, session, Bytes::copy_from_slice(payload))
 }
 
 #[test]
 fn a_member_posts_without_owning_a_coin() {
     let chain = chain();
-    let free = member(1).free(CHAIN, 0, 200_000, contracts::address::SIGNING_BOARD, post(0, b"hello").into());
+    let free = member(1).free(CHAIN, 0, 200_000, contracts::address::SIGNING_BOARD, post(0, b"hello"));
     assert!(chain.check_free(&free, &Stop::never()).expect("allowed").success);
     let finalized = next(&chain, vec![free]);
     assert_eq!(finalized.receipts.len(), 1);
@@ -48,7 +54,7 @@ fn refused(transaction: Transaction, wanted: &str) {
 #[test]
 fn strangers_other_contracts_values_and_failures_are_refused() {
     let board = contracts::address::SIGNING_BOARD;
-    refused(Key::new(1).free(CHAIN, 0, 100_000, board, post(0, b"x").into()), "the sender is not a member");
+    refused(Key::new(1).free(CHAIN, 0, 100_000, board, post(0, b"x")), "the sender is not a member");
     refused(member(1).free(CHAIN, 0, 100_000, PROPOSER, Bytes::new()), "not a contract of the peg");
     refused(
         member(1).free(CHAIN, 0, 100_000, contracts::address::MICRO_CHANNEL, Bytes::new()),
@@ -71,7 +77,7 @@ fn strangers_other_contracts_values_and_failures_are_refused() {
 fn a_revert_is_told_with_its_reason() {
     let chain = chain();
     let long = vec![1u8; 16_385];
-    let transaction = member(1).free(CHAIN, 0, 5_000_000, contracts::address::SIGNING_BOARD, post(0, &long).into());
+    let transaction = member(1).free(CHAIN, 0, 5_000_000, contracts::address::SIGNING_BOARD, post(0, &long));
     let error = chain.check_free(&transaction, &Stop::never()).expect_err("too long").to_string();
     assert!(error.contains("16385") && error.contains("16384"), "{error}");
 }
@@ -79,7 +85,7 @@ fn a_revert_is_told_with_its_reason() {
 #[test]
 fn its_nonce_may_lie_ahead_when_it_is_checked_but_not_in_a_block() {
     let chain = chain();
-    let ahead = member(1).free(CHAIN, 3, 200_000, contracts::address::SIGNING_BOARD, post(3, b"x").into());
+    let ahead = member(1).free(CHAIN, 3, 200_000, contracts::address::SIGNING_BOARD, post(3, b"x"));
     assert!(chain.check_free(&ahead, &Stop::never()).is_ok());
     assert!(next(&chain, vec![ahead]).block.transactions.is_empty());
 }
@@ -88,12 +94,13 @@ fn its_nonce_may_lie_ahead_when_it_is_checked_but_not_in_a_block() {
 fn it_takes_at_most_half_of_the_gas_and_a_megabyte() {
     // With more, its bytes would be used up first.
     let chain = chain_of(60_000_000);
+    let post = |nonce, payload: &[u8]| post_on(chain.network_id(), nonce, payload);
     let board = contracts::address::SIGNING_BOARD;
     let payload = vec![0xab; 16_000];
     // Of several members: one alone may not use as much.
     let mut posts: Vec<_> = (0..30)
         .flat_map(|nonce| (1..=4).map(move |index| (index, nonce)))
-        .map(|(index, nonce)| member(index).free(CHAIN, nonce, 1_500_000, board, post(nonce, &payload).into()))
+        .map(|(index, nonce)| member(index).free(CHAIN, nonce, 1_500_000, board, post(nonce, &payload)))
         .collect();
     posts.push(Key::new(1).transfer(CHAIN, 0, PROPOSER, 1));
     let finalized = next(&chain, posts);
@@ -105,7 +112,7 @@ fn it_takes_at_most_half_of_the_gas_and_a_megabyte() {
     // One more is refused although the block has gas left.
     let of_one = finalized.senders.iter().filter(|sender| **sender == member(1).address).count();
     let nonce = of_one as u64;
-    let more = member(1).free(CHAIN, nonce, 1_500_000, board, post(nonce, &payload).into()).into_inner();
+    let more = member(1).free(CHAIN, nonce, 1_500_000, board, post(nonce, &payload)).into_inner();
     let mut fuller = block.clone();
     fuller.transactions.push(more);
     match chain_of(60_000_000).verify(&fuller, NOW_MS, &Stop::never()) {
@@ -118,12 +125,13 @@ fn it_takes_at_most_half_of_the_gas_and_a_megabyte() {
 fn one_member_that_fills_its_quota_leaves_room_for_the_others_and_for_who_pays() {
     // With more, its bytes would be used up first.
     let chain = chain_of(60_000_000);
+    let post = |nonce, payload: &[u8]| post_on(chain.network_id(), nonce, payload);
     let board = contracts::address::SIGNING_BOARD;
     let payload = vec![0xab; 16_000];
     // The hostile member is first, and each of its transactions asks for all that one may ask for.
     let mut candidates: Vec<_> =
-        (0..40).map(|nonce| member(1).free(CHAIN, nonce, 1 << 24, board, post(nonce, &payload).into())).collect();
-    candidates.extend((2..=4).map(|index| member(index).free(CHAIN, 0, 1_500_000, board, post(0, b"honest").into())));
+        (0..40).map(|nonce| member(1).free(CHAIN, nonce, 1 << 24, board, post(nonce, &payload))).collect();
+    candidates.extend((2..=4).map(|index| member(index).free(CHAIN, 0, 1_500_000, board, post(0, b"honest"))));
     candidates.push(Key::new(1).transfer(CHAIN, 0, PROPOSER, 1));
     let finalized = next(&chain, candidates.clone());
     for index in 2..=4 {
@@ -140,4 +148,55 @@ fn one_member_that_fills_its_quota_leaves_room_for_the_others_and_for_who_pays()
         }
         other => panic!("{other:?}"),
     }
+}
+
+/// What a member sends free of gas, as it would on the network whose id this is.
+fn said_on(network: B256) -> [(Address, Bytes); 3] {
+    let post =
+        SigningBoard::postCall { network, session: B256::ZERO, kind: 1, payload: Bytes::from_static(b"round 1") };
+    // The generator and twice it: the contract looks at the network first.
+    let confirm = Federation::confirmKeyCall {
+        network,
+        epoch_: 1,
+        groupKey_: B256::repeat_byte(1),
+        vaultKeyX: B256::repeat_byte(2),
+        vaultKeyY: B256::repeat_byte(3),
+    };
+    let proposal = IBridge::Proposal {
+        network,
+        deposits: Vec::new(),
+        vaultInputs: vec![U256::from(1)],
+        withdrawals: Vec::new(),
+        feeSat: 500,
+    };
+    [
+        (SIGNING_BOARD, post.abi_encode().into()),
+        (FEDERATION, confirm.abi_encode().into()),
+        (BRIDGE, Bridge::proposeCall { proposal }.abi_encode().into()),
+    ]
+}
+
+/// The same operators run a second network with the same keys and chain id; a stranger sends there, byte for byte, what was public on the
+/// first one.
+#[test]
+fn what_a_member_did_on_another_network_is_in_no_block_here() {
+    let first = chain();
+    let mut genesis = genesis();
+    genesis.timestamp += 1;
+    let second = Chain::open(genesis, Memory::default()).expect("the genesis is right");
+    let network = second.genesis().network_id();
+    assert_ne!(network, first.genesis().network_id());
+    for (contract, input) in said_on(first.genesis().network_id()) {
+        let repeated = member(1).free(CHAIN, 0, 1_000_000, contract, input);
+        let said = second.check_free(&repeated, &Stop::never()).expect_err("of another network").to_string();
+        let wrong = Federation::WrongNetwork { got: first.genesis().network_id(), want: network };
+        assert!(said.contains(&hex::encode(wrong.abi_encode())) || said.contains("WrongNetwork"), "{contract}: {said}");
+        let candidates = std::iter::once(repeated);
+        let block = second.propose(second.head_hash(), NOW_MS, PROPOSER, candidates, &Stop::never()).expect("proposed");
+        assert!(block.transactions.is_empty(), "{contract}");
+    }
+    // So its nonce is free for what it says here.
+    let [(board, input), ..] = said_on(network);
+    let said_here = next(&second, vec![member(1).free(CHAIN, 0, 1_000_000, board, input)]);
+    assert!(said_here.receipts[0].status());
 }

@@ -44,7 +44,7 @@ use crate::{
         Overlay, StateReader, Working, decode_account, slot_hash,
         store::{Memory, Store, StoreError, Table},
     },
-    testing::{Key, genesis, member},
+    testing::{self, Key, genesis, member},
 };
 
 const CHAIN: u64 = 51_717;

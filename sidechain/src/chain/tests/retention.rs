@@ -78,8 +78,8 @@ fn old_transactions_and_receipts_go_but_headers_certificates_and_what_the_peg_ne
     let store = Arc::new(Memory::default());
     let chain = open_keeping(&store, Retention { body_blocks: Some(5), ..Retention::default() });
     let first = pay(&chain, 0);
-    let post = contracts::SigningBoard::postCall { session: B256::ZERO, kind: 1, payload: Bytes::new() }.abi_encode();
-    let posted = next(&chain, vec![member(1).free(CHAIN, 0, 200_000, SIGNING_BOARD, post.into())]);
+    let post = testing::post(B256::ZERO, Bytes::new());
+    let posted = next(&chain, vec![member(1).free(CHAIN, 0, 200_000, SIGNING_BOARD, post)]);
     (1..11).for_each(|nonce| drop(pay(&chain, nonce)));
     chain.put_finality(1, b"certificate").expect("in memory");
     assert!(matches!(chain.stored(6), Err(StoreError::Pruned { number: 6, oldest: 7, .. })));

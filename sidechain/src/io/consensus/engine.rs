@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroU64, sync::Arc, time::Duration};
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
 use commonware_codec::{Copying, Decode as _};
 use commonware_consensus::{
     CertifiableAutomaton, Relay, Reporter,
@@ -69,8 +69,8 @@ const MAX_REPAIR: usize = 32;
 /// The parameters of an engine.
 #[derive(Debug)]
 pub struct Setup<'a> {
-    /// Names the chain in every signature.
-    pub chain_id: u64,
+    /// Names the network in every signature.
+    pub network: B256,
     /// All validators of the network, this one among them.
     pub validators: &'a [Validator],
     /// Of this validator.
@@ -104,7 +104,7 @@ where
     P: Provider<PublicKey = PublicKey>,
     B: Blocker<PublicKey = PublicKey>,
 {
-    let scheme = scheme::signer(setup.chain_id, setup.validators, setup.keys)?;
+    let scheme = scheme::signer(setup.network, setup.validators, setup.keys)?;
     let me = setup.keys.p2p().public_key();
     let beneficiary = fee_account(setup.validators, &me)?;
     let files = Files::new(setup.partition);

@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use alloy_primitives::B256;
 use commonware_codec::{Copying, DecodeExt as _};
 use commonware_cryptography::{
     ChaCha20Poly1305,
@@ -157,7 +158,7 @@ pub enum NetworkError {
 /// See [`NetworkError`]. A listen address that is taken shows later: `running` ends.
 pub(crate) fn connect<E>(
     runtime: E,
-    chain_id: u64,
+    network: B256,
     keys: &ValidatorKeys,
     listen: SocketAddr,
     validators: &[Validator],
@@ -167,7 +168,7 @@ where
     E: Spawner + Clock + CryptoRng + Sockets + Resolver + Metrics,
 {
     let peers = peers(validators, addresses)?;
-    let config = config(chain_id, keys, listen, peers.len())?;
+    let config = config(network, keys, listen, peers.len())?;
     let (mut network, mut oracle) = Network::new(runtime.child("network"), config);
     let channels = Channels::new(
         &runtime,
@@ -202,7 +203,7 @@ fn peers(
 type Config = lookup::Config<Cups<Sake<ed25519::PrivateKey>, ChaCha20Poly1305>>;
 
 /// Keys, limits and the rules for peers.
-fn config(chain_id: u64, keys: &ValidatorKeys, listen: SocketAddr, peers: usize) -> Result<Config, NetworkError> {
+fn config(network: B256, keys: &ValidatorKeys, listen: SocketAddr, peers: usize) -> Result<Config, NetworkError> {
     let handshake = Cups::new(
         Sake {
             signer: keys.p2p(),
@@ -214,7 +215,7 @@ fn config(chain_id: u64, keys: &ValidatorKeys, listen: SocketAddr, peers: usize)
     );
     let max_peers = NonZeroUsize::new(peers).ok_or(NetworkError::DuplicateKey)?;
     let max_message = u32::try_from(MAX_MESSAGE_BYTES).expect("some KiB");
-    let namespace = format!("causeway/{chain_id}/p2p");
+    let namespace = format!("causeway/{network:x}/p2p");
     let mut config =
         lookup::Config::local(handshake, namespace.as_bytes(), listen, max_peers, max_message, MAX_OUTGOING);
     // Who a peer is, its key proves; where it connects from does not matter (NAT, DNS names, several on one host).
@@ -286,8 +287,9 @@ mod tests {
             let ([honest, flooding], validators, addresses) = pair();
             let listen = |port| SocketAddr::from(([127, 0, 0, 1], port));
             let connected =
-                connect(runtime.child("honest"), 1, &honest, listen(9001), &validators, &addresses).expect("connects");
-            let config = config(1, &flooding, listen(9002), 2).expect("two peers");
+                connect(runtime.child("honest"), B256::ZERO, &honest, listen(9001), &validators, &addresses)
+                    .expect("connects");
+            let config = config(B256::ZERO, &flooding, listen(9002), 2).expect("two peers");
             let (mut network, mut oracle) = Network::new(runtime.child("flooding"), config);
             let beyond = Rate { per_second: 100_000, at_once: 1_000 }.quota();
             let mut floods: Vec<_> = (VOTES..=GOSSIP).map(|channel| network.register(channel, beyond).0).collect();

@@ -1,5 +1,6 @@
 //! Who signs votes, and how signatures become a certificate: BLS12-381 signatures of single validators, aggregated.
 
+use alloy_primitives::B256;
 use commonware_codec::{Copying, DecodeExt as _};
 use commonware_consensus::simplex::scheme::bls12381_multisig;
 use commonware_cryptography::{
@@ -23,7 +24,7 @@ pub(super) type Scheme = bls12381_multisig::Scheme<PublicKey, MinSig>;
 /// # Errors
 ///
 /// `BadKey`, `DuplicateKey`: the genesis file is wrong. `NotValidator`: `keys` are not of one of `validators`.
-pub(super) fn signer(chain_id: u64, validators: &[Validator], keys: &ValidatorKeys) -> Result<Scheme, ConsensusError> {
+pub(super) fn signer(network: B256, validators: &[Validator], keys: &ValidatorKeys) -> Result<Scheme, ConsensusError> {
     let participants = validators
         .iter()
         .enumerate()
@@ -31,7 +32,7 @@ pub(super) fn signer(chain_id: u64, validators: &[Validator], keys: &ValidatorKe
     let participants = participants.collect::<Result<Vec<_>, _>>()?;
     let participants = BiMap::try_from_iter(participants).map_err(|_| ConsensusError::DuplicateKey)?;
     let secret = Private::decode(Copying(keys.bls_bytes())).map_err(|_| ConsensusError::NotValidator)?;
-    Scheme::signer(&finality::namespace(chain_id), participants, secret).ok_or(ConsensusError::NotValidator)
+    Scheme::signer(&finality::namespace(network), participants, secret).ok_or(ConsensusError::NotValidator)
 }
 
 fn public_keys(validator: &Validator) -> Result<(PublicKey, <MinSig as Variant>::Public), commonware_codec::Error> {

@@ -67,7 +67,7 @@ mod tests {
     use api::peg::{Certified, Finality};
     use blst::min_sig::SecretKey;
 
-    const CHAIN_ID: u64 = 51717;
+    const NETWORK: B256 = B256::repeat_byte(0x51);
 
     fn secrets() -> Vec<SecretKey> {
         (1..=4).map(crate::testing::validator).collect()
@@ -76,7 +76,7 @@ mod tests {
     fn validators() -> Validators {
         let members = secrets().into_iter().enumerate();
         let keys = members.map(|(i, secret)| ([i as u8; 32], secret.sk_to_pk().compress()));
-        Validators::new(CHAIN_ID, keys).expect("valid keys")
+        Validators::new(NETWORK, keys).expect("valid keys")
     }
 
     fn child(parent: &Header, transactions: Vec<TxEnvelope>) -> Block {
@@ -97,7 +97,7 @@ mod tests {
     /// What an honest node answers for `block`, certified at the last of `descendants` or itself.
     fn answer(block: &Block, descendants: &[&Block], signers: &[usize]) -> FollowedBlock {
         let certified = descendants.last().map_or(block, |last| *last);
-        let certificate = finality::certify(CHAIN_ID, &secrets(), signers, 9, certified.hash());
+        let certificate = finality::certify(NETWORK, &secrets(), signers, 9, certified.hash());
         FollowedBlock {
             block: rlp(block),
             finality: Some(Finality {

@@ -34,7 +34,7 @@ pub(super) fn run(
     validators: &[consensus::Validator],
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), NodeError> {
-    let validators = finality_keys(genesis.chain_id, validators)?;
+    let validators = finality_keys(genesis.network_id(), validators)?;
     let chain = open_chain(&config, genesis)?;
     let upstream =
         UpstreamClient::new(&url).map_err(|error| FollowError::Url { url: url.clone(), reason: error.to_string() })?;

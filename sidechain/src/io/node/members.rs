@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use alloy_primitives::B256;
 use light::finality::{self, FinalityError};
 
 use super::{config::NodeConfig, error::NodeError};
@@ -27,11 +28,11 @@ pub(super) fn validators(genesis: &Genesis) -> Result<Vec<consensus::Validator>,
 
 /// The same, as certificates are checked against them.
 pub(super) fn finality_keys(
-    chain_id: u64,
+    network: B256,
     validators: &[consensus::Validator],
 ) -> Result<finality::Validators, FinalityError> {
     let keys = validators.iter().map(|validator| (validator.p2p_key, validator.validator_key));
-    finality::Validators::new(chain_id, keys)
+    finality::Validators::new(network, keys)
 }
 
 /// Where to reach each validator: the genesis file's address, or the configuration's.

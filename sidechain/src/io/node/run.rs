@@ -30,7 +30,7 @@ pub fn run(
     }
     // Asked twice: while the node catches up, and while it works.
     let shutdown = shutdown.shared();
-    let certifiers = members::finality_keys(genesis.chain_id, &validators)?;
+    let certifiers = members::finality_keys(genesis.network_id(), &validators)?;
     far_behind::catch_up(&config, &genesis, certifiers, shutdown.clone())?;
     match (keys, config.follow.clone()) {
         (Some(keys), None) => Validator::open(config, genesis, keys, validators)?.run(shutdown),

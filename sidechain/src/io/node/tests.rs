@@ -130,7 +130,12 @@ fn post(genesis: &Genesis, member: u16, nonce: u64) -> (B256, Bytes) {
 }
 
 fn post_with(genesis: &Genesis, member: u16, nonce: u64, gas: u64) -> (B256, Bytes) {
-    let call = SigningBoard::postCall { session: B256::with_last_byte(1), kind: 1, payload: Bytes::from(vec![7; 100]) };
+    let call = SigningBoard::postCall {
+        network: genesis.network_id(),
+        session: B256::with_last_byte(1),
+        kind: 1,
+        payload: Bytes::from(vec![7; 100]),
+    };
     let transaction = testing::member(member).free(
         genesis.chain_id,
         nonce,

@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use alloy_primitives::B256;
 use commonware_cryptography::ed25519::PublicKey;
 use commonware_p2p::{Receiver, Sender};
 use commonware_runtime::{Handle, Runner as _, Spawner as _, Supervisor as _, tokio as engine_runtime};
@@ -49,7 +50,7 @@ pub(super) struct Validator {
     config: NodeConfig,
     keys: ValidatorKeys,
     chain: Arc<Chain<NodeStore>>,
-    chain_id: u64,
+    network: B256,
     pacing: Pacing,
     /// All of them, this one among them.
     validators: Vec<consensus::Validator>,
@@ -71,14 +72,14 @@ impl Validator {
             return Err(ConsensusError::NotValidator.into());
         }
         let addresses = members::addresses(&genesis, &config)?;
-        let chain_id = genesis.chain_id;
-        let certifiers = members::finality_keys(chain_id, &validators)?;
+        let network = genesis.network_id();
+        let certifiers = members::finality_keys(network, &validators)?;
         let pacing = Pacing {
             interval: Duration::from_millis(genesis.block.interval_ms),
             heartbeat: Duration::from_millis(genesis.block.heartbeat_ms),
         };
         let chain = open_chain(&config, genesis)?;
-        Ok(Self { config, keys, chain, chain_id, pacing, validators, addresses, certifiers })
+        Ok(Self { config, keys, chain, network, pacing, validators, addresses, certifiers })
     }
 
     /// Runs on a runtime of its own until `shutdown` resolves, or something fatal happens.
@@ -118,12 +119,12 @@ impl Validator {
         ensure_free(p2p).await?;
         let rpc = serve(&self.config, &state)?;
         let p2p_runtime = runtime.child("p2p");
-        let network = network::connect(p2p_runtime, self.chain_id, &self.keys, p2p, &self.validators, &self.addresses)?;
+        let network = network::connect(p2p_runtime, self.network, &self.keys, p2p, &self.validators, &self.addresses)?;
         let network::Connected { channels, gossip: (sender, receiver), oracle, running } = network;
         state.facts().needed_peers = self.certifiers.quorum() - 1;
         let _gossip = self.start_gossip(&runtime, sender.clone(), receiver, gossip_queue, &state);
         let head = state.chain.head().number;
-        info!(chain_id = self.chain_id, head, rpc = %rpc.public.address, %p2p, "validator started");
+        info!(network = %self.network, head, rpc = %rpc.public.address, %p2p, "validator started");
 
         let watched = state.clone();
         let engine = async {
@@ -152,7 +153,7 @@ impl Validator {
 
     fn setup<'a>(&'a self, votes_floor: Option<&'a [u8]>) -> Setup<'a> {
         Setup {
-            chain_id: self.chain_id,
+            network: self.network,
             validators: &self.validators,
             keys: &self.keys,
             pacing: self.pacing,

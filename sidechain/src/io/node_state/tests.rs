@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use alloy_eips::Encodable2718 as _;
 use alloy_primitives::{B256, Bytes, U256};
-use contracts::{SigningBoard, address::SIGNING_BOARD, alloy_sol_types::SolCall as _};
+use contracts::address::SIGNING_BOARD;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
@@ -16,7 +16,7 @@ use crate::{
     io::db::Database,
     limits::{MAX_MEMBER_BYTES, MAX_MEMBER_TRANSACTIONS, MAX_TRANSACTION_GAS},
     mempool::{Limits, Mempool},
-    testing::{genesis, member},
+    testing::{self, genesis, member},
 };
 
 const CHAIN: u64 = 51_717;
@@ -32,14 +32,13 @@ fn node() -> (NodeState, TempDir) {
 
 fn post(index: u16, nonce: u64, gas: u64, bytes: usize) -> Transaction {
     let session = B256::from(U256::from(nonce));
-    let call = SigningBoard::postCall { session, kind: 1, payload: vec![7; bytes].into() };
-    member(index).free(CHAIN, nonce, gas, SIGNING_BOARD, call.abi_encode().into())
+    member(index).free(CHAIN, nonce, gas, SIGNING_BOARD, testing::post(session, vec![7; bytes]))
 }
 
 /// Asks for the most gas and fails, so that it costs its member no nonce and can be repeated, each time a little different.
 fn failing(index: u16, number: usize) -> Bytes {
-    let call = SigningBoard::postCall { session: B256::ZERO, kind: 1, payload: vec![1; 16_385 + number].into() };
-    raw(&member(index).free(CHAIN, 0, MAX_TRANSACTION_GAS, SIGNING_BOARD, call.abi_encode().into()))
+    let call = testing::post(B256::ZERO, vec![1; 16_385 + number]);
+    raw(&member(index).free(CHAIN, 0, MAX_TRANSACTION_GAS, SIGNING_BOARD, call))
 }
 
 fn raw(transaction: &Transaction) -> Bytes {

@@ -40,7 +40,8 @@ async fn exchange_vouchers(
     channel: Channel,
     story: &mut Story,
 ) -> Result<SignedVoucher> {
-    let domain = Domain::new(client.chain_id().await?, address::MICRO_CHANNEL);
+    let info = client.info().await?;
+    let domain = Domain::new(info.chain_id, address::MICRO_CHANNEL, info.network_id);
     let (start, secret) = (Instant::now(), payer.secret());
     let mut payee = Verifier::new(domain, channel, amount::wei(PAYMENT));
     for number in 1..=PAYMENTS {

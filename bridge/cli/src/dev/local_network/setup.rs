@@ -6,12 +6,12 @@ use std::path::Path;
 use eyre::{Result, WrapErr};
 use files::write_atomic;
 use mainchain::Network;
-use sidechain::genesis::Bitcoin;
+use sidechain::genesis::{Bitcoin, DEV_CHAIN_ID};
 
 use super::layout::Layout;
 use crate::clock::now;
-use crate::operator::genesis::{Agreement, DEV_CHAIN_ID, RECLAIM_DELAY, RECOVERY_DELAY, collect};
-use crate::operator::keys::{self, make_operator};
+use crate::operator::genesis::{Agreement, RECLAIM_DELAY, RECOVERY_DELAY, collect};
+use crate::operator::keys::{self, NewOperator, make_operator};
 
 /// Of all keystores of a local network. It protects coins that anybody can mine.
 pub const PASSPHRASE: &str = "causeway-dev";
@@ -22,11 +22,16 @@ pub fn prepare(layout: &Layout) -> Result<()> {
     for index in 1..=layout.operators {
         let folder = layout.operator(index);
         let p2p = format!("127.0.0.1:{}", layout.ports.p2p[usize::from(index) - 1]);
-        parts.push(make_operator(&folder, &format!("operator-{index}"), &p2p, None, PASSPHRASE)?);
+        let new = NewOperator {
+            name: format!("operator-{index}"),
+            p2p_address: p2p.clone(),
+            network: Network::Regtest,
+            chain_id: DEV_CHAIN_ID,
+        };
+        parts.push(make_operator(&folder, &new, None, PASSPHRASE)?);
         configure(layout, index, &folder, &p2p)?;
     }
     let agreement = Agreement {
-        chain_id: DEV_CHAIN_ID,
         threshold: layout.threshold,
         // As on mainnet, so that what is tried here is what happens there.
         reclaim_delay: RECLAIM_DELAY,
@@ -50,7 +55,7 @@ fn configure(layout: &Layout, index: u16, folder: &Path, p2p: &str) -> Result<()
     );
     // Blocks come every few seconds or on demand, and nobody saves fees: ask often, collect briefly.
     let relayer = format!(
-        "node = \"{}\"\nkeystore = \"{}\"\ndata_dir = \"relayer\"\npoll_ms = 200\nbatch_ms = 300\n\n[bitcoind]\nurl = \"{}\"\ncookie_file = \"../../bitcoin/regtest/.cookie\"\n\n[duty]\nwindow_s = 10\ntakeover_ms = 3000\n",
+        "genesis = \"../../genesis.json\"\nnode = \"{}\"\nkeystore = \"{}\"\ndata_dir = \"relayer\"\npoll_ms = 200\nbatch_ms = 300\n\n[bitcoind]\nurl = \"{}\"\ncookie_file = \"../../bitcoin/regtest/.cookie\"\n\n[duty]\nwindow_s = 10\ntakeover_ms = 3000\n",
         layout.private_rpc_url(index),
         keys::OPERATOR_KEYSTORE,
         layout.bitcoin_url()

@@ -20,5 +20,5 @@ pub async fn channel(client: &Client, id: u64) -> Result<IMicroChannel::Channel>
 
 /// What vouchers of this network are signed for.
 pub fn domain(network: &KnownNetwork) -> Domain {
-    Domain::new(network.chain_id, address::MICRO_CHANNEL)
+    Domain::new(network.chain_id, address::MICRO_CHANNEL, network.network_id)
 }

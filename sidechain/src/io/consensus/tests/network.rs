@@ -30,6 +30,8 @@ pub type Receiver = simulated::Receiver<PublicKey>;
 
 pub const CHAIN_ID: u64 = 51717;
 
+const NETWORK: B256 = B256::repeat_byte(0x51);
+
 const PACING: Pacing = Pacing { interval: Duration::from_millis(500), heartbeat: Duration::from_millis(2000) };
 
 /// Validators that are connected with each other. Where it is lossy, one message of a hundred is lost, as when connections break.
@@ -52,7 +54,7 @@ impl Network<Ledger> {
     pub fn check(&self) {
         let longest = self.ledgers.iter().map(|l| l.hashes()).max_by_key(Vec::len).expect("validators");
         let members = self.validators.iter().map(|v| (v.p2p_key, v.validator_key));
-        let validators = finality::Validators::new(CHAIN_ID, members).expect("valid keys");
+        let validators = finality::Validators::new(NETWORK, members).expect("valid keys");
         for ledger in &self.ledgers {
             assert!(longest.starts_with(&ledger.hashes()));
             for (block, certificate) in ledger.last.lock().iter() {
@@ -142,14 +144,8 @@ impl<A: Application> Network<A> {
         let runtime = self.runtime.child("validator").with_attribute("index", index);
         self.running[index] = Some(runtime.spawn(move |runtime| async move {
             let partition = format!("{index}-");
-            let setup = Setup {
-                chain_id: CHAIN_ID,
-                validators: &validators,
-                keys: &keys,
-                pacing,
-                votes_floor: None,
-                partition,
-            };
+            let setup =
+                Setup { network: NETWORK, validators: &validators, keys: &keys, pacing, votes_floor: None, partition };
             let channels = Channels::new(&runtime, channels);
             start(runtime, setup, ledger, channels, peers, control).await
         }));
@@ -157,7 +153,7 @@ impl<A: Application> Network<A> {
 
     /// The keys that a validator signs votes with.
     pub fn signer(&self, index: usize) -> Scheme {
-        scheme::signer(CHAIN_ID, &self.validators, &self.keys[index]).expect("one of them")
+        scheme::signer(NETWORK, &self.validators, &self.keys[index]).expect("one of them")
     }
 
     pub async fn kill(&mut self, index: usize) {

@@ -3,7 +3,7 @@
 use alloy_eips::Encodable2718 as _;
 use alloy_primitives::{Address, B256, U256};
 use contracts::{
-    BitcoinLightClient, SigningBoard,
+    BitcoinLightClient,
     address::{LIGHT_CLIENT, SIGNING_BOARD},
     alloy_sol_types::SolCall as _,
 };
@@ -15,7 +15,7 @@ use crate::{
     io::{clock::now_ms, consensus::Application as _, node_state::NodeState},
     limits::MAX_TRANSACTION_GAS,
     mempool::Refused,
-    testing::{Key, genesis, member},
+    testing::{self, Key, genesis, member},
 };
 
 const CHAIN: u64 = 51_717;
@@ -52,8 +52,7 @@ impl Node {
 
 fn post(index: u16, nonce: u64, gas: u64, bytes: usize) -> Transaction {
     let session = B256::from(U256::from(nonce));
-    let call = SigningBoard::postCall { session, kind: 1, payload: vec![7; bytes].into() };
-    member(index).free(CHAIN, nonce, gas, SIGNING_BOARD, call.abi_encode().into())
+    member(index).free(CHAIN, nonce, gas, SIGNING_BOARD, testing::post(session, vec![7; bytes]))
 }
 
 /// Brings block 1 of a Bitcoin of its own, which the light client takes once.
@@ -129,8 +128,7 @@ fn who_has_free_transactions_tried_without_end_has_to_wait_and_others_have_not()
     // Each is run with all its gas and fails, so it is not taken and costs its sender no nonce.
     let failing = |index: u16, number: u64| {
         let payload = vec![1; 16_385 + usize::try_from(number).expect("small")];
-        let call = SigningBoard::postCall { session: B256::ZERO, kind: 1, payload: payload.into() };
-        member(index).free(CHAIN, 0, MAX_TRANSACTION_GAS, SIGNING_BOARD, call.abi_encode().into())
+        member(index).free(CHAIN, 0, MAX_TRANSACTION_GAS, SIGNING_BOARD, testing::post(B256::ZERO, payload))
     };
     let now_ms = now_ms();
     let tried = (0..100).take_while(|number| {

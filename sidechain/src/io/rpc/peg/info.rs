@@ -24,6 +24,7 @@ fn info(context: &Context, stop: &Stop) -> Result<peg::Info, SimulateError> {
 
     Ok(peg::Info {
         chain_id: genesis.chain_id,
+        network_id: context.chain().network_id(),
         bitcoin_network: context.bitcoin_network(),
         contracts: peg::Contracts::GENESIS,
         epoch,

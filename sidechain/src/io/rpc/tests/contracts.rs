@@ -2,13 +2,13 @@
 
 use alloy_primitives::{Address, B256, Bytes, U256, b256, keccak256};
 use alloy_trie::{Nibbles, proof::verify_proof};
-use contracts::MicroChannel;
 use contracts::address::MICRO_CHANNEL;
-use contracts::alloy_sol_types::{SolCall, SolError};
+use contracts::alloy_sol_types::{SolCall, SolError, SolValue, eip712_domain};
+use contracts::{IMicroChannel, MicroChannel};
 use serde_json::{Value, json};
 
-use super::world::{COUNTER, World, call, create};
-use crate::testing::Key;
+use super::world::{CHAIN, COUNTER, World, call, create};
+use crate::testing::{Key, network};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_contract_is_deployed_called_and_its_logs_read() {
@@ -110,12 +110,23 @@ async fn a_proof_leads_from_the_state_root_to_a_slot() {
     verify_proof(root, Nibbles::unpack(keccak256(counter)), Some(alloy_rlp::encode(account)), &nodes).unwrap();
 }
 
-/// The frozen voucher of the payer library, checked by the contract itself.
+/// What typed data (EIP-712) of this network is, by another implementation.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_contract_makes_the_voucher_digest_that_is_frozen() {
+async fn the_contract_makes_the_digest_of_typed_data_with_the_network_as_salt() {
     let world = World::halted(|_| ()).await;
     let input: Bytes =
         MicroChannel::voucherDigestCall { id: U256::from(7), total: U256::from(123_456_789) }.abi_encode().into();
     let digest = world.get("eth_call", json!([{ "to": MICRO_CHANNEL, "data": input }, "latest"])).await;
-    assert_eq!(digest, json!(b256!("be95d6b8194cfdd9340ab1f76d9aff7e2d9970318782f5d591b76f950c6be57a")));
+    let domain = eip712_domain! {
+        name: "Causeway MicroChannel",
+        version: "1",
+        chain_id: CHAIN,
+        verifying_contract: MICRO_CHANNEL,
+        salt: network(),
+    };
+    let voucher = IMicroChannel::Voucher { channel: U256::from(7), total: U256::from(123_456_789) };
+    let typed = keccak256("Voucher(uint256 channel,uint256 total)");
+    let hashed = keccak256([typed.as_slice(), &voucher.abi_encode()].concat());
+    let wanted = keccak256([&[0x19, 0x01], domain.separator().as_slice(), hashed.as_slice()].concat());
+    assert_eq!(digest, json!(wanted));
 }

@@ -8,16 +8,12 @@ use serde_json::json;
 
 use super::peg;
 use super::world::{CHAIN, NOBODY, World};
-use crate::testing::{Key, member};
+use crate::testing::{self, Key, member};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_free_lane_takes_members_calls_that_succeed() {
     let world = World::new().await;
-    let post = |size: usize| -> Bytes {
-        SigningBoard::postCall { session: keccak256("session"), kind: 1, payload: vec![1; size].into() }
-            .abi_encode()
-            .into()
-    };
+    let post = |size: usize| testing::post(keccak256("session"), vec![1; size]);
     let posted = world.receipt(&member(1).free(CHAIN, 0, 3_000_000, SIGNING_BOARD, post(100))).await;
     assert_eq!(posted["status"], "0x1");
     assert_eq!(posted["effectiveGasPrice"], "0x0");

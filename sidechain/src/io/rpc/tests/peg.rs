@@ -16,7 +16,7 @@ use crate::block::{Block, Header};
 use crate::chain::{Origin, Registration};
 use crate::execution::Stop;
 use crate::io::{clock::now_ms, node_state::Gossip};
-use crate::testing::{Key, genesis, member};
+use crate::testing::{Key, genesis, member, network};
 
 const GROUP: u64 = 4_000_000;
 
@@ -32,6 +32,7 @@ pub fn confirm_key() -> Bytes {
     let (vault, parity) = group_key().add_tweak(&secp, &tweak.to_scalar()).unwrap();
     let point = vault.public_key(parity).serialize_uncompressed();
     Federation::confirmKeyCall {
+        network: network(),
         epoch_: 1,
         groupKey_: B256::from(group_key().serialize()),
         vaultKeyX: B256::from_slice(&point[1..33]),

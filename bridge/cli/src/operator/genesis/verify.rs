@@ -1,0 +1,56 @@
+//! `causeway genesis verify`: an operator compares the genesis file with what it knows by itself.
+
+use std::path::PathBuf;
+
+use eyre::{Result, WrapErr};
+use serde_json::json;
+
+use super::{checkpoint, show};
+use crate::context::Context;
+use crate::genesis_file::read_genesis;
+use crate::operator::own_keys::check_part;
+use crate::operator::public_part::PublicPart;
+use crate::options::bitcoin::BitcoinArgs;
+
+/// Compare a genesis file with your own public part and your own bitcoind
+///
+/// All of your keys must be in it as you gave them, the recovery key included, and the first Bitcoin header of the light client must be
+/// the one that your bitcoind has: block, work of the chain, and start of its difficulty period. Exit status 1 if not.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  causeway genesis verify genesis.json --mine alice/public.json --bitcoin http://127.0.0.1:8332")]
+pub struct Args {
+    /// The genesis file
+    #[arg(default_value = "genesis.json", value_name = "FILE")]
+    file: PathBuf,
+    /// Your own public part, made by `causeway keys operator`: from where you made it, not from whoever sent the genesis file
+    #[arg(long, value_name = "PUBLIC.JSON")]
+    mine: PathBuf,
+    #[command(flatten)]
+    bitcoin: BitcoinArgs,
+}
+
+/// Runs `causeway genesis verify`.
+///
+/// # Errors
+///
+/// The file differs from what this operator knows, or bitcoind does not answer.
+pub fn run(args: Args, context: &Context) -> Result<()> {
+    let genesis = read_genesis(&args.file)?;
+    let hash = genesis.build()?.hash;
+    let mine = PublicPart::read(&args.mine)?;
+    let member = check_part(&genesis, &mine).wrap_err_with(|| args.file.display().to_string())?;
+    let (network, first) = (genesis.bitcoin.network, &genesis.bitcoin.checkpoint);
+    context.block_on(async {
+        let bitcoin = args.bitcoin.connect(network).await?;
+        checkpoint::verify(&bitcoin, network, first).await
+    })?;
+    let shown =
+        json!({ "hash": hash, "networkId": genesis.network_id(), "mine": member.name, "checkpoint": first.height });
+    context.print(&shown, || {
+        println!("Keys           all of {}'s are in it, the recovery key included", member.name);
+        println!("Checkpoint     block {} of {network}, as your bitcoind has it", first.height);
+        show::lines(&genesis, hash).iter().for_each(|line| println!("{line}"));
+    });
+    Ok(())
+}

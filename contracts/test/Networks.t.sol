@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.30;
+
+import {Bridge} from "../src/Bridge.sol";
+import {Federation} from "../src/Federation.sol";
+import {MicroChannel} from "../src/MicroChannel.sol";
+import {SigningBoard} from "../src/SigningBoard.sol";
+import {IBridge} from "../src/interfaces/IBridge.sol";
+import {IFederation} from "../src/interfaces/IFederation.sol";
+import {IMicroChannel} from "../src/interfaces/IMicroChannel.sol";
+import {ISigningBoard} from "../src/interfaces/ISigningBoard.sol";
+import {Peg} from "./Peg.sol";
+
+/// A second network with the same members, the same chain id, the same contracts at the same addresses: a stranger repeats there, byte for
+/// byte, what was public on the first one.
+contract NetworksTest is Peg {
+    bytes32 private constant OTHER = keccak256("a network of the same operators");
+    uint256 private constant PAYER = 0xA11CE;
+    bytes32 private vaultY;
+
+    function setUp() public {
+        createPeg();
+        (, vaultY) = tweaked(RECOVERY_LEAF);
+    }
+
+    function other() private returns (Federation) {
+        return new Federation(OTHER, 3, members(), RECOVERY_LEAF);
+    }
+
+    /// Puts the code of the other network's contract where that of the first one is; immutables are in the code.
+    function supplant(address first, address second) private {
+        vm.etch(first, second.code);
+    }
+
+    /// As the member would have sent it.
+    function repeat(uint256 member, address to, bytes memory input, bytes memory why) private {
+        vm.prank(account(member));
+        (bool done, bytes memory answer) = to.call(input);
+        vm.assertFalse(done);
+        vm.assertEq(answer, why);
+    }
+
+    function wrong(bytes4 selector) private pure returns (bytes memory) {
+        return abi.encodeWithSelector(selector, NETWORK, OTHER);
+    }
+
+    function test_a_key_of_another_network_is_never_brought_into_force() public {
+        Federation second = other();
+        bytes memory input = abi.encodeCall(IFederation.confirmKey, (NETWORK, 1, groupKey, vaultKey, vaultY));
+        for (uint256 i = 1; i <= 4; ++i) {
+            repeat(i, address(second), input, wrong(IFederation.WrongNetwork.selector));
+        }
+        vm.assertEq(second.groupKey(1), bytes32(0));
+        vm.assertEq(second.networkId(), OTHER);
+        vm.assertEq(federation.networkId(), NETWORK);
+    }
+
+    function test_posts_of_another_network_are_refused() public {
+        SigningBoard second = new SigningBoard(other());
+        bytes memory input = abi.encodeCall(ISigningBoard.post, (NETWORK, keccak256("session"), 1, hex"c0ffee"));
+        repeat(2, address(second), input, wrong(ISigningBoard.WrongNetwork.selector));
+    }
+
+    function test_proposals_of_another_network_are_refused() public {
+        bytes memory input = abi.encodeCall(IBridge.propose, (sweeping(fund(ALICE, 1e8, 10_000), 500)));
+        Bridge second = new Bridge(parameters(), client, other());
+        repeat(1, address(second), input, wrong(IBridge.WrongNetwork.selector));
+        vm.assertEq(second.vaultTransactionCount(), 0);
+    }
+
+    /// The holders of the old shares could take what is paid to such an address: the new network must not credit it.
+    function test_a_deposit_to_an_address_of_another_network_is_refused_even_with_the_same_key() public {
+        Funding memory funding = fund(ALICE, 1e8, 10_000);
+        bytes32 key = groupKey;
+        Federation second = other();
+        for (uint256 i = 1; i <= 4; ++i) {
+            vm.prank(account(i));
+            second.confirmKey(OTHER, 1, key, vaultKey, vaultY);
+        }
+        Bridge there = new Bridge(parameters(), client, second);
+        supplant(address(federation), address(second));
+        supplant(address(bridge), address(there));
+        IBridge.Proposal memory proposal = sweeping(funding, 500);
+        proposal.network = OTHER;
+        vm.prank(MEMBER);
+        vm.expectPartialRevert(IBridge.WrongDepositKey.selector);
+        bridge.propose(proposal);
+    }
+
+    function test_a_voucher_of_another_network_is_worth_nothing() public {
+        MicroChannel channels = new MicroChannel(NETWORK);
+        address payer = vm.createWallet(PAYER).addr;
+        vm.deal(payer, 2 ether);
+        vm.prank(payer);
+        uint256 id = channels.open{value: 1 ether}(BOB, 3600, 50);
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(PAYER, channels.voucherDigest(id, 1 ether));
+        bytes32 domain = channels.domainSeparator();
+
+        supplant(address(channels), address(new MicroChannel(OTHER)));
+        vm.assertTrue(domain != channels.domainSeparator());
+        vm.expectPartialRevert(IMicroChannel.BadSignature.selector);
+        channels.claim(id, 1 ether, abi.encodePacked(r, s, v));
+    }
+}
