@@ -7,7 +7,7 @@ CAUSEWAY := $(TARGET)/debug/causeway
 # The bitcoind that scripts/bitcoind chose: BITCOIND_EXE, one on PATH, or the one built here.
 WITH_BITCOIND = BITCOIND_EXE="$$(scripts/bitcoind)" || exit 1; export BITCOIND_EXE; echo "bitcoind: $$BITCOIND_EXE";
 
-.PHONY: help deps bitcoind build demo dev test test-rust test-contracts bench check fmt release deb clean
+.PHONY: help deps bitcoind build demo dev test test-rust test-contracts bench check advisories fmt release deb clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -31,6 +31,10 @@ bench: deps bitcoind ## how fast, as tables with the machine's description (SECO
 
 check: deps ## formatting, lints, structure, licenses, committed artifacts fresh
 	@scripts/check
+
+advisories: ## known faults of dependencies, from RustSec's database (wants cargo-deny and a way to github.com)
+	@cargo deny --version >/dev/null 2>&1 || { echo "cargo-deny is missing: cargo install --locked cargo-deny"; exit 1; }
+	@cargo deny check advisories
 
 build: deps ## target/debug/causeway, and the bitcoind that demo and tests run
 	@scripts/build --bins

@@ -14,7 +14,9 @@
 //!   peg         the bridge, as the chain has it
 //!   mempool     transactions that wait for a block
 //!   rate        how much of something may happen in a time
+//!   origins     which pages may ask from a browser
 //!   access      whose requests count as one client's
+//!   clocks      whether this machine's clock can be believed
 //!   rejoin      when a validator that lost its votes may vote again
 //!   standing    how far behind a node is, and whether it is well
 //! ```
@@ -24,10 +26,12 @@
 pub mod access;
 pub mod block;
 pub mod chain;
+pub mod clocks;
 pub mod execution;
 pub mod genesis;
 pub mod limits;
 pub mod mempool;
+pub mod origins;
 #[cfg(feature = "io")]
 mod panics;
 pub mod peg;

@@ -41,8 +41,9 @@ pub struct Known<'a> {
     pub quorum: usize,
     /// The latest block of any of them.
     pub best: Option<&'a ProvenHead>,
-    /// When this process began; Unix time.
+    /// When this process began, and now; Unix time.
     pub started_ms: u64,
+    pub now_ms: u64,
 }
 
 /// Whether it may vote.
@@ -71,7 +72,12 @@ pub enum Wait {
 
 /// Decides it.
 pub fn judge(known: &Known<'_>) -> Verdict {
-    let later = |best: &&ProvenHead| best.timestamp.saturating_mul(1000) >= known.started_ms.saturating_add(MARGIN_MS);
+    // Where the chain's time runs ahead of the clocks it stands still, and tells nothing of when a block was proposed.
+    let latest_ms = known.now_ms.saturating_add(MARGIN_MS);
+    let later = |best: &&ProvenHead| {
+        let stamped_ms = best.timestamp.saturating_mul(1000);
+        (known.started_ms.saturating_add(MARGIN_MS)..latest_ms).contains(&stamped_ms)
+    };
     if let Some(best) = known.best.filter(later) {
         return Verdict::Behind(best.clone());
     }
@@ -94,14 +100,14 @@ mod tests {
     }
 
     fn known(own_head: u64, announced: usize, best: Option<&ProvenHead>) -> Verdict {
-        judge(&Known { own_head, announced, quorum: 3, best, started_ms: START })
+        judge(&Known { own_head, announced, quorum: 3, best, started_ms: START, now_ms: START + 20_000 })
     }
 
     #[test]
     fn the_first_validators_of_a_network_begin_when_a_quorum_has_no_blocks() {
         assert_eq!(known(0, 1, None), Verdict::Wait(Wait::Announcements { got: 1, want: 2 }));
         assert_eq!(known(0, 2, None), Verdict::FromGenesis);
-        let alone = Known { own_head: 0, announced: 0, quorum: 1, best: None, started_ms: START };
+        let alone = Known { own_head: 0, announced: 0, quorum: 1, best: None, started_ms: START, now_ms: START };
         assert_eq!(judge(&alone), Verdict::FromGenesis, "nobody else is needed");
     }
 
@@ -114,6 +120,12 @@ mod tests {
         assert_eq!(known(9, 0, Some(&old)), wait);
         let new = head(10, 1_010);
         assert_eq!(known(9, 0, Some(&new)), Verdict::Behind(new.clone()));
+    }
+
+    #[test]
+    fn a_block_of_a_chain_whose_time_ran_ahead_says_nothing_of_when_it_was_proposed() {
+        let ahead = head(10, 5_000);
+        assert!(matches!(known(9, 3, Some(&ahead)), Verdict::Wait(Wait::LaterBlock { .. })));
     }
 
     #[test]

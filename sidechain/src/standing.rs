@@ -4,7 +4,11 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use crate::{block::Header, rejoin::ProvenHead};
+use crate::{
+    block::Header,
+    clocks::{Clocks, Doubt},
+    rejoin::ProvenHead,
+};
 
 /// Blocks that a node may be behind and still count as caught up: they are on their way.
 pub const MAX_LAG: u64 = 4;
@@ -30,6 +34,8 @@ pub struct Facts {
     pub peers: usize,
     /// How many it needs.
     pub needed_peers: usize,
+    /// What other clocks show.
+    pub clocks: Clocks,
     /// Nothing more can be written.
     pub disk_full: bool,
     /// A snapshot is being copied.
@@ -67,6 +73,8 @@ pub enum Ill {
     OldHead { age_ms: u64, most_ms: u64 },
     #[error("in touch with {peers} peers, needs {needed}")]
     Peers { peers: usize, needed: usize },
+    #[error("{message}")]
+    Clock { message: String },
     #[error("the disk is full")]
     Disk,
     #[error("waits for {for_what}")]
@@ -81,6 +89,11 @@ impl Facts {
             Some(_) => self.behind_since = Some(self.behind_since.unwrap_or(head)),
             None => self.behind_since = None,
         }
+    }
+
+    /// Whether to doubt this machine's clock, which shows `now_ms`. As many others as make a quorum with this node have to say so.
+    pub fn clock_doubt(&self, now_ms: u64) -> Option<Doubt> {
+        self.clocks.doubt(self.needed_peers, now_ms)
     }
 
     /// How far behind the node is; none when it has caught up.
@@ -107,6 +120,9 @@ impl Facts {
         let (peers, needed) = (self.peers, self.needed_peers);
         if peers < needed {
             ills.push(Ill::Peers { peers, needed });
+        }
+        if let Some(doubt) = self.clock_doubt(now_ms) {
+            ills.push(Ill::Clock { message: doubt.to_string() });
         }
         if self.disk_full {
             ills.push(Ill::Disk);

@@ -19,7 +19,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// A relayer's configuration. Unknown keys are refused: a misspelt one must not silently mean its default.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -48,7 +48,7 @@ pub struct Config {
 }
 
 /// The operator's own Bitcoin Core node.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Bitcoind {
     /// URL of its JSON-RPC, as in `http://127.0.0.1:8332`.

@@ -258,6 +258,11 @@ impl BitcoinRpc {
         })
     }
 
+    /// How many other nodes it is connected to.
+    pub async fn connections(&self) -> Result<u32, RpcError> {
+        self.call("getconnectioncount", json!([])).await
+    }
+
     /// Height and hash of the best block.
     pub async fn best_tip(&self) -> Result<(Height, BlockHash), RpcError> {
         let info = self.chain_info().await?;

@@ -1,5 +1,6 @@
 //! For operators of the federation: keys, the genesis file, node and relayer.
 
+mod bitcoin_time;
 pub mod genesis;
 pub mod keys;
 pub mod node;

@@ -8,6 +8,7 @@
 //! rpc_private_listen = "127.0.0.1:8546"   # the same for this operator's relayer; not to be reached from outside
 //! # rpc_trusted_proxies = ["10.0.0.5"]    # whose X-Forwarded-For is believed, so that limits hold for their clients
 //! # rpc_unlimited = ["10.0.1.0/24"]       # clients that the limits of one address do not hold for
+//! # rpc_origins = ["https://app.example"]  # pages in a browser that may ask, or ["*"] for all
 //!
 //! # a validator:
 //! keystore = "validator.keystore"    # made by `causeway keys`, encrypted
@@ -15,6 +16,10 @@
 //!
 //! # [peers]                          # where another validator has another address than in the genesis file
 //! # bob = "10.0.0.2:30301"
+//!
+//! # [bitcoind]                       # this operator's: nothing is voted for by a clock that is far from Bitcoin's blocks
+//! # url = "http://127.0.0.1:8332"
+//! # cookie_file = "/var/lib/bitcoind/.cookie"   # or: user = "...", password_file = "..."
 //!
 //! # or a follower:
 //! # follow = "http://node.example:8545"
@@ -37,12 +42,16 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use bridge::io::config::Bitcoind;
 use eyre::{Result, WrapErr, bail, eyre};
+use mainchain::Network;
 use serde::{Deserialize, Serialize};
 use sidechain::access::{Access, Prefix};
 use sidechain::chain::Retention;
 use sidechain::io::node::{self, NodeConfig, SyncConfig};
+use sidechain::origins::Origins;
 
+use super::bitcoin_time;
 use super::own_keys::{self, MadeFor};
 use crate::context::Context;
 use crate::genesis_file::read_genesis;
@@ -66,8 +75,12 @@ node.toml:
   rpc_private_listen = \"127.0.0.1:8546\"  # the same for this operator's relayer only
   # rpc_trusted_proxies = [\"10.0.0.5\"]   # reverse proxies whose X-Forwarded-For is believed
   # rpc_unlimited = [\"10.0.1.0/24\"]      # clients without limits of their own
+  # rpc_origins = [\"https://app.example\"]  # pages in a browser that may ask, or [\"*\"]
   keystore = \"validator.keystore\"   # a validator
   p2p_listen = \"0.0.0.0:30301\"
+  # [bitcoind]                      # compares a validator's clock with Bitcoin's blocks
+  # url = \"http://127.0.0.1:8332\"
+  # cookie_file = \"/var/lib/bitcoind/.cookie\"
   # follow = \"http://node:8545\"     # or a follower, without keystore and p2p_listen
   cache_mib = 256                   # memory for what the database reads
   [retention]                       # numbers of blocks, or \"all\"; may be changed at any start
@@ -113,6 +126,9 @@ pub struct Config {
     /// Clients that the limits of one address do not hold for.
     #[serde(default)]
     pub rpc_unlimited: Vec<String>,
+    /// Pages in a browser that may ask, or `*` for all.
+    #[serde(default)]
+    pub rpc_origins: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keystore: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -122,6 +138,9 @@ pub struct Config {
     pub peers: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub follow: Option<String>,
+    /// The operator's bitcoind: its best block says whether a validator's clock is grossly wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bitcoind: Option<Bitcoind>,
     /// Memory for what the database reads, in MiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_mib: Option<u16>,
@@ -192,6 +211,11 @@ impl Config {
         let mut config: Self =
             toml::from_str(&text).wrap_err_with(|| format!("{} is not a node's configuration", path.display()))?;
         let folder = path.parent().unwrap_or(Path::new(""));
+        let bitcoind =
+            config.bitcoind.as_mut().map(|bitcoind| [&mut bitcoind.cookie_file, &mut bitcoind.password_file]);
+        for inner in bitcoind.into_iter().flatten().flatten() {
+            *inner = folder.join(&*inner);
+        }
         for inner in
             [Some(&mut config.genesis), Some(&mut config.data_dir), config.keystore.as_mut()].into_iter().flatten()
         {
@@ -202,11 +226,13 @@ impl Config {
 
     fn node(self) -> Result<NodeConfig> {
         let rpc_access = self.access()?;
+        let rpc_origins = Origins::new(self.rpc_origins).wrap_err("rpc_origins in node.toml")?;
         let defaults = NodeConfig::new(self.data_dir);
         Ok(NodeConfig {
             rpc_listen: self.rpc_listen,
             private_rpc_listen: self.rpc_private_listen,
             rpc_access,
+            rpc_origins,
             p2p_listen: self.p2p_listen.unwrap_or(defaults.p2p_listen),
             peers: self.peers,
             follow: self.follow,
@@ -264,10 +290,12 @@ impl Args {
                 rpc_private_listen: None,
                 rpc_trusted_proxies: Vec::new(),
                 rpc_unlimited: Vec::new(),
+                rpc_origins: Vec::new(),
                 keystore: None,
                 p2p_listen: None,
                 peers: BTreeMap::new(),
                 follow: None,
+                bitcoind: None,
                 cache_mib: None,
                 retention: None,
                 never_voted: false,
@@ -306,11 +334,18 @@ pub fn run(args: Args, _context: &Context) -> Result<()> {
         }
         None => None,
     };
+    let network = genesis.bitcoin.network;
+    let bitcoin = config.bitcoind.as_ref().map_or(Ok(None), |bitcoind| bitcoin_time::ask(bitcoind, network))?;
+    if keys.is_some() && config.bitcoind.is_none() && network != Network::Regtest {
+        tracing::warn!(
+            "node.toml has no [bitcoind]: this validator's clock is compared with the other validators' only"
+        );
+    }
     let config = config.node()?;
     if let Some(address) = config.private_rpc_listen.filter(|address| !address.ip().is_loopback()) {
         tracing::warn!(%address, "rpc_private_listen has no limits: let nobody but this operator's relayer reach it");
     }
-    node::run(config, genesis, keys, args.stop.stopped())?;
+    node::run(config, genesis, keys, bitcoin, args.stop.stopped())?;
     Ok(())
 }
 

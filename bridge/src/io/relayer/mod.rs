@@ -34,4 +34,4 @@ pub use error::FatalError;
 pub use identity::Identity;
 pub use member::Random;
 pub use node::Node;
-pub use run::{Surroundings, TestHooks, run, run_within};
+pub use run::{Surroundings, TestHooks, auth, run, run_within};

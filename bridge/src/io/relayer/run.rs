@@ -30,7 +30,7 @@ use super::signing::Signing;
 use super::signing_task::{CURSOR, Cursor, SigningTask};
 use super::tx_sender::TxSender;
 use crate::io::clock::Clock;
-use crate::io::config::{Config, Login};
+use crate::io::config::{self, Config, Login};
 use crate::io::sidechain::{Account, Client, Error};
 use crate::io::store::Store;
 use crate::keystore::OperatorKeys;
@@ -74,7 +74,7 @@ pub async fn run(
     stop: impl Future<Output = ()>,
 ) -> Result<(), FatalError> {
     let node = Client::new(&config.node).map_err(|error| FatalError::Configuration(error.to_string()))?;
-    let connect = |network| Ok(BitcoinRpc::new(config.bitcoind.url.clone(), auth(config)?, network));
+    let connect = |network| Ok(BitcoinRpc::new(config.bitcoind.url.clone(), auth(&config.bitcoind)?, network));
     let surroundings = Surroundings { node, connect, clock: Clock::system(), random: Box::new(OsRng) };
     run_within(surroundings, config, identity, keys, hooks, stop).await
 }
@@ -296,8 +296,13 @@ fn peg_of(info: &peg::Info) -> Result<Peg, FatalError> {
     Ok(Peg { network_id: info.network_id.0, bridge: info.contracts.bridge.into_array(), delay })
 }
 
-fn auth(config: &Config) -> Result<Auth, FatalError> {
-    match config.bitcoind.login() {
+/// How to log in to the operator's bitcoind.
+///
+/// # Errors
+///
+/// `Configuration`: no way or two are configured, or the password's file cannot be read.
+pub fn auth(bitcoind: &config::Bitcoind) -> Result<Auth, FatalError> {
+    match bitcoind.login() {
         Some(Login::Cookie(path)) => Ok(Auth::Cookie(path)),
         Some(Login::Password { user, password_file }) => {
             let text = std::fs::read_to_string(&password_file)

@@ -139,6 +139,38 @@ fn a_header_that_says_something_else_than_execution_is_refused() {
 }
 
 #[test]
+fn a_chain_whose_time_ran_ahead_goes_on_and_its_time_stands_still_until_clocks_have_caught_up() {
+    const YEAR_MS: u64 = 365 * 86_400_000;
+    let (chain, other) = (self::chain(), self::chain());
+    let propose = |now_ms| {
+        chain
+            .propose(chain.head_hash(), now_ms, Address::ZERO, std::iter::empty(), &Stop::never())
+            .expect("its own head")
+    };
+    // A quorum's clocks are wrong.
+    let ahead = propose(NOW_MS + YEAR_MS);
+    for chain in [&chain, &other] {
+        chain.verify(&ahead, NOW_MS + YEAR_MS, &Stop::never()).expect("by such a clock");
+        chain.finalize(&ahead).expect("stored");
+    }
+    // And right again.
+    for _ in 0..3 {
+        let block = propose(NOW_MS);
+        assert_eq!(block.header.timestamp, ahead.header.timestamp);
+        other.verify(&block, NOW_MS, &Stop::never()).expect("time stands still");
+        let mut later = block.clone();
+        later.header.timestamp += 1;
+        assert!(matches!(other.verify(&later, NOW_MS, &Stop::never()), Err(BlockError::Future { .. })));
+        for chain in [&chain, &other] {
+            chain.finalize(&block).expect("stored");
+        }
+    }
+    let caught_up = propose(NOW_MS + YEAR_MS + 1_000);
+    assert_eq!(caught_up.header.timestamp, ahead.header.timestamp + 1);
+    other.verify(&caught_up, NOW_MS + YEAR_MS + 1_000, &Stop::never()).expect("time goes on");
+}
+
+#[test]
 fn a_block_survives_its_encoding() {
     let chain = chain();
     let alice = Key::new(1);

@@ -102,6 +102,9 @@ impl<A: Application> Adapter<A> {
         if self.application.knows(hash) || self.application.is_final(hash) {
             return Judgement::Valid;
         }
+        if self.application.doubts_clock(unix_ms(runtime.current())) {
+            return Judgement::Unknown;
+        }
         let Some(parent) = ancestry.next().await else { return Judgement::Unknown };
         let parent = self.catch_up.reach(parent.inner(), ancestry).await;
         if parent != Judgement::Valid {
@@ -169,6 +172,9 @@ impl<A: Application> Adapter<A> {
     {
         let (application, beneficiary) = (self.application.clone(), self.beneficiary);
         let now_ms = unix_ms(runtime.current());
+        if application.doubts_clock(now_ms) {
+            return None;
+        }
         let build = move |stop: &Stop| application.build(parent, now_ms, beneficiary, stop);
         let built = limited(runtime, "build", BUILD_LIMIT, build).await?;
         built.inspect_err(|reason| warn!(%view, reason, "cannot build a block")).ok()

@@ -70,6 +70,9 @@ pub trait Application: FinalBlocks {
     /// Resolves when new work arrives after the call (not after the first poll).
     fn work_arrived(&self) -> impl Future<Output = ()> + Send;
 
+    /// Whether this machine's clock, which shows `now_ms`, is not to be believed: then nothing is proposed, and nothing voted for.
+    fn doubts_clock(&self, now_ms: u64) -> bool;
+
     /// Builds a block on a parent that it [`knows`](Self::knows). `now_ms` is Unix time, as in the other methods.
     ///
     /// # Errors

@@ -45,6 +45,8 @@ pub(super) enum Item {
     Hello(B256),
     /// The sender's last block.
     Head(Head),
+    /// What its clock shows: Unix time in milliseconds.
+    Clock(u64),
 }
 
 /// What a validator says of its last block.
@@ -80,6 +82,7 @@ impl Item {
                 append(batch, 3, &[registration.to_bytes(), proof].concat());
             }
             Self::Hello(genesis) => append(batch, 2, genesis.as_slice()),
+            Self::Clock(unix_ms) => append(batch, 5, &unix_ms.to_be_bytes()),
             Self::Head(Head { header, certificate }) => {
                 let length = u16::try_from(header.len()).expect("a header is small").to_be_bytes();
                 append(batch, 4, &[&length, header.as_ref(), certificate].concat());
@@ -97,6 +100,7 @@ impl Item {
                 Some(Self::Paid(Registration::from_bytes(registration)?, Arc::new(proof)))
             }
             (2, 32) => Some(Self::Hello(B256::from_slice(body))),
+            (5, 8) => body.try_into().ok().map(u64::from_be_bytes).map(Self::Clock),
             (4, 2..=MAX_HEAD_ITEM_BYTES) => {
                 let (length, rest) = body.split_first_chunk()?;
                 let (header, certificate) = rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
@@ -145,6 +149,7 @@ mod tests {
             Item::Transaction(Bytes::from(vec![7; 1000])),
             Item::Head(Head { header: Bytes::from(vec![8; 600]), certificate: Bytes::from(vec![9; 120]) }),
             Item::Head(Head { header: Bytes::from(vec![8; 600]), certificate: Bytes::new() }),
+            Item::Clock(u64::MAX),
         ]
     }
 

@@ -11,15 +11,15 @@
 
 mod batch;
 mod catch_up;
-mod heads;
 mod peers;
 mod receive;
 mod send;
+mod standing;
 
 pub(in crate::io) use batch::QUEUE;
 #[cfg(test)]
 pub(in crate::io) use catch_up::decoded_registrations;
-pub(in crate::io) use heads::announce_heads;
 pub(in crate::io) use peers::{announce_genesis, wait_for_peers};
 pub(in crate::io) use receive::receive;
 pub(in crate::io) use send::send;
+pub(in crate::io) use standing::announce_standing;

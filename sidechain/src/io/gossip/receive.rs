@@ -16,7 +16,7 @@ use tracing::{error, info, warn};
 use super::{
     batch::{self, BATCH_INTERVAL, Item, MAX_MESSAGE_BYTES},
     catch_up::latest_registrations,
-    heads,
+    standing,
 };
 use crate::{
     io::{
@@ -84,7 +84,7 @@ fn read(peer: &PublicKey, message: &[u8]) -> Option<Vec<Item>> {
 fn hello(items: &[Item]) -> Option<B256> {
     items.iter().find_map(|item| match item {
         Item::Hello(genesis) => Some(*genesis),
-        Item::Transaction(_) | Item::Registration(_) | Item::Paid(..) | Item::Head(_) => None,
+        Item::Transaction(_) | Item::Registration(_) | Item::Paid(..) | Item::Head(_) | Item::Clock(_) => None,
     })
 }
 
@@ -105,24 +105,25 @@ fn take(state: &NodeState, peer: &PublicKey, validators: &Validators, items: Vec
     let mut head = None;
     for item in items {
         match item {
-            Item::Transaction(raw) => state.deliver(source(peer), raw),
+            Item::Transaction(raw) => state.deliver(Source::Peer(key(peer)), raw),
             Item::Registration(registration) => registrations.push((registration, None)),
             Item::Paid(registration, proof) => registrations.push((registration, Some(Arc::unwrap_or_clone(proof)))),
             Item::Hello(_) => {}
             Item::Head(announced) => head = Some(announced),
+            Item::Clock(theirs_ms) => state.facts().clocks.hear(key(peer), theirs_ms, now_ms),
         }
     }
     if !registrations.is_empty() {
         state.register_gossiped(peer.as_ref(), registrations, now_ms);
     }
-    if let Some(Err(refused)) = head.map(|head| heads::take(state, peer, validators, &head)) {
+    if let Some(Err(refused)) = head.map(|head| standing::take(state, peer, validators, &head)) {
         warn!(%peer, %refused, "a validator announces a head that is not final");
     }
 }
 
-fn source(peer: &PublicKey) -> Source {
+/// An ed25519 key; one of another length would count as another, and no more.
+fn key(peer: &PublicKey) -> [u8; 32] {
     let mut key = [0; 32];
-    // An ed25519 key; one of another length would share its turns with others, and no more.
     key.iter_mut().zip(peer.as_ref()).for_each(|(key, byte)| *key = *byte);
-    Source::Peer(key)
+    key
 }

@@ -1,10 +1,13 @@
 //! The engine's application: joins chain and pool.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
 
 use alloy_consensus::Transaction as _;
 use alloy_primitives::{Address, B256};
-use tracing::{debug, error, warn};
+use tracing::{debug, error, info, warn};
 
 use super::{
     building::{BUDGET, Build, Left, Timing},
@@ -28,6 +31,8 @@ const _: () = assert!(BUDGET.as_millis() < BUILD_LIMIT.as_millis(), "the engine 
 pub(in crate::io) struct NodeApplication {
     pub(in crate::io) state: NodeState,
     timing: Timing,
+    /// Whether the clock was doubted when it was last looked at.
+    in_doubt: AtomicBool,
     /// Of the block that was last asked about, by its hash.
     ancestors: Mutex<Option<(B256, Arc<Ancestors>)>>,
 }
@@ -38,7 +43,7 @@ impl NodeApplication {
     }
 
     pub(super) fn with_timing(state: NodeState, timing: Timing) -> Self {
-        Self { state, timing, ancestors: Mutex::new(None) }
+        Self { state, timing, in_doubt: AtomicBool::new(false), ancestors: Mutex::new(None) }
     }
 
     /// Transactions that ran longer than a block has time for, or set off a panic, leave the pool, and their senders wait.
@@ -175,6 +180,18 @@ impl Application for NodeApplication {
             // Lagging means that more than enough arrived.
             let _ = pending.recv().await;
         }
+    }
+
+    fn doubts_clock(&self, now_ms: u64) -> bool {
+        let doubt = self.state.facts().clock_doubt(now_ms);
+        match (doubt, self.in_doubt.swap(doubt.is_some(), Ordering::Relaxed)) {
+            (Some(doubt), false) => error!(
+                "{doubt}: it neither proposes nor votes until the clock is right. Look at the machine's time service"
+            ),
+            (None, true) => info!("the clock is right again: it proposes and votes"),
+            _ => {}
+        }
+        doubt.is_some()
     }
 
     fn build(&self, parent: B256, now_ms: u64, beneficiary: Address, stop: &Stop) -> Result<Block, String> {

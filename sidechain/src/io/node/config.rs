@@ -2,9 +2,14 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
+use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-use crate::{access::Access, chain::Retention, io::snapshots::Snapshots};
+use crate::{access::Access, chain::Retention, io::snapshots::Snapshots, origins::Origins};
+
+/// Asks the operator's bitcoind for the time of Bitcoin's best block, in Unix seconds; `None` when it does not answer, or does not
+/// have the newest block itself.
+pub type AskBitcoin = Box<dyn Fn() -> BoxFuture<'static, Option<u64>> + Send + Sync>;
 
 /// The settings that an operator chooses for one node. Everything else is in the genesis file, the same for all.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +22,8 @@ pub struct NodeConfig {
     pub private_rpc_listen: Option<SocketAddr>,
     /// Proxies in front of the JSON-RPC, and clients that its limits of one address do not hold for.
     pub rpc_access: Access,
+    /// Pages in a browser that may ask the JSON-RPC.
+    pub rpc_origins: Origins,
     /// Where other validators reach this one. Unused by a follower.
     pub p2p_listen: SocketAddr,
     /// Addresses ("host:port") of validators by member name, where they differ from the genesis file's.
@@ -79,6 +86,7 @@ impl NodeConfig {
             rpc_listen: SocketAddr::from(([127, 0, 0, 1], 8545)),
             private_rpc_listen: None,
             rpc_access: Access::default(),
+            rpc_origins: Origins::default(),
             p2p_listen: SocketAddr::from(([127, 0, 0, 1], 30303)),
             peers: BTreeMap::new(),
             follow: None,

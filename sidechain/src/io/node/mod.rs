@@ -27,6 +27,6 @@ mod validator;
 
 #[cfg(test)]
 pub(in crate::io) use application::NodeApplication;
-pub use config::{NodeConfig, SyncConfig, SyncMode};
+pub use config::{AskBitcoin, NodeConfig, SyncConfig, SyncMode};
 pub use error::NodeError;
 pub use run::run;

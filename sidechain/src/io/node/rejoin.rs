@@ -38,7 +38,7 @@ pub(super) async fn floor<E: Clock>(
         let verdict = {
             let facts = state.facts();
             let (announced, best) = (facts.announced.len(), facts.best.as_ref());
-            judge(&Known { own_head, announced, quorum, best, started_ms })
+            judge(&Known { own_head, announced, quorum, best, started_ms, now_ms: unix_ms(runtime.current()) })
         };
         match verdict {
             Verdict::FromGenesis => break None,

@@ -6,11 +6,16 @@ use files::DirectoryLock;
 
 use futures::FutureExt as _;
 
-use super::{config::NodeConfig, error::NodeError, far_behind, follower, members, validator::Validator};
+use super::{
+    config::{AskBitcoin, NodeConfig},
+    error::NodeError,
+    far_behind, follower, members,
+    validator::Validator,
+};
 use crate::{execution, genesis::Genesis, io::keys::ValidatorKeys};
 
 /// Runs a node until `shutdown` resolves; then everything is on disk and closed. Blocks the calling thread, which must not be
-/// one of an async runtime: the node brings its own.
+/// one of an async runtime: the node brings its own. A validator compares its clock with Bitcoin's if it may ask.
 ///
 /// # Errors
 ///
@@ -19,6 +24,7 @@ pub fn run(
     config: NodeConfig,
     genesis: Genesis,
     keys: Option<ValidatorKeys>,
+    bitcoin: Option<AskBitcoin>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), NodeError> {
     let _lock = DirectoryLock::acquire(&config.data_dir)?;
@@ -33,7 +39,7 @@ pub fn run(
     let certifiers = members::finality_keys(genesis.network_id(), &validators)?;
     far_behind::catch_up(&config, &genesis, certifiers, shutdown.clone())?;
     match (keys, config.follow.clone()) {
-        (Some(keys), None) => Validator::open(config, genesis, keys, validators)?.run(shutdown),
+        (Some(keys), None) => Validator::open(config, genesis, keys, validators)?.run(bitcoin, shutdown),
         (None, Some(url)) => follower::run(config, genesis, url, &validators, shutdown),
         _ => Err(NodeError::NoRole),
     }

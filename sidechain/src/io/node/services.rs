@@ -4,7 +4,11 @@ use std::{convert::Infallible, path::Path, sync::Arc, time::Duration};
 
 use tracing::{error, info};
 
-use super::{config::NodeConfig, disk::is_full, error::NodeError};
+use super::{
+    config::{AskBitcoin, NodeConfig},
+    disk::is_full,
+    error::NodeError,
+};
 use crate::{
     chain::Chain,
     genesis::Genesis,
@@ -35,7 +39,8 @@ pub(super) struct Servers {
 /// Starts the JSON-RPC. Each server has threads of its own: what one is asked, the other does not feel.
 pub(super) fn serve(config: &NodeConfig, state: &NodeState) -> Result<Servers, NodeError> {
     state.start();
-    let public = rpc::Settings { access: config.rpc_access.clone(), ..rpc::Settings::new(config.rpc_listen) };
+    let (access, origins) = (config.rpc_access.clone(), config.rpc_origins.clone());
+    let public = rpc::Settings { access, origins, ..rpc::Settings::new(config.rpc_listen) };
     let private = config.private_rpc_listen.map(rpc::Settings::private);
     Ok(Servers { public: start(state, public)?, private: private.map(|settings| start(state, settings)).transpose()? })
 }
@@ -56,6 +61,19 @@ pub(super) async fn watch_disk(state: &NodeState, data_dir: &Path) -> Infallible
         let full = tokio::task::spawn_blocking(move || is_full(&place)).await.unwrap_or(false);
         state.facts().disk_full = full;
         tokio::time::sleep(DISK_INTERVAL).await;
+    }
+}
+
+/// Time between two questions for Bitcoin's best block.
+const BITCOIN_INTERVAL: Duration = Duration::from_secs(20);
+
+/// Asks for ever what time Bitcoin's best block has, for who doubts the clock.
+pub(super) async fn watch_bitcoin(state: &NodeState, ask: Option<AskBitcoin>) -> Infallible {
+    let Some(ask) = ask else { return std::future::pending().await };
+    loop {
+        let best_block_s = ask().await;
+        state.facts().clocks.hear_bitcoin(best_block_s);
+        tokio::time::sleep(BITCOIN_INTERVAL).await;
     }
 }
 

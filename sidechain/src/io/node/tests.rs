@@ -64,7 +64,7 @@ impl Node {
     fn start(&mut self, genesis: &Genesis) {
         let (stop, stopped) = oneshot::channel();
         let (config, genesis, keys) = (self.config.clone(), genesis.clone(), self.keys.clone());
-        let thread = std::thread::spawn(move || run(config, genesis, keys, async move { drop(stopped.await) }));
+        let thread = std::thread::spawn(move || run(config, genesis, keys, None, async move { drop(stopped.await) }));
         self.running = Some((stop, thread));
     }
 
@@ -229,7 +229,8 @@ fn a_data_directory_has_one_process() {
     let (genesis, nodes) = network(dir.path());
     let config = nodes[0].config.clone();
     let _held = DirectoryLock::acquire(&config.data_dir).expect("free");
-    let error = run(config.clone(), genesis, nodes[0].keys.clone(), std::future::pending()).expect_err("it is held");
+    let error =
+        run(config.clone(), genesis, nodes[0].keys.clone(), None, std::future::pending()).expect_err("it is held");
     assert!(matches!(&error, NodeError::Lock(LockError::InUse(path)) if *path == config.data_dir), "{error}");
 }
 
@@ -238,7 +239,9 @@ fn what_cannot_work_is_said_at_the_start() {
     let dir = tempfile::tempdir().expect("a directory");
     let (genesis, nodes) = network(dir.path());
     let start = |config: &NodeConfig, keys: Option<ValidatorKeys>| {
-        run(config.clone(), genesis.clone(), keys, std::future::pending()).expect_err("it cannot work").to_string()
+        run(config.clone(), genesis.clone(), keys, None, std::future::pending())
+            .expect_err("it cannot work")
+            .to_string()
     };
     let config = nodes[0].config.clone();
     assert!(start(&config, None).contains("either validator keys or"));

@@ -24,11 +24,11 @@ use light::finality;
 
 use super::{
     application::NodeApplication,
-    config::NodeConfig,
+    config::{AskBitcoin, NodeConfig},
     disk::is_full,
     error::NodeError,
     far_behind, members, rejoin,
-    services::{SHUTDOWN_TIMEOUT, log_end, open_chain, serve, stop, watch_disk},
+    services::{SHUTDOWN_TIMEOUT, log_end, open_chain, serve, stop, watch_bitcoin, watch_disk},
 };
 use crate::{
     chain::Chain,
@@ -83,7 +83,11 @@ impl Validator {
     }
 
     /// Runs on a runtime of its own until `shutdown` resolves, or something fatal happens.
-    pub(super) fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<(), NodeError> {
+    pub(super) fn run(
+        self,
+        bitcoin: Option<AskBitcoin>,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), NodeError> {
         let data_dir = self.config.data_dir.clone();
         let runtime = engine_runtime::Config::default()
             .with_worker_threads(std::thread::available_parallelism().map_or(2, usize::from).max(2))
@@ -93,7 +97,7 @@ impl Validator {
         let full = seen_full.clone();
         // The engine panics where its files fail it; every task stops then, and this thread hears of it.
         let ran = catch_unwind(AssertUnwindSafe(|| {
-            engine_runtime::Runner::new(runtime).start(|runtime| self.work(runtime, shutdown, full))
+            engine_runtime::Runner::new(runtime).start(|runtime| self.work(runtime, bitcoin, shutdown, full))
         }));
         let ended = ran.unwrap_or_else(|panic| Err(broken(&data_dir, message(panic.as_ref()))));
         let full = seen_full.load(Ordering::Relaxed) || (ended.is_err() && is_full(&data_dir));
@@ -109,6 +113,7 @@ impl Validator {
     async fn work(
         self,
         runtime: engine_runtime::Context,
+        bitcoin: Option<AskBitcoin>,
         shutdown: impl Future<Output = ()>,
         seen_full: Arc<AtomicBool>,
     ) -> Result<(), NodeError> {
@@ -139,6 +144,7 @@ impl Validator {
             () = shutdown => Ok(()),
             ended = engine => ended,
             never = watch_disk(&watched, &self.config.data_dir) => match never {},
+            never = watch_bitcoin(&watched, bitcoin) => match never {},
             never = far_behind::advise(&watched, &self.config) => match never {},
             ended = running => Err(network_ended(ended)),
         };
@@ -185,7 +191,7 @@ impl Validator {
             state.clone(),
             self.certifiers.clone(),
         );
-        let heads = gossip::announce_heads(runtime.child("gossip_heads"), sender.clone(), state.clone());
+        let heads = gossip::announce_standing(runtime.child("gossip_heads"), sender.clone(), state.clone());
         let announcing = gossip::announce_genesis(runtime.child("gossip_hello"), sender, genesis, self.others());
         [
             runtime.child("gossip_send").spawn(move |_| sending),

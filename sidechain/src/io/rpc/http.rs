@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use hyper::body::{Body as _, Incoming as IncomingBody};
-use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE, HeaderName, HeaderValue, ORIGIN, VARY};
 use hyper::{Method, Request, StatusCode};
 use jsonrpsee::types::error::{OVERSIZED_REQUEST_CODE, OVERSIZED_REQUEST_MSG};
 use jsonrpsee::types::{ErrorCode, ErrorObjectOwned};
@@ -16,11 +16,7 @@ use super::reply::{JSON, Reply, TEXT, problem, refused, text, written};
 use super::shares::{Hold, Limit, Resource};
 use super::{health, websocket};
 use crate::access::Client;
-
-/// What lets any page ask: the server keeps no secrets and no sessions, so no page can misuse a visitor's. Not on a private
-/// server, which is open to its own machine only.
-const ANY_ORIGIN: (HeaderName, HeaderValue) =
-    (HeaderName::from_static("access-control-allow-origin"), HeaderValue::from_static("*"));
+use crate::origins::Origins;
 
 /// The answer to a browser that asks whether it may ask; it may remember it for a day.
 const PREFLIGHT: [(HeaderName, HeaderValue); 3] = [
@@ -31,13 +27,18 @@ const PREFLIGHT: [(HeaderName, HeaderValue); 3] = [
 
 /// Replys one request of a connection.
 pub async fn answer(connection: Arc<Connection>, request: Request<IncomingBody>) -> Result<Reply, Infallible> {
-    let browsers = connection.server.context.settings.browsers;
+    let allowed = allowed(&connection.server.context.settings.origins, &request);
     let mut answer = route(connection, request).await;
-    if browsers {
-        let (name, value) = ANY_ORIGIN;
-        answer.headers_mut().insert(name, value);
+    if let Some(origin) = allowed {
+        answer.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        answer.headers_mut().insert(VARY, HeaderValue::from_static("origin"));
     }
     Ok(answer)
+}
+
+/// The origin of the page that asks, if it may.
+fn allowed(origins: &Origins, request: &Request<IncomingBody>) -> Option<HeaderValue> {
+    request.headers().get(ORIGIN).filter(|origin| origin.to_str().is_ok_and(|origin| origins.has(origin))).cloned()
 }
 
 async fn route(connection: Arc<Connection>, request: Request<IncomingBody>) -> Reply {
@@ -53,7 +54,9 @@ async fn route(connection: Arc<Connection>, request: Request<IncomingBody>) -> R
             let (code, said) = health::judge(&connection.server.context.state);
             text(code, JSON, &said.to_string(), &connection)
         }
-        (&Method::OPTIONS, _) if connection.server.context.settings.browsers => preflight(&connection),
+        (&Method::OPTIONS, _) if allowed(&connection.server.context.settings.origins, &request).is_some() => {
+            preflight(&connection)
+        }
         _ => text(StatusCode::METHOD_NOT_ALLOWED, TEXT, "POST is required\n", &connection),
     }
 }

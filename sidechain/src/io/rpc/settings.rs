@@ -5,6 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use super::shares::{Bounds, Rules};
 use crate::access::Access;
 use crate::chain::LogLimits;
+use crate::origins::Origins;
 
 /// Bounds of a server. The defaults suit a node that the public can reach.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,8 +16,8 @@ pub struct Settings {
     pub access: Access,
     /// What clients hold and how much work they get.
     pub rules: Rules,
-    /// Whether pages of other origins may ask; only for what everybody may reach.
-    pub browsers: bool,
+    /// Pages in a browser that may ask.
+    pub origins: Origins,
     /// Whether threads of this server give way to the rest of the node.
     pub give_way: bool,
     /// Threads for reads of one thing, and for everything that takes longer.
@@ -59,7 +60,7 @@ impl Settings {
             listen,
             access: Access::default(),
             rules: public_rules(),
-            browsers: true,
+            origins: Origins::None,
             give_way: true,
             short_workers: cores.max(2),
             long_workers: cores.max(2),
@@ -87,7 +88,6 @@ impl Settings {
         Self {
             rules: Rules { by_address: Bounds::NONE, ..public.rules.clone() },
             access: everybody_unlimited(),
-            browsers: false,
             give_way: false,
             short_workers: 2,
             long_workers: 2,

@@ -147,6 +147,10 @@ impl FinalBlocks for Real {
 }
 
 impl Application for Real {
+    fn doubts_clock(&self, now_ms: u64) -> bool {
+        self.node.doubts_clock(now_ms)
+    }
+
     fn genesis(&self) -> Block {
         self.node.genesis()
     }

@@ -5,7 +5,7 @@ use std::{
     future::Future,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -34,6 +34,10 @@ pub struct Ledger {
     waiting: Mutex<Vec<TxEnvelope>>,
     arrived: Notify,
     full: AtomicBool,
+    /// Whether its clock is wrong.
+    pub in_doubt: AtomicBool,
+    /// Blocks that it built.
+    pub proposed: AtomicU64,
     /// Blocks whose first transaction has this nonce are refused.
     refuses: Option<u64>,
 }
@@ -119,6 +123,10 @@ impl FinalBlocks for Ledger {
 }
 
 impl Application for Ledger {
+    fn doubts_clock(&self, _now_ms: u64) -> bool {
+        self.in_doubt.load(Ordering::Relaxed)
+    }
+
     fn genesis(&self) -> Block {
         let transactions_root = calculate_transaction_root::<TxEnvelope>(&[]);
         Block { header: Header { transactions_root, ..Header::default() }, transactions: Vec::new() }
@@ -149,6 +157,7 @@ impl Application for Ledger {
     }
 
     fn build(&self, parent: B256, now_ms: u64, beneficiary: Address, _: &Stop) -> Result<Block, String> {
+        self.proposed.fetch_add(1, Ordering::Relaxed);
         let mut known = self.known.lock();
         let parent = known.get(&parent).ok_or("unknown parent")?.clone();
         let taken: Vec<_> = parent.transactions.clone();

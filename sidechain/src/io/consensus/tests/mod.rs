@@ -8,7 +8,10 @@ mod ledger;
 mod muted;
 mod network;
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, SystemTime},
+};
 
 use commonware_runtime::{Clock as _, Runner as _, deterministic};
 
@@ -56,6 +59,38 @@ fn a_transaction_waits_for_the_interval_and_not_for_the_heartbeat() {
             let took = network.runtime.current().duration_since(before).expect("time passes");
             assert!(took < Duration::from_millis(900), "final after {took:?}");
         }
+        network.check();
+    });
+}
+
+#[test]
+fn who_doubts_its_clock_neither_proposes_nor_votes_until_it_is_right_again() {
+    simulate(2, |runtime| async move {
+        let mut network = Network::new(runtime, 4, true, |_| None).await;
+        for i in 0..4 {
+            network.start(i).await;
+        }
+        network.sleep(6).await;
+        let doubt = |network: &Network, i: usize, doubts| network.ledgers[i].in_doubt.store(doubts, Ordering::Relaxed);
+        doubt(&network, 3, true);
+        network.sleep(3).await;
+        let then = network.heads();
+        let proposed = network.ledgers[3].proposed.load(Ordering::Relaxed);
+        network.sleep(30).await;
+        let now = network.heads();
+        assert!(now[0] >= then[0] + 5, "three are enough: {then:?} {now:?}");
+        assert!(now[3] + 1 >= now[0], "it follows all the same: {now:?}");
+        assert_eq!(network.ledgers[3].proposed.load(Ordering::Relaxed), proposed, "it does not lead");
+        // With one more in doubt there is no quorum: nothing becomes final by a vote that is not believed.
+        doubt(&network, 2, true);
+        network.sleep(10).await;
+        let then = network.heads();
+        network.sleep(30).await;
+        assert_eq!(network.heads(), then, "its vote is not given");
+        doubt(&network, 2, false);
+        doubt(&network, 3, false);
+        network.sleep(40).await;
+        assert!(network.heads().iter().all(|head| *head > then[0] + 3), "{then:?} {:?}", network.heads());
         network.check();
     });
 }

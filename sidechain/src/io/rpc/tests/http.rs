@@ -1,10 +1,14 @@
 //! The server as HTTP clients and browsers use it: bounds, batches, other origins.
 
+use std::time::Duration;
+
 use alloy_primitives::{B256, U256};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::world::{World, call, create};
+use crate::io::rpc::Settings;
+use crate::origins::Origins;
 use crate::testing::Key;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -64,13 +68,39 @@ async fn questions_have_bounds() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_browser_may_ask_from_any_page() {
+async fn a_browser_may_ask_from_pages_that_the_operator_names_and_from_no_other() {
+    let preflight = |page: &str| {
+        format!(
+            "OPTIONS / HTTP/1.1\r\nHost: localhost\r\nOrigin: {page}\r\nAccess-Control-Request-Method: POST\r\nConnection: close\r\n\r\n"
+        )
+    };
+    let socket = |page: &str| {
+        format!(
+            "GET / HTTP/1.1\r\nHost: node.example\r\nOrigin: {page}\r\nUpgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+    };
+    let named = Origins::new(vec!["https://app.example".into()]).expect("an origin");
+    // A connection that asked for a WebSocket in vain stays open for another question.
+    let adjust = |settings: &mut Settings| (settings.origins, settings.idle_timeout) = (named, Duration::from_secs(1));
+    let world = World::halted(adjust).await;
+    let asked = exchange(&world, &preflight("https://app.example")).await;
+    assert!(asked.starts_with("HTTP/1.1 200"), "{asked}");
+    assert!(asked.contains("access-control-allow-origin: https://app.example\r\n"), "{asked}");
+    assert!(asked.contains("access-control-allow-headers: *") && asked.contains("vary: origin"), "{asked}");
+    let other = exchange(&world, &preflight("https://evil.example")).await;
+    assert!(other.starts_with("HTTP/1.1 405") && !other.contains("access-control"), "{other}");
+    assert!(exchange(&world, &socket("https://evil.example")).await.starts_with("HTTP/1.1 403"));
+
+    let closed = World::halted(|_| ()).await;
+    let asked = exchange(&closed, &preflight("https://app.example")).await;
+    assert!(asked.starts_with("HTTP/1.1 405") && !asked.contains("access-control"), "{asked}");
+    let open = World::halted(|settings| settings.origins = Origins::All).await;
+    assert!(exchange(&open, &preflight("null")).await.contains("access-control-allow-origin: null\r\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_answers_over_http() {
     let world = World::halted(|_| ()).await;
-    let asked = exchange(&world, "OPTIONS / HTTP/1.1\r\nHost: localhost\r\nOrigin: http://page\r\nAccess-Control-Request-Method: POST\r\nConnection: close\r\n\r\n").await;
-    assert!(asked.starts_with("HTTP/1.1 200") && asked.contains("access-control-allow-origin: *"), "{asked}");
-    assert!(asked.contains("access-control-allow-headers: *"));
-    let answered = post(&world, r#"{"jsonrpc":"2.0","id":1,"method":"net_version"}"#).await;
-    assert!(answered.contains("access-control-allow-origin: *") && answered.contains("51717"), "{answered}");
     let health = exchange(&world, "GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await;
     assert!(health.starts_with("HTTP/1.1 503") && health.contains("oldHead"), "{health}");
 }

@@ -1,5 +1,5 @@
-//! Validators tell each other their last blocks, each with its certificate, so that everybody knows how far behind it is, and
-//! one that lost its votes knows when it may vote again.
+//! Validators tell each other how they stand: their last blocks, each with its certificate, so that everybody knows how far
+//! behind it is, and one that lost its votes knows when it may vote again; and what their clocks show.
 
 use std::time::Duration;
 
@@ -15,7 +15,12 @@ use super::{
     batch::{Head, Item},
     peers::connected,
 };
-use crate::{block::Header, io::node_state::NodeState, rejoin::ProvenHead, state::store::StoreError};
+use crate::{
+    block::Header,
+    io::{clock::unix_ms, node_state::NodeState},
+    rejoin::ProvenHead,
+    state::store::StoreError,
+};
 
 /// Time between two announcements.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -31,23 +36,21 @@ pub(super) enum Refused {
     NotFinal { number: u64, error: FinalityError },
 }
 
-/// Announces the last block that has a certificate to all, again and again, and counts who is connected.
-pub(in crate::io) async fn announce_heads<E: Clock>(
+/// Announces clock and last block, if that has a certificate, to all, again and again, and counts who is connected.
+pub(in crate::io) async fn announce_standing<E: Clock>(
     runtime: E,
     mut sender: impl Sender<PublicKey = PublicKey>,
     state: NodeState,
 ) {
     loop {
         state.facts().peers = connected(&mut sender).len();
+        let mut batch = Vec::new();
         match last(&state) {
-            Ok(Some(head)) => {
-                let mut batch = Vec::new();
-                Item::Head(head).encode(&mut batch);
-                sender.send(Recipients::All, batch, false);
-            }
-            Ok(None) => {}
+            Ok(head) => head.into_iter().for_each(|head| Item::Head(head).encode(&mut batch)),
             Err(error) => warn!(%error, "cannot read the certificate of the head"),
         }
+        Item::Clock(unix_ms(runtime.current())).encode(&mut batch);
+        sender.send(Recipients::All, batch, false);
         runtime.sleep(INTERVAL).await;
     }
 }

@@ -1,0 +1,37 @@
+//! The time of Bitcoin's best block, as a validator's own bitcoind has it: what the validator's clock is compared with.
+
+use std::sync::Arc;
+
+use bridge::io::config::Bitcoind;
+use bridge::io::relayer::auth;
+use eyre::{Result, WrapErr};
+use mainchain::Network;
+use mainchain::io::rpc::{BitcoinRpc, RpcError};
+use sidechain::io::node::AskBitcoin;
+
+/// Asks this bitcoind. On regtest blocks come when somebody wants them, and say nothing of time.
+pub fn ask(bitcoind: &Bitcoind, network: Network) -> Result<Option<AskBitcoin>> {
+    if network == Network::Regtest {
+        return Ok(None);
+    }
+    let auth = auth(bitcoind).wrap_err("[bitcoind] in node.toml")?;
+    let bitcoin = Arc::new(BitcoinRpc::new(&bitcoind.url, auth, network));
+    Ok(Some(Box::new(move || {
+        let bitcoin = bitcoin.clone();
+        Box::pin(async move {
+            best_block(&bitcoin).await.unwrap_or_else(|error| {
+                tracing::warn!(%error, "cannot compare the clock with Bitcoin's best block");
+                None
+            })
+        })
+    })))
+}
+
+/// Its time; none from a node that knows of more blocks than it has, or knows nobody to hear of them from.
+async fn best_block(bitcoin: &BitcoinRpc) -> Result<Option<u64>, RpcError> {
+    let info = bitcoin.chain_info().await?;
+    if info.height < info.headers || bitcoin.connections().await? == 0 {
+        return Ok(None);
+    }
+    Ok(bitcoin.header(info.tip).await?.map(|header| header.time.into()))
+}

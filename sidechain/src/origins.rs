@@ -1,0 +1,126 @@
+//! Which pages in a browser may ask the JSON-RPC (CORS: <https://fetch.spec.whatwg.org/#http-cors-protocol>).
+//!
+//! A page that may ask can use whatever its visitor's machine reaches, so none may unless the operator says so. Programs other than
+//! browsers send no origin, and are not meant.
+
+use core::net::IpAddr;
+
+/// Characters of an origin: the longest name of DNS, a scheme and a port.
+const MAX_CHARACTERS: usize = 300;
+
+/// The pages that may ask.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Origins {
+    #[default]
+    None,
+    Only(Vec<String>),
+    /// Every page: for a node that everybody may reach anyway.
+    All,
+}
+
+/// Why an origin is none.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "\"{0}\" is no origin: expected one as https://app.example or http://127.0.0.1:3000, without a path, or \"*\" alone for all"
+)]
+pub struct NoOrigin(String);
+
+impl Origins {
+    /// From a configuration: origins, or `*` alone.
+    ///
+    /// # Errors
+    ///
+    /// The first that is none.
+    pub fn new(origins: Vec<String>) -> Result<Self, NoOrigin> {
+        match origins.as_slice() {
+            [] => Ok(Self::None),
+            [all] if all == "*" => Ok(Self::All),
+            _ => match origins.iter().find(|origin| !is_origin(origin)) {
+                Some(none) => Err(NoOrigin(none.chars().take(MAX_CHARACTERS).collect())),
+                None => Ok(Self::Only(origins)),
+            },
+        }
+    }
+
+    /// Whether a page of this origin may ask.
+    #[must_use]
+    pub fn has(&self, origin: &str) -> bool {
+        match self {
+            Self::None => false,
+            Self::Only(origins) => origins.iter().any(|known| known == origin),
+            Self::All => true,
+        }
+    }
+
+    /// Whether a client may open a WebSocket, to which browsers do not apply the rule by themselves. Some libraries name as origin the
+    /// server itself; a name of DNS could be anybody's, so that is believed of addresses and of localhost.
+    #[must_use]
+    pub fn lets_in(&self, origin: Option<&str>, host: Option<&str>) -> bool {
+        let Some(origin) = origin else { return true };
+        let own =
+            origin.split_once("://").is_some_and(|(_, authority)| Some(authority) == host && is_own_name(authority));
+        own || self.has(origin)
+    }
+}
+
+/// A scheme, a host and perhaps a port, in lower case as browsers send it.
+fn is_origin(text: &str) -> bool {
+    let Some(("http" | "https", authority)) = text.split_once("://") else { return false };
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-' | ':' | '[' | ']');
+    text.len() <= MAX_CHARACTERS && !authority.is_empty() && authority.chars().all(plain)
+}
+
+fn is_own_name(authority: &str) -> bool {
+    let host = match authority.strip_prefix('[') {
+        Some(v6) => v6.split(']').next().unwrap_or_default(),
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    host == "localhost" || host.parse::<IpAddr>().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origins(list: &[&str]) -> Result<Origins, NoOrigin> {
+        Origins::new(list.iter().map(|origin| (*origin).to_owned()).collect())
+    }
+
+    #[test]
+    fn no_page_may_ask_but_those_that_are_named() {
+        let two = origins(&["https://app.example", "http://127.0.0.1:3000"]).expect("origins");
+        assert!(two.has("https://app.example") && two.has("http://127.0.0.1:3000"));
+        for other in ["http://app.example", "https://app.example:8443", "https://app.example.evil", "null", ""] {
+            assert!(!two.has(other), "{other}");
+        }
+        assert!(!origins(&[]).expect("none").has("https://app.example"));
+        assert!(origins(&["*"]).expect("all").has("null"));
+    }
+
+    #[test]
+    fn what_is_no_origin_is_refused_by_name() {
+        for wrong in
+            ["app.example", "https://app.example/", "ftp://app.example", "https://", "https://App.example", "null"]
+        {
+            assert_eq!(origins(&["https://good.example", wrong]), Err(NoOrigin(wrong.to_owned())));
+        }
+        assert!(origins(&["*", "https://app.example"]).is_err(), "all or some");
+    }
+
+    #[test]
+    fn a_page_opens_no_websocket_to_a_node_that_does_not_name_it() {
+        let one = origins(&["https://app.example"]).expect("an origin");
+        let host = Some("127.0.0.1:8545");
+        assert!(one.lets_in(None, host), "a program");
+        assert!(one.lets_in(Some("http://127.0.0.1:8545"), host), "a program that names the node itself");
+        assert!(one.lets_in(Some("http://[::1]:8545"), Some("[::1]:8545")));
+        assert!(one.lets_in(Some("http://localhost:8545"), Some("localhost:8545")));
+        assert!(one.lets_in(Some("https://app.example"), host));
+        assert!(!one.lets_in(Some("https://evil.example"), host));
+        assert!(
+            !one.lets_in(Some("http://evil.example:8545"), Some("evil.example:8545")),
+            "a name that was pointed here"
+        );
+        assert!(!one.lets_in(Some("null"), host));
+    }
+}
