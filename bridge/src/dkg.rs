@@ -4,8 +4,8 @@
 //! broadcast channel that shows everybody the same; the board is one.
 //!
 //! ```text
-//!  attempt a   round 1   every member posts the commitment to its polynomial
-//!              round 2   every member posts one package for each other, sealed to its encryption key (seal)
+//!  attempt a   round 1   every member posts the commitment to its polynomial, and a key for this attempt alone
+//!              round 2   every member posts one package for each other, sealed to its two keys (seal)
 //!              done      every member has its share and confirms the group key in the Federation contract
 //!      a complaint ──▶ attempt a + 1, from the start
 //! ```
@@ -17,6 +17,9 @@
 //!
 //! A key is in force only when all members have confirmed the same one. Until then a later attempt can replace it, so
 //! shares of all finished attempts are kept: [`Dkg::share_of`] gives the one that came into force.
+//!
+//! The key for the attempt is wiped with the polynomial once the share is made: keystores that are stolen later, of however many
+//! members, open no package on the board.
 //!
 //! Secrets are durable before the post that depends on them leaves, and a post is repeated word for word after a restart.
 
@@ -42,10 +45,14 @@ pub const MAX_ATTEMPTS: u32 = 32;
 /// Bytes of a round 2 package: one scalar, sealed.
 const SEALED_LEN: usize = 32 + seal::OVERHEAD;
 
+/// Bytes of the key for one attempt, at the end of a round 1 post.
+const ONCE_LEN: usize = 33;
+
 /// Most members, so that all sealed packages of one member fit one post.
 pub const MAX_MEMBERS: u16 = 100;
 const _: () = assert!(
-    MAX_MEMBERS as usize * SEALED_LEN <= board::MAX_PAYLOAD && MAX_MEMBERS as usize * 33 + 128 <= board::MAX_PAYLOAD
+    MAX_MEMBERS as usize * SEALED_LEN <= board::MAX_PAYLOAD
+        && MAX_MEMBERS as usize * 33 + 128 + ONCE_LEN <= board::MAX_PAYLOAD
 );
 
 /// A request to the shell; `Done` carries the share of the attempt that was finished.
@@ -116,12 +123,21 @@ pub struct Dkg {
 #[derive(Debug)]
 struct Attempt {
     id: AttemptId,
-    round1: BTreeMap<u16, round1::Package>,
+    round1: BTreeMap<u16, Round1>,
     /// Payloads with the right length, in order of posting.
     round2: BTreeMap<u16, Vec<u8>>,
     /// Whether this attempt's share was made, or found impossible to make.
     settled: bool,
     complaint: Option<u16>,
+}
+
+/// What a member posted in round 1.
+#[derive(Clone, Debug)]
+struct Round1 {
+    package: round1::Package,
+    /// Its key for this attempt.
+    once: PublicKey,
+    payload: Vec<u8>,
 }
 
 impl Dkg {
@@ -211,7 +227,7 @@ impl Dkg {
             return;
         }
         match check_round1(event, self.config.threshold) {
-            Ok(package) => drop(self.attempt.round1.insert(event.member, package)),
+            Ok(round1) => drop(self.attempt.round1.insert(event.member, round1)),
             Err(fault) => effects.push(self.attempt.id.blame(event.member, fault)),
         }
     }
@@ -265,8 +281,11 @@ impl Dkg {
             let me = identifier(self.config.me).expect("members count from 1");
             let (secret, package) =
                 frost::part1(me, self.members(), self.config.threshold, &mut *rng).expect("the threshold was checked");
-            let payload = package.serialize().expect("a package always serializes");
-            self.own.begin(self.attempt.id.number, secret.serialize().expect("a package always serializes"), payload);
+            let once = SecretKey::new(&mut *rng);
+            let once_key = PublicKey::from_secret_key(secp256k1::SECP256K1, &once).serialize();
+            let payload = [package.serialize().expect("a package always serializes"), once_key.to_vec()].concat();
+            let secret = secret.serialize().expect("a package always serializes");
+            self.own.begin(self.attempt.id.number, secret, &once, payload);
             effects.push(Effect::Persist(self.own.to_bytes()));
         }
         let payload = self.own.round1_payload.clone();
@@ -305,8 +324,8 @@ impl Dkg {
     }
 
     fn own_round1_is_on_board(&self) -> bool {
-        let posted = self.attempt.round1.get(&self.config.me).and_then(|package| package.serialize().ok());
-        posted.as_deref() == Some(self.own.round1_payload.as_slice())
+        let posted = self.attempt.round1.get(&self.config.me);
+        posted.is_some_and(|round1| round1.payload == self.own.round1_payload)
     }
 
     fn make_round2<R: RngCore + CryptoRng>(&mut self, rng: &mut R) -> Result<(), FrostError> {
@@ -317,8 +336,9 @@ impl Dkg {
             let package = &packages[&identifier(receiver).expect("members count from 1")];
             let scalar = Zeroizing::new(package.signing_share().serialize());
             let context = seal::Context { session: self.attempt.id.session, sender: self.config.me, receiver };
-            let key = &self.config.encryption_keys[usize::from(receiver) - 1];
-            payload.extend_from_slice(&seal::seal(key, &context, &scalar, rng));
+            let lasting = self.config.encryption_keys[usize::from(receiver) - 1];
+            let keys = [lasting, self.attempt.round1[&receiver].once];
+            payload.extend_from_slice(&seal::seal(&keys, &context, &scalar, rng));
         }
         self.own.advance(secret.serialize()?, payload);
         Ok(())
@@ -351,13 +371,14 @@ impl Dkg {
     }
 
     fn open_packages(&self) -> Result<BTreeMap<Identifier, round2::Package>, (u16, String)> {
+        let once = SecretKey::from_slice(&self.own.once).map_err(|error| (self.config.me, error.to_string()))?;
+        let keys = [self.encryption_secret, once];
         let open = |sender: u16| {
             let position =
                 self.others_of(sender).position(|receiver| receiver == self.config.me).expect("another member");
             let sealed = &self.attempt.round2[&sender][position * SEALED_LEN..][..SEALED_LEN];
             let context = seal::Context { session: self.attempt.id.session, sender, receiver: self.config.me };
-            let scalar =
-                seal::open(&self.encryption_secret, &context, sealed).map_err(|error| (sender, error.to_string()))?;
+            let scalar = seal::open(&keys, &context, sealed).map_err(|error| (sender, error.to_string()))?;
             let share = frost_secp256k1_tr::keys::SigningShare::deserialize(&scalar)
                 .map_err(|error| (sender, error.to_string()))?;
             Ok((identifier(sender).expect("members count from 1"), round2::Package::new(share)))
@@ -372,7 +393,7 @@ impl Dkg {
 
     fn others_round1(&self) -> BTreeMap<Identifier, round1::Package> {
         let package =
-            |member| (identifier(member).expect("members count from 1"), self.attempt.round1[&member].clone());
+            |member| (identifier(member).expect("members count from 1"), self.attempt.round1[&member].package.clone());
         self.others().map(package).collect()
     }
 
@@ -397,12 +418,17 @@ impl Attempt {
     }
 }
 
-/// What everybody can check of a round 1 package: form, degree and proof of knowledge.
-fn check_round1(event: &Event, threshold: u16) -> Result<round1::Package, Fault> {
+/// What everybody can check of a round 1 post: form, degree and proof of knowledge, and a key of the curve.
+fn check_round1(event: &Event, threshold: u16) -> Result<Round1, Fault> {
     let malformed = |why: String| Fault::Malformed { kind: event.kind, why };
-    let package = round1::Package::deserialize(&event.payload).map_err(|error| malformed(error.to_string()))?;
-    // Encodings are unique, so that a member finds its own package again byte for byte.
-    if package.serialize().ok().as_deref() != Some(event.payload.as_slice()) {
+    let (bytes, once) = event
+        .payload
+        .split_last_chunk::<ONCE_LEN>()
+        .ok_or_else(|| malformed(format!("{} bytes, a key alone has {ONCE_LEN}", event.payload.len())))?;
+    let once = PublicKey::from_slice(once).map_err(|error| malformed(error.to_string()))?;
+    let package = round1::Package::deserialize(bytes).map_err(|error| malformed(error.to_string()))?;
+    // Encodings are unique: who sees that a post is right sees the same bytes as everybody.
+    if package.serialize().ok().as_deref() != Some(bytes) {
         return Err(malformed("not the canonical encoding".to_owned()));
     }
     // The crate checks proofs only on the way into round 2, so a substitute goes that way with this package alone: a
@@ -413,7 +439,7 @@ fn check_round1(event: &Event, threshold: u16) -> Result<round1::Package, Fault>
         vec![<frost_secp256k1_tr::Secp256K1ScalarField as frost_secp256k1_tr::Field>::zero(); usize::from(threshold)];
     let secret = round1::SecretPackage::new(substitute, zeroes, package.commitment().clone(), threshold, 2);
     match frost::part2(secret, &BTreeMap::from([(sender, package.clone())])) {
-        Ok(_) => Ok(package),
+        Ok(_) => Ok(Round1 { package, once, payload: event.payload.clone() }),
         Err(FrostError::InvalidProofOfKnowledge { .. }) => Err(Fault::Proof),
         Err(error) => Err(malformed(error.to_string())),
     }
@@ -438,6 +464,9 @@ struct Own {
     /// Round 1 secret while `round2_payload` is empty, then that of round 2, then nothing.
     #[serde(with = "crate::hex_bytes")]
     secret: Vec<u8>,
+    /// Secret of the key for this attempt, then nothing.
+    #[serde(with = "crate::hex_bytes")]
+    once: Vec<u8>,
     #[serde(with = "crate::hex_bytes")]
     round1_payload: Vec<u8>,
     #[serde(with = "crate::hex_bytes")]
@@ -470,7 +499,7 @@ impl std::fmt::Debug for Own {
 }
 
 impl Own {
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
 
     fn new(config: &Config) -> Self {
         Self {
@@ -480,14 +509,17 @@ impl Own {
             me: config.me,
             attempt: None,
             secret: Vec::new(),
+            once: Vec::new(),
             round1_payload: Vec::new(),
             round2_payload: Vec::new(),
             finished: BTreeMap::new(),
         }
     }
 
-    fn begin(&mut self, attempt: u32, secret: Vec<u8>, round1_payload: Vec<u8>) {
+    fn begin(&mut self, attempt: u32, secret: Vec<u8>, once: &SecretKey, round1_payload: Vec<u8>) {
         self.secret.zeroize();
+        self.once.zeroize();
+        self.once = once.secret_bytes().to_vec();
         self.attempt = Some(attempt);
         self.secret = secret;
         self.round1_payload = round1_payload;
@@ -504,8 +536,9 @@ impl Own {
         if let Some(attempt) = self.attempt {
             self.finished.insert(attempt, HexSecret(share.to_bytes().to_vec()));
         }
-        // The polynomial is not needed any more: an attacker who comes later finds only the share.
+        // Polynomial and key are not needed any more: an attacker who comes later finds only the share.
         self.secret.zeroize();
+        self.once.zeroize();
     }
 
     fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
@@ -528,6 +561,9 @@ impl Own {
             round2::SecretPackage::deserialize(&own.secret).map(drop)
         };
         if !finished && let Err(error) = secret_reads {
+            return Err(damaged(error.to_string()));
+        }
+        if !finished && let Err(error) = SecretKey::from_slice(&own.once) {
             return Err(damaged(error.to_string()));
         }
         own.finished

@@ -1,9 +1,10 @@
 //! Encryption to one member: how a key generation package travels over the public board to its only reader.
 //!
-//! A fresh secp256k1 key of the sender meets the receiver's encryption key (ECDH); HKDF-SHA256 over the shared point,
-//! both public keys and the context makes key and nonce of XChaCha20-Poly1305, which also authenticates the context. So
-//! a sealed package opens only in its own session, from its own sender, for its own receiver. Who sent it is not proven
-//! here but by the board, which accepts posts from the member's account only.
+//! A fresh secp256k1 key of the sender meets two keys of the receiver (ECDH): its lasting encryption key, and one that it made
+//! for this session and wipes after it, so that who gets hold of keystores later opens nothing that was on the board.
+//! HKDF-SHA256 over both shared points, all public keys and the context makes key and nonce of XChaCha20-Poly1305, which also
+//! authenticates the context. So a sealed package opens only in its own session, from its own sender, for its own receiver. Who
+//! sent it is not proven here but by the board, which accepts posts from the member's account only.
 //!
 //! A sealed message is `ephemeral key (33 bytes) || ciphertext || tag (16 bytes)`.
 
@@ -47,15 +48,23 @@ pub enum SealError {
     Closed,
 }
 
-/// Seals `message` for whoever has the secret key of `receiver`.
+/// The keys of who opens: the lasting one, and the one of this session.
+pub type Keys<K> = [K; 2];
+
+/// Seals `message` for whoever has both secret keys of `receiver`.
 ///
 /// # Panics
 ///
 /// Never for messages that fit memory.
-pub fn seal<R: RngCore + CryptoRng>(receiver: &PublicKey, context: &Context, message: &[u8], rng: &mut R) -> Vec<u8> {
+pub fn seal<R: RngCore + CryptoRng>(
+    receiver: &Keys<PublicKey>,
+    context: &Context,
+    message: &[u8],
+    rng: &mut R,
+) -> Vec<u8> {
     let ephemeral = SecretKey::new(rng);
     let ephemeral_key = PublicKey::from_secret_key(SECP256K1, &ephemeral);
-    let (cipher, nonce) = cipher(receiver, &ephemeral, &ephemeral_key, receiver, context);
+    let (cipher, nonce) = cipher(receiver.map(|theirs| (theirs, ephemeral)), &ephemeral_key, receiver, context);
     let sealed = cipher
         .encrypt(&nonce, Payload { msg: message, aad: &context.to_bytes() })
         .expect("XChaCha20-Poly1305 takes any message below 256 GiB");
@@ -67,14 +76,14 @@ pub fn seal<R: RngCore + CryptoRng>(receiver: &PublicKey, context: &Context, mes
 /// # Errors
 ///
 /// When it is damaged or meant for another receiver, sender or session.
-pub fn open(receiver: &SecretKey, context: &Context, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
+pub fn open(receiver: &Keys<SecretKey>, context: &Context, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
     if sealed.len() < OVERHEAD {
         return Err(SealError::TooShort { got: sealed.len() });
     }
     let (ephemeral, ciphertext) = sealed.split_at(33);
     let ephemeral = PublicKey::from_slice(ephemeral).map_err(|_| SealError::Key)?;
-    let receiver_key = PublicKey::from_secret_key(SECP256K1, receiver);
-    let (cipher, nonce) = cipher(&ephemeral, receiver, &ephemeral, &receiver_key, context);
+    let receiver_keys = receiver.map(|secret| PublicKey::from_secret_key(SECP256K1, &secret));
+    let (cipher, nonce) = cipher(receiver.map(|ours| (ephemeral, ours)), &ephemeral, &receiver_keys, context);
     let opened =
         cipher.decrypt(&nonce, Payload { msg: ciphertext, aad: &context.to_bytes() }).map_err(|_| SealError::Closed)?;
     Ok(Zeroizing::new(opened))
@@ -89,14 +98,16 @@ impl Context {
 
 /// Key and nonce are used for one message only, since the ephemeral key is.
 fn cipher(
-    theirs: &PublicKey,
-    ours: &SecretKey,
+    meetings: Keys<(PublicKey, SecretKey)>,
     ephemeral: &PublicKey,
-    receiver: &PublicKey,
+    receiver: &Keys<PublicKey>,
     context: &Context,
 ) -> (XChaCha20Poly1305, XNonce) {
-    let shared = Zeroizing::new(SharedSecret::new(theirs, ours).secret_bytes());
-    let salt = [ephemeral.serialize(), receiver.serialize()].concat();
+    let mut shared = Zeroizing::new([0; 64]);
+    for (half, (theirs, ours)) in shared.chunks_mut(32).zip(&meetings) {
+        half.copy_from_slice(Zeroizing::new(SharedSecret::new(theirs, ours).secret_bytes()).as_slice());
+    }
+    let salt = [ephemeral.serialize(), receiver[0].serialize(), receiver[1].serialize()].concat();
     let okm = hkdf_sha256::<56>(&salt, shared.as_slice(), &context.to_bytes());
     (XChaCha20Poly1305::new(Key::from_slice(&okm[..32])), *XNonce::from_slice(&okm[32..]))
 }
@@ -137,11 +148,18 @@ mod tests {
     #[test]
     fn what_is_sealed_opens_for_its_receiver_in_its_context_only() {
         let mut rng = rand::rngs::StdRng::seed_from_u64(1);
-        let ((secret, key), (other, _)) = (pair(3), pair(4));
-        let sealed = seal(&key, &context(), b"a share", &mut rng);
+        let ((lasting, lasting_key), (once, once_key), (other, _)) = (pair(3), pair(5), pair(4));
+        let secret = [lasting, once];
+        let sealed = seal(&[lasting_key, once_key], &context(), b"a share", &mut rng);
         assert_eq!(sealed.len(), b"a share".len() + OVERHEAD);
         assert_eq!(open(&secret, &context(), &sealed).expect("opens").as_slice(), b"a share");
-        assert_eq!(open(&other, &context(), &sealed), Err(SealError::Closed));
+        for wrong in [[lasting, other], [other, once], [once, lasting], [lasting, lasting]] {
+            assert_eq!(
+                open(&wrong, &context(), &sealed),
+                Err(SealError::Closed),
+                "both keys are needed, each in its place"
+            );
+        }
         for foreign in [
             Context { session: B256::repeat_byte(8), ..context() },
             Context { sender: 3, ..context() },
@@ -154,7 +172,8 @@ mod tests {
     #[test]
     fn a_changed_byte_anywhere_is_seen() {
         let mut rng = rand::rngs::StdRng::seed_from_u64(2);
-        let (secret, key) = pair(3);
+        let ((lasting, lasting_key), (once, once_key)) = (pair(3), pair(5));
+        let (secret, key) = ([lasting, once], [lasting_key, once_key]);
         let sealed = seal(&key, &context(), b"a share", &mut rng);
         for position in 0..sealed.len() {
             let mut changed = sealed.clone();

@@ -175,6 +175,43 @@ fn whoever_lies_about_a_snapshot_is_named_and_left_for_another_source() {
 }
 
 #[test]
+fn who_offers_a_snapshot_and_gives_nothing_of_it_keeps_nobody_from_starting() {
+    let mut network = network();
+    let head = network.head(0);
+    // It offers a block that nobody else does, proves it, and has reasons for ever.
+    let miser = Relay::before(network.url(0), move |method, _, answer| match method {
+        "peg_getSnapshots" => answer["result"] = json!([{ "number": head - 1 }]),
+        "peg_getSnapshotPart" => {
+            *answer = json!({ "jsonrpc": "2.0", "id": answer["id"], "error": { "code": -32005, "message": "later" } })
+        }
+        _ => {}
+    });
+    let honest = network.url(1).to_owned();
+    let follower = network.follow_with(&honest, &format!("[sync]\nbehind = 5\nfrom = [\"{}\"]\n", miser.url));
+    network.wait("it has caught up by another's snapshot", |network| network.head(follower) >= head);
+    let log = network.log(follower);
+    assert!(log.lines().any(|line| line.contains("gives nothing of it") && line.contains(&miser.url)), "{log}");
+    assert_ne!(began_at(&network, follower), head - 1);
+    agree(&network, 0, follower);
+}
+
+#[test]
+fn a_follower_without_anybody_to_follow_says_so_and_one_of_another_network_ends() {
+    let mut network = Validators::started(4);
+    let nobody = format!("http://127.0.0.1:{}", tests::port::free());
+    let follower = network.follow_with(&nobody, "");
+    network.wait("it says what it waits for", |network| {
+        let (status, health) = network.http(follower, "GET", "/health", "");
+        status == 503 && health.contains("does not answer")
+    });
+    let mut others = Validators::new(4);
+    others.start(0);
+    let lost = network.follow_with(others.url(0), "");
+    network
+        .wait("it ends and says why", |network| network.log(lost).contains("the followed node is of another network"));
+}
+
+#[test]
 fn a_copy_that_is_killed_at_any_moment_goes_on_where_it_was() {
     let mut network = network();
     let relay = Relay::before(network.url(0), |method, _, _| {

@@ -17,6 +17,9 @@ const BYTES_PER_SECOND: u64 = 16 << 20;
 /// Bytes that may be given out at once after a pause.
 const BURST_BYTES: u64 = 2 * BYTES_PER_SECOND;
 
+/// What an answer counts as at least.
+const LOOK_BYTES: u64 = 4 << 10;
+
 /// Why a part is not given.
 #[derive(Debug, thiserror::Error)]
 pub enum PartError {
@@ -41,6 +44,8 @@ pub struct Snapshots {
     every: u64,
     shelf: Mutex<Shelf<Arc<FrozenStore>>>,
     spent: Mutex<Spent>,
+    /// One first snapshot at a time.
+    first: Mutex<()>,
 }
 
 /// What was given out lately.
@@ -57,7 +62,7 @@ impl Snapshots {
     /// Keeps none yet.
     #[must_use]
     pub fn new(every: u64) -> Self {
-        Self { every, shelf: Mutex::default(), spent: Mutex::default() }
+        Self { every, shelf: Mutex::default(), spent: Mutex::default(), first: Mutex::default() }
     }
 
     /// Takes a snapshot if it is time for one. Call it when block `number` is final by a certificate of its own that is in the
@@ -79,6 +84,7 @@ impl Snapshots {
     ///
     /// When the store fails.
     pub fn offers(&self, store: &NodeStore, now_ms: u64) -> Result<Vec<Offer>, StoreError> {
+        let _one = self.first.lock().unwrap_or_else(PoisonError::into_inner);
         if self.every != 0 && self.shelf().numbers().next().is_none() {
             let frozen = store.freeze()?;
             let number = frozen.read(|tables| certified_head(tables)).transpose()?;
@@ -96,13 +102,13 @@ impl Snapshots {
     /// See [`PartError`].
     pub fn part(&self, number: u64, part: Part, now_ms: u64) -> Result<Vec<u8>, PartError> {
         let frozen = self.shelf().get(number, now_ms).cloned().ok_or(PartError::Gone(number))?;
-        if !self.spent().allows(now_ms) {
+        if !self.spent().reserve(now_ms) {
             return Err(PartError::Busy);
         }
         let answered = frozen.read(move |tables| answer(tables, number, &part, PART_BYTES));
-        let bytes = answered.ok_or(PartError::Busy)??.ok_or(PartError::NoSuchPart)?;
-        self.spent().add(bytes.len() as u64);
-        Ok(bytes)
+        let given = answered.ok_or(PartError::Busy).and_then(|answered| answered?.ok_or(PartError::NoSuchPart));
+        self.spent().settle(given.as_ref().map_or(0, Vec::len) as u64);
+        given
     }
 
     fn keep(&self, number: u64, frozen: FrozenStore, now_ms: u64) {
@@ -122,15 +128,21 @@ impl Snapshots {
 }
 
 impl Spent {
-    fn allows(&mut self, now_ms: u64) -> bool {
+    /// Whether one more part may be given; it counts as a whole one until it is [settled](Self::settle).
+    fn reserve(&mut self, now_ms: u64) -> bool {
         let passed_ms = now_ms.saturating_sub(self.at_ms);
         self.at_ms = now_ms.max(self.at_ms);
         self.bytes = self.bytes.saturating_sub(passed_ms.saturating_mul(BYTES_PER_SECOND) / 1000);
-        self.bytes < BURST_BYTES
+        let may = self.bytes < BURST_BYTES;
+        if may {
+            self.bytes += PART_BYTES as u64;
+        }
+        may
     }
 
-    const fn add(&mut self, bytes: u64) {
-        self.bytes = self.bytes.saturating_add(bytes);
+    /// Counts what was given in the end. Looking costs too.
+    fn settle(&mut self, bytes: u64) {
+        self.bytes = self.bytes.saturating_sub(PART_BYTES as u64).saturating_add(bytes.max(LOOK_BYTES));
     }
 }
 
@@ -141,12 +153,36 @@ mod tests {
     #[test]
     fn what_all_who_copy_get_together_is_bounded() {
         let mut spent = Spent::default();
-        assert!(spent.allows(1_000));
-        spent.add(BURST_BYTES);
-        assert!(!spent.allows(1_000));
-        assert!(spent.allows(1_001), "a millisecond gives some");
-        spent.add(BYTES_PER_SECOND);
-        assert!(!spent.allows(1_900));
-        assert!(spent.allows(2_001));
+        assert!(spent.reserve(1_000));
+        spent.settle(BURST_BYTES);
+        assert!(!spent.reserve(1_000));
+        assert!(spent.reserve(1_001), "a millisecond gives some");
+        spent.settle(BYTES_PER_SECOND);
+        assert!(!spent.reserve(1_900));
+        assert!(spent.reserve(2_001));
+        let mut spent = Spent::default();
+        let at_once = (0..1_000).filter(|_| spent.reserve(1_000)).count();
+        assert_eq!(at_once, BURST_BYTES as usize / PART_BYTES, "what is under way counts");
+    }
+
+    #[test]
+    fn who_asks_without_end_is_told_to_come_back_and_may_after_a_second() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = NodeStore::open(folder.path()).expect("a database");
+        let chain = crate::chain::Chain::open(crate::testing::genesis(), store).expect("the genesis is right");
+        let snapshots = Snapshots::new(1);
+        snapshots.keep(0, chain.store().freeze().expect("it stands still"), 0);
+        let ask = |part, now_ms| snapshots.part(0, part, now_ms);
+        let accounts = || Part::Accounts { from: alloy_primitives::B256::ZERO };
+        let nothing = || Part::Codes { hashes: Vec::new() };
+        let refused = (0..20_000).find_map(|_| ask(accounts(), 1_000).err());
+        assert!(matches!(refused, Some(PartError::Busy)), "{refused:?}");
+        assert!(ask(accounts(), 2_000).is_ok());
+        // Questions without an answer cost, too.
+        let refused =
+            (0..20_000).map(|_| ask(nothing(), 2_000)).find(|asked| !matches!(asked, Err(PartError::NoSuchPart)));
+        assert!(matches!(refused, Some(Err(PartError::Busy))), "{refused:?}");
+        assert!(ask(accounts(), 9_000_000_000).is_ok());
+        assert!(matches!(snapshots.part(7, accounts(), 0), Err(PartError::Gone(7))));
     }
 }

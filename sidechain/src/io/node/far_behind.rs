@@ -143,15 +143,24 @@ impl Work<'_> {
                     if rpc.is_none() {
                         rpc = Some(serve(self.config, &state)?);
                     }
-                    match self.copy(&state, offered).await {
+                    let copied = self.copy(&state, offered).await;
+                    state.facts().copying = None;
+                    match copied {
                         Ok(restore) => break Some(restore),
                         Err(CopyError::Gone(number)) => warn!(number, "no source keeps the snapshot any more"),
                         Err(CopyError::Store(error)) => return Err(NodeError::Open(error.into())),
                     }
                 }
                 Ok(_) => break None,
+                // Following it says so, and ends.
+                Err(_) if self.config.follow.as_ref().is_some_and(|url| self.sources.is_foreign(url)) => break None,
                 // A node without a chain has nothing to do but to wait; a validator's network may be just starting.
-                Err(_) if self.config.follow.is_some() && self.chain.head().number == 0 => {}
+                Err(_) if self.config.follow.is_some() && self.chain.head().number == 0 => {
+                    state.facts().waits_for = Some("the followed node, which does not answer".to_owned());
+                    if rpc.is_none() {
+                        rpc = Some(serve(self.config, &state)?);
+                    }
+                }
                 Err(_) if tries < TRIES => tries += 1,
                 Err(_) => break None,
             }

@@ -27,6 +27,10 @@ const PART_TIMEOUT: Duration = Duration::from_secs(30);
 /// A source that needs longer for a part is left for another.
 const SLOW: Duration = Duration::from_secs(5);
 
+/// A source that is asked for so long and gives nothing is left for others, and for other snapshots: whoever offers one can refuse its
+/// parts.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// Pause before sources that all failed are asked again.
 const RETRY: Duration = Duration::from_secs(2);
 
@@ -51,6 +55,12 @@ struct Source {
     url: String,
     client: HttpClient,
     state: State,
+    /// Since when it was asked for parts and gave none.
+    silent_since: Option<Instant>,
+    /// It gave nothing for too long: others come first.
+    is_silent: bool,
+    /// It is of another network.
+    is_foreign: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +99,7 @@ impl Sources {
         let source = |url: &String| {
             let builder = HttpClientBuilder::default().request_timeout(PART_TIMEOUT);
             match builder.max_response_size(MAX_RESPONSE_BYTES).build(url) {
-                Ok(client) => Ok(Source { url: url.clone(), client, state: State::Good }),
+                Ok(client) => Ok(Source::new(url.clone(), client)),
                 Err(error) => Err((url.clone(), error.to_string())),
             }
         };
@@ -119,8 +129,10 @@ impl Sources {
                 offers.extend(numbers.into_iter().map(|number| (number, index)));
             }
         }
-        // The preferred one first, then the newest.
-        offers.sort_by_key(|(number, _)| std::cmp::Reverse((preferred == Some(*number), *number)));
+        // Of who gives parts, as far as is known; the preferred one; then the newest.
+        offers.sort_by_key(|(number, index)| {
+            std::cmp::Reverse((!self.all[*index].is_silent, preferred == Some(*number), *number))
+        });
         for (number, index) in &offers {
             match self.all[*index].header(*number, validators).await {
                 Some((header, certificate)) => {
@@ -135,8 +147,14 @@ impl Sources {
 
     fn choose(&mut self, number: u64, offers: &[(u64, usize)]) {
         for (index, source) in self.all.iter_mut().enumerate().filter(|(_, source)| source.state != State::Liar) {
+            source.silent_since = None;
             source.state = if offers.contains(&(number, index)) { State::Good } else { State::Without };
         }
+    }
+
+    /// Whether a source said that it is of another network.
+    pub fn is_foreign(&self, url: &str) -> bool {
+        self.all.iter().any(|source| source.url == url && source.is_foreign)
     }
 
     /// A part, and which source gave it. Waits while those that have the snapshot do not answer.
@@ -152,6 +170,7 @@ impl Sources {
                     if started.elapsed() > SLOW || answer.is_none() {
                         self.next += 1;
                     }
+                    self.all[index].note(answer.is_some(), started);
                     if let Some(answer) = answer {
                         return Ok((index, answer));
                     }
@@ -179,8 +198,22 @@ impl Sources {
 pub struct NoAnswer;
 
 impl Source {
+    const fn new(url: String, client: HttpClient) -> Self {
+        Self { url, client, state: State::Good, silent_since: None, is_silent: false, is_foreign: false }
+    }
+
+    /// Takes note of whether it gave a part when it was asked at `asked`. One that gives none for too long is left.
+    fn note(&mut self, gave: bool, asked: Instant) {
+        if gave {
+            (self.silent_since, self.is_silent) = (None, false);
+        } else if self.silent_since.get_or_insert(asked).elapsed() > PATIENCE && self.state == State::Good {
+            warn!(source = self.url, "a source offers a snapshot and gives nothing of it: it is left for others");
+            (self.state, self.is_silent) = (State::Without, true);
+        }
+    }
+
     /// Blocks of the snapshots that it offers; `None` when it does not answer, or is of another network.
-    async fn offers(&self, genesis: B256) -> Option<Vec<u64>> {
+    async fn offers(&mut self, genesis: B256) -> Option<Vec<u64>> {
         let asked = tokio::time::timeout(OFFER_TIMEOUT, self.ask_offers(genesis)).await;
         match asked {
             Ok(Ok(offers)) => offers,
@@ -195,11 +228,12 @@ impl Source {
         }
     }
 
-    async fn ask_offers(&self, genesis: B256) -> Result<Option<Vec<u64>>, ClientError> {
+    async fn ask_offers(&mut self, genesis: B256) -> Result<Option<Vec<u64>>, ClientError> {
         let first: Option<FollowedBlock> = self.client.request("peg_getBlock", rpc_params![0]).await?;
         let first = first.and_then(|first| Block::decode(&mut first.block.as_ref()).ok());
         let got = first.map(|first| first.hash());
-        if got != Some(genesis) {
+        self.is_foreign = got != Some(genesis);
+        if self.is_foreign {
             warn!(source = self.url, ?got, want = %genesis, "a source of snapshots is of another network");
             return Ok(None);
         }
