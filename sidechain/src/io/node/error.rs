@@ -23,6 +23,11 @@ pub enum NodeError {
     /// A node is a validator, with keys, or follows another, without.
     #[error("a node needs either validator keys or the address of a node to follow")]
     NoRole,
+    /// A network that begins in the future, or whose time was made up.
+    #[error(
+        "the genesis file's timestamp is {ahead_s} s ahead of this machine's clock: look at both, one of them is wrong"
+    )]
+    FromTheFuture { ahead_s: u64 },
     /// `NodeConfig::peers` has a name that no member has.
     #[error("there is no validator named {0:?} in the genesis file")]
     UnknownPeer(String),

@@ -12,7 +12,19 @@ use super::{
     far_behind, follower, members,
     validator::Validator,
 };
-use crate::{execution, genesis::Genesis, io::keys::ValidatorKeys};
+use crate::{
+    execution,
+    genesis::Genesis,
+    io::{clock::now_ms, keys::ValidatorKeys},
+};
+
+/// How far the genesis file's timestamp may be ahead of this machine's clock, in seconds: the first block has it, and none may be before.
+const MAX_GENESIS_AHEAD_S: u64 = 60;
+
+fn check_timestamp(genesis_s: u64, now_s: u64) -> Result<(), NodeError> {
+    let ahead_s = genesis_s.saturating_sub(now_s);
+    if ahead_s > MAX_GENESIS_AHEAD_S { Err(NodeError::FromTheFuture { ahead_s }) } else { Ok(()) }
+}
 
 /// Runs a node until `shutdown` resolves; then everything is on disk and closed. Blocks the calling thread, which must not be
 /// one of an async runtime: the node brings its own. A validator compares its clock with Bitcoin's if it may ask.
@@ -30,6 +42,7 @@ pub fn run(
     let _lock = DirectoryLock::acquire(&config.data_dir)?;
     // Beside the rest of the start: no transaction shall be the first to wait for it.
     std::thread::spawn(execution::warm_up);
+    check_timestamp(genesis.timestamp, now_ms() / 1000)?;
     let validators = members::validators(&genesis)?;
     if keys.is_some() == config.follow.is_some() {
         return Err(NodeError::NoRole);

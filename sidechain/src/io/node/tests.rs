@@ -235,6 +235,16 @@ fn a_data_directory_has_one_process() {
 }
 
 #[test]
+fn a_network_that_begins_in_the_future_is_not_started() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (mut genesis, nodes) = network(dir.path());
+    genesis.timestamp = now_ms() / 1000 + 3_600;
+    let error = run(nodes[0].config.clone(), genesis, nodes[0].keys.clone(), None, std::future::pending());
+    let error = error.expect_err("an hour ahead").to_string();
+    assert!(error.contains("s ahead of this machine's clock"), "{error}");
+}
+
+#[test]
 fn what_cannot_work_is_said_at_the_start() {
     let dir = tempfile::tempdir().expect("a directory");
     let (genesis, nodes) = network(dir.path());
