@@ -13,7 +13,7 @@
 use std::collections::BTreeMap;
 
 use alloy_primitives::{Address, keccak256};
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use bitcoin::hashes::{Hash as _, sha256};
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
@@ -108,8 +108,10 @@ impl KdfParams {
         }
         let params = Params::new(self.memory_kib, self.passes, self.lanes, Some(32)).map_err(unsupported)?;
         let mut key = Zeroizing::new([0; 32]);
+        // The key is made of the last of these blocks, so they are wiped as it is.
+        let mut blocks = Zeroizing::new(vec![Block::default(); params.block_count()]);
         Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-            .hash_password_into(passphrase.as_bytes(), salt, key.as_mut_slice())
+            .hash_password_into_with_memory(passphrase.as_bytes(), salt, key.as_mut_slice(), blocks.as_mut_slice())
             .map_err(unsupported)?;
         Ok(key)
     }
@@ -317,11 +319,13 @@ impl OperatorKeys {
         params: KdfParams,
         rng: &mut R,
     ) -> Result<Keystore, KeystoreError> {
-        let secret = Zeroizing::new([self.account.secret_bytes(), self.encryption.secret_bytes()].concat());
+        let mut secret = Zeroizing::new([0; 64]);
+        secret[..32].copy_from_slice(self.account.as_ref());
+        secret[32..].copy_from_slice(self.encryption.as_ref());
         let mut public = more;
         public.insert("account".to_owned(), self.address().to_string());
         public.insert("encryptionKey".to_owned(), self.encryption_key().to_string());
-        Keystore::seal(OPERATOR, public, &secret, passphrase, params, rng)
+        Keystore::seal(OPERATOR, public, secret.as_slice(), passphrase, params, rng)
     }
 
     /// Opens a keystore file.

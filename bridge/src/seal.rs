@@ -62,9 +62,10 @@ pub fn seal<R: RngCore + CryptoRng>(
     message: &[u8],
     rng: &mut R,
 ) -> Vec<u8> {
-    let ephemeral = SecretKey::new(rng);
+    let mut ephemeral = SecretKey::new(rng);
     let ephemeral_key = PublicKey::from_secret_key(SECP256K1, &ephemeral);
     let (cipher, nonce) = cipher(receiver.map(|theirs| (theirs, ephemeral)), &ephemeral_key, receiver, context);
+    ephemeral.non_secure_erase();
     let sealed = cipher
         .encrypt(&nonce, Payload { msg: message, aad: &context.to_bytes() })
         .expect("XChaCha20-Poly1305 takes any message below 256 GiB");
@@ -98,14 +99,17 @@ impl Context {
 
 /// Key and nonce are used for one message only, since the ephemeral key is.
 fn cipher(
-    meetings: Keys<(PublicKey, SecretKey)>,
+    mut meetings: Keys<(PublicKey, SecretKey)>,
     ephemeral: &PublicKey,
     receiver: &Keys<PublicKey>,
     context: &Context,
 ) -> (XChaCha20Poly1305, XNonce) {
     let mut shared = Zeroizing::new([0; 64]);
-    for (half, (theirs, ours)) in shared.chunks_mut(32).zip(&meetings) {
-        half.copy_from_slice(Zeroizing::new(SharedSecret::new(theirs, ours).secret_bytes()).as_slice());
+    for (half, (theirs, ours)) in shared.chunks_mut(32).zip(&mut meetings) {
+        let mut point = SharedSecret::new(theirs, ours);
+        half.copy_from_slice(point.as_ref());
+        point.non_secure_erase();
+        ours.non_secure_erase();
     }
     let salt = [ephemeral.serialize(), receiver[0].serialize(), receiver[1].serialize()].concat();
     let okm = hkdf_sha256::<56>(&salt, shared.as_slice(), &context.to_bytes());
@@ -115,20 +119,22 @@ fn cipher(
 /// HKDF with SHA-256 (RFC 5869), for up to 255 blocks of output.
 pub(crate) fn hkdf_sha256<const N: usize>(salt: &[u8], secret: &[u8], info: &[u8]) -> Zeroizing<[u8; N]> {
     const { assert!(N <= 255 * 32) };
-    let prk = Zeroizing::new(hmac(salt, &[secret]));
+    let prk = hmac(salt, &[secret]);
     let mut okm = Zeroizing::new([0; N]);
-    let mut block = Zeroizing::new(Vec::new());
+    let mut block: Option<Zeroizing<[u8; 32]>> = None;
     for (counter, chunk) in (1u8..).zip(okm.chunks_mut(32)) {
-        block = Zeroizing::new(hmac(prk.as_slice(), &[&block, info, &[counter]]).to_vec());
-        chunk.copy_from_slice(&block[..chunk.len()]);
+        let before = block.as_ref().map_or(&[][..], |block| block.as_slice());
+        let next = hmac(prk.as_slice(), &[before, info, &[counter]]);
+        chunk.copy_from_slice(&next[..chunk.len()]);
+        block = Some(next);
     }
     okm
 }
 
-fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+fn hmac(key: &[u8], parts: &[&[u8]]) -> Zeroizing<[u8; 32]> {
     let mut engine = HmacEngine::<sha256::Hash>::new(key);
     parts.iter().for_each(|part| engine.input(part));
-    Hmac::from_engine(engine).to_byte_array()
+    Zeroizing::new(Hmac::from_engine(engine).to_byte_array())
 }
 
 #[cfg(test)]

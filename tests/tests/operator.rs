@@ -193,14 +193,13 @@ fn keys_are_made_for_a_chain_id_that_somebody_chose_and_no_other_chain_has() {
 
 /// Keystores say that they are encrypted, and what is in them is nowhere in plain.
 fn secrets_are_only_in_keystores(folder: &Path) {
-    let files: BTreeMap<_, _> = folder
-        .read_dir()
-        .expect("readable")
-        .map(|entry| entry.expect("readable"))
-        .map(|entry| (entry.file_name().into_string().expect("UTF-8"), fs::read_to_string(entry.path()).expect("text")))
+    let files: BTreeMap<_, _> = files_below(folder)
+        .into_iter()
+        .map(|path| (path.strip_prefix(folder).expect("below").display().to_string(), path))
+        .map(|(name, path)| (name, fs::read_to_string(path).expect("text")))
         .collect();
     let names: Vec<_> = files.keys().collect();
-    assert_eq!(names, ["operator.keystore", "public.json", "recovery.keystore", "validator.keystore"]);
+    assert_eq!(names, ["operator.keystore", "public.json", "recovery/recovery.keystore", "validator.keystore"]);
     for (name, text) in files.iter().filter(|(name, _)| name.ends_with(".keystore")) {
         assert!(text.contains("argon2id"), "{name} is not encrypted: {text}");
         let keystore = Keystore::parse(text.as_bytes()).expect("made by causeway keys");
@@ -210,6 +209,52 @@ fn secrets_are_only_in_keystores(folder: &Path) {
             assert!(shown.is_empty(), "a secret of {name} is in plain in {shown:?}");
         }
     }
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let entries = folder.read_dir().expect("readable").map(|entry| entry.expect("readable").path());
+    entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
+}
+
+/// Whoever has the operator's disk and passphrase has no recovery key, so a threshold of such thefts does not take the vault by it.
+#[test]
+fn off_regtest_the_recovery_key_is_made_apart_and_no_other_passphrase_opens_it() {
+    const APART: &str = "lunar pocket anvil mustard tram\n";
+    let operators = Operators::new();
+    let keys = |dir: &str, more: &[&str]| {
+        let network = ["--network", "testnet4", "--chain-id", "51718", "--passphrase-stdin"];
+        let who = ["keys", "operator", "--json", "--name", "alice", "--p2p-address", "a.example:1", "--dir", dir];
+        operators.run(&[&who[..], &network, more].concat(), PASSPHRASE)
+    };
+    keys("~/alice", &[]).fails_saying(&[
+        "--recovery-key",
+        "causeway keys recovery --dir",
+        "another machine",
+        "testnet4",
+    ]);
+    assert!(!operators.path("alice").exists(), "nothing was made");
+
+    let recovery = |dir: &str, passphrase: &str| {
+        operators.run(&["keys", "recovery", "--json", "--dir", dir, "--passphrase-stdin"], passphrase)
+    };
+    recovery("~/apart", "password1234\n").fails_saying(&["too weak"]);
+    assert!(!operators.path("apart").exists(), "nothing was made");
+    let made = recovery("~/apart", APART).json().remove(0);
+    let key = made["recoveryKey"].as_str().expect("a key");
+    recovery("~/apart", APART).fails_saying(&["recovery.keystore exists and is not overwritten"]);
+    keys("~/apart", &["--recovery-key", key]).fails_saying(&["recovery.keystore exists"]);
+
+    let public = keys("~/alice", &["--recovery-key", key]).json().remove(0);
+    assert_eq!(public["operator"]["recoveryKey"].as_str(), Some(format!("0x{key}").as_str()));
+    let names: Vec<_> = files_below(&operators.path("alice"));
+    assert!(names.iter().all(|path| !path.display().to_string().contains("recovery")), "{names:?}");
+    recovery("~/alice", APART).fails_saying(&["a folder of its own"]);
+
+    let keystore = fs::read(operators.path("apart/recovery.keystore")).expect("made");
+    let keystore = Keystore::parse(&keystore).expect("made by causeway keys");
+    assert_eq!(keystore.public()["recoveryKey"], key);
+    assert!(keystore.open("recovery", PASSPHRASE.trim_end()).is_err(), "the operator's passphrase is not its own");
+    assert_eq!(keystore.open("recovery", APART.trim_end()).expect("its own").len(), 32);
 }
 
 #[test]
@@ -262,6 +307,78 @@ fn weak_passphrases_and_addresses_without_ports_are_refused() {
     keys("alice.example:30301", "short\n").fails_saying(&["5 characters", "at least 8"]);
     keys("alice.example", PASSPHRASE).fails_saying(&["alice.example", "HOST:PORT"]);
     assert!(!operators.path("a/validator.keystore").exists());
+
+    let weak = |arguments: &[&str]| {
+        let refused = operators.run(&[arguments, &["--passphrase-stdin"]].concat(), "password1234\n");
+        refused.fails_saying(&["too weak", "guesses", "words drawn"]);
+        assert!(!refused.stderr.contains("password1234"), "{refused}");
+    };
+    weak(&["keys", "account", "--out", "~/me.keystore"]);
+    weak(&["wallet", "create", "--birthday", "0", "--home", "~/home"]);
+    let key = "f9308a019258c31049344f85f89d5229b531c845836f99b08601f113bce036f9";
+    let operator = ["--name", "a", "--p2p-address", "a.example:1", "--dir", "~/a", "--recovery-key", key];
+    weak(&[&["keys", "operator", "--network", "testnet4", "--chain-id", "51718"][..], &operator].concat());
+    assert!(files_below(operators.home.path()).is_empty(), "nothing was made");
+}
+
+/// A crash of a node would write the keys of its validator to the disk, and any process of the same user could read them while it runs.
+#[cfg(target_os = "linux")]
+#[test]
+fn no_process_that_holds_keys_can_be_dumped_or_read() {
+    use std::os::unix::fs::{MetadataExt as _, chown};
+    use std::os::unix::process::CommandExt as _;
+    use std::process::{Command, Stdio};
+    use std::time::{Duration, Instant};
+
+    let operators = Operators::new();
+    operators.keys("alice", 31_001);
+    operators.keys("bob", 31_002);
+    let make = ["genesis", "--out", "~/genesis.json", "~/alice/public.json", "~/bob/public.json"];
+    assert_eq!(operators.run(&make, "").code, Some(0));
+    let (node, relayer) = (operators.configure("alice"), operators.configure_relayer("alice"));
+    let home = operators.home.path();
+    // What belongs to the superuser belongs to the superuser anyway: then the processes are somebody else's.
+    let own = fs::metadata("/proc/self").expect("Linux").uid();
+    let user = if own == 0 { 65_534 } else { own };
+    if own == 0 {
+        let folders = [home.to_owned(), home.join("alice"), home.join("alice/recovery")];
+        folders.into_iter().chain(files_below(home)).for_each(|path| chown(path, Some(user), None).expect("ours"));
+    }
+    let start = |command: &mut Command| {
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).uid(user);
+        command.spawn().expect("it starts")
+    };
+    let facts = |id: u32| {
+        let limits = fs::read_to_string(format!("/proc/{id}/limits")).unwrap_or_default();
+        let core = limits.lines().find_map(|line| line.strip_prefix("Max core file size")).unwrap_or_default();
+        let core: Vec<_> = core.split_whitespace().take(2).map(str::to_owned).collect();
+        (core == ["0", "0"], fs::metadata(format!("/proc/{id}/mem")).map(|of| of.uid()).ok())
+    };
+
+    // Any other program belongs to its user, which is how a debugger is let in.
+    let mut other = start(Command::new("sleep").arg("60"));
+    assert_eq!(facts(other.id()).1, Some(user));
+    other.kill().expect("ours");
+    other.wait().expect("ours");
+
+    let commands: [&[&str]; 4] = [
+        &["node", "--config", &node],
+        &["relayer", "--config", &relayer],
+        &["keys", "account", "--out", "me.keystore"],
+        &["wallet", "restore"],
+    ];
+    for arguments in commands {
+        // It waits for its passphrase.
+        let mut child = start(&mut binary::command(home, [arguments, &["--passphrase-stdin"]].concat()));
+        let until = Instant::now() + Duration::from_secs(30);
+        while facts(child.id()) != (true, Some(0)) && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let (found, ended) = (facts(child.id()), child.try_wait().expect("ours"));
+        child.kill().expect("ours");
+        child.wait().expect("ours");
+        assert_eq!((found, ended), ((true, Some(0)), None), "{arguments:?}");
+    }
 }
 
 #[test]

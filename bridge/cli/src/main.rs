@@ -9,6 +9,7 @@
 //!   dev/       dev, demo, headers
 //!   audit/     audit
 //!   options/   options that several commands have               keystores, genesis_file   files that several read
+//!   core_dumps secrets stay in memory
 //!   terminal   the one way to the terminal, for whatever anybody wrote
 //! ```
 
@@ -19,6 +20,7 @@ mod audit;
 mod clock;
 mod commands;
 mod context;
+mod core_dumps;
 mod dev;
 mod genesis_file;
 mod keystores;
@@ -29,6 +31,7 @@ mod user;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use eyre::WrapErr as _;
 
 /// The node allocates and frees small things on many threads; the system's allocator is slower at that, and keeps more memory.
 #[global_allocator]
@@ -36,8 +39,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     end_quietly_when_nobody_reads();
-    let arguments = commands::Causeway::parse();
-    match arguments.run() {
+    let run = || {
+        core_dumps::forbid().wrap_err("core dumps cannot be turned off")?;
+        commands::Causeway::parse().run()
+    };
+    match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => report(&error),
     }

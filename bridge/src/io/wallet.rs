@@ -159,7 +159,10 @@ impl Seed {
 
     /// The address of that account.
     pub fn account_address(&self) -> Account {
-        address(&PublicKey::from_secret_key(SECP256K1, &self.account()))
+        let mut key = self.account();
+        let address = address(&PublicKey::from_secret_key(SECP256K1, &key));
+        key.non_secure_erase();
+        address
     }
 
     /// The reclaim key of deposit `index`: m/1008'/1'/0'/index.
@@ -168,8 +171,10 @@ impl Seed {
     ///
     /// If `index` is 2^31 or more.
     pub fn reclaim_key(&self, index: u32) -> Keypair {
-        let key = self.derive(&[hardened(RECLAIM_PURPOSE), hardened(1), hardened(0), normal(index)]);
-        Keypair::from_secret_key(SECP256K1, &key)
+        let mut key = self.derive(&[hardened(RECLAIM_PURPOSE), hardened(1), hardened(0), normal(index)]);
+        let pair = Keypair::from_secret_key(SECP256K1, &key);
+        key.non_secure_erase();
+        pair
     }
 
     fn derive(&self, path: &[ChildNumber]) -> SecretKey {

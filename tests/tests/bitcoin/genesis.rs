@@ -23,9 +23,12 @@ async fn a_genesis_file_is_compared_with_one_s_own_bitcoind() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let home = folder.path();
     for name in ["alice", "bob"] {
-        let (dir, p2p) = (format!("~/{name}"), format!("{name}.example:30301"));
+        let (dir, p2p, apart) = (format!("~/{name}"), format!("{name}.example:30301"), format!("~/{name}-recovery"));
+        let recovery =
+            run(home, &["keys", "recovery", "--json", "--dir", &apart, "--passphrase-stdin"]).json().remove(0);
+        let key = ["--passphrase-stdin", "--recovery-key", recovery["recoveryKey"].as_str().expect("a key")];
         let keys = ["keys", "operator", "--network", "regtest", "--name", name, "--p2p-address", &p2p, "--dir", &dir];
-        assert_eq!(run(home, &[&keys[..], &["--passphrase-stdin"]].concat()).code, Some(0));
+        assert_eq!(run(home, &[&keys[..], &key[..]].concat()).code, Some(0));
     }
     let (url, cookie) = (bitcoind.url(), bitcoind.cookie().display().to_string());
     let own = ["--bitcoin", url.as_str(), "--bitcoin-cookie", cookie.as_str()];

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use alloy_primitives::{Address, B256, Bytes};
-use bitcoin::secp256k1::{Keypair, SECP256K1, XOnlyPublicKey};
+use bitcoin::secp256k1::XOnlyPublicKey;
 use bridge::io::sidechain::Account;
 use bridge::keystore::{KdfParams, OperatorKeys, VALIDATOR};
 use eyre::{Result, WrapErr, bail};
@@ -17,27 +17,29 @@ use zeroize::Zeroizing;
 
 use super::own_keys::MadeFor;
 use super::public_part::{Operator, PublicPart};
+use super::recovery_key::{RECOVERY_KEYSTORE, check_alone, check_apart, make_recovery};
 use crate::context::Context;
 use crate::keystores::{ACCOUNT, read, seal, write};
-use crate::options::passphrase::PassphraseArgs;
+use crate::options::passphrase::{PassphraseArgs, Stake};
 
-/// Kind of a keystore with a recovery key.
-const RECOVERY: &str = "recovery";
 /// Files of an operator.
 pub const VALIDATOR_KEYSTORE: &str = "validator.keystore";
 pub const OPERATOR_KEYSTORE: &str = "operator.keystore";
-pub const RECOVERY_KEYSTORE: &str = "recovery.keystore";
 pub const PUBLIC_FILE: &str = "public.json";
+/// Where a recovery key is made beside the others, on regtest.
+const RECOVERY_FOLDER: &str = "recovery";
 
 /// Make the keys of a validator, a relayer or a user
 ///
 /// Every secret is made here and encrypted by a passphrase that nobody can reset. What others need of an operator is in
-/// `public.json`, which holds no secret.
+/// `public.json`, which holds no secret. Where coins have a value, a passphrase that is guessed with fewer than 10^10 attempts is
+/// refused, and the recovery key is made first and apart: it is for the day when the other keys are gone.
 #[derive(Debug, clap::Args)]
 #[command(
     arg_required_else_help = true,
     after_help = "Examples:
-  causeway keys operator --network testnet4 --chain-id 51718 --name alice --p2p-address alice.example:30301 --dir alice
+  causeway keys recovery --dir recovery-alice          # best on another machine; it shows KEY
+  causeway keys operator --network testnet4 --chain-id 51718 --name alice --p2p-address alice.example:30301 --dir alice --recovery-key KEY
   causeway keys account --out me.keystore
   causeway keys show alice/validator.keystore"
 )]
@@ -48,7 +50,7 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// All keys of an operator: validator, relayer and recovery, and their public parts for the genesis file
+    /// The keys that an operator signs with, validator's and relayer's, and their public parts for the genesis file
     Operator {
         /// How the others call this operator
         #[arg(long)]
@@ -69,9 +71,20 @@ enum Command {
         /// Folder for the files
         #[arg(long, value_name = "FOLDER")]
         dir: PathBuf,
-        /// x-only key of a recovery key that is kept elsewhere [default: one is made here, to be moved offline]
+        /// The recovery key, x-only, as `keys recovery` showed it [default on regtest: one is made here, in recovery/]
         #[arg(long, value_name = "KEY")]
         recovery_key: Option<XOnlyPublicKey>,
+        #[command(flatten)]
+        passphrase: PassphraseArgs,
+    },
+    /// The key of an operator that, with those of others, takes the vault when the federation never returns
+    Recovery {
+        /// Folder for the keystore, with none of the other keys in it
+        #[arg(long, value_name = "FOLDER")]
+        dir: PathBuf,
+        /// The Bitcoin network of the peg; regtest takes any passphrase [default: one where coins have a value]
+        #[arg(long, value_name = "NETWORK")]
+        network: Option<Network>,
         #[command(flatten)]
         passphrase: PassphraseArgs,
     },
@@ -98,35 +111,62 @@ enum Command {
 pub fn run(args: Args, context: &Context) -> Result<()> {
     match args.command {
         Command::Operator { name, p2p_address, network, chain_id, dir, recovery_key, passphrase } => {
-            check_fresh(&operator_files(&dir))?;
             let new = NewOperator { name, p2p_address, network, chain_id: chain_id.unwrap_or(DEV_CHAIN_ID) };
-            new.check()?;
-            let passphrase = passphrase.choose("the operator's keys")?;
-            let public = make_operator(&dir, &new, recovery_key, &passphrase)?;
-            context.print(&public, || show_operator(&dir, &public, recovery_key.is_none()));
+            operator(&dir, &new, recovery_key, passphrase, context)
         }
-        Command::Account { out, passphrase } => {
-            check_fresh(std::slice::from_ref(&out))?;
-            let passphrase = passphrase.choose("the account")?;
-            let address = make_account(&out, &passphrase)?;
-            context.print(&serde_json::json!({ "address": address }), || {
-                println!(
-                    "{address}\nkept in {}; without that file and its passphrase the account is lost",
-                    out.display()
-                );
-            });
-        }
-        Command::Show { keystore } => {
-            let keystore = read(&keystore)?;
-            let object = serde_json::json!({ "kind": keystore.kind(), "public": keystore.public() });
-            context.print(&object, || {
-                use bridge::foreign::shown;
-                println!("{:<14} {}", "kind", shown(keystore.kind()));
-                let line = |(name, value): (&String, &String)| println!("{:<14} {}", shown(name), shown(value));
-                keystore.public().iter().for_each(line);
-            });
-        }
+        Command::Recovery { dir, network, passphrase } => recovery(&dir, network, passphrase, context),
+        Command::Account { out, passphrase } => account(&out, passphrase, context),
+        Command::Show { keystore } => show(&keystore, context),
     }
+}
+
+fn operator(
+    dir: &Path,
+    new: &NewOperator,
+    recovery_key: Option<XOnlyPublicKey>,
+    passphrase: PassphraseArgs,
+    context: &Context,
+) -> Result<()> {
+    check_fresh(&operator_files(dir))?;
+    new.check()?;
+    check_apart(new.network, recovery_key)?;
+    let passphrase = passphrase.choose("the operator's keys", new.network.into())?;
+    let public = make_operator(dir, new, recovery_key, &passphrase)?;
+    context.print(&public, || show_operator(dir, &public, recovery_key.is_none()));
+    Ok(())
+}
+
+fn recovery(dir: &Path, network: Option<Network>, passphrase: PassphraseArgs, context: &Context) -> Result<()> {
+    check_fresh(&[dir.join(RECOVERY_KEYSTORE)])?;
+    check_alone(dir, &[VALIDATOR_KEYSTORE, OPERATOR_KEYSTORE, PUBLIC_FILE])?;
+    let passphrase = passphrase.choose("the recovery key", network.map_or(Stake::Coins, Stake::from))?;
+    let (path, key) = make_recovery(dir, &passphrase)?;
+    context.print(&serde_json::json!({ "recoveryKey": key.to_string(), "keystore": path }), || {
+        println!("{key}\nkept in {}: keep copies of it offline, and its passphrase apart from them", path.display());
+        println!("next: causeway keys operator --recovery-key {key} ...");
+    });
+    Ok(())
+}
+
+fn account(out: &Path, passphrase: PassphraseArgs, context: &Context) -> Result<()> {
+    check_fresh(&[out.to_owned()])?;
+    let passphrase = passphrase.choose("the account", Stake::Coins)?;
+    let address = make_account(out, &passphrase)?;
+    context.print(&serde_json::json!({ "address": address }), || {
+        println!("{address}\nkept in {}; without that file and its passphrase the account is lost", out.display());
+    });
+    Ok(())
+}
+
+fn show(keystore: &Path, context: &Context) -> Result<()> {
+    let keystore = read(keystore)?;
+    let object = serde_json::json!({ "kind": keystore.kind(), "public": keystore.public() });
+    context.print(&object, || {
+        use bridge::foreign::shown;
+        println!("{:<14} {}", "kind", shown(keystore.kind()));
+        let line = |(name, value): (&String, &String)| println!("{:<14} {}", shown(name), shown(value));
+        keystore.public().iter().for_each(line);
+    });
     Ok(())
 }
 
@@ -164,7 +204,8 @@ impl NewOperator {
 ///
 /// # Errors
 ///
-/// A name, an address or a chain id that no genesis file may have; a folder that cannot be written.
+/// A name, an address or a chain id that no genesis file may have; no recovery key, where one has to be made apart; a folder that
+/// cannot be written.
 pub fn make_operator(
     dir: &Path,
     new: &NewOperator,
@@ -172,11 +213,12 @@ pub fn make_operator(
     passphrase: &str,
 ) -> Result<PublicPart> {
     new.check()?;
+    check_apart(new.network, recovery_key)?;
     fs::create_dir_all(dir).wrap_err_with(|| format!("cannot make the folder {}", dir.display()))?;
     let (validator, operator) = (ValidatorKeys::generate(), OperatorKeys::generate(&mut rand::thread_rng()));
     let recovery_key = match recovery_key {
         Some(key) => key,
-        None => make_recovery(&dir.join(RECOVERY_KEYSTORE), passphrase)?,
+        None => make_recovery(&dir.join(RECOVERY_FOLDER), passphrase)?.1,
     };
     let recovery_key = B256::from(recovery_key.serialize());
     let made_for = MadeFor { network: new.network, chain_id: new.chain_id, recovery_key };
@@ -238,20 +280,6 @@ pub fn make_account(path: &Path, passphrase: &str) -> Result<Address> {
     Ok(account.address())
 }
 
-fn make_recovery(path: &Path, passphrase: &str) -> Result<XOnlyPublicKey> {
-    let key = Keypair::new(SECP256K1, &mut rand::thread_rng());
-    let secret = Zeroizing::new(key.secret_bytes());
-    let public = key.x_only_public_key().0;
-    seal(
-        path,
-        RECOVERY,
-        BTreeMap::from([("recoveryKey".to_owned(), public.to_string())]),
-        secret.as_slice(),
-        passphrase,
-    )?;
-    Ok(public)
-}
-
 /// Keys are never overwritten: there may be coins behind them.
 fn check_fresh(files: &[PathBuf]) -> Result<()> {
     match files.iter().find(|path| path.exists()) {
@@ -261,7 +289,8 @@ fn check_fresh(files: &[PathBuf]) -> Result<()> {
 }
 
 fn operator_files(dir: &Path) -> Vec<PathBuf> {
-    [VALIDATOR_KEYSTORE, OPERATOR_KEYSTORE, RECOVERY_KEYSTORE, PUBLIC_FILE].iter().map(|name| dir.join(name)).collect()
+    let beside = [VALIDATOR_KEYSTORE, OPERATOR_KEYSTORE, RECOVERY_KEYSTORE, PUBLIC_FILE].map(|name| dir.join(name));
+    beside.into_iter().chain([dir.join(RECOVERY_FOLDER).join(RECOVERY_KEYSTORE)]).collect()
 }
 
 fn show_operator(dir: &Path, public: &PublicPart, recovery_made: bool) {
@@ -276,7 +305,9 @@ fn show_operator(dir: &Path, public: &PublicPart, recovery_made: bool) {
     println!("  {VALIDATOR_KEYSTORE:<20} for causeway node");
     println!("  {OPERATOR_KEYSTORE:<20} for causeway relayer, account {}", operator.member.account);
     if recovery_made {
-        println!("  {RECOVERY_KEYSTORE:<20} used only if the federation never returns: move it offline");
+        println!(
+            "  {RECOVERY_FOLDER:<20} used only if the federation never returns: here for regtest, else it is made apart"
+        );
     }
     println!("  {PUBLIC_FILE:<20} no secret, signed: for whoever makes the genesis file; keep it, to verify that file");
 }
@@ -302,6 +333,8 @@ mod tests {
         assert!(said.contains("that of Ethereum"), "{said}");
         let said = refused(NewOperator { network: Network::Mainnet, ..alice() });
         assert!(said.contains("every network on regtest"), "{said}");
+        let said = refused(NewOperator { network: Network::Mainnet, chain_id: 51_718, ..alice() });
+        assert!(said.contains("causeway keys recovery --dir"), "{said}");
         let said = refused(NewOperator { name: "\x1b[2Jalice".to_owned(), ..alice() });
         assert!(said.contains("printable ASCII") && !said.contains('\x1b'), "{said}");
     }

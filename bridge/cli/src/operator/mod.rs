@@ -6,4 +6,5 @@ pub mod keys;
 pub mod node;
 pub mod own_keys;
 pub mod public_part;
+mod recovery_key;
 pub mod relayer;

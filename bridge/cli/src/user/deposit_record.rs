@@ -176,10 +176,11 @@ impl ReclaimKey {
     /// Those of the encryption.
     pub fn fresh(passphrase: &str) -> Result<Self> {
         let rng = &mut rand::thread_rng();
-        let pair = Keypair::new(SECP256K1, rng);
+        let mut pair = Keypair::new(SECP256K1, rng);
         let key = pair.x_only_public_key().0;
         let public = BTreeMap::from([("reclaimKey".to_owned(), key.to_string())]);
         let secret = Zeroizing::new(pair.secret_bytes());
+        pair.non_secure_erase();
         let keystore = Keystore::seal(RECLAIM_KIND, public, secret.as_slice(), passphrase, KdfParams::default(), rng)?;
         Ok(Self::Sealed { key, keystore: Box::new(keystore) })
     }

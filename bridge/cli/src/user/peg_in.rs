@@ -94,7 +94,10 @@ async fn peg_in(args: &Args, context: &Context) -> Result<()> {
     network.prove_key().await?;
     let reclaim = match args.reclaim_key {
         Some(key) => ReclaimKey::Own(key),
-        None => ReclaimKey::fresh(&args.passphrase.choose("the key that can reclaim the deposit")?)?,
+        None => {
+            let what = "the key that can reclaim the deposit";
+            ReclaimKey::fresh(&args.passphrase.choose(what, network.bitcoin.into())?)?
+        }
     };
     let record = Record::new(info, network.bitcoin, args.to, args.max_fee, reclaim)?;
     // First kept, then registered, then shown: at no moment could money reach an address that is not on disk.

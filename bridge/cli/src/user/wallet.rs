@@ -19,7 +19,7 @@ use crate::context::Context;
 use crate::options::bitcoin::BitcoinArgs;
 use crate::options::fee_rate::FeeRateArgs;
 use crate::options::home::HomeArgs;
-use crate::options::passphrase::PassphraseArgs;
+use crate::options::passphrase::{PassphraseArgs, Stake};
 use bridge::amount;
 
 /// A small Bitcoin wallet for regtest and testnets
@@ -142,7 +142,7 @@ fn create(args: &Create, context: &Context) -> Result<()> {
         Some(birthday) => birthday,
         None => context.block_on(args.common.newest_block())?,
     };
-    let passphrase = args.passphrase.choose("the wallet")?;
+    let passphrase = args.passphrase.choose("the wallet", Stake::Coins)?;
     let seed = Seed::generate(&mut rand::thread_rng());
     let wallet = args.common.make(&seed, birthday, &passphrase)?;
     let object = json!({
@@ -161,7 +161,7 @@ fn create(args: &Create, context: &Context) -> Result<()> {
 }
 
 fn restore(args: &Restore, context: &Context) -> Result<()> {
-    let passphrase = args.passphrase.choose("the wallet")?;
+    let passphrase = args.passphrase.choose("the wallet", Stake::Coins)?;
     let seed = Seed::parse(&args.passphrase.ask_next("wallet's words")?)?;
     let wallet = args.common.make(&seed, args.birthday, &passphrase)?;
     let object = json!({

@@ -29,11 +29,17 @@ const RECEIPT_POLL: Duration = Duration::from_millis(100);
 /// How often it is checked that the node still knows a transaction.
 const STILL_KNOWN_POLL: Duration = Duration::from_secs(2);
 
-/// A secp256k1 key with its address.
+/// A secp256k1 key with its address. The key is wiped from memory when dropped.
 #[derive(Clone)]
 pub struct Account {
     secret: SecretKey,
     address: Address,
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        self.secret.non_secure_erase();
+    }
 }
 
 /// The bytes are not a secp256k1 secret key.
