@@ -33,6 +33,8 @@ pub(in crate::io) struct NodeApplication {
     timing: Timing,
     /// Whether the clock was doubted when it was last looked at.
     in_doubt: AtomicBool,
+    /// Number and hash of the last block with transactions that was built here, until it is known whether it became final.
+    built: Mutex<Option<(u64, B256)>>,
     /// Of the block that was last asked about, by its hash.
     ancestors: Mutex<Option<(B256, Arc<Ancestors>)>>,
 }
@@ -43,7 +45,13 @@ impl NodeApplication {
     }
 
     pub(super) fn with_timing(state: NodeState, timing: Timing) -> Self {
-        Self { state, timing, in_doubt: AtomicBool::new(false), ancestors: Mutex::new(None) }
+        Self { state, timing, in_doubt: AtomicBool::new(false), built: Mutex::new(None), ancestors: Mutex::new(None) }
+    }
+
+    /// What the next block may take.
+    #[cfg(test)]
+    pub(super) fn time_of_a_block(&self) -> std::time::Duration {
+        self.timing.budget()
     }
 
     /// Transactions that ran longer than a block has time for, or set off a panic, leave the pool, and their senders wait.
@@ -56,6 +64,23 @@ impl NodeApplication {
         }
     }
 
+    /// Looks what became of the last block that was built here: another in its place means that too few checked it in time.
+    fn learn_of_the_last(&self) {
+        // A plain value: a panic elsewhere does not spoil it.
+        let mut built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((number, hash)) = *built else { return };
+        match self.state.chain.header(number) {
+            Ok(Some(header)) => {
+                if header.hash_slow() != hash {
+                    self.timing.too_slow();
+                }
+                *built = None;
+            }
+            Ok(None) => {}
+            Err(error) => warn!(%error, number, "cannot read what became of a block"),
+        }
+    }
+
     /// A block of what the pool offers, as `make` makes it.
     pub(super) fn build_by(
         &self,
@@ -63,6 +88,7 @@ impl NodeApplication {
         stop: &Stop,
         make: impl FnOnce(&mut Build<'_>) -> Result<Block, ProposeError>,
     ) -> Result<Block, String> {
+        self.learn_of_the_last();
         let mut offered = Offered::new(&self.state, self.ancestors(parent)?);
         let (built, left) = Build::run(&self.timing, &mut offered, stop, make);
         self.hold_back(&left, now_ms);
@@ -72,7 +98,11 @@ impl NodeApplication {
             error!(panic, "a bug, set off by a transaction: the block stays empty");
             self.state.chain.propose(parent, now_ms, beneficiary, std::iter::empty(), stop)
         });
-        built.map_err(|error| error.to_string())
+        let block = built.map_err(|error| error.to_string())?;
+        if !block.transactions.is_empty() {
+            *self.built.lock().unwrap_or_else(PoisonError::into_inner) = Some((block.number(), block.hash()));
+        }
+        Ok(block)
     }
 
     /// What a block on `parent` stands on.
@@ -202,11 +232,20 @@ impl Application for NodeApplication {
 
     fn check(&self, block: &Block, now_ms: u64, stop: &Stop) -> Verdict {
         match self.state.chain.verify(block, now_ms, stop) {
-            Ok(()) => Verdict::Valid,
+            Ok(()) => {
+                if !block.transactions.is_empty() {
+                    self.timing.in_time();
+                }
+                Verdict::Valid
+            }
+            Err(BlockError::Stopped) => {
+                self.timing.too_slow();
+                Verdict::Unknown(BlockError::Stopped.to_string())
+            }
             Err(BlockError::Future { got, .. }) => {
                 Verdict::NotYet { until_ms: got.saturating_mul(1000).saturating_sub(MAX_CLOCK_DRIFT_MS) }
             }
-            Err(error @ (BlockError::Store(_) | BlockError::UnknownParent { .. } | BlockError::Stopped)) => {
+            Err(error @ (BlockError::Store(_) | BlockError::UnknownParent { .. })) => {
                 Verdict::Unknown(error.to_string())
             }
             Err(error) => Verdict::Invalid(error.to_string()),

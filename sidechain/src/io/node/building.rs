@@ -51,6 +51,15 @@ const DOWN: u64 = 8;
 
 const _: () = assert!(2 * TELLING_CHANGES as u128 * MOST_COST.as_nanos() <= BUDGET.as_nanos());
 
+/// The whole of the time, as parts of it are counted.
+const WHOLE: u64 = 256;
+
+/// The least part: ordinary payments always find room.
+const LEAST: u64 = WHOLE / 16;
+
+/// What is added for a block that was checked in time: after a lost round, it takes some ten seconds until blocks are as large again.
+const RISE: u64 = WHOLE / 32;
+
 /// Time between two looks whether the whole build was given up.
 const TICK: Duration = Duration::from_millis(5);
 
@@ -65,6 +74,8 @@ pub(super) struct Timing {
     cost: AtomicU64,
     /// Transactions that the next block tries at most: all, unless one of those before is suspected to have set off a panic.
     most: AtomicUsize,
+    /// The part of the time that blocks may take, because voters, this node among them, did not check earlier ones in time.
+    part: AtomicU64,
 }
 
 impl Default for Timing {
@@ -75,7 +86,31 @@ impl Default for Timing {
 
 impl Timing {
     pub(super) fn new(budget: Duration, share: Duration) -> Self {
-        Self { budget, share, cost: AtomicU64::new(nanoseconds(FIRST_COST)), most: AtomicUsize::new(usize::MAX) }
+        Self {
+            budget,
+            share,
+            cost: AtomicU64::new(nanoseconds(FIRST_COST)),
+            most: AtomicUsize::new(usize::MAX),
+            part: AtomicU64::new(WHOLE),
+        }
+    }
+
+    /// The time for a block. What is as large as this machine manages may be too large for others that check it at once, on slower
+    /// machines or busier ones.
+    pub(super) fn budget(&self) -> Duration {
+        self.budget * u32::try_from(self.part.load(Ordering::Relaxed)).unwrap_or(u32::MAX) / WHOLE as u32
+    }
+
+    /// A block was not checked in time, or one of ours got no quorum: the next has half the time.
+    pub(super) fn too_slow(&self) {
+        let part = self.part.load(Ordering::Relaxed) / 2;
+        self.part.store(part.max(LEAST), Ordering::Relaxed);
+    }
+
+    /// A block with transactions was checked in time: the next has a little more.
+    pub(super) fn in_time(&self) {
+        let part = self.part.load(Ordering::Relaxed) + RISE;
+        self.part.store(part.min(WHOLE), Ordering::Relaxed);
     }
 
     /// What the roots of this will take.
@@ -195,7 +230,7 @@ impl<'a> Build<'a> {
 
     /// When no more may run, so that the roots are done in time.
     fn end(&self) -> Instant {
-        self.started + self.timing.budget.saturating_sub(self.timing.roots(self.progress))
+        self.started + self.timing.budget().saturating_sub(self.timing.roots(self.progress))
     }
 
     /// The next that may still be tried: after one was stopped only those that cannot take long, so that there is room for
@@ -212,7 +247,7 @@ impl<'a> Build<'a> {
 
     /// When whoever pays has the rest of the time. Free ones are tried first, and some of them fail.
     fn end_of_free(&self) -> Instant {
-        self.started + self.timing.budget / 2
+        self.started + self.timing.budget() / 2
     }
 }
 
@@ -447,6 +482,22 @@ mod tests {
         assert!(timing.roots(Progress { gas_used: 0, changes: TELLING_CHANGES }) < BUDGET / 2);
         (0..40).for_each(|_| timing.learn(TELLING_CHANGES, TELLING_CHANGES as u32 * FIRST_COST));
         assert!(cost() < 2 * nanoseconds(FIRST_COST), "{}", cost());
+    }
+
+    #[test]
+    fn blocks_are_made_smaller_while_they_are_not_checked_in_time_and_never_too_small_for_payments() {
+        let timing = Timing::default();
+        assert_eq!(timing.budget(), BUDGET);
+        timing.too_slow();
+        assert_eq!(timing.budget(), BUDGET / 2);
+        (0..100).for_each(|_| timing.too_slow());
+        assert_eq!(timing.budget(), BUDGET / 16);
+        timing.in_time();
+        assert!(timing.budget() > BUDGET / 16 && timing.budget() < BUDGET / 8);
+        (0..28).for_each(|_| timing.in_time());
+        assert!(timing.budget() < BUDGET, "not at once");
+        (0..100).for_each(|_| timing.in_time());
+        assert_eq!(timing.budget(), BUDGET);
     }
 
     #[test]

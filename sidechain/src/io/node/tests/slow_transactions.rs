@@ -82,6 +82,44 @@ impl World {
     }
 }
 
+// A leader fills a block by its own clock. Where those who vote are slower, or busier, no quorum checks it in time, and the next leader
+// would make the same one again.
+#[test]
+fn after_blocks_that_were_not_checked_in_time_smaller_ones_are_made() {
+    let world = World::new();
+    let (leader, voter) = (World::new(), NodeApplication::new(world.state.clone()));
+    let application = NodeApplication::new(leader.state.clone());
+    let pay = |key: u64, nonce| Key::new(key).transfer(world.chain_id, nonce, Address::repeat_byte(9), 1);
+    let payments: Vec<_> = (1..=50).map(|key| pay(key, 0)).collect();
+    for maker in [&world, &leader] {
+        assert!(payments.iter().all(|payment| maker.admit(payment, NOW_MS).is_ok()));
+    }
+    let build = |application: &NodeApplication| {
+        let parent = application.state.chain.head_hash();
+        application.build(parent, NOW_MS, Address::ZERO, &Stop::never()).expect("its own head")
+    };
+    let full = build(&application);
+    assert!(full.transactions.len() > 10);
+    let whole = voter.time_of_a_block();
+    let given_up = Stop::default();
+    given_up.stop();
+    assert!(matches!(voter.check(&full, NOW_MS, &given_up), Verdict::Unknown(_)));
+    assert_eq!(voter.time_of_a_block(), whole / 2, "a voter that was too slow leads with less");
+    assert_eq!(voter.check(&full, NOW_MS, &Stop::never()), Verdict::Valid);
+    assert!(voter.time_of_a_block() > whole / 2, "and with more again when it is in time");
+    // Another block became final in the place of the leader's: it got no quorum.
+    let other = leader.state.chain.propose(
+        full.header.parent_hash,
+        NOW_MS + 1_000,
+        Address::ZERO,
+        std::iter::empty(),
+        &Stop::never(),
+    );
+    leader.make_final(&other.expect("its own head"), NOW_MS);
+    build(&application);
+    assert_eq!(application.time_of_a_block(), whole / 2);
+}
+
 #[test]
 fn who_takes_too_long_waits_while_all_others_are_served() {
     let world = World::new();
