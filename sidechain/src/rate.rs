@@ -45,6 +45,12 @@ impl RateLimit {
         self.level = self.level.saturating_sub(amount * ONE).max(-DEBT * self.full);
     }
 
+    /// Gives back of what was spent, when it turned out to be less.
+    pub fn give_back(&mut self, amount: u64) {
+        let amount = i64::try_from(amount.min(MOST)).expect("bounded");
+        self.level = self.level.saturating_add(amount * ONE).min(self.full);
+    }
+
     /// What is left; 0 while there is a debt.
     pub fn left(&mut self, now_ms: u64) -> u64 {
         self.fill(now_ms);
@@ -96,6 +102,16 @@ mod tests {
         assert_eq!((limit.left(5_000), limit.left(25_000)), (0, 0));
         assert!(limit.take(26_000) && !limit.take(26_000), "20 of debt take 20 seconds");
         assert!(limit.left(100_000) == 10 && limit.is_full(100_000));
+    }
+
+    #[test]
+    fn what_is_given_back_may_be_spent_again_and_never_exceeds_a_burst() {
+        let mut limit = RateLimit::with_burst(60, 10);
+        limit.spend(8, 5_000);
+        limit.give_back(3);
+        assert_eq!(limit.left(5_000), 5);
+        limit.give_back(u64::MAX);
+        assert_eq!(limit.left(5_000), 10);
     }
 
     #[test]

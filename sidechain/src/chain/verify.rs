@@ -31,8 +31,8 @@ impl<S: Store> Chain<S> {
         let want = now_ms.saturating_add(MAX_CLOCK_DRIFT_MS) / 1000;
         let got = block.header.timestamp;
         // Where a quorum's clocks ran ahead once, time stands still until the others have caught up, and blocks come meanwhile.
-        let stands_still = self.view(block.header.parent_hash).is_some_and(|view| got == view.parent.timestamp);
-        if got > want && !stands_still {
+        let stands_still = || self.view(block.header.parent_hash).is_some_and(|view| got == view.parent.timestamp);
+        if got > want && !stands_still() {
             return Err(BlockError::Future { got, want });
         }
         let executed = self.execute(block, stop)?;

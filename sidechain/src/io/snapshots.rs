@@ -8,6 +8,7 @@ use tracing::info;
 use super::{FrozenStore, NodeStore};
 use crate::{
     chain::snapshot::{PART_BYTES, Shelf, answer, certified_head},
+    rate::RateLimit,
     state::store::StoreError,
 };
 
@@ -43,17 +44,14 @@ pub struct Snapshots {
     /// blocks. 0: never.
     every: u64,
     shelf: Mutex<Shelf<Arc<FrozenStore>>>,
-    spent: Mutex<Spent>,
+    budget: Mutex<Budget>,
     /// One first snapshot at a time.
     first: Mutex<()>,
 }
 
-/// What was given out lately.
-#[derive(Debug, Default)]
-struct Spent {
-    bytes: u64,
-    at_ms: u64,
-}
+/// What may still be given out.
+#[derive(Debug)]
+struct Budget(RateLimit);
 
 impl Snapshots {
     /// Blocks between two snapshots, by default: minutes, or at most an hour of an idle chain.
@@ -62,7 +60,7 @@ impl Snapshots {
     /// Keeps none yet.
     #[must_use]
     pub fn new(every: u64) -> Self {
-        Self { every, shelf: Mutex::default(), spent: Mutex::default(), first: Mutex::default() }
+        Self { every, shelf: Mutex::default(), budget: Mutex::default(), first: Mutex::default() }
     }
 
     /// Takes a snapshot if it is time for one. Call it when block `number` is final by a certificate of its own that is in the
@@ -102,12 +100,12 @@ impl Snapshots {
     /// See [`PartError`].
     pub fn part(&self, number: u64, part: Part, now_ms: u64) -> Result<Vec<u8>, PartError> {
         let frozen = self.shelf().get(number, now_ms).cloned().ok_or(PartError::Gone(number))?;
-        if !self.spent().reserve(now_ms) {
+        if !self.budget().reserve(now_ms) {
             return Err(PartError::Busy);
         }
         let answered = frozen.read(move |tables| answer(tables, number, &part, PART_BYTES));
         let given = answered.ok_or(PartError::Busy).and_then(|answered| answered?.ok_or(PartError::NoSuchPart));
-        self.spent().settle(given.as_ref().map_or(0, Vec::len) as u64);
+        self.budget().settle(given.as_ref().map_or(0, Vec::len) as u64, now_ms);
         given
     }
 
@@ -122,27 +120,31 @@ impl Snapshots {
         self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn spent(&self) -> MutexGuard<'_, Spent> {
-        self.spent.lock().unwrap_or_else(PoisonError::into_inner)
+    fn budget(&self) -> MutexGuard<'_, Budget> {
+        self.budget.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Spent {
+impl Default for Budget {
+    fn default() -> Self {
+        Self(RateLimit::with_burst(60 * BYTES_PER_SECOND, BURST_BYTES))
+    }
+}
+
+impl Budget {
     /// Whether one more part may be given; it counts as a whole one until it is [settled](Self::settle).
     fn reserve(&mut self, now_ms: u64) -> bool {
-        let passed_ms = now_ms.saturating_sub(self.at_ms);
-        self.at_ms = now_ms.max(self.at_ms);
-        self.bytes = self.bytes.saturating_sub(passed_ms.saturating_mul(BYTES_PER_SECOND) / 1000);
-        let may = self.bytes < BURST_BYTES;
+        let may = self.0.left(now_ms) > 0;
         if may {
-            self.bytes += PART_BYTES as u64;
+            self.0.spend(PART_BYTES as u64, now_ms);
         }
         may
     }
 
     /// Counts what was given in the end. Looking costs too.
-    fn settle(&mut self, bytes: u64) {
-        self.bytes = self.bytes.saturating_sub(PART_BYTES as u64).saturating_add(bytes.max(LOOK_BYTES));
+    fn settle(&mut self, bytes: u64, now_ms: u64) {
+        self.0.give_back(PART_BYTES as u64);
+        self.0.spend(bytes.max(LOOK_BYTES), now_ms);
     }
 }
 
@@ -152,16 +154,16 @@ mod tests {
 
     #[test]
     fn what_all_who_copy_get_together_is_bounded() {
-        let mut spent = Spent::default();
-        assert!(spent.reserve(1_000));
-        spent.settle(BURST_BYTES);
-        assert!(!spent.reserve(1_000));
-        assert!(spent.reserve(1_001), "a millisecond gives some");
-        spent.settle(BYTES_PER_SECOND);
-        assert!(!spent.reserve(1_900));
-        assert!(spent.reserve(2_001));
-        let mut spent = Spent::default();
-        let at_once = (0..1_000).filter(|_| spent.reserve(1_000)).count();
+        let mut budget = Budget::default();
+        assert!(budget.reserve(1_000));
+        budget.settle(BURST_BYTES, 1_000);
+        assert!(!budget.reserve(1_000));
+        assert!(budget.reserve(1_001), "a millisecond gives some");
+        budget.settle(BYTES_PER_SECOND, 1_001);
+        assert!(!budget.reserve(1_900));
+        assert!(budget.reserve(2_001));
+        let mut budget = Budget::default();
+        let at_once = (0..1_000).filter(|_| budget.reserve(1_000)).count();
         assert_eq!(at_once, BURST_BYTES as usize / PART_BYTES, "what is under way counts");
     }
 

@@ -448,7 +448,7 @@ mod tests {
 
     /// Nodes and values.
     #[derive(Default)]
-    struct Stored(BTreeMap<Nibbles, Vec<u8>>, BTreeMap<B256, Vec<u8>>);
+    pub(super) struct Stored(pub(super) BTreeMap<Nibbles, Vec<u8>>, BTreeMap<B256, Vec<u8>>);
 
     impl NodeReader for Stored {
         fn node(&self, path: &Nibbles) -> Result<Option<Vec<u8>>, StoreError> {
@@ -461,7 +461,7 @@ mod tests {
     }
 
     impl Stored {
-        fn apply(&mut self, root: B256, updates: &[(B256, Option<Vec<u8>>)]) -> B256 {
+        pub(super) fn apply(&mut self, root: B256, updates: &[(B256, Option<Vec<u8>>)]) -> B256 {
             let mut trie = Trie::open(self, root);
             for (key, value) in updates {
                 trie.set(*key, value.clone()).expect("all nodes are there");
@@ -493,7 +493,7 @@ mod tests {
     }
 
     /// Keys that share long prefixes, so that extensions and small nodes inside others appear.
-    fn key() -> impl Strategy<Value = B256> {
+    pub(super) fn key() -> impl Strategy<Value = B256> {
         (0u8..4, 0u8..3, 0u8..8, any::<bool>()).prop_map(|(head, middle, tail, deep)| {
             let mut key = B256::repeat_byte(0x11);
             key[0] = head << 4;

@@ -133,16 +133,16 @@ impl Work<'_> {
         let state = self.state()?;
         let mut rpc = None;
         let mut tries = 0;
+        let genesis = self.chain.genesis_block().hash();
+        let mut preferred = self.places.begun()?.map(|header| header.number);
         let restore = loop {
-            let begun = self.places.begun()?;
-            let preferred = begun.map(|header| header.number);
-            let genesis = self.chain.genesis_block().hash();
             match self.sources.newest(genesis, &self.validators, preferred).await {
                 Ok(Some(offered)) if self.is_far_ahead(&offered.header) => {
                     self.announce(&state, &offered.header, 0);
                     if rpc.is_none() {
                         rpc = Some(serve(self.config, &state)?);
                     }
+                    preferred = Some(offered.header.number);
                     let copied = self.copy(&state, offered).await;
                     state.facts().copying = None;
                     match copied {

@@ -28,7 +28,7 @@ const PREFLIGHT: [(HeaderName, HeaderValue); 3] = [
 /// Replys one request of a connection.
 pub async fn answer(connection: Arc<Connection>, request: Request<IncomingBody>) -> Result<Reply, Infallible> {
     let allowed = allowed(&connection.server.context.settings.origins, &request);
-    let mut answer = route(connection, request).await;
+    let mut answer = route(connection, request, allowed.is_some()).await;
     if let Some(origin) = allowed {
         answer.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         answer.headers_mut().insert(VARY, HeaderValue::from_static("origin"));
@@ -41,7 +41,7 @@ fn allowed(origins: &Origins, request: &Request<IncomingBody>) -> Option<HeaderV
     request.headers().get(ORIGIN).filter(|origin| origin.to_str().is_ok_and(|origin| origins.has(origin))).cloned()
 }
 
-async fn route(connection: Arc<Connection>, request: Request<IncomingBody>) -> Reply {
+async fn route(connection: Arc<Connection>, request: Request<IncomingBody>, page_may_ask: bool) -> Reply {
     if websocket::is_upgrade(&request) {
         return websocket::upgrade(connection, request);
     }
@@ -54,9 +54,7 @@ async fn route(connection: Arc<Connection>, request: Request<IncomingBody>) -> R
             let (code, said) = health::judge(&connection.server.context.state);
             text(code, JSON, &said.to_string(), &connection)
         }
-        (&Method::OPTIONS, _) if allowed(&connection.server.context.settings.origins, &request).is_some() => {
-            preflight(&connection)
-        }
+        (&Method::OPTIONS, _) if page_may_ask => preflight(&connection),
         _ => text(StatusCode::METHOD_NOT_ALLOWED, TEXT, "POST is required\n", &connection),
     }
 }

@@ -5,34 +5,14 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::execution::Stop;
-use crate::state::trie::{Commit, NodeChange, Trie};
-
-/// Nodes and values.
-#[derive(Default)]
-struct Stored(BTreeMap<Nibbles, Vec<u8>>, Model);
-
-impl NodeReader for Stored {
-    fn node(&self, path: &Nibbles) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self.0.get(path).cloned())
-    }
-
-    fn value(&self, key: B256) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self.1.get(&key).cloned())
-    }
-}
+use crate::state::trie::tests::{Stored, key as near};
 
 type Model = BTreeMap<B256, Vec<u8>>;
 
 fn stored(model: &Model) -> (B256, Stored) {
-    let mut stored = Stored(BTreeMap::new(), model.clone());
-    let mut trie = Trie::open(&stored, EMPTY_ROOT_HASH);
-    model.iter().for_each(|(key, value)| trie.set(*key, Some(value.clone())).expect("all nodes are there"));
-    let Commit { root, nodes } = trie.commit(&Stop::never()).expect("nobody stops it");
-    for NodeChange { path, after, .. } in nodes {
-        after.map(|after| stored.0.insert(path, after));
-    }
-    (root, stored)
+    let mut stored = Stored::default();
+    let updates: Vec<_> = model.iter().map(|(key, value)| (*key, Some(value.clone()))).collect();
+    (stored.apply(EMPTY_ROOT_HASH, &updates), stored)
 }
 
 fn within(model: &Model, from: B256, to: B256) -> Vec<Leaf> {
@@ -42,20 +22,10 @@ fn within(model: &Model, from: B256, to: B256) -> Vec<Leaf> {
     model.range(from..=to).map(|(key, value)| (*key, value.clone())).collect()
 }
 
-/// Keys that share long prefixes, so that extensions and small nodes inside others appear, and keys from everywhere.
+/// Keys that share long prefixes, and keys from everywhere.
 fn key() -> impl Strategy<Value = B256> {
-    let near = (0u8..4, 0u8..3, 0u8..8, any::<bool>()).prop_map(|(head, middle, tail, deep)| {
-        let mut key = B256::repeat_byte(0x11);
-        key[0] = head << 4;
-        key[15] = middle;
-        key[31] = tail;
-        if deep {
-            key[30] = tail << 3;
-        }
-        key
-    });
     let ends = prop_oneof![Just(B256::ZERO), Just(LAST_KEY)];
-    prop_oneof![6 => near, 3 => any::<[u8; 32]>().prop_map(B256::from), 1 => ends]
+    prop_oneof![6 => near(), 3 => any::<[u8; 32]>().prop_map(B256::from), 1 => ends]
 }
 
 fn model() -> impl Strategy<Value = Model> {
