@@ -233,9 +233,7 @@ impl Application for NodeApplication {
     fn check(&self, block: &Block, now_ms: u64, stop: &Stop) -> Verdict {
         match self.state.chain.verify(block, now_ms, stop) {
             Ok(()) => {
-                if !block.transactions.is_empty() {
-                    self.timing.in_time();
-                }
+                self.timing.in_time();
                 Verdict::Valid
             }
             Err(BlockError::Stopped) => {

@@ -107,7 +107,8 @@ impl Timing {
         self.part.store(part.max(LEAST), Ordering::Relaxed);
     }
 
-    /// A block with transactions was checked in time: the next has a little more.
+    /// A block was checked in time: the next has a little more. An empty one counts too: where the only transactions that wait need more
+    /// than a smaller block has, all blocks are empty, and nothing else would ever make them larger again.
     pub(super) fn in_time(&self) {
         let part = self.part.load(Ordering::Relaxed) + RISE;
         self.part.store(part.min(WHOLE), Ordering::Relaxed);

@@ -14,6 +14,8 @@ use super::error;
 use super::method::{Answer, Arguments, Caller, Method, on_worker};
 use super::reply::{failure, json};
 use super::shares::Hold;
+use super::turns::in_turns;
+use super::workers::Lane;
 use crate::access::Client;
 use crate::execution::Stop;
 
@@ -109,10 +111,11 @@ impl Incoming<'_> {
         let mut arguments = Arguments::new(params, caller)?;
         match method {
             Method::Inline(run) => self.here(|| run(context, &mut arguments)),
-            Method::Worker(lane, run) => {
+            Method::Worker(run) => {
                 let (run, caller) = (run.clone(), arguments.caller.clone());
-                on_worker(context, &caller, *lane, move |context| run(context, &mut arguments)).await
+                on_worker(context, &caller, Lane::Short, move |context| run(context, &mut arguments)).await
             }
+            Method::Long(run) => in_turns(context, arguments, run).await,
             Method::Async(run) => run(context.clone(), arguments).await,
             Method::Subscribe => {
                 let socket = self.socket.ok_or_else(error::no_socket)?;

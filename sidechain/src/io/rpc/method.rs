@@ -3,7 +3,7 @@
 //! ```text
 //!  inline   at once, on the connection's thread: what is in memory
 //!  worker   on a short thread: reads of one thing
-//!  long     on a long thread: executions, proofs, ranges of blocks; these look at `Arguments::stop`
+//!  long     in turns: executions, proofs, ranges of blocks; these look at `Arguments::stop`
 //! ```
 //! Every request has a deadline, and one that is over or that nobody waits for any more stops computing.
 
@@ -36,14 +36,15 @@ pub struct NameTaken(&'static str);
 /// A method's answer in JSON, within the server's bound.
 pub type Answer = error::Result<String>;
 
-type Run = Arc<dyn Fn(&Context, &mut Arguments) -> Answer + Send + Sync>;
+pub type Run = Arc<dyn Fn(&Context, &mut Arguments) -> Answer + Send + Sync>;
 type RunAsync = Arc<dyn Fn(Arc<Context>, Arguments) -> BoxFuture<'static, Answer> + Send + Sync>;
 
 /// What is done for a method's name.
 #[derive(Clone)]
 pub enum Method {
     Inline(Run),
-    Worker(Lane, Run),
+    Worker(Run),
+    Long(Run),
     Async(RunAsync),
     /// `eth_subscribe` and `eth_unsubscribe`, which belong to a WebSocket.
     Subscribe,
@@ -82,16 +83,17 @@ pub fn worker<R: Serialize>(
     name: &'static str,
     method: impl Fn(&Context, &mut Arguments) -> error::Result<R> + Send + Sync + 'static,
 ) -> Registered {
-    methods.insert(name, Method::Worker(Lane::Short, encoded(method)))
+    methods.insert(name, Method::Worker(encoded(method)))
 }
 
-/// Registers a method that executes, proves or walks; it must look at [`Arguments::stop`].
+/// Registers a method that executes, proves or walks. It must look at [`Arguments::stop`], and may be run again after it was stopped:
+/// an error leaves nothing behind.
 pub fn long<R: Serialize>(
     methods: &mut Methods,
     name: &'static str,
     method: impl Fn(&Context, &mut Arguments) -> error::Result<R> + Send + Sync + 'static,
 ) -> Registered {
-    methods.insert(name, Method::Worker(Lane::Long, encoded(method)))
+    methods.insert(name, Method::Long(encoded(method)))
 }
 
 /// Registers a method that waits for something, and brings what blocks to [`on_worker`] itself.
@@ -208,8 +210,9 @@ pub struct Caller {
 const MAX_PARAMETERS: usize = 16;
 
 /// Positional parameters, read in order, and the caller that sent them.
+#[derive(Clone)]
 pub struct Arguments {
-    values: std::vec::IntoIter<Box<RawValue>>,
+    values: Arc<[Box<RawValue>]>,
     position: usize,
     pub caller: Caller,
 }
@@ -221,7 +224,7 @@ impl Arguments {
     pub fn new(params: Option<&str>, caller: Caller) -> error::Result<Self> {
         let values = params.map_or(Ok(None), serde_json::from_str::<Option<Parameters>>);
         let values = values.map_err(|_| error::invalid("parameters must be an array, of at most 16 values"))?;
-        Ok(Self { values: values.map(|list| list.0).unwrap_or_default().into_iter(), position: 0, caller })
+        Ok(Self { values: values.map(|list| list.0).unwrap_or_default().into(), position: 0, caller })
     }
 
     /// To be looked at by whatever takes long.
@@ -240,7 +243,7 @@ impl Arguments {
     pub fn optional<T: DeserializeOwned>(&mut self, name: &str) -> error::Result<Option<T>> {
         let position = self.position;
         self.position += 1;
-        let Some(value) = self.values.next() else { return Ok(None) };
+        let Some(value) = self.values.get(position) else { return Ok(None) };
         serde_json::from_str(value.get())
             .map_err(|error| error::invalid(format!("invalid argument {position}: {name}: {error}")))
     }

@@ -7,7 +7,7 @@
 //!                        NodeState: Chain (reads, simulation), Mempool, gossip, final blocks
 //! ```
 //! ```text
-//!  server -> connection, pace -> http or websocket -> dispatch -> method: at once, or by workers -> reply or outgoing
+//!  server -> connection, pace -> http or websocket -> dispatch -> method: at once, or in turns by workers -> reply or outgoing
 //!                                     shares: what each client holds, and what it has used
 //! ```
 //! It speaks Ethereum's JSON as geth does, so that unmodified clients work, and `peg_*` for the bridge. The head is final:
@@ -39,6 +39,7 @@ mod settings;
 mod shares;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod txpool;
 mod websocket;
 mod workers;

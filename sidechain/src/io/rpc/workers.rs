@@ -1,13 +1,14 @@
 //! Threads that read the store and execute for clients: their own, so that nothing else of the node waits for them.
 //!
 //! ```text
-//!  Short: reads of one thing        Long: executions, ranges of blocks, proofs
-//!  threads that nothing else takes  one client never has them all
-//!            \                        /
-//!             the client whose work took least time so far goes first
+//!  Short: reads of one thing    Long: executions, ranges of blocks, proofs,     Longest: what did not end
+//!                               for a moment                                    in its moment, until its deadline
+//!            \                           |                                     /
+//!             threads of its own each; the client whose work took least time so far goes first,
+//!             and of the long ones none ever has all threads
 //! ```
 //! A client that floods the queue waits behind itself: another's first request goes to the next thread that is free, and a
-//! long request never takes a thread that short ones need. Every request has a deadline, so every thread becomes free.
+//! long request never takes a thread that shorter ones need. Every request has a deadline, so every thread becomes free.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,8 +22,10 @@ use crate::access::{Client, Source};
 pub enum Lane {
     /// Reads of one thing: well below a millisecond.
     Short,
-    /// Anything that runs contracts or walks over blocks.
+    /// Anything that runs contracts or walks over blocks, for a moment.
     Long,
+    /// What needs more than a moment.
+    Longest,
 }
 
 /// What a thread does for one request.
@@ -33,17 +36,19 @@ type Job = Box<dyn FnOnce() + Send>;
 pub struct Workers {
     short: Arc<Queue>,
     long: Arc<Queue>,
+    longest: Arc<Queue>,
 }
 
 impl Workers {
-    /// Starts the threads. `started` runs first in each of them.
+    /// Starts the threads; there are `long` of each kind that runs for long. `started` runs first in each of them.
     ///
     /// # Errors
     ///
     /// When the system gives no thread.
     pub fn start(short: usize, long: usize, started: fn()) -> std::io::Result<Self> {
-        let workers = Self { short: Queue::new(short), long: Queue::new(long) };
-        for (queue, name) in [(&workers.short, "rpc-short"), (&workers.long, "rpc-long")] {
+        let workers = Self { short: Queue::new(short), long: Queue::new(long), longest: Queue::new(long) };
+        for (lane, name) in [(Lane::Short, "rpc-short"), (Lane::Long, "rpc-long"), (Lane::Longest, "rpc-longest")] {
+            let queue = workers.queue(lane);
             for _ in 0..queue.threads {
                 let queue = queue.clone();
                 let thread = std::thread::Builder::new().name(name.to_owned());
@@ -58,11 +63,15 @@ impl Workers {
 
     /// Runs something when it is its client's turn. How much waits is the caller's to bound.
     pub fn submit(&self, lane: Lane, client: Client, job: impl FnOnce() + Send + 'static) {
-        let queue = match lane {
+        self.queue(lane).push(client, Box::new(job));
+    }
+
+    fn queue(&self, lane: Lane) -> &Arc<Queue> {
+        match lane {
             Lane::Short => &self.short,
             Lane::Long => &self.long,
-        };
-        queue.push(client, Box::new(job));
+            Lane::Longest => &self.longest,
+        }
     }
 }
 
@@ -70,6 +79,7 @@ impl Drop for Workers {
     fn drop(&mut self) {
         self.short.close();
         self.long.close();
+        self.longest.close();
     }
 }
 

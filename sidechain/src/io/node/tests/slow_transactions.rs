@@ -120,6 +120,26 @@ fn after_blocks_that_were_not_checked_in_time_smaller_ones_are_made() {
     assert_eq!(application.time_of_a_block(), whole / 2);
 }
 
+// The only one that waits needs more than a small block has, so nothing is in the blocks that are checked in time.
+#[test]
+fn empty_blocks_that_are_checked_in_time_make_way_for_large_ones_again() {
+    let (leader, voter) = (World::new(), NodeApplication::new(World::new().state.clone()));
+    let whole = voter.time_of_a_block();
+    let empty = leader.build(&NodeApplication::new(leader.state.clone()), &Stop::never()).expect("built");
+    assert!(empty.transactions.is_empty());
+    let given_up = Stop::default();
+    given_up.stop();
+    while voter.time_of_a_block() > whole / 16 {
+        assert!(matches!(voter.check(&empty, NOW_MS, &given_up), Verdict::Unknown(_)));
+    }
+    let mut blocks = 0;
+    while voter.time_of_a_block() < whole {
+        assert_eq!(voter.check(&empty, NOW_MS, &Stop::never()), Verdict::Valid);
+        blocks += 1;
+        assert!(blocks <= 32, "as many empty ones");
+    }
+}
+
 #[test]
 fn who_takes_too_long_waits_while_all_others_are_served() {
     let world = World::new();

@@ -491,6 +491,51 @@ async fn clients_behind_a_trusted_proxy_are_told_apart() {
     assert!(ask_as("127.0.0.2", "192.0.2.4").await.contains("yours is 127.0.0.2"));
 }
 
+// forty addresses, each with calls that use all their gas; then somebody's first call, which is cheap
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_newcomers_call_does_not_wait_until_the_endless_ones_of_many_addresses_have_ended() {
+    let world = Arc::new(World::halted(|_| ()).await);
+    let context = world.server.context();
+    let over = Arc::new(AtomicBool::new(false));
+    let flood: Vec<_> = (0..40)
+        .map(|number| {
+            let (world, over) = (world.clone(), over.clone());
+            tokio::spawn(async move {
+                while !over.load(Ordering::Relaxed) {
+                    let answer =
+                        ask(&world, &format!("127.0.0.{}", 100 + number), "eth_call", endless(60_000_000)).await;
+                    assert!(answer.contains("error"), "{answer}");
+                }
+            })
+        })
+        .collect();
+    until("all of them are there", || context.shares.count(Resource::Requests).1 >= 40).await;
+    let mut slowest = Duration::ZERO;
+    for _ in 0..5 {
+        let begun = Instant::now();
+        let answer = ask(&world, "127.0.0.3", "eth_call", json!([{ "input": "0x00" }, "latest"])).await;
+        assert!(answer.contains(r#""result":"0x""#), "{answer}");
+        slowest = slowest.max(begun.elapsed());
+    }
+    over.store(true, Ordering::Relaxed);
+    for task in flood {
+        task.await.unwrap();
+    }
+    println!("a newcomer waited {slowest:?} at most");
+    // All of the endless ones together take some twenty seconds of the two threads, and no request waits longer than ten.
+    assert!(slowest < Duration::from_secs(7), "{slowest:?}");
+}
+
+// a loop of some ten times the first turn
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_needs_more_than_a_moment_is_answered_as_well() {
+    let world = World::halted(|settings| settings.deadline = PATIENCE).await;
+    let begun = Instant::now();
+    let answer = ask(&world, "127.0.0.2", "eth_call", endless(60_000_000)).await;
+    println!("answered after {:?}", begun.elapsed());
+    assert!(answer.contains("OutOfGas"), "what it says, not that it was stopped: {answer}");
+}
+
 // the public server has no thread left; the relayer asks the other
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn what_the_public_asks_does_not_slow_the_private_server() {
