@@ -62,6 +62,8 @@ pub(super) struct Entry {
     pub(super) retry: Retry,
     /// Blocks on a parent that is not final in which it could not be included.
     pub(super) failures: u32,
+    /// Blocks in which it had its share of the time and was not done, while the machine was busy.
+    pub(super) stops: u32,
 }
 
 impl Entry {

@@ -37,6 +37,9 @@ pub struct Limits {
     pub retry_after_ms: u64,
     /// A transaction that failed so often in blocks on parents that are not final is dropped; on a final parent, once suffices.
     pub failures: u32,
+    /// A transaction that had its share of a block's time so often and was not done, although the machine was busy, is held against its
+    /// sender as well: else a busy machine would run it for nothing in each of its blocks.
+    pub stops: u32,
 }
 
 /// The largest transaction each second, and eight at once, however small the blocks are.
@@ -79,6 +82,7 @@ impl Default for Limits {
             // Some blocks: a retry before that brings nothing that is not on its way.
             retry_after_ms: 5_000,
             failures: 3,
+            stops: 3,
         }
     }
 }

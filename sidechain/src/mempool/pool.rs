@@ -145,6 +145,7 @@ impl Mempool {
             worth: Worth { executable: false, price: 0, seniority: std::cmp::Reverse(self.arrivals) },
             retry: Retry { not_before_ms: now_ms.saturating_add(wait_ms), wait_ms },
             failures: 0,
+            stops: 0,
             transaction,
         }
     }
@@ -250,6 +251,17 @@ impl Mempool {
     pub fn remove(&mut self, hash: B256) -> Option<Arc<Transaction>> {
         let slot = self.by_hash.get(&hash).copied()?;
         self.remove_slot(slot).map(|entry| entry.transaction)
+    }
+
+    /// A proposer stopped a transaction at the end of its share, on a machine that was busy. Whether this was once too often, so that it is
+    /// to be held against its sender.
+    pub fn on_stop(&mut self, hash: B256) -> bool {
+        let Some((sender, nonce)) = self.by_hash.get(&hash) else { return false };
+        let Some(entry) = self.queues.get_mut(sender).and_then(|queue| queue.entries.get_mut(nonce)) else {
+            return false;
+        };
+        entry.stops += 1;
+        entry.stops >= self.limits.stops
     }
 
     /// Removes a transaction that ran longer than a block has time for, and takes none of its sender's for a while. Returns until

@@ -146,6 +146,15 @@ fn a_full_pool_lets_only_the_better_paid_in() {
 }
 
 #[test]
+fn a_transaction_that_a_busy_machine_stopped_three_times_is_held_against_its_sender() {
+    let mut pool = Mempool::new(Limits::default());
+    let slow = *Sketch::new(1, 0, FEE).build().tx_hash();
+    add(&mut pool, &Sketch::new(1, 0, FEE), 0).unwrap();
+    assert!(!pool.on_stop(slow) && !pool.on_stop(slow) && pool.on_stop(slow));
+    assert!(!pool.on_stop(B256::ZERO), "who is not there is not counted");
+}
+
+#[test]
 fn what_a_sender_holds_must_be_payable_together() {
     let mut pool = Mempool::new(Limits::default());
     let account = Account { balance: U256::from(u128::from(GAS) * FEE * 2), ..Account::default() };

@@ -15,7 +15,7 @@ use super::{
     offered::{Ancestors, Offered},
 };
 use crate::{
-    block::{Block, next_base_fee},
+    block::{Block, Transaction, next_base_fee},
     chain::{Ahead, MAX_CLOCK_DRIFT_MS, ProposeError, Room},
     execution::{BlockError, Stop},
     io::{
@@ -56,8 +56,10 @@ impl NodeApplication {
 
     /// Transactions that ran longer than a block has time for, or set off a panic, leave the pool, and their senders wait.
     fn hold_back(&self, left: &Left, now_ms: u64) {
-        let blamed = left.blamed.iter().map(|transaction| (transaction, "took too long"));
-        for (transaction, what) in blamed.chain(left.broke.iter().map(|transaction| (transaction, "set off a bug"))) {
+        let too_often = |transaction: &&Transaction| self.state.pool().on_stop(*transaction.tx_hash());
+        let slow = left.blamed.iter().chain(left.stopped.iter().filter(too_often));
+        let slow = slow.map(|transaction| (transaction, "took too long"));
+        for (transaction, what) in slow.chain(left.broke.iter().map(|transaction| (transaction, "set off a bug"))) {
             let (hash, sender) = (transaction.tx_hash(), transaction.signer());
             let until_ms = self.state.pool().evict_and_hold(transaction, now_ms);
             warn!(%hash, %sender, gas = transaction.gas_limit(), until_ms, "transaction {what}: evicted, and its sender is held back");
@@ -91,6 +93,7 @@ impl NodeApplication {
         self.learn_of_the_last();
         let mut offered = Offered::new(&self.state, self.ancestors(parent)?);
         let (built, left) = Build::run(&self.timing, &mut offered, stop, make);
+        debug!(%parent, budget = ?self.timing.budget(), %left, "built");
         self.hold_back(&left, now_ms);
         self.drop_failed(parent, &left.failed);
         let built = built.unwrap_or_else(|panic| {

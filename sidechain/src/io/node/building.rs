@@ -154,10 +154,24 @@ fn nanoseconds(time: Duration) -> u64 {
 pub(super) struct Left {
     /// They used up their share of the time.
     pub(super) blamed: Vec<Transaction>,
+    /// They had their share and were not done, but the machine was busy.
+    pub(super) stopped: Vec<Transaction>,
     /// They fail, and will on later blocks.
     pub(super) failed: Vec<B256>,
     /// It ran when there was a panic, or was the only one before.
     pub(super) broke: Option<Transaction>,
+}
+
+impl std::fmt::Display for Left {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { blamed, stopped, failed, broke } = self;
+        let (blamed, stopped, failed) = (blamed.len(), stopped.len(), failed.len());
+        write!(
+            formatter,
+            "{blamed} too slow, {stopped} stopped on a busy machine, {failed} failed, {} broke",
+            broke.iter().count()
+        )
+    }
 }
 
 /// The transactions of one build, and the clock for it.
@@ -285,8 +299,10 @@ impl Offers for Build<'_> {
         let Some(Began { at, waited: before }) = self.current.as_ref().and_then(|current| current.began) else {
             return;
         };
-        if is_to_blame(at.elapsed(), waited().saturating_sub(before), self.timing.share) {
-            self.left.blamed.push(transaction.clone());
+        match verdict(at.elapsed(), waited().saturating_sub(before), self.timing.share) {
+            Cut::Own => self.left.blamed.push(transaction.clone()),
+            Cut::Busy => self.left.stopped.push(transaction.clone()),
+            Cut::Block => {}
         }
     }
 
@@ -311,10 +327,23 @@ struct Began {
     waited: Duration,
 }
 
-/// Whether a transaction itself used what it was given: it had all of its share, and for most of it this thread did not wait for a
-/// processor. Whoever keeps this machine busy gets nobody held.
-fn is_to_blame(took: Duration, waited: Duration, share: Duration) -> bool {
-    took >= share && 2 * waited <= took
+/// Why a transaction was not done in time.
+#[derive(Debug, PartialEq, Eq)]
+enum Cut {
+    /// It used its share.
+    Own,
+    /// It had its share, and for most of it this thread waited for a processor. Whoever keeps this machine busy gets nobody held at once.
+    Busy,
+    /// The time of the whole block was over.
+    Block,
+}
+
+fn verdict(took: Duration, waited: Duration, share: Duration) -> Cut {
+    match (took >= share, 2 * waited <= took) {
+        (false, _) => Cut::Block,
+        (true, true) => Cut::Own,
+        (true, false) => Cut::Busy,
+    }
 }
 
 /// How long this thread waited for a processor since it began, as far as the system tells: the second number (Linux,
@@ -384,9 +413,10 @@ mod tests {
     #[test]
     fn only_who_had_and_used_the_whole_share_is_to_blame() {
         let ms = Duration::from_millis;
-        assert!(is_to_blame(ms(375), ms(0), SHARE) && is_to_blame(ms(400), ms(200), SHARE));
-        assert!(!is_to_blame(ms(374), ms(0), SHARE), "cut off by the end of the budget");
-        assert!(!is_to_blame(ms(400), ms(201), SHARE), "the thread waited for a processor");
+        assert_eq!(verdict(ms(375), ms(0), SHARE), Cut::Own);
+        assert_eq!(verdict(ms(400), ms(200), SHARE), Cut::Own);
+        assert_eq!(verdict(ms(374), ms(0), SHARE), Cut::Block);
+        assert_eq!(verdict(ms(400), ms(201), SHARE), Cut::Busy, "the thread waited for a processor");
     }
 
     /// What is found out about a transaction that is stopped after it had more than its share.
