@@ -23,8 +23,8 @@ fn the_help_names_every_command_and_each_has_an_example() {
     let help = causeway(&["--help"]);
     assert_eq!(help.code, Some(0), "{help}");
     let commands = [
-        "peg-in", "peg-out", "status", "cancel", "reclaim", "register", "wallet", "pay", "audit", "keys", "genesis",
-        "node", "relayer", "dev", "demo", "headers",
+        "peg-in", "peg-out", "status", "cancel", "bump", "reclaim", "register", "wallet", "pay", "audit", "keys",
+        "genesis", "node", "relayer", "dev", "demo", "headers",
     ];
     for command in commands {
         assert!(help.stdout.contains(&format!("  {command} ")), "{command} is not in the help");

@@ -14,7 +14,7 @@ use crate::context::{Context, LogFormat};
 use crate::dev::{demo::command as demo, headers, local_network::command as dev};
 use crate::operator::{genesis::command as genesis, keys, node, relayer};
 use crate::terminal::{log_json, log_lines};
-use crate::user::{cancel, pay::command as pay, peg_in, peg_out, reclaim, register, status, wallet};
+use crate::user::{bump, cancel, pay::command as pay, peg_in, peg_out, reclaim, register, status, wallet};
 
 /// Listed by hand, so that every reader finds the commands meant for them together; a test compares it with the tree.
 const HELP: &str = "\
@@ -26,6 +26,7 @@ For a user:
   peg-out    Pay coins back out to a Bitcoin address
   status     Where a deposit, a withdrawal or the bridge itself stands
   cancel     Take a withdrawal back while it is still queued
+  bump       Pay for a vault transaction that waits on Bitcoin
   reclaim    Take an unswept deposit back on Bitcoin after its timelock
   register   Tell the federation again of a deposit address of yours
   wallet     A small Bitcoin wallet for regtest and testnets
@@ -91,6 +92,7 @@ enum Command {
     PegOut(peg_out::Args),
     Status(status::Args),
     Cancel(cancel::Args),
+    Bump(bump::Args),
     Reclaim(reclaim::Args),
     Register(register::Args),
     Audit(audit::Args),
@@ -119,6 +121,7 @@ impl Causeway {
             Command::PegOut(args) => peg_out::run(args, &context),
             Command::Status(args) => status::run(args, &context),
             Command::Cancel(args) => cancel::run(args, &context),
+            Command::Bump(args) => bump::run(args, &context),
             Command::Reclaim(args) => reclaim::run(args, &context),
             Command::Register(args) => register::run(args, &context),
             Command::Audit(args) => audit::run(args, &context),

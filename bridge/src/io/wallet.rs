@@ -30,6 +30,7 @@ use bip39::Mnemonic;
 use bitcoin::bip32::{ChildNumber, DerivationPath, Xpriv};
 use bitcoin::secp256k1::{Keypair, PublicKey, SECP256K1, SecretKey};
 use bitcoin::{Address, Amount, FeeRate, ScriptBuf, Transaction, Txid};
+pub use child::{MAX_CHILD_VSIZE, NoChild, Parent};
 use mainchain::Network;
 use mainchain::header::Height;
 use mainchain::io::rpc::{BitcoinRpc, RpcError};
@@ -39,6 +40,8 @@ use zeroize::Zeroizing;
 use crate::keystore::{KdfParams, Keystore, KeystoreError, address};
 use files::{DirectoryLock, LockError};
 use files::{read_optional, write_atomic};
+
+mod child;
 
 /// Kind of the keystore file with a wallet's mnemonic.
 pub const WALLET: &str = "wallet";
@@ -97,6 +100,8 @@ pub enum WalletError {
     TooLittle { available: Amount, needed: Amount },
     #[error("the payment cannot be made: {0}")]
     Payment(String),
+    #[error("no child can pay for this transaction: {0}")]
+    NoChild(#[from] NoChild),
     #[error("{} has other keys than its words make: it was changed; make the wallet again from its words", .0.display())]
     OtherKeys(PathBuf),
 }

@@ -4,6 +4,7 @@
 //! whoever receives them. The cookie is read again for each call, so a restarted node (which writes a new one) is not
 //! lost. An error says the reason, and [`RpcError::retry`] whether waiting can help: a relayer keeps asking then.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -375,6 +376,36 @@ impl BitcoinRpc {
             Err(RpcError::Refused { code: code::VERIFY_ERROR, .. }) => Ok(txid),
             Err(error) => Err(error),
         }
+    }
+
+    /// Sends a child together with its parents, which alone may pay too little. What is in the mempool already counts as sent.
+    ///
+    /// # Errors
+    ///
+    /// `Refused` with the node's reason for the package, or else for the first of them that it did not take.
+    pub async fn submit_package(&self, transactions: &[&Transaction]) -> Result<(), RpcError> {
+        #[derive(Deserialize)]
+        struct One {
+            error: Option<String>,
+        }
+        #[derive(Deserialize)]
+        struct Answer {
+            package_msg: String,
+            #[serde(rename = "tx-results", default)]
+            results: BTreeMap<String, One>,
+        }
+        let raw: Vec<String> = transactions.iter().map(encode::serialize_hex).collect();
+        // No limit on the fee rate: a child's own is high on purpose.
+        let answer: Answer = self.call("submitpackage", json!([raw, 0])).await?;
+        if answer.package_msg == "success" {
+            return Ok(());
+        }
+        let of_one = transactions.iter().find_map(|transaction| {
+            let error = answer.results.get(&transaction.compute_wtxid().to_string())?.error.as_ref()?;
+            Some(format!("{}: {error}", transaction.compute_txid()))
+        });
+        let reason = of_one.unwrap_or(answer.package_msg);
+        Err(RpcError::Refused { method: "submitpackage", code: code::VERIFY_ERROR, reason })
     }
 
     /// Whether the mempool would take these transactions, each of which may spend those before it.

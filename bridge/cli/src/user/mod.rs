@@ -1,5 +1,6 @@
 //! For users: peg in, peg out, pay, look, take back.
 
+pub mod bump;
 pub mod cancel;
 pub mod deposit_record;
 pub mod pay;
