@@ -2,6 +2,7 @@
 pragma solidity ^0.8.30;
 
 import {IBitcoinLightClient} from "./interfaces/IBitcoinLightClient.sol";
+import {IFederation} from "./interfaces/IFederation.sol";
 import {ByteOrder} from "./ByteOrder.sol";
 import {CompactTarget} from "./CompactTarget.sol";
 import {MerkleProof} from "./MerkleProof.sol";
@@ -10,18 +11,36 @@ import {Sha256} from "./Sha256.sol";
 /// Bitcoin's header chain from a trusted checkpoint on, by the rules of Bitcoin Core (pow.cpp, ContextualCheckBlockHeader). The chain
 /// with the most work is the best; of equal ones the first seen.
 ///
-/// A header costs three storage slots: its facts, its Merkle root, and its place in the height index. Its parent is read from the height
-/// index while it is on the best chain; only headers off it keep their parent in a slot of their own.
+/// Headers are kept by branch. A header whose parent ends a branch makes it longer, any other begins a branch of its own; which chain is
+/// the best is one number, that of the branch that ends it. So a reorganisation of any depth writes as much as one of a single block
+/// (docs/adr/0024), and a header costs two storage slots: its facts, and its place in its branch. Its Merkle root comes with a proof.
+///
+///     branch 0    0 - 1 - 2 - 3          best 0: the chain is 0 1 2 3
+///     branch 1         \ 2' - 3' - 4'    best 1: the chain is 0 1 2' 3' 4'
 contract BitcoinLightClient is IBitcoinLightClient {
     struct Stored {
         uint32 time;
         uint32 bits;
         uint32 height;
-        /// Of the chain up to here; zero: unknown header. 160 bits outlast any chain: Bitcoin's work took 16 years to 2^97.
-        uint160 work;
-        bytes32 merkleRoot;
-        /// The parent, kept for headers that are or were off the best chain, and for the checkpoint.
-        bytes32 forkParent;
+        uint32 branch;
+        /// Of the chain up to here; zero: unknown header. 128 bits outlast any chain: Bitcoin's work took 16 years to 2^97.
+        uint128 work;
+    }
+
+    struct Branch {
+        /// The branch that it grew from; its own number for the first one.
+        uint32 parent;
+        /// A branch further down, so that n branches are climbed in about 2 log n steps (Myers, "An applicative random-access stack").
+        uint32 jump;
+        /// Branches below it.
+        uint32 depth;
+        /// Height of its first header.
+        uint32 first;
+        /// Height of its last header.
+        uint32 last;
+        /// Time and bits of the first block of the difficulty period that it began in, if that block is below this branch.
+        uint32 periodTime;
+        uint32 periodBits;
     }
 
     /// The facts about a header's ancestors that the rules need, carried along from header to header of one call.
@@ -31,14 +50,17 @@ contract BitcoinLightClient is IBitcoinLightClient {
         uint32 bits;
         uint256 height;
         uint256 work;
+        uint256 branch;
         /// Of the first block of this header's difficulty period.
         uint256 periodTime;
         uint32 periodBits;
         /// Times of the last headers, a ring; `timesSeen` counts all that were put in.
         uint256[11] times;
         uint256 timesSeen;
-        /// Room for sorting them.
-        uint256[11] sorted;
+        /// What the last target that was looked at decodes to, and the work of one block at it.
+        uint32 knownBits;
+        uint256 knownTarget;
+        uint256 knownWork;
     }
 
     uint256 private constant HEADER_BYTES = 80;
@@ -57,33 +79,44 @@ contract BitcoinLightClient is IBitcoinLightClient {
     uint32 private immutable _powLimitBits;
     uint256 private immutable _powLimit;
     uint256 private immutable _checkpointHeight;
-    /// Time and bits of the first block of the checkpoint's difficulty period.
-    uint256 private immutable _checkpointPeriodTime;
-    uint32 private immutable _checkpointBits;
+    bytes32 private immutable _checkpointPrevious;
+    /// Whose members alone submit headers; zero: anyone does.
+    IFederation private immutable _federation;
 
-    bytes32 private _tip;
+    /// The branch that ends the best chain.
+    uint256 private _best;
+    Branch[] private _branches;
     mapping(bytes32 hash => Stored) private _headers;
-    mapping(uint256 height => bytes32 hash) private _best;
+    mapping(uint256 place => bytes32 hash) private _hashes;
 
     /// @param parameters rules of the network.
     /// @param checkpoint 80 bytes, trusted apart from their own work.
     /// @param height of the checkpoint.
     /// @param work of the chain up to and including the checkpoint.
     /// @param epochTime time of the first block of the checkpoint's difficulty period.
-    constructor(Parameters memory parameters, bytes memory checkpoint, uint32 height, uint256 work, uint32 epochTime) {
+    /// @param federation whose members submit headers where blocks are signed; not asked elsewhere.
+    constructor(
+        Parameters memory parameters,
+        bytes memory checkpoint,
+        uint32 height,
+        uint256 work,
+        uint32 epochTime,
+        IFederation federation
+    ) {
         if (checkpoint.length != HEADER_BYTES) revert BadLength(checkpoint.length);
         uint256 powLimit = CompactTarget.decode(parameters.powLimitBits);
         if (powLimit == 0) revert InvalidBits(parameters.powLimitBits);
         bytes32 hash = Sha256.doubleMemory(checkpoint);
-        (bytes32 previous, bytes32 merkleRoot, uint32 time, uint32 bits) = _fieldsOfMemory(checkpoint);
+        (bytes32 previous, uint32 time, uint32 bits) = _fieldsOfMemory(checkpoint);
         uint256 target = CompactTarget.decode(bits);
         if (target == 0 || target > powLimit) revert InvalidBits(bits);
         if (ByteOrder.reverse(uint256(hash)) > target) revert BadWork(hash, target);
         // Inside a period a minimum-difficulty block does not show the target that the period started with.
         bool hidden = parameters.minDifficulty && !parameters.noRetarget && height % PERIOD != 0;
         if (hidden && bits == parameters.powLimitBits) revert AmbiguousCheckpoint(height, bits);
-        if (work < CompactTarget.work(target) || work > type(uint160).max) revert ImpossibleWork(work);
+        if (work < CompactTarget.work(target) || work > type(uint128).max) revert ImpossibleWork(work);
         if (height % PERIOD == 0 && epochTime != time) revert WrongEpochTime(epochTime, time);
+        if (parameters.signedBlocks && address(federation) == address(0)) revert NobodyToTrust();
 
         _noRetarget = parameters.noRetarget;
         _minDifficulty = parameters.minDifficulty;
@@ -91,18 +124,19 @@ contract BitcoinLightClient is IBitcoinLightClient {
         _powLimitBits = parameters.powLimitBits;
         _powLimit = powLimit;
         _checkpointHeight = height;
-        _checkpointPeriodTime = epochTime;
-        _checkpointBits = bits;
+        _checkpointPrevious = previous;
+        _federation = parameters.signedBlocks ? federation : IFederation(address(0));
 
-        _headers[hash] = Stored(time, bits, height, uint160(work), merkleRoot, previous);
-        _best[height] = hash;
-        _tip = hash;
+        _branches.push(Branch(0, 0, 0, height, height, epochTime, bits));
+        _headers[hash] = Stored(time, bits, height, 0, uint128(work));
+        _hashes[_place(0, height)] = hash;
         emit HeadersAdded(hash, height, work);
     }
 
     // ------------------------------------------------------------------ adding headers
 
     function submit(bytes calldata headers) external {
+        if (address(_federation) != address(0) && _federation.indexOf(msg.sender) == 0) revert NotAMember(msg.sender);
         if (headers.length == 0 || headers.length % HEADER_BYTES != 0) revert BadLength(headers.length);
         uint256 count = headers.length / HEADER_BYTES;
 
@@ -113,42 +147,54 @@ contract BitcoinLightClient is IBitcoinLightClient {
         if (first == count) revert NothingNew();
 
         Ancestry memory parent = _ancestry(headers, first);
-        bytes32 forkedFrom = parent.hash;
-        bytes32[] memory added = new bytes32[](count - first);
+        parent.branch = _branchOn(parent);
+        uint256 limit = block.timestamp + MAX_FUTURE_SECONDS;
         for (uint256 i = first; i < count; ++i) {
-            added[i - first] = _add(headers[i * HEADER_BYTES:(i + 1) * HEADER_BYTES], parent);
+            (bytes32 hash, uint32 time, uint32 bits) = _check(headers[i * HEADER_BYTES:(i + 1) * HEADER_BYTES], parent);
+            if (time > limit) {
+                if (i == first) revert TooNew(hash, time, limit);
+                break;
+            }
+            _store(hash, time, bits, parent);
         }
-
-        if (parent.work > _headers[_tip].work) {
-            _makeBest(forkedFrom, added, parent.height);
-        } else {
-            _keepAside(forkedFrom, added);
-        }
-        Stored storage best = _headers[_tip];
-        emit HeadersAdded(_tip, best.height, best.work);
+        _branches[parent.branch].last = uint32(parent.height);
+        _chooseBest(parent);
     }
 
-    /// Checks one header against all rules, stores it and makes it the ancestry's newest.
-    function _add(bytes calldata raw, Ancestry memory parent) private returns (bytes32 hash) {
+    /// Checks one header against all rules but the clock's.
+    function _check(bytes calldata raw, Ancestry memory parent) private view returns (bytes32 hash, uint32 time, uint32 bits) {
         hash = Sha256.double(raw);
-        (bytes32 previous, bytes32 merkleRoot, uint32 time, uint32 bits) = _fields(raw);
+        bytes32 previous;
+        (previous, time, bits) = _fields(raw);
         if (previous != parent.hash) revert Unconnected(hash, previous);
 
         uint32 wantBits = _requiredBits(parent, time);
         if (bits != wantBits) revert BadTarget(hash, bits, wantBits);
-        uint256 target = CompactTarget.decode(bits);
-        if (ByteOrder.reverse(uint256(hash)) > target) revert BadWork(hash, target);
+        if (bits != parent.knownBits) _know(bits, parent);
+        if (ByteOrder.reverse(uint256(hash)) > parent.knownTarget) revert BadWork(hash, parent.knownTarget);
         _requireTime(hash, time, parent);
+    }
 
+    /// Stores a header that was checked and makes it the ancestry's newest.
+    function _store(bytes32 hash, uint32 time, uint32 bits, Ancestry memory parent) private {
         uint256 height = parent.height + 1;
-        uint256 work = parent.work + CompactTarget.work(target);
-        Stored storage stored = _headers[hash];
-        (stored.time, stored.bits, stored.height, stored.work) = (time, bits, uint32(height), uint160(work));
-        stored.merkleRoot = merkleRoot;
+        uint256 work = parent.work + parent.knownWork;
+        // Takes as many hashes as it says, so nobody sees this happen.
+        if (work > type(uint128).max) revert ImpossibleWork(work);
+        _headers[hash] = Stored(time, bits, uint32(height), uint32(parent.branch), uint128(work));
+        _hashes[_place(parent.branch, height)] = hash;
 
         (parent.hash, parent.time, parent.bits, parent.height, parent.work) = (hash, time, bits, height, work);
         if (height % PERIOD == 0) (parent.periodTime, parent.periodBits) = (time, bits);
-        _remember(parent, time);
+        parent.times[parent.timesSeen % MEDIAN_SPAN] = time;
+        ++parent.timesSeen;
+    }
+
+    /// Decodes a target once for all headers of a call that have it.
+    function _know(uint32 bits, Ancestry memory parent) private pure {
+        parent.knownBits = bits;
+        parent.knownTarget = CompactTarget.decode(bits);
+        parent.knownWork = CompactTarget.work(parent.knownTarget);
     }
 
     /// Bitcoin Core: GetNextWorkRequired.
@@ -175,159 +221,204 @@ contract BitcoinLightClient is IBitcoinLightClient {
         return quotient * span + rest * span / uint256(PERIOD_SECONDS);
     }
 
-    /// Bitcoin Core: ContextualCheckBlockHeader.
+    /// Bitcoin Core: ContextualCheckBlockHeader, apart from the clock.
     function _requireTime(bytes32 hash, uint32 time, Ancestry memory parent) private view {
-        uint256 median = _medianTime(parent);
-        if (time <= median) revert TooOld(hash, time, uint32(median));
+        if (!_isAfterMedian(time, parent)) revert TooOld(hash, time, uint32(_medianTime(parent)));
         bool periodStarts = (parent.height + 1) % PERIOD == 0;
         if (_bip94 && periodStarts && time + MAX_TIMEWARP_SECONDS < parent.time) {
             revert Timewarp(hash, time, uint32(parent.time - MAX_TIMEWARP_SECONDS));
         }
-        uint256 limit = block.timestamp + MAX_FUTURE_SECONDS;
-        if (time > limit) revert TooNew(hash, time, limit);
     }
 
     // ------------------------------------------------------------------ a header's ancestors
 
     /// The parent of the header at place `index` in the call, with the last eleven times and the period's start.
     function _ancestry(bytes calldata headers, uint256 index) private view returns (Ancestry memory parent) {
-        (bytes32 hash,,,) = _fields(headers[index * HEADER_BYTES:(index + 1) * HEADER_BYTES]);
+        (bytes32 hash,,) = _fields(headers[index * HEADER_BYTES:(index + 1) * HEADER_BYTES]);
         Stored storage stored = _headers[hash];
         if (stored.work == 0) revert Unconnected(_hashOf(headers, index), hash);
         (parent.hash, parent.time, parent.bits, parent.height, parent.work) =
         (hash, stored.time, stored.bits, stored.height, stored.work);
-
-        // Blocks before the checkpoint count as time 0: so the median is never above the true one, and no valid header is refused
-        // because of times that are not known.
-        uint256 span = parent.height + 1 < MEDIAN_SPAN ? parent.height + 1 : MEDIAN_SPAN;
-        uint256 known = parent.height - _checkpointHeight + 1;
-        if (known > span) known = span;
-        for (uint256 i = 0; i < known; ++i) {
-            parent.times[span - 1 - i] = _headers[hash].time;
-            if (i + 1 < known) hash = _parentOf(hash, parent.height - i);
-        }
-        parent.timesSeen = span;
-        _loadPeriod(parent);
+        parent.branch = stored.branch;
+        _know(parent.bits, parent);
+        (parent.periodTime, parent.periodBits) = _period(parent.branch, parent.height);
+        _loadTimes(parent);
     }
 
-    function _remember(Ancestry memory parent, uint256 time) private pure {
-        parent.times[parent.timesSeen % MEDIAN_SPAN] = time;
-        ++parent.timesSeen;
+    /// Blocks before the checkpoint count as time 0: so the median is never above the true one, and no valid header is refused because of
+    /// times that are not known.
+    function _loadTimes(Ancestry memory parent) private view {
+        uint256 height = parent.height;
+        uint256 span = height + 1 < MEDIAN_SPAN ? height + 1 : MEDIAN_SPAN;
+        uint256 known = height - _checkpointHeight + 1;
+        if (known > span) known = span;
+        parent.times[span - 1] = parent.time;
+        uint256 branch = parent.branch;
+        for (uint256 i = 1; i < known; ++i) {
+            branch = _branchAt(branch, height - i);
+            parent.times[span - 1 - i] = _headers[_hashes[_place(branch, height - i)]].time;
+        }
+        parent.timesSeen = span;
+    }
+
+    /// Whether more of the last times are before this one than the later half.
+    function _isAfterMedian(uint256 time, Ancestry memory parent) private pure returns (bool) {
+        unchecked {
+            uint256 count = parent.timesSeen < MEDIAN_SPAN ? parent.timesSeen : MEDIAN_SPAN;
+            uint256 before = 0;
+            for (uint256 i = 0; i < count; ++i) {
+                if (parent.times[i] < time) ++before;
+            }
+            return before > count / 2;
+        }
     }
 
     /// The middle of the sorted times, of an even number the later one.
     function _medianTime(Ancestry memory parent) private pure returns (uint256) {
-        unchecked {
-            uint256 count = parent.timesSeen < MEDIAN_SPAN ? parent.timesSeen : MEDIAN_SPAN;
-            uint256[11] memory sorted = parent.sorted;
-            for (uint256 i = 0; i < count; ++i) {
-                uint256 time = parent.times[i];
-                uint256 place = i;
-                for (; place != 0 && sorted[place - 1] > time; --place) {
-                    sorted[place] = sorted[place - 1];
-                }
-                sorted[place] = time;
+        uint256 count = parent.timesSeen < MEDIAN_SPAN ? parent.timesSeen : MEDIAN_SPAN;
+        uint256[11] memory sorted;
+        for (uint256 i = 0; i < count; ++i) {
+            uint256 time = parent.times[i];
+            uint256 place = i;
+            for (; place != 0 && sorted[place - 1] > time; --place) {
+                sorted[place] = sorted[place - 1];
             }
-            return sorted[count / 2];
+            sorted[place] = time;
         }
+        return sorted[count / 2];
     }
 
-    function _loadPeriod(Ancestry memory parent) private view {
-        uint256 start = parent.height - parent.height % PERIOD;
-        if (start < _checkpointHeight) {
-            (parent.periodTime, parent.periodBits) = (_checkpointPeriodTime, _checkpointBits);
-        } else {
-            Stored storage first = _headers[_ancestorAt(parent.hash, parent.height, start)];
-            (parent.periodTime, parent.periodBits) = (first.time, first.bits);
+    /// Time and bits of the first block of the difficulty period that the header at `height` of a branch is in.
+    function _period(uint256 branch, uint256 height) private view returns (uint256 time, uint32 bits) {
+        uint256 start = height - height % PERIOD;
+        Branch storage own = _branches[branch];
+        if (start < own.first) return (own.periodTime, own.periodBits);
+        Stored storage first = _headers[_hashes[_place(branch, start)]];
+        return (first.time, first.bits);
+    }
+
+    // ------------------------------------------------------------------ branches
+
+    /// The branch for headers on top of `parent`: the one that it ends, or a new one.
+    function _branchOn(Ancestry memory parent) private returns (uint256) {
+        uint256 below = parent.branch;
+        Branch storage own = _branches[below];
+        if (own.last == parent.height) return below;
+        uint256 jump = own.jump;
+        Branch storage further = _branches[jump];
+        bool even = own.depth - further.depth == further.depth - _branches[further.jump].depth;
+        uint32 first = uint32(parent.height + 1);
+        _branches.push(
+            Branch(
+                uint32(below),
+                even ? further.jump : uint32(below),
+                own.depth + 1,
+                first,
+                first,
+                uint32(parent.periodTime),
+                parent.periodBits
+            )
+        );
+        return _branches.length - 1;
+    }
+
+    /// The branch that holds the header at `height` of the chain that ends with `branch`; `height` is not below the checkpoint's.
+    function _branchAt(uint256 branch, uint256 height) private view returns (uint256) {
+        while (_branches[branch].first > height) {
+            uint256 jump = _branches[branch].jump;
+            branch = _branches[jump].first > height ? jump : _branches[branch].parent;
         }
+        return branch;
     }
 
-    function _ancestorAt(bytes32 hash, uint256 height, uint256 wanted) private view returns (bytes32) {
-        while (height > wanted && _best[height] != hash) {
-            hash = _headers[hash].forkParent;
-            --height;
-        }
-        return height == wanted ? hash : _best[wanted];
-    }
-
-    function _parentOf(bytes32 hash, uint256 height) private view returns (bytes32) {
-        bool onBest = _best[height] == hash && height > _checkpointHeight;
-        return onBest ? _best[height - 1] : _headers[hash].forkParent;
-    }
-
-    // ------------------------------------------------------------------ choosing the best chain
-
-    /// The new headers stay off the best chain: each keeps its parent.
-    function _keepAside(bytes32 parent, bytes32[] memory added) private {
-        for (uint256 i = 0; i < added.length; ++i) {
-            _headers[added[i]].forkParent = parent;
-            parent = added[i];
-        }
-    }
-
-    /// Rewrites the height index so that it leads through `parent` to the last of the new headers, at `height`.
-    function _makeBest(bytes32 parent, bytes32[] memory added, uint256 height) private {
-        bytes32 oldTip = _tip;
-        bytes32 newTip = added[added.length - 1];
-        uint256 parentHeight = height - added.length;
-        if (parent != oldTip) {
-            uint256 forkHeight = _disconnect(parent, parentHeight, height);
-            for (uint256 place = parentHeight; place > forkHeight; --place) {
-                _best[place] = parent;
-                parent = _headers[parent].forkParent;
+    /// Makes the branch of the newest headers the best one's end, if it has more work.
+    function _chooseBest(Ancestry memory newest) private {
+        uint256 best = _best;
+        bytes32 tipHash = newest.hash;
+        if (newest.branch != best) {
+            tipHash = _tipOf(best);
+            if (newest.work > _headers[tipHash].work) {
+                _best = newest.branch;
+                emit Reorganised(tipHash, newest.hash, uint32(_forkHeight(best, newest.branch)));
+                tipHash = newest.hash;
             }
-            emit Reorganised(oldTip, newTip, uint32(forkHeight));
         }
-        for (uint256 i = 0; i < added.length; ++i) {
-            _best[parentHeight + 1 + i] = added[i];
-        }
-        _tip = newTip;
+        Stored storage stored = _headers[tipHash];
+        emit HeadersAdded(tipHash, stored.height, stored.work);
     }
 
-    /// Gives every header above the fork its parent back and clears the index above the new tip.
-    function _disconnect(bytes32 branch, uint256 branchHeight, uint256 newHeight) private returns (uint256 forkHeight) {
-        forkHeight = branchHeight;
-        while (_best[forkHeight] != branch) {
-            branch = _headers[branch].forkParent;
-            --forkHeight;
+    /// The greatest height at which two chains are the same.
+    function _forkHeight(uint256 left, uint256 right) private view returns (uint256 low) {
+        low = _checkpointHeight;
+        (uint256 high, uint256 other) = (_branches[left].last, _branches[right].last);
+        if (other < high) high = other;
+        while (low < high) {
+            uint256 middle = (low + high + 1) / 2;
+            if (_branchAt(left, middle) == _branchAt(right, middle)) low = middle;
+            else high = middle - 1;
         }
-        for (uint256 place = _headers[_tip].height; place > forkHeight; --place) {
-            _headers[_best[place]].forkParent = _best[place - 1];
-            if (place > newHeight) delete _best[place];
-        }
+    }
+
+    function _place(uint256 branch, uint256 height) private pure returns (uint256) {
+        return (branch << 32) | height;
+    }
+
+    function _tipOf(uint256 branch) private view returns (bytes32) {
+        return _hashes[_place(branch, _branches[branch].last)];
+    }
+
+    function _isBest(Stored storage stored) private view returns (bool) {
+        return stored.work != 0 && _branchAt(_best, stored.height) == stored.branch;
     }
 
     // ------------------------------------------------------------------ answers
 
     function tip() external view returns (bytes32 hash, uint32 height, uint256 work) {
-        Stored storage stored = _headers[_tip];
-        return (_tip, stored.height, stored.work);
+        hash = _tipOf(_best);
+        Stored storage stored = _headers[hash];
+        return (hash, stored.height, stored.work);
     }
 
     function header(bytes32 hash) external view returns (Header memory) {
         Stored storage stored = _headers[hash];
         if (stored.work == 0) revert UnknownHeader(hash);
-        return Header(_parentOf(hash, stored.height), stored.merkleRoot, stored.time, stored.bits, stored.height, stored.work);
+        uint256 height = stored.height;
+        bytes32 previous =
+            height == _checkpointHeight ? _checkpointPrevious : _hashes[_place(_branchAt(stored.branch, height - 1), height - 1)];
+        return Header(previous, stored.time, stored.bits, stored.height, stored.work);
     }
 
     function hashAt(uint32 height) external view returns (bytes32) {
-        return _best[height];
+        if (height < _checkpointHeight || height > _branches[_best].last) return 0;
+        return _hashes[_place(_branchAt(_best, height), height)];
     }
 
     function confirmations(bytes32 hash) public view returns (uint32) {
         Stored storage stored = _headers[hash];
-        if (stored.work == 0 || _best[stored.height] != hash) return 0;
-        return _headers[_tip].height - stored.height + 1;
+        if (!_isBest(stored)) return 0;
+        return _branches[_best].last - stored.height + 1;
+    }
+
+    function confirmationsInWork(bytes32 hash) external view returns (uint32) {
+        Stored storage stored = _headers[hash];
+        if (!_isBest(stored)) return 0;
+        uint256 work = _headers[_tipOf(_best)].work - stored.work + CompactTarget.work(CompactTarget.decode(stored.bits));
+        (, uint32 periodBits) = _period(stored.branch, stored.height);
+        uint256 blocks = work / CompactTarget.work(CompactTarget.decode(periodBits));
+        return blocks < type(uint32).max ? uint32(blocks) : type(uint32).max;
     }
 
     function requireIncluded(bytes calldata strippedTransaction, InclusionProof calldata proof)
         external
         view
-        returns (bytes32 txid)
+        returns (bytes32 txid, bytes32 blockHash)
     {
-        if (_headers[proof.blockHash].work == 0) revert UnknownHeader(proof.blockHash);
-        if (confirmations(proof.blockHash) == 0) revert NotOnBestChain(proof.blockHash);
-        return MerkleProof.requireIncluded(strippedTransaction, proof, _headers[proof.blockHash].merkleRoot);
+        if (proof.header.length != HEADER_BYTES) revert BadLength(proof.header.length);
+        blockHash = Sha256.double(proof.header);
+        Stored storage stored = _headers[blockHash];
+        if (stored.work == 0) revert UnknownHeader(blockHash);
+        if (!_isBest(stored)) revert NotOnBestChain(blockHash);
+        txid = MerkleProof.requireIncluded(strippedTransaction, proof, bytes32(proof.header[36:68]));
     }
 
     // ------------------------------------------------------------------ reading headers
@@ -337,20 +428,15 @@ contract BitcoinLightClient is IBitcoinLightClient {
     }
 
     /// Layout: version 4, previous 32, merkle root 32, time 4, bits 4, nonce 4; numbers in little endian.
-    function _fields(bytes calldata raw) private pure returns (bytes32 previous, bytes32 merkleRoot, uint32 time, uint32 bits) {
+    function _fields(bytes calldata raw) private pure returns (bytes32 previous, uint32 time, uint32 bits) {
         (time, bits) = _numbers(bytes32(raw[48:80]));
-        return (bytes32(raw[4:36]), bytes32(raw[36:68]), time, bits);
+        return (bytes32(raw[4:36]), time, bits);
     }
 
-    function _fieldsOfMemory(bytes memory raw)
-        private
-        pure
-        returns (bytes32 previous, bytes32 merkleRoot, uint32 time, uint32 bits)
-    {
+    function _fieldsOfMemory(bytes memory raw) private pure returns (bytes32 previous, uint32 time, uint32 bits) {
         bytes32 last;
         assembly ("memory-safe") {
             previous := mload(add(raw, 36))
-            merkleRoot := mload(add(raw, 68))
             last := mload(add(raw, 80))
         }
         (time, bits) = _numbers(last);

@@ -27,6 +27,8 @@ pub struct LightClientArguments {
     pub min_difficulty: bool,
     /// testnet4's rules.
     pub bip94: bool,
+    /// Headers come from members of the federation only (signet).
+    pub signed_blocks: bool,
     /// The easiest target, in compact form.
     pub pow_limit_bits: u32,
     pub header: [u8; 80],
@@ -38,18 +40,26 @@ pub struct LightClientArguments {
 }
 
 impl LightClientArguments {
+    /// For the predeployed federation.
     pub fn abi_encode(&self) -> Bytes {
+        self.abi_encode_with(address::FEDERATION)
+    }
+
+    /// For a federation at another address.
+    pub fn abi_encode_with(&self, federation: Address) -> Bytes {
         BitcoinLightClient::constructorCall {
             parameters: IBitcoinLightClient::Parameters {
                 noRetarget: self.no_retarget,
                 minDifficulty: self.min_difficulty,
                 bip94: self.bip94,
                 powLimitBits: self.pow_limit_bits,
+                signedBlocks: self.signed_blocks,
             },
             checkpoint: Bytes::copy_from_slice(&self.header),
             height: self.height,
             work: self.work,
             epochTime: self.epoch_time,
+            federation,
         }
         .abi_encode()
         .into()

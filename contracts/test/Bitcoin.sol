@@ -188,9 +188,26 @@ abstract contract Bitcoin is Base {
         }
     }
 
+    /// Without the path of the first transaction: no node of blocks made here looks like a transaction.
     function prove(Block memory mined, uint256 index) internal pure returns (IBitcoinLightClient.InclusionProof memory) {
-        return IBitcoinLightClient.InclusionProof(
-            mined.hash, uint32(index), branch(mined.transactions, index), mined.transactions[0], branch(mined.transactions, 0)
-        );
+        return IBitcoinLightClient.InclusionProof(mined.raw, uint32(index), branch(mined.transactions, index), new bytes32[](0));
+    }
+
+    /// With it.
+    function proveWithDepth(Block memory mined, uint256 index)
+        internal
+        pure
+        returns (IBitcoinLightClient.InclusionProof memory proof)
+    {
+        proof = prove(mined, index);
+        bytes32[] memory first = branch(mined.transactions, 0);
+        uint256 count = 0;
+        while (index >> count != 0) {
+            ++count;
+        }
+        proof.leftmost = new bytes32[](count);
+        for (uint256 i = 0; i < count; ++i) {
+            proof.leftmost[i] = i == 0 ? hash256(mined.transactions[0]) : first[i - 1];
+        }
     }
 }

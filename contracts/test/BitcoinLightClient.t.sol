@@ -4,24 +4,20 @@ pragma solidity ^0.8.30;
 import {BitcoinLightClient} from "../src/BitcoinLightClient.sol";
 import {CompactTarget} from "../src/CompactTarget.sol";
 import {IBitcoinLightClient} from "../src/interfaces/IBitcoinLightClient.sol";
+import {IFederation} from "../src/interfaces/IFederation.sol";
 import {Regtest} from "./Regtest.sol";
 
 /// Headers: which are accepted, and which chain of them is the best.
 contract BitcoinLightClientTest is Regtest {
+    IFederation private constant NOBODY = IFederation(address(0));
+
     function setUp() public {
         createRegtest(START + 1_000_000);
     }
 
     function create(IBitcoinLightClient.Parameters memory parameters, Block memory start) private returns (BitcoinLightClient) {
         uint256 own = CompactTarget.work(CompactTarget.decode(REGTEST_BITS));
-        return new BitcoinLightClient(parameters, start.raw, start.height, own * (start.height + 1), start.time);
-    }
-
-    function chain(Block memory parent, uint256 count) private returns (Block[] memory blocks) {
-        blocks = new Block[](count);
-        for (uint256 i = 0; i < count; ++i) {
-            parent = blocks[i] = mineOn(parent);
-        }
+        return open(parameters, start, own * (start.height + 1), start.time);
     }
 
     function requireTip(Block memory want) private view {
@@ -45,7 +41,6 @@ contract BitcoinLightClientTest is Regtest {
         vm.assertEq(client.hashAt(31), bytes32(0));
         IBitcoinLightClient.Header memory header = client.header(blocks[6].hash);
         vm.assertEq(header.previous, blocks[5].hash);
-        vm.assertEq(header.merkleRoot, merkleRoot(blocks[6].transactions));
         vm.assertEq(header.time, blocks[6].time);
         vm.assertEq(header.bits, REGTEST_BITS);
         vm.assertEq(header.height, 7);
@@ -179,12 +174,46 @@ contract BitcoinLightClientTest is Regtest {
         requireTip(late);
     }
 
+    /// Blocks come faster than clocks agree: what is valid is not held back by what comes too early.
+    function test_a_batch_whose_last_header_is_from_the_future_is_taken_up_to_it() public {
+        vm.warp(START);
+        Block[] memory blocks = chain(genesis, 14);
+        vm.assertTrue(blocks[11].time == START + 7200);
+        vm.expectEmit();
+        emit IBitcoinLightClient.HeadersAdded(blocks[11].hash, 12, 26);
+        client.submit(join(blocks));
+        requireTip(blocks[11]);
+        vm.assertEq(client.confirmations(blocks[12].hash), 0);
+
+        // Alone it is refused, with what comes after it too; known ones before it do not help.
+        bytes memory all = join(blocks);
+        bytes memory why =
+            abi.encodeWithSelector(IBitcoinLightClient.TooNew.selector, blocks[12].hash, START + 7800, START + 7200);
+        vm.expectRevert(why);
+        client.submit(all);
+        vm.expectRevert(why);
+        client.submit(blocks[12].raw);
+        vm.warp(START + 1200);
+        client.submit(all);
+        requireTip(blocks[13]);
+    }
+
+    /// Only the clock's rule lets a part through: whoever sends a wrong header is not served halfway.
+    function test_a_wrong_header_from_the_future_refuses_the_whole_batch() public {
+        vm.warp(START);
+        Block memory good = mineOn(genesis);
+        Block memory wrong = mineOn(good.hash, 2, START + 9000, 0x203fffff, new bytes[](0));
+        vm.expectPartialRevert(IBitcoinLightClient.BadTarget.selector);
+        client.submit(bytes.concat(good.raw, wrong.raw));
+        requireTip(genesis);
+    }
+
     // ------------------------------------------------------------------ targets
 
     /// The period of 2016 blocks took half as long as it should: the target halves.
     function test_a_period_that_was_too_short_halves_the_target() public {
         (Block memory last, Block[] memory blocks) = period(300);
-        client = create(IBitcoinLightClient.Parameters(false, false, false, REGTEST_BITS), genesis);
+        client = create(rulesOf(false, false, false), genesis);
         client.submit(join(blocks));
         uint256 span = 300 * 2015;
         uint32 want = CompactTarget.encode(CompactTarget.decode(REGTEST_BITS) / 1_209_600 * span);
@@ -199,9 +228,7 @@ contract BitcoinLightClientTest is Regtest {
     /// Times that run backwards make the span negative: it counts as a quarter of a period.
     function test_a_negative_timespan_counts_as_a_quarter() public {
         Block memory start = mineOn(keccak256("p"), 2000, START, REGTEST_BITS, new bytes[](0));
-        client = new BitcoinLightClient(
-            IBitcoinLightClient.Parameters(false, false, false, REGTEST_BITS), start.raw, 2000, 10_000, START + 5_000_000
-        );
+        client = open(rulesOf(false, false, false), start, 10_000, START + 5_000_000);
         Block[] memory blocks = chain(start, 15);
         client.submit(join(blocks));
         uint32 want = CompactTarget.encode(CompactTarget.decode(REGTEST_BITS) / 4);
@@ -211,9 +238,7 @@ contract BitcoinLightClientTest is Regtest {
     /// The target never gets easier than the limit, and the product with a long span does not overflow.
     function test_a_long_period_stops_at_the_limit() public {
         Block memory start = mineOn(keccak256("p"), 2000, START, REGTEST_BITS, new bytes[](0));
-        client = new BitcoinLightClient(
-            IBitcoinLightClient.Parameters(false, false, false, REGTEST_BITS), start.raw, 2000, 10_000, START - 90_000_000
-        );
+        client = open(rulesOf(false, false, false), start, 10_000, START - 90_000_000);
         Block[] memory blocks = chain(start, 16);
         client.submit(join(blocks));
         requireHeight(2016);
@@ -223,8 +248,8 @@ contract BitcoinLightClientTest is Regtest {
     function test_bip94_retargets_from_the_first_block() public {
         uint32 hard = 0x2007ffff;
         Block memory start = mineOn(keccak256("p"), 2016 * 5, START, hard, new bytes[](0));
-        IBitcoinLightClient.Parameters memory parameters = IBitcoinLightClient.Parameters(false, true, true, REGTEST_BITS);
-        client = new BitcoinLightClient(parameters, start.raw, start.height, 1e6, START);
+        IBitcoinLightClient.Parameters memory parameters = rulesOf(false, true, true);
+        client = open(parameters, start, 1e6, START);
         // The first 1500 come after more than 20 minutes each and are easy, the others are not.
         Block[] memory blocks = new Block[](2015);
         Block memory parent = start;
@@ -243,8 +268,8 @@ contract BitcoinLightClientTest is Regtest {
 
     function test_bip94_limits_a_timewarp_at_the_period_border() public {
         Block memory start = mineOn(keccak256("p"), 2010, START, 0x203fffff, new bytes[](0));
-        IBitcoinLightClient.Parameters memory parameters = IBitcoinLightClient.Parameters(true, true, true, REGTEST_BITS);
-        client = new BitcoinLightClient(parameters, start.raw, 2010, 1e6, START);
+        IBitcoinLightClient.Parameters memory parameters = rulesOf(true, true, true);
+        client = open(parameters, start, 1e6, START);
         Block memory parent = start;
         for (uint32 i = 0; i < 5; ++i) {
             parent = mineOn(parent.hash, 2011 + i, parent.time + 1200, 0x203fffff, new bytes[](0));
@@ -261,8 +286,7 @@ contract BitcoinLightClientTest is Regtest {
     /// Twenty minutes allow a minimum-difficulty block, exactly twenty do not; the next block goes back to the period's target.
     function test_after_twenty_minutes_a_block_of_minimum_difficulty_is_allowed() public {
         Block memory start = mineOn(keccak256("p"), 100, START, 0x203fffff, new bytes[](0));
-        client =
-            new BitcoinLightClient(IBitcoinLightClient.Parameters(false, true, false, REGTEST_BITS), start.raw, 100, 1e6, START);
+        client = open(rulesOf(false, true, false), start, 1e6, START);
         Block memory early = mineOn(start.hash, 101, START + 1200, REGTEST_BITS, new bytes[](0));
         vm.expectRevert(abi.encodeWithSelector(IBitcoinLightClient.BadTarget.selector, early.hash, REGTEST_BITS, 0x203fffff));
         client.submit(early.raw);
@@ -288,7 +312,7 @@ contract BitcoinLightClientTest is Regtest {
             else rest[i - 80] = headers[i];
         }
         client = new BitcoinLightClient(
-            IBitcoinLightClient.Parameters(false, false, false, 0x1d00ffff), start, 42_330, 1e18, epochTime
+            IBitcoinLightClient.Parameters(false, false, false, false, 0x1d00ffff), start, 42_330, 1e18, epochTime, NOBODY
         );
         client.submit(rest);
         (bytes32 hash,,) = client.tip();
@@ -310,21 +334,23 @@ contract BitcoinLightClientTest is Regtest {
 
     function test_a_checkpoint_has_to_be_possible() public {
         IBitcoinLightClient.Parameters memory own = regtest();
-        IBitcoinLightClient.Parameters memory testnet = IBitcoinLightClient.Parameters(false, true, true, REGTEST_BITS);
+        IBitcoinLightClient.Parameters memory testnet = rulesOf(false, true, true);
         vm.expectRevert(abi.encodeWithSelector(IBitcoinLightClient.BadLength.selector, 79));
-        new BitcoinLightClient(own, new bytes(79), 0, 2, START);
+        new BitcoinLightClient(own, new bytes(79), 0, 2, START, NOBODY);
         bytes memory spoilt = spoil(mineOn(genesis).raw);
         vm.expectPartialRevert(IBitcoinLightClient.BadWork.selector);
-        new BitcoinLightClient(own, spoilt, 1, 2, START);
+        new BitcoinLightClient(own, spoilt, 1, 2, START, NOBODY);
         vm.expectRevert(abi.encodeWithSelector(IBitcoinLightClient.ImpossibleWork.selector, 1));
-        new BitcoinLightClient(own, genesis.raw, 0, 1, START);
+        new BitcoinLightClient(own, genesis.raw, 0, 1, START, NOBODY);
+        vm.expectRevert(abi.encodeWithSelector(IBitcoinLightClient.ImpossibleWork.selector, 1 << 128));
+        new BitcoinLightClient(own, genesis.raw, 0, 1 << 128, START, NOBODY);
         vm.expectRevert(abi.encodeWithSelector(IBitcoinLightClient.WrongEpochTime.selector, START + 1, START));
-        new BitcoinLightClient(own, genesis.raw, 0, 2, START + 1);
+        new BitcoinLightClient(own, genesis.raw, 0, 2, START + 1, NOBODY);
         vm.expectRevert(abi.encodeWithSelector(IBitcoinLightClient.AmbiguousCheckpoint.selector, 5, REGTEST_BITS));
-        new BitcoinLightClient(testnet, genesis.raw, 5, 20, START);
+        new BitcoinLightClient(testnet, genesis.raw, 5, 20, START, NOBODY);
         own.powLimitBits = 0x203fffff;
         vm.expectRevert(abi.encodeWithSelector(IBitcoinLightClient.InvalidBits.selector, REGTEST_BITS));
-        new BitcoinLightClient(own, genesis.raw, 0, 2, START);
+        new BitcoinLightClient(own, genesis.raw, 0, 2, START, NOBODY);
     }
 
     // ------------------------------------------------------------------ the best chain
@@ -366,8 +392,7 @@ contract BitcoinLightClientTest is Regtest {
     /// A harder branch wins with fewer blocks; the index above its tip is cleared.
     function test_a_shorter_chain_with_more_work_wins() public {
         Block memory start = mineOn(keccak256("p"), 100, START, 0x201fffff, new bytes[](0));
-        client =
-            new BitcoinLightClient(IBitcoinLightClient.Parameters(false, true, false, REGTEST_BITS), start.raw, 100, 1e6, START);
+        client = open(rulesOf(false, true, false), start, 1e6, START);
         Block memory parent = start;
         for (uint32 i = 1; i <= 3; ++i) {
             parent = mineOn(parent.hash, 100 + i, parent.time + 1201, REGTEST_BITS, new bytes[](0));

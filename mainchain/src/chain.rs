@@ -70,6 +70,8 @@ pub struct Changes {
     pub disconnected: Vec<Block>,
     /// Joined the best chain, lowest first.
     pub connected: Vec<Block>,
+    /// At the end of what was sent: headers left out because the first of them is too far ahead of the clock. Try them later.
+    pub too_new: usize,
 }
 
 impl Changes {
@@ -142,18 +144,24 @@ impl HeaderChain {
         &self.params
     }
 
-    /// Adds headers, each of them after its parent; known ones are passed over. Returns what left and what joined the best
-    /// chain: that with the most work, of equals the one seen first.
+    /// Adds headers, each of them after its parent; known ones are passed over. From the first new one on that is too far ahead
+    /// of the clock they are left out. Returns what left and what joined the best chain: that with the most work, of equals the
+    /// one seen first.
     ///
     /// # Errors
     ///
     /// The first rule that the first bad header breaks: [`HeaderError::blames_sender`] and
-    /// [`HeaderError::may_pass_later`] say what to do. Nothing changes on error.
+    /// [`HeaderError::may_pass_later`] say what to do. `TooNew` only if no header before it was new. Nothing changes on error.
     pub fn apply(&mut self, headers: &[Header], now: UnixTime) -> Result<Changes, HeaderError> {
         let mut added = Vec::new();
-        for header in headers {
+        let mut too_new = 0;
+        for (index, header) in headers.iter().enumerate() {
             match self.add(header, now) {
                 Ok(hash) => added.extend(hash),
+                Err(HeaderError::TooNew { .. }) if !added.is_empty() => {
+                    too_new = headers.len() - index;
+                    break;
+                }
                 Err(error) => {
                     for hash in added {
                         self.nodes.remove(&hash);
@@ -172,7 +180,7 @@ impl HeaderChain {
         }
         let (disconnected, connected) = self.switch_to(best);
         self.forget_below(self.height().saturating_sub(self.window));
-        Ok(Changes { added: added.len(), disconnected, connected })
+        Ok(Changes { added: added.len(), disconnected, connected, too_new })
     }
 
     /// Checks and keeps one header; `None` if it is known.
@@ -305,6 +313,19 @@ impl HeaderChain {
         }
     }
 
+    /// How deep a block lies in the best chain by work: that of the blocks from it to the tip, both counted, divided by the work
+    /// of one block at the target that its difficulty period asks for, rounded down; at most 2^32 - 1. Blocks of minimum
+    /// difficulty count as about nothing. 0 for a header that is unknown or off the best chain.
+    pub fn confirmations_in_work(&self, hash: &BlockHash) -> u32 {
+        match self.nodes.get(hash) {
+            Some(Node { tip, .. }) if self.is_best(hash) => {
+                let work = self.tip().work() - tip.work() + tip.difficulty().work();
+                u32::try_from(number(work) / number(tip.period().work())).unwrap_or(u32::MAX)
+            }
+            _ => 0,
+        }
+    }
+
     /// Up to `limit` headers of the best chain that come after the first of `known` (highest first) that is on it; what to
     /// send to someone who knows those. Empty if none is.
     pub fn after(&self, known: &[BlockHash], limit: usize) -> Vec<Header> {
@@ -323,6 +344,14 @@ impl HeaderChain {
         let node = &self.nodes[hash];
         Block { height: node.tip.height(), hash: *hash, header: node.header }
     }
+}
+
+/// Work as a number. 128 bits outlast any chain: Bitcoin's work took 16 years to 2^97.
+fn number(work: Work) -> u128 {
+    let bytes = work.to_be_bytes();
+    let (high, low) = bytes.split_at(16);
+    let low = u128::from_be_bytes(low.try_into().expect("16 of 32 bytes"));
+    if high.iter().all(|byte| *byte == 0) { low } else { u128::MAX }
 }
 
 mod hex_header {

@@ -276,6 +276,11 @@ impl Tip {
         self.difficulty
     }
 
+    /// What this header's difficulty period asks for without the 20-minute rule.
+    pub fn period(&self) -> Difficulty {
+        self.period
+    }
+
     /// Time of the first block of this header's difficulty period, if it is known.
     pub fn period_time(&self) -> Option<UnixTime> {
         self.period_time

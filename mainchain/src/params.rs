@@ -1,6 +1,6 @@
 //! The rules in which Bitcoin's networks differ.
 //!
-//! Source: `kernel/chainparams.cpp` and `pow.cpp` of Bitcoin Core, BIP94 for testnet4. The four values that the contract
+//! Source: `kernel/chainparams.cpp` and `pow.cpp` of Bitcoin Core, BIP94 for testnet4. The five values that the contract
 //! BitcoinLightClient takes are the public fields of [`Params`], so that both sides are configured alike.
 
 use std::fmt;
@@ -32,8 +32,8 @@ pub const MAX_FUTURE_SECONDS: u32 = 2 * 60 * 60;
 pub enum Network {
     Mainnet,
     Testnet4,
-    /// The default signet. Its blocks are valid by a signature in the coinbase, which headers do not show: on signet a header
-    /// chain is only as good as its (low) proof of work.
+    /// The default signet. Its blocks are valid by a signature in the coinbase, which headers do not show: a header chain of signet
+    /// is only as good as whoever tells it, so the contract takes it from members of the federation alone.
     Signet,
     Regtest,
 }
@@ -49,6 +49,7 @@ impl Network {
                 no_retarget: false,
                 min_difficulty: false,
                 bip94: false,
+                signed_blocks: false,
                 versions: &[(227_931, 2), (363_725, 3), (388_381, 4)],
             },
             Self::Testnet4 => Params {
@@ -56,6 +57,7 @@ impl Network {
                 no_retarget: false,
                 min_difficulty: true,
                 bip94: true,
+                signed_blocks: false,
                 versions: &[(1, 4)],
             },
             Self::Signet => Params {
@@ -63,6 +65,7 @@ impl Network {
                 no_retarget: false,
                 min_difficulty: false,
                 bip94: false,
+                signed_blocks: true,
                 versions: &[(1, 4)],
             },
             Self::Regtest => Params {
@@ -70,6 +73,7 @@ impl Network {
                 no_retarget: true,
                 min_difficulty: true,
                 bip94: false,
+                signed_blocks: false,
                 // Core lets a regtest node choose these heights (`-testactivationheight`): they are not a rule of the network.
                 versions: &[],
             },
@@ -144,6 +148,8 @@ pub struct Params {
     pub min_difficulty: bool,
     /// Retarget from the bits of the period's first block, and limit the timewarp at its border (testnet4).
     pub bip94: bool,
+    /// Blocks are valid by a signature that headers do not show (signet): the contract takes headers from members only.
+    pub signed_blocks: bool,
     /// From which height on which block version is the least allowed, ascending (BIP34, BIP66, BIP65). The contract leaves
     /// this rule out: to break it costs as much work as any other invalid block, and headers show only this one kind.
     pub versions: &'static [(u32, i32)],

@@ -1,18 +1,20 @@
 //! Proof that a transaction is in a block: relayers build it, the ledger checks it before it believes a deposit.
 //!
-//! A merkle branch alone proves too much. Bitcoin's tree does not tell a leaf from an inner node: whoever gets a 64-byte
-//! transaction into a block can present it as two hashes with a forged transaction below, or present two hashes as a
-//! transaction. So a proof carries the block's coinbase and its branch too. A coinbase is leaf 0 and starts with 36 fixed
-//! bytes after the version, which no inner node can be made to contain; its branch therefore shows how deep the leaves are,
-//! and a transaction at any other depth is refused. A transaction of exactly 64 bytes is refused wherever it stands.
+//! A merkle branch alone proves too much, because Bitcoin's tree does not tell a leaf from an inner node (docs/adr/0024 has the
+//! argument in full):
+//! - an inner node could be presented as a transaction: it has 64 bytes, so no transaction of 64 bytes is accepted;
+//! - whoever gets a transaction of 64 bytes into a block could present it as two hashes, with a forged transaction below one of
+//!   them: so a branch through 64 bytes that could be a transaction has to show how deep the tree is. The branch of the block's
+//!   first transaction does: that is a coinbase, with 36 fixed bytes that no two hashes can contain, so no branch goes on
+//!   below it. No byte of the coinbase is needed, and an honest branch needs this once in 2^43 nodes, or if a miner wants it so.
 //!
 //! An odd level of the tree repeats its last node (CVE-2012-2459). The repeated node is the *left* one's copy, so a branch
 //! that goes up from the right of two equal nodes starts at a leaf that does not exist: refused. From the left it is the
-//! honest last leaf of an odd level, without which a good part of all transactions could not be proven; and for the
-//! coinbase, never last in a level with siblings, both are refused.
+//! honest last leaf of an odd level, without which a good part of all transactions could not be proven.
 //!
 //! The same rules are in `BitcoinLightClient.requireIncluded`; tests compare the two on random input.
 
+use bitcoin::block::Header;
 use bitcoin::consensus::encode;
 use bitcoin::hashes::{Hash, sha256d};
 use bitcoin::{Block, BlockHash, Transaction, TxMerkleNode, Txid};
@@ -30,20 +32,22 @@ const AMBIGUOUS_BYTES: usize = 64;
 /// A merkle branch, from the leaf upwards; hashes in internal byte order.
 pub type Branch = Vec<[u8; 32]>;
 
-/// Shows that a transaction is leaf `index` of block `block_hash`. Matches the contracts' `InclusionProof`.
+/// Bytes of both scripts of a transaction of 64 bytes.
+const SCRIPT_BYTES: u8 = 4;
+
+/// Shows that a transaction is leaf `index` of the block with a header. Matches the contracts' `InclusionProof`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InclusionProof {
-    /// The block, on a chain that the verifier knows.
-    pub block_hash: BlockHash,
+    /// Of the block, on a chain that the verifier knows.
+    pub header: Header,
     /// Position of the transaction in the block; the coinbase is 0.
     pub index: u32,
     /// The branch from the transaction to the merkle root.
     pub siblings: Branch,
-    /// The block's coinbase transaction without witness.
-    pub coinbase: Vec<u8>,
-    /// The branch from the coinbase to the merkle root; its length is the depth of the tree.
-    pub coinbase_siblings: Branch,
+    /// Empty, unless a node of the branch could be a transaction: the coinbase's txid, and its branch until it joins the
+    /// transaction's.
+    pub leftmost: Branch,
 }
 
 /// Why no proof could be built.
@@ -67,20 +71,24 @@ pub enum ProofError {
     Ambiguous,
     #[error("not exactly one transaction without witness: {0}")]
     BadTransaction(String),
-    #[error("not a coinbase: its one input has to spend nothing")]
-    BadCoinbase,
     #[error("a branch of {depth} levels, expected at most {MAX_DEPTH}")]
     TooDeep { depth: usize },
-    #[error("a branch of {got} levels, but the block's coinbase is {want} levels deep")]
-    WrongDepth { got: usize, want: usize },
     #[error("index {index} is outside a tree of {depth} levels")]
     IndexOutside { index: u32, depth: usize },
+    #[error(
+        "the two nodes at level {level} could be a transaction of 64 bytes, and the depth of the tree is not shown"
+    )]
+    AmbiguousNode { level: usize },
+    #[error("the first transaction's branch has {got} nodes, expected {want}")]
+    WrongDepth { got: usize, want: usize },
+    #[error("the first transaction's txid has a coinbase's zeros, which no hash has")]
+    NotATransaction,
+    #[error("the first transaction's branch leads to {got}, expected {want} of the transaction's")]
+    LeftmostMismatch { got: TxMerkleNode, want: TxMerkleNode },
     #[error("the node at level {level} is the copy of its left sibling")]
     Duplicated { level: usize },
     #[error("the transaction's branch leads to {got}, expected merkle root {want}")]
     WrongRoot { got: TxMerkleNode, want: TxMerkleNode },
-    #[error("the coinbase's branch leads to {got}, expected merkle root {want}")]
-    WrongCoinbaseRoot { got: TxMerkleNode, want: TxMerkleNode },
 }
 
 impl InclusionProof {
@@ -102,49 +110,104 @@ impl InclusionProof {
         if strip(&block.txdata[index]).len() == AMBIGUOUS_BYTES {
             return Err(BuildError::Ambiguous { txid });
         }
-        Ok(Self {
-            block_hash,
-            index: index as u32,
-            siblings: branch(&levels, index),
-            coinbase: strip(&block.txdata[0]),
-            coinbase_siblings: branch(&levels, 0),
-        })
+        let siblings = branch(&levels, index);
+        let mut proof = Self { header: block.header, index: index as u32, siblings, leftmost: Vec::new() };
+        if proof.climb(txid, Depth::Unknown).is_err() {
+            let first = [vec![levels[0][0]], branch(&levels, 0)].concat();
+            proof.leftmost = first.into_iter().take(proof.leftmost_nodes()).collect();
+        }
+        Ok(proof)
     }
 
-    /// Checks the proof of `transaction` (stripped) against the merkle root of the header of `block_hash`, which the caller
-    /// has found on a chain it trusts. Returns the txid, always recomputed.
+    /// The block, which the verifier has to find on a chain that it trusts.
+    pub fn block_hash(&self) -> BlockHash {
+        self.header.block_hash()
+    }
+
+    /// Checks the proof of `transaction` (stripped) against the merkle root of the header, which the caller has found on a chain
+    /// it trusts. Returns the txid, always recomputed.
     ///
     /// # Errors
     ///
     /// The first rule broken, see [`ProofError`].
-    pub fn verify(&self, transaction: &[u8], merkle_root: TxMerkleNode) -> Result<Txid, ProofError> {
-        let want = self.coinbase_siblings.len();
-        if want > MAX_DEPTH {
-            return Err(ProofError::TooDeep { depth: want });
+    pub fn verify(&self, transaction: &[u8]) -> Result<Txid, ProofError> {
+        let depth = self.siblings.len();
+        if depth > MAX_DEPTH {
+            return Err(ProofError::TooDeep { depth });
         }
-        if self.siblings.len() != want {
-            return Err(ProofError::WrongDepth { got: self.siblings.len(), want });
+        if self.index >> depth != 0 {
+            return Err(ProofError::IndexOutside { index: self.index, depth });
         }
-        if self.index >> want != 0 {
-            return Err(ProofError::IndexOutside { index: self.index, depth: want });
-        }
-
-        let coinbase = parse_stripped(&self.coinbase)?;
-        if !coinbase.is_coinbase() {
-            return Err(ProofError::BadCoinbase);
-        }
-        let got = climb(&self.coinbase, 0, &self.coinbase_siblings, Forbidden::Both)?;
-        if got != merkle_root {
-            return Err(ProofError::WrongCoinbaseRoot { got, want: merkle_root });
-        }
-
         parse_stripped(transaction)?;
-        let got = climb(transaction, self.index, &self.siblings, Forbidden::Right)?;
-        if got != merkle_root {
-            return Err(ProofError::WrongRoot { got, want: merkle_root });
-        }
-        Ok(Txid::from_raw_hash(sha256d::Hash::hash(transaction)))
+        let shown = if self.leftmost.is_empty() { Depth::Unknown } else { self.check_depth()? };
+        let txid = Txid::from_raw_hash(sha256d::Hash::hash(transaction));
+        let (got, want) = (self.climb(txid, shown)?, self.header.merkle_root);
+        if got == want { Ok(txid) } else { Err(ProofError::WrongRoot { got, want }) }
     }
+
+    /// How many nodes of the first transaction's branch there are until it joins: where the branch turns right last.
+    fn leftmost_nodes(&self) -> usize {
+        (u32::BITS - self.index.leading_zeros()) as usize
+    }
+
+    /// The first transaction is as deep as the proven one.
+    fn check_depth(&self) -> Result<Depth, ProofError> {
+        let (got, want) = (self.leftmost.len(), self.leftmost_nodes());
+        if got != want || want == 0 {
+            return Err(ProofError::WrongDepth { got, want });
+        }
+        // Half of a coinbase of 64 bytes would make the tree a level deeper.
+        if self.leftmost[0][5..].iter().all(|byte| *byte == 0) {
+            return Err(ProofError::NotATransaction);
+        }
+        let got = self.leftmost[1..].iter().fold(self.leftmost[0], |node, sibling| parent(&node, sibling));
+        let want = self.siblings[want - 1];
+        if got != want {
+            let (got, want) = (TxMerkleNode::from_byte_array(got), TxMerkleNode::from_byte_array(want));
+            return Err(ProofError::LeftmostMismatch { got, want });
+        }
+        Ok(Depth::Shown)
+    }
+
+    /// Climbs the branch from the leaf to the root.
+    fn climb(&self, leaf: Txid, depth: Depth) -> Result<TxMerkleNode, ProofError> {
+        let mut node = leaf.to_byte_array();
+        for (level, sibling) in self.siblings.iter().enumerate() {
+            let right = self.index >> level & 1 == 1;
+            if right && node == *sibling {
+                return Err(ProofError::Duplicated { level });
+            }
+            let (first, second) = if right { (sibling, &node) } else { (&node, sibling) };
+            // The branch of the first transaction shows its depth itself.
+            if depth == Depth::Unknown && self.index != 0 && could_be_transaction(first, second) {
+                return Err(ProofError::AmbiguousNode { level });
+            }
+            node = parent(first, second);
+        }
+        Ok(TxMerkleNode::from_byte_array(node))
+    }
+}
+
+/// Whether a proof has shown how deep the tree is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Depth {
+    Unknown,
+    Shown,
+}
+
+/// Whether 64 bytes, in two halves, could be a transaction: one input, one output, scripts of 4 bytes together, and an amount
+/// below 2^51 sat. All that Bitcoin allows of this size are among these; of random nodes one in 2^43 is.
+pub fn could_be_transaction(left: &[u8; 32], right: &[u8; 32]) -> bool {
+    // The input's script begins at byte 42 of 64; outputs are counted 4 bytes behind its end.
+    let script = right[9];
+    if left[4] != 1 || script > SCRIPT_BYTES {
+        return false;
+    }
+    let outputs = 14 + usize::from(script);
+    right[outputs] == 1
+        && right[outputs + 7] < 8
+        && right[outputs + 8] == 0
+        && right[outputs + 9] == SCRIPT_BYTES - script
 }
 
 /// A transaction's bytes without witness; their hash is its txid.
@@ -201,26 +264,6 @@ fn branch(levels: &[Vec<[u8; 32]>], index: usize) -> Branch {
             *level.get(node ^ 1).unwrap_or(&level[node])
         })
         .collect()
-}
-
-/// On which side of an equal sibling a node must not be.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Forbidden {
-    Right,
-    Both,
-}
-
-/// Climbs the branch from a leaf to the root.
-fn climb(leaf: &[u8], index: u32, siblings: &[[u8; 32]], forbidden: Forbidden) -> Result<TxMerkleNode, ProofError> {
-    let mut node = sha256d::Hash::hash(leaf).to_byte_array();
-    for (level, sibling) in siblings.iter().enumerate() {
-        let right = index >> level & 1 == 1;
-        if node == *sibling && (right || forbidden == Forbidden::Both) {
-            return Err(ProofError::Duplicated { level });
-        }
-        node = if right { parent(sibling, &node) } else { parent(&node, sibling) };
-    }
-    Ok(TxMerkleNode::from_byte_array(node))
 }
 
 fn parent(left: &[u8; 32], right: &[u8; 32]) -> [u8; 32] {

@@ -76,6 +76,71 @@ fn nothing_changes_on_an_error() {
     assert!(chain.apply(&headers[..3], NOW).is_ok());
 }
 
+/// Blocks come faster than clocks agree: what is valid is not held back by what comes too early.
+#[test]
+fn a_batch_whose_last_header_is_from_the_future_is_taken_up_to_it() {
+    let (mut chain, genesis) = regtest();
+    let headers = branch(&genesis, 14, 0);
+    let now = headers[11].time - 7200;
+    let taken = chain.apply(&headers, now).expect("twelve of them are in time");
+    assert_eq!((taken.added, taken.too_new, chain.height()), (12, 2, 12));
+    // Alone it is refused, behind known ones too.
+    assert!(matches!(chain.apply(&headers, now), Err(HeaderError::TooNew { height: 13, .. })));
+    assert_eq!(chain.apply(&headers, now + 1200).expect("in time by now").added, 2);
+}
+
+// 0 - a1 - ... - a2016 (target changes) - ... - a2100
+//   \ b1 - ... - b2016 (to another one) - ... - b2101
+#[test]
+fn a_reorganisation_of_2100_blocks_is_followed_in_batches() {
+    let header = mine(BlockHash::all_zeros(), 1_600_000_000, CompactTarget::from_consensus(REGTEST), 0);
+    let start = Checkpoint { header, height: 0, work: header.work(), epoch_time: header.time };
+    let mut chain = HeaderChain::from_checkpoint(EASY, &start).expect("a start");
+    let grow = |spacing: u32, length: usize| {
+        let mut ahead = HeaderChain::from_checkpoint(EASY, &start).expect("a start");
+        let next = |_| {
+            let tip = *ahead.tip();
+            let bits = tip.next_bits(&EASY, tip.time() + spacing).expect("the period's time is known");
+            let header = mine(tip.hash(), tip.time() + spacing, bits, 0);
+            ahead.apply(&[header], NOW).expect("valid");
+            header
+        };
+        (0..length).map(next).collect::<Vec<_>>()
+    };
+    let (a, b) = (grow(580, 2100), grow(579, 2101));
+    for batch in a.chunks(100) {
+        chain.apply(batch, NOW).expect("valid");
+    }
+    let mut left = 0;
+    for batch in b.chunks(100) {
+        left += chain.apply(batch, NOW).expect("valid").disconnected.len();
+    }
+    assert_eq!((left, chain.height(), chain.tip().hash()), (2100, 2101, hash(&b[2100])));
+    assert_eq!((chain.confirmations(&hash(&a[0])), chain.confirmations(&hash(&b[0]))), (0, 2101));
+}
+
+// hard 0 - easy 1 - easy 2 - easy 3 - hard 4
+#[test]
+fn blocks_of_minimum_difficulty_are_no_confirmations_in_work() {
+    let params = Params { min_difficulty: true, bip94: true, ..EASY };
+    let hard = CompactTarget::from_consensus(0x1f7f_ffff);
+    let header = mine(BlockHash::all_zeros(), 1_600_000_000, hard, 0);
+    let start = Checkpoint { header, height: 100, work: header.work(), epoch_time: header.time };
+    let mut chain = HeaderChain::from_checkpoint(params, &start).expect("a start");
+    let mut headers = vec![header];
+    for (seconds, bits) in [(1201, CompactTarget::from_consensus(REGTEST)); 3].into_iter().chain([(600, hard)]) {
+        let last = headers[headers.len() - 1];
+        headers.push(mine(hash(&last), last.time + seconds, bits, 0));
+    }
+    chain.apply(&headers[1..4], NOW).expect("valid");
+    let in_work = |chain: &HeaderChain| {
+        headers.iter().map(|header| chain.confirmations_in_work(&hash(header))).collect::<Vec<_>>()
+    };
+    assert_eq!(in_work(&chain), [1, 0, 0, 0, 0]);
+    chain.apply(&headers[4..], NOW).expect("valid");
+    assert_eq!(in_work(&chain), [2, 1, 1, 1, 1]);
+}
+
 #[test]
 fn headers_come_after_the_first_one_known() {
     let (mut chain, genesis) = regtest();
@@ -301,11 +366,16 @@ impl Model {
         best
     }
 
-    /// All of the headers or none.
+    /// All of the headers or none, but for those from the first on that is too new behind others.
     fn apply(&mut self, headers: &[Header]) -> Result<Changes, &'static str> {
         let (old, before) = (self.best(), self.headers.len());
-        for header in headers {
+        let mut too_new = 0;
+        for (index, header) in headers.iter().enumerate() {
             if let Verdict::Bad(rule) = self.add(header) {
+                if rule == "new" && self.headers.len() > before {
+                    too_new = headers.len() - index;
+                    break;
+                }
                 for gone in self.headers.split_off(before) {
                     self.index.remove(&hash(&gone));
                 }
@@ -320,8 +390,12 @@ impl Model {
         };
         let (disconnected, mut connected) = (blocks(&old, &new), blocks(&new, &old));
         connected.reverse();
-        Ok(Changes { added: self.headers.len() - before, disconnected, connected })
+        Ok(Changes { added: self.headers.len() - before, disconnected, connected, too_new })
     }
+}
+
+fn number(work: Work) -> u128 {
+    u128::from_be_bytes(work.to_be_bytes()[16..].try_into().expect("the low half"))
 }
 
 fn rule(error: &HeaderError) -> &'static str {
@@ -366,10 +440,8 @@ fn compare(params: Params, start: Checkpoint, steps: Vec<Step>) -> Result<(), Te
             let got = chain.apply(&batch, now);
             let want = model.apply(&batch);
             prop_assert_eq!(got.as_ref().map_err(rule), want.as_ref().map_err(|rule| *rule));
-            if want.is_err() {
-                // What follows on a refused batch would be unconnected: go on from what both know.
-                made.retain(|tip: &Tip| chain.tip_at(&tip.hash()).is_some());
-            }
+            // What follows on what was refused or left out would be unconnected: go on from what both know.
+            made.retain(|tip: &Tip| chain.tip_at(&tip.hash()).is_some());
             batch.clear();
         }
         prop_assert_eq!(chain.tip().hash(), model.best());
@@ -377,8 +449,13 @@ fn compare(params: Params, start: Checkpoint, steps: Vec<Step>) -> Result<(), Te
         prop_assert_eq!(chain.len(), model.headers.len());
     }
     let best = model.ancestors(&model.best());
+    let mut on_top = 0;
     for (confirmations, header) in (1..).zip(&best) {
         prop_assert_eq!(chain.confirmations(&hash(header)), confirmations);
+        on_top += number(header.work());
+        let first = model.height(&hash(header)) / PERIOD * PERIOD;
+        let first = best.iter().find(|other| model.height(&hash(other)) == first).unwrap_or(&model.headers[0]);
+        prop_assert_eq!(u128::from(chain.confirmations_in_work(&hash(header))), on_top / number(first.work()));
     }
     for header in model.headers.iter().filter(|header| !best.contains(header)) {
         prop_assert_eq!(chain.confirmations(&hash(header)), 0);

@@ -15,8 +15,8 @@ use mainchain::header::Height;
 
 use super::deposit_tracker::Position;
 
-/// Headers in one transaction: about 60 times 100,000 gas, well below what a transaction may use (EIP-7825: 2^24).
-pub const HEADERS_PER_TRANSACTION: u32 = 60;
+/// Headers in one transaction: at most 100 times 65,000 gas, well below what a transaction may use (EIP-7825: 2^24).
+pub const HEADERS_PER_TRANSACTION: u32 = 100;
 
 /// Milliseconds after which headers that are still lacking are looked for again.
 const COMPARE_AGAIN_MS: u64 = 2_000;

@@ -19,8 +19,9 @@ abstract contract Deposits is BridgeState {
     function _provenDeposit(DepositProof calldata proof) internal view returns (SpentOutput memory proven) {
         proven.epoch = proof.terms.epoch;
         proven.vout = proof.vout;
-        proven.txid = lightClient.requireIncluded(proof.transaction, proof.inclusion);
-        _requireAge(proof);
+        bytes32 blockHash;
+        (proven.txid, blockHash) = lightClient.requireIncluded(proof.transaction, proof.inclusion);
+        _requireAge(proof, blockHash);
 
         uint64 known = _deposits[_outpoint(proven.txid, proven.vout)].number;
         if (known != 0) revert DepositKnown(proven.txid, proven.vout, known);
@@ -41,8 +42,8 @@ abstract contract Deposits is BridgeState {
         }
     }
 
-    function _requireAge(DepositProof calldata proof) private view {
-        uint32 confirmations = lightClient.confirmations(proof.inclusion.blockHash);
+    function _requireAge(DepositProof calldata proof, bytes32 blockHash) private view {
+        uint32 confirmations = lightClient.confirmations(blockHash);
         if (confirmations < COINBASE_MATURITY && MerkleProof.isCoinbase(proof.transaction)) {
             revert CoinbaseImmature(confirmations, COINBASE_MATURITY);
         }

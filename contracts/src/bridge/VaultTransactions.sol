@@ -241,9 +241,9 @@ abstract contract VaultTransactions is Withdrawals {
         if (record.status == VaultStatus.Settled && lightClient.confirmations(record.blockHash) != 0) {
             revert AlreadySettled(number);
         }
-        bytes32 txid = lightClient.requireIncluded(transaction, inclusion);
+        (bytes32 txid, bytes32 blockHash) = lightClient.requireIncluded(transaction, inclusion);
         if (txid != record.txid) revert WrongTransaction(txid, record.txid);
-        uint32 confirmations = lightClient.confirmations(inclusion.blockHash);
+        uint32 confirmations = lightClient.confirmations(blockHash);
         if (confirmations < record.requiredConfirmations) {
             revert TooFewConfirmations(confirmations, record.requiredConfirmations);
         }
@@ -251,8 +251,8 @@ abstract contract VaultTransactions is Withdrawals {
 
         VaultStatus before = record.status;
         record.status = VaultStatus.Settled;
-        record.blockHash = inclusion.blockHash;
-        emit VaultTransactionSettled(number, txid, inclusion.blockHash);
+        record.blockHash = blockHash;
+        emit VaultTransactionSettled(number, txid, blockHash);
         // Its block left the best chain, and another holds it before anyone unsettled it: only the block is new.
         if (before == VaultStatus.Settled) return;
 

@@ -4,19 +4,18 @@ pragma solidity ^0.8.30;
 /// Bitcoin's headers, their work and the best chain. All hashes are in internal byte order (as hashed), times in seconds since
 /// 1970, targets in Bitcoin's compact form (`nBits`) unless said otherwise, work in expected hashes.
 interface IBitcoinLightClient {
-    /// Proof that a transaction is in a block. The block's coinbase is proven too: its path has the true depth of the tree, which
-    /// a transaction's path must share.
+    /// Proof that a transaction is in a block.
     struct InclusionProof {
-        /// The block that holds the transaction.
-        bytes32 blockHash;
+        /// The 80 bytes of the header of the block that holds the transaction.
+        bytes header;
         /// Position of the transaction in the block, from 0.
         uint32 index;
         /// The transaction's Merkle siblings, from the leaf upwards.
         bytes32[] siblings;
-        /// The block's first transaction, stripped of its witness.
-        bytes coinbase;
-        /// The coinbase's Merkle siblings, from the leaf upwards.
-        bytes32[] coinbaseSiblings;
+        /// Empty, unless an inner node of the path could be a transaction of 64 bytes: then the depth of the tree is shown by the path of
+        /// the block's first transaction. Its txid, and its Merkle siblings from the leaf upwards until it joins the path above: as many
+        /// as `index` has binary digits, less one.
+        bytes32[] leftmost;
     }
 
     /// Rules of a network, as Bitcoin Core's consensus parameters name them.
@@ -27,6 +26,8 @@ interface IBitcoinLightClient {
         bool minDifficulty;
         /// BIP94 (testnet4): retargets start from the first block's target, and a timewarp limit.
         bool bip94;
+        /// Blocks are valid by a signature that headers do not show (signet): headers are taken from members of the federation only.
+        bool signedBlocks;
         /// The easiest target, in compact form.
         uint32 powLimitBits;
     }
@@ -35,8 +36,6 @@ interface IBitcoinLightClient {
     struct Header {
         /// Hash of the parent.
         bytes32 previous;
-        /// Root of the block's transaction tree.
-        bytes32 merkleRoot;
         /// Seconds since 1970, as the miner states them.
         uint32 time;
         /// Target in compact form.
@@ -68,6 +67,13 @@ interface IBitcoinLightClient {
     /// Every header in the call was known already.
     error NothingNew();
 
+    /// On a network whose blocks are signed only members of the federation submit headers.
+    /// @param account that called.
+    error NotAMember(address account);
+
+    /// Blocks are signed, and no federation was named whose members would submit their headers.
+    error NobodyToTrust();
+
     /// The parent is unknown, or is not the header before this one in the call: submit earlier headers first.
     /// @param hash of the refused header.
     /// @param previous the parent it names.
@@ -90,7 +96,7 @@ interface IBitcoinLightClient {
     /// @param medianTimePast which the time must exceed.
     error TooOld(bytes32 hash, uint32 time, uint32 medianTimePast);
 
-    /// More than two hours ahead of this block's clock: try later.
+    /// The first new header of the call is more than two hours ahead of this block's clock: try later. Behind others it is left out.
     /// @param hash of the refused header.
     /// @param time in the header.
     /// @param limit the latest time accepted now.
@@ -111,8 +117,8 @@ interface IBitcoinLightClient {
     /// @param bits of the checkpoint.
     error AmbiguousCheckpoint(uint32 height, uint32 bits);
 
-    /// Less than the checkpoint's own, or more than any chain has.
-    /// @param work stated for the checkpoint.
+    /// Less than the checkpoint's own, or more than any chain has (2^128).
+    /// @param work of the chain.
     error ImpossibleWork(uint256 work);
 
     /// The checkpoint is its period's first block, and has another time.
@@ -133,23 +139,33 @@ interface IBitcoinLightClient {
     /// A 64-byte transaction could be an inner node of the tree.
     error AmbiguousLength();
 
-    /// What the proof calls the coinbase does not have a coinbase's input.
-    error NotACoinbase();
-
-    /// The transaction or the coinbase is larger than a block allows.
+    /// The transaction is larger than a block allows.
     /// @param got size in bytes, without witness.
     /// @param max accepted size in bytes.
     error TransactionTooLarge(uint256 got, uint256 max);
 
     /// The tree would be deeper than a block allows.
-    /// @param got levels of the coinbase's path.
+    /// @param got levels of the transaction's path.
     /// @param max accepted levels.
     error TooDeep(uint256 got, uint256 max);
 
-    /// The transaction's path is not as long as the coinbase's.
-    /// @param got levels of the transaction's path.
-    /// @param want levels of the coinbase's path.
+    /// An inner node of the path could be a transaction of 64 bytes, and the proof does not show the tree's depth.
+    /// @param level of its two children, from 0 at the leaves.
+    error AmbiguousNode(uint256 level);
+
+    /// The path of the first transaction does not begin as deep as the transaction's own.
+    /// @param got nodes in `leftmost`.
+    /// @param want nodes that the index asks for.
     error WrongDepth(uint256 got, uint256 want);
+
+    /// What is called the first transaction's txid has the zeros of a coinbase's input, and no hash has them.
+    /// @param node in its place.
+    error NotATransaction(bytes32 node);
+
+    /// The path of the first transaction does not lead to where it joins the transaction's own.
+    /// @param got node that it leads to.
+    /// @param want node of the transaction's path.
+    error LeftmostMismatch(bytes32 got, bytes32 want);
 
     /// A tree of this depth has no such position.
     /// @param index position of the transaction.
@@ -160,16 +176,18 @@ interface IBitcoinLightClient {
     /// @param level where the two are equal, from 0 at the leaves.
     error DuplicatedSibling(uint256 level);
 
-    /// The path of the coinbase or of the transaction does not lead to the block's root.
+    /// The transaction's path does not lead to the block's root.
     /// @param got root that the path leads to.
     /// @param want root in the header.
     error RootMismatch(bytes32 got, bytes32 want);
 
     // ------------------------------------------------------------------ functions
 
-    /// Adds headers, for anyone. Known headers at the start of the call are skipped. When any breaks a rule, nothing changes.
+    /// Adds headers, for anyone; for members of the federation where blocks are signed. Known headers at the start of the call are skipped.
+    /// From the first one on that is too far ahead of the clock they are left out, to be submitted again later. When any other rule is
+    /// broken, or none is left, nothing changes. What a header costs does not depend on how the best chain changes.
     ///
-    /// Reverts with BadLength, NothingNew, Unconnected, BadTarget, BadWork, TooOld, Timewarp or TooNew.
+    /// Reverts with NotAMember, BadLength, NothingNew, Unconnected, BadTarget, BadWork, TooOld, Timewarp or TooNew.
     /// @param headers 80 bytes each; each is the child of the one before, the first the child of a known header.
     function submit(bytes calldata headers) external;
 
@@ -193,15 +211,22 @@ interface IBitcoinLightClient {
     /// @return blocks from it to the tip, both counted: 1 for the tip; 0 when it is unknown or off the best chain.
     function confirmations(bytes32 hash) external view returns (uint32);
 
+    /// How deep a block lies in the best chain by work: that of the blocks from it to the tip, both counted, divided by the work of one
+    /// block at the target that its difficulty period asks for, rounded down. Blocks of minimum difficulty count as about nothing.
+    /// @param hash of the block.
+    /// @return as many blocks of its period as that work makes; 0 when it is unknown or off the best chain.
+    function confirmationsInWork(bytes32 hash) external view returns (uint32);
+
     /// Checks that a transaction is in a block of the best chain.
     ///
-    /// Reverts with UnknownHeader, NotOnBestChain, AmbiguousLength, NotACoinbase, TransactionTooLarge, TooDeep, WrongDepth,
-    /// IndexBeyondTree, DuplicatedSibling or RootMismatch.
+    /// Reverts with BadLength, UnknownHeader, NotOnBestChain, AmbiguousLength, TransactionTooLarge, TooDeep, IndexBeyondTree, AmbiguousNode,
+    /// WrongDepth, NotATransaction, LeftmostMismatch, DuplicatedSibling or RootMismatch.
     /// @param strippedTransaction raw bytes without witness.
     /// @param proof of its place in the block.
-    /// @return txid double SHA-256 of the bytes.
+    /// @return txid double SHA-256 of the transaction.
+    /// @return blockHash of the block that holds it.
     function requireIncluded(bytes calldata strippedTransaction, InclusionProof calldata proof)
         external
         view
-        returns (bytes32 txid);
+        returns (bytes32 txid, bytes32 blockHash);
 }

@@ -11,8 +11,14 @@ use mainchain::header::{hash_bytes, to_bytes};
 pub const NOW: u32 = u32::MAX - 3 * 60 * 60;
 
 /// Retargets like mainnet, from a limit that two hashes meet.
-pub const EASY: Params =
-    Params { pow_limit_bits: 0x207f_ffff, no_retarget: false, min_difficulty: false, bip94: false, versions: &[] };
+pub const EASY: Params = Params {
+    pow_limit_bits: 0x207f_ffff,
+    no_retarget: false,
+    min_difficulty: false,
+    bip94: false,
+    signed_blocks: false,
+    versions: &[],
+};
 
 /// A header that meets the target it states; `salt` tells siblings apart.
 pub fn mine(previous: BlockHash, time: u32, bits: CompactTarget, salt: u64) -> Header {

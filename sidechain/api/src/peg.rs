@@ -8,7 +8,7 @@ use alloy_primitives::{Address, B256, Bytes};
 use bitcoin::{BlockHash, Txid};
 use contracts::address;
 use mainchain::Network;
-use mainchain::header::Height;
+use mainchain::header::{Height, to_bytes};
 use mainchain::proof::InclusionProof;
 use serde::{Deserialize, Serialize};
 
@@ -135,13 +135,14 @@ pub struct PaymentProof {
     pub transaction: Bytes,
     /// Its output that pays the address.
     pub vout: u32,
-    pub block_hash: BlockHash,
+    /// The 80 bytes of the block's header.
+    pub header: Bytes,
     /// Position of the transaction in the block.
     pub index: u32,
     pub siblings: Vec<B256>,
-    /// The block's first transaction without witness: its branch shows how deep the tree is.
-    pub coinbase: Bytes,
-    pub coinbase_siblings: Vec<B256>,
+    /// Mostly empty: the txid of the block's first transaction and its siblings, where the depth of the tree has to be shown.
+    #[serde(default)]
+    pub leftmost: Vec<B256>,
 }
 
 impl PaymentProof {
@@ -152,11 +153,10 @@ impl PaymentProof {
         Self {
             transaction: transaction.into(),
             vout,
-            block_hash: proof.block_hash,
+            header: to_bytes(&proof.header).into(),
             index: proof.index,
             siblings: branch(proof.siblings),
-            coinbase: proof.coinbase.into(),
-            coinbase_siblings: branch(proof.coinbase_siblings),
+            leftmost: branch(proof.leftmost),
         }
     }
 }

@@ -114,6 +114,7 @@ impl Bitcoin {
             no_retarget: params.no_retarget,
             min_difficulty: params.min_difficulty,
             bip94: params.bip94,
+            signed_blocks: params.signed_blocks,
             pow_limit_bits: params.pow_limit_bits,
             header: to_bytes(&header),
             height,

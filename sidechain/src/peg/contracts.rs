@@ -154,18 +154,6 @@ impl<'a, S: Store> PegContracts<'a, S> {
         self.ask(LIGHT_CLIENT, BitcoinLightClient::confirmationsCall { hash: block })
     }
 
-    /// Root of a Bitcoin block's transactions; `None` when the block is not in the light client's best chain.
-    ///
-    /// # Errors
-    ///
-    /// Those of the type.
-    pub fn merkle_root(&self, block: B256) -> Result<Option<B256>, SimulateError> {
-        if self.confirmations(block)? == 0 {
-            return Ok(None);
-        }
-        Ok(Some(self.ask(LIGHT_CLIENT, BitcoinLightClient::headerCall { hash: block })?.merkleRoot))
-    }
-
     fn ask<C: SolCall>(&self, to: Address, call: C) -> Result<C::Return, SimulateError> {
         let call = Call { to: TxKind::Call(to), input: Bytes::from(call.abi_encode()), ..Call::default() };
         let outcome = self.chain.simulate(self.header.number, &call, self.stop)?;

@@ -4,12 +4,13 @@ use std::num::NonZeroU16;
 
 use alloy_primitives::{B256, Log};
 use api::peg::{PaymentProof, Terms};
+use bitcoin::XOnlyPublicKey;
 use bitcoin::hashes::Hash as _;
-use bitcoin::{TxMerkleNode, XOnlyPublicKey};
 use contracts::Bridge;
 use contracts::address::BRIDGE;
 use contracts::alloy_sol_types::SolEvent as _;
 use mainchain::deposit::{DEPOSIT_WEIGHT, DepositTerms, Peg};
+use mainchain::header;
 use mainchain::proof::{InclusionProof, parse_stripped};
 
 use super::contracts::PegContracts;
@@ -23,8 +24,8 @@ const SWEEP_VBYTES: u64 = DEPOSIT_WEIGHT.to_vbytes_ceil();
 /// A fee limit of more than 1 BTC is a mistake.
 const MAX_FEE_SAT: u64 = 100_000_000;
 
-/// Bytes of a payment and its block's coinbase that are looked at: the largest transaction that Bitcoin's nodes relay.
-const MAX_PROOF_BYTES: usize = 200_000;
+/// Bytes of a payment that are looked at: the largest transaction that Bitcoin's nodes relay.
+const MAX_TRANSACTION_BYTES: usize = 200_000;
 
 /// Why a deposit registration was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -90,46 +91,46 @@ pub fn check_registration<S: Store>(
 pub fn payment<S: Store>(
     chain: &Chain<S>,
     output_key: B256,
-    proof: &PaymentProof,
+    payment: &PaymentProof,
     stop: &Stop,
 ) -> Result<Payment, RegisterError> {
     let wrong = |reason: String| RegisterError::Payment(reason);
-    let bytes = proof.transaction.len() + proof.coinbase.len();
-    if bytes > MAX_PROOF_BYTES {
-        return Err(wrong(format!(
-            "transaction and coinbase have {bytes} bytes, at most {MAX_PROOF_BYTES} are looked at"
-        )));
+    let bytes = payment.transaction.len();
+    if bytes > MAX_TRANSACTION_BYTES {
+        return Err(wrong(format!("the transaction has {bytes} bytes, at most {MAX_TRANSACTION_BYTES} are looked at")));
     }
-    let transaction = parse_stripped(&proof.transaction).map_err(|error| wrong(error.to_string()))?;
-    let output = usize::try_from(proof.vout).ok().and_then(|vout| transaction.output.get(vout));
-    let output = output.ok_or_else(|| wrong(format!("the transaction has no output {}", proof.vout)))?;
+    let transaction = parse_stripped(&payment.transaction).map_err(|error| wrong(error.to_string()))?;
+    let output = usize::try_from(payment.vout).ok().and_then(|vout| transaction.output.get(vout));
+    let output = output.ok_or_else(|| wrong(format!("the transaction has no output {}", payment.vout)))?;
     if output.script_pubkey.as_bytes() != [&[0x51, 0x20][..], output_key.as_slice()].concat() {
-        return Err(wrong(format!("output {} pays another address", proof.vout)));
+        return Err(wrong(format!("output {} pays another address", payment.vout)));
     }
     let least = chain.genesis().bridge.min_deposit_sat;
     if output.value.to_sat() < least {
         return Err(wrong(format!(
             "output {} pays {}, the bridge takes {least} sat or more",
-            proof.vout, output.value
+            payment.vout, output.value
         )));
     }
-    let root = PegContracts::at_head(chain, stop).merkle_root(B256::from(proof.block_hash.to_byte_array()))?;
-    let root =
-        root.ok_or_else(|| wrong(format!("block {} is not in the light client's best chain", proof.block_hash)))?;
-    let txid = inclusion(proof).verify(&proof.transaction, TxMerkleNode::from_byte_array(root.0));
-    let txid = txid.map_err(|error| wrong(error.to_string()))?;
-    Ok(Payment { txid: B256::from(txid.to_byte_array()), vout: proof.vout })
+    let proof = inclusion(payment).map_err(|bytes| wrong(format!("the header has {bytes} bytes, expected 80")))?;
+    let (block, hash) = (proof.block_hash(), B256::from(proof.block_hash().to_byte_array()));
+    if PegContracts::at_head(chain, stop).confirmations(hash)? == 0 {
+        return Err(wrong(format!("block {block} is not in the light client's best chain")));
+    }
+    let txid = proof.verify(&payment.transaction).map_err(|error| wrong(error.to_string()))?;
+    Ok(Payment { txid: B256::from(txid.to_byte_array()), vout: payment.vout })
 }
 
-fn inclusion(proof: &PaymentProof) -> InclusionProof {
+/// The length of the header, if it is none.
+fn inclusion(proof: &PaymentProof) -> Result<InclusionProof, usize> {
     let branch = |hashes: &[B256]| hashes.iter().map(|hash| hash.0).collect();
-    InclusionProof {
-        block_hash: proof.block_hash,
+    let header = <&[u8; 80]>::try_from(&proof.header[..]).map_err(|_| proof.header.len())?;
+    Ok(InclusionProof {
+        header: header::from_bytes(header),
         index: proof.index,
         siblings: branch(&proof.siblings),
-        coinbase: proof.coinbase.to_vec(),
-        coinbase_siblings: branch(&proof.coinbase_siblings),
-    }
+        leftmost: branch(&proof.leftmost),
+    })
 }
 
 /// The address and the payment of a log, if it says that a deposit is in the ledger.

@@ -21,13 +21,18 @@ pub struct LightClient {
 }
 
 impl LightClient {
-    /// One that starts at a checkpoint.
+    /// One that starts at a checkpoint, and takes headers from anybody.
     pub fn new(params: &Params, checkpoint: &Checkpoint) -> Self {
-        let mut evm = Evm::new(CHAIN_ID);
+        Self::among(Evm::new(CHAIN_ID), params, checkpoint, Address::ZERO)
+    }
+
+    /// One that asks a federation who is a member, where blocks are signed.
+    pub fn among(mut evm: Evm, params: &Params, checkpoint: &Checkpoint, federation: Address) -> Self {
         let arguments = LightClientArguments {
             no_retarget: params.no_retarget,
             min_difficulty: params.min_difficulty,
             bip94: params.bip94,
+            signed_blocks: params.signed_blocks,
             pow_limit_bits: params.pow_limit_bits,
             header: to_bytes(&checkpoint.header),
             height: checkpoint.height,
@@ -35,16 +40,21 @@ impl LightClient {
             epoch_time: checkpoint.epoch_time,
         };
         let code = creation_code(Contract::LightClient);
-        let address = evm.create(code, &arguments.abi_encode(), 0).expect("the checkpoint is possible");
+        let address = evm.create(code, &arguments.abi_encode_with(federation), 0).expect("the checkpoint is possible");
         Self { evm, address }
     }
 
     /// The gas it took, or the error in words.
     pub fn submit(&mut self, headers: &[Header], now: u32) -> Result<u64, String> {
+        self.submit_from(Address::ZERO, headers, now)
+    }
+
+    /// The same, from an account.
+    pub fn submit_from(&mut self, sender: Address, headers: &[Header], now: u32) -> Result<u64, String> {
         self.evm.set_time(now.into());
         let headers: Vec<u8> = headers.iter().flat_map(to_bytes).collect();
         let call = BitcoinLightClient::submitCall { headers: headers.into() };
-        self.evm.call(Address::ZERO, self.address, &call).map(|done| done.gas)
+        self.evm.call(sender, self.address, &call).map(|done| done.gas)
     }
 
     /// Hash, height and work.
@@ -66,23 +76,29 @@ impl LightClient {
         self.evm.ask(self.address, &call)
     }
 
+    /// The same, in work.
+    pub fn confirmations_in_work(&mut self, hash: BlockHash) -> u32 {
+        let hash = word(hash.as_byte_array());
+        let call = BitcoinLightClient::confirmationsInWorkCall { hash };
+        self.evm.ask(self.address, &call)
+    }
+
     /// The txid that the proof proves, or the error in words.
     pub fn require_included(&mut self, transaction: &[u8], proof: &InclusionProof) -> Result<B256, String> {
         let call = BitcoinLightClient::requireIncludedCall {
             strippedTransaction: Bytes::copy_from_slice(transaction),
             proof: solidity_proof(proof),
         };
-        self.evm.call(Address::ZERO, self.address, &call).map(|done| done.returned)
+        self.evm.call(Address::ZERO, self.address, &call).map(|done| done.returned.txid)
     }
 }
 
 /// A proof as the contract takes it.
 pub fn solidity_proof(proof: &InclusionProof) -> IBitcoinLightClient::InclusionProof {
     IBitcoinLightClient::InclusionProof {
-        blockHash: word(proof.block_hash.as_byte_array()),
+        header: Bytes::copy_from_slice(&to_bytes(&proof.header)),
         index: proof.index,
         siblings: proof.siblings.iter().map(word).collect(),
-        coinbase: Bytes::copy_from_slice(&proof.coinbase),
-        coinbaseSiblings: proof.coinbase_siblings.iter().map(word).collect(),
+        leftmost: proof.leftmost.iter().map(word).collect(),
     }
 }

@@ -1,13 +1,12 @@
 //! Performs owed actions. The outcome of each goes back to the machine, which decides what follows from it.
 
-use mainchain::header::Height;
+use mainchain::header::{Height, to_bytes};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use alloy_primitives::{Address, B256, U256};
 use alloy_sol_types::SolCall;
-use bitcoin::hashes::Hash;
 use bitcoin::{Block, BlockHash, OutPoint, Transaction, Txid, consensus};
 use contracts::address::{BRIDGE, LIGHT_CLIENT};
 use contracts::bridge::IBitcoinLightClient;
@@ -243,11 +242,10 @@ fn prove(block: &Block, txid: Txid) -> Option<(Transaction, IBitcoinLightClient:
     Some((
         transaction.clone(),
         IBitcoinLightClient::InclusionProof {
-            blockHash: B256::from(proof.block_hash.to_byte_array()),
+            header: to_bytes(&proof.header).into(),
             index: proof.index,
             siblings: proof.siblings.into_iter().map(B256::from).collect(),
-            coinbase: proof.coinbase.into(),
-            coinbaseSiblings: proof.coinbase_siblings.into_iter().map(B256::from).collect(),
+            leftmost: proof.leftmost.into_iter().map(B256::from).collect(),
         },
     ))
 }

@@ -1,6 +1,9 @@
 //! What the chain is after its genesis block.
 
+use mainchain::Network;
+
 use super::*;
+use crate::genesis::{Bitcoin, Genesis};
 
 #[test]
 fn the_contracts_of_genesis_answer_what_genesis_says() {
@@ -32,4 +35,22 @@ fn data_of_another_genesis_is_refused() {
     other.chain_id += 1;
     assert!(matches!(Chain::open(other, store.clone()), Err(OpenError::OtherGenesis { .. })));
     Chain::open(genesis(), store).expect("the same");
+}
+
+/// Blocks of signet are valid by a signature that headers do not show.
+#[test]
+fn the_light_client_of_signet_takes_headers_from_members_only() {
+    let answer = |network, from: Address| {
+        let genesis = Genesis { chain_id: 51_718, bitcoin: Bitcoin::start_of(network), ..genesis() };
+        let chain = Chain::open(genesis, Arc::new(Memory::default())).expect("fresh");
+        let input = contracts::BitcoinLightClient::submitCall { headers: Bytes::new() }.abi_encode().into();
+        let call = Call { from, to: contracts::address::LIGHT_CLIENT.into(), input, ..Call::default() };
+        let outcome = chain.simulate(0, &call, &Stop::never()).expect("block 0 has state");
+        contracts::explain_revert(&outcome.output).expect("no headers are none to take")
+    };
+    let (stranger, member) = (Address::repeat_byte(0x57), member(2).address);
+    assert!(answer(Network::Signet, stranger).starts_with("NotAMember"));
+    for (network, from) in [(Network::Signet, member), (Network::Regtest, stranger), (Network::Mainnet, stranger)] {
+        assert!(answer(network, from).starts_with("BadLength"), "{network}");
+    }
 }

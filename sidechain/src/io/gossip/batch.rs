@@ -21,7 +21,7 @@ pub(super) const MAX_BATCH_BYTES: usize = 60 << 10;
 /// Bytes of a message that a peer may send.
 pub(super) const MAX_MESSAGE_BYTES: usize = MAX_TRANSACTION_BYTES + HEAD_BYTES;
 
-/// Bytes of a registration with the proof of a payment: transaction and coinbase are bounded, and their hex is twice as long.
+/// Bytes of a registration with the proof of a payment: the transaction is bounded, and its hex is twice as long.
 pub(super) const MAX_PAID_BYTES: usize = 500_000;
 
 /// Kind and length of an item.
