@@ -81,13 +81,17 @@ impl<S: Store> Chain<S> {
         row.map(|row| block_number(Table::BlockNumber, &row)).transpose()
     }
 
-    /// Header of the final block with this number; none above the head.
+    /// Header of the final block with this number; none above the head. A chain that began with a copied state has a few before it.
     ///
     /// # Errors
     ///
-    /// When the store fails.
+    /// `Pruned`; when the store fails.
     pub fn header(&self, number: u64) -> Result<Option<Header>, StoreError> {
-        stored_header(&self.store, number)
+        let header = stored_header(&self.store, number)?;
+        if header.is_none() {
+            self.windows.bodies.check(number)?;
+        }
+        Ok(header)
     }
 
     /// The final block with this number, with its senders; none above the head.

@@ -2,6 +2,7 @@
 
 mod blocks;
 mod contracts;
+mod copied;
 mod filters;
 mod free_lane;
 mod http;

@@ -35,6 +35,11 @@ pub const NOBODY: Address = Address::repeat_byte(0x77);
 /// slot 0 += 1; log it with topic 42. In front of it what deploys it.
 pub const COUNTER: [u8; 27] = alloy_primitives::hex!("60128060095f395ff3" "5f546001015f555f545f52602a60205fa100");
 
+/// Who has coins.
+pub fn allocation() -> Vec<(Address, u64)> {
+    (1..=5).map(|number| (Key::new(number).address, COIN_SAT)).collect()
+}
+
 pub struct World {
     pub state: NodeState,
     pub gossip: mpsc::Receiver<Gossip>,
@@ -92,11 +97,16 @@ impl World {
 
     /// Blocks come only by [`Self::mine`].
     pub async fn halted(adjust: impl FnOnce(&mut Settings)) -> Self {
+        Self::prepared(|_| (), adjust).await
+    }
+
+    /// The same over a database in which something was written before.
+    pub async fn prepared(prepare: impl FnOnce(&Database), adjust: impl FnOnce(&mut Settings)) -> Self {
         let directory = tempfile::tempdir().expect("a directory for tests");
         let database = Database::open(directory.path()).expect("a fresh directory");
-        let allocation: Vec<_> = (1..=5).map(|number| (Key::new(number).address, COIN_SAT)).collect();
+        prepare(&database);
         let chain =
-            Chain::open_with(genesis(), database, Retention::default(), &allocation).expect("the genesis is right");
+            Chain::open_with(genesis(), database, Retention::default(), &allocation()).expect("the genesis is right");
         let (sender, gossip) = mpsc::channel(64);
         let chain = Arc::new(chain);
         let state = NodeState::new(chain.clone(), Mempool::new(Limits::default()), sender, None);
