@@ -117,8 +117,20 @@ impl<E: Spawner + Metrics, A: Application> Archive<E, A> {
         }
     }
 
+    /// A final block as others are told of it, after its own certificate if they ask for that; none when it is not here.
+    pub(super) async fn told(&self, height: u64, certified: bool) -> Result<Option<Vec<u8>>, ArchiveError> {
+        let mut told = Vec::new();
+        if certified {
+            let Some(certificate) = self.certificate(height).await? else { return Ok(None) };
+            told = certificate.encode().to_vec();
+        }
+        let Some(block) = self.block(height).await? else { return Ok(None) };
+        told.extend_from_slice(&block.encode());
+        Ok(Some(told))
+    }
+
     /// Height of a final block.
-    async fn height(&self, id: Identifier<'_, Digest>) -> Result<Option<u64>, ArchiveError> {
+    pub(super) async fn height(&self, id: Identifier<'_, Digest>) -> Result<Option<u64>, ArchiveError> {
         let hash = match id {
             Identifier::Index(height) => return Ok(Some(height)),
             Identifier::Key(digest) => B256::from(digest.0),

@@ -43,7 +43,9 @@ use super::{
     error::ConsensusError,
     network::{Channels, MAILBOX_SIZE},
     payload::Payload,
+    requests::{FETCH_TIMEOUT, MAX_REQUESTS},
     scheme::{self, Scheme},
+    serving,
 };
 use crate::io::keys::ValidatorKeys;
 
@@ -62,9 +64,6 @@ pub const VOTES: &str = "votes";
 
 /// Final blocks on their way to the application.
 const MAX_PENDING_BLOCKS: usize = 16;
-
-/// Final blocks fetched at the same time by a validator that is behind.
-const MAX_REPAIR: usize = 32;
 
 /// The parameters of an engine.
 #[derive(Debug)]
@@ -112,8 +111,10 @@ where
     let votes_floor = votes_floor(setup.votes_floor, &genesis)?;
 
     let (carried, blocks) = blocks::start(&runtime, channels.blocks, blocker.clone());
-    let backfill = backfill(&runtime, me, peers, blocker.clone(), channels.backfill);
-    let (marshal, mailbox) = open_marshal(&runtime, &application, &scheme, genesis, &files).await?;
+    let archive = Archive::open(runtime.child("archive"), application.clone()).await?;
+    let (serving, channel) = serving::start(&runtime, archive.clone(), channels.backfill);
+    let backfill = backfill(&runtime, me, peers, blocker.clone(), channel);
+    let (marshal, mailbox) = open_marshal(&runtime, &application, archive, &scheme, genesis, &files).await?;
     let (sender, receiver) = mpsc::unbounded_channel();
     let final_tip = Arc::default();
     let catch_up = CatchUp::new(application.clone(), Arc::clone(&final_tip), setup.pacing.round_timeout());
@@ -132,6 +133,7 @@ where
         delivered = delivery => delivered.map_err(ConsensusError::Commit)?,
         () = catching_up => {}
         _ = carried => {}
+        _ = serving => {}
         _ = marshal => {}
         _ = votes => {}
     }
@@ -153,6 +155,7 @@ type Marshal<E, A> = marshal::core::Actor<
 async fn open_marshal<E, A>(
     runtime: &E,
     application: &Arc<A>,
+    archive: Archive<E, A>,
     scheme: &Scheme,
     genesis: Payload,
     files: &Files,
@@ -161,7 +164,6 @@ where
     E: Clock + CryptoRng + Spawner + Storage + Metrics + Sync,
     A: Application,
 {
-    let archive = Archive::open(runtime.child("archive"), application.clone()).await?;
     let open = async |label: &'static str, start| {
         let (certificates, blocks) = (CertificateArchive(archive.clone()), BlockArchive(archive.clone()));
         let config = marshal_config(scheme.clone(), start, files);
@@ -235,7 +237,7 @@ where
         peer_provider: peers,
         blocker,
         mailbox_size: MAILBOX_SIZE,
-        fetch_timeout: NZDuration!(Duration::from_secs(2)),
+        fetch_timeout: NZDuration!(FETCH_TIMEOUT),
         fetch_retry_delay: Duration::from_millis(100),
         priority_requests: false,
         priority_responses: false,
@@ -265,7 +267,7 @@ fn marshal_config(
         key_write_buffer: NZUsize!(1 << 16),
         value_write_buffer: NZUsize!(1 << 18),
         block_codec_config: (),
-        max_repair: NZUsize!(MAX_REPAIR),
+        max_repair: NZUsize!(MAX_REQUESTS),
         max_pending_acks: NZUsize!(MAX_PENDING_BLOCKS),
         strategy: Sequential,
     }

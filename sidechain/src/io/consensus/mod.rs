@@ -34,7 +34,9 @@ mod error;
 pub(crate) mod network;
 mod parts;
 mod payload;
+mod requests;
 mod scheme;
+mod serving;
 #[cfg(test)]
 mod tests;
 

@@ -45,7 +45,7 @@ const MAX_OUTGOING: NonZeroUsize = NZUsize!(256);
 pub(crate) const MAX_MESSAGE_BYTES: usize = PART_BYTES + HEAD_BYTES;
 
 /// Largest message of old blocks: a block with a certificate and framing.
-const MAX_BACKFILL_BYTES: usize = MAX_PAYLOAD_BYTES + (16 << 10);
+pub(super) const MAX_BACKFILL_BYTES: usize = MAX_PAYLOAD_BYTES + (16 << 10);
 
 /// Largest message of gossip: a transaction with framing.
 const MAX_GOSSIP_BYTES: usize = MAX_TRANSACTION_BYTES + 16;
@@ -257,7 +257,10 @@ mod tests {
         let arrived: usize = rates.iter().map(|rate| rate.at_once as usize * MAX_MESSAGE_BYTES).sum();
         let incomplete = 2 * (MAX_PAYLOAD_BYTES + MAX_BACKFILL_BYTES + MAX_GOSSIP_BYTES);
         let incoming = members * (arrived + incomplete + KEPT_BYTES) + KEPT_BYTES;
-        let outgoing = (members - 1) * 2 * MAX_OUTGOING.get() * MAX_MESSAGE_BYTES + incomplete;
+        // What waits for each of the others, in its connection and before; and an old block of the chain's and one of the engine's, each
+        // as it was read, decoded, encoded and framed.
+        let queued = 2 * MAX_OUTGOING.get() * MAX_MESSAGE_BYTES + incomplete;
+        let outgoing = (members - 1) * queued + 2 * 4 * MAX_BACKFILL_BYTES;
         println!("incoming {} MiB, outgoing {} MiB", incoming / mib, outgoing / mib);
         assert!(incoming + outgoing < 512 * mib);
     }

@@ -7,14 +7,15 @@
 //! part = message (4) | position (2) | parts (2) | bytes: PART_BYTES, fewer in the last        (all big endian)
 //! ```
 //!
-//! The parts of a message arrive in order, or the message is given up: connections keep order, and full queues lose.
+//! The parts of a message arrive in order, or the message is given up: connections keep order, and full queues lose. Each recipient
+//! has a queue of its own, whose messages follow one another: who takes much, or slowly, delays nobody else.
 
 use std::{
     collections::{BTreeMap, VecDeque},
     num::NonZeroUsize,
     sync::{
         Arc,
-        atomic::{AtomicU32, AtomicUsize, Ordering},
+        atomic::{AtomicU32, Ordering},
     },
     time::SystemTime,
 };
@@ -23,6 +24,8 @@ use commonware_actor::{Feedback, Unreliable};
 use commonware_cryptography::PublicKey;
 use commonware_p2p::{CheckedSender, LimitedSender, Message, Receiver, Recipients};
 use commonware_runtime::{Clock, IoBuf, IoBufs, Metrics, Spawner};
+use commonware_utils::sync::Mutex;
+use futures::{StreamExt as _, stream::FuturesUnordered};
 use tokio::sync::mpsc;
 use tracing::debug;
 
@@ -40,7 +43,7 @@ pub(crate) const fn parts(bytes: usize) -> usize {
     if bytes == 0 { 1 } else { bytes.div_ceil(PART_BYTES) }
 }
 
-/// A channel that takes messages up to `max_bytes`, over one that takes parts. At most twice as many bytes wait to be sent.
+/// A channel that takes messages up to `max_bytes`, over one that takes parts. At most twice as many bytes wait for each recipient.
 pub(crate) fn in_parts<E, S, R>(
     runtime: &E,
     max_bytes: usize,
@@ -51,14 +54,20 @@ where
     S: LimitedSender,
     R: Receiver,
 {
-    let (queue, outgoing) = mpsc::unbounded_channel();
-    let queued = Arc::new(AtomicUsize::new(0));
-    let (clock, rest) = (runtime.child("parts"), sender.clone());
-    let waiting = queued.clone();
-    runtime.child("parts").spawn(move |_| send_rest(clock, rest, outgoing, waiting));
-    let sender =
-        PartSender { inner: sender, queue, queued, max_queued: 2 * max_bytes, next: Arc::new(AtomicU32::new(0)) };
+    let sender = part_sender(runtime, max_bytes, sender);
     (sender, PartReceiver { inner: receiver, max_parts: parts(max_bytes), incomplete: BTreeMap::new() })
+}
+
+fn part_sender<E, S>(runtime: &E, max_bytes: usize, inner: S) -> PartSender<S>
+where
+    E: Clock + Spawner + Metrics,
+    S: LimitedSender,
+{
+    let (queue, outgoing) = mpsc::unbounded_channel();
+    let queued = Arc::new(Queued { max: 2 * max_bytes, bytes: Mutex::default() });
+    let (clock, rest, waiting) = (runtime.child("parts"), inner.clone(), queued.clone());
+    runtime.child("parts").spawn(move |_| send_rest(clock, rest, outgoing, waiting));
+    PartSender { inner, queue, queued, next: Arc::new(AtomicU32::new(0)) }
 }
 
 /// The bytes of one part of a message.
@@ -75,23 +84,15 @@ fn part(message: u32, position: usize, whole: &IoBuf) -> IoBufs {
     part
 }
 
-/// The parts of a message after the first, on their way.
+/// The parts of a message that are still to be sent.
+#[derive(Clone)]
 struct Outgoing<P: PublicKey> {
     recipients: Vec<P>,
     message: u32,
     whole: IoBuf,
+    /// Position of the first of them.
+    first: usize,
     priority: bool,
-}
-
-/// Sends messages in parts: the first at once, the others as the rate of the channel allows.
-#[derive(Clone, Debug)]
-pub(crate) struct PartSender<S: LimitedSender> {
-    inner: S,
-    /// Bounded by `max_queued`, in bytes.
-    queue: mpsc::UnboundedSender<Outgoing<S::PublicKey>>,
-    queued: Arc<AtomicUsize>,
-    max_queued: usize,
-    next: Arc<AtomicU32>,
 }
 
 impl<P: PublicKey> std::fmt::Debug for Outgoing<P> {
@@ -100,14 +101,76 @@ impl<P: PublicKey> std::fmt::Debug for Outgoing<P> {
     }
 }
 
+/// How many bytes wait for each recipient.
+#[derive(Debug)]
+struct Queued<P> {
+    max: usize,
+    bytes: Mutex<BTreeMap<P, usize>>,
+}
+
+impl<P: PublicKey> Queued<P> {
+    /// Counts a message for those recipients who have room for it. Returns these, and whether nothing else waits for any of all.
+    fn add(&self, recipients: Vec<P>, bytes: usize) -> (Vec<P>, bool) {
+        let mut queued = self.bytes.lock();
+        let is_first = recipients.iter().all(|recipient| !queued.contains_key(recipient));
+        let (room, full): (Vec<_>, Vec<_>) = recipients
+            .into_iter()
+            .partition(|recipient| queued.get(recipient).copied().unwrap_or(0) + bytes <= self.max);
+        if !full.is_empty() {
+            debug!(bytes, ?full, "a message is dropped: too many wait to be sent");
+        }
+        room.iter().for_each(|recipient| *queued.entry(recipient.clone()).or_default() += bytes);
+        (room, is_first && full.is_empty())
+    }
+
+    fn remove(&self, recipient: &P, bytes: usize) {
+        let mut queued = self.bytes.lock();
+        if let Some(left) = queued.get_mut(recipient) {
+            *left = left.saturating_sub(bytes);
+            if *left == 0 {
+                queued.remove(recipient);
+            }
+        }
+    }
+}
+
+/// Sends messages in parts: the first at once when nothing else waits, the others as the rate of the channel allows.
+#[derive(Clone, Debug)]
+pub(crate) struct PartSender<S: LimitedSender> {
+    inner: S,
+    /// Bounded by `queued`, in bytes.
+    queue: mpsc::UnboundedSender<Outgoing<S::PublicKey>>,
+    queued: Arc<Queued<S::PublicKey>>,
+    next: Arc<AtomicU32>,
+}
+
+impl<S: LimitedSender> PartSender<S> {
+    /// Bytes that wait for a recipient.
+    pub(crate) fn waiting_for(&self, recipient: &S::PublicKey) -> usize {
+        self.queued.bytes.lock().get(recipient).copied().unwrap_or(0)
+    }
+
+    /// Sends a message after all that waits for its recipient, also when the rate allows nothing now. Returns whether there was room.
+    pub(crate) fn enqueue(&self, recipient: S::PublicKey, whole: IoBuf) -> bool {
+        let (recipients, _) = self.queued.add(vec![recipient], whole.len());
+        let has_room = !recipients.is_empty();
+        if has_room {
+            let message = self.next.fetch_add(1, Ordering::Relaxed);
+            // Closed when the node stops.
+            let _ = self.queue.send(Outgoing { recipients, message, whole, first: 0, priority: false });
+        }
+        has_room
+    }
+}
+
 impl<S: LimitedSender> LimitedSender for PartSender<S> {
     type PublicKey = S::PublicKey;
     type Checked<'a> = CheckedParts<'a, S>;
 
     fn check(&mut self, recipients: Recipients<S::PublicKey>) -> Result<Self::Checked<'_>, SystemTime> {
-        let Self { inner, queue, queued, max_queued, next } = self;
+        let Self { inner, queue, queued, next } = self;
         let inner = inner.check(recipients)?;
-        Ok(CheckedParts { inner, queue, queued, max_queued: *max_queued, next })
+        Ok(CheckedParts { inner, queue, queued, next })
     }
 }
 
@@ -115,8 +178,7 @@ impl<S: LimitedSender> LimitedSender for PartSender<S> {
 pub(crate) struct CheckedParts<'a, S: LimitedSender + 'a> {
     inner: S::Checked<'a>,
     queue: &'a mpsc::UnboundedSender<Outgoing<S::PublicKey>>,
-    queued: &'a AtomicUsize,
-    max_queued: usize,
+    queued: &'a Queued<S::PublicKey>,
     next: &'a AtomicU32,
 }
 
@@ -133,44 +195,78 @@ impl<S: LimitedSender> CheckedSender for CheckedParts<'_, S> {
         if whole.len() <= PART_BYTES {
             return self.inner.send(part(number, 0, &whole), priority);
         }
-        let bytes = whole.len();
-        if self.queued.fetch_add(bytes, Ordering::Relaxed) + bytes > self.max_queued {
-            self.queued.fetch_sub(bytes, Ordering::Relaxed);
-            debug!(bytes, "a message is dropped: too many wait to be sent");
+        let (recipients, is_first) = self.queued.add(self.inner.recipients(), whole.len());
+        if recipients.is_empty() {
             return Unreliable::Rejected;
         }
-        let recipients = self.inner.recipients();
-        let first = self.inner.send(part(number, 0, &whole), priority);
+        // A receiver keeps few incomplete messages, so a later one does not begin before the earlier ones are sent.
+        let sent = if is_first {
+            self.inner.send(part(number, 0, &whole), priority)
+        } else {
+            Unreliable::Outcome(Feedback::Backoff)
+        };
         // Closed when the node stops.
-        let _ = self.queue.send(Outgoing { recipients, message: number, whole, priority });
-        first
+        let _ =
+            self.queue.send(Outgoing { recipients, message: number, whole, first: usize::from(is_first), priority });
+        sent
     }
 }
 
-/// Sends the parts after the first, message after message, until the channel ends.
+/// Sends what is queued, to each recipient message after message, until the channel ends.
 async fn send_rest<E: Clock, S: LimitedSender>(
     clock: E,
-    mut sender: S,
+    sender: S,
     mut outgoing: mpsc::UnboundedReceiver<Outgoing<S::PublicKey>>,
-    queued: Arc<AtomicUsize>,
+    queued: Arc<Queued<S::PublicKey>>,
 ) {
-    while let Some(Outgoing { recipients, message, whole, priority }) = outgoing.recv().await {
-        for position in 1..parts(whole.len()) {
-            let mut left = recipients.clone();
-            while !left.is_empty() {
-                match sender.check(Recipients::Some(left.clone())) {
-                    Ok(checked) => {
-                        let sent = checked.recipients();
-                        // Lost when the connection's queue is full; the receiver gives the message up.
-                        let _ = checked.send(part(message, position, &whole), priority);
-                        left.retain(|peer| !sent.contains(peer));
+    // Of those recipients to whom a message is being sent, the ones after it.
+    let mut waiting = BTreeMap::<S::PublicKey, VecDeque<Outgoing<S::PublicKey>>>::new();
+    let mut sending = FuturesUnordered::new();
+    let send = |recipient, message| send_parts(&clock, sender.clone(), recipient, message, &queued);
+    loop {
+        tokio::select! {
+            message = outgoing.recv() => {
+                let Some(mut message) = message else { return };
+                for recipient in std::mem::take(&mut message.recipients) {
+                    match waiting.get_mut(&recipient) {
+                        Some(after) => after.push_back(message.clone()),
+                        None => {
+                            waiting.insert(recipient.clone(), VecDeque::new());
+                            sending.push(send(recipient, message.clone()));
+                        }
                     }
-                    Err(until) => clock.sleep_until(until).await,
                 }
             }
+            Some(recipient) = sending.next() => match waiting.get_mut(&recipient).and_then(VecDeque::pop_front) {
+                Some(message) => sending.push(send(recipient, message)),
+                None => drop(waiting.remove(&recipient)),
+            },
         }
-        queued.fetch_sub(whole.len(), Ordering::Relaxed);
     }
+}
+
+/// Sends the parts of a message to one recipient, and says to whom.
+async fn send_parts<E: Clock, S: LimitedSender>(
+    clock: &E,
+    mut sender: S,
+    recipient: S::PublicKey,
+    Outgoing { message, whole, first, priority, .. }: Outgoing<S::PublicKey>,
+    queued: &Queued<S::PublicKey>,
+) -> S::PublicKey {
+    for position in first..parts(whole.len()) {
+        loop {
+            match sender.check(Recipients::One(recipient.clone())) {
+                Ok(checked) => {
+                    // Lost when the connection's queue is full; the receiver gives the message up.
+                    let _ = checked.send(part(message, position, &whole), priority);
+                    break;
+                }
+                Err(until) => clock.sleep_until(until).await,
+            }
+        }
+    }
+    queued.remove(&recipient, whole.len());
+    recipient
 }
 
 /// Puts messages together from their parts. What a sender can make it keep is bounded: [`INCOMPLETE`] messages.
@@ -245,7 +341,105 @@ fn add(incomplete: &mut VecDeque<Incomplete>, part: &IoBuf, max_parts: usize) ->
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use commonware_cryptography::{
+        Signer as _,
+        ed25519::{PrivateKey, PublicKey},
+    };
+    use commonware_runtime::{Runner as _, deterministic};
+
     use super::*;
+
+    type Sent = Arc<Mutex<Vec<(PublicKey, IoBuf)>>>;
+
+    /// A network whose rate allows one peer nothing more, for years.
+    #[derive(Clone, Debug)]
+    struct Wire {
+        stuck: PublicKey,
+        sent: Sent,
+    }
+
+    struct Checked {
+        recipients: Vec<PublicKey>,
+        sent: Sent,
+    }
+
+    impl LimitedSender for Wire {
+        type PublicKey = PublicKey;
+        type Checked<'a> = Checked;
+
+        fn check(&mut self, recipients: Recipients<PublicKey>) -> Result<Checked, SystemTime> {
+            let recipients = match recipients {
+                Recipients::One(peer) if peer == self.stuck => {
+                    return Err(UNIX_EPOCH + Duration::from_secs(1 << 32));
+                }
+                Recipients::One(peer) => vec![peer],
+                Recipients::Some(peers) => peers,
+                Recipients::All => Vec::new(),
+            };
+            Ok(Checked { recipients, sent: self.sent.clone() })
+        }
+    }
+
+    impl CheckedSender for Checked {
+        type PublicKey = PublicKey;
+
+        fn recipients(&self) -> Vec<PublicKey> {
+            self.recipients.clone()
+        }
+
+        fn send(self, message: impl Into<IoBufs> + Send, _: bool) -> Unreliable<Feedback> {
+            let message = message.into().coalesce();
+            self.sent.lock().extend(self.recipients.into_iter().map(|peer| (peer, message.clone())));
+            Unreliable::Outcome(Feedback::Ok)
+        }
+    }
+
+    fn peer(seed: u64) -> PublicKey {
+        PrivateKey::from_seed(seed).public_key()
+    }
+
+    /// The whole messages of a peer.
+    fn arrived(sent: &Sent, peer: &PublicKey) -> Vec<IoBuf> {
+        let mut incomplete = VecDeque::new();
+        let sent = sent.lock();
+        sent.iter().filter(|(to, _)| to == peer).filter_map(|(_, part)| add(&mut incomplete, part, 8)).collect()
+    }
+
+    #[test]
+    fn who_takes_no_more_delays_no_other_recipient() {
+        deterministic::Runner::timed(Duration::from_secs(60)).start(|runtime| async move {
+            let (stuck, other, sent) = (peer(1), peer(2), Sent::default());
+            let largest = message(8 * PART_BYTES);
+            let mut sender = part_sender(&runtime, largest.len(), Wire { stuck: stuck.clone(), sent: sent.clone() });
+            for number in 1..=20 {
+                let both = sender.check(Recipients::Some(vec![stuck.clone(), other.clone()])).expect("allowed");
+                assert!(matches!(both.send(largest.clone(), true), Unreliable::Outcome(_)));
+                assert!(!sender.enqueue(stuck.clone(), largest.clone()) || number < 3);
+                runtime.sleep(Duration::from_millis(10)).await;
+                assert_eq!(arrived(&sent, &other).len(), number);
+                assert_eq!(sender.waiting_for(&other), 0);
+                assert!(sender.waiting_for(&stuck) <= 2 * largest.len());
+            }
+            assert!(arrived(&sent, &stuck).is_empty());
+        });
+    }
+
+    #[test]
+    fn many_messages_at_once_arrive_whole() {
+        deterministic::Runner::timed(Duration::from_secs(60)).start(|runtime| async move {
+            let (other, sent) = (peer(2), Sent::default());
+            let whole: Vec<_> = (0..10).map(|number| message(2 * PART_BYTES + number)).collect();
+            let mut sender = part_sender(&runtime, 20 * PART_BYTES, Wire { stuck: peer(1), sent: sent.clone() });
+            for message in &whole {
+                let checked = sender.check(Recipients::One(other.clone())).expect("allowed");
+                assert!(matches!(checked.send(message.clone(), false), Unreliable::Outcome(_)));
+            }
+            runtime.sleep(Duration::from_millis(10)).await;
+            assert_eq!(arrived(&sent, &other), whole);
+        });
+    }
 
     /// A message of as many bytes, no two parts of it alike.
     fn message(bytes: usize) -> IoBuf {

@@ -9,8 +9,8 @@ use std::{
     },
 };
 
-use alloy_consensus::{Header, TxEnvelope, proofs::calculate_transaction_root};
-use alloy_primitives::{Address, B256};
+use alloy_consensus::{Header, SignableTransaction as _, TxEnvelope, TxLegacy, proofs::calculate_transaction_root};
+use alloy_primitives::{Address, B256, Bytes, Signature, U256};
 use alloy_rlp::Decodable as _;
 use commonware_utils::sync::Mutex;
 use tokio::sync::Notify;
@@ -38,6 +38,8 @@ pub struct Ledger {
     pub in_doubt: AtomicBool,
     /// Blocks that it built.
     pub proposed: AtomicU64,
+    /// How often a final block was read.
+    pub reads: AtomicU64,
     /// Blocks whose first transaction has this nonce are refused.
     refuses: Option<u64>,
 }
@@ -70,6 +72,14 @@ impl Ledger {
         self.arrived.notify_waiters();
     }
 
+    /// A transaction of so many bytes, one for each nonce.
+    pub fn submit_large(&self, nonce: u64, bytes: usize) {
+        let signature = Signature::new(U256::from(1), U256::from(2), false);
+        let input = Bytes::from(vec![0x5a; bytes]);
+        self.waiting.lock().push(TxLegacy { nonce, input, ..TxLegacy::default() }.into_signed(signature).into());
+        self.arrived.notify_waiters();
+    }
+
     pub fn hashes(&self) -> Vec<B256> {
         self.last.lock().iter().map(|(block, _)| block.hash()).collect()
     }
@@ -99,6 +109,7 @@ impl FinalBlocks for Ledger {
     }
 
     fn final_block(&self, number: u64) -> Result<Option<Block>, String> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
         if let Some((block, _)) = self.last.lock().get(number as usize) {
             return Ok(Some(block.clone()));
         }

@@ -7,6 +7,7 @@ mod chain;
 mod ledger;
 mod muted;
 mod network;
+mod old_blocks;
 
 use std::{
     sync::atomic::Ordering,
