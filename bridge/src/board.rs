@@ -8,6 +8,8 @@
 //! [`Effect::Persist`] must be durable before the next effect is performed, and a failure to persist is fatal: what
 //! follows it may never be unsaid.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use alloy_primitives::{B256, keccak256};
 use zeroize::Zeroizing;
 
@@ -26,7 +28,7 @@ pub enum Kind {
     DkgRound1 = 1,
     /// All encrypted round 2 packages of one member.
     DkgRound2 = 2,
-    /// One pair of nonce commitments for each input.
+    /// One pair of nonce commitments for each input, and the members that kept the sender waiting lately ([`names`]).
     Commitments = 3,
     /// One signature share for each input.
     Shares = 4,
@@ -174,6 +176,44 @@ impl AttemptId {
     }
 }
 
+/// The end of a post of commitments: two bytes for each member that is named, and two for their number.
+pub fn names(members: &BTreeSet<u16>) -> Vec<u8> {
+    let count = u16::try_from(members.len()).expect("members are numbered by u16");
+    members.iter().copied().chain([count]).flat_map(u16::to_be_bytes).collect()
+}
+
+/// Splits the names off a post of commitments.
+///
+/// # Errors
+///
+/// What is wrong with it, in words.
+pub fn split_names(payload: &[u8]) -> Result<(&[u8], BTreeSet<u16>), String> {
+    let (rest, count) = payload.split_last_chunk().ok_or("it is empty")?;
+    let count = usize::from(u16::from_be_bytes(*count));
+    let at = rest.len().checked_sub(2 * count).ok_or_else(|| format!("{count} names in {} bytes", rest.len()))?;
+    let (rest, names) = rest.split_at(at);
+    let names = names.chunks_exact(2).map(|name| u16::from_be_bytes(name.try_into().expect("two bytes")));
+    Ok((rest, names.collect()))
+}
+
+/// The members that so many of the others name that at least one of those is honest: at most `members - threshold` of them, those that
+/// most name first. Who names whom, in any order, each once.
+pub fn left_out<'a>(
+    named: impl Iterator<Item = (u16, &'a BTreeSet<u16>)>,
+    members: u16,
+    threshold: usize,
+) -> BTreeSet<u16> {
+    let may_miss = usize::from(members).saturating_sub(threshold);
+    let mut by: BTreeMap<u16, usize> = BTreeMap::new();
+    for (namer, names) in named {
+        names.iter().filter(|name| **name != namer).for_each(|name| *by.entry(*name).or_default() += 1);
+    }
+    let mut late: Vec<(usize, u16)> = by.into_iter().map(|(member, count)| (count, member)).collect();
+    late.retain(|(count, _)| *count > may_miss);
+    late.sort_by_key(|(count, member)| (std::cmp::Reverse(*count), *member));
+    late.into_iter().take(may_miss).map(|(_, member)| member).collect()
+}
+
 fn word(value: u64) -> [u8; 32] {
     alloy_primitives::U256::from(value).to_be_bytes()
 }
@@ -181,7 +221,7 @@ fn word(value: u64) -> [u8; 32] {
 /// When a member last sent each of its posts in this life of the process, so that it is not sent with every block until
 /// it is seen.
 #[derive(Debug, Default)]
-pub(crate) struct Outbox(std::collections::BTreeMap<(u32, Kind), u64>);
+pub(crate) struct Outbox(BTreeMap<(u32, Kind), u64>);
 
 impl Outbox {
     /// The post, unless it was sent less than [`RESEND_AFTER_S`] before `now` (block time, in seconds).

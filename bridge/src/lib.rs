@@ -11,6 +11,7 @@
 //!   plan     the next vault transaction: who takes part, and what each pays
 //!   policy   what a member makes sure of before it signs
 //!   board    the signing board's posts, and what a machine may ask of its shell
+//!   waited_for        who keeps the federation waiting, by what is on the board
 //!   dkg, signing      machines over the board: an epoch's key, one vault transaction's signatures
 //!   threshold         shares of the group key, behind functions of bytes
 //!   micro_channel     vouchers of micropayments, for payer and payee
@@ -42,3 +43,4 @@ mod simulation;
 pub mod threshold;
 pub mod vault;
 pub mod vault_tx;
+pub mod waited_for;

@@ -3,7 +3,7 @@
 //! Signing goes by attempts, as in ROAST (<https://eprint.iacr.org/2022/550>), with the board in place of a coordinator:
 //!
 //! ```text
-//!  attempt a   commitments  ──first t valid ones, in board order──▶  the set  ──all its shares──▶  signatures
+//!  attempt a   commitments  ──first t of those in good standing──▶   the set  ──all its shares──▶  signatures
 //!                                                                      │
 //!                          a bad share, or none within the deadline    ▼
 //!  attempt a+1  the same, without the members at fault
@@ -13,6 +13,11 @@
 //! members agree. Posts of other attempts, of members left out, and second posts are ignored. Exclusions are lifted when
 //! too few members would remain, or when the rest has not filled a set within the deadline: a member may have been slow,
 //! not dead. With at most n - t members at fault for good, each failing attempt costs one of them its place, so signing ends.
+//!
+//! **Who kept others waiting before** is remembered by each member for itself, across sessions, and named with its commitments. Whoever
+//! is named by more than n - t of those that committed, so by an honest one, is left out of the set, n - t members at most; and taken
+//! after all when the others have not filled the set within the deadline. The names are on the board, so all members agree, and at most
+//! n - t liars can leave nobody out.
 //!
 //! **Nonces are used once.** They are durable before their commitment leaves ([`Effect::Persist`], then
 //! [`Effect::Post`]); signing replaces them by the finished shares in one durable step before the shares leave. After a
@@ -30,14 +35,18 @@ use secp256k1::schnorr;
 use zeroize::Zeroizing;
 
 use crate::board::{self, AttemptId, Event, Fault, Kind, Outbox, signing_session};
+use crate::dkg;
 use crate::threshold::{COMMITMENT_LEN, Commitment, InputKey, KeyShare, NONCES_LEN, Nonces, Share};
 
 /// Seconds of block time the members of a set have for their shares. Every member must use the same: it decides which
 /// attempt runs. Shares follow commitments within two blocks; ten seconds let a member restart in between.
 pub const SHARE_DEADLINE_S: u64 = 10;
 
+/// Most bytes of the names at the end of a post of commitments.
+const MAX_NAMES: usize = 2 * (dkg::MAX_MEMBERS as usize + 1);
+
 /// Most inputs of a transaction that fit one post of commitments; a vault transaction of 10,000 vB has fewer.
-pub const MAX_INPUTS: usize = board::MAX_PAYLOAD / COMMITMENT_LEN;
+pub const MAX_INPUTS: usize = (board::MAX_PAYLOAD - MAX_NAMES) / COMMITMENT_LEN;
 
 /// A request to the shell; `Done` carries one signature for each input, in order.
 pub type Effect = board::Effect<Vec<schnorr::Signature>>;
@@ -80,6 +89,15 @@ pub struct Facts<'a> {
     pub now: u64,
     /// Whether this member's policy agrees to the transaction. Without it the machine only watches.
     pub may_sign: bool,
+    /// Members that kept this one waiting in other sessions, the worst first.
+    pub late: &'a [u16],
+}
+
+/// What a session waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    Commitments,
+    Shares,
 }
 
 /// Why a session cannot be opened.
@@ -146,6 +164,10 @@ struct Attempt {
     excluded: BTreeSet<u16>,
     /// Valid commitments, until the set is complete: then exactly the set.
     commitments: BTreeMap<u16, Vec<Commitment>>,
+    /// Who committed, in board order, and whom each named.
+    order: Vec<(u16, BTreeSet<u16>)>,
+    /// When there were enough commitments, of members in good standing or not.
+    enough_at: Option<u64>,
     /// When the set was completed.
     complete_at: Option<u64>,
     shares: BTreeMap<u16, Vec<Share>>,
@@ -213,6 +235,25 @@ impl Session {
         self.attempt.commitments.keys().copied().collect()
     }
 
+    /// Whom all wait for, once the running attempt has taken longer than it should; empty before, and when it is done.
+    pub fn missing(&self, now: u64) -> Option<(Missing, Vec<u16>)> {
+        let attempt = &self.attempt;
+        let since = attempt.complete_at.unwrap_or(attempt.started_at);
+        if self.signatures.is_some() || now < since.saturating_add(self.config.share_deadline_s / 2) {
+            return None;
+        }
+        Some(match attempt.complete_at {
+            None => {
+                let has_committed = |member: &u16| attempt.commitments.contains_key(member);
+                (Missing::Commitments, (1..=self.members).filter(|member| !has_committed(member)).collect())
+            }
+            Some(_) => {
+                let owes = |member: &&u16| !attempt.shares.contains_key(member);
+                (Missing::Shares, attempt.commitments.keys().filter(owes).copied().collect())
+            }
+        })
+    }
+
     /// The signatures, when there are enough shares.
     pub fn signatures(&self) -> Option<&[schnorr::Signature]> {
         self.signatures.as_deref()
@@ -233,13 +274,20 @@ impl Session {
         }
         self.pass_time(facts.now, &mut effects);
         if facts.may_sign {
-            self.act(facts.now, rng, &mut effects);
+            self.act(&facts, rng, &mut effects);
         }
         effects
     }
 
     // ROAST: who keeps the others waiting is not asked again, so a set of the willing is found.
     fn pass_time(&mut self, now: u64, effects: &mut Vec<Effect>) {
+        // The others have not filled the set: whoever was late before gets another chance.
+        if let Some(enough_at) = self.attempt.enough_at.filter(|_| self.attempt.complete_at.is_none()) {
+            let patience_ends = enough_at.saturating_add(self.config.share_deadline_s);
+            if now >= patience_ends {
+                self.complete(patience_ends, &BTreeSet::new());
+            }
+        }
         let Some(deadline) = self.attempt.complete_at.map(|at| at.saturating_add(self.config.share_deadline_s)) else {
             return;
         };
@@ -278,15 +326,38 @@ impl Session {
         {
             return;
         }
-        match decode(&event.payload, self.keys.len(), Commitment::from_bytes) {
+        let decoded = board::split_names(&event.payload).and_then(|(commitments, named)| {
+            Ok((decode(commitments, self.keys.len(), Commitment::from_bytes)?, named))
+        });
+        match decoded {
             Err(why) => effects.push(self.attempt.id.blame(event.member, Fault::Malformed { kind: event.kind, why })),
-            Ok(commitments) => {
+            Ok((commitments, named)) => {
                 self.attempt.commitments.insert(event.member, commitments);
-                if self.attempt.commitments.len() == self.threshold {
-                    self.attempt.complete_at = Some(event.timestamp);
-                }
+                self.attempt.order.push((event.member, named));
+                self.complete_if_enough(event.timestamp);
             }
         }
+    }
+
+    fn complete_if_enough(&mut self, now: u64) {
+        let committed = self.attempt.order.len();
+        if committed < self.threshold {
+            return;
+        }
+        self.attempt.enough_at.get_or_insert(now);
+        let late =
+            board::left_out(self.attempt.order.iter().map(|(by, named)| (*by, named)), self.members, self.threshold);
+        if self.attempt.order.iter().filter(|(member, _)| !late.contains(member)).count() >= self.threshold {
+            self.complete(now, &late);
+        }
+    }
+
+    /// The first that committed make the set, but for those that are left out.
+    fn complete(&mut self, at: u64, left_out: &BTreeSet<u16>) {
+        let order = self.attempt.order.iter().map(|(member, _)| *member);
+        let set: BTreeSet<u16> = order.filter(|member| !left_out.contains(member)).take(self.threshold).collect();
+        self.attempt.commitments.retain(|member, _| set.contains(member));
+        self.attempt.complete_at = Some(at);
     }
 
     fn observe_shares(&mut self, event: &Event, effects: &mut Vec<Effect>) {
@@ -352,17 +423,18 @@ impl Session {
         !lifted && self.attempt.excluded.contains(&member)
     }
 
-    fn act<R: RngCore + CryptoRng>(&mut self, now: u64, rng: &mut R, effects: &mut Vec<Effect>) {
+    fn act<R: RngCore + CryptoRng>(&mut self, facts: &Facts<'_>, rng: &mut R, effects: &mut Vec<Effect>) {
         if self.signatures.is_some() {
             return;
         }
         match self.attempt.complete_at {
-            None => self.act_commit(now, rng, effects),
-            Some(_) => self.act_share(now, effects),
+            None => self.act_commit(facts, rng, effects),
+            Some(_) => self.act_share(facts.now, effects),
         }
     }
 
-    fn act_commit<R: RngCore + CryptoRng>(&mut self, now: u64, rng: &mut R, effects: &mut Vec<Effect>) {
+    fn act_commit<R: RngCore + CryptoRng>(&mut self, facts: &Facts<'_>, rng: &mut R, effects: &mut Vec<Effect>) {
+        let now = facts.now;
         let attempt = self.attempt.id.number;
         // A state of a later attempt means that the board has not been read to its end yet.
         if self.own.attempt().is_some_and(|own| own > attempt)
@@ -383,7 +455,12 @@ impl Session {
         let Own::Committed { nonces, .. } = &self.own else {
             return;
         };
-        let payload = nonces.iter().flat_map(|nonces| nonces.commitment().to_bytes()).collect();
+        let mut payload: Vec<u8> = nonces.iter().flat_map(|nonces| nonces.commitment().to_bytes()).collect();
+        // More would not be left out.
+        let may_miss = usize::from(self.members) - self.threshold;
+        let named: BTreeSet<u16> =
+            facts.late.iter().copied().filter(|member| *member != self.me).take(may_miss).collect();
+        payload.extend(board::names(&named));
         effects.extend(self.outbox.post(self.attempt.id, Kind::Commitments, payload, now));
     }
 

@@ -39,6 +39,7 @@ pub fn executable() -> PathBuf {
 /// A running bitcoind. Dropping it kills the process and deletes its data.
 #[derive(Debug)]
 pub struct Bitcoind {
+    arguments: Vec<String>,
     /// Dropped before its folder.
     process: Process,
     port: u16,
@@ -57,8 +58,25 @@ impl Bitcoind {
     ///
     /// If it does not answer in time.
     pub async fn start_with(arguments: &[&str]) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let port = port::free();
+        let (folder, port) = (tempfile::tempdir().expect("a temporary folder"), port::free());
+        let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        let process = Self::process(&folder, port, &arguments);
+        let mut bitcoind = Self { arguments, process, port, folder };
+        bitcoind.require_answer().await;
+        bitcoind
+    }
+
+    /// Starts it again after [`Bitcoind::kill`], with its data.
+    ///
+    /// # Panics
+    ///
+    /// If it does not answer in time.
+    pub async fn start_again(&mut self) {
+        self.process = Self::process(&self.folder, self.port, &self.arguments);
+        self.require_answer().await;
+    }
+
+    fn process(folder: &TempDir, port: u16, arguments: &[String]) -> Process {
         let mut command = Command::new(executable());
         command
             .arg("-regtest")
@@ -69,9 +87,7 @@ impl Bitcoind {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        let mut bitcoind = Self { process: Process::start(&mut command), port, folder };
-        bitcoind.require_answer().await;
-        bitcoind
+        Process::start(&mut command)
     }
 
     async fn require_answer(&mut self) {
@@ -82,6 +98,12 @@ impl Bitcoind {
             assert!(error.retry(), "bitcoind does not answer: {error}");
             wait.pause_async(|| error.to_string()).await;
         }
+    }
+
+    /// Where to ask it, and how to log in.
+    #[must_use]
+    pub fn login(&self) -> (String, Auth) {
+        (self.url(), Auth::Cookie(self.cookie()))
     }
 
     /// A client of its JSON-RPC.

@@ -8,12 +8,12 @@
 //! | [`port`], [`process`] | free ports, and processes that end with their test |
 //! | [`binary`] | the built `causeway`, run as a user runs it |
 //! | [`bitcoind`], [`user`] | a real bitcoind on regtest, and somebody with bitcoin on it |
+//! | [`federation`] | whole relayers in this process, with real bitcoinds |
 //! | [`network`] | a whole network of real processes: `causeway dev` |
 //! | [`load`] | transfers as fast as a network takes them |
 //! | [`validators`] | validators alone, as real processes |
 //! | [`relay`] | somebody between a node and who asks it, who counts and lies |
 //! | [`lone_node`] | one node without consensus, in this process |
-//! | [`relay`] | somebody between a node and who asks it, who counts and lies |
 //! | [`simulated`] | whole relayers in this process, with a simulated node, bitcoind and time |
 //! | [`evm`] | contracts alone, without a chain |
 
@@ -21,6 +21,7 @@ pub mod binary;
 pub mod bitcoind;
 pub mod disk;
 pub mod evm;
+pub mod federation;
 pub mod known;
 pub mod load;
 pub mod lone_node;

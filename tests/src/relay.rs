@@ -54,19 +54,19 @@ impl Relay {
 }
 
 fn converse(client: TcpStream, node: &str, counts: &Mutex<BTreeMap<String, u64>>, change: &Change) -> Option<()> {
-    let body = body(&mut BufReader::new(client.try_clone().ok()?))?;
+    let (login, body) = message(&mut BufReader::new(client.try_clone().ok()?))?;
     let question: Value = serde_json::from_slice(&body).ok()?;
     let (method, parameters) = (question["method"].as_str().unwrap_or_default(), &question["params"]);
     *counts.lock().unwrap_or_else(PoisonError::into_inner).entry(format!("{method} {parameters}")).or_default() += 1;
     let mut server = TcpStream::connect(node).ok()?;
     write!(
         server,
-        "POST / HTTP/1.1\r\nHost: {node}\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: {node}\r\nContent-Type: application/json\r\nConnection: close\r\n{login}Content-Length: {}\r\n\r\n",
         body.len()
     )
     .ok()?;
     server.write_all(&body).ok()?;
-    let mut answer: Value = serde_json::from_slice(&self::body(&mut BufReader::new(server))?).ok()?;
+    let mut answer: Value = serde_json::from_slice(&message(&mut BufReader::new(server))?.1).ok()?;
     change(method, parameters, &mut answer);
     let answer = answer.to_string();
     let mut client = client;
@@ -78,19 +78,23 @@ fn converse(client: TcpStream, node: &str, counts: &Mutex<BTreeMap<String, u64>>
     .ok()
 }
 
-/// The body of an HTTP message with a length, or of one that ends with its connection.
-fn body(message: &mut BufReader<TcpStream>) -> Option<Vec<u8>> {
-    let mut length = None;
+/// The line with the login of an HTTP message with a length, if it has one, and its body.
+fn message(message: &mut BufReader<TcpStream>) -> Option<(String, Vec<u8>)> {
+    let (mut login, mut length) = (String::new(), None);
     loop {
         let mut line = String::new();
         if message.read_line(&mut line).ok()? == 0 || line == "\r\n" {
             break;
         }
-        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+        let lower = line.to_ascii_lowercase();
+        if let Some(value) = lower.strip_prefix("content-length:") {
             length = value.trim().parse().ok();
+        }
+        if lower.starts_with("authorization:") {
+            login = line;
         }
     }
     let mut body = vec![0; length?];
     message.read_exact(&mut body).ok()?;
-    Some(body)
+    Some((login, body))
 }

@@ -118,7 +118,7 @@ fn an_action_that_hangs_delays_neither_signing_nor_another_action() {
         let key = world.until_key().await;
         let hang = |world: &World| {
             let hangs = |operator: &tests::simulated::world::Operator| {
-                operator.bitcoind.set_method("sendrawtransaction", Fault::Hangs);
+                operator.bitcoind.set_method("sendrawtransaction", Some(Fault::Hangs));
             };
             world.operators.iter().for_each(hangs);
         };
@@ -135,6 +135,30 @@ fn an_action_that_hangs_delays_neither_signing_nor_another_action() {
         let took_ms = world.now_ms() - start_ms;
         assert!(took_ms < 12_000, "the second one took {took_ms} ms, as if it had waited for the first");
         assert_eq!(world.sidechain.view(BRIDGE, &Bridge::vaultTransactionCountCall {}), U256::from(2));
+    });
+}
+
+// Every bitcoind has an error of its own for questions that a deposit does not need: nothing else is different.
+#[test]
+fn a_question_that_every_bitcoind_answers_with_an_error_stops_no_other() {
+    simulate(1..3, |mut world| async move {
+        for method in ["getblockfilter", "estimatesmartfee"] {
+            world.operators.iter().for_each(|operator| operator.bitcoind.set_method(method, Some(Fault::Errs)));
+        }
+        let key = world.until_key().await;
+        world.deposit(key, somebody(1), DEPOSIT);
+        world.bitcoin.mine(3);
+        let sidechain = world.sidechain.clone();
+        world
+            .until("the light client has the headers", || (sidechain.info().bitcoin_tip.height == 3).then_some(()))
+            .await;
+        // Without an estimate nothing is proposed, however long that takes.
+        world.pass(Duration::from_secs(60)).await;
+        let proposed = || sidechain.view(BRIDGE, &Bridge::vaultTransactionCountCall {});
+        assert_eq!(proposed(), U256::ZERO, "proposed at a guess");
+        world.operators.iter().for_each(|operator| operator.bitcoind.set_method("estimatesmartfee", None));
+        until_minted(&mut world, somebody(1)).await;
+        expect_whole(&world, &[somebody(1)]);
     });
 }
 

@@ -10,12 +10,16 @@
 //! url = "http://127.0.0.1:8332"
 //! cookie_file = "/var/lib/bitcoind/.cookie"      # or: user = "...", password_file = "..."
 //!
+//! # fee_rate = 1                   # regtest alone, where bitcoind never estimates fees: sat/vB
+//! # health_listen = "127.0.0.1:9001"   # answers GET /health and GET /metrics
+//!
 //! [duty]                           # all optional; every relayer of a federation should have the same
 //! window_s = 30
 //! takeover_ms = 5000
 //! ```
 //! No secret is in it: the keystore is encrypted, passwords are in files of their own.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -45,6 +49,12 @@ pub struct Config {
     /// Longer saves fees, shorter saves time.
     #[serde(default = "default_batch_ms")]
     pub batch_ms: u64,
+    /// Stands for bitcoind's estimate on regtest, where there is none: satoshis per virtual byte. Refused on other networks.
+    #[serde(default)]
+    pub fee_rate: Option<u32>,
+    /// Where the relayer tells how it is, to whoever asks: `GET /health` and `GET /metrics`. Nowhere by default.
+    #[serde(default)]
+    pub health_listen: Option<SocketAddr>,
 }
 
 /// The operator's own Bitcoin Core node.
@@ -124,6 +134,7 @@ impl Config {
         match () {
             () if self.duty.window_s == 0 => Err("duty.window_s is 0, expected at least 1"),
             () if self.duty.takeover_ms == 0 => Err("duty.takeover_ms is 0, expected at least 1"),
+            () if self.fee_rate == Some(0) => Err("fee_rate is 0, expected at least 1 sat/vB"),
             () if !(10..=60_000).contains(&self.poll_ms) => Err("poll_ms is out of bounds, expected 10 to 60000"),
             () => Ok(()),
         }

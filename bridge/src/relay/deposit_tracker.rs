@@ -1,24 +1,26 @@
-//! Which unspent outputs pay a registered deposit address: blocks and scans go in, deposits come out.
+//! Which unspent outputs pay a registered deposit address: blocks and hints go in, deposits come out.
 //!
 //! ```text
-//!   register ----> wanted scripts --scan of all unspent outputs--> found    paid before it was registered
+//!   register ----> wanted scripts
 //!                        |
-//!   connect(block) ------+------------------------------------> found       paid after
+//!   connect(block) ------+-----------------------------------------------> found      paid after it was registered
+//!   look_through(an older block), hint(outpoint) --"is it unspent?" yes--> found      paid before; `past` says in which blocks
 //!   disconnect() <- the block is not on the best chain any more: what it paid is forgotten, what it spent is back
 //! ```
 //! It also remembers in which block a tracked transaction is (the vault transactions under way), which an unspent output
 //! cannot tell once it is spent.
 //!
 //! Addresses are looked for as long as the node has their registrations, and while something that was paid to them is unspent.
-//! It holds what can be asked again: after a restart the registrations come from the node, and one scan finds them all.
+//! It holds what can be asked again: after a restart the registrations come from the node, and the payments from the last blocks.
 
 use mainchain::header::Height;
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::sync::Arc;
 
-use bitcoin::{Amount, Block, BlockHash, OutPoint, ScriptBuf, Transaction, Txid};
+use bitcoin::{Amount, Block, BlockHash, OutPoint, Script, ScriptBuf, Transaction, TxOut, Txid};
 use mainchain::deposit::DepositTerms;
 
-/// Blocks that can be disconnected. A deeper reorganisation starts again from a scan.
+/// Blocks that can be disconnected. A deeper reorganisation starts anew.
 pub const UNDO_BLOCKS: usize = 144;
 
 /// An unspent output that pays a registered address.
@@ -31,14 +33,16 @@ pub struct TrackedDeposit {
     pub coinbase: bool,
 }
 
-/// An unspent output, as a scan reports it.
+/// An unspent output of the best chain, as bitcoind reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Scanned {
-    pub outpoint: OutPoint,
+pub struct Output {
     pub script: ScriptBuf,
     pub amount: Amount,
-    pub height: Height,
+    /// At least 1.
+    pub confirmations: u32,
     pub coinbase: bool,
+    /// The best block when it was asked for.
+    pub tip: BlockHash,
 }
 
 /// The block up to which everything was looked at.
@@ -53,11 +57,12 @@ pub struct Position {
 pub struct DepositTracker {
     position: Position,
     wanted: BTreeMap<ScriptBuf, Wanted>,
-    /// Registered, but not looked for among older outputs yet.
-    unscanned: BTreeSet<ScriptBuf>,
+    /// Outputs that may be unspent payments, to be asked for.
+    hints: BTreeSet<OutPoint>,
     /// To be forgotten when nothing that was paid to them is unspent.
     lingering: Vec<(ScriptBuf, u64)>,
-    found: BTreeMap<OutPoint, TrackedDeposit>,
+    /// Shared with whoever decides, so that a round in which nothing changes copies nothing.
+    found: Arc<BTreeMap<OutPoint, TrackedDeposit>>,
     tracked: BTreeSet<Txid>,
     mined: BTreeMap<Txid, Position>,
     undo: VecDeque<Undo>,
@@ -86,15 +91,15 @@ pub struct Unconnected {
 }
 
 impl DepositTracker {
-    /// Starts at a block; older outputs come from scans.
+    /// Starts at a block; older outputs come from hints.
     #[must_use]
     pub fn new(position: Position) -> Self {
         Self {
             position,
             wanted: BTreeMap::new(),
-            unscanned: BTreeSet::new(),
+            hints: BTreeSet::new(),
             lingering: Vec::new(),
-            found: BTreeMap::new(),
+            found: Arc::default(),
             tracked: BTreeSet::new(),
             mined: BTreeMap::new(),
             undo: VecDeque::new(),
@@ -106,11 +111,9 @@ impl DepositTracker {
         self.position
     }
 
-    /// Adds a registered address. Registering it again changes only its place in the list.
-    pub fn register(&mut self, script: ScriptBuf, terms: DepositTerms, cursor: u64) {
-        if self.wanted.insert(script.clone(), Wanted { terms, cursor }).is_none() {
-            self.unscanned.insert(script);
-        }
+    /// Adds a registered address; whether it is a new one. Registering it again changes only its place in the list.
+    pub fn register(&mut self, script: ScriptBuf, terms: DepositTerms, cursor: u64) -> bool {
+        self.wanted.insert(script, Wanted { terms, cursor }).is_none()
     }
 
     /// Looks no longer for payments to addresses whose registrations the node has let go, by their places in its list. What is
@@ -124,7 +127,6 @@ impl DepositTracker {
                 self.lingering.push((script, cursor));
             } else {
                 self.wanted.remove(&script);
-                self.unscanned.remove(&script);
             }
         }
     }
@@ -135,33 +137,49 @@ impl DepositTracker {
         self.wanted.len()
     }
 
-    /// The scripts to scan all unspent outputs for.
-    #[must_use]
-    pub fn unscanned(&self) -> Vec<ScriptBuf> {
-        self.unscanned.iter().cloned().collect()
+    /// The scripts that are looked for.
+    pub fn scripts(&self) -> impl Iterator<Item = &Script> {
+        self.wanted.keys().map(ScriptBuf::as_script)
     }
 
-    /// Takes the result of a scan for `scripts`, done after block `at`. Says whether it was of use: the result of
-    /// another block than the last connected one is dropped, because outputs may have been spent in between.
-    pub fn scanned(&mut self, at: Position, scripts: &[ScriptBuf], unspents: &[Scanned]) -> bool {
-        if at != self.position {
-            return false;
+    /// Notes an output that may be an unspent payment to a registered address.
+    pub fn hint(&mut self, outpoint: OutPoint) {
+        if !self.found.contains_key(&outpoint) {
+            self.hints.insert(outpoint);
         }
-        for unspent in unspents {
-            if let Some(Wanted { terms, .. }) = self.wanted.get(&unspent.script) {
-                let found = TrackedDeposit {
-                    terms: *terms,
-                    amount: unspent.amount,
-                    height: unspent.height,
-                    coinbase: unspent.coinbase,
-                };
-                self.found.insert(unspent.outpoint, found);
+    }
+
+    /// Notes the payments in a block that was connected before their addresses were known.
+    pub fn look_through(&mut self, block: &Block) {
+        for transaction in &block.txdata {
+            let wanted = |output: &TxOut| self.wanted.contains_key(&output.script_pubkey);
+            let paid: Vec<u32> =
+                (0u32..).zip(&transaction.output).filter(|(_, output)| wanted(output)).map(|(vout, _)| vout).collect();
+            if !paid.is_empty() {
+                let txid = transaction.compute_txid();
+                paid.into_iter().for_each(|vout| self.hint(OutPoint { txid, vout }));
             }
         }
-        for script in scripts {
-            self.unscanned.remove(script);
+    }
+
+    /// The outputs to ask for, at most so many: are they in the best chain and unspent?
+    #[must_use]
+    pub fn hints(&self, most: usize) -> Vec<OutPoint> {
+        self.hints.iter().take(most).copied().collect()
+    }
+
+    /// Takes in the answer about a hint: none when it is spent or not confirmed. One of another block than the last connected one is
+    /// dropped, because outputs may have been spent in between: it is asked for again.
+    pub fn answer_hint(&mut self, outpoint: OutPoint, output: Option<Output>) {
+        if output.as_ref().is_some_and(|output| output.tip != self.position.hash) {
+            return;
         }
-        true
+        self.hints.remove(&outpoint);
+        let Some(Output { script, amount, confirmations, coinbase, .. }) = output else { return };
+        let Some(Wanted { terms, .. }) = self.wanted.get(&script) else { return };
+        let height = (self.position.height + 1).saturating_sub(confirmations);
+        let found = TrackedDeposit { terms: *terms, amount, height, coinbase };
+        Arc::make_mut(&mut self.found).insert(outpoint, found);
     }
 
     /// Takes in the next block.
@@ -179,8 +197,11 @@ impl DepositTracker {
         self.position = Position { height: before.height + 1, hash };
         let mut spent = Vec::new();
         for transaction in &block.txdata {
-            let spends = transaction.input.iter().map(|input| input.previous_output);
-            spent.extend(spends.filter_map(|outpoint| Some((outpoint, self.found.remove(&outpoint)?))));
+            for outpoint in transaction.input.iter().map(|input| input.previous_output) {
+                if self.found.contains_key(&outpoint) {
+                    spent.extend(Arc::make_mut(&mut self.found).remove(&outpoint).map(|found| (outpoint, found)));
+                }
+            }
             self.find_in(transaction);
             self.note_mined(transaction);
         }
@@ -199,7 +220,7 @@ impl DepositTracker {
                 let txid = *txid.get_or_insert_with(|| transaction.compute_txid());
                 let found =
                     TrackedDeposit { terms: *terms, amount: output.value, height, coinbase: transaction.is_coinbase() };
-                self.found.insert(OutPoint { txid, vout }, found);
+                Arc::make_mut(&mut self.found).insert(OutPoint { txid, vout }, found);
             }
         }
     }
@@ -220,9 +241,10 @@ impl DepositTracker {
             return false;
         };
         let gone = self.position.height;
-        self.found.retain(|_, found| found.height < gone);
         self.mined.retain(|_, block| block.height < gone);
-        self.found.extend(undo.spent.into_iter().filter(|(_, found)| found.height < gone));
+        let found = Arc::make_mut(&mut self.found);
+        found.retain(|_, found| found.height < gone);
+        found.extend(undo.spent.into_iter().filter(|(_, found)| found.height < gone));
         self.position = undo.before;
         true
     }
@@ -232,10 +254,9 @@ impl DepositTracker {
         let wanted = std::mem::take(&mut self.wanted);
         let tracked = std::mem::take(&mut self.tracked);
         let lingering = std::mem::take(&mut self.lingering);
-        *self = Self { tracked, lingering, ..Self::new(position) };
-        for (script, Wanted { terms, cursor }) in wanted {
-            self.register(script, terms, cursor);
-        }
+        // What was found may be there still, on the other branch.
+        let hints = std::mem::take(&mut self.hints).into_iter().chain(self.found.keys().copied()).collect();
+        *self = Self { wanted, tracked, lingering, hints, ..Self::new(position) };
     }
 
     /// Says in which block these transactions are, from the next block on; those left out are forgotten.
@@ -252,7 +273,7 @@ impl DepositTracker {
 
     /// The deposits that are unspent after the last block.
     #[must_use]
-    pub fn tracked(&self) -> &BTreeMap<OutPoint, TrackedDeposit> {
+    pub fn tracked(&self) -> &Arc<BTreeMap<OutPoint, TrackedDeposit>> {
         &self.found
     }
 }
@@ -366,28 +387,39 @@ mod tests {
         assert_eq!(tracker.mined(&txid), None);
     }
 
+    fn output(tracker: &DepositTracker, script: ScriptBuf, confirmations: u32) -> Output {
+        Output { script, amount: Amount::from_sat(9), confirmations, coinbase: false, tip: tracker.position().hash }
+    }
+
+    // 100 is the last block; 81 has paid 1, twice, and once that is spent since
     #[test]
-    fn a_payment_that_came_before_its_registration_is_found_by_a_scan() {
+    fn a_payment_that_came_before_its_registration_is_found_in_its_block_if_it_is_unspent() {
         let mut tracker = start();
-        tracker.register(script(1), terms(), 1);
-        assert_eq!(tracker.unscanned(), [script(1)]);
-        let outpoint = OutPoint { vout: 3, ..OutPoint::null() };
-        let unspent = Scanned { outpoint, script: script(1), amount: Amount::from_sat(9), height: 40, coinbase: false };
-        assert!(tracker.scanned(tracker.position(), &[script(1)], std::slice::from_ref(&unspent)));
-        assert_eq!(outpoints(&tracker), [outpoint]);
-        assert_eq!(tracker.unscanned(), [] as [ScriptBuf; 0]);
-        tracker.register(script(1), terms(), 1);
-        assert_eq!(tracker.unscanned(), [] as [ScriptBuf; 0], "it was scanned for");
+        assert!(tracker.register(script(1), terms(), 1) && !tracker.register(script(1), terms(), 2));
+        let payment = pay(&[script(9), script(1), script(1)], 9, &[]);
+        let paid = |vout| OutPoint { txid: payment.compute_txid(), vout };
+        tracker.look_through(&block(&tracker, vec![payment.clone()]));
+        assert_eq!(tracker.hints(10), [paid(1), paid(2)]);
+        assert_eq!(tracker.hints(1), [paid(1)]);
+        tracker.answer_hint(paid(1), Some(output(&tracker, script(1), 20)));
+        tracker.answer_hint(paid(2), None);
+        let found = TrackedDeposit { terms: terms(), amount: Amount::from_sat(9), height: 81, coinbase: false };
+        assert_eq!(tracker.tracked().iter().collect::<Vec<_>>(), [(&paid(1), &found)]);
+        assert_eq!(tracker.hints(10), []);
     }
 
     #[test]
-    fn a_scan_of_another_block_is_done_again() {
+    fn an_answer_of_another_block_is_asked_for_again_and_a_strange_output_is_no_deposit() {
         let mut tracker = start();
         tracker.register(script(1), terms(), 1);
-        let before = tracker.position();
+        let outpoint = OutPoint { vout: 3, ..OutPoint::null() };
+        tracker.hint(outpoint);
+        let before = output(&tracker, script(1), 1);
         mine(&mut tracker, vec![]);
-        assert!(!tracker.scanned(before, &[script(1)], &[]));
-        assert_eq!(tracker.unscanned(), [script(1)]);
+        tracker.answer_hint(outpoint, Some(before));
+        assert_eq!((outpoints(&tracker), tracker.hints(10)), (vec![], vec![outpoint]));
+        tracker.answer_hint(outpoint, Some(output(&tracker, script(2), 1)));
+        assert_eq!((outpoints(&tracker), tracker.hints(10)), (vec![], vec![]));
     }
 
     #[test]
@@ -401,12 +433,14 @@ mod tests {
     }
 
     #[test]
-    fn after_a_deep_reorg_everything_is_scanned_for_again() {
+    fn after_a_deep_reorg_all_addresses_are_wanted_and_all_deposits_asked_for_again() {
         let mut tracker = start();
         tracker.register(script(1), terms(), 1);
-        assert!(tracker.scanned(tracker.position(), &[script(1)], &[]));
+        let payment = pay(&[script(1)], 50_000, &[]);
+        let deposit = OutPoint { txid: payment.compute_txid(), vout: 0 };
+        mine(&mut tracker, vec![payment]);
         tracker.restart(Position { height: 7, hash: BlockHash::all_zeros() });
-        assert_eq!(tracker.unscanned(), [script(1)]);
+        assert_eq!((tracker.addresses(), outpoints(&tracker), tracker.hints(10)), (1, vec![], vec![deposit]));
     }
 
     // 100 - 101[pays 1]; the node lets 1, 2 and the old place of 3 go
@@ -414,14 +448,14 @@ mod tests {
     fn an_address_is_forgotten_with_its_registration_unless_something_is_paid_to_it_or_it_is_registered_anew() {
         let mut tracker = start();
         let of = |recipient| DepositTerms { recipient: [recipient; 20], ..terms() };
-        (1..=3).for_each(|number| tracker.register(script(number), of(number), number.into()));
+        assert!((1..=3).all(|number| tracker.register(script(number), of(number), number.into())));
         let payment = pay(&[script(1)], 50_000, &[]);
         let deposit = OutPoint { txid: payment.compute_txid(), vout: 0 };
         mine(&mut tracker, vec![payment.clone()]);
         tracker.register(script(3), of(3), 7);
         let gone: Vec<_> = (1..=3).map(|number| (script(number), number.into())).collect();
         tracker.forget(&gone);
-        assert_eq!((tracker.addresses(), tracker.unscanned()), (2, vec![script(1), script(3)]));
+        assert_eq!(tracker.scripts().collect::<Vec<_>>(), [&*script(1), &*script(3)]);
         // The block of the payment leaves the best chain, and the payment is in the next.
         assert!(tracker.disconnect());
         mine(&mut tracker, vec![payment]);
@@ -429,11 +463,10 @@ mod tests {
         // It is swept, and then there is nothing to remember.
         mine(&mut tracker, vec![pay(&[], 0, &[deposit])]);
         tracker.forget(&[]);
-        assert_eq!(tracker.unscanned(), [script(3)]);
+        assert_eq!(tracker.scripts().collect::<Vec<_>>(), [&*script(3)]);
         mine(&mut tracker, vec![pay(&[script(2)], 50_000, &[])]);
         assert_eq!(outpoints(&tracker), []);
-        // A user who registers again is scanned for.
-        tracker.register(script(2), of(2), 8);
-        assert_eq!(tracker.unscanned(), [script(2), script(3)]);
+        // The past is looked through again for a user who registers again.
+        assert!(tracker.register(script(2), of(2), 8));
     }
 }

@@ -1,6 +1,7 @@
 //! A ledger and a bitcoind for tests, shortly after the key came into force.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use alloy_primitives::{Address, B256};
 use bitcoin::hashes::Hash;
@@ -73,11 +74,11 @@ pub(crate) fn ledger(light_height: u32) -> LedgerView {
 pub(crate) fn bitcoin(height: u32, deposits: &[(OutPoint, u32)]) -> BitcoinView {
     let tip = position(height);
     BitcoinView {
-        tracked: deposits.iter().map(|(outpoint, height)| (*outpoint, deposit(*height))).collect(),
+        tracked: Arc::new(deposits.iter().map(|(outpoint, height)| (*outpoint, deposit(*height))).collect()),
         comparison: Some(Comparison { light: tip, own: tip, fork: height, first_unknown: None }),
         headers: Vec::new(),
         places: BTreeMap::new(),
-        fee_rate: FeeRate::from_sat_per_vb_u32(2),
+        fee_rate: Some(FeeRate::from_sat_per_vb_u32(2)),
     }
 }
 

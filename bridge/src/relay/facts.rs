@@ -1,6 +1,7 @@
 //! The facts that the machine decides from: the ledger, the answers of bitcoind, and the work that is under way.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use bitcoin::block::Header;
 use bitcoin::{FeeRate, OutPoint};
@@ -17,15 +18,16 @@ use super::vault_transactions::{Place, Progress, Seen};
 #[derive(Clone, Debug)]
 pub struct BitcoinView {
     /// Unspent outputs that pay a registered address.
-    pub tracked: BTreeMap<OutPoint, TrackedDeposit>,
+    pub tracked: Arc<BTreeMap<OutPoint, TrackedDeposit>>,
     /// Its best chain against the light client's.
     pub comparison: Option<Comparison>,
     /// The first headers that the light client lacks, as many as one transaction carries.
     pub headers: Vec<Header>,
-    /// Where the vault transactions are that are not settled, by number.
+    /// Where the vault transactions are that are not settled, by number; without those of which it does not say.
     pub places: BTreeMap<u64, Place>,
-    /// What its own bitcoind estimates for confirmation within [`CONFIRM_WITHIN`](super::fees::CONFIRM_WITHIN) blocks.
-    pub fee_rate: FeeRate,
+    /// What its own bitcoind estimates for confirmation within [`CONFIRM_WITHIN`](super::fees::CONFIRM_WITHIN) blocks; none
+    /// while it has no estimate.
+    pub fee_rate: Option<FeeRate>,
 }
 
 /// The facts of one decision.

@@ -1,16 +1,22 @@
-//! Following bitcoind's best chain block by block, so that the tracker has seen every block of it once.
+//! Following bitcoind's best chain block by block, so that the tracker has seen every block of it once; and looking back from where
+//! it began ([`super::past`]).
 //!
 //! ```text
 //!   start (12 blocks below the tip) --> compare --same hash--> read the next blocks, 20 in one go --> rest
 //!                 ^                        | other hash
 //!                 +---- too deep ---- take one block back, compare again
+//!                 +---- the next block is not there any more (pruned)
 //! ```
 
+use std::ops::Range;
+
 use bitcoin::hashes::Hash;
-use bitcoin::{Block, BlockHash};
+use bitcoin::{Block, BlockHash, OutPoint, ScriptBuf};
+use mainchain::deposit::DepositTerms;
 use mainchain::header::Height;
 
-use super::deposit_tracker::{DepositTracker, Position};
+use super::deposit_tracker::{DepositTracker, Output, Position};
+use super::past::{Digest, Past};
 
 /// Blocks before bitcoind's tip that are read at the start: a vault transaction that was mined shortly before is found
 /// in its block, and a reorganisation shortly after the start can be undone.
@@ -33,6 +39,7 @@ pub enum Question {
 #[derive(Clone, Debug)]
 pub struct ChainFollower {
     tracker: DepositTracker,
+    past: Past,
     tip: Position,
     step: Step,
     started: bool,
@@ -46,16 +53,29 @@ enum Step {
     Rest,
 }
 
-impl Default for ChainFollower {
-    fn default() -> Self {
-        let nowhere = Position { height: 0, hash: BlockHash::all_zeros() };
-        Self { tracker: DepositTracker::new(nowhere), tip: nowhere, step: Step::Rest, started: false }
-    }
-}
-
 impl ChainFollower {
-    pub fn tracker(&mut self) -> &mut DepositTracker {
+    /// `depth` is how many blocks back a deposit may be and still be swept.
+    #[must_use]
+    pub fn new(depth: u32) -> Self {
+        let nowhere = Position { height: 0, hash: BlockHash::all_zeros() };
+        let tracker = DepositTracker::new(nowhere);
+        Self { tracker, past: Past::new(depth), tip: nowhere, step: Step::Rest, started: false }
+    }
+
+    #[must_use]
+    pub fn tracker(&self) -> &DepositTracker {
+        &self.tracker
+    }
+
+    pub fn tracker_mut(&mut self) -> &mut DepositTracker {
         &mut self.tracker
+    }
+
+    /// Looks for payments to an address from now on, and for those of the past.
+    pub fn register(&mut self, script: ScriptBuf, terms: DepositTerms, cursor: u64) {
+        if self.tracker.register(script.clone(), terms, cursor) {
+            self.past.look_for(&script);
+        }
     }
 
     /// Begins to follow up to bitcoind's tip of now.
@@ -87,11 +107,15 @@ impl ChainFollower {
             Step::Start => {
                 let at_start = hash.map(|hash| Position { height: self.start_height(), hash });
                 self.tracker.restart(at_start.unwrap_or(self.tip));
+                self.past.restart();
                 self.started = true;
                 self.unless_at_tip(read)
             }
             Step::Compare if hash == Some(self.tracker.position().hash) => read,
-            Step::Compare if self.tracker.disconnect() => Step::Compare,
+            Step::Compare if self.tracker.disconnect() => {
+                self.past.disconnected();
+                Step::Compare
+            }
             Step::Compare => Step::Start,
             step => step,
         };
@@ -101,11 +125,67 @@ impl ChainFollower {
     pub fn answer_block(&mut self, block: Option<&Block>) {
         let Step::Read { left } = self.step else { return };
         // A reorganisation that came in between is seen when it begins anew.
-        let connected = block.is_some_and(|block| self.tracker.connect(block).is_ok());
+        let connected = block.is_some_and(|block| {
+            let connected = self.tracker.connect(block).is_ok();
+            if connected {
+                self.past.connected(self.tracker.position(), Digest::of(block));
+            }
+            connected
+        });
         self.step = if connected && left > 1 { self.unless_at_tip(Step::Read { left: left - 1 }) } else { Step::Rest };
     }
 
-    /// Whether every block up to the tip is read: only then a scan of all unspent outputs is of use.
+    /// The next block is in the best chain, and not there any more: it goes on near the tip, where blocks are.
+    pub fn block_is_gone(&mut self) {
+        self.started = false;
+        self.step = Step::Rest;
+    }
+
+    /// Heights of older blocks, to be read downwards or by their filters; empty when there is nothing to look back on.
+    #[must_use]
+    pub fn older(&self) -> Range<Height> {
+        self.past.wanted(self.tracker.position().height)
+    }
+
+    /// Takes in an older block's filter. False when it is not one, or not of the next block below.
+    pub fn answer_filter(&mut self, block: Position, filter: &[u8]) -> bool {
+        let digest = Digest::of_filter(block.hash, filter);
+        digest.is_some_and(|digest| self.past.looked(block, digest, self.tracker.scripts()))
+    }
+
+    /// Takes in an older block; none when bitcoind does not have it, and so none before it.
+    pub fn answer_older(&mut self, height: Height, block: Option<&Block>) {
+        let Some(block) = block else { return self.past.no_older() };
+        let position = Position { height, hash: block.block_hash() };
+        self.past.looked(position, Digest::of(block), self.tracker.scripts());
+    }
+
+    /// The older block to look through for a payment.
+    #[must_use]
+    pub fn match_to_read(&self) -> Option<Position> {
+        self.past.next_match()
+    }
+
+    /// Takes in that block; none when bitcoind does not have it.
+    pub fn answer_match(&mut self, height: Height, block: Option<&Block>) {
+        self.past.matched(height);
+        if let Some(block) = block {
+            self.tracker.look_through(block);
+        }
+    }
+
+    /// Takes in what bitcoind says of an output that [`DepositTracker::hints`] named.
+    pub fn answer_hint(&mut self, outpoint: OutPoint, output: Option<Output>) {
+        self.tracker.answer_hint(outpoint, output);
+    }
+
+    /// The blocks that should be looked back on and are not there.
+    #[must_use]
+    pub fn lacks(&self) -> Option<Range<Height>> {
+        self.past.lacks(self.tracker.position().height)
+    }
+
+    /// Whether every block up to the tip is read: only then what bitcoind says of outputs fits what was read.
     #[must_use]
     pub fn is_at_tip(&self) -> bool {
         self.started && self.tracker.position().height >= self.tip.height
@@ -129,10 +209,34 @@ pub fn is_head_old(now_s: u64, head_time_s: u64) -> bool {
     now_s.saturating_sub(head_time_s) > OLD_HEAD_S
 }
 
-/// Whether bitcoind has headers of blocks that it lacks, so that its tip is old.
+/// How bitcoind's tip is old.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lag {
+    /// It has headers of blocks that it lacks.
+    BehindItsHeaders { tip: Height, headers: Height },
+    /// Other members have shown the sidechain blocks that it lacks.
+    BehindTheOthers { tip: Height, others: Height },
+}
+
+/// Whether bitcoind's tip is old: `headers` is the height of its best header, `light` that of the light client.
 #[must_use]
-pub fn is_lagging(best_header_height: Height, tip_height: Height) -> bool {
-    best_header_height > tip_height + LAG_BLOCKS
+pub fn lag(tip: Height, headers: Height, light: Height) -> Option<Lag> {
+    match tip.saturating_add(LAG_BLOCKS) {
+        least if headers > least => Some(Lag::BehindItsHeaders { tip, headers }),
+        least if light > least => Some(Lag::BehindTheOthers { tip, others: light }),
+        _ => None,
+    }
+}
+
+impl std::fmt::Display for Lag {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::BehindItsHeaders { tip, headers } => write!(f, "it has block {tip}, and headers up to {headers}"),
+            Self::BehindTheOthers { tip, others } => {
+                write!(f, "it has block {tip}, and the other members' are at {others}")
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -146,6 +250,29 @@ mod tests {
     fn a_head_is_old_after_a_minute_and_never_from_the_future() {
         assert!(!is_head_old(1_060, 1_000) && is_head_old(1_061, 1_000));
         assert!(!is_head_old(1_000, 2_000));
+    }
+
+    #[test]
+    fn a_tip_is_old_when_its_own_headers_or_the_other_members_are_far_ahead() {
+        assert_eq!(lag(100, 106, 106), None);
+        assert_eq!(lag(100, 107, 0), Some(Lag::BehindItsHeaders { tip: 100, headers: 107 }));
+        assert_eq!(lag(100, 100, 107), Some(Lag::BehindTheOthers { tip: 100, others: 107 }));
+    }
+
+    // 0 - ... - 30[pruned up to 28] - ... - 300[pruned up to 260]
+    #[test]
+    fn a_relayer_whose_next_block_was_pruned_goes_on_near_the_tip() {
+        let mut follower = ChainFollower::new(10);
+        follow(&mut follower, &extend(&[], 31, 0));
+        let chain = extend(&[], 301, 0);
+        follower.begin(tip(&chain));
+        assert_eq!(follower.question(), Some(Question::HashAt(30)));
+        follower.answer_hash(Some(chain[30].block_hash()));
+        assert_eq!(follower.question(), Some(Question::BlockAt(31)));
+        follower.block_is_gone();
+        assert_eq!(follower.question(), None, "the rest of the work does not wait for it");
+        assert_eq!(follow(&mut follower, &chain)[..2], [Question::HashAt(288), Question::BlockAt(289)]);
+        assert!(follower.is_at_tip());
     }
 
     /// Empty blocks on a parent; `branch` tells chains apart.
@@ -188,7 +315,7 @@ mod tests {
     #[test]
     fn it_starts_a_little_below_the_tip_and_asks_nothing_while_nothing_is_new() {
         let chain = extend(&[], 31, 0);
-        let mut follower = ChainFollower::default();
+        let mut follower = ChainFollower::new(10);
         assert_eq!(follow(&mut follower, &chain)[..2], [Question::HashAt(18), Question::BlockAt(19)]);
         assert!(follower.is_at_tip());
         assert_eq!(follow(&mut follower, &chain), []);
@@ -200,7 +327,7 @@ mod tests {
     #[test]
     fn it_leaves_a_branch_block_by_block() {
         let stem = extend(&[], 21, 0);
-        let mut follower = ChainFollower::default();
+        let mut follower = ChainFollower::new(10);
         follow(&mut follower, &extend(&stem, 2, 1));
         let rival = extend(&stem, 3, 2);
         follow(&mut follower, &rival);
@@ -210,7 +337,7 @@ mod tests {
     #[test]
     fn a_reorganisation_too_deep_to_undo_starts_anew() {
         let stem = extend(&[], 5, 0);
-        let mut follower = ChainFollower::default();
+        let mut follower = ChainFollower::new(10);
         follow(&mut follower, &extend(&stem, 40, 1));
         let rival = extend(&stem, 60, 2);
         follow(&mut follower, &rival);
@@ -220,7 +347,7 @@ mod tests {
     #[test]
     fn a_long_way_is_read_in_parts() {
         let chain = extend(&[], 10, 0);
-        let mut follower = ChainFollower::default();
+        let mut follower = ChainFollower::new(10);
         follow(&mut follower, &chain);
         let longer = extend(&chain, BLOCKS_AT_ONCE + 1, 0);
         follow(&mut follower, &longer);

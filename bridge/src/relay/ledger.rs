@@ -132,6 +132,8 @@ pub struct Ledger {
     forgotten: usize,
     /// The group keys that this member has confirmed, by epoch.
     confirmed: BTreeMap<u32, B256>,
+    /// The members that have confirmed a key, by epoch.
+    confirmers: BTreeMap<u32, BTreeSet<u16>>,
     /// Vault transactions whose state has changed.
     stale: BTreeSet<u64>,
     /// Vault transactions whose confirmations may have changed.
@@ -177,6 +179,7 @@ impl Ledger {
             posts: Vec::new(),
             forgotten: 0,
             confirmed: BTreeMap::new(),
+            confirmers: BTreeMap::new(),
             stale: BTreeSet::new(),
             unconfirmed: BTreeSet::new(),
             light_tip: BlockHash::all_zeros(),
@@ -255,10 +258,11 @@ impl Ledger {
     }
 
     fn take_confirmation(&mut self, log: &Log) {
-        if let Ok(confirmed) = Federation::KeyConfirmed::decode_log(log)
-            && confirmed.member == self.me
-        {
-            self.confirmed.insert(confirmed.epoch, confirmed.groupKey);
+        if let Ok(confirmed) = Federation::KeyConfirmed::decode_log(log) {
+            self.confirmers.entry(confirmed.epoch).or_default().insert(confirmed.member);
+            if confirmed.member == self.me {
+                self.confirmed.insert(confirmed.epoch, confirmed.groupKey);
+            }
         }
     }
 
@@ -352,6 +356,12 @@ impl Ledger {
     #[must_use]
     pub fn confirmed(&self, epoch: u32) -> Option<B256> {
         self.confirmed.get(&epoch).copied()
+    }
+
+    /// The members that have confirmed a key of an epoch.
+    #[must_use]
+    pub fn confirmers(&self, epoch: u32) -> BTreeSet<u16> {
+        self.confirmers.get(&epoch).cloned().unwrap_or_default()
     }
 
     /// How many posts there are, counted from the first block that was read.

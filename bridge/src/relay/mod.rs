@@ -11,10 +11,12 @@
 //!                    -tips---> headers -> confirmations --/     +---> "does the ledger know this outpoint?"
 //!
 //!   registrations   which addresses to look for in blocks
-//!   deposits        which payments the ledger would take now; refused_deposits: what it refused
+//!   past            blocks of before, for payments that came before their addresses
+//!   deposits        which payments the ledger would take now; refusals: what it refused, and what is tried instead
 //!   proposals       what the next vault transaction can be made of
 //!   vault_transactions, owed    what each needs next;  duty: whose turn it is
 //!   fees            what a vault transaction should pay
+//!   latecomers      which members kept others waiting
 //!   approval        when its own policy is asked, and asked again;  key_confirmation: when the federation's key is confirmed
 //!   posts, outgoing what is sent to the sidechain, and what became of it
 //! ```
@@ -26,18 +28,20 @@ pub mod deposit_tracker;
 pub mod deposits;
 pub mod duty;
 #[cfg(test)]
-mod example;
+pub(crate) mod example;
 pub mod facts;
 pub mod fees;
 pub mod following;
 pub mod headers;
 pub mod key_confirmation;
+pub mod latecomers;
 pub mod ledger;
 pub mod machine;
 pub mod outgoing;
 pub mod owed;
+pub mod past;
 pub mod posts;
 pub mod proposals;
-pub mod refused_deposits;
+pub mod refusals;
 pub mod registrations;
 pub mod vault_transactions;

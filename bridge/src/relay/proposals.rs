@@ -4,11 +4,10 @@ use bitcoin::FeeRate;
 
 use super::deposits::Deposits;
 use super::ledger::LedgerView;
-use super::refused_deposits::RefusedDeposits;
 use crate::peg::VaultStatus;
 use crate::plan::{Available, ReadyDeposit};
 
-/// The candidates that the ledger neither knows nor refused lately, with the withdrawals that wait in it.
+/// The candidates that the ledger does not know, with the withdrawals that wait in it.
 ///
 /// While a part of the vault is lost (a deficit), nothing is paid out.
 #[must_use]
@@ -16,18 +15,11 @@ pub fn available(
     ledger: &LedgerView,
     candidates: Vec<ReadyDeposit>,
     deposits: &Deposits,
-    refused: &RefusedDeposits,
     fee_rate: FeeRate,
 ) -> Available {
-    let is_ready = |deposit: &ReadyDeposit| {
-        deposits.is_known(&deposit.outpoint) == Some(false) && !refused.is_left_out(&deposit.outpoint)
-    };
-    let mut deposits: Vec<ReadyDeposit> = candidates.into_iter().filter(is_ready).take(ledger.max_deposits).collect();
-    let mut withdrawals = if ledger.info.ledger.deficit_sat > 0 { Vec::new() } else { ledger.withdrawals.clone() };
-    if refused.one_by_one() && !deposits.is_empty() {
-        deposits.truncate(1);
-        withdrawals.clear();
-    }
+    let is_ready = |deposit: &ReadyDeposit| deposits.is_known(&deposit.outpoint) == Some(false);
+    let deposits = candidates.into_iter().filter(is_ready).collect();
+    let withdrawals = if ledger.info.ledger.deficit_sat > 0 { Vec::new() } else { ledger.withdrawals.clone() };
     Available {
         deposits,
         withdrawals,

@@ -16,18 +16,32 @@ const NETWORK: B256 = B256::repeat_byte(0x51);
 pub(crate) struct Member {
     config: Config,
     keys: BTreeMap<u32, KeyShare>,
+    /// Who kept it waiting before.
+    late: Vec<u16>,
 }
 
-impl Machine for Session {
+/// A session, and whom its member names.
+#[derive(Debug)]
+pub(crate) struct Named(Session, Vec<u16>);
+
+impl Named {
+    fn attempt(&self) -> u32 {
+        self.0.attempt()
+    }
+}
+
+impl Machine for Named {
     type Config = Member;
     type Output = Vec<schnorr::Signature>;
 
     fn open(member: &Member, stored: Option<&[u8]>) -> Self {
-        Self::new(member.config.clone(), &member.keys, stored).expect("what was persisted can be read")
+        let session =
+            Session::new(member.config.clone(), &member.keys, stored).expect("what was persisted can be read");
+        Self(session, member.late.clone())
     }
 
     fn advance(&mut self, events: &[Event], now: u64, rng: &mut StdRng) -> Vec<Effect> {
-        self.step(Facts { events, now, may_sign: true }, rng)
+        self.0.step(Facts { events, now, may_sign: true, late: &self.1 }, rng)
     }
 }
 
@@ -48,15 +62,18 @@ fn members(threshold: u16, members: u16, seed: u64) -> Vec<Member> {
         share_deadline_s: 10,
         inputs: vec![input(1), input(2)],
     };
-    shares.iter().map(|share| Member { config: config.clone(), keys: BTreeMap::from([(1, share.clone())]) }).collect()
+    shares
+        .iter()
+        .map(|share| Member { config: config.clone(), keys: BTreeMap::from([(1, share.clone())]), late: Vec::new() })
+        .collect()
 }
 
-fn world(threshold: u16, count: u16, seed: u64) -> World<Session> {
+fn world(threshold: u16, count: u16, seed: u64) -> World<Named> {
     World::new(seed, START, members(threshold, count, seed))
 }
 
 /// All honest members have the same signatures, valid under libsecp256k1, and nobody contradicted itself.
-fn assert_signed(world: &World<Session>, threshold: u16, count: u16, seed: u64) {
+fn assert_signed(world: &World<Named>, threshold: u16, count: u16, seed: u64) {
     let inputs = members(threshold, count, seed).swap_remove(0).config.inputs;
     let signatures = world.honest().next().expect("an honest member").output.clone().expect("done");
     assert!(world.honest().all(|member| member.output.as_ref() == Some(&signatures)), "members disagree");
@@ -100,6 +117,75 @@ fn a_member_that_commits_and_falls_silent_is_left_out_of_the_next_attempt() {
     }
 }
 
+/// A member that always commits first, and never delivers its shares; those that know it from before name it.
+fn with_a_known_latecomer(seed: u64, knowing: &[usize]) -> World<Named> {
+    let mut members = members(3, 4, seed);
+    knowing.iter().for_each(|position| members[*position].late = vec![3]);
+    // Long enough for all that want to commit, in the slowest of these worlds.
+    members.iter_mut().for_each(|member| member.config.share_deadline_s = 60);
+    let mut world = World::new(seed, START, members);
+    world.members[2].tamper = Some(Box::new(|post, _| if post.kind == Kind::Shares { vec![] } else { vec![post] }));
+    world.members[2].diligence = 1.0;
+    world
+}
+
+#[test]
+fn a_member_that_kept_others_waiting_in_other_sessions_costs_the_next_one_no_attempt() {
+    for seed in 0..20 {
+        let mut world = with_a_known_latecomer(seed, &[0, 1, 3]);
+        world.run(1000);
+        assert_signed(&world, 3, 4, seed);
+        let attempts = world.honest().map(|member| member.machine().attempt()).max();
+        assert_eq!(attempts, Some(0), "seed {seed}");
+    }
+}
+
+#[test]
+fn whoever_was_late_before_is_tried_again_when_the_others_are_too_few() {
+    for seed in 0..10 {
+        let mut world = with_a_known_latecomer(seed, &[0, 1, 3]);
+        world.members[2].tamper = None;
+        world.members[3].alive = false;
+        world.run(2000);
+        assert_signed(&world, 3, 4, seed);
+    }
+}
+
+#[test]
+fn liars_who_name_honest_members_leave_nobody_out() {
+    let names = |named: &[u16]| named.iter().copied().collect::<BTreeSet<u16>>();
+    let left_out = |named: &[(u16, &[u16])], members, threshold| {
+        let named: Vec<(u16, BTreeSet<u16>)> = named.iter().map(|(by, named)| (*by, names(named))).collect();
+        board::left_out(named.iter().map(|(by, named)| (*by, named)), members, threshold)
+    };
+    assert_eq!(left_out(&[(4, &[1, 2, 3])], 4, 3), names(&[]), "one liar of four");
+    assert_eq!(left_out(&[(4, &[1, 2, 3]), (1, &[3])], 4, 3), names(&[3]), "an honest one agrees");
+    assert_eq!(left_out(&[(1, &[1]), (2, &[1])], 4, 3), names(&[]), "nobody names itself");
+    assert_eq!(left_out(&[(1, &[2, 3]), (4, &[2, 3]), (2, &[3])], 4, 3), names(&[3]), "one may be missing, not two");
+    assert_eq!(left_out(&[(1, &[2]), (2, &[1]), (3, &[1, 2])], 3, 3), names(&[]), "all are needed");
+    for named in [names(&[]), names(&[1]), names(&[2, 700])] {
+        let payload = [vec![9; 66], board::names(&named)].concat();
+        assert_eq!(board::split_names(&payload), Ok((&[9; 66][..], named)));
+    }
+    assert!(board::split_names(&[]).is_err() && board::split_names(&[0, 9]).is_err());
+}
+
+#[test]
+fn a_session_that_waits_too_long_says_for_whom() {
+    let members = members(2, 3, 1);
+    let mut rng = StdRng::seed_from_u64(1);
+    let mut session = Named::open(&members[0], None);
+    let effects = session.advance(&[], START, &mut rng);
+    let Some(Effect::Post(post)) = effects.last() else { panic!("{effects:?}") };
+    session.advance(&[on_board(1, post)], START + 4, &mut rng);
+    assert_eq!(session.0.missing(START + 4), None, "they have time");
+    assert_eq!(session.0.missing(START + 5), Some((Missing::Commitments, vec![2, 3])));
+    let effects = Named::open(&members[1], None).advance(&[], START, &mut rng);
+    let Some(Effect::Post(post)) = effects.last() else { panic!("{effects:?}") };
+    session.advance(&[on_board(2, post)], START, &mut rng);
+    assert_eq!(session.0.missing(START + 5), Some((Missing::Shares, vec![1, 2])));
+}
+
 #[test]
 fn a_bad_share_is_named_and_costs_one_attempt() {
     for seed in 0..10 {
@@ -134,7 +220,7 @@ fn garbage_on_the_board_changes_nothing() {
                 ..post.clone()
             };
             [
-                (Kind::Commitments, 132),
+                (Kind::Commitments, 134),
                 (Kind::Commitments, 3),
                 (Kind::Shares, 64),
                 (Kind::Shares, 0),
@@ -248,14 +334,15 @@ fn a_member_that_lost_its_disk_sits_out_the_attempt_and_joins_the_next() {
 #[test]
 fn without_the_policys_consent_nothing_is_said() {
     let member = members(2, 3, 1).swap_remove(0);
-    let mut session = Session::open(&member, None);
+    let mut session = Named::open(&member, None);
     let mut rng = StdRng::seed_from_u64(1);
-    assert_eq!(session.step(Facts { events: &[], now: START, may_sign: false }, &mut rng), []);
-    let effects = session.step(Facts { events: &[], now: START, may_sign: true }, &mut rng);
+    assert_eq!(session.0.step(Facts { events: &[], now: START, may_sign: false, late: &[] }, &mut rng), []);
+    let effects = session.0.step(Facts { events: &[], now: START, may_sign: true, late: &[] }, &mut rng);
     assert!(matches!(effects.as_slice(), [Effect::Persist(_), Effect::Post(_)]));
     // Not again with the next block, but when it is not seen for a while.
-    assert_eq!(session.step(Facts { events: &[], now: START + 1, may_sign: true }, &mut rng), []);
-    let again = session.step(Facts { events: &[], now: START + board::RESEND_AFTER_S, may_sign: true }, &mut rng);
+    assert_eq!(session.0.step(Facts { events: &[], now: START + 1, may_sign: true, late: &[] }, &mut rng), []);
+    let again =
+        session.0.step(Facts { events: &[], now: START + board::RESEND_AFTER_S, may_sign: true, late: &[] }, &mut rng);
     assert_eq!(again, effects[1..]);
 }
 
@@ -263,7 +350,7 @@ fn without_the_policys_consent_nothing_is_said() {
 fn a_state_of_another_transaction_or_with_a_flipped_bit_is_refused() {
     let member = members(2, 3, 1).swap_remove(0);
     let mut rng = StdRng::seed_from_u64(1);
-    let effects = Session::open(&member, None).step(Facts { events: &[], now: START, may_sign: true }, &mut rng);
+    let effects = Named::open(&member, None).advance(&[], START, &mut rng);
     let Some(Effect::Persist(stored)) = effects.first() else { panic!("{effects:?}") };
     assert!(Session::new(member.config.clone(), &member.keys, Some(stored)).is_ok());
 
@@ -297,14 +384,14 @@ fn an_old_copy_of_the_state_repeats_the_same_shares_or_nothing() {
     let mut board = Vec::new();
     let mut copies = Vec::new();
     for (index, member) in (1..).zip(&members[..2]) {
-        let effects = Session::open(member, None).advance(&board, START, &mut rng);
+        let effects = Named::open(member, None).advance(&board, START, &mut rng);
         let [Effect::Persist(copy), Effect::Post(post)] = effects.as_slice() else { panic!("{effects:?}") };
         copies.push(copy.clone());
         board.push(on_board(index, post));
     }
 
     let shares = |board: &[Event], rng: &mut StdRng| {
-        let mut session = Session::open(&members[0], Some(&copies[0]));
+        let mut session = Named::open(&members[0], Some(&copies[0]));
         let posts = session.advance(board, START, rng).into_iter().filter_map(|effect| match effect {
             Effect::Post(post) => Some(post),
             _ => None,
@@ -326,12 +413,9 @@ fn on_board(member: u16, post: &Post) -> Event {
 #[test]
 fn a_session_of_another_network_has_other_posts_and_no_use_for_its_state() {
     let member = members(2, 3, 1).swap_remove(0);
-    let step = |member: &Member| {
-        let facts = Facts { events: &[], now: START, may_sign: true };
-        Session::open(member, None).step(facts, &mut StdRng::seed_from_u64(1))
-    };
+    let step = |member: &Member| Named::open(member, None).advance(&[], START, &mut StdRng::seed_from_u64(1));
     let elsewhere = Config { network: B256::repeat_byte(0x52), ..member.config.clone() };
-    let other = Member { config: elsewhere.clone(), keys: member.keys.clone() };
+    let other = Member { config: elsewhere.clone(), ..member.clone() };
     let sessions = [&member, &other].map(|member| match step(member).last() {
         Some(Effect::Post(post)) => post.session,
         effect => panic!("{effect:?}"),

@@ -40,6 +40,8 @@ const BATCH: usize = 500;
 
 /// Core's codes that decisions depend on (`rpc/protocol.h`).
 mod code {
+    /// Among others: a block that was deleted or is not downloaded yet, and an index that is not there or not ready.
+    pub const MISC_ERROR: i32 = -1;
     /// No such block or transaction.
     pub const INVALID_ADDRESS_OR_KEY: i32 = -5;
     /// No such height.
@@ -74,6 +76,9 @@ pub enum RpcError {
     /// Another network than the one configured: waiting does not help.
     #[error("bitcoind at {url} is on {got}, expected {want}")]
     WrongNetwork { url: String, got: String, want: Network },
+    /// Its header is known, the block is not there: deleted by a pruned node, or not downloaded yet.
+    #[error("bitcoind at {url} does not have block {hash} any more, or not yet: {reason}")]
+    NoBlock { url: String, hash: BlockHash, reason: String },
     /// The node understood and said no.
     #[error("bitcoind refuses {method}: {reason} (code {code})")]
     Refused { method: &'static str, code: i32, reason: String },
@@ -91,9 +96,28 @@ impl RpcError {
             | Self::Starting { .. }
             | Self::Busy { .. }
             | Self::NoCookie { .. } => true,
-            Self::Unauthorized { .. } | Self::WrongNetwork { .. } | Self::Refused { .. } | Self::BadAnswer { .. } => {
-                false
-            }
+            Self::Unauthorized { .. }
+            | Self::WrongNetwork { .. }
+            | Self::NoBlock { .. }
+            | Self::Refused { .. }
+            | Self::BadAnswer { .. } => false,
+        }
+    }
+
+    /// Whether it is the node as a whole that cannot be asked, whatever the question. An answer that takes too long or is refused may
+    /// be that question's alone.
+    pub fn is_of_the_node(&self) -> bool {
+        match self {
+            Self::Unreachable { .. }
+            | Self::Starting { .. }
+            | Self::NoCookie { .. }
+            | Self::Unauthorized { .. }
+            | Self::WrongNetwork { .. } => true,
+            Self::Timeout { .. }
+            | Self::Busy { .. }
+            | Self::NoBlock { .. }
+            | Self::Refused { .. }
+            | Self::BadAnswer { .. } => false,
         }
     }
 
@@ -144,8 +168,8 @@ pub struct ChainInfo {
     pub headers: Height,
     /// The node is catching up; its tip is old.
     pub catching_up: bool,
-    /// Old blocks are deleted.
-    pub pruned: bool,
+    /// Old blocks are deleted: all below this height, if the node is pruned at all.
+    pub pruned_below: Option<Height>,
 }
 
 /// The verdict of `testmempoolaccept` on one transaction.
@@ -192,6 +216,8 @@ pub struct Unspent {
     pub confirmations: u32,
     /// Whether it is of a coinbase, which can be spent after 100 confirmations only.
     pub coinbase: bool,
+    /// The best block when it was looked for.
+    pub tip: BlockHash,
 }
 
 /// The result of a scan of all unspent outputs.
@@ -243,6 +269,7 @@ impl BitcoinRpc {
             bestblockhash: BlockHash,
             initialblockdownload: bool,
             pruned: bool,
+            pruneheight: Option<Height>,
         }
         let answer: Answer = self.call("getblockchaininfo", json!([])).await?;
         let got: Result<Network, UnknownNetwork> = answer.chain.parse();
@@ -255,7 +282,7 @@ impl BitcoinRpc {
             tip: answer.bestblockhash,
             headers: answer.headers,
             catching_up: answer.initialblockdownload,
-            pruned: answer.pruned,
+            pruned_below: answer.pruned.then(|| answer.pruneheight.unwrap_or_default()),
         })
     }
 
@@ -318,13 +345,43 @@ impl BitcoinRpc {
         Ok(headers)
     }
 
-    /// A whole block, if the node has it.
+    /// A whole block, if the node knows it.
+    ///
+    /// # Errors
+    ///
+    /// `NoBlock`, if it is known and not there.
     pub async fn block(&self, hash: BlockHash) -> Result<Option<Block>, RpcError> {
         let answer = self.call_within::<String>("getblock", json!([hash, 0]), BLOCK_TIMEOUT).await;
+        let answer = answer.map_err(|error| match error {
+            RpcError::Refused { code: code::MISC_ERROR, reason, .. } => {
+                RpcError::NoBlock { url: self.url.clone(), hash, reason }
+            }
+            error => error,
+        });
         let Some(hex) = none_on(code::INVALID_ADDRESS_OR_KEY, answer)? else {
             return Ok(None);
         };
         decode("getblock", &hex).map(Some)
+    }
+
+    /// The filters (BIP 158, basic) of the best chain's blocks at `heights`, with the blocks' hashes, as many as there are in a row.
+    /// Only a node with `-blockfilterindex` has them; also a pruned one, of blocks that it has deleted.
+    pub async fn block_filters(&self, heights: Range<Height>) -> Result<Vec<(BlockHash, Vec<u8>)>, RpcError> {
+        #[derive(Deserialize)]
+        struct Answer {
+            filter: String,
+        }
+        let asked = heights.take(BATCH).map(|height| json!([height])).collect();
+        let hashes = self.batch::<BlockHash>("getblockhash", asked).await?;
+        let hashes = while_there(hashes, code::INVALID_PARAMETER)?;
+        let asked = hashes.iter().map(|hash| json!([hash, "basic"])).collect();
+        let filters = self.batch::<Answer>("getblockfilter", asked).await?;
+        let decoded = while_there(filters, code::MISC_ERROR)?.into_iter().map(|answer| {
+            use bitcoin::hex::FromHex;
+            Vec::from_hex(&answer.filter)
+                .map_err(|error| RpcError::BadAnswer { method: "getblockfilter", reason: error.to_string() })
+        });
+        hashes.into_iter().zip(decoded).map(|(hash, filter)| Ok((hash, filter?))).collect()
     }
 
     /// A transaction: from the mempool, or from the block `within`. Without `within`, a confirmed one is found only by a
@@ -485,20 +542,20 @@ impl BitcoinRpc {
         Ok(transactions)
     }
 
-    /// The fee rate at which a transaction should confirm within `blocks` (1 to 1008). A node that has not seen enough
-    /// blocks, as on regtest, does not know: then `fallback`.
-    pub async fn fee_rate(&self, blocks: u16, fallback: FeeRate) -> Result<FeeRate, RpcError> {
+    /// The fee rate at which a transaction should confirm within `blocks` (1 to 1008); none from a node that has not seen enough
+    /// blocks, as on regtest.
+    pub async fn fee_rate(&self, blocks: u16) -> Result<Option<FeeRate>, RpcError> {
         #[derive(Deserialize)]
         struct Answer {
             feerate: Option<Box<RawValue>>,
         }
         let answer: Answer = self.call("estimatesmartfee", json!([blocks.clamp(1, 1008)])).await?;
         let Some(feerate) = answer.feerate else {
-            return Ok(fallback);
+            return Ok(None);
         };
         // A thousand virtual bytes are four thousand weight units.
         let sat_per_kvb = bitcoins("estimatesmartfee", &feerate)?.to_sat();
-        Ok(FeeRate::from_sat_per_kwu(sat_per_kvb.div_ceil(4)))
+        Ok(Some(FeeRate::from_sat_per_kwu(sat_per_kvb.div_ceil(4))))
     }
 
     /// An output, while it is unspent: also of unconfirmed transactions if `mempool`.
@@ -514,6 +571,8 @@ impl BitcoinRpc {
             value: Box<RawValue>,
             script_pub_key: Script,
             coinbase: bool,
+            #[serde(rename = "bestblock")]
+            tip: BlockHash,
         }
         let params = json!([outpoint.txid, outpoint.vout, mempool]);
         let answer: Option<Answer> = self.call("gettxout", params).await?;
@@ -526,6 +585,7 @@ impl BitcoinRpc {
             script_pubkey: answer.script_pub_key.hex,
             confirmations: answer.confirmations,
             coinbase: answer.coinbase,
+            tip: answer.tip,
         }))
     }
 
@@ -543,6 +603,7 @@ impl BitcoinRpc {
                 script_pubkey: found.script_pub_key,
                 confirmations: (answer.height + 1).saturating_sub(found.height),
                 coinbase: found.coinbase,
+                tip: answer.bestblock,
             })
         };
         let unspents: Result<_, _> = answer.unspents.into_iter().map(unspent).collect();

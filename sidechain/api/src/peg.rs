@@ -5,7 +5,7 @@
 //! Unknown fields are ignored, so that a newer node can say more.
 
 use alloy_primitives::{Address, B256, Bytes};
-use bitcoin::{BlockHash, Txid};
+use bitcoin::{BlockHash, OutPoint, Txid};
 use contracts::address;
 use mainchain::Network;
 use mainchain::header::{Height, to_bytes};
@@ -179,6 +179,9 @@ pub struct Registration {
     pub terms: Terms,
     pub address: String,
     pub output_key: B256,
+    /// A payment to it that was proven, or is in the ledger.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paid: Option<OutPoint>,
 }
 
 /// `peg_getRegisteredDeposits`: a page of registrations.

@@ -206,8 +206,26 @@ impl<S: Store> Chain<S> {
     ///
     /// When the store fails.
     pub fn registrations(&self, after: u64, limit: usize) -> Result<Vec<(u64, Registration)>, StoreError> {
+        let listed = self.registrations_with_payments(after, limit)?;
+        Ok(listed.into_iter().map(|(cursor, registration, _)| (cursor, registration)).collect())
+    }
+
+    /// The same, with the payments that were proven or are in the ledger.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub fn registrations_with_payments(
+        &self,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, Registration, Option<Payment>)>, StoreError> {
         let rows = self.store.scan(Table::Registration, &after.saturating_add(1).to_be_bytes(), limit)?;
-        rows.into_iter().map(|(key, row)| Ok((block_number(Table::Registration, &key)?, from_row(&row)?))).collect()
+        let listed = |(key, row): (Vec<u8>, Vec<u8>)| -> Result<_, StoreError> {
+            let Row { registration, paid, .. } = row_of(&row)?;
+            Ok((block_number(Table::Registration, &key)?, registration, paid.map(|(payment, _)| payment)))
+        };
+        rows.into_iter().map(listed).collect()
     }
 
     /// The cursor of the youngest registration; 0 before the first.

@@ -19,7 +19,7 @@ use bitcoin::{
 use bridge::io::clock::Clock;
 use bridge::io::relayer::Bitcoind;
 use mainchain::Network;
-use mainchain::io::rpc::{ChainInfo, RpcError, Scan, Unspent};
+use mainchain::io::rpc::{ChainInfo, RpcError, Unspent};
 
 use super::faults::{Fault, Faults};
 
@@ -211,6 +211,7 @@ impl SimulatedBitcoind {
             Some(Fault::Refuses) => {
                 Err(RpcError::Unreachable { url: URL.to_owned(), reason: "connection refused".to_owned() })
             }
+            Some(Fault::Errs) => Err(RpcError::Refused { method, code: -32603, reason: "internal error".to_owned() }),
             Some(Fault::Hangs) => {
                 self.bitcoin.clock.sleep(TIMEOUT).await;
                 Err(RpcError::Timeout { url: URL.to_owned(), method, after: TIMEOUT })
@@ -229,7 +230,7 @@ impl Bitcoind for SimulatedBitcoind {
         let (height, block) = state.tip();
         let tip = block.block_hash();
         let network = Network::Regtest;
-        Ok(ChainInfo { network, height, tip, headers: height, catching_up: false, pruned: false })
+        Ok(ChainInfo { network, height, tip, headers: height, catching_up: false, pruned_below: None })
     }
 
     async fn block_hash(&self, height: Height) -> Result<Option<BlockHash>, RpcError> {
@@ -258,6 +259,7 @@ impl Bitcoind for SimulatedBitcoind {
             script_pubkey: output.script_pubkey,
             confirmations,
             coinbase: false,
+            tip: state.tip().1.block_hash(),
         }))
     }
 
@@ -266,22 +268,13 @@ impl Bitcoind for SimulatedBitcoind {
         Ok(state.mempool.iter().any(|transaction| transaction.compute_txid() == txid))
     }
 
-    async fn fee_rate(&self, _blocks: u16, _fallback: FeeRate) -> Result<FeeRate, RpcError> {
-        self.ask("estimatesmartfee").await.map(|_| FEE_RATE)
+    async fn fee_rate(&self, _blocks: u16) -> Result<Option<FeeRate>, RpcError> {
+        self.ask("estimatesmartfee").await.map(|_| Some(FEE_RATE))
     }
 
-    async fn scan(&self, scripts: &[ScriptBuf]) -> Result<Scan, RpcError> {
-        let state = self.ask("scantxoutset").await?;
-        let (height, tip) = state.tip();
-        let wanted = state.unspent.iter().filter(|(_, (output, _))| scripts.contains(&output.script_pubkey));
-        let unspent = |(outpoint, (output, at)): (&OutPoint, &(TxOut, u32))| Unspent {
-            outpoint: *outpoint,
-            value: output.value,
-            script_pubkey: output.script_pubkey.clone(),
-            confirmations: height + 1 - at,
-            coinbase: false,
-        };
-        Ok(Scan { height, tip: tip.block_hash(), unspents: wanted.map(unspent).collect() })
+    /// It has no index.
+    async fn block_filters(&self, _heights: Range<u32>) -> Result<Vec<(BlockHash, Vec<u8>)>, RpcError> {
+        self.ask("getblockfilter").await.map(|_| Vec::new())
     }
 
     async fn broadcast(&self, transaction: &Transaction) -> Result<Txid, RpcError> {

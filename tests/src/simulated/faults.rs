@@ -10,6 +10,8 @@ pub enum Fault {
     Refuses,
     /// After the caller's patience.
     Hangs,
+    /// By an answer that is an error of its own.
+    Errs,
 }
 
 /// The faults of one server, which tests switch while it runs. Clones are the same.
@@ -30,9 +32,11 @@ impl Faults {
         self.lock().all = fault;
     }
 
-    /// Calls of one method fail so from now on.
-    pub fn set_method(&self, method: &'static str, fault: Fault) {
-        self.lock().methods.insert(method, fault);
+    /// Calls of one method fail so from now on, or do not.
+    pub fn set_method(&self, method: &'static str, fault: Option<Fault>) {
+        let mut faults = self.lock();
+        faults.methods.remove(method);
+        faults.methods.extend(fault.map(|fault| (method, fault)));
     }
 
     /// How a call of this method fails now.

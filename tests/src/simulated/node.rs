@@ -200,6 +200,7 @@ impl SimulatedNode {
         match self.faults.of(method) {
             None => Ok(&self.sidechain),
             Some(Fault::Refuses) => Err(down("connection refused")),
+            Some(Fault::Errs) => Err(refused(method, &"internal error")),
             Some(Fault::Hangs) => {
                 self.sidechain.clock.sleep(TIMEOUT).await;
                 Err(down("timeout"))
@@ -239,6 +240,7 @@ impl Node for SimulatedNode {
             terms: registration.terms,
             address: String::new(),
             output_key: registration.output_key,
+            paid: None,
         };
         Ok(peg::Registrations { deposits: found.into_iter().map(shown).collect(), next })
     }

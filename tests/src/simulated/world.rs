@@ -147,6 +147,8 @@ impl World {
             duty: Duty { window_s: 10, takeover_ms: 2_000 },
             poll_ms: 200,
             batch_ms: 500,
+            fee_rate: None,
+            health_listen: None,
         }
     }
 

@@ -26,6 +26,8 @@ relayer.toml:
   node = \"http://127.0.0.1:8546\"           # rpc_private_listen of node.toml
   keystore = \"relayer.keys\"
   data_dir = \"relayer\"
+  # health_listen = \"127.0.0.1:9001\"     # answers GET /health and GET /metrics
+  # fee_rate = 1                          # regtest alone, where bitcoind never estimates: sat/vB
   [bitcoind]
   url = \"http://127.0.0.1:8332\"
   cookie_file = \"/var/lib/bitcoind/.cookie\"     # or: user = \"...\", password_file = \"...\"")]

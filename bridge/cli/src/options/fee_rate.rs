@@ -36,7 +36,7 @@ impl FeeRateArgs {
     pub async fn choose(&self, bitcoin: &BitcoinRpc) -> Result<FeeRate> {
         let rate = match self.fee_rate {
             Some(rate) => rate,
-            None => bitcoin.fee_rate(CONFIRM_WITHIN, FALLBACK).await?.max(FALLBACK),
+            None => bitcoin.fee_rate(CONFIRM_WITHIN).await?.map_or(FALLBACK, |rate| rate.max(FALLBACK)),
         };
         self.check_rate(rate)?;
         Ok(rate)

@@ -166,6 +166,7 @@ mod tests {
             script_pubkey: bitcoin::ScriptBuf::new(),
             confirmations: 1008,
             coinbase: false,
+            tip: bitcoin::BlockHash::all_zeros(),
         }
     }
 

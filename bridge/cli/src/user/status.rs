@@ -3,9 +3,11 @@
 use std::str::FromStr;
 
 use bitcoin::{Amount, OutPoint};
-use bridge::io::sidechain::Client;
+use bridge::foreign;
+use bridge::io::sidechain::{Client, WaitedFor};
 use bridge::peg::{Deposit, DepositReport, DepositStatus, Info, VaultStatus, VaultTransaction};
 use eyre::{Result, bail, eyre};
+use serde::Serialize;
 
 use crate::context::Context;
 use crate::options::bitcoin::BitcoinArgs;
@@ -38,6 +40,15 @@ pub struct Args {
     bitcoin: BitcoinArgs,
     #[command(flatten)]
     home: HomeArgs,
+}
+
+/// The bridge, with whom it waits for.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Bridge<'a> {
+    #[serde(flatten)]
+    info: &'a Info,
+    waited_for: &'a [WaitedFor],
 }
 
 /// What can be asked for.
@@ -77,7 +88,9 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
         let (client, info) = args.sidechain.connect().await?;
         match &args.id {
             None => {
-                context.print(&info, || show_bridge(&info));
+                let waited_for = client.waited_for(&info).await?;
+                let bridge = Bridge { info: &info, waited_for: &waited_for };
+                context.print(&bridge, || show_bridge(&info, &waited_for));
                 Ok(())
             }
             Some(Id::Withdrawal(_) | Id::Vault(_)) if args.prove => bail!("--prove wants the address of a deposit"),
@@ -175,7 +188,7 @@ fn show_vault(vault: &VaultTransaction) {
     println!("  inputs         {}", vault.inputs.len());
 }
 
-fn show_bridge(info: &Info) {
+fn show_bridge(info: &Info, waited_for: &[WaitedFor]) {
     let sat = |sat| amount::show(Amount::from_sat(sat));
     let ledger = &info.ledger;
     println!("Causeway on {}, chain id {}, block {}", info.bitcoin_network, info.chain_id, info.head.number);
@@ -193,6 +206,9 @@ fn show_bridge(info: &Info) {
             info.members.len(),
             info.epoch
         ),
+    }
+    for WaitedFor { member, name, what } in waited_for {
+        println!("  WAITED FOR     member {member} ({}): {what}", foreign::shown(name));
     }
     println!("  supply         {}", sat(ledger.supply_sat));
     println!("  vault          {}", sat(ledger.vault_sat));

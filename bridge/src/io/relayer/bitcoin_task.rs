@@ -33,10 +33,8 @@ impl<N: Node, B: Bitcoind> BitcoinTask<N, B> {
                     self.bitcoin.send_replace(Some(Arc::new(view)));
                 }
                 Err(RoundError::Fatal(error)) => return Err(error),
-                // The task that follows the ledger says so too; what bitcoind said last holds meanwhile.
-                Err(RoundError::Node(error)) => tracing::debug!(%error, "the node did not answer about bitcoin"),
                 Err(error) => {
-                    self.health.failed(&error);
+                    self.health.failed(error.kind(), &error);
                     self.bitcoin.send_replace(None);
                 }
             }

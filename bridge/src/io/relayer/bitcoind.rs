@@ -5,8 +5,8 @@ use std::future::Future;
 use std::ops::Range;
 
 use bitcoin::block::Header;
-use bitcoin::{Block, BlockHash, FeeRate, OutPoint, ScriptBuf, Transaction, Txid};
-use mainchain::io::rpc::{BitcoinRpc, ChainInfo, RpcError, Scan, Unspent};
+use bitcoin::{Block, BlockHash, FeeRate, OutPoint, Transaction, Txid};
+use mainchain::io::rpc::{BitcoinRpc, ChainInfo, RpcError, Unspent};
 
 /// A Bitcoin Core node. All errors are those of [`BitcoinRpc`]'s methods of the same names.
 pub trait Bitcoind: Send + Sync + 'static {
@@ -30,10 +30,13 @@ pub trait Bitcoind: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Option<Unspent>, RpcError>> + Send;
     /// Whether a transaction is in the mempool.
     fn is_in_mempool(&self, txid: Txid) -> impl Future<Output = Result<bool, RpcError>> + Send;
-    /// The rate at which a transaction should confirm within `blocks`; `fallback` where that is not known.
-    fn fee_rate(&self, blocks: u16, fallback: FeeRate) -> impl Future<Output = Result<FeeRate, RpcError>> + Send;
-    /// All confirmed unspent outputs with one of these scripts: minutes on mainnet.
-    fn scan(&self, scripts: &[ScriptBuf]) -> impl Future<Output = Result<Scan, RpcError>> + Send;
+    /// The rate at which a transaction should confirm within `blocks`; none where that is not known.
+    fn fee_rate(&self, blocks: u16) -> impl Future<Output = Result<Option<FeeRate>, RpcError>> + Send;
+    /// The filters (BIP 158) of the best chain's blocks at `heights`, as many as it has in a row.
+    fn block_filters(
+        &self,
+        heights: Range<u32>,
+    ) -> impl Future<Output = Result<Vec<(BlockHash, Vec<u8>)>, RpcError>> + Send;
     /// Sends a transaction to the network; one that is there already counts as sent.
     fn broadcast(&self, transaction: &Transaction) -> impl Future<Output = Result<Txid, RpcError>> + Send;
 }
@@ -71,12 +74,12 @@ impl Bitcoind for BitcoinRpc {
         Ok(self.mempool_entry(txid).await?.is_some())
     }
 
-    async fn fee_rate(&self, blocks: u16, fallback: FeeRate) -> Result<FeeRate, RpcError> {
-        self.fee_rate(blocks, fallback).await
+    async fn fee_rate(&self, blocks: u16) -> Result<Option<FeeRate>, RpcError> {
+        self.fee_rate(blocks).await
     }
 
-    async fn scan(&self, scripts: &[ScriptBuf]) -> Result<Scan, RpcError> {
-        self.scan(scripts).await
+    async fn block_filters(&self, heights: Range<u32>) -> Result<Vec<(BlockHash, Vec<u8>)>, RpcError> {
+        self.block_filters(heights).await
     }
 
     async fn broadcast(&self, transaction: &Transaction) -> Result<Txid, RpcError> {

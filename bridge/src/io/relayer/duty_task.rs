@@ -22,7 +22,7 @@ use crate::relay::facts::{BitcoinView, Facts};
 use crate::relay::ledger::LedgerView;
 use crate::relay::machine::{Machine, Outcome};
 use crate::relay::owed::Action;
-use crate::relay::refused_deposits::Verdict;
+use crate::relay::refusals::Verdict;
 
 /// How long an action may take: a proposal fetches some blocks, of which each may take a minute.
 const PATIENCE: Duration = Duration::from_secs(180);

@@ -6,6 +6,7 @@ use mainchain::io::rpc::RpcError;
 use super::identity::Identity;
 use crate::io::sidechain::Error;
 use crate::io::store::StoreError;
+use crate::relay::fees::OnRegtestOnly;
 
 /// Why a relayer stops.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +29,8 @@ pub enum FatalError {
     Session(Box<crate::signing::SessionError>),
     #[error("the federation's members cannot be used: {0}")]
     Federation(String),
+    #[error(transparent)]
+    FeeRate(#[from] OnRegtestOnly),
     #[error("{0}")]
     Configuration(String),
     /// A part of the relayer ended where none should.
@@ -53,5 +56,32 @@ pub enum RoundError {
 impl From<StoreError> for RoundError {
     fn from(error: StoreError) -> Self {
         Self::Fatal(error.into())
+    }
+}
+
+impl RoundError {
+    /// Errors of one kind are one trouble, whatever is in them.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Node(_) => "node",
+            Self::Bitcoin(error) => kind(error),
+            Self::NoCommonBlock => "chain",
+            Self::OtherNetwork { .. } => "network",
+            Self::Fatal(_) => "fatal",
+        }
+    }
+}
+
+/// One that restarts is first not reachable, then without a cookie, then starting: one trouble.
+pub fn kind(error: &RpcError) -> &'static str {
+    match error {
+        RpcError::Unreachable { .. } | RpcError::NoCookie { .. } | RpcError::Starting { .. } => "away",
+        RpcError::Timeout { .. } => "silent",
+        RpcError::Busy { .. } => "busy",
+        RpcError::Unauthorized { .. } => "login",
+        RpcError::WrongNetwork { .. } => "network",
+        RpcError::NoBlock { .. } => "block",
+        RpcError::Refused { .. } => "refusal",
+        RpcError::BadAnswer { .. } => "answer",
     }
 }

@@ -1,268 +1,416 @@
 //! Gathers facts from its own bitcoind: the best chain, the deposits in it, where vault transactions are, fees, and how
 //! its chain differs from the light client's.
 //!
-//! The machines choose the questions (`relay::{following, headers, vault_transactions, registrations, fees}`); this module asks
-//! them, and joins the answers to one [`BitcoinView`].
+//! The machines choose the questions (`relay::{following, past, headers, vault_transactions, registrations, fees}`); this module
+//! asks them, and joins the answers to one [`BitcoinView`]. A part whose question fails keeps its last answer, says so once, and
+//! stops no other; only a bitcoind that does not answer at all leaves the relayer without a view.
 
 use mainchain::header::Height;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use alloy_primitives::B256;
 use bitcoin::hashes::Hash;
-use bitcoin::{BlockHash, OutPoint, ScriptBuf, Txid};
+use bitcoin::{Block, BlockHash, OutPoint, Txid};
 use contracts::BitcoinLightClient::{hashAtCall, headerCall};
 use contracts::address::LIGHT_CLIENT;
 use mainchain::deposit::Peg;
-use mainchain::io::rpc::{ChainInfo, RpcError, Scan, Unspent};
-use tokio::task::JoinHandle;
+use mainchain::io::rpc::{ChainInfo, RpcError, Unspent};
 
+use super::bitcoin_part::Part;
 use super::bitcoind::Bitcoind;
 use super::error::RoundError;
-use super::health::Health;
+use super::health::{Health, Vitals};
 use super::node::Node;
 use crate::io::clock::Clock;
 use crate::io::sidechain::Error;
 use crate::peg::VaultStatus;
-use crate::relay::deposit_tracker::{Position, Scanned};
+use crate::relay::deposit_tracker::{Output, Position};
 use crate::relay::facts::BitcoinView;
 use crate::relay::fees::{self, FeeEstimate};
-use crate::relay::following::{self, ChainFollower};
+use crate::relay::following::{self, ChainFollower, lag};
 use crate::relay::headers::{self, HeaderSearch, LastComparison, Next};
 use crate::relay::ledger::LedgerView;
 use crate::relay::registrations::{self, Registered, Registrations};
 use crate::relay::vault_transactions::{Place, PlaceQuestion, PlaceSearch};
 
-/// How long to wait for a scan before going on with other work: on regtest it takes milliseconds, on mainnet minutes.
-const SCAN_PATIENCE: Duration = Duration::from_millis(100);
+/// Pages of registrations read in one round: computing a thousand addresses takes some dozen milliseconds.
+const PAGES_A_ROUND: usize = 2;
+/// Older blocks read in one round, where there are no filters. As many take a tenth of a second on mainnet.
+const OLDER_BLOCKS_A_ROUND: usize = 4;
+/// Outputs asked for in one round.
+const HINTS_A_ROUND: usize = 32;
+/// Milliseconds within which a bitcoind answers the cheapest question; one that takes longer is told to be slow.
+const SLOW_MS: u64 = 2_000;
 
 /// Its own bitcoind, and the machines that it is asked for.
 pub struct BitcoinGatherer<N, B> {
     node: Arc<N>,
     bitcoind: Arc<B>,
     clock: Clock,
+    facts: Followed,
+    parts: Parts,
+    #[cfg(test)]
+    vitals: Vitals,
+}
+
+/// What is known of bitcoind's chain.
+struct Followed {
     peg: Peg,
     follower: ChainFollower,
     registrations: Registrations,
-    scan: Option<RunningScan>,
+    /// Whether the node's list was read to its end: until then the past is not looked through, so that it is once for all.
+    is_list_read: bool,
     fees: FeeEstimate,
     compared: LastComparison,
-    lag: Health,
+    places: BTreeMap<u64, Place>,
 }
 
-struct RunningScan {
-    scripts: Vec<ScriptBuf>,
-    result: JoinHandle<Result<Scan, RpcError>>,
+/// The parts of a round, each with its own troubles.
+struct Parts {
+    registrations: Part,
+    blocks: Part,
+    past: Part,
+    fees: Part,
+    headers: Part,
+    places: Part,
+    lag: Health,
+    speed: Health,
+    pruned: Health,
+    estimate: Health,
 }
 
 impl<N: Node, B: Bitcoind> BitcoinGatherer<N, B> {
-    pub fn new(node: Arc<N>, bitcoind: Arc<B>, clock: Clock, peg: Peg) -> Self {
+    pub fn new(node: Arc<N>, bitcoind: Arc<B>, clock: Clock, peg: Peg, fees: FeeEstimate, vitals: &Vitals) -> Self {
+        // A deposit is swept up to half of its reclaim delay.
+        let follower = ChainFollower::new(u32::from(peg.delay.get()) / 2);
+        let facts = Followed {
+            peg,
+            follower,
+            registrations: Registrations::default(),
+            is_list_read: false,
+            fees,
+            compared: LastComparison::default(),
+            places: BTreeMap::new(),
+        };
+        let parts = Parts::new(vitals);
         Self {
             node,
             bitcoind,
             clock,
-            peg,
-            follower: ChainFollower::default(),
-            registrations: Registrations::default(),
-            scan: None,
-            fees: FeeEstimate::default(),
-            compared: LastComparison::default(),
-            lag: Health::new("bitcoind's chain"),
+            facts,
+            parts,
+            #[cfg(test)]
+            vitals: vitals.clone(),
         }
     }
 
     /// One round of questions.
+    ///
+    /// # Errors
+    ///
+    /// When bitcoind as a whole cannot be asked, or is of another network.
     pub async fn gather(&mut self, ledger: &LedgerView) -> Result<BitcoinView, RoundError> {
-        self.read_registrations(ledger).await?;
+        let asked_ms = self.clock.ms();
         let info = self.bitcoind.chain_info().await?;
-        self.follow(ledger, &info).await?;
-        self.warn_of_lag(&info);
-        self.estimate_fee(ledger.info.min_fee_rate).await?;
-        self.compare(ledger.light(), Position { height: info.height, hash: info.tip }).await?;
-        Ok(BitcoinView {
-            tracked: self.follower.tracker().tracked().clone(),
+        let own = Position { height: info.height, hash: info.tip };
+        self.parts.tell(&*self.bitcoind, &info, ledger.light().height, self.clock.ms().saturating_sub(asked_ms));
+        let Self { node, bitcoind, clock, facts, parts, .. } = self;
+        let (node, bitcoind, clock) = (&**node, &**bitcoind, &*clock);
+        parts.registrations.run(clock, facts.read_registrations(node, ledger)).await?;
+        parts.blocks.run(clock, facts.follow(bitcoind, ledger, own)).await?;
+        parts.past.run(clock, facts.look_back(bitcoind)).await?;
+        parts.fees.run(clock, facts.estimate_fee(bitcoind, clock.ms())).await?;
+        parts.headers.run(clock, facts.compare(node, bitcoind, (ledger.light(), own), clock.ms())).await?;
+        parts.places.run(clock, facts.find_places(bitcoind, ledger, own.height)).await?;
+        parts.tell_lacking(bitcoind, facts, clock.ms());
+        Ok(facts.view(clock.ms()))
+    }
+}
+
+impl Followed {
+    fn view(&self, clock_ms: u64) -> BitcoinView {
+        BitcoinView {
+            tracked: Arc::clone(self.follower.tracker().tracked()),
             comparison: self.compared.comparison(),
             headers: self.compared.headers().to_vec(),
-            places: self.places(ledger, info.height).await?,
-            fee_rate: self.fees.rate().unwrap_or(fees::fallback(ledger.info.min_fee_rate)),
-        })
+            places: self.places.clone(),
+            fee_rate: self.fees.rate(clock_ms),
+        }
     }
 
     /// Looks for payments to registered addresses from now on, and no longer to those that the node has let go.
-    async fn read_registrations(&mut self, ledger: &LedgerView) -> Result<(), RoundError> {
-        loop {
-            let page = self.node.registered_deposits(self.registrations.cursor(), registrations::PAGE).await?;
+    async fn read_registrations<N: Node>(&mut self, node: &N, ledger: &LedgerView) -> Result<(), RoundError> {
+        for _ in 0..PAGES_A_ROUND {
+            let page = node.registered_deposits(self.registrations.cursor(), registrations::PAGE).await?;
+            let paid: Vec<OutPoint> = page.deposits.iter().filter_map(|registration| registration.paid).collect();
             let more = self.registrations.add(page);
             for Registered { script, terms, cursor } in self.registrations.addresses(&self.peg, &ledger.group_keys) {
-                self.follower.tracker().register(script, terms, cursor);
+                self.follower.register(script, terms, cursor);
             }
+            paid.into_iter().for_each(|outpoint| self.follower.tracker_mut().hint(outpoint));
             for _ in 0..self.registrations.reviews() {
-                let page = self.node.registered_deposits(self.registrations.reviewed(), registrations::PAGE).await?;
+                let page = node.registered_deposits(self.registrations.reviewed(), registrations::PAGE).await?;
                 let gone = self.registrations.review(&page);
-                self.follower.tracker().forget(&gone);
+                self.follower.tracker_mut().forget(&gone);
             }
             if !more {
-                return Ok(());
+                self.is_list_read = true;
+                break;
             }
-        }
-    }
-
-    async fn follow(&mut self, ledger: &LedgerView, info: &ChainInfo) -> Result<(), RpcError> {
-        let open = ledger.open.values().map(|entry| entry.transaction.txid());
-        self.follower.tracker().track(open.collect());
-        self.follower.begin(Position { height: info.height, hash: info.tip });
-        while let Some(question) = self.follower.question() {
-            match question {
-                following::Question::HashAt(height) => {
-                    self.follower.answer_hash(self.bitcoind.block_hash(height).await?);
-                }
-                following::Question::BlockAt(height) => {
-                    let block = match self.bitcoind.block_hash(height).await? {
-                        Some(hash) => self.bitcoind.block(hash).await?,
-                        None => None,
-                    };
-                    self.follower.answer_block(block.as_ref());
-                }
-            }
-        }
-        if self.follower.is_at_tip() {
-            self.scan().await;
         }
         Ok(())
     }
 
-    /// Looks for older outputs of addresses that were registered since the last scan.
-    async fn scan(&mut self) {
-        if self.scan.is_none() {
-            let scripts = self.follower.tracker().unscanned();
-            if scripts.is_empty() {
-                return;
+    async fn follow<B: Bitcoind>(
+        &mut self,
+        bitcoind: &B,
+        ledger: &LedgerView,
+        own: Position,
+    ) -> Result<(), RoundError> {
+        let open = ledger.open.values().map(|entry| entry.transaction.txid());
+        self.follower.tracker_mut().track(open.collect());
+        self.follower.begin(own);
+        while let Some(question) = self.follower.question() {
+            match question {
+                following::Question::HashAt(height) => self.follower.answer_hash(bitcoind.block_hash(height).await?),
+                following::Question::BlockAt(height) => {
+                    let block = match bitcoind.block_hash(height).await? {
+                        Some(hash) => bitcoind.block(hash).await,
+                        None => Ok(None),
+                    };
+                    if let Err(RpcError::NoBlock { .. }) = block {
+                        self.follower.block_is_gone();
+                    }
+                    self.follower.answer_block(block?.as_ref());
+                }
             }
-            let (bitcoind, wanted) = (Arc::clone(&self.bitcoind), scripts.clone());
-            let result = tokio::spawn(async move { bitcoind.scan(&wanted).await });
-            self.scan = Some(RunningScan { scripts, result });
         }
-        let Some(running) = &mut self.scan else {
-            return;
-        };
-        let Some(result) = self.clock.within(SCAN_PATIENCE, &mut running.result).await else {
-            return;
-        };
-        let scripts = self.scan.take().map(|running| running.scripts).unwrap_or_default();
-        match result {
-            Ok(Ok(scan)) => self.take_scan(&scripts, &scan),
-            // Another scan may be running, or bitcoind may have gone: scripts that are not scanned for stay wanted.
-            Ok(Err(error)) => tracing::debug!(%error, "scan failed, it will be repeated"),
-            Err(error) => tracing::debug!(%error, "scan failed, it will be repeated"),
-        }
+        Ok(())
     }
 
-    fn take_scan(&mut self, scripts: &[ScriptBuf], scan: &Scan) {
-        let at = Position { height: scan.height, hash: scan.tip };
-        let unspents: Vec<Scanned> = scan.unspents.iter().map(|unspent| scanned(scan, unspent)).collect();
-        let of_use = self.follower.tracker().scanned(at, scripts, &unspents);
-        tracing::debug!(addresses = scripts.len(), found = unspents.len(), of_use, "scanned the unspent outputs");
-    }
-
-    fn warn_of_lag(&mut self, info: &ChainInfo) {
-        if following::is_lagging(info.headers, info.height) {
-            let url = self.bitcoind.url();
-            self.lag.failed(&format!("bitcoind at {url} lags: it has headers of blocks that it lacks"));
-        } else {
-            self.lag.recovered();
+    /// Looks for payments that came before their addresses: some steps each round, so that nothing else waits for it.
+    async fn look_back<B: Bitcoind>(&mut self, bitcoind: &B) -> Result<(), RoundError> {
+        if !self.follower.is_at_tip() || !self.is_list_read {
+            return Ok(());
         }
+        if !self.read_filters(bitcoind).await? {
+            self.read_older(bitcoind).await?;
+        }
+        for _ in 0..OLDER_BLOCKS_A_ROUND {
+            let Some(Position { height, hash }) = self.follower.match_to_read() else { break };
+            let block = there(bitcoind.block(hash).await)?;
+            self.follower.answer_match(height, block.as_ref());
+        }
+        for outpoint in self.follower.tracker().hints(HINTS_A_ROUND) {
+            let unspent = bitcoind.unspent(outpoint, false).await?;
+            self.follower.answer_hint(outpoint, unspent.map(output));
+        }
+        Ok(())
     }
 
-    async fn estimate_fee(&mut self, min_fee_rate: u32) -> Result<(), RpcError> {
-        if self.fees.is_stale(self.clock.ms()) {
-            let rate = self.bitcoind.fee_rate(fees::CONFIRM_WITHIN, fees::fallback(min_fee_rate)).await?;
-            self.fees.renew(rate, self.clock.ms());
+    /// Reads filters of older blocks; false when bitcoind has none.
+    async fn read_filters<B: Bitcoind>(&mut self, bitcoind: &B) -> Result<bool, RpcError> {
+        let heights = self.follower.older();
+        if heights.is_empty() {
+            return Ok(true);
+        }
+        let filters = bitcoind.block_filters(heights.clone()).await?;
+        let is_whole = filters.len() == heights.len();
+        let taken = heights.zip(filters).rev().all(|(height, (hash, filter))| {
+            let block = Position { height, hash };
+            self.follower.answer_filter(block, &filter)
+        });
+        Ok(is_whole && taken)
+    }
+
+    /// The same by the blocks themselves.
+    async fn read_older<B: Bitcoind>(&mut self, bitcoind: &B) -> Result<(), RpcError> {
+        for height in self.follower.older().rev().take(OLDER_BLOCKS_A_ROUND) {
+            let Some(hash) = bitcoind.block_hash(height).await? else { break };
+            let block = there(bitcoind.block(hash).await)?;
+            self.follower.answer_older(height, block.as_ref());
+            if block.is_none() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    async fn estimate_fee<B: Bitcoind>(&mut self, bitcoind: &B, clock_ms: u64) -> Result<(), RoundError> {
+        if self.fees.is_stale(clock_ms) {
+            self.fees.renew(bitcoind.fee_rate(fees::CONFIRM_WITHIN).await?, clock_ms);
         }
         Ok(())
     }
 
     /// Compares both best chains, when one of them has moved.
-    async fn compare(&mut self, light: Position, own: Position) -> Result<(), RoundError> {
-        if !self.compared.is_stale(light, own, self.clock.ms()) {
+    async fn compare<N: Node, B: Bitcoind>(
+        &mut self,
+        node: &N,
+        bitcoind: &B,
+        (light, own): (Position, Position),
+        clock_ms: u64,
+    ) -> Result<(), RoundError> {
+        if !self.compared.is_stale(light, own, clock_ms) {
             return Ok(());
         }
         let mut search = HeaderSearch::new(light, own);
         let comparison = loop {
             match search.next() {
-                Next::Ask(question) => search = search.answer(self.ask(question, light).await?),
+                Next::Ask(question) => search = search.answer(ask(node, bitcoind, question, light).await?),
                 Next::Found(comparison) => break comparison,
                 Next::NothingInCommon => return Err(RoundError::NoCommonBlock),
             }
         };
-        let headers = self.bitcoind.headers(comparison.next_heights()).await?;
-        self.compared.set(comparison, headers, self.clock.ms());
+        let headers = bitcoind.headers(comparison.next_heights()).await?;
+        self.compared.set(comparison, headers, clock_ms);
         Ok(())
     }
 
-    async fn ask(&self, question: headers::Question, light: Position) -> Result<headers::Answer, RoundError> {
-        Ok(match question {
-            headers::Question::HashesAt(height) => {
-                let hash = self.node.call(LIGHT_CLIENT, &hashAtCall { height }).await?;
-                let light = (hash != B256::ZERO).then(|| BlockHash::from_byte_array(hash.0));
-                headers::Answer::Hashes { light, own: self.bitcoind.block_hash(height).await? }
-            }
-            headers::Question::LightKnows(height) => {
-                headers::Answer::Known(match self.bitcoind.block_hash(height).await? {
-                    Some(hash) => self.light_client_knows(hash).await?,
-                    None => false,
-                })
-            }
-            headers::Question::OwnKnowsLightTip => {
-                headers::Answer::Known(self.bitcoind.header(light.hash).await?.is_some())
-            }
-        })
-    }
-
-    /// Whether the light client knows a block, on its best chain or not.
-    async fn light_client_knows(&self, hash: BlockHash) -> Result<bool, Error> {
-        let hash = B256::from(hash.to_byte_array());
-        match self.node.call(LIGHT_CLIENT, &headerCall { hash }).await {
-            Ok(_) => Ok(true),
-            Err(Error::Reverted { .. }) => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
-    async fn places(&mut self, ledger: &LedgerView, tip_height: Height) -> Result<BTreeMap<u64, Place>, RpcError> {
-        let mut places = BTreeMap::new();
+    /// Places the vault transactions that are not settled. Where one is stays unknown when bitcoind does not say.
+    async fn find_places<B: Bitcoind>(
+        &mut self,
+        bitcoind: &B,
+        ledger: &LedgerView,
+        tip_height: Height,
+    ) -> Result<(), RoundError> {
+        self.places.clear();
         for (number, entry) in ledger.open.iter().filter(|(_, entry)| entry.status != VaultStatus::Settled) {
-            places.insert(*number, self.place(entry.transaction.txid(), tip_height).await?);
+            let place = self.place(bitcoind, entry.transaction.txid(), tip_height).await?;
+            self.places.insert(*number, place);
         }
-        Ok(places)
+        Ok(())
     }
 
-    async fn place(&mut self, txid: Txid, tip_height: Height) -> Result<Place, RpcError> {
+    async fn place<B: Bitcoind>(&self, bitcoind: &B, txid: Txid, tip_height: Height) -> Result<Place, RpcError> {
         let mut search = PlaceSearch::new(self.follower.tracker().mined(&txid));
         loop {
             search = match search {
                 PlaceSearch::Found(place) => return Ok(place),
                 PlaceSearch::Ask(PlaceQuestion::OutputConfirmations) => {
-                    let output = self.bitcoind.unspent(OutPoint { txid, vout: 0 }, true).await?;
+                    let output = bitcoind.unspent(OutPoint { txid, vout: 0 }, true).await?;
                     PlaceSearch::output(output.map(|output| output.confirmations), tip_height)
                 }
                 PlaceSearch::Ask(PlaceQuestion::HashAt(height)) => {
-                    PlaceSearch::hash_at(height, self.bitcoind.block_hash(height).await?)
+                    PlaceSearch::hash_at(height, bitcoind.block_hash(height).await?)
                 }
                 PlaceSearch::Ask(PlaceQuestion::InMempool) => {
-                    PlaceSearch::in_mempool(self.bitcoind.is_in_mempool(txid).await?)
+                    PlaceSearch::in_mempool(bitcoind.is_in_mempool(txid).await?)
                 }
             };
         }
     }
 }
 
-fn scanned(scan: &Scan, unspent: &Unspent) -> Scanned {
-    Scanned {
-        outpoint: unspent.outpoint,
-        script: unspent.script_pubkey.clone(),
-        amount: unspent.value,
-        height: (scan.height + 1).saturating_sub(unspent.confirmations),
-        coinbase: unspent.coinbase,
+impl Parts {
+    fn new(vitals: &Vitals) -> Self {
+        let part = |who, recovery| Part::new(vitals, who, recovery);
+        let health = |who, recovery| Health::new(vitals, who, recovery);
+        Self {
+            registrations: part("registrations", "registered addresses are read again"),
+            blocks: part("blocks", "bitcoind's blocks are read again"),
+            past: part("older blocks", "bitcoind's older blocks are read again"),
+            fees: part("fee estimates", "bitcoind answers about fees again"),
+            headers: part("headers", "bitcoind's headers are compared again"),
+            places: part("vault transactions", "bitcoind answers about vault transactions again"),
+            lag: health("bitcoind's chain", "bitcoind's chain is up to date again"),
+            speed: health("bitcoind's speed", "bitcoind answers in time again"),
+            pruned: health("pruned blocks", "bitcoind has all blocks that matter"),
+            estimate: health("fee rate", "bitcoind estimates fees"),
+        }
+    }
+
+    /// Tells what the answer says about bitcoind itself.
+    fn tell(&mut self, bitcoind: &impl Bitcoind, info: &ChainInfo, light_height: Height, took_ms: u64) {
+        let url = bitcoind.url();
+        match lag(info.height, info.headers, light_height) {
+            Some(lag) => self.lag.failed("lag", &format!("bitcoind at {url} lags: {lag}")),
+            None => self.lag.recovered(),
+        }
+        if took_ms > SLOW_MS {
+            let text = format!("bitcoind at {url} is slow: its simplest answer took {took_ms} ms");
+            self.speed.note("slow", text + ", and all that depends on it takes as much longer");
+        } else {
+            self.speed.recovered();
+        }
+    }
+
+    /// Tells what bitcoind lacks.
+    fn tell_lacking(&mut self, bitcoind: &impl Bitcoind, facts: &Followed, clock_ms: u64) {
+        let url = bitcoind.url();
+        match facts.follower.lacks() {
+            Some(gone) => self.pruned.note(
+                "pruned",
+                format!(
+                    "bitcoind at {url} does not have blocks {} to {} any more (it is pruned): of payments in them to addresses that \
+                     this relayer did not know then it learns by proofs alone (`causeway status ADDRESS --prove`); a larger -prune \
+                     keeps them",
+                    gone.start,
+                    gone.end - 1
+                ),
+            ),
+            None => self.pruned.recovered(),
+        }
+        match facts.fees.rate(clock_ms) {
+            None => {
+                let text = format!(
+                    "bitcoind at {url} has no fee estimate, and nothing is proposed or approved without one (on regtest: fee_rate in relayer.toml)"
+                );
+                self.estimate.failed("no estimate", &text);
+            }
+            Some(_) => self.estimate.recovered(),
+        }
     }
 }
+
+async fn ask<N: Node, B: Bitcoind>(
+    node: &N,
+    bitcoind: &B,
+    question: headers::Question,
+    light: Position,
+) -> Result<headers::Answer, RoundError> {
+    Ok(match question {
+        headers::Question::HashesAt(height) => {
+            let hash = node.call(LIGHT_CLIENT, &hashAtCall { height }).await?;
+            let light = (hash != B256::ZERO).then(|| BlockHash::from_byte_array(hash.0));
+            headers::Answer::Hashes { light, own: bitcoind.block_hash(height).await? }
+        }
+        headers::Question::LightKnows(height) => headers::Answer::Known(match bitcoind.block_hash(height).await? {
+            Some(hash) => light_client_knows(node, hash).await?,
+            None => false,
+        }),
+        headers::Question::OwnKnowsLightTip => headers::Answer::Known(bitcoind.header(light.hash).await?.is_some()),
+    })
+}
+
+/// Whether the light client knows a block, on its best chain or not.
+async fn light_client_knows<N: Node>(node: &N, hash: BlockHash) -> Result<bool, Error> {
+    let hash = B256::from(hash.to_byte_array());
+    match node.call(LIGHT_CLIENT, &headerCall { hash }).await {
+        Ok(_) => Ok(true),
+        Err(Error::Reverted { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// A block, or none when bitcoind has deleted it.
+fn there(block: Result<Option<Block>, RpcError>) -> Result<Option<Block>, RpcError> {
+    match block {
+        Err(RpcError::NoBlock { .. }) => Ok(None),
+        block => block,
+    }
+}
+
+fn output(unspent: Unspent) -> Output {
+    Output {
+        script: unspent.script_pubkey,
+        amount: unspent.value,
+        confirmations: unspent.confirmations,
+        coinbase: unspent.coinbase,
+        tip: unspent.tip,
+    }
+}
+
+#[cfg(test)]
+mod tests;

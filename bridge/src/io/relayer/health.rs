@@ -1,29 +1,120 @@
-//! Says once that somebody fails, and once that it works again.
+//! Says once that somebody fails, and once that it works again; and keeps who fails now, for whoever asks the relayer how it is.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The health of one that the relayer depends on.
+/// Rounds in a row that must be well before the same trouble is told again: one that comes and goes is told once.
+const WELL_ROUNDS: u32 = 100;
+/// Rounds in a row that fail after which it is told in any case.
+const FAILED_ROUNDS: u32 = 20;
+
+/// How a relayer is: its troubles of now, and the members that it waits for. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub struct Vitals(Arc<Mutex<State>>);
+
+/// What [`Vitals`] hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    /// By whom or what fails.
+    pub troubles: BTreeMap<&'static str, String>,
+    /// Members that keep others waiting, by number, and with what.
+    pub waited_for: BTreeMap<u16, String>,
+}
+
+impl Vitals {
+    #[must_use]
+    pub fn now(&self) -> State {
+        self.lock().clone()
+    }
+
+    /// The members that are waited for now.
+    pub fn waited_for(&self, members: BTreeMap<u16, String>) {
+        self.lock().waited_for = members;
+    }
+
+    /// Held only for moments.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The health of one that the relayer depends on, or of one part of its work.
 pub struct Health {
+    vitals: Vitals,
     who: &'static str,
-    error: Option<String>,
+    /// What is said when it is well again.
+    recovery: &'static str,
+    /// The kinds of trouble that were told.
+    told: BTreeSet<&'static str>,
+    is_open: bool,
+    well: u32,
+    failed: u32,
 }
 
 impl Health {
-    pub fn new(who: &'static str) -> Self {
-        Self { who, error: None }
+    pub fn new(vitals: &Vitals, who: &'static str, recovery: &'static str) -> Self {
+        let vitals = vitals.clone();
+        Self { vitals, who, recovery, told: BTreeSet::new(), is_open: false, well: 0, failed: 0 }
     }
 
-    pub fn failed(&mut self, error: &impl Display) {
-        let text = error.to_string();
-        if self.error.as_ref() != Some(&text) {
-            tracing::warn!("{text}; waiting for it");
-            self.error = Some(text);
+    /// It fails, and is waited for. Errors of one kind are told once, whatever else is in them.
+    pub fn failed(&mut self, kind: &'static str, error: &impl Display) {
+        self.note(kind, format!("{error}; waiting for it"));
+    }
+
+    /// Something is wrong with it, which the work goes on without.
+    pub fn note(&mut self, kind: &'static str, text: String) {
+        self.well = 0;
+        self.failed += 1;
+        if self.told.insert(kind) || (!self.is_open && self.failed == FAILED_ROUNDS) {
+            tracing::warn!("{text}");
+            self.is_open = true;
         }
+        self.vitals.lock().troubles.insert(self.who, text);
     }
 
     pub fn recovered(&mut self) {
-        if self.error.take().is_some() {
-            tracing::info!("{} is back", self.who);
+        if self.failed > 0 {
+            self.vitals.lock().troubles.remove(self.who);
         }
+        self.failed = 0;
+        if std::mem::take(&mut self.is_open) {
+            tracing::info!("{}", self.recovery);
+        }
+        self.well = self.well.saturating_add(1);
+        if self.well == WELL_ROUNDS {
+            self.told.clear();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trouble_that_comes_and_goes_is_told_once_and_one_that_stays_is_told_again() {
+        let vitals = Vitals::default();
+        let mut health = Health::new(&vitals, "bitcoind", "bitcoind is back");
+        health.failed("away", &"connection refused");
+        assert!(health.is_open);
+        assert_eq!(vitals.now().troubles["bitcoind"], "connection refused; waiting for it");
+        for _ in 0..50 {
+            health.recovered();
+            assert!(vitals.now().troubles.is_empty() && !health.is_open);
+            health.failed("away", &"connection refused");
+            assert!(!health.is_open, "it was told");
+        }
+        health.failed("login", &"wrong password");
+        assert!(health.is_open, "another kind");
+        health.recovered();
+        (1..FAILED_ROUNDS).for_each(|_| health.failed("away", &"connection refused"));
+        assert!(!health.is_open);
+        health.failed("away", &"connection refused");
+        assert!(health.is_open, "it stays away");
+        (0..WELL_ROUNDS).for_each(|_| health.recovered());
+        health.failed("away", &"connection refused");
+        assert!(health.is_open, "that was another time");
     }
 }

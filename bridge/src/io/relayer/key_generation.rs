@@ -34,8 +34,14 @@ pub struct KeyGeneration<N> {
     running: Option<Running>,
 }
 
+/// Milliseconds without a post after which those are named that it waits for: members start at different times.
+const NAME_AFTER_MS: u64 = 10_000;
+
 struct Running {
     epoch: u32,
+    /// When something was posted, or confirmed, for the last time.
+    moved_ms: u64,
+    confirmers: usize,
     machine: Dkg,
     read: usize,
     confirmation: KeyConfirmation,
@@ -99,13 +105,24 @@ impl<N: Node> KeyGeneration<N> {
             let stored = self.member.store.get_secret(&file(epoch))?;
             let machine = self.open(epoch, stored.as_ref().map(|bytes| bytes.as_slice())).await?;
             tracing::info!(epoch, member = self.member.me, "making the federation's key together");
-            self.running = Some(Running { epoch, machine, read: 0, confirmation: KeyConfirmation::default() });
+            self.running = Some(Running {
+                epoch,
+                moved_ms: self.member.clock.ms(),
+                confirmers: 0,
+                machine,
+                read: 0,
+                confirmation: KeyConfirmation::default(),
+            });
         }
         let Some(running) = &mut self.running else {
             return Ok(Vec::new());
         };
         let events = ledger.posts_after(running.read);
         running.read = ledger.posts_len();
+        let confirmers = ledger.confirmers(epoch).len();
+        if !events.is_empty() || confirmers > running.confirmers {
+            (running.moved_ms, running.confirmers) = (self.member.clock.ms(), confirmers);
+        }
         let mut posts = Vec::new();
         for effect in running.machine.step(&events, ledger.view().head.time_s, &mut &mut *random) {
             match effect {
@@ -118,6 +135,23 @@ impl<N: Node> KeyGeneration<N> {
             }
         }
         Ok(posts)
+    }
+
+    /// The members that the running key generation waits for, with what; none while it moves.
+    #[must_use]
+    pub fn waited_for(&self, ledger: &Ledger) -> BTreeMap<u16, String> {
+        let waits = |running: &&Running| self.member.clock.ms().saturating_sub(running.moved_ms) >= NAME_AFTER_MS;
+        let Some(running) = self.running.as_ref().filter(waits) else { return BTreeMap::new() };
+        let (epoch, missing) = (running.epoch, running.machine.missing());
+        let (what, missing) = if missing.is_empty() {
+            let confirmers = ledger.confirmers(epoch);
+            let members = 1..=ledger.view().members();
+            ("confirmation", members.filter(|member| !confirmers.contains(member)).collect())
+        } else {
+            ("part", missing)
+        };
+        let text = format!("its {what} of the key of epoch {epoch} is missing");
+        missing.into_iter().map(|member| (member, text.clone())).collect()
     }
 
     /// Tells the Federation contract which key came out.

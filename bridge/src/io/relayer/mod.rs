@@ -12,6 +12,7 @@
 //! Neither node nor bitcoind has to be there: the relayer says so once, waits, and goes on where it was. What it stops
 //! for is its own error ([`FatalError`]): a damaged or full disk, another process on its data, a wrong key.
 
+mod bitcoin_part;
 mod bitcoin_task;
 mod bitcoind;
 mod duty_task;
@@ -19,6 +20,7 @@ mod error;
 mod gather_bitcoin;
 mod gather_ledger;
 mod health;
+mod health_server;
 mod identity;
 mod key_generation;
 mod member;
@@ -28,6 +30,7 @@ mod run;
 mod signing;
 mod signing_task;
 mod tx_sender;
+mod waiting;
 
 pub use bitcoind::Bitcoind;
 pub use error::FatalError;

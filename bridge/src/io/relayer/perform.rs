@@ -215,10 +215,12 @@ impl Unfinished {
     fn outcome(self, task: Task) -> Outcome {
         match self {
             Self::Gone => Outcome::Gone,
-            Self::Bitcoin(error) => {
+            Self::Bitcoin(error) if error.retry() => {
                 tracing::debug!(?task, %error, "bitcoind did not answer");
                 Outcome::Unanswered
             }
+            // As a block that a pruned one has deleted.
+            Self::Bitcoin(error) => Outcome::Refused { reason: error.to_string() },
         }
     }
 }

@@ -20,7 +20,8 @@ use super::duty_task::DutyTask;
 use super::error::{FatalError, RoundError};
 use super::gather_bitcoin::BitcoinGatherer;
 use super::gather_ledger::{LedgerGatherer, index_of};
-use super::health::Health;
+use super::health::{Health, Vitals};
+use super::health_server;
 use super::identity::Identity;
 use super::key_generation::KeyGeneration;
 use super::member::{Member, Random};
@@ -29,6 +30,7 @@ use super::perform::Performer;
 use super::signing::Signing;
 use super::signing_task::{CURSOR, Cursor, SigningTask};
 use super::tx_sender::TxSender;
+use super::waiting::Waiting;
 use crate::io::clock::Clock;
 use crate::io::config::{self, Config, Login};
 use crate::io::sidechain::{Account, Client, Error};
@@ -36,11 +38,13 @@ use crate::io::store::Store;
 use crate::keystore::OperatorKeys;
 use crate::peg;
 use crate::relay::duty::DutySchedule;
+use crate::relay::fees::FeeEstimate;
 use crate::relay::ledger::Ledger;
 use crate::relay::machine::Machine;
 use crate::relay::posts::Posts;
 
 const IDENTITY: &str = "identity.json";
+const NODE: &str = "the sidechain node";
 
 /// Between two tries to start.
 const START_AGAIN: Duration = Duration::from_millis(250);
@@ -95,14 +99,19 @@ pub async fn run_within<N: Node, B: Bitcoind>(
     let Surroundings { node, connect, clock, random } = surroundings;
     let store = Arc::new(Store::open(&config.data_dir, keys.storage_key())?.crash_after(hooks.crash_after_writes));
     check_data(&store, identity)?;
-    let starting = Starting { config, identity, keys, store, node: Arc::new(node), connect, clock };
+    let vitals = Vitals::default();
+    let mut tasks = JoinSet::new();
+    if let Some(address) = config.health_listen {
+        tasks.spawn(health_server::serve(health_server::listen(address).await?, vitals.clone()));
+    }
+    let starting = Starting { config, identity, keys, store, node: Arc::new(node), connect, clock, vitals };
     tokio::pin!(stop);
     let start = tokio::select! {
         start = starting.start() => start?,
         () = &mut stop => return Ok(()),
     };
     tracing::info!(member = start.member.me, account = %keys.address(), "relayer started");
-    let mut tasks = start.spawn(random)?;
+    start.spawn(random, &mut tasks)?;
     tokio::select! {
         error = failure(&mut tasks) => return Err(error),
         // The tasks end where they wait: what they promised is durable already.
@@ -133,12 +142,15 @@ struct Starting<'a, N, C> {
     node: Arc<N>,
     connect: C,
     clock: Clock,
+    vitals: Vitals,
 }
 
 /// What a relayer is made of.
 struct Started<N, B> {
     member: Arc<Member<N>>,
     bitcoind: Arc<B>,
+    fees: FeeEstimate,
+    vitals: Vitals,
     ledger: Ledger,
     peg: Peg,
     schedule: DutySchedule,
@@ -149,7 +161,7 @@ struct Started<N, B> {
 impl<N: Node, B: Bitcoind, C: Fn(Network) -> Result<B, FatalError>> Starting<'_, N, C> {
     /// Waits for the node, then checks that this relayer belongs to it.
     async fn start(&self) -> Result<Started<N, B>, FatalError> {
-        let mut health = Health::new("the sidechain node");
+        let mut health = Health::new(&self.vitals, NODE, "the sidechain node is back");
         loop {
             match self.open().await {
                 Ok(started) => {
@@ -157,7 +169,7 @@ impl<N: Node, B: Bitcoind, C: Fn(Network) -> Result<B, FatalError>> Starting<'_,
                     return Ok(started);
                 }
                 Err(RoundError::Fatal(error)) => return Err(error),
-                Err(error) => health.failed(&error),
+                Err(error) => health.failed(error.kind(), &error),
             }
             self.clock.sleep(self.config.poll().max(START_AGAIN)).await;
         }
@@ -185,6 +197,7 @@ impl<N: Node, B: Bitcoind, C: Fn(Network) -> Result<B, FatalError>> Starting<'_,
             self.store.put_json(IDENTITY, &self.identity)?;
         }
         let me = index_of(&info, self.keys.address()).ok_or_else(|| not_a_member(self.keys, &info))?;
+        let fees = FeeEstimate::new(self.config.fee_rate, info.bitcoin_network).map_err(FatalError::from)?;
         let bitcoind = Arc::new((self.connect)(info.bitcoin_network)?);
         let recovery_leaf = self.node.call(FEDERATION, &Federation::recoveryLeafCall {}).await?;
         let max_deposits = self.node.call(BRIDGE, &contracts::Bridge::maxDepositsCall {}).await?;
@@ -209,6 +222,8 @@ impl<N: Node, B: Bitcoind, C: Fn(Network) -> Result<B, FatalError>> Starting<'_,
         Ok(Started {
             member: Arc::new(member),
             bitcoind,
+            fees,
+            vitals: self.vitals.clone(),
             peg: peg_of(&info)?,
             ledger: Ledger::new(me, cursor.from, info, max_deposits.saturating_to()),
             schedule: schedule(self.config),
@@ -226,8 +241,16 @@ impl<N: Node, B: Bitcoind> Started<N, B> {
     ///        ^   \------ledger------> duty task
     ///        +----bitcoin-----+--------^             each time bitcoind was asked
     /// ```
-    fn spawn(self, random: Box<dyn Random>) -> Result<JoinSet<Result<(), FatalError>>, FatalError> {
-        let Self { member, bitcoind, ledger, peg, schedule, cursor, poll } = self;
+    fn spawn(self, random: Box<dyn Random>, tasks: &mut JoinSet<Result<(), FatalError>>) -> Result<(), FatalError> {
+        let Self { member, bitcoind, fees, vitals, ledger, peg, schedule, cursor, poll } = self;
+        let gatherer = BitcoinGatherer::new(
+            Arc::clone(&member.node),
+            Arc::clone(&bitcoind),
+            member.clock.clone(),
+            peg,
+            fees,
+            &vitals,
+        );
         let (ledger_sender, ledger_receiver) = watch::channel(None);
         let (bitcoin_sender, bitcoin_receiver) = watch::channel(None);
         let (node, clock, sender) = (Arc::clone(&member.node), member.clock.clone(), Arc::clone(&member.sender));
@@ -242,14 +265,15 @@ impl<N: Node, B: Bitcoind> Started<N, B> {
             ledger: ledger_sender,
             bitcoin: bitcoin_receiver.clone(),
             posts: Posts::default(),
-            node_health: Health::new("the sidechain node"),
-            node_lag: Health::new("the sidechain's head"),
+            waiting: Waiting::new(&vitals),
+            node_health: Health::new(&vitals, NODE, "the sidechain node is back"),
+            node_lag: Health::new(&vitals, "the sidechain's head", "the sidechain's head is young again"),
         };
         let bitcoin = BitcoinTask {
-            gatherer: BitcoinGatherer::new(Arc::clone(&node), Arc::clone(&bitcoind), clock.clone(), peg),
+            gatherer,
             ledger: ledger_receiver.clone(),
             bitcoin: bitcoin_sender,
-            health: Health::new("bitcoind"),
+            health: Health::new(&vitals, "bitcoind", "bitcoind is back"),
         };
         let duty = DutyTask {
             machine: Machine::new(member.me, schedule),
@@ -262,11 +286,10 @@ impl<N: Node, B: Bitcoind> Started<N, B> {
             running: JoinSet::new(),
             said: Default::default(),
         };
-        let mut tasks = JoinSet::new();
         tasks.spawn(signing.run());
         tasks.spawn(bitcoin.run());
         tasks.spawn(duty.run());
-        Ok(tasks)
+        Ok(())
     }
 }
 

@@ -21,12 +21,14 @@ use super::node::Node;
 use crate::board::{Effect, Post};
 use crate::policy::{self, FeeBounds, Signed};
 use crate::relay::approval::Approval;
+use crate::relay::latecomers::Latecomers;
 use crate::relay::ledger::{Entry, Ledger, LedgerView};
 use crate::signing::{self, Session};
 use crate::threshold::KeyShare;
 use crate::vault_tx::VaultTransaction;
 
 const SIGNED: &str = "signed.json";
+const LATE: &str = "late.json";
 
 /// The sessions that this member takes part in, and its promises.
 pub struct Signing<N, B> {
@@ -38,6 +40,7 @@ pub struct Signing<N, B> {
     /// Those that were looked for in the store.
     recalled: BTreeSet<u64>,
     signed: Signed,
+    late: Latecomers,
     gathering: JoinSet<(u64, Option<Evidence>)>,
 }
 
@@ -62,9 +65,11 @@ impl<N: Node, B: Bitcoind> Signing<N, B> {
             None => Signed::default(),
             Some(bytes) => Signed::from_bytes(&bytes).map_err(|error| FatalError::Record(error.to_string()))?,
         };
+        let late = member.store.get_json(LATE)?.unwrap_or_default();
         Ok(Self {
             member,
             bitcoind,
+            late,
             sessions: BTreeMap::new(),
             complete: BTreeMap::new(),
             recalled: BTreeSet::new(),
@@ -97,21 +102,50 @@ impl<N: Node, B: Bitcoind> Signing<N, B> {
         };
         let events = ledger.posts_after(open.read);
         open.read = ledger.posts_len();
-        let facts =
-            signing::Facts { events: &events, now: ledger.view().head.time_s, may_sign: open.approval.is_given() };
+        let now = ledger.view().head.time_s;
+        let late = self.late.named(now);
+        let facts = signing::Facts { events: &events, now, may_sign: open.approval.is_given(), late: &late };
         let mut posts = Vec::new();
         for effect in open.machine.step(facts, &mut &mut *random) {
             match effect {
                 Effect::Persist(state) => self.member.store.put_secret(&session_file(number), &state)?,
                 Effect::Post(post) => posts.push(post),
-                Effect::Blame(blame) => tracing::warn!(number, %blame, "a member broke the signing"),
+                Effect::Blame(blame) => {
+                    if self.late.late(blame.member, number, blame.attempt, now) {
+                        tracing::warn!(number, %blame, "a member broke the signing, or kept it waiting");
+                        self.member.store.put_json(LATE, &self.late)?;
+                    }
+                }
                 Effect::Done(signatures) => {
+                    if self.late.in_time(&open.machine.committed(), number) {
+                        self.member.store.put_json(LATE, &self.late)?;
+                    }
                     let transaction = attach(&self.member, number, &entry.transaction, &signatures)?;
                     self.complete.extend(transaction.map(|transaction| (number, Arc::new(transaction))));
                 }
             }
         }
         Ok(posts)
+    }
+
+    /// The members that others wait for, with what they are waited for: in open sessions, and from before.
+    #[must_use]
+    pub fn waited_for(&self, now_s: u64) -> BTreeMap<u16, String> {
+        let before = self.late.remembered().into_iter().map(|(member, times)| {
+            let text = format!("it was late, or at fault, in {times} of its last signing rounds");
+            (member, text)
+        });
+        let sessions = self.sessions.iter().filter_map(|(number, open)| Some((number, open.machine.missing(now_s)?)));
+        let now = sessions.flat_map(|(number, (missing, members))| {
+            let what = match missing {
+                signing::Missing::Commitments => "commitments",
+                signing::Missing::Shares => "signature shares",
+            };
+            members
+                .into_iter()
+                .map(move |member| (member, format!("its {what} for vault transaction {number} are missing")))
+        });
+        before.chain(now).collect()
     }
 
     /// Opens the session of a vault transaction; false when this member cannot take part.

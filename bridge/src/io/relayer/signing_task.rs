@@ -3,6 +3,7 @@
 //! It depends on its node and its store alone. Nothing that bitcoind or another action does can delay it: what it wants
 //! from bitcoind it is told by the task that follows bitcoind, or asks in tasks of their own.
 
+use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,7 @@ use super::key_generation::KeyGeneration;
 use super::member::{Member, Random};
 use super::node::Node;
 use super::signing::Signing;
+use super::waiting::Waiting;
 use crate::board::Post;
 use crate::io::sidechain::{Call, Error};
 use crate::relay::facts::{self, BitcoinView};
@@ -54,6 +56,7 @@ pub struct SigningTask<N, B> {
     pub posts: Posts,
     pub node_health: Health,
     pub node_lag: Health,
+    pub waiting: Waiting,
 }
 
 impl<N: Node, B: Bitcoind> SigningTask<N, B> {
@@ -64,7 +67,7 @@ impl<N: Node, B: Bitcoind> SigningTask<N, B> {
                 Ok(()) => self.node_health.recovered(),
                 Err(RoundError::Fatal(error)) => return Err(error),
                 Err(error) => {
-                    self.node_health.failed(&error);
+                    self.node_health.failed(error.kind(), &error);
                     self.ledger.send_replace(None);
                 }
             }
@@ -107,6 +110,7 @@ impl<N: Node, B: Bitcoind> SigningTask<N, B> {
                 result => failed = failed.and(result),
             }
         }
+        self.tell_who_is_waited_for();
         failed.and(self.send_posts().await)?;
         // The others look once in a round, except when there is something to broadcast.
         if self.signing.complete.len() != self.gatherer.ledger.view().signed.len() {
@@ -120,9 +124,8 @@ impl<N: Node, B: Bitcoind> SigningTask<N, B> {
         let head = self.gatherer.ledger.view().head;
         if is_head_old(self.member.clock.unix_ms() / 1000, head.time_s) {
             let (url, head) = (self.member.node.url(), head.number);
-            self.node_lag.failed(&format!(
-                "the sidechain node at {url} lags, or its network has halted: its head {head} is old"
-            ));
+            let lags = format!("the sidechain node at {url} lags, or its network has halted: its head {head} is old");
+            self.node_lag.failed("lag", &lags);
         } else {
             self.node_lag.recovered();
         }
@@ -153,6 +156,15 @@ impl<N: Node, B: Bitcoind> SigningTask<N, B> {
                 self.send_posts().await
             }
         }
+    }
+
+    fn tell_who_is_waited_for(&mut self) {
+        let view = self.gatherer.ledger.view();
+        let key_generation =
+            if view.key_is_active() { BTreeMap::new() } else { self.keys.waited_for(&self.gatherer.ledger) };
+        let mut waited_for = self.signing.waited_for(view.head.time_s);
+        waited_for.extend(key_generation);
+        self.waiting.tell(waited_for, &view.info.members);
     }
 
     fn queue(&mut self, posts: Vec<Post>) {
@@ -197,7 +209,7 @@ impl<N: Node, B: Bitcoind> SigningTask<N, B> {
     }
 }
 
-/// bitcoind's estimate; none while it does not answer.
+/// bitcoind's estimate; none while it has none, or does not answer.
 fn fee_rate(bitcoin: &watch::Receiver<Option<Arc<BitcoinView>>>) -> Option<FeeRate> {
-    bitcoin.borrow().as_ref().map(|bitcoin| bitcoin.fee_rate)
+    bitcoin.borrow().as_ref().and_then(|bitcoin| bitcoin.fee_rate)
 }

@@ -10,9 +10,11 @@ mod log_pages;
 pub mod proven;
 mod revert;
 mod transaction;
+mod waiting;
 
 pub use account::{Account, BadSecret};
 pub use client::{Block, Client, MAX_DEPOSIT_PAGES};
 pub use error::Error;
 pub use revert::Revert;
 pub use transaction::{Call, Fees, MAX_GAS, Pending};
+pub use waiting::WaitedFor;

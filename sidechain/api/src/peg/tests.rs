@@ -89,9 +89,11 @@ fn registrations() {
     frozen(&terms(), &format!("{{{fields}}}"));
     let made = format!(r#""address":"bcrt1p","outputKey":"{}""#, hex(5));
     frozen(&Registered { address: "bcrt1p".to_owned(), output_key: key(5) }, &format!("{{{made}}}"));
-    let one = Registration { cursor: 9, terms: terms(), address: "bcrt1p".to_owned(), output_key: key(5) };
-    let page = Registrations { deposits: vec![one], next: 9 };
-    frozen(&page, &format!(r#"{{"deposits":[{{"cursor":9,{fields},{made}}}],"next":9}}"#));
+    let one = Registration { cursor: 9, terms: terms(), address: "bcrt1p".to_owned(), output_key: key(5), paid: None };
+    let two = Registration { paid: Some(OutPoint { txid: txid(), vout: 1 }), ..one.clone() };
+    let page = Registrations { deposits: vec![one, two], next: 9 };
+    let entry = format!(r#""cursor":9,{fields},{made}"#);
+    frozen(&page, &format!(r#"{{"deposits":[{{{entry}}},{{{entry},"paid":"{TXID}:1"}}],"next":9}}"#));
 }
 
 #[test]
@@ -209,7 +211,8 @@ fn answers_may_have_more_fields_and_terms_may_not() {
         object["more"] = json!(1);
         object
     };
-    let registration = Registration { cursor: 9, terms: terms(), address: "bcrt1p".to_owned(), output_key: key(5) };
+    let registration =
+        Registration { cursor: 9, terms: terms(), address: "bcrt1p".to_owned(), output_key: key(5), paid: None };
     let read = serde_json::from_value::<Registration>(with_more(json!(registration)));
     assert_eq!(read.ok(), Some(registration));
     let head = Head { number: 6, hash: key(4), timestamp: 1 };

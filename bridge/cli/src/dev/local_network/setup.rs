@@ -53,9 +53,9 @@ fn configure(layout: &Layout, index: u16, folder: &Path, p2p: &str) -> Result<()
         "genesis = \"../../genesis.json\"\ndata_dir = \"node\"\nkeystore = \"{}\"\nrpc_listen = \"127.0.0.1:{rpc}\"\nrpc_private_listen = \"127.0.0.1:{private}\"\nrpc_unlimited = [\"127.0.0.0/8\"]\nrpc_origins = [\"*\"]\np2p_listen = \"{p2p}\"\n",
         keys::VALIDATOR_KEYSTORE
     );
-    // Blocks come every few seconds or on demand, and nobody saves fees: ask often, collect briefly.
+    // Blocks come every few seconds or on demand, and nobody saves fees: ask often, collect briefly. bitcoind never estimates fees here.
     let relayer = format!(
-        "genesis = \"../../genesis.json\"\nnode = \"{}\"\nkeystore = \"{}\"\ndata_dir = \"relayer\"\npoll_ms = 200\nbatch_ms = 300\n\n[bitcoind]\nurl = \"{}\"\ncookie_file = \"../../bitcoin/regtest/.cookie\"\n\n[duty]\nwindow_s = 10\ntakeover_ms = 3000\n",
+        "genesis = \"../../genesis.json\"\nnode = \"{}\"\nkeystore = \"{}\"\ndata_dir = \"relayer\"\npoll_ms = 200\nbatch_ms = 300\nfee_rate = 1\n\n[bitcoind]\nurl = \"{}\"\ncookie_file = \"../../bitcoin/regtest/.cookie\"\n\n[duty]\nwindow_s = 10\ntakeover_ms = 3000\n",
         layout.private_rpc_url(index),
         keys::OPERATOR_KEYSTORE,
         layout.bitcoin_url()

@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use alloy_primitives::B256;
 use api::peg::{self, PaymentProof, Registered, Terms};
+use bitcoin::hashes::Hash;
+use bitcoin::{OutPoint, Txid};
 use serde_json::json;
 
 use super::super::method::{self, Caller, Methods, asynchronous, on_worker, worker};
@@ -15,7 +17,7 @@ use super::super::workers::Lane;
 use super::super::{context::Context, error};
 use super::address::address;
 use crate::access::Client;
-use crate::chain::{Arrival, Kept, Origin, Registration, RegistrationError};
+use crate::chain::{Arrival, Kept, Origin, Payment, Registration, RegistrationError};
 use crate::io::{clock::now_ms, node_state::Gossip};
 use crate::peg::registration;
 
@@ -117,13 +119,14 @@ async fn keep(context: &Arc<Context>, caller: &Caller, arrival: Arrival) -> erro
 
 fn page(context: &Context, cursor: u64, limit: u32) -> error::Result<peg::Registrations> {
     let limit = limit.clamp(1, MAX_PAGE) as usize;
-    let found = context.chain().registrations(cursor, limit).map_err(|error| error::store(&error))?;
-    let next = found.last().map_or(cursor, |(cursor, _)| *cursor);
-    let deposits = found.into_iter().map(|(cursor, registration)| peg::Registration {
+    let found = context.chain().registrations_with_payments(cursor, limit).map_err(|error| error::store(&error))?;
+    let next = found.last().map_or(cursor, |(cursor, ..)| *cursor);
+    let deposits = found.into_iter().map(|(cursor, registration, paid)| peg::Registration {
         cursor,
         terms: registration.terms,
         address: shown(context, registration.output_key),
         output_key: registration.output_key,
+        paid: paid.map(|Payment { txid, vout }| OutPoint { txid: Txid::from_byte_array(txid.0), vout }),
     });
     Ok(peg::Registrations { deposits: deposits.collect(), next })
 }

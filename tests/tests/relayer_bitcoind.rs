@@ -1,0 +1,178 @@
+//! What a bitcoind can do to its relayer without breaking: it prunes, dies and comes back, is slow, knows no fees, and has seen a payment
+//! before its address was known. Relayers in this process, a real bitcoind.
+
+use std::time::{Duration, Instant};
+
+use alloy_primitives::Address;
+use bitcoin::bip158::BlockFilter;
+use bitcoin::{Amount, ScriptBuf};
+use mainchain::io::rpc::{Auth, RpcError};
+use serde_json::{Value, json};
+use tests::bitcoind::Bitcoind;
+use tests::federation::Federation;
+use tests::relay::Relay;
+use tests::user::User;
+
+const DEPOSIT: Amount = Amount::from_sat(1_000_000);
+
+fn somebody(number: u8) -> Address {
+    Address::repeat_byte(number)
+}
+
+/// All four operators share one bitcoind.
+fn shared(bitcoind: &Bitcoind) -> [(String, Auth); 4] {
+    std::array::from_fn(|_| bitcoind.login())
+}
+
+async fn mine(user: &User) {
+    user.mine(1).await;
+}
+
+/// Pays to an address that nobody has registered yet, `blocks` blocks ago.
+async fn paid_before(federation: &Federation, user: &mut User, to: Address, blocks: u32) {
+    let (registration, script) = federation.deposit_address(to);
+    user.pay(&script, DEPOSIT).await;
+    user.mine(blocks).await;
+    user.sync().await;
+    federation.sidechain.register(&registration);
+}
+
+/// Whether a trouble of this name is told.
+fn has(health: &Value, trouble: &str) -> bool {
+    !health["troubles"][trouble].is_null()
+}
+
+async fn finds_payments_of_the_past(arguments: &[&str]) {
+    let bitcoind = Bitcoind::start_with(arguments).await;
+    let mut user = User::with_rewards(&bitcoind, 3).await;
+    let mut federation = Federation::started(shared(&bitcoind));
+    federation.until_key().await;
+    // A relayer that was there when the block came, and knew no address.
+    paid_before(&federation, &mut user, somebody(1), 40).await;
+    federation.until_minted(somebody(1), || mine(&user)).await;
+    // Relayers that were not there at all: registered while they run, and before they start.
+    for operator in 0..4 {
+        federation.kill(operator).await;
+    }
+    paid_before(&federation, &mut user, somebody(2), 40).await;
+    let (registration, script) = federation.deposit_address(somebody(3));
+    user.pay(&script, DEPOSIT).await;
+    user.mine(30).await;
+    user.sync().await;
+    (0..4).for_each(|operator| federation.start(operator));
+    federation.until_minted(somebody(2), || mine(&user)).await;
+    federation.sidechain.register(&registration);
+    federation.until_minted(somebody(3), || mine(&user)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_before_its_registration_is_found_by_blocks_alone() {
+    finds_payments_of_the_past(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_before_its_registration_is_found_by_block_filters() {
+    finds_payments_of_the_past(&["-blockfilterindex=1"]).await;
+}
+
+#[tokio::test]
+async fn the_filters_of_a_bitcoind_are_those_of_its_blocks_and_one_without_an_index_has_none() {
+    let bitcoind = Bitcoind::start_with(&["-blockfilterindex=1"]).await;
+    let user = User::with_rewards(&bitcoind, 1).await;
+    let filters = user.rpc.block_filters(1..11).await.expect("it has an index");
+    assert_eq!(filters.len(), 10);
+    for (hash, filter) in filters {
+        let block = user.rpc.block(hash).await.expect("it answers").expect("it has it");
+        // No input spends anything in these.
+        let want = BlockFilter::new_script_filter(&block, |_| Ok(ScriptBuf::new())).expect("only coinbases");
+        assert_eq!(filter, want.content);
+    }
+    assert_eq!(user.rpc.block_filters(95..200).await.expect("it answers").len(), 101 + 1 - 95, "as many as there are");
+    let without = Bitcoind::start().await;
+    assert_eq!(without.rpc().block_filters(0..1).await, Ok(Vec::new()));
+}
+
+// 0 - ... - 250[pruned] - ... - 603           half the reclaim delay is 504 blocks
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pruned_bitcoind_is_enough_and_the_blocks_that_it_lacks_are_told() {
+    let bitcoind = Bitcoind::start_with(&["-prune=1", "-fastprune"]).await;
+    let mut user = User::with_rewards(&bitcoind, 3).await;
+    for _ in 0..10 {
+        user.mine(50).await;
+    }
+    user.sync().await;
+    // It deletes whole files of some 250 blocks, and keeps the last 288.
+    let pruned: i64 = user.rpc.call("pruneblockchain", json!([315])).await.expect("it prunes");
+    let info = user.rpc.chain_info().await.expect("it answers");
+    assert!(pruned > 110 && info.pruned_below.is_some_and(|below| below > 110), "{pruned}, {info:?}");
+    let gone = user.rpc.block_hash(20).await.expect("it answers").expect("the chain is longer");
+    assert!(matches!(user.rpc.block(gone).await, Err(RpcError::NoBlock { .. })));
+
+    let federation = Federation::started(shared(&bitcoind));
+    federation.until_key().await;
+    let script = federation.register(somebody(1));
+    user.pay(&script, DEPOSIT).await;
+    mine(&user).await;
+    federation.until_minted(somebody(1), || mine(&user)).await;
+    let health = federation.until_health(0, "it tells what is pruned", |health| has(health, "pruned blocks")).await;
+    let told = health["troubles"]["pruned blocks"].as_str().unwrap_or_default();
+    assert!(told.contains("does not have blocks ") && told.contains("-prune"), "{told}");
+    paid_before(&federation, &mut user, somebody(2), 20).await;
+    federation.until_minted(somebody(2), || mine(&user)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bitcoind_that_is_killed_and_started_again_is_waited_for_and_told() {
+    let mut bitcoind = Bitcoind::start().await;
+    let mut user = User::with_rewards(&bitcoind, 3).await;
+    let federation = Federation::started(shared(&bitcoind));
+    federation.until_key().await;
+    let script = federation.register(somebody(1));
+    federation.until_health(0, "it is well", |health| health["ok"] == true).await;
+    // Writes what it has in memory: kill -9 takes the rest.
+    user.rpc.call::<Value>("gettxoutsetinfo", json!([])).await.expect("it answers");
+    bitcoind.kill();
+    let health = federation.until_health(0, "it is told", |health| has(health, "bitcoind")).await;
+    assert_eq!(health["ok"], false);
+    assert!(health["troubles"]["bitcoind"].as_str().is_some_and(|text| text.contains("waiting for it")), "{health}");
+    bitcoind.start_again().await;
+    federation.until_health(0, "it is back", |health| health["ok"] == true).await;
+    user.pay(&script, DEPOSIT).await;
+    mine(&user).await;
+    federation.until_minted(somebody(1), || mine(&user)).await;
+}
+
+// One member is away, so the one whose bitcoind is slow is needed for every signature.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_bitcoind_is_told_and_delays_nothing_for_good() {
+    let bitcoind = Bitcoind::start().await;
+    let mut user = User::with_rewards(&bitcoind, 3).await;
+    let slow = Relay::before(&bitcoind.url(), |_, _, _| std::thread::sleep(Duration::from_millis(2_200)));
+    let mut logins = shared(&bitcoind);
+    logins[1] = (slow.url.clone(), Auth::Cookie(bitcoind.cookie()));
+    let mut federation = Federation::started(logins);
+    federation.until_key().await;
+    federation.kill(3).await;
+    let script = federation.register(somebody(1));
+    user.pay(&script, DEPOSIT).await;
+    mine(&user).await;
+    let start = Instant::now();
+    federation.until_minted(somebody(1), || mine(&user)).await;
+    eprintln!("minted after {} s", start.elapsed().as_secs());
+    let health = federation.until_health(1, "it is told", |health| has(health, "bitcoind's speed")).await;
+    assert!(health["troubles"]["bitcoind's speed"].as_str().is_some_and(|text| text.contains("is slow")), "{health}");
+    assert!(!has(&health, "bitcoind"), "it answers: {health}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn key_generation_says_who_is_missing() {
+    let bitcoind = Bitcoind::start().await;
+    let mut federation = Federation::new(shared(&bitcoind));
+    [0, 1, 3].into_iter().for_each(|operator| federation.start(operator));
+    let names_the_third = |health: &Value| health["waitedFor"][0]["member"] == 3;
+    let health = federation.until_health(0, "the third is named", names_the_third).await;
+    assert_eq!(health["waitedFor"].as_array().map(Vec::len), Some(1), "{health}");
+    federation.start(2);
+    federation.until_key().await;
+    federation.until_health(0, "nobody is waited for", |health| health["waitedFor"] == json!([])).await;
+}
