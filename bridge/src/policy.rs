@@ -7,8 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use bitcoin::{FeeRate, OutPoint, Transaction, TxOut, Txid, XOnlyPublicKey};
-use serde::{Deserialize, Serialize};
+use bitcoin::{FeeRate, OutPoint, Transaction, TxOut, Txid, XOnlyPublicKey, consensus};
 
 use crate::vault_tx::{VaultTransaction, VaultTxError};
 
@@ -165,13 +164,49 @@ fn check_fee(facts: &Facts<'_>) -> Result<(), Refusal> {
 }
 
 /// Which transaction each outpoint was signed for: a member never signs two that spend the same.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+///
+/// Kept as a log that only grows, of one record for each transaction: the version of its form, then the transaction without
+/// signatures (consensus encoding).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Signed {
     outpoints: BTreeMap<OutPoint, Txid>,
 }
 
+/// The form of a record.
+const RECORD_VERSION: u8 = 1;
+
+/// A record that this version did not write: the member must not sign, since it does not know what it signed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("record {position} is not a transaction: {reason}")]
+pub struct BadRecord {
+    /// From 0.
+    pub position: usize,
+    /// Why.
+    pub reason: String,
+}
+
 impl Signed {
+    /// What the records of a log say.
+    ///
+    /// # Errors
+    ///
+    /// The first that cannot be read.
+    pub fn replay<'a>(records: impl IntoIterator<Item = &'a [u8]>) -> Result<Self, BadRecord> {
+        let mut signed = Self::default();
+        for (position, record) in records.into_iter().enumerate() {
+            let bad = |reason: String| BadRecord { position, reason };
+            let transaction = match record.split_first() {
+                Some((&RECORD_VERSION, transaction)) => transaction,
+                version => return Err(bad(format!("version {:?}", version.map(|(version, _)| version)))),
+            };
+            let transaction: Transaction =
+                consensus::deserialize(transaction).map_err(|error| bad(error.to_string()))?;
+            // What is in the log was signed, whether or not it should have been.
+            signed.remember(&transaction);
+        }
+        Ok(signed)
+    }
+
     /// Whether signing `transaction` would conflict with an earlier signature; the same transaction never does.
     ///
     /// # Errors
@@ -188,31 +223,23 @@ impl Signed {
         }
     }
 
-    /// Remembers that `transaction` is signed; whether that is new and has to be persisted.
+    /// Remembers that `transaction` is signed; the record to append to the log before anything leaves, unless it is there.
     ///
     /// # Errors
     ///
     /// As [`Signed::check`]; then nothing changes.
-    pub fn insert(&mut self, transaction: &Transaction) -> Result<bool, Refusal> {
+    pub fn insert(&mut self, transaction: &Transaction) -> Result<Option<Vec<u8>>, Refusal> {
         self.check(transaction)?;
+        let is_new = self.remember(transaction);
+        Ok(is_new.then(|| [&[RECORD_VERSION][..], &consensus::serialize(transaction)].concat()))
+    }
+
+    /// Whether that was new.
+    fn remember(&mut self, transaction: &Transaction) -> bool {
         let txid = transaction.compute_txid();
         let before = self.outpoints.len();
         self.outpoints.extend(transaction.input.iter().map(|input| (input.previous_output, txid)));
-        Ok(self.outpoints.len() > before)
-    }
-
-    /// For storage.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        serde_json::to_vec_pretty(self).expect("a map of strings")
-    }
-
-    /// Reads what [`Signed::to_bytes`] wrote.
-    ///
-    /// # Errors
-    ///
-    /// When it is damaged: then the member must not sign, since it does not know what it signed.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, serde_json::Error> {
-        serde_json::from_slice(bytes)
+        self.outpoints.len() > before
     }
 }
 

@@ -3,10 +3,12 @@
 //! A write is durable before it returns, so that what is said after it may rely on it. Secrets (key shares, nonces) are
 //! sealed with the operator's storage key under the file's name.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rand::rngs::OsRng;
 use serde::Serialize;
@@ -14,32 +16,25 @@ use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use crate::keystore::StorageKey;
+pub use error::StoreError;
 use files::{DirectoryLock, LockError};
 use files::{read_optional, write_atomic};
+pub use sealed_log::Records;
+use sealed_log::SealedLog;
+
+mod error;
+mod sealed_log;
 
 /// A relayer's data directory.
 pub struct Store {
     folder: PathBuf,
     key: StorageKey,
+    /// Those that were opened, by name.
+    logs: Mutex<BTreeMap<String, SealedLog>>,
     /// Writes until the process is killed; see [`Store::crash_after`].
     crash_after: Option<AtomicU32>,
     /// Held while the process lives; the system lets go of it when the process dies, however it dies.
     _lock: DirectoryLock,
-}
-
-/// What is wrong with the data directory. None of it heals by itself: the relayer stops.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    #[error("{} is in use by another process: one relayer at a time may own it", folder.display())]
-    Locked { folder: PathBuf },
-    #[error("no space left on the disk of {}: nothing was sent; free some space and start again", path.display())]
-    Full { path: PathBuf },
-    #[error("{}: {error}", path.display())]
-    Io { path: PathBuf, error: io::Error },
-    #[error("{} is damaged, or was sealed by another operator's keys; restore it from a backup of this operator", path.display())]
-    Damaged { path: PathBuf },
-    #[error("{} is damaged: {error}", path.display())]
-    Malformed { path: PathBuf, error: String },
 }
 
 impl Store {
@@ -56,7 +51,7 @@ impl Store {
             LockError::InUse(folder) => StoreError::Locked { folder },
             LockError::Io { error, .. } => failed(error),
         })?;
-        Ok(Self { folder: folder.to_owned(), key, crash_after: None, _lock: lock })
+        Ok(Self { folder: folder.to_owned(), key, logs: Mutex::default(), crash_after: None, _lock: lock })
     }
 
     /// For tests of recovery: the process dies, as by kill -9, right after so many durable writes.
@@ -131,6 +126,55 @@ impl Store {
         self.put(name, &self.key.seal(name, bytes, &mut OsRng))
     }
 
+    /// Opens a log of sealed records, and reads them all. One is made where nothing needs it yet: while there is no file whose name
+    /// begins with `needed_by`.
+    ///
+    /// # Errors
+    ///
+    /// `Missing`; `Damaged`, when it is not what was written; those of the disk.
+    pub fn open_log(&self, name: &str, needed_by: &str) -> Result<Records, StoreError> {
+        let path = self.folder.join(name);
+        let (log, records) = match SealedLog::open(&path, self.key.clone()) {
+            Err(StoreError::Missing { .. }) if !self.has_any(needed_by)? => {
+                (SealedLog::create(&path, self.key.clone())?, Records::new())
+            }
+            opened => opened?,
+        };
+        self.logs().insert(name.to_owned(), log);
+        Ok(records)
+    }
+
+    /// Adds a record to a log that was opened; it is durable on return.
+    ///
+    /// # Errors
+    ///
+    /// `Missing`, if it was not opened; when it could not be made durable: then nothing that depends on it may be said.
+    pub fn append(&self, name: &str, record: &[u8]) -> Result<(), StoreError> {
+        let mut logs = self.logs();
+        let log = logs.get_mut(name).ok_or_else(|| StoreError::Missing { path: self.folder.join(name) })?;
+        log.append(record)?;
+        drop(logs);
+        self.count_down(name);
+        Ok(())
+    }
+
+    fn logs(&self) -> MutexGuard<'_, BTreeMap<String, SealedLog>> {
+        // What a panic interrupts is a write, and the next one is at the same place.
+        self.logs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether there is a file whose name begins so.
+    fn has_any(&self, prefix: &str) -> Result<bool, StoreError> {
+        let entries = fs::read_dir(&self.folder).map_err(|error| StoreError::io(&self.folder, error))?;
+        for entry in entries {
+            let entry = entry.map_err(|error| StoreError::io(&self.folder, error))?;
+            if entry.file_name().to_string_lossy().starts_with(prefix) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Removes a file, if it is there.
     ///
     /// # Errors
@@ -150,16 +194,6 @@ impl Store {
         {
             tracing::warn!(name, "crashing after this write, as asked for");
             std::process::abort();
-        }
-    }
-}
-
-impl StoreError {
-    fn io(path: &Path, error: io::Error) -> Self {
-        let path = path.to_owned();
-        match error.kind() {
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::Full { path },
-            _ => Self::Io { path, error },
         }
     }
 }
@@ -219,6 +253,20 @@ mod tests {
         drop(store);
         let other = Store::open(folder.path(), key()).expect("free");
         assert!(matches!(other.get_secret("a"), Err(StoreError::Damaged { .. })));
+    }
+
+    #[test]
+    fn a_log_is_made_while_nothing_needs_it_and_must_be_there_afterwards() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(folder.path(), key()).expect("free");
+        assert!(matches!(store.append("signed.log", b"early"), Err(StoreError::Missing { .. })));
+        assert!(store.open_log("signed.log", "key-").expect("made").is_empty());
+        store.append("signed.log", b"one").expect("written");
+        store.put_secret("key-1", b"a share").expect("written");
+        assert_eq!(store.open_log("signed.log", "key-").expect("there")[0].as_slice(), b"one");
+        fs::remove_file(folder.path().join("signed.log")).expect("there");
+        let error = store.open_log("signed.log", "key-").expect_err("it is needed").to_string();
+        assert!(error.contains("signed.log; restore it from a backup"), "{error}");
     }
 
     #[test]

@@ -33,9 +33,9 @@ fn decide(change: impl FnOnce(&mut Facts<'_>), signed: &Signed) -> Result<(), Re
 fn good_facts_are_approved_also_again_after_signing() {
     let mut signed = Signed::default();
     assert_eq!(decide(|_| (), &signed), Ok(()));
-    assert_eq!(signed.insert(vault_tx(300).unsigned()), Ok(true));
+    assert!(signed.insert(vault_tx(300).unsigned()).expect("no conflict").is_some(), "to be persisted");
     assert_eq!(decide(|_| (), &signed), Ok(()));
-    assert_eq!(signed.insert(vault_tx(300).unsigned()), Ok(false), "nothing new to persist");
+    assert_eq!(signed.insert(vault_tx(300).unsigned()), Ok(None), "nothing new to persist");
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn a_fee_outside_the_own_bounds_waits() {
 #[test]
 fn two_transactions_that_spend_the_same_are_never_both_signed() {
     let mut signed = Signed::default();
-    signed.insert(vault_tx(200).unsigned()).expect("the first");
+    let record = signed.insert(vault_tx(200).unsigned()).expect("the first").expect("to be persisted");
     let refusal = decide(|_| (), &signed).expect_err("the second");
     assert_eq!(
         refusal,
@@ -84,7 +84,10 @@ fn two_transactions_that_spend_the_same_are_never_both_signed() {
     );
     assert!(!refusal.may_pass());
 
-    let read = Signed::from_bytes(&signed.to_bytes()).expect("its own bytes");
-    assert_eq!(read, signed);
-    assert!(Signed::from_bytes(&signed.to_bytes()[1..]).is_err());
+    assert_eq!(Signed::replay([record.as_slice()]).expect("its own record"), signed);
+    let (other_version, cut) = ([&[9], &record[1..]].concat(), &record[..record.len() - 1]);
+    for bad in [&other_version[..], cut, &[]] {
+        let error = Signed::replay([record.as_slice(), bad]).expect_err("not a record");
+        assert_eq!(error.position, 1);
+    }
 }

@@ -24,6 +24,9 @@ use crate::relay::ledger::Ledger;
 use crate::threshold::KeyShare;
 use crate::vault;
 
+/// What the names of files with shares, or with what becomes one, begin with.
+pub const KEY_FILES: &str = "key-";
+
 /// The keys in force, and the one that is being made.
 pub struct KeyGeneration<N> {
     member: Arc<Member<N>>,
@@ -187,5 +190,5 @@ impl<N: Node> KeyGeneration<N> {
 }
 
 fn file(epoch: u32) -> String {
-    format!("key-{epoch}")
+    format!("{KEY_FILES}{epoch}")
 }

@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use super::bitcoind::Bitcoind;
 use super::error::{FatalError, RoundError};
 use super::gather_ledger::proposed_txid;
+use super::key_generation::KEY_FILES;
 use super::member::{Member, Random};
 use super::node::Node;
 use crate::board::{Effect, Post};
@@ -27,7 +28,7 @@ use crate::signing::{self, Session};
 use crate::threshold::KeyShare;
 use crate::vault_tx::VaultTransaction;
 
-const SIGNED: &str = "signed.json";
+const SIGNED: &str = "signed.log";
 const LATE: &str = "late.json";
 
 /// The sessions that this member takes part in, and its promises.
@@ -61,10 +62,7 @@ pub struct Evidence {
 
 impl<N: Node, B: Bitcoind> Signing<N, B> {
     pub fn open(member: Arc<Member<N>>, bitcoind: Arc<B>) -> Result<Self, FatalError> {
-        let signed = match member.store.get(SIGNED)? {
-            None => Signed::default(),
-            Some(bytes) => Signed::from_bytes(&bytes).map_err(|error| FatalError::Record(error.to_string()))?,
-        };
+        let signed = recall_signed(&member)?;
         let late = member.store.get_json(LATE)?.unwrap_or_default();
         Ok(Self {
             member,
@@ -224,8 +222,8 @@ impl<N: Node, B: Bitcoind> Signing<N, B> {
         };
         let verdict =
             policy::approve(&facts, &self.signed).and_then(|()| self.signed.insert(entry.transaction.unsigned()));
-        if let Ok(true) = verdict {
-            self.member.store.put(SIGNED, &self.signed.to_bytes())?;
+        if let Ok(Some(record)) = &verdict {
+            self.member.store.append(SIGNED, record)?;
         }
         if let Some(refusal) = open.approval.decided(verdict.map(|_| ())) {
             tracing::warn!(number, %refusal, "not signing");
@@ -266,6 +264,13 @@ impl<N: Node, B: Bitcoind> Signing<N, B> {
         }
         Ok(())
     }
+}
+
+/// What was signed. Once there is a key the log must be there: without it this member does not know what it promised.
+fn recall_signed<N>(member: &Member<N>) -> Result<Signed, FatalError> {
+    let records = member.store.open_log(SIGNED, KEY_FILES)?;
+    let signed = Signed::replay(records.iter().map(|record| record.as_slice()));
+    signed.map_err(|error| FatalError::Record(error.to_string()))
 }
 
 async fn evidence<N: Node, B: Bitcoind>(
