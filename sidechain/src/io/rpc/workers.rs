@@ -95,12 +95,20 @@ impl std::fmt::Debug for Queue {
     }
 }
 
+/// The lines of all clients that wait.
+///
+/// Time is counted for each client, and what it used lately counts against it: of those that wait the one with the least goes first, and
+/// of equals the one that came first. A client that used nothing for a while is [`CREDIT`] below those that are served.
 #[derive(Default)]
 struct Waiting {
     closed: bool,
     clients: BTreeMap<Source, Line>,
-    /// What the one that was chosen last had used: a newcomer starts there, not with an advantage from the past.
-    floor: Duration,
+    /// What clients used of which nothing waits or runs, as far as it is above where anybody starts.
+    remembered: BTreeMap<Source, Duration>,
+    /// What the one that was chosen last had used, the highest so far.
+    served: Duration,
+    /// Arrivals so far.
+    arrivals: u64,
 }
 
 /// One client's jobs.
@@ -108,12 +116,20 @@ struct Line {
     limited: bool,
     jobs: VecDeque<Job>,
     running: usize,
-    /// Time that its jobs took while it was in the table.
+    /// Time that its jobs took, above where it started.
     used: Duration,
+    /// When its first job that waits came, among all.
+    arrived: u64,
 }
 
 /// Counted for a job before it is known how long it takes.
 const NOMINAL: Duration = Duration::from_micros(500);
+
+/// What a client may be below those that are served: more counts for nothing, or one that slept for a day would have a day's advantage.
+const CREDIT: Duration = Duration::from_secs(2);
+
+/// Clients that are remembered although nothing of them waits, 100 bytes each; then those that used least are forgotten.
+const MAX_REMEMBERED: usize = 16_384;
 
 impl Queue {
     fn new(threads: usize) -> Arc<Self> {
@@ -121,16 +137,7 @@ impl Queue {
     }
 
     fn push(&self, client: Client, job: Job) {
-        let mut waiting = self.lock();
-        let floor = waiting.floor;
-        let line = waiting.clients.entry(client.source).or_insert_with(|| Line {
-            limited: client.limited,
-            jobs: VecDeque::new(),
-            running: 0,
-            used: floor,
-        });
-        line.limited = client.limited;
-        line.jobs.push_back(job);
+        self.lock().push(client, job);
         self.changed.notify_one();
     }
 
@@ -160,14 +167,7 @@ impl Queue {
     }
 
     fn done(&self, source: Source, took: Duration) {
-        let mut waiting = self.lock();
-        if let Some(line) = waiting.clients.get_mut(&source) {
-            line.running -= 1;
-            line.used += took.saturating_sub(NOMINAL);
-            if line.running == 0 && line.jobs.is_empty() {
-                waiting.clients.remove(&source);
-            }
-        }
+        self.lock().done(source, took);
         // A client that had all it may have can go on.
         self.changed.notify_one();
     }
@@ -186,16 +186,67 @@ impl Queue {
 }
 
 impl Waiting {
+    /// Where somebody starts who used nothing for a while.
+    fn floor(&self) -> Duration {
+        self.served.saturating_sub(CREDIT)
+    }
+
+    fn push(&mut self, client: Client, job: Job) {
+        let (floor, arrived) = (self.floor(), self.arrivals);
+        self.arrivals += 1;
+        let remembered = &mut self.remembered;
+        let line = self.clients.entry(client.source).or_insert_with(|| Line {
+            limited: client.limited,
+            jobs: VecDeque::new(),
+            running: 0,
+            used: remembered.remove(&client.source).unwrap_or_default().max(floor),
+            arrived,
+        });
+        line.limited = client.limited;
+        line.jobs.push_back(job);
+    }
+
     /// The next job of the client that used least.
     fn take(&mut self, threads: usize) -> Option<(Source, Job)> {
         let most = |line: &Line| if line.limited { threads.saturating_sub(1).max(1) } else { threads };
         let ready = self.clients.iter_mut().filter(|(_, line)| !line.jobs.is_empty() && line.running < most(line));
-        let (source, line) = ready.min_by_key(|(_, line)| line.used)?;
+        let (source, line) = ready.min_by_key(|(_, line)| (line.used, line.arrived))?;
         let job = line.jobs.pop_front()?;
         line.running += 1;
-        self.floor = self.floor.max(line.used);
+        self.served = self.served.max(line.used);
         line.used += NOMINAL;
+        // Behind those who have as much and have not had a turn.
+        (line.arrived, self.arrivals) = (self.arrivals, self.arrivals + 1);
         Some((*source, job))
+    }
+
+    fn done(&mut self, source: Source, took: Duration) {
+        let Some(line) = self.clients.get_mut(&source) else { return };
+        line.running -= 1;
+        line.used += took.saturating_sub(NOMINAL);
+        if line.running > 0 || !line.jobs.is_empty() {
+            return;
+        }
+        let used = line.used;
+        self.clients.remove(&source);
+        if used > self.floor() {
+            self.remembered.insert(source, used);
+        }
+        if self.remembered.len() > MAX_REMEMBERED {
+            self.forget();
+        }
+    }
+
+    /// Forgets those for whom it makes no difference any more, or else the half that used less.
+    fn forget(&mut self) {
+        let floor = self.floor();
+        self.remembered.retain(|_, used| *used > floor);
+        let mut all: Vec<Duration> = self.remembered.values().copied().collect();
+        if all.len() > MAX_REMEMBERED {
+            let middle = all.len() / 2;
+            let median = *all.select_nth_unstable(middle).1;
+            self.remembered.retain(|_, used| *used > median);
+        }
     }
 }
 
@@ -269,23 +320,83 @@ mod tests {
         answers.recv_timeout(Duration::from_secs(10)).unwrap();
     }
 
+    /// A queue by itself, with one thread that takes a job when the test says so.
+    #[derive(Default)]
+    struct Turns(Waiting);
+
+    impl Turns {
+        fn asks(&mut self, number: u32) {
+            self.0.push(client(number), Box::new(|| ()));
+        }
+
+        /// Whose turn it is; its job takes so long.
+        fn serves(&mut self, took: Duration) -> Option<Source> {
+            let (source, _) = self.0.take(1)?;
+            self.0.done(source, took);
+            Some(source)
+        }
+    }
+
+    // Thirty addresses ask again as soon as they are answered; an address asks for the first time.
     #[test]
-    fn the_table_of_clients_is_empty_when_nothing_waits() {
-        let workers = workers(2);
-        let (done, answers) = mpsc::channel();
-        for number in 0..1_000 {
-            let done = done.clone();
-            workers.submit(Lane::Short, client(number), move || {
-                let _ = done.send(());
-            });
-        }
-        assert_eq!(answers.iter().take(1_000).count(), 1_000);
-        for _ in 0..1_000 {
-            if workers.short.lock().clients.is_empty() {
-                return;
+    fn whoever_used_nothing_goes_before_all_that_did_whatever_their_addresses_are() {
+        for newcomer in [0, 1_000] {
+            let mut turns = Turns::default();
+            (1..=30).for_each(|number| turns.asks(number));
+            for _ in 0..200 {
+                let Some(Source::V4(served)) = turns.serves(Duration::from_millis(100)) else {
+                    panic!("somebody waits")
+                };
+                turns.asks(served.into());
             }
-            std::thread::sleep(Duration::from_millis(1));
+            turns.asks(newcomer);
+            assert_eq!(turns.serves(Duration::ZERO), Some(client(newcomer).source), "its address is {newcomer}");
         }
-        panic!("clients stay in the table");
+    }
+
+    #[test]
+    fn those_who_ask_alike_are_served_alike() {
+        let mut turns = Turns::default();
+        (0..30).for_each(|number| turns.asks(number));
+        let mut served = BTreeMap::<Source, u32>::new();
+        for _ in 0..300 {
+            let source = turns.serves(Duration::from_millis(100)).expect("somebody waits");
+            *served.entry(source).or_default() += 1;
+            let Source::V4(number) = source else { panic!("they have IPv4") };
+            turns.asks(number.into());
+        }
+        assert!(served.len() == 30 && served.values().all(|count| *count == 10), "{served:?}");
+    }
+
+    #[test]
+    fn who_asked_for_nothing_for_long_has_no_more_advantage_than_a_little() {
+        let mut turns = Turns::default();
+        turns.asks(7);
+        turns.serves(Duration::ZERO);
+        for _ in 0..1_000 {
+            turns.asks(1);
+            turns.serves(Duration::from_millis(100));
+        }
+        // Both ask for all there is: for some turns the one that rested, then both in turn.
+        (0..100).for_each(|_| turns.asks(1));
+        (0..100).for_each(|_| turns.asks(7));
+        let first = (0..100).take_while(|_| turns.serves(Duration::from_millis(100)) == Some(client(7).source)).count();
+        assert!((15..=25).contains(&first), "{first} turns of 100 ms");
+    }
+
+    #[test]
+    fn the_table_of_clients_is_bounded_and_those_who_wait_are_never_forgotten() {
+        let mut turns = Turns::default();
+        turns.asks(u32::MAX);
+        for number in 0..3 * MAX_REMEMBERED as u32 {
+            turns.asks(number);
+            turns.serves(Duration::from_millis(1));
+            assert!(turns.0.clients.len() + turns.0.remembered.len() <= MAX_REMEMBERED + 2);
+        }
+        let waits = |turns: &Turns| turns.0.clients.values().map(|line| line.jobs.len()).sum::<usize>();
+        while waits(&turns) > 0 {
+            turns.serves(Duration::from_millis(1));
+        }
+        assert!(turns.serves(Duration::ZERO).is_none());
     }
 }
