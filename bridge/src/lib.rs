@@ -10,6 +10,7 @@
 //!   vault, vault_tx   the vault's key; vault transactions: checked, hashed, completed
 //!   plan     the next vault transaction: who takes part, and what each pays
 //!   policy   what a member makes sure of before it signs
+//!   child    what pays for a vault transaction that waits
 //!   board    the signing board's posts, and what a machine may ask of its shell
 //!   waited_for        who keeps the federation waiting, by what is on the board
 //!   dkg, signing      machines over the board: an epoch's key, one vault transaction's signatures
@@ -26,6 +27,7 @@ pub use api::peg;
 pub mod account_signature;
 pub mod amount;
 pub mod board;
+pub mod child;
 pub mod dkg;
 pub mod foreign;
 mod hex_bytes;

@@ -30,13 +30,13 @@ use bip39::Mnemonic;
 use bitcoin::bip32::{ChildNumber, DerivationPath, Xpriv};
 use bitcoin::secp256k1::{Keypair, PublicKey, SECP256K1, SecretKey};
 use bitcoin::{Address, Amount, FeeRate, ScriptBuf, Transaction, Txid};
-pub use child::{MAX_CHILD_VSIZE, NoChild, Parent};
 use mainchain::Network;
 use mainchain::header::Height;
 use mainchain::io::rpc::{BitcoinRpc, RpcError};
 use rand::{CryptoRng, RngCore};
 use zeroize::Zeroizing;
 
+use crate::child::NoChild;
 use crate::keystore::{KdfParams, Keystore, KeystoreError, address};
 use files::{DirectoryLock, LockError};
 use files::{read_optional, write_atomic};

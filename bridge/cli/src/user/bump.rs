@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use bitcoin::{Amount, Transaction, Txid, consensus::encode};
 use bridge::amount::show;
-use bridge::io::wallet::{Parent, Wallet};
+use bridge::child::Parent;
+use bridge::io::wallet::Wallet;
 use eyre::{Result, WrapErr, bail, ensure, eyre};
 use mainchain::Network;
 use mainchain::io::rpc::BitcoinRpc;
