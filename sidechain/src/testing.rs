@@ -125,7 +125,7 @@ pub fn genesis() -> Genesis {
         p2p_key: B256::with_last_byte(u8::try_from(index).expect("four members")),
         p2p_address: format!("127.0.0.1:{}", 30_000 + index),
     });
-    let recovery_keys = (1..=3u64).map(|index| B256::from_slice(&Key::new(3_000_000 + index).public()[1..]));
+    let recovery_keys = (1..=4u64).map(|index| B256::from_slice(&Key::new(3_000_000 + index).public()[1..]));
     let recovery = Recovery { threshold: 3, delay: 52_560, keys: recovery_keys.collect() };
     Genesis::dev(1_700_000_000, Federation { threshold: 3, members: members.collect(), recovery })
 }

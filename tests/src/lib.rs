@@ -33,3 +33,4 @@ pub mod simulated;
 pub mod user;
 pub mod validators;
 pub mod waiting;
+pub mod wrong_clock;

@@ -12,7 +12,7 @@ use sidechain::io::db::Database;
 use sidechain::io::{
     node_state::NodeState,
     rpc::{Running, Settings, serve},
-    testing::make_block,
+    testing::make_certified_block,
 };
 use sidechain::mempool::{Limits, Mempool};
 use sidechain::testing::genesis;
@@ -62,7 +62,7 @@ impl LoneNode {
         std::thread::spawn(move || {
             while !stopped.load(Ordering::Relaxed) {
                 let start = Instant::now();
-                make_block(&state);
+                make_certified_block(&state);
                 std::thread::sleep(INTERVAL.saturating_sub(start.elapsed()));
             }
         });

@@ -26,6 +26,20 @@ impl Relay {
     /// When the machine has no port.
     #[must_use]
     pub fn before(url: &str, change: impl Fn(&str, &Value, &mut Value) + Send + Sync + 'static) -> Self {
+        Self::before_keeping(url, "", change)
+    }
+
+    /// The same; what it is asked by the method `kept` it passes on to nobody, and answers null.
+    ///
+    /// # Panics
+    ///
+    /// When the machine has no port.
+    #[must_use]
+    pub fn before_keeping(
+        url: &str,
+        kept: &'static str,
+        change: impl Fn(&str, &Value, &mut Value) + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("the machine has free ports");
         let own = format!("http://{}", listener.local_addr().expect("it is bound"));
         let node = url.trim_start_matches("http://").to_owned();
@@ -35,7 +49,7 @@ impl Relay {
             for client in listener.incoming().flatten() {
                 let (node, counted, change) = (node.clone(), counted.clone(), change.clone());
                 // Whoever goes away in the middle of it is not answered.
-                std::thread::spawn(move || converse(client, &node, &counted, &*change));
+                std::thread::spawn(move || converse(client, (&node, kept), &counted, &*change));
             }
         });
         Self { url: own, counts }
@@ -53,20 +67,21 @@ impl Relay {
     }
 }
 
-fn converse(client: TcpStream, node: &str, counts: &Mutex<BTreeMap<String, u64>>, change: &Change) -> Option<()> {
+fn converse(
+    client: TcpStream,
+    (node, kept): (&str, &str),
+    counts: &Mutex<BTreeMap<String, u64>>,
+    change: &Change,
+) -> Option<()> {
     let (login, body) = message(&mut BufReader::new(client.try_clone().ok()?))?;
     let question: Value = serde_json::from_slice(&body).ok()?;
     let (method, parameters) = (question["method"].as_str().unwrap_or_default(), &question["params"]);
     *counts.lock().unwrap_or_else(PoisonError::into_inner).entry(format!("{method} {parameters}")).or_default() += 1;
-    let mut server = TcpStream::connect(node).ok()?;
-    write!(
-        server,
-        "POST / HTTP/1.1\r\nHost: {node}\r\nContent-Type: application/json\r\nConnection: close\r\n{login}Content-Length: {}\r\n\r\n",
-        body.len()
-    )
-    .ok()?;
-    server.write_all(&body).ok()?;
-    let mut answer: Value = serde_json::from_slice(&message(&mut BufReader::new(server))?.1).ok()?;
+    let mut answer = if method == kept {
+        serde_json::json!({ "jsonrpc": "2.0", "id": question["id"], "result": null })
+    } else {
+        ask(node, &login, &body)?
+    };
     change(method, parameters, &mut answer);
     let answer = answer.to_string();
     let mut client = client;
@@ -97,4 +112,17 @@ fn message(message: &mut BufReader<TcpStream>) -> Option<(String, Vec<u8>)> {
     let mut body = vec![0; length?];
     message.read_exact(&mut body).ok()?;
     Some((login, body))
+}
+
+/// The node's answer.
+fn ask(node: &str, login: &str, question: &[u8]) -> Option<Value> {
+    let mut server = TcpStream::connect(node).ok()?;
+    write!(
+        server,
+        "POST / HTTP/1.1\r\nHost: {node}\r\nContent-Type: application/json\r\nConnection: close\r\n{login}Content-Length: {}\r\n\r\n",
+        question.len()
+    )
+    .ok()?;
+    server.write_all(question).ok()?;
+    serde_json::from_slice(&message(&mut BufReader::new(server))?.1).ok()
 }

@@ -4,7 +4,7 @@
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use alloy_primitives::B256;
@@ -16,6 +16,7 @@ use tempfile::TempDir;
 
 use crate::process::Process;
 use crate::waiting::Patience;
+use crate::wrong_clock::WrongClock;
 use crate::{binary, port};
 
 /// What every keystore here is encrypted with.
@@ -169,11 +170,25 @@ impl Validators {
     ///
     /// When the process cannot be started.
     pub fn start(&mut self, index: usize) {
+        self.start_as(index, |_| ());
+    }
+
+    /// Starts a node whose clock is so many seconds ahead.
+    ///
+    /// # Panics
+    ///
+    /// When the process cannot be started.
+    pub fn start_with_clock(&mut self, index: usize, clock: &WrongClock, ahead_s: i64) {
+        self.start_as(index, |command| clock.give(command, ahead_s));
+    }
+
+    fn start_as(&mut self, index: usize, adjust: impl FnOnce(&mut Command)) {
         let node = &mut self.nodes[index];
         let log = fs::File::options().create(true).append(true).open(node.folder.join("log")).expect("writable");
         let mut arguments = vec!["node".into(), "--config".into(), node.folder.join("node.toml").into_os_string()];
         arguments.extend(node.has_keys.then(|| "--passphrase-stdin".into()));
         let mut command = binary::command(self.folder.path(), &arguments);
+        adjust(&mut command);
         command.stdin(Stdio::piped()).stdout(log.try_clone().expect("a file can be shared")).stderr(log);
         let mut process = Process::start(&mut command);
         if node.has_keys {

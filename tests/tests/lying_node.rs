@@ -260,6 +260,100 @@ fn a_false_receipt_makes_nobody_withdraw_twice() {
     assert!(honest.asked(SENT).is_empty(), "signed twice");
 }
 
+// Two channels: a large one for one payee, a small one for another. The node tells of the small one whatever is asked for.
+#[test]
+fn a_voucher_pays_the_channels_own_payee_or_is_not_signed() {
+    let victim = Victim::new();
+    let honest = victim.through(|_, _, _| ());
+    victim.on_network(&honest, &OPEN);
+    let thief = THIEF.to_string();
+    victim.on_network(&honest, &["pay", "open", "--payee", &thief, "--amount", "500 sat"]);
+    let small = {
+        let client = Client::new(&victim.node.url()).expect("a URL");
+        let call = contracts::MicroChannel::channelCall { id: U256::from(2) };
+        let runtime = tokio::runtime::Runtime::new().expect("threads");
+        let channel = runtime.block_on(client.call(contracts::address::MICRO_CHANNEL, &call)).expect("it is there");
+        json!(alloy_primitives::Bytes::from(alloy_sol_types::SolValue::abi_encode(&channel)))
+    };
+    let liar = victim.through(of("eth_call", move |channel| *channel = small.clone()));
+    let refused = victim.on_network(&liar, &VOUCHER);
+    refused.fails_saying(&["proven is that it pays 0x70997970", "do not use this node"]);
+    assert!(refused.stdout.is_empty(), "something was signed: {refused}");
+    let signed = victim.on_network(&honest, &VOUCHER);
+    assert!(signed.stderr.contains("through channel 1 to 0x70997970"), "{signed}");
+    assert_eq!(signed.code, Some(0), "{signed}");
+    // State that is not proven is no state.
+    let liar = victim.through(of("eth_getProof", |proof| {
+        if let Some(slot) = proof["storageProof"].get_mut(1) {
+            slot["value"] = json!("0xdead");
+        }
+    }));
+    victim.on_network(&liar, &VOUCHER).fails_saying(&["does not prove the state"]);
+}
+
+// Done once, then asked for again through a node that keeps the transaction for itself and shows what became of the first.
+#[test]
+fn the_receipt_of_another_transaction_ends_nothing() {
+    let victim = Victim::new();
+    let honest = victim.through(|_, _, _| ());
+    assert_eq!(victim.on_network(&honest, &PEG_OUT).json()[0]["id"], 1);
+    let first = honest.asked("eth_getTransactionReceipt").into_keys().next().expect("it was asked for");
+    let hash: Value = serde_json::from_str(&first).expect("parameters");
+    let hash = hash[0].clone();
+    let receipt = {
+        let client = Client::new(&victim.node.url()).expect("a URL");
+        let runtime = tokio::runtime::Runtime::new().expect("threads");
+        runtime.block_on(client.request::<Value>("eth_getTransactionReceipt", vec![hash])).expect("it is there")
+    };
+    let liar = victim.through(of("eth_getTransactionReceipt", move |told| *told = receipt.clone()));
+    victim.on_network(&liar, &PEG_OUT).fails_saying(&["the receipt is of transaction"]);
+    let resumed = victim.on_network(&honest, &PEG_OUT);
+    assert_eq!(resumed.json()[0]["id"], 2, "{resumed}");
+    assert!(resumed.stderr.contains("nothing new is signed"), "signed twice: {resumed}");
+}
+
+// A node says that another transaction took the nonce; `--again` signs in the place of the first, not beside it.
+#[test]
+fn what_is_signed_again_takes_the_place_of_what_a_node_kept() {
+    let victim = Victim::new();
+    let first = genesis().build().expect("a genesis").hash;
+    let kept = Relay::before_keeping(&victim.node.url(), SENT, move |method, parameters, answer| match method {
+        "eth_getBlockByNumber" if parameters[0] == "0x0" => answer["result"]["hash"] = json!(first),
+        // It names the hash that it should have computed, and says that the nonce went to somebody else.
+        SENT => answer["result"] = json!(alloy_primitives::keccak256(raw(parameters))),
+        "eth_getTransactionCount" if parameters[1] == "latest" => answer["result"] = json!("0x1"),
+        _ => {}
+    });
+    let refused = victim.on_network(&kept, &PEG_OUT);
+    refused.fails_saying(&["So says the node"]);
+    victim.on_network(&kept, &[&PEG_OUT[..], &["--again"]].concat()).fails_saying(&["nonce"]);
+    let sent = kept.asked(SENT);
+    assert_eq!(sent.len(), 2, "the first, and the one in its place: {refused}");
+    let nonces: std::collections::BTreeSet<u64> = sent
+        .keys()
+        .map(|parameters| {
+            let raw = raw(&serde_json::from_str(parameters).expect("parameters"));
+            let envelope = <alloy_consensus::TxEnvelope as alloy_eips::Decodable2718>::decode_2718(&mut raw.as_ref());
+            alloy_consensus::Transaction::nonce(&envelope.expect("a transaction"))
+        })
+        .collect();
+    assert_eq!(nonces.len(), 1, "both could be carried out: {nonces:?}");
+}
+
+/// The signed transaction in the parameters of [`SENT`].
+fn raw(parameters: &Value) -> alloy_primitives::Bytes {
+    serde_json::from_value(parameters[0].clone()).expect("bytes")
+}
+
+#[test]
+fn numbers_without_measure_are_answered_in_words() {
+    let victim = Victim::new();
+    let relay = victim.through(of("eth_estimateGas", |gas| *gas = json!("0xffffffffffffffff")));
+    let refused = victim.on_network(&relay, &PEG_OUT);
+    assert_eq!(refused.code, Some(1), "it broke: {refused}");
+    assert!(relay.asked(SENT).is_empty());
+}
+
 #[test]
 fn no_address_to_pay_comes_from_a_node_alone_where_bitcoin_is_worth_something() {
     let victim = Victim::new();

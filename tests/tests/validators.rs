@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use tests::binary;
 use tests::validators::{PASSPHRASE, Validators};
+use tests::wrong_clock::WrongClock;
 
 /// All nodes have the same block at the height that the lowest of them has.
 fn agree(network: &Validators, nodes: &[usize]) {
@@ -130,4 +131,28 @@ fn a_stop_is_clean_and_a_second_process_is_refused() {
     network.start(0);
     let height = network.head(1);
     network.wait("it goes on", |network| network.head(0) > height);
+}
+
+// Three clocks are right. The fourth is a minute ahead, then eight seconds behind; no bitcoind is named.
+#[test]
+fn a_validator_with_a_wrong_clock_hears_the_others_says_what_is_wrong_and_returns_when_it_is_right() {
+    let mut network = Validators::new(4);
+    let clock = WrongClock::compile(network.home());
+    (0..3).for_each(|index| network.start(index));
+    let mut heard = 0;
+    for (ahead_s, said) in [(61, "ahead of the median of"), (-8, "behind the median of")] {
+        network.start_with_clock(3, &clock, ahead_s);
+        network.wait(&format!("it says that its clock is {said} the others"), |network| {
+            network.log(3)[heard..].contains(said)
+        });
+        let log = network.log(3);
+        assert!(log[heard..].contains("Look at the machine's time service"), "{log}");
+        heard = log.len();
+        let head = network.head(0);
+        network.wait("the others go on", |network| network.head(0) > head + 3);
+        network.kill(3);
+    }
+    network.start(3);
+    network.wait("it follows again", |network| network.head(3) > 0);
+    network.post_until_final(0, 3, &[0, 1, 2, 3]);
 }

@@ -10,6 +10,7 @@
 pub mod federation;
 pub mod finality;
 mod header;
+pub mod micro_channel;
 mod state;
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,8 @@ use crate::FinalHeader;
 /// An account of a final state, with the storage slots that were asked for, in their order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProvenAccount {
+    /// Transactions that it sent.
+    pub nonce: u64,
     /// Wei.
     pub balance: U256,
     pub slots: Vec<U256>,
@@ -58,7 +60,7 @@ fn verify_account(
     }
     let proved = slots.iter().zip(&answer.storage_proof);
     let slots = proved.map(|(slot, proof)| verify_slot(answer.storage_hash, *slot, proof)).collect::<Result<_, _>>()?;
-    Ok(ProvenAccount { balance: answer.balance, slots })
+    Ok(ProvenAccount { nonce: answer.nonce, balance: answer.balance, slots })
 }
 
 /// The value of `slot`. It is the slot asked for, whatever the answer calls it. A zero is proved by its absence.

@@ -10,7 +10,7 @@ pub const DEV_CHAIN_ID: u64 = 51_717;
 
 /// Chains that people have accounts on, and those of developers' tools, with their names. From chainid.network, the register that
 /// wallets use.
-const WELL_KNOWN: [(u64, &str); 68] = [
+const WELL_KNOWN: [(u64, &str); 70] = [
     (1, "Ethereum"),
     (2, "Expanse"),
     (3, "Ropsten"),
@@ -57,6 +57,7 @@ const WELL_KNOWN: [(u64, &str); 68] = [
     (1_329, "Sei"),
     (1_337, "geth and Ganache, for developers"),
     (1_868, "Soneium"),
+    (2_020, "Ronin"),
     (2_222, "Kava"),
     (4_200, "Merlin"),
     (4_689, "IoTeX"),
@@ -66,6 +67,7 @@ const WELL_KNOWN: [(u64, &str); 68] = [
     (8_453, "Base"),
     (17_000, "Holesky"),
     (31_337, "Anvil and Hardhat, for developers"),
+    (33_139, "ApeChain"),
     (34_443, "Mode"),
     (42_161, "Arbitrum One"),
     (42_170, "Arbitrum Nova"),

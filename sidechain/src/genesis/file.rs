@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use alloy_primitives::{Address, B256, Bytes};
 use bitcoin::{
+    CompactTarget, Target,
     hashes::Hash as _,
     secp256k1::{PublicKey, XOnlyPublicKey},
 };
@@ -23,6 +24,9 @@ pub const MAX_MEMBERS: usize = 100;
 
 /// Blocks that the recovery keys wait at least, off regtest: a month, in which members who see what is going on can move the coins.
 pub const MIN_RECOVERY_DELAY: u16 = 4_320;
+
+/// Difficulty of block 500,000 of mainnet; none after it was easier. A checkpoint that costs nothing to make up is none.
+const LEAST_MAINNET_DIFFICULTY: u32 = 0x1800_9645;
 
 /// The content of `genesis.json`. Two nodes are on one network if and only if this is the same: see [`Self::network_id`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -216,6 +220,17 @@ impl Bitcoin {
                 "bitcoin.checkpoint: epochTime {epoch_time}, but height {height} starts a period at {time}"
             ));
         }
+        if self.network == Network::Mainnet
+            && height != 0
+            && (height < 500_000
+                || header.target() > Target::from_compact(CompactTarget::from_consensus(LEAST_MAINNET_DIFFICULTY)))
+        {
+            return wrong(format!(
+                "bitcoin.checkpoint: height {height} with difficulty bits {:x}; every block of mainnet from 500000 on is at least as hard as that one ({:x}), and a light client starts behind it",
+                header.bits.to_consensus(),
+                LEAST_MAINNET_DIFFICULTY
+            ));
+        }
         if height == 0 && work != header.work() {
             return wrong(format!("bitcoin.checkpoint: work {work:x}, but block 0 has {:x}", header.work()));
         }
@@ -236,6 +251,13 @@ impl Federation {
         if self.threshold == 0 || usize::from(self.threshold) > count {
             return wrong(format!("federation threshold {}, expected 1 to {count}", self.threshold));
         }
+        // Regtest may be of one.
+        if network != Network::Regtest && 2 * usize::from(self.threshold) <= count {
+            return wrong(format!(
+                "federation threshold {} of {count} members: expected a majority, else two groups could each sign without the other",
+                self.threshold
+            ));
+        }
         self.members.iter().try_for_each(Member::check)?;
         distinct("account", self.members.iter().map(|member| member.account.to_vec()))?;
         distinct("encryptionKey", self.members.iter().map(|member| member.encryption_key.to_vec()))?;
@@ -243,7 +265,14 @@ impl Federation {
         distinct("p2pKey", self.members.iter().map(|member| member.p2p_key.to_vec()))?;
         distinct("name", self.members.iter().map(|member| member.name.clone().into_bytes()))?;
         self.recovery_leaf()?;
-        self.recovery.check(self.threshold, network)
+        self.recovery.check(self.threshold, network)?;
+        if self.recovery.keys.len() != count {
+            return wrong(format!(
+                "federation.recovery: {} keys, expected one of each of the {count} members: any more would be somebody else's",
+                self.recovery.keys.len()
+            ));
+        }
+        Ok(())
     }
 
     /// Hash of the vault's recovery leaf, which the contract Federation keeps.

@@ -118,7 +118,7 @@ fn the_first_header_and_the_contracts_know_the_network() {
 #[test]
 fn the_network_id_of_a_file_never_changes() {
     // Frozen: it is in addresses on Bitcoin and in whatever was signed.
-    assert_eq!(genesis().network_id(), b256!("6183088ec61af86a6d8abd3f8327aec9a669abb6bd317dfce92c5eefb0eac7d6"));
+    assert_eq!(genesis().network_id(), b256!("f4fe074754ae10119498eb6fa02f05d0b013053cc0710e93c35bea84b63a8964"));
 }
 
 #[test]
@@ -183,6 +183,14 @@ fn a_recovery_that_is_easier_than_the_federation_is_refused() {
         genesis.federation.recovery.keys.truncate(1);
     });
     assert!(said.contains("federation.recovery"), "{said}");
+    // All members' keys are in it, and one more.
+    let said = refused(|genesis| {
+        let stranger = B256::from_slice(&genesis.federation.members[0].encryption_key[1..]);
+        genesis.federation.recovery.keys.push(stranger);
+    });
+    assert!(said.contains("5 keys, expected one of each of the 4 members"), "{said}");
+    let said = refused(|genesis| genesis.federation.recovery.keys.truncate(3));
+    assert!(said.contains("3 keys, expected one of each of the 4 members"), "{said}");
     let on = |network, delay| {
         let mut genesis = Genesis { chain_id: 51_718, bitcoin: Bitcoin::start_of(network), ..genesis() };
         genesis.federation.recovery.delay = delay;
@@ -194,6 +202,33 @@ fn a_recovery_that_is_easier_than_the_federation_is_refused() {
         let said = on(network, MIN_RECOVERY_DELAY - 1).expect_err("too soon");
         assert!(said.contains("a delay of 4319 blocks, expected 4320 or more"), "{said}");
     }
+}
+
+#[test]
+fn where_bitcoin_is_worth_something_a_majority_signs() {
+    let of = |threshold, network| {
+        let mut genesis = Genesis { chain_id: 51_718, bitcoin: Bitcoin::start_of(network), ..genesis() };
+        genesis.federation.threshold = threshold;
+        genesis.check().map_err(|error| error.to_string())
+    };
+    assert_eq!(of(2, Network::Regtest), Ok(()));
+    assert_eq!(of(3, Network::Mainnet), Ok(()));
+    let said = of(2, Network::Mainnet).expect_err("two groups of two");
+    assert!(said.contains("threshold 2 of 4 members: expected a majority"), "{said}");
+}
+
+// Block 1 of mainnet (difficulty 1), said to be at height 806,400 with a work to fit.
+#[test]
+fn a_checkpoint_that_costs_nothing_to_make_up_is_refused_on_mainnet() {
+    let mut genesis = Genesis { chain_id: 51_718, bitcoin: Bitcoin::start_of(Network::Mainnet), ..genesis() };
+    let header = "010000006fe28c0ab6f1b372c1a6a246ae63f74f931e8365e15a089c68d6190000000000982051fd1e4ba744bbbe680e1fee14677ba1a3c3540bf7b1cdb606e857233e0e61bc6649ffff001d01e36299";
+    let header: bitcoin::block::Header = bitcoin::consensus::encode::deserialize_hex(header).expect("a header");
+    let checkpoint = &mut genesis.bitcoin.checkpoint;
+    (checkpoint.header, checkpoint.height, checkpoint.epoch_time) = (header, 806_400, header.time);
+    let said = genesis.check().expect_err("anybody can make it").to_string();
+    assert!(said.contains("height 806400 with difficulty bits 1d00ffff"), "{said}");
+    genesis.bitcoin.checkpoint.height = 1;
+    genesis.check().expect_err("and a light client starts behind block 500,000");
 }
 
 #[test]

@@ -22,8 +22,21 @@ const MAX_LINE_BYTES: usize = 1024;
 const LEAST_SCORE: Score = Score::Four;
 
 /// What anybody tries first, who knows what the file is for.
-const OBVIOUS: [&str; 8] =
-    ["causeway", "bitcoin", "satoshi", "sidechain", "federation", "validator", "relayer", "recovery"];
+const OBVIOUS: [&str; 12] = [
+    "causeway",
+    "bitcoin",
+    "satoshi",
+    "sidechain",
+    "federation",
+    "validator",
+    "relayer",
+    "recovery",
+    "wallet",
+    "passphrase",
+    // Of two drawings that everybody has seen.
+    "correct horse battery staple",
+    "tr0ub4dor&3",
+];
 
 /// What is lost with a passphrase that is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -109,7 +109,7 @@ impl Account {
     /// may use.
     #[must_use]
     pub fn gas_limit(estimate: u64) -> u64 {
-        (estimate + estimate / 4).min(MAX_GAS).max(estimate)
+        estimate.saturating_add(estimate / 4).min(MAX_GAS).max(estimate)
     }
 
     /// Sends a paid transaction behind those that already wait, and returns without waiting for it.

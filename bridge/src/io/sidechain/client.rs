@@ -292,7 +292,14 @@ impl Client {
 
     /// The receipt of an included transaction; none while it is not included.
     pub async fn receipt(&self, hash: B256) -> Result<Option<TransactionReceipt>, Error> {
-        self.request("eth_getTransactionReceipt", vec![json!(hash)]).await
+        let receipt: Option<TransactionReceipt> = self.request("eth_getTransactionReceipt", vec![json!(hash)]).await?;
+        match receipt {
+            Some(receipt) if receipt.transaction_hash != hash => Err(Error::malformed(
+                "eth_getTransactionReceipt",
+                format!("the receipt is of transaction {}, asked was for {hash}", receipt.transaction_hash),
+            )),
+            receipt => Ok(receipt),
+        }
     }
 
     /// Whether the node knows a transaction: in a block or in its mempool.

@@ -3,9 +3,10 @@
 
 use alloy_primitives::{Address, B256, U64, U256};
 use alloy_rpc_types_eth::EIP1186AccountProofResponse;
-use contracts::address::FEDERATION;
+use contracts::address::{FEDERATION, MICRO_CHANNEL};
 use light::federation::{FederationKeys, key_slots};
 use light::finality::Validators;
+use light::micro_channel::{Channel, channel_slots};
 use light::{FinalHeader, HeaderError, ProofError, ProvenAccount};
 use serde_json::json;
 
@@ -70,4 +71,15 @@ pub async fn account(
 pub async fn federation_keys(client: &Client, header: &FinalHeader, epoch: u32) -> Result<FederationKeys, ProvenError> {
     let proven = account(client, header, FEDERATION, &key_slots(epoch)).await?;
     Ok(FederationKeys::of(&proven).expect("a proven account has a value for each slot asked for"))
+}
+
+/// A payment channel in the state of `header`; none when there is no such channel.
+///
+/// # Errors
+///
+/// `Node`, `NotInState`.
+pub async fn channel(client: &Client, header: &FinalHeader, id: u64) -> Result<Option<Channel>, ProvenError> {
+    let proven = account(client, header, MICRO_CHANNEL, &channel_slots(id)).await?;
+    let channel = Channel::of(&proven).expect("a proven account has a value for each slot asked for");
+    Ok((!channel.payer.is_zero()).then_some(channel))
 }

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use hyper::body::{Body as _, Incoming as IncomingBody};
-use hyper::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE, HeaderName, HeaderValue, ORIGIN, VARY};
+use hyper::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE, HOST, HeaderName, HeaderValue, ORIGIN, VARY};
 use hyper::{Method, Request, StatusCode};
 use jsonrpsee::types::error::{OVERSIZED_REQUEST_CODE, OVERSIZED_REQUEST_MSG};
 use jsonrpsee::types::{ErrorCode, ErrorObjectOwned};
@@ -25,6 +25,9 @@ const PREFLIGHT: [(HeaderName, HeaderValue); 3] = [
     (HeaderName::from_static("access-control-max-age"), HeaderValue::from_static("86400")),
 ];
 
+/// Said to pages that may not ask.
+const NO_PAGE: &str = "this node lets no page of this origin ask: its operator may name it in rpc_origins\n";
+
 /// Replys one request of a connection.
 pub async fn answer(connection: Arc<Connection>, request: Request<IncomingBody>) -> Result<Reply, Infallible> {
     let allowed = allowed(&connection.server.context.settings.origins, &request);
@@ -42,6 +45,11 @@ fn allowed(origins: &Origins, request: &Request<IncomingBody>) -> Option<HeaderV
 }
 
 async fn route(connection: Arc<Connection>, request: Request<IncomingBody>, page_may_ask: bool) -> Reply {
+    // A page whose name leads here by DNS counts as of this server for its browser, which then hides nothing from it.
+    let header = |name| request.headers().get(name).map(|value| value.to_str().unwrap_or("?"));
+    if !connection.server.context.settings.origins.lets_in(header(ORIGIN), header(HOST)) {
+        return text(StatusCode::FORBIDDEN, TEXT, NO_PAGE, &connection);
+    }
     if websocket::is_upgrade(&request) {
         return websocket::upgrade(connection, request);
     }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use hyper::Request;
 use hyper::body::Incoming as IncomingBody;
-use hyper::header::{HOST, HeaderValue, ORIGIN};
+use hyper::header::HeaderValue;
 use hyper_util::rt::TokioIo;
 use jsonrpsee::types::error::{OVERSIZED_REQUEST_CODE, OVERSIZED_REQUEST_MSG};
 use jsonrpsee::types::{ErrorObjectOwned, Id};
@@ -43,12 +43,6 @@ pub fn is_upgrade<B>(request: &Request<B>) -> bool {
 
 /// Answers an upgrade, and serves the WebSocket from then on.
 pub fn upgrade(connection: Arc<Connection>, request: Request<IncomingBody>) -> Reply {
-    let header = |name| request.headers().get(name).map(|value| value.to_str().unwrap_or("?"));
-    if !connection.server.context.settings.origins.lets_in(header(ORIGIN), header(HOST)) {
-        let kind = HeaderValue::from_static("text/plain");
-        let said = "this node lets no page of this origin ask: its operator may name it in rpc_origins\n";
-        return text(hyper::StatusCode::FORBIDDEN, kind, said, &connection);
-    }
     let client = requester(&connection, &request);
     let place = match connection.server.context.shares.hold(client, Resource::Sockets, 1) {
         Ok(place) => place,

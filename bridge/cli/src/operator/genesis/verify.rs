@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use eyre::{Result, WrapErr};
+use eyre::{Result, WrapErr, ensure};
 use serde_json::json;
 
 use super::{checkpoint, show};
+use crate::clock::now;
 use crate::context::Context;
 use crate::genesis_file::read_genesis;
 use crate::operator::own_keys::check_part;
@@ -41,6 +42,7 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
     let mine = PublicPart::read(&args.mine)?;
     let member = check_part(&genesis, &mine).wrap_err_with(|| args.file.display().to_string())?;
     let (network, first) = (genesis.bitcoin.network, &genesis.bitcoin.checkpoint);
+    check_timestamp(genesis.timestamp, first.header.time, now()?)?;
     context.block_on(async {
         let bitcoin = args.bitcoin.connect(network).await?;
         checkpoint::verify(&bitcoin, network, first).await
@@ -53,4 +55,42 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
         show::lines(&genesis, hash).iter().for_each(|line| println!("{line}"));
     });
     Ok(())
+}
+
+/// Seconds by which the first block may be ahead of this machine's clock: a node starts with no more.
+const MAX_AHEAD_S: u64 = 60;
+
+/// A block of Bitcoin is at most so many seconds ahead of the clocks of those who relay it.
+const MAX_BITCOIN_AHEAD_S: u64 = 2 * 60 * 60;
+
+/// The sidechain begins behind the Bitcoin block that its light client begins with, and not in the future.
+fn check_timestamp(timestamp: u64, checkpoint: u32, now: u64) -> Result<()> {
+    ensure!(
+        timestamp <= now.saturating_add(MAX_AHEAD_S),
+        "the genesis timestamp {timestamp} is {} s ahead of this machine's clock: no node starts with it",
+        timestamp.saturating_sub(now)
+    );
+    ensure!(
+        timestamp.saturating_add(MAX_BITCOIN_AHEAD_S) >= u64::from(checkpoint),
+        "the genesis timestamp {timestamp} is before that of its first Bitcoin header, {checkpoint}: it is made up"
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_begins_behind_its_checkpoint_and_not_in_the_future() {
+        let (checkpoint, now) = (1_700_000_000, 1_700_600_000);
+        for good in [1_699_992_800, 1_700_000_000, 1_700_600_000, 1_700_600_060] {
+            assert!(check_timestamp(good, checkpoint, now).is_ok(), "{good}");
+        }
+        for (bad, why) in
+            [(0, "made up"), (1_699_992_799, "made up"), (1_700_600_061, "61 s ahead"), (u64::MAX, "ahead")]
+        {
+            assert!(check_timestamp(bad, checkpoint, now).expect_err("wrong").to_string().contains(why), "{bad}");
+        }
+    }
 }

@@ -83,7 +83,7 @@ async fn best_of_channel(
     mut vouchers: Vec<SignedVoucher>,
 ) -> Result<Option<SignedVoucher>> {
     let number = u64::try_from(id).map_err(|_| eyre!("there is no channel {id}"))?;
-    let channel = channel(&network.client, number).await?;
+    let channel = channel(network, number).await?;
     ensure!(!channel.closed, "channel {id} is closed");
     let (deposit, claimed) = (U256::from(channel.deposit), U256::from(channel.claimed));
     let known = Channel { id, payer: channel.payer, deposit, claimed };

@@ -6,8 +6,9 @@ use alloy_primitives::{Address, U256};
 use alloy_rpc_types_eth::TransactionReceipt;
 use bridge::amount;
 use bridge::io::sidechain::{Call, Client};
-use contracts::{IMicroChannel, MicroChannel, address};
+use contracts::{MicroChannel, address};
 use eyre::{Result, WrapErr, bail, ensure};
+use light::micro_channel::Channel;
 
 use super::channel::channel;
 use super::event::Event;
@@ -39,7 +40,7 @@ pub struct CloseArgs {
 pub async fn close(args: CloseArgs, context: &Context) -> Result<()> {
     let network = args.network.connect(&args.account).await?;
     let id = args.channel;
-    let channel = channel(&network.client, id).await?;
+    let channel = channel(&network, id).await?;
     ensure!(!channel.closed, "channel {id} is closed already");
     let spender = Spender::open(&network, &args.account, args.spending)?;
     let number = U256::from(id);
@@ -51,7 +52,7 @@ pub async fn close(args: CloseArgs, context: &Context) -> Result<()> {
         own if own != channel.payer => {
             bail!("channel {id} is between {} and {}, you are {own}", channel.payer, channel.payee)
         }
-        _ if channel.closableAtBlock == 0 => ask_to_close(&spender, id, context).await,
+        _ if channel.closable_at_block == 0 => ask_to_close(&spender, id, context).await,
         _ => {
             check_delays(&network.client, id, &channel).await?;
             let call = Call::new(address::MICRO_CHANNEL, &MicroChannel::withdrawCall { id: number });
@@ -61,13 +62,13 @@ pub async fn close(args: CloseArgs, context: &Context) -> Result<()> {
 }
 
 /// Both delays that the payee has are over.
-async fn check_delays(client: &Client, id: u64, channel: &IMicroChannel::Channel) -> Result<()> {
+async fn check_delays(client: &Client, id: u64, channel: &Channel) -> Result<()> {
     let head = client.head().await?;
     ensure!(
-        head.timestamp >= channel.closableAt && head.number >= channel.closableAtBlock,
+        head.timestamp >= channel.closable_at && head.number >= channel.closable_at_block,
         "channel {id} can be closed in {} and {} blocks: until then the payee may claim",
-        humantime::format_duration(Duration::from_secs(channel.closableAt.saturating_sub(head.timestamp))),
-        channel.closableAtBlock.saturating_sub(head.number)
+        humantime::format_duration(Duration::from_secs(channel.closable_at.saturating_sub(head.timestamp))),
+        channel.closable_at_block.saturating_sub(head.number)
     );
     Ok(())
 }
@@ -85,6 +86,15 @@ async fn close_by(spender: &Spender<'_>, id: u64, payer: Address, call: &Call, c
     Ok(())
 }
 
+/// A time in unix seconds; beyond the year 9999 as a number, for a node may say anything.
+fn date(unix_s: u64) -> String {
+    const YEAR_10000: u64 = 253_402_300_800;
+    if unix_s >= YEAR_10000 {
+        return format!("second {unix_s} since 1970");
+    }
+    humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + Duration::from_secs(unix_s)).to_string()
+}
+
 /// The payer asks; the delays begin.
 async fn ask_to_close(spender: &Spender<'_>, id: u64, context: &Context) -> Result<()> {
     let call = Call::new(address::MICRO_CHANNEL, &MicroChannel::requestCloseCall { id: U256::from(id) });
@@ -99,13 +109,24 @@ async fn ask_to_close(spender: &Spender<'_>, id: u64, context: &Context) -> Resu
         closable_at_block: closing.closableAtBlock,
         transaction,
     };
-    let at = std::time::UNIX_EPOCH + Duration::from_secs(closing.closableAt);
     context.print(&event, || {
         println!(
             "Channel {id} closing: the payee may claim until {} and block {}; then run this command again",
-            humantime::format_rfc3339_seconds(at),
+            date(closing.closableAt),
             closing.closableAtBlock
         );
     });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_time_that_a_node_says_can_be_shown() {
+        assert_eq!(date(0), "1970-01-01T00:00:00Z");
+        assert_eq!(date(253_402_300_799), "9999-12-31T23:59:59Z");
+        assert_eq!(date(u64::MAX), "second 18446744073709551615 since 1970");
+    }
 }

@@ -4,7 +4,7 @@ use alloy_primitives::U256;
 use bridge::amount;
 use eyre::Result;
 
-use super::channel::channel;
+use super::channel::shown;
 use super::event::{Event, State};
 use crate::context::Context;
 use crate::options::sidechain::SidechainArgs;
@@ -25,7 +25,7 @@ pub struct StatusArgs {
 /// There is no such channel, or the node does not answer.
 pub async fn status(args: StatusArgs, context: &Context) -> Result<()> {
     let (client, _) = args.sidechain.connect().await?;
-    let channel = channel(&client, args.channel).await?;
+    let channel = shown(&client, args.channel).await?;
     let state = match (channel.closed, channel.closableAtBlock) {
         (true, _) => State::Closed,
         (false, 0) => State::Open,

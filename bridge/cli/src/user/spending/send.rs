@@ -5,7 +5,7 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use alloy_primitives::U256;
 use alloy_rpc_types_eth::TransactionReceipt;
 use bridge::amount;
-use bridge::io::sidechain::{Account, Call, Error, Fees};
+use bridge::io::sidechain::{Account, Call, Error, Fees, proven};
 use eyre::{Result, WrapErr, bail, ensure, eyre};
 
 use super::request::{Request, Requests};
@@ -98,15 +98,29 @@ impl<'a> Spender<'a> {
                 "Beware: the earlier transaction has nonce {}, the node says that the next is {nonce}. Once the account has sent the ones between, both are carried out",
                 earlier.nonce
             ),
-            Some(earlier) if earlier.nonce >= client.nonce(own).await? => {
+            Some(earlier) if earlier.nonce >= self.used_nonces().await? => {
                 (fees, nonce) = (earlier.outbid(fees), earlier.nonce);
             }
-            _ => {}
+            Some(earlier) => eprintln!(
+                "Beware: nonce {} of the earlier transaction {} is used, by itself or by another of yours. If by itself, this does the same a second time: look first, with a node that you trust",
+                earlier.nonce,
+                earlier.pending().hash
+            ),
+            None => {}
         }
         // Before the node tries what it asks for: it would refuse its own price as more than the account has.
         self.check_cost(U256::from(LEAST_GAS) * U256::from(fees.max_fee), call.value)?;
         let gas = Account::gas_limit(self.estimate(call, fees).await?);
         Ok(Request::new(&self.account.sign(self.network.chain_id, nonce, gas, fees, call), fees))
+    }
+
+    /// How many transactions of the account are in final blocks: proven where the network is known, for a node that says more than there
+    /// are would have the same signed twice.
+    async fn used_nonces(&self) -> Result<u64> {
+        let (client, own) = (&self.network.client, self.account.address());
+        let Some(genesis) = &self.network.genesis else { return Ok(client.nonce(own).await?) };
+        let header = proven::latest(client, &genesis.validators()?).await?;
+        Ok(proven::account(client, &header, own, &[]).await?.nonce)
     }
 
     async fn estimate(&self, call: &Call, fees: Fees) -> Result<u64> {

@@ -88,12 +88,24 @@ async fn a_browser_may_ask_from_pages_that_the_operator_names_and_from_no_other(
     assert!(asked.contains("access-control-allow-origin: https://app.example\r\n"), "{asked}");
     assert!(asked.contains("access-control-allow-headers: *") && asked.contains("vary: origin"), "{asked}");
     let other = exchange(&world, &preflight("https://evil.example")).await;
-    assert!(other.starts_with("HTTP/1.1 405") && !other.contains("access-control"), "{other}");
+    assert!(other.starts_with("HTTP/1.1 403") && !other.contains("access-control"), "{other}");
     assert!(exchange(&world, &socket("https://evil.example")).await.starts_with("HTTP/1.1 403"));
 
     let closed = World::halted(|_| ()).await;
     let asked = exchange(&closed, &preflight("https://app.example")).await;
-    assert!(asked.starts_with("HTTP/1.1 405") && !asked.contains("access-control"), "{asked}");
+    assert!(asked.starts_with("HTTP/1.1 403") && !asked.contains("access-control"), "{asked}");
+    // One whose name leads here by DNS: its browser thinks that it asks its own server.
+    let rebound = |origin: &str, host: &str| {
+        let body = r#"{"jsonrpc":"2.0","id":1,"method":"eth_chainId"}"#;
+        format!(
+            "POST / HTTP/1.1\r\nHost: {host}\r\nOrigin: {origin}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        )
+    };
+    let refused = exchange(&world, &rebound("http://evil.example:8545", "evil.example:8545")).await;
+    assert!(refused.starts_with("HTTP/1.1 403") && !refused.contains("0xca05"), "{refused}");
+    let own = exchange(&world, &rebound("http://127.0.0.1:8545", "127.0.0.1:8545")).await;
+    assert!(own.contains("0xca05"), "a page of this machine's own server: {own}");
     let open = World::halted(|settings| settings.origins = Origins::All).await;
     assert!(exchange(&open, &preflight("null")).await.contains("access-control-allow-origin: null\r\n"));
 }
