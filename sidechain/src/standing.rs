@@ -28,6 +28,8 @@ pub struct Facts {
     pub behind_since: Option<u64>,
     /// Validators, by their p2p keys, that said what their last block is.
     pub announced: BTreeSet<[u8; 32]>,
+    /// How many of them it has to hear before it can know that it is not behind.
+    pub needed_words: usize,
     /// The latest block that any of them proved to be final.
     pub best: Option<ProvenHead>,
     /// Validators, or for a follower followed nodes, that it is in touch with.
@@ -73,6 +75,8 @@ pub enum Ill {
     OldHead { age_ms: u64, most_ms: u64 },
     #[error("in touch with {peers} peers, needs {needed}")]
     Peers { peers: usize, needed: usize },
+    #[error("has heard from {heard} other validators which block is their last, needs {needed}")]
+    Unheard { heard: usize, needed: usize },
     #[error("{message}")]
     Clock { message: String },
     #[error("the disk is full")]
@@ -126,6 +130,10 @@ impl Facts {
         let (peers, needed) = (self.peers, self.needed_peers);
         if peers < needed {
             ills.push(Ill::Peers { peers, needed });
+        }
+        let (heard, needed) = (self.announced.len(), self.needed_words);
+        if heard < needed {
+            ills.push(Ill::Unheard { heard, needed });
         }
         if let Some(doubt) = self.clock_doubt(now_ms) {
             ills.push(Ill::Clock { message: doubt.to_string() });
@@ -192,6 +200,9 @@ mod tests {
         let old = well.ills(&head(9, 1_000), 2_000, 1_030_001);
         assert_eq!(old, [Ill::OldHead { age_ms: 30_001, most_ms: 30_000 }]);
         assert_eq!(well.ills(&head(9, 1_000), 5_000, 1_050_000), [], "heartbeats are slow");
+        // After a start: it is in touch, and does not know yet where they are.
+        let started = Facts { announced: BTreeSet::from([[1; 32]]), needed_words: 2, ..well.clone() };
+        assert_eq!(started.ills(&head(9, 1_000), 2_000, 1_000_000), [Ill::Unheard { heard: 1, needed: 2 }]);
         let alone = Facts { peers: 1, disk_full: true, waits_for: Some("a vote".to_owned()), ..well.clone() };
         let waits = Ill::Waits { for_what: "a vote".to_owned() };
         assert_eq!(

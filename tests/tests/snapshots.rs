@@ -228,6 +228,7 @@ fn a_copy_that_is_killed_at_any_moment_goes_on_where_it_was() {
         if health.contains("copying") {
             assert_eq!(status, 503, "{health}");
             let syncing = result(&network, follower, "eth_syncing", json!([]));
+            assert_eq!(result(&network, follower, "net_peerCount", json!([])), "0x1", "its source answers");
             seen_syncing |= number(&syncing["highestBlock"]) >= 16;
         }
         network.kill(follower);

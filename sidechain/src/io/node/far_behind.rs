@@ -136,7 +136,9 @@ impl Work<'_> {
         let genesis = self.chain.genesis_block().hash();
         let mut preferred = self.places.begun()?.map(|header| header.number);
         let restore = loop {
-            match self.sources.newest(genesis, &self.validators, preferred).await {
+            let newest = self.sources.newest(genesis, &self.validators, preferred).await;
+            state.facts().peers = usize::from(newest.is_ok());
+            match newest {
                 Ok(Some(offered)) if self.is_far_ahead(&offered.header) => {
                     self.announce(&state, &offered.header, 0);
                     if rpc.is_none() {

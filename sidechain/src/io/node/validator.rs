@@ -126,7 +126,10 @@ impl Validator {
         let p2p_runtime = runtime.child("p2p");
         let network = network::connect(p2p_runtime, self.network, &self.keys, p2p, &self.validators, &self.addresses)?;
         let network::Connected { channels, gossip: (sender, receiver), oracle, running } = network;
-        state.facts().needed_peers = self.certifiers.quorum() - 1;
+        {
+            let (others, mut facts) = (self.certifiers.quorum() - 1, state.facts());
+            (facts.needed_peers, facts.needed_words) = (others, others);
+        }
         let _gossip = self.start_gossip(&runtime, sender.clone(), receiver, gossip_queue, &state);
         let head = state.chain.head().number;
         info!(network = %self.network, head, rpc = %rpc.public.address, %p2p, "validator started");
