@@ -75,12 +75,15 @@ impl Desk {
     }
 }
 
+/// The channel as the engine has it: where its answers go, and the requests that are left to it.
+pub(super) type ForEngine<E, S, R> = (Answers<S>, Heard<E, R>);
+
 /// Serves old blocks over a channel until the network ends, and gives the engine the rest of it.
 pub(super) fn start<E, A, S, R>(
     runtime: &E,
     archive: Archive<E, A>,
     (sender, receiver): (PartSender<S>, PartReceiver<R>),
-) -> (Handle<()>, (Answers<S>, Heard<E, R>))
+) -> (Handle<()>, ForEngine<E, S, R>)
 where
     E: Clock + Spawner + Metrics,
     A: Application,
