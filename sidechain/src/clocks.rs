@@ -25,7 +25,7 @@ const FRESH_MS: u64 = 30_000;
 const MAX_READINGS: usize = 32;
 
 /// A block of Bitcoin is at most two hours ahead of the clocks of those who relay it (Bitcoin Core, `MAX_FUTURE_BLOCK_TIME`).
-const MAX_BITCOIN_AHEAD_S: u64 = 2 * 60 * 60;
+pub const MAX_BITCOIN_AHEAD_S: u64 = 2 * 60 * 60;
 
 /// Time without a block of Bitcoin beyond which it is the clock that is wrong: at one in ten minutes, that is 144 missing ones.
 const MAX_BITCOIN_QUIET_S: u64 = 24 * 60 * 60;

@@ -25,6 +25,9 @@ pub const MAX_MEMBERS: usize = 100;
 /// Blocks that the recovery keys wait at least, off regtest: a month, in which members who see what is going on can move the coins.
 pub const MIN_RECOVERY_DELAY: u16 = 4_320;
 
+/// How far a file's timestamp may be ahead of a node's clock, in seconds: the first block has it, and none may be before.
+pub const MAX_GENESIS_AHEAD_S: u64 = 60;
+
 /// Difficulty of block 500,000 of mainnet; none after it was easier. A checkpoint that costs nothing to make up is none.
 const LEAST_MAINNET_DIFFICULTY: u32 = 0x1800_9645;
 

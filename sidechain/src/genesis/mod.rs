@@ -14,6 +14,7 @@ mod text;
 pub use chain_ids::{DEV_CHAIN_ID, check_chain_id};
 pub use error::GenesisError;
 pub use file::{
-    Bitcoin, BlockRules, Bridge, Federation, Genesis, MAX_MEMBERS, MIN_RECOVERY_DELAY, Member, Recovery, Tier,
+    Bitcoin, BlockRules, Bridge, Federation, Genesis, MAX_GENESIS_AHEAD_S, MAX_MEMBERS, MIN_RECOVERY_DELAY, Member,
+    Recovery, Tier,
 };
 pub use text::{check_address, check_name};

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use eyre::{Result, eyre};
+use mainchain::Network;
 
 /// Where a user's files are.
 #[derive(Clone, Debug, clap::Args)]
@@ -20,6 +21,11 @@ impl HomeArgs {
             None => data_home()
                 .ok_or_else(|| eyre!("neither XDG_DATA_HOME nor HOME is set: say where records go by --home")),
         }
+    }
+
+    /// The folder of the user's Bitcoin wallet on a network.
+    pub fn wallet(&self, network: Network) -> Result<PathBuf> {
+        Ok(self.folder()?.join("wallet").join(network.name()))
     }
 }
 

@@ -16,6 +16,7 @@ use bridge::io::sidechain::{Client, Error, proven};
 use bridge::peg::{Contracts, Info};
 use eyre::{Result, WrapErr, bail, ensure, eyre};
 use files::{write_atomic, write_new};
+use light::FinalHeader;
 use sidechain::genesis::{DEV_CHAIN_ID, Genesis};
 
 use super::account::AccountArgs;
@@ -171,14 +172,23 @@ impl KnownNetwork {
         ])
     }
 
+    /// The node's latest header that the genesis file's validators signed; none on a development network that nobody named.
+    ///
+    /// # Errors
+    ///
+    /// The node does not prove it.
+    pub async fn final_header(&self) -> Result<Option<FinalHeader>> {
+        let Some(genesis) = &self.genesis else { return Ok(None) };
+        Ok(Some(proven::latest(&self.client, &genesis.validators()?).await?))
+    }
+
     /// Checks what a deposit address is made of against what the genesis file's validators signed.
     ///
     /// # Errors
     ///
     /// The node does not prove its answers, or contradicts them.
     pub async fn prove_key(&self) -> Result<()> {
-        let Some(genesis) = &self.genesis else { return Ok(()) };
-        let header = proven::latest(&self.client, &genesis.validators()?).await?;
+        let Some(header) = self.final_header().await? else { return Ok(()) };
         let keys = proven::federation_keys(&self.client, &header, self.info.epoch).await?;
         self.agree(&[("group key", format!("{:?}", self.info.group_key), format!("{:?}", Some(keys.group)))])
     }

@@ -53,8 +53,7 @@ pub struct Args {
 ///
 /// The transaction does not wait, has no anchor or pays enough; the wallet cannot pay; bitcoind refuses it.
 pub fn run(args: Args, context: &Context) -> Result<()> {
-    let folder = args.home.folder()?.join("wallet").join(args.network.name());
-    let mut wallet = Wallet::open(&folder, args.network)?;
+    let mut wallet = Wallet::open(&args.home.wallet(args.network)?, args.network)?;
     let (bitcoin, parent) = context.block_on(async {
         let bitcoin = args.bitcoin.connect(args.network).await?;
         let parent = args.parent(&bitcoin).await?;

@@ -292,7 +292,7 @@ impl Look {
 
 impl Common {
     fn folder(&self) -> Result<PathBuf> {
-        Ok(self.home.folder()?.join("wallet").join(self.network.name()))
+        self.home.wallet(self.network)
     }
 
     fn make(&self, seed: &Seed, birthday: u32, passphrase: &str) -> Result<Wallet> {

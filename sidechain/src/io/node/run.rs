@@ -14,12 +14,9 @@ use super::{
 };
 use crate::{
     execution,
-    genesis::Genesis,
+    genesis::{Genesis, MAX_GENESIS_AHEAD_S},
     io::{clock::now_ms, keys::ValidatorKeys},
 };
-
-/// How far the genesis file's timestamp may be ahead of this machine's clock, in seconds: the first block has it, and none may be before.
-const MAX_GENESIS_AHEAD_S: u64 = 60;
 
 fn check_timestamp(genesis_s: u64, now_s: u64) -> Result<(), NodeError> {
     let ahead_s = genesis_s.saturating_sub(now_s);

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use eyre::{Result, WrapErr, ensure};
 use serde_json::json;
+use sidechain::clocks::MAX_BITCOIN_AHEAD_S;
+use sidechain::genesis::MAX_GENESIS_AHEAD_S;
 
 use super::{checkpoint, show};
 use crate::clock::now;
@@ -57,16 +59,10 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// Seconds by which the first block may be ahead of this machine's clock: a node starts with no more.
-const MAX_AHEAD_S: u64 = 60;
-
-/// A block of Bitcoin is at most so many seconds ahead of the clocks of those who relay it.
-const MAX_BITCOIN_AHEAD_S: u64 = 2 * 60 * 60;
-
 /// The sidechain begins behind the Bitcoin block that its light client begins with, and not in the future.
 fn check_timestamp(timestamp: u64, checkpoint: u32, now: u64) -> Result<()> {
     ensure!(
-        timestamp <= now.saturating_add(MAX_AHEAD_S),
+        timestamp <= now.saturating_add(MAX_GENESIS_AHEAD_S),
         "the genesis timestamp {timestamp} is {} s ahead of this machine's clock: no node starts with it",
         timestamp.saturating_sub(now)
     );

@@ -5,6 +5,7 @@ use bridge::io::sidechain::{Client, proven};
 use bridge::micro_channel::Domain;
 use contracts::{IMicroChannel, MicroChannel, address};
 use eyre::{Result, WrapErr, ensure, eyre};
+use light::FinalHeader;
 use light::micro_channel::Channel;
 
 use crate::options::network::KnownNetwork;
@@ -19,14 +20,14 @@ pub async fn shown(client: &Client, id: u64) -> Result<IMicroChannel::Channel> {
     client.call(address::MICRO_CHANNEL, &call).await.wrap_err_with(|| format!("cannot read channel {id}"))
 }
 
-/// Channel `id`, as it is in a state that the genesis file's validators signed: what is signed for it pays this payee and nobody else.
-/// On a development network that nobody named, as its node says.
+/// Channel `id`, as it is in the state of [`KnownNetwork::final_header`]: what is signed for it pays this payee and nobody else.
+/// Without one, as its node says.
 ///
 /// # Errors
 ///
 /// There is no such channel, or the node does not prove it.
-pub async fn channel(network: &KnownNetwork, id: u64) -> Result<Channel> {
-    let Some(genesis) = &network.genesis else {
+pub async fn channel(network: &KnownNetwork, header: Option<&FinalHeader>, id: u64) -> Result<Channel> {
+    let Some(header) = header else {
         let said = shown(&network.client, id).await?;
         return Ok(Channel {
             payer: said.payer,
@@ -38,10 +39,9 @@ pub async fn channel(network: &KnownNetwork, id: u64) -> Result<Channel> {
             closed: said.closed,
         });
     };
-    let header = proven::latest(&network.client, &genesis.validators()?).await?;
-    let channel = proven::channel(&network.client, &header, id).await?;
+    let channel = proven::channel(&network.client, header, id).await?;
     let channel = channel.ok_or_else(|| eyre!("there is no channel {id} in block {}", header.header.number))?;
-    // The same through the node's own eyes: one that says otherwise is better not used at all.
+    // A node that says otherwise is better not used at all.
     let said = shown(&network.client, id).await?;
     ensure!(
         (said.payer, said.payee) == (channel.payer, channel.payee),

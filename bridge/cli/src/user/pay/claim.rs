@@ -11,6 +11,7 @@ use bridge::io::sidechain::Call;
 use bridge::micro_channel::{Channel, SignedVoucher, Verifier};
 use contracts::{IMicroChannel, MicroChannel, address};
 use eyre::{Result, WrapErr, ensure, eyre};
+use light::FinalHeader;
 
 use super::channel::{channel, domain};
 use super::event::Event;
@@ -66,9 +67,10 @@ async fn best_of(network: &KnownNetwork, vouchers: Vec<SignedVoucher>) -> Result
     for signed in vouchers {
         channels.entry(signed.voucher.channel).or_default().push(signed);
     }
+    let header = network.final_header().await?;
     let mut best = Vec::new();
     for (id, vouchers) in channels {
-        best.extend(best_of_channel(network, id, vouchers).await?);
+        best.extend(best_of_channel(network, header.as_ref(), id, vouchers).await?);
     }
     ensure!(
         !best.is_empty(),
@@ -79,11 +81,12 @@ async fn best_of(network: &KnownNetwork, vouchers: Vec<SignedVoucher>) -> Result
 
 async fn best_of_channel(
     network: &KnownNetwork,
+    header: Option<&FinalHeader>,
     id: U256,
     mut vouchers: Vec<SignedVoucher>,
 ) -> Result<Option<SignedVoucher>> {
     let number = u64::try_from(id).map_err(|_| eyre!("there is no channel {id}"))?;
-    let channel = channel(network, number).await?;
+    let channel = channel(network, header, number).await?;
     ensure!(!channel.closed, "channel {id} is closed");
     let (deposit, claimed) = (U256::from(channel.deposit), U256::from(channel.claimed));
     let known = Channel { id, payer: channel.payer, deposit, claimed };

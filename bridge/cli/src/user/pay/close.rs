@@ -40,7 +40,7 @@ pub struct CloseArgs {
 pub async fn close(args: CloseArgs, context: &Context) -> Result<()> {
     let network = args.network.connect(&args.account).await?;
     let id = args.channel;
-    let channel = channel(&network, id).await?;
+    let channel = channel(&network, network.final_header().await?.as_ref(), id).await?;
     ensure!(!channel.closed, "channel {id} is closed already");
     let spender = Spender::open(&network, &args.account, args.spending)?;
     let number = U256::from(id);

@@ -40,7 +40,7 @@ pub async fn voucher(args: VoucherArgs) -> Result<()> {
     let network = args.network.connect(&args.account).await?;
     let spender = Spender::open(&network, &args.account, args.spending)?;
     let account = &spender.account;
-    let channel = channel(&network, args.channel).await?;
+    let channel = channel(&network, network.final_header().await?.as_ref(), args.channel).await?;
     let (id, total) = (args.channel, amount::wei(args.total));
     ensure!(
         account.address() == channel.payer,

@@ -118,8 +118,7 @@ impl<'a> Spender<'a> {
     /// are would have the same signed twice.
     async fn used_nonces(&self) -> Result<u64> {
         let (client, own) = (&self.network.client, self.account.address());
-        let Some(genesis) = &self.network.genesis else { return Ok(client.nonce(own).await?) };
-        let header = proven::latest(client, &genesis.validators()?).await?;
+        let Some(header) = self.network.final_header().await? else { return Ok(client.nonce(own).await?) };
         Ok(proven::account(client, &header, own, &[]).await?.nonce)
     }
 
