@@ -46,7 +46,10 @@ impl Parent {
     }
 
     /// The output that its child spends.
-    pub(crate) fn anchor(&self) -> Result<OutPoint, NoChild> {
+    ///
+    /// # Errors
+    /// [`NoChild::NoAnchor`].
+    pub fn anchor(&self) -> Result<OutPoint, NoChild> {
         let is_anchor =
             |output: &TxOut| output.value == ANCHOR && output.script_pubkey.as_bytes() == ANCHOR_SCRIPT.as_slice();
         let vout = self.transaction.output.iter().position(is_anchor).ok_or(NoChild::NoAnchor)?;
@@ -55,7 +58,10 @@ impl Parent {
     }
 
     /// The fee of a child that spends so many coins, so that both together pay `rate`; at least what makes nodes relay it.
-    pub(crate) fn child_fee(&self, coins: u64, rate: FeeRate) -> Result<Amount, NoChild> {
+    ///
+    /// # Errors
+    /// [`NoChild::PaysEnough`].
+    pub fn child_fee(&self, coins: u64, rate: FeeRate) -> Result<Amount, NoChild> {
         let size = child_vsize(coins);
         let together = rate.fee_vb(self.vsize() + size).unwrap_or(Amount::MAX_MONEY);
         let alone = FeeRate::BROADCAST_MIN.fee_vb(size).unwrap_or(Amount::MAX_MONEY);
@@ -70,7 +76,8 @@ impl Parent {
 }
 
 /// Size of a child with the anchor, so many coins of key path spends, and one P2TR output.
-pub(crate) fn child_vsize(coins: u64) -> u64 {
+#[must_use]
+pub fn child_vsize(coins: u64) -> u64 {
     const BASE: u64 = 4 + 1 + 41 + 1 + 43 + 4;
     // Marker and flag; the anchor's empty witness; 64-byte signatures.
     let weight = 4 * (BASE + 41 * coins) + 2 + 1 + 66 * coins;
