@@ -62,7 +62,7 @@ async fn watch(network: &Network, time: Duration) {
             "{minute:>6} {:>8} {transactions:>14} {rate:>16} {each:>31} {:>5} MB {:>3} MB",
             now_head - head,
             memory(network) / 1_000_000,
-            bytes_below(&network.folder().join("operator-1")) / 1_000_000,
+            bytes_below(&network.folder().join("operators").join("1")) / 1_000_000,
         );
         (head, busy) = (now_head, now_busy);
     }

@@ -9,6 +9,7 @@ use super::{
     pending::Pending,
     receipts::receipts_batch,
     recent::RecentHashes,
+    registrations::Oldest,
     retention::{Retention, Windows},
     rows::{block_batch, check_format, stamp_format, state_batch, stored_begin, stored_hash, stored_head},
     senders::Senders,
@@ -40,7 +41,8 @@ pub struct Chain<S> {
     pub(super) finalizing: Mutex<()>,
     /// Number of the last block whose writes may have become visible.
     pub(super) writing: AtomicU64,
-    pub(super) registering: Mutex<()>,
+    /// One batch of registrations is taken at a time.
+    pub(super) registering: Mutex<Oldest>,
     pub(super) codes: CodeCache,
     pub(super) senders: Senders,
     /// Final blocks and receipts in memory.

@@ -175,11 +175,14 @@ impl<S: Store> Chain<S> {
         room: u64,
         minted: &dyn Fn(&Payment) -> bool,
     ) -> Result<Vec<Kept>, StoreError> {
-        let _one_at_a_time = self.registering.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut oldest = self.registering.lock().unwrap_or_else(PoisonError::into_inner);
         let mut draft = Draft::new(&self.store, now_ms, room, minted)?;
+        draft.oldest.clone_from(&oldest);
         let kept = arrivals.iter().map(|arrival| draft.take(arrival)).collect::<Result<_, _>>()?;
+        let gone_before = draft.oldest.clone();
         if let Some(batch) = draft.finish() {
             self.store.write(batch)?;
+            *oldest = gone_before;
         }
         Ok(kept)
     }
@@ -264,6 +267,10 @@ fn row_of(row: &[u8]) -> Result<Row, StoreError> {
     Row::from_bytes(row).ok_or_else(|| corrupt(Table::Registration, format!("entry of {} bytes", row.len())))
 }
 
+/// Where to look for the oldest registration of each origin: what is before has gone. Kept from batch to batch, for what was deleted
+/// is still in the way of who looks from the beginning until the store is compacted.
+pub(super) type Oldest = BTreeMap<Origin, u64>;
+
 /// Changes to the list that are written together.
 struct Draft<'a, S> {
     store: &'a S,
@@ -275,8 +282,8 @@ struct Draft<'a, S> {
     last_cursor: u64,
     /// Registrations of each origin.
     counts: BTreeMap<Origin, u64>,
-    /// Where to look for the oldest of each origin: what is before has gone in this draft.
-    oldest: BTreeMap<Origin, u64>,
+    /// What is before has gone, in this draft or earlier.
+    oldest: Oldest,
     /// Rows of this draft, by output key; `None` for those that have gone.
     rows: BTreeMap<B256, Option<(u64, Row)>>,
 }
@@ -289,7 +296,7 @@ impl<'a, S: Store> Draft<'a, S> {
             counts.chunks_exact(9).map(|entry| Ok((Origin(entry[0]), block_number(Table::Meta, &entry[1..])?)));
         Ok(Self {
             counts: counts.collect::<Result<_, StoreError>>()?,
-            oldest: BTreeMap::new(),
+            oldest: Oldest::new(),
             rows: BTreeMap::new(),
             batch: Batch::default(),
             questions: 0,

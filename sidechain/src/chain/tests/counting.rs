@@ -14,6 +14,7 @@ pub struct Counting {
     memory: Memory,
     reads: AtomicU64,
     rows: Mutex<BTreeMap<Table, u64>>,
+    sought: Mutex<BTreeMap<Table, Vec<u8>>>,
     stop_at: Mutex<Option<(u64, Stop)>>,
 }
 
@@ -31,6 +32,11 @@ impl Counting {
     /// Rows read of each table since the last time; a look for a row counts too when there is none.
     pub fn take_rows(&self) -> BTreeMap<Table, u64> {
         std::mem::take(&mut self.rows.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The key from which on a table was last looked through.
+    pub fn last_sought(&self, table: Table) -> Option<Vec<u8>> {
+        self.sought.lock().unwrap_or_else(PoisonError::into_inner).get(&table).cloned()
     }
 
     fn count(&self, table: Table, rows: usize) {
@@ -52,6 +58,7 @@ impl Store for Counting {
 
     fn seek(&self, table: Table, key: &[u8]) -> Result<Option<Entry>, StoreError> {
         self.count(table, 1);
+        self.sought.lock().unwrap_or_else(PoisonError::into_inner).insert(table, key.to_vec());
         self.memory.seek(table, key)
     }
 

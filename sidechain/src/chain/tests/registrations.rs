@@ -65,6 +65,23 @@ fn a_full_list_takes_new_ones_and_lets_the_oldest_go() {
     assert!(list.kept().len() <= 3, "{:?}", list.kept());
 }
 
+/// A store keeps what was deleted in the way of whoever looks from the beginning: with a million gone, each batch took milliseconds.
+#[test]
+fn nobody_looks_again_at_what_a_full_list_let_go() {
+    let store = Arc::new(counting::Counting::default());
+    let chain = Chain::open(genesis(), store.clone()).expect("the genesis is right");
+    let take = |number| {
+        let arrivals = [arrival(number, Origin::USERS, false)];
+        chain.register_deposits(&arrivals, NOW_MS, 3, &|_| false).expect("in memory")
+    };
+    for number in 1..=500 {
+        assert_eq!(take(number), [Kept::New]);
+    }
+    let sought = store.last_sought(Table::RegistrationAge).expect("the list is full");
+    let from = u64::from_be_bytes(sought[1..].try_into().expect("a cursor"));
+    assert_eq!(from, 497, "500 were taken and 3 are kept: the one that went last was the 497th");
+}
+
 #[test]
 fn one_that_is_paid_stays_until_it_is_minted() {
     let list = List::new(4);
