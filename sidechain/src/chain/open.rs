@@ -9,7 +9,7 @@ use super::{
     pending::Pending,
     receipts::receipts_batch,
     recent::RecentHashes,
-    registrations::Oldest,
+    registrants::Oldest,
     retention::{Retention, Windows},
     rows::{block_batch, check_format, stamp_format, state_batch, stored_begin, stored_hash, stored_head},
     senders::Senders,

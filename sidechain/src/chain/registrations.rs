@@ -8,6 +8,7 @@ use api::peg::Terms;
 
 use super::{
     open::Chain,
+    registrants::{Oldest, Origin},
     rows::{META_LAST_CURSOR, META_REGISTRATIONS, block_number, corrupt},
 };
 use crate::state::store::{Batch, Store, StoreError, Table};
@@ -60,21 +61,6 @@ impl Registration {
             epoch: u32::from_be_bytes(bytes[60..64].try_into().ok()?),
         };
         Some(Self { terms, output_key: B256::from_slice(&bytes[64..]) })
-    }
-}
-
-/// Who brought a registration. Each origin has its own part of the room: whoever has most loses its oldest first, so that
-/// one validator that floods the others takes from itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Origin(u8);
-
-impl Origin {
-    /// Users of this node.
-    pub const USERS: Self = Self(0);
-
-    /// Another validator, by its key. Two may share an origin: there are fifteen.
-    pub fn peer(key: &[u8]) -> Self {
-        Self(1 + key.first().copied().unwrap_or_default() % 15)
     }
 }
 
@@ -266,10 +252,6 @@ fn last_cursor<S: Store>(store: &S) -> Result<u64, StoreError> {
 fn row_of(row: &[u8]) -> Result<Row, StoreError> {
     Row::from_bytes(row).ok_or_else(|| corrupt(Table::Registration, format!("entry of {} bytes", row.len())))
 }
-
-/// Where to look for the oldest registration of each origin: what is before has gone. Kept from batch to batch, for what was deleted
-/// is still in the way of who looks from the beginning until the store is compacted.
-pub(super) type Oldest = BTreeMap<Origin, u64>;
 
 /// Changes to the list that are written together.
 struct Draft<'a, S> {
