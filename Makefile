@@ -7,7 +7,7 @@ CAUSEWAY := $(TARGET)/debug/causeway
 # The bitcoind that scripts/bitcoind chose: BITCOIND_EXE, one on PATH, or the one built here.
 WITH_BITCOIND = BITCOIND_EXE="$$(scripts/bitcoind)" || exit 1; export BITCOIND_EXE; echo "bitcoind: $$BITCOIND_EXE";
 
-.PHONY: help deps bitcoind build demo dev test test-rust test-contracts bench check advisories fmt release deb clean
+.PHONY: help deps bitcoind build demo dev test test-rust test-contracts model bench check advisories fmt release deb clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -19,6 +19,9 @@ dev: build ## the local network for those who build on it, until Ctrl-C
 	@$(WITH_BITCOIND) exec $(CAUSEWAY) dev
 
 test: test-contracts test-rust ## every test, the end-to-end ones against bitcoind included
+
+model: ## every state of a small model of the ledger, less than two minutes
+	@python3 contracts/model/check.py --quick
 
 test-contracts: deps
 	@scripts/test-contracts
