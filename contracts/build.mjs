@@ -1,14 +1,15 @@
 #!/usr/bin/env node
-// Compiles src/*.sol and writes artifacts/<Name>.json, what genesis and the Rust bindings are made of.
+// Compiles src/*.sol and writes artifacts/<Name>.json, what genesis and the Rust bindings are made of, and src/layout.rs, what proofs of storage rest on.
 // `--check` writes nothing: it compiles again, compares, and exits 1 when what is committed is stale.
 import { readFileSync, writeFileSync, readdirSync, mkdirSync, existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { layoutSource } from "./layout.mjs";
 
 const solc = createRequire(import.meta.url)("solc");
 const root = dirname(fileURLToPath(import.meta.url));
-const contracts = ["BitcoinLightClient", "Federation", "SigningBoard", "Bridge", "MicroChannel"];
+const contracts = ["BitcoinLightClient", "Federation", "SigningBoard", "Bridge", "Vault", "Deposits", "MicroChannel"];
 /** EIP-170: an account's code, so that the contracts can be deployed on any EVM chain. */
 const maxRuntimeBytes = 24_576;
 
@@ -30,7 +31,7 @@ function compile() {
       optimizer: { enabled: true, runs: 200 },
       viaIR: true,
       metadata: { appendCBOR: false, bytecodeHash: "none" },
-      outputSelection: { "*": { "*": ["abi", "evm.bytecode.object", "evm.deployedBytecode.object"] } },
+      outputSelection: { "*": { "*": ["abi", "evm.bytecode.object", "evm.deployedBytecode.object", "storageLayout"] } },
     },
   };
   const output = JSON.parse(solc.compile(JSON.stringify(input)));
@@ -44,21 +45,30 @@ const compiled = compile();
 mkdirSync(join(root, "artifacts"), { recursive: true });
 const check = process.argv.includes("--check");
 let failed = false;
+
+/** Writes a file, or says whether the committed one is stale. */
+function put(path, content) {
+  if (!check) writeFileSync(path, content);
+  else if (!existsSync(path) || readFileSync(path, "utf8") !== content) {
+    failed = true;
+    return "STALE: what is committed is not what the sources compile to; run `npm run build`";
+  }
+  return "";
+}
+
+const layouts = [];
 for (const contractName of contracts) {
-  const { abi, evm } = compiled[`src/${contractName}.sol`][contractName];
+  const { abi, evm, storageLayout } = compiled[`src/${contractName}.sol`][contractName];
+  layouts.push([contractName, storageLayout]);
   const runtimeBytes = evm.deployedBytecode.object.length / 2;
   const artifact = JSON.stringify({ contractName, abi, bytecode: `0x${evm.bytecode.object}` }, null, 1) + "\n";
-  const path = join(root, "artifacts", `${contractName}.json`);
-  const committed = existsSync(path) ? readFileSync(path, "utf8") : "";
-  let note = "";
+  let note = put(join(root, "artifacts", `${contractName}.json`), artifact);
   if (runtimeBytes > maxRuntimeBytes) {
     failed = true;
     note = `TOO LARGE, the limit is ${maxRuntimeBytes}`;
-  } else if (check && committed !== artifact) {
-    failed = true;
-    note = "STALE: the committed artifact is not what the sources compile to; run `npm run build`";
   }
-  if (!check) writeFileSync(path, artifact);
   console.log(`${contractName.padEnd(20)} ${String(runtimeBytes).padStart(6)} bytes of runtime code ${note}`);
 }
+const note = put(join(root, "src", "layout.rs"), layoutSource(layouts));
+if (note) console.log(`src/layout.rs ${note}`);
 process.exit(failed ? 1 : 0);

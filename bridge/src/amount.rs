@@ -61,6 +61,13 @@ pub fn show(amount: Amount) -> String {
     format!("{} BTC", amount.to_string_in(Denomination::Bitcoin))
 }
 
+/// The same of a sum that may be overdrawn.
+#[must_use]
+pub fn show_signed(sat: i64) -> String {
+    let shown = show(Amount::from_sat(sat.unsigned_abs()));
+    if sat < 0 { format!("-{shown} (overdrawn)") } else { shown }
+}
+
 /// An amount as the sidechain counts it.
 pub fn wei(amount: Amount) -> U256 {
     coin::wei(amount.to_sat())

@@ -1,8 +1,8 @@
 //! The signing board as the key generation and signing machines see it: an ordered, public list of posts.
 //!
-//! The SigningBoard contract stores nothing, it only orders: every member reads the same posts in the same order with
-//! the same block times, so machines that decide from the board alone agree without talking to each other. This module
-//! owns what both machines share: kinds of posts, session ids, and the effects a shell has to perform.
+//! The SigningBoard contract orders posts, takes them for open sessions alone, and counts approvals: every member reads the same posts in the
+//! same order with the same block times, so machines that decide from the board alone agree without talking to each other. This
+//! module owns what both machines share: kinds of posts, sessions, and the effects a shell has to perform.
 //!
 //! Every shell is the same few lines: give the machine the new posts, then perform its effects in order. A
 //! [`Effect::Persist`] must be durable before the next effect is performed, and a failure to persist is fatal: what
@@ -10,7 +10,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use alloy_primitives::{B256, keccak256};
+use alloy_primitives::{B256, U256, keccak256};
+use contracts::alloy_sol_types::SolValue;
 use zeroize::Zeroizing;
 
 /// Most bytes in one post; the SigningBoard contract refuses more.
@@ -24,6 +25,8 @@ pub const RESEND_AFTER_S: u64 = 6;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Kind {
+    /// Approves a proposal: one pair of nonce commitments for each input that its content names, then as [`Kind::Commitments`].
+    Approval = 0,
     /// A member's commitment to its secret polynomial, with a proof of knowledge.
     DkgRound1 = 1,
     /// All encrypted round 2 packages of one member.
@@ -40,7 +43,7 @@ impl TryFrom<u8> for Kind {
     type Error = u8;
 
     fn try_from(kind: u8) -> Result<Self, u8> {
-        [Self::DkgRound1, Self::DkgRound2, Self::Commitments, Self::Shares, Self::DkgComplaint]
+        [Self::Approval, Self::DkgRound1, Self::DkgRound2, Self::Commitments, Self::Shares, Self::DkgComplaint]
             .into_iter()
             .find(|known| *known as u8 == kind)
             .ok_or(kind)
@@ -50,7 +53,7 @@ impl TryFrom<u8> for Kind {
 /// A post that is on the board, in a finalized block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// Which session it belongs to; see [`dkg_session`] and [`signing_session`].
+    /// Which session it belongs to: [`Session::id`].
     pub session: B256,
     /// Who posted it, 1 to n: the contract checked the sender.
     pub member: u16,
@@ -65,7 +68,9 @@ pub struct Event {
 /// A post to make.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Post {
-    /// The session to post to.
+    /// Where to post it: which call of the board.
+    pub to: Session,
+    /// The id of that session.
     pub session: B256,
     /// Carried by the contract as its number.
     pub kind: Kind,
@@ -140,36 +145,67 @@ pub enum Fault {
     Late,
 }
 
-/// Session of one attempt to make the key of an epoch: `keccak256("causeway/dkg" || network id || epoch || attempt)` with
-/// the widths of `abi.encodePacked(string, bytes32, uint32, uint32)`.
-pub fn dkg_session(network: B256, epoch: u32, attempt: u32) -> B256 {
-    let mut data = b"causeway/dkg".to_vec();
-    data.extend_from_slice(network.as_slice());
-    data.extend_from_slice(&epoch.to_be_bytes());
-    data.extend_from_slice(&attempt.to_be_bytes());
-    keccak256(data)
+/// Where a post belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Session {
+    /// `approve`: for the proposal's content, by its hash.
+    Proposal { proposal: u64, content: B256 },
+    /// `postSigning`: an attempt at signing a bound vault transaction, from 1. The proposal's session has the commitments of the first.
+    Signing { number: u32, attempt: u32 },
+    /// `postKeygen`: an attempt at making an epoch's key, from 0.
+    Keygen { epoch: u32, attempt: u32 },
 }
 
-/// Session of one attempt to sign a vault transaction: `keccak256("causeway/sign" || network id || number || attempt)` with
-/// the widths of `abi.encodePacked(string, bytes32, uint256, uint32)`.
-pub fn signing_session(network: B256, number: u64, attempt: u32) -> B256 {
-    let mut data = b"causeway/sign".to_vec();
-    data.extend_from_slice(network.as_slice());
-    data.extend_from_slice(&word(number));
-    data.extend_from_slice(&attempt.to_be_bytes());
-    keccak256(data)
+impl Session {
+    /// As `SigningBoard` computes it: `keccak256(abi.encode(network, bytes32(subject), number, attempt))`.
+    #[must_use]
+    pub fn id(self, network: B256) -> B256 {
+        match self {
+            Self::Proposal { proposal, .. } => proposal_session(network, proposal),
+            Self::Signing { number, attempt } => signing_session(network, number, attempt),
+            Self::Keygen { epoch, attempt } => keygen_session(network, epoch, attempt),
+        }
+    }
+}
+
+/// Session of a proposal's approvals.
+#[must_use]
+pub fn proposal_session(network: B256, proposal: u64) -> B256 {
+    session(network, b"proposal", proposal, 0)
+}
+
+/// Session of one attempt to sign a vault transaction.
+#[must_use]
+pub fn signing_session(network: B256, number: u32, attempt: u32) -> B256 {
+    session(network, b"signing", number.into(), attempt)
+}
+
+/// Session of one attempt to make the key of an epoch.
+#[must_use]
+pub fn keygen_session(network: B256, epoch: u32, attempt: u32) -> B256 {
+    session(network, b"keygen", epoch.into(), attempt)
+}
+
+fn session(network: B256, subject: &[u8], number: u64, attempt: u32) -> B256 {
+    keccak256((network, B256::right_padding_from(subject), U256::from(number), U256::from(attempt)).abi_encode())
 }
 
 /// One attempt at a key or a signature, as its posts and blames name it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct AttemptId {
-    /// From 0.
+    /// Its number in blames.
     pub number: u32,
-    /// The session that its posts belong to.
+    /// Where its posts belong.
+    pub to: Session,
+    /// The id of that session.
     pub session: B256,
 }
 
 impl AttemptId {
+    pub(crate) fn new(to: Session, number: u32, network: B256) -> Self {
+        Self { number, to, session: to.id(network) }
+    }
+
     /// Says that `member` is at fault.
     pub(crate) fn blame<T>(self, member: u16, fault: Fault) -> Effect<T> {
         Effect::Blame(Blame { member, attempt: self.number, fault })
@@ -214,10 +250,6 @@ pub fn left_out<'a>(
     late.into_iter().take(may_miss).map(|(_, member)| member).collect()
 }
 
-fn word(value: u64) -> [u8; 32] {
-    alloy_primitives::U256::from(value).to_be_bytes()
-}
-
 /// When a member last sent each of its posts in this life of the process, so that it is not sent with every block until
 /// it is seen.
 #[derive(Debug, Default)]
@@ -231,6 +263,27 @@ impl Outbox {
             return None;
         }
         self.0.insert((attempt.number, kind), now);
-        Some(Effect::Post(Post { session: attempt.session, kind, payload }))
+        Some(Effect::Post(Post { to: attempt.to, session: attempt.session, kind, payload }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sessions_have_the_ids_of_the_contract() {
+        let network = B256::repeat_byte(7);
+        let by_hand = |subject: &str, number: u8, attempt: u8| {
+            let mut words = [[0_u8; 32]; 4];
+            words[0] = [7; 32];
+            words[1][..subject.len()].copy_from_slice(subject.as_bytes());
+            (words[2][31], words[3][31]) = (number, attempt);
+            keccak256(words.concat())
+        };
+        let proposal = Session::Proposal { proposal: 9, content: B256::ZERO };
+        assert_eq!(proposal.id(network), by_hand("proposal", 9, 0));
+        assert_eq!(Session::Signing { number: 3, attempt: 2 }.id(network), by_hand("signing", 3, 2));
+        assert_eq!(Session::Keygen { epoch: 1, attempt: 0 }.id(network), by_hand("keygen", 1, 0));
     }
 }

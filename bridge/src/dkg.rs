@@ -35,7 +35,7 @@ use secp256k1::{PublicKey, SecretKey};
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use crate::board::{self, AttemptId, Event, Fault, Kind, Outbox, dkg_session};
+use crate::board::{self, AttemptId, Event, Fault, Kind, Outbox};
 use crate::seal;
 use crate::threshold::{KeyShare, identifier};
 
@@ -409,7 +409,7 @@ impl Dkg {
 impl Attempt {
     fn new(config: &Config, number: u32) -> Self {
         Self {
-            id: AttemptId { number, session: dkg_session(config.network, config.epoch, number) },
+            id: AttemptId::new(board::Session::Keygen { epoch: config.epoch, attempt: number }, number, config.network),
             round1: BTreeMap::new(),
             round2: BTreeMap::new(),
             settled: false,

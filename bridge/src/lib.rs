@@ -7,9 +7,10 @@
 //! ```text
 //!   account_signature   what an account signs besides transactions
 //!   amount   `0.1 BTC` and `10000000 sat`, read and shown
-//!   vault, vault_tx   the vault's key; vault transactions: checked, hashed, completed
-//!   plan     the next vault transaction: who takes part, and what each pays
-//!   policy   what a member makes sure of before it signs
+//!   vault, vault_tx   the vault's key; vault transactions: made as the ledger makes them, checked, hashed, completed
+//!   charges  what a vault transaction costs, and what each participant pays
+//!   plan     the next proposals: sweep, payout, consolidation, another version
+//!   policy   what a member makes sure of before it approves, and before it signs
 //!   child    what pays for a vault transaction that waits
 //!   board    the signing board's posts, and what a machine may ask of its shell
 //!   waited_for        who keeps the federation waiting, by what is on the board
@@ -27,6 +28,7 @@ pub use api::peg;
 pub mod account_signature;
 pub mod amount;
 pub mod board;
+pub mod charges;
 pub mod child;
 pub mod dkg;
 pub mod foreign;

@@ -200,7 +200,7 @@ impl<M: Machine> World<M> {
                     "member {} said different things of kind {kind:?} in session {session}",
                     position + 1
                 );
-                if *kind == Kind::Commitments {
+                if matches!(kind, Kind::Approval | Kind::Commitments) {
                     let fresh = commitments.insert(said.first().expect("one").clone());
                     assert!(fresh, "member {} used its nonces in two attempts", position + 1);
                 }

@@ -168,6 +168,11 @@ impl KeyShare {
         Ok(self)
     }
 
+    /// Fresh nonces for any one input of this key, hedged with the secret share against weak randomness (RFC 9591, section 4.1).
+    pub fn commit<R: RngCore + CryptoRng>(&self, rng: &mut R) -> Nonces {
+        Nonces(SigningNonces::new(self.key.signing_share(), rng))
+    }
+
     /// The key of one output: the group key tweaked by the root of the output's script tree (BIP341).
     pub fn for_input(&self, merkle_root: &[u8; 32]) -> InputKey {
         let public = self.public.clone().tweak(Some(merkle_root));

@@ -1,13 +1,13 @@
-//! The vault transaction as a member sees it: read from the ledger's event, checked, hashed, signed, completed.
-//! How the relayer on duty plans one is in [`crate::plan`].
+//! The vault transaction: made as the ledger makes it ([`draft`]), and as a member sees it: checked, hashed, signed, completed.
+//! Which are proposed is decided in [`crate::plan`], which are signed in [`crate::policy`].
 //!
-//! The Bridge contract fixes a vault transaction byte for byte before anyone signs it:
+//! `Vault.bind` fixes a vault transaction byte for byte before anyone signs it:
 //!
 //! ```text
 //!  version 3, locktime 0
-//!  in    deposits, then vault outputs       sequence fffffffd, no scriptSig, one 64-byte signature each
-//!  out   [0] vault output  5120<vault key>  what is left, at least 330 sat
-//!        withdrawals in order               amount - share
+//!  in    deposits, or vault outputs         sequence fffffffd, no scriptSig, one 64-byte signature each
+//!  out   vault output  5120<vault key>      what is left, at least 330 sat; absent where the change goes to the miners
+//!        withdrawals in order               amount - charge
 //!        pay to anchor  51024e73, 240 sat   anybody may bump the fee by a child
 //! ```
 
@@ -24,14 +24,13 @@ use secp256k1::{Message, SECP256K1, schnorr};
 
 use crate::{signing, vault};
 
-/// Largest vault transaction, in virtual bytes: the limit of version 3 transactions (BIP431, rule 4).
-pub const MAX_VSIZE: u64 = 10_000;
-/// Value of the pay-to-anchor output: Bitcoin Core's dust limit for it (`GetDustThreshold`, policy/policy.cpp).
-pub const ANCHOR: Amount = Amount::from_sat(240);
-/// Script of the pay-to-anchor output.
-pub const ANCHOR_SCRIPT: [u8; 4] = [0x51, 0x02, 0x4e, 0x73];
-/// Bytes of the vault output's script, `5120<key>`.
-pub(crate) const VAULT_SCRIPT_LEN: usize = 34;
+pub mod draft;
+pub mod facts;
+pub mod layout;
+
+pub use draft::{BindError, Built, build};
+pub use facts::{Deposit, LedgerFacts, Output, Rules, Withdrawal};
+pub use layout::{ANCHOR, ANCHOR_SCRIPT, MAX_VSIZE, vsize};
 
 /// An output that a vault transaction spends, as the ledger's event says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,21 +104,22 @@ pub enum VaultTxError {
 pub struct VaultTransaction {
     unsigned: Transaction,
     inputs: Vec<SpentOutput>,
+    change: Amount,
 }
 
 impl VaultTransaction {
-    /// Reads the bytes of `VaultTransactionProposed` and checks them against the inputs of the same event.
+    /// Reads the bytes of `Bound` and checks them against the inputs and the change of the same event; zero: it has no change.
     ///
     /// # Errors
     ///
-    /// When the bytes are not a vault transaction over exactly these inputs.
-    pub fn parse(bytes: &[u8], inputs: Vec<SpentOutput>) -> Result<Self, VaultTxError> {
+    /// When the bytes are not a vault transaction over exactly these inputs, with this change.
+    pub fn parse(bytes: &[u8], inputs: Vec<SpentOutput>, change: Amount) -> Result<Self, VaultTxError> {
         let unsigned: Transaction =
             consensus::deserialize(bytes).map_err(|error| VaultTxError::Encoding(error.to_string()))?;
         if consensus::serialize(&unsigned) != bytes || unsigned.input.iter().any(|input| !input.witness.is_empty()) {
             return Err(VaultTxError::Encoding("it carries a witness".to_owned()));
         }
-        let vault_tx = Self { unsigned, inputs };
+        let vault_tx = Self { unsigned, inputs, change };
         vault_tx.check_layout()?;
         Ok(vault_tx)
     }
@@ -132,6 +132,17 @@ impl VaultTransaction {
     /// The outputs that it spends, in order.
     pub fn inputs(&self) -> &[SpentOutput] {
         &self.inputs
+    }
+
+    /// What goes back to the vault by output 0; zero: there is no such output, and payouts begin at output 0.
+    pub fn change(&self) -> Amount {
+        self.change
+    }
+
+    /// The outputs that pay withdrawals, in order.
+    pub fn payouts(&self) -> &[TxOut] {
+        let outputs = &self.unsigned.output;
+        &outputs[usize::from(self.change > Amount::ZERO)..outputs.len() - 1]
     }
 
     /// Its id, which signatures do not change.
@@ -156,27 +167,6 @@ impl VaultTransaction {
         let prevout =
             |input: &SpentOutput| TxOut { value: input.amount, script_pubkey: vault::script(input.output_key) };
         self.inputs.iter().map(prevout).collect()
-    }
-
-    /// Whether every input is locked to the group key of its epoch, tweaked by its own tree.
-    ///
-    /// # Errors
-    ///
-    /// The first input that is not.
-    pub fn check_keys(&self, group_keys: &BTreeMap<u32, XOnlyPublicKey>) -> Result<(), VaultTxError> {
-        for (input, spent) in self.inputs.iter().enumerate() {
-            let group_key = group_keys.get(&spent.epoch).ok_or(VaultTxError::Epoch { input, epoch: spent.epoch })?;
-            let want = vault::output_key(*group_key, &spent.merkle_root);
-            if want != spent.output_key {
-                return Err(VaultTxError::OutputKey {
-                    input,
-                    epoch: spent.epoch,
-                    got: spent.output_key.to_string(),
-                    want: want.to_string(),
-                });
-            }
-        }
-        Ok(())
     }
 
     /// The messages to sign, one for each input, in order (BIP341, key path, SIGHASH_DEFAULT).
@@ -225,19 +215,24 @@ impl VaultTransaction {
             expect(&format!("sequence of input {index}"), input.sequence, Sequence::ENABLE_RBF_NO_LOCKTIME)?;
             expect(&format!("script of input {index}"), &input.script_sig, &ScriptBuf::new())?;
         }
-        let [vault, .., anchor] = tx.output.as_slice() else {
+        let [first, .., anchor] = tx.output.as_slice() else {
             return Err(layout("number of outputs", tx.output.len(), "at least 2"));
         };
-        if !vault.script_pubkey.is_p2tr() || vault.value < P2TR_DUST {
-            return Err(layout(
-                "output 0",
-                format!("{} to {}", vault.value, vault.script_pubkey),
-                "330 sat or more to the vault key",
-            ));
-        }
+        self.check_change(first)?;
         expect("script of the last output", anchor.script_pubkey.as_bytes(), &ANCHOR_SCRIPT[..])?;
         expect("value of the last output", anchor.value, ANCHOR)?;
         self.check_sums()
+    }
+
+    fn check_change(&self, first: &TxOut) -> Result<(), VaultTxError> {
+        if self.change == Amount::ZERO {
+            return Ok(());
+        }
+        if !first.script_pubkey.is_p2tr() || first.value < P2TR_DUST {
+            let got = format!("{} to {}", first.value, first.script_pubkey);
+            return Err(layout("output 0", got, "330 sat or more to the vault key"));
+        }
+        expect("value of output 0", first.value, self.change)
     }
 
     fn check_sums(&self) -> Result<(), VaultTxError> {
@@ -255,6 +250,27 @@ impl VaultTransaction {
         let out = sum(&mut self.unsigned.output.iter().map(|output| output.value));
         (inputs, out)
     }
+}
+
+/// Whether every output is locked to the group key of its epoch, tweaked by its own tree.
+///
+/// # Errors
+///
+/// The first that is not.
+pub fn check_keys(inputs: &[SpentOutput], group_keys: &BTreeMap<u32, XOnlyPublicKey>) -> Result<(), VaultTxError> {
+    for (input, spent) in inputs.iter().enumerate() {
+        let group_key = group_keys.get(&spent.epoch).ok_or(VaultTxError::Epoch { input, epoch: spent.epoch })?;
+        let want = vault::output_key(*group_key, &spent.merkle_root);
+        if want != spent.output_key {
+            return Err(VaultTxError::OutputKey {
+                input,
+                epoch: spent.epoch,
+                got: spent.output_key.to_string(),
+                want: want.to_string(),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// BIP341 hashes of all inputs for key path spends with SIGHASH_DEFAULT.
@@ -275,27 +291,6 @@ fn expect<T: PartialEq + std::fmt::Debug>(what: &str, got: T, want: T) -> Result
 
 fn layout(what: &str, got: impl ToString, want: impl ToString) -> VaultTxError {
     VaultTxError::Layout { what: what.to_owned(), got: got.to_string(), want: want.to_string() }
-}
-
-/// Virtual size of a signed vault transaction with these output scripts (all of them, vault and anchor included).
-pub fn vsize(inputs: usize, output_scripts: impl Iterator<Item = usize>) -> u64 {
-    let (mut outputs, mut output_bytes) = (0, 0);
-    for script in output_scripts {
-        outputs += 1;
-        output_bytes += 8 + compact_size(script) + script as u64;
-    }
-    let stripped = 4 + compact_size(inputs) + 41 * inputs as u64 + compact_size(outputs) + output_bytes + 4;
-    // Marker and flag, then for each input: one item of 64 bytes.
-    let weight = 4 * stripped + 2 + 66 * inputs as u64;
-    weight.div_ceil(4)
-}
-
-fn compact_size(value: usize) -> u64 {
-    match value {
-        0..=0xfc => 1,
-        0xfd..=0xffff => 3,
-        _ => 5,
-    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::B256;
 
-use crate::board::{Event, Kind, dkg_session, left_out, split_names};
+use crate::board::{Event, Kind, keygen_session, left_out, split_names};
 use crate::dkg::MAX_ATTEMPTS;
 
 /// What a key generation waits for.
@@ -15,10 +15,11 @@ pub enum Step {
     Confirmation,
 }
 
-/// Members that more others name than could all be lying, with how many name them: by the last commitments of each member.
+/// Members that more others name than could all be lying, with how many name them: by the last commitments of each member, with which it approved a proposal or took part in a later attempt.
 #[must_use]
 pub fn by_signers(board: &[Event], members: u16, threshold: u16) -> BTreeMap<u16, usize> {
-    let commitments = board.iter().filter(|event| event.kind == Kind::Commitments as u8);
+    let is_commitment = |kind: u8| kind == Kind::Approval as u8 || kind == Kind::Commitments as u8;
+    let commitments = board.iter().filter(|event| is_commitment(event.kind));
     let named: BTreeMap<u16, BTreeSet<u16>> =
         commitments.filter_map(|event| Some((event.member, split_names(&event.payload).ok()?.1))).collect();
     let late = left_out(named.iter().map(|(by, names)| (*by, names)), members, threshold.into());
@@ -36,7 +37,7 @@ pub fn by_key_generation(
     confirmed: &BTreeSet<u16>,
 ) -> (Step, Vec<u16>) {
     let posted = |attempt: u32, kind: Kind| -> BTreeSet<u16> {
-        let session = dkg_session(network, epoch, attempt);
+        let session = keygen_session(network, epoch, attempt);
         let of_it = board.iter().filter(|event| event.session == session && event.kind == kind as u8);
         of_it.map(|event| event.member).collect()
     };
@@ -84,13 +85,15 @@ mod tests {
         };
         let board = [commits(1, &[3]), commits(2, &[3]), commits(4, &[1])];
         assert_eq!(by_signers(&board, 4, 3), BTreeMap::from([(3, 2)]));
+        let approves = event(B256::ZERO, 2, Kind::Approval, names(&BTreeSet::new()));
+        assert_eq!(by_signers(&[&board[..], &[approves]].concat(), 4, 3), BTreeMap::new(), "by an approval too");
         let forgiven = [&board[..], &[commits(2, &[])]].concat();
         assert_eq!(by_signers(&forgiven, 4, 3), BTreeMap::new(), "one alone may be lying");
     }
 
     #[test]
     fn a_key_generation_waits_for_whoever_has_not_done_its_part_in_the_attempt_that_runs() {
-        let post = |attempt, member, kind| event(dkg_session(NETWORK, 1, attempt), member, kind, Vec::new());
+        let post = |attempt, member, kind| event(keygen_session(NETWORK, 1, attempt), member, kind, Vec::new());
         let missing = |board: &[Event], confirmed: &[u16]| {
             by_key_generation(board, NETWORK, 1, 3, &confirmed.iter().copied().collect())
         };

@@ -379,6 +379,12 @@ contract BitcoinLightClient is IBitcoinLightClient {
         return (hash, stored.height, stored.work);
     }
 
+    function tipWork() external view returns (uint32 height, uint256 work, uint256 unit) {
+        Stored storage stored = _headers[_tipOf(_best)];
+        (, uint32 periodBits) = _period(stored.branch, stored.height);
+        return (stored.height, stored.work, _workOf(periodBits));
+    }
+
     function header(bytes32 hash) external view returns (Header memory) {
         Stored storage stored = _headers[hash];
         if (stored.work == 0) revert UnknownHeader(hash);
@@ -388,7 +394,7 @@ contract BitcoinLightClient is IBitcoinLightClient {
         return Header(previous, stored.time, stored.bits, stored.height, stored.work);
     }
 
-    function hashAt(uint32 height) external view returns (bytes32) {
+    function hashAt(uint32 height) public view returns (bytes32) {
         if (height < _checkpointHeight || height > _branches[_best].last) return 0;
         return _hashes[_place(_branchAt(_best, height), height)];
     }
@@ -401,23 +407,41 @@ contract BitcoinLightClient is IBitcoinLightClient {
 
     function confirmationsInWork(bytes32 hash) external view returns (uint32) {
         Stored storage stored = _headers[hash];
-        if (!_isBest(stored)) return 0;
-        uint256 work = _headers[_tipOf(_best)].work - stored.work + CompactTarget.work(CompactTarget.decode(stored.bits));
+        return _isBest(stored) ? _blocksAbove(stored) : 0;
+    }
+
+    function depthAt(uint32 height) external view returns (bytes32 hash, uint32 blocks) {
+        hash = hashAt(height);
+        if (hash == 0) return (0, 0);
+        blocks = _blocksAbove(_headers[hash]);
+        uint32 counted = _branches[_best].last - height + 1;
+        if (counted < blocks) blocks = counted;
+    }
+
+    /// Work from a header of the best chain to its tip, in blocks of its period's target.
+    function _blocksAbove(Stored storage stored) private view returns (uint32) {
+        uint32 bits = stored.bits;
+        uint256 work = _headers[_tipOf(_best)].work - stored.work + _workOf(bits);
         (, uint32 periodBits) = _period(stored.branch, stored.height);
-        uint256 blocks = work / CompactTarget.work(CompactTarget.decode(periodBits));
+        uint256 blocks = work / _workOf(periodBits);
         return blocks < type(uint32).max ? uint32(blocks) : type(uint32).max;
+    }
+
+    function _workOf(uint32 bits) private pure returns (uint256) {
+        return CompactTarget.work(CompactTarget.decode(bits));
     }
 
     function requireIncluded(bytes calldata strippedTransaction, InclusionProof calldata proof)
         external
         view
-        returns (bytes32 txid, bytes32 blockHash)
+        returns (bytes32 txid, bytes32 blockHash, uint32 height)
     {
         if (proof.header.length != HEADER_BYTES) revert BadLength(proof.header.length);
         blockHash = Sha256.double(proof.header);
         Stored storage stored = _headers[blockHash];
         if (stored.work == 0) revert UnknownHeader(blockHash);
         if (!_isBest(stored)) revert NotOnBestChain(blockHash);
+        height = stored.height;
         txid = MerkleProof.requireIncluded(strippedTransaction, proof, bytes32(proof.header[36:68]));
     }
 

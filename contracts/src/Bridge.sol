@@ -1,84 +1,56 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.30;
 
+import {Coins} from "./bridge/Coins.sol";
+import {Bounds} from "./bridge/Bounds.sol";
+import {Losses} from "./bridge/Losses.sol";
+import {Withdrawals} from "./bridge/Withdrawals.sol";
 import {IBitcoinLightClient} from "./interfaces/IBitcoinLightClient.sol";
+import {IDeposits} from "./interfaces/IDeposits.sol";
 import {IFederation} from "./interfaces/IFederation.sol";
-import {BridgeState} from "./bridge/BridgeState.sol";
-import {NumberList} from "./bridge/NumberList.sol";
-import {VaultTransactions} from "./bridge/VaultTransactions.sol";
+import {IVault} from "./interfaces/IVault.sol";
 
-/// The peg's ledger. It holds 21,000,000 coins at genesis: to mint is to pay out of its balance, to burn is to pay into it.
+/// The peg's coins and books. It holds 21,000,000 coins at genesis: to mint is to pay out of its balance, to burn is to pay into it.
 ///
-/// The rules are in the contracts it is made of, one for each concept: Deposits, Withdrawals, VaultTransactions (the state machine) over
-/// BridgeState. This file has the parameters and the answers.
-contract Bridge is VaultTransactions {
-    using NumberList for NumberList.List;
-
+/// The rules are in the contracts it is made of, one for each concept: Losses (what is missing, and cover), over Withdrawals, Bounds and Coins (books, lock,
+/// delivery). Which bitcoin moves is Vault's, what was paid in Deposits'. This file checks the parameters.
+contract Bridge is Losses {
     /// Reverts with InvalidParameters.
     /// @param parameters_ kept for ever.
     /// @param lightClient_ proves transactions and counts confirmations.
-    /// @param federation_ says who may propose, and which keys are in force.
-    constructor(Parameters memory parameters_, IBitcoinLightClient lightClient_, IFederation federation_)
-        BridgeState(lightClient_, federation_)
-    {
-        // Half of it is the age up to which a deposit is swept.
+    /// @param federation_ says who the members are, and which keys are in force.
+    /// @param vault_ address at which the Vault is, or will be.
+    /// @param deposits_ address at which the Deposits are, or will be.
+    constructor(
+        Parameters memory parameters_,
+        IBitcoinLightClient lightClient_,
+        IFederation federation_,
+        IVault vault_,
+        IDeposits deposits_
+    ) Coins(parameters_, lightClient_, federation_, vault_, deposits_) Bounds(parameters_) Withdrawals(parameters_) {
+        // Half of it is the age up to which a sweep needs no depth of its own.
         if (parameters_.reclaimDelay < 2) revert InvalidParameters("reclaimDelay is below 2 blocks");
-        if (parameters_.minFeeRate == 0) revert InvalidParameters("minFeeRate is 0");
-        if (parameters_.minFeeRate > parameters_.maxFeeRate) revert InvalidParameters("minFeeRate is above maxFeeRate");
+        if (parameters_.minRate == 0) revert InvalidParameters("minRate is 0");
+        if (parameters_.minRate > parameters_.maxRate) revert InvalidParameters("minRate is above maxRate");
+        if (parameters_.maxRate > 1e9) revert InvalidParameters("maxRate is above 1,000,000 sat per vB");
+        if (parameters_.floorRate > parameters_.maxRate) revert InvalidParameters("floorRate is above maxRate");
+        if (parameters_.stopSat == 0) revert InvalidParameters("stopSat is 0");
+        if (parameters_.windowSeconds == 0) revert InvalidParameters("windowSeconds is 0");
+        if (parameters_.maxInputs == 0 || parameters_.maxPayouts == 0) revert InvalidParameters("no inputs or payouts");
+        if (parameters_.alarmBlocks == 0) revert InvalidParameters("alarmBlocks is 0");
+        _requireTiers(parameters_);
+    }
+
+    function _requireTiers(Parameters memory parameters_) private pure {
         Tier[] memory tiers = parameters_.tiers;
         if (tiers.length == 0) revert InvalidParameters("no tiers");
-        for (uint256 i = 0; i < tiers.length; ++i) {
-            if (tiers[i].confirmations == 0) revert InvalidParameters("a tier has 0 confirmations");
-            if (i != 0 && tiers[i].upToSat <= tiers[i - 1].upToSat) revert InvalidParameters("tiers do not ascend");
+        if (tiers[0].confirmations == 0) revert InvalidParameters("a tier has 0 confirmations");
+        for (uint256 i = 1; i < tiers.length; ++i) {
+            bool ascends = tiers[i].upToSat > tiers[i - 1].upToSat && tiers[i].confirmations > tiers[i - 1].confirmations;
+            if (!ascends) revert InvalidParameters("tiers do not ascend");
         }
-        if (tiers[tiers.length - 1].upToSat != type(uint64).max) revert InvalidParameters("the last tier has an upper end");
-        _parameters = parameters_;
-    }
-
-    function parameters() external view returns (Parameters memory) {
-        return _parameters;
-    }
-
-    function ledger() external view returns (uint64 vaultSat, uint64 owedSat, uint64 heldSat, uint64 deficitSat) {
-        Ledger memory books = _ledger;
-        return (books.vaultSat, books.owedSat, books.heldSat, books.deficitSat);
-    }
-
-    function deposit(bytes32 txid, uint32 vout) external view returns (Deposit memory) {
-        DepositRecord storage record = _deposits[_outpoint(txid, vout)];
-        return
-            Deposit(_depositStatus(record), record.recipient, record.amountSat, record.shareSat, record.number, record.outputKey);
-    }
-
-    function withdrawal(uint256 id) external view returns (Withdrawal memory) {
-        WithdrawalRecord storage record = _withdrawals[id];
-        return Withdrawal(
-            _withdrawalStatus(record),
-            record.owner,
-            record.amountSat,
-            record.maxFeeSat,
-            record.shareSat,
-            record.number,
-            record.script
-        );
-    }
-
-    function vaultTransaction(uint256 number) external view returns (VaultTransaction memory) {
-        VaultRecord storage record = _vault[number];
-        return VaultTransaction(
-            record.status,
-            _outputStatus(record),
-            record.txid,
-            record.feeSat,
-            record.changeSat,
-            record.valueSat,
-            record.requiredConfirmations,
-            record.blockHash,
-            record.epoch
-        );
-    }
-
-    function availableVaultOutputs(uint256 limit) external view returns (uint256[] memory) {
-        return _available.behind(0, limit);
+        Tier memory last = tiers[tiers.length - 1];
+        if (last.upToSat != type(uint64).max) revert InvalidParameters("the last tier has an upper end");
+        if (last.confirmations != parameters_.finalBlocks) revert InvalidParameters("the last tier is not final");
     }
 }

@@ -18,7 +18,7 @@ pub mod federation {
     );
 }
 
-/// `SigningBoard`: the federation's ordered bulletin board.
+/// `SigningBoard`: the federation's ordered bulletin board, which counts approvals of proposals.
 pub mod signing_board {
     alloy_sol_types::sol!(
         #[derive(Debug, PartialEq, Eq)]
@@ -27,12 +27,31 @@ pub mod signing_board {
     );
 }
 
-/// `Bridge`: the ledger. Structs of its interface are in `IBridge`.
+/// `Bridge`: coins, books, withdrawals, limits. Structs of its interface are in `IBridge`.
 pub mod bridge {
     alloy_sol_types::sol!(
         #[derive(Debug, PartialEq, Eq)]
         Bridge,
         "artifacts/Bridge.json"
+    );
+}
+
+/// `Vault`: vault transactions and their outputs. Structs of its interface are in `IVault`.
+pub mod vault {
+    alloy_sol_types::sol!(
+        #[derive(Debug, PartialEq, Eq)]
+        Vault,
+        "artifacts/Vault.json"
+    );
+}
+
+/// `Deposits`: which outputs on Bitcoin are deposits, and what became of each. Structs of its interface are in `IDeposits`.
+#[allow(clippy::too_many_arguments, reason = "the event DepositProven has nine, and its constructor is made of them")]
+pub mod deposits {
+    alloy_sol_types::sol!(
+        #[derive(Debug, PartialEq, Eq)]
+        Deposits,
+        "artifacts/Deposits.json"
     );
 }
 
@@ -46,7 +65,9 @@ pub mod micro_channel {
 }
 
 pub use bridge::{Bridge, IBridge};
+pub use deposits::{Deposits, IDeposits};
 pub use federation::{Federation, IFederation};
 pub use light_client::{BitcoinLightClient, IBitcoinLightClient};
 pub use micro_channel::{IMicroChannel, MicroChannel};
 pub use signing_board::SigningBoard;
+pub use vault::{IVault, Vault};

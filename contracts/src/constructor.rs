@@ -1,7 +1,8 @@
 //! What each contract is created with, in plain types.
 
 use crate::bindings::{
-    BitcoinLightClient, Bridge, Federation, IBitcoinLightClient, IBridge, IFederation, MicroChannel, SigningBoard,
+    BitcoinLightClient, Bridge, Deposits, Federation, IBitcoinLightClient, IBridge, IFederation, MicroChannel,
+    SigningBoard, Vault,
 };
 use crate::deployment::{Contract, address};
 use alloy_primitives::{Address, B256, Bytes, U256};
@@ -14,6 +15,8 @@ pub fn creation_code(contract: Contract) -> Bytes {
         Contract::Federation => Federation::BYTECODE.clone(),
         Contract::SigningBoard => SigningBoard::BYTECODE.clone(),
         Contract::Bridge => Bridge::BYTECODE.clone(),
+        Contract::Vault => Vault::BYTECODE.clone(),
+        Contract::Deposits => Deposits::BYTECODE.clone(),
         Contract::MicroChannel => MicroChannel::BYTECODE.clone(),
     }
 }
@@ -114,60 +117,32 @@ impl FederationArguments {
     }
 }
 
-/// Confirmations for vault transactions whose deposits and withdrawals sum up to at most `up_to_sat`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TierArguments {
-    pub up_to_sat: u64,
-    pub confirmations: u32,
-}
-
-/// `Bridge`'s parameters.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BridgeArguments {
-    /// Blocks after which a depositor can take an unswept deposit back.
-    pub reclaim_delay: u16,
-    /// The least deposit that is swept.
-    pub min_deposit_sat: u64,
-    /// The least withdrawal that is queued.
-    pub min_withdrawal_sat: u64,
-    /// The least fee rate of a vault transaction, in sat per vB.
-    pub min_fee_rate: u32,
-    /// The greatest, in sat per vB.
-    pub max_fee_rate: u32,
-    /// Ascending; the last has `up_to_sat` = `u64::MAX`.
-    pub tiers: Vec<TierArguments>,
-}
-
-impl BridgeArguments {
-    /// For the predeployed light client and federation.
-    pub fn abi_encode(&self) -> Bytes {
-        self.abi_encode_with(address::LIGHT_CLIENT, address::FEDERATION)
+/// `Bridge`'s arguments, for the predeployed contracts.
+pub fn bridge_arguments(parameters: IBridge::Parameters) -> Bytes {
+    Bridge::constructorCall {
+        parameters_: parameters,
+        lightClient_: address::LIGHT_CLIENT,
+        federation_: address::FEDERATION,
+        vault_: address::VAULT,
+        deposits_: address::DEPOSITS,
     }
-
-    /// For contracts at other addresses.
-    pub fn abi_encode_with(&self, light_client: Address, federation: Address) -> Bytes {
-        let tiers =
-            self.tiers.iter().map(|tier| IBridge::Tier { upToSat: tier.up_to_sat, confirmations: tier.confirmations });
-        Bridge::constructorCall {
-            parameters_: IBridge::Parameters {
-                reclaimDelay: self.reclaim_delay,
-                minDepositSat: self.min_deposit_sat,
-                minWithdrawalSat: self.min_withdrawal_sat,
-                minFeeRate: self.min_fee_rate,
-                maxFeeRate: self.max_fee_rate,
-                tiers: tiers.collect(),
-            },
-            lightClient_: light_client,
-            federation_: federation,
-        }
-        .abi_encode()
-        .into()
-    }
+    .abi_encode()
+    .into()
 }
 
-/// `SigningBoard`'s arguments, for the predeployed federation.
+/// `Vault`'s arguments, for the predeployed contracts.
+pub fn vault_arguments() -> Bytes {
+    Vault::constructorCall { bridge_: address::BRIDGE, board: address::SIGNING_BOARD }.abi_encode().into()
+}
+
+/// `Deposits`' arguments, for the predeployed contracts.
+pub fn deposits_arguments() -> Bytes {
+    Deposits::constructorCall { bridge_: address::BRIDGE }.abi_encode().into()
+}
+
+/// `SigningBoard`'s arguments, for the predeployed contracts.
 pub fn signing_board_arguments() -> Bytes {
-    SigningBoard::constructorCall { federation_: address::FEDERATION }.abi_encode().into()
+    SigningBoard::constructorCall { federation_: address::FEDERATION, vault_: address::VAULT }.abi_encode().into()
 }
 
 /// `MicroChannel`'s arguments.

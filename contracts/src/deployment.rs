@@ -9,6 +9,8 @@ pub mod address {
     pub const SIGNING_BOARD: Address = address!("CA05000000000000000000000000000000000003");
     pub const BRIDGE: Address = address!("CA05000000000000000000000000000000000004");
     pub const MICRO_CHANNEL: Address = address!("CA05000000000000000000000000000000000005");
+    pub const VAULT: Address = address!("CA05000000000000000000000000000000000006");
+    pub const DEPOSITS: Address = address!("CA05000000000000000000000000000000000007");
 }
 
 /// The predeployed contracts.
@@ -18,13 +20,22 @@ pub enum Contract {
     Federation,
     SigningBoard,
     Bridge,
+    Vault,
+    Deposits,
     MicroChannel,
 }
 
 impl Contract {
     /// In the order of their deployment: constructors may call those before.
-    pub const ALL: [Self; 5] =
-        [Self::LightClient, Self::Federation, Self::SigningBoard, Self::Bridge, Self::MicroChannel];
+    pub const ALL: [Self; 7] = [
+        Self::LightClient,
+        Self::Federation,
+        Self::SigningBoard,
+        Self::Bridge,
+        Self::Vault,
+        Self::Deposits,
+        Self::MicroChannel,
+    ];
 
     pub const fn address(self) -> alloy_primitives::Address {
         match self {
@@ -32,6 +43,8 @@ impl Contract {
             Self::Federation => address::FEDERATION,
             Self::SigningBoard => address::SIGNING_BOARD,
             Self::Bridge => address::BRIDGE,
+            Self::Vault => address::VAULT,
+            Self::Deposits => address::DEPOSITS,
             Self::MicroChannel => address::MICRO_CHANNEL,
         }
     }

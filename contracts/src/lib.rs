@@ -11,23 +11,26 @@
 //! ```
 
 mod bindings;
+mod books;
 pub mod coin;
 mod constructor;
 mod deployment;
-mod ledger;
+pub mod layout;
 mod revert;
 pub mod standard;
+pub mod storage;
 
 pub use alloy_primitives::U256;
 pub use alloy_sol_types;
 pub use bindings::{
-    BitcoinLightClient, Bridge, Federation, IBitcoinLightClient, IBridge, IFederation, IMicroChannel, MicroChannel,
-    SigningBoard, bridge, federation, light_client, micro_channel, signing_board,
+    BitcoinLightClient, Bridge, Deposits, Federation, IBitcoinLightClient, IBridge, IDeposits, IFederation,
+    IMicroChannel, IVault, MicroChannel, SigningBoard, Vault, bridge, deposits, federation, light_client,
+    micro_channel, signing_board, vault,
 };
+pub use books::Books;
 pub use constructor::{
-    BridgeArguments, FederationArguments, LightClientArguments, MemberArguments, TierArguments, creation_code,
-    micro_channel_arguments, signing_board_arguments,
+    FederationArguments, LightClientArguments, MemberArguments, bridge_arguments, creation_code, deposits_arguments,
+    micro_channel_arguments, signing_board_arguments, vault_arguments,
 };
 pub use deployment::{Contract, address};
-pub use ledger::Ledger;
 pub use revert::explain_revert;

@@ -1,9 +1,9 @@
 //! The reason of a reverted contract call, in words.
 
 use crate::bindings::{
-    bridge::Bridge::BridgeErrors, federation::Federation::FederationErrors,
+    bridge::Bridge::BridgeErrors, deposits::Deposits::DepositsErrors, federation::Federation::FederationErrors,
     light_client::BitcoinLightClient::BitcoinLightClientErrors, micro_channel::MicroChannel::MicroChannelErrors,
-    signing_board::SigningBoard::SigningBoardErrors,
+    signing_board::SigningBoard::SigningBoardErrors, vault::Vault::VaultErrors,
 };
 use alloy_sol_types::{Panic, Revert, SolError, SolInterface};
 
@@ -15,6 +15,8 @@ pub fn explain_revert(data: &[u8]) -> Option<String> {
         E::abi_decode(data).ok().map(|error| format!("{error:?}"))
     }
     known::<BridgeErrors>(data)
+        .or_else(|| known::<VaultErrors>(data))
+        .or_else(|| known::<DepositsErrors>(data))
         .or_else(|| known::<BitcoinLightClientErrors>(data))
         .or_else(|| known::<FederationErrors>(data))
         .or_else(|| known::<SigningBoardErrors>(data))
@@ -39,10 +41,10 @@ mod tests {
 
     #[test]
     fn a_custom_error_is_told_with_its_arguments() {
-        let error = crate::bindings::Bridge::NotAMember { account: Address::ZERO };
+        let error = crate::bindings::Vault::NotAMember { account: Address::ZERO };
         let text = explain_revert(&error.abi_encode()).expect("it is one of ours");
         assert!(text.starts_with("NotAMember {"), "{text}");
-        let error = crate::bindings::Bridge::DepositTooSmall { gotSat: 5, minSat: 7 };
+        let error = crate::bindings::Deposits::DepositTooSmall { gotSat: 5, minSat: 7 };
         assert_eq!(explain_revert(&error.abi_encode()).as_deref(), Some("DepositTooSmall { gotSat: 5, minSat: 7 }"));
     }
 

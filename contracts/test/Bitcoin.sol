@@ -70,6 +70,21 @@ abstract contract Bitcoin is Base {
         return bytes.concat(transaction, hex"00000000");
     }
 
+    /// Spends these outpoints (txid and place), and pays a little to somebody. No two calls give the same transaction.
+    function spending(bytes32[] memory txids, uint32[] memory vouts) internal returns (bytes memory transaction) {
+        transaction = bytes.concat(hex"02000000", compactSize(txids.length));
+        for (uint256 i = 0; i < txids.length; ++i) {
+            transaction = bytes.concat(transaction, txids[i], le(vouts[i], 4), hex"00", hex"fdffffff");
+        }
+        return bytes.concat(transaction, hex"01", le(1000 + ++_unique, 8), hex"160014", bytes20(0), hex"00000000");
+    }
+
+    function spending(bytes32 txid, uint32 vout) internal returns (bytes memory) {
+        (bytes32[] memory txids, uint32[] memory vouts) = (new bytes32[](1), new uint32[](1));
+        (txids[0], vouts[0]) = (txid, vout);
+        return spending(txids, vouts);
+    }
+
     function payment(uint64 amountSat, bytes memory script) internal returns (bytes memory) {
         TxOut[] memory outputs = new TxOut[](1);
         outputs[0] = TxOut(amountSat, script);

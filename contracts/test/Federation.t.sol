@@ -4,7 +4,6 @@ pragma solidity ^0.8.30;
 import {Federation} from "../src/Federation.sol";
 import {SigningBoard} from "../src/SigningBoard.sol";
 import {Taproot} from "../src/Taproot.sol";
-import {DepositScript} from "../src/bridge/DepositScript.sol";
 import {IFederation} from "../src/interfaces/IFederation.sol";
 import {ISigningBoard} from "../src/interfaces/ISigningBoard.sol";
 import {Peg} from "./Peg.sol";
@@ -19,7 +18,7 @@ contract FederationTest is Peg {
         (, vaultY) = tweaked(RECOVERY_LEAF);
     }
 
-    function confirm(uint256 index) private {
+    function confirmAs(uint256 index) private {
         vm.prank(account(index));
         fresh.confirmKey(NETWORK, 1, groupKey, vaultKey, vaultY);
     }
@@ -42,21 +41,21 @@ contract FederationTest is Peg {
     }
 
     function test_a_key_is_active_once_all_members_confirmed_it() public {
-        confirm(1);
-        confirm(2);
-        confirm(3);
-        confirm(3);
+        confirmAs(1);
+        confirmAs(2);
+        confirmAs(3);
+        confirmAs(3);
         vm.assertEq(fresh.groupKey(1), bytes32(0));
         vm.expectEmit();
         emit IFederation.KeyConfirmed(1, 4, groupKey);
         vm.expectEmit();
         emit IFederation.KeyActivated(1, groupKey, vaultKey);
-        confirm(4);
+        confirmAs(4);
         vm.assertEq(fresh.groupKey(1), groupKey);
         vm.assertEq(fresh.vaultKey(1), vaultKey);
         vm.assertEq(fresh.groupKey(2), bytes32(0));
         vm.expectRevert(abi.encodeWithSelector(IFederation.KeyAlreadyActive.selector, 1));
-        confirm(4);
+        confirmAs(4);
     }
 
     function test_a_member_may_change_its_mind_until_all_agree() public {
@@ -64,11 +63,11 @@ contract FederationTest is Peg {
         (bytes32 vault, bytes32 y) = (vaultKey, vaultY);
         confirmOther();
         (groupKey, vaultKey, vaultY) = (key, vault, y);
-        confirm(2);
-        confirm(3);
-        confirm(4);
+        confirmAs(2);
+        confirmAs(3);
+        confirmAs(4);
         vm.assertEq(fresh.groupKey(1), bytes32(0));
-        confirm(1);
+        confirmAs(1);
         vm.assertEq(fresh.groupKey(1), key);
     }
 
@@ -76,7 +75,7 @@ contract FederationTest is Peg {
         federation = new Federation(NETWORK, 3, members(), RECOVERY_LEAF);
         confirmGroupKey(0xBEEF);
         (, vaultY) = tweaked(RECOVERY_LEAF);
-        confirm(1);
+        confirmAs(1);
     }
 
     function test_bad_confirmations_are_refused() public {
@@ -137,28 +136,27 @@ contract FederationTest is Peg {
     }
 }
 
-contract SigningBoardTest is Peg {
-    SigningBoard private board;
-
+/// Before the key is in force.
+contract KeyGenerationTest is Peg {
     function setUp() public {
         createPeg();
-        board = new SigningBoard(federation);
+        federation = new Federation(NETWORK, 3, members(), RECOVERY_LEAF);
+        board = new SigningBoard(federation, vault);
     }
 
-    function test_members_post() public {
+    function test_members_post_for_the_epoch_whose_key_is_not_in_force() public {
         vm.expectEmit();
-        emit ISigningBoard.Posted(keccak256("s"), 2, 3, hex"c0ffee");
+        emit ISigningBoard.Posted(board.keygenSession(1, 0), 2, 3, hex"c0ffee");
         vm.prank(account(2));
-        board.post(NETWORK, keccak256("s"), 3, hex"c0ffee");
+        board.postKeygen(NETWORK, 1, 0, 3, hex"c0ffee");
         vm.prank(account(3));
-        board.post(NETWORK, keccak256("s"), 3, new bytes(16_384));
-    }
-
-    function test_bad_posts_are_refused() public {
-        vm.expectRevert(abi.encodeWithSelector(ISigningBoard.NotAMember.selector, address(this)));
-        board.post(NETWORK, keccak256("s"), 3, hex"c0ffee");
-        vm.prank(MEMBER);
-        vm.expectRevert(abi.encodeWithSelector(ISigningBoard.PayloadTooLong.selector, 16_385, 16_384));
-        board.post(NETWORK, keccak256("s"), 3, new bytes(16_385));
+        board.postKeygen(NETWORK, 1, 7, 3, new bytes(16_384));
+        vm.expectRevert(ISigningBoard.SessionClosed.selector);
+        vm.prank(account(3));
+        board.postKeygen(NETWORK, 2, 0, 3, hex"01");
+        confirmGroupKey(0xC0FFEE);
+        vm.expectRevert(ISigningBoard.SessionClosed.selector);
+        vm.prank(account(3));
+        board.postKeygen(NETWORK, 1, 0, 3, hex"01");
     }
 }

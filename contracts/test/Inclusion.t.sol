@@ -43,7 +43,8 @@ contract InclusionTest is Regtest {
     }
 
     function requireProven(Block memory mined, uint256 index, IBitcoinLightClient.InclusionProof memory proof) private view {
-        (bytes32 txid, bytes32 blockHash) = client.requireIncluded(mined.transactions[index], proof);
+        (bytes32 txid, bytes32 blockHash, uint32 height) = client.requireIncluded(mined.transactions[index], proof);
+        vm.assertEq(height, mined.height);
         vm.assertEq(txid, hash256(mined.transactions[index]));
         vm.assertEq(blockHash, mined.hash);
     }
@@ -195,12 +196,12 @@ contract InclusionTest is Regtest {
         client.requireIncluded(second, proof);
         proof.leftmost = new bytes32[](1);
         proof.leftmost[0] = hash256(first);
-        (bytes32 txid,) = client.requireIncluded(second, proof);
+        (bytes32 txid,,) = client.requireIncluded(second, proof);
         vm.assertEq(txid, hash256(second));
 
         // The first transaction's own path shows the depth.
         (proof.index, proof.siblings[0], proof.leftmost) = (0, hash256(second), new bytes32[](0));
-        (txid,) = client.requireIncluded(first, proof);
+        (txid,,) = client.requireIncluded(first, proof);
         vm.assertEq(txid, hash256(first));
         proof.leftmost = new bytes32[](1);
         refuse(first, proof, IBitcoinLightClient.WrongDepth.selector);

@@ -2,13 +2,18 @@
 pragma solidity ^0.8.30;
 
 import {Bridge} from "../src/Bridge.sol";
+import {Deposits} from "../src/Deposits.sol";
 import {Federation} from "../src/Federation.sol";
 import {MicroChannel} from "../src/MicroChannel.sol";
 import {SigningBoard} from "../src/SigningBoard.sol";
+import {Vault} from "../src/Vault.sol";
+import {IBitcoinLightClient} from "../src/interfaces/IBitcoinLightClient.sol";
 import {IBridge} from "../src/interfaces/IBridge.sol";
+import {IDeposits} from "../src/interfaces/IDeposits.sol";
 import {IFederation} from "../src/interfaces/IFederation.sol";
 import {IMicroChannel} from "../src/interfaces/IMicroChannel.sol";
 import {ISigningBoard} from "../src/interfaces/ISigningBoard.sol";
+import {IVault} from "../src/interfaces/IVault.sol";
 import {Peg} from "./Peg.sol";
 
 /// A second network with the same members, the same chain id, the same contracts at the same addresses: a stranger repeats there, byte for
@@ -56,16 +61,21 @@ contract NetworksTest is Peg {
     }
 
     function test_posts_of_another_network_are_refused() public {
-        SigningBoard second = new SigningBoard(other());
-        bytes memory input = abi.encodeCall(ISigningBoard.post, (NETWORK, keccak256("session"), 1, hex"c0ffee"));
+        SigningBoard second = new SigningBoard(other(), vault);
+        bytes memory input = abi.encodeCall(ISigningBoard.postKeygen, (NETWORK, 1, 0, 1, hex"c0ffee"));
+        repeat(2, address(second), input, wrong(ISigningBoard.WrongNetwork.selector));
+        input = abi.encodeCall(ISigningBoard.approve, (NETWORK, 1, 0, hex"c0ffee"));
         repeat(2, address(second), input, wrong(ISigningBoard.WrongNetwork.selector));
     }
 
-    function test_proposals_of_another_network_are_refused() public {
-        bytes memory input = abi.encodeCall(IBridge.propose, (sweeping(fund(ALICE, 1e8, 10_000), 500)));
-        Bridge second = new Bridge(parameters(), client, other());
-        repeat(1, address(second), input, wrong(IBridge.WrongNetwork.selector));
-        vm.assertEq(second.vaultTransactionCount(), 0);
+    function test_proposals_and_votes_of_another_network_are_refused() public {
+        Federation federation_ = other();
+        Bridge bridge_ = new Bridge(parameters(), client, federation_, vault, deposits);
+        Vault vault_ = new Vault(bridge_, address(board));
+        bytes memory input = abi.encodeCall(IVault.propose, (NETWORK, 0, payoutOf(1, 0, RATE)));
+        repeat(1, address(vault_), input, wrong(IVault.WrongNetwork.selector));
+        input = abi.encodeCall(IBridge.lift, (NETWORK, 1));
+        repeat(1, address(bridge_), input, wrong(IVault.WrongNetwork.selector));
     }
 
     /// The holders of the old shares could take what is paid to such an address: the new network must not credit it.
@@ -77,14 +87,13 @@ contract NetworksTest is Peg {
             vm.prank(account(i));
             second.confirmKey(OTHER, 1, key, vaultKey, vaultY);
         }
-        Bridge there = new Bridge(parameters(), client, second);
+        Bridge there = new Bridge(parameters(), client, second, vault, deposits);
         supplant(address(federation), address(second));
-        supplant(address(bridge), address(there));
-        IBridge.Proposal memory proposal = sweeping(funding, 500);
-        proposal.network = OTHER;
-        vm.prank(MEMBER);
-        vm.expectPartialRevert(IBridge.WrongDepositKey.selector);
-        bridge.propose(proposal);
+        supplant(address(deposits), address(new Deposits(there)));
+        bytes memory transaction = funding.mined.transactions[1];
+        IBitcoinLightClient.InclusionProof memory proof = prove(funding.mined, 1);
+        vm.expectPartialRevert(IDeposits.WrongDepositKey.selector);
+        deposits.prove(transaction, 1, funding.terms, funding.outputKeyY, proof);
     }
 
     function test_a_voucher_of_another_network_is_worth_nothing() public {

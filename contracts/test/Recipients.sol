@@ -15,6 +15,26 @@ contract Refuser {
     }
 }
 
+/// Passes what it gets on to an account that would refuse it.
+contract Purse {
+    address private immutable owner;
+
+    constructor(address owner_) {
+        owner = owner_;
+    }
+
+    receive() external payable {
+        new Forcing{value: msg.value}(owner);
+    }
+}
+
+/// Gives its coins to an account that is not asked.
+contract Forcing {
+    constructor(address owner) payable {
+        selfdestruct(payable(owner));
+    }
+}
+
 /// Burns all gas it is given.
 contract Glutton {
     receive() external payable {

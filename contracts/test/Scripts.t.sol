@@ -5,6 +5,7 @@ import {Taproot} from "../src/Taproot.sol";
 import {DepositScript} from "../src/bridge/DepositScript.sol";
 import {OutputScript} from "../src/bridge/OutputScript.sol";
 import {IBridge} from "../src/interfaces/IBridge.sol";
+import {IDeposits} from "../src/interfaces/IDeposits.sol";
 import {Base} from "./Base.sol";
 
 /// The scripts of deposits, and those that a withdrawal may pay.
@@ -28,34 +29,69 @@ contract ScriptsTest is Base {
         vm.assertEq(DepositScript.push(65535), hex"03ffff00");
     }
 
-    /// The same bytes are frozen in mainchain/tests/deposits.rs: network 51717, the predeployed bridge, group key of secret 0x01..01, reclaim key of
-    /// secret 0x02..02, recipient 0x11..11, at most 5,000 sat, 1008 blocks.
+    /// Network 51717, the predeployed bridge, group key of secret 0x01..01, reclaim key of secret 0x02..02, recipient 0x11..11, claimant 0x22..22, data
+    /// hash 0x33..33, at most 5,000 sat, 1008 blocks. Computed by another program.
     function test_the_deposit_address_is_frozen() public {
-        bytes32 d = DepositScript.commitment(
-            bytes32(uint256(51717)),
-            0xca05000000000000000000000000000000000004,
+        IDeposits.Terms memory terms = IDeposits.Terms(
             address(bytes20(hex"1111111111111111111111111111111111111111")),
-            5000
+            address(bytes20(hex"2222222222222222222222222222222222222222")),
+            bytes32(vm.createWallet(0x0202020202020202020202020202020202020202020202020202020202020202).publicKeyX),
+            5000,
+            0x3333333333333333333333333333333333333333333333333333333333333333,
+            1
         );
-        vm.assertEq(d, 0x70784a7f2d21f8351ed5751fe29027e11149933e186beb75d23940360e36f778);
-        bytes32 reclaimKey =
-            bytes32(vm.createWallet(0x0202020202020202020202020202020202020202020202020202020202020202).publicKeyX);
-        bytes memory leaf = DepositScript.leaf(d, 1008, reclaimKey);
+        address bridge = 0xca05000000000000000000000000000000000004;
+        bytes32 d = DepositScript.commitment(bytes32(uint256(51717)), bridge, terms);
+        vm.assertEq(d, 0x62be42730a75e5d233071577f2b87e530bccd5c3bf8b4d445bee33d8dbacfa3a);
+        bytes memory leaf = DepositScript.leaf(d, 1008, terms.reclaimKey);
         vm.assertEq(
             leaf,
-            hex"2070784a7f2d21f8351ed5751fe29027e11149933e186beb75d23940360e36f7787502f003b275204d4b6cd1361032ca9bd2aeb9d900aa4d45d9ead80ac9423374c451a7254d0766ac"
+            hex"2062be42730a75e5d233071577f2b87e530bccd5c3bf8b4d445bee33d8dbacfa3a7502f003b275204d4b6cd1361032ca9bd2aeb9d900aa4d45d9ead80ac9423374c451a7254d0766ac"
         );
-        bytes32 leafHash = Taproot.leafHash(leaf);
-        vm.assertEq(leafHash, 0xdf706f39e12ad0bd4aa8cecd3de2df066dff7d0e948654f38b708b9461cbdafb);
+        bytes32 leafHash = DepositScript.leafHash(bytes32(uint256(51717)), bridge, terms, 1008);
+        vm.assertEq(leafHash, 0x66b0b6a782e4028ed14ff764f2fc6d30a63a522ba6f98fa4a61be7829c518456);
         bytes32 group = bytes32(vm.createWallet(0x0101010101010101010101010101010101010101010101010101010101010101).publicKeyX);
         vm.assertTrue(
             Taproot.isTweaked(
                 group,
                 leafHash,
-                0xa0b028866cec6e4f15292c1cb9ea9ed1fdde98aa7e403eb2f81ba7161b204e60,
-                0x9120777a005674e41377fed3be801fbd345b5720f29853512c48973fc516f6b8
+                0x6184c8f19a24b188c8eeea29495d3c2107676912df4d23f20471ca44bc0bdf62,
+                0xd98b68ac1d911f2807a9467689764dee8d30864b0ff90f99a7f6b6d3e1fb7901
             )
         );
+    }
+
+    function packed(bytes calldata script) external pure returns (bytes memory) {
+        OutputScript.Packed memory apart = OutputScript.pack(script);
+        assert(OutputScript.size(apart.kind, apart.length) == script.length);
+        assert(OutputScript.dustOf(apart.kind, apart.length) == OutputScript.dust(script));
+        return OutputScript.unpack(apart);
+    }
+
+    /// What three slots hold is the script again.
+    function testFuzz_a_script_taken_apart_is_put_together_again(bytes32 head, bytes8 tail, uint8 version, uint8 length)
+        public
+        view
+    {
+        bytes memory program = bytes.concat(head, tail);
+        bytes[7] memory scripts = [
+            bytes.concat(hex"76a914", bytes20(head), hex"88ac"),
+            bytes.concat(hex"a914", bytes20(head), hex"87"),
+            bytes.concat(hex"0014", bytes20(head)),
+            bytes.concat(hex"0020", head),
+            bytes.concat(hex"5120", head),
+            bytes.concat(hex"6028", program),
+            bytes.concat(bytes1(uint8(bound(version, 0x52, 0x60))), hex"02", bytes2(head))
+        ];
+        for (uint256 i = 0; i < scripts.length; ++i) {
+            vm.assertEq(this.packed(scripts[i]), scripts[i]);
+        }
+        uint256 size = bound(length, 2, 40);
+        bytes memory other = bytes.concat(hex"52", bytes1(uint8(size)), program);
+        assembly ("memory-safe") {
+            mstore(other, add(size, 2))
+        }
+        vm.assertEq(this.packed(other), other);
     }
 
     function dust(bytes calldata script) external pure returns (uint64) {

@@ -4,7 +4,7 @@
 //! output key Q = P + tG      P  group key of the epoch: the federation spends by the key path
 //!                            t  = TapTweak(P || leaf hash), BIP341, one leaf of version 0xc0:
 //!                               <d> DROP <delay> CSV DROP <U> CHECKSIG
-//! d  tagged hash of (network id, bridge, recipient, max fee): which sidechain, who gets the coins, at most which share
+//! d  tagged hash of (network id, bridge, recipient, max fee, claimant, data hash): which sidechain, who gets the coins, at which cost
 //! U  the owner's reclaim key: after `delay` blocks it alone takes the money back
 //! ```
 //!
@@ -55,10 +55,14 @@ pub struct Peg {
 pub struct DepositTerms {
     /// Who gets the coins on the sidechain.
     pub recipient: [u8; 20],
+    /// Who can fetch them should the recipient's code refuse them.
+    pub claimant: [u8; 20],
     /// Who can take the deposit back after the delay.
     pub reclaim_key: XOnlyPublicKey,
-    /// The largest share of the sweeping transaction's cost that may be taken off.
+    /// The most that may be taken off for sweeping it.
     pub max_fee: Amount,
+    /// Hash of data for the recipient; zero when there is none.
+    pub data_hash: [u8; 32],
     /// Whose group key it is: the federation's epoch.
     pub epoch: u32,
 }
@@ -74,6 +78,8 @@ impl DepositTerms {
         engine.input(&peg.bridge);
         engine.input(&self.recipient);
         engine.input(&self.max_fee.to_sat().to_be_bytes());
+        engine.input(&self.claimant);
+        engine.input(&self.data_hash);
         sha256::Hash::from_engine(engine).to_byte_array()
     }
 

@@ -9,11 +9,12 @@ use alloy_eips::eip7702::{Authorization, SignedAuthorization};
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, keccak256};
 use contracts::{SigningBoard, alloy_sol_types::SolCall as _};
 use light::finality;
+use mainchain::Network;
 use secp256k1::{Message, PublicKey, SECP256K1, SecretKey};
 
 use crate::{
     block::{Transaction, TxEnvelope},
-    genesis::{Federation, Genesis, Member, Recovery},
+    genesis::{Bitcoin, Bridge, Federation, Genesis, Member, Recovery},
 };
 
 /// An account with its key.
@@ -130,20 +131,28 @@ pub fn genesis() -> Genesis {
     Genesis::dev(1_700_000_000, Federation { threshold: 3, members: members.collect(), recovery })
 }
 
+/// The same federation on another network of Bitcoin, with what a network there begins with.
+pub fn genesis_on(network: Network) -> Genesis {
+    let bridge = Bridge::defaults(network, vec![member(1).address]);
+    Genesis { chain_id: 51_718, bitcoin: Bitcoin::start_of(network), bridge, ..genesis() }
+}
+
 /// The network that [`genesis`] makes.
 pub fn network() -> B256 {
     static ID: OnceLock<B256> = OnceLock::new();
     *ID.get_or_init(|| genesis().network_id())
 }
 
-/// A member's post on the signing board of that network, as the input of a call.
-pub fn post(session: B256, payload: impl Into<Bytes>) -> Bytes {
-    post_on(network(), session, payload)
+/// A member's post on the signing board of that network, as the input of a call: of an attempt at making the first key, while no key is in
+/// force.
+pub fn post(attempt: u32, payload: impl Into<Bytes>) -> Bytes {
+    post_on(network(), attempt, payload)
 }
 
 /// The same for another network.
-pub fn post_on(network: B256, session: B256, payload: impl Into<Bytes>) -> Bytes {
-    SigningBoard::postCall { network, session, kind: 1, payload: payload.into() }.abi_encode().into()
+pub fn post_on(network: B256, attempt: u32, payload: impl Into<Bytes>) -> Bytes {
+    let payload = payload.into();
+    SigningBoard::postKeygenCall { network, epoch: 1, attempt, kind: 1, payload }.abi_encode().into()
 }
 
 /// An account that nobody has a key for, the same for the same number. Their hashes lie scattered.

@@ -10,7 +10,7 @@ use bitcoin::secp256k1::SecretKey;
 use bitcoin::{ScriptBuf, XOnlyPublicKey};
 use bridge::io::clock::Clock;
 use bridge::io::config::{Bitcoind, Config, Duty};
-use bridge::io::relayer::{FatalError, Surroundings, TestHooks, run_within};
+use bridge::io::relayer::{FatalError, Surroundings, TestHooks, Work, run_within};
 use bridge::keystore::OperatorKeys;
 use contracts::address::BRIDGE;
 use mainchain::Network;
@@ -31,6 +31,8 @@ use crate::waiting::Patience;
 
 /// Time between two blocks of the sidechain.
 const BLOCK_INTERVAL: Duration = Duration::from_millis(250);
+/// Blocks of Bitcoin after which the recovery keys can take a vault output: more than any test has.
+const RECOVERY_DELAY: u16 = 4_000;
 /// The longest that anything may take, on a machine that does much else.
 const PATIENCE: Patience = Patience::new(Duration::from_secs(240), Duration::from_millis(200));
 
@@ -107,7 +109,8 @@ impl Federation {
         let connect = move |network: Network| Ok(BitcoinRpc::new(url.clone(), auth.clone(), network));
         let surroundings = Surroundings { node, connect, clock: Clock::system(), random: Box::new(OsRng) };
         operator.relayer = Some(tokio::spawn(async move {
-            run_within(surroundings, &config, identity, &keys, TestHooks::default(), std::future::pending()).await
+            let work = Work { identity, recovery_delay: RECOVERY_DELAY };
+            run_within(surroundings, &config, work, &keys, TestHooks::default(), std::future::pending()).await
         }));
     }
 
@@ -135,6 +138,7 @@ impl Federation {
             poll_ms: 200,
             batch_ms: 300,
             fee_rate: Some(2),
+            low_fee_rate: 2,
             health_listen: Some(self.operators[operator].health),
         }
     }
@@ -163,8 +167,16 @@ impl Federation {
             XOnlyPublicKey::from_slice(info.group_key.expect("a key").as_slice()).expect("the contract checked it");
         let reclaim_key = crate::known::RECLAIM_KEY.parse().expect("a point");
         let max_fee = bitcoin::Amount::from_sat(20_000);
-        let terms = DepositTerms { recipient: recipient.into_array(), reclaim_key, max_fee, epoch: info.epoch };
-        let delay = info.reclaim_delay.try_into().expect("not zero");
+        let recipient = recipient.into_array();
+        let terms = DepositTerms {
+            recipient,
+            claimant: recipient,
+            reclaim_key,
+            max_fee,
+            data_hash: [0; 32],
+            epoch: info.epoch,
+        };
+        let delay = info.parameters.reclaim_delay.try_into().expect("not zero");
         let output = terms.output(&Peg { network_id: info.network_id.0, bridge: BRIDGE.into_array(), delay }, key);
         let output_key = B256::from(output.output_key().serialize());
         (Registration { terms: (&terms).into(), output_key }, output.script_pubkey())
@@ -173,6 +185,19 @@ impl Federation {
     /// Waits for the federation's key.
     pub async fn until_key(&self) {
         self.until("the key is in force", async || self.sidechain.info().group_key).await;
+    }
+
+    /// Mines now and then until the reserve is filled.
+    pub async fn until_reserve<F: Future<Output = ()>>(&self, mine: impl Fn() -> F) {
+        let mut looks = 0u32;
+        self.until("the reserve is filled", async || {
+            looks += 1;
+            if looks.is_multiple_of(6) {
+                mine().await;
+            }
+            (self.sidechain.books().reserve_sat > 0).then_some(())
+        })
+        .await;
     }
 
     /// Mines now and then until coins have reached an account.

@@ -15,7 +15,7 @@
 //! | [`relay`] | somebody between a node and who asks it, who counts and lies |
 //! | [`lone_node`] | one node without consensus, in this process |
 //! | [`simulated`] | whole relayers in this process, with a simulated node, bitcoind and time |
-//! | [`evm`] | contracts alone, without a chain |
+//! | [`evm`], [`ledger`] | contracts alone, without a chain; and the whole ledger of them |
 
 pub mod binary;
 pub mod bitcoind;
@@ -23,6 +23,7 @@ pub mod disk;
 pub mod evm;
 pub mod federation;
 pub mod known;
+pub mod ledger;
 pub mod load;
 pub mod lone_node;
 pub mod network;

@@ -276,8 +276,9 @@ impl Validators {
         let client = self.client(through);
         self.run(async {
             let network = client.info().await.expect("it answers").network_id;
-            let (session, payload) = (B256::repeat_byte(1), vec![7; 200].into());
-            let call = SigningBoard::postCall { network, session, kind: 1, payload };
+            // Of making the first key, while none is in force.
+            let (epoch, attempt, payload) = (1, 0, vec![7; 200].into());
+            let call = SigningBoard::postKeygenCall { network, epoch, attempt, kind: 1, payload };
             let nonce = client.pending_nonce(account.address()).await.expect("it answers");
             account
                 .send_with(&client, &Call::new(SIGNING_BOARD, &call), Fees::FREE, nonce)

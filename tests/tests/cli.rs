@@ -23,8 +23,8 @@ fn the_help_names_every_command_and_each_has_an_example() {
     let help = causeway(&["--help"]);
     assert_eq!(help.code, Some(0), "{help}");
     let commands = [
-        "peg-in", "peg-out", "status", "cancel", "bump", "reclaim", "register", "wallet", "pay", "audit", "keys",
-        "genesis", "node", "relayer", "dev", "demo", "headers",
+        "peg-in", "peg-out", "status", "raise", "cancel", "refund", "claim", "bump", "reclaim", "register", "wallet",
+        "pay", "audit", "keys", "genesis", "node", "relayer", "pause", "lift", "dev", "demo", "headers",
     ];
     for command in commands {
         assert!(help.stdout.contains(&format!("  {command} ")), "{command} is not in the help");
@@ -49,13 +49,29 @@ fn a_bad_recipient_or_id_is_refused_before_anything_is_asked() {
         .is_misused_saying(&["--to"]);
     causeway(&["peg-out", "--amount", "1 BTC", "--max-fee", "1 sat", "--script", "zz"])
         .is_misused_saying(&["--script"]);
+    causeway(&["peg-in"]).is_misused_saying(&["--to"]);
+    let to = DEVELOPER_0.to_string();
+    causeway(&["peg-in", "--to", &to, "--reserve"]).is_misused_saying(&["--reserve"]);
+    causeway(&["peg-in", "--to", &to, "--claimant", "0x1234"]).is_misused_saying(&["--claimant"]);
+    causeway(&["raise", "7"]).is_misused_saying(&["--max-fee"]);
+    causeway(&["claim", "--to", "me"]).is_misused_saying(&["--to"]);
+    causeway(&["lift", "first"]).is_misused_saying(&["first"]);
     causeway(&["status", "nonsense"]).is_misused_saying(&["txid:vout", "vault:NUMBER"]);
 }
 
 #[test]
 fn a_sidechain_node_that_is_down_is_named_with_what_to_do() {
     let to = DEVELOPER_0.to_string();
-    let tries: [&[&str]; 3] = [&["status"], &["peg-in", "--to", &to], &["cancel", "1", "--dev-account", "0"]];
+    let tries: [&[&str]; 8] = [
+        &["status"],
+        &["peg-in", "--to", &to],
+        &["cancel", "1", "--dev-account", "0"],
+        &["raise", "1", "--max-fee", "9 sat", "--dev-account", "0"],
+        &["refund", "1", "--dev-account", "0"],
+        &["claim", "--dev-account", "0"],
+        &["pause", "--dev-account", "0"],
+        &["lift", "--dev-account", "0"],
+    ];
     for arguments in tries {
         let arguments = [arguments, &["--rpc", NOBODY]].concat();
         causeway(&arguments).fails_saying(&[NOBODY, "--rpc", "CAUSEWAY_RPC"]);

@@ -13,6 +13,7 @@ use bridge::keystore::Keystore;
 use serde_json::{Value, json};
 use sidechain::testing::genesis;
 use tests::binary::{self, Finished};
+use tests::bitcoind::Bitcoind;
 use tests::known::{DEVELOPER_0, REGTEST_ADDRESS};
 use tests::lone_node::LoneNode;
 use tests::relay::Relay;
@@ -184,6 +185,85 @@ fn a_node_cannot_make_a_transaction_cost_more_than_the_bound() {
     assert!(greedy.asked(SENT).is_empty(), "something was sent");
 }
 
+/// As [`PEG_OUT`], without a maximum of the user's own.
+fn peg_out_by_quote() -> Vec<&'static str> {
+    PEG_OUT.iter().filter(|word| !["--max-fee", "5000 sat"].contains(word)).copied().collect()
+}
+
+/// A quote at another rate, with the numbers that this rate makes, so that nothing contradicts itself.
+fn at_rate(victim: &Victim, rate: u64) -> impl Fn(&mut Value) + Send + Sync + use<> {
+    let parameters = genesis().bridge;
+    let script = 22;
+    let payout = |rate: u64| rate * (9 + script + 35) / 1_000 + parameters.peg_out_fee_sat;
+    assert!(rate.is_multiple_of(1_000) && !victim.account.is_zero());
+    let (peg_in, peg_out) = ((rate * 185).div_ceil(2_000) + parameters.peg_in_fee_sat, payout(rate));
+    move |quote| {
+        quote["rate"] = json!(rate);
+        quote["pegIn"]["chargeSat"] = json!(peg_in);
+        quote["pegOut"]["chargeSat"] = json!(peg_out);
+    }
+}
+
+// A lie about the rate of the day can make the maximum that nobody named as low as the floor, which its owner can raise, or as high as what
+// 300 sat/vB cost; beyond, nothing is signed without the user's own word.
+#[test]
+fn a_lie_about_the_price_of_the_day_costs_no_more_than_is_shown_and_bounded() {
+    let victim = Victim::new();
+    let floor = genesis().bridge.floor_rate * (9 + 22 + 35) / 1_000 + genesis().bridge.peg_out_fee_sat;
+    let most = 300 * (9 + 22 + 35) + genesis().bridge.peg_out_fee_sat;
+    for (rate, ids) in [(1_000, 1), (250_000, 2), (300_000, 3)] {
+        let relay = victim.through(of("peg_quote", at_rate(&victim, rate)));
+        let done = victim.on_network(&relay, &peg_out_by_quote());
+        let queued = &done.json()[0];
+        let max_fee = queued["maxFeeSat"].as_u64().expect("a number");
+        assert!((floor..=most).contains(&max_fee), "{rate}: {max_fee}");
+        assert_eq!(queued["id"], ids, "{done}");
+        let shown = format!("the payout costs at most {}", bridge::amount::show(bitcoin::Amount::from_sat(max_fee)));
+        assert!(done.stderr.contains(&shown) && done.stderr.contains("the node's word"), "{done}");
+    }
+    let dear = victim.through(of("peg_quote", at_rate(&victim, 301_000)));
+    let refused = victim.on_network(&dear, &peg_out_by_quote());
+    refused.fails_saying(&["301 sat/vB", "what 300 sat/vB cost", "--max-fee"]);
+    assert!(dear.asked(SENT).is_empty(), "something was sent");
+    // Numbers that the rate does not make are nobody's price.
+    for (what, field) in [("chargeSat", "pegOut"), ("floorFeeSat", "pegOut"), ("chargeSat", "pegIn")] {
+        let liar = victim.through(of("peg_quote", move |quote| quote[field][what] = json!(12_345)));
+        victim.on_network(&liar, &peg_out_by_quote()).fails_saying(&["12345 sat", "do not use this node"]);
+        assert!(liar.asked(SENT).is_empty(), "something was sent");
+    }
+}
+
+// The command is cut off, the price of the day changes, and it is given again: it is the same withdrawal, with the maximum that was signed.
+#[test]
+fn another_price_of_the_day_makes_no_second_withdrawal_of_the_first() {
+    let victim = Victim::new();
+    let silent = victim.through(of("eth_getTransactionReceipt", |receipt| *receipt = Value::Null));
+    let genesis = victim.genesis.display().to_string();
+    let command = [&peg_out_by_quote()[..], &["--yes", "--genesis", &genesis]].concat();
+    let mut child = binary::spawn(&victim.node.home(), victim.arguments(&silent, &command));
+    let mut input = child.stdin.take().expect("piped");
+    std::io::Write::write_all(&mut input, format!("{PASSPHRASE}\n").as_bytes()).expect("it reads");
+    SENDING.until("it is sent", String::new, || (!silent.asked(SENT).is_empty()).then_some(()));
+    child.kill().expect("our child");
+    binary::end(child, "causeway");
+
+    let dearer = victim.through(of("peg_quote", at_rate(&victim, 50_000)));
+    let resumed = victim.on_network(&dearer, &peg_out_by_quote());
+    assert_eq!(resumed.json()[0]["id"], 1, "{resumed}");
+    assert!(resumed.stderr.contains("nothing new is signed"), "{resumed}");
+    victim.run(&dearer, &["cancel", "2", "--yes"]).fails_saying(&["there is no withdrawal 2"]);
+}
+
+#[test]
+fn rules_of_the_peg_that_the_genesis_file_does_not_have_are_a_lie() {
+    let victim = Victim::new();
+    for rule in ["minWithdrawalSat", "pegOutFeeSat", "floorRate", "reclaimDelay", "refundAfter", "windowSat"] {
+        let relay = victim.through(of("peg_getInfo", move |info| info["parameters"][rule] = json!(1_234)));
+        victim.on_network(&relay, &PEG_OUT).fails_saying(&[rule, "1234", "do not use this node"]);
+        assert!(relay.asked(SENT).is_empty(), "something was sent");
+    }
+}
+
 #[test]
 fn what_is_signed_is_shown_in_words_with_its_whole_cost_and_agreed_to_first() {
     let victim = Victim::new();
@@ -345,6 +425,19 @@ fn raw(parameters: &Value) -> alloy_primitives::Bytes {
     serde_json::from_value(parameters[0].clone()).expect("bytes")
 }
 
+// What the ledger refuses stays refused, whatever a node says of whose it is or how old it is.
+#[test]
+fn a_node_that_says_that_a_withdrawal_may_be_given_back_gets_a_refusal() {
+    let victim = Victim::new();
+    let honest = victim.through(|_, _, _| ());
+    assert_eq!(victim.on_network(&honest, &PEG_OUT).json()[0]["id"], 1);
+    let old = victim.through(of("peg_getWithdrawal", |withdrawal| withdrawal["askedAt"] = json!(0)));
+    victim.on_network(&old, &["refund", "1"]).fails_saying(&["TooEarly"]);
+    let richer = victim.through(of("eth_call", |claimable| *claimable = json!(format!("0x{:064x}", 5))));
+    victim.on_network(&richer, &["claim"]).fails_saying(&["NothingToClaim"]);
+    assert!(old.asked(SENT).is_empty() && richer.asked(SENT).is_empty(), "something was sent");
+}
+
 #[test]
 fn numbers_without_measure_are_answered_in_words() {
     let victim = Victim::new();
@@ -363,6 +456,52 @@ fn no_address_to_pay_comes_from_a_node_alone_where_bitcoin_is_worth_something() 
     binary::run(&victim.node.home(), peg_in, "").fails_saying(&["which network?", "--genesis"]);
     binary::run(&victim.node.home(), ["peg-in", "--to", "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92267"], "")
         .is_misused_saying(&["--to", "EIP-55"]);
+}
+
+// The coins of this network's accounts are in its first block, booked as if a vault output covered them, and there is none.
+#[test]
+fn an_audit_believes_no_list_of_vault_outputs_that_is_not_what_is_proven() {
+    let victim = Victim::new();
+    let runtime = tokio::runtime::Runtime::new().expect("threads");
+    let bitcoind = runtime.block_on(Bitcoind::start());
+    let (url, cookie) = (bitcoind.url(), bitcoind.cookie().display().to_string());
+    let genesis = victim.genesis.display().to_string();
+    let audit = |relay: &Relay| {
+        let own = ["--rpc", &relay.url, "--bitcoin", &url, "--bitcoin-cookie", &cookie];
+        binary::run(&victim.node.home(), [&["audit", "--genesis", &genesis], &own[..]].concat(), "")
+    };
+    let hides = victim.through(|_, _, _| ());
+    audit(&hides).fails_saying(&["lists vault outputs of 0 sat, the ledger proves 200000000 sat", "hides or invents"]);
+    let invents = victim.through(|method, parameters, answer| {
+        if method == "peg_getVaultTransaction" && parameters[0] == 1 {
+            answer["result"] = invented();
+        }
+    });
+    audit(&invents).fails_saying(&["a vault transaction 1 that cannot be"]);
+    let forges = victim.through(of("eth_getProof", |proof| {
+        proof["storageProof"][0]["value"] = json!("0x0");
+    }));
+    audit(&forges).fails_saying(&["does not prove the state"]);
+    let unsigned = victim.through(of("peg_getFinality", |finality| {
+        finality["certificate"] = json!("0x00");
+    }));
+    audit(&unsigned).fails_saying(&["does not prove that its block"]);
+}
+
+/// A vault transaction of what is missing, which nobody bound.
+fn invented() -> Value {
+    let nothing = bitcoin::Transaction {
+        version: bitcoin::transaction::Version::TWO,
+        lock_time: bitcoin::absolute::LockTime::ZERO,
+        input: Vec::new(),
+        output: Vec::new(),
+    };
+    json!({
+        "number": 1, "status": "settled", "output": "live", "txid": nothing.compute_txid(), "feeSat": 0, "changeSat": 200_000_000,
+        "spentBy": null, "height": 1, "blockHead": "0x0000000000000000", "confirmations": 1, "epoch": 1, "scriptVersion": 1,
+        "rooted": true, "amountsSat": [], "transaction": "0x02000000000000000000",
+        "content": { "epoch": 1, "rate": 1, "reserveSat": 0, "deposits": [], "outputs": [], "withdrawals": [] }
+    })
 }
 
 #[test]

@@ -163,9 +163,16 @@ fn a_genesis_file_is_shown_in_words_and_its_hash_is_the_last_line() {
     let made = operators.run(&make, "").json().remove(0);
     let shown = operators.run(&["genesis", "--show", "~/genesis.json"], "");
     assert_eq!(shown.stdout.lines().last(), made["hash"].as_str());
-    for said in
-        ["any 2 of these 2 keys", "52560 blocks (about 365 days)", "alice", "127.0.0.1:31001", "1 to 500 sat/vB"]
-    {
+    for said in [
+        "any 2 of these 2 keys",
+        "52560 blocks (about 365 days)",
+        "alice",
+        "127.0.0.1:31001",
+        "1 to 1000 sat/vB",
+        "1008 blocks (about 7 days)",
+        "the peg holds at most",
+        "each of these guardians can begin one",
+    ] {
         assert!(shown.stdout.contains(said), "{said} in {}", shown.stdout);
     }
     // A name that draws on the terminal makes no file that is shown.
@@ -173,6 +180,35 @@ fn a_genesis_file_is_shown_in_words_and_its_hash_is_the_last_line() {
     let refused = operators.run(&["genesis", "--show", "~/genesis.json"], "");
     assert_eq!((refused.code, refused.stdout.as_str()), (Some(1), ""));
     assert!(refused.stderr.contains("printable ASCII") && !refused.stderr.contains('\u{1b}'), "{refused}");
+}
+
+#[test]
+fn operators_agree_on_other_rules_of_the_peg_by_options_or_a_file() {
+    let operators = Operators::new();
+    operators.keys("alice", 31_001);
+    operators.keys("bob", 31_002);
+    let guardian = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266";
+    let make = |out: &str, more: &[&str]| {
+        let parts = ["~/alice/public.json", "~/bob/public.json"];
+        operators.run(&[&["genesis", "--out", out], more, &parts].concat(), "")
+    };
+    let rules = operators.path("rules.json");
+    fs::write(&rules, r#"{"refundAfter": 100000, "pegOutFeeSat": 7}"#).expect("written");
+    let more = ["--cap", "3 BTC", "--window", "2 BTC", "--guardian", guardian, "--rules", "~/rules.json"];
+    let made = make("~/genesis.json", &more);
+    assert_eq!(made.code, Some(0), "{made}");
+    for said in
+        ["at most 3 BTC", "at most 2 BTC at once", guardian, "1day 3h 46m 40s", "0.00000007 BTC of each withdrawal"]
+    {
+        assert!(made.stdout.contains(said), "{said} in {}", made.stdout);
+    }
+    let file: Value = serde_json::from_slice(&fs::read(operators.path("genesis.json")).expect("made")).expect("JSON");
+    assert_eq!(file["bridge"]["guardians"].as_array().map(Vec::len), Some(1));
+    // What is no rule, or makes a peg that nobody can use, makes no file.
+    fs::write(&rules, r#"{"refundAfters": 100000}"#).expect("written");
+    make("~/other.json", &more).fails_saying(&["rules.json", "refundAfters", "refundAfter"]);
+    make("~/other.json", &["--reclaim-delay", "1"]).fails_saying(&["reclaimDelay"]);
+    assert!(!operators.path("other.json").exists());
 }
 
 #[test]

@@ -1,19 +1,28 @@
 //! What a bitcoind can do to its relayer without breaking: it prunes, dies and comes back, is slow, knows no fees, and has seen a payment
 //! before its address was known. Relayers in this process, a real bitcoind.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, U256};
 use bitcoin::bip158::BlockFilter;
-use bitcoin::{Amount, ScriptBuf};
+use bitcoin::{Amount, ScriptBuf, Transaction, Txid};
+use contracts::Bridge;
+use contracts::address::BRIDGE;
+use contracts::alloy_sol_types::SolCall;
+use contracts::coin::wei;
 use mainchain::io::rpc::{Auth, RpcError};
 use serde_json::{Value, json};
+use sidechain::testing::Key;
 use tests::bitcoind::Bitcoind;
 use tests::federation::Federation;
 use tests::relay::Relay;
 use tests::user::User;
 
 const DEPOSIT: Amount = Amount::from_sat(1_000_000);
+/// `IBridge.WithdrawalStatus`.
+const PAID: u8 = 3;
 
 fn somebody(number: u8) -> Address {
     Address::repeat_byte(number)
@@ -26,6 +35,15 @@ fn shared(bitcoind: &Bitcoind) -> [(String, Auth); 4] {
 
 async fn mine(user: &User) {
     user.mine(1).await;
+}
+
+/// A network begins with its key, and a deposit to the reserve.
+async fn open(federation: &Federation, user: &mut User) {
+    federation.until_key().await;
+    let script = federation.register(BRIDGE);
+    user.pay(&script, DEPOSIT).await;
+    federation.until_reserve(|| mine(user)).await;
+    user.sync().await;
 }
 
 /// Pays to an address that nobody has registered yet, `blocks` blocks ago.
@@ -46,7 +64,7 @@ async fn finds_payments_of_the_past(arguments: &[&str]) {
     let bitcoind = Bitcoind::start_with(arguments).await;
     let mut user = User::with_rewards(&bitcoind, 3).await;
     let mut federation = Federation::started(shared(&bitcoind));
-    federation.until_key().await;
+    open(&federation, &mut user).await;
     // A relayer that was there when the block came, and knew no address.
     paid_before(&federation, &mut user, somebody(1), 40).await;
     federation.until_minted(somebody(1), || mine(&user)).await;
@@ -109,7 +127,7 @@ async fn a_pruned_bitcoind_is_enough_and_the_blocks_that_it_lacks_are_told() {
     assert!(matches!(user.rpc.block(gone).await, Err(RpcError::NoBlock { .. })));
 
     let federation = Federation::started(shared(&bitcoind));
-    federation.until_key().await;
+    open(&federation, &mut user).await;
     let script = federation.register(somebody(1));
     user.pay(&script, DEPOSIT).await;
     mine(&user).await;
@@ -126,7 +144,7 @@ async fn a_bitcoind_that_is_killed_and_started_again_is_waited_for_and_told() {
     let mut bitcoind = Bitcoind::start().await;
     let mut user = User::with_rewards(&bitcoind, 3).await;
     let federation = Federation::started(shared(&bitcoind));
-    federation.until_key().await;
+    open(&federation, &mut user).await;
     let script = federation.register(somebody(1));
     federation.until_health(0, "it is well", |health| health["ok"] == true).await;
     // Writes what it has in memory: kill -9 takes the rest.
@@ -151,7 +169,7 @@ async fn a_slow_bitcoind_is_told_and_delays_nothing_for_good() {
     let mut logins = shared(&bitcoind);
     logins[1] = (slow.url.clone(), Auth::Cookie(bitcoind.cookie()));
     let mut federation = Federation::started(logins);
-    federation.until_key().await;
+    open(&federation, &mut user).await;
     federation.kill(3).await;
     let script = federation.register(somebody(1));
     user.pay(&script, DEPOSIT).await;
@@ -175,4 +193,58 @@ async fn key_generation_says_who_is_missing() {
     federation.start(2);
     federation.until_key().await;
     federation.until_health(0, "nobody is waited for", |health| health["waitedFor"] == json!([])).await;
+}
+
+/// What a real bitcoind estimates, through somebody in between: 10 sat/vB, then 40.
+fn estimating(bitcoind: &Bitcoind, is_dear: &Arc<AtomicBool>) -> Relay {
+    let is_dear = Arc::clone(is_dear);
+    Relay::before(&bitcoind.url(), move |method, _, answer| {
+        if method == "estimatesmartfee" {
+            let rate = if is_dear.load(Ordering::Relaxed) { 0.000_4 } else { 0.000_1 };
+            answer["result"] = json!({ "feerate": rate, "blocks": 3 });
+        }
+    })
+}
+
+/// The transaction in the mempool that pays a script.
+async fn payout(user: &User, script: &ScriptBuf) -> Option<Txid> {
+    let waiting = user.rpc.mempool().await.expect("it answers");
+    let transactions = user.rpc.mempool_transactions(&waiting).await.expect("it answers");
+    let pays = |transaction: &Transaction| transaction.output.iter().any(|output| output.script_pubkey == *script);
+    transactions.iter().find(|transaction| pays(transaction)).map(Transaction::compute_txid)
+}
+
+// estimate 10 sat/vB - payout, which no miner takes - three blocks - 40 sat/vB: the mempool of a real bitcoind takes the second version
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payout_that_no_miner_takes_is_replaced_by_a_dearer_version_in_a_real_mempool() {
+    let bitcoind = Bitcoind::start().await;
+    let mut user = User::with_rewards(&bitcoind, 3).await;
+    let is_dear = Arc::new(AtomicBool::new(false));
+    let relay = estimating(&bitcoind, &is_dear);
+    let federation = Federation::started(std::array::from_fn(|_| (relay.url.clone(), Auth::Cookie(bitcoind.cookie()))));
+    open(&federation, &mut user).await;
+    let owner = Key::new(1);
+    let script = federation.register(owner.address);
+    user.pay(&script, DEPOSIT).await;
+    federation.until_minted(owner.address, || mine(&user)).await;
+    user.mine(federation.sidechain.info().parameters.final_blocks).await;
+
+    let script = user.address().script_pubkey();
+    let call = Bridge::withdrawCall { script: script.to_bytes().into(), maxFeeSat: 10_000 };
+    federation.sidechain.send(&owner, BRIDGE, wei(400_000), call.abi_encode().into());
+    let first = federation.until("it is broadcast", async || payout(&user, &script).await).await;
+    // No miner takes it for so little.
+    user.rpc.call::<Value>("prioritisetransaction", json!([first, 0, -100_000_000])).await.expect("it answers");
+    is_dear.store(true, Ordering::Relaxed);
+    user.mine(3).await;
+    let is_another = async || payout(&user, &script).await.filter(|txid| *txid != first);
+    let second = federation.until("another version is broadcast", is_another).await;
+    assert_eq!(user.rpc.mempool_entry(first).await.expect("it answers"), None, "{second} replaces it");
+    let status = || federation.sidechain.view(BRIDGE, &Bridge::withdrawalCall { id: U256::from(1) }).status;
+    federation
+        .until("it is paid", async || {
+            mine(&user).await;
+            (status() == PAID).then_some(())
+        })
+        .await;
 }

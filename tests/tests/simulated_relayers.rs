@@ -1,43 +1,81 @@
-//! Whole relayers in one process, in simulated time: from key generation through a peg-in to settlement, while relayers die
-//! and bitcoinds fail. `SEED=7 cargo test --test simulated_relayers` repeats one run.
+//! Whole relayers in one process, in simulated time, over the real contracts: from key generation through deposits, payouts, fee spikes, thefts and
+//! reorganisations, while relayers die and bitcoinds fail. `SEED=7 cargo test --test simulated_relayers` repeats one run.
 
 use std::time::Duration;
 
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256};
 use bitcoin::Amount;
 use bridge::board::Kind;
-use contracts::Bridge;
-use contracts::address::BRIDGE;
-use contracts::coin::WEI_PER_SAT;
+use bridge::io::sidechain::Call;
+use contracts::address::{BRIDGE, DEPOSITS, SIGNING_BOARD, VAULT};
+use contracts::alloy_sol_types::SolEvent;
+use contracts::coin::wei;
+use contracts::{Bridge, Deposits, SigningBoard, Vault, vault};
 use rand::Rng;
+use sidechain::testing::Key;
 use tests::simulated::faults::Fault;
 use tests::simulated::world::{World, simulate};
 
 const DEPOSIT: Amount = Amount::from_sat(1_000_000);
+const MAX_FEE: Amount = Amount::from_sat(10_000);
 /// Time between two blocks of the simulated Bitcoin, once somebody mines.
 const BITCOIN_INTERVAL: Duration = Duration::from_secs(5);
+/// `IBridge.WithdrawalStatus`.
+const TIED: u8 = 2;
+const PAID: u8 = 3;
 
 fn somebody(number: u8) -> Address {
     Address::repeat_byte(number)
 }
 
-/// Mines until coins have reached an account.
-async fn until_minted(world: &mut World, account: Address) {
-    let mut blocks = 0;
-    while world.sidechain.balance(account).is_zero() {
-        assert!(blocks < 60, "nothing is minted after {blocks} Bitcoin blocks");
-        world.bitcoin.mine(1);
-        world.pass(BITCOIN_INTERVAL).await;
-        blocks += 1;
-    }
+/// Pays to it are told apart by their number.
+fn script(number: u8) -> bitcoin::ScriptBuf {
+    bitcoin::ScriptBuf::from_bytes([&[0x00, 0x14], &[number; 20][..]].concat())
 }
 
-/// Every coin outside the bridge is backed by a vaulted satoshi.
-fn expect_whole(world: &World, accounts: &[Address]) {
-    let ledger = world.sidechain.info().ledger;
-    let minted: U256 = accounts.iter().map(|account| world.sidechain.balance(*account)).sum();
-    assert_eq!(minted / U256::from(WEI_PER_SAT) + U256::from(ledger.held_sat), U256::from(ledger.vault_sat));
-    assert_eq!((ledger.owed_sat, ledger.deficit_sat), (0, 0));
+/// Mines until coins have reached an account.
+async fn until_minted(world: &mut World, account: Address) {
+    let sidechain = world.sidechain.clone();
+    world.mine_until("coins are minted", move || (!sidechain.balance(account).is_zero()).then_some(())).await;
+}
+
+async fn until_paid(world: &mut World, ids: &[u64]) {
+    let (sidechain, ids) = (world.sidechain.clone(), ids.to_vec());
+    let paid = move || {
+        let status =
+            |id: &u64| sidechain.view(BRIDGE, &Bridge::withdrawalCall { id: alloy_primitives::U256::from(*id) }).status;
+        ids.iter().all(|id| status(id) == PAID).then_some(())
+    };
+    world.mine_until("the withdrawals are paid", paid).await;
+}
+
+/// The books balance, and nothing is missing.
+fn expect_whole(world: &World) {
+    let books = world.sidechain.books();
+    let owed = i128::from(books.supply_sat)
+        + i128::from(books.unclaimed_sat)
+        + i128::from(books.owed_sat)
+        + i128::from(books.reserve_sat)
+        + i128::from(books.unminted_sat);
+    assert_eq!(
+        owed,
+        i128::from(books.vault_sat) + i128::from(books.unswept_sat) + i128::from(books.lost_sat),
+        "{books:?}"
+    );
+    assert_eq!((books.unswept_sat, books.lost_sat), (0, 0), "{books:?}");
+    assert!(books.reserve_sat >= 0, "{books:?}");
+}
+
+/// Somebody with coins, who can withdraw them.
+async fn owner_of_coins(world: &mut World, number: u64, amount: Amount) -> Key {
+    let (key, owner) = (world.until_open().await, Key::new(number));
+    world.deposit(key, owner.address, amount);
+    until_minted(world, owner.address).await;
+    owner
+}
+
+fn count(world: &World) -> u32 {
+    world.sidechain.view(VAULT, &Vault::vaultTransactionCountCall {})
 }
 
 /// The same members, keys and chain id: only what the operators agreed on is another network's.
@@ -63,10 +101,23 @@ fn a_relayer_takes_no_part_on_a_network_that_its_genesis_file_does_not_make() {
 }
 
 #[test]
+fn a_deposit_is_proven_swept_and_minted_and_a_withdrawal_is_paid() {
+    simulate(1..3, |mut world| async move {
+        let owner = owner_of_coins(&mut world, 1, DEPOSIT).await;
+        expect_whole(&world);
+        let half = Amount::from_sat(400_000);
+        let id = world.withdraw(&owner, &script(1), half, MAX_FEE).await;
+        until_paid(&mut world, &[id]).await;
+        let paid = world.bitcoin.paid(&script(1));
+        assert!(paid < half && paid > Amount::from_sat(390_000), "{paid}");
+        expect_whole(&world);
+    });
+}
+
+#[test]
 fn a_deposit_is_minted_while_one_relayer_is_dead_and_bitcoinds_fail_now_and_then() {
     simulate(1..4, |mut world| async move {
-        let key = world.until_key().await;
-        world.bitcoin.mine(3);
+        let key = world.until_open().await;
         let dead = world.rng.gen_range(0..4);
         world.kill(dead).await;
         world.deposit(key, somebody(1), DEPOSIT);
@@ -82,30 +133,33 @@ fn a_deposit_is_minted_while_one_relayer_is_dead_and_bitcoinds_fail_now_and_then
             world.operators[victim].bitcoind.set(None);
             blocks += 1;
         }
-        expect_whole(&world, &[somebody(1)]);
-
         // The dead one comes back, and another may die.
         world.start(dead);
         world.kill((dead + 1) % 4).await;
         world.deposit(key, somebody(2), DEPOSIT);
         until_minted(&mut world, somebody(2)).await;
-        expect_whole(&world, &[somebody(1), somebody(2)]);
+        expect_whole(&world);
     });
 }
 
-// time    key - proposal - commitments of all [all bitcoinds hang] - shares - signed
+// time    key - proposal - approvals of all [all bitcoinds hang] - bound - shares - signed
 #[test]
 fn signing_goes_on_while_every_bitcoind_hangs() {
     simulate(1..3, |mut world| async move {
-        let key = world.until_key().await;
+        let key = world.until_open().await;
+        let shares = world.posts(Kind::Shares).len();
+        let bound = count(&world);
         world.deposit(key, somebody(1), DEPOSIT);
         world.bitcoin.mine(3);
-        committed(&mut world, 3).await;
+        let sidechain = world.sidechain.clone();
+        let is_bound = move || (sidechain.view(VAULT, &Vault::vaultTransactionCountCall {}) > bound).then_some(());
+        world.until("it is bound", is_bound).await;
+        world.pass(Duration::from_millis(500)).await;
         world.operators.iter().for_each(|operator| operator.bitcoind.set(Some(Fault::Hangs)));
         let start_ms = world.now_ms();
-        shared(&mut world, 3).await;
+        shared(&mut world, shares + 3).await;
         let took_ms = world.now_ms() - start_ms;
-        assert!(took_ms < 4_000, "shares took {took_ms} ms: longer than two blocks and two looks at the board");
+        assert!(took_ms < 5_000, "shares took {took_ms} ms: longer than two blocks and two looks at the board");
         world.operators.iter().for_each(|operator| operator.bitcoind.set(None));
         until_minted(&mut world, somebody(1)).await;
     });
@@ -115,26 +169,23 @@ fn signing_goes_on_while_every_bitcoind_hangs() {
 #[test]
 fn an_action_that_hangs_delays_neither_signing_nor_another_action() {
     simulate(1..3, |mut world| async move {
-        let key = world.until_key().await;
-        let hang = |world: &World| {
-            let hangs = |operator: &tests::simulated::world::Operator| {
-                operator.bitcoind.set_method("sendrawtransaction", Some(Fault::Hangs));
-            };
-            world.operators.iter().for_each(hangs);
-        };
-        hang(&world);
+        let key = world.until_open().await;
+        let (shares, bound) = (world.posts(Kind::Shares).len(), count(&world));
+        for operator in &world.operators {
+            operator.bitcoind.set_method("sendrawtransaction", Some(Fault::Hangs));
+        }
         world.deposit(key, somebody(1), DEPOSIT);
         world.bitcoin.mine(3);
-        shared(&mut world, 3).await;
+        shared(&mut world, shares + 3).await;
         world.pass(Duration::from_secs(1)).await;
-        // All that a second deposit needs happens while the first broadcast hangs: headers, proposal, signing.
+        // All that a second deposit needs happens while the first broadcast hangs: headers, proof, proposal, signing.
         let start_ms = world.now_ms();
         world.deposit(key, somebody(2), DEPOSIT);
         world.bitcoin.mine(1);
-        shared(&mut world, 6).await;
+        shared(&mut world, shares + 6).await;
         let took_ms = world.now_ms() - start_ms;
-        assert!(took_ms < 12_000, "the second one took {took_ms} ms, as if it had waited for the first");
-        assert_eq!(world.sidechain.view(BRIDGE, &Bridge::vaultTransactionCountCall {}), U256::from(2));
+        assert!(took_ms < 20_000, "the second one took {took_ms} ms, as if it had waited for the first");
+        assert_eq!(count(&world), bound + 2);
     });
 }
 
@@ -146,28 +197,215 @@ fn a_question_that_every_bitcoind_answers_with_an_error_stops_no_other() {
             world.operators.iter().for_each(|operator| operator.bitcoind.set_method(method, Some(Fault::Errs)));
         }
         let key = world.until_key().await;
-        world.deposit(key, somebody(1), DEPOSIT);
+        world.deposit(key, BRIDGE, DEPOSIT);
         world.bitcoin.mine(3);
         let sidechain = world.sidechain.clone();
         world
             .until("the light client has the headers", || (sidechain.info().bitcoin_tip.height == 3).then_some(()))
             .await;
-        // Without an estimate nothing is proposed, however long that takes.
+        // Without an estimate nothing is bound, however long that takes.
         world.pass(Duration::from_secs(60)).await;
-        let proposed = || sidechain.view(BRIDGE, &Bridge::vaultTransactionCountCall {});
-        assert_eq!(proposed(), U256::ZERO, "proposed at a guess");
+        assert_eq!(count(&world), 0, "bound at a guess");
         world.operators.iter().for_each(|operator| operator.bitcoind.set_method("estimatesmartfee", None));
-        until_minted(&mut world, somebody(1)).await;
-        expect_whole(&world, &[somebody(1)]);
+        world.until_open().await;
+        expect_whole(&world);
     });
 }
 
-async fn committed(world: &mut World, count: usize) {
-    let mut posts = 0;
-    while posts < count {
-        world.pass(Duration::from_millis(50)).await;
-        posts = world.posts(Kind::Commitments).len();
-    }
+#[test]
+fn a_hundred_and_sixty_withdrawals_that_cannot_be_paid_at_the_present_rate_do_not_delay_one_that_can() {
+    simulate(1..2, |mut world| async move {
+        let owner = owner_of_coins(&mut world, 1, Amount::from_sat(20_000_000)).await;
+        world.bitcoin.estimate(Some(bitcoin::FeeRate::from_sat_per_vb_u32(20)));
+        world.pass(Duration::from_secs(60)).await;
+        let floor =
+            world.sidechain.view(BRIDGE, &Bridge::floorFeeCall { scriptLength: alloy_primitives::U256::from(22) });
+        let mut poor = Vec::new();
+        for _ in 0..160 {
+            poor.push(world.withdraw(&owner, &script(1), Amount::from_sat(10_000), Amount::from_sat(floor)).await);
+        }
+        let rich = world.withdraw(&owner, &script(2), Amount::from_sat(100_000), MAX_FEE).await;
+        until_paid(&mut world, &[rich]).await;
+        assert!(poor.iter().all(|id| world.withdrawal(*id).status < TIED), "they cannot pay");
+        // And when fees fall, they are paid too.
+        world.bitcoin.estimate(Some(bitcoin::FeeRate::from_sat_per_vb_u32(1)));
+        world.pass(Duration::from_secs(60)).await;
+        until_paid(&mut world, &poor).await;
+        expect_whole(&world);
+    });
+}
+
+// estimate 2 sat/vB - payout in the mempool - 60 sat/vB: nothing below 30 is mined
+#[test]
+fn a_payout_that_a_fee_spike_leaves_behind_is_replaced_within_six_blocks() {
+    simulate(1..3, |mut world| async move {
+        let owner = owner_of_coins(&mut world, 1, DEPOSIT).await;
+        let bound = count(&world);
+        let id = world.withdraw(&owner, &script(1), Amount::from_sat(400_000), MAX_FEE).await;
+        let sidechain = world.sidechain.clone();
+        world
+            .until("it is tied", move || {
+                (sidechain.view(BRIDGE, &Bridge::withdrawalCall { id: alloy_primitives::U256::from(id) }).status
+                    == TIED)
+                    .then_some(())
+            })
+            .await;
+        world.pass(Duration::from_secs(10)).await;
+        world.bitcoin.estimate(Some(bitcoin::FeeRate::from_sat_per_vb_u32(60)));
+        world.bitcoin.mine_only_above(bitcoin::FeeRate::from_sat_per_vb_u32(30));
+        world.pass(Duration::from_secs(60)).await;
+        for _ in 0..6 {
+            world.bitcoin.mine(1);
+            world.pass(Duration::from_secs(20)).await;
+        }
+        assert_eq!(world.withdrawal(id).status, PAID, "{} vault transactions since", count(&world) - bound);
+        expect_whole(&world);
+    });
+}
+
+#[test]
+fn a_mempool_that_lost_everything_gets_it_again() {
+    simulate(1..3, |mut world| async move {
+        let owner = owner_of_coins(&mut world, 1, DEPOSIT).await;
+        let id = world.withdraw(&owner, &script(1), Amount::from_sat(400_000), MAX_FEE).await;
+        for _ in 0..5 {
+            world.pass(Duration::from_secs(10)).await;
+            world.bitcoin.lose_mempool();
+        }
+        world.pass(Duration::from_secs(20)).await;
+        until_paid(&mut world, &[id]).await;
+        expect_whole(&world);
+    });
+}
+
+// best    ... [deposit] - [sweep] - x            rival   ... [deposit] - y - z: the sweep is mined again later
+#[test]
+fn a_reorganisation_unsettles_what_it_took_and_it_settles_again() {
+    simulate(1..3, |mut world| async move {
+        let key = world.until_open().await;
+        world.deposit(key, somebody(1), DEPOSIT);
+        until_minted(&mut world, somebody(1)).await;
+        world.pass(Duration::from_secs(10)).await;
+        world.bitcoin.reorganise(2);
+        world.pass(Duration::from_secs(30)).await;
+        world.deposit(key, somebody(2), DEPOSIT);
+        until_minted(&mut world, somebody(2)).await;
+        let sidechain = world.sidechain.clone();
+        world.mine_until("everything is swept again", move || (sidechain.books().unswept_sat == 0).then_some(())).await;
+        assert!(world.sidechain.balance(somebody(1)) <= wei(DEPOSIT.to_sat()), "nothing is minted twice");
+        expect_whole(&world);
+    });
+}
+
+// best    ... [deposits 1 and 2] - [sweep]       rival   ... - - - [2, and what spends the funding of 1]
+#[test]
+fn a_deposit_whose_funding_is_spent_twice_stops_no_other_and_is_gone_in_the_end() {
+    simulate(1..3, |mut world| async move {
+        let key = world.until_open().await;
+        let bound = count(&world);
+        let twice = world.deposit(key, somebody(1), DEPOSIT);
+        world.deposit(key, somebody(2), DEPOSIT);
+        world.bitcoin.mine(1);
+        let sidechain = world.sidechain.clone();
+        let is_bound = move || (sidechain.view(VAULT, &Vault::vaultTransactionCountCall {}) > bound).then_some(());
+        world.until("both are swept", is_bound).await;
+        world.pass(Duration::from_secs(3)).await;
+        world.bitcoin.double_spend(1, &twice);
+        world.pass(Duration::from_secs(10)).await;
+        let start_ms = world.now_ms();
+        until_minted(&mut world, somebody(2)).await;
+        assert!(world.now_ms() - start_ms < 60_000, "the other one waited for it");
+        let sidechain = world.sidechain.clone();
+        let gone = move || sidechain.logs(&[DEPOSITS], 0, sidechain.head()).iter().any(is_gone).then_some(());
+        world.mine_until("it is gone", gone).await;
+        let minted = world.sidechain.balance(somebody(1));
+        let books = world.sidechain.books();
+        assert_eq!(books.lost_sat > 0, !minted.is_zero(), "lost is what was minted, and nothing else: {books:?}");
+    });
+}
+
+fn is_gone(log: &bridge::relay::view::BlockLog) -> bool {
+    log.log.topics().first() == Some(&Deposits::DepositGone::SIGNATURE_HASH)
+}
+
+/// What a hostile member sends at every block: proposals of what honest ones want, each in place of the last, and junk to the board.
+fn harass(world: &World, network: B256, deposits: &[(B256, u32)], outputs: &[u32], withdrawals: &[u64]) {
+    let member = world.account(3);
+    let outpoint = |(txid, vout): &(B256, u32)| vault::IVault::Outpoint { txid: *txid, vout: *vout };
+    let content = |deposits: &[(B256, u32)], outputs: &[u32], withdrawals: &[u64]| vault::IVault::Content {
+        epoch: 1,
+        rate: 2_000,
+        reserveSat: 0,
+        deposits: deposits.iter().map(outpoint).collect(),
+        outputs: outputs.to_vec(),
+        withdrawals: withdrawals.to_vec(),
+    };
+    let turn = world.now_ms() / 500 % 3;
+    let call = match turn {
+        0 if !deposits.is_empty() => {
+            Call::new(VAULT, &Vault::proposeCall { network, place: 0, content: content(deposits, &[], &[]) })
+        }
+        1 if !outputs.is_empty() => {
+            Call::new(VAULT, &Vault::proposeCall { network, place: 1, content: content(&[], outputs, withdrawals) })
+        }
+        _ => {
+            let (number, attempt) = (count(world).max(1), 1 + u32::try_from(world.now_ms() / 500).expect("short"));
+            let payload = vec![0xee; 5_000].into();
+            Call::new(SIGNING_BOARD, &SigningBoard::postSigningCall { network, number, attempt, kind: 3, payload })
+        }
+    };
+    world.sidechain.send_free(&member, &call);
+}
+
+#[test]
+fn a_hostile_members_proposals_silence_and_junk_posts_stop_nothing() {
+    simulate(1..3, |mut world| async move {
+        let owner = owner_of_coins(&mut world, 1, DEPOSIT).await;
+        let key = world.until_key().await;
+        // From now on its relayer is silent, and it sends what it likes.
+        world.kill(3).await;
+        let network = world.sidechain.info().network_id;
+        let id = world.withdraw(&owner, &script(1), Amount::from_sat(300_000), MAX_FEE).await;
+        world.deposit(key, somebody(5), DEPOSIT);
+        let is_done =
+            |world: &World| world.withdrawal(id).status == PAID && !world.sidechain.balance(somebody(5)).is_zero();
+        let mut blocks = 0;
+        while !is_done(&world) {
+            assert!(blocks < 60, "not paid and minted after {blocks} Bitcoin blocks");
+            world.bitcoin.mine(1);
+            blocks += 1;
+            for _ in 0..10 {
+                let proven = world.proven();
+                let live = world.sidechain.view(VAULT, &Vault::liveOutputsCall { after_: 0, limit: 100 }).numbers;
+                harass(&world, network, &proven, &live[..live.len().min(1)], &[id]);
+                world.pass(Duration::from_millis(500)).await;
+            }
+        }
+        expect_whole(&world);
+    });
+}
+
+#[test]
+fn relayers_that_all_die_and_come_back_miss_nothing() {
+    simulate(1..3, |mut world| async move {
+        let owner = owner_of_coins(&mut world, 1, DEPOSIT).await;
+        let key = world.until_key().await;
+        for round in 0..4u8 {
+            let id = world.withdraw(&owner, &script(round), Amount::from_sat(100_000), MAX_FEE).await;
+            world.deposit(key, somebody(10 + round), DEPOSIT);
+            let wait = world.rng.gen_range(0..8_000);
+            world.pass(Duration::from_millis(wait)).await;
+            for operator in 0..4 {
+                world.kill(operator).await;
+            }
+            world.bitcoin.mine(2);
+            world.pass(Duration::from_secs(3)).await;
+            (0..4).for_each(|operator| world.start(operator));
+            until_paid(&mut world, &[id]).await;
+            until_minted(&mut world, somebody(10 + round)).await;
+        }
+        expect_whole(&world);
+    });
 }
 
 async fn shared(world: &mut World, count: usize) {

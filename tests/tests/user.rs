@@ -1,9 +1,10 @@
 //! What a user types: refused before anything is sent when it could not work, and carried through when it can.
 
 use alloy_primitives::Address;
+use mainchain::io::rpc::{Auth, BitcoinRpc};
 use tests::binary;
 use tests::bitcoind::Bitcoind;
-use tests::known::{DEVELOPER_0, DEVELOPER_1, MAINNET_ADDRESS, RECLAIM_KEY, REGTEST_ADDRESS};
+use tests::known::{DEV_PASSPHRASE, DEVELOPER_0, DEVELOPER_1, MAINNET_ADDRESS, RECLAIM_KEY, REGTEST_ADDRESS};
 use tests::lone_node::LoneNode;
 use tests::network::{Network, Options};
 
@@ -23,8 +24,13 @@ fn a_payout_that_could_not_arrive_is_refused_before_it_is_sent() {
     let node = lone_node();
     node.causeway(&peg_out("0.1 BTC", "5000 sat", ["--to", MAINNET_ADDRESS]), "")
         .fails_saying(&[MAINNET_ADDRESS, "not an address of regtest"]);
-    node.causeway(&peg_out("9999 sat", "100 sat", ["--to", REGTEST_ADDRESS]), "")
-        .fails_saying(&["0.00009999 BTC is below the smallest withdrawal, 0.0001 BTC"]);
+    node.causeway(&peg_out("999 sat", "100 sat", ["--to", REGTEST_ADDRESS]), "")
+        .fails_saying(&["0.00000999 BTC is below the smallest withdrawal, 0.00001 BTC"]);
+    node.causeway(&peg_out("10000 sat", "65 sat", ["--to", REGTEST_ADDRESS]), "").fails_saying(&[
+        "--max-fee 0.00000065 BTC",
+        "the least that the bridge takes, 0.00000066 BTC",
+        "1 sat/vB",
+    ]);
     node.causeway(&peg_out("10000 sat", "9900 sat", ["--to", REGTEST_ADDRESS]), "")
         .fails_saying(&["would leave", "bitcoin nodes relay"]);
     node.causeway(&peg_out("0.1 BTC", "5000 sat", ["--script", "6a0474657374"]), "")
@@ -56,6 +62,68 @@ fn a_queued_withdrawal_is_cancelled_by_its_owner_alone_and_comes_back() {
 }
 
 #[test]
+fn a_quote_is_shown_and_a_maximum_is_three_times_it_until_its_owner_raises_it() {
+    let node = lone_node();
+    let quoted =
+        ["peg-out", "--no-wait", "--json", "--dev-account", "0", "--amount", "0.25 BTC", "--to", REGTEST_ADDRESS];
+    let done = node.causeway(&quoted, "");
+    // 66 vB at 1 sat/vB, the lowest rate: nothing was bound yet.
+    assert_eq!(done.json()[0]["maxFeeSat"], 198, "{done}");
+    assert!(done.stderr.contains("at 1 sat/vB, the node's word, it costs 0.00000066 BTC"), "{done}");
+
+    let raise = |max_fee: &str, account: &str| {
+        node.causeway(&["raise", "1", "--json", "--max-fee", max_fee, "--dev-account", account], "")
+    };
+    raise("900 sat", "1").fails_saying(&["belongs to", &DEVELOPER_0.to_string()]);
+    raise("198 sat", "0").fails_saying(&["is not more than its maximum of 0.00000198 BTC", "only be raised"]);
+    raise("0.249999 BTC", "0").fails_saying(&["would leave", "bitcoin nodes relay"]);
+    let raised = raise("900 sat", "0").json().remove(0);
+    assert_eq!((&raised["event"], &raised["maxFeeSat"]), (&"raised".into(), &900.into()));
+    let status = node.causeway(&["status", "1", "--json"], "").json().remove(0);
+    assert_eq!((&status["maxFeeSat"], &status["status"]), (&900.into(), &"queued".into()));
+    // Nothing was ever swept here.
+    assert_eq!(status["waitsFor"][0]["reason"], "root", "{status}");
+    node.causeway(&["raise", "2", "--max-fee", "900 sat", "--dev-account", "0"], "")
+        .fails_saying(&["there is no withdrawal 2"]);
+}
+
+#[test]
+fn what_is_too_early_nobodys_or_not_allowed_is_refused_with_what_would_help() {
+    let node = lone_node();
+    let queued = node.causeway(&peg_out("0.25 BTC", "5000 sat", ["--to", REGTEST_ADDRESS]), "").json().remove(0);
+    assert_eq!(queued["id"], 1);
+    node.causeway(&["refund", "1", "--dev-account", "1"], "").fails_saying(&[
+        "by anybody from",
+        "its owner alone",
+        "causeway cancel 1",
+    ]);
+    node.causeway(&["refund", "7", "--dev-account", "1"], "").fails_saying(&["there is no withdrawal 7"]);
+    node.causeway(&["claim", "--dev-account", "1"], "").fails_saying(&["no coins wait for", &DEVELOPER_1.to_string()]);
+    node.causeway(&["pause", "--dev-account", "0"], "").fails_saying(&[&DEVELOPER_0.to_string(), "guardians"]);
+    node.causeway(&["lift", "--dev-account", "0"], "").fails_saying(&["is no member of the federation"]);
+    let shown = node.causeway(&["status", "1"], "");
+    for told in ["queued for the next payout", "causeway cancel 1", "no vault output is 10 blocks deep yet"] {
+        assert!(shown.stdout.contains(told), "{told:?} is not told: {shown}");
+    }
+}
+
+/// The ledger refuses them; coins for the Bridge are its reserve's, and nobody's who mistook an address.
+#[test]
+fn an_address_is_made_for_nobody_who_could_not_have_the_coins() {
+    let node = lone_node();
+    let [bridge, vault] = [contracts::address::BRIDGE, contracts::address::VAULT].map(|account| account.to_string());
+    let peg_in = |arguments: &[&str]| node.causeway(&[&["peg-in", "--no-wait"], arguments].concat(), "");
+    peg_in(&["--to", &bridge]).fails_saying(&["its reserve's", "--reserve"]);
+    peg_in(&["--to", &vault]).fails_saying(&["takes no coins"]);
+    let to = DEVELOPER_1.to_string();
+    let zero = Address::ZERO.to_string();
+    peg_in(&["--to", &to, "--claimant", &zero]).fails_saying(&["--claimant is the zero address"]);
+    let board = contracts::address::SIGNING_BOARD.to_string();
+    peg_in(&["--to", &board]).fails_saying(&["is a contract", "--claimant"]);
+    peg_in(&["--to", &to, "--claimant", &vault]).fails_saying(&["--claimant", "takes no coins"]);
+}
+
+#[test]
 fn without_a_federation_key_no_address_is_shown() {
     let node = lone_node();
     let home = node.home();
@@ -74,6 +142,9 @@ fn coins_travel_in_and_out_by_commands_and_the_audit_finds_every_satoshi() {
     below_the_minimum(&network);
     coins_come_in(&network);
     coins_go_out(&network);
+    refused_coins_are_claimed(&network);
+    payouts_are_paused_and_lifted(&network);
+    audited_between_a_payouts_block_and_its_settlement(&network);
     audited(&network);
     another_networks_genesis_proves_nothing(&network);
     // The same after all of it was killed and started again.
@@ -107,7 +178,59 @@ fn coins_go_out(network: &Network) {
         (status["status"] == "paid").then_some(status)
     });
     assert_eq!(paid["amountSat"], 30_000_000);
+    let charge = paid["versions"][0]["chargeSat"].as_u64().expect("a charge");
+    assert!(paid["paidBy"].is_u64() && (66..=5_000).contains(&charge), "{paid}");
     network.causeway(&["cancel", &id, "--dev-account", "0"]).fails_saying(&["is paid", "only a queued one"]);
+    network
+        .causeway(&["raise", &id, "--max-fee", "0.001 BTC", "--dev-account", "0"])
+        .fails_saying(&["is paid", "of no use"]);
+}
+
+/// A contract that takes no coins: they wait for the claimant whom the address commits to, and for nobody else.
+fn refused_coins_are_claimed(network: &Network) {
+    let (board, claimant) = (contracts::address::SIGNING_BOARD.to_string(), DEVELOPER_0.to_string());
+    let peg_in =
+        ["peg-in", "--no-wait", "--json", "--reclaim-key", RECLAIM_KEY, "--to", &board, "--claimant", &claimant];
+    let shown = network.causeway(&peg_in).json().remove(0);
+    let address = shown["address"].as_str().expect("an address");
+    network.pay(address, 3_000_000);
+    let minted = network.mine_until("the coins are minted", || {
+        let status = network.causeway(&["status", address, "--json"]).json().remove(0);
+        status["deposits"].get(0).filter(|deposit| deposit["status"] == "minted").cloned()
+    });
+    assert_eq!(minted["claimableSat"], minted["mintedSat"], "{minted}");
+    network.causeway(&["claim", "--dev-account", "1"]).fails_saying(&["no coins wait for"]);
+    let to = DEVELOPER_1.to_string();
+    let claimed = network.causeway(&["claim", "--json", "--to", &to, "--dev-account", "0"]).json().remove(0);
+    assert_eq!((&claimed["amountSat"], &claimed["event"]), (&minted["mintedSat"], &"claimed".into()));
+    network.causeway(&["claim", "--dev-account", "0"]).fails_saying(&["no coins wait for"]);
+}
+
+/// A guardian, who is a member and has no coins, pauses payouts; what is asked for meanwhile says so; members lift it.
+fn payouts_are_paused_and_lifted(network: &Network) {
+    let keystore = |index: usize| network.folder().join(format!("operators/{index}/operator.keystore"));
+    let run = |command: &str, index: usize| {
+        let keystore = keystore(index).display().to_string();
+        let arguments = [command, "--json", "--yes", "--passphrase-stdin", "--keystore", &keystore, "--rpc"];
+        let (rpc, genesis) = (network.rpc(1), genesis(network));
+        let arguments = [&arguments[..], &[&rpc, "--genesis", &genesis]].concat();
+        binary::run(network.home(), arguments, &format!("{DEV_PASSPHRASE}\n"))
+    };
+    run("lift", 1).fails_saying(&["payouts are not paused"]);
+    assert_eq!(run("pause", 1).json()[0]["number"], 1);
+    run("pause", 2).fails_saying(&["pause 1 is in force", "nobody can begin another before"]);
+    let queued = network.causeway(&peg_out("0.1 BTC", "5000 sat", ["--to", REGTEST_ADDRESS])).json();
+    let id = queued[0]["id"].to_string();
+    let status = network.causeway(&["status", &id, "--json"]).json().remove(0);
+    assert_eq!((&status["status"], &status["waitsFor"][0]["reason"]), (&"queued".into(), &"pause".into()), "{status}");
+    assert!(network.causeway(&["status"]).stdout.contains("PAUSED"));
+    let votes: Vec<_> = (1..=3).map(|index| run("lift", index).json().remove(0)).collect();
+    assert_eq!(votes.iter().map(|vote| vote["ended"] == true).collect::<Vec<_>>(), [false, false, true], "{votes:?}");
+    network.mine_until("the withdrawal is paid", || {
+        let status = network.causeway(&["status", &id, "--json"]).json().remove(0);
+        (status["status"] == "paid").then_some(())
+    });
+    run("pause", 1).fails_saying(&["pause 1 has ended", "nobody can begin another before"]);
 }
 
 fn genesis(network: &Network) -> String {
@@ -117,10 +240,10 @@ fn genesis(network: &Network) -> String {
 fn below_the_minimum(network: &Network) {
     let to = DEVELOPER_0.to_string();
     network
-        .causeway(&["peg-in", "--no-wait", "--to", &to, "--amount", "9999 sat"])
-        .fails_saying(&["0.00009999 BTC is below the smallest deposit, 0.0001 BTC"]);
+        .causeway(&["peg-in", "--no-wait", "--to", &to, "--amount", "999 sat"])
+        .fails_saying(&["0.00000999 BTC is below the smallest deposit, 0.00001 BTC"]);
     network
-        .causeway(&["peg-in", "--no-wait", "--to", &to, "--amount", "10000 sat"])
+        .causeway(&["peg-in", "--no-wait", "--to", &to, "--amount", "10000 sat", "--max-fee", "10000 sat"])
         .fails_saying(&["--max-fee", "would leave nothing"]);
     let zero = Address::ZERO.to_string();
     network.causeway(&["peg-in", "--no-wait", "--to", &zero]).fails_saying(&["zero address"]);
@@ -131,7 +254,9 @@ fn audited(network: &Network) {
     let genesis = genesis(network);
     let report = network.causeway(&["audit", "--genesis", &genesis, "--json"]).json().remove(0);
     assert_eq!((&report["missingSat"], &report["covered"]), (&0.into(), &true.into()));
-    assert!(report["vaultSat"].as_u64().expect("an amount") > 49_000_000);
+    assert!(report["vaultSat"].as_u64().expect("an amount") > 34_000_000);
+    assert_eq!((&report["balanced"], &report["lostSat"], &report["unsweptSat"]), (&true.into(), &0.into(), &0.into()));
+    assert!(report["reserveSat"].as_i64().expect("an amount") > 0, "the network began with a reserve: {report}");
 
     let runtime = tokio::runtime::Runtime::new().expect("threads");
     let other = runtime.block_on(Bitcoind::start());
@@ -140,6 +265,30 @@ fn audited(network: &Network) {
     let elsewhere = network.causeway(&["audit", "--genesis", &genesis, "--bitcoin", &url, "--bitcoin-cookie", cookie]);
     elsewhere.fails_saying(&["of the vault are missing on Bitcoin"]);
     assert!(elsewhere.stdout.contains("MISSING"), "{elsewhere}");
+}
+
+/// A payout that a block has and the ledger has not settled: what it spent is not missing, it has moved.
+fn audited_between_a_payouts_block_and_its_settlement(network: &Network) {
+    let relayers: Vec<String> = (1..=4).map(|index| format!("relayer-{index}")).collect();
+    let queued = network.causeway(&peg_out("0.05 BTC", "5000 sat", ["--to", REGTEST_ADDRESS])).json();
+    let id = queued[0]["id"].to_string();
+    let status = || network.causeway(&["status", &id, "--json"]).json().remove(0);
+    let runtime = tokio::runtime::Runtime::new().expect("threads");
+    let (url, cookie) = network.bitcoin();
+    let bitcoin = BitcoinRpc::new(url, Auth::Cookie(cookie), mainchain::Network::Regtest);
+    let sent = network.until("the payout is sent to Bitcoin", || {
+        let txid = status()["versions"].get(0)?["txid"].as_str()?.parse().ok()?;
+        runtime.block_on(bitcoin.mempool_entry(txid)).ok().flatten().map(|_| txid.to_string())
+    });
+    relayers.iter().for_each(|relayer| network.kill(relayer));
+    network.mine(1);
+    let report = network.causeway(&["audit", "--genesis", &genesis(network), "--json"]).json().remove(0);
+    let outputs = report["outputs"].as_array().expect("vault outputs");
+    let moved = outputs.iter().filter(|output| output["found"]["state"] == "moved");
+    assert!(moved.clone().count() > 0 && moved.clone().all(|output| output["found"]["txid"] == sent), "{report}");
+    assert_eq!((&report["missingSat"], &report["covered"]), (&0.into(), &true.into()), "{report}");
+    relayers.iter().for_each(|relayer| network.restart(relayer));
+    network.mine_until("the withdrawal is paid", || (status()["status"] == "paid").then_some(()));
 }
 
 /// The reclaim delay of a local network, in blocks.

@@ -12,9 +12,11 @@ use tracing_subscriber::EnvFilter;
 use crate::audit::command as audit;
 use crate::context::{Context, LogFormat};
 use crate::dev::{demo::command as demo, headers, local_network::command as dev};
-use crate::operator::{genesis::command as genesis, keys, node, relayer};
+use crate::operator::{genesis::command as genesis, keys, lift, node, pause, relayer};
 use crate::terminal::{log_json, log_lines};
-use crate::user::{bump, cancel, pay::command as pay, peg_in, peg_out, reclaim, register, status, wallet};
+use crate::user::{
+    bump, cancel, claim, pay::command as pay, peg_in, peg_out, raise, reclaim, refund, register, status, wallet,
+};
 
 /// Listed by hand, so that every reader finds the commands meant for them together; a test compares it with the tree.
 const HELP: &str = "\
@@ -25,7 +27,10 @@ For a user:
   peg-in     A Bitcoin address to pay; the coins appear on the sidechain
   peg-out    Pay coins back out to a Bitcoin address
   status     Where a deposit, a withdrawal or the bridge itself stands
+  raise      Let a withdrawal that waits cost more
   cancel     Take a withdrawal back while it is still queued
+  refund     Give a withdrawal that was not paid for long back to its owner
+  claim      Take coins that a recipient's code refused
   bump       Pay for a vault transaction that waits on Bitcoin
   reclaim    Take an unswept deposit back on Bitcoin after its timelock
   register   Tell the federation again of a deposit address of yours
@@ -38,6 +43,8 @@ For a federation operator:
   genesis    Make a genesis file of all operators' public parts; show or verify one
   node       Run a validator, or a node that only follows
   relayer    Watch Bitcoin, prove deposits, sign payouts
+  pause      Stop payouts for a while, as a guardian
+  lift       Vote to end a pause, as a member
 
 For a developer:
   dev        A whole local network, until Ctrl-C
@@ -91,7 +98,10 @@ enum Command {
     PegIn(peg_in::Args),
     PegOut(peg_out::Args),
     Status(status::Args),
+    Raise(raise::Args),
     Cancel(cancel::Args),
+    Refund(refund::Args),
+    Claim(claim::Args),
     Bump(bump::Args),
     Reclaim(reclaim::Args),
     Register(register::Args),
@@ -102,6 +112,8 @@ enum Command {
     Genesis(genesis::Args),
     Node(node::Args),
     Relayer(relayer::Args),
+    Pause(pause::Args),
+    Lift(lift::Args),
     Headers(headers::Args),
     Wallet(wallet::Args),
     Pay(pay::Args),
@@ -120,7 +132,10 @@ impl Causeway {
             Command::PegIn(args) => peg_in::run(args, &context),
             Command::PegOut(args) => peg_out::run(args, &context),
             Command::Status(args) => status::run(args, &context),
+            Command::Raise(args) => raise::run(args, &context),
             Command::Cancel(args) => cancel::run(args, &context),
+            Command::Refund(args) => refund::run(args, &context),
+            Command::Claim(args) => claim::run(args, &context),
             Command::Bump(args) => bump::run(args, &context),
             Command::Reclaim(args) => reclaim::run(args, &context),
             Command::Register(args) => register::run(args, &context),
@@ -131,6 +146,8 @@ impl Causeway {
             Command::Genesis(args) => genesis::run(args, &context),
             Command::Node(args) => node::run(args, &context),
             Command::Relayer(args) => relayer::run(args, &context),
+            Command::Pause(args) => pause::run(args, &context),
+            Command::Lift(args) => lift::run(args, &context),
             Command::Headers(args) => headers::run(args, &context),
             Command::Wallet(args) => wallet::run(args, &context),
             Command::Pay(args) => pay::run(args, &context),

@@ -4,8 +4,8 @@
 //!
 //! ```text
 //!   commands   the tree of commands, its help, logging          context    how a command prints and waits
-//!   user/      peg-in, peg-out, status, cancel, reclaim, wallet, pay
-//!   operator/  keys, genesis, node, relayer
+//!   user/      peg-in, peg-out, status, raise, cancel, refund, claim, bump, reclaim, register, wallet, pay
+//!   operator/  keys, genesis, node, relayer, pause, lift
 //!   dev/       dev, demo, headers
 //!   audit/     audit
 //!   options/   options that several commands have               keystores, genesis_file   files that several read

@@ -1,7 +1,7 @@
 //! Key generation over a simulated board: all members end with shares of one key, whatever order, crashes and lies.
 
 use super::*;
-use crate::board::{Blame, Post};
+use crate::board::{Blame, Post, keygen_session};
 use crate::simulation::{Machine, World};
 use crate::threshold::Share;
 use rand::SeedableRng as _;
@@ -255,7 +255,7 @@ fn round1_event(index: u16, threshold: u16) -> (Event, frost_secp256k1_tr::keys:
     let (_, package) = frost::part1(identifier(index).expect("a member"), 4, threshold, &mut rng).expect("sound");
     let once = members(2, 2)[0].config.encryption_keys[0];
     let payload = [package.serialize().expect("serializes"), once.serialize().to_vec()].concat();
-    let session = dkg_session(NETWORK, 1, 0);
+    let session = keygen_session(NETWORK, 1, 0);
     (Event { session, member: index, kind: Kind::DkgRound1 as u8, payload, timestamp: START }, package)
 }
 

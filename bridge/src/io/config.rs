@@ -11,6 +11,7 @@
 //! cookie_file = "/var/lib/bitcoind/.cookie"      # or: user = "...", password_file = "..."
 //!
 //! # fee_rate = 1                   # regtest alone, where bitcoind never estimates fees: sat/vB
+//! # low_fee_rate = 2               # sat/vB at or below which vault outputs are joined
 //! # health_listen = "127.0.0.1:9001"   # answers GET /health and GET /metrics
 //!
 //! [duty]                           # all optional; every relayer of a federation should have the same
@@ -52,6 +53,9 @@ pub struct Config {
     /// Stands for bitcoind's estimate on regtest, where there is none: satoshis per virtual byte. Refused on other networks.
     #[serde(default)]
     pub fee_rate: Option<u32>,
+    /// At or below so many satoshis per virtual byte, what can wait is done: vault outputs are joined. (Also below half of what is usual.)
+    #[serde(default = "default_low_fee_rate")]
+    pub low_fee_rate: u32,
     /// Where the relayer tells how it is, to whoever asks: `GET /health` and `GET /metrics`. Nowhere by default.
     #[serde(default)]
     pub health_listen: Option<SocketAddr>,
@@ -161,6 +165,10 @@ impl Bitcoind {
 
 fn default_poll_ms() -> u64 {
     500
+}
+
+fn default_low_fee_rate() -> u32 {
+    2
 }
 
 fn default_batch_ms() -> u64 {

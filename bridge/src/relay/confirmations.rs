@@ -13,10 +13,6 @@ use mainchain::header::Height;
 /// Confirmations before the outputs of a coinbase transaction can be spent (consensus).
 pub const COINBASE_MATURITY: u32 = 100;
 
-/// Confirmations after which a settled vault transaction is not looked at any more. One day, as many as can be undone
-/// without a scan.
-pub const SETTLED_FOR_GOOD: u32 = super::deposit_tracker::UNDO_BLOCKS as u32;
-
 /// How deep blocks of bitcoind's best chain are for the light client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Depths {
@@ -52,16 +48,10 @@ impl Depths {
     }
 }
 
-/// Whether a settled vault transaction is over, by the confirmations of the block it settled in.
-#[must_use]
-pub fn is_settled_for_good(confirmations: u32, required: u32) -> bool {
-    confirmations >= SETTLED_FOR_GOOD.max(required)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::relay::example::{deposit, position};
+    use crate::relay::example::{payment, position};
 
     // light client   0 - ... - 8 - 9a - 10a
     // bitcoind                  \- 9b - 10b - 11b
@@ -79,7 +69,7 @@ mod tests {
     fn a_deposit_waits_for_its_depth_and_is_left_to_its_owner_when_it_is_old() {
         let at = |tip: u32, coinbase: bool, delay: u16| {
             let comparison = Comparison { light: position(tip), own: position(tip), fork: tip, first_unknown: None };
-            let deposit = TrackedDeposit { coinbase, ..deposit(100) };
+            let deposit = TrackedDeposit { coinbase, ..payment(100) };
             Depths::new(position(tip), Some(&comparison)).may_sweep(&deposit, delay)
         };
         assert_eq!([99, 100, 109, 110].map(|tip| at(tip, false, 20)), [false, true, true, false]);

@@ -294,7 +294,14 @@ mod tests {
 
     fn terms() -> DepositTerms {
         let key = XOnlyPublicKey::from_slice(&[2; 32]).expect("an x coordinate on the curve");
-        DepositTerms { recipient: [7; 20], reclaim_key: key, max_fee: Amount::from_sat(1_000), epoch: 1 }
+        DepositTerms {
+            recipient: [7; 20],
+            claimant: [8; 20],
+            data_hash: [0; 32],
+            reclaim_key: key,
+            max_fee: Amount::from_sat(1_000),
+            epoch: 1,
+        }
     }
 
     fn script(byte: u8) -> ScriptBuf {

@@ -8,7 +8,9 @@
 //!                 +---- the next block is not there any more (pruned)
 //! ```
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::sync::Arc;
 
 use bitcoin::hashes::Hash;
 use bitcoin::{Block, BlockHash, OutPoint, ScriptBuf};
@@ -17,10 +19,13 @@ use mainchain::header::Height;
 
 use super::deposit_tracker::{DepositTracker, Output, Position};
 use super::past::{Digest, Past};
+use super::spends::{Spend, Spends};
 
 /// Blocks before bitcoind's tip that are read at the start: a vault transaction that was mined shortly before is found
 /// in its block, and a reorganisation shortly after the start can be undone.
 const REWIND_BLOCKS: u32 = 12;
+/// Blocks that are read after a start because they came while the relayer was away: what spent an output in them is looked for. A day.
+const MOST_RESUMED: u32 = 144;
 /// Blocks read in one go, so that the rest of the work does not wait for long.
 const BLOCKS_AT_ONCE: u32 = 20;
 /// Blocks that bitcoind may lack of those it has headers of without anybody being told.
@@ -40,6 +45,9 @@ pub enum Question {
 pub struct ChainFollower {
     tracker: DepositTracker,
     past: Past,
+    spends: Spends,
+    /// The block from which on it reads after a start, where that is not too long ago.
+    resume: Option<Height>,
     tip: Position,
     step: Step,
     started: bool,
@@ -54,12 +62,13 @@ enum Step {
 }
 
 impl ChainFollower {
-    /// `depth` is how many blocks back a deposit may be and still be swept.
+    /// `depth` is how many blocks back a deposit may be and still be swept; `resume` the last block that was read in an earlier life.
     #[must_use]
-    pub fn new(depth: u32) -> Self {
+    pub fn new(depth: u32, resume: Option<Height>) -> Self {
         let nowhere = Position { height: 0, hash: BlockHash::all_zeros() };
         let tracker = DepositTracker::new(nowhere);
-        Self { tracker, past: Past::new(depth), tip: nowhere, step: Step::Rest, started: false }
+        let (past, spends) = (Past::new(depth), Spends::default());
+        Self { tracker, past, spends, resume, tip: nowhere, step: Step::Rest, started: false }
     }
 
     #[must_use]
@@ -69,6 +78,28 @@ impl ChainFollower {
 
     pub fn tracker_mut(&mut self) -> &mut DepositTracker {
         &mut self.tracker
+    }
+
+    /// Says what spends these outputs from now on, and no others.
+    pub fn watch(&mut self, outpoints: BTreeSet<OutPoint>) {
+        self.spends.watch(outpoints);
+    }
+
+    /// What spends the watched outputs in the best chain.
+    #[must_use]
+    pub fn spends(&self) -> &Arc<BTreeMap<OutPoint, Spend>> {
+        self.spends.found()
+    }
+
+    /// The block to read again for what may spend a watched output in it.
+    #[must_use]
+    pub fn spend_to_read(&self) -> Option<Position> {
+        self.spends.next_match()
+    }
+
+    /// Takes in that block; none when bitcoind does not have it.
+    pub fn answer_spend(&mut self, position: Position, block: Option<&Block>) {
+        self.spends.matched(position, block);
     }
 
     /// Looks for payments to an address from now on, and for those of the past.
@@ -106,13 +137,16 @@ impl ChainFollower {
         self.step = match self.step {
             Step::Start => {
                 let at_start = hash.map(|hash| Position { height: self.start_height(), hash });
+                self.resume = None;
                 self.tracker.restart(at_start.unwrap_or(self.tip));
                 self.past.restart();
+                self.spends.restart();
                 self.started = true;
                 self.unless_at_tip(read)
             }
             Step::Compare if hash == Some(self.tracker.position().hash) => read,
             Step::Compare if self.tracker.disconnect() => {
+                self.spends.disconnected(self.tracker.position().height + 1);
                 self.past.disconnected();
                 Step::Compare
             }
@@ -129,6 +163,7 @@ impl ChainFollower {
             let connected = self.tracker.connect(block).is_ok();
             if connected {
                 self.past.connected(self.tracker.position(), Digest::of(block));
+                self.spends.connected(self.tracker.position(), block);
             }
             connected
         });
@@ -137,7 +172,7 @@ impl ChainFollower {
 
     /// The next block is in the best chain, and not there any more: it goes on near the tip, where blocks are.
     pub fn block_is_gone(&mut self) {
-        self.started = false;
+        (self.started, self.resume) = (false, None);
         self.step = Step::Rest;
     }
 
@@ -196,7 +231,9 @@ impl ChainFollower {
     }
 
     fn start_height(&self) -> u32 {
-        self.tip.height.saturating_sub(REWIND_BLOCKS)
+        let near = self.tip.height.saturating_sub(REWIND_BLOCKS);
+        let resumed = self.resume.filter(|resume| resume + MOST_RESUMED >= near);
+        resumed.map_or(near, |resume| resume.saturating_sub(REWIND_BLOCKS).min(near))
     }
 }
 
@@ -262,7 +299,7 @@ mod tests {
     // 0 - ... - 30[pruned up to 28] - ... - 300[pruned up to 260]
     #[test]
     fn a_relayer_whose_next_block_was_pruned_goes_on_near_the_tip() {
-        let mut follower = ChainFollower::new(10);
+        let mut follower = ChainFollower::new(10, None);
         follow(&mut follower, &extend(&[], 31, 0));
         let chain = extend(&[], 301, 0);
         follower.begin(tip(&chain));
@@ -315,7 +352,7 @@ mod tests {
     #[test]
     fn it_starts_a_little_below_the_tip_and_asks_nothing_while_nothing_is_new() {
         let chain = extend(&[], 31, 0);
-        let mut follower = ChainFollower::new(10);
+        let mut follower = ChainFollower::new(10, None);
         assert_eq!(follow(&mut follower, &chain)[..2], [Question::HashAt(18), Question::BlockAt(19)]);
         assert!(follower.is_at_tip());
         assert_eq!(follow(&mut follower, &chain), []);
@@ -327,7 +364,7 @@ mod tests {
     #[test]
     fn it_leaves_a_branch_block_by_block() {
         let stem = extend(&[], 21, 0);
-        let mut follower = ChainFollower::new(10);
+        let mut follower = ChainFollower::new(10, None);
         follow(&mut follower, &extend(&stem, 2, 1));
         let rival = extend(&stem, 3, 2);
         follow(&mut follower, &rival);
@@ -337,7 +374,7 @@ mod tests {
     #[test]
     fn a_reorganisation_too_deep_to_undo_starts_anew() {
         let stem = extend(&[], 5, 0);
-        let mut follower = ChainFollower::new(10);
+        let mut follower = ChainFollower::new(10, None);
         follow(&mut follower, &extend(&stem, 40, 1));
         let rival = extend(&stem, 60, 2);
         follow(&mut follower, &rival);
@@ -347,7 +384,7 @@ mod tests {
     #[test]
     fn a_long_way_is_read_in_parts() {
         let chain = extend(&[], 10, 0);
-        let mut follower = ChainFollower::new(10);
+        let mut follower = ChainFollower::new(10, None);
         follow(&mut follower, &chain);
         let longer = extend(&chain, BLOCKS_AT_ONCE + 1, 0);
         follow(&mut follower, &longer);

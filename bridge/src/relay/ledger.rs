@@ -1,189 +1,209 @@
-//! The ledger, the signing board and the federation's keys, as the logs of final blocks tell them.
+//! The ledger, followed block by block: logs say what happened and whose state has changed, views say the new state, once.
 //!
-//! Logs say what happened, and whose state has changed; the new state is asked for ([`Ledger::question`]), once. After a start
-//! the logs are read again from the block before which nothing is open.
+//! ```text
+//!   logs of final blocks ---take---> what is open, the posts of the board, questions
+//!   question() --> a view of a contract --> answer() --> the view for decisions
+//!   after a start: logs again from the block before which nothing is open; what waits in the queues, page by page
+//! ```
+//! What is remembered is bounded by what is open: what is over is forgotten, and read again by views should a reorganisation open it again.
+//! A deposit that nobody sweeps holds back where reading begins for half of its reclaim delay, and no longer.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use alloy_primitives::{B256, Log};
-use alloy_sol_types::SolEvent;
+use alloy_primitives::B256;
 use bitcoin::hashes::Hash;
-use bitcoin::{Amount, BlockHash, OutPoint, Transaction, Txid, XOnlyPublicKey};
-use contracts::address::{BRIDGE, FEDERATION, SIGNING_BOARD};
-use contracts::{Bridge, Federation, IBridge, SigningBoard, U256};
+use bitcoin::{BlockHash, OutPoint, Transaction, XOnlyPublicKey};
+use mainchain::deposit::{DepositTerms, Peg};
+use mainchain::header::Height;
 
-use super::confirmations::is_settled_for_good;
-use super::deposit_tracker::Position;
+use super::deposit_tracker::TrackedDeposit;
+use super::mailboxes::{Mailboxes, Subject};
+use super::reading::{Change, NotSignable, read};
+use super::view::{
+    Block, BlockHead, BlockLog, Deposit, DepositKey, Entry, Head, LedgerView, Output, Proposal, Proposed, Withdrawal,
+};
 use crate::board::Event;
-use crate::peg::{self, VaultStatus};
-use crate::plan::{QueuedWithdrawal, VaultOutput};
-use crate::vault_tx::{SpentOutput, VaultTransaction, VaultTxError};
-
-/// Most withdrawals and vault outputs taken into one decision: more than fit one vault transaction.
-pub const MAX_QUEUE: u64 = 150;
+use crate::peg::{self, DepositStatus, OutputStatus, VaultStatus, WithdrawalStatus};
+use crate::signing;
 
 /// Blocks between two notes of how far the ledger was read.
 const NOTE_EVERY: u64 = 500;
 /// Blocks read at once after a start.
 const MAX_BLOCKS: u64 = 5_000;
+/// Blocks that are read again after a start at most for the sake of deposits that nobody sweeps.
+const MOST_HELD_BACK: u64 = 500_000;
+/// Seconds in which a proposal is approved and bound (`APPROVAL_SECONDS` of the Vault).
+pub const APPROVAL_S: u64 = 3_600;
+/// Numbers that one view of a queue looks at.
+pub const PAGE: u32 = 500;
+/// Payments of which the ledger is asked in one round whether it knows them.
+const DEPOSITS_ASKED_AT_ONCE: usize = 64;
 
-/// The ledger as decisions see it.
-#[derive(Clone, Debug)]
-pub struct LedgerView {
-    /// The last block that was read.
-    pub head: Head,
-    /// What the bridge is, and where it stands, after that block.
-    pub info: peg::Info,
-    /// Most deposits in one proposal.
-    pub max_deposits: usize,
-    /// Vault transactions that are not settled for good, by number.
-    pub open: BTreeMap<u64, Entry>,
-    /// Vault transactions proposed so far.
-    pub count: u64,
-    /// Withdrawals that wait, oldest first.
-    pub withdrawals: Vec<QueuedWithdrawal>,
-    /// Settled vault outputs that nothing spends.
-    pub vault_outputs: Vec<VaultOutput>,
-    /// Group keys in force, by epoch.
-    pub group_keys: BTreeMap<u32, XOnlyPublicKey>,
-    /// Vault transactions with their signatures, as far as they are known here.
-    pub signed: BTreeMap<u64, Arc<Transaction>>,
+/// Where reading begins after a start, as kept on disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cursor {
+    /// The block from which on logs are read.
+    pub from: u64,
+    /// No withdrawal up to this id is open.
+    pub withdrawals: u64,
+    /// No vault output up to this number is live, or may become so.
+    pub outputs: u32,
 }
 
-/// A final block.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Head {
-    pub number: u64,
-    /// Unix seconds.
-    pub time_s: u64,
-}
-
-/// A vault transaction in the ledger.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    pub transaction: VaultTransaction,
-    /// The block that proposed it.
-    pub proposed_in: Head,
-    pub status: VaultStatus,
-    pub required_confirmations: u32,
-    /// The block it settled in.
-    pub settled_in: Option<BlockHash>,
-    /// Confirmations of that block by the light client; zero when it left the best chain.
-    pub settled_confirmations: u32,
-}
-
-/// A log and the block it is in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BlockLog {
-    pub block: Head,
-    pub log: Log,
-}
-
-/// A question to the node, because a log said that the answer has changed.
+/// A question to the node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Question {
-    /// Where does a vault transaction stand?
-    VaultTransaction(u64),
-    /// How many confirmations has the block that a vault transaction settled in?
-    Confirmations {
-        number: u64,
-        block: BlockHash,
-    },
-    /// Which withdrawals and vault outputs wait, at most [`MAX_QUEUE`] of each?
-    Queues,
+    Limits,
+    Vault(u32),
+    /// Is a settled vault transaction final?
+    Final(u32),
+    /// Which block has the light client at a height of its best chain?
+    BestAt(Height),
     Withdrawal(u64),
-    /// What is the value of a vault transaction's output 0?
-    VaultOutput(u64),
+    /// A page of each queue.
+    Queued {
+        after: u64,
+    },
+    Tied {
+        after: u64,
+    },
+    Live {
+        after: u32,
+    },
+    Deposit(OutPoint),
 }
 
 /// The answer to a [`Question`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    VaultTransaction { number: u64, status: VaultStatus, required_confirmations: u32, settled_in: Option<BlockHash> },
-    Confirmations { number: u64, confirmations: u32 },
-    Queues { count: u64, withdrawals: Vec<u64>, vault_outputs: Vec<u64> },
-    Withdrawal(QueuedWithdrawal),
-    VaultOutput(VaultOutput),
+    Limits(peg::Limits),
+    /// None when there is no such vault transaction.
+    Vault(u32, Option<VaultState>),
+    Final(u32, bool),
+    BestAt(Height, BlockHead),
+    /// None when it is not open.
+    Withdrawal(u64, Option<Withdrawal>),
+    Queued {
+        ids: Vec<u64>,
+        next: Option<u64>,
+    },
+    Tied {
+        ids: Vec<u64>,
+        next: Option<u64>,
+    },
+    Live {
+        numbers: Vec<u32>,
+        next: Option<u32>,
+    },
+    /// None when the ledger does not know it.
+    Deposit(OutPoint, Option<DepositState>),
 }
 
-/// A proposal in the ledger that is not signed: it should not be there.
-#[derive(Debug, thiserror::Error)]
-pub enum NotSignable {
-    #[error("the ledger proposes vault transaction {number}, which is not one: {error}; it is not signed")]
-    Layout { number: u64, error: VaultTxError },
-    #[error("the ledger's vault transaction {number} spends what is not an output; it is not signed")]
-    Inputs { number: u64 },
+/// Where a vault transaction stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VaultState {
+    pub status: VaultStatus,
+    pub output: OutputStatus,
+    pub txid: bitcoin::Txid,
+    pub change_sat: u64,
+    pub spent_by: Option<u32>,
+    pub settled_in: Option<Block>,
+    pub epoch: u32,
+    pub rooted: bool,
 }
 
-/// The ledger, followed block by block.
+/// Where a deposit stands; what its output is made of, only logs and terms tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DepositState {
+    pub status: DepositStatus,
+    pub recipient: alloy_primitives::Address,
+    pub amount_sat: u64,
+    pub max_fee_sat: u64,
+    pub minted: bool,
+    pub minted_sat: u64,
+    pub bound: bool,
+    pub swept_by: Option<u32>,
+    pub block: Block,
+    pub epoch: u32,
+}
+
+/// The ledger, followed.
 #[derive(Clone, Debug)]
 pub struct Ledger {
     view: LedgerView,
     me: u16,
     /// The first block that is not read yet.
     next: u64,
-    /// Posts and open vault transactions are known from this block on.
+    /// What is open is known from this block on.
     from: u64,
-    /// The board, in order, with the number of each post's block.
-    posts: Vec<(u64, Event)>,
-    /// Posts that were forgotten before the first of `posts`.
-    forgotten: usize,
+    pub mail: Mailboxes,
     /// The group keys that this member has confirmed, by epoch.
     confirmed: BTreeMap<u32, B256>,
     /// The members that have confirmed a key, by epoch.
     confirmers: BTreeMap<u32, BTreeSet<u16>>,
-    /// Vault transactions whose state has changed.
-    stale: BTreeSet<u64>,
-    /// Vault transactions whose confirmations may have changed.
-    unconfirmed: BTreeSet<u64>,
+    /// The block that an open vault transaction was proposed in, or a deposit proven.
+    proposed_in: BTreeMap<u32, u64>,
+    proven_in: BTreeMap<OutPoint, u64>,
+    asks: Asks,
     light_tip: BlockHash,
-    queues: Queues,
+    /// The last id and number of which anything is known.
+    last_withdrawal: u64,
+    last_output: u32,
 }
 
-/// Withdrawals and vault outputs that wait, while they are asked for.
-#[derive(Clone, Debug, Default)]
-struct Queues {
-    stale: bool,
-    withdrawals: Queue<QueuedWithdrawal>,
-    vault_outputs: Queue<VaultOutput>,
-}
-
+/// What is to be asked.
 #[derive(Clone, Debug)]
-struct Queue<T> {
-    order: Vec<u64>,
-    known: BTreeMap<u64, T>,
+struct Asks {
+    limits: bool,
+    vault: BTreeSet<u32>,
+    finals: BTreeSet<u32>,
+    withdrawals: BTreeSet<u64>,
+    /// Payments to registered addresses, with the key of their output.
+    deposits: BTreeMap<OutPoint, DepositKey>,
+    queued: Option<u64>,
+    tied: Option<u64>,
+    live: Option<u32>,
 }
 
 impl Ledger {
-    /// Member `me` starts to read at block `from`; `info` is the node's of now.
+    /// Member `me` starts to read where `cursor` says; `info` is the node's of now.
     #[must_use]
-    pub fn new(me: u16, from: u64, info: peg::Info, max_deposits: usize) -> Self {
+    pub fn new(me: u16, cursor: Cursor, info: peg::Info, recovery_leaf: [u8; 32]) -> Self {
+        let mut mail = Mailboxes::new(info.network_id);
+        // The first logs may have its posts.
+        mail.open(Subject::Key(info.epoch));
         let view = LedgerView {
             head: Head::default(),
             info,
-            max_deposits,
-            open: BTreeMap::new(),
-            count: 0,
-            withdrawals: Vec::new(),
-            vault_outputs: Vec::new(),
+            limits: None,
+            entries: Arc::default(),
+            outputs: Arc::default(),
+            deposits: Arc::default(),
+            strangers: Arc::default(),
+            withdrawals: Arc::default(),
+            proposals: Arc::default(),
+            best: Arc::default(),
             group_keys: BTreeMap::new(),
-            signed: BTreeMap::new(),
+            recovery_leaf,
+            signed: Arc::default(),
         };
         Self {
             view,
             me,
-            next: from,
-            from,
-            posts: Vec::new(),
-            forgotten: 0,
+            next: cursor.from,
+            from: cursor.from,
+            mail,
             confirmed: BTreeMap::new(),
             confirmers: BTreeMap::new(),
-            stale: BTreeSet::new(),
-            unconfirmed: BTreeSet::new(),
+            proposed_in: BTreeMap::new(),
+            proven_in: BTreeMap::new(),
+            asks: Asks::after(cursor),
             light_tip: BlockHash::all_zeros(),
-            queues: Queues { stale: true, ..Queues::default() },
+            last_withdrawal: cursor.withdrawals,
+            last_output: cursor.outputs,
         }
     }
 
@@ -193,16 +213,24 @@ impl Ledger {
         &self.view
     }
 
-    /// Posts and open vault transactions are known from this block on.
-    #[must_use]
-    pub fn from(&self) -> u64 {
-        self.from
-    }
-
     /// From where to read after a restart, when that has moved far enough since `noted` to be kept.
     #[must_use]
-    pub fn noteworthy(&self, noted: u64) -> Option<u64> {
-        (self.from >= noted + NOTE_EVERY).then_some(self.from)
+    pub fn noteworthy(&self, noted: Cursor) -> Option<Cursor> {
+        (self.from >= noted.from + NOTE_EVERY && self.asks.queues_are_read()).then(|| self.cursor())
+    }
+
+    fn cursor(&self) -> Cursor {
+        let paid = self.view.entries.values().flat_map(|entry| &entry.content.withdrawals).copied();
+        let first =
+            self.view.withdrawals.keys().copied().chain(paid).chain(self.asks.withdrawals.iter().copied()).min();
+        let numbers = self.view.outputs.keys().chain(self.view.entries.keys()).copied();
+        let spent = self.view.entries.values().flat_map(|entry| &entry.content.outputs).copied();
+        let output = numbers.chain(spent).chain(self.asks.vault.iter().copied()).min();
+        Cursor {
+            from: self.from,
+            withdrawals: first.map_or(self.last_withdrawal, |first| first.saturating_sub(1)),
+            outputs: output.map_or(self.last_output, |first| first.saturating_sub(1)),
+        }
     }
 
     /// The blocks to read next; none when the head is read.
@@ -219,137 +247,329 @@ impl Ledger {
 
     /// Takes in the logs of the blocks up to `last`, in order. `head` and `info` are the node's of now.
     pub fn apply(&mut self, logs: &[BlockLog], last: u64, head: Head, info: peg::Info) -> Vec<NotSignable> {
-        let odd = logs.iter().filter_map(|log| self.take(log)).collect();
+        let mut odd = Vec::new();
+        for log in logs {
+            match read(log) {
+                Ok(Some(change)) => self.take(log.block, change),
+                Ok(None) => {}
+                Err(not_signable) => odd.push(not_signable),
+            }
+        }
         self.view.head = head;
         self.view.info = info;
         self.next = last + 1;
-        // A new best chain can confirm or drop what is settled.
+        self.asks.limits = true;
+        self.open_key();
+        if self.is_current() {
+            self.drop_lapsed();
+            self.count_approvals();
+        }
         let tip = self.view.light().hash;
         if tip != self.light_tip {
-            let settled = self.view.open.iter().filter(|(_, entry)| entry.status == VaultStatus::Settled);
-            self.unconfirmed.extend(settled.map(|(number, _)| *number));
             self.light_tip = tip;
+            self.ask_what_a_block_changes();
         }
         odd
     }
 
-    fn take(&mut self, log: &BlockLog) -> Option<NotSignable> {
-        match log.log.address {
-            SIGNING_BOARD => self.take_post(log),
-            FEDERATION => self.take_confirmation(&log.log),
-            BRIDGE => {
-                self.queues.stale = true;
-                let odd = self.take_proposal(log).err();
-                let changed = vault_transaction_of(&log.log).filter(|number| self.view.open.contains_key(number));
-                self.stale.extend(changed);
-                return odd;
-            }
-            _ => {}
-        }
-        None
-    }
-
-    fn take_post(&mut self, log: &BlockLog) {
-        if let Ok(post) = SigningBoard::Posted::decode_log(&log.log) {
-            let SigningBoard::Posted { session, member, kind, payload } = post.data;
-            let timestamp = log.block.time_s;
-            self.posts.push((log.block.number, Event { session, member, kind, payload: payload.to_vec(), timestamp }));
+    fn open_key(&mut self) {
+        let epoch = self.view.info.epoch;
+        if self.view.key_is_active() {
+            self.mail.close(Subject::Key(epoch));
+        } else {
+            self.mail.open(Subject::Key(epoch));
         }
     }
 
-    fn take_confirmation(&mut self, log: &Log) {
-        if let Ok(confirmed) = Federation::KeyConfirmed::decode_log(log) {
-            self.confirmers.entry(confirmed.epoch).or_default().insert(confirmed.member);
-            if confirmed.member == self.me {
-                self.confirmed.insert(confirmed.epoch, confirmed.groupKey);
+    fn drop_lapsed(&mut self) {
+        let now = self.view.head.time_s;
+        let is_lapsed = |proposal: &Proposal| now > proposal.opened_in.time_s + APPROVAL_S;
+        let lapsed: Vec<u64> =
+            self.view.proposals.iter().filter(|(_, proposal)| is_lapsed(proposal)).map(|(number, _)| *number).collect();
+        lapsed.into_iter().for_each(|number| self.drop_proposal(number));
+    }
+
+    fn count_approvals(&mut self) {
+        let (members, threshold) = (self.view.members(), self.view.info.threshold);
+        for (number, proposal) in Arc::make_mut(&mut self.view.proposals) {
+            let inputs = proposal.content.deposits.len() + proposal.content.outputs.len();
+            let approvals = self.mail.read(Subject::Proposal(*number));
+            if approvals.len() >= usize::from(threshold) {
+                proposal.enough = signing::are_enough(approvals, inputs, members, threshold);
             }
         }
     }
 
-    fn take_proposal(&mut self, log: &BlockLog) -> Result<(), NotSignable> {
-        let Ok(proposed) = Bridge::VaultTransactionProposed::decode_log(&log.log) else {
-            return Ok(());
+    fn drop_proposal(&mut self, number: u64) {
+        Arc::make_mut(&mut self.view.proposals).remove(&number);
+        self.mail.close(Subject::Proposal(number));
+    }
+
+    /// What silently follows from a new block of Bitcoin.
+    fn ask_what_a_block_changes(&mut self) {
+        let (view, final_blocks) = (&self.view, self.view.info.parameters.final_blocks);
+        let is_deep = |block: Block| view.info.bitcoin_tip.height + 1 >= block.height.saturating_add(final_blocks);
+        let settled = |entry: &&Entry| !entry.is_final && entry.settled_in.is_some_and(is_deep);
+        let finals = view.entries.iter().filter(|(_, entry)| settled(entry)).map(|(number, _)| *number);
+        let unrooted = view.outputs.iter().filter(|(_, output)| !output.rooted && is_deep(output.block));
+        self.asks.finals.extend(finals);
+        self.asks.vault.extend(unrooted.map(|(number, _)| *number));
+        // A tie ends in silence when what spent its output becomes final.
+        let is_over = |withdrawal: &&Withdrawal| withdrawal.tie.is_some_and(|tie| !view.outputs.contains_key(&tie));
+        let tied = view.withdrawals.iter().filter(|(_, withdrawal)| is_over(withdrawal)).map(|(id, _)| *id);
+        self.asks.withdrawals.extend(tied);
+    }
+
+    fn take(&mut self, block: Head, change: Change) {
+        match change {
+            Change::Post { session, member, kind, payload } => {
+                self.mail.post(Event { session, member, kind, payload, timestamp: block.time_s });
+            }
+            Change::KeyConfirmed { epoch, member, key } => {
+                self.confirmers.entry(epoch).or_default().insert(member);
+                if member == self.me {
+                    self.confirmed.insert(epoch, key);
+                }
+            }
+            Change::Proposed(number, proposal) => self.proposed(block, number, *proposal),
+            Change::Approved { proposal, member } => self.approved(block, proposal, member),
+            Change::Bound(number, entry) => self.bound(block, number, *entry),
+            Change::Vault(number) => self.ask_with_inputs(number),
+            Change::Proven(outpoint, deposit) => self.proven(block, outpoint, *deposit),
+            Change::Minted { outpoint, minted_sat } => self.with_deposit(&outpoint, |deposit| {
+                (deposit.minted, deposit.minted_sat, deposit.status) = (true, minted_sat, DepositStatus::Minted);
+            }),
+            Change::DepositGone(outpoint) => {
+                self.with_deposit(&outpoint, |deposit| deposit.status = DepositStatus::Gone);
+            }
+            Change::Queued(id, withdrawal) => {
+                self.last_withdrawal = self.last_withdrawal.max(id);
+                Arc::make_mut(&mut self.view.withdrawals).insert(id, *withdrawal);
+            }
+            Change::Withdrawal(id) => drop(self.asks.withdrawals.insert(id)),
+            Change::WithdrawalClosed(id) => drop(Arc::make_mut(&mut self.view.withdrawals).remove(&id)),
+            Change::Reorganised { fork } => Arc::make_mut(&mut self.view.best).retain(|height, _| *height <= fork),
+        }
+    }
+
+    fn with_deposit(&mut self, outpoint: &OutPoint, change: impl FnOnce(&mut Deposit)) {
+        if let Some(deposit) = Arc::make_mut(&mut self.view.deposits).get_mut(outpoint) {
+            change(deposit);
+        }
+    }
+
+    fn proposed(&mut self, block: Head, number: u64, proposal: Proposal) {
+        let same = |open: &Proposal| (open.member, open.place) == (proposal.member, proposal.place);
+        let before: Vec<u64> =
+            self.view.proposals.iter().filter(|(_, open)| same(open)).map(|(number, _)| *number).collect();
+        before.into_iter().for_each(|number| self.drop_proposal(number));
+        self.mail.open(Subject::Proposal(number));
+        Arc::make_mut(&mut self.view.proposals).insert(number, Proposal { opened_in: block, ..proposal });
+    }
+
+    fn approved(&mut self, block: Head, proposal: u64, member: u16) {
+        if let Some(open) = Arc::make_mut(&mut self.view.proposals).get_mut(&proposal) {
+            open.approvals.insert(member);
+            open.approved_at_s = block.time_s;
+        }
+    }
+
+    fn bound(&mut self, block: Head, number: u32, entry: Entry) {
+        let approvals = self.mail.close(Subject::Proposal(entry.proposal)).into();
+        let open = Arc::make_mut(&mut self.view.proposals).remove(&entry.proposal);
+        let proposed = open.as_ref().map(|open| Proposed {
+            content_hash: open.content_hash,
+            inputs: open.content.deposits.len() + open.content.outputs.len(),
+            approvals,
+        });
+        self.mail.open(Subject::Signing(number));
+        self.proposed_in.insert(number, open.map_or(block.number, |open| open.opened_in.number));
+        self.last_output = self.last_output.max(number);
+        for outpoint in &entry.content.deposits {
+            self.with_deposit(outpoint, |deposit| deposit.bound = true);
+        }
+        self.asks.withdrawals.extend(&entry.content.withdrawals);
+        self.asks.vault.insert(number);
+        Arc::make_mut(&mut self.view.entries).insert(number, Entry { bound_in: block, proposed, ..entry });
+    }
+
+    /// Something settled, or is unsettled: its inputs are spent, or are back.
+    fn ask_with_inputs(&mut self, number: u32) {
+        self.asks.vault.insert(number);
+        if let Some(entry) = self.view.entries.get(&number) {
+            self.asks.vault.extend(&entry.content.outputs);
+            self.asks.withdrawals.extend(&entry.content.withdrawals);
+        }
+    }
+
+    fn proven(&mut self, block: Head, outpoint: OutPoint, deposit: Deposit) {
+        Arc::make_mut(&mut self.view.strangers).remove(&outpoint);
+        self.asks.deposits.remove(&outpoint);
+        let known = Arc::make_mut(&mut self.view.deposits);
+        match known.get_mut(&outpoint) {
+            Some(known) => {
+                (known.block, known.block_hash, known.key) = (deposit.block, deposit.block_hash, deposit.key)
+            }
+            None => {
+                self.proven_in.insert(outpoint, block.number);
+                // It may have been proven before, and be swept or minted.
+                self.asks.deposits.insert(outpoint, deposit.key);
+                known.insert(outpoint, deposit);
+            }
+        }
+    }
+
+    /// Payments to registered addresses that its own bitcoind has unspent: does the ledger know them?
+    pub fn look_for(&mut self, tracked: &BTreeMap<OutPoint, TrackedDeposit>, peg: &Peg) {
+        if self.view.strangers.iter().any(|outpoint| !tracked.contains_key(outpoint)) {
+            Arc::make_mut(&mut self.view.strangers).retain(|outpoint| tracked.contains_key(outpoint));
+        }
+        let room = DEPOSITS_ASKED_AT_ONCE.saturating_sub(self.asks.deposits.len());
+        let is_new = |outpoint: &OutPoint| {
+            !self.view.deposits.contains_key(outpoint)
+                && !self.view.strangers.contains(outpoint)
+                && !self.asks.deposits.contains_key(outpoint)
         };
-        let number = small(proposed.number);
-        let inputs: Option<Vec<SpentOutput>> = proposed.inputs.iter().map(spent_output).collect();
-        let inputs = inputs.ok_or(NotSignable::Inputs { number })?;
-        let transaction = VaultTransaction::parse(&proposed.transaction, inputs)
-            .map_err(|error| NotSignable::Layout { number, error })?;
-        let entry = Entry {
-            transaction,
-            proposed_in: log.block,
-            status: VaultStatus::Proposed,
-            required_confirmations: u32::MAX,
-            settled_in: None,
-            settled_confirmations: 0,
-        };
-        self.view.open.insert(number, entry);
-        Ok(())
+        let key = |terms: &DepositTerms| Some(deposit_key(terms, peg, self.view.group_keys.get(&terms.epoch)?));
+        let new: Vec<(OutPoint, DepositKey)> = tracked
+            .iter()
+            .filter(|(outpoint, _)| is_new(outpoint))
+            .filter_map(|(outpoint, deposit)| Some((*outpoint, key(&deposit.terms)?)))
+            .take(room)
+            .collect();
+        self.asks.deposits.extend(new);
     }
 
     /// What to ask next; none when everything is known.
     #[must_use]
     pub fn question(&self) -> Option<Question> {
-        if let Some(number) = self.stale.first() {
-            return Some(Question::VaultTransaction(*number));
-        }
-        if let Some(question) = self.unconfirmed.iter().find_map(|number| self.confirmations_question(*number)) {
-            return Some(question);
-        }
-        let Queues { stale, withdrawals, vault_outputs } = &self.queues;
-        if *stale {
-            return Some(Question::Queues);
-        }
-        let withdrawal = withdrawals.missing().map(Question::Withdrawal);
-        withdrawal.or_else(|| vault_outputs.missing().map(Question::VaultOutput))
+        self.asks
+            .first()
+            .or_else(|| self.heights().find(|height| !self.view.best.contains_key(height)).map(Question::BestAt))
     }
 
-    fn confirmations_question(&self, number: u64) -> Option<Question> {
-        let block = self.view.open.get(&number)?.settled_in?;
-        Some(Question::Confirmations { number, block })
+    /// Heights at which the light client's best chain matters.
+    fn heights(&self) -> impl Iterator<Item = Height> + '_ {
+        let tip = self.view.info.bitcoin_tip.height;
+        let settled = self.view.entries.values().filter_map(|entry| Some(entry.settled_in?.height));
+        let deposits = self.view.deposits.values().map(|deposit| deposit.block.height);
+        let outputs = self.view.outputs.values().map(|output| output.block.height);
+        settled.chain(deposits).chain(outputs).filter(move |height| *height <= tip)
     }
 
-    /// Takes in an answer of the node at its head.
+    /// Takes in the answer to [`Ledger::question`].
     pub fn answer(&mut self, answer: Answer) {
         match answer {
-            Answer::VaultTransaction { number, status, required_confirmations, settled_in } => {
-                self.stale.remove(&number);
-                if let Some(entry) = self.view.open.get_mut(&number) {
-                    (entry.status, entry.settled_in) = (status, settled_in);
-                    entry.required_confirmations = required_confirmations;
-                }
-                if status == VaultStatus::Settled {
-                    self.unconfirmed.insert(number);
+            Answer::Limits(limits) => (self.view.limits, self.asks.limits) = (Some(limits), false),
+            Answer::Vault(number, state) => self.answer_vault(number, state),
+            Answer::Final(number, is_final) => {
+                self.asks.finals.remove(&number);
+                if let Some(entry) = Arc::make_mut(&mut self.view.entries).get_mut(&number) {
+                    entry.is_final = is_final;
                 }
             }
-            Answer::Confirmations { number, confirmations } => {
-                self.unconfirmed.remove(&number);
-                if let Some(entry) = self.view.open.get_mut(&number) {
-                    entry.settled_confirmations = confirmations;
-                }
+            Answer::BestAt(height, head) => drop(Arc::make_mut(&mut self.view.best).insert(height, head)),
+            Answer::Withdrawal(id, withdrawal) => self.answer_withdrawal(id, withdrawal),
+            Answer::Queued { ids, next } => {
+                self.asks.queued = next;
+                self.ask_withdrawals(ids);
             }
-            Answer::Queues { count, withdrawals, vault_outputs } => {
-                self.view.count = count;
-                self.queues.stale = false;
-                self.queues.withdrawals.set(withdrawals);
-                self.queues.vault_outputs.set(vault_outputs);
+            Answer::Tied { ids, next } => {
+                self.asks.tied = next;
+                self.ask_withdrawals(ids);
             }
-            Answer::Withdrawal(withdrawal) => {
-                self.queues.withdrawals.known.insert(withdrawal.id, withdrawal);
+            Answer::Live { numbers, next } => {
+                self.asks.live = next;
+                self.last_output = numbers.iter().copied().fold(self.last_output, u32::max);
+                let known = &self.view.outputs;
+                self.asks.vault.extend(numbers.into_iter().filter(|number| !known.contains_key(number)));
             }
-            Answer::VaultOutput(output) => {
-                self.queues.vault_outputs.known.insert(output.number, output);
-            }
+            Answer::Deposit(outpoint, state) => self.answer_deposit(outpoint, state),
         }
-        if let (Some(withdrawals), Some(outputs)) = (self.queues.withdrawals.all(), self.queues.vault_outputs.all()) {
-            (self.view.withdrawals, self.view.vault_outputs) = (withdrawals, outputs);
+    }
+
+    fn ask_withdrawals(&mut self, ids: Vec<u64>) {
+        self.last_withdrawal = ids.iter().copied().fold(self.last_withdrawal, u64::max);
+        let known = &self.view.withdrawals;
+        self.asks.withdrawals.extend(ids.into_iter().filter(|id| !known.contains_key(id)));
+    }
+
+    fn answer_withdrawal(&mut self, id: u64, withdrawal: Option<Withdrawal>) {
+        self.asks.withdrawals.remove(&id);
+        let open = Arc::make_mut(&mut self.view.withdrawals);
+        match withdrawal {
+            Some(withdrawal) => drop(open.insert(id, withdrawal)),
+            None => drop(open.remove(&id)),
         }
+    }
+
+    fn answer_vault(&mut self, number: u32, state: Option<VaultState>) {
+        self.asks.vault.remove(&number);
+        let Some(state) = state else { return };
+        let outputs = Arc::make_mut(&mut self.view.outputs);
+        match (state.output, state.settled_in) {
+            (OutputStatus::Live, Some(block)) => {
+                let VaultState { txid, change_sat: amount_sat, epoch, rooted, .. } = state;
+                outputs.insert(number, Output { txid, amount_sat, epoch, rooted, block });
+            }
+            _ => drop(outputs.remove(&number)),
+        }
+        let Some(entry) = Arc::make_mut(&mut self.view.entries).get_mut(&number) else { return };
+        let VaultState { status, output, spent_by, settled_in, epoch, rooted, .. } = state;
+        if status != VaultStatus::Settled {
+            entry.is_final = false;
+        }
+        (entry.status, entry.output, entry.spent_by, entry.settled_in) = (status, output, spent_by, settled_in);
+        (entry.epoch, entry.rooted) = (epoch, rooted);
+        self.sweep(number);
+    }
+
+    /// Notes which deposits a settled vault transaction sweeps, and which one that is not settled swept no more.
+    fn sweep(&mut self, number: u32) {
+        let Some(entry) = self.view.entries.get(&number).filter(|entry| entry.is_sweep()) else { return };
+        let is_settled = entry.status == VaultStatus::Settled;
+        for outpoint in entry.content.deposits.clone() {
+            self.with_deposit(&outpoint, |deposit| {
+                if is_settled {
+                    deposit.swept_by = Some(number);
+                } else if deposit.swept_by == Some(number) {
+                    deposit.swept_by = None;
+                }
+                deposit.status = deposit.status_by_parts();
+            });
+        }
+    }
+
+    fn answer_deposit(&mut self, outpoint: OutPoint, state: Option<DepositState>) {
+        let Some(key) = self.asks.deposits.remove(&outpoint) else { return };
+        let known = self.view.deposits.get(&outpoint);
+        let Some(state) = state else {
+            if known.is_none() {
+                Arc::make_mut(&mut self.view.strangers).insert(outpoint);
+            }
+            return;
+        };
+        let deposit = Deposit {
+            status: state.status,
+            recipient: state.recipient,
+            amount_sat: state.amount_sat,
+            max_fee_sat: state.max_fee_sat,
+            minted: state.minted,
+            minted_sat: state.minted_sat,
+            bound: state.bound,
+            swept_by: state.swept_by,
+            block: state.block,
+            block_hash: known.filter(|known| known.block == state.block).and_then(|known| known.block_hash),
+            epoch: state.epoch,
+            key,
+        };
+        Arc::make_mut(&mut self.view.deposits).insert(outpoint, deposit);
     }
 
     /// Sets the keys in force and the signed vault transactions, which the logs alone do not tell.
-    pub fn learn(&mut self, group_keys: &BTreeMap<u32, XOnlyPublicKey>, signed: &BTreeMap<u64, Arc<Transaction>>) {
+    pub fn learn(&mut self, group_keys: &BTreeMap<u32, XOnlyPublicKey>, signed: &Arc<BTreeMap<u32, Arc<Transaction>>>) {
         self.view.group_keys.clone_from(group_keys);
-        self.view.signed.clone_from(signed);
+        self.view.signed = Arc::clone(signed);
     }
 
     /// The group key that this member has confirmed for an epoch.
@@ -364,271 +584,128 @@ impl Ledger {
         self.confirmers.get(&epoch).cloned().unwrap_or_default()
     }
 
-    /// How many posts there are, counted from the first block that was read.
-    #[must_use]
-    pub fn posts_len(&self) -> usize {
-        self.forgotten + self.posts.len()
-    }
-
-    /// The posts after the first `read`.
-    #[must_use]
-    pub fn posts_after(&self, read: usize) -> Vec<Event> {
-        let skip = read.saturating_sub(self.forgotten);
-        self.posts.iter().skip(skip).map(|(_, event)| event.clone()).collect()
-    }
-
-    /// Forgets vault transactions that are settled for good, and the posts before the first that is still open; no posts while
-    /// a key is being made.
-    /// Returns the numbers that were forgotten.
-    pub fn forget_what_is_over(&mut self) -> Vec<u64> {
-        let is_over = |entry: &Entry| {
-            entry.status == VaultStatus::Settled
-                && is_settled_for_good(entry.settled_confirmations, entry.required_confirmations)
+    /// Forgets what no reorganisation within the ledger's bound opens again; the vault transactions among it, with their proposals.
+    pub fn forget_what_is_over(&mut self) -> Vec<(u32, u64)> {
+        let view = &self.view;
+        let is_minted = |outpoint: &OutPoint| {
+            view.deposits.get(outpoint).is_none_or(|deposit| deposit.minted || deposit.status == DepositStatus::Gone)
         };
-        let over: Vec<u64> =
-            self.view.open.iter().filter(|(_, entry)| is_over(entry)).map(|(number, _)| *number).collect();
-        for number in &over {
-            self.view.open.remove(number);
-            self.unconfirmed.remove(number);
+        let is_over = |entry: &Entry| {
+            entry.status == VaultStatus::Void || (entry.is_final && entry.content.deposits.iter().all(is_minted))
+        };
+        let over = view.entries.iter().filter(|(_, entry)| is_over(entry));
+        let over: Vec<(u32, u64)> = over.map(|(number, entry)| (*number, entry.proposal)).collect();
+        for (number, _) in &over {
+            Arc::make_mut(&mut self.view.entries).remove(number);
+            self.proposed_in.remove(number);
+            self.mail.close(Subject::Signing(*number));
         }
-        if self.view.key_is_active() {
-            let open = self.view.open.values().map(|entry| entry.proposed_in.number);
-            self.from = open.min().unwrap_or(self.next);
-            let old = self.posts.partition_point(|(block, _)| *block < self.from);
-            self.posts.drain(..old);
-            self.forgotten += old;
-        }
+        self.forget_deposits();
+        self.forget_heights();
+        self.advance();
         over
     }
-}
 
-impl LedgerView {
-    /// The light client's best block.
-    #[must_use]
-    pub fn light(&self) -> Position {
-        Position { height: self.info.bitcoin_tip.height, hash: self.info.bitcoin_tip.hash }
-    }
-
-    /// Whether the key of the current epoch is in force.
-    #[must_use]
-    pub fn key_is_active(&self) -> bool {
-        self.info.group_key.is_some_and(|key| key != B256::ZERO)
-    }
-
-    #[must_use]
-    pub fn members(&self) -> u16 {
-        u16::try_from(self.info.members.len()).unwrap_or(u16::MAX)
-    }
-}
-
-impl<T> Default for Queue<T> {
-    fn default() -> Self {
-        Self { order: Vec::new(), known: BTreeMap::new() }
-    }
-}
-
-impl<T: Clone> Queue<T> {
-    fn set(&mut self, order: Vec<u64>) {
-        self.known.retain(|number, _| order.contains(number));
-        self.order = order;
-    }
-
-    fn missing(&self) -> Option<u64> {
-        self.order.iter().find(|number| !self.known.contains_key(number)).copied()
-    }
-
-    /// None while one of them is missing.
-    fn all(&self) -> Option<Vec<T>> {
-        self.order.iter().map(|number| self.known.get(number).cloned()).collect()
-    }
-}
-
-/// A number of the ledger's: it counts by ones.
-#[must_use]
-pub fn small(number: U256) -> u64 {
-    number.saturating_to()
-}
-
-fn spent_output(spent: &IBridge::SpentOutput) -> Option<SpentOutput> {
-    Some(SpentOutput {
-        outpoint: OutPoint { txid: Txid::from_byte_array(spent.txid.0), vout: spent.vout },
-        amount: Amount::from_sat(spent.amountSat),
-        output_key: XOnlyPublicKey::from_slice(spent.outputKey.as_slice()).ok()?,
-        merkle_root: spent.merkleRoot.0,
-        epoch: spent.epoch,
-    })
-}
-
-/// The vault transaction whose state a log of the Bridge says has changed.
-fn vault_transaction_of(log: &Log) -> Option<u64> {
-    let number = match *log.topics().first()? {
-        Bridge::VaultTransactionProposed::SIGNATURE_HASH => {
-            Bridge::VaultTransactionProposed::decode_log(log).ok()?.number
+    fn forget_deposits(&mut self) {
+        let view = &self.view;
+        let most = 2 * u32::from(view.info.parameters.reclaim_delay) + view.info.parameters.final_blocks;
+        let named: BTreeSet<&OutPoint> = view.entries.values().flat_map(|entry| &entry.content.deposits).collect();
+        let is_over = |(outpoint, deposit): &(&OutPoint, &Deposit)| {
+            let is_done = deposit.status == DepositStatus::Gone || (deposit.minted && deposit.swept_by.is_some());
+            let is_old = view.confirmations(deposit.block).is_some_and(|age| age > most);
+            !named.contains(outpoint) && (is_done || is_old)
+        };
+        let over: Vec<OutPoint> = view.deposits.iter().filter(is_over).map(|(outpoint, _)| *outpoint).collect();
+        for outpoint in over {
+            Arc::make_mut(&mut self.view.deposits).remove(&outpoint);
+            self.proven_in.remove(&outpoint);
         }
-        Bridge::VaultTransactionSettled::SIGNATURE_HASH => {
-            Bridge::VaultTransactionSettled::decode_log(log).ok()?.number
+    }
+
+    fn forget_heights(&mut self) {
+        let wanted: BTreeSet<Height> = self.heights().collect();
+        if self.view.best.len() > wanted.len() {
+            Arc::make_mut(&mut self.view.best).retain(|height, _| wanted.contains(height));
         }
-        Bridge::VaultTransactionUnsettled::SIGNATURE_HASH => {
-            Bridge::VaultTransactionUnsettled::decode_log(log).ok()?.number
+    }
+
+    /// Where reading would begin after a restart.
+    fn advance(&mut self) {
+        let view = &self.view;
+        let half = u32::from(view.info.parameters.reclaim_delay) / 2;
+        // A swept one is needed until its coins are made.
+        let waits = |(outpoint, _): &(&OutPoint, &u64)| {
+            view.deposits.get(outpoint).is_some_and(|deposit| match deposit.swept_by {
+                Some(_) => !deposit.minted,
+                None => view.confirmations(deposit.block).is_none_or(|age| age <= half),
+            })
+        };
+        let deposits = self.proven_in.iter().filter(waits).map(|(_, block)| *block);
+        let held = deposits.min().map(|block| block.max(self.next.saturating_sub(MOST_HELD_BACK)));
+        let proposals = view.proposals.values().map(|proposal| proposal.opened_in.number);
+        let open = self.proposed_in.values().copied().chain(proposals).chain(held).min();
+        // While a key is made, its posts are needed from the first on.
+        if view.key_is_active() {
+            self.from = open.unwrap_or(self.next).max(self.from);
         }
-        _ => return None,
-    };
-    Some(small(number))
+    }
+}
+
+impl Deposit {
+    fn status_by_parts(&self) -> DepositStatus {
+        match (self.status, self.minted, self.swept_by) {
+            (DepositStatus::Gone, ..) => DepositStatus::Gone,
+            (_, true, _) => DepositStatus::Minted,
+            (_, false, Some(_)) => DepositStatus::Swept,
+            (_, false, None) => DepositStatus::Proven,
+        }
+    }
+}
+
+impl Asks {
+    /// Everything, above what the cursor says is over.
+    fn after(cursor: Cursor) -> Self {
+        Self {
+            limits: true,
+            vault: BTreeSet::new(),
+            finals: BTreeSet::new(),
+            withdrawals: BTreeSet::new(),
+            deposits: BTreeMap::new(),
+            queued: Some(cursor.withdrawals),
+            tied: Some(cursor.withdrawals),
+            live: Some(cursor.outputs),
+        }
+    }
+
+    fn queues_are_read(&self) -> bool {
+        (self.queued, self.tied, self.live) == (None, None, None)
+    }
+
+    fn first(&self) -> Option<Question> {
+        let limits = self.limits.then_some(Question::Limits);
+        limits
+            .or_else(|| self.vault.first().map(|number| Question::Vault(*number)))
+            .or_else(|| self.finals.first().map(|number| Question::Final(*number)))
+            .or_else(|| self.withdrawals.first().map(|id| Question::Withdrawal(*id)))
+            .or_else(|| self.deposits.first_key_value().map(|(outpoint, _)| Question::Deposit(*outpoint)))
+            .or_else(|| self.queued.map(|after| Question::Queued { after }))
+            .or_else(|| self.tied.map(|after| Question::Tied { after }))
+            .or_else(|| self.live.map(|after| Question::Live { after }))
+    }
+}
+
+fn deposit_key(terms: &DepositTerms, peg: &Peg, group_key: &XOnlyPublicKey) -> DepositKey {
+    let output = terms.output(peg, *group_key);
+    DepositKey { output_key: output.output_key(), leaf_hash: output.merkle_root().to_byte_array() }
+}
+
+impl Withdrawal {
+    /// Whether it is in the ledger's queue.
+    #[must_use]
+    pub fn is_queued(&self) -> bool {
+        self.status == WithdrawalStatus::Queued
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use alloy_primitives::Bytes;
-
-    use mainchain::header::Height;
-
-    use super::*;
-    use crate::relay::example;
-    use crate::vault_tx;
-
-    const ME: u16 = 2;
-
-    fn log(block: u64, address: alloy_primitives::Address, event: &impl SolEvent) -> BlockLog {
-        BlockLog { block: head(block), log: Log { address, data: event.encode_log_data() } }
-    }
-
-    fn head(number: u64) -> Head {
-        Head { number, time_s: 100 + number }
-    }
-
-    /// The event of a proposal that spends two outputs.
-    fn proposed(number: u64) -> Bridge::VaultTransactionProposed {
-        let (transaction, inputs) = vault_tx::example::example();
-        let spent = |input: &SpentOutput| IBridge::SpentOutput {
-            txid: B256::from(input.outpoint.txid.to_byte_array()),
-            vout: input.outpoint.vout,
-            amountSat: input.amount.to_sat(),
-            outputKey: B256::from(input.output_key.serialize()),
-            merkleRoot: B256::from(input.merkle_root),
-            epoch: input.epoch,
-        };
-        Bridge::VaultTransactionProposed {
-            number: U256::from(number),
-            txid: B256::ZERO,
-            proposer: alloy_primitives::Address::ZERO,
-            feeSat: 760,
-            transaction: Bytes::from(transaction),
-            inputs: inputs.iter().map(spent).collect(),
-        }
-    }
-
-    fn read(ledger: &mut Ledger, logs: &[BlockLog], to: u64, light_height: Height) -> Vec<NotSignable> {
-        assert_eq!(ledger.unread(to).map(|blocks| *blocks.end()), Some(to));
-        ledger.apply(logs, to, head(to), example::info(light_height))
-    }
-
-    fn settled(number: u64, confirmations: u32) -> [Answer; 2] {
-        let settled_in = Some(example::position(5).hash);
-        let status = VaultStatus::Settled;
-        [
-            Answer::VaultTransaction { number, status, required_confirmations: 2, settled_in },
-            Answer::Confirmations { number, confirmations },
-        ]
-    }
-
-    fn no_queues(ledger: &mut Ledger) {
-        ledger.answer(Answer::Queues { count: 1, withdrawals: Vec::new(), vault_outputs: Vec::new() });
-    }
-
-    /// A ledger that has read a proposal of number 7 in block 3, and asked nothing yet.
-    fn with_proposal() -> Ledger {
-        let mut ledger = Ledger::new(ME, 0, example::info(5), 24);
-        let odd = read(&mut ledger, &[log(3, BRIDGE, &proposed(7))], 4, 5);
-        assert!(odd.is_empty(), "{odd:?}");
-        ledger
-    }
-
-    #[test]
-    fn a_proposal_is_known_by_its_log_and_its_state_is_asked_for_once() {
-        let mut ledger = with_proposal();
-        assert!(ledger.is_current());
-        assert_eq!(ledger.question(), Some(Question::VaultTransaction(7)));
-        let [stands, confirmed] = settled(7, 2);
-        ledger.answer(stands);
-        let block = example::position(5).hash;
-        assert_eq!(ledger.question(), Some(Question::Confirmations { number: 7, block }));
-        ledger.answer(confirmed);
-        assert_eq!(ledger.question(), Some(Question::Queues));
-        no_queues(&mut ledger);
-        assert_eq!(ledger.question(), None);
-        let entry = &ledger.view().open[&7];
-        assert_eq!((entry.proposed_in, entry.status, entry.settled_confirmations), (head(3), VaultStatus::Settled, 2));
-    }
-
-    #[test]
-    fn a_new_tip_of_the_light_client_asks_for_confirmations_anew() {
-        let mut ledger = with_proposal();
-        settled(7, 2).into_iter().for_each(|answer| ledger.answer(answer));
-        no_queues(&mut ledger);
-        read(&mut ledger, &[], 5, 5);
-        assert_eq!(ledger.question(), None);
-        read(&mut ledger, &[], 6, 6);
-        assert!(matches!(ledger.question(), Some(Question::Confirmations { number: 7, .. })));
-    }
-
-    #[test]
-    fn what_waits_is_asked_for_once_and_shown_when_all_of_it_is_known() {
-        let mut ledger = with_proposal();
-        ledger.answer(Answer::VaultTransaction {
-            number: 7,
-            status: VaultStatus::Proposed,
-            required_confirmations: 2,
-            settled_in: None,
-        });
-        let withdrawal = |id| QueuedWithdrawal {
-            id,
-            amount: Amount::from_sat(50_000),
-            max_fee: Amount::from_sat(1_000),
-            script: bitcoin::ScriptBuf::new(),
-        };
-        ledger.answer(Answer::Queues { count: 7, withdrawals: vec![4, 5], vault_outputs: Vec::new() });
-        assert_eq!(ledger.question(), Some(Question::Withdrawal(4)));
-        ledger.answer(Answer::Withdrawal(withdrawal(4)));
-        assert_eq!(ledger.view().withdrawals, []);
-        ledger.answer(Answer::Withdrawal(withdrawal(5)));
-        assert_eq!(ledger.view().withdrawals, [withdrawal(4), withdrawal(5)]);
-        // Paid meanwhile: the other one is known already.
-        ledger.answer(Answer::Queues { count: 8, withdrawals: vec![5], vault_outputs: Vec::new() });
-        assert_eq!(ledger.question(), None);
-        assert_eq!(ledger.view().withdrawals, [withdrawal(5)]);
-    }
-
-    #[test]
-    fn what_is_settled_for_good_is_forgotten_with_the_posts_before_it() {
-        let mut ledger = with_proposal();
-        let post = SigningBoard::Posted { session: B256::ZERO, member: 1, kind: 3, payload: Bytes::new() };
-        read(&mut ledger, &[log(5, SIGNING_BOARD, &post)], 6, 5);
-        settled(7, crate::relay::confirmations::SETTLED_FOR_GOOD - 1)
-            .into_iter()
-            .for_each(|answer| ledger.answer(answer));
-        assert_eq!(ledger.forget_what_is_over(), [0; 0]);
-        assert_eq!((ledger.from(), ledger.posts_after(0).len()), (3, 1));
-        ledger
-            .answer(Answer::Confirmations { number: 7, confirmations: crate::relay::confirmations::SETTLED_FOR_GOOD });
-        assert_eq!(ledger.forget_what_is_over(), [7]);
-        assert_eq!((ledger.from(), ledger.posts_after(0).len(), ledger.posts_len()), (7, 0, 1));
-    }
-
-    #[test]
-    fn a_proposal_that_is_not_a_vault_transaction_is_told_and_not_signed() {
-        let mut ledger = Ledger::new(ME, 0, example::info(5), 24);
-        let odd = Bridge::VaultTransactionProposed { transaction: Bytes::from(vec![1, 2, 3]), ..proposed(7) };
-        let odd = read(&mut ledger, &[log(3, BRIDGE, &odd)], 4, 5);
-        assert!(matches!(odd.as_slice(), [NotSignable::Layout { number: 7, .. }]), "{odd:?}");
-        assert!(ledger.view().open.is_empty());
-    }
-
-    #[test]
-    fn only_its_own_confirmation_of_a_key_counts() {
-        let mut ledger = Ledger::new(ME, 0, example::info(5), 24);
-        let confirmed = |member, key| Federation::KeyConfirmed { epoch: 1, member, groupKey: B256::repeat_byte(key) };
-        let logs = [log(1, FEDERATION, &confirmed(1, 8)), log(1, FEDERATION, &confirmed(ME, 9))];
-        read(&mut ledger, &logs, 1, 5);
-        assert_eq!(ledger.confirmed(1), Some(B256::repeat_byte(9)));
-    }
-}
+mod tests;

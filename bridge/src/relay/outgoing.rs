@@ -98,7 +98,7 @@ mod tests {
         let mut outgoing = Outgoing::default();
         for nonce in 0..3u8 {
             assert_eq!(outgoing.next_nonce(0, 0), u64::from(nonce));
-            outgoing.sent(u64::from(nonce), hash(nonce), Some(Task::Settle(u64::from(nonce))), 0);
+            outgoing.sent(u64::from(nonce), hash(nonce), Some(Task::Settle(nonce.into())), 0);
         }
         outgoing.included(1);
         outgoing.forgotten(hash(1));

@@ -55,10 +55,11 @@ mod tests {
     use alloy_primitives::B256;
 
     use super::*;
-    use crate::board::Kind;
+    use crate::board::{Kind, Session};
 
     fn post(payload: u8) -> Post {
-        Post { session: B256::ZERO, kind: Kind::Shares, payload: vec![payload] }
+        let to = Session::Signing { number: 1, attempt: 1 };
+        Post { to, session: B256::ZERO, kind: Kind::Shares, payload: vec![payload] }
     }
 
     #[test]

@@ -136,7 +136,8 @@ mod tests {
 
     fn registration(cursor: u64, reclaim_key: B256) -> peg::Registration {
         let recipient = Address::from_word(U256::from(cursor).into());
-        let terms = peg::Terms { recipient, reclaim_key, max_fee_sat: 1_000, epoch: 1 };
+        let (claimant, data_hash) = (recipient, B256::ZERO);
+        let terms = peg::Terms { recipient, claimant, reclaim_key, max_fee_sat: 1_000, data_hash, epoch: 1 };
         peg::Registration { cursor, terms, address: String::new(), output_key: B256::repeat_byte(9), paid: None }
     }
 

@@ -1,6 +1,6 @@
 //! Vault transactions against the vectors of BIP341 and against rust-bitcoin's own sizes.
 
-use super::example::{example, group_key, p2wpkh};
+use super::example::{CHANGE, built, example, group_key, outpoint, p2wpkh};
 use super::*;
 use crate::threshold;
 use rand::SeedableRng as _;
@@ -57,9 +57,9 @@ fn the_default_sighash_is_that_of_bip341() {
 #[test]
 fn a_vault_transaction_is_signed_and_completed() {
     let (raw, inputs) = example();
-    let vault_tx = VaultTransaction::parse(&raw, inputs).expect("a vault transaction");
+    let vault_tx = VaultTransaction::parse(&raw, inputs, CHANGE).expect("a vault transaction");
     assert_eq!(vault_tx.fee(), Amount::from_sat(150_000 - 120_000 - 29_000) - ANCHOR);
-    assert_eq!(vault_tx.check_keys(&BTreeMap::from([(1, group_key())])), Ok(()));
+    assert_eq!(check_keys(vault_tx.inputs(), &BTreeMap::from([(1, group_key())])), Ok(()));
 
     let mut rng = StdRng::seed_from_u64(1);
     let shares = threshold::deal(1, 2, 3, &mut rng);
@@ -93,7 +93,7 @@ fn anything_but_a_vault_transaction_over_these_inputs_is_refused() {
         let (mut transaction, mut inputs) =
             (consensus::deserialize::<Transaction>(&raw).expect("sound"), inputs.clone());
         change(&mut transaction, &mut inputs);
-        VaultTransaction::parse(&consensus::serialize(&transaction), inputs)
+        VaultTransaction::parse(&consensus::serialize(&transaction), inputs, CHANGE)
             .expect_err("not a vault transaction")
             .to_string()
     };
@@ -107,17 +107,32 @@ fn anything_but_a_vault_transaction_over_these_inputs_is_refused() {
     assert!(refused(&|tx, _| tx.input[0].witness = Witness::from_slice(&[[1]])).contains("witness"));
     assert!(refused(&|tx, _| tx.output[0].script_pubkey = p2wpkh()).contains("output 0"));
     assert!(refused(&|tx, _| tx.output[0].value = Amount::from_sat(329)).contains("output 0"));
+    let one_less = CHANGE - Amount::ONE_SAT;
+    assert!(refused(&|tx, _| tx.output[0].value = one_less).contains("value of output 0"));
     assert!(refused(&|tx, _| tx.output.truncate(2)).contains("script of the last output"));
     assert!(refused(&|tx, _| tx.output[2].value = Amount::from_sat(0)).contains("value of the last output"));
     assert!(refused(&|tx, _| tx.output[1].value = Amount::from_sat(40_000)).contains("outputs of"));
-    assert!(VaultTransaction::parse(&[&raw[..], &[0]].concat(), inputs.clone()).is_err(), "trailing bytes");
+    assert!(VaultTransaction::parse(&[&raw[..], &[0]].concat(), inputs.clone(), CHANGE).is_err(), "trailing bytes");
 
     let mut foreign = inputs;
     foreign[1].merkle_root = [9; 32];
-    let vault_tx = VaultTransaction::parse(&raw, foreign).expect("the layout is right");
+    let vault_tx = VaultTransaction::parse(&raw, foreign, CHANGE).expect("the layout is right");
     assert!(matches!(
-        vault_tx.check_keys(&BTreeMap::from([(1, group_key())])),
+        check_keys(vault_tx.inputs(), &BTreeMap::from([(1, group_key())])),
         Err(VaultTxError::OutputKey { input: 1, .. })
     ));
-    assert_eq!(vault_tx.check_keys(&BTreeMap::new()), Err(VaultTxError::Epoch { input: 0, epoch: 1 }));
+    assert_eq!(check_keys(vault_tx.inputs(), &BTreeMap::new()), Err(VaultTxError::Epoch { input: 0, epoch: 1 }));
+}
+
+#[test]
+fn a_vault_transaction_without_change_pays_withdrawals_from_output_0_on() {
+    let paid = (p2wpkh(), Amount::from_sat(99_000));
+    let (raw, inputs) = built(&[(outpoint(1), Amount::from_sat(100_000))], Amount::ZERO, &[paid]);
+    let vault_tx = VaultTransaction::parse(&raw, inputs.clone(), Amount::ZERO).expect("a vault transaction");
+    assert_eq!((vault_tx.payouts().len(), vault_tx.change()), (1, Amount::ZERO));
+    assert_eq!(vault_tx.payouts()[0].script_pubkey, p2wpkh());
+    let (with_change, both) = example();
+    let of_example = VaultTransaction::parse(&with_change, both, CHANGE).expect("a vault transaction");
+    assert_eq!(of_example.payouts().len(), 1);
+    assert!(VaultTransaction::parse(&raw, inputs, Amount::from_sat(99_000)).is_err(), "no vault output");
 }

@@ -3,7 +3,8 @@ pragma solidity ^0.8.30;
 
 import {ByteOrder} from "../ByteOrder.sol";
 import {ByteWriter} from "../ByteWriter.sol";
-import {IBridge} from "../interfaces/IBridge.sol";
+import {IDeposits} from "../interfaces/IDeposits.sol";
+import {IVault} from "../interfaces/IVault.sol";
 
 /// Reads and writes Bitcoin transactions without witness. Layout, with sizes in bytes: version (4), inputs (outpoint 36, script, sequence 4),
 /// outputs (amount 8, script), locktime (4); counts and lengths as CompactSize.
@@ -34,30 +35,58 @@ library BitcoinTransaction {
         uint256 cursor = 4;
         (inputs, cursor) = _compactSize(transaction, cursor);
         for (uint256 i = 0; i < inputs; ++i) {
-            (size, cursor) = _compactSize(transaction, cursor + OUTPOINT_BYTES);
-            cursor += size + 4;
+            cursor = _behindInput(transaction, cursor);
         }
         (outputs, cursor) = _compactSize(transaction, cursor);
-        if (vout >= outputs) revert IBridge.NoSuchOutput(vout, outputs);
+        if (vout >= outputs) revert IDeposits.NoSuchOutput(vout, outputs);
         for (uint256 i = 0; i < vout; ++i) {
             (size, cursor) = _compactSize(transaction, cursor + 8);
             cursor += size;
         }
         amountSat = uint64(_number(transaction, cursor, 8));
         (size, cursor) = _compactSize(transaction, cursor + 8);
-        if (cursor + size > transaction.length) revert IBridge.Malformed("transaction ends within an output");
+        if (cursor + size > transaction.length) revert IDeposits.Malformed("transaction ends within an output");
         script = transaction[cursor:cursor + size];
     }
 
-    /// The outpoint that input `index` spends, of a transaction with fewer than 253 inputs with empty scripts.
+    /// The outpoint that input `index` spends. Reverts with Malformed, also when there is no such input.
     function outpoint(bytes calldata transaction, uint256 index) internal pure returns (bytes32 txid, uint32 vout) {
-        uint256 cursor = 5 + index * INPUT_BYTES;
-        return (bytes32(transaction[cursor:cursor + 32]), uint32(_number(transaction, cursor + 32, 4)));
+        (uint256 inputs, uint256 cursor) = _compactSize(transaction, 4);
+        if (index >= inputs) revert IDeposits.Malformed("no such input");
+        for (uint256 i = 0; i < index; ++i) {
+            cursor = _behindInput(transaction, cursor);
+        }
+        return _outpointAt(transaction, cursor);
     }
 
-    /// How many inputs a transaction without witness has.
-    function inputCount(bytes calldata transaction) internal pure returns (uint256 count) {
-        (count,) = _compactSize(transaction, 4);
+    /// Whether an input spends this outpoint.
+    function spends(bytes calldata transaction, bytes32 txid, uint32 vout) internal pure returns (bool) {
+        return _spends(transaction, txid, vout, false);
+    }
+
+    /// Whether an input spends any output of that transaction.
+    function spendsAny(bytes calldata transaction, bytes32 txid) internal pure returns (bool) {
+        return _spends(transaction, txid, 0, true);
+    }
+
+    function _spends(bytes calldata transaction, bytes32 txid, uint32 vout, bool any) private pure returns (bool) {
+        (uint256 inputs, uint256 cursor) = _compactSize(transaction, 4);
+        for (uint256 i = 0; i < inputs; ++i) {
+            (bytes32 spentTxid, uint32 spentVout) = _outpointAt(transaction, cursor);
+            if (spentTxid == txid && (any || spentVout == vout)) return true;
+            cursor = _behindInput(transaction, cursor);
+        }
+        return false;
+    }
+
+    function _outpointAt(bytes calldata transaction, uint256 cursor) private pure returns (bytes32 txid, uint32 vout) {
+        vout = uint32(_number(transaction, cursor + 32, 4));
+        return (bytes32(transaction[cursor:cursor + 32]), vout);
+    }
+
+    function _behindInput(bytes calldata transaction, uint256 cursor) private pure returns (uint256) {
+        (uint256 size, uint256 next) = _compactSize(transaction, cursor + OUTPOINT_BYTES);
+        return next + size + 4;
     }
 
     function _compactSize(bytes calldata data, uint256 cursor) private pure returns (uint256 value, uint256 next) {
@@ -68,7 +97,7 @@ library BitcoinTransaction {
     }
 
     function _number(bytes calldata data, uint256 cursor, uint256 size) private pure returns (uint256) {
-        if (cursor + size > data.length) revert IBridge.Malformed("transaction ends too early");
+        if (cursor + size > data.length) revert IDeposits.Malformed("transaction ends too early");
         return ByteOrder.reverse(uint256(bytes32(data[cursor:cursor + size])));
     }
 
@@ -85,11 +114,7 @@ library BitcoinTransaction {
     }
 
     /// Begins a transaction of `stripped` bytes: version and inputs. The caller then appends the count of outputs and each output.
-    function start(uint256 stripped, IBridge.SpentOutput[] memory inputs)
-        internal
-        pure
-        returns (ByteWriter.Writer memory writer)
-    {
+    function start(uint256 stripped, IVault.Outpoint[] memory inputs) internal pure returns (ByteWriter.Writer memory writer) {
         writer = ByteWriter.create(stripped);
         writer.putNumber(VERSION, 4);
         writer.putCount(inputs.length);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.30;
 
-import {IBridge} from "../interfaces/IBridge.sol";
+import {IDeposits} from "../interfaces/IDeposits.sol";
 import {Taproot} from "../Taproot.sol";
 
 /// The one leaf of a deposit address: `<d> DROP <delay> CSV DROP <reclaim key> CHECKSIG`, where d commits to this network, its bridge and the terms.
@@ -9,9 +9,13 @@ library DepositScript {
     /// sha256("causeway/deposit")
     bytes32 internal constant TAG = 0xc3ab43e2acaa25bba5e802a167b8ab6f805cf5d7d424f9ca94865334d01d60a2;
 
-    /// d: a tagged hash (as BIP340's) of network id, bridge, recipient and the most that the sweep may cost, in satoshi.
-    function commitment(bytes32 networkId, address bridge, address recipient, uint64 maxFeeSat) internal pure returns (bytes32) {
-        return sha256(abi.encodePacked(TAG, TAG, networkId, bridge, recipient, maxFeeSat));
+    /// d: a tagged hash (as BIP340's) of network id, bridge, recipient, the most that the sweep may cost in satoshi (8 bytes, big endian), claimant, and
+    /// hash of data for the recipient.
+    function commitment(bytes32 networkId, address bridge, IDeposits.Terms memory terms) internal pure returns (bytes32) {
+        return
+            sha256(
+                abi.encodePacked(TAG, TAG, networkId, bridge, terms.recipient, terms.maxFeeSat, terms.claimant, terms.dataHash)
+            );
     }
 
     /// The leaf's script; the delay is in blocks.
@@ -19,14 +23,13 @@ library DepositScript {
         return abi.encodePacked(hex"20", committed, hex"75", push(reclaimDelay), hex"b275", hex"20", reclaimKey, hex"ac");
     }
 
-    /// Hash of the leaf, for this network and the contract that runs this.
-    function leafHash(bytes32 networkId, IBridge.DepositTerms calldata terms, uint16 reclaimDelay)
+    /// Hash of the leaf.
+    function leafHash(bytes32 networkId, address bridge, IDeposits.Terms memory terms, uint16 reclaimDelay)
         internal
-        view
+        pure
         returns (bytes32)
     {
-        bytes32 committed = commitment(networkId, address(this), terms.recipient, terms.maxFeeSat);
-        return Taproot.leafHash(leaf(committed, reclaimDelay, terms.reclaimKey));
+        return Taproot.leafHash(leaf(commitment(networkId, bridge, terms), reclaimDelay, terms.reclaimKey));
     }
 
     /// The minimal push of a number (1..16 have opcodes of their own; else little endian, the top bit is the sign).

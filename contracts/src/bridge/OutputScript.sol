@@ -10,6 +10,20 @@ library OutputScript {
     uint256 private constant OUTPUT_BYTES = 9;
     uint256 private constant LEGACY_INPUT_VBYTES = 148;
     uint256 private constant WITNESS_INPUT_VBYTES = 67;
+    uint8 private constant KEY_HASH = 1;
+    uint8 private constant SCRIPT_HASH = 2;
+    /// And the version added.
+    uint8 private constant WITNESS = 3;
+
+    /// A script in two words: what it pays to, up to 40 bytes, apart from its template.
+    struct Packed {
+        uint8 kind;
+        /// Bytes of the program.
+        uint8 length;
+        /// Its first 32 bytes, and those behind.
+        bytes32 program;
+        bytes8 tail;
+    }
 
     /// The smallest amount in satoshi that is relayed to this script. Reverts with ScriptNotStandard.
     function dust(bytes calldata script) internal pure returns (uint64) {
@@ -18,6 +32,40 @@ library OutputScript {
         else if (_isWitness(script)) input = WITNESS_INPUT_VBYTES;
         else revert IBridge.ScriptNotStandard(script);
         return uint64(DUST_RATE * (OUTPUT_BYTES + script.length + input));
+    }
+
+    /// Takes a script apart that `dust` accepts.
+    function pack(bytes calldata script) internal pure returns (Packed memory packed) {
+        (uint256 start, uint256 end) = (2, script.length);
+        if (_isKeyHash(script)) (packed.kind, start, end) = (KEY_HASH, 3, 23);
+        else if (_isScriptHash(script)) (packed.kind, end) = (SCRIPT_HASH, 22);
+        else packed.kind = WITNESS + (script[0] == 0x00 ? 0 : uint8(script[0]) - 0x50);
+        packed.length = uint8(end - start);
+        packed.program = bytes32(script[start:end > start + 32 ? start + 32 : end]);
+        if (end > start + 32) packed.tail = bytes8(script[start + 32:end]);
+    }
+
+    /// The script again.
+    function unpack(Packed memory packed) internal pure returns (bytes memory script) {
+        if (packed.kind == KEY_HASH) return abi.encodePacked(hex"76a914", bytes20(packed.program), hex"88ac");
+        if (packed.kind == SCRIPT_HASH) return abi.encodePacked(hex"a914", bytes20(packed.program), hex"87");
+        uint8 version = packed.kind - WITNESS;
+        script = abi.encodePacked(version == 0 ? 0 : 0x50 + version, packed.length, packed.program, packed.tail);
+        uint256 total = 2 + uint256(packed.length);
+        assembly ("memory-safe") {
+            mstore(script, total)
+        }
+    }
+
+    /// As `dust`, of a script taken apart.
+    function dustOf(uint8 kind, uint8 length) internal pure returns (uint64) {
+        uint256 input = kind < WITNESS ? LEGACY_INPUT_VBYTES : WITNESS_INPUT_VBYTES;
+        return uint64(DUST_RATE * (OUTPUT_BYTES + size(kind, length) + input));
+    }
+
+    /// Bytes of the script.
+    function size(uint8 kind, uint8 length) internal pure returns (uint256) {
+        return kind == KEY_HASH ? 25 : kind == SCRIPT_HASH ? 23 : 2 + uint256(length);
     }
 
     /// DUP HASH160 <20> EQUALVERIFY CHECKSIG

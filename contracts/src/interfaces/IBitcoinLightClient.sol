@@ -197,6 +197,12 @@ interface IBitcoinLightClient {
     /// @return work of the chain up to and including the tip.
     function tip() external view returns (bytes32 hash, uint32 height, uint256 work);
 
+    /// What windows are measured in.
+    /// @return height of the best chain's tip.
+    /// @return work of the chain up to and including the tip.
+    /// @return unit work of one block at the target that the tip's difficulty period asks for.
+    function tipWork() external view returns (uint32 height, uint256 work, uint256 unit);
+
     /// A known header, on the best chain or not. Reverts with UnknownHeader.
     /// @param hash of the header.
     function header(bytes32 hash) external view returns (Header memory);
@@ -217,6 +223,12 @@ interface IBitcoinLightClient {
     /// @return as many blocks of its period as that work makes; 0 when it is unknown or off the best chain.
     function confirmationsInWork(bytes32 hash) external view returns (uint32);
 
+    /// The header of the best chain at a height, and how deep it lies: the lesser of `confirmations` and `confirmationsInWork`.
+    /// @param height from the checkpoint's to the tip's.
+    /// @return hash of the header, or zero when the best chain has no header there.
+    /// @return blocks of depth; 0 when it has none.
+    function depthAt(uint32 height) external view returns (bytes32 hash, uint32 blocks);
+
     /// Checks that a transaction is in a block of the best chain.
     ///
     /// Reverts with BadLength, UnknownHeader, NotOnBestChain, AmbiguousLength, TransactionTooLarge, TooDeep, IndexBeyondTree, AmbiguousNode,
@@ -225,8 +237,9 @@ interface IBitcoinLightClient {
     /// @param proof of its place in the block.
     /// @return txid double SHA-256 of the transaction.
     /// @return blockHash of the block that holds it.
+    /// @return height of that block.
     function requireIncluded(bytes calldata strippedTransaction, InclusionProof calldata proof)
         external
         view
-        returns (bytes32 txid, bytes32 blockHash);
+        returns (bytes32 txid, bytes32 blockHash, uint32 height);
 }

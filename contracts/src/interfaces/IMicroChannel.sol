@@ -62,6 +62,11 @@ interface IMicroChannel {
     /// @param total all that was paid so far.
     event Claimed(uint256 indexed id, uint256 amount, uint256 total);
 
+    /// `claimMany` left a voucher out: claimed already, refused by the payee, or not valid.
+    /// @param id of the channel.
+    /// @param total in the voucher.
+    event Skipped(uint256 indexed id, uint256 total);
+
     /// The payer asked to close; the payee has until then to claim.
     /// @param id of the channel.
     /// @param closableAt the earliest timestamp of `withdraw`.
@@ -143,6 +148,11 @@ interface IMicroChannel {
     /// @param to where they should have gone.
     error TransferFailed(address to);
 
+    /// Too little gas is left to pay a payee: send more.
+    /// @param left gas at hand.
+    /// @param want gas needed before a payment.
+    error MoreGasNeeded(uint256 left, uint256 want);
+
     /// Opens a channel with the coins sent along; the caller is its payer. Reverts with BadPayee or AmountOutOfRange.
     /// @param payee who is paid.
     /// @param closeDelaySeconds seconds between a request to close and the withdrawal.
@@ -162,7 +172,8 @@ interface IMicroChannel {
     /// @param signature of `voucherDigest` by the payer: r, s, v (65 bytes).
     function claim(uint256 id, uint256 total, bytes calldata signature) external;
 
-    /// As claim, for many channels in one transaction; reverts as a whole. Also reverts with LengthMismatch.
+    /// As claim, for many channels in one transaction. What is claimed already, refused by its payee (who gets 50,000 gas) or not valid is skipped:
+    /// nobody's voucher stops another. Reverts with LengthMismatch or MoreGasNeeded.
     /// @param vouchers what was signed.
     /// @param signatures one for each voucher.
     function claimMany(Voucher[] calldata vouchers, bytes[] calldata signatures) external;

@@ -1,5 +1,6 @@
 //! What a node of the sidechain says over JSON-RPC beyond Ethereum's methods, as types that the node and its clients share.
 
 mod deposit_terms;
+mod ledger;
 pub mod peg;
 pub mod snapshot;

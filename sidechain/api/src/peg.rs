@@ -4,7 +4,7 @@
 //! (as [`bitcoin::Txid`] does), sidechain hashes, keys and bytes are `0x` hex (hex without the prefix is accepted too).
 //! Unknown fields are ignored, so that a newer node can say more.
 
-use alloy_primitives::{Address, B256, Bytes};
+use alloy_primitives::{Address, B256, Bytes, FixedBytes};
 use bitcoin::{BlockHash, OutPoint, Txid};
 use contracts::address;
 use mainchain::Network;
@@ -29,18 +29,11 @@ pub struct Info {
     pub vault_key: Option<B256>,
     pub threshold: u16,
     pub members: Vec<Member>,
-    /// Blocks after which a depositor can take an unswept deposit back.
-    pub reclaim_delay: u16,
-    pub min_deposit_sat: u64,
-    pub min_withdrawal_sat: u64,
-    /// Satoshis per virtual byte.
-    pub min_fee_rate: u32,
-    /// Satoshis per virtual byte.
-    pub max_fee_rate: u32,
-    pub tiers: Vec<Tier>,
+    /// The rules of the peg.
+    pub parameters: Parameters,
     /// The best block that the contract BitcoinLightClient knows.
     pub bitcoin_tip: BitcoinTip,
-    pub ledger: Ledger,
+    pub books: Books,
     pub head: Head,
     pub version: String,
 }
@@ -53,6 +46,8 @@ pub struct Contracts {
     pub federation: Address,
     pub signing_board: Address,
     pub bridge: Address,
+    pub vault: Address,
+    pub deposits: Address,
     pub micro_channel: Address,
 }
 
@@ -63,6 +58,8 @@ impl Contracts {
         federation: address::FEDERATION,
         signing_board: address::SIGNING_BOARD,
         bridge: address::BRIDGE,
+        vault: address::VAULT,
+        deposits: address::DEPOSITS,
         micro_channel: address::MICRO_CHANNEL,
     };
 }
@@ -76,12 +73,56 @@ pub struct Member {
     pub account: Address,
 }
 
-/// Transactions that move up to `up_to_sat` need `confirmations` to settle.
+/// The rules of the peg, which never change (docs/ledger.md). Rates are in satoshis per 1,000 virtual bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Parameters {
+    /// Blocks after which a depositor can take an unswept deposit back.
+    pub reclaim_delay: u16,
+    /// Blocks that no reorganisation takes back: ends of ties and losses wait for it.
+    pub final_blocks: u32,
+    /// Blocks after which a theft that is shown stops first ties.
+    pub alarm_blocks: u32,
+    pub min_deposit_sat: u64,
+    pub min_withdrawal_sat: u64,
+    /// Of each deposit, for the reserve.
+    pub peg_in_fee_sat: u64,
+    /// Of each withdrawal, for the reserve.
+    pub peg_out_fee_sat: u64,
+    /// The rate that a new withdrawal's maximum must allow.
+    pub floor_rate: u64,
+    /// Bounds of a vault transaction's rate.
+    pub min_rate: u64,
+    pub max_rate: u64,
+    /// From this much missing on, nothing is tied for the first time.
+    pub stop_sat: u64,
+    /// Change below it is not made.
+    pub useful_sat: u64,
+    /// The most that the peg holds.
+    pub cap_sat: u64,
+    /// First ties: at most this at once, and as much again in each window.
+    pub window_sat: u64,
+    pub window_seconds: u32,
+    /// Seconds after which anyone may give a queued withdrawal back.
+    pub refund_after: u32,
+    /// Seconds that a pause lasts, and seconds after its end before the next one.
+    pub pause_seconds: u32,
+    pub pause_gap_seconds: u32,
+    pub max_inputs: u16,
+    pub max_payouts: u16,
+    /// Ascending; the last has `final_blocks` and no upper end (`u64::MAX`).
+    pub tiers: Vec<Tier>,
+    /// Each of them may pause.
+    pub guardians: Vec<Address>,
+}
+
+/// Coins for deposits whose funding has `confirmations`, and not yet those of the next tier: at most so many satoshis within as
+/// much work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Tier {
-    pub up_to_sat: u64,
     pub confirmations: u32,
+    pub up_to_sat: u64,
 }
 
 /// A block of the main chain's best chain.
@@ -92,14 +133,27 @@ pub struct BitcoinTip {
     pub height: Height,
 }
 
-/// The bridge's ledger. Invariant: supply + owed + held <= vault + deficit.
+/// The peg's books. Always: supply + unclaimed + owed + reserve + unminted = vault + unswept + lost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Ledger {
+pub struct Books {
+    /// In live vault outputs.
     pub vault_sat: u64,
+    /// To withdrawals that are queued or tied.
     pub owed_sat: u64,
-    pub held_sat: u64,
-    pub deficit_sat: u64,
+    /// Brought by swept deposits that are not minted yet.
+    pub unminted_sat: u64,
+    /// Minted for deposits that nothing settled sweeps at the moment, less what was covered.
+    pub unswept_sat: u64,
+    /// Minted for what is gone, less what was covered or recovered.
+    pub lost_sat: u64,
+    /// For what fees do not pay; negative while overdrawn.
+    pub reserve_sat: i64,
+    /// Coins that are somebody's and still in the Bridge.
+    pub unclaimed_sat: u64,
+    /// Cover in force for what is unswept.
+    pub covered_sat: u64,
+    /// Coins outside the Bridge.
     pub supply_sat: u64,
 }
 
@@ -119,10 +173,14 @@ pub struct Head {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Terms {
     pub recipient: Address,
+    /// Who can fetch the coins should the recipient's code refuse them.
+    pub claimant: Address,
     /// X-only key that can take the deposit back after the reclaim delay.
     pub reclaim_key: B256,
-    /// Most that the sweep may cost this deposit.
+    /// The most that this deposit pays for being swept.
     pub max_fee_sat: u64,
+    /// Hash of data for the recipient; zero when there is none.
+    pub data_hash: B256,
     pub epoch: u32,
 }
 
@@ -204,7 +262,7 @@ pub struct DepositReport {
     /// Where the next page begins; none when these are the last.
     #[serde(default)]
     pub next: Option<DepositPlace>,
-    /// Of an address: the node knows only deposits whose sweeps were proposed after this block, because it copied the state of it.
+    /// Of an address: the node knows only deposits that were proven after this block, because it copied the state of it.
     #[serde(default)]
     pub since_block: u64,
 }
@@ -223,20 +281,37 @@ pub struct DepositPlace {
 pub struct Deposit {
     pub txid: Txid,
     pub vout: u32,
-    pub amount_sat: u64,
-    /// Its part of the sweep's cost.
-    pub share_sat: u64,
     pub status: DepositStatus,
-    /// The vault transaction that sweeps it.
-    pub number: u64,
     pub recipient: Address,
+    pub claimant: Address,
+    pub amount_sat: u64,
+    pub max_fee_sat: u64,
+    /// Coins that were made for it; `None` until then. They stay made whatever becomes of the deposit.
+    pub minted_sat: Option<u64>,
+    /// Whether it was in a bound vault transaction: what it is charged is fixed by its maximum from then on.
+    pub bound: bool,
+    /// The settled vault transaction that sweeps it.
+    pub swept_by: Option<u32>,
+    /// The block that holds its funding: height, and the first 8 bytes of the hash in internal byte order.
+    pub height: Height,
+    pub block_head: FixedBytes<8>,
+    /// Of that block, by the light client; 0 when it left the best chain.
+    pub confirmations: u32,
+    pub epoch: u32,
+    /// Whether it was shown that its block left the best chain: until it is proven again it takes no place in the cap.
+    pub has_left: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DepositStatus {
-    Sweeping,
+    /// Shown to be in the best chain; nothing settled sweeps it.
+    Proven,
+    /// A settled vault transaction sweeps it; not deep enough for its coins.
+    Swept,
     Minted,
+    /// It can never be swept any more.
+    Gone,
 }
 
 /// `peg_getWithdrawal`: a withdrawal in the ledger.
@@ -248,66 +323,168 @@ pub struct Withdrawal {
     pub owner: Address,
     pub amount_sat: u64,
     pub max_fee_sat: u64,
-    pub share_sat: u64,
-    /// The vault transaction that pays it.
-    pub number: Option<u64>,
-    pub txid: Option<Txid>,
+    /// When it was asked for, in seconds since 1970.
+    pub asked_at: u64,
+    /// The vault output it is tied to.
+    pub tie: Option<u32>,
+    /// Bound vault transactions that pay it, the newest last; at most one of them confirms.
+    pub versions: Vec<Version>,
+    /// The one that settled.
+    pub paid_by: Option<u32>,
     /// The script it is paid to.
     pub script: Bytes,
+}
+
+/// A bound vault transaction that pays a withdrawal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Version {
+    pub number: u32,
+    pub txid: Txid,
+    pub status: VaultStatus,
+    /// What the withdrawal pays if this one confirms.
+    pub charge_sat: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum WithdrawalStatus {
     Queued,
-    Paying,
+    Tied,
     Paid,
     Cancelled,
+    Refunded,
 }
 
-/// `peg_getVaultTransaction`: a vault transaction in the ledger.
+/// `peg_getVaultTransaction`: a vault transaction in the ledger, and its output 0.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct VaultTransaction {
-    pub number: u64,
+    pub number: u32,
     pub status: VaultStatus,
+    pub output: OutputStatus,
     pub txid: Txid,
     pub fee_sat: u64,
-    /// Output 0, back to the vault.
+    /// Output 0, back to the vault; 0: there is no such output.
     pub change_sat: u64,
-    /// Deposits and withdrawals: decides the depth.
-    pub value_sat: u64,
-    pub required_confirmations: u32,
-    /// Confirmations of the block it settled in, by the light client; 0 until it settled, or when that block left the best chain.
+    /// The settled vault transaction that spends output 0.
+    pub spent_by: Option<u32>,
+    /// The block it settled in: height, and the first 8 bytes of the hash in internal byte order.
+    pub height: Option<Height>,
+    pub block_head: Option<FixedBytes<8>>,
+    /// Of that block, by the light client; 0 until it settled, or when that block left the best chain.
     pub confirmations: u32,
-    /// The block it settled in.
-    pub block_hash: Option<BlockHash>,
     pub epoch: u32,
+    pub script_version: u8,
+    /// Whether withdrawals may be tied to output 0 for the first time: another version of whatever spends it has an end.
+    pub rooted: bool,
+    /// What it was made of, without what was skipped: `settle`, `unsettle`, `mint` and `voidOutput` want exactly this.
+    pub content: Content,
+    /// Of its inputs, in their order: deposits, or vault outputs.
+    pub amounts_sat: Vec<u64>,
     /// Unsigned, without witness.
     pub transaction: Bytes,
-    pub inputs: Vec<SpentOutput>,
+}
+
+/// A sweep has deposits; a payout has vault outputs and withdrawals; a consolidation has vault outputs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Content {
+    /// Of the keys of its inputs.
+    pub epoch: u32,
+    /// Satoshis per 1,000 virtual bytes.
+    pub rate: u64,
+    /// The most that the reserve adds.
+    pub reserve_sat: u64,
+    pub deposits: Vec<OutPoint>,
+    /// Vault outputs, by number; ties are to the first.
+    pub outputs: Vec<u32>,
+    pub withdrawals: Vec<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum VaultStatus {
-    Proposed,
+    /// Its bytes are fixed; it counts as signed for ever.
+    Bound,
     Settled,
-    Unsettled,
+    /// It can never confirm.
+    Void,
 }
 
-/// An output a vault transaction spends.
+/// Where a vault output stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OutputStatus {
+    /// There is no such output.
+    None,
+    /// Its transaction has not settled.
+    Pending,
+    /// It can be spent.
+    Live,
+    Spent,
+    /// Something that is no vault transaction spent it for good.
+    Gone,
+    /// Its transaction can never confirm.
+    Void,
+}
+
+/// `peg_getLimits`: what bounds the peg now, and what stops payouts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct SpentOutput {
-    pub txid: Txid,
-    pub vout: u32,
-    pub amount_sat: u64,
-    /// X-only taproot output key.
-    pub output_key: B256,
-    /// Root of its taproot tree: the hash of its one leaf.
-    pub merkle_root: B256,
-    pub epoch: u32,
+pub struct Limits {
+    pub cap_sat: u64,
+    /// What the peg holds, and what bound sweeps will bring.
+    pub cap_used_sat: u64,
+    pub window_sat: u64,
+    pub window_left_sat: u64,
+    pub window_seconds: u32,
+    /// In seconds since 1970; in the past: not paused.
+    pub paused_until: u64,
+    /// From when on a guardian may pause, in seconds since 1970.
+    pub pause_allowed_from: u64,
+    /// Number of the last pause, and members that voted to lift it.
+    pub pause_number: u32,
+    pub lift_votes: u16,
+    /// Whether a theft that was shown stops first ties.
+    pub alarmed: bool,
+    /// Lost, unswept and overdrawn; from `stop_sat` on it stops first ties.
+    pub missing_sat: u64,
+    pub stop_sat: u64,
+    /// Whether anything stops first ties now.
+    pub stopped: bool,
+    pub max_inputs: u16,
+    pub max_payouts: u16,
+    /// By tier: minted less deep than the next tier's confirmations, in the last two windows.
+    pub tier_used_sat: Vec<u64>,
+}
+
+/// `peg_quote`: what a deposit and a withdrawal pay at a rate, exactly, whoever else is in the same transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Quote {
+    /// Satoshis per 1,000 virtual bytes: the one that was asked for, or that of the last bound vault transaction.
+    pub rate: u64,
+    pub peg_in: PegInQuote,
+    pub peg_out: PegOutQuote,
+}
+
+/// Of any deposit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PegInQuote {
+    pub charge_sat: u64,
+    pub min_amount_sat: u64,
+}
+
+/// Of a withdrawal to a script of the length that was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PegOutQuote {
+    pub charge_sat: u64,
+    /// The least maximum that the ledger takes.
+    pub floor_fee_sat: u64,
+    pub min_amount_sat: u64,
 }
 
 /// `peg_getFinality`: a block with the proof that it is final.

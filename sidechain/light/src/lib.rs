@@ -10,7 +10,9 @@
 pub mod federation;
 pub mod finality;
 mod header;
+pub mod ledger;
 pub mod micro_channel;
+mod script;
 mod state;
 #[cfg(test)]
 mod tests;

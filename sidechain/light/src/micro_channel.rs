@@ -1,16 +1,14 @@
-//! Where the contract `MicroChannel` keeps its channels, so that they can be read by a proof. A contract of the storage layout
-//! (docs/architecture.md): a change of `MicroChannel.sol` that moves them is a change here.
+//! The channels of the contract `MicroChannel`, by a proof of its storage.
 
-use alloy_primitives::{Address, U256, keccak256};
-use alloy_sol_types::SolValue as _;
+use alloy_primitives::{Address, U256};
+use contracts::layout::micro_channel::{CHANNELS, channel};
+use contracts::storage::{Field, numbered, slots_from};
 
 use crate::ProvenAccount;
 
-/// Slot of MicroChannel's `_channels` (mapping from number to channel), as solc lays its storage out.
-const CHANNELS_SLOT: u64 = 1;
-
 /// Slots of one channel.
 const SLOTS: usize = 4;
+const _: () = assert!(channel::SLOTS == SLOTS as u64);
 
 /// A channel, as a final state has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,27 +30,23 @@ pub struct Channel {
 /// The slots of `MicroChannel` that hold channel `id`: what to ask `eth_getProof` for.
 #[must_use]
 pub fn channel_slots(id: u64) -> [U256; SLOTS] {
-    let first = U256::from_be_bytes(keccak256((U256::from(id), U256::from(CHANNELS_SLOT)).abi_encode()).0);
-    [0, 1, 2, 3].map(|place| first.wrapping_add(U256::from(place)))
+    slots_from(numbered(CHANNELS, id))
 }
 
 impl Channel {
     /// The channel in a proven account that was asked for [`channel_slots`]; none when it was asked for others.
     #[must_use]
     pub fn of(account: &ProvenAccount) -> Option<Self> {
-        let [payer, payee, amounts, closing] = account.slots[..] else { return None };
-        // Solidity packs from the lowest bytes on.
-        let address = |slot: U256| Address::from_slice(&slot.to_be_bytes::<32>()[12..]);
-        let limbs = |slot: U256, limb: usize| slot.as_limbs()[limb];
-        let wide = |slot: U256, limb: usize| u128::from(limbs(slot, limb)) | u128::from(limbs(slot, limb + 1)) << 64;
+        let slots: [U256; SLOTS] = account.slots[..].try_into().ok()?;
+        let value = |field: Field| field.in_slots(&slots);
         Some(Self {
-            payer: address(payer),
-            payee: address(payee),
-            deposit: wide(amounts, 0),
-            claimed: wide(amounts, 2),
-            closable_at: limbs(closing, 0),
-            closable_at_block: limbs(closing, 1),
-            closed: limbs(closing, 2) & 0xff != 0,
+            payer: Address::from_word(value(channel::PAYER)?.into()),
+            payee: Address::from_word(value(channel::PAYEE)?.into()),
+            deposit: value(channel::DEPOSIT)?.saturating_to(),
+            claimed: value(channel::CLAIMED)?.saturating_to(),
+            closable_at: value(channel::CLOSABLE_AT)?.saturating_to(),
+            closable_at_block: value(channel::CLOSABLE_AT_BLOCK)?.saturating_to(),
+            closed: !value(channel::CLOSED)?.is_zero(),
         })
     }
 }

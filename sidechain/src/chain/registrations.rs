@@ -13,7 +13,7 @@ use super::{
 };
 use crate::state::store::{Batch, Store, StoreError, Table};
 
-/// Deposit registrations kept. About 250 bytes each: 250 MB.
+/// Deposit registrations kept. About 300 bytes each: 300 MB.
 pub const MAX_REGISTRATIONS: u64 = 1_000_000;
 
 /// How long a registration with a payment is kept before those without one, though the payment is not minted: a month. Whoever
@@ -36,15 +36,17 @@ pub struct Registration {
 
 impl Registration {
     /// Length of the encoding that the store keeps and gossip carries.
-    pub const BYTES: usize = 20 + 32 + 8 + 4 + 32;
+    pub const BYTES: usize = 20 + 20 + 32 + 8 + 32 + 4 + 32;
 
-    /// recipient 20 | reclaim key 32 | largest fee, sat 8 | epoch 4 | output key 32; numbers big endian.
+    /// recipient 20 | claimant 20 | reclaim key 32 | largest fee, sat 8 | data hash 32 | epoch 4 | output key 32; numbers big endian.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let Terms { recipient, reclaim_key, max_fee_sat, epoch } = &self.terms;
+        let Terms { recipient, claimant, reclaim_key, max_fee_sat, data_hash, epoch } = &self.terms;
         [
             recipient.as_slice(),
+            claimant.as_slice(),
             reclaim_key.as_slice(),
             &max_fee_sat.to_be_bytes(),
+            data_hash.as_slice(),
             &epoch.to_be_bytes(),
             self.output_key.as_slice(),
         ]
@@ -56,11 +58,13 @@ impl Registration {
         let bytes: &[u8; Self::BYTES] = bytes.try_into().ok()?;
         let terms = Terms {
             recipient: Address::from_slice(&bytes[..20]),
-            reclaim_key: B256::from_slice(&bytes[20..52]),
-            max_fee_sat: u64::from_be_bytes(bytes[52..60].try_into().ok()?),
-            epoch: u32::from_be_bytes(bytes[60..64].try_into().ok()?),
+            claimant: Address::from_slice(&bytes[20..40]),
+            reclaim_key: B256::from_slice(&bytes[40..72]),
+            max_fee_sat: u64::from_be_bytes(bytes[72..80].try_into().ok()?),
+            data_hash: B256::from_slice(&bytes[80..112]),
+            epoch: u32::from_be_bytes(bytes[112..116].try_into().ok()?),
         };
-        Some(Self { terms, output_key: B256::from_slice(&bytes[64..]) })
+        Some(Self { terms, output_key: B256::from_slice(&bytes[116..]) })
     }
 }
 
@@ -108,7 +112,7 @@ pub enum RegistrationError {
     Store(#[from] StoreError),
 }
 
-/// A registration as stored. The row: registration 96 | origin 1 | until when its payment keeps it, ms 8 | txid 32 | vout 4, the
+/// A registration as stored. The row: registration 148 | origin 1 | until when its payment keeps it, ms 8 | txid 32 | vout 4, the
 /// last three only with a payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Row {

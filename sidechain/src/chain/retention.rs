@@ -6,7 +6,7 @@ use super::rows::{META_BODIES_OLDEST, META_NODES_OLDEST, META_STATE_OLDEST, bloc
 use crate::state::store::{Batch, Store, StoreError, Table};
 
 /// The contracts whose logs are kept for ever: the peg's.
-pub(super) const PEG: [alloy_primitives::Address; 4] = crate::execution::FREE_CONTRACTS;
+pub(super) const PEG: [alloy_primitives::Address; 6] = crate::execution::FREE_CONTRACTS;
 
 /// How long what is old is kept, in blocks behind the head; `None`: for ever.
 ///

@@ -3,7 +3,7 @@
 use alloy_consensus::{Eip658Value, Receipt as ConsensusReceipt, Transaction as _, proofs};
 use alloy_primitives::{Address, B256, Bloom, U256};
 use alloy_rlp::Encodable as _;
-use contracts::Ledger;
+use contracts::{Books, address::BRIDGE};
 use revm::{Database as _, DatabaseCommit as _, state::EvmState};
 
 use super::{
@@ -150,21 +150,27 @@ impl<'a, R: StateReader> Execution<'a, R> {
 }
 
 fn check_supply<R: StateReader>(working: &mut Working<'_, R>) -> Result<(), BlockError> {
-    let balance = working.basic(contracts::address::BRIDGE)?.map_or(U256::ZERO, |bridge| bridge.balance);
-    let ledger = working.storage(contracts::address::BRIDGE, Ledger::SLOT)?;
-    covered(Supply::new(balance, ledger))
+    let balance = working.basic(BRIDGE)?.map_or(U256::ZERO, |bridge| bridge.balance);
+    let mut slots = Books::slots();
+    for slot in &mut slots {
+        *slot = working.storage(BRIDGE, *slot)?;
+    }
+    covered(Supply::new(balance, slots))
 }
 
-/// The same after a transaction that is not committed yet.
+/// The same after a transaction that is not committed yet. One that does not touch the Bridge changes nothing of it.
 fn check_supply_after<R: StateReader>(working: &mut Working<'_, R>, state: &EvmState) -> Result<(), BlockError> {
-    let Some(bridge) = state.get(&contracts::address::BRIDGE).filter(|bridge| bridge.is_touched()) else {
+    let Some(bridge) = state.get(&BRIDGE).filter(|bridge| bridge.is_touched()) else {
         return Ok(());
     };
-    let ledger = match bridge.storage.get(&Ledger::SLOT) {
-        Some(slot) => slot.present_value,
-        None => working.storage(contracts::address::BRIDGE, Ledger::SLOT)?,
-    };
-    covered(Supply::new(bridge.info.balance, ledger))
+    let mut slots = Books::slots();
+    for slot in &mut slots {
+        *slot = match bridge.storage.get(slot) {
+            Some(changed) => changed.present_value,
+            None => working.storage(BRIDGE, *slot)?,
+        };
+    }
+    covered(Supply::new(bridge.info.balance, slots))
 }
 
 fn covered(supply: Supply) -> Result<(), BlockError> {

@@ -32,12 +32,14 @@ impl Rules {
     }
 }
 
-/// Contracts that may be called in the free lane.
-pub const FREE_CONTRACTS: [Address; 4] = [
+/// Contracts that may be called in the free lane: the peg's.
+pub const FREE_CONTRACTS: [Address; 6] = [
     contracts::address::LIGHT_CLIENT,
     contracts::address::FEDERATION,
     contracts::address::SIGNING_BOARD,
     contracts::address::BRIDGE,
+    contracts::address::VAULT,
+    contracts::address::DEPOSITS,
 ];
 
 /// Whether a transaction with gas price 0 may use the free lane, apart from its success.

@@ -1,49 +1,46 @@
-//! The supply invariant: coins outside the Bridge are covered by bitcoin in the vault.
+//! The block rule: coins outside the Bridge, and what its books owe besides, are covered by bitcoin in the vault and by what is known to
+//! be missing (docs/ledger.md, "Books").
 
 use alloy_primitives::U256;
 use contracts::{
-    Ledger,
-    coin::{GENESIS_COINS_WEI, wei},
+    Books,
+    coin::{GENESIS_COINS_WEI, WEI_PER_SAT},
 };
 
-/// What the supply invariant is about, in wei.
+/// What the rule is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Supply {
-    /// Coins outside the Bridge.
+    /// Coins outside the Bridge, in wei.
     pub supply: U256,
-    /// Settled vault outputs.
-    pub vault: U256,
-    /// Queued and paying withdrawals.
-    pub owed: U256,
-    /// Fees held.
-    pub held: U256,
-    /// Recorded deficit.
-    pub deficit: U256,
+    /// Its books.
+    pub books: Books,
 }
 
 impl Supply {
-    /// From the Bridge's balance and its slot 0: vault, owed, held and deficit in sat, 64 bits each from the low end.
-    pub fn new(balance: U256, ledger: U256) -> Self {
-        let ledger = Ledger::from_slot(ledger);
-        Self {
-            // There are 21 million coins, so the Bridge cannot hold more.
-            supply: GENESIS_COINS_WEI.saturating_sub(balance),
-            vault: wei(ledger.vault_sat),
-            owed: wei(ledger.owed_sat),
-            held: wei(ledger.held_sat),
-            deficit: wei(ledger.deficit_sat),
-        }
+    /// From the Bridge's balance and the two slots of its books.
+    pub fn new(balance: U256, slots: [U256; 2]) -> Self {
+        // There are 21 million coins, so the Bridge cannot hold more.
+        Self { supply: GENESIS_COINS_WEI.saturating_sub(balance), books: Books::from_slots(slots) }
     }
 
-    /// Coins outside the Bridge + withdrawals owed + fees held <= vault outputs + recorded deficits.
+    /// supply + unclaimed + owed + reserve + unminted <= vault + unswept + lost, to the wei. (The contracts keep it equal, but for what
+    /// somebody gives to the Bridge.)
     pub fn is_covered(&self) -> bool {
-        self.supply + self.owed + self.held <= self.vault + self.deficit
+        // The supply is below 2^85, and four sums of satoshis below 2^100 wei: nothing overflows. The reserve alone may be negative.
+        let wei_per_sat = i128::from(WEI_PER_SAT);
+        let owed = self.supply.saturating_to::<i128>() + self.books.owed_in_all_sat() * wei_per_sat;
+        owed <= self.books.backing_sat() * wei_per_sat
     }
 }
 
 impl std::fmt::Display for Supply {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { supply, vault, owed, held, deficit } = self;
-        write!(f, "supply {supply} + owed {owed} + held {held} > vault {vault} + deficit {deficit} (wei)")
+        let Books { vault_sat, owed_sat, unminted_sat, unswept_sat, lost_sat, reserve_sat, unclaimed_sat, .. } =
+            self.books;
+        write!(
+            f,
+            "supply {} wei + unclaimed {unclaimed_sat} + owed {owed_sat} + reserve {reserve_sat} + unminted {unminted_sat} > vault {vault_sat} + unswept {unswept_sat} + lost {lost_sat} (sat)",
+            self.supply
+        )
     }
 }

@@ -5,9 +5,9 @@ use alloy_eips::eip7685::EMPTY_REQUESTS_HASH;
 use alloy_primitives::{Address, B256, U256};
 use alloy_trie::EMPTY_ROOT_HASH;
 use contracts::{
-    BridgeArguments, Contract, FederationArguments, LightClientArguments, MemberArguments, TierArguments,
+    Books, Contract, FederationArguments, LightClientArguments, MemberArguments, bridge_arguments,
     coin::{GENESIS_COINS_WEI, wei},
-    creation_code, micro_channel_arguments, signing_board_arguments,
+    creation_code, deposits_arguments, micro_channel_arguments, signing_board_arguments, vault_arguments,
 };
 
 use mainchain::{Checkpoint, header::to_bytes};
@@ -15,7 +15,7 @@ use mainchain::{Checkpoint, header::to_bytes};
 use super::{
     create::create,
     error::GenesisError,
-    file::{Bitcoin, Bridge, Federation, Genesis, Tier, fixed},
+    file::{Bitcoin, Federation, Genesis, fixed},
     standard,
 };
 use crate::{
@@ -36,7 +36,7 @@ impl Genesis {
         self.build_with_allocation(&[])
     }
 
-    /// The same with some coins outside the Bridge, booked in its ledger as if a vault output covered them. For tests and
+    /// The same with some coins outside the Bridge, booked in its books as if a vault output covered them. For tests and
     /// benchmarks: the block has another hash, so it is never taken for a real network's.
     ///
     /// # Errors
@@ -58,7 +58,10 @@ impl Genesis {
         let bridge = Contract::Bridge.address();
         working.set_balance(bridge, GENESIS_COINS_WEI - wei(total)).map_err(never)?;
         if total > 0 {
-            working.set_storage(bridge, contracts::Ledger::SLOT, U256::from(total)).map_err(never)?;
+            let books = Books { vault_sat: total, ..Books::default() };
+            for (slot, value) in Books::slots().into_iter().zip(books.to_slots()) {
+                working.set_storage(bridge, slot, value).map_err(never)?;
+            }
         }
         let (state_root, overlay) = working
             .commit_block(EMPTY_ROOT_HASH, &Stop::never())
@@ -98,7 +101,9 @@ impl Genesis {
             Contract::LightClient => self.bitcoin.arguments()?.abi_encode(),
             Contract::Federation => self.federation.arguments(self.network_id())?.abi_encode(),
             Contract::SigningBoard => signing_board_arguments(),
-            Contract::Bridge => self.bridge.arguments().abi_encode(),
+            Contract::Bridge => bridge_arguments(self.bridge.parameters()),
+            Contract::Vault => vault_arguments(),
+            Contract::Deposits => deposits_arguments(),
             Contract::MicroChannel => micro_channel_arguments(self.network_id()),
         };
         let code = [creation_code(contract), arguments].concat();
@@ -141,19 +146,5 @@ impl Federation {
             members: members.collect::<Result<_, _>>()?,
             recovery_leaf: self.recovery_leaf()?,
         })
-    }
-}
-
-impl Bridge {
-    fn arguments(&self) -> BridgeArguments {
-        let tier = |tier: &Tier| TierArguments { up_to_sat: tier.up_to_sat, confirmations: tier.confirmations };
-        BridgeArguments {
-            reclaim_delay: self.reclaim_delay,
-            min_deposit_sat: self.min_deposit_sat,
-            min_withdrawal_sat: self.min_withdrawal_sat,
-            min_fee_rate: self.min_fee_rate,
-            max_fee_rate: self.max_fee_rate,
-            tiers: self.tiers.iter().map(tier).collect(),
-        }
     }
 }

@@ -13,6 +13,7 @@ use mainchain::{Checkpoint, Network, params::PERIOD, recovery};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    bridge::Bridge,
     chain_ids,
     error::{GenesisError, wrong},
     text,
@@ -98,32 +99,6 @@ pub struct Recovery {
     pub keys: Vec<B256>,
 }
 
-/// The rules of the peg.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Bridge {
-    /// Bitcoin blocks after which a depositor can take an unswept deposit back.
-    pub reclaim_delay: u16,
-    pub min_deposit_sat: u64,
-    pub min_withdrawal_sat: u64,
-    /// Lowest fee rate of a vault transaction, in sat per vB.
-    pub min_fee_rate: u32,
-    /// Highest fee rate of a vault transaction, in sat per vB.
-    pub max_fee_rate: u32,
-    /// Confirmations by value, ascending; the last holds for all above: `u64::MAX`.
-    pub tiers: Vec<Tier>,
-}
-
-/// How deep a vault transaction must be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Tier {
-    /// Satoshis moved, inclusive.
-    pub up_to_sat: u64,
-    /// Confirmations in Bitcoin blocks, at least 1.
-    pub confirmations: u32,
-}
-
 /// The rules of sidechain blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -139,12 +114,13 @@ pub struct BlockRules {
 impl Genesis {
     /// A genesis for a local network on regtest with the default rules.
     pub fn dev(timestamp: u64, federation: Federation) -> Self {
+        let accounts = federation.members.iter().map(|member| member.account).collect();
         Self {
             chain_id: chain_ids::DEV_CHAIN_ID,
             timestamp,
             bitcoin: Bitcoin::start_of(Network::Regtest),
             federation,
-            bridge: Bridge::dev(),
+            bridge: Bridge::defaults(Network::Regtest, accounts),
             block: BlockRules::dev(),
         }
     }
@@ -175,7 +151,7 @@ impl Genesis {
         chain_ids::check_chain_id(self.chain_id, network)?;
         self.bitcoin.check()?;
         self.federation.check(network)?;
-        self.bridge.check()?;
+        self.bridge.check(network)?;
         self.block.check()
     }
 
@@ -334,44 +310,6 @@ impl Recovery {
             ));
         }
         Ok(())
-    }
-}
-
-impl Bridge {
-    /// The defaults of a local network.
-    pub fn dev() -> Self {
-        Self {
-            reclaim_delay: 1008,
-            min_deposit_sat: 10_000,
-            min_withdrawal_sat: 10_000,
-            min_fee_rate: 1,
-            max_fee_rate: 500,
-            tiers: vec![Tier { up_to_sat: u64::MAX, confirmations: 2 }],
-        }
-    }
-
-    fn check(&self) -> Result<(), GenesisError> {
-        let dust_sat = mainchain::P2TR_DUST.to_sat();
-        if self.reclaim_delay == 0 {
-            return wrong("bridge.reclaimDelay is 0, expected at least 1 block");
-        }
-        if self.min_deposit_sat < dust_sat || self.min_withdrawal_sat < dust_sat {
-            return wrong(format!("bridge: minDepositSat and minWithdrawalSat must be at least {dust_sat} (dust)"));
-        }
-        if self.min_fee_rate == 0 || self.min_fee_rate > self.max_fee_rate {
-            let Self { min_fee_rate, max_fee_rate, .. } = self;
-            return wrong(format!("bridge: fee rates {min_fee_rate} to {max_fee_rate}, expected 1 or more, ascending"));
-        }
-        if self.tiers.iter().any(|tier| tier.confirmations == 0) {
-            return wrong("bridge.tiers: confirmations must be at least 1");
-        }
-        if !self.tiers.is_sorted_by(|a, b| a.up_to_sat < b.up_to_sat) {
-            return wrong("bridge.tiers: upToSat must ascend");
-        }
-        match self.tiers.last() {
-            Some(tier) if tier.up_to_sat == u64::MAX => Ok(()),
-            _ => wrong(format!("bridge.tiers: upToSat of the last must be {}", u64::MAX)),
-        }
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use alloy_primitives::{B256, b256};
+use alloy_primitives::{Address, B256, b256};
 use mainchain::Network;
 use serde_json::Value;
 
-use super::{Bitcoin, DEV_CHAIN_ID, Genesis, MIN_RECOVERY_DELAY};
-use crate::testing::genesis;
+use super::{Bitcoin, Bridge, DEV_CHAIN_ID, Genesis, MIN_RECOVERY_DELAY, Tier};
+use crate::testing::{genesis, genesis_on, stranger};
 
 fn refused(change: impl FnOnce(&mut Genesis)) -> String {
     let mut genesis = genesis();
@@ -76,8 +76,14 @@ fn no_field_of_a_file_can_be_changed_without_another_hash_or_a_refusal() {
     }
     // Refused whatever they are changed to: what belongs to another field, and what is checked by itself.
     let refused: Vec<&str> = paths.iter().map(String::as_str).filter(|path| !accepted.contains(path)).collect();
-    let fixed =
-        ["/bitcoin/", "/validatorKey", "/validatorProof", "/federation/recovery/threshold", "/bridge/tiers/0/upToSat"];
+    let fixed = [
+        "/bitcoin/",
+        "/validatorKey",
+        "/validatorProof",
+        "/federation/recovery/threshold",
+        "/bridge/finalBlocks",
+        "/bridge/tiers/3",
+    ];
     let unexpected: Vec<_> = refused.iter().filter(|path| !fixed.iter().any(|fixed| path.contains(fixed))).collect();
     assert!(unexpected.is_empty(), "nothing else may be there: {unexpected:?}");
     for free in
@@ -91,7 +97,7 @@ fn no_field_of_a_file_can_be_changed_without_another_hash_or_a_refusal() {
 fn lists_cannot_be_put_in_another_order_or_shortened_without_another_hash() {
     let file: Value = serde_json::from_str(&genesis().to_json()).expect("JSON");
     let before = hash(&file);
-    for path in ["/federation/members", "/federation/recovery/keys"] {
+    for path in ["/federation/members", "/federation/recovery/keys", "/bridge/guardians"] {
         let changed = |change: &dyn Fn(&mut Vec<Value>)| {
             let mut changed = file.clone();
             change(changed.pointer_mut(path).and_then(Value::as_array_mut).expect("a list"));
@@ -111,21 +117,20 @@ fn the_first_header_and_the_contracts_know_the_network() {
     let second = Genesis { timestamp: genesis.timestamp + 1, ..genesis.clone() };
     assert_ne!(second.network_id(), genesis.network_id());
     let codes = |genesis: &Genesis| genesis.build().expect("right").overlay.codes.into_keys().collect::<BTreeSet<_>>();
-    // Federation, SigningBoard, Bridge and MicroChannel have it in their code; the light client knows facts of Bitcoin alone.
-    assert_eq!(codes(&genesis).difference(&codes(&second)).count(), 4);
+    // All have it in their code; the light client knows facts of Bitcoin alone.
+    assert_eq!(codes(&genesis).difference(&codes(&second)).count(), 6);
 }
 
 #[test]
 fn the_network_id_of_a_file_never_changes() {
     // Frozen: it is in addresses on Bitcoin and in whatever was signed.
-    assert_eq!(genesis().network_id(), b256!("f4fe074754ae10119498eb6fa02f05d0b013053cc0710e93c35bea84b63a8964"));
+    assert_eq!(genesis().network_id(), b256!("a8a30c7f549c0012191692d534ea52fb98e486857c9fe168552082776d068986"));
 }
 
 #[test]
 fn every_network_starts_from_its_first_header() {
     for network in Network::ALL {
-        let genesis = Genesis { chain_id: 51_718, bitcoin: Bitcoin::start_of(network), ..genesis() };
-        genesis.build().expect("right");
+        genesis_on(network).build().expect("right");
     }
 }
 
@@ -149,10 +154,6 @@ fn wrong_files_are_refused_with_what_was_wanted() {
     assert!(said.contains("not a compressed secp256k1 key"), "{said}");
     let said = refused(|genesis| genesis.federation.recovery.keys.clear());
     assert!(said.contains("federation.recovery"), "{said}");
-    let said = refused(|genesis| genesis.bridge.tiers[0].up_to_sat = 5);
-    assert!(said.contains("bridge.tiers"), "{said}");
-    let said = refused(|genesis| genesis.bridge.min_deposit_sat = 100);
-    assert!(said.contains("dust"), "{said}");
     let said = refused(|genesis| genesis.block.gas_limit = 30_000_000);
     assert!(said.contains("expected 33554432 to 1000000000"), "{said}");
     let said = refused(|genesis| genesis.block.interval_ms = 5_000);
@@ -192,7 +193,7 @@ fn a_recovery_that_is_easier_than_the_federation_is_refused() {
     let said = refused(|genesis| genesis.federation.recovery.keys.truncate(3));
     assert!(said.contains("3 keys, expected one of each of the 4 members"), "{said}");
     let on = |network, delay| {
-        let mut genesis = Genesis { chain_id: 51_718, bitcoin: Bitcoin::start_of(network), ..genesis() };
+        let mut genesis = genesis_on(network);
         genesis.federation.recovery.delay = delay;
         genesis.check().map_err(|error| error.to_string())
     };
@@ -207,7 +208,7 @@ fn a_recovery_that_is_easier_than_the_federation_is_refused() {
 #[test]
 fn where_bitcoin_is_worth_something_a_majority_signs() {
     let of = |threshold, network| {
-        let mut genesis = Genesis { chain_id: 51_718, bitcoin: Bitcoin::start_of(network), ..genesis() };
+        let mut genesis = genesis_on(network);
         genesis.federation.threshold = threshold;
         genesis.check().map_err(|error| error.to_string())
     };
@@ -220,7 +221,7 @@ fn where_bitcoin_is_worth_something_a_majority_signs() {
 // Block 1 of mainnet (difficulty 1), said to be at height 806,400 with a work to fit.
 #[test]
 fn a_checkpoint_that_costs_nothing_to_make_up_is_refused_on_mainnet() {
-    let mut genesis = Genesis { chain_id: 51_718, bitcoin: Bitcoin::start_of(Network::Mainnet), ..genesis() };
+    let mut genesis = genesis_on(Network::Mainnet);
     let header = "010000006fe28c0ab6f1b372c1a6a246ae63f74f931e8365e15a089c68d6190000000000982051fd1e4ba744bbbe680e1fee14677ba1a3c3540bf7b1cdb606e857233e0e61bc6649ffff001d01e36299";
     let header: bitcoin::block::Header = bitcoin::consensus::encode::deserialize_hex(header).expect("a header");
     let checkpoint = &mut genesis.bitcoin.checkpoint;
@@ -246,5 +247,97 @@ fn text_that_a_terminal_acts_on_is_refused() {
     for text in ["\x1b[2J\x1b[H", "a\nGenesis block 0x00", "\u{202e}ecila", "", &"x".repeat(65)] {
         refused(|genesis| genesis.federation.members[0].name = text.to_owned());
         refused(|genesis| genesis.federation.members[0].p2p_address = format!("{text}\x1b[2J:30301"));
+    }
+}
+
+/// What is wrong with rules of the peg, and what is said of it.
+type Wrong = (fn(&mut Bridge), &'static str);
+
+#[test]
+fn rules_of_the_peg_that_contradict_each_other_are_refused_with_what_was_wanted() {
+    let wrong: [Wrong; 28] = [
+        (|bridge| bridge.reclaim_delay = 19, "reclaimDelay is 19, expected 20 or more: twice finalBlocks"),
+        (|bridge| bridge.final_blocks = 0, "finalBlocks is 0, expected 1 or more on regtest"),
+        (|bridge| bridge.final_blocks = 9, "expected finalBlocks (9)"),
+        (|bridge| bridge.alarm_blocks = 0, "alarmBlocks is 0, expected 1 to finalBlocks (10)"),
+        (|bridge| bridge.alarm_blocks = 11, "alarmBlocks is 11"),
+        (|bridge| bridge.min_deposit_sat = 329, "minDepositSat is 329, expected 330 (dust"),
+        (|bridge| bridge.peg_in_fee_sat = 907, "minDepositSat is 1000, expected 1001"),
+        (|bridge| bridge.min_deposit_sat = u64::MAX, "to capSat (2100000000000000)"),
+        (|bridge| bridge.min_withdrawal_sat = 614, "minWithdrawalSat is 614, expected 615"),
+        (|bridge| bridge.peg_out_fee_sat = u64::MAX, "minWithdrawalSat"),
+        (|bridge| bridge.window_sat = 999, "to windowSat (999)"),
+        (|bridge| bridge.floor_rate = 999, "floorRate is 999, expected minRate to maxRate (1000 to 1000000)"),
+        (|bridge| bridge.floor_rate = 1_000_001, "floorRate is 1000001"),
+        (|bridge| bridge.min_rate = 99, "minRate 99 and maxRate 1000000, expected 100 to 10000000"),
+        (|bridge| bridge.max_rate = 999, "minRate 1000 and maxRate 999"),
+        (|bridge| bridge.max_rate = 10_000_001, "maxRate 10000001"),
+        (|bridge| bridge.stop_sat = 0, "stopSat is 0, expected 1 to"),
+        (|bridge| bridge.useful_sat = 329, "usefulSat is 329, expected 330 to 100000"),
+        (|bridge| bridge.cap_sat = 2_100_000_000_000_001, "capSat is 2100000000000001"),
+        (|bridge| bridge.window_seconds = 0, "windowSeconds is 0"),
+        (|bridge| bridge.refund_after = 0, "refundAfter is 0 seconds, expected 1 or more on regtest"),
+        (|bridge| bridge.pause_seconds = 0, "pauseSeconds is 0"),
+        (|bridge| bridge.pause_gap_seconds = 86_399, "expected pauseSeconds (86400) or more"),
+        (|bridge| bridge.max_inputs = 101, "maxInputs is 101, expected 1 to 100"),
+        (|bridge| bridge.max_payouts = 0, "maxPayouts is 0, expected 1 to 220"),
+        (|bridge| bridge.guardians.push(Address::ZERO), "the zero address is nobody's"),
+        (|bridge| bridge.guardians.push(bridge.guardians[0]), "one is named twice"),
+        (|bridge| bridge.guardians = (1..=101).map(stranger).collect(), "guardians has 101, expected at most 100"),
+    ];
+    for (change, words) in wrong {
+        let said = refused(|genesis| change(&mut genesis.bridge));
+        assert!(said.starts_with("genesis: bridge") && said.contains(words), "{words}: {said}");
+    }
+}
+
+#[test]
+fn tiers_that_leave_a_depth_or_an_amount_without_a_rule_are_refused() {
+    let tier = |confirmations, up_to_sat| Tier { confirmations, up_to_sat };
+    let last = tier(10, u64::MAX);
+    let wrong: [(Vec<Tier>, &str); 8] = [
+        (Vec::new(), "is empty"),
+        (vec![tier(0, 5), last], "at least 1"),
+        (vec![tier(1, 5), tier(1, 6), last], "must both ascend"),
+        (vec![tier(1, 5), tier(2, 5), last], "must both ascend"),
+        (vec![tier(1, 5), tier(11, u64::MAX)], "expected finalBlocks (10)"),
+        (vec![tier(1, 5), tier(9, u64::MAX)], "expected finalBlocks (10)"),
+        (vec![tier(1, 5), tier(10, u64::MAX - 1)], "expected finalBlocks (10)"),
+        ((1..=17).map(|number| tier(number, number.into())).collect(), "has 17, expected at most 16"),
+    ];
+    for (tiers, words) in wrong {
+        let said = refused(|genesis| genesis.bridge.tiers = tiers);
+        assert!(said.starts_with("genesis: bridge.tiers") && said.contains(words), "{words}: {said}");
+    }
+}
+
+/// Whoever joins one of these takes what it says for money.
+#[test]
+fn where_bitcoin_is_worth_something_finality_is_deep_and_nobody_is_refunded_at_once() {
+    let on = |network, change: fn(&mut Bridge)| {
+        let mut genesis = genesis_on(network);
+        change(&mut genesis.bridge);
+        genesis.check().map_err(|error| error.to_string())
+    };
+    for network in [Network::Mainnet, Network::Testnet4, Network::Signet] {
+        assert_eq!(on(network, |_| ()), Ok(()), "the defaults of {network}");
+        let said = on(network, |bridge| bridge.final_blocks = 99).expect_err("a night of a miner");
+        assert!(said.contains("finalBlocks is 99, expected 100 or more"), "{said}");
+        let said = on(network, |bridge| bridge.refund_after = 86_399).expect_err("before it is paid");
+        assert!(said.contains("expected 86400 or more"), "{said}");
+    }
+    assert_eq!(on(Network::Regtest, |bridge| bridge.refund_after = 1), Ok(()));
+}
+
+#[test]
+fn a_field_of_the_peg_that_nobody_knows_or_that_is_missing_is_refused() {
+    let file = genesis().to_json();
+    let Value::Object(bridge) = serde_json::from_str::<Value>(&file).expect("JSON")["bridge"].clone() else {
+        panic!("an object")
+    };
+    assert_eq!(bridge.len(), 22, "one for each parameter of the contract");
+    for name in bridge.keys() {
+        let misspelt = file.replacen(&format!("\"{name}\""), &format!("\"{name}s\""), 1);
+        assert!(Genesis::from_json(&misspelt).is_err(), "{name}");
     }
 }

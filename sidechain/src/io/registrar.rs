@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use crate::{
     chain::{Arrival, Chain, Kept, MAX_REGISTRATIONS},
     panics::contain,
-    peg::is_minted,
+    peg::is_done,
     rate::RateLimit,
     state::store::{Store, StoreError},
 };
@@ -105,8 +105,8 @@ impl Registrar {
             // A statement of its own: the lock is free while the batch is written.
             let Some(batch) = self.queue().begin() else { return };
             let arrivals: Vec<_> = batch.iter().map(|waiting| waiting.arrival.clone()).collect();
-            let minted = |payment: &_| is_minted(chain, payment);
-            let kept = contain(|| chain.register_deposits(&arrivals, now_ms, MAX_REGISTRATIONS, &minted));
+            let done = |payment: &_| is_done(chain, payment);
+            let kept = contain(|| chain.register_deposits(&arrivals, now_ms, MAX_REGISTRATIONS, &done));
             let kept =
                 kept.unwrap_or_else(|panic| Err(StoreError::Bug { action: "keeping registrations", detail: panic }));
             if let Err(error) = &kept {

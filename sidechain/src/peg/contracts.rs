@@ -1,10 +1,12 @@
 //! Reads the peg's contracts, by calls simulated on the state of one final block, so that an answer never mixes two.
 
-use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
-use contracts::address::{BRIDGE, FEDERATION, LIGHT_CLIENT};
+use alloy_primitives::{Address, B256, Bytes, FixedBytes, TxKind, U256};
+use contracts::address::{BRIDGE, DEPOSITS, FEDERATION, LIGHT_CLIENT, VAULT};
 use contracts::alloy_sol_types::SolCall;
 use contracts::coin::{GENESIS_COINS_WEI, WEI_PER_SAT};
-use contracts::{BitcoinLightClient, Bridge, Federation, IBridge, IFederation, Ledger};
+use contracts::{
+    BitcoinLightClient, Books, Bridge, Deposits, Federation, IBridge, IDeposits, IFederation, IVault, Vault,
+};
 
 use crate::block::Header;
 use crate::chain::{Chain, SimulateError};
@@ -21,11 +23,11 @@ pub struct PegContracts<'a, S> {
     pub header: Header,
 }
 
-/// Amounts of the ledger, and the coins outside the Bridge, in satoshi.
+/// The peg's books, and the coins outside the Bridge, in satoshi.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Balances {
-    /// The Bridge's accounts, from its storage.
-    pub ledger: Ledger,
+    /// From the Bridge's storage.
+    pub books: Books,
     /// Coins outside the Bridge, rounded up.
     pub supply_sat: u64,
 }
@@ -36,22 +38,23 @@ impl<'a, S: Store> PegContracts<'a, S> {
         Self { chain, stop, header: chain.head() }
     }
 
-    /// Ledger and supply, read from the Bridge's storage and balance.
+    /// Books and supply, read from the Bridge's storage and balance.
     ///
     /// # Errors
     ///
     /// Those of the type.
     pub fn balances(&self) -> Result<Balances, SimulateError> {
         let state = self.chain.state_at(self.header.number)?;
-        let slot = state.storage(BRIDGE, Ledger::SLOT)?;
+        let [first, second] = Books::slots();
+        let books = Books::from_slots([state.storage(BRIDGE, first)?, state.storage(BRIDGE, second)?]);
         let balance = state.account(BRIDGE)?.map_or(U256::ZERO, |account| account.balance);
         let supply_wei = GENESIS_COINS_WEI.saturating_sub(balance);
         // Rounded up: a fraction of a satoshi outside is covered by a whole one.
         let supply_sat = supply_wei.div_ceil(U256::from(WEI_PER_SAT));
-        Ok(Balances { ledger: Ledger::from_slot(slot), supply_sat: supply_sat.saturating_to() })
+        Ok(Balances { books, supply_sat: supply_sat.saturating_to() })
     }
 
-    /// Limits, fee rates and confirmations of the Bridge.
+    /// What the Bridge was made with.
     ///
     /// # Errors
     ///
@@ -60,13 +63,49 @@ impl<'a, S: Store> PegContracts<'a, S> {
         self.ask(BRIDGE, Bridge::parametersCall {})
     }
 
+    /// What bounds deposits and withdrawals now.
+    ///
+    /// # Errors
+    ///
+    /// Those of the type.
+    pub fn limits(&self) -> Result<IBridge::Limits, SimulateError> {
+        self.ask(BRIDGE, Bridge::limitsCall {})
+    }
+
+    /// What any deposit pays for its sweep at a rate, in satoshi.
+    ///
+    /// # Errors
+    ///
+    /// Those of the type.
+    pub fn deposit_charge(&self, rate: u64) -> Result<u64, SimulateError> {
+        self.ask(DEPOSITS, Deposits::chargeCall { rate })
+    }
+
+    /// What a withdrawal to a script of this length pays at a rate, in satoshi.
+    ///
+    /// # Errors
+    ///
+    /// Those of the type.
+    pub fn withdrawal_charge(&self, script_length: u64, rate: u64) -> Result<u64, SimulateError> {
+        self.ask(BRIDGE, Bridge::chargeCall { scriptLength: U256::from(script_length), rate })
+    }
+
+    /// The least maximum of a new withdrawal to a script of this length, in satoshi.
+    ///
+    /// # Errors
+    ///
+    /// Those of the type.
+    pub fn floor_fee(&self, script_length: u64) -> Result<u64, SimulateError> {
+        self.ask(BRIDGE, Bridge::floorFeeCall { scriptLength: U256::from(script_length) })
+    }
+
     /// A deposit by its outpoint; `txid` in the byte order of hashing. Status 0: there is none.
     ///
     /// # Errors
     ///
     /// Those of the type.
-    pub fn deposit(&self, txid: B256, vout: u32) -> Result<IBridge::Deposit, SimulateError> {
-        self.ask(BRIDGE, Bridge::depositCall { txid, vout })
+    pub fn deposit(&self, txid: B256, vout: u32) -> Result<IDeposits::Deposit, SimulateError> {
+        self.ask(DEPOSITS, Deposits::depositCall { txid, vout })
     }
 
     /// A withdrawal by its number. Status 0: there is none.
@@ -83,8 +122,17 @@ impl<'a, S: Store> PegContracts<'a, S> {
     /// # Errors
     ///
     /// Those of the type.
-    pub fn vault_transaction(&self, number: U256) -> Result<IBridge::VaultTransaction, SimulateError> {
-        self.ask(BRIDGE, Bridge::vaultTransactionCall { number })
+    pub fn vault_transaction(&self, number: u32) -> Result<IVault::VaultTransaction, SimulateError> {
+        self.ask(VAULT, Vault::vaultTransactionCall { number })
+    }
+
+    /// The number of the last vault transaction; 0: there is none.
+    ///
+    /// # Errors
+    ///
+    /// Those of the type.
+    pub fn vault_transaction_count(&self) -> Result<u32, SimulateError> {
+        self.ask(VAULT, Vault::vaultTransactionCountCall {})
     }
 
     /// The current epoch of the federation, from 1.
@@ -152,6 +200,16 @@ impl<'a, S: Store> PegContracts<'a, S> {
     /// Those of the type.
     pub fn confirmations(&self, block: B256) -> Result<u32, SimulateError> {
         self.ask(LIGHT_CLIENT, BitcoinLightClient::confirmationsCall { hash: block })
+    }
+
+    /// Confirmations of the block that the ledger remembers by its height and the start of its hash; 0 when it is not in the best chain.
+    ///
+    /// # Errors
+    ///
+    /// Those of the type.
+    pub fn confirmations_of(&self, height: u32, head: FixedBytes<8>) -> Result<u32, SimulateError> {
+        let hash = self.ask(LIGHT_CLIENT, BitcoinLightClient::hashAtCall { height })?;
+        if hash.is_zero() || hash[..8] != head[..] { Ok(0) } else { self.confirmations(hash) }
     }
 
     fn ask<C: SolCall>(&self, to: Address, call: C) -> Result<C::Return, SimulateError> {

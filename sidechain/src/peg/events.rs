@@ -1,11 +1,13 @@
-//! What the Bridge logged, looked up exactly: by the index of logs, from block 0 on, at a cost that does not grow with the chain.
+//! What the ledger logged, looked up exactly: by the index of logs, from block 0 on, at a cost that does not grow with the chain.
 
-use alloy_primitives::{B256, U256};
+use std::collections::VecDeque;
+
+use alloy_primitives::{Address, B256, U256};
 use bitcoin::hashes::Hash;
 use bitcoin::{OutPoint, Txid};
-use contracts::Bridge;
-use contracts::address::BRIDGE;
+use contracts::address::{BRIDGE, DEPOSITS, VAULT};
 use contracts::alloy_sol_types::SolEvent;
+use contracts::{Bridge, Deposits, Vault};
 
 use crate::chain::{Chain, LogFilter, LogLimits, LogPage, LogPlace, SimulateError};
 use crate::execution::Stop;
@@ -13,6 +15,12 @@ use crate::state::store::Store;
 
 /// Deposits to one address that are answered at once. An address is for one payment; of more, the next page has the others.
 pub const MAX_DEPOSITS: usize = 1_000;
+
+/// Vault transactions that pay one withdrawal that are answered: the newest.
+pub const MAX_VERSIONS: usize = 16;
+
+/// Logs that are read at once on the way to the newest.
+const PAGE: usize = 1_000;
 
 /// Some of the deposits to an address, and where the others begin.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,8 +30,9 @@ pub struct DepositPage {
     pub next: Option<LogPlace>,
 }
 
-/// Outpoints of the deposits to an output key that the ledger has, in the order in which their sweeps were proposed, from a place in
-/// the chain's logs on; at most [`MAX_DEPOSITS`]. Blocks up to `head`.
+/// Outpoints of the deposits to an output key that the ledger has, in the order in which they were proven, from a place in the
+/// chain's logs on; at most [`MAX_DEPOSITS`]. One that was proven again, since its block left the best chain, is there once a page.
+/// Blocks up to `head`.
 ///
 /// # Errors
 ///
@@ -36,27 +45,60 @@ pub fn deposits_to<S: Store>(
     stop: &Stop,
 ) -> Result<DepositPage, SimulateError> {
     let range = Range { from, head, most: MAX_DEPOSITS };
-    let LogPage { logs, next, .. } = logged::<Bridge::DepositSweeping, S>(chain, output_key, range, stop)?;
-    let events = logs.iter().filter_map(|entry| Bridge::DepositSweeping::decode_log(&entry.log).ok());
-    let outpoints = events.map(|event| OutPoint::new(Txid::from_byte_array(event.txid.0), event.vout)).collect();
+    let (events, next) = logged::<Deposits::DepositProven, S>(chain, DEPOSITS, output_key, range, stop)?;
+    let mut outpoints = Vec::with_capacity(events.len());
+    let mut seen = std::collections::BTreeSet::new();
+    for event in events {
+        let outpoint = OutPoint::new(Txid::from_byte_array(event.txid.0), event.vout);
+        if seen.insert(outpoint) {
+            outpoints.push(outpoint);
+        }
+    }
     Ok(DepositPage { outpoints, next })
 }
 
-/// The event of a vault transaction's proposal, which alone holds the whole transaction. Blocks up to `head`.
+/// The event that fixed a vault transaction, which alone holds its content and its bytes. Blocks up to `head`.
 ///
 /// # Errors
 ///
 /// When the store fails; `Stopped`.
-pub fn proposal<S: Store>(
+pub fn bound<S: Store>(
     chain: &Chain<S>,
-    number: u64,
+    number: u32,
     head: u64,
     stop: &Stop,
-) -> Result<Option<Bridge::VaultTransactionProposed>, SimulateError> {
+) -> Result<Option<Vault::Bound>, SimulateError> {
     let range = Range { from: LogPlace::default(), head, most: 1 };
-    let page = logged::<Bridge::VaultTransactionProposed, S>(chain, U256::from(number).into(), range, stop)?;
-    let event = page.logs.first().and_then(|entry| Bridge::VaultTransactionProposed::decode_log(&entry.log).ok());
-    Ok(event.map(|event| event.data))
+    let (events, _) = logged::<Vault::Bound, S>(chain, VAULT, U256::from(number).into(), range, stop)?;
+    Ok(events.into_iter().next())
+}
+
+/// The events of the newest vault transactions that pay a withdrawal, at most [`MAX_VERSIONS`], the newest last. Blocks up to `head`.
+/// Each of them was approved by a threshold of members, so there are few.
+///
+/// # Errors
+///
+/// When the store fails; `Stopped`.
+pub fn ties<S: Store>(
+    chain: &Chain<S>,
+    id: u64,
+    head: u64,
+    stop: &Stop,
+) -> Result<Vec<Bridge::WithdrawalTied>, SimulateError> {
+    let mut newest = VecDeque::with_capacity(MAX_VERSIONS);
+    let mut from = Some(LogPlace::default());
+    while let Some(place) = from {
+        let range = Range { from: place, head, most: PAGE };
+        let (events, next) = logged::<Bridge::WithdrawalTied, S>(chain, BRIDGE, U256::from(id).into(), range, stop)?;
+        for event in events {
+            if newest.len() == MAX_VERSIONS {
+                newest.pop_front();
+            }
+            newest.push_back(event);
+        }
+        from = next;
+    }
+    Ok(newest.into())
 }
 
 /// Which logs: from a place on, up to a block, and how many.
@@ -66,53 +108,69 @@ struct Range {
     most: usize,
 }
 
-/// The first logs of the Bridge of one kind in a range, with a first parameter.
+/// The first events of one kind in a range, of one contract and with a first parameter; and where the others begin.
 fn logged<E: SolEvent, S: Store>(
     chain: &Chain<S>,
+    emitter: Address,
     parameter: B256,
     range: Range,
     stop: &Stop,
-) -> Result<LogPage, SimulateError> {
+) -> Result<(Vec<E>, Option<LogPlace>), SimulateError> {
     let Range { from, head, most } = range;
     if from.block > head {
-        return Ok(LogPage::default());
+        return Ok((Vec::new(), None));
     }
     let topics = [[E::SIGNATURE_HASH].into(), [parameter].into(), [].into(), [].into()];
-    let filter = LogFilter { from: from.block, to: head, addresses: [BRIDGE].into(), topics };
+    let filter = LogFilter { from: from.block, to: head, addresses: [emitter].into(), topics };
     let limits = LogLimits { logs: most, ..LogLimits::default() };
-    let mut page = chain.log_page(&filter, from.log_index, &limits, stop)?;
+    let LogPage { logs, mut next, .. } = chain.log_page(&filter, from.log_index, &limits, stop)?;
     if stop.is_stopped() {
         return Err(SimulateError::Stopped);
     }
     // A block's logs come together, however many they are: the rest is for the next page.
-    if let Some(first_left) = page.logs.get(most) {
-        page.next = Some(LogPlace { block: first_left.block_number, log_index: first_left.log_index });
-        page.logs.truncate(most);
+    if let Some(first_left) = logs.get(most) {
+        next = Some(LogPlace { block: first_left.block_number, log_index: first_left.log_index });
     }
-    Ok(page)
+    let events = logs.iter().take(most).filter_map(|entry| E::decode_log(&entry.log).ok());
+    Ok((events.map(|event| event.data).collect(), next))
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
-    use alloy_primitives::{Address, Log};
+    use alloy_primitives::Log;
+    use contracts::{IDeposits, IVault};
 
     use super::*;
     use crate::chain::fabricated;
     use crate::state::store::Memory;
     use crate::testing::genesis;
 
-    fn sweeping(output_key: B256, txid: u8) -> Bridge::DepositSweeping {
-        Bridge::DepositSweeping {
+    fn proven(output_key: B256, txid: u8) -> Deposits::DepositProven {
+        let terms = IDeposits::Terms {
+            recipient: Address::ZERO,
+            claimant: Address::ZERO,
+            reclaimKey: B256::ZERO,
+            maxFeeSat: 1,
+            dataHash: B256::ZERO,
+            epoch: 1,
+        };
+        Deposits::DepositProven {
             outputKey: output_key,
             recipient: Address::ZERO,
             txid: B256::repeat_byte(txid),
             vout: 7,
             amountSat: 1,
-            shareSat: 1,
-            number: U256::from(5),
+            leafHash: B256::ZERO,
+            terms,
+            blockHash: B256::ZERO,
+            height: 1,
         }
+    }
+
+    fn tied(id: u64, number: u32) -> Bridge::WithdrawalTied {
+        Bridge::WithdrawalTied { id: U256::from(id), output: 1, number, chargeSat: 79 }
     }
 
     fn at(emitter: Address, event: &impl SolEvent) -> Log {
@@ -120,25 +178,33 @@ mod tests {
     }
 
     #[test]
-    fn deposits_and_proposals_are_those_of_the_bridge_alone() {
+    fn deposits_and_bound_transactions_are_those_of_the_ledger_alone() {
         let store = Arc::new(Memory::default());
         let chain = Chain::open(genesis(), store.clone()).expect("the genesis is right");
         let (key, other) = (B256::repeat_byte(0xaa), B256::repeat_byte(0xbb));
-        let proposed = Bridge::VaultTransactionProposed {
-            number: U256::from(5),
-            txid: B256::ZERO,
-            proposer: Address::ZERO,
-            feeSat: 1,
-            transaction: vec![1, 2, 3].into(),
-            inputs: Vec::new(),
+        let content = IVault::Content {
+            epoch: 1,
+            rate: 1_000,
+            reserveSat: 0,
+            deposits: Vec::new(),
+            outputs: vec![1],
+            withdrawals: vec![2],
         };
-        let forged = Bridge::VaultTransactionProposed { transaction: vec![4].into(), ..proposed.clone() };
-        let settled =
-            Bridge::VaultTransactionSettled { number: U256::from(5), txid: B256::ZERO, blockHash: B256::ZERO };
+        let fixed = Vault::Bound {
+            number: 5,
+            txid: B256::ZERO,
+            proposal: 7,
+            content,
+            changeSat: 1,
+            amountsSat: vec![3],
+            transaction: vec![1, 2, 3].into(),
+        };
+        let forged = Vault::Bound { transaction: vec![4].into(), ..fixed.clone() };
+        let settled = Vault::Settled { number: 5, txid: B256::ZERO, blockHash: B256::ZERO, height: 1 };
         let blocks = [
-            vec![at(Address::ZERO, &forged), at(BRIDGE, &sweeping(key, 1)), at(Address::ZERO, &sweeping(key, 9))],
-            vec![at(BRIDGE, &settled), at(BRIDGE, &sweeping(other, 2))],
-            vec![at(BRIDGE, &proposed), at(BRIDGE, &sweeping(key, 3))],
+            vec![at(BRIDGE, &forged), at(DEPOSITS, &proven(key, 1)), at(VAULT, &proven(key, 9))],
+            vec![at(VAULT, &settled), at(DEPOSITS, &proven(other, 2)), at(DEPOSITS, &proven(key, 1))],
+            vec![at(VAULT, &fixed), at(DEPOSITS, &proven(key, 3))],
         ];
         for (number, logs) in (1..).zip(blocks) {
             let executed = fabricated::block(number, logs.into_iter().map(|log| vec![log]).collect());
@@ -149,13 +215,33 @@ mod tests {
             assert_eq!(page.next, None);
             page.outpoints.iter().map(|outpoint| (outpoint.txid.to_byte_array()[0], outpoint.vout)).collect::<Vec<_>>()
         };
-        assert_eq!(found(key, 3), [(1, 7), (3, 7)]);
+        assert_eq!(found(key, 3), [(1, 7), (3, 7)], "one that was proven again is there once");
         assert_eq!(found(key, 2), [(1, 7)]);
         assert_eq!(found(other, 3), [(2, 7)]);
         assert_eq!(found(B256::ZERO, 3), []);
-        assert_eq!(proposal(&chain, 5, 3, &Stop::never()).expect("in memory"), Some(proposed));
-        assert_eq!(proposal(&chain, 5, 2, &Stop::never()).expect("in memory"), None);
-        assert_eq!(proposal(&chain, 6, 3, &Stop::never()).expect("in memory"), None);
+        assert_eq!(bound(&chain, 5, 3, &Stop::never()).expect("in memory"), Some(fixed));
+        assert_eq!(bound(&chain, 5, 2, &Stop::never()).expect("in memory"), None);
+        assert_eq!(bound(&chain, 6, 3, &Stop::never()).expect("in memory"), None);
+    }
+
+    #[test]
+    fn of_many_versions_of_a_withdrawal_the_newest_sixteen_are_answered() {
+        let store = Arc::new(Memory::default());
+        let chain = Chain::open(genesis(), store.clone()).expect("the genesis is right");
+        let stop = Stop::default();
+        for block in 1..=3 {
+            let logs = (0..700).flat_map(|at_| [at(BRIDGE, &tied(4, 700 * block + at_)), at(BRIDGE, &tied(5, at_))]);
+            fabricated::write(&store, &fabricated::block(block.into(), vec![logs.collect()])).expect("in memory");
+        }
+        let newest = |head| {
+            let ties = ties(&chain, 4, head, &stop).expect("in memory");
+            ties.into_iter().map(|tie| tie.number).collect::<Vec<_>>()
+        };
+        assert_eq!(newest(3), (2_784..2_800).collect::<Vec<_>>(), "the newest last");
+        assert_eq!(newest(1), (1_384..1_400).collect::<Vec<_>>());
+        assert!(newest(0).is_empty());
+        stop.stop();
+        assert!(matches!(ties(&chain, 4, 3, &stop), Err(SimulateError::Stopped)));
     }
 
     #[test]
@@ -169,8 +255,8 @@ mod tests {
             let count = if block == 4 { 2_500 } else { 400 };
             let mut logs = Vec::new();
             for _ in 0..count {
-                logs.push(at(BRIDGE, &Bridge::DepositSweeping { vout: number, ..sweeping(key, 1) }));
-                logs.push(at(BRIDGE, &sweeping(B256::repeat_byte(0xbb), 2)));
+                logs.push(at(DEPOSITS, &Deposits::DepositProven { vout: number, ..proven(key, 1) }));
+                logs.push(at(DEPOSITS, &proven(B256::repeat_byte(0xbb), 2)));
                 number += 1;
             }
             fabricated::write(&store, &fabricated::block(block, vec![logs])).expect("in memory");

@@ -5,5 +5,5 @@ mod events;
 mod registration;
 
 pub use contracts::{Balances, PegContracts};
-pub use events::{DepositPage, MAX_DEPOSITS, deposits_to, proposal};
-pub use registration::{RegisterError, check_registration, is_minted, payment, registration, swept};
+pub use events::{DepositPage, MAX_DEPOSITS, MAX_VERSIONS, bound, deposits_to, ties};
+pub use registration::{RegisterError, check_registration, is_done, payment, proven, registration};

@@ -6,10 +6,10 @@ use alloy_primitives::{B256, Log};
 use api::peg::{PaymentProof, Terms};
 use bitcoin::XOnlyPublicKey;
 use bitcoin::hashes::Hash as _;
-use contracts::Bridge;
-use contracts::address::BRIDGE;
+use contracts::address::{BRIDGE, DEPOSITS, VAULT};
 use contracts::alloy_sol_types::SolEvent as _;
-use mainchain::deposit::{DEPOSIT_WEIGHT, DepositTerms, Peg};
+use contracts::{Contract, Deposits};
+use mainchain::deposit::{DepositTerms, Peg};
 use mainchain::header;
 use mainchain::proof::{InclusionProof, parse_stripped};
 
@@ -17,9 +17,6 @@ use super::contracts::PegContracts;
 use crate::chain::{Chain, Payment, Registration, SimulateError};
 use crate::execution::Stop;
 use crate::state::store::Store;
-
-/// Virtual bytes a deposit adds to its sweep, rounded up: a fee limit below their price at the lowest rate could never be met.
-const SWEEP_VBYTES: u64 = DEPOSIT_WEIGHT.to_vbytes_ceil();
 
 /// A fee limit of more than 1 BTC is a mistake.
 const MAX_FEE_SAT: u64 = 100_000_000;
@@ -56,7 +53,7 @@ pub enum RegisterError {
 /// `Terms`, with the reason. `Simulate`: the federation's key could not be read.
 pub fn registration<S: Store>(chain: &Chain<S>, terms: &Terms, stop: &Stop) -> Result<Registration, RegisterError> {
     let genesis = chain.genesis();
-    let deposit = check(terms, u64::from(genesis.bridge.min_fee_rate))?;
+    let deposit = check(terms, genesis.bridge.least_deposit_charge_sat())?;
     let group_key = group_key(chain, terms.epoch, stop)?;
     let delay = NonZeroU16::new(genesis.bridge.reclaim_delay)
         .ok_or_else(|| RegisterError::Terms("the reclaim delay of this chain is zero".into()))?;
@@ -134,37 +131,56 @@ fn inclusion(proof: &PaymentProof) -> Result<InclusionProof, usize> {
 }
 
 /// The address and the payment of a log, if it says that a deposit is in the ledger.
-pub fn swept(log: &Log) -> Option<(B256, Payment)> {
-    if log.address != BRIDGE {
+pub fn proven(log: &Log) -> Option<(B256, Payment)> {
+    if log.address != DEPOSITS {
         return None;
     }
-    let event = Bridge::DepositSweeping::decode_log(log).ok()?.data;
+    let event = Deposits::DepositProven::decode_log(log).ok()?.data;
     Some((event.outputKey, Payment { txid: event.txid, vout: event.vout }))
 }
 
-/// Whether the ledger has minted a payment. A ledger that cannot be read has not.
-pub fn is_minted<S: Store>(chain: &Chain<S>, payment: &Payment) -> bool {
-    /// In the contract: none, sweeping, minted.
-    const MINTED: u8 = 2;
+/// Whether nobody has to look for a payment any more: the ledger has minted it, or knows that it is gone. A ledger that cannot be read does
+/// not say so.
+pub fn is_done<S: Store>(chain: &Chain<S>, payment: &Payment) -> bool {
+    /// In the contract: none, proven, swept, minted, gone.
+    const GONE: u8 = 4;
     // Asked for a batch that is on its way to disk, a bounded number of times.
     let stop = Stop::never();
     let deposit = PegContracts::at_head(chain, &stop).deposit(payment.txid, payment.vout);
-    deposit.is_ok_and(|deposit| deposit.status == MINTED)
+    deposit.is_ok_and(|deposit| deposit.minted || deposit.status == GONE)
 }
 
-/// Checks the terms by themselves, and reads them. `min_fee_rate` is in satoshis per virtual byte.
-fn check(terms: &Terms, min_fee_rate: u64) -> Result<DepositTerms, RegisterError> {
-    if terms.recipient.is_zero() {
-        return Err(RegisterError::Terms("the recipient is the zero address".into()));
-    }
+/// Checks the terms by themselves, and reads them. `least_fee_sat` is what a sweep costs at the lowest rate.
+fn check(terms: &Terms, least_fee_sat: u64) -> Result<DepositTerms, RegisterError> {
+    check_accounts(terms)?;
     let deposit = DepositTerms::try_from(terms)
         .map_err(|_| RegisterError::Terms(format!("reclaimKey {} is not an x-only public key", terms.reclaim_key)))?;
-    let lowest = SWEEP_VBYTES * min_fee_rate;
-    if !(lowest..=MAX_FEE_SAT).contains(&terms.max_fee_sat) {
+    if !(least_fee_sat..=MAX_FEE_SAT).contains(&terms.max_fee_sat) {
         let got = terms.max_fee_sat;
-        return Err(RegisterError::Terms(format!("maxFeeSat is {got}, expected {lowest} to {MAX_FEE_SAT} sat")));
+        return Err(RegisterError::Terms(format!("maxFeeSat is {got}, expected {least_fee_sat} to {MAX_FEE_SAT} sat")));
     }
     Ok(deposit)
+}
+
+/// The ledger takes no deposit for the zero address or for another contract of its own than the Bridge, whose deposits are the
+/// reserve's; and no contract of the peg ever fetches coins.
+fn check_accounts(terms: &Terms) -> Result<(), RegisterError> {
+    let Terms { recipient, claimant, .. } = terms;
+    if recipient.is_zero() {
+        return Err(RegisterError::Terms("the recipient is the zero address".into()));
+    }
+    if [VAULT, DEPOSITS].contains(recipient) {
+        return Err(RegisterError::Terms(format!(
+            "the recipient {recipient} is a contract of the ledger, which takes no coins: no deposit for it is ever minted"
+        )));
+    }
+    let never_fetches = Contract::ALL.iter().any(|contract| contract.address() == *claimant);
+    if never_fetches && claimant != recipient {
+        return Err(RegisterError::Terms(format!(
+            "the claimant {claimant} is a contract of the peg, which never fetches coins; the zero address names the recipient"
+        )));
+    }
+    Ok(())
 }
 
 fn group_key<S: Store>(chain: &Chain<S>, epoch: u32, stop: &Stop) -> Result<XOnlyPublicKey, RegisterError> {

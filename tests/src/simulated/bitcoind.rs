@@ -26,8 +26,10 @@ use super::faults::{Fault, Faults};
 /// The patience of a real client.
 const TIMEOUT: Duration = Duration::from_secs(15);
 const URL: &str = "simulated";
-/// What every bitcoind estimates.
+/// What every bitcoind estimates at first.
 const FEE_RATE: FeeRate = FeeRate::from_sat_per_kwu(500);
+/// BIP125 and BIP431: what a replacement pays more than what it replaces, in satoshis per virtual byte of its own.
+const INCREMENT_SAT_PER_VB: u64 = 1;
 
 /// The chain that all see. Clones are the same.
 #[derive(Clone)]
@@ -38,11 +40,16 @@ pub struct Bitcoin {
 
 struct State {
     blocks: Vec<Block>,
+    /// Blocks that left the best chain: a bitcoind keeps them.
+    stale: Vec<Block>,
     /// Unspent outputs of the chain, with the height they are at.
     unspent: BTreeMap<OutPoint, (TxOut, u32)>,
     mempool: Vec<Transaction>,
     /// Payments so far: their inputs come from outside the simulation, and must differ.
     payments: u64,
+    estimate: Option<FeeRate>,
+    /// Miners leave out what pays less.
+    least: FeeRate,
 }
 
 /// One relayer's bitcoind.
@@ -56,7 +63,15 @@ impl Bitcoin {
     #[must_use]
     pub fn new(clock: Clock) -> Self {
         let genesis = bitcoin::constants::genesis_block(bitcoin::Network::Regtest);
-        let state = State { blocks: vec![genesis], unspent: BTreeMap::new(), mempool: Vec::new(), payments: 0 };
+        let state = State {
+            blocks: vec![genesis],
+            stale: Vec::new(),
+            unspent: BTreeMap::new(),
+            mempool: Vec::new(),
+            payments: 0,
+            estimate: Some(FEE_RATE),
+            least: FeeRate::ZERO,
+        };
         Self { clock, state: Arc::new(Mutex::new(state)) }
     }
 
@@ -78,6 +93,74 @@ impl Bitcoin {
     pub fn mine(&self, count: u32) {
         let now = u32::try_from(self.clock.unix_ms() / 1000).expect("before 2106");
         (0..count).for_each(|_| self.lock().mine(now));
+    }
+
+    /// What every bitcoind estimates from now on.
+    pub fn estimate(&self, rate: Option<FeeRate>) {
+        self.lock().estimate = rate;
+    }
+
+    /// Miners leave out vault transactions that pay less.
+    pub fn mine_only_above(&self, least: FeeRate) {
+        self.lock().least = least;
+    }
+
+    /// Every mempool loses everything.
+    pub fn lose_mempool(&self) {
+        self.lock().mempool.clear();
+    }
+
+    /// Takes the last blocks out of the best chain, and mines a longer one without what was in them; payments from outside wait to be mined again, what
+    /// the federation made is lost by the mempools.
+    ///
+    /// # Panics
+    ///
+    /// When there are not so many blocks.
+    pub fn reorganise(&self, blocks: usize) {
+        self.reorganise_with(blocks, |payment| payment);
+    }
+
+    /// The same; what paid to a script spends its inputs on something else.
+    ///
+    /// # Panics
+    ///
+    /// When there are not so many blocks.
+    pub fn double_spend(&self, blocks: usize, script: &ScriptBuf) {
+        let elsewhere = ScriptBuf::from_bytes([&[0x00, 0x14], &[0xee; 20][..]].concat());
+        self.reorganise_with(blocks, |mut payment| {
+            for output in payment.output.iter_mut().filter(|output| output.script_pubkey == *script) {
+                output.script_pubkey.clone_from(&elsewhere);
+            }
+            payment
+        });
+    }
+
+    fn reorganise_with(&self, blocks: usize, change: impl Fn(Transaction) -> Transaction) {
+        let mut state = self.lock();
+        let kept = state.blocks.len() - blocks;
+        let gone = state.blocks.split_off(kept);
+        let (mined, gone) = (std::mem::take(&mut state.blocks), gone);
+        state.stale.extend(gone.iter().cloned());
+        state.unspent.clear();
+        for block in mined {
+            state.connect(block);
+        }
+        state.mempool.clear();
+        drop(state);
+        let now = u32::try_from(self.clock.unix_ms() / 1000).expect("before 2106");
+        (0..=blocks).for_each(|_| self.lock().mine(now + 1));
+        let outside = gone.into_iter().flat_map(|block| block.txdata.into_iter().skip(1));
+        let mut state = self.lock();
+        let payments = outside.filter(|transaction| transaction.version != transaction::Version(3));
+        state.mempool.extend(payments.map(change));
+    }
+
+    /// What was paid to a script in blocks.
+    #[must_use]
+    pub fn paid(&self, script: &ScriptBuf) -> Amount {
+        let state = self.lock();
+        let outputs = state.blocks.iter().flat_map(|block| &block.txdata).flat_map(|transaction| &transaction.output);
+        outputs.filter(|output| output.script_pubkey == *script).map(|output| output.value).sum()
     }
 
     /// Whether a transaction waits or is in a block.
@@ -104,7 +187,7 @@ impl State {
     }
 
     fn find(&self, hash: BlockHash) -> Option<&Block> {
-        self.blocks.iter().rev().find(|block| block.block_hash() == hash)
+        self.blocks.iter().rev().chain(&self.stale).find(|block| block.block_hash() == hash)
     }
 
     fn mine(&mut self, now: u32) {
@@ -119,13 +202,39 @@ impl State {
             nonce: 0,
         };
         let mut txdata = vec![coinbase(height)];
-        txdata.append(&mut self.mempool);
+        let waiting = std::mem::take(&mut self.mempool);
+        for transaction in waiting {
+            if self.is_mined(&transaction, &txdata) { txdata.push(transaction) } else { self.mempool.push(transaction) }
+        }
         let mut block = Block { header, txdata };
         block.header.merkle_root = block.compute_merkle_root().expect("it has a coinbase");
         let target = Target::from_compact(header.bits);
         while !target.is_met_by(block.block_hash()) {
             block.header.nonce += 1;
         }
+        self.connect(block);
+    }
+
+    /// Whether a miner takes it: after what it spends, and for enough.
+    fn is_mined(&self, transaction: &Transaction, before: &[Transaction]) -> bool {
+        if transaction.version != transaction::Version(3) {
+            return true;
+        }
+        let is_there = |input: &TxIn| {
+            let outpoint = input.previous_output;
+            self.unspent.contains_key(&outpoint) || before.iter().any(|parent| parent.compute_txid() == outpoint.txid)
+        };
+        let spent: Vec<TxOut> = transaction
+            .input
+            .iter()
+            .filter_map(|input| Some(self.unspent.get(&input.previous_output)?.0.clone()))
+            .collect();
+        transaction.input.iter().all(is_there)
+            && (spent.len() < transaction.input.len() || rate(transaction, &spent) >= self.least)
+    }
+
+    fn connect(&mut self, block: Block) {
+        let height = u32::try_from(self.blocks.len()).expect("a short chain");
         for transaction in &block.txdata {
             let txid = transaction.compute_txid();
             transaction.input.iter().for_each(|input| drop(self.unspent.remove(&input.previous_output)));
@@ -133,6 +242,9 @@ impl State {
                 self.unspent.insert(OutPoint { txid, vout }, (output.clone(), height));
             }
         }
+        let spent: std::collections::BTreeSet<OutPoint> =
+            block.txdata.iter().flat_map(|transaction| &transaction.input).map(|input| input.previous_output).collect();
+        self.mempool.retain(|waits| !waits.input.iter().any(|input| spent.contains(&input.previous_output)));
         self.blocks.push(block);
     }
 
@@ -159,6 +271,16 @@ impl State {
         if self.mempool.iter().any(|known| known.compute_txid() == txid) {
             return Ok(txid);
         }
+        let rivals: Vec<Transaction> = self.mempool.iter().filter(|waits| conflict(waits, signed)).cloned().collect();
+        self.mempool.retain(|waits| !conflict(waits, signed));
+        let accepted = self.accept_instead(signed, &rivals);
+        if accepted.is_err() {
+            self.mempool.extend(rivals);
+        }
+        accepted.map(|()| txid)
+    }
+
+    fn accept_instead(&mut self, signed: &Transaction, rivals: &[Transaction]) -> Result<(), String> {
         let spent: Option<Vec<TxOut>> =
             signed.input.iter().map(|input| Some(self.unspent_with_mempool(input.previous_output)?.0)).collect();
         let spent = spent.ok_or("bad-txns-inputs-missingorspent")?;
@@ -166,10 +288,30 @@ impl State {
         if sum(&spent) <= sum(&signed.output) {
             return Err("min relay fee not met".to_owned());
         }
+        let fee = sum(&spent) - sum(&signed.output);
+        for rival in rivals {
+            let known = |input: &TxIn| self.confirmed(input.previous_output).map(|(output, _)| output);
+            let inputs: Vec<TxOut> = rival.input.iter().filter_map(known).collect();
+            let replaced = sum(&inputs).saturating_sub(sum(&rival.output));
+            if fee < replaced + INCREMENT_SAT_PER_VB * signed.vsize() as u64 {
+                return Err("insufficient fee".to_owned());
+            }
+        }
         check_signatures(signed, &spent)?;
         self.mempool.push(signed.clone());
-        Ok(txid)
+        Ok(())
     }
+}
+
+fn conflict(one: &Transaction, other: &Transaction) -> bool {
+    one.input.iter().any(|input| other.input.iter().any(|others| others.previous_output == input.previous_output))
+}
+
+/// What a transaction pays for its size.
+fn rate(transaction: &Transaction, spent: &[TxOut]) -> FeeRate {
+    let sum = |outputs: &[TxOut]| outputs.iter().map(|output| output.value.to_sat()).sum::<u64>();
+    let fee = sum(spent).saturating_sub(sum(&transaction.output));
+    FeeRate::from_sat_per_kwu(fee * 1_000 / transaction.weight().to_wu())
 }
 
 /// BIP341 key path spends, as all vault transactions are.
@@ -269,7 +411,7 @@ impl Bitcoind for SimulatedBitcoind {
     }
 
     async fn fee_rate(&self, _blocks: u16) -> Result<Option<FeeRate>, RpcError> {
-        self.ask("estimatesmartfee").await.map(|_| Some(FEE_RATE))
+        self.ask("estimatesmartfee").await.map(|state| state.estimate)
     }
 
     /// It has no index.

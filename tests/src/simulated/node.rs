@@ -4,14 +4,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{Address, B256, Bytes, TxKind};
 use bridge::io::clock::Clock;
 use bridge::io::relayer::{Identity, Node};
 use bridge::io::sidechain::{Block, Call, Error, Fees, Revert};
 use bridge::peg;
-use bridge::relay::ledger::{BlockLog, Head};
+use bridge::relay::view::{BlockLog, Head};
 use contracts::address::{BRIDGE, FEDERATION, LIGHT_CLIENT};
 use contracts::alloy_sol_types::SolCall;
+use contracts::coin::{GENESIS_COINS_WEI, WEI_PER_SAT};
 use contracts::{BitcoinLightClient, Bridge, Federation};
 use sidechain::block::next_base_fee;
 use sidechain::chain::{Chain, LogFilter, LogLimits, Registration, Retention, SimulateError};
@@ -20,6 +22,7 @@ use sidechain::genesis::Genesis;
 use sidechain::io::db::Database;
 use sidechain::io::node_state::{AdmitError, NodeState};
 use sidechain::mempool::{Limits, Mempool};
+use sidechain::testing::Key;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
@@ -141,8 +144,6 @@ impl Sidechain {
     #[must_use]
     pub fn info(&self) -> peg::Info {
         let genesis = self.state.chain.genesis();
-        let parameters = self.view(BRIDGE, &Bridge::parametersCall {});
-        let ledger = self.view(BRIDGE, &Bridge::ledgerCall {});
         let epoch = self.view(FEDERATION, &Federation::epochCall {});
         let key = |key: B256| (!key.is_zero()).then_some(key);
         let head = self.block(self.head()).expect("the head");
@@ -156,22 +157,29 @@ impl Sidechain {
             vault_key: key(self.view(FEDERATION, &Federation::vaultKeyCall { epoch_: epoch })),
             threshold: genesis.federation.threshold,
             members: members(genesis),
-            reclaim_delay: parameters.reclaimDelay,
-            min_deposit_sat: parameters.minDepositSat,
-            min_withdrawal_sat: parameters.minWithdrawalSat,
-            min_fee_rate: parameters.minFeeRate,
-            max_fee_rate: parameters.maxFeeRate,
-            tiers: Vec::new(),
+            parameters: self.view(BRIDGE, &Bridge::parametersCall {}).into(),
             bitcoin_tip: self.bitcoin_tip(),
-            ledger: peg::Ledger {
-                vault_sat: ledger.vaultSat,
-                owed_sat: ledger.owedSat,
-                held_sat: ledger.heldSat,
-                deficit_sat: ledger.deficitSat,
-                supply_sat: 0,
-            },
+            books: self.books(),
             head: peg::Head { number: head.number, hash: head.hash, timestamp: head.timestamp },
             version: String::new(),
+        }
+    }
+
+    /// The peg's books, with the coins outside the Bridge.
+    #[must_use]
+    pub fn books(&self) -> peg::Books {
+        let books = self.view(BRIDGE, &Bridge::booksCall {});
+        let supply = (GENESIS_COINS_WEI - self.balance(BRIDGE)) / alloy_primitives::U256::from(WEI_PER_SAT);
+        peg::Books {
+            vault_sat: books.vault,
+            owed_sat: books.owed,
+            unminted_sat: books.unminted,
+            unswept_sat: books.unswept,
+            lost_sat: books.lost,
+            reserve_sat: books.reserve,
+            unclaimed_sat: books.unclaimed,
+            covered_sat: books.covered,
+            supply_sat: supply.to(),
         }
     }
 
@@ -179,6 +187,27 @@ impl Sidechain {
         use bitcoin::hashes::Hash;
         let tip = self.view(LIGHT_CLIENT, &BitcoinLightClient::tipCall {});
         peg::BitcoinTip { hash: bitcoin::BlockHash::from_byte_array(tip.hash.0), height: tip.height }
+    }
+
+    /// Sends a call of a user with coins along; it is in the next block.
+    ///
+    /// # Panics
+    ///
+    /// When the pool does not take it.
+    pub fn send(&self, key: &Key, to: Address, wei: alloy_primitives::U256, input: Bytes) {
+        let nonce = self.state.account(key.address).expect("the store works").nonce;
+        let chain_id = self.state.chain.genesis().chain_id;
+        let transaction = key.send(chain_id, nonce, 1_000_000, to.into(), wei, input);
+        let raw = transaction.encoded_2718();
+        self.state.admit(&raw, self.clock.unix_ms()).expect("a good transaction");
+    }
+
+    /// Hands the nodes a transaction of a member, free of charge; whether they take it.
+    pub fn send_free(&self, account: &bridge::io::sidechain::Account, call: &Call) -> bool {
+        let nonce = self.state.account(account.address()).expect("the store works").nonce;
+        let chain_id = self.state.chain.genesis().chain_id;
+        let signed = account.sign(chain_id, nonce, 3_000_000, Fees::FREE, call);
+        self.state.admit(&signed.raw, self.clock.unix_ms()).is_ok()
     }
 
     /// Wei.

@@ -4,20 +4,21 @@ use std::future::Future;
 use std::time::Duration;
 
 use alloy_primitives::{Address, B256};
-use bitcoin::{Amount, XOnlyPublicKey};
+use bitcoin::{Amount, ScriptBuf, XOnlyPublicKey};
 use bridge::board::Kind;
 use bridge::io::clock::Clock;
 use bridge::io::config::{Bitcoind, Config, Duty};
-use bridge::io::relayer::{FatalError, Identity, Surroundings, TestHooks, run_within};
+use bridge::io::relayer::{FatalError, Identity, Surroundings, TestHooks, Work, run_within};
+use bridge::io::sidechain::Account;
 use bridge::keystore::OperatorKeys;
-use contracts::SigningBoard;
-use contracts::address::{BRIDGE, SIGNING_BOARD};
-use contracts::alloy_sol_types::SolEvent;
+use contracts::address::{BRIDGE, DEPOSITS, SIGNING_BOARD, VAULT};
+use contracts::alloy_sol_types::{SolCall, SolEvent};
+use contracts::{Bridge, Deposits, SigningBoard, Vault};
 use mainchain::deposit::{DepositTerms, Peg};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use sidechain::chain::Registration;
-use sidechain::testing::genesis;
+use sidechain::testing::{Key, genesis};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
@@ -32,6 +33,10 @@ const START_MS: u64 = 1_700_000_100_000;
 const BLOCK_INTERVAL: Duration = Duration::from_millis(500);
 /// The longest that anything waited for may take, by the simulated clock.
 const PATIENCE: Duration = Duration::from_secs(300);
+/// Blocks of Bitcoin after which the recovery keys can take a vault output: more than any simulation has.
+const RECOVERY_DELAY: u16 = 4_000;
+/// Satoshis of the reserve with which a network begins.
+pub const RESERVE: Amount = Amount::from_sat(1_000_000);
 /// An x-only key whose secret nobody needs: the generator of secp256k1.
 const RECLAIM_KEY: [u8; 32] =
     alloy_primitives::hex!("79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798");
@@ -124,7 +129,8 @@ impl World {
         let connect = move |_| Ok(SimulatedBitcoind { bitcoin: bitcoin.clone(), faults: faults.clone() });
         let surroundings = Surroundings { node, connect, clock, random };
         operator.relayer = Some(tokio::spawn(async move {
-            run_within(surroundings, &config, identity, &keys, TestHooks::default(), std::future::pending()).await
+            let work = Work { identity, recovery_delay: RECOVERY_DELAY };
+            run_within(surroundings, &config, work, &keys, TestHooks::default(), std::future::pending()).await
         }));
     }
 
@@ -148,6 +154,7 @@ impl World {
             poll_ms: 200,
             batch_ms: 500,
             fee_rate: None,
+            low_fee_rate: 2,
             health_listen: None,
         }
     }
@@ -159,27 +166,99 @@ impl World {
         XOnlyPublicKey::from_slice(key.as_slice()).expect("the contract checked it")
     }
 
-    /// Registers a fresh deposit address for `recipient`, and pays to it.
-    pub fn deposit(&self, key: XOnlyPublicKey, recipient: Address, amount: Amount) {
+    /// Registers a fresh deposit address for `recipient`, and pays to it; the script that was paid.
+    pub fn deposit(&mut self, key: XOnlyPublicKey, recipient: Address, amount: Amount) -> ScriptBuf {
         let info = self.sidechain.info();
+        let mut data_hash = [0; 32];
+        self.rng.fill(&mut data_hash[..]);
         let terms = DepositTerms {
             recipient: recipient.into_array(),
+            claimant: recipient.into_array(),
             reclaim_key: XOnlyPublicKey::from_slice(&RECLAIM_KEY).expect("a point"),
             max_fee: Amount::from_sat(20_000),
+            data_hash,
             epoch: info.epoch,
         };
-        let delay = info.reclaim_delay.try_into().expect("not zero");
+        let delay = info.parameters.reclaim_delay.try_into().expect("not zero");
         let output = terms.output(&Peg { network_id: info.network_id.0, bridge: BRIDGE.into_array(), delay }, key);
         let output_key = B256::from(output.output_key().serialize());
         self.sidechain.register(&Registration { terms: (&terms).into(), output_key });
         self.bitcoin.pay(output.script_pubkey(), amount);
+        output.script_pubkey()
+    }
+
+    /// Waits for the key, then fills the reserve by a deposit to the bridge, and lets its sweep become final: a network begins so.
+    pub async fn until_open(&mut self) -> XOnlyPublicKey {
+        let key = self.until_key().await;
+        self.deposit(key, BRIDGE, RESERVE);
+        let sidechain = self.sidechain.clone();
+        self.mine_until("there is a rooted vault output", move || {
+            let page = sidechain.view(VAULT, &Vault::liveOutputsCall { after_: 0, limit: 100 });
+            let is_rooted =
+                |number: &u32| sidechain.view(VAULT, &Vault::vaultTransactionCall { number: *number }).rooted;
+            page.numbers.iter().any(is_rooted).then_some(())
+        })
+        .await;
+        key
+    }
+
+    /// Mines a block every five seconds until there is an answer.
+    ///
+    /// # Panics
+    ///
+    /// When there is none for too long.
+    pub async fn mine_until<T>(&mut self, what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+        for _ in 0..100 {
+            if let Some(answer) = ask() {
+                return answer;
+            }
+            self.bitcoin.mine(1);
+            self.pass(Duration::from_secs(5)).await;
+        }
+        panic!("mined 100 blocks until {what}");
+    }
+
+    /// A withdrawal of a member of the public who has coins; its id.
+    pub async fn withdraw(&mut self, owner: &Key, script: &ScriptBuf, amount: Amount, max_fee: Amount) -> u64 {
+        let call = Bridge::withdrawCall { script: script.to_bytes().into(), maxFeeSat: max_fee.to_sat() };
+        let before = self.sidechain.view(BRIDGE, &Bridge::withdrawalCountCall {});
+        self.sidechain.send(owner, BRIDGE, contracts::coin::wei(amount.to_sat()), call.abi_encode().into());
+        let sidechain = self.sidechain.clone();
+        let count = move || sidechain.view(BRIDGE, &Bridge::withdrawalCountCall {});
+        self.until("the withdrawal is queued", move || (count() > before).then(|| count().saturating_to())).await
+    }
+
+    /// All deposits that were proven, as the ledger orders them.
+    #[must_use]
+    pub fn proven(&self) -> Vec<(B256, u32)> {
+        let logs = self.sidechain.logs(&[DEPOSITS], 0, self.sidechain.head());
+        let proven = |log: &bridge::relay::view::BlockLog| {
+            let proven = Deposits::DepositProven::decode_log(&log.log).ok()?.data;
+            Some((proven.txid, proven.vout))
+        };
+        let mut proven: Vec<(B256, u32)> = logs.iter().filter_map(proven).collect();
+        proven.sort_unstable();
+        proven.dedup();
+        proven
+    }
+
+    /// An operator's account, for what it would not do by itself.
+    #[must_use]
+    pub fn account(&self, operator: usize) -> Account {
+        Account::from_key(self.operators[operator].keys.0)
+    }
+
+    /// What the ledger has of a withdrawal.
+    #[must_use]
+    pub fn withdrawal(&self, id: u64) -> contracts::IBridge::Withdrawal {
+        self.sidechain.view(BRIDGE, &Bridge::withdrawalCall { id: alloy_primitives::U256::from(id) })
     }
 
     /// Posts of a kind on the board so far, by member.
     #[must_use]
     pub fn posts(&self, kind: Kind) -> Vec<u16> {
         let logs = self.sidechain.logs(&[SIGNING_BOARD], 0, self.sidechain.head());
-        let post = |log: bridge::relay::ledger::BlockLog| {
+        let post = |log: bridge::relay::view::BlockLog| {
             let post = SigningBoard::Posted::decode_log(&log.log).expect("the board logs nothing else").data;
             (post.kind == kind as u8).then_some(post.member)
         };

@@ -20,7 +20,14 @@ pub fn peg(delay: u16) -> Peg {
 }
 
 pub fn terms(reclaim_key: XOnlyPublicKey) -> DepositTerms {
-    DepositTerms { recipient: [0x11; 20], reclaim_key, max_fee: Amount::from_sat(20_000), epoch: 1 }
+    DepositTerms {
+        recipient: [0x11; 20],
+        claimant: [0x11; 20],
+        reclaim_key,
+        max_fee: Amount::from_sat(20_000),
+        data_hash: [0; 32],
+        epoch: 1,
+    }
 }
 
 #[tokio::test]

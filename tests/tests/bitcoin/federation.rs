@@ -15,7 +15,7 @@ use bitcoin::{
 };
 use bridge::threshold::{self, KeyShare};
 use bridge::vault;
-use bridge::vault_tx::{ANCHOR, ANCHOR_SCRIPT, SpentOutput, VaultTransaction};
+use bridge::vault_tx::{ANCHOR, ANCHOR_SCRIPT, SpentOutput, VaultTransaction, check_keys};
 use mainchain::proof::{self, InclusionProof};
 use mainchain::recovery::Recovery;
 use rand::SeedableRng;
@@ -71,11 +71,13 @@ fn vault_transaction(federation: &Federation, inputs: Vec<SpentOutput>) -> Vault
     let mut unsigned = spend(&outpoints, Sequence::ENABLE_RBF_NO_LOCKTIME);
     unsigned.version = Version(3);
     let output = |value, script_pubkey| TxOut { value, script_pubkey };
-    unsigned.output.push(output(Amount::from_sat(15_000_000), vault::script(federation.vault_key())));
+    let change = Amount::from_sat(15_000_000);
+    unsigned.output.push(output(change, vault::script(federation.vault_key())));
     unsigned.output.extend(withdrawal_scripts().into_iter().map(|script| output(Amount::from_sat(600_000), script)));
     unsigned.output.push(output(ANCHOR, ScriptBuf::from(ANCHOR_SCRIPT.to_vec())));
-    let vault_tx = VaultTransaction::parse(&bitcoin::consensus::serialize(&unsigned), inputs).expect("the layout");
-    vault_tx.check_keys(&BTreeMap::from([(1, federation.group_key())])).expect("its own keys");
+    let vault_tx =
+        VaultTransaction::parse(&bitcoin::consensus::serialize(&unsigned), inputs, change).expect("the layout");
+    check_keys(vault_tx.inputs(), &BTreeMap::from([(1, federation.group_key())])).expect("its own keys");
     vault_tx
 }
 

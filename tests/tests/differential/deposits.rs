@@ -1,245 +1,184 @@
-//! Deposits and vault transactions: addresses made in Rust are swept by the bridge, and what it writes is what Rust reads.
+//! Deposits and vault transactions: addresses made in Rust are proven to the ledger, and what it writes is what Rust reads.
 
-use alloy_primitives::{Address, B256, Bytes, U256};
-use alloy_sol_types::{SolEvent, SolValue};
-use api::peg::Terms;
+use alloy_primitives::{B256, Bytes};
+use api::peg::Content;
 use bitcoin::consensus::encode;
 use bitcoin::hashes::Hash;
-use bitcoin::secp256k1::{Keypair, PublicKey, SECP256K1, Scalar, SecretKey, XOnlyPublicKey};
+use bitcoin::secp256k1::{Keypair, SECP256K1, SecretKey};
 use bitcoin::transaction::Version;
-use bitcoin::{Amount, Block, OutPoint, ScriptBuf, TapNodeHash, TapTweakHash, Transaction, Witness};
-use contracts::bridge::{Bridge, IBitcoinLightClient, IBridge};
-use contracts::coin::GENESIS_COINS_WEI;
-use contracts::{
-    BridgeArguments, Contract, Federation, FederationArguments, MemberArguments, TierArguments, creation_code,
-};
-use mainchain::deposit::{DepositOutput, DepositTerms, Peg};
-use mainchain::proof::{InclusionProof, strip};
-use mainchain::{Checkpoint, Network};
+use bitcoin::{Amount, Block, OutPoint, ScriptBuf, Sequence, Transaction, Witness};
+use contracts::Vault;
+use contracts::address::BRIDGE;
+use mainchain::deposit::DepositTerms;
 use proptest::prelude::*;
 use tests::evm::word;
+use tests::ledger::{Ledger, parameters};
 
 use crate::blocks::{LIMIT, START, block, block_on, hash, mine, transaction};
-use crate::light_client::{LightClient, solidity_proof};
 
-const NETWORK: B256 = B256::repeat_byte(0x77);
-const MEMBER: Address = Address::repeat_byte(0xa1);
+/// Gas of the largest transaction (EIP-7825).
+const MAX_TRANSACTION_GAS: u64 = 1 << 24;
+/// 1 sat/vB.
+pub const RATE: u64 = 1_000;
+/// For the reserve, so that a sweep may cost more than its deposits pay.
+const RESERVE_SAT: u64 = 1_000_000;
 
-type Proposed = Bridge::VaultTransactionProposed;
-
-/// A bridge on a regtest with one member, whose group key is of a known secret.
-struct Ledger {
-    client: LightClient,
-    bridge: Address,
-    group: Keypair,
-    peg: Peg,
-}
-
-impl Ledger {
-    fn new(group: Keypair, delay: u16) -> Self {
-        let mut client = LightClient::new(&Network::Regtest.params(), &Checkpoint::genesis(Network::Regtest));
-        let leaf = B256::repeat_byte(0x42);
-        let member = MemberArguments {
-            account: MEMBER,
-            encryption_key: group.public_key().serialize(),
-            validator_key: [0; 96],
-            p2p_key: B256::ZERO,
-            name: "only".into(),
-        };
-        let federation =
-            FederationArguments { network_id: NETWORK, threshold: 1, members: vec![member], recovery_leaf: leaf };
-        let evm = &mut client.evm;
-        let federation = evm
-            .create(creation_code(Contract::Federation), &federation.abi_encode(), 1)
-            .expect("a possible federation");
-        let parameters = BridgeArguments {
-            reclaim_delay: delay,
-            min_deposit_sat: 1000,
-            min_withdrawal_sat: 1000,
-            min_fee_rate: 1,
-            max_fee_rate: 500,
-            tiers: vec![TierArguments { up_to_sat: u64::MAX, confirmations: 2 }],
-        };
-        let arguments = parameters.abi_encode_with(client.address, federation);
-        let bridge = evm.create(creation_code(Contract::Bridge), &arguments, 2).expect("possible parameters");
-        evm.set_balance(bridge, GENESIS_COINS_WEI);
-
-        let vault = tweaked(group.x_only_public_key().0, leaf);
-        let confirm = Federation::confirmKeyCall {
-            network: NETWORK,
-            epoch_: 1,
-            groupKey_: x(&group.public_key()),
-            vaultKeyX: x(&vault),
-            vaultKeyY: y(&vault),
-        };
-        evm.call(MEMBER, federation, &confirm).expect("the vault key is the tweaked group key");
-        let peg = Peg { network_id: NETWORK.0, bridge: bridge.into_array(), delay: delay.try_into().expect("not 0") };
-        Self { client, bridge, group, peg }
+pub fn terms(recipient: [u8; 20], owner: &Keypair) -> DepositTerms {
+    DepositTerms {
+        recipient,
+        claimant: [0; 20],
+        reclaim_key: owner.x_only_public_key().0,
+        max_fee: Amount::from_sat(50_000),
+        data_hash: [0; 32],
+        epoch: 1,
     }
-
-    /// A deposit's terms, and the output that they make.
-    fn output(&self, recipient: [u8; 20], reclaim_key: XOnlyPublicKey) -> (DepositTerms, DepositOutput) {
-        let terms = DepositTerms { recipient, reclaim_key, max_fee: Amount::from_sat(50_000), epoch: 1 };
-        let output = terms.output(&self.peg, self.group.x_only_public_key().0);
-        (terms, output)
-    }
-
-    /// The member proposes to sweep deposits: gas, and what the bridge says of the vault transaction.
-    fn propose(&mut self, deposits: Vec<IBridge::DepositProof>, fee_sat: u64) -> Result<(u64, Proposed), String> {
-        let proposal =
-            IBridge::Proposal { network: NETWORK, deposits, vaultInputs: vec![], withdrawals: vec![], feeSat: fee_sat };
-        let done = self.client.evm.call(MEMBER, self.bridge, &Bridge::proposeCall { proposal })?;
-        let proposed = done.logs.iter().find_map(|log| Proposed::decode_log(log).ok());
-        Ok((done.gas, proposed.expect("a proposal is an event").data))
-    }
-
-    /// Anybody settles the first vault transaction: gas.
-    fn settle(&mut self, transaction: Bytes, proof: &InclusionProof) -> Result<u64, String> {
-        let call = Bridge::settleCall { number: U256::from(1), transaction, inclusion: bridge_proof(proof) };
-        self.client.evm.call(Address::ZERO, self.bridge, &call).map(|done| done.gas)
-    }
-}
-
-fn tweaked(internal: XOnlyPublicKey, root: B256) -> PublicKey {
-    let root = TapNodeHash::assume_hidden(root.0);
-    let tweak: Scalar = TapTweakHash::from_key_and_tweak(internal, Some(root)).to_scalar();
-    let (key, parity) = internal.add_tweak(SECP256K1, &tweak).expect("no such hash is known");
-    key.public_key(parity)
-}
-
-fn x(key: &PublicKey) -> B256 {
-    B256::from_slice(&key.serialize_uncompressed()[1..33])
-}
-
-fn y(key: &PublicKey) -> B256 {
-    B256::from_slice(&key.serialize_uncompressed()[33..])
-}
-
-fn deposit_proof(
-    payment: &Transaction,
-    block: &Block,
-    terms: &DepositTerms,
-    output_key_y: [u8; 32],
-) -> IBridge::DepositProof {
-    let proof = InclusionProof::build(block, payment.compute_txid()).expect("in the block");
-    IBridge::DepositProof {
-        transaction: strip(payment).into(),
-        vout: 0,
-        terms: Terms::from(terms).into(),
-        outputKeyY: B256::from(output_key_y),
-        inclusion: bridge_proof(&proof),
-    }
-}
-
-/// The same struct by another name: each contract's bindings have one of their own.
-fn bridge_proof(proof: &InclusionProof) -> IBitcoinLightClient::InclusionProof {
-    SolValue::abi_decode(&solidity_proof(proof).abi_encode()).expect("the same fields in the same order")
 }
 
 /// Pays an amount in satoshis to a script, in its output 0.
-fn paying(amount: u64, to: ScriptBuf) -> Transaction {
+pub fn paying(amount: u64, to: ScriptBuf) -> Transaction {
     let mut payment = transaction(amount, 0);
     payment.output[0].script_pubkey = to;
     payment
 }
 
-/// Gas of the largest transaction (EIP-7825).
-const MAX_TRANSACTION_GAS: u64 = 1 << 24;
-
-/// Virtual bytes of a vault transaction that only sweeps, as the bridge counts them: 67, and 58 for each deposit.
-fn sweep_vsize(deposits: usize) -> u64 {
-    67 + 58 * deposits as u64
+pub fn sweep(payments: &[Transaction], rate: u64) -> Content {
+    let mut deposits: Vec<_> = payments.iter().map(|payment| OutPoint::new(payment.compute_txid(), 0)).collect();
+    deposits.sort_by_key(|outpoint| (outpoint.txid.to_byte_array(), outpoint.vout));
+    Content { epoch: 1, rate, reserve_sat: u64::MAX, deposits, ..Content::default() }
 }
 
-/// From a full block (4,000 transactions, proofs of 12 levels): what a sweep of 1 and of the most deposits costs to propose
-/// and to settle.
+pub fn read(bytes: &Bytes) -> Transaction {
+    encode::deserialize(bytes).expect("one transaction")
+}
+
+/// From a full block (4,000 transactions, proofs of 12 levels): what it costs to prove each of 1 and of 64 deposits, to bind their sweep and
+/// to settle it, which mints them all.
 #[test]
 fn the_largest_sweep_fits_a_transaction() {
     for count in [1, 64] {
-        let (submitted, proposed, settled) = gas_of_a_sweep(count);
-        println!("{count} deposits: {submitted} gas for a header alone, {proposed} to propose, {settled} to settle");
-        assert!(proposed < MAX_TRANSACTION_GAS, "propose {proposed}");
-        assert!(settled < MAX_TRANSACTION_GAS, "settle {settled}");
+        let Gas { prove, propose, bind, settle } = gas_of_a_sweep(count);
+        println!(
+            "{count} deposits: {prove} gas to prove one, {propose} to propose, {bind} to bind, {settle} to settle"
+        );
+        for gas in [prove, propose, bind, settle] {
+            assert!(gas < MAX_TRANSACTION_GAS, "{gas}");
+        }
     }
 }
 
-/// To submit the deposits' header, to propose the sweep, and to settle it.
-fn gas_of_a_sweep(count: u8) -> (u64, u64, u64) {
+struct Gas {
+    prove: u64,
+    propose: u64,
+    bind: u64,
+    settle: u64,
+}
+
+fn gas_of_a_sweep(count: u8) -> Gas {
     let group = Keypair::from_seckey_slice(SECP256K1, &[3; 32]).expect("in range");
-    let mut ledger = Ledger::new(group, 1008);
-    let outputs: Vec<_> =
-        (0..count).map(|number| ledger.output([0x10 + number; 20], group.x_only_public_key().0)).collect();
+    let mut ledger = Ledger::new(group, parameters());
+    let reserve = terms(BRIDGE.into_array(), &group);
+    let users = (0..count).map(|number| terms([0x10 + number; 20], &group));
+    let terms: Vec<_> = std::iter::once(reserve).chain(users).collect();
+    let payments = (0..).zip(&terms);
     let payments: Vec<_> =
-        (0..).zip(&outputs).map(|(number, (_, output))| paying(1_000_000 + number, output.script_pubkey())).collect();
-    let fillers = (0..4000 - u64::from(count)).map(|salt| transaction(salt, 34));
+        payments.map(|(number, terms)| paying(1_000_000 + number, ledger.output(terms).script_pubkey())).collect();
+    let fillers = (0..4000 - payments.len() as u64).map(|salt| transaction(salt, 34));
     let block = block(payments.iter().cloned().chain(fillers).collect());
-    let submitted = ledger.client.submit(&[block.header], START).expect("valid");
+    ledger.submit(&[block.header], START).expect("valid");
 
-    let proofs = payments.iter().zip(&outputs);
-    let proofs = proofs.map(|(payment, (terms, output))| deposit_proof(payment, &block, terms, output.output_key_y()));
-    let (proposed, event) = ledger.propose(proofs.collect(), 20 * sweep_vsize(count.into())).expect("a sweep");
+    let mut prove = 0;
+    for (payment, terms) in payments.iter().zip(&terms) {
+        let (gas, _) = ledger.prove(payment, &block, terms).expect("it pays the address");
+        prove = prove.max(gas);
+    }
+    let first = ledger.bind(&(&sweep(&payments[..1], RATE)).into()).expect("the reserve is exempt");
+    let block = confirmed(&mut ledger, &first.event, &block, START + 1);
+    ledger.settle(&first.event, &block).expect("confirmed");
 
-    let swept: Transaction = encode::deserialize(&event.transaction).expect("one transaction");
-    let others = block.txdata[1..4000].to_vec();
-    let next = block_on(&block.header, START + 1, [vec![swept.clone()], others].concat());
-    let last = mine(hash(&next.header), START + 2, LIMIT, 0, None);
-    ledger.client.submit(&[next.header, last], START + 2).expect("valid");
-    let proof = InclusionProof::build(&next, swept.compute_txid()).expect("in the block");
-    let settled = ledger.settle(event.transaction, &proof).expect("confirmed");
-    (submitted, proposed, settled)
+    let bound = ledger.bind(&(&sweep(&payments[1..], RATE)).into()).expect("a sweep");
+    assert_eq!(bound.event.content.deposits.len(), usize::from(count));
+    let block = confirmed(&mut ledger, &bound.event, &block, START + 2);
+    let settle = ledger.settle(&bound.event, &block).expect("confirmed");
+    assert_eq!(ledger.books().unminted_sat, 0, "all are minted at once");
+    Gas { prove, propose: bound.propose_gas, bind: bound.bind_gas, settle }
+}
+
+/// A full block that holds a vault transaction.
+fn confirmed(ledger: &mut Ledger, bound: &Vault::Bound, parent: &Block, time: u32) -> Block {
+    let others: Vec<_> = (0..3_998).map(|salt| transaction(salt, 34)).collect();
+    let block = block_on(&parent.header, time, [vec![read(&bound.transaction)], others].concat());
+    ledger.submit(&[block.header], time).expect("valid");
+    block
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// Addresses made in Rust are what the bridge expects, and the transaction it writes is what rust-bitcoin reads.
+    /// Addresses made in Rust are what the ledger expects, and the transaction that it writes is what rust-bitcoin reads.
     #[test]
-    fn deposits_made_in_rust_are_swept_by_the_bridge(
+    fn deposits_made_in_rust_are_swept_by_the_ledger(
         secret in prop::array::uniform32(1u8..), owner in prop::array::uniform32(1u8..),
-        recipient in prop::array::uniform20(any::<u8>()), delay in 2u16.., amounts in prop::collection::vec(100_000u64..1 << 40, 1..6),
-        rate in 1u64..20,
+        recipient in prop::array::uniform20(any::<u8>()), claimant in prop::array::uniform20(any::<u8>()),
+        data_hash in prop::array::uniform32(any::<u8>()), delay in 2u16..,
+        amounts in prop::collection::btree_set(100_000u64..1 << 40, 1..6), rate in 1_000u64..20_000,
     ) {
         let key = |bytes: &[u8; 32]| SecretKey::from_slice(bytes).map(|secret| Keypair::from_secret_key(SECP256K1, &secret));
         let (Ok(group), Ok(owner)) = (key(&secret), key(&owner)) else { return Ok(()) };
         prop_assume!(recipient != [0; 20]);
-        let mut ledger = Ledger::new(group, delay);
-        let (terms, output) = ledger.output(recipient, owner.x_only_public_key().0);
-        let payments: Vec<Transaction> =
-            amounts.iter().map(|amount| paying(*amount, output.script_pubkey())).collect();
+        let mut rules = parameters();
+        rules.reclaimDelay = delay;
+        let mut ledger = Ledger::new(group, rules);
+        let reserve = terms(BRIDGE.into_array(), &owner);
+        let user = DepositTerms { claimant, data_hash, ..terms(recipient, &owner) };
+        let output = ledger.output(&user);
+        let mut payments = vec![paying(RESERVE_SAT, ledger.output(&reserve).script_pubkey())];
+        payments.extend(amounts.iter().map(|amount| paying(*amount, output.script_pubkey())));
         let block = block(payments.clone());
-        ledger.client.submit(&[block.header], START).expect("a valid header");
+        ledger.submit(&[block.header], START).expect("a valid header");
 
-        let proofs = payments.iter().map(|payment| deposit_proof(payment, &block, &terms, output.output_key_y()));
-        let fee_sat = rate * sweep_vsize(amounts.len());
-        let (_, proposed) = ledger.propose(proofs.collect(), fee_sat).map_err(TestCaseError::fail)?;
-        is_the_sweep_of(&proposed, &payments, &output, fee_sat)?;
+        ledger.prove(&payments[0], &block, &reserve).map_err(TestCaseError::fail)?;
+        for payment in &payments[1..] {
+            let (_, proven) = ledger.prove(payment, &block, &user).map_err(TestCaseError::fail)?;
+            prop_assert_eq!(proven.leafHash, B256::from(output.merkle_root().to_byte_array()));
+            prop_assert_eq!(proven.outputKey, B256::from(output.output_key().serialize()));
+            prop_assert_eq!(proven.txid, word(payment.compute_txid().as_byte_array()));
+        }
+        let bound = ledger.bind(&(&sweep(&payments, rate)).into()).map_err(TestCaseError::fail)?;
+        is_the_sweep_of(&bound.event, &payments, rate)?;
+
+        let transaction = read(&bound.event.transaction);
+        let next = block_on(&block.header, START + 1, vec![transaction]);
+        let last = mine(hash(&next.header), START + 2, LIMIT, 0, None);
+        ledger.submit(&[next.header, last], START + 2).expect("valid");
+        ledger.settle(&bound.event, &next).map_err(TestCaseError::fail)?;
+        let books = ledger.books();
+        prop_assert_eq!(books.vault_sat, bound.event.changeSat);
+        let charge = (rate * 185).div_ceil(2_000);
+        let minted: u64 = amounts.iter().map(|amount| amount - charge).sum();
+        prop_assert!(books.covers(minted) && !books.covers(minted + 1), "{books:?}");
     }
 }
 
-/// rust-bitcoin reads in the bridge's event the transaction that spends the payments, at this fee, and the keys to sign with.
-fn is_the_sweep_of(
-    proposed: &Proposed,
-    payments: &[Transaction],
-    output: &DepositOutput,
-    fee_sat: u64,
-) -> Result<(), TestCaseError> {
-    let mut transaction: Transaction = encode::deserialize(&proposed.transaction).expect("one transaction");
-    prop_assert_eq!(word(transaction.compute_txid().as_byte_array()), proposed.txid);
+/// rust-bitcoin reads in the ledger's event the transaction that spends the payments at this rate, anchor and all.
+fn is_the_sweep_of(bound: &Vault::Bound, payments: &[Transaction], rate: u64) -> Result<(), TestCaseError> {
+    let mut transaction = read(&bound.transaction);
+    prop_assert_eq!(word(transaction.compute_txid().as_byte_array()), bound.txid);
     prop_assert_eq!(transaction.version, Version::non_standard(3));
+    prop_assert_eq!(Content::from(bound.content.clone()).deposits, sweep(payments, rate).deposits);
     prop_assert_eq!(transaction.input.len(), payments.len());
-    for (input, payment) in transaction.input.iter_mut().zip(payments) {
-        prop_assert_eq!(input.previous_output, OutPoint::new(payment.compute_txid(), 0));
+    for (input, wanted) in transaction.input.iter_mut().zip(&sweep(payments, rate).deposits) {
+        prop_assert_eq!(input.previous_output, *wanted);
+        prop_assert_eq!(input.sequence, Sequence::ENABLE_RBF_NO_LOCKTIME);
         input.witness = Witness::from_slice(&[[0; 64]]);
     }
-    let inputs: u64 = payments.iter().map(|payment| payment.output[0].value.to_sat()).sum();
-    let outputs: u64 = transaction.output.iter().map(|output| output.value.to_sat()).sum();
-    prop_assert_eq!(inputs - outputs, fee_sat);
-    let vsize = sweep_vsize(payments.len());
-    prop_assert!(transaction.vsize() as u64 <= vsize, "{} vB", transaction.vsize());
-    prop_assert_eq!(proposed.inputs.len(), payments.len());
-    for spent in &proposed.inputs {
-        prop_assert_eq!(spent.merkleRoot, B256::from(output.merkle_root().to_byte_array()));
-        prop_assert_eq!(spent.outputKey, B256::from(output.output_key().serialize()));
-    }
+    let inputs: u64 = bound.amountsSat.iter().sum();
+    prop_assert_eq!(inputs, payments.iter().map(|payment| payment.output[0].value.to_sat()).sum::<u64>());
+    let [change, anchor] = &transaction.output[..] else {
+        return Err(TestCaseError::fail("change and anchor"));
+    };
+    prop_assert_eq!(change.value.to_sat(), bound.changeSat);
+    prop_assert_eq!((anchor.value.to_sat(), anchor.script_pubkey.as_bytes()), (240, &[0x51, 2, 0x4e, 0x73][..]));
+    let fee_sat = inputs - change.value.to_sat() - 240;
+    prop_assert_eq!(fee_sat, (rate * transaction.vsize() as u64).div_ceil(1_000));
     Ok(())
 }

@@ -2,7 +2,10 @@
 //! prints the smallest input that it found, and its seed, which belongs into `tests/proptest-regressions`.
 
 mod blocks;
+mod charges;
 mod deposits;
 mod headers;
+mod ledger;
 mod light_client;
 mod proofs;
+mod vault_transactions;

@@ -3,8 +3,10 @@
 mod bitcoin_time;
 pub mod genesis;
 pub mod keys;
+pub mod lift;
 pub mod node;
 pub mod own_keys;
+pub mod pause;
 pub mod public_part;
 mod recovery_key;
 pub mod relayer;

@@ -150,7 +150,7 @@ mod tests {
 
     use super::*;
     use crate::keystores;
-    use crate::operator::genesis::{Agreement, RECLAIM_DELAY, RECOVERY_DELAY, collect};
+    use crate::operator::genesis::{Agreement, RECOVERY_DELAY, collect, usual_rules};
     use crate::operator::keys::{NewOperator, OPERATOR_KEYSTORE, VALIDATOR_KEYSTORE, make_operator};
 
     const PASSPHRASE: &str = "correct horse";
@@ -195,14 +195,15 @@ mod tests {
     fn genesis(alice: &Alice) -> Genesis {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let bob = make_operator(folder.path(), &NewOperator::example("bob", 30_302), None, PASSPHRASE).expect("made");
+        let parts = [alice.part.clone(), bob];
         let agreement = Agreement {
             threshold: 2,
-            reclaim_delay: RECLAIM_DELAY,
+            bridge: usual_rules(Network::Regtest, &parts),
             recovery_delay: RECOVERY_DELAY,
             bitcoin: Bitcoin::start_of(Network::Regtest),
             timestamp: 1_700_000_000,
         };
-        collect(&[alice.part.clone(), bob], &agreement).expect("two operators")
+        collect(&parts, &agreement).expect("two operators")
     }
 
     /// Whoever collects the public parts writes another file than they make, and everybody starts with it.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use bridge::io::config::Config;
-use bridge::io::relayer::{self, Identity, TestHooks};
+use bridge::io::relayer::{self, Identity, TestHooks, Work};
 use bridge::keystore::{Keystore, OperatorKeys};
 use eyre::{Result, WrapErr};
 
@@ -27,6 +27,7 @@ relayer.toml:
   keystore = \"relayer.keys\"
   data_dir = \"relayer\"
   # health_listen = \"127.0.0.1:9001\"     # answers GET /health and GET /metrics
+  # low_fee_rate = 2                      # sat/vB at or below which vault outputs are joined
   # fee_rate = 1                          # regtest alone, where bitcoind never estimates: sat/vB
   [bitcoind]
   url = \"http://127.0.0.1:8332\"
@@ -61,9 +62,10 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
         .wrap_err_with(|| config.genesis.display().to_string())?;
     let identity =
         Identity { chain_id: genesis.chain_id, network_id: genesis.network_id(), genesis: genesis.build()?.hash };
+    let work = Work { identity, recovery_delay: genesis.federation.recovery.delay };
     let hooks = TestHooks { crash_after_writes: args.crash_after_writes };
     context.block_on(async {
-        relayer::run(&config, identity, &keys, hooks, args.stop.stopped()).await?;
+        relayer::run(&config, work, &keys, hooks, args.stop.stopped()).await?;
         Ok(())
     })
 }

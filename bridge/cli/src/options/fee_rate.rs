@@ -76,9 +76,17 @@ impl FeeRateArgs {
     }
 }
 
+/// Reads satoshis per virtual byte, with up to three decimals: a rate is one of satoshis per 1,000 virtual bytes.
 fn parse(text: &str) -> Result<FeeRate, String> {
-    let rate = text.parse().map_err(|error: std::num::ParseIntError| error.to_string())?;
-    FeeRate::from_sat_per_vb(rate).ok_or_else(|| format!("{rate} satoshis per virtual byte are more than there are"))
+    let (whole, decimals) = text.split_once('.').map_or((text, None), |(whole, decimals)| (whole, Some(decimals)));
+    let is_number = |digits: &str| !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
+    if !is_number(whole) || decimals.is_some_and(|digits| !is_number(digits) || digits.len() > 3) {
+        return Err("a fee rate is a number of satoshis per virtual byte, e.g. 2 or 1.25".to_owned());
+    }
+    let sat_per_kvb: Result<u64, _> = format!("{whole}{:0<3}", decimals.unwrap_or_default()).parse();
+    let sat_per_kvb = sat_per_kvb.map_err(|_| format!("{text} satoshis per virtual byte are more than there are"))?;
+    // 1,000 virtual bytes are 4,000 weight units.
+    Ok(FeeRate::from_sat_per_kwu(sat_per_kvb.div_ceil(4)))
 }
 
 #[cfg(test)]
@@ -86,9 +94,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fee_rate_is_whole_satoshis_per_virtual_byte() {
+    fn a_fee_rate_is_satoshis_per_virtual_byte_with_up_to_three_decimals() {
         assert_eq!(parse("2"), Ok(FeeRate::from_sat_per_vb_u32(2)));
-        for bad in ["", "-1", "1.5", "2 sat", "18446744073709551615"] {
+        assert_eq!(parse("1.5"), Ok(FeeRate::from_sat_per_kwu(375)));
+        assert_eq!(parse("0.104"), Ok(FeeRate::from_sat_per_kwu(26)));
+        for bad in ["", "-1", "1.", ".5", "1.2345", "1.5.5", "+1", "2 sat", "18446744073709551615"] {
             assert!(parse(bad).is_err(), "{bad:?}");
         }
     }

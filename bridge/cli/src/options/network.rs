@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use alloy_primitives::B256;
 use bridge::foreign::shown;
 use bridge::io::sidechain::{Client, Error, proven};
-use bridge::peg::{Contracts, Info};
+use bridge::peg::{Contracts, Info, Parameters};
 use eyre::{Result, WrapErr, bail, ensure, eyre};
 use files::{write_atomic, write_new};
 use light::FinalHeader;
@@ -164,12 +164,11 @@ impl KnownNetwork {
             ("contracts", format!("{:?}", info.contracts), format!("{:?}", Contracts::GENESIS)),
         ])?;
         let Some(genesis) = &self.genesis else { return Ok(()) };
-        let bridge = &genesis.bridge;
-        self.agree(&[
-            ("reclaim delay", info.reclaim_delay.to_string(), bridge.reclaim_delay.to_string()),
-            ("smallest deposit", info.min_deposit_sat.to_string(), bridge.min_deposit_sat.to_string()),
-            ("smallest withdrawal", info.min_withdrawal_sat.to_string(), bridge.min_withdrawal_sat.to_string()),
-        ])
+        let (says, known) = (&info.parameters, Parameters::from(&genesis.bridge));
+        let differing = differences(says, &known);
+        let facts: Vec<_> =
+            differing.iter().map(|(what, says, known)| (what.as_str(), says.clone(), known.clone())).collect();
+        self.agree(&facts)
     }
 
     /// The node's latest header that the genesis file's validators signed; none on a development network that nobody named.
@@ -203,6 +202,19 @@ impl KnownNetwork {
             None => Ok(()),
         }
     }
+}
+
+/// The rules of the peg in which a node differs from what is known: name, what it says, what is known.
+fn differences(says: &Parameters, known: &Parameters) -> Vec<(String, String, String)> {
+    let fields = |parameters: &Parameters| match serde_json::to_value(parameters) {
+        Ok(serde_json::Value::Object(fields)) => fields,
+        other => unreachable!("a struct of numbers and lists is an object of JSON: {other:?}"),
+    };
+    let (says, known) = (fields(says), fields(known));
+    let both = known.iter().map(|(name, known)| (name, says.get(name).unwrap_or(&serde_json::Value::Null), known));
+    both.filter(|(_, says, known)| says != known)
+        .map(|(name, says, known)| (format!("rule {name}"), says.to_string(), known.to_string()))
+        .collect()
 }
 
 /// Keeps the first genesis file that is named and that a node agrees with, so that later commands mean the same network.

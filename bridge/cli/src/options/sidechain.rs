@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bridge::io::sidechain::Client;
+use bridge::io::sidechain::{Client, Error};
 use bridge::peg;
 use eyre::{Result, WrapErr};
 
@@ -15,6 +15,11 @@ pub struct SidechainArgs {
     /// JSON-RPC of a sidechain node
     #[arg(long, env = "CAUSEWAY_RPC", default_value = "http://127.0.0.1:8545", value_name = "URL")]
     pub rpc: String,
+}
+
+/// Whether a failure is a node's that can answer the same question later.
+pub fn is_temporary(error: &eyre::Report) -> bool {
+    error.downcast_ref::<Error>().is_some_and(Error::retry)
 }
 
 impl SidechainArgs {

@@ -7,9 +7,10 @@ use bridge::amount;
 use bridge::io::sidechain::Call;
 use bridge::peg::WithdrawalStatus;
 use contracts::{Bridge, address};
-use eyre::{Result, WrapErr, bail, ensure, eyre};
+use eyre::{Result, WrapErr, bail, ensure};
 use serde::Serialize;
 
+use super::withdrawal::{find, why_not_queued};
 use crate::context::Context;
 use crate::options::account::AccountArgs;
 use crate::options::network::NetworkArgs;
@@ -19,7 +20,8 @@ use crate::user::spending::Spender;
 
 /// Take a withdrawal back while it is still queued
 ///
-/// The coins return to your account. Once a vault transaction pays it, a withdrawal cannot be cancelled.
+/// The coins return to your account. Once a vault transaction that pays it is bound, a withdrawal cannot be cancelled, until it is shown
+/// that none can ever confirm.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  causeway cancel 7 --keystore me.keystore")]
 pub struct Args {
@@ -51,15 +53,13 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
     context.block_on(async {
         let network = args.network.connect(&args.account).await?;
         let id = args.id;
-        let withdrawal = network.client.withdrawal(id).await?.ok_or_else(|| eyre!("there is no withdrawal {id}"))?;
+        let withdrawal = find(&network.client, id).await?;
         if withdrawal.status != WithdrawalStatus::Queued {
-            bail!("withdrawal {id} is {}: only a queued one can be cancelled", name(withdrawal.status));
+            bail!("{}: only a queued one can be cancelled", why_not_queued(&withdrawal));
         }
         let spender = Spender::open(&network, &args.account, args.spending)?;
         let own = spender.account.address();
-        if own != withdrawal.owner {
-            bail!("withdrawal {id} belongs to {}, you are {own}", withdrawal.owner);
-        }
+        ensure!(own == withdrawal.owner, "withdrawal {id} belongs to {}, you are {own}", withdrawal.owner);
         let call = Call::new(address::BRIDGE, &Bridge::cancelCall { id: U256::from(id) });
         let cancelled = |receipt: &TransactionReceipt| {
             let cancelled: Bridge::WithdrawalCancelled = emitted(receipt, address::BRIDGE)?;
@@ -72,13 +72,4 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
         context.print(&event, || println!("Withdrawal {id} cancelled: {} are back at {own}", amount::show(value)));
         Ok(())
     })
-}
-
-fn name(status: WithdrawalStatus) -> &'static str {
-    match status {
-        WithdrawalStatus::Queued => "queued",
-        WithdrawalStatus::Paying => "being paid",
-        WithdrawalStatus::Paid => "paid",
-        WithdrawalStatus::Cancelled => "cancelled already",
-    }
 }

@@ -14,6 +14,7 @@ use bitcoin::Amount;
 use bitcoin::secp256k1::{Keypair, SECP256K1, SecretKey, XOnlyPublicKey};
 use bridge::keystore::{KdfParams, Keystore};
 use bridge::peg;
+use contracts::address;
 use eyre::{Result, WrapErr, bail, ensure, eyre};
 use files::write_new;
 use mainchain::Network;
@@ -38,18 +39,40 @@ pub struct Record {
     pub bridge: Address,
     /// Who gets the coins on the sidechain.
     pub recipient: Address,
+    /// Who can fetch them there should the recipient's code refuse them.
+    pub claimant: Address,
     /// Who can take an unswept deposit back; x-only.
     pub reclaim_key: B256,
     /// Its secret, encrypted; none when the user has a key of their own.
     pub reclaim_keystore: Option<Keystore>,
     /// The most that the sweep may cost each deposit.
     pub max_fee_sat: u64,
+    /// Hash of data for the recipient; zero: none.
+    pub data_hash: B256,
     /// The federation's, whose key it is.
     pub epoch: u32,
     /// The federation's key of that epoch; x-only.
     pub group_key: B256,
     /// Bitcoin blocks after which an unswept deposit can be taken back.
     pub reclaim_delay: NonZeroU16,
+}
+
+/// Who gets the coins on the sidechain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Receiver {
+    pub recipient: Address,
+    /// Who can fetch them should the recipient's code refuse them.
+    pub claimant: Address,
+}
+
+impl Receiver {
+    /// An account that takes what it is sent.
+    pub fn account(recipient: Address) -> Self {
+        Self { recipient, claimant: recipient }
+    }
+
+    /// The bridge's reserve, which pays what charges do not: nobody gets coins for it.
+    pub const RESERVE: Self = Self { recipient: address::BRIDGE, claimant: Address::ZERO };
 }
 
 /// A folder of records.
@@ -67,21 +90,23 @@ impl Record {
     pub fn new(
         info: &peg::Info,
         network: Network,
-        recipient: Address,
+        to: Receiver,
         max_fee: Amount,
         reclaim_key: ReclaimKey,
     ) -> Result<Self> {
-        let reclaim_delay = NonZeroU16::new(info.reclaim_delay)
+        let reclaim_delay = NonZeroU16::new(info.parameters.reclaim_delay)
             .ok_or_else(|| eyre!("the node says that deposits can never be reclaimed (delay 0)"))?;
         let mut record = Self {
             address: String::new(),
             network,
             network_id: info.network_id,
             bridge: info.contracts.bridge,
-            recipient,
+            recipient: to.recipient,
+            claimant: to.claimant,
             reclaim_key: B256::from(reclaim_key.public().serialize()),
             reclaim_keystore: reclaim_key.keystore(),
             max_fee_sat: max_fee.to_sat(),
+            data_hash: B256::ZERO,
             epoch: info.epoch,
             group_key: group_key(info)?,
             reclaim_delay,
@@ -103,8 +128,10 @@ impl Record {
     pub fn registration(&self) -> peg::Terms {
         peg::Terms {
             recipient: self.recipient,
+            claimant: self.claimant,
             reclaim_key: self.reclaim_key,
             max_fee_sat: self.max_fee_sat,
+            data_hash: self.data_hash,
             epoch: self.epoch,
         }
     }
@@ -245,7 +272,7 @@ impl Records {
                 return Err(error).wrap_err_with(|| format!("cannot read {}", path.display()));
             }
         };
-        serde_json::from_str(&text).wrap_err_with(|| format!("{} is not a deposit record", path.display()))
+        read(&text).wrap_err_with(|| path.display().to_string())
     }
 
     fn path(&self, address: &str) -> PathBuf {
@@ -253,6 +280,19 @@ impl Records {
         let name: String = address.chars().filter(char::is_ascii_alphanumeric).collect();
         self.folder.join(format!("{name}.json"))
     }
+}
+
+/// A record, whose parts make exactly the address that it is of: whatever is done with it is done to that address.
+fn read(text: &str) -> Result<Record> {
+    let fields: BTreeMap<String, serde_json::Value> = serde_json::from_str(text).wrap_err("not a deposit record")?;
+    ensure!(
+        fields.contains_key("claimant") || !fields.contains_key("recipient"),
+        "the record names no claimant: it is of an address that an earlier version of causeway made, which commits to less. That version's `causeway reclaim` takes what was paid to it back; this one must not be used with it"
+    );
+    let record: Record = serde_json::from_str(text).wrap_err("not a deposit record")?;
+    let made = record.output()?.address(record.network).to_string();
+    ensure!(made == record.address, "the record is damaged: its parts make the address {made}, not {}", record.address);
+    Ok(record)
 }
 
 fn x_only(key: B256) -> Result<XOnlyPublicKey> {
@@ -264,19 +304,62 @@ mod tests {
     use super::*;
 
     fn record(keystore: Option<Keystore>) -> Record {
-        Record {
-            address: "bcrt1pexample".into(),
+        let key = "79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798".parse().expect("the generator");
+        let mut record = Record {
+            address: String::new(),
             network: Network::Regtest,
             network_id: B256::repeat_byte(7),
             bridge: Address::repeat_byte(1),
             recipient: Address::repeat_byte(2),
-            reclaim_key: B256::repeat_byte(3),
+            claimant: Address::repeat_byte(3),
+            reclaim_key: key,
             reclaim_keystore: keystore,
             max_fee_sat: 5_000,
+            data_hash: B256::ZERO,
             epoch: 1,
-            group_key: B256::repeat_byte(4),
+            group_key: key,
             reclaim_delay: NonZeroU16::new(1008).expect("not zero"),
+        };
+        record.address = record.output().expect("keys").address(Network::Regtest).to_string();
+        record
+    }
+
+    fn json(record: &Record) -> serde_json::Value {
+        serde_json::to_value(record).expect("text and numbers")
+    }
+
+    #[test]
+    fn an_address_commits_to_everything_that_the_record_keeps_of_the_terms() {
+        let right = record(None);
+        assert_eq!(read(&json(&right).to_string()).expect("a record"), right);
+        let changes = [
+            ("networkId", serde_json::json!(B256::repeat_byte(8))),
+            ("bridge", serde_json::json!(Address::repeat_byte(8))),
+            ("recipient", serde_json::json!(Address::repeat_byte(8))),
+            ("claimant", serde_json::json!(Address::repeat_byte(8))),
+            ("maxFeeSat", serde_json::json!(5_001)),
+            ("dataHash", serde_json::json!(B256::repeat_byte(8))),
+            ("reclaimDelay", serde_json::json!(1_009)),
+            ("network", serde_json::json!("testnet4")),
+        ];
+        for (field, value) in changes {
+            let mut other = json(&right);
+            other[field] = value;
+            let refused = format!("{:#}", read(&other.to_string()).expect_err(field));
+            assert!(refused.contains("damaged"), "{field}: {refused}");
         }
+    }
+
+    #[test]
+    fn a_record_of_an_earlier_version_is_refused_with_a_sentence() {
+        let mut old = json(&record(None));
+        let fields = old.as_object_mut().expect("an object");
+        fields.remove("claimant");
+        fields.remove("dataHash");
+        let refused = format!("{:#}", read(&old.to_string()).expect_err("old"));
+        assert!(refused.contains("an earlier version of causeway") && refused.contains("reclaim"), "{refused}");
+        let refused = format!("{:#}", read("{}").expect_err("nothing"));
+        assert!(refused.contains("not a deposit record"), "{refused}");
     }
 
     #[test]
@@ -290,9 +373,9 @@ mod tests {
         records.keep(&with_secret).expect("kept");
         // The same key, now called one's own, makes the same address.
         records.keep(&record(None)).expect("it is there");
-        assert_eq!(records.find("bcrt1pexample").expect("kept"), with_secret);
+        assert_eq!(records.find(&with_secret.address).expect("kept"), with_secret);
         let other = Record { recipient: Address::repeat_byte(9), ..record(None) };
         assert!(records.keep(&other).expect_err("another's").to_string().contains("not replaced"));
-        assert_eq!(records.find("bcrt1pexample").expect("kept"), with_secret);
+        assert_eq!(records.find(&with_secret.address).expect("kept"), with_secret);
     }
 }

@@ -2,15 +2,22 @@
 
 pub mod bump;
 pub mod cancel;
+pub mod charge;
+pub mod claim;
+mod deposit;
 pub mod deposit_record;
+pub mod deposit_waits;
 pub mod pay;
 pub mod peg_in;
 pub mod peg_out;
-mod receipt;
+pub mod raise;
+pub mod receipt;
 pub mod reclaim;
+pub mod refund;
 pub mod register;
 pub mod registration;
-mod spending;
+pub mod spending;
 pub mod status;
 pub mod wallet;
 pub mod withdrawal;
+mod withdrawal_waits;

@@ -6,15 +6,20 @@ use alloy_primitives::Address;
 use bitcoin::Amount;
 use bitcoin::secp256k1::XOnlyPublicKey;
 use bridge::io::sidechain::Client;
-use bridge::peg::{Deposit, DepositStatus, Info};
-use eyre::{Result, bail};
+use bridge::peg::{DepositStatus, Info};
+use contracts::address;
+use eyre::{Result, bail, ensure};
 use serde::Serialize;
 
-use super::deposit_record::{self as deposits, ReclaimKey, Record, Records};
+use super::charge::{present_of_deposit, rate_shown, usual_of_deposit};
+use super::deposit::{Progress, describe, progress};
+use super::deposit_record::{self as deposits, Receiver, ReclaimKey, Record, Records};
+use super::deposit_waits::Wait;
 use super::registration::register;
 use crate::context::Context;
 use crate::options::network::NetworkArgs;
 use crate::options::passphrase::PassphraseArgs;
+use crate::options::sidechain::is_temporary;
 use bridge::amount;
 
 /// How often the node is asked how far a deposit is.
@@ -23,26 +28,37 @@ const POLL: Duration = Duration::from_millis(500);
 /// Time between two tries to register an address that the node let go.
 const REGISTER_AGAIN: Duration = Duration::from_secs(10);
 
+/// The code of an account that delegates to a contract (EIP-7702) begins so. Its key can still claim.
+const DELEGATION: [u8; 3] = [0xef, 0x01, 0x00];
+
 /// A Bitcoin address to pay; the coins appear on the sidechain
 ///
 /// Pay the address from any wallet, as often as you like. Each payment is swept into the vault by the federation, and
-/// becomes coins of the same value, less its share of the sweep's fee, once the sweep has enough confirmations. Should the
-/// federation never sweep it, `causeway reclaim` takes it back after the timelock. The address is computed here, from a key of the
-/// federation that the genesis file's validators signed; only on regtest is a node believed without that file.
+/// becomes coins of the same value, less what its sweep costs at the rate of the day, once it has enough confirmations: the more it is
+/// worth, the more. Should the federation never sweep it, `causeway reclaim` takes it back after the timelock. The address is computed
+/// here, from a key of the federation that the genesis file's validators signed; only on regtest is a node believed without that file.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   causeway peg-in --to 0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266 --amount '0.1 BTC' --genesis genesis.json
-  causeway peg-in --to 0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266 --max-fee '2000 sat' --reclaim-key 79be667e... --json --no-wait")]
+  causeway peg-in --to 0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266 --max-fee '2000 sat' --reclaim-key 79be667e... --json --no-wait
+  causeway peg-in --reserve --amount '0.01 BTC'     for the bridge's reserve: nobody gets coins for it")]
 pub struct Args {
     /// Who gets the coins on the sidechain
+    #[arg(long, value_name = "ADDRESS", value_parser = crate::options::address::parse, required_unless_present = "reserve")]
+    to: Option<Address>,
+    /// Who can fetch the coins should the code of --to refuse them (causeway claim) [default: --to itself, unless it is a contract]
     #[arg(long, value_name = "ADDRESS", value_parser = crate::options::address::parse)]
-    to: Address,
+    claimant: Option<Address>,
+    /// Give what is paid to the bridge's reserve, which pays what charges do not: nobody gets coins for it
+    #[arg(long, conflicts_with_all = ["to", "claimant"])]
+    reserve: bool,
     /// What will be paid: put into the payment link; the address takes any amount
     #[arg(long, value_name = "AMOUNT", value_parser = amount::parse)]
     amount: Option<Amount>,
-    /// The most that the sweep may cost a deposit to this address
-    #[arg(long, value_name = "AMOUNT", value_parser = amount::parse, default_value = "20000 sat")]
-    max_fee: Amount,
+    /// The most that the sweep may cost a deposit to this address; it cannot be raised [default: three times what it costs now, at least
+    /// 20000 sat, but no more than 300 sat/vB and a quarter of --amount]
+    #[arg(long, value_name = "AMOUNT", value_parser = amount::parse)]
+    max_fee: Option<Amount>,
     /// Your own x-only key (64 hex digits) that can take an unswept deposit back [default: a fresh one, kept in --home,
     /// encrypted under a passphrase]
     #[arg(long, value_name = "KEY")]
@@ -64,6 +80,7 @@ enum Event<'a> {
         address: &'a str,
         uri: &'a str,
         recipient: Address,
+        claimant: Address,
         max_fee_sat: u64,
         min_deposit_sat: u64,
         reclaim_delay: u16,
@@ -71,9 +88,7 @@ enum Event<'a> {
     },
     Deposit {
         #[serde(flatten)]
-        deposit: &'a Deposit,
-        confirmations: u32,
-        required_confirmations: u32,
+        progress: &'a Progress,
     },
 }
 
@@ -89,9 +104,12 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
 async fn peg_in(args: &Args, context: &Context) -> Result<()> {
     let network = args.network.connect_to_pay().await?;
     let (client, info) = (&network.client, &network.info);
+    let to = args.receiver()?;
     args.check(info)?;
+    args.check_code(client).await?;
     deposits::group_key(info)?;
     network.prove_key().await?;
+    let max_fee = args.maximum(client, info).await?;
     let reclaim = match args.reclaim_key {
         Some(key) => ReclaimKey::Own(key),
         None => {
@@ -99,7 +117,7 @@ async fn peg_in(args: &Args, context: &Context) -> Result<()> {
             ReclaimKey::fresh(&args.passphrase.choose(what, network.bitcoin.into())?)?
         }
     };
-    let record = Record::new(info, network.bitcoin, args.to, args.max_fee, reclaim)?;
+    let record = Record::new(info, network.bitcoin, to, max_fee, reclaim)?;
     // First kept, then registered, then shown: at no moment could money reach an address that is not on disk.
     let path = Records::in_home(&network.home).keep(&record)?;
     register(client, &record).await?;
@@ -109,22 +127,49 @@ async fn peg_in(args: &Args, context: &Context) -> Result<()> {
         address: &record.address,
         uri: &uri,
         recipient: record.recipient,
+        claimant: record.claimant,
         max_fee_sat: record.max_fee_sat,
-        min_deposit_sat: info.min_deposit_sat,
-        reclaim_delay: info.reclaim_delay,
+        min_deposit_sat: info.parameters.min_deposit_sat,
+        reclaim_delay: info.parameters.reclaim_delay,
         record: path.display().to_string(),
     };
     context.print(&event, || show_address(&record, &uri, info));
-    if args.no_wait { Ok(()) } else { follow(client, &record, context).await }
+    if args.no_wait { Ok(()) } else { follow(client, info, &record, context).await }
 }
 
 impl Args {
-    fn check(&self, info: &Info) -> Result<()> {
-        if self.to == Address::ZERO {
-            bail!("--to is the zero address: nobody could ever use the coins");
+    /// Whom the address commits to: nobody that the ledger would refuse, and no claimant who could do nothing.
+    fn receiver(&self) -> Result<Receiver> {
+        let Some(recipient) = self.to.filter(|_| !self.reserve) else { return Ok(Receiver::RESERVE) };
+        let claimant = self.claimant.unwrap_or(recipient);
+        for (option, account) in [("--to", recipient), ("--claimant", claimant)] {
+            ensure!(!account.is_zero(), "{option} is the zero address: nobody could ever use the coins");
+            ensure!(
+                ![address::VAULT, address::DEPOSITS].contains(&account),
+                "{option} is a contract of the bridge, {account}, which takes no coins"
+            );
         }
+        ensure!(
+            recipient != address::BRIDGE,
+            "--to is the contract Bridge: what is paid would be its reserve's, and nobody would get coins. If that is meant: --reserve"
+        );
+        Ok(Receiver { recipient, claimant })
+    }
+
+    /// A contract that takes no coins may be one that cannot claim them either: then they would wait for ever.
+    async fn check_code(&self, client: &Client) -> Result<()> {
+        let (Some(recipient), None) = (self.to, self.claimant) else { return Ok(()) };
+        let code = client.code(recipient).await?;
+        ensure!(
+            code.is_empty() || code.starts_with(&DELEGATION),
+            "{recipient} is a contract: name who can fetch the coins should its code refuse them, by --claimant (itself, if it can call the bridge's claim)"
+        );
+        Ok(())
+    }
+
+    fn check(&self, info: &Info) -> Result<()> {
         if let Some(amount) = self.amount {
-            let least = Amount::from_sat(info.min_deposit_sat);
+            let least = Amount::from_sat(info.parameters.min_deposit_sat);
             if amount < least {
                 bail!(
                     "{} is below the smallest deposit, {}: the bridge would not take it",
@@ -132,11 +177,29 @@ impl Args {
                     amount::show(least)
                 );
             }
-            if self.max_fee >= amount {
-                bail!("--max-fee {} would leave nothing of {}", amount::show(self.max_fee), amount::show(amount));
+            if let Some(max_fee) = self.max_fee.filter(|max_fee| *max_fee >= amount) {
+                bail!("--max-fee {} would leave nothing of {}", amount::show(max_fee), amount::show(amount));
             }
         }
         Ok(())
+    }
+
+    /// The most that a sweep may cost: by --max-fee, or by what it costs now.
+    async fn maximum(&self, client: &Client, info: &Info) -> Result<Amount> {
+        let now = present_of_deposit(client, &info.parameters).await?;
+        let max_fee = match self.max_fee {
+            Some(max_fee) => max_fee,
+            None => usual_of_deposit(self.amount, now, &info.parameters)?,
+        };
+        let costs = amount::show(now.amount);
+        eprintln!("Quote      at {} sat/vB, the node's word, a sweep costs {costs} of a deposit", rate_shown(now.rate));
+        if max_fee < now.amount {
+            eprintln!(
+                "           that is more than the maximum of {}, which nobody can raise later: a deposit would wait for a lower rate",
+                amount::show(max_fee)
+            );
+        }
+        Ok(max_fee)
     }
 }
 
@@ -154,10 +217,16 @@ fn show_address(record: &Record, uri: &str, info: &Info) {
     }
     println!("Pay to      {}", record.address);
     println!("Link        {uri}");
-    println!("At least    {}", amount::show(Amount::from_sat(info.min_deposit_sat)));
-    println!("Goes to     {}", record.recipient);
+    println!("At least    {}", amount::show(Amount::from_sat(info.parameters.min_deposit_sat)));
+    match record.recipient {
+        address::BRIDGE => println!("Goes to     the reserve of the bridge: nobody gets coins for it"),
+        recipient => println!("Goes to     {recipient}"),
+    }
+    if record.claimant != record.recipient && !record.claimant.is_zero() {
+        println!("Refused?    {} can fetch the coins: causeway claim", record.claimant);
+    }
     println!("Costs       at most {} of each deposit", amount::show(Amount::from_sat(record.max_fee_sat)));
-    println!("Not swept?  after {} blocks: causeway reclaim {}", info.reclaim_delay, record.address);
+    println!("Not swept?  after {} blocks: causeway reclaim {}", record.reclaim_delay, record.address);
 }
 
 /// The link as a code for a phone's camera; upper case makes it smaller (BIP173 allows it for the address).
@@ -168,35 +237,45 @@ fn qr(uri: &str) -> Option<String> {
     Some(code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build())
 }
 
-/// Waits until a deposit to the address of `record` is minted, showing each change. Should the node let the address go
-/// meanwhile, it is told again.
-async fn follow(client: &Client, record: &Record, context: &Context) -> Result<()> {
+/// Waits until the deposits to the address of `record` are minted, showing each change. Should the node let the address go meanwhile,
+/// it is told again.
+async fn follow(client: &Client, info: &Info, record: &Record, context: &Context) -> Result<()> {
     let address = &record.address;
     if !context.json {
-        println!("\nWaiting for a payment (Ctrl-C stops waiting, nothing is lost: causeway status {address})");
+        println!(
+            "\nWaiting for a payment: it shows here once it is in a Bitcoin block, and the federation has proven it"
+        );
+        println!("(Ctrl-C stops waiting, nothing is lost: causeway status {address})");
     }
     let (mut shown, mut register_from) = (Vec::new(), Instant::now());
     loop {
-        match client.deposit(address).await {
-            Ok(report) => {
-                if !report.registered && Instant::now() >= register_from {
-                    again(client, record).await;
-                    register_from = Instant::now() + REGISTER_AGAIN;
-                }
-                for deposit in &report.deposits {
-                    show_news(client, deposit, &mut shown, context).await?;
-                }
-                if !report.deposits.is_empty()
-                    && report.deposits.iter().all(|deposit| deposit.status == DepositStatus::Minted)
-                {
-                    return Ok(());
+        match look(client, info, record, &mut register_from).await {
+            Ok(deposits) => {
+                deposits.iter().for_each(|deposit| show_news(deposit, &mut shown, context));
+                if !deposits.is_empty() && deposits.iter().all(Progress::has_ended) {
+                    return ended(&deposits);
                 }
             }
-            Err(error) if error.retry() => tracing::warn!(%error, "asking again"),
-            Err(error) => return Err(error.into()),
+            Err(error) if is_temporary(&error) => tracing::warn!("asking again: {error:#}"),
+            Err(error) => return Err(error),
         }
         tokio::time::sleep(POLL).await;
     }
+}
+
+async fn look(client: &Client, info: &Info, record: &Record, register_from: &mut Instant) -> Result<Vec<Progress>> {
+    let report = client.deposit(&record.address).await?;
+    if !report.registered && Instant::now() >= *register_from {
+        again(client, record).await;
+        *register_from = Instant::now() + REGISTER_AGAIN;
+    }
+    progress(client, &info.parameters, report.deposits).await
+}
+
+fn ended(deposits: &[Progress]) -> Result<()> {
+    let minted = deposits.iter().any(|progress| progress.deposit.minted_sat.is_some());
+    ensure!(minted, "what was paid was spent by something else: no coins come of it");
+    Ok(())
 }
 
 /// Registers an address that the node let go. A node that is busy is asked again at the next look.
@@ -207,41 +286,23 @@ async fn again(client: &Client, record: &Record) {
     }
 }
 
+/// What is worth another line: another status, another reason to wait, another confirmation of those that are awaited.
+type News = (bitcoin::OutPoint, DepositStatus, Vec<(&'static str, u32)>);
+
 /// Shows what is new about a deposit, once.
-async fn show_news(
-    client: &Client,
-    deposit: &Deposit,
-    shown: &mut Vec<(bitcoin::OutPoint, DepositStatus, u32)>,
-    context: &Context,
-) -> Result<()> {
-    let vault = client.vault_transaction(deposit.number).await?;
-    let (confirmations, required) =
-        vault.as_ref().map_or((0, 0), |vault| (vault.confirmations, vault.required_confirmations));
-    let news = (bitcoin::OutPoint::new(deposit.txid, deposit.vout), deposit.status, confirmations.min(required));
+fn show_news(progress: &Progress, shown: &mut Vec<News>, context: &Context) {
+    let deposit = &progress.deposit;
+    let detail = |wait: &Wait| match wait {
+        Wait::Depth { confirmations, .. } => *confirmations,
+        _ => 0,
+    };
+    let waits = progress.waits_for.iter().map(|wait| (wait.name(), detail(wait))).collect();
+    let news = (bitcoin::OutPoint::new(deposit.txid, deposit.vout), deposit.status, waits);
     if shown.contains(&news) {
-        return Ok(());
+        return;
     }
     shown.push(news);
-    let event = Event::Deposit { deposit, confirmations, required_confirmations: required };
-    let value = Amount::from_sat(deposit.amount_sat);
-    context.print(&event, || match deposit.status {
-        DepositStatus::Sweeping => println!(
-            "{} sweeping {} by vault transaction {} ({}); the coins come when that has {required} confirmations",
-            news.0,
-            amount::show(value),
-            deposit.number,
-            vault.map_or_else(String::new, |vault| vault.txid.to_string()),
-        ),
-        DepositStatus::Minted => println!(
-            "{} minted {} to {} ({} less its share of the fee, {})",
-            news.0,
-            amount::show(Amount::from_sat(deposit.amount_sat - deposit.share_sat)),
-            deposit.recipient,
-            amount::show(value),
-            amount::show(Amount::from_sat(deposit.share_sat)),
-        ),
-    });
-    Ok(())
+    context.print(&Event::Deposit { progress }, || describe(progress).iter().for_each(|line| println!("{line}")));
 }
 
 #[cfg(test)]

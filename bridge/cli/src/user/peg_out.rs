@@ -2,19 +2,21 @@
 
 use alloy_primitives::{Address, B256};
 use alloy_rpc_types_eth::TransactionReceipt;
+use alloy_sol_types::SolCall as _;
 use bitcoin::address::NetworkUnchecked;
 use bitcoin::{Amount, ScriptBuf};
 use bridge::amount;
 use bridge::io::sidechain::Call;
-use bridge::peg::Info;
+use bridge::peg::Parameters;
 use contracts::{Bridge, address};
 use eyre::{Result, WrapErr, bail, ensure, eyre};
 use mainchain::Network;
 use serde::Serialize;
 
+use super::charge::{Charge, floor, present_of_withdrawal, rate_shown, usual_of_withdrawal};
 use crate::context::Context;
 use crate::options::account::AccountArgs;
-use crate::options::network::NetworkArgs;
+use crate::options::network::{KnownNetwork, NetworkArgs};
 use crate::options::spending::SpendingArgs;
 use crate::user::receipt::emitted;
 use crate::user::spending::Spender;
@@ -22,12 +24,13 @@ use crate::user::withdrawal::follow;
 
 /// Pay coins back out to a Bitcoin address
 ///
-/// The coins go back into the bridge at once; the federation pays the address from the vault. Fees of the payout are
-/// shared among all it pays, and taken off the amount: never more than --max-fee. What will be signed is shown in words first,
-/// with all that it can cost. A command that ended early goes on when it is given again: it never withdraws twice.
+/// The coins go back into the bridge at once; the federation pays the address from the vault. A payout costs what its size costs at
+/// the rate of the day, whoever else is paid with it, taken off the amount: never more than --max-fee. The present price is shown
+/// first, then what will be signed, with all that it can cost. A command that ended early goes on when it is given again: it never
+/// withdraws twice.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  causeway peg-out --amount '0.5 BTC' --to bc1p... --max-fee '5000 sat' --keystore me.keystore --genesis genesis.json
+  causeway peg-out --amount '0.5 BTC' --to bc1p... --keystore me.keystore --genesis genesis.json
   causeway peg-out --amount '0.5 BTC' --to bcrt1p... --max-fee '5000 sat' --dev-account 0 --json")]
 pub struct Args {
     /// What leaves your account, fees included
@@ -39,9 +42,10 @@ pub struct Args {
     /// The output script that is paid, as hex, where there is no address for it
     #[arg(long, value_name = "HEX", conflicts_with = "to", value_parser = parse_script)]
     script: Option<ScriptBuf>,
-    /// The most that the payout may cost
+    /// The most that the payout may cost; `causeway raise` raises it later [default: three times what it costs now, but no more than
+    /// 300 sat/vB and a quarter of the amount]
     #[arg(long, value_name = "AMOUNT", value_parser = amount::parse)]
-    max_fee: Amount,
+    max_fee: Option<Amount>,
     /// Stop once the withdrawal is queued, without waiting for the payment
     #[arg(long)]
     no_wait: bool,
@@ -76,9 +80,9 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
 async fn peg_out(args: &Args, context: &Context) -> Result<()> {
     let network = args.network.connect(&args.account).await?;
     let script = args.payee(network.bitcoin)?;
-    check(args.amount, args.max_fee, &script, &network.info)?;
+    check_value(args.amount, &script, &network.info.parameters)?;
     let spender = Spender::open(&network, &args.account, args.spending)?;
-    let call = withdrawal(args.amount, args.max_fee, &script);
+    let (call, max_fee) = args.call(&network, &spender, &script).await?;
     if !spender.goes_on(&call)? {
         spender.afford(call.value, "to pay out").await?;
     }
@@ -86,12 +90,11 @@ async fn peg_out(args: &Args, context: &Context) -> Result<()> {
     let owner = spender.account.address();
     let done = spender.transact(&call, |receipt| queued(receipt, owner, &call)).await;
     let (id, transaction) = done.wrap_err("the withdrawal is not queued")?;
-    let queued =
-        Queued { id, transaction, owner, amount_sat: args.amount.to_sat(), max_fee_sat: args.max_fee.to_sat() };
+    let queued = Queued { id, transaction, owner, amount_sat: args.amount.to_sat(), max_fee_sat: max_fee.to_sat() };
     context.print(&queued, || {
         println!("Withdrawal {id} queued: {} from {owner} (transaction {transaction})", amount::show(args.amount))
     });
-    if args.no_wait { Ok(()) } else { follow(&network.client, id, context).await }
+    if args.no_wait { Ok(()) } else { follow(&network.client, &network.info, id, context).await }
 }
 
 impl Args {
@@ -106,12 +109,57 @@ impl Args {
         })?;
         Ok(address.script_pubkey())
     }
+
+    /// The call, and its maximum. Where none is named, a call for the same that was sent before keeps its own: the price of the day must
+    /// not make another withdrawal of it.
+    async fn call(&self, network: &KnownNetwork, spender: &Spender<'_>, script: &ScriptBuf) -> Result<(Call, Amount)> {
+        let value = amount::wei(self.amount);
+        if self.max_fee.is_none() {
+            let same = |call: &Call| call.value == value && max_fee_of(call, script).is_some();
+            if let Some(kept) = spender.kept(same)? {
+                let max_fee = max_fee_of(&kept, script).unwrap_or_default();
+                return Ok((kept, max_fee));
+            }
+        }
+        let parameters = &network.info.parameters;
+        let now = present_of_withdrawal(&network.client, script.len(), parameters).await?;
+        let max_fee = match self.max_fee {
+            Some(max_fee) => max_fee,
+            None => usual_of_withdrawal(self.amount, script.len(), now, parameters)?,
+        };
+        check_maximum(self.amount, max_fee, script, parameters)?;
+        show_quote(self.amount, now, max_fee);
+        Ok((withdrawal(self.amount, max_fee, script), max_fee))
+    }
+}
+
+/// What it costs now, for people, before they agree to what it may cost.
+fn show_quote(value: Amount, now: Charge, max_fee: Amount) {
+    let net = value.checked_sub(now.amount).unwrap_or(Amount::ZERO);
+    let (costs, arrives) = (amount::show(now.amount), amount::show(net));
+    eprintln!(
+        "Quote      at {} sat/vB, the node's word, it costs {costs}: {arrives} would arrive",
+        rate_shown(now.rate)
+    );
+    if max_fee < now.amount {
+        eprintln!(
+            "           that is more than its maximum of {}: it waits for a lower rate, or for causeway raise",
+            amount::show(max_fee)
+        );
+    }
 }
 
 /// The call that queues a withdrawal.
 pub fn withdrawal(value: Amount, max_fee: Amount, script: &ScriptBuf) -> Call {
     let call = Bridge::withdrawCall { script: script.to_bytes().into(), maxFeeSat: max_fee.to_sat() };
     Call::new(address::BRIDGE, &call).with_value(amount::wei(value))
+}
+
+/// The maximum in a call, if that queues a withdrawal to `script`.
+fn max_fee_of(call: &Call, script: &ScriptBuf) -> Option<Amount> {
+    let decoded = Bridge::withdrawCall::abi_decode(&call.input).ok()?;
+    let is_same = call.to == Some(address::BRIDGE) && *decoded.script == *script.as_bytes();
+    is_same.then(|| Amount::from_sat(decoded.maxFeeSat))
 }
 
 /// The number of the withdrawal that was queued for `owner` by `call`, and the transaction that did it.
@@ -129,14 +177,40 @@ pub fn queued(receipt: &TransactionReceipt, owner: Address, call: &Call) -> Resu
 }
 
 /// Says before anything is sent what the bridge would refuse, and what the reader can do about it.
-fn check(value: Amount, max_fee: Amount, script: &ScriptBuf, info: &Info) -> Result<()> {
-    let least = Amount::from_sat(info.min_withdrawal_sat);
+fn check_value(value: Amount, script: &ScriptBuf, parameters: &Parameters) -> Result<()> {
+    let least = Amount::from_sat(parameters.min_withdrawal_sat);
     if value < least {
         bail!("{} is below the smallest withdrawal, {}", amount::show(value), amount::show(least));
+    }
+    let most = Amount::from_sat(parameters.window_sat);
+    if value > most {
+        bail!(
+            "{} is more than the {} that are paid out at once: withdraw it in parts",
+            amount::show(value),
+            amount::show(most)
+        );
     }
     if !is_standard(script) {
         bail!(
             "the script {script:x} is not a standard output: bitcoin nodes would not relay the payment. P2PKH, P2SH, P2WPKH, P2WSH, P2TR and later witness versions are"
+        );
+    }
+    Ok(())
+}
+
+/// The same for its maximum.
+///
+/// # Errors
+///
+/// The bridge would refuse it.
+pub fn check_maximum(value: Amount, max_fee: Amount, script: &ScriptBuf, parameters: &Parameters) -> Result<()> {
+    let least = floor(script.len(), parameters);
+    if max_fee < least {
+        bail!(
+            "--max-fee {} is below the least that the bridge takes, {}: what {} sat/vB cost",
+            amount::show(max_fee),
+            amount::show(least),
+            rate_shown(parameters.floor_rate)
         );
     }
     let dust = script.minimal_non_dust();

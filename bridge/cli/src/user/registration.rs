@@ -61,7 +61,10 @@ async fn proof(bitcoin: &BitcoinRpc, tip: u32, unspent: &Unspent) -> Result<Paym
 
 /// One line for people about what was proven.
 pub fn describe(outpoint: OutPoint, value: Amount) -> String {
-    format!("{outpoint}: {} proven to the node; the federation sweeps it when it is deep enough", amount::show(value))
+    format!(
+        "{outpoint}: {} proven to the node; the federation proves it to the ledger and sweeps it",
+        amount::show(value)
+    )
 }
 
 fn check(client: &Client, record: &Record, registered: Registered) -> Result<()> {

@@ -5,15 +5,18 @@ use std::str::FromStr;
 use bitcoin::{Amount, OutPoint};
 use bridge::foreign;
 use bridge::io::sidechain::{Client, WaitedFor};
-use bridge::peg::{Deposit, DepositReport, DepositStatus, Info, VaultStatus, VaultTransaction};
+use bridge::peg::{DepositPlace, DepositReport, Info, Limits, OutputStatus, Parameters, VaultStatus, VaultTransaction};
 use eyre::{Result, bail, eyre};
 use serde::Serialize;
 
+use crate::clock::time;
 use crate::context::Context;
 use crate::options::bitcoin::BitcoinArgs;
 use crate::options::home::HomeArgs;
 use crate::options::sidechain::SidechainArgs;
-use crate::user::deposit_record::Records;
+use crate::user::charge::{Charge, present_of_deposit, rate_shown};
+use crate::user::deposit::{self, Progress};
+use crate::user::deposit_record::{Record, Records};
 use crate::user::registration::{describe as describe_proven, prove, register};
 use crate::user::withdrawal;
 use bridge::amount;
@@ -48,14 +51,26 @@ pub struct Args {
 struct Bridge<'a> {
     #[serde(flatten)]
     info: &'a Info,
+    limits: &'a Limits,
     waited_for: &'a [WaitedFor],
+}
+
+/// Deposits to an address, or at an outpoint, with what they wait for.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Deposits {
+    registered: bool,
+    address: Option<String>,
+    deposits: Vec<Progress>,
+    next: Option<DepositPlace>,
+    since_block: u64,
 }
 
 /// What can be asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Id {
     Withdrawal(u64),
-    Vault(u64),
+    Vault(u32),
     /// An address or an outpoint.
     Deposit(String),
 }
@@ -89,30 +104,31 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
         match &args.id {
             None => {
                 let waited_for = client.waited_for(&info).await?;
-                let bridge = Bridge { info: &info, waited_for: &waited_for };
-                context.print(&bridge, || show_bridge(&info, &waited_for));
+                let limits = client.limits().await?;
+                let bridge = Bridge { info: &info, limits: &limits, waited_for: &waited_for };
+                context.print(&bridge, || show_bridge(&bridge));
                 Ok(())
             }
             Some(Id::Withdrawal(_) | Id::Vault(_)) if args.prove => bail!("--prove wants the address of a deposit"),
-            Some(Id::Withdrawal(id)) => withdrawal(&client, *id, context).await,
+            Some(Id::Withdrawal(id)) => withdrawal(&client, &info, *id, context).await,
             Some(Id::Vault(number)) => vault(&client, *number, context).await,
             Some(Id::Deposit(id)) => {
                 if args.prove {
                     args.prove_payments(&client, &info, id).await?;
                 }
-                args.deposit(&client, id, context).await
+                args.deposit(&client, &info, id, context).await
             }
         }
     })
 }
 
-async fn withdrawal(client: &Client, id: u64, context: &Context) -> Result<()> {
-    let withdrawal = client.withdrawal(id).await?.ok_or_else(|| eyre!("there is no withdrawal {id}"))?;
-    context.print(&withdrawal, || println!("{}", withdrawal::describe(&withdrawal)));
+async fn withdrawal(client: &Client, info: &Info, id: u64, context: &Context) -> Result<()> {
+    let progress = withdrawal::progress(client, info, id).await?.ok_or_else(|| eyre!("there is no withdrawal {id}"))?;
+    context.print(&progress, || withdrawal::describe(&progress).iter().for_each(|line| println!("{line}")));
     Ok(())
 }
 
-async fn vault(client: &Client, number: u64, context: &Context) -> Result<()> {
+async fn vault(client: &Client, number: u32, context: &Context) -> Result<()> {
     let vault =
         client.vault_transaction(number).await?.ok_or_else(|| eyre!("there is no vault transaction {number}"))?;
     context.print(&vault, || show_vault(&vault));
@@ -121,14 +137,24 @@ async fn vault(client: &Client, number: u64, context: &Context) -> Result<()> {
 
 impl Args {
     /// Shows deposits. An address that the user has a record of and the node does not know is registered again.
-    async fn deposit(&self, client: &Client, id: &str, context: &Context) -> Result<()> {
+    async fn deposit(&self, client: &Client, info: &Info, id: &str, context: &Context) -> Result<()> {
         let mut report = client.deposit(id).await?;
-        let record = self.home.folder().and_then(|home| Records::in_home(&home).find(id));
-        if let (false, Ok(record)) = (report.registered, record) {
-            register(client, &record).await?;
+        let record = self.home.folder().and_then(|home| Records::in_home(&home).find(id)).ok();
+        if let (false, Some(record)) = (report.registered, &record) {
+            register(client, record).await?;
             report = client.deposit(id).await?;
         }
-        context.print(&report, || show_deposits(id, &report));
+        let parameters = &info.parameters;
+        let DepositReport { registered, address, deposits, next, since_block } = report;
+        let deposits = deposit::progress(client, parameters, deposits).await?;
+        let shown = Deposits { registered, address, deposits, next, since_block };
+        let charge = present_of_deposit(client, parameters).await?;
+        context.print(&shown, || {
+            show_deposits(id, &shown);
+            if let (true, Some(record)) = (shown.deposits.is_empty(), &record) {
+                show_awaited(record, charge, parameters);
+            }
+        });
         Ok(())
     }
 
@@ -142,84 +168,140 @@ impl Args {
     }
 }
 
-fn show_deposits(id: &str, report: &DepositReport) {
-    if report.deposits.is_empty() && report.registered {
+fn show_deposits(id: &str, shown: &Deposits) {
+    if shown.deposits.is_empty() && shown.registered {
         println!("{id} is registered with the federation; no payment to it is in the ledger yet");
-    } else if report.deposits.is_empty() {
+    } else if shown.deposits.is_empty() {
         println!("{id} is not known here: neither registered nor in the ledger");
     }
-    for deposit in &report.deposits {
-        println!("{}", describe(deposit));
+    for progress in &shown.deposits {
+        deposit::describe(progress).iter().for_each(|line| println!("{line}"));
     }
-    if report.since_block > 0 {
+    if shown.since_block > 0 {
         println!(
-            "this node knows no sweeps before sidechain block {}: for an earlier payment give its outpoint, or ask another node",
-            report.since_block
+            "this node knows no deposits that were proven before sidechain block {}: for an earlier payment give its outpoint, or ask another node",
+            shown.since_block
         );
     }
 }
 
-fn describe(deposit: &Deposit) -> String {
-    let Deposit { txid, vout, number, recipient, .. } = deposit;
-    let gross = amount::show(Amount::from_sat(deposit.amount_sat));
-    let net = amount::show(Amount::from_sat(deposit.amount_sat.saturating_sub(deposit.share_sat)));
-    match deposit.status {
-        DepositStatus::Sweeping => {
-            format!("{txid}:{vout}: sweeping {gross} by vault transaction {number}; {net} will go to {recipient}")
-        }
-        DepositStatus::Minted => {
-            format!("{txid}:{vout}: {gross} swept by vault transaction {number}, {net} minted to {recipient}")
-        }
+/// What has to happen to a payment that is not in the ledger, and what keeps it out.
+fn show_awaited(record: &Record, charge: Charge, parameters: &Parameters) {
+    let sat = |sat| amount::show(Amount::from_sat(sat));
+    println!("  waits      for a payment in a Bitcoin block, which the federation proves to the ledger");
+    println!("  kept out   payments below {}", sat(parameters.min_deposit_sat));
+    if charge.amount > Amount::from_sat(record.max_fee_sat) {
+        println!(
+            "  kept out   any, while a sweep costs {} (at {} sat/vB): this address allows {}",
+            amount::show(charge.amount),
+            rate_shown(charge.rate),
+            sat(record.max_fee_sat)
+        );
     }
+    println!(
+        "  or else    what is not swept is yours again {} blocks after its payment: causeway reclaim",
+        record.reclaim_delay
+    );
 }
 
 fn show_vault(vault: &VaultTransaction) {
+    let sat = |sat| amount::show(Amount::from_sat(sat));
     let status = match vault.status {
-        VaultStatus::Proposed => "proposed",
+        VaultStatus::Bound => "bound: for Bitcoin to confirm",
+        VaultStatus::Settled if vault.confirmations == 0 => "settled in a block that left Bitcoin's best chain",
         VaultStatus::Settled => "settled",
-        VaultStatus::Unsettled => "unsettled by a reorganisation",
+        VaultStatus::Void => "void: it can never confirm",
     };
+    let content = &vault.content;
     println!("Vault transaction {}: {status}", vault.number);
     println!("  txid           {}", vault.txid);
-    println!("  confirmations  {} of {}", vault.confirmations, vault.required_confirmations);
-    println!("  moves          {}", amount::show(Amount::from_sat(vault.value_sat)));
-    println!("  back to vault  {}", amount::show(Amount::from_sat(vault.change_sat)));
-    println!("  fee            {}", amount::show(Amount::from_sat(vault.fee_sat)));
-    println!("  inputs         {}", vault.inputs.len());
+    println!("  confirmations  {}", vault.confirmations);
+    println!("  rate           {} sat/vB, fee {}", rate_shown(content.rate), sat(vault.fee_sat));
+    println!("  spends         {} deposits, vault outputs {:?}", content.deposits.len(), content.outputs);
+    println!("  pays           withdrawals {:?}", content.withdrawals);
+    println!("  back to vault  {}, {}", sat(vault.change_sat), output(vault));
 }
 
-fn show_bridge(info: &Info, waited_for: &[WaitedFor]) {
-    let sat = |sat| amount::show(Amount::from_sat(sat));
-    let ledger = &info.ledger;
+fn output(vault: &VaultTransaction) -> String {
+    match vault.output {
+        OutputStatus::None => "no output".to_owned(),
+        OutputStatus::Pending => "not there yet".to_owned(),
+        OutputStatus::Live if vault.rooted => "live".to_owned(),
+        OutputStatus::Live => "live, pays no withdrawal first before it is final".to_owned(),
+        OutputStatus::Spent => format!("spent by vault transaction {}", vault.spent_by.unwrap_or_default()),
+        OutputStatus::Gone => "GONE: spent for good by something that is no vault transaction".to_owned(),
+        OutputStatus::Void => "void".to_owned(),
+    }
+}
+
+fn show_bridge(Bridge { info, limits, waited_for }: &Bridge<'_>) {
     println!("Causeway on {}, chain id {}, block {}", info.bitcoin_network, info.chain_id, info.head.number);
     println!("  bitcoin        block {} ({})", info.bitcoin_tip.height, info.bitcoin_tip.hash);
+    show_federation(info, waited_for);
+    show_books(info);
+    show_limits(info, limits);
+    println!("  Bridge         {}", info.contracts.bridge);
+}
+
+fn show_federation(info: &Info, waited_for: &[WaitedFor]) {
+    let (threshold, members, epoch) = (info.threshold, info.members.len(), info.epoch);
     match info.group_key {
-        Some(key) => println!(
-            "  federation     {} of {} sign; epoch {}, group key {key:x}",
-            info.threshold,
-            info.members.len(),
-            info.epoch
-        ),
-        None => println!(
-            "  federation     {} of {} will sign; making the key of epoch {}",
-            info.threshold,
-            info.members.len(),
-            info.epoch
-        ),
+        Some(key) => println!("  federation     {threshold} of {members} sign; epoch {epoch}, group key {key:x}"),
+        None => println!("  federation     {threshold} of {members} will sign; making the key of epoch {epoch}"),
     }
     for WaitedFor { member, name, what } in waited_for {
         println!("  WAITED FOR     member {member} ({}): {what}", foreign::shown(name));
     }
-    println!("  supply         {}", sat(ledger.supply_sat));
-    println!("  vault          {}", sat(ledger.vault_sat));
-    println!("  owed           {} to withdrawals on their way", sat(ledger.owed_sat));
-    println!("  held           {} for fees", sat(ledger.held_sat));
-    if ledger.deficit_sat > 0 {
-        println!("  DEFICIT        {}: payouts stand still until it is covered", sat(ledger.deficit_sat));
+}
+
+fn show_books(info: &Info) {
+    let (sat, books) = (|sat| amount::show(Amount::from_sat(sat)), &info.books);
+    println!("  supply         {}", sat(books.supply_sat));
+    println!("  vault          {}", sat(books.vault_sat));
+    println!("  owed           {} to withdrawals on their way", sat(books.owed_sat));
+    println!("  unminted       {} for deposits that are not deep enough", sat(books.unminted_sat));
+    println!("  reserve        {}", amount::show_signed(books.reserve_sat));
+    if books.unclaimed_sat > 0 {
+        println!("  unclaimed      {} wait for their owners (causeway claim)", sat(books.unclaimed_sat));
     }
-    println!("  deposits       from {}", sat(info.min_deposit_sat));
-    println!("  withdrawals    from {}", sat(info.min_withdrawal_sat));
-    println!("  Bridge         {}", info.contracts.bridge);
+    for (name, missing) in [("UNSWEPT", books.unswept_sat), ("LOST", books.lost_sat)] {
+        if missing > 0 {
+            println!("  {name:<14} {}", sat(missing));
+        }
+    }
+}
+
+fn show_limits(info: &Info, limits: &Limits) {
+    let sat = |sat| amount::show(Amount::from_sat(sat));
+    let parameters = &info.parameters;
+    println!(
+        "  deposits       from {}; the peg holds {} of at most {}",
+        sat(parameters.min_deposit_sat),
+        sat(limits.cap_used_sat),
+        sat(limits.cap_sat)
+    );
+    println!(
+        "  withdrawals    from {}; {} of {} can be paid now, and as much again in {}",
+        sat(parameters.min_withdrawal_sat),
+        sat(limits.window_left_sat),
+        sat(limits.window_sat),
+        humantime::format_duration(std::time::Duration::from_secs(limits.window_seconds.into()))
+    );
+    if limits.paused_until > info.head.timestamp {
+        println!(
+            "  PAUSED         payouts, until {} (pause {}; {} of {} members want it lifted)",
+            time(limits.paused_until),
+            limits.pause_number,
+            limits.lift_votes,
+            info.threshold
+        );
+    }
+    if limits.alarmed {
+        println!("  ALARM          something that is no vault transaction spends a vault output: payouts stand still");
+    }
+    if limits.missing_sat >= limits.stop_sat {
+        println!("  DEFICIT        {}: payouts stand still until it is covered", sat(limits.missing_sat));
+    }
 }
 
 #[cfg(test)]

@@ -1,74 +1,182 @@
-//! How far a withdrawal is: followed until it ends, and shown in one line.
+//! How far a withdrawal is: followed until it ends, and shown with what it waits for.
 
 use std::time::Duration;
 
 use bitcoin::Amount;
-use bridge::amount;
+use bridge::amount::show;
 use bridge::io::sidechain::Client;
-use bridge::peg::{Withdrawal, WithdrawalStatus};
-use eyre::{Result, bail};
+use bridge::peg::{Info, VaultStatus, Version, Withdrawal, WithdrawalStatus};
+use eyre::{Result, bail, eyre};
 use serde::Serialize;
 
+use super::charge::present_of_withdrawal;
+use super::withdrawal_waits::{Facts, Wait, waits};
+use crate::clock::time;
 use crate::context::Context;
+use crate::options::sidechain::is_temporary;
 
 /// How often the node is asked how far a withdrawal is.
 const POLL: Duration = Duration::from_millis(500);
+
+/// A withdrawal, with what it waits for as far as the node tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Progress {
+    #[serde(flatten)]
+    pub withdrawal: Withdrawal,
+    pub waits_for: Vec<Wait>,
+    /// When anybody may give it back while it is queued, in seconds since 1970.
+    pub refundable_from: u64,
+}
 
 /// What `--json` prints at each change, one a line.
 #[derive(Serialize)]
 #[serde(tag = "event", rename = "withdrawal")]
 struct Changed<'a> {
     #[serde(flatten)]
-    withdrawal: &'a Withdrawal,
+    progress: &'a Progress,
 }
 
-/// Waits until a withdrawal is paid or cancelled, showing each change.
+/// The withdrawal, and what it waits for; none when there is no such id.
+///
+/// # Errors
+///
+/// The node does not answer.
+pub async fn progress(client: &Client, info: &Info, id: u64) -> Result<Option<Progress>> {
+    let Some(withdrawal) = client.withdrawal(id).await? else { return Ok(None) };
+    let refundable_from = withdrawal.asked_at.saturating_add(info.parameters.refund_after.into());
+    let waits_for = match withdrawal.status {
+        WithdrawalStatus::Queued | WithdrawalStatus::Tied => {
+            let limits = client.limits().await?;
+            let charge = present_of_withdrawal(client, withdrawal.script.len(), &info.parameters).await?;
+            let unrooted = match withdrawal.status {
+                WithdrawalStatus::Queued if !client.may_have_rooted_output().await? => {
+                    Some(info.parameters.final_blocks)
+                }
+                _ => None,
+            };
+            let now = client.head().await?.timestamp;
+            waits(&withdrawal, &Facts { limits: &limits, charge, unrooted, now })
+        }
+        WithdrawalStatus::Paid | WithdrawalStatus::Cancelled | WithdrawalStatus::Refunded => Vec::new(),
+    };
+    Ok(Some(Progress { withdrawal, waits_for, refundable_from }))
+}
+
+/// The withdrawal of that number.
+///
+/// # Errors
+///
+/// There is none.
+pub async fn find(client: &Client, id: u64) -> Result<Withdrawal> {
+    client.withdrawal(id).await?.ok_or_else(|| eyre!("there is no withdrawal {id}"))
+}
+
+/// Waits until a withdrawal is paid or given back, showing each change.
 ///
 /// # Errors
 ///
 /// The node does not know the withdrawal any more, or gives an answer that asking again does not mend.
-pub async fn follow(client: &Client, id: u64, context: &Context) -> Result<()> {
+pub async fn follow(client: &Client, info: &Info, id: u64, context: &Context) -> Result<()> {
     let mut shown = None;
     loop {
-        match client.withdrawal(id).await {
-            Ok(Some(withdrawal)) => {
-                if shown.replace(withdrawal.status) != Some(withdrawal.status) {
-                    context.print(&Changed { withdrawal: &withdrawal }, || println!("{}", describe(&withdrawal)));
+        match progress(client, info, id).await {
+            Ok(Some(progress)) => {
+                let (news, ended) = (news(&progress), has_ended(progress.withdrawal.status));
+                if shown.as_ref() != Some(&news) {
+                    shown = Some(news);
+                    context.print(&Changed { progress: &progress }, || {
+                        describe(&progress).iter().for_each(|line| println!("{line}"));
+                    });
                 }
-                if matches!(withdrawal.status, WithdrawalStatus::Paid | WithdrawalStatus::Cancelled) {
+                if ended {
                     return Ok(());
                 }
             }
             Ok(None) => {
                 bail!("the node at {} does not know withdrawal {id} any more: it is not the node it was", client.url())
             }
-            Err(error) if error.retry() => tracing::warn!(%error, "asking again"),
-            Err(error) => return Err(error.into()),
+            Err(error) if is_temporary(&error) => tracing::warn!("asking again: {error:#}"),
+            Err(error) => return Err(error),
         }
         tokio::time::sleep(POLL).await;
     }
 }
 
-/// A withdrawal in one line.
-pub fn describe(withdrawal: &Withdrawal) -> String {
-    let value = Amount::from_sat(withdrawal.amount_sat);
-    let paid = amount::show(Amount::from_sat(withdrawal.amount_sat.saturating_sub(withdrawal.share_sat)));
-    let by = || match (withdrawal.number, withdrawal.txid) {
-        (Some(number), Some(txid)) => format!("by vault transaction {number} ({txid})"),
-        (Some(number), None) => format!("by vault transaction {number}"),
-        _ => String::new(),
-    };
+/// Whether it can change no more, but for a reorganisation of Bitcoin.
+fn has_ended(status: WithdrawalStatus) -> bool {
+    !matches!(status, WithdrawalStatus::Queued | WithdrawalStatus::Tied)
+}
+
+/// What is worth another line: not each block that makes a window fuller.
+fn news(progress: &Progress) -> (WithdrawalStatus, Vec<Version>, Vec<&'static str>) {
+    let withdrawal = &progress.withdrawal;
+    (withdrawal.status, withdrawal.versions.clone(), progress.waits_for.iter().map(Wait::name).collect())
+}
+
+/// A withdrawal in lines: where it stands, and what it waits for.
+pub fn describe(progress: &Progress) -> Vec<String> {
+    let Progress { withdrawal, waits_for, refundable_from } = progress;
+    let mut lines = vec![format!("Withdrawal {}: {}", withdrawal.id, stands(withdrawal))];
+    lines.extend(waits_for.iter().map(|wait| format!("  waits      {}", wait.advice(withdrawal.id))));
+    if withdrawal.status == WithdrawalStatus::Queued {
+        let from = time(*refundable_from);
+        lines.push(format!(
+            "  or else    take it back: causeway cancel {}; anyone can from {from} on (refund)",
+            withdrawal.id
+        ));
+    }
+    let others = withdrawal.versions.iter().rev().skip(1).filter(|version| version.status == VaultStatus::Bound);
+    if withdrawal.status == WithdrawalStatus::Tied {
+        lines.extend(others.map(|version| format!("  or         {}", of_version(withdrawal, version))));
+    }
+    lines
+}
+
+fn stands(withdrawal: &Withdrawal) -> String {
+    let value = show(Amount::from_sat(withdrawal.amount_sat));
     match withdrawal.status {
-        WithdrawalStatus::Queued => {
-            format!("Withdrawal {}: {} queued for the next payout", withdrawal.id, amount::show(value))
+        WithdrawalStatus::Queued => format!("{value} queued for the next payout"),
+        WithdrawalStatus::Tied => match withdrawal.versions.last() {
+            Some(version) => format!("paying {}", of_version(withdrawal, version)),
+            None => format!("{value} tied to vault output {}", withdrawal.tie.unwrap_or_default()),
+        },
+        WithdrawalStatus::Paid => match paid_version(withdrawal) {
+            Some(version) => format!("paid {}", of_version(withdrawal, version)),
+            None => format!("paid by vault transaction {}", withdrawal.paid_by.unwrap_or_default()),
+        },
+        WithdrawalStatus::Cancelled => format!("cancelled, {value} went back to {}", withdrawal.owner),
+        WithdrawalStatus::Refunded => format!("given back, {value} went to {}", withdrawal.owner),
+    }
+}
+
+fn of_version(withdrawal: &Withdrawal, version: &Version) -> String {
+    let net = Amount::from_sat(withdrawal.amount_sat.saturating_sub(version.charge_sat));
+    let charge = Amount::from_sat(version.charge_sat);
+    format!("{} by vault transaction {} ({}), which takes {}", show(net), version.number, version.txid, show(charge))
+}
+
+/// The version that settled.
+pub fn paid_version(withdrawal: &Withdrawal) -> Option<&Version> {
+    withdrawal.versions.iter().find(|version| Some(version.number) == withdrawal.paid_by)
+}
+
+/// Why a withdrawal that is not queued cannot be taken back.
+pub fn why_not_queued(withdrawal: &Withdrawal) -> String {
+    let id = withdrawal.id;
+    match withdrawal.status {
+        WithdrawalStatus::Queued => format!("withdrawal {id} is queued"),
+        WithdrawalStatus::Tied => {
+            let by = withdrawal.versions.last();
+            let by = by.map_or_else(String::new, |version| {
+                format!(" by vault transaction {} ({})", version.number, version.txid)
+            });
+            format!(
+                "withdrawal {id} is being paid{by}: what is bound may be signed and confirm, so it cannot be taken back; if it waits for long, causeway raise {id} lets a dearer version take its place"
+            )
         }
-        WithdrawalStatus::Paying => format!("Withdrawal {}: paying {paid} {}", withdrawal.id, by()),
-        WithdrawalStatus::Paid => format!("Withdrawal {}: paid {paid} {}", withdrawal.id, by()),
-        WithdrawalStatus::Cancelled => format!(
-            "Withdrawal {}: cancelled, {} went back to {}",
-            withdrawal.id,
-            amount::show(value),
-            withdrawal.owner
-        ),
+        WithdrawalStatus::Paid => format!("withdrawal {id} is paid"),
+        WithdrawalStatus::Cancelled => format!("withdrawal {id} is cancelled already"),
+        WithdrawalStatus::Refunded => format!("withdrawal {id} was given back already"),
     }
 }

@@ -10,7 +10,7 @@ use super::gather_bitcoin::BitcoinGatherer;
 use super::health::Health;
 use super::node::Node;
 use crate::relay::facts::BitcoinView;
-use crate::relay::ledger::LedgerView;
+use crate::relay::view::LedgerView;
 
 /// What the task is made of.
 pub struct BitcoinTask<N, B> {

@@ -12,17 +12,19 @@ use tokio::task::JoinSet;
 
 use super::bitcoind::Bitcoind;
 use super::error::FatalError;
-use super::gather_ledger::knows_deposit;
 use super::node::Node;
-use super::perform::Performer;
+use super::perform::{Grounds, Performer};
 use super::tx_sender::TxSender;
 use crate::io::clock::Clock;
+use crate::relay::action::Action;
 use crate::relay::duty::Task;
 use crate::relay::facts::{BitcoinView, Facts};
-use crate::relay::ledger::LedgerView;
 use crate::relay::machine::{Machine, Outcome};
-use crate::relay::owed::Action;
 use crate::relay::refusals::Verdict;
+use crate::relay::view::LedgerView;
+
+/// Refusals that are remembered so that they are not told again.
+const MOST_SAID: usize = 1_000;
 
 /// How long an action may take: a proposal fetches some blocks, of which each may take a minute.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -31,7 +33,6 @@ const PATIENCE: Duration = Duration::from_secs(180);
 pub struct DutyTask<N, B> {
     pub machine: Machine,
     pub performer: Arc<Performer<N, B>>,
-    pub node: Arc<N>,
     pub sender: Arc<TxSender<N>>,
     pub clock: Clock,
     pub ledger: watch::Receiver<Option<Arc<LedgerView>>>,
@@ -58,40 +59,38 @@ impl<N: Node, B: Bitcoind> DutyTask<N, B> {
             let ledger = self.ledger.borrow_and_update().clone();
             let bitcoin = self.bitcoin.borrow_and_update().clone();
             if let Some(ledger) = ledger {
-                self.decide(ledger, bitcoin).await;
+                self.decide(ledger, bitcoin);
             }
         }
     }
 
     fn ended(&mut self, task: Task, action: Action, outcome: Outcome) {
-        if let (Action::Broadcast { number }, Outcome::Refused { reason }) = (&action, &outcome)
+        if let Outcome::Refused { reason } | Outcome::Reverted { reason } = &outcome
             && self.said.get(&task) != Some(reason)
         {
-            tracing::warn!("bitcoind does not take vault transaction {number}: {reason}");
+            match action {
+                Action::Broadcast { number } => {
+                    tracing::warn!("bitcoind does not take vault transaction {number}: {reason}")
+                }
+                // Another relayer may have been first.
+                _ => tracing::debug!(?task, reason, "refused"),
+            }
+            if self.said.len() >= MOST_SAID {
+                self.said.clear();
+            }
             self.said.insert(task, reason.clone());
         }
-        self.machine.ended(task, action, outcome, self.clock.ms());
+        let verdict = self.machine.ended(task, action, &outcome, self.clock.ms());
+        verdict.iter().for_each(tell);
     }
 
-    async fn decide(&mut self, ledger: Arc<LedgerView>, bitcoin: Option<Arc<BitcoinView>>) {
+    fn decide(&mut self, ledger: Arc<LedgerView>, bitcoin: Option<Arc<BitcoinView>>) {
         let in_flight = self.sender.in_flight();
-        let clock_ms = self.clock.ms();
-        let facts = Facts { clock_ms, ledger: &ledger, bitcoin: bitcoin.as_deref(), in_flight: &in_flight };
-        for outpoint in self.machine.questions(&facts) {
-            match knows_deposit(&*self.node, outpoint).await {
-                Ok(is_known) => self.machine.answer(outpoint, is_known),
-                // It stays a question.
-                Err(error) => {
-                    tracing::debug!(%error, "the node did not answer about a deposit");
-                    break;
-                }
-            }
-        }
-        match self.machine.explain_refusal(clock_ms) {
-            None | Some(Verdict::Known) => {}
-            Some(verdict) => tracing::warn!("{verdict}"),
-        }
-        for (task, action) in self.machine.decide(&facts) {
+        let facts =
+            Facts { clock_ms: self.clock.ms(), ledger: &ledger, bitcoin: bitcoin.as_deref(), in_flight: &in_flight };
+        let decision = self.machine.decide(&facts);
+        decision.verdicts.iter().for_each(tell);
+        for (task, action) in decision.actions {
             self.begin(task, action, Arc::clone(&ledger), bitcoin.clone());
         }
     }
@@ -99,9 +98,13 @@ impl<N: Node, B: Bitcoind> DutyTask<N, B> {
     fn begin(&mut self, task: Task, action: Action, ledger: Arc<LedgerView>, bitcoin: Option<Arc<BitcoinView>>) {
         let (performer, clock) = (Arc::clone(&self.performer), self.clock.clone());
         self.running.spawn(async move {
-            let performed = performer.perform(task, &action, &ledger, bitcoin.as_deref());
+            let performed = performer.perform(task, &action, Grounds { ledger: &ledger, bitcoin: bitcoin.as_deref() });
             let outcome = clock.within(PATIENCE, performed).await.unwrap_or(Outcome::Unanswered);
             (task, action, outcome)
         });
     }
+}
+
+fn tell(verdict: &Verdict) {
+    tracing::warn!("a proposal came to nothing: {verdict}");
 }

@@ -1,7 +1,7 @@
 //! Gathers facts from its own bitcoind: the best chain, the deposits in it, where vault transactions are, fees, and how
 //! its chain differs from the light client's.
 //!
-//! The machines choose the questions (`relay::{following, past, headers, vault_transactions, registrations, fees}`); this module
+//! The machines choose the questions (`relay::{following, past, spends, headers, places, registrations, fees}`); this module
 //! asks them, and joins the answers to one [`BitcoinView`]. A part whose question fails keeps its last answer, says so once, and
 //! stops no other; only a bitcoind that does not answer at all leaves the relayer without a view.
 
@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use alloy_primitives::B256;
 use bitcoin::hashes::Hash;
-use bitcoin::{Block, BlockHash, OutPoint, Txid};
+use bitcoin::{Block, BlockHash, OutPoint};
 use contracts::BitcoinLightClient::{hashAtCall, headerCall};
 use contracts::address::LIGHT_CLIENT;
 use mainchain::deposit::Peg;
@@ -24,15 +24,17 @@ use super::health::{Health, Vitals};
 use super::node::Node;
 use crate::io::clock::Clock;
 use crate::io::sidechain::Error;
-use crate::peg::VaultStatus;
 use crate::relay::deposit_tracker::{Output, Position};
+use crate::relay::ends;
 use crate::relay::facts::BitcoinView;
 use crate::relay::fees::{self, FeeEstimate};
 use crate::relay::following::{self, ChainFollower, lag};
+use crate::relay::fundings::Fundings;
 use crate::relay::headers::{self, HeaderSearch, LastComparison, Next};
-use crate::relay::ledger::LedgerView;
+use crate::relay::places::{Place, PlaceQuestion, PlaceSearch};
 use crate::relay::registrations::{self, Registered, Registrations};
-use crate::relay::vault_transactions::{Place, PlaceQuestion, PlaceSearch};
+use crate::relay::settlement;
+use crate::relay::view::{Entry, LedgerView};
 
 /// Pages of registrations read in one round: computing a thousand addresses takes some dozen milliseconds.
 const PAGES_A_ROUND: usize = 2;
@@ -63,7 +65,8 @@ struct Followed {
     is_list_read: bool,
     fees: FeeEstimate,
     compared: LastComparison,
-    places: BTreeMap<u64, Place>,
+    fundings: Arc<Fundings>,
+    places: BTreeMap<u32, Place>,
 }
 
 /// The parts of a round, each with its own troubles.
@@ -71,6 +74,7 @@ struct Parts {
     registrations: Part,
     blocks: Part,
     past: Part,
+    spends: Part,
     fees: Part,
     headers: Part,
     places: Part,
@@ -81,9 +85,17 @@ struct Parts {
 }
 
 impl<N: Node, B: Bitcoind> BitcoinGatherer<N, B> {
-    pub fn new(node: Arc<N>, bitcoind: Arc<B>, clock: Clock, peg: Peg, fees: FeeEstimate, vitals: &Vitals) -> Self {
+    /// `resume` is the last block that was read in an earlier life.
+    pub fn new(
+        node: Arc<N>,
+        bitcoind: Arc<B>,
+        clock: Clock,
+        peg: Peg,
+        (fees, resume): (FeeEstimate, Option<Height>),
+        vitals: &Vitals,
+    ) -> Self {
         // A deposit is swept up to half of its reclaim delay.
-        let follower = ChainFollower::new(u32::from(peg.delay.get()) / 2);
+        let follower = ChainFollower::new(u32::from(peg.delay.get()) / 2, resume);
         let facts = Followed {
             peg,
             follower,
@@ -91,6 +103,7 @@ impl<N: Node, B: Bitcoind> BitcoinGatherer<N, B> {
             is_list_read: false,
             fees,
             compared: LastComparison::default(),
+            fundings: Arc::default(),
             places: BTreeMap::new(),
         };
         let parts = Parts::new(vitals);
@@ -119,6 +132,7 @@ impl<N: Node, B: Bitcoind> BitcoinGatherer<N, B> {
         let (node, bitcoind, clock) = (&**node, &**bitcoind, &*clock);
         parts.registrations.run(clock, facts.read_registrations(node, ledger)).await?;
         parts.blocks.run(clock, facts.follow(bitcoind, ledger, own)).await?;
+        parts.spends.run(clock, facts.find_spends(bitcoind, ledger)).await?;
         parts.past.run(clock, facts.look_back(bitcoind)).await?;
         parts.fees.run(clock, facts.estimate_fee(bitcoind, clock.ms())).await?;
         parts.headers.run(clock, facts.compare(node, bitcoind, (ledger.light(), own), clock.ms())).await?;
@@ -134,8 +148,11 @@ impl Followed {
             tracked: Arc::clone(self.follower.tracker().tracked()),
             comparison: self.compared.comparison(),
             headers: self.compared.headers().to_vec(),
+            spends: Arc::clone(self.follower.spends()),
+            fundings: Arc::clone(&self.fundings),
             places: self.places.clone(),
-            fee_rate: self.fees.rate(clock_ms),
+            rates: self.fees.rates(clock_ms),
+            read: self.follower.tracker().position().height,
         }
     }
 
@@ -168,8 +185,9 @@ impl Followed {
         ledger: &LedgerView,
         own: Position,
     ) -> Result<(), RoundError> {
-        let open = ledger.open.values().map(|entry| entry.transaction.txid());
+        let open = ledger.entries.values().map(|entry| entry.txid);
         self.follower.tracker_mut().track(open.collect());
+        self.follower.watch(ends::watched(ledger, &self.fundings));
         self.follower.begin(own);
         while let Some(question) = self.follower.question() {
             match question {
@@ -185,6 +203,21 @@ impl Followed {
                     self.follower.answer_block(block?.as_ref());
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Looks for what spends outputs that came to matter after the blocks were read; and for what deposits were made of whose block has
+    /// left the best chain.
+    async fn find_spends<B: Bitcoind>(&mut self, bitcoind: &B, ledger: &LedgerView) -> Result<(), RoundError> {
+        for _ in 0..OLDER_BLOCKS_A_ROUND {
+            let Some(position) = self.follower.spend_to_read() else { break };
+            let block = there(bitcoind.block(position.hash).await)?;
+            self.follower.answer_spend(position, block.as_ref());
+        }
+        if let Some((outpoint, hash)) = Arc::make_mut(&mut self.fundings).next(ledger) {
+            let block = there(bitcoind.block(hash).await)?;
+            Arc::make_mut(&mut self.fundings).answer(outpoint, block.as_ref());
         }
         Ok(())
     }
@@ -268,7 +301,7 @@ impl Followed {
         Ok(())
     }
 
-    /// Places the vault transactions that are not settled. Where one is stays unknown when bitcoind does not say.
+    /// Places the vault transactions that may confirm. Where one is stays unknown when bitcoind does not say.
     async fn find_places<B: Bitcoind>(
         &mut self,
         bitcoind: &B,
@@ -276,21 +309,29 @@ impl Followed {
         tip_height: Height,
     ) -> Result<(), RoundError> {
         self.places.clear();
-        for (number, entry) in ledger.open.iter().filter(|(_, entry)| entry.status != VaultStatus::Settled) {
-            let place = self.place(bitcoind, entry.transaction.txid(), tip_height).await?;
+        for (number, entry) in ledger.entries.iter().filter(|(_, entry)| settlement::wants_place(ledger, entry)) {
+            let place = self.place(bitcoind, entry, tip_height).await?;
             self.places.insert(*number, place);
         }
         Ok(())
     }
 
-    async fn place<B: Bitcoind>(&self, bitcoind: &B, txid: Txid, tip_height: Height) -> Result<Place, RpcError> {
+    async fn place<B: Bitcoind>(&self, bitcoind: &B, entry: &Entry, tip_height: Height) -> Result<Place, RpcError> {
+        let txid = entry.txid;
         let mut search = PlaceSearch::new(self.follower.tracker().mined(&txid));
+        let confirmations = async |vout: u32| {
+            let output = bitcoind.unspent(OutPoint { txid, vout }, true).await?;
+            Ok::<_, RpcError>(output.map(|output| output.confirmations))
+        };
         loop {
             search = match search {
                 PlaceSearch::Found(place) => return Ok(place),
                 PlaceSearch::Ask(PlaceQuestion::OutputConfirmations) => {
-                    let output = bitcoind.unspent(OutPoint { txid, vout: 0 }, true).await?;
-                    PlaceSearch::output(output.map(|output| output.confirmations), tip_height)
+                    PlaceSearch::output(confirmations(0).await?, tip_height)
+                }
+                PlaceSearch::Ask(PlaceQuestion::AnchorConfirmations) => {
+                    let anchor = u32::try_from(entry.unsigned.output.len()).unwrap_or(u32::MAX).saturating_sub(1);
+                    PlaceSearch::anchor(confirmations(anchor).await?, tip_height)
                 }
                 PlaceSearch::Ask(PlaceQuestion::HashAt(height)) => {
                     PlaceSearch::hash_at(height, bitcoind.block_hash(height).await?)
@@ -311,6 +352,7 @@ impl Parts {
             registrations: part("registrations", "registered addresses are read again"),
             blocks: part("blocks", "bitcoind's blocks are read again"),
             past: part("older blocks", "bitcoind's older blocks are read again"),
+            spends: part("spent outputs", "bitcoind's blocks are looked through for spent outputs again"),
             fees: part("fee estimates", "bitcoind answers about fees again"),
             headers: part("headers", "bitcoind's headers are compared again"),
             places: part("vault transactions", "bitcoind answers about vault transactions again"),

@@ -4,16 +4,23 @@ use std::sync::Arc;
 
 use alloy_primitives::{Address, B256, U256};
 use bitcoin::hashes::Hash;
-use bitcoin::{Amount, BlockHash, OutPoint, ScriptBuf, Txid, XOnlyPublicKey};
-use contracts::address::{BRIDGE, FEDERATION, LIGHT_CLIENT, SIGNING_BOARD};
-use contracts::{BitcoinLightClient, Bridge, Federation};
+use bitcoin::{OutPoint, ScriptBuf, Txid, XOnlyPublicKey};
+use contracts::address::{BRIDGE, DEPOSITS, FEDERATION, LIGHT_CLIENT, SIGNING_BOARD, VAULT};
+use contracts::bridge::IBridge as bridge;
+use contracts::deposits::IDeposits as deposits;
+use contracts::vault::IVault as vault;
+use contracts::{BitcoinLightClient, Bridge, Deposits, Federation, Vault};
 
 use super::error::RoundError;
 use super::node::Node;
 use crate::io::sidechain::Error;
-use crate::peg::{self, VaultStatus};
-use crate::plan::{QueuedWithdrawal, VaultOutput};
-use crate::relay::ledger::{Answer, Head, Ledger, MAX_QUEUE, Question, small};
+use crate::peg::{self, DepositStatus, OutputStatus, VaultStatus, WithdrawalStatus};
+use crate::relay::ledger::{Answer, DepositState, Ledger, PAGE, Question, VaultState};
+use crate::relay::reading::small;
+use crate::relay::view::{Block, BlockHead, Head, Withdrawal};
+
+/// The contracts whose logs are followed.
+const FOLLOWED: [Address; 6] = [SIGNING_BOARD, BRIDGE, VAULT, DEPOSITS, FEDERATION, LIGHT_CLIENT];
 
 /// The ledger, and the node that tells it.
 pub struct LedgerGatherer<N> {
@@ -40,14 +47,20 @@ impl<N: Node> LedgerGatherer<N> {
                 let (got, want) = (said(info.chain_id, info.network_id), said(self.chain_id, self.network_id));
                 return Err(RoundError::OtherNetwork { url, got, want });
             }
-            let contracts = [SIGNING_BOARD, BRIDGE, FEDERATION];
-            let logs = self.node.logs(&contracts, *blocks.start(), *blocks.end()).await?;
+            let logs = self.node.logs(&FOLLOWED, *blocks.start(), *blocks.end()).await?;
             let head = Head { number: head.number, time_s: head.timestamp };
             for odd in self.ledger.apply(&logs, *blocks.end(), head, info) {
                 tracing::error!("{odd}");
             }
         }
-        // Questions that are not answered stay questions.
+        self.ask().await
+    }
+
+    /// Asks what logs do not tell. Questions that are not answered stay questions.
+    pub async fn ask(&mut self) -> Result<(), RoundError> {
+        if !self.ledger.is_current() {
+            return Ok(()); // What is asked may be over by the time that all is read.
+        }
         while let Some(question) = self.ledger.question() {
             let answer = ask(&*self.node, question).await?;
             self.ledger.answer(answer);
@@ -58,61 +71,140 @@ impl<N: Node> LedgerGatherer<N> {
 
 async fn ask<N: Node>(node: &N, question: Question) -> Result<Answer, Error> {
     Ok(match question {
-        Question::VaultTransaction(number) => {
-            let call = Bridge::vaultTransactionCall { number: U256::from(number) };
-            let now = node.call(BRIDGE, &call).await?;
-            Answer::VaultTransaction {
-                number,
-                status: vault_status(now.status).unwrap_or(VaultStatus::Proposed),
-                required_confirmations: now.requiredConfirmations,
-                settled_in: (now.blockHash != B256::ZERO).then(|| BlockHash::from_byte_array(now.blockHash.0)),
-            }
+        Question::Limits => Answer::Limits(node.call(BRIDGE, &Bridge::limitsCall {}).await?.into()),
+        Question::Vault(number) => {
+            Answer::Vault(number, vault_state(node.call(VAULT, &Vault::vaultTransactionCall { number }).await?))
         }
-        Question::Confirmations { number, block } => {
-            let call = BitcoinLightClient::confirmationsCall { hash: B256::from(block.to_byte_array()) };
-            Answer::Confirmations { number, confirmations: node.call(LIGHT_CLIENT, &call).await? }
+        Question::Final(number) => Answer::Final(number, node.call(VAULT, &Vault::isFinalCall { number }).await?),
+        Question::BestAt(height) => {
+            let hash = node.call(LIGHT_CLIENT, &BitcoinLightClient::hashAtCall { height }).await?;
+            Answer::BestAt(height, BlockHead::from_slice(&hash[..8]))
         }
-        Question::Queues => queues(node).await?,
-        Question::Withdrawal(id) => Answer::Withdrawal(withdrawal(node, id).await?),
-        Question::VaultOutput(number) => {
-            let call = Bridge::vaultTransactionCall { number: U256::from(number) };
-            let amount = Amount::from_sat(node.call(BRIDGE, &call).await?.changeSat);
-            Answer::VaultOutput(VaultOutput { number, amount })
+        Question::Withdrawal(id) => {
+            let call = Bridge::withdrawalCall { id: U256::from(id) };
+            Answer::Withdrawal(id, withdrawal(node.call(BRIDGE, &call).await?))
+        }
+        Question::Queued { after } => {
+            let call = Bridge::queuedWithdrawalsCall { after_: U256::from(after), limit: U256::from(PAGE) };
+            let page = node.call(BRIDGE, &call).await?;
+            Answer::Queued { ids: ids(page._0), next: next(page._1) }
+        }
+        Question::Tied { after } => {
+            let call = Bridge::tiedWithdrawalsCall { after_: U256::from(after), limit: U256::from(PAGE) };
+            let page = node.call(BRIDGE, &call).await?;
+            Answer::Tied { ids: ids(page._0), next: next(page._1) }
+        }
+        Question::Live { after } => {
+            let page = node.call(VAULT, &Vault::liveOutputsCall { after_: after, limit: PAGE }).await?;
+            Answer::Live { numbers: page.numbers, next: (page.next != 0).then_some(page.next) }
+        }
+        Question::Deposit(outpoint) => {
+            let txid = B256::from(outpoint.txid.to_byte_array());
+            let call = Deposits::depositCall { txid, vout: outpoint.vout };
+            Answer::Deposit(outpoint, deposit_state(node.call(DEPOSITS, &call).await?))
         }
     })
 }
 
-async fn queues<N: Node>(node: &N) -> Result<Answer, Error> {
-    let limit = U256::from(MAX_QUEUE);
-    let count = small(node.call(BRIDGE, &Bridge::vaultTransactionCountCall {}).await?);
-    let withdrawals = node.call(BRIDGE, &Bridge::queuedWithdrawalsCall { limit }).await?;
-    let vault_outputs = node.call(BRIDGE, &Bridge::availableVaultOutputsCall { limit }).await?;
-    let numbers = |numbers: Vec<U256>| numbers.into_iter().map(small).collect();
-    Ok(Answer::Queues { count, withdrawals: numbers(withdrawals), vault_outputs: numbers(vault_outputs) })
+fn ids(ids: Vec<U256>) -> Vec<u64> {
+    ids.into_iter().map(small).collect()
 }
 
-async fn withdrawal<N: Node>(node: &N, id: u64) -> Result<QueuedWithdrawal, Error> {
-    let withdrawal = node.call(BRIDGE, &Bridge::withdrawalCall { id: U256::from(id) }).await?;
-    Ok(QueuedWithdrawal {
-        id,
-        amount: Amount::from_sat(withdrawal.amountSat),
-        max_fee: Amount::from_sat(withdrawal.maxFeeSat),
-        script: ScriptBuf::from_bytes(withdrawal.script.to_vec()),
+fn next(next: U256) -> Option<u64> {
+    (!next.is_zero()).then(|| small(next))
+}
+
+/// None for a number that was not given out.
+fn vault_state(now: vault::VaultTransaction) -> Option<VaultState> {
+    let status = vault_status(now.status)?;
+    let settled_in = (now.height != 0).then_some(Block { height: now.height, head: now.blockHead });
+    Some(VaultState {
+        status,
+        output: output_status(now.output),
+        txid: Txid::from_byte_array(now.txid.0),
+        change_sat: now.changeSat,
+        spent_by: (now.spentBy != 0).then_some(now.spentBy),
+        settled_in,
+        epoch: now.epoch,
+        rooted: now.rooted,
     })
 }
 
-/// The id under which the ledger has a vault transaction as not settled, asked for apart from its event.
-pub async fn proposed_txid<N: Node>(node: &N, number: u64) -> Result<Option<Txid>, Error> {
-    let now = node.call(BRIDGE, &Bridge::vaultTransactionCall { number: U256::from(number) }).await?;
-    let open = matches!(vault_status(now.status), Some(VaultStatus::Proposed | VaultStatus::Unsettled));
-    Ok(open.then(|| Txid::from_byte_array(now.txid.0)))
+/// The Vault's enumerations, in their order.
+fn vault_status(status: u8) -> Option<VaultStatus> {
+    let known = [None, Some(VaultStatus::Bound), Some(VaultStatus::Settled), Some(VaultStatus::Void)];
+    known.get(usize::from(status)).copied().flatten()
 }
 
-/// Whether the ledger knows a deposit, so that it cannot be swept again.
-pub async fn knows_deposit<N: Node>(node: &N, outpoint: OutPoint) -> Result<bool, Error> {
-    let txid = B256::from(outpoint.txid.to_byte_array());
-    let deposit = node.call(BRIDGE, &Bridge::depositCall { txid, vout: outpoint.vout }).await?;
-    Ok(deposit.status != 0)
+fn output_status(status: u8) -> OutputStatus {
+    let known = [
+        OutputStatus::None,
+        OutputStatus::Pending,
+        OutputStatus::Live,
+        OutputStatus::Spent,
+        OutputStatus::Gone,
+        OutputStatus::Void,
+    ];
+    known.get(usize::from(status)).copied().unwrap_or(OutputStatus::None)
+}
+
+/// None when it is not open.
+fn withdrawal(now: bridge::Withdrawal) -> Option<Withdrawal> {
+    let known = [None, Some(WithdrawalStatus::Queued), Some(WithdrawalStatus::Tied)];
+    let status = known.get(usize::from(now.status)).copied().flatten()?;
+    let tie = (status == WithdrawalStatus::Tied).then_some(now.tie);
+    Some(Withdrawal {
+        status,
+        amount_sat: now.amountSat,
+        max_fee_sat: now.maxFeeSat,
+        asked_at: now.askedAt.to(),
+        tie,
+        script: ScriptBuf::from_bytes(now.script.to_vec()),
+    })
+}
+
+/// None when the ledger does not know it.
+fn deposit_state(now: deposits::Deposit) -> Option<DepositState> {
+    let known = [
+        None,
+        Some(DepositStatus::Proven),
+        Some(DepositStatus::Swept),
+        Some(DepositStatus::Minted),
+        Some(DepositStatus::Gone),
+    ];
+    let status = known.get(usize::from(now.status)).copied().flatten()?;
+    Some(DepositState {
+        status,
+        recipient: now.recipient,
+        amount_sat: now.amountSat,
+        max_fee_sat: now.maxFeeSat,
+        minted: now.minted,
+        minted_sat: now.mintedSat,
+        bound: now.bound,
+        swept_by: (now.sweptBy != 0).then_some(now.sweptBy),
+        block: Block { height: now.height, head: now.blockHead },
+        epoch: now.epoch,
+    })
+}
+
+/// Those of these vault outputs that have ended for good, by the ledger.
+pub async fn ended<N: Node>(node: &N, outpoints: &[OutPoint]) -> Result<Vec<OutPoint>, Error> {
+    let mut ended = Vec::new();
+    for outpoint in outpoints {
+        let txid = B256::from(outpoint.txid.to_byte_array());
+        let number = node.call(VAULT, &Vault::numberOfCall { txid }).await?;
+        if number != 0 && node.call(VAULT, &Vault::endedCall { number }).await? {
+            ended.push(*outpoint);
+        }
+    }
+    Ok(ended)
+}
+
+/// The id under which the ledger has a vault transaction as bound, asked for apart from its event.
+pub async fn bound_txid<N: Node>(node: &N, number: u32) -> Result<Option<Txid>, Error> {
+    let now = node.call(VAULT, &Vault::vaultTransactionCall { number }).await?;
+    let is_bound = vault_status(now.status) == Some(VaultStatus::Bound);
+    Ok(is_bound.then(|| Txid::from_byte_array(now.txid.0)))
 }
 
 /// The group key of an epoch; none until all members have confirmed it.
@@ -134,12 +226,4 @@ pub async fn members<N: Node>(node: &N) -> Result<Vec<contracts::IFederation::Me
 /// The member whose account this is.
 pub fn index_of(info: &peg::Info, account: Address) -> Option<u16> {
     info.members.iter().find(|member| member.account == account).map(|member| member.index)
-}
-
-/// The Bridge's enumeration, in its order; none for a number that was not given out.
-fn vault_status(status: u8) -> Option<VaultStatus> {
-    [None, Some(VaultStatus::Proposed), Some(VaultStatus::Settled), Some(VaultStatus::Unsettled)]
-        .get(usize::from(status))
-        .copied()
-        .flatten()
 }

@@ -20,6 +20,27 @@ pub struct State {
     pub troubles: BTreeMap<&'static str, String>,
     /// Members that keep others waiting, by number, and with what.
     pub waited_for: BTreeMap<u16, String>,
+    /// How the peg stands; none before its node has said.
+    pub peg: Option<PegState>,
+}
+
+/// How the peg stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PegState {
+    /// Whether anything stops first ties: a pause, an alarm, a deficit.
+    pub stopped: bool,
+    /// In seconds since 1970.
+    pub paused_until: Option<u64>,
+    pub alarmed: bool,
+    pub missing_sat: u64,
+    /// Negative while overdrawn.
+    pub reserve_sat: i64,
+    /// Withdrawals that wait.
+    pub waiting: usize,
+    /// How long the oldest of them has waited, in seconds.
+    pub oldest_unpaid_s: Option<u64>,
+    /// Vault outputs older than half of the recovery delay.
+    pub late_outputs: Vec<u32>,
 }
 
 impl Vitals {
@@ -31,6 +52,11 @@ impl Vitals {
     /// The members that are waited for now.
     pub fn waited_for(&self, members: BTreeMap<u16, String>) {
         self.lock().waited_for = members;
+    }
+
+    /// How the peg stands now.
+    pub fn peg(&self, peg: PegState) {
+        self.lock().peg = Some(peg);
     }
 
     /// Held only for moments.

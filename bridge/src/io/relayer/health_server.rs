@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 use super::error::FatalError;
-use super::health::{State, Vitals};
+use super::health::{PegState, State, Vitals};
 
 /// Bytes of a request that are read: its first line is enough.
 const MOST_BYTES: usize = 2_048;
@@ -93,7 +93,21 @@ fn health(state: &State) -> String {
     let waited_for: Vec<_> =
         state.waited_for.iter().map(|(member, what)| json!({ "member": member, "what": what })).collect();
     let ok = state.troubles.is_empty();
-    json!({ "ok": ok, "troubles": state.troubles, "waitedFor": waited_for }).to_string() + "\n"
+    let peg = state.peg.as_ref().map(peg);
+    json!({ "ok": ok, "troubles": state.troubles, "waitedFor": waited_for, "peg": peg }).to_string() + "\n"
+}
+
+fn peg(peg: &PegState) -> serde_json::Value {
+    json!({
+        "stopped": peg.stopped,
+        "pausedUntil": peg.paused_until,
+        "alarmed": peg.alarmed,
+        "missingSat": peg.missing_sat,
+        "reserveSat": peg.reserve_sat,
+        "waiting": peg.waiting,
+        "oldestUnpaidS": peg.oldest_unpaid_s,
+        "lateOutputs": peg.late_outputs,
+    })
 }
 
 fn metrics(state: &State) -> String {
@@ -107,6 +121,36 @@ fn metrics(state: &State) -> String {
     text += "# HELP causeway_relayer_waited_for Members that keep the others waiting.\n# TYPE causeway_relayer_waited_for gauge\n";
     for member in state.waited_for.keys() {
         let _ = writeln!(text, "causeway_relayer_waited_for{{member=\"{member}\"}} 1");
+    }
+    if let Some(peg) = &state.peg {
+        text += &peg_metrics(peg);
+    }
+    text
+}
+
+fn peg_metrics(peg: &PegState) -> String {
+    let gauges = [
+        ("stopped", "Whether nothing is tied for the first time (pause, alarm, deficit).", i64::from(peg.stopped)),
+        ("paused", "Whether a guardian has paused first ties.", i64::from(peg.paused_until.is_some())),
+        ("alarmed", "Whether a theft from the vault is shown.", i64::from(peg.alarmed)),
+        ("missing_sat", "Lost, unswept and overdrawn.", peg.missing_sat.try_into().unwrap_or(i64::MAX)),
+        ("reserve_sat", "The reserve; negative while overdrawn.", peg.reserve_sat),
+        ("waiting_withdrawals", "Withdrawals that wait.", peg.waiting.try_into().unwrap_or(i64::MAX)),
+        (
+            "oldest_unpaid_seconds",
+            "How long the oldest of them has waited.",
+            peg.oldest_unpaid_s.unwrap_or(0).try_into().unwrap_or(i64::MAX),
+        ),
+        (
+            "late_outputs",
+            "Vault outputs older than half of the recovery delay.",
+            peg.late_outputs.len().try_into().unwrap_or(i64::MAX),
+        ),
+    ];
+    let mut text = String::new();
+    for (name, help, value) in gauges {
+        let _ = writeln!(text, "# HELP causeway_peg_{name} {help}\n# TYPE causeway_peg_{name} gauge");
+        let _ = writeln!(text, "causeway_peg_{name} {value}");
     }
     text
 }
@@ -124,15 +168,27 @@ mod tests {
         let state = State {
             troubles: BTreeMap::from([("bitcoind", "not reachable; waiting for it".to_owned())]),
             waited_for: BTreeMap::from([(3, "its part of the key of epoch 1 is missing".to_owned())]),
+            peg: Some(PegState {
+                stopped: true,
+                oldest_unpaid_s: Some(77),
+                late_outputs: vec![4],
+                ..PegState::default()
+            }),
         };
         let ill = answer(b"GET /health HTTP/1.1\r\n\r\n", &state);
         assert!(
             ill.starts_with("HTTP/1.1 503 ") && ill.contains("not reachable") && ill.contains(r#""member":3"#),
             "{ill}"
         );
+        assert!(ill.contains(r#""stopped":true"#) && ill.contains(r#""oldestUnpaidS":77"#), "{ill}");
         let metrics = answer(b"GET /metrics HTTP/1.1\r\n\r\n", &state);
         assert!(metrics.contains("causeway_relayer_trouble{with=\"bitcoind\"} 1\n"), "{metrics}");
         assert!(metrics.contains("causeway_relayer_waited_for{member=\"3\"} 1\n"), "{metrics}");
+        for gauge in
+            ["causeway_peg_stopped 1\n", "causeway_peg_oldest_unpaid_seconds 77\n", "causeway_peg_late_outputs 1\n"]
+        {
+            assert!(metrics.contains(gauge), "{metrics}");
+        }
     }
 
     #[test]

@@ -21,6 +21,7 @@ use crate::dkg::{self, Dkg};
 use crate::io::sidechain::Call;
 use crate::relay::key_confirmation::KeyConfirmation;
 use crate::relay::ledger::Ledger;
+use crate::relay::mailboxes::Subject;
 use crate::threshold::KeyShare;
 use crate::vault;
 
@@ -46,7 +47,6 @@ struct Running {
     moved_ms: u64,
     confirmers: usize,
     machine: Dkg,
-    read: usize,
     confirmation: KeyConfirmation,
 }
 
@@ -101,7 +101,7 @@ impl<N: Node> KeyGeneration<N> {
     pub async fn step(
         &mut self,
         epoch: u32,
-        ledger: &Ledger,
+        ledger: &mut Ledger,
         random: &mut dyn Random,
     ) -> Result<Vec<Post>, RoundError> {
         if self.running.as_ref().is_none_or(|running| running.epoch != epoch) {
@@ -113,15 +113,13 @@ impl<N: Node> KeyGeneration<N> {
                 moved_ms: self.member.clock.ms(),
                 confirmers: 0,
                 machine,
-                read: 0,
                 confirmation: KeyConfirmation::default(),
             });
         }
         let Some(running) = &mut self.running else {
             return Ok(Vec::new());
         };
-        let events = ledger.posts_after(running.read);
-        running.read = ledger.posts_len();
+        let events = ledger.mail.take(Subject::Key(epoch));
         let confirmers = ledger.confirmers(epoch).len();
         if !events.is_empty() || confirmers > running.confirmers {
             (running.moved_ms, running.confirmers) = (self.member.clock.ms(), confirmers);

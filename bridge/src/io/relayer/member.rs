@@ -18,6 +18,10 @@ pub struct Member<N> {
     /// What others encrypt to it with.
     pub encryption: SecretKey,
     pub recovery_leaf: [u8; 32],
+    /// Blocks after which the recovery key can take a vault output.
+    pub recovery_delay: u32,
+    /// A rate that is always low, in satoshis per 1,000 vB.
+    pub low_rate: u64,
     pub clock: Clock,
     pub store: Arc<Store>,
     pub node: Arc<N>,

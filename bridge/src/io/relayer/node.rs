@@ -10,7 +10,7 @@ use alloy_sol_types::SolCall;
 
 use crate::io::sidechain::{Block, Call, Client, Error, Fees};
 use crate::peg;
-use crate::relay::ledger::{BlockLog, Head};
+use crate::relay::view::{BlockLog, Head};
 
 /// A sidechain node whose head is final. All errors are those of [`Client`]'s methods of the same names.
 pub trait Node: Send + Sync + 'static {

@@ -6,14 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::Federation;
-use contracts::address::{BRIDGE, FEDERATION};
+use contracts::address::FEDERATION;
 use mainchain::Network;
 use mainchain::deposit::Peg;
+use mainchain::header::Height;
 use mainchain::io::rpc::{Auth, BitcoinRpc};
 use rand::rngs::OsRng;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::approving::Approving;
 use super::bitcoin_task::BitcoinTask;
 use super::bitcoind::Bitcoind;
 use super::duty_task::DutyTask;
@@ -26,9 +28,11 @@ use super::identity::Identity;
 use super::key_generation::KeyGeneration;
 use super::member::{Member, Random};
 use super::node::Node;
+use super::outlook::Outlook;
 use super::perform::Performer;
+use super::promises::Promises;
 use super::signing::Signing;
-use super::signing_task::{CURSOR, Cursor, SigningTask};
+use super::signing_task::{BITCOIN_READ, CURSOR, SigningTask};
 use super::tx_sender::TxSender;
 use super::waiting::Waiting;
 use crate::io::clock::Clock;
@@ -39,7 +43,7 @@ use crate::keystore::OperatorKeys;
 use crate::peg;
 use crate::relay::duty::DutySchedule;
 use crate::relay::fees::FeeEstimate;
-use crate::relay::ledger::Ledger;
+use crate::relay::ledger::{Cursor, Ledger};
 use crate::relay::machine::Machine;
 use crate::relay::posts::Posts;
 
@@ -48,6 +52,14 @@ const NODE: &str = "the sidechain node";
 
 /// Between two tries to start.
 const START_AGAIN: Duration = Duration::from_millis(250);
+
+/// The network that a relayer works for, by its operator's genesis file.
+#[derive(Clone, Copy, Debug)]
+pub struct Work {
+    pub identity: Identity,
+    /// Blocks after which the recovery keys can take a vault output: each is refreshed before half of it.
+    pub recovery_delay: u16,
+}
 
 /// Hidden knobs for tests.
 #[derive(Clone, Copy, Debug, Default)]
@@ -72,7 +84,7 @@ pub struct Surroundings<N, C> {
 /// [`FatalError`] for its own errors. It does not stop because node or bitcoind are down, lag or are of another network.
 pub async fn run(
     config: &Config,
-    identity: Identity,
+    work: Work,
     keys: &OperatorKeys,
     hooks: TestHooks,
     stop: impl Future<Output = ()>,
@@ -80,7 +92,7 @@ pub async fn run(
     let node = Client::new(&config.node).map_err(|error| FatalError::Configuration(error.to_string()))?;
     let connect = |network| Ok(BitcoinRpc::new(config.bitcoind.url.clone(), auth(&config.bitcoind)?, network));
     let surroundings = Surroundings { node, connect, clock: Clock::system(), random: Box::new(OsRng) };
-    run_within(surroundings, config, identity, keys, hooks, stop).await
+    run_within(surroundings, config, work, keys, hooks, stop).await
 }
 
 /// Runs a relayer in these surroundings until `stop` ends. Of `config`, the addresses of node and bitcoind are not used.
@@ -91,20 +103,20 @@ pub async fn run(
 pub async fn run_within<N: Node, B: Bitcoind>(
     surroundings: Surroundings<N, impl Fn(Network) -> Result<B, FatalError>>,
     config: &Config,
-    identity: Identity,
+    work: Work,
     keys: &OperatorKeys,
     hooks: TestHooks,
     stop: impl Future<Output = ()>,
 ) -> Result<(), FatalError> {
     let Surroundings { node, connect, clock, random } = surroundings;
     let store = Arc::new(Store::open(&config.data_dir, keys.storage_key())?.crash_after(hooks.crash_after_writes));
-    check_data(&store, identity)?;
+    check_data(&store, work.identity)?;
     let vitals = Vitals::default();
     let mut tasks = JoinSet::new();
     if let Some(address) = config.health_listen {
         tasks.spawn(health_server::serve(health_server::listen(address).await?, vitals.clone()));
     }
-    let starting = Starting { config, identity, keys, store, node: Arc::new(node), connect, clock, vitals };
+    let starting = Starting { config, work, keys, store, node: Arc::new(node), connect, clock, vitals };
     tokio::pin!(stop);
     let start = tokio::select! {
         start = starting.start() => start?,
@@ -136,7 +148,7 @@ async fn failure(tasks: &mut JoinSet<Result<(), FatalError>>) -> FatalError {
 /// What is known before the node has answered.
 struct Starting<'a, N, C> {
     config: &'a Config,
-    identity: Identity,
+    work: Work,
     keys: &'a OperatorKeys,
     store: Arc<Store>,
     node: Arc<N>,
@@ -155,6 +167,7 @@ struct Started<N, B> {
     peg: Peg,
     schedule: DutySchedule,
     cursor: Cursor,
+    bitcoin_read: Option<Height>,
     poll: Duration,
 }
 
@@ -182,11 +195,11 @@ impl<N: Node, B: Bitcoind, C: Fn(Network) -> Result<B, FatalError>> Starting<'_,
             reason: "there is no block 0".to_owned(),
         })?;
         let got = Identity { chain_id: info.chain_id, network_id: info.network_id, genesis: genesis.hash };
-        if got == self.identity {
+        if got == self.work.identity {
             return Ok(());
         }
         let url = self.node.url().to_owned();
-        Err(RoundError::OtherNetwork { url, got: got.to_string(), want: self.identity.to_string() })
+        Err(RoundError::OtherNetwork { url, got: got.to_string(), want: self.work.identity.to_string() })
     }
 
     async fn open(&self) -> Result<Started<N, B>, RoundError> {
@@ -194,28 +207,30 @@ impl<N: Node, B: Bitcoind, C: Fn(Network) -> Result<B, FatalError>> Starting<'_,
         self.expect_network(&info).await?;
         // Only now, so that a wrong genesis file leaves nothing behind.
         if self.store.get(IDENTITY)?.is_none() {
-            self.store.put_json(IDENTITY, &self.identity)?;
+            self.store.put_json(IDENTITY, &self.work.identity)?;
         }
         let me = index_of(&info, self.keys.address()).ok_or_else(|| not_a_member(self.keys, &info))?;
         let fees = FeeEstimate::new(self.config.fee_rate, info.bitcoin_network).map_err(FatalError::from)?;
         let bitcoind = Arc::new((self.connect)(info.bitcoin_network)?);
         let recovery_leaf = self.node.call(FEDERATION, &Federation::recoveryLeafCall {}).await?;
-        let max_deposits = self.node.call(BRIDGE, &contracts::Bridge::maxDepositsCall {}).await?;
         let cursor: Cursor = self.store.get_json(CURSOR)?.unwrap_or_default();
+        let bitcoin_read: Option<Height> = self.store.get_json(BITCOIN_READ)?;
         let account = Account::from_key(*self.keys.account());
         let member = Member {
-            network: self.identity.network_id,
+            network: self.work.identity.network_id,
             me,
             threshold: info.threshold,
             encryption: *self.keys.encryption(),
             recovery_leaf: recovery_leaf.0,
+            recovery_delay: self.work.recovery_delay.into(),
+            low_rate: u64::from(self.config.low_fee_rate) * 1_000,
             clock: self.clock.clone(),
             store: Arc::clone(&self.store),
             node: Arc::clone(&self.node),
             sender: Arc::new(TxSender::new(
                 Arc::clone(&self.node),
                 account,
-                self.identity.chain_id,
+                self.work.identity.chain_id,
                 self.clock.clone(),
             )),
         };
@@ -225,9 +240,10 @@ impl<N: Node, B: Bitcoind, C: Fn(Network) -> Result<B, FatalError>> Starting<'_,
             fees,
             vitals: self.vitals.clone(),
             peg: peg_of(&info)?,
-            ledger: Ledger::new(me, cursor.from, info, max_deposits.saturating_to()),
+            ledger: Ledger::new(me, cursor, info, recovery_leaf.0),
             schedule: schedule(self.config),
             cursor,
+            bitcoin_read,
             poll: self.config.poll(),
         })
     }
@@ -242,30 +258,35 @@ impl<N: Node, B: Bitcoind> Started<N, B> {
     ///        +----bitcoin-----+--------^             each time bitcoind was asked
     /// ```
     fn spawn(self, random: Box<dyn Random>, tasks: &mut JoinSet<Result<(), FatalError>>) -> Result<(), FatalError> {
-        let Self { member, bitcoind, fees, vitals, ledger, peg, schedule, cursor, poll } = self;
+        let Self { member, bitcoind, fees, vitals, ledger, peg, schedule, cursor, bitcoin_read, poll } = self;
         let gatherer = BitcoinGatherer::new(
             Arc::clone(&member.node),
             Arc::clone(&bitcoind),
             member.clock.clone(),
             peg,
-            fees,
+            (fees, bitcoin_read),
             &vitals,
         );
         let (ledger_sender, ledger_receiver) = watch::channel(None);
         let (bitcoin_sender, bitcoin_receiver) = watch::channel(None);
-        let (node, clock, sender) = (Arc::clone(&member.node), member.clock.clone(), Arc::clone(&member.sender));
+        let (clock, sender) = (member.clock.clone(), Arc::clone(&member.sender));
         let signing = SigningTask {
-            gatherer: LedgerGatherer::new(Arc::clone(&node), ledger),
+            gatherer: LedgerGatherer::new(Arc::clone(&member.node), ledger),
             keys: KeyGeneration::new(Arc::clone(&member)),
-            signing: Signing::open(Arc::clone(&member), Arc::clone(&bitcoind))?,
+            approving: Approving::new(Arc::clone(&member), Arc::clone(&bitcoind)),
+            signing: Signing::new(Arc::clone(&member), Arc::clone(&bitcoind)),
+            promises: Promises::open(Arc::clone(&member))?,
+            peg,
             member: Arc::clone(&member),
             random,
             cursor,
+            bitcoin_read,
             poll,
             ledger: ledger_sender,
             bitcoin: bitcoin_receiver.clone(),
             posts: Posts::default(),
             waiting: Waiting::new(&vitals),
+            outlook: Outlook::new(&vitals, member.recovery_delay),
             node_health: Health::new(&vitals, NODE, "the sidechain node is back"),
             node_lag: Health::new(&vitals, "the sidechain's head", "the sidechain's head is young again"),
         };
@@ -276,9 +297,8 @@ impl<N: Node, B: Bitcoind> Started<N, B> {
             health: Health::new(&vitals, "bitcoind", "bitcoind is back"),
         };
         let duty = DutyTask {
-            machine: Machine::new(member.me, schedule),
+            machine: Machine::new(member.me, schedule, member.recovery_delay, member.low_rate),
             performer: Arc::new(Performer { bitcoind, sender: Arc::clone(&sender), peg }),
-            node,
             sender,
             clock,
             ledger: ledger_receiver,
@@ -314,7 +334,7 @@ fn check_data(store: &Store, identity: Identity) -> Result<(), FatalError> {
 }
 
 fn peg_of(info: &peg::Info) -> Result<Peg, FatalError> {
-    let delay = NonZeroU16::new(info.reclaim_delay)
+    let delay = NonZeroU16::new(info.parameters.reclaim_delay)
         .ok_or_else(|| FatalError::Configuration("the reclaim delay is 0".to_owned()))?;
     Ok(Peg { network_id: info.network_id.0, bridge: info.contracts.bridge.into_array(), delay })
 }

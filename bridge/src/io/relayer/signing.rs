@@ -1,239 +1,214 @@
-//! Signing vault transactions together, driven by the posts of final blocks.
+//! Signing bound vault transactions together, driven by the posts of final blocks.
 //!
 //! The machines decide ([`crate::signing`], [`crate::policy`]); here their effects are performed in order: what is to be
 //! kept is durable before the next effect, and a failure to keep it stops the relayer.
-//!
-//! The policy's questions to bitcoind are asked in tasks of their own ([`Evidence`]): while one hangs, all other
-//! sessions go on, and so does this one once it was approved.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use bitcoin::{FeeRate, Transaction, TxOut, Txid, consensus};
+use bitcoin::{Amount, OutPoint, Transaction, TxOut, consensus};
 use secp256k1::schnorr;
-use tokio::task::JoinSet;
 
+use super::approving::state_file;
 use super::bitcoind::Bitcoind;
-use super::error::{FatalError, RoundError};
-use super::gather_ledger::proposed_txid;
-use super::key_generation::KEY_FILES;
+use super::error::FatalError;
+use super::evidence::{Evidence, Gathering, Inquiry};
 use super::member::{Member, Random};
 use super::node::Node;
+use super::promises::Promises;
 use crate::board::{Effect, Post};
-use crate::policy::{self, FeeBounds, Signed};
+use crate::policy::{self, FeeBounds, Refusal};
 use crate::relay::approval::Approval;
-use crate::relay::latecomers::Latecomers;
-use crate::relay::ledger::{Entry, Ledger, LedgerView};
+use crate::relay::drafting::{open_withdrawals, spent_outputs};
+use crate::relay::facts::BitcoinView;
+use crate::relay::ledger::Ledger;
+use crate::relay::mailboxes::Subject;
+use crate::relay::view::{Entry, LedgerView};
 use crate::signing::{self, Session};
 use crate::threshold::KeyShare;
+use crate::vault;
 use crate::vault_tx::VaultTransaction;
+use crate::vault_tx::facts::Rules;
 
-const SIGNED: &str = "signed.log";
-const LATE: &str = "late.json";
+/// Signed vault transactions, by number.
+pub type Complete = Arc<BTreeMap<u32, Arc<Transaction>>>;
 
-/// The sessions that this member takes part in, and its promises.
+/// The sessions that this member takes part in.
 pub struct Signing<N, B> {
     member: Arc<Member<N>>,
     bitcoind: Arc<B>,
-    sessions: BTreeMap<u64, Open>,
-    /// Signed vault transactions, by number.
-    pub complete: BTreeMap<u64, Arc<Transaction>>,
+    sessions: BTreeMap<u32, Open>,
+    pub complete: Complete,
     /// Those that were looked for in the store.
-    recalled: BTreeSet<u64>,
-    signed: Signed,
-    late: Latecomers,
-    gathering: JoinSet<(u64, Option<Evidence>)>,
+    recalled: BTreeSet<u32>,
+    /// Those that are no vault transactions: told once.
+    odd: BTreeSet<u32>,
+    gathering: Gathering<u32>,
 }
 
 /// A session of one vault transaction.
 struct Open {
     machine: Session,
-    read: usize,
-    approval: Approval,
-}
-
-/// The facts that the policy wants besides the ledger's logs.
-pub struct Evidence {
-    /// The id under which the ledger has it as not settled.
-    ledger_txid: Option<Txid>,
-    /// Every input, as its own bitcoind has it unspent in its best chain.
-    own_outputs: Vec<Option<TxOut>>,
+    transaction: VaultTransaction,
+    policy: Approval,
 }
 
 impl<N: Node, B: Bitcoind> Signing<N, B> {
-    pub fn open(member: Arc<Member<N>>, bitcoind: Arc<B>) -> Result<Self, FatalError> {
-        let signed = recall_signed(&member)?;
-        let late = member.store.get_json(LATE)?.unwrap_or_default();
-        Ok(Self {
+    pub fn new(member: Arc<Member<N>>, bitcoind: Arc<B>) -> Self {
+        Self {
             member,
             bitcoind,
-            late,
             sessions: BTreeMap::new(),
-            complete: BTreeMap::new(),
+            complete: Complete::default(),
             recalled: BTreeSet::new(),
-            signed,
-            gathering: JoinSet::new(),
-        })
+            odd: BTreeSet::new(),
+            gathering: Gathering::new(),
+        }
     }
 
-    /// Takes part in signing a vault transaction; the posts to send. `fee_rate` is none while bitcoind does not
-    /// answer; then only what was approved before goes on.
+    /// Takes part in signing a vault transaction; the posts to send.
     pub fn step(
         &mut self,
-        number: u64,
-        ledger: &Ledger,
+        number: u32,
+        ledger: &mut Ledger,
         shares: &BTreeMap<u32, KeyShare>,
-        fee_rate: Option<FeeRate>,
+        promises: &mut Promises<N>,
         random: &mut dyn Random,
     ) -> Result<Vec<Post>, FatalError> {
-        let Some(entry) = ledger.view().open.get(&number) else {
-            return Ok(Vec::new());
-        };
-        if !self.open_session(number, entry, shares)? {
+        let Some(entry) = ledger.view().entries.get(&number).cloned() else { return Ok(Vec::new()) };
+        if !self.open_session(number, &entry, ledger.view(), shares)? {
             return Ok(Vec::new());
         }
-        if fee_rate.is_some() {
-            self.gather(number, &entry.transaction);
-        }
-        let Some(open) = self.sessions.get_mut(&number) else {
-            return Ok(Vec::new());
-        };
-        let events = ledger.posts_after(open.read);
-        open.read = ledger.posts_len();
+        self.gather(number, &entry, promises);
+        let Some(open) = self.sessions.get_mut(&number) else { return Ok(Vec::new()) };
+        let events = ledger.mail.take(Subject::Signing(number));
         let now = ledger.view().head.time_s;
-        let late = self.late.named(now);
-        let facts = signing::Facts { events: &events, now, may_sign: open.approval.is_given(), late: &late };
+        let late = promises.late(now);
+        let facts = signing::Facts { events: &events, now, may_sign: open.policy.is_given(), late: &late };
         let mut posts = Vec::new();
         for effect in open.machine.step(facts, &mut &mut *random) {
             match effect {
-                Effect::Persist(state) => self.member.store.put_secret(&session_file(number), &state)?,
+                Effect::Persist(state) => self.member.store.put_secret(&state_file(entry.proposal), &state)?,
                 Effect::Post(post) => posts.push(post),
-                Effect::Blame(blame) => {
-                    if self.late.late(blame.member, number, blame.attempt, now) {
-                        tracing::warn!(number, %blame, "a member broke the signing, or kept it waiting");
-                        self.member.store.put_json(LATE, &self.late)?;
-                    }
-                }
+                Effect::Blame(blame) => promises.blame(number, &blame, now)?,
                 Effect::Done(signatures) => {
-                    if self.late.in_time(&open.machine.committed(), number) {
-                        self.member.store.put_json(LATE, &self.late)?;
-                    }
-                    let transaction = attach(&self.member, number, &entry.transaction, &signatures)?;
-                    self.complete.extend(transaction.map(|transaction| (number, Arc::new(transaction))));
+                    promises.in_time(number, &open.machine.committed())?;
+                    let transaction = attach(&self.member, number, &open.transaction, &signatures)?;
+                    let complete = Arc::make_mut(&mut self.complete);
+                    complete.extend(transaction.map(|transaction| (number, Arc::new(transaction))));
                 }
             }
         }
         Ok(posts)
     }
 
-    /// The members that others wait for, with what they are waited for: in open sessions, and from before.
+    /// The members that others wait for in open sessions, with what they are waited for.
     #[must_use]
     pub fn waited_for(&self, now_s: u64) -> BTreeMap<u16, String> {
-        let before = self.late.remembered().into_iter().map(|(member, times)| {
-            let text = format!("it was late, or at fault, in {times} of its last signing rounds");
-            (member, text)
-        });
-        let sessions = self.sessions.iter().filter_map(|(number, open)| Some((number, open.machine.missing(now_s)?)));
-        let now = sessions.flat_map(|(number, (missing, members))| {
+        let missing = |(number, open): (&u32, &Open)| {
+            let (missing, members) = open.machine.missing(now_s)?;
             let what = match missing {
                 signing::Missing::Commitments => "commitments",
                 signing::Missing::Shares => "signature shares",
             };
-            members
-                .into_iter()
-                .map(move |member| (member, format!("its {what} for vault transaction {number} are missing")))
-        });
-        before.chain(now).collect()
+            let text = format!("its {what} for vault transaction {number} are missing");
+            Some(members.into_iter().map(move |member| (member, text.clone())))
+        };
+        self.sessions.iter().filter_map(missing).flatten().collect()
     }
 
     /// Opens the session of a vault transaction; false when this member cannot take part.
     fn open_session(
         &mut self,
-        number: u64,
+        number: u32,
         entry: &Entry,
+        ledger: &LedgerView,
         shares: &BTreeMap<u32, KeyShare>,
     ) -> Result<bool, FatalError> {
         if self.sessions.contains_key(&number) {
             return Ok(true);
         }
-        let inputs = entry.transaction.signing_inputs();
+        let Some(proposed) = &entry.proposed else { return Ok(false) };
+        let Some(inputs) = spent_outputs(ledger, &entry.content) else { return Ok(false) };
         if inputs.iter().any(|input| !shares.contains_key(&input.epoch)) {
             return Ok(false); // Said when the key came into force.
         }
+        let change = Amount::from_sat(entry.change_sat);
+        let transaction = match VaultTransaction::parse(&entry.transaction, inputs, change) {
+            Ok(transaction) => transaction,
+            Err(error) => {
+                if self.odd.insert(number) {
+                    tracing::error!(number, %error, "the ledger's vault transaction is not one: it is not signed");
+                }
+                return Ok(false);
+            }
+        };
         let config = signing::Config {
             network: self.member.network,
             number,
-            proposed_at: entry.proposed_in.time_s,
+            proposal: entry.proposal,
+            content: proposed.content_hash,
+            named_inputs: proposed.inputs,
+            bound_at: entry.bound_in.time_s,
             share_deadline_s: signing::SHARE_DEADLINE_S,
-            inputs,
+            approvals: proposed.approvals.to_vec(),
+            inputs: transaction.signing_inputs(),
         };
-        let stored = self.member.store.get_secret(&session_file(number))?;
+        let stored = self.member.store.get_secret(&state_file(entry.proposal))?;
         let machine = Session::new(config, shares, stored.as_ref().map(|bytes| bytes.as_slice()))
             .map_err(|error| FatalError::Session(Box::new(error)))?;
-        self.sessions.insert(number, Open { machine, read: 0, approval: Approval::default() });
+        self.sessions.insert(number, Open { machine, transaction, policy: Approval::default() });
         Ok(true)
     }
 
     /// Begins to ask for the policy's facts, when it is to be asked.
-    fn gather(&mut self, number: u64, transaction: &VaultTransaction) {
-        if !self.sessions.get_mut(&number).is_some_and(|open| open.approval.ask()) {
-            return;
+    fn gather(&mut self, number: u32, entry: &Entry, promises: &Promises<N>) {
+        if self.sessions.get_mut(&number).is_some_and(|open| open.policy.ask()) {
+            let seen = promises.seen.get(&entry.proposal);
+            let is_new = |outpoint: &OutPoint| seen.is_none_or(|seen| !seen.contains_key(outpoint));
+            let inputs = entry.outpoints().filter(is_new).collect();
+            let inquiry = Inquiry { inputs, number: Some(number), doubted: promises.doubted() };
+            self.gathering.begin(number, inquiry, &self.member.node, &self.bitcoind);
         }
-        let (node, bitcoind) = (Arc::clone(&self.member.node), Arc::clone(&self.bitcoind));
-        let outpoints = transaction.inputs().iter().map(|input| input.outpoint).collect();
-        self.gathering.spawn(async move {
-            let evidence = evidence(&*node, &*bitcoind, number, outpoints).await;
-            let evidence =
-                evidence.inspect_err(|error| tracing::debug!(number, %error, "its inputs are not known yet"));
-            (number, evidence.ok())
-        });
     }
 
     /// Waits for what was asked; never ends while nothing is asked.
-    pub async fn gathered(&mut self) -> (u64, Option<Evidence>) {
-        match self.gathering.join_next().await {
-            Some(Ok(gathered)) => gathered,
-            Some(Err(error)) => std::panic::resume_unwind(error.into_panic()),
-            None => std::future::pending().await,
-        }
+    pub async fn gathered(&mut self) -> (u32, Option<Evidence>) {
+        self.gathering.next().await
     }
 
-    /// Asks its policy; whether it agrees. The promise not to sign anything that conflicts is durable before the first commitment can leave.
-    pub fn approve(
+    /// Asks its policy; whether it agrees. The promise not to sign anything that could confirm besides is durable before a share can leave.
+    pub fn decide(
         &mut self,
-        (number, evidence): (u64, Option<Evidence>),
+        (number, evidence): (u32, Option<Evidence>),
         ledger: &LedgerView,
-        fee_rate: Option<FeeRate>,
+        bitcoin: Option<&BitcoinView>,
+        promises: &mut Promises<N>,
     ) -> Result<bool, FatalError> {
-        let (Some(open), Some(entry)) = (self.sessions.get_mut(&number), ledger.open.get(&number)) else {
+        let (Some(open), Some(entry)) = (self.sessions.get_mut(&number), ledger.entries.get(&number)) else {
             return Ok(false);
         };
-        let (Some(evidence), Some(fee_rate)) = (evidence, fee_rate) else {
-            open.approval.unanswered();
+        let verdict = match evidence {
+            Some(evidence) => {
+                promises.have_ended(&evidence.ended);
+                verdict(&self.member, (entry, &open.transaction), &evidence, ledger, bitcoin, promises)?
+            }
+            None => None,
+        };
+        let Some(verdict) = verdict else {
+            open.policy.unanswered();
             return Ok(false);
         };
-        let facts = policy::Facts {
-            vault_tx: &entry.transaction,
-            block_final: entry.proposed_in.number <= ledger.head.number,
-            ledger_txid: evidence.ledger_txid,
-            group_keys: &ledger.group_keys,
-            own_outputs: &evidence.own_outputs,
-            fee_bounds: FeeBounds::around(fee_rate),
-        };
-        let verdict =
-            policy::approve(&facts, &self.signed).and_then(|()| self.signed.insert(entry.transaction.unsigned()));
-        if let Ok(Some(record)) = &verdict {
-            self.member.store.append(SIGNED, record)?;
-        }
-        if let Some(refusal) = open.approval.decided(verdict.map(|_| ())) {
+        promises.note(&verdict);
+        if let Some(refusal) = open.policy.decided(verdict) {
             tracing::warn!(number, %refusal, "not signing");
         }
-        Ok(open.approval.is_given())
+        Ok(open.policy.is_given())
     }
 
     /// Takes signed transactions of an earlier life out of the store.
-    pub fn recall(&mut self, open: &BTreeMap<u64, Entry>) -> Result<(), FatalError> {
-        for (number, entry) in open {
+    pub fn recall(&mut self, entries: &BTreeMap<u32, Entry>) -> Result<(), FatalError> {
+        for (number, entry) in entries {
             if self.recalled.contains(number) {
                 continue;
             }
@@ -243,8 +218,8 @@ impl<N: Node, B: Bitcoind> Signing<N, B> {
                 continue;
             };
             match consensus::deserialize::<Transaction>(&bytes) {
-                Ok(transaction) if transaction.compute_txid() == entry.transaction.txid() => {
-                    self.complete.insert(*number, Arc::new(transaction));
+                Ok(transaction) if transaction.compute_txid() == entry.txid => {
+                    Arc::make_mut(&mut self.complete).insert(*number, Arc::new(transaction));
                 }
                 // The board still has what it takes to make it again.
                 _ => self.member.store.remove(&complete_file(*number))?,
@@ -253,44 +228,70 @@ impl<N: Node, B: Bitcoind> Signing<N, B> {
         Ok(())
     }
 
-    /// Forgets vault transactions that are settled for good, but never the record of what was signed.
-    pub fn forget(&mut self, numbers: &[u64]) -> Result<(), FatalError> {
-        for number in numbers {
+    /// Forgets vault transactions that are over, with the proposals that they were, but never the record of what was signed.
+    pub fn forget(&mut self, over: &[(u32, u64)]) -> Result<(), FatalError> {
+        for (number, proposal) in over {
             self.sessions.remove(number);
             self.recalled.remove(number);
-            self.complete.remove(number);
-            self.member.store.remove(&session_file(*number))?;
+            self.odd.remove(number);
+            Arc::make_mut(&mut self.complete).remove(number);
+            self.member.store.remove(&state_file(*proposal))?;
             self.member.store.remove(&complete_file(*number))?;
         }
         Ok(())
     }
 }
 
-/// What was signed. Once there is a key the log must be there: without it this member does not know what it promised.
-fn recall_signed<N>(member: &Member<N>) -> Result<Signed, FatalError> {
-    let records = member.store.open_log(SIGNED, KEY_FILES)?;
-    let signed = Signed::replay(records.iter().map(|record| record.as_slice()));
-    signed.map_err(|error| FatalError::Record(error.to_string()))
-}
-
-async fn evidence<N: Node, B: Bitcoind>(
-    node: &N,
-    bitcoind: &B,
-    number: u64,
-    outpoints: Vec<bitcoin::OutPoint>,
-) -> Result<Evidence, RoundError> {
-    let mut own_outputs = Vec::new();
-    for outpoint in outpoints {
-        let unspent = bitcoind.unspent(outpoint, false).await?;
-        own_outputs.push(unspent.map(|unspent| TxOut { value: unspent.value, script_pubkey: unspent.script_pubkey }));
+/// None while a fact is missing.
+fn verdict<N: Node>(
+    member: &Member<N>,
+    (entry, transaction): (&Entry, &VaultTransaction),
+    evidence: &Evidence,
+    ledger: &LedgerView,
+    bitcoin: Option<&BitcoinView>,
+    promises: &mut Promises<N>,
+) -> Result<Option<Result<(), Refusal>>, FatalError> {
+    let Some(group_key) = ledger.group_keys.get(&entry.epoch) else { return Ok(None) };
+    let approved = |proposed: &crate::relay::view::Proposed| {
+        proposed.approvals.iter().any(|approval| approval.member == member.me)
+    };
+    let fee_bounds = if entry.proposed.as_ref().is_some_and(approved) {
+        None
+    } else {
+        let Some(rates) = bitcoin.and_then(|bitcoin| bitcoin.rates) else { return Ok(None) };
+        Some(FeeBounds::around(rates.now))
+    };
+    let withdrawals = open_withdrawals(ledger, &BTreeSet::new());
+    let ended = promises.ended.clone();
+    let seen = promises.seen.get(&entry.proposal);
+    let own_output = |outpoint: OutPoint| {
+        let found = evidence.own_outputs.get(&outpoint);
+        found.or_else(|| seen.and_then(|seen| seen.get(&outpoint))).cloned()
+    };
+    let own_outputs: Vec<Option<TxOut>> = entry.outpoints().map(own_output).collect();
+    let bound = policy::Bound {
+        content: &entry.content,
+        transaction,
+        is_final: entry.bound_in.number <= ledger.head.number,
+        ledger_txid: evidence.ledger_txid,
+        withdrawals: &withdrawals,
+        rules: &Rules::from(&ledger.info.parameters),
+        vault_key: vault::output_key(*group_key, &ledger.recovery_leaf),
+        group_keys: &ledger.group_keys,
+        own_outputs: &own_outputs,
+        fee_bounds,
+        ended: &ended,
+    };
+    match policy::sign(&bound, &promises.signed) {
+        Ok(()) => promises.promise(&bound).map(Some),
+        Err(refusal) => Ok(Some(Err(refusal))),
     }
-    Ok(Evidence { ledger_txid: proposed_txid(node, number).await?, own_outputs })
 }
 
 /// The signed transaction, kept; none when the signatures do not fit.
 fn attach<N>(
     member: &Member<N>,
-    number: u64,
+    number: u32,
     transaction: &VaultTransaction,
     signatures: &[schnorr::Signature],
 ) -> Result<Option<Transaction>, FatalError> {
@@ -308,10 +309,6 @@ fn attach<N>(
     }
 }
 
-fn session_file(number: u64) -> String {
-    format!("signing-{number}")
-}
-
-fn complete_file(number: u64) -> String {
+fn complete_file(number: u32) -> String {
     format!("vault-transaction-{number}")
 }

@@ -8,12 +8,13 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bitcoin::FeeRate;
 use contracts::SigningBoard;
 use contracts::address::SIGNING_BOARD;
-use serde::{Deserialize, Serialize};
+use mainchain::deposit::Peg;
+use mainchain::header::Height;
 use tokio::sync::watch;
 
+use super::approving::Approving;
 use super::bitcoind::Bitcoind;
 use super::error::{FatalError, RoundError};
 use super::gather_ledger::LedgerGatherer;
@@ -21,33 +22,37 @@ use super::health::Health;
 use super::key_generation::KeyGeneration;
 use super::member::{Member, Random};
 use super::node::Node;
+use super::outlook::Outlook;
+use super::promises::Promises;
 use super::signing::Signing;
 use super::waiting::Waiting;
-use crate::board::Post;
+use crate::board::{Post, Session};
 use crate::io::sidechain::{Call, Error};
-use crate::relay::facts::{self, BitcoinView};
+use crate::relay::facts::BitcoinView;
 use crate::relay::following::is_head_old;
-use crate::relay::ledger::LedgerView;
+use crate::relay::ledger::Cursor;
 use crate::relay::owed::{Part, parts};
 use crate::relay::posts::{PostEnd, Posts};
+use crate::relay::view::LedgerView;
 
 pub const CURSOR: &str = "cursor.json";
-
-/// From which block on the ledger has to be read again after a start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Cursor {
-    pub from: u64,
-}
+/// The last block of Bitcoin that was read.
+pub const BITCOIN_READ: &str = "bitcoin.json";
+/// Blocks of Bitcoin between two notes of how far it was read.
+const NOTE_BITCOIN_EVERY: Height = 6;
 
 /// What the task is made of.
 pub struct SigningTask<N, B> {
     pub member: Arc<Member<N>>,
     pub gatherer: LedgerGatherer<N>,
     pub keys: KeyGeneration<N>,
+    pub approving: Approving<N, B>,
     pub signing: Signing<N, B>,
+    pub promises: Promises<N>,
+    pub peg: Peg,
     pub random: Box<dyn Random>,
     pub cursor: Cursor,
+    pub bitcoin_read: Option<Height>,
     pub poll: Duration,
     /// What it tells the other tasks; none while its node does not answer.
     pub ledger: watch::Sender<Option<Arc<LedgerView>>>,
@@ -57,6 +62,7 @@ pub struct SigningTask<N, B> {
     pub node_health: Health,
     pub node_lag: Health,
     pub waiting: Waiting,
+    pub outlook: Outlook,
 }
 
 impl<N: Node, B: Bitcoind> SigningTask<N, B> {
@@ -82,9 +88,17 @@ impl<N: Node, B: Bitcoind> SigningTask<N, B> {
         loop {
             tokio::select! {
                 biased;
+                gathered = self.approving.gathered() => {
+                    let bitcoin = self.bitcoin.borrow().clone();
+                    let view = self.gatherer.ledger.view();
+                    if self.approving.decide(gathered, view, bitcoin.as_deref(), &mut self.promises) {
+                        return Ok(());
+                    }
+                }
                 gathered = self.signing.gathered() => {
-                    let fee_rate = fee_rate(&self.bitcoin);
-                    if self.signing.approve(gathered, self.gatherer.ledger.view(), fee_rate)? {
+                    let bitcoin = self.bitcoin.borrow().clone();
+                    let view = self.gatherer.ledger.view();
+                    if self.signing.decide(gathered, view, bitcoin.as_deref(), &mut self.promises)? {
                         return Ok(());
                     }
                 }
@@ -98,12 +112,18 @@ impl<N: Node, B: Bitcoind> SigningTask<N, B> {
         if !self.gatherer.ledger.is_current() {
             return Ok(()); // Still reading old blocks: what they say may be over.
         }
-        self.publish();
         let bitcoin = self.bitcoin.borrow().clone();
-        let progress = facts::progress(self.gatherer.ledger.view(), bitcoin.as_deref());
-        let key = facts::key_state(self.gatherer.ledger.view());
+        if let Some(bitcoin) = &bitcoin {
+            self.gatherer.ledger.look_for(&bitcoin.tracked, &self.peg);
+            self.gatherer.ask().await?;
+        }
+        self.publish();
+        let view = self.gatherer.ledger.view();
+        self.approving.look(view);
+        self.outlook.tell(view, bitcoin.as_deref());
+        let parts = parts(view, bitcoin.as_deref());
         let mut failed = Ok(());
-        for part in parts(key, &progress) {
+        for part in parts {
             // Each fails by itself.
             match self.take_part(part).await {
                 Err(RoundError::Fatal(error)) => return Err(error.into()),
@@ -116,6 +136,7 @@ impl<N: Node, B: Bitcoind> SigningTask<N, B> {
         if self.signing.complete.len() != self.gatherer.ledger.view().signed.len() {
             self.publish();
         }
+        self.note_bitcoin(bitcoin.as_deref())?;
         Ok(self.forget_what_is_over()?)
     }
 
@@ -131,7 +152,7 @@ impl<N: Node, B: Bitcoind> SigningTask<N, B> {
         }
         self.member.sender.refresh().await?;
         self.keys.learn(self.gatherer.ledger.view().info.epoch).await?;
-        Ok(self.signing.recall(&self.gatherer.ledger.view().open)?)
+        Ok(self.signing.recall(&self.gatherer.ledger.view().entries)?)
     }
 
     fn publish(&mut self) {
@@ -141,46 +162,36 @@ impl<N: Node, B: Bitcoind> SigningTask<N, B> {
 
     async fn take_part(&mut self, part: Part) -> Result<(), RoundError> {
         let random = &mut *self.random;
-        let ledger = &self.gatherer.ledger;
-        match part {
-            Part::MakeKey { epoch } => {
-                let posts = self.keys.step(epoch, ledger, random).await?;
-                self.queue(posts);
-                self.send_posts().await?;
-                self.keys.confirm(&self.gatherer.ledger).await
-            }
-            Part::Sign { number } => {
-                let fee_rate = fee_rate(&self.bitcoin);
-                let posts = self.signing.step(number, ledger, &self.keys.shares, fee_rate, random)?;
-                self.queue(posts);
-                self.send_posts().await
-            }
+        let ledger = &mut self.gatherer.ledger;
+        let (shares, promises) = (&self.keys.shares, &mut self.promises);
+        let posts = match part {
+            Part::MakeKey { epoch } => self.keys.step(epoch, ledger, random).await?,
+            Part::Approve { proposal } => self.approving.step(proposal, ledger.view(), shares, promises, random)?,
+            Part::Sign { number } => self.signing.step(number, ledger, shares, promises, random)?,
+        };
+        posts.into_iter().for_each(|post| self.posts.push(post, self.member.clock.ms()));
+        self.send_posts().await?;
+        if let Part::MakeKey { .. } = part {
+            self.keys.confirm(&self.gatherer.ledger).await?;
         }
+        Ok(())
     }
 
     fn tell_who_is_waited_for(&mut self) {
         let view = self.gatherer.ledger.view();
         let key_generation =
             if view.key_is_active() { BTreeMap::new() } else { self.keys.waited_for(&self.gatherer.ledger) };
-        let mut waited_for = self.signing.waited_for(view.head.time_s);
+        let mut waited_for = self.promises.remembered();
+        waited_for.extend(self.signing.waited_for(view.head.time_s));
         waited_for.extend(key_generation);
         self.waiting.tell(waited_for, &view.info.members);
-    }
-
-    fn queue(&mut self, posts: Vec<Post>) {
-        posts.into_iter().for_each(|post| self.posts.push(post, self.member.clock.ms()));
     }
 
     /// Sends what waits to be posted, in order.
     async fn send_posts(&mut self) -> Result<(), RoundError> {
         while let Some(post) = self.posts.first(self.member.clock.ms()) {
-            let call = SigningBoard::postCall {
-                network: self.member.network,
-                session: post.session,
-                kind: post.kind as u8,
-                payload: post.payload.clone().into(),
-            };
-            match self.member.sender.send(&Call::new(SIGNING_BOARD, &call), None).await {
+            let call = post_call(self.member.network, post);
+            match self.member.sender.send(&call, None).await {
                 Ok(_) => self.posts.ended(PostEnd::Sent),
                 Err(error) if error.retry() => return Err(error.into()),
                 Err(error @ Error::Refused { .. }) => {
@@ -201,15 +212,37 @@ impl<N: Node, B: Bitcoind> SigningTask<N, B> {
     fn forget_what_is_over(&mut self) -> Result<(), FatalError> {
         let over = self.gatherer.ledger.forget_what_is_over();
         self.signing.forget(&over)?;
-        if let Some(from) = self.gatherer.ledger.noteworthy(self.cursor.from) {
-            self.cursor = Cursor { from };
+        self.approving.forget(self.gatherer.ledger.view(), &mut self.promises)?;
+        if let Some(cursor) = self.gatherer.ledger.noteworthy(self.cursor) {
+            self.cursor = cursor;
             self.member.store.put_json(CURSOR, &self.cursor)?;
+        }
+        Ok(())
+    }
+
+    /// Notes how far bitcoind's chain was read, so that what spends an output while this relayer is away is found.
+    fn note_bitcoin(&mut self, bitcoin: Option<&BitcoinView>) -> Result<(), FatalError> {
+        let Some(read) = bitcoin.map(|bitcoin| bitcoin.read) else { return Ok(()) };
+        if self.bitcoin_read.is_none_or(|noted| read.abs_diff(noted) >= NOTE_BITCOIN_EVERY) {
+            self.bitcoin_read = Some(read);
+            self.member.store.put_json(BITCOIN_READ, &read)?;
         }
         Ok(())
     }
 }
 
-/// bitcoind's estimate; none while it has none, or does not answer.
-fn fee_rate(bitcoin: &watch::Receiver<Option<Arc<BitcoinView>>>) -> Option<FeeRate> {
-    bitcoin.borrow().as_ref().and_then(|bitcoin| bitcoin.fee_rate)
+/// The call that makes a post.
+fn post_call(network: alloy_primitives::B256, post: &Post) -> Call {
+    let (kind, payload) = (post.kind as u8, post.payload.clone().into());
+    match post.to {
+        Session::Proposal { proposal, content } => {
+            Call::new(SIGNING_BOARD, &SigningBoard::approveCall { network, proposal, contentHash: content, payload })
+        }
+        Session::Signing { number, attempt } => {
+            Call::new(SIGNING_BOARD, &SigningBoard::postSigningCall { network, number, attempt, kind, payload })
+        }
+        Session::Keygen { epoch, attempt } => {
+            Call::new(SIGNING_BOARD, &SigningBoard::postKeygenCall { network, epoch, attempt, kind, payload })
+        }
+    }
 }

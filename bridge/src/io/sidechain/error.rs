@@ -107,7 +107,7 @@ pub(super) fn chain(error: &dyn StdError) -> String {
 #[cfg(test)]
 mod tests {
     use alloy_sol_types::SolError;
-    use contracts::bridge::Bridge::DepositTooSmall;
+    use contracts::deposits::Deposits::DepositTooSmall;
 
     use super::*;
     use crate::io::sidechain::Client;

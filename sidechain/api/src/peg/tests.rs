@@ -27,7 +27,14 @@ fn txid() -> Txid {
 }
 
 fn terms() -> Terms {
-    Terms { recipient: account(), reclaim_key: key(2), max_fee_sat: 5_000, epoch: 1 }
+    Terms {
+        recipient: account(),
+        claimant: Address::repeat_byte(0x22),
+        reclaim_key: key(2),
+        max_fee_sat: 5_000,
+        data_hash: key(3),
+        epoch: 1,
+    }
 }
 
 /// The shape is written as exactly this text, and read back.
@@ -37,8 +44,44 @@ fn frozen<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(shape: 
     assert_eq!(serde_json::from_str::<T>(text).ok().as_ref(), Some(shape));
 }
 
+fn parameters() -> (Parameters, String) {
+    let parameters = Parameters {
+        reclaim_delay: 1,
+        final_blocks: 2,
+        alarm_blocks: 3,
+        min_deposit_sat: 4,
+        min_withdrawal_sat: 5,
+        peg_in_fee_sat: 6,
+        peg_out_fee_sat: 7,
+        floor_rate: 8,
+        min_rate: 9,
+        max_rate: 10,
+        stop_sat: 11,
+        useful_sat: 12,
+        cap_sat: 13,
+        window_sat: 14,
+        window_seconds: 15,
+        refund_after: 16,
+        pause_seconds: 17,
+        pause_gap_seconds: 18,
+        max_inputs: 19,
+        max_payouts: 20,
+        tiers: vec![Tier { confirmations: 2, up_to_sat: u64::MAX }],
+        guardians: vec![account()],
+    };
+    let text = [
+        r#"{"reclaimDelay":1,"finalBlocks":2,"alarmBlocks":3,"minDepositSat":4,"minWithdrawalSat":5,"#,
+        r#""pegInFeeSat":6,"pegOutFeeSat":7,"floorRate":8,"minRate":9,"maxRate":10,"stopSat":11,"usefulSat":12,"#,
+        r#""capSat":13,"windowSat":14,"windowSeconds":15,"refundAfter":16,"pauseSeconds":17,"pauseGapSeconds":18,"#,
+        r#""maxInputs":19,"maxPayouts":20,"tiers":[{"confirmations":2,"upToSat":18446744073709551615}],"#,
+        &format!(r#""guardians":["{ACCOUNT}"]}}"#),
+    ];
+    (parameters, text.concat())
+}
+
 #[test]
 fn info() {
+    let (parameters, rules) = parameters();
     let info = Info {
         chain_id: 51_717,
         network_id: key(9),
@@ -48,6 +91,8 @@ fn info() {
             federation: account(),
             signing_board: account(),
             bridge: account(),
+            vault: account(),
+            deposits: account(),
             micro_channel: account(),
         },
         epoch: 1,
@@ -55,29 +100,35 @@ fn info() {
         vault_key: None,
         threshold: 3,
         members: vec![Member { index: 1, name: "alice".to_owned(), account: account() }],
-        reclaim_delay: 1008,
-        min_deposit_sat: 10_000,
-        min_withdrawal_sat: 10_001,
-        min_fee_rate: 1,
-        max_fee_rate: 500,
-        tiers: vec![Tier { up_to_sat: u64::MAX, confirmations: 2 }],
+        parameters,
         bitcoin_tip: BitcoinTip { hash: BlockHash::from_byte_array(txid().to_byte_array()), height: 7 },
-        ledger: Ledger { vault_sat: 1, owed_sat: 2, held_sat: 3, deficit_sat: 4, supply_sat: 5 },
+        books: Books {
+            vault_sat: 1,
+            owed_sat: 2,
+            unminted_sat: 3,
+            unswept_sat: 4,
+            lost_sat: 5,
+            reserve_sat: -6,
+            unclaimed_sat: 7,
+            covered_sat: 8,
+            supply_sat: 9,
+        },
         head: Head { number: 6, hash: key(4), timestamp: 1_700_000_000 },
         version: "0.1.0".to_owned(),
     };
-    let contracts = format!(
-        r#"{{"lightClient":"{ACCOUNT}","federation":"{ACCOUNT}","signingBoard":"{ACCOUNT}","bridge":"{ACCOUNT}","microChannel":"{ACCOUNT}"}}"#
-    );
+    let contracts = [
+        format!(r#"{{"lightClient":"{ACCOUNT}","federation":"{ACCOUNT}","signingBoard":"{ACCOUNT}","#),
+        format!(r#""bridge":"{ACCOUNT}","vault":"{ACCOUNT}","deposits":"{ACCOUNT}","microChannel":"{ACCOUNT}"}}"#),
+    ]
+    .concat();
     let text = [
         format!(r#"{{"chainId":51717,"networkId":"{}","bitcoinNetwork":"regtest","#, hex(9)),
         format!(r#""contracts":{contracts},"epoch":1,"#),
         format!(r#""groupKey":"{}","vaultKey":null,"threshold":3,"#, hex(3)),
-        format!(r#""members":[{{"index":1,"name":"alice","account":"{ACCOUNT}"}}],"reclaimDelay":1008,"#),
-        r#""minDepositSat":10000,"minWithdrawalSat":10001,"minFeeRate":1,"maxFeeRate":500,"#.to_owned(),
-        r#""tiers":[{"upToSat":18446744073709551615,"confirmations":2}],"#.to_owned(),
+        format!(r#""members":[{{"index":1,"name":"alice","account":"{ACCOUNT}"}}],"parameters":{rules},"#),
         format!(r#""bitcoinTip":{{"hash":"{TXID}","height":7}},"#),
-        r#""ledger":{"vaultSat":1,"owedSat":2,"heldSat":3,"deficitSat":4,"supplySat":5},"#.to_owned(),
+        r#""books":{"vaultSat":1,"owedSat":2,"unmintedSat":3,"unsweptSat":4,"lostSat":5,"reserveSat":-6,"#.to_owned(),
+        r#""unclaimedSat":7,"coveredSat":8,"supplySat":9},"#.to_owned(),
         format!(r#""head":{{"number":6,"hash":"{}","timestamp":1700000000}},"version":"0.1.0"}}"#, hex(4)),
     ];
     frozen(&info, &text.concat());
@@ -85,7 +136,12 @@ fn info() {
 
 #[test]
 fn registrations() {
-    let fields = format!(r#""recipient":"{ACCOUNT}","reclaimKey":"{}","maxFeeSat":5000,"epoch":1"#, hex(2));
+    let claimant = "22".repeat(20);
+    let fields = [
+        format!(r#""recipient":"{ACCOUNT}","claimant":"0x{claimant}","reclaimKey":"{}","#, hex(2)),
+        format!(r#""maxFeeSat":5000,"dataHash":"{}","epoch":1"#, hex(3)),
+    ]
+    .concat();
     frozen(&terms(), &format!("{{{fields}}}"));
     let made = format!(r#""address":"bcrt1p","outputKey":"{}""#, hex(5));
     frozen(&Registered { address: "bcrt1p".to_owned(), output_key: key(5) }, &format!("{{{made}}}"));
@@ -98,29 +154,35 @@ fn registrations() {
 
 #[test]
 fn deposits() {
-    let deposit = |status| Deposit {
+    let deposit = |status, minted_sat, swept_by| Deposit {
         txid: txid(),
         vout: 1,
-        amount_sat: 2,
-        share_sat: 3,
         status,
-        number: 4,
         recipient: account(),
+        claimant: account(),
+        amount_sat: 2,
+        max_fee_sat: 3,
+        minted_sat,
+        bound: true,
+        swept_by,
+        height: 5,
+        block_head: FixedBytes::repeat_byte(6),
+        confirmations: 7,
+        epoch: 8,
+        has_left: false,
     };
-    let text = |status: &str| {
-        let amounts = r#""vout":1,"amountSat":2,"shareSat":3"#;
-        format!(r#"{{"txid":"{TXID}",{amounts},"status":"{status}","number":4,"recipient":"{ACCOUNT}"}}"#)
+    let text = |status: &str, minted: &str, swept: &str| {
+        let who = format!(r#""recipient":"{ACCOUNT}","claimant":"{ACCOUNT}","amountSat":2,"maxFeeSat":3"#);
+        let block = r#""height":5,"blockHead":"0x0606060606060606","confirmations":7,"epoch":8,"hasLeft":false"#;
+        let fate = format!(r#""mintedSat":{minted},"bound":true,"sweptBy":{swept}"#);
+        format!(r#"{{"txid":"{TXID}","vout":1,"status":"{status}",{who},{fate},{block}}}"#)
     };
-    frozen(&deposit(DepositStatus::Sweeping), &text("sweeping"));
-    frozen(&deposit(DepositStatus::Minted), &text("minted"));
-    let report = DepositReport {
-        registered: false,
-        address: None,
-        deposits: vec![deposit(DepositStatus::Minted)],
-        next: None,
-        since_block: 0,
-    };
-    let minted = text("minted");
+    frozen(&deposit(DepositStatus::Proven, None, None), &text("proven", "null", "null"));
+    frozen(&deposit(DepositStatus::Swept, None, Some(4)), &text("swept", "null", "4"));
+    frozen(&deposit(DepositStatus::Gone, Some(1), None), &text("gone", "1", "null"));
+    let minted = deposit(DepositStatus::Minted, Some(1), Some(4));
+    let report = DepositReport { registered: false, address: None, deposits: vec![minted], next: None, since_block: 0 };
+    let minted = text("minted", "1", "4");
     frozen(
         &report,
         &format!(r#"{{"registered":false,"address":null,"deposits":[{minted}],"next":null,"sinceBlock":0}}"#),
@@ -132,11 +194,14 @@ fn deposits() {
 
 #[test]
 fn withdrawals() {
+    let version = Version { number: 5, txid: txid(), status: VaultStatus::Bound, charge_sat: 6 };
+    let bound = format!(r#"[{{"number":5,"txid":"{TXID}","status":"bound","chargeSat":6}}]"#);
     for (status, name) in [
         (WithdrawalStatus::Queued, "queued"),
-        (WithdrawalStatus::Paying, "paying"),
+        (WithdrawalStatus::Tied, "tied"),
         (WithdrawalStatus::Paid, "paid"),
         (WithdrawalStatus::Cancelled, "cancelled"),
+        (WithdrawalStatus::Refunded, "refunded"),
     ] {
         let withdrawal = Withdrawal {
             id: 1,
@@ -144,43 +209,103 @@ fn withdrawals() {
             owner: account(),
             amount_sat: 2,
             max_fee_sat: 3,
-            share_sat: 4,
-            number: None,
-            txid: Some(txid()),
+            asked_at: 4,
+            tie: Some(4),
+            versions: vec![version],
+            paid_by: None,
             script: Bytes::from_static(&[0x51]),
         };
-        let amounts = r#""amountSat":2,"maxFeeSat":3,"shareSat":4"#;
-        let paid_by = format!(r#""number":null,"txid":"{TXID}","script":"0x51""#);
-        frozen(&withdrawal, &format!(r#"{{"id":1,"status":"{name}","owner":"{ACCOUNT}",{amounts},{paid_by}}}"#));
+        let amounts = r#""amountSat":2,"maxFeeSat":3,"askedAt":4,"tie":4"#;
+        let paid = format!(r#""versions":{bound},"paidBy":null,"script":"0x51""#);
+        frozen(&withdrawal, &format!(r#"{{"id":1,"status":"{name}","owner":"{ACCOUNT}",{amounts},{paid}}}"#));
     }
 }
 
 #[test]
 fn vault_transactions() {
-    let input = SpentOutput { txid: txid(), vout: 0, amount_sat: 5, output_key: key(6), merkle_root: key(7), epoch: 1 };
-    let keys = format!(r#""outputKey":"{}","merkleRoot":"{}","epoch":1"#, hex(6), hex(7));
-    let spent = format!(r#"{{"txid":"{TXID}","vout":0,"amountSat":5,{keys}}}"#);
-    for (status, name) in
-        [(VaultStatus::Proposed, "proposed"), (VaultStatus::Settled, "settled"), (VaultStatus::Unsettled, "unsettled")]
-    {
+    let content = Content {
+        epoch: 1,
+        rate: 2_000,
+        reserve_sat: 3,
+        deposits: vec![OutPoint { txid: txid(), vout: 4 }],
+        outputs: vec![5],
+        withdrawals: vec![6],
+    };
+    let parts = format!(r#""deposits":["{TXID}:4"],"outputs":[5],"withdrawals":[6]"#);
+    let made_of = format!(r#"{{"epoch":1,"rate":2000,"reserveSat":3,{parts}}}"#);
+    for (status, output, names) in [
+        (VaultStatus::Bound, OutputStatus::Pending, ("bound", "pending")),
+        (VaultStatus::Settled, OutputStatus::Live, ("settled", "live")),
+        (VaultStatus::Settled, OutputStatus::Spent, ("settled", "spent")),
+        (VaultStatus::Settled, OutputStatus::Gone, ("settled", "gone")),
+        (VaultStatus::Settled, OutputStatus::None, ("settled", "none")),
+        (VaultStatus::Void, OutputStatus::Void, ("void", "void")),
+    ] {
         let vault = VaultTransaction {
             number: 1,
             status,
+            output,
             txid: txid(),
             fee_sat: 2,
             change_sat: 3,
-            value_sat: 4,
-            required_confirmations: 6,
-            confirmations: 0,
-            block_hash: None,
+            spent_by: None,
+            height: Some(4),
+            block_head: Some(FixedBytes::repeat_byte(6)),
+            confirmations: 5,
             epoch: 1,
+            script_version: 1,
+            rooted: true,
+            content: content.clone(),
+            amounts_sat: vec![7],
             transaction: Bytes::from_static(&[2, 0]),
-            inputs: vec![input.clone()],
         };
-        let amounts = r#""feeSat":2,"changeSat":3,"valueSat":4,"requiredConfirmations":6,"confirmations":0"#;
-        let rest = format!(r#""blockHash":null,"epoch":1,"transaction":"0x0200","inputs":[{spent}]"#);
-        frozen(&vault, &format!(r#"{{"number":1,"status":"{name}","txid":"{TXID}",{amounts},{rest}}}"#));
+        let amounts = r#""feeSat":2,"changeSat":3,"spentBy":null,"height":4,"blockHead":"0x0606060606060606""#;
+        let rest = format!(r#""content":{made_of},"amountsSat":[7],"transaction":"0x0200""#);
+        let (status, output) = names;
+        let head = format!(r#""number":1,"status":"{status}","output":"{output}","txid":"{TXID}""#);
+        frozen(
+            &vault,
+            &format!(r#"{{{head},{amounts},"confirmations":5,"epoch":1,"scriptVersion":1,"rooted":true,{rest}}}"#),
+        );
     }
+}
+
+#[test]
+fn limits_and_quotes() {
+    let limits = Limits {
+        cap_sat: 1,
+        cap_used_sat: 2,
+        window_sat: 3,
+        window_left_sat: 4,
+        window_seconds: 5,
+        paused_until: 6,
+        pause_allowed_from: 7,
+        pause_number: 8,
+        lift_votes: 9,
+        alarmed: false,
+        missing_sat: 10,
+        stop_sat: 11,
+        stopped: true,
+        max_inputs: 12,
+        max_payouts: 13,
+        tier_used_sat: vec![14],
+    };
+    let text = [
+        r#"{"capSat":1,"capUsedSat":2,"windowSat":3,"windowLeftSat":4,"windowSeconds":5,"pausedUntil":6,"#,
+        r#""pauseAllowedFrom":7,"pauseNumber":8,"liftVotes":9,"alarmed":false,"missingSat":10,"stopSat":11,"#,
+        r#""stopped":true,"maxInputs":12,"maxPayouts":13,"tierUsedSat":[14]}"#,
+    ];
+    frozen(&limits, &text.concat());
+    let quote = Quote {
+        rate: 2_000,
+        peg_in: PegInQuote { charge_sat: 1, min_amount_sat: 2 },
+        peg_out: PegOutQuote { charge_sat: 3, floor_fee_sat: 4, min_amount_sat: 5 },
+    };
+    let text = [
+        r#"{"rate":2000,"pegIn":{"chargeSat":1,"minAmountSat":2},"#,
+        r#""pegOut":{"chargeSat":3,"floorFeeSat":4,"minAmountSat":5}}"#,
+    ];
+    frozen(&quote, &text.concat());
 }
 
 #[test]

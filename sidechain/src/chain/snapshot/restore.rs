@@ -5,7 +5,7 @@ use alloy_primitives::{B256, Bytes, U256, keccak256};
 use alloy_rlp::{Decodable as _, Encodable as _};
 use alloy_trie::{EMPTY_ROOT_HASH, KECCAK_EMPTY};
 use api::snapshot::Part;
-use contracts::{Contract, Ledger};
+use contracts::{Books, Contract};
 
 use super::{
     answer::{ANCESTORS, MAX_ACCOUNTS, MAX_CODES},
@@ -266,7 +266,8 @@ impl Restore {
     fn check_supply<S: Store>(&self, store: &S) -> Result<(), RestoreError> {
         let (state, bridge) = (Copied(store), Contract::Bridge.address());
         let balance = state.account(bridge)?.map_or(U256::ZERO, |account| account.balance);
-        let supply = Supply::new(balance, state.storage(bridge, Ledger::SLOT)?);
+        let [first, second] = Books::slots();
+        let supply = Supply::new(balance, [state.storage(bridge, first)?, state.storage(bridge, second)?]);
         if supply.is_covered() {
             return Ok(());
         }

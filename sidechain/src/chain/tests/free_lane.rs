@@ -1,8 +1,8 @@
 //! What members may do without paying, and how it is bounded.
 
 use contracts::{
-    Bridge, Federation, IBridge, SigningBoard,
-    address::{BRIDGE, FEDERATION, SIGNING_BOARD},
+    Bridge, Federation, IVault, SigningBoard, Vault,
+    address::{BRIDGE, FEDERATION, SIGNING_BOARD, VAULT},
     alloy_sol_types::SolError as _,
 };
 
@@ -13,8 +13,8 @@ fn post(nonce: u64, payload: &[u8]) -> Bytes {
 }
 
 fn post_on(network: B256, nonce: u64, payload: &[u8]) -> Bytes {
-    let session = B256::with_last_byte(u8::try_from(nonce % 200).expect("small"));
-    testing::post_on(network, session, Bytes::copy_from_slice(payload))
+    let attempt = u32::try_from(nonce).expect("small");
+    testing::post_on(network, attempt, Bytes::copy_from_slice(payload))
 }
 
 #[test]
@@ -150,11 +150,13 @@ fn one_member_that_fills_its_quota_leaves_room_for_the_others_and_for_who_pays()
     }
 }
 
-/// What a member sends free of gas, as it would on the network whose id this is.
-fn said_on(network: B256) -> [(Address, Bytes); 3] {
-    let post =
-        SigningBoard::postCall { network, session: B256::ZERO, kind: 1, payload: Bytes::from_static(b"round 1") };
-    // The generator and twice it: the contract looks at the network first.
+/// What a member sends free of gas, as it would on the network whose id this is: all calls that only members may make.
+fn said_on(network: B256) -> Vec<(Address, Bytes)> {
+    let payload = Bytes::from_static(b"round 1");
+    let keygen = SigningBoard::postKeygenCall { network, epoch: 1, attempt: 0, kind: 1, payload: payload.clone() };
+    let signing = SigningBoard::postSigningCall { network, number: 1, attempt: 1, kind: 1, payload: payload.clone() };
+    let approve = SigningBoard::approveCall { network, proposal: 1, contentHash: B256::ZERO, payload };
+    // No points: the contract looks at the network first.
     let confirm = Federation::confirmKeyCall {
         network,
         epoch_: 1,
@@ -162,18 +164,27 @@ fn said_on(network: B256) -> [(Address, Bytes); 3] {
         vaultKeyX: B256::repeat_byte(2),
         vaultKeyY: B256::repeat_byte(3),
     };
-    let proposal = IBridge::Proposal {
-        network,
-        deposits: Vec::new(),
-        vaultInputs: vec![U256::from(1)],
-        withdrawals: Vec::new(),
-        feeSat: 500,
-    };
-    [
-        (SIGNING_BOARD, post.abi_encode().into()),
+    let propose = Vault::proposeCall { network, place: 0, content: content() };
+    let lift = Bridge::liftCall { network, number: 1 };
+    vec![
+        (SIGNING_BOARD, keygen.abi_encode().into()),
+        (SIGNING_BOARD, signing.abi_encode().into()),
+        (SIGNING_BOARD, approve.abi_encode().into()),
         (FEDERATION, confirm.abi_encode().into()),
-        (BRIDGE, Bridge::proposeCall { proposal }.abi_encode().into()),
+        (VAULT, propose.abi_encode().into()),
+        (BRIDGE, lift.abi_encode().into()),
     ]
+}
+
+fn content() -> IVault::Content {
+    IVault::Content {
+        epoch: 1,
+        rate: 1_000,
+        reserveSat: 0,
+        deposits: Vec::new(),
+        outputs: vec![1],
+        withdrawals: vec![1],
+    }
 }
 
 /// The same operators run a second network with the same keys and chain id; a stranger sends there, byte for byte, what was public on the
@@ -196,7 +207,7 @@ fn what_a_member_did_on_another_network_is_in_no_block_here() {
         assert!(block.transactions.is_empty(), "{contract}");
     }
     // So its nonce is free for what it says here.
-    let [(board, input), ..] = said_on(network);
+    let (board, input) = said_on(network).swap_remove(0);
     let said_here = next(&second, vec![member(1).free(CHAIN, 0, 1_000_000, board, input)]);
     assert!(said_here.receipts[0].status());
 }

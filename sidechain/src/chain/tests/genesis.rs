@@ -3,7 +3,6 @@
 use mainchain::Network;
 
 use super::*;
-use crate::genesis::{Bitcoin, Genesis};
 
 #[test]
 fn the_contracts_of_genesis_answer_what_genesis_says() {
@@ -21,10 +20,30 @@ fn the_contracts_of_genesis_answer_what_genesis_says() {
     assert_eq!(tip.height, 0);
     let rules = ask(contracts::address::BRIDGE, contracts::Bridge::parametersCall {}.abi_encode());
     let rules = contracts::Bridge::parametersCall::abi_decode_returns(&rules).expect("as declared");
-    assert_eq!((rules.reclaimDelay, rules.minDepositSat), (1008, 10_000));
+    assert_eq!(rules, genesis().bridge.parameters());
     let supply = GENESIS_COINS_WEI - wei(10 * COIN_SAT);
     assert_eq!(balance(&chain, 0, contracts::address::BRIDGE), supply);
     assert_eq!(naive_root(&chain.store), chain.head().state_root);
+}
+
+/// Genesis refuses least amounts that cannot be paid; it has to count as the contracts do.
+#[test]
+fn the_least_amounts_that_genesis_asks_for_are_what_the_contracts_charge() {
+    for (rate, fee_sat) in [(100, 0), (1_000, 7), (1_001, 1), (999_999, 300)] {
+        let mut genesis = genesis();
+        let bridge = &mut genesis.bridge;
+        (bridge.min_rate, bridge.floor_rate, bridge.max_rate) = (rate, rate, 1_000_000);
+        (bridge.peg_in_fee_sat, bridge.peg_out_fee_sat) = (fee_sat, fee_sat);
+        (bridge.min_deposit_sat, bridge.min_withdrawal_sat) = (1_000_000, 1_000_000);
+        let bridge = bridge.clone();
+        let chain = Chain::open(genesis, Memory::default()).expect("the genesis is right");
+        let stop = Stop::never();
+        let contracts = crate::peg::PegContracts::at_head(&chain, &stop);
+        assert_eq!(contracts.deposit_charge(rate).expect("in memory"), bridge.least_deposit_charge_sat());
+        for length in [22, 23, 25, 34, 42] {
+            assert_eq!(contracts.floor_fee(length).expect("in memory"), bridge.floor_fee_sat(length), "{length}");
+        }
+    }
 }
 
 #[test]
@@ -41,8 +60,7 @@ fn data_of_another_genesis_is_refused() {
 #[test]
 fn the_light_client_of_signet_takes_headers_from_members_only() {
     let answer = |network, from: Address| {
-        let genesis = Genesis { chain_id: 51_718, bitcoin: Bitcoin::start_of(network), ..genesis() };
-        let chain = Chain::open(genesis, Arc::new(Memory::default())).expect("fresh");
+        let chain = Chain::open(testing::genesis_on(network), Arc::new(Memory::default())).expect("fresh");
         let input = contracts::BitcoinLightClient::submitCall { headers: Bytes::new() }.abi_encode().into();
         let call = Call { from, to: contracts::address::LIGHT_CLIENT.into(), input, ..Call::default() };
         let outcome = chain.simulate(0, &call, &Stop::never()).expect("block 0 has state");

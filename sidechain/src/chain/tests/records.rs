@@ -33,7 +33,14 @@ fn logs_are_found_by_block_address_and_topic() {
 
 fn registration(number: u8) -> Registration {
     let key = B256::repeat_byte(number);
-    let terms = Terms { recipient: Address::repeat_byte(number), reclaim_key: key, max_fee_sat: 1_000, epoch: 1 };
+    let terms = Terms {
+        recipient: Address::repeat_byte(number),
+        claimant: Address::repeat_byte(number + 1),
+        data_hash: key,
+        reclaim_key: key,
+        max_fee_sat: 1_000,
+        epoch: 1,
+    };
     Registration { terms, output_key: B256::repeat_byte(0xf0 + number) }
 }
 
@@ -42,7 +49,8 @@ fn a_registration_is_stored_as_exactly_these_bytes() {
     let store = Arc::new(Memory::default());
     open(store.clone()).register_deposit(&registration(1)).expect("room");
     let row = store.get(Table::Registration, &1u64.to_be_bytes()).expect("in memory").expect("kept");
-    let wanted = [&[1; 20][..], &[1; 32], &[0, 0, 0, 0, 0, 0, 0x03, 0xe8], &[0, 0, 0, 1], &[0xf1; 32]];
+    let (fee, epoch) = ([0, 0, 0, 0, 0, 0, 0x03, 0xe8], [0, 0, 0, 1]);
+    let wanted = [&[1; 20][..], &[2; 20], &[1; 32], &fee, &[1; 32], &epoch, &[0xf1; 32]];
     assert_eq!(row, [wanted.concat(), vec![0]].concat(), "and who brought it");
     assert_eq!(Registration::from_bytes(&row), None);
 }

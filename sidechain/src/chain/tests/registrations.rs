@@ -9,7 +9,17 @@ use super::*;
 fn registration(number: u64) -> Registration {
     let output_key = B256::from(U256::from(number));
     let recipient = Address::from_word(output_key);
-    Registration { terms: Terms { recipient, reclaim_key: output_key, max_fee_sat: 1, epoch: 1 }, output_key }
+    Registration {
+        terms: Terms {
+            recipient,
+            claimant: Address::ZERO,
+            data_hash: B256::ZERO,
+            reclaim_key: output_key,
+            max_fee_sat: 1,
+            epoch: 1,
+        },
+        output_key,
+    }
 }
 
 fn payment(number: u64) -> Payment {

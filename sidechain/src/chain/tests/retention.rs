@@ -78,7 +78,7 @@ fn old_transactions_and_receipts_go_but_headers_certificates_and_what_the_peg_ne
     let store = Arc::new(Memory::default());
     let chain = open_keeping(&store, Retention { body_blocks: Some(5), ..Retention::default() });
     let first = pay(&chain, 0);
-    let post = testing::post(B256::ZERO, Bytes::new());
+    let post = testing::post(0, Bytes::new());
     let posted = next(&chain, vec![member(1).free(CHAIN, 0, 200_000, SIGNING_BOARD, post)]);
     (1..11).for_each(|nonce| drop(pay(&chain, nonce)));
     chain.put_finality(1, b"certificate").expect("in memory");

@@ -124,6 +124,8 @@ fn registrations_are_carried_over_from_the_chain_that_was_there() {
             recipient: Address::repeat_byte(number),
             reclaim_key: B256::repeat_byte(2),
             max_fee_sat: 3,
+            claimant: Address::repeat_byte(2),
+            data_hash: B256::repeat_byte(3),
             epoch: 1,
         },
         output_key: B256::repeat_byte(number),

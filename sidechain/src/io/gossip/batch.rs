@@ -139,8 +139,14 @@ mod tests {
     use super::*;
 
     fn items() -> Vec<Item> {
-        let terms =
-            Terms { recipient: Address::repeat_byte(1), reclaim_key: B256::repeat_byte(2), max_fee_sat: 3, epoch: 4 };
+        let terms = Terms {
+            recipient: Address::repeat_byte(1),
+            claimant: Address::repeat_byte(5),
+            data_hash: B256::repeat_byte(6),
+            reclaim_key: B256::repeat_byte(2),
+            max_fee_sat: 3,
+            epoch: 4,
+        };
         let registration = Registration { terms, output_key: B256::repeat_byte(5) };
         vec![
             Item::Transaction(Bytes::from_static(&[2, 3, 4])),
@@ -165,7 +171,8 @@ mod tests {
     fn a_registration_is_sent_as_exactly_these_bytes() {
         let mut batch = Vec::new();
         items()[1].encode(&mut batch);
-        let wanted = [&[1, 0, 0, 0, 96][..], &[1; 20], &[2; 32], &[0, 0, 0, 0, 0, 0, 0, 3], &[0, 0, 0, 4], &[5; 32]];
+        let (fee, epoch) = ([0, 0, 0, 0, 0, 0, 0, 3], [0, 0, 0, 4]);
+        let wanted = [&[1, 0, 0, 0, 148][..], &[1; 20], &[5; 20], &[2; 32], &fee, &[6; 32], &epoch, &[5; 32]];
         assert_eq!(batch, wanted.concat());
     }
 

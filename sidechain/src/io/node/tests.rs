@@ -130,9 +130,10 @@ fn post(genesis: &Genesis, member: u16, nonce: u64) -> (B256, Bytes) {
 }
 
 fn post_with(genesis: &Genesis, member: u16, nonce: u64, gas: u64) -> (B256, Bytes) {
-    let call = SigningBoard::postCall {
+    let call = SigningBoard::postKeygenCall {
         network: genesis.network_id(),
-        session: B256::with_last_byte(1),
+        epoch: 1,
+        attempt: 1,
         kind: 1,
         payload: Bytes::from(vec![7; 100]),
     };
@@ -274,7 +275,14 @@ fn a_validator_that_was_away_is_told_the_registrations() {
         .map(|number| {
             let output_key = B256::from(U256::from(number));
             let recipient = Address::from_word(output_key);
-            let terms = Terms { recipient, reclaim_key: B256::repeat_byte(2), max_fee_sat: number, epoch: 1 };
+            let terms = Terms {
+                recipient,
+                claimant: recipient,
+                data_hash: B256::ZERO,
+                reclaim_key: B256::repeat_byte(2),
+                max_fee_sat: number,
+                epoch: 1,
+            };
             Registration { terms, output_key }
         })
         .collect();

@@ -180,10 +180,10 @@ impl NodeState {
         Ok(Arrival { output_key, registration: Some(registration), origin, payment })
     }
 
-    /// Keeps the registrations of deposits that a final block put into the ledger, until they are minted.
-    fn note_swept(&self, finalized: &Finalized) {
+    /// Keeps the registrations of deposits that a final block put into the ledger, until their coins are made.
+    fn note_proven(&self, finalized: &Finalized) {
         let logs = finalized.receipts.iter().flat_map(|receipt| receipt.logs());
-        for (output_key, payment) in logs.filter_map(peg::swept) {
+        for (output_key, payment) in logs.filter_map(peg::proven) {
             let arrival = Arrival { output_key, registration: None, origin: Origin::USERS, payment: Some(payment) };
             if let Err(error) = self.registrar.enqueue_unanswered(arrival) {
                 tracing::debug!(%error, "a deposit's registration is not marked as paid");
@@ -205,7 +205,7 @@ impl NodeState {
         let base_fee = next_base_fee(&finalized.block.header);
         self.pool().on_finalized(base_fee, free_gas(&finalized), accounts, now_ms);
         self.intake.on_new_head();
-        self.note_swept(&finalized);
+        self.note_proven(&finalized);
         // Nobody may be listening.
         let _ = self.finalized.send(finalized);
         Ok(())

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use alloy_eips::Encodable2718 as _;
-use alloy_primitives::{B256, Bytes, U256};
+use alloy_primitives::Bytes;
 use contracts::address::SIGNING_BOARD;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -31,13 +31,13 @@ fn node() -> (NodeState, TempDir) {
 }
 
 fn post(index: u16, nonce: u64, gas: u64, bytes: usize) -> Transaction {
-    let session = B256::from(U256::from(nonce));
-    member(index).free(CHAIN, nonce, gas, SIGNING_BOARD, testing::post(session, vec![7; bytes]))
+    let attempt = u32::try_from(nonce).expect("small");
+    member(index).free(CHAIN, nonce, gas, SIGNING_BOARD, testing::post(attempt, vec![7; bytes]))
 }
 
 /// Asks for the most gas and fails, so that it costs its member no nonce and can be repeated, each time a little different.
 fn failing(index: u16, number: usize) -> Bytes {
-    let call = testing::post(B256::ZERO, vec![1; 16_385 + number]);
+    let call = testing::post(0, vec![1; 16_385 + number]);
     raw(&member(index).free(CHAIN, 0, MAX_TRANSACTION_GAS, SIGNING_BOARD, call))
 }
 

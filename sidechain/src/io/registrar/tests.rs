@@ -46,8 +46,14 @@ fn a_panic_while_registrations_are_written_is_called_a_bug_and_not_a_damaged_dis
     let store = Arc::new(Broken::default());
     let chain = Chain::open(genesis(), store.clone()).expect("the genesis is right");
     let output_key = B256::repeat_byte(1);
-    let terms =
-        Terms { recipient: Address::repeat_byte(1), reclaim_key: B256::repeat_byte(2), max_fee_sat: 1, epoch: 1 };
+    let terms = Terms {
+        recipient: Address::repeat_byte(1),
+        claimant: Address::ZERO,
+        data_hash: B256::ZERO,
+        reclaim_key: B256::repeat_byte(2),
+        max_fee_sat: 1,
+        epoch: 1,
+    };
     let arrival = Arrival {
         output_key,
         registration: Some(Registration { terms, output_key }),

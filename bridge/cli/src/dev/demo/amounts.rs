@@ -6,7 +6,7 @@ use bitcoin::Amount;
 pub const INITIAL_FUNDS: Amount = Amount::from_int_btc(2);
 pub const PEG_IN: Amount = Amount::from_int_btc(1);
 pub const PEG_OUT: Amount = Amount::from_sat(50_000_000);
-/// The most that each way may cost.
+/// The most that a sweep may cost.
 pub const MAX_FEE: Amount = Amount::from_sat(20_000);
 /// How many payments are made off-chain.
 pub const PAYMENTS: u64 = 1_000;

@@ -43,24 +43,29 @@ impl Network {
         Ok(paid["txid"].as_str().unwrap_or_default().parse()?)
     }
 
-    /// Shows a vault transaction's way into Bitcoin's chain, until it is as deep as the ledger wants.
-    pub async fn confirm(&self, txid: Txid, required: u32, story: &mut Story) -> Result<()> {
-        let mut shown = None;
+    /// Shows a vault transaction's way into Bitcoin's chain.
+    pub async fn confirm(&self, txid: Txid, story: &mut Story) -> Result<()> {
+        let mut sent = false;
         wait("the vault transaction is confirmed", async || {
-            let output = self.bitcoin.unspent(OutPoint::new(txid, 0), true).await?;
-            let depth = output.map(|output| output.confirmations);
-            if depth != shown {
-                shown = depth;
-                match depth {
-                    Some(0) => story.fact("signed", "and sent to Bitcoin"),
-                    Some(depth) => story.fact("confirmed", format!("{depth} of {required}")),
-                    None => {}
-                }
+            let depth = self.depth(txid).await?;
+            if depth.is_some() && !sent {
+                sent = true;
+                story.fact("signed", "and sent to Bitcoin");
             }
-            Ok(depth.filter(|depth| *depth >= required))
+            Ok(depth.filter(|depth| *depth > 0))
         })
         .await
-        .map(drop)
+        .map(|_| story.fact("confirmed", "by a block of Bitcoin"))
+    }
+
+    /// Confirmations of a transaction that has an output which nobody spent; 0 in the mempool.
+    async fn depth(&self, txid: Txid) -> Result<Option<u32>> {
+        for vout in 0..3 {
+            if let Some(output) = self.bitcoin.unspent(OutPoint::new(txid, vout), true).await? {
+                return Ok(Some(output.confirmations));
+            }
+        }
+        Ok(None)
     }
 
     pub async fn stop(mut self) {

@@ -1,16 +1,18 @@
 //! Step "Peg out": coins are given back, and bitcoin arrives, paid by one signature of the federation.
 
 use alloy_primitives::U256;
-use bitcoin::{Address, Amount, OutPoint, ScriptBuf, Transaction};
+use bitcoin::{Amount, OutPoint, ScriptBuf, Transaction};
 use bridge::amount;
-use bridge::peg::{Info, Withdrawal, WithdrawalStatus};
+use bridge::peg::{Info, Version, WithdrawalStatus};
 use eyre::{Result, ensure, eyre};
 
-use super::amounts::{MAX_FEE, PEG_OUT};
+use super::amounts::PEG_OUT;
 use super::network::Network;
 use super::story::{PATIENCE, Story, wait};
 use super::user::User;
+use crate::user::charge::{present_of_withdrawal, rate_shown, usual_of_withdrawal};
 use crate::user::peg_out::{queued, withdrawal};
+use crate::user::withdrawal::paid_version;
 
 /// What a peg-out did.
 pub struct PaidOut {
@@ -24,49 +26,67 @@ pub struct PaidOut {
 pub async fn peg_out(network: &Network, user: &mut User, info: &Info, story: &mut Story) -> Result<PaidOut> {
     let payee = user.wallet.address()?;
     story.fact("to", &payee);
-    let (id, gas) = request(network, user, &payee, story).await?;
-    let paid = wait_until_paid(network, id, story).await?;
-    let (transaction, received) = payment(network, &paid, &payee.script_pubkey()).await?;
-    check_amounts(&paid, received)?;
-    let (out, share) = (amount::show(PEG_OUT), amount::show(Amount::from_sat(paid.share_sat)));
+    let script = payee.script_pubkey();
+    let max_fee = quoted(network, info, &script, story).await?;
+    let (id, gas) = request(network, user, max_fee, &script, story).await?;
+    let version = wait_until_paid(network, id, story).await?;
+    let (transaction, received) = payment(network, &version, &script).await?;
+    check_amounts(&version, max_fee, received)?;
+    let (out, charge) = (amount::show(PEG_OUT), amount::show(Amount::from_sat(version.charge_sat)));
     let txid = transaction.compute_txid();
-    story.fact("paid", format!("{} ({out} less {share} for the payout) by {txid}", amount::show(received)));
+    story.fact("paid", format!("{} ({out} less {charge} for the payout) by {txid}", amount::show(received)));
     show_size(&transaction, story);
     show_signatures(&transaction, info, story)?;
     Ok(PaidOut { received, gas })
 }
 
+/// What it costs now, and the maximum that follows from it.
+async fn quoted(network: &Network, info: &Info, script: &ScriptBuf, story: &mut Story) -> Result<Amount> {
+    let now = present_of_withdrawal(&network.client, script.len(), &info.parameters).await?;
+    let max_fee = usual_of_withdrawal(PEG_OUT, script.len(), now, &info.parameters)?;
+    let (costs, most) = (amount::show(now.amount), amount::show(max_fee));
+    story.fact("quote", format!("{costs} at {} sat/vB, whoever else is paid; at most {most}", rate_shown(now.rate)));
+    Ok(max_fee)
+}
+
 /// Queues the withdrawal: its number, and the wei that it cost.
-async fn request(network: &Network, user: &User, payee: &Address, story: &mut Story) -> Result<(u64, U256)> {
+async fn request(
+    network: &Network,
+    user: &User,
+    max_fee: Amount,
+    script: &ScriptBuf,
+    story: &mut Story,
+) -> Result<(u64, U256)> {
     let (client, account) = (&network.client, &user.account);
     let before = client.balance(account.address()).await?;
-    let call = withdrawal(PEG_OUT, MAX_FEE, &payee.script_pubkey());
+    let call = withdrawal(PEG_OUT, max_fee, script);
     let (id, hash) = queued(&account.transact(client, &call, PATIENCE).await?, account.address(), &call)?;
     story.fact("queued", format!("withdrawal {id} by transaction {hash}"));
     Ok((id, before - amount::wei(PEG_OUT) - client.balance(account.address()).await?))
 }
 
-/// Follows the withdrawal into a vault transaction, and that into Bitcoin's chain, until the ledger says that it is paid.
-async fn wait_until_paid(network: &Network, id: u64, story: &mut Story) -> Result<Withdrawal> {
+/// Follows the withdrawal into a vault transaction, and that into Bitcoin's chain, until the ledger says that it is paid; by which.
+async fn wait_until_paid(network: &Network, id: u64, story: &mut Story) -> Result<Version> {
     let client = &network.client;
-    let vault = wait("the federation pays the withdrawal", async || {
-        match client.withdrawal(id).await?.and_then(|withdrawal| withdrawal.number) {
-            Some(number) => Ok(client.vault_transaction(number).await?),
-            None => Ok(None),
-        }
+    let bound = wait("the federation binds a payout of the withdrawal", async || {
+        Ok(client.withdrawal(id).await?.and_then(|withdrawal| withdrawal.versions.last().copied()))
     })
     .await?;
-    story.fact("paying", format!("by vault transaction {} ({})", vault.number, vault.txid));
-    network.confirm(vault.txid, vault.required_confirmations, story).await?;
-    wait("the withdrawal is paid", async || {
+    story.fact(
+        "bound",
+        format!("vault transaction {} ({}), byte for byte, before anybody signs", bound.number, bound.txid),
+    );
+    network.confirm(bound.txid, story).await?;
+    let paid = wait("the withdrawal is paid", async || {
         Ok(client.withdrawal(id).await?.filter(|withdrawal| withdrawal.status == WithdrawalStatus::Paid))
     })
-    .await
+    .await?;
+    paid_version(&paid).copied().ok_or_else(|| eyre!("withdrawal {id} is paid, but by no transaction"))
 }
 
 /// The confirmed transaction that paid a withdrawal, and what it paid.
-async fn payment(network: &Network, paid: &Withdrawal, script: &ScriptBuf) -> Result<(Transaction, Amount)> {
-    let txid = paid.txid.ok_or_else(|| eyre!("withdrawal {} is paid, but by no transaction", paid.id))?;
+async fn payment(network: &Network, paid: &Version, script: &ScriptBuf) -> Result<(Transaction, Amount)> {
+    let txid = paid.txid;
     let transaction =
         network.bitcoin.transaction(txid, None).await?.ok_or_else(|| eyre!("bitcoind does not know {txid}"))?;
     let mut outputs = transaction.output.iter();
@@ -81,17 +101,10 @@ async fn payment(network: &Network, paid: &Withdrawal, script: &ScriptBuf) -> Re
 }
 
 /// What arrived and what was charged is what left the account, and no more was charged than allowed.
-fn check_amounts(paid: &Withdrawal, received: Amount) -> Result<()> {
-    ensure!(
-        paid.share_sat <= MAX_FEE.to_sat(),
-        "the withdrawal was charged {} sat, more than the {MAX_FEE} it allowed",
-        paid.share_sat
-    );
-    ensure!(
-        received + Amount::from_sat(paid.share_sat) == PEG_OUT,
-        "{received} arrived and {} sat were charged: not {PEG_OUT} together",
-        paid.share_sat
-    );
+fn check_amounts(paid: &Version, max_fee: Amount, received: Amount) -> Result<()> {
+    let charge = Amount::from_sat(paid.charge_sat);
+    ensure!(charge <= max_fee, "the withdrawal was charged {charge}, more than the {max_fee} it allowed");
+    ensure!(received + charge == PEG_OUT, "{received} arrived and {charge} were charged: not {PEG_OUT} together");
     Ok(())
 }
 

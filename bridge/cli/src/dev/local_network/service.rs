@@ -69,6 +69,7 @@ fn name_network(options: &Options, genesis: &Path) {
 
 async fn start(network: &mut Network, fresh: bool, options: &Options, progress: &Progress) -> Result<()> {
     network.start(fresh, progress).await?;
+    fund::reserve(network, progress).await?;
     if !options.no_fund {
         fund::developer_accounts(network, progress).await?;
     }

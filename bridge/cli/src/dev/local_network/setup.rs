@@ -10,7 +10,7 @@ use sidechain::genesis::{Bitcoin, DEV_CHAIN_ID};
 
 use super::layout::Layout;
 use crate::clock::now;
-use crate::operator::genesis::{Agreement, RECLAIM_DELAY, RECOVERY_DELAY, collect};
+use crate::operator::genesis::{Agreement, RECOVERY_DELAY, collect, usual_rules};
 use crate::operator::keys::{self, NewOperator, make_operator};
 
 /// Of all keystores of a local network. It protects coins that anybody can mine.
@@ -34,7 +34,7 @@ pub fn prepare(layout: &Layout) -> Result<()> {
     let agreement = Agreement {
         threshold: layout.threshold,
         // As on mainnet, so that what is tried here is what happens there.
-        reclaim_delay: RECLAIM_DELAY,
+        bridge: usual_rules(Network::Regtest, &parts),
         recovery_delay: RECOVERY_DELAY,
         bitcoin: Bitcoin::start_of(Network::Regtest),
         timestamp: now()?,

@@ -4,13 +4,10 @@ use std::collections::BTreeSet;
 
 use eyre::{Result, WrapErr, ensure};
 use mainchain::Network;
-use sidechain::genesis::{Bitcoin, BlockRules, Bridge, Federation, Genesis, Recovery, Tier};
+use sidechain::genesis::{Bitcoin, BlockRules, Bridge, Federation, Genesis, Recovery};
 
 use crate::operator::public_part::PublicPart;
 
-/// Bitcoin blocks after which a depositor can take an unswept deposit back: a week, long enough for a stalled federation to
-/// return.
-pub const RECLAIM_DELAY: u16 = 1008;
 /// Bitcoin blocks after which the recovery keys can spend a vault output: a year.
 pub const RECOVERY_DELAY: u16 = 52_560;
 
@@ -19,8 +16,8 @@ pub const RECOVERY_DELAY: u16 = 52_560;
 pub struct Agreement {
     /// Relayers that must sign together.
     pub threshold: u16,
-    /// Bitcoin blocks.
-    pub reclaim_delay: u16,
+    /// The rules of the peg.
+    pub bridge: Bridge,
     /// Bitcoin blocks.
     pub recovery_delay: u16,
     /// Where the light client starts.
@@ -61,7 +58,7 @@ pub fn collect(parts: &[PublicPart], agreement: &Agreement) -> Result<Genesis> {
                 keys: parts.iter().map(|part| part.operator.recovery_key).collect(),
             },
         },
-        bridge: Bridge { reclaim_delay: agreement.reclaim_delay, tiers: tiers(network), ..Bridge::dev() },
+        bridge: agreement.bridge.clone(),
         block: BlockRules::dev(),
         bitcoin: agreement.bitcoin.clone(),
     };
@@ -113,13 +110,9 @@ pub fn default_threshold(operators: u16) -> u16 {
     operators - operators.div_ceil(3) + 1
 }
 
-/// Confirmations by value: deeper for what would be worth a reorganisation.
-fn tiers(network: Network) -> Vec<Tier> {
-    let tier = |up_to_sat, confirmations| Tier { up_to_sat, confirmations };
-    match network {
-        Network::Regtest => vec![tier(u64::MAX, 2)],
-        _ => vec![tier(10_000_000, 2), tier(100_000_000, 6), tier(1_000_000_000, 30), tier(u64::MAX, 100)],
-    }
+/// The usual rules of the peg on a network of these operators: each of them may pause payouts.
+pub fn usual_rules(network: Network, parts: &[PublicPart]) -> Bridge {
+    Bridge::defaults(network, parts.iter().map(|part| part.operator.member.account).collect())
 }
 
 #[cfg(test)]
@@ -138,7 +131,8 @@ mod tests {
 
     fn agreement(threshold: u16) -> Agreement {
         let bitcoin = Bitcoin::start_of(Network::Regtest);
-        Agreement { threshold, reclaim_delay: RECLAIM_DELAY, recovery_delay: 10, bitcoin, timestamp: 1_700_000_000 }
+        let bridge = Bridge::defaults(Network::Regtest, Vec::new());
+        Agreement { threshold, bridge, recovery_delay: 10, bitcoin, timestamp: 1_700_000_000 }
     }
 
     #[test]
@@ -162,6 +156,14 @@ mod tests {
         let said = refused(&|parts| parts[2] = namesake.clone());
         assert!(said.contains("name of member 3 is another member's too"), "{said}");
         assert!(collect(&[], &agreement(2)).is_err());
+    }
+
+    #[test]
+    fn every_operator_may_pause_unless_they_agree_otherwise() {
+        let parts = operators(3);
+        let rules = usual_rules(Network::Regtest, &parts);
+        let accounts: Vec<_> = parts.iter().map(|part| part.operator.member.account).collect();
+        assert_eq!(rules.guardians, accounts);
     }
 
     #[test]

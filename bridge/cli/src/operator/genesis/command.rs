@@ -8,7 +8,8 @@ use mainchain::Network;
 use serde_json::json;
 use sidechain::genesis::{Bitcoin, Genesis};
 
-use super::agreement::{Agreement, RECLAIM_DELAY, RECOVERY_DELAY, collect, common, count, default_threshold};
+use super::agreement::{Agreement, RECOVERY_DELAY, collect, common, count, default_threshold};
+use super::rules::RulesArgs;
 use super::{checkpoint, show, verify};
 use crate::clock::now;
 use crate::context::Context;
@@ -27,6 +28,8 @@ use crate::options::bitcoin::BitcoinArgs;
     subcommand_negates_reqs = true,
     after_help = "Examples:
   causeway genesis --threshold 3 --out genesis.json alice/public.json bob/public.json carol/public.json dave/public.json
+  causeway genesis --cap '10 BTC' --guardian 0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266 alice/public.json bob/public.json
+  causeway genesis --rules rules.json alice/public.json bob/public.json carol/public.json
   causeway genesis --show genesis.json
   causeway genesis verify genesis.json --mine alice/public.json --bitcoin http://127.0.0.1:48332"
 )]
@@ -51,9 +54,8 @@ pub struct Args {
     /// Height of the first Bitcoin header the ledger knows [default: start of a difficulty period, at least a day deep; 0 on regtest]
     #[arg(long, value_name = "HEIGHT")]
     checkpoint_height: Option<u32>,
-    /// Blocks after which a depositor can take an unswept deposit back
-    #[arg(long, default_value_t = RECLAIM_DELAY, value_name = "BLOCKS")]
-    reclaim_delay: u16,
+    #[command(flatten)]
+    rules: RulesArgs,
     /// Blocks after which the recovery keys can spend a vault output: 4320 or more, on regtest any
     #[arg(long, default_value_t = RECOVERY_DELAY, value_name = "BLOCKS")]
     recovery_delay: u16,
@@ -115,7 +117,7 @@ impl Args {
         };
         let agreement = Agreement {
             threshold,
-            reclaim_delay: self.reclaim_delay,
+            bridge: self.rules.choose(network, &parts)?,
             recovery_delay: self.recovery_delay,
             bitcoin: context.block_on(self.start(network))?,
             timestamp: now()?,

@@ -7,7 +7,8 @@
 mod agreement;
 mod checkpoint;
 pub mod command;
+mod rules;
 mod show;
 mod verify;
 
-pub use agreement::{Agreement, RECLAIM_DELAY, RECOVERY_DELAY, collect, default_threshold};
+pub use agreement::{Agreement, RECOVERY_DELAY, collect, default_threshold, usual_rules};

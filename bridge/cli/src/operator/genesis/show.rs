@@ -1,11 +1,13 @@
 //! A genesis file in words: every field that decides who owns what, and last the hash that operators compare.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use alloy_primitives::B256;
 use bitcoin::Amount;
 use bridge::amount;
-use sidechain::genesis::{Genesis, Member};
+use sidechain::genesis::{Bridge, Genesis, Member};
+
+use crate::clock::time;
 
 /// Bitcoin blocks in a day, on average.
 const BLOCKS_A_DAY: u16 = 144;
@@ -68,20 +70,86 @@ fn recovery(genesis: &Genesis, lines: &mut Vec<String>) {
 }
 
 fn bridge(genesis: &Genesis, lines: &mut Vec<String>) {
-    let bridge = &genesis.bridge;
-    let shown = |sat: u64| amount::show(Amount::from_sat(sat));
-    lines.push(format!("Deposits       {} or more", shown(bridge.min_deposit_sat)));
+    for part in [deposits, withdrawals, charges, depth, bounds, pauses] {
+        part(&genesis.bridge, lines);
+    }
+}
+
+fn shown(sat: u64) -> String {
+    amount::show(Amount::from_sat(sat))
+}
+
+fn deposits(bridge: &Bridge, lines: &mut Vec<String>) {
+    lines.push(format!(
+        "Deposits       {} or more, at most {} in a sweep",
+        shown(bridge.min_deposit_sat),
+        bridge.max_inputs
+    ));
     lines.push(format!(
         "               their owner takes an unswept one back after {}",
         blocks_of_bitcoin(bridge.reclaim_delay)
     ));
-    lines.push(format!("Withdrawals    {} or more", shown(bridge.min_withdrawal_sat)));
-    lines.push(format!("Fees           {} to {} sat/vB", bridge.min_fee_rate, bridge.max_fee_rate));
+}
+
+fn withdrawals(bridge: &Bridge, lines: &mut Vec<String>) {
+    lines.push(format!(
+        "Withdrawals    {} or more, at most {} in a payout",
+        shown(bridge.min_withdrawal_sat),
+        bridge.max_payouts
+    ));
+    lines.push(format!(
+        "               anybody gives one back to its owner that was queued for {}",
+        duration(bridge.refund_after)
+    ));
+}
+
+fn charges(bridge: &Bridge, lines: &mut Vec<String>) {
+    let rate = crate::user::charge::rate_shown;
+    lines.push(format!("Fees           {} to {} sat/vB", rate(bridge.min_rate), rate(bridge.max_rate)));
+    lines.push(format!("               a withdrawal's owner allows {} sat/vB or more", rate(bridge.floor_rate)));
+    lines.push(format!(
+        "               for the reserve, {} of each deposit and {} of each withdrawal",
+        shown(bridge.peg_in_fee_sat),
+        shown(bridge.peg_out_fee_sat)
+    ));
+    lines.push(format!("               change below {} is left to the miners", shown(bridge.useful_sat)));
+}
+
+fn depth(bridge: &Bridge, lines: &mut Vec<String>) {
     for tier in &bridge.tiers {
-        let up_to =
-            if tier.up_to_sat == u64::MAX { "above".to_owned() } else { format!("up to {}", shown(tier.up_to_sat)) };
-        lines.push(format!("Confirmations  {up_to}: {}", tier.confirmations));
+        let (depth, up_to) = (tier.confirmations, tier.up_to_sat);
+        let what =
+            if up_to == u64::MAX { "anything".to_owned() } else { format!("up to {} in all lately", shown(up_to)) };
+        lines.push(format!("Confirmations  {depth}: coins for {what}"));
     }
+    lines.push(format!("Final          {} blocks of Bitcoin: no reorganisation takes them back", bridge.final_blocks));
+}
+
+fn bounds(bridge: &Bridge, lines: &mut Vec<String>) {
+    lines.push(format!("Cap            the peg holds at most {}", shown(bridge.cap_sat)));
+    lines.push(format!(
+        "Payouts        at most {} at once, and as much again in {}",
+        shown(bridge.window_sat),
+        duration(bridge.window_seconds)
+    ));
+    lines.push(format!("               none while {} or more are missing", shown(bridge.stop_sat)));
+    lines.push(format!("               none after a theft that is {} blocks deep", bridge.alarm_blocks));
+}
+
+fn pauses(bridge: &Bridge, lines: &mut Vec<String>) {
+    lines.push(format!(
+        "Pauses         of payouts last {}, the next one may begin {} after",
+        duration(bridge.pause_seconds),
+        duration(bridge.pause_gap_seconds)
+    ));
+    let who =
+        if bridge.guardians.is_empty() { "nobody can begin one" } else { "each of these guardians can begin one" };
+    lines.push(format!("               {who}"));
+    lines.extend((1..).zip(&bridge.guardians).map(|(index, guardian)| format!("  {index:>2} {guardian}")));
+}
+
+fn duration(seconds: u32) -> String {
+    humantime::format_duration(Duration::from_secs(seconds.into())).to_string()
 }
 
 fn blocks(genesis: &Genesis, lines: &mut Vec<String>) {
@@ -97,14 +165,6 @@ fn blocks_of_bitcoin(blocks: u16) -> String {
     match blocks / BLOCKS_A_DAY {
         0 => format!("{blocks} blocks (less than a day)"),
         days => format!("{blocks} blocks (about {days} days)"),
-    }
-}
-
-fn time(seconds: u64) -> String {
-    match UNIX_EPOCH.checked_add(Duration::from_secs(seconds)) {
-        // Later years than 9999 have no such form.
-        Some(time) if seconds < 253_402_300_800 => humantime::format_rfc3339_seconds(time).to_string(),
-        _ => format!("{seconds} seconds after 1970"),
     }
 }
 

@@ -3,6 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
+use alloy_consensus::{Transaction as _, TxEnvelope};
+use alloy_eips::eip2718::Decodable2718 as _;
 use alloy_primitives::{Address, B256, Keccak256, hex};
 use bridge::io::sidechain::{Call, Fees, Pending};
 use eyre::{Result, WrapErr};
@@ -41,6 +43,12 @@ impl Request {
         }
     }
 
+    /// What it does.
+    fn call(&self) -> Option<Call> {
+        let signed = TxEnvelope::decode_2718(&mut self.raw.as_ref()).ok()?;
+        Some(Call { to: signed.to(), value: signed.value(), input: signed.input().clone() })
+    }
+
     pub fn pending(&self) -> Pending {
         Pending { hash: self.hash, sender: self.sender, nonce: self.nonce, raw: self.raw.clone() }
     }
@@ -70,6 +78,33 @@ impl Requests {
         let Some(json) = read_optional(&path)? else { return Ok(None) };
         let request = serde_json::from_slice(&json).wrap_err_with(|| format!("{} is not a request", path.display()))?;
         Ok(Some(request))
+    }
+
+    /// The call of a request of this account and network that `wanted` is true of, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// The folder, or what is in it, cannot be read.
+    pub fn search(&self, wanted: impl Fn(&Call) -> bool) -> Result<Option<Call>> {
+        let unreadable = || format!("cannot read {}", self.folder.display());
+        let entries = match std::fs::read_dir(&self.folder) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            entries => entries.wrap_err_with(unreadable)?,
+        };
+        for entry in entries {
+            let path = entry.wrap_err_with(unreadable)?.path();
+            if path.extension().is_none_or(|extension| extension != "json") {
+                continue;
+            }
+            let Some(json) = read_optional(&path)? else { continue };
+            let request: Request =
+                serde_json::from_slice(&json).wrap_err_with(|| format!("{} is not a request", path.display()))?;
+            // A file's name says whose it is, and on which network.
+            if let Some(call) = request.call().filter(|call| self.path(call) == path && wanted(call)) {
+                return Ok(Some(call));
+            }
+        }
+        Ok(None)
     }
 
     /// Keeps a request; in place of `earlier` if there is one. When this returns, it is on disk.
@@ -143,6 +178,24 @@ mod tests {
         requests.keep(&call, &request(6), true).expect("replaced on purpose");
         requests.forget(&call).expect("removed");
         assert_eq!(requests.find(&call).expect("readable"), None);
+    }
+
+    #[test]
+    fn a_request_is_found_by_what_it_does_among_those_of_the_same_account_and_network() {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let of = |network| Requests::new(home.path(), B256::repeat_byte(network), 51_717, Address::repeat_byte(1));
+        let account = crate::dev::accounts::dev_account(0);
+        let fees = Fees { max_fee: 800, priority_fee: 80 };
+        for value in [7, 8] {
+            let call = Call::transfer(Address::repeat_byte(9), U256::from(value));
+            let signed = account.sign(51_717, value, 21_000, fees, &call);
+            of(1).keep(&call, &Request::new(&signed, fees), false).expect("kept");
+        }
+        let worth = |value: u64| move |call: &Call| call.value == U256::from(value);
+        let found = of(1).search(worth(8)).expect("readable");
+        assert_eq!(found, Some(Call::transfer(Address::repeat_byte(9), U256::from(8))));
+        assert_eq!(of(1).search(worth(9)).expect("readable"), None);
+        assert_eq!(of(2).search(worth(8)).expect("readable"), None, "another network's");
     }
 
     #[test]

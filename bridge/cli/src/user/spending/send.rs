@@ -25,6 +25,8 @@ pub struct Spender<'a> {
     allowed: SpendingArgs,
     /// Coins of developer accounts are nobody's: nobody is asked.
     worthless: bool,
+    /// The account is a member's that calls the peg's contracts: it pays nothing.
+    free: bool,
     requests: Requests,
 }
 
@@ -38,7 +40,23 @@ impl<'a> Spender<'a> {
         let worthless = account.dev_account.is_some();
         let account = account.open(network.bitcoin)?;
         let requests = Requests::new(&network.home, network.id, network.chain_id, account.address());
-        Ok(Self { network, account, allowed, worthless, requests })
+        Ok(Self { network, account, allowed, worthless, free: false, requests })
+    }
+
+    /// The same in the federation's free lane, if the account is a member's: an operator's account needs no coins to look after the peg.
+    pub fn free_for_members(self) -> Self {
+        let own = self.account.address();
+        let free = self.network.info.members.iter().any(|member| member.account == own);
+        Self { free, ..self }
+    }
+
+    /// The call of an earlier command whose end is not known and of which `wanted` is true.
+    ///
+    /// # Errors
+    ///
+    /// What is kept cannot be read.
+    pub fn kept(&self, wanted: impl Fn(&Call) -> bool) -> Result<Option<Call>> {
+        self.requests.search(wanted)
     }
 
     /// Whether this very call was sent before and its end is not known: then [`Spender::transact`] goes on with it, and what was
@@ -91,7 +109,8 @@ impl<'a> Spender<'a> {
     /// Signs with the node's word on nonce, gas and fees. Instead of an earlier request that still waits, never beside it.
     async fn sign(&self, call: &Call, earlier: Option<&Request>) -> Result<Request> {
         let (client, own) = (&self.network.client, self.account.address());
-        let (mut fees, mut nonce) = (client.fees().await?, client.pending_nonce(own).await?);
+        let usual = if self.free { Fees::FREE } else { client.fees().await? };
+        let (mut fees, mut nonce) = (usual, client.pending_nonce(own).await?);
         match earlier {
             // It waits behind nonces that were never used: in its place, this one would wait as well.
             Some(earlier) if earlier.nonce > nonce => eprintln!(
@@ -99,7 +118,7 @@ impl<'a> Spender<'a> {
                 earlier.nonce
             ),
             Some(earlier) if earlier.nonce >= self.used_nonces().await? => {
-                (fees, nonce) = (earlier.outbid(fees), earlier.nonce);
+                (fees, nonce) = (if self.free { fees } else { earlier.outbid(fees) }, earlier.nonce);
             }
             Some(earlier) => eprintln!(
                 "Beware: nonce {} of the earlier transaction {} is used, by itself or by another of yours. If by itself, this does the same a second time: look first, with a node that you trust",

@@ -8,7 +8,7 @@ use alloy_sol_types::SolCall;
 use bitcoin::{Amount, Script};
 use bridge::amount::{show, show_wei};
 use contracts::{Bridge, MicroChannel, address};
-use eyre::{Result, WrapErr, bail, ensure};
+use eyre::{Result, WrapErr, bail, ensure, eyre};
 
 /// What a transaction does, and the most that it takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,17 +76,46 @@ fn meaning(to: Address, input: &[u8], bitcoin: mainchain::Network) -> Result<Str
 }
 
 fn of_bridge(input: &[u8], bitcoin: mainchain::Network) -> Result<String> {
+    let unknown =
+        || eyre!("the bridge has functions that this program does not sign for: 0x{}", hex::encode(selector(input)));
+    match of_withdrawal(input, bitcoin)? {
+        Some(meaning) => Ok(meaning),
+        None => of_anybody(input)?.ok_or_else(unknown),
+    }
+}
+
+/// What the owner of a withdrawal asks for, and `refund`.
+fn of_withdrawal(input: &[u8], bitcoin: mainchain::Network) -> Result<Option<String>> {
     if let Some(call) = decoded::<Bridge::withdrawCall>(input)? {
         let script = Script::from_bytes(&call.script);
         let payee = bitcoin::Address::from_script(script, bitcoin.bitcoin())
             .map_or_else(|_| format!("script {script:x}"), |address| address.to_string());
         let fee = show(Amount::from_sat(call.maxFeeSat));
-        return Ok(format!("pay out to {payee} on Bitcoin ({bitcoin}); the payout costs at most {fee} of the amount"));
+        return Ok(Some(format!(
+            "pay out to {payee} on Bitcoin ({bitcoin}); the payout costs at most {fee} of the amount"
+        )));
+    }
+    if let Some(call) = decoded::<Bridge::raiseCall>(input)? {
+        let fee = show(Amount::from_sat(call.maxFeeSat));
+        return Ok(Some(format!("let the payout of withdrawal {} cost at most {fee} of its amount", call.id)));
     }
     if let Some(call) = decoded::<Bridge::cancelCall>(input)? {
-        return Ok(format!("cancel withdrawal {}", call.id));
+        return Ok(Some(format!("cancel withdrawal {}", call.id)));
     }
-    bail!("the bridge has functions that this program does not sign for: 0x{}", hex::encode(selector(input)))
+    let refund = decoded::<Bridge::refundCall>(input)?;
+    Ok(refund.map(|call| format!("give the coins of withdrawal {} back to its owner", call.id)))
+}
+
+/// What waits for the account, and what guardians and members do.
+fn of_anybody(input: &[u8]) -> Result<Option<String>> {
+    if let Some(call) = decoded::<Bridge::claimCall>(input)? {
+        return Ok(Some(format!("take all coins that wait for this account in the bridge, to {}", call.to)));
+    }
+    if decoded::<Bridge::pauseCall>(input)?.is_some() {
+        return Ok(Some("pause payouts that are not bound yet".to_owned()));
+    }
+    let lift = decoded::<Bridge::liftCall>(input)?;
+    Ok(lift.map(|call| format!("vote to lift pause {} of network {}", call.number, call.network)))
 }
 
 fn of_channels(input: &[u8]) -> Result<String> {
@@ -147,6 +176,23 @@ mod tests {
         for told in [payee, "0.00005 BTC", "0.5 BTC", "0.0000002 BTC", "0.5000002 BTC", "the contract Bridge"] {
             assert!(text.contains(told), "{told:?} is not in\n{text}");
         }
+    }
+
+    #[test]
+    fn every_call_of_the_bridge_that_is_signed_is_told_in_words() {
+        let id = U256::from(7);
+        let told = |call: Call| words(&call).expect("known").does;
+        let raise = Bridge::raiseCall { id, maxFeeSat: 9_000 };
+        assert!(told(Call::new(address::BRIDGE, &raise)).contains("withdrawal 7 cost at most 0.00009 BTC"));
+        assert_eq!(told(Call::new(address::BRIDGE, &Bridge::cancelCall { id })), "cancel withdrawal 7");
+        assert!(
+            told(Call::new(address::BRIDGE, &Bridge::refundCall { id })).contains("withdrawal 7 back to its owner")
+        );
+        let to = Address::repeat_byte(9);
+        assert!(told(Call::new(address::BRIDGE, &Bridge::claimCall { to })).contains(&to.to_string()));
+        assert!(told(Call::new(address::BRIDGE, &Bridge::pauseCall {})).contains("pause payouts"));
+        let lift = Bridge::liftCall { network: alloy_primitives::B256::repeat_byte(3), number: 4 };
+        assert!(told(Call::new(address::BRIDGE, &lift)).contains("lift pause 4 of network 0x0303"));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use alloy_primitives::{Address, Bytes};
 use bitcoin::absolute::LockTime;
 use bitcoin::block::{Header, Version};
 use bitcoin::{
-    Amount, CompactTarget, FeeRate, Sequence, Transaction, TxIn, TxMerkleNode, TxOut, Witness, XOnlyPublicKey,
+    Amount, CompactTarget, FeeRate, Sequence, Transaction, TxIn, TxMerkleNode, TxOut, Txid, Witness, XOnlyPublicKey,
     transaction,
 };
 use mainchain::Network;
@@ -23,8 +23,8 @@ use crate::peg;
 use crate::relay::duty::DutySchedule;
 use crate::relay::example;
 use crate::relay::facts::Facts;
-use crate::relay::ledger::BlockLog;
 use crate::relay::machine::Machine;
+use crate::relay::view::BlockLog;
 
 const PEG: Peg = Peg { network_id: [5; 32], bridge: [4; 20], delay: NonZeroU16::new(1_008).expect("not zero") };
 
@@ -35,7 +35,14 @@ fn key() -> XOnlyPublicKey {
 fn terms(number: u64) -> DepositTerms {
     let mut recipient = [0; 20];
     recipient[12..].copy_from_slice(&number.to_be_bytes());
-    DepositTerms { recipient, reclaim_key: key(), max_fee: Amount::from_sat(20_000), epoch: 1 }
+    DepositTerms {
+        recipient,
+        claimant: recipient,
+        reclaim_key: key(),
+        max_fee: Amount::from_sat(20_000),
+        data_hash: [0; 32],
+        epoch: 1,
+    }
 }
 
 /// A node with so many registrations.
@@ -272,7 +279,7 @@ fn ledger(tip: Position) -> LedgerView {
 
 fn gatherer(node: ListingNode, bitcoind: &Arc<ScriptedBitcoind>) -> BitcoinGatherer<ListingNode, ScriptedBitcoind> {
     let fees = FeeEstimate::new(None, Network::Regtest).expect("nothing is configured");
-    BitcoinGatherer::new(Arc::new(node), Arc::clone(bitcoind), Clock::system(), PEG, fees, &Vitals::default())
+    BitcoinGatherer::new(Arc::new(node), Arc::clone(bitcoind), Clock::system(), PEG, (fees, None), &Vitals::default())
 }
 
 fn scripts(numbers: Range<u64>) -> Vec<bitcoin::ScriptBuf> {
@@ -288,10 +295,9 @@ async fn round(
     let start = Instant::now();
     let view = gatherer.gather(ledger).await.expect("bitcoind answers");
     let in_flight = BTreeSet::new();
-    let facts = Facts { clock_ms: 0, ledger, bitcoin: Some(&view), in_flight: &in_flight };
-    let questions = machine.questions(&facts);
-    questions.into_iter().for_each(|outpoint| machine.answer(outpoint, false));
-    machine.decide(&facts);
+    // The ledger has said that it knows none of them.
+    let ledger = LedgerView { strangers: Arc::new(view.tracked.keys().copied().collect()), ..ledger.clone() };
+    machine.decide(&Facts { clock_ms: 0, ledger: &ledger, bitcoin: Some(&view), in_flight: &in_flight });
     (view.tracked.len(), start.elapsed())
 }
 
@@ -302,7 +308,7 @@ async fn ten_thousand_registrations_and_a_thousand_waiting_deposits_leave_a_roun
     (410..601).for_each(|_| bitcoind.mine(&[]));
     let (tip, bitcoind) = (bitcoind.tip(), Arc::new(bitcoind));
     let mut gatherer = gatherer(ListingNode::new(10_000), &bitcoind);
-    let mut machine = Machine::new(1, DutySchedule { window_s: 30, takeover_ms: 2_000, batch_ms: 0 });
+    let mut machine = Machine::new(1, DutySchedule { window_s: 30, takeover_ms: 2_000, batch_ms: 0 }, 26_280, 1_000);
     let ledger = ledger(tip);
     let (mut rounds, mut longest, mut most_calls) = (0, Duration::ZERO, 0);
     // All is found, and the past was looked through.
@@ -340,7 +346,7 @@ async fn an_error_stays_with_the_question_that_had_it() {
     bitcoind.fail(&["estimatesmartfee", "getblockfilter", "getblockheader"]);
     let view = gatherer.gather(&ledger).await.expect("it goes on");
     assert_eq!(view.tracked.len(), 1, "blocks are followed");
-    assert!(view.fee_rate.is_none() && view.comparison.is_none());
+    assert!(view.rates.is_none() && view.comparison.is_none());
     let failing = |gatherer: &BitcoinGatherer<_, _>| {
         let _: &BitcoinGatherer<ListingNode, ScriptedBitcoind> = gatherer;
         gatherer.vitals.now().troubles.into_keys().collect::<Vec<_>>()
@@ -348,7 +354,7 @@ async fn an_error_stays_with_the_question_that_had_it() {
     assert_eq!(failing(&gatherer), ["fee estimates", "fee rate", "headers", "older blocks"]);
     bitcoind.fail(&["getblock"]);
     let view = gatherer.gather(&ledger).await.expect("it goes on");
-    assert!(view.fee_rate.is_some() && view.comparison.is_some());
+    assert!(view.rates.is_some() && view.comparison.is_some());
     bitcoind.fail(&[]);
     gatherer.gather(&ledger).await.expect("it goes on");
     assert_eq!(failing(&gatherer), [""; 0]);

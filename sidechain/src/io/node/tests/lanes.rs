@@ -1,7 +1,7 @@
 //! Attacks on the lanes of a proposer's blocks, with the real chain on disk, its pool and the application that the engine asks.
 
 use alloy_eips::Encodable2718 as _;
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256};
 use contracts::{
     BitcoinLightClient,
     address::{LIGHT_CLIENT, SIGNING_BOARD},
@@ -51,8 +51,8 @@ impl Node {
 }
 
 fn post(index: u16, nonce: u64, gas: u64, bytes: usize) -> Transaction {
-    let session = B256::from(U256::from(nonce));
-    member(index).free(CHAIN, nonce, gas, SIGNING_BOARD, testing::post(session, vec![7; bytes]))
+    let attempt = u32::try_from(nonce).expect("small");
+    member(index).free(CHAIN, nonce, gas, SIGNING_BOARD, testing::post(attempt, vec![7; bytes]))
 }
 
 /// Brings block 1 of a Bitcoin of its own, which the light client takes once.
@@ -128,7 +128,7 @@ fn who_has_free_transactions_tried_without_end_has_to_wait_and_others_have_not()
     // Each is run with all its gas and fails, so it is not taken and costs its sender no nonce.
     let failing = |index: u16, number: u64| {
         let payload = vec![1; 16_385 + usize::try_from(number).expect("small")];
-        member(index).free(CHAIN, 0, MAX_TRANSACTION_GAS, SIGNING_BOARD, testing::post(B256::ZERO, payload))
+        member(index).free(CHAIN, 0, MAX_TRANSACTION_GAS, SIGNING_BOARD, testing::post(0, payload))
     };
     let now_ms = now_ms();
     let tried = (0..100).take_while(|number| {

@@ -2,8 +2,7 @@
 
 use api::peg;
 use bitcoin::hashes::Hash;
-use contracts::IBridge;
-use contracts::IFederation;
+use contracts::{Books, IFederation};
 
 use super::super::method::{Methods, Registered, long};
 use super::super::{context::Context, error};
@@ -32,14 +31,9 @@ fn info(context: &Context, stop: &Stop) -> Result<peg::Info, SimulateError> {
         vault_key: contracts.vault_key(epoch)?,
         threshold: contracts.threshold()?,
         members: members(contracts.members()?),
-        reclaim_delay: parameters.reclaimDelay,
-        min_deposit_sat: parameters.minDepositSat,
-        min_withdrawal_sat: parameters.minWithdrawalSat,
-        min_fee_rate: parameters.minFeeRate,
-        max_fee_rate: parameters.maxFeeRate,
-        tiers: tiers(&parameters),
+        parameters: parameters.into(),
         bitcoin_tip: peg::BitcoinTip { hash: bitcoin::BlockHash::from_byte_array(tip.0), height },
-        ledger: ledger(&contracts.balances()?),
+        books: books(&contracts.balances()?),
         head: head(&contracts.header),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     })
@@ -50,17 +44,18 @@ fn members(members: Vec<IFederation::Member>) -> Vec<peg::Member> {
     numbered.map(|(index, member)| peg::Member { index, name: member.name, account: member.account }).collect()
 }
 
-fn tiers(parameters: &IBridge::Parameters) -> Vec<peg::Tier> {
-    let tiers = parameters.tiers.iter();
-    tiers.map(|tier| peg::Tier { up_to_sat: tier.upToSat, confirmations: tier.confirmations }).collect()
-}
-
-fn ledger(balances: &Balances) -> peg::Ledger {
-    peg::Ledger {
-        vault_sat: balances.ledger.vault_sat,
-        owed_sat: balances.ledger.owed_sat,
-        held_sat: balances.ledger.held_sat,
-        deficit_sat: balances.ledger.deficit_sat,
+fn books(balances: &Balances) -> peg::Books {
+    let Books { vault_sat, owed_sat, unminted_sat, unswept_sat, lost_sat, reserve_sat, unclaimed_sat, covered_sat } =
+        balances.books;
+    peg::Books {
+        vault_sat,
+        owed_sat,
+        unminted_sat,
+        unswept_sat,
+        lost_sat,
+        reserve_sat,
+        unclaimed_sat,
+        covered_sat,
         supply_sat: balances.supply_sat,
     }
 }

@@ -1,11 +1,14 @@
-//! Deposits, withdrawals and vault transactions, as the Bridge has them.
+//! Deposits, withdrawals and vault transactions, as the ledger has them.
 
-use alloy_primitives::{B256, U256};
-use api::peg::{self, DepositStatus, VaultStatus, WithdrawalStatus};
+use std::collections::BTreeMap;
+
+use alloy_primitives::{B256, FixedBytes};
+use api::peg::{self, DepositStatus, OutputStatus, VaultStatus, WithdrawalStatus};
 use bitcoin::hashes::Hash;
 use bitcoin::{OutPoint, Txid};
-use contracts::IBridge;
+use contracts::{Bridge, IVault, Vault};
 use jsonrpsee::types::ErrorObjectOwned;
+use mainchain::proof::parse_stripped;
 
 use super::super::method::{Methods, Registered, long};
 use super::super::{context::Context, error};
@@ -13,7 +16,7 @@ use super::address::{address, output_key};
 use crate::chain::LogPlace;
 use crate::execution::Stop;
 use crate::io::NodeStore;
-use crate::peg::{PegContracts, proposal};
+use crate::peg::{PegContracts, bound, ties};
 
 pub fn register(methods: &mut Methods) -> Registered {
     long(methods, "peg_getDeposit", |context, arguments| {
@@ -38,10 +41,8 @@ pub fn register(methods: &mut Methods) -> Registered {
 }
 
 fn deposit_at(context: &Context, outpoint: OutPoint, stop: &Stop) -> error::Result<peg::DepositReport> {
-    let contracts = PegContracts::at_head(context.chain(), stop);
-    let found = deposit(&contracts, outpoint)?;
-    let key = found.as_ref().map(|(key, _)| *key);
-    report(context, key, found.into_iter().map(|(_, deposit)| deposit).collect(), None)
+    let found = Deposits::new(context, stop).get(outpoint)?;
+    report(context, None, found.into_iter().collect(), None)
 }
 
 fn deposits_to(
@@ -50,13 +51,13 @@ fn deposits_to(
     from: peg::DepositPlace,
     stop: &Stop,
 ) -> error::Result<peg::DepositReport> {
-    let contracts = PegContracts::at_head(context.chain(), stop);
+    let mut ledger = Deposits::new(context, stop);
     let from = LogPlace { block: from.block, log_index: from.log_index };
-    let page = crate::peg::deposits_to(context.chain(), output_key, from, contracts.header.number, stop);
+    let page = crate::peg::deposits_to(context.chain(), output_key, from, ledger.contracts.header.number, stop);
     let page = page.map_err(error::simulate)?;
     let mut deposits = Vec::with_capacity(page.outpoints.len());
     for outpoint in page.outpoints {
-        deposits.extend(deposit(&contracts, outpoint)?.map(|(_, deposit)| deposit));
+        deposits.extend(ledger.get(outpoint)?);
     }
     let next = page.next.map(|next| peg::DepositPlace { block: next.block, log_index: next.log_index });
     report(context, Some(output_key), deposits, next)
@@ -81,103 +82,160 @@ fn report(
     })
 }
 
-/// A deposit in the ledger, with its output key.
-fn deposit(contracts: &PegContracts<'_, NodeStore>, outpoint: OutPoint) -> error::Result<Option<(B256, peg::Deposit)>> {
-    let txid = B256::from(outpoint.txid.to_byte_array());
-    let deposit = contracts.deposit(txid, outpoint.vout).map_err(error::simulate)?;
-    let Some(status) = named(deposit.status, [DepositStatus::Sweeping, DepositStatus::Minted]) else {
-        return Ok(None);
-    };
-    let shape = peg::Deposit {
-        txid: outpoint.txid,
-        vout: outpoint.vout,
-        amount_sat: deposit.amountSat,
-        share_sat: deposit.shareSat,
-        status,
-        number: deposit.number.saturating_to(),
-        recipient: deposit.recipient,
-    };
-    Ok(Some((deposit.outputKey, shape)))
+/// Deposits at one block. Many to one address are often in few blocks of Bitcoin: of each it is asked once how deep it is.
+struct Deposits<'a> {
+    contracts: PegContracts<'a, NodeStore>,
+    confirmations: BTreeMap<(u32, FixedBytes<8>), u32>,
+}
+
+impl<'a> Deposits<'a> {
+    fn new(context: &'a Context, stop: &'a Stop) -> Self {
+        Self { contracts: PegContracts::at_head(context.chain(), stop), confirmations: BTreeMap::new() }
+    }
+
+    /// `None`: there is no such deposit.
+    fn get(&mut self, outpoint: OutPoint) -> error::Result<Option<peg::Deposit>> {
+        let txid = B256::from(outpoint.txid.to_byte_array());
+        let deposit = self.contracts.deposit(txid, outpoint.vout).map_err(error::simulate)?;
+        use DepositStatus::{Gone, Minted, Proven, Swept};
+        let Some(status) = named(deposit.status, [Proven, Swept, Minted, Gone]) else {
+            return Ok(None);
+        };
+        Ok(Some(peg::Deposit {
+            txid: outpoint.txid,
+            vout: outpoint.vout,
+            status,
+            recipient: deposit.recipient,
+            claimant: deposit.claimant,
+            amount_sat: deposit.amountSat,
+            max_fee_sat: deposit.maxFeeSat,
+            minted_sat: deposit.minted.then_some(deposit.mintedSat),
+            bound: deposit.bound,
+            swept_by: some(deposit.sweptBy),
+            height: deposit.height,
+            block_head: deposit.blockHead,
+            confirmations: self.confirmations(deposit.height, deposit.blockHead)?,
+            has_left: deposit.hasLeft,
+            epoch: deposit.epoch,
+        }))
+    }
+
+    fn confirmations(&mut self, height: u32, head: FixedBytes<8>) -> error::Result<u32> {
+        if let Some(known) = self.confirmations.get(&(height, head)) {
+            return Ok(*known);
+        }
+        let got = self.contracts.confirmations_of(height, head).map_err(error::simulate)?;
+        self.confirmations.insert((height, head), got);
+        Ok(got)
+    }
 }
 
 fn withdrawal(context: &Context, id: u64, stop: &Stop) -> error::Result<Option<peg::Withdrawal>> {
     let contracts = PegContracts::at_head(context.chain(), stop);
     let withdrawal = contracts.withdrawal(id).map_err(error::simulate)?;
-    use WithdrawalStatus::{Cancelled, Paid, Paying, Queued};
-    let Some(status) = named(withdrawal.status, [Queued, Paying, Paid, Cancelled]) else {
+    use WithdrawalStatus::{Cancelled, Paid, Queued, Refunded, Tied};
+    let Some(status) = named(withdrawal.status, [Queued, Tied, Paid, Cancelled, Refunded]) else {
         return Ok(None);
     };
-    let number = (!withdrawal.number.is_zero()).then_some(withdrawal.number);
-    let txid = match number {
-        Some(number) => Some(txid(contracts.vault_transaction(number).map_err(error::simulate)?.txid)),
-        None => None,
-    };
+    let versions = ties(context.chain(), id, contracts.header.number, stop).map_err(error::simulate)?;
+    let versions = versions.iter().map(|tie| version(&contracts, tie)).collect::<error::Result<Vec<_>>>()?;
     Ok(Some(peg::Withdrawal {
         id,
         status,
         owner: withdrawal.owner,
         amount_sat: withdrawal.amountSat,
         max_fee_sat: withdrawal.maxFeeSat,
-        share_sat: withdrawal.shareSat,
-        number: number.map(|number| number.saturating_to()),
-        txid,
+        asked_at: withdrawal.askedAt.to(),
+        // The ledger may still have one that has ended.
+        tie: some(withdrawal.tie).filter(|_| matches!(status, Tied | Paid)),
+        versions: versions.into_iter().flatten().collect(),
+        paid_by: some(withdrawal.paidBy),
         script: withdrawal.script,
     }))
 }
 
-fn vault_transaction(context: &Context, number: u64, stop: &Stop) -> error::Result<Option<peg::VaultTransaction>> {
-    let contracts = PegContracts::at_head(context.chain(), stop);
-    let vault = contracts.vault_transaction(U256::from(number)).map_err(error::simulate)?;
-    let Some(status) = named(vault.status, [VaultStatus::Proposed, VaultStatus::Settled, VaultStatus::Unsettled])
-    else {
-        return Ok(None);
-    };
-    let proposed = proposal(context.chain(), number, contracts.header.number, stop).map_err(error::simulate)?;
-    let proposed = proposed.ok_or_else(|| missing(number, context.chain().began()))?;
-    let block = (!vault.blockHash.is_zero()).then_some(vault.blockHash);
-    let confirmations = block.map_or(Ok(0), |block| contracts.confirmations(block)).map_err(error::simulate)?;
-    Ok(Some(peg::VaultTransaction {
-        number,
-        status,
+fn version(
+    contracts: &PegContracts<'_, NodeStore>,
+    tie: &Bridge::WithdrawalTied,
+) -> error::Result<Option<peg::Version>> {
+    let vault = contracts.vault_transaction(tie.number).map_err(error::simulate)?;
+    let status = vault_status(&vault);
+    Ok(status.map(|status| peg::Version {
+        number: tie.number,
         txid: txid(vault.txid),
-        fee_sat: vault.feeSat,
-        change_sat: vault.changeSat,
-        value_sat: vault.valueSat,
-        required_confirmations: vault.requiredConfirmations,
-        confirmations,
-        block_hash: block.map(|block| bitcoin::BlockHash::from_byte_array(block.0)),
-        epoch: vault.epoch,
-        transaction: proposed.transaction,
-        inputs: proposed.inputs.iter().map(spent_output).collect(),
+        status,
+        charge_sat: tie.chargeSat,
     }))
 }
 
+fn vault_transaction(context: &Context, number: u32, stop: &Stop) -> error::Result<Option<peg::VaultTransaction>> {
+    let contracts = PegContracts::at_head(context.chain(), stop);
+    let vault = contracts.vault_transaction(number).map_err(error::simulate)?;
+    let Some(status) = vault_status(&vault) else {
+        return Ok(None);
+    };
+    let event = bound(context.chain(), number, contracts.header.number, stop).map_err(error::simulate)?;
+    let event = event.ok_or_else(|| missing(number, context.chain().began()))?;
+    let settled = (vault.height != 0).then_some((vault.height, vault.blockHead));
+    let confirmations = settled.map_or(Ok(0), |(height, head)| contracts.confirmations_of(height, head));
+    Ok(Some(peg::VaultTransaction {
+        number,
+        status,
+        output: output_status(vault.output),
+        txid: txid(vault.txid),
+        fee_sat: fee_sat(&event)?,
+        change_sat: vault.changeSat,
+        spent_by: some(vault.spentBy),
+        height: settled.map(|(height, _)| height),
+        block_head: settled.map(|(_, head)| head),
+        confirmations: confirmations.map_err(error::simulate)?,
+        epoch: vault.epoch,
+        script_version: vault.scriptVersion,
+        rooted: vault.rooted,
+        content: event.content.into(),
+        amounts_sat: event.amountsSat,
+        transaction: event.transaction,
+    }))
+}
+
+/// What the inputs have more than the outputs.
+fn fee_sat(event: &Vault::Bound) -> error::Result<u64> {
+    let transaction = parse_stripped(&event.transaction).map_err(|why| {
+        error::server(format!("the transaction of vault transaction {} is none: {why}", event.number))
+    })?;
+    let inputs: u64 = event.amountsSat.iter().fold(0, |sum, sat| sum.saturating_add(*sat));
+    Ok(transaction.output.iter().fold(inputs, |left, output| left.saturating_sub(output.value.to_sat())))
+}
+
 /// Why there is no event of a vault transaction that the ledger has.
-fn missing(number: u64, began: u64) -> ErrorObjectOwned {
+fn missing(number: u32, began: u64) -> ErrorObjectOwned {
     match began {
         0 => error::server(format!("the event of vault transaction {number} is missing")),
         began => error::not_found(format!(
-            "vault transaction {number} was proposed before block {began}, with which this node's history begins: ask another node"
+            "vault transaction {number} was bound before block {began}, with which this node's history begins: ask another node"
         )),
     }
 }
 
-fn spent_output(output: &IBridge::SpentOutput) -> peg::SpentOutput {
-    peg::SpentOutput {
-        txid: txid(output.txid),
-        vout: output.vout,
-        amount_sat: output.amountSat,
-        output_key: output.outputKey,
-        merkle_root: output.merkleRoot,
-        epoch: output.epoch,
-    }
+fn vault_status(vault: &IVault::VaultTransaction) -> Option<VaultStatus> {
+    named(vault.status, [VaultStatus::Bound, VaultStatus::Settled, VaultStatus::Void])
+}
+
+fn output_status(status: u8) -> OutputStatus {
+    use OutputStatus::{Gone, Live, None, Pending, Spent, Void};
+    named(status, [Pending, Live, Spent, Gone, Void]).unwrap_or(None)
 }
 
 fn txid(internal: B256) -> Txid {
     Txid::from_byte_array(internal.0)
 }
 
-/// The name of a status of the contract; its 0 is "none".
+/// The contracts' numbers start at 1: 0 is none.
+fn some(number: u32) -> Option<u32> {
+    (number != 0).then_some(number)
+}
+
+/// The name of a status of the contracts; their 0 is "none".
 fn named<T: Copy, const N: usize>(status: u8, names: [T; N]) -> Option<T> {
     names.get(usize::from(status).checked_sub(1)?).copied()
 }

@@ -6,6 +6,7 @@ mod address;
 mod finality;
 mod info;
 mod ledger;
+mod limits;
 mod registrations;
 mod snapshot;
 
@@ -15,6 +16,7 @@ pub fn register(methods: &mut Methods) -> Registered {
     info::register(methods)?;
     finality::register(methods)?;
     ledger::register(methods)?;
+    limits::register(methods)?;
     registrations::register(methods)?;
     snapshot::register(methods)
 }

@@ -1,6 +1,6 @@
 //! Members' transactions without a fee.
 
-use alloy_primitives::{Bytes, keccak256};
+use alloy_primitives::Bytes;
 use contracts::address::{LIGHT_CLIENT, SIGNING_BOARD};
 use contracts::alloy_sol_types::{SolCall, SolEvent};
 use contracts::{BitcoinLightClient, SigningBoard};
@@ -13,7 +13,7 @@ use crate::testing::{self, Key, member};
 #[tokio::test(flavor = "multi_thread")]
 async fn the_free_lane_takes_members_calls_that_succeed() {
     let world = World::new().await;
-    let post = |size: usize| testing::post(keccak256("session"), vec![1; size]);
+    let post = |size: usize| testing::post(1, vec![1; size]);
     let posted = world.receipt(&member(1).free(CHAIN, 0, 3_000_000, SIGNING_BOARD, post(100))).await;
     assert_eq!(posted["status"], "0x1");
     assert_eq!(posted["effectiveGasPrice"], "0x0");
@@ -22,7 +22,7 @@ async fn the_free_lane_takes_members_calls_that_succeed() {
     // One that would fail is refused with the contract's reason, and takes no nonce.
     let error = world.send(&member(1).free(CHAIN, 1, 16_000_000, SIGNING_BOARD, post(16_385))).await.unwrap_err();
     assert_eq!(error.code(), 3);
-    assert!(error.message().contains("PayloadTooLarge") || error.message().contains("reverted"), "{error}");
+    assert!(error.message().contains("PayloadTooLong") || error.message().contains("reverted"), "{error}");
     assert!(error.data().is_some());
     assert_eq!(world.get("eth_getTransactionCount", json!([member(1).address, "pending"])).await, "0x1");
 

@@ -6,6 +6,8 @@ mod copied;
 mod filters;
 mod free_lane;
 mod http;
+mod ledger;
+mod ledger_world;
 mod many_clients;
 mod other_nodes;
 mod peg;

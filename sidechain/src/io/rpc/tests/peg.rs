@@ -1,12 +1,12 @@
 //! The `peg` namespace.
 
-use alloy_primitives::{B256, Bytes};
+use alloy_primitives::{B256, Bytes, U64};
 use alloy_rlp::Decodable;
 use bitcoin::hashes::Hash;
 use bitcoin::key::Secp256k1;
 use bitcoin::taproot::TapNodeHash;
 use bitcoin::{TapTweakHash, XOnlyPublicKey};
-use contracts::address::{BRIDGE, FEDERATION};
+use contracts::address::{BRIDGE, DEPOSITS, FEDERATION, VAULT};
 use contracts::alloy_sol_types::SolCall;
 use contracts::{Bridge, Federation};
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ use crate::testing::{Key, genesis, member, network};
 
 const GROUP: u64 = 4_000_000;
 
-fn group_key() -> XOnlyPublicKey {
+pub fn group_key() -> XOnlyPublicKey {
     XOnlyPublicKey::from_slice(&Key::new(GROUP).public()[1..]).unwrap()
 }
 
@@ -58,7 +58,7 @@ pub fn first_header() -> Vec<u8> {
     bitcoin::consensus::serialize(&header)
 }
 
-async fn with_key() -> World {
+pub async fn with_key() -> World {
     key_in_force(World::new().await).await
 }
 
@@ -73,8 +73,10 @@ async fn key_in_force(world: World) -> World {
 pub fn terms(recipient: u64) -> Value {
     json!({
         "recipient": Key::new(recipient).address,
+        "claimant": Key::new(recipient).address,
         "reclaimKey": B256::from_slice(&Key::new(7).public()[1..]),
         "maxFeeSat": 5_000,
+        "dataHash": B256::ZERO,
         "epoch": 1,
     })
 }
@@ -91,14 +93,14 @@ async fn the_bridge_is_described() {
     assert!(info["vaultKey"].is_string());
     assert_eq!(info["threshold"], 3);
     assert_eq!(info["members"][3], json!({ "index": 4, "name": "operator 4", "account": member(4).address }));
-    assert_eq!(info["tiers"], json!([{ "upToSat": u64::MAX, "confirmations": 2 }]));
-    assert_eq!(info["reclaimDelay"], 1008);
+    assert_eq!(info["parameters"], json!(api::peg::Parameters::from(&genesis().bridge)));
+    assert_eq!(info["contracts"]["deposits"], json!(DEPOSITS));
     assert_eq!(info["bitcoinTip"]["height"], 0);
     // The genesis block of regtest, as bitcoind shows it.
     assert_eq!(info["bitcoinTip"]["hash"], "0f9188f13cb7b2c71f2a335e3a4fc328bf5beb436012afca590b1a11466e2206");
     // Five accounts with a coin each, of which fees went to the proposer: supply only changes through the Bridge.
-    assert_eq!(info["ledger"]["supplySat"], 5 * super::world::COIN_SAT);
-    assert_eq!(info["ledger"]["vaultSat"], 5 * super::world::COIN_SAT);
+    assert_eq!(info["books"]["supplySat"], 5 * super::world::COIN_SAT);
+    assert_eq!(info["books"]["vaultSat"], 5 * super::world::COIN_SAT);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -161,10 +163,13 @@ async fn terms_that_make_no_address_are_refused() {
     let world = with_key().await;
     let cases = [
         ("epoch", json!(2), "epoch 2 has no group key yet"),
-        ("maxFeeSat", json!(57), "maxFeeSat is 57, expected 58 to 100000000 sat"),
-        ("maxFeeSat", json!(100_000_001), "maxFeeSat is 100000001, expected 58 to 100000000 sat"),
+        ("maxFeeSat", json!(92), "maxFeeSat is 92, expected 93 to 100000000 sat"),
+        ("maxFeeSat", json!(100_000_001), "maxFeeSat is 100000001, expected 93 to 100000000 sat"),
         ("reclaimKey", json!(B256::repeat_byte(0xff)), "is not an x-only public key"),
         ("recipient", json!(alloy_primitives::Address::ZERO), "the recipient is the zero address"),
+        ("recipient", json!(VAULT), "is a contract of the ledger, which takes no coins"),
+        ("recipient", json!(DEPOSITS), "is a contract of the ledger, which takes no coins"),
+        ("claimant", json!(FEDERATION), "is a contract of the peg, which never fetches coins"),
         ("typo", json!(1), "unknown field `typo`"),
     ];
     for (field, value, words) in cases {
@@ -210,16 +215,19 @@ async fn a_withdrawal_is_shown_from_the_ledger() {
     let value = contracts::coin::wei(50_000);
     let receipt = world.receipt(&call(&Key::new(1), 0, BRIDGE, value, input)).await;
     assert_eq!(receipt["status"], "0x1");
+    let block = world.get("eth_getBlockByNumber", json!([receipt["blockNumber"], false])).await;
+    let asked_at: U64 = serde_json::from_value(block["timestamp"].clone()).unwrap();
+    let asked_at: u64 = asked_at.to();
     let want = json!({
-        "id": 1, "status": "queued", "owner": Key::new(1).address, "amountSat": 50_000, "maxFeeSat": 2_000, "shareSat": 0,
-        "number": null, "txid": null, "script": script,
+        "id": 1, "status": "queued", "owner": Key::new(1).address, "amountSat": 50_000, "maxFeeSat": 2_000,
+        "askedAt": asked_at, "tie": null, "versions": [], "paidBy": null, "script": script,
     });
     assert_eq!(world.get("peg_getWithdrawal", json!([1])).await, want);
     assert_eq!(world.get("peg_getWithdrawal", json!([2])).await, Value::Null);
     assert_eq!(world.get("peg_getVaultTransaction", json!([1])).await, Value::Null);
     let info = world.get("peg_getInfo", json!([])).await;
-    assert_eq!(info["ledger"]["owedSat"], 50_000);
-    assert_eq!(info["ledger"]["supplySat"], 5 * super::world::COIN_SAT - 50_000);
+    assert_eq!(info["books"]["owedSat"], 50_000);
+    assert_eq!(info["books"]["supplySat"], 5 * super::world::COIN_SAT - 50_000);
 }
 
 #[tokio::test(flavor = "multi_thread")]

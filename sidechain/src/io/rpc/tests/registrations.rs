@@ -105,7 +105,7 @@ async fn a_registration_with_a_payment_is_taken_when_all_quotas_are_used_up() {
 async fn what_proves_no_payment_is_refused_with_the_reason() {
     let world = keyed(|_| ()).await;
     let key = output_key(&world, &terms(1)).await;
-    let (block, payment) = block_that_pays(key, Amount::from_sat(9_999));
+    let (block, payment) = block_that_pays(key, Amount::from_sat(999));
     submit(&world, &block).await;
     let good = prove(&block, &payment);
     let changed = |change: &dyn Fn(&mut PaymentProof)| {
@@ -114,7 +114,7 @@ async fn what_proves_no_payment_is_refused_with_the_reason() {
         proof
     };
     let cases = [
-        (terms(1), good.clone(), "the bridge takes 10000 sat or more"),
+        (terms(1), good.clone(), "the bridge takes 1000 sat or more"),
         (terms(2), good.clone(), "pays another address"),
         (terms(1), changed(&|proof| proof.vout = 1), "has no output 1"),
         (terms(1), changed(&|proof| proof.transaction = vec![0; 200].into()), "transaction"),

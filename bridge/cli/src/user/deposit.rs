@@ -1,0 +1,107 @@
+//! How far a deposit is: what it waits for as far as the node tells, and shown in lines.
+
+use bitcoin::{Amount, OutPoint};
+use bridge::amount::show;
+use bridge::io::sidechain::Client;
+use bridge::peg::{Deposit, DepositStatus, Info, Parameters};
+use contracts::{Bridge, address};
+use eyre::Result;
+use serde::Serialize;
+
+use super::charge::present_of_deposit;
+use super::deposit_waits::{Facts, Wait, reclaimable_from, waits};
+
+/// A deposit, with what it waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Progress {
+    #[serde(flatten)]
+    pub deposit: Deposit,
+    pub waits_for: Vec<Wait>,
+    /// The first Bitcoin block in which its owner can take it back, unless it is swept.
+    pub reclaimable_from: u32,
+    /// Coins that wait for its claimant in the bridge, of this or other deposits: its recipient's code refused some.
+    pub claimable_sat: u64,
+}
+
+impl Progress {
+    /// Its coins are there, or will never be.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.deposit.status, DepositStatus::Minted | DepositStatus::Gone)
+    }
+}
+
+/// What deposits wait for. Of those with nothing to wait for, the node is asked nothing more.
+///
+/// # Errors
+///
+/// The node does not answer.
+pub async fn progress(client: &Client, parameters: &Parameters, deposits: Vec<Deposit>) -> Result<Vec<Progress>> {
+    let waiting = deposits.iter().any(|deposit| matches!(deposit.status, DepositStatus::Proven | DepositStatus::Swept));
+    let asked = match waiting {
+        true => Some((client.limits().await?, present_of_deposit(client, parameters).await?, client.info().await?)),
+        false => None,
+    };
+    let mut all = Vec::new();
+    for deposit in deposits {
+        let waits_for = asked.as_ref().map_or_else(Vec::new, |(limits, charge, Info { bitcoin_tip, .. })| {
+            waits(&deposit, &Facts { parameters, limits, charge: *charge, tip: bitcoin_tip.height })
+        });
+        let claimable_sat = claimable(client, &deposit).await?;
+        let reclaimable_from = reclaimable_from(&deposit, parameters);
+        all.push(Progress { deposit, waits_for, reclaimable_from, claimable_sat });
+    }
+    Ok(all)
+}
+
+/// What waits for the claimant of a minted deposit.
+async fn claimable(client: &Client, deposit: &Deposit) -> Result<u64> {
+    if deposit.minted_sat.is_none() || deposit.recipient == address::BRIDGE {
+        return Ok(0);
+    }
+    let account = claimant(deposit);
+    Ok(client.call(address::BRIDGE, &Bridge::claimableCall { account }).await?)
+}
+
+/// Who can claim its coins.
+fn claimant(deposit: &Deposit) -> alloy_primitives::Address {
+    if deposit.claimant.is_zero() { deposit.recipient } else { deposit.claimant }
+}
+
+/// A deposit in lines: where it stands, and what it waits for.
+pub fn describe(progress: &Progress) -> Vec<String> {
+    let Progress { deposit, waits_for, reclaimable_from, claimable_sat } = progress;
+    let mut lines = vec![format!("{}: {}", OutPoint::new(deposit.txid, deposit.vout), stands(deposit))];
+    lines.extend(waits_for.iter().map(|wait| format!("  waits      {}", wait.advice())));
+    if deposit.status == DepositStatus::Proven && deposit.minted_sat.is_none() {
+        lines.push(format!("  or else    its owner takes it back from block {reclaimable_from} on: causeway reclaim"));
+    }
+    if *claimable_sat > 0 {
+        let coins = show(Amount::from_sat(*claimable_sat));
+        lines.push(format!("  refused    {coins} wait in the bridge for {}: causeway claim", claimant(deposit)));
+    }
+    lines
+}
+
+fn stands(deposit: &Deposit) -> String {
+    let gross = show(Amount::from_sat(deposit.amount_sat));
+    let by = deposit.swept_by.map_or_else(
+        || "no vault transaction at the moment".to_owned(),
+        |number| format!("vault transaction {number}"),
+    );
+    let minted = deposit.minted_sat.map(|sat| (Amount::from_sat(sat), show(Amount::from_sat(sat))));
+    match (deposit.status, minted) {
+        (DepositStatus::Gone, None) => format!("{gross} can never be swept any more: something else spent it for good"),
+        (DepositStatus::Gone, Some((_, net))) => {
+            format!("{net} minted to {}, but {gross} can never be swept any more", deposit.recipient)
+        }
+        (_, Some((net, shown))) => {
+            let charge = Amount::from_sat(deposit.amount_sat).checked_sub(net).unwrap_or_default();
+            format!("{shown} minted to {} ({gross} less {}), swept by {by}", deposit.recipient, show(charge))
+        }
+        (DepositStatus::Swept, None) => format!("{gross} swept by {by}, for {}", deposit.recipient),
+        (DepositStatus::Proven | DepositStatus::Minted, None) => {
+            format!("{gross} proven in Bitcoin block {}, for {}", deposit.height, deposit.recipient)
+        }
+    }
+}

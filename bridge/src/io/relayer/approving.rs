@@ -1,0 +1,206 @@
+//! Approving proposals: the policy is asked, and the first commitments of a signing are the answer.
+//!
+//! The nonces are durable before their commitments leave. A proposal's number never comes back and is bound at most once, so they meet one
+//! transaction.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use bitcoin::TxOut;
+
+use super::bitcoind::Bitcoind;
+use super::error::FatalError;
+use super::evidence::{Evidence, Gathering, Inquiry};
+use super::member::{Member, Random};
+use super::node::Node;
+use super::promises::Promises;
+use crate::board::{Effect, Post};
+use crate::policy::{self, FeeBounds};
+use crate::relay::approval::Approval;
+use crate::relay::drafting::{InUse, ledger_facts, spent_outputs};
+use crate::relay::facts::BitcoinView;
+use crate::relay::proposers::Proposers;
+use crate::relay::proposing::conditions;
+use crate::relay::view::{LedgerView, Proposal};
+use crate::signing;
+use crate::threshold::KeyShare;
+
+/// The proposals that this member may approve.
+pub struct Approving<N, B> {
+    member: Arc<Member<N>>,
+    bitcoind: Arc<B>,
+    open: BTreeMap<u64, Open>,
+    proposers: Proposers,
+    gathering: Gathering<u64>,
+}
+
+struct Open {
+    machine: signing::Approval,
+    policy: Approval,
+}
+
+/// The durable state of a proposal's approval, and then of its signing.
+pub fn state_file(proposal: u64) -> String {
+    format!("signing-{proposal}")
+}
+
+impl<N: Node, B: Bitcoind> Approving<N, B> {
+    pub fn new(member: Arc<Member<N>>, bitcoind: Arc<B>) -> Self {
+        let (open, proposers, gathering) = (BTreeMap::new(), Proposers::default(), Gathering::new());
+        Self { member, bitcoind, open, proposers, gathering }
+    }
+
+    /// Looks at who proposes what comes to something.
+    pub fn look(&mut self, ledger: &LedgerView) {
+        self.proposers.look(ledger, self.member.me);
+    }
+
+    /// Takes part in approving a proposal; the posts to send.
+    pub fn step(
+        &mut self,
+        number: u64,
+        ledger: &LedgerView,
+        shares: &BTreeMap<u32, KeyShare>,
+        promises: &Promises<N>,
+        random: &mut dyn Random,
+    ) -> Result<Vec<Post>, FatalError> {
+        let Some(proposal) = ledger.proposals.get(&number) else { return Ok(Vec::new()) };
+        let now = ledger.head.time_s;
+        let on_board = proposal.approvals.contains(&self.member.me);
+        if on_board || !self.proposers.may_propose(proposal.member, now) || !self.open(number, proposal, shares)? {
+            return Ok(Vec::new());
+        }
+        self.gather(number, proposal, ledger, promises);
+        let Some(open) = self.open.get_mut(&number).filter(|open| open.policy.is_given()) else {
+            return Ok(Vec::new());
+        };
+        let late = promises.late(now);
+        let facts = signing::ApprovalFacts { now, is_on_board: on_board, late: &late };
+        let mut posts = Vec::new();
+        for effect in open.machine.step(facts, &mut &mut *random) {
+            match effect {
+                Effect::Persist(state) => self.member.store.put_secret(&state_file(number), &state)?,
+                Effect::Post(post) => posts.push(post),
+                Effect::Blame(_) | Effect::Done(()) => {}
+            }
+        }
+        Ok(posts)
+    }
+
+    /// False when this member has no share of the key.
+    fn open(&mut self, number: u64, proposal: &Proposal, shares: &BTreeMap<u32, KeyShare>) -> Result<bool, FatalError> {
+        if self.open.contains_key(&number) {
+            return Ok(true);
+        }
+        let Some(share) = shares.get(&proposal.content.epoch) else { return Ok(false) };
+        let config = signing::ApprovalConfig {
+            network: self.member.network,
+            proposal: number,
+            content: proposal.content_hash,
+            inputs: proposal.content.deposits.len() + proposal.content.outputs.len(),
+        };
+        let stored = self.member.store.get_secret(&state_file(number))?;
+        let machine = signing::Approval::new(config, share, stored.as_ref().map(|bytes| bytes.as_slice()));
+        let machine = match machine {
+            Ok(machine) => machine,
+            Err(error @ signing::SessionError::Inputs { .. }) => {
+                tracing::warn!(proposal = number, %error, "not approving");
+                return Ok(false);
+            }
+            Err(error) => return Err(FatalError::Session(Box::new(error))),
+        };
+        self.open.insert(number, Open { machine, policy: Approval::default() });
+        Ok(true)
+    }
+
+    /// Begins to ask for the policy's facts, when it is to be asked.
+    fn gather(&mut self, number: u64, proposal: &Proposal, ledger: &LedgerView, promises: &Promises<N>) {
+        let Some(inputs) = spent_outputs(ledger, &proposal.content) else { return };
+        if !self.open.get_mut(&number).is_some_and(|open| open.policy.ask()) {
+            return;
+        }
+        let inputs = inputs.into_iter().map(|input| input.outpoint).collect();
+        let inquiry = Inquiry { inputs, number: None, doubted: promises.doubted() };
+        self.gathering.begin(number, inquiry, &self.member.node, &self.bitcoind);
+    }
+
+    /// Waits for what was asked; never ends while nothing is asked.
+    pub async fn gathered(&mut self) -> (u64, Option<Evidence>) {
+        self.gathering.next().await
+    }
+
+    /// Asks its policy; whether it agrees.
+    pub fn decide(
+        &mut self,
+        (number, evidence): (u64, Option<Evidence>),
+        ledger: &LedgerView,
+        bitcoin: Option<&BitcoinView>,
+        promises: &mut Promises<N>,
+    ) -> bool {
+        let Some(open) = self.open.get_mut(&number) else { return false };
+        let judged = evidence.and_then(|evidence| {
+            promises.have_ended(&evidence.ended);
+            let verdict = verdict(&self.member, number, &evidence, ledger, bitcoin?, promises)?;
+            Some((verdict, evidence.own_outputs))
+        });
+        let Some((verdict, own_outputs)) = judged else {
+            open.policy.unanswered();
+            return false;
+        };
+        promises.note(&verdict);
+        if verdict.is_ok() {
+            promises.seen.insert(number, own_outputs);
+        }
+        if let Some(refusal) = open.policy.decided(verdict) {
+            tracing::warn!(proposal = number, %refusal, "not approving");
+        }
+        open.policy.is_given()
+    }
+
+    /// Forgets proposals that are closed, with their nonces, but for those that were bound.
+    pub fn forget(&mut self, ledger: &LedgerView, promises: &mut Promises<N>) -> Result<(), FatalError> {
+        let is_bound = |number: u64| ledger.entries.values().any(|entry| entry.proposal == number);
+        promises.seen.retain(|number, _| ledger.proposals.contains_key(number) || is_bound(*number));
+        let closed: Vec<u64> =
+            self.open.keys().filter(|number| !ledger.proposals.contains_key(number)).copied().collect();
+        for number in closed {
+            self.open.remove(&number);
+            if !is_bound(number) {
+                self.member.store.remove(&state_file(number))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// None while a fact is missing.
+fn verdict<N>(
+    member: &Member<N>,
+    number: u64,
+    evidence: &Evidence,
+    ledger: &LedgerView,
+    bitcoin: &BitcoinView,
+    promises: &Promises<N>,
+) -> Option<Result<(), policy::Refusal>> {
+    let proposal = ledger.proposals.get(&number)?;
+    let inputs = spent_outputs(ledger, &proposal.content)?;
+    let on = conditions(ledger, bitcoin, member.recovery_delay, member.low_rate)?;
+    // Another version pays the same withdrawals.
+    let in_use = InUse { withdrawals: BTreeSet::new(), ..InUse::by_bound(ledger, Some(bitcoin)) };
+    let facts = ledger_facts(ledger, &in_use)?;
+    let own_outputs: Vec<Option<TxOut>> =
+        inputs.iter().map(|input| evidence.own_outputs.get(&input.outpoint).cloned()).collect();
+    let proposed = policy::Proposed {
+        content: &proposal.content,
+        is_final: proposal.opened_in.number <= ledger.head.number,
+        is_open: true,
+        ledger: &facts,
+        inputs: &inputs,
+        group_keys: &ledger.group_keys,
+        own_outputs: &own_outputs,
+        fee_bounds: FeeBounds::around(on.rate),
+        conditions: &on,
+        ended: &promises.ended,
+    };
+    Some(policy::approve(&proposed, &promises.signed))
+}

@@ -1,0 +1,136 @@
+//! When a bound vault transaction is replaced by another version over the same outputs (BIP125), and which. The policy in words is in
+//! docs/runbook.md.
+//!
+//! ```text
+//!   signed, waits for TARGET_BLOCKS or more, and blocks are dearer now     a version at the present rate
+//!   signed, bitcoind refuses it, and blocks are dearer now                 the same, at once
+//!   bound, and not signed for SIGNED_WITHIN_BLOCKS                         the same, at whatever rate
+//! ```
+//! The oldest first: what spends outputs that are not in the chain waits for those. Never below what was broadcast: no node takes a cheaper
+//! replacement. If the reserve cannot pay, it waits: anybody may pay by the anchor (`causeway bump`).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bitcoin::Amount;
+use mainchain::header::Height;
+
+use super::action::{Action, offer};
+use super::duty::{Duty, Kind, Offer, Task};
+use super::facts::BitcoinView;
+use super::places::Place;
+use super::settlement::Rivals;
+use super::view::{Entry, LedgerView};
+use crate::plan::{self, Conditions, Replaced};
+use crate::vault_tx::facts::LedgerFacts;
+use crate::vault_tx::layout::vsize;
+
+/// Blocks within which a vault transaction should be in one: its fee was estimated for that.
+pub const TARGET_BLOCKS: u32 = 3;
+/// Blocks within which a bound vault transaction should be signed.
+pub const SIGNED_WITHIN_BLOCKS: u32 = 3;
+/// Refusals by bitcoind in a row after which a vault transaction counts as evicted.
+const EVICTED_AFTER: u32 = 2;
+
+/// Since which height of the best chain vault transactions wait for their block.
+#[derive(Clone, Debug, Default)]
+pub struct Waiting(BTreeMap<u32, Height>);
+
+impl Waiting {
+    /// Takes in which wait now.
+    pub fn look(&mut self, ledger: &LedgerView, bitcoin: &BitcoinView) {
+        let tip = ledger.light().height;
+        let waits = |(number, entry): &(&u32, &Entry)| {
+            let is_in_block = matches!(bitcoin.places.get(number), Some(Place::Block(_)));
+            ledger.may_confirm(entry) && !is_in_block
+        };
+        let waiting: BTreeSet<u32> = ledger.entries.iter().filter(waits).map(|(number, _)| *number).collect();
+        self.0.retain(|number, _| waiting.contains(number));
+        for number in waiting {
+            self.0.entry(number).or_insert(tip);
+        }
+    }
+
+    fn blocks(&self, number: u32, tip: Height) -> u32 {
+        self.0.get(&number).map_or(0, |since| tip.saturating_sub(*since))
+    }
+}
+
+/// The versions to propose, the oldest first. `facts` are of everything that can be had, whatever is in use.
+#[must_use]
+pub fn offers(
+    ledger: &LedgerView,
+    bitcoin: &BitcoinView,
+    waiting: &Waiting,
+    duty: &Duty,
+    (facts, on): (&LedgerFacts, &Conditions),
+) -> Vec<Offer<Action>> {
+    let rivals = Rivals::new(ledger);
+    let mut seen = BTreeSet::new();
+    let mut offers = Vec::new();
+    for (number, entry) in ledger.entries.iter().filter(|(_, entry)| ledger.may_confirm(entry)) {
+        let mut group = rivals.of(entry, *number);
+        group.insert(*number);
+        // One version for all that exclude each other.
+        if group.iter().any(|rival| !seen.insert(*rival)) {
+            continue;
+        }
+        if is_stuck(ledger, bitcoin, waiting, duty, on.rate, &group)
+            && let Some(content) = version(ledger, &group, facts, on)
+        {
+            let work = Action::Propose { kind: Kind::Version, content };
+            offers.push(offer(Task::Propose(Kind::Version, *number), work));
+        }
+    }
+    offers
+}
+
+/// Whether none of the versions gets anywhere as it is.
+fn is_stuck(
+    ledger: &LedgerView,
+    bitcoin: &BitcoinView,
+    waiting: &Waiting,
+    duty: &Duty,
+    rate: u64,
+    group: &BTreeSet<u32>,
+) -> bool {
+    let tip = ledger.light().height;
+    let place = |number: &u32| bitcoin.places.get(number).copied();
+    if group.iter().any(|number| matches!(place(number), Some(Place::Block(_)) | None)) {
+        return false;
+    }
+    // The newest counts: it has just been made because the older ones got nowhere.
+    let Some(newest) = group.last() else { return false };
+    let waited = waiting.blocks(*newest, tip);
+    if !ledger.signed.contains_key(newest) && place(newest) == Some(Place::Nowhere) {
+        return waited >= SIGNED_WITHIN_BLOCKS;
+    }
+    let dearest = group.iter().map(|number| ledger.entries[number].content.rate).max().unwrap_or(0);
+    let is_evicted = group.iter().all(|number| place(number) == Some(Place::Nowhere))
+        && duty.times_failed(Task::Broadcast(*newest)) >= EVICTED_AFTER;
+    rate > dearest && (is_evicted || waited >= TARGET_BLOCKS)
+}
+
+/// Another version of the dearest that may have been broadcast.
+fn version(
+    ledger: &LedgerView,
+    group: &BTreeSet<u32>,
+    facts: &LedgerFacts,
+    on: &Conditions,
+) -> Option<crate::peg::Content> {
+    let signed = group.iter().filter(|number| ledger.signed.contains_key(number));
+    let dearest = signed.max_by_key(|number| ledger.entries[number].content.rate);
+    let entry = &ledger.entries[dearest.or(group.last())?];
+    let (fee, vsize) = (if dearest.is_some() { fee(entry) } else { Amount::ZERO }, size(entry));
+    plan::version(&Replaced { content: &entry.content, fee, vsize }, facts, on)
+}
+
+/// The miners' part.
+fn fee(entry: &Entry) -> Amount {
+    let inputs: u64 = entry.amounts_sat.iter().fold(0, |sum, sat| sum.saturating_add(*sat));
+    let outputs = entry.unsigned.output.iter().fold(0u64, |sum, output| sum.saturating_add(output.value.to_sat()));
+    Amount::from_sat(inputs.saturating_sub(outputs))
+}
+
+fn size(entry: &Entry) -> u64 {
+    vsize(entry.unsigned.input.len(), entry.unsigned.output.iter().map(|output| output.script_pubkey.len()))
+}
