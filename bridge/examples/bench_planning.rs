@@ -35,7 +35,7 @@ fn main() {
     let content = payout(&ledger, &on).expect("there is enough to pay");
     let built = build(&content, &ledger).expect("the ledger takes what is planned");
     let ledger = bound(ledger, &content);
-    let replaced = Replaced { content: &content, fee: built.fee, vsize: built.vsize };
+    let replaced = Replaced { content: &content, fee: built.fee, vsize: built.vsize, bound_rate: content.rate };
     report("another version of the payout", || version(&replaced, &ledger, &Conditions { rate: 2 * RATE, ..on }));
 }
 
@@ -72,6 +72,7 @@ fn ledger() -> LedgerFacts {
         coming: Vec::new(),
         bound: BTreeSet::new(),
         reserve_sat: 10_000_000,
+        credit: Amount::ZERO,
         cap_left: sat(100_000_000_000),
         window_left: sat(10_000_000_000),
         epoch: 1,

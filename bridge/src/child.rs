@@ -7,7 +7,7 @@
 //! Miners look at both together: the child's fee makes up for what the parent's lacks. BIP431 allows one child for a parent that
 //! waits; a second one replaces the first if it pays more.
 
-use bitcoin::{Amount, FeeRate, OutPoint, Transaction, TxOut};
+use bitcoin::{Amount, FeeRate, OutPoint, Transaction, TxOut, Txid};
 
 use crate::vault_tx::{ANCHOR, ANCHOR_SCRIPT};
 
@@ -32,6 +32,29 @@ pub enum NoChild {
         "the coins of the wallet are too small: more than a child of {MAX_CHILD_VSIZE} vB may spend would be needed"
     )]
     TooManyCoins,
+    #[error(
+        "its child {child} is this wallet's and pays {paid} already; one in its place has to pay {least} or more, and at this rate it would pay {asked}: a higher --fee-rate"
+    )]
+    PaysLess { child: Txid, paid: Amount, least: Amount, asked: Amount },
+}
+
+/// A child that waits, and that another one may replace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    pub txid: Txid,
+    pub fee: Amount,
+    pub vsize: u64,
+}
+
+impl Waiting {
+    /// What another one of this size has to pay, so that nodes let it take this one's place: more in all, for its own size once more, and more for each byte (BIP125, rules 3 and 4, and Bitcoin Core's about rates).
+    #[must_use]
+    pub fn least_fee(&self, vsize: u64) -> Amount {
+        let relay = FeeRate::BROADCAST_MIN.fee_vb(vsize).unwrap_or(Amount::MAX_MONEY);
+        let by_rate = u128::from(self.fee.to_sat()) * u128::from(vsize) / u128::from(self.vsize.max(1)) + 1;
+        let by_rate = Amount::from_sat(u64::try_from(by_rate).unwrap_or(u64::MAX));
+        by_rate.max(self.fee.checked_add(relay).unwrap_or(Amount::MAX_MONEY))
+    }
 }
 
 impl Parent {
@@ -114,6 +137,14 @@ mod tests {
         let vsize = parent(0).vsize();
         let refused = parent(20 * vsize).child_fee(1, rate).expect_err("it pays that");
         assert_eq!(refused, NoChild::PaysEnough { paid_sat_per_kvb: 20_000, asked_sat_per_kvb: 20_000 });
+    }
+
+    #[test]
+    fn a_child_in_anothers_place_pays_more_in_all_and_for_each_byte() {
+        use bitcoin::hashes::Hash as _;
+        let waiting = |fee, vsize| Waiting { txid: Txid::all_zeros(), fee: Amount::from_sat(fee), vsize };
+        assert_eq!(waiting(1_000, 150).least_fee(150), Amount::from_sat(1_150));
+        assert_eq!(waiting(1_000, 150).least_fee(300), Amount::from_sat(2_001), "twice the size at no lower rate");
     }
 
     #[test]

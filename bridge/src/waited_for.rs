@@ -27,6 +27,35 @@ pub fn by_signers(board: &[Event], members: u16, threshold: u16) -> BTreeMap<u16
     late.into_iter().map(|member| (member, namers(member))).collect()
 }
 
+/// Seconds after which a gathering is late: some blocks, and a bitcoind that takes a while to answer.
+const LATE_AFTER_S: u64 = 20;
+
+/// Where as many members as sign together have to appear: the approvals of a proposal, the commitments of an attempt at signing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gathering {
+    /// What was to be done there, as in "has not approved proposal 7".
+    pub what: String,
+    pub there: BTreeSet<u16>,
+    /// Seconds since it began.
+    pub age_s: u64,
+}
+
+/// Members that were at none of the late gatherings to which too few came, with the last of these (the one given last). A gathering counts if more members came
+/// than could all be lying: so nobody is named for not taking part in junk.
+#[must_use]
+pub fn by_gatherings(gatherings: &[Gathering], members: u16, threshold: u16) -> BTreeMap<u16, String> {
+    let may_lie = usize::from(members.saturating_sub(threshold));
+    let is_late = |gathering: &&Gathering| {
+        let came = gathering.there.len();
+        gathering.age_s >= LATE_AFTER_S && came > may_lie && came < usize::from(threshold)
+    };
+    let late: Vec<&Gathering> = gatherings.iter().filter(is_late).collect();
+    let Some(last) = late.last() else { return BTreeMap::new() };
+    let was_there = |member: &u16| late.iter().any(|gathering| gathering.there.contains(member));
+    let text = format!("{} ({} of {threshold} have)", last.what, last.there.len());
+    (1..=members).filter(|member| !was_there(member)).map(|member| (member, text.clone())).collect()
+}
+
 /// Members whose part in making the key of an epoch is missing; `confirmed` have confirmed it.
 #[must_use]
 pub fn by_key_generation(
@@ -89,6 +118,23 @@ mod tests {
         assert_eq!(by_signers(&[&board[..], &[approves]].concat(), 4, 3), BTreeMap::new(), "by an approval too");
         let forgiven = [&board[..], &[commits(2, &[])]].concat();
         assert_eq!(by_signers(&forgiven, 4, 3), BTreeMap::new(), "one alone may be lying");
+    }
+
+    #[test]
+    fn who_approves_nothing_is_named_when_too_few_do_and_nobody_for_leaving_junk_alone() {
+        let gathering = |there: &[u16], age_s| Gathering {
+            what: "has not approved proposal 7".to_owned(),
+            there: there.iter().copied().collect(),
+            age_s,
+        };
+        let named = |gatherings: &[Gathering]| by_gatherings(gatherings, 4, 3).into_keys().collect::<Vec<_>>();
+        assert_eq!(named(&[gathering(&[1, 2], 20)]), [3, 4]);
+        let told = by_gatherings(&[gathering(&[1, 2], 20)], 4, 3);
+        assert_eq!(told[&3], "has not approved proposal 7 (2 of 3 have)");
+        assert_eq!(named(&[gathering(&[1, 2], 19)]), [0_u16; 0], "it may still come");
+        assert_eq!(named(&[gathering(&[1, 2, 4], 90)]), [0_u16; 0], "these are enough");
+        assert_eq!(named(&[gathering(&[4], 90)]), [0_u16; 0], "one alone may propose anything");
+        assert_eq!(named(&[gathering(&[1, 2], 90), gathering(&[1, 3], 60)]), [4], "3 is alive: it refused one");
     }
 
     #[test]

@@ -69,11 +69,15 @@ class Transactions:
 
     def change(self, t):
         tx = self.table[t]
-        return sum(self.amount(i) for i in tx.inputs) - self.gross(t) + sum(tx.charges) - tx.fee
+        return sum(self.amount(i) for i in tx.inputs) - self.gross(t) + sum(tx.charges) - self.cost(tx)
+
+    def cost(self, tx):
+        """To miners: what one participant is charged, and what no charge is for."""
+        return tx.fee + self.world.overhead
 
     def cost_to_reserve(self, t):
         """What the reserve adds to a payout; below 0: what it gains."""
-        return self.table[t].fee - sum(self.table[t].charges)
+        return self.cost(self.table[t]) - sum(self.table[t].charges)
 
     def net(self, t, d):
         """What a sweep brings for deposit d: each pays for itself, whoever else is there."""

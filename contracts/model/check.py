@@ -25,7 +25,7 @@ SHORTEST = {
     "payees": "quick: a chain", "inputs": "quick: 2 outputs", "number": "quick: a chain", "stored": "quick: 2 rates",
     "untied": "quick: a chain", "order": "quick: a chain", "exact": "quick: a chain", "again": "quick: a chain",
     "once": "quick: a payout", "depth": "quick: a large", "age": "quick: a large", "exempt": "quick: a cap",
-    "bump": "quick: 2 rates",
+    "bump": "quick: 2 rates", "credit": "quick: a cost beyond charges, an",
     "cover": "quick: a sweep", "each": "quick: a theft and", "back": "quick: a sweep", "heal": "quick: a recovery",
 }
 

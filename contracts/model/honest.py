@@ -127,10 +127,10 @@ class Honest(Happenings):
     # ------------------------------------------------------------------ coins given up and given back
 
     def make_good(self, s):
-        """While first ties are stopped, somebody covers what is missing, as far as there are coins."""
-        if not self.stopped(s) or not any(self.open(s, w) for w in self.withdrawals):
-            return None
-        for outpoint in [*sorted(s.gone), *(DEPOSIT + d for d in self.deposits)]:
+        """While first ties are stopped, somebody covers what is missing, as far as there are coins; and what the reserve
+        is overdrawn by, at any time: else credit would come to its end."""
+        stops = self.stopped(s) and any(self.open(s, w) for w in self.withdrawals)
+        for outpoint in [*sorted(s.gone), *(DEPOSIT + d for d in self.deposits)] if stops else ():
             after = self.cover(s, outpoint)
             if after:
                 return after
@@ -194,5 +194,5 @@ class Honest(Happenings):
             return market == max(self.world.fees) > 1 and s.books.reserve < market and "bump" in self.rules
         # The owner may take the coins back at any time: an empty vault after a real loss, or nobody has coins to cover.
         short = s.books.vault < self.world.withdrawals[w].amount + market
-        nobody = self.stopped(s) and s.books.supply == 0
+        nobody = (self.stopped(s) or s.books.reserve < 0) and s.books.supply == 0
         return (s.books.lost + s.books.unswept > 0 and short) or nobody

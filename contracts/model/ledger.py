@@ -103,6 +103,9 @@ class Ledger:
 
     def bind_sweep(self, s, tx):
         room = self.world.cap - s.books.vault - s.books.unswept - s.books.lost
+        need = self.txs.cost(tx) - len(tx.inputs) * tx.fee
+        if need > 0 and not self.exempt(s, tx) and not self.reserve_pays(s, need, 0):
+            return None
         for i in tx.inputs:
             deposit = s.deposits[i - DEPOSIT]
             if not deposit.proven or deposit.stale or deposit.gone or self.spender(s, i) is not None:
@@ -128,10 +131,25 @@ class Ledger:
                 ties = put(ties, w, tx.inputs[0])
             elif s.ties[w] not in tx.inputs and "tie" in self.rules:
                 return None
-        need = tx.fee - sum(tx.charges)
-        if need > 0 and (need > s.books.reserve or ("bump" not in self.rules and tx.pays)):
+        need, short = self.txs.cost(tx) - sum(tx.charges), sum(tx.fee - charge for charge in tx.charges)
+        if need > 0 and (not self.reserve_pays(s, need, short) or ("bump" not in self.rules and short)):
             return None        # one that needs nothing is bound even while the reserve is overdrawn
         return self.record(s, tx, ties)
+
+    def exempt(self, s, sweep):
+        """The reserve is not asked about a deposit that is minted, nor about those that are for it alone."""
+        swept = [i - DEPOSIT for i in sweep.inputs]
+        return any(s.deposits[d].minted for d in swept) or all(self.world.deposits[d].recovers >= 0 for d in swept)
+
+    def reserve_pays(self, s, need, short):
+        """Out of what it has; or, but for what maxima leave unpaid, on credit: up to half of what stops first ties,
+        and as long as all that is missing then does not stop them."""
+        overdraft = need - s.books.reserve
+        if overdraft <= 0:
+            return True
+        if "credit" not in self.rules or short > max(0, s.books.reserve):
+            return False
+        return 2 * overdraft <= self.world.stop and s.books.missing_but_overdraft() + overdraft < self.world.stop
 
     def charged(self, s, tx):
         return tx._replace(charges=tuple(min(self.most(s, w), tx.fee) for w in tx.pays))
@@ -178,7 +196,7 @@ class Ledger:
         spent = sum(self.txs.amount(i) for i in self.tx[t].inputs)
         need = self.txs.cost_to_reserve(t)
         if "stored" not in self.rules:
-            need = self.tx[t].fee - sum(self.charged(s, self.tx[t]).charges)
+            need = self.txs.cost(self.tx[t]) - sum(self.charged(s, self.tx[t]).charges)
         return s.books.plus(vault=sign * (change - spent), owed=-sign * self.txs.gross(t), reserve=-sign * need)
 
     def booked_sweep(self, s, t, sign, books):

@@ -26,6 +26,7 @@ RULES = {
     "age":      "if its owner can reclaim the deposit, the sweep itself must be that deep",
     "exempt":   "no limit asks about a deposit that is minted: its further sweeps always pass",
     "bump":     "a bound withdrawal pays at most its maximum, the reserve pays what a later version costs more",
+    "credit":   "what a vault transaction costs beyond whole charges may overdraw the reserve, while less than the stop is missing",
     "cover":    "what is unswept can be covered, not only what is lost",
     "each":     "cover is noted with what it covers, and repaid by that alone",
     "back":     "cover is repaid only when what it covers is final again",

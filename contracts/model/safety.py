@@ -81,8 +81,8 @@ class Safety(Ledger):
                 return f"books say {name} = {getattr(b, name)}, the facts say {value}"
         if b.supply + b.owed + b.reserve + b.unminted + b.covered + b.released != b.vault + b.unswept + b.lost:
             return f"the books do not balance: {b}"
-        if b.supply < 0 or b.reserve < -sum(self.tx[t].fee for t in s.bound):
-            return f"the supply is negative, or the reserve is overdrawn by more than all fees: {b}"
+        if b.supply < 0 or b.reserve < -sum(self.txs.cost(self.tx[t]) for t in s.bound):
+            return f"the supply is negative, or the reserve is overdrawn by more than all costs: {b}"
         if s.settled == {t for t in s.bound if self.included(s, t)}:
             return self.miscounted_on_bitcoin(s)
         return None

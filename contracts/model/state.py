@@ -23,7 +23,7 @@ class Books(NamedTuple):
     Missing is lost + unswept - covered and what the reserve is overdrawn by."""
     supply: int = 0
     owed: int = 0              # to withdrawals neither paid nor given back
-    reserve: int = 0           # overdrawn if a miner chooses a dearer version after a reorganisation: by fees, no more
+    reserve: int = 0           # overdrawn by costs, no more: on credit, or if a miner chooses a dearer version
     recovered: int = 0         # part of the reserve: what recoveries brought and no loss has used
     unminted: int = 0          # swept, not deep enough
     covered: int = 0           # given up for what is missing
@@ -36,7 +36,10 @@ class Books(NamedTuple):
         return self._replace(**{name: getattr(self, name) + by for name, by in changes.items()})
 
     def missing(self):
-        return self.lost + self.unswept - self.covered + max(0, -self.reserve)
+        return self.missing_but_overdraft() + max(0, -self.reserve)
+
+    def missing_but_overdraft(self):
+        return self.lost + self.unswept - self.covered
 
 
 class State(NamedTuple):

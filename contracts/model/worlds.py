@@ -27,9 +27,10 @@ class World(NamedTuple):
     deposits: tuple = ()
     payouts: int = 0           # most payouts bound
     sweeps: int = 0            # most sweeps bound
-    fees: tuple = (1,)         # of payouts
+    fees: tuple = (1,)         # of payouts: what each participant is charged
     sweep_fees: tuple = (1, 2)
     inputs: int = 1            # most vault outputs a payout spends
+    overhead: int = 0          # what a vault transaction costs beyond one charge
     reserve: int = 4
     thefts: int = 0            # most vault outputs that somebody else spends
     stop: int = UNLIMITED      # no first ties while as much is missing
@@ -64,6 +65,12 @@ WORLDS = [                     # the small ones first, so that stories are short
           sweep_fees=(1,), stop=2, quick=True),
     World("quick: a theft and a deposit, cover of both", (30,), (), (Funding(10, 1),), sweeps=1, sweep_fees=(1,),
           thefts=1, stop=2, quick=True),
+    World("quick: a cost beyond charges, an empty reserve", (30,), (Ask(5, 1), RICH), payouts=3, overhead=1, reserve=0, stop=4,
+          depth=1, quick=True),
+    World("quick: a cost beyond charges, a sweep", (9,), (), (Funding(10, 1),), sweeps=2, overhead=1, reserve=0, stop=4,
+          depth=1, quick=True),
+    World("quick: a cost beyond charges, a loss below the stop", (30, 40), (RICH,), payouts=2, thefts=1, overhead=1,
+          reserve=0, stop=60, depth=1, quick=True),
     World("one output: 4 versions in a chain", (30,), (Ask(5, 2), RICH), payouts=4),
     World("fees: 2 rates, a poor and a rich withdrawal", (30,), (Ask(5, 1, 2), RICH), payouts=3, fees=(1, 2),
           reserve=2),

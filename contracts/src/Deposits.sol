@@ -50,8 +50,11 @@ contract Deposits is IDeposits, Tiers {
         uint64 roomSat;
         uint64 pendingSat;
         int256 chargesSat;
+        /// What maxima leave unpaid of whole charges.
+        uint256 shortSat;
         uint256 count;
-        bool exempt;
+        uint256 forReserve;
+        bool minted;
     }
 
     /// What is the same for all deposits that are minted in one call.
@@ -247,10 +250,11 @@ contract Deposits is IDeposits, Tiers {
     function take(IVault.Outpoint[] calldata wanted, uint32 epoch, uint64 rate, uint64 roomSat)
         external
         onlyBy(address(_vault))
-        returns (IVault.Outpoint[] memory kept, uint64[] memory amountsSat, int256 chargesSat, bool exempt)
+        returns (IVault.Outpoint[] memory kept, uint64[] memory amountsSat, int256 chargesSat, uint256 shortSat, bool exempt)
     {
         (kept, amountsSat) = (new IVault.Outpoint[](wanted.length), new uint64[](wanted.length));
-        Taking memory taking = Taking(epoch, rate, roomSat, _pending.sat, 0, 0, false);
+        Taking memory taking;
+        (taking.epoch, taking.rate, taking.roomSat, taking.pendingSat) = (epoch, rate, roomSat, _pending.sat);
         for (uint256 i = 0; i < wanted.length; ++i) {
             uint64 amountSat = _take(taking, wanted[i]);
             if (amountSat != 0) (kept[taking.count - 1], amountsSat[taking.count - 1]) = (wanted[i], amountSat);
@@ -261,7 +265,8 @@ contract Deposits is IDeposits, Tiers {
             mstore(kept, count)
             mstore(amountsSat, count)
         }
-        return (kept, amountsSat, taking.chargesSat, taking.exempt);
+        // Not by one deposit to the reserve among others: it would be a pass for what these leave unpaid.
+        return (kept, amountsSat, taking.chargesSat, taking.shortSat, taking.minted || taking.forReserve == count);
     }
 
     /// Its amount; 0: skipped.
@@ -276,9 +281,16 @@ contract Deposits is IDeposits, Tiers {
             taking.pendingSat += amountSat;
             record.flags |= BOUND;
         }
-        taking.chargesSat += int256(uint256(amountSat - _worth(record, taking.rate)));
-        taking.exempt = taking.exempt || record.flags & MINTED != 0 || record.recipient == address(_bridge);
+        uint256 chargeSat = amountSat - _worth(record, taking.rate);
+        taking.chargesSat += int256(chargeSat);
+        if (record.flags & MINTED != 0) taking.minted = true;
+        else taking.shortSat += _short(chargeSat, Charges.deposit(taking.rate, _pegInFeeSat));
+        if (record.recipient == address(_bridge)) ++taking.forReserve;
         ++taking.count;
+    }
+
+    function _short(uint256 chargeSat, uint256 full) private pure returns (uint256) {
+        return chargeSat < full ? full - chargeSat : 0;
     }
 
     function _sweepable(Record storage record, uint32 epoch) private view returns (bool) {

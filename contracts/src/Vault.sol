@@ -41,9 +41,10 @@ contract Vault is Binding {
         bytes calldata transaction,
         IBitcoinLightClient.InclusionProof calldata inclusion
     ) external unlocked {
-        Output storage output = _bound(number, content);
         (bytes32 txid, bytes32 blockHash, uint32 height) = _client.requireIncluded(transaction, inclusion);
-        if (txid != output.txid) revert WrongTransaction(txid, output.txid);
+        Output storage output = _outputs[txid];
+        if (number == 0 || output.number != number) revert WrongTransaction(txid, _txids[number]);
+        _requireContent(output, content);
         bool again = output.flags & SETTLED != 0;
         if (again && _client.holds(output.height, output.blockHead)) revert AlreadySettled(number);
 
@@ -64,7 +65,7 @@ contract Vault is Binding {
         if (output.flags & GONE != 0) revert InputNotLive(0, number, OutputStatus.Gone);
         output.flags &= ~SETTLED;
         (output.height, output.blockHead) = (0, 0);
-        emit Unsettled(number, output.txid);
+        emit Unsettled(number, _txids[number]);
         _book(number, output.changeSat, content, false);
     }
 
@@ -77,7 +78,7 @@ contract Vault is Binding {
         }
         uint64 spentSat = 0;
         for (uint256 i = 0; i < content.outputs.length; ++i) {
-            Output storage input = _outputs[content.outputs[i]];
+            Output storage input = _output(content.outputs[i]);
             OutputStatus status = _outputStatus(input);
             if (up && status != OutputStatus.Live) revert InputNotLive(number, content.outputs[i], status);
             input.spentBy = up ? number : 0;
@@ -105,7 +106,7 @@ contract Vault is Binding {
 
     function gone(uint32 number, bytes calldata killer, IBitcoinLightClient.InclusionProof calldata inclusion) external unlocked {
         (bytes32 killerTxid,,) = _requireStolen(number, killer, inclusion, _finalBlocks);
-        Output storage output = _outputs[number];
+        Output storage output = _output(number);
         output.flags |= GONE;
         emit OutputGone(number, killerTxid, output.changeSat);
         _bridge.bookLostOutput(output.changeSat);
@@ -115,6 +116,8 @@ contract Vault is Binding {
         external
         unlocked
     {
+        // One that stands is enough, and nobody fills the chain with others.
+        if (alarmed()) revert AlreadyAlarmed();
         (bytes32 killerTxid, uint32 height, bytes32 blockHash) = _requireStolen(number, killer, inclusion, _alarmBlocks);
         _alarm = Shown(number, height, bytes8(blockHash));
         emit Alarm(number, killerTxid, height);
@@ -126,13 +129,13 @@ contract Vault is Binding {
         IBitcoinLightClient.InclusionProof calldata inclusion,
         uint32 wantDepth
     ) private view returns (bytes32 killerTxid, uint32 height, bytes32 blockHash) {
-        Output storage output = _outputs[number];
-        OutputStatus status = _outputStatus(output);
+        bytes32 txid = _txids[number];
+        OutputStatus status = _outputStatus(_outputs[txid]);
         if (status != OutputStatus.Live) revert InputNotLive(0, number, status);
         (killerTxid, blockHash, height) = _client.requireIncluded(killer, inclusion);
-        uint32 known = numberOf[killerTxid];
+        uint32 known = _outputs[killerTxid].number;
         if (known != 0) revert KillerIsBound(killerTxid, known);
-        if (!killer.spends(output.txid, 0)) revert DoesNotSpend(killerTxid);
+        if (!killer.spends(txid, 0)) revert DoesNotSpend(killerTxid);
         uint256 depth = _client.depth(height);
         if (depth < wantDepth) revert TooFewConfirmations(depth, wantDepth);
     }
@@ -140,17 +143,17 @@ contract Vault is Binding {
     // ------------------------------------------------------------------ answers
 
     function ended(uint32 number) public view returns (bool) {
-        Output storage output = _outputs[number];
+        Output storage output = _output(number);
         return output.flags & (GONE | VOID) != 0 || _isFinal(output.spentBy);
     }
 
-    function alarmed() external view returns (bool) {
+    function alarmed() public view returns (bool) {
         Shown storage shown = _alarm;
-        return shown.number != 0 && _outputs[shown.number].flags & GONE == 0 && _client.holds(shown.height, shown.blockHead);
+        return shown.number != 0 && _output(shown.number).flags & GONE == 0 && _client.holds(shown.height, shown.blockHead);
     }
 
     function requireSettled(uint32 number, bytes32 contentHash) external view returns (uint32 height) {
-        Output storage output = _outputs[number];
+        Output storage output = _output(number);
         if (output.flags & SETTLED == 0) revert NotSettled(number);
         if (output.content != contentHash) revert WrongContent(contentHash, output.content);
         if (!_client.holds(output.height, output.blockHead)) revert BlockLeft(number);
@@ -162,23 +165,23 @@ contract Vault is Binding {
     }
 
     function lostSat(bytes32 txid) external view returns (uint64) {
-        Output storage output = _outputs[numberOf[txid]];
+        Output storage output = _outputs[txid];
         return output.flags & GONE != 0 ? output.changeSat : 0;
     }
 
     function vaultTransaction(uint32 number) external view returns (VaultTransaction memory) {
-        Output storage output = _outputs[number];
+        Output storage output = _output(number);
         return VaultTransaction(
             _status(output),
             _outputStatus(output),
-            output.txid,
+            _txids[number],
             output.content,
             output.changeSat,
             output.spentBy,
             output.height,
             output.blockHead,
             output.epoch,
-            output.scriptVersion,
+            uint8(output.flags >> SCRIPT_VERSION_AT),
             output.changeSat != 0 && _isRooted(number)
         );
     }
@@ -190,7 +193,7 @@ contract Vault is Binding {
         numbers = new uint32[](end - after_);
         uint256 count = 0;
         for (uint32 number = after_ + 1; number <= end; ++number) {
-            if (_outputStatus(_outputs[number]) == OutputStatus.Live) numbers[count++] = number;
+            if (_outputStatus(_output(number)) == OutputStatus.Live) numbers[count++] = number;
         }
         assembly ("memory-safe") {
             mstore(numbers, count)
@@ -199,14 +202,18 @@ contract Vault is Binding {
     }
 
     function _status(Output storage output) private view returns (VaultStatus) {
-        if (output.txid == 0) return VaultStatus.None;
+        if (output.number == 0) return VaultStatus.None;
         if (output.flags & VOID != 0) return VaultStatus.Void;
         return output.flags & SETTLED != 0 ? VaultStatus.Settled : VaultStatus.Bound;
     }
 
     function _bound(uint32 number, Content calldata content) private view returns (Output storage output) {
-        output = _outputs[number];
-        if (output.txid == 0) revert NoSuchVaultTransaction(number);
+        output = _output(number);
+        if (output.number == 0) revert NoSuchVaultTransaction(number);
+        _requireContent(output, content);
+    }
+
+    function _requireContent(Output storage output, Content calldata content) private view {
         bytes32 hash = hashOf(content);
         if (output.content != hash) revert WrongContent(hash, output.content);
     }

@@ -216,10 +216,10 @@ pub mod vault {
 
     /// `mapping(uint16 => mapping(uint8 => struct Proposals.Place))`.
     pub const PLACES: u64 = 0;
-    /// `mapping(uint32 => struct Binding.Output)`.
+    /// `mapping(bytes32 => struct Binding.Output)`.
     pub const OUTPUTS: u64 = 1;
-    /// `mapping(bytes32 => uint32)`.
-    pub const NUMBER_OF: u64 = 2;
+    /// `mapping(uint32 => bytes32)`.
+    pub const TXIDS: u64 = 2;
     /// `uint32`.
     pub const VAULT_TRANSACTION_COUNT: Field = Field { slot: 3, offset: 0, size: 4 };
     /// `struct Vault.Shown`.
@@ -235,7 +235,8 @@ pub mod vault {
         pub const APPROVALS: Field = Field { slot: 1, offset: 0, size: 16 };
         pub const GENERATION: Field = Field { slot: 1, offset: 16, size: 5 };
         pub const OPENED_AT: Field = Field { slot: 1, offset: 21, size: 5 };
-        pub const EPOCH: Field = Field { slot: 1, offset: 26, size: 4 };
+        pub const EPOCH: Field = Field { slot: 1, offset: 26, size: 3 };
+        pub const USED_BYTES: Field = Field { slot: 1, offset: 29, size: 3 };
     }
 
     /// `struct Binding.Output`.
@@ -243,16 +244,15 @@ pub mod vault {
         use crate::storage::Field;
 
         /// Slots of one.
-        pub const SLOTS: u64 = 3;
-        pub const TXID: Field = Field { slot: 0, offset: 0, size: 32 };
-        pub const CONTENT: Field = Field { slot: 1, offset: 0, size: 32 };
-        pub const CHANGE_SAT: Field = Field { slot: 2, offset: 0, size: 8 };
-        pub const SPENT_BY: Field = Field { slot: 2, offset: 8, size: 4 };
-        pub const HEIGHT: Field = Field { slot: 2, offset: 12, size: 4 };
-        pub const BLOCK_HEAD: Field = Field { slot: 2, offset: 16, size: 8 };
-        pub const EPOCH: Field = Field { slot: 2, offset: 24, size: 4 };
-        pub const SCRIPT_VERSION: Field = Field { slot: 2, offset: 28, size: 1 };
-        pub const FLAGS: Field = Field { slot: 2, offset: 29, size: 1 };
+        pub const SLOTS: u64 = 2;
+        pub const CONTENT: Field = Field { slot: 0, offset: 0, size: 32 };
+        pub const CHANGE_SAT: Field = Field { slot: 1, offset: 0, size: 8 };
+        pub const SPENT_BY: Field = Field { slot: 1, offset: 8, size: 4 };
+        pub const HEIGHT: Field = Field { slot: 1, offset: 12, size: 4 };
+        pub const BLOCK_HEAD: Field = Field { slot: 1, offset: 16, size: 8 };
+        pub const EPOCH: Field = Field { slot: 1, offset: 24, size: 3 };
+        pub const FLAGS: Field = Field { slot: 1, offset: 27, size: 1 };
+        pub const NUMBER: Field = Field { slot: 1, offset: 28, size: 4 };
     }
 
     /// `struct Vault.Shown`.
@@ -269,7 +269,7 @@ pub mod vault {
 
 /// Storage of `Deposits`: the slots of its variables, and the fields of its structs.
 pub mod deposits {
-    /// `struct IBridge.Tier[]`.
+    /// `mapping(uint256 => uint256)`.
     pub const TIERS: u64 = 0;
     /// `mapping(uint256 => struct Tiers.Bucket)`.
     pub const BUCKETS: u64 = 1;
@@ -277,16 +277,6 @@ pub mod deposits {
     pub const RECORDS: u64 = 2;
     /// `struct Deposits.Pending`.
     pub const PENDING: u64 = 3;
-
-    /// `struct IBridge.Tier`.
-    pub mod tier {
-        use crate::storage::Field;
-
-        /// Slots of one.
-        pub const SLOTS: u64 = 1;
-        pub const CONFIRMATIONS: Field = Field { slot: 0, offset: 0, size: 4 };
-        pub const UP_TO_SAT: Field = Field { slot: 0, offset: 4, size: 8 };
-    }
 
     /// `struct Tiers.Bucket`.
     pub mod bucket {

@@ -47,7 +47,7 @@ contract LedgerGasTest is Peg {
     function _prove(Funding memory funding, IBitcoinLightClient.InclusionProof memory proof) private returns (uint256 gas_) {
         bytes memory transaction = funding.mined.transactions[1];
         deposits.prove(transaction, 1, funding.terms, funding.outputKeyY, proof);
-        gas_ = used("prove", abi.encodeCall(deposits.prove, (transaction, 1, funding.terms, funding.outputKeyY, proof)), 0);
+        gas_ = used("prove", abi.encodeCall(deposits.prove, (transaction, 1, funding.terms, funding.outputKeyY, proof)), 140_000);
         proven.push(outpoint(funding));
     }
 
@@ -63,16 +63,16 @@ contract LedgerGasTest is Peg {
         funding.mined.transactions[1] = transaction;
     }
 
-    /// The aim is 500,000; the sum is above it, and bounded here so that it grows no further.
+    /// The aim is 500,000; with `bind`, which the aim did not know, the sum is above it, and bounded here so that it grows no further.
     /// forge-config: default.isolate = true
     function test_what_a_deposit_proven_proposed_and_settled_costs_in_all() public {
         (Funding memory funding, IBitcoinLightClient.InclusionProof memory proof) = fundAmongMany(0.05e8);
         uint256 sum = _prove(funding, proof);
         (uint32 number, uint256 gas_) = bound_(sweepOf(funding, RATE), "a sweep of 1");
-        sum += gas_ + settled(number, "settle and mint a sweep of 1", 0);
+        sum += gas_ + settled(number, "settle and mint a sweep of 1", 242_000);
         vm.assertTrue(deposit(funding).minted);
         emit log_named_uint("a deposit in all, without approvals", sum);
-        vm.assertLe(sum, 720_000);
+        vm.assertLe(sum, 630_000);
     }
 
     /// forge-config: default.isolate = true
@@ -80,12 +80,12 @@ contract LedgerGasTest is Peg {
         (Funding memory funding, IBitcoinLightClient.InclusionProof memory proof) = fundAmongMany(0.3e8);
         _prove(funding, proof);
         (uint32 number,) = bound_(sweepOf(funding, RATE), "a sweep of 1");
-        settled(number, "settle a sweep of 1, not minted", 0);
+        settled(number, "settle a sweep of 1, not minted", 137_000);
         mineEmpty(6);
         uint256[] memory which = new uint256[](1);
         IVault.Content memory content = contentOf[number];
         deposits.mint(number, content, which);
-        used("mint 1", abi.encodeCall(deposits.mint, (number, content, which)), 0);
+        used("mint 1", abi.encodeCall(deposits.mint, (number, content, which)), 165_000);
     }
 
     function bound_(IVault.Content memory content, string memory what) private returns (uint32 number, uint256 sum) {
@@ -94,7 +94,7 @@ contract LedgerGasTest is Peg {
         vault.propose(NETWORK, 0, payoutOf(1, 0, 5_000));
         vm.prank(account(2));
         uint64 proposal = vault.propose(NETWORK, 0, content);
-        sum = used(string.concat("propose ", what), abi.encodeCall(vault.propose, (NETWORK, 0, content)), 0);
+        sum = used(string.concat("propose ", what), abi.encodeCall(vault.propose, (NETWORK, 0, content)), 430_000);
         bytes32 hash = keccak256(abi.encode(content));
         for (uint256 member = 1; member <= 3; ++member) {
             vm.prank(account(member));
@@ -159,7 +159,7 @@ contract LedgerGasTest is Peg {
         }
         (uint32 number,) = bound_(content, "a payout of 220");
         vm.assertEq(contentOf[number].withdrawals.length, 220);
-        settled(number, "settle a payout of 220", 0);
+        settled(number, "settle a payout of 220", 1_950_000);
     }
 
     /// forge-config: default.isolate = true

@@ -255,6 +255,47 @@ contract LedgerLimitsTest is Peg {
         vault.propose(NETWORK, 0, content);
     }
 
+    function propose(uint8 place, IVault.Content memory content) private returns (uint64) {
+        vm.prank(MEMBER);
+        return vault.propose(NETWORK, place, content);
+    }
+
+    function refuseByQuota(uint8 place, IVault.Content memory content, uint256 leftBytes, uint256 wantBytes) private {
+        vm.expectRevert(
+            abi.encodeWithSelector(IVault.ProposalsOverQuota.selector, 1, place, leftBytes, wantBytes)
+        );
+        propose(place, content);
+    }
+
+    function test_what_one_member_proposes_is_bounded_by_the_hour_and_refills() public {
+        IVault.Content memory content = payoutOf(1, 1, RATE);
+        uint256 eachBytes = abi.encodeCall(vault.propose, (NETWORK, 0, content)).length + 256;
+        uint256 quota = vault.PROPOSAL_QUOTA_BYTES();
+        for (uint256 i = 0; i < quota / eachBytes; ++i) {
+            propose(0, content);
+        }
+        refuseByQuota(0, content, quota % eachBytes, eachBytes);
+        // Neither its other places, nor anybody's,
+        propose(1, content);
+        vm.prank(account(2));
+        vault.propose(NETWORK, 0, content);
+        // nor what is open at this one.
+        vm.assertTrue(vault.proposalAt(1, 0).openedAt != 0);
+        vm.warp(block.timestamp + (eachBytes * 1 hours + quota - 1) / quota);
+        propose(0, content);
+        vm.warp(block.timestamp + 1 hours);
+        propose(0, content);
+    }
+
+    function test_what_stands_behind_a_proposal_counts_too() public {
+        bytes memory call = abi.encodeCall(vault.propose, (NETWORK, 0, payoutOf(1, 1, RATE)));
+        uint256 quota = vault.PROPOSAL_QUOTA_BYTES();
+        vm.prank(MEMBER);
+        (bool done,) = address(vault).call(bytes.concat(call, new bytes(quota - 256 - call.length)));
+        vm.assertTrue(done);
+        refuseByQuota(0, payoutOf(1, 1, RATE), 0, call.length + 256);
+    }
+
     // ------------------------------------------------------------------ the board
 
     function test_a_member_posts_within_its_quota_and_it_refills() public {

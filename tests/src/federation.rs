@@ -41,6 +41,8 @@ pub struct Federation {
     pub sidechain: Sidechain,
     /// The faults of each operator's own node.
     pub nodes: Vec<Faults>,
+    /// What stands for an estimate in the configuration of relayers that are started from now on, in sat/vB.
+    pub fee_rate: Option<u32>,
     operators: Vec<Operator>,
     directory: TempDir,
     blocks: JoinHandle<()>,
@@ -88,7 +90,7 @@ impl Federation {
         });
         let nodes = operators.iter().map(|_| Faults::default()).collect();
         let directory = tempfile::tempdir().expect("a directory for tests");
-        Self { sidechain, nodes, operators, directory, blocks }
+        Self { sidechain, nodes, fee_rate: Some(2), operators, directory, blocks }
     }
 
     /// The same, with all relayers started.
@@ -137,7 +139,7 @@ impl Federation {
             duty: Duty { window_s: 5, takeover_ms: 2_000 },
             poll_ms: 200,
             batch_ms: 300,
-            fee_rate: Some(2),
+            fee_rate: self.fee_rate,
             low_fee_rate: 2,
             health_listen: Some(self.operators[operator].health),
         }

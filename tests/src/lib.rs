@@ -15,10 +15,11 @@
 //! | [`relay`] | somebody between a node and who asks it, who counts and lies |
 //! | [`lone_node`] | one node without consensus, in this process |
 //! | [`simulated`] | whole relayers in this process, with a simulated node, bitcoind and time |
-//! | [`evm`], [`ledger`] | contracts alone, without a chain; and the whole ledger of them |
+//! | [`evm`], [`ledger`], [`blocks`] | contracts alone, without a chain; the whole ledger of them; and the blocks that they are shown |
 
 pub mod binary;
 pub mod bitcoind;
+pub mod blocks;
 pub mod disk;
 pub mod evm;
 pub mod federation;

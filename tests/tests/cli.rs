@@ -55,7 +55,12 @@ fn a_bad_recipient_or_id_is_refused_before_anything_is_asked() {
     causeway(&["peg-in", "--to", &to, "--claimant", "0x1234"]).is_misused_saying(&["--claimant"]);
     causeway(&["raise", "7"]).is_misused_saying(&["--max-fee"]);
     causeway(&["claim", "--to", "me"]).is_misused_saying(&["--to"]);
-    causeway(&["lift", "first"]).is_misused_saying(&["first"]);
+    causeway(&["lift", "first"]).is_misused_saying(&["first", "a pause has a number"]);
+    for command in ["cancel", "refund"] {
+        causeway(&[command, "x"]).is_misused_saying(&["a withdrawal has a number"]);
+    }
+    causeway(&["raise", "x", "--max-fee", "9 sat"]).is_misused_saying(&["a withdrawal has a number"]);
+    causeway(&["bump", "zz"]).is_misused_saying(&["64 hex digits"]);
     causeway(&["status", "nonsense"]).is_misused_saying(&["txid:vout", "vault:NUMBER"]);
 }
 

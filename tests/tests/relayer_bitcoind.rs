@@ -7,11 +7,15 @@ use std::time::{Duration, Instant};
 
 use alloy_primitives::{Address, U256};
 use bitcoin::bip158::BlockFilter;
-use bitcoin::{Amount, ScriptBuf, Transaction, Txid};
-use contracts::Bridge;
-use contracts::address::BRIDGE;
-use contracts::alloy_sol_types::SolCall;
+use bitcoin::key::Keypair;
+use bitcoin::secp256k1::SECP256K1;
+use bitcoin::{Amount, FeeRate, OutPoint, ScriptBuf, Transaction, Txid};
+use bridge::relay::view::BlockLog;
+use contracts::address::{BRIDGE, DEPOSITS};
+use contracts::alloy_sol_types::{SolCall, SolEvent};
 use contracts::coin::wei;
+use contracts::{Bridge, Deposits};
+use mainchain::deposit::{DepositOutput, DepositTerms, Peg};
 use mainchain::io::rpc::{Auth, RpcError};
 use serde_json::{Value, json};
 use sidechain::testing::Key;
@@ -247,4 +251,84 @@ async fn a_payout_that_no_miner_takes_is_replaced_by_a_dearer_version_in_a_real_
             (status() == PAID).then_some(())
         })
         .await;
+}
+
+/// How many deposits the ledger knows.
+fn proven(federation: &Federation) -> usize {
+    let logs = federation.sidechain.logs(&[DEPOSITS], 0, federation.sidechain.head());
+    let is_proven = |log: &BlockLog| log.log.topics().first() == Some(&Deposits::DepositProven::SIGNATURE_HASH);
+    logs.iter().filter(|log| is_proven(log)).count()
+}
+
+/// Three deposits, which nobody sweeps while there is no estimate, until their owners can reclaim them: the address of the first, and what pays each.
+async fn old_deposits(federation: &Federation, user: &mut User, knows: &AtomicBool) -> (DepositOutput, Vec<OutPoint>) {
+    knows.store(false, Ordering::Relaxed);
+    tokio::time::sleep(Duration::from_secs(35)).await;
+    let mut paid = Vec::new();
+    let mut first = None;
+    for number in 1..=3 {
+        let (registration, script) = federation.deposit_address(somebody(number));
+        federation.sidechain.register(&registration);
+        first = first.or_else(|| DepositTerms::try_from(&registration.terms).ok());
+        let (transaction, vout) = user.pay(&script, DEPOSIT).await;
+        paid.push(OutPoint { txid: transaction.compute_txid(), vout });
+        mine(user).await;
+        user.sync().await;
+    }
+    let known = async || (proven(federation) >= 4).then_some(());
+    federation.until("they are proven", known).await;
+    let info = federation.sidechain.info();
+    let delay = info.parameters.reclaim_delay;
+    for _ in 0..=delay / 100 {
+        user.mine(100).await;
+    }
+    let peg =
+        Peg { network_id: info.network_id.0, bridge: BRIDGE.into_array(), delay: delay.try_into().expect("some") };
+    let key = info.group_key.expect("a key");
+    let key = bitcoin::XOnlyPublicKey::from_slice(key.as_slice()).expect("the contract checked it");
+    (first.expect("terms").output(&peg, key), paid)
+}
+
+// sweep of 1, 2 and 3 in the mempool - the owner of 1 replaces it by a reclaim - 2 and 3 are swept without a block in between
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reclaim_that_takes_the_place_of_a_sweep_and_is_not_mined_holds_up_no_other_deposit() {
+    let bitcoind = Bitcoind::start().await;
+    let mut user = User::with_rewards(&bitcoind, 5).await;
+    let knows = Arc::new(AtomicBool::new(true));
+    let is_known = Arc::clone(&knows);
+    let relay = Relay::before(&bitcoind.url(), move |method, _, answer| {
+        if method == "estimatesmartfee" {
+            let is_known = is_known.load(Ordering::Relaxed);
+            answer["result"] =
+                if is_known { json!({ "feerate": 0.000_1, "blocks": 3 }) } else { json!({ "blocks": 3 }) };
+        }
+    });
+    let logins = std::array::from_fn(|_| (relay.url.clone(), Auth::Cookie(bitcoind.cookie())));
+    let mut federation = Federation::new(logins);
+    federation.fee_rate = None;
+    (0..4).for_each(|operator| federation.start(operator));
+    open(&federation, &mut user).await;
+    let (address, paid) = old_deposits(&federation, &mut user, &knows).await;
+    knows.store(true, Ordering::Relaxed);
+    let spent_by = async || user.rpc.spending(&paid).await.expect("it answers");
+    let sweep = async || spent_by().await.into_iter().collect::<Option<Vec<Txid>>>();
+    let by = federation.until("all are swept", sweep).await;
+    assert_eq!((by[0], by[0]), (by[1], by[2]), "together");
+    // The generator's secret is one.
+    let mut secret = [0; 32];
+    secret[31] = 1;
+    let key = Keypair::from_seckey_slice(SECP256K1, &secret).expect("a key");
+    let to = ScriptBuf::from_bytes([&[0x00, 0x14], &[0xee; 20][..]].concat());
+    let rate = FeeRate::from_sat_per_vb_u32(200);
+    let reclaim = address.reclaim(&[(paid[0], DEPOSIT)], to, rate, &key).expect("it is its owner's");
+    let reclaim = user.rpc.broadcast(&reclaim).await.expect("it pays more");
+    let others = async || {
+        let by = spent_by().await;
+        (by[0] == Some(reclaim) && by[1].is_some() && by[1] == by[2]).then_some(())
+    };
+    federation.until("the others are swept without it", others).await;
+    for number in [2, 3] {
+        federation.until_minted(somebody(number), || mine(&user)).await;
+    }
+    assert!(federation.sidechain.balance(somebody(1)).is_zero(), "it was taken back");
 }

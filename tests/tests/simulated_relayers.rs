@@ -263,6 +263,150 @@ fn a_payout_that_a_fee_spike_leaves_behind_is_replaced_within_six_blocks() {
     });
 }
 
+// 160 that pay little are tied at 2 sat/vB - 60 sat/vB: nothing below 30 is mined - four come later
+#[test]
+fn who_pays_little_holds_up_nobody_in_a_fee_spike_and_is_paid_once_later() {
+    simulate(1..2, |mut world| async move {
+        let (key, owner) = (world.until_open_with(Amount::from_sat(6_000)).await, Key::new(1));
+        world.deposit(key, owner.address, Amount::from_sat(20_000_000));
+        until_minted(&mut world, owner.address).await;
+        let sidechain = world.sidechain.clone();
+        let is_rooted = move || {
+            let page = sidechain.view(VAULT, &Vault::liveOutputsCall { after_: 0, limit: 100 });
+            let is_rooted = |number: &u32| {
+                let output = sidechain.view(VAULT, &Vault::vaultTransactionCall { number: *number });
+                output.rooted && output.changeSat > 10_000_000
+            };
+            page.numbers.iter().any(is_rooted).then_some(())
+        };
+        world.mine_until("withdrawals may be tied to it", is_rooted).await;
+        // All in one payout.
+        world.bitcoin.estimate(None);
+        world.pass(Duration::from_secs(60)).await;
+        let length = alloy_primitives::U256::from(22);
+        let floor = world.sidechain.view(BRIDGE, &Bridge::floorFeeCall { scriptLength: length });
+        // Their charge at 2 sat/vB, and some satoshis more.
+        let most = floor + 70;
+        let mut poor = Vec::new();
+        for number in 0..160 {
+            let amount = Amount::from_sat(10_000 + number);
+            poor.push(world.withdraw(&owner, &script(1), amount, Amount::from_sat(most)).await);
+        }
+        world.bitcoin.estimate(Some(bitcoin::FeeRate::from_sat_per_vb_u32(2)));
+        let (sidechain, ids) = (world.sidechain.clone(), poor.clone());
+        let status = move |id: &u64| {
+            sidechain.view(BRIDGE, &Bridge::withdrawalCall { id: alloy_primitives::U256::from(*id) }).status
+        };
+        world.until("they are tied", || ids.iter().all(|id| status(id) == TIED).then_some(())).await;
+        world.pass(Duration::from_secs(10)).await;
+        world.bitcoin.estimate(Some(bitcoin::FeeRate::from_sat_per_vb_u32(60)));
+        world.bitcoin.mine_only_above(bitcoin::FeeRate::from_sat_per_vb_u32(30));
+        let mut rich = Vec::new();
+        for _ in 0..4 {
+            rich.push(world.withdraw(&owner, &script(2), Amount::from_sat(500_000), MAX_FEE).await);
+        }
+        world.pass(Duration::from_secs(60)).await;
+        for _ in 0..8 {
+            world.bitcoin.mine(1);
+            world.pass(Duration::from_secs(20)).await;
+        }
+        assert!(rich.iter().all(|id| world.withdrawal(*id).status == PAID), "they wait for those who pay little");
+        assert!(
+            poor.iter().filter(|id| world.withdrawal(**id).status != PAID).count() > 150,
+            "no reserve pays for them"
+        );
+        // And when fees fall, once what they were tied to is finally spent, they are paid, once.
+        world.bitcoin.estimate(Some(bitcoin::FeeRate::from_sat_per_vb_u32(1)));
+        world.bitcoin.mine_only_above(bitcoin::FeeRate::ZERO);
+        world.pass(Duration::from_secs(60)).await;
+        until_paid(&mut world, &poor).await;
+        world.bitcoin.mine(5);
+        world.pass(Duration::from_secs(30)).await;
+        let paid = world.bitcoin.paid(&script(1)).to_sat();
+        let asked: u64 = (10_000..10_160).sum();
+        assert!((asked - 160 * most..asked).contains(&paid), "{paid} of {asked}");
+        expect_whole(&world);
+    });
+}
+
+// deposits 1, 2 and 3 are bound together - something that no miner takes spends 1 in every mempool
+#[test]
+fn a_reclaim_that_no_miner_takes_holds_up_none_of_the_other_deposits() {
+    simulate(1..3, |mut world| async move {
+        let key = world.until_open().await;
+        let bound = count(&world);
+        let contested = world.deposit(key, somebody(1), DEPOSIT);
+        world.deposit(key, somebody(2), DEPOSIT);
+        world.deposit(key, somebody(3), DEPOSIT);
+        world.bitcoin.mine(1);
+        if world.seed == 2 {
+            // Before anything is bound.
+            world.bitcoin.contest(&contested);
+        }
+        let sidechain = world.sidechain.clone();
+        let is_bound = move || (sidechain.view(VAULT, &Vault::vaultTransactionCountCall {}) > bound).then_some(());
+        world.until("they are swept", is_bound).await;
+        world.bitcoin.contest(&contested);
+        for _ in 0..6 {
+            world.pass(Duration::from_secs(20)).await;
+            world.bitcoin.mine(1);
+        }
+        world.pass(Duration::from_secs(20)).await;
+        for number in [2, 3] {
+            assert!(!world.sidechain.balance(somebody(number)).is_zero(), "{number} waits for 1");
+        }
+        assert!(world.sidechain.balance(somebody(1)).is_zero(), "nothing of it is in a block");
+        // Its owner lets go of it.
+        world.bitcoin.lose_mempool();
+        until_minted(&mut world, somebody(1)).await;
+        expect_whole(&world);
+    });
+}
+
+// best    ... [deposit] - [sweep] - 6 more       rival   ... 9 blocks without them, and no mempool kept the payment
+#[test]
+fn a_funding_that_a_deep_reorganisation_and_every_mempool_lost_is_handed_in_again() {
+    simulate(1..3, |mut world| async move {
+        let key = world.until_open().await;
+        world.deposit(key, somebody(1), DEPOSIT);
+        until_minted(&mut world, somebody(1)).await;
+        world.bitcoin.mine(4);
+        world.pass(Duration::from_secs(30)).await;
+        let minted = world.sidechain.balance(somebody(1));
+        world.bitcoin.reorganise_and_forget(8);
+        world.pass(Duration::from_secs(30)).await;
+        let sidechain = world.sidechain.clone();
+        let is_whole = move || (sidechain.books().unswept_sat == 0).then_some(());
+        world.mine_until("it is paid and swept again", is_whole).await;
+        assert_eq!(world.sidechain.balance(somebody(1)), minted, "nothing is minted twice");
+        expect_whole(&world);
+    });
+}
+
+// A member dies with the nonces of a proposal that is closed while it is away; its node errs while it starts again
+#[test]
+fn a_relayer_that_starts_again_forgets_old_nonces_keeps_what_it_signed_and_learns_its_key_after_errors() {
+    simulate(1..2, |mut world| async move {
+        let key = world.until_open().await;
+        world.kill(0).await;
+        let folder = world.folder(0);
+        let (old, log) = (folder.join("signing-4000000000"), folder.join("signed.log"));
+        std::fs::write(&old, [7; 100]).expect("a file");
+        let signed = std::fs::read(&log).expect("it signed").len();
+        assert!(signed > 0);
+        world.operators[0].node.set_method("eth_call", Some(Fault::Errs));
+        world.start(0);
+        world.pass(Duration::from_secs(30)).await;
+        world.operators[0].node.set_method("eth_call", None);
+        // It is needed now.
+        world.kill(1).await;
+        world.deposit(key, somebody(1), DEPOSIT);
+        until_minted(&mut world, somebody(1)).await;
+        assert!(!old.exists(), "what it held is of no use to anybody");
+        assert!(std::fs::read(&log).expect("there").len() >= signed, "a promise is never forgotten");
+    });
+}
+
 #[test]
 fn a_mempool_that_lost_everything_gets_it_again() {
     simulate(1..3, |mut world| async move {

@@ -82,6 +82,21 @@ impl Store {
         Ok(())
     }
 
+    /// The names of its files that begin so.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be read.
+    pub fn names(&self, beginning: &str) -> Result<Vec<String>, StoreError> {
+        let failed = |error| StoreError::io(&self.folder, error);
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.folder).map_err(failed)? {
+            let name = entry.map_err(failed)?.file_name();
+            names.extend(name.to_str().filter(|name| name.starts_with(beginning)).map(str::to_owned));
+        }
+        Ok(names)
+    }
+
     /// Reads a file as JSON; none when there is none.
     ///
     /// # Errors

@@ -24,9 +24,9 @@ pub fn sweep(ledger: &LedgerFacts, on: &Conditions) -> Option<Content> {
     let most = most(ledger, on);
     ready(ledger, on).iter().find_map(|((epoch, _), ready)| {
         let paying: Ready<'_> = ready.iter().copied().filter(|(_, deposit)| pays(deposit, rate, ledger)).collect();
-        // What was bound at a lower rate pays its maximum alone: where the reserve cannot add the rest it waits, and not the others. Of a sweep with a deposit for the reserve
+        // What was bound at a lower rate pays its maximum alone: where the reserve cannot add the rest it waits, and not the others. Of deposits that are all for the reserve
         // nothing is asked.
-        [ready, &paying, &for_the_reserve_first(ready), &for_the_reserve_first(&paying)].into_iter().find_map(|ready| {
+        [ready, &paying, &for_the_reserve(ready)].into_iter().find_map(|ready| {
             let deposits = within_cap(ready, ledger, most);
             let content = Content { epoch: *epoch, rate, deposits, ..Content::default() };
             Some(propose(content, ledger)?.content)
@@ -57,16 +57,12 @@ fn ready<'a>(ledger: &'a LedgerFacts, on: &Conditions) -> BTreeMap<(u32, bool), 
     ready
 }
 
-/// With the oldest that is for the reserve before all.
-fn for_the_reserve_first<'a>(ready: &Ready<'a>) -> Ready<'a> {
-    let mut ready = ready.clone();
-    if let Some(position) = ready.iter().position(|(_, deposit)| deposit.for_reserve) {
-        ready[..=position].rotate_right(1);
-    }
-    ready
+fn for_the_reserve<'a>(ready: &Ready<'a>) -> Ready<'a> {
+    ready.iter().copied().filter(|(_, deposit)| deposit.for_reserve).collect()
 }
 
-fn pays(deposit: &Deposit, rate: u64, ledger: &LedgerFacts) -> bool {
+/// Whether it costs the reserve nothing but its part of what all share, or is not asked about that.
+pub(super) fn pays(deposit: &Deposit, rate: u64, ledger: &LedgerFacts) -> bool {
     deposit.for_reserve || deposit.minted.is_some() || deposit.pays_whole(rate, &ledger.rules)
 }
 

@@ -92,7 +92,9 @@ fn an_empty_reserve_waits_for_company_or_for_a_deposit_that_is_for_it() {
     assert!(sweep(&poor(&[deposit(100_000, 50_000); 8]), &at(1_000)).is_some());
     let first = Deposit { for_reserve: true, ..deposit(100_000, 5_000) };
     let content = sweep(&poor(&[deposit(100_000, 50_000), first]), &at(1_000)).expect("a network begins");
-    assert_eq!(content.deposits.len(), 2);
+    assert_eq!(content.deposits, [outpoint(1)], "by that alone: it is no pass for others");
+    let credit = LedgerFacts { credit: sat(300), ..poor(&[deposit(100_000, 50_000)]) };
+    assert!(sweep(&credit, &at(1_000)).is_some(), "the reserve may be overdrawn by what a lone one costs");
 }
 
 // Gifts to the reserve are cheap: they may not keep others out of every sweep.
@@ -385,7 +387,7 @@ fn outputs_are_joined_for_a_withdrawal_that_wants_more_than_a_payout_may_spend()
 // ------------------------------------------------------------------ versions
 
 fn replaced<'a>(built: &'a Built) -> Replaced<'a> {
-    Replaced { content: &built.content, fee: built.fee, vsize: built.vsize }
+    Replaced { content: &built.content, fee: built.fee, vsize: built.vsize, bound_rate: built.content.rate }
 }
 
 /// The ledger once a payout is bound.
@@ -435,12 +437,104 @@ fn a_version_is_never_cheaper_and_pays_what_a_node_wants_for_relaying_it() {
     assert!(second.fee >= sat(60_000 + second.vsize));
 }
 
+// At 2,001 sat a 1,000 vB, steps of one make the same bytes, which the ledger binds once
+#[test]
+fn a_version_is_found_where_the_rate_is_still_that_of_what_is_bound() {
+    for rate in 2_000..2_010 {
+        let (ledger, first) = bound(ledger(&[500_000], &[(100_000, 5_000)]), &paying(&[1], &[1], rate));
+        let content = version(&replaced(&first), &ledger, &at(rate)).expect("another");
+        assert!(replaces(&first, &made(&content, &ledger)), "{rate}");
+    }
+}
+
 #[test]
 fn a_version_that_the_reserve_cannot_pay_waits() {
     let (ledger, first) = bound(ledger(&[500_000], &[(100_000, 300)]), &paying(&[1], &[1], 1_000));
     let poor = LedgerFacts { reserve_sat: 1_000, ..ledger.clone() };
     assert_eq!(version(&replaced(&first), &poor, &at(200_000)), None);
     assert!(version(&replaced(&first), &ledger, &at(200_000)).is_some());
+}
+
+/// So many that let 160 sat be charged are bound over output 1 at 2 sat/vB; others came later.
+fn poor_and_later(poor: u64, later: &[(u64, u64)]) -> (LedgerFacts, Built) {
+    let queue: Vec<(u64, u64)> = (0..poor).map(|_| (10_000, 190)).chain(later.iter().copied()).collect();
+    let ids: Vec<u64> = (1..=poor).collect();
+    let mut facts = ledger(&[20_000_000], &queue);
+    // Equal ones make equal bytes.
+    for (id, withdrawal) in &mut facts.withdrawals {
+        withdrawal.amount = sat(withdrawal.amount.to_sat() + id);
+    }
+    let (mut facts, built) = bound(facts, &paying(&[1], &ids, 2_000));
+    facts.reserve_sat = 0;
+    (facts, built)
+}
+
+// The attack: 160 who pay little, then fees rise 25 times and the reserve is empty.
+#[test]
+fn who_pays_little_does_not_hold_an_output_in_a_fee_spike() {
+    let (ledger, first) = poor_and_later(160, &[(500_000, 60_000); 4]);
+    assert_eq!(first.content.withdrawals.len(), 160);
+    let content = version(&replaced(&first), &ledger, &at(50_000)).expect("the others are paid");
+    assert_eq!((content.outputs.as_slice(), content.withdrawals.as_slice()), (&[1][..], &[161, 162, 163, 164][..]));
+    assert!(replaces(&first, &made(&content, &ledger)));
+    // One alone, where the reserve has what a lone payout costs.
+    let (mut lone, first) = poor_and_later(160, &[(500_000, 60_000)]);
+    lone.reserve_sat = 12_000;
+    let content = version(&replaced(&first), &lone, &at(50_000)).expect("it is paid");
+    assert!(content.withdrawals.ends_with(&[161]) && content.withdrawals.len() < 10, "{content:?}");
+    assert!(replaces(&first, &made(&content, &lone)));
+}
+
+#[test]
+fn the_poor_stay_in_a_version_while_the_reserve_pays_for_them_who_lacks_least_first() {
+    let (mut ledger, first) = poor_and_later(20, &[(500_000, 60_000); 4]);
+    ledger.withdrawals.get_mut(&7).expect("there").max_fee = sat(900);
+    ledger.reserve_sat = 1_000_000;
+    assert_eq!(version(&replaced(&first), &ledger, &at(50_000)).expect("all").withdrawals.len(), 20, "nobody joins");
+    ledger.reserve_sat = 8_000;
+    let some = version(&replaced(&first), &ledger, &at(50_000)).expect("some");
+    let poor: Vec<u64> = some.withdrawals.iter().copied().filter(|id| *id <= 20).collect();
+    assert!(poor.contains(&7) && (2..10).contains(&poor.len()), "{some:?}");
+    assert!(some.withdrawals.ends_with(&[21, 22, 23, 24]));
+    let one_more = (1..=20).find(|id| !poor.contains(id)).expect("somebody is left out");
+    let mut more = some.clone();
+    more.withdrawals.push(one_more);
+    more.withdrawals.sort_unstable();
+    assert_eq!(super::proposal::propose(more, &ledger), None, "the reserve pays for no more");
+}
+
+#[test]
+fn nobody_joins_a_version_that_is_hardly_dearer_than_what_is_bound() {
+    let (ledger, first) = poor_and_later(160, &[(500_000, 60_000); 4]);
+    let bound_rate = |bound_rate| Replaced { bound_rate, ..replaced(&first) };
+    assert_eq!(version(&bound_rate(25_001), &ledger, &at(50_000)), None);
+    assert!(version(&bound_rate(25_000), &ledger, &at(50_000)).is_some());
+    // Who is tied and pays its charge is paid at any rate.
+    let (mut tied, first) = poor_and_later(160, &[(500_000, 60_000); 4]);
+    (161..=164).for_each(|id| tied.withdrawals.get_mut(&id).expect("there").tie = Some(1));
+    let content = version(&replaced(&first), &tied, &at(50_000)).expect("they are paid");
+    assert_eq!(content.withdrawals, [161, 162, 163, 164]);
+}
+
+#[test]
+fn an_idle_output_that_only_the_poor_are_tied_to_pays_others() {
+    let (mut ledger, _) = poor_and_later(160, &[(500_000, 60_000); 4]);
+    ledger.outputs.get_mut(&1).expect("there").in_use = false;
+    assert_eq!(payout(&ledger, &at(50_000)).expect("the others").withdrawals, [161, 162, 163, 164]);
+    assert_eq!(payout(&ledger, &at(2_000)).expect("all again").withdrawals.len(), 160);
+}
+
+#[test]
+fn a_version_of_a_sweep_leaves_out_deposits_that_cannot_pay_where_the_reserve_does_not() {
+    let mut deposits = vec![deposit(1_000_000, 900_000); 4];
+    deposits[0] = deposit(100_000, 200);
+    let (mut ledger, first) =
+        bound(with_deposits(&deposits), &sweep(&with_deposits(&deposits), &at(1_000)).expect("all"));
+    assert_eq!(first.content.deposits.len(), 4);
+    ledger.reserve_sat = 500;
+    let content = version(&replaced(&first), &ledger, &at(500_000)).expect("the others");
+    assert!(content.deposits.len() == 3 && !content.deposits.contains(&outpoint(0)), "{content:?}");
+    assert!(replaces(&first, &made(&content, &ledger)));
 }
 
 #[test]

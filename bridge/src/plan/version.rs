@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use bitcoin::Amount;
+use bitcoin::{Amount, OutPoint};
 
 use super::conditions::Conditions;
+use super::left_out::without_the_poor;
+use super::more_outputs::with_more_outputs;
 use super::proposal::propose;
-use super::tied_again::with_more_outputs;
+use super::sweep;
 use crate::peg::Content;
 use crate::vault_tx::draft::Built;
 use crate::vault_tx::facts::LedgerFacts;
@@ -22,22 +24,36 @@ pub struct Replaced<'a> {
     /// Of the dearest version that was broadcast, with what was spent on its child.
     pub fee: Amount,
     pub vsize: u64,
+    /// The highest rate of all that is bound over its inputs, and may confirm.
+    pub bound_rate: u64,
 }
 
-/// A version that pays more than what it replaces; none if that is not to be had, most of all because the reserve cannot pay: then it waits.
+/// A version that pays more than what it replaces; none if that is not to be had, most of all because the reserve cannot pay: then it waits. All that is tied is in
+/// it, or else all but those who pay too little.
 #[must_use]
 pub fn version(replaced: &Replaced<'_>, ledger: &LedgerFacts, on: &Conditions) -> Option<Content> {
     let content = still_there(replaced.content, ledger, on)?;
-    let first = made(&content, ledger, on)?;
-    if replaced.is_replaced_by(&first) {
-        return Some(first.content);
-    }
-    let rate = replaced.least_rate(first.vsize).min(ledger.rules.max_rate);
-    let second = made(&Content { rate, ..content }, ledger, on)?;
-    replaced.is_replaced_by(&second).then_some(second.content)
+    let whole = |content: &Content| made(content, ledger, on);
+    let paying = |content: &Content| without_who_cannot_pay(content, replaced.bound_rate, ledger, on);
+    replaced.by(&content, ledger, whole).or_else(|| replaced.by(&content, ledger, paying))
 }
 
 impl Replaced<'_> {
+    /// What is made of a content, at its rate or else at the one that it takes.
+    fn by(&self, content: &Content, ledger: &LedgerFacts, made: impl Fn(&Content) -> Option<Built>) -> Option<Content> {
+        let first = made(content);
+        let vsize = first.as_ref().map_or(self.vsize, |first| first.vsize);
+        let rate = self.least_rate(vsize).min(ledger.rules.max_rate);
+        match first {
+            Some(first) if self.is_replaced_by(&first) => return Some(first.content),
+            // At the rate of what is bound it may be the same bytes, which the ledger binds once.
+            None if rate <= content.rate => return None,
+            _ => {}
+        }
+        let second = made(&Content { rate, ..content.clone() })?;
+        self.is_replaced_by(&second).then_some(second.content)
+    }
+
     // BIP125, rules 3, 4 and the one about rates that Bitcoin Core added.
     fn is_replaced_by(&self, built: &Built) -> bool {
         let relay_sat = built.vsize.saturating_mul(RELAY_RATE).div_ceil(1_000);
@@ -90,4 +106,18 @@ fn tied_to(outputs: &[u32], content: &Content, ledger: &LedgerFacts, most: usize
 
 fn made(content: &Content, ledger: &LedgerFacts, on: &Conditions) -> Option<Built> {
     if content.outputs.is_empty() { propose(content.clone(), ledger) } else { with_more_outputs(content, ledger, on) }
+}
+
+/// The same without who cannot pay the whole charge, where the reserve does not pay the rest.
+fn without_who_cannot_pay(content: &Content, bound_rate: u64, ledger: &LedgerFacts, on: &Conditions) -> Option<Built> {
+    if !content.outputs.is_empty() {
+        return without_the_poor(content, bound_rate, ledger, on);
+    }
+    let pays = |outpoint: &OutPoint| {
+        let deposit = ledger.deposits.get(outpoint);
+        deposit.is_some_and(|deposit| sweep::pays(deposit, content.rate, ledger))
+    };
+    let deposits: Vec<OutPoint> = content.deposits.iter().copied().filter(pays).collect();
+    // Nothing is tied to a deposit: the others are swept apart, whenever they can be.
+    if deposits.is_empty() { None } else { propose(Content { deposits, ..content.clone() }, ledger) }
 }

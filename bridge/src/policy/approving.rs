@@ -8,7 +8,7 @@ use super::outputs;
 use super::refusal::{FeeBounds, Refusal};
 use super::signed::Signed;
 use crate::peg::Content;
-use crate::plan::{Conditions, fair_reserve, is_near_reclaim, is_wanted};
+use crate::plan::{Conditions, fair_reserve, is_near_reclaim, is_poor, is_wanted, may_join};
 use crate::vault_tx::draft::{Built, build};
 use crate::vault_tx::facts::LedgerFacts;
 use crate::vault_tx::{SpentOutput, check_keys};
@@ -26,6 +26,8 @@ pub struct Proposed<'a> {
     pub is_open: bool,
     /// Outputs are in use where a bound vault transaction that may still confirm spends them; what is proposed does not count.
     pub ledger: &'a LedgerFacts,
+    /// The highest rate of what is bound, may still confirm, and spends a vault output; by its number.
+    pub bound_rates: &'a BTreeMap<u32, u64>,
     /// What the content names as inputs, in its order, as the ledger knows them.
     pub inputs: &'a [SpentOutput],
     /// Group keys by epoch, as the Federation contract and its own shares have them.
@@ -53,7 +55,7 @@ pub fn approve(proposed: &Proposed<'_>, signed: &Signed) -> Result<(), Refusal> 
     }
     check_keys(proposed.inputs, proposed.group_keys)?;
     let built = build(proposed.content, proposed.ledger)?;
-    require_that_ties_hold(&built, proposed.ledger)?;
+    require_that_ties_hold(&built, proposed)?;
     require_apart(&built, proposed)?;
     require_fair(proposed)?;
     signed.check(&built.content.withdrawals, &built.transaction, proposed.ended)?;
@@ -62,20 +64,24 @@ pub fn approve(proposed: &Proposed<'_>, signed: &Signed) -> Result<(), Refusal> 
     proposed.fee_bounds.check(proposed.content.rate)
 }
 
-/// Whoever is tied to an output waits for what spends it, and if that does not pay him until that is final. So nobody is tied to what a bound transaction spends, and
-/// what is tied to an output is in whatever spends it.
-fn require_that_ties_hold(built: &Built, ledger: &LedgerFacts) -> Result<(), Refusal> {
+/// Whoever is tied to an output waits for what spends it, and if that does not pay him until that is final. So what is tied to an output is in whatever spends it, but for those who
+/// pay too little at its rate: they would hold up all others. And nobody is tied for the first time to what a bound transaction spends, but where that is stuck because of
+/// such: it pays less than half, and blocks are dearer now.
+fn require_that_ties_hold(built: &Built, proposed: &Proposed<'_>) -> Result<(), Refusal> {
+    let (ledger, rate) = (proposed.ledger, built.content.rate);
     let outputs = &built.content.outputs;
     let paid: BTreeSet<u64> = built.content.withdrawals.iter().copied().collect();
-    let left_out = ledger.withdrawals.iter().find_map(|(id, withdrawal)| {
-        let output = withdrawal.tie.filter(|tie| outputs.contains(tie) && !paid.contains(id))?;
-        Some(Refusal::LeavesOut { output, withdrawal: *id })
-    });
-    left_out.map_or(Ok(()), Err)?;
+    let tied = || ledger.withdrawals.iter().filter(|(_, one)| one.tie.is_some_and(|tie| outputs.contains(&tie)));
+    if let Some((id, one)) = tied().find(|(id, one)| !paid.contains(id) && !is_poor(one, rate, ledger)) {
+        return Err(Refusal::LeavesOut { output: one.tie.unwrap_or_default(), withdrawal: *id });
+    }
     let is_first = |id: &u64| ledger.withdrawals.get(id).is_some_and(|withdrawal| withdrawal.tie.is_none());
-    let ties = paid.iter().any(is_first);
     let in_use = |number: &&u32| ledger.outputs.get(number).is_some_and(|output| output.in_use);
-    outputs.first().filter(|_| ties).filter(in_use).map_or(Ok(()), |number| Err(Refusal::InUse(*number)))
+    let Some(first) = outputs.first().filter(in_use).filter(|_| paid.iter().any(is_first)) else { return Ok(()) };
+    let bound_rate = proposed.bound_rates.get(first).copied().unwrap_or(u64::MAX);
+    let is_stuck = proposed.conditions.rate > bound_rate && may_join(rate, bound_rate);
+    let because_of_the_poor = tied().any(|(_, one)| is_poor(one, rate, ledger));
+    if is_stuck && because_of_the_poor { Ok(()) } else { Err(Refusal::InUse(*first)) }
 }
 
 /// Deposits whose reclaim is near are in no sweep with others.

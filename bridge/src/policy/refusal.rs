@@ -27,7 +27,9 @@ pub enum Refusal {
     #[error("something bound spends vault output {0}, and withdrawals would be tied to it for the first time")]
     InUse(u32),
     /// What is tied to an output that this spends would wait until this is final.
-    #[error("it spends vault output {output}, and does not pay withdrawal {withdrawal}, which is tied to it")]
+    #[error(
+        "it spends vault output {output}, and does not pay withdrawal {withdrawal}, which is tied to it and pays its charge"
+    )]
     LeavesOut { output: u32, withdrawal: u64 },
     /// The owner of a deposit may take it back soon, which would end the sweep of all others in it.
     #[error("the reclaim of deposit {0} is near, and others are in the same sweep")]

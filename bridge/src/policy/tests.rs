@@ -18,6 +18,7 @@ use crate::vault_tx::{SpentOutput, VaultTransaction, VaultTxError};
 struct Known {
     content: Content,
     ledger: LedgerFacts,
+    bound_rates: BTreeMap<u32, u64>,
     inputs: Vec<SpentOutput>,
     own_outputs: Vec<Option<TxOut>>,
     group_keys: BTreeMap<u32, XOnlyPublicKey>,
@@ -54,6 +55,7 @@ fn known() -> Known {
         inputs,
         content,
         ledger,
+        bound_rates: BTreeMap::new(),
         group_keys: BTreeMap::from([(1, group_key())]),
         ended: BTreeSet::new(),
         bounds: FeeBounds::around(2_000),
@@ -85,6 +87,7 @@ impl Known {
             is_final: self.is_final,
             is_open: self.is_open,
             ledger: &self.ledger,
+            bound_rates: &self.bound_rates,
             inputs: &self.inputs,
             group_keys: &self.group_keys,
             own_outputs: &self.own_outputs,
@@ -181,6 +184,38 @@ fn whatever_spends_an_output_pays_all_that_is_tied_to_it() {
     moving.conditions.tip = 10_000;
     moving.ledger.withdrawals.get_mut(&2).expect("there").tie = Some(2);
     assert_eq!(moving.approve(&Signed::default()), Err(Refusal::LeavesOut { output: 2, withdrawal: 2 }));
+}
+
+// 1, which pays 190 at most, is bound at 1 sat/vB over output 1; fees rise to 50
+fn spike() -> Known {
+    let mut known = Known::with(Content { reserve_sat: 20_000, ..payout(&[1], &[2], 50_000) });
+    let poor = known.ledger.withdrawals.get_mut(&1).expect("there");
+    (poor.tie, poor.max_fee) = (Some(1), sat(190));
+    known.ledger.outputs.get_mut(&1).expect("there").in_use = true;
+    known.bound_rates = BTreeMap::from([(1, 1_000)]);
+    (known.bounds, known.conditions.rate) = (FeeBounds::around(50_000), 50_000);
+    known
+}
+
+#[test]
+fn who_pays_too_little_may_be_left_out_and_nobody_else() {
+    assert_eq!(spike().approve(&Signed::default()), Ok(()), "2 is paid in place of 1");
+    let mut pays = spike();
+    pays.ledger.withdrawals.get_mut(&1).expect("there").max_fee = sat(66 * 50 + 50);
+    assert_eq!(pays.approve(&Signed::default()), Err(Refusal::LeavesOut { output: 1, withdrawal: 1 }));
+}
+
+// One member could otherwise tie whoever comes to what is about to be mined: it would wait until that is final.
+#[test]
+fn nobody_is_tied_to_what_a_bound_transaction_spends_unless_that_is_stuck_for_the_poor() {
+    for (bound_rate, own_rate) in [(25_001, 50_000), (20_000, 20_000), (u64::MAX, 50_000)] {
+        let mut known = spike();
+        (known.bound_rates, known.conditions.rate) = (BTreeMap::from([(1, bound_rate)]), own_rate);
+        assert_eq!(known.approve(&Signed::default()), Err(Refusal::InUse(1)), "{bound_rate} {own_rate}");
+    }
+    let mut nobody_is_poor = spike();
+    nobody_is_poor.ledger.withdrawals.remove(&1);
+    assert_eq!(nobody_is_poor.approve(&Signed::default()), Err(Refusal::InUse(1)));
 }
 
 #[test]

@@ -46,6 +46,14 @@ pub enum Action {
         number: u32,
         input: u32,
     },
+    /// Hand what made a deposit to Bitcoin again.
+    Resubmit {
+        outpoint: OutPoint,
+    },
+    /// Show that the block of a deposit has left the best chain, so that it gives up its place in the cap.
+    Left {
+        outpoint: OutPoint,
+    },
     /// Show that a deposit can never be swept.
     DepositGone {
         outpoint: OutPoint,
@@ -71,8 +79,8 @@ pub enum Action {
 pub enum Killed {
     /// This spends it.
     Spent(Spend),
-    /// This spends what an input of its funding spent, in a block that was left; the funding is in that block.
-    Funding { funding: Txid, left: BlockHash, input: u32, spend: Spend },
+    /// This spends what an input of its funding, or of an ancestor of that, spent in a block that was left.
+    Ancestor { ancestor: Txid, input: u32, spend: Spend },
 }
 
 /// An offer of work that nobody lets wait but for its turn.

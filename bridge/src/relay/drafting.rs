@@ -17,6 +17,8 @@ pub struct InUse {
     pub deposits: BTreeSet<OutPoint>,
     pub outputs: BTreeSet<u32>,
     pub withdrawals: BTreeSet<u64>,
+    /// The highest rate of what spends a vault output.
+    pub rates: BTreeMap<u32, u64>,
 }
 
 impl InUse {
@@ -24,12 +26,20 @@ impl InUse {
         self.deposits.extend(&content.deposits);
         self.outputs.extend(&content.outputs);
         self.withdrawals.extend(&content.withdrawals);
+        for output in &content.outputs {
+            let rate = self.rates.entry(*output).or_default();
+            *rate = content.rate.max(*rate);
+        }
     }
 
     pub fn extend(&mut self, other: &Self) {
         self.deposits.extend(&other.deposits);
         self.outputs.extend(&other.outputs);
         self.withdrawals.extend(&other.withdrawals);
+        for (output, other) in &other.rates {
+            let rate = self.rates.entry(*output).or_default();
+            *rate = (*other).max(*rate);
+        }
     }
 
     /// Whether a content spends what is in use.
@@ -51,14 +61,17 @@ impl InUse {
     }
 }
 
-/// Whether something else spends one of its inputs in the best chain, or the block of one of its deposits has left that.
+/// Whether something else spends one of its inputs in the best chain, or the block of one of its deposits has left that; or its own mempool has something else that spends
+/// one of several deposits: that may stay there for ever. One deposit alone waits for that, and is nobody else's affair.
 fn lacks_an_input(ledger: &LedgerView, bitcoin: &BitcoinView, entry: &Entry) -> bool {
     let is_taken = |outpoint: OutPoint| bitcoin.spends.get(&outpoint).is_some_and(|spend| spend.by != entry.txid);
     let has_left = |outpoint: &OutPoint| {
         let deposit = ledger.deposits.get(outpoint);
         deposit.is_some_and(|deposit| ledger.confirmations(deposit.block) == Some(0))
     };
-    entry.outpoints().any(is_taken) || entry.content.deposits.iter().any(has_left)
+    let deposits = &entry.content.deposits;
+    let is_contested = |outpoint: &OutPoint| deposits.len() > 1 && bitcoin.contests(ledger, outpoint);
+    entry.outpoints().any(is_taken) || deposits.iter().any(has_left) || deposits.iter().any(is_contested)
 }
 
 /// All that can be had now; none before the key is in force, or before the ledger has said what limits it.
@@ -79,6 +92,7 @@ pub fn ledger_facts(ledger: &LedgerView, in_use: &InUse) -> Option<LedgerFacts> 
         coming: coming(ledger),
         bound: ledger.entries.values().map(|entry| entry.txid).collect(),
         reserve_sat: ledger.info.books.reserve_sat,
+        credit: Amount::ZERO,
         cap_left: Amount::ZERO,
         window_left: Amount::ZERO,
         epoch: ledger.info.epoch,

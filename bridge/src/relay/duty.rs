@@ -48,6 +48,8 @@ pub enum Task {
     /// Coins for what a vault transaction sweeps: all that is ready, or one deposit by its place.
     Mint(u32, Option<u32>),
     Void(u32),
+    Resubmit(OutPoint),
+    Left(OutPoint),
     DepositGone(OutPoint),
     OutputGone(u32),
     Alarm(u32),

@@ -4,7 +4,8 @@
 //!   an input is gone, finally spent by another, or the output of a void one            Void
 //!   a block spends a vault output by what is not bound    alarm_blocks deep            Alarm
 //!                                                         final_blocks deep            Gone
-//!   ... a deposit, or what its funding spent              final_blocks deep            Gone
+//!   ... a deposit, or what its funding, or an ancestor    final_blocks deep            Gone
+//!   of that, spent in a block that was left
 //! ```
 
 use std::collections::BTreeSet;
@@ -83,27 +84,29 @@ fn stolen(ledger: &LedgerView, bitcoin: &BitcoinView, number: u32, output: &Outp
 
 fn killed(ledger: &LedgerView, bitcoin: &BitcoinView, outpoint: &OutPoint, deposit: &Deposit) -> Option<Offer<Action>> {
     let spent = foreign_spend(ledger, bitcoin, outpoint).map(Killed::Spent);
-    let killed = spent.or_else(|| funding_killed(ledger, bitcoin, outpoint, deposit))?;
+    let killed = spent.or_else(|| ancestor_killed(ledger, bitcoin, outpoint, deposit))?;
     let height = match killed {
-        Killed::Spent(spend) | Killed::Funding { spend, .. } => spend.block.height,
+        Killed::Spent(spend) | Killed::Ancestor { spend, .. } => spend.block.height,
     };
     let is_final = bitcoin.depths(ledger).confirmations_at(height) >= ledger.info.parameters.final_blocks;
     let action = Action::DepositGone { outpoint: *outpoint, killed };
     is_final.then(|| offer(Task::DepositGone(*outpoint), action))
 }
 
-fn funding_killed(
+fn ancestor_killed(
     ledger: &LedgerView,
     bitcoin: &BitcoinView,
     outpoint: &OutPoint,
     deposit: &Deposit,
 ) -> Option<Killed> {
-    let left = deposit.block_hash.filter(|_| ledger.confirmations(deposit.block) == Some(0))?;
-    let (input, spend) = bitcoin.fundings.inputs_of(outpoint).find_map(|(input, spent)| {
-        let spend = bitcoin.spends.get(&spent).filter(|spend| spend.by != outpoint.txid)?;
-        Some((input, *spend))
-    })?;
-    Some(Killed::Funding { funding: outpoint.txid, left, input, spend })
+    if ledger.confirmations(deposit.block) != Some(0) {
+        return None;
+    }
+    bitcoin.fundings.inputs_of(outpoint).find_map(|(ancestor, input, spent)| {
+        // An ancestor that is back spends the same.
+        let spend = bitcoin.spends.get(&spent).filter(|spend| !bitcoin.fundings.is_of(outpoint, spend.by))?;
+        Some(Killed::Ancestor { ancestor, input, spend: *spend })
+    })
 }
 
 /// What spends an output in the best chain, if no vault transaction that is bound.

@@ -145,6 +145,9 @@ pub(crate) fn bitcoin(height: u32, payments: &[(OutPoint, u32)]) -> BitcoinView 
         comparison: Some(Comparison { light: tip, own: tip, fork: height, first_unknown: None }),
         headers: Vec::new(),
         places: BTreeMap::new(),
+        lost: Default::default(),
+        unconfirmed: Arc::default(),
+        packages: BTreeMap::new(),
         rates: Some(Rates { now: 2_000, usual: 2_000 }),
         read: height,
     }

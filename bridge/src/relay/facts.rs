@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use bitcoin::OutPoint;
 use bitcoin::block::Header;
+use bitcoin::{Amount, OutPoint, Txid};
 
 use super::confirmations::Depths;
 use super::deposit_tracker::TrackedDeposit;
@@ -31,10 +31,26 @@ pub struct BitcoinView {
     pub headers: Vec<Header>,
     /// Where the vault transactions are that may confirm, by number; without those of which it does not say.
     pub places: BTreeMap<u32, Place>,
+    /// Deposits whose block has left, and whose funding is neither in its best chain nor in its mempool.
+    pub lost: BTreeSet<OutPoint>,
+    /// What spends deposits in its mempool.
+    pub unconfirmed: Arc<BTreeMap<OutPoint, Txid>>,
+    /// What is paid for vault transactions in its mempool, with their children; by number.
+    pub packages: BTreeMap<u32, Package>,
     /// What its own bitcoind estimates; none while it has no estimate.
     pub rates: Option<Rates>,
     /// How far back it has read the best chain, for a start after this one.
     pub read: mainchain::header::Height,
+}
+
+/// A transaction in the mempool, and the fees of what spends its outputs there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Package {
+    pub fee: Amount,
+    pub vsize: u64,
+    /// The same of it and all its descendants.
+    pub with_children: Amount,
+    pub vsize_with_children: u64,
 }
 
 /// The facts of one decision.
@@ -50,6 +66,13 @@ pub struct Facts<'a> {
 }
 
 impl BitcoinView {
+    /// Whether something that is no bound vault transaction spends a deposit in the mempool.
+    #[must_use]
+    pub fn contests(&self, ledger: &LedgerView, outpoint: &OutPoint) -> bool {
+        let by = self.unconfirmed.get(outpoint);
+        by.is_some_and(|by| !ledger.entries.values().any(|entry| entry.txid == *by))
+    }
+
     /// How many headers the light client lacks; none while that is being found out.
     #[must_use]
     pub fn headers_ahead(&self, ledger: &LedgerView) -> u32 {
@@ -61,5 +84,14 @@ impl BitcoinView {
     #[must_use]
     pub fn depths(&self, ledger: &LedgerView) -> Depths {
         Depths::new(ledger.light(), self.comparison.as_ref())
+    }
+}
+
+impl Package {
+    /// What a miner gets for each 1,000 vB of it, alone or with what its children add.
+    #[must_use]
+    pub fn rate(&self) -> u64 {
+        let rate = |fee: Amount, vsize: u64| fee.to_sat().saturating_mul(1_000) / vsize.max(1);
+        rate(self.fee, self.vsize).max(rate(self.with_children, self.vsize_with_children))
     }
 }

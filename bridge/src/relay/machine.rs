@@ -73,7 +73,9 @@ impl Machine {
         self.duty.ended(task);
         match outcome {
             // The mempool takes a moment to show it, and blocks to hold it.
-            Outcome::Sent if matches!(action, Action::Broadcast { .. } | Action::Propose { .. }) => {
+            Outcome::Sent
+                if matches!(action, Action::Broadcast { .. } | Action::Propose { .. } | Action::Resubmit { .. }) =>
+            {
                 self.duty.hold(task, clock_ms);
                 None
             }

@@ -10,23 +10,27 @@
 //!   its own bitcoind -blocks-> following (deposit_tracker, past, spends) --/
 //!                    -tips---> headers -> confirmations ------------------/
 //!
+//!   resubmitting    fundings that left the best chain and the mempool
 //!   registrations   which addresses to look for in blocks;  past: blocks of before, for payments that came before their addresses
 //!   proving, proposing, binding, settlement, minting, ends, refunds    what is owed, a file for each subject;  owed: all of it, in order
 //!   drafting        the ledger's facts for whoever makes or checks a vault transaction
+//!   contested       deposits that something else spends in the mempool
 //!   versions        when another version replaces one that waits
 //!   refusals, proposers    what was refused, and whose proposals come to nothing: neither stops the rest
 //!   duty            whose turn it is, and how long what failed is left alone
 //!   fees            what a vault transaction should pay;  places: where one is on Bitcoin;  fundings: what deposits were made of
-//!   latecomers      which members kept others waiting
+//!   latecomers      which members kept others waiting;  absent: which approve nothing while too few do
 //!   approval        when its own policy is asked, and asked again;  key_confirmation: when the federation's key is confirmed
 //!   posts, outgoing what is sent to the sidechain, and what became of it
 //! ```
 //! The shell around it is `io/relayer`: a gatherer asks node and bitcoind, a performer acts, a store keeps.
 
+pub mod absent;
 pub mod action;
 pub mod approval;
 pub mod binding;
 pub mod confirmations;
+pub mod contested;
 pub mod deposit_tracker;
 pub mod drafting;
 pub mod duty;
@@ -56,6 +60,7 @@ pub mod reading;
 pub mod refunds;
 pub mod refusals;
 pub mod registrations;
+pub mod resubmitting;
 pub mod settlement;
 pub mod spends;
 pub mod versions;

@@ -7,7 +7,7 @@ use super::duty::{Duty, Offer, Task};
 use super::facts::{BitcoinView, Facts};
 use super::places::Place;
 use super::view::{Entry, LedgerView};
-use super::{binding, ends, minting, proving, refunds, settlement};
+use super::{binding, ends, minting, proving, refunds, resubmitting, settlement};
 use crate::peg::VaultStatus;
 
 /// Work that every member takes part in, at once: it is not a matter of duty.
@@ -34,6 +34,7 @@ pub fn waiting(facts: &Facts<'_>, duty: &Duty) -> Vec<Offer<Action>> {
     offers.extend(binding::offers(ledger, bitcoin));
     if let Some(bitcoin) = bitcoin {
         offers.extend(proving::offers(ledger, bitcoin));
+        offers.extend(resubmitting::offers(ledger, bitcoin));
     }
     offers.extend(minting::offers(ledger, duty));
     offers.extend(ends::offers(ledger, bitcoin));

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::action::Action;
+use super::contested::Contested;
 use super::drafting::{InUse, ledger_facts};
 use super::duty::{Duty, Kind, Offer, Task};
 use super::facts::BitcoinView;
@@ -27,6 +28,7 @@ pub struct Proposing {
     proposers: Proposers,
     refusals: Refusals,
     waiting: Waiting,
+    contested: Contested,
     /// Bound vault transactions that were seen.
     bound: BTreeSet<u32>,
 }
@@ -41,6 +43,7 @@ impl Proposing {
             proposers: Proposers::default(),
             refusals: Refusals::default(),
             waiting: Waiting::default(),
+            contested: Contested::default(),
             bound: BTreeSet::new(),
         }
     }
@@ -56,6 +59,7 @@ impl Proposing {
         let verdicts = self.look(ledger, clock_ms);
         let Some(bitcoin) = bitcoin else { return (Vec::new(), verdicts) };
         self.waiting.look(ledger, bitcoin);
+        self.contested.look(ledger, bitcoin);
         let Some(on) = conditions(ledger, bitcoin, self.recovery_delay, self.low_rate) else {
             return (Vec::new(), verdicts);
         };
@@ -65,13 +69,16 @@ impl Proposing {
         // What its own bitcoind sees spent would not confirm.
         facts.deposits.retain(|outpoint, _| !bitcoin.spends.contains_key(outpoint));
         facts.outputs.retain(|_, output| !bitcoin.spends.contains_key(&output.outpoint()));
+        let alone = self.contested.split_off(&mut facts, on.tip);
         let count = ledger.entries.last_key_value().map_or(0, |(number, _)| *number);
         let mut offers = Vec::new();
         for (kind, plan) in KINDS {
             if !self.is_free(kind, ledger) {
                 continue;
             }
-            if let Some(content) = self.refusals.next(kind, &facts, clock_ms, |facts| plan(facts, &on)) {
+            let next = self.refusals.next(kind, &facts, clock_ms, |facts| plan(facts, &on));
+            let retried = || if kind == Kind::Sweep { alone.iter().find_map(|alone| plan(alone, &on)) } else { None };
+            if let Some(content) = next.or_else(retried) {
                 let patience_ms = duty.schedule().batch_ms;
                 let work = Action::Propose { kind, content };
                 offers.push(Offer { task: Task::Propose(kind, count), patience_ms, work });
@@ -91,7 +98,9 @@ impl Proposing {
         duty: &Duty,
         on: &Conditions,
     ) -> Option<Offer<Action>> {
-        let facts = ledger_facts(ledger, &InUse::default())?;
+        // It pays the same withdrawals, and may take further outputs that nothing spends.
+        let in_use = InUse { withdrawals: BTreeSet::new(), ..InUse::by_bound(ledger, Some(bitcoin)) };
+        let facts = ledger_facts(ledger, &in_use)?;
         let proposed = self.proposers.in_use(ledger);
         let versions = versions::offers(ledger, bitcoin, &self.waiting, duty, (&facts, on));
         let is_new = |offer: &Offer<Action>| match &offer.work {

@@ -6,20 +6,23 @@
 //!   signed, bitcoind refuses it, and blocks are dearer now                 the same, at once
 //!   bound, and not signed for SIGNED_WITHIN_BLOCKS                         the same, at whatever rate
 //! ```
+//! What somebody pays by a child in the mempool counts as its own. A sweep's version leaves out deposits that something else spends in the mempool.
+//!
 //! The oldest first: what spends outputs that are not in the chain waits for those. Never below what was broadcast: no node takes a cheaper
 //! replacement. If the reserve cannot pay, it waits: anybody may pay by the anchor (`causeway bump`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bitcoin::Amount;
+use bitcoin::{Amount, OutPoint};
 use mainchain::header::Height;
 
 use super::action::{Action, offer};
 use super::duty::{Duty, Kind, Offer, Task};
-use super::facts::BitcoinView;
+use super::facts::{BitcoinView, Package};
 use super::places::Place;
 use super::settlement::Rivals;
 use super::view::{Entry, LedgerView};
+use crate::peg::Content;
 use crate::plan::{self, Conditions, Replaced};
 use crate::vault_tx::facts::LedgerFacts;
 use crate::vault_tx::layout::vsize;
@@ -75,7 +78,7 @@ pub fn offers(
             continue;
         }
         if is_stuck(ledger, bitcoin, waiting, duty, on.rate, &group)
-            && let Some(content) = version(ledger, &group, facts, on)
+            && let Some(content) = version(ledger, bitcoin, &group, facts, on)
         {
             let work = Action::Propose { kind: Kind::Version, content };
             offers.push(offer(Task::Propose(Kind::Version, *number), work));
@@ -104,7 +107,8 @@ fn is_stuck(
     if !ledger.signed.contains_key(newest) && place(newest) == Some(Place::Nowhere) {
         return waited >= SIGNED_WITHIN_BLOCKS;
     }
-    let dearest = group.iter().map(|number| ledger.entries[number].content.rate).max().unwrap_or(0);
+    let paid = |number: &u32| bitcoin.packages.get(number).map_or(0, Package::rate);
+    let dearest = group.iter().map(|number| ledger.entries[number].content.rate.max(paid(number))).max().unwrap_or(0);
     let is_evicted = group.iter().all(|number| place(number) == Some(Place::Nowhere))
         && duty.times_failed(Task::Broadcast(*newest)) >= EVICTED_AFTER;
     rate > dearest && (is_evicted || waited >= TARGET_BLOCKS)
@@ -113,15 +117,27 @@ fn is_stuck(
 /// Another version of the dearest that may have been broadcast.
 fn version(
     ledger: &LedgerView,
+    bitcoin: &BitcoinView,
     group: &BTreeSet<u32>,
     facts: &LedgerFacts,
     on: &Conditions,
-) -> Option<crate::peg::Content> {
+) -> Option<Content> {
     let signed = group.iter().filter(|number| ledger.signed.contains_key(number));
-    let dearest = signed.max_by_key(|number| ledger.entries[number].content.rate);
+    let dearest = signed.max_by_key(|number| (ledger.entries[number].content.rate, **number));
     let entry = &ledger.entries[dearest.or(group.last())?];
+    let packages = group.iter().filter_map(|number| bitcoin.packages.get(number));
+    let with_children = packages.map(|package| package.with_children).max().unwrap_or(Amount::ZERO);
     let (fee, vsize) = (if dearest.is_some() { fee(entry) } else { Amount::ZERO }, size(entry));
-    plan::version(&Replaced { content: &entry.content, fee, vsize }, facts, on)
+    let bound_rate = group.iter().map(|number| ledger.entries[number].content.rate).max().unwrap_or(0);
+    let content = without_contested(&entry.content, ledger, bitcoin);
+    plan::version(&Replaced { content: &content, fee: fee.max(with_children), vsize, bound_rate }, facts, on)
+}
+
+/// Without deposits that something else spends in the mempool, if there are others.
+fn without_contested(content: &Content, ledger: &LedgerView, bitcoin: &BitcoinView) -> Content {
+    let is_free = |outpoint: &OutPoint| !bitcoin.contests(ledger, outpoint);
+    let deposits: Vec<OutPoint> = content.deposits.iter().copied().filter(is_free).collect();
+    if deposits.is_empty() { content.clone() } else { Content { deposits, ..content.clone() } }
 }
 
 /// The miners' part.

@@ -72,7 +72,7 @@ pub fn build(content: &Content, ledger: &LedgerFacts) -> Result<Built, BindError
     require_shape(content, &ledger.rules)?;
     let draft =
         if content.deposits.is_empty() { Draft::payout(content, ledger)? } else { Draft::sweep(content, ledger)? };
-    draft.require_reserve(ledger.reserve_sat)?;
+    draft.require_reserve(ledger)?;
     draft.finish(ledger)
 }
 
@@ -134,12 +134,15 @@ struct Draft {
     amounts: Vec<u64>,
     payouts: Vec<TxOut>,
     charges: Vec<u64>,
+    /// What maxima leave unpaid of whole charges.
+    short: u64,
+    /// Whether one was minted before, and whether one is not for the reserve.
+    minted: bool,
+    others: bool,
     change: u64,
     /// Miners' fee and anchor.
     cost: u64,
     vsize: u64,
-    /// The reserve's state must not stop it.
-    exempt: bool,
 }
 
 impl Draft {
@@ -151,10 +154,12 @@ impl Draft {
             amounts: Vec::new(),
             payouts: Vec::new(),
             charges: Vec::new(),
+            short: 0,
+            minted: false,
+            others: content.deposits.is_empty(),
             change: 0,
             cost: 0,
             vsize: 0,
-            exempt: false,
         }
     }
 
@@ -188,11 +193,16 @@ impl Draft {
         let charge = charges::deposit_charge(self.content.rate, rules.peg_in_fee);
         let brings = || charges::brings(deposit.amount, deposit.max_fee, charge);
         let worth = deposit.minted.unwrap_or_else(brings);
-        self.charges.push(deposit.amount.to_sat().saturating_sub(worth.to_sat()));
+        let charged = deposit.amount.to_sat().saturating_sub(worth.to_sat());
+        if deposit.minted.is_none() {
+            self.short = self.short.saturating_add(charge.to_sat().saturating_sub(charged));
+        }
+        self.charges.push(charged);
         self.amounts.push(deposit.amount.to_sat());
         self.inputs.push(outpoint);
         self.content.deposits.push(outpoint);
-        self.exempt |= deposit.minted.is_some() || deposit.for_reserve;
+        self.minted |= deposit.minted.is_some();
+        self.others |= !deposit.for_reserve;
     }
 
     // ---------------------------------------------------------------- a payout
@@ -259,6 +269,7 @@ impl Draft {
                 }
             };
             needed = needed.max(place);
+            self.short = self.short.saturating_add(full.to_sat().saturating_sub(withdrawal.max_fee.to_sat()));
             self.pay(*id, withdrawal, full.min(withdrawal.max_fee));
         }
         needed
@@ -296,7 +307,9 @@ impl Draft {
             return Ok(false);
         }
         self.cost = inputs - paid;
-        Ok(self.is_named(self.need()) && self.is_there(self.need(), reserve_sat))
+        // Not on credit: change that is made costs the reserve less.
+        let need = self.need();
+        Ok(need == 0 || (self.is_named(need) && overdraft(need, reserve_sat) <= 0))
     }
 
     fn shorten(&mut self, count: usize) {
@@ -340,20 +353,23 @@ impl Draft {
         need <= self.content.reserve_sat
     }
 
-    /// Who needs nothing is not asked: the reserve may be overdrawn.
-    fn is_there(&self, need: u64, reserve_sat: i64) -> bool {
-        self.exempt || need == 0 || i64::try_from(need).is_ok_and(|need| need <= reserve_sat)
+    /// docs/ledger.md, "credit": the reserve has it, or may be overdrawn by it. What maxima leave unpaid it must have.
+    fn is_there(&self, need: u64, ledger: &LedgerFacts) -> bool {
+        let overdraft = overdraft(need, ledger.reserve_sat);
+        let pays_the_short = self.short == 0 || i128::from(self.short) <= i128::from(ledger.reserve_sat);
+        overdraft <= 0 || (pays_the_short && overdraft <= i128::from(ledger.credit.to_sat()))
     }
 
-    fn require_reserve(&self, reserve_sat: i64) -> Result<(), BindError> {
-        let need = self.need();
-        if self.is_named(need) && self.is_there(need, reserve_sat) {
+    /// Who needs nothing is not asked: the reserve may be overdrawn. Nor is it about deposits that are minted, or all for it.
+    fn require_reserve(&self, ledger: &LedgerFacts) -> Result<(), BindError> {
+        let (need, exempt) = (self.need(), self.minted || !self.others);
+        if need == 0 || (self.is_named(need) && (exempt || self.is_there(need, ledger))) {
             return Ok(());
         }
         Err(BindError::ReserveTooSmall {
             need: Amount::from_sat(need),
             named_sat: self.content.reserve_sat,
-            reserve_sat,
+            reserve_sat: ledger.reserve_sat,
         })
     }
 
@@ -384,6 +400,11 @@ impl Draft {
             need,
         })
     }
+}
+
+/// What the reserve would be overdrawn by; 0 or less: nothing.
+fn overdraft(need: u64, reserve_sat: i64) -> i128 {
+    i128::from(need) - i128::from(reserve_sat)
 }
 
 fn sum(sat: &[u64]) -> u64 {

@@ -90,6 +90,7 @@ pub(crate) fn empty() -> LedgerFacts {
         coming: Vec::new(),
         bound: BTreeSet::new(),
         reserve_sat: 1_000_000,
+        credit: Amount::ZERO,
         cap_left: sat(100_000_000_000),
         window_left: RULES.window,
         epoch: 1,

@@ -128,6 +128,8 @@ pub struct LedgerFacts {
     pub bound: BTreeSet<Txid>,
     /// Negative while overdrawn.
     pub reserve_sat: i64,
+    /// The most that the reserve may be overdrawn by, by what a vault transaction costs beyond whole charges.
+    pub credit: Amount,
     /// What deposits may still be bound for the first time.
     pub cap_left: Amount,
     /// What may be tied for the first time now; zero while that is stopped.
@@ -138,9 +140,14 @@ pub struct LedgerFacts {
 }
 
 impl LedgerFacts {
-    /// Takes what bounds deposits and first ties now.
+    /// Takes what bounds deposits, first ties and the reserve's credit now; the reserve is known already.
     pub fn limit(&mut self, limits: &Limits) {
         self.cap_left = Amount::from_sat(limits.cap_sat.saturating_sub(limits.cap_used_sat));
         self.window_left = Amount::from_sat(if limits.stopped { 0 } else { limits.window_left_sat });
+        // Binding.sol, `_affords`.
+        let overdraft = self.reserve_sat.min(0).unsigned_abs();
+        let other = limits.missing_sat.saturating_sub(overdraft);
+        let below_the_stop = limits.stop_sat.saturating_sub(1).saturating_sub(other);
+        self.credit = Amount::from_sat(below_the_stop.min(limits.stop_sat / 2));
     }
 }

@@ -15,9 +15,8 @@ abstract contract Binding is Proposals {
     using BestChain for IBitcoinLightClient;
     using BitcoinTransaction for ByteWriter.Writer;
 
-    /// A vault transaction and its output 0. Three slots.
+    /// A vault transaction and its output 0, by its txid. Two slots, and one for the txid by number.
     struct Output {
-        bytes32 txid;
         bytes32 content;
         /// 0: it has no such output.
         uint64 changeSat;
@@ -26,9 +25,12 @@ abstract contract Binding is Proposals {
         /// Of the block it settled in.
         uint32 height;
         bytes8 blockHead;
-        uint32 epoch;
-        uint8 scriptVersion;
+        /// More epochs than there will be.
+        uint24 epoch;
+        /// What became of it, and above these four bits the version of its output's script.
         uint8 flags;
+        /// 0: there is none.
+        uint32 number;
     }
 
     /// A vault transaction in the making.
@@ -41,6 +43,8 @@ abstract contract Binding is Proposals {
         uint256 paidSat;
         /// Of withdrawals, or deposits.
         int256 chargesSat;
+        /// What maxima leave unpaid of whole charges.
+        uint256 shortSat;
         /// Outputs of withdrawals, serialised.
         bytes payouts;
         uint256 changeSat;
@@ -60,14 +64,15 @@ abstract contract Binding is Proposals {
     uint8 private constant ROOTED = 8;
     /// The group key with the recovery leaf alone. Another leaf is another version.
     uint8 private constant SCRIPT_VERSION = 1;
+    uint256 internal constant SCRIPT_VERSION_AT = 4;
     /// Dust limit of a taproot output.
     uint256 private constant MIN_CHANGE_SAT = 330;
     /// amount, script length, `5120<key>`
     uint256 private constant CHANGE_BYTES = 43;
     uint256 private constant ANCHOR_BYTES = 13;
 
-    mapping(uint32 number => Output) internal _outputs;
-    mapping(bytes32 txid => uint32 number) public numberOf;
+    mapping(bytes32 txid => Output) internal _outputs;
+    mapping(uint32 number => bytes32 txid) internal _txids;
     uint32 public vaultTransactionCount;
 
     IDeposits internal immutable _deposits;
@@ -75,10 +80,12 @@ abstract contract Binding is Proposals {
     uint32 internal immutable _finalBlocks;
     uint64 private immutable _capSat;
     uint256 private immutable _usefulSat;
+    uint256 private immutable _stopSat;
 
     constructor(IBridge.Parameters memory parameters) {
         (_deposits, _client) = (_bridge.deposits(), _bridge.lightClient());
         (_finalBlocks, _capSat, _usefulSat) = (parameters.finalBlocks, parameters.capSat, parameters.usefulSat);
+        _stopSat = parameters.stopSat;
     }
 
     function bind(uint64 proposal, Content calldata content) external unlocked returns (uint32 number) {
@@ -106,7 +113,7 @@ abstract contract Binding is Proposals {
         IBridge.Books memory books = _bridge.books();
         uint256 held = uint256(books.vault) + books.unswept + books.lost;
         uint64 room = held < _capSat ? uint64(_capSat - held) : 0;
-        (draft.content.deposits, draft.amountsSat, draft.chargesSat, draft.exempt) =
+        (draft.content.deposits, draft.amountsSat, draft.chargesSat, draft.shortSat, draft.exempt) =
             _deposits.take(content.deposits, content.epoch, content.rate, room);
         if (draft.amountsSat.length == 0) revert NothingLeft();
         draft.inputs = draft.content.deposits;
@@ -125,7 +132,7 @@ abstract contract Binding is Proposals {
             _fit(draft, draft.inputs.length);
             return;
         }
-        uint256[3] memory sums;
+        uint256[4] memory sums;
         (draft.content.withdrawals, draft.payouts, sums) = _bridge.tie(number, content, draft.content.outputs, draft.rooted);
         if (draft.content.withdrawals.length == 0) {
             // docs/ledger.md, "rooted": the rest of the answer would not help.
@@ -133,7 +140,7 @@ abstract contract Binding is Proposals {
             revert NothingLeft();
         }
         draft.paidSat = sums[0] - sums[1];
-        draft.chargesSat = int256(sums[1]);
+        (draft.chargesSat, draft.shortSat) = (int256(sums[1]), sums[3]);
         _fit(draft, sums[2]);
     }
 
@@ -145,13 +152,14 @@ abstract contract Binding is Proposals {
         uint256 count = 0;
         for (uint256 i = 0; i < wanted; ++i) {
             uint32 number = content.outputs[i];
-            Output storage output = _outputs[number];
+            bytes32 txid = _txids[number];
+            Output storage output = _outputs[txid];
             OutputStatus status = _outputStatus(output);
             bool fits = output.epoch == content.epoch;
             if (i == 0 && status != OutputStatus.Live) revert OutputNotLive(number, status);
             if (i == 0 && !fits) revert WrongEpoch(number, output.epoch, content.epoch);
             if (status != OutputStatus.Live || !fits) continue;
-            (kept[count], inputs[count], amountsSat[count]) = (number, Outpoint(output.txid, 0), output.changeSat);
+            (kept[count], inputs[count], amountsSat[count]) = (number, Outpoint(txid, 0), output.changeSat);
             ++count;
         }
         (draft.content.outputs, draft.inputs, draft.amountsSat) = (kept, inputs, amountsSat);
@@ -186,8 +194,9 @@ abstract contract Binding is Proposals {
         _size(draft, draft.inputs.length, false);
         if (draft.inputsSat < draft.paidSat + draft.costSat) return false;
         draft.costSat = draft.inputsSat - draft.paidSat;
-        (uint256 needSat, int64 reserveSat) = _need(draft);
-        return needSat == 0 || (needSat <= draft.content.reserveSat && int256(needSat) <= reserveSat);
+        uint256 needSat = _needSat(draft);
+        // Not on credit: change that is made costs the reserve less.
+        return needSat == 0 || (needSat <= draft.content.reserveSat && int256(needSat) <= _bridge.books().reserve);
     }
 
     function _shorten(Draft memory draft, uint256 count) private pure {
@@ -211,18 +220,30 @@ abstract contract Binding is Proposals {
         draft.costSat = Charges.cost(vsize, draft.content.rate);
     }
 
-    /// What the reserve adds, and what it has. Who needs nothing is not asked: the reserve may be overdrawn.
-    function _need(Draft memory draft) private view returns (uint256 needSat, int64 reserveSat) {
+    /// What the reserve adds.
+    function _needSat(Draft memory draft) private pure returns (uint256) {
         int256 need = int256(draft.costSat) - draft.chargesSat;
-        if (need <= 0) return (0, 0);
-        return (uint256(need), _bridge.books().reserve);
+        return need <= 0 ? 0 : uint256(need);
     }
 
+    /// Who needs nothing is not asked: the reserve may be overdrawn.
     function _requireReserve(Draft memory draft) private view {
-        (uint256 needSat, int64 reserveSat) = _need(draft);
+        uint256 needSat = _needSat(draft);
+        if (needSat == 0) return;
+        IBridge.Books memory books = _bridge.books();
         bool named = needSat <= draft.content.reserveSat;
-        bool there = draft.exempt || needSat == 0 || int256(needSat) <= reserveSat;
-        if (!named || !there) revert ReserveTooSmall(needSat, draft.content.reserveSat, reserveSat);
+        bool there = draft.exempt || _affords(needSat, draft.shortSat, books);
+        if (!named || !there) revert ReserveTooSmall(needSat, draft.content.reserveSat, books.reserve);
+    }
+
+    /// docs/ledger.md, "credit": the reserve has it, or is overdrawn by it. What maxima leave unpaid it must have: else whoever names a low maximum
+    /// before a spike would draw on all others.
+    function _affords(uint256 needSat, uint256 shortSat, IBridge.Books memory books) private view returns (bool) {
+        int256 overdraft = int256(needSat) - books.reserve;
+        if (overdraft <= 0) return true;
+        if (shortSat != 0 && int256(shortSat) > books.reserve) return false;
+        uint256 overdraftSat = uint256(overdraft);
+        return 2 * overdraftSat <= _stopSat && uint256(books.lost) + books.unswept + overdraftSat < _stopSat;
     }
 
     function _write(Draft memory draft) private view returns (bytes memory) {
@@ -240,14 +261,21 @@ abstract contract Binding is Proposals {
 
     function _record(uint32 number, uint64 proposal, Draft memory draft, bytes memory transaction) private {
         bytes32 txid = sha256(bytes.concat(sha256(transaction)));
-        uint32 known = numberOf[txid];
-        if (known != 0) revert AlreadyBound(known);
-        numberOf[txid] = number;
-        Output storage output = _outputs[number];
-        (output.txid, output.content) = (txid, keccak256(abi.encode(draft.content)));
-        (output.changeSat, output.epoch, output.scriptVersion) = (uint64(draft.changeSat), _federation.epoch(), SCRIPT_VERSION);
-        output.flags = draft.rooted ? ROOTED : 0;
+        Output storage output = _outputs[txid];
+        if (output.number != 0) revert AlreadyBound(output.number);
+        _txids[number] = txid;
+        output.content = keccak256(abi.encode(draft.content));
+        (output.changeSat, output.epoch, output.number) = (uint64(draft.changeSat), uint24(_federation.epoch()), number);
+        output.flags = SCRIPT_VERSION << uint8(SCRIPT_VERSION_AT) | (draft.rooted ? ROOTED : 0);
         emit Bound(number, txid, proposal, draft.content, uint64(draft.changeSat), draft.amountsSat, transaction);
+    }
+
+    function numberOf(bytes32 txid) external view returns (uint32) {
+        return _outputs[txid].number;
+    }
+
+    function _output(uint32 number) internal view returns (Output storage) {
+        return _outputs[_txids[number]];
     }
 
     function _sum(uint64[] memory amounts, uint256 count) private pure returns (uint256 sum) {
@@ -258,12 +286,12 @@ abstract contract Binding is Proposals {
 
     /// docs/ledger.md, "rooted": what is tied to it can always be ended, by a version over something that no reorganisation takes.
     function _isRooted(uint32 number) internal view returns (bool) {
-        return _outputs[number].flags & ROOTED != 0 || _isFinal(number);
+        return _output(number).flags & ROOTED != 0 || _isFinal(number);
     }
 
     /// Settled, and beyond any reorganisation. Not for 0.
     function _isFinal(uint32 number) internal view returns (bool) {
-        Output storage output = _outputs[number];
+        Output storage output = _output(number);
         return output.flags & SETTLED != 0 && _client.isDeep(output.height, output.blockHead, _finalBlocks);
     }
 

@@ -5,7 +5,8 @@ import {IBridge} from "../interfaces/IBridge.sol";
 import {IFederation} from "../interfaces/IFederation.sol";
 import {IVault} from "../interfaces/IVault.sol";
 
-/// What members propose and approve. Each member has a few places, so nobody fills anything for others, and a proposal binds nothing.
+/// What members propose and approve. Each member has a few places, so nobody fills anything for others, and a proposal binds nothing. Each place has a
+/// quota of bytes too: what is proposed is an event, which nodes keep for ever.
 ///
 /// A proposal's number is made of the place's generation (upper 40 bits), the member (16) and the place (8), so it never comes back.
 abstract contract Proposals is IVault {
@@ -15,15 +16,23 @@ abstract contract Proposals is IVault {
         uint128 approvals;
         /// Proposals made here so far.
         uint40 generation;
-        /// 0: bound, or nothing yet.
+        /// When the last one was proposed.
         uint40 openedAt;
-        uint32 epoch;
+        /// 0: it is bound, or there is none yet. More epochs than there will be.
+        uint24 epoch;
+        /// Of the quota, when the last one was proposed.
+        uint24 usedBytes;
     }
 
     /// A member can have a payout, a sweep, a further version and a refresh open.
     uint8 public constant QUOTA = 4;
     /// Nothing is signed before `bind`, so an approval that lies longer than this is at an old rate and lapses.
     uint40 public constant APPROVAL_SECONDS = 1 hours;
+    /// Of calls that propose at one place, and refills evenly in an hour: some 70 of the largest proposals, or 550 small ones.
+    uint256 public constant PROPOSAL_QUOTA_BYTES = 524_288;
+    uint256 private constant QUOTA_SECONDS = 1 hours;
+    /// So that small proposals are bounded too: their event, and what a transaction is besides.
+    uint256 private constant PROPOSAL_BYTES = 256;
 
     mapping(uint16 member => mapping(uint8 place => Place)) private _places;
 
@@ -60,12 +69,22 @@ abstract contract Proposals is IVault {
         _requireShape(content);
 
         Place storage opened = _places[member][place];
+        uint256 usedBytes = _admit(member, place, opened);
         uint40 generation = opened.generation + 1;
         opened.content = hashOf(content);
-        (opened.approvals, opened.generation, opened.openedAt, opened.epoch) =
-        (0, generation, uint40(block.timestamp), content.epoch);
+        (opened.approvals, opened.generation, opened.openedAt) = (0, generation, uint40(block.timestamp));
+        (opened.epoch, opened.usedBytes) = (uint24(content.epoch), uint24(usedBytes));
         proposal = _number(generation, member, place);
         emit Proposed(proposal, member, opened.content, content);
+    }
+
+    /// What of the place's quota is used with this call. All of the call counts, however it is encoded and whatever is behind it.
+    function _admit(uint16 member, uint8 place, Place storage opened) private view returns (uint256) {
+        uint256 drained = (block.timestamp - opened.openedAt) * PROPOSAL_QUOTA_BYTES / QUOTA_SECONDS;
+        uint256 used = opened.usedBytes > drained ? opened.usedBytes - drained : 0;
+        uint256 want = msg.data.length + PROPOSAL_BYTES;
+        if (used + want > PROPOSAL_QUOTA_BYTES) revert ProposalsOverQuota(member, place, PROPOSAL_QUOTA_BYTES - used, want);
+        return used + want;
     }
 
     function _requireShape(Content calldata content) private view {
@@ -114,19 +133,20 @@ abstract contract Proposals is IVault {
         if (opened.content != hash) revert WrongContent(hash, opened.content);
         uint256 approvals = _count(opened.approvals);
         if (approvals < _threshold) revert NotApproved(approvals, _threshold);
-        opened.openedAt = 0;
+        opened.epoch = 0;
     }
 
     function _open(uint64 proposal) private view returns (Place storage opened) {
         opened = _places[uint16(proposal >> 8)][uint8(proposal)];
-        bool open = opened.openedAt != 0 && opened.generation == proposal >> 24;
+        bool open = opened.epoch != 0 && opened.generation == proposal >> 24;
         if (!open || block.timestamp > opened.openedAt + APPROVAL_SECONDS) revert NotOpen(proposal);
     }
 
     function proposalAt(uint16 member, uint8 place) external view returns (Proposal memory) {
         Place storage found = _places[member][place];
         uint64 number = _number(found.generation, member, place);
-        return Proposal(found.content, found.approvals, found.openedAt, found.epoch, number);
+        uint40 openedAt = found.epoch == 0 ? 0 : found.openedAt;
+        return Proposal(found.content, found.approvals, openedAt, found.epoch, number);
     }
 
     function hashOf(Content calldata content) public pure returns (bytes32) {

@@ -40,6 +40,7 @@ abstract contract Withdrawals is Bounds {
         uint256 feeSat;
         uint256 grossSat;
         uint256 chargesSat;
+        uint256 shortSat;
         /// Of the outputs, so many are tied to.
         uint256 needed;
         uint256 count;
@@ -141,7 +142,7 @@ abstract contract Withdrawals is Bounds {
     function tie(uint32 number, IVault.Content calldata content, uint32[] calldata outputs, bool rooted)
         external
         onlyBy(address(vault))
-        returns (uint64[] memory kept, bytes memory serialised, uint256[3] memory sums)
+        returns (uint64[] memory kept, bytes memory serialised, uint256[4] memory sums)
     {
         uint256 wanted = content.withdrawals.length;
         kept = new uint64[](wanted);
@@ -159,7 +160,7 @@ abstract contract Withdrawals is Bounds {
         assembly ("memory-safe") {
             mstore(kept, count)
         }
-        return (kept, ByteWriter.finish(tying.writer), [tying.grossSat, tying.chargesSat, tying.needed]);
+        return (kept, ByteWriter.finish(tying.writer), [tying.grossSat, tying.chargesSat, tying.needed, tying.shortSat]);
     }
 
     /// Whether the payout pays the withdrawal; if so, its output is written.
@@ -177,7 +178,7 @@ abstract contract Withdrawals is Bounds {
         uint256 chargeSat = full < record.maxFeeSat ? full : record.maxFeeSat;
         if (place > tying.needed) tying.needed = place;
         tying.grossSat += record.amountSat;
-        tying.chargesSat += chargeSat;
+        (tying.chargesSat, tying.shortSat) = (tying.chargesSat + chargeSat, tying.shortSat + full - chargeSat);
         tying.writer.putOutput(uint64(record.amountSat - chargeSat), _script(record));
         emit WithdrawalTied(id, record.tie, tying.number, uint64(chargeSat));
         return true;

@@ -412,10 +412,10 @@ interface IBridge {
     /// @param rooted whether withdrawals may be tied to the first one that were not before.
     /// @return kept ids of the withdrawals that it pays.
     /// @return serialised their outputs, one behind the other.
-    /// @return sums gross amounts, charges, and how many of `outputs` are needed for the ties.
+    /// @return sums gross amounts, charges, how many of `outputs` are needed for the ties, and what maxima leave unpaid of whole charges.
     function tie(uint32 number, IVault.Content calldata content, uint32[] calldata outputs, bool rooted)
         external
-        returns (uint64[] memory kept, bytes memory serialised, uint256[3] memory sums);
+        returns (uint64[] memory kept, bytes memory serialised, uint256[4] memory sums);
 
     /// Notes that a payout has settled (`up`) or is unsettled.
     /// @param number of the vault transaction.

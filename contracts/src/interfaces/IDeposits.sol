@@ -255,10 +255,11 @@ interface IDeposits {
     /// @return kept those that can be swept.
     /// @return amountsSat of these.
     /// @return chargesSat sum of what they pay: of those minted before, all above what was minted.
-    /// @return exempt whether the reserve's state must not stop the sweep: one was minted before, or goes to the reserve.
+    /// @return shortSat what maxima leave unpaid of whole charges.
+    /// @return exempt whether the reserve's state must not stop the sweep: one was minted before, or all go to the reserve.
     function take(IVault.Outpoint[] calldata wanted, uint32 epoch, uint64 rate, uint64 roomSat)
         external
-        returns (IVault.Outpoint[] memory kept, uint64[] memory amountsSat, int256 chargesSat, bool exempt);
+        returns (IVault.Outpoint[] memory kept, uint64[] memory amountsSat, int256 chargesSat, uint256 shortSat, bool exempt);
 
     /// Notes that a sweep has settled (`up`) or is unsettled.
     /// @param number of the vault transaction.

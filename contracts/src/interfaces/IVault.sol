@@ -48,7 +48,7 @@ interface IVault {
         uint128 approvals;
         /// When it was proposed, in seconds; 0: nothing is open here.
         uint40 openedAt;
-        /// Epoch of its inputs, whose members approve.
+        /// Epoch of its inputs, whose members approve; 0: nothing is open here.
         uint32 epoch;
         /// Its number; never comes back.
         uint64 number;
@@ -169,6 +169,9 @@ interface IVault {
     /// @param height of its block.
     event Alarm(uint32 indexed number, bytes32 killer, uint32 height);
 
+    /// A theft stops first ties already.
+    error AlreadyAlarmed();
+
     // ------------------------------------------------------------------ errors: making the contract, and who may call
 
     /// Only that contract may call this function.
@@ -194,6 +197,13 @@ interface IVault {
     /// @param place asked for.
     /// @param quota places.
     error NoSuchPlace(uint8 place, uint8 quota);
+
+    /// What is proposed is kept by all nodes for ever: `PROPOSAL_QUOTA_BYTES` of calls an hour at a place, 256 more for each.
+    /// @param member index of the caller.
+    /// @param place at which it proposes.
+    /// @param leftBytes of the quota now.
+    /// @param wantBytes of this call.
+    error ProposalsOverQuota(uint16 member, uint8 place, uint256 leftBytes, uint256 wantBytes);
 
     /// A transaction is either a sweep (deposits only) or a payout (vault outputs, and withdrawals if any).
     error MixedOrEmpty();
@@ -264,7 +274,7 @@ interface IVault {
     /// @param outputsSat sum of payouts and cost.
     error TooLittle(uint256 inputsSat, uint256 outputsSat);
 
-    /// The reserve would add more than it holds, or more than the content names.
+    /// The reserve would add more than the content names, or than it holds and may be overdrawn by.
     /// @param wantSat that would be added.
     /// @param namedSat `reserveSat` of the content.
     /// @param reserveSat in the reserve; negative while overdrawn.
@@ -285,9 +295,9 @@ interface IVault {
     /// @param number asked for.
     error NoSuchVaultTransaction(uint32 number);
 
-    /// The proven transaction is not the one in the ledger.
+    /// The proven transaction does not have this number in the ledger.
     /// @param gotTxid proven.
-    /// @param wantTxid in the ledger.
+    /// @param wantTxid that has it; zero: none.
     error WrongTransaction(bytes32 gotTxid, bytes32 wantTxid);
 
     /// Settled, and its block is in the best chain.
@@ -340,7 +350,7 @@ interface IVault {
 
     /// A member proposes a vault transaction at one of its `QUOTA` places; what was open there is dropped. Binds nothing.
     ///
-    /// Reverts with Reentered, WrongNetwork, NotAMember, NoSuchPlace, NoGroupKey, MixedOrEmpty, TooMany, NotAscending or RateOutOfBounds.
+    /// Reverts with Reentered, WrongNetwork, NotAMember, NoSuchPlace, ProposalsOverQuota, NoGroupKey, MixedOrEmpty, TooMany, NotAscending or RateOutOfBounds.
     /// @param network `networkId` of the Federation.
     /// @param place 0 to QUOTA - 1.
     /// @param content what to spend and pay.
@@ -372,7 +382,7 @@ interface IVault {
     /// Shows a vault transaction in the best chain (one confirmation): its inputs are spent, its withdrawals paid, its deposits swept and, where deep
     /// enough, minted. For one that is settled in a block that has left the best chain only the block changes.
     ///
-    /// Reverts with Reentered, NoSuchVaultTransaction, WrongContent, the light client's errors of `requireIncluded`, WrongTransaction, AlreadySettled,
+    /// Reverts with Reentered, the light client's errors of `requireIncluded`, WrongTransaction, WrongContent, AlreadySettled,
     /// InputNotLive or IDeposits.NotSweepable.
     /// @param number of the vault transaction.
     /// @param content as it was bound.
@@ -410,7 +420,7 @@ interface IVault {
     function gone(uint32 number, bytes calldata killer, IBitcoinLightClient.InclusionProof calldata inclusion) external;
 
     /// The same, `alarmBlocks` deep: no withdrawal is tied as long as that block is in the best chain and the loss is not booked by `gone`.
-    /// Reverts as `gone` does.
+    /// Reverts with AlreadyAlarmed while another does so, else as `gone` does.
     /// @param number of the vault output.
     /// @param killer what spends it, without witness.
     /// @param inclusion that the killer is in a block.
@@ -471,4 +481,7 @@ interface IVault {
 
     /// Seconds within which a proposal is approved and bound.
     function APPROVAL_SECONDS() external view returns (uint40);
+
+    /// Bytes of calls that propose at one place; they refill evenly in an hour.
+    function PROPOSAL_QUOTA_BYTES() external view returns (uint256);
 }

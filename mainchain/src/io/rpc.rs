@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use bitcoin::block::Header;
 use bitcoin::consensus::encode;
-use bitcoin::{Address, Amount, Block, BlockHash, Denomination, FeeRate, OutPoint, ScriptBuf, Transaction, Txid};
+use bitcoin::{
+    Address, Amount, Block, BlockHash, Denomination, FeeRate, OutPoint, ScriptBuf, SignedAmount, Transaction, Txid,
+};
 use jsonrpc::bitreq_http_async::{Builder, Error as HttpError};
 use jsonrpc::client_async::Client;
 use serde::Deserialize;
@@ -199,6 +201,8 @@ pub struct MempoolEntry {
     pub fee: Amount,
     /// Fees of it and its unconfirmed descendants.
     pub descendant_fee: Amount,
+    /// Virtual bytes of all of these.
+    pub descendant_vsize: u64,
     /// Unix time at which it entered.
     pub time: u64,
 }
@@ -502,11 +506,14 @@ impl BitcoinRpc {
         #[derive(Deserialize)]
         struct Fees {
             base: Box<RawValue>,
+            modified: Box<RawValue>,
             descendant: Box<RawValue>,
         }
         #[derive(Deserialize)]
         struct Answer {
             vsize: u64,
+            #[serde(rename = "descendantsize")]
+            descendant_vsize: u64,
             time: u64,
             fees: Fees,
         }
@@ -514,12 +521,35 @@ impl BitcoinRpc {
         let Some(answer) = none_on(code::INVALID_ADDRESS_OR_KEY, answer)? else {
             return Ok(None);
         };
+        let Fees { base, modified, descendant } = answer.fees;
+        let fee = bitcoins("getmempoolentry", &base)?;
+        let signed = |json: &RawValue| signed_bitcoins("getmempoolentry", json);
+        // What its operator would like it to pay (`prioritisetransaction`) counts in both, and is paid by nobody.
+        let of_descendants =
+            signed(&descendant)?.checked_sub(signed(&modified)?).and_then(|fee| fee.to_unsigned().ok());
         Ok(Some(MempoolEntry {
             vsize: answer.vsize,
-            fee: bitcoins("getmempoolentry", &answer.fees.base)?,
-            descendant_fee: bitcoins("getmempoolentry", &answer.fees.descendant)?,
+            fee,
+            descendant_fee: of_descendants.and_then(|of_others| fee.checked_add(of_others)).unwrap_or(fee),
+            descendant_vsize: answer.descendant_vsize,
             time: answer.time,
         }))
+    }
+
+    /// What spends each of these outputs in the mempool, in their order.
+    pub async fn spending(&self, outpoints: &[OutPoint]) -> Result<Vec<Option<Txid>>, RpcError> {
+        #[derive(Deserialize)]
+        struct Answer {
+            #[serde(rename = "spendingtxid")]
+            by: Option<Txid>,
+        }
+        if outpoints.is_empty() {
+            return Ok(Vec::new());
+        }
+        let asked: Vec<Value> =
+            outpoints.iter().map(|outpoint| json!({ "txid": outpoint.txid, "vout": outpoint.vout })).collect();
+        let answers: Vec<Answer> = self.call("gettxspendingprevout", json!([asked])).await?;
+        Ok(answers.into_iter().map(|answer| answer.by).collect())
     }
 
     /// All unconfirmed transactions' ids.
@@ -779,6 +809,108 @@ fn decode<T: encode::Decodable>(method: &'static str, hex: &str) -> Result<T, Rp
 
 /// Reads an amount from the digits of the JSON text: it never becomes a float.
 fn bitcoins(method: &'static str, json: &RawValue) -> Result<Amount, RpcError> {
-    Amount::from_str_in(json.get(), Denomination::Bitcoin)
-        .map_err(|error| RpcError::BadAnswer { method, reason: format!("amount {}: {error}", json.get()) })
+    let amount = satoshis(json.get()).map(Amount::from_sat).filter(|amount| *amount <= Amount::MAX_MONEY);
+    amount.ok_or_else(|| RpcError::BadAnswer {
+        method,
+        reason: format!("{} is no amount of whole satoshis, written in bitcoins", json.get()),
+    })
+}
+
+/// The same, of either sign.
+fn signed_bitcoins(method: &'static str, json: &RawValue) -> Result<SignedAmount, RpcError> {
+    let text = json.get();
+    let (digits, sign) = text.strip_prefix('-').map_or((text, 1), |digits| (digits, -1));
+    let sat = satoshis(digits).and_then(|sat| i64::try_from(sat).ok());
+    sat.map(|sat| SignedAmount::from_sat(sign * sat)).ok_or_else(|| RpcError::BadAnswer {
+        method,
+        reason: format!("{text} is no amount of whole satoshis, written in bitcoins"),
+    })
+}
+
+/// Bitcoins as JSON writes numbers (RFC 8259, section 6), in satoshis: `0.00002` and `2e-5` are the same. None for anything else, and for parts of a satoshi.
+fn satoshis(text: &str) -> Option<u64> {
+    const DECIMALS: i64 = 8;
+    let (number, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let (whole, part) = number.split_once('.').unwrap_or((number, "0"));
+    let is_digits = |digits: &str| !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
+    if !is_digits(whole) || !is_digits(part) {
+        return None;
+    }
+    let digits = format!("{whole}{part}");
+    let kept = digits.trim_end_matches('0');
+    if kept.is_empty() {
+        return Some(0);
+    }
+    let dropped = i64::try_from(digits.len() - kept.len()).ok()?;
+    let decimals = i64::try_from(part.len()).ok()?;
+    // The last digit that counts is of so many satoshis.
+    let power = i64::from(exponent.parse::<i32>().ok()?) + DECIMALS + dropped - decimals;
+    kept.parse::<u64>().ok()?.checked_mul(10_u64.checked_pow(u32::try_from(power).ok()?)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_amount_that_may_be_negative_is_read_with_its_sign() {
+        let read = |text: &str| signed_bitcoins("", &RawValue::from_string(text.to_owned()).expect("JSON")).ok();
+        assert_eq!(read("-0.99999833"), Some(SignedAmount::from_sat(-99_999_833)));
+        assert_eq!(read("2e-5"), Some(SignedAmount::from_sat(2_000)));
+        assert_eq!(read("1e-9"), None);
+    }
+
+    #[test]
+    fn amounts_are_read_from_their_digits_with_or_without_exponent_and_never_rounded() {
+        for (text, sat) in [
+            ("0", 0),
+            ("0.00000000", 0),
+            ("0e5", 0),
+            ("0.00002", 2_000),
+            ("2e-5", 2_000),
+            ("2E-05", 2_000),
+            ("2.0e-5", 2_000),
+            ("1.234e-5", 1_234),
+            ("1e-8", 1),
+            ("1.5e+3", 150_000_000_000),
+            ("12345e-8", 12_345),
+            ("20999999.97690000", 2_099_999_997_690_000),
+            ("21000000", 2_100_000_000_000_000),
+            ("0.1", 10_000_000),
+            ("0.30000000", 30_000_000),
+        ] {
+            assert_eq!(satoshis(text), Some(sat), "{text}");
+        }
+        for text in [
+            "1e-9",
+            "0.000000001",
+            "2.00000001e-5",
+            "-1",
+            "-2e-5",
+            "",
+            ".",
+            "1.",
+            ".5",
+            "1e",
+            "1e-5x",
+            "0x1",
+            "1e99",
+            "\"0.1\"",
+            "null",
+            "1 ",
+        ] {
+            assert_eq!(satoshis(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn more_than_there_can_be_is_no_amount() {
+        let read = |text: &str| {
+            let json = RawValue::from_string(text.to_owned()).expect("a JSON number");
+            bitcoins("getmempoolentry", &json)
+        };
+        assert_eq!(read("2.1e7").expect("all there is"), Amount::MAX_MONEY);
+        let error = read("21000000.00000001").expect_err("more").to_string();
+        assert!(error.contains("getmempoolentry") && error.contains("21000000.00000001"), "{error}");
+    }
 }

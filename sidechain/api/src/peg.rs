@@ -255,8 +255,11 @@ pub struct Registrations {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DepositReport {
-    pub registered: bool,
-    #[serde(default)]
+    /// Whether the node has a registration of the address; none when it does not know which address an outpoint paid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registered: Option<bool>,
+    /// Of an outpoint as far as the node knows it, by the event of its proof.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
     pub deposits: Vec<Deposit>,
     /// Where the next page begins; none when these are the last.
@@ -427,6 +430,43 @@ pub enum OutputStatus {
     Gone,
     /// Its transaction can never confirm.
     Void,
+}
+
+/// `peg_getVault`: what the vault has to spend, and what waits for Bitcoin.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Vault {
+    /// Live vault outputs, by number.
+    pub outputs: Vec<LiveOutput>,
+    /// Bound vault transactions that are not settled, and may be; the newest last.
+    pub pending: Vec<Pending>,
+    /// The least number of a vault output that was looked at: of older ones nothing is said.
+    pub looked_from: u32,
+}
+
+/// A vault output that can be spent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LiveOutput {
+    pub number: u32,
+    pub txid: Txid,
+    pub amount_sat: u64,
+    pub epoch: u32,
+    /// Whether withdrawals may be tied to it for the first time.
+    pub rooted: bool,
+}
+
+/// A bound vault transaction that waits for Bitcoin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Pending {
+    pub number: u32,
+    pub txid: Txid,
+    /// When it was bound, in seconds since 1970.
+    pub bound_at: u64,
+    /// Output 0, back to the vault; 0: there is no such output.
+    pub change_sat: u64,
+    pub content: Content,
 }
 
 /// `peg_getLimits`: what bounds the peg now, and what stops payouts.

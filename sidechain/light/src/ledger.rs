@@ -12,11 +12,13 @@ use contracts::storage::{Field, entry, numbered, slots_from};
 
 use crate::script::{self, NotAScript};
 
-/// Slots of a withdrawal, a deposit, a vault transaction.
+/// Slots of a withdrawal, and of a deposit.
 const SLOTS: usize = 3;
 const _: () = assert!(bridge::record::SLOTS == SLOTS as u64);
 const _: () = assert!(deposits::record::SLOTS == SLOTS as u64);
-const _: () = assert!(vault::output::SLOTS == SLOTS as u64);
+/// Slots of a vault transaction.
+const VAULT_SLOTS: usize = 2;
+const _: () = assert!(vault::output::SLOTS == VAULT_SLOTS as u64);
 
 /// Why slots are no entry of the ledger, although they are proven: this library is for another version of the contracts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -79,7 +81,7 @@ impl Withdrawal {
     /// What no version of the contracts that this library knows writes.
     pub fn read(slots: &[U256]) -> Result<Option<Self>, NotAnEntry> {
         use bridge::record;
-        let slots = Slots::new(slots)?;
+        let slots = Slots::<SLOTS>::new(slots)?;
         let owner = slots.address(record::OWNER);
         if owner.is_zero() {
             return Ok(None);
@@ -155,7 +157,7 @@ impl Deposit {
     /// [`NotAnEntry::SlotCount`].
     pub fn read(slots: &[U256]) -> Result<Option<Self>, NotAnEntry> {
         use deposits::record;
-        let slots = Slots::new(slots)?;
+        let slots = Slots::<SLOTS>::new(slots)?;
         let recipient = slots.address(record::RECIPIENT);
         if recipient.is_zero() {
             return Ok(None);
@@ -181,6 +183,7 @@ impl Deposit {
 /// A bound vault transaction with its output 0, as `Vault` keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VaultTransaction {
+    pub number: u32,
     pub txid: Txid,
     /// Hash of its content (`Vault.hashOf`).
     pub content: B256,
@@ -205,28 +208,35 @@ const OUTPUT_SETTLED: u8 = 1;
 const OUTPUT_GONE: u8 = 2;
 const OUTPUT_VOID: u8 = 4;
 
+/// Of these bits of the flags upwards, the version of its output's script.
+const SCRIPT_VERSION_AT: u32 = 4;
+
+/// The slot of `Vault` that holds the txid of a vault transaction; zero: no transaction has the number.
+#[must_use]
+pub fn vault_transaction_txid_slot(number: u32) -> U256 {
+    numbered(vault::TXIDS, number)
+}
+
 /// The slots of `Vault` that hold a vault transaction.
 #[must_use]
-pub fn vault_transaction_slots(number: u32) -> [U256; SLOTS] {
-    slots_from(numbered(vault::OUTPUTS, number))
+pub fn vault_transaction_slots(txid: Txid) -> [U256; VAULT_SLOTS] {
+    slots_from(entry(U256::from(vault::OUTPUTS), B256::from(txid.to_byte_array())))
 }
 
 impl VaultTransaction {
-    /// From the slots of one; `None`: there is no such vault transaction.
+    /// From the slots of the one with this txid; `None`: there is no such vault transaction.
     ///
     /// # Errors
     ///
     /// [`NotAnEntry::SlotCount`].
-    pub fn read(slots: &[U256]) -> Result<Option<Self>, NotAnEntry> {
+    pub fn read(txid: Txid, slots: &[U256]) -> Result<Option<Self>, NotAnEntry> {
         use vault::output;
-        let slots = Slots::new(slots)?;
-        let txid = slots.word(output::TXID);
-        if txid.is_zero() {
-            return Ok(None);
-        }
+        let slots = Slots::<VAULT_SLOTS>::new(slots)?;
+        let Some(number) = slots.reference(output::NUMBER) else { return Ok(None) };
         let flags = slots.byte(output::FLAGS);
         Ok(Some(Self {
-            txid: Txid::from_byte_array(txid.0),
+            number,
+            txid,
             content: slots.word(output::CONTENT),
             change_sat: slots.number(output::CHANGE_SAT),
             spent_by: slots.reference(output::SPENT_BY),
@@ -236,7 +246,7 @@ impl VaultTransaction {
             height: slots.small(output::HEIGHT),
             block_head: slots.tail(output::BLOCK_HEAD),
             epoch: slots.small(output::EPOCH),
-            script_version: slots.byte(output::SCRIPT_VERSION),
+            script_version: flags >> SCRIPT_VERSION_AT,
         }))
     }
 
@@ -250,11 +260,11 @@ impl VaultTransaction {
 // ---------------------------------------------------------------- slots
 
 /// The slots of one entry.
-struct Slots([U256; SLOTS]);
+struct Slots<const N: usize>([U256; N]);
 
-impl Slots {
+impl<const N: usize> Slots<N> {
     fn new(slots: &[U256]) -> Result<Self, NotAnEntry> {
-        let read = slots.try_into().map_err(|_| NotAnEntry::SlotCount { got: slots.len(), want: SLOTS })?;
+        let read = slots.try_into().map_err(|_| NotAnEntry::SlotCount { got: slots.len(), want: N })?;
         Ok(Self(read))
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Ethereum's rules of fork Osaka, unmodified, except for:
 //! - the base fee is not burnt but paid to the block's beneficiary with the tip, so that only the Bridge changes the supply;
-//! - the free lane: members of the federation call the peg's contracts at gas price 0. Such a transaction runs with base
+//! - the free lane: members of the federation make certain calls of the peg's contracts at gas price 0. Such a transaction runs with base
 //!   fee 0, sends no value, and must succeed; its gas, bytes and number are bounded per block, for all members and for each;
 //! - no blobs (EIP-4844), no withdrawals, no requests. The contracts of EIP-4788, 7002 and 7251 are not deployed, so their
 //!   system calls do nothing (as those EIPs say for an address without code);
@@ -16,6 +16,7 @@ mod call;
 mod environment;
 mod error;
 mod evm;
+mod free_calls;
 mod header;
 mod history;
 mod instructions;
@@ -28,10 +29,11 @@ mod supply;
 pub use block::{Executed, Execution, Progress};
 pub use call::{Call, construct, simulate, try_free};
 pub use error::{BlockError, InclusionError};
+pub use free_calls::FREE_CONTRACTS;
 pub use header::{child_header, compare};
 pub use outcome::Outcome;
 pub use precompiles::{POINT_EVALUATION_GAS, warm_up};
-pub use rules::{FREE_CONTRACTS, Rules, check_free};
+pub use rules::{Rules, check_free};
 pub use supply::Supply;
 
 pub use crate::stop::Stop;

@@ -6,6 +6,7 @@ use alloy_consensus::Transaction as _;
 use alloy_primitives::Address;
 
 use super::error::InclusionError;
+use super::free_calls::{FREE_CONTRACTS, is_free_call};
 use crate::{block::Transaction, limits::MAX_TRANSACTION_GAS};
 
 /// What the blocks of one network may do; from genesis.
@@ -32,16 +33,6 @@ impl Rules {
     }
 }
 
-/// Contracts that may be called in the free lane: the peg's.
-pub const FREE_CONTRACTS: [Address; 6] = [
-    contracts::address::LIGHT_CLIENT,
-    contracts::address::FEDERATION,
-    contracts::address::SIGNING_BOARD,
-    contracts::address::BRIDGE,
-    contracts::address::VAULT,
-    contracts::address::DEPOSITS,
-];
-
 /// Whether a transaction with gas price 0 may use the free lane, apart from its success.
 ///
 /// # Errors
@@ -52,11 +43,14 @@ pub fn check_free(rules: &Rules, transaction: &Transaction) -> Result<(), Inclus
     if !rules.members.contains(&transaction.signer()) {
         return refuse("the sender is not a member");
     }
-    if !transaction.to().is_some_and(|to| FREE_CONTRACTS.contains(&to)) {
+    let Some(to) = transaction.to().filter(|to| FREE_CONTRACTS.contains(to)) else {
         return refuse("the receiver is not a contract of the peg");
-    }
+    };
     if !transaction.value().is_zero() {
         return refuse("it sends value");
+    }
+    if !is_free_call(to, transaction.input()) {
+        return refuse("its input is none of the free calls, as they are encoded");
     }
     Ok(())
 }

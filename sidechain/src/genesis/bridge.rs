@@ -42,6 +42,13 @@ const MOST_GUARDIANS: usize = 100;
 /// 30 days: a window that nobody sees the end of would be a second cap, and a pause of that length no pause.
 const MOST_SECONDS: u32 = 30 * 86_400;
 
+/// What a deposit that is swept alone costs beyond its charge, up to 5 sat/vB: 31.5 vB and the anchor. So the reserve does not
+/// fall at ordinary rates, whoever comes alone.
+const PEG_IN_FEE_SAT: u64 = 400;
+
+/// What a withdrawal that is paid alone costs beyond its charge, up to 4 sat/vB: 90 vB and the anchor.
+const PEG_OUT_FEE_SAT: u64 = 600;
+
 /// Change that is left to miners is the reserve's.
 const MOST_USEFUL_SAT: u64 = 100_000;
 
@@ -127,10 +134,10 @@ impl Bridge {
             reclaim_delay: 1_008,
             final_blocks,
             alarm_blocks: 2,
-            min_deposit_sat: 1_000,
-            min_withdrawal_sat: 1_000,
-            peg_in_fee_sat: 0,
-            peg_out_fee_sat: 0,
+            min_deposit_sat: 1_000 + PEG_IN_FEE_SAT,
+            min_withdrawal_sat: 1_000 + PEG_OUT_FEE_SAT,
+            peg_in_fee_sat: PEG_IN_FEE_SAT,
+            peg_out_fee_sat: PEG_OUT_FEE_SAT,
             floor_rate: 1_000,
             min_rate: 1_000,
             max_rate: 1_000_000,

@@ -124,7 +124,7 @@ fn the_first_header_and_the_contracts_know_the_network() {
 #[test]
 fn the_network_id_of_a_file_never_changes() {
     // Frozen: it is in addresses on Bitcoin and in whatever was signed.
-    assert_eq!(genesis().network_id(), b256!("a8a30c7f549c0012191692d534ea52fb98e486857c9fe168552082776d068986"));
+    assert_eq!(genesis().network_id(), b256!("9595c33a88ae30adcc33c6c98224fe6176963c9f9a8879b6167bab6ca7bf6e86"));
 }
 
 #[test]
@@ -255,16 +255,20 @@ type Wrong = (fn(&mut Bridge), &'static str);
 
 #[test]
 fn rules_of_the_peg_that_contradict_each_other_are_refused_with_what_was_wanted() {
-    let wrong: [Wrong; 28] = [
+    let wrong: [Wrong; 29] = [
         (|bridge| bridge.reclaim_delay = 19, "reclaimDelay is 19, expected 20 or more: twice finalBlocks"),
         (|bridge| bridge.final_blocks = 0, "finalBlocks is 0, expected 1 or more on regtest"),
         (|bridge| bridge.final_blocks = 9, "expected finalBlocks (9)"),
         (|bridge| bridge.alarm_blocks = 0, "alarmBlocks is 0, expected 1 to finalBlocks (10)"),
         (|bridge| bridge.alarm_blocks = 11, "alarmBlocks is 11"),
-        (|bridge| bridge.min_deposit_sat = 329, "minDepositSat is 329, expected 330 (dust"),
-        (|bridge| bridge.peg_in_fee_sat = 907, "minDepositSat is 1000, expected 1001"),
+        (
+            |bridge| (bridge.peg_in_fee_sat, bridge.min_deposit_sat) = (0, 329),
+            "minDepositSat is 329, expected 330 (dust",
+        ),
+        (|bridge| bridge.min_deposit_sat = 493, "minDepositSat is 493, expected 494 (dust"),
+        (|bridge| bridge.peg_in_fee_sat = 1_307, "minDepositSat is 1400, expected 1401"),
         (|bridge| bridge.min_deposit_sat = u64::MAX, "to capSat (2100000000000000)"),
-        (|bridge| bridge.min_withdrawal_sat = 614, "minWithdrawalSat is 614, expected 615"),
+        (|bridge| bridge.min_withdrawal_sat = 1_214, "minWithdrawalSat is 1214, expected 1215"),
         (|bridge| bridge.peg_out_fee_sat = u64::MAX, "minWithdrawalSat"),
         (|bridge| bridge.window_sat = 999, "to windowSat (999)"),
         (|bridge| bridge.floor_rate = 999, "floorRate is 999, expected minRate to maxRate (1000 to 1000000)"),

@@ -135,6 +135,15 @@ impl<'a, S: Store> PegContracts<'a, S> {
         self.ask(VAULT, Vault::vaultTransactionCountCall {})
     }
 
+    /// Numbers of live vault outputs above `after`, of the next `limit` numbers.
+    ///
+    /// # Errors
+    ///
+    /// Those of the type.
+    pub fn live_outputs(&self, after: u32, limit: u32) -> Result<Vec<u32>, SimulateError> {
+        Ok(self.ask(VAULT, Vault::liveOutputsCall { after_: after, limit })?.numbers)
+    }
+
     /// The current epoch of the federation, from 1.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! What the ledger logged, looked up exactly: by the index of logs, from block 0 on, at a cost that does not grow with the chain.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use alloy_primitives::{Address, B256, U256};
 use bitcoin::hashes::Hash;
@@ -21,6 +21,9 @@ pub const MAX_VERSIONS: usize = 16;
 
 /// Logs that are read at once on the way to the newest.
 const PAGE: usize = 1_000;
+
+/// Pages of a recipient's deposits that are looked at for one of them. Whoever has more of them knows the address.
+const MAX_PAGES: usize = 4;
 
 /// Some of the deposits to an address, and where the others begin.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,8 +50,8 @@ pub fn deposits_to<S: Store>(
     let range = Range { from, head, most: MAX_DEPOSITS };
     let (events, next) = logged::<Deposits::DepositProven, S>(chain, DEPOSITS, output_key, range, stop)?;
     let mut outpoints = Vec::with_capacity(events.len());
-    let mut seen = std::collections::BTreeSet::new();
-    for event in events {
+    let mut seen = BTreeSet::new();
+    for (_, event) in events {
         let outpoint = OutPoint::new(Txid::from_byte_array(event.txid.0), event.vout);
         if seen.insert(outpoint) {
             outpoints.push(outpoint);
@@ -68,9 +71,54 @@ pub fn bound<S: Store>(
     head: u64,
     stop: &Stop,
 ) -> Result<Option<Vault::Bound>, SimulateError> {
+    Ok(bound_in(chain, number, head, stop)?.map(|(_, event)| event))
+}
+
+/// As [`bound`], with the number of the block that has it.
+///
+/// # Errors
+///
+/// As [`bound`].
+pub fn bound_in<S: Store>(
+    chain: &Chain<S>,
+    number: u32,
+    head: u64,
+    stop: &Stop,
+) -> Result<Option<(u64, Vault::Bound)>, SimulateError> {
     let range = Range { from: LogPlace::default(), head, most: 1 };
     let (events, _) = logged::<Vault::Bound, S>(chain, VAULT, U256::from(number).into(), range, stop)?;
     Ok(events.into_iter().next())
+}
+
+/// The output key of the address that a deposit paid, by the event of its proof; none if that was before this node's history begins, or behind
+/// too many others for the same recipient. Blocks up to `head`.
+///
+/// # Errors
+///
+/// As [`bound`].
+pub fn paid_key<S: Store>(
+    chain: &Chain<S>,
+    outpoint: OutPoint,
+    recipient: Address,
+    head: u64,
+    stop: &Stop,
+) -> Result<Option<B256>, SimulateError> {
+    let mut from = Some(LogPlace::default());
+    for _ in 0..MAX_PAGES {
+        let Some(place) = from else { break };
+        let topics =
+            [[Deposits::DepositProven::SIGNATURE_HASH].into(), [].into(), [recipient.into_word()].into(), [].into()];
+        let range = Range { from: place, head, most: PAGE };
+        let (events, next) = filtered::<Deposits::DepositProven, S>(chain, DEPOSITS, topics, range, stop)?;
+        let is_it = |event: &Deposits::DepositProven| {
+            event.txid.0 == outpoint.txid.to_byte_array() && event.vout == outpoint.vout
+        };
+        if let Some((_, event)) = events.into_iter().find(|(_, event)| is_it(event)) {
+            return Ok(Some(event.outputKey));
+        }
+        from = next;
+    }
+    Ok(None)
 }
 
 /// The events of the newest vault transactions that pay a withdrawal, at most [`MAX_VERSIONS`], the newest last. Blocks up to `head`.
@@ -90,7 +138,7 @@ pub fn ties<S: Store>(
     while let Some(place) = from {
         let range = Range { from: place, head, most: PAGE };
         let (events, next) = logged::<Bridge::WithdrawalTied, S>(chain, BRIDGE, U256::from(id).into(), range, stop)?;
-        for event in events {
+        for (_, event) in events {
             if newest.len() == MAX_VERSIONS {
                 newest.pop_front();
             }
@@ -108,19 +156,33 @@ struct Range {
     most: usize,
 }
 
-/// The first events of one kind in a range, of one contract and with a first parameter; and where the others begin.
+/// Events with the numbers of their blocks, and where the others begin.
+type Events<E> = (Vec<(u64, E)>, Option<LogPlace>);
+
+/// The first events of one kind in a range, of one contract and with a first parameter.
 fn logged<E: SolEvent, S: Store>(
     chain: &Chain<S>,
     emitter: Address,
     parameter: B256,
     range: Range,
     stop: &Stop,
-) -> Result<(Vec<E>, Option<LogPlace>), SimulateError> {
+) -> Result<Events<E>, SimulateError> {
+    let topics = [[E::SIGNATURE_HASH].into(), [parameter].into(), [].into(), [].into()];
+    filtered(chain, emitter, topics, range, stop)
+}
+
+/// The first events in a range, of one contract and with these topics.
+fn filtered<E: SolEvent, S: Store>(
+    chain: &Chain<S>,
+    emitter: Address,
+    topics: [BTreeSet<B256>; 4],
+    range: Range,
+    stop: &Stop,
+) -> Result<Events<E>, SimulateError> {
     let Range { from, head, most } = range;
     if from.block > head {
         return Ok((Vec::new(), None));
     }
-    let topics = [[E::SIGNATURE_HASH].into(), [parameter].into(), [].into(), [].into()];
     let filter = LogFilter { from: from.block, to: head, addresses: [emitter].into(), topics };
     let limits = LogLimits { logs: most, ..LogLimits::default() };
     let LogPage { logs, mut next, .. } = chain.log_page(&filter, from.log_index, &limits, stop)?;
@@ -131,8 +193,9 @@ fn logged<E: SolEvent, S: Store>(
     if let Some(first_left) = logs.get(most) {
         next = Some(LogPlace { block: first_left.block_number, log_index: first_left.log_index });
     }
-    let events = logs.iter().take(most).filter_map(|entry| E::decode_log(&entry.log).ok());
-    Ok((events.map(|event| event.data).collect(), next))
+    let events =
+        logs.iter().take(most).filter_map(|entry| Some((entry.block_number, E::decode_log(&entry.log).ok()?.data)));
+    Ok((events.collect(), next))
 }
 
 #[cfg(test)]

@@ -5,5 +5,5 @@ mod events;
 mod registration;
 
 pub use contracts::{Balances, PegContracts};
-pub use events::{DepositPage, MAX_DEPOSITS, MAX_VERSIONS, bound, deposits_to, ties};
+pub use events::{DepositPage, MAX_DEPOSITS, MAX_VERSIONS, bound, bound_in, deposits_to, paid_key, ties};
 pub use registration::{RegisterError, check_registration, is_done, payment, proven, registration};

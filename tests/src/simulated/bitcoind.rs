@@ -18,6 +18,7 @@ use bitcoin::{
 };
 use bridge::io::clock::Clock;
 use bridge::io::relayer::Bitcoind;
+use bridge::relay::facts::Package;
 use mainchain::Network;
 use mainchain::io::rpc::{ChainInfo, RpcError, Unspent};
 
@@ -30,6 +31,9 @@ const URL: &str = "simulated";
 const FEE_RATE: FeeRate = FeeRate::from_sat_per_kwu(500);
 /// BIP125 and BIP431: what a replacement pays more than what it replaces, in satoshis per virtual byte of its own.
 const INCREMENT_SAT_PER_VB: u64 = 1;
+
+/// The version of transactions that no miner takes here.
+const UNMINED: transaction::Version = transaction::Version(7);
 
 /// The chain that all see. Clones are the same.
 #[derive(Clone)]
@@ -135,6 +139,35 @@ impl Bitcoin {
         });
     }
 
+    /// The same; no mempool keeps anything of it.
+    ///
+    /// # Panics
+    ///
+    /// When there are not so many blocks.
+    pub fn reorganise_and_forget(&self, blocks: usize) {
+        self.reorganise(blocks);
+        self.lose_mempool();
+    }
+
+    /// What else spends the unspent output of a script waits in every mempool, as a reclaim: no miner takes it.
+    ///
+    /// # Panics
+    ///
+    /// When nothing pays the script.
+    pub fn contest(&self, script: &ScriptBuf) {
+        let mut state = self.lock();
+        let found = state.unspent.iter().find(|(_, (output, _))| output.script_pubkey == *script);
+        let (outpoint, (output, _)) = found.expect("it is paid and unspent");
+        let reclaim = Transaction {
+            version: UNMINED,
+            lock_time: LockTime::ZERO,
+            input: vec![input(*outpoint, ScriptBuf::new())],
+            output: vec![TxOut { value: Amount::from_sat(330), ..output.clone() }],
+        };
+        state.mempool.retain(|waits| !conflict(waits, &reclaim));
+        state.mempool.push(reclaim);
+    }
+
     fn reorganise_with(&self, blocks: usize, change: impl Fn(Transaction) -> Transaction) {
         let mut state = self.lock();
         let kept = state.blocks.len() - blocks;
@@ -218,7 +251,7 @@ impl State {
     /// Whether a miner takes it: after what it spends, and for enough.
     fn is_mined(&self, transaction: &Transaction, before: &[Transaction]) -> bool {
         if transaction.version != transaction::Version(3) {
-            return true;
+            return transaction.version != UNMINED;
         }
         let is_there = |input: &TxIn| {
             let outpoint = input.previous_output;
@@ -248,6 +281,13 @@ impl State {
         self.blocks.push(block);
     }
 
+    fn fee(&self, transaction: &Transaction) -> Amount {
+        let known = |input: &TxIn| self.confirmed(input.previous_output).map(|(output, _)| output.value.to_sat());
+        let inputs: u64 = transaction.input.iter().filter_map(known).sum();
+        let outputs: u64 = transaction.output.iter().map(|output| output.value.to_sat()).sum();
+        Amount::from_sat(inputs.saturating_sub(outputs))
+    }
+
     /// An output that the mempool does not spend, with its confirmations.
     fn unspent_with_mempool(&self, outpoint: OutPoint) -> Option<(TxOut, u32)> {
         let spends =
@@ -269,6 +309,16 @@ impl State {
     fn accept(&mut self, signed: &Transaction) -> Result<Txid, String> {
         let txid = signed.compute_txid();
         if self.mempool.iter().any(|known| known.compute_txid() == txid) {
+            return Ok(txid);
+        }
+        // A payment from outside that was in a block before.
+        let mut stale = self.stale.iter().flat_map(|block| &block.txdata);
+        if signed.version == transaction::Version::TWO && stale.any(|known| known.compute_txid() == txid) {
+            let mined = self.blocks.iter().flat_map(|block| &block.txdata);
+            if self.mempool.iter().chain(mined).any(|other| conflict(other, signed)) {
+                return Err("bad-txns-inputs-missingorspent".to_owned());
+            }
+            self.mempool.push(signed.clone());
             return Ok(txid);
         }
         let rivals: Vec<Transaction> = self.mempool.iter().filter(|waits| conflict(waits, signed)).cloned().collect();
@@ -408,6 +458,24 @@ impl Bitcoind for SimulatedBitcoind {
     async fn is_in_mempool(&self, txid: Txid) -> Result<bool, RpcError> {
         let state = self.ask("getmempoolentry").await?;
         Ok(state.mempool.iter().any(|transaction| transaction.compute_txid() == txid))
+    }
+
+    async fn package(&self, txid: Txid) -> Result<Option<Package>, RpcError> {
+        let state = self.ask("getmempoolentry").await?;
+        let found = state.mempool.iter().find(|transaction| transaction.compute_txid() == txid);
+        Ok(found.map(|transaction| {
+            let (fee, vsize) = (state.fee(transaction), transaction.vsize() as u64);
+            Package { fee, vsize, with_children: fee, vsize_with_children: vsize }
+        }))
+    }
+
+    async fn spending(&self, outpoints: &[OutPoint]) -> Result<Vec<Option<Txid>>, RpcError> {
+        let state = self.ask("gettxspendingprevout").await?;
+        let spends = |transaction: &&Transaction, outpoint: &OutPoint| {
+            transaction.input.iter().any(|input| input.previous_output == *outpoint)
+        };
+        let by = |outpoint: &OutPoint| state.mempool.iter().find(|transaction| spends(transaction, outpoint));
+        Ok(outpoints.iter().map(|outpoint| by(outpoint).map(Transaction::compute_txid)).collect())
     }
 
     async fn fee_rate(&self, _blocks: u16) -> Result<Option<FeeRate>, RpcError> {

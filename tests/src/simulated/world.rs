@@ -148,7 +148,7 @@ impl World {
             genesis: Default::default(),
             node: String::new(),
             bitcoind: unused,
-            data_dir: self.directory.path().join(operator.to_string()),
+            data_dir: self.folder(operator),
             keystore: Default::default(),
             duty: Duty { window_s: 10, takeover_ms: 2_000 },
             poll_ms: 200,
@@ -189,8 +189,13 @@ impl World {
 
     /// Waits for the key, then fills the reserve by a deposit to the bridge, and lets its sweep become final: a network begins so.
     pub async fn until_open(&mut self) -> XOnlyPublicKey {
+        self.until_open_with(RESERVE).await
+    }
+
+    /// The same with another reserve.
+    pub async fn until_open_with(&mut self, reserve: Amount) -> XOnlyPublicKey {
         let key = self.until_key().await;
-        self.deposit(key, BRIDGE, RESERVE);
+        self.deposit(key, BRIDGE, reserve);
         let sidechain = self.sidechain.clone();
         self.mine_until("there is a rooted vault output", move || {
             let page = sidechain.view(VAULT, &Vault::liveOutputsCall { after_: 0, limit: 100 });
@@ -263,6 +268,12 @@ impl World {
             (post.kind == kind as u8).then_some(post.member)
         };
         logs.into_iter().filter_map(post).collect()
+    }
+
+    /// Where an operator's relayer keeps its files.
+    #[must_use]
+    pub fn folder(&self, operator: usize) -> std::path::PathBuf {
+        self.directory.path().join(operator.to_string())
     }
 
     /// Lets time pass.

@@ -70,9 +70,8 @@ async fn a_transaction_that_nobody_relays_gets_in_with_a_child_and_a_second_chil
     let entry = rpc.mempool_entry(second).await.expect("answers").expect("in the mempool");
     assert_eq!(entry.vsize, children[1].vsize() as u64);
 
-    let cheaper = user.wallet.prepare_child(&seed, &parent, rate(30)).expect("it can be made").0;
-    let refused = user.wallet.submit_child(&rpc, &parent.transaction, cheaper, 2).await;
-    assert!(refused.expect_err("no cheaper one").to_string().contains("insufficient fee"));
+    let refused = user.wallet.prepare_child(&seed, &parent, rate(30)).expect_err("no cheaper one").to_string();
+    assert!(refused.contains(&second.to_string()) && refused.contains("--fee-rate"), "{refused}");
 
     let block = user.mine(1).await[0];
     for txid in [parent.transaction.compute_txid(), second] {
@@ -80,6 +79,45 @@ async fn a_transaction_that_nobody_relays_gets_in_with_a_child_and_a_second_chil
     }
     let spent = user.wallet.submit_child(&rpc, &parent.transaction, children.remove(0), 3).await;
     spent.expect_err("its parent is mined, and the anchor spent");
+}
+
+#[tokio::test]
+async fn who_has_one_coin_alone_raises_a_child_that_spends_it_again_and_again() {
+    let bitcoind = Bitcoind::start().await;
+    let mut rich = User::with_rewards(&bitcoind, 2).await;
+    let parent = parent(&mut rich, 300).await;
+    rich.rpc.broadcast(&parent.transaction).await.expect("it pays what nodes relay");
+    let mut poor = User::with_rewards(&bitcoind, 0).await;
+    let address = poor.wallet.address().expect("an address").script_pubkey();
+    rich.pay(&address, Amount::from_sat(100_000)).await;
+    rich.rpc.generate(1, &any_address()).await.expect("regtest mines");
+    // The block took the parent, too: another that waits.
+    let parent = self::parent(&mut rich, 300).await;
+    rich.rpc.broadcast(&parent.transaction).await.expect("it pays what nodes relay");
+    let (seed, rpc) = (Seed::parse(poor.seed.words()).expect("its own words"), rich.rpc.clone());
+    let mut before: Option<(bitcoin::Txid, Amount)> = None;
+    for asked in [5, 20, 21, 100] {
+        poor.sync().await;
+        let own = poor.wallet.own_child(&parent).map(|child| (child.txid, child.fee));
+        assert_eq!(own, before, "it knows what it paid");
+        let (child, fee) = poor.wallet.prepare_child(&seed, &parent, rate(asked)).expect("the same coin is enough");
+        assert_eq!(child.input.len(), 2, "the anchor, and its one coin");
+        let paid = together(&parent, &child, fee);
+        assert!((u64::from(asked) * 1_000..u64::from(asked) * 1_020).contains(&paid), "{paid} sat/kvB for {asked}");
+        poor.wallet.submit_child(&rpc, &parent.transaction, child.clone(), 1).await.expect("taken");
+        if let Some((txid, _)) = before {
+            assert_eq!(rpc.mempool_entry(txid).await.expect("answers"), None, "replaced");
+        }
+        before = Some((child.compute_txid(), fee));
+    }
+    poor.sync().await;
+    let refused = poor.wallet.prepare_child(&seed, &parent, rate(100)).expect_err("it pays that already");
+    assert!(matches!(refused, WalletError::NoChild(NoChild::PaysLess { .. })), "{refused}");
+    let refused = poor.wallet.prepare_child(&seed, &parent, rate(900)).expect_err("more than the coin");
+    assert!(matches!(refused, WalletError::TooLittle { .. }), "{refused}");
+    let last = before.expect("the last child").0;
+    let block = rpc.generate(1, &any_address()).await.expect("regtest mines")[0];
+    assert!(rpc.transaction(last, Some(block)).await.expect("answers").is_some(), "the last one is mined");
 }
 
 #[tokio::test]
@@ -130,6 +168,12 @@ async fn an_outsider_pays_for_a_payout_that_waits_and_for_one_that_the_mempool_d
     let done: serde_json::Value = serde_json::from_str(&done.stdout).expect("JSON");
     let child = done["child"].as_str().expect("a txid").parse().expect("a txid");
     assert!(rpc.mempool_entry(child).await.expect("answers").is_some());
+    assert!(done["replaced"].is_null(), "{done}");
+    let higher = bump(home.path(), &bitcoind, &[&txid, "--fee-rate", "50", "--home", &home_option]);
+    assert_eq!(higher.code, Some(0), "{}", higher.stderr);
+    let higher: serde_json::Value = serde_json::from_str(&higher.stdout).expect("JSON");
+    assert_eq!((&higher["replaced"], &higher["replacedFeeSat"]), (&done["child"], &done["feeSat"]), "{higher}");
+    assert_eq!(rpc.mempool_entry(child).await.expect("answers"), None, "replaced by its own");
 
     let txid = dropped.transaction.compute_txid().to_string();
     let refused = bump(home.path(), &bitcoind, &[&txid, "--fee-rate", "25", "--home", &home_option]);

@@ -152,7 +152,7 @@ fn withdrawal_scripts() -> Vec<ScriptBuf> {
 }
 
 /// Four members, of whom three sign, and a recovery policy of two keys of three after 20 blocks.
-struct Federation {
+pub struct Federation {
     shares: Vec<KeyShare>,
     recovery: Recovery,
     rng: StdRng,
@@ -160,7 +160,7 @@ struct Federation {
 
 impl Federation {
     /// Other keys and nonces at each run: both parities of both. The seed that repeats a failed run is printed.
-    fn new() -> Self {
+    pub fn new() -> Self {
         let seed: u64 = rand::random();
         println!("the federation's keys and nonces are those of seed {seed}");
         let mut rng = StdRng::seed_from_u64(seed);
@@ -168,20 +168,20 @@ impl Federation {
         Self { shares: threshold::deal(1, 3, 4, &mut rng), recovery, rng }
     }
 
-    fn group_key(&self) -> XOnlyPublicKey {
+    pub fn group_key(&self) -> XOnlyPublicKey {
         self.shares[0].group_key()
     }
 
-    fn recovery_root(&self) -> [u8; 32] {
+    pub fn recovery_root(&self) -> [u8; 32] {
         self.recovery.leaf_hash().expect("a sound policy").to_byte_array()
     }
 
-    fn vault_key(&self) -> XOnlyPublicKey {
+    pub fn vault_key(&self) -> XOnlyPublicKey {
         vault::output_key(self.group_key(), &self.recovery_root())
     }
 
     /// Signatures of members 1, 3 and 4.
-    fn sign(&mut self, transaction: &VaultTransaction) -> Transaction {
+    pub fn sign(&mut self, transaction: &VaultTransaction) -> Transaction {
         let inputs = transaction.signing_inputs();
         let signatures: Vec<_> =
             inputs.iter().map(|input| self.sign_input(&input.sighash, &input.merkle_root)).collect();

@@ -7,5 +7,7 @@ mod federation;
 mod genesis;
 mod headers;
 mod node_errors;
+mod rescue;
 mod spending;
+mod vault;
 mod wallet;

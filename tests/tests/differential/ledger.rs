@@ -3,11 +3,12 @@
 use alloy_primitives::{B256, Bytes, U256};
 use bitcoin::hashes::Hash;
 use bitcoin::secp256k1::{Keypair, SECP256K1};
-use bitcoin::{Block, OutPoint, Transaction};
+use bitcoin::{Block, OutPoint, Transaction, Txid};
 use contracts::address::{BRIDGE, DEPOSITS, VAULT};
 use contracts::{Books, Bridge, Deposits, IVault, Vault};
 use light::ledger::{
-    Deposit, GivenBack, VaultTransaction, Withdrawal, books, deposit_slots, vault_transaction_slots, withdrawal_slots,
+    Deposit, GivenBack, VaultTransaction, Withdrawal, books, deposit_slots, vault_transaction_slots,
+    vault_transaction_txid_slot, withdrawal_slots,
 };
 use tests::ledger::{Ledger, parameters};
 
@@ -29,7 +30,9 @@ fn deposit(ledger: &mut Ledger, outpoint: OutPoint) -> Option<Deposit> {
 }
 
 fn vault_transaction(ledger: &mut Ledger, number: u32) -> Option<VaultTransaction> {
-    VaultTransaction::read(&ledger.evm.storage(VAULT, &vault_transaction_slots(number))).expect("three slots")
+    let txid =
+        Txid::from_byte_array(ledger.evm.storage(VAULT, &[vault_transaction_txid_slot(number)])[0].to_be_bytes());
+    VaultTransaction::read(txid, &ledger.evm.storage(VAULT, &vault_transaction_slots(txid))).expect("two slots")
 }
 
 /// A ledger with one vault output of a deposit to the reserve; the block that holds it, and the deposit.
@@ -80,6 +83,7 @@ fn a_deposit_and_the_transaction_that_swept_it_are_read_as_the_views_answer_them
     let view = ledger.evm.ask(VAULT, &Vault::vaultTransactionCall { number: 1 });
     let found = vault_transaction(&mut ledger, 1).expect("it is bound");
     let want = VaultTransaction {
+        number: 1,
         content: view.content,
         change_sat: view.changeSat,
         spent_by: None,

@@ -1,7 +1,6 @@
 //! The same rules, twice: `mainchain` in Rust and the contracts in Solidity judge random input alike. A property that fails
 //! prints the smallest input that it found, and its seed, which belongs into `tests/proptest-regressions`.
 
-mod blocks;
 mod charges;
 mod deposits;
 mod headers;
@@ -9,3 +8,5 @@ mod ledger;
 mod light_client;
 mod proofs;
 mod vault_transactions;
+
+use tests::blocks;

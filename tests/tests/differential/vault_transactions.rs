@@ -114,6 +114,7 @@ impl Made {
             coming: Vec::new(),
             bound: self.bound.iter().map(|bound| Txid::from_byte_array(bound.txid.0)).collect::<BTreeSet<_>>(),
             reserve_sat: evm.ask(BRIDGE, &Bridge::booksCall {}).reserve,
+            credit: Amount::ZERO,
             cap_left: Amount::ZERO,
             window_left: Amount::ZERO,
             epoch: 1,
@@ -271,9 +272,12 @@ proptest! {
         asked in prop::collection::vec((1_000u64..150_000, 60u64..5_000, 0usize..5), 0..40),
         steps in prop::collection::vec(any_step(), 6..30),
         (cap, window) in (1_000_000u64..9_000_000, 200_000u64..4_000_000),
+        (first, stop) in (prop_oneof![Just(u64::MAX), Just(0b10)], prop_oneof![Just(u64::MAX), 2u64..40_000]),
     ) {
-        let mut made = Made::new(&amounts, &asked, rules(cap, window));
-        let first = [Step::Sweep { which: u64::MAX, rate: 1_000, reserve_sat: 1_000_000 }, Step::Settle { back: 0 }];
+        // With a reserve, or none but credit.
+        let rules = IBridge::Parameters { stopSat: stop, ..rules(cap, window) };
+        let mut made = Made::new(&amounts, &asked, rules);
+        let first = [Step::Sweep { which: first, rate: 1_000, reserve_sat: 1_000_000 }, Step::Settle { back: 0 }];
         for step in first.iter().chain(&steps) {
             match made.content(step) {
                 Some(content) => made.bind(&content)?,

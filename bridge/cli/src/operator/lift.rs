@@ -22,6 +22,7 @@ use crate::user::spending::Spender;
 #[command(after_help = "Example:\n  causeway lift 3 --keystore alice/operator.keystore")]
 pub struct Args {
     /// The pause's number, as `causeway pause` and `causeway status` show it
+    #[arg(value_parser = crate::options::number::pause)]
     number: Option<u32>,
     #[command(flatten)]
     account: AccountArgs,

@@ -33,6 +33,19 @@ impl BitcoinArgs {
         Ok(bitcoin)
     }
 
+    /// The bitcoind, for a command that can do without: none if nothing answers where one is by default. One that was named and does not answer
+    /// is told.
+    pub async fn if_there(&self, network: Network) -> Option<BitcoinRpc> {
+        match self.connect(network).await {
+            Ok(bitcoin) => Some(bitcoin),
+            Err(error) if self.bitcoin.is_some() => {
+                tracing::warn!("{error:#}; doing without");
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
     /// The bitcoind, not asked yet.
     pub fn rpc(&self, network: Network) -> Result<BitcoinRpc> {
         let url = self.bitcoin.clone().unwrap_or_else(|| format!("http://127.0.0.1:{}", default_port(network)));

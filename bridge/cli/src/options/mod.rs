@@ -6,6 +6,7 @@ pub mod bitcoin;
 pub mod fee_rate;
 pub mod home;
 pub mod network;
+pub mod number;
 pub mod passphrase;
 pub mod sidechain;
 pub mod spending;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use bitcoin::{Amount, Transaction, Txid, consensus::encode};
 use bridge::amount::show;
-use bridge::child::Parent;
+use bridge::child::{Parent, Waiting};
 use bridge::io::wallet::Wallet;
 use eyre::{Result, WrapErr, bail, ensure, eyre};
 use mainchain::Network;
@@ -22,14 +22,15 @@ use crate::options::passphrase::PassphraseArgs;
 ///
 /// A payout or a sweep pays the fee of the day it was made. When Bitcoin asks for more, anybody can make up for it: the wallet
 /// spends the transaction's anchor together with a coin of its own, and miners look at both together. What it costs is
-/// the difference, for the size of both; the rest of the coin comes back to the wallet.
+/// the difference, for the size of both; the rest of the coin comes back to the wallet. Given again with a higher rate, it replaces its
+/// own child and spends the same coin.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  causeway bump 1f0c...9a\n  causeway bump 1f0c...9a --fee-rate 40\n  causeway bump 1f0c...9a --transaction payout.hex"
 )]
 pub struct Args {
     /// Id of the transaction that waits, as `causeway status` shows it
-    #[arg(value_name = "TXID")]
+    #[arg(value_name = "TXID", value_parser = crate::options::number::txid)]
     txid: Txid,
     /// A file with that transaction in hex, if bitcoind no longer has it in its mempool
     #[arg(long, value_name = "FILE")]
@@ -60,19 +61,28 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
         eyre::Ok((bitcoin, parent))
     })?;
     let seed = wallet.unlock(&args.passphrase.ask("the wallet")?)?;
-    let (child, fee) = context.block_on(async {
+    let (child, fee, replaced) = context.block_on(async {
         wallet.sync(&bitcoin, now()?, |_| ()).await.wrap_err("the wallet cannot be synced")?;
+        let replaced = wallet.own_child(&parent);
         let rate = args.fee_rate.choose(&bitcoin).await?;
         let (child, fee) = wallet.prepare_child(&seed, &parent, rate).wrap_err("nothing was sent")?;
         let txid = child.compute_txid();
         let submitted = wallet.submit_child(&bitcoin, &parent.transaction, child, now()?).await;
         submitted.wrap_err("nothing was sent")?;
-        eyre::Ok((txid, fee))
+        eyre::Ok((txid, fee, replaced))
     })?;
-    let object = json!({ "txid": args.txid, "child": child, "feeSat": fee.to_sat() });
+    let (of_replaced, paid_before) = (replaced.map(|earlier| earlier.txid), replaced.map(|earlier| earlier.fee));
+    let object = json!({
+        "txid": args.txid, "child": child, "feeSat": fee.to_sat(),
+        "replaced": of_replaced, "replacedFeeSat": paid_before.map(Amount::to_sat),
+    });
     context.print(&object, || {
         println!("Paid {} for {}", show(fee), args.txid);
         println!("child  {child}");
+        if let Some(Waiting { txid, fee: before, .. }) = replaced {
+            let more = fee.checked_sub(before).unwrap_or_default();
+            println!("in place of {txid}, which paid {}: {} more", show(before), show(more));
+        }
     });
     Ok(())
 }

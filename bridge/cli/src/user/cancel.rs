@@ -26,6 +26,7 @@ use crate::user::spending::Spender;
 #[command(after_help = "Example:\n  causeway cancel 7 --keystore me.keystore")]
 pub struct Args {
     /// The withdrawal's number, as `causeway peg-out` printed it
+    #[arg(value_parser = crate::options::number::withdrawal)]
     id: u64,
     #[command(flatten)]
     account: AccountArgs,

@@ -66,6 +66,15 @@ pub async fn present_of_deposit(client: &Client, parameters: &Parameters) -> Res
     Ok(Charge { rate: quote.rate, amount: Amount::from_sat(quote.peg_in.charge_sat) })
 }
 
+/// The rate of the last vault transaction that was bound, or the lowest that there can be: as the node tells it.
+///
+/// # Errors
+///
+/// As [`present_of_withdrawal`].
+pub async fn last_rate(client: &Client, parameters: &Parameters) -> Result<u64> {
+    Ok(present_of_deposit(client, parameters).await?.rate)
+}
+
 /// Bytes of a P2TR script.
 const P2TR: usize = 34;
 

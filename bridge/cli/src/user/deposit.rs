@@ -3,13 +3,14 @@
 use bitcoin::{Amount, OutPoint};
 use bridge::amount::show;
 use bridge::io::sidechain::Client;
-use bridge::peg::{Deposit, DepositStatus, Info, Parameters};
+use bridge::peg::{Deposit, DepositStatus, Parameters};
 use contracts::{Bridge, address};
 use eyre::Result;
 use serde::Serialize;
 
-use super::charge::present_of_deposit;
-use super::deposit_waits::{Facts, Wait, reclaimable_from, waits};
+use super::deposit_waits::{Facts, Seen, Wait, newest_sweep, reclaimable_from, waits};
+use super::mempool;
+use super::outlook::Lookout;
 
 /// A deposit, with what it waits for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -36,22 +37,44 @@ impl Progress {
 /// # Errors
 ///
 /// The node does not answer.
-pub async fn progress(client: &Client, parameters: &Parameters, deposits: Vec<Deposit>) -> Result<Vec<Progress>> {
-    let waiting = deposits.iter().any(|deposit| matches!(deposit.status, DepositStatus::Proven | DepositStatus::Swept));
-    let asked = match waiting {
-        true => Some((client.limits().await?, present_of_deposit(client, parameters).await?, client.info().await?)),
-        false => None,
-    };
+pub async fn progress(
+    lookout: &mut Lookout<'_>,
+    parameters: &Parameters,
+    deposits: Vec<Deposit>,
+) -> Result<Vec<Progress>> {
     let mut all = Vec::new();
     for deposit in deposits {
-        let waits_for = asked.as_ref().map_or_else(Vec::new, |(limits, charge, Info { bitcoin_tip, .. })| {
-            waits(&deposit, &Facts { parameters, limits, charge: *charge, tip: bitcoin_tip.height })
-        });
-        let claimable_sat = claimable(client, &deposit).await?;
+        let waits_for = match deposit.status {
+            DepositStatus::Proven | DepositStatus::Swept => {
+                let seen = seen(lookout, &deposit).await?;
+                waits(&deposit, &Facts { outlook: lookout.look().await?, seen: &seen })
+            }
+            DepositStatus::Minted | DepositStatus::Gone => Vec::new(),
+        };
+        let claimable_sat = claimable(lookout.client, &deposit).await?;
         let reclaimable_from = reclaimable_from(&deposit, parameters);
         all.push(Progress { deposit, waits_for, reclaimable_from, claimable_sat });
     }
     Ok(all)
+}
+
+/// What else there is to know of a deposit that waits.
+async fn seen(lookout: &mut Lookout<'_>, deposit: &Deposit) -> Result<Seen> {
+    let sweep = newest_sweep(deposit, &lookout.look().await?.vault).cloned();
+    let bitcoin = lookout.bitcoin.as_ref();
+    let mut outpoints = vec![OutPoint::new(deposit.txid, deposit.vout)];
+    let mut in_mempool = None;
+    if let Some(sweep) = sweep {
+        in_mempool = mempool::has(bitcoin, sweep.txid).await;
+        outpoints = sweep.content.deposits;
+    }
+    let spenders = mempool::spenders(bitcoin, &outpoints).await;
+    let settled = match deposit.swept_by {
+        Some(number) => lookout.client.vault_transaction(number).await?,
+        None => None,
+    };
+    let swept = settled.and_then(|vault| Some((vault.height?, vault.confirmations)));
+    Ok(Seen { spenders, in_mempool, swept })
 }
 
 /// What waits for the claimant of a minted deposit.

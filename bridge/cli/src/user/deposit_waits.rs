@@ -1,13 +1,22 @@
 //! What a deposit waits for, by the ledger's own rules for sweeping and minting (docs/ledger.md, "first binding", "depth"), as far as the
-//! node tells. Pure: facts in, reasons out.
+//! node and the user's own bitcoind tell. Pure: facts in, reasons out.
 
-use bitcoin::Amount;
+use std::collections::{BTreeMap, BTreeSet};
+
+use bitcoin::{Amount, OutPoint, Txid};
 use bridge::amount::show;
-use bridge::peg::{Deposit, DepositStatus, Limits, Parameters};
+use bridge::io::sidechain::WaitedFor;
+use bridge::peg::{Deposit, DepositStatus, Limits, Parameters, Pending, Vault};
 use mainchain::header::Height;
 use serde::Serialize;
 
-use super::charge::{Charge, rate_shown};
+use super::alone::{Alone, sweep};
+use super::charge::of_deposit;
+use super::outlook::{Outlook, Rate};
+use super::withdrawal_waits::{self, on_bitcoin, reserve_lacks, waits_for_member};
+
+/// Confirmations within which a deposit is usually in a sweep; nothing is wrong before.
+const SOON_BLOCKS: u32 = 2;
 
 /// What a deposit can be waiting for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -15,59 +24,108 @@ use super::charge::{Charge, rate_shown};
 pub enum Wait {
     /// The block with its funding left Bitcoin's best chain.
     BlockLeft,
+    /// Something that is no vault transaction spends it in the mempool of the user's bitcoind.
+    Spent { by: Txid },
     /// Its maximum is less than what a sweep costs now.
-    Maximum { max_fee_sat: u64, charge_sat: u64, rate: u64 },
+    Maximum { max_fee_sat: u64, charge_sat: u64, rate: Rate },
     /// A sweep costs as much as it holds.
-    TooSmall { charge_sat: u64, rate: u64 },
+    TooSmall { charge_sat: u64, rate: Rate },
     /// The peg would hold more than it may.
     Cap { cap_sat: u64, used_sat: u64 },
-    /// So near to its timelock that nobody sweeps it: its owner can take it back from this block on.
-    TooOld { reclaimable_from: Height },
-    /// Nothing stops it: the federation's next sweep.
-    Sweep,
+    /// What it pays is less than a sweep of it alone costs, and the reserve has less than the rest.
+    Reserve { need_sat: u64, reserve_sat: i64, rate: Rate },
+    /// A proposal sweeps it, and too few members have approved that.
+    Approvals { proposal: u64, approved_by: Vec<u16>, threshold: u16, for_seconds: u64 },
+    /// A member keeps the others waiting.
+    Member(WaitedFor),
+    /// Nothing that can be seen stops it: the federation's next sweep. `for_blocks`: since it was paid.
+    Sweep { for_blocks: u32, rate: Rate },
     /// A sweep of it is bound: Bitcoin has to confirm it.
-    Bitcoin,
-    /// Its funding is not deep enough for its coins.
+    Bitcoin { number: u32, txid: Txid, pays: u64, in_mempool: Option<bool>, rate: Rate },
+    /// That sweep cannot confirm while this transaction spends another deposit in it.
+    Contested { number: u32, deposit: OutPoint, by: Txid },
+    /// Its owner can take it back from this block on, which has come; it is swept all the same, if that is first.
+    Reclaimable { from: Height },
+    /// Its funding, or its sweep if that came late, is not deep enough for its coins.
     Depth { confirmations: u32, required: u32 },
 }
 
 /// What decides besides the deposit itself.
 pub struct Facts<'a> {
-    pub parameters: &'a Parameters,
-    pub limits: &'a Limits,
-    /// What it would pay now.
-    pub charge: Charge,
-    /// Height of Bitcoin's best chain, as the ledger has it.
-    pub tip: Height,
+    pub outlook: &'a Outlook,
+    pub seen: &'a Seen,
+}
+
+/// What else was asked about one deposit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// What spends it, and the other deposits of its sweep, in the mempool of the user's bitcoind.
+    pub spenders: BTreeMap<OutPoint, Txid>,
+    /// Whether its newest sweep is in that mempool.
+    pub in_mempool: Option<bool>,
+    /// Of the sweep that settled: its height, and confirmations.
+    pub swept: Option<(Height, u32)>,
 }
 
 /// Why there are no coins for the deposit yet.
 pub fn waits(deposit: &Deposit, facts: &Facts<'_>) -> Vec<Wait> {
     match deposit.status {
         DepositStatus::Proven if deposit.minted_sat.is_none() => of_proven(deposit, facts),
-        DepositStatus::Swept => {
-            let required = required(deposit.amount_sat, facts.parameters, facts.limits);
-            vec![Wait::Depth { confirmations: deposit.confirmations, required }]
-        }
+        DepositStatus::Swept => vec![depth(deposit, facts)],
         DepositStatus::Proven | DepositStatus::Minted | DepositStatus::Gone => Vec::new(),
     }
 }
 
 fn of_proven(deposit: &Deposit, facts: &Facts<'_>) -> Vec<Wait> {
+    let outlook = facts.outlook;
     let mut waits = Vec::new();
     waits.extend((deposit.confirmations == 0).then_some(Wait::BlockLeft));
-    waits.extend(too_old(deposit, facts));
-    if !deposit.bound {
-        waits.extend(of_first_binding(deposit, facts));
+    let spender = facts.seen.spenders.get(&outpoint(deposit)).filter(|by| !is_vaults(**by, &outlook.vault));
+    waits.extend(spender.map(|by| Wait::Spent { by: *by }));
+    match newest_sweep(deposit, &outlook.vault) {
+        Some(sweep) => waits.extend(of_bound(deposit, sweep, facts)),
+        None if waits.is_empty() => waits.extend(of_unbound(deposit, outlook)),
+        None => {}
+    }
+    let from = reclaimable_from(deposit, outlook.parameters());
+    waits.extend((outlook.info.bitcoin_tip.height >= from).then_some(Wait::Reclaimable { from }));
+    waits
+}
+
+fn of_bound(deposit: &Deposit, sweep: &Pending, facts: &Facts<'_>) -> Vec<Wait> {
+    let outlook = facts.outlook;
+    let (number, txid, pays, rate) = (sweep.number, sweep.txid, sweep.content.rate, outlook.rate);
+    let mut waits = vec![Wait::Bitcoin { number, txid, pays, in_mempool: facts.seen.in_mempool, rate }];
+    let others = sweep.content.deposits.iter().filter(|other| **other != outpoint(deposit));
+    let contested = others.filter_map(|other| Some((*other, *facts.seen.spenders.get(other)?)));
+    let contested = contested.filter(|(_, by)| !is_vaults(*by, &outlook.vault));
+    waits.extend(contested.map(|(deposit, by)| Wait::Contested { number, deposit, by }));
+    if pays < rate.sat_per_kvb {
+        waits.extend(reserve(deposit, outlook));
+    }
+    waits.extend(outlook.waited_for.iter().cloned().map(Wait::Member));
+    waits
+}
+
+fn of_unbound(deposit: &Deposit, outlook: &Outlook) -> Vec<Wait> {
+    let mut waits = if deposit.bound { Vec::new() } else { of_first_binding(deposit, outlook) };
+    if waits.is_empty() {
+        waits.extend(reserve(deposit, outlook));
     }
     if waits.is_empty() {
-        waits.push(if deposit.bound { Wait::Bitcoin } else { Wait::Sweep });
+        waits.extend(approvals(deposit, outlook));
+        waits.extend(outlook.waited_for.iter().cloned().map(Wait::Member));
+    }
+    if waits.is_empty() {
+        let for_blocks = outlook.info.bitcoin_tip.height.saturating_sub(deposit.height).saturating_add(1);
+        waits.push(Wait::Sweep { for_blocks, rate: outlook.rate });
     }
     waits
 }
 
-fn of_first_binding(deposit: &Deposit, Facts { limits, charge, .. }: &Facts<'_>) -> Vec<Wait> {
-    let (charge_sat, rate) = (charge.amount.to_sat(), charge.rate);
+fn of_first_binding(deposit: &Deposit, outlook: &Outlook) -> Vec<Wait> {
+    let (limits, rate) = (&outlook.limits, outlook.rate);
+    let charge_sat = of_deposit(rate.sat_per_kvb, outlook.parameters()).to_sat();
     let (max_fee_sat, cap_sat, used_sat) = (deposit.max_fee_sat, limits.cap_sat, limits.cap_used_sat);
     let poor = (charge_sat > max_fee_sat).then_some(Wait::Maximum { max_fee_sat, charge_sat, rate });
     let small = (charge_sat >= deposit.amount_sat).then_some(Wait::TooSmall { charge_sat, rate });
@@ -75,11 +133,51 @@ fn of_first_binding(deposit: &Deposit, Facts { limits, charge, .. }: &Facts<'_>)
     poor.into_iter().chain(small).chain(beyond.then_some(Wait::Cap { cap_sat, used_sat })).collect()
 }
 
-/// Older than half of the delay, its owner could take it back before its sweep is final.
-fn too_old(deposit: &Deposit, facts: &Facts<'_>) -> Option<Wait> {
-    let delay = Height::from(facts.parameters.reclaim_delay);
-    let is_old = facts.tip.saturating_sub(deposit.height) > delay / 2;
-    is_old.then_some(Wait::TooOld { reclaimable_from: reclaimable_from(deposit, facts.parameters) })
+fn reserve(deposit: &Deposit, outlook: &Outlook) -> Option<Wait> {
+    let rate = outlook.rate;
+    match sweep(deposit, rate.sat_per_kvb, outlook) {
+        Alone::Reserve { need_sat } => Some(Wait::Reserve { need_sat, reserve_sat: outlook.reserve_sat(), rate }),
+        _ => None,
+    }
+}
+
+fn approvals(deposit: &Deposit, outlook: &Outlook) -> Option<Wait> {
+    let outpoint = outpoint(deposit);
+    match withdrawal_waits::approvals(outlook, |proposal| proposal.content.deposits.contains(&outpoint))? {
+        withdrawal_waits::Wait::Approvals { proposal, approved_by, threshold, for_seconds } => {
+            Some(Wait::Approvals { proposal, approved_by, threshold, for_seconds })
+        }
+        _ => None,
+    }
+}
+
+// docs/ledger.md, "depth": of the funding; of the sweep where the funding's block has left. A sweep that came late has to be final itself.
+fn depth(deposit: &Deposit, Facts { outlook, seen }: &Facts<'_>) -> Wait {
+    let parameters = outlook.parameters();
+    let late = |(height, _): &(Height, u32)| {
+        height.saturating_sub(deposit.height) > Height::from(parameters.reclaim_delay) / 2
+    };
+    if let Some((_, confirmations)) = seen.swept.filter(late).filter(|(_, got)| *got < parameters.final_blocks) {
+        return Wait::Depth { confirmations, required: parameters.final_blocks };
+    }
+    let required = required(deposit.amount_sat, parameters, &outlook.limits);
+    let of_sweep = seen.swept.map_or(0, |(_, confirmations)| confirmations);
+    let confirmations = if deposit.confirmations == 0 { of_sweep } else { deposit.confirmations };
+    Wait::Depth { confirmations, required }
+}
+
+/// The newest bound vault transaction that sweeps it and may still confirm.
+pub fn newest_sweep<'a>(deposit: &Deposit, vault: &'a Vault) -> Option<&'a Pending> {
+    vault.pending.iter().rev().find(|pending| pending.content.deposits.contains(&outpoint(deposit)))
+}
+
+fn outpoint(deposit: &Deposit) -> OutPoint {
+    OutPoint::new(deposit.txid, deposit.vout)
+}
+
+fn is_vaults(txid: Txid, vault: &Vault) -> bool {
+    let known: BTreeSet<Txid> = vault.pending.iter().map(|pending| pending.txid).collect();
+    known.contains(&txid)
 }
 
 /// The first block that can hold its owner's reclaim.
@@ -104,152 +202,82 @@ impl Wait {
     pub fn name(&self) -> &'static str {
         match self {
             Self::BlockLeft => "blockLeft",
+            Self::Spent { .. } => "spent",
             Self::Maximum { .. } => "maximum",
             Self::TooSmall { .. } => "tooSmall",
             Self::Cap { .. } => "cap",
-            Self::TooOld { .. } => "tooOld",
-            Self::Sweep => "sweep",
-            Self::Bitcoin => "bitcoin",
+            Self::Reserve { .. } => "reserve",
+            Self::Approvals { .. } => "approvals",
+            Self::Member(_) => "member",
+            Self::Sweep { .. } => "sweep",
+            Self::Bitcoin { .. } => "bitcoin",
+            Self::Contested { .. } => "contested",
+            Self::Reclaimable { .. } => "reclaimable",
             Self::Depth { .. } => "depth",
         }
     }
 
     /// For people.
     pub fn advice(&self) -> String {
-        let sat = |sat: u64| show(Amount::from_sat(sat));
         match self {
             Self::BlockLeft => "its block left Bitcoin's best chain: for another block with it".into(),
-            Self::Maximum { max_fee_sat, charge_sat, rate } => format!(
-                "at {} sat/vB a sweep costs {}, and its maximum is {}, which nobody can raise: for a lower rate",
-                rate_shown(*rate),
-                sat(*charge_sat),
-                sat(*max_fee_sat)
-            ),
-            Self::TooSmall { charge_sat, rate } => {
-                format!(
-                    "at {} sat/vB a sweep costs {}, as much as it holds: for a lower rate",
-                    rate_shown(*rate),
-                    sat(*charge_sat)
-                )
+            Self::Spent { by } => {
+                format!("your bitcoind sees {by} spend it, which is no sweep: it ends with whichever confirms")
             }
             Self::Cap { cap_sat, used_sat } => {
                 format!("the peg holds {} of at most {}: for room", sat(*used_sat), sat(*cap_sat))
             }
-            Self::TooOld { reclaimable_from } => {
-                format!(
-                    "too near to its timelock to be swept: take it back from block {reclaimable_from} on (causeway reclaim)"
-                )
+            Self::Approvals { proposal, approved_by, threshold, for_seconds } => {
+                let (proposal, threshold, for_seconds) = (*proposal, *threshold, *for_seconds);
+                let approved_by = approved_by.clone();
+                withdrawal_waits::Wait::Approvals { proposal, approved_by, threshold, for_seconds }.of_all()
             }
-            Self::Sweep => "for the federation's next sweep".into(),
-            Self::Bitcoin => "for a Bitcoin block with its sweep, which is bound".into(),
+            Self::Member(waited_for) => waits_for_member(waited_for),
+            Self::Sweep { for_blocks, .. } if *for_blocks <= SOON_BLOCKS => "for the federation's next sweep".into(),
+            Self::Sweep { for_blocks, rate } => format!(
+                "for the federation's next sweep: its block is {for_blocks} deep, and nothing in the ledger stops it at {}. Its operators know more",
+                rate.shown()
+            ),
+            Self::Bitcoin { txid, pays, in_mempool, rate, .. } => {
+                format!("its sweep is bound: {}", on_bitcoin(*txid, Some(*pays), *in_mempool, *rate))
+            }
+            Self::Contested { number, deposit, by } => format!(
+                "vault transaction {number} cannot confirm while {by} spends its deposit {deposit}: for a sweep without that, or for {by} to fail"
+            ),
+            Self::Reclaimable { from } => {
+                format!("its owner can take it back since block {from} (causeway reclaim), unless a sweep is first")
+            }
             Self::Depth { confirmations, required } => {
                 format!("for its coins: {confirmations} of {required} confirmations")
             }
+            priced => priced.price(),
         }
     }
+
+    /// What has to do with fees, for people.
+    fn price(&self) -> String {
+        match self {
+            Self::Maximum { max_fee_sat, charge_sat, rate } => format!(
+                "its maximum is {}, which nobody can raise, and a sweep costs {} at {}: for a lower rate",
+                sat(*max_fee_sat),
+                sat(*charge_sat),
+                rate.shown()
+            ),
+            Self::TooSmall { charge_sat, rate } => {
+                format!("a sweep costs {} at {}, as much as it holds: for a lower rate", sat(*charge_sat), rate.shown())
+            }
+            Self::Reserve { need_sat, reserve_sat, rate } => format!(
+                "{} For other deposits to share the sweep, a lower rate, or the reserve (anybody fills it: causeway peg-in --reserve)",
+                reserve_lacks("sweep", *need_sat, *reserve_sat, *rate)
+            ),
+            other => other.name().into(),
+        }
+    }
+}
+
+fn sat(sat: u64) -> String {
+    show(Amount::from_sat(sat))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::charge::tests::parameters;
-    use super::*;
-    use alloy_primitives::{Address, FixedBytes};
-    use bitcoin::Txid;
-    use bitcoin::hashes::Hash as _;
-
-    fn deposit() -> Deposit {
-        Deposit {
-            txid: Txid::all_zeros(),
-            vout: 0,
-            status: DepositStatus::Proven,
-            recipient: Address::repeat_byte(1),
-            claimant: Address::repeat_byte(1),
-            amount_sat: 1_000_000,
-            max_fee_sat: 5_000,
-            minted_sat: None,
-            bound: false,
-            swept_by: None,
-            height: 500,
-            block_head: FixedBytes::ZERO,
-            confirmations: 1,
-            epoch: 1,
-            has_left: false,
-        }
-    }
-
-    fn limits() -> Limits {
-        serde_json::from_value(serde_json::json!({
-            "capSat": 100_000_000, "capUsedSat": 0, "windowSat": 1, "windowLeftSat": 1, "windowSeconds": 1, "pausedUntil": 0,
-            "pauseAllowedFrom": 0, "pauseNumber": 0, "liftVotes": 0, "alarmed": true, "missingSat": 9, "stopSat": 1, "stopped": true,
-            "maxInputs": 1, "maxPayouts": 1, "tierUsedSat": [0, 0]
-        }))
-        .expect("all of its fields")
-    }
-
-    fn told(deposit: &Deposit, limits: &Limits, charge_sat: u64, tip: Height) -> Vec<Wait> {
-        let charge = Charge { rate: 2_000, amount: Amount::from_sat(charge_sat) };
-        waits(deposit, &Facts { parameters: &parameters(), limits, charge, tip })
-    }
-
-    #[test]
-    fn what_stops_payouts_stops_no_sweep() {
-        assert_eq!(told(&deposit(), &limits(), 5_000, 500), [Wait::Sweep]);
-    }
-
-    #[test]
-    fn each_reason_not_to_sweep_is_named() {
-        let poor = told(&deposit(), &limits(), 5_001, 500);
-        assert_eq!(poor, [Wait::Maximum { max_fee_sat: 5_000, charge_sat: 5_001, rate: 2_000 }]);
-        let small = Deposit { amount_sat: 4_000, ..deposit() };
-        assert_eq!(told(&small, &limits(), 4_000, 500), [Wait::TooSmall { charge_sat: 4_000, rate: 2_000 }]);
-        let full = Limits { cap_used_sat: 99_000_001, ..limits() };
-        assert_eq!(told(&deposit(), &full, 0, 500), [Wait::Cap { cap_sat: 100_000_000, used_sat: 99_000_001 }]);
-        let left = Deposit { confirmations: 0, ..deposit() };
-        assert_eq!(told(&left, &limits(), 0, 500), [Wait::BlockLeft]);
-        assert_eq!(told(&deposit(), &limits(), 0, 500 + 504), [Wait::Sweep]);
-        assert_eq!(told(&deposit(), &limits(), 0, 500 + 505), [Wait::TooOld { reclaimable_from: 1_508 }]);
-    }
-
-    /// Scripts read it.
-    #[test]
-    fn reasons_are_frozen_in_json() {
-        let maximum = Wait::Maximum { max_fee_sat: 1, charge_sat: 2, rate: 3 };
-        let (small, cap) = (Wait::TooSmall { charge_sat: 1, rate: 2 }, Wait::Cap { cap_sat: 1, used_sat: 2 });
-        let (old, depth) = (Wait::TooOld { reclaimable_from: 1 }, Wait::Depth { confirmations: 1, required: 2 });
-        let all = [Wait::BlockLeft, maximum, small, cap, old, Wait::Sweep, Wait::Bitcoin, depth];
-        let json = serde_json::json!([
-            { "reason": "blockLeft" },
-            { "reason": "maximum", "maxFeeSat": 1, "chargeSat": 2, "rate": 3 },
-            { "reason": "tooSmall", "chargeSat": 1, "rate": 2 },
-            { "reason": "cap", "capSat": 1, "usedSat": 2 },
-            { "reason": "tooOld", "reclaimableFrom": 1 },
-            { "reason": "sweep" },
-            { "reason": "bitcoin" },
-            { "reason": "depth", "confirmations": 1, "required": 2 }
-        ]);
-        assert_eq!(serde_json::to_value(&all).expect("numbers"), json);
-        let tagged = json.as_array().expect("a list").iter().map(|reason| reason["reason"].as_str());
-        assert!(tagged.eq(all.iter().map(|wait| Some(wait.name()))));
-    }
-
-    #[test]
-    fn what_was_bound_before_is_asked_for_no_charge_and_no_room_again() {
-        let bound = Deposit { bound: true, ..deposit() };
-        let full = Limits { cap_used_sat: u64::MAX, ..limits() };
-        assert_eq!(told(&bound, &full, 1_000_000, 500), [Wait::Bitcoin]);
-    }
-
-    // Tiers of the test's parameters: 0.5 BTC below 6 confirmations, 5 BTC below 100.
-    #[test]
-    fn coins_wait_for_the_depth_that_their_amount_asks_for_by_what_was_minted_lately() {
-        let with = |used: [u64; 2]| Limits { tier_used_sat: used.to_vec(), ..limits() };
-        let at = |amount: u64, used| required(amount, &parameters(), &with(used));
-        assert_eq!(at(50_000_000, [0, 0]), 2);
-        assert_eq!(at(50_000_001, [0, 0]), 6);
-        assert_eq!(at(1, [50_000_000, 50_000_000]), 6);
-        assert_eq!(at(1, [0, 500_000_000]), 100);
-        assert_eq!(at(500_000_001, [0, 0]), 100);
-        let swept = Deposit { status: DepositStatus::Swept, confirmations: 1, ..deposit() };
-        assert_eq!(told(&swept, &with([0, 0]), 0, 500), [Wait::Depth { confirmations: 1, required: 2 }]);
-    }
-}
+mod tests;

@@ -1,5 +1,7 @@
 //! For users: peg in, peg out, pay, look, take back.
 
+mod alone;
+mod bridge_waits;
 pub mod bump;
 pub mod cancel;
 pub mod charge;
@@ -7,6 +9,8 @@ pub mod claim;
 mod deposit;
 pub mod deposit_record;
 pub mod deposit_waits;
+mod mempool;
+mod outlook;
 pub mod pay;
 pub mod peg_in;
 pub mod peg_out;

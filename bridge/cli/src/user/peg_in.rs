@@ -15,6 +15,7 @@ use super::charge::{present_of_deposit, rate_shown, usual_of_deposit};
 use super::deposit::{Progress, describe, progress};
 use super::deposit_record::{self as deposits, Receiver, ReclaimKey, Record, Records};
 use super::deposit_waits::Wait;
+use super::outlook::Lookout;
 use super::registration::register;
 use crate::context::Context;
 use crate::options::network::NetworkArgs;
@@ -248,8 +249,9 @@ async fn follow(client: &Client, info: &Info, record: &Record, context: &Context
         println!("(Ctrl-C stops waiting, nothing is lost: causeway status {address})");
     }
     let (mut shown, mut register_from) = (Vec::new(), Instant::now());
+    let mut lookout = Lookout::new(client, None);
     loop {
-        match look(client, info, record, &mut register_from).await {
+        match look(&mut lookout, info, record, &mut register_from).await {
             Ok(deposits) => {
                 deposits.iter().for_each(|deposit| show_news(deposit, &mut shown, context));
                 if !deposits.is_empty() && deposits.iter().all(Progress::has_ended) {
@@ -263,13 +265,19 @@ async fn follow(client: &Client, info: &Info, record: &Record, context: &Context
     }
 }
 
-async fn look(client: &Client, info: &Info, record: &Record, register_from: &mut Instant) -> Result<Vec<Progress>> {
+async fn look(
+    lookout: &mut Lookout<'_>,
+    info: &Info,
+    record: &Record,
+    register_from: &mut Instant,
+) -> Result<Vec<Progress>> {
+    let client = lookout.client;
     let report = client.deposit(&record.address).await?;
-    if !report.registered && Instant::now() >= *register_from {
+    if report.registered == Some(false) && Instant::now() >= *register_from {
         again(client, record).await;
         *register_from = Instant::now() + REGISTER_AGAIN;
     }
-    progress(client, &info.parameters, report.deposits).await
+    progress(lookout, &info.parameters, report.deposits).await
 }
 
 fn ended(deposits: &[Progress]) -> Result<()> {

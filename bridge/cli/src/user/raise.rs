@@ -28,6 +28,7 @@ use crate::user::spending::Spender;
 #[command(after_help = "Example:\n  causeway raise 7 --max-fee '9000 sat' --keystore me.keystore")]
 pub struct Args {
     /// The withdrawal's number, as `causeway peg-out` printed it
+    #[arg(value_parser = crate::options::number::withdrawal)]
     id: u64,
     /// The most that its payout may cost from now on
     #[arg(long, value_name = "AMOUNT", value_parser = amount::parse)]

@@ -27,6 +27,7 @@ use crate::user::spending::Spender;
 #[command(after_help = "Example:\n  causeway refund 7 --keystore me.keystore")]
 pub struct Args {
     /// The withdrawal's number
+    #[arg(value_parser = crate::options::number::withdrawal)]
     id: u64,
     #[command(flatten)]
     account: AccountArgs,

@@ -5,18 +5,21 @@ use std::str::FromStr;
 use bitcoin::{Amount, OutPoint};
 use bridge::foreign;
 use bridge::io::sidechain::{Client, WaitedFor};
-use bridge::peg::{DepositPlace, DepositReport, Info, Limits, OutputStatus, Parameters, VaultStatus, VaultTransaction};
+use bridge::peg::{
+    DepositPlace, DepositReport, Info, Limits, OutputStatus, Parameters, Vault, VaultStatus, VaultTransaction,
+};
 use eyre::{Result, bail, eyre};
 use serde::Serialize;
 
-use crate::clock::time;
 use crate::context::Context;
 use crate::options::bitcoin::BitcoinArgs;
 use crate::options::home::HomeArgs;
 use crate::options::sidechain::SidechainArgs;
-use crate::user::charge::{Charge, present_of_deposit, rate_shown};
+use crate::user::bridge_waits::{Now, now, on_the_way, payable, stopped};
+use crate::user::charge::{of_deposit, rate_shown};
 use crate::user::deposit::{self, Progress};
 use crate::user::deposit_record::{Record, Records};
+use crate::user::outlook::{Lookout, Outlook, Rate};
 use crate::user::registration::{describe as describe_proven, prove, register};
 use crate::user::withdrawal;
 use bridge::amount;
@@ -52,6 +55,8 @@ struct Bridge<'a> {
     #[serde(flatten)]
     info: &'a Info,
     limits: &'a Limits,
+    vault: &'a Vault,
+    now: Now,
     waited_for: &'a [WaitedFor],
 }
 
@@ -59,7 +64,9 @@ struct Bridge<'a> {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Deposits {
-    registered: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registered: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<String>,
     deposits: Vec<Progress>,
     next: Option<DepositPlace>,
@@ -101,29 +108,33 @@ impl FromStr for Id {
 pub fn run(args: Args, context: &Context) -> Result<()> {
     context.block_on(async {
         let (client, info) = args.sidechain.connect().await?;
+        let mut lookout = Lookout::new(&client, args.bitcoin.if_there(info.bitcoin_network).await);
         match &args.id {
-            None => {
-                let waited_for = client.waited_for(&info).await?;
-                let limits = client.limits().await?;
-                let bridge = Bridge { info: &info, limits: &limits, waited_for: &waited_for };
-                context.print(&bridge, || show_bridge(&bridge));
-                Ok(())
-            }
+            None => bridge(&mut lookout, context).await,
             Some(Id::Withdrawal(_) | Id::Vault(_)) if args.prove => bail!("--prove wants the address of a deposit"),
-            Some(Id::Withdrawal(id)) => withdrawal(&client, &info, *id, context).await,
+            Some(Id::Withdrawal(id)) => withdrawal(&mut lookout, &info, *id, context).await,
             Some(Id::Vault(number)) => vault(&client, *number, context).await,
             Some(Id::Deposit(id)) => {
                 if args.prove {
                     args.prove_payments(&client, &info, id).await?;
                 }
-                args.deposit(&client, &info, id, context).await
+                args.deposit(&mut lookout, &info, id, context).await
             }
         }
     })
 }
 
-async fn withdrawal(client: &Client, info: &Info, id: u64, context: &Context) -> Result<()> {
-    let progress = withdrawal::progress(client, info, id).await?.ok_or_else(|| eyre!("there is no withdrawal {id}"))?;
+async fn bridge(lookout: &mut Lookout<'_>, context: &Context) -> Result<()> {
+    let outlook = lookout.look().await?;
+    let Outlook { info, limits, vault, waited_for, .. } = outlook;
+    let bridge = Bridge { info, limits, vault, now: now(outlook), waited_for };
+    context.print(&bridge, || show_bridge(&bridge));
+    Ok(())
+}
+
+async fn withdrawal(lookout: &mut Lookout<'_>, info: &Info, id: u64, context: &Context) -> Result<()> {
+    let progress = withdrawal::progress(lookout, &info.parameters, id).await?;
+    let progress = progress.ok_or_else(|| eyre!("there is no withdrawal {id}"))?;
     context.print(&progress, || withdrawal::describe(&progress).iter().for_each(|line| println!("{line}")));
     Ok(())
 }
@@ -137,23 +148,26 @@ async fn vault(client: &Client, number: u32, context: &Context) -> Result<()> {
 
 impl Args {
     /// Shows deposits. An address that the user has a record of and the node does not know is registered again.
-    async fn deposit(&self, client: &Client, info: &Info, id: &str, context: &Context) -> Result<()> {
+    async fn deposit(&self, lookout: &mut Lookout<'_>, info: &Info, id: &str, context: &Context) -> Result<()> {
+        let client = lookout.client;
         let mut report = client.deposit(id).await?;
         let record = self.home.folder().and_then(|home| Records::in_home(&home).find(id)).ok();
-        if let (false, Some(record)) = (report.registered, &record) {
+        if let (Some(false), Some(record)) = (report.registered, &record) {
             register(client, record).await?;
             report = client.deposit(id).await?;
         }
         let parameters = &info.parameters;
         let DepositReport { registered, address, deposits, next, since_block } = report;
-        let deposits = deposit::progress(client, parameters, deposits).await?;
+        let deposits = deposit::progress(lookout, parameters, deposits).await?;
         let shown = Deposits { registered, address, deposits, next, since_block };
-        let charge = present_of_deposit(client, parameters).await?;
+        let awaited = if shown.deposits.is_empty() { record.as_ref() } else { None };
+        let rate = match awaited {
+            Some(_) => Some(lookout.look().await?.rate),
+            None => None,
+        };
         context.print(&shown, || {
             show_deposits(id, &shown);
-            if let (true, Some(record)) = (shown.deposits.is_empty(), &record) {
-                show_awaited(record, charge, parameters);
-            }
+            awaited.into_iter().zip(rate).for_each(|(record, rate)| show_awaited(record, rate, parameters));
         });
         Ok(())
     }
@@ -169,10 +183,13 @@ impl Args {
 }
 
 fn show_deposits(id: &str, shown: &Deposits) {
-    if shown.deposits.is_empty() && shown.registered {
-        println!("{id} is registered with the federation; no payment to it is in the ledger yet");
-    } else if shown.deposits.is_empty() {
-        println!("{id} is not known here: neither registered nor in the ledger");
+    match (shown.deposits.is_empty(), shown.registered) {
+        (true, Some(true)) => println!("{id} is registered with the federation; no payment to it is in the ledger yet"),
+        (true, Some(false)) => println!("{id} is not known here: neither registered nor in the ledger"),
+        (true, None) => println!(
+            "{id} is not in the ledger: it is not in a Bitcoin block yet, nobody has proven it, or it paid no deposit address. Its address says more: causeway status ADDRESS"
+        ),
+        (false, _) => {}
     }
     for progress in &shown.deposits {
         deposit::describe(progress).iter().for_each(|line| println!("{line}"));
@@ -186,15 +203,16 @@ fn show_deposits(id: &str, shown: &Deposits) {
 }
 
 /// What has to happen to a payment that is not in the ledger, and what keeps it out.
-fn show_awaited(record: &Record, charge: Charge, parameters: &Parameters) {
+fn show_awaited(record: &Record, rate: Rate, parameters: &Parameters) {
+    let charge = of_deposit(rate.sat_per_kvb, parameters);
     let sat = |sat| amount::show(Amount::from_sat(sat));
     println!("  waits      for a payment in a Bitcoin block, which the federation proves to the ledger");
     println!("  kept out   payments below {}", sat(parameters.min_deposit_sat));
-    if charge.amount > Amount::from_sat(record.max_fee_sat) {
+    if charge > Amount::from_sat(record.max_fee_sat) {
         println!(
-            "  kept out   any, while a sweep costs {} (at {} sat/vB): this address allows {}",
-            amount::show(charge.amount),
-            rate_shown(charge.rate),
+            "  kept out   any, while a sweep costs {} at {}: this address allows {}",
+            amount::show(charge),
+            rate.shown(),
             sat(record.max_fee_sat)
         );
     }
@@ -234,12 +252,22 @@ fn output(vault: &VaultTransaction) -> String {
     }
 }
 
-fn show_bridge(Bridge { info, limits, waited_for }: &Bridge<'_>) {
+fn show_bridge(Bridge { info, limits, vault, now, waited_for }: &Bridge<'_>) {
     println!("Causeway on {}, chain id {}, block {}", info.bitcoin_network, info.chain_id, info.head.number);
     println!("  bitcoin        block {} ({})", info.bitcoin_tip.height, info.bitcoin_tip.hash);
     show_federation(info, waited_for);
     show_books(info);
     show_limits(info, limits);
+    show_now(now);
+    for pending in &vault.pending {
+        println!("  on the way     {}", on_the_way(pending, info.head.timestamp));
+    }
+    if limits.paused_until > info.head.timestamp {
+        println!(
+            "  pause {:<8} {} of {} members want it lifted (causeway lift {})",
+            limits.pause_number, limits.lift_votes, info.threshold, limits.pause_number
+        );
+    }
     println!("  Bridge         {}", info.contracts.bridge);
 }
 
@@ -281,27 +309,21 @@ fn show_limits(info: &Info, limits: &Limits) {
         sat(limits.cap_sat)
     );
     println!(
-        "  withdrawals    from {}; {} of {} can be paid now, and as much again in {}",
+        "  withdrawals    from {}; the payout window has {} of {} left, and gets as much again in {}",
         sat(parameters.min_withdrawal_sat),
         sat(limits.window_left_sat),
         sat(limits.window_sat),
         humantime::format_duration(std::time::Duration::from_secs(limits.window_seconds.into()))
     );
-    if limits.paused_until > info.head.timestamp {
-        println!(
-            "  PAUSED         payouts, until {} (pause {}; {} of {} members want it lifted)",
-            time(limits.paused_until),
-            limits.pause_number,
-            limits.lift_votes,
-            info.threshold
-        );
+}
+
+/// What can be paid now, and what stops more.
+fn show_now(now: &Now) {
+    println!("  can be paid    {}", payable(now));
+    for wait in &now.stopped_by {
+        println!("  {:<14} {}", wait.name().to_uppercase(), stopped(wait));
     }
-    if limits.alarmed {
-        println!("  ALARM          something that is no vault transaction spends a vault output: payouts stand still");
-    }
-    if limits.missing_sat >= limits.stop_sat {
-        println!("  DEFICIT        {}: payouts stand still until it is covered", sat(limits.missing_sat));
-    }
+    println!("  rate           {}", now.rate.shown());
 }
 
 #[cfg(test)]

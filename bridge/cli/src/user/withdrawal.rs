@@ -5,11 +5,12 @@ use std::time::Duration;
 use bitcoin::Amount;
 use bridge::amount::show;
 use bridge::io::sidechain::Client;
-use bridge::peg::{Info, VaultStatus, Version, Withdrawal, WithdrawalStatus};
+use bridge::peg::{Info, Parameters, VaultStatus, Version, Withdrawal, WithdrawalStatus};
 use eyre::{Result, bail, eyre};
 use serde::Serialize;
 
-use super::charge::present_of_withdrawal;
+use super::mempool;
+use super::outlook::Lookout;
 use super::withdrawal_waits::{Facts, Wait, waits};
 use crate::clock::time;
 use crate::context::Context;
@@ -42,21 +43,17 @@ struct Changed<'a> {
 /// # Errors
 ///
 /// The node does not answer.
-pub async fn progress(client: &Client, info: &Info, id: u64) -> Result<Option<Progress>> {
-    let Some(withdrawal) = client.withdrawal(id).await? else { return Ok(None) };
-    let refundable_from = withdrawal.asked_at.saturating_add(info.parameters.refund_after.into());
+pub async fn progress(lookout: &mut Lookout<'_>, parameters: &Parameters, id: u64) -> Result<Option<Progress>> {
+    let Some(withdrawal) = lookout.client.withdrawal(id).await? else { return Ok(None) };
+    let refundable_from = withdrawal.asked_at.saturating_add(parameters.refund_after.into());
     let waits_for = match withdrawal.status {
         WithdrawalStatus::Queued | WithdrawalStatus::Tied => {
-            let limits = client.limits().await?;
-            let charge = present_of_withdrawal(client, withdrawal.script.len(), &info.parameters).await?;
-            let unrooted = match withdrawal.status {
-                WithdrawalStatus::Queued if !client.may_have_rooted_output().await? => {
-                    Some(info.parameters.final_blocks)
-                }
-                _ => None,
+            let newest = withdrawal.versions.iter().rev().find(|version| version.status != VaultStatus::Void);
+            let in_mempool = match newest {
+                Some(version) => mempool::has(lookout.bitcoin.as_ref(), version.txid).await,
+                None => None,
             };
-            let now = client.head().await?.timestamp;
-            waits(&withdrawal, &Facts { limits: &limits, charge, unrooted, now })
+            waits(&withdrawal, &Facts { outlook: lookout.look().await?, in_mempool })
         }
         WithdrawalStatus::Paid | WithdrawalStatus::Cancelled | WithdrawalStatus::Refunded => Vec::new(),
     };
@@ -79,8 +76,9 @@ pub async fn find(client: &Client, id: u64) -> Result<Withdrawal> {
 /// The node does not know the withdrawal any more, or gives an answer that asking again does not mend.
 pub async fn follow(client: &Client, info: &Info, id: u64, context: &Context) -> Result<()> {
     let mut shown = None;
+    let mut lookout = Lookout::new(client, None);
     loop {
-        match progress(client, info, id).await {
+        match progress(&mut lookout, &info.parameters, id).await {
             Ok(Some(progress)) => {
                 let (news, ended) = (news(&progress), has_ended(progress.withdrawal.status));
                 if shown.as_ref() != Some(&news) {

@@ -4,12 +4,20 @@
 use std::time::Duration;
 
 use bitcoin::{Amount, Txid};
-use bridge::amount::show;
-use bridge::peg::{Limits, VaultStatus, Withdrawal, WithdrawalStatus};
+use bridge::amount::{show, show_signed};
+use bridge::foreign;
+use bridge::io::sidechain::{Proposal, WaitedFor};
+use bridge::peg::{Limits, Pending, VaultStatus, Withdrawal, WithdrawalStatus};
+use bridge::relay::proposers::APPROVED_WITHIN_S;
 use serde::Serialize;
 
-use super::charge::{Charge, rate_shown};
+use super::alone::{Alone, payout};
+use super::charge::{of_withdrawal, rate_shown};
+use super::outlook::{Outlook, Rate};
 use crate::clock::time;
+
+/// Seconds within which a payout is usually bound; nothing is wrong before.
+const USUALLY_S: u64 = 60;
 
 /// What a withdrawal can be waiting for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -24,64 +32,128 @@ pub enum Wait {
     /// The payout window has too little left; it has enough in about so many seconds, if nobody else takes it.
     Window { left_sat: u64, about_seconds: u64 },
     /// Its maximum is less than what a payout costs now.
-    Maximum { max_fee_sat: u64, charge_sat: u64, rate: u64 },
+    Maximum { max_fee_sat: u64, charge_sat: u64, rate: Rate },
+    /// What it pays is less than a payout of it alone costs, and the reserve has less than the rest.
+    Reserve { need_sat: u64, reserve_sat: i64, rate: Rate },
+    /// The vault outputs that are free hold too little; the others come back by these vault transactions.
+    Coins { free_sat: u64, pending: Vec<u32> },
     /// No vault output is final yet, or spends one that is: none can be tied to for the first time.
     Root { final_blocks: u32 },
-    /// Nothing stops it: the federation's next payout.
-    Payout,
-    /// Bound: Bitcoin has to confirm it.
-    Bitcoin { txid: Txid },
+    /// A proposal pays it, and too few members have approved that.
+    Approvals { proposal: u64, approved_by: Vec<u16>, threshold: u16, for_seconds: u64 },
+    /// A member keeps the others waiting.
+    Member(WaitedFor),
+    /// Nothing that can be seen stops it: the federation's next payout.
+    Payout { for_seconds: u64, rate: Rate },
+    /// Bound: Bitcoin has to confirm it. `pays` is its rate, if it is known; `in_mempool` what the user's bitcoind says.
+    Bitcoin { txid: Txid, pays: Option<u64>, in_mempool: Option<bool>, rate: Rate },
 }
 
 /// What decides besides the withdrawal itself.
 pub struct Facts<'a> {
-    pub limits: &'a Limits,
-    /// What it would pay now.
-    pub charge: Charge,
-    /// Depth that is missing, if no vault output can be tied to for the first time.
-    pub unrooted: Option<u32>,
-    /// Time of the last block, in seconds since 1970.
-    pub now: u64,
+    pub outlook: &'a Outlook,
+    /// Whether the newest version is in the mempool of the user's bitcoind.
+    pub in_mempool: Option<bool>,
 }
 
 /// Why nothing has paid the withdrawal yet.
 pub fn waits(withdrawal: &Withdrawal, facts: &Facts<'_>) -> Vec<Wait> {
     match withdrawal.status {
-        WithdrawalStatus::Queued => of_queued(withdrawal, facts),
+        WithdrawalStatus::Queued => of_queued(withdrawal, facts.outlook),
         WithdrawalStatus::Tied => of_tied(withdrawal, facts),
         WithdrawalStatus::Paid | WithdrawalStatus::Cancelled | WithdrawalStatus::Refunded => Vec::new(),
     }
 }
 
-fn of_queued(withdrawal: &Withdrawal, Facts { limits, charge, unrooted, now }: &Facts<'_>) -> Vec<Wait> {
-    let mut waits = Vec::new();
-    waits.extend((limits.paused_until > *now).then_some(Wait::Pause { until: limits.paused_until }));
-    waits.extend(limits.alarmed.then_some(Wait::Alarm));
-    let (missing_sat, stop_sat) = (limits.missing_sat, limits.stop_sat);
-    waits.extend((missing_sat >= stop_sat).then_some(Wait::Deficit { missing_sat, stop_sat }));
-    waits.extend(too_poor(withdrawal, charge));
-    if let Some(lacks) = withdrawal.amount_sat.checked_sub(limits.window_left_sat).filter(|lacks| *lacks > 0) {
-        let about_seconds =
-            u128::from(lacks) * u128::from(limits.window_seconds) / u128::from(limits.window_sat.max(1));
-        let about_seconds = u64::try_from(about_seconds).unwrap_or(u64::MAX).saturating_add(1);
-        waits.push(Wait::Window { left_sat: limits.window_left_sat, about_seconds });
-    }
-    waits.extend(unrooted.map(|final_blocks| Wait::Root { final_blocks }));
+fn of_queued(withdrawal: &Withdrawal, outlook: &Outlook) -> Vec<Wait> {
+    let mut waits = stops(outlook);
+    let poor = too_poor(withdrawal, outlook);
+    let coins = if poor.is_none() { lacks(withdrawal, outlook) } else { None };
+    waits.extend(poor);
+    waits.extend(window(withdrawal.amount_sat, &outlook.limits));
+    waits.extend(coins);
     if waits.is_empty() {
-        waits.push(Wait::Payout);
+        waits.extend(approvals(outlook, |proposal| proposal.content.withdrawals.contains(&withdrawal.id)));
+        waits.extend(outlook.waited_for.iter().cloned().map(Wait::Member));
+    }
+    if waits.is_empty() {
+        let for_seconds = outlook.now().saturating_sub(withdrawal.asked_at);
+        waits.push(Wait::Payout { for_seconds, rate: outlook.rate });
     }
     waits
 }
 
-/// A version that is bound keeps its charge; only the next, dearer one could be better off with a higher maximum.
-fn of_tied(withdrawal: &Withdrawal, Facts { charge, .. }: &Facts<'_>) -> Vec<Wait> {
-    let newest = withdrawal.versions.iter().rev().find(|version| version.status != VaultStatus::Void);
-    let bitcoin = newest.map(|version| Wait::Bitcoin { txid: version.txid });
-    bitcoin.into_iter().chain(too_poor(withdrawal, charge)).collect()
+/// What stops all first ties.
+pub fn stops(outlook: &Outlook) -> Vec<Wait> {
+    let limits = &outlook.limits;
+    let (until, missing_sat, stop_sat) = (limits.paused_until, limits.missing_sat, limits.stop_sat);
+    let pause = (until > outlook.now()).then_some(Wait::Pause { until });
+    let alarm = limits.alarmed.then_some(Wait::Alarm);
+    let deficit = (missing_sat >= stop_sat).then_some(Wait::Deficit { missing_sat, stop_sat });
+    pause.into_iter().chain(alarm).chain(deficit).collect()
 }
 
-fn too_poor(withdrawal: &Withdrawal, charge: &Charge) -> Option<Wait> {
-    let (max_fee_sat, charge_sat, rate) = (withdrawal.max_fee_sat, charge.amount.to_sat(), charge.rate);
+fn window(amount_sat: u64, limits: &Limits) -> Option<Wait> {
+    let lacks = amount_sat.checked_sub(limits.window_left_sat).filter(|lacks| *lacks > 0)?;
+    let about_seconds = u128::from(lacks) * u128::from(limits.window_seconds) / u128::from(limits.window_sat.max(1));
+    let about_seconds = u64::try_from(about_seconds).unwrap_or(u64::MAX).saturating_add(1);
+    Some(Wait::Window { left_sat: limits.window_left_sat, about_seconds })
+}
+
+/// What a payout of it alone lacks. Together with others it may lack less.
+pub fn lacks(withdrawal: &Withdrawal, outlook: &Outlook) -> Option<Wait> {
+    let rate = outlook.rate;
+    match payout(withdrawal, rate.sat_per_kvb, outlook) {
+        Alone::Reserve { need_sat } => Some(Wait::Reserve { need_sat, reserve_sat: outlook.reserve_sat(), rate }),
+        Alone::Coins { free_sat } => {
+            let brings = outlook.vault.pending.iter().filter(|vault| vault.change_sat > 0);
+            Some(Wait::Coins { free_sat, pending: brings.map(|vault| vault.number).collect() })
+        }
+        Alone::Root => Some(Wait::Root { final_blocks: outlook.parameters().final_blocks }),
+        Alone::Made | Alone::Refused => None,
+    }
+}
+
+/// The newest proposal of what is asked about that is late, if too few have approved it, nor a newer one.
+pub fn approvals(outlook: &Outlook, is_of_it: impl Fn(&Proposal) -> bool) -> Option<Wait> {
+    let threshold = outlook.info.threshold;
+    let age = |proposal: &Proposal| outlook.now().saturating_sub(proposal.opened_at);
+    let has_enough = |proposal: &Proposal| proposal.bound || proposal.approvals.len() >= usize::from(threshold);
+    let newest = outlook.proposals.iter().rev().filter(|proposal| is_of_it(proposal));
+    let mut unanswered = newest.take_while(|proposal| !has_enough(proposal));
+    let late = unanswered.find(|proposal| age(proposal) >= APPROVED_WITHIN_S)?;
+    Some(Wait::Approvals {
+        proposal: late.number,
+        approved_by: late.approvals.iter().copied().collect(),
+        threshold,
+        for_seconds: age(late),
+    })
+}
+
+/// A version that is bound keeps its charge; only the next, dearer one could be better off with a higher maximum, or a fuller reserve.
+fn of_tied(withdrawal: &Withdrawal, Facts { outlook, in_mempool }: &Facts<'_>) -> Vec<Wait> {
+    let newest = withdrawal.versions.iter().rev().find(|version| version.status != VaultStatus::Void);
+    let pays = newest.and_then(|version| {
+        let is_it = |vault: &&Pending| vault.number == version.number;
+        outlook.vault.pending.iter().find(is_it).map(|vault| vault.content.rate)
+    });
+    let rate = outlook.rate;
+    let bitcoin = newest.map(|version| Wait::Bitcoin { txid: version.txid, pays, in_mempool: *in_mempool, rate });
+    let mut waits: Vec<Wait> = bitcoin.into_iter().collect();
+    // What was bound since the last look is not known yet.
+    if pays.is_some_and(|pays| pays < rate.sat_per_kvb) {
+        waits.extend(too_poor(withdrawal, outlook));
+        // Coins it has: those of the output that it is tied to.
+        waits.extend(lacks(withdrawal, outlook).filter(|lack| matches!(lack, Wait::Reserve { .. })));
+    }
+    waits.extend(outlook.waited_for.iter().cloned().map(Wait::Member));
+    waits
+}
+
+fn too_poor(withdrawal: &Withdrawal, outlook: &Outlook) -> Option<Wait> {
+    let rate = outlook.rate;
+    let charge = of_withdrawal(withdrawal.script.len(), rate.sat_per_kvb, outlook.parameters());
+    let (max_fee_sat, charge_sat) = (withdrawal.max_fee_sat, charge.to_sat());
     (max_fee_sat < charge_sat).then_some(Wait::Maximum { max_fee_sat, charge_sat, rate })
 }
 
@@ -94,162 +166,123 @@ impl Wait {
             Self::Deficit { .. } => "deficit",
             Self::Window { .. } => "window",
             Self::Maximum { .. } => "maximum",
+            Self::Reserve { .. } => "reserve",
+            Self::Coins { .. } => "coins",
             Self::Root { .. } => "root",
-            Self::Payout => "payout",
+            Self::Approvals { .. } => "approvals",
+            Self::Member(_) => "member",
+            Self::Payout { .. } => "payout",
             Self::Bitcoin { .. } => "bitcoin",
         }
     }
 
-    /// For people, with what they can do.
+    /// For people, with what they can do about withdrawal `id`.
     pub fn advice(&self, id: u64) -> String {
-        let sat = |sat: u64| show(Amount::from_sat(sat));
+        match self {
+            Self::Maximum { max_fee_sat, charge_sat, rate } => format!(
+                "its maximum is {}, and it costs {} at {}: causeway raise {id} --max-fee '{charge_sat} sat', or wait for a lower rate",
+                sat(*max_fee_sat),
+                sat(*charge_sat),
+                rate.shown()
+            ),
+            Self::Window { left_sat, about_seconds } => format!(
+                "the payout window has {} left; enough in about {} if nobody else takes it",
+                sat(*left_sat),
+                duration(*about_seconds)
+            ),
+            Self::Reserve { need_sat, reserve_sat, rate } => format!(
+                "{} For others to share the payout, a lower rate, or the reserve (anybody fills it: causeway peg-in --reserve)",
+                reserve_lacks("payout", *need_sat, *reserve_sat, *rate)
+            ),
+            Self::Payout { for_seconds, rate } => next_turn("payout", *for_seconds, *rate),
+            Self::Bitcoin { txid, pays, in_mempool, rate } => on_bitcoin(*txid, *pays, *in_mempool, *rate),
+            other => other.of_all(),
+        }
+    }
+
+    /// For people: what stops others as well.
+    pub fn of_all(&self) -> String {
         match self {
             Self::Pause { until } => format!("payouts are paused by a guardian until {}", time(*until)),
             Self::Alarm => "something that is no vault transaction spends a vault output: payouts stand still".into(),
-            Self::Deficit { missing_sat, stop_sat } => {
-                format!(
-                    "{} are missing, and from {} on payouts stand still until that is covered",
-                    sat(*missing_sat),
-                    sat(*stop_sat)
-                )
+            Self::Deficit { missing_sat, stop_sat } => format!(
+                "{} are missing, and from {} on payouts stand still until that is covered",
+                sat(*missing_sat),
+                sat(*stop_sat)
+            ),
+            Self::Coins { free_sat, pending } if pending.is_empty() => {
+                format!("the vault's free outputs hold {}: for deposits", sat(*free_sat))
             }
-            Self::Window { left_sat, about_seconds } => {
-                let about = humantime::format_duration(Duration::from_secs(*about_seconds));
-                format!(
-                    "the payout window has {} left; enough in about {about} if nobody else takes it",
-                    sat(*left_sat)
-                )
-            }
-            Self::Maximum { max_fee_sat, charge_sat, rate } => format!(
-                "at {} sat/vB it costs {}, and its maximum is {}: causeway raise {id} --max-fee '{charge_sat} sat', or wait for a lower rate",
-                rate_shown(*rate),
-                sat(*charge_sat),
-                sat(*max_fee_sat)
+            Self::Coins { free_sat, pending } => format!(
+                "the vault's free outputs hold {}; the rest comes back by vault transactions {pending:?}: for a Bitcoin block with them",
+                sat(*free_sat)
             ),
             Self::Root { final_blocks } => {
                 format!("no vault output is {final_blocks} blocks deep yet: for Bitcoin blocks")
             }
-            Self::Payout => "for the federation's next payout".into(),
-            Self::Bitcoin { txid } => format!("for a Bitcoin block with {txid} (causeway bump {txid} pays for it)"),
+            Self::Approvals { proposal, approved_by, threshold, for_seconds } => format!(
+                "for approvals of proposal {proposal}: {} of {threshold} members have in {} ({approved_by:?})",
+                approved_by.len(),
+                duration(*for_seconds)
+            ),
+            Self::Member(waited_for) => waits_for_member(waited_for),
+            other => other.name().into(),
         }
     }
+}
+
+/// What the reserve would have to add, for people.
+pub fn reserve_lacks(what: &str, need_sat: u64, reserve_sat: i64, rate: Rate) -> String {
+    format!(
+        "a {what} of it alone takes {} from the reserve at {}, and the reserve has {}.",
+        sat(need_sat),
+        rate.shown(),
+        show_signed(reserve_sat)
+    )
+}
+
+/// A member, for people.
+pub fn waits_for_member(WaitedFor { member, name, what }: &WaitedFor) -> String {
+    format!("for member {member} ({}): {what}", foreign::shown(name))
+}
+
+/// What nothing that can be seen stops, for people: after a while with what it is judged by.
+pub fn next_turn(what: &str, for_seconds: u64, rate: Rate) -> String {
+    if for_seconds < USUALLY_S {
+        return format!("for the federation's next {what}");
+    }
+    format!(
+        "for the federation's next {what}: it has waited {}, and nothing in the ledger stops it at {}. Its operators know more",
+        duration(for_seconds),
+        rate.shown()
+    )
+}
+
+/// What is bound and not confirmed, for people.
+pub fn on_bitcoin(txid: Txid, pays: Option<u64>, in_mempool: Option<bool>, rate: Rate) -> String {
+    let mut text = format!("for a Bitcoin block with {txid}");
+    if let Some(pays) = pays {
+        text += &format!(", which pays {} sat/vB", rate_shown(pays));
+        if pays < rate.sat_per_kvb {
+            text += &format!(" where {} is wanted", rate.shown());
+        }
+    }
+    match in_mempool {
+        Some(false) => {
+            text += ". Your bitcoind does not have it: it is being signed, or was dropped for paying too little"
+        }
+        Some(true) | None => text += &format!(" (causeway bump {txid} pays for it)"),
+    }
+    text
+}
+
+fn sat(sat: u64) -> String {
+    show(Amount::from_sat(sat))
+}
+
+fn duration(seconds: u64) -> String {
+    humantime::format_duration(Duration::from_secs(seconds)).to_string()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use alloy_primitives::Address;
-    use bitcoin::hashes::Hash as _;
-    use bridge::peg::Version;
-
-    const NOW: u64 = 1_700_000_000;
-
-    fn withdrawal() -> Withdrawal {
-        Withdrawal {
-            id: 7,
-            status: WithdrawalStatus::Queued,
-            owner: Address::repeat_byte(1),
-            amount_sat: 100_000_000,
-            max_fee_sat: 5_000,
-            asked_at: NOW - 60,
-            tie: None,
-            versions: Vec::new(),
-            paid_by: None,
-            script: vec![0x51; 34].into(),
-        }
-    }
-
-    fn limits() -> Limits {
-        Limits {
-            cap_sat: 10_000_000_000,
-            cap_used_sat: 0,
-            window_sat: 200_000_000,
-            window_left_sat: 200_000_000,
-            window_seconds: 1_000,
-            paused_until: NOW,
-            pause_allowed_from: 0,
-            pause_number: 0,
-            lift_votes: 0,
-            alarmed: false,
-            missing_sat: 0,
-            stop_sat: 1_000,
-            stopped: false,
-            max_inputs: 64,
-            max_payouts: 220,
-            tier_used_sat: Vec::new(),
-        }
-    }
-
-    fn told(withdrawal: &Withdrawal, limits: &Limits, charge_sat: u64) -> Vec<Wait> {
-        let charge = Charge { rate: 2_000, amount: Amount::from_sat(charge_sat) };
-        waits(withdrawal, &Facts { limits, charge, unrooted: None, now: NOW })
-    }
-
-    #[test]
-    fn a_withdrawal_that_nothing_stops_waits_for_the_next_payout() {
-        assert_eq!(told(&withdrawal(), &limits(), 5_000), [Wait::Payout]);
-    }
-
-    #[test]
-    fn a_young_networks_first_withdrawal_waits_until_a_vault_output_is_final() {
-        let (limits, charge) = (limits(), Charge { rate: 1_000, amount: Amount::from_sat(78) });
-        let facts = Facts { limits: &limits, charge, unrooted: Some(10), now: NOW };
-        assert_eq!(waits(&withdrawal(), &facts), [Wait::Root { final_blocks: 10 }]);
-    }
-
-    #[test]
-    fn each_reason_of_the_ledger_is_named_with_what_can_be_done() {
-        let paused = Limits { paused_until: NOW + 1, ..limits() };
-        assert_eq!(told(&withdrawal(), &paused, 0), [Wait::Pause { until: NOW + 1 }]);
-        assert_eq!(told(&withdrawal(), &Limits { alarmed: true, ..limits() }, 0), [Wait::Alarm]);
-        let short = Limits { missing_sat: 1_000, ..limits() };
-        assert_eq!(told(&withdrawal(), &short, 0), [Wait::Deficit { missing_sat: 1_000, stop_sat: 1_000 }]);
-        let narrow = Limits { window_left_sat: 40_000_000, ..limits() };
-        assert_eq!(told(&withdrawal(), &narrow, 0), [Wait::Window { left_sat: 40_000_000, about_seconds: 301 }]);
-        let poor = told(&withdrawal(), &limits(), 5_001);
-        assert_eq!(poor, [Wait::Maximum { max_fee_sat: 5_000, charge_sat: 5_001, rate: 2_000 }]);
-        assert!(poor[0].advice(7).contains("causeway raise 7 --max-fee '5001 sat'"), "{}", poor[0].advice(7));
-        let all = Limits { paused_until: NOW + 1, alarmed: true, missing_sat: 1_000, window_left_sat: 0, ..limits() };
-        let names: Vec<_> = told(&withdrawal(), &all, 5_001).iter().map(Wait::name).collect();
-        assert_eq!(names, ["pause", "alarm", "deficit", "maximum", "window"]);
-    }
-
-    /// Scripts read it.
-    #[test]
-    fn reasons_are_frozen_in_json() {
-        let window = Wait::Window { left_sat: 1, about_seconds: 2 };
-        let maximum = Wait::Maximum { max_fee_sat: 1, charge_sat: 2, rate: 3 };
-        let all =
-            [Wait::Pause { until: 1 }, Wait::Alarm, window, maximum, Wait::Root { final_blocks: 4 }, Wait::Payout];
-        let json = serde_json::json!([
-            { "reason": "pause", "until": 1 },
-            { "reason": "alarm" },
-            { "reason": "window", "leftSat": 1, "aboutSeconds": 2 },
-            { "reason": "maximum", "maxFeeSat": 1, "chargeSat": 2, "rate": 3 },
-            { "reason": "root", "finalBlocks": 4 },
-            { "reason": "payout" }
-        ]);
-        assert_eq!(serde_json::to_value(&all).expect("numbers"), json);
-        let tagged = json.as_array().expect("a list").iter().map(|reason| reason["reason"].as_str());
-        assert!(tagged.eq(all.iter().map(|wait| Some(wait.name()))));
-    }
-
-    #[test]
-    fn a_tied_one_waits_for_bitcoin_by_its_newest_version_and_for_nothing_that_stops_first_ties() {
-        let version = |number: u32, status| Version {
-            number,
-            txid: Txid::from_byte_array([u8::try_from(number).unwrap_or_default(); 32]),
-            status,
-            charge_sat: 100,
-        };
-        let versions =
-            vec![version(1, VaultStatus::Bound), version(2, VaultStatus::Bound), version(3, VaultStatus::Void)];
-        let txid = versions[1].txid;
-        let tied = Withdrawal { status: WithdrawalStatus::Tied, tie: Some(1), versions, ..withdrawal() };
-        let all = Limits { paused_until: NOW + 1, alarmed: true, missing_sat: 1_000, window_left_sat: 0, ..limits() };
-        assert_eq!(told(&tied, &all, 0), [Wait::Bitcoin { txid }]);
-        assert_eq!(told(&tied, &all, 6_000).len(), 2);
-        let paid = Withdrawal { status: WithdrawalStatus::Paid, ..tied };
-        assert_eq!(told(&paid, &all, 6_000), []);
-    }
-}
+mod tests;

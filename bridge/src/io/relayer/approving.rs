@@ -32,6 +32,8 @@ pub struct Approving<N, B> {
     open: BTreeMap<u64, Open>,
     proposers: Proposers,
     gathering: Gathering<u64>,
+    /// Whether what an earlier life left was looked through.
+    is_tidy: bool,
 }
 
 struct Open {
@@ -39,15 +41,18 @@ struct Open {
     policy: Approval,
 }
 
+/// What the names of the files begin with that hold nonces.
+const STATE_FILES: &str = "signing-";
+
 /// The durable state of a proposal's approval, and then of its signing.
 pub fn state_file(proposal: u64) -> String {
-    format!("signing-{proposal}")
+    format!("{STATE_FILES}{proposal}")
 }
 
 impl<N: Node, B: Bitcoind> Approving<N, B> {
     pub fn new(member: Arc<Member<N>>, bitcoind: Arc<B>) -> Self {
         let (open, proposers, gathering) = (BTreeMap::new(), Proposers::default(), Gathering::new());
-        Self { member, bitcoind, open, proposers, gathering }
+        Self { member, bitcoind, open, proposers, gathering, is_tidy: false }
     }
 
     /// Looks at who proposes what comes to something.
@@ -159,6 +164,9 @@ impl<N: Node, B: Bitcoind> Approving<N, B> {
 
     /// Forgets proposals that are closed, with their nonces, but for those that were bound.
     pub fn forget(&mut self, ledger: &LedgerView, promises: &mut Promises<N>) -> Result<(), FatalError> {
+        if !std::mem::replace(&mut self.is_tidy, true) {
+            self.forget_earlier(ledger)?;
+        }
         let is_bound = |number: u64| ledger.entries.values().any(|entry| entry.proposal == number);
         promises.seen.retain(|number, _| ledger.proposals.contains_key(number) || is_bound(*number));
         let closed: Vec<u64> =
@@ -167,6 +175,19 @@ impl<N: Node, B: Bitcoind> Approving<N, B> {
             self.open.remove(&number);
             if !is_bound(number) {
                 self.member.store.remove(&state_file(number))?;
+            }
+        }
+        Ok(())
+    }
+    /// Removes the nonces of proposals that were closed while this relayer was away. A number never comes back.
+    fn forget_earlier(&self, ledger: &LedgerView) -> Result<(), FatalError> {
+        let is_known = |number: u64| {
+            ledger.proposals.contains_key(&number) || ledger.entries.values().any(|entry| entry.proposal == number)
+        };
+        for name in self.member.store.names(STATE_FILES)? {
+            let number = name.strip_prefix(STATE_FILES).and_then(|number| number.parse().ok());
+            if number.is_some_and(|number| !is_known(number)) {
+                self.member.store.remove(&name)?;
             }
         }
         Ok(())
@@ -195,6 +216,7 @@ fn verdict<N>(
         is_final: proposal.opened_in.number <= ledger.head.number,
         is_open: true,
         ledger: &facts,
+        bound_rates: &in_use.rates,
         inputs: &inputs,
         group_keys: &ledger.group_keys,
         own_outputs: &own_outputs,

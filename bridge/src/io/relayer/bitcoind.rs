@@ -8,6 +8,8 @@ use bitcoin::block::Header;
 use bitcoin::{Block, BlockHash, FeeRate, OutPoint, Transaction, Txid};
 use mainchain::io::rpc::{BitcoinRpc, ChainInfo, RpcError, Unspent};
 
+use crate::relay::facts::Package;
+
 /// A Bitcoin Core node. All errors are those of [`BitcoinRpc`]'s methods of the same names.
 pub trait Bitcoind: Send + Sync + 'static {
     /// Where it is, for the operator's eyes.
@@ -30,6 +32,10 @@ pub trait Bitcoind: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Option<Unspent>, RpcError>> + Send;
     /// Whether a transaction is in the mempool.
     fn is_in_mempool(&self, txid: Txid) -> impl Future<Output = Result<bool, RpcError>> + Send;
+    /// What is paid for a transaction in the mempool.
+    fn package(&self, txid: Txid) -> impl Future<Output = Result<Option<Package>, RpcError>> + Send;
+    /// What spends each of these outputs in the mempool.
+    fn spending(&self, outpoints: &[OutPoint]) -> impl Future<Output = Result<Vec<Option<Txid>>, RpcError>> + Send;
     /// The rate at which a transaction should confirm within `blocks`; none where that is not known.
     fn fee_rate(&self, blocks: u16) -> impl Future<Output = Result<Option<FeeRate>, RpcError>> + Send;
     /// The filters (BIP 158) of the best chain's blocks at `heights`, as many as it has in a row.
@@ -72,6 +78,20 @@ impl Bitcoind for BitcoinRpc {
 
     async fn is_in_mempool(&self, txid: Txid) -> Result<bool, RpcError> {
         Ok(self.mempool_entry(txid).await?.is_some())
+    }
+
+    async fn package(&self, txid: Txid) -> Result<Option<Package>, RpcError> {
+        let entry = self.mempool_entry(txid).await?;
+        Ok(entry.map(|entry| Package {
+            fee: entry.fee,
+            vsize: entry.vsize,
+            with_children: entry.descendant_fee,
+            vsize_with_children: entry.descendant_vsize,
+        }))
+    }
+
+    async fn spending(&self, outpoints: &[OutPoint]) -> Result<Vec<Option<Txid>>, RpcError> {
+        self.spending(outpoints).await
     }
 
     async fn fee_rate(&self, blocks: u16) -> Result<Option<FeeRate>, RpcError> {

@@ -6,12 +6,12 @@
 //! stops no other; only a bitcoind that does not answer at all leaves the relayer without a view.
 
 use mainchain::header::Height;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use alloy_primitives::B256;
 use bitcoin::hashes::Hash;
-use bitcoin::{Block, BlockHash, OutPoint};
+use bitcoin::{Block, BlockHash, OutPoint, Txid};
 use contracts::BitcoinLightClient::{hashAtCall, headerCall};
 use contracts::address::LIGHT_CLIENT;
 use mainchain::deposit::Peg;
@@ -26,7 +26,7 @@ use crate::io::clock::Clock;
 use crate::io::sidechain::Error;
 use crate::relay::deposit_tracker::{Output, Position};
 use crate::relay::ends;
-use crate::relay::facts::BitcoinView;
+use crate::relay::facts::{BitcoinView, Package};
 use crate::relay::fees::{self, FeeEstimate};
 use crate::relay::following::{self, ChainFollower, lag};
 use crate::relay::fundings::Fundings;
@@ -42,6 +42,10 @@ const PAGES_A_ROUND: usize = 2;
 const OLDER_BLOCKS_A_ROUND: usize = 4;
 /// Outputs asked for in one round.
 const HINTS_A_ROUND: usize = 32;
+/// Milliseconds between two looks at what spends deposits in the mempool.
+const MEMPOOL_EVERY_MS: u64 = 2_000;
+/// Deposits asked about in one question.
+const SPENDS_AT_ONCE: usize = 1_000;
 /// Milliseconds within which a bitcoind answers the cheapest question; one that takes longer is told to be slow.
 const SLOW_MS: u64 = 2_000;
 
@@ -66,7 +70,12 @@ struct Followed {
     fees: FeeEstimate,
     compared: LastComparison,
     fundings: Arc<Fundings>,
+    lost: BTreeSet<OutPoint>,
     places: BTreeMap<u32, Place>,
+    packages: BTreeMap<u32, Package>,
+    unconfirmed: Arc<BTreeMap<OutPoint, Txid>>,
+    /// When the mempool was asked for what spends deposits.
+    looked_ms: Option<u64>,
 }
 
 /// The parts of a round, each with its own troubles.
@@ -78,6 +87,7 @@ struct Parts {
     fees: Part,
     headers: Part,
     places: Part,
+    mempool: Part,
     lag: Health,
     speed: Health,
     pruned: Health,
@@ -104,7 +114,11 @@ impl<N: Node, B: Bitcoind> BitcoinGatherer<N, B> {
             fees,
             compared: LastComparison::default(),
             fundings: Arc::default(),
+            lost: BTreeSet::new(),
             places: BTreeMap::new(),
+            packages: BTreeMap::new(),
+            unconfirmed: Arc::default(),
+            looked_ms: None,
         };
         let parts = Parts::new(vitals);
         Self {
@@ -137,6 +151,7 @@ impl<N: Node, B: Bitcoind> BitcoinGatherer<N, B> {
         parts.fees.run(clock, facts.estimate_fee(bitcoind, clock.ms())).await?;
         parts.headers.run(clock, facts.compare(node, bitcoind, (ledger.light(), own), clock.ms())).await?;
         parts.places.run(clock, facts.find_places(bitcoind, ledger, own.height)).await?;
+        parts.mempool.run(clock, facts.find_unconfirmed(bitcoind, ledger, clock.ms())).await?;
         parts.tell_lacking(bitcoind, facts, clock.ms());
         Ok(facts.view(clock.ms()))
     }
@@ -150,7 +165,10 @@ impl Followed {
             headers: self.compared.headers().to_vec(),
             spends: Arc::clone(self.follower.spends()),
             fundings: Arc::clone(&self.fundings),
+            lost: self.lost.clone(),
             places: self.places.clone(),
+            packages: self.packages.clone(),
+            unconfirmed: Arc::clone(&self.unconfirmed),
             rates: self.fees.rates(clock_ms),
             read: self.follower.tracker().position().height,
         }
@@ -215,9 +233,24 @@ impl Followed {
             let block = there(bitcoind.block(position.hash).await)?;
             self.follower.answer_spend(position, block.as_ref());
         }
-        if let Some((outpoint, hash)) = Arc::make_mut(&mut self.fundings).next(ledger) {
-            let block = there(bitcoind.block(hash).await)?;
-            Arc::make_mut(&mut self.fundings).answer(outpoint, block.as_ref());
+        self.trace_fundings(bitcoind, ledger).await
+    }
+
+    /// Reads what deposits were made of in blocks that were left, and whether the mempool lost it.
+    async fn trace_fundings<B: Bitcoind>(&mut self, bitcoind: &B, ledger: &LedgerView) -> Result<(), RoundError> {
+        for _ in 0..OLDER_BLOCKS_A_ROUND {
+            let Some((outpoint, at)) = Arc::make_mut(&mut self.fundings).next(ledger) else { break };
+            let block = there(bitcoind.block(at.hash).await)?;
+            let before = bitcoind.block_hash(at.height.saturating_sub(1)).await?;
+            let is_in_chain = block.as_ref().is_some_and(|block| before == Some(block.header.prev_blockhash));
+            Arc::make_mut(&mut self.fundings).answer(outpoint, at, block.as_ref(), is_in_chain);
+        }
+        self.lost.clear();
+        for outpoint in self.fundings.known() {
+            let is_there = bitcoind.unspent(outpoint, false).await?.is_some();
+            if !is_there && !bitcoind.is_in_mempool(outpoint.txid).await? {
+                self.lost.insert(outpoint);
+            }
         }
         Ok(())
     }
@@ -309,10 +342,37 @@ impl Followed {
         tip_height: Height,
     ) -> Result<(), RoundError> {
         self.places.clear();
+        self.packages.clear();
         for (number, entry) in ledger.entries.iter().filter(|(_, entry)| settlement::wants_place(ledger, entry)) {
             let place = self.place(bitcoind, entry, tip_height).await?;
             self.places.insert(*number, place);
+            if place == Place::Mempool {
+                let package = bitcoind.package(entry.txid).await?;
+                self.packages.extend(package.map(|package| (*number, package)));
+            }
         }
+        Ok(())
+    }
+
+    /// What spends deposits in the mempool.
+    async fn find_unconfirmed<B: Bitcoind>(
+        &mut self,
+        bitcoind: &B,
+        ledger: &LedgerView,
+        clock_ms: u64,
+    ) -> Result<(), RoundError> {
+        if self.looked_ms.is_some_and(|looked_ms| clock_ms.saturating_sub(looked_ms) < MEMPOOL_EVERY_MS) {
+            return Ok(());
+        }
+        self.looked_ms = Some(clock_ms);
+        let sweepable = ledger.deposits.iter().filter(|(_, deposit)| deposit.is_sweepable());
+        let deposits: Vec<OutPoint> = sweepable.map(|(outpoint, _)| *outpoint).collect();
+        let mut found = BTreeMap::new();
+        for some in deposits.chunks(SPENDS_AT_ONCE) {
+            let by = bitcoind.spending(some).await?;
+            found.extend(some.iter().zip(by).filter_map(|(outpoint, by)| Some((*outpoint, by?))));
+        }
+        self.unconfirmed = Arc::new(found);
         Ok(())
     }
 
@@ -356,6 +416,7 @@ impl Parts {
             fees: part("fee estimates", "bitcoind answers about fees again"),
             headers: part("headers", "bitcoind's headers are compared again"),
             places: part("vault transactions", "bitcoind answers about vault transactions again"),
+            mempool: part("unconfirmed spends", "bitcoind says again what spends deposits in its mempool"),
             lag: health("bitcoind's chain", "bitcoind's chain is up to date again"),
             speed: health("bitcoind's speed", "bitcoind answers in time again"),
             pruned: health("pruned blocks", "bitcoind has all blocks that matter"),

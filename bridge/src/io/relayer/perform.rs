@@ -66,7 +66,9 @@ impl<N: Node, B: Bitcoind> Performer<N, B> {
             Action::Prove { outpoint } => self.prove(task, *outpoint, grounds).await,
             Action::Mint { number, which } => self.mint(task, *number, which, grounds.ledger).await,
             Action::Void { number, input } => self.void(task, *number, *input, grounds.ledger).await,
-            Action::DepositGone { outpoint, killed } => self.deposit_gone(task, *outpoint, *killed).await,
+            Action::Resubmit { outpoint } => self.resubmit(*outpoint, grounds).await,
+            Action::Left { outpoint } => Ok(self.left(task, *outpoint).await),
+            Action::DepositGone { outpoint, killed } => self.deposit_gone(task, *outpoint, *killed, grounds).await,
             Action::OutputGone { number, spend } => self.output_gone(task, *number, *spend).await,
             Action::Alarm { number, spend } => self.alarm(task, *number, *spend).await,
             Action::Refund { id } => Ok(self.send(task, BRIDGE, &Bridge::refundCall { id: U256::from(*id) }).await),
@@ -174,13 +176,42 @@ impl<N: Node, B: Bitcoind> Performer<N, B> {
         Ok(outcome)
     }
 
-    async fn deposit_gone(&self, task: Task, outpoint: OutPoint, killed: Killed) -> Result<Outcome, Unfinished> {
+    async fn resubmit(&self, outpoint: OutPoint, grounds: Grounds<'_>) -> Result<Outcome, Unfinished> {
+        let bitcoin = grounds.bitcoin.ok_or(Unfinished::Gone)?;
+        let made_by = bitcoin.fundings.made_by(&outpoint);
+        let (funding, ancestors) = made_by.split_last().ok_or(Unfinished::Gone)?;
+        for ancestor in ancestors {
+            // One that is in the chain already is refused: what matters is the last.
+            if let Err(error) = self.bitcoind.broadcast(ancestor).await {
+                tracing::debug!(%outpoint, %error, "bitcoind does not take an ancestor of a deposit's funding");
+            }
+        }
+        self.bitcoind.broadcast(funding).await?;
+        tracing::info!(%outpoint, "a deposit's funding was lost in a reorganisation: it is in the mempool again");
+        Ok(Outcome::Sent)
+    }
+
+    async fn left(&self, task: Task, outpoint: OutPoint) -> Outcome {
+        let (txid, vout) = (B256::from(outpoint.txid.to_byte_array()), outpoint.vout);
+        self.send(task, DEPOSITS, &Deposits::leftCall { txid, vout }).await
+    }
+
+    async fn deposit_gone(
+        &self,
+        task: Task,
+        outpoint: OutPoint,
+        killed: Killed,
+        grounds: Grounds<'_>,
+    ) -> Result<Outcome, Unfinished> {
         let (path, input, spend) = match killed {
             Killed::Spent(spend) => (Vec::new(), 0, spend),
-            Killed::Funding { funding, left, input, spend } => {
-                let block = self.bitcoind.block(left).await?.ok_or(Unfinished::Gone)?;
-                let made = block.txdata.iter().find(|transaction| transaction.compute_txid() == funding);
-                (vec![proof::strip(made.ok_or(Unfinished::Gone)?).into()], input, spend)
+            Killed::Ancestor { ancestor, input, spend } => {
+                let bitcoin = grounds.bitcoin.ok_or(Unfinished::Gone)?;
+                let path = bitcoin.fundings.path(&outpoint, ancestor);
+                if path.is_empty() {
+                    return Err(Unfinished::Gone);
+                }
+                (path.into_iter().map(|made| proof::strip(made).into()).collect(), input, spend)
             }
         };
         let Proven { transaction: killer, proof } = self.proven(spend.block.hash, spend.by).await?;

@@ -41,6 +41,7 @@ use crate::io::sidechain::{Account, Client, Error};
 use crate::io::store::Store;
 use crate::keystore::OperatorKeys;
 use crate::peg;
+use crate::relay::absent::Absent;
 use crate::relay::duty::DutySchedule;
 use crate::relay::fees::FeeEstimate;
 use crate::relay::ledger::{Cursor, Ledger};
@@ -286,6 +287,7 @@ impl<N: Node, B: Bitcoind> Started<N, B> {
             bitcoin: bitcoin_receiver.clone(),
             posts: Posts::default(),
             waiting: Waiting::new(&vitals),
+            absent: Absent::default(),
             outlook: Outlook::new(&vitals, member.recovery_delay),
             node_health: Health::new(&vitals, NODE, "the sidechain node is back"),
             node_lag: Health::new(&vitals, "the sidechain's head", "the sidechain's head is young again"),

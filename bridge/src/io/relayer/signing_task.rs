@@ -28,6 +28,7 @@ use super::signing::Signing;
 use super::waiting::Waiting;
 use crate::board::{Post, Session};
 use crate::io::sidechain::{Call, Error};
+use crate::relay::absent::Absent;
 use crate::relay::facts::BitcoinView;
 use crate::relay::following::is_head_old;
 use crate::relay::ledger::Cursor;
@@ -62,6 +63,7 @@ pub struct SigningTask<N, B> {
     pub node_health: Health,
     pub node_lag: Health,
     pub waiting: Waiting,
+    pub absent: Absent,
     pub outlook: Outlook,
 }
 
@@ -182,6 +184,7 @@ impl<N: Node, B: Bitcoind> SigningTask<N, B> {
         let key_generation =
             if view.key_is_active() { BTreeMap::new() } else { self.keys.waited_for(&self.gatherer.ledger) };
         let mut waited_for = self.promises.remembered();
+        waited_for.extend(self.absent.look(view));
         waited_for.extend(self.signing.waited_for(view.head.time_s));
         waited_for.extend(key_generation);
         self.waiting.tell(waited_for, &view.info.members);

@@ -27,9 +27,6 @@ const MAX_REQUEST_BYTES: u32 = 4 << 20;
 /// Pages of an address's deposits that are read together, of a thousand each: an address is for one payment.
 pub const MAX_DEPOSIT_PAGES: usize = 10;
 
-/// Vault transactions of a network that is so young that all of them can be looked at.
-const MAX_YOUNG_OUTPUTS: u32 = 16;
-
 /// The JSON-RPC error code of an answer that would be too large (EIP-1474).
 const LIMIT: i32 = -32005;
 
@@ -157,6 +154,11 @@ impl Client {
         self.request("peg_getVaultTransaction", vec![json!(number)]).await
     }
 
+    /// What the vault has to spend, and what waits for Bitcoin.
+    pub async fn vault(&self) -> Result<peg::Vault, Error> {
+        self.request("peg_getVault", vec![]).await
+    }
+
     /// What bounds the peg now, and what stops payouts.
     pub async fn limits(&self) -> Result<peg::Limits, Error> {
         self.request("peg_getLimits", vec![]).await
@@ -166,22 +168,6 @@ impl Client {
     /// last bound vault transaction.
     pub async fn quote(&self, script_length: usize, rate: Option<u64>) -> Result<peg::Quote, Error> {
         self.request("peg_quote", vec![json!(script_length), json!(rate)]).await
-    }
-
-    /// Whether withdrawals can be tied to a vault output for the first time. Also where there is too much to look at: only a young network
-    /// has none.
-    pub async fn may_have_rooted_output(&self) -> Result<bool, Error> {
-        let page = contracts::Vault::liveOutputsCall { after_: 0, limit: MAX_YOUNG_OUTPUTS };
-        let live = self.call(contracts::address::VAULT, &page).await?;
-        if live.next != 0 {
-            return Ok(true);
-        }
-        for number in live.numbers {
-            if self.vault_transaction(number).await?.is_some_and(|vault| vault.rooted) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 
     /// A block with the proof that it is final. `block` is a number, a hash, or `latest`.

@@ -17,4 +17,4 @@ pub use client::{Block, Client, MAX_DEPOSIT_PAGES};
 pub use error::Error;
 pub use revert::Revert;
 pub use transaction::{Call, Fees, MAX_GAS, Pending};
-pub use waiting::WaitedFor;
+pub use waiting::{Proposal, WaitedFor};

@@ -1,14 +1,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use bitcoin::OutPoint;
+use bitcoin::{Amount, OutPoint};
 use proptest::prelude::*;
 
 use super::*;
 use crate::peg::{DepositStatus, OutputStatus, VaultStatus, WithdrawalStatus};
 use crate::relay::action::Killed;
 use crate::relay::example::{self, RECOVERY_DELAY, content, entry, outpoint, output, position, proposal, withdrawal};
-use crate::relay::facts::BitcoinView;
+use crate::relay::facts::{BitcoinView, Package};
 use crate::relay::fees::Rates;
 use crate::relay::places::Place;
 use crate::relay::spends::Spend;
@@ -202,6 +202,41 @@ fn a_bound_sweep_that_lost_one_of_its_deposits_keeps_the_others_from_nothing() {
         }
         assert_eq!(relayer.proposes()[&Kind::Sweep].deposits, [outpoint(2)]);
     }
+}
+
+// 2 sweeps deposits 1, 2 and 3, and is bound; a reclaim of 1 that no miner takes is in the mempool
+#[test]
+fn a_reclaim_that_is_never_mined_holds_up_its_owner_alone() {
+    let mut relayer = Relayer::with_deposits([1, 2, 3]);
+    relayer.bitcoin.unconfirmed = Arc::new(BTreeMap::from([(outpoint(1), outpoint(99).txid)]));
+    assert_eq!(relayer.proposes()[&Kind::Sweep].deposits, [outpoint(2), outpoint(3)], "before any sweep");
+    relayer.bound(2, content(2_000, &[outpoint(1), outpoint(2), outpoint(3)], &[], &[]), Place::Nowhere);
+    assert_eq!(relayer.proposes()[&Kind::Sweep].deposits, [outpoint(2), outpoint(3)], "although it is bound with them");
+    // Fees rise: the version leaves it out, too.
+    relayer.bitcoin.rates = Some(Rates { now: 20_000, usual: 2_000 });
+    relayer.ledger.info = example::info(TIP + 3);
+    assert_eq!(relayer.proposes()[&Kind::Version].deposits, [outpoint(2), outpoint(3)]);
+}
+
+#[test]
+fn a_contested_deposit_is_tried_alone_every_six_blocks_and_waits_when_it_is_bound() {
+    let mut relayer = Relayer::with_deposits([1]);
+    relayer.bitcoin.unconfirmed = Arc::new(BTreeMap::from([(outpoint(1), outpoint(99).txid)]));
+    let mut tried = Vec::new();
+    for blocks in 0..=13 {
+        relayer.ledger.info = example::info(TIP + blocks);
+        if let Some(content) = relayer.proposes().remove(&Kind::Sweep) {
+            assert_eq!(content.deposits, [outpoint(1)]);
+            tried.push(blocks);
+        }
+    }
+    assert_eq!(tried, [6, 12]);
+    relayer.bound(2, content(2_000, &[outpoint(1)], &[], &[]), Place::Nowhere);
+    relayer.ledger.info = example::info(TIP + 18);
+    assert!(relayer.proposes().is_empty(), "it is bound, and may confirm");
+    // What spends it is ours: nothing contests it.
+    relayer.bitcoin.unconfirmed = Arc::new(BTreeMap::from([(outpoint(1), relayer.ledger.entries[&2].txid)]));
+    assert!(!relayer.bitcoin.contests(&relayer.ledger, &outpoint(1)));
 }
 
 #[test]
@@ -485,6 +520,28 @@ fn what_waits_for_three_blocks_while_fees_rise_is_replaced_by_a_dearer_version_a
     assert!(!relayer.proposes().contains_key(&Kind::Version));
 }
 
+// estimate 2 -> 20 sat/vB; somebody pays for the sweep by a child
+#[test]
+fn what_somebody_has_paid_enough_for_by_a_child_is_not_replaced() {
+    let mut relayer = Relayer::with_deposits([1]);
+    relayer.bound(2, content(2_000, &[outpoint(1)], &[], &[]), Place::Mempool);
+    relayer.bitcoin.rates = Some(Rates { now: 20_000, usual: 2_000 });
+    let paid = |sat: u64| Package {
+        fee: Amount::from_sat(240),
+        vsize: 120,
+        with_children: Amount::from_sat(sat),
+        vsize_with_children: 300,
+    };
+    relayer.bitcoin.packages = BTreeMap::from([(2, paid(6_000))]);
+    relayer.proposes();
+    relayer.ledger.info = example::info(TIP + 5);
+    assert!(!relayer.proposes().contains_key(&Kind::Version), "it pays 20 sat/vB with its child");
+    // Not enough any more: a version pays more than both.
+    relayer.bitcoin.rates = Some(Rates { now: 40_000, usual: 2_000 });
+    let version = relayer.proposes().remove(&Kind::Version).expect("it is stuck again");
+    assert!(version.rate * 124 / 1_000 >= 6_000, "{version:?}");
+}
+
 #[test]
 fn what_bitcoind_refuses_while_fees_rise_is_replaced_at_once() {
     let mut relayer = Relayer::with_deposits([1]);
@@ -578,8 +635,9 @@ fn a_reclaimed_deposit_and_one_whose_funding_was_spent_twice_are_shown_to_be_gon
     let deposit = relayer.deposits().remove(&outpoint(2)).expect("there");
     relayer.deposits().insert(of_funding, deposit);
     let mut fundings = crate::relay::fundings::Fundings::default();
-    assert!(fundings.next(&relayer.ledger).is_some_and(|(outpoint, _)| outpoint == of_funding));
-    fundings.answer(of_funding, Some(&block_of(funding)));
+    let (outpoint_of_funding, left) = fundings.next(&relayer.ledger).expect("its block has left");
+    assert_eq!((outpoint_of_funding, left), (of_funding, position(150)));
+    fundings.answer(of_funding, left, Some(&block_of(funding)), true);
     relayer.bitcoin.fundings = Arc::new(fundings);
     let gone: BTreeMap<OutPoint, Killed> = relayer
         .decide()
@@ -590,8 +648,7 @@ fn a_reclaimed_deposit_and_one_whose_funding_was_spent_twice_are_shown_to_be_gon
         })
         .collect();
     assert_eq!(gone[&outpoint(1)], Killed::Spent(spend));
-    let left = position(150).hash;
-    assert_eq!(gone[&of_funding], Killed::Funding { funding: of_funding.txid, left, input: 0, spend });
+    assert_eq!(gone[&of_funding], Killed::Ancestor { ancestor: of_funding.txid, input: 0, spend });
 }
 
 fn block_of(transaction: bitcoin::Transaction) -> bitcoin::Block {
@@ -604,6 +661,33 @@ fn block_of(transaction: bitcoin::Transaction) -> bitcoin::Block {
         nonce: 0,
     };
     bitcoin::Block { header, txdata: vec![transaction] }
+}
+
+// A reorganisation took the block of deposit 1, and the mempool does not have its funding
+#[test]
+fn a_funding_that_left_the_chain_and_the_mempool_is_handed_to_bitcoin_again() {
+    let mut relayer = Relayer::with_deposits([1]);
+    relayer.deposits().get_mut(&outpoint(1)).expect("there").block.head = Default::default();
+    relayer.bitcoin.lost = BTreeSet::from([outpoint(1)]);
+    assert_eq!(tasks(&relayer.decide()), [Task::Resubmit(outpoint(1))]);
+    // Spent by something else it cannot come back.
+    let mut relayer = relayer.clone();
+    let spend = Spend { by: outpoint(99).txid, block: position(TIP) };
+    relayer.bitcoin.spends = Arc::new(BTreeMap::from([(outpoint(1), spend)]));
+    relayer.machine = Machine::new(1, SCHEDULE, RECOVERY_DELAY, 1_000);
+    assert_eq!(tasks(&relayer.decide()), []);
+}
+
+#[test]
+fn a_deposit_whose_block_left_gives_up_its_place_when_the_cap_is_short() {
+    let mut relayer = Relayer::with_deposits([1, 2]);
+    let left = relayer.deposits().get_mut(&outpoint(1)).expect("there");
+    (left.bound, left.block.head) = (true, Default::default());
+    let gives_up = |relayer: &mut Relayer| tasks(&relayer.decide()).contains(&Task::Left(outpoint(1)));
+    assert!(!gives_up(&mut relayer), "there is room");
+    let limits = relayer.ledger.limits.as_mut().expect("there");
+    limits.cap_used_sat = limits.cap_sat - 999_999;
+    assert!(gives_up(&mut relayer), "2 waits for a million");
 }
 
 #[test]

@@ -71,6 +71,53 @@ fn the_reserve_is_not_asked_about_a_deposit_that_is_for_it_or_minted() {
 }
 
 #[test]
+fn one_deposit_to_the_reserve_lets_no_others_pass() {
+    let poor = Deposit { was_bound: true, ..deposit(100_000, DEPOSIT) };
+    let mut ledger = with_deposits(&[poor, Deposit { for_reserve: true, ..deposit(10_000, 5_000) }]);
+    (ledger.reserve_sat, ledger.credit) = (0, sat(1_000_000));
+    assert!(matches!(build(&sweep(&[0, 1], 30_000), &ledger), Err(BindError::ReserveTooSmall { .. })));
+    assert!(build(&sweep(&[1], 30_000), &ledger).is_ok(), "alone it is for the reserve to lose");
+}
+
+#[test]
+fn what_a_lone_transaction_costs_beyond_its_charge_may_overdraw_the_reserve_within_its_credit() {
+    let lone_sweep = 124 + 240 - DEPOSIT;
+    let mut ledger = LedgerFacts { reserve_sat: 100, ..with_deposits(&[deposit(100_000, 5_000)]) };
+    ledger.credit = sat(lone_sweep - 101);
+    assert!(matches!(build(&sweep(&[0], 1_000), &ledger), Err(BindError::ReserveTooSmall { reserve_sat: 100, .. })));
+    ledger.credit = sat(lone_sweep - 100);
+    assert_eq!(build(&sweep(&[0], 1_000), &ledger).expect("on credit").need, sat(lone_sweep));
+    ledger.reserve_sat = 99;
+    assert!(build(&sweep(&[0], 1_000), &ledger).is_err());
+}
+
+#[test]
+fn what_maxima_leave_unpaid_the_reserve_must_have_whatever_its_credit() {
+    let mut ledger = ledger(&[1_000_000], &[(100_000, WHOLE)]);
+    ledger.withdrawals.get_mut(&1).expect("there").tie = Some(1);
+    // 66 vB at 2 sat, and 50: 66 more than its maximum.
+    (ledger.reserve_sat, ledger.credit) = (65, sat(1_000_000));
+    assert!(matches!(build(&payout(&[1], &[1], 2_000), &ledger), Err(BindError::ReserveTooSmall { .. })));
+    ledger.reserve_sat = 66;
+    assert!(build(&payout(&[1], &[1], 2_000), &ledger).is_ok());
+}
+
+#[test]
+fn credit_is_half_of_what_stops_first_ties_and_ends_below_that_with_all_that_is_missing() {
+    let credit = |reserve_sat: i64, missing_sat: u64, stop_sat: u64| {
+        let mut ledger = LedgerFacts { reserve_sat, ..empty() };
+        ledger.limit(&crate::peg::Limits { missing_sat, stop_sat, ..crate::relay::example::limits() });
+        ledger.credit.to_sat()
+    };
+    assert_eq!(credit(5, 0, 1_000), 500);
+    assert_eq!(credit(-300, 300, 1_000), 500, "of the overdraft itself nothing is taken off");
+    assert_eq!(credit(-300, 900, 1_000), 399);
+    assert_eq!(credit(0, 1_000, 1_000), 0);
+    assert_eq!(credit(0, 0, 1), 0);
+    assert_eq!(credit(i64::MIN, u64::MAX, u64::MAX), (1 << 63) - 1);
+}
+
+#[test]
 fn a_sweep_leaves_at_least_dust_or_is_refused() {
     let ledger = |amount| with_deposits(&[Deposit { was_bound: true, ..deposit(amount, 5_000) }]);
     let least = 124 + 240 + 330;

@@ -181,14 +181,14 @@ fn deposits() {
     frozen(&deposit(DepositStatus::Swept, None, Some(4)), &text("swept", "null", "4"));
     frozen(&deposit(DepositStatus::Gone, Some(1), None), &text("gone", "1", "null"));
     let minted = deposit(DepositStatus::Minted, Some(1), Some(4));
-    let report = DepositReport { registered: false, address: None, deposits: vec![minted], next: None, since_block: 0 };
+    let report =
+        DepositReport { registered: Some(false), address: None, deposits: vec![minted], next: None, since_block: 0 };
     let minted = text("minted", "1", "4");
-    frozen(
-        &report,
-        &format!(r#"{{"registered":false,"address":null,"deposits":[{minted}],"next":null,"sinceBlock":0}}"#),
-    );
-    let report = DepositReport { next: Some(DepositPlace { block: 7, log_index: 8 }), deposits: vec![], ..report };
-    let next = r#"{"registered":false,"address":null,"deposits":[],"next":{"block":7,"logIndex":8},"sinceBlock":0}"#;
+    frozen(&report, &format!(r#"{{"registered":false,"deposits":[{minted}],"next":null,"sinceBlock":0}}"#));
+    let address = Some("bcrt1".to_owned());
+    let next = Some(DepositPlace { block: 7, log_index: 8 });
+    let report = DepositReport { registered: None, address, next, deposits: vec![], ..report };
+    let next = r#"{"address":"bcrt1","deposits":[],"next":{"block":7,"logIndex":8},"sinceBlock":0}"#;
     frozen(&report, next);
 }
 
@@ -268,6 +268,20 @@ fn vault_transactions() {
             &format!(r#"{{{head},{amounts},"confirmations":5,"epoch":1,"scriptVersion":1,"rooted":true,{rest}}}"#),
         );
     }
+}
+
+#[test]
+fn the_vault() {
+    let content = Content { epoch: 1, rate: 2_000, reserve_sat: 3, outputs: vec![5], ..Content::default() };
+    let vault = Vault {
+        outputs: vec![LiveOutput { number: 1, txid: txid(), amount_sat: 2, epoch: 3, rooted: true }],
+        pending: vec![Pending { number: 4, txid: txid(), bound_at: 5, change_sat: 6, content }],
+        looked_from: 7,
+    };
+    let output = format!(r#"{{"number":1,"txid":"{TXID}","amountSat":2,"epoch":3,"rooted":true}}"#);
+    let content = r#"{"epoch":1,"rate":2000,"reserveSat":3,"deposits":[],"outputs":[5],"withdrawals":[]}"#;
+    let pending = format!(r#"{{"number":4,"txid":"{TXID}","boundAt":5,"changeSat":6,"content":{content}}}"#);
+    frozen(&vault, &format!(r#"{{"outputs":[{output}],"pending":[{pending}],"lookedFrom":7}}"#));
 }
 
 #[test]

@@ -49,10 +49,11 @@ fn a_withdrawal_to_a_taproot_script_is_read_as_it_was_asked_for() {
 
 #[test]
 fn entries_of_nobody_are_none_and_too_few_slots_an_error() {
+    let txid = Txid::from_byte_array([1; 32]);
     assert_eq!(Deposit::read(&[U256::ZERO; 3]), Ok(None));
-    assert_eq!(VaultTransaction::read(&[U256::ZERO; 3]), Ok(None));
+    assert_eq!(VaultTransaction::read(txid, &[U256::ZERO; 2]), Ok(None));
     assert_eq!(Deposit::read(&[]), Err(NotAnEntry::SlotCount { got: 0, want: 3 }));
-    assert_eq!(VaultTransaction::read(&[U256::MAX; 4]), Err(NotAnEntry::SlotCount { got: 4, want: 3 }));
+    assert_eq!(VaultTransaction::read(txid, &[U256::MAX; 3]), Err(NotAnEntry::SlotCount { got: 3, want: 2 }));
     assert_eq!(books(&[U256::ZERO]), Err(NotAnEntry::SlotCount { got: 1, want: 2 }));
     assert_eq!(books(&[U256::ZERO; 2]), Ok(Books::default()));
 }
@@ -69,6 +70,7 @@ proptest::proptest! {
     #[test]
     fn no_slots_make_a_reader_panic(words: [[u8; 32]; 3]) {
         let slots = words.map(|word| U256::from_be_bytes(word));
-        let _ = (Withdrawal::read(&slots), Deposit::read(&slots), VaultTransaction::read(&slots), books(&slots[..2]));
+        let txid = Txid::from_byte_array([1; 32]);
+        let _ = (Withdrawal::read(&slots), Deposit::read(&slots), VaultTransaction::read(txid, &slots[..2]), books(&slots[..2]));
     }
 }

@@ -60,7 +60,15 @@ fn strangers_other_contracts_values_and_failures_are_refused() {
         member(1).free(CHAIN, 0, 100_000, contracts::address::MICRO_CHANNEL, Bytes::new()),
         "not a contract of the peg",
     );
-    refused(member(1).free(CHAIN, 0, 100_000, board, Bytes::from_static(&[1, 2, 3, 4])), "must succeed");
+    refused(member(1).free(CHAIN, 0, 100_000, board, Bytes::from_static(&[1, 2, 3, 4])), "none of the free calls");
+    let closed = SigningBoard::postSigningCall {
+        network: testing::network(),
+        number: 1,
+        attempt: 1,
+        kind: 1,
+        payload: Bytes::from_static(b"no such session"),
+    };
+    refused(member(1).free(CHAIN, 0, 200_000, board, closed.abi_encode().into()), "must succeed");
     let value = TxLegacy {
         chain_id: Some(CHAIN),
         gas_limit: 100_000,
@@ -71,6 +79,28 @@ fn strangers_other_contracts_values_and_failures_are_refused() {
     refused(member(1).sign(value), "sends value");
     let create = TxLegacy { chain_id: Some(CHAIN), gas_limit: 100_000, to: TxKind::Create, ..TxLegacy::default() };
     refused(member(1).sign(create), "not a contract of the peg");
+}
+
+/// What a contract of the peg logged is kept for ever, and its block with it.
+#[test]
+fn what_stands_behind_a_free_call_or_pads_it_is_refused() {
+    let board = contracts::address::SIGNING_BOARD;
+    let plain = post(0, b"hello");
+    let behind = [&plain[..], &[0; 100_000]].concat();
+    let reason = "none of the free calls, as they are encoded";
+    refused(member(1).free(CHAIN, 0, 5_000_000, board, behind.into()), reason);
+    // The payload further behind than it has to be: the contract reads the same.
+    let mut moved = plain.to_vec();
+    let offset = plain.len() - 64;
+    let head = 4 + 4 * 32;
+    assert_eq!(U256::from_be_slice(&moved[head..head + 32]), U256::from(offset - 4), "where the payload is");
+    moved.splice(offset..offset, [0; 32_000]);
+    moved[head..head + 32].copy_from_slice(&U256::from(offset - 4 + 32_000).to_be_bytes::<32>());
+    refused(member(1).free(CHAIN, 0, 5_000_000, board, moved.into()), reason);
+    // A question changes nothing, and is kept with its block all the same.
+    let many = IVault::Content { withdrawals: vec![7; 8_000], ..content() };
+    let question = Vault::hashOfCall { content: many }.abi_encode();
+    refused(member(1).free(CHAIN, 0, 5_000_000, VAULT, question.into()), reason);
 }
 
 #[test]

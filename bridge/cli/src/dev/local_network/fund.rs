@@ -17,7 +17,7 @@ use crate::user::deposit_record::{Receiver, ReclaimKey, Record};
 use crate::user::registration::register;
 use bridge::amount;
 
-/// The bridge's reserve. It pays what charges do not, some satoshis of a lone sweep already; and the vault output that its sweep makes
+/// The bridge's reserve. It pays what charges do not; and the vault output that its sweep makes
 /// is the first that withdrawals can be tied to.
 const RESERVE: Amount = Amount::from_sat(1_000_000);
 /// The most that a deposit's sweep may cost: generous, because regtest fees buy nothing.
@@ -47,7 +47,7 @@ pub async fn reserve(network: &mut Network, progress: &Progress) -> Result<()> {
         if !is_there(&client).await? {
             return Ok(false);
         }
-        let ready = client.may_have_rooted_output().await?;
+        let ready = client.vault().await?.outputs.iter().any(|output| output.rooted);
         // Once it is in the vault, only depth is missing.
         if blocks == 1 && !ready {
             blocks = client.info().await?.parameters.final_blocks;

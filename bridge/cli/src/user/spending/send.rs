@@ -1,6 +1,7 @@
 //! Shows, asks, keeps, sends, waits.
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::time::Duration;
 
 use alloy_primitives::U256;
 use alloy_rpc_types_eth::TransactionReceipt;
@@ -17,6 +18,11 @@ use crate::options::spending::SpendingArgs;
 
 /// Gas that every transaction takes.
 const LEAST_GAS: u64 = 21_000;
+
+/// How often a free call is sent at most, as long as another transaction takes its nonce each time.
+const MOST_TRIES: u32 = 10;
+/// Before the second time; twice as long before the third, and so on. A relayer sends some transactions a block.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// A user's account on a network, with what the user allows it.
 pub struct Spender<'a> {
@@ -86,7 +92,7 @@ impl<'a> Spender<'a> {
             }
             earlier => self.send(call, earlier.as_ref()).await?,
         };
-        let receipt = self.network.client.wait(&request.pending(), INCLUSION).await.map_err(unknown_end)?;
+        let (request, receipt) = self.included(call, request).await?;
         let done = done(&receipt).map_err(|error| error.wrap_err(doubtful(&request)))?;
         self.requests.forget(call)?;
         Ok(done)
@@ -94,16 +100,65 @@ impl<'a> Spender<'a> {
 
     async fn send(&self, call: &Call, earlier: Option<&Request>) -> Result<Request> {
         let request = self.sign(call, earlier).await?;
+        self.agree_to(call, &request)?;
+        self.deliver(call, request, earlier.is_some()).await
+    }
+
+    /// What was signed is what was asked for, costs no more than is allowed, and is agreed to.
+    fn agree_to(&self, call: &Call, request: &Request) -> Result<()> {
         let words = Words::of(&request.pending().raw, self.network.bitcoin)?;
         ensure!(
             words.chain_id == self.network.chain_id && words.value == call.value,
             "signed was not what was asked for"
         );
         self.check_cost(words.cost, words.value)?;
-        self.agree(&words.lines())?;
-        self.requests.keep(call, &request, earlier.is_some())?;
-        self.network.client.send_raw(&request.pending().raw).await.map_err(unknown_end)?;
+        self.agree(&words.lines())
+    }
+
+    /// Keeps and sends a request; with the next nonce, if a member's relayer was faster with this one.
+    async fn deliver(&self, call: &Call, mut request: Request, mut is_kept: bool) -> Result<Request> {
+        for tries in 1.. {
+            self.requests.keep(call, &request, is_kept)?;
+            is_kept = true;
+            match self.network.client.send_raw(&request.pending().raw).await {
+                Ok(_) => break,
+                Err(error) if self.free && tries < MOST_TRIES && lost_its_place(&error) => {
+                    request = self.sign_behind(call, &request, &error, tries).await?;
+                }
+                Err(error) => return Err(unknown_end(error)),
+            }
+        }
         Ok(request)
+    }
+
+    /// Waits until a request is final. A free one whose nonce another transaction took meanwhile is sent again with the next.
+    async fn included(&self, call: &Call, mut request: Request) -> Result<(Request, TransactionReceipt)> {
+        for tries in 1.. {
+            match self.network.client.wait(&request.pending(), INCLUSION).await {
+                Ok(receipt) => return Ok((request, receipt)),
+                Err(error @ Error::Replaced { .. }) if self.free && tries < MOST_TRIES => {
+                    let next = self.sign_behind(call, &request, &error, tries).await?;
+                    request = self.deliver(call, next, true).await?;
+                }
+                Err(error) => return Err(unknown_end(error)),
+            }
+        }
+        bail!("it was sent {MOST_TRIES} times")
+    }
+
+    /// The same call once more, after what the account sent meanwhile. Only what is free is sent so: a pause or a vote that comes twice is refused the
+    /// second time, and costs nothing.
+    async fn sign_behind(&self, call: &Call, taken: &Request, error: &Error, tries: u32) -> Result<Request> {
+        tokio::time::sleep(PAUSE * tries).await;
+        let (client, own) = (&self.network.client, self.account.address());
+        let nonce = client.pending_nonce(own).await?;
+        eprintln!(
+            "Nonce {} went to another transaction of {own}, which its relayer sends from, too ({error}): sending with nonce {nonce} (try {} of {MOST_TRIES})",
+            taken.nonce,
+            tries + 1
+        );
+        let gas = Account::gas_limit(self.estimate(call, Fees::FREE).await?);
+        Ok(Request::new(&self.account.sign(self.network.chain_id, nonce, gas, Fees::FREE, call), Fees::FREE))
     }
 
     /// Signs with the node's word on nonce, gas and fees. Instead of an earlier request that still waits, never beside it.
@@ -194,6 +249,12 @@ impl<'a> Spender<'a> {
         );
         Ok(())
     }
+}
+
+/// Whether the pool refused a transaction because another of the account has its nonce, or as the last of too many at once.
+fn lost_its_place(error: &Error) -> bool {
+    const WORDS: [&str; 3] = ["nonce too low", "replacement transaction", "too many free transactions"];
+    matches!(error, Error::Refused { message, .. } if WORDS.iter().any(|words| message.contains(words)))
 }
 
 /// What happened to a transaction of which only the node's word tells the end, and what the reader can do.

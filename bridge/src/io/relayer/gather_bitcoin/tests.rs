@@ -192,6 +192,14 @@ impl Bitcoind for ScriptedBitcoind {
         self.ask("getmempoolentry").map(|()| false)
     }
 
+    async fn package(&self, _txid: Txid) -> Result<Option<Package>, RpcError> {
+        self.ask("getmempoolentry").map(|()| None)
+    }
+
+    async fn spending(&self, outpoints: &[OutPoint]) -> Result<Vec<Option<Txid>>, RpcError> {
+        self.ask("gettxspendingprevout").map(|()| vec![None; outpoints.len()])
+    }
+
     async fn fee_rate(&self, _blocks: u16) -> Result<Option<FeeRate>, RpcError> {
         self.ask("estimatesmartfee").map(|()| Some(FeeRate::from_sat_per_vb_u32(2)))
     }

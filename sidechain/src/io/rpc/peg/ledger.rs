@@ -16,7 +16,7 @@ use super::address::{address, output_key};
 use crate::chain::LogPlace;
 use crate::execution::Stop;
 use crate::io::NodeStore;
-use crate::peg::{PegContracts, bound, ties};
+use crate::peg::{PegContracts, bound, paid_key, ties};
 
 pub fn register(methods: &mut Methods) -> Registered {
     long(methods, "peg_getDeposit", |context, arguments| {
@@ -41,8 +41,16 @@ pub fn register(methods: &mut Methods) -> Registered {
 }
 
 fn deposit_at(context: &Context, outpoint: OutPoint, stop: &Stop) -> error::Result<peg::DepositReport> {
-    let found = Deposits::new(context, stop).get(outpoint)?;
-    report(context, None, found.into_iter().collect(), None)
+    let mut ledger = Deposits::new(context, stop);
+    let found = ledger.get(outpoint)?;
+    let key = match &found {
+        Some(deposit) => {
+            let head = ledger.contracts.header.number;
+            paid_key(context.chain(), outpoint, deposit.recipient, head, stop).map_err(error::simulate)?
+        }
+        None => None,
+    };
+    report(context, key, found.into_iter().collect(), None)
 }
 
 fn deposits_to(
@@ -69,12 +77,12 @@ fn report(
     deposits: Vec<peg::Deposit>,
     next: Option<peg::DepositPlace>,
 ) -> error::Result<peg::DepositReport> {
-    let registration = match output_key {
-        Some(key) => context.chain().registration(key).map_err(|error| error::store(&error))?,
+    let registered = match output_key {
+        Some(key) => Some(context.chain().registration(key).map_err(|error| error::store(&error))?.is_some()),
         None => None,
     };
     Ok(peg::DepositReport {
-        registered: registration.is_some(),
+        registered,
         address: output_key.and_then(|key| address(key, context.bitcoin_network())),
         deposits,
         next,

@@ -9,6 +9,7 @@ mod ledger;
 mod limits;
 mod registrations;
 mod snapshot;
+mod vault;
 
 use super::method::{Methods, Registered};
 
@@ -18,5 +19,6 @@ pub fn register(methods: &mut Methods) -> Registered {
     ledger::register(methods)?;
     limits::register(methods)?;
     registrations::register(methods)?;
-    snapshot::register(methods)
+    snapshot::register(methods)?;
+    vault::register(methods)
 }

@@ -2,7 +2,7 @@
 
 use alloy_primitives::{Bytes, U256};
 use api::peg::{
-    Books, DepositReport, DepositStatus, Limits, OutputStatus, Quote, VaultStatus, VaultTransaction, Withdrawal,
+    Books, DepositReport, DepositStatus, Limits, OutputStatus, Quote, Vault, VaultStatus, VaultTransaction, Withdrawal,
     WithdrawalStatus,
 };
 use bitcoin::OutPoint;
@@ -20,7 +20,7 @@ use crate::testing::{Key, genesis, stranger};
 const RESERVE_SAT: u64 = 1_000_000;
 const DEPOSIT_SAT: u64 = 2_000_000;
 /// At 1 sat/vB.
-const CHARGE_SAT: u64 = 93;
+const CHARGE_SAT: u64 = 493;
 
 async fn read<T: DeserializeOwned>(peg: &LedgerWorld, method: &str, parameters: Value) -> T {
     serde_json::from_value(peg.get(method, parameters).await).expect("the shape that clients read")
@@ -57,7 +57,7 @@ async fn a_deposit_is_shown_from_its_proof_to_its_coins() {
     let paid = peg.pay(&[(BRIDGE, RESERVE_SAT), (stranger(9), DEPOSIT_SAT)]).await;
 
     let report: DepositReport = read(&peg, "peg_getDeposit", json!([address])).await;
-    assert!(report.registered && report.next.is_none() && report.deposits.len() == 1, "{report:?}");
+    assert!(report.registered == Some(true) && report.next.is_none() && report.deposits.len() == 1, "{report:?}");
     let deposit = &report.deposits[0];
     assert_eq!((deposit.txid, deposit.vout), (paid[1].txid, 0));
     assert_eq!(
@@ -68,7 +68,10 @@ async fn a_deposit_is_shown_from_its_proof_to_its_coins() {
     assert_eq!((deposit.height, deposit.confirmations, deposit.epoch), (1, 1, 1));
     assert!(!deposit.bound && !deposit.has_left && deposit.swept_by.is_none());
     let by_outpoint: DepositReport = read(&peg, "peg_getDeposit", json!([paid[1].to_string()])).await;
-    assert_eq!(by_outpoint.deposits, report.deposits);
+    assert_eq!(by_outpoint, report, "the same, with the address");
+    let reserve: DepositReport = read(&peg, "peg_getDeposit", json!([paid[0].to_string()])).await;
+    let (_, reserves) = peg.deposit(BRIDGE);
+    assert_eq!(reserve.address, Some(reserves.address(mainchain::Network::Regtest).to_string()));
 
     let bound = peg.bind(sweep(paid.clone(), 1_000)).await;
     let report: DepositReport = read(&peg, "peg_getDeposit", json!([address])).await;
@@ -145,11 +148,11 @@ async fn a_withdrawal_is_shown_with_all_versions_that_pay_it() {
     let shown: Withdrawal = read(&peg, "peg_getWithdrawal", json!([1])).await;
     assert_eq!((shown.status, shown.tie, shown.paid_by), (WithdrawalStatus::Tied, Some(1), None));
     let versions: Vec<_> = shown.versions.iter().map(|version| (version.number, version.charge_sat)).collect();
-    assert_eq!(versions, [(2, 78), (3, 390)], "the newest last");
+    assert_eq!(versions, [(2, 678), (3, 990)], "the newest last");
     assert_eq!(shown.versions[1].txid, dear.transaction.compute_txid());
     assert!(shown.versions.iter().all(|version| version.status == VaultStatus::Bound));
     let quote: Quote = read(&peg, "peg_quote", json!([])).await;
-    assert_eq!((quote.rate, quote.peg_out.charge_sat), (5_000, 390), "that of the last one bound");
+    assert_eq!((quote.rate, quote.peg_out.charge_sat), (5_000, 990), "that of the last one bound");
 
     peg.settle(&cheap).await;
     let shown: Withdrawal = read(&peg, "peg_getWithdrawal", json!([1])).await;
@@ -160,6 +163,28 @@ async fn a_withdrawal_is_shown_with_all_versions_that_pay_it() {
     );
     let spent: VaultTransaction = read(&peg, "peg_getVaultTransaction", json!([1])).await;
     assert_eq!((spent.output, spent.spent_by), (OutputStatus::Spent, Some(2)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_vault_is_shown_with_what_it_can_spend_and_what_waits_for_bitcoin() {
+    let mut peg = LedgerWorld::new().await;
+    assert_eq!(read::<Vault>(&peg, "peg_getVault", json!([])).await.outputs, []);
+    let paid = peg.pay(&[(BRIDGE, RESERVE_SAT), (stranger(9), DEPOSIT_SAT)]).await;
+    let bound = peg.bind(sweep(paid, 1_000)).await;
+    let shown: Vault = read(&peg, "peg_getVault", json!([])).await;
+    assert_eq!((shown.outputs.len(), shown.pending.len(), shown.looked_from), (0, 1, 1));
+    let pending = &shown.pending[0];
+    assert_eq!((pending.number, pending.txid), (1, bound.transaction.compute_txid()));
+    assert_eq!(IVault::Content::from(&pending.content), bound.content);
+    let change_sat = bound.transaction.output[0].value.to_sat();
+    assert!(pending.change_sat == change_sat && pending.bound_at > 0, "{pending:?}");
+
+    peg.settle(&bound).await;
+    let shown: Vault = read(&peg, "peg_getVault", json!([])).await;
+    assert_eq!(shown.pending, []);
+    let output = &shown.outputs[..];
+    assert!(output.len() == 1 && output[0].number == 1 && output[0].amount_sat == change_sat, "{output:?}");
+    assert!(!output[0].rooted && output[0].epoch == 1 && output[0].txid == pending.txid, "{output:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -175,14 +200,14 @@ async fn limits_and_quotes_are_what_the_contracts_compute() {
 
     let quote: Quote = read(&peg, "peg_quote", json!([])).await;
     assert_eq!(quote.rate, bridge.min_rate, "nothing is bound yet");
-    assert_eq!((quote.peg_in.charge_sat, quote.peg_in.min_amount_sat), (CHARGE_SAT, 1_000));
-    assert_eq!((quote.peg_out.charge_sat, quote.peg_out.floor_fee_sat), (78, 78));
-    assert_eq!(quote.peg_out.min_amount_sat, 1_000);
+    assert_eq!((quote.peg_in.charge_sat, quote.peg_in.min_amount_sat), (CHARGE_SAT, 1_400));
+    assert_eq!((quote.peg_out.charge_sat, quote.peg_out.floor_fee_sat), (678, 678));
+    assert_eq!(quote.peg_out.min_amount_sat, 1_600);
     let dear: Quote = read(&peg, "peg_quote", json!([25, 100_000])).await;
-    assert_eq!((dear.peg_in.charge_sat, dear.peg_in.min_amount_sat), (9_250, 9_251));
-    // P2PKH: 69 vB, and an output of 546 sat or more.
-    assert_eq!((dear.peg_out.charge_sat, dear.peg_out.floor_fee_sat), (6_900, 69));
-    assert_eq!(dear.peg_out.min_amount_sat, 6_900 + 546);
+    assert_eq!((dear.peg_in.charge_sat, dear.peg_in.min_amount_sat), (9_650, 9_651));
+    // P2PKH: 69 vB, 600 for the reserve, and an output of 546 sat or more.
+    assert_eq!((dear.peg_out.charge_sat, dear.peg_out.floor_fee_sat), (7_500, 669));
+    assert_eq!(dear.peg_out.min_amount_sat, 7_500 + 546);
     for (parameters, words) in [
         (json!([21]), "scriptLength is 21, expected 22 to 42 bytes"),
         (json!([43]), "scriptLength is 43"),

@@ -114,7 +114,7 @@ async fn what_proves_no_payment_is_refused_with_the_reason() {
         proof
     };
     let cases = [
-        (terms(1), good.clone(), "the bridge takes 1000 sat or more"),
+        (terms(1), good.clone(), "the bridge takes 1400 sat or more"),
         (terms(2), good.clone(), "pays another address"),
         (terms(1), changed(&|proof| proof.vout = 1), "has no output 1"),
         (terms(1), changed(&|proof| proof.transaction = vec![0; 200].into()), "transaction"),

@@ -16,6 +16,7 @@ pub const LIMIT: u32 = 0x207f_ffff;
 pub const START: u32 = 1_700_000_000;
 
 /// A header that meets the target it states; `salt` tells siblings apart where there is no `root`.
+#[must_use]
 pub fn mine(previous: BlockHash, time: u32, bits: u32, salt: u64, root: Option<TxMerkleNode>) -> Header {
     let mut merkle_root = [0; 32];
     merkle_root[..8].copy_from_slice(&salt.to_le_bytes());
@@ -34,16 +35,19 @@ pub fn mine(previous: BlockHash, time: u32, bits: u32, salt: u64, root: Option<T
 }
 
 /// Its hash.
+#[must_use]
 pub fn hash(header: &Header) -> BlockHash {
     hash_bytes(&to_bytes(header))
 }
 
 /// Whether it has the work that it states.
+#[must_use]
 pub fn meets_target(header: &Header) -> bool {
     Target::from_compact(header.bits).is_met_by(hash(header))
 }
 
 /// Spends a fixed outpoint; `salt` is the amount in satoshis.
+#[must_use]
 pub fn transaction(salt: u64, script_bytes: usize) -> Transaction {
     Transaction {
         version: TransactionVersion::TWO,
@@ -59,6 +63,7 @@ pub fn transaction(salt: u64, script_bytes: usize) -> Transaction {
 }
 
 /// A coinbase.
+#[must_use]
 pub fn coinbase() -> Transaction {
     let mut coinbase = transaction(5_000_000_000, 34);
     coinbase.input[0].previous_output = OutPoint::null();
@@ -67,11 +72,17 @@ pub fn coinbase() -> Transaction {
 }
 
 /// A block on regtest's genesis.
+#[must_use]
 pub fn block(transactions: Vec<Transaction>) -> Block {
     block_on(&Network::Regtest.genesis(), START, transactions)
 }
 
 /// A block on another.
+///
+/// # Panics
+///
+/// Never: it has transactions.
+#[must_use]
 pub fn block_on(previous: &Header, time: u32, transactions: Vec<Transaction>) -> Block {
     let mut block = Block { header: *previous, txdata: [vec![coinbase()], transactions].concat() };
     let root = block.compute_merkle_root().expect("has transactions");

@@ -1,20 +1,23 @@
-//! How long a user waits for coins once Bitcoin has done its part: sidechain blocks, and milliseconds, from the Bitcoin
-//! block with the sweep of a deposit that is deep enough by then until the block that mints. On a whole network of real
-//! processes, three deposits one after the other; the median counts. Prints one line each: `name <tab> value`.
+//! How long a user waits, on a whole network of real processes: for a sweep once a deposit is deep enough, for coins once Bitcoin has
+//! done its part (sidechain blocks, and milliseconds, from the Bitcoin block with the sweep until the block that mints), and
+//! for a payout from the request until it is in bitcoind's mempool. Three of each, one after the other; the median counts.
+//! Prints one line each: `name <tab> value`.
 
 use std::time::{Duration, Instant};
 
 use alloy_primitives::B256;
-use bridge::io::sidechain::Client;
+use bitcoin::{ScriptBuf, Transaction};
+use bridge::io::sidechain::{Account, Call, Client};
 use bridge::peg::{DepositStatus, Terms};
-use contracts::{Vault, address};
+use contracts::coin::wei;
+use contracts::{Bridge, Vault, address};
 use mainchain::io::rpc::{Auth, BitcoinRpc};
-use tests::known::RECIPIENT;
 use tests::network::{Network, Options};
 use tests::waiting::Patience;
 
-/// 0.01 BTC.
+/// 0.01 BTC, of which a part is paid out again.
 const DEPOSIT_SAT: u64 = 1_000_000;
+const WITHDRAWAL_SAT: u64 = 200_000;
 const MAX_FEE_SAT: u64 = 100_000;
 const ROUNDS: u8 = 3;
 const PATIENCE: Patience = Patience::new(Duration::from_secs(120), Duration::from_millis(20));
@@ -26,10 +29,13 @@ const REST: Duration = Duration::from_secs(2);
 struct Wait {
     blocks: u64,
     time: Duration,
+    /// Before the sweep was sent.
+    sweep: Duration,
 }
 
 /// The network under measurement, with what asks it.
 struct Bench {
+    user: Account,
     network: Network,
     node: Client,
     bitcoin: BitcoinRpc,
@@ -42,10 +48,18 @@ async fn main() {
     for round in 1..=ROUNDS {
         waits.push(bench.peg_in(round).await);
     }
-    waits.sort_unstable();
-    let median = waits[waits.len() / 2];
+    let median_sweep = median(waits.iter().map(|wait| wait.sweep));
+    println!("peg-in: milliseconds from deep enough to its sweep's broadcast\t{}", median_sweep.as_millis());
+    let median = median(waits.into_iter());
     println!("peg-in: sidechain blocks from the sweep's confirmation to coins\t{}", median.blocks);
     println!("peg-in: milliseconds from the sweep's confirmation to coins\t{}", median.time.as_millis());
+    bench.print_payouts().await;
+}
+
+fn median<T: Ord>(all: impl Iterator<Item = T>) -> T {
+    let mut all: Vec<T> = all.collect();
+    all.sort_unstable();
+    all.swap_remove(all.len() / 2)
 }
 
 impl Bench {
@@ -54,14 +68,16 @@ impl Bench {
         let node = Client::new(&network.rpc(1)).expect("the network's own URL");
         let (url, cookie) = network.bitcoin();
         let bitcoin = BitcoinRpc::new(url, Auth::Cookie(cookie), mainchain::Network::Regtest);
-        Self { network, node, bitcoin }
+        Self { user: Account::random(), network, node, bitcoin }
     }
 
     /// One deposit, measured.
     async fn peg_in(&self, round: u8) -> Wait {
         let before = self.vault_transactions().await;
         let deposit = self.pay_deposit(round).await;
+        let paid = Instant::now();
         self.sweep_is_sent(before + 1).await;
+        let sweep = paid.elapsed();
         tokio::time::sleep(REST).await;
 
         let head = self.node.head().await.expect("the node answers").number;
@@ -75,15 +91,15 @@ impl Bench {
                 minted.then_some(head)
             })
             .await;
-        Wait { blocks: minted - head, time: start.elapsed() }
+        Wait { blocks: minted - head, time: start.elapsed(), sweep }
     }
 
     /// Pays a deposit address, which it returns, in the next block.
     async fn pay_deposit(&self, round: u8) -> String {
         let info = self.node.info().await.expect("the node answers");
         let terms = Terms {
-            recipient: RECIPIENT,
-            claimant: RECIPIENT,
+            recipient: self.user.address(),
+            claimant: self.user.address(),
             // The x coordinates 1 to 3 are on the curve; nobody reclaims these deposits.
             reclaim_key: B256::with_last_byte(round),
             max_fee_sat: MAX_FEE_SAT,
@@ -107,6 +123,40 @@ impl Bench {
             .until_async("the sweep is in the mempool", async || {
                 let vault = self.node.vault_transaction(number).await.ok()??;
                 self.bitcoin.mempool_entry(vault.txid).await.ok().flatten()
+            })
+            .await;
+    }
+    /// One after the other, each from an output that is final.
+    async fn print_payouts(&self) {
+        let final_blocks = self.node.info().await.expect("the node answers").parameters.final_blocks;
+        let mut waits = Vec::new();
+        for round in 1..=ROUNDS {
+            self.network.mine(final_blocks);
+            tokio::time::sleep(REST).await;
+            waits.push(self.peg_out(round).await);
+        }
+        println!("peg-out: milliseconds from request to broadcast\t{}", median(waits.into_iter()).as_millis());
+    }
+
+    /// One withdrawal, until its payout is in the mempool.
+    async fn peg_out(&self, round: u8) -> Duration {
+        let script = [&[0x00, 20][..], &[round; 20]].concat();
+        let call = Bridge::withdrawCall { script: script.clone().into(), maxFeeSat: MAX_FEE_SAT };
+        let call = Call::new(address::BRIDGE, &call).with_value(wei(WITHDRAWAL_SAT));
+        let start = Instant::now();
+        self.user.send(&self.node, &call).await.expect("the node takes it");
+        self.payout_is_sent(&ScriptBuf::from_bytes(script)).await;
+        start.elapsed()
+    }
+
+    /// Waits until something in the mempool pays a script.
+    async fn payout_is_sent(&self, script: &ScriptBuf) {
+        let pays = |transaction: &Transaction| transaction.output.iter().any(|output| output.script_pubkey == *script);
+        PATIENCE
+            .until_async("the payout is in the mempool", async || {
+                let waiting = self.bitcoin.mempool().await.ok()?;
+                let transactions = self.bitcoin.mempool_transactions(&waiting).await.ok()?;
+                transactions.iter().any(pays).then_some(())
             })
             .await;
     }

@@ -1,0 +1,75 @@
+//! `peg_getVault`: what the vault has to spend, and what waits for Bitcoin. One answer of one block, so that whoever asks why nothing is paid need not
+//! put it together from many.
+
+use api::peg::{self, VaultStatus};
+use bitcoin::Txid;
+use bitcoin::hashes::Hash as _;
+
+use super::super::method::{Methods, Registered, long};
+use super::super::{context::Context, error};
+use crate::execution::Stop;
+use crate::io::NodeStore;
+use crate::peg::{PegContracts, bound_in};
+
+/// Numbers of the newest vault outputs among which live ones are looked for, in steps that one call of a contract can do. A vault has some tens; what is older than so many transactions
+/// was refreshed since.
+const OUTPUTS_BACK: u32 = 2_000;
+const STEP: u32 = 500;
+/// Live outputs that are answered at most: the newest.
+const MAX_OUTPUTS: usize = 256;
+/// The newest vault transactions that are looked at. What is older settled, or another version did.
+const PENDING_BACK: u32 = 64;
+
+pub fn register(methods: &mut Methods) -> Registered {
+    long(methods, "peg_getVault", |context, arguments| vault(context, arguments.stop()))
+}
+
+fn vault(context: &Context, stop: &Stop) -> error::Result<peg::Vault> {
+    let contracts = PegContracts::at_head(context.chain(), stop);
+    let count = contracts.vault_transaction_count().map_err(error::simulate)?;
+    let outputs = outputs(&contracts, count)?;
+    let first = count.saturating_sub(PENDING_BACK).saturating_add(1);
+    let pending = (first..=count).map(|number| pending(context, &contracts, number, stop));
+    let pending = pending.filter_map(Result::transpose).collect::<error::Result<_>>()?;
+    Ok(peg::Vault { outputs, pending, looked_from: count.saturating_sub(OUTPUTS_BACK).saturating_add(1) })
+}
+
+fn outputs(contracts: &PegContracts<'_, NodeStore>, count: u32) -> error::Result<Vec<peg::LiveOutput>> {
+    let mut numbers = Vec::new();
+    let mut after = count.saturating_sub(OUTPUTS_BACK);
+    while after < count {
+        numbers.extend(contracts.live_outputs(after, STEP).map_err(error::simulate)?);
+        after = after.saturating_add(STEP);
+    }
+    let newest = &numbers[numbers.len().saturating_sub(MAX_OUTPUTS)..];
+    let output = |number: &u32| {
+        let made = contracts.vault_transaction(*number).map_err(error::simulate)?;
+        let txid = Txid::from_byte_array(made.txid.0);
+        let (amount_sat, epoch, rooted) = (made.changeSat, made.epoch, made.rooted);
+        Ok(peg::LiveOutput { number: *number, txid, amount_sat, epoch, rooted })
+    };
+    newest.iter().map(output).collect()
+}
+
+/// None: it is settled or void, or was bound before this node's history begins.
+fn pending(
+    context: &Context,
+    contracts: &PegContracts<'_, NodeStore>,
+    number: u32,
+    stop: &Stop,
+) -> error::Result<Option<peg::Pending>> {
+    let made = contracts.vault_transaction(number).map_err(error::simulate)?;
+    if made.status != VaultStatus::Bound as u8 + 1 {
+        return Ok(None);
+    }
+    let event = bound_in(context.chain(), number, contracts.header.number, stop).map_err(error::simulate)?;
+    let Some((block, event)) = event else { return Ok(None) };
+    let header = context.chain().header(block).map_err(|error| error::store(&error))?;
+    Ok(Some(peg::Pending {
+        number,
+        txid: Txid::from_byte_array(made.txid.0),
+        bound_at: header.map_or(0, |header| header.timestamp),
+        change_sat: made.changeSat,
+        content: event.content.into(),
+    }))
+}
