@@ -6,12 +6,15 @@
 //! record ([`Signed`]): the shell appends it before the first share leaves, and never forgets it. Versions over the same inputs are many, and no conflict.
 
 pub use approving::{Proposed, approve};
+pub use limit::Limit;
 pub use refusal::{FeeBounds, Refusal};
-pub use signed::{BadRecord, Signed};
+pub use signed::{BadRecord, Signed, Tie};
 pub use signing::{Bound, sign};
 
 mod approving;
+mod limit;
 mod outputs;
+pub mod proven;
 mod refusal;
 mod signed;
 mod signing;

@@ -10,7 +10,7 @@ use bitcoin::secp256k1::SecretKey;
 use bitcoin::{ScriptBuf, XOnlyPublicKey};
 use bridge::io::clock::Clock;
 use bridge::io::config::{Bitcoind, Config, Duty};
-use bridge::io::relayer::{FatalError, Surroundings, TestHooks, Work, run_within};
+use bridge::io::relayer::{FatalError, Surroundings, TestHooks, run_within};
 use bridge::keystore::OperatorKeys;
 use contracts::address::BRIDGE;
 use mainchain::Network;
@@ -104,14 +104,13 @@ impl Federation {
     /// Starts an operator's relayer, with what it kept before. Operators count from 0, members from 1.
     pub fn start(&mut self, operator: usize) {
         let config = self.config(operator);
-        let (node, identity) = (self.node(operator), self.sidechain.identity());
+        let (node, work) = (self.node(operator), self.sidechain.work(RECOVERY_DELAY));
         let operator = &mut self.operators[operator];
         let keys = OperatorKeys::new(operator.keys.0, operator.keys.1);
         let (url, auth) = operator.bitcoind.clone();
         let connect = move |network: Network| Ok(BitcoinRpc::new(url.clone(), auth.clone(), network));
         let surroundings = Surroundings { node, connect, clock: Clock::system(), random: Box::new(OsRng) };
         operator.relayer = Some(tokio::spawn(async move {
-            let work = Work { identity, recovery_delay: RECOVERY_DELAY };
             run_within(surroundings, &config, work, &keys, TestHooks::default(), std::future::pending()).await
         }));
     }
@@ -141,6 +140,7 @@ impl Federation {
             batch_ms: 300,
             fee_rate: self.fee_rate,
             low_fee_rate: 2,
+            limit: None,
             health_listen: Some(self.operators[operator].health),
         }
     }

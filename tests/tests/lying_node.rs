@@ -13,7 +13,6 @@ use bridge::keystore::Keystore;
 use serde_json::{Value, json};
 use sidechain::testing::genesis;
 use tests::binary::{self, Finished};
-use tests::bitcoind::Bitcoind;
 use tests::known::{DEVELOPER_0, REGTEST_ADDRESS};
 use tests::lone_node::LoneNode;
 use tests::relay::Relay;
@@ -456,52 +455,6 @@ fn no_address_to_pay_comes_from_a_node_alone_where_bitcoin_is_worth_something() 
     binary::run(&victim.node.home(), peg_in, "").fails_saying(&["which network?", "--genesis"]);
     binary::run(&victim.node.home(), ["peg-in", "--to", "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92267"], "")
         .is_misused_saying(&["--to", "EIP-55"]);
-}
-
-// The coins of this network's accounts are in its first block, booked as if a vault output covered them, and there is none.
-#[test]
-fn an_audit_believes_no_list_of_vault_outputs_that_is_not_what_is_proven() {
-    let victim = Victim::new();
-    let runtime = tokio::runtime::Runtime::new().expect("threads");
-    let bitcoind = runtime.block_on(Bitcoind::start());
-    let (url, cookie) = (bitcoind.url(), bitcoind.cookie().display().to_string());
-    let genesis = victim.genesis.display().to_string();
-    let audit = |relay: &Relay| {
-        let own = ["--rpc", &relay.url, "--bitcoin", &url, "--bitcoin-cookie", &cookie];
-        binary::run(&victim.node.home(), [&["audit", "--genesis", &genesis], &own[..]].concat(), "")
-    };
-    let hides = victim.through(|_, _, _| ());
-    audit(&hides).fails_saying(&["lists vault outputs of 0 sat, the ledger proves 200000000 sat", "hides or invents"]);
-    let invents = victim.through(|method, parameters, answer| {
-        if method == "peg_getVaultTransaction" && parameters[0] == 1 {
-            answer["result"] = invented();
-        }
-    });
-    audit(&invents).fails_saying(&["a vault transaction 1 that cannot be"]);
-    let forges = victim.through(of("eth_getProof", |proof| {
-        proof["storageProof"][0]["value"] = json!("0x0");
-    }));
-    audit(&forges).fails_saying(&["does not prove the state"]);
-    let unsigned = victim.through(of("peg_getFinality", |finality| {
-        finality["certificate"] = json!("0x00");
-    }));
-    audit(&unsigned).fails_saying(&["does not prove that its block"]);
-}
-
-/// A vault transaction of what is missing, which nobody bound.
-fn invented() -> Value {
-    let nothing = bitcoin::Transaction {
-        version: bitcoin::transaction::Version::TWO,
-        lock_time: bitcoin::absolute::LockTime::ZERO,
-        input: Vec::new(),
-        output: Vec::new(),
-    };
-    json!({
-        "number": 1, "status": "settled", "output": "live", "txid": nothing.compute_txid(), "feeSat": 0, "changeSat": 200_000_000,
-        "spentBy": null, "height": 1, "blockHead": "0x0000000000000000", "confirmations": 1, "epoch": 1, "scriptVersion": 1,
-        "rooted": true, "amountsSat": [], "transaction": "0x02000000000000000000",
-        "content": { "epoch": 1, "rate": 1, "reserveSat": 0, "deposits": [], "outputs": [], "withdrawals": [] }
-    })
 }
 
 #[test]

@@ -372,7 +372,7 @@ fn audited(network: &Network) {
     let (url, cookie) = (other.url(), other.cookie());
     let cookie = cookie.to_str().expect("UTF-8");
     let elsewhere = network.causeway(&["audit", "--genesis", &genesis, "--bitcoin", &url, "--bitcoin-cookie", cookie]);
-    elsewhere.fails_saying(&["of the vault are missing on Bitcoin"]);
+    elsewhere.fails_saying(&["are missing on Bitcoin"]);
     assert!(elsewhere.stdout.contains("MISSING"), "{elsewhere}");
 }
 

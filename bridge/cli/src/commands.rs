@@ -12,6 +12,7 @@ use tracing_subscriber::EnvFilter;
 use crate::audit::command as audit;
 use crate::context::{Context, LogFormat};
 use crate::dev::{demo::command as demo, headers, local_network::command as dev};
+use crate::evidence::{receipt, verify};
 use crate::operator::{genesis::command as genesis, keys, lift, node, pause, relayer};
 use crate::terminal::{log_json, log_lines};
 use crate::user::{
@@ -36,6 +37,8 @@ For a user:
   register   Tell the federation again of a deposit address of yours
   wallet     A small Bitcoin wallet for regtest and testnets
   pay        Micropayments: open a channel, give vouchers, claim, close
+  receipt    Write a receipt of a deposit or a paid withdrawal
+  verify     Check a receipt offline, with the genesis file alone
   audit      Every satoshi on the sidechain matched with an output on Bitcoin
 
 For a federation operator:
@@ -105,6 +108,8 @@ enum Command {
     Bump(bump::Args),
     Reclaim(reclaim::Args),
     Register(register::Args),
+    Receipt(receipt::Args),
+    Verify(verify::Args),
     Audit(audit::Args),
     Dev(dev::Args),
     Demo(demo::Args),
@@ -139,6 +144,8 @@ impl Causeway {
             Command::Bump(args) => bump::run(args, &context),
             Command::Reclaim(args) => reclaim::run(args, &context),
             Command::Register(args) => register::run(args, &context),
+            Command::Receipt(args) => receipt::run(args, &context),
+            Command::Verify(args) => verify::run(args, &context),
             Command::Audit(args) => audit::run(args, &context),
             Command::Dev(args) => dev::run(args, &context),
             Command::Demo(args) => demo::run(args, &context),

@@ -8,6 +8,7 @@
 //!   operator/  keys, genesis, node, relayer, pause, lift
 //!   dev/       dev, demo, headers
 //!   audit/     audit
+//!   evidence/  receipt, verify
 //!   options/   options that several commands have               keystores, genesis_file   files that several read
 //!   core_dumps secrets stay in memory
 //!   terminal   the one way to the terminal, for whatever anybody wrote
@@ -22,6 +23,7 @@ mod commands;
 mod context;
 mod core_dumps;
 mod dev;
+mod evidence;
 mod genesis_file;
 mod keystores;
 mod operator;

@@ -14,6 +14,10 @@
 //! # low_fee_rate = 2               # sat/vB at or below which vault outputs are joined
 //! # health_listen = "127.0.0.1:9001"   # answers GET /health and GET /metrics
 //!
+//! [limit]                          # what this member signs away at most, whatever the ledger says; by default as much as that lets go
+//! window_sat = 1000000000
+//! window_seconds = 3600
+//!
 //! [duty]                           # all optional; every relayer of a federation should have the same
 //! window_s = 30
 //! takeover_ms = 5000
@@ -56,6 +60,9 @@ pub struct Config {
     /// At or below so many satoshis per virtual byte, what can wait is done: vault outputs are joined. (Also below half of what is usual.)
     #[serde(default = "default_low_fee_rate")]
     pub low_fee_rate: u32,
+    /// What this member signs away at most, whatever the ledger says. By default as much as the ledger lets go.
+    #[serde(default)]
+    pub limit: Option<OwnLimit>,
     /// Where the relayer tells how it is, to whoever asks: `GET /health` and `GET /metrics`. Nowhere by default.
     #[serde(default)]
     pub health_listen: Option<SocketAddr>,
@@ -83,6 +90,14 @@ pub struct Duty {
     pub window_s: u64,
     /// How long work may wait before the next relayer in line does it too, in milliseconds.
     pub takeover_ms: u64,
+}
+
+/// What a member signs away at most: so much at once, and as much again in so many seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OwnLimit {
+    pub window_sat: u64,
+    pub window_seconds: u64,
 }
 
 /// How to log in to bitcoind.
@@ -139,6 +154,9 @@ impl Config {
             () if self.duty.window_s == 0 => Err("duty.window_s is 0, expected at least 1"),
             () if self.duty.takeover_ms == 0 => Err("duty.takeover_ms is 0, expected at least 1"),
             () if self.fee_rate == Some(0) => Err("fee_rate is 0, expected at least 1 sat/vB"),
+            () if self.limit.is_some_and(|limit| limit.window_seconds == 0) => {
+                Err("limit.window_seconds is 0, expected at least 1")
+            }
             () if !(10..=60_000).contains(&self.poll_ms) => Err("poll_ms is out of bounds, expected 10 to 60000"),
             () => Ok(()),
         }

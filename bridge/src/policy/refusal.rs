@@ -57,6 +57,17 @@ pub enum Refusal {
     /// It is not what this member makes of the content.
     #[error("its {what} is {got}, and should be {want}")]
     OtherBytes { what: &'static str, got: String, want: String },
+    /// Its node proves something else than it tells, or nothing: it lags, or lies.
+    #[error("its node does not prove {0}")]
+    NotProven(String),
+    /// The chain stands still, or its node hides what is newer.
+    #[error("the latest final header that its node shows is {age_s} s old")]
+    OldHeader { age_s: u64 },
+    /// More than this member ever signs away within a time.
+    #[error(
+        "it pays {asked} for the first time, of this member's own limit of {window} in {window_s} s {left} are left"
+    )]
+    OwnLimit { asked: Amount, left: Amount, window: Amount, window_s: u64 },
     /// A second payout of a withdrawal, which could confirm besides the first.
     #[error("withdrawal {withdrawal} was signed for, to be paid from {outpoint}, which this does not spend")]
     PaidElsewhere { withdrawal: u64, outpoint: OutPoint },
@@ -72,6 +83,7 @@ impl Refusal {
             Self::Reserve { .. } | Self::NoReason | Self::NotTied(_) => true,
             Self::InUse(_) | Self::LeavesOut { .. } | Self::NearReclaim(_) => true,
             Self::PaidElsewhere { .. } => true,
+            Self::NotProven(_) | Self::OldHeader { .. } | Self::OwnLimit { .. } => true,
             Self::NotOpen | Self::NotInLedger { .. } | Self::Key(_) => false,
             Self::OtherOutput { .. } | Self::OtherBytes { .. } => false,
         }

@@ -3,22 +3,36 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bitcoin::hashes::Hash as _;
-use bitcoin::{OutPoint, Transaction, Txid, consensus};
+use bitcoin::{Amount, OutPoint, Transaction, Txid, consensus};
 
+use super::limit::{Left, Limit};
 use super::refusal::Refusal;
 
 /// The outputs from which each withdrawal was to be paid, by what was signed.
 ///
-/// Kept as a log, of one record for each transaction: the version of its form, the number of withdrawals, for each its id and the outpoint it is tied to, then the transaction
-/// without signatures (consensus encoding). Numbers are big endian, txids as they are hashed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Kept as a log, of one record for each transaction: the version of its form, when it was signed (seconds since 1970) and how many satoshis it paid by ties that were
+/// new, the number of withdrawals, for each its id and the outpoint it is tied to, then the transaction without signatures (consensus encoding). Numbers are big
+/// endian, txids as they are hashed.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signed {
     transactions: BTreeSet<Txid>,
     ties: BTreeMap<u64, BTreeSet<OutPoint>>,
+    limit: Limit,
+    left: Left,
+}
+
+/// A withdrawal that is paid, and what it spends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tie {
+    pub withdrawal: u64,
+    pub outpoint: OutPoint,
+    pub amount: Amount,
 }
 
 /// The form of a record.
-const RECORD_VERSION: u8 = 2;
+const RECORD_VERSION: u8 = 3;
+/// Time and amount.
+const HEAD_LEN: usize = 8 + 8;
 /// Id, txid, output.
 const TIE_LEN: usize = 8 + 32 + 4;
 
@@ -33,17 +47,24 @@ pub struct BadRecord {
 }
 
 impl Signed {
+    /// Nothing yet.
+    #[must_use]
+    pub fn nothing(limit: Limit) -> Self {
+        Self { transactions: BTreeSet::new(), ties: BTreeMap::new(), limit, left: Left::all(&limit) }
+    }
+
     /// What the records of a log say.
     ///
     /// # Errors
     ///
     /// The first that cannot be read.
-    pub fn replay<'a>(records: impl IntoIterator<Item = &'a [u8]>) -> Result<Self, BadRecord> {
-        let mut signed = Self::default();
+    pub fn replay<'a>(records: impl IntoIterator<Item = &'a [u8]>, limit: Limit) -> Result<Self, BadRecord> {
+        let mut signed = Self::nothing(limit);
         for (position, record) in records.into_iter().enumerate() {
-            let (ties, txid) = read(record).map_err(|reason| BadRecord { position, reason })?;
+            let Record { at_s, paid, ties, txid } = read(record).map_err(|reason| BadRecord { position, reason })?;
             // What is in the log was signed, whether or not it should have been.
             signed.remember(txid, &ties);
+            signed.left = signed.left.after(paid, at_s, &limit);
         }
         Ok(signed)
     }
@@ -68,22 +89,35 @@ impl Signed {
         elsewhere.map_or(Ok(()), Err)
     }
 
-    /// Remembers that a transaction is signed which pays these withdrawals, each tied to this outpoint; the record to append to the log before anything leaves, unless it
-    /// is there.
+    /// Remembers that a transaction is signed now which pays these withdrawals; the record to append to the log before anything leaves, unless it is there.
     ///
     /// # Errors
     ///
-    /// As [`Signed::check`]; then nothing changes.
+    /// As [`Signed::check`], and [`Refusal::OwnLimit`]; then nothing changes.
     pub fn insert(
         &mut self,
-        ties: &[(u64, OutPoint)],
+        ties: &[Tie],
         transaction: &Transaction,
         ended: &BTreeSet<OutPoint>,
+        now_s: u64,
     ) -> Result<Option<Vec<u8>>, Refusal> {
-        let ids: Vec<u64> = ties.iter().map(|(id, _)| *id).collect();
+        let ids: Vec<u64> = ties.iter().map(|tie| tie.withdrawal).collect();
         self.check(&ids, transaction, ended)?;
-        let is_new = self.remember(transaction.compute_txid(), ties);
-        Ok(is_new.then(|| write(ties, transaction)))
+        let paid = self.newly_paid(ties);
+        let left = self.left.take(paid, now_s, &self.limit)?;
+        let ties: Vec<(u64, OutPoint)> = ties.iter().map(|tie| (tie.withdrawal, tie.outpoint)).collect();
+        if !self.remember(transaction.compute_txid(), &ties) {
+            return Ok(None);
+        }
+        self.left = left;
+        Ok(Some(write((now_s, paid), &ties, transaction)))
+    }
+
+    /// What ties pay that were not signed for before: versions over the same outputs pay once.
+    fn newly_paid(&self, ties: &[Tie]) -> Amount {
+        let is_new = |tie: &&Tie| !self.ties.get(&tie.withdrawal).is_some_and(|known| known.contains(&tie.outpoint));
+        let sum = ties.iter().filter(is_new).fold(0, |sum: u64, tie| sum.saturating_add(tie.amount.to_sat()));
+        Amount::from_sat(sum)
     }
 
     /// Whether that was new.
@@ -95,9 +129,19 @@ impl Signed {
     }
 }
 
-fn write(ties: &[(u64, OutPoint)], transaction: &Transaction) -> Vec<u8> {
+/// What a record says.
+struct Record {
+    at_s: u64,
+    paid: Amount,
+    ties: Vec<(u64, OutPoint)>,
+    txid: Txid,
+}
+
+fn write((at_s, paid): (u64, Amount), ties: &[(u64, OutPoint)], transaction: &Transaction) -> Vec<u8> {
     let count = u32::try_from(ties.len()).expect("a transaction of 10,000 vB pays some hundred withdrawals");
     let mut record = vec![RECORD_VERSION];
+    record.extend_from_slice(&at_s.to_be_bytes());
+    record.extend_from_slice(&paid.to_sat().to_be_bytes());
     record.extend_from_slice(&count.to_be_bytes());
     for (id, outpoint) in ties {
         record.extend_from_slice(&id.to_be_bytes());
@@ -108,17 +152,21 @@ fn write(ties: &[(u64, OutPoint)], transaction: &Transaction) -> Vec<u8> {
     record
 }
 
-fn read(record: &[u8]) -> Result<(Vec<(u64, OutPoint)>, Txid), String> {
+fn read(record: &[u8]) -> Result<Record, String> {
     let rest = match record.split_first() {
         Some((&RECORD_VERSION, rest)) => rest,
         version => return Err(format!("version {:?}", version.map(|(version, _)| version))),
     };
+    let (head, rest) = rest.split_first_chunk::<HEAD_LEN>().ok_or("it is cut")?;
+    let number = |bytes: &[u8]| u64::from_be_bytes(bytes.try_into().expect("eight bytes"));
+    let (at_s, paid) = (number(&head[..8]), Amount::from_sat(number(&head[8..])));
     let (count, rest) = rest.split_first_chunk().ok_or("it is cut")?;
     let count = usize::try_from(u32::from_be_bytes(*count)).map_err(|error| error.to_string())?;
     let cut = count.checked_mul(TIE_LEN).and_then(|at| rest.split_at_checked(at));
     let (ties, transaction) = cut.ok_or_else(|| format!("{count} ties in {} bytes", rest.len()))?;
     let transaction: Transaction = consensus::deserialize(transaction).map_err(|error| error.to_string())?;
-    Ok((ties.chunks_exact(TIE_LEN).map(tie).collect(), transaction.compute_txid()))
+    let ties = ties.chunks_exact(TIE_LEN).map(tie).collect();
+    Ok(Record { at_s, paid, ties, txid: transaction.compute_txid() })
 }
 
 fn tie(bytes: &[u8]) -> (u64, OutPoint) {

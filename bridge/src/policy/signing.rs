@@ -6,7 +6,7 @@ use bitcoin::{Amount, OutPoint, TxOut, Txid, XOnlyPublicKey};
 
 use super::outputs;
 use super::refusal::{FeeBounds, Refusal};
-use super::signed::Signed;
+use super::signed::{Signed, Tie};
 use crate::peg::Content;
 use crate::vault_tx::draft::assemble;
 use crate::vault_tx::facts::{Rules, Withdrawal};
@@ -67,14 +67,14 @@ impl Bound<'_> {
     /// # Errors
     ///
     /// [`Refusal::NotTied`]: one is not tied to an output that is spent.
-    pub fn ties(&self) -> Result<Vec<OutPoint>, Refusal> {
+    pub fn ties(&self) -> Result<Vec<Tie>, Refusal> {
         let tie = |id: &u64| {
-            let tie = self.withdrawals.get(id).and_then(|withdrawal| withdrawal.tie);
-            let place = tie.and_then(|tie| self.content.outputs.iter().position(|output| *output == tie));
-            let spent = place.and_then(|place| self.transaction.inputs().get(place));
-            spent.map(|spent| spent.outpoint).ok_or(Refusal::NotTied(*id))
+            let withdrawal = self.withdrawals.get(id)?;
+            let place = self.content.outputs.iter().position(|output| Some(*output) == withdrawal.tie)?;
+            let spent = self.transaction.inputs().get(place)?;
+            Some(Tie { withdrawal: *id, outpoint: spent.outpoint, amount: withdrawal.amount })
         };
-        self.content.withdrawals.iter().map(tie).collect()
+        self.content.withdrawals.iter().map(|id| tie(id).ok_or(Refusal::NotTied(*id))).collect()
     }
 
     /// What each withdrawal gets and pays, by the transaction.

@@ -14,6 +14,15 @@ use crate::vault_tx::example::{RULES, deposit, group_key, ledger, outpoint, payo
 use crate::vault_tx::facts::{Deposit, LedgerFacts};
 use crate::vault_tx::{SpentOutput, VaultTransaction, VaultTxError};
 
+/// When all of it happens.
+const NOW: u64 = 1_800_000_000;
+/// More than any example pays.
+const LIMIT: Limit = Limit { window: Amount::from_sat(10_000_000), window_s: 3_600 };
+
+fn nothing() -> Signed {
+    Signed::nothing(LIMIT)
+}
+
 /// What a member knows, about a proposal and what is made of it.
 struct Known {
     content: Content,
@@ -102,14 +111,14 @@ impl Known {
 fn refused(change: impl FnOnce(&mut Known)) -> Refusal {
     let mut known = known();
     change(&mut known);
-    known.approve(&Signed::default()).expect_err("refused")
+    known.approve(&nothing()).expect_err("refused")
 }
 
 // ------------------------------------------------------------------ approving
 
 #[test]
 fn a_proposal_that_the_ledger_takes_by_this_members_own_facts_is_approved() {
-    assert_eq!(known().approve(&Signed::default()), Ok(()));
+    assert_eq!(known().approve(&nothing()), Ok(()));
 }
 
 #[test]
@@ -144,7 +153,7 @@ fn nobody_is_tied_to_an_output_that_a_bound_transaction_spends() {
     let mut version = known();
     version.ledger.outputs.get_mut(&1).expect("there").in_use = true;
     version.ledger.withdrawals.values_mut().for_each(|withdrawal| withdrawal.tie = Some(1));
-    assert_eq!(version.approve(&Signed::default()), Ok(()), "another version of it");
+    assert_eq!(version.approve(&nothing()), Ok(()), "another version of it");
 }
 
 #[test]
@@ -164,7 +173,7 @@ fn a_deposit_whose_reclaim_is_near_is_approved_in_no_sweep_with_others() {
         };
         let inputs: Vec<SpentOutput> = content.deposits.iter().map(input).collect();
         let own_outputs = inputs.iter().map(prevout).collect();
-        Known { content, ledger, inputs, own_outputs, ..known() }.approve(&Signed::default())
+        Known { content, ledger, inputs, own_outputs, ..known() }.approve(&nothing())
     };
     // The tip is at 1,100, half of the delay 504 blocks, and another member may be six blocks behind.
     assert_eq!(approve([1_000, 590]), Ok(()));
@@ -178,12 +187,12 @@ fn whatever_spends_an_output_pays_all_that_is_tied_to_it() {
     let mut known = known();
     known.ledger.withdrawals.get_mut(&1).expect("there").tie = Some(1);
     known.content.withdrawals = vec![2];
-    let refusal = known.approve(&Signed::default());
+    let refusal = known.approve(&nothing());
     assert_eq!(refusal, Err(Refusal::LeavesOut { output: 1, withdrawal: 1 }));
     let mut moving = Known::with(Content { reserve_sat: 1_000, ..payout(&[1, 2], &[], 2_000) });
     moving.conditions.tip = 10_000;
     moving.ledger.withdrawals.get_mut(&2).expect("there").tie = Some(2);
-    assert_eq!(moving.approve(&Signed::default()), Err(Refusal::LeavesOut { output: 2, withdrawal: 2 }));
+    assert_eq!(moving.approve(&nothing()), Err(Refusal::LeavesOut { output: 2, withdrawal: 2 }));
 }
 
 // 1, which pays 190 at most, is bound at 1 sat/vB over output 1; fees rise to 50
@@ -199,10 +208,10 @@ fn spike() -> Known {
 
 #[test]
 fn who_pays_too_little_may_be_left_out_and_nobody_else() {
-    assert_eq!(spike().approve(&Signed::default()), Ok(()), "2 is paid in place of 1");
+    assert_eq!(spike().approve(&nothing()), Ok(()), "2 is paid in place of 1");
     let mut pays = spike();
     pays.ledger.withdrawals.get_mut(&1).expect("there").max_fee = sat(66 * 50 + 50);
-    assert_eq!(pays.approve(&Signed::default()), Err(Refusal::LeavesOut { output: 1, withdrawal: 1 }));
+    assert_eq!(pays.approve(&nothing()), Err(Refusal::LeavesOut { output: 1, withdrawal: 1 }));
 }
 
 // One member could otherwise tie whoever comes to what is about to be mined: it would wait until that is final.
@@ -211,11 +220,11 @@ fn nobody_is_tied_to_what_a_bound_transaction_spends_unless_that_is_stuck_for_th
     for (bound_rate, own_rate) in [(25_001, 50_000), (20_000, 20_000), (u64::MAX, 50_000)] {
         let mut known = spike();
         (known.bound_rates, known.conditions.rate) = (BTreeMap::from([(1, bound_rate)]), own_rate);
-        assert_eq!(known.approve(&Signed::default()), Err(Refusal::InUse(1)), "{bound_rate} {own_rate}");
+        assert_eq!(known.approve(&nothing()), Err(Refusal::InUse(1)), "{bound_rate} {own_rate}");
     }
     let mut nobody_is_poor = spike();
     nobody_is_poor.ledger.withdrawals.remove(&1);
-    assert_eq!(nobody_is_poor.approve(&Signed::default()), Err(Refusal::InUse(1)));
+    assert_eq!(nobody_is_poor.approve(&nothing()), Err(Refusal::InUse(1)));
 }
 
 #[test]
@@ -227,9 +236,9 @@ fn a_proposal_that_lets_too_much_out_of_the_reserve_is_not_approved() {
 #[test]
 fn moving_outputs_without_a_reason_is_not_approved() {
     let mut moving = Known::with(Content { reserve_sat: 1_000, ..payout(&[1, 2], &[], 2_000) });
-    assert_eq!(moving.approve(&Signed::default()), Err(Refusal::NoReason));
+    assert_eq!(moving.approve(&nothing()), Err(Refusal::NoReason));
     moving.conditions.tip = 10_000;
-    assert_eq!(moving.approve(&Signed::default()), Ok(()), "their recovery delay comes nearer");
+    assert_eq!(moving.approve(&nothing()), Ok(()), "their recovery delay comes nearer");
 }
 
 #[test]
@@ -307,9 +316,8 @@ impl BoundOne {
         }
     }
 
-    fn ties(&self) -> Vec<(u64, OutPoint)> {
-        let ties = self.facts().ties().expect("tied");
-        self.content.withdrawals.iter().copied().zip(ties).collect()
+    fn ties(&self) -> Vec<Tie> {
+        self.facts().ties().expect("tied")
     }
 
     /// The same with other bytes, under their own id.
@@ -319,13 +327,13 @@ impl BoundOne {
         let value = transaction.output[0].value;
         self.transaction = parsed(&transaction, &self.known.inputs, value);
         self.ledger_txid = Some(self.transaction.txid());
-        sign(&self.facts(), &Signed::default()).expect_err("other bytes")
+        sign(&self.facts(), &nothing()).expect_err("other bytes")
     }
 }
 
 #[test]
 fn what_this_member_makes_itself_is_signed() {
-    assert_eq!(sign(&bound_of(known()).facts(), &Signed::default()), Ok(()));
+    assert_eq!(sign(&bound_of(known()).facts(), &nothing()), Ok(()));
 }
 
 #[test]
@@ -344,7 +352,7 @@ fn each_output_is_computed_anew() {
     assert!(matches!(dropped, Refusal::OtherBytes { what: "number of payouts", .. }), "{dropped}");
     let mut vault = one();
     vault.vault_key = group_key();
-    let vault = sign(&vault.facts(), &Signed::default()).expect_err("another vault");
+    let vault = sign(&vault.facts(), &nothing()).expect_err("another vault");
     assert!(matches!(vault, Refusal::OtherBytes { what: "bytes", .. }), "{vault}");
 }
 
@@ -366,7 +374,7 @@ fn an_output_too_much_is_noticed() {
 fn more_from_the_reserve_than_was_named_is_not_signed() {
     let mut one = bound_of(known());
     one.content.reserve_sat = 100;
-    let refusal = sign(&one.facts(), &Signed::default()).expect_err("more than named");
+    let refusal = sign(&one.facts(), &nothing()).expect_err("more than named");
     assert!(matches!(refusal, Refusal::OtherBytes { what: "part of the reserve", .. }), "{refusal}");
 }
 
@@ -380,24 +388,24 @@ fn a_maximum_that_was_raised_after_the_binding_changes_nothing() {
     }
     let mut one = bound_of(known);
     one.known.ledger.withdrawals.values_mut().for_each(|withdrawal| withdrawal.max_fee = sat(5_000));
-    assert_eq!(sign(&Bound { fee_bounds: None, ..one.facts() }, &Signed::default()), Ok(()));
+    assert_eq!(sign(&Bound { fee_bounds: None, ..one.facts() }, &nothing()), Ok(()));
     // It was agreed to with the proposal; who did not approve asks its own estimate.
-    assert!(matches!(sign(&one.facts(), &Signed::default()), Err(Refusal::Fee { .. })));
+    assert!(matches!(sign(&one.facts(), &nothing()), Err(Refusal::Fee { .. })));
 }
 
 #[test]
 fn what_is_settled_void_or_other_in_the_ledger_is_not_signed() {
     let mut one = bound_of(known());
     one.ledger_txid = None;
-    assert!(matches!(sign(&one.facts(), &Signed::default()), Err(Refusal::NotInLedger { ledger: None, .. })));
+    assert!(matches!(sign(&one.facts(), &nothing()), Err(Refusal::NotInLedger { ledger: None, .. })));
     one.ledger_txid = Some(Txid::all_zeros());
-    assert!(matches!(sign(&one.facts(), &Signed::default()), Err(Refusal::NotInLedger { .. })));
+    assert!(matches!(sign(&one.facts(), &nothing()), Err(Refusal::NotInLedger { .. })));
     let mut paid = bound_of(known());
     paid.known.ledger.withdrawals.remove(&2);
-    assert_eq!(sign(&paid.facts(), &Signed::default()), Err(Refusal::NotTied(2)));
+    assert_eq!(sign(&paid.facts(), &nothing()), Err(Refusal::NotTied(2)));
     let mut elsewhere = bound_of(known());
     elsewhere.known.ledger.withdrawals.get_mut(&2).expect("there").tie = Some(3);
-    assert_eq!(sign(&elsewhere.facts(), &Signed::default()), Err(Refusal::NotTied(2)));
+    assert_eq!(sign(&elsewhere.facts(), &nothing()), Err(Refusal::NotTied(2)));
 }
 
 #[test]
@@ -411,7 +419,7 @@ fn a_transaction_without_change_is_signed_too() {
     small.own_outputs = small.inputs.iter().map(prevout).collect();
     let one = bound_of(small);
     assert_eq!(one.transaction.change(), Amount::ZERO);
-    assert_eq!(sign(&one.facts(), &Signed::default()), Ok(()));
+    assert_eq!(sign(&one.facts(), &nothing()), Ok(()));
 }
 
 // ------------------------------------------------------------------ the tie
@@ -423,8 +431,8 @@ fn version(outputs: &[u32], rate: u64) -> BoundOne {
 
 fn signed_first() -> (Signed, Vec<u8>, BoundOne) {
     let first = version(&[1], 2_000);
-    let mut signed = Signed::default();
-    let record = signed.insert(&first.ties(), first.transaction.unsigned(), &BTreeSet::new()).expect("the first");
+    let mut signed = nothing();
+    let record = signed.insert(&first.ties(), first.transaction.unsigned(), &BTreeSet::new(), NOW).expect("the first");
     (signed, record.expect("to be kept"), first)
 }
 
@@ -433,9 +441,9 @@ fn versions_over_the_same_output_are_no_conflict() {
     let (mut signed, _, _) = signed_first();
     let second = version(&[1], 4_000);
     assert_eq!(sign(&second.facts(), &signed), Ok(()));
-    let record = signed.insert(&second.ties(), second.transaction.unsigned(), &BTreeSet::new());
+    let record = signed.insert(&second.ties(), second.transaction.unsigned(), &BTreeSet::new(), NOW);
     assert!(record.expect("no conflict").is_some(), "it is another transaction");
-    let again = signed.insert(&second.ties(), second.transaction.unsigned(), &BTreeSet::new());
+    let again = signed.insert(&second.ties(), second.transaction.unsigned(), &BTreeSet::new(), NOW);
     assert_eq!(again, Ok(None), "nothing new to keep");
 }
 
@@ -449,7 +457,7 @@ fn a_second_payout_that_does_not_spend_the_same_output_is_never_signed() {
     // Nor approved, whatever the ledger says.
     assert_eq!(elsewhere.known.approve(&signed), Err(refusal.clone()));
     let before = signed.clone();
-    let inserted = signed.insert(&elsewhere.ties(), elsewhere.transaction.unsigned(), &BTreeSet::new());
+    let inserted = signed.insert(&elsewhere.ties(), elsewhere.transaction.unsigned(), &BTreeSet::new(), NOW);
     assert_eq!((inserted, signed), (Err(refusal), before), "and nothing changes");
 }
 
@@ -469,7 +477,7 @@ fn a_transaction_that_spends_both_outputs_conflicts_with_both_payouts() {
     let (mut signed, _, first) = signed_first();
     let ended = BTreeSet::from([first.known.ledger.outputs[&1].outpoint()]);
     let second = version(&[2], 2_000);
-    signed.insert(&second.ties(), second.transaction.unsigned(), &ended).expect("the first ended");
+    signed.insert(&second.ties(), second.transaction.unsigned(), &ended, NOW).expect("the first ended");
     // The first has come back: only what spends both is safe.
     assert!(sign(&version(&[2], 3_000).facts(), &signed).is_err());
     let ids = [1, 2];
@@ -482,15 +490,38 @@ fn a_transaction_that_spends_both_outputs_conflicts_with_both_payouts() {
 #[test]
 fn the_log_of_what_was_signed_reads_back_and_nothing_else_does() {
     let (signed, record, first) = signed_first();
-    assert_eq!(Signed::replay([record.as_slice()]).expect("its own record"), signed);
-    let sweep = Signed::default().insert(&[], first.transaction.unsigned(), &BTreeSet::new());
+    assert_eq!(Signed::replay([record.as_slice()], LIMIT).expect("its own record"), signed);
+    let sweep = nothing().insert(&[], first.transaction.unsigned(), &BTreeSet::new(), NOW);
     let sweep = sweep.expect("no conflict").expect("new");
-    assert!(Signed::replay([record.as_slice(), sweep.as_slice()]).is_ok());
+    assert!(Signed::replay([record.as_slice(), sweep.as_slice()], LIMIT).is_ok());
     let mut many = record.clone();
-    many[1..5].copy_from_slice(&u32::MAX.to_be_bytes());
-    let (old_version, cut) = ([&[1], &record[1..]].concat(), &record[..record.len() - 1]);
+    many[17..21].copy_from_slice(&u32::MAX.to_be_bytes());
+    let (old_version, cut) = ([&[2], &record[1..]].concat(), &record[..record.len() - 1]);
     for bad in [&old_version[..], cut, &record[..4], &[], &many] {
-        let error = Signed::replay([record.as_slice(), bad]).expect_err("not a record");
+        let error = Signed::replay([record.as_slice(), bad], LIMIT).expect_err("not a record");
         assert_eq!(error.position, 1);
     }
+}
+
+// ------------------------------------------------------------------ the own limit
+
+#[test]
+fn whatever_the_ledger_binds_no_more_than_the_own_window_is_signed_away() {
+    let limit = Limit { window: sat(150_000), window_s: 100 };
+    let mut signed = Signed::nothing(limit);
+    let ended = BTreeSet::new();
+    let first = version(&[1], 2_000);
+    let record = signed.insert(&first.ties(), first.transaction.unsigned(), &ended, NOW);
+    let record = record.expect("110,000 of 150,000 sat").expect("new");
+    let second = version(&[1], 4_000);
+    assert!(signed.insert(&second.ties(), second.transaction.unsigned(), &ended, NOW).is_ok(), "a version pays once");
+    let next = Tie { withdrawal: 3, outpoint: outpoint(9), amount: sat(60_000) };
+    let mut other = first.transaction.unsigned().clone();
+    other.lock_time = bitcoin::absolute::LockTime::from_consensus(7);
+    let refused = signed.insert(&[next], &other, &ended, NOW);
+    assert!(matches!(refused, Err(Refusal::OwnLimit { left, .. }) if left == sat(40_000)), "{refused:?}");
+    // The same after a restart.
+    let mut again = Signed::replay([record.as_slice()], limit).expect("its own record");
+    assert!(again.insert(&[next], &other, &ended, NOW).is_err());
+    assert!(again.insert(&[next], &other, &ended, NOW + 14).is_ok(), "1,500 sat grow in a second");
 }

@@ -2,7 +2,7 @@
 
 use alloy_primitives::{B256, U256};
 use contracts::layout::federation::{KEYS, keys};
-use contracts::storage::{numbered, slots_from};
+use contracts::storage::{Field, numbered, slots_from};
 
 use crate::ProvenAccount;
 
@@ -28,6 +28,13 @@ impl FederationKeys {
     #[must_use]
     pub fn of(account: &ProvenAccount) -> Option<Self> {
         let slots: [U256; 2] = account.slots[..].try_into().ok()?;
-        Some(Self { group: keys::GROUP.in_slots(&slots)?.into(), vault: keys::VAULT.in_slots(&slots)?.into() })
+        Some(Self::read(&slots))
+    }
+
+    /// From its slots.
+    #[must_use]
+    pub fn read(slots: &[U256; 2]) -> Self {
+        let field = |field: Field| field.in_slots(slots).unwrap_or_default().into();
+        Self { group: field(keys::GROUP), vault: field(keys::VAULT) }
     }
 }

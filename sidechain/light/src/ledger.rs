@@ -41,6 +41,38 @@ pub fn books(slots: &[U256]) -> Result<Books, NotAnEntry> {
     Ok(Books::from_slots(slots))
 }
 
+// ---------------------------------------------------------------- limits
+
+/// What bounds payouts, as `Bridge` keeps it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// What could be tied for the first time at `window_since`, in seconds since 1970; it grows with time.
+    pub window_left_sat: u64,
+    pub window_since: u64,
+    /// Payouts are paused until then, in seconds since 1970.
+    pub paused_until: u64,
+}
+
+/// The slots of `Bridge` that hold what bounds payouts.
+#[must_use]
+pub fn limit_slots() -> [U256; 2] {
+    [bridge::WINDOW, bridge::PAUSE].map(U256::from)
+}
+
+const _: () = assert!(bridge::window::SLOTS == 1 && bridge::pause::SLOTS == 1);
+
+impl Limits {
+    /// From their slots.
+    #[must_use]
+    pub fn read([window, pause]: &[U256; 2]) -> Self {
+        Self {
+            window_left_sat: bridge::window::LEFT_SAT.of(*window).saturating_to(),
+            window_since: bridge::window::SINCE.of(*window).saturating_to(),
+            paused_until: bridge::pause::UNTIL.of(*pause).saturating_to(),
+        }
+    }
+}
+
 // ---------------------------------------------------------------- withdrawals
 
 /// A withdrawal, as `Bridge` keeps it.
@@ -105,6 +137,14 @@ impl Withdrawal {
     }
 }
 
+impl Withdrawal {
+    /// Whether it is still to be paid, or given back.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.paid_by.is_none() && self.given_back.is_none()
+    }
+}
+
 impl GivenBack {
     /// `IBridge.WithdrawalStatus`, as a record's `closed` has it.
     fn read(closed: u64) -> Result<Option<Self>, NotAnEntry> {
@@ -126,6 +166,8 @@ pub struct Deposit {
     pub claimant: Address,
     pub amount_sat: u64,
     pub max_fee_sat: u64,
+    /// Whether it was in a bound vault transaction.
+    pub was_bound: bool,
     /// Coins that were made for it.
     pub minted_sat: Option<u64>,
     /// The settled vault transaction that sweeps it.
@@ -139,6 +181,7 @@ pub struct Deposit {
 }
 
 /// Flags of a deposit (`Deposits.sol`).
+const BOUND: u8 = 1;
 const MINTED: u8 = 2;
 const GONE: u8 = 4;
 
@@ -168,6 +211,7 @@ impl Deposit {
             claimant: slots.address(record::CLAIMANT),
             amount_sat: slots.number(record::AMOUNT_SAT),
             max_fee_sat: slots.number(record::MAX_FEE_SAT),
+            was_bound: flags & BOUND != 0,
             minted_sat: (flags & MINTED != 0).then(|| slots.number(record::MINTED_SAT)),
             swept_by: slots.reference(record::SWEPT_BY),
             is_gone: flags & GONE != 0,
@@ -250,10 +294,54 @@ impl VaultTransaction {
         }))
     }
 
+    /// Whether the books count output 0: settled, and unspent as far as the ledger knows.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.change_sat != 0 && self.is_settled && self.spent_by.is_none() && !self.is_gone && !self.is_void
+    }
+
     /// Where output 0 stands on Bitcoin; `None`: there is no such output.
     #[must_use]
     pub fn output(&self) -> Option<OutPoint> {
         (self.change_sat != 0).then_some(OutPoint { txid: self.txid, vout: 0 })
+    }
+}
+
+// ---------------------------------------------------------------- proposals
+
+/// An open proposal, as `Vault` keeps it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Proposal {
+    /// Hash of its content (`Vault.hashOf`).
+    pub content: B256,
+    /// In seconds since 1970.
+    pub opened_at: u64,
+    pub epoch: u32,
+}
+
+/// The slots of `Vault` that hold the place of a proposal. Its number has the place's generation in the upper 40 bits, the member in 16 and the
+/// place in 8 (`Proposals.sol`).
+#[must_use]
+pub fn proposal_slots(number: u64) -> [U256; 2] {
+    let places = numbered(vault::PLACES, number >> 8 & 0xffff);
+    slots_from(entry(places, U256::from(number & 0xff).into()))
+}
+
+const _: () = assert!(vault::place::SLOTS == 2);
+
+impl Proposal {
+    /// From the slots of its place; `None`: it is not open there any more, or not yet.
+    #[must_use]
+    pub fn read(number: u64, slots: &[U256; 2]) -> Option<Self> {
+        use vault::place;
+        let value = |field: Field| field.in_slots(slots).unwrap_or_default();
+        let found = Self {
+            content: value(place::CONTENT).into(),
+            opened_at: value(place::OPENED_AT).saturating_to(),
+            epoch: value(place::EPOCH).saturating_to(),
+        };
+        let is_it = value(place::GENERATION) == U256::from(number >> 24);
+        (is_it && found.epoch != 0).then_some(found)
     }
 }
 

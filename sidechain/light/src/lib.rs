@@ -7,11 +7,14 @@
 //! Pure: whoever asks a node (relayer, audit, command line, follower, an isolated signer) hands its answers in. A node can
 //! still withhold, and show a final block that is not its latest.
 
+pub mod facts;
 pub mod federation;
 pub mod finality;
 mod header;
 pub mod ledger;
 pub mod micro_channel;
+pub mod receipt;
+pub mod reserves;
 mod script;
 mod state;
 #[cfg(test)]

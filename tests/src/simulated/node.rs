@@ -4,10 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use alloy_consensus::Header;
 use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{Address, B256, Bytes, TxKind};
+use alloy_rpc_types_eth::{EIP1186AccountProofResponse, EIP1186StorageProof};
 use bridge::io::clock::Clock;
-use bridge::io::relayer::{Identity, Node};
+use bridge::io::relayer::{Identity, Node, Work};
+use bridge::io::sidechain::proven::ProvenError;
 use bridge::io::sidechain::{Block, Call, Error, Fees, Revert};
 use bridge::peg;
 use bridge::relay::view::{BlockLog, Head};
@@ -15,14 +18,17 @@ use contracts::address::{BRIDGE, FEDERATION, LIGHT_CLIENT};
 use contracts::alloy_sol_types::SolCall;
 use contracts::coin::{GENESIS_COINS_WEI, WEI_PER_SAT};
 use contracts::{BitcoinLightClient, Bridge, Federation};
+use light::FinalHeader;
+use light::facts::{Facts, Question, Wanted};
+use light::finality::{Validators, certify};
 use sidechain::block::next_base_fee;
-use sidechain::chain::{Chain, LogFilter, LogLimits, Registration, Retention, SimulateError};
+use sidechain::chain::{AccountProof, Chain, LogFilter, LogLimits, Registration, Retention, SimulateError};
 use sidechain::execution::{self, InclusionError, Stop};
 use sidechain::genesis::Genesis;
 use sidechain::io::db::Database;
 use sidechain::io::node_state::{AdmitError, NodeState};
 use sidechain::mempool::{Limits, Mempool};
-use sidechain::testing::Key;
+use sidechain::testing::{Key, validator};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
@@ -129,6 +135,40 @@ impl Sidechain {
         })
     }
 
+    /// What a relayer's genesis file says.
+    #[must_use]
+    pub fn work(&self, recovery_delay: u16) -> Work {
+        let genesis = self.state.chain.genesis();
+        Work {
+            identity: self.identity(),
+            validators: genesis.validators().expect("its keys are valid"),
+            parameters: (&genesis.bridge).into(),
+            recovery_leaf: genesis.federation.recovery_leaf().expect("its keys are valid").0,
+            recovery_delay,
+        }
+    }
+
+    /// Facts of the ledger at the head, by proofs and a certificate of three of four validators.
+    fn facts(&self, validators: &Validators, wanted: &Wanted) -> Result<Facts, ProvenError> {
+        let chain = &self.state.chain;
+        let header = chain.head();
+        let finality = certified(&header, chain.genesis().network_id());
+        let header = FinalHeader::verify(&finality, validators).map_err(|source| ProvenError::NotFinal {
+            url: URL.to_owned(),
+            number: finality.number,
+            source,
+        })?;
+        let number = header.header.number;
+        let state = chain.state_at(number).map_err(|error| simulate("eth_getProof", error))?;
+        let answers = wanted.questions().into_iter().map(|Question { account, slots }| {
+            let proof = state.proof(account, &slots).map_err(|error| simulate("eth_getProof", error))?;
+            Ok(answer(account, proof))
+        });
+        let answers: Vec<EIP1186AccountProofResponse> = answers.collect::<Result<_, Error>>()?;
+        let facts = Facts::read(header, wanted, &answers);
+        facts.map_err(|source| ProvenError::NoFacts { url: URL.to_owned(), number, source })
+    }
+
     /// As a relayer reads it in its genesis file.
     #[must_use]
     pub fn identity(&self) -> Identity {
@@ -217,6 +257,37 @@ impl Sidechain {
     }
 }
 
+/// The header with the signatures of three validators.
+fn certified(header: &Header, network: B256) -> peg::Finality {
+    let hash = header.hash_slow();
+    let secrets: Vec<_> = (1..=4).map(validator).collect();
+    peg::Finality {
+        number: header.number,
+        hash,
+        header: alloy_rlp::encode(header).into(),
+        certificate: certify(network, &secrets, &[0, 1, 2], header.number + 1, hash).into(),
+        certified: peg::Certified { number: header.number, hash },
+        descendants: Vec::new(),
+    }
+}
+
+/// As a node answers `eth_getProof`.
+fn answer(address: Address, proof: AccountProof) -> EIP1186AccountProofResponse {
+    let account = proof.account.unwrap_or_default();
+    let slots = proof.storage.into_iter();
+    EIP1186AccountProofResponse {
+        address,
+        balance: account.balance,
+        code_hash: account.code_hash,
+        nonce: account.nonce,
+        storage_hash: account.storage_root,
+        account_proof: proof.proof,
+        storage_proof: slots
+            .map(|slot| EIP1186StorageProof { key: B256::from(slot.slot).into(), value: slot.value, proof: slot.proof })
+            .collect(),
+    }
+}
+
 fn members(genesis: &Genesis) -> Vec<peg::Member> {
     let members = (1..).zip(&genesis.federation.members);
     members.map(|(index, member)| peg::Member { index, name: member.name.clone(), account: member.account }).collect()
@@ -276,6 +347,10 @@ impl Node for SimulatedNode {
 
     async fn call_encoded(&self, to: Address, input: Bytes) -> Result<Bytes, Error> {
         self.ask("eth_call").await?.call(to, input)
+    }
+
+    async fn proven(&self, validators: &Validators, wanted: &Wanted) -> Result<Facts, ProvenError> {
+        self.ask("eth_getProof").await?.facts(validators, wanted)
     }
 
     async fn nonce(&self, account: Address) -> Result<u64, Error> {

@@ -128,8 +128,8 @@ impl World {
         let faults = operator.bitcoind.clone();
         let connect = move |_| Ok(SimulatedBitcoind { bitcoin: bitcoin.clone(), faults: faults.clone() });
         let surroundings = Surroundings { node, connect, clock, random };
+        let work = Work { identity, ..self.sidechain.work(RECOVERY_DELAY) };
         operator.relayer = Some(tokio::spawn(async move {
-            let work = Work { identity, recovery_delay: RECOVERY_DELAY };
             run_within(surroundings, &config, work, &keys, TestHooks::default(), std::future::pending()).await
         }));
     }
@@ -155,6 +155,7 @@ impl World {
             batch_ms: 500,
             fee_rate: None,
             low_fee_rate: 2,
+            limit: None,
             health_listen: None,
         }
     }

@@ -69,6 +69,7 @@ fn a_deposit_and_the_transaction_that_swept_it_are_read_as_the_views_answer_them
         claimant: view.claimant,
         amount_sat: view.amountSat,
         max_fee_sat: view.maxFeeSat,
+        was_bound: view.bound,
         minted_sat: view.minted.then_some(view.mintedSat),
         swept_by: Some(view.sweptBy),
         is_gone: false,

@@ -7,6 +7,7 @@ mod headers;
 mod ledger;
 mod light_client;
 mod proofs;
+mod receipts;
 mod vault_transactions;
 
 use tests::blocks;

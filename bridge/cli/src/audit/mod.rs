@@ -3,14 +3,18 @@
 //! ```text
 //! genesis file --> validators' keys --> finality certificate --> header --> state root
 //!                                                                             | eth_getProof
-//!                                   Bridge's balance and books, Federation's vault keys          (sidechain)
+//!          Bridge's balance, books and open withdrawals, all entries of the Vault, its keys       (sidechain)
 //! vault transactions (raw, hashed here) --> outputs --> own bitcoind's gettxout, all at one tip  (outputs)
-//! both sides compared                                                                            (report)
+//! both sides compared: what is missing, and what is late                                         (findings)
+//! shown to people, scripts, monitors and whoever is to be woken                                  (report, prometheus, webhook)
 //! ```
 //! The sidechain node only supplies what is then checked: a certificate, Merkle proofs, raw transactions. bitcoind is the
 //! auditor's own, and is believed.
 
 pub mod command;
+mod findings;
 mod outputs;
+mod prometheus;
 mod report;
 mod sidechain;
+mod webhook;

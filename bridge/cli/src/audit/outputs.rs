@@ -9,12 +9,13 @@
 
 use std::collections::BTreeSet;
 
-use bitcoin::{OutPoint, Txid};
+use bitcoin::{OutPoint, TxOut, Txid};
 use eyre::Result;
+use light::reserves::Shown;
 use mainchain::io::rpc::BitcoinRpc;
 use serde::Serialize;
 
-use super::sidechain::{Ledger, Vault};
+use super::sidechain::Ledger;
 
 /// Vault transactions in a row that have confirmed and are not settled yet: each further one was made after the ledger knew of the last.
 const MOST_MOVES: u32 = 10;
@@ -51,25 +52,29 @@ pub enum Found {
 /// bitcoind does not answer.
 pub async fn find(bitcoin: &BitcoinRpc, ledger: &Ledger) -> Result<Vec<Output>> {
     let mut outputs = Vec::new();
-    for vault in ledger.live() {
-        let (number, outpoint, amount_sat) = (vault.told.number, vault.outpoint(), vault.told.change_sat);
-        outputs.push(Output { number, outpoint, amount_sat, found: state(bitcoin, ledger, vault).await? });
+    for (number, shown) in ledger.live() {
+        let (outpoint, amount_sat) = (output_0(shown), shown.entry.change_sat);
+        outputs.push(Output { number, outpoint, amount_sat, found: state(bitcoin, ledger, shown).await? });
     }
     Ok(outputs)
 }
 
-async fn state(bitcoin: &BitcoinRpc, ledger: &Ledger, vault: &Vault) -> Result<Found> {
-    if let Some(confirmations) = unspent(bitcoin, vault).await? {
+fn output_0(shown: &Shown) -> OutPoint {
+    OutPoint::new(shown.entry.txid, 0)
+}
+
+async fn state(bitcoin: &BitcoinRpc, ledger: &Ledger, shown: &Shown) -> Result<Found> {
+    if let Some(confirmations) = unspent(bitcoin, shown).await? {
         return Ok(Found::Unspent { confirmations });
     }
-    let mut outpoints = BTreeSet::from([vault.outpoint()]);
+    let mut outpoints = BTreeSet::from([output_0(shown)]);
     for _ in 0..MOST_MOVES {
         let mut next = BTreeSet::new();
-        for spender in outpoints.iter().flat_map(|outpoint| ledger.spenders(*outpoint)) {
+        for (number, spender) in outpoints.iter().flat_map(|outpoint| ledger.spenders(*outpoint)) {
             if has_confirmed(bitcoin, spender).await? {
-                return Ok(Found::Moved { number: spender.told.number, txid: spender.told.txid });
+                return Ok(Found::Moved { number, txid: spender.entry.txid });
             }
-            next.insert(spender.outpoint());
+            next.insert(output_0(spender));
         }
         outpoints = next;
     }
@@ -77,16 +82,18 @@ async fn state(bitcoin: &BitcoinRpc, ledger: &Ledger, vault: &Vault) -> Result<F
 }
 
 /// Confirmations of a vault transaction's output 0, while it is unspent and as it should be.
-async fn unspent(bitcoin: &BitcoinRpc, vault: &Vault) -> Result<Option<u32>> {
-    let coin = bitcoin.unspent(vault.outpoint(), false).await?;
-    let right = coin.filter(|coin| coin.value.to_sat() == vault.told.change_sat && coin.script_pubkey == vault.script);
+async fn unspent(bitcoin: &BitcoinRpc, shown: &Shown) -> Result<Option<u32>> {
+    let coin = bitcoin.unspent(output_0(shown), false).await?;
+    let right = coin.filter(|coin| {
+        shown.change.as_ref() == Some(&TxOut { value: coin.value, script_pubkey: coin.script_pubkey.clone() })
+    });
     Ok(right.map(|coin| coin.confirmations))
 }
 
 /// Whether a block has it: any of its outputs is there unspent. One of which all were spent by others is not found so; its own spender is.
-async fn has_confirmed(bitcoin: &BitcoinRpc, vault: &Vault) -> Result<bool> {
-    for vout in (0u32..).take(vault.transaction.output.len()) {
-        if bitcoin.unspent(OutPoint::new(vault.told.txid, vout), false).await?.is_some() {
+async fn has_confirmed(bitcoin: &BitcoinRpc, shown: &Shown) -> Result<bool> {
+    for vout in (0u32..).take(shown.transaction.output.len()) {
+        if bitcoin.unspent(OutPoint::new(shown.entry.txid, vout), false).await?.is_some() {
             return Ok(true);
         }
     }

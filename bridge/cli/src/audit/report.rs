@@ -1,13 +1,16 @@
 //! What an audit found: both sides, and whether they match.
 
+use std::collections::BTreeMap;
+
 use alloy_primitives::{B256, U256};
 use bitcoin::{Amount, BlockHash};
 use bridge::amount;
-use contracts::Books;
-use contracts::coin::WEI_PER_SAT;
+use light::facts::Facts;
+use light::reserves::Sums;
 use mainchain::header::Height;
 use serde::Serialize;
 
+use super::findings::{Deadlines, Finding, Kind, findings};
 use super::outputs::{Found, Output};
 use super::sidechain::Ledger;
 
@@ -17,6 +20,10 @@ use super::sidechain::Ledger;
 pub struct Report {
     pub block: u64,
     pub block_hash: B256,
+    /// Seconds since 1970.
+    pub block_time: u64,
+    /// How old the block was when it was shown, in seconds.
+    pub age_s: u64,
     pub signers: usize,
     pub validators: usize,
     pub bitcoin_height: Height,
@@ -44,21 +51,66 @@ pub struct Report {
     pub balanced: bool,
     /// All of it is on Bitcoin.
     pub covered: bool,
+    /// All that is to be objected to.
+    pub findings: Vec<Objection>,
+    /// By what each amount is known.
+    pub proven_by: BTreeMap<&'static str, &'static str>,
 }
 
+/// A finding with its kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Objection {
+    pub kind: Kind,
+    #[serde(flatten)]
+    pub finding: Finding,
+}
+
+/// When it was looked, on both chains.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// Seconds since 1970.
+    pub now: u64,
+    pub bitcoin_height: Height,
+    pub bitcoin_tip: BlockHash,
+}
+
+const BALANCE: &str = "balance of the Bridge, by a proof of its account";
+const BOOKS: &str = "books of the Bridge, by a proof of its storage";
+const OUTPUTS: &str =
+    "entry of the Vault by a proof of its storage, bytes that hash to its txid, and gettxout of the own bitcoind";
+
+/// By what each amount is known: its name in the report, and the evidence.
+const EVIDENCE: [(&str, &str); 10] = [
+    ("supplyWei", BALANCE),
+    ("unclaimedSat", BOOKS),
+    ("owedSat", "books of the Bridge, and the same by the entries of all open withdrawals, by proofs of its storage"),
+    ("reserveSat", BOOKS),
+    ("unmintedSat", BOOKS),
+    ("vaultSat", "books of the Bridge, and the same by the entries of all live outputs, by proofs of storage"),
+    ("unsweptSat", BOOKS),
+    ("lostSat", BOOKS),
+    ("coverSat", BOOKS),
+    ("outputs", OUTPUTS),
+];
+
 impl Report {
-    pub fn new(ledger: &Ledger, (bitcoin_height, bitcoin_tip): (Height, BlockHash), outputs: Vec<Output>) -> Self {
-        let Ledger { header, supply_wei, books, .. } = ledger;
+    pub fn new(ledger: &Ledger, moment: Moment, outputs: Vec<Output>, deadlines: Deadlines) -> Self {
+        let Facts { header, supply_wei, books, .. } = &ledger.facts;
         let is_missing = |output: &&Output| output.found == Found::Missing;
         let missing_sat = outputs.iter().filter(is_missing).map(|output| output.amount_sat).sum();
-        let Sums { balanced, covered, surplus_wei, missing_by_books_sat } = Sums::of(*supply_wei, books);
+        let Sums { balanced, covered, surplus_wei, missing_sat: missing_by_books_sat } = Sums::of(*supply_wei, books);
+        let findings = findings(ledger, &outputs, moment.bitcoin_height, deadlines);
+        let objection = |finding: Finding| Objection { kind: finding.kind(), finding };
         Self {
             block: header.header.number,
             block_hash: header.hash,
+            block_time: header.header.timestamp,
+            age_s: moment.now.saturating_sub(header.header.timestamp),
             signers: header.signers,
             validators: header.validators,
-            bitcoin_height,
-            bitcoin_tip,
+            bitcoin_height: moment.bitcoin_height,
+            bitcoin_tip: moment.bitcoin_tip,
             supply_wei: *supply_wei,
             unclaimed_sat: books.unclaimed_sat,
             owed_sat: books.owed_sat,
@@ -74,48 +126,78 @@ impl Report {
             missing_sat,
             balanced,
             covered: covered && missing_sat == 0,
+            findings: findings.into_iter().map(objection).collect(),
+            proven_by: BTreeMap::from(EVIDENCE),
         }
+    }
+
+    /// Whether something is missing.
+    pub fn is_unsafe(&self) -> bool {
+        self.findings.iter().any(|objection| objection.kind == Kind::Safety)
+    }
+
+    /// For people who look at one after the other, where there is nothing to object to.
+    pub fn line(&self) -> String {
+        let supply = amount::show_wei(self.supply_wei);
+        format!(
+            "Sidechain block {}, Bitcoin block {}: every satoshi of {supply} is there",
+            self.block, self.bitcoin_height
+        )
     }
 
     /// For people.
     pub fn lines(&self) -> Vec<String> {
+        let age = humantime::format_duration(std::time::Duration::from_secs(self.age_s));
         let mut lines = vec![
             format!(
-                "Sidechain block {} ({}), final by {} of {} validators",
+                "Sidechain block {} ({}), {age} old, final by {} of {} validators",
                 self.block, self.block_hash, self.signers, self.validators
             ),
             format!("Bitcoin block   {} ({})", self.bitcoin_height, self.bitcoin_tip),
             String::new(),
         ];
         lines.extend(self.sums());
-        lines.extend([String::new(), "  vault outputs on Bitcoin".to_owned()]);
+        lines.extend([String::new(), "  vault outputs: entries of the Vault, looked for on Bitcoin".to_owned()]);
         lines.extend(self.outputs.iter().map(line));
-        if self.missing_sat == 0 && self.balanced && self.covered {
-            lines.extend([String::new(), "Every satoshi is there.".to_owned()]);
+        lines.push(String::new());
+        let (mut missing, mut late) = (Vec::new(), Vec::new());
+        for Objection { kind, finding } in &self.findings {
+            match kind {
+                Kind::Safety => missing.push(format!("MISSING  {}", finding.line())),
+                Kind::Liveness => late.push(format!("LATE     {}", finding.line())),
+            }
         }
+        if missing.is_empty() {
+            lines.push("Every satoshi is there.".to_owned());
+        }
+        lines.extend(missing.into_iter().chain(late));
         lines
     }
 
     fn sums(&self) -> Vec<String> {
         let sat = |sat: u64| amount::show(Amount::from_sat(sat));
-        let of = |name: &str, value: String| format!("  {name:<44} {value:>20}");
+        let of = |name: &str, value: String, by: &str| format!("  {name:<44} {value:>20}  by {by}");
         let mut lines = vec![
-            of("coins outside the bridge", amount::show_wei(self.supply_wei)),
-            of("unclaimed: refused by their recipients", sat(self.unclaimed_sat)),
-            of("owed to withdrawals on their way", sat(self.owed_sat)),
-            of("reserve, for what fees do not pay", amount::show_signed(self.reserve_sat)),
-            of("unminted: of deposits not deep enough", sat(self.unminted_sat)),
-            of("vault, by the ledger", sat(self.vault_sat)),
+            of("coins outside the bridge", amount::show_wei(self.supply_wei), "the Bridge's balance"),
+            of("unclaimed: refused by their recipients", sat(self.unclaimed_sat), "its books"),
+            of("owed to withdrawals on their way", sat(self.owed_sat), "its books and their entries"),
+            of("reserve, for what fees do not pay", amount::show_signed(self.reserve_sat), "its books"),
+            of("unminted: of deposits not deep enough", sat(self.unminted_sat), "its books"),
+            of("vault, by the ledger", sat(self.vault_sat), "its books and the Vault's entries"),
         ];
         for (name, value) in [
             ("MISSING by the books: lost", self.lost_sat),
             ("MISSING by the books: unswept at the moment", self.unswept_sat),
             ("covered by somebody, for what is unswept", self.cover_sat),
         ] {
-            lines.extend((value > 0).then(|| of(name, sat(value))));
+            lines.extend((value > 0).then(|| of(name, sat(value), "its books")));
         }
         if !self.surplus_wei.is_zero() {
-            lines.push(of("more than anybody can claim", amount::show_wei(self.surplus_wei)));
+            lines.push(of(
+                "more than anybody can claim",
+                amount::show_wei(self.surplus_wei),
+                "both sides of the books",
+            ));
         }
         lines
     }
@@ -128,90 +210,4 @@ fn line(output: &Output) -> String {
         Found::Missing => "MISSING".into(),
     };
     format!("  {} {:>20}  {state}", output.outpoint, amount::show(Amount::from_sat(output.amount_sat)))
-}
-
-/// The two sides of the books, with coins in wei: gas is paid in parts of a satoshi.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Sums {
-    balanced: bool,
-    covered: bool,
-    surplus_wei: U256,
-    missing_by_books_sat: u64,
-}
-
-impl Sums {
-    fn of(supply_wei: U256, books: &Books) -> Self {
-        let overdraft = books.reserve_sat.min(0).unsigned_abs();
-        let reserve = books.reserve_sat.max(0).unsigned_abs();
-        let wei =
-            |parts: &[u64]| parts.iter().fold(U256::ZERO, |sum, sat| sum + U256::from(*sat) * U256::from(WEI_PER_SAT));
-        let claims = supply_wei + wei(&[books.unclaimed_sat, books.owed_sat, books.unminted_sat, reserve]);
-        let backing = wei(&[books.vault_sat, books.unswept_sat, books.lost_sat, overdraft]);
-        let missing = [books.unswept_sat, books.lost_sat, overdraft].into_iter().fold(0, u64::saturating_add);
-        Self {
-            balanced: claims <= backing,
-            covered: claims <= wei(&[books.vault_sat]),
-            surplus_wei: backing.saturating_sub(claims),
-            missing_by_books_sat: missing,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use contracts::coin::wei;
-
-    fn balanced() -> (U256, Books) {
-        let books = Books {
-            vault_sat: 100,
-            owed_sat: 20,
-            unminted_sat: 10,
-            reserve_sat: 5,
-            unclaimed_sat: 7,
-            ..Books::default()
-        };
-        (wei(58), books)
-    }
-
-    #[test]
-    fn books_that_balance_without_a_loss_are_covered_to_the_satoshi() {
-        let (supply, books) = balanced();
-        let sums = Sums::of(supply, &books);
-        assert!(sums.balanced && sums.covered && sums.surplus_wei.is_zero() && sums.missing_by_books_sat == 0);
-        let sums = Sums::of(supply + U256::from(1), &books);
-        assert!(!sums.balanced && !sums.covered, "a wei too much");
-        let sums = Sums::of(supply - U256::from(3), &books);
-        assert!(sums.balanced && sums.covered && sums.surplus_wei == U256::from(3));
-    }
-
-    #[test]
-    fn what_the_books_say_is_missing_is_accounted_for_and_not_there() {
-        let (supply, books) = balanced();
-        for missing in [
-            Books { vault_sat: 90, lost_sat: 10, ..books },
-            Books { vault_sat: 90, unswept_sat: 10, ..books },
-            Books { vault_sat: 85, reserve_sat: -10, ..books },
-        ] {
-            let sums = Sums::of(supply, &missing);
-            assert!(sums.balanced && !sums.covered, "{missing:?}");
-            assert_eq!((sums.missing_by_books_sat, sums.surplus_wei), (10, U256::ZERO), "{missing:?}");
-        }
-    }
-
-    #[test]
-    fn no_number_in_the_books_breaks_an_audit() {
-        let all = u64::MAX;
-        let books = Books {
-            vault_sat: all,
-            owed_sat: all,
-            unminted_sat: all,
-            unswept_sat: all,
-            lost_sat: all,
-            reserve_sat: i64::MIN,
-            unclaimed_sat: all,
-            covered_sat: all,
-        };
-        assert_eq!(Sums::of(U256::ZERO, &books).missing_by_books_sat, u64::MAX);
-    }
 }

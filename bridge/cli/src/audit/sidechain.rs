@@ -1,143 +1,142 @@
-//! The sidechain's side: proven sums, and vault transactions whose live outputs add up to them.
+//! The sidechain's side: everything in the ledger that the audit counts, by proofs in the state of one final header.
+//!
+//! A node supplies bytes and proofs, and hints of what to ask for: whatever it leaves out or invents does not add up to what is proven.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use alloy_primitives::{B256, Bytes, U256};
-use bitcoin::{OutPoint, ScriptBuf, Transaction};
+use alloy_primitives::{B256, U256};
+use bitcoin::OutPoint;
 use bridge::io::sidechain::{Client, proven};
-use bridge::peg::{OutputStatus, VaultStatus, VaultTransaction};
-use contracts::coin::GENESIS_COINS_WEI;
-use contracts::{Books, address};
+use bridge::peg::VaultTransaction;
+use contracts::Bridge;
+use contracts::address::BRIDGE;
 use eyre::{Result, WrapErr, ensure, eyre};
-use light::FinalHeader;
+use light::facts::{Facts, Wanted};
+use light::finality::Validators;
+use light::ledger::{Deposit, Withdrawal};
+use light::receipt::{About, Receipt, VERSION};
+use light::reserves::{self, Shown};
 
-/// What the sidechain proves, and the vault transactions that it counts.
+/// Ids asked for at once.
+const PAGE: u64 = 500;
+
+/// What is proven, with which anybody can check the same.
 pub struct Ledger {
-    pub header: FinalHeader,
-    /// Coins outside the Bridge.
-    pub supply_wei: U256,
-    pub books: Books,
-    /// By number.
-    pub vault: BTreeMap<u32, Vault>,
-}
-
-/// A vault transaction whose bytes were checked.
-pub struct Vault {
-    pub told: VaultTransaction,
-    pub transaction: Transaction,
-    /// What output 0 has to be, if it goes back to the vault.
-    pub script: ScriptBuf,
+    pub facts: Facts,
+    /// Every vault transaction that was ever bound, by number.
+    pub vault: BTreeMap<u32, Shown>,
+    /// The withdrawals that are not paid yet, by id: all of them.
+    pub open: BTreeMap<u64, Withdrawal>,
+    /// Deposits that settled vault transactions sweep, and whose coins were not made yet: all of them.
+    pub unminted: BTreeMap<OutPoint, Deposit>,
+    pub receipt: Receipt,
 }
 
 impl Ledger {
-    /// Reads and checks everything, as of a final header.
+    /// Reads and checks everything in the state after the node's latest block.
     ///
     /// # Errors
     ///
-    /// The node does not answer, does not prove what it says, or lists vault transactions that do not add up to what is proven.
-    pub async fn read(client: &Client, header: FinalHeader) -> Result<Self> {
-        let bridge = proven::account(client, &header, address::BRIDGE, &Books::slots()).await?;
-        // More than at genesis: coins were given to the Bridge by force. None are outside then.
-        let supply_wei = GENESIS_COINS_WEI.saturating_sub(bridge.balance);
-        let books = Books::from_slots([bridge.slots[0], bridge.slots[1]]);
-        let told = vault_transactions(client).await?;
-        let epochs: BTreeSet<u32> = told.iter().map(|vault| vault.epoch).collect();
-        let keys = vault_keys(client, &header, &epochs).await?;
-        let mut vault = BTreeMap::new();
-        for told in told {
-            let number = told.number;
-            let checked = Vault::check(told, &keys)
-                .wrap_err_with(|| format!("the node shows a vault transaction {number} that cannot be"))?;
-            vault.insert(number, checked);
-        }
-        let ledger = Self { header, supply_wei, books, vault };
-        ledger.check()?;
-        Ok(ledger)
+    /// The node does not answer, or what it shows is not what is proven.
+    pub async fn read(client: &Client, genesis: B256, validators: &Validators) -> Result<Self> {
+        let (finality, header) = proven::finality(client, "latest", validators).await?;
+        let count = proven::facts(client, &header, &Wanted::default()).await?.vault_count;
+        let told = told(client, count).await?;
+        let transactions = told.iter().map(|told| told.transaction.clone()).collect();
+        let about = About::Reserves { transactions, epochs: told.iter().map(|told| told.epoch).collect() };
+        let (facts, proofs) = proven::facts_with_proofs(client, &header, &about.wanted()).await?;
+        let About::Reserves { transactions, .. } = &about else { unreachable!("made above") };
+        let vault = reserves::vault_transactions(&facts, transactions)
+            .wrap_err_with(|| format!("the node at {} does not show the vault as the ledger has it", client.url()))?;
+        let receipt = Receipt { version: VERSION, genesis, finality, about, proofs };
+        let open = open_withdrawals(client, &facts).await?;
+        let unminted = unminted_deposits(client, &facts, &vault).await?;
+        Ok(Self { facts, vault, open, unminted, receipt })
     }
 
-    /// What the node calls live must add up to what the proven books count.
-    fn check(&self) -> Result<()> {
-        let listed = self.live().try_fold(0u64, |sum, vault| sum.checked_add(vault.told.change_sat));
-        ensure!(
-            listed == Some(self.books.vault_sat),
-            "the node lists vault outputs of {} sat, the ledger proves {} sat: it hides or invents some (or a block was final in between: try again)",
-            listed.map_or("too many".into(), |sum| sum.to_string()),
-            self.books.vault_sat
-        );
-        Ok(())
+    /// Vault transactions whose output 0 the books count.
+    pub fn live(&self) -> impl Iterator<Item = (u32, &Shown)> {
+        self.vault.iter().filter(|(_, shown)| shown.entry.is_live()).map(|(number, shown)| (*number, shown))
     }
 
-    /// Vault transactions whose output 0 the ledger counts.
-    pub fn live(&self) -> impl Iterator<Item = &Vault> {
-        self.vault.values().filter(|vault| vault.told.output == OutputStatus::Live)
-    }
-
-    /// Bound vault transactions that spend this output: at most one of them confirms.
-    pub fn spenders(&self, outpoint: OutPoint) -> impl Iterator<Item = &Vault> {
-        let spends =
-            move |vault: &&Vault| vault.transaction.input.iter().any(|input| input.previous_output == outpoint);
-        self.vault.values().filter(|vault| vault.told.status == VaultStatus::Bound).filter(spends)
+    /// Vault transactions that spend this output, and are not settled: at most one of them confirms.
+    pub fn spenders(&self, outpoint: OutPoint) -> impl Iterator<Item = (u32, &Shown)> {
+        let spends = move |shown: &Shown| shown.transaction.input.iter().any(|input| input.previous_output == outpoint);
+        let bound = self.vault.iter().filter(|(_, shown)| !shown.entry.is_settled && !shown.entry.is_void);
+        bound.filter(move |(_, shown)| spends(shown)).map(|(number, shown)| (*number, shown))
     }
 }
 
-impl Vault {
-    /// The raw transaction hashes to its txid, and its output 0 pays the vault what the ledger says, if it is the vault's.
-    fn check(told: VaultTransaction, keys: &BTreeMap<u32, B256>) -> Result<Self> {
-        let transaction = decode(&told.transaction)?;
-        let (got, want) = (transaction.compute_txid(), told.txid);
-        ensure!(got == want, "it has the txid {got}, not {want}");
-        let script = vault_script(keys[&told.epoch]);
-        let vault = Self { told, transaction, script };
-        // Without change, output 0 is a payout.
-        if vault.told.change_sat > 0 {
-            vault.check_change()?;
-        }
-        Ok(vault)
-    }
-
-    fn check_change(&self) -> Result<()> {
-        let output = self.transaction.output.first().ok_or_else(|| eyre!("it has no outputs"))?;
-        let (got, want) = (output.value.to_sat(), self.told.change_sat);
-        ensure!(got == want, "its output 0 has {got} sat, not {want}");
-        ensure!(
-            output.script_pubkey == self.script,
-            "its output 0 does not pay the vault of epoch {}",
-            self.told.epoch
-        );
-        Ok(())
-    }
-
-    /// Output 0.
-    pub fn outpoint(&self) -> OutPoint {
-        OutPoint::new(self.told.txid, 0)
-    }
-}
-
-async fn vault_transactions(client: &Client) -> Result<Vec<VaultTransaction>> {
+/// So many vault transactions, as the node has them.
+async fn told(client: &Client, count: u32) -> Result<Vec<VaultTransaction>> {
     let mut all = Vec::new();
-    for number in 1.. {
-        let Some(vault) = client.vault_transaction(number).await? else { break };
-        ensure!(vault.number == number, "asked for vault transaction {number}, the node shows {}", vault.number);
-        all.push(vault);
+    for number in 1..=count {
+        let told = client.vault_transaction(number).await?;
+        let told = told.ok_or_else(|| {
+            eyre!("the node at {} hides vault transaction {number}: the ledger proves {count}", client.url())
+        })?;
+        all.push(told);
     }
     Ok(all)
 }
 
-/// Proven vault keys of these epochs.
-async fn vault_keys(client: &Client, header: &FinalHeader, epochs: &BTreeSet<u32>) -> Result<BTreeMap<u32, B256>> {
-    let mut keys = BTreeMap::new();
-    for epoch in epochs {
-        keys.insert(*epoch, proven::federation_keys(client, header, *epoch).await?.vault);
+/// Deposits that a settled vault transaction sweeps by its bytes, and that have no coins yet by their proven entries.
+async fn unminted_deposits(
+    client: &Client,
+    facts: &Facts,
+    vault: &BTreeMap<u32, Shown>,
+) -> Result<BTreeMap<OutPoint, Deposit>> {
+    if facts.books.unminted_sat == 0 {
+        return Ok(BTreeMap::new());
     }
-    Ok(keys)
+    let settled = vault.values().filter(|shown| shown.entry.is_settled);
+    let deposits = settled.flat_map(|shown| &shown.transaction.input).map(|input| input.previous_output);
+    let wanted = Wanted { deposits: deposits.collect(), ..Wanted::default() };
+    let proven = proven::facts(client, &facts.header, &wanted).await?.deposits;
+    let waits = |deposit: &Deposit| deposit.swept_by.is_some() && deposit.minted_sat.is_none();
+    let waiting = proven.into_iter().filter_map(|(outpoint, found)| Some((outpoint, found.filter(waits)?)));
+    Ok(waiting.collect())
 }
 
-fn decode(raw: &Bytes) -> Result<Transaction> {
-    bitcoin::consensus::deserialize(raw).wrap_err("it is not a Bitcoin transaction")
+/// The open withdrawals that the node names: proven, and as much as the ledger owes.
+async fn open_withdrawals(client: &Client, facts: &Facts) -> Result<BTreeMap<u64, Withdrawal>> {
+    let wanted = Wanted { withdrawals: named(client).await?, ..Wanted::default() };
+    let proven = proven::facts(client, &facts.header, &wanted).await?.withdrawals;
+    let open = |(id, withdrawal): (u64, Option<Withdrawal>)| Some((id, withdrawal.filter(Withdrawal::is_open)?));
+    let open: BTreeMap<u64, Withdrawal> = proven.into_iter().filter_map(open).collect();
+    let got = open.values().fold(0, |sum: u64, withdrawal| sum.saturating_add(withdrawal.amount_sat));
+    let want = facts.books.owed_sat;
+    ensure!(
+        got == want,
+        "the node at {} names open withdrawals of {got} sat, the ledger proves {want} sat: it hides some (or one ended in between: try again)",
+        client.url()
+    );
+    Ok(open)
 }
 
-fn vault_script(key: B256) -> ScriptBuf {
-    let program = bitcoin::WitnessProgram::new(bitcoin::WitnessVersion::V1, key.as_slice())
-        .expect("32 bytes are a taproot program");
-    ScriptBuf::new_witness_program(&program)
+/// The ids of open withdrawals, by the node's word.
+async fn named(client: &Client) -> Result<BTreeSet<u64>> {
+    let mut ids = BTreeSet::new();
+    for is_tied in [false, true] {
+        let mut after = U256::ZERO;
+        loop {
+            let (page, next) = page(client, is_tied, after).await?;
+            ids.extend(page.into_iter().map(|id| id.saturating_to::<u64>()));
+            if next <= after {
+                break;
+            }
+            after = next;
+        }
+    }
+    Ok(ids)
+}
+
+async fn page(client: &Client, is_tied: bool, after: U256) -> Result<(Vec<U256>, U256)> {
+    let limit = U256::from(PAGE);
+    if is_tied {
+        let page = client.call(BRIDGE, &Bridge::tiedWithdrawalsCall { after_: after, limit }).await?;
+        return Ok((page._0, page._1));
+    }
+    let page = client.call(BRIDGE, &Bridge::queuedWithdrawalsCall { after_: after, limit }).await?;
+    Ok((page._0, page._1))
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use bridge::io::config::Config;
 use bridge::io::relayer::{self, Identity, TestHooks, Work};
 use bridge::keystore::{Keystore, OperatorKeys};
+use bridge::peg::Parameters;
 use eyre::{Result, WrapErr};
 
 use super::own_keys::{self, MadeFor};
@@ -29,6 +30,9 @@ relayer.toml:
   # health_listen = \"127.0.0.1:9001\"     # answers GET /health and GET /metrics
   # low_fee_rate = 2                      # sat/vB at or below which vault outputs are joined
   # fee_rate = 1                          # regtest alone, where bitcoind never estimates: sat/vB
+  # [limit]                             # what it signs away at most, whatever the ledger says; by default as much as that lets go
+  # window_sat = 1000000000
+  # window_seconds = 3600
   [bitcoind]
   url = \"http://127.0.0.1:8332\"
   cookie_file = \"/var/lib/bitcoind/.cookie\"     # or: user = \"...\", password_file = \"...\"")]
@@ -62,7 +66,13 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
         .wrap_err_with(|| config.genesis.display().to_string())?;
     let identity =
         Identity { chain_id: genesis.chain_id, network_id: genesis.network_id(), genesis: genesis.build()?.hash };
-    let work = Work { identity, recovery_delay: genesis.federation.recovery.delay };
+    let work = Work {
+        identity,
+        validators: genesis.validators()?,
+        parameters: Parameters::from(&genesis.bridge),
+        recovery_leaf: genesis.federation.recovery_leaf()?.0,
+        recovery_delay: genesis.federation.recovery.delay,
+    };
     let hooks = TestHooks { crash_after_writes: args.crash_after_writes };
     context.block_on(async {
         relayer::run(&config, work, &keys, hooks, args.stop.stopped()).await?;

@@ -5,6 +5,7 @@
 //!   else HOME/genesis.json                   the network that was named first
 //!   else HOME/dev-genesis.json               the network that `causeway dev` runs on this machine's usual ports
 //!   else, for keys that everybody knows      the chain id of all development networks, on regtest
+//!   --trust-node                             whatever the node says
 //! ```
 //! The contracts' addresses are the same on all networks: constants of this program.
 
@@ -22,6 +23,7 @@ use sidechain::genesis::{DEV_CHAIN_ID, Genesis};
 use super::account::AccountArgs;
 use super::home::HomeArgs;
 use super::sidechain::SidechainArgs;
+use crate::evidence::witness::Witness;
 use crate::genesis_file::read_genesis;
 
 const PINNED: &str = "genesis.json";
@@ -33,6 +35,9 @@ pub struct NetworkArgs {
     /// The network's genesis file [default: the one that was given first, kept in --home]
     #[arg(long, env = "CAUSEWAY_GENESIS", value_name = "FILE")]
     pub genesis: Option<PathBuf>,
+    /// Believe the node instead: which network it is, the federation's key, what is paid and final
+    #[arg(long, conflicts_with = "genesis")]
+    pub trust_node: bool,
     #[command(flatten)]
     pub sidechain: SidechainArgs,
     #[command(flatten)]
@@ -73,6 +78,7 @@ impl NetworkArgs {
         account.check_named()?;
         match (&self.genesis, account.dev_account) {
             (None, Some(_)) => self.reach(None).await,
+            _ if self.trust_node => self.reach(None).await,
             _ => self.reach(Some(self.named()?.ok_or_else(unnamed)?)).await,
         }
     }
@@ -88,14 +94,13 @@ impl NetworkArgs {
 
     /// The genesis that was named now, or before.
     fn named(&self) -> Result<Option<Named>> {
-        let path = self.path(&self.home.folder()?);
+        let path = self.path(&self.home.folder()?).filter(|_| !self.trust_node);
         path.map(|path| Ok(Named { genesis: read_genesis(&path)?, path })).transpose()
     }
 
     /// Where it is.
     fn path(&self, home: &Path) -> Option<PathBuf> {
-        let kept = || [PINNED, PINNED_DEVELOPMENT].map(|name| home.join(name)).into_iter().find(|path| path.exists());
-        self.genesis.clone().or_else(kept)
+        self.genesis.clone().or_else(|| kept_path(home))
     }
 
     async fn reach(&self, named: Option<Named>) -> Result<KnownNetwork> {
@@ -109,6 +114,15 @@ impl NetworkArgs {
                 let (chain_id, bitcoin) = (named.genesis.chain_id, named.genesis.bitcoin.network);
                 let network_id = named.genesis.network_id();
                 KnownNetwork { client, info, chain_id, bitcoin, id, network_id, genesis: Some(named.genesis), home }
+            }
+            None if self.trust_node => {
+                let (chain_id, id) = (client.chain_id().await?, genesis_block(&client).await?.unwrap_or_default());
+                let (bitcoin, network_id) = (info.bitcoin_network, info.network_id);
+                eprintln!(
+                    "--trust-node: the node at {} is believed, it could name a network and keys of its own: {bitcoin}, chain {chain_id}",
+                    client.url()
+                );
+                KnownNetwork { client, info, chain_id, bitcoin, id, network_id, genesis: None, home }
             }
             None => {
                 ensure!(info.bitcoin_network == mainchain::Network::Regtest, unnamed());
@@ -124,6 +138,19 @@ impl NetworkArgs {
         }
         Ok(network)
     }
+}
+
+fn kept_path(home: &Path) -> Option<PathBuf> {
+    [PINNED, PINNED_DEVELOPMENT].map(|name| home.join(name)).into_iter().find(|path| path.exists())
+}
+
+/// The genesis that was named before, in a home folder.
+///
+/// # Errors
+///
+/// The file cannot be read.
+pub fn kept_genesis(home: &Path) -> Result<Option<Genesis>> {
+    kept_path(home).map(|path| read_genesis(&path)).transpose()
 }
 
 async fn check_chain_id(client: &Client, want: u64, whose: &str) -> Result<()> {
@@ -179,6 +206,15 @@ impl KnownNetwork {
     pub async fn final_header(&self) -> Result<Option<FinalHeader>> {
         let Some(genesis) = &self.genesis else { return Ok(None) };
         Ok(Some(proven::latest(&self.client, &genesis.validators()?).await?))
+    }
+
+    /// Who checks what is shown as done; none for a network that nobody named.
+    ///
+    /// # Errors
+    ///
+    /// The genesis file has no valid keys.
+    pub fn witness(&self) -> Result<Option<Witness>> {
+        self.genesis.as_ref().map(Witness::of).transpose()
     }
 
     /// Checks what a deposit address is made of against what the genesis file's validators signed.
@@ -241,7 +277,7 @@ pub fn pin_development(home: &Path, genesis: &str) -> Result<()> {
 
 fn unnamed() -> eyre::Report {
     eyre!(
-        "which network? --genesis FILE (or CAUSEWAY_GENESIS) names its genesis file, which its operators publish with the genesis block's hash; a node alone could name a network, contracts and keys of its own. It is kept for the next time"
+        "which network? --genesis FILE (or CAUSEWAY_GENESIS) names its genesis file, which its operators publish with the genesis block's hash; a node alone could name a network, contracts and keys of its own. It is kept for the next time. (--trust-node believes the node)"
     )
 }
 
@@ -256,8 +292,12 @@ mod tests {
         let sidechain = SidechainArgs { rpc: "http://127.0.0.1:1".into() };
         let named = |genesis: Option<&str>| {
             let home_args = HomeArgs { home: Some(home.to_owned()) };
-            let args =
-                NetworkArgs { genesis: genesis.map(PathBuf::from), sidechain: sidechain.clone(), home: home_args };
+            let args = NetworkArgs {
+                genesis: genesis.map(PathBuf::from),
+                trust_node: false,
+                sidechain: sidechain.clone(),
+                home: home_args,
+            };
             args.path(home)
         };
         assert_eq!(named(None), None);

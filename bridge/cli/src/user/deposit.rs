@@ -51,6 +51,9 @@ pub async fn progress(
             }
             DepositStatus::Minted | DepositStatus::Gone => Vec::new(),
         };
+        if let (DepositStatus::Minted, Some(witness)) = (deposit.status, &lookout.witness) {
+            witness.minted(lookout.client, &deposit).await?;
+        }
         let claimable_sat = claimable(lookout.client, &deposit).await?;
         let reclaimable_from = reclaimable_from(&deposit, parameters);
         all.push(Progress { deposit, waits_for, reclaimable_from, claimable_sat });

@@ -12,6 +12,7 @@ use mainchain::io::rpc::BitcoinRpc;
 use serde::Serialize;
 
 use super::charge::{last_rate, rate_shown};
+use crate::evidence::witness::Witness;
 
 /// For how long one look is good: what is followed twice a second need not have all of it asked each time.
 const GOOD_FOR: Duration = Duration::from_secs(5);
@@ -97,12 +98,14 @@ fn rate(estimate: Option<FeeRate>, proposals: &[Proposal], last: u64, info: &Inf
 pub struct Lookout<'a> {
     pub client: &'a Client,
     pub bitcoin: Option<BitcoinRpc>,
+    /// By whom what is done is proven; none on a network that nobody named: the node's word counts.
+    pub witness: Option<Witness>,
     last: Option<(Instant, Outlook)>,
 }
 
 impl<'a> Lookout<'a> {
-    pub fn new(client: &'a Client, bitcoin: Option<BitcoinRpc>) -> Self {
-        Self { client, bitcoin, last: None }
+    pub fn new(client: &'a Client, bitcoin: Option<BitcoinRpc>, witness: Option<Witness>) -> Self {
+        Self { client, bitcoin, witness, last: None }
     }
 
     /// How the peg stands, some seconds ago at most.

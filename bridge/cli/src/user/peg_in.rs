@@ -18,7 +18,7 @@ use super::deposit_waits::Wait;
 use super::outlook::Lookout;
 use super::registration::register;
 use crate::context::Context;
-use crate::options::network::NetworkArgs;
+use crate::options::network::{KnownNetwork, NetworkArgs};
 use crate::options::passphrase::PassphraseArgs;
 use crate::options::sidechain::is_temporary;
 use bridge::amount;
@@ -135,7 +135,7 @@ async fn peg_in(args: &Args, context: &Context) -> Result<()> {
         record: path.display().to_string(),
     };
     context.print(&event, || show_address(&record, &uri, info));
-    if args.no_wait { Ok(()) } else { follow(client, info, &record, context).await }
+    if args.no_wait { Ok(()) } else { follow(&network, &record, context).await }
 }
 
 impl Args {
@@ -240,7 +240,8 @@ fn qr(uri: &str) -> Option<String> {
 
 /// Waits until the deposits to the address of `record` are minted, showing each change. Should the node let the address go meanwhile,
 /// it is told again.
-async fn follow(client: &Client, info: &Info, record: &Record, context: &Context) -> Result<()> {
+async fn follow(network: &KnownNetwork, record: &Record, context: &Context) -> Result<()> {
+    let (client, info) = (&network.client, &network.info);
     let address = &record.address;
     if !context.json {
         println!(
@@ -249,7 +250,7 @@ async fn follow(client: &Client, info: &Info, record: &Record, context: &Context
         println!("(Ctrl-C stops waiting, nothing is lost: causeway status {address})");
     }
     let (mut shown, mut register_from) = (Vec::new(), Instant::now());
-    let mut lookout = Lookout::new(client, None);
+    let mut lookout = Lookout::new(client, None, network.witness()?);
     loop {
         match look(&mut lookout, info, record, &mut register_from).await {
             Ok(deposits) => {

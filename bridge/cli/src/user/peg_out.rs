@@ -94,7 +94,7 @@ async fn peg_out(args: &Args, context: &Context) -> Result<()> {
     context.print(&queued, || {
         println!("Withdrawal {id} queued: {} from {owner} (transaction {transaction})", amount::show(args.amount))
     });
-    if args.no_wait { Ok(()) } else { follow(&network.client, &network.info, id, context).await }
+    if args.no_wait { Ok(()) } else { follow(&network, id, context).await }
 }
 
 impl Args {

@@ -12,8 +12,10 @@ use eyre::{Result, bail, eyre};
 use serde::Serialize;
 
 use crate::context::Context;
+use crate::evidence::witness::Witness;
 use crate::options::bitcoin::BitcoinArgs;
 use crate::options::home::HomeArgs;
+use crate::options::network::kept_genesis;
 use crate::options::sidechain::SidechainArgs;
 use crate::user::bridge_waits::{Now, now, on_the_way, payable, stopped};
 use crate::user::charge::{of_deposit, rate_shown};
@@ -108,7 +110,8 @@ impl FromStr for Id {
 pub fn run(args: Args, context: &Context) -> Result<()> {
     context.block_on(async {
         let (client, info) = args.sidechain.connect().await?;
-        let mut lookout = Lookout::new(&client, args.bitcoin.if_there(info.bitcoin_network).await);
+        let bitcoin = args.bitcoin.if_there(info.bitcoin_network).await;
+        let mut lookout = Lookout::new(&client, bitcoin, args.witness(&info)?);
         match &args.id {
             None => bridge(&mut lookout, context).await,
             Some(Id::Withdrawal(_) | Id::Vault(_)) if args.prove => bail!("--prove wants the address of a deposit"),
@@ -147,6 +150,12 @@ async fn vault(client: &Client, number: u32, context: &Context) -> Result<()> {
 }
 
 impl Args {
+    /// By the genesis file that is kept in the home folder, if the node is of that network: then what is done is proven.
+    fn witness(&self, info: &Info) -> Result<Option<Witness>> {
+        let kept = kept_genesis(&self.home.folder()?)?;
+        kept.filter(|genesis| genesis.network_id() == info.network_id).map(|genesis| Witness::of(&genesis)).transpose()
+    }
+
     /// Shows deposits. An address that the user has a record of and the node does not know is registered again.
     async fn deposit(&self, lookout: &mut Lookout<'_>, info: &Info, id: &str, context: &Context) -> Result<()> {
         let client = lookout.client;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bitcoin::Amount;
 use bridge::amount::show;
 use bridge::io::sidechain::Client;
-use bridge::peg::{Info, Parameters, VaultStatus, Version, Withdrawal, WithdrawalStatus};
+use bridge::peg::{Parameters, VaultStatus, Version, Withdrawal, WithdrawalStatus};
 use eyre::{Result, bail, eyre};
 use serde::Serialize;
 
@@ -14,6 +14,7 @@ use super::outlook::Lookout;
 use super::withdrawal_waits::{Facts, Wait, waits};
 use crate::clock::time;
 use crate::context::Context;
+use crate::options::network::KnownNetwork;
 use crate::options::sidechain::is_temporary;
 
 /// How often the node is asked how far a withdrawal is.
@@ -57,6 +58,9 @@ pub async fn progress(lookout: &mut Lookout<'_>, parameters: &Parameters, id: u6
         }
         WithdrawalStatus::Paid | WithdrawalStatus::Cancelled | WithdrawalStatus::Refunded => Vec::new(),
     };
+    if let (WithdrawalStatus::Paid, Some(witness)) = (withdrawal.status, &lookout.witness) {
+        witness.paid(lookout.client, &withdrawal).await?;
+    }
     Ok(Some(Progress { withdrawal, waits_for, refundable_from }))
 }
 
@@ -74,9 +78,10 @@ pub async fn find(client: &Client, id: u64) -> Result<Withdrawal> {
 /// # Errors
 ///
 /// The node does not know the withdrawal any more, or gives an answer that asking again does not mend.
-pub async fn follow(client: &Client, info: &Info, id: u64, context: &Context) -> Result<()> {
+pub async fn follow(network: &KnownNetwork, id: u64, context: &Context) -> Result<()> {
+    let (client, info) = (&network.client, &network.info);
     let mut shown = None;
-    let mut lookout = Lookout::new(client, None);
+    let mut lookout = Lookout::new(client, None, network.witness()?);
     loop {
         match progress(&mut lookout, &info.parameters, id).await {
             Ok(Some(progress)) => {

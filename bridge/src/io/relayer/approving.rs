@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use bitcoin::TxOut;
+use bitcoin::{OutPoint, TxOut};
+use light::facts::Facts;
 
 use super::bitcoind::Bitcoind;
 use super::error::FatalError;
@@ -15,7 +16,7 @@ use super::member::{Member, Random};
 use super::node::Node;
 use super::promises::Promises;
 use crate::board::{Effect, Post};
-use crate::policy::{self, FeeBounds};
+use crate::policy::{self, FeeBounds, proven};
 use crate::relay::approval::Approval;
 use crate::relay::drafting::{InUse, ledger_facts, spent_outputs};
 use crate::relay::facts::BitcoinView;
@@ -24,6 +25,7 @@ use crate::relay::proposing::conditions;
 use crate::relay::view::{LedgerView, Proposal};
 use crate::signing;
 use crate::threshold::KeyShare;
+use crate::vault_tx::facts::LedgerFacts;
 
 /// The proposals that this member may approve.
 pub struct Approving<N, B> {
@@ -124,9 +126,10 @@ impl<N: Node, B: Bitcoind> Approving<N, B> {
         if !self.open.get_mut(&number).is_some_and(|open| open.policy.ask()) {
             return;
         }
-        let inputs = inputs.into_iter().map(|input| input.outpoint).collect();
-        let inquiry = Inquiry { inputs, number: None, doubted: promises.doubted() };
-        self.gathering.begin(number, inquiry, &self.member.node, &self.bitcoind);
+        let inputs: Vec<OutPoint> = inputs.into_iter().map(|input| input.outpoint).collect();
+        let wanted = proven::wanted_of_proposal(number, &proposal.content, &inputs, ledger.info.epoch);
+        let inquiry = Inquiry { inputs, wanted, doubted: promises.doubted() };
+        self.gathering.begin(number, inquiry, &self.member, &self.bitcoind);
     }
 
     /// Waits for what was asked; never ends while nothing is asked.
@@ -208,7 +211,12 @@ fn verdict<N>(
     let on = conditions(ledger, bitcoin, member.recovery_delay, member.low_rate)?;
     // Another version pays the same withdrawals.
     let in_use = InUse { withdrawals: BTreeSet::new(), ..InUse::by_bound(ledger, Some(bitcoin)) };
-    let facts = ledger_facts(ledger, &in_use)?;
+    let told = ledger_facts(ledger, &in_use)?;
+    let now_s = member.clock.unix_ms() / 1_000;
+    let facts = match proven_facts(told, (number, proposal), ledger, (&evidence.facts, now_s)) {
+        Ok(facts) => facts,
+        Err(refusal) => return Some(Err(refusal)),
+    };
     let own_outputs: Vec<Option<TxOut>> =
         inputs.iter().map(|input| evidence.own_outputs.get(&input.outpoint).cloned()).collect();
     let proposed = policy::Proposed {
@@ -225,4 +233,19 @@ fn verdict<N>(
         ended: &promises.ended,
     };
     Some(policy::approve(&proposed, &promises.signed))
+}
+
+/// What its node told, with all that the proposal names as it is proven under a young header.
+fn proven_facts(
+    told: LedgerFacts,
+    (number, proposal): (u64, &Proposal),
+    ledger: &LedgerView,
+    (facts, now_s): (&Facts, u64),
+) -> Result<LedgerFacts, policy::Refusal> {
+    proven::require_young(facts, now_s)?;
+    let epoch = proposal.content.epoch;
+    let group_key = ledger.group_keys.get(&epoch);
+    let group_key = group_key.ok_or_else(|| policy::Refusal::NotProven(format!("the group key of epoch {epoch}")))?;
+    proven::require_group_key(epoch, *group_key, facts)?;
+    proven::proposal_facts(told, (number, &proposal.content), facts)
 }

@@ -41,9 +41,7 @@ impl Part {
             }
             // The task that follows the ledger says so too.
             Err(RoundError::Node(error)) => tracing::debug!(%error, "the node did not answer about bitcoin"),
-            Err(error @ (RoundError::NoCommonBlock | RoundError::OtherNetwork { .. } | RoundError::Fatal(_))) => {
-                return Err(error);
-            }
+            Err(error) => return Err(error),
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ use mainchain::io::rpc::RpcError;
 
 use super::identity::Identity;
 use crate::io::sidechain::Error;
+use crate::io::sidechain::proven::ProvenError;
 use crate::io::store::StoreError;
 use crate::relay::fees::OnRegtestOnly;
 
@@ -49,6 +50,10 @@ pub enum RoundError {
     NoCommonBlock,
     #[error("the node at {url} is of {got}, the genesis file makes {want}")]
     OtherNetwork { url: String, got: String, want: String },
+    #[error("the node at {url} says that the ledger has other rules than the genesis file makes: do not use this node")]
+    OtherRules { url: String },
+    #[error(transparent)]
+    Proven(Box<ProvenError>),
     #[error(transparent)]
     Fatal(#[from] FatalError),
 }
@@ -59,6 +64,15 @@ impl From<StoreError> for RoundError {
     }
 }
 
+impl From<ProvenError> for RoundError {
+    fn from(error: ProvenError) -> Self {
+        match error {
+            ProvenError::Node(error) => Self::Node(error),
+            error => Self::Proven(Box::new(error)),
+        }
+    }
+}
+
 impl RoundError {
     /// Errors of one kind are one trouble, whatever is in them.
     pub fn kind(&self) -> &'static str {
@@ -66,7 +80,8 @@ impl RoundError {
             Self::Node(_) => "node",
             Self::Bitcoin(error) => kind(error),
             Self::NoCommonBlock => "chain",
-            Self::OtherNetwork { .. } => "network",
+            Self::OtherNetwork { .. } | Self::OtherRules { .. } => "network",
+            Self::Proven(_) => "proof",
             Self::Fatal(_) => "fatal",
         }
     }

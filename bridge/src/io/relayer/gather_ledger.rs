@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use alloy_primitives::{Address, B256, U256};
 use bitcoin::hashes::Hash;
-use bitcoin::{OutPoint, ScriptBuf, Txid, XOnlyPublicKey};
+use bitcoin::{ScriptBuf, Txid, XOnlyPublicKey};
 use contracts::address::{BRIDGE, DEPOSITS, FEDERATION, LIGHT_CLIENT, SIGNING_BOARD, VAULT};
 use contracts::bridge::IBridge as bridge;
 use contracts::deposits::IDeposits as deposits;
@@ -40,13 +40,15 @@ impl<N: Node> LedgerGatherer<N> {
     pub async fn follow(&mut self) -> Result<(), RoundError> {
         let head = self.node.head().await?;
         if let Some(blocks) = self.ledger.unread(head.number) {
-            let info = self.node.info().await?;
+            let mut info = self.node.info().await?;
             if (info.chain_id, info.network_id) != (self.chain_id, self.network_id) {
                 let url = self.node.url().to_owned();
                 let said = |chain_id: u64, network_id: B256| format!("chain {chain_id}, network {network_id}");
                 let (got, want) = (said(info.chain_id, info.network_id), said(self.chain_id, self.network_id));
                 return Err(RoundError::OtherNetwork { url, got, want });
             }
+            // They never change, whatever a node says.
+            info.parameters.clone_from(&self.ledger.view().info.parameters);
             let logs = self.node.logs(&FOLLOWED, *blocks.start(), *blocks.end()).await?;
             let head = Head { number: head.number, time_s: head.timestamp };
             for odd in self.ledger.apply(&logs, *blocks.end(), head, info) {
@@ -187,24 +189,10 @@ fn deposit_state(now: deposits::Deposit) -> Option<DepositState> {
     })
 }
 
-/// Those of these vault outputs that have ended for good, by the ledger.
-pub async fn ended<N: Node>(node: &N, outpoints: &[OutPoint]) -> Result<Vec<OutPoint>, Error> {
-    let mut ended = Vec::new();
-    for outpoint in outpoints {
-        let txid = B256::from(outpoint.txid.to_byte_array());
-        let number = node.call(VAULT, &Vault::numberOfCall { txid }).await?;
-        if number != 0 && node.call(VAULT, &Vault::endedCall { number }).await? {
-            ended.push(*outpoint);
-        }
-    }
-    Ok(ended)
-}
-
-/// The id under which the ledger has a vault transaction as bound, asked for apart from its event.
-pub async fn bound_txid<N: Node>(node: &N, number: u32) -> Result<Option<Txid>, Error> {
+/// The id of a vault transaction, by its number.
+pub async fn txid_of<N: Node>(node: &N, number: u32) -> Result<Txid, Error> {
     let now = node.call(VAULT, &Vault::vaultTransactionCall { number }).await?;
-    let is_bound = vault_status(now.status) == Some(VaultStatus::Bound);
-    Ok(is_bound.then(|| Txid::from_byte_array(now.txid.0)))
+    Ok(Txid::from_byte_array(now.txid.0))
 }
 
 /// The group key of an epoch; none until all members have confirmed it.

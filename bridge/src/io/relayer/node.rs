@@ -7,7 +7,10 @@ use std::future::Future;
 use alloy_primitives::{Address, B256, Bytes};
 use alloy_rpc_types_eth::{Filter, Log};
 use alloy_sol_types::SolCall;
+use light::facts::{Facts, Wanted};
+use light::finality::Validators;
 
+use crate::io::sidechain::proven::{self, ProvenError};
 use crate::io::sidechain::{Block, Call, Client, Error, Fees};
 use crate::peg;
 use crate::relay::view::{BlockLog, Head};
@@ -36,6 +39,12 @@ pub trait Node: Send + Sync + 'static {
     ) -> impl Future<Output = Result<peg::Registrations, Error>> + Send;
     /// Calls a contract at the head with ABI-encoded input; its encoded answer.
     fn call_encoded(&self, to: Address, input: Bytes) -> impl Future<Output = Result<Bytes, Error>> + Send;
+    /// Facts of the ledger in the state after its latest block, once that is shown to be final and they are proven. A fault: it proves something else.
+    fn proven(
+        &self,
+        validators: &Validators,
+        wanted: &Wanted,
+    ) -> impl Future<Output = Result<Facts, ProvenError>> + Send;
     /// The nonce of the account's next transaction, by final blocks.
     fn nonce(&self, account: Address) -> impl Future<Output = Result<u64, Error>> + Send;
     /// Whether it knows a transaction: in a block or in its mempool.
@@ -87,6 +96,11 @@ impl Node for Client {
 
     async fn call_encoded(&self, to: Address, input: Bytes) -> Result<Bytes, Error> {
         self.call_encoded(to, input).await
+    }
+
+    async fn proven(&self, validators: &Validators, wanted: &Wanted) -> Result<Facts, ProvenError> {
+        let header = proven::latest(self, validators).await?;
+        proven::facts(self, &header, wanted).await
     }
 
     async fn nonce(&self, account: Address) -> Result<u64, Error> {

@@ -33,7 +33,7 @@ impl<N: Node> Promises<N> {
     /// What was signed. Once there is a key the log must be there: without it this member does not know what it promised.
     pub fn open(member: Arc<Member<N>>) -> Result<Self, FatalError> {
         let records = member.store.open_log(SIGNED, KEY_FILES)?;
-        let signed = Signed::replay(records.iter().map(|record| record.as_slice()));
+        let signed = Signed::replay(records.iter().map(|record| record.as_slice()), member.limit);
         let signed = signed.map_err(|error| FatalError::Record(error.to_string()))?;
         let late = member.store.get_json(LATE)?.unwrap_or_default();
         Ok(Self { member, signed, late, ended: BTreeSet::new(), seen: BTreeMap::new(), doubted: BTreeSet::new() })
@@ -42,10 +42,11 @@ impl<N: Node> Promises<N> {
     /// Promises to pay withdrawals by this vault transaction, and by nothing that could confirm besides it.
     pub fn promise(&mut self, bound: &Bound<'_>) -> Result<Result<(), Refusal>, FatalError> {
         let ties = match bound.ties() {
-            Ok(ties) => bound.content.withdrawals.iter().copied().zip(ties).collect::<Vec<_>>(),
+            Ok(ties) => ties,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        match self.signed.insert(&ties, bound.transaction.unsigned(), &self.ended) {
+        let now_s = self.member.clock.unix_ms() / 1_000;
+        match self.signed.insert(&ties, bound.transaction.unsigned(), &self.ended, now_s) {
             Ok(Some(record)) => self.member.store.append(SIGNED, &record)?,
             Ok(None) => {}
             Err(refusal) => return Ok(Err(refusal)),

@@ -5,8 +5,8 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
-use contracts::Federation;
-use contracts::address::FEDERATION;
+use bitcoin::Amount;
+use light::finality::Validators;
 use mainchain::Network;
 use mainchain::deposit::Peg;
 use mainchain::header::Height;
@@ -41,6 +41,7 @@ use crate::io::sidechain::{Account, Client, Error};
 use crate::io::store::Store;
 use crate::keystore::OperatorKeys;
 use crate::peg;
+use crate::policy::Limit;
 use crate::relay::absent::Absent;
 use crate::relay::duty::DutySchedule;
 use crate::relay::fees::FeeEstimate;
@@ -54,10 +55,16 @@ const NODE: &str = "the sidechain node";
 /// Between two tries to start.
 const START_AGAIN: Duration = Duration::from_millis(250);
 
-/// The network that a relayer works for, by its operator's genesis file.
-#[derive(Clone, Copy, Debug)]
+/// The network that a relayer works for, by its operator's genesis file: nothing of it is believed of a node.
+#[derive(Clone, Debug)]
 pub struct Work {
     pub identity: Identity,
+    /// Whose signatures make a block final.
+    pub validators: Validators,
+    /// The ledger's rules.
+    pub parameters: peg::Parameters,
+    /// Hash of the script leaf that recovers vault outputs.
+    pub recovery_leaf: [u8; 32],
     /// Blocks after which the recovery keys can take a vault output: each is refreshed before half of it.
     pub recovery_delay: u16,
 }
@@ -203,9 +210,18 @@ impl<N: Node, B: Bitcoind, C: Fn(Network) -> Result<B, FatalError>> Starting<'_,
         Err(RoundError::OtherNetwork { url, got: got.to_string(), want: self.work.identity.to_string() })
     }
 
+    /// The ledger's rules are those of the genesis file, which its contracts were made with.
+    fn expect_rules(&self, info: &peg::Info) -> Result<(), RoundError> {
+        if info.parameters == self.work.parameters {
+            return Ok(());
+        }
+        Err(RoundError::OtherRules { url: self.node.url().to_owned() })
+    }
+
     async fn open(&self) -> Result<Started<N, B>, RoundError> {
         let info = self.node.info().await?;
         self.expect_network(&info).await?;
+        self.expect_rules(&info)?;
         // Only now, so that a wrong genesis file leaves nothing behind.
         if self.store.get(IDENTITY)?.is_none() {
             self.store.put_json(IDENTITY, &self.work.identity)?;
@@ -213,7 +229,6 @@ impl<N: Node, B: Bitcoind, C: Fn(Network) -> Result<B, FatalError>> Starting<'_,
         let me = index_of(&info, self.keys.address()).ok_or_else(|| not_a_member(self.keys, &info))?;
         let fees = FeeEstimate::new(self.config.fee_rate, info.bitcoin_network).map_err(FatalError::from)?;
         let bitcoind = Arc::new((self.connect)(info.bitcoin_network)?);
-        let recovery_leaf = self.node.call(FEDERATION, &Federation::recoveryLeafCall {}).await?;
         let cursor: Cursor = self.store.get_json(CURSOR)?.unwrap_or_default();
         let bitcoin_read: Option<Height> = self.store.get_json(BITCOIN_READ)?;
         let account = Account::from_key(*self.keys.account());
@@ -222,7 +237,10 @@ impl<N: Node, B: Bitcoind, C: Fn(Network) -> Result<B, FatalError>> Starting<'_,
             me,
             threshold: info.threshold,
             encryption: *self.keys.encryption(),
-            recovery_leaf: recovery_leaf.0,
+            recovery_leaf: self.work.recovery_leaf,
+            validators: self.work.validators.clone(),
+            parameters: self.work.parameters.clone(),
+            limit: limit(self.config, &self.work.parameters),
             recovery_delay: self.work.recovery_delay.into(),
             low_rate: u64::from(self.config.low_fee_rate) * 1_000,
             clock: self.clock.clone(),
@@ -241,7 +259,7 @@ impl<N: Node, B: Bitcoind, C: Fn(Network) -> Result<B, FatalError>> Starting<'_,
             fees,
             vitals: self.vitals.clone(),
             peg: peg_of(&info)?,
-            ledger: Ledger::new(me, cursor, info, recovery_leaf.0),
+            ledger: Ledger::new(me, cursor, info, self.work.recovery_leaf),
             schedule: schedule(self.config),
             cursor,
             bitcoin_read,
@@ -317,6 +335,14 @@ impl<N: Node, B: Bitcoind> Started<N, B> {
 
 fn schedule(config: &Config) -> DutySchedule {
     DutySchedule { window_s: config.duty.window_s, takeover_ms: config.duty.takeover_ms, batch_ms: config.batch_ms }
+}
+
+/// By default what the ledger itself lets go.
+fn limit(config: &Config, parameters: &peg::Parameters) -> Limit {
+    let (window_sat, window_s) = config
+        .limit
+        .map_or((parameters.window_sat, parameters.window_seconds.into()), |own| (own.window_sat, own.window_seconds));
+    Limit { window: Amount::from_sat(window_sat), window_s }
 }
 
 fn not_a_member(keys: &OperatorKeys, info: &peg::Info) -> FatalError {

@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use bitcoin::{Amount, OutPoint, Transaction, TxOut, consensus};
+use bitcoin::{Amount, OutPoint, Transaction, TxOut, XOnlyPublicKey, consensus};
+use light::facts::Facts;
 use secp256k1::schnorr;
 
 use super::approving::state_file;
@@ -17,9 +18,10 @@ use super::member::{Member, Random};
 use super::node::Node;
 use super::promises::Promises;
 use crate::board::{Effect, Post};
+use crate::policy::proven::{self, ProvenBound};
 use crate::policy::{self, FeeBounds, Refusal};
 use crate::relay::approval::Approval;
-use crate::relay::drafting::{open_withdrawals, spent_outputs};
+use crate::relay::drafting::spent_outputs;
 use crate::relay::facts::BitcoinView;
 use crate::relay::ledger::Ledger;
 use crate::relay::mailboxes::Subject;
@@ -167,8 +169,9 @@ impl<N: Node, B: Bitcoind> Signing<N, B> {
             let seen = promises.seen.get(&entry.proposal);
             let is_new = |outpoint: &OutPoint| seen.is_none_or(|seen| !seen.contains_key(outpoint));
             let inputs = entry.outpoints().filter(is_new).collect();
-            let inquiry = Inquiry { inputs, number: Some(number), doubted: promises.doubted() };
-            self.gathering.begin(number, inquiry, &self.member.node, &self.bitcoind);
+            let wanted = proven::wanted_of_bound(entry.txid, &entry.content, entry.epoch);
+            let inquiry = Inquiry { inputs, wanted, doubted: promises.doubted() };
+            self.gathering.begin(number, inquiry, &self.member, &self.bitcoind);
         }
     }
 
@@ -191,7 +194,7 @@ impl<N: Node, B: Bitcoind> Signing<N, B> {
         let verdict = match evidence {
             Some(evidence) => {
                 promises.have_ended(&evidence.ended);
-                verdict(&self.member, (entry, &open.transaction), &evidence, ledger, bitcoin, promises)?
+                verdict(&self.member, (number, entry, &open.transaction), &evidence, ledger, bitcoin, promises)?
             }
             None => None,
         };
@@ -245,7 +248,7 @@ impl<N: Node, B: Bitcoind> Signing<N, B> {
 /// None while a fact is missing.
 fn verdict<N: Node>(
     member: &Member<N>,
-    (entry, transaction): (&Entry, &VaultTransaction),
+    (number, entry, transaction): (u32, &Entry, &VaultTransaction),
     evidence: &Evidence,
     ledger: &LedgerView,
     bitcoin: Option<&BitcoinView>,
@@ -261,7 +264,11 @@ fn verdict<N: Node>(
         let Some(rates) = bitcoin.and_then(|bitcoin| bitcoin.rates) else { return Ok(None) };
         Some(FeeBounds::around(rates.now))
     };
-    let withdrawals = open_withdrawals(ledger, &BTreeSet::new());
+    let vault_key = vault::output_key(*group_key, &member.recovery_leaf);
+    let proven = match proven_bound(member, (number, entry), (*group_key, vault_key), &evidence.facts) {
+        Ok(proven) => proven,
+        Err(refusal) => return Ok(Some(Err(refusal))),
+    };
     let ended = promises.ended.clone();
     let seen = promises.seen.get(&entry.proposal);
     let own_output = |outpoint: OutPoint| {
@@ -273,10 +280,10 @@ fn verdict<N: Node>(
         content: &entry.content,
         transaction,
         is_final: entry.bound_in.number <= ledger.head.number,
-        ledger_txid: evidence.ledger_txid,
-        withdrawals: &withdrawals,
-        rules: &Rules::from(&ledger.info.parameters),
-        vault_key: vault::output_key(*group_key, &ledger.recovery_leaf),
+        ledger_txid: Some(proven.txid),
+        withdrawals: &proven.withdrawals,
+        rules: &Rules::from(&member.parameters),
+        vault_key,
         group_keys: &ledger.group_keys,
         own_outputs: &own_outputs,
         fee_bounds,
@@ -286,6 +293,18 @@ fn verdict<N: Node>(
         Ok(()) => promises.promise(&bound).map(Some),
         Err(refusal) => Ok(Some(Err(refusal))),
     }
+}
+
+/// What is proven of what was bound, under a young header.
+fn proven_bound<N>(
+    member: &Member<N>,
+    (number, entry): (u32, &Entry),
+    (group_key, vault_key): (XOnlyPublicKey, XOnlyPublicKey),
+    facts: &Facts,
+) -> Result<ProvenBound, Refusal> {
+    proven::require_young(facts, member.clock.unix_ms() / 1_000)?;
+    proven::require_group_key(entry.epoch, group_key, facts)?;
+    proven::bound_facts((number, entry.txid, &entry.content), (entry.epoch, vault_key), facts)
 }
 
 /// The signed transaction, kept; none when the signatures do not fit.

@@ -4,6 +4,7 @@
 use alloy_primitives::{Address, B256, U64, U256};
 use alloy_rpc_types_eth::EIP1186AccountProofResponse;
 use contracts::address::{FEDERATION, MICRO_CHANNEL};
+use light::facts::{Facts, FactsError, Question, Wanted};
 use light::federation::{FederationKeys, key_slots};
 use light::finality::Validators;
 use light::micro_channel::{Channel, channel_slots};
@@ -11,6 +12,7 @@ use light::{FinalHeader, HeaderError, ProofError, ProvenAccount};
 use serde_json::json;
 
 use super::{Client, Error};
+use crate::peg::Finality;
 
 /// Why something of the sidechain is not proven.
 #[derive(Debug, thiserror::Error)]
@@ -23,7 +25,10 @@ pub enum ProvenError {
     NotFinal { url: String, number: u64, source: HeaderError },
     /// The node is at fault.
     #[error("the node at {url} does not prove the state of {address} in block {number}")]
-    NotInState { url: String, address: Address, number: u64, source: ProofError },
+    NotInState { url: String, address: Address, number: u64, source: Box<ProofError> },
+    /// The node is at fault.
+    #[error("the node at {url} does not prove what is asked of the ledger in block {number}")]
+    NoFacts { url: String, number: u64, source: FactsError },
 }
 
 /// The node's latest header, once its certificate holds.
@@ -32,12 +37,65 @@ pub enum ProvenError {
 ///
 /// `Node`, `NotFinal`.
 pub async fn latest(client: &Client, validators: &Validators) -> Result<FinalHeader, ProvenError> {
-    let answer = client.finality("latest").await?;
-    FinalHeader::verify(&answer, validators).map_err(|source| ProvenError::NotFinal {
+    finality(client, "latest", validators).await.map(|(_, header)| header)
+}
+
+/// A block's header (`latest`, or a number) with what shows that it is final, once that holds.
+///
+/// # Errors
+///
+/// `Node`, `NotFinal`.
+pub async fn finality(
+    client: &Client,
+    block: &str,
+    validators: &Validators,
+) -> Result<(Finality, FinalHeader), ProvenError> {
+    let answer = client.finality(block).await?;
+    let header = FinalHeader::verify(&answer, validators).map_err(|source| ProvenError::NotFinal {
         url: client.url().to_owned(),
         number: answer.number,
         source,
-    })
+    })?;
+    Ok((answer, header))
+}
+
+/// Facts of the ledger in the state of `header`.
+///
+/// # Errors
+///
+/// `Node`, `NoFacts`.
+pub async fn facts(client: &Client, header: &FinalHeader, wanted: &Wanted) -> Result<Facts, ProvenError> {
+    facts_with_proofs(client, header, wanted).await.map(|(facts, _)| facts)
+}
+
+/// Facts of the ledger in the state of `header`, and the answers that prove them.
+///
+/// # Errors
+///
+/// `Node`, `NoFacts`.
+pub async fn facts_with_proofs(
+    client: &Client,
+    header: &FinalHeader,
+    wanted: &Wanted,
+) -> Result<(Facts, Vec<EIP1186AccountProofResponse>), ProvenError> {
+    let number = header.header.number;
+    let mut answers = Vec::new();
+    for Question { account, slots } in wanted.questions() {
+        answers.push(proof(client, number, account, &slots).await?);
+    }
+    let facts = Facts::read(header.clone(), wanted, &answers);
+    let facts = facts.map_err(|source| ProvenError::NoFacts { url: client.url().to_owned(), number, source })?;
+    Ok((facts, answers))
+}
+
+async fn proof(
+    client: &Client,
+    number: u64,
+    address: Address,
+    slots: &[U256],
+) -> Result<EIP1186AccountProofResponse, Error> {
+    let keys: Vec<B256> = slots.iter().map(|slot| B256::from(*slot)).collect();
+    client.request("eth_getProof", vec![json!(address), json!(keys), json!(U64::from(number))]).await
 }
 
 /// An account and its `slots` in the state of `header`.
@@ -51,15 +109,13 @@ pub async fn account(
     address: Address,
     slots: &[U256],
 ) -> Result<ProvenAccount, ProvenError> {
-    let keys: Vec<B256> = slots.iter().map(|slot| B256::from(*slot)).collect();
     let number = header.header.number;
-    let params = vec![json!(address), json!(keys), json!(U64::from(number))];
-    let answer: EIP1186AccountProofResponse = client.request("eth_getProof", params).await?;
+    let answer = proof(client, number, address, slots).await?;
     header.verify_account(&answer, address, slots).map_err(|source| ProvenError::NotInState {
         url: client.url().to_owned(),
         address,
         number,
-        source,
+        source: Box::new(source),
     })
 }
 

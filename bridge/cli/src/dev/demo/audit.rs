@@ -44,6 +44,11 @@ pub async fn run_audit(network: &Network, story: &mut Story) -> Result<()> {
             bitcoin_user: None,
             bitcoin_password_file: None,
         },
+        rules: audit::Rules::default(),
+        watch: false,
+        webhook: None,
+        prometheus: None,
+        receipt: None,
     };
     let report = audit::audit(&args).await?;
     report.lines().iter().for_each(|line| println!("{line}"));

@@ -18,6 +18,7 @@ use mainchain::Network;
 use mainchain::deposit::DepositTerms;
 
 use super::*;
+use crate::io::sidechain::proven::ProvenError;
 use crate::io::sidechain::{Block as SidechainBlock, Call, Fees};
 use crate::peg;
 use crate::relay::duty::DutySchedule;
@@ -25,6 +26,8 @@ use crate::relay::example;
 use crate::relay::facts::Facts;
 use crate::relay::machine::Machine;
 use crate::relay::view::BlockLog;
+use light::facts::{self, Wanted};
+use light::finality::Validators;
 
 const PEG: Peg = Peg { network_id: [5; 32], bridge: [4; 20], delay: NonZeroU16::new(1_008).expect("not zero") };
 
@@ -214,8 +217,8 @@ impl Bitcoind for ScriptedBitcoind {
 }
 
 /// Only its list is asked for.
-fn unasked<T: Send>() -> impl Future<Output = Result<T, Error>> + Send {
-    std::future::ready(Err(Error::Malformed { method: "none", reason: "this node only lists".to_owned() }))
+fn unasked<T: Send, E: From<Error> + Send>() -> impl Future<Output = Result<T, E>> + Send {
+    std::future::ready(Err(Error::Malformed { method: "none", reason: "this node only lists".to_owned() }.into()))
 }
 
 impl Node for ListingNode {
@@ -235,6 +238,14 @@ impl Node for ListingNode {
     }
 
     fn head(&self) -> impl Future<Output = Result<SidechainBlock, Error>> + Send {
+        unasked()
+    }
+
+    fn proven(
+        &self,
+        _validators: &Validators,
+        _wanted: &Wanted,
+    ) -> impl Future<Output = Result<facts::Facts, ProvenError>> + Send {
         unasked()
     }
 

@@ -1,0 +1,214 @@
+//! What nobody has to believe: the audit and receipts on a whole network, seen through nodes that lie. Each lie is refused by its name.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use alloy_primitives::{U256, keccak256};
+use serde_json::{Value, json};
+use tests::binary::Finished;
+use tests::known::{DEVELOPER_0, RECLAIM_KEY, REGTEST_ADDRESS};
+use tests::network::{Network, Options};
+use tests::relay::Relay;
+
+/// A network with a deposit and a paid withdrawal.
+struct Evidence {
+    network: Network,
+    deposit: String,
+    withdrawal: String,
+}
+
+impl Evidence {
+    fn new() -> Self {
+        let network = Network::start(Options::default());
+        let to = DEVELOPER_0.to_string();
+        let peg_in = ["peg-in", "--no-wait", "--json", "--to", &to, "--reclaim-key", RECLAIM_KEY];
+        let shown = network.causeway(&peg_in).json().remove(0);
+        let address = shown["address"].as_str().expect("an address");
+        network.pay(address, 40_000_000);
+        let deposit = network.mine_until("the coins are minted", || {
+            let status = network.causeway(&["status", address, "--json"]).json().remove(0);
+            let minted = status["deposits"].get(0).filter(|deposit| deposit["status"] == "minted")?.clone();
+            Some(format!("{}:{}", minted["txid"].as_str()?, minted["vout"]))
+        });
+        let ask = ["--amount", "0.1 BTC", "--max-fee", "5000 sat", "--to", REGTEST_ADDRESS, "--dev-account", "0"];
+        let queued = network.causeway(&[&["peg-out", "--no-wait", "--json"][..], &ask].concat()).json().remove(0);
+        let withdrawal = queued["id"].to_string();
+        network.mine_until("the withdrawal is paid", || {
+            let status = network.causeway(&["status", &withdrawal, "--json"]).json().remove(0);
+            (status["status"] == "paid").then_some(())
+        });
+        Self { network, deposit, withdrawal }
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.network.home().join(name).display().to_string()
+    }
+
+    fn genesis(&self) -> String {
+        self.network.folder().join("genesis.json").display().to_string()
+    }
+
+    /// A command with the network's genesis file.
+    fn run(&self, command: &[&str]) -> Finished {
+        self.network.causeway(&[command, &["--genesis", &self.genesis()]].concat())
+    }
+
+    /// An audit through a node that lies.
+    fn audit_through(&self, lie: impl Fn(&str, &Value, &mut Value) + Send + Sync + 'static) -> Finished {
+        let relay = Relay::before(&self.network.rpc(1), lie);
+        self.run(&["audit", "--rpc", &relay.url])
+    }
+}
+
+#[test]
+fn an_audit_refuses_each_lie_by_name_and_receipts_show_the_same_to_anybody() {
+    let evidence = Evidence::new();
+    every_amount_is_said_with_what_proves_it(&evidence);
+    lies_are_refused(&evidence);
+    receipts_are_checked_offline(&evidence);
+    what_is_done_is_proven_first(&evidence);
+    a_watch_ends_when_a_satoshi_is_missing(&evidence);
+}
+
+fn every_amount_is_said_with_what_proves_it(evidence: &Evidence) {
+    let report = evidence.run(&["audit", "--json"]).json().remove(0);
+    assert_eq!(report["findings"], json!([]), "{report}");
+    for amount in ["supplyWei", "owedSat", "reserveSat", "vaultSat", "unmintedSat", "lostSat", "outputs"] {
+        assert!(report["provenBy"][amount].as_str().is_some_and(|by| by.contains("proof")), "{amount}: {report}");
+    }
+    assert!(report["ageS"].as_u64().is_some_and(|age_s| age_s < 60), "{report}");
+    let shown = evidence.run(&["audit"]);
+    assert!(shown.stdout.contains("Every satoshi is there.") && shown.stdout.contains("s old, final by"), "{shown}");
+}
+
+/// Changes what a method answers.
+fn of(
+    method: &'static str,
+    change: impl Fn(&Value, &mut Value) + Send + Sync + 'static,
+) -> impl Fn(&str, &Value, &mut Value) + Send + Sync + 'static {
+    move |asked, parameters, answer| {
+        if asked == method {
+            change(parameters, &mut answer["result"]);
+        }
+    }
+}
+
+fn lies_are_refused(evidence: &Evidence) {
+    // Missing entries.
+    let hidden = of("peg_getVaultTransaction", |asked, told| {
+        if asked[0] == 1 {
+            *told = Value::Null;
+        }
+    });
+    evidence.audit_through(hidden).fails_saying(&["hides vault transaction 1", "the ledger proves"]);
+    // Duplicate outputs: another number, with the bytes of the first.
+    let first = evidence.network.causeway(&["status", "vault:1", "--json"]).json().remove(0);
+    let doubled = of("peg_getVaultTransaction", move |asked, told| {
+        if asked[0] == 2 {
+            told["transaction"] = first["transaction"].clone();
+        }
+    });
+    evidence
+        .audit_through(doubled)
+        .fails_saying(&["does not show the vault as the ledger has it", "under which the ledger has no such one"]);
+    // Invented transactions.
+    let invented = of("peg_getVaultTransaction", |_, told| told["transaction"] = json!("0x02000000000000000000"));
+    evidence.audit_through(invented).fails_saying(&["does not show the vault as the ledger has it"]);
+    // Wrong proofs.
+    let forged = of("eth_getProof", |_, proof| proof["storageProof"][0]["value"] = json!("0x1"));
+    evidence.audit_through(forged).fails_saying(&["does not prove what is asked of the ledger"]);
+    let poorer = of("eth_getProof", |_, proof| proof["balance"] = json!("0x1"));
+    evidence.audit_through(poorer).fails_saying(&["does not prove what is asked of the ledger"]);
+    let fewer = of("eth_getProof", |_, proof| drop(proof["storageProof"].as_array_mut().and_then(Vec::pop)));
+    evidence.audit_through(fewer).fails_saying(&["does not prove what is asked of the ledger", "asked for"]);
+    // Other validators, or too few of them.
+    let unsigned = of("peg_getFinality", |_, finality| finality["certificate"] = json!("0x00"));
+    evidence.audit_through(unsigned).fails_saying(&["does not prove that its block"]);
+    // Old headers: whatever is asked, the block of the first answer.
+    let first = Mutex::new(None);
+    let stale = of("peg_getFinality", move |_, finality| {
+        let mut first = first.lock().expect("nobody panics");
+        *finality = first.get_or_insert_with(|| finality.clone()).clone();
+    });
+    let stale = Relay::before(&evidence.network.rpc(1), stale);
+    let audit = |most: &str| evidence.run(&["audit", "--rpc", &stale.url, "--max-age", most]);
+    assert_eq!(audit("5m").code, Some(0));
+    std::thread::sleep(Duration::from_secs(4));
+    audit("3s").fails_saying(&["old, and may be 3s (--max-age)", "stands still, or the node hides"]);
+}
+
+fn receipts_are_checked_offline(evidence: &Evidence) {
+    let (deposit, withdrawal) = (evidence.file("deposit.json"), evidence.file("withdrawal.json"));
+    let reserves = evidence.file("reserves.json");
+    for written in [
+        ["receipt", &evidence.deposit, &deposit],
+        ["receipt", &evidence.withdrawal, &withdrawal],
+        ["audit", "--receipt", &reserves],
+    ] {
+        let done = evidence.run(&written);
+        assert_eq!(done.code, Some(0), "{done}");
+    }
+    let shown = evidence.run(&["verify", &deposit]);
+    assert!(shown.stdout.contains(&evidence.deposit) && shown.stdout.contains("0.4 BTC in Bitcoin block"), "{shown}");
+    let shown = evidence.run(&["verify", &withdrawal]);
+    assert!(shown.stdout.contains("0.1 BTC by") && shown.stdout.contains("by vault transaction"), "{shown}");
+    let shown = evidence.run(&["verify", &reserves]);
+    assert!(shown.stdout.contains("0 BTC by the books") && shown.stdout.contains("vault output"), "{shown}");
+    for file in [&deposit, &withdrawal, &reserves] {
+        nothing_in_it_can_be_changed(evidence, file);
+    }
+    evidence.run(&["receipt", "99", &withdrawal]).fails_saying(&["there is no withdrawal 99"]);
+}
+
+/// Each part of a receipt, made another: none is taken.
+fn nothing_in_it_can_be_changed(evidence: &Evidence, file: &str) {
+    let honest: Value = serde_json::from_str(&std::fs::read_to_string(file).expect("written")).expect("JSON");
+    let changed = evidence.file("changed.json");
+    for part in ["/genesis", "/finality/header", "/finality/certificate", "/proofs/0/accountProof/0"] {
+        let mut receipt = honest.clone();
+        let value = receipt.pointer_mut(part).expect("every receipt has it");
+        let text = value.as_str().expect("hex");
+        let last = if text.ends_with('0') { "1" } else { "0" };
+        *value = json!(format!("{}{last}", &text[..text.len() - 1]));
+        std::fs::write(&changed, receipt.to_string()).expect("written");
+        let refused = evidence.run(&["verify", &changed]);
+        assert_eq!(refused.code, Some(1), "{part} of {file} can be changed: {refused}");
+    }
+    let mut richer = honest;
+    richer["proofs"][0]["balance"] = json!(U256::from_be_bytes(keccak256(file).0));
+    std::fs::write(&changed, richer.to_string()).expect("written");
+    evidence.run(&["verify", &changed]).fails_saying(&["shows nothing", "its state is not proven"]);
+}
+
+/// A bitcoind that never saw the vault's transactions stands for one from which a satoshi was stolen.
+fn a_watch_ends_when_a_satoshi_is_missing(evidence: &Evidence) {
+    let gauges = evidence.file("audit.prom");
+    let runtime = tokio::runtime::Runtime::new().expect("threads");
+    let other = runtime.block_on(tests::bitcoind::Bitcoind::start());
+    let (url, cookie) = (other.url(), other.cookie().display().to_string());
+    let watch = ["audit", "--watch", "--prometheus", &gauges, "--bitcoin", &url, "--bitcoin-cookie", &cookie];
+    let ended = evidence.run(&watch);
+    ended.fails_saying(&["are missing on Bitcoin"]);
+    let text = std::fs::read_to_string(&gauges).expect("written");
+    let line = text.lines().find(|line| line.starts_with("causeway_audit_safety_findings"));
+    assert!(line.is_some_and(|line| !line.ends_with(" 0")), "{text}");
+}
+
+/// A node that says of everything that it is done, and proves nothing of it.
+fn what_is_done_is_proven_first(evidence: &Evidence) {
+    let queued = {
+        let ask = ["--amount", "0.01 BTC", "--max-fee", "700 sat", "--to", REGTEST_ADDRESS, "--dev-account", "0"];
+        // Its maximum is too low for any rate above the lowest, and nothing is mined: it stays open for a while.
+        evidence.run(&[&["peg-out", "--no-wait", "--json"][..], &ask].concat()).json().remove(0)
+    };
+    let id = queued["id"].to_string();
+    let paid = of("peg_getWithdrawal", |_, told| {
+        (told["status"], told["paidBy"]) = (json!("paid"), json!(1));
+    });
+    let relay = Relay::before(&evidence.network.rpc(1), paid);
+    evidence.network.causeway(&["status", &id, "--rpc", &relay.url]).fails_saying(&[
+        &format!("says that withdrawal {id} is paid"),
+        "does not prove it",
+        "do not use this node",
+    ]);
+}
