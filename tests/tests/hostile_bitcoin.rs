@@ -330,6 +330,47 @@ async fn a_funding_that_is_spent_twice_after_its_coins_were_minted_costs_exactly
     peg.require_balance();
 }
 
+// best    ... [deposit] - [sweep]: minted, final - ...       rival   ... [deposit] - longer, of blocks without the sweep, which the mempool forgot
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reorganisation_deeper_than_what_counts_as_final_costs_nothing_while_nobody_spends_twice() {
+    let bitcoind = Bitcoind::start().await;
+    let mut peg = Peg::open(&bitcoind).await;
+    let owner = Key::new(1);
+    let script = peg.federation.register(owner.address);
+    let (funding, vout) = peg.user.pay(&script, DEPOSIT).await;
+    mine(&peg.user).await;
+    let deposit = OutPoint { txid: funding.compute_txid(), vout };
+    let sweep = peg.federation.until("it is swept", async || peg.spending(deposit).await).await.compute_txid();
+    let block = peg.user.mine(1).await[0];
+    peg.until_minted(owner.address).await;
+    let sidechain = peg.federation.sidechain.clone();
+    // A mempool takes back what was in the last ten blocks.
+    let depth = sidechain.info().parameters.final_blocks + 12;
+    peg.user.mine(depth).await;
+    let tip = peg.user.rpc.best_tip().await.expect("it answers").0;
+    let known = async || (sidechain.info().bitcoin_tip.height == tip).then_some(());
+    peg.federation.until("the ledger knows that it is final", known).await;
+    // A round of each relayer.
+    tokio::time::sleep(BETWEEN_BLOCKS).await;
+
+    peg.user.rpc.call::<Value>("invalidateblock", json!([block])).await.expect("it answers");
+    assert_eq!(peg.user.rpc.mempool_entry(sweep).await.expect("it answers"), None, "the mempool forgot it");
+    for _ in 0..=depth + 1 {
+        let made = json!([REGTEST_ADDRESS, []]);
+        peg.user.rpc.call::<Value>("generateblock", made).await.expect("it mines");
+    }
+    let is_back = async || {
+        mine(&peg.user).await;
+        let confirmations = peg.user.rpc.unspent(OutPoint::new(sweep, 0), false).await.expect("it answers");
+        confirmations.filter(|output| output.confirmations > sidechain.info().parameters.final_blocks)
+    };
+    peg.federation.until("the sweep is in the best chain again", is_back).await;
+    peg.withdraw(&owner, WITHDRAWAL_SAT, 10_000, 0xaa).await;
+    peg.until_paid(1).await;
+    assert_eq!(sidechain.books().lost_sat, 0);
+    peg.require_balance();
+}
+
 // 10 sat/vB: payouts to one who pays little and to one who pays much wait - 200 sat/vB, and nothing cheaper is mined
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_jump_to_200_sat_per_vb_every_payout_is_settled_or_replaced_within_six_blocks() {

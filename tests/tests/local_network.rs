@@ -51,6 +51,17 @@ fn a_network_has_one_owner_leaves_nothing_behind_and_goes_on_where_it_was() {
     assert_eq!(processes_of(&name), 0, "children outlive a stop");
 }
 
+#[test]
+fn a_bitcoind_that_is_killed_again_and_again_loses_no_block() {
+    let network = Network::start(Options { operators: 2, threshold: 2, ..Options::default() });
+    for blocks in [1, 15, 40] {
+        let height = network.mine(blocks);
+        network.kill("bitcoind");
+        network.restart("bitcoind");
+        assert_eq!(network.mine(1), height + 1, "after {blocks} blocks");
+    }
+}
+
 /// Processes with the folder in their arguments.
 fn processes_of(folder: &str) -> usize {
     let entries = fs::read_dir("/proc").expect("Linux").flatten();

@@ -34,6 +34,11 @@ const NOTE_EVERY: u64 = 500;
 const MAX_BLOCKS: u64 = 5_000;
 /// Blocks that are read again after a start at most for the sake of deposits that nobody sweeps.
 const MOST_HELD_BACK: u64 = 500_000;
+/// Blocks for which a final vault transaction is kept nevertheless, a day of Bitcoin: a reorganisation may be deeper than the ledger's bound,
+/// and then it is handed to Bitcoin again, unsettled and settled as any other.
+const KEPT_BLOCKS: u32 = 144;
+/// Final vault transactions that are kept at most, the newest.
+const MOST_KEPT: usize = 256;
 /// Seconds in which a proposal is approved and bound (`APPROVAL_SECONDS` of the Vault).
 pub const APPROVAL_S: u64 = 3_600;
 /// Numbers that one view of a queue looks at.
@@ -516,7 +521,8 @@ impl Ledger {
         }
         let Some(entry) = Arc::make_mut(&mut self.view.entries).get_mut(&number) else { return };
         let VaultState { status, output, spent_by, settled_in, epoch, rooted, .. } = state;
-        if status != VaultStatus::Settled {
+        // In another block, it has to grow old again.
+        if status != VaultStatus::Settled || settled_in != entry.settled_in {
             entry.is_final = false;
         }
         (entry.status, entry.output, entry.spent_by, entry.settled_in) = (status, output, spent_by, settled_in);
@@ -584,17 +590,9 @@ impl Ledger {
         self.confirmers.get(&epoch).cloned().unwrap_or_default()
     }
 
-    /// Forgets what no reorganisation within the ledger's bound opens again; the vault transactions among it, with their proposals.
+    /// Forgets what no reorganisation opens again that anybody reckons with; the vault transactions among it, with their proposals.
     pub fn forget_what_is_over(&mut self) -> Vec<(u32, u64)> {
-        let view = &self.view;
-        let is_minted = |outpoint: &OutPoint| {
-            view.deposits.get(outpoint).is_none_or(|deposit| deposit.minted || deposit.status == DepositStatus::Gone)
-        };
-        let is_over = |entry: &Entry| {
-            entry.status == VaultStatus::Void || (entry.is_final && entry.content.deposits.iter().all(is_minted))
-        };
-        let over = view.entries.iter().filter(|(_, entry)| is_over(entry));
-        let over: Vec<(u32, u64)> = over.map(|(number, entry)| (*number, entry.proposal)).collect();
+        let over = self.over();
         for (number, _) in &over {
             Arc::make_mut(&mut self.view.entries).remove(number);
             self.proposed_in.remove(number);
@@ -604,6 +602,26 @@ impl Ledger {
         self.forget_heights();
         self.advance();
         over
+    }
+
+    /// Vault transactions that can never confirm, and those that are done for long.
+    fn over(&self) -> Vec<(u32, u64)> {
+        let view = &self.view;
+        let is_minted = |outpoint: &OutPoint| {
+            view.deposits.get(outpoint).is_none_or(|deposit| deposit.minted || deposit.status == DepositStatus::Gone)
+        };
+        let is_done = |entry: &Entry| entry.is_final && entry.content.deposits.iter().all(is_minted);
+        let kept = view.info.parameters.final_blocks + KEPT_BLOCKS;
+        let is_old = |entry: &Entry| view.settled_confirmations(entry).is_some_and(|depth| depth > kept);
+        let done: Vec<u32> =
+            view.entries.iter().filter(|(_, entry)| is_done(entry)).map(|(number, _)| *number).collect();
+        let crowded_out = &done[..done.len().saturating_sub(MOST_KEPT)];
+        let is_over = |number: u32, entry: &Entry| {
+            entry.status == VaultStatus::Void
+                || (is_done(entry) && (is_old(entry) || crowded_out.binary_search(&number).is_ok()))
+        };
+        let over = view.entries.iter().filter(|(number, entry)| is_over(**number, entry));
+        over.map(|(number, entry)| (*number, entry.proposal)).collect()
     }
 
     fn forget_deposits(&mut self) {

@@ -18,7 +18,7 @@ use bitcoin::{
 use jsonrpc::bitreq_http_async::{Builder, Error as HttpError};
 use jsonrpc::client_async::Client;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -676,6 +676,12 @@ impl BitcoinRpc {
     /// Mines blocks that pay `address`: regtest only.
     pub async fn generate(&self, blocks: u32, address: &Address) -> Result<Vec<BlockHash>, RpcError> {
         self.call_within("generatetoaddress", json!([blocks, address.to_string()]), BLOCK_TIMEOUT).await
+    }
+
+    /// Has the node write its block index and coins to disk, which it else does about once an hour: to count coins without a hash, it first
+    /// writes them (`ForceFlushStateToDisk` in Bitcoin Core's `gettxoutsetinfo`). Reads all coins: regtest only.
+    pub async fn write_out(&self) -> Result<(), RpcError> {
+        self.call_within::<IgnoredAny>("gettxoutsetinfo", json!(["none"]), BLOCK_TIMEOUT).await.map(drop)
     }
 
     /// Asks the node to stop.

@@ -334,7 +334,7 @@ impl Followed {
         Ok(())
     }
 
-    /// Places the vault transactions that may confirm. Where one is stays unknown when bitcoind does not say.
+    /// Places the vault transactions that may confirm. Where one is stays unknown when bitcoind does not say, and of no other for that.
     async fn find_places<B: Bitcoind>(
         &mut self,
         bitcoind: &B,
@@ -343,13 +343,27 @@ impl Followed {
     ) -> Result<(), RoundError> {
         self.places.clear();
         self.packages.clear();
+        let mut odd = None;
         for (number, entry) in ledger.entries.iter().filter(|(_, entry)| settlement::wants_place(ledger, entry)) {
-            let place = self.place(bitcoind, entry, tip_height).await?;
-            self.places.insert(*number, place);
-            if place == Place::Mempool {
-                let package = bitcoind.package(entry.txid).await?;
-                self.packages.extend(package.map(|package| (*number, package)));
+            match self.find_place(bitcoind, (*number, entry), tip_height).await {
+                Err(error) if !error.retry() => odd = odd.or(Some(error)),
+                found => found?,
             }
+        }
+        odd.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    async fn find_place<B: Bitcoind>(
+        &mut self,
+        bitcoind: &B,
+        (number, entry): (u32, &Entry),
+        tip_height: Height,
+    ) -> Result<(), RpcError> {
+        let place = self.place(bitcoind, entry, tip_height).await?;
+        self.places.insert(number, place);
+        if place == Place::Mempool {
+            let package = bitcoind.package(entry.txid).await?;
+            self.packages.extend(package.map(|package| (number, package)));
         }
         Ok(())
     }

@@ -161,10 +161,30 @@ fn a_vault_transaction_is_followed_from_its_proposal_to_where_nothing_can_happen
     assert_eq!(ledger.forget_what_is_over(), [], "its deposit is not minted");
     let txid = B256::from(outpoint.txid.to_byte_array());
     let minted = Deposits::DepositMinted { recipient: Address::ZERO, txid, vout: 0, mintedSat: 999_000, number: 1 };
-    read(&mut ledger, &[log(8, DEPOSITS, &minted)], 8, 201, &is);
+    read(&mut ledger, &[log(8, DEPOSITS, &minted)], 8, 200 + KEPT_BLOCKS, &is);
+    assert_eq!(ledger.forget_what_is_over(), [], "a reorganisation may be deeper than what counts as final");
+    read(&mut ledger, &[], 9, 201 + KEPT_BLOCKS, &is);
     assert_eq!(ledger.forget_what_is_over(), [(1, proposal_number(1))]);
     assert!(ledger.view().deposits.is_empty() && ledger.view().entries.is_empty());
-    assert_eq!((ledger.from, ledger.view().outputs.len()), (9, 1), "its output lives on");
+    assert_eq!((ledger.from, ledger.view().outputs.len()), (10, 1), "its output lives on");
+}
+
+#[test]
+fn of_what_is_final_as_much_is_kept_as_fits_the_newest_first() {
+    let mut ledger = start();
+    let numbers = 1..=u32::try_from(MOST_KEPT).expect("few") + 3;
+    let (mut logs, mut is) = (Vec::new(), BTreeMap::new());
+    for number in numbers.clone() {
+        let (event, entry) = bound(number, number.into(), &sweep(example::outpoint(number)));
+        is.insert(number, state(&entry, VaultStatus::Settled, Some(101)));
+        logs.push(log(3, VAULT, &event));
+    }
+    read(&mut ledger, &logs, 4, 101, &is);
+    assert_eq!(ledger.forget_what_is_over(), []);
+    read(&mut ledger, &[], 5, 201, &is);
+    let over: Vec<u32> = ledger.forget_what_is_over().into_iter().map(|(number, _)| number).collect();
+    assert_eq!(over, [1, 2, 3]);
+    assert!(ledger.view().entries.keys().copied().eq(numbers.skip(3)));
 }
 
 // best    ... 100 - 101[settled here]       then 101 leaves the best chain

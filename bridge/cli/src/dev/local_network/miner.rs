@@ -65,9 +65,12 @@ impl Miner {
         Address::p2tr(&self.secp, self.key.x_only_public_key().0, None, bitcoin::Network::Regtest)
     }
 
-    /// Mines blocks that pay the miner.
+    /// Mines blocks that pay the miner, and that a bitcoind which is killed does not lose: it is the only one of its network, so nobody
+    /// could hand it again what it has not written.
     pub async fn mine(&self, bitcoin: &BitcoinRpc, blocks: u32) -> Result<Vec<BlockHash>> {
-        bitcoin.generate(blocks, &self.address()).await.wrap_err("bitcoind does not mine")
+        let mined = bitcoin.generate(blocks, &self.address()).await.wrap_err("bitcoind does not mine")?;
+        bitcoin.write_out().await.wrap_err("bitcoind does not write its blocks")?;
+        Ok(mined)
     }
 
     /// Pays, confirmed by the next block.

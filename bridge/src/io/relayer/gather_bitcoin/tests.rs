@@ -70,6 +70,8 @@ struct ScriptedBitcoind {
     unspent: BTreeMap<OutPoint, (TxOut, u32)>,
     calls: Mutex<Vec<&'static str>>,
     failing: Mutex<BTreeSet<&'static str>>,
+    /// What it cannot be asked about.
+    odd: BTreeSet<Txid>,
 }
 
 /// A payment to each script.
@@ -95,8 +97,13 @@ fn payment(number: u32, scripts: &[bitcoin::ScriptBuf]) -> Transaction {
 impl ScriptedBitcoind {
     /// So many blocks, of which those from `paying_from` pay these scripts, in equal parts.
     fn new(count: u32, paying_from: u32, scripts: &[bitcoin::ScriptBuf]) -> Self {
-        let mut bitcoind =
-            Self { blocks: Vec::new(), unspent: BTreeMap::new(), calls: Mutex::default(), failing: Mutex::default() };
+        let mut bitcoind = Self {
+            blocks: Vec::new(),
+            unspent: BTreeMap::new(),
+            calls: Mutex::default(),
+            failing: Mutex::default(),
+            odd: BTreeSet::new(),
+        };
         let each = scripts.len().div_ceil((count - paying_from) as usize).max(1);
         let mut parts = scripts.chunks(each);
         for height in 0..count {
@@ -130,10 +137,7 @@ impl ScriptedBitcoind {
 
     fn ask(&self, method: &'static str) -> Result<(), RpcError> {
         self.calls.lock().expect("no panic").push(method);
-        match self.failing.lock().expect("no panic").contains(method) {
-            true => Err(RpcError::Refused { method, code: -32_603, reason: "internal error".to_owned() }),
-            false => Ok(()),
-        }
+        if self.failing.lock().expect("no panic").contains(method) { Err(internal_error(method)) } else { Ok(()) }
     }
 
     fn fail(&self, methods: &[&'static str]) {
@@ -191,8 +195,9 @@ impl Bitcoind for ScriptedBitcoind {
         }))
     }
 
-    async fn is_in_mempool(&self, _txid: Txid) -> Result<bool, RpcError> {
-        self.ask("getmempoolentry").map(|()| false)
+    async fn is_in_mempool(&self, txid: Txid) -> Result<bool, RpcError> {
+        self.ask("getmempoolentry")?;
+        if self.odd.contains(&txid) { Err(internal_error("getmempoolentry")) } else { Ok(false) }
     }
 
     async fn package(&self, _txid: Txid) -> Result<Option<Package>, RpcError> {
@@ -214,6 +219,10 @@ impl Bitcoind for ScriptedBitcoind {
     async fn broadcast(&self, transaction: &Transaction) -> Result<Txid, RpcError> {
         Ok(transaction.compute_txid())
     }
+}
+
+fn internal_error(method: &'static str) -> RpcError {
+    RpcError::Refused { method, code: -32_603, reason: "internal error".to_owned() }
 }
 
 /// Only its list is asked for.
@@ -377,6 +386,21 @@ async fn an_error_stays_with_the_question_that_had_it() {
     bitcoind.fail(&[]);
     gatherer.gather(&ledger).await.expect("it goes on");
     assert_eq!(failing(&gatherer), [""; 0]);
+}
+
+#[tokio::test]
+async fn an_odd_answer_about_one_vault_transaction_hides_no_other() {
+    let mut bitcoind = ScriptedBitcoind::new(50, 48, &[]);
+    let mut ledger = ledger(bitcoind.tip());
+    for number in 1..=3 {
+        let entry = example::entry(&ledger, example::content(2_000, &[example::outpoint(number)], &[], &[]));
+        bitcoind.odd.extend((number == 2).then_some(entry.txid));
+        Arc::make_mut(&mut ledger.entries).insert(number, entry);
+    }
+    let mut gatherer = gatherer(ListingNode::new(0), &Arc::new(bitcoind));
+    let view = gatherer.gather(&ledger).await.expect("it goes on");
+    assert_eq!(view.places, BTreeMap::from([(1, Place::Nowhere), (3, Place::Nowhere)]));
+    assert!(gatherer.vitals.now().troubles.contains_key("vault transactions"), "it is told");
 }
 
 #[tokio::test]
