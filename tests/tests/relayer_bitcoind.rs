@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 use sidechain::testing::Key;
 use tests::bitcoind::Bitcoind;
 use tests::federation::Federation;
+use tests::known::REGTEST_ADDRESS;
 use tests::relay::Relay;
 use tests::user::User;
 
@@ -272,9 +273,10 @@ async fn old_deposits(federation: &Federation, user: &mut User, knows: &AtomicBo
         first = first.or_else(|| DepositTerms::try_from(&registration.terms).ok());
         let (transaction, vout) = user.pay(&script, DEPOSIT).await;
         paid.push(OutPoint { txid: transaction.compute_txid(), vout });
-        mine(user).await;
-        user.sync().await;
     }
+    // Of one block, so that their reclaim is near for all of them or for none, whenever they are swept.
+    mine(user).await;
+    user.sync().await;
     let known = async || (proven(federation) >= 4).then_some(());
     federation.until("they are proven", known).await;
     let info = federation.sidechain.info();
@@ -289,46 +291,89 @@ async fn old_deposits(federation: &Federation, user: &mut User, knows: &AtomicBo
     (first.expect("terms").output(&peg, key), paid)
 }
 
+/// Three old deposits that one sweep in the mempool spends, which the owner of the first can reclaim.
+struct Late {
+    federation: Federation,
+    user: User,
+    paid: Vec<OutPoint>,
+    reclaim: Transaction,
+}
+
+impl Late {
+    async fn swept_together(bitcoind: &Bitcoind) -> Self {
+        let mut user = User::with_rewards(bitcoind, 5).await;
+        let knows = Arc::new(AtomicBool::new(true));
+        let is_known = Arc::clone(&knows);
+        let relay = Relay::before(&bitcoind.url(), move |method, _, answer| {
+            if method == "estimatesmartfee" {
+                let is_known = is_known.load(Ordering::Relaxed);
+                answer["result"] =
+                    if is_known { json!({ "feerate": 0.000_1, "blocks": 3 }) } else { json!({ "blocks": 3 }) };
+            }
+        });
+        let logins = std::array::from_fn(|_| (relay.url.clone(), Auth::Cookie(bitcoind.cookie())));
+        let mut federation = Federation::new(logins);
+        federation.fee_rate = None;
+        (0..4).for_each(|operator| federation.start(operator));
+        open(&federation, &mut user).await;
+        let (address, paid) = old_deposits(&federation, &mut user, &knows).await;
+        knows.store(true, Ordering::Relaxed);
+        // The generator's secret is one.
+        let mut secret = [0; 32];
+        secret[31] = 1;
+        let key = Keypair::from_seckey_slice(SECP256K1, &secret).expect("a key");
+        let to = ScriptBuf::from_bytes([&[0x00, 0x14], &[0xee; 20][..]].concat());
+        let rate = FeeRate::from_sat_per_vb_u32(200);
+        let reclaim = address.reclaim(&[(paid[0], DEPOSIT)], to, rate, &key).expect("it is its owner's");
+        let late = Self { federation, user, paid, reclaim };
+        let sweep = async || late.spent_by().await.into_iter().collect::<Option<Vec<Txid>>>();
+        let by = late.federation.until("all are swept", sweep).await;
+        assert_eq!((by[0], by[0]), (by[1], by[2]), "together");
+        late
+    }
+
+    /// What spends each deposit in the mempool.
+    async fn spent_by(&self) -> Vec<Option<Txid>> {
+        self.user.rpc.spending(&self.paid).await.expect("it answers")
+    }
+
+    async fn until_the_others_are_minted(&self) {
+        for number in [2, 3] {
+            self.federation.until_minted(somebody(number), || mine(&self.user)).await;
+        }
+        assert!(self.federation.sidechain.balance(somebody(1)).is_zero(), "it was taken back");
+    }
+}
+
 // sweep of 1, 2 and 3 in the mempool - the owner of 1 replaces it by a reclaim - 2 and 3 are swept without a block in between
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reclaim_that_takes_the_place_of_a_sweep_and_is_not_mined_holds_up_no_other_deposit() {
     let bitcoind = Bitcoind::start().await;
-    let mut user = User::with_rewards(&bitcoind, 5).await;
-    let knows = Arc::new(AtomicBool::new(true));
-    let is_known = Arc::clone(&knows);
-    let relay = Relay::before(&bitcoind.url(), move |method, _, answer| {
-        if method == "estimatesmartfee" {
-            let is_known = is_known.load(Ordering::Relaxed);
-            answer["result"] =
-                if is_known { json!({ "feerate": 0.000_1, "blocks": 3 }) } else { json!({ "blocks": 3 }) };
-        }
-    });
-    let logins = std::array::from_fn(|_| (relay.url.clone(), Auth::Cookie(bitcoind.cookie())));
-    let mut federation = Federation::new(logins);
-    federation.fee_rate = None;
-    (0..4).for_each(|operator| federation.start(operator));
-    open(&federation, &mut user).await;
-    let (address, paid) = old_deposits(&federation, &mut user, &knows).await;
-    knows.store(true, Ordering::Relaxed);
-    let spent_by = async || user.rpc.spending(&paid).await.expect("it answers");
-    let sweep = async || spent_by().await.into_iter().collect::<Option<Vec<Txid>>>();
-    let by = federation.until("all are swept", sweep).await;
-    assert_eq!((by[0], by[0]), (by[1], by[2]), "together");
-    // The generator's secret is one.
-    let mut secret = [0; 32];
-    secret[31] = 1;
-    let key = Keypair::from_seckey_slice(SECP256K1, &secret).expect("a key");
-    let to = ScriptBuf::from_bytes([&[0x00, 0x14], &[0xee; 20][..]].concat());
-    let rate = FeeRate::from_sat_per_vb_u32(200);
-    let reclaim = address.reclaim(&[(paid[0], DEPOSIT)], to, rate, &key).expect("it is its owner's");
-    let reclaim = user.rpc.broadcast(&reclaim).await.expect("it pays more");
+    let late = Late::swept_together(&bitcoind).await;
+    let reclaim = late.user.rpc.broadcast(&late.reclaim).await.expect("it pays more");
     let others = async || {
-        let by = spent_by().await;
+        let by = late.spent_by().await;
         (by[0] == Some(reclaim) && by[1].is_some() && by[1] == by[2]).then_some(())
     };
-    federation.until("the others are swept without it", others).await;
-    for number in [2, 3] {
-        federation.until_minted(somebody(number), || mine(&user)).await;
-    }
-    assert!(federation.sidechain.balance(somebody(1)).is_zero(), "it was taken back");
+    late.federation.until("the others are swept without it", others).await;
+    late.until_the_others_are_minted().await;
+}
+
+// sweep of 1, 2 and 3 in the mempool - a miner takes the reclaim of 1, which no mempool has, into a block instead
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reclaim_that_a_miner_prefers_to_a_sweep_ends_that_deposit_and_holds_up_no_other() {
+    let bitcoind = Bitcoind::start().await;
+    let late = Late::swept_together(&bitcoind).await;
+    let raw = bitcoin::consensus::encode::serialize_hex(&late.reclaim);
+    late.user.rpc.call::<Value>("generateblock", json!([REGTEST_ADDRESS, [raw]])).await.expect("it is valid");
+    late.until_the_others_are_minted().await;
+    let sidechain = &late.federation.sidechain;
+    let gone = async || {
+        mine(&late.user).await;
+        let logs = sidechain.logs(&[DEPOSITS], 0, sidechain.head());
+        let is_gone = |log: &BlockLog| log.log.topics().first() == Some(&Deposits::DepositGone::SIGNATURE_HASH);
+        logs.iter().any(is_gone).then_some(())
+    };
+    late.federation.until("the ledger knows that it is gone", gone).await;
+    assert_eq!(sidechain.books().lost_sat, 0, "no coins were made for it");
 }

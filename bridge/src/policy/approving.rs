@@ -22,8 +22,6 @@ pub struct Proposed<'a> {
     pub content: &'a Content,
     /// Whether its block is final.
     pub is_final: bool,
-    /// Whether the ledger still takes approvals for it.
-    pub is_open: bool,
     /// Outputs are in use where a bound vault transaction that may still confirm spends them; what is proposed does not count.
     pub ledger: &'a LedgerFacts,
     /// The highest rate of what is bound, may still confirm, and spends a vault output; by its number.
@@ -49,9 +47,6 @@ pub struct Proposed<'a> {
 pub fn approve(proposed: &Proposed<'_>, signed: &Signed) -> Result<(), Refusal> {
     if !proposed.is_final {
         return Err(Refusal::NotFinal);
-    }
-    if !proposed.is_open {
-        return Err(Refusal::NotOpen);
     }
     check_keys(proposed.inputs, proposed.group_keys)?;
     let built = build(proposed.content, proposed.ledger)?;

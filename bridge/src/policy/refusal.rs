@@ -11,9 +11,6 @@ pub enum Refusal {
     /// Wait for the block to be final.
     #[error("the block that it is in is not final yet")]
     NotFinal,
-    /// It was dropped, bound or is too old; or the ledger does not have it as bound.
-    #[error("the ledger does not have it as open")]
-    NotOpen,
     /// The ledger has something else under its number.
     #[error("the ledger has {ledger:?} as bound, not {txid}")]
     NotInLedger { ledger: Option<Txid>, txid: Txid },
@@ -84,7 +81,7 @@ impl Refusal {
             Self::InUse(_) | Self::LeavesOut { .. } | Self::NearReclaim(_) => true,
             Self::PaidElsewhere { .. } => true,
             Self::NotProven(_) | Self::OldHeader { .. } | Self::OwnLimit { .. } => true,
-            Self::NotOpen | Self::NotInLedger { .. } | Self::Key(_) => false,
+            Self::NotInLedger { .. } | Self::Key(_) => false,
             Self::OtherOutput { .. } | Self::OtherBytes { .. } => false,
         }
     }

@@ -35,7 +35,6 @@ struct Known {
     bounds: FeeBounds,
     conditions: Conditions,
     is_final: bool,
-    is_open: bool,
 }
 
 fn spent(content: &Content, ledger: &LedgerFacts) -> Vec<SpentOutput> {
@@ -78,7 +77,6 @@ fn known() -> Known {
             budget: Budget::default(),
         },
         is_final: true,
-        is_open: true,
     }
 }
 
@@ -94,7 +92,6 @@ impl Known {
         let proposed = Proposed {
             content: &self.content,
             is_final: self.is_final,
-            is_open: self.is_open,
             ledger: &self.ledger,
             bound_rates: &self.bound_rates,
             inputs: &self.inputs,
@@ -122,11 +119,9 @@ fn a_proposal_that_the_ledger_takes_by_this_members_own_facts_is_approved() {
 }
 
 #[test]
-fn a_proposal_that_is_not_final_or_not_open_is_not_approved() {
+fn a_proposal_that_is_not_final_is_not_approved() {
     let early = refused(|known| known.is_final = false);
     assert!(early == Refusal::NotFinal && early.may_pass());
-    let over = refused(|known| known.is_open = false);
-    assert!(over == Refusal::NotOpen && !over.may_pass());
 }
 
 #[test]

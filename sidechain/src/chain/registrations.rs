@@ -169,10 +169,9 @@ impl<S: Store> Chain<S> {
         let mut draft = Draft::new(&self.store, now_ms, room, minted)?;
         draft.oldest.clone_from(&oldest);
         let kept = arrivals.iter().map(|arrival| draft.take(arrival)).collect::<Result<_, _>>()?;
-        let gone_before = draft.oldest.clone();
-        if let Some(batch) = draft.finish() {
+        if let Some((batch, new_oldest)) = draft.finish() {
             self.store.write(batch)?;
-            *oldest = gone_before;
+            *oldest = new_oldest;
         }
         Ok(kept)
     }
@@ -314,8 +313,8 @@ impl<'a, S: Store> Draft<'a, S> {
         Ok(Kept::New)
     }
 
-    /// The batch; `None` when nothing changed.
-    fn finish(mut self) -> Option<Batch> {
+    /// The batch, and from where on the list has its oldest after it; `None` when nothing changed.
+    fn finish(mut self) -> Option<(Batch, Oldest)> {
         if self.batch.writes.is_empty() {
             return None;
         }
@@ -324,7 +323,7 @@ impl<'a, S: Store> Draft<'a, S> {
         let counts: Vec<u8> = counts.collect();
         self.batch.put(Table::Meta, META_REGISTRATIONS, counts);
         self.batch.put(Table::Meta, META_LAST_CURSOR, self.last_cursor.to_be_bytes());
-        Some(self.batch)
+        Some((self.batch, self.oldest))
     }
 
     fn count(&self) -> u64 {

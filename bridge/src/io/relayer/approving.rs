@@ -222,7 +222,6 @@ fn verdict<N>(
     let proposed = policy::Proposed {
         content: &proposal.content,
         is_final: proposal.opened_in.number <= ledger.head.number,
-        is_open: true,
         ledger: &facts,
         bound_rates: &in_use.rates,
         inputs: &inputs,

@@ -192,6 +192,12 @@ impl Network {
         }
     }
 
+    /// Starts one that was killed; bitcoind answers then, as the next request may be to mine.
+    pub async fn start_again(&mut self, name: &str) -> Result<()> {
+        self.process(name)?.start()?;
+        if name == self.bitcoind.name() { self.bitcoin_answers().await } else { Ok(()) }
+    }
+
     pub fn process(&mut self, name: &str) -> Result<&mut Process> {
         let names: Vec<_> = self.all().map(|process| process.name().to_owned()).collect();
         self.all()

@@ -118,7 +118,7 @@ async fn perform(network: &mut Network, request: Request) -> Result<Value> {
     match request {
         Request::Mine { blocks } => Ok(json!({ "height": network.mine(blocks).await? })),
         Request::Kill { name } => network.process(&name).map(|process| process.kill()).map(|()| Value::Null),
-        Request::Start { name } => network.process(&name)?.start().map(|()| Value::Null),
+        Request::Start { name } => network.start_again(&name).await.map(|()| Value::Null),
         Request::Pay { to } => Ok(json!({ "txid": network.pay(&to).await? })),
         Request::Status | Request::Stop => Ok(Value::Null),
     }
