@@ -9,6 +9,7 @@
 //! None of them waits for another. Everything that is proposed was made once ([`crate::vault_tx::build`]) as the ledger will make it, so it is never
 //! refused for a satoshi. Who cannot pay is filtered before anything is cut to size, so the poor never hide who can pay.
 
+pub use before::{Before, TARGET_BLOCKS, is_far};
 pub use conditions::{Budget, Conditions, FEWEST_OUTPUTS, MOST_OUTPUTS, PATIENCE_S};
 pub use consolidation::{consolidation, is_wanted, late_outputs};
 pub use left_out::{is_poor, may_join};
@@ -17,6 +18,7 @@ pub use proposal::fair_reserve;
 pub use sweep::{is_near_reclaim, sweep};
 pub use version::{Replaced, version};
 
+mod before;
 mod coins;
 mod conditions;
 mod consolidation;

@@ -263,6 +263,45 @@ fn a_payout_that_a_fee_spike_leaves_behind_is_replaced_within_six_blocks() {
     });
 }
 
+/// The newest vault transaction's content and rate.
+fn newest(world: &World) -> vault::IVault::Content {
+    let logs = world.sidechain.logs(&[VAULT], 0, world.sidechain.head());
+    let bound = logs.iter().rev().find_map(|log| Vault::Bound::decode_log(&log.log).ok());
+    bound.expect("one was bound").data.content
+}
+
+// estimate 2 sat/vB - payout - 60 sat/vB: nothing below 30 is mined, and a hostile member makes a version at each block, from 20 on each a little dearer
+#[test]
+fn a_member_that_makes_a_little_dearer_version_at_every_block_holds_no_payout_below_the_rate_of_the_day() {
+    simulate(1..3, |mut world| async move {
+        let owner = owner_of_coins(&mut world, 1, DEPOSIT).await;
+        let id = world.withdraw(&owner, &script(1), Amount::from_sat(400_000), MAX_FEE).await;
+        let (sidechain, number) = (world.sidechain.clone(), alloy_primitives::U256::from(id));
+        let status = move || sidechain.view(BRIDGE, &Bridge::withdrawalCall { id: number }).status;
+        world.until("it is tied", || (status() == TIED).then_some(())).await;
+        world.pass(Duration::from_secs(10)).await;
+        world.bitcoin.estimate(Some(bitcoin::FeeRate::from_sat_per_vb_u32(60)));
+        world.bitcoin.mine_only_above(bitcoin::FeeRate::from_sat_per_vb_u32(30));
+        world.pass(Duration::from_secs(60)).await;
+        world.kill(3).await;
+        let (network, member) = (world.sidechain.info().network_id, world.account(3));
+        let mut rate = 20_000;
+        let mut hostile = 0;
+        for _ in 0..6 {
+            let before = newest(&world);
+            hostile += u32::from((20_000..30_000).contains(&before.rate));
+            let content = vault::IVault::Content { rate, ..before };
+            world.sidechain.send_free(&member, &Call::new(VAULT, &Vault::proposeCall { network, place: 3, content }));
+            rate += 100;
+            world.bitcoin.mine(1);
+            world.pass(Duration::from_secs(20)).await;
+        }
+        assert!(hostile > 0, "it tried");
+        assert_eq!(world.withdrawal(id).status, PAID, "at {}", newest(&world).rate);
+        expect_whole(&world);
+    });
+}
+
 // 160 that pay little are tied at 2 sat/vB - 60 sat/vB: nothing below 30 is mined - four come later
 #[test]
 fn who_pays_little_holds_up_nobody_in_a_fee_spike_and_is_paid_once_later() {

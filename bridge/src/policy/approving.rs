@@ -8,7 +8,7 @@ use super::outputs;
 use super::refusal::{FeeBounds, Refusal};
 use super::signed::Signed;
 use crate::peg::Content;
-use crate::plan::{Conditions, fair_reserve, is_near_reclaim, is_poor, is_wanted, may_join};
+use crate::plan::{Before, Conditions, fair_reserve, is_near_reclaim, is_poor, is_wanted, may_join};
 use crate::vault_tx::draft::{Built, build};
 use crate::vault_tx::facts::LedgerFacts;
 use crate::vault_tx::{SpentOutput, check_keys};
@@ -26,6 +26,8 @@ pub struct Proposed<'a> {
     pub ledger: &'a LedgerFacts,
     /// The highest rate of what is bound, may still confirm, and spends a vault output; by its number.
     pub bound_rates: &'a BTreeMap<u32, u64>,
+    /// What it would be another version of; none if nothing bound that may still confirm spends the same.
+    pub before: Option<Before>,
     /// What the content names as inputs, in its order, as the ledger knows them.
     pub inputs: &'a [SpentOutput],
     /// Group keys by epoch, as the Federation contract and its own shares have them.
@@ -51,6 +53,7 @@ pub fn approve(proposed: &Proposed<'_>, signed: &Signed) -> Result<(), Refusal> 
     check_keys(proposed.inputs, proposed.group_keys)?;
     let built = build(proposed.content, proposed.ledger)?;
     require_that_ties_hold(&built, proposed)?;
+    require_in_time(proposed)?;
     require_apart(&built, proposed)?;
     require_fair(proposed)?;
     signed.check(&built.content.withdrawals, &built.transaction, proposed.ended)?;
@@ -77,6 +80,15 @@ fn require_that_ties_hold(built: &Built, proposed: &Proposed<'_>) -> Result<(), 
     let is_stuck = proposed.conditions.rate > bound_rate && may_join(rate, bound_rate);
     let because_of_the_poor = tied().any(|(_, one)| is_poor(one, rate, ledger));
     if is_stuck && because_of_the_poor { Ok(()) } else { Err(Refusal::InUse(*first)) }
+}
+
+/// One member's versions, each a little dearer than the last, hold nobody below the rate of the day, and are not signed for without end.
+fn require_in_time(proposed: &Proposed<'_>) -> Result<(), Refusal> {
+    let rate = proposed.content.rate;
+    match proposed.before {
+        Some(before) if !before.may_be_replaced(rate) => Err(Refusal::TooSoon { rate, bound: before.rate }),
+        _ => Ok(()),
+    }
 }
 
 /// Deposits whose reclaim is near are in no sweep with others.

@@ -28,6 +28,9 @@ pub enum Refusal {
         "it spends vault output {output}, and does not pay withdrawal {withdrawal}, which is tied to it and pays its charge"
     )]
     LeavesOut { output: u32, withdrawal: u64 },
+    /// Another version, hardly dearer or not at all, while there is hope for what is bound.
+    #[error("it would replace what is bound at {bound} sat per 1000 vB by {rate}, and that has not waited for long")]
+    TooSoon { rate: u64, bound: u64 },
     /// The owner of a deposit may take it back soon, which would end the sweep of all others in it.
     #[error("the reclaim of deposit {0} is near, and others are in the same sweep")]
     NearReclaim(OutPoint),
@@ -78,7 +81,7 @@ impl Refusal {
             Self::NotFinal | Self::UnknownOutput { .. } | Self::Fee { .. } | Self::Bind(_) => true,
             // Facts of the ledger that this member may have read at another moment; an output may end.
             Self::Reserve { .. } | Self::NoReason | Self::NotTied(_) => true,
-            Self::InUse(_) | Self::LeavesOut { .. } | Self::NearReclaim(_) => true,
+            Self::InUse(_) | Self::LeavesOut { .. } | Self::NearReclaim(_) | Self::TooSoon { .. } => true,
             Self::PaidElsewhere { .. } => true,
             Self::NotProven(_) | Self::OldHeader { .. } | Self::OwnLimit { .. } => true,
             Self::NotInLedger { .. } | Self::Key(_) => false,

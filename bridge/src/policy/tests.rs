@@ -7,7 +7,7 @@ use bitcoin::{Amount, OutPoint, ScriptBuf, Sequence, Transaction, TxOut, Txid, X
 
 use super::*;
 use crate::peg::Content;
-use crate::plan::{Budget, Conditions};
+use crate::plan::{Before, Budget, Conditions};
 use crate::vault;
 use crate::vault_tx::draft::{Built, build};
 use crate::vault_tx::example::{RULES, deposit, group_key, ledger, outpoint, payout, sat, sweep, vault_key};
@@ -28,6 +28,7 @@ struct Known {
     content: Content,
     ledger: LedgerFacts,
     bound_rates: BTreeMap<u32, u64>,
+    before: Option<Before>,
     inputs: Vec<SpentOutput>,
     own_outputs: Vec<Option<TxOut>>,
     group_keys: BTreeMap<u32, XOnlyPublicKey>,
@@ -64,6 +65,7 @@ fn known() -> Known {
         content,
         ledger,
         bound_rates: BTreeMap::new(),
+        before: None,
         group_keys: BTreeMap::from([(1, group_key())]),
         ended: BTreeSet::new(),
         bounds: FeeBounds::around(2_000),
@@ -94,6 +96,7 @@ impl Known {
             is_final: self.is_final,
             ledger: &self.ledger,
             bound_rates: &self.bound_rates,
+            before: self.before,
             inputs: &self.inputs,
             group_keys: &self.group_keys,
             own_outputs: &self.own_outputs,
@@ -220,6 +223,21 @@ fn nobody_is_tied_to_what_a_bound_transaction_spends_unless_that_is_stuck_for_th
     let mut nobody_is_poor = spike();
     nobody_is_poor.ledger.withdrawals.remove(&1);
     assert_eq!(nobody_is_poor.approve(&nothing()), Err(Refusal::InUse(1)));
+}
+
+// 10 sat/vB are bound, the next block wants 200: a member that proposes 10.001 at every block would hold everybody there.
+#[test]
+fn a_version_that_is_hardly_dearer_is_not_approved_while_what_is_bound_may_still_be_mined() {
+    let version = |rate: u64, newest_waits_for: u32| {
+        let mut known = Known::with(Content { reserve_sat: 600, ..payout(&[1], &[1, 2], 2_000) });
+        known.before = Some(Before { rate, newest_waits_for, oldest_waits_for: newest_waits_for, is_seen: true });
+        known.approve(&nothing())
+    };
+    let early = version(1_999, 0).expect_err("a step of nothing");
+    assert!(early == Refusal::TooSoon { rate: 2_000, bound: 1_999 } && early.may_pass());
+    assert_eq!(version(1_600, 0), Ok(()), "by a quarter");
+    assert_eq!(version(1_999, 2), Ok(()), "in time");
+    assert!(version(2_000, 9).is_err(), "no node takes it in the place of the other");
 }
 
 #[test]

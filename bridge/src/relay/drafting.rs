@@ -54,11 +54,18 @@ impl InUse {
     #[must_use]
     pub fn by_bound(ledger: &LedgerView, bitcoin: Option<&BitcoinView>) -> Self {
         let mut in_use = Self::default();
-        let is_hopeless = |entry: &&Entry| bitcoin.is_some_and(|bitcoin| lacks_an_input(ledger, bitcoin, entry));
-        let may_confirm = ledger.entries.values().filter(|entry| ledger.may_confirm(entry) && !is_hopeless(entry));
-        may_confirm.for_each(|entry| in_use.add(&entry.content));
+        by_bound(ledger, bitcoin).for_each(|(_, entry)| in_use.add(&entry.content));
         in_use
     }
+}
+
+/// The bound vault transactions that may still confirm, by the ledger and by its own bitcoind.
+pub fn by_bound<'a>(
+    ledger: &'a LedgerView,
+    bitcoin: Option<&'a BitcoinView>,
+) -> impl Iterator<Item = (&'a u32, &'a Entry)> {
+    let is_hopeless = move |entry: &Entry| bitcoin.is_some_and(|bitcoin| lacks_an_input(ledger, bitcoin, entry));
+    ledger.entries.iter().filter(move |(_, entry)| ledger.may_confirm(entry) && !is_hopeless(entry))
 }
 
 /// Whether something else spends one of its inputs in the best chain, or the block of one of its deposits has left that; or its own mempool has something else that spends

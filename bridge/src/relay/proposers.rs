@@ -80,11 +80,27 @@ impl Proposers {
     #[must_use]
     pub fn in_use(&self, ledger: &LedgerView) -> InUse {
         let mut in_use = InUse::default();
-        let now_s = ledger.head.time_s;
-        let is_waited_for =
-            |proposal: &&Proposal| is_fresh(proposal, now_s) && is_over(&self.failed, proposal.member, now_s);
-        ledger.proposals.values().filter(is_waited_for).for_each(|proposal| in_use.add(&proposal.content));
+        self.waited_for(ledger).for_each(|proposal| in_use.add(&proposal.content));
         in_use
+    }
+
+    /// Whether an open proposal spends the same at no lower rate: a cheaper one keeps nobody from a version.
+    #[must_use]
+    pub fn has_as_good(&self, content: &Content, ledger: &LedgerView) -> bool {
+        let is_as_good = |proposal: &Proposal| {
+            let mut same = InUse::default();
+            same.add(&proposal.content);
+            same.overlaps(content) && proposal.content.rate >= content.rate
+        };
+        self.waited_for(ledger).any(is_as_good)
+    }
+
+    fn waited_for<'a>(&'a self, ledger: &'a LedgerView) -> impl Iterator<Item = &'a Proposal> {
+        let now_s = ledger.head.time_s;
+        let is_waited_for = move |proposal: &&Proposal| {
+            is_fresh(proposal, now_s) && is_over(&self.failed, proposal.member, now_s) && is_of_use(proposal, ledger)
+        };
+        ledger.proposals.values().filter(is_waited_for)
     }
 
     /// Whether a member's proposals are worth an approval now.
@@ -115,6 +131,14 @@ fn is_wanted(content: &Content, ledger: &LedgerView, bound: &InUse) -> bool {
     content.deposits.iter().any(deposit)
         || content.withdrawals.iter().any(queued)
         || (is_refresh && content.outputs.iter().all(|output| ledger.outputs.contains_key(output)))
+}
+
+/// Whether anything is left of what it was made for: all whom it pays may have changed their minds.
+fn is_of_use(proposal: &Proposal, ledger: &LedgerView) -> bool {
+    let Content { deposits, withdrawals, .. } = &proposal.content;
+    let is_swept = |outpoint| ledger.deposits.get(outpoint).is_some_and(|deposit| !deposit.is_sweepable());
+    (withdrawals.is_empty() || withdrawals.iter().any(|id| ledger.withdrawals.contains_key(id)))
+        && (deposits.is_empty() || !deposits.iter().all(is_swept))
 }
 
 /// Whether it may still be approved and bound in time.

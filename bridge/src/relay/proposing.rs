@@ -101,10 +101,9 @@ impl Proposing {
         // It pays the same withdrawals, and may take further outputs that nothing spends.
         let in_use = InUse { withdrawals: BTreeSet::new(), ..InUse::by_bound(ledger, Some(bitcoin)) };
         let facts = ledger_facts(ledger, &in_use)?;
-        let proposed = self.proposers.in_use(ledger);
         let versions = versions::offers(ledger, bitcoin, &self.waiting, duty, (&facts, on));
         let is_new = |offer: &Offer<Action>| match &offer.work {
-            Action::Propose { content, .. } => !proposed.overlaps(content),
+            Action::Propose { content, .. } => !self.proposers.has_as_good(content, ledger),
             _ => false,
         };
         // One that fails lets others have their turn.

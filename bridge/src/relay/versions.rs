@@ -6,6 +6,14 @@
 //!   signed, bitcoind refuses it, and blocks are dearer now                 the same, at once
 //!   bound, and not signed for SIGNED_WITHIN_BLOCKS                         the same, at whatever rate
 //! ```
+//! The newest of several versions counts: it has just been made because the older ones got nowhere. But a member that makes one a little dearer at each block shall not
+//! hold them all far below the rate of the day:
+//! ```text
+//!   the oldest waits for TARGET_BLOCKS, blocks are dearer by a quarter     a version at the present rate
+//!   the oldest waits for twice as long, and blocks are dearer now          the same
+//! ```
+//! And by the same times a member approves another's version, one block earlier ([`Before`]).
+//!
 //! What somebody pays by a child in the mempool counts as its own. A sweep's version leaves out deposits that something else spends in the mempool.
 //!
 //! The oldest first: what spends outputs that are not in the chain waits for those. Never below what was broadcast: no node takes a cheaper
@@ -17,18 +25,17 @@ use bitcoin::{Amount, OutPoint};
 use mainchain::header::Height;
 
 use super::action::{Action, offer};
+use super::drafting::by_bound;
 use super::duty::{Duty, Kind, Offer, Task};
 use super::facts::{BitcoinView, Package};
 use super::places::Place;
 use super::settlement::Rivals;
 use super::view::{Entry, LedgerView};
 use crate::peg::Content;
-use crate::plan::{self, Conditions, Replaced};
+use crate::plan::{self, Before, Conditions, Replaced, TARGET_BLOCKS, is_far};
 use crate::vault_tx::facts::LedgerFacts;
 use crate::vault_tx::layout::vsize;
 
-/// Blocks within which a vault transaction should be in one: its fee was estimated for that.
-pub const TARGET_BLOCKS: u32 = 3;
 /// Blocks within which a bound vault transaction should be signed.
 pub const SIGNED_WITHIN_BLOCKS: u32 = 3;
 /// Refusals by bitcoind in a row after which a vault transaction counts as evicted.
@@ -56,6 +63,34 @@ impl Waiting {
     fn blocks(&self, number: u32, tip: Height) -> u32 {
         self.0.get(&number).map_or(0, |since| tip.saturating_sub(*since))
     }
+
+    /// For how long the one of them waits that waits longest.
+    fn longest(&self, group: &BTreeSet<u32>, tip: Height) -> u32 {
+        group.iter().map(|number| self.blocks(*number, tip)).max().unwrap_or(0)
+    }
+
+    /// What a content would be another version of; none if it is the first over what it spends.
+    #[must_use]
+    pub fn before(&self, content: &Content, ledger: &LedgerView, bitcoin: &BitcoinView) -> Option<Before> {
+        let tip = ledger.light().height;
+        let group: BTreeSet<u32> = by_bound(ledger, Some(bitcoin))
+            .filter(|(_, entry)| overlap(&entry.content, content))
+            .map(|(number, _)| *number)
+            .collect();
+        let waits_for = self.blocks(*group.last()?, tip);
+        let is_seen = |number: &u32| bitcoin.places.get(number).is_some_and(|place| *place != Place::Nowhere);
+        Some(Before {
+            rate: group.iter().map(|number| ledger.entries[number].content.rate).max().unwrap_or(0),
+            newest_waits_for: waits_for,
+            oldest_waits_for: self.longest(&group, tip),
+            is_seen: group.iter().any(is_seen),
+        })
+    }
+}
+
+fn overlap(one: &Content, other: &Content) -> bool {
+    one.deposits.iter().any(|outpoint| other.deposits.contains(outpoint))
+        || one.outputs.iter().any(|output| other.outputs.contains(output))
 }
 
 /// The versions to propose, the oldest first. `facts` are of everything that can be had, whatever is in use.
@@ -101,17 +136,18 @@ fn is_stuck(
     if group.iter().any(|number| matches!(place(number), Some(Place::Block(_)) | None)) {
         return false;
     }
-    // The newest counts: it has just been made because the older ones got nowhere.
     let Some(newest) = group.last() else { return false };
-    let waited = waiting.blocks(*newest, tip);
-    if !ledger.signed.contains_key(newest) && place(newest) == Some(Place::Nowhere) {
-        return waited >= SIGNED_WITHIN_BLOCKS;
+    let (waited, longest) = (waiting.blocks(*newest, tip), waiting.longest(group, tip));
+    let is_signed = ledger.signed.contains_key(newest) || place(newest) != Some(Place::Nowhere);
+    if !is_signed && waited >= SIGNED_WITHIN_BLOCKS {
+        return true;
     }
     let paid = |number: &u32| bitcoin.packages.get(number).map_or(0, Package::rate);
     let dearest = group.iter().map(|number| ledger.entries[number].content.rate.max(paid(number))).max().unwrap_or(0);
     let is_evicted = group.iter().all(|number| place(number) == Some(Place::Nowhere))
         && duty.times_failed(Task::Broadcast(*newest)) >= EVICTED_AFTER;
-    rate > dearest && (is_evicted || waited >= TARGET_BLOCKS)
+    let is_in_vain = (longest >= TARGET_BLOCKS && is_far(rate, dearest)) || (longest >= 2 * TARGET_BLOCKS && is_signed);
+    rate > dearest && (is_evicted || waited >= TARGET_BLOCKS || is_in_vain)
 }
 
 /// Another version of the dearest that may have been broadcast.

@@ -67,12 +67,13 @@ pub struct Seen {
     pub swept: Option<(Height, u32)>,
 }
 
-/// Why there are no coins for the deposit yet.
+/// Why there are no coins for the deposit yet; or, where its coins were made before a reorganisation, why nothing sweeps it.
 pub fn waits(deposit: &Deposit, facts: &Facts<'_>) -> Vec<Wait> {
     match deposit.status {
-        DepositStatus::Proven if deposit.minted_sat.is_none() => of_proven(deposit, facts),
+        DepositStatus::Proven => of_proven(deposit, facts),
+        DepositStatus::Minted if deposit.swept_by.is_none() => of_proven(deposit, facts),
         DepositStatus::Swept => vec![depth(deposit, facts)],
-        DepositStatus::Proven | DepositStatus::Minted | DepositStatus::Gone => Vec::new(),
+        DepositStatus::Minted | DepositStatus::Gone => Vec::new(),
     }
 }
 

@@ -145,8 +145,28 @@ async fn withdrawal(lookout: &mut Lookout<'_>, info: &Info, id: u64, context: &C
 async fn vault(client: &Client, number: u32, context: &Context) -> Result<()> {
     let vault =
         client.vault_transaction(number).await?.ok_or_else(|| eyre!("there is no vault transaction {number}"))?;
-    context.print(&vault, || show_vault(&vault));
+    let replaced = replaced(client, &vault).await?;
+    context.print(&vault, || show_vault(&vault, replaced));
     Ok(())
+}
+
+/// The settled vault transaction that spends what a bound one spends.
+async fn replaced(client: &Client, vault: &VaultTransaction) -> Result<Option<u32>> {
+    if vault.status != VaultStatus::Bound {
+        return Ok(None);
+    }
+    for output in &vault.content.outputs {
+        if let Some(by) = client.vault_transaction(*output).await?.and_then(|output| output.spent_by) {
+            return Ok(Some(by));
+        }
+    }
+    for outpoint in &vault.content.deposits {
+        let found = client.deposit(&outpoint.to_string()).await?.deposits;
+        if let Some(by) = found.first().and_then(|deposit| deposit.swept_by) {
+            return Ok(Some(by));
+        }
+    }
+    Ok(None)
 }
 
 impl Args {
@@ -231,13 +251,16 @@ fn show_awaited(record: &Record, rate: Rate, parameters: &Parameters) {
     );
 }
 
-fn show_vault(vault: &VaultTransaction) {
+fn show_vault(vault: &VaultTransaction, replaced: Option<u32>) {
     let sat = |sat| amount::show(Amount::from_sat(sat));
-    let status = match vault.status {
-        VaultStatus::Bound => "bound: for Bitcoin to confirm",
-        VaultStatus::Settled if vault.confirmations == 0 => "settled in a block that left Bitcoin's best chain",
-        VaultStatus::Settled => "settled",
-        VaultStatus::Void => "void: it can never confirm",
+    let status = match (vault.status, replaced) {
+        (VaultStatus::Bound, Some(by)) => format!("bound, but vault transaction {by} was mined in its place"),
+        (VaultStatus::Bound, None) => "bound: for Bitcoin to confirm".to_owned(),
+        (VaultStatus::Settled, _) if vault.confirmations == 0 => {
+            "settled in a block that left Bitcoin's best chain".to_owned()
+        }
+        (VaultStatus::Settled, _) => "settled".to_owned(),
+        (VaultStatus::Void, _) => "void: it can never confirm".to_owned(),
     };
     let content = &vault.content;
     println!("Vault transaction {}: {status}", vault.number);

@@ -54,7 +54,8 @@ pub async fn progress(lookout: &mut Lookout<'_>, parameters: &Parameters, id: u6
                 Some(version) => mempool::has(lookout.bitcoin.as_ref(), version.txid).await,
                 None => None,
             };
-            waits(&withdrawal, &Facts { outlook: lookout.look().await?, in_mempool })
+            let replaced = replaced(lookout.client, &withdrawal).await?;
+            waits(&withdrawal, &Facts { outlook: lookout.look().await?, in_mempool, replaced })
         }
         WithdrawalStatus::Paid | WithdrawalStatus::Cancelled | WithdrawalStatus::Refunded => Vec::new(),
     };
@@ -62,6 +63,15 @@ pub async fn progress(lookout: &mut Lookout<'_>, parameters: &Parameters, id: u6
         witness.paid(lookout.client, &withdrawal).await?;
     }
     Ok(Some(Progress { withdrawal, waits_for, refundable_from }))
+}
+
+/// What settled spends the output that it is tied to without paying it, and its confirmations.
+async fn replaced(client: &Client, withdrawal: &Withdrawal) -> Result<Option<(u32, u32)>> {
+    let Some(tie) = withdrawal.tie.filter(|_| withdrawal.status == WithdrawalStatus::Tied) else { return Ok(None) };
+    let by = client.vault_transaction(tie).await?.and_then(|output| output.spent_by);
+    let Some(by) = by else { return Ok(None) };
+    let settled = client.vault_transaction(by).await?;
+    Ok(settled.map(|settled| (by, settled.confirmations)))
 }
 
 /// The withdrawal of that number.
@@ -120,7 +130,14 @@ fn news(progress: &Progress) -> (WithdrawalStatus, Vec<Version>, Vec<&'static st
 /// A withdrawal in lines: where it stands, and what it waits for.
 pub fn describe(progress: &Progress) -> Vec<String> {
     let Progress { withdrawal, waits_for, refundable_from } = progress;
-    let mut lines = vec![format!("Withdrawal {}: {}", withdrawal.id, stands(withdrawal))];
+    let stands = match waits_for.as_slice() {
+        [Wait::Replaced { .. }] => {
+            let (value, tie) = (show(Amount::from_sat(withdrawal.amount_sat)), withdrawal.tie.unwrap_or_default());
+            format!("{value} tied to vault output {tie}, which was spent without paying it")
+        }
+        _ => stands(withdrawal),
+    };
+    let mut lines = vec![format!("Withdrawal {}: {stands}", withdrawal.id)];
     lines.extend(waits_for.iter().map(|wait| format!("  waits      {}", wait.advice(withdrawal.id))));
     if withdrawal.status == WithdrawalStatus::Queued {
         let from = time(*refundable_from);
@@ -130,7 +147,8 @@ pub fn describe(progress: &Progress) -> Vec<String> {
         ));
     }
     let others = withdrawal.versions.iter().rev().skip(1).filter(|version| version.status == VaultStatus::Bound);
-    if withdrawal.status == WithdrawalStatus::Tied {
+    let is_replaced = waits_for.iter().any(|wait| matches!(wait, Wait::Replaced { .. }));
+    if withdrawal.status == WithdrawalStatus::Tied && !is_replaced {
         lines.extend(others.map(|version| format!("  or         {}", of_version(withdrawal, version))));
     }
     lines

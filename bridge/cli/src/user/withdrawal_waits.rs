@@ -45,6 +45,8 @@ pub enum Wait {
     Member(WaitedFor),
     /// Nothing that can be seen stops it: the federation's next payout.
     Payout { for_seconds: u64, rate: Rate },
+    /// What it is tied to was spent without it: it is queued again once that is final.
+    Replaced { by: u32, confirmations: u32, final_blocks: u32 },
     /// Bound: Bitcoin has to confirm it. `pays` is its rate, if it is known; `in_mempool` what the user's bitcoind says.
     Bitcoin { txid: Txid, pays: Option<u64>, in_mempool: Option<bool>, rate: Rate },
 }
@@ -54,6 +56,8 @@ pub struct Facts<'a> {
     pub outlook: &'a Outlook,
     /// Whether the newest version is in the mempool of the user's bitcoind.
     pub in_mempool: Option<bool>,
+    /// What settled spends the output that it is tied to, and its confirmations.
+    pub replaced: Option<(u32, u32)>,
 }
 
 /// Why nothing has paid the withdrawal yet.
@@ -131,7 +135,10 @@ pub fn approvals(outlook: &Outlook, is_of_it: impl Fn(&Proposal) -> bool) -> Opt
 }
 
 /// A version that is bound keeps its charge; only the next, dearer one could be better off with a higher maximum, or a fuller reserve.
-fn of_tied(withdrawal: &Withdrawal, Facts { outlook, in_mempool }: &Facts<'_>) -> Vec<Wait> {
+fn of_tied(withdrawal: &Withdrawal, Facts { outlook, in_mempool, replaced }: &Facts<'_>) -> Vec<Wait> {
+    if let Some((by, confirmations)) = *replaced {
+        return vec![Wait::Replaced { by, confirmations, final_blocks: outlook.parameters().final_blocks }];
+    }
     let newest = withdrawal.versions.iter().rev().find(|version| version.status != VaultStatus::Void);
     let pays = newest.and_then(|version| {
         let is_it = |vault: &&Pending| vault.number == version.number;
@@ -172,6 +179,7 @@ impl Wait {
             Self::Approvals { .. } => "approvals",
             Self::Member(_) => "member",
             Self::Payout { .. } => "payout",
+            Self::Replaced { .. } => "replaced",
             Self::Bitcoin { .. } => "bitcoin",
         }
     }
@@ -195,6 +203,9 @@ impl Wait {
                 reserve_lacks("payout", *need_sat, *reserve_sat, *rate)
             ),
             Self::Payout { for_seconds, rate } => next_turn("payout", *for_seconds, *rate),
+            Self::Replaced { by, confirmations, final_blocks } => format!(
+                "vault transaction {by} was mined in the place of what pays it: it is queued again once that is final, {confirmations} of {final_blocks} confirmations (then a higher maximum is of use: causeway raise {id})"
+            ),
             Self::Bitcoin { txid, pays, in_mempool, rate } => on_bitcoin(*txid, *pays, *in_mempool, *rate),
             other => other.of_all(),
         }

@@ -22,6 +22,7 @@ use crate::relay::drafting::{InUse, ledger_facts, spent_outputs};
 use crate::relay::facts::BitcoinView;
 use crate::relay::proposers::Proposers;
 use crate::relay::proposing::conditions;
+use crate::relay::versions::Waiting;
 use crate::relay::view::{LedgerView, Proposal};
 use crate::signing;
 use crate::threshold::KeyShare;
@@ -33,6 +34,7 @@ pub struct Approving<N, B> {
     bitcoind: Arc<B>,
     open: BTreeMap<u64, Open>,
     proposers: Proposers,
+    waiting: Waiting,
     gathering: Gathering<u64>,
     /// Whether what an earlier life left was looked through.
     is_tidy: bool,
@@ -53,13 +55,16 @@ pub fn state_file(proposal: u64) -> String {
 
 impl<N: Node, B: Bitcoind> Approving<N, B> {
     pub fn new(member: Arc<Member<N>>, bitcoind: Arc<B>) -> Self {
-        let (open, proposers, gathering) = (BTreeMap::new(), Proposers::default(), Gathering::new());
-        Self { member, bitcoind, open, proposers, gathering, is_tidy: false }
+        let (open, proposers, waiting) = (BTreeMap::new(), Proposers::default(), Waiting::default());
+        Self { member, bitcoind, open, proposers, waiting, gathering: Gathering::new(), is_tidy: false }
     }
 
-    /// Looks at who proposes what comes to something.
-    pub fn look(&mut self, ledger: &LedgerView) {
+    /// Looks at who proposes what comes to something, and at what waits for how long.
+    pub fn look(&mut self, ledger: &LedgerView, bitcoin: Option<&BitcoinView>) {
         self.proposers.look(ledger, self.member.me);
+        if let Some(bitcoin) = bitcoin {
+            self.waiting.look(ledger, bitcoin);
+        }
     }
 
     /// Takes part in approving a proposal; the posts to send.
@@ -148,7 +153,7 @@ impl<N: Node, B: Bitcoind> Approving<N, B> {
         let Some(open) = self.open.get_mut(&number) else { return false };
         let judged = evidence.and_then(|evidence| {
             promises.have_ended(&evidence.ended);
-            let verdict = verdict(&self.member, number, &evidence, ledger, bitcoin?, promises)?;
+            let verdict = verdict(&self.member, number, &evidence, (ledger, bitcoin?), &self.waiting, promises)?;
             Some((verdict, evidence.own_outputs))
         });
         let Some((verdict, own_outputs)) = judged else {
@@ -202,8 +207,8 @@ fn verdict<N>(
     member: &Member<N>,
     number: u64,
     evidence: &Evidence,
-    ledger: &LedgerView,
-    bitcoin: &BitcoinView,
+    (ledger, bitcoin): (&LedgerView, &BitcoinView),
+    waiting: &Waiting,
     promises: &Promises<N>,
 ) -> Option<Result<(), policy::Refusal>> {
     let proposal = ledger.proposals.get(&number)?;
@@ -224,6 +229,7 @@ fn verdict<N>(
         is_final: proposal.opened_in.number <= ledger.head.number,
         ledger: &facts,
         bound_rates: &in_use.rates,
+        before: waiting.before(&proposal.content, ledger, bitcoin),
         inputs: &inputs,
         group_keys: &ledger.group_keys,
         own_outputs: &own_outputs,

@@ -121,7 +121,7 @@ impl<N: Node, B: Bitcoind> SigningTask<N, B> {
         }
         self.publish();
         let view = self.gatherer.ledger.view();
-        self.approving.look(view);
+        self.approving.look(view, bitcoin.as_deref());
         self.outlook.tell(view, bitcoin.as_deref());
         let parts = parts(view, bitcoin.as_deref());
         let mut failed = Ok(());

@@ -12,7 +12,7 @@ use crate::relay::facts::{BitcoinView, Package};
 use crate::relay::fees::Rates;
 use crate::relay::places::Place;
 use crate::relay::spends::Spend;
-use crate::relay::view::{Deposit, Entry, LedgerView, Withdrawal};
+use crate::relay::view::{Deposit, Entry, LedgerView, Proposal, Withdrawal};
 use crate::signing::Enough;
 
 const SCHEDULE: DutySchedule = DutySchedule { window_s: 30, takeover_ms: 2_000, batch_ms: 0 };
@@ -514,10 +514,50 @@ fn what_waits_for_three_blocks_while_fees_rise_is_replaced_by_a_dearer_version_a
     let theirs = proposal(3, 3, version, relayer.ledger.head.time_s);
     relayer.ledger.proposals = Arc::new(BTreeMap::from([(3 << 8 | 3, theirs)]));
     assert!(!relayer.proposes().contains_key(&Kind::Version));
+    // A hostile one has proposed a cheaper one.
+    let cheap = Content { rate: 3_000, ..relayer.ledger.proposals[&(3 << 8 | 3)].content.clone() };
+    let theirs = proposal(3, 3, cheap, relayer.ledger.head.time_s);
+    relayer.ledger.proposals = Arc::new(BTreeMap::from([(3 << 8 | 3, theirs)]));
+    assert!(relayer.proposes().contains_key(&Kind::Version));
     // And fees that fell again leave it as it is.
     relayer.ledger.proposals = Arc::default();
     relayer.bitcoin.rates = Some(Rates { now: 1_500, usual: 2_000 });
     assert!(!relayer.proposes().contains_key(&Kind::Version));
+}
+
+/// After how many blocks a version is proposed at 20 sat/vB, while a hostile member makes one at each block, from this rate on each a little dearer than the last.
+fn blocks_until_proposed(first_rate: u64) -> u32 {
+    let mut relayer = Relayer::with_deposits([1]);
+    relayer.bitcoin.rates = Some(Rates { now: 20_000, usual: 2_000 });
+    for blocks in 0..20 {
+        relayer.bound(
+            2 + blocks,
+            content(first_rate + 100 * u64::from(blocks), &[outpoint(1)], &[], &[]),
+            Place::Mempool,
+        );
+        relayer.ledger.info = example::info(TIP + blocks);
+        if relayer.proposes().get(&Kind::Version).is_some_and(|version| version.rate >= 20_000) {
+            return blocks;
+        }
+    }
+    panic!("it is held below the rate of the day");
+}
+
+#[test]
+fn a_member_that_makes_a_little_dearer_version_at_every_block_holds_nobody_below_the_rate_of_the_day() {
+    assert_eq!(blocks_until_proposed(6_000), 3);
+    assert_eq!(blocks_until_proposed(17_000), 6);
+}
+
+// withdrawal 1 is queued, proposed by another member over the only output, and cancelled
+#[test]
+fn a_proposal_that_pays_nobody_any_more_keeps_no_output_from_others() {
+    let mut relayer = Relayer::new();
+    relayer.withdrawals().insert(2, withdrawal(5_000));
+    let outputs: Vec<u32> = relayer.ledger.outputs.keys().copied().collect();
+    let theirs = Proposal { enough: Enough::Yes, ..proposal(3, 1, content(2_000, &[], &outputs, &[1]), 0) };
+    relayer.ledger.proposals = Arc::new(BTreeMap::from([(3 << 8 | 1, theirs)]));
+    assert_eq!(relayer.proposes_in_time()[&Kind::Payout].withdrawals, [2]);
 }
 
 // estimate 2 -> 20 sat/vB; somebody pays for the sweep by a child

@@ -204,3 +204,13 @@ fn reasons_are_frozen_in_json() {
     let tagged = json.as_array().expect("a list").iter().map(|reason| reason["reason"].as_str());
     assert!(tagged.eq(all.iter().map(|wait| Some(wait.name()))));
 }
+
+#[test]
+fn a_minted_deposit_that_a_reorganisation_left_unswept_says_what_sweeps_it_again() {
+    let mut outlook = outlook();
+    let (swept, _) = bound(&mut outlook);
+    let minted = Deposit { status: DepositStatus::Minted, minted_sat: Some(999_000), confirmations: 0, ..swept };
+    assert_eq!(names(&told(&minted, &outlook)), ["blockLeft", "bitcoin"]);
+    let whole = Deposit { swept_by: Some(3), confirmations: 9, ..minted };
+    assert_eq!(told(&whole, &outlook), []);
+}

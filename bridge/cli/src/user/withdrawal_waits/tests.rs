@@ -27,7 +27,7 @@ fn tied(outlook: &mut Outlook) -> Withdrawal {
 }
 
 fn told(withdrawal: &Withdrawal, outlook: &Outlook) -> Vec<Wait> {
-    waits(withdrawal, &Facts { outlook, in_mempool: None })
+    waits(withdrawal, &Facts { outlook, in_mempool: None, replaced: None })
 }
 
 fn names(withdrawal: &Withdrawal, outlook: &Outlook) -> Vec<&'static str> {
@@ -53,6 +53,15 @@ fn a_withdrawal_that_nothing_stops_waits_for_the_next_payout_and_after_a_minute_
     assert_eq!(wait[0].advice(7), "for the federation's next payout");
     let old = advice(&Withdrawal { asked_at: NOW - 600, ..withdrawal() }, &outlook());
     assert!(old.contains("waited 10m") && old.contains("2 sat/vB (your bitcoind's estimate)"), "{old}");
+}
+
+#[test]
+fn whoever_was_left_out_of_the_version_that_was_mined_is_told_so_and_until_when() {
+    let mut outlook = outlook();
+    let withdrawal = tied(&mut outlook);
+    let wait = waits(&withdrawal, &Facts { outlook: &outlook, in_mempool: Some(false), replaced: Some((3, 4)) });
+    assert_eq!(wait, [Wait::Replaced { by: 3, confirmations: 4, final_blocks: outlook.parameters().final_blocks }]);
+    assert!(wait[0].advice(7).starts_with("vault transaction 3 was mined in the place of what pays it"), "{wait:?}");
 }
 
 #[test]
@@ -176,7 +185,7 @@ fn a_tied_one_that_a_spike_overtook_says_what_its_next_version_lacks() {
 fn a_version_that_ones_own_bitcoind_does_not_have_is_being_signed_or_was_dropped() {
     let mut outlook = outlook();
     let tied = tied(&mut outlook);
-    let said = waits(&tied, &Facts { outlook: &outlook, in_mempool: Some(false) })[0].advice(7);
+    let said = waits(&tied, &Facts { outlook: &outlook, in_mempool: Some(false), replaced: None })[0].advice(7);
     assert!(said.contains("Your bitcoind does not have it"), "{said}");
 }
 
@@ -197,6 +206,7 @@ fn reasons_are_frozen_in_json() {
         Wait::Approvals { proposal: 1, approved_by: vec![2], threshold: 3, for_seconds: 4 },
         Wait::Member(member),
         Wait::Payout { for_seconds: 1, rate },
+        Wait::Replaced { by: 1, confirmations: 2, final_blocks: 3 },
         Wait::Bitcoin { txid: txid(1), pays: Some(1), in_mempool: None, rate },
     ];
     let rate = serde_json::json!({ "satPerKvb": 2_000, "toldBy": "bitcoind" });
@@ -212,6 +222,7 @@ fn reasons_are_frozen_in_json() {
         { "reason": "approvals", "proposal": 1, "approvedBy": [2], "threshold": 3, "forSeconds": 4 },
         { "reason": "member", "member": 3, "name": "carol", "what": "late" },
         { "reason": "payout", "forSeconds": 1, "rate": rate },
+        { "reason": "replaced", "by": 1, "confirmations": 2, "finalBlocks": 3 },
         { "reason": "bitcoin", "txid": txid(1), "pays": 1, "inMempool": null, "rate": rate }
     ]);
     assert_eq!(serde_json::to_value(&all).expect("numbers"), json);

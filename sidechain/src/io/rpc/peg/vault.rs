@@ -1,7 +1,8 @@
 //! `peg_getVault`: what the vault has to spend, and what waits for Bitcoin. One answer of one block, so that whoever asks why nothing is paid need not
 //! put it together from many.
 
-use api::peg::{self, VaultStatus};
+use alloy_primitives::B256;
+use api::peg::{self, OutputStatus, VaultStatus};
 use bitcoin::Txid;
 use bitcoin::hashes::Hash as _;
 
@@ -51,7 +52,7 @@ fn outputs(contracts: &PegContracts<'_, NodeStore>, count: u32) -> error::Result
     newest.iter().map(output).collect()
 }
 
-/// None: it is settled or void, or was bound before this node's history begins.
+/// None: it is settled or void, another one took its place, or it was bound before this node's history begins.
 fn pending(
     context: &Context,
     contracts: &PegContracts<'_, NodeStore>,
@@ -64,12 +65,33 @@ fn pending(
     }
     let event = bound_in(context.chain(), number, contracts.header.number, stop).map_err(error::simulate)?;
     let Some((block, event)) = event else { return Ok(None) };
+    let content: peg::Content = event.content.into();
+    if is_spent_by_another(contracts, &content)? {
+        return Ok(None);
+    }
     let header = context.chain().header(block).map_err(|error| error::store(&error))?;
     Ok(Some(peg::Pending {
         number,
         txid: Txid::from_byte_array(made.txid.0),
         bound_at: header.map_or(0, |header| header.timestamp),
         change_sat: made.changeSat,
-        content: event.content.into(),
+        content,
     }))
+}
+
+/// Whether something that settled spends one of its inputs, so that it confirms only if that leaves the best chain.
+fn is_spent_by_another(contracts: &PegContracts<'_, NodeStore>, content: &peg::Content) -> error::Result<bool> {
+    for output in &content.outputs {
+        let made = contracts.vault_transaction(*output).map_err(error::simulate)?;
+        if ![OutputStatus::Pending as u8, OutputStatus::Live as u8].contains(&made.output) {
+            return Ok(true);
+        }
+    }
+    for outpoint in &content.deposits {
+        let txid = B256::from(outpoint.txid.to_byte_array());
+        if contracts.deposit(txid, outpoint.vout).map_err(error::simulate)?.sweptBy != 0 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
