@@ -290,8 +290,10 @@ fn a_member_that_makes_a_little_dearer_version_at_every_block_holds_no_payout_be
         for _ in 0..6 {
             let before = newest(&world);
             hostile += u32::from((20_000..30_000).contains(&before.rate));
-            let content = vault::IVault::Content { rate, ..before };
-            world.sidechain.send_free(&member, &Call::new(VAULT, &Vault::proposeCall { network, place: 3, content }));
+            // What a lone payout costs besides its own output.
+            let content = vault::IVault::Content { rate, reserveSat: rate * 130 / 1_000, ..before };
+            let propose = Call::new(VAULT, &Vault::proposeCall { network, place: 3, content });
+            assert!(world.sidechain.send_free(&member, &propose), "it may propose");
             rate += 100;
             world.bitcoin.mine(1);
             world.pass(Duration::from_secs(20)).await;
