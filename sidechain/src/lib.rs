@@ -12,6 +12,7 @@
 //!   genesis     the file that all operators agree on, and the first block
 //!   chain       joins them: propose, verify, finalize, read
 //!   peg         the bridge, as the chain has it
+//!   light_node  a node that keeps what it was asked for, and believes nobody
 //!   mempool     transactions that wait for a block
 //!   rate        how much of something may happen in a time
 //!   origins     which pages may ask from a browser
@@ -29,6 +30,7 @@ pub mod chain;
 pub mod clocks;
 pub mod execution;
 pub mod genesis;
+pub mod light_node;
 pub mod limits;
 pub mod mempool;
 pub mod origins;

@@ -73,6 +73,17 @@ pub enum SimulateError {
     Store(#[from] StoreError),
 }
 
+impl From<BlockError> for SimulateError {
+    fn from(error: BlockError) -> Self {
+        match error {
+            BlockError::Store(error) => error.into(),
+            BlockError::Stopped => Self::Stopped,
+            BlockError::Transaction { error, .. } => Self::Invalid(error),
+            error => Self::Invalid(InclusionError::Invalid(error.to_string())),
+        }
+    }
+}
+
 /// Why logs are not answered.
 #[derive(Debug, thiserror::Error)]
 pub enum LogsError {

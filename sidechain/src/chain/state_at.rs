@@ -11,7 +11,7 @@ use alloy_trie::KECCAK_EMPTY;
 use super::{error::SimulateError, open::Chain, recent::RecentHashes};
 use crate::{
     block::Transaction,
-    execution::{self, BlockError, Call, InclusionError, Outcome, Stop, child_header},
+    execution::{self, Call, Outcome, Stop, child_header},
     limits::MAX_TRANSACTION_GAS,
     state::{
         Account, AccountNodes, StateReader, StorageNodes, Working, slot_hash,
@@ -79,7 +79,7 @@ impl<S: Store> Chain<S> {
         let state = self.state_at(number)?;
         let header = self.header(number)?.ok_or(SimulateError::UnknownBlock { number, head: self.head().number })?;
         let outcome = execution::simulate(&self.rules, &header, Working::new(&state, &self.codes), call, stop);
-        outcome.map_err(simulate_error)
+        outcome.map_err(SimulateError::from)
     }
 
     /// A gas limit with which a call succeeds, at most 1.5 % above the smallest.
@@ -139,7 +139,7 @@ impl<S: Store> Chain<S> {
         };
         let header = child_header(&self.rules, &head, hash, head.timestamp, Address::ZERO);
         execution::try_free(&self.rules, &header, Working::new(&view, &self.codes), transaction, stop)
-            .map_err(simulate_error)
+            .map_err(SimulateError::from)
     }
 }
 
@@ -248,14 +248,5 @@ impl<S: Store> StateAt<'_, S> {
                 return node.finish(now);
             }
         }
-    }
-}
-
-fn simulate_error(error: BlockError) -> SimulateError {
-    match error {
-        BlockError::Store(error) => error.into(),
-        BlockError::Stopped => SimulateError::Stopped,
-        BlockError::Transaction { error, .. } => SimulateError::Invalid(error),
-        error => SimulateError::Invalid(InclusionError::Invalid(error.to_string())),
     }
 }

@@ -14,7 +14,8 @@ pub(super) fn record_parent<R: StateReader>(working: &mut Working<'_, R>, header
     working.set_storage(BLOCK_HASH_HISTORY, slot(parent), header.parent_hash.into())
 }
 
-fn slot(number: u64) -> U256 {
+/// Where the hash of a block is kept, for as many blocks as the window has.
+pub fn slot(number: u64) -> U256 {
     U256::from(number % BLOCK_HASH_WINDOW)
 }
 

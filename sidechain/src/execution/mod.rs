@@ -31,6 +31,7 @@ pub use call::{Call, construct, simulate, try_free};
 pub use error::{BlockError, InclusionError};
 pub use free_calls::FREE_CONTRACTS;
 pub use header::{child_header, compare};
+pub use history::slot as history_slot;
 pub use outcome::Outcome;
 pub use precompiles::{POINT_EVALUATION_GAS, warm_up};
 pub use rules::{Rules, check_free};

@@ -7,6 +7,7 @@ pub mod db;
 pub mod follower;
 mod gossip;
 pub mod keys;
+pub mod light_node;
 pub mod node;
 pub mod node_state;
 mod registrar;

@@ -10,14 +10,68 @@ use contracts::{
 
 use crate::block::Header;
 use crate::chain::{Chain, SimulateError};
-use crate::execution::{Call, InclusionError, Stop};
+use crate::execution::{Call, InclusionError, Outcome, Stop};
 use crate::state::StateReader;
-use crate::state::store::Store;
+use crate::state::store::{Store, StoreError};
+
+/// Where calls are tried, and state is read: a chain, or what was proven of one.
+pub trait States {
+    /// Tries a call on the state after the block of `header`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Chain::simulate`].
+    fn simulate(&self, header: &Header, call: &Call, stop: &Stop) -> Result<Outcome, SimulateError>;
+
+    /// The balance of an account after the block of `header`, and slots of its storage.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Chain::state_at`].
+    fn read<const N: usize>(
+        &self,
+        header: &Header,
+        address: Address,
+        slots: [U256; N],
+    ) -> Result<(U256, [U256; N]), SimulateError>;
+}
+
+impl<S: Store> States for Chain<S> {
+    fn simulate(&self, header: &Header, call: &Call, stop: &Stop) -> Result<Outcome, SimulateError> {
+        Self::simulate(self, header.number, call, stop)
+    }
+
+    fn read<const N: usize>(
+        &self,
+        header: &Header,
+        address: Address,
+        slots: [U256; N],
+    ) -> Result<(U256, [U256; N]), SimulateError> {
+        Ok(read(&self.state_at(header.number)?, address, slots)?)
+    }
+}
+
+/// The balance of an account, and slots of its storage.
+///
+/// # Errors
+///
+/// When the store fails.
+pub fn read<const N: usize>(
+    state: &impl StateReader,
+    address: Address,
+    slots: [U256; N],
+) -> Result<(U256, [U256; N]), StoreError> {
+    let mut values = [U256::ZERO; N];
+    for (value, slot) in values.iter_mut().zip(slots) {
+        *value = state.storage(address, slot)?;
+    }
+    Ok((state.account(address)?.map_or(U256::ZERO, |account| account.balance), values))
+}
 
 /// The contracts at one block. Every method fails only when the store does, when the state of the block was pruned meanwhile, or when it is
 /// stopped.
-pub struct PegContracts<'a, S> {
-    chain: &'a Chain<S>,
+pub struct PegContracts<'a, C> {
+    chain: &'a C,
     stop: &'a Stop,
     /// Header of the block whose state is read.
     pub header: Header,
@@ -32,10 +86,17 @@ pub struct Balances {
     pub supply_sat: u64,
 }
 
-impl<'a, S: Store> PegContracts<'a, S> {
+impl<'a, S: Store> PegContracts<'a, Chain<S>> {
     /// The contracts at the head, asked until whoever waits for it stops that.
     pub fn at_head(chain: &'a Chain<S>, stop: &'a Stop) -> Self {
-        Self { chain, stop, header: chain.head() }
+        Self::at(chain, chain.head(), stop)
+    }
+}
+
+impl<'a, C: States> PegContracts<'a, C> {
+    /// The contracts at a block.
+    pub fn at(chain: &'a C, header: Header, stop: &'a Stop) -> Self {
+        Self { chain, stop, header }
     }
 
     /// Books and supply, read from the Bridge's storage and balance.
@@ -44,10 +105,8 @@ impl<'a, S: Store> PegContracts<'a, S> {
     ///
     /// Those of the type.
     pub fn balances(&self) -> Result<Balances, SimulateError> {
-        let state = self.chain.state_at(self.header.number)?;
-        let [first, second] = Books::slots();
-        let books = Books::from_slots([state.storage(BRIDGE, first)?, state.storage(BRIDGE, second)?]);
-        let balance = state.account(BRIDGE)?.map_or(U256::ZERO, |account| account.balance);
+        let (balance, slots) = self.chain.read(&self.header, BRIDGE, Books::slots())?;
+        let books = Books::from_slots(slots);
         let supply_wei = GENESIS_COINS_WEI.saturating_sub(balance);
         // Rounded up: a fraction of a satoshi outside is covered by a whole one.
         let supply_sat = supply_wei.div_ceil(U256::from(WEI_PER_SAT));
@@ -221,14 +280,14 @@ impl<'a, S: Store> PegContracts<'a, S> {
         if hash.is_zero() || hash[..8] != head[..] { Ok(0) } else { self.confirmations(hash) }
     }
 
-    fn ask<C: SolCall>(&self, to: Address, call: C) -> Result<C::Return, SimulateError> {
+    fn ask<Q: SolCall>(&self, to: Address, call: Q) -> Result<Q::Return, SimulateError> {
         let call = Call { to: TxKind::Call(to), input: Bytes::from(call.abi_encode()), ..Call::default() };
-        let outcome = self.chain.simulate(self.header.number, &call, self.stop)?;
+        let outcome = self.chain.simulate(&self.header, &call, self.stop)?;
         if !outcome.success {
             return Err(SimulateError::Failed(Box::new(outcome)));
         }
-        C::abi_decode_returns(&outcome.output).map_err(|error| {
-            InclusionError::Invalid(format!("contract {to} answers {} with {error}", C::SIGNATURE)).into()
+        Q::abi_decode_returns(&outcome.output).map_err(|error| {
+            InclusionError::Invalid(format!("contract {to} answers {} with {error}", Q::SIGNATURE)).into()
         })
     }
 }

@@ -2,8 +2,14 @@
 
 mod contracts;
 mod events;
+mod info;
+mod ledger;
+mod quote;
 mod registration;
 
-pub use contracts::{Balances, PegContracts};
+pub use contracts::{Balances, PegContracts, States, read};
 pub use events::{DepositPage, MAX_DEPOSITS, MAX_VERSIONS, bound, bound_in, deposits_to, paid_key, ties};
+pub use info::info;
+pub use ledger::{Deposits, output_status, some, txid, vault_status, withdrawal};
+pub use quote::{USUAL_LENGTH, at_rate, check_length, check_rate};
 pub use registration::{RegisterError, check_registration, is_done, payment, proven, registration};

@@ -48,6 +48,24 @@ pub trait StateReader: Send + Sync {
         decode_account(&row).map(Some)
     }
 
+    /// As [`StateReader::account_by_hash`], for readers that ask elsewhere by the address; `hash` is its hash.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    fn account_at(&self, _address: Address, hash: B256) -> Result<Option<Account>, StoreError> {
+        self.account_by_hash(hash)
+    }
+
+    /// As [`StateReader::storage_by_hash`], for readers that ask elsewhere by the address; `hash` is its hash.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    fn storage_at(&self, _address: Address, hash: B256, slot: U256) -> Result<U256, StoreError> {
+        self.storage_by_hash(hash, slot)
+    }
+
     /// The value of a storage slot; zero when never written.
     ///
     /// # Errors

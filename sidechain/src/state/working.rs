@@ -187,7 +187,7 @@ impl<'a, R: StateReader> Working<'a, R> {
         // Two look-ups where the borrow checker would like one: the entry API would need the read before the check.
         if !self.accounts.contains_key(&address) {
             let hash = keccak256(address);
-            let before = self.reader.account_by_hash(hash)?;
+            let before = self.reader.account_at(address, hash)?;
             let now = before.map(|account| Info {
                 nonce: account.nonce,
                 balance: account.balance,
@@ -269,7 +269,7 @@ impl<R: StateReader> Database for Working<'_, R> {
         }
         // An account that did not exist, or had no storage, has zeroes only.
         let value = match entry.before {
-            Some(account) if account.storage_root != EMPTY_ROOT_HASH => reader.storage_by_hash(entry.hash, slot)?,
+            Some(account) if account.storage_root != EMPTY_ROOT_HASH => reader.storage_at(address, entry.hash, slot)?,
             _ => U256::ZERO,
         };
         entry.slots.insert(slot, SlotEntry::unchanged(value));

@@ -171,7 +171,7 @@ impl Auditor {
         let genesis = read_genesis(&args.genesis)?;
         let deposit_confirmations = genesis.bridge.final_blocks.saturating_add(MINTING_BLOCKS);
         Ok(Self {
-            client: args.sidechain.client()?,
+            client: args.sidechain.client(Some(&genesis))?,
             bitcoin: args.bitcoin.connect(genesis.bitcoin.network).await?,
             validators: genesis.validators()?,
             genesis: genesis.build()?.hash,

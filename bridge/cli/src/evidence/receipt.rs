@@ -77,7 +77,7 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
     let genesis = read_genesis(&args.genesis)?;
     let (id, validators) = (genesis.build()?.hash, genesis.validators()?);
     context.block_on(async {
-        let client = args.sidechain.client()?;
+        let client = args.sidechain.client(Some(&genesis))?;
         let bitcoin = args.bitcoin.connect(genesis.bitcoin.network).await?;
         let about = match args.id {
             Id::Withdrawal(id) => withdrawal(&client, &bitcoin, id).await?,

@@ -104,8 +104,8 @@ impl NetworkArgs {
     }
 
     async fn reach(&self, named: Option<Named>) -> Result<KnownNetwork> {
-        let (client, info) = self.sidechain.connect().await?;
         let home = self.home.folder()?;
+        let (client, info) = self.sidechain.connect(named.as_ref().map(|named| &named.genesis), &home).await?;
         let network = match named {
             Some(named) => {
                 let id = named.genesis.build()?.hash;
@@ -289,7 +289,7 @@ mod tests {
     fn a_network_that_was_named_goes_before_the_development_network_of_this_machine() {
         let home = tempfile::tempdir().expect("a temporary folder");
         let home = home.path();
-        let sidechain = SidechainArgs { rpc: "http://127.0.0.1:1".into() };
+        let sidechain = SidechainArgs { rpc: "http://127.0.0.1:1".into(), own_node: false };
         let named = |genesis: Option<&str>| {
             let home_args = HomeArgs { home: Some(home.to_owned()) };
             let args = NetworkArgs {

@@ -7,6 +7,7 @@ use super::deposit_record::Records;
 use super::registration::register;
 use crate::context::Context;
 use crate::options::home::HomeArgs;
+use crate::options::network::kept_genesis;
 use crate::options::sidechain::SidechainArgs;
 
 /// Tell the federation again of a deposit address of yours
@@ -37,8 +38,10 @@ struct Registered<'a> {
 ///
 /// There is no record of the address, or the node does not take it.
 pub fn run(args: Args, context: &Context) -> Result<()> {
-    let record = Records::in_home(&args.home.folder()?).find(&args.address)?;
-    context.block_on(async { register(&args.sidechain.client()?, &record).await })?;
+    let home = args.home.folder()?;
+    let record = Records::in_home(&home).find(&args.address)?;
+    let genesis = kept_genesis(&home)?;
+    context.block_on(async { register(&args.sidechain.client(genesis.as_ref())?, &record).await })?;
     context.print(&Registered { address: &record.address }, || println!("{} is registered", record.address));
     Ok(())
 }

@@ -10,6 +10,7 @@ use bridge::peg::{
 };
 use eyre::{Result, bail, eyre};
 use serde::Serialize;
+use sidechain::genesis::Genesis;
 
 use crate::context::Context;
 use crate::evidence::witness::Witness;
@@ -109,9 +110,11 @@ impl FromStr for Id {
 /// There is nothing of that number, or the node does not answer.
 pub fn run(args: Args, context: &Context) -> Result<()> {
     context.block_on(async {
-        let (client, info) = args.sidechain.connect().await?;
+        let home = args.home.folder()?;
+        let kept = kept_genesis(&home)?;
+        let (client, info) = args.sidechain.connect(kept.as_ref(), &home).await?;
         let bitcoin = args.bitcoin.if_there(info.bitcoin_network).await;
-        let mut lookout = Lookout::new(&client, bitcoin, args.witness(&info)?);
+        let mut lookout = Lookout::new(&client, bitcoin, witness(kept, &info)?);
         match &args.id {
             None => bridge(&mut lookout, context).await,
             Some(Id::Withdrawal(_) | Id::Vault(_)) if args.prove => bail!("--prove wants the address of a deposit"),
@@ -170,12 +173,6 @@ async fn replaced(client: &Client, vault: &VaultTransaction) -> Result<Option<u3
 }
 
 impl Args {
-    /// By the genesis file that is kept in the home folder, if the node is of that network: then what is done is proven.
-    fn witness(&self, info: &Info) -> Result<Option<Witness>> {
-        let kept = kept_genesis(&self.home.folder()?)?;
-        kept.filter(|genesis| genesis.network_id() == info.network_id).map(|genesis| Witness::of(&genesis)).transpose()
-    }
-
     /// Shows deposits. An address that the user has a record of and the node does not know is registered again.
     async fn deposit(&self, lookout: &mut Lookout<'_>, info: &Info, id: &str, context: &Context) -> Result<()> {
         let client = lookout.client;
@@ -209,6 +206,11 @@ impl Args {
         }
         Ok(())
     }
+}
+
+/// By the genesis file that is kept in the home folder, if the node is of that network: then what is done is proven.
+fn witness(kept: Option<Genesis>, info: &Info) -> Result<Option<Witness>> {
+    kept.filter(|genesis| genesis.network_id() == info.network_id).map(|genesis| Witness::of(&genesis)).transpose()
 }
 
 fn show_deposits(id: &str, shown: &Deposits) {

@@ -13,7 +13,7 @@ mod transaction;
 mod waiting;
 
 pub use account::{Account, BadSecret};
-pub use client::{Block, Client, MAX_DEPOSIT_PAGES};
+pub use client::{Answers, Awaited, Block, Client, MAX_DEPOSIT_PAGES};
 pub use error::Error;
 pub use revert::Revert;
 pub use transaction::{Call, Fees, MAX_GAS, Pending};

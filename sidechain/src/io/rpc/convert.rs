@@ -2,13 +2,16 @@
 
 use alloy_consensus::Transaction as _;
 use alloy_eips::eip4895::Withdrawals;
-use alloy_primitives::{B256, U256};
+use alloy_primitives::{B256, TxKind, U256};
 use alloy_rlp::Encodable;
 use alloy_rpc_types_eth::{Block as RpcBlock, BlockTransactions, Header as RpcHeader, Log as RpcLog};
-use alloy_rpc_types_eth::{Transaction as RpcTransaction, TransactionReceipt};
+use alloy_rpc_types_eth::{Transaction as RpcTransaction, TransactionReceipt, TransactionRequest};
+use serde_json::{Map, Value};
 
+use super::error;
 use crate::block::{Header, Receipt, Transaction};
 use crate::chain::{Finalized, LogEntry, LogFilter, Stored};
+use crate::execution::Call;
 
 pub fn block(stored: &Stored, full: bool) -> RpcBlock {
     let Stored { block, hash, .. } = stored;
@@ -142,4 +145,39 @@ pub fn logs<'a>(finalized: &'a Finalized, filter: &'a LogFilter) -> impl Iterato
     let matching =
         may_match.into_iter().flat_map(move |finalized| finalized.logs(move |_, _, log| filter.matches(log)));
     matching.map(log)
+}
+
+/// A call of at most `max_gas`.
+///
+/// # Errors
+///
+/// Those of the request.
+pub fn call(request: TransactionRequest, max_gas: u64) -> error::Result<Call> {
+    if request.blob_versioned_hashes.is_some() || request.sidecar.is_some() {
+        return Err(error::invalid("blob transactions (type 3) are not supported by this chain"));
+    }
+    let input = request.input.try_into_unique_input().map_err(|error| error::invalid(error.to_string()))?;
+    Ok(Call {
+        from: request.from.unwrap_or_default(),
+        to: request.to.unwrap_or(TxKind::Create),
+        value: request.value.unwrap_or_default(),
+        input: input.unwrap_or_default(),
+        gas: Some(request.gas.unwrap_or(u64::MAX).min(max_gas)),
+        gas_price: request.gas_price.or(request.max_fee_per_gas).unwrap_or_default(),
+        access_list: request.access_list.unwrap_or_default(),
+        authorizations: request.authorization_list.unwrap_or_default(),
+    })
+}
+
+/// State and block overrides, in this order: they would change the answer, so they are not ignored.
+///
+/// # Errors
+///
+/// There are some.
+pub fn refuse_overrides(overrides: [Option<Map<String, Value>>; 2]) -> error::Result<()> {
+    let named = ["state overrides", "block overrides"].into_iter().zip(overrides);
+    match named.into_iter().find(|(_, overrides)| overrides.as_ref().is_some_and(|overrides| !overrides.is_empty())) {
+        Some((name, _)) => Err(error::invalid(format!("{name} are not supported"))),
+        None => Ok(()),
+    }
 }

@@ -72,6 +72,15 @@ pub fn store(error: &StoreError) -> ErrorObjectOwned {
     plain(INTERNAL, "the node cannot read its store")
 }
 
+/// A light node has no proof of what the method answers.
+pub fn unproven(method: &str) -> ErrorObjectOwned {
+    let method: String = method.chars().filter(|c| !c.is_control()).take(64).collect();
+    let message = format!(
+        "a light node does not answer {method}: no proof shows it (or there is no such method). Ask a node that follows the chain (`follow` without `light`)"
+    );
+    plain(METHOD_NOT_FOUND_CODE, message)
+}
+
 pub fn logs(error: LogsError) -> ErrorObjectOwned {
     match error {
         LogsError::Store(error) => store(&error),

@@ -19,9 +19,11 @@
 
 mod connection;
 mod context;
-mod convert;
+/// Ethereum's JSON, for every server of this crate.
+pub(in crate::io) mod convert;
 mod dispatch;
-mod error;
+/// Ethereum's errors, for every server of this crate.
+pub(in crate::io) mod error;
 mod eth;
 mod filters;
 mod health;

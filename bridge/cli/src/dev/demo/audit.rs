@@ -37,7 +37,7 @@ pub async fn check_user(
 pub async fn run_audit(network: &Network, story: &mut Story) -> Result<()> {
     let args = audit::Args {
         genesis: network.status.genesis.clone(),
-        sidechain: SidechainArgs { rpc: network.status.rpc[0].clone() },
+        sidechain: SidechainArgs { rpc: network.status.rpc[0].clone(), own_node: true },
         bitcoin: BitcoinArgs {
             bitcoin: Some(network.status.bitcoin.clone()),
             bitcoin_cookie: Some(network.status.bitcoin_cookie.clone()),

@@ -7,6 +7,8 @@ use eyre::Result;
 use super::channel::shown;
 use super::event::{Event, State};
 use crate::context::Context;
+use crate::options::home::HomeArgs;
+use crate::options::network::kept_genesis;
 use crate::options::sidechain::SidechainArgs;
 
 /// Where a channel stands
@@ -16,6 +18,8 @@ pub struct StatusArgs {
     channel: u64,
     #[command(flatten)]
     sidechain: SidechainArgs,
+    #[command(flatten)]
+    home: HomeArgs,
 }
 
 /// Shows a channel.
@@ -24,7 +28,8 @@ pub struct StatusArgs {
 ///
 /// There is no such channel, or the node does not answer.
 pub async fn status(args: StatusArgs, context: &Context) -> Result<()> {
-    let (client, _) = args.sidechain.connect().await?;
+    let home = args.home.folder()?;
+    let (client, _) = args.sidechain.connect(kept_genesis(&home)?.as_ref(), &home).await?;
     let channel = shown(&client, args.channel).await?;
     let state = match (channel.closed, channel.closableAtBlock) {
         (true, _) => State::Closed,

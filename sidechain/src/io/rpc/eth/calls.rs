@@ -1,12 +1,11 @@
 //! State and what a call would do.
 
 use alloy_eips::{BlockId, BlockNumberOrTag};
-use alloy_primitives::{Address, B256, Bytes, TxKind, U64, U256};
+use alloy_primitives::{Address, B256, Bytes, U64, U256};
 use alloy_rpc_types_eth::{EIP1186AccountProofResponse, EIP1186StorageProof, TransactionRequest};
-use serde_json::{Map, Value};
 
 use super::super::method::{Arguments, Methods, Registered, long, worker};
-use super::super::{context::Context, error};
+use super::super::{context::Context, convert, error};
 use super::block_id::number;
 use crate::chain::{SimulateError, StateAt};
 use crate::execution::Call;
@@ -118,29 +117,11 @@ fn estimate_gas(context: &Context, arguments: &mut Arguments) -> error::Result<U
 
 /// State and block overrides would change the answer, so they are not ignored.
 fn refuse_overrides(arguments: &mut Arguments) -> error::Result<()> {
-    for name in ["state overrides", "block overrides"] {
-        let overrides: Option<Map<String, Value>> = arguments.optional(name)?;
-        if overrides.is_some_and(|overrides| !overrides.is_empty()) {
-            return Err(error::invalid(format!("{name} are not supported")));
-        }
-    }
-    Ok(())
+    let [state, block] = ["state overrides", "block overrides"].map(|name| arguments.optional(name));
+    convert::refuse_overrides([state?, block?])
 }
 
 /// A call of at most the gas that this server tries.
 fn to_call(context: &Context, request: TransactionRequest) -> error::Result<Call> {
-    if request.blob_versioned_hashes.is_some() || request.sidecar.is_some() {
-        return Err(error::invalid("blob transactions (type 3) are not supported by this chain"));
-    }
-    let input = request.input.try_into_unique_input().map_err(|error| error::invalid(error.to_string()))?;
-    Ok(Call {
-        from: request.from.unwrap_or_default(),
-        to: request.to.unwrap_or(TxKind::Create),
-        value: request.value.unwrap_or_default(),
-        input: input.unwrap_or_default(),
-        gas: Some(request.gas.unwrap_or(u64::MAX).min(context.settings.max_call_gas)),
-        gas_price: request.gas_price.or(request.max_fee_per_gas).unwrap_or_default(),
-        access_list: request.access_list.unwrap_or_default(),
-        authorizations: request.authorization_list.unwrap_or_default(),
-    })
+    convert::call(request, context.settings.max_call_gas)
 }

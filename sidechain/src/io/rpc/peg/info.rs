@@ -1,65 +1,12 @@
 //! `peg_getInfo`: what the bridge is, and where it stands.
 
-use api::peg;
-use bitcoin::hashes::Hash;
-use contracts::{Books, IFederation};
-
+use super::super::error;
 use super::super::method::{Methods, Registered, long};
-use super::super::{context::Context, error};
-use crate::block::Header;
-use crate::chain::SimulateError;
-use crate::execution::Stop;
-use crate::peg::{Balances, PegContracts};
+use crate::peg::{PegContracts, info};
 
 pub fn register(methods: &mut Methods) -> Registered {
-    long(methods, "peg_getInfo", |context, arguments| info(context, arguments.stop()).map_err(error::simulate))
-}
-
-fn info(context: &Context, stop: &Stop) -> Result<peg::Info, SimulateError> {
-    let genesis = context.chain().genesis();
-    let contracts = PegContracts::at_head(context.chain(), stop);
-    let (parameters, epoch) = (contracts.parameters()?, contracts.epoch()?);
-    let (tip, height) = contracts.bitcoin_tip()?;
-
-    Ok(peg::Info {
-        chain_id: genesis.chain_id,
-        network_id: context.chain().network_id(),
-        bitcoin_network: context.bitcoin_network(),
-        contracts: peg::Contracts::GENESIS,
-        epoch,
-        group_key: contracts.group_key(epoch)?,
-        vault_key: contracts.vault_key(epoch)?,
-        threshold: contracts.threshold()?,
-        members: members(contracts.members()?),
-        parameters: parameters.into(),
-        bitcoin_tip: peg::BitcoinTip { hash: bitcoin::BlockHash::from_byte_array(tip.0), height },
-        books: books(&contracts.balances()?),
-        head: head(&contracts.header),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
+    long(methods, "peg_getInfo", |context, arguments| {
+        let contracts = PegContracts::at_head(context.chain(), arguments.stop());
+        info(context.chain().genesis(), &contracts).map_err(error::simulate)
     })
-}
-
-fn members(members: Vec<IFederation::Member>) -> Vec<peg::Member> {
-    let numbered = (1..).zip(members);
-    numbered.map(|(index, member)| peg::Member { index, name: member.name, account: member.account }).collect()
-}
-
-fn books(balances: &Balances) -> peg::Books {
-    let Books { vault_sat, owed_sat, unminted_sat, unswept_sat, lost_sat, reserve_sat, unclaimed_sat, covered_sat } =
-        balances.books;
-    peg::Books {
-        vault_sat,
-        owed_sat,
-        unminted_sat,
-        unswept_sat,
-        lost_sat,
-        reserve_sat,
-        unclaimed_sat,
-        covered_sat,
-        supply_sat: balances.supply_sat,
-    }
-}
-
-fn head(header: &Header) -> peg::Head {
-    peg::Head { number: header.number, hash: header.hash_slow(), timestamp: header.timestamp }
 }

@@ -1,12 +1,9 @@
 //! Deposits, withdrawals and vault transactions, as the ledger has them.
 
-use std::collections::BTreeMap;
-
-use alloy_primitives::{B256, FixedBytes};
-use api::peg::{self, DepositStatus, OutputStatus, VaultStatus, WithdrawalStatus};
-use bitcoin::hashes::Hash;
-use bitcoin::{OutPoint, Txid};
-use contracts::{Bridge, IVault, Vault};
+use alloy_primitives::B256;
+use api::peg;
+use bitcoin::OutPoint;
+use contracts::Vault;
 use jsonrpsee::types::ErrorObjectOwned;
 use mainchain::proof::parse_stripped;
 
@@ -15,8 +12,7 @@ use super::super::{context::Context, error};
 use super::address::{address, output_key};
 use crate::chain::LogPlace;
 use crate::execution::Stop;
-use crate::io::NodeStore;
-use crate::peg::{PegContracts, bound, paid_key, ties};
+use crate::peg::{Deposits, PegContracts, bound, output_status, paid_key, some, ties, txid, vault_status};
 
 pub fn register(methods: &mut Methods) -> Registered {
     long(methods, "peg_getDeposit", |context, arguments| {
@@ -41,8 +37,8 @@ pub fn register(methods: &mut Methods) -> Registered {
 }
 
 fn deposit_at(context: &Context, outpoint: OutPoint, stop: &Stop) -> error::Result<peg::DepositReport> {
-    let mut ledger = Deposits::new(context, stop);
-    let found = ledger.get(outpoint)?;
+    let mut ledger = Deposits::new(PegContracts::at_head(context.chain(), stop));
+    let found = ledger.get(outpoint).map_err(error::simulate)?;
     let key = match &found {
         Some(deposit) => {
             let head = ledger.contracts.header.number;
@@ -59,13 +55,13 @@ fn deposits_to(
     from: peg::DepositPlace,
     stop: &Stop,
 ) -> error::Result<peg::DepositReport> {
-    let mut ledger = Deposits::new(context, stop);
+    let mut ledger = Deposits::new(PegContracts::at_head(context.chain(), stop));
     let from = LogPlace { block: from.block, log_index: from.log_index };
     let page = crate::peg::deposits_to(context.chain(), output_key, from, ledger.contracts.header.number, stop);
     let page = page.map_err(error::simulate)?;
     let mut deposits = Vec::with_capacity(page.outpoints.len());
     for outpoint in page.outpoints {
-        deposits.extend(ledger.get(outpoint)?);
+        deposits.extend(ledger.get(outpoint).map_err(error::simulate)?);
     }
     let next = page.next.map(|next| peg::DepositPlace { block: next.block, log_index: next.log_index });
     report(context, Some(output_key), deposits, next)
@@ -90,90 +86,13 @@ fn report(
     })
 }
 
-/// Deposits at one block. Many to one address are often in few blocks of Bitcoin: of each it is asked once how deep it is.
-struct Deposits<'a> {
-    contracts: PegContracts<'a, NodeStore>,
-    confirmations: BTreeMap<(u32, FixedBytes<8>), u32>,
-}
-
-impl<'a> Deposits<'a> {
-    fn new(context: &'a Context, stop: &'a Stop) -> Self {
-        Self { contracts: PegContracts::at_head(context.chain(), stop), confirmations: BTreeMap::new() }
-    }
-
-    /// `None`: there is no such deposit.
-    fn get(&mut self, outpoint: OutPoint) -> error::Result<Option<peg::Deposit>> {
-        let txid = B256::from(outpoint.txid.to_byte_array());
-        let deposit = self.contracts.deposit(txid, outpoint.vout).map_err(error::simulate)?;
-        use DepositStatus::{Gone, Minted, Proven, Swept};
-        let Some(status) = named(deposit.status, [Proven, Swept, Minted, Gone]) else {
-            return Ok(None);
-        };
-        Ok(Some(peg::Deposit {
-            txid: outpoint.txid,
-            vout: outpoint.vout,
-            status,
-            recipient: deposit.recipient,
-            claimant: deposit.claimant,
-            amount_sat: deposit.amountSat,
-            max_fee_sat: deposit.maxFeeSat,
-            minted_sat: deposit.minted.then_some(deposit.mintedSat),
-            bound: deposit.bound,
-            swept_by: some(deposit.sweptBy),
-            height: deposit.height,
-            block_head: deposit.blockHead,
-            confirmations: self.confirmations(deposit.height, deposit.blockHead)?,
-            has_left: deposit.hasLeft,
-            epoch: deposit.epoch,
-        }))
-    }
-
-    fn confirmations(&mut self, height: u32, head: FixedBytes<8>) -> error::Result<u32> {
-        if let Some(known) = self.confirmations.get(&(height, head)) {
-            return Ok(*known);
-        }
-        let got = self.contracts.confirmations_of(height, head).map_err(error::simulate)?;
-        self.confirmations.insert((height, head), got);
-        Ok(got)
-    }
-}
-
 fn withdrawal(context: &Context, id: u64, stop: &Stop) -> error::Result<Option<peg::Withdrawal>> {
     let contracts = PegContracts::at_head(context.chain(), stop);
-    let withdrawal = contracts.withdrawal(id).map_err(error::simulate)?;
-    use WithdrawalStatus::{Cancelled, Paid, Queued, Refunded, Tied};
-    let Some(status) = named(withdrawal.status, [Queued, Tied, Paid, Cancelled, Refunded]) else {
-        return Ok(None);
+    let versions = || {
+        let ties = ties(context.chain(), id, contracts.header.number, stop)?;
+        Ok(ties.iter().map(|tie| (tie.number, tie.chargeSat)).collect())
     };
-    let versions = ties(context.chain(), id, contracts.header.number, stop).map_err(error::simulate)?;
-    let versions = versions.iter().map(|tie| version(&contracts, tie)).collect::<error::Result<Vec<_>>>()?;
-    Ok(Some(peg::Withdrawal {
-        id,
-        status,
-        owner: withdrawal.owner,
-        amount_sat: withdrawal.amountSat,
-        max_fee_sat: withdrawal.maxFeeSat,
-        asked_at: withdrawal.askedAt.to(),
-        // The ledger may still have one that has ended.
-        tie: some(withdrawal.tie).filter(|_| matches!(status, Tied | Paid)),
-        versions: versions.into_iter().flatten().collect(),
-        paid_by: some(withdrawal.paidBy),
-        script: withdrawal.script,
-    }))
-}
-
-fn version(
-    contracts: &PegContracts<'_, NodeStore>,
-    tie: &Bridge::WithdrawalTied,
-) -> error::Result<Option<peg::Version>> {
-    let vault = contracts.vault_transaction(tie.number).map_err(error::simulate)?;
-    let status = vault_status(&vault);
-    Ok(status.map(|status| peg::Version {
-        number: tie.number,
-        txid: txid(vault.txid),
-        status,
-        charge_sat: tie.chargeSat,
-    }))
+    crate::peg::withdrawal(&contracts, id, versions).map_err(error::simulate)
 }
 
 fn vault_transaction(context: &Context, number: u32, stop: &Stop) -> error::Result<Option<peg::VaultTransaction>> {
@@ -223,27 +142,4 @@ fn missing(number: u32, began: u64) -> ErrorObjectOwned {
             "vault transaction {number} was bound before block {began}, with which this node's history begins: ask another node"
         )),
     }
-}
-
-fn vault_status(vault: &IVault::VaultTransaction) -> Option<VaultStatus> {
-    named(vault.status, [VaultStatus::Bound, VaultStatus::Settled, VaultStatus::Void])
-}
-
-fn output_status(status: u8) -> OutputStatus {
-    use OutputStatus::{Gone, Live, None, Pending, Spent, Void};
-    named(status, [Pending, Live, Spent, Gone, Void]).unwrap_or(None)
-}
-
-fn txid(internal: B256) -> Txid {
-    Txid::from_byte_array(internal.0)
-}
-
-/// The contracts' numbers start at 1: 0 is none.
-fn some(number: u32) -> Option<u32> {
-    (number != 0).then_some(number)
-}
-
-/// The name of a status of the contracts; their 0 is "none".
-fn named<T: Copy, const N: usize>(status: u8, names: [T; N]) -> Option<T> {
-    names.get(usize::from(status).checked_sub(1)?).copied()
 }

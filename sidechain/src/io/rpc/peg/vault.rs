@@ -8,6 +8,7 @@ use bitcoin::hashes::Hash as _;
 
 use super::super::method::{Methods, Registered, long};
 use super::super::{context::Context, error};
+use crate::chain::Chain;
 use crate::execution::Stop;
 use crate::io::NodeStore;
 use crate::peg::{PegContracts, bound_in};
@@ -35,7 +36,7 @@ fn vault(context: &Context, stop: &Stop) -> error::Result<peg::Vault> {
     Ok(peg::Vault { outputs, pending, looked_from: count.saturating_sub(OUTPUTS_BACK).saturating_add(1) })
 }
 
-fn outputs(contracts: &PegContracts<'_, NodeStore>, count: u32) -> error::Result<Vec<peg::LiveOutput>> {
+fn outputs(contracts: &PegContracts<'_, Chain<NodeStore>>, count: u32) -> error::Result<Vec<peg::LiveOutput>> {
     let mut numbers = Vec::new();
     let mut after = count.saturating_sub(OUTPUTS_BACK);
     while after < count {
@@ -55,7 +56,7 @@ fn outputs(contracts: &PegContracts<'_, NodeStore>, count: u32) -> error::Result
 /// None: it is settled or void, another one took its place, or it was bound before this node's history begins.
 fn pending(
     context: &Context,
-    contracts: &PegContracts<'_, NodeStore>,
+    contracts: &PegContracts<'_, Chain<NodeStore>>,
     number: u32,
     stop: &Stop,
 ) -> error::Result<Option<peg::Pending>> {
