@@ -39,18 +39,14 @@ impl Sources {
         self.each.iter().map(|node| node.url.as_str()).collect::<Vec<_>>().join(", ")
     }
 
-    /// Whom to ask, first to last: those that are not left out. If all are, then all, those first whose time ends first: a question is
-    /// never refused without one that was asked.
+    /// Whom to ask, in this order, and who is left out: to be asked, those first whose time ends first, when none of the others has an
+    /// answer that holds. So a question is never refused without all having been asked.
     #[must_use]
-    pub fn order(&self, now_ms: u64) -> Vec<usize> {
-        let all = 0..self.each.len();
-        let well: Vec<usize> = all.clone().filter(|index| self.each[*index].left_out_until_ms <= now_ms).collect();
-        if !well.is_empty() {
-            return well;
-        }
-        let mut all: Vec<usize> = all.collect();
-        all.sort_by_key(|index| self.each[*index].left_out_until_ms);
-        all
+    pub fn order(&self, now_ms: u64) -> [Vec<usize>; 2] {
+        let is_well = |index: &usize| self.each[*index].left_out_until_ms <= now_ms;
+        let (well, mut left_out): (Vec<usize>, Vec<usize>) = (0..self.each.len()).partition(is_well);
+        left_out.sort_by_key(|index| self.each[*index].left_out_until_ms);
+        [well, left_out]
     }
 
     /// The node answered, and what it said holds.

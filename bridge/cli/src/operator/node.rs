@@ -23,6 +23,8 @@
 //!
 //! # or a follower:
 //! # follow = "http://node.example:8545"
+//! # light = true                     # keeps headers only, and answers this machine's wallets by proofs; `follow` may name several nodes:
+//! # follow = "http://a.example:8545,http://b.example:8545"
 //!
 //! cache_mib = 256                    # memory for what the database reads
 //!
@@ -48,7 +50,7 @@ use mainchain::Network;
 use serde::{Deserialize, Serialize};
 use sidechain::access::{Access, Prefix};
 use sidechain::chain::Retention;
-use sidechain::io::node::{self, NodeConfig, SyncConfig};
+use sidechain::io::node::{self, LightConfig, NodeConfig, SyncConfig};
 use sidechain::origins::Origins;
 
 use super::bitcoin_time;
@@ -62,11 +64,14 @@ use crate::options::stop::StopArgs;
 /// Run a validator, or a node that only follows
 ///
 /// A validator has a keystore and is listed in the genesis file. A follower has neither: it checks every block and its
-/// finality certificate against the genesis file, so it need not trust the node it follows.
+/// finality certificate against the genesis file, so it need not trust the node it follows. A light node (--light) keeps the newest header
+/// with its certificate only: it starts in seconds, has some kilobytes on disk, and answers the wallets of its machine with what the nodes that
+/// it asks prove. What cannot be proven (logs, subscriptions, traces) it refuses.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   causeway node --config node.toml
   causeway node --genesis genesis.json --data-dir follower --follow http://node.example:8545 --rpc-listen 127.0.0.1:9545
+  causeway node --genesis genesis.json --data-dir light --light --follow http://a.example:8545,http://b.example:8545
 
 node.toml:
   genesis = \"genesis.json\"          # paths are relative to this file
@@ -82,6 +87,7 @@ node.toml:
   # url = \"http://127.0.0.1:8332\"
   # cookie_file = \"/var/lib/bitcoind/.cookie\"
   # follow = \"http://node:8545\"     # or a follower, without keystore and p2p_listen
+  # light = true                    # that keeps headers only, and answers wallets of this machine by proofs
   cache_mib = 256                   # memory for what the database reads
   [retention]                       # numbers of blocks, or \"all\"; may be changed at any start
   state = 50000                     # old state can be read (eth_call); at least 128
@@ -100,9 +106,12 @@ pub struct Args {
     /// Address of the JSON-RPC, HTTP and WebSocket
     #[arg(long, value_name = "ADDRESS:PORT")]
     rpc_listen: Option<SocketAddr>,
-    /// Follow this node without voting
+    /// Follow this node without voting; with --light one or several, with commas between
     #[arg(long, value_name = "URL")]
     follow: Option<String>,
+    /// Keep headers only, and answer wallets of this machine by proofs
+    #[arg(long)]
+    light: bool,
     #[command(flatten)]
     passphrase: PassphraseArgs,
     #[command(flatten)]
@@ -138,6 +147,9 @@ pub struct Config {
     pub peers: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub follow: Option<String>,
+    /// Whether it keeps headers only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub light: bool,
     /// The operator's bitcoind: its best block says whether a validator's clock is grossly wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bitcoind: Option<Bitcoind>,
@@ -257,6 +269,9 @@ impl Config {
     /// Says which of the two kinds of node it is.
     fn check(&self) -> Result<()> {
         self.retention.unwrap_or_default().retention().check().map_err(|reason| eyre!("[retention] {reason}"))?;
+        if self.light {
+            return self.check_light();
+        }
         match (&self.keystore, self.p2p_listen, &self.follow) {
             (Some(_), Some(_), None) | (None, None, Some(_)) => Ok(()),
             (Some(_), None, None) => {
@@ -272,6 +287,27 @@ impl Config {
                 bail!("a follower has no keystore and no p2p_listen: it is `follow`, or these two")
             }
         }
+    }
+}
+
+impl Config {
+    fn check_light(&self) -> Result<()> {
+        if self.keystore.is_some() || self.p2p_listen.is_some() || self.rpc_private_listen.is_some() {
+            bail!(
+                "a light node has no keystore, no p2p_listen and no rpc_private_listen: it is `light` and `follow`, or these"
+            );
+        }
+        if self.follow.is_none() {
+            bail!("a light node asks others: name one or several by `follow`, with commas between");
+        }
+        Ok(())
+    }
+
+    fn light(self) -> Result<LightConfig> {
+        let nodes = self.follow.unwrap_or_default();
+        let nodes = nodes.split(',').map(str::trim).filter(|url| !url.is_empty()).map(str::to_owned).collect();
+        let rpc_origins = Origins::new(self.rpc_origins).wrap_err("rpc_origins in node.toml")?;
+        Ok(LightConfig { data_dir: self.data_dir, rpc_listen: self.rpc_listen, rpc_origins, nodes })
     }
 }
 
@@ -295,6 +331,7 @@ impl Args {
                 p2p_listen: None,
                 peers: BTreeMap::new(),
                 follow: None,
+                light: false,
                 bitcoind: None,
                 cache_mib: None,
                 retention: None,
@@ -309,6 +346,7 @@ impl Args {
         config.data_dir = self.data_dir.clone().unwrap_or(config.data_dir);
         config.rpc_listen = self.rpc_listen.unwrap_or(config.rpc_listen);
         config.follow = self.follow.clone().or(config.follow);
+        config.light |= self.light;
         config.check()?;
         Ok(config)
     }
@@ -322,6 +360,10 @@ impl Args {
 pub fn run(args: Args, _context: &Context) -> Result<()> {
     let config = args.config()?;
     let genesis = read_genesis(&config.genesis)?;
+    if config.light {
+        node::run_light(config.light()?, genesis, args.stop.stopped())?;
+        return Ok(());
+    }
     let keys = match &config.keystore {
         Some(path) => {
             // Read before asking: a file that is not there is no reason to type a passphrase.
@@ -411,6 +453,13 @@ mod tests {
     fn a_node_is_a_validator_or_a_follower() {
         let half = load(&VALIDATOR.replace("p2p_listen = \"0.0.0.0:30301\"\n", "")).expect("readable");
         assert!(half.check().expect_err("half a validator").to_string().contains("p2p_listen"));
+        let light = load(&format!("{VALIDATOR}light = true\n")).expect("readable");
+        assert!(light.check().expect_err("a light validator").to_string().contains("light node has no keystore"));
+        let light = "genesis = \"g.json\"\ndata_dir = \"/data\"\nlight = true\n";
+        assert!(load(light).expect("readable").check().expect_err("asks nobody").to_string().contains("follow"));
+        let light = load(&format!("{light}follow = \"http://a, http://b\"\n")).expect("readable");
+        light.check().expect("a light node");
+        assert_eq!(light.light().expect("good").nodes, ["http://a", "http://b"]);
         let both = load(&format!("{VALIDATOR}follow = \"http://127.0.0.1:1\"\n")).expect("readable");
         assert!(both.check().expect_err("both").to_string().contains("follower"));
     }

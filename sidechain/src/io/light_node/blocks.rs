@@ -96,7 +96,7 @@ impl LightNode {
             Some(raw) if keccak256(&raw) != hash => Err(format!("shows another transaction than {hash}")),
             raw => Ok(raw),
         };
-        let raw = self.upstream.ask("eth_getRawTransactionByHash", vec![json!(hash)], check).await?;
+        let raw = self.upstream.find("eth_getRawTransactionByHash", vec![json!(hash)], check).await?;
         let waiting = raw.and_then(|raw| decode_transaction(&raw, self.rules.chain_id).ok());
         Ok(waiting.map(convert::pending))
     }
@@ -106,7 +106,7 @@ impl LightNode {
     async fn locate(&self, hash: B256) -> Result<Option<(Arc<Stored>, usize, Arc<FinalHeader>)>, Unproven> {
         let mut told = Told::default();
         let mut answered = false;
-        for source in self.upstream.order() {
+        for source in self.upstream.order().concat() {
             match self.located_by(source, hash).await? {
                 Ok(Some(found)) => return Ok(Some(found)),
                 Ok(None) => answered = true,

@@ -152,17 +152,21 @@ impl LightNode {
 
     /// Asks all nodes at once; one that shows what is kept, or newer, is enough.
     async fn ask_for_heads(&self) -> Result<(), Unproven> {
-        let order = self.upstream.order();
-        let answers = join_all(order.iter().map(|index| self.ask_for_head(*index))).await;
         let mut told = Told::default();
-        let mut holds = false;
-        for (index, answer) in order.into_iter().zip(answers) {
-            match answer {
-                Ok(()) => holds = true,
-                Err(fault) => self.upstream.blame(index, fault, &mut told),
+        for order in self.upstream.order() {
+            let answers = join_all(order.iter().map(|index| self.ask_for_head(*index))).await;
+            let mut holds = false;
+            for (index, answer) in order.into_iter().zip(answers) {
+                match answer {
+                    Ok(()) => holds = true,
+                    Err(fault) => self.upstream.blame(index, fault, &mut told),
+                }
+            }
+            if holds {
+                return Ok(());
             }
         }
-        if holds { Ok(()) } else { Err(told.into_error()) }
+        Err(told.into_error())
     }
 
     async fn ask_for_head(&self, index: usize) -> Result<(), Fault> {
@@ -242,7 +246,7 @@ impl LightNode {
         }
         let number = |answer: Value| Ok(answer["number"].as_str().and_then(|text| text.parse::<U64>().ok()));
         let params = vec![json!(hash), json!(false)];
-        let Some(number) = self.upstream.ask("eth_getBlockByHash", params, number).await? else { return Ok(None) };
+        let Some(number) = self.upstream.find("eth_getBlockByHash", params, number).await? else { return Ok(None) };
         let header = self.header_at(number.to()).await?;
         Ok((header.hash == hash).then_some(header))
     }

@@ -48,7 +48,8 @@ impl Upstream {
         self.sources().urls()
     }
 
-    pub(super) fn order(&self) -> Vec<usize> {
+    /// Whom to ask now, and who is left out: [`Sources::order`].
+    pub(super) fn order(&self) -> [Vec<usize>; 2] {
         self.sources().order(now_ms())
     }
 
@@ -60,7 +61,7 @@ impl Upstream {
         check: impl Fn(A) -> Result<T, String>,
     ) -> Result<T, Unproven> {
         let mut told = Told::default();
-        for index in self.order() {
+        for index in self.order().concat() {
             match self.ask_one(index, method, params.clone(), &check).await {
                 Ok(answer) => return Ok(answer),
                 Err(fault) => self.blame(index, fault, &mut told),
@@ -69,19 +70,41 @@ impl Upstream {
         Err(told.into_error())
     }
 
-    /// Hands something to all nodes at once, so that one that keeps it back keeps back nothing. The first answer of one that takes it.
-    pub(super) async fn hand_in(&self, method: &str, params: Vec<Value>) -> Result<Value, Unproven> {
-        let order = self.order();
-        let each = order.iter().map(|index| self.ask_one(*index, method, params.clone(), Ok::<Value, String>));
-        let mut told = Told::default();
-        let mut taken = None;
-        for (index, answer) in order.iter().zip(join_all(each).await) {
-            match answer {
-                Ok(answer) => taken = taken.or(Some(answer)),
-                Err(fault) => self.blame(*index, fault, &mut told),
+    /// The same for what need not be there: none when all who answer know of none, so that one that keeps it back hides nothing.
+    pub(super) async fn find<A: DeserializeOwned, T>(
+        &self,
+        method: &str,
+        params: Vec<Value>,
+        check: impl Fn(A) -> Result<Option<T>, String>,
+    ) -> Result<Option<T>, Unproven> {
+        let (mut told, mut answered) = (Told::default(), false);
+        for index in self.order().concat() {
+            match self.ask_one(index, method, params.clone(), &check).await {
+                Ok(Some(found)) => return Ok(Some(found)),
+                Ok(None) => answered = true,
+                Err(fault) => self.blame(index, fault, &mut told),
             }
         }
-        taken.ok_or_else(|| told.into_error())
+        if answered { Ok(None) } else { Err(told.into_error()) }
+    }
+
+    /// Hands something to all nodes at once, so that one that keeps it back keeps back nothing. The first answer of one that takes it.
+    pub(super) async fn hand_in(&self, method: &str, params: Vec<Value>) -> Result<Value, Unproven> {
+        let mut told = Told::default();
+        for order in self.order() {
+            let each = order.iter().map(|index| self.ask_one(*index, method, params.clone(), Ok::<Value, String>));
+            let mut taken = None;
+            for (index, answer) in order.iter().zip(join_all(each).await) {
+                match answer {
+                    Ok(answer) => taken = taken.or(Some(answer)),
+                    Err(fault) => self.blame(*index, fault, &mut told),
+                }
+            }
+            if let Some(taken) = taken {
+                return Ok(taken);
+            }
+        }
+        Err(told.into_error())
     }
 
     /// The answer of one node, if `check` takes it.

@@ -10,6 +10,7 @@ use crate::{
     io::{
         consensus::{ConsensusError, network::NetworkError},
         follower::FollowError,
+        light_node,
     },
     state::store::StoreError,
 };
@@ -56,6 +57,9 @@ pub enum NodeError {
     /// The followed node is of another network, or its blocks cannot be kept.
     #[error(transparent)]
     Follow(#[from] FollowError),
+    /// What a light node kept cannot be read, or the address of a node is none.
+    #[error(transparent)]
+    Light(#[from] light_node::OpenError),
     /// The copied state cannot be taken: it breaks the block rule, or the disk failed.
     #[error(transparent)]
     Snapshot(#[from] RestoreError),

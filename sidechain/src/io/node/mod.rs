@@ -5,6 +5,7 @@
 //! users -> RPC -> NodeState +                          +-> engine <-> other validators     (a validator)
 //!                           +--> Mempool <-> gossip ---+
 //!                           +--> upstream <--- blocks and their certificates by RPC         (a follower)
+//!          HTTP -> LightNode ----> upstream <--- headers, certificates, proofs by RPC       (a light node)
 //! ```
 //! A validator runs on the engine's runtime, which is tokio underneath, so that its clock and its disk are the engine's too.
 
@@ -16,6 +17,7 @@ mod disk;
 mod error;
 mod far_behind;
 mod follower;
+mod light;
 mod members;
 mod offered;
 mod rejoin;
@@ -29,4 +31,5 @@ mod validator;
 pub(in crate::io) use application::NodeApplication;
 pub use config::{AskBitcoin, NodeConfig, SyncConfig, SyncMode};
 pub use error::NodeError;
+pub use light::{LightConfig, run_light};
 pub use run::run;
