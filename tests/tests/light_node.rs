@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use alloy_primitives::{Address, B256, Bytes, U256};
 use bridge::io::sidechain::{Account, Call, Client, Fees, Pending};
 use bridge::keystore::Keystore;
-use contracts::address::{BRIDGE, FEDERATION};
+use contracts::address::{BRIDGE, FEDERATION, LIGHT_CLIENT};
 use serde_json::{Value, json};
 use sidechain::io::light_node::{LightNode, Unproven, Word, serve};
 use sidechain::origins::Origins;
@@ -18,6 +18,7 @@ use tests::known::{DEVELOPER_0, REGTEST_ADDRESS};
 use tests::lone_node::LoneNode;
 use tests::relay::Relay;
 use tests::user::{PASSPHRASE, QUICK};
+use tests::validators::Validators;
 use tests::waiting::Patience;
 use tokio::runtime::Runtime;
 
@@ -126,6 +127,30 @@ fn it_starts_in_seconds_from_the_genesis_file_and_keeps_less_than_a_megabyte() {
     println!("the first proven balance after {took:?}, {bytes} bytes on disk");
 }
 
+// Four validators, one of which dies; the light node asked that one first.
+#[test]
+fn a_light_node_of_a_real_network_starts_in_seconds_and_goes_on_when_a_node_that_it_asks_dies() {
+    let mut network = Validators::started(4);
+    let urls = format!("{},{}", network.url(0), network.url(1));
+    let start = Instant::now();
+    let light = network.follow_with(&urls, "light = true\n");
+    network.wait("it proves a head", |network| network.head(light) >= 2);
+    let took = start.elapsed();
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    network.post_until_final(0, light, &[light, 2]);
+    network.kill(0);
+    let posted = network.post_until_final(1, light, &[light, 1, 2]);
+    let receipts = [light, 1].map(|node| network.run(network.client(node).receipt(posted.hash)).expect("it answers"));
+    assert_eq!(receipts[0], receipts[1]);
+    let before = network.head(light);
+    assert!(network.stop(light).success(), "{}", network.log(light));
+    let bytes = bytes_in(&network.data(light));
+    assert!((1..1 << 20).contains(&bytes), "{bytes}");
+    network.start(light);
+    network.wait("it goes on", |network| network.head(light) >= before);
+    println!("the first head after {took:?}, {bytes} bytes on disk");
+}
+
 // The same questions to the node and to the light node that asks it. What the head decides is asked for until both had the same.
 #[test]
 fn it_answers_what_the_node_answers() {
@@ -194,8 +219,8 @@ fn each_lie_about_the_state_is_refused_by_name_and_another_node_is_asked() {
             proof["storageProof"][0]["value"] = json!("0x7");
         }
     });
-    let epoch = json!([{ "to": FEDERATION, "input": bytes_of_call(&contracts::Federation::epochCall {}) }]);
-    world.refuses(&slot, "eth_call", epoch, &["does not prove what it says of"]);
+    let tip = json!([{ "to": LIGHT_CLIENT, "input": bytes_of_call(&contracts::BitcoinLightClient::tipCall {}) }]);
+    world.refuses(&slot, "eth_call", tip, &["does not prove what it says of"]);
     world.refuses(&slot, "peg_getLimits", json!([]), &["does not prove what it says of"]);
     world.refuses(&slot, "peg_getInfo", json!([]), &["does not prove what it says of"]);
     let fewer = world.liar("eth_getProof", |_, proof| drop(proof["storageProof"].as_array_mut().and_then(Vec::pop)));

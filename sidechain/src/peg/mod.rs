@@ -6,6 +6,7 @@ mod info;
 mod ledger;
 mod quote;
 mod registration;
+mod vault;
 
 pub use contracts::{Balances, PegContracts, States, read};
 pub use events::{DepositPage, MAX_DEPOSITS, MAX_VERSIONS, bound, bound_in, deposits_to, paid_key, ties};
@@ -13,3 +14,4 @@ pub use info::info;
 pub use ledger::{Deposits, output_status, some, txid, vault_status, withdrawal};
 pub use quote::{USUAL_LENGTH, at_rate, check_length, check_rate};
 pub use registration::{RegisterError, check_registration, is_done, payment, proven, registration};
+pub use vault::{BoundAs, is_content, looked_from, outputs, unsettled, vault_transaction};

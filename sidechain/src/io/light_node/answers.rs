@@ -7,6 +7,7 @@ use alloy_primitives::{Address, B256, Bytes, U64, U256, keccak256};
 use alloy_rpc_types_eth::TransactionRequest;
 use api::peg;
 use bitcoin::OutPoint;
+use contracts::IVault;
 use light::FinalHeader;
 use serde_json::{Value, json};
 
@@ -18,8 +19,8 @@ use crate::io::rpc::{convert, error};
 use crate::light_node::{Missing, View};
 use crate::limits::MAX_TRANSACTION_GAS;
 use crate::peg::{
-    Deposits, MAX_DEPOSITS, MAX_VERSIONS, PegContracts, USUAL_LENGTH, at_rate, check_length, check_rate, info,
-    withdrawal,
+    BoundAs, Deposits, MAX_DEPOSITS, MAX_VERSIONS, PegContracts, USUAL_LENGTH, at_rate, check_length, check_rate, info,
+    is_content, looked_from, outputs, txid, unsettled, vault_status, vault_transaction, withdrawal,
 };
 use crate::state::StateReader as _;
 
@@ -74,6 +75,8 @@ impl LightNode {
             "eth_estimateGas" => self.estimate(passed).await,
             "eth_gasPrice" | "eth_maxPriorityFeePerGas" | "eth_feeHistory" => self.pass_on(method, passed).await,
             "peg_getWithdrawal" if self.word == Word::PassedOn => self.withdrawal(asked).await,
+            "peg_getVaultTransaction" if self.word == Word::PassedOn => self.vault_transaction(asked).await,
+            "peg_getVault" if self.word == Word::PassedOn => self.vault().await,
             "peg_getDeposit" if self.word == Word::PassedOn => self.deposits(asked, passed).await,
             _ if self.word == Word::PassedOn => self.pass_on(method, passed).await,
             _ => Err(error::unproven(method).into()),
@@ -256,6 +259,48 @@ impl LightNode {
         };
         report.deposits = self.run(header, Missing::default(), read).await?.map_err(error::simulate)?;
         Ok(json!(report))
+    }
+}
+
+/// What the ledger has as a hash, and a node has to show.
+impl LightNode {
+    /// Only the amounts of its inputs are a node's word, and with them the fee.
+    async fn vault_transaction(self: &Arc<Self>, asked: &mut Params) -> Answer {
+        let number: u32 = asked.next("number")?;
+        let header = self.head().await?;
+        let made = self.contracts(header.clone(), move |contracts| contracts.vault_transaction(number)).await?;
+        if vault_status(&made).is_none() {
+            return Ok(Value::Null);
+        }
+        let check = |told: Option<peg::VaultTransaction>| {
+            let Some(told) = told else { return Ok(None) };
+            let bound = BoundAs::new(told.content, told.amounts_sat, told.transaction)?;
+            let other = || format!("shows another vault transaction {number} than the ledger has");
+            if bound.is_of(&made) { Ok(Some(bound)) } else { Err(other()) }
+        };
+        let bound = self.upstream.find("peg_getVaultTransaction", vec![json!(number)], check).await?;
+        let hidden = || error::server(format!("no node shows vault transaction {number}, which the ledger has"));
+        let bound = bound.ok_or_else(hidden)?;
+        let read = move |contracts: &PegContracts<'_, View>| vault_transaction(contracts, number, bound.clone());
+        Ok(json!(self.contracts(header, read).await?))
+    }
+
+    /// Of what waits, when it was bound is a node's word. What no node shows the content of is left out, as by a node whose history begins later.
+    async fn vault(self: &Arc<Self>) -> Answer {
+        let told = self.upstream.ask("peg_getVault", vec![], Ok::<peg::Vault, String>).await?.pending;
+        let pending = move |(number, made): (u32, IVault::VaultTransaction)| {
+            let told = told.iter().find(|told| told.number == number && is_content(&made, &told.content))?;
+            let (txid, change_sat) = (txid(made.txid), made.changeSat);
+            Some(peg::Pending { number, txid, bound_at: told.bound_at, change_sat, content: told.content.clone() })
+        };
+        let read = move |contracts: &PegContracts<'_, View>| {
+            let count = contracts.vault_transaction_count()?;
+            let (outputs, looked_from) = (outputs(contracts, count)?, looked_from(count));
+            let pending = unsettled(contracts, count)?.into_iter().filter_map(&pending).collect();
+            Ok(peg::Vault { outputs, pending, looked_from })
+        };
+        let header = self.head().await?;
+        Ok(json!(self.contracts(header, read).await?))
     }
 }
 

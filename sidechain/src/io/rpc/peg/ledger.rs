@@ -3,16 +3,14 @@
 use alloy_primitives::B256;
 use api::peg;
 use bitcoin::OutPoint;
-use contracts::Vault;
 use jsonrpsee::types::ErrorObjectOwned;
-use mainchain::proof::parse_stripped;
 
 use super::super::method::{Methods, Registered, long};
 use super::super::{context::Context, error};
 use super::address::{address, output_key};
 use crate::chain::LogPlace;
 use crate::execution::Stop;
-use crate::peg::{Deposits, PegContracts, bound, output_status, paid_key, some, ties, txid, vault_status};
+use crate::peg::{BoundAs, Deposits, PegContracts, bound, paid_key, ties, vault_status};
 
 pub fn register(methods: &mut Methods) -> Registered {
     long(methods, "peg_getDeposit", |context, arguments| {
@@ -98,40 +96,15 @@ fn withdrawal(context: &Context, id: u64, stop: &Stop) -> error::Result<Option<p
 fn vault_transaction(context: &Context, number: u32, stop: &Stop) -> error::Result<Option<peg::VaultTransaction>> {
     let contracts = PegContracts::at_head(context.chain(), stop);
     let vault = contracts.vault_transaction(number).map_err(error::simulate)?;
-    let Some(status) = vault_status(&vault) else {
+    if vault_status(&vault).is_none() {
         return Ok(None);
-    };
+    }
     let event = bound(context.chain(), number, contracts.header.number, stop).map_err(error::simulate)?;
     let event = event.ok_or_else(|| missing(number, context.chain().began()))?;
-    let settled = (vault.height != 0).then_some((vault.height, vault.blockHead));
-    let confirmations = settled.map_or(Ok(0), |(height, head)| contracts.confirmations_of(height, head));
-    Ok(Some(peg::VaultTransaction {
-        number,
-        status,
-        output: output_status(vault.output),
-        txid: txid(vault.txid),
-        fee_sat: fee_sat(&event)?,
-        change_sat: vault.changeSat,
-        spent_by: some(vault.spentBy),
-        height: settled.map(|(height, _)| height),
-        block_head: settled.map(|(_, head)| head),
-        confirmations: confirmations.map_err(error::simulate)?,
-        epoch: vault.epoch,
-        script_version: vault.scriptVersion,
-        rooted: vault.rooted,
-        content: event.content.into(),
-        amounts_sat: event.amountsSat,
-        transaction: event.transaction,
-    }))
-}
-
-/// What the inputs have more than the outputs.
-fn fee_sat(event: &Vault::Bound) -> error::Result<u64> {
-    let transaction = parse_stripped(&event.transaction).map_err(|why| {
-        error::server(format!("the transaction of vault transaction {} is none: {why}", event.number))
-    })?;
-    let inputs: u64 = event.amountsSat.iter().fold(0, |sum, sat| sum.saturating_add(*sat));
-    Ok(transaction.output.iter().fold(inputs, |left, output| left.saturating_sub(output.value.to_sat())))
+    let bound = BoundAs::new(event.content.into(), event.amountsSat, event.transaction);
+    let bound =
+        bound.map_err(|why| error::server(format!("the transaction of vault transaction {number} is none: {why}")))?;
+    crate::peg::vault_transaction(&contracts, number, bound).map_err(error::simulate)
 }
 
 /// Why there is no event of a vault transaction that the ledger has.
