@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use alloy_primitives::Address;
@@ -29,6 +30,8 @@ const INTERVAL: Duration = Duration::from_millis(200);
 pub struct LoneNode {
     server: Running,
     stop: Arc<AtomicBool>,
+    /// Makes blocks until it is stopped.
+    maker: Option<JoinHandle<()>>,
     /// Dropped after the server: it runs there.
     directory: TempDir,
 }
@@ -36,6 +39,9 @@ pub struct LoneNode {
 impl Drop for LoneNode {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
+        // The store must not be used any more when the process ends.
+        let panicked = self.maker.take().is_some_and(|maker| maker.join().is_err());
+        assert!(!panicked || std::thread::panicking(), "no block could be made");
     }
 }
 
@@ -59,14 +65,14 @@ impl LoneNode {
         let server = serve(state.clone(), settings).expect("a free port");
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
-        std::thread::spawn(move || {
+        let maker = std::thread::spawn(move || {
             while !stopped.load(Ordering::Relaxed) {
                 let start = Instant::now();
                 make_certified_block(&state);
                 std::thread::sleep(INTERVAL.saturating_sub(start.elapsed()));
             }
         });
-        Self { server, stop, directory }
+        Self { server, stop, maker: Some(maker), directory }
     }
 
     /// Runs `causeway` against it, in [`LoneNode::home`].

@@ -67,6 +67,7 @@ fn an_audit_refuses_each_lie_by_name_and_receipts_show_the_same_to_anybody() {
     lies_are_refused(&evidence);
     receipts_are_checked_offline(&evidence);
     what_is_done_is_proven_first(&evidence);
+    nodes_of_others_are_believed_in_nothing_that_the_ledger_has(&evidence);
     a_watch_ends_when_a_satoshi_is_missing(&evidence);
 }
 
@@ -211,4 +212,46 @@ fn what_is_done_is_proven_first(evidence: &Evidence) {
         "does not prove it",
         "do not use this node",
     ]);
+}
+
+/// Several nodes are nobody's own: a light node in the command asks them.
+fn nodes_of_others_are_believed_in_nothing_that_the_ledger_has(evidence: &Evidence) {
+    let honest = evidence.network.rpc(1);
+    let status = |nodes: &[&str], id: &[&str]| {
+        evidence.network.causeway(&[&["status", "--json", "--rpc", &nodes.join(",")], id].concat())
+    };
+    let dead = "http://127.0.0.1:1";
+    let hidden = Relay::before(&honest, of("peg_getVaultTransaction", |_, told| *told = Value::Null));
+    status(&[&hidden.url, dead], &["vault:1"])
+        .fails_saying(&["no node shows vault transaction 1, which the ledger has"]);
+    let second = status(&[&honest], &["vault:2"]).json().remove(0);
+    let (bytes, content) = (second["transaction"].clone(), second["content"].clone());
+    let other =
+        Relay::before(&honest, of("peg_getVaultTransaction", move |_, told| told["transaction"] = bytes.clone()));
+    let refused = ["shows another vault transaction 1 than the ledger has", &other.url];
+    status(&[&other.url, dead], &["vault:1"]).fails_saying(&refused);
+    let other = Relay::before(&honest, of("peg_getVaultTransaction", move |_, told| told["content"] = content.clone()));
+    let refused = ["shows another vault transaction 1 than the ledger has", &other.url];
+    status(&[&other.url, dead], &["vault:1"]).fails_saying(&refused);
+    let liars = [hidden.url.as_str(), &other.url, &honest];
+    assert_eq!(
+        status(&liars, &["vault:1"]).json(),
+        status(&[&honest], &["vault:1"]).json(),
+        "one honest node is enough"
+    );
+
+    let richer = Relay::before(&honest, of("peg_getVault", |_, told| told["outputs"][0]["amountSat"] = json!(1)));
+    let [shown, known] = [&[&richer.url, dead][..], &[&honest]].map(|nodes| status(nodes, &[]).json().remove(0));
+    assert_eq!(shown["vault"]["outputs"], known["vault"]["outputs"], "{shown}");
+    let poorer = Relay::before(
+        &honest,
+        of("peg_getDeposit", |_, told| {
+            (told["deposits"][0]["amountSat"], told["deposits"][0]["mintedSat"]) = (json!(1), json!(1));
+        }),
+    );
+    let deposit = status(&[&poorer.url, dead], &[&evidence.deposit]).json().remove(0);
+    assert_eq!(deposit["deposits"][0]["amountSat"], 40_000_000, "{deposit}");
+    // The audit, which proves everything itself, by any of several nodes.
+    let urls = format!("{dead},{honest}");
+    assert_eq!(evidence.run(&["audit", "--json", "--rpc", &urls]).json()[0]["findings"], json!([]));
 }

@@ -204,6 +204,29 @@ fn bytes_of_call(call: &impl alloy_sol_types::SolCall) -> Bytes {
     call.abi_encode().into()
 }
 
+// What is missing is asked for together, and within one block only once.
+#[test]
+fn the_peg_is_described_by_some_tens_of_questions_and_the_next_time_by_none() {
+    let world = World::new();
+    let relay = world.liar("", |_, _| ());
+    let light = world.light(&[&relay.url]);
+    let asked = || relay.asked("eth_getProof").values().sum::<u64>();
+    world.ask(&light, "eth_getBalance", json!([DEVELOPER_0])).expect("proven");
+    let before = asked();
+    world.ask(&light, "peg_getInfo", json!([])).expect("proven");
+    let first = asked() - before;
+    assert!(first <= 60, "{first}");
+    let block = world.ask(&light, "eth_blockNumber", json!([])).expect("proven");
+    let call =
+        json!([{ "to": LIGHT_CLIENT, "input": bytes_of_call(&contracts::BitcoinLightClient::tipCall {}) }, block]);
+    world.ask(&light, "eth_call", call.clone()).expect("proven");
+    let before = asked();
+    world.ask(&light, "eth_call", call).expect("proven");
+    assert_eq!(asked(), before, "it is known");
+    assert!(relay.asked("eth_getCode").is_empty(), "the code is the genesis file's");
+    println!("{first} questions for proofs");
+}
+
 #[test]
 fn each_lie_about_the_state_is_refused_by_name_and_another_node_is_asked() {
     let world = World::new();
@@ -350,8 +373,20 @@ fn clients_of_ethereum_are_served_at_an_address_of_this_machine_only() {
         let refused = client.call(BRIDGE, &contracts::Bridge::cancelCall { id: U256::from(99) }).await;
         assert!(refused.expect_err("there is none").revert().is_some());
     });
+    let (status, text) = get_health(server.address);
+    assert!(status.contains("200") && text.contains("\"head\":"), "{status} {text}");
     let public = world.runtime.block_on(serve(light, ([0, 0, 0, 0], 0).into(), Origins::None));
     assert!(public.expect_err("everybody").to_string().contains("its own machine only"));
+}
+
+fn get_health(address: std::net::SocketAddr) -> (String, String) {
+    use std::io::{Read as _, Write as _};
+    let mut stream = std::net::TcpStream::connect(address).expect("it listens");
+    write!(stream, "GET /health HTTP/1.1\r\nHost: light\r\nConnection: close\r\n\r\n").expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it answers");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("an answer of HTTP");
+    (head.lines().next().unwrap_or_default().to_owned(), body.to_owned())
 }
 
 const SOON_S: Duration = Duration::from_secs(60);

@@ -136,3 +136,33 @@ fn the_federations_keys_are_two_neighbouring_slots() {
     let keys = FederationKeys { group: B256::with_last_byte(10), vault: B256::ZERO };
     assert_eq!(FederationKeys::of(&account), Some(keys));
 }
+
+#[test]
+fn an_account_that_is_not_there_is_proven_by_its_absence_and_one_that_is_there_is_not_denied() {
+    let (header, answer) = proven();
+    let nobody = Address::repeat_byte(8);
+    let empty = EIP1186AccountProofResponse {
+        address: nobody,
+        balance: U256::ZERO,
+        nonce: 0,
+        code_hash: alloy_trie::KECCAK_EMPTY,
+        storage_hash: EMPTY_ROOT_HASH,
+        storage_proof: Vec::new(),
+        ..answer.clone()
+    };
+    let slots = [U256::from(1), U256::from(2)];
+    let told = header.verify_state(&answer, ADDRESS, &slots).expect("it is there");
+    assert_eq!((told.0.map(|account| account.nonce), told.1), (Some(1), vec![U256::from(10), U256::ZERO]));
+    assert!(header.verify_state(&empty, ADDRESS, &slots).is_err(), "it is there");
+    assert!(header.verify_state(&answer, nobody, &slots).is_err(), "another's account");
+    // Of two accounts, the path of a third ends in the branch that both share, or in a leaf of one of them.
+    let other = B256::repeat_byte(9);
+    let account = TrieAccount { nonce: 7, ..TrieAccount::default() };
+    let (state_root, account_proof) = trie(&[(other, alloy_rlp::encode(account))], ADDRESS.into_word());
+    let header = Header { number: 4, state_root, ..Header::default() };
+    let header = FinalHeader::verify(&self::answer(&header, &[0, 1, 3]), &validators()).expect("signed");
+    let absent = EIP1186AccountProofResponse { account_proof, ..empty };
+    assert_eq!(header.verify_state(&absent, ADDRESS, &slots), Ok((None, vec![U256::ZERO; 2])));
+    let richer = EIP1186AccountProofResponse { balance: U256::from(5), ..absent.clone() };
+    assert!(header.verify_state(&richer, ADDRESS, &[]).is_err(), "it has nothing");
+}

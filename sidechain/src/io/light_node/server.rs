@@ -22,6 +22,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::fault::Unproven;
 use super::node::LightNode;
+use crate::block::Header;
 use crate::io::rpc::error;
 use crate::origins::Origins;
 
@@ -128,6 +129,7 @@ impl Server {
             Method::POST => {
                 said(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Content-Type: application/json is required\n".into())
             }
+            Method::GET if request.uri().path() == "/health" => self.health().await,
             Method::OPTIONS if page.is_some() => said(StatusCode::OK, String::new()),
             _ => said(StatusCode::METHOD_NOT_ALLOWED, "POST is required\n".to_owned()),
         };
@@ -136,6 +138,17 @@ impl Server {
             response.headers_mut().insert("access-control-allow-headers", HeaderValue::from_static("content-type"));
         }
         response
+    }
+
+    /// Whether a node proves a head.
+    async fn health(&self) -> Response<String> {
+        match self.node.head().await {
+            Ok(head) => {
+                let Header { number, timestamp, .. } = head.header;
+                said(StatusCode::OK, json!({ "head": number, "timestamp": timestamp }).to_string())
+            }
+            Err(why) => said(StatusCode::SERVICE_UNAVAILABLE, json!({ "reasons": [why.to_string()] }).to_string()),
+        }
     }
 
     async fn post(&self, body: Incoming) -> Response<String> {
