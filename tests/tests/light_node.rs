@@ -86,7 +86,8 @@ impl World {
 
     fn send(&self, light: &Arc<LightNode>, nonce: u64, call: &Call) -> Pending {
         let fees = Fees { max_fee: 10_000_000, priority_fee: 1_000 };
-        let pending = self.account.sign(genesis().chain_id, nonce, 200_000, fees, call);
+        let gas = if call.to.is_some() { 21_000 } else { 5_000_000 };
+        let pending = self.account.sign(genesis().chain_id, nonce, gas, fees, call);
         let hash = self.ask(light, "eth_sendRawTransaction", json!([pending.raw])).expect("a good transaction");
         assert_eq!(hash, json!(pending.hash));
         pending
@@ -253,6 +254,47 @@ fn each_lie_about_the_state_is_refused_by_name_and_another_node_is_asked() {
     let waiting = world.liar("eth_getTransactionCount", |_, count| *count = json!("0x7fffffffffff"));
     let nonce = world.ask(&world.light(&[&waiting.url]), "eth_getTransactionCount", json!([me, "pending"]));
     assert_eq!(nonce.expect("bounded"), json!("0x1000"), "no more than a node keeps");
+}
+
+/// Creation code that keeps i + 1 in each slot i below `slots`, and leaves `code`.
+fn creation(slots: u8, code: &[u8]) -> Bytes {
+    const PUSH1: u8 = 0x60;
+    const PUSH2: u8 = 0x61;
+    let mut creation: Vec<u8> = (0..slots).flat_map(|slot| [PUSH1, slot + 1, PUSH1, slot, 0x55]).collect();
+    let [length, offset] = [code.len(), creation.len() + 15].map(|number| (number as u16).to_be_bytes());
+    creation.extend([PUSH2, length[0], length[1], PUSH2, offset[0], offset[1], PUSH1, 0, 0x39]); // CODECOPY
+    creation.extend([PUSH2, length[0], length[1], PUSH1, 0, 0xf3]); // RETURN
+    creation.extend(code);
+    creation.into()
+}
+
+#[test]
+fn what_a_call_reads_is_bounded_in_depth_and_number_and_refused_beyond_by_name() {
+    let world = World::new();
+    let light = world.light(&[&world.node.url()]);
+    // The slot that the slot says that the slot says ..., so many times.
+    let chain = |times: usize| [&[0x60, 0][..], &vec![0x54; times], &[0x60, 0, 0x52, 0x60, 32, 0x60, 0, 0xf3]].concat();
+    // Slots 9,000 to 1, each read and forgotten.
+    let many = [0x61, 0x23, 0x28, 0x5b, 0x80, 0x54, 0x50, 0x60, 1, 0x90, 0x03, 0x80, 0x60, 3, 0x57, 0x00];
+    let codes = [(80, chain(60)), (80, chain(75)), (1, many.to_vec())];
+    let contracts: Vec<Value> = (0..)
+        .zip(codes)
+        .map(|(nonce, (slots, code))| {
+            let sent = world.send(&light, nonce, &Call { to: None, value: U256::ZERO, input: creation(slots, &code) });
+            let receipt = world.receipt(&light, sent.hash);
+            assert_eq!(receipt["status"], "0x1", "{receipt}");
+            receipt["contractAddress"].clone()
+        })
+        .collect();
+    let call = |contract: &Value| {
+        let head = world.ask(&light, "eth_blockNumber", json!([])).expect("proven");
+        world.ask(&light, "eth_call", json!([{ "to": contract }, head]))
+    };
+    assert_eq!(call(&contracts[0]).expect("deep, and not too deep"), json!(B256::from(U256::from(60))));
+    let refused = call(&contracts[1]).expect_err("too deep").to_string();
+    assert!(refused.contains("depends on what it reads, more than 64 times"), "{refused}");
+    let refused = call(&contracts[2]).expect_err("too many").to_string();
+    assert!(refused.contains("reads more than 8192 accounts and slots"), "{refused}");
 }
 
 #[test]
