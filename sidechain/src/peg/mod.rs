@@ -14,4 +14,4 @@ pub use info::info;
 pub use ledger::{Deposits, output_status, some, txid, vault_status, withdrawal};
 pub use quote::{USUAL_LENGTH, at_rate, check_length, check_rate};
 pub use registration::{RegisterError, check_registration, is_done, payment, proven, registration};
-pub use vault::{BoundAs, is_content, looked_from, outputs, unsettled, vault_transaction};
+pub use vault::{BoundAs, is_content, is_spent_by_another, looked_from, outputs, unsettled, vault_transaction};

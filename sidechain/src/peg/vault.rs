@@ -1,7 +1,8 @@
 //! What the vault has to spend, and its transactions, as the ledger has them.
 
-use alloy_primitives::{Bytes, keccak256};
-use api::peg::{self, VaultStatus};
+use alloy_primitives::{B256, Bytes, keccak256};
+use api::peg::{self, OutputStatus, VaultStatus};
+use bitcoin::hashes::Hash as _;
 use bitcoin::{Transaction, Txid};
 use contracts::IVault;
 use contracts::alloy_sol_types::SolValue as _;
@@ -71,6 +72,30 @@ pub fn unsettled<C: States>(
 #[must_use]
 pub fn is_content(made: &IVault::VaultTransaction, content: &peg::Content) -> bool {
     keccak256(IVault::Content::from(content).abi_encode()) == made.content
+}
+
+/// Whether something that settled spends one of its inputs, so that it confirms only if that leaves the best chain.
+///
+/// # Errors
+///
+/// Those of [`PegContracts`].
+pub fn is_spent_by_another<C: States>(
+    contracts: &PegContracts<'_, C>,
+    content: &peg::Content,
+) -> Result<bool, SimulateError> {
+    for output in &content.outputs {
+        let made = contracts.vault_transaction(*output)?;
+        if !matches!(output_status(made.output), OutputStatus::Pending | OutputStatus::Live) {
+            return Ok(true);
+        }
+    }
+    for outpoint in &content.deposits {
+        let txid = B256::from(outpoint.txid.to_byte_array());
+        if contracts.deposit(txid, outpoint.vout)?.sweptBy != 0 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// What was bound, of which the ledger keeps hashes only.

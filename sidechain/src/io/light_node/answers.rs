@@ -20,7 +20,8 @@ use crate::light_node::{Missing, View};
 use crate::limits::MAX_TRANSACTION_GAS;
 use crate::peg::{
     BoundAs, Deposits, MAX_DEPOSITS, MAX_VERSIONS, PegContracts, USUAL_LENGTH, at_rate, check_length, check_rate, info,
-    is_content, looked_from, outputs, txid, unsettled, vault_status, vault_transaction, withdrawal,
+    is_content, is_spent_by_another, looked_from, outputs, txid, unsettled, vault_status, vault_transaction,
+    withdrawal,
 };
 use crate::state::StateReader as _;
 
@@ -296,7 +297,13 @@ impl LightNode {
         let read = move |contracts: &PegContracts<'_, View>| {
             let count = contracts.vault_transaction_count()?;
             let (outputs, looked_from) = (outputs(contracts, count)?, looked_from(count));
-            let pending = unsettled(contracts, count)?.into_iter().filter_map(&pending).collect();
+            let mut waiting = Vec::new();
+            for pending in unsettled(contracts, count)?.into_iter().filter_map(&pending) {
+                if !is_spent_by_another(contracts, &pending.content)? {
+                    waiting.push(pending);
+                }
+            }
+            let pending = waiting;
             Ok(peg::Vault { outputs, pending, looked_from })
         };
         let header = self.head().await?;
