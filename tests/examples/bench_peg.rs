@@ -1,16 +1,21 @@
 //! How long a user waits, on a whole network of real processes: for a sweep once a deposit is deep enough, for coins once Bitcoin has
 //! done its part (sidechain blocks, and milliseconds, from the Bitcoin block with the sweep until the block that mints), and
-//! for a payout from the request until it is in bitcoind's mempool. Three of each, one after the other; the median counts.
+//! for a payout from the request until it is in bitcoind's mempool; and for signatures, from the sidechain block that bound a vault
+//! transaction to the one with the last share that it takes (1 at least: a share is a transaction). Three of each, one after the other; the median counts, of
+//! signatures all do.
 //! Prints one line each: `name <tab> value`.
 
 use std::time::{Duration, Instant};
 
-use alloy_primitives::B256;
+use alloy_primitives::{Address, B256};
+use alloy_rpc_types_eth::{Filter, Log};
 use bitcoin::{ScriptBuf, Transaction};
+use bridge::board;
 use bridge::io::sidechain::{Account, Call, Client};
 use bridge::peg::{DepositStatus, Terms};
+use contracts::alloy_sol_types::SolEvent as _;
 use contracts::coin::wei;
-use contracts::{Bridge, Vault, address};
+use contracts::{Bridge, SigningBoard, Vault, address};
 use mainchain::io::rpc::{Auth, BitcoinRpc};
 use tests::network::{Network, Options};
 use tests::waiting::Patience;
@@ -54,6 +59,7 @@ async fn main() {
     println!("peg-in: sidechain blocks from the sweep's confirmation to coins\t{}", median.blocks);
     println!("peg-in: milliseconds from the sweep's confirmation to coins\t{}", median.time.as_millis());
     bench.print_payouts().await;
+    bench.print_signing().await;
 }
 
 fn median<T: Ord>(all: impl Iterator<Item = T>) -> T {
@@ -136,6 +142,34 @@ impl Bench {
             waits.push(self.peg_out(round).await);
         }
         println!("peg-out: milliseconds from request to broadcast\t{}", median(waits.into_iter()).as_millis());
+    }
+
+    /// Of all vault transactions so far.
+    async fn print_signing(&self) {
+        let info = self.node.info().await.expect("the node answers");
+        let bound = self.logs(address::VAULT, Vault::Bound::SIGNATURE_HASH, None).await;
+        let mut waits = Vec::new();
+        for log in bound {
+            let number = Vault::Bound::decode_log(&log.inner).expect("it is one").number;
+            let session = board::signing_session(info.network_id, number, 1);
+            let posts = self.logs(address::SIGNING_BOARD, SigningBoard::Posted::SIGNATURE_HASH, Some(session)).await;
+            let last = posts.get(usize::from(info.threshold) - 1).expect("it was signed at the first attempt");
+            waits.push(last.block_number.expect("final") - log.block_number.expect("final"));
+        }
+        let longest = waits.iter().max().copied().unwrap_or_default();
+        println!(
+            "signing: sidechain blocks from bound to signed, median of {}\t{}",
+            waits.len(),
+            median(waits.into_iter())
+        );
+        println!("signing: the same, the most\t{longest}");
+    }
+
+    async fn logs(&self, emitter: Address, event: B256, session: Option<B256>) -> Vec<Log> {
+        let filter = Filter::new().address(emitter).event_signature(event);
+        let filter = session.into_iter().fold(filter, Filter::topic1);
+        let head = self.node.block_number().await.expect("the node answers");
+        self.node.logs(&filter, 1, head).await.expect("the node answers")
     }
 
     /// One withdrawal, until its payout is in the mempool.
