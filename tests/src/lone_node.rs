@@ -13,7 +13,7 @@ use sidechain::io::db::Database;
 use sidechain::io::{
     node_state::NodeState,
     rpc::{Running, Settings, serve},
-    testing::make_certified_block,
+    testing::{LastUser, make_certified_block},
 };
 use sidechain::mempool::{Limits, Mempool};
 use sidechain::testing::genesis;
@@ -32,6 +32,8 @@ pub struct LoneNode {
     stop: Arc<AtomicBool>,
     /// Makes blocks until it is stopped.
     maker: Option<JoinHandle<()>>,
+    /// Behind all that uses the database, and before its files.
+    _last: LastUser,
     /// Dropped after the server: it runs there.
     directory: TempDir,
 }
@@ -60,7 +62,8 @@ impl LoneNode {
         // Nobody listens: there are no other validators.
         let (gossip, _) = mpsc::channel(1);
         let pool = Mempool::new(Limits::default());
-        let state = NodeState::new(Arc::new(chain), pool, gossip, None);
+        let chain = Arc::new(chain);
+        let state = NodeState::new(chain.clone(), pool, gossip, None);
         let settings = Settings::new(([127, 0, 0, 1], 0).into());
         let server = serve(state.clone(), settings).expect("a free port");
         let stop = Arc::new(AtomicBool::new(false));
@@ -72,7 +75,7 @@ impl LoneNode {
                 std::thread::sleep(INTERVAL.saturating_sub(start.elapsed()));
             }
         });
-        Self { server, stop, maker: Some(maker), directory }
+        Self { server, stop, maker: Some(maker), _last: LastUser::of(chain), directory }
     }
 
     /// Runs `causeway` against it, in [`LoneNode::home`].

@@ -1,11 +1,15 @@
 //! Blocks without consensus, for tests of a node that is alone.
 
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
 use alloy_primitives::Address;
 use light::finality::certify;
 
-use super::{clock::now_ms, node_state::NodeState};
+use super::{NodeStore, clock::now_ms, node_state::NodeState};
 use crate::{
     block::{Block, next_base_fee},
+    chain::Chain,
     execution::Stop,
     testing::validator,
 };
@@ -46,5 +50,25 @@ fn finalize(state: &NodeState, block: &Block, certificate: Option<&[u8]>) {
     if let Some(finalized) = state.chain.finalize_certified(block, certificate).expect("our own block") {
         state.on_finalized(finalized, now_ms()).expect("the store works");
         state.try_free_heads_again(now_ms());
+    }
+}
+
+/// The last user of a chain. Dropped, it waits until nobody else uses it, and closes its database: a thread that still reads while the process ends
+/// would abort it.
+pub struct LastUser(Arc<Chain<NodeStore>>);
+
+impl LastUser {
+    #[must_use]
+    pub fn of(chain: Arc<Chain<NodeStore>>) -> Self {
+        Self(chain)
+    }
+}
+
+impl Drop for LastUser {
+    fn drop(&mut self) {
+        let begun = Instant::now();
+        while Arc::strong_count(&self.0) > 1 && begun.elapsed() < Duration::from_secs(5) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use alloy_consensus::transaction::Recovered;
 use alloy_eips::Encodable2718;
@@ -22,7 +22,7 @@ use crate::io::db::Database;
 use crate::io::{
     node_state::{Gossip, NodeState},
     rpc::{Running, Settings, serve},
-    testing::make_block,
+    testing::{LastUser, make_block},
 };
 use crate::mempool::{Limits, Mempool};
 use crate::testing::{Key, genesis};
@@ -51,18 +51,6 @@ pub struct World {
     /// Behind all that uses the database, and before its files.
     _last: LastUser,
     _directory: TempDir,
-}
-
-/// Waits until nobody else uses a chain, and closes its database here: a thread that still reads while the process ends would abort it.
-struct LastUser(Arc<Chain<Database>>);
-
-impl Drop for LastUser {
-    fn drop(&mut self) {
-        let begun = Instant::now();
-        while Arc::strong_count(&self.0) > 1 && begun.elapsed() < Duration::from_secs(5) {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-    }
 }
 
 impl Drop for World {
@@ -121,7 +109,7 @@ impl World {
             client,
             stop: Arc::default(),
             maker: None,
-            _last: LastUser(chain),
+            _last: LastUser::of(chain),
             _directory: directory,
         }
     }
