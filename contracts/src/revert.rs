@@ -23,7 +23,26 @@ pub fn explain_revert(data: &[u8]) -> Option<String> {
         .or_else(|| known::<MicroChannelErrors>(data))
         .map(|text| inner(&text).to_owned())
         .or_else(|| Revert::abi_decode(data).ok().map(|revert| revert.reason))
-        .or_else(|| Panic::abi_decode(data).ok().map(|panic| panic.to_string()))
+        .or_else(|| Panic::abi_decode(data).ok().map(|panic| in_geths_words(&panic)))
+}
+
+/// What Solidity panics for, in the words that clients look for (go-ethereum, accounts/abi/abi.go).
+fn in_geths_words(panic: &Panic) -> String {
+    let code = panic.code;
+    let reason = match u8::try_from(code) {
+        Ok(0x00) => "generic panic",
+        Ok(0x01) => "assert(false)",
+        Ok(0x11) => "arithmetic underflow or overflow",
+        Ok(0x12) => "division or modulo by zero",
+        Ok(0x21) => "enum overflow",
+        Ok(0x22) => "invalid encoded storage byte array accessed",
+        Ok(0x31) => "out-of-bounds array access; popping on an empty array",
+        Ok(0x32) => "out-of-bounds access of an array or bytesN",
+        Ok(0x41) => "out of memory",
+        Ok(0x51) => "uninitialized function",
+        _ => return format!("unknown panic code: {code:#x}"),
+    };
+    reason.to_owned()
 }
 
 /// `Variant(Error { .. })` without the enum's variant around it.
@@ -54,7 +73,9 @@ mod tests {
         assert_eq!(explain_revert(&reason).as_deref(), Some("why"));
         let code = U256::from(0x11);
         let overflow = explain_revert(&Panic { code }.abi_encode()).expect("a panic");
-        assert!(overflow.contains("overflow"), "{overflow}");
+        assert_eq!(overflow, "arithmetic underflow or overflow");
+        let failed = Panic { code: U256::from(1) }.abi_encode();
+        assert_eq!(explain_revert(&failed).as_deref(), Some("assert(false)"));
         assert_eq!(explain_revert(&[1, 2, 3, 4]), None);
     }
 }

@@ -90,7 +90,11 @@ pub enum TransactionError {
     #[error("invalid signature")]
     Signature,
     /// Signed for another chain, or, before EIP-155, for none.
-    #[error("transaction is for chain {}, wanted {want}", got.map_or("any".to_owned(), |id| id.to_string()))]
+    #[error(
+        "invalid chain id for signer: have {} want {want}{}",
+        got.unwrap_or_default(),
+        if got.is_none() { " (only replay-protected (EIP-155) transactions allowed over RPC)" } else { "" }
+    )]
     ChainId {
         /// Chain id signed, if any.
         got: Option<u64>,

@@ -38,6 +38,7 @@ mod stored;
 #[cfg(test)]
 mod tests;
 mod tip;
+mod trial;
 mod unfinal;
 mod verify;
 
@@ -53,5 +54,6 @@ pub use registrations::{Arrival, Kept, MAX_REGISTRATIONS, Payment, Registration,
 pub use retention::Retention;
 pub use state_at::{AccountProof, StateAt, StorageProof};
 pub use stored::{Finalized, Located, Stored};
+pub use trial::{Listed, Setting, Trial};
 pub use unfinal::Room;
 pub use verify::MAX_CLOCK_DRIFT_MS;

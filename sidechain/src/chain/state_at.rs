@@ -5,14 +5,12 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError, atomic::Ordering},
 };
 
-use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
-use alloy_trie::KECCAK_EMPTY;
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 
 use super::{error::SimulateError, open::Chain, recent::RecentHashes};
 use crate::{
     block::Transaction,
-    execution::{self, Call, Outcome, Stop, child_header},
-    limits::MAX_TRANSACTION_GAS,
+    execution::{self, Outcome, Stop, child_header},
     state::{
         Account, AccountNodes, StateReader, StorageNodes, Working, slot_hash,
         store::{Store, StoreError, Table},
@@ -68,59 +66,6 @@ impl<S: Store> Chain<S> {
         }
         self.windows.states.check(number)?;
         Ok(StateAt { chain: self, number, recent: self.tip().recent.clone(), nodes: Mutex::default() })
-    }
-
-    /// Tries a call on the state after a final block, in that block's environment.
-    ///
-    /// # Errors
-    ///
-    /// `UnknownBlock`, `Pruned`, `Invalid`, `Stopped`. A revert is an outcome, not an error.
-    pub fn simulate(&self, number: u64, call: &Call, stop: &Stop) -> Result<Outcome, SimulateError> {
-        let state = self.state_at(number)?;
-        let header = self.header(number)?.ok_or(SimulateError::UnknownBlock { number, head: self.head().number })?;
-        let outcome = execution::simulate(&self.rules, &header, Working::new(&state, &self.codes), call, stop);
-        outcome.map_err(SimulateError::from)
-    }
-
-    /// A gas limit with which a call succeeds, at most 1.5 % above the smallest.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::simulate`]; `Failed` with the outcome when no gas limit makes it succeed.
-    pub fn estimate_gas(&self, number: u64, call: &Call, stop: &Stop) -> Result<u64, SimulateError> {
-        let state = self.state_at(number)?;
-        let try_with = |gas| self.simulate(number, &Call { gas: Some(gas), ..call.clone() }, stop);
-        // A plain transfer: to an account without code.
-        if let (TxKind::Call(to), true) = (call.to, call.input.is_empty())
-            && call.access_list.0.is_empty()
-            && state.account(to)?.is_none_or(|account| account.code_hash == KECCAK_EMPTY)
-            && to.as_slice()[..18] != [0; 18]
-            && try_with(21_000)?.success
-        {
-            return Ok(21_000);
-        }
-        let mut high = call.gas.unwrap_or(MAX_TRANSACTION_GAS).min(MAX_TRANSACTION_GAS);
-        if call.gas_price > 0 {
-            let balance = state.account(call.from)?.map_or(U256::ZERO, |account| account.balance);
-            let affordable = balance.saturating_sub(call.value) / U256::from(call.gas_price);
-            high = high.min(affordable.saturating_to());
-        }
-        let outcome = try_with(high)?;
-        if !outcome.success {
-            return Err(SimulateError::Failed(Box::new(outcome)));
-        }
-        // What was used after refunds never suffices less one.
-        let mut low = outcome.gas_used.saturating_sub(1);
-        while high - low > 1 && (high - low) * 1000 > high * 15 {
-            // The answer mostly lies just above what was used, so look there first.
-            let middle = (low + (high - low) / 2).min(low.saturating_mul(2));
-            match try_with(middle) {
-                Ok(outcome) if outcome.success => high = middle,
-                Ok(_) | Err(SimulateError::Invalid(_)) => low = middle,
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(high)
     }
 
     /// Whether a free-lane transaction has a place in the next block: members only, the peg's contracts, success. Its nonce

@@ -1,6 +1,6 @@
 //! Calls that are tried without being sent.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_consensus::Transaction as _;
 use alloy_eips::{eip2930::AccessList, eip7702::SignedAuthorization};
@@ -43,8 +43,16 @@ pub struct Call {
     pub authorizations: Vec<SignedAuthorization>,
 }
 
+/// What a call did, and what of the state it read or wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Simulated {
+    pub outcome: Outcome,
+    /// Accounts with their slots.
+    pub touched: BTreeMap<Address, BTreeSet<U256>>,
+}
+
 /// Runs a call on a block's state and in its environment, changing nothing. `header` is of the block whose state `working`
-/// starts from.
+/// starts from, or of the next one.
 ///
 /// # Errors
 ///
@@ -55,7 +63,7 @@ pub fn simulate<R: StateReader>(
     working: Working<'_, R>,
     call: &Call,
     stop: &Stop,
-) -> Result<Outcome, BlockError> {
+) -> Result<Simulated, BlockError> {
     let mut evm = evm(rules, header, working, stop);
     evm.ctx.cfg.tx_gas_limit_cap = Some(u64::MAX);
     evm.ctx.cfg.tx_chain_id_check = false;
@@ -63,7 +71,15 @@ pub fn simulate<R: StateReader>(
     if call.gas_price == 0 {
         evm.ctx.block.basefee = 0;
     }
-    let env = TxEnv {
+    let refuse = |error| BlockError::Transaction { index: 0, hash: B256::ZERO, error };
+    let (result, state) = transact(&mut evm, call_env(rules, header, call), Mode::Call)
+        .map_err(|error| inclusion_error(error, refuse))?;
+    let touched = state.into_iter().map(|(address, account)| (address, account.storage.into_keys().collect()));
+    Ok(Simulated { outcome: outcome(result), touched: touched.collect() })
+}
+
+fn call_env(rules: &Rules, header: &Header, call: &Call) -> TxEnv {
+    TxEnv {
         tx_type: if call.authorizations.is_empty() { 1 } else { 4 },
         caller: call.from,
         gas_limit: call.gas.unwrap_or(header.gas_limit).min(header.gas_limit),
@@ -78,10 +94,7 @@ pub fn simulate<R: StateReader>(
         blob_hashes: Vec::new(),
         max_fee_per_blob_gas: 0,
         authorization_list: call.authorizations.iter().cloned().map(Either::Left).collect(),
-    };
-    let refuse = |error| BlockError::Transaction { index: 0, hash: B256::ZERO, error };
-    let (result, _) = transact(&mut evm, env, Mode::Call).map_err(|error| inclusion_error(error, refuse))?;
-    Ok(outcome(result))
+    }
 }
 
 /// Runs a free-lane transaction as it would run in the next block, except that its nonce may lie ahead.

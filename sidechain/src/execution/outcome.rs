@@ -1,7 +1,7 @@
 //! What a call did, and a failure in words.
 
 use alloy_primitives::{Address, Bytes, Log};
-use revm::context::result::{ExecutionResult, Output};
+use revm::context::result::{ExecutionResult, HaltReason, Output};
 
 use super::error::InclusionError;
 
@@ -52,11 +52,37 @@ pub(super) fn outcome(result: ExecutionResult) -> Outcome {
         }
         ExecutionResult::Halt { reason, .. } => Outcome {
             success: false,
-            halt: Some(format!("{reason:?}")),
+            halt: Some(in_geths_words(&reason)),
             gas_used,
             output: Bytes::new(),
             logs: Vec::new(),
             created: None,
         },
+    }
+}
+
+/// A halt in the words that clients look for (go-ethereum, core/vm/errors.go).
+fn in_geths_words(reason: &HaltReason) -> String {
+    match reason {
+        HaltReason::OutOfGas(_) => "out of gas".to_owned(),
+        HaltReason::InvalidFEOpcode => "invalid opcode: INVALID".to_owned(),
+        HaltReason::OpcodeNotFound | HaltReason::NotActivated => "invalid opcode".to_owned(),
+        HaltReason::InvalidJump => "invalid jump destination".to_owned(),
+        HaltReason::StackUnderflow => "stack underflow".to_owned(),
+        HaltReason::StackOverflow => "stack limit reached 1024".to_owned(),
+        HaltReason::OutOfOffset => "return data out of bounds".to_owned(),
+        HaltReason::CreateCollision => "contract address collision".to_owned(),
+        HaltReason::NonceOverflow => "nonce uint64 overflow".to_owned(),
+        HaltReason::CreateContractSizeLimit => "max code size exceeded".to_owned(),
+        HaltReason::CreateContractStartingWithEF => "invalid code: must not begin with 0xef".to_owned(),
+        HaltReason::CreateInitCodeSizeLimit => "max initcode size exceeded".to_owned(),
+        HaltReason::StateChangeDuringStaticCall | HaltReason::CallNotAllowedInsideStatic => {
+            "write protection".to_owned()
+        }
+        HaltReason::OutOfFunds => "insufficient balance for transfer".to_owned(),
+        HaltReason::CallTooDeep => "max call depth exceeded".to_owned(),
+        HaltReason::PrecompileError | HaltReason::PrecompileErrorWithContext(_) | HaltReason::OverflowPayment => {
+            reason.to_string()
+        }
     }
 }

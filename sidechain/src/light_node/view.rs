@@ -57,7 +57,7 @@ impl View {
     /// As [`execution::simulate`].
     pub fn call(&self, call: &Call, stop: &Stop) -> Result<Outcome, SimulateError> {
         let working = Working::new(self, &self.analysed);
-        Ok(execution::simulate(&self.rules, self.header(), working, call, stop)?)
+        Ok(execution::simulate(&self.rules, self.header(), working, call, stop)?.outcome)
     }
 }
 

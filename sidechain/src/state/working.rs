@@ -63,6 +63,8 @@ struct Entry {
     before: Option<Account>,
     now: Option<Info>,
     slots: HashMap<U256, SlotEntry>,
+    /// Whether slots that nobody has set are empty, whatever the state has.
+    cleared: bool,
     /// Whether it is counted among the changes.
     counted: bool,
 }
@@ -125,6 +127,42 @@ impl<'a, R: StateReader> Working<'a, R> {
         let entry = self.entry(address)?;
         let info = entry.now.unwrap_or(Info { nonce: 0, balance, code_hash: KECCAK_EMPTY });
         entry.now = Some(Info { balance, ..info });
+        Ok(())
+    }
+
+    /// Puts another nonce, balance or code in the place of an account's, for a call that is tried: nothing of it is ever committed.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub fn replace(
+        &mut self,
+        address: Address,
+        nonce: Option<u64>,
+        balance: Option<U256>,
+        code: Option<Bytes>,
+    ) -> Result<(), StoreError> {
+        let entry = self.entry(address)?;
+        let before = entry.now.unwrap_or(Info { nonce: 0, balance: U256::ZERO, code_hash: KECCAK_EMPTY });
+        let code_hash = code.as_ref().map_or(before.code_hash, keccak256);
+        entry.now =
+            Some(Info { nonce: nonce.unwrap_or(before.nonce), balance: balance.unwrap_or(before.balance), code_hash });
+        if let Some(code) = code {
+            let parsed = Bytecode::new_raw_checked(code.clone()).unwrap_or_else(|_| Bytecode::new_legacy(code));
+            self.codes.insert(code_hash, parsed);
+        }
+        Ok(())
+    }
+
+    /// Empties an account's storage, for a call that is tried.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub fn clear_storage(&mut self, address: Address) -> Result<(), StoreError> {
+        let entry = self.entry(address)?;
+        entry.cleared = true;
+        entry.slots.clear();
         Ok(())
     }
 
@@ -193,7 +231,8 @@ impl<'a, R: StateReader> Working<'a, R> {
                 balance: account.balance,
                 code_hash: account.code_hash,
             });
-            self.accounts.insert(address, Entry { hash, before, now, slots: HashMap::new(), counted: false });
+            self.accounts
+                .insert(address, Entry { hash, before, now, slots: HashMap::new(), cleared: false, counted: false });
         }
         Ok(self.accounts.get_mut(&address).expect("inserted above"))
     }
@@ -269,7 +308,9 @@ impl<R: StateReader> Database for Working<'_, R> {
         }
         // An account that did not exist, or had no storage, has zeroes only.
         let value = match entry.before {
-            Some(account) if account.storage_root != EMPTY_ROOT_HASH => reader.storage_at(address, entry.hash, slot)?,
+            Some(account) if account.storage_root != EMPTY_ROOT_HASH && !entry.cleared => {
+                reader.storage_at(address, entry.hash, slot)?
+            }
             _ => U256::ZERO,
         };
         entry.slots.insert(slot, SlotEntry::unchanged(value));

@@ -22,7 +22,7 @@ use light::FinalHeader;
 use light::facts::{Facts, Question, Wanted};
 use light::finality::{Validators, certify};
 use sidechain::block::next_base_fee;
-use sidechain::chain::{AccountProof, Chain, LogFilter, LogLimits, Registration, Retention, SimulateError};
+use sidechain::chain::{AccountProof, Chain, LogFilter, LogLimits, Registration, Retention, SimulateError, Trial};
 use sidechain::execution::{self, InclusionError, Stop};
 use sidechain::genesis::Genesis;
 use sidechain::io::db::Database;
@@ -373,7 +373,7 @@ impl Node for SimulatedNode {
             gas_price: fees.max_fee,
             ..execution::Call::default()
         };
-        let estimate = sidechain.state.chain.estimate_gas(sidechain.head(), &call, &Stop::never());
+        let estimate = sidechain.state.chain.estimate_gas(&Trial::after(sidechain.head()), &call, &Stop::never());
         estimate.map_err(|error| simulate("eth_estimateGas", error))
     }
 

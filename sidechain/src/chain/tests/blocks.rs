@@ -211,7 +211,7 @@ fn transactions_of_other_chains_and_blobs_are_refused() {
     let good = raw(alice.transfer(CHAIN, 0, PROPOSER, 1));
     assert_eq!(decode(&good).expect("good").signer(), alice.address);
     let foreign = decode(&raw(alice.transfer(1, 0, PROPOSER, 1))).expect_err("of chain 1");
-    assert_eq!(foreign.to_string(), "transaction is for chain 1, wanted 51717");
+    assert_eq!(foreign.to_string(), "invalid chain id for signer: have 1 want 51717");
     assert!(matches!(decode(&[3, 1, 2]), Err(block::TransactionError::Blob)));
     assert!(matches!(decode(&good[..50]), Err(block::TransactionError::Encoding(_))));
     assert!(decode(&[good, vec![0]].concat()).is_err());

@@ -150,14 +150,14 @@ fn calls_are_tried_at_old_blocks_and_gas_is_estimated() {
     // Nothing was changed.
     assert_eq!(chain.simulate(2, &ask, &Stop::never()).expect("runs"), second);
 
-    let gas = chain.estimate_gas(2, &ask, &Stop::never()).expect("succeeds");
+    let gas = chain.estimate_gas(&Trial::after(2), &ask, &Stop::never()).expect("succeeds");
     assert!(chain.simulate(2, &Call { gas: Some(gas), ..ask.clone() }, &Stop::never()).expect("runs").success);
     assert!(gas >= second.gas_used && gas * 100 <= second.gas_used * 102, "{gas} for {}", second.gas_used);
     let transfer = Call { from: alice.address, to: PROPOSER.into(), value: U256::from(1), ..Call::default() };
-    assert_eq!(chain.estimate_gas(2, &transfer, &Stop::never()).expect("succeeds"), 21_000);
+    assert_eq!(chain.estimate_gas(&Trial::after(2), &transfer, &Stop::never()).expect("succeeds"), 21_000);
     let deploy =
         Call { from: alice.address, to: TxKind::Create, input: Bytes::from_static(&COUNTER), ..Call::default() };
-    let gas = chain.estimate_gas(2, &deploy, &Stop::never()).expect("succeeds");
+    let gas = chain.estimate_gas(&Trial::after(2), &deploy, &Stop::never()).expect("succeeds");
     assert!((53_000..80_000).contains(&gas), "{gas}");
     // A poor sender cannot send value, and a contract may call.
     let poor = Call { from: Address::repeat_byte(5), to: PROPOSER.into(), value: U256::from(1), ..Call::default() };
@@ -171,7 +171,7 @@ fn calls_are_tried_at_old_blocks_and_gas_is_estimated() {
     let reverts =
         Call { to: contracts::address::BRIDGE.into(), input: Bytes::from_static(&[1, 2, 3, 4]), ..Call::default() };
     assert!(!chain.simulate(2, &reverts, &Stop::never()).expect("runs").success);
-    assert!(matches!(chain.estimate_gas(2, &reverts, &Stop::never()), Err(SimulateError::Failed(_))));
+    assert!(matches!(chain.estimate_gas(&Trial::after(2), &reverts, &Stop::never()), Err(SimulateError::Failed(_))));
 }
 
 #[test]

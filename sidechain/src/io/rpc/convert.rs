@@ -2,16 +2,17 @@
 
 use alloy_consensus::Transaction as _;
 use alloy_eips::eip4895::Withdrawals;
-use alloy_primitives::{B256, TxKind, U256};
+use alloy_primitives::{Address, B256, TxKind, U256};
 use alloy_rlp::Encodable;
-use alloy_rpc_types_eth::{Block as RpcBlock, BlockTransactions, Header as RpcHeader, Log as RpcLog};
+use alloy_rpc_types_eth::state::{AccountOverride as RpcAccountOverride, StateOverride};
+use alloy_rpc_types_eth::{Block as RpcBlock, BlockOverrides, BlockTransactions, Header as RpcHeader, Log as RpcLog};
 use alloy_rpc_types_eth::{Transaction as RpcTransaction, TransactionReceipt, TransactionRequest};
 use serde_json::{Map, Value};
 
 use super::error;
 use crate::block::{Header, Receipt, Transaction};
 use crate::chain::{Finalized, LogEntry, LogFilter, Stored};
-use crate::execution::Call;
+use crate::execution::{AccountOverride, BlockOverride, Call, Overrides};
 
 pub fn block(stored: &Stored, full: bool) -> RpcBlock {
     let Stored { block, hash, .. } = stored;
@@ -54,7 +55,8 @@ pub fn pending(transaction: Transaction) -> RpcTransaction {
         block_hash: None,
         block_number: None,
         transaction_index: None,
-        effective_gas_price: None,
+        // As geth: what it offers at most stands as its price until it has one.
+        effective_gas_price: Some(transaction.max_fee_per_gas()),
         block_timestamp: None,
         inner: transaction,
     }
@@ -166,6 +168,59 @@ pub fn call(request: TransactionRequest, max_gas: u64) -> error::Result<Call> {
         gas_price: request.gas_price.or(request.max_fee_per_gas).unwrap_or_default(),
         access_list: request.access_list.unwrap_or_default(),
         authorizations: request.authorization_list.unwrap_or_default(),
+    })
+}
+
+/// What a call is tried with in the place of what is there; in geth's words where it contradicts itself.
+///
+/// # Errors
+///
+/// What this chain has not, or cannot pretend.
+pub fn overrides(accounts: Option<StateOverride>, block: Option<BlockOverrides>) -> error::Result<Overrides> {
+    let accounts = accounts.unwrap_or_default().into_iter();
+    let accounts = accounts.map(|(address, account)| Ok((address, account_override(address, account)?)));
+    Ok(Overrides {
+        accounts: accounts.collect::<error::Result<_>>()?,
+        block: block.map_or(Ok(BlockOverride::default()), block_override)?,
+    })
+}
+
+fn account_override(address: Address, account: RpcAccountOverride) -> error::Result<AccountOverride> {
+    let RpcAccountOverride { balance, nonce, code, state, state_diff, move_precompile_to } = account;
+    if move_precompile_to.is_some() {
+        return Err(error::invalid("movePrecompileToAddress is not supported: precompiles stay where they are"));
+    }
+    if state.is_some() && state_diff.is_some() {
+        return Err(error::invalid(format!("account {address} has both 'state' and 'stateDiff'")));
+    }
+    let is_whole = state.is_some();
+    let slots = state.or(state_diff).unwrap_or_default().into_iter();
+    let slots = slots.map(|(slot, value)| (slot.into(), value.into())).collect();
+    Ok(AccountOverride { nonce, balance, code, is_whole, slots })
+}
+
+fn block_override(block: BlockOverrides) -> error::Result<BlockOverride> {
+    let BlockOverrides { number, difficulty, time, gas_limit, coinbase, random, base_fee, .. } = block;
+    let unsupported = [
+        ("difficulty", difficulty.is_some()),
+        ("blobBaseFee", block.blob_base_fee.is_some()),
+        ("beaconRoot", block.beacon_root.is_some()),
+        ("blockHash", block.block_hash.is_some()),
+    ];
+    if let Some((name, _)) = unsupported.into_iter().find(|(_, is_there)| *is_there) {
+        return Err(error::invalid(format!("block override {name} is not supported")));
+    }
+    let small = |name: &str, value: Option<U256>| {
+        let value = value.map(u64::try_from).transpose();
+        value.map_err(|_| error::invalid(format!("block override {name} does not fit 64 bits")))
+    };
+    Ok(BlockOverride {
+        number: small("number", number)?,
+        timestamp: time,
+        gas_limit,
+        beneficiary: coinbase,
+        random,
+        base_fee: small("baseFeePerGas", base_fee)?,
     })
 }
 

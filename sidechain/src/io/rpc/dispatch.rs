@@ -51,6 +51,10 @@ impl Incoming<'_> {
         match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
             Some(b'{') => self.single(body, Instant::now() + self.server.context.settings.deadline).await,
             Some(b'[') => self.batch(body).await,
+            // JSON, but no request.
+            _ if serde_json::from_slice::<&RawValue>(body).is_ok() => {
+                Some(failure(&Id::Null, &ErrorCode::InvalidRequest.into()))
+            }
             _ => Some(failure(&Id::Null, &ErrorCode::ParseError.into())),
         }
     }

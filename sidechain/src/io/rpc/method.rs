@@ -239,6 +239,31 @@ impl Arguments {
             .ok_or_else(|| error::invalid(format!("missing value for required argument {position}: {name}")))
     }
 
+    /// The next parameter, a quantity or what may stand for one, as a tag: without leading zeros (Ethereum's JSON-RPC, "hex value encoding").
+    pub fn quantity<T: DeserializeOwned>(&mut self, name: &str) -> error::Result<T> {
+        self.without_leading_zeros(name)?;
+        self.next(name)
+    }
+
+    /// The same, which may be missing or null.
+    pub fn optional_quantity<T: DeserializeOwned>(&mut self, name: &str) -> error::Result<Option<T>> {
+        self.without_leading_zeros(name)?;
+        self.optional(name)
+    }
+
+    fn without_leading_zeros(&self, name: &str) -> error::Result<()> {
+        let position = self.position;
+        let text = self.values.get(position).map_or("", |value| value.get().trim());
+        let digits = text.strip_prefix("\"0x").and_then(|rest| rest.strip_suffix('"')).unwrap_or_default();
+        // 64 digits are a hash.
+        if digits.len() > 1 && digits.len() < 64 && digits.starts_with('0') {
+            return Err(error::invalid(format!(
+                "invalid argument {position}: {name}: hex number with leading zero digits"
+            )));
+        }
+        Ok(())
+    }
+
     /// The next parameter, which may be missing or null.
     pub fn optional<T: DeserializeOwned>(&mut self, name: &str) -> error::Result<Option<T>> {
         let position = self.position;

@@ -65,7 +65,7 @@ fn header_by_hash(context: &Context, arguments: &mut Arguments) -> error::Result
 }
 
 fn tagged(context: &Context, arguments: &mut Arguments) -> error::Result<u64> {
-    Ok(number_of_tag(arguments.next("block number")?, context.chain().head().number))
+    Ok(number_of_tag(arguments.quantity("block number")?, context.chain().head().number))
 }
 
 fn hashed(context: &Context, arguments: &mut Arguments) -> error::Result<Option<u64>> {

@@ -1,5 +1,8 @@
 //! State and what a call would do.
 
+use std::collections::BTreeMap;
+
+use alloy_eips::eip2930::AccessListResult;
 use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_primitives::{Address, B256, Bytes, U64, U256};
 use alloy_rpc_types_eth::{EIP1186AccountProofResponse, EIP1186StorageProof, TransactionRequest};
@@ -7,9 +10,10 @@ use alloy_rpc_types_eth::{EIP1186AccountProofResponse, EIP1186StorageProof, Tran
 use super::super::method::{Arguments, Methods, Registered, long, worker};
 use super::super::{context::Context, convert, error};
 use super::block_id::number;
-use crate::chain::{SimulateError, StateAt};
-use crate::execution::Call;
+use crate::chain::{Listed, Setting, SimulateError, StateAt, Trial};
+use crate::execution::{Call, Overrides};
 use crate::io::NodeStore;
+use crate::io::clock::now_ms;
 use crate::state::StateReader;
 
 /// Slots one `eth_getProof` may ask for, as geth's limit.
@@ -26,8 +30,10 @@ pub fn register(methods: &mut Methods) -> Registered {
     worker(methods, "eth_getTransactionCount", transaction_count)?;
     worker(methods, "eth_getCode", code)?;
     worker(methods, "eth_getStorageAt", storage)?;
+    worker(methods, "eth_getStorageValues", storage_values)?;
     long(methods, "eth_getProof", proof)?;
     long(methods, "eth_call", call)?;
+    long(methods, "eth_createAccessList", access_list)?;
     long(methods, "eth_estimateGas", estimate_gas)
 }
 
@@ -38,7 +44,7 @@ fn state<'a>(context: &'a Context, arguments: &mut Arguments) -> error::Result<S
 
 /// The block parameter; the head when it is missing.
 fn block(context: &Context, arguments: &mut Arguments) -> error::Result<u64> {
-    number(context, arguments.optional("block")?.unwrap_or(BlockId::latest()))
+    number(context, arguments.optional_quantity("block")?.unwrap_or(BlockId::latest()))
 }
 
 fn account(state: &StateAt<'_, NodeStore>, address: Address) -> error::Result<crate::state::Account> {
@@ -47,7 +53,7 @@ fn account(state: &StateAt<'_, NodeStore>, address: Address) -> error::Result<cr
 
 fn transaction_count(context: &Context, arguments: &mut Arguments) -> error::Result<U64> {
     let address = arguments.next("address")?;
-    let block = arguments.optional("block")?.unwrap_or(BlockId::latest());
+    let block = arguments.optional_quantity("block")?.unwrap_or(BlockId::latest());
     let state = context.chain().state_at(number(context, block)?).map_err(error::simulate)?;
     let nonce = account(&state, address)?.nonce;
     if block == BlockId::Number(BlockNumberOrTag::Pending) {
@@ -64,13 +70,47 @@ fn code(context: &Context, arguments: &mut Arguments) -> error::Result<Bytes> {
 }
 
 fn storage(context: &Context, arguments: &mut Arguments) -> error::Result<B256> {
-    let (address, slot): (Address, U256) = (arguments.next("address")?, arguments.next("slot")?);
+    let (address, Slot(slot)) = (arguments.next("address")?, arguments.next("slot")?);
     let value = state(context, arguments)?.storage(address, slot).map_err(|error| error::store(&error))?;
     Ok(value.into())
 }
 
+/// Slots of some accounts, each account's values in the order of its slots.
+fn storage_values(context: &Context, arguments: &mut Arguments) -> error::Result<BTreeMap<Address, Vec<B256>>> {
+    let wanted: BTreeMap<Address, Vec<Slot>> = arguments.next("slots of accounts")?;
+    let count: usize = wanted.values().map(Vec::len).sum();
+    if count > MAX_PROOF_SLOTS {
+        return Err(error::limit(format!("too many slots: {count}, at most {MAX_PROOF_SLOTS}")));
+    }
+    let state = state(context, arguments)?;
+    let value = |address, Slot(slot)| state.storage(address, slot).map(B256::from);
+    let of_account = |(address, slots): (Address, Vec<Slot>)| {
+        let values = slots.into_iter().map(|slot| value(address, slot)).collect::<Result<_, _>>();
+        values.map(|values| (address, values)).map_err(|error| error::store(&error))
+    };
+    wanted.into_iter().map(of_account).collect()
+}
+
+/// A storage slot: at most 32 bytes in hex, leading zeros or not, as clients write them.
+#[derive(Clone, Copy, Debug)]
+struct Slot(U256);
+
+impl<'de> serde::Deserialize<'de> for Slot {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use serde::de::Error as _;
+        let text = String::deserialize(deserializer)?;
+        let digits = text.strip_prefix("0x").ok_or_else(|| D::Error::custom("hex string without 0x prefix"))?;
+        if digits.len() > 64 {
+            return Err(D::Error::custom("storage key too long (want at most 32 bytes)"));
+        }
+        let slot = if digits.is_empty() { Ok(U256::ZERO) } else { U256::from_str_radix(digits, 16) };
+        slot.map(Self).map_err(|_| D::Error::custom("unable to decode storage key: invalid hex"))
+    }
+}
+
 fn proof(context: &Context, arguments: &mut Arguments) -> error::Result<EIP1186AccountProofResponse> {
-    let (address, slots): (Address, Vec<U256>) = (arguments.next("address")?, arguments.next("slots")?);
+    let (address, slots): (Address, Vec<Slot>) = (arguments.next("address")?, arguments.next("slots")?);
+    let slots: Vec<U256> = slots.into_iter().map(|Slot(slot)| slot).collect();
     if slots.len() > MAX_PROOF_SLOTS {
         return Err(error::limit(format!("too many slots: {}, at most {MAX_PROOF_SLOTS}", slots.len())));
     }
@@ -99,26 +139,47 @@ fn proof(context: &Context, arguments: &mut Arguments) -> error::Result<EIP1186A
 
 fn call(context: &Context, arguments: &mut Arguments) -> error::Result<Bytes> {
     let request: TransactionRequest = arguments.next("transaction")?;
-    let block = block(context, arguments)?;
-    refuse_overrides(arguments)?;
-    let outcome =
-        context.chain().simulate(block, &to_call(context, request)?, arguments.stop()).map_err(error::simulate)?;
+    let block = arguments.optional_quantity("block")?.unwrap_or(BlockId::latest());
+    let setting = match block {
+        BlockId::Number(BlockNumberOrTag::Pending) => Setting::Next { now_ms: now_ms() },
+        block => Setting::After(number(context, block)?),
+    };
+    let trial = Trial { setting, overrides: overrides(arguments)? };
+    let call = to_call(context, request)?;
+    let outcome = context.chain().try_call(&trial, &call, arguments.stop()).map_err(error::simulate)?;
     if outcome.success { Ok(outcome.output) } else { Err(error::failed(&outcome)) }
 }
 
 fn estimate_gas(context: &Context, arguments: &mut Arguments) -> error::Result<U64> {
     let request: TransactionRequest = arguments.next("transaction")?;
-    let block = block(context, arguments)?;
-    refuse_overrides(arguments)?;
-    let gas =
-        context.chain().estimate_gas(block, &to_call(context, request)?, arguments.stop()).map_err(error::simulate)?;
+    let trial = Trial { setting: setting_to_send(context, arguments)?, overrides: overrides(arguments)? };
+    let call = to_call(context, request)?;
+    let gas = context.chain().estimate_gas(&trial, &call, arguments.stop()).map_err(error::simulate)?;
     Ok(U64::from(gas))
 }
 
-/// State and block overrides would change the answer, so they are not ignored.
-fn refuse_overrides(arguments: &mut Arguments) -> error::Result<()> {
-    let [state, block] = ["state overrides", "block overrides"].map(|name| arguments.optional(name));
-    convert::refuse_overrides([state?, block?])
+fn access_list(context: &Context, arguments: &mut Arguments) -> error::Result<AccessListResult> {
+    let request: TransactionRequest = arguments.next("transaction")?;
+    let trial = Trial { setting: setting_to_send(context, arguments)?, overrides: overrides(arguments)? };
+    let call = to_call(context, request)?;
+    let Listed { access_list, outcome } =
+        context.chain().access_list(&trial, &call, arguments.stop()).map_err(error::simulate)?;
+    let error = (!outcome.success).then(|| error::failed(&outcome).message().to_owned());
+    Ok(AccessListResult { access_list, gas_used: U256::from(outcome.gas_used), error })
+}
+
+/// Where a call is tried that is to be sent: at the head as what comes next, since what is sent runs there. A contract that counts by blocks does
+/// something else, and at another price, in the block that is already there.
+fn setting_to_send(context: &Context, arguments: &mut Arguments) -> error::Result<Setting> {
+    let block = arguments.optional_quantity("block")?.unwrap_or(BlockId::pending());
+    let number = number(context, block)?;
+    let is_head = number >= context.chain().head().number;
+    Ok(if is_head { Setting::Next { now_ms: now_ms() } } else { Setting::After(number) })
+}
+
+fn overrides(arguments: &mut Arguments) -> error::Result<Overrides> {
+    let accounts = arguments.optional("state overrides")?;
+    convert::overrides(accounts, arguments.optional("block overrides")?)
 }
 
 /// A call of at most the gas that this server tries.

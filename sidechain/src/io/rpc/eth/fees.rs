@@ -30,6 +30,7 @@ const MIN_TIP: u128 = MIN_BASE_FEE as u128 / 10;
 pub fn register(methods: &mut Methods) -> Registered {
     worker(methods, "eth_gasPrice", gas_price)?;
     worker(methods, "eth_maxPriorityFeePerGas", |context, arguments| tip(context, arguments.stop()).map(U256::from))?;
+    inline(methods, "eth_baseFee", |context, _| Ok(U64::from(next_base_fee(&context.chain().head()))))?;
     inline(methods, "eth_blobBaseFee", |_, _| -> error::Result<U256> {
         Err(error::server("blob transactions (type 3) are not supported by this chain"))
     })?;

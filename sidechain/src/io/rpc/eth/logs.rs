@@ -1,6 +1,6 @@
 //! Logs, and the filters that choose them.
 
-use alloy_eips::BlockId;
+use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_rpc_types_eth::{Filter, FilterBlockOption, Log as RpcLog};
 
 use super::super::context::Context;
@@ -21,8 +21,19 @@ pub fn register(methods: &mut Methods) -> Registered {
 }
 
 fn get_logs(context: &Context, arguments: &mut Arguments) -> error::Result<Vec<RpcLog>> {
-    let filter = log_filter(context, &arguments.next("filter")?)?;
-    logs(context, &filter, arguments.stop())
+    let filter: Filter = arguments.next("filter")?;
+    require_blocks(&filter, context.chain().head().number)?;
+    logs(context, &log_filter(context, &filter)?, arguments.stop())
+}
+
+/// Logs of blocks that are not there yet are no logs: who asks for them would take an empty list for an answer.
+fn require_blocks(filter: &Filter, head: u64) -> error::Result<()> {
+    let FilterBlockOption::Range { from_block, to_block } = filter.block_option else { return Ok(()) };
+    let is_beyond = |tag: BlockNumberOrTag| number_of_tag(tag, head) > head;
+    if from_block.is_some_and(is_beyond) || to_block.is_some_and(is_beyond) {
+        return Err(error::invalid(format!("block range extends beyond current head block {head}")));
+    }
+    Ok(())
 }
 
 /// The logs that match, within the server's bounds.

@@ -24,6 +24,14 @@ pub fn register(methods: &mut Methods) -> Registered {
         let block = by_hash(context, arguments)?;
         at_index(block, arguments)
     })?;
+    worker(methods, "eth_getRawTransactionByBlockNumberAndIndex", |context, arguments| {
+        let block = by_number(context, arguments)?;
+        raw_at_index(block, arguments)
+    })?;
+    worker(methods, "eth_getRawTransactionByBlockHashAndIndex", |context, arguments| {
+        let block = by_hash(context, arguments)?;
+        raw_at_index(block, arguments)
+    })?;
     worker(methods, "eth_getTransactionReceipt", receipt)
 }
 
@@ -55,9 +63,19 @@ fn located(context: &Context, hash: B256) -> error::Result<Option<Located>> {
 }
 
 fn at_index(block: Option<Arc<Stored>>, arguments: &mut Arguments) -> error::Result<Option<RpcTransaction>> {
-    let index: U64 = arguments.next("index")?;
-    let index = usize::try_from(index.to::<u64>()).unwrap_or(usize::MAX);
+    let index = index(arguments)?;
     Ok(block.and_then(|stored| convert::transaction(&stored, index)))
+}
+
+fn raw_at_index(block: Option<Arc<Stored>>, arguments: &mut Arguments) -> error::Result<Option<Bytes>> {
+    let index = index(arguments)?;
+    let transaction = block.and_then(|stored| stored.transaction(index));
+    Ok(transaction.map(|transaction| transaction.encoded_2718().into()))
+}
+
+fn index(arguments: &mut Arguments) -> error::Result<usize> {
+    let index: U64 = arguments.quantity("index")?;
+    Ok(usize::try_from(index.to::<u64>()).unwrap_or(usize::MAX))
 }
 
 fn receipt(context: &Context, arguments: &mut Arguments) -> error::Result<Option<TransactionReceipt>> {

@@ -14,7 +14,7 @@ async fn bad_transactions_are_refused_in_geths_words() {
     let world = World::halted(|_| ()).await;
     let key = Key::new(1);
     let refusals = [
-        (key.transfer(1, 0, NOBODY, 5), "transaction is for chain 1, wanted 51717"),
+        (key.transfer(1, 0, NOBODY, 5), "invalid chain id for signer: have 1 want 51717"),
         (Key::new(99).transfer(CHAIN, 0, NOBODY, 5), "insufficient funds for gas * price + value"),
         (key.send(CHAIN, 0, 20_999, NOBODY.into(), U256::ZERO, Bytes::new()), "intrinsic gas too low"),
         (key.send(CHAIN, 0, (1 << 24) + 1, NOBODY.into(), U256::ZERO, Bytes::new()), "transaction gas limit too high"),
@@ -144,7 +144,8 @@ async fn blobs_and_unprotected_transactions_are_refused_clearly() {
         ..TxLegacy::default()
     });
     let error = world.send(&unprotected).await.unwrap_err();
-    assert_eq!(error.message(), "transaction is for chain any, wanted 51717");
+    let want = "invalid chain id for signer: have 0 want 51717 (only replay-protected (EIP-155) transactions allowed over RPC)";
+    assert_eq!(error.message(), want);
 }
 
 #[tokio::test(flavor = "multi_thread")]
