@@ -7,13 +7,14 @@ use alloy_primitives::{Address, B256};
 use bitcoin::Amount;
 use bridge::board::Kind;
 use bridge::io::sidechain::Call;
+use bridge::relay::view::BlockLog;
 use contracts::address::{BRIDGE, DEPOSITS, SIGNING_BOARD, VAULT};
 use contracts::alloy_sol_types::SolEvent;
 use contracts::coin::wei;
 use contracts::{Bridge, Deposits, SigningBoard, Vault, vault};
 use rand::Rng;
 use sidechain::testing::Key;
-use tests::simulated::faults::Fault;
+use tests::simulated::faults::{Fault, Lie};
 use tests::simulated::world::{World, simulate};
 
 const DEPOSIT: Amount = Amount::from_sat(1_000_000);
@@ -591,6 +592,94 @@ fn relayers_that_all_die_and_come_back_miss_nothing() {
         }
         expect_whole(&world);
     });
+}
+
+/// Bound vault transactions as `change` has them.
+fn bound_as(mut logs: Vec<BlockLog>, change: impl Fn(&mut Vault::Bound)) -> Vec<BlockLog> {
+    for log in &mut logs {
+        if let Ok(bound) = Vault::Bound::decode_log(&log.log) {
+            let mut bound = bound.data;
+            change(&mut bound);
+            log.log.data = bound.encode_log_data();
+        }
+    }
+    logs
+}
+
+fn without<E: SolEvent>(mut logs: Vec<BlockLog>) -> Vec<BlockLog> {
+    logs.retain(|log| log.log.topics().first() != Some(&E::SIGNATURE_HASH));
+    logs
+}
+
+fn no_transaction(logs: Vec<BlockLog>) -> Vec<BlockLog> {
+    bound_as(logs, |bound| bound.transaction = vec![1, 2, 3].into())
+}
+
+fn other_change(logs: Vec<BlockLog>) -> Vec<BlockLog> {
+    bound_as(logs, |bound| bound.changeSat += 1)
+}
+
+/// The last output pays to somebody else, and the txid fits.
+fn other_payee(logs: Vec<BlockLog>) -> Vec<BlockLog> {
+    use bitcoin::consensus::{deserialize, serialize};
+    bound_as(logs, |bound| {
+        let mut transaction: bitcoin::Transaction = deserialize(&bound.transaction).expect("the ledger's own");
+        transaction.output[1].script_pubkey = script(66);
+        bound.txid = B256::from(bitcoin::hashes::Hash::to_byte_array(transaction.compute_txid()));
+        bound.transaction = serialize(&transaction).into();
+    })
+}
+
+/// Another proposal's number, whose nonces are kept.
+fn other_proposal(logs: Vec<BlockLog>) -> Vec<BlockLog> {
+    bound_as(logs, |bound| bound.proposal = bound.proposal.saturating_sub(256))
+}
+
+#[test]
+fn what_every_node_told_wrongly_for_a_while_is_put_right_within_a_minute_of_the_truth() {
+    let lies: [(&str, Lie); 4] = [
+        ("bytes that are no transaction", no_transaction),
+        ("another amount of change", other_change),
+        ("another payee", other_payee),
+        ("another proposal", other_proposal),
+    ];
+    told_wrongly(lies, Duration::from_secs(1));
+}
+
+#[test]
+fn what_every_node_left_out_for_a_while_is_found_when_all_that_is_open_is_read_again() {
+    let lies: [(&str, Lie); 4] = [
+        ("no bound transactions", without::<Vault::Bound>),
+        ("no posts", without::<SigningBoard::Posted>),
+        ("no proposals", without::<Vault::Proposed>),
+        ("no withdrawals", without::<Bridge::WithdrawalQueued>),
+    ];
+    told_wrongly(lies, Duration::from_secs(700));
+}
+
+/// A withdrawal is asked for while every node lies so; it is paid once they tell the truth, after so much time, and nothing else ever is.
+fn told_wrongly(lies: [(&str, Lie); 4], wait: Duration) {
+    for (what, lie) in lies {
+        println!("{what}");
+        simulate(1..2, |mut world| async move {
+            let owner = owner_of_coins(&mut world, 1, DEPOSIT).await;
+            world.operators.iter().for_each(|operator| operator.node.set_lie(Some(lie)));
+            let id = world.withdraw(&owner, &script(1), Amount::from_sat(400_000), MAX_FEE).await;
+            for _ in 0..4 {
+                world.pass(BITCOIN_INTERVAL).await;
+                world.bitcoin.mine(1);
+            }
+            assert_ne!(world.withdrawal(id).status, PAID, "{what} does not even delay: the test shows nothing");
+            world.operators.iter().for_each(|operator| operator.node.set_lie(None));
+            world.pass(wait).await;
+            let start_ms = world.now_ms();
+            until_paid(&mut world, &[id]).await;
+            let took_s = (world.now_ms() - start_ms) / 1_000;
+            assert!(took_s <= 100, "{what}: paid after {took_s} s");
+            assert_eq!(world.bitcoin.paid(&script(66)), Amount::ZERO, "{what}");
+            expect_whole(&world);
+        });
+    }
 }
 
 async fn shared(world: &mut World, count: usize) {

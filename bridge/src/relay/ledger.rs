@@ -212,6 +212,12 @@ impl Ledger {
         }
     }
 
+    /// As it is after a start, with what never changes.
+    #[must_use]
+    pub fn from_the_start(&self, cursor: Cursor) -> Self {
+        Self::new(self.me, cursor, self.view.info.clone(), self.view.recovery_leaf)
+    }
+
     /// What is known now.
     #[must_use]
     pub fn view(&self) -> &LedgerView {

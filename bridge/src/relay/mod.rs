@@ -20,6 +20,7 @@
 //!   duty            whose turn it is, and how long what failed is left alone
 //!   fees            what a vault transaction should pay;  places: where one is on Bitcoin;  fundings: what deposits were made of
 //!   latecomers      which members kept others waiting;  absent: which approve nothing while too few do
+//!   rereading       when all that is open is read once more, since its node may have left something out
 //!   approval        when its own policy is asked, and asked again;  key_confirmation: when the federation's key is confirmed
 //!   posts, outgoing what is sent to the sidechain, and what became of it
 //! ```
@@ -60,6 +61,7 @@ pub mod reading;
 pub mod refunds;
 pub mod refusals;
 pub mod registrations;
+pub mod rereading;
 pub mod resubmitting;
 pub mod settlement;
 pub mod spends;

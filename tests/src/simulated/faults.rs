@@ -3,6 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bridge::relay::view::BlockLog;
+
+/// Logs as a node that lies tells them.
+pub type Lie = fn(Vec<BlockLog>) -> Vec<BlockLog>;
+
 /// How a call fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -24,6 +29,7 @@ pub struct Faults {
 struct Switched {
     all: Option<Fault>,
     methods: BTreeMap<&'static str, Fault>,
+    lie: Option<Lie>,
 }
 
 impl Faults {
@@ -44,6 +50,21 @@ impl Faults {
     pub fn of(&self, method: &'static str) -> Option<Fault> {
         let faults = self.lock();
         faults.all.or_else(|| faults.methods.get(method).copied())
+    }
+
+    /// Logs are told so from now on, or as they are.
+    pub fn set_lie(&self, lie: Option<Lie>) {
+        self.lock().lie = lie;
+    }
+
+    /// How these logs are told now.
+    #[must_use]
+    pub fn tell(&self, logs: Vec<BlockLog>) -> Vec<BlockLog> {
+        let lie = self.lock().lie;
+        match lie {
+            Some(lie) => lie(logs),
+            None => logs,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Switched> {

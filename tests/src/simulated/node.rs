@@ -328,7 +328,7 @@ impl Node for SimulatedNode {
     }
 
     async fn logs(&self, contracts: &[Address], from: u64, to: u64) -> Result<Vec<BlockLog>, Error> {
-        Ok(self.ask("eth_getLogs").await?.logs(contracts, from, to))
+        Ok(self.faults.tell(self.ask("eth_getLogs").await?.logs(contracts, from, to)))
     }
 
     async fn registered_deposits(&self, cursor: u64, limit: u32) -> Result<peg::Registrations, Error> {

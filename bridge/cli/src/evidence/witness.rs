@@ -1,14 +1,16 @@
-//! What a holder is shown as done is proven first: coins that were made for a deposit, and withdrawals that the ledger has as paid.
+//! What a holder is shown of a deposit or a withdrawal is proven first, as far as the ledger keeps it.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use bitcoin::OutPoint;
 use bridge::io::sidechain::Client;
 use bridge::io::sidechain::proven::{self, ProvenError};
-use bridge::peg::{Deposit, Withdrawal};
+use bridge::peg::{Deposit, DepositStatus, Version, Withdrawal, WithdrawalStatus};
 use eyre::{Result, bail, ensure};
 use light::facts::{Facts, Wanted};
 use light::finality::Validators;
+use light::ledger::{self, GivenBack};
 use sidechain::genesis::Genesis;
 
 use crate::clock::now;
@@ -19,10 +21,16 @@ const MAX_AGE_S: u64 = 300;
 const PATIENCE: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// Entries that are remembered as proven.
+const MOST_PROVEN: usize = 1_000;
+
 /// Checks what a node says by the validators' keys.
 #[derive(Clone, Debug)]
 pub struct Witness {
     validators: Validators,
+    /// What was proven last, so that what has not changed is not proven again.
+    deposits: BTreeMap<OutPoint, Deposit>,
+    withdrawals: BTreeMap<u64, Withdrawal>,
 }
 
 impl Witness {
@@ -32,55 +40,52 @@ impl Witness {
     ///
     /// Its keys are none.
     pub fn of(genesis: &Genesis) -> Result<Self> {
-        Ok(Self { validators: genesis.validators()? })
+        Ok(Self { validators: genesis.validators()?, deposits: BTreeMap::new(), withdrawals: BTreeMap::new() })
     }
 
-    /// The coins of a deposit were made, and are as many.
+    /// A deposit as the ledger has it: what was told, or what the node says after another look. Its confirmations stay the node's word.
     ///
     /// # Errors
     ///
-    /// The node does not prove it.
-    pub async fn minted(&self, client: &Client, told: &Deposit) -> Result<()> {
+    /// The node does not prove what it says.
+    pub async fn deposit(&mut self, client: &Client, mut told: Deposit) -> Result<Deposit> {
         let outpoint = OutPoint::new(told.txid, told.vout);
         let wanted = Wanted { deposits: [outpoint].into(), ..Wanted::default() };
-        let is_so = |facts: &Facts| {
-            let found = facts.deposits.get(&outpoint).and_then(Option::as_ref);
-            found.is_some_and(|found| found.minted_sat == told.minted_sat && found.recipient == told.recipient)
-        };
-        self.require(client, &wanted, is_so, &format!("the coins of {outpoint} were made")).await
+        let until = Instant::now() + PATIENCE;
+        while self.deposits.get(&outpoint) != Some(&entry(&told)) {
+            let facts = self.facts(client, &wanted).await?;
+            if facts.deposits.get(&outpoint).and_then(Option::as_ref).is_some_and(|found| is_deposit(found, &told)) {
+                make_room(&mut self.deposits);
+                self.deposits.insert(outpoint, entry(&told));
+                break;
+            }
+            let now = client.deposit(&outpoint.to_string()).await?.deposits.into_iter();
+            told = now.last().filter(|now| (now.txid, now.vout) == (outpoint.txid, outpoint.vout)).unwrap_or(told);
+            give_up_after(until, client, &format!("deposit {outpoint} is {:?}", told.status)).await?;
+        }
+        Ok(told)
     }
 
-    /// The ledger has a withdrawal as paid, by the vault transaction that the node names.
+    /// A withdrawal as the ledger has it, as [`Witness::deposit`]. The bound vault transactions that pay it stay the node's word, but for the one that
+    /// has paid it.
     ///
     /// # Errors
     ///
-    /// The node does not prove it.
-    pub async fn paid(&self, client: &Client, told: &Withdrawal) -> Result<()> {
-        let wanted = Wanted { withdrawals: [told.id].into(), ..Wanted::default() };
-        let is_so = |facts: &Facts| {
-            let found = facts.withdrawals.get(&told.id).and_then(Option::as_ref);
-            found.is_some_and(|found| found.paid_by.is_some() && found.paid_by == told.paid_by)
-        };
-        self.require(client, &wanted, is_so, &format!("withdrawal {} is paid", told.id)).await
-    }
-
-    async fn require(
-        &self,
-        client: &Client,
-        wanted: &Wanted,
-        is_so: impl Fn(&Facts) -> bool,
-        what: &str,
-    ) -> Result<()> {
+    /// The node does not prove what it says.
+    pub async fn withdrawal(&mut self, client: &Client, mut told: Withdrawal) -> Result<Withdrawal> {
         let until = Instant::now() + PATIENCE;
-        loop {
-            if is_so(&self.facts(client, wanted).await?) {
-                return Ok(());
+        while self.withdrawals.get(&told.id) != Some(&told) {
+            let vault = paying(&told).map(|paying| paying.txid).into_iter().collect();
+            let wanted = Wanted { withdrawals: [told.id].into(), vault, ..Wanted::default() };
+            if is_withdrawal(&self.facts(client, &wanted).await?, &told) {
+                make_room(&mut self.withdrawals);
+                self.withdrawals.insert(told.id, told.clone());
+                break;
             }
-            if Instant::now() > until {
-                bail!("the node at {} says that {what}, and does not prove it: do not use this node", client.url());
-            }
-            tokio::time::sleep(PAUSE).await;
+            told = client.withdrawal(told.id).await?.filter(|now| now.id == told.id).unwrap_or(told);
+            give_up_after(until, client, &format!("withdrawal {} is {:?}", told.id, told.status)).await?;
         }
+        Ok(told)
     }
 
     async fn facts(&self, client: &Client, wanted: &Wanted) -> Result<Facts> {
@@ -101,4 +106,80 @@ fn plain(error: ProvenError) -> eyre::Report {
         ProvenError::Node(error) => error.into(),
         error => error.into(),
     }
+}
+
+fn make_room<K: Ord, V>(proven: &mut BTreeMap<K, V>) {
+    if proven.len() >= MOST_PROVEN {
+        proven.clear();
+    }
+}
+
+/// Waits a moment, since a certificate may be of the block before.
+async fn give_up_after(until: Instant, client: &Client, what: &str) -> Result<()> {
+    if Instant::now() > until {
+        bail!("the node at {} says that {what}, and does not prove it: do not use this node", client.url());
+    }
+    tokio::time::sleep(PAUSE).await;
+    Ok(())
+}
+
+/// What the ledger keeps of it; the rest follows from the tip of the light client.
+fn entry(told: &Deposit) -> Deposit {
+    Deposit { confirmations: 0, has_left: false, ..told.clone() }
+}
+
+fn is_deposit(found: &ledger::Deposit, told: &Deposit) -> bool {
+    let status = match (found.is_gone, found.minted_sat, found.swept_by) {
+        (true, ..) => DepositStatus::Gone,
+        (_, Some(_), _) => DepositStatus::Minted,
+        (_, None, Some(_)) => DepositStatus::Swept,
+        (_, None, None) => DepositStatus::Proven,
+    };
+    let proven = Deposit {
+        status,
+        recipient: found.recipient,
+        claimant: found.claimant,
+        amount_sat: found.amount_sat,
+        max_fee_sat: found.max_fee_sat,
+        minted_sat: found.minted_sat,
+        bound: found.was_bound,
+        swept_by: found.swept_by,
+        height: found.height,
+        block_head: found.block_head,
+        epoch: found.epoch,
+        ..entry(told)
+    };
+    proven == entry(told)
+}
+
+/// The version that is said to have paid it.
+fn paying(told: &Withdrawal) -> Option<&Version> {
+    told.versions.iter().find(|version| Some(version.number) == told.paid_by)
+}
+
+fn is_withdrawal(facts: &Facts, told: &Withdrawal) -> bool {
+    let Some(found) = facts.withdrawals.get(&told.id).and_then(Option::as_ref) else { return false };
+    let status = match (found.given_back, found.paid_by) {
+        (Some(GivenBack::Cancelled), _) => WithdrawalStatus::Cancelled,
+        (Some(GivenBack::Refunded), _) => WithdrawalStatus::Refunded,
+        (None, Some(_)) => WithdrawalStatus::Paid,
+        // Whether the tie holds follows from the vault output.
+        (None, None) if told.status == WithdrawalStatus::Tied && found.tie.is_some() => WithdrawalStatus::Tied,
+        (None, None) => WithdrawalStatus::Queued,
+    };
+    let proven = Withdrawal {
+        id: told.id,
+        status,
+        owner: found.owner,
+        amount_sat: found.amount_sat,
+        max_fee_sat: found.max_fee_sat,
+        asked_at: found.asked_at,
+        tie: found.tie.filter(|_| told.tie.is_some()),
+        versions: told.versions.clone(),
+        paid_by: found.paid_by,
+        script: found.script.clone(),
+    };
+    let is_settled =
+        |version: &Version| facts.vault_transaction(version.number, version.txid).is_some_and(|found| found.is_settled);
+    proven == *told && (told.paid_by.is_none() || paying(told).is_some_and(is_settled))
 }

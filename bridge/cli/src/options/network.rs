@@ -58,6 +58,8 @@ pub struct KnownNetwork {
     pub network_id: B256,
     /// None: a development network that nobody named.
     pub genesis: Option<Genesis>,
+    /// Whether what the client answers is proven, where it can be: by a light node.
+    pub is_proven: bool,
     /// The user's folder.
     pub home: PathBuf,
 }
@@ -83,7 +85,7 @@ impl NetworkArgs {
         }
     }
 
-    /// The network whose deposit address is paid. Only where bitcoin is worth nothing may it be unnamed.
+    /// The network whose deposit address is paid, or whose money is shown. Only where bitcoin is worth nothing may it be unnamed.
     ///
     /// # Errors
     ///
@@ -105,6 +107,7 @@ impl NetworkArgs {
 
     async fn reach(&self, named: Option<Named>) -> Result<KnownNetwork> {
         let home = self.home.folder()?;
+        let is_proven = named.is_some() && !self.sidechain.is_own();
         let (client, info) = self.sidechain.connect(named.as_ref().map(|named| &named.genesis), &home).await?;
         let network = match named {
             Some(named) => {
@@ -113,7 +116,8 @@ impl NetworkArgs {
                 check_genesis_block(&client, &named, id).await?;
                 let (chain_id, bitcoin) = (named.genesis.chain_id, named.genesis.bitcoin.network);
                 let network_id = named.genesis.network_id();
-                KnownNetwork { client, info, chain_id, bitcoin, id, network_id, genesis: Some(named.genesis), home }
+                let genesis = Some(named.genesis);
+                KnownNetwork { client, info, chain_id, bitcoin, id, network_id, genesis, is_proven, home }
             }
             None if self.trust_node => {
                 let (chain_id, id) = (client.chain_id().await?, genesis_block(&client).await?.unwrap_or_default());
@@ -122,14 +126,15 @@ impl NetworkArgs {
                     "--trust-node: the node at {} is believed, it could name a network and keys of its own: {bitcoin}, chain {chain_id}",
                     client.url()
                 );
-                KnownNetwork { client, info, chain_id, bitcoin, id, network_id, genesis: None, home }
+                KnownNetwork { client, info, chain_id, bitcoin, id, network_id, genesis: None, is_proven, home }
             }
             None => {
                 ensure!(info.bitcoin_network == mainchain::Network::Regtest, unnamed());
                 check_chain_id(&client, DEV_CHAIN_ID, "all development networks").await?;
                 let id = genesis_block(&client).await?.unwrap_or_default();
                 let (bitcoin, network_id) = (mainchain::Network::Regtest, info.network_id);
-                KnownNetwork { client, info, chain_id: DEV_CHAIN_ID, bitcoin, id, network_id, genesis: None, home }
+                let chain_id = DEV_CHAIN_ID;
+                KnownNetwork { client, info, chain_id, bitcoin, id, network_id, genesis: None, is_proven, home }
             }
         };
         network.check_info()?;

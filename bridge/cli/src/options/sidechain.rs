@@ -95,7 +95,7 @@ impl SidechainArgs {
     }
 
     /// Whether the one node is the user's: of this machine, or said to be.
-    fn is_own(&self) -> bool {
+    pub fn is_own(&self) -> bool {
         matches!(self.urls().as_slice(), [url] if self.own_node || is_of_this_machine(url))
     }
 }

@@ -5,9 +5,10 @@ use bridge::amount::show;
 use bridge::io::sidechain::Client;
 use bridge::peg::{Deposit, DepositStatus, Parameters};
 use contracts::{Bridge, address};
-use eyre::Result;
+use eyre::{Result, bail};
 use serde::Serialize;
 
+use super::deposit_record::Record;
 use super::deposit_waits::{Facts, Seen, Wait, newest_sweep, reclaimable_from, waits};
 use super::mempool;
 use super::outlook::Lookout;
@@ -43,7 +44,10 @@ pub async fn progress(
     deposits: Vec<Deposit>,
 ) -> Result<Vec<Progress>> {
     let mut all = Vec::new();
-    for deposit in deposits {
+    for mut deposit in deposits {
+        if let Some(witness) = &mut lookout.witness {
+            deposit = witness.deposit(lookout.client, deposit).await?;
+        }
         let waits_for = match deposit.status {
             DepositStatus::Proven | DepositStatus::Swept => {
                 let seen = seen(lookout, &deposit).await?;
@@ -51,14 +55,30 @@ pub async fn progress(
             }
             DepositStatus::Minted | DepositStatus::Gone => Vec::new(),
         };
-        if let (DepositStatus::Minted, Some(witness)) = (deposit.status, &lookout.witness) {
-            witness.minted(lookout.client, &deposit).await?;
-        }
         let claimable_sat = claimable(lookout.client, &deposit).await?;
         let reclaimable_from = reclaimable_from(&deposit, parameters);
         all.push(Progress { deposit, waits_for, reclaimable_from, claimable_sat });
     }
     Ok(all)
+}
+
+/// What a node tells of the deposits to an address is of that address, as far as the ledger keeps what it commits to.
+///
+/// # Errors
+///
+/// One is of other terms: the node shows somebody else's.
+pub fn expect_of(client: &Client, record: &Record, deposits: &[Deposit]) -> Result<()> {
+    let terms = |deposit: &Deposit| (deposit.recipient, deposit.claimant, deposit.max_fee_sat, deposit.epoch);
+    let want = (record.recipient, record.claimant, record.max_fee_sat, record.epoch);
+    match deposits.iter().find(|deposit| terms(deposit) != want) {
+        Some(other) => bail!(
+            "the node at {} shows {} as a payment to {}, and its terms are others: do not use this node",
+            client.url(),
+            OutPoint::new(other.txid, other.vout),
+            record.address
+        ),
+        None => Ok(()),
+    }
 }
 
 /// What else there is to know of a deposit that waits.

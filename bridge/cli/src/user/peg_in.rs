@@ -12,7 +12,7 @@ use eyre::{Result, bail, ensure};
 use serde::Serialize;
 
 use super::charge::{present_of_deposit, rate_shown, usual_of_deposit};
-use super::deposit::{Progress, describe, progress};
+use super::deposit::{Progress, describe, expect_of, progress};
 use super::deposit_record::{self as deposits, Receiver, ReclaimKey, Record, Records};
 use super::deposit_waits::Wait;
 use super::outlook::Lookout;
@@ -278,6 +278,7 @@ async fn look(
         again(client, record).await;
         *register_from = Instant::now() + REGISTER_AGAIN;
     }
+    expect_of(client, record, &report.deposits)?;
     progress(lookout, &info.parameters, report.deposits).await
 }
 

@@ -10,14 +10,10 @@ use bridge::peg::{
 };
 use eyre::{Result, bail, eyre};
 use serde::Serialize;
-use sidechain::genesis::Genesis;
 
 use crate::context::Context;
-use crate::evidence::witness::Witness;
 use crate::options::bitcoin::BitcoinArgs;
-use crate::options::home::HomeArgs;
-use crate::options::network::kept_genesis;
-use crate::options::sidechain::SidechainArgs;
+use crate::options::network::{KnownNetwork, NetworkArgs};
 use crate::user::bridge_waits::{Now, now, on_the_way, payable, stopped};
 use crate::user::charge::{of_deposit, rate_shown};
 use crate::user::deposit::{self, Progress};
@@ -44,11 +40,9 @@ pub struct Args {
     #[arg(long, requires = "id")]
     prove: bool,
     #[command(flatten)]
-    sidechain: SidechainArgs,
+    network: NetworkArgs,
     #[command(flatten)]
     bitcoin: BitcoinArgs,
-    #[command(flatten)]
-    home: HomeArgs,
 }
 
 /// The bridge, with whom it waits for.
@@ -61,6 +55,9 @@ struct Bridge<'a> {
     vault: &'a Vault,
     now: Now,
     waited_for: &'a [WaitedFor],
+    /// Whether it follows from what the genesis file's validators signed: then the node's word is only which vault transactions and proposals there are.
+    proven: bool,
+    node: &'a str,
 }
 
 /// Deposits to an address, or at an outpoint, with what they wait for.
@@ -110,30 +107,29 @@ impl FromStr for Id {
 /// There is nothing of that number, or the node does not answer.
 pub fn run(args: Args, context: &Context) -> Result<()> {
     context.block_on(async {
-        let home = args.home.folder()?;
-        let kept = kept_genesis(&home)?;
-        let (client, info) = args.sidechain.connect(kept.as_ref(), &home).await?;
-        let bitcoin = args.bitcoin.if_there(info.bitcoin_network).await;
-        let mut lookout = Lookout::new(&client, bitcoin, witness(kept, &info)?);
+        let network = args.network.connect_to_pay().await?;
+        let bitcoin = args.bitcoin.if_there(network.bitcoin).await;
+        let mut lookout = Lookout::new(&network.client, bitcoin, network.witness()?);
         match &args.id {
-            None => bridge(&mut lookout, context).await,
+            None => bridge(&mut lookout, &network, context).await,
             Some(Id::Withdrawal(_) | Id::Vault(_)) if args.prove => bail!("--prove wants the address of a deposit"),
-            Some(Id::Withdrawal(id)) => withdrawal(&mut lookout, &info, *id, context).await,
-            Some(Id::Vault(number)) => vault(&client, *number, context).await,
+            Some(Id::Withdrawal(id)) => withdrawal(&mut lookout, &network.info, *id, context).await,
+            Some(Id::Vault(number)) => vault(&network.client, *number, context).await,
             Some(Id::Deposit(id)) => {
                 if args.prove {
-                    args.prove_payments(&client, &info, id).await?;
+                    args.prove_payments(&network, id).await?;
                 }
-                args.deposit(&mut lookout, &info, id, context).await
+                args.deposit(&mut lookout, &network, id, context).await
             }
         }
     })
 }
 
-async fn bridge(lookout: &mut Lookout<'_>, context: &Context) -> Result<()> {
+async fn bridge(lookout: &mut Lookout<'_>, network: &KnownNetwork, context: &Context) -> Result<()> {
     let outlook = lookout.look().await?;
     let Outlook { info, limits, vault, waited_for, .. } = outlook;
-    let bridge = Bridge { info, limits, vault, now: now(outlook), waited_for };
+    let (proven, node) = (network.is_proven, network.client.url());
+    let bridge = Bridge { info, limits, vault, now: now(outlook), waited_for, proven, node };
     context.print(&bridge, || show_bridge(&bridge));
     Ok(())
 }
@@ -174,16 +170,25 @@ async fn replaced(client: &Client, vault: &VaultTransaction) -> Result<Option<u3
 
 impl Args {
     /// Shows deposits. An address that the user has a record of and the node does not know is registered again.
-    async fn deposit(&self, lookout: &mut Lookout<'_>, info: &Info, id: &str, context: &Context) -> Result<()> {
+    async fn deposit(
+        &self,
+        lookout: &mut Lookout<'_>,
+        network: &KnownNetwork,
+        id: &str,
+        context: &Context,
+    ) -> Result<()> {
         let client = lookout.client;
         let mut report = client.deposit(id).await?;
-        let record = self.home.folder().and_then(|home| Records::in_home(&home).find(id)).ok();
+        let record = Records::in_home(&network.home).find(id).ok();
         if let (Some(false), Some(record)) = (report.registered, &record) {
             register(client, record).await?;
             report = client.deposit(id).await?;
         }
-        let parameters = &info.parameters;
+        let parameters = &network.info.parameters;
         let DepositReport { registered, address, deposits, next, since_block } = report;
+        if let Some(record) = &record {
+            deposit::expect_of(client, record, &deposits)?;
+        }
         let deposits = deposit::progress(lookout, parameters, deposits).await?;
         let shown = Deposits { registered, address, deposits, next, since_block };
         let awaited = if shown.deposits.is_empty() { record.as_ref() } else { None };
@@ -198,19 +203,14 @@ impl Args {
         Ok(())
     }
 
-    async fn prove_payments(&self, client: &Client, info: &Info, id: &str) -> Result<()> {
-        let record = Records::in_home(&self.home.folder()?).find(id)?;
-        let bitcoin = self.bitcoin.connect(info.bitcoin_network).await?;
-        for (outpoint, value) in prove(client, &bitcoin, &record).await? {
+    async fn prove_payments(&self, network: &KnownNetwork, id: &str) -> Result<()> {
+        let record = Records::in_home(&network.home).find(id)?;
+        let bitcoin = self.bitcoin.connect(network.bitcoin).await?;
+        for (outpoint, value) in prove(&network.client, &bitcoin, &record).await? {
             tracing::info!("{}", describe_proven(outpoint, value));
         }
         Ok(())
     }
-}
-
-/// By the genesis file that is kept in the home folder, if the node is of that network: then what is done is proven.
-fn witness(kept: Option<Genesis>, info: &Info) -> Result<Option<Witness>> {
-    kept.filter(|genesis| genesis.network_id() == info.network_id).map(|genesis| Witness::of(&genesis)).transpose()
 }
 
 fn show_deposits(id: &str, shown: &Deposits) {
@@ -286,8 +286,14 @@ fn output(vault: &VaultTransaction) -> String {
     }
 }
 
-fn show_bridge(Bridge { info, limits, vault, now, waited_for }: &Bridge<'_>) {
+fn show_bridge(Bridge { info, limits, vault, now, waited_for, proven, node }: &Bridge<'_>) {
     println!("Causeway on {}, chain id {}, block {}", info.bitcoin_network, info.chain_id, info.head.number);
+    match proven {
+        true => println!(
+            "  proven         by the validators of the genesis file; which vault transactions there are says {node}"
+        ),
+        false => println!("  not proven     {node} says so (causeway audit proves the reserves)"),
+    }
     println!("  bitcoin        block {} ({})", info.bitcoin_tip.height, info.bitcoin_tip.hash);
     show_federation(info, waited_for);
     show_books(info);

@@ -45,7 +45,10 @@ struct Changed<'a> {
 ///
 /// The node does not answer.
 pub async fn progress(lookout: &mut Lookout<'_>, parameters: &Parameters, id: u64) -> Result<Option<Progress>> {
-    let Some(withdrawal) = lookout.client.withdrawal(id).await? else { return Ok(None) };
+    let Some(mut withdrawal) = lookout.client.withdrawal(id).await? else { return Ok(None) };
+    if let Some(witness) = &mut lookout.witness {
+        withdrawal = witness.withdrawal(lookout.client, withdrawal).await?;
+    }
     let refundable_from = withdrawal.asked_at.saturating_add(parameters.refund_after.into());
     let waits_for = match withdrawal.status {
         WithdrawalStatus::Queued | WithdrawalStatus::Tied => {
@@ -59,9 +62,6 @@ pub async fn progress(lookout: &mut Lookout<'_>, parameters: &Parameters, id: u6
         }
         WithdrawalStatus::Paid | WithdrawalStatus::Cancelled | WithdrawalStatus::Refunded => Vec::new(),
     };
-    if let (WithdrawalStatus::Paid, Some(witness)) = (withdrawal.status, &lookout.witness) {
-        witness.paid(lookout.client, &withdrawal).await?;
-    }
     Ok(Some(Progress { withdrawal, waits_for, refundable_from }))
 }
 

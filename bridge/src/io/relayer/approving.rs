@@ -59,6 +59,12 @@ impl<N: Node, B: Bitcoind> Approving<N, B> {
         Self { member, bitcoind, open, proposers, waiting, gathering: Gathering::new(), is_tidy: false }
     }
 
+    /// Knows nothing of what is open but what is in the store, as after a start.
+    pub fn begin_again(&mut self) {
+        self.open.clear();
+        self.gathering = Gathering::new();
+    }
+
     /// Looks at who proposes what comes to something, and at what waits for how long.
     pub fn look(&mut self, ledger: &LedgerView, bitcoin: Option<&BitcoinView>) {
         self.proposers.look(ledger, self.member.me);
@@ -115,11 +121,11 @@ impl<N: Node, B: Bitcoind> Approving<N, B> {
         let machine = signing::Approval::new(config, share, stored.as_ref().map(|bytes| bytes.as_slice()));
         let machine = match machine {
             Ok(machine) => machine,
-            Err(error @ signing::SessionError::Inputs { .. }) => {
+            Err(error @ signing::SessionError::Damaged(_)) => return Err(FatalError::Session(Box::new(error))),
+            Err(error) => {
                 tracing::warn!(proposal = number, %error, "not approving");
                 return Ok(false);
             }
-            Err(error) => return Err(FatalError::Session(Box::new(error))),
         };
         self.open.insert(number, Open { machine, policy: Approval::default() });
         Ok(true)

@@ -1,5 +1,6 @@
 //! Gathers facts from its own node: the logs of new blocks, and the answers to what [`crate::relay::ledger`] asks.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use alloy_primitives::{Address, B256, U256};
@@ -15,57 +16,122 @@ use super::error::RoundError;
 use super::node::Node;
 use crate::io::sidechain::Error;
 use crate::peg::{self, DepositStatus, OutputStatus, VaultStatus, WithdrawalStatus};
-use crate::relay::ledger::{Answer, DepositState, Ledger, PAGE, Question, VaultState};
-use crate::relay::reading::small;
+use crate::relay::ledger::{Answer, Cursor, DepositState, Ledger, PAGE, Question, VaultState};
+use crate::relay::reading::{NotSignable, small};
 use crate::relay::view::{Block, BlockHead, Head, Withdrawal};
 
 /// The contracts whose logs are followed.
 const FOLLOWED: [Address; 6] = [SIGNING_BOARD, BRIDGE, VAULT, DEPOSITS, FEDERATION, LIGHT_CLIENT];
 
+/// Oddities that are remembered so that they are not told again.
+const MOST_TOLD: usize = 1_000;
+
 /// The ledger, and the node that tells it.
 pub struct LedgerGatherer<N> {
+    source: Source<N>,
+    pub ledger: Ledger,
+    /// What is open, while it is read once more.
+    again: Option<Ledger>,
+    /// The node told something that cannot be.
+    is_odd: bool,
+    told: BTreeSet<String>,
+}
+
+/// The node, and the network that it has to be of.
+struct Source<N> {
     node: Arc<N>,
     chain_id: u64,
     network_id: B256,
-    pub ledger: Ledger,
 }
 
 impl<N: Node> LedgerGatherer<N> {
     pub fn new(node: Arc<N>, ledger: Ledger) -> Self {
         let info = &ledger.view().info;
-        Self { node, chain_id: info.chain_id, network_id: info.network_id, ledger }
+        let source = Source { node, chain_id: info.chain_id, network_id: info.network_id };
+        Self { source, ledger, again: None, is_odd: false, told: BTreeSet::new() }
     }
 
     /// Reads what is new.
     pub async fn follow(&mut self) -> Result<(), RoundError> {
-        let head = self.node.head().await?;
-        if let Some(blocks) = self.ledger.unread(head.number) {
-            let mut info = self.node.info().await?;
-            if (info.chain_id, info.network_id) != (self.chain_id, self.network_id) {
-                let url = self.node.url().to_owned();
-                let said = |chain_id: u64, network_id: B256| format!("chain {chain_id}, network {network_id}");
-                let (got, want) = (said(info.chain_id, info.network_id), said(self.chain_id, self.network_id));
-                return Err(RoundError::OtherNetwork { url, got, want });
-            }
-            // They never change, whatever a node says.
-            info.parameters.clone_from(&self.ledger.view().info.parameters);
-            let logs = self.node.logs(&FOLLOWED, *blocks.start(), *blocks.end()).await?;
-            let head = Head { number: head.number, time_s: head.timestamp };
-            for odd in self.ledger.apply(&logs, *blocks.end(), head, info) {
-                tracing::error!("{odd}");
-            }
-        }
+        let head = self.source.node.head().await?;
+        let head = Head { number: head.number, time_s: head.timestamp };
+        let odd = self.source.read(&mut self.ledger, head).await?;
+        self.tell(odd);
         self.ask().await
     }
 
     /// Asks what logs do not tell. Questions that are not answered stay questions.
     pub async fn ask(&mut self) -> Result<(), RoundError> {
-        if !self.ledger.is_current() {
+        self.source.ask(&mut self.ledger).await
+    }
+
+    /// Begins to read once more, beside what goes on, from where a restart would.
+    pub fn begin_again(&mut self, cursor: Cursor) {
+        self.again = Some(self.ledger.from_the_start(cursor));
+    }
+
+    /// Whether it is being read once more.
+    pub fn reads_again(&self) -> bool {
+        self.again.is_some()
+    }
+
+    /// Reads on what is read once more. True when that is as far as the ledger, and has taken its place.
+    pub async fn follow_again(&mut self) -> Result<bool, RoundError> {
+        let Some(mut again) = self.again.take() else { return Ok(false) };
+        let odd = self.source.read(&mut again, self.ledger.view().head).await?;
+        self.tell(odd);
+        self.source.ask(&mut again).await?;
+        if again.is_current() {
+            self.ledger = again;
+            return Ok(true);
+        }
+        self.again = Some(again);
+        Ok(false)
+    }
+
+    /// Whether its node told something that cannot be since this was asked for the last time.
+    pub fn take_odd(&mut self) -> bool {
+        std::mem::take(&mut self.is_odd)
+    }
+
+    fn tell(&mut self, odd: Vec<NotSignable>) {
+        self.is_odd |= !odd.is_empty();
+        if self.told.len() >= MOST_TOLD {
+            self.told.clear();
+        }
+        for odd in odd.into_iter().map(|odd| odd.to_string()) {
+            if !self.told.contains(&odd) {
+                tracing::error!("{odd}");
+                self.told.insert(odd);
+            }
+        }
+    }
+}
+
+impl<N: Node> Source<N> {
+    /// Takes the next blocks up to `head` into a ledger; what in them is no vault transaction.
+    async fn read(&self, ledger: &mut Ledger, head: Head) -> Result<Vec<NotSignable>, RoundError> {
+        let Some(blocks) = ledger.unread(head.number) else { return Ok(Vec::new()) };
+        let mut info = self.node.info().await?;
+        if (info.chain_id, info.network_id) != (self.chain_id, self.network_id) {
+            let url = self.node.url().to_owned();
+            let said = |chain_id: u64, network_id: B256| format!("chain {chain_id}, network {network_id}");
+            let (got, want) = (said(info.chain_id, info.network_id), said(self.chain_id, self.network_id));
+            return Err(RoundError::OtherNetwork { url, got, want });
+        }
+        // They never change, whatever a node says.
+        info.parameters.clone_from(&ledger.view().info.parameters);
+        let logs = self.node.logs(&FOLLOWED, *blocks.start(), *blocks.end()).await?;
+        Ok(ledger.apply(&logs, *blocks.end(), head, info))
+    }
+
+    async fn ask(&self, ledger: &mut Ledger) -> Result<(), RoundError> {
+        if !ledger.is_current() {
             return Ok(()); // What is asked may be over by the time that all is read.
         }
-        while let Some(question) = self.ledger.question() {
+        while let Some(question) = ledger.question() {
             let answer = ask(&*self.node, question).await?;
-            self.ledger.answer(answer);
+            ledger.answer(answer);
         }
         Ok(())
     }

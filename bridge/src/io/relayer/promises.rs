@@ -27,6 +27,8 @@ pub struct Promises<N> {
     pub seen: BTreeMap<u64, BTreeMap<OutPoint, TxOut>>,
     /// Those that stand in the way of a signature, while they have not ended: to be asked about.
     doubted: BTreeSet<OutPoint>,
+    /// Its node told something that it does not prove.
+    is_contradicted: bool,
 }
 
 impl<N: Node> Promises<N> {
@@ -36,7 +38,15 @@ impl<N: Node> Promises<N> {
         let signed = Signed::replay(records.iter().map(|record| record.as_slice()), member.limit);
         let signed = signed.map_err(|error| FatalError::Record(error.to_string()))?;
         let late = member.store.get_json(LATE)?.unwrap_or_default();
-        Ok(Self { member, signed, late, ended: BTreeSet::new(), seen: BTreeMap::new(), doubted: BTreeSet::new() })
+        Ok(Self {
+            member,
+            signed,
+            late,
+            ended: BTreeSet::new(),
+            seen: BTreeMap::new(),
+            doubted: BTreeSet::new(),
+            is_contradicted: false,
+        })
     }
 
     /// Promises to pay withdrawals by this vault transaction, and by nothing that could confirm besides it.
@@ -56,9 +66,21 @@ impl<N: Node> Promises<N> {
 
     /// What is to be asked before a refusal can pass.
     pub fn note(&mut self, verdict: &Result<(), Refusal>) {
-        if let Err(Refusal::PaidElsewhere { outpoint, .. }) = verdict {
-            self.doubted.insert(*outpoint);
+        match verdict {
+            Err(Refusal::PaidElsewhere { outpoint, .. }) => drop(self.doubted.insert(*outpoint)),
+            Err(Refusal::NotProven(_)) => self.contradicted(),
+            _ => {}
         }
+    }
+
+    /// What its node told cannot be.
+    pub fn contradicted(&mut self) {
+        self.is_contradicted = true;
+    }
+
+    /// Whether that happened since this was asked for the last time.
+    pub fn take_contradicted(&mut self) -> bool {
+        std::mem::take(&mut self.is_contradicted)
     }
 
     /// The outputs to ask about.

@@ -48,6 +48,7 @@ use crate::relay::fees::FeeEstimate;
 use crate::relay::ledger::{Cursor, Ledger};
 use crate::relay::machine::Machine;
 use crate::relay::posts::Posts;
+use crate::relay::rereading::Rereading;
 
 const IDENTITY: &str = "identity.json";
 const NODE: &str = "the sidechain node";
@@ -307,6 +308,7 @@ impl<N: Node, B: Bitcoind> Started<N, B> {
             waiting: Waiting::new(&vitals),
             absent: Absent::default(),
             outlook: Outlook::new(&vitals, member.recovery_delay),
+            rereading: Rereading::new(member.clock.ms()),
             node_health: Health::new(&vitals, NODE, "the sidechain node is back"),
             node_lag: Health::new(&vitals, "the sidechain's head", "the sidechain's head is young again"),
         };

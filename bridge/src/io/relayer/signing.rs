@@ -26,11 +26,11 @@ use crate::relay::facts::BitcoinView;
 use crate::relay::ledger::Ledger;
 use crate::relay::mailboxes::Subject;
 use crate::relay::view::{Entry, LedgerView};
-use crate::signing::{self, Session};
+use crate::signing::{self, Session, SessionError};
 use crate::threshold::KeyShare;
 use crate::vault;
-use crate::vault_tx::VaultTransaction;
 use crate::vault_tx::facts::Rules;
+use crate::vault_tx::{VaultTransaction, VaultTxError};
 
 /// Signed vault transactions, by number.
 pub type Complete = Arc<BTreeMap<u32, Arc<Transaction>>>;
@@ -43,7 +43,7 @@ pub struct Signing<N, B> {
     pub complete: Complete,
     /// Those that were looked for in the store.
     recalled: BTreeSet<u32>,
-    /// Those that are no vault transactions: told once.
+    /// Those that cannot be signed: told once.
     odd: BTreeSet<u32>,
     gathering: Gathering<u32>,
 }
@@ -53,6 +53,17 @@ struct Open {
     machine: Session,
     transaction: VaultTransaction,
     policy: Approval,
+}
+
+/// Why what is told of a bound vault transaction leads to no signature, whatever the policy says.
+#[derive(Debug, thiserror::Error)]
+enum Odd {
+    #[error("nobody has proposed it, as far as the logs tell")]
+    Unproposed,
+    #[error("it is no vault transaction: {0}")]
+    Transaction(VaultTxError),
+    #[error(transparent)]
+    Session(SessionError),
 }
 
 impl<N: Node, B: Bitcoind> Signing<N, B> {
@@ -68,6 +79,13 @@ impl<N: Node, B: Bitcoind> Signing<N, B> {
         }
     }
 
+    /// Knows nothing of what is open but what is in the store, as after a start.
+    pub fn begin_again(&mut self) {
+        self.sessions.clear();
+        self.recalled.clear();
+        self.gathering = Gathering::new();
+    }
+
     /// Takes part in signing a vault transaction; the posts to send.
     pub fn step(
         &mut self,
@@ -78,8 +96,16 @@ impl<N: Node, B: Bitcoind> Signing<N, B> {
         random: &mut dyn Random,
     ) -> Result<Vec<Post>, FatalError> {
         let Some(entry) = ledger.view().entries.get(&number).cloned() else { return Ok(Vec::new()) };
-        if !self.open_session(number, &entry, ledger.view(), shares)? {
-            return Ok(Vec::new());
+        match self.open_session(number, &entry, ledger.view(), shares)? {
+            Ok(true) => {}
+            Ok(false) => return Ok(Vec::new()),
+            Err(odd) => {
+                promises.contradicted();
+                if self.odd.insert(number) {
+                    tracing::error!(number, %odd, "what the ledger has bound cannot be signed");
+                }
+                return Ok(Vec::new());
+            }
         }
         self.gather(number, &entry, promises);
         let Some(open) = self.sessions.get_mut(&number) else { return Ok(Vec::new()) };
@@ -119,31 +145,26 @@ impl<N: Node, B: Bitcoind> Signing<N, B> {
         self.sessions.iter().filter_map(missing).flatten().collect()
     }
 
-    /// Opens the session of a vault transaction; false when this member cannot take part.
+    /// Opens the session of a vault transaction; false when this member cannot take part. What is told of it may be no vault transaction at all.
     fn open_session(
         &mut self,
         number: u32,
         entry: &Entry,
         ledger: &LedgerView,
         shares: &BTreeMap<u32, KeyShare>,
-    ) -> Result<bool, FatalError> {
+    ) -> Result<Result<bool, Odd>, FatalError> {
         if self.sessions.contains_key(&number) {
-            return Ok(true);
+            return Ok(Ok(true));
         }
-        let Some(proposed) = &entry.proposed else { return Ok(false) };
-        let Some(inputs) = spent_outputs(ledger, &entry.content) else { return Ok(false) };
+        let Some(proposed) = &entry.proposed else { return Ok(Err(Odd::Unproposed)) };
+        let Some(inputs) = spent_outputs(ledger, &entry.content) else { return Ok(Ok(false)) };
         if inputs.iter().any(|input| !shares.contains_key(&input.epoch)) {
-            return Ok(false); // Said when the key came into force.
+            return Ok(Ok(false)); // Said when the key came into force.
         }
         let change = Amount::from_sat(entry.change_sat);
         let transaction = match VaultTransaction::parse(&entry.transaction, inputs, change) {
             Ok(transaction) => transaction,
-            Err(error) => {
-                if self.odd.insert(number) {
-                    tracing::error!(number, %error, "the ledger's vault transaction is not one: it is not signed");
-                }
-                return Ok(false);
-            }
+            Err(error) => return Ok(Err(Odd::Transaction(error))),
         };
         let config = signing::Config {
             network: self.member.network,
@@ -157,10 +178,14 @@ impl<N: Node, B: Bitcoind> Signing<N, B> {
             inputs: transaction.signing_inputs(),
         };
         let stored = self.member.store.get_secret(&state_file(entry.proposal))?;
-        let machine = Session::new(config, shares, stored.as_ref().map(|bytes| bytes.as_slice()))
-            .map_err(|error| FatalError::Session(Box::new(error)))?;
-        self.sessions.insert(number, Open { machine, transaction, policy: Approval::default() });
-        Ok(true)
+        match Session::new(config, shares, stored.as_ref().map(|bytes| bytes.as_slice())) {
+            Ok(machine) => {
+                self.sessions.insert(number, Open { machine, transaction, policy: Approval::default() });
+                Ok(Ok(true))
+            }
+            Err(error @ SessionError::Damaged(_)) => Err(FatalError::Session(Box::new(error))),
+            Err(error) => Ok(Err(Odd::Session(error))),
+        }
     }
 
     /// Begins to ask for the policy's facts, when it is to be asked.

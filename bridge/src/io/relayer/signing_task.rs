@@ -34,6 +34,7 @@ use crate::relay::following::is_head_old;
 use crate::relay::ledger::Cursor;
 use crate::relay::owed::{Part, parts};
 use crate::relay::posts::{PostEnd, Posts};
+use crate::relay::rereading::Rereading;
 use crate::relay::view::LedgerView;
 
 pub const CURSOR: &str = "cursor.json";
@@ -65,6 +66,7 @@ pub struct SigningTask<N, B> {
     pub waiting: Waiting,
     pub absent: Absent,
     pub outlook: Outlook,
+    pub rereading: Rereading,
 }
 
 impl<N: Node, B: Bitcoind> SigningTask<N, B> {
@@ -144,6 +146,10 @@ impl<N: Node, B: Bitcoind> SigningTask<N, B> {
 
     async fn follow(&mut self) -> Result<(), RoundError> {
         self.gatherer.follow().await?;
+        if self.promises.take_contradicted() | self.gatherer.take_odd() {
+            self.rereading.doubt(self.member.clock.ms());
+        }
+        self.read_again().await;
         let head = self.gatherer.ledger.view().head;
         if is_head_old(self.member.clock.unix_ms() / 1000, head.time_s) {
             let (url, head) = (self.member.node.url(), head.number);
@@ -155,6 +161,30 @@ impl<N: Node, B: Bitcoind> SigningTask<N, B> {
         self.member.sender.refresh().await?;
         self.keys.learn(self.gatherer.ledger.view().info.epoch).await?;
         Ok(self.signing.recall(&self.gatherer.ledger.view().entries)?)
+    }
+
+    /// Reads what is open once more when that is due. What comes of it is what a restart would know.
+    async fn read_again(&mut self) {
+        let now_ms = self.member.clock.ms();
+        if !self.gatherer.ledger.is_current() {
+            return;
+        }
+        if self.rereading.is_due(now_ms) && !self.gatherer.reads_again() {
+            self.rereading.begin(now_ms);
+            self.gatherer.begin_again(self.cursor);
+        }
+        match self.gatherer.follow_again().await {
+            Ok(true) => {
+                self.keys = KeyGeneration::new(Arc::clone(&self.member));
+                self.approving.begin_again();
+                self.signing.begin_again();
+            }
+            Ok(false) => {}
+            Err(error) => {
+                tracing::debug!(%error, "what is open could not be read once more");
+                self.rereading.doubt(now_ms);
+            }
+        }
     }
 
     fn publish(&mut self) {
@@ -216,7 +246,9 @@ impl<N: Node, B: Bitcoind> SigningTask<N, B> {
         let over = self.gatherer.ledger.forget_what_is_over();
         self.signing.forget(&over)?;
         self.approving.forget(self.gatherer.ledger.view(), &mut self.promises)?;
-        if let Some(cursor) = self.gatherer.ledger.noteworthy(self.cursor) {
+        // A node that is doubted may have hidden what is open.
+        let cursor = self.gatherer.ledger.noteworthy(self.cursor).filter(|_| !self.rereading.is_doubted());
+        if let Some(cursor) = cursor {
             self.cursor = cursor;
             self.member.store.put_json(CURSOR, &self.cursor)?;
         }
