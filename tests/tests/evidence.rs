@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use alloy_primitives::{U256, keccak256};
+use alloy_primitives::{Address, U256, keccak256};
 use serde_json::{Value, json};
 use tests::binary::Finished;
 use tests::known::{DEVELOPER_0, RECLAIM_KEY, REGTEST_ADDRESS};
@@ -212,6 +212,31 @@ fn what_is_done_is_proven_first(evidence: &Evidence) {
         "does not prove it",
         "do not use this node",
     ]);
+    type Lie = fn(&mut Value);
+    let withdrawal: [(Lie, &str); 3] = [
+        (|told| told["status"] = json!("cancelled"), "is cancelled"),
+        (|told| told["amountSat"] = json!(1), "is queued"),
+        (|told| told["script"] = json!("0x5120"), "is queued"),
+    ];
+    let deposit: [(Lie, &str); 3] = [
+        (|told| told["deposits"][0]["status"] = json!("gone"), "is gone"),
+        (|told| told["deposits"][0]["mintedSat"] = json!(1), "is minted"),
+        (|told| told["deposits"][0]["recipient"] = json!(Address::ZERO), "is minted"),
+    ];
+    let outpoint = evidence.deposit.as_str();
+    let of_withdrawal = withdrawal.map(|(lie, words)| ("peg_getWithdrawal", id.as_str(), lie, words));
+    let of_deposit = deposit.map(|(lie, words)| ("peg_getDeposit", outpoint, lie, words));
+    // All at once: a command waits for a proof for a while.
+    std::thread::scope(|threads| {
+        for (method, id, lie, words) in of_withdrawal.into_iter().chain(of_deposit) {
+            threads.spawn(move || {
+                let relay = Relay::before(&evidence.network.rpc(1), of(method, move |_, told| lie(told)));
+                let told = evidence.network.causeway(&["status", id, "--rpc", &relay.url]);
+                told.fails_saying(&[words, "does not prove it", "do not use this node", &relay.url]);
+                assert!(told.stdout.is_empty(), "{told}");
+            });
+        }
+    });
 }
 
 /// Several nodes are nobody's own: a light node in the command asks them.

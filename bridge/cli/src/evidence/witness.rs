@@ -7,7 +7,7 @@ use bitcoin::OutPoint;
 use bridge::io::sidechain::Client;
 use bridge::io::sidechain::proven::{self, ProvenError};
 use bridge::peg::{Deposit, DepositStatus, Version, Withdrawal, WithdrawalStatus};
-use eyre::{Result, bail, ensure};
+use eyre::{Result, bail};
 use light::facts::{Facts, Wanted};
 use light::finality::Validators;
 use light::ledger::{self, GivenBack};
@@ -18,7 +18,7 @@ use crate::clock::now;
 /// The oldest that a node's latest final header may be, in seconds.
 const MAX_AGE_S: u64 = 300;
 /// How long a node may take to prove what it says: its latest certificate may be of the block before.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Entries that are remembered as proven.
@@ -61,7 +61,7 @@ impl Witness {
             }
             let now = client.deposit(&outpoint.to_string()).await?.deposits.into_iter();
             told = now.last().filter(|now| (now.txid, now.vout) == (outpoint.txid, outpoint.vout)).unwrap_or(told);
-            give_up_after(until, client, &format!("deposit {outpoint} is {:?}", told.status)).await?;
+            give_up_after(until, client, &format!("deposit {outpoint} is {}", word(told.status))).await?;
         }
         Ok(told)
     }
@@ -83,21 +83,34 @@ impl Witness {
                 break;
             }
             told = client.withdrawal(told.id).await?.filter(|now| now.id == told.id).unwrap_or(told);
-            give_up_after(until, client, &format!("withdrawal {} is {:?}", told.id, told.status)).await?;
+            give_up_after(until, client, &format!("withdrawal {} is {}", told.id, word(told.status))).await?;
         }
         Ok(told)
     }
 
     async fn facts(&self, client: &Client, wanted: &Wanted) -> Result<Facts> {
         let header = proven::latest(client, &self.validators).await.map_err(plain)?;
-        let age_s = now()?.saturating_sub(header.header.timestamp);
-        ensure!(
-            age_s <= MAX_AGE_S,
-            "the latest final block that the node at {} shows is {age_s} s old: the chain stands still, or the node hides what is newer",
-            client.url()
-        );
+        if let Some(old) = old(header.header.timestamp, client)? {
+            bail!(old);
+        }
         proven::facts(client, &header, wanted).await.map_err(plain)
     }
+}
+
+/// What to say of the newest block that a node shows when that is too old to tell what is so now.
+///
+/// # Errors
+///
+/// The clock of this machine is before 1970.
+pub fn old(timestamp: u64, client: &Client) -> Result<Option<String>> {
+    let age_s = now()?.saturating_sub(timestamp);
+    let told = || {
+        format!(
+            "the latest final block that the node at {} shows is {age_s} s old: the chain stands still, or the node hides what is newer",
+            client.url()
+        )
+    };
+    Ok((age_s > MAX_AGE_S).then(told))
 }
 
 /// A node that does not answer is asked again by those who wait, whatever it was asked for.
@@ -106,6 +119,11 @@ fn plain(error: ProvenError) -> eyre::Report {
         ProvenError::Node(error) => error.into(),
         error => error.into(),
     }
+}
+
+/// A status as the node names it.
+fn word(status: impl std::fmt::Debug) -> String {
+    format!("{status:?}").to_lowercase()
 }
 
 fn make_room<K: Ord, V>(proven: &mut BTreeMap<K, V>) {

@@ -23,7 +23,7 @@ use sidechain::genesis::{DEV_CHAIN_ID, Genesis};
 use super::account::AccountArgs;
 use super::home::HomeArgs;
 use super::sidechain::SidechainArgs;
-use crate::evidence::witness::Witness;
+use crate::evidence::witness::{Witness, old};
 use crate::genesis_file::read_genesis;
 
 const PINNED: &str = "genesis.json";
@@ -138,6 +138,9 @@ impl NetworkArgs {
             }
         };
         network.check_info()?;
+        if let Some(old) = old(network.info.head.timestamp, &network.client)? {
+            eprintln!("Warning: {old}");
+        }
         if let (Some(_), Some(genesis)) = (&self.genesis, &network.genesis) {
             keep(&network.home, genesis)?;
         }
@@ -207,10 +210,14 @@ impl KnownNetwork {
     ///
     /// # Errors
     ///
-    /// The node does not prove it.
+    /// The node does not prove it, or it is old: a key, a channel or a nonce could be another by now.
     pub async fn final_header(&self) -> Result<Option<FinalHeader>> {
         let Some(genesis) = &self.genesis else { return Ok(None) };
-        Ok(Some(proven::latest(&self.client, &genesis.validators()?).await?))
+        let header = proven::latest(&self.client, &genesis.validators()?).await?;
+        match old(header.header.timestamp, &self.client)? {
+            Some(old) => bail!(old),
+            None => Ok(Some(header)),
+        }
     }
 
     /// Who checks what is shown as done; none for a network that nobody named.
