@@ -215,8 +215,8 @@ fn what_is_done_is_proven_first(evidence: &Evidence) {
     type Lie = fn(&mut Value);
     let withdrawal: [(Lie, &str); 3] = [
         (|told| told["status"] = json!("cancelled"), "is cancelled"),
-        (|told| told["amountSat"] = json!(1), "is queued"),
-        (|told| told["script"] = json!("0x5120"), "is queued"),
+        (|told| told["amountSat"] = json!(1), "says that withdrawal"),
+        (|told| told["script"] = json!("0x5120"), "says that withdrawal"),
     ];
     let deposit: [(Lie, &str); 3] = [
         (|told| told["deposits"][0]["status"] = json!("gone"), "is gone"),
