@@ -508,6 +508,8 @@ fn commands_believe_none_of_the_nodes_they_are_given_and_remember_how_far_the_ch
             answer["result"]["hash"] = first.clone();
         }
     });
-    holder.run(&[&own.url], &["status"]).fails_saying(&["says that the rule minWithdrawalSat is 1234", &own.url]);
+    holder
+        .run(&[&own.url], &["status", "--own-node"])
+        .fails_saying(&["says that the rule minWithdrawalSat is 1234", &own.url]);
     assert_eq!(other_rules.asked("peg_getInfo").len(), 1, "it is asked");
 }

@@ -75,10 +75,10 @@ impl Victim {
         binary::run(&self.node.home(), self.arguments(relay, command), &format!("{PASSPHRASE}\n"))
     }
 
-    /// Runs it on the network of the genesis file, and agrees to what is shown.
+    /// Runs it on the network of the genesis file by a node that the user takes for their own, and agrees to what is shown.
     fn on_network(&self, relay: &Relay, command: &[&str]) -> Finished {
         let genesis = self.genesis.display().to_string();
-        self.run(relay, &[command, &["--yes", "--genesis", &genesis]].concat())
+        self.run(relay, &[command, &["--yes", "--own-node", "--genesis", &genesis]].concat())
     }
 
     /// The same at a terminal (util-linux' `script` is one), where `answers` are typed; what is shown.

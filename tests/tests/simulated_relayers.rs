@@ -611,8 +611,16 @@ fn without<E: SolEvent>(mut logs: Vec<BlockLog>) -> Vec<BlockLog> {
     logs
 }
 
-fn nothing_to_sign(logs: Vec<BlockLog>) -> Vec<BlockLog> {
-    without::<Vault::Bound>(without::<SigningBoard::Posted>(logs))
+/// Each proposal with a hash that is not of its content.
+fn other_content(mut logs: Vec<BlockLog>) -> Vec<BlockLog> {
+    for log in &mut logs {
+        if let Ok(proposed) = Vault::Proposed::decode_log(&log.log) {
+            let mut proposed = proposed.data;
+            proposed.contentHash = B256::repeat_byte(7);
+            log.log.data = proposed.encode_log_data();
+        }
+    }
+    logs
 }
 
 fn no_transaction(logs: Vec<BlockLog>) -> Vec<BlockLog> {
@@ -641,22 +649,25 @@ fn other_proposal(logs: Vec<BlockLog>) -> Vec<BlockLog> {
 
 #[test]
 fn what_every_node_told_wrongly_for_a_while_is_put_right_within_a_minute_of_the_truth() {
-    let lies: [(&str, Lie); 4] = [
+    let lies: [(&str, Lie); 5] = [
         ("bytes that are no transaction", no_transaction),
         ("another amount of change", other_change),
         ("another payee", other_payee),
         ("another proposal", other_proposal),
+        ("another content", other_content),
     ];
     told_wrongly(lies, Duration::from_secs(1));
 }
 
 #[test]
 fn what_every_node_left_out_for_a_while_is_found_when_all_that_is_open_is_read_again() {
-    let lies: [(&str, Lie); 2] = [
-        ("no bound transactions and no posts", nothing_to_sign),
+    let lies: [(&str, Lie); 4] = [
+        ("no bound transactions", without::<Vault::Bound>),
+        ("no posts", without::<SigningBoard::Posted>),
+        ("no proposals", without::<Vault::Proposed>),
         ("no withdrawals", without::<Bridge::WithdrawalQueued>),
     ];
-    told_wrongly(lies, Duration::from_secs(700));
+    told_wrongly(lies, Duration::from_secs(90));
 }
 
 /// A withdrawal is asked for while every node lies so; it is paid once they tell the truth, after so much time, and nothing else ever is.

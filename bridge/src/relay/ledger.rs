@@ -20,7 +20,7 @@ use mainchain::header::Height;
 
 use super::deposit_tracker::TrackedDeposit;
 use super::mailboxes::{Mailboxes, Subject};
-use super::reading::{Change, NotSignable, read};
+use super::reading::{Change, OddLog, read};
 use super::view::{
     Block, BlockHead, BlockLog, Deposit, DepositKey, Entry, Head, LedgerView, Output, Proposal, Proposed, Withdrawal,
 };
@@ -257,13 +257,13 @@ impl Ledger {
     }
 
     /// Takes in the logs of the blocks up to `last`, in order. `head` and `info` are the node's of now.
-    pub fn apply(&mut self, logs: &[BlockLog], last: u64, head: Head, info: peg::Info) -> Vec<NotSignable> {
+    pub fn apply(&mut self, logs: &[BlockLog], last: u64, head: Head, info: peg::Info) -> Vec<OddLog> {
         let mut odd = Vec::new();
         for log in logs {
             match read(log) {
                 Ok(Some(change)) => self.take(log.block, change),
                 Ok(None) => {}
-                Err(not_signable) => odd.push(not_signable),
+                Err(log) => odd.push(log),
             }
         }
         self.view.head = head;

@@ -10,6 +10,7 @@ use mainchain::header::Height;
 
 use super::view::{Block, BlockHead, BlockLog, Deposit, DepositKey, Entry, Head, Proposal, Withdrawal};
 use crate::peg::{Content, DepositStatus, OutputStatus, VaultStatus, WithdrawalStatus};
+use crate::policy::proven;
 use crate::signing::Enough;
 
 /// A change of the ledger, of the board, or of the light client.
@@ -51,20 +52,21 @@ pub enum Change {
     },
 }
 
-/// A vault transaction in the ledger that is not signed: it should not be there.
+/// What the ledger does not write: a fault of the contracts, or the node's.
 #[derive(Debug, thiserror::Error)]
-#[error("the ledger's vault transaction {number} is not one: {reason}; it is not signed")]
-pub struct NotSignable {
-    number: u32,
-    reason: String,
+pub enum OddLog {
+    #[error("the ledger's vault transaction {number} is not one: {reason}; it is not signed")]
+    NotATransaction { number: u32, reason: String },
+    #[error("the content of proposal {number} is not the one of its hash; it is not approved")]
+    OtherContent { number: u64 },
 }
 
 /// What a log says; none when it is about nothing that a relayer does.
 ///
 /// # Errors
 ///
-/// A bound vault transaction that is no transaction.
-pub fn read(log: &BlockLog) -> Result<Option<Change>, NotSignable> {
+/// A bound vault transaction that is no transaction, or a proposal of another content than it says.
+pub fn read(log: &BlockLog) -> Result<Option<Change>, OddLog> {
     Ok(match log.log.address {
         SIGNING_BOARD => post(&log.log),
         FEDERATION => confirmation(&log.log),
@@ -91,18 +93,16 @@ fn confirmation(log: &Log) -> Option<Change> {
     Some(Change::KeyConfirmed { epoch, member, key })
 }
 
-fn vault(log: &BlockLog) -> Result<Option<Change>, NotSignable> {
+fn vault(log: &BlockLog) -> Result<Option<Change>, OddLog> {
     let log = &log.log;
     if let Some(bound) = decode::<Vault::Bound>(log) {
         return self::bound(bound).map(Some);
     }
-    Ok(decode(log)
-        .map(proposed)
-        .or_else(|| {
-            let Vault::Approved { proposal, member } = decode(log)?;
-            Some(Change::Approved { proposal, member })
-        })
-        .or_else(|| changed_vault_transaction(log).map(Change::Vault)))
+    if let Some(proposed) = decode::<Vault::Proposed>(log) {
+        return self::proposed(proposed).map(Some);
+    }
+    let approved = decode(log).map(|Vault::Approved { proposal, member }| Change::Approved { proposal, member });
+    Ok(approved.or_else(|| changed_vault_transaction(log).map(Change::Vault)))
 }
 
 fn changed_vault_transaction(log: &Log) -> Option<u32> {
@@ -113,25 +113,29 @@ fn changed_vault_transaction(log: &Log) -> Option<u32> {
         .or_else(|| decode(log).map(|Vault::OutputGone { number, .. }| number))
 }
 
-fn proposed(proposed: Vault::Proposed) -> Change {
+fn proposed(proposed: Vault::Proposed) -> Result<Change, OddLog> {
     let Vault::Proposed { proposal, member, contentHash: content_hash, content } = proposed;
+    let content = Content::from(content);
+    if proven::content_hash(&content) != content_hash {
+        return Err(OddLog::OtherContent { number: proposal });
+    }
     let open = Proposal {
         member,
         // docs/ledger.md: a proposal's number ends with the member's place.
         place: proposal.to_be_bytes()[7],
         content_hash,
-        content: Content::from(content),
+        content,
         opened_in: Head::default(),
         approvals: Default::default(),
         approved_at_s: 0,
         enough: Enough::No,
     };
-    Change::Proposed(proposal, Box::new(open))
+    Ok(Change::Proposed(proposal, Box::new(open)))
 }
 
-fn bound(bound: Vault::Bound) -> Result<Change, NotSignable> {
+fn bound(bound: Vault::Bound) -> Result<Change, OddLog> {
     let Vault::Bound { number, txid, proposal, content, changeSat, amountsSat, transaction } = bound;
-    let bad = |reason: String| NotSignable { number, reason };
+    let bad = |reason: String| OddLog::NotATransaction { number, reason };
     let unsigned: Transaction =
         consensus::deserialize(&transaction).map_err(|error| bad(format!("it does not decode: {error}")))?;
     let txid = Txid::from_byte_array(txid.0);

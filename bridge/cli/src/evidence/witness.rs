@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use bitcoin::OutPoint;
+use bitcoin::{OutPoint, Transaction, consensus};
 use bridge::io::sidechain::Client;
 use bridge::io::sidechain::proven::{self, ProvenError};
-use bridge::peg::{Deposit, DepositStatus, Version, Withdrawal, WithdrawalStatus};
+use bridge::peg::{Deposit, DepositStatus, VaultStatus, VaultTransaction, Version, Withdrawal, WithdrawalStatus};
+use bridge::policy::proven::content_hash;
 use eyre::{Result, bail};
 use light::facts::{Facts, Wanted};
 use light::finality::Validators;
@@ -21,6 +22,8 @@ const MAX_AGE_S: u64 = 300;
 const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// Versions of a withdrawal that are proven, the newest.
+const MOST_VERSIONS: usize = 16;
 /// Entries that are remembered as proven.
 const MOST_PROVEN: usize = 1_000;
 
@@ -66,8 +69,8 @@ impl Witness {
         Ok(told)
     }
 
-    /// A withdrawal as the ledger has it, as [`Witness::deposit`]. The bound vault transactions that pay it stay the node's word, but for the one that
-    /// has paid it.
+    /// A withdrawal as the ledger has it, as [`Witness::deposit`], with what the newest versions that pay it let it pay. That there are no others stays
+    /// the node's word.
     ///
     /// # Errors
     ///
@@ -75,9 +78,16 @@ impl Witness {
     pub async fn withdrawal(&mut self, client: &Client, mut told: Withdrawal) -> Result<Withdrawal> {
         let until = Instant::now() + PATIENCE;
         while self.withdrawals.get(&told.id) != Some(&told) {
-            let vault = paying(&told).map(|paying| paying.txid).into_iter().collect();
+            let mut versions = Vec::new();
+            for version in newest(&told) {
+                versions.extend(client.vault_transaction(version.number).await?.map(|made| (*version, made)));
+            }
+            let vault = versions.iter().map(|(version, _)| version.txid).collect();
             let wanted = Wanted { withdrawals: [told.id].into(), vault, ..Wanted::default() };
-            if is_withdrawal(&self.facts(client, &wanted).await?, &told) {
+            let facts = self.facts(client, &wanted).await?;
+            let is_so = versions.len() == newest(&told).len()
+                && versions.iter().all(|(version, made)| is_version(&facts, &told, version, made));
+            if is_so && is_withdrawal(&facts, &told) {
                 make_room(&mut self.withdrawals);
                 self.withdrawals.insert(told.id, told.clone());
                 break;
@@ -170,9 +180,30 @@ fn is_deposit(found: &ledger::Deposit, told: &Deposit) -> bool {
     proven == entry(told)
 }
 
-/// The version that is said to have paid it.
-fn paying(told: &Withdrawal) -> Option<&Version> {
-    told.versions.iter().find(|version| Some(version.number) == told.paid_by)
+/// The newest versions, and the one that is said to have paid it.
+fn newest(told: &Withdrawal) -> Vec<&Version> {
+    let counts = |(place, version): &(usize, &Version)| {
+        place + MOST_VERSIONS >= told.versions.len() || Some(version.number) == told.paid_by
+    };
+    told.versions.iter().enumerate().filter(counts).map(|(_, version)| version).collect()
+}
+
+/// A vault transaction that the ledger has bound pays the withdrawal so much less.
+fn is_version(facts: &Facts, told: &Withdrawal, version: &Version, made: &VaultTransaction) -> bool {
+    let Some(entry) = facts.vault_transaction(version.number, version.txid) else { return false };
+    let Ok(transaction) = consensus::deserialize::<Transaction>(&made.transaction) else { return false };
+    if transaction.compute_txid() != version.txid || content_hash(&made.content) != entry.content {
+        return false;
+    }
+    let status = match (entry.is_void, entry.is_settled) {
+        (true, _) => VaultStatus::Void,
+        (false, true) => VaultStatus::Settled,
+        (false, false) => VaultStatus::Bound,
+    };
+    let place = made.content.withdrawals.iter().position(|id| *id == told.id);
+    let output = place.and_then(|place| transaction.output.get(place + usize::from(entry.change_sat != 0)));
+    let charge_sat = output.and_then(|output| told.amount_sat.checked_sub(output.value.to_sat()));
+    (version.status, Some(version.charge_sat)) == (status, charge_sat)
 }
 
 fn is_withdrawal(facts: &Facts, told: &Withdrawal) -> bool {
@@ -197,7 +228,6 @@ fn is_withdrawal(facts: &Facts, told: &Withdrawal) -> bool {
         paid_by: found.paid_by,
         script: found.script.clone(),
     };
-    let is_settled =
-        |version: &Version| facts.vault_transaction(version.number, version.txid).is_some_and(|found| found.is_settled);
-    proven == *told && (told.paid_by.is_none() || paying(told).is_some_and(is_settled))
+    let has_paid = |version: &Version| Some(version.number) == told.paid_by && version.status == VaultStatus::Settled;
+    proven == *told && (told.paid_by.is_none() || told.versions.iter().any(has_paid))
 }

@@ -17,7 +17,7 @@ use super::node::Node;
 use crate::io::sidechain::Error;
 use crate::peg::{self, DepositStatus, OutputStatus, VaultStatus, WithdrawalStatus};
 use crate::relay::ledger::{Answer, Cursor, DepositState, Ledger, PAGE, Question, VaultState};
-use crate::relay::reading::{NotSignable, small};
+use crate::relay::reading::{OddLog, small};
 use crate::relay::view::{Block, BlockHead, Head, Withdrawal};
 
 /// The contracts whose logs are followed.
@@ -70,11 +70,6 @@ impl<N: Node> LedgerGatherer<N> {
         self.again = Some(self.ledger.from_the_start(cursor));
     }
 
-    /// Whether it is being read once more.
-    pub fn reads_again(&self) -> bool {
-        self.again.is_some()
-    }
-
     /// Reads on what is read once more. True when that is as far as the ledger, and has taken its place.
     pub async fn follow_again(&mut self) -> Result<bool, RoundError> {
         let Some(mut again) = self.again.take() else { return Ok(false) };
@@ -94,7 +89,7 @@ impl<N: Node> LedgerGatherer<N> {
         std::mem::take(&mut self.is_odd)
     }
 
-    fn tell(&mut self, odd: Vec<NotSignable>) {
+    fn tell(&mut self, odd: Vec<OddLog>) {
         self.is_odd |= !odd.is_empty();
         if self.told.len() >= MOST_TOLD {
             self.told.clear();
@@ -110,7 +105,7 @@ impl<N: Node> LedgerGatherer<N> {
 
 impl<N: Node> Source<N> {
     /// Takes the next blocks up to `head` into a ledger; what in them is no vault transaction.
-    async fn read(&self, ledger: &mut Ledger, head: Head) -> Result<Vec<NotSignable>, RoundError> {
+    async fn read(&self, ledger: &mut Ledger, head: Head) -> Result<Vec<OddLog>, RoundError> {
         let Some(blocks) = ledger.unread(head.number) else { return Ok(Vec::new()) };
         let mut info = self.node.info().await?;
         if (info.chain_id, info.network_id) != (self.chain_id, self.network_id) {

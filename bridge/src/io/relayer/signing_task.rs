@@ -169,12 +169,13 @@ impl<N: Node, B: Bitcoind> SigningTask<N, B> {
         if !self.gatherer.ledger.is_current() {
             return;
         }
-        if self.rereading.is_due(now_ms) && !self.gatherer.reads_again() {
+        if self.rereading.is_due(now_ms) {
             self.rereading.begin(now_ms);
             self.gatherer.begin_again(self.cursor);
         }
         match self.gatherer.follow_again().await {
             Ok(true) => {
+                self.rereading.end(self.member.clock.ms());
                 self.keys = KeyGeneration::new(Arc::clone(&self.member));
                 self.approving.begin_again();
                 self.signing.begin_again();
@@ -183,6 +184,7 @@ impl<N: Node, B: Bitcoind> SigningTask<N, B> {
             Err(error) => {
                 tracing::debug!(%error, "what is open could not be read once more");
                 self.rereading.doubt(now_ms);
+                self.rereading.end(now_ms);
             }
         }
     }
@@ -234,6 +236,7 @@ impl<N: Node, B: Bitcoind> SigningTask<N, B> {
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a post was refused");
+                    self.promises.contradicted();
                     self.posts.ended(PostEnd::WouldFail);
                 }
             }

@@ -60,7 +60,7 @@ fn proposed(generation: u64, content: &Content) -> Vault::Proposed {
     Vault::Proposed {
         proposal: proposal_number(generation),
         member: 1,
-        contentHash: B256::repeat_byte(8),
+        contentHash: crate::policy::proven::content_hash(content),
         content: content.into(),
     }
 }
@@ -310,4 +310,14 @@ fn only_its_own_confirmation_of_a_key_counts() {
     read(&mut ledger, &logs, 1, 100, &BTreeMap::new());
     assert_eq!(ledger.confirmed(1), Some(B256::repeat_byte(9)));
     assert_eq!(ledger.confirmers(1), BTreeSet::from([1, ME]));
+}
+
+#[test]
+fn a_proposal_whose_content_is_not_the_one_of_its_hash_is_odd() {
+    let mut ledger = start();
+    let mut other = proposed(1, &sweep(example::outpoint(1)));
+    other.contentHash = B256::repeat_byte(8);
+    let told = ledger.apply(&[log(1, VAULT, &other)], 1, head(1), example::info(100));
+    assert!(matches!(told[..], [OddLog::OtherContent { .. }]), "{told:?}");
+    assert!(ledger.view().proposals.is_empty());
 }

@@ -20,6 +20,7 @@ use super::upstream::Upstream;
 use crate::chain::Stored;
 use crate::execution::Rules;
 use crate::genesis::Genesis;
+use crate::io::clock::now_ms;
 use crate::io::rpc::error;
 use crate::light_node::{Codes, Heads, NotTaken, Rows, Taken};
 use crate::state::CodeCache;
@@ -28,6 +29,8 @@ use crate::state::CodeCache;
 const FRESH: Duration = Duration::from_millis(400);
 /// How long the kept head serves when no node shows it or a newer one: one that is a block behind is common.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Seconds after which the newest header tells nothing of now: a chain that is up makes one each second.
+const MAX_AGE_S: u64 = 300;
 /// How long one node may take to show its head while others have shown theirs.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(3);
 /// Bytes of code that are kept in memory.
@@ -132,7 +135,7 @@ impl LightNode {
     ///
     /// # Errors
     ///
-    /// No node shows one that holds.
+    /// No node shows one that holds, or it is too old to tell what is so now.
     pub async fn head(&self) -> Result<Arc<FinalHeader>, Unproven> {
         let mut asked = self.asked.lock().await;
         if asked.last.is_none_or(|last| last.elapsed() >= FRESH) {
@@ -147,7 +150,16 @@ impl LightNode {
                 }
             }
         }
-        Ok(locked(&self.heads).newest())
+        let newest = locked(&self.heads).newest();
+        let age_s = (now_ms() / 1_000).saturating_sub(newest.header.timestamp);
+        if age_s > MAX_AGE_S {
+            let (number, urls) = (newest.header.number, self.urls());
+            let old = format!(
+                "the newest final block that {urls} show, {number}, is {age_s} s old: the chain stands still, or they hide what is newer"
+            );
+            return Err(error::server(old).into());
+        }
+        Ok(newest)
     }
 
     /// Asks all nodes at once; one that shows what is kept, or newer, is enough.

@@ -4,12 +4,10 @@ use alloy_primitives::U256;
 use bridge::amount;
 use eyre::Result;
 
-use super::channel::shown;
+use super::channel::channel;
 use super::event::{Event, State};
 use crate::context::Context;
-use crate::options::home::HomeArgs;
-use crate::options::network::kept_genesis;
-use crate::options::sidechain::SidechainArgs;
+use crate::options::network::NetworkArgs;
 
 /// Where a channel stands
 #[derive(Debug, clap::Args)]
@@ -17,9 +15,7 @@ pub struct StatusArgs {
     /// The channel's number
     channel: u64,
     #[command(flatten)]
-    sidechain: SidechainArgs,
-    #[command(flatten)]
-    home: HomeArgs,
+    network: NetworkArgs,
 }
 
 /// Shows a channel.
@@ -28,10 +24,9 @@ pub struct StatusArgs {
 ///
 /// There is no such channel, or the node does not answer.
 pub async fn status(args: StatusArgs, context: &Context) -> Result<()> {
-    let home = args.home.folder()?;
-    let (client, _) = args.sidechain.connect(kept_genesis(&home)?.as_ref(), &home).await?;
-    let channel = shown(&client, args.channel).await?;
-    let state = match (channel.closed, channel.closableAtBlock) {
+    let network = args.network.connect_to_pay().await?;
+    let channel = channel(&network, network.final_header().await?.as_ref(), args.channel).await?;
+    let state = match (channel.closed, channel.closable_at_block) {
         (true, _) => State::Closed,
         (false, 0) => State::Open,
         (false, _) => State::Closing,
@@ -43,8 +38,8 @@ pub async fn status(args: StatusArgs, context: &Context) -> Result<()> {
         deposit: channel.deposit.to_string(),
         claimed: channel.claimed.to_string(),
         state,
-        closable_at: channel.closableAt,
-        closable_at_block: channel.closableAtBlock,
+        closable_at: channel.closable_at,
+        closable_at_block: channel.closable_at_block,
     };
     context.print(&event, || {
         let (claimed, deposit) =
