@@ -1,9 +1,10 @@
-//! Clients as they come from npm, unmodified: viem, ethers and cast use a node as they use any Ethereum node.
+//! Clients as they come from npm and PyPI, unmodified: viem, ethers, Foundry, hardhat with OpenZeppelin's contracts and web3.py use a node as they use any
+//! Ethereum node.
 //!
 //! What is tested is what a client sees, so the node needs no consensus. The scripts in `tests/clients` run against any
 //! network: `CAUSEWAY_RPC=http://... CAUSEWAY_KEY=0x... node viem.mjs`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use alloy_primitives::keccak256;
@@ -29,22 +30,45 @@ fn cast_needs_no_change() {
     run("cast.mjs");
 }
 
-/// Runs a script of `tests/clients` against a fresh node, and shows what it wrote if it fails.
+#[test]
+fn forge_needs_no_change() {
+    run("forge.mjs");
+}
+
+#[test]
+fn hardhat_and_openzeppelin_s_contracts_need_no_change() {
+    run("hardhat.mjs");
+}
+
+#[test]
+fn web3_py_needs_no_change() {
+    run_by(&folder().join("web3/bin/python"), "web3_client.py");
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("clients")
+}
+
 fn run(script: &str) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients");
-    assert!(folder.join("node_modules").is_dir(), "the clients are not installed: run `make deps`");
+    run_by(Path::new("node"), script);
+}
+
+/// Runs a script of `tests/clients` against a fresh node, and shows what it wrote if it fails.
+fn run_by(program: &Path, script: &str) {
+    let is_installed = ["node_modules", "web3/installed"].iter().all(|made| folder().join(made).exists());
+    assert!(is_installed, "the clients are not installed: run `make deps`");
     let node = LoneNode::start(&[Key::new(PAYER).address]);
     let secret = keccak256(PAYER.to_be_bytes());
-    let client = Command::new("node")
+    let client = Command::new(program)
         .arg(script)
-        .current_dir(&folder)
+        .current_dir(folder())
         .env("CAUSEWAY_RPC", node.url())
         .env("CAUSEWAY_KEY", secret.to_string())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn();
-    let output = binary::end(client.expect("node is installed"), script);
+    let output = binary::end(client.expect("it is installed"), script);
     let text = [output.stdout, output.stderr].concat();
     let text = String::from_utf8_lossy(&text);
     assert!(output.status.success(), "{script}: {}\n{text}", output.status);

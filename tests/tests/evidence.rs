@@ -207,7 +207,7 @@ fn what_is_done_is_proven_first(evidence: &Evidence) {
         (told["status"], told["paidBy"]) = (json!("paid"), json!(1));
     });
     let relay = Relay::before(&evidence.network.rpc(1), paid);
-    evidence.network.causeway(&["status", &id, "--rpc", &relay.url]).fails_saying(&[
+    evidence.network.causeway(&["status", &id, "--own-node", "--rpc", &relay.url]).fails_saying(&[
         &format!("says that withdrawal {id} is paid"),
         "does not prove it",
         "do not use this node",
@@ -231,7 +231,7 @@ fn what_is_done_is_proven_first(evidence: &Evidence) {
         for (method, id, lie, words) in of_withdrawal.into_iter().chain(of_deposit) {
             threads.spawn(move || {
                 let relay = Relay::before(&evidence.network.rpc(1), of(method, move |_, told| lie(told)));
-                let told = evidence.network.causeway(&["status", id, "--rpc", &relay.url]);
+                let told = evidence.network.causeway(&["status", id, "--own-node", "--rpc", &relay.url]);
                 told.fails_saying(&[words, "does not prove it", "do not use this node", &relay.url]);
                 assert!(told.stdout.is_empty(), "{told}");
             });
