@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use super::connection::Server;
 use super::error;
 use super::method::{Answer, Arguments, Caller, Method, on_worker};
+use super::pending::pending;
 use super::reply::{failure, json};
 use super::shares::Hold;
 use super::turns::in_turns;
@@ -113,7 +114,17 @@ impl Incoming<'_> {
         };
         context.shares.may_work(caller.client)?;
         let mut arguments = Arguments::new(params, caller)?;
+        let method = match method {
+            Method::AtBlock(method) => {
+                if arguments.name_pending() {
+                    arguments.pending = Some(pending(context, &arguments.caller).await?);
+                }
+                method
+            }
+            method => method,
+        };
         match method {
+            Method::AtBlock(_) => Err(error::server("internal error")),
             Method::Inline(run) => self.here(|| run(context, &mut arguments)),
             Method::Worker(run) => {
                 let (run, caller) = (run.clone(), arguments.caller.clone());

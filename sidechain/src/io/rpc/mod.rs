@@ -11,7 +11,7 @@
 //!                                     shares: what each client holds, and what it has used
 //! ```
 //! It speaks Ethereum's JSON as geth does, so that unmodified clients work, and `peg_*` for the bridge. The head is final:
-//! `latest`, `safe` and `finalized` are the same block, and `pending` is the head with the pool's nonces.
+//! `latest`, `safe` and `finalized` are the same block, and `pending` is the next one, of what waits in the pool.
 //!
 //! It trusts nobody who connects: whatever a client can hold or use up is bounded, for itself and for all ([`Settings`],
 //! docs/rpc.md), and everything ends by time. Threads are its own: nothing else of the node waits for it (ADR 18). It holds
@@ -33,6 +33,7 @@ mod net;
 mod outgoing;
 mod pace;
 mod peg;
+mod pending;
 mod priority;
 mod repeats;
 mod reply;

@@ -12,6 +12,7 @@ mod ledger_world;
 mod many_clients;
 mod other_nodes;
 mod peg;
+mod pending;
 mod pool;
 mod registrations;
 mod subscriptions;
