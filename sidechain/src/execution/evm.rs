@@ -110,6 +110,8 @@ pub(super) enum Mode {
     Block,
     /// Any account may be the sender, contracts too, with any nonce.
     Call,
+    /// Any account may be the sender, contracts too, with its next nonce.
+    AnySender,
 }
 
 /// The mainnet handler except for the base fee, and the checks that calls are spared.
@@ -133,6 +135,9 @@ impl<'a, R: StateReader> Handler for Peg<'a, R> {
         }
         let (block, transaction, cfg, journal, _, _) = evm.ctx().all_mut();
         let mut caller = journal.load_account_with_code_mut(transaction.caller())?.data;
+        if self.mode == Mode::AnySender {
+            pre_execution::validate_account_nonce_and_code(&caller.account().info, transaction.nonce(), true, false)?;
+        }
         let balance = pre_execution::calculate_caller_fee(*caller.balance(), transaction, block, cfg)?;
         caller.set_balance(balance);
         if transaction.kind().is_call() {

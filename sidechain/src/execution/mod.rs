@@ -25,6 +25,7 @@ mod outcome;
 mod overrides;
 mod precompiles;
 mod rules;
+mod simulation;
 mod supply;
 
 pub use block::{Executed, Execution, Progress};
@@ -35,8 +36,9 @@ pub use header::{child_header, compare};
 pub use history::slot as history_slot;
 pub use outcome::Outcome;
 pub use overrides::{AccountOverride, BlockOverride, Overrides};
-pub use precompiles::{POINT_EVALUATION_GAS, warm_up};
+pub use precompiles::{POINT_EVALUATION_GAS, precompile_names, warm_up};
 pub use rules::{Rules, check_free};
+pub use simulation::{Intent, Price, Simulation, SimulationError, Tried};
 pub use supply::Supply;
 
 pub use crate::stop::Stop;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mainchain::params::Network;
 
+use super::awaited::Awaited;
 use super::pending::Pending;
 use super::repeats::Repeats;
 use super::shares::Shares;
@@ -25,6 +26,8 @@ pub struct Context {
     pub repeats: Repeats,
     /// The block that would come next.
     pub pending: Pending,
+    /// Transactions whose senders wait for their receipts.
+    pub awaited: Awaited,
     filters: Mutex<Filters>,
     /// Requests that a worker's thread works on.
     running: AtomicUsize,
@@ -41,6 +44,7 @@ impl Context {
             shares: Shares::new(settings.rules.clone()),
             repeats: Repeats::default(),
             pending: Pending::default(),
+            awaited: Awaited::default(),
             filters: Mutex::new(Filters::new(settings.filter_lifetime)),
             running: AtomicUsize::new(0),
             state,

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use super::connection::Server;
 use super::error;
 use super::method::{Answer, Arguments, Caller, Method, on_worker};
-use super::pending::pending;
+use super::preview::pending;
 use super::reply::{failure, json};
 use super::shares::Hold;
 use super::turns::in_turns;

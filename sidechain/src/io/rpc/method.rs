@@ -64,6 +64,11 @@ impl Methods {
         self.0.get(name)
     }
 
+    /// All names, in order.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.0.keys().copied()
+    }
+
     pub fn insert(&mut self, name: &'static str, method: Method) -> Registered {
         match self.0.insert(name, method) {
             None => Ok(()),

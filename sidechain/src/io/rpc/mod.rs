@@ -17,6 +17,7 @@
 //! docs/rpc.md), and everything ends by time. Threads are its own: nothing else of the node waits for it (ADR 18). It holds
 //! no keys, so it signs nothing.
 
+mod awaited;
 mod connection;
 mod context;
 /// Ethereum's JSON, for every server of this crate.
@@ -29,11 +30,13 @@ mod filters;
 mod health;
 mod http;
 mod method;
+mod modules;
 mod net;
 mod outgoing;
 mod pace;
 mod peg;
 mod pending;
+mod preview;
 mod priority;
 mod repeats;
 mod reply;

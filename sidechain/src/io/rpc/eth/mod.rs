@@ -3,11 +3,14 @@
 mod block_id;
 mod blocks;
 mod calls;
+mod capabilities;
 mod fees;
+mod fill;
 mod filters;
 mod identity;
 mod logs;
 mod send;
+mod simulate;
 mod subscriptions;
 mod transactions;
 
@@ -22,7 +25,10 @@ pub fn register(methods: &mut Methods) -> Registered {
     transactions::register(methods)?;
     logs::register(methods)?;
     calls::register(methods)?;
+    simulate::register(methods)?;
     fees::register(methods)?;
+    fill::register(methods)?;
+    capabilities::register(methods)?;
     filters::register(methods)?;
     methods.insert("eth_subscribe", Method::Subscribe)?;
     methods.insert("eth_unsubscribe", Method::Unsubscribe)?;

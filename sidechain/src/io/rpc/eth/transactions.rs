@@ -84,7 +84,12 @@ fn index(arguments: &mut Arguments) -> error::Result<usize> {
 }
 
 fn receipt(context: &Context, arguments: &mut Arguments) -> error::Result<Option<TransactionReceipt>> {
-    let Some(Located { stored, index }) = located(context, arguments.next("transaction hash")?)? else {
+    receipt_of(context, arguments.next("transaction hash")?)
+}
+
+/// The receipt of a final transaction.
+pub fn receipt_of(context: &Context, hash: B256) -> error::Result<Option<TransactionReceipt>> {
+    let Some(Located { stored, index }) = located(context, hash)? else {
         return Ok(None);
     };
     let finalized = context.chain().with_receipts(stored).map_err(|error| error::store(&error))?;

@@ -15,5 +15,7 @@ mod peg;
 mod pending;
 mod pool;
 mod registrations;
+mod simulate;
 mod subscriptions;
+mod waiting;
 mod world;
