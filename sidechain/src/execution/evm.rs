@@ -7,7 +7,7 @@ use alloy_primitives::U256;
 use revm::{
     Context, MainBuilder as _,
     context::{
-        Block as _, BlockEnv, CfgEnv, ContextTr as _, JournalTr as _, Transaction as _, TxEnv,
+        Block as _, BlockEnv, CfgEnv, ContextTr as _, JournalTr, Transaction as _, TxEnv,
         either::Either,
         result::{EVMError, ExecutionResult, HaltReason, InvalidTransaction},
     },
@@ -54,6 +54,8 @@ pub(super) fn evm<'a, R: StateReader>(
 ) -> Evm<'a, R> {
     let mut cfg = CfgEnv::new_with_spec(SpecId::OSAKA);
     cfg.chain_id = rules.chain_id;
+    // No transfer is a log, unless whoever tries calls wants it so.
+    cfg.amsterdam_eip7708_disabled = true;
     let block = BlockEnv {
         number: U256::from(header.number),
         beneficiary: header.beneficiary,
@@ -149,6 +151,9 @@ impl<'a, R: StateReader> Handler for Peg<'a, R> {
     /// The loop over frames, which looks whether the execution was stopped before each call, creation and precompile.
     fn run_exec_loop(&mut self, evm: &mut Self::Evm, first: FrameInit) -> Result<FrameResult, Self::Error> {
         check_stop(evm)?;
+        if !evm.ctx.cfg.amsterdam_eip7708_disabled {
+            log_transfers(&mut evm.ctx.journaled_state);
+        }
         if let ItemOrResult::Result(result) = evm.frame_init(first)? {
             return Ok(result);
         }
@@ -182,6 +187,13 @@ impl<'a, R: StateReader> Handler for Peg<'a, R> {
         }
         Ok(())
     }
+}
+
+/// Lets the journal, and nothing else, be of the fork in which transfers of coins are logs (EIP-7708). It has nothing more of that fork, but for one
+/// thing: what destroys itself in favour of itself keeps its coins.
+fn log_transfers(journal: &mut impl JournalTr) {
+    journal.set_spec_id(SpecId::AMSTERDAM);
+    journal.set_eip7708_config(false, true);
 }
 
 fn check_stop<R: StateReader>(evm: &Evm<'_, R>) -> Result<(), EvmError> {

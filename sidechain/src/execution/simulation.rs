@@ -8,11 +8,8 @@ use alloy_eips::{eip2930::AccessList, eip7702::SignedAuthorization};
 use alloy_primitives::{Address, B256, Bloom, Bytes, Log, Signature, TxKind, U256, address};
 use revm::{
     Database as _, DatabaseCommit as _,
-    context::{
-        JournalTr as _,
-        result::{EVMError, ExecutionResult, InvalidTransaction},
-    },
-    primitives::{eip7708::ETH_TRANSFER_LOG_ADDRESS, hardfork::SpecId},
+    context::result::{EVMError, ExecutionResult, InvalidTransaction},
+    primitives::eip7708::ETH_TRANSFER_LOG_ADDRESS,
 };
 
 use super::{
@@ -152,12 +149,7 @@ impl Simulation<'_> {
         if !self.validates {
             evm.ctx.cfg.tx_gas_limit_cap = Some(u64::MAX);
         }
-        if self.shows_transfers {
-            // The journal has a later fork's logs of transfers (EIP-7708), and nothing else of that fork but for one thing: what destroys itself in
-            // favour of itself keeps its coins.
-            evm.ctx.journaled_state.set_spec_id(SpecId::AMSTERDAM);
-            evm.ctx.journaled_state.set_eip7708_config(false, true);
-        }
+        evm.ctx.cfg.amsterdam_eip7708_disabled = !self.shows_transfers;
         let mut made = Made { header, transactions: Vec::new(), senders: Vec::new(), receipts: Vec::new() };
         let mut tried = Vec::with_capacity(calls.len());
         for call in calls {

@@ -138,6 +138,9 @@ pub struct Config {
     /// Pages in a browser that may ask, or `*` for all.
     #[serde(default)]
     pub rpc_origins: Vec<String>,
+    /// Whether the JSON-RPC signs for the developer accounts, as `causeway dev` wants it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub developer_accounts: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keystore: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -245,6 +248,7 @@ impl Config {
             private_rpc_listen: self.rpc_private_listen,
             rpc_access,
             rpc_origins,
+            developer_accounts: self.developer_accounts,
             p2p_listen: self.p2p_listen.unwrap_or(defaults.p2p_listen),
             peers: self.peers,
             follow: self.follow,
@@ -327,6 +331,7 @@ impl Args {
                 rpc_trusted_proxies: Vec::new(),
                 rpc_unlimited: Vec::new(),
                 rpc_origins: Vec::new(),
+                developer_accounts: false,
                 keystore: None,
                 p2p_listen: None,
                 peers: BTreeMap::new(),

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use mainchain::params::Network;
 
 use super::awaited::Awaited;
+use super::developer::Developers;
 use super::pending::Pending;
 use super::repeats::Repeats;
 use super::shares::Shares;
@@ -28,6 +29,8 @@ pub struct Context {
     pub pending: Pending,
     /// Transactions whose senders wait for their receipts.
     pub awaited: Awaited,
+    /// Accounts that this server signs for.
+    pub developers: Developers,
     filters: Mutex<Filters>,
     /// Requests that a worker's thread works on.
     running: AtomicUsize,
@@ -45,6 +48,7 @@ impl Context {
             repeats: Repeats::default(),
             pending: Pending::default(),
             awaited: Awaited::default(),
+            developers: if settings.developer_accounts { Developers::well_known() } else { Developers::default() },
             filters: Mutex::new(Filters::new(settings.filter_lifetime)),
             running: AtomicUsize::new(0),
             state,

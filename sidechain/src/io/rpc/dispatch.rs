@@ -110,6 +110,9 @@ impl Incoming<'_> {
     async fn call(&self, name: &str, params: Option<&str>, caller: Caller) -> Answer {
         let context = &self.server.context;
         let Some(method) = self.server.methods.get(name) else {
+            if context.developers.is_of_simulators(name) {
+                return Err(error::not_a_simulator(name));
+            }
             return Err(ErrorObjectOwned::owned(METHOD_NOT_FOUND_CODE, METHOD_NOT_FOUND_MSG, None::<()>));
         };
         context.shares.may_work(caller.client)?;

@@ -71,6 +71,22 @@ pub fn unready(hash: B256) -> ErrorObjectOwned {
     ErrorObjectOwned::owned(UNREADY, message, Some(hash))
 }
 
+/// Signing, where there are no keys.
+pub fn no_keys() -> ErrorObjectOwned {
+    let message = "this node holds no keys and signs nothing: sign in a wallet, and send by eth_sendRawTransaction";
+    plain(METHOD_NOT_FOUND_CODE, message)
+}
+
+/// What simulators of a chain can and a chain cannot.
+pub fn not_a_simulator(method: &str) -> ErrorObjectOwned {
+    let method: String = method.chars().filter(|c| !c.is_control()).take(64).collect();
+    let message = format!(
+        "{method} does not exist here: blocks come by the consensus of validators, as on every network of Causeway, so time, mining, balances, \
+         snapshots and impersonation cannot be set"
+    );
+    plain(METHOD_NOT_FOUND_CODE, message)
+}
+
 pub fn invalid(message: impl Into<String>) -> ErrorObjectOwned {
     plain(INVALID_PARAMS, message)
 }

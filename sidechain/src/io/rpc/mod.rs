@@ -15,13 +15,14 @@
 //!
 //! It trusts nobody who connects: whatever a client can hold or use up is bounded, for itself and for all ([`Settings`],
 //! docs/rpc.md), and everything ends by time. Threads are its own: nothing else of the node waits for it (ADR 18). It holds
-//! no keys, so it signs nothing.
+//! no keys, so it signs nothing; but on `causeway dev` it signs with keys that everybody knows.
 
 mod awaited;
 mod connection;
 mod context;
 /// Ethereum's JSON, for every server of this crate.
 pub(in crate::io) mod convert;
+mod developer;
 mod dispatch;
 /// Ethereum's errors, for every server of this crate.
 pub(in crate::io) mod error;

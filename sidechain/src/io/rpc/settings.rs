@@ -47,6 +47,8 @@ pub struct Settings {
     pub max_call_gas: u64,
     /// Logs in one answer, and what may be read for them.
     pub log_limits: LogLimits,
+    /// Whether it signs for the developer accounts, whose keys everybody knows.
+    pub developer_accounts: bool,
     /// A polled filter that nobody asks for so long is dropped.
     pub filter_lifetime: Duration,
 }
@@ -76,6 +78,7 @@ impl Settings {
             max_requests_per_socket: 16,
             max_call_gas: 60_000_000,
             log_limits: LogLimits::default(),
+            developer_accounts: false,
             filter_lifetime: Duration::from_secs(5 * 60),
         }
     }

@@ -11,15 +11,15 @@ use super::super::method::{Arguments, Methods, Registered, long};
 use super::super::{convert, error};
 use super::fees::tip;
 use crate::block::{Unsigned, next_base_fee};
-use crate::chain::Trial;
-use crate::execution::Stop;
+use crate::chain::{Setting, Trial};
+use crate::execution::{Overrides, Stop};
 use crate::io::clock::now_ms;
 use crate::state::StateReader as _;
 
 pub fn register(methods: &mut Methods) -> Registered {
     long(methods, "eth_fillTransaction", |context, arguments: &mut Arguments| {
         let request: TransactionRequest = arguments.next("transaction")?;
-        let filled = filled(context, request, arguments.stop())?;
+        let filled = filled(context, request, Setting::Next { now_ms: now_ms() }, arguments.stop())?;
         let raw = filled.clone().into_envelope(Signature::new(U256::ZERO, U256::ZERO, false)).encoded_2718();
         Ok(json!({ "raw": alloy_primitives::Bytes::from(raw), "tx": shown(&filled)? }))
     })
@@ -32,12 +32,17 @@ fn shown(filled: &Unsigned) -> error::Result<Value> {
     Ok(shown)
 }
 
-/// The transaction that a request means, complete except for its signature.
+/// The transaction that a request means, complete except for its signature; its gas as it needs in `setting`.
 ///
 /// # Errors
 ///
 /// What contradicts itself, in geth's words; those of an estimate.
-pub fn filled(context: &Context, mut request: TransactionRequest, stop: &Stop) -> error::Result<Unsigned> {
+pub fn filled(
+    context: &Context,
+    mut request: TransactionRequest,
+    setting: Setting,
+    stop: &Stop,
+) -> error::Result<Unsigned> {
     let chain_id = context.chain().genesis().chain_id;
     let call = convert::call(request.clone(), context.settings.max_call_gas)?;
     if let Some(have) = request.chain_id.filter(|have| *have != chain_id) {
@@ -55,7 +60,7 @@ pub fn filled(context: &Context, mut request: TransactionRequest, stop: &Stop) -
         request.nonce = Some(next_nonce(context, &request)?);
     }
     if request.gas.is_none() {
-        let trial = Trial::next(now_ms());
+        let trial = Trial { setting, overrides: Overrides::default() };
         let gas = context.chain().estimate_gas(&trial, &call, stop).map_err(error::simulate)?;
         request.gas = Some(gas);
     }
@@ -64,9 +69,11 @@ pub fn filled(context: &Context, mut request: TransactionRequest, stop: &Stop) -
 
 fn next_nonce(context: &Context, request: &TransactionRequest) -> error::Result<u64> {
     let sender = request.from.unwrap_or_default();
+    // The pool first: what becomes final between the two looks is then seen by the second.
+    let waiting = context.state.pool().pending_nonce(sender, 0);
     let state = context.chain().state_after(context.chain().head().number).map_err(error::simulate)?;
     let nonce = state.account(sender).map_err(|error| error::store(&error))?.map_or(0, |account| account.nonce);
-    Ok(context.state.pool().pending_nonce(sender, nonce))
+    Ok(nonce.max(waiting))
 }
 
 /// Twice the base fee and a tip, unless it is said otherwise.

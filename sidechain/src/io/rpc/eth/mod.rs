@@ -1,5 +1,6 @@
 //! The `eth` namespace.
 
+mod accounts;
 mod block_id;
 mod blocks;
 mod calls;
@@ -32,5 +33,6 @@ pub fn register(methods: &mut Methods) -> Registered {
     filters::register(methods)?;
     methods.insert("eth_subscribe", Method::Subscribe)?;
     methods.insert("eth_unsubscribe", Method::Unsubscribe)?;
-    send::register(methods)
+    send::register(methods)?;
+    accounts::register(methods)
 }

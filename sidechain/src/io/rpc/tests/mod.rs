@@ -1,5 +1,6 @@
 //! What a client sees of a node: every test asks a real server over HTTP or WebSocket.
 
+mod accounts;
 mod blocks;
 mod calls;
 mod contracts;
