@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use alloy_primitives::keccak256;
 use sidechain::testing::Key;
 use tests::binary;
+use tests::known::DEVELOPER_0;
 use tests::lone_node::LoneNode;
 
 /// The account that pays.
@@ -33,7 +34,7 @@ fn cast_needs_no_change() {
 fn run(script: &str) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients");
     assert!(folder.join("node_modules").is_dir(), "the clients are not installed: run `make deps`");
-    let node = LoneNode::start(&[Key::new(PAYER).address]);
+    let node = LoneNode::for_developers(&[Key::new(PAYER).address, DEVELOPER_0]);
     let secret = keccak256(PAYER.to_be_bytes());
     let client = Command::new("node")
         .arg(script)

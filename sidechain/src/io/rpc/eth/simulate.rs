@@ -7,6 +7,7 @@ use alloy_rpc_types_eth::simulate::{
     SimBlock, SimCallResult, SimulateError, SimulatePayload, SimulatedBlock as RpcSimulated,
 };
 use alloy_rpc_types_eth::{Block as RpcBlock, Log as RpcLog, TransactionRequest};
+use serde_json::Value;
 
 use super::super::context::Context;
 use super::super::method::{Arguments, Methods, Registered, long_at};
@@ -20,7 +21,7 @@ pub fn register(methods: &mut Methods) -> Registered {
 }
 
 fn simulate(context: &Context, arguments: &mut Arguments) -> error::Result<Vec<RpcSimulated<RpcBlock>>> {
-    let payload: SimulatePayload = arguments.next("payload")?;
+    let payload = payload(arguments.next("payload")?)?;
     let block = arguments.optional_quantity("block")?.unwrap_or(BlockId::latest());
     let setting = match place(context, arguments, block)? {
         Place::Final(number) => Setting::After(number),
@@ -30,6 +31,16 @@ fn simulate(context: &Context, arguments: &mut Arguments) -> error::Result<Vec<R
     let plan = plan(payload, context.settings.max_call_gas)?;
     let simulated = context.chain().simulate_blocks(&setting, &plan, arguments.stop()).map_err(error::simulate)?;
     Ok(simulated.map_err(error::simulation)?.iter().map(|block| shown(block, full)).collect())
+}
+
+/// What the types below do not know would be ignored, and the answer would be of something else.
+fn payload(said: Value) -> error::Result<SimulatePayload> {
+    let blocks = said["blockStateCalls"].as_array().into_iter().flatten();
+    let mut withdrawals = blocks.filter_map(|block| block["blockOverrides"]["withdrawals"].as_array());
+    if withdrawals.any(|withdrawals| !withdrawals.is_empty()) {
+        return Err(error::invalid("block override withdrawals is not supported"));
+    }
+    serde_json::from_value(said).map_err(|error| error::invalid(format!("invalid argument 0: payload: {error}")))
 }
 
 fn plan(payload: SimulatePayload, most_gas: u64) -> error::Result<Plan> {

@@ -105,6 +105,10 @@ async fn blocks_have_the_numbers_times_and_hashes_that_are_asked_for() {
         let blocks: Vec<_> = overrides.as_array().unwrap().iter().map(|one| json!({ "blockOverrides": one })).collect();
         assert_eq!(refused(&world, json!({ "blockStateCalls": blocks })).await.0, code, "{overrides}");
     }
+    let withdrawals =
+        json!({ "withdrawals": [{ "index": "0x0", "validatorIndex": "0x0", "address": NOBODY, "amount": "0x1" }] });
+    assert_eq!(refused(&world, json!({ "blockStateCalls": [{ "blockOverrides": withdrawals }] })).await.0, -32602);
+    assert_eq!(refused(&world, json!({ "blockStateCalls": 7 })).await.0, -32602);
     let many = vec![json!({}); 257];
     assert_eq!(refused(&world, json!({ "blockStateCalls": many })).await.0, -38026);
     assert_eq!(refused(&world, json!({ "blockStateCalls": [] })).await.0, -32602);
