@@ -301,6 +301,9 @@ impl Config {
                 "a light node has no keystore, no p2p_listen and no rpc_private_listen: it is `light` and `follow`, or these"
             );
         }
+        if self.developer_accounts {
+            bail!("a light node signs nothing: developer_accounts is for a node that keeps blocks");
+        }
         if self.follow.is_none() {
             bail!("a light node asks others: name one or several by `follow`, with commas between");
         }
@@ -432,6 +435,16 @@ mod tests {
         assert_eq!(access.unlimited[0].to_string(), "10.0.1.0/24");
         let error = format!("{:#}", with("rpc_unlimited = [\"10.0.1.0/99\"]").expect_err("too long"));
         assert!(error.contains("rpc_unlimited") && error.contains("10.0.1.0/99"), "{error}");
+    }
+
+    #[test]
+    fn a_node_signs_for_developers_only_if_it_is_told_to() {
+        assert!(!load(VALIDATOR).expect("good").node().expect("good").developer_accounts);
+        let told = load(&format!("{VALIDATOR}developer_accounts = true\n")).expect("readable");
+        assert!(told.node().expect("good").developer_accounts);
+        let light = "genesis = \"g.json\"\ndata_dir = \"/data\"\nfollow = \"http://a\"\nlight = true\ndeveloper_accounts = true\n";
+        let error = load(light).expect("readable").check().expect_err("it has no keys");
+        assert!(error.to_string().contains("developer_accounts"), "{error}");
     }
 
     #[test]

@@ -1,9 +1,7 @@
 //! Transactions whose senders wait for their receipts, without a thread: each block is looked through once for all of them.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use alloy_primitives::B256;
 use tokio::sync::oneshot;

@@ -7,6 +7,8 @@
 //!             threads of its own each; the client whose work took least time so far goes first,
 //!             and of the long ones none ever has all threads
 //! ```
+//! The pending block has a thread of its own besides, and one alone, so that nobody waits for it behind others' executions.
+//!
 //! A client that floods the queue waits behind itself: another's first request goes to the next thread that is free, and a
 //! long request never takes a thread that shorter ones need. Every request has a deadline, so every thread becomes free.
 
