@@ -108,7 +108,7 @@ await run('viem', {
   'blocks are simulated with what they move': async () => {
     const transfer = { from: stranger, to: account.address, value: 5n };
     const [block] = await publicClient.simulateBlocks({
-      blocks: [{ calls: [transfer, { ...counter, functionName: 'value' }], stateOverrides: [{ address: stranger, balance: 9n }] }],
+      blocks: [{ calls: [transfer, { abi, to: counter.address, functionName: 'value' }], stateOverrides: [{ address: stranger, balance: 9n }] }],
       traceTransfers: true,
     });
     assert.deepEqual(block.calls.map(({ status }) => status), ['success', 'success']);

@@ -27,7 +27,7 @@ use crate::{
     stop::{Stop, Stopped},
 };
 
-/// Who is said to have logged a transfer of coins (ethereum/execution-apis, docs-api/docs/ethsimulatev1-notes.mdx).
+/// Who is said to have logged a transfer of coins (ethereum/execution-apis, its notes on eth_simulate).
 const TRANSFERS: Address = address!("eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee");
 
 /// Gas of the smallest transaction.

@@ -1,4 +1,4 @@
-//! `eth_simulateV1`, by the cases and defaults of ethereum/execution-apis (tests/eth_simulateV1, docs-api/docs/ethsimulatev1-notes.mdx).
+//! `eth_simulateV1`, by the cases and defaults of ethereum/execution-apis (tests/eth_simulateV1, and the notes on eth_simulate).
 
 use std::time::{Duration, Instant};
 
