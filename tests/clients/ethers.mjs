@@ -53,6 +53,15 @@ await run('ethers', {
     assert.equal(plain.reason, 'as asked');
     assert.equal(await codeOf(counter.add(101n)), 'CALL_EXCEPTION');
   },
+  'transactions are traced': async () => {
+    const { structLogs, gas, failed } = await provider.send('debug_traceTransaction', [deployed.hash, {}]);
+    assert.deepEqual([BigInt(gas), failed, structLogs.at(-1).op], [deployed.gasUsed, false, 'RETURN']);
+    assert.ok(structLogs.some(({ op, storage }) => op === 'SSTORE' && Object.keys(storage).length > 0));
+    const traced = await provider.send('debug_traceBlockByNumber', [`0x${deployed.blockNumber.toString(16)}`, { tracer: 'callTracer' }]);
+    assert.equal(traced[deployed.index].txHash, deployed.hash);
+    const operations = await provider.send('ots_getContractCreator', [await counter.getAddress()]);
+    assert.deepEqual(operations, { hash: deployed.hash, creator: wallet.address.toLowerCase() });
+  },
   'many transactions are sent at once': async () => {
     const manager = new NonceManager(wallet);
     const add = () => counter.connect(manager).add(1n, { gasLimit: 100_000n });

@@ -80,7 +80,7 @@ impl<S: Store> Chain<S> {
     }
 
     /// The block whose state it is, and the header that the call sees.
-    fn environment(&self, setting: Setting) -> Result<(u64, Header), SimulateError> {
+    pub(super) fn environment(&self, setting: Setting) -> Result<(u64, Header), SimulateError> {
         match setting {
             Setting::After(number) => {
                 let head = self.head().number;

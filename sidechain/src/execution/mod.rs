@@ -11,6 +11,7 @@
 //!
 //! `prevrandao` is the hash of the parent: on this chain it is not a source of randomness.
 
+mod before;
 mod block;
 mod call;
 mod environment;
@@ -24,8 +25,10 @@ mod lanes;
 mod outcome;
 mod overrides;
 mod precompiles;
+mod recorder;
 mod rules;
 mod supply;
+mod trace;
 
 pub use block::{Executed, Execution, Progress};
 pub use call::{Call, Simulated, construct, simulate, try_free};
@@ -36,7 +39,9 @@ pub use history::slot as history_slot;
 pub use outcome::Outcome;
 pub use overrides::{AccountOverride, BlockOverride, Overrides};
 pub use precompiles::{POINT_EVALUATION_GAS, warm_up};
+pub use recorder::{Budget, Exceeded, Tracer, TracerError};
 pub use rules::{Rules, check_free};
 pub use supply::Supply;
+pub use trace::{Replay, Trace, TraceError, Traced, trace_call};
 
 pub use crate::stop::Stop;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jsonrpsee::types::ErrorObjectOwned;
 use jsonrpsee::types::error::{METHOD_NOT_FOUND_CODE, OVERSIZED_RESPONSE_CODE, OVERSIZED_RESPONSE_MSG};
 
-use crate::chain::{LogsError, SimulateError};
+use crate::chain::{LogsError, SimulateError, TraceError};
 use crate::execution::{InclusionError, Outcome};
 use crate::io::node_state::{AdmitError, UpstreamError};
 use crate::peg::RegisterError;
@@ -96,6 +96,17 @@ pub fn simulate(error: SimulateError) -> ErrorObjectOwned {
         SimulateError::Failed(outcome) => failed(&outcome),
         SimulateError::Invalid(error) => inclusion(&error),
         error @ SimulateError::Stopped => limit(error.to_string()),
+    }
+}
+
+pub fn trace(error: TraceError) -> ErrorObjectOwned {
+    match error {
+        TraceError::Simulate(error) => simulate(error),
+        TraceError::Exceeded(error) => limit(format!(
+            "{error}, which is the most: trace one transaction alone, set limit, leave out memory, stack or storage, or take callTracer with onlyTopCall"
+        )),
+        TraceError::Tracer(error) => invalid(error.to_string()),
+        error @ (TraceError::Genesis | TraceError::Index { .. }) => server(error.to_string()),
     }
 }
 

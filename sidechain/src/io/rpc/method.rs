@@ -96,6 +96,15 @@ pub fn long<R: Serialize>(
     methods.insert(name, Method::Long(encoded(method)))
 }
 
+/// The same for one that writes the JSON of its answer itself, and keeps to the server's bound.
+pub fn long_json(
+    methods: &mut Methods,
+    name: &'static str,
+    method: impl Fn(&Context, &mut Arguments) -> Answer + Send + Sync + 'static,
+) -> Registered {
+    methods.insert(name, Method::Long(Arc::new(method)))
+}
+
 /// Registers a method that waits for something, and brings what blocks to [`on_worker`] itself.
 pub fn asynchronous<R, F>(
     methods: &mut Methods,

@@ -15,7 +15,7 @@ use super::connection::{Connection, Server};
 use super::method::Methods;
 use super::pace::{Pace, Paced};
 use super::shares::{Hold, Resource};
-use super::{context::Context, eth, http, net, peg, priority, reply, settings::Settings, txpool};
+use super::{context::Context, debug, eth, http, net, ots, peg, priority, reply, settings::Settings, txpool};
 use crate::io::{clock::now_ms, node_state::NodeState};
 
 /// Threads that read and write connections, parse requests and answer what is in memory.
@@ -138,6 +138,8 @@ fn methods() -> Methods {
     let registered = eth::register(&mut methods)
         .and_then(|()| net::register(&mut methods))
         .and_then(|()| txpool::register(&mut methods))
+        .and_then(|()| debug::register(&mut methods))
+        .and_then(|()| ots::register(&mut methods))
         .and_then(|()| peg::register(&mut methods));
     registered.expect("every method has a name of its own");
     methods

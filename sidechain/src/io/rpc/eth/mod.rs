@@ -11,8 +11,10 @@ mod send;
 mod subscriptions;
 mod transactions;
 
-pub use block_id::number;
+pub use block_id::{number, number_of_tag};
+pub use blocks::{by_hash, by_number};
 pub use subscriptions::{Wanted, follow, new_id};
+pub use transactions::{located, raw_transaction};
 
 use super::method::{Method, Methods, Registered};
 

@@ -15,4 +15,5 @@ mod peg;
 mod pool;
 mod registrations;
 mod subscriptions;
+mod traces;
 mod world;
