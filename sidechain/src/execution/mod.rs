@@ -9,6 +9,8 @@
 //! - two precompiles ([`POINT_EVALUATION_GAS`]);
 //! - the supply invariant holds after every block.
 //!
+//! What ran can be run again while somebody looks on ([`Replay`]): by the same code, so that a trace shows what the block did.
+//!
 //! `prevrandao` is the hash of the parent: on this chain it is not a source of randomness.
 
 mod before;

@@ -166,6 +166,7 @@ fn written<R: StateReader>(
 ) -> Result<Traced, TraceError> {
     let (left, budget) = (evm.inspector.bytes_left(), evm.inspector.budget());
     let trace = match evm.inspector.take() {
+        // `run` began a tracer.
         Inner::Nothing => Trace::Operations(Vec::new()),
         Inner::Steps(steps) => Trace::Steps(steps.finish(&ran.result)),
         Inner::Operations(operations) => Trace::Operations(operations.into_operations()),

@@ -78,7 +78,7 @@ impl Settings {
             max_batch: 1_000,
             max_requests_per_socket: 16,
             max_call_gas: 60_000_000,
-            // More steps than a transaction has gas, and about as many as a thread inspects before the deadline. As many bytes as an answer.
+            // More steps than a call has gas, so that only whole blocks have more; and as many bytes as an answer.
             max_trace: Budget { steps: 100_000_000, bytes: 32 << 20 },
             log_limits: LogLimits::default(),
             filter_lifetime: Duration::from_secs(5 * 60),
