@@ -67,6 +67,15 @@ await run('ethers', {
     const signature = await signer.signTypedData({ name: 'Causeway' }, types, { what: 'yes' });
     assert.equal(verifyTypedData({ name: 'Causeway' }, types, { what: 'yes' }, signature), signer.address);
   },
+  'transactions are traced': async () => {
+    const { structLogs, gas, failed } = await provider.send('debug_traceTransaction', [deployed.hash, {}]);
+    assert.deepEqual([BigInt(gas), failed, structLogs.at(-1).op], [deployed.gasUsed, false, 'RETURN']);
+    assert.ok(structLogs.some(({ op, storage }) => op === 'SSTORE' && Object.keys(storage).length > 0));
+    const traced = await provider.send('debug_traceBlockByNumber', [`0x${deployed.blockNumber.toString(16)}`, { tracer: 'callTracer' }]);
+    assert.equal(traced[deployed.index].txHash, deployed.hash);
+    const operations = await provider.send('ots_getContractCreator', [await counter.getAddress()]);
+    assert.deepEqual(operations, { hash: deployed.hash, creator: wallet.address.toLowerCase() });
+  },
   'many transactions are sent at once': async () => {
     const manager = new NonceManager(wallet);
     const add = () => counter.connect(manager).add(1n, { gasLimit: 100_000n });

@@ -85,6 +85,16 @@ await run('viem', {
     const revert = await revertOf(publicClient.readContract({ ...counter, functionName: 'fail' }));
     assert.equal(revert.reason, 'as asked');
   },
+  'transactions and calls are traced': async () => {
+    const trace = (hash, options) => publicClient.request({ method: 'debug_traceTransaction', params: [hash, options] });
+    const root = await trace(deployed.transactionHash, { tracer: 'callTracer' });
+    assert.deepEqual([root.type, root.to, BigInt(root.gasUsed)], ['CREATE', counter.address.toLowerCase(), deployed.gasUsed]);
+    const changed = await trace(deployed.transactionHash, { tracer: 'prestateTracer', tracerConfig: { diffMode: true } });
+    assert.equal(BigInt(Object.values(changed.post[root.to].storage)[0]), 5n);
+    const data = encodeFunctionData({ abi, functionName: 'fail' });
+    const tried = await publicClient.request({ method: 'debug_traceCall', params: [{ to: counter.address, data }, 'latest', { tracer: 'callTracer' }] });
+    assert.deepEqual([tried.error, tried.revertReason], ['execution reverted', 'as asked']);
+  },
   'many transactions are sent at once': async () => {
     const add = () => wallet.writeContract({ ...counter, functionName: 'add', args: [1n], gas: 100_000n });
     const receipts = await Promise.all((await Promise.all(Array.from({ length: 20 }, add))).map(receiptOf));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jsonrpsee::types::ErrorObjectOwned;
 use jsonrpsee::types::error::{METHOD_NOT_FOUND_CODE, OVERSIZED_RESPONSE_CODE, OVERSIZED_RESPONSE_MSG};
 
-use crate::chain::{LogsError, SimulateError};
+use crate::chain::{LogsError, SimulateError, TraceError};
 use crate::execution::{InclusionError, Outcome, SimulationError};
 use crate::io::node_state::{AdmitError, UpstreamError};
 use crate::peg::RegisterError;
@@ -156,6 +156,17 @@ pub fn simulation(error: SimulationError) -> ErrorObjectOwned {
         SimulationError::Invalid(_) => SERVER,
     };
     plain(code, message)
+}
+
+pub fn trace(error: TraceError) -> ErrorObjectOwned {
+    match error {
+        TraceError::Simulate(error) => simulate(error),
+        TraceError::Exceeded(error) => limit(format!(
+            "{error}, which is the most: trace one transaction alone, set limit, leave out memory, stack or storage, or take callTracer with onlyTopCall"
+        )),
+        TraceError::Tracer(error) => invalid(error.to_string()),
+        error @ (TraceError::Genesis | TraceError::Index { .. }) => server(error.to_string()),
+    }
 }
 
 pub fn admit(error: AdmitError) -> ErrorObjectOwned {

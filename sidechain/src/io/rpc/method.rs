@@ -123,6 +123,24 @@ pub fn long_at<R: Serialize>(
     methods.insert(name, Method::AtBlock(Box::new(Method::Long(encoded(method)))))
 }
 
+/// The same for one that writes the JSON of its answer itself, and keeps to the server's bound.
+pub fn long_json(
+    methods: &mut Methods,
+    name: &'static str,
+    method: impl Fn(&Context, &mut Arguments) -> Answer + Send + Sync + 'static,
+) -> Registered {
+    methods.insert(name, Method::Long(Arc::new(method)))
+}
+
+/// As [`long_json`], for a method that may be asked at `pending`.
+pub fn long_json_at(
+    methods: &mut Methods,
+    name: &'static str,
+    method: impl Fn(&Context, &mut Arguments) -> Answer + Send + Sync + 'static,
+) -> Registered {
+    methods.insert(name, Method::AtBlock(Box::new(Method::Long(Arc::new(method)))))
+}
+
 /// Registers a method that waits for something, and brings what blocks to [`on_worker`] itself.
 pub fn asynchronous<R, F>(
     methods: &mut Methods,

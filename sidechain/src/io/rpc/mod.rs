@@ -1,7 +1,7 @@
 //! The JSON-RPC server: HTTP and WebSocket on one port.
 //!
 //! ```text
-//!  wallet, dapp, relayer --HTTP/WS--> namespaces: eth net web3 txpool peg
+//!  wallet, dapp, relayer --HTTP/WS--> namespaces: eth debug ots net web3 txpool peg
 //!                                        |  eth_subscribe, filters
 //!                                        v
 //!                        NodeState: Chain (reads, simulation), Mempool, gossip, final blocks
@@ -22,6 +22,7 @@ mod connection;
 mod context;
 /// Ethereum's JSON, for every server of this crate.
 pub(in crate::io) mod convert;
+mod debug;
 mod developer;
 mod dispatch;
 /// Ethereum's errors, for every server of this crate.
@@ -33,6 +34,7 @@ mod http;
 mod method;
 mod modules;
 mod net;
+mod ots;
 mod outgoing;
 mod pace;
 mod peg;

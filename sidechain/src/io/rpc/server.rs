@@ -16,7 +16,9 @@ use super::connection::{Connection, Server};
 use super::method::Methods;
 use super::pace::{Pace, Paced};
 use super::shares::{Hold, Resource};
-use super::{context::Context, eth, http, modules, net, peg, priority, reply, settings::Settings, txpool};
+use super::{
+    context::Context, debug, eth, http, modules, net, ots, peg, priority, reply, settings::Settings, txpool,
+};
 use crate::chain::Finalized;
 use crate::io::{clock::now_ms, node_state::NodeState};
 
@@ -158,6 +160,8 @@ fn methods() -> Methods {
     let registered = eth::register(&mut methods)
         .and_then(|()| net::register(&mut methods))
         .and_then(|()| txpool::register(&mut methods))
+        .and_then(|()| debug::register(&mut methods))
+        .and_then(|()| ots::register(&mut methods))
         .and_then(|()| peg::register(&mut methods))
         .and_then(|()| modules::register(&mut methods));
     registered.expect("every method has a name of its own");

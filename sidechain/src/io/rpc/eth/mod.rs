@@ -15,8 +15,10 @@ mod simulate;
 mod subscriptions;
 mod transactions;
 
-pub use block_id::number;
+pub use block_id::{Place, number, number_of_tag, place};
+pub use blocks::{by_hash, by_number};
 pub use subscriptions::{Wanted, follow, new_id};
+pub use transactions::{located, raw_transaction};
 
 use super::method::{Method, Methods, Registered};
 

@@ -44,7 +44,7 @@ fn transaction(context: &Context, arguments: &mut Arguments) -> error::Result<Op
     Ok(located(context, hash)?.and_then(|Located { stored, index }| convert::transaction(&stored, index)))
 }
 
-fn raw_transaction(context: &Context, arguments: &mut Arguments) -> error::Result<Option<Bytes>> {
+pub fn raw_transaction(context: &Context, arguments: &mut Arguments) -> error::Result<Option<Bytes>> {
     let hash: B256 = arguments.next("transaction hash")?;
     if let Some(waiting) = waiting(context, hash) {
         return Ok(Some(waiting.encoded_2718().into()));
@@ -58,7 +58,7 @@ fn waiting(context: &Context, hash: B256) -> Option<Arc<Transaction>> {
     context.state.pool().get(hash).cloned()
 }
 
-fn located(context: &Context, hash: B256) -> error::Result<Option<Located>> {
+pub fn located(context: &Context, hash: B256) -> error::Result<Option<Located>> {
     context.chain().transaction(hash).map_err(|error| error::store(&error))
 }
 

@@ -19,4 +19,5 @@ mod registrations;
 mod simulate;
 mod subscriptions;
 mod waiting;
+mod traces;
 mod world;
