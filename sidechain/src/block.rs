@@ -15,6 +15,9 @@ use crate::limits::{MAX_TRANSACTION_BYTES, MIN_BASE_FEE};
 /// A transaction with its sender, which is recovered once: in the workers of the RPC and of gossip.
 pub type Transaction = Recovered<TxEnvelope>;
 
+/// A transaction as its sender will sign it.
+pub type Unsigned = alloy_consensus::TypedTransaction;
+
 /// A receipt as hashed into the block: status, cumulative gas, bloom and logs.
 pub type Receipt = ReceiptEnvelope;
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use alloy_primitives::Address;
 use serde::Serialize;
 
 use crate::{
@@ -38,6 +39,8 @@ pub struct Facts {
     pub needed_peers: usize,
     /// What other clocks show.
     pub clocks: Clocks,
+    /// Who gets the fees of the blocks that this node makes; `None` when it makes none.
+    pub proposer: Option<Address>,
     /// Nothing more can be written.
     pub disk_full: bool,
     /// A snapshot is being copied.

@@ -57,6 +57,13 @@ await run('cast', {
     assert.equal(logs.length, 1);
     assert.equal(logs[0].transactionHash, receipt.transactionHash);
   },
+  'a transaction is run again, here and there': () => {
+    const { transactionHash, gasUsed } = send(counter, 'add(uint256)', '0');
+    // cast runs it by itself on the state that the node tells it.
+    assert.match(ask('run', transactionHash, '--quick'), new RegExp(`Gas used: ${Number(gasUsed)}\\b`));
+    const traced = JSON.parse(ask('rpc', 'debug_traceTransaction', transactionHash, '{"tracer":"callTracer"}'));
+    assert.equal(traced.gasUsed, gasUsed);
+  },
   'legacy transactions work too': () => {
     assert.equal(send(counter, 'add(uint256)', '1', '--legacy').type, '0x0');
     assert.equal(ask('call', counter, 'value()(uint256)'), '13');

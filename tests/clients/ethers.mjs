@@ -1,5 +1,5 @@
 // ethers v6 against a node: `CAUSEWAY_RPC=http://... CAUSEWAY_KEY=0x... node ethers.mjs`
-import { Contract, ContractFactory, JsonRpcProvider, NonceManager, Wallet, WebSocketProvider, isError, parseEther } from 'ethers';
+import { Contract, ContractFactory, JsonRpcProvider, NonceManager, Wallet, WebSocketProvider, isError, parseEther, verifyTypedData } from 'ethers';
 import { abi, assert, bridge, bytecode, expected, key, run, url, wsUrl } from './steps.mjs';
 
 // Blocks come faster than ethers' cache of answers (250 ms) and its polling (4 s) expect.
@@ -52,6 +52,29 @@ await run('ethers', {
     const plain = await counter.fail().catch((error) => error);
     assert.equal(plain.reason, 'as asked');
     assert.equal(await codeOf(counter.add(101n)), 'CALL_EXCEPTION');
+  },
+  'the pending block is one above the latest': async () => {
+    const latest = await provider.getBlockNumber();
+    const pending = await provider.getBlock('pending');
+    assert.ok(pending.number > latest && pending.hash === null, `${pending.number} after ${latest}`);
+    assert.equal(await counter.value({ blockTag: 'pending' }), 12n);
+  },
+  'a developer account sends and signs without a wallet': async () => {
+    const signer = await provider.getSigner(0);
+    const receipt = await receiptOf(await signer.sendTransaction({ to: stranger, value: 1n }));
+    assert.equal(receipt.from, signer.address);
+    const types = { Said: [{ name: 'what', type: 'string' }] };
+    const signature = await signer.signTypedData({ name: 'Causeway' }, types, { what: 'yes' });
+    assert.equal(verifyTypedData({ name: 'Causeway' }, types, { what: 'yes' }, signature), signer.address);
+  },
+  'transactions are traced': async () => {
+    const { structLogs, gas, failed } = await provider.send('debug_traceTransaction', [deployed.hash, {}]);
+    assert.deepEqual([BigInt(gas), failed, structLogs.at(-1).op], [deployed.gasUsed, false, 'RETURN']);
+    assert.ok(structLogs.some(({ op, storage }) => op === 'SSTORE' && Object.keys(storage).length > 0));
+    const traced = await provider.send('debug_traceBlockByNumber', [`0x${deployed.blockNumber.toString(16)}`, { tracer: 'callTracer' }]);
+    assert.equal(traced[deployed.index].txHash, deployed.hash);
+    const operations = await provider.send('ots_getContractCreator', [await counter.getAddress()]);
+    assert.deepEqual(operations, { hash: deployed.hash, creator: wallet.address.toLowerCase() });
   },
   'many transactions are sent at once': async () => {
     const manager = new NonceManager(wallet);

@@ -85,11 +85,45 @@ await run('viem', {
     const revert = await revertOf(publicClient.readContract({ ...counter, functionName: 'fail' }));
     assert.equal(revert.reason, 'as asked');
   },
+  'transactions and calls are traced': async () => {
+    const trace = (hash, options) => publicClient.request({ method: 'debug_traceTransaction', params: [hash, options] });
+    const root = await trace(deployed.transactionHash, { tracer: 'callTracer' });
+    assert.deepEqual([root.type, root.to, BigInt(root.gasUsed)], ['CREATE', counter.address.toLowerCase(), deployed.gasUsed]);
+    const changed = await trace(deployed.transactionHash, { tracer: 'prestateTracer', tracerConfig: { diffMode: true } });
+    assert.equal(BigInt(Object.values(changed.post[root.to].storage)[0]), 5n);
+    const data = encodeFunctionData({ abi, functionName: 'fail' });
+    const tried = await publicClient.request({ method: 'debug_traceCall', params: [{ to: counter.address, data }, 'latest', { tracer: 'callTracer' }] });
+    assert.deepEqual([tried.error, tried.revertReason], ['execution reverted', 'as asked']);
+  },
   'many transactions are sent at once': async () => {
     const add = () => wallet.writeContract({ ...counter, functionName: 'add', args: [1n], gas: 100_000n });
     const receipts = await Promise.all((await Promise.all(Array.from({ length: 20 }, add))).map(receiptOf));
     assert.equal(new Set(receipts.map(({ transactionHash }) => transactionHash)).size, 20);
     assert.equal(await publicClient.readContract({ ...counter, functionName: 'value' }), 32n);
+  },
+  'a transaction is sent and its receipt comes in the same answer (EIP-7966)': async () => {
+    const to = privateKeyToAccount(generatePrivateKey()).address;
+    const request = await wallet.prepareTransactionRequest({ to, value: 7n });
+    const serializedTransaction = await wallet.signTransaction(request);
+    const receipt = await wallet.sendRawTransactionSync({ serializedTransaction, timeout: 5_000 });
+    assert.equal(receipt.status, 'success');
+    assert.equal(await publicClient.getBalance({ address: to }), 7n);
+  },
+  'the pending block is one above the latest': async () => {
+    const latest = await publicClient.getBlockNumber({ cacheTime: 0 });
+    const pending = await publicClient.getBlock({ blockTag: 'pending' });
+    assert.ok(pending.number > latest && pending.hash === null, `${pending.number} after ${latest}`);
+    assert.ok((await publicClient.getBalance({ address: account.address, blockTag: 'pending' })) > 0n);
+  },
+  'blocks are simulated with what they move': async () => {
+    const transfer = { from: stranger, to: account.address, value: 5n };
+    const [block] = await publicClient.simulateBlocks({
+      blocks: [{ calls: [transfer, { abi, to: counter.address, functionName: 'value' }], stateOverrides: [{ address: stranger, balance: 9n }] }],
+      traceTransfers: true,
+    });
+    assert.deepEqual(block.calls.map(({ status }) => status), ['success', 'success']);
+    assert.equal(block.calls[0].logs.length, 1);
+    assert.equal(block.calls[1].result, 32n);
   },
   'what cannot be is refused': async () => {
     const nonce = await publicClient.getTransactionCount({ address: account.address });

@@ -55,6 +55,20 @@ impl LoneNode {
     /// When this machine gives it no directory, port or thread.
     #[must_use]
     pub fn start(rich: &[Address]) -> Self {
+        Self::with(rich, Settings::new(([127, 0, 0, 1], 0).into()))
+    }
+
+    /// The same, which signs for the developer accounts as `causeway dev` does.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::start`].
+    #[must_use]
+    pub fn for_developers(rich: &[Address]) -> Self {
+        Self::with(rich, Settings { developer_accounts: true, ..Settings::new(([127, 0, 0, 1], 0).into()) })
+    }
+
+    fn with(rich: &[Address], settings: Settings) -> Self {
         let directory = tempfile::tempdir().expect("a directory for tests");
         let database = Database::open(&directory.path().join("chain")).expect("a fresh directory");
         let coins: Vec<_> = rich.iter().map(|account| (*account, COIN_SAT)).collect();
@@ -64,7 +78,6 @@ impl LoneNode {
         let pool = Mempool::new(Limits::default());
         let chain = Arc::new(chain);
         let state = NodeState::new(chain.clone(), pool, gossip, None);
-        let settings = Settings::new(([127, 0, 0, 1], 0).into());
         let server = serve(state.clone(), settings).expect("a free port");
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();

@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use alloy_primitives::keccak256;
 use sidechain::testing::Key;
 use tests::binary;
+use tests::known::DEVELOPER_0;
 use tests::lone_node::LoneNode;
 
 /// The account that pays.
@@ -57,7 +58,7 @@ fn run(script: &str) {
 fn run_by(program: &Path, script: &str) {
     let is_installed = ["node_modules", "web3/installed"].iter().all(|made| folder().join(made).exists());
     assert!(is_installed, "the clients are not installed: run `make deps`");
-    let node = LoneNode::start(&[Key::new(PAYER).address]);
+    let node = LoneNode::for_developers(&[Key::new(PAYER).address, DEVELOPER_0]);
     let secret = keccak256(PAYER.to_be_bytes());
     let client = Command::new(program)
         .arg(script)

@@ -267,6 +267,8 @@ fn registered(source: &str) -> Vec<String> {
 }
 
 fn is_method(text: &str) -> bool {
-    let name = ["eth_", "net_", "web3_", "txpool_", "peg_"].iter().find_map(|space| text.strip_prefix(space));
+    let name = ["eth_", "debug_", "ots_", "net_", "web3_", "txpool_", "peg_"]
+        .iter()
+        .find_map(|space| text.strip_prefix(space));
     name.is_some_and(|name| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric()))
 }

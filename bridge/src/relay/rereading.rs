@@ -23,7 +23,13 @@ impl Rereading {
     /// All was read now.
     #[must_use]
     pub fn new(now_ms: u64) -> Self {
-        Self { due_ms: now_ms + EVERY_MS, not_before_ms: now_ms, is_doubted: false, patience_ms: FIRST_MS, began_ms: None }
+        Self {
+            due_ms: now_ms + EVERY_MS,
+            not_before_ms: now_ms,
+            is_doubted: false,
+            patience_ms: FIRST_MS,
+            began_ms: None,
+        }
     }
 
     /// The node contradicted itself, or what it proves.

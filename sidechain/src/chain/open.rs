@@ -9,8 +9,8 @@ use super::{
     pending::Pending,
     receipts::receipts_batch,
     recent::RecentHashes,
-    registrants::Oldest,
-    retention::{Retention, Windows},
+    registrants,
+    retention::{Oldest, Retention, Windows},
     rows::{block_batch, check_format, stamp_format, state_batch, stored_begin, stored_hash, stored_head},
     senders::Senders,
     shared::{SHARED_BYTES, Shared},
@@ -42,7 +42,7 @@ pub struct Chain<S> {
     /// Number of the last block whose writes may have become visible.
     pub(super) writing: AtomicU64,
     /// One batch of registrations is taken at a time.
-    pub(super) registering: Mutex<Oldest>,
+    pub(super) registering: Mutex<registrants::Oldest>,
     pub(super) codes: CodeCache,
     pub(super) senders: Senders,
     /// Final blocks and receipts in memory.
@@ -143,6 +143,17 @@ impl<S: Store> Chain<S> {
     /// What its blocks may do.
     pub const fn rules(&self) -> &Rules {
         &self.rules
+    }
+
+    /// How long what is old is kept.
+    pub const fn retention(&self) -> &Retention {
+        &self.retention
+    }
+
+    /// From which block on something is there.
+    pub fn oldest(&self) -> Oldest {
+        let Windows { states, proofs, bodies } = &self.windows;
+        Oldest { states: states.oldest(), proofs: proofs.oldest(), bodies: bodies.oldest() }
     }
 
     /// Block 0.

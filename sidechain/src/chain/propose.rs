@@ -6,7 +6,7 @@ use super::{error::ProposeError, open::Chain};
 use crate::{
     block::{Block, Transaction},
     execution::{BlockError, Execution, Progress, Stop, child_header},
-    state::{Working, store::Store},
+    state::{StateReader, Working, store::Store},
 };
 
 /// Transactions for a block, one by one, from somebody who has a clock: the block holds what fitted in the time.
@@ -73,24 +73,34 @@ impl<S: Store> Chain<S> {
         let header = child_header(&self.rules, &view.parent, parent, timestamp, beneficiary);
         let mut execution = Execution::new(&self.rules, header, Working::new(&view, &self.codes))?;
         // Nothing became final for long: only empty blocks until something does.
-        let room = self.has_room_above(parent);
-        while room
-            && !execution.is_full()
-            && let Some((transaction, ends)) = offers.next(execution.progress())
-        {
-            match execution.include(&transaction, &ends) {
-                // One that would break the supply is skipped too: the chain must go on without it.
-                Ok(()) => {}
-                Err(error @ (BlockError::Transaction { .. } | BlockError::Supply(_))) => {
-                    offers.skipped(&transaction, &error);
-                }
-                Err(BlockError::Stopped) if !stop.is_stopped() => offers.left_out(&transaction),
-                Err(error) => return Err(error.into()),
-            }
+        if self.has_room_above(parent) {
+            fill(&mut execution, offers, stop)?;
         }
         let executed = execution.finish(view.parent.state_root, stop)?;
         let block = executed.block.clone();
         self.keep(executed);
         Ok(block)
     }
+}
+
+/// Includes what is offered until no more is, or nothing fits.
+pub(super) fn fill<R: StateReader>(
+    execution: &mut Execution<'_, R>,
+    offers: &mut impl Offers,
+    stop: &Stop,
+) -> Result<(), BlockError> {
+    while !execution.is_full()
+        && let Some((transaction, ends)) = offers.next(execution.progress())
+    {
+        match execution.include(&transaction, &ends) {
+            // One that would break the supply is skipped too: the chain must go on without it.
+            Ok(()) => {}
+            Err(error @ (BlockError::Transaction { .. } | BlockError::Supply(_))) => {
+                offers.skipped(&transaction, &error);
+            }
+            Err(BlockError::Stopped) if !stop.is_stopped() => offers.left_out(&transaction),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }

@@ -103,6 +103,14 @@ impl Window {
     }
 }
 
+/// The oldest block of which state, what proves it, and what is in it can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Oldest {
+    pub states: u64,
+    pub proofs: u64,
+    pub bodies: u64,
+}
+
 /// What a chain keeps.
 pub(super) struct Windows {
     pub(super) states: Window,

@@ -1,10 +1,16 @@
 //! Calls that are tried: on the state after a block, in its environment or in that of the next one, with whatever the caller would like to be otherwise.
 
+use std::sync::Arc;
+
 use alloy_eips::eip2930::{AccessList, AccessListItem};
 use alloy_primitives::{Address, B256, TxKind, U256};
 use alloy_trie::KECCAK_EMPTY;
 
-use super::{error::SimulateError, open::Chain};
+use super::{
+    error::SimulateError,
+    open::Chain,
+    preview::{Preview, StateIn},
+};
 use crate::{
     block::Header,
     execution::{self, Call, Outcome, Overrides, Simulated, Stop, child_header},
@@ -16,16 +22,18 @@ use crate::{
 const MOST_LISTINGS: usize = 8;
 
 /// Where a call is tried.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Setting {
     /// On the state after a final block, in that block's environment.
     After(u64),
     /// On the head's state, in the environment of the next block at this time: as a transaction that is sent now would run.
     Next { now_ms: u64 },
+    /// On the state after a block that nobody has agreed on, in that block's environment.
+    In(Arc<Preview>),
 }
 
 /// How a call is tried.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Trial {
     pub setting: Setting,
     pub overrides: Overrides,
@@ -72,26 +80,26 @@ impl<S: Store> Chain<S> {
     }
 
     fn run(&self, trial: &Trial, call: &Call, stop: &Stop) -> Result<Simulated, SimulateError> {
-        let (number, header) = self.environment(trial.setting)?;
-        let state = self.state_at(number)?;
+        let (state, header) = self.environment(&trial.setting)?;
         let mut working = Working::new(&state, &self.codes);
         trial.overrides.apply(&mut working)?;
         Ok(execution::simulate(&self.rules, &trial.overrides.header(header), working, call, stop)?)
     }
 
-    /// The block whose state it is, and the header that the call sees.
-    fn environment(&self, setting: Setting) -> Result<(u64, Header), SimulateError> {
+    /// The state, and the header that the call sees.
+    pub(super) fn environment(&self, setting: &Setting) -> Result<(StateIn<'_, S>, Header), SimulateError> {
         match setting {
             Setting::After(number) => {
-                let head = self.head().number;
+                let (number, head) = (*number, self.head().number);
                 let header = self.header(number)?.ok_or(SimulateError::UnknownBlock { number, head })?;
-                Ok((number, header))
+                Ok((self.state_after(number)?, header))
             }
+            Setting::In(preview) => Ok((self.state_in(preview.clone())?, preview.header().clone())),
             Setting::Next { now_ms } => {
                 let head = self.head();
                 let timestamp = head.timestamp.max(now_ms / 1_000);
                 let next = child_header(&self.rules, &head, head.hash_slow(), timestamp, head.beneficiary);
-                Ok((head.number, next))
+                Ok((self.state_after(head.number)?, next))
             }
         }
     }
@@ -102,8 +110,7 @@ impl<S: Store> Chain<S> {
     ///
     /// As [`Self::simulate`]; `Failed` with the outcome when no gas limit makes it succeed.
     pub fn estimate_gas(&self, trial: &Trial, call: &Call, stop: &Stop) -> Result<u64, SimulateError> {
-        let (number, _) = self.environment(trial.setting)?;
-        let state = self.state_at(number)?;
+        let (state, _) = self.environment(&trial.setting)?;
         let try_with = |gas| self.try_call(trial, &Call { gas: Some(gas), ..call.clone() }, stop);
         // A plain transfer: to an account without code.
         if let (TxKind::Call(to), true) = (call.to, call.input.is_empty())
@@ -148,7 +155,7 @@ impl<S: Store> Chain<S> {
     /// As [`Self::simulate`].
     pub fn access_list(&self, trial: &Trial, call: &Call, stop: &Stop) -> Result<Listed, SimulateError> {
         let mut call = call.clone();
-        let beneficiary = trial.overrides.header(self.environment(trial.setting)?.1).beneficiary;
+        let beneficiary = trial.overrides.header(self.environment(&trial.setting)?.1).beneficiary;
         for _ in 1..MOST_LISTINGS {
             let Simulated { outcome, touched } = self.run(trial, &call, stop)?;
             let created = outcome.created;

@@ -8,7 +8,7 @@ use revm::{Database as _, DatabaseCommit as _, state::EvmState};
 
 use super::{
     error::BlockError,
-    evm::{Evm, Mode, evm, inclusion_error, transact, transaction_env},
+    evm::{Evm, Mode, evm, inclusion_error, set_base_fee, transact, transaction_env},
     history::record_parent,
     lanes::Lanes,
     outcome::free_failure,
@@ -100,8 +100,7 @@ impl<'a, R: StateReader> Execution<'a, R> {
             check_free(self.rules, transaction).map_err(refuse)?;
         }
 
-        let base_fee = if free { 0 } else { self.header.base_fee_per_gas.unwrap_or_default() };
-        self.evm.ctx.block.basefee = base_fee;
+        set_base_fee(&mut self.evm, &self.header, transaction);
         self.evm.ctx.chain = stop.clone();
         let (result, state) = transact(&mut self.evm, transaction_env(transaction), Mode::Block)
             .map_err(|error| inclusion_error(error, refuse))?;

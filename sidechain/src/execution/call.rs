@@ -12,7 +12,7 @@ use revm::{
 
 use super::{
     error::{BlockError, InclusionError},
-    evm::{Mode, evm, inclusion_error, transact, transaction_env},
+    evm::{Evm, EvmError, Mode, evm, inclusion_error, transact, transaction_env},
     outcome::{Outcome, failure, free_failure, outcome},
     rules::{Rules, check_free},
 };
@@ -64,6 +64,20 @@ pub fn simulate<R: StateReader>(
     call: &Call,
     stop: &Stop,
 ) -> Result<Simulated, BlockError> {
+    let mut evm = evm_of_calls(rules, header, working, call, stop);
+    let (result, state) = transact(&mut evm, call_env(rules, header, call), Mode::Call).map_err(call_error)?;
+    let touched = state.into_iter().map(|(address, account)| (address, account.storage.into_keys().collect()));
+    Ok(Simulated { outcome: outcome(result), touched: touched.collect() })
+}
+
+/// An EVM for a call that is tried.
+pub(super) fn evm_of_calls<'a, R: StateReader>(
+    rules: &Rules,
+    header: &Header,
+    working: Working<'a, R>,
+    call: &Call,
+    stop: &Stop,
+) -> Evm<'a, R> {
     let mut evm = evm(rules, header, working, stop);
     evm.ctx.cfg.tx_gas_limit_cap = Some(u64::MAX);
     evm.ctx.cfg.tx_chain_id_check = false;
@@ -71,14 +85,15 @@ pub fn simulate<R: StateReader>(
     if call.gas_price == 0 {
         evm.ctx.block.basefee = 0;
     }
-    let refuse = |error| BlockError::Transaction { index: 0, hash: B256::ZERO, error };
-    let (result, state) = transact(&mut evm, call_env(rules, header, call), Mode::Call)
-        .map_err(|error| inclusion_error(error, refuse))?;
-    let touched = state.into_iter().map(|(address, account)| (address, account.storage.into_keys().collect()));
-    Ok(Simulated { outcome: outcome(result), touched: touched.collect() })
+    evm
 }
 
-fn call_env(rules: &Rules, header: &Header, call: &Call) -> TxEnv {
+/// Why a call has no result.
+pub(super) fn call_error(error: EvmError) -> BlockError {
+    inclusion_error(error, |error| BlockError::Transaction { index: 0, hash: B256::ZERO, error })
+}
+
+pub(super) fn call_env(rules: &Rules, header: &Header, call: &Call) -> TxEnv {
     TxEnv {
         tx_type: if call.authorizations.is_empty() { 1 } else { 4 },
         caller: call.from,

@@ -7,13 +7,14 @@ use alloy_primitives::U256;
 use revm::{
     Context, MainBuilder as _,
     context::{
-        Block as _, BlockEnv, CfgEnv, ContextTr as _, JournalTr as _, Transaction as _, TxEnv,
+        Block as _, BlockEnv, CfgEnv, ContextTr as _, JournalTr, Transaction as _, TxEnv,
         either::Either,
         result::{EVMError, ExecutionResult, HaltReason, InvalidTransaction},
     },
     context_interface::{block::BlobExcessGasAndPrice, journaled_state::account::JournaledAccountTr as _},
     handler::{EvmTr as _, FrameResult, Handler, ItemOrResult, MainnetEvm, evm::FrameTr, pre_execution},
-    interpreter::{InitialAndFloorGas, interpreter_action::FrameInit},
+    inspector::{InspectorEvmTr as _, InspectorHandler},
+    interpreter::{InitialAndFloorGas, interpreter::EthInterpreter, interpreter_action::FrameInit},
     primitives::{eip4844::BLOB_BASE_FEE_UPDATE_FRACTION_PRAGUE, hardfork::SpecId},
     state::EvmState,
 };
@@ -23,15 +24,17 @@ use super::{
     error::{BlockError, InclusionError},
     instructions::look_for_stop,
     precompiles::precompiles,
+    recorder::Recorder,
     rules::Rules,
 };
 use crate::{
-    block::{Header, Transaction},
+    block::{Header, Transaction, is_free},
     state::{StateReader, Working, store::StoreError},
     stop::Stop,
 };
 
-pub(super) type Evm<'a, R> = MainnetEvm<Environment<'a, R>>;
+/// `I` looks on, if anybody does.
+pub(super) type Evm<'a, R, I = ()> = MainnetEvm<Environment<'a, R>, I>;
 pub(super) type EvmError = EVMError<StoreError, Refusal>;
 
 /// Why a transaction has no result.
@@ -54,6 +57,8 @@ pub(super) fn evm<'a, R: StateReader>(
 ) -> Evm<'a, R> {
     let mut cfg = CfgEnv::new_with_spec(SpecId::OSAKA);
     cfg.chain_id = rules.chain_id;
+    // No transfer is a log, unless whoever tries calls wants it so.
+    cfg.amsterdam_eip7708_disabled = true;
     let block = BlockEnv {
         number: U256::from(header.number),
         beneficiary: header.beneficiary,
@@ -93,13 +98,31 @@ pub(super) fn transaction_env(transaction: &Transaction) -> TxEnv {
     }
 }
 
-pub(super) fn transact<R: StateReader>(
-    evm: &mut Evm<'_, R>,
+/// Prepares a transaction of a block with this base fee. Free ones see none.
+pub(super) fn set_base_fee<R: StateReader, I>(evm: &mut Evm<'_, R, I>, header: &Header, transaction: &Transaction) {
+    let free = is_free(transaction.inner());
+    evm.ctx.block.basefee = if free { 0 } else { header.base_fee_per_gas.unwrap_or_default() };
+}
+
+pub(super) fn transact<R: StateReader, I>(
+    evm: &mut Evm<'_, R, I>,
     env: TxEnv,
     mode: Mode,
 ) -> Result<(ExecutionResult, EvmState), EvmError> {
     evm.ctx.tx = env;
     let result = Peg { mode, evm: PhantomData }.run(evm);
+    let state = evm.ctx.journaled_state.finalize();
+    Ok((result?, state))
+}
+
+/// The same while somebody looks on. `Stopped` too when that one has seen enough.
+pub(super) fn inspect<R: StateReader>(
+    evm: &mut Evm<'_, R, Recorder>,
+    env: TxEnv,
+    mode: Mode,
+) -> Result<(ExecutionResult, EvmState), EvmError> {
+    evm.ctx.tx = env;
+    let result = Peg { mode, evm: PhantomData }.inspect_run(evm);
     let state = evm.ctx.journaled_state.finalize();
     Ok((result?, state))
 }
@@ -110,16 +133,18 @@ pub(super) enum Mode {
     Block,
     /// Any account may be the sender, contracts too, with any nonce.
     Call,
+    /// Any account may be the sender, contracts too, with its next nonce.
+    AnySender,
 }
 
 /// The mainnet handler except for the base fee, and the checks that calls are spared.
-struct Peg<'a, R> {
+struct Peg<'a, R, I> {
     mode: Mode,
-    evm: PhantomData<Working<'a, R>>,
+    evm: PhantomData<(Working<'a, R>, I)>,
 }
 
-impl<'a, R: StateReader> Handler for Peg<'a, R> {
-    type Evm = Evm<'a, R>;
+impl<'a, R: StateReader, I> Handler for Peg<'a, R, I> {
+    type Evm = Evm<'a, R, I>;
     type Error = EvmError;
     type HaltReason = HaltReason;
 
@@ -133,6 +158,9 @@ impl<'a, R: StateReader> Handler for Peg<'a, R> {
         }
         let (block, transaction, cfg, journal, _, _) = evm.ctx().all_mut();
         let mut caller = journal.load_account_with_code_mut(transaction.caller())?.data;
+        if self.mode == Mode::AnySender {
+            pre_execution::validate_account_nonce_and_code(&caller.account().info, transaction.nonce(), true, false)?;
+        }
         let balance = pre_execution::calculate_caller_fee(*caller.balance(), transaction, block, cfg)?;
         caller.set_balance(balance);
         if transaction.kind().is_call() {
@@ -144,6 +172,9 @@ impl<'a, R: StateReader> Handler for Peg<'a, R> {
     /// The loop over frames, which looks whether the execution was stopped before each call, creation and precompile.
     fn run_exec_loop(&mut self, evm: &mut Self::Evm, first: FrameInit) -> Result<FrameResult, Self::Error> {
         check_stop(evm)?;
+        if !evm.ctx.cfg.amsterdam_eip7708_disabled {
+            log_transfers(&mut evm.ctx.journaled_state);
+        }
         if let ItemOrResult::Result(result) = evm.frame_init(first)? {
             return Ok(result);
         }
@@ -179,7 +210,44 @@ impl<'a, R: StateReader> Handler for Peg<'a, R> {
     }
 }
 
-fn check_stop<R: StateReader>(evm: &Evm<'_, R>) -> Result<(), EvmError> {
+/// Lets the journal, and nothing else, be of the fork in which transfers of coins are logs (EIP-7708). It has nothing more of that fork, but for one
+/// thing: what destroys itself in favour of itself keeps its coins.
+fn log_transfers(journal: &mut impl JournalTr) {
+    journal.set_spec_id(SpecId::AMSTERDAM);
+    journal.set_eip7708_config(false, true);
+}
+
+impl<R: StateReader> InspectorHandler for Peg<'_, R, Recorder> {
+    type IT = EthInterpreter;
+
+    /// The same loop while somebody looks on.
+    fn inspect_run_exec_loop(&mut self, evm: &mut Self::Evm, first: FrameInit) -> Result<FrameResult, Self::Error> {
+        check_recorder(evm)?;
+        if let ItemOrResult::Result(result) = evm.inspect_frame_init(first)? {
+            return Ok(result);
+        }
+        loop {
+            let step = evm.inspect_frame_run()?;
+            check_recorder(evm)?;
+            let result = match step {
+                ItemOrResult::Item(call) => match evm.inspect_frame_init(call)? {
+                    ItemOrResult::Item(_) => continue,
+                    ItemOrResult::Result(result) => result,
+                },
+                ItemOrResult::Result(result) => result,
+            };
+            if let Some(result) = evm.frame_return_result(result)? {
+                return Ok(result);
+            }
+        }
+    }
+}
+
+fn check_recorder<R: StateReader>(evm: &Evm<'_, R, Recorder>) -> Result<(), EvmError> {
+    if evm.inspector.exceeded().is_some() { Err(EVMError::Transaction(Refusal::Stopped)) } else { check_stop(evm) }
+}
+
+fn check_stop<R: StateReader, I>(evm: &Evm<'_, R, I>) -> Result<(), EvmError> {
     if evm.ctx.chain.is_stopped() { Err(EVMError::Transaction(Refusal::Stopped)) } else { Ok(()) }
 }
 

@@ -9,8 +9,11 @@
 //! - two precompiles ([`POINT_EVALUATION_GAS`]);
 //! - the supply invariant holds after every block.
 //!
+//! What ran can be run again while somebody looks on ([`Replay`]): by the same code, so that a trace shows what the block did.
+//!
 //! `prevrandao` is the hash of the parent: on this chain it is not a source of randomness.
 
+mod before;
 mod block;
 mod call;
 mod environment;
@@ -24,8 +27,11 @@ mod lanes;
 mod outcome;
 mod overrides;
 mod precompiles;
+mod recorder;
 mod rules;
+mod simulation;
 mod supply;
+mod trace;
 
 pub use block::{Executed, Execution, Progress};
 pub use call::{Call, Simulated, construct, simulate, try_free};
@@ -35,8 +41,11 @@ pub use header::{child_header, compare};
 pub use history::slot as history_slot;
 pub use outcome::Outcome;
 pub use overrides::{AccountOverride, BlockOverride, Overrides};
-pub use precompiles::{POINT_EVALUATION_GAS, warm_up};
+pub use precompiles::{POINT_EVALUATION_GAS, precompile_names, warm_up};
+pub use recorder::{Budget, Exceeded, Tracer, TracerError};
 pub use rules::{Rules, check_free};
+pub use simulation::{Intent, Price, Simulation, SimulationError, Tried};
 pub use supply::Supply;
+pub use trace::{Replay, Trace, TraceError, Traced, trace_call};
 
 pub use crate::stop::Stop;

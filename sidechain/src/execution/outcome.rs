@@ -62,7 +62,7 @@ pub(super) fn outcome(result: ExecutionResult) -> Outcome {
 }
 
 /// A halt in the words that clients look for (go-ethereum, core/vm/errors.go).
-fn in_geths_words(reason: &HaltReason) -> String {
+pub(super) fn in_geths_words(reason: &HaltReason) -> String {
     match reason {
         HaltReason::OutOfGas(_) => "out of gas".to_owned(),
         HaltReason::InvalidFEOpcode => "invalid opcode: INVALID".to_owned(),

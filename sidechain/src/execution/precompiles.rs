@@ -5,7 +5,7 @@
 //! | P256VERIFY (0x100) | 6,900 gas | the same, computed by a library that is several times faster |
 //! | point evaluation (0x0a) | 50,000 gas | 100,000 gas: two pairings and two decompressions, and this chain has no blobs to use it for |
 
-use std::sync::LazyLock;
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use aws_lc_rs::{
     digest::{Digest, SHA256},
@@ -17,7 +17,7 @@ use revm::{
         EthPrecompileOutput, EthPrecompileResult, Precompile, PrecompileHalt, PrecompileId, PrecompileResult,
         Precompiles, call_eth_precompile, kzg_point_evaluation, secp256r1, u64_to_address,
     },
-    primitives::{B256, Bytes, hardfork::SpecId},
+    primitives::{Address, B256, Bytes, hardfork::SpecId},
 };
 
 /// Gas of a point evaluation.
@@ -40,6 +40,11 @@ static PRECOMPILES: LazyLock<Precompiles> = LazyLock::new(|| {
 /// As the EVM gets them.
 pub(super) fn precompiles() -> EthPrecompiles {
     EthPrecompiles { precompiles: &PRECOMPILES, spec: SpecId::OSAKA }
+}
+
+/// All of them by the names that EIP-7910 gives them.
+pub fn precompile_names() -> BTreeMap<String, Address> {
+    PRECOMPILES.inner().iter().map(|(address, precompile)| (precompile.id().name().to_owned(), *address)).collect()
 }
 
 fn run(

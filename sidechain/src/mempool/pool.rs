@@ -61,6 +61,8 @@ pub struct Mempool {
     /// Entries of all senders that are executable.
     pub(super) executable: usize,
     pub(super) arrivals: u64,
+    /// Comings and goings so far.
+    pub(super) revision: u64,
     held: Held,
 }
 
@@ -318,6 +320,12 @@ impl Mempool {
             free: self.free.count,
             bytes: self.paid.bytes + self.free.bytes,
         }
+    }
+
+    /// Another number whenever a transaction came or left.
+    #[must_use]
+    pub const fn revision(&self) -> u64 {
+        self.revision
     }
 
     #[must_use]

@@ -86,6 +86,7 @@ impl Mempool {
 
     /// Puts an entry in a free slot and promotes what it makes executable.
     pub(super) fn put(&mut self, sender: Address, nonce: u64, mut entry: Entry) {
+        self.revision += 1;
         self.by_hash.insert(hash(&entry.transaction), (sender, nonce));
         match entry.lane {
             Lane::Paid => self.by_arrival.insert(entry.arrival, (sender, nonce)),
@@ -113,6 +114,7 @@ impl Mempool {
     pub(super) fn take(&mut self, (sender, nonce): Slot) -> Option<Entry> {
         let queue = self.queues.get_mut(&sender)?;
         let entry = queue.entries.remove(&nonce)?;
+        self.revision += 1;
         queue.usage(entry.lane).remove(entry.size);
         queue.cost -= entry.cost();
         self.by_hash.remove(&hash(&entry.transaction));

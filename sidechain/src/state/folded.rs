@@ -30,6 +30,15 @@ impl Folded {
         self.codes.extend(next.codes.iter().map(|(hash, code)| (*hash, code.clone())));
     }
 
+    /// Forgets all storage of an account (by the hash of its address), whose rows and nodes begin with it.
+    pub fn empty_storage(&mut self, account: B256) {
+        for (table, rows) in VERSIONED.iter().zip(&mut self.tables) {
+            if matches!(table, Table::Slot | Table::StorageNode) {
+                rows.retain(|key, _| !key.starts_with(account.as_slice()));
+            }
+        }
+    }
+
     /// The row, if one of the blocks changed it.
     pub fn get(&self, table: Table, key: &[u8]) -> Option<Option<Vec<u8>>> {
         if table == Table::Code {

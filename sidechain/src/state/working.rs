@@ -245,7 +245,8 @@ fn commit_storage<R: StateReader>(
     overlay: &mut Overlay,
     stop: &Stop,
 ) -> Result<B256, CommitError> {
-    let root = entry.before.map_or(EMPTY_ROOT_HASH, |account| account.storage_root);
+    let before = entry.before.filter(|_| !entry.cleared);
+    let root = before.map_or(EMPTY_ROOT_HASH, |account| account.storage_root);
     let nodes = StorageNodes(reader, entry.hash);
     let mut trie = Trie::open(&nodes, root);
     for (slot, SlotEntry { before, now, .. }) in entry.slots.iter().filter(|(_, slot)| slot.before != slot.now) {

@@ -138,6 +138,9 @@ pub struct Config {
     /// Pages in a browser that may ask, or `*` for all.
     #[serde(default)]
     pub rpc_origins: Vec<String>,
+    /// Whether the JSON-RPC signs for the developer accounts, as `causeway dev` wants it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub developer_accounts: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keystore: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -245,6 +248,7 @@ impl Config {
             private_rpc_listen: self.rpc_private_listen,
             rpc_access,
             rpc_origins,
+            developer_accounts: self.developer_accounts,
             p2p_listen: self.p2p_listen.unwrap_or(defaults.p2p_listen),
             peers: self.peers,
             follow: self.follow,
@@ -297,6 +301,9 @@ impl Config {
                 "a light node has no keystore, no p2p_listen and no rpc_private_listen: it is `light` and `follow`, or these"
             );
         }
+        if self.developer_accounts {
+            bail!("a light node signs nothing: developer_accounts is for a node that keeps blocks");
+        }
         if self.follow.is_none() {
             bail!("a light node asks others: name one or several by `follow`, with commas between");
         }
@@ -327,6 +334,7 @@ impl Args {
                 rpc_trusted_proxies: Vec::new(),
                 rpc_unlimited: Vec::new(),
                 rpc_origins: Vec::new(),
+                developer_accounts: false,
                 keystore: None,
                 p2p_listen: None,
                 peers: BTreeMap::new(),
@@ -427,6 +435,16 @@ mod tests {
         assert_eq!(access.unlimited[0].to_string(), "10.0.1.0/24");
         let error = format!("{:#}", with("rpc_unlimited = [\"10.0.1.0/99\"]").expect_err("too long"));
         assert!(error.contains("rpc_unlimited") && error.contains("10.0.1.0/99"), "{error}");
+    }
+
+    #[test]
+    fn a_node_signs_for_developers_only_if_it_is_told_to() {
+        assert!(!load(VALIDATOR).expect("good").node().expect("good").developer_accounts);
+        let told = load(&format!("{VALIDATOR}developer_accounts = true\n")).expect("readable");
+        assert!(told.node().expect("good").developer_accounts);
+        let light = "genesis = \"g.json\"\ndata_dir = \"/data\"\nfollow = \"http://a\"\nlight = true\ndeveloper_accounts = true\n";
+        let error = load(light).expect("readable").check().expect_err("it has no keys");
+        assert!(error.to_string().contains("developer_accounts"), "{error}");
     }
 
     #[test]

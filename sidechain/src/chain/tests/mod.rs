@@ -12,6 +12,7 @@ mod long_history;
 mod old_state;
 #[cfg(feature = "io")]
 mod on_disk;
+mod preview;
 mod prices;
 mod reading;
 mod records;

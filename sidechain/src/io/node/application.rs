@@ -9,18 +9,18 @@ use alloy_consensus::Transaction as _;
 use alloy_primitives::{Address, B256};
 use tracing::{debug, error, info, warn};
 
-use super::{
-    building::{BUDGET, Build, Left, Timing},
-    commit::commit,
-    offered::{Ancestors, Offered},
-};
+use super::commit::commit;
 use crate::{
     block::{Block, Transaction, next_base_fee},
     chain::{Ahead, MAX_CLOCK_DRIFT_MS, ProposeError, Room},
     execution::{BlockError, Stop},
     io::{
         consensus::{Application, BUILD_LIMIT, FinalBlocks, Verdict},
-        node_state::NodeState,
+        node_state::{
+            NodeState,
+            building::{BUDGET, Build, Left, Timing},
+            offered::{Ancestors, Offered},
+        },
     },
     state::store::StoreError,
 };

@@ -24,6 +24,8 @@ pub struct NodeConfig {
     pub rpc_access: Access,
     /// Pages in a browser that may ask the JSON-RPC.
     pub rpc_origins: Origins,
+    /// Whether the JSON-RPC signs for the developer accounts, whose keys everybody knows. On regtest only.
+    pub developer_accounts: bool,
     /// Where other validators reach this one. Unused by a follower.
     pub p2p_listen: SocketAddr,
     /// Addresses ("host:port") of validators by member name, where they differ from the genesis file's.
@@ -87,6 +89,7 @@ impl NodeConfig {
             private_rpc_listen: None,
             rpc_access: Access::default(),
             rpc_origins: Origins::default(),
+            developer_accounts: false,
             p2p_listen: SocketAddr::from(([127, 0, 0, 1], 30303)),
             peers: BTreeMap::new(),
             follow: None,

@@ -90,6 +90,9 @@ pub enum NodeError {
         /// Its last message.
         reason: String,
     },
+    /// Keys that everybody knows, where coins are worth something.
+    #[error("developer_accounts is for networks on regtest only: everybody knows those keys")]
+    DeveloperAccounts,
     /// The operating system gives no threads.
     #[error("cannot start the async runtime: {0}")]
     Runtime(std::io::Error),

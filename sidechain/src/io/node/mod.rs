@@ -10,7 +10,6 @@
 //! A validator runs on the engine's runtime, which is tokio underneath, so that its clock and its disk are the engine's too.
 
 mod application;
-mod building;
 mod commit;
 mod config;
 mod disk;
@@ -19,7 +18,6 @@ mod far_behind;
 mod follower;
 mod light;
 mod members;
-mod offered;
 mod rejoin;
 mod run;
 mod services;

@@ -2,6 +2,7 @@
 
 use std::{convert::Infallible, path::Path, sync::Arc, time::Duration};
 
+use mainchain::Network;
 use tracing::{error, info};
 
 use super::{
@@ -38,9 +39,13 @@ pub(super) struct Servers {
 
 /// Starts the JSON-RPC. Each server has threads of its own: what one is asked, the other does not feel.
 pub(super) fn serve(config: &NodeConfig, state: &NodeState) -> Result<Servers, NodeError> {
+    let developer_accounts = config.developer_accounts;
+    if developer_accounts && state.chain.genesis().bitcoin.network != Network::Regtest {
+        return Err(NodeError::DeveloperAccounts);
+    }
     state.start();
     let (access, origins) = (config.rpc_access.clone(), config.rpc_origins.clone());
-    let public = rpc::Settings { access, origins, ..rpc::Settings::new(config.rpc_listen) };
+    let public = rpc::Settings { access, origins, developer_accounts, ..rpc::Settings::new(config.rpc_listen) };
     let private = config.private_rpc_listen.map(rpc::Settings::private);
     Ok(Servers { public: start(state, public)?, private: private.map(|settings| start(state, settings)).transpose()? })
 }

@@ -292,3 +292,15 @@ fn a_validator_that_was_away_is_told_the_registrations() {
     let state = NodeState::new(chain, Mempool::new(Limits::default()), mpsc::channel(1).0, None);
     assert_eq!(gossip::decoded_registrations(&state), registrations);
 }
+
+#[test]
+fn a_node_signs_with_keys_that_everybody_knows_on_regtest_alone() {
+    let directory = tempfile::tempdir().expect("a directory for tests");
+    let config = NodeConfig {
+        rpc_listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        developer_accounts: true,
+        ..NodeConfig::new(directory.path())
+    };
+    let signet = maker::Maker::new(testing::genesis_on(mainchain::Network::Signet), &[]);
+    assert!(matches!(super::services::serve(&config, &signet.state), Err(NodeError::DeveloperAccounts)));
+}

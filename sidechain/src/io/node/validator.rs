@@ -129,6 +129,8 @@ impl Validator {
         {
             let (others, mut facts) = (self.certifiers.quorum() - 1, state.facts());
             (facts.needed_peers, facts.needed_words) = (others, others);
+            let own = self.validators.iter().find(|validator| is_of(validator, &self.keys));
+            facts.proposer = own.map(|validator| validator.account);
         }
         let _gossip = self.start_gossip(&runtime, sender.clone(), receiver, gossip_queue, &state);
         let head = state.chain.head().number;

@@ -14,7 +14,9 @@
 
 mod accounts;
 mod admit;
+pub(in crate::io) mod building;
 mod intake;
+pub(in crate::io) mod offered;
 mod outside;
 mod state;
 #[cfg(test)]

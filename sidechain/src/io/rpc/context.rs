@@ -5,6 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mainchain::params::Network;
 
+use super::awaited::Awaited;
+use super::developer::Developers;
+use super::pending::Pending;
 use super::repeats::Repeats;
 use super::shares::Shares;
 use super::workers::Workers;
@@ -22,6 +25,12 @@ pub struct Context {
     pub shares: Arc<Shares>,
     /// When registrations were gossiped last.
     pub repeats: Repeats,
+    /// The block that would come next.
+    pub pending: Pending,
+    /// Transactions whose senders wait for their receipts.
+    pub awaited: Awaited,
+    /// Accounts that this server signs for.
+    pub developers: Developers,
     filters: Mutex<Filters>,
     /// Requests that a worker's thread works on.
     running: AtomicUsize,
@@ -37,6 +46,9 @@ impl Context {
             workers: Workers::start(settings.short_workers, settings.long_workers, started)?,
             shares: Shares::new(settings.rules.clone()),
             repeats: Repeats::default(),
+            pending: Pending::default(),
+            awaited: Awaited::default(),
+            developers: if settings.developer_accounts { Developers::well_known() } else { Developers::default() },
             filters: Mutex::new(Filters::new(settings.filter_lifetime)),
             running: AtomicUsize::new(0),
             state,

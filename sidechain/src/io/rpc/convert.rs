@@ -31,6 +31,24 @@ pub fn block(stored: &Stored, full: bool) -> RpcBlock {
     }
 }
 
+/// A block or header at `pending`, as geth shows it: without hash, nonce and miner (go-ethereum, internal/ethapi/api.go), for it is nobody's yet. Nor
+/// do its transactions name a block by its hash.
+///
+/// # Errors
+///
+/// None that is known: everything here has a JSON form.
+pub fn without_identity(shown: &impl serde::Serialize) -> error::Result<Value> {
+    let mut shown = serde_json::to_value(shown).map_err(|_| error::server("internal error"))?;
+    for name in ["hash", "nonce", "miner"] {
+        shown[name] = Value::Null;
+    }
+    let transactions = shown.get_mut("transactions").and_then(Value::as_array_mut);
+    for transaction in transactions.into_iter().flatten().filter_map(Value::as_object_mut) {
+        transaction.insert("blockHash".to_owned(), Value::Null);
+    }
+    Ok(shown)
+}
+
 pub fn header(header: Header, hash: B256) -> RpcHeader {
     RpcHeader { hash, inner: header, total_difficulty: None, size: None }
 }

@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use super::connection::Server;
 use super::error;
 use super::method::{Answer, Arguments, Caller, Method, on_worker};
+use super::preview::pending;
 use super::reply::{failure, json};
 use super::shares::Hold;
 use super::turns::in_turns;
@@ -109,11 +110,24 @@ impl Incoming<'_> {
     async fn call(&self, name: &str, params: Option<&str>, caller: Caller) -> Answer {
         let context = &self.server.context;
         let Some(method) = self.server.methods.get(name) else {
+            if context.developers.is_of_simulators(name) {
+                return Err(error::not_a_simulator(name));
+            }
             return Err(ErrorObjectOwned::owned(METHOD_NOT_FOUND_CODE, METHOD_NOT_FOUND_MSG, None::<()>));
         };
         context.shares.may_work(caller.client)?;
         let mut arguments = Arguments::new(params, caller)?;
+        let method = match method {
+            Method::AtBlock(method) => {
+                if arguments.name_pending() {
+                    arguments.pending = Some(pending(context, &arguments.caller).await?);
+                }
+                method
+            }
+            method => method,
+        };
         match method {
+            Method::AtBlock(_) => Err(error::server("internal error")),
             Method::Inline(run) => self.here(|| run(context, &mut arguments)),
             Method::Worker(run) => {
                 let (run, caller) = (run.clone(), arguments.caller.clone());

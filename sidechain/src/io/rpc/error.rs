@@ -1,13 +1,13 @@
 //! Errors as geth words and numbers them, because that is what clients look for.
 
-use alloy_primitives::{Bytes, hex};
+use alloy_primitives::{B256, Bytes, hex};
 use std::time::Duration;
 
 use jsonrpsee::types::ErrorObjectOwned;
 use jsonrpsee::types::error::{METHOD_NOT_FOUND_CODE, OVERSIZED_RESPONSE_CODE, OVERSIZED_RESPONSE_MSG};
 
-use crate::chain::{LogsError, SimulateError};
-use crate::execution::{InclusionError, Outcome};
+use crate::chain::{LogsError, SimulateError, TraceError};
+use crate::execution::{InclusionError, Outcome, SimulationError};
 use crate::io::node_state::{AdmitError, UpstreamError};
 use crate::peg::RegisterError;
 use crate::state::store::StoreError;
@@ -20,6 +20,11 @@ const NOT_FOUND: i32 = -32001;
 const LIMIT: i32 = -32005;
 const INVALID_PARAMS: i32 = -32602;
 const INTERNAL: i32 = -32603;
+/// EIP-7966: a transaction is in no block within the time; or it cannot be in one yet. The error's data are its hash.
+const NOT_IN_TIME: i32 = 4;
+const UNREADY: i32 = 5;
+/// More is asked for than a simulation may do (ethereum/execution-apis, src/eth/execute.yaml).
+const SIMULATION_LIMIT: i32 = -38026;
 /// The call reverted; the error's data are the revert data.
 const REVERTED: i32 = 3;
 
@@ -52,6 +57,34 @@ pub fn answer_too_large(most: u32) -> ErrorObjectOwned {
 /// A subscription over plain HTTP, in geth's words.
 pub fn no_socket() -> ErrorObjectOwned {
     plain(METHOD_NOT_FOUND_CODE, "notifications not supported: subscriptions need a WebSocket")
+}
+
+/// A transaction that was sent is in no block yet.
+pub fn not_in_time(hash: B256, waited: Duration) -> ErrorObjectOwned {
+    let message = format!("the transaction was added to the mempool but wasn't processed in {waited:?}");
+    ErrorObjectOwned::owned(NOT_IN_TIME, message, Some(hash))
+}
+
+/// A transaction that was sent waits for one with an earlier nonce.
+pub fn unready(hash: B256) -> ErrorObjectOwned {
+    let message = "the transaction was added to the mempool but wasn't processed due to a missing nonce";
+    ErrorObjectOwned::owned(UNREADY, message, Some(hash))
+}
+
+/// Signing, where there are no keys.
+pub fn no_keys() -> ErrorObjectOwned {
+    let message = "this node holds no keys and signs nothing: sign in a wallet, and send by eth_sendRawTransaction";
+    plain(METHOD_NOT_FOUND_CODE, message)
+}
+
+/// What simulators of a chain can and a chain cannot.
+pub fn not_a_simulator(method: &str) -> ErrorObjectOwned {
+    let method: String = method.chars().filter(|c| !c.is_control()).take(64).collect();
+    let message = format!(
+        "{method} does not exist here: blocks come by the consensus of validators, as on every network of Causeway, so time, mining, balances, \
+         snapshots and impersonation cannot be set"
+    );
+    plain(METHOD_NOT_FOUND_CODE, message)
 }
 
 pub fn invalid(message: impl Into<String>) -> ErrorObjectOwned {
@@ -96,6 +129,43 @@ pub fn simulate(error: SimulateError) -> ErrorObjectOwned {
         SimulateError::Failed(outcome) => failed(&outcome),
         SimulateError::Invalid(error) => inclusion(&error),
         error @ SimulateError::Stopped => limit(error.to_string()),
+    }
+}
+
+/// More blocks or gas than a simulation may have.
+pub fn too_much_to_simulate(message: impl Into<String>) -> ErrorObjectOwned {
+    plain(SIMULATION_LIMIT, message)
+}
+
+/// Why a simulation has no result, by the specification's numbers (ethereum/execution-apis, src/eth/execute.yaml).
+pub fn simulation(error: SimulationError) -> ErrorObjectOwned {
+    let message = error.to_string();
+    let code = match error {
+        SimulationError::Store(error) => return store(&error),
+        SimulationError::Stopped => return limit(message),
+        SimulationError::TooManyBlocks { .. } | SimulationError::TooMuchGas { .. } => SIMULATION_LIMIT,
+        SimulationError::NonceTooLow { .. } => -38010,
+        SimulationError::NonceTooHigh { .. } => -38011,
+        SimulationError::FeeTooLow { .. } => -38012,
+        SimulationError::IntrinsicGas { .. } => -38013,
+        SimulationError::Funds { .. } => -38014,
+        SimulationError::BlockGas { .. } => -38015,
+        SimulationError::Number { .. } => -38020,
+        SimulationError::Time { .. } => -38021,
+        SimulationError::InitCode => -38025,
+        SimulationError::Invalid(_) => SERVER,
+    };
+    plain(code, message)
+}
+
+pub fn trace(error: TraceError) -> ErrorObjectOwned {
+    match error {
+        TraceError::Simulate(error) => simulate(error),
+        TraceError::Exceeded(error) => limit(format!(
+            "{error}, which is the most: trace one transaction alone, set limit, leave out memory, stack or storage, or take callTracer with onlyTopCall"
+        )),
+        TraceError::Tracer(error) => invalid(error.to_string()),
+        error @ (TraceError::Genesis | TraceError::Index { .. }) => server(error.to_string()),
     }
 }
 

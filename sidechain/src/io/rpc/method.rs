@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use alloy_eips::BlockId;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use serde::Serialize;
@@ -23,6 +24,7 @@ use super::error;
 use super::shares::Hold;
 use super::workers::Lane;
 use crate::access::Client;
+use crate::chain::Preview;
 use crate::execution::Stop;
 
 /// Two methods of the same name are a mistake in this crate.
@@ -45,6 +47,8 @@ pub enum Method {
     Inline(Run),
     Worker(Run),
     Long(Run),
+    /// One of the two above that may be asked at `pending`: that block is made first, and waited for without a thread.
+    AtBlock(Box<Self>),
     Async(RunAsync),
     /// `eth_subscribe` and `eth_unsubscribe`, which belong to a WebSocket.
     Subscribe,
@@ -58,6 +62,11 @@ pub struct Methods(BTreeMap<&'static str, Method>);
 impl Methods {
     pub fn get(&self, name: &str) -> Option<&Method> {
         self.0.get(name)
+    }
+
+    /// All names, in order.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.0.keys().copied()
     }
 
     pub fn insert(&mut self, name: &'static str, method: Method) -> Registered {
@@ -94,6 +103,42 @@ pub fn long<R: Serialize>(
     method: impl Fn(&Context, &mut Arguments) -> error::Result<R> + Send + Sync + 'static,
 ) -> Registered {
     methods.insert(name, Method::Long(encoded(method)))
+}
+
+/// As [`worker`], for a method that may be asked at `pending`.
+pub fn worker_at<R: Serialize>(
+    methods: &mut Methods,
+    name: &'static str,
+    method: impl Fn(&Context, &mut Arguments) -> error::Result<R> + Send + Sync + 'static,
+) -> Registered {
+    methods.insert(name, Method::AtBlock(Box::new(Method::Worker(encoded(method)))))
+}
+
+/// As [`long`], for a method that may be asked at `pending`.
+pub fn long_at<R: Serialize>(
+    methods: &mut Methods,
+    name: &'static str,
+    method: impl Fn(&Context, &mut Arguments) -> error::Result<R> + Send + Sync + 'static,
+) -> Registered {
+    methods.insert(name, Method::AtBlock(Box::new(Method::Long(encoded(method)))))
+}
+
+/// The same for one that writes the JSON of its answer itself, and keeps to the server's bound.
+pub fn long_json(
+    methods: &mut Methods,
+    name: &'static str,
+    method: impl Fn(&Context, &mut Arguments) -> Answer + Send + Sync + 'static,
+) -> Registered {
+    methods.insert(name, Method::Long(Arc::new(method)))
+}
+
+/// As [`long_json`], for a method that may be asked at `pending`.
+pub fn long_json_at(
+    methods: &mut Methods,
+    name: &'static str,
+    method: impl Fn(&Context, &mut Arguments) -> Answer + Send + Sync + 'static,
+) -> Registered {
+    methods.insert(name, Method::AtBlock(Box::new(Method::Long(Arc::new(method)))))
 }
 
 /// Registers a method that waits for something, and brings what blocks to [`on_worker`] itself.
@@ -209,12 +254,17 @@ pub struct Caller {
 /// Parameters of one call: no method has more than three.
 const MAX_PARAMETERS: usize = 16;
 
+/// Bytes of a parameter that can name a block: an object with a hash (EIP-1898), and room for blanks.
+const MAX_BLOCK_BYTES: usize = 256;
+
 /// Positional parameters, read in order, and the caller that sent them.
 #[derive(Clone)]
 pub struct Arguments {
     values: Arc<[Box<RawValue>]>,
     position: usize,
     pub caller: Caller,
+    /// The block at `pending`, for a method that was asked there.
+    pub pending: Option<Arc<Preview>>,
 }
 
 impl Arguments {
@@ -224,12 +274,18 @@ impl Arguments {
     pub fn new(params: Option<&str>, caller: Caller) -> error::Result<Self> {
         let values = params.map_or(Ok(None), serde_json::from_str::<Option<Parameters>>);
         let values = values.map_err(|_| error::invalid("parameters must be an array, of at most 16 values"))?;
-        Ok(Self { values: values.map(|list| list.0).unwrap_or_default().into(), position: 0, caller })
+        Ok(Self { values: values.map(|list| list.0).unwrap_or_default().into(), position: 0, caller, pending: None })
     }
 
     /// To be looked at by whatever takes long.
     pub fn stop(&self) -> &Stop {
         &self.caller.stop
+    }
+
+    /// Whether a parameter is the block `pending`, in any of its forms.
+    pub fn name_pending(&self) -> bool {
+        let short = self.values.iter().map(|value| value.get()).filter(|value| value.len() <= MAX_BLOCK_BYTES);
+        short.filter_map(|value| serde_json::from_str::<BlockId>(value).ok()).any(|block| block.is_pending())
     }
 
     /// The next parameter, which must be there.

@@ -1,7 +1,7 @@
 //! The JSON-RPC server: HTTP and WebSocket on one port.
 //!
 //! ```text
-//!  wallet, dapp, relayer --HTTP/WS--> namespaces: eth net web3 txpool peg
+//!  wallet, dapp, relayer --HTTP/WS--> namespaces: eth debug ots net web3 txpool peg
 //!                                        |  eth_subscribe, filters
 //!                                        v
 //!                        NodeState: Chain (reads, simulation), Mempool, gossip, final blocks
@@ -11,16 +11,19 @@
 //!                                     shares: what each client holds, and what it has used
 //! ```
 //! It speaks Ethereum's JSON as geth does, so that unmodified clients work, and `peg_*` for the bridge. The head is final:
-//! `latest`, `safe` and `finalized` are the same block, and `pending` is the head with the pool's nonces.
+//! `latest`, `safe` and `finalized` are the same block, and `pending` is the next one, of what waits in the pool.
 //!
 //! It trusts nobody who connects: whatever a client can hold or use up is bounded, for itself and for all ([`Settings`],
 //! docs/rpc.md), and everything ends by time. Threads are its own: nothing else of the node waits for it (ADR 18). It holds
-//! no keys, so it signs nothing.
+//! no keys, so it signs nothing; but on `causeway dev` it signs with keys that everybody knows.
 
+mod awaited;
 mod connection;
 mod context;
 /// Ethereum's JSON, for every server of this crate.
 pub(in crate::io) mod convert;
+mod debug;
+mod developer;
 mod dispatch;
 /// Ethereum's errors, for every server of this crate.
 pub(in crate::io) mod error;
@@ -29,10 +32,14 @@ mod filters;
 mod health;
 mod http;
 mod method;
+mod modules;
 mod net;
+mod ots;
 mod outgoing;
 mod pace;
 mod peg;
+mod pending;
+mod preview;
 mod priority;
 mod repeats;
 mod reply;

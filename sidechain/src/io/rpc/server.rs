@@ -9,13 +9,15 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, mpsc, watch};
 
 use super::connection::{Connection, Server};
 use super::method::Methods;
 use super::pace::{Pace, Paced};
 use super::shares::{Hold, Resource};
-use super::{context::Context, eth, http, net, peg, priority, reply, settings::Settings, txpool};
+use super::{context::Context, debug, eth, http, modules, net, ots, peg, priority, reply, settings::Settings, txpool};
+use crate::chain::Finalized;
 use crate::io::{clock::now_ms, node_state::NodeState};
 
 /// Threads that read and write connections, parse requests and answer what is in memory.
@@ -98,6 +100,8 @@ pub fn serve(state: NodeState, settings: Settings) -> std::io::Result<Running> {
     let server = Server::new(context, methods(), stopped, alive);
     let context = Arc::downgrade(&server.context);
     runtime.spawn(tend(server.clone()));
+    let blocks = server.context.state.finalized.subscribe();
+    runtime.spawn(tell_of_blocks(server.clone(), blocks));
     runtime.spawn(accept(server, listener));
     Ok(Running { address, stop, ended: ended.into(), runtime: Some(runtime), context })
 }
@@ -123,6 +127,22 @@ async fn tend(server: Server) {
     }
 }
 
+/// Tells those who wait for receipts what each block holds.
+async fn tell_of_blocks(server: Server, mut blocks: broadcast::Receiver<Arc<Finalized>>) {
+    let awaited = &server.context.awaited;
+    loop {
+        let block = tokio::select! {
+            block = blocks.recv() => block,
+            () = server.stopped() => return,
+        };
+        match block {
+            Ok(block) => awaited.on_block(&block),
+            Err(RecvError::Lagged(_)) => awaited.on_gap(),
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
+
 fn runtime(settings: &Settings) -> std::io::Result<Runtime> {
     let mut builder = Builder::new_multi_thread();
     builder.worker_threads(NETWORK_THREADS).thread_name("rpc-net").enable_all();
@@ -138,7 +158,10 @@ fn methods() -> Methods {
     let registered = eth::register(&mut methods)
         .and_then(|()| net::register(&mut methods))
         .and_then(|()| txpool::register(&mut methods))
-        .and_then(|()| peg::register(&mut methods));
+        .and_then(|()| debug::register(&mut methods))
+        .and_then(|()| ots::register(&mut methods))
+        .and_then(|()| peg::register(&mut methods))
+        .and_then(|()| modules::register(&mut methods));
     registered.expect("every method has a name of its own");
     methods
 }

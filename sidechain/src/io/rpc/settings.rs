@@ -5,6 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use super::shares::{Bounds, Rules};
 use crate::access::Access;
 use crate::chain::LogLimits;
+use crate::execution::Budget;
 use crate::origins::Origins;
 
 /// Bounds of a server. The defaults suit a node that the public can reach.
@@ -45,8 +46,12 @@ pub struct Settings {
     pub max_requests_per_socket: usize,
     /// Gas of a call that is tried.
     pub max_call_gas: u64,
+    /// What one answer of a tracer takes: instructions in all, and bytes that are recorded of one transaction.
+    pub max_trace: Budget,
     /// Logs in one answer, and what may be read for them.
     pub log_limits: LogLimits,
+    /// Whether it signs for the developer accounts, whose keys everybody knows.
+    pub developer_accounts: bool,
     /// A polled filter that nobody asks for so long is dropped.
     pub filter_lifetime: Duration,
 }
@@ -75,7 +80,10 @@ impl Settings {
             max_batch: 1_000,
             max_requests_per_socket: 16,
             max_call_gas: 60_000_000,
+            // More steps than a call has gas, so that only whole blocks have more; and as many bytes as an answer.
+            max_trace: Budget { steps: 100_000_000, bytes: 32 << 20 },
             log_limits: LogLimits::default(),
+            developer_accounts: false,
             filter_lifetime: Duration::from_secs(5 * 60),
         }
     }

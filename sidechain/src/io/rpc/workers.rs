@@ -7,6 +7,8 @@
 //!             threads of its own each; the client whose work took least time so far goes first,
 //!             and of the long ones none ever has all threads
 //! ```
+//! The pending block has a thread of its own besides, and one alone, so that nobody waits for it behind others' executions.
+//!
 //! A client that floods the queue waits behind itself: another's first request goes to the next thread that is free, and a
 //! long request never takes a thread that shorter ones need. Every request has a deadline, so every thread becomes free.
 
@@ -26,6 +28,8 @@ pub enum Lane {
     Long,
     /// What needs more than a moment.
     Longest,
+    /// Making the pending block: one at a time, whatever else runs.
+    Preview,
 }
 
 /// What a thread does for one request.
@@ -37,6 +41,7 @@ pub struct Workers {
     short: Arc<Queue>,
     long: Arc<Queue>,
     longest: Arc<Queue>,
+    preview: Arc<Queue>,
 }
 
 impl Workers {
@@ -46,8 +51,19 @@ impl Workers {
     ///
     /// When the system gives no thread.
     pub fn start(short: usize, long: usize, started: fn()) -> std::io::Result<Self> {
-        let workers = Self { short: Queue::new(short), long: Queue::new(long), longest: Queue::new(long) };
-        for (lane, name) in [(Lane::Short, "rpc-short"), (Lane::Long, "rpc-long"), (Lane::Longest, "rpc-longest")] {
+        let workers = Self {
+            short: Queue::new(short),
+            long: Queue::new(long),
+            longest: Queue::new(long),
+            preview: Queue::new(1),
+        };
+        let lanes = [
+            (Lane::Short, "rpc-short"),
+            (Lane::Long, "rpc-long"),
+            (Lane::Longest, "rpc-longest"),
+            (Lane::Preview, "rpc-preview"),
+        ];
+        for (lane, name) in lanes {
             let queue = workers.queue(lane);
             for _ in 0..queue.threads {
                 let queue = queue.clone();
@@ -71,6 +87,7 @@ impl Workers {
             Lane::Short => &self.short,
             Lane::Long => &self.long,
             Lane::Longest => &self.longest,
+            Lane::Preview => &self.preview,
         }
     }
 }
@@ -80,6 +97,7 @@ impl Drop for Workers {
         self.short.close();
         self.long.close();
         self.longest.close();
+        self.preview.close();
     }
 }
 

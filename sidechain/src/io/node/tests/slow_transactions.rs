@@ -8,20 +8,17 @@ use std::{
 
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, hex};
 
-use super::{
-    super::{
-        application::NodeApplication,
-        building::{Build, Timing},
-    },
-    maker::Maker,
-};
+use super::{super::application::NodeApplication, maker::Maker};
 use crate::{
     block::{Block, Transaction},
     chain::Offers,
     execution::{BlockError, Progress, Stop},
     io::{
         consensus::{Application as _, Verdict},
-        node_state::AdmitError,
+        node_state::{
+            AdmitError,
+            building::{Build, Timing},
+        },
     },
     limits::MAX_TRANSACTION_GAS,
     mempool::{FIRST_HOLD_MS, Refused},

@@ -1,8 +1,30 @@
 //! Which block a client means (EIP-1898).
 
+use std::sync::Arc;
+
 use alloy_eips::{BlockId, BlockNumberOrTag};
 
-use super::super::{context::Context, error};
+use super::super::{context::Context, error, method::Arguments};
+use crate::chain::Preview;
+
+/// A block that can be read.
+#[derive(Clone)]
+pub enum Place {
+    Final(u64),
+    Pending(Arc<Preview>),
+}
+
+/// The block that is meant (EIP-1898).
+///
+/// # Errors
+///
+/// `-32001` for a block that is not there.
+pub fn place(context: &Context, arguments: &Arguments, id: BlockId) -> error::Result<Place> {
+    match &arguments.pending {
+        Some(preview) if id.is_pending() => Ok(Place::Pending(preview.clone())),
+        _ => number(context, id).map(Place::Final),
+    }
+}
 
 /// The number of a final block (EIP-1898).
 ///
@@ -24,7 +46,7 @@ pub fn number(context: &Context, id: BlockId) -> error::Result<u64> {
 }
 
 /// A tag's number at a `head`, which is read once for each request: a block that becomes final meanwhile is not beyond it.
-/// The head is final, so latest, safe and finalized are one; pending is the head with the pool's nonces.
+/// The head is final, so latest, safe and finalized are one; and so is pending, where only final blocks are answered.
 pub fn number_of_tag(tag: BlockNumberOrTag, head: u64) -> u64 {
     match tag {
         BlockNumberOrTag::Number(number) => number,

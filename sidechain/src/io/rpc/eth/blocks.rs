@@ -2,51 +2,87 @@
 
 use std::sync::Arc;
 
+use alloy_eips::BlockNumberOrTag;
 use alloy_primitives::{B256, U64};
-use alloy_rpc_types_eth::{Block as RpcBlock, TransactionReceipt};
+use alloy_rpc_types_eth::{Block as RpcBlock, Header as RpcHeader, TransactionReceipt};
+use serde_json::Value;
 
 use super::super::context::Context;
-use super::super::method::{Arguments, Methods, Registered, inline, worker};
+use super::super::method::{Arguments, Methods, Registered, inline, worker, worker_at};
 use super::super::{convert, error};
-use super::block_id::{number, number_of_tag};
+use super::block_id::{Place, number_of_tag, place};
 use crate::block::Header;
-use crate::chain::Stored;
+use crate::chain::{Preview, Stored};
 
 pub fn register(methods: &mut Methods) -> Registered {
     inline(methods, "eth_blockNumber", |context, _| Ok(U64::from(context.chain().head().number)))?;
-    worker(methods, "eth_getBlockByNumber", |context, arguments| {
-        let block = by_number(context, arguments)?;
-        rpc_block(block, arguments)
+    worker_at(methods, "eth_getBlockByNumber", |context, arguments| {
+        let found = by_number(context, arguments)?;
+        rpc_block(found, arguments)
     })?;
     worker(methods, "eth_getBlockByHash", |context, arguments| {
         let block = by_hash(context, arguments)?;
-        rpc_block(block, arguments)
+        rpc_block(block.map(Found::Final), arguments)
     })?;
-    worker(methods, "eth_getHeaderByNumber", |context, arguments| {
-        Ok(header_by_number(context, arguments)?.map(|header| convert::header(header.clone(), header.hash_slow())))
+    worker_at(methods, "eth_getHeaderByNumber", |context, arguments| {
+        Ok(match tagged(context, arguments)? {
+            Place::Final(number) => header_at(context, number)?.map(shown_header).map(Shown::Final),
+            Place::Pending(preview) => {
+                Some(Shown::Pending(convert::without_identity(&shown_header(preview.header().clone()))?))
+            }
+        })
     })?;
     worker(methods, "eth_getHeaderByHash", |context, arguments| {
-        Ok(header_by_hash(context, arguments)?.map(|header| convert::header(header.clone(), header.hash_slow())))
+        Ok(header_by_hash(context, arguments)?.map(shown_header))
     })?;
-    worker(methods, "eth_getBlockTransactionCountByNumber", |context, arguments| {
-        Ok(by_number(context, arguments)?.map(|stored| U64::from(stored.block.transactions.len())))
+    worker_at(methods, "eth_getBlockTransactionCountByNumber", |context, arguments| {
+        Ok(by_number(context, arguments)?.map(|found| U64::from(found.stored().block.transactions.len())))
     })?;
     worker(methods, "eth_getBlockTransactionCountByHash", |context, arguments| {
         Ok(by_hash(context, arguments)?.map(|stored| U64::from(stored.block.transactions.len())))
     })?;
     // There are no uncles.
     worker(methods, "eth_getUncleCountByBlockNumber", |context, arguments| {
-        Ok(header_by_number(context, arguments)?.map(|_| U64::ZERO))
+        let number = number_of_tag(arguments.quantity("block number")?, context.chain().head().number);
+        Ok(header_at(context, number)?.map(|_| U64::ZERO))
     })?;
     worker(methods, "eth_getUncleCountByBlockHash", |context, arguments| {
         Ok(header_by_hash(context, arguments)?.map(|_| U64::ZERO))
     })?;
-    worker(methods, "eth_getBlockReceipts", block_receipts)
+    worker_at(methods, "eth_getBlockReceipts", block_receipts)
 }
 
-pub fn by_number(context: &Context, arguments: &mut Arguments) -> error::Result<Option<Arc<Stored>>> {
-    let number = tagged(context, arguments)?;
-    context.chain().stored(number).map_err(|error| error::store(&error))
+/// A block to be shown: a final one, or the one at `pending`.
+pub enum Found {
+    Final(Arc<Stored>),
+    Pending(Arc<Preview>),
+}
+
+impl Found {
+    pub fn stored(&self) -> &Stored {
+        match self {
+            Self::Final(stored) => stored,
+            Self::Pending(preview) => &preview.block,
+        }
+    }
+}
+
+/// What is final as Ethereum's types have it; what is pending lacks some of it.
+#[derive(serde::Serialize)]
+#[serde(untagged)]
+enum Shown<T> {
+    Final(T),
+    Pending(Value),
+}
+
+pub fn by_number(context: &Context, arguments: &mut Arguments) -> error::Result<Option<Found>> {
+    match tagged(context, arguments)? {
+        Place::Final(number) => {
+            let stored = context.chain().stored(number).map_err(|error| error::store(&error))?;
+            Ok(stored.map(Found::Final))
+        }
+        Place::Pending(preview) => Ok(Some(Found::Pending(preview))),
+    }
 }
 
 pub fn by_hash(context: &Context, arguments: &mut Arguments) -> error::Result<Option<Arc<Stored>>> {
@@ -54,9 +90,13 @@ pub fn by_hash(context: &Context, arguments: &mut Arguments) -> error::Result<Op
     number.map_or(Ok(None), |number| context.chain().stored(number)).map_err(|error| error::store(&error))
 }
 
-fn header_by_number(context: &Context, arguments: &mut Arguments) -> error::Result<Option<Header>> {
-    let number = tagged(context, arguments)?;
+fn header_at(context: &Context, number: u64) -> error::Result<Option<Header>> {
     context.chain().header(number).map_err(|error| error::store(&error))
+}
+
+fn shown_header(header: Header) -> RpcHeader {
+    let hash = header.hash_slow();
+    convert::header(header, hash)
 }
 
 fn header_by_hash(context: &Context, arguments: &mut Arguments) -> error::Result<Option<Header>> {
@@ -64,8 +104,13 @@ fn header_by_hash(context: &Context, arguments: &mut Arguments) -> error::Result
     number.map_or(Ok(None), |number| context.chain().header(number)).map_err(|error| error::store(&error))
 }
 
-fn tagged(context: &Context, arguments: &mut Arguments) -> error::Result<u64> {
-    Ok(number_of_tag(arguments.quantity("block number")?, context.chain().head().number))
+/// A block by its number or tag: one beyond the head is looked for, and not found.
+fn tagged(context: &Context, arguments: &mut Arguments) -> error::Result<Place> {
+    let tag: BlockNumberOrTag = arguments.quantity("block number")?;
+    match &arguments.pending {
+        Some(preview) if tag.is_pending() => Ok(Place::Pending(preview.clone())),
+        _ => Ok(Place::Final(number_of_tag(tag, context.chain().head().number))),
+    }
 }
 
 fn hashed(context: &Context, arguments: &mut Arguments) -> error::Result<Option<u64>> {
@@ -73,16 +118,28 @@ fn hashed(context: &Context, arguments: &mut Arguments) -> error::Result<Option<
     context.chain().number_of(hash).map_err(|error| error::store(&error))
 }
 
-fn rpc_block(block: Option<Arc<Stored>>, arguments: &mut Arguments) -> error::Result<Option<RpcBlock>> {
+fn rpc_block(found: Option<Found>, arguments: &mut Arguments) -> error::Result<Option<Shown<RpcBlock>>> {
     let full = arguments.optional("full transactions")?.unwrap_or(false);
-    Ok(block.map(|stored| convert::block(&stored, full)))
+    Ok(match found {
+        None => None,
+        Some(Found::Final(stored)) => Some(Shown::Final(convert::block(&stored, full))),
+        Some(Found::Pending(preview)) => {
+            Some(Shown::Pending(convert::without_identity(&convert::block(&preview.block, full))?))
+        }
+    })
 }
 
 fn block_receipts(context: &Context, arguments: &mut Arguments) -> error::Result<Option<Vec<TransactionReceipt>>> {
+    let block = arguments.next("block")?;
     // geth answers null for a block that is not there.
-    let Ok(number) = number(context, arguments.next("block")?) else {
+    let Ok(place) = place(context, arguments, block) else {
         return Ok(None);
     };
-    let finalized = context.chain().finalized(number).map_err(|error| error::store(&error))?;
-    Ok(finalized.map(|finalized| convert::receipts(&finalized)))
+    match place {
+        Place::Final(number) => {
+            let finalized = context.chain().finalized(number).map_err(|error| error::store(&error))?;
+            Ok(finalized.map(|finalized| convert::receipts(&finalized)))
+        }
+        Place::Pending(preview) => Ok(Some(convert::receipts(&preview.block))),
+    }
 }

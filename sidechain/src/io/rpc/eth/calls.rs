@@ -7,10 +7,10 @@ use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_primitives::{Address, B256, Bytes, U64, U256};
 use alloy_rpc_types_eth::{EIP1186AccountProofResponse, EIP1186StorageProof, TransactionRequest};
 
-use super::super::method::{Arguments, Methods, Registered, long, worker};
+use super::super::method::{Arguments, Methods, Registered, long, long_at, worker, worker_at};
 use super::super::{context::Context, convert, error};
-use super::block_id::number;
-use crate::chain::{Listed, Setting, SimulateError, StateAt, Trial};
+use super::block_id::{Place, number, place};
+use crate::chain::{Listed, Setting, SimulateError, StateIn, Trial};
 use crate::execution::{Call, Overrides};
 use crate::io::NodeStore;
 use crate::io::clock::now_ms;
@@ -23,38 +23,37 @@ const MAX_PROOF_SLOTS: usize = 1_024;
 const SLOTS_AT_ONCE: usize = 64;
 
 pub fn register(methods: &mut Methods) -> Registered {
-    worker(methods, "eth_getBalance", |context, arguments| {
+    worker_at(methods, "eth_getBalance", |context, arguments| {
         let address = arguments.next("address")?;
         account(&state(context, arguments)?, address).map(|account| account.balance)
     })?;
     worker(methods, "eth_getTransactionCount", transaction_count)?;
-    worker(methods, "eth_getCode", code)?;
-    worker(methods, "eth_getStorageAt", storage)?;
-    worker(methods, "eth_getStorageValues", storage_values)?;
+    worker_at(methods, "eth_getCode", code)?;
+    worker_at(methods, "eth_getStorageAt", storage)?;
+    worker_at(methods, "eth_getStorageValues", storage_values)?;
     long(methods, "eth_getProof", proof)?;
-    long(methods, "eth_call", call)?;
-    long(methods, "eth_createAccessList", access_list)?;
-    long(methods, "eth_estimateGas", estimate_gas)
+    long_at(methods, "eth_call", call)?;
+    long_at(methods, "eth_createAccessList", access_list)?;
+    long_at(methods, "eth_estimateGas", estimate_gas)
 }
 
-fn state<'a>(context: &'a Context, arguments: &mut Arguments) -> error::Result<StateAt<'a, NodeStore>> {
-    let number = block(context, arguments)?;
-    context.chain().state_at(number).map_err(error::simulate)
+fn state<'a>(context: &'a Context, arguments: &mut Arguments) -> error::Result<StateIn<'a, NodeStore>> {
+    let block = arguments.optional_quantity("block")?.unwrap_or(BlockId::latest());
+    let state = match place(context, arguments, block)? {
+        Place::Final(number) => context.chain().state_after(number),
+        Place::Pending(preview) => context.chain().state_in(preview),
+    };
+    state.map_err(error::simulate)
 }
 
-/// The block parameter; the head when it is missing.
-fn block(context: &Context, arguments: &mut Arguments) -> error::Result<u64> {
-    number(context, arguments.optional_quantity("block")?.unwrap_or(BlockId::latest()))
-}
-
-fn account(state: &StateAt<'_, NodeStore>, address: Address) -> error::Result<crate::state::Account> {
+fn account(state: &StateIn<'_, NodeStore>, address: Address) -> error::Result<crate::state::Account> {
     Ok(state.account(address).map_err(|error| error::store(&error))?.unwrap_or_default())
 }
 
 fn transaction_count(context: &Context, arguments: &mut Arguments) -> error::Result<U64> {
     let address = arguments.next("address")?;
     let block = arguments.optional_quantity("block")?.unwrap_or(BlockId::latest());
-    let state = context.chain().state_at(number(context, block)?).map_err(error::simulate)?;
+    let state = context.chain().state_after(number(context, block)?).map_err(error::simulate)?;
     let nonce = account(&state, address)?.nonce;
     if block == BlockId::Number(BlockNumberOrTag::Pending) {
         return Ok(U64::from(context.state.pool().pending_nonce(address, nonce)));
@@ -114,7 +113,8 @@ fn proof(context: &Context, arguments: &mut Arguments) -> error::Result<EIP1186A
     if slots.len() > MAX_PROOF_SLOTS {
         return Err(error::limit(format!("too many slots: {}, at most {MAX_PROOF_SLOTS}", slots.len())));
     }
-    let state = state(context, arguments)?;
+    let block = arguments.optional_quantity("block")?.unwrap_or(BlockId::latest());
+    let state = context.chain().state_at(number(context, block)?).map_err(error::simulate)?;
     let mut found = state.proof(address, &[]).map_err(error::simulate)?;
     for slots in slots.chunks(SLOTS_AT_ONCE) {
         if arguments.stop().is_stopped() {
@@ -140,9 +140,9 @@ fn proof(context: &Context, arguments: &mut Arguments) -> error::Result<EIP1186A
 fn call(context: &Context, arguments: &mut Arguments) -> error::Result<Bytes> {
     let request: TransactionRequest = arguments.next("transaction")?;
     let block = arguments.optional_quantity("block")?.unwrap_or(BlockId::latest());
-    let setting = match block {
-        BlockId::Number(BlockNumberOrTag::Pending) => Setting::Next { now_ms: now_ms() },
-        block => Setting::After(number(context, block)?),
+    let setting = match place(context, arguments, block)? {
+        Place::Final(number) => Setting::After(number),
+        Place::Pending(preview) => Setting::In(preview),
     };
     let trial = Trial { setting, overrides: overrides(arguments)? };
     let call = to_call(context, request)?;
@@ -169,12 +169,14 @@ fn access_list(context: &Context, arguments: &mut Arguments) -> error::Result<Ac
 }
 
 /// Where a call is tried that is to be sent: at the head as what comes next, since what is sent runs there. A contract that counts by blocks does
-/// something else, and at another price, in the block that is already there.
+/// something else, and at another price, in the block that is already there. At `pending` it comes behind all that waits.
 fn setting_to_send(context: &Context, arguments: &mut Arguments) -> error::Result<Setting> {
-    let block = arguments.optional_quantity("block")?.unwrap_or(BlockId::pending());
-    let number = number(context, block)?;
-    let is_head = number >= context.chain().head().number;
-    Ok(if is_head { Setting::Next { now_ms: now_ms() } } else { Setting::After(number) })
+    let block = arguments.optional_quantity("block")?.unwrap_or(BlockId::latest());
+    Ok(match place(context, arguments, block)? {
+        Place::Final(number) if number >= context.chain().head().number => Setting::Next { now_ms: now_ms() },
+        Place::Final(number) => Setting::After(number),
+        Place::Pending(preview) => Setting::In(preview),
+    })
 }
 
 fn overrides(arguments: &mut Arguments) -> error::Result<Overrides> {

@@ -27,13 +27,14 @@ const TIP_BLOCKS: u64 = 20;
 /// Lowest tip suggested, in wei per gas: a tenth of the lowest base fee, so that it matters little.
 const MIN_TIP: u128 = MIN_BASE_FEE as u128 / 10;
 
+/// Wei per blob gas: the least that EIP-4844 knows, as the instruction BLOBBASEFEE says it. There are no blobs, so it never rises.
+const BLOB_BASE_FEE: u64 = 1;
+
 pub fn register(methods: &mut Methods) -> Registered {
     worker(methods, "eth_gasPrice", gas_price)?;
     worker(methods, "eth_maxPriorityFeePerGas", |context, arguments| tip(context, arguments.stop()).map(U256::from))?;
     inline(methods, "eth_baseFee", |context, _| Ok(U64::from(next_base_fee(&context.chain().head()))))?;
-    inline(methods, "eth_blobBaseFee", |_, _| -> error::Result<U256> {
-        Err(error::server("blob transactions (type 3) are not supported by this chain"))
-    })?;
+    inline(methods, "eth_blobBaseFee", |_, _| Ok(U64::from(BLOB_BASE_FEE)))?;
     long(methods, "eth_feeHistory", fee_history)
 }
 
@@ -44,7 +45,7 @@ fn gas_price(context: &Context, arguments: &mut Arguments) -> error::Result<U256
 }
 
 /// The tip that half of the gas of the last blocks was paid with, or less.
-fn tip(context: &Context, stop: &Stop) -> error::Result<u128> {
+pub fn tip(context: &Context, stop: &Stop) -> error::Result<u128> {
     let (head, kept) = (context.chain().head().number, context.chain().first_block());
     let first = head.saturating_sub(TIP_BLOCKS - 1).max(kept.min(head));
     let mut tips: Vec<_> = fees(context, first, TIP_BLOCKS, stop)?.into_iter().flat_map(|fees| fees.tips).collect();
@@ -96,7 +97,7 @@ fn fee_history(context: &Context, arguments: &mut Arguments) -> error::Result<Fe
     if let Some(newest) = blocks.last() {
         history.base_fee_per_gas.push(newest.next_base_fee().into());
     }
-    history.base_fee_per_blob_gas = vec![0; history.base_fee_per_gas.len()];
+    history.base_fee_per_blob_gas = vec![BLOB_BASE_FEE.into(); history.base_fee_per_gas.len()];
     history.blob_gas_used_ratio = vec![0.0; blocks.len()];
     if !percentiles.is_empty() {
         history.reward = Some(rewards(&blocks, &percentiles, arguments.stop())?);
@@ -127,13 +128,13 @@ fn ratio(used: u64, limit: u64) -> f64 {
 /// A block count: a quantity, or (as ethers and others send it) a plain number.
 #[derive(Clone, Copy, Debug, serde::Deserialize)]
 #[serde(untagged)]
-enum Count {
+pub enum Count {
     Plain(u64),
     Quantity(U64),
 }
 
 impl Count {
-    fn number(self) -> u64 {
+    pub fn number(self) -> u64 {
         match self {
             Self::Plain(number) => number,
             Self::Quantity(number) => number.to(),

@@ -1,6 +1,6 @@
 //! The chain's id, and methods with the same answer always.
 
-use alloy_primitives::{Address, U64, U256};
+use alloy_primitives::{U64, U256};
 use serde_json::{Value, json};
 
 use super::super::context::Context;
@@ -9,7 +9,6 @@ use crate::standing::Behind;
 
 pub fn register(methods: &mut Methods) -> Registered {
     inline(methods, "eth_chainId", |context, _| Ok(U64::from(context.chain().genesis().chain_id)))?;
-    inline(methods, "eth_accounts", |_, _| Ok(Vec::<Address>::new()))?;
     inline(methods, "eth_syncing", |context, _| Ok(syncing(context)))?;
     inline(methods, "eth_mining", |_, _| Ok(false))?;
     inline(methods, "eth_hashrate", |_, _| Ok(U256::ZERO))

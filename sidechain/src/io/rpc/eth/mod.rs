@@ -1,18 +1,24 @@
 //! The `eth` namespace.
 
+mod accounts;
 mod block_id;
 mod blocks;
 mod calls;
+mod capabilities;
 mod fees;
+mod fill;
 mod filters;
 mod identity;
 mod logs;
 mod send;
+mod simulate;
 mod subscriptions;
 mod transactions;
 
-pub use block_id::number;
+pub use block_id::{Place, number, number_of_tag, place};
+pub use blocks::{by_hash, by_number};
 pub use subscriptions::{Wanted, follow, new_id};
+pub use transactions::{located, raw_transaction};
 
 use super::method::{Method, Methods, Registered};
 
@@ -22,9 +28,13 @@ pub fn register(methods: &mut Methods) -> Registered {
     transactions::register(methods)?;
     logs::register(methods)?;
     calls::register(methods)?;
+    simulate::register(methods)?;
     fees::register(methods)?;
+    fill::register(methods)?;
+    capabilities::register(methods)?;
     filters::register(methods)?;
     methods.insert("eth_subscribe", Method::Subscribe)?;
     methods.insert("eth_unsubscribe", Method::Unsubscribe)?;
-    send::register(methods)
+    send::register(methods)?;
+    accounts::register(methods)
 }

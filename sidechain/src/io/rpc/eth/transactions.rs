@@ -7,29 +7,29 @@ use alloy_primitives::{B256, Bytes, U64};
 use alloy_rpc_types_eth::{Transaction as RpcTransaction, TransactionReceipt};
 
 use super::super::context::Context;
-use super::super::method::{Arguments, Methods, Registered, worker};
+use super::super::method::{Arguments, Methods, Registered, worker, worker_at};
 use super::super::{convert, error};
-use super::blocks::{by_hash, by_number};
+use super::blocks::{Found, by_hash, by_number};
 use crate::block::Transaction;
-use crate::chain::{Located, Stored};
+use crate::chain::Located;
 
 pub fn register(methods: &mut Methods) -> Registered {
     worker(methods, "eth_getTransactionByHash", transaction)?;
     worker(methods, "eth_getRawTransactionByHash", raw_transaction)?;
-    worker(methods, "eth_getTransactionByBlockNumberAndIndex", |context, arguments| {
+    worker_at(methods, "eth_getTransactionByBlockNumberAndIndex", |context, arguments| {
         let block = by_number(context, arguments)?;
         at_index(block, arguments)
     })?;
     worker(methods, "eth_getTransactionByBlockHashAndIndex", |context, arguments| {
-        let block = by_hash(context, arguments)?;
+        let block = by_hash(context, arguments)?.map(Found::Final);
         at_index(block, arguments)
     })?;
-    worker(methods, "eth_getRawTransactionByBlockNumberAndIndex", |context, arguments| {
+    worker_at(methods, "eth_getRawTransactionByBlockNumberAndIndex", |context, arguments| {
         let block = by_number(context, arguments)?;
         raw_at_index(block, arguments)
     })?;
     worker(methods, "eth_getRawTransactionByBlockHashAndIndex", |context, arguments| {
-        let block = by_hash(context, arguments)?;
+        let block = by_hash(context, arguments)?.map(Found::Final);
         raw_at_index(block, arguments)
     })?;
     worker(methods, "eth_getTransactionReceipt", receipt)
@@ -44,7 +44,7 @@ fn transaction(context: &Context, arguments: &mut Arguments) -> error::Result<Op
     Ok(located(context, hash)?.and_then(|Located { stored, index }| convert::transaction(&stored, index)))
 }
 
-fn raw_transaction(context: &Context, arguments: &mut Arguments) -> error::Result<Option<Bytes>> {
+pub fn raw_transaction(context: &Context, arguments: &mut Arguments) -> error::Result<Option<Bytes>> {
     let hash: B256 = arguments.next("transaction hash")?;
     if let Some(waiting) = waiting(context, hash) {
         return Ok(Some(waiting.encoded_2718().into()));
@@ -58,18 +58,23 @@ fn waiting(context: &Context, hash: B256) -> Option<Arc<Transaction>> {
     context.state.pool().get(hash).cloned()
 }
 
-fn located(context: &Context, hash: B256) -> error::Result<Option<Located>> {
+pub fn located(context: &Context, hash: B256) -> error::Result<Option<Located>> {
     context.chain().transaction(hash).map_err(|error| error::store(&error))
 }
 
-fn at_index(block: Option<Arc<Stored>>, arguments: &mut Arguments) -> error::Result<Option<RpcTransaction>> {
+fn at_index(block: Option<Found>, arguments: &mut Arguments) -> error::Result<Option<RpcTransaction>> {
     let index = index(arguments)?;
-    Ok(block.and_then(|stored| convert::transaction(&stored, index)))
+    let Some(found) = block else { return Ok(None) };
+    let shown = convert::transaction(found.stored(), index);
+    Ok(match found {
+        Found::Final(_) => shown,
+        Found::Pending(_) => shown.map(|transaction| RpcTransaction { block_hash: None, ..transaction }),
+    })
 }
 
-fn raw_at_index(block: Option<Arc<Stored>>, arguments: &mut Arguments) -> error::Result<Option<Bytes>> {
+fn raw_at_index(block: Option<Found>, arguments: &mut Arguments) -> error::Result<Option<Bytes>> {
     let index = index(arguments)?;
-    let transaction = block.and_then(|stored| stored.transaction(index));
+    let transaction = block.and_then(|found| found.stored().transaction(index));
     Ok(transaction.map(|transaction| transaction.encoded_2718().into()))
 }
 
@@ -79,7 +84,12 @@ fn index(arguments: &mut Arguments) -> error::Result<usize> {
 }
 
 fn receipt(context: &Context, arguments: &mut Arguments) -> error::Result<Option<TransactionReceipt>> {
-    let Some(Located { stored, index }) = located(context, arguments.next("transaction hash")?)? else {
+    receipt_of(context, arguments.next("transaction hash")?)
+}
+
+/// The receipt of a final transaction.
+pub fn receipt_of(context: &Context, hash: B256) -> error::Result<Option<TransactionReceipt>> {
+    let Some(Located { stored, index }) = located(context, hash)? else {
         return Ok(None);
     };
     let finalized = context.chain().with_receipts(stored).map_err(|error| error::store(&error))?;

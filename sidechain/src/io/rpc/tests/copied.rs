@@ -1,6 +1,7 @@
 //! A node whose chain began with a copied state: what was before is an error that says so, never "no such block".
 
 use alloy_primitives::Address;
+use contracts::address::BRIDGE;
 use serde_json::{Value, json};
 
 use super::world::{CHAIN, World, allocation};
@@ -72,6 +73,16 @@ async fn whatever_was_before_a_copied_state_is_an_error_that_names_the_oldest_bl
             assert_eq!(code, -32_000, "{method} of block {number}: {message}");
             assert!(message.contains(&BLOCKS.to_string()), "{method} of block {number}: {message}");
         }
+    }
+    // A block is run again on the state before it.
+    for (method, parameters) in [
+        ("debug_traceBlockByNumber", json!([format!("{BLOCKS:#x}")])),
+        ("debug_traceCall", json!([{}, format!("{:#x}", BLOCKS - 1)])),
+        ("ots_getContractCreator", json!([BRIDGE])),
+        ("ots_getTransactionBySenderAndNonce", json!([BRIDGE, 0])),
+    ] {
+        let (code, message) = world.refusal(method, parameters).await;
+        assert!(code == -32_000 && message.contains(&BLOCKS.to_string()), "{method}: {code} {message}");
     }
     // What is there is answered, and what is yet to come is not there.
     for (method, parameters) in asked(BLOCKS) {

@@ -1,5 +1,6 @@
 //! What a client sees of a node: every test asks a real server over HTTP or WebSocket.
 
+mod accounts;
 mod blocks;
 mod calls;
 mod contracts;
@@ -12,7 +13,11 @@ mod ledger_world;
 mod many_clients;
 mod other_nodes;
 mod peg;
+mod pending;
 mod pool;
 mod registrations;
+mod simulate;
 mod subscriptions;
+mod traces;
+mod waiting;
 mod world;

@@ -7,10 +7,10 @@ use std::{
 
 use alloy_primitives::B256;
 
+use super::state::NodeState;
 use crate::{
     block::Transaction,
     execution::Rules,
-    io::node_state::NodeState,
     limits::{MAX_FREE_BYTES, MAX_MEMBER_BYTES, MAX_MEMBER_TRANSACTIONS},
     mempool::{FreeBudget, Order},
 };
@@ -20,15 +20,15 @@ const AT_ONCE: usize = 256;
 
 /// What a proposer has to know of the blocks that its own will stand on.
 #[derive(Clone, Debug)]
-pub(super) struct Ancestors {
+pub(in crate::io) struct Ancestors {
     /// Of the block after them, in wei per gas.
-    pub(super) base_fee: u64,
+    pub(in crate::io) base_fee: u64,
     /// Transactions in those that are not final yet.
-    pub(super) pending: BTreeSet<B256>,
+    pub(in crate::io) pending: BTreeSet<B256>,
 }
 
 /// The pool's transactions in their order, as long as somebody asks.
-pub(super) struct Offered<'a> {
+pub(in crate::io) struct Offered<'a> {
     state: &'a NodeState,
     ancestors: Arc<Ancestors>,
     order: Order,
@@ -36,7 +36,7 @@ pub(super) struct Offered<'a> {
 }
 
 impl<'a> Offered<'a> {
-    pub(super) fn new(state: &'a NodeState, ancestors: Arc<Ancestors>) -> Self {
+    pub(in crate::io) fn new(state: &'a NodeState, ancestors: Arc<Ancestors>) -> Self {
         let order = state.pool().order(ancestors.base_fee, budget(state.chain.rules()));
         Self { state, ancestors, order, ready: VecDeque::new() }
     }

@@ -28,10 +28,10 @@ use crate::{
 };
 
 /// Time to make a block in, its roots included. With what it takes to send and to check it, it must be below the leader's time.
-pub(super) const BUDGET: Duration = Duration::from_millis(750);
+pub(in crate::io) const BUDGET: Duration = Duration::from_millis(750);
 
 /// Time that one transaction may take: every instruction manages 50 Mgas/s on an ordinary machine, and the largest transaction 16.7 M gas in 340 ms.
-pub(super) const SHARE: Duration = Duration::from_millis(375);
+pub(in crate::io) const SHARE: Duration = Duration::from_millis(375);
 
 /// A transaction with less gas than this cannot have used its share by itself: the machine stood still. Nobody is blamed for it.
 const BLAMELESS_GAS: u64 = 1_000_000;
@@ -67,7 +67,7 @@ const _: () = assert!(2 * SHARE.as_millis() <= BUDGET.as_millis());
 
 /// How much time blocks have, and what their roots cost on this machine.
 #[derive(Debug)]
-pub(super) struct Timing {
+pub(in crate::io) struct Timing {
     budget: Duration,
     share: Duration,
     /// Nanoseconds for each change.
@@ -85,7 +85,7 @@ impl Default for Timing {
 }
 
 impl Timing {
-    pub(super) fn new(budget: Duration, share: Duration) -> Self {
+    pub(in crate::io) fn new(budget: Duration, share: Duration) -> Self {
         Self {
             budget,
             share,
@@ -97,19 +97,19 @@ impl Timing {
 
     /// The time for a block. What is as large as this machine manages may be too large for others that check it at once, on slower
     /// machines or busier ones.
-    pub(super) fn budget(&self) -> Duration {
+    pub(in crate::io) fn budget(&self) -> Duration {
         self.budget * u32::try_from(self.part.load(Ordering::Relaxed)).unwrap_or(u32::MAX) / WHOLE as u32
     }
 
     /// A block was not checked in time, or one of ours got no quorum: the next has half the time.
-    pub(super) fn too_slow(&self) {
+    pub(in crate::io) fn too_slow(&self) {
         let part = self.part.load(Ordering::Relaxed) / 2;
         self.part.store(part.max(LEAST), Ordering::Relaxed);
     }
 
     /// A block was checked in time: the next has a little more. An empty one counts too: where the only transactions that wait need more
     /// than a smaller block has, all blocks are empty, and nothing else would ever make them larger again.
-    pub(super) fn in_time(&self) {
+    pub(in crate::io) fn in_time(&self) {
         let part = self.part.load(Ordering::Relaxed) + RISE;
         self.part.store(part.min(WHOLE), Ordering::Relaxed);
     }
@@ -151,15 +151,15 @@ fn nanoseconds(time: Duration) -> u64 {
 
 /// What a build found out about transactions that are not in its block.
 #[derive(Debug, Default)]
-pub(super) struct Left {
+pub(in crate::io) struct Left {
     /// They used up their share of the time.
-    pub(super) blamed: Vec<Transaction>,
+    pub(in crate::io) blamed: Vec<Transaction>,
     /// They had their share and were not done, but the machine was busy.
-    pub(super) stopped: Vec<Transaction>,
+    pub(in crate::io) stopped: Vec<Transaction>,
     /// They fail, and will on later blocks.
-    pub(super) failed: Vec<B256>,
+    pub(in crate::io) failed: Vec<B256>,
     /// It ran when there was a panic, or was the only one before.
-    pub(super) broke: Option<Transaction>,
+    pub(in crate::io) broke: Option<Transaction>,
 }
 
 impl std::fmt::Display for Left {
@@ -175,7 +175,7 @@ impl std::fmt::Display for Left {
 }
 
 /// The transactions of one build, and the clock for it.
-pub(super) struct Build<'a> {
+pub(in crate::io) struct Build<'a> {
     timing: &'a Timing,
     started: Instant,
     /// Ends the whole build.
@@ -193,7 +193,7 @@ pub(super) struct Build<'a> {
 impl<'a> Build<'a> {
     /// Runs `make` with what it is offered of `candidates`; returns its result, or the text of its panic, and what was left out
     /// for good.
-    pub(super) fn run<T>(
+    pub(in crate::io) fn run<T>(
         timing: &Timing,
         candidates: &mut dyn Iterator<Item = Transaction>,
         stop: &Stop,
