@@ -131,6 +131,12 @@ pub struct Tier {
 pub struct BitcoinTip {
     pub hash: BlockHash,
     pub height: Height,
+    /// In its header, as its miner states it, in seconds since 1970.
+    #[serde(default)]
+    pub time: u64,
+    /// From then to the timestamp of the sidechain's head: how far the light client may be behind; 0 when the miner's clock is ahead.
+    #[serde(default)]
+    pub lag_seconds: u64,
 }
 
 /// The peg's books. Always: supply + unclaimed + owed + reserve + unminted = vault + unswept + lost.
@@ -270,6 +276,39 @@ pub struct DepositReport {
     pub since_block: u64,
 }
 
+/// `peg_getDeposits`'s first parameter: whose deposits; everybody's when it names nobody.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DepositsWanted {
+    /// Who gets the coins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipient: Option<Address>,
+    /// Who may claim them should the recipient's code refuse them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claimant: Option<Address>,
+}
+
+/// `peg_getDeposits`: the newest, or the newest before a place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DepositList {
+    /// By their last proof, the newest first.
+    pub deposits: Vec<ListedDeposit>,
+    /// The place before which the others are; none when these are the last.
+    pub next: Option<DepositPlace>,
+    /// The node knows only deposits that were proven after this block, because it copied the state of it.
+    pub since_block: u64,
+}
+
+/// A deposit with the address that it paid.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListedDeposit {
+    pub address: String,
+    #[serde(flatten)]
+    pub deposit: Deposit,
+}
+
 /// A place among the chain's logs from which on deposits are answered; the default is the first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -338,6 +377,32 @@ pub struct Withdrawal {
     pub script: Bytes,
 }
 
+/// `peg_getWithdrawals`'s first parameter: whose withdrawals; everybody's when it names nothing. At most one field.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WithdrawalsWanted {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Address>,
+    /// The output script that they pay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub script: Option<Bytes>,
+    /// Those that are queued or tied.
+    #[serde(default)]
+    pub open: bool,
+}
+
+/// `peg_getWithdrawals`: the newest, or the newest below an id.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WithdrawalList {
+    /// The newest first.
+    pub withdrawals: Vec<Withdrawal>,
+    /// The id below which the others are; none when these are the last.
+    pub next: Option<u64>,
+    /// Of an owner or a script: the node knows only those that were asked for after this block, because it copied the state of it.
+    pub since_block: u64,
+}
+
 /// A bound vault transaction that pays a withdrawal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -381,12 +446,36 @@ pub struct VaultTransaction {
     pub script_version: u8,
     /// Whether withdrawals may be tied to output 0 for the first time: another version of whatever spends it has an end.
     pub rooted: bool,
+    /// The newest others that spend one of its inputs, the newest last; at most one of them all confirms.
+    #[serde(default)]
+    pub versions: Vec<VaultVersion>,
     /// What it was made of, without what was skipped: `settle`, `unsettle`, `mint` and `voidOutput` want exactly this.
     pub content: Content,
     /// Of its inputs, in their order: deposits, or vault outputs.
     pub amounts_sat: Vec<u64>,
     /// Unsigned, without witness.
     pub transaction: Bytes,
+}
+
+/// Another vault transaction over some of the same inputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VaultVersion {
+    pub number: u32,
+    pub txid: Txid,
+    pub status: VaultStatus,
+}
+
+/// `peg_getVaultTransactions`: the newest, or the newest below a number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VaultTransactionList {
+    /// The newest first.
+    pub vault_transactions: Vec<VaultTransaction>,
+    /// The number below which the others are; none when these are the last.
+    pub next: Option<u32>,
+    /// The node knows only those that were bound after this block, because it copied the state of it.
+    pub since_block: u64,
 }
 
 /// A sweep has deposits; a payout has vault outputs and withdrawals; a consolidation has vault outputs.

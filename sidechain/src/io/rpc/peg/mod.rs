@@ -7,6 +7,7 @@ mod finality;
 mod info;
 mod ledger;
 mod limits;
+mod lists;
 mod registrations;
 mod snapshot;
 mod vault;
@@ -18,6 +19,7 @@ pub fn register(methods: &mut Methods) -> Registered {
     finality::register(methods)?;
     ledger::register(methods)?;
     limits::register(methods)?;
+    lists::register(methods)?;
     registrations::register(methods)?;
     snapshot::register(methods)?;
     vault::register(methods)

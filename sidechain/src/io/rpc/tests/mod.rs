@@ -8,6 +8,7 @@ mod filters;
 mod free_lane;
 mod http;
 mod ledger;
+mod ledger_lists;
 mod ledger_world;
 mod many_clients;
 mod other_nodes;

@@ -96,6 +96,11 @@ async fn the_bridge_is_described() {
     assert_eq!(info["parameters"], json!(api::peg::Parameters::from(&genesis().bridge)));
     assert_eq!(info["contracts"]["deposits"], json!(DEPOSITS));
     assert_eq!(info["bitcoinTip"]["height"], 0);
+    let (time, now) = (1_296_688_602, info["head"]["timestamp"].as_u64().unwrap());
+    assert_eq!(
+        (info["bitcoinTip"]["time"].clone(), &info["bitcoinTip"]["lagSeconds"]),
+        (json!(time), &json!(now - time))
+    );
     // The genesis block of regtest, as bitcoind shows it.
     assert_eq!(info["bitcoinTip"]["hash"], "0f9188f13cb7b2c71f2a335e3a4fc328bf5beb436012afca590b1a11466e2206");
     // Five accounts with a coin each, of which fees went to the proposer: supply only changes through the Bridge.
