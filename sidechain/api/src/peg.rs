@@ -616,6 +616,32 @@ pub struct PegOutQuote {
     pub min_amount_sat: u64,
 }
 
+/// `peg_subscribe` to a deposit: where it stands after a block that changed it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DepositProgress {
+    pub block: Head,
+    /// Whether this is the last message: each of the deposits was minted, or is gone.
+    pub ended: bool,
+    /// The deposit address, where it is known.
+    pub address: Option<String>,
+    /// In the order of their last proofs; of an address the newest 16.
+    pub deposits: Vec<Deposit>,
+}
+
+/// `peg_subscribe` to a withdrawal: where it stands after a block that changed it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WithdrawalProgress {
+    pub block: Head,
+    /// Whether this is the last message: it was given back, or what paid it is final on Bitcoin.
+    pub ended: bool,
+    /// None: there is none of this number yet.
+    pub withdrawal: Option<Withdrawal>,
+    /// Of the block in which what paid it settled; 0 until then, and when that block left the best chain.
+    pub confirmations: u32,
+}
+
 /// `peg_getFinality`: a block with the proof that it is final.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

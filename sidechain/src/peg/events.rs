@@ -150,6 +150,8 @@ pub fn spenders<S: Store>(
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DepositsOf {
     Anyone,
+    /// To the deposit address with this output key.
+    Address(B256),
     /// Who gets the coins.
     Recipient(Address),
     /// Who may claim them: the recipient where the terms name none.
@@ -172,6 +174,7 @@ pub fn newest_deposits<S: Store>(
 ) -> Result<NewestEvents<Deposits::DepositProven>, SimulateError> {
     let subject = match of {
         DepositsOf::Anyone => Subject::EmitterAndTopic(DEPOSITS, 0, Deposits::DepositProven::SIGNATURE_HASH),
+        DepositsOf::Address(key) => Subject::EmitterAndTopic(DEPOSITS, 1, key),
         DepositsOf::Recipient(account) => Subject::EmitterAndTopic(DEPOSITS, 2, account.into_word()),
         DepositsOf::Claimant(account) => Subject::Ledger(Named::Claimant(account)),
     };

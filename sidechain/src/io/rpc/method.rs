@@ -46,9 +46,26 @@ pub enum Method {
     Worker(Run),
     Long(Run),
     Async(RunAsync),
-    /// `eth_subscribe` and `eth_unsubscribe`, which belong to a WebSocket.
-    Subscribe,
+    /// `eth_subscribe`, `peg_subscribe` and their opposites, which belong to a WebSocket.
+    Subscribe(Namespace),
     Unsubscribe,
+}
+
+/// Where a subscription is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Namespace {
+    Eth,
+    Peg,
+}
+
+impl Namespace {
+    /// The method as which a subscription's messages come.
+    pub const fn messages(self) -> &'static str {
+        match self {
+            Self::Eth => "eth_subscription",
+            Self::Peg => "peg_subscription",
+        }
+    }
 }
 
 /// All methods by name.

@@ -27,6 +27,7 @@ pub(in crate::io) mod error;
 mod eth;
 mod filters;
 mod health;
+mod heard;
 mod http;
 mod method;
 mod net;

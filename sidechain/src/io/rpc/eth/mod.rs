@@ -12,9 +12,9 @@ mod subscriptions;
 mod transactions;
 
 pub use block_id::number;
-pub use subscriptions::{Wanted, follow, new_id};
+pub use subscriptions::{Wanted, follow};
 
-use super::method::{Method, Methods, Registered};
+use super::method::{Method, Methods, Namespace, Registered};
 
 pub fn register(methods: &mut Methods) -> Registered {
     identity::register(methods)?;
@@ -24,7 +24,7 @@ pub fn register(methods: &mut Methods) -> Registered {
     calls::register(methods)?;
     fees::register(methods)?;
     filters::register(methods)?;
-    methods.insert("eth_subscribe", Method::Subscribe)?;
+    methods.insert("eth_subscribe", Method::Subscribe(Namespace::Eth))?;
     methods.insert("eth_unsubscribe", Method::Unsubscribe)?;
     send::register(methods)
 }

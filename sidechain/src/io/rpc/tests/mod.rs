@@ -14,6 +14,7 @@ mod many_clients;
 mod other_nodes;
 mod peg;
 mod pool;
+mod progress;
 mod registrations;
 mod subscriptions;
 mod world;
