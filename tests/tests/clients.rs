@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use alloy_primitives::keccak256;
-use sidechain::testing::Key;
+use sidechain::testing::{Key, genesis, network};
 use tests::binary;
 use tests::lone_node::LoneNode;
 
@@ -29,6 +29,11 @@ fn cast_needs_no_change() {
     run("cast.mjs");
 }
 
+#[test]
+fn a_block_is_final_by_the_genesis_file_without_code_of_ours() {
+    run("final.mjs");
+}
+
 /// Runs a script of `tests/clients` against a fresh node, and shows what it wrote if it fails.
 fn run(script: &str) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients");
@@ -40,6 +45,8 @@ fn run(script: &str) {
         .current_dir(&folder)
         .env("CAUSEWAY_RPC", node.url())
         .env("CAUSEWAY_KEY", secret.to_string())
+        .env("CAUSEWAY_GENESIS", serde_json::to_string(&genesis()).expect("a file of JSON"))
+        .env("CAUSEWAY_NETWORK", network().to_string())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

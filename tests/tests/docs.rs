@@ -113,6 +113,15 @@ fn the_reference_has_exactly_the_methods_that_a_node_serves() {
     assert_eq!(described, served.collect());
 }
 
+/// `tests/clients/final.mjs` runs it.
+#[test]
+fn the_code_that_verifies_finality_is_shown_as_it_is_tested() {
+    let source = read("tests/clients/finality.mjs");
+    let marked = source.split_once("// [shown in docs/rpc.md]\n").and_then(|(_, rest)| rest.split_once("// [end]"));
+    let (code, _) = marked.expect("the marks");
+    assert!(read("docs/rpc.md").contains(&format!("\n```js\n{code}```\n")), "docs/rpc.md does not show it");
+}
+
 #[test]
 fn every_decision_has_a_number_a_status_a_date_and_the_same_sections() {
     let index = read("docs/adr/README.md");
