@@ -77,6 +77,11 @@ impl Methods {
         self.0.get(name)
     }
 
+    /// All of them, in order.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.0.keys().copied()
+    }
+
     pub fn insert(&mut self, name: &'static str, method: Method) -> Registered {
         match self.0.insert(name, method) {
             None => Ok(()),

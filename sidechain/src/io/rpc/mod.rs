@@ -31,6 +31,7 @@ mod heard;
 mod http;
 mod method;
 mod net;
+mod openrpc;
 mod outgoing;
 mod pace;
 mod peg;

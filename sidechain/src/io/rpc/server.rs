@@ -15,7 +15,7 @@ use super::connection::{Connection, Server};
 use super::method::Methods;
 use super::pace::{Pace, Paced};
 use super::shares::{Hold, Resource};
-use super::{context::Context, eth, http, net, peg, priority, reply, settings::Settings, txpool};
+use super::{context::Context, eth, http, net, openrpc, peg, priority, reply, settings::Settings, txpool};
 use crate::io::{clock::now_ms, node_state::NodeState};
 
 /// Threads that read and write connections, parse requests and answer what is in memory.
@@ -133,12 +133,13 @@ fn runtime(settings: &Settings) -> std::io::Result<Runtime> {
 }
 
 /// All methods. Two of the same name would be a mistake in this crate.
-fn methods() -> Methods {
+pub fn methods() -> Methods {
     let mut methods = Methods::default();
     let registered = eth::register(&mut methods)
         .and_then(|()| net::register(&mut methods))
         .and_then(|()| txpool::register(&mut methods))
-        .and_then(|()| peg::register(&mut methods));
+        .and_then(|()| peg::register(&mut methods))
+        .and_then(|()| openrpc::register(&mut methods));
     registered.expect("every method has a name of its own");
     methods
 }

@@ -11,6 +11,7 @@ mod ledger;
 mod ledger_lists;
 mod ledger_world;
 mod many_clients;
+mod openrpc;
 mod other_nodes;
 mod peg;
 mod pool;

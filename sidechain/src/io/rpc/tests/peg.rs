@@ -62,7 +62,7 @@ pub async fn with_key() -> World {
     key_in_force(World::new().await).await
 }
 
-async fn key_in_force(world: World) -> World {
+pub async fn key_in_force(world: World) -> World {
     for index in 1..=4 {
         let confirmed = world.receipt(&member(index).free(CHAIN, 0, 1_000_000, FEDERATION, confirm_key())).await;
         assert_eq!(confirmed["status"], "0x1");
