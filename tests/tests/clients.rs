@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use alloy_primitives::keccak256;
-use sidechain::testing::Key;
+use sidechain::testing::{Key, genesis, network};
 use tests::binary;
 use tests::known::DEVELOPER_0;
 use tests::lone_node::LoneNode;
@@ -46,6 +46,11 @@ fn web3_py_needs_no_change() {
     run_by(&folder().join("web3/bin/python"), "web3_client.py");
 }
 
+#[test]
+fn a_block_is_final_by_the_genesis_file_without_code_of_ours() {
+    run("final.mjs");
+}
+
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("clients")
 }
@@ -65,6 +70,8 @@ fn run_by(program: &Path, script: &str) {
         .current_dir(folder())
         .env("CAUSEWAY_RPC", node.url())
         .env("CAUSEWAY_KEY", secret.to_string())
+        .env("CAUSEWAY_GENESIS", serde_json::to_string(&genesis()).expect("a file of JSON"))
+        .env("CAUSEWAY_NETWORK", network().to_string())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

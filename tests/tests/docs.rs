@@ -113,6 +113,15 @@ fn the_reference_has_exactly_the_methods_that_a_node_serves() {
     assert_eq!(described, served.collect());
 }
 
+/// `tests/clients/final.mjs` runs it.
+#[test]
+fn the_code_that_verifies_finality_is_shown_as_it_is_tested() {
+    let source = read("tests/clients/finality.mjs");
+    let marked = source.split_once("// [shown in docs/rpc.md]\n").and_then(|(_, rest)| rest.split_once("// [end]"));
+    let (code, _) = marked.expect("the marks");
+    assert!(read("docs/rpc.md").contains(&format!("\n```js\n{code}```\n")), "docs/rpc.md does not show it");
+}
+
 #[test]
 fn every_decision_has_a_number_a_status_a_date_and_the_same_sections() {
     let index = read("docs/adr/README.md");
@@ -262,8 +271,8 @@ fn is_cited_rightly(cited: &str) -> bool {
 fn registered(source: &str) -> Vec<String> {
     let code = source.split("#[cfg(test)]").next().unwrap_or_default();
     let strings = code.lines().flat_map(|line| line.split('"').skip(1).step_by(2));
-    // The name under which a subscription's messages come, not a method.
-    strings.filter(|text| is_method(text) && *text != "eth_subscription").map(str::to_owned).collect()
+    // The names under which subscriptions' messages come are no methods.
+    strings.filter(|text| is_method(text) && !text.ends_with("_subscription")).map(str::to_owned).collect()
 }
 
 fn is_method(text: &str) -> bool {

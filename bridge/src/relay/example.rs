@@ -86,7 +86,7 @@ pub(crate) fn info(light_height: u32) -> peg::Info {
         threshold: 3,
         members: (1..=4).map(member).collect(),
         parameters: parameters(),
-        bitcoin_tip: peg::BitcoinTip { hash: light.hash, height: light.height },
+        bitcoin_tip: peg::BitcoinTip { hash: light.hash, height: light.height, time: 0, lag_seconds: 0 },
         books: peg::Books { reserve_sat: 1_000_000, ..peg::Books::default() },
         head: peg::Head { number: 1, hash: B256::ZERO, timestamp: 0 },
         version: String::new(),

@@ -3,4 +3,5 @@
 mod deposit_terms;
 mod ledger;
 pub mod peg;
+pub mod schema;
 pub mod snapshot;

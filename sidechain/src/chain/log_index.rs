@@ -5,6 +5,7 @@
 //!
 //!  a log of T with topics a, b is in the lists   everything,  emitter T,  topic 0 = a,  topic 1 = b,
 //!                                                T with topic 0 = a,  T with topic 1 = b
+//!  one of the ledger's also                      what it names in its data (`ledger_index`)
 //! ```
 //! What an emitter logs with a topic has a list of its own, which nobody else can make longer: a look-up in the Bridge's
 //! logs costs the same however many contracts log the same words. A row is one transaction's or more; the logs themselves
@@ -17,7 +18,10 @@
 use alloy_primitives::{Address, B256};
 use bitcoin::hashes::{Hash as _, sha256};
 
-use super::rows::corrupt;
+use super::{
+    ledger_index::{Named, named},
+    rows::corrupt,
+};
 use crate::{
     block::Receipt,
     state::store::{Batch, Entry, StoreError, Table},
@@ -32,7 +36,7 @@ const NUMBER_BYTES: usize = 5;
 
 /// What a list is about.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Subject {
+pub enum Subject<'a> {
     /// Every log.
     Everything,
     /// The logs of an emitter.
@@ -41,9 +45,11 @@ pub(super) enum Subject {
     Topic(u8, B256),
     /// The logs of an emitter with a topic in a position.
     EmitterAndTopic(Address, u8, B256),
+    /// The ledger's logs that name something.
+    Ledger(Named<'a>),
 }
 
-impl Subject {
+impl Subject<'_> {
     /// At most 53 bytes are hashed, so one block of SHA-256 is.
     pub(super) fn list(self) -> List {
         let digest = match self {
@@ -53,6 +59,7 @@ impl Subject {
             Self::EmitterAndTopic(emitter, position, topic) => {
                 sha256::Hash::hash(&[&[6 + position], emitter.as_slice(), topic.as_slice()].concat())
             }
+            Self::Ledger(named) => sha256::Hash::hash(&named.words()),
         };
         let mut list = [0; 12];
         list.copy_from_slice(&digest.as_byte_array()[..12]);
@@ -87,6 +94,7 @@ fn entries(receipts: &[Receipt]) -> Vec<(List, u32)> {
                 entries.push((Subject::Topic(place, *topic).list(), position));
                 entries.push((Subject::EmitterAndTopic(log.address, place, *topic).list(), position));
             }
+            named(log, |named| entries.push((Subject::Ledger(named).list(), position)));
         }
     }
     entries
@@ -161,6 +169,12 @@ mod tests {
             Subject::Emitter(Address::repeat_byte(1)),
             Subject::Topic(3, topic),
             Subject::EmitterAndTopic(Address::repeat_byte(1), 3, topic),
+            Subject::Ledger(Named::Claimant(Address::repeat_byte(1))),
+            Subject::Ledger(Named::Funding(topic, 258)),
+            Subject::Ledger(Named::Owner(Address::repeat_byte(1))),
+            Subject::Ledger(Named::Script(&[0x51, 0x20])),
+            Subject::Ledger(Named::SpentDeposit(topic, 258)),
+            Subject::Ledger(Named::SpentOutput(258)),
         ]
         .map(|subject| alloy_primitives::hex::encode(subject.list()));
         assert_eq!(
@@ -169,7 +183,13 @@ mod tests {
                 "6e340b9cffb37a989ca544e6",
                 "41122349d311a07751ca8935",
                 "218c1e8dcf54d413c6959a15",
-                "4ca38433cee7b311778e8c72"
+                "4ca38433cee7b311778e8c72",
+                "01d2030f17199f2f8e4b537b",
+                "2d40d4d6fd7c0e597fc40781",
+                "c5c8af7411b9588e439d71e9",
+                "e9fc6ce655eec3bece1f5705",
+                "5b7eacea5490022d88f5f733",
+                "8ae93619f2ab68e47cb1918b",
             ]
         );
         let key = row_key([0xaa; 12], 0x01_0203_0405);

@@ -77,6 +77,13 @@ pub struct LogPlace {
     pub log_index: u64,
 }
 
+impl LogEntry {
+    /// Where it stands.
+    pub const fn place(&self) -> LogPlace {
+        LogPlace { block: self.block_number, log_index: self.log_index }
+    }
+}
+
 impl<S: Store> Chain<S> {
     /// Matching logs of final blocks: all of them.
     ///
@@ -144,7 +151,7 @@ impl<S: Store> Chain<S> {
     }
 
     /// Adds to a page those logs that are wanted of some transactions of a block, in order. The place where the page is full.
-    fn block_logs(
+    pub(super) fn block_logs(
         &self,
         (number, transactions): (u64, &BTreeSet<u32>),
         wanted: impl Fn(u64, &Log) -> bool,

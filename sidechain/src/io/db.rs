@@ -193,6 +193,12 @@ impl Store for Database {
         entries(self.db.iterator_cf_opt(&family, read_options(table), mode), limit)
     }
 
+    fn scan_back(&self, table: Table, from: &[u8], limit: usize) -> Result<Vec<Entry>, StoreError> {
+        let family = self.family(table);
+        let mode = IteratorMode::From(from, Direction::Reverse);
+        entries(self.db.iterator_cf_opt(&family, read_options(table), mode), limit)
+    }
+
     fn write(&self, batch: Batch) -> Result<(), StoreError> {
         let mut rows = WriteBatch::default();
         for (table, key, value) in batch.writes {

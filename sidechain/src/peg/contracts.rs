@@ -185,6 +185,29 @@ impl<'a, C: States> PegContracts<'a, C> {
         self.ask(VAULT, Vault::vaultTransactionCall { number })
     }
 
+    /// The number of the last withdrawal; 0: there is none.
+    ///
+    /// # Errors
+    ///
+    /// Those of the type.
+    pub fn withdrawal_count(&self) -> Result<u64, SimulateError> {
+        Ok(self.ask(BRIDGE, Bridge::withdrawalCountCall {})?.saturating_to())
+    }
+
+    /// Of the next `limit` withdrawals above `after` those that are queued or tied, in the order of their numbers.
+    ///
+    /// # Errors
+    ///
+    /// Those of the type.
+    pub fn open_withdrawals(&self, after: u64, limit: u64) -> Result<Vec<u64>, SimulateError> {
+        let (after_, limit) = (U256::from(after), U256::from(limit));
+        let queued = self.ask(BRIDGE, Bridge::queuedWithdrawalsCall { after_, limit })?._0;
+        let tied = self.ask(BRIDGE, Bridge::tiedWithdrawalsCall { after_, limit })?._0;
+        let mut ids: Vec<u64> = queued.into_iter().chain(tied).map(|id| id.saturating_to()).collect();
+        ids.sort_unstable();
+        Ok(ids)
+    }
+
     /// The number of the last vault transaction; 0: there is none.
     ///
     /// # Errors
@@ -259,6 +282,15 @@ impl<'a, C: States> PegContracts<'a, C> {
     pub fn bitcoin_tip(&self) -> Result<(B256, u32), SimulateError> {
         let tip = self.ask(LIGHT_CLIENT, BitcoinLightClient::tipCall {})?;
         Ok((tip.hash, tip.height))
+    }
+
+    /// The time of a header that the light client has, as its miner states it, in seconds since 1970.
+    ///
+    /// # Errors
+    ///
+    /// Those of the type.
+    pub fn bitcoin_time(&self, block: B256) -> Result<u64, SimulateError> {
+        Ok(self.ask(LIGHT_CLIENT, BitcoinLightClient::headerCall { hash: block })?.time.into())
     }
 
     /// Confirmations of a Bitcoin block by the light client; 0 when it is not in the best chain.

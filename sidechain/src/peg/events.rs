@@ -1,15 +1,15 @@
-//! What the ledger logged, looked up exactly: by the index of logs, from block 0 on, at a cost that does not grow with the chain.
+//! What the ledger logged, looked up exactly: by the index of logs, at a cost that grows with what is answered, and not with the chain.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256, Bytes, Log, U256};
 use bitcoin::hashes::Hash;
 use bitcoin::{OutPoint, Txid};
 use contracts::address::{BRIDGE, DEPOSITS, VAULT};
 use contracts::alloy_sol_types::SolEvent;
-use contracts::{Bridge, Deposits, Vault};
+use contracts::{Bridge, Deposits, IVault, Vault};
 
-use crate::chain::{Chain, LogFilter, LogLimits, LogPage, LogPlace, SimulateError};
+use crate::chain::{Chain, LogFilter, LogLimits, LogPage, LogPlace, Named, SimulateError, Subject};
 use crate::execution::Stop;
 use crate::state::store::Store;
 
@@ -18,12 +18,6 @@ pub const MAX_DEPOSITS: usize = 1_000;
 
 /// Vault transactions that pay one withdrawal that are answered: the newest.
 pub const MAX_VERSIONS: usize = 16;
-
-/// Logs that are read at once on the way to the newest.
-const PAGE: usize = 1_000;
-
-/// Pages of a recipient's deposits that are looked at for one of them. Whoever has more of them knows the address.
-const MAX_PAGES: usize = 4;
 
 /// Some of the deposits to an address, and where the others begin.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,8 +84,8 @@ pub fn bound_in<S: Store>(
     Ok(events.into_iter().next())
 }
 
-/// The output key of the address that a deposit paid, by the event of its proof; none if that was before this node's history begins, or behind
-/// too many others for the same recipient. Blocks up to `head`.
+/// The output key of the address that a deposit paid, by the event of its newest proof; none if that was before this node's history begins.
+/// Blocks up to `head`.
 ///
 /// # Errors
 ///
@@ -99,30 +93,17 @@ pub fn bound_in<S: Store>(
 pub fn paid_key<S: Store>(
     chain: &Chain<S>,
     outpoint: OutPoint,
-    recipient: Address,
     head: u64,
     stop: &Stop,
 ) -> Result<Option<B256>, SimulateError> {
-    let mut from = Some(LogPlace::default());
-    for _ in 0..MAX_PAGES {
-        let Some(place) = from else { break };
-        let topics =
-            [[Deposits::DepositProven::SIGNATURE_HASH].into(), [].into(), [recipient.into_word()].into(), [].into()];
-        let range = Range { from: place, head, most: PAGE };
-        let (events, next) = filtered::<Deposits::DepositProven, S>(chain, DEPOSITS, topics, range, stop)?;
-        let is_it = |event: &Deposits::DepositProven| {
-            event.txid.0 == outpoint.txid.to_byte_array() && event.vout == outpoint.vout
-        };
-        if let Some((_, event)) = events.into_iter().find(|(_, event)| is_it(event)) {
-            return Ok(Some(event.outputKey));
-        }
-        from = next;
-    }
-    Ok(None)
+    let (txid, vout) = (B256::from(outpoint.txid.to_byte_array()), outpoint.vout);
+    let is_it = |event: &Deposits::DepositProven| event.txid == txid && event.vout == vout;
+    let range = Newest { before: whole(head), most: 1 };
+    let (found, _) = newest(chain, Subject::Ledger(Named::Funding(txid, vout)), range, is_it, stop)?;
+    Ok(found.first().map(|event| event.outputKey))
 }
 
 /// The events of the newest vault transactions that pay a withdrawal, at most [`MAX_VERSIONS`], the newest last. Blocks up to `head`.
-/// Each of them was approved by a threshold of members, so there are few.
 ///
 /// # Errors
 ///
@@ -133,20 +114,145 @@ pub fn ties<S: Store>(
     head: u64,
     stop: &Stop,
 ) -> Result<Vec<Bridge::WithdrawalTied>, SimulateError> {
-    let mut newest = VecDeque::with_capacity(MAX_VERSIONS);
-    let mut from = Some(LogPlace::default());
-    while let Some(place) = from {
-        let range = Range { from: place, head, most: PAGE };
-        let (events, next) = logged::<Bridge::WithdrawalTied, S>(chain, BRIDGE, U256::from(id).into(), range, stop)?;
-        for (_, event) in events {
-            if newest.len() == MAX_VERSIONS {
-                newest.pop_front();
-            }
-            newest.push_back(event);
-        }
-        from = next;
+    let id = U256::from(id);
+    let of_it = Subject::EmitterAndTopic(BRIDGE, 1, id.into());
+    let range = Newest { before: whole(head), most: MAX_VERSIONS };
+    let (mut ties, _) = newest(chain, of_it, range, |event: &Bridge::WithdrawalTied| event.id == id, stop)?;
+    ties.reverse();
+    Ok(ties)
+}
+
+/// Numbers of the newest vault transactions that spend one of these inputs, at most [`MAX_VERSIONS`], the newest last: versions of each other, of
+/// which one confirms. Blocks up to `head`.
+///
+/// # Errors
+///
+/// When the store fails; `Stopped`.
+pub fn spenders<S: Store>(
+    chain: &Chain<S>,
+    content: &IVault::Content,
+    head: u64,
+    stop: &Stop,
+) -> Result<Vec<u32>, SimulateError> {
+    let deposits = content.deposits.iter().map(|spent| Named::SpentDeposit(spent.txid, spent.vout));
+    let inputs = deposits.chain(content.outputs.iter().map(|output| Named::SpentOutput(*output)));
+    let mut numbers = BTreeSet::new();
+    for input in inputs {
+        let range = Newest { before: whole(head), most: MAX_VERSIONS };
+        let (bound, _) = newest(chain, Subject::Ledger(input), range, |_: &Vault::Bound| true, stop)?;
+        numbers.extend(bound.into_iter().map(|event| event.number));
     }
-    Ok(newest.into())
+    let older = numbers.len().saturating_sub(MAX_VERSIONS);
+    Ok(numbers.into_iter().skip(older).collect())
+}
+
+/// Whose deposits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DepositsOf {
+    Anyone,
+    /// To the deposit address with this output key.
+    Address(B256),
+    /// Who gets the coins.
+    Recipient(Address),
+    /// Who may claim them: the recipient where the terms name none.
+    Claimant(Address),
+}
+
+/// Events with the place before which the others are.
+pub type NewestEvents<E> = (Vec<E>, Option<LogPlace>);
+
+/// The events of the newest proofs of deposits, the newest first. One that was proven again may be there twice.
+///
+/// # Errors
+///
+/// When the store fails; `Stopped`.
+pub fn newest_deposits<S: Store>(
+    chain: &Chain<S>,
+    of: DepositsOf,
+    range: Newest,
+    stop: &Stop,
+) -> Result<NewestEvents<Deposits::DepositProven>, SimulateError> {
+    let subject = match of {
+        DepositsOf::Anyone => Subject::EmitterAndTopic(DEPOSITS, 0, Deposits::DepositProven::SIGNATURE_HASH),
+        DepositsOf::Address(key) => Subject::EmitterAndTopic(DEPOSITS, 1, key),
+        DepositsOf::Recipient(account) => Subject::EmitterAndTopic(DEPOSITS, 2, account.into_word()),
+        DepositsOf::Claimant(account) => Subject::Ledger(Named::Claimant(account)),
+    };
+    newest(chain, subject, range, |_: &Deposits::DepositProven| true, stop)
+}
+
+/// The place behind the logs of the block in which a withdrawal was asked for; none if that was before this node's history begins. Blocks up to
+/// `head`.
+///
+/// # Errors
+///
+/// As [`bound`].
+pub fn asked_in<S: Store>(
+    chain: &Chain<S>,
+    id: u64,
+    head: u64,
+    stop: &Stop,
+) -> Result<Option<LogPlace>, SimulateError> {
+    let range = Range { from: LogPlace::default(), head, most: 1 };
+    let (events, _) = logged::<Bridge::WithdrawalQueued, S>(chain, BRIDGE, U256::from(id).into(), range, stop)?;
+    Ok(events.first().map(|(block, _)| whole(*block)))
+}
+
+/// Whose withdrawals.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WithdrawalsOf {
+    Owner(Address),
+    /// To an output script.
+    Script(Bytes),
+}
+
+/// The events of the newest withdrawals with lower ids than `below`, the newest first.
+///
+/// # Errors
+///
+/// When the store fails; `Stopped`.
+pub fn newest_withdrawals<S: Store>(
+    chain: &Chain<S>,
+    of: &WithdrawalsOf,
+    below: U256,
+    range: Newest,
+    stop: &Stop,
+) -> Result<NewestEvents<Bridge::WithdrawalQueued>, SimulateError> {
+    let named = match of {
+        WithdrawalsOf::Owner(account) => Named::Owner(*account),
+        WithdrawalsOf::Script(script) => Named::Script(script),
+    };
+    newest(chain, Subject::Ledger(named), range, |event: &Bridge::WithdrawalQueued| event.id < below, stop)
+}
+
+/// Which logs, the newest first: those before a place, and how many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Newest {
+    pub before: LogPlace,
+    pub most: usize,
+}
+
+/// The place behind all logs of blocks up to `head`.
+#[must_use]
+pub const fn whole(head: u64) -> LogPlace {
+    LogPlace { block: head, log_index: u64::MAX }
+}
+
+/// The newest events of a list that are wanted, the newest first.
+fn newest<E: SolEvent, S: Store>(
+    chain: &Chain<S>,
+    subject: Subject<'_>,
+    range: Newest,
+    wanted: impl Fn(&E) -> bool,
+    stop: &Stop,
+) -> Result<NewestEvents<E>, SimulateError> {
+    let event = |log: &Log| E::decode_log(log).ok().map(|log| log.data).filter(&wanted);
+    let limits = LogLimits { logs: range.most, ..LogLimits::default() };
+    let page = chain.newest_logs(subject, range.before, |log| event(log).is_some(), &limits, stop)?;
+    if stop.is_stopped() {
+        return Err(SimulateError::Stopped);
+    }
+    Ok((page.logs.iter().filter_map(|entry| event(&entry.log)).collect(), page.next))
 }
 
 /// Which logs: from a place on, up to a block, and how many.
@@ -168,17 +274,6 @@ fn logged<E: SolEvent, S: Store>(
     stop: &Stop,
 ) -> Result<Events<E>, SimulateError> {
     let topics = [[E::SIGNATURE_HASH].into(), [parameter].into(), [].into(), [].into()];
-    filtered(chain, emitter, topics, range, stop)
-}
-
-/// The first events in a range, of one contract and with these topics.
-fn filtered<E: SolEvent, S: Store>(
-    chain: &Chain<S>,
-    emitter: Address,
-    topics: [BTreeSet<B256>; 4],
-    range: Range,
-    stop: &Stop,
-) -> Result<Events<E>, SimulateError> {
     let Range { from, head, most } = range;
     if from.block > head {
         return Ok((Vec::new(), None));
@@ -202,8 +297,7 @@ fn filtered<E: SolEvent, S: Store>(
 mod tests {
     use std::sync::Arc;
 
-    use alloy_primitives::Log;
-    use contracts::{IDeposits, IVault};
+    use contracts::IDeposits;
 
     use super::*;
     use crate::chain::fabricated;

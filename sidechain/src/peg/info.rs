@@ -17,6 +17,7 @@ use crate::genesis::Genesis;
 pub fn info<C: States>(genesis: &Genesis, contracts: &PegContracts<'_, C>) -> Result<peg::Info, SimulateError> {
     let (parameters, epoch) = (contracts.parameters()?, contracts.epoch()?);
     let (tip, height) = contracts.bitcoin_tip()?;
+    let time = contracts.bitcoin_time(tip)?;
     Ok(peg::Info {
         chain_id: genesis.chain_id,
         network_id: genesis.network_id(),
@@ -28,7 +29,12 @@ pub fn info<C: States>(genesis: &Genesis, contracts: &PegContracts<'_, C>) -> Re
         threshold: contracts.threshold()?,
         members: members(contracts.members()?),
         parameters: parameters.into(),
-        bitcoin_tip: peg::BitcoinTip { hash: bitcoin::BlockHash::from_byte_array(tip.0), height },
+        bitcoin_tip: peg::BitcoinTip {
+            hash: bitcoin::BlockHash::from_byte_array(tip.0),
+            height,
+            time,
+            lag_seconds: contracts.header.timestamp.saturating_sub(time),
+        },
         books: books(&contracts.balances()?),
         head: head(&contracts.header),
         version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -9,7 +9,10 @@ mod registration;
 mod vault;
 
 pub use contracts::{Balances, PegContracts, States, read};
-pub use events::{DepositPage, MAX_DEPOSITS, MAX_VERSIONS, bound, bound_in, deposits_to, paid_key, ties};
+pub use events::{
+    DepositPage, DepositsOf, MAX_DEPOSITS, MAX_VERSIONS, Newest, WithdrawalsOf, asked_in, bound, bound_in, deposits_to,
+    newest_deposits, newest_withdrawals, paid_key, spenders, ties, whole,
+};
 pub use info::info;
 pub use ledger::{Deposits, output_status, some, txid, vault_status, withdrawal};
 pub use quote::{USUAL_LENGTH, at_rate, check_length, check_rate};

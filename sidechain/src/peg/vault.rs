@@ -135,7 +135,7 @@ impl BoundAs {
     }
 }
 
-/// A vault transaction; `None` when there is none of this number.
+/// A vault transaction; `None` when there is none of this number. `versions` are numbers of those that spend an input of it.
 ///
 /// # Errors
 ///
@@ -144,10 +144,13 @@ pub fn vault_transaction<C: States>(
     contracts: &PegContracts<'_, C>,
     number: u32,
     bound: BoundAs,
+    versions: &[u32],
 ) -> Result<Option<peg::VaultTransaction>, SimulateError> {
     let vault = contracts.vault_transaction(number)?;
     let Some(status) = vault_status(&vault) else { return Ok(None) };
     let settled = (vault.height != 0).then_some((vault.height, vault.blockHead));
+    let versions = versions.iter().filter(|other| **other != number).map(|other| version(contracts, *other));
+    let versions = versions.filter_map(Result::transpose).collect::<Result<_, _>>()?;
     let confirmations = settled.map_or(Ok(0), |(height, head)| contracts.confirmations_of(height, head))?;
     Ok(Some(peg::VaultTransaction {
         number,
@@ -163,8 +166,17 @@ pub fn vault_transaction<C: States>(
         epoch: vault.epoch,
         script_version: vault.scriptVersion,
         rooted: vault.rooted,
+        versions,
         content: bound.content,
         amounts_sat: bound.amounts_sat,
         transaction: bound.bytes,
     }))
+}
+
+fn version<C: States>(
+    contracts: &PegContracts<'_, C>,
+    number: u32,
+) -> Result<Option<peg::VaultVersion>, SimulateError> {
+    let vault = contracts.vault_transaction(number)?;
+    Ok(vault_status(&vault).map(|status| peg::VaultVersion { number, txid: txid(vault.txid), status }))
 }

@@ -156,6 +156,13 @@ pub trait Store: Send + Sync + 'static {
     /// `StoreError::Io` when the disk fails.
     fn scan(&self, table: Table, from: &[u8], limit: usize) -> Result<Vec<Entry>, StoreError>;
 
+    /// At most `limit` entries from a key on downwards, the greatest first. Not of tables that are read by prefix.
+    ///
+    /// # Errors
+    ///
+    /// `StoreError::Io` when the disk fails.
+    fn scan_back(&self, table: Table, from: &[u8], limit: usize) -> Result<Vec<Entry>, StoreError>;
+
     /// Applies all writes or none. On return they are on disk.
     ///
     /// # Errors
@@ -233,6 +240,15 @@ impl Store for Memory {
         Ok(table.range(from.to_vec()..).take(limit).map(|(key, value)| (key.clone(), value.clone())).collect())
     }
 
+    fn scan_back(&self, table: Table, from: &[u8], limit: usize) -> Result<Vec<Entry>, StoreError> {
+        let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(table) = tables.get(&table) else {
+            return Ok(Vec::new());
+        };
+        let back = table.range(..=from.to_vec()).rev().take(limit);
+        Ok(back.map(|(key, value)| (key.clone(), value.clone())).collect())
+    }
+
     fn write(&self, batch: Batch) -> Result<(), StoreError> {
         let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
         for (table, key, value) in batch.writes {
@@ -257,6 +273,10 @@ impl<S: Store> Store for std::sync::Arc<S> {
 
     fn scan(&self, table: Table, from: &[u8], limit: usize) -> Result<Vec<Entry>, StoreError> {
         self.as_ref().scan(table, from, limit)
+    }
+
+    fn scan_back(&self, table: Table, from: &[u8], limit: usize) -> Result<Vec<Entry>, StoreError> {
+        self.as_ref().scan_back(table, from, limit)
     }
 
     fn write(&self, batch: Batch) -> Result<(), StoreError> {

@@ -226,7 +226,12 @@ impl Sidechain {
     fn bitcoin_tip(&self) -> peg::BitcoinTip {
         use bitcoin::hashes::Hash;
         let tip = self.view(LIGHT_CLIENT, &BitcoinLightClient::tipCall {});
-        peg::BitcoinTip { hash: bitcoin::BlockHash::from_byte_array(tip.hash.0), height: tip.height }
+        peg::BitcoinTip {
+            hash: bitcoin::BlockHash::from_byte_array(tip.hash.0),
+            height: tip.height,
+            time: 0,
+            lag_seconds: 0,
+        }
     }
 
     /// Sends a call of a user with coins along; it is in the next block.

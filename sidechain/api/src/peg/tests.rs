@@ -101,7 +101,12 @@ fn info() {
         threshold: 3,
         members: vec![Member { index: 1, name: "alice".to_owned(), account: account() }],
         parameters,
-        bitcoin_tip: BitcoinTip { hash: BlockHash::from_byte_array(txid().to_byte_array()), height: 7 },
+        bitcoin_tip: BitcoinTip {
+            hash: BlockHash::from_byte_array(txid().to_byte_array()),
+            height: 7,
+            time: 8,
+            lag_seconds: 9,
+        },
         books: Books {
             vault_sat: 1,
             owed_sat: 2,
@@ -126,7 +131,7 @@ fn info() {
         format!(r#""contracts":{contracts},"epoch":1,"#),
         format!(r#""groupKey":"{}","vaultKey":null,"threshold":3,"#, hex(3)),
         format!(r#""members":[{{"index":1,"name":"alice","account":"{ACCOUNT}"}}],"parameters":{rules},"#),
-        format!(r#""bitcoinTip":{{"hash":"{TXID}","height":7}},"#),
+        format!(r#""bitcoinTip":{{"hash":"{TXID}","height":7,"time":8,"lagSeconds":9}},"#),
         r#""books":{"vaultSat":1,"owedSat":2,"unmintedSat":3,"unsweptSat":4,"lostSat":5,"reserveSat":-6,"#.to_owned(),
         r#""unclaimedSat":7,"coveredSat":8,"supplySat":9},"#.to_owned(),
         format!(r#""head":{{"number":6,"hash":"{}","timestamp":1700000000}},"version":"0.1.0"}}"#, hex(4)),
@@ -255,12 +260,14 @@ fn vault_transactions() {
             epoch: 1,
             script_version: 1,
             rooted: true,
+            versions: vec![VaultVersion { number: 2, txid: txid(), status: VaultStatus::Void }],
             content: content.clone(),
             amounts_sat: vec![7],
             transaction: Bytes::from_static(&[2, 0]),
         };
         let amounts = r#""feeSat":2,"changeSat":3,"spentBy":null,"height":4,"blockHead":"0x0606060606060606""#;
-        let rest = format!(r#""content":{made_of},"amountsSat":[7],"transaction":"0x0200""#);
+        let versions = format!(r#""versions":[{{"number":2,"txid":"{TXID}","status":"void"}}]"#);
+        let rest = format!(r#"{versions},"content":{made_of},"amountsSat":[7],"transaction":"0x0200""#);
         let (status, output) = names;
         let head = format!(r#""number":1,"status":"{status}","output":"{output}","txid":"{TXID}""#);
         frozen(

@@ -68,6 +68,12 @@ impl Store for Counting {
         Ok(rows)
     }
 
+    fn scan_back(&self, table: Table, from: &[u8], limit: usize) -> Result<Vec<Entry>, StoreError> {
+        let rows = self.memory.scan_back(table, from, limit)?;
+        self.count(table, rows.len());
+        Ok(rows)
+    }
+
     fn write(&self, batch: Batch) -> Result<(), StoreError> {
         self.memory.write(batch)
     }

@@ -9,6 +9,7 @@ mod genesis;
 mod log_index;
 #[cfg(feature = "io")]
 mod long_history;
+mod newest_logs;
 mod old_state;
 #[cfg(feature = "io")]
 mod on_disk;

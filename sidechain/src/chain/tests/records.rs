@@ -72,6 +72,15 @@ impl Store for Counting {
         self.0.scan(table, from, limit)
     }
 
+    fn scan_back(
+        &self,
+        table: Table,
+        from: &[u8],
+        limit: usize,
+    ) -> Result<Vec<crate::state::store::Entry>, StoreError> {
+        self.0.scan_back(table, from, limit)
+    }
+
     fn write(&self, batch: crate::state::store::Batch) -> Result<(), StoreError> {
         self.1.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         self.0.write(batch)

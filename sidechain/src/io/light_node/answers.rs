@@ -265,7 +265,7 @@ impl LightNode {
 
 /// What the ledger has as a hash, and a node has to show.
 impl LightNode {
-    /// Only the amounts of its inputs are a node's word, and with them the fee.
+    /// Only the amounts of its inputs are a node's word, and with them the fee; and which others spend its inputs.
     async fn vault_transaction(self: &Arc<Self>, asked: &mut Params) -> Answer {
         let number: u32 = asked.next("number")?;
         let header = self.head().await?;
@@ -275,14 +275,16 @@ impl LightNode {
         }
         let check = |told: Option<peg::VaultTransaction>| {
             let Some(told) = told else { return Ok(None) };
+            let versions: Vec<u32> = told.versions.iter().map(|told| told.number).take(MAX_VERSIONS).collect();
             let bound = BoundAs::new(told.content, told.amounts_sat, told.transaction)?;
             let other = || format!("shows another vault transaction {number} than the ledger has");
-            if bound.is_of(&made) { Ok(Some(bound)) } else { Err(other()) }
+            if bound.is_of(&made) { Ok(Some((bound, versions))) } else { Err(other()) }
         };
         let bound = self.upstream.find("peg_getVaultTransaction", vec![json!(number)], check).await?;
         let hidden = || error::server(format!("no node shows vault transaction {number}, which the ledger has"));
-        let bound = bound.ok_or_else(hidden)?;
-        let read = move |contracts: &PegContracts<'_, View>| vault_transaction(contracts, number, bound.clone());
+        let (bound, versions) = bound.ok_or_else(hidden)?;
+        let read =
+            move |contracts: &PegContracts<'_, View>| vault_transaction(contracts, number, bound.clone(), &versions);
         Ok(json!(self.contracts(header, read).await?))
     }
 

@@ -35,6 +35,10 @@ impl Store for Broken {
         self.memory.scan(table, from, limit)
     }
 
+    fn scan_back(&self, table: Table, from: &[u8], limit: usize) -> Result<Vec<Entry>, StoreError> {
+        self.memory.scan_back(table, from, limit)
+    }
+
     fn write(&self, batch: Batch) -> Result<(), StoreError> {
         assert!(!self.breaks.load(Ordering::Relaxed), "a bug");
         self.memory.write(batch)

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::connection::Server;
 use super::error;
-use super::method::{Answer, Arguments, Caller, Method, on_worker};
+use super::method::{Answer, Arguments, Caller, Method, Namespace, on_worker};
 use super::preview::pending;
 use super::reply::{failure, json};
 use super::shares::Hold;
@@ -29,7 +29,7 @@ const COST_OF_A_KIB: Duration = Duration::from_micros(4);
 /// A WebSocket, which can subscribe.
 pub trait Subscriber {
     /// Begins a subscription and answers with its id.
-    fn subscribe(&self, arguments: Arguments) -> Answer;
+    fn subscribe(&self, namespace: Namespace, arguments: Arguments) -> Answer;
 
     /// Ends a subscription; the answer says whether there was one.
     fn unsubscribe(&self, arguments: &mut Arguments) -> Answer;
@@ -135,9 +135,9 @@ impl Incoming<'_> {
             }
             Method::Long(run) => in_turns(context, arguments, run).await,
             Method::Async(run) => run(context.clone(), arguments).await,
-            Method::Subscribe => {
+            Method::Subscribe(namespace) => {
                 let socket = self.socket.ok_or_else(error::no_socket)?;
-                self.here(|| socket.subscribe(arguments))
+                self.here(|| socket.subscribe(*namespace, arguments))
             }
             Method::Unsubscribe => {
                 let socket = self.socket.ok_or_else(error::no_socket)?;

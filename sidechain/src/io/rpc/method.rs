@@ -50,9 +50,26 @@ pub enum Method {
     /// One of the two above that may be asked at `pending`: that block is made first, and waited for without a thread.
     AtBlock(Box<Self>),
     Async(RunAsync),
-    /// `eth_subscribe` and `eth_unsubscribe`, which belong to a WebSocket.
-    Subscribe,
+    /// `eth_subscribe`, `peg_subscribe` and their opposites, which belong to a WebSocket.
+    Subscribe(Namespace),
     Unsubscribe,
+}
+
+/// Where a subscription is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Namespace {
+    Eth,
+    Peg,
+}
+
+impl Namespace {
+    /// The method as which a subscription's messages come.
+    pub const fn messages(self) -> &'static str {
+        match self {
+            Self::Eth => "eth_subscription",
+            Self::Peg => "peg_subscription",
+        }
+    }
 }
 
 /// All methods by name.
@@ -64,8 +81,8 @@ impl Methods {
         self.0.get(name)
     }
 
-    /// All names, in order.
-    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+    /// All of them, in order.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> + '_ {
         self.0.keys().copied()
     }
 

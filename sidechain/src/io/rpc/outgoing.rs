@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jsonrpsee::types::Id;
+use jsonrpsee::types::{ErrorObjectOwned, Id};
 use serde::Serialize;
 use tokio::sync::mpsc;
 
 use super::error;
-use super::reply::failure;
+use super::reply::{failure, json};
 use super::shares::{Hold, Limit, Resource, Shares};
 use crate::access::Client;
 
@@ -67,13 +67,15 @@ impl Outgoing {
 /// Where a subscription's messages go.
 pub struct Sink {
     id: String,
+    /// The method as which they come.
+    method: &'static str,
     outgoing: Outgoing,
 }
 
 impl Sink {
     /// Of the subscription `id`.
-    pub fn new(id: String, outgoing: Outgoing) -> Self {
-        Self { id, outgoing }
+    pub fn new(id: String, method: &'static str, outgoing: Outgoing) -> Self {
+        Self { id, method, outgoing }
     }
 
     /// Sends a message, when the client has read enough of those before.
@@ -84,10 +86,17 @@ impl Sink {
     /// The text of a message.
     pub fn message<T: Serialize>(&self, message: &T) -> Result<String, Gone> {
         let result = serde_json::to_string(message).map_err(|_| Gone)?;
-        let id = &self.id;
-        Ok(format!(
-            r#"{{"jsonrpc":"2.0","method":"eth_subscription","params":{{"subscription":"{id}","result":{result}}}}}"#
-        ))
+        Ok(self.text("result", &result))
+    }
+
+    /// Says why nothing more comes.
+    pub async fn fail(&self, error: &ErrorObjectOwned) -> Result<(), Gone> {
+        self.send_message(self.text("error", &json(error))).await
+    }
+
+    fn text(&self, name: &str, value: &str) -> String {
+        let Self { id, method, .. } = self;
+        format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{{"subscription":"{id}","{name}":{value}}}}}"#)
     }
 
     /// Sends the text of a message, as [`Self::send`].

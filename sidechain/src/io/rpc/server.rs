@@ -16,7 +16,9 @@ use super::connection::{Connection, Server};
 use super::method::Methods;
 use super::pace::{Pace, Paced};
 use super::shares::{Hold, Resource};
-use super::{context::Context, debug, eth, http, modules, net, ots, peg, priority, reply, settings::Settings, txpool};
+use super::{
+    context::Context, debug, eth, http, modules, net, openrpc, ots, peg, priority, reply, settings::Settings, txpool,
+};
 use crate::chain::Finalized;
 use crate::io::{clock::now_ms, node_state::NodeState};
 
@@ -153,7 +155,7 @@ fn runtime(settings: &Settings) -> std::io::Result<Runtime> {
 }
 
 /// All methods. Two of the same name would be a mistake in this crate.
-fn methods() -> Methods {
+pub fn methods() -> Methods {
     let mut methods = Methods::default();
     let registered = eth::register(&mut methods)
         .and_then(|()| net::register(&mut methods))
@@ -161,7 +163,8 @@ fn methods() -> Methods {
         .and_then(|()| debug::register(&mut methods))
         .and_then(|()| ots::register(&mut methods))
         .and_then(|()| peg::register(&mut methods))
-        .and_then(|()| modules::register(&mut methods));
+        .and_then(|()| modules::register(&mut methods))
+        .and_then(|()| openrpc::register(&mut methods));
     registered.expect("every method has a name of its own");
     methods
 }

@@ -11,12 +11,15 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use alloy_primitives::hex;
+use futures::future::BoxFuture;
 use hyper::Request;
 use hyper::body::Incoming as IncomingBody;
 use hyper::header::HeaderValue;
 use hyper_util::rt::TokioIo;
 use jsonrpsee::types::error::{OVERSIZED_REQUEST_CODE, OVERSIZED_REQUEST_MSG};
 use jsonrpsee::types::{ErrorObjectOwned, Id};
+use rand::RngCore as _;
 use soketto::handshake::http::{Server as Handshake, is_upgrade_request};
 use soketto::{Receiver, Sender};
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -24,12 +27,13 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::compat::{Compat, TokioAsyncReadCompatExt as _};
 
 use super::connection::{Connection, Server, requester};
+use super::context::Context;
 use super::dispatch::{Incoming, Subscriber};
-use super::eth;
-use super::method::{Answer, Arguments, to_json};
+use super::method::{Answer, Arguments, Namespace, to_json};
 use super::outgoing::{Outgoing, Sink};
 use super::reply::{Reply, Text, failure, refused, text};
 use super::shares::{Hold, Resource};
+use super::{eth, peg};
 use crate::access::Client;
 
 /// Time between pings: several fit into the time after which a silent connection is closed.
@@ -180,7 +184,7 @@ impl Shared {
     }
 }
 
-/// Ends when it is dropped.
+/// Ends when it is dropped, and gives its place back.
 struct Subscription {
     task: AbortHandle,
     _place: Hold,
@@ -199,24 +203,32 @@ struct Socket {
     to_begin: Mutex<Vec<oneshot::Sender<()>>>,
 }
 
+/// What sends a subscription's messages, and the places that it takes.
+type Following = (u64, Box<dyn FnOnce(Sink) -> BoxFuture<'static, ()>>);
+
 impl Subscriber for Socket {
     /// Its messages come after the answer.
-    fn subscribe(&self, mut arguments: Arguments) -> Answer {
+    fn subscribe(&self, namespace: Namespace, mut arguments: Arguments) -> Answer {
         let context = &self.shared.server.context;
-        let wanted = eth::Wanted::parse(&mut arguments, context)?;
         let client = self.shared.client;
-        let place = context.shares.hold(client, Resource::Subscriptions, wanted.weight())?;
-        let id = eth::new_id();
-        let sink = Sink::new(id.clone(), self.shared.outgoing.clone());
+        let (weight, follow) = following(context, client, namespace, &mut arguments)?;
+        let place = context.shares.hold(client, Resource::Subscriptions, weight)?;
+        let id = new_id();
+        let following = follow(Sink::new(id.clone(), namespace.messages(), self.shared.outgoing.clone()));
         let (begin, begun) = oneshot::channel();
-        let following = eth::follow(sink, context, arguments.caller.client, wanted);
+        let (shared, ending) = (Arc::downgrade(&self.shared), id.clone());
+        // Held while it is entered, so that its end comes after that.
+        let mut subscriptions = self.shared.subscriptions();
         let task = tokio::spawn(async move {
             if begun.await.is_ok() {
                 following.await;
             }
+            if let Some(shared) = shared.upgrade() {
+                shared.subscriptions().remove(&ending);
+            }
         });
-        let subscription = Subscription { task: task.abort_handle(), _place: place };
-        self.shared.subscriptions().insert(id.clone(), subscription);
+        subscriptions.insert(id.clone(), Subscription { task: task.abort_handle(), _place: place });
+        drop(subscriptions);
         self.to_begin().push(begin);
         to_json(&id, context.settings.max_response_bytes)
     }
@@ -225,6 +237,32 @@ impl Subscriber for Socket {
         let id: String = arguments.next("subscription id")?;
         Ok(self.shared.subscriptions().remove(&id).is_some().to_string())
     }
+}
+
+fn following(
+    context: &Arc<Context>,
+    client: Client,
+    namespace: Namespace,
+    arguments: &mut Arguments,
+) -> Result<Following, ErrorObjectOwned> {
+    let context = context.clone();
+    Ok(match namespace {
+        Namespace::Eth => {
+            let wanted = eth::Wanted::parse(arguments, &context)?;
+            (wanted.weight(), Box::new(move |sink| eth::follow(sink, &context, client, wanted)))
+        }
+        Namespace::Peg => {
+            let wanted = peg::Wanted::parse(arguments, &context)?;
+            (1, Box::new(move |sink| peg::follow(sink, &context, client, wanted)))
+        }
+    })
+}
+
+/// A subscription id as Ethereum's clients expect it: hex, not to be guessed.
+fn new_id() -> String {
+    let mut bytes = [0; 16];
+    rand::thread_rng().fill_bytes(&mut bytes);
+    hex::encode_prefixed(bytes)
 }
 
 impl Socket {

@@ -300,7 +300,7 @@ impl Node for ListingNode {
 /// The ledger of a light client at bitcoind's tip.
 fn ledger(tip: Position) -> LedgerView {
     let mut ledger = example::ledger(tip.height);
-    ledger.info.bitcoin_tip = peg::BitcoinTip { hash: tip.hash, height: tip.height };
+    ledger.info.bitcoin_tip = peg::BitcoinTip { hash: tip.hash, height: tip.height, time: 0, lag_seconds: 0 };
     ledger.group_keys = BTreeMap::from([(1, key())]);
     ledger
 }

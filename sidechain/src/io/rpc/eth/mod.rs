@@ -17,10 +17,10 @@ mod transactions;
 
 pub use block_id::{Place, number, number_of_tag, place};
 pub use blocks::{by_hash, by_number};
-pub use subscriptions::{Wanted, follow, new_id};
+pub use subscriptions::{Wanted, follow};
 pub use transactions::{located, raw_transaction};
 
-use super::method::{Method, Methods, Registered};
+use super::method::{Method, Methods, Namespace, Registered};
 
 pub fn register(methods: &mut Methods) -> Registered {
     identity::register(methods)?;
@@ -33,7 +33,7 @@ pub fn register(methods: &mut Methods) -> Registered {
     fill::register(methods)?;
     capabilities::register(methods)?;
     filters::register(methods)?;
-    methods.insert("eth_subscribe", Method::Subscribe)?;
+    methods.insert("eth_subscribe", Method::Subscribe(Namespace::Eth))?;
     methods.insert("eth_unsubscribe", Method::Unsubscribe)?;
     send::register(methods)?;
     accounts::register(methods)

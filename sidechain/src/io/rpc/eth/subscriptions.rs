@@ -3,36 +3,25 @@
 //! A subscriber gets every block in order: one that is slow, or whose block was missed, gets it from the store. Each
 //! subscription holds one message at a time, so a slow one holds little.
 
-use std::sync::Arc;
-use std::time::Instant;
-
-use alloy_primitives::{B256, hex};
+use alloy_primitives::B256;
 use alloy_rpc_types_eth::Filter;
 use alloy_rpc_types_eth::pubsub::SubscriptionKind;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use rand::RngCore;
+use std::sync::Arc;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::super::context::Context;
-use super::super::method::{Arguments, Caller, on_worker};
+use super::super::heard::Heard;
+use super::super::method::Arguments;
 use super::super::outgoing::{Gone, Sink};
 use super::super::shares::weight;
-use super::super::workers::Lane;
 use super::super::{convert, error};
 use super::logs::log_filter;
 use crate::access::Client;
 use crate::block::Transaction;
-use crate::chain::{Finalized, LogFilter};
-use crate::execution::Stop;
-
-/// A subscription id as Ethereum's clients expect it: hex, not to be guessed.
-pub fn new_id() -> String {
-    let mut bytes = [0; 16];
-    rand::thread_rng().fill_bytes(&mut bytes);
-    hex::encode_prefixed(bytes)
-}
+use crate::chain::LogFilter;
 
 /// What a subscriber wants to hear of.
 pub enum Wanted {
@@ -83,12 +72,7 @@ pub fn values(filter: &LogFilter) -> usize {
 /// Sends what is wanted from now on, until the client leaves or the node stops.
 pub fn follow(sink: Sink, context: &Arc<Context>, client: Client, wanted: Wanted) -> BoxFuture<'static, ()> {
     // Listens before the subscriber hears of its subscription: nothing that happens afterwards is missed.
-    let heard = Heard {
-        blocks: context.state.finalized.subscribe(),
-        next: context.chain().head().number + 1,
-        context: context.clone(),
-        client,
-    };
+    let heard = Heard::new(context, client);
     let hashes = context.state.pending.subscribe();
     let context = context.clone();
     let following = async move {
@@ -122,49 +106,6 @@ async fn logs(sink: Sink, mut heard: Heard, filter: LogFilter) -> Result<(), Gon
     }
 }
 
-/// Final blocks, each once and in order.
-struct Heard {
-    blocks: Receiver<Arc<Finalized>>,
-    next: u64,
-    context: Arc<Context>,
-    client: Client,
-}
-
-impl Heard {
-    /// The next one. An error when the node stops, or cannot read it.
-    async fn block(&mut self) -> Result<Arc<Finalized>, Gone> {
-        loop {
-            if self.next <= self.context.chain().head().number && self.blocks.is_empty() {
-                return self.missed().await;
-            }
-            match self.blocks.recv().await {
-                Ok(block) if block.block.number() == self.next => {
-                    self.next += 1;
-                    return Ok(block);
-                }
-                // Sent already.
-                Ok(block) if block.block.number() < self.next => {}
-                Ok(_) | Err(RecvError::Lagged(_)) => return self.missed().await,
-                Err(RecvError::Closed) => return Err(Gone),
-            }
-        }
-    }
-
-    /// Counts the time that something takes as the subscriber's work.
-    fn charged<R>(&self, work: impl FnOnce() -> R) -> R {
-        let begun = Instant::now();
-        let done = work();
-        self.context.shares.spend(self.client, begun.elapsed());
-        done
-    }
-
-    async fn missed(&mut self) -> Result<Arc<Finalized>, Gone> {
-        let block = load(&self.context, self.client, self.next).await?;
-        self.next += 1;
-        Ok(block)
-    }
-}
-
 async fn follow_pool(sink: Sink, context: Arc<Context>, mut hashes: Receiver<B256>, full: bool) -> Result<(), Gone> {
     loop {
         match hashes.recv().await {
@@ -180,18 +121,4 @@ async fn follow_pool(sink: Sink, context: Arc<Context>, mut hashes: Receiver<B25
             Err(RecvError::Closed) => return Err(Gone),
         }
     }
-}
-
-/// A final block from the store, in the form in which it was sent when it became final.
-async fn load(context: &Arc<Context>, client: Client, number: u64) -> Result<Arc<Finalized>, Gone> {
-    let deadline = Instant::now() + context.settings.deadline;
-    let caller = Caller { client, stop: Stop::default(), deadline, _held: Arc::default() };
-    let loaded = on_worker(context, &caller, Lane::Short, move |context| {
-        let finalized = context.chain().finalized(number).map_err(|error| error::store(&error))?;
-        finalized.map(Arc::new).ok_or_else(|| error::not_found(format!("block {number} not found")))
-    });
-    loaded.await.map_err(|error| {
-        tracing::debug!(number, reason = error.message(), "a subscription ends");
-        Gone
-    })
 }

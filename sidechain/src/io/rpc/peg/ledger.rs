@@ -8,9 +8,10 @@ use jsonrpsee::types::ErrorObjectOwned;
 use super::super::method::{Methods, Registered, long};
 use super::super::{context::Context, error};
 use super::address::{address, output_key};
-use crate::chain::LogPlace;
+use crate::chain::{Chain, LogPlace};
 use crate::execution::Stop;
-use crate::peg::{BoundAs, Deposits, PegContracts, bound, paid_key, ties, vault_status};
+use crate::io::NodeStore;
+use crate::peg::{BoundAs, Deposits, PegContracts, bound, paid_key, spenders, ties, vault_status};
 
 pub fn register(methods: &mut Methods) -> Registered {
     long(methods, "peg_getDeposit", |context, arguments| {
@@ -26,22 +27,26 @@ pub fn register(methods: &mut Methods) -> Registered {
     })?;
     long(methods, "peg_getWithdrawal", |context, arguments| {
         let id = arguments.next("id")?;
-        withdrawal(context, id, arguments.stop())
+        let contracts = PegContracts::at_head(context.chain(), arguments.stop());
+        withdrawal(context, &contracts, id, arguments.stop())
     })?;
     long(methods, "peg_getVaultTransaction", |context, arguments| {
         let number = arguments.next("number")?;
-        vault_transaction(context, number, arguments.stop())
+        let contracts = PegContracts::at_head(context.chain(), arguments.stop());
+        match vault_transaction(context, &contracts, number, arguments.stop())? {
+            Shown::Is(shown) => Ok(Some(shown)),
+            Shown::No => Ok(None),
+            Shown::BeforeHistory => Err(missing(number, context.chain().began())),
+        }
     })
 }
 
 fn deposit_at(context: &Context, outpoint: OutPoint, stop: &Stop) -> error::Result<peg::DepositReport> {
     let mut ledger = Deposits::new(PegContracts::at_head(context.chain(), stop));
     let found = ledger.get(outpoint).map_err(error::simulate)?;
+    let head = ledger.contracts.header.number;
     let key = match &found {
-        Some(deposit) => {
-            let head = ledger.contracts.header.number;
-            paid_key(context.chain(), outpoint, deposit.recipient, head, stop).map_err(error::simulate)?
-        }
+        Some(_) => paid_key(context.chain(), outpoint, head, stop).map_err(error::simulate)?,
         None => None,
     };
     report(context, key, found.into_iter().collect(), None)
@@ -84,27 +89,49 @@ fn report(
     })
 }
 
-fn withdrawal(context: &Context, id: u64, stop: &Stop) -> error::Result<Option<peg::Withdrawal>> {
-    let contracts = PegContracts::at_head(context.chain(), stop);
+/// A withdrawal with what pays it.
+pub fn withdrawal(
+    context: &Context,
+    contracts: &PegContracts<'_, Chain<NodeStore>>,
+    id: u64,
+    stop: &Stop,
+) -> error::Result<Option<peg::Withdrawal>> {
     let versions = || {
         let ties = ties(context.chain(), id, contracts.header.number, stop)?;
         Ok(ties.iter().map(|tie| (tie.number, tie.chargeSat)).collect())
     };
-    crate::peg::withdrawal(&contracts, id, versions).map_err(error::simulate)
+    crate::peg::withdrawal(contracts, id, versions).map_err(error::simulate)
 }
 
-fn vault_transaction(context: &Context, number: u32, stop: &Stop) -> error::Result<Option<peg::VaultTransaction>> {
-    let contracts = PegContracts::at_head(context.chain(), stop);
+/// What the ledger and the event of its binding say of a vault transaction.
+pub enum Shown {
+    Is(Box<peg::VaultTransaction>),
+    /// There is none of this number.
+    No,
+    /// It was bound before this node's history begins.
+    BeforeHistory,
+}
+
+/// A vault transaction with others over its inputs.
+pub fn vault_transaction(
+    context: &Context,
+    contracts: &PegContracts<'_, Chain<NodeStore>>,
+    number: u32,
+    stop: &Stop,
+) -> error::Result<Shown> {
+    let head = contracts.header.number;
     let vault = contracts.vault_transaction(number).map_err(error::simulate)?;
     if vault_status(&vault).is_none() {
-        return Ok(None);
+        return Ok(Shown::No);
     }
-    let event = bound(context.chain(), number, contracts.header.number, stop).map_err(error::simulate)?;
-    let event = event.ok_or_else(|| missing(number, context.chain().began()))?;
+    let event = bound(context.chain(), number, head, stop).map_err(error::simulate)?;
+    let Some(event) = event else { return Ok(Shown::BeforeHistory) };
+    let versions = spenders(context.chain(), &event.content, head, stop).map_err(error::simulate)?;
     let bound = BoundAs::new(event.content.into(), event.amountsSat, event.transaction);
     let bound =
         bound.map_err(|why| error::server(format!("the transaction of vault transaction {number} is none: {why}")))?;
-    crate::peg::vault_transaction(&contracts, number, bound).map_err(error::simulate)
+    let shown = crate::peg::vault_transaction(contracts, number, bound, &versions).map_err(error::simulate)?;
+    Ok(shown.map_or(Shown::No, |shown| Shown::Is(Box::new(shown))))
 }
 
 /// Why there is no event of a vault transaction that the ledger has.

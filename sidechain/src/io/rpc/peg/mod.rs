@@ -7,18 +7,26 @@ mod finality;
 mod info;
 mod ledger;
 mod limits;
+mod lists;
+mod progress;
 mod registrations;
 mod snapshot;
+mod subscriptions;
 mod vault;
 
-use super::method::{Methods, Registered};
+pub use subscriptions::{Wanted, follow};
+
+use super::method::{Method, Methods, Namespace, Registered};
 
 pub fn register(methods: &mut Methods) -> Registered {
     info::register(methods)?;
     finality::register(methods)?;
     ledger::register(methods)?;
     limits::register(methods)?;
+    lists::register(methods)?;
     registrations::register(methods)?;
     snapshot::register(methods)?;
+    methods.insert("peg_subscribe", Method::Subscribe(Namespace::Peg))?;
+    methods.insert("peg_unsubscribe", Method::Unsubscribe)?;
     vault::register(methods)
 }

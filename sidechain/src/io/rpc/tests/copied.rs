@@ -84,6 +84,18 @@ async fn whatever_was_before_a_copied_state_is_an_error_that_names_the_oldest_bl
         let (code, message) = world.refusal(method, parameters).await;
         assert!(code == -32_000 && message.contains(&BLOCKS.to_string()), "{method}: {code} {message}");
     }
+    for (method, list) in [
+        ("peg_getDeposits", "deposits"),
+        ("peg_getWithdrawals", "withdrawals"),
+        ("peg_getVaultTransactions", "vaultTransactions"),
+    ] {
+        let listed = world.get(method, json!([])).await;
+        assert_eq!(
+            listed,
+            json!({ list: [], "next": null, "sinceBlock": BLOCKS }),
+            "{method} says what may be missing"
+        );
+    }
     // What is there is answered, and what is yet to come is not there.
     for (method, parameters) in asked(BLOCKS) {
         assert_eq!(world.get(method, parameters).await.is_null(), method.ends_with("Index"), "{method}");

@@ -22,17 +22,17 @@ const DEPOSIT_SAT: u64 = 2_000_000;
 /// At 1 sat/vB.
 const CHARGE_SAT: u64 = 493;
 
-async fn read<T: DeserializeOwned>(peg: &LedgerWorld, method: &str, parameters: Value) -> T {
+pub async fn read<T: DeserializeOwned>(peg: &LedgerWorld, method: &str, parameters: Value) -> T {
     serde_json::from_value(peg.get(method, parameters).await).expect("the shape that clients read")
 }
 
-fn sweep(mut deposits: Vec<OutPoint>, rate: u64) -> IVault::Content {
+pub fn sweep(mut deposits: Vec<OutPoint>, rate: u64) -> IVault::Content {
     deposits.sort_by_key(|outpoint| *<bitcoin::Txid as AsRef<[u8; 32]>>::as_ref(&outpoint.txid));
     let content = api::peg::Content { epoch: 1, rate, reserve_sat: 10_000, deposits, ..Default::default() };
     (&content).into()
 }
 
-fn payout(output: u32, withdrawals: Vec<u64>, rate: u64) -> IVault::Content {
+pub fn payout(output: u32, withdrawals: Vec<u64>, rate: u64) -> IVault::Content {
     let outputs = vec![output];
     let content = api::peg::Content { epoch: 1, rate, reserve_sat: 10_000, outputs, withdrawals, ..Default::default() };
     (&content).into()

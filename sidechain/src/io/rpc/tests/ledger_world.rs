@@ -43,8 +43,12 @@ pub struct BoundTransaction {
 impl LedgerWorld {
     /// A network whose federation has a key.
     pub async fn new() -> Self {
+        Self::on(super::peg::with_key().await)
+    }
+
+    /// The same on a node of which only the key is in force.
+    pub fn on(world: World) -> Self {
         let tip = bitcoin::constants::genesis_block(bitcoin::Network::Regtest);
-        let world = super::peg::with_key().await;
         Self { world, nonces: [1; 5], tip }
     }
 

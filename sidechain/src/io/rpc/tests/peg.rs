@@ -62,7 +62,7 @@ pub async fn with_key() -> World {
     key_in_force(World::new().await).await
 }
 
-async fn key_in_force(world: World) -> World {
+pub async fn key_in_force(world: World) -> World {
     for index in 1..=4 {
         let confirmed = world.receipt(&member(index).free(CHAIN, 0, 1_000_000, FEDERATION, confirm_key())).await;
         assert_eq!(confirmed["status"], "0x1");
@@ -96,6 +96,11 @@ async fn the_bridge_is_described() {
     assert_eq!(info["parameters"], json!(api::peg::Parameters::from(&genesis().bridge)));
     assert_eq!(info["contracts"]["deposits"], json!(DEPOSITS));
     assert_eq!(info["bitcoinTip"]["height"], 0);
+    let (time, now) = (1_296_688_602, info["head"]["timestamp"].as_u64().unwrap());
+    assert_eq!(
+        (info["bitcoinTip"]["time"].clone(), &info["bitcoinTip"]["lagSeconds"]),
+        (json!(time), &json!(now - time))
+    );
     // The genesis block of regtest, as bitcoind shows it.
     assert_eq!(info["bitcoinTip"]["hash"], "0f9188f13cb7b2c71f2a335e3a4fc328bf5beb436012afca590b1a11466e2206");
     // Five accounts with a coin each, of which fees went to the proposer: supply only changes through the Bridge.

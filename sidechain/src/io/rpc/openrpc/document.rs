@@ -1,0 +1,73 @@
+//! The document: OpenRPC 1.3.2, whose schemas are JSON Schema draft 7.
+
+use schemars::SchemaGenerator;
+use schemars::generate::SchemaSettings;
+use serde_json::{Map, Value, json};
+
+use super::description::{Description, Parameter, SCHEMAS, Shape};
+use super::ethereum;
+
+/// The document of these methods, as far as they are served.
+pub fn document(descriptions: Vec<Description>, served: &[&str]) -> Value {
+    let settings = SchemaSettings::draft07().for_serialize().with(|settings| {
+        settings.definitions_path = SCHEMAS.into();
+        settings.meta_schema = None;
+    });
+    let mut generator = settings.into_generator();
+    let described = descriptions.into_iter().filter(|description| served.contains(&description.name));
+    let methods: Vec<Value> = described.map(|description| method(description, &mut generator)).collect();
+    let mut schemas = ethereum::schemas();
+    schemas.extend(generator.take_definitions(true));
+    json!({
+        "openrpc": "1.3.2",
+        "info": {
+            "title": "Causeway",
+            "description": "JSON-RPC of a node of a sidechain with a two-way Bitcoin peg: Ethereum's methods, and peg_* for the bridge.",
+            "version": env!("CARGO_PKG_VERSION"),
+            "license": { "name": "MIT OR Apache-2.0" },
+        },
+        "methods": methods,
+        "components": { "schemas": schemas, "errors": errors() },
+    })
+}
+
+fn method(description: Description, generator: &mut SchemaGenerator) -> Value {
+    let Description { name, summary, parameters, result } = description;
+    let parameters: Vec<Value> = parameters.into_iter().map(|wanted| parameter(wanted, generator)).collect();
+    json!({
+        "name": name,
+        "summary": summary,
+        "paramStructure": "by-position",
+        "params": parameters,
+        "result": { "name": "result", "schema": schema(result, generator) },
+        "errors": errors().keys().map(|name| json!({ "$ref": format!("#/components/errors/{name}") })).collect::<Vec<_>>(),
+    })
+}
+
+fn parameter(parameter: Parameter, generator: &mut SchemaGenerator) -> Value {
+    let Parameter { name, is_required, shape } = parameter;
+    json!({ "name": name, "required": is_required, "schema": schema(shape, generator) })
+}
+
+fn schema(shape: Shape, generator: &mut SchemaGenerator) -> Value {
+    match shape {
+        Shape::Json(schema) => schema,
+        Shape::Derived(derive) => derive(generator).to_value(),
+    }
+}
+
+/// What any method may refuse with (docs/rpc.md#errors).
+fn errors() -> Map<String, Value> {
+    let errors = [
+        ("reverted", 3, "The call reverted; data holds the revert data."),
+        ("refused", -32000, "The pool, the execution or the store's history refuses the request."),
+        ("notFound", -32001, "No such block, no certificate for it yet, or no such snapshot any more."),
+        ("limit", -32005, "A limit; the message says which."),
+        ("noSuchMethod", -32601, "No such method; a subscription without a WebSocket."),
+        ("invalidParameters", -32602, "A parameter is missing or wrong; the message names it."),
+        ("internal", -32603, "The node cannot read its store."),
+    ];
+    let errors =
+        errors.into_iter().map(|(name, code, message)| (name.to_owned(), json!({ "code": code, "message": message })));
+    errors.collect()
+}

@@ -1,0 +1,35 @@
+//! `rpc.discover`: the node's own OpenRPC document, made of the methods that it serves and their descriptions.
+//!
+//! ```text
+//!  Methods (names) --+
+//!  descriptions -----+--> document: summary, parameters, result     shapes of the peg: derived from the types of `api`
+//!                                                                    shapes of Ethereum: those of its execution API
+//! ```
+//! A method without a description fails a test, and so does an answer that is not as its description says (`tests/openrpc.rs`).
+
+mod description;
+mod document;
+mod eth;
+mod ethereum;
+mod others;
+mod peg;
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+pub use description::Description;
+
+use super::method::{Methods, Registered, inline};
+
+/// What every method does, wants and answers.
+pub fn descriptions() -> Vec<Description> {
+    [eth::methods(), others::methods(), peg::methods()].concat()
+}
+
+/// Registers `rpc.discover`, behind all other methods, which it tells.
+pub fn register(methods: &mut Methods) -> Registered {
+    let served: Vec<&'static str> = methods.names().chain(["rpc.discover"]).collect();
+    let document: Arc<Value> = Arc::new(document::document(descriptions(), &served));
+    inline(methods, "rpc.discover", move |_, _| Ok(document.clone()))
+}
