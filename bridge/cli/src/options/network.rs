@@ -105,10 +105,25 @@ impl NetworkArgs {
         self.genesis.clone().or_else(|| kept_path(home))
     }
 
+    /// What to say rather than that a node proves nothing: it is of another network.
+    async fn other_network(&self, named: &Named) -> Option<eyre::Report> {
+        let id = named.genesis.build().ok()?.hash;
+        for client in self.sidechain.each() {
+            if genesis_block(&client).await.ok()?.is_some_and(|got| got != id) {
+                return check_genesis_block(&client, named, id).await.err();
+            }
+        }
+        None
+    }
+
     async fn reach(&self, named: Option<Named>) -> Result<KnownNetwork> {
         let home = self.home.folder()?;
         let is_proven = named.is_some() && !self.sidechain.is_own();
-        let (client, info) = self.sidechain.connect(named.as_ref().map(|named| &named.genesis), &home).await?;
+        let connected = self.sidechain.connect(named.as_ref().map(|named| &named.genesis), &home).await;
+        let (client, info) = match (connected, &named) {
+            (Err(error), Some(named)) => return Err(self.other_network(named).await.unwrap_or(error)),
+            (connected, _) => connected?,
+        };
         let network = match named {
             Some(named) => {
                 let id = named.genesis.build()?.hash;

@@ -89,6 +89,11 @@ impl SidechainArgs {
         Ok((client, info))
     }
 
+    /// Each of the nodes by itself, asked directly.
+    pub fn each(&self) -> Vec<Client> {
+        self.urls().iter().filter_map(|url| direct(url).ok()).collect()
+    }
+
     fn urls(&self) -> Vec<String> {
         self.rpc.split(',').map(str::trim).filter(|url| !url.is_empty()).map(str::to_owned).collect()
     }
