@@ -18,9 +18,9 @@ const settings = {
   FOUNDRY_BROADCAST: join(made, 'broadcast'),
   FOUNDRY_DISABLE_NIGHTLY_WARNING: '1',
 };
-const forge = (...parameters) => {
+const forge = (command, ...parameters) => {
   const options = { encoding: 'utf8', timeout: 120_000, env: { ...process.env, ...settings }, cwd: fileURLToPath(new URL('.', import.meta.url)) };
-  const { stdout, stderr, status } = spawnSync(program, [...parameters, '--rpc-url', url, '--private-key', key], options);
+  const { stdout, stderr, status } = spawnSync(program, [command, '--rpc-url', url, '--private-key', key, ...parameters], options);
   assert.equal(status, 0, `${stdout}\n${stderr}`);
   return stdout;
 };

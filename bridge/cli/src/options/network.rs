@@ -107,10 +107,14 @@ impl NetworkArgs {
 
     /// What to say rather than that a node proves nothing: it is of another network.
     async fn other_network(&self, named: &Named) -> Option<eyre::Report> {
-        let id = named.genesis.build().ok()?.hash;
+        let want = named.genesis.network_id();
         for client in self.sidechain.each() {
-            if genesis_block(&client).await.ok()?.is_some_and(|got| got != id) {
-                return check_genesis_block(&client, named, id).await.err();
+            let Ok(info) = client.info().await else { continue };
+            if info.network_id != want {
+                let (url, got, path) = (client.url(), info.network_id, named.path.display());
+                return Some(eyre!(
+                    "the node at {url} is of another network: its network id is {got}, that of {path} is {want} (--genesis names the genesis file of another one)"
+                ));
             }
         }
         None
