@@ -187,7 +187,7 @@ impl Auditor {
             let tip = self.bitcoin.best_tip().await?;
             match Ledger::read(&self.client, self.genesis, &self.validators).await {
                 Ok(ledger) => {
-                    let outputs = find(&self.bitcoin, &ledger).await?;
+                    let outputs = find(&self.bitcoin, &ledger, tip.0).await?;
                     if self.bitcoin.best_tip().await? == tip {
                         return self.report(ledger, tip, outputs);
                     }

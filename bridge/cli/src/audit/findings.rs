@@ -1,5 +1,7 @@
 //! What an audit objects to: something is missing, or something is later than it should be. Each names what it concerns.
 
+use std::collections::BTreeMap;
+
 use bitcoin::{Amount, OutPoint};
 use bridge::amount;
 use light::ledger::{Deposit, Withdrawal};
@@ -14,7 +16,7 @@ use super::sidechain::Ledger;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "finding")]
 pub enum Finding {
-    /// A vault output that the ledger counts is not on Bitcoin, and no vault transaction took it.
+    /// A vault output that the ledger counts, or the one in its place, is not on Bitcoin, and no vault transaction took it.
     OutputMissing { number: u32, outpoint: OutPoint, amount_sat: u64 },
     /// More is owed or outside the Bridge than the books account for.
     Unbalanced,
@@ -85,14 +87,15 @@ impl Finding {
 pub fn findings(ledger: &Ledger, outputs: &[Output], tip: Height, deadlines: Deadlines) -> Vec<Finding> {
     let books = &ledger.facts.books;
     let sums = Sums::of(ledger.facts.supply_wei, books);
-    let missing = outputs.iter().filter(|output| output.found == Found::Missing);
-    let mut findings: Vec<Finding> = missing
-        .map(|output| Finding::OutputMissing {
-            number: output.number,
-            outpoint: output.outpoint,
-            amount_sat: output.amount_sat,
-        })
-        .collect();
+    let missing = outputs.iter().filter_map(|output| match output.found {
+        // What should be in the place of several is missing once.
+        Found::Missing { number, outpoint, amount_sat } => Some((outpoint, (number, amount_sat))),
+        _ => None,
+    });
+    let missing = BTreeMap::from_iter(missing).into_iter();
+    let missing =
+        missing.map(|(outpoint, (number, amount_sat))| Finding::OutputMissing { number, outpoint, amount_sat });
+    let mut findings: Vec<Finding> = missing.collect();
     findings.extend((!sums.balanced).then_some(Finding::Unbalanced));
     let (lost_sat, unswept_sat, reserve_sat) = (books.lost_sat, books.unswept_sat, books.reserve_sat);
     let by_books = Finding::MissingByBooks { lost_sat, unswept_sat, reserve_sat };

@@ -11,7 +11,7 @@ use mainchain::header::Height;
 use serde::Serialize;
 
 use super::findings::{Deadlines, Finding, Kind, findings};
-use super::outputs::{Found, Output};
+use super::outputs::{Found, Output, Tally};
 use super::sidechain::Ledger;
 
 /// What was found; also what `--json` prints. Always: supply + unclaimed + owed + reserve + unminted = vault + unswept + lost.
@@ -45,6 +45,8 @@ pub struct Report {
     /// Lost, unswept and overdrawn.
     pub missing_by_books_sat: u64,
     pub outputs: Vec<Output>,
+    /// What the vault has on Bitcoin: its outputs, and what is in the place of those that were spent.
+    pub on_bitcoin_sat: u64,
     /// Vault outputs that were looked for and not found.
     pub missing_sat: u64,
     /// Everything that is owed, or outside the Bridge, is accounted for by the books.
@@ -81,7 +83,7 @@ const OUTPUTS: &str =
     "entry of the Vault by a proof of its storage, bytes that hash to its txid, and gettxout of the own bitcoind";
 
 /// By what each amount is known: its name in the report, and the evidence.
-const EVIDENCE: [(&str, &str); 10] = [
+const EVIDENCE: [(&str, &str); 11] = [
     ("supplyWei", BALANCE),
     ("unclaimedSat", BOOKS),
     ("owedSat", "books of the Bridge, and the same by the entries of all open withdrawals, by proofs of its storage"),
@@ -92,13 +94,13 @@ const EVIDENCE: [(&str, &str); 10] = [
     ("lostSat", BOOKS),
     ("coverSat", BOOKS),
     ("outputs", OUTPUTS),
+    ("onBitcoinSat", OUTPUTS),
 ];
 
 impl Report {
     pub fn new(ledger: &Ledger, moment: Moment, outputs: Vec<Output>, deadlines: Deadlines) -> Self {
         let Facts { header, supply_wei, books, .. } = &ledger.facts;
-        let is_missing = |output: &&Output| output.found == Found::Missing;
-        let missing_sat = outputs.iter().filter(is_missing).map(|output| output.amount_sat).sum();
+        let Tally { there_sat, missing_sat } = Tally::of(&outputs);
         let Sums { balanced, covered, surplus_wei, missing_sat: missing_by_books_sat } = Sums::of(*supply_wei, books);
         let findings = findings(ledger, &outputs, moment.bitcoin_height, deadlines);
         let objection = |finding: Finding| Objection { kind: finding.kind(), finding };
@@ -123,6 +125,7 @@ impl Report {
             surplus_wei,
             missing_by_books_sat,
             outputs,
+            on_bitcoin_sat: there_sat,
             missing_sat,
             balanced,
             covered: covered && missing_sat == 0,
@@ -185,6 +188,10 @@ impl Report {
             of("unminted: of deposits not deep enough", sat(self.unminted_sat), "its books"),
             of("vault, by the ledger", sat(self.vault_sat), "its books and the Vault's entries"),
         ];
+        lines.push(of("vault, on Bitcoin", sat(self.on_bitcoin_sat), "the own bitcoind"));
+        let gone_sat = self.vault_sat.saturating_sub(self.on_bitcoin_sat).saturating_sub(self.missing_sat);
+        let paid_out = of("paid out or spent as fees, not settled yet", sat(gone_sat), "what is in its place");
+        lines.extend((gone_sat > 0).then_some(paid_out));
         for (name, value) in [
             ("MISSING by the books: lost", self.lost_sat),
             ("MISSING by the books: unswept at the moment", self.unswept_sat),
@@ -206,8 +213,17 @@ impl Report {
 fn line(output: &Output) -> String {
     let state = match &output.found {
         Found::Unspent { confirmations } => format!("unspent, {confirmations} confirmations"),
-        Found::Moved { number, txid } => format!("moved by vault transaction {number} ({txid}), not settled yet"),
-        Found::Missing => "MISSING".into(),
+        Found::Moved { number, txid, amount_sat } => {
+            let left = amount::show(Amount::from_sat(*amount_sat));
+            format!("moved by vault transaction {number} ({txid}), not settled yet: {left} in its place")
+        }
+        Found::PaidOut { number, txid } => {
+            format!("paid out by vault transaction {number} ({txid}), not settled yet: nothing in its place")
+        }
+        Found::Missing { outpoint, .. } if outpoint == &output.outpoint => "MISSING".to_owned(),
+        Found::Missing { number, outpoint, .. } => {
+            format!("moved by vault transaction {number}, whose {outpoint} is MISSING")
+        }
     };
     format!("  {} {:>20}  {state}", output.outpoint, amount::show(Amount::from_sat(output.amount_sat)))
 }

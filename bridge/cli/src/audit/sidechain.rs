@@ -58,13 +58,6 @@ impl Ledger {
     pub fn live(&self) -> impl Iterator<Item = (u32, &Shown)> {
         self.vault.iter().filter(|(_, shown)| shown.entry.is_live()).map(|(number, shown)| (*number, shown))
     }
-
-    /// Vault transactions that spend this output, and are not settled: at most one of them confirms.
-    pub fn spenders(&self, outpoint: OutPoint) -> impl Iterator<Item = (u32, &Shown)> {
-        let spends = move |shown: &Shown| shown.transaction.input.iter().any(|input| input.previous_output == outpoint);
-        let bound = self.vault.iter().filter(|(_, shown)| !shown.entry.is_settled && !shown.entry.is_void);
-        bound.filter(move |(_, shown)| spends(shown)).map(|(number, shown)| (*number, shown))
-    }
 }
 
 /// So many vault transactions, as the node has them.
