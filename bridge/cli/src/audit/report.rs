@@ -10,7 +10,7 @@ use light::reserves::Sums;
 use mainchain::header::Height;
 use serde::Serialize;
 
-use super::findings::{Deadlines, Finding, Kind, findings};
+use super::findings::{Finding, Kind, Limits, Moment, findings};
 use super::outputs::{Found, Output, Tally};
 use super::sidechain::Ledger;
 
@@ -47,7 +47,7 @@ pub struct Report {
     pub outputs: Vec<Output>,
     /// What the vault has on Bitcoin: its outputs, and what is in the place of those that were spent.
     pub on_bitcoin_sat: u64,
-    /// Vault outputs that were looked for and not found.
+    /// Vault outputs that were looked for and not found, also such as cannot be judged yet.
     pub missing_sat: u64,
     /// Everything that is owed, or outside the Bridge, is accounted for by the books.
     pub balanced: bool,
@@ -66,15 +66,6 @@ pub struct Objection {
     pub kind: Kind,
     #[serde(flatten)]
     pub finding: Finding,
-}
-
-/// When it was looked, on both chains.
-#[derive(Clone, Copy, Debug)]
-pub struct Moment {
-    /// Seconds since 1970.
-    pub now: u64,
-    pub bitcoin_height: Height,
-    pub bitcoin_tip: BlockHash,
 }
 
 const BALANCE: &str = "balance of the Bridge, by a proof of its account";
@@ -98,11 +89,11 @@ const EVIDENCE: [(&str, &str); 11] = [
 ];
 
 impl Report {
-    pub fn new(ledger: &Ledger, moment: Moment, outputs: Vec<Output>, deadlines: Deadlines) -> Self {
+    pub fn new(ledger: &Ledger, moment: Moment, outputs: Vec<Output>, limits: Limits) -> Self {
         let Facts { header, supply_wei, books, .. } = &ledger.facts;
         let Tally { there_sat, missing_sat } = Tally::of(&outputs);
         let Sums { balanced, covered, surplus_wei, missing_sat: missing_by_books_sat } = Sums::of(*supply_wei, books);
-        let findings = findings(ledger, &outputs, moment.bitcoin_height, deadlines);
+        let findings = findings(ledger, &outputs, moment, limits);
         let objection = |finding: Finding| Objection { kind: finding.kind(), finding };
         Self {
             block: header.header.number,
@@ -139,13 +130,37 @@ impl Report {
         self.findings.iter().any(|objection| objection.kind == Kind::Safety)
     }
 
-    /// For people who look at one after the other, where there is nothing to object to.
+    /// Whether something was not found of which this header cannot say that it should be there.
+    pub fn is_unjudged(&self) -> bool {
+        self.findings.iter().any(|objection| matches!(objection.finding, Finding::OutputUnjudged { .. }))
+    }
+
+    /// Whether the header is older than it may be.
+    pub fn is_old(&self) -> bool {
+        self.findings.iter().any(|objection| matches!(objection.finding, Finding::HeaderOld { .. }))
+    }
+
+    /// Findings that an earlier report has not.
+    pub fn news_since(&self, before: Option<&Self>) -> Vec<Objection> {
+        let known = before.map_or(&[][..], |before| &before.findings);
+        let is_new = |objection: &&Objection| !known.iter().any(|known| known.finding.is_same(&objection.finding));
+        self.findings.iter().filter(is_new).cloned().collect()
+    }
+
+    /// For people who look at one after the other, where there is nothing new to object to.
     pub fn line(&self) -> String {
         let supply = amount::show_wei(self.supply_wei);
-        format!(
-            "Sidechain block {}, Bitcoin block {}: every satoshi of {supply} is there",
-            self.block, self.bitcoin_height
-        )
+        let of = |kind: Kind| self.findings.iter().filter(|objection| objection.kind == kind).count();
+        let there = match (of(Kind::Safety), self.is_unjudged()) {
+            (0, false) => format!("every satoshi of {supply} is there"),
+            (0, true) => format!("not every satoshi of {supply} was found, and the header is too old to judge"),
+            (missing, _) => format!("{missing} findings that something of {supply} is missing"),
+        };
+        let late = match of(Kind::Liveness) {
+            0 => String::new(),
+            late => format!("; late as before: {late}"),
+        };
+        format!("Sidechain block {}, Bitcoin block {}: {there}{late}", self.block, self.bitcoin_height)
     }
 
     /// For people.
@@ -170,7 +185,7 @@ impl Report {
                 Kind::Liveness => late.push(format!("LATE     {}", finding.line())),
             }
         }
-        if missing.is_empty() {
+        if missing.is_empty() && !self.is_unjudged() {
             lines.push("Every satoshi is there.".to_owned());
         }
         lines.extend(missing.into_iter().chain(late));
