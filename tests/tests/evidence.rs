@@ -84,7 +84,6 @@ fn an_audit_refuses_each_lie_by_name_and_receipts_show_the_same_to_anybody() {
     what_is_old_is_late_and_no_receipt(&evidence);
     a_watch_ends_when_a_satoshi_is_missing(&evidence);
     a_watch_outlives_nodes_that_freeze_or_die(&evidence);
-    the_change_of_a_payout_counts_and_nothing_else_of_it(&evidence);
 }
 
 fn every_amount_is_said_with_what_proves_it(evidence: &Evidence) {
@@ -388,7 +387,9 @@ fn a_watch_outlives_nodes_that_freeze_or_die(evidence: &Evidence) {
 }
 
 /// A payout that a block has and that is not settled, whose change is gone: the other outputs of it are no comfort.
-fn the_change_of_a_payout_counts_and_nothing_else_of_it(evidence: &Evidence) {
+#[test]
+fn the_change_of_a_payout_counts_and_nothing_else_of_it() {
+    let evidence = Evidence::new();
     let network = &evidence.network;
     let ask = ["--amount", "0.05 BTC", "--max-fee", "9000 sat", "--to", REGTEST_ADDRESS, "--dev-account", "0"];
     let queued = network.causeway(&[&["peg-out", "--no-wait", "--json"][..], &ask].concat()).json().remove(0);
@@ -426,5 +427,4 @@ fn the_change_of_a_payout_counts_and_nothing_else_of_it(evidence: &Evidence) {
     assert_eq!(evidence.run(&["audit", "--rpc", &frozen.url]).code, Some(0));
     let audit = evidence.run(&["audit", "--rpc", &frozen.url, "--bitcoin", &thief.url, "--max-age", "10m"]);
     audit.ends_with(LATE, &["something is late", "its header is too old to judge"]);
-    (1..=4).for_each(|relayer| network.restart(&format!("relayer-{relayer}")));
 }
