@@ -125,6 +125,15 @@ impl Finished {
         self.refused(2, words);
     }
 
+    /// It failed with a status that says why, and its error says all of `words`.
+    ///
+    /// # Panics
+    ///
+    /// When it did not, or left them out.
+    pub fn ends_with(&self, status: i32, words: &[&str]) {
+        self.refused(status, words);
+    }
+
     fn refused(&self, code: i32, words: &[&str]) {
         assert_eq!(self.code, Some(code), "{self}");
         assert!(self.stderr.contains("error:"), "no error is shown: {self}");

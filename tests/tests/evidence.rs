@@ -1,14 +1,27 @@
 //! What nobody has to believe: the audit and receipts on a whole network, seen through nodes that lie. Each lie is refused by its name.
 
-use std::sync::Mutex;
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use alloy_primitives::{Address, U256, keccak256};
+use mainchain::io::rpc::{Auth, BitcoinRpc};
 use serde_json::{Value, json};
-use tests::binary::Finished;
+use tests::binary::{self, Finished};
 use tests::known::{DEVELOPER_0, RECLAIM_KEY, REGTEST_ADDRESS};
 use tests::network::{Network, Options};
 use tests::relay::Relay;
+use tests::wrong_clock::WrongClock;
+
+/// How an audit ends.
+const MISSING: i32 = 3;
+const LATE: i32 = 4;
+const LIE: i32 = 5;
+const NODE: i32 = 6;
+const BITCOIN: i32 = 7;
 
 /// A network with a deposit and a paid withdrawal.
 struct Evidence {
@@ -68,7 +81,9 @@ fn an_audit_refuses_each_lie_by_name_and_receipts_show_the_same_to_anybody() {
     receipts_are_checked_offline(&evidence);
     what_is_done_is_proven_first(&evidence);
     nodes_of_others_are_believed_in_nothing_that_the_ledger_has(&evidence);
+    what_is_old_is_late_and_no_receipt(&evidence);
     a_watch_ends_when_a_satoshi_is_missing(&evidence);
+    a_watch_outlives_nodes_that_freeze_or_die(&evidence);
 }
 
 fn every_amount_is_said_with_what_proves_it(evidence: &Evidence) {
@@ -101,7 +116,7 @@ fn lies_are_refused(evidence: &Evidence) {
             *told = Value::Null;
         }
     });
-    evidence.audit_through(hidden).fails_saying(&["hides vault transaction 1", "the ledger proves"]);
+    evidence.audit_through(hidden).ends_with(LIE, &["hides vault transaction 1", "the ledger proves"]);
     // Duplicate outputs: another number, with the bytes of the first.
     let first = evidence.network.causeway(&["status", "vault:1", "--json"]).json().remove(0);
     let doubled = of("peg_getVaultTransaction", move |asked, told| {
@@ -111,20 +126,20 @@ fn lies_are_refused(evidence: &Evidence) {
     });
     evidence
         .audit_through(doubled)
-        .fails_saying(&["does not show the vault as the ledger has it", "under which the ledger has no such one"]);
+        .ends_with(LIE, &["does not show the vault as the ledger has it", "under which the ledger has no such one"]);
     // Invented transactions.
     let invented = of("peg_getVaultTransaction", |_, told| told["transaction"] = json!("0x02000000000000000000"));
-    evidence.audit_through(invented).fails_saying(&["does not show the vault as the ledger has it"]);
+    evidence.audit_through(invented).ends_with(LIE, &["does not show the vault as the ledger has it"]);
     // Wrong proofs.
     let forged = of("eth_getProof", |_, proof| proof["storageProof"][0]["value"] = json!("0x1"));
-    evidence.audit_through(forged).fails_saying(&["does not prove what is asked of the ledger"]);
+    evidence.audit_through(forged).ends_with(LIE, &["does not prove what is asked of the ledger"]);
     let poorer = of("eth_getProof", |_, proof| proof["balance"] = json!("0x1"));
-    evidence.audit_through(poorer).fails_saying(&["does not prove what is asked of the ledger"]);
+    evidence.audit_through(poorer).ends_with(LIE, &["does not prove what is asked of the ledger"]);
     let fewer = of("eth_getProof", |_, proof| drop(proof["storageProof"].as_array_mut().and_then(Vec::pop)));
-    evidence.audit_through(fewer).fails_saying(&["does not prove what is asked of the ledger", "asked for"]);
+    evidence.audit_through(fewer).ends_with(LIE, &["does not prove what is asked of the ledger", "asked for"]);
     // Other validators, or too few of them.
     let unsigned = of("peg_getFinality", |_, finality| finality["certificate"] = json!("0x00"));
-    evidence.audit_through(unsigned).fails_saying(&["does not prove that its block"]);
+    evidence.audit_through(unsigned).ends_with(LIE, &["does not prove that its block"]);
     // Old headers: whatever is asked, the block of the first answer.
     let first = Mutex::new(None);
     let stale = of("peg_getFinality", move |_, finality| {
@@ -135,7 +150,15 @@ fn lies_are_refused(evidence: &Evidence) {
     let audit = |most: &str| evidence.run(&["audit", "--rpc", &stale.url, "--max-age", most]);
     assert_eq!(audit("5m").code, Some(0));
     std::thread::sleep(Duration::from_secs(4));
-    audit("3s").fails_saying(&["old, and may be 3s (--max-age)", "stands still, or the node hides"]);
+    audit("3s").ends_with(LATE, &["old, and may be 3s (--max-age)", "stands still, or the node hides"]);
+    // Ids of withdrawals that there cannot be, and no end of them.
+    let [offset, next, count, id] = [64, 5, 1, 7_777].map(|number: u64| format!("{number:064x}"));
+    let endless = of("eth_call", move |_, answer| *answer = json!(format!("0x{offset}{next}{count}{id}")));
+    evidence.audit_through(endless).ends_with(LIE, &["names 1 withdrawals from 0 on which are not"]);
+    // Nobody there.
+    let dead = "http://127.0.0.1:1";
+    evidence.run(&["audit", "--rpc", dead]).ends_with(NODE, &["does not answer", dead]);
+    evidence.run(&["audit", "--bitcoin", dead]).ends_with(BITCOIN, &["not reachable", dead]);
 }
 
 fn receipts_are_checked_offline(evidence: &Evidence) {
@@ -175,6 +198,20 @@ fn nothing_in_it_can_be_changed(evidence: &Evidence, file: &str) {
         let refused = evidence.run(&["verify", &changed]);
         assert_eq!(refused.code, Some(1), "{part} of {file} can be changed: {refused}");
     }
+    for part in ["/finality/hash", "/finality/certified/hash", "/proofs/0/address", "/proofs/0/storageProof/0/key"] {
+        let mut receipt = honest.clone();
+        let value = receipt.pointer_mut(part).expect("every receipt has it");
+        let length = value.as_str().expect("hex").len() - 2;
+        *value = json!(format!("0x{}", "7".repeat(length)));
+        std::fs::write(&changed, receipt.to_string()).expect("written");
+        evidence.run(&["verify", &changed]).fails_saying(&["shows nothing", "it calls"]);
+    }
+    for (part, words) in [("/finality/number", "shows nothing"), ("/finality/more", "says more than a receipt does")] {
+        let mut receipt = honest.clone();
+        receipt["finality"][part.trim_start_matches("/finality/")] = json!(1);
+        std::fs::write(&changed, receipt.to_string()).expect("written");
+        evidence.run(&["verify", &changed]).fails_saying(&[words]);
+    }
     let mut richer = honest;
     richer["proofs"][0]["balance"] = json!(U256::from_be_bytes(keccak256(file).0));
     std::fs::write(&changed, richer.to_string()).expect("written");
@@ -189,7 +226,7 @@ fn a_watch_ends_when_a_satoshi_is_missing(evidence: &Evidence) {
     let (url, cookie) = (other.url(), other.cookie().display().to_string());
     let watch = ["audit", "--watch", "--prometheus", &gauges, "--bitcoin", &url, "--bitcoin-cookie", &cookie];
     let ended = evidence.run(&watch);
-    ended.fails_saying(&["are missing on Bitcoin"]);
+    ended.ends_with(MISSING, &["are missing on Bitcoin"]);
     let text = std::fs::read_to_string(&gauges).expect("written");
     let line = text.lines().find(|line| line.starts_with("causeway_audit_safety_findings"));
     assert!(line.is_some_and(|line| !line.ends_with(" 0")), "{text}");
@@ -279,4 +316,115 @@ fn nodes_of_others_are_believed_in_nothing_that_the_ledger_has(evidence: &Eviden
     // The audit, which proves everything itself, by any of several nodes.
     let urls = format!("{dead},{honest}");
     assert_eq!(evidence.run(&["audit", "--json", "--rpc", &urls]).json()[0]["findings"], json!([]));
+}
+
+/// Ten minutes later by the clock of whoever asks: all that the node shows is old then.
+fn what_is_old_is_late_and_no_receipt(evidence: &Evidence) {
+    let clock = WrongClock::compile(evidence.network.home());
+    let later = |command: &[&str]| -> Finished {
+        let genesis = evidence.genesis();
+        let mut command = binary::command(evidence.network.home(), [command, &["--genesis", &genesis]].concat());
+        let (bitcoin, cookie) = evidence.network.bitcoin();
+        command.env("CAUSEWAY_RPC", evidence.network.rpc(1));
+        command.env("CAUSEWAY_BITCOIN", bitcoin).env("CAUSEWAY_BITCOIN_COOKIE", cookie);
+        clock.give(&mut command, 600);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
+        binary::end(child, "causeway").into()
+    };
+    let audit = later(&["audit"]);
+    audit.ends_with(LATE, &["something is late", "old, and may be 1m (--max-age)"]);
+    assert!(audit.stdout.contains("unspent,"), "bitcoind is asked in any case: {audit}");
+    let old = evidence.file("old.json");
+    for command in [["receipt", &evidence.deposit, &old], ["receipt", &evidence.withdrawal, &old]] {
+        later(&command).fails_saying(&["no receipt is written", "s old"]);
+    }
+    later(&["audit", "--receipt", &old]).fails_saying(&["no receipt is written"]);
+    assert!(!std::path::Path::new(&old).exists());
+}
+
+/// A node that shows one block for ever, then answers nothing, then is right again; a webhook that nobody takes from.
+fn a_watch_outlives_nodes_that_freeze_or_die(evidence: &Evidence) {
+    const HONEST: u8 = 0;
+    const FROZEN: u8 = 1;
+    const DEAD: u8 = 2;
+    let (state, gauges) = (Arc::new(AtomicU8::new(HONEST)), evidence.file("watch.prom"));
+    let (seen, frozen) = (state.clone(), Mutex::new(BTreeMap::<String, Value>::new()));
+    let relay = Relay::before(&evidence.network.rpc(1), move |method, _, answer| match seen.load(Ordering::SeqCst) {
+        DEAD => *answer = json!({ "jsonrpc": "2.0", "id": answer["id"], "error": { "code": -32603, "message": "no" } }),
+        now if ["eth_blockNumber", "peg_getFinality"].contains(&method) => {
+            let mut frozen = frozen.lock().expect("nobody panics");
+            let id = answer["id"].clone();
+            if now == HONEST {
+                frozen.insert(method.to_owned(), answer.clone());
+            }
+            *answer = frozen.get(method).cloned().unwrap_or_else(|| answer.clone());
+            answer["id"] = id;
+        }
+        _ => {}
+    });
+    // Takes connections, and never answers.
+    let hangs = TcpListener::bind("127.0.0.1:0").expect("the machine has free ports");
+    let webhook = format!("http://{}", hangs.local_addr().expect("it is bound"));
+    let genesis = evidence.genesis();
+    let watch = ["audit", "--watch", "--json", "--genesis", &genesis, "--rpc", &relay.url, "--max-age", "5s"];
+    let options = ["--prometheus", &gauges, "--webhook", &webhook, "--alarm-after", "1s"];
+    let (mut watch, reports) = evidence.network.spawn("watch", &[&watch[..], &options].concat());
+    let is_old = |report: &Value| report["findings"][0]["finding"] == "headerOld";
+    let last_is_old = || reports().last().map(is_old);
+    let metric = |line: &str| std::fs::read_to_string(&gauges).is_ok_and(|text| text.lines().any(|has| has == line));
+    evidence.network.until("an audit", || (last_is_old() == Some(false)).then_some(()));
+    state.store(FROZEN, Ordering::SeqCst);
+    evidence.network.until("the age of the frozen block is told", || (last_is_old() == Some(true)).then_some(()));
+    state.store(HONEST, Ordering::SeqCst);
+    evidence.network.until("it is young again", || (last_is_old() == Some(false)).then_some(()));
+    state.store(DEAD, Ordering::SeqCst);
+    evidence.network.until("it is down", || metric("causeway_audit_up 0").then_some(()));
+    assert!(!metric("causeway_audit_failures_total 0"));
+    assert!(watch.ended().is_none(), "no failure ends it");
+    state.store(HONEST, Ordering::SeqCst);
+    evidence.network.until("it is up again", || metric("causeway_audit_up 1").then_some(()));
+    assert!(watch.ended().is_none(), "nor does a webhook that hangs");
+}
+
+/// A payout that a block has and that is not settled, whose change is gone: the other outputs of it are no comfort.
+#[test]
+fn the_change_of_a_payout_counts_and_nothing_else_of_it() {
+    let evidence = Evidence::new();
+    let network = &evidence.network;
+    let ask = ["--amount", "0.05 BTC", "--max-fee", "9000 sat", "--to", REGTEST_ADDRESS, "--dev-account", "0"];
+    let queued = network.causeway(&[&["peg-out", "--no-wait", "--json"][..], &ask].concat()).json().remove(0);
+    let id = queued["id"].to_string();
+    let runtime = tokio::runtime::Runtime::new().expect("threads");
+    let (url, cookie) = network.bitcoin();
+    let bitcoin = BitcoinRpc::new(&url, Auth::Cookie(cookie), mainchain::Network::Regtest);
+    let txid = network.until("the payout is sent to Bitcoin", || {
+        let status = network.causeway(&["status", &id, "--json"]).json().remove(0);
+        let txid = status["versions"].get(0)?["txid"].as_str()?.parse().ok()?;
+        runtime.block_on(bitcoin.mempool_entry(txid)).ok().flatten().map(|_| txid.to_string())
+    });
+    (1..=4).for_each(|relayer| network.kill(&format!("relayer-{relayer}")));
+    network.mine(1);
+    let moved = evidence.run(&["audit", "--json"]).json().remove(0);
+    let outputs = moved["outputs"].as_array().expect("vault outputs");
+    assert!(outputs.iter().any(|output| output["found"]["txid"] == txid.as_str()), "{moved}");
+    assert!(moved["onBitcoinSat"].as_u64() < moved["vaultSat"].as_u64(), "the payout has left: {moved}");
+    let stolen = txid.clone();
+    let thief = Relay::before(&url, move |method, asked, answer| {
+        if method == "gettxout" && asked[0] == stolen.as_str() && asked[1] == 0 {
+            answer["result"] = Value::Null;
+        }
+    });
+    let audit = evidence.run(&["audit", "--bitcoin", &thief.url]);
+    audit.ends_with(MISSING, &["a satoshi is missing", "are missing on Bitcoin", &format!("{txid}:0")]);
+    assert!(!audit.stdout.contains("Every satoshi is there"), "{audit}");
+    // Under a header of before, nobody can say: what spent it may have been bound since.
+    let first = Mutex::new(None);
+    let frozen = of("peg_getFinality", move |_, finality| {
+        let mut first = first.lock().expect("nobody panics");
+        *finality = first.get_or_insert_with(|| finality.clone()).clone();
+    });
+    let frozen = Relay::before(&network.rpc(1), frozen);
+    assert_eq!(evidence.run(&["audit", "--rpc", &frozen.url]).code, Some(0));
+    let audit = evidence.run(&["audit", "--rpc", &frozen.url, "--bitcoin", &thief.url, "--max-age", "10m"]);
+    audit.ends_with(LATE, &["something is late", "its header is too old to judge"]);
 }

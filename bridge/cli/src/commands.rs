@@ -3,7 +3,8 @@
 //! Each command is a file with an `Args` (what is typed) and `run(Args, &Context)` (what is done). A command that talks to a
 //! network does so inside [`Context::block_on`]; a node brings its own runtime.
 //!
-//! Exit status: 0 done; 1 it failed, or what was checked is wrong; 2 the arguments make no sense (clap).
+//! Exit status: 0 done; 1 it failed, or what was checked is wrong; 2 the arguments make no sense (clap);
+//! further ones of [`audit`] say why.
 
 use clap::{Parser, Subcommand};
 use eyre::{Result, WrapErr};

@@ -11,6 +11,7 @@
 //!   evidence/  receipt, verify
 //!   options/   options that several commands have               keystores, genesis_file   files that several read
 //!   core_dumps secrets stay in memory
+//!   exit       exit statuses that say more than done or failed
 //!   terminal   the one way to the terminal, for whatever anybody wrote
 //! ```
 
@@ -24,6 +25,7 @@ mod context;
 mod core_dumps;
 mod dev;
 mod evidence;
+mod exit;
 mod genesis_file;
 mod keystores;
 mod operator;
@@ -68,5 +70,5 @@ fn end_quietly_when_nobody_reads() {
 /// Shows an error with its causes, outermost first, and gives the exit status.
 pub fn report(error: &eyre::Report) -> ExitCode {
     eprintln!("{}", terminal::explain(error));
-    ExitCode::FAILURE
+    exit::status(error).into()
 }

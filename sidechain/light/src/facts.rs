@@ -6,17 +6,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, U256};
 use alloy_rpc_types_eth::EIP1186AccountProofResponse;
-use bitcoin::hashes::Hash as _;
 use bitcoin::{BlockHash, OutPoint, Txid};
 use contracts::Books;
 use contracts::address::{BRIDGE, DEPOSITS, FEDERATION, LIGHT_CLIENT, VAULT};
 use contracts::coin::GENESIS_COINS_WEI;
-use contracts::layout::bitcoin_light_client::{HEADERS, stored};
+use contracts::layout::bridge::LAST_WITHDRAWAL;
 use contracts::layout::vault::VAULT_TRANSACTION_COUNT;
-use contracts::storage::entry;
 
+use crate::branches::{self, Branch, Branches, KnownBlock, best_slot, block_slot, branch_slot};
 use crate::federation::{FederationKeys, key_slots};
 use crate::ledger::{
     self, Deposit, Limits, NotAnEntry, Proposal, VaultTransaction, Withdrawal, deposit_slots, limit_slots,
@@ -41,6 +40,10 @@ pub struct Wanted {
     pub epochs: BTreeSet<u32>,
     /// Blocks of Bitcoin that the ledger's light client is to know.
     pub blocks: BTreeSet<BlockHash>,
+    /// Branches of that light client, by number: with any, also which one ends its best chain.
+    pub branches: BTreeSet<u32>,
+    /// The last withdrawal's id is wanted.
+    pub last_withdrawal: bool,
 }
 
 /// A question for `eth_getProof`.
@@ -67,8 +70,11 @@ pub struct Facts {
     pub proposals: BTreeMap<u64, Option<Proposal>>,
     /// Zero until every member has confirmed them.
     pub keys: BTreeMap<u32, FederationKeys>,
-    /// The height of each block that is known, in the best chain or not.
-    pub blocks: BTreeMap<BlockHash, Option<u32>>,
+    /// Each block that is known, in the best chain or not.
+    pub blocks: BTreeMap<BlockHash, Option<KnownBlock>>,
+    pub branches: Branches,
+    /// How many withdrawals were ever asked for: their ids are from 1 on.
+    pub last_withdrawal: Option<u64>,
 }
 
 /// Why answers prove nothing: the node that gave them is at fault, or of another version.
@@ -91,14 +97,15 @@ impl Wanted {
             (VAULT, self.of_vault()),
             (DEPOSITS, self.deposits.iter().flat_map(|outpoint| deposit_slots(*outpoint)).collect()),
             (FEDERATION, self.epochs.iter().flat_map(|epoch| key_slots(*epoch)).collect()),
-            (LIGHT_CLIENT, self.blocks.iter().map(header_slot).collect()),
+            (LIGHT_CLIENT, self.of_light_client()),
         ];
         parts.into_iter().flat_map(|(account, slots)| pages(account, &slots)).collect()
     }
 
     fn of_bridge(&self) -> Vec<U256> {
         let withdrawals = self.withdrawals.iter().flat_map(|id| withdrawal_slots(*id));
-        Books::slots().into_iter().chain(limit_slots()).chain(withdrawals).collect()
+        let last = self.last_withdrawal.then_some(U256::from(LAST_WITHDRAWAL.slot));
+        Books::slots().into_iter().chain(limit_slots()).chain(withdrawals).chain(last).collect()
     }
 
     fn of_vault(&self) -> Vec<U256> {
@@ -107,15 +114,16 @@ impl Wanted {
         let proposals = self.proposals.iter().flat_map(|number| proposal_slots(*number));
         [count].into_iter().chain(vault).chain(proposals).collect()
     }
+
+    fn of_light_client(&self) -> Vec<U256> {
+        let blocks = self.blocks.iter().map(block_slot);
+        let best = (!self.branches.is_empty()).then(best_slot);
+        blocks.chain(best).chain(self.branches.iter().map(|number| branch_slot(*number))).collect()
+    }
 }
 
 fn pages(account: Address, slots: &[U256]) -> Vec<Question> {
     slots.chunks(MAX_SLOTS).map(|slots| Question { account, slots: slots.to_vec() }).collect()
-}
-
-/// The slot of the ledger's light client that holds a header.
-fn header_slot(block: &BlockHash) -> U256 {
-    entry(U256::from(HEADERS), B256::from(block.to_byte_array()))
 }
 
 impl Facts {
@@ -138,7 +146,7 @@ impl Facts {
         let proven = Proven::check(&header, &wanted.questions(), answers)?;
         let (mut bridge, mut vault) = (proven.slots(BRIDGE), proven.slots(VAULT));
         let (mut deposits, mut federation) = (proven.slots(DEPOSITS), proven.slots(FEDERATION));
-        let mut blocks = proven.slots(LIGHT_CLIENT);
+        let mut light_client = proven.slots(LIGHT_CLIENT);
         Ok(Self {
             header,
             // More than at genesis: coins were given to the Bridge by force. None are outside then.
@@ -151,7 +159,12 @@ impl Facts {
             vault: each(&wanted.vault, |txid| VaultTransaction::read(txid, &vault.next::<2>()))?,
             proposals: each(&wanted.proposals, |number| Ok(Proposal::read(number, &vault.next::<2>())))?,
             keys: each(&wanted.epochs, |_| Ok(FederationKeys::read(&federation.next::<2>())))?,
-            blocks: each(&wanted.blocks, |_| Ok(height(blocks.next::<1>()[0])))?,
+            blocks: each(&wanted.blocks, |_| Ok(KnownBlock::read(light_client.next::<1>()[0])))?,
+            branches: Branches {
+                best: (!wanted.branches.is_empty()).then(|| branches::best(light_client.next::<1>()[0])),
+                known: each(&wanted.branches, |_| Ok(Branch::read(light_client.next::<1>()[0])))?,
+            },
+            last_withdrawal: wanted.last_withdrawal.then(|| LAST_WITHDRAWAL.of(bridge.next::<1>()[0]).saturating_to()),
         })
     }
 }
@@ -161,11 +174,6 @@ fn each<K: Copy + Ord, V>(
     mut read: impl FnMut(K) -> Result<V, NotAnEntry>,
 ) -> Result<BTreeMap<K, V>, NotAnEntry> {
     wanted.iter().map(|key| Ok((*key, read(*key)?))).collect()
-}
-
-/// None when the light client does not know the block: each header has a target.
-fn height(slot: U256) -> Option<u32> {
-    (!stored::BITS.of(slot).is_zero()).then(|| stored::HEIGHT.of(slot).saturating_to())
 }
 
 /// Accounts with all their proven slots, in the order of the questions.

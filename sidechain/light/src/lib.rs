@@ -7,6 +7,7 @@
 //! Pure: whoever asks a node (relayer, audit, command line, follower, an isolated signer) hands its answers in. A node can
 //! still withhold, and show a final block that is not its latest.
 
+pub mod branches;
 pub mod facts;
 pub mod federation;
 pub mod finality;

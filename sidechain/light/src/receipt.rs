@@ -2,14 +2,14 @@
 //!
 //! ```text
 //!   genesis file --> validators' keys --> certificate --> header --> state root --proofs--> entry of the ledger
-//!                                                                         '------proof---> block of Bitcoin that the ledger's light client knows
+//!                                                                         '------proof---> block in the best chain of the ledger's light client
 //!   bytes of a Bitcoin transaction --hash--> txid of the entry            --Merkle branch--> that block
 //! ```
 //! A receipt is of its block: it says what was so then. It does not say what is so now, and a vault output that was live may have been spent since.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use alloy_primitives::{B256, Bytes, U256, keccak256};
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_rpc_types_eth::EIP1186AccountProofResponse;
 use alloy_sol_types::SolValue as _;
 use api::peg::Finality;
@@ -19,6 +19,7 @@ use contracts::{Books, IVault};
 use mainchain::proof::{self, InclusionProof};
 use serde::{Deserialize, Serialize};
 
+use crate::branches::Place;
 use crate::facts::{Facts, FactsError, Wanted};
 use crate::finality::Validators;
 use crate::ledger::{Deposit, VaultTransaction, Withdrawal};
@@ -26,7 +27,7 @@ use crate::reserves::{self, ReservesError, Sums};
 use crate::{FinalHeader, HeaderError};
 
 /// The form of receipts that this library makes and reads.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// What the chain had made final about something, with all that shows it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -73,6 +74,8 @@ pub struct Payment {
     /// Without witness.
     pub transaction: Bytes,
     pub inclusion: InclusionProof,
+    /// Branches of the ledger's light client, from the one that ends its best chain down to the block's.
+    pub branches: BTreeSet<u32>,
 }
 
 /// What a receipt shows.
@@ -116,6 +119,16 @@ pub enum ReceiptError {
     Inclusion(#[from] proof::ProofError),
     #[error("the ledger's light client does not know block {0}")]
     UnknownBlock(BlockHash),
+    #[error("block {0} is in no chain that the ledger's light client follows: it left the best chain")]
+    LeftBestChain(BlockHash),
+    #[error(
+        "whether block {block} is in the best chain is not shown without branch {branch} of the ledger's light client"
+    )]
+    NotPlaced { block: BlockHash, branch: u32 },
+    #[error("it calls the block {number} ({hash}) final, and shows another")]
+    OtherFinality { number: u64, hash: B256 },
+    #[error("it calls a proof one of {account}, and shows another account or other slots")]
+    OtherProof { account: Address },
     #[error("the block {got} is not the one in which the ledger has it, at height {height}")]
     OtherBlock { got: BlockHash, height: u32 },
     #[error("the transaction shown is {got}, not {want}")]
@@ -137,12 +150,14 @@ impl About {
         let of = |payment: &Payment| BTreeSet::from([payment.inclusion.block_hash()]);
         match self {
             Self::Deposit { outpoint, payment } => {
-                Wanted { deposits: BTreeSet::from([*outpoint]), blocks: of(payment), ..Wanted::default() }
+                let deposits = BTreeSet::from([*outpoint]);
+                Wanted { deposits, blocks: of(payment), branches: payment.branches.clone(), ..Wanted::default() }
             }
             Self::Withdrawal { id, payment, .. } => Wanted {
                 withdrawals: BTreeSet::from([*id]),
                 vault: BTreeSet::from([payment.txid()]),
                 blocks: of(payment),
+                branches: payment.branches.clone(),
                 ..Wanted::default()
             },
             Self::Reserves { transactions, epochs } => {
@@ -188,9 +203,31 @@ impl Receipt {
             return Err(ReceiptError::OtherNetwork { got: self.genesis, want: genesis });
         }
         let header = FinalHeader::verify(&self.finality, validators)?;
+        self.require_names(&header)?;
         let facts = self.facts(header)?;
         let what = self.about.check(&facts)?;
         Ok(Shown { header: facts.header, what })
+    }
+
+    /// What it says of itself beside what is signed and proven: nothing in a receipt can be another.
+    fn require_names(&self, header: &FinalHeader) -> Result<(), ReceiptError> {
+        let Finality { number, hash, certified, ref descendants, .. } = self.finality;
+        let last = descendants.last().map_or(header.hash, keccak256);
+        let later = u64::try_from(descendants.len()).unwrap_or(u64::MAX);
+        if (number, hash) != (header.header.number, header.hash) {
+            return Err(ReceiptError::OtherFinality { number, hash });
+        }
+        if (certified.number, certified.hash) != (number.saturating_add(later), last) {
+            return Err(ReceiptError::OtherFinality { number: certified.number, hash: certified.hash });
+        }
+        for (question, answer) in self.about.wanted().questions().iter().zip(&self.proofs) {
+            let asked = question.slots.iter().map(|slot| B256::from(*slot));
+            let shown = answer.storage_proof.iter().map(|proof| proof.key.as_b256());
+            if answer.address != question.account || !asked.eq(shown) {
+                return Err(ReceiptError::OtherProof { account: answer.address });
+            }
+        }
+        Ok(())
     }
 
     /// What is proven in the state of its header, which was verified.
@@ -258,14 +295,20 @@ impl Payment {
         Txid::from_raw_hash(sha256d::Hash::hash(&self.transaction))
     }
 
-    /// An output of it, which a block holds that the ledger's light client knows.
+    /// An output of it, which a block holds that is in the best chain of the ledger's light client.
     fn output(&self, facts: &Facts, want: OutPoint) -> Result<Paid, ReceiptError> {
         let got = self.inclusion.verify(&self.transaction)?;
         if got != want.txid {
             return Err(ReceiptError::OtherTransaction { got, want: want.txid });
         }
         let block = self.inclusion.block_hash();
-        let height = facts.blocks.get(&block).copied().flatten().ok_or(ReceiptError::UnknownBlock(block))?;
+        let known = facts.blocks.get(&block).copied().flatten().ok_or(ReceiptError::UnknownBlock(block))?;
+        match facts.branches.place(known) {
+            Place::Best => {}
+            Place::Left => return Err(ReceiptError::LeftBestChain(block)),
+            Place::Unknown { branch } => return Err(ReceiptError::NotPlaced { block, branch }),
+        }
+        let height = known.height;
         let transaction = proof::parse_stripped(&self.transaction)?;
         let output = usize::try_from(want.vout).ok().and_then(|vout| transaction.output.get(vout)).cloned();
         let output = output.ok_or_else(|| ReceiptError::OtherOutput {

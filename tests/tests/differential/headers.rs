@@ -5,6 +5,7 @@ use bitcoin::block::Header;
 use bitcoin::hashes::Hash;
 use bitcoin::{BlockHash, CompactTarget, Target};
 use contracts::{Contract, FederationArguments, MemberArguments, creation_code};
+use light::branches::Place;
 use mainchain::{Checkpoint, HeaderChain, HeaderError, Network, Params};
 use proptest::prelude::*;
 use tests::evm::{Evm, word};
@@ -171,7 +172,10 @@ impl Pair {
             prop_assert_eq!(self.client.hash_at(height), want);
         }
         for header in &self.known {
-            prop_assert_eq!(self.client.confirmations(hash(header)), self.chain.confirmations(&hash(header)));
+            let confirmations = self.client.confirmations(hash(header));
+            prop_assert_eq!(confirmations, self.chain.confirmations(&hash(header)));
+            let is_best = self.client.place(hash(header)) == Some(Place::Best);
+            prop_assert_eq!(is_best, confirmations > 0, "by proofs of its storage");
             let in_work = self.chain.confirmations_in_work(&hash(header));
             prop_assert_eq!(self.client.confirmations_in_work(hash(header)), in_work);
         }

@@ -6,6 +6,7 @@ use bitcoin::block::Header;
 use bitcoin::hashes::Hash;
 use contracts::light_client::{BitcoinLightClient, IBitcoinLightClient};
 use contracts::{Contract, LightClientArguments, creation_code};
+use light::branches::{self, Branch, Branches, KnownBlock, Place, best_slot, block_slot, branch_slot};
 use mainchain::header::to_bytes;
 use mainchain::proof::InclusionProof;
 use mainchain::{Checkpoint, Params};
@@ -81,6 +82,22 @@ impl LightClient {
         let hash = word(hash.as_byte_array());
         let call = BitcoinLightClient::confirmationsInWorkCall { hash };
         self.evm.ask(self.address, &call)
+    }
+
+    /// Where a block is by the storage alone, as receipts show it; none when it is not known.
+    pub fn place(&mut self, hash: BlockHash) -> Option<Place> {
+        let mut read = |slot: U256| self.evm.storage(self.address, &[slot])[0];
+        let block = KnownBlock::read(read(block_slot(&hash)))?;
+        let mut branches = Branches { best: Some(branches::best(read(best_slot()))), ..Branches::default() };
+        loop {
+            match branches.place(block) {
+                Place::Unknown { branch } => {
+                    let none = branches.known.insert(branch, Branch::read(read(branch_slot(branch))));
+                    assert_eq!(none, None, "what is known is not asked for again");
+                }
+                place => return Some(place),
+            }
+        }
     }
 
     /// The txid that the proof proves, or the error in words.

@@ -98,16 +98,6 @@ fn changed(value: &Value, roll: usize) -> Value {
     }
 }
 
-/// What a receipt says about itself for people and is not looked at: only what is signed and proven counts.
-const SAID: [&str; 6] = [
-    "/finality/number",
-    "/finality/hash",
-    "/finality/certified/number",
-    "/finality/certified/hash",
-    "/address",
-    "/key",
-];
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
@@ -121,8 +111,7 @@ proptest! {
         let value = receipt.pointer_mut(path).expect("it was found");
         *value = changed(value, roll);
         let got = shown(&receipt.to_string());
-        let is_said = SAID.iter().any(|said| path.ends_with(said));
-        prop_assert!(got.is_none() || got == shown(&honest) && is_said, "{} of the {} can be changed", path, NAMES[name]);
+        prop_assert!(got.is_none(), "{} of the {} can be changed", path, NAMES[name]);
     }
 
     #[test]

@@ -10,8 +10,8 @@ use light::reserves::Sums;
 use mainchain::header::Height;
 use serde::Serialize;
 
-use super::findings::{Deadlines, Finding, Kind, findings};
-use super::outputs::{Found, Output};
+use super::findings::{Finding, Kind, Limits, Moment, findings};
+use super::outputs::{Found, Output, Tally};
 use super::sidechain::Ledger;
 
 /// What was found; also what `--json` prints. Always: supply + unclaimed + owed + reserve + unminted = vault + unswept + lost.
@@ -45,7 +45,9 @@ pub struct Report {
     /// Lost, unswept and overdrawn.
     pub missing_by_books_sat: u64,
     pub outputs: Vec<Output>,
-    /// Vault outputs that were looked for and not found.
+    /// What the vault has on Bitcoin: its outputs, and what is in the place of those that were spent.
+    pub on_bitcoin_sat: u64,
+    /// Vault outputs that were looked for and not found, also such as cannot be judged yet.
     pub missing_sat: u64,
     /// Everything that is owed, or outside the Bridge, is accounted for by the books.
     pub balanced: bool,
@@ -66,22 +68,13 @@ pub struct Objection {
     pub finding: Finding,
 }
 
-/// When it was looked, on both chains.
-#[derive(Clone, Copy, Debug)]
-pub struct Moment {
-    /// Seconds since 1970.
-    pub now: u64,
-    pub bitcoin_height: Height,
-    pub bitcoin_tip: BlockHash,
-}
-
 const BALANCE: &str = "balance of the Bridge, by a proof of its account";
 const BOOKS: &str = "books of the Bridge, by a proof of its storage";
 const OUTPUTS: &str =
     "entry of the Vault by a proof of its storage, bytes that hash to its txid, and gettxout of the own bitcoind";
 
 /// By what each amount is known: its name in the report, and the evidence.
-const EVIDENCE: [(&str, &str); 10] = [
+const EVIDENCE: [(&str, &str); 11] = [
     ("supplyWei", BALANCE),
     ("unclaimedSat", BOOKS),
     ("owedSat", "books of the Bridge, and the same by the entries of all open withdrawals, by proofs of its storage"),
@@ -92,15 +85,15 @@ const EVIDENCE: [(&str, &str); 10] = [
     ("lostSat", BOOKS),
     ("coverSat", BOOKS),
     ("outputs", OUTPUTS),
+    ("onBitcoinSat", OUTPUTS),
 ];
 
 impl Report {
-    pub fn new(ledger: &Ledger, moment: Moment, outputs: Vec<Output>, deadlines: Deadlines) -> Self {
+    pub fn new(ledger: &Ledger, moment: Moment, outputs: Vec<Output>, limits: Limits) -> Self {
         let Facts { header, supply_wei, books, .. } = &ledger.facts;
-        let is_missing = |output: &&Output| output.found == Found::Missing;
-        let missing_sat = outputs.iter().filter(is_missing).map(|output| output.amount_sat).sum();
+        let Tally { there_sat, missing_sat } = Tally::of(&outputs);
         let Sums { balanced, covered, surplus_wei, missing_sat: missing_by_books_sat } = Sums::of(*supply_wei, books);
-        let findings = findings(ledger, &outputs, moment.bitcoin_height, deadlines);
+        let findings = findings(ledger, &outputs, moment, limits);
         let objection = |finding: Finding| Objection { kind: finding.kind(), finding };
         Self {
             block: header.header.number,
@@ -123,6 +116,7 @@ impl Report {
             surplus_wei,
             missing_by_books_sat,
             outputs,
+            on_bitcoin_sat: there_sat,
             missing_sat,
             balanced,
             covered: covered && missing_sat == 0,
@@ -136,13 +130,37 @@ impl Report {
         self.findings.iter().any(|objection| objection.kind == Kind::Safety)
     }
 
-    /// For people who look at one after the other, where there is nothing to object to.
+    /// Whether something was not found of which this header cannot say that it should be there.
+    pub fn is_unjudged(&self) -> bool {
+        self.findings.iter().any(|objection| matches!(objection.finding, Finding::OutputUnjudged { .. }))
+    }
+
+    /// Whether the header is older than it may be.
+    pub fn is_old(&self) -> bool {
+        self.findings.iter().any(|objection| matches!(objection.finding, Finding::HeaderOld { .. }))
+    }
+
+    /// Findings that an earlier report has not.
+    pub fn news_since(&self, before: Option<&Self>) -> Vec<Objection> {
+        let known = before.map_or(&[][..], |before| &before.findings);
+        let is_new = |objection: &&Objection| !known.iter().any(|known| known.finding.is_same(&objection.finding));
+        self.findings.iter().filter(is_new).cloned().collect()
+    }
+
+    /// For people who look at one after the other, where there is nothing new to object to.
     pub fn line(&self) -> String {
         let supply = amount::show_wei(self.supply_wei);
-        format!(
-            "Sidechain block {}, Bitcoin block {}: every satoshi of {supply} is there",
-            self.block, self.bitcoin_height
-        )
+        let of = |kind: Kind| self.findings.iter().filter(|objection| objection.kind == kind).count();
+        let there = match (of(Kind::Safety), self.is_unjudged()) {
+            (0, false) => format!("every satoshi of {supply} is there"),
+            (0, true) => format!("not every satoshi of {supply} was found, and the header is too old to judge"),
+            (missing, _) => format!("{missing} findings that something of {supply} is missing"),
+        };
+        let late = match of(Kind::Liveness) {
+            0 => String::new(),
+            late => format!("; late as before: {late}"),
+        };
+        format!("Sidechain block {}, Bitcoin block {}: {there}{late}", self.block, self.bitcoin_height)
     }
 
     /// For people.
@@ -167,7 +185,7 @@ impl Report {
                 Kind::Liveness => late.push(format!("LATE     {}", finding.line())),
             }
         }
-        if missing.is_empty() {
+        if missing.is_empty() && !self.is_unjudged() {
             lines.push("Every satoshi is there.".to_owned());
         }
         lines.extend(missing.into_iter().chain(late));
@@ -185,6 +203,10 @@ impl Report {
             of("unminted: of deposits not deep enough", sat(self.unminted_sat), "its books"),
             of("vault, by the ledger", sat(self.vault_sat), "its books and the Vault's entries"),
         ];
+        lines.push(of("vault, on Bitcoin", sat(self.on_bitcoin_sat), "the own bitcoind"));
+        let gone_sat = self.vault_sat.saturating_sub(self.on_bitcoin_sat).saturating_sub(self.missing_sat);
+        let paid_out = of("paid out or spent as fees, not settled yet", sat(gone_sat), "what is in its place");
+        lines.extend((gone_sat > 0).then_some(paid_out));
         for (name, value) in [
             ("MISSING by the books: lost", self.lost_sat),
             ("MISSING by the books: unswept at the moment", self.unswept_sat),
@@ -206,8 +228,17 @@ impl Report {
 fn line(output: &Output) -> String {
     let state = match &output.found {
         Found::Unspent { confirmations } => format!("unspent, {confirmations} confirmations"),
-        Found::Moved { number, txid } => format!("moved by vault transaction {number} ({txid}), not settled yet"),
-        Found::Missing => "MISSING".into(),
+        Found::Moved { number, txid, amount_sat } => {
+            let left = amount::show(Amount::from_sat(*amount_sat));
+            format!("moved by vault transaction {number} ({txid}), not settled yet: {left} in its place")
+        }
+        Found::PaidOut { number, txid } => {
+            format!("paid out by vault transaction {number} ({txid}), not settled yet: nothing in its place")
+        }
+        Found::Missing { outpoint, .. } if outpoint == &output.outpoint => "MISSING".to_owned(),
+        Found::Missing { number, outpoint, .. } => {
+            format!("moved by vault transaction {number}, whose {outpoint} is MISSING")
+        }
     };
     format!("  {} {:>20}  {state}", output.outpoint, amount::show(Amount::from_sat(output.amount_sat)))
 }

@@ -10,12 +10,15 @@ use bridge::io::sidechain::{Client, proven};
 use bridge::peg::VaultTransaction;
 use contracts::Bridge;
 use contracts::address::BRIDGE;
-use eyre::{Result, WrapErr, ensure, eyre};
+use eyre::{Result, WrapErr, ensure};
 use light::facts::{Facts, Wanted};
 use light::finality::Validators;
 use light::ledger::{Deposit, Withdrawal};
 use light::receipt::{About, Receipt, VERSION};
 use light::reserves::{self, Shown};
+
+use super::failure::Lie;
+use crate::clock::now;
 
 /// Ids asked for at once.
 const PAGE: u64 = 500;
@@ -25,7 +28,7 @@ pub struct Ledger {
     pub facts: Facts,
     /// Every vault transaction that was ever bound, by number.
     pub vault: BTreeMap<u32, Shown>,
-    /// The withdrawals that are not paid yet, by id: all of them.
+    /// The withdrawals that are not paid yet, by id: all of them, unless the header is old.
     pub open: BTreeMap<u64, Withdrawal>,
     /// Deposits that settled vault transactions sweep, and whose coins were not made yet: all of them.
     pub unminted: BTreeMap<OutPoint, Deposit>,
@@ -33,14 +36,18 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Reads and checks everything in the state after the node's latest block.
+    /// Reads and checks everything in the state after the node's latest block. If that is older than `max_age_s`, what the node has open now is not what was
+    /// open then, and its not adding up is no lie.
     ///
     /// # Errors
     ///
     /// The node does not answer, or what it shows is not what is proven.
-    pub async fn read(client: &Client, genesis: B256, validators: &Validators) -> Result<Self> {
+    pub async fn read(client: &Client, genesis: B256, validators: &Validators, max_age_s: u64) -> Result<Self> {
         let (finality, header) = proven::finality(client, "latest", validators).await?;
-        let count = proven::facts(client, &header, &Wanted::default()).await?.vault_count;
+        let is_old = now()?.saturating_sub(header.header.timestamp) > max_age_s;
+        let asked = Wanted { last_withdrawal: true, ..Wanted::default() };
+        let facts = proven::facts(client, &header, &asked).await?;
+        let (count, last_withdrawal) = (facts.vault_count, facts.last_withdrawal.unwrap_or_default());
         let told = told(client, count).await?;
         let transactions = told.iter().map(|told| told.transaction.clone()).collect();
         let about = About::Reserves { transactions, epochs: told.iter().map(|told| told.epoch).collect() };
@@ -49,7 +56,7 @@ impl Ledger {
         let vault = reserves::vault_transactions(&facts, transactions)
             .wrap_err_with(|| format!("the node at {} does not show the vault as the ledger has it", client.url()))?;
         let receipt = Receipt { version: VERSION, genesis, finality, about, proofs };
-        let open = open_withdrawals(client, &facts).await?;
+        let open = open_withdrawals(client, &facts, last_withdrawal, is_old).await?;
         let unminted = unminted_deposits(client, &facts, &vault).await?;
         Ok(Self { facts, vault, open, unminted, receipt })
     }
@@ -57,13 +64,6 @@ impl Ledger {
     /// Vault transactions whose output 0 the books count.
     pub fn live(&self) -> impl Iterator<Item = (u32, &Shown)> {
         self.vault.iter().filter(|(_, shown)| shown.entry.is_live()).map(|(number, shown)| (*number, shown))
-    }
-
-    /// Vault transactions that spend this output, and are not settled: at most one of them confirms.
-    pub fn spenders(&self, outpoint: OutPoint) -> impl Iterator<Item = (u32, &Shown)> {
-        let spends = move |shown: &Shown| shown.transaction.input.iter().any(|input| input.previous_output == outpoint);
-        let bound = self.vault.iter().filter(|(_, shown)| !shown.entry.is_settled && !shown.entry.is_void);
-        bound.filter(move |(_, shown)| spends(shown)).map(|(number, shown)| (*number, shown))
     }
 }
 
@@ -73,7 +73,7 @@ async fn told(client: &Client, count: u32) -> Result<Vec<VaultTransaction>> {
     for number in 1..=count {
         let told = client.vault_transaction(number).await?;
         let told = told.ok_or_else(|| {
-            eyre!("the node at {} hides vault transaction {number}: the ledger proves {count}", client.url())
+            Lie(format!("the node at {} hides vault transaction {number}: the ledger proves {count}", client.url()))
         })?;
         all.push(told);
     }
@@ -99,44 +99,55 @@ async fn unminted_deposits(
 }
 
 /// The open withdrawals that the node names: proven, and as much as the ledger owes.
-async fn open_withdrawals(client: &Client, facts: &Facts) -> Result<BTreeMap<u64, Withdrawal>> {
-    let wanted = Wanted { withdrawals: named(client).await?, ..Wanted::default() };
+async fn open_withdrawals(
+    client: &Client,
+    facts: &Facts,
+    last: u64,
+    is_old: bool,
+) -> Result<BTreeMap<u64, Withdrawal>> {
+    let wanted = Wanted { withdrawals: named(client, last).await?, ..Wanted::default() };
     let proven = proven::facts(client, &facts.header, &wanted).await?.withdrawals;
     let open = |(id, withdrawal): (u64, Option<Withdrawal>)| Some((id, withdrawal.filter(Withdrawal::is_open)?));
     let open: BTreeMap<u64, Withdrawal> = proven.into_iter().filter_map(open).collect();
     let got = open.values().fold(0, |sum: u64, withdrawal| sum.saturating_add(withdrawal.amount_sat));
     let want = facts.books.owed_sat;
     ensure!(
-        got == want,
-        "the node at {} names open withdrawals of {got} sat, the ledger proves {want} sat: it hides some (or one ended in between: try again)",
-        client.url()
+        got == want || is_old,
+        Lie(format!(
+            "the node at {} names open withdrawals of {got} sat, the ledger proves {want} sat: it hides some (or one ended in between: try again)",
+            client.url()
+        ))
     );
     Ok(open)
 }
 
-/// The ids of open withdrawals, by the node's word.
-async fn named(client: &Client) -> Result<BTreeSet<u64>> {
+/// The ids of open withdrawals, by the node's word: of those that were ever asked for, whose last is proven.
+async fn named(client: &Client, last: u64) -> Result<BTreeSet<u64>> {
     let mut ids = BTreeSet::new();
-    for is_tied in [false, true] {
-        let mut after = U256::ZERO;
-        loop {
-            let (page, next) = page(client, is_tied, after).await?;
-            ids.extend(page.into_iter().map(|id| id.saturating_to::<u64>()));
-            if next <= after {
-                break;
-            }
-            after = next;
+    for after in (0..last).step_by(usize::try_from(PAGE).expect("it is small")) {
+        for is_tied in [false, true] {
+            let page = page(client, is_tied, after).await?;
+            let range = U256::from(after)..=U256::from(after.saturating_add(PAGE));
+            let is_of_page = |id: &U256| range.contains(id) && *id != U256::from(after);
+            ensure!(
+                u64::try_from(page.len()).is_ok_and(|count| count <= PAGE) && page.iter().all(is_of_page),
+                Lie(format!(
+                    "the node at {} names {} withdrawals from {after} on which are not the {PAGE} after that",
+                    client.url(),
+                    page.len()
+                ))
+            );
+            // What was asked for since that header is not in it.
+            ids.extend(page.into_iter().map(|id| id.saturating_to::<u64>()).filter(|id| *id <= last));
         }
     }
     Ok(ids)
 }
 
-async fn page(client: &Client, is_tied: bool, after: U256) -> Result<(Vec<U256>, U256)> {
-    let limit = U256::from(PAGE);
+async fn page(client: &Client, is_tied: bool, after: u64) -> Result<Vec<U256>> {
+    let (after, limit) = (U256::from(after), U256::from(PAGE));
     if is_tied {
-        let page = client.call(BRIDGE, &Bridge::tiedWithdrawalsCall { after_: after, limit }).await?;
-        return Ok((page._0, page._1));
+        return Ok(client.call(BRIDGE, &Bridge::tiedWithdrawalsCall { after_: after, limit }).await?._0);
     }
-    let page = client.call(BRIDGE, &Bridge::queuedWithdrawalsCall { after_: after, limit }).await?;
-    Ok((page._0, page._1))
+    Ok(client.call(BRIDGE, &Bridge::queuedWithdrawalsCall { after_: after, limit }).await?._0)
 }

@@ -1,5 +1,6 @@
 //! `causeway receipt`: a file that shows a deposit or a paid withdrawal to anybody who has the genesis file.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -7,17 +8,24 @@ use bitcoin::{BlockHash, OutPoint, Txid};
 use bridge::io::sidechain::{Client, proven};
 use contracts::IVault;
 use contracts::alloy_sol_types::SolValue as _;
-use eyre::{Result, WrapErr, eyre};
+use eyre::{Result, WrapErr, bail, eyre};
 use files::write_atomic;
+use light::FinalHeader;
+use light::branches::Place;
+use light::facts::Wanted;
 use light::receipt::{About, Payment, Receipt, VERSION};
 use mainchain::io::rpc::BitcoinRpc;
 use mainchain::proof::{InclusionProof, strip};
 use serde::Serialize;
 
+use super::witness::old;
 use crate::context::Context;
 use crate::genesis_file::read_genesis;
 use crate::options::bitcoin::BitcoinArgs;
 use crate::options::sidechain::SidechainArgs;
+
+/// Branches that a receipt may climb down. They are jumped over, so that thousands of them take some dozen.
+const MOST_BRANCHES: usize = 256;
 
 /// Write a receipt of a deposit or a paid withdrawal
 ///
@@ -79,11 +87,17 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
     context.block_on(async {
         let client = args.sidechain.client(Some(&genesis))?;
         let bitcoin = args.bitcoin.connect(genesis.bitcoin.network).await?;
-        let about = match args.id {
+        let mut about = match args.id {
             Id::Withdrawal(id) => withdrawal(&client, &bitcoin, id).await?,
             Id::Deposit(outpoint) => deposit(&client, &bitcoin, outpoint).await?,
         };
         let (finality, header) = proven::finality(&client, "latest", &validators).await?;
+        if let Some(old) = old(header.header.timestamp, &client)? {
+            bail!("no receipt is written: {old}");
+        }
+        if let About::Deposit { payment, .. } | About::Withdrawal { payment, .. } = &mut about {
+            payment.branches = branches(&client, &header, payment.inclusion.block_hash()).await?;
+        }
         let (facts, proofs) = proven::facts_with_proofs(&client, &header, &about.wanted()).await?;
         about.check(&facts).wrap_err("what the node and the bitcoind show is no receipt")?;
         let receipt = Receipt { version: VERSION, genesis: id, finality, about, proofs };
@@ -116,6 +130,20 @@ async fn deposit(client: &Client, bitcoin: &BitcoinRpc, outpoint: OutPoint) -> R
     Ok(About::Deposit { outpoint, payment: payment(bitcoin, outpoint.txid, deposit.height).await? })
 }
 
+/// The branches of the ledger's light client that show whether a block is in its best chain.
+async fn branches(client: &Client, header: &FinalHeader, block: BlockHash) -> Result<BTreeSet<u32>> {
+    let mut wanted = Wanted { blocks: [block].into(), branches: [0].into(), ..Wanted::default() };
+    while wanted.branches.len() < MOST_BRANCHES {
+        let facts = proven::facts(client, header, &wanted).await?;
+        let place = facts.blocks.get(&block).copied().flatten().map(|known| facts.branches.place(known));
+        match place {
+            Some(Place::Unknown { branch }) => wanted.branches.insert(branch),
+            _ => return Ok(wanted.branches),
+        };
+    }
+    bail!("block {block} is below more than {MOST_BRANCHES} branches of the ledger's light client")
+}
+
 /// A transaction of the block at a height, with its Merkle branch.
 async fn payment(bitcoin: &BitcoinRpc, txid: Txid, height: u32) -> Result<Payment> {
     let missing =
@@ -125,7 +153,7 @@ async fn payment(bitcoin: &BitcoinRpc, txid: Txid, height: u32) -> Result<Paymen
     let inclusion = InclusionProof::build(&block, txid).wrap_err_with(|| format!("{txid} cannot be shown"))?;
     let transaction = block.txdata.iter().find(|transaction| transaction.compute_txid() == txid);
     let transaction = transaction.ok_or_else(missing)?;
-    Ok(Payment { transaction: strip(transaction).into(), inclusion })
+    Ok(Payment { transaction: strip(transaction).into(), inclusion, branches: BTreeSet::new() })
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! `causeway verify`: what a receipt shows, by the genesis file alone.
 
+use std::io::Read as _;
 use std::path::PathBuf;
 
 use bitcoin::Amount;
@@ -64,12 +65,22 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
     }
 }
 
+/// A receipt, and nothing else: what is not of its form is not passed over. A pipe or a device need not end.
 fn read(path: &std::path::Path) -> Result<Receipt> {
     let unreadable = || format!("cannot read the receipt {}", path.display());
-    let size = std::fs::metadata(path).wrap_err_with(unreadable)?.len();
-    ensure!(size <= MAX_BYTES, "{} has {size} bytes, a receipt has at most {MAX_BYTES}", path.display());
-    let text = std::fs::read_to_string(path).wrap_err_with(unreadable)?;
-    serde_json::from_str(&text).wrap_err_with(|| format!("{} is not a receipt", path.display()))
+    let mut text = Vec::new();
+    let file = std::fs::File::open(path).wrap_err_with(unreadable)?;
+    file.take(MAX_BYTES + 1).read_to_end(&mut text).wrap_err_with(unreadable)?;
+    ensure!(
+        text.len() as u64 <= MAX_BYTES,
+        "{} has more than {MAX_BYTES} bytes, which is the most that a receipt has",
+        path.display()
+    );
+    let not_a_receipt = || format!("{} is not a receipt", path.display());
+    let receipt: Receipt = serde_json::from_slice(&text).wrap_err_with(not_a_receipt)?;
+    let written: serde_json::Value = serde_json::from_slice(&text).wrap_err_with(not_a_receipt)?;
+    ensure!(serde_json::to_value(&receipt)? == written, "{} says more than a receipt does", path.display());
+    Ok(receipt)
 }
 
 impl Verified {

@@ -85,6 +85,8 @@ fn honest() -> (LedgerFacts, Content, Facts) {
         proposals: BTreeMap::from([(PROPOSAL, Some(opened))]),
         keys: BTreeMap::from([(1, keys())]),
         blocks: BTreeMap::new(),
+        branches: light::branches::Branches::default(),
+        last_withdrawal: None,
     };
     (told, content, facts)
 }

@@ -1,5 +1,7 @@
 //! Step "Audit": the user has what is left, and every satoshi on the sidechain is on Bitcoin.
 
+use std::time::Duration;
+
 use alloy_primitives::U256;
 use bitcoin::Amount;
 use bridge::amount;
@@ -47,6 +49,7 @@ pub async fn run_audit(network: &Network, story: &mut Story) -> Result<()> {
         rules: audit::Rules::default(),
         watch: false,
         webhook: None,
+        alarm_after: Duration::MAX,
         prometheus: None,
         receipt: None,
     };
