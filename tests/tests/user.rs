@@ -168,7 +168,11 @@ fn a_pause_and_a_vote_get_through_beside_the_relayer_of_the_same_account() {
     let run = |command: &str| {
         let (file, genesis) = (file.display().to_string(), genesis.display().to_string());
         node.causeway(
-            &[&[command, "--own-node", "--json", "--yes", "--passphrase-stdin"][..], &["--keystore", &file, "--genesis", &genesis]].concat(),
+            &[
+                &[command, "--own-node", "--json", "--yes", "--passphrase-stdin"][..],
+                &["--keystore", &file, "--genesis", &genesis],
+            ]
+            .concat(),
             &format!("{DEV_PASSPHRASE}\n"),
         )
     };
