@@ -28,7 +28,7 @@ use crate::state::StateReader as _;
 const API_LEVEL: u64 = 8;
 
 /// Transactions on a page; Otterscan asks for 25.
-const MAX_PAGE: usize = 1_000;
+pub const MAX_PAGE: usize = 1_000;
 
 /// How code begins that an account lends from a contract (EIP-7702).
 const DELEGATED: [u8; 3] = [0xef, 0x01, 0x00];

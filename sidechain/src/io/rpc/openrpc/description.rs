@@ -28,7 +28,13 @@ pub fn list(name: &str) -> Shape {
 
 /// What the document names, or null.
 pub fn or_null(name: &str) -> Shape {
-    Shape::Json(json!({ "anyOf": [{ "$ref": format!("#{SCHEMAS}/{name}") }, { "type": "null" }] }))
+    either_or_null(&[name])
+}
+
+/// One of several that the document names, or null.
+pub fn either_or_null(names: &[&str]) -> Shape {
+    let named = names.iter().map(|name| json!({ "$ref": format!("#{SCHEMAS}/{name}") }));
+    Shape::Json(json!({ "anyOf": named.chain([json!({ "type": "null" })]).collect::<Vec<_>>() }))
 }
 
 /// The shape of a type of an answer.
@@ -55,6 +61,13 @@ pub struct Parameter {
     pub shape: Shape,
 }
 
+/// An error that other methods do not have.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    pub code: i32,
+    pub message: &'static str,
+}
+
 /// A method's part of the document.
 #[derive(Clone, Debug)]
 pub struct Description {
@@ -63,11 +76,13 @@ pub struct Description {
     pub summary: &'static str,
     pub parameters: Vec<Parameter>,
     pub result: Shape,
+    /// Besides those that every method may have.
+    pub refusals: Vec<Refusal>,
 }
 
 /// A method without parameters.
 pub fn method(name: &'static str, summary: &'static str, result: Shape) -> Description {
-    Description { name, summary, parameters: Vec::new(), result }
+    Description { name, summary, parameters: Vec::new(), result, refusals: Vec::new() }
 }
 
 impl Description {
@@ -79,6 +94,12 @@ impl Description {
     /// With a further parameter, which may be missing.
     pub fn takes(self, name: &'static str, shape: Shape) -> Self {
         self.with(Parameter { name, is_required: false, shape })
+    }
+
+    /// With an error of its own.
+    pub fn refuses(mut self, code: i32, message: &'static str) -> Self {
+        self.refusals.push(Refusal { code, message });
+        self
     }
 
     fn with(mut self, parameter: Parameter) -> Self {

@@ -4,11 +4,11 @@ use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-use super::description::{Description, Parameter, SCHEMAS, Shape};
-use super::ethereum;
+use super::description::{Description, Parameter, Refusal, SCHEMAS, Shape};
+use super::schema::Schemas;
 
-/// The document of these methods, as far as they are served.
-pub fn document(descriptions: Vec<Description>, served: &[&str]) -> Value {
+/// The document of these methods, as far as they are served, and of the shapes that they name.
+pub fn document(descriptions: Vec<Description>, named: Schemas, served: &[&str]) -> Value {
     let settings = SchemaSettings::draft07().for_serialize().with(|settings| {
         settings.definitions_path = SCHEMAS.into();
         settings.meta_schema = None;
@@ -16,7 +16,7 @@ pub fn document(descriptions: Vec<Description>, served: &[&str]) -> Value {
     let mut generator = settings.into_generator();
     let described = descriptions.into_iter().filter(|description| served.contains(&description.name));
     let methods: Vec<Value> = described.map(|description| method(description, &mut generator)).collect();
-    let mut schemas = ethereum::schemas();
+    let mut schemas: Map<String, Value> = named.into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect();
     schemas.extend(generator.take_definitions(true));
     json!({
         "openrpc": "1.3.2",
@@ -32,15 +32,17 @@ pub fn document(descriptions: Vec<Description>, served: &[&str]) -> Value {
 }
 
 fn method(description: Description, generator: &mut SchemaGenerator) -> Value {
-    let Description { name, summary, parameters, result } = description;
+    let Description { name, summary, parameters, result, refusals } = description;
     let parameters: Vec<Value> = parameters.into_iter().map(|wanted| parameter(wanted, generator)).collect();
+    let common = errors().into_iter().map(|(name, _)| json!({ "$ref": format!("#/components/errors/{name}") }));
+    let own = refusals.iter().map(|Refusal { code, message }| json!({ "code": code, "message": message }));
     json!({
         "name": name,
         "summary": summary,
         "paramStructure": "by-position",
         "params": parameters,
         "result": { "name": "result", "schema": schema(result, generator) },
-        "errors": errors().keys().map(|name| json!({ "$ref": format!("#/components/errors/{name}") })).collect::<Vec<_>>(),
+        "errors": common.chain(own).collect::<Vec<_>>(),
     })
 }
 
@@ -63,7 +65,11 @@ fn errors() -> Map<String, Value> {
         ("refused", -32000, "The pool, the execution or the store's history refuses the request."),
         ("notFound", -32001, "No such block, no certificate for it yet, or no such snapshot any more."),
         ("limit", -32005, "A limit; the message says which."),
-        ("noSuchMethod", -32601, "No such method; a subscription without a WebSocket."),
+        (
+            "noSuchMethod",
+            -32601,
+            "No such method; a subscription without a WebSocket; a signature by a node without keys.",
+        ),
         ("invalidParameters", -32602, "A parameter is missing or wrong; the message names it."),
         ("internal", -32603, "The node cannot read its store."),
     ];

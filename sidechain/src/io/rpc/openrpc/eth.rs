@@ -2,15 +2,13 @@
 
 use serde_json::json;
 
-use super::description::{Description, Shape, list, method, named, or_null};
+use super::description::{Description, Shape, either_or_null, list, method, named, or_null};
 
 pub fn methods() -> Vec<Description> {
-    [chain(), blocks(), transactions(), state(), logs()].concat()
+    [chain(), blocks(), transactions(), state(), vec![simulation()], logs()].concat()
 }
 
 fn chain() -> Vec<Description> {
-    let blocks =
-        Shape::Json(json!({ "anyOf": [{ "$ref": "#/components/schemas/uint" }, { "type": "integer", "minimum": 0 }] }));
     let percentiles = Shape::Json(
         json!({ "type": "array", "maxItems": 100, "items": { "type": "number", "minimum": 0, "maximum": 100 } }),
     );
@@ -18,18 +16,22 @@ fn chain() -> Vec<Description> {
         method("eth_chainId", "Chain id.", named("uint")),
         method("eth_blockNumber", "Number of the last block.", named("uint")),
         method("eth_syncing", "False, or how far the node is.", named("syncing")),
-        method("eth_accounts", "Accounts whose keys the node holds: none.", list("address")),
         method("eth_mining", "Whether the node mines: it does not.", named("boolean")),
         method("eth_hashrate", "Hashes a second: none.", named("uint")),
         method("eth_gasPrice", "Wei per gas that a legacy transaction should offer.", named("uint")),
         method("eth_maxPriorityFeePerGas", "Wei per gas that most would offer beside the base fee.", named("uint")),
         method("eth_baseFee", "Wei per gas: the next block's base fee.", named("uint")),
-        method("eth_blobBaseFee", "Refused: there are no blobs.", named("uint")),
+        method("eth_blobBaseFee", "Wei per blob gas: 1, for there are no blobs.", named("uint")),
         method("eth_feeHistory", "Base fees, tips and how full blocks were.", named("feeHistory"))
-            .wants("block count", blocks)
+            .wants("block count", count())
             .wants("newest block", named("blockNumberOrTag"))
             .takes("reward percentiles", percentiles),
     ]
+}
+
+/// A number as a quantity or as it is.
+fn count() -> Shape {
+    Shape::Json(json!({ "anyOf": [{ "$ref": "#/components/schemas/uint" }, { "type": "integer", "minimum": 0 }] }))
 }
 
 fn blocks() -> Vec<Description> {
@@ -40,9 +42,10 @@ fn blocks() -> Vec<Description> {
         json!({ "anyOf": [{ "type": "array", "items": { "$ref": "#/components/schemas/receipt" } }, { "type": "null" }] }),
     );
     vec![
-        by_number("eth_getBlockByNumber", "A block.", or_null("block")).takes("full transactions", named("boolean")),
+        by_number("eth_getBlockByNumber", "A block.", either_or_null(&["block", "pendingBlock"]))
+            .takes("full transactions", named("boolean")),
         by_hash("eth_getBlockByHash", "A block.", or_null("block")).takes("full transactions", named("boolean")),
-        by_number("eth_getHeaderByNumber", "A block's header.", or_null("blockHeader")),
+        by_number("eth_getHeaderByNumber", "A block's header.", either_or_null(&["blockHeader", "pendingHeader"])),
         by_hash("eth_getHeaderByHash", "A block's header.", or_null("blockHeader")),
         by_number("eth_getBlockTransactionCountByNumber", "How many transactions a block has.", or_null("uint")),
         by_hash("eth_getBlockTransactionCountByHash", "How many transactions a block has.", or_null("uint")),
@@ -79,6 +82,11 @@ fn transactions() -> Vec<Description> {
         by_hash("eth_getTransactionReceipt", "A receipt, once the transaction is in a block.", or_null("receipt")),
         method("eth_sendRawTransaction", "Hands in a transaction; its hash.", named("hash32"))
             .wants("transaction", named("bytes")),
+        method("eth_sendRawTransactionSync", "Hands in a transaction and waits; its receipt.", named("receipt"))
+            .wants("transaction", named("bytes"))
+            .takes("timeout", count())
+            .refuses(4, "It waits, and is in no block in time; data is its hash.")
+            .refuses(5, "One with an earlier nonce is missing; data is its hash."),
     ]
 }
 
@@ -104,6 +112,27 @@ fn state() -> Vec<Description> {
         tried(method("eth_estimateGas", "The gas that a transaction needs in the next block.", named("uint"))),
         tried(method("eth_createAccessList", "What a transaction touches (EIP-2930).", named("accessListResult"))),
     ]
+}
+
+/// With the errors of ethereum/execution-apis, src/eth/execute.yaml.
+fn simulation() -> Description {
+    let summary = "Blocks of calls on each other's state.";
+    let described = method("eth_simulateV1", summary, list("simulatedBlock"))
+        .wants("payload", named("simulationPayload"))
+        .takes("block", named("blockNumberOrTagOrHash"));
+    let refusals = [
+        (-38010, "A nonce is too low."),
+        (-38011, "A nonce is too high."),
+        (-38012, "A fee is below the base fee."),
+        (-38013, "Too little gas to begin."),
+        (-38014, "Too few coins."),
+        (-38015, "More gas than the block has left."),
+        (-38020, "A block's number is not above its parent's."),
+        (-38021, "A block's time is before its parent's."),
+        (-38025, "Too much creation code."),
+        (-38026, "Too many blocks, or too much gas for all calls together."),
+    ];
+    refusals.into_iter().fold(described, |described, (code, message)| described.refuses(code, message))
 }
 
 fn logs() -> Vec<Description> {

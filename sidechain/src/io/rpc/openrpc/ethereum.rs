@@ -1,14 +1,14 @@
 //! Shapes of Ethereum's JSON-RPC: the schemas of ethereum/execution-apis, `src/schemas`, as far as a chain without blobs and uncles has them.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
+
+use super::schema::{Schemas, any, array, link, map, nullable, object, text};
+use crate::chain::MAX_SIMULATED_BLOCKS;
 
 /// The shapes by their names there.
-pub fn schemas() -> Map<String, Value> {
-    let all = [basic(), blocks(), transactions(), calls(), others()];
-    all.into_iter().flatten().map(|(name, schema)| (name.to_owned(), schema)).collect()
+pub fn schemas() -> Schemas {
+    [basic(), blocks(), transactions(), calls(), simulation(), others()].concat()
 }
-
-type Schemas = Vec<(&'static str, Value)>;
 
 fn basic() -> Schemas {
     vec![
@@ -40,31 +40,47 @@ fn by_hash() -> Value {
     object(&[("blockHash", link("hash32"))], &[("requireCanonical", json!({ "type": "boolean" }))])
 }
 
+/// What every header has.
+pub fn header() -> Schemas {
+    let hashes = ["hash", "parentHash", "sha3Uncles", "transactionsRoot", "stateRoot", "receiptsRoot", "mixHash"];
+    let numbers = ["difficulty", "number", "gasLimit", "gasUsed", "timestamp", "baseFeePerGas"];
+    let others = [("miner", "address"), ("logsBloom", "bytes256"), ("extraData", "bytes"), ("nonce", "bytes8")];
+    let hashes = hashes.map(|name| (name, link("hash32")));
+    let numbers = numbers.map(|name| (name, link("uint")));
+    let others = others.map(|(name, shape)| (name, link(shape)));
+    hashes.into_iter().chain(numbers).chain(others).collect()
+}
+
+/// What a header has by some of Ethereum's forks.
+pub fn header_of_forks() -> Schemas {
+    let hashes = ["withdrawalsRoot", "parentBeaconBlockRoot", "requestsHash", "blockAccessListHash"];
+    let numbers = ["blobGasUsed", "excessBlobGas", "slotNumber"];
+    let hashes = hashes.map(|name| (name, link("hash32")));
+    hashes.into_iter().chain(numbers.map(|name| (name, link("uint")))).collect()
+}
+
 fn blocks() -> Schemas {
-    let header = || {
-        let hashes = ["hash", "parentHash", "sha3Uncles", "transactionsRoot", "stateRoot", "receiptsRoot", "mixHash"];
-        let numbers = ["difficulty", "number", "gasLimit", "gasUsed", "timestamp", "baseFeePerGas"];
-        let others = [("miner", "address"), ("logsBloom", "bytes256"), ("extraData", "bytes"), ("nonce", "bytes8")];
-        let hashes = hashes.map(|name| (name, link("hash32")));
-        let numbers = numbers.map(|name| (name, link("uint")));
-        let others = others.map(|(name, shape)| (name, link(shape)));
-        hashes.into_iter().chain(numbers).chain(others).collect::<Vec<_>>()
-    };
-    let optional = [
-        ("withdrawalsRoot", link("hash32")),
-        ("blobGasUsed", link("uint")),
-        ("excessBlobGas", link("uint")),
-        ("parentBeaconBlockRoot", link("hash32")),
-        ("requestsHash", link("hash32")),
-        ("blockAccessListHash", link("hash32")),
-        ("slotNumber", link("uint")),
-    ];
+    let optional = header_of_forks();
     let transactions = any(&[array(link("hash32")), array(link("transactionInfo"))]);
     let body = [("size", link("uint")), ("transactions", transactions), ("uncles", array(link("hash32")))];
     let withdrawals = [("withdrawals", json!({ "type": "array", "maxItems": 0 }))];
     let with_body: Vec<_> = header().into_iter().chain(body).collect();
     let with_withdrawals: Vec<_> = optional.iter().cloned().chain(withdrawals).collect();
-    vec![("blockHeader", object(&header(), &optional)), ("block", object(&with_body, &with_withdrawals))]
+    let simulated: Vec<_> = with_body.iter().cloned().chain([("calls", array(link("simulatedCall")))]).collect();
+    vec![
+        ("blockHeader", object(&header(), &optional)),
+        ("pendingHeader", object(&without_identity(header()), &optional)),
+        ("block", object(&with_body, &with_withdrawals)),
+        ("pendingBlock", object(&without_identity(with_body), &with_withdrawals)),
+        ("simulatedBlock", object(&simulated, &with_withdrawals)),
+    ]
+}
+
+/// Of a block that is nobody's yet.
+fn without_identity(fields: Schemas) -> Schemas {
+    let unknown = |name| ["hash", "nonce", "miner"].contains(&name);
+    let shape = |(name, shape)| (name, if unknown(name) { json!({ "type": "null" }) } else { shape });
+    fields.into_iter().map(shape).collect()
 }
 
 fn transactions() -> Schemas {
@@ -114,13 +130,14 @@ fn transactions() -> Schemas {
             ),
         ),
         ("accessList", array(object(&[("address", link("address")), ("storageKeys", array(link("hash32")))], &[]))),
-        ("receipt", receipt()),
+        ("receipt", object(&receipt(), &[])),
         ("log", log()),
     ]
 }
 
-fn receipt() -> Value {
-    let required = [
+/// What every receipt has.
+pub fn receipt() -> Schemas {
+    vec![
         ("type", link("byte")),
         ("status", link("uint")),
         ("transactionHash", link("hash32")),
@@ -135,8 +152,7 @@ fn receipt() -> Value {
         ("logs", array(link("log"))),
         ("logsBloom", link("bytes256")),
         ("effectiveGasPrice", link("uint")),
-    ];
-    object(&required, &[])
+    ]
 }
 
 fn log() -> Value {
@@ -203,6 +219,30 @@ fn calls() -> Schemas {
     ]
 }
 
+/// `eth_simulateV1`.
+fn simulation() -> Schemas {
+    let block = [
+        ("blockOverrides", link("blockOverride")),
+        ("stateOverrides", link("stateOverride")),
+        ("calls", array(link("transactionCall"))),
+    ];
+    let blocks = json!({ "type": "array", "items": object(&[], &block), "maxItems": MAX_SIMULATED_BLOCKS });
+    let switches = ["validation", "traceTransfers", "returnFullTransactions"].map(|name| (name, link("boolean")));
+    let error =
+        object(&[("code", json!({ "type": "integer" })), ("message", link("string"))], &[("data", link("bytes"))]);
+    let call = [
+        ("returnData", link("bytes")),
+        ("logs", array(link("log"))),
+        ("gasUsed", link("uint")),
+        ("maxUsedGas", link("uint")),
+        ("status", link("uint")),
+    ];
+    vec![
+        ("simulationPayload", object(&[("blockStateCalls", blocks)], &switches)),
+        ("simulatedCall", object(&call, &[("error", error)])),
+    ]
+}
+
 fn others() -> Schemas {
     let numbers = |names: &[&'static str]| names.iter().map(|name| (*name, link("uint"))).collect::<Vec<_>>();
     let slot = object(&[("key", link("bytes")), ("value", link("uint")), ("proof", array(link("bytes")))], &[]);
@@ -245,36 +285,4 @@ fn others() -> Schemas {
 /// By what could be in the next block and what could not.
 fn pool(part: Value) -> Value {
     object(&[("pending", part.clone()), ("queued", part)], &[])
-}
-
-fn text(pattern: &str) -> Value {
-    json!({ "type": "string", "pattern": pattern })
-}
-
-fn link(name: &str) -> Value {
-    json!({ "$ref": format!("#{}/{name}", super::description::SCHEMAS) })
-}
-
-fn array(items: Value) -> Value {
-    json!({ "type": "array", "items": items })
-}
-
-/// An object with any names.
-fn map(values: Value) -> Value {
-    json!({ "type": "object", "additionalProperties": values })
-}
-
-fn any(shapes: &[Value]) -> Value {
-    json!({ "anyOf": shapes })
-}
-
-fn nullable(shape: Value) -> Value {
-    any(&[shape, json!({ "type": "null" })])
-}
-
-fn object(required: &[(&str, Value)], optional: &[(&str, Value)]) -> Value {
-    let properties: Map<String, Value> =
-        required.iter().chain(optional).map(|(name, shape)| ((*name).to_owned(), shape.clone())).collect();
-    let names: Vec<&str> = required.iter().map(|(name, _)| *name).collect();
-    json!({ "type": "object", "required": names, "properties": properties })
 }

@@ -3,33 +3,44 @@
 //! ```text
 //!  Methods (names) --+
 //!  descriptions -----+--> document: summary, parameters, result     shapes of the peg: derived from the types of `api`
-//!                                                                    shapes of Ethereum: those of its execution API
+//!                                                                    shapes of Ethereum: those of its execution API, geth and Otterscan
 //! ```
 //! A method without a description fails a test, and so does an answer that is not as its description says (`tests/openrpc.rs`).
 
+mod accounts;
+mod debug;
 mod description;
 mod document;
 mod eth;
 mod ethereum;
 mod others;
 mod peg;
+mod rules;
+mod schema;
 
 use std::sync::Arc;
 
 use serde_json::Value;
 
 pub use description::Description;
+use schema::Schemas;
 
 use super::method::{Methods, Registered, inline};
 
 /// What every method does, wants and answers.
 pub fn descriptions() -> Vec<Description> {
-    [eth::methods(), others::methods(), peg::methods()].concat()
+    let ethereums = [eth::methods(), accounts::methods(), rules::methods(), debug::methods()].concat();
+    [ethereums, others::methods(), peg::methods()].concat()
+}
+
+/// The shapes that they name.
+fn schemas() -> Schemas {
+    [ethereum::schemas(), accounts::schemas(), rules::schemas(), debug::schemas()].concat()
 }
 
 /// Registers `rpc.discover`, behind all other methods, which it tells.
 pub fn register(methods: &mut Methods) -> Registered {
     let served: Vec<&'static str> = methods.names().chain(["rpc.discover"]).collect();
-    let document: Arc<Value> = Arc::new(document::document(descriptions(), &served));
+    let document: Arc<Value> = Arc::new(document::document(descriptions(), schemas(), &served));
     inline(methods, "rpc.discover", move |_, _| Ok(document.clone()))
 }

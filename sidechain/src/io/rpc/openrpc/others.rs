@@ -3,9 +3,11 @@
 use serde_json::json;
 
 use super::description::{Description, Shape, method, named};
+use super::schema::{link, map};
 
 pub fn methods() -> Vec<Description> {
     let chain_id = Shape::Json(json!({ "type": "string", "pattern": "^[1-9][0-9]*$" }));
+    let modules = Shape::Json(map(link("string")));
     let document = Shape::Json(json!({
         "type": "object",
         "required": ["openrpc", "info", "methods", "components"],
@@ -27,6 +29,7 @@ pub fn methods() -> Vec<Description> {
         method("txpool_inspect", "All that wait, a line each.", named("poolLines")),
         method("txpool_contentFrom", "What waits of one sender, by nonce.", named("poolOfAccount"))
             .wants("address", named("address")),
+        method("rpc_modules", "The namespaces that this server has, with their versions.", modules),
         method("rpc.discover", "This document.", document),
     ]
 }

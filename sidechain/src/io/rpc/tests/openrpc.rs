@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use alloy_primitives::{B256, Bytes, U256};
+use alloy_primitives::{Address, B256, Bytes, U64, U256};
 use contracts::Bridge;
 use contracts::address::BRIDGE;
 use contracts::alloy_sol_types::SolCall;
@@ -15,7 +15,8 @@ use super::super::{openrpc, server};
 use super::ledger::{payout, sweep};
 use super::ledger_world::LedgerWorld;
 use super::peg::{key_in_force, terms};
-use super::world::{World, call, create, hash, raw, transfer};
+use super::traces::{LOGS, NESTS, REVERTS, deploy, two_words};
+use super::world::{CHAIN, NOBODY, World, call, create, hash, raw, transfer};
 use crate::testing::{Key, genesis, stranger};
 
 #[test]
@@ -64,8 +65,12 @@ fn resolve<'a>(document: &'a Value, link: &str) -> Option<&'a Value> {
 /// A node with something of everything, and a client that may ask all of it.
 async fn whole_node() -> (LedgerWorld, WsClient) {
     let unlimited = "127.0.0.0/8".parse().unwrap();
-    let world = key_in_force(World::working(|settings| settings.access.unlimited.push(unlimited)).await).await;
-    let mut peg = LedgerWorld::on(world);
+    let world = World::working(|settings| {
+        settings.access.unlimited.push(unlimited);
+        settings.developer_accounts = true;
+    });
+    let mut peg = LedgerWorld::on(key_in_force(world.await).await);
+    peg.world.state.facts().proposer = Some(NOBODY);
     let paid = peg.pay(&[(BRIDGE, 1_000_000), (stranger(9), 2_000_000)]).await;
     peg.bind(sweep(paid.clone(), 5_000)).await;
     let swept = peg.bind(sweep(paid, 1_000)).await;
@@ -121,8 +126,10 @@ async fn calls(peg: &LedgerWorld) -> Vec<(&'static str, Value)> {
         ("eth_getBlockByNumber", json!([number, true])),
         ("eth_getBlockByNumber", json!(["earliest"])),
         ("eth_getBlockByNumber", json!(["0xffff"])),
+        ("eth_getBlockByNumber", json!(["pending", true])),
         ("eth_getBlockByHash", json!([block, false])),
         ("eth_getHeaderByNumber", json!([number])),
+        ("eth_getHeaderByNumber", json!(["pending"])),
         ("eth_getHeaderByHash", json!([block])),
         ("eth_getBlockTransactionCountByNumber", json!([number])),
         ("eth_getBlockTransactionCountByHash", json!([block])),
@@ -163,12 +170,115 @@ async fn calls(peg: &LedgerWorld) -> Vec<(&'static str, Value)> {
         ("web3_sha3", json!(["0x1234"])),
         ("txpool_contentFrom", json!([key.address])),
     ];
-    [&reads[..], &history, &bridge].concat()
+    [&reads[..], &history, &bridge, &accounts(world).await, &simulation(), &traces(world).await].concat()
+}
+
+/// Calls of what a developer's node signs, and of what completes transactions.
+async fn accounts(world: &World) -> Vec<(&'static str, Value)> {
+    let key = Key::new(3);
+    let developer: Address = serde_json::from_value(world.get("eth_accounts", json!([])).await[0].clone()).unwrap();
+    let payment = key.send(CHAIN, 0, 21_000, developer.into(), U256::from(10).pow(U256::from(16)), Bytes::new());
+    world.receipt(&payment).await;
+    let request = json!({ "from": developer, "to": NOBODY, "value": "0x5" });
+    let legacy = json!({ "from": developer, "to": NOBODY, "gasPrice": "0x989680" });
+    let creation = json!({ "from": developer, "data": "0x00" });
+    let typed = json!({
+        "types": { "EIP712Domain": [{ "name": "chainId", "type": "uint256" }], "Vote": [{ "name": "for", "type": "address" }] },
+        "primaryType": "Vote",
+        "domain": { "chainId": CHAIN },
+        "message": { "for": NOBODY },
+    });
+    vec![
+        ("eth_fillTransaction", json!([request])),
+        ("eth_fillTransaction", json!([legacy])),
+        ("eth_fillTransaction", json!([creation])),
+        ("eth_signTransaction", json!([request])),
+        ("eth_signTransaction", json!([legacy])),
+        ("eth_sendTransaction", json!([request])),
+        ("eth_sign", json!([developer, "0xdeadbeef"])),
+        ("eth_signTypedData_v4", json!([developer, typed])),
+        ("eth_signTypedData_v4", json!([developer, typed.to_string()])),
+        ("eth_sendRawTransactionSync", json!([raw(&transfer(&key, 1)), 8_000])),
+    ]
+}
+
+/// A block with a call that logs, one that reverts and one that halts, and a block of transfers.
+fn simulation() -> Vec<(&'static str, Value)> {
+    let [logs, reverts, halts] = [1, 2, 3].map(Address::with_last_byte).map(|address| address.to_string());
+    let [logs, reverts, halts] = [logs, reverts, halts].map(|address| address.replace("0x00", "0xc0"));
+    let code = |code: &[u8]| json!({ "code": Bytes::copy_from_slice(code) });
+    let accounts = json!({ logs.clone(): code(&LOGS), reverts.clone(): code(&REVERTS), halts.clone(): code(&[0xfe]) });
+    let calls = json!([{ "to": logs }, { "to": reverts }, { "to": halts, "gas": "0xf4240" }]);
+    let blocks = json!([
+        { "blockOverrides": { "baseFeePerGas": "0x9" }, "stateOverrides": accounts, "calls": calls },
+        { "stateOverrides": { NOBODY.to_string(): { "balance": "0x7d0" } },
+          "calls": [{ "from": NOBODY, "to": logs, "value": "0x3e8" }] },
+    ]);
+    let payload = json!({ "blockStateCalls": blocks, "traceTransfers": true });
+    let mut full = payload.clone();
+    full["returnFullTransactions"] = json!(true);
+    vec![("eth_simulateV1", json!([payload])), ("eth_simulateV1", json!([full, "pending"]))]
+}
+
+/// Calls of `debug` and `ots` about a transaction with calls of every kind in it, and one that reverts.
+async fn traces(world: &World) -> Vec<(&'static str, Value)> {
+    let key = Key::new(4);
+    let mut contracts = [Address::ZERO; 3];
+    for (nonce, code) in [&LOGS[..], &REVERTS, &NESTS].into_iter().enumerate() {
+        let (sent, address) = deploy(&key, nonce as u64, code);
+        world.receipt(&sent).await;
+        contracts[nonce] = address;
+    }
+    let [logs, reverts, nests] = contracts;
+    let nested = call(&key, 3, nests, U256::from(10), two_words(logs, reverts));
+    let receipt = world.receipt(&nested).await;
+    let failed = call(&key, 4, reverts, U256::ZERO, []);
+    world.receipt(&failed).await;
+    let (nested, failed) = (hash(&nested), hash(&failed));
+    let (number, block) = (receipt["blockNumber"].clone(), receipt["blockHash"].clone());
+    let plain = serde_json::from_value::<U64>(number.clone()).unwrap().to::<u64>();
+    let with_log = json!({ "tracer": "callTracer", "tracerConfig": { "withLog": true } });
+    let difference = json!({ "tracer": "prestateTracer", "tracerConfig": { "diffMode": true } });
+    let names = ["callTracer", "prestateTracer", "4byteTracer", "noopTracer", "flatCallTracer"];
+    let several = json!({ "callTracer": {}, "prestateTracer": {}, "flatCallTracer": {}, "4byteTracer": null, "noopTracer": null });
+    let several = json!({ "tracer": "muxTracer", "tracerConfig": several });
+    let tracers = names.map(|name| json!({ "tracer": name }));
+    let steps = json!({ "enableMemory": true, "enableReturnData": true, "limit": 1_000 });
+    let each = tracers.into_iter().chain([with_log, difference, several, steps, json!({})]);
+    let each = each.flat_map(|options| [nested, failed].map(|hash| json!([hash, options.clone()])));
+    let mut all: Vec<_> = each.map(|parameters| ("debug_traceTransaction", parameters)).collect();
+    let tried = json!({ "stateOverrides": { NOBODY.to_string(): { "code": "0xfe" } }, "blockOverrides": { "time": "0xffffffff" } });
+    all.extend([
+        ("debug_traceBlockByNumber", json!([number, { "tracer": "callTracer" }])),
+        ("debug_traceBlockByHash", json!([block])),
+        ("debug_traceCall", json!([{ "to": NOBODY }, "pending", tried])),
+        ("debug_traceCall", json!([{ "to": nests }, number, { "txIndex": "0x0", "tracer": "flatCallTracer" }])),
+        ("debug_getRawHeader", json!([number])),
+        ("debug_getRawBlock", json!([{ "blockHash": block }])),
+        ("debug_getRawReceipts", json!([number])),
+        ("debug_getRawTransaction", json!([nested])),
+        ("debug_getRawTransaction", json!([B256::ZERO])),
+        ("ots_hasCode", json!([nests, plain])),
+        ("ots_getBlockDetails", json!([plain])),
+        ("ots_getBlockDetails", json!([99_999])),
+        ("ots_getBlockDetailsByHash", json!([block])),
+        ("ots_getBlockTransactions", json!([plain, 0, 25])),
+        ("ots_getTransactionError", json!([failed])),
+        ("ots_traceTransaction", json!([nested])),
+        ("ots_traceTransaction", json!([B256::ZERO])),
+        ("ots_getInternalOperations", json!([nested])),
+        ("ots_getContractCreator", json!([nests])),
+        ("ots_getContractCreator", json!([NOBODY])),
+        ("ots_getTransactionBySenderAndNonce", json!([key.address, 3])),
+        ("ots_getTransactionBySenderAndNonce", json!([key.address, 99])),
+    ]);
+    all
 }
 
 /// Those that no answer shows here: refused always, or of a state that is copied; and those whose parameter another answers.
-const ELSEWHERE: [&str; 7] = [
-    "eth_blobBaseFee",
+const ELSEWHERE: [&str; 8] = [
+    "ots_searchTransactionsBefore",
+    "ots_searchTransactionsAfter",
     "peg_getSnapshotPart",
     "eth_getFilterChanges",
     "eth_getFilterLogs",
@@ -211,7 +321,8 @@ async fn what_the_node_answers_is_as_its_document_says() {
         checker.ask(&client, name, json!([id])).await;
         asked.insert(name);
     }
-    asked.extend(["eth_newFilter", "eth_blobBaseFee", "peg_getSnapshotPart"]);
+    let untried = ["peg_getSnapshotPart", "ots_searchTransactionsBefore", "ots_searchTransactionsAfter"];
+    asked.extend(untried.into_iter().chain(["eth_newFilter"]));
     assert!(checker.problems.is_empty(), "\n{}", checker.problems.join("\n"));
     let described: BTreeSet<&str> = methods.iter().map(|method| method["name"].as_str().unwrap()).collect();
     assert_eq!(asked, described, "each is asked");

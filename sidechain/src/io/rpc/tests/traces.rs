@@ -16,12 +16,12 @@ use crate::testing::{self, Key, member};
 const SOMEWHERE: Address = Address::repeat_byte(0x55);
 
 /// Logs, and returns 9.
-const LOGS: [u8; 11] = hex!("5f5fa0" "60095f5260205ff3");
+pub const LOGS: [u8; 11] = hex!("5f5fa0" "60095f5260205ff3");
 /// Reverts with `Error("no")`.
-const REVERTS: [u8; 33] = hex!("6308c379a060e01b5f52" "6020600452" "6002602452" "616e6f60f01b604452" "60645ffd");
+pub const REVERTS: [u8; 33] = hex!("6308c379a060e01b5f52" "6020600452" "6002602452" "616e6f60f01b604452" "60645ffd");
 /// With two addresses as its input: calls the first with 1 wei and a selector, delegates to it, calls the second without state changes, creates a
 /// contract with 2 wei that destroys itself, creates another by CREATE2, sets slot 1 to 7, and returns 42.
-const NESTS: [u8; 76] = hex!(
+pub const NESTS: [u8; 76] = hex!(
     "631122334460e01b5f52" "5f5f60045f60015f355af150" "5f5f5f5f5f355af450" "5f5f5f5f6020355afa50"
     "6133ff60f01b5f52" "60025f6002f050" "60055f5f5ff550" "6007600155" "602a5f5260205ff3"
 );
@@ -35,7 +35,7 @@ fn creation(code: &[u8]) -> Bytes {
 }
 
 /// Creates a contract with this code; returns the transaction and where the contract will be.
-fn deploy(key: &Key, nonce: u64, code: &[u8]) -> (Transaction, Address) {
+pub fn deploy(key: &Key, nonce: u64, code: &[u8]) -> (Transaction, Address) {
     let sent = key.send(CHAIN, nonce, 1_000_000, TxKind::Create, U256::ZERO, creation(code));
     (sent, key.address.create(nonce))
 }
@@ -46,7 +46,7 @@ fn legacy(key: &Key, nonce: u64, to: Address, value: u64) -> Transaction {
     key.sign(TxLegacy { chain_id, nonce, gas_price: PRICE, gas_limit, to, value, input: Bytes::new() })
 }
 
-fn two_words(first: Address, second: Address) -> Bytes {
+pub fn two_words(first: Address, second: Address) -> Bytes {
     [first.into_word(), second.into_word()].concat().into()
 }
 
