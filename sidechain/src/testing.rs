@@ -128,7 +128,7 @@ pub fn genesis() -> Genesis {
     });
     let recovery_keys = (1..=4u64).map(|index| B256::from_slice(&Key::new(3_000_000 + index).public()[1..]));
     let recovery = Recovery { threshold: 3, delay: 52_560, keys: recovery_keys.collect() };
-    Genesis::dev(1_700_000_000, Federation { threshold: 3, members: members.collect(), recovery })
+    Genesis::dev(1_700_000_000, Federation { threshold: 3, members: members.collect(), validators: None, recovery })
 }
 
 /// The same federation on another network of Bitcoin, with what a network there begins with.

@@ -20,7 +20,7 @@ export function verifyFinality({ header, descendants, certificate }, genesis, ne
   const signed = bytes.slice(0, end + 32);
   if (bytesToHex(signed.slice(end)) !== last) throw new Error('the certificate is of another block');
 
-  const members = [...genesis.federation.members].sort((a, b) => (a.p2pKey < b.p2pKey ? -1 : 1));
+  const members = genesis.federation.members.slice(0, genesis.federation.validators).sort((a, b) => (a.p2pKey < b.p2pKey ? -1 : 1));
   const count = members.length;
   const bits = bytes.slice(end + 40, end + 40 + Math.ceil(count / 8));
   const signers = members.filter((_, i) => (bits[i >> 3] >> (i & 7)) & 1);

@@ -11,6 +11,8 @@
 //! | [`federation`] | whole relayers in this process, with real bitcoinds |
 //! | [`network`] | a whole network of real processes: `causeway dev` |
 //! | [`load`] | transfers as fast as a network takes them |
+//! | [`presigned`] | the same, signed before the clock starts |
+//! | [`usage`] | memory and processor time of running processes |
 //! | [`validators`] | validators alone, as real processes |
 //! | [`relay`] | somebody between a node and who asks it, who counts and lies |
 //! | [`lone_node`] | one node without consensus, in this process |
@@ -29,9 +31,11 @@ pub mod load;
 pub mod lone_node;
 pub mod network;
 pub mod port;
+pub mod presigned;
 pub mod process;
 pub mod relay;
 pub mod simulated;
+pub mod usage;
 pub mod user;
 pub mod validators;
 pub mod waiting;

@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 use crate::network::Network;
 
 /// Secrets of the developer accounts, of the mnemonic `test test … junk`: everybody knows them.
-const SECRETS: [&str; 10] = [
+pub(crate) const SECRETS: [&str; 10] = [
     "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80",
     "59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d",
     "5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a",
@@ -40,7 +40,7 @@ const ON_THE_WAY: u64 = 500;
 const BATCH: u64 = 100;
 
 /// A thousand times the lowest base fee: blocks above their target raise it.
-const FEES: Fees = Fees { max_fee: 1_000_000_000, priority_fee: 1_000 };
+pub(crate) const FEES: Fees = Fees { max_fee: 1_000_000_000, priority_fee: 1_000 };
 
 /// The developer accounts of a network, sending.
 #[derive(Debug)]

@@ -32,6 +32,8 @@ const MINING: Patience = Patience::new(Duration::from_secs(150), Duration::from_
 pub struct Options {
     pub operators: u16,
     pub threshold: u16,
+    /// As `causeway dev --validators`; none: every operator has one.
+    pub validators: Option<u16>,
     /// As `causeway dev --block-interval`.
     pub block_interval: &'static str,
     /// Fund the developer accounts.
@@ -40,7 +42,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { operators: 4, threshold: 3, block_interval: "0s", fund: false }
+        Self { operators: 4, threshold: 3, validators: None, block_interval: "0s", fund: false }
     }
 }
 
@@ -78,6 +80,8 @@ impl Network {
         arguments.extend(["--operators".into(), self.options.operators.to_string()]);
         arguments.extend(["--threshold".into(), self.options.threshold.to_string()]);
         arguments.extend(["--block-interval".into(), self.options.block_interval.into()]);
+        let validators = self.options.validators.map(|validators| ["--validators".into(), validators.to_string()]);
+        arguments.extend(validators.into_iter().flatten());
         arguments.extend((!self.options.fund).then(|| "--no-fund".into()));
         let log = std::fs::File::create(self.folder.path().join("dev.log")).expect("writable");
         let mut command = binary::command(self.folder.path(), &arguments);

@@ -52,6 +52,18 @@ fn a_network_has_one_owner_leaves_nothing_behind_and_goes_on_where_it_was() {
 }
 
 #[test]
+fn one_validator_serves_a_whole_federation() {
+    let network = Network::start(Options { validators: Some(1), fund: true, ..Options::default() });
+    let status = network.status();
+    assert_eq!(status["rpc"].as_array().map(Vec::len), Some(1), "{status}");
+    assert_eq!(status["running"].as_array().map(Vec::len), Some(6), "bitcoind, a validator, four relayers: {status}");
+    let audit = network.causeway(&["audit"]);
+    assert_eq!(audit.code, Some(0), "{audit}");
+    binary::run(network.home(), ["dev", "--data-dir", "other", "--validators", "5"], "")
+        .fails_saying(&["--validators 5 of 4 operators: expected 1 to 4"]);
+}
+
+#[test]
 fn a_bitcoind_that_is_killed_again_and_again_loses_no_block() {
     let network = Network::start(Options { operators: 2, threshold: 2, ..Options::default() });
     for blocks in [1, 15, 40] {

@@ -63,6 +63,9 @@ pub struct Federation {
     pub threshold: u16,
     /// Each is one validator and one relayer; the index of a member is its position + 1.
     pub members: Vec<Member>,
+    /// How many of them make blocks: the first ones. Left out, and on every network but regtest: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validators: Option<u16>,
     pub recovery: Recovery,
 }
 
@@ -170,7 +173,7 @@ impl Genesis {
     ///
     /// When their keys cannot be used, which [`Self::check`] finds too.
     pub fn validators(&self) -> Result<Validators, GenesisError> {
-        let members = self.federation.members.iter().map(|member| {
+        let members = self.federation.validators().iter().map(|member| {
             let key = fixed(&format!("member {}: validatorKey", member.name), &member.validator_key)?;
             Ok((member.p2p_key.0, key))
         });
@@ -222,6 +225,12 @@ impl Bitcoin {
 }
 
 impl Federation {
+    /// The members that make blocks.
+    pub fn validators(&self) -> &[Member] {
+        let count = self.validators.map_or(self.members.len(), usize::from);
+        &self.members[..count.min(self.members.len())]
+    }
+
     fn check(&self, network: Network) -> Result<(), GenesisError> {
         let count = self.members.len();
         if count == 0 || count > MAX_MEMBERS {
@@ -237,6 +246,7 @@ impl Federation {
                 self.threshold
             ));
         }
+        self.check_validators(network)?;
         self.members.iter().try_for_each(Member::check)?;
         distinct("account", self.members.iter().map(|member| member.account.to_vec()))?;
         distinct("encryptionKey", self.members.iter().map(|member| member.encryption_key.to_vec()))?;
@@ -250,6 +260,20 @@ impl Federation {
                 "federation.recovery: {} keys, expected one of each of the {count} members: any more would be somebody else's",
                 self.recovery.keys.len()
             ));
+        }
+        Ok(())
+    }
+
+    /// Elsewhere than on regtest what signs is as safe as what orders only when all do both.
+    fn check_validators(&self, network: Network) -> Result<(), GenesisError> {
+        let (count, Some(validators)) = (self.members.len(), self.validators) else { return Ok(()) };
+        if network != Network::Regtest {
+            return wrong(format!(
+                "federation.validators {validators}: all members are validators on {network}; leave it out"
+            ));
+        }
+        if validators == 0 || usize::from(validators) > count {
+            return wrong(format!("federation.validators {validators}, expected 1 to {count}"));
         }
         Ok(())
     }

@@ -13,7 +13,7 @@ const DOMAIN: &[u8] = b"causeway/network\n";
 
 impl Genesis {
     /// The network's id: keccak256 of [`DOMAIN`] and the file's content as JSON without spaces, its fields in the order of
-    /// [`Genesis`]. No field is left out, so none can be changed without another id.
+    /// [`Genesis`]. What is left out is in no other file's content there, so nothing can be changed without another id.
     pub fn network_id(&self) -> B256 {
         let content = serde_json::to_vec(self).expect("every field is text, number or list");
         keccak256([DOMAIN, &content].concat())

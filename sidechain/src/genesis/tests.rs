@@ -174,6 +174,28 @@ fn wrong_files_are_refused_with_what_was_wanted() {
 }
 
 #[test]
+fn fewer_validators_than_members_are_for_regtest_alone_and_sign_its_certificates_alone() {
+    let said = refused(|genesis| genesis.federation.validators = Some(0));
+    assert!(said.contains("validators 0, expected 1 to 4"), "{said}");
+    let said = refused(|genesis| genesis.federation.validators = Some(5));
+    assert!(said.contains("validators 5, expected 1 to 4"), "{said}");
+    let of = |network, validators| {
+        let mut genesis = genesis_on(network);
+        genesis.federation.validators = Some(validators);
+        genesis
+    };
+    for network in Network::ALL.into_iter().filter(|network| *network != Network::Regtest) {
+        let said = of(network, 4).check().expect_err("not regtest").to_string();
+        assert!(said.contains("all members are validators"), "{network}: {said}");
+    }
+    let lone = of(Network::Regtest, 1);
+    lone.check().expect("regtest");
+    assert_eq!(lone.validators().expect("right").len(), 1);
+    assert_eq!(lone.federation.validators(), &lone.federation.members[..1]);
+    assert_ne!(lone.network_id(), genesis_on(Network::Regtest).network_id());
+}
+
+#[test]
 fn a_recovery_that_is_easier_than_the_federation_is_refused() {
     let said = refused(|genesis| genesis.federation.recovery.threshold = 2);
     assert!(said.contains("2 recovery keys could take what needs 3 members"), "{said}");

@@ -26,7 +26,7 @@
 //! # light = true                     # keeps headers only, and answers this machine's wallets by proofs; `follow` may name several nodes:
 //! # follow = "http://a.example:8545,http://b.example:8545"
 //!
-//! cache_mib = 256                    # memory for what the database reads
+//! cache_mib = 128                    # memory for what the database reads
 //!
 //! [retention]                        # how long what is old is kept: a number of blocks, or "all"
 //! state = 50000                      # state can be read (eth_call, eth_getBalance)
@@ -88,7 +88,7 @@ node.toml:
   # cookie_file = \"/var/lib/bitcoind/.cookie\"
   # follow = \"http://node:8545\"     # or a follower, without keystore and p2p_listen
   # light = true                    # that keeps headers only, and answers wallets of this machine by proofs
-  cache_mib = 256                   # memory for what the database reads
+  cache_mib = 128                   # memory for what the database reads
   [retention]                       # numbers of blocks, or \"all\"; may be changed at any start
   state = 50000                     # old state can be read (eth_call); at least 128
   proofs = 1024                     # old state can be proved (eth_getProof); at least 128, at most as many as state

@@ -198,6 +198,7 @@ mod tests {
         let parts = [alice.part.clone(), bob];
         let agreement = Agreement {
             threshold: 2,
+            validators: None,
             bridge: usual_rules(Network::Regtest, &parts),
             recovery_delay: RECOVERY_DELAY,
             bitcoin: Bitcoin::start_of(Network::Regtest),

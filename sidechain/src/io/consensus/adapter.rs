@@ -217,7 +217,7 @@ where
             return None;
         }
         let parent_seen = self.seen_at(&parent, runtime.current());
-        runtime.sleep_until(parent_seen + self.pacing.interval).await;
+        runtime.sleep_until(parent_seen + self.pacing.pause_after(&parent.block().header)).await;
         let deadline = parent_seen + self.pacing.heartbeat;
         loop {
             // Listens before it looks, so that no work is missed between the two.

@@ -5,7 +5,7 @@ use std::{future::Future, time::Duration};
 use alloy_primitives::{Address, B256};
 
 use crate::{
-    block::Block,
+    block::{Block, Header},
     chain::{Ahead, Room},
     execution::Stop,
 };
@@ -109,10 +109,16 @@ pub enum Verdict {
     Unknown(String),
 }
 
+/// Least time between a block that is almost empty and its child.
+const LEAST_INTERVAL: Duration = Duration::from_millis(100);
+
+/// The part of a block's gas after which its child waits for the whole interval.
+const BUSY_PART: u64 = 8;
+
 /// How fast blocks are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pacing {
-    /// Least time between a block and its parent.
+    /// Least time between a block that is worth its votes and its child.
     pub interval: Duration,
     /// Time after which a block is made although it is empty.
     pub heartbeat: Duration,
@@ -130,6 +136,15 @@ const _: () = assert!(
 );
 
 impl Pacing {
+    /// Time between a block and its child when there is work for it: the emptier the block, the less. Who sends a single transaction
+    /// need not wait for the interval; a load that fills blocks gets few large ones, because each costs every validator its votes.
+    pub(super) fn pause_after(&self, block: &Header) -> Duration {
+        let Some(more) = self.interval.checked_sub(LEAST_INTERVAL) else { return self.interval };
+        let busy = (block.gas_limit / BUSY_PART).max(1);
+        let part = block.gas_used.min(busy).saturating_mul(256) / busy;
+        LEAST_INTERVAL + more * u32::try_from(part).unwrap_or(256) / 256
+    }
+
     /// Time that a leader has for its block, from the start of its round.
     pub(super) fn leader_timeout(&self) -> Duration {
         self.heartbeat + LEADER_MARGIN
@@ -150,4 +165,27 @@ pub struct Validator {
     pub validator_key: [u8; light::finality::PUBLIC_KEY_BYTES],
     /// Gets the fees of the blocks that this validator proposes.
     pub account: Address,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_emptier_a_block_is_the_sooner_its_child_may_come_and_never_later_than_the_interval() {
+        let ms = Duration::from_millis;
+        let pause = |interval, gas_used| {
+            let block = Header { gas_limit: 200_000_000, gas_used, ..Header::default() };
+            Pacing { interval: ms(interval), heartbeat: ms(2_000) }.pause_after(&block)
+        };
+        assert_eq!(pause(500, 0), ms(100));
+        assert_eq!(pause(500, 12_500_000), ms(300));
+        for gas_used in [25_000_000, 200_000_000, u64::MAX] {
+            assert_eq!(pause(500, gas_used), ms(500));
+        }
+        assert_eq!([pause(30, 0), pause(30, 200_000_000)], [ms(30); 2], "a shorter interval stays as it is");
+        // A header without gas is no block of ours, and still no panic.
+        let pacing = Pacing { interval: ms(500), heartbeat: ms(2_000) };
+        assert_eq!(pacing.pause_after(&Header { gas_limit: 0, gas_used: u64::MAX, ..Header::default() }), ms(500));
+    }
 }

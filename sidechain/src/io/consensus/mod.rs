@@ -17,8 +17,8 @@
 //! - `commit` gets every final block in order, at least once; one not acknowledged before a crash comes again.
 //! - Time comes from the runtime's context, so the same code runs on the engine's deterministic runtime.
 //!
-//! Leaders rotate with every round. A leader builds as soon as [`Pacing::interval`] passed since the parent when there is
-//! something to build from; otherwise it waits for a transaction or for [`Pacing::heartbeat`].
+//! Leaders rotate with every round. A leader builds when there is something to build from and enough time passed since the parent:
+//! [`Pacing::interval`], less after a block that was almost empty. Otherwise it waits for a transaction or for [`Pacing::heartbeat`].
 
 mod adapter;
 mod application;

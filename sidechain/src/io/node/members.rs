@@ -13,7 +13,7 @@ use crate::{
 
 /// The validators in the genesis file.
 pub(super) fn validators(genesis: &Genesis) -> Result<Vec<consensus::Validator>, NodeError> {
-    let members = genesis.federation.members.iter().enumerate();
+    let members = genesis.federation.validators().iter().enumerate();
     members
         .map(|(index, member)| {
             let key = member.validator_key.as_ref().try_into();
@@ -42,5 +42,6 @@ pub(super) fn addresses(genesis: &Genesis, config: &NodeConfig) -> Result<BTreeM
         return Err(NodeError::UnknownPeer(unknown.clone()));
     }
     let address = |member: &Member| config.peers.get(&member.name).unwrap_or(&member.p2p_address).clone();
-    Ok(members.iter().map(|member| (member.p2p_key.0, address(member))).collect())
+    let validators = genesis.federation.validators();
+    Ok(validators.iter().map(|member| (member.p2p_key.0, address(member))).collect())
 }

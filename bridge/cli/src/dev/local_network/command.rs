@@ -21,6 +21,7 @@ use crate::context::Context;
 #[command(after_help = "Examples:
   causeway dev
   causeway dev --data-dir /tmp/peg --ports free --block-interval 0s
+  causeway dev --validators 1        # fewer processes, faster blocks, the same peg
   causeway dev mine 6
   causeway dev kill relayer-2 && causeway dev start relayer-2")]
 pub struct Args {

@@ -29,8 +29,11 @@ const NODE_PRIVATE_RPC: u16 = 18545;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Layout {
-    /// Operators: each runs one validator and one relayer.
+    /// Operators: each runs one relayer, and the first ones, as many as there are validators, a validator.
     pub operators: u16,
+    /// Left out: as many as operators.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validators: Option<u16>,
     /// Relayers that must sign together.
     pub threshold: u16,
     pub ports: Ports,
@@ -94,13 +97,19 @@ impl Layout {
         Ok(Some(layout))
     }
 
+    /// A layout that nobody kept yet, in which every operator has a validator.
     pub fn new(folder: &Path, operators: u16, threshold: u16, ports: PortChoice) -> Result<Self> {
         let ports = match ports {
             PortChoice::Usual => Ports::usual(operators),
             PortChoice::From(first) => Ports::from(first, operators)?,
             PortChoice::Free => Ports::free(operators)?,
         };
-        Ok(Self { operators, threshold, ports, folder: folder.to_owned() })
+        Ok(Self { operators, validators: None, threshold, ports, folder: folder.to_owned() })
+    }
+
+    /// The same with a validator for so many of its operators; none: for each.
+    pub fn with_validators(self, validators: Option<u16>) -> Self {
+        Self { validators, ..self }
     }
 
     /// Keeps it: from now on, the next start continues here.
@@ -138,6 +147,16 @@ impl Layout {
 
     pub fn bitcoin_url(&self) -> String {
         format!("http://127.0.0.1:{}", self.ports.bitcoin_rpc)
+    }
+
+    /// The operators with a validator, from 1.
+    pub fn validators(&self) -> std::ops::RangeInclusive<u16> {
+        1..=self.validators.unwrap_or(self.operators)
+    }
+
+    /// The operator whose node the relayer of operator `index`, from 1, uses: its own where it has one.
+    pub fn node_of(&self, index: u16) -> u16 {
+        (index - 1) % self.validators().end() + 1
     }
 
     /// JSON-RPC of the node of operator `index`, from 1.

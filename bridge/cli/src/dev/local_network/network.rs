@@ -59,7 +59,7 @@ impl Network {
             bitcoin: BitcoinRpc::new(layout.bitcoin_url(), Auth::Cookie(layout.cookie()), mainchain::Network::Regtest),
             miner: Miner::open(&folder.join("miner.key"))?,
             bitcoind: bitcoind_process(&layout, &bitcoind),
-            validators: (1..=layout.operators).map(|index| service("validator", "node", index)).collect(),
+            validators: layout.validators().map(|index| service("validator", "node", index)).collect(),
             relayers: (1..=layout.operators).map(|index| service("relayer", "relayer", index)).collect(),
             layout,
         })
@@ -80,7 +80,7 @@ impl Network {
         if self.bitcoin.best_tip().await?.0 < FIRST_BLOCKS {
             self.mine(FIRST_BLOCKS).await?;
         }
-        progress.step(format!("starting {} validators", self.layout.operators));
+        progress.step(format!("starting {} validator(s)", self.validators.len()));
         self.validators.iter_mut().try_for_each(Process::start)?;
         self.nodes_answer().await?;
         progress.step(format!(
@@ -127,7 +127,7 @@ impl Network {
 
     async fn nodes_answer(&mut self) -> Result<()> {
         let start = Instant::now();
-        for index in 1..=self.layout.operators {
+        for index in self.layout.validators() {
             let client = Client::new(&self.layout.rpc_url(index))?;
             while let Err(error) = client.block_number().await {
                 if start.elapsed() > PATIENCE {

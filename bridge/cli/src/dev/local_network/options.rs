@@ -18,6 +18,9 @@ pub struct Options {
     /// Operators, each a validator and a relayer (first start only)
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(2..=16), value_name = "N")]
     operators: u16,
+    /// Operators with a validator; 1 is the fastest, for those who only write contracts (first start only) [default: all]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=16), value_name = "N")]
+    validators: Option<u16>,
     /// Relayers that must sign together (first start only) [default: more than two thirds]
     #[arg(long, value_name = "N")]
     threshold: Option<u16>,
@@ -46,7 +49,10 @@ impl Options {
         if threshold < 2 || threshold > self.operators {
             bail!("--threshold {threshold} of {} operators: expected 2 to {}", self.operators, self.operators);
         }
-        Ok((Layout::new(folder, self.operators, threshold, self.ports)?, true))
+        if let Some(validators) = self.validators.filter(|validators| *validators > self.operators) {
+            bail!("--validators {validators} of {} operators: expected 1 to {}", self.operators, self.operators);
+        }
+        Ok((Layout::new(folder, self.operators, threshold, self.ports)?.with_validators(self.validators), true))
     }
 
     /// The bitcoind to run: named, on PATH, or built by `make bitcoind`.

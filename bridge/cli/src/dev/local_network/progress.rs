@@ -33,7 +33,7 @@ impl Progress {
     /// How to reach what will run.
     pub fn endpoints(&self, layout: &Layout) {
         self.status.update(|status| {
-            status.rpc = (1..=layout.operators).map(|index| layout.rpc_url(index)).collect();
+            status.rpc = layout.validators().map(|index| layout.rpc_url(index)).collect();
             status.bitcoin = layout.bitcoin_url();
             status.bitcoin_cookie = layout.cookie();
             status.genesis = layout.genesis();

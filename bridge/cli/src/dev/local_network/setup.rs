@@ -33,6 +33,7 @@ pub fn prepare(layout: &Layout) -> Result<()> {
     }
     let agreement = Agreement {
         threshold: layout.threshold,
+        validators: layout.validators,
         // As on mainnet, so that what is tried here is what happens there.
         bridge: usual_rules(Network::Regtest, &parts),
         recovery_delay: RECOVERY_DELAY,
@@ -44,7 +45,7 @@ pub fn prepare(layout: &Layout) -> Result<()> {
     Ok(())
 }
 
-/// `node.toml` and `relayer.toml` of one operator.
+/// `relayer.toml` of one operator, and `node.toml` when it has a validator.
 fn configure(layout: &Layout, index: u16, folder: &Path, p2p: &str) -> Result<()> {
     let rpc = layout.ports.rpc[usize::from(index) - 1];
     let private = layout.ports.private_rpc[usize::from(index) - 1];
@@ -56,11 +57,12 @@ fn configure(layout: &Layout, index: u16, folder: &Path, p2p: &str) -> Result<()
     // Blocks come every few seconds or on demand, and nobody saves fees: ask often, collect briefly. bitcoind never estimates fees here.
     let relayer = format!(
         "genesis = \"../../genesis.json\"\nnode = \"{}\"\nkeystore = \"{}\"\ndata_dir = \"relayer\"\npoll_ms = 200\nbatch_ms = 300\nfee_rate = 1\n\n[bitcoind]\nurl = \"{}\"\ncookie_file = \"../../bitcoin/regtest/.cookie\"\n\n[duty]\nwindow_s = 10\ntakeover_ms = 3000\n",
-        layout.private_rpc_url(index),
+        layout.private_rpc_url(layout.node_of(index)),
         keys::OPERATOR_KEYSTORE,
         layout.bitcoin_url()
     );
-    for (name, text) in [("node.toml", node), ("relayer.toml", relayer)] {
+    let node = layout.validators().contains(&index).then_some(("node.toml", node));
+    for (name, text) in node.into_iter().chain([("relayer.toml", relayer)]) {
         let path = folder.join(name);
         fs::write(&path, text).wrap_err_with(|| format!("cannot write {}", path.display()))?;
     }

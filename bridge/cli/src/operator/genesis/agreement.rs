@@ -16,6 +16,8 @@ pub const RECOVERY_DELAY: u16 = 52_560;
 pub struct Agreement {
     /// Relayers that must sign together.
     pub threshold: u16,
+    /// Members that make blocks, the first ones; none: all.
+    pub validators: Option<u16>,
     /// The rules of the peg.
     pub bridge: Bridge,
     /// Bitcoin blocks.
@@ -51,6 +53,7 @@ pub fn collect(parts: &[PublicPart], agreement: &Agreement) -> Result<Genesis> {
         federation: Federation {
             threshold: agreement.threshold,
             members: parts.iter().map(|part| part.operator.member.clone()).collect(),
+            validators: agreement.validators,
             recovery: Recovery {
                 // A majority, which the operators could decide by anyway if they started over, but never fewer than sign together.
                 threshold: (count / 2 + 1).max(agreement.threshold),
@@ -132,7 +135,7 @@ mod tests {
     fn agreement(threshold: u16) -> Agreement {
         let bitcoin = Bitcoin::start_of(Network::Regtest);
         let bridge = Bridge::defaults(Network::Regtest, Vec::new());
-        Agreement { threshold, bridge, recovery_delay: 10, bitcoin, timestamp: 1_700_000_000 }
+        Agreement { threshold, validators: None, bridge, recovery_delay: 10, bitcoin, timestamp: 1_700_000_000 }
     }
 
     #[test]

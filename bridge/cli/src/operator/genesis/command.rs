@@ -117,6 +117,7 @@ impl Args {
         };
         let agreement = Agreement {
             threshold,
+            validators: None,
             bridge: self.rules.choose(network, &parts)?,
             recovery_delay: self.recovery_delay,
             bitcoin: context.block_on(self.start(network))?,

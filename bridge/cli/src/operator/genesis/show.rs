@@ -42,6 +42,9 @@ fn light_client(genesis: &Genesis, lines: &mut Vec<String>) {
 fn members(genesis: &Genesis, lines: &mut Vec<String>) {
     let (threshold, count) = (genesis.federation.threshold, genesis.federation.members.len());
     lines.push(format!("Federation     any {threshold} of these {count} together can move the vault's bitcoin"));
+    if let Some(validators) = genesis.federation.validators {
+        lines.push(format!("               the first {validators} make blocks"));
+    }
     for (index, member) in (1..).zip(&genesis.federation.members) {
         lines.extend(member_lines(index, member));
     }
