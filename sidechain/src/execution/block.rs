@@ -8,7 +8,7 @@ use revm::{Database as _, DatabaseCommit as _, state::EvmState};
 
 use super::{
     error::BlockError,
-    evm::{Evm, Mode, evm, inclusion_error, set_base_fee, transact, transaction_env},
+    evm::{Evm, Mode, evm, inclusion_error, transact, transaction_env},
     history::record_parent,
     lanes::Lanes,
     outcome::free_failure,
@@ -89,9 +89,8 @@ impl<'a, R: StateReader> Execution<'a, R> {
             check_free(self.rules, transaction).map_err(refuse)?;
         }
 
-        set_base_fee(&mut self.evm, &self.made.header, transaction);
         self.evm.ctx.chain = stop.clone();
-        let (result, state) = transact(&mut self.evm, transaction_env(transaction), Mode::Block)
+        let (result, state) = transact(&mut self.evm, transaction_env(transaction), Mode::of(transaction))
             .map_err(|error| inclusion_error(error, refuse))?;
         if free && !result.is_success() {
             return Err(refuse(free_failure(&result)));
