@@ -9,6 +9,7 @@ use alloy_eips::{
 };
 use alloy_primitives::{Address, B256};
 use alloy_rlp::{BufMut, Decodable, Encodable};
+use api::free_lane;
 
 use crate::limits::{MAX_TRANSACTION_BYTES, MIN_BASE_FEE};
 
@@ -157,9 +158,16 @@ pub fn check_kind(envelope: &TxEnvelope, chain_id: u64) -> Result<(), Transactio
     Ok(())
 }
 
-/// Whether a transaction asks for the free lane: gas price 0 (legacy), or maximum fee 0 (EIP-1559).
+/// Whether a transaction asks for the free lane, by the price that it names ([`free_lane`]).
 pub fn is_free(transaction: &TxEnvelope) -> bool {
-    matches!(transaction, TxEnvelope::Legacy(_) | TxEnvelope::Eip1559(_)) && transaction.max_fee_per_gas() == 0
+    let TxEnvelope::Eip1559(signed) = transaction else { return false };
+    let (max_fee, tip) = (signed.tx().max_fee_per_gas, signed.tx().max_priority_fee_per_gas);
+    (max_fee, tip) == (free_lane::MAX_FEE_PER_GAS, free_lane::MAX_PRIORITY_FEE_PER_GAS)
+}
+
+/// What a transaction is charged in a block with this base fee, in wei per gas; or, while it waits, what it offers at most.
+pub fn gas_price(transaction: &TxEnvelope, base_fee: Option<u64>) -> u128 {
+    if is_free(transaction) { 0 } else { transaction.effective_gas_price(base_fee) }
 }
 
 /// Base fee of the block after `parent`: EIP-1559 with Ethereum's parameters, and the floor [`MIN_BASE_FEE`].

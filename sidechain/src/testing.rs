@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use alloy_consensus::{SignableTransaction, TxEip1559, TxLegacy};
 use alloy_eips::eip7702::{Authorization, SignedAuthorization};
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, keccak256};
+use api::free_lane;
 use contracts::{SigningBoard, alloy_sol_types::SolCall as _};
 use light::finality;
 use mainchain::Network;
@@ -93,8 +94,22 @@ impl Key {
 
     /// A call in the free lane.
     pub fn free(&self, chain_id: u64, nonce: u64, gas_limit: u64, to: Address, input: Bytes) -> Transaction {
-        let chain_id = Some(chain_id);
-        self.sign(TxLegacy { chain_id, nonce, gas_price: 0, gas_limit, to: to.into(), value: U256::ZERO, input })
+        self.sign(free_call(chain_id, nonce, gas_limit, to, input))
+    }
+}
+
+/// A call in the free lane, to be signed.
+pub fn free_call(chain_id: u64, nonce: u64, gas_limit: u64, to: Address, input: Bytes) -> TxEip1559 {
+    TxEip1559 {
+        chain_id,
+        nonce,
+        gas_limit,
+        max_fee_per_gas: free_lane::MAX_FEE_PER_GAS,
+        max_priority_fee_per_gas: free_lane::MAX_PRIORITY_FEE_PER_GAS,
+        to: to.into(),
+        value: U256::ZERO,
+        access_list: Default::default(),
+        input,
     }
 }
 

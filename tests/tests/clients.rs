@@ -7,8 +7,12 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use alloy_primitives::keccak256;
-use sidechain::testing::{Key, genesis, network};
+use alloy_eips::Encodable2718 as _;
+use alloy_primitives::{Address, Bytes, U256, keccak256};
+use contracts::BitcoinLightClient;
+use contracts::address::LIGHT_CLIENT;
+use contracts::alloy_sol_types::SolCall as _;
+use sidechain::testing::{Key, genesis, member, network};
 use tests::binary;
 use tests::known::DEVELOPER_0;
 use tests::lone_node::LoneNode;
@@ -47,6 +51,12 @@ fn web3_py_needs_no_change() {
 }
 
 #[test]
+fn blocks_with_free_calls_are_forked_walked_and_run_again() {
+    run("free.mjs");
+    run_by(&folder().join("web3/bin/python"), "free.py");
+}
+
+#[test]
 fn a_block_is_final_by_the_genesis_file_without_code_of_ours() {
     run("final.mjs");
 }
@@ -63,7 +73,7 @@ fn run(script: &str) {
 fn run_by(program: &Path, script: &str) {
     let is_installed = ["node_modules", "web3/installed"].iter().all(|made| folder().join(made).exists());
     assert!(is_installed, "the clients are not installed: run `make deps`");
-    let node = LoneNode::for_developers(&[Key::new(PAYER).address, DEVELOPER_0]);
+    let node = LoneNode::for_developers(&[Key::new(PAYER).address, DEVELOPER_0, member(2).address]);
     let secret = keccak256(PAYER.to_be_bytes());
     let client = Command::new(program)
         .arg(script)
@@ -72,6 +82,7 @@ fn run_by(program: &Path, script: &str) {
         .env("CAUSEWAY_KEY", secret.to_string())
         .env("CAUSEWAY_GENESIS", serde_json::to_string(&genesis()).expect("a file of JSON"))
         .env("CAUSEWAY_NETWORK", network().to_string())
+        .env("CAUSEWAY_SENT", serde_json::to_string(&sent()).expect("a list of bytes"))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -81,4 +92,36 @@ fn run_by(program: &Path, script: &str) {
     let text = String::from_utf8_lossy(&text);
     assert!(output.status.success(), "{script}: {}\n{text}", output.status);
     println!("{text}");
+}
+
+/// Transactions to be sent together, five times: a member brings a header of Bitcoin free of charge, another one pays for bringing the next, which has no
+/// place without the first, and a user sends coins.
+fn sent() -> Vec<[Bytes; 3]> {
+    let chain_id = genesis().chain_id;
+    let mut headers = bitcoin_headers().into_iter();
+    let mut submit = || {
+        let header = headers.next().expect("there are enough");
+        Bytes::from(BitcoinLightClient::submitCall { headers: header.into() }.abi_encode())
+    };
+    let entry = |nonce| {
+        let free = member(1).free(chain_id, nonce, 1_000_000, LIGHT_CLIENT, submit());
+        let next = member(2).send(chain_id, nonce, 1_000_000, LIGHT_CLIENT.into(), U256::ZERO, submit());
+        let user = Key::new(PAYER).transfer(chain_id, nonce, Address::repeat_byte(0xf1), 1);
+        [free, next, user].map(|signed| signed.encoded_2718().into())
+    };
+    (0..5).map(entry).collect()
+}
+
+/// Blocks 1 to 10 of a Bitcoin of the test's own.
+fn bitcoin_headers() -> Vec<Vec<u8>> {
+    let mut parent = bitcoin::constants::genesis_block(bitcoin::Network::Regtest).header;
+    let mut next = || {
+        let (prev_blockhash, time) = (parent.block_hash(), parent.time + 600);
+        parent = bitcoin::block::Header { prev_blockhash, time, nonce: 0, ..parent };
+        while parent.validate_pow(parent.target()).is_err() {
+            parent.nonce += 1;
+        }
+        bitcoin::consensus::serialize(&parent)
+    };
+    (0..10).map(|_| next()).collect()
 }

@@ -27,7 +27,9 @@ pub enum OpenError {
         wanted: B256,
     },
     /// Another version of Causeway wrote the data: start that one, or an empty directory.
-    #[error("data directory has format {stored}, this version reads {wanted}")]
+    #[error(
+        "data directory has format {stored}, this version reads {wanted}: use the version of Causeway that wrote it, or an empty directory"
+    )]
     Version {
         /// Format number in the store, or `unknown`.
         stored: String,

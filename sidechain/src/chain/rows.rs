@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Format of the data in the store.
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 5;
 
 const META_FORMAT: &[u8] = b"format";
 const META_HEAD: &[u8] = b"head";

@@ -1,14 +1,14 @@
 //! The transactions of one block, run one after the other.
 
 use alloy_consensus::{Eip658Value, Receipt as ConsensusReceipt, Transaction as _, proofs};
-use alloy_primitives::{Address, B256, Bloom, U256};
+use alloy_primitives::{Address, B256, Bloom, Log, U256};
 use alloy_rlp::Encodable as _;
 use contracts::{Books, address::BRIDGE};
 use revm::{Database as _, DatabaseCommit as _, state::EvmState};
 
 use super::{
     error::BlockError,
-    evm::{Evm, Mode, evm, inclusion_error, set_base_fee, transact, transaction_env},
+    evm::{Evm, Mode, evm, inclusion_error, transact, transaction_env},
     history::record_parent,
     lanes::Lanes,
     outcome::free_failure,
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     block::{Block, Header, Receipt, Transaction, TxEnvelope, check_kind, is_free},
-    state::{Overlay, StateReader, Working},
+    state::{CommitError, Overlay, StateReader, Working},
     stop::Stop,
 };
 
@@ -49,10 +49,7 @@ pub struct Progress {
 pub struct Execution<'a, R: StateReader> {
     rules: &'a Rules,
     evm: Evm<'a, R>,
-    header: Header,
-    transactions: Vec<TxEnvelope>,
-    senders: Vec<Address>,
-    receipts: Vec<Receipt>,
+    made: Made,
     lanes: Lanes,
 }
 
@@ -65,15 +62,7 @@ impl<'a, R: StateReader> Execution<'a, R> {
     pub fn new(rules: &'a Rules, header: Header, mut working: Working<'a, R>) -> Result<Self, BlockError> {
         record_parent(&mut working, &header)?;
         let evm = evm(rules, &header, working, &Stop::never());
-        Ok(Self {
-            rules,
-            evm,
-            header,
-            transactions: Vec::new(),
-            senders: Vec::new(),
-            receipts: Vec::new(),
-            lanes: Lanes::new(rules),
-        })
+        Ok(Self { rules, evm, made: Made::new(header), lanes: Lanes::new(rules) })
     }
 
     /// Whether not even the smallest transaction fits any more.
@@ -89,7 +78,7 @@ impl<'a, R: StateReader> Execution<'a, R> {
     pub fn include(&mut self, transaction: &Transaction, stop: &Stop) -> Result<(), BlockError> {
         let envelope = transaction.inner();
         let hash = *envelope.tx_hash();
-        let index = self.transactions.len();
+        let index = self.made.transactions.len();
         let refuse = |error| BlockError::Transaction { index, hash, error };
         let bytes = envelope.length();
         check_kind(envelope, self.rules.chain_id).map_err(|error| refuse(error.into()))?;
@@ -100,9 +89,8 @@ impl<'a, R: StateReader> Execution<'a, R> {
             check_free(self.rules, transaction).map_err(refuse)?;
         }
 
-        set_base_fee(&mut self.evm, &self.header, transaction);
         self.evm.ctx.chain = stop.clone();
-        let (result, state) = transact(&mut self.evm, transaction_env(transaction), Mode::Block)
+        let (result, state) = transact(&mut self.evm, transaction_env(transaction), Mode::of(transaction))
             .map_err(|error| inclusion_error(error, refuse))?;
         if free && !result.is_success() {
             return Err(refuse(free_failure(&result)));
@@ -110,23 +98,15 @@ impl<'a, R: StateReader> Execution<'a, R> {
         check_supply_after(&mut self.evm.ctx.journaled_state.database, &state)?;
         self.evm.ctx.journaled_state.database.commit(state);
 
-        let gas_used = result.tx_gas_used();
-        self.header.gas_used += gas_used;
+        let (success, gas_used) = (result.is_success(), result.tx_gas_used());
         self.lanes.add(member, gas_used, bytes);
-        let receipt = ConsensusReceipt {
-            status: Eip658Value::Eip658(result.is_success()),
-            cumulative_gas_used: self.header.gas_used,
-            logs: result.into_logs(),
-        };
-        self.receipts.push(Receipt::from_typed(envelope.tx_type(), receipt.with_bloom()));
-        self.transactions.push(envelope.clone());
-        self.senders.push(transaction.signer());
+        self.made.add(transaction.clone(), success, gas_used, result.into_logs());
         Ok(())
     }
 
     /// What the block holds until now.
     pub const fn progress(&self) -> Progress {
-        Progress { gas_used: self.header.gas_used, changes: self.evm.ctx.journaled_state.database.changes() }
+        Progress { gas_used: self.made.header.gas_used, changes: self.evm.ctx.journaled_state.database.changes() }
     }
 
     /// Ends the block: checks the supply, computes roots and hash.
@@ -135,9 +115,49 @@ impl<'a, R: StateReader> Execution<'a, R> {
     ///
     /// `Supply`, `Stopped`, `Store`.
     pub fn finish(self, parent_root: B256, stop: &Stop) -> Result<Executed, BlockError> {
-        let Self { evm, mut header, transactions, senders, receipts, .. } = self;
-        let mut working = evm.ctx.journaled_state.database;
+        let mut working = self.evm.ctx.journaled_state.database;
         check_supply(&mut working)?;
+        Ok(self.made.finish(working, parent_root, stop)?)
+    }
+}
+
+/// A block while it is made: what has run in it.
+pub(super) struct Made {
+    /// Its `gas_used` is that of the transactions until now; the roots come at the end.
+    pub(super) header: Header,
+    transactions: Vec<TxEnvelope>,
+    senders: Vec<Address>,
+    receipts: Vec<Receipt>,
+}
+
+impl Made {
+    pub(super) const fn new(header: Header) -> Self {
+        Self { header, transactions: Vec::new(), senders: Vec::new(), receipts: Vec::new() }
+    }
+
+    /// Adds a transaction that has run.
+    pub(super) fn add(&mut self, transaction: Transaction, success: bool, gas_used: u64, logs: Vec<Log>) {
+        self.header.gas_used += gas_used;
+        let (status, cumulative_gas_used) = (Eip658Value::Eip658(success), self.header.gas_used);
+        let receipt = ConsensusReceipt { status, cumulative_gas_used, logs };
+        let (envelope, sender) = transaction.into_parts();
+        self.receipts.push(Receipt::from_typed(envelope.tx_type(), receipt.with_bloom()));
+        self.transactions.push(envelope);
+        self.senders.push(sender);
+    }
+
+    /// Ends the block with the state that it left behind: computes roots and hash. Whether the supply is covered is the caller's to check.
+    ///
+    /// # Errors
+    ///
+    /// `Stopped`, `Store`.
+    pub(super) fn finish<R: StateReader>(
+        self,
+        working: Working<'_, R>,
+        parent_root: B256,
+        stop: &Stop,
+    ) -> Result<Executed, CommitError> {
+        let Self { mut header, transactions, senders, receipts } = self;
         let (state_root, overlay) = working.commit_block(parent_root, stop)?;
         header.state_root = state_root;
         stop.check()?;

@@ -131,9 +131,9 @@ pub fn try_free<R: StateReader>(
         return Err(refuse(InclusionError::BlockGas { got: transaction.gas_limit(), left }));
     }
     let mut evm = evm(rules, header, working, stop);
-    evm.ctx.block.basefee = 0;
+    evm.ctx.cfg.disable_nonce_check = true;
     let (result, _) =
-        transact(&mut evm, transaction_env(transaction), Mode::Call).map_err(|error| inclusion_error(error, refuse))?;
+        transact(&mut evm, transaction_env(transaction), Mode::Free).map_err(|error| inclusion_error(error, refuse))?;
     if !result.is_success() {
         return Err(refuse(free_failure(&result)));
     }

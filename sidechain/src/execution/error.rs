@@ -115,13 +115,15 @@ pub enum InclusionError {
         left: usize,
     },
     /// The member has used the number of free transactions that it may have in one block.
-    #[error("the member has {MAX_MEMBER_TRANSACTIONS} transactions with gas price 0 in the block already")]
+    #[error("the member has {MAX_MEMBER_TRANSACTIONS} free transactions in the block already")]
     MemberCount,
-    /// Gas price 0, but the free lane does not take it, for the reason given.
-    #[error("gas price 0 is only for members of the federation who call the peg's contracts without value: {0}")]
+    /// It names the free lane's price, but that lane does not take it, for the reason given.
+    #[error(
+        "a maximum fee of 2^64 - 1 wei per gas without a tip is only for members of the federation who call the peg's contracts without value: {0}"
+    )]
     NotFree(&'static str),
     /// A free transaction must succeed.
-    #[error("a transaction with gas price 0 must succeed: {reason}")]
+    #[error("a free transaction must succeed: {reason}")]
     FreeFailed {
         /// Why it failed: the contract's revert reason or the EVM's halt, for people.
         reason: String,

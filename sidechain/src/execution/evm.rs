@@ -12,7 +12,9 @@ use revm::{
         result::{EVMError, ExecutionResult, HaltReason, InvalidTransaction},
     },
     context_interface::{block::BlobExcessGasAndPrice, journaled_state::account::JournaledAccountTr as _},
-    handler::{EvmTr as _, FrameResult, Handler, ItemOrResult, MainnetEvm, evm::FrameTr, pre_execution},
+    handler::{
+        EvmTr as _, FrameResult, Handler, ItemOrResult, MainnetEvm, evm::FrameTr, post_execution, pre_execution,
+    },
     inspector::{InspectorEvmTr as _, InspectorHandler},
     interpreter::{InitialAndFloorGas, interpreter::EthInterpreter, interpreter_action::FrameInit},
     primitives::{eip4844::BLOB_BASE_FEE_UPDATE_FRACTION_PRAGUE, hardfork::SpecId},
@@ -98,12 +100,6 @@ pub(super) fn transaction_env(transaction: &Transaction) -> TxEnv {
     }
 }
 
-/// Prepares a transaction of a block with this base fee. Free ones see none.
-pub(super) fn set_base_fee<R: StateReader, I>(evm: &mut Evm<'_, R, I>, header: &Header, transaction: &Transaction) {
-    let free = is_free(transaction.inner());
-    evm.ctx.block.basefee = if free { 0 } else { header.base_fee_per_gas.unwrap_or_default() };
-}
-
 pub(super) fn transact<R: StateReader, I>(
     evm: &mut Evm<'_, R, I>,
     env: TxEnv,
@@ -131,13 +127,22 @@ pub(super) fn inspect<R: StateReader>(
 pub(super) enum Mode {
     /// All of Ethereum's rules.
     Block,
+    /// The same, but nobody is charged for gas, and nobody gets it. The base fee and the price that contracts see are as if.
+    Free,
     /// Any account may be the sender, contracts too, with any nonce.
     Call,
     /// Any account may be the sender, contracts too, with its next nonce.
     AnySender,
 }
 
-/// The mainnet handler except for the base fee, and the checks that calls are spared.
+impl Mode {
+    /// How a block runs a transaction.
+    pub(super) fn of(transaction: &Transaction) -> Self {
+        if is_free(transaction.inner()) { Self::Free } else { Self::Block }
+    }
+}
+
+/// The mainnet handler except for the base fee, the free lane, and the checks that calls are spared.
 struct Peg<'a, R, I> {
     mode: Mode,
     evm: PhantomData<(Working<'a, R>, I)>,
@@ -158,15 +163,32 @@ impl<'a, R: StateReader, I> Handler for Peg<'a, R, I> {
         }
         let (block, transaction, cfg, journal, _, _) = evm.ctx().all_mut();
         let mut caller = journal.load_account_with_code_mut(transaction.caller())?.data;
-        if self.mode == Mode::AnySender {
-            pre_execution::validate_account_nonce_and_code(&caller.account().info, transaction.nonce(), true, false)?;
+        if self.mode != Mode::Call {
+            // EIP-3607: contracts send nothing.
+            let any_sender = self.mode == Mode::AnySender;
+            let (info, nonce) = (&caller.account().info, transaction.nonce());
+            pre_execution::validate_account_nonce_and_code(info, nonce, any_sender, cfg.disable_nonce_check)?;
         }
-        let balance = pre_execution::calculate_caller_fee(*caller.balance(), transaction, block, cfg)?;
-        caller.set_balance(balance);
+        if self.mode != Mode::Free {
+            let balance = pre_execution::calculate_caller_fee(*caller.balance(), transaction, block, cfg)?;
+            caller.set_balance(balance);
+        }
         if transaction.kind().is_call() {
             caller.bump_nonce();
         }
         Ok(())
+    }
+
+    fn reimburse_caller(
+        &self,
+        evm: &mut Self::Evm,
+        result: &mut <<Self::Evm as revm::handler::EvmTr>::Frame as FrameTr>::FrameResult,
+    ) -> Result<(), Self::Error> {
+        // What was never taken is not given back.
+        if self.mode == Mode::Free {
+            return Ok(());
+        }
+        Ok(post_execution::reimburse_caller(evm.ctx(), result.gas(), U256::ZERO)?)
     }
 
     /// The loop over frames, which looks whether the execution was stopped before each call, creation and precompile.
@@ -199,6 +221,9 @@ impl<'a, R: StateReader, I> Handler for Peg<'a, R, I> {
         evm: &mut Self::Evm,
         result: &mut <<Self::Evm as revm::handler::EvmTr>::Frame as FrameTr>::FrameResult,
     ) -> Result<(), Self::Error> {
+        if self.mode == Mode::Free {
+            return Ok(());
+        }
         let result: &FrameResult = result;
         let (block, transaction, _, journal, _, _) = evm.ctx().all_mut();
         let price = transaction.effective_gas_price(u128::from(block.basefee()));

@@ -2,8 +2,8 @@
 //!
 //! Ethereum's rules of fork Osaka, unmodified, except for:
 //! - the base fee is not burnt but paid to the block's beneficiary with the tip, so that only the Bridge changes the supply;
-//! - the free lane: members of the federation make certain calls of the peg's contracts at gas price 0. Such a transaction runs with base
-//!   fee 0, sends no value, and must succeed; its gas, bytes and number are bounded per block, for all members and for each;
+//! - the free lane: members of the federation make certain calls of the peg's contracts, and are not charged for their gas. Such a transaction
+//!   sends no value, and must succeed; its gas, bytes and number are bounded per block, for all members and for each;
 //! - no blobs (EIP-4844), no withdrawals, no requests. The contracts of EIP-4788, 7002 and 7251 are not deployed, so their
 //!   system calls do nothing (as those EIPs say for an address without code);
 //! - two precompiles ([`POINT_EVALUATION_GAS`]);

@@ -33,7 +33,7 @@ impl Rules {
     }
 }
 
-/// Whether a transaction with gas price 0 may use the free lane, apart from its success.
+/// Whether a transaction that asks for the free lane may use it, apart from its success.
 ///
 /// # Errors
 ///
@@ -48,6 +48,10 @@ pub fn check_free(rules: &Rules, transaction: &Transaction) -> Result<(), Inclus
     };
     if !transaction.value().is_zero() {
         return refuse("it sends value");
+    }
+    // Kept for ever like the input, and of no use: what is called knows which slots it reads.
+    if transaction.access_list().is_some_and(|list| !list.is_empty()) {
+        return refuse("it has an access list");
     }
     if !is_free_call(to, transaction.input()) {
         return refuse("its input is none of the free calls, as they are encoded");

@@ -1,11 +1,9 @@
 //! Blocks of calls that are tried one after the other (`eth_simulateV1`), as nobody will ever make them: without signatures, with other accounts and
 //! headers than there are, and, unless it is asked for, without fees and nonces.
 
-use alloy_consensus::{
-    Eip658Value, Receipt as ConsensusReceipt, SignableTransaction, TxEip1559, TxEip2930, TxEip7702, TxLegacy, proofs,
-};
+use alloy_consensus::{SignableTransaction, TxEip1559, TxEip2930, TxEip7702, TxLegacy};
 use alloy_eips::{eip2930::AccessList, eip7702::SignedAuthorization};
-use alloy_primitives::{Address, B256, Bloom, Bytes, Log, Signature, TxKind, U256, address};
+use alloy_primitives::{Address, B256, Bytes, Log, Signature, TxKind, U256, address};
 use revm::{
     Database as _, DatabaseCommit as _,
     context::result::{EVMError, ExecutionResult, InvalidTransaction},
@@ -13,7 +11,7 @@ use revm::{
 };
 
 use super::{
-    block::Executed,
+    block::{Executed, Made},
     evm::{Evm, EvmError, Mode, Refusal, evm, transact, transaction_env},
     history::record_parent,
     outcome::{Outcome, outcome},
@@ -21,7 +19,7 @@ use super::{
     rules::Rules,
 };
 use crate::{
-    block::{Block, Header, Receipt, Transaction, TxEnvelope},
+    block::{Header, Transaction, TxEnvelope},
     limits::MAX_TRANSACTION_GAS,
     state::{CommitError, StateReader, Working, store::StoreError},
     stop::{Stop, Stopped},
@@ -150,7 +148,7 @@ impl Simulation<'_> {
             evm.ctx.cfg.tx_gas_limit_cap = Some(u64::MAX);
         }
         evm.ctx.cfg.amsterdam_eip7708_disabled = !self.shows_transfers;
-        let mut made = Made { header, transactions: Vec::new(), senders: Vec::new(), receipts: Vec::new() };
+        let mut made = Made::new(header);
         let mut tried = Vec::with_capacity(calls.len());
         for call in calls {
             stop.check()?;
@@ -179,7 +177,7 @@ impl Simulation<'_> {
             transact(evm, transaction_env(&transaction), mode).map_err(|error| refusal(error, call.from, base_fee))?;
         evm.ctx.journaled_state.database.commit(state);
         self.gas_left = self.gas_left.saturating_sub(result.tx_gas_used());
-        Ok(made.add(transaction, result))
+        Ok(add(made, transaction, result))
     }
 
     /// A call's gas: what it asks for, or all that is left.
@@ -256,48 +254,15 @@ where
     transaction.into_signed(Signature::new(U256::ZERO, U256::ZERO, false)).into()
 }
 
-/// A block while it is made.
-struct Made {
-    header: Header,
-    transactions: Vec<TxEnvelope>,
-    senders: Vec<Address>,
-    receipts: Vec<Receipt>,
-}
-
-impl Made {
-    fn add(&mut self, transaction: Transaction, result: ExecutionResult) -> Tried {
-        let most_gas = result.gas().total_gas_spent().max(result.tx_gas_used());
-        let mut outcome = outcome(result);
-        self.header.gas_used += outcome.gas_used;
-        // No receipt has those of transfers.
-        let logs = outcome.logs.iter().filter(|log| log.address != ETH_TRANSFER_LOG_ADDRESS).cloned().collect();
-        let receipt = ConsensusReceipt {
-            status: Eip658Value::Eip658(outcome.success),
-            cumulative_gas_used: self.header.gas_used,
-            logs,
-        };
-        let (envelope, sender) = transaction.into_parts();
-        self.receipts.push(Receipt::from_typed(envelope.tx_type(), receipt.with_bloom()));
-        self.transactions.push(envelope);
-        self.senders.push(sender);
-        outcome.logs.iter_mut().for_each(show_transfer);
-        Tried { outcome, most_gas }
-    }
-
-    fn finish<R: StateReader>(
-        self,
-        working: Working<'_, R>,
-        parent_root: B256,
-        stop: &Stop,
-    ) -> Result<Executed, SimulationError> {
-        let Self { mut header, transactions, senders, receipts } = self;
-        let (state_root, overlay) = working.commit_block(parent_root, stop)?;
-        header.state_root = state_root;
-        header.transactions_root = proofs::calculate_transaction_root(&transactions);
-        header.receipts_root = proofs::calculate_receipt_root(&receipts);
-        header.logs_bloom = receipts.iter().fold(Bloom::ZERO, |bloom, receipt| bloom | *receipt.logs_bloom());
-        Ok(Executed { hash: header.hash_slow(), block: Block { header, transactions }, senders, receipts, overlay })
-    }
+/// Adds a call that ran to its block; what is told of it.
+fn add(made: &mut Made, transaction: Transaction, result: ExecutionResult) -> Tried {
+    let most_gas = result.gas().total_gas_spent().max(result.tx_gas_used());
+    let mut outcome = outcome(result);
+    // No receipt has those of transfers.
+    let logs = outcome.logs.iter().filter(|log| log.address != ETH_TRANSFER_LOG_ADDRESS).cloned().collect();
+    made.add(transaction, outcome.success, outcome.gas_used, logs);
+    outcome.logs.iter_mut().for_each(show_transfer);
+    Tried { outcome, most_gas }
 }
 
 fn show_transfer(log: &mut Log) {

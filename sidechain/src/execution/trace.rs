@@ -15,7 +15,7 @@ use super::{
     before::{Before, BeforeError},
     call::{Call, call_env, call_error, evm_of_calls},
     error::BlockError,
-    evm::{Evm, Mode, evm, inclusion_error, inspect, set_base_fee, transact, transaction_env},
+    evm::{Evm, Mode, evm, inclusion_error, inspect, transact, transaction_env},
     history::record_parent,
     outcome::{Outcome, outcome},
     recorder::{Budget, Exceeded, Inner, Recorder, Tracer, TracerError},
@@ -61,7 +61,6 @@ pub struct Traced {
 /// The transactions of a block, run again one after the other as the block ran them.
 pub struct Replay<'a, R: StateReader> {
     evm: Evm<'a, R, Recorder>,
-    header: Header,
     stop: Stop,
 }
 
@@ -80,7 +79,7 @@ impl<'a, R: StateReader> Replay<'a, R> {
     ) -> Result<Self, BlockError> {
         record_parent(&mut working, header)?;
         let evm = evm(rules, header, working, stop).with_inspector(Recorder::new(budget));
-        Ok(Self { evm, header: header.clone(), stop: stop.clone() })
+        Ok(Self { evm, stop: stop.clone() })
     }
 
     /// Runs the next transaction with nobody looking on.
@@ -89,8 +88,7 @@ impl<'a, R: StateReader> Replay<'a, R> {
     ///
     /// `Stopped`, `Store`.
     pub fn pass(&mut self, transaction: &Transaction) -> Result<(), BlockError> {
-        set_base_fee(&mut self.evm, &self.header, transaction);
-        let (_, state) = transact(&mut self.evm, transaction_env(transaction), Mode::Block)
+        let (_, state) = transact(&mut self.evm, transaction_env(transaction), Mode::of(transaction))
             .map_err(|error| inclusion_error(error, |error| refused(transaction, error)))?;
         self.evm.ctx.journaled_state.database.commit(state);
         Ok(())
@@ -102,8 +100,7 @@ impl<'a, R: StateReader> Replay<'a, R> {
     ///
     /// See [`TraceError`].
     pub fn trace(&mut self, transaction: &Transaction, tracer: &Tracer) -> Result<Traced, TraceError> {
-        set_base_fee(&mut self.evm, &self.header, transaction);
-        let ran = run(&mut self.evm, transaction_env(transaction), Mode::Block, tracer, |error| {
+        let ran = run(&mut self.evm, transaction_env(transaction), Mode::of(transaction), tracer, |error| {
             inclusion_error(error, |error| refused(transaction, error))
         })?;
         let context = TransactionContext::default().with_tx_hash(*transaction.inner().tx_hash());

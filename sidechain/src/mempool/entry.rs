@@ -11,7 +11,7 @@ use crate::block::Transaction;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lane {
     Paid,
-    /// Gas price zero: a federation member's call of a peg contract.
+    /// A federation member's call of a peg contract, which is charged nothing whatever price it names.
     Free,
 }
 
@@ -67,8 +67,14 @@ pub(super) struct Entry {
 }
 
 impl Entry {
+    /// What it can cost its sender at most.
     pub(super) fn cost(&self) -> U256 {
-        cost(&self.transaction)
+        match self.lane {
+            Lane::Paid => U256::from(self.transaction.gas_limit())
+                .saturating_mul(U256::from(self.transaction.max_fee_per_gas()))
+                .saturating_add(self.transaction.value()),
+            Lane::Free => self.transaction.value(),
+        }
     }
 
     /// What a block's producer earns by it, in wei per gas, at a base fee; less when it cannot even pay that.
@@ -148,13 +154,6 @@ pub(super) struct Worth {
     pub(super) executable: bool,
     pub(super) price: u128,
     pub(super) seniority: Reverse<u64>,
-}
-
-/// What a transaction can cost its sender at most.
-pub(super) fn cost(transaction: &Transaction) -> U256 {
-    U256::from(transaction.gas_limit())
-        .saturating_mul(U256::from(transaction.max_fee_per_gas()))
-        .saturating_add(transaction.value())
 }
 
 pub(super) fn hash(transaction: &Transaction) -> B256 {

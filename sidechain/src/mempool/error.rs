@@ -4,6 +4,10 @@ use alloy_primitives::{Address, U256};
 
 use crate::limits::{MAX_TRANSACTION_BYTES, MIN_BASE_FEE};
 
+/// Whoever offers nothing may look for the free lane.
+const FREE_CALLS: &str =
+    "; a member's free call has type 2, maxFeePerGas 0xffffffffffffffff and maxPriorityFeePerGas 0x0";
+
 /// Why the pool did not take a transaction; nothing changed. The wording is geth's where clients look for it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
@@ -35,7 +39,10 @@ pub enum Refused {
     SenderIsContract { sender: Address },
     #[error("too many free transactions of {sender} were tried lately: wait {wait_ms} ms")]
     TooManyTrials { sender: Address, wait_ms: u64 },
-    #[error("transaction underpriced: max fee {max_fee} wei per gas, the base fee is never below {MIN_BASE_FEE}")]
+    #[error(
+        "transaction underpriced: max fee {max_fee} wei per gas, the base fee is never below {MIN_BASE_FEE}{}",
+        if *max_fee == 0 { FREE_CALLS } else { "" }
+    )]
     Underpriced { max_fee: u128 },
     #[error("oversized data: transaction size {got}, limit {MAX_TRANSACTION_BYTES}")]
     TooLarge { got: usize },

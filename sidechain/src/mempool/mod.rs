@@ -10,7 +10,7 @@
 //! ```
 //! Two lanes share a sender's nonces:
 //! - paid: ordered by tip, displaced by better paid ones when the pool is full, replaced by +10 %;
-//! - free: gas price zero, federation members only (the caller decides that). It has bounds of its own, goes first, and
+//! - free: federation members only, without a charge (the caller decides that). It has bounds of its own, goes first, and
 //!   does not wait long: a free transaction must succeed, so one that does not get into a block is most likely obsolete.
 //!
 //! What waits must be payable: all of a sender's together by its balance. Only a delegated account (EIP-7702) can lose its

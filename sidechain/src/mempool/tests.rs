@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use alloy_consensus::{Signed, Transaction as _, TxEip1559, transaction::Recovered};
 use alloy_eips::Encodable2718 as _;
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256};
+use api::free_lane;
 use proptest::prelude::*;
 
-use super::{entry::cost, *};
+use super::*;
 use crate::{
-    block::{Transaction, TxEnvelope},
+    block::{Transaction, TxEnvelope, is_free},
     limits::MIN_BASE_FEE,
 };
 
@@ -33,11 +34,17 @@ impl Sketch {
     }
 
     pub(super) fn free(sender: u8, nonce: u64) -> Self {
-        Self::new(sender, nonce, 0)
+        Self { tip: free_lane::MAX_PRIORITY_FEE_PER_GAS, ..Self::new(sender, nonce, free_lane::MAX_FEE_PER_GAS) }
     }
 
     fn lane(&self) -> Lane {
-        if self.max_fee == 0 { Lane::Free } else { Lane::Paid }
+        if is_free(self.build().inner()) { Lane::Free } else { Lane::Paid }
+    }
+
+    /// What it may take of its sender.
+    fn cost(&self) -> U256 {
+        let gas = if self.lane() == Lane::Free { U256::ZERO } else { U256::from(GAS) * U256::from(self.max_fee) };
+        gas + U256::from(self.value)
     }
 
     pub(super) fn build(&self) -> Transaction {
@@ -255,7 +262,7 @@ impl Model {
         }
         let others: Vec<_> = self.entries.iter().filter(|(old, ..)| !same(old)).cloned().collect();
         let own = others.iter().map(|(sketch, ..)| sketch).filter(|sketch| sketch.sender == new.sender).chain([new]);
-        let total: U256 = own.clone().map(|sketch| cost(&sketch.build())).sum();
+        let total: U256 = own.clone().map(|sketch| sketch.cost()).sum();
         let (count, bytes) = Self::usage(own, new.lane());
         let (count_limit, bytes_limit) = match new.lane() {
             Lane::Paid => (self.limits.sender_count, self.limits.sender_bytes),
@@ -295,7 +302,7 @@ impl Model {
         if self.of(sender).next().is_some() {
             self.observe(sender, account);
             let balance = self.accounts[&sender].balance;
-            while self.of(sender).map(|sketch| cost(&sketch.build())).sum::<U256>() > balance {
+            while self.of(sender).map(|sketch| sketch.cost()).sum::<U256>() > balance {
                 let last = self.of(sender).map(|sketch| sketch.nonce).max();
                 self.entries.retain(|(sketch, ..)| sketch.sender != sender || Some(sketch.nonce) != last);
             }
@@ -365,13 +372,9 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     let sketch = (0u8..4, 0u64..6, prop_oneof![Just(0u128), 10u128..14], 8u128..14, 0u64..3, 0usize..120).prop_map(
-        |(sender, nonce, max_fee, tip, value, input)| Sketch {
-            sender,
-            nonce,
-            max_fee: max_fee * FEE,
-            tip: tip * FEE,
-            value,
-            input,
+        |(sender, nonce, max_fee, tip, value, input)| match max_fee {
+            0 => Sketch { value, input, ..Sketch::free(sender, nonce) },
+            _ => Sketch { sender, nonce, max_fee: max_fee * FEE, tip: tip * FEE, value, input },
         },
     );
     prop_oneof![

@@ -375,7 +375,7 @@ impl Node for SimulatedNode {
             to: call.to.map_or(TxKind::Create, TxKind::Call),
             value: call.value,
             input: call.input.clone(),
-            gas_price: fees.max_fee,
+            gas_price: if fees == Fees::FREE { 0 } else { fees.max_fee },
             ..execution::Call::default()
         };
         let estimate = sidechain.state.chain.estimate_gas(&Trial::after(sidechain.head()), &call, &Stop::never());

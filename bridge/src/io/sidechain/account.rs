@@ -281,7 +281,7 @@ mod tests {
         let read = TxEnvelope::decode_2718(&mut pending.raw.as_ref()).expect("well-formed");
         assert_eq!(read.recover_signer().expect("signed"), account.address());
         assert_eq!((read.chain_id(), read.nonce(), read.gas_limit()), (Some(51_717), 3, 21_000));
-        assert_eq!((read.max_fee_per_gas(), read.value(), read.to()), (0, U256::from(7), call.to));
+        assert_eq!((Fees::of(&read), read.value(), read.to()), (Fees::FREE, U256::from(7), call.to));
         assert_eq!(*read.tx_hash(), pending.hash);
     }
 

@@ -1,7 +1,9 @@
 //! What a transaction does, what it pays, and how it is told apart on its way.
 
+use alloy_consensus::Transaction;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_sol_types::SolCall;
+use api::free_lane;
 
 /// Largest gas limit of a transaction (EIP-7825).
 pub const MAX_GAS: u64 = 1 << 24;
@@ -55,6 +57,19 @@ impl Call {
 }
 
 impl Fees {
-    /// The federation's free lane: a gas price of zero.
-    pub const FREE: Self = Self { max_fee: 0, priority_fee: 0 };
+    /// The federation's free lane: nothing is charged of what these say.
+    pub const FREE: Self =
+        Self { max_fee: free_lane::MAX_FEE_PER_GAS, priority_fee: free_lane::MAX_PRIORITY_FEE_PER_GAS };
+
+    /// What a signed transaction offers.
+    #[must_use]
+    pub fn of(transaction: &impl Transaction) -> Self {
+        Self { max_fee: transaction.max_fee_per_gas(), priority_fee: transaction.priority_fee_or_price() }
+    }
+
+    /// The most that so much gas costs, in wei.
+    #[must_use]
+    pub fn cost(self, gas: u64) -> U256 {
+        if self == Self::FREE { U256::ZERO } else { U256::from(gas) * U256::from(self.max_fee) }
+    }
 }

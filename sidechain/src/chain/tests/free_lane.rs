@@ -1,5 +1,8 @@
 //! What members may do without paying, and how it is bounded.
 
+use alloy_consensus::{SignableTransaction as _, TxEip1559};
+use alloy_eips::{eip2718::Encodable2718 as _, eip2930::AccessListItem};
+use alloy_primitives::Signature;
 use contracts::{
     Bridge, Federation, IVault, SigningBoard, Vault,
     address::{BRIDGE, FEDERATION, SIGNING_BOARD, VAULT},
@@ -7,6 +10,7 @@ use contracts::{
 };
 
 use super::*;
+use crate::{block::TxEnvelope, testing::free_call};
 
 fn post(nonce: u64, payload: &[u8]) -> Bytes {
     post_on(testing::network(), nonce, payload)
@@ -30,7 +34,7 @@ fn a_member_posts_without_owning_a_coin() {
     assert_eq!(chain.state_at(1).expect("kept").account(member(1).address).expect("kept").map(|a| a.nonce), Some(1));
 }
 
-/// In a proposal it is skipped, in a block it is refused.
+/// The pool does not take it either.
 fn refused(transaction: Transaction, wanted: &str) {
     let chain = chain();
     let said = match chain.check_free(&transaction, &Stop::never()) {
@@ -38,17 +42,7 @@ fn refused(transaction: Transaction, wanted: &str) {
         other => panic!("{other:?}"),
     };
     assert!(said.contains(wanted), "{said}");
-    let mut block = chain
-        .propose(chain.head_hash(), NOW_MS, PROPOSER, std::iter::once(transaction.clone()), &Stop::never())
-        .expect("proposed");
-    assert!(block.transactions.is_empty());
-    block.transactions.push(transaction.into_inner());
-    match chain.verify(&block, NOW_MS, &Stop::never()) {
-        Err(BlockError::Transaction { index: 0, error, .. }) => {
-            assert!(error.to_string().contains(wanted), "{error}")
-        }
-        other => panic!("{other:?}"),
-    }
+    stands_in_no_block(transaction, wanted);
 }
 
 #[test]
@@ -69,16 +63,142 @@ fn strangers_other_contracts_values_and_failures_are_refused() {
         payload: Bytes::from_static(b"no such session"),
     };
     refused(member(1).free(CHAIN, 0, 200_000, board, closed.abi_encode().into()), "must succeed");
-    let value = TxLegacy {
-        chain_id: Some(CHAIN),
-        gas_limit: 100_000,
-        to: board.into(),
-        value: U256::from(1),
-        ..TxLegacy::default()
-    };
-    refused(member(1).sign(value), "sends value");
-    let create = TxLegacy { chain_id: Some(CHAIN), gas_limit: 100_000, to: TxKind::Create, ..TxLegacy::default() };
-    refused(member(1).sign(create), "not a contract of the peg");
+    let free = free_call(CHAIN, 0, 100_000, board, post(0, b"x"));
+    refused(member(1).sign(TxEip1559 { value: U256::from(1), ..free.clone() }), "sends value");
+    refused(member(1).sign(TxEip1559 { to: TxKind::Create, ..free.clone() }), "not a contract of the peg");
+    let read = AccessListItem { address: board, storage_keys: vec![B256::ZERO] };
+    refused(member(1).sign(TxEip1559 { access_list: vec![read].into(), ..free }), "access list");
+}
+
+/// Neither what it names, nor what it did not use of its gas, nor a tip.
+#[test]
+fn nobody_is_charged_for_a_free_call_and_nobody_gets_a_fee() {
+    let coins = [(member(1).address, COIN_SAT)];
+    let chain = Chain::open_with(genesis(), Memory::default(), Retention::default(), &coins).expect("right");
+    let (before, supply) = (balance(&chain, 0, member(1).address), balance(&chain, 0, BRIDGE));
+    let free = |nonce| member(1).free(CHAIN, nonce, 1 << 24, SIGNING_BOARD, post(nonce, b"hello"));
+    let finalized = next(&chain, vec![free(0), free(1)]);
+    assert_eq!(finalized.receipts.iter().filter(|receipt| receipt.status()).count(), 2);
+    assert_eq!(balance(&chain, 1, member(1).address), before);
+    assert_eq!(balance(&chain, 1, PROPOSER), U256::ZERO);
+    assert_eq!(balance(&chain, 1, BRIDGE), supply);
+    for transaction in &finalized.block.transactions {
+        assert_eq!(block::gas_price(transaction, finalized.block.header.base_fee_per_gas), 0);
+    }
+}
+
+#[test]
+fn one_wei_beside_the_free_price_or_another_type_pays_as_everybody() {
+    let free = free_call(CHAIN, 0, 200_000, SIGNING_BOARD, post(0, b"x"));
+    let TxEip1559 { chain_id, nonce, gas_limit, max_fee_per_gas: price, to, value, input, .. } = free.clone();
+    let others = [
+        member(1).sign(TxEip1559 { max_fee_per_gas: price - 1, ..free.clone() }),
+        member(1).sign(TxEip1559 { max_fee_per_gas: price + 1, ..free.clone() }),
+        member(1).sign(TxEip1559 { max_priority_fee_per_gas: 1, ..free.clone() }),
+        member(1).sign(TxLegacy {
+            chain_id: Some(CHAIN),
+            gas_price: price,
+            gas_limit,
+            to,
+            value,
+            input: input.clone(),
+            nonce,
+        }),
+        member(1).sign(TxEip2930 {
+            chain_id,
+            gas_price: price,
+            gas_limit,
+            to,
+            value,
+            input: input.clone(),
+            nonce,
+            ..TxEip2930::default()
+        }),
+        member(1).sign(TxEip7702 {
+            chain_id,
+            nonce,
+            gas_limit,
+            max_fee_per_gas: price,
+            to: SIGNING_BOARD,
+            authorization_list: vec![member(2).authorize(CHAIN, 0, PROPOSER)],
+            input,
+            ..TxEip7702::default()
+        }),
+    ];
+    assert!(block::is_free(member(1).sign(free).inner()));
+    for other in others {
+        assert!(!block::is_free(other.inner()), "{other:?}");
+        stands_in_no_block(other, "funds");
+    }
+}
+
+/// What members sent before the free lane had a price of its own.
+#[test]
+fn a_gas_price_of_zero_is_below_the_base_fee_for_members_too() {
+    let dynamic = TxEip1559 { max_fee_per_gas: 0, ..free_call(CHAIN, 0, 200_000, SIGNING_BOARD, post(0, b"x")) };
+    let TxEip1559 { gas_limit, to, value, input, .. } = dynamic.clone();
+    let legacy = TxLegacy { chain_id: Some(CHAIN), nonce: 0, gas_price: 0, gas_limit, to, value, input };
+    for old in [member(1).sign(dynamic), member(1).sign(legacy)] {
+        assert!(!block::is_free(old.inner()));
+        stands_in_no_block(old, "less than basefee");
+    }
+}
+
+/// Whoever fills blocks makes gas dear, and stops no relayer.
+#[test]
+fn a_free_call_is_in_a_block_whatever_the_base_fee() {
+    let chain = chain();
+    let view = chain.view(chain.head_hash()).expect("the head");
+    let header = child_header(&chain.rules, &chain.head(), chain.head_hash(), chain.head().timestamp, PROPOSER);
+    let dear = Header { base_fee_per_gas: Some(u64::MAX), ..header };
+    let mut execution = Execution::new(&chain.rules, dear, Working::new(&view, &chain.codes)).expect("in memory");
+    let free = member(1).free(CHAIN, 0, 200_000, SIGNING_BOARD, post(0, b"x"));
+    execution.include(&free, &Stop::never()).expect("free");
+    let paid = execution.include(&Key::new(1).transfer(CHAIN, 0, PROPOSER, 1), &Stop::never());
+    assert!(paid.expect_err("too dear").to_string().contains("less than basefee"));
+}
+
+/// An attacker that passes a free call on, or puts it into a block of its own.
+#[test]
+fn a_free_call_that_was_changed_on_its_way_is_nobody_s() {
+    let free = free_call(CHAIN, 0, 200_000, SIGNING_BOARD, post(0, b"x"));
+    let signed = member(1).sign(free.clone());
+    let raw = signed.inner().encoded_2718();
+    let decode = |raw: &[u8]| block::decode_transaction(raw, CHAIN);
+    assert_eq!(decode(&raw).expect("as it was signed"), signed);
+    // The other signature of the same key over the same bytes (EIP-2).
+    let order = uint!(0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141_U256);
+    let (low, r) = (signed.inner().signature().s(), signed.inner().signature().r());
+    let twin = Signature::new(r, order - low, !signed.inner().signature().v());
+    let twin = Transaction::new_unchecked(free.clone().into_signed(twin).into(), member(1).address);
+    assert_ne!(twin.tx_hash(), signed.tx_hash());
+    assert_eq!(decode(&twin.inner().encoded_2718()), Err(block::TransactionError::Signature));
+    // Its signature under another nonce is somebody else's, who is no member.
+    let moved = TxEip1559 { nonce: 1, ..free.clone() }.into_signed(*signed.inner().signature());
+    let moved = decode(&TxEnvelope::from(moved).encoded_2718()).expect("some key's");
+    assert_ne!(moved.signer(), member(1).address);
+    refused(moved, "not a member");
+    let foreign = decode(&member(1).sign(TxEip1559 { chain_id: 1, ..free }).inner().encoded_2718());
+    assert_eq!(foreign, Err(block::TransactionError::ChainId { got: Some(1), want: CHAIN }));
+    assert!(decode(&[&raw[..], &[0]].concat()).is_err(), "a byte behind it");
+    for other_type in [0x00, 0x05, 0x7d, 0x7e, 0x7f] {
+        let relabelled = [&[other_type], &raw[1..]].concat();
+        assert!(matches!(decode(&relabelled), Err(block::TransactionError::Encoding(_))), "type {other_type:#x}");
+    }
+    assert!(decode(&raw[1..]).is_err(), "without its type");
+}
+
+/// A proposer skips it, and a block with it is refused.
+fn stands_in_no_block(transaction: Transaction, wanted: &str) {
+    let chain = chain();
+    let candidates = std::iter::once(transaction.clone());
+    let mut block = chain.propose(chain.head_hash(), NOW_MS, PROPOSER, candidates, &Stop::never()).expect("proposed");
+    assert!(block.transactions.is_empty());
+    block.transactions.push(transaction.into_inner());
+    match chain.verify(&block, NOW_MS, &Stop::never()) {
+        Err(BlockError::Transaction { index: 0, error, .. }) => assert!(error.to_string().contains(wanted), "{error}"),
+        other => panic!("{other:?}"),
+    }
 }
 
 /// What a contract of the peg logged is kept for ever, and its block with it.

@@ -1,6 +1,7 @@
 //! What is kept, for how long, and what happens when that is changed.
 
 use super::*;
+use crate::state::store;
 use contracts::address::SIGNING_BOARD;
 
 /// Opens what is there with another choice of what is kept.
@@ -54,6 +55,20 @@ fn a_window_that_shrinks_is_swept_and_one_that_grows_keeps_from_now_on() {
     let root = more.header(number).expect("kept").expect("final").state_root;
     let leaf = proofs.account.map(alloy_rlp::encode);
     verify_proof(root, Nibbles::unpack(keccak256(PROPOSER)), leaf, &proofs.proof).expect("the proof of that block");
+}
+
+/// What an earlier version executed by other rules would be read as something that it was not.
+#[test]
+fn a_folder_that_another_version_wrote_is_refused_and_left_as_it_is() {
+    let store = Arc::new(Memory::default());
+    pay(&open_keeping(&store, Retention::default()), 0);
+    let mut older = store::Batch::default();
+    older.put(Table::Meta, "format", 4u32.to_be_bytes());
+    store.write(older).expect("in memory");
+    let refused = Chain::open_with(genesis(), store.clone(), Retention::default(), &allocation());
+    let said = refused.err().expect("another version's").to_string();
+    assert!(said.contains("has format 4, this version reads 5: use the version") && said.contains("empty"), "{said}");
+    assert_eq!(rows(&store, Table::Header), 2);
 }
 
 // A reader that began before its state was pruned gets an error, and never another block's state.

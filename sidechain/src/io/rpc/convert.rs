@@ -7,10 +7,11 @@ use alloy_rlp::Encodable;
 use alloy_rpc_types_eth::state::{AccountOverride as RpcAccountOverride, StateOverride};
 use alloy_rpc_types_eth::{Block as RpcBlock, BlockOverrides, BlockTransactions, Header as RpcHeader, Log as RpcLog};
 use alloy_rpc_types_eth::{Transaction as RpcTransaction, TransactionReceipt, TransactionRequest};
+use api::free_lane;
 use serde_json::{Map, Value};
 
 use super::error;
-use crate::block::{Header, Receipt, Transaction};
+use crate::block::{Header, Receipt, Transaction, gas_price};
 use crate::chain::{Finalized, LogEntry, LogFilter, Stored};
 use crate::execution::{AccountOverride, BlockOverride, Call, Overrides};
 
@@ -61,7 +62,7 @@ pub fn transaction(stored: &Stored, index: usize) -> Option<RpcTransaction> {
         block_hash: Some(stored.hash),
         block_number: Some(header.number),
         transaction_index: Some(index as u64),
-        effective_gas_price: Some(transaction.effective_gas_price(header.base_fee_per_gas)),
+        effective_gas_price: Some(gas_price(&transaction, header.base_fee_per_gas)),
         block_timestamp: Some(header.timestamp),
         inner: transaction,
     })
@@ -74,7 +75,7 @@ pub fn pending(transaction: Transaction) -> RpcTransaction {
         block_number: None,
         transaction_index: None,
         // As geth: what it offers at most stands as its price until it has one.
-        effective_gas_price: Some(transaction.max_fee_per_gas()),
+        effective_gas_price: Some(gas_price(&transaction, None)),
         block_timestamp: None,
         inner: transaction,
     }
@@ -136,7 +137,7 @@ impl Before {
             block_hash: Some(finalized.hash),
             block_number: Some(header.number),
             gas_used: receipt.cumulative_gas_used() - self.gas,
-            effective_gas_price: transaction.effective_gas_price(header.base_fee_per_gas),
+            effective_gas_price: gas_price(transaction, header.base_fee_per_gas),
             blob_gas_used: None,
             blob_gas_price: None,
             from,
@@ -176,6 +177,7 @@ pub fn call(request: TransactionRequest, max_gas: u64) -> error::Result<Call> {
     if request.blob_versioned_hashes.is_some() || request.sidecar.is_some() {
         return Err(error::invalid("blob transactions (type 3) are not supported by this chain"));
     }
+    let gas_price = price(&request);
     let input = request.input.try_into_unique_input().map_err(|error| error::invalid(error.to_string()))?;
     Ok(Call {
         from: request.from.unwrap_or_default(),
@@ -183,10 +185,19 @@ pub fn call(request: TransactionRequest, max_gas: u64) -> error::Result<Call> {
         value: request.value.unwrap_or_default(),
         input: input.unwrap_or_default(),
         gas: Some(request.gas.unwrap_or(u64::MAX).min(max_gas)),
-        gas_price: request.gas_price.or(request.max_fee_per_gas).unwrap_or_default(),
+        gas_price,
         access_list: request.access_list.unwrap_or_default(),
         authorizations: request.authorization_list.unwrap_or_default(),
     })
+}
+
+/// What a call offers, in wei per gas; nothing, if it is to be free.
+fn price(request: &TransactionRequest) -> u128 {
+    let free = (Some(free_lane::MAX_FEE_PER_GAS), Some(free_lane::MAX_PRIORITY_FEE_PER_GAS));
+    if (request.max_fee_per_gas, request.max_priority_fee_per_gas) == free {
+        return 0;
+    }
+    request.gas_price.or(request.max_fee_per_gas).unwrap_or_default()
 }
 
 /// What a call is tried with in the place of what is there; in geth's words where it contradicts itself.

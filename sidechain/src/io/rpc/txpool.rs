@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::method::{Methods, Registered, inline, long, worker};
 use super::{context::Context, convert, error};
-use crate::block::Transaction;
+use crate::block::{Transaction, gas_price};
 
 /// Transactions one `txpool_content` answers: beyond it, ask for one sender.
 const MAX_CONTENT: usize = 5_000;
@@ -81,6 +81,6 @@ fn summary(transaction: Transaction) -> String {
         "{to}: {} wei + {} gas × {} wei",
         transaction.value(),
         transaction.gas_limit(),
-        transaction.max_fee_per_gas()
+        gas_price(&transaction, None)
     )
 }

@@ -53,8 +53,12 @@ impl Request {
         Pending { hash: self.hash, sender: self.sender, nonce: self.nonce, raw: self.raw.clone() }
     }
 
-    /// Fees with which a pool lets another transaction replace this one: an eighth more, at least what is usual now.
+    /// Fees with which a pool lets another transaction replace this one: an eighth more, at least what is usual now. Any that pays replaces a
+    /// free one.
     pub fn outbid(&self, usual: Fees) -> Fees {
+        if (Fees { max_fee: self.max_fee, priority_fee: self.priority_fee }) == Fees::FREE {
+            return usual;
+        }
         let more = |fee: u128| fee.saturating_add(fee / 8).saturating_add(1);
         Fees {
             max_fee: usual.max_fee.max(more(self.max_fee)),
@@ -202,6 +206,8 @@ mod tests {
     fn a_replacement_pays_an_eighth_more_or_what_is_usual() {
         let cheap = request(1).outbid(Fees { max_fee: 1, priority_fee: 1 });
         assert_eq!((cheap.max_fee, cheap.priority_fee), (901, 91));
+        let free = Request::new(&request(1).pending(), Fees::FREE);
+        assert_eq!(free.outbid(Fees { max_fee: 7, priority_fee: 1 }), Fees { max_fee: 7, priority_fee: 1 });
         let dear = request(1).outbid(Fees { max_fee: 5_000, priority_fee: 500 });
         assert_eq!((dear.max_fee, dear.priority_fee), (5_000, 500));
     }

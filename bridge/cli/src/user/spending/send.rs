@@ -183,7 +183,7 @@ impl<'a> Spender<'a> {
             None => {}
         }
         // Before the node tries what it asks for: it would refuse its own price as more than the account has.
-        self.check_cost(U256::from(LEAST_GAS) * U256::from(fees.max_fee), call.value)?;
+        self.check_cost(fees.cost(LEAST_GAS), call.value)?;
         let gas = Account::gas_limit(self.estimate(call, fees).await?);
         Ok(Request::new(&self.account.sign(self.network.chain_id, nonce, gas, fees, call), fees))
     }

@@ -7,6 +7,7 @@ use alloy_primitives::{Address, Bytes, U256};
 use alloy_sol_types::SolCall;
 use bitcoin::{Amount, Script};
 use bridge::amount::{show, show_wei};
+use bridge::io::sidechain::Fees;
 use contracts::{Bridge, MicroChannel, address};
 use eyre::{Result, WrapErr, bail, ensure, eyre};
 
@@ -33,7 +34,7 @@ impl Words {
     pub fn of(raw: &Bytes, bitcoin: mainchain::Network) -> Result<Self> {
         let signed = TxEnvelope::decode_2718(&mut raw.as_ref()).wrap_err("not a transaction")?;
         let to = signed.to().unwrap_or_default();
-        let cost = U256::from(signed.gas_limit()) * U256::from(signed.max_fee_per_gas());
+        let cost = Fees::of(&signed).cost(signed.gas_limit());
         Ok(Self {
             chain_id: signed.chain_id().unwrap_or_default(),
             signer: signed.recover_signer().wrap_err("not signed")?,
@@ -157,11 +158,22 @@ fn selector(input: &[u8]) -> &[u8] {
 mod tests {
     use super::*;
     use crate::dev::accounts::dev_account;
-    use bridge::io::sidechain::{Call, Fees};
+    use bridge::io::sidechain::Call;
 
     fn words(call: &Call) -> Result<Words> {
-        let fees = Fees { max_fee: 2_000_000, priority_fee: 1 };
+        words_at(Fees { max_fee: 2_000_000, priority_fee: 1 }, call)
+    }
+
+    fn words_at(fees: Fees, call: &Call) -> Result<Words> {
         Words::of(&dev_account(0).sign(7, 3, 100_000, fees, call).raw, mainchain::Network::Regtest)
+    }
+
+    #[test]
+    fn what_is_free_costs_nothing_and_one_wei_beside_it_all_that_it_names() {
+        let pause = Call::new(address::BRIDGE, &Bridge::pauseCall {});
+        assert_eq!(words_at(Fees::FREE, &pause).expect("known").cost, U256::ZERO);
+        let tip = Fees { priority_fee: 1, ..Fees::FREE };
+        assert_eq!(words_at(tip, &pause).expect("known").cost, U256::from(100_000) * U256::from(u64::MAX));
     }
 
     #[test]

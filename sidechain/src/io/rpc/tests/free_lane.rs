@@ -1,10 +1,12 @@
-//! Members' transactions without a fee.
+//! Members' transactions, which are charged nothing.
 
-use alloy_primitives::Bytes;
+use alloy_consensus::TxEip1559;
+use alloy_eips::Encodable2718 as _;
+use alloy_primitives::{Bytes, U64};
 use contracts::address::{LIGHT_CLIENT, SIGNING_BOARD};
 use contracts::alloy_sol_types::{SolCall, SolEvent};
 use contracts::{BitcoinLightClient, SigningBoard};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::peg;
 use super::world::{CHAIN, NOBODY, World};
@@ -32,8 +34,63 @@ async fn the_free_lane_takes_members_calls_that_succeed() {
     ] {
         let error = world.send(&outsider).await.unwrap_err();
         assert_eq!(error.code(), -32000);
-        assert!(error.message().starts_with("gas price 0 is only for members"), "{error}");
+        assert!(error.message().contains("is only for members of the federation"), "{error}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_free_call_is_an_ordinary_transaction_to_clients_and_its_price_is_zero() {
+    let world = World::halted(|_| ()).await;
+    let sent = member(1).free(CHAIN, 0, 3_000_000, SIGNING_BOARD, testing::post(1, vec![1; 100]));
+    // Whoever has no coins may ask what it will use.
+    let offered = json!({
+        "from": member(1).address, "to": SIGNING_BOARD, "input": testing::post(1, vec![1; 100]),
+        "maxFeePerGas": "0xffffffffffffffff", "maxPriorityFeePerGas": "0x0",
+    });
+    let estimate: U64 = serde_json::from_value(world.get("eth_estimateGas", json!([offered])).await).unwrap();
+    assert!(estimate > U64::from(21_000));
+    world.send(&sent).await.unwrap();
+    let hash = json!(sent.tx_hash());
+    let price = |shown: &Value| {
+        assert_eq!([&shown["type"], &shown["accessList"]], [&json!("0x2"), &json!([])]);
+        assert_eq!(shown["maxFeePerGas"], "0xffffffffffffffff");
+        assert_eq!(shown["maxPriorityFeePerGas"], "0x0");
+        shown["gasPrice"].clone()
+    };
+    // While it waits: alone, in the pool's content and in the block that is not made yet.
+    assert_eq!(price(&world.get("eth_getTransactionByHash", json!([hash])).await), "0x0");
+    let sender = member(1).address.to_string();
+    let content = world.get("txpool_content", json!([])).await;
+    assert_eq!(price(&content["pending"][&sender]["0"]), "0x0");
+    let told = world.get("txpool_inspect", json!([])).await;
+    assert!(told["pending"][&sender]["0"].as_str().unwrap().ends_with("3000000 gas × 0 wei"), "{told}");
+    assert_eq!(price(&world.get("eth_getBlockByNumber", json!(["pending", true])).await["transactions"][0]), "0x0");
+    world.mine();
+    let block = world.get("eth_getBlockByNumber", json!(["latest", true])).await;
+    assert_eq!(price(&block["transactions"][0]), "0x0");
+    assert_eq!(world.get("eth_getTransactionByHash", json!([hash])).await, block["transactions"][0]);
+    let receipts = world.get("eth_getBlockReceipts", json!(["latest"])).await;
+    assert_eq!([&receipts[0]["type"], &receipts[0]["effectiveGasPrice"]], [&json!("0x2"), &json!("0x0")]);
+    let raw: Bytes = sent.inner().encoded_2718().into();
+    assert_eq!(world.get("debug_getRawTransaction", json!([hash])).await, json!(raw));
+    // It changes no balance, and is no part of what others are told to pay.
+    let tracer = json!({ "tracer": "prestateTracer", "tracerConfig": { "diffMode": true } });
+    let changed = world.get("debug_traceTransaction", json!([hash, tracer])).await;
+    assert!(changed["post"].as_object().unwrap().values().all(|account| account.get("balance").is_none()), "{changed}");
+    let history = world.get("eth_feeHistory", json!(["0x1", "latest", [50]])).await;
+    assert_eq!(history["reward"], json!([["0x0"]]));
+    assert!(block["baseFeePerGas"] != "0x0" && history["baseFeePerGas"][0] == block["baseFeePerGas"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gas_price_of_zero_is_refused_with_what_to_send_instead() {
+    let world = World::halted(|_| ()).await;
+    let free = testing::free_call(CHAIN, 0, 3_000_000, SIGNING_BOARD, testing::post(1, vec![1; 100]));
+    let old = member(1).sign(TxEip1559 { max_fee_per_gas: 0, ..free });
+    let error = world.send(&old).await.unwrap_err();
+    assert_eq!(error.code(), -32000);
+    let words = "a member's free call has type 2, maxFeePerGas 0xffffffffffffffff and maxPriorityFeePerGas 0x0";
+    assert!(error.message().starts_with("transaction underpriced") && error.message().ends_with(words), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
