@@ -9,7 +9,7 @@ import { layoutSource } from "./layout.mjs";
 
 const solc = createRequire(import.meta.url)("solc");
 const root = dirname(fileURLToPath(import.meta.url));
-const contracts = ["BitcoinLightClient", "Federation", "SigningBoard", "Bridge", "Vault", "Deposits", "MicroChannel"];
+const contracts = ["BitcoinLightClient", "Federation", "SigningBoard", "Bridge", "Vault", "Deposits", "MicroChannel", "WrappedBtc"];
 /** EIP-170: an account's code, so that the contracts can be deployed on any EVM chain. */
 const maxRuntimeBytes = 24_576;
 

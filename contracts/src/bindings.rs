@@ -64,6 +64,16 @@ pub mod micro_channel {
     );
 }
 
+/// `WrappedBtc`: the native coin as a token.
+#[allow(clippy::too_many_arguments, reason = "EIP-3009 has functions with nine")]
+pub mod wrapped_btc {
+    alloy_sol_types::sol!(
+        #[derive(Debug, PartialEq, Eq)]
+        WrappedBtc,
+        "artifacts/WrappedBtc.json"
+    );
+}
+
 pub use bridge::{Bridge, IBridge};
 pub use deposits::{Deposits, IDeposits};
 pub use federation::{Federation, IFederation};
@@ -71,3 +81,4 @@ pub use light_client::{BitcoinLightClient, IBitcoinLightClient};
 pub use micro_channel::{IMicroChannel, MicroChannel};
 pub use signing_board::SigningBoard;
 pub use vault::{IVault, Vault};
+pub use wrapped_btc::WrappedBtc;

@@ -2,7 +2,7 @@
 
 use crate::bindings::{
     BitcoinLightClient, Bridge, Deposits, Federation, IBitcoinLightClient, IBridge, IFederation, MicroChannel,
-    SigningBoard, Vault,
+    SigningBoard, Vault, WrappedBtc,
 };
 use crate::deployment::{Contract, address};
 use alloy_primitives::{Address, B256, Bytes, U256};
@@ -18,6 +18,7 @@ pub fn creation_code(contract: Contract) -> Bytes {
         Contract::Vault => Vault::BYTECODE.clone(),
         Contract::Deposits => Deposits::BYTECODE.clone(),
         Contract::MicroChannel => MicroChannel::BYTECODE.clone(),
+        Contract::WrappedBtc => WrappedBtc::BYTECODE.clone(),
     }
 }
 
@@ -148,4 +149,9 @@ pub fn signing_board_arguments() -> Bytes {
 /// `MicroChannel`'s arguments.
 pub fn micro_channel_arguments(network_id: B256) -> Bytes {
     MicroChannel::constructorCall { networkId_: network_id }.abi_encode().into()
+}
+
+/// `WrappedBtc`'s arguments, for the predeployed contracts.
+pub fn wrapped_btc_arguments() -> Bytes {
+    WrappedBtc::constructorCall { bridge_: address::BRIDGE }.abi_encode().into()
 }

@@ -11,6 +11,7 @@ pub mod address {
     pub const MICRO_CHANNEL: Address = address!("CA05000000000000000000000000000000000005");
     pub const VAULT: Address = address!("CA05000000000000000000000000000000000006");
     pub const DEPOSITS: Address = address!("CA05000000000000000000000000000000000007");
+    pub const WRAPPED_BTC: Address = address!("CA05000000000000000000000000000000000008");
 }
 
 /// The predeployed contracts.
@@ -23,11 +24,12 @@ pub enum Contract {
     Vault,
     Deposits,
     MicroChannel,
+    WrappedBtc,
 }
 
 impl Contract {
     /// In the order of their deployment: constructors may call those before.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::LightClient,
         Self::Federation,
         Self::SigningBoard,
@@ -35,6 +37,7 @@ impl Contract {
         Self::Vault,
         Self::Deposits,
         Self::MicroChannel,
+        Self::WrappedBtc,
     ];
 
     pub const fn address(self) -> alloy_primitives::Address {
@@ -46,6 +49,7 @@ impl Contract {
             Self::Vault => address::VAULT,
             Self::Deposits => address::DEPOSITS,
             Self::MicroChannel => address::MICRO_CHANNEL,
+            Self::WrappedBtc => address::WRAPPED_BTC,
         }
     }
 }

@@ -344,3 +344,19 @@ pub mod micro_channel {
         pub const CLOSED: Field = Field { slot: 3, offset: 16, size: 1 };
     }
 }
+
+/// Storage of `WrappedBtc`: the slots of its variables, and the fields of its structs.
+pub mod wrapped_btc {
+    use crate::storage::Field;
+
+    /// `uint256`.
+    pub const TOTAL_SUPPLY: Field = Field { slot: 0, offset: 0, size: 32 };
+    /// `mapping(address => uint256)`.
+    pub const BALANCE_OF: u64 = 1;
+    /// `mapping(address => mapping(address => uint256))`.
+    pub const ALLOWANCE: u64 = 2;
+    /// `mapping(address => uint256)`.
+    pub const NONCES: u64 = 3;
+    /// `mapping(address => mapping(bytes32 => bool))`.
+    pub const AUTHORIZATION_STATE: u64 = 4;
+}

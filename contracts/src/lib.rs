@@ -24,13 +24,13 @@ pub use alloy_primitives::U256;
 pub use alloy_sol_types;
 pub use bindings::{
     BitcoinLightClient, Bridge, Deposits, Federation, IBitcoinLightClient, IBridge, IDeposits, IFederation,
-    IMicroChannel, IVault, MicroChannel, SigningBoard, Vault, bridge, deposits, federation, light_client,
-    micro_channel, signing_board, vault,
+    IMicroChannel, IVault, MicroChannel, SigningBoard, Vault, WrappedBtc, bridge, deposits, federation, light_client,
+    micro_channel, signing_board, vault, wrapped_btc,
 };
 pub use books::Books;
 pub use constructor::{
     FederationArguments, LightClientArguments, MemberArguments, bridge_arguments, creation_code, deposits_arguments,
-    micro_channel_arguments, signing_board_arguments, vault_arguments,
+    micro_channel_arguments, signing_board_arguments, vault_arguments, wrapped_btc_arguments,
 };
 pub use deployment::{Contract, address};
 pub use revert::explain_revert;

@@ -4,6 +4,7 @@ use crate::bindings::{
     bridge::Bridge::BridgeErrors, deposits::Deposits::DepositsErrors, federation::Federation::FederationErrors,
     light_client::BitcoinLightClient::BitcoinLightClientErrors, micro_channel::MicroChannel::MicroChannelErrors,
     signing_board::SigningBoard::SigningBoardErrors, vault::Vault::VaultErrors,
+    wrapped_btc::WrappedBtc::WrappedBtcErrors,
 };
 use alloy_sol_types::{Panic, Revert, SolError, SolInterface};
 
@@ -21,6 +22,7 @@ pub fn explain_revert(data: &[u8]) -> Option<String> {
         .or_else(|| known::<FederationErrors>(data))
         .or_else(|| known::<SigningBoardErrors>(data))
         .or_else(|| known::<MicroChannelErrors>(data))
+        .or_else(|| known::<WrappedBtcErrors>(data))
         .map(|text| inner(&text).to_owned())
         .or_else(|| Revert::abi_decode(data).ok().map(|revert| revert.reason))
         .or_else(|| Panic::abi_decode(data).ok().map(|panic| in_geths_words(&panic)))

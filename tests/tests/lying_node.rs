@@ -128,7 +128,7 @@ fn of(
 #[test]
 fn a_contract_that_the_node_names_is_never_paid() {
     let victim = Victim::new();
-    for contract in ["bridge", "microChannel"] {
+    for contract in ["bridge", "microChannel", "wrappedBtc"] {
         let relay = victim.through(of("peg_getInfo", move |info| info["contracts"][contract] = json!(THIEF)));
         for command in [&PEG_OUT[..], &OPEN, &VOUCHER] {
             let refused = victim.on_network(&relay, command);

@@ -65,6 +65,21 @@ abstract contract Withdrawals is Bounds {
     // ------------------------------------------------------------------ owners
 
     function withdraw(bytes calldata script, uint64 maxFeeSat) external payable nonReentrant returns (uint256 id) {
+        return _queue(msg.sender, script, maxFeeSat);
+    }
+
+    function withdrawFor(address owner, bytes calldata script, uint64 maxFeeSat)
+        external
+        payable
+        nonReentrant
+        returns (uint256 id)
+    {
+        // Neither could ever take the coins back.
+        if (owner == address(0) || owner == address(this)) revert BadOwner(owner);
+        return _queue(owner, script, maxFeeSat);
+    }
+
+    function _queue(address owner, bytes calldata script, uint64 maxFeeSat) private returns (uint256 id) {
         uint64 amountSat = _wholeSat(_minWithdrawalSat, _windowSat);
         uint64 leastSat = floorFee(script.length);
         uint64 dustSat = OutputScript.dust(script);
@@ -74,11 +89,11 @@ abstract contract Withdrawals is Bounds {
         id = ++_lastWithdrawal;
         OutputScript.Packed memory packed = OutputScript.pack(script);
         Record storage record = _records[id];
-        (record.owner, record.kind, record.length, record.tail) = (msg.sender, packed.kind, packed.length, packed.tail);
+        (record.owner, record.kind, record.length, record.tail) = (owner, packed.kind, packed.length, packed.tail);
         (record.amountSat, record.maxFeeSat, record.askedAt) = (amountSat, maxFeeSat, uint40(block.timestamp));
         record.program = packed.program;
         _books.owed += amountSat;
-        emit WithdrawalQueued(id, msg.sender, amountSat, maxFeeSat, script);
+        emit WithdrawalQueued(id, owner, amountSat, maxFeeSat, script);
     }
 
     function raise(uint256 id, uint64 maxFeeSat) external nonReentrant {

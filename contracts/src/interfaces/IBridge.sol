@@ -168,7 +168,7 @@ interface IBridge {
 
     /// Coins were taken in, to be paid on Bitcoin.
     /// @param id of the withdrawal.
-    /// @param owner who sent the coins.
+    /// @param owner who sent the coins, or whom the sender named.
     /// @param amountSat taken in.
     /// @param maxFeeSat the most of it that goes to fees.
     /// @param script output script to pay.
@@ -285,6 +285,10 @@ interface IBridge {
     /// @param script asked for.
     error ScriptNotStandard(bytes script);
 
+    /// A withdrawal for the zero address or this contract, which could never take its coins back.
+    /// @param owner in the call.
+    error BadOwner(address owner);
+
     /// Only its owner may do this to a withdrawal.
     /// @param caller of the function.
     /// @param owner of the withdrawal.
@@ -349,6 +353,16 @@ interface IBridge {
     /// @param maxFeeSat the most of the coins that goes to fees; at least `floorFee`.
     /// @return id of the withdrawal.
     function withdraw(bytes calldata script, uint64 maxFeeSat) external payable returns (uint256 id);
+
+    /// The same for another account, which owns the withdrawal: it alone raises and cancels it, and it has the coins of a refund. (A contract whose users
+    /// withdraw through it names them, so that nothing comes back to it.)
+    ///
+    /// Reverts with BadOwner, or as `withdraw`.
+    /// @param owner of the withdrawal.
+    /// @param script output script to pay on Bitcoin.
+    /// @param maxFeeSat the most of the coins that goes to fees; at least `floorFee`.
+    /// @return id of the withdrawal.
+    function withdrawFor(address owner, bytes calldata script, uint64 maxFeeSat) external payable returns (uint256 id);
 
     /// The owner raises a withdrawal's maximum, queued or tied. What is bound already keeps its charge; the next version may cost more.
     /// Reverts with IVault.Reentered, WrongStatus, NotOwner, MaximumTooLow or FeeLeavesDust.

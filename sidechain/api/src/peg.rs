@@ -63,6 +63,8 @@ pub struct Contracts {
     pub deposits: Address,
     #[schemars(with = "schema::Address")]
     pub micro_channel: Address,
+    #[schemars(with = "schema::Address")]
+    pub wrapped_btc: Address,
 }
 
 impl Contracts {
@@ -75,6 +77,7 @@ impl Contracts {
         vault: address::VAULT,
         deposits: address::DEPOSITS,
         micro_channel: address::MICRO_CHANNEL,
+        wrapped_btc: address::WRAPPED_BTC,
     };
 }
 

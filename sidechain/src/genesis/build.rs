@@ -8,6 +8,7 @@ use contracts::{
     Books, Contract, FederationArguments, LightClientArguments, MemberArguments, bridge_arguments,
     coin::{GENESIS_COINS_WEI, wei},
     creation_code, deposits_arguments, micro_channel_arguments, signing_board_arguments, vault_arguments,
+    wrapped_btc_arguments,
 };
 
 use mainchain::{Checkpoint, header::to_bytes};
@@ -105,6 +106,7 @@ impl Genesis {
             Contract::Vault => vault_arguments(),
             Contract::Deposits => deposits_arguments(),
             Contract::MicroChannel => micro_channel_arguments(self.network_id()),
+            Contract::WrappedBtc => wrapped_btc_arguments(),
         };
         let code = [creation_code(contract), arguments].concat();
         create(self.chain_id, self.timestamp, working, contract.address(), code.into()).map_err(refuse)

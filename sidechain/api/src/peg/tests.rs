@@ -94,6 +94,7 @@ fn info() {
             vault: account(),
             deposits: account(),
             micro_channel: account(),
+            wrapped_btc: account(),
         },
         epoch: 1,
         group_key: Some(key(3)),
@@ -123,7 +124,8 @@ fn info() {
     };
     let contracts = [
         format!(r#"{{"lightClient":"{ACCOUNT}","federation":"{ACCOUNT}","signingBoard":"{ACCOUNT}","#),
-        format!(r#""bridge":"{ACCOUNT}","vault":"{ACCOUNT}","deposits":"{ACCOUNT}","microChannel":"{ACCOUNT}"}}"#),
+        format!(r#""bridge":"{ACCOUNT}","vault":"{ACCOUNT}","deposits":"{ACCOUNT}","#),
+        format!(r#""microChannel":"{ACCOUNT}","wrappedBtc":"{ACCOUNT}"}}"#),
     ]
     .concat();
     let text = [

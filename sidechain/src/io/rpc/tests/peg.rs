@@ -6,7 +6,7 @@ use bitcoin::hashes::Hash;
 use bitcoin::key::Secp256k1;
 use bitcoin::taproot::TapNodeHash;
 use bitcoin::{TapTweakHash, XOnlyPublicKey};
-use contracts::address::{BRIDGE, DEPOSITS, FEDERATION, VAULT};
+use contracts::address::{BRIDGE, DEPOSITS, FEDERATION, VAULT, WRAPPED_BTC};
 use contracts::alloy_sol_types::SolCall;
 use contracts::{Bridge, Federation};
 use serde_json::{Value, json};
@@ -176,6 +176,7 @@ async fn terms_that_make_no_address_are_refused() {
         ("recipient", json!(VAULT), "is a contract of the ledger, which takes no coins"),
         ("recipient", json!(DEPOSITS), "is a contract of the ledger, which takes no coins"),
         ("claimant", json!(FEDERATION), "is a contract of the peg, which never fetches coins"),
+        ("claimant", json!(WRAPPED_BTC), "is a contract of the peg, which never fetches coins"),
         ("typo", json!(1), "unknown field `typo`"),
     ];
     for (field, value, words) in cases {
@@ -183,6 +184,13 @@ async fn terms_that_make_no_address_are_refused() {
         bad[field] = value;
         let (code, message) = world.refusal("peg_registerDeposit", json!([bad])).await;
         assert!(code == -32602 && message.contains(words), "{code} {message}");
+    }
+    // Who would have to fetch them is the recipient, where nobody is named.
+    for claimant in [WRAPPED_BTC, alloy_primitives::Address::ZERO] {
+        let mut bad = terms(1);
+        (bad["recipient"], bad["claimant"]) = (json!(WRAPPED_BTC), json!(claimant));
+        let (code, message) = world.refusal("peg_registerDeposit", json!([bad])).await;
+        assert!(code == -32602 && message.contains("never fetches coins"), "{code} {message}");
     }
     for (text, words) in [
         ("nonsense", "neither an address nor an outpoint"),
