@@ -3,9 +3,10 @@
 //! They got there by keyless transactions ("Nick's method"): somebody chose the signature, so the sender is an address that
 //! nobody has a key for, and its first contract has the same address wherever the transaction runs. Such a transaction names no
 //! chain id, so this chain does not take it; genesis runs its creation code instead. That the file is the right one can be
-//! checked by anybody: its sender and nonce make the well-known address.
+//! checked by anybody: its sender and nonce make the well-known address. Others were made by the first of these, the CREATE2
+//! factory; there the code itself makes the address.
 
-use alloy_primitives::{Address, address};
+use alloy_primitives::{Address, B256, address, b256};
 
 /// A keyless transaction and the address of the contract that it creates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +15,17 @@ pub struct Keyless {
     pub address: Address,
     /// The signed transaction, in hex without a prefix.
     pub transaction: &'static str,
+}
+
+/// What the [`CREATE2_FACTORY`] makes of a salt and creation code, which together are the address: a file that is changed by a bit
+/// has another. The address says nothing of the chain, so the code may ask for its id when it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Create2 {
+    pub name: &'static str,
+    pub address: Address,
+    pub salt: B256,
+    /// In hex without a prefix.
+    pub creation_code: &'static str,
 }
 
 /// The CREATE2 factory that forge's `new {salt: …}`, CreateX users and many deployers send to. <https://github.com/Arachnid/deterministic-deployment-proxy>
@@ -34,6 +46,18 @@ pub const BLOCK_HASH_WINDOW: u64 = 8191;
 /// Deploys Safe's contracts at the same addresses everywhere. Its code is the [`CREATE2_FACTORY`]'s; its deployer has a key, and
 /// signs for each chain: <https://github.com/safe-global/safe-singleton-factory>.
 pub const SAFE_SINGLETON_FACTORY: Address = address!("914d7Fec6aaC8cd542e72Bca78B30650d45643d7");
+
+/// Transfers of any ERC-20 token by its owner's signature, once the owner allowed this contract to move it.
+/// <https://github.com/Uniswap/permit2>
+pub const PERMIT2: Address = address!("000000000022D473030F116dDEE9F6B43aC78BA3");
+
+/// What genesis deploys as the [`CREATE2_FACTORY`] would.
+pub const BY_CREATE2: [Create2; 1] = [Create2 {
+    name: "Permit2",
+    address: PERMIT2,
+    salt: b256!("0000000000000000000000000000000000000000d3af2663da51c10215000000"),
+    creation_code: include_str!("../create2/permit2.hex"),
+}];
 
 /// What genesis deploys, besides the peg's own contracts and the [`SAFE_SINGLETON_FACTORY`].
 pub const KEYLESS: [Keyless; 4] = [

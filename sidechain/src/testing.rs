@@ -58,7 +58,8 @@ impl Key {
         authorization.into_signed(signature)
     }
 
-    fn signature(&self, hash: B256) -> Signature {
+    /// Signs a hash.
+    pub fn signature(&self, hash: B256) -> Signature {
         let signature = SECP256K1.sign_ecdsa_recoverable(&Message::from_digest(hash.0), &self.secret);
         let (recovery, bytes) = signature.serialize_compact();
         Signature::from_bytes_and_parity(&bytes, recovery.to_i32() == 1)

@@ -3,7 +3,7 @@
 use alloy_consensus::{Transaction as _, TxEnvelope, transaction::SignerRecoverable as _};
 use alloy_eips::Decodable2718 as _;
 use alloy_primitives::{Address, Bytes, hex};
-use contracts::standard::{CREATE2_FACTORY, KEYLESS, Keyless, SAFE_SINGLETON_FACTORY};
+use contracts::standard::{BY_CREATE2, CREATE2_FACTORY, Create2, KEYLESS, Keyless, SAFE_SINGLETON_FACTORY};
 
 use super::{create::create, error::GenesisError};
 use crate::state::{StateReader, Working};
@@ -12,7 +12,7 @@ use crate::state::{StateReader, Working};
 ///
 /// # Errors
 ///
-/// Names the contract whose transaction is not the one that everybody knows.
+/// Names the contract whose transaction or code is not the one that everybody knows.
 pub(super) fn deploy<R: StateReader>(
     chain_id: u64,
     timestamp: u64,
@@ -24,6 +24,11 @@ pub(super) fn deploy<R: StateReader>(
             let code = creation_code(keyless).map_err(refuse)?;
             working = create(chain_id, timestamp, working, address, code).map_err(refuse)?;
         }
+    }
+    for made in &BY_CREATE2 {
+        let refuse = |error: String| GenesisError(format!("{}: {error}", made.name));
+        let code = salted_code(made).map_err(refuse)?;
+        working = create(chain_id, timestamp, working, made.address, code).map_err(refuse)?;
     }
     Ok(working)
 }
@@ -46,6 +51,16 @@ fn creation_code(keyless: &Keyless) -> Result<Bytes, String> {
     Ok(transaction.input().clone())
 }
 
+/// The creation code of a contract by CREATE2, once it makes the contract's address.
+fn salted_code(made: &Create2) -> Result<Bytes, String> {
+    let code = hex::decode(made.creation_code.trim()).map_err(|error| error.to_string())?;
+    let (got, want) = (CREATE2_FACTORY.create2_from_code(made.salt, &code), made.address);
+    if got != want {
+        return Err(format!("its code makes {got}, expected {want}"));
+    }
+    Ok(code.into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,6 +69,17 @@ mod tests {
     fn each_transaction_is_the_one_that_everybody_knows() {
         for keyless in &KEYLESS {
             creation_code(keyless).expect(keyless.name);
+        }
+    }
+
+    #[test]
+    fn code_that_is_changed_by_a_bit_has_another_address() {
+        for made in &BY_CREATE2 {
+            salted_code(made).expect(made.name);
+            let mut text = made.creation_code.trim().to_owned();
+            let last = text.pop().expect("not empty");
+            text.push(if last == '1' { '2' } else { '1' });
+            salted_code(&Create2 { creation_code: text.leak(), ..*made }).expect_err(made.name);
         }
     }
 

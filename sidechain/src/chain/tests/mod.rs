@@ -23,6 +23,7 @@ mod snapshot;
 mod standard;
 mod stopping;
 mod supply;
+mod tokens;
 mod unfinal;
 
 use std::{collections::BTreeMap, sync::Arc};
