@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use contracts::address::WRAPPED_BTC;
 use contracts::coin;
 use serde_json::Value;
 use tests::binary::Finished;
@@ -11,6 +12,9 @@ use tests::waiting::Patience;
 
 /// How long three blocks may take, which come five times a second.
 const THREE_BLOCKS: Patience = Patience::new(Duration::from_secs(60), Duration::from_millis(50));
+
+/// An address of regtest.
+const PAYOUT: &str = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
 
 /// Developer account 0 pays, 1 is paid, over one node.
 struct Payments {
@@ -102,6 +106,41 @@ fn a_payer_takes_the_rest_back_after_the_delays() {
         None
     });
     assert!(closed.contains(&wei(100_000)), "{closed}");
+}
+
+#[test]
+fn coins_are_wrapped_and_unwrapped() {
+    let payments = Payments::new();
+    let wrapped = payments.done(0, &["wrap", "1000 sat"], "");
+    assert_eq!((&wrapped["event"], &wrapped["amount"]), (&"wrapped".into(), &wei(1_000).into()));
+    assert_eq!(wrapped["token"].as_str().map(str::to_lowercase), Some(WRAPPED_BTC.to_string().to_lowercase()));
+    let more = payments.refused(0, &["unwrap", "1001 sat"], "");
+    assert!(more.contains("has 0.00001 BTC of wrapped coins"), "{more}");
+    let others = payments.refused(1, &["unwrap", "1 sat"], "");
+    assert!(others.contains("has 0 BTC of wrapped coins"), "{others}");
+    let part = payments.done(0, &["unwrap", "400 sat"], "");
+    assert_eq!((&part["event"], &part["amount"]), (&"unwrapped".into(), &wei(400).into()));
+    let gone = payments.refused(0, &["unwrap", "601 sat"], "");
+    assert!(gone.contains("has 0.000006 BTC"), "{gone}");
+    let nowhere = payments.refused(0, &["unwrap", "100 sat", "--to", PAYOUT, "--max-fee", "99 sat"], "");
+    assert!(nowhere.contains("below the smallest withdrawal"), "{nowhere}");
+    let nothing = payments.refused(0, &["wrap", "0 sat"], "");
+    assert!(nothing.contains("nothing to wrap"), "{nothing}");
+}
+
+#[test]
+fn tokens_become_a_withdrawal_to_bitcoin_in_one_transaction() {
+    let payments = Payments::new();
+    payments.done(0, &["wrap", "5000 sat"], "");
+    let words = ["unwrap", "4000 sat", "--to", PAYOUT, "--max-fee", "1000 sat", "--no-wait"];
+    let queued = payments.done(0, &words, "");
+    assert_eq!((&queued["event"], &queued["amount"]), (&"unwrapped".into(), &wei(4_000).into()));
+    assert_eq!(queued["withdrawal"], 1);
+    // Its owner, though the token asked for it.
+    let cancelled = payments.node.causeway(&["--json", "cancel", "1", "--dev-account", "0"], "");
+    assert_eq!(cancelled.code, Some(0), "{}", cancelled.stderr);
+    let gone = payments.refused(0, &["unwrap", "1001 sat"], "");
+    assert!(gone.contains("has 0.00001 BTC of wrapped coins"), "{gone}");
 }
 
 #[test]

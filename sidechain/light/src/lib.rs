@@ -20,6 +20,7 @@ mod script;
 mod state;
 #[cfg(test)]
 mod tests;
+pub mod wrapped_btc;
 
 pub use header::{FinalHeader, HeaderError};
 pub use state::{ProofError, ProvenAccount};

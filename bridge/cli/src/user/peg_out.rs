@@ -103,11 +103,7 @@ impl Args {
             return Ok(script.clone());
         }
         let address = self.to.clone().ok_or_else(|| eyre!("whom to pay? --to ADDRESS"))?;
-        let written = address.clone().assume_checked();
-        let address = address.require_network(network.bitcoin()).map_err(|_| {
-            eyre!("{written} is not an address of {network}, which this sidechain is on: ask the payee for one that is")
-        })?;
-        Ok(address.script_pubkey())
+        script_of(address, network)
     }
 
     /// The call, and its maximum. Where none is named, a call for the same that was sent before keeps its own: the price of the day must
@@ -149,6 +145,19 @@ fn show_quote(value: Amount, now: Charge, max_fee: Amount) {
     }
 }
 
+/// What pays to an address.
+///
+/// # Errors
+///
+/// It is one of another network.
+pub fn script_of(address: bitcoin::Address<NetworkUnchecked>, network: Network) -> Result<ScriptBuf> {
+    let written = address.clone().assume_checked();
+    let address = address.require_network(network.bitcoin()).map_err(|_| {
+        eyre!("{written} is not an address of {network}, which this sidechain is on: ask the payee for one that is")
+    })?;
+    Ok(address.script_pubkey())
+}
+
 /// The call that queues a withdrawal.
 pub fn withdrawal(value: Amount, max_fee: Amount, script: &ScriptBuf) -> Call {
     let call = Bridge::withdrawCall { script: script.to_bytes().into(), maxFeeSat: max_fee.to_sat() };
@@ -177,7 +186,11 @@ pub fn queued(receipt: &TransactionReceipt, owner: Address, call: &Call) -> Resu
 }
 
 /// Says before anything is sent what the bridge would refuse, and what the reader can do about it.
-fn check_value(value: Amount, script: &ScriptBuf, parameters: &Parameters) -> Result<()> {
+///
+/// # Errors
+///
+/// The bridge would refuse it.
+pub fn check_value(value: Amount, script: &ScriptBuf, parameters: &Parameters) -> Result<()> {
     let least = Amount::from_sat(parameters.min_withdrawal_sat);
     if value < least {
         bail!("{} is below the smallest withdrawal, {}", amount::show(value), amount::show(least));

@@ -3,11 +3,12 @@
 
 use alloy_primitives::{Address, B256, U64, U256};
 use alloy_rpc_types_eth::EIP1186AccountProofResponse;
-use contracts::address::{FEDERATION, MICRO_CHANNEL};
+use contracts::address::{FEDERATION, MICRO_CHANNEL, WRAPPED_BTC};
 use light::facts::{Facts, FactsError, Question, Wanted};
 use light::federation::{FederationKeys, key_slots};
 use light::finality::Validators;
 use light::micro_channel::{Channel, channel_slots};
+use light::wrapped_btc::balance_slot;
 use light::{FinalHeader, HeaderError, ProofError, ProvenAccount};
 use serde_json::json;
 
@@ -138,4 +139,14 @@ pub async fn channel(client: &Client, header: &FinalHeader, id: u64) -> Result<O
     let proven = account(client, header, MICRO_CHANNEL, &channel_slots(id)).await?;
     let channel = Channel::of(&proven).expect("a proven account has a value for each slot asked for");
     Ok((!channel.payer.is_zero()).then_some(channel))
+}
+
+/// What an account has of WrappedBtc in the state of `header`, in wei.
+///
+/// # Errors
+///
+/// `Node`, `NotInState`.
+pub async fn wrapped_balance(client: &Client, header: &FinalHeader, holder: Address) -> Result<U256, ProvenError> {
+    let proven = account(client, header, WRAPPED_BTC, &[balance_slot(holder)]).await?;
+    Ok(*proven.slots.first().expect("a proven account has a value for each slot asked for"))
 }

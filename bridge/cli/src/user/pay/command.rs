@@ -6,10 +6,12 @@ use super::claim::{self, ClaimArgs};
 use super::close::{self, CloseArgs};
 use super::open::{self, OpenArgs};
 use super::status::{self, StatusArgs};
+use super::unwrap::{self, UnwrapArgs};
 use super::voucher::{self, VoucherArgs};
+use super::wrap::{self, WrapArgs};
 use crate::context::Context;
 
-/// Micropayments: open a channel, give vouchers, claim, close
+/// Micropayments: open a channel, give vouchers, claim, close; wrap coins as tokens
 ///
 /// A channel holds a deposit of the payer for one payee. A voucher is a signed promise of everything paid so far: only the
 /// last one counts, and it costs nothing until it is claimed.
@@ -18,7 +20,8 @@ use crate::context::Context;
   causeway pay open --payee 0x7099... --amount '100000 sat' --dev-account 0
   causeway pay voucher 1 --total '250 sat' --dev-account 0 > voucher.json
   causeway pay claim voucher.json --dev-account 1
-  causeway pay close 1 --dev-account 0")]
+  causeway pay close 1 --dev-account 0
+  causeway pay wrap '100000 sat' --dev-account 0")]
 pub struct Args {
     #[command(subcommand)]
     step: Step,
@@ -31,6 +34,8 @@ enum Step {
     Claim(ClaimArgs),
     Close(CloseArgs),
     Status(StatusArgs),
+    Wrap(WrapArgs),
+    Unwrap(UnwrapArgs),
 }
 
 /// Runs `causeway pay`.
@@ -46,6 +51,8 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
             Step::Claim(args) => claim::claim(args, context).await,
             Step::Close(args) => close::close(args, context).await,
             Step::Status(args) => status::status(args, context).await,
+            Step::Wrap(args) => wrap::wrap(args, context).await,
+            Step::Unwrap(args) => unwrap::unwrap(args, context).await,
         }
     })
 }

@@ -31,6 +31,21 @@ pub enum Event {
         refund: String,
         transaction: B256,
     },
+    Wrapped {
+        owner: Address,
+        amount: String,
+        token: Address,
+        transaction: B256,
+    },
+    Unwrapped {
+        owner: Address,
+        amount: String,
+        token: Address,
+        /// Of the withdrawal to Bitcoin.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        withdrawal: Option<u64>,
+        transaction: B256,
+    },
     Status {
         channel: u64,
         payer: Address,

@@ -1,9 +1,11 @@
-//! `causeway pay`: micropayments through the contract MicroChannel.
+//! `causeway pay`: micropayments through the contract MicroChannel, and the coin as a token.
 //!
 //! ```text
 //!   payer: open -> voucher, voucher, ...                            -> close (after the delays: the rest comes back)
 //!   payee:         (checks each) -> claim FILE, any time before that -> close (gives the rest back at once)
 //! ```
+//! `wrap` and `unwrap` turn coins into tokens of the contract WrappedBtc, which other clients pay with, and back.
+//!
 //! Vouchers are lines of JSON, so that they travel by whatever joins payer and payee.
 
 mod channel;
@@ -13,4 +15,6 @@ pub mod command;
 mod event;
 mod open;
 mod status;
+mod unwrap;
 mod voucher;
+mod wrap;

@@ -8,7 +8,7 @@ use alloy_sol_types::SolCall;
 use bitcoin::{Amount, Script};
 use bridge::amount::{show, show_wei};
 use bridge::io::sidechain::Fees;
-use contracts::{Bridge, MicroChannel, address};
+use contracts::{Bridge, MicroChannel, WrappedBtc, address};
 use eyre::{Result, WrapErr, bail, ensure, eyre};
 
 /// What a transaction does, and the most that it takes.
@@ -63,6 +63,7 @@ fn name(to: Address) -> &'static str {
     match to {
         address::BRIDGE => "the contract Bridge",
         address::MICRO_CHANNEL => "the contract MicroChannel",
+        address::WRAPPED_BTC => "the contract WrappedBtc",
         _ => "a stranger",
     }
 }
@@ -72,6 +73,7 @@ fn meaning(to: Address, input: &[u8], bitcoin: mainchain::Network) -> Result<Str
     match to {
         address::BRIDGE => of_bridge(input, bitcoin),
         address::MICRO_CHANNEL => of_channels(input),
+        address::WRAPPED_BTC => of_tokens(input, bitcoin),
         _ => bail!("{to} is none of the contracts that this program signs for"),
     }
 }
@@ -88,13 +90,7 @@ fn of_bridge(input: &[u8], bitcoin: mainchain::Network) -> Result<String> {
 /// What the owner of a withdrawal asks for, and `refund`.
 fn of_withdrawal(input: &[u8], bitcoin: mainchain::Network) -> Result<Option<String>> {
     if let Some(call) = decoded::<Bridge::withdrawCall>(input)? {
-        let script = Script::from_bytes(&call.script);
-        let payee = bitcoin::Address::from_script(script, bitcoin.bitcoin())
-            .map_or_else(|_| format!("script {script:x}"), |address| address.to_string());
-        let fee = show(Amount::from_sat(call.maxFeeSat));
-        return Ok(Some(format!(
-            "pay out to {payee} on Bitcoin ({bitcoin}); the payout costs at most {fee} of the amount"
-        )));
+        return Ok(Some(payout(&call.script, call.maxFeeSat, bitcoin)));
     }
     if let Some(call) = decoded::<Bridge::raiseCall>(input)? {
         let fee = show(Amount::from_sat(call.maxFeeSat));
@@ -105,6 +101,14 @@ fn of_withdrawal(input: &[u8], bitcoin: mainchain::Network) -> Result<Option<Str
     }
     let refund = decoded::<Bridge::refundCall>(input)?;
     Ok(refund.map(|call| format!("give the coins of withdrawal {} back to its owner", call.id)))
+}
+
+fn payout(script: &[u8], max_fee_sat: u64, bitcoin: mainchain::Network) -> String {
+    let script = Script::from_bytes(script);
+    let payee = bitcoin::Address::from_script(script, bitcoin.bitcoin())
+        .map_or_else(|_| format!("script {script:x}"), |address| address.to_string());
+    let fee = show(Amount::from_sat(max_fee_sat));
+    format!("pay out to {payee} on Bitcoin ({bitcoin}); the payout costs at most {fee} of the amount")
 }
 
 /// What waits for the account, and what guardians and members do.
@@ -138,6 +142,20 @@ fn of_channels(input: &[u8]) -> Result<String> {
         return Ok(format!("take the rest of channel {} back", call.id));
     }
     bail!("channels have functions that this program does not sign for: 0x{}", hex::encode(selector(input)))
+}
+
+fn of_tokens(input: &[u8], bitcoin: mainchain::Network) -> Result<String> {
+    if decoded::<WrappedBtc::depositCall>(input)?.is_some() {
+        return Ok("turn the amount into tokens, which are this account's".to_owned());
+    }
+    if let Some(call) = decoded::<WrappedBtc::withdrawCall>(input)? {
+        return Ok(format!("turn tokens of {} back into coins", show_wei(call.value)));
+    }
+    if let Some(call) = decoded::<WrappedBtc::withdrawToBitcoinCall>(input)? {
+        let paid = payout(&call.script, call.maxFeeSat, bitcoin);
+        return Ok(format!("turn tokens of {} into a withdrawal: {paid}", show_wei(call.value)));
+    }
+    bail!("WrappedBtc has functions that this program does not sign for: 0x{}", hex::encode(selector(input)))
 }
 
 /// The call, if the input is one of this function.
@@ -205,6 +223,22 @@ mod tests {
         assert!(told(Call::new(address::BRIDGE, &Bridge::pauseCall {})).contains("pause payouts"));
         let lift = Bridge::liftCall { network: alloy_primitives::B256::repeat_byte(3), number: 4 };
         assert!(told(Call::new(address::BRIDGE, &lift)).contains("lift pause 4 of network 0x0303"));
+    }
+
+    #[test]
+    fn coins_that_become_tokens_and_tokens_that_become_coins_are_told_in_words() {
+        let value = bridge::amount::wei(Amount::from_sat(250));
+        let wrap = Call::new(address::WRAPPED_BTC, &WrappedBtc::depositCall {}).with_value(value);
+        let text = words(&wrap).expect("known").lines().join("\n");
+        assert!(text.contains("tokens") && text.contains("0.0000025 BTC") && text.contains("WrappedBtc"), "{text}");
+        let unwrap = Call::new(address::WRAPPED_BTC, &WrappedBtc::withdrawCall { value });
+        assert!(words(&unwrap).expect("known").does.contains("tokens of 0.0000025 BTC back"));
+        let script = hex::decode("00140102030405060708090a0b0c0d0e0f1011121314").expect("hex").into();
+        let out = Call::new(address::WRAPPED_BTC, &WrappedBtc::withdrawToBitcoinCall { value, script, maxFeeSat: 7 });
+        let told = words(&out).expect("known").does;
+        assert!(told.contains("tokens of 0.0000025 BTC into") && told.contains("pay out to bcrt1q"), "{told}");
+        let to = Address::repeat_byte(9);
+        assert!(words(&Call::new(address::WRAPPED_BTC, &WrappedBtc::transferCall { to, value })).is_err());
     }
 
     #[test]

@@ -1,0 +1,136 @@
+//! `causeway pay unwrap`: tokens of WrappedBtc become coins again, or in the same transaction a withdrawal to Bitcoin.
+
+use alloy_primitives::{Address, B256, U256};
+use alloy_rpc_types_eth::TransactionReceipt;
+use bitcoin::address::NetworkUnchecked;
+use bitcoin::{Amount, ScriptBuf};
+use bridge::amount;
+use bridge::io::sidechain::{Call, proven};
+use contracts::{Bridge, WrappedBtc, address};
+use eyre::{Result, WrapErr, ensure};
+
+use super::event::Event;
+use crate::context::Context;
+use crate::options::account::AccountArgs;
+use crate::options::network::{KnownNetwork, NetworkArgs};
+use crate::options::spending::SpendingArgs;
+use crate::user::peg_out::{check_maximum, check_value, script_of};
+use crate::user::receipt::emitted;
+use crate::user::spending::Spender;
+use crate::user::withdrawal::follow;
+
+/// Turn tokens back into coins, or pay them out on Bitcoin
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  causeway pay unwrap '100000 sat' --dev-account 0
+  causeway pay unwrap '0.5 BTC' --to bcrt1p... --max-fee '5000 sat' --dev-account 0")]
+pub struct UnwrapArgs {
+    /// How much of your tokens
+    #[arg(value_name = "AMOUNT", value_parser = amount::parse)]
+    amount: Amount,
+    /// The Bitcoin address that is paid, as by `causeway peg-out`; what is not paid comes back as coins
+    #[arg(long, value_name = "ADDRESS", requires = "max_fee")]
+    to: Option<bitcoin::Address<NetworkUnchecked>>,
+    /// The most that the payout may cost; `causeway raise` raises it later
+    #[arg(long, value_name = "AMOUNT", requires = "to", value_parser = amount::parse)]
+    max_fee: Option<Amount>,
+    /// Stop once the withdrawal is queued, without waiting for the payment
+    #[arg(long, requires = "to")]
+    no_wait: bool,
+    #[command(flatten)]
+    account: AccountArgs,
+    #[command(flatten)]
+    spending: SpendingArgs,
+    #[command(flatten)]
+    network: NetworkArgs,
+}
+
+/// Unwraps tokens.
+///
+/// # Errors
+///
+/// The account does not open or has too few tokens, the bridge would refuse the withdrawal, or the node does not answer or proves nothing.
+pub async fn unwrap(args: UnwrapArgs, context: &Context) -> Result<()> {
+    ensure!(args.amount > Amount::ZERO, "there is nothing to unwrap in 0 sat");
+    let network = args.network.connect(&args.account).await?;
+    let payout = args.payout(&network)?;
+    let spender = Spender::open(&network, &args.account, args.spending)?;
+    let (own, value) = (spender.account.address(), amount::wei(args.amount));
+    let call = match &payout {
+        Some(payout) => payout.call(value),
+        None => Call::new(address::WRAPPED_BTC, &WrappedBtc::withdrawCall { value }),
+    };
+    if !spender.goes_on(&call)? {
+        let balance = balance(&network, own).await?;
+        ensure!(value <= balance, "{own} has {} of wrapped coins", amount::show_wei(balance));
+    }
+    let done = |receipt: &TransactionReceipt| unwrapped(receipt, own, value, payout.as_ref());
+    let (withdrawal, transaction) = spender.transact(&call, done).await.wrap_err("the tokens are not unwrapped")?;
+    let (amount, token) = (value.to_string(), address::WRAPPED_BTC);
+    context.print(&Event::Unwrapped { owner: own, amount, token, withdrawal, transaction }, || {
+        let shown = amount::show(args.amount);
+        match withdrawal {
+            Some(id) => println!("Withdrawal {id} queued: {shown} from tokens of {own} (transaction {transaction})"),
+            None => println!("Unwrapped {shown} (transaction {transaction})"),
+        }
+    });
+    match withdrawal {
+        Some(id) if !args.no_wait => follow(&network, id, context).await,
+        _ => Ok(()),
+    }
+}
+
+/// Where on Bitcoin the coins go.
+struct Payout {
+    script: ScriptBuf,
+    max_fee: Amount,
+}
+
+impl Payout {
+    fn call(&self, value: U256) -> Call {
+        let (script, max_fee_sat) = (self.script.to_bytes().into(), self.max_fee.to_sat());
+        Call::new(address::WRAPPED_BTC, &WrappedBtc::withdrawToBitcoinCall { value, script, maxFeeSat: max_fee_sat })
+    }
+}
+
+impl UnwrapArgs {
+    /// None: the coins stay on the sidechain.
+    fn payout(&self, network: &KnownNetwork) -> Result<Option<Payout>> {
+        let (Some(to), Some(max_fee)) = (self.to.clone(), self.max_fee) else { return Ok(None) };
+        let script = script_of(to, network.bitcoin)?;
+        check_value(self.amount, &script, &network.info.parameters)?;
+        check_maximum(self.amount, max_fee, &script, &network.info.parameters)?;
+        Ok(Some(Payout { script, max_fee }))
+    }
+}
+
+/// The withdrawal to Bitcoin, if one was asked for, and the transaction that did it.
+fn unwrapped(
+    receipt: &TransactionReceipt,
+    own: Address,
+    value: U256,
+    payout: Option<&Payout>,
+) -> Result<(Option<u64>, B256)> {
+    let gone: WrappedBtc::Withdrawal = emitted(receipt, address::WRAPPED_BTC)?;
+    ensure!(gone.from == own && gone.value == value, "other tokens were unwrapped than was asked for");
+    let Some(payout) = payout else { return Ok((None, receipt.transaction_hash)) };
+    let queued: Bridge::WithdrawalQueued = emitted(receipt, address::BRIDGE)?;
+    let same = queued.owner == own
+        && amount::wei(Amount::from_sat(queued.amountSat)) == value
+        && *queued.script == *payout.script.as_bytes()
+        && queued.maxFeeSat == payout.max_fee.to_sat();
+    ensure!(same, "another withdrawal was queued than was asked for");
+    Ok((Some(queued.id.saturating_to()), receipt.transaction_hash))
+}
+
+/// Tokens of an account, as they are in the state of [`KnownNetwork::final_header`]; without one, as the node says.
+async fn balance(network: &KnownNetwork, account: Address) -> Result<U256> {
+    let read = || format!("cannot read what {account} has of wrapped coins");
+    match network.final_header().await? {
+        Some(header) => proven::wrapped_balance(&network.client, &header, account).await.wrap_err_with(read),
+        None => {
+            let call = WrappedBtc::balanceOfCall { account };
+            network.client.call(address::WRAPPED_BTC, &call).await.wrap_err_with(read)
+        }
+    }
+}
