@@ -29,6 +29,7 @@ mod dispatch;
 pub(in crate::io) mod error;
 mod eth;
 mod filters;
+mod frames;
 mod health;
 mod heard;
 mod http;
