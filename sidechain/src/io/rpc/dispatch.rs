@@ -136,6 +136,7 @@ impl Incoming<'_> {
         };
         match method {
             Method::AtBlock(_) => Err(error::server("internal error")),
+            Method::Withheld => Err(error::withheld(name)),
             Method::Inline(run) => self.here(|| run(context, &mut arguments)),
             Method::Worker(run) => {
                 let (run, caller) = (run.clone(), arguments.caller.clone());

@@ -56,5 +56,6 @@ mod txpool;
 mod websocket;
 mod workers;
 
-pub use server::{Running, serve};
+pub use method::NoSuchMethod;
+pub use server::{Running, private_methods, serve};
 pub use settings::Settings;

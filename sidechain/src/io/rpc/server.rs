@@ -1,5 +1,6 @@
 //! The server: it accepts connections, and gives each to HTTP, on threads of its own.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -13,7 +14,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc, watch};
 
 use super::connection::{Connections, Server};
-use super::method::Methods;
+use super::method::{Methods, NoSuchMethod};
 use super::pace::{Pace, Paced};
 use super::shares::{Hold, Limit, Resource};
 use super::{
@@ -90,6 +91,7 @@ impl Drop for Running {
 /// When the address is taken or not of this machine, or the system gives no threads.
 pub fn serve(state: NodeState, settings: Settings) -> std::io::Result<Running> {
     let socket = bind(settings.listen)?;
+    let methods = methods(&settings.private_methods).map_err(std::io::Error::other)?;
     let context = Arc::new(Context::new(state, settings)?);
     let runtime = runtime(&context.settings)?;
     let listening = {
@@ -106,7 +108,7 @@ pub fn serve(state: NodeState, settings: Settings) -> std::io::Result<Running> {
     };
     let (stop, stopped) = watch::channel(false);
     let (alive, ended) = mpsc::channel(1);
-    let server = Server::new(context, methods(), stopped, alive);
+    let server = Server::new(context, methods, stopped, alive);
     let context = Arc::downgrade(&server.context);
     runtime.spawn(tend(server.clone()));
     let blocks = server.context.state.finalized.subscribe();
@@ -172,17 +174,39 @@ fn runtime(settings: &Settings) -> std::io::Result<Runtime> {
     builder.build()
 }
 
-/// All methods. Two of the same name would be a mistake in this crate.
-pub fn methods() -> Methods {
+/// Names of methods and of namespaces that only the private server answers, from a configuration.
+///
+/// # Errors
+///
+/// The first of which there is nothing: one that is misspelt must not be answered to everybody.
+pub fn private_methods(names: Vec<String>) -> Result<BTreeSet<String>, NoSuchMethod> {
+    let mut methods = described();
+    names.iter().try_for_each(|name| methods.withhold(name))?;
+    Ok(names.into_iter().collect())
+}
+
+/// All methods but those that are the private server's. Two of the same name would be a mistake in this crate.
+///
+/// # Errors
+///
+/// As [`private_methods`].
+pub fn methods(private: &BTreeSet<String>) -> Result<Methods, NoSuchMethod> {
+    let mut methods = described();
+    private.iter().try_for_each(|name| methods.withhold(name))?;
+    let registered = modules::register(&mut methods).and_then(|()| openrpc::register(&mut methods));
+    registered.expect("every method has a name of its own");
+    Ok(methods)
+}
+
+/// All but those that tell what there is.
+fn described() -> Methods {
     let mut methods = Methods::default();
     let registered = eth::register(&mut methods)
         .and_then(|()| net::register(&mut methods))
         .and_then(|()| txpool::register(&mut methods))
         .and_then(|()| debug::register(&mut methods))
         .and_then(|()| ots::register(&mut methods))
-        .and_then(|()| peg::register(&mut methods))
-        .and_then(|()| modules::register(&mut methods))
-        .and_then(|()| openrpc::register(&mut methods));
+        .and_then(|()| peg::register(&mut methods));
     registered.expect("every method has a name of its own");
     methods
 }
