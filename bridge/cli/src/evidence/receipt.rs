@@ -18,7 +18,7 @@ use mainchain::io::rpc::BitcoinRpc;
 use mainchain::proof::{InclusionProof, strip};
 use serde::Serialize;
 
-use super::witness::old;
+use super::witness::young;
 use crate::context::Context;
 use crate::genesis_file::read_genesis;
 use crate::options::bitcoin::BitcoinArgs;
@@ -92,9 +92,7 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
             Id::Deposit(outpoint) => deposit(&client, &bitcoin, outpoint).await?,
         };
         let (finality, header) = proven::finality(&client, "latest", &validators).await?;
-        if let Some(old) = old(header.header.timestamp, &client)? {
-            bail!("no receipt is written: {old}");
-        }
+        let header = young(header, &client).wrap_err("no receipt is written")?;
         if let About::Deposit { payment, .. } | About::Withdrawal { payment, .. } = &mut about {
             payment.branches = branches(&client, &header, payment.inclusion.block_hash()).await?;
         }

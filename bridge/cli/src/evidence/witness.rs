@@ -9,6 +9,7 @@ use bridge::io::sidechain::proven::{self, ProvenError};
 use bridge::peg::{Deposit, DepositStatus, VaultStatus, VaultTransaction, Version, Withdrawal, WithdrawalStatus};
 use bridge::policy::proven::content_hash;
 use eyre::{Result, bail};
+use light::FinalHeader;
 use light::facts::{Facts, Wanted};
 use light::finality::Validators;
 use light::ledger::{self, GivenBack};
@@ -99,11 +100,20 @@ impl Witness {
     }
 
     async fn facts(&self, client: &Client, wanted: &Wanted) -> Result<Facts> {
-        let header = proven::latest(client, &self.validators).await.map_err(plain)?;
-        if let Some(old) = old(header.header.timestamp, client)? {
-            bail!(old);
-        }
+        let header = young(proven::latest(client, &self.validators).await.map_err(plain)?, client)?;
         proven::facts(client, &header, wanted).await.map_err(plain)
+    }
+}
+
+/// The newest final header that a node shows, unless it is too old to tell what is so now.
+///
+/// # Errors
+///
+/// It is; or the clock of this machine is before 1970.
+pub fn young(header: FinalHeader, client: &Client) -> Result<FinalHeader> {
+    match old(header.header.timestamp, client)? {
+        Some(old) => bail!(old),
+        None => Ok(header),
     }
 }
 
