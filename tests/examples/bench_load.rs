@@ -7,7 +7,6 @@
 
 use std::{
     fs,
-    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -18,7 +17,7 @@ use tests::disk::bytes_below;
 use tests::load::Load;
 use tests::network::{Network, Options};
 use tests::process::Process;
-use tests::{binary, port};
+use tests::{binary, port, proc};
 
 /// Time of one run in seconds, where the command line has none.
 const SECONDS: u64 = 600;
@@ -100,44 +99,23 @@ async fn transactions_of(client: &Client, number: u64) -> usize {
     asked.await.expect("the node answers").to()
 }
 
-/// Folders in /proc of the validators' processes.
-fn validators(network: &Network) -> Vec<PathBuf> {
+/// Processes of the validators.
+fn validators(network: &Network) -> Vec<u32> {
     let folder = network.folder().display().to_string();
-    let processes = fs::read_dir("/proc").into_iter().flatten().flatten().map(|entry| entry.path());
-    processes
-        .filter(|process| {
-            let command = fs::read_to_string(process.join("cmdline")).unwrap_or_default();
-            command.split('\0').nth(1) == Some("node") && command.contains(&folder)
-        })
-        .collect()
+    let is_validator = |arguments: &[String]| {
+        arguments.get(1).is_some_and(|command| command == "node")
+            && arguments.iter().any(|argument| argument.contains(&folder))
+    };
+    proc::all().into_iter().filter(|process| is_validator(&proc::arguments(*process))).collect()
 }
 
 /// Processor time of all validators so far.
 fn busy(network: &Network) -> Duration {
-    let ticks = |process: &PathBuf| {
-        let text = fs::read_to_string(process.join("stat")).unwrap_or_default();
-        // proc(5): utime and stime are the fields 14 and 15; the second, in brackets, may hold spaces.
-        let fields: Vec<u64> = text
-            .rsplit(')')
-            .next()
-            .unwrap_or_default()
-            .split_whitespace()
-            .skip(11)
-            .take(2)
-            .map(|field| field.parse().unwrap_or(0))
-            .collect();
-        fields.iter().sum::<u64>()
-    };
-    // USER_HZ is 100 on every Linux.
-    Duration::from_millis(10 * validators(network).iter().map(ticks).sum::<u64>())
+    validators(network).into_iter().map(proc::busy).sum()
 }
 
 /// Bytes of memory of one validator, on average.
 fn memory(network: &Network) -> u64 {
     let validators = validators(network);
-    let pages = |process: &PathBuf| {
-        let text = fs::read_to_string(process.join("statm")).unwrap_or_default();
-        text.split_whitespace().nth(1).and_then(|field| field.parse::<u64>().ok()).unwrap_or(0)
-    };
-    4096 * validators.iter().map(pages).sum::<u64>() / validators.len().max(1) as u64
+    validators.iter().map(|validator| proc::memory(*validator)).sum::<u64>() / validators.len().max(1) as u64
 }

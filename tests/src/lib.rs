@@ -5,7 +5,7 @@
 //! |---|---|
 //! | [`waiting`] | every wait: how long, how often, and the words when it was in vain |
 //! | [`known`] | accounts, addresses and keys that tests name |
-//! | [`port`], [`process`] | free ports, and processes that end with their test |
+//! | [`port`], [`process`], [`proc`] | free ports, processes that end with their test, and what Linux says of them |
 //! | [`binary`] | the built `causeway`, run as a user runs it |
 //! | [`bitcoind`], [`user`] | a real bitcoind on regtest, and somebody with bitcoin on it |
 //! | [`federation`] | whole relayers in this process, with real bitcoinds |
@@ -29,6 +29,7 @@ pub mod load;
 pub mod lone_node;
 pub mod network;
 pub mod port;
+pub mod proc;
 pub mod process;
 pub mod relay;
 pub mod simulated;
