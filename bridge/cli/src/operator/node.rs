@@ -9,6 +9,8 @@
 //! # rpc_trusted_proxies = ["10.0.0.5"]    # whose X-Forwarded-For is believed, so that limits hold for their clients
 //! # rpc_unlimited = ["10.0.1.0/24"]       # clients that the limits of one address do not hold for
 //! # rpc_origins = ["https://app.example"]  # pages in a browser that may ask, or ["*"] for all
+//! # rpc_hosts = ["node.example"]          # names by which it may be asked, beside addresses and localhost; otherwise any
+//! # rpc_private_methods = ["debug", "txpool_content"]  # namespaces and methods that only rpc_private_listen answers
 //!
 //! # a validator:
 //! keystore = "validator.keystore"    # made by `causeway keys`, encrypted
@@ -51,7 +53,8 @@ use serde::{Deserialize, Serialize};
 use sidechain::access::{Access, Prefix};
 use sidechain::chain::Retention;
 use sidechain::io::node::{self, LightConfig, NodeConfig, SyncConfig};
-use sidechain::origins::Origins;
+use sidechain::io::rpc::private_methods;
+use sidechain::origins::{Hosts, Origins};
 
 use super::bitcoin_time;
 use super::own_keys::{self, MadeFor};
@@ -81,6 +84,8 @@ node.toml:
   # rpc_trusted_proxies = [\"10.0.0.5\"]   # reverse proxies whose X-Forwarded-For is believed
   # rpc_unlimited = [\"10.0.1.0/24\"]      # clients without limits of their own
   # rpc_origins = [\"https://app.example\"]  # pages in a browser that may ask, or [\"*\"]
+  # rpc_hosts = [\"node.example\"]          # names by which it may be asked, beside addresses; otherwise any
+  # rpc_private_methods = [\"debug\"]        # namespaces and methods that only rpc_private_listen answers
   keystore = \"validator.keystore\"   # a validator
   p2p_listen = \"0.0.0.0:30301\"
   # [bitcoind]                      # compares a validator's clock with Bitcoin's blocks
@@ -138,6 +143,12 @@ pub struct Config {
     /// Pages in a browser that may ask, or `*` for all.
     #[serde(default)]
     pub rpc_origins: Vec<String>,
+    /// Names by which it may be asked; none: any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rpc_hosts: Option<Vec<String>>,
+    /// Namespaces and methods that only `rpc_private_listen` answers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rpc_private_methods: Vec<String>,
     /// Whether the JSON-RPC signs for the developer accounts, as `causeway dev` wants it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub developer_accounts: bool,
@@ -242,12 +253,17 @@ impl Config {
     fn node(self) -> Result<NodeConfig> {
         let rpc_access = self.access()?;
         let rpc_origins = Origins::new(self.rpc_origins).wrap_err("rpc_origins in node.toml")?;
+        let rpc_hosts = self.rpc_hosts.map_or(Ok(Hosts::All), Hosts::new).wrap_err("rpc_hosts in node.toml")?;
+        let rpc_private_methods =
+            private_methods(self.rpc_private_methods).wrap_err("rpc_private_methods in node.toml")?;
         let defaults = NodeConfig::new(self.data_dir);
         Ok(NodeConfig {
             rpc_listen: self.rpc_listen,
             private_rpc_listen: self.rpc_private_listen,
             rpc_access,
             rpc_origins,
+            rpc_hosts,
+            rpc_private_methods,
             developer_accounts: self.developer_accounts,
             p2p_listen: self.p2p_listen.unwrap_or(defaults.p2p_listen),
             peers: self.peers,
@@ -301,6 +317,9 @@ impl Config {
                 "a light node has no keystore, no p2p_listen and no rpc_private_listen: it is `light` and `follow`, or these"
             );
         }
+        if self.rpc_hosts.is_some() || !self.rpc_private_methods.is_empty() {
+            bail!("a light node answers its own machine only: it has no rpc_hosts and no rpc_private_methods");
+        }
         if self.developer_accounts {
             bail!("a light node signs nothing: developer_accounts is for a node that keeps blocks");
         }
@@ -334,6 +353,8 @@ impl Args {
                 rpc_trusted_proxies: Vec::new(),
                 rpc_unlimited: Vec::new(),
                 rpc_origins: Vec::new(),
+                rpc_hosts: None,
+                rpc_private_methods: Vec::new(),
                 developer_accounts: false,
                 keystore: None,
                 p2p_listen: None,
@@ -435,6 +456,24 @@ mod tests {
         assert_eq!(access.unlimited[0].to_string(), "10.0.1.0/24");
         let error = format!("{:#}", with("rpc_unlimited = [\"10.0.1.0/99\"]").expect_err("too long"));
         assert!(error.contains("rpc_unlimited") && error.contains("10.0.1.0/99"), "{error}");
+    }
+
+    #[test]
+    fn names_and_private_methods_are_read_and_a_misspelt_one_is_named() {
+        let with = |line: &str| load(&format!("{VALIDATOR}{line}\n")).expect("readable").node();
+        let node = with("rpc_hosts = [\"node.example\"]\nrpc_private_methods = [\"debug\", \"txpool_content\"]")
+            .expect("good");
+        assert!(node.rpc_hosts.has(Some("node.example")) && !node.rpc_hosts.has(Some("other.example")));
+        assert_eq!(node.rpc_private_methods, ["debug", "txpool_content"].map(String::from).into());
+        let plain = load(VALIDATOR).expect("good").node().expect("good");
+        assert_eq!((plain.rpc_hosts, plain.rpc_private_methods), (Hosts::All, Default::default()));
+        for (line, words) in [
+            ("rpc_private_methods = [\"debugs\"]", ["rpc_private_methods", "debugs"]),
+            ("rpc_hosts = [\"http://node.example\"]", ["rpc_hosts", "http://node.example"]),
+        ] {
+            let error = format!("{:#}", with(line).expect_err("misspelt"));
+            assert!(words.iter().all(|word| error.contains(word)), "{error}");
+        }
     }
 
     #[test]

@@ -1,11 +1,20 @@
 //! The settings of one node.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    path::PathBuf,
+};
 
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-use crate::{access::Access, chain::Retention, io::snapshots::Snapshots, origins::Origins};
+use crate::{
+    access::Access,
+    chain::Retention,
+    io::snapshots::Snapshots,
+    origins::{Hosts, Origins},
+};
 
 /// Asks the operator's bitcoind for the time of Bitcoin's best block, in Unix seconds; `None` when it does not answer, or does not
 /// have the newest block itself.
@@ -24,6 +33,10 @@ pub struct NodeConfig {
     pub rpc_access: Access,
     /// Pages in a browser that may ask the JSON-RPC.
     pub rpc_origins: Origins,
+    /// Names by which the JSON-RPC may be asked.
+    pub rpc_hosts: Hosts,
+    /// What the JSON-RPC answers at `private_rpc_listen` only.
+    pub rpc_private_methods: BTreeSet<String>,
     /// Whether the JSON-RPC signs for the developer accounts, whose keys everybody knows. On regtest only.
     pub developer_accounts: bool,
     /// Where other validators reach this one. Unused by a follower.
@@ -89,6 +102,8 @@ impl NodeConfig {
             private_rpc_listen: None,
             rpc_access: Access::default(),
             rpc_origins: Origins::default(),
+            rpc_hosts: Hosts::default(),
+            rpc_private_methods: BTreeSet::new(),
             developer_accounts: false,
             p2p_listen: SocketAddr::from(([127, 0, 0, 1], 30303)),
             peers: BTreeMap::new(),

@@ -87,6 +87,12 @@ pub fn not_a_simulator(method: &str) -> ErrorObjectOwned {
     plain(METHOD_NOT_FOUND_CODE, message)
 }
 
+/// A method that the operator keeps for the private server.
+pub fn withheld(method: &str) -> ErrorObjectOwned {
+    let message = format!("this node answers {method} to its operator only (rpc_private_methods in its node.toml)");
+    plain(METHOD_NOT_FOUND_CODE, message)
+}
+
 pub fn invalid(message: impl Into<String>) -> ErrorObjectOwned {
     plain(INVALID_PARAMS, message)
 }

@@ -98,6 +98,27 @@ async fn transactions_and_messages_are_signed_as_wallets_do_it() {
     assert_eq!(world.refusal("eth_signTypedData_v4", json!([SECOND, "x".repeat(70_000)])).await.0, -32602);
 }
 
+// The attack: a type of lists of lists, and one whose field is of the next type, as deep as 64 KiB allow. A stack that overflows ends the process.
+#[tokio::test(flavor = "multi_thread")]
+async fn typed_data_as_deep_as_it_may_be_is_answered() {
+    let world = world().await;
+    let typed = |types: Value| json!({ "types": types, "primaryType": "T0", "domain": {}, "message": { "a": [] } });
+    let lists =
+        json!({ "EIP712Domain": [], "T0": [{ "name": "a", "type": "uint8".to_owned() + &"[]".repeat(30_000) }] });
+    let mut chain = serde_json::Map::from_iter([("EIP712Domain".to_owned(), json!([]))]);
+    for number in 0..1_600 {
+        chain.insert(format!("T{number}"), json!([{ "name": "a", "type": format!("T{}", number + 1) }]));
+    }
+    chain.insert("T1600".to_owned(), json!([]));
+    for types in [lists, Value::Object(chain)] {
+        let data = typed(types);
+        assert!((50_000..65_536).contains(&data.to_string().len()), "{}", data.to_string().len());
+        let answer = world.ask("eth_signTypedData_v4", json!([SECOND, data])).await;
+        println!("{:?}", answer.map_err(|error| error.message().chars().take(100).collect::<String>()));
+    }
+    assert_eq!(world.get("eth_chainId", json!([])).await, "0xca05");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_of_any_other_network_holds_no_keys_and_says_so() {
     let world = World::halted(|_| ()).await;

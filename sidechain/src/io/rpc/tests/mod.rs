@@ -16,6 +16,7 @@ mod openrpc;
 mod other_nodes;
 mod peg;
 mod pending;
+mod places;
 mod pool;
 mod progress;
 mod registrations;

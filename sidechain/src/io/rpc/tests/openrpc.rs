@@ -21,7 +21,7 @@ use crate::testing::{Key, genesis, stranger};
 
 #[test]
 fn every_method_has_a_description_and_every_description_a_method() {
-    let methods = server::methods();
+    let methods = server::methods(&Default::default()).unwrap();
     let served: BTreeSet<&str> = methods.names().collect();
     let described: Vec<&str> = openrpc::descriptions().iter().map(|description| description.name).collect();
     let names: BTreeSet<&str> = described.iter().copied().collect();
