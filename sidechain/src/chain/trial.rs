@@ -83,7 +83,8 @@ impl<S: Store> Chain<S> {
         let (state, header) = self.environment(&trial.setting)?;
         let mut working = Working::new(&state, &self.codes);
         trial.overrides.apply(&mut working)?;
-        Ok(execution::simulate(&self.rules, &trial.overrides.header(header), working, call, stop)?)
+        let (header, moved) = (trial.overrides.header(header), &trial.overrides.precompiles);
+        Ok(execution::simulate(&self.rules, &header, working, (call, moved), stop)?)
     }
 
     /// The state, and the header that the call sees.
@@ -117,6 +118,7 @@ impl<S: Store> Chain<S> {
             && call.access_list.0.is_empty()
             && call.authorizations.is_empty()
             && !trial.overrides.accounts.contains_key(&to)
+            && !trial.overrides.precompiles.is_at(&to)
             && state.account(to)?.is_none_or(|account| account.code_hash == KECCAK_EMPTY)
             && to.as_slice()[..18] != [0; 18]
             && try_with(21_000)?.success
@@ -164,6 +166,7 @@ impl<S: Store> Chain<S> {
                 [call.from, beneficiary].contains(address)
                     || call.to == TxKind::Call(*address)
                     || is_precompile(address)
+                    || trial.overrides.precompiles.is_at(address)
             };
             let listed = touched.into_iter().filter(|(address, slots)| {
                 Some(*address) != created && (!slots.is_empty() || !is_warm_anyway(address))

@@ -7,14 +7,12 @@ use alloy_primitives::U256;
 use revm::{
     Context, MainBuilder as _,
     context::{
-        Block as _, BlockEnv, CfgEnv, ContextTr as _, JournalTr, Transaction as _, TxEnv,
+        self, Block as _, BlockEnv, CfgEnv, ContextTr as _, JournalTr, Transaction as _, TxEnv,
         either::Either,
         result::{EVMError, ExecutionResult, HaltReason, InvalidTransaction},
     },
     context_interface::{block::BlobExcessGasAndPrice, journaled_state::account::JournaledAccountTr as _},
-    handler::{
-        EvmTr as _, FrameResult, Handler, ItemOrResult, MainnetEvm, evm::FrameTr, post_execution, pre_execution,
-    },
+    handler::{EthFrame, EvmTr as _, FrameResult, Handler, ItemOrResult, evm::FrameTr, post_execution, pre_execution},
     inspector::{InspectorEvmTr as _, InspectorHandler},
     interpreter::{InitialAndFloorGas, interpreter::EthInterpreter, interpreter_action::FrameInit},
     primitives::{eip4844::BLOB_BASE_FEE_UPDATE_FRACTION_PRAGUE, hardfork::SpecId},
@@ -24,8 +22,8 @@ use revm::{
 use super::{
     environment::Environment,
     error::{BlockError, InclusionError},
-    instructions::look_for_stop,
-    precompiles::precompiles,
+    instructions::{Instructions, look_for_stop},
+    moved_precompiles::Placed,
     recorder::Recorder,
     rules::Rules,
 };
@@ -36,7 +34,8 @@ use crate::{
 };
 
 /// `I` looks on, if anybody does.
-pub(super) type Evm<'a, R, I = ()> = MainnetEvm<Environment<'a, R>, I>;
+pub(super) type Evm<'a, R, I = ()> =
+    context::Evm<Environment<'a, R>, I, Instructions<'a, R>, Placed, EthFrame<EthInterpreter>>;
 pub(super) type EvmError = EVMError<StoreError, Refusal>;
 
 /// Why a transaction has no result.
@@ -73,9 +72,9 @@ pub(super) fn evm<'a, R: StateReader>(
         slot_num: 0,
     };
     let context: Environment<'a, R> = Context::new(working, SpecId::OSAKA);
-    let mut evm = context.with_cfg(cfg).with_block(block).with_chain(stop.clone()).build_mainnet();
+    let context = context.with_cfg(cfg).with_block(block).with_chain(stop.clone());
+    let mut evm = context.build_mainnet().with_precompiles(Placed::usual());
     look_for_stop(&mut evm.instruction);
-    evm.precompiles = precompiles();
     evm
 }
 

@@ -335,6 +335,16 @@ impl Arguments {
             .ok_or_else(|| error::invalid(format!("missing value for required argument {position}: {name}")))
     }
 
+    /// The next parameter, which must be there: bytes of any length, in hex behind `0x`.
+    pub fn hex<T: DeserializeOwned>(&mut self, name: &str) -> error::Result<T> {
+        let position = self.position;
+        let text = self.values.get(position).and_then(|value| value.get().trim().strip_prefix('"'));
+        if text.is_some_and(|text| !text.starts_with("0x") && !text.starts_with("0X")) {
+            return Err(error::invalid(format!("invalid argument {position}: {name}: hex string without 0x prefix")));
+        }
+        self.next(name)
+    }
+
     /// The next parameter, a quantity or what may stand for one, as a tag: without leading zeros (Ethereum's JSON-RPC, "hex value encoding").
     pub fn quantity<T: DeserializeOwned>(&mut self, name: &str) -> error::Result<T> {
         self.without_leading_zeros(name)?;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::super::context::Context;
 use super::super::error;
-use super::super::method::{Caller, Methods, Registered, asynchronous, inline, on_worker, worker};
+use super::super::method::{Arguments, Caller, Methods, Registered, asynchronous, inline, on_worker, worker};
 use super::super::preview::pending;
 use super::super::workers::Lane;
 use super::fill::filled;
@@ -26,14 +26,12 @@ const MAX_TYPED_DATA: usize = 64 << 10;
 pub fn register(methods: &mut Methods) -> Registered {
     inline(methods, "eth_accounts", |context, _| Ok(context.developers.addresses()))?;
     worker(methods, "eth_sign", |context, arguments| {
-        let (address, message): (Address, Bytes) = (arguments.next("address")?, arguments.next("message")?);
+        let (address, message): (Address, Bytes) = (arguments.hex("address")?, arguments.next("message")?);
         signature(context, address, eip191_hash_message(message))
     })?;
-    worker(methods, "eth_signTypedData_v4", |context, arguments| {
-        let (address, said): (Address, Value) = (arguments.next("address")?, arguments.next("typed data")?);
-        context.developers.check(address)?;
-        signature(context, address, hash_of(said)?)
-    })?;
+    // The first name is EIP-712's, the second that of wallets, where the first may mean an older form.
+    worker(methods, "eth_signTypedData", sign_typed_data)?;
+    worker(methods, "eth_signTypedData_v4", sign_typed_data)?;
     asynchronous(methods, "eth_signTransaction", |context, mut arguments| async move {
         let request: TransactionRequest = arguments.next("transaction")?;
         let signed = signed(&context, &arguments.caller, request).await?;
@@ -49,6 +47,12 @@ pub fn register(methods: &mut Methods) -> Registered {
         let signed = signed(&context, &arguments.caller, request).await?;
         send_raw(&context, arguments.caller.client, signed.encoded_2718().into()).await
     })
+}
+
+fn sign_typed_data(context: &Context, arguments: &mut Arguments) -> error::Result<Bytes> {
+    let (address, said): (Address, Value) = (arguments.hex("address")?, arguments.next("typed data")?);
+    context.developers.check(address)?;
+    signature(context, address, hash_of(said)?)
 }
 
 fn signature(context: &Context, address: Address, hash: B256) -> error::Result<Bytes> {

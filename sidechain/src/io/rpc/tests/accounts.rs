@@ -88,9 +88,14 @@ async fn transactions_and_messages_are_signed_as_wallets_do_it() {
         },
     });
     let hash = hex!("be609aee343fb3c4b28e1df9e632fca64fcfaede20f02e86244efddf30957bd2").into();
-    for form in [mail.clone(), json!(mail.to_string())] {
-        let said: Bytes =
-            serde_json::from_value(world.get("eth_signTypedData_v4", json!([SECOND, form])).await).unwrap();
+    // web3.py asks by EIP-712's own name.
+    let forms = [
+        ("eth_signTypedData_v4", mail.clone()),
+        ("eth_signTypedData_v4", json!(mail.to_string())),
+        ("eth_signTypedData", mail),
+    ];
+    for (method, form) in forms {
+        let said: Bytes = serde_json::from_value(world.get(method, json!([SECOND, form])).await).unwrap();
         let signature = Signature::try_from(&said[..]).unwrap();
         assert_eq!(signature.recover_address_from_prehash(&hash).unwrap(), SECOND);
     }
@@ -127,6 +132,7 @@ async fn a_node_of_any_other_network_holds_no_keys_and_says_so() {
         ("eth_sendTransaction", json!([{ "from": FIRST, "to": NOBODY }])),
         ("eth_signTransaction", json!([{ "from": FIRST, "to": NOBODY }])),
         ("eth_sign", json!([FIRST, "0xdeadbeef"])),
+        ("eth_signTypedData", json!([FIRST, {}])),
         ("eth_signTypedData_v4", json!([FIRST, {}])),
     ] {
         let (code, message) = world.refusal(method, parameters).await;

@@ -102,8 +102,6 @@ async fn what_cannot_be_pretended_is_refused_by_name() {
     let both = asked(json!({ "state": {}, "stateDiff": {} }), json!({}));
     let (code, message) = world.refusal("eth_call", both).await;
     assert!(code == -32602 && message.ends_with("has both 'state' and 'stateDiff'"), "{code} {message}");
-    let moved = asked(json!({ "movePrecompileToAddress": NOBODY }), json!({}));
-    assert_eq!(world.refusal("eth_call", moved).await.0, -32602);
     for block in [json!({ "difficulty": "0x1" }), json!({ "number": format!("0x1{}", "0".repeat(16)) })] {
         assert_eq!(world.refusal("eth_call", asked(json!({}), block.clone())).await.0, -32602, "{block}");
     }
@@ -168,6 +166,11 @@ async fn quantities_and_keys_are_as_strict_as_the_specification() {
         ("eth_getTransactionByBlockNumberAndIndex", json!(["0x0", "0x00"])),
         ("eth_getStorageAt", json!([NOBODY, long, "latest"])),
         ("eth_getProof", json!([NOBODY, [long], "latest"])),
+        // get-invalid-hash of ethereum/execution-apis.
+        ("debug_getRawTransaction", json!(["10".repeat(32)])),
+        ("eth_getBlockByHash", json!(["10".repeat(32), false])),
+        ("eth_getBalance", json!(["77".repeat(20), "latest"])),
+        ("eth_sendRawTransaction", json!(["02"])),
     ] {
         assert_eq!(world.refusal(method, parameters.clone()).await.0, -32602, "{method} {parameters}");
     }
@@ -188,6 +191,9 @@ async fn many_slots_a_raw_transaction_of_a_block_and_the_next_base_fee_are_answe
     let values = world.get("eth_getStorageValues", asked).await;
     let of = |address: Address| values[format!("{address:#x}")].clone();
     assert_eq!((of(counter), of(NOBODY)), (json!([word(1), word(0)]), json!([])));
+    // get-storage-values-empty-request of ethereum/execution-apis.
+    let nothing = world.refusal("eth_getStorageValues", json!([{}, "latest"])).await;
+    assert_eq!(nothing, (-32602, "empty request".to_owned()));
     let many = json!([{ counter.to_string(): vec!["0x0"; 1_025] }, "latest"]);
     assert_eq!(world.refusal("eth_getStorageValues", many).await.0, -32005);
     let by_hash = world.get("eth_getRawTransactionByHash", json!([receipt["transactionHash"]])).await;

@@ -5,6 +5,7 @@ mod blocks;
 mod calls;
 mod contracts;
 mod copied;
+mod execution_apis;
 mod filters;
 mod free_lane;
 mod http;
