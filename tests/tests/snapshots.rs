@@ -1,6 +1,6 @@
 //! Nodes that are new, or were away, as processes: they copy a snapshot from others, who may lie, and go on.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tests::relay::Relay;
@@ -64,7 +64,10 @@ fn agree(network: &Validators, left: usize, right: usize) {
 fn a_follower_that_comes_late_copies_a_snapshot_and_fetches_each_later_block_once() {
     let mut network = network();
     let relay = Relay::before(network.url(0), |_, _, _| ());
+    let started = Instant::now();
     let follower = network.follow_with(&relay.url, "[sync]\nbehind = 5\noffer_every = 8\n");
+    network.wait("it copied one", |network| network.log(follower).contains("the snapshot is whole"));
+    println!("a new follower has the state of block {} after {:?}", began_at(&network, follower), started.elapsed());
     let posted = network.post_until_final(1, 1, &[1]);
     network.wait_for_post(&posted, &[follower]);
     agree(&network, 0, follower);
@@ -97,6 +100,48 @@ fn a_follower_that_comes_late_copies_a_snapshot_and_fetches_each_later_block_onc
     let posted = network.post_until_final(3, 3, &[3]);
     network.wait_for_post(&posted, &[follower]);
     assert_eq!(began_at(&network, follower), began);
+}
+
+/// What an archive has to answer about block 1: its state, a proof of it, and what ran in the block.
+fn has_the_first_block(network: &Validators, node: usize) {
+    for (method, parameters) in [
+        ("eth_getBalance", json!([contracts::address::BRIDGE, "0x1"])),
+        ("eth_getProof", json!([contracts::address::BRIDGE, ["0x0"], "0x1"])),
+        ("debug_traceBlockByNumber", json!(["0x2"])),
+        ("eth_getBlockReceipts", json!(["0x1"])),
+    ] {
+        let answer = network.ask(node, method, parameters);
+        assert!(
+            answer["result"].is_string() || answer["result"].is_object() || answer["result"].is_array(),
+            "{method}: {answer}"
+        );
+    }
+}
+
+#[test]
+fn an_archive_executes_every_block_however_far_it_is_behind_and_gives_up_nothing_that_it_has() {
+    let mut network = network();
+    let url = network.url(0).to_owned();
+    let archive = network.follow_with(&url, "archive = true\n[sync]\nbehind = 5\n");
+    // One that is told to begin with a copy, because its operator has no time.
+    let late = network.follow_with(&url, "archive = true\n[sync]\nmode = \"snapshot\"\nbehind = 5\n");
+    let posted = network.post_until_final(1, 1, &[1]);
+    network.wait_for_post(&posted, &[archive, late]);
+    has_the_first_block(&network, archive);
+    let began = began_at(&network, late);
+    // Both are away for longer than a node waits before it copies.
+    [archive, late].into_iter().for_each(|node| network.kill(node));
+    let height = network.head(0) + 20;
+    grow(&network, height);
+    [archive, late].into_iter().for_each(|node| network.start(node));
+    let posted = network.post_until_final(2, 2, &[2]);
+    network.wait_for_post(&posted, &[archive, late]);
+    has_the_first_block(&network, archive);
+    agree(&network, 0, archive);
+    assert!(!network.log(archive).contains("copies a snapshot"), "{}", network.log(archive));
+    let state = network.ask(late, "eth_getBalance", json!([contracts::address::BRIDGE, format!("{began:#x}")]));
+    assert!(state["result"].is_string(), "what it began with: {state}");
+    assert_eq!(network.log(late).matches("the snapshot is whole").count(), 1);
 }
 
 #[test]

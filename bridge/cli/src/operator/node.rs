@@ -29,6 +29,7 @@
 //! # follow = "http://a.example:8545,http://b.example:8545"
 //!
 //! cache_mib = 128                    # memory for what the database reads
+//! # archive = true                   # keeps all that ever was, in place of [retention]
 //!
 //! [retention]                        # how long what is old is kept: a number of blocks, or "all"
 //! state = 50000                      # state can be read (eth_call, eth_getBalance)
@@ -36,7 +37,7 @@
 //! blocks = "all"                     # transactions and receipts; those of the peg stay in any case
 //!
 //! # [sync]
-//! # mode = "snapshot"                # or "full": execute every block, from the first on
+//! # mode = "snapshot"                # or "full": execute every block, from the first on; an archive does that by itself
 //! # from = ["http://a.example:8545"] # nodes to copy a snapshot from, besides the followed one
 //! # behind = 10000                   # blocks that are executed rather than copied
 //! # offer_every = 1024               # blocks between snapshots kept for others; 0: none
@@ -94,6 +95,7 @@ node.toml:
   # follow = \"http://node:8545\"     # or a follower, without keystore and p2p_listen
   # light = true                    # that keeps headers only, and answers wallets of this machine by proofs
   cache_mib = 128                   # memory for what the database reads
+  # archive = true                  # keeps all that ever was, in place of [retention]
   [retention]                       # numbers of blocks, or \"all\"; may be changed at any start
   state = 50000                     # old state can be read (eth_call); at least 128
   proofs = 1024                     # old state can be proved (eth_getProof); at least 128, at most as many as state
@@ -170,6 +172,9 @@ pub struct Config {
     /// Memory for what the database reads, in MiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_mib: Option<u16>,
+    /// Whether all that ever was is kept, in place of `retention`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub archive: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retention: Option<RetentionConfig>,
     /// The keys of this validator never voted, on any machine: it need not wait before it votes.
@@ -252,6 +257,7 @@ impl Config {
 
     fn node(self) -> Result<NodeConfig> {
         let rpc_access = self.access()?;
+        let retention = self.retention();
         let rpc_origins = Origins::new(self.rpc_origins).wrap_err("rpc_origins in node.toml")?;
         let rpc_hosts = self.rpc_hosts.map_or(Ok(Hosts::All), Hosts::new).wrap_err("rpc_hosts in node.toml")?;
         let rpc_private_methods =
@@ -268,7 +274,7 @@ impl Config {
             p2p_listen: self.p2p_listen.unwrap_or(defaults.p2p_listen),
             peers: self.peers,
             follow: self.follow,
-            retention: self.retention.unwrap_or_default().retention(),
+            retention,
             cache_bytes: self.cache_mib.map(|mib| usize::from(mib) << 20),
             sync: self.sync,
             never_voted: self.never_voted,
@@ -286,9 +292,17 @@ impl Config {
         })
     }
 
+    /// How long what is old is kept.
+    fn retention(&self) -> Retention {
+        if self.archive { Retention::ARCHIVE } else { self.retention.unwrap_or_default().retention() }
+    }
+
     /// Says which of the two kinds of node it is.
     fn check(&self) -> Result<()> {
-        self.retention.unwrap_or_default().retention().check().map_err(|reason| eyre!("[retention] {reason}"))?;
+        if self.archive && self.retention.is_some() {
+            bail!("archive = true keeps everything, [retention] only some of it: it is one of the two");
+        }
+        self.retention().check().map_err(|reason| eyre!("[retention] {reason}"))?;
         if self.light {
             return self.check_light();
         }
@@ -319,6 +333,9 @@ impl Config {
         }
         if self.rpc_hosts.is_some() || !self.rpc_private_methods.is_empty() {
             bail!("a light node answers its own machine only: it has no rpc_hosts and no rpc_private_methods");
+        }
+        if self.archive {
+            bail!("a light node keeps headers only: archive is for a node that keeps blocks");
         }
         if self.developer_accounts {
             bail!("a light node signs nothing: developer_accounts is for a node that keeps blocks");
@@ -363,6 +380,7 @@ impl Args {
                 light: false,
                 bitcoind: None,
                 cache_mib: None,
+                archive: false,
                 retention: None,
                 never_voted: false,
                 sync: SyncConfig::default(),
@@ -504,6 +522,18 @@ mod tests {
         let error = |text| read(text).expect("readable").check().expect_err("too little").to_string();
         assert!(error("blocks = 10\n").contains("at least 100000"), "{}", error("blocks = 10\n"));
         assert!(error("proofs = \"all\"\n").contains("state = \"all\""));
+    }
+
+    #[test]
+    fn an_archive_keeps_all_and_is_not_told_to_keep_less() {
+        let archive = load(&format!("{VALIDATOR}archive = true\n")).expect("readable");
+        archive.check().expect("an archive");
+        assert_eq!(archive.node().expect("good").retention, Retention::ARCHIVE);
+        let both = load(&format!("{VALIDATOR}archive = true\n[retention]\nstate = 500\n")).expect("readable");
+        assert!(both.check().expect_err("which of them?").to_string().contains("one of the two"));
+        let light = "genesis = \"g.json\"\ndata_dir = \"/data\"\nfollow = \"http://a\"\nlight = true\narchive = true\n";
+        let error = load(light).expect("readable").check().expect_err("it keeps no blocks");
+        assert!(error.to_string().contains("archive"), "{error}");
     }
 
     #[test]

@@ -60,7 +60,9 @@ pub struct NodeConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SyncConfig {
-    pub mode: SyncMode,
+    /// None: an archive executes every block, for a copy brings no history; other nodes copy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<SyncMode>,
     /// JSON-RPC URLs of nodes to copy a snapshot from. A follower asks the node that it follows, too.
     pub from: Vec<String>,
     /// A snapshot is copied when its block is more than so many ahead; fewer are fetched and executed.
@@ -71,11 +73,10 @@ pub struct SyncConfig {
 }
 
 /// Where a node that is far behind begins.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SyncMode {
     /// With the state after a recent block, which the validators certified.
-    #[default]
     Snapshot,
     /// With its own last block, or the genesis block: every block is executed here.
     Full,
@@ -88,7 +89,7 @@ impl SyncConfig {
 
 impl Default for SyncConfig {
     fn default() -> Self {
-        Self { mode: SyncMode::default(), from: Vec::new(), behind: Self::BEHIND, offer_every: Snapshots::EVERY }
+        Self { mode: None, from: Vec::new(), behind: Self::BEHIND, offer_every: Snapshots::EVERY }
     }
 }
 
@@ -115,9 +116,25 @@ impl NodeConfig {
         }
     }
 
+    /// Whether the state of all blocks is kept.
+    pub(super) const fn is_archive(&self) -> bool {
+        self.retention.state_blocks.is_none()
+    }
+
+    /// Where it begins when it is far behind.
+    pub(super) fn sync_mode(&self) -> SyncMode {
+        let usual = if self.is_archive() { SyncMode::Full } else { SyncMode::Snapshot };
+        self.sync.mode.unwrap_or(usual)
+    }
+
     /// Where the engine has its files.
     pub(super) fn engine_dir(&self) -> PathBuf {
         self.data_dir.join("consensus")
+    }
+
+    /// What waits in the pool, for the next start.
+    pub(super) fn pool_file(&self) -> PathBuf {
+        self.data_dir.join("pool.journal")
     }
 
     /// Where a snapshot may be copied from.

@@ -1,6 +1,7 @@
 //! What a client sees of a node: every test asks a real server over HTTP or WebSocket.
 
 mod accounts;
+mod archive;
 mod blocks;
 mod calls;
 mod contracts;
