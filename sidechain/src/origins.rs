@@ -98,9 +98,8 @@ impl Hosts {
     #[must_use]
     pub fn has(&self, authority: Option<&str>) -> bool {
         let Self::Only(names) = self else { return true };
-        let Some(authority) = authority else { return false };
-        let host = authority.split(':').next().unwrap_or_default();
-        is_own_name(authority) || names.iter().any(|name| name.eq_ignore_ascii_case(host))
+        let Some(host) = authority.and_then(host) else { return false };
+        is_own(host) || names.iter().any(|name| name.eq_ignore_ascii_case(host))
     }
 }
 
@@ -112,11 +111,22 @@ fn is_origin(text: &str) -> bool {
 }
 
 fn is_own_name(authority: &str) -> bool {
-    let host = match authority.strip_prefix('[') {
-        Some(v6) => v6.split(']').next().unwrap_or_default(),
-        None => authority.split(':').next().unwrap_or_default(),
+    host(authority).is_some_and(is_own)
+}
+
+fn is_own(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok()
+}
+
+/// The host of an authority (RFC 3986, section 3.2), without the dot that may end a name of DNS; none where what follows it is no port.
+fn host(authority: &str) -> Option<&str> {
+    let (host, rest) = match authority.strip_prefix('[') {
+        Some(v6) => v6.split_once(']')?,
+        None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
     };
-    host == "localhost" || host.parse::<IpAddr>().is_ok()
+    let is_port = |port: &str| port.chars().all(|c| c.is_ascii_digit());
+    let is_whole = rest.is_empty() || rest.strip_prefix(':').is_some_and(is_port);
+    is_whole.then(|| host.strip_suffix('.').unwrap_or(host))
 }
 
 #[cfg(test)]
@@ -151,10 +161,31 @@ mod tests {
     #[test]
     fn a_server_is_asked_by_its_addresses_and_the_names_that_it_has() {
         let one = Hosts::new(vec!["node.example".into()]).expect("a name");
-        for own in ["node.example", "Node.Example:8545", "127.0.0.1:8545", "[::1]:8545", "localhost", "192.0.2.1"] {
+        for own in [
+            "node.example",
+            "Node.Example:8545",
+            "127.0.0.1:8545",
+            "[::1]:8545",
+            "localhost",
+            "192.0.2.1",
+            "LOCALHOST:1",
+            "localhost.",
+            "node.example.:8545",
+        ] {
             assert!(one.has(Some(own)), "{own}");
         }
-        for other in ["evil.example:8545", "node.example.evil", "", ":8545", "1.2.3.4.evil", "localhost.evil"] {
+        for other in [
+            "evil.example:8545",
+            "node.example.evil",
+            "",
+            ":8545",
+            "1.2.3.4.evil",
+            "localhost.evil",
+            "[::1].evil",
+            "[::1",
+            "[127.0.0.1]evil",
+            "node.example:80:evil",
+        ] {
             assert!(!one.has(Some(other)), "{other}");
         }
         assert!(!one.has(None) && Hosts::All.has(Some("evil.example")) && Hosts::All.has(None));

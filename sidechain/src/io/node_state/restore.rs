@@ -1,7 +1,7 @@
 //! What waits, across the end of a process: taken up from the file at a start, and kept there from then on.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 
@@ -46,10 +46,16 @@ impl Door {
     }
 
     fn read(&self, path: &Path, restored: &mut Restored) -> io::Result<()> {
-        let file = match File::open(path) {
+        let about = match fs::metadata(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-            file => file?,
+            about => about?,
         };
+        // To open a pipe is to wait for whoever writes into it.
+        if !about.is_file() {
+            return Err(io::Error::other("it is no regular file"));
+        }
+        tracing::info!(path = %path.display(), bytes = about.len(), "reading the transactions that waited");
+        let file = File::open(path)?;
         let (mut batch, mut bytes) = (Vec::new(), 0);
         for record in Records::new(BufReader::with_capacity(1 << 20, file), MAX_BYTES) {
             match record {

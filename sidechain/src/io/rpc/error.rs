@@ -140,6 +140,7 @@ pub fn simulate(error: SimulateError) -> ErrorObjectOwned {
         error @ SimulateError::UnknownBlock { .. } => no_block(error),
         SimulateError::Failed(outcome) => failed(&outcome),
         SimulateError::Invalid(error) => inclusion(&error),
+        error @ (SimulateError::Allowance(_) | SimulateError::Funds) => server(error.to_string()),
         error @ SimulateError::Stopped => limit(error.to_string()),
     }
 }

@@ -74,10 +74,12 @@ async fn route(connection: Arc<Connection>, request: Request<IncomingBody>, page
     }
 }
 
-/// The name by which a request asks: in its target, as a proxy's may be, or in its head (RFC 9112, section 3.2.2).
+/// The name by which a request asks: in its target, as a proxy's may be, or in its head (RFC 9112, section 3.2.2); none where that has two.
 fn host<B>(request: &Request<B>) -> Option<&str> {
     let target = request.uri().authority().map(hyper::http::uri::Authority::as_str);
-    target.or_else(|| request.headers().get(HOST)?.to_str().ok())
+    let mut named = request.headers().get_all(HOST).iter();
+    let named = named.next().filter(|_| named.next().is_none());
+    target.or_else(|| named?.to_str().ok())
 }
 
 fn is_json(request: &Request<IncomingBody>) -> bool {

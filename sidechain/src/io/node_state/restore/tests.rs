@@ -216,6 +216,19 @@ fn whatever_stands_in_the_file_the_node_starts_and_takes_what_a_stranger_could_s
 }
 
 #[test]
+fn a_pipe_in_the_place_of_the_file_keeps_no_node_from_starting() {
+    let folder = Folder::new();
+    let made = std::process::Command::new("mkfifo").arg(folder.file()).status().expect("coreutils");
+    assert!(made.success());
+    // Nobody will ever write into it.
+    let node = folder.start();
+    node.take(&[pay(1, 0)]);
+    assert_eq!(node.hashes(), hashes(&[pay(1, 0)]));
+    drop(node);
+    assert_eq!(folder.start().hashes(), hashes(&[pay(1, 0)]), "the file took its place");
+}
+
+#[test]
 fn the_file_stays_small_while_blocks_take_what_comes() {
     let folder = Folder::new();
     let node = folder.start();

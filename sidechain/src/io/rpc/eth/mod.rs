@@ -14,6 +14,7 @@ mod send;
 mod simulate;
 mod subscriptions;
 mod transactions;
+mod typed_data;
 
 pub use block_id::{Place, number, number_of_tag, place};
 pub use blocks::{by_hash, by_number};

@@ -141,6 +141,50 @@ async fn a_plain_transfer_with_an_authorization_is_estimated_with_its_price() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_started_says_so_in_the_words_that_clients_look_for() {
+    let world = World::halted(|_| ()).await;
+    let poor = Address::repeat_byte(0x77);
+    let coin = "0xde0b6b3a7640000";
+    let endless = json!({ SOMEWHERE.to_string(): { "code": "0x5b5f56" } });
+    let call = json!({ "from": poor, "to": NOBODY });
+    let with = |more: Value| {
+        let mut call = call.clone();
+        call.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        call
+    };
+    let run = |more: Value| json!([with(more), "latest", endless]);
+    // What viem and ethers look for in a message: insufficient funds, less than block base fee, intrinsic gas too low, gas required exceeds.
+    let lacks = "insufficient funds for gas * price + value: have 0 want 1000000000000000000";
+    for (method, request, words) in [
+        ("eth_call", json!([with(json!({ "value": coin }))]), lacks),
+        ("eth_estimateGas", json!([with(json!({ "value": coin }))]), lacks),
+        (
+            "eth_estimateGas",
+            run(json!({ "to": SOMEWHERE, "value": coin, "gasPrice": "0x3b9aca00" })),
+            "insufficient funds for transfer",
+        ),
+        (
+            "eth_estimateGas",
+            run(json!({ "to": SOMEWHERE, "gasPrice": "0x3b9aca00" })),
+            "gas required exceeds allowance (0)",
+        ),
+        (
+            "eth_estimateGas",
+            run(json!({ "to": SOMEWHERE, "gas": "0x186a0" })),
+            "gas required exceeds allowance (100000)",
+        ),
+        (
+            "eth_call",
+            json!([with(json!({ "maxFeePerGas": "0x1", "maxPriorityFeePerGas": "0x1" }))]),
+            "max fee per gas less than block base fee",
+        ),
+        ("eth_call", json!([with(json!({ "gas": "0x5207" }))]), "intrinsic gas too low: have 20999, want 21000"),
+    ] {
+        assert_eq!(world.refusal(method, request.clone()).await, (-32000, words.to_owned()), "{method} {request}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn calls_fail_in_the_words_that_clients_look_for() {
     let world = World::halted(|_| ()).await;
     let run = async |code: &[u8]| {
