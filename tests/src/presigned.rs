@@ -119,7 +119,7 @@ fn send_all(node: SocketAddr, requests: &[Vec<u8>], first: u64, batch: u64, incl
         while next >= included.load(Ordering::Relaxed) + MOST_WAITING {
             std::thread::sleep(LOOK / 5);
         }
-        connection.stream.write_all(&some.concat()).expect("the node reads");
+        connection.write(&some.concat());
         for _ in some {
             let answer = connection.answer();
             assert!(
