@@ -11,7 +11,7 @@ contract WrappedBtc is IWrappedBtc {
     string public constant name = "Causeway Wrapped BTC";
     string public constant symbol = "cwBTC";
     string public constant version = "1";
-    /// As the coin's (docs/adr/0031-the-wrapped-coin-counts-in-wei.md).
+    /// As the coin's (docs/adr/0033-the-wrapped-coin-counts-in-wei.md).
     uint8 public constant decimals = 18;
 
     bytes32 private constant DOMAIN_TYPEHASH =

@@ -1,6 +1,7 @@
 //! What the chain costs on disk, and how fast it is read when it is much larger than memory:
-//! `cargo run -p causeway-sidechain --features testing --example bench_disk -- blocks 16` (full blocks of transfers), and
-//! `... -- reads 48 768` (MiB of rows). Prints tables; asserts nothing about time.
+//! `cargo run -p causeway-sidechain --features testing --example bench_disk -- blocks 16` (full blocks of transfers, and empty ones),
+//! `... -- copy 1000000` (accounts of a state that is copied), and `... -- reads 48 768` (MiB of rows). Prints tables; asserts nothing about
+//! time.
 
 use std::{
     path::Path,
@@ -8,14 +9,18 @@ use std::{
 };
 
 use alloy_primitives::{Address, keccak256};
+use light::finality::certify;
 use rocksdb::{BlockBasedOptions, Cache, DB, DBCompressionType, Options, WriteBatch};
 use sidechain::{
     block::Transaction,
-    chain::{Chain, Retention},
+    chain::{
+        Chain, Retention,
+        snapshot::{PART_BYTES, Restore, Want, answer},
+    },
     execution::Stop,
     io::db::Database,
     state::store::{Batch, Store, Table},
-    testing::{Key, genesis, stranger},
+    testing::{Key, genesis, stranger, validator},
 };
 
 /// Transfers that fill a block of 60 M gas.
@@ -26,6 +31,13 @@ const ACCOUNTS: u64 = 100_000;
 
 /// Accounts that send.
 const SENDERS: u64 = 2_000;
+
+/// Empty blocks, as they come while nobody sends anything.
+const EMPTY: u64 = 1_000;
+
+/// Tables with what makes old state readable, and what proves it.
+const STATE: [&str; 2] = ["state_undo", "state_index"];
+const PROOFS: [&str; 2] = ["node_undo", "node_index"];
 
 /// Bytes of a row in the part about reads.
 const ROW_BYTES: usize = 160;
@@ -38,70 +50,124 @@ fn main() {
     let numbers = |arguments: &[String]| arguments.iter().map(|n| n.parse().expect("a number")).collect::<Vec<u64>>();
     match arguments.split_first() {
         Some((part, counts)) if part == "blocks" => blocks(*numbers(counts).first().unwrap_or(&16)),
+        Some((part, accounts)) if part == "copy" => copy(*numbers(accounts).first().unwrap_or(&200_000)),
         Some((part, sizes)) if part == "reads" => reads(&numbers(sizes)),
-        _ => println!("blocks [COUNT], or reads [MIB...]"),
+        _ => println!("blocks [COUNT], copy [ACCOUNTS], or reads [MIB...]"),
     }
 }
 
-/// Bytes on disk that full blocks of transfers add, table by table, after everything was merged.
+/// Bytes on disk that full blocks of transfers add, and empty ones, table by table, after everything was merged.
 fn blocks(count: u64) {
-    let directory = tempfile::tempdir().expect("a place for files");
-    let path = directory.path().join("chain");
-    let keys: Vec<Key> = (0..SENDERS).map(Key::new).collect();
-    let senders = keys.iter().map(|key| (key.address, 1_000_000));
-    let allocation: Vec<_> = senders.chain((0..ACCOUNTS).map(|number| (stranger(number), 1))).collect();
-    let mut genesis = genesis();
-    genesis.block.gas_limit = 60_000_000;
-    let open = || {
-        let database = Database::open(&path).expect("free");
-        Chain::open_with(genesis.clone(), database, Retention::default(), &allocation).expect("right")
-    };
-    drop(open());
-    let before = tables(&path);
-    let chain = open();
-    let (mut nonces, mut finalize) = (vec![0; keys.len()], Duration::ZERO);
-    for block in 0..count {
-        let transfers: Vec<Transaction> = (0..TRANSFERS)
-            .map(|index| {
-                let sender = usize::try_from((block * TRANSFERS + index) % SENDERS).expect("small");
-                nonces[sender] += 1;
-                keys[sender].transfer(genesis.chain_id, nonces[sender] - 1, stranger(receiver(block, index)), 1)
-            })
-            .collect();
-        let now_ms = 1_700_000_100_000 + block * 1000;
-        let proposed = chain
-            .propose(chain.head_hash(), now_ms, Address::ZERO, transfers.into_iter(), &Stop::never())
-            .expect("proposed");
-        assert_eq!(proposed.transactions.len() as u64, TRANSFERS);
-        let start = Instant::now();
-        chain.finalize(&proposed).expect("stored").expect("new");
-        finalize += start.elapsed();
+    let full = Growth::measure(count, |keys, nonces, block, chain_id| {
+        let transfer = |index: u64| {
+            let sender = usize::try_from((block * TRANSFERS + index) % SENDERS).expect("small");
+            nonces[sender] += 1;
+            keys[sender].transfer(chain_id, nonces[sender] - 1, stranger(receiver(block, index)), 1)
+        };
+        (0..TRANSFERS).map(transfer).collect()
+    });
+    let empty = Growth::measure(EMPTY, |_, _, _, _| Vec::new());
+    println!(
+        "bytes a block on disk: {count} blocks of {TRANSFERS} transfers among {ACCOUNTS} accounts, and {EMPTY} empty ones"
+    );
+    println!("{:<34} {:>12} {:>12}", "table", "full", "empty");
+    let row = |name: &str, full: u64, empty: u64| println!("{name:<34} {full:>12} {empty:>12}");
+    for ((name, full), (_, empty)) in full.tables.iter().zip(&empty.tables).filter(|((_, full), _)| *full > 0) {
+        row(name, *full, *empty);
     }
-    let start = Instant::now();
-    let old = chain.state_at(1).expect("kept");
-    for index in 0..200 {
-        old.proof(stranger(receiver(1, index)), &[]).expect("in the window");
-    }
-    let proof = start.elapsed() / 200;
-    drop(chain);
-    println!("{count} blocks of {TRANSFERS} transfers, {ACCOUNTS} accounts; bytes a block, by table:");
-    let after = tables(&path);
-    let mut total = 0;
-    for (name, bytes) in &after {
-        let old = before.iter().find(|(known, _)| known == name).map_or(0, |(_, bytes)| *bytes);
-        let added = bytes.saturating_sub(old) / count;
-        total += added;
-        if added > 0 {
-            println!("{name:<18} {added:>10}");
+    let sum = |names: &[&str]| (full.of(names), empty.of(names));
+    let (state, proofs) = (sum(&STATE), sum(&PROOFS));
+    let (of_full, of_empty) = (full.all() - state.0 - proofs.0, empty.all() - state.1 - proofs.1);
+    row("all, for ever in an archive", full.all(), empty.all());
+    row("beside old state and proofs", of_full, of_empty);
+    for (what, kept, (full, empty)) in [("state", state_blocks(), state), ("proofs", proof_blocks(), proofs)] {
+        for blocks in [kept, 10_000] {
+            let mib = |bytes: u64| format!("{} MiB", (bytes * blocks) >> 20);
+            println!("{:<34} {:>12} {:>12}", format!("{what} of {blocks} blocks"), mib(full), mib(empty));
         }
     }
-    println!("{:<18} {total:>10}", "all");
     println!(
-        "finalize {} ms a block; proof at {} blocks before the head {} us",
-        finalize.as_millis() / u128::from(count),
+        "finalize {} ms a full block, {} us an empty one; proof at {} blocks before the head {} us",
+        full.finalize.as_millis() / u128::from(count),
+        empty.finalize.as_micros() / u128::from(EMPTY),
         count - 1,
-        proof.as_micros()
+        full.proof.as_micros()
     );
+}
+
+/// By default.
+fn state_blocks() -> u64 {
+    Retention::default().state_blocks.expect("it is pruned")
+}
+
+fn proof_blocks() -> u64 {
+    Retention::default().proof_blocks.expect("it is pruned")
+}
+
+/// What blocks of one kind add.
+struct Growth {
+    /// Bytes a block.
+    tables: Vec<(String, u64)>,
+    finalize: Duration,
+    /// Of one account, at the first block.
+    proof: Duration,
+}
+
+impl Growth {
+    /// `made` gives the transactions of a block by keys, their nonces, the block's number from 0, and the chain's id.
+    fn measure(count: u64, mut made: impl FnMut(&[Key], &mut [u64], u64, u64) -> Vec<Transaction>) -> Self {
+        let directory = tempfile::tempdir().expect("a place for files");
+        let path = directory.path().join("chain");
+        let keys: Vec<Key> = (0..SENDERS).map(Key::new).collect();
+        let senders = keys.iter().map(|key| (key.address, 1_000_000));
+        let allocation: Vec<_> = senders.chain((0..ACCOUNTS).map(|number| (stranger(number), 1))).collect();
+        let mut genesis = genesis();
+        genesis.block.gas_limit = 60_000_000;
+        let open = || {
+            let database = Database::open(&path).expect("free");
+            Chain::open_with(genesis.clone(), database, Retention::default(), &allocation).expect("right")
+        };
+        drop(open());
+        let before = tables(&path);
+        let chain = open();
+        let validators: Vec<_> = (1..=4).map(validator).collect();
+        let (mut nonces, mut finalize) = (vec![0; keys.len()], Duration::ZERO);
+        for block in 0..count {
+            let transactions = made(&keys, &mut nonces, block, genesis.chain_id);
+            let wanted = transactions.len();
+            let now_ms = 1_700_000_100_000 + block * 1000;
+            let proposed = chain
+                .propose(chain.head_hash(), now_ms, Address::ZERO, transactions.into_iter(), &Stop::never())
+                .expect("proposed");
+            assert_eq!(proposed.transactions.len(), wanted);
+            let certificate =
+                certify(genesis.network_id(), &validators, &[0, 1, 2], proposed.number() + 1, proposed.hash());
+            let start = Instant::now();
+            chain.finalize_certified(&proposed, Some(&certificate)).expect("stored").expect("new");
+            finalize += start.elapsed();
+        }
+        let start = Instant::now();
+        let old = chain.state_at(1).expect("kept");
+        for index in 0..200 {
+            old.proof(stranger(receiver(1, index)), &[]).expect("in the window");
+        }
+        let proof = start.elapsed() / 200;
+        drop(chain);
+        let before = |name: &String| before.iter().find(|(known, _)| known == name).map_or(0, |(_, bytes)| *bytes);
+        let added = |(name, bytes): (String, u64)| {
+            let bytes = bytes.saturating_sub(before(&name)) / count;
+            (name, bytes)
+        };
+        Self { tables: tables(&path).into_iter().map(added).collect(), finalize, proof }
+    }
+
+    fn all(&self) -> u64 {
+        self.tables.iter().map(|(_, bytes)| bytes).sum()
+    }
+
+    fn of(&self, names: &[&str]) -> u64 {
+        self.tables.iter().filter(|(name, _)| names.contains(&name.as_str())).map(|(_, bytes)| bytes).sum()
+    }
 }
 
 /// The account that a transfer goes to: scattered over all of them.
@@ -124,6 +190,39 @@ fn tables(path: &Path) -> Vec<(String, u64)> {
         (name.clone(), bytes.unwrap_or_default())
     };
     names.iter().map(size).collect()
+}
+
+/// What a node that is far behind does with a snapshot: each part is asked for, checked against the certified state root, and written, one after the
+/// other, in one process. Between two nodes come the network, and the 16 MiB a second that one gives to all who copy.
+fn copy(accounts: u64) {
+    let directory = tempfile::tempdir().expect("a place for files");
+    let open = |name: &str| Database::open(&directory.path().join(name)).expect("free");
+    let genesis = genesis();
+    let allocation: Vec<_> = (0..accounts).map(|number| (stranger(number), 1)).collect();
+    let chain = Chain::open_with(genesis.clone(), open("source"), Retention::default(), &allocation).expect("right");
+    let proposed = chain.propose(chain.head_hash(), 1_700_000_100_000, Address::ZERO, [].into_iter(), &Stop::never());
+    chain.finalize(&proposed.expect("its own head")).expect("stored").expect("new");
+    let (head, source) = (chain.head(), chain.store().freeze().expect("the system has threads"));
+    let (number, first) = (head.number, chain.genesis().build_with_allocation(&allocation).expect("right"));
+
+    let start = Instant::now();
+    let target = open("target");
+    let (mut restore, begun) = Restore::begin(head, &[7; 100]);
+    target.write(begun).expect("room");
+    let (mut parts, mut bytes) = (0, 0);
+    while let Want::Part(part) = restore.next(&target).expect("readable") {
+        let asked = part.clone();
+        let answered = source.read(move |tables| answer(tables, number, &asked, PART_BYTES));
+        let answered = answered.expect("it serves").expect("readable").expect("it is there");
+        (parts, bytes) = (parts + 1, bytes + answered.len());
+        target.write(restore.take(&target, genesis.chain_id, &part, &answered).expect("the truth")).expect("room");
+    }
+    target.write(restore.finish(&target, &first).expect("whole")).expect("room");
+    println!(
+        "a state of {accounts} accounts is copied and checked in {} ms: {parts} parts, {} KiB",
+        start.elapsed().as_millis(),
+        bytes >> 10
+    );
 }
 
 /// Scattered reads of single rows, of a small and a large table, by the node's options and by those of a database that keeps few files

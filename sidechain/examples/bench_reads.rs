@@ -15,10 +15,15 @@ use sidechain::{
     testing::genesis,
 };
 
-const BLOCKS: u64 = 1_500;
-const TRANSFERS: u64 = 200;
+/// As many as indexers ask for at once, and as geth's and other providers' users are used to.
+const BLOCKS: u64 = 10_000;
+const TRANSFERS: u64 = 100;
 /// One transfer of this many is the rare token's.
 const RARE: u64 = 25_000;
+/// Tokens that share all other transfers.
+const TOKENS: u64 = 20;
+/// Blocks that are decoded for comparison.
+const DECODED: u64 = 1_000;
 /// Blocks of one `eth_feeHistory`.
 const HISTORY: u64 = 1_024;
 
@@ -44,16 +49,30 @@ fn write(store: &Database, number: u64) {
 }
 
 fn transfer(number: u64) -> Log {
-    let account = |number: u64| B256::left_padding_from(&keccak256(number.to_be_bytes())[..20]);
-    let token = if number.is_multiple_of(RARE) { rare() } else { Address::with_last_byte((number % 20) as u8) };
-    let topics =
-        vec![keccak256("Transfer(address,address,uint256)"), account(number % 10_007), account(number % 9_973)];
-    Log::new_unchecked(token, topics, U256::from(number).to_be_bytes::<32>().into())
+    let topics = vec![transfers(), account(number % 10_007), account(number % 9_973)];
+    Log::new_unchecked(token(number), topics, U256::from(number).to_be_bytes::<32>().into())
 }
 
-const fn rare() -> Address {
-    Address::repeat_byte(0xaa)
+fn token(number: u64) -> Address {
+    match number {
+        _ if number.is_multiple_of(RARE) => RARE_TOKEN,
+        // The last of a block.
+        _ if number % TRANSFERS == TRANSFERS - 1 => STEADY_TOKEN,
+        _ => Address::with_last_byte((number % TOKENS) as u8),
+    }
 }
+
+fn transfers() -> B256 {
+    keccak256("Transfer(address,address,uint256)")
+}
+
+fn account(number: u64) -> B256 {
+    B256::left_padding_from(&keccak256(number.to_be_bytes())[..20])
+}
+
+const RARE_TOKEN: Address = Address::repeat_byte(0xaa);
+/// Transferred once in each block.
+const STEADY_TOKEN: Address = Address::repeat_byte(0xbb);
 
 fn fee_history(chain: &Node) {
     let (blocks, decoding) = timed(|| (1..=HISTORY).filter_map(|number| chain.decode_anew(number).ok()).count());
@@ -79,18 +98,51 @@ fn receipts(chain: &Node) {
     compare("each other receipt of it", decoding / 20, others / (20 * (TRANSFERS as u32 - 1)));
 }
 
+/// `eth_getLogs` over all blocks, by filters from sparse to dense.
 fn logs(chain: &Node) {
-    let filter = LogFilter { from: 1, to: BLOCKS, addresses: [rare()].into(), ..LogFilter::default() };
-    // By the blooms of the headers, and the blocks that they do not exclude.
+    let filter = LogFilter { from: 1, to: BLOCKS, ..LogFilter::default() };
+    let of = |address: Address| LogFilter { addresses: [address].into(), ..filter.clone() };
+    let topics = |place: usize, value: B256| {
+        let mut topics: [_; 4] = Default::default();
+        topics[0] = [transfers()].into();
+        topics[place] = [value].into();
+        topics
+    };
+    let rare = of(RARE_TOKEN);
+    decoding_logs(chain, &LogFilter { to: DECODED, ..rare.clone() });
+    println!("eth_getLogs over {BLOCKS} blocks with {} logs:", BLOCKS * TRANSFERS);
+    search(chain, "an address that never logged", &of(Address::repeat_byte(0xcc)));
+    search(chain, "a rare token", &rare);
+    search(chain, "what an account got, of any token", &LogFilter { topics: topics(2, account(7)), ..filter.clone() });
+    let one = LogFilter { topics: topics(1, account(7)), ..of(Address::with_last_byte(7)) };
+    search(chain, "what an account sent, of one token", &one);
+    search(chain, "a token with a transfer in each block", &of(STEADY_TOKEN));
+    search(chain, "a token with five transfers in each block", &of(Address::with_last_byte(5)));
+    search(chain, "all", &filter);
+}
+
+/// By the blooms of the headers, and the blocks that they do not exclude; and by the index.
+fn decoding_logs(chain: &Node, filter: &LogFilter) {
     let (by_bloom, decoding) = timed(|| {
-        let headers = (1..=BLOCKS).filter_map(|number| chain.header(number).ok().flatten());
+        let headers = (1..=filter.to).filter_map(|number| chain.header(number).ok().flatten());
         let blocks = headers.filter(|header| filter.may_match(&header.logs_bloom));
         let blocks = blocks.map(|header| chain.decode_anew(header.number).expect("the disk works"));
         blocks.map(|block| block.logs(|_, _, log| filter.matches(log)).count()).sum::<usize>()
     });
-    let (by_index, reading) = timed(|| chain.logs(&filter, &LogLimits::default(), &Stop::never()).expect("few").len());
+    let (by_index, reading) = timed(|| chain.logs(filter, &LogLimits::default(), &Stop::never()).expect("few").len());
     assert_eq!(by_index, by_bloom);
-    compare(&format!("{by_index} logs of an address among {} (eth_getLogs)", BLOCKS * TRANSFERS), decoding, reading);
+    compare(&format!("{by_index} logs of an address in {DECODED} blocks (eth_getLogs)"), decoding, reading);
+}
+
+/// The first time, with nothing of it in memory but what the system keeps of files, and again.
+fn search(chain: &Node, what: &str, filter: &LogFilter) {
+    let ask = || timed(|| chain.logs(filter, &LogLimits::default(), &Stop::never()));
+    let ((_, first), (found, again)) = (ask(), ask());
+    let found = match found {
+        Ok(logs) => format!("{} logs", logs.len()),
+        Err(error) => error.to_string(),
+    };
+    println!("  {what:<44} {:>8} us, again {:>8} us: {found}", first.as_micros(), again.as_micros());
 }
 
 fn index_bytes(store: &Database) {

@@ -63,6 +63,46 @@ impl Origins {
     }
 }
 
+/// Names of DNS by which a server may be asked, beside its addresses and localhost. A page that leads its own name here asks by that name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Hosts {
+    /// By any, as proxies and containers do. Pages are told by their origin then.
+    #[default]
+    All,
+    Only(Vec<String>),
+}
+
+/// Why a name is none.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("\"{0}\" is no name of a host: expected one as node.example, without a scheme and a port")]
+pub struct NoHost(String);
+
+impl Hosts {
+    /// From a configuration.
+    ///
+    /// # Errors
+    ///
+    /// The first that is no name.
+    pub fn new(names: Vec<String>) -> Result<Self, NoHost> {
+        let is_name = |name: &str| {
+            let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-' | '_');
+            (1..=MAX_CHARACTERS).contains(&name.len()) && name.chars().all(plain)
+        };
+        match names.iter().find(|name| !is_name(name)) {
+            Some(none) => Err(NoHost(none.chars().take(MAX_CHARACTERS).collect())),
+            None => Ok(Self::Only(names)),
+        }
+    }
+
+    /// Whether the server may be asked by this name, perhaps with a port. HTTP/1.0 may name none.
+    #[must_use]
+    pub fn has(&self, authority: Option<&str>) -> bool {
+        let Self::Only(names) = self else { return true };
+        let Some(host) = authority.and_then(host) else { return false };
+        is_own(host) || names.iter().any(|name| name.eq_ignore_ascii_case(host))
+    }
+}
+
 /// A scheme, a host and perhaps a port, in lower case as browsers send it.
 fn is_origin(text: &str) -> bool {
     let Some(("http" | "https", authority)) = text.split_once("://") else { return false };
@@ -71,11 +111,22 @@ fn is_origin(text: &str) -> bool {
 }
 
 fn is_own_name(authority: &str) -> bool {
-    let host = match authority.strip_prefix('[') {
-        Some(v6) => v6.split(']').next().unwrap_or_default(),
-        None => authority.split(':').next().unwrap_or_default(),
+    host(authority).is_some_and(is_own)
+}
+
+fn is_own(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok()
+}
+
+/// The host of an authority (RFC 3986, section 3.2), without the dot that may end a name of DNS; none where what follows it is no port.
+fn host(authority: &str) -> Option<&str> {
+    let (host, rest) = match authority.strip_prefix('[') {
+        Some(v6) => v6.split_once(']')?,
+        None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
     };
-    host == "localhost" || host.parse::<IpAddr>().is_ok()
+    let is_port = |port: &str| port.chars().all(|c| c.is_ascii_digit());
+    let is_whole = rest.is_empty() || rest.strip_prefix(':').is_some_and(is_port);
+    is_whole.then(|| host.strip_suffix('.').unwrap_or(host))
 }
 
 #[cfg(test)]
@@ -105,6 +156,43 @@ mod tests {
             assert_eq!(origins(&["https://good.example", wrong]), Err(NoOrigin(wrong.to_owned())));
         }
         assert!(origins(&["*", "https://app.example"]).is_err(), "all or some");
+    }
+
+    #[test]
+    fn a_server_is_asked_by_its_addresses_and_the_names_that_it_has() {
+        let one = Hosts::new(vec!["node.example".into()]).expect("a name");
+        for own in [
+            "node.example",
+            "Node.Example:8545",
+            "127.0.0.1:8545",
+            "[::1]:8545",
+            "localhost",
+            "192.0.2.1",
+            "LOCALHOST:1",
+            "localhost.",
+            "node.example.:8545",
+        ] {
+            assert!(one.has(Some(own)), "{own}");
+        }
+        for other in [
+            "evil.example:8545",
+            "node.example.evil",
+            "",
+            ":8545",
+            "1.2.3.4.evil",
+            "localhost.evil",
+            "[::1].evil",
+            "[::1",
+            "[127.0.0.1]evil",
+            "node.example:80:evil",
+        ] {
+            assert!(!one.has(Some(other)), "{other}");
+        }
+        assert!(!one.has(None) && Hosts::All.has(Some("evil.example")) && Hosts::All.has(None));
+        assert!(!Hosts::new(Vec::new()).expect("none").has(Some("node.example")));
+        for wrong in ["https://node.example", "node.example:8545", "Node.example", "*", ""] {
+            assert_eq!(Hosts::new(vec![wrong.into()]), Err(NoHost(wrong.to_owned())));
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ use tests::disk::bytes_below;
 use tests::load::Load;
 use tests::network::{Network, Options};
 use tests::process::Process;
-use tests::{binary, port, usage};
+use tests::{binary, port, proc};
 
 /// Time of one run in seconds, where the command line has none.
 const SECONDS: u64 = 600;
@@ -101,11 +101,11 @@ async fn transactions_of(client: &Client, number: u64) -> usize {
 
 /// Processor time of all validators so far.
 fn busy(network: &Network) -> Duration {
-    usage::processes("node", &network.folder()).into_iter().map(usage::processor_time).sum()
+    proc::of_command("node", &network.folder()).into_iter().map(proc::busy).sum()
 }
 
 /// Bytes of memory of one validator, on average.
 fn memory(network: &Network) -> u64 {
-    let validators = usage::processes("node", &network.folder());
-    validators.iter().map(|process| usage::resident(*process)).sum::<u64>() / validators.len().max(1) as u64
+    let validators = proc::of_command("node", &network.folder());
+    validators.iter().map(|validator| proc::memory(*validator)).sum::<u64>() / validators.len().max(1) as u64
 }

@@ -20,8 +20,8 @@ use tests::{
     network::{Network, Options},
     port,
     presigned::{self, Connection, Presigned},
+    proc,
     process::Process,
-    usage,
 };
 
 /// Of both loads together, where the command line names no number.
@@ -93,7 +93,7 @@ fn measure_network(validators: u16, each: u64) -> Measured {
     let address = |index: usize| network.rpc(index).trim_start_matches("http://").parse().expect("an address");
     let nodes: Vec<SocketAddr> = (1..=usize::from(validators)).map(address).collect();
     let name = if validators == 1 { "1 validator".to_owned() } else { format!("{validators} validators") };
-    measure(&name, &nodes, &usage::processes("node", &network.folder()), each)
+    measure(&name, &nodes, &proc::of_command("node", &network.folder()), each)
 }
 
 fn measure(name: &str, nodes: &[SocketAddr], processes: &[u32], each: u64) -> Measured {
@@ -107,7 +107,7 @@ fn measure(name: &str, nodes: &[SocketAddr], processes: &[u32], each: u64) -> Me
         1000 * count / u64::try_from(took.as_millis()).expect("minutes").max(1)
     };
     let measured = Measured { one: rate(0..each, 1), many: rate(each..2 * each, 50) };
-    let memory = processes.iter().map(|process| usage::resident(*process)).sum::<u64>() / processes.len() as u64;
+    let memory = processes.iter().map(|process| proc::memory(*process)).sum::<u64>() / processes.len() as u64;
     let [median, worst] = latency(&accounts, nodes, 2 * each..2 * each + calm, (measured.one / 10).max(1));
     println!(
         "{name:<23} {:>11} {:>12} {:>5} ms {:>3} ms {:>15} MB",

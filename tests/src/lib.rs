@@ -5,14 +5,13 @@
 //! |---|---|
 //! | [`waiting`] | every wait: how long, how often, and the words when it was in vain |
 //! | [`known`] | accounts, addresses and keys that tests name |
-//! | [`port`], [`process`] | free ports, and processes that end with their test |
+//! | [`port`], [`process`], [`proc`] | free ports, processes that end with their test, and what Linux says of them |
 //! | [`binary`] | the built `causeway`, run as a user runs it |
 //! | [`bitcoind`], [`user`] | a real bitcoind on regtest, and somebody with bitcoin on it |
 //! | [`federation`] | whole relayers in this process, with real bitcoinds |
 //! | [`network`] | a whole network of real processes: `causeway dev` |
 //! | [`load`] | transfers as fast as a network takes them |
 //! | [`presigned`] | the same, signed before the clock starts |
-//! | [`usage`] | memory and processor time of running processes |
 //! | [`validators`] | validators alone, as real processes |
 //! | [`relay`] | somebody between a node and who asks it, who counts and lies |
 //! | [`lone_node`] | one node without consensus, in this process |
@@ -32,10 +31,10 @@ pub mod lone_node;
 pub mod network;
 pub mod port;
 pub mod presigned;
+pub mod proc;
 pub mod process;
 pub mod relay;
 pub mod simulated;
-pub mod usage;
 pub mod user;
 pub mod validators;
 pub mod waiting;

@@ -18,8 +18,9 @@ use crate::load::{FEES, SECRETS};
 /// Transactions of one account that wait at most, so that no pool is full.
 const MOST_WAITING: u64 = 1_500;
 
-/// Requests that are written before their answers are read.
+/// Requests that are written before their answers are read, and transactions in them.
 const PIPELINED: usize = 20;
+const PIPELINED_TRANSACTIONS: usize = 200;
 
 /// How often it is asked what is included.
 const LOOK: Duration = Duration::from_millis(50);
@@ -113,14 +114,19 @@ pub fn send(accounts: &[Presigned], nodes: &[SocketAddr], nonces: &Range<u64>, b
 fn send_all(node: SocketAddr, requests: &[Vec<u8>], first: u64, batch: u64, included: &AtomicU64) {
     let mut connection = Connection::open(node);
     let mut next = first;
-    for some in requests.chunks(PIPELINED) {
+    let pipelined = PIPELINED.min(PIPELINED_TRANSACTIONS / usize::try_from(batch).expect("small")).max(1);
+    for some in requests.chunks(pipelined) {
         while next >= included.load(Ordering::Relaxed) + MOST_WAITING {
             std::thread::sleep(LOOK / 5);
         }
-        connection.stream.write_all(&some.concat()).expect("the node reads");
+        connection.write(&some.concat());
         for _ in some {
             let answer = connection.answer();
-            assert!(!answer.contains("\"error\""), "refused: {answer}");
+            assert!(
+                !answer.contains("\"error\""),
+                "refused: {:.300}",
+                answer.split_once("\"error\"").unwrap_or_default().1
+            );
         }
         next += some.len() as u64 * batch;
     }

@@ -221,6 +221,16 @@ impl Validators {
         PATIENCE.until("it stops", || self.log(index), || process.ended())
     }
 
+    /// The id of its process.
+    ///
+    /// # Panics
+    ///
+    /// When it does not run.
+    #[must_use]
+    pub fn process(&self, index: usize) -> u32 {
+        self.nodes[index].process.as_ref().expect("it runs").id()
+    }
+
     /// What it printed.
     #[must_use]
     pub fn log(&self, index: usize) -> String {

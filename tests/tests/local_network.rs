@@ -57,7 +57,8 @@ fn one_validator_serves_a_whole_federation() {
     let status = network.status();
     assert_eq!(status["rpc"].as_array().map(Vec::len), Some(1), "{status}");
     assert_eq!(status["running"].as_array().map(Vec::len), Some(6), "bitcoind, a validator, four relayers: {status}");
-    let audit = network.causeway(&["audit"]);
+    let genesis = network.folder().join("genesis.json");
+    let audit = network.causeway(&["audit", "--genesis", genesis.to_str().expect("UTF-8")]);
     assert_eq!(audit.code, Some(0), "{audit}");
     binary::run(network.home(), ["dev", "--data-dir", "other", "--validators", "5"], "")
         .fails_saying(&["--validators 5 of 4 operators: expected 1 to 4"]);

@@ -677,12 +677,7 @@ impl Ledger {
 
 impl Deposit {
     fn status_by_parts(&self) -> DepositStatus {
-        match (self.status, self.minted, self.swept_by) {
-            (DepositStatus::Gone, ..) => DepositStatus::Gone,
-            (_, true, _) => DepositStatus::Minted,
-            (_, false, Some(_)) => DepositStatus::Swept,
-            (_, false, None) => DepositStatus::Proven,
-        }
+        DepositStatus::of(self.status == DepositStatus::Gone, self.minted, self.swept_by.is_some())
     }
 }
 

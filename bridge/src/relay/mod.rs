@@ -57,6 +57,7 @@ pub mod posts;
 pub mod proposers;
 pub mod proposing;
 pub mod proving;
+pub mod quiet;
 pub mod reading;
 pub mod refunds;
 pub mod refusals;

@@ -394,6 +394,19 @@ pub enum DepositStatus {
     Gone,
 }
 
+impl DepositStatus {
+    /// By what the ledger has of it: whether it can never be swept any more, coins were made for it, a settled vault transaction sweeps it.
+    #[must_use]
+    pub const fn of(is_gone: bool, is_minted: bool, is_swept: bool) -> Self {
+        match (is_gone, is_minted, is_swept) {
+            (true, ..) => Self::Gone,
+            (_, true, _) => Self::Minted,
+            (_, _, true) => Self::Swept,
+            _ => Self::Proven,
+        }
+    }
+}
+
 /// `peg_getWithdrawal`: a withdrawal in the ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -4,6 +4,7 @@
 
 use alloy_primitives::{Address, B256, Bytes, FixedBytes, U256, keccak256};
 use alloy_sol_types::SolValue as _;
+use api::peg::{DepositStatus, WithdrawalStatus};
 use bitcoin::hashes::Hash as _;
 use bitcoin::{OutPoint, Txid};
 use contracts::Books;
@@ -143,6 +144,18 @@ impl Withdrawal {
     pub fn is_open(&self) -> bool {
         self.paid_by.is_none() && self.given_back.is_none()
     }
+
+    /// Where it is. Whether its tie still holds, the vault output that it was tied to last says.
+    #[must_use]
+    pub const fn status(&self, tie_holds: bool) -> WithdrawalStatus {
+        match (self.given_back, self.paid_by, self.tie) {
+            (Some(GivenBack::Cancelled), ..) => WithdrawalStatus::Cancelled,
+            (Some(GivenBack::Refunded), ..) => WithdrawalStatus::Refunded,
+            (None, Some(_), _) => WithdrawalStatus::Paid,
+            (None, None, Some(_)) if tie_holds => WithdrawalStatus::Tied,
+            (None, None, _) => WithdrawalStatus::Queued,
+        }
+    }
 }
 
 impl GivenBack {
@@ -219,6 +232,14 @@ impl Deposit {
             block_head: slots.tail(record::BLOCK_HEAD),
             epoch: slots.small(record::EPOCH),
         }))
+    }
+}
+
+impl Deposit {
+    /// Where it is.
+    #[must_use]
+    pub const fn status(&self) -> DepositStatus {
+        DepositStatus::of(self.is_gone, self.minted_sat.is_some(), self.swept_by.is_some())
     }
 }
 

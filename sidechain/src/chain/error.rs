@@ -67,6 +67,12 @@ pub enum SimulateError {
     /// `estimate_gas`: the call fails with any gas.
     #[error("execution reverted")]
     Failed(Box<Outcome>),
+    /// `estimate_gas`: it needs more gas than it may have, or than its sender can pay. In geth's words.
+    #[error("gas required exceeds allowance ({0})")]
+    Allowance(u64),
+    /// `estimate_gas`: the sender has less than the value. In geth's words.
+    #[error("insufficient funds for transfer")]
+    Funds,
     /// The execution was stopped before its end; says nothing about the call.
     #[error("execution was stopped before its end")]
     Stopped,

@@ -9,7 +9,7 @@ use super::{
     log_filter::LogFilter,
     log_search::{Budget, Step, Walk},
     open::Chain,
-    receipts::{Run, run_at},
+    receipts::excerpt_at,
     rows::{corrupt, stored_header},
     stored::Finalized,
 };
@@ -166,16 +166,19 @@ impl<S: Store> Chain<S> {
         let header = stored_header(&self.store, number)?
             .ok_or_else(|| corrupt(Table::Header, format!("block {number} is missing")))?;
         let place = BlockPlace { number, hash: header.hash_slow(), timestamp: header.timestamp };
-        let mut read_up_to = None;
+        let (wanted, mut read_up_to) = (&wanted, None);
         for position in transactions {
             if read_up_to >= Some(*position) {
                 continue;
             }
-            let run = run_at(&self.store, number, *position)?;
-            let (run, bytes) = run.ok_or_else(|| self.missing_receipts(number))?;
-            budget.spend(1, bytes);
-            read_up_to = Some(*run.positions().end());
-            let logs = place.logs(run.first_log, run.logging(), |_, index, log| wanted(index, log));
+            let excerpt = excerpt_at(&self.store, number, *position, transactions)?;
+            let excerpt = excerpt.ok_or_else(|| self.missing_receipts(number))?;
+            budget.spend(1, excerpt.bytes);
+            read_up_to = Some(*excerpt.positions.end());
+            let logs = excerpt.logging.iter().flat_map(move |it| {
+                let logging = std::iter::once((u64::from(it.position), it.hash, it.receipt.logs()));
+                place.logs(it.first_log, logging, move |_, index, log| wanted(index, log))
+            });
             if let Some(place) = page.extend(logs, room) {
                 return Ok(Some(place));
             }
@@ -252,12 +255,5 @@ impl BlockPlace {
                 log_index,
             })
         })
-    }
-}
-
-impl Run {
-    fn logging(&self) -> impl Iterator<Item = Logging<'_>> {
-        let logging = (u64::from(self.first)..).zip(&self.receipts).filter(|(_, receipt)| !receipt.logs().is_empty());
-        logging.zip(&self.hashes).map(|((position, receipt), hash)| (position, *hash, receipt.logs()))
     }
 }

@@ -8,8 +8,8 @@ use std::{
 };
 
 /// Bytes of decoded blocks, and as much again of receipts, that are kept in memory: near the head, and as much of older ones.
-/// Some hundred full blocks each.
-pub(super) const SHARED_BYTES: usize = 32 << 20;
+/// The last full blocks each, or hundreds of ordinary ones.
+pub(super) const SHARED_BYTES: usize = 8 << 20;
 
 /// Things by the number of their block.
 #[derive(Debug)]

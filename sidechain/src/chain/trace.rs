@@ -119,6 +119,7 @@ impl<S: Store> Chain<S> {
         trial.overrides.apply(&mut working)?;
         let Tracing { tracer, budget } = tracing;
         let header = trial.overrides.header(header);
+        let call = (call, &trial.overrides.precompiles);
         Ok(execution::trace_call(&self.rules, &header, working, call, tracer, budget, stop)?)
     }
 
@@ -150,6 +151,7 @@ impl<S: Store> Chain<S> {
         let mut working = replay.into_working();
         trial.overrides.apply(&mut working)?;
         let header = trial.overrides.header(header.clone());
+        let call = (call, &trial.overrides.precompiles);
         Ok(execution::trace_call(&self.rules, &header, working, call, tracer, budget, stop)?)
     }
 }

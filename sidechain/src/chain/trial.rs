@@ -18,6 +18,9 @@ use crate::{
     state::{StateReader as _, Working, store::Store},
 };
 
+/// Of any transaction.
+const LEAST_GAS: u64 = 21_000;
+
 /// Runs until an access list is that of the call with it: each adds what the last one found.
 const MOST_LISTINGS: usize = 8;
 
@@ -83,7 +86,8 @@ impl<S: Store> Chain<S> {
         let (state, header) = self.environment(&trial.setting)?;
         let mut working = Working::new(&state, &self.codes);
         trial.overrides.apply(&mut working)?;
-        Ok(execution::simulate(&self.rules, &trial.overrides.header(header), working, call, stop)?)
+        let (header, moved) = (trial.overrides.header(header), &trial.overrides.precompiles);
+        Ok(execution::simulate(&self.rules, &header, working, (call, moved), stop)?)
     }
 
     /// The state, and the header that the call sees.
@@ -117,20 +121,28 @@ impl<S: Store> Chain<S> {
             && call.access_list.0.is_empty()
             && call.authorizations.is_empty()
             && !trial.overrides.accounts.contains_key(&to)
+            && !trial.overrides.precompiles.is_at(&to)
             && state.account(to)?.is_none_or(|account| account.code_hash == KECCAK_EMPTY)
             && to.as_slice()[..18] != [0; 18]
-            && try_with(21_000)?.success
+            && try_with(LEAST_GAS)?.success
         {
-            return Ok(21_000);
+            return Ok(LEAST_GAS);
         }
         let mut high = call.gas.unwrap_or(MAX_TRANSACTION_GAS).min(MAX_TRANSACTION_GAS);
         if call.gas_price > 0 {
             let replaced = trial.overrides.accounts.get(&call.from).and_then(|account| account.balance);
             let own = state.account(call.from)?.map_or(U256::ZERO, |account| account.balance);
-            let affordable = replaced.unwrap_or(own).saturating_sub(call.value) / U256::from(call.gas_price);
-            high = high.min(affordable.saturating_to());
+            let left = replaced.unwrap_or(own).checked_sub(call.value).ok_or(SimulateError::Funds)?;
+            let affordable: u64 = (left / U256::from(call.gas_price)).saturating_to();
+            if affordable < LEAST_GAS {
+                return Err(SimulateError::Allowance(affordable));
+            }
+            high = high.min(affordable);
         }
         let outcome = try_with(high)?;
+        if outcome.ran_out_of_gas() {
+            return Err(SimulateError::Allowance(high));
+        }
         if !outcome.success {
             return Err(SimulateError::Failed(Box::new(outcome)));
         }
@@ -164,6 +176,7 @@ impl<S: Store> Chain<S> {
                 [call.from, beneficiary].contains(address)
                     || call.to == TxKind::Call(*address)
                     || is_precompile(address)
+                    || trial.overrides.precompiles.is_at(address)
             };
             let listed = touched.into_iter().filter(|(address, slots)| {
                 Some(*address) != created && (!slots.is_empty() || !is_warm_anyway(address))

@@ -13,6 +13,7 @@ use revm::{
 use super::{
     error::{BlockError, InclusionError},
     evm::{Evm, EvmError, Mode, evm, inclusion_error, transact, transaction_env},
+    moved_precompiles::{MovedPrecompiles, Placed},
     outcome::{Outcome, failure, free_failure, outcome},
     rules::{Rules, check_free},
 };
@@ -61,10 +62,10 @@ pub fn simulate<R: StateReader>(
     rules: &Rules,
     header: &Header,
     working: Working<'_, R>,
-    call: &Call,
+    (call, moved): (&Call, &MovedPrecompiles),
     stop: &Stop,
 ) -> Result<Simulated, BlockError> {
-    let mut evm = evm_of_calls(rules, header, working, call, stop);
+    let mut evm = evm_of_calls(rules, header, working, (call, moved), stop);
     let (result, state) = transact(&mut evm, call_env(rules, header, call), Mode::Call).map_err(call_error)?;
     let touched = state.into_iter().map(|(address, account)| (address, account.storage.into_keys().collect()));
     Ok(Simulated { outcome: outcome(result), touched: touched.collect() })
@@ -75,10 +76,10 @@ pub(super) fn evm_of_calls<'a, R: StateReader>(
     rules: &Rules,
     header: &Header,
     working: Working<'a, R>,
-    call: &Call,
+    (call, moved): (&Call, &MovedPrecompiles),
     stop: &Stop,
 ) -> Evm<'a, R> {
-    let mut evm = evm(rules, header, working, stop);
+    let mut evm = evm(rules, header, working, stop).with_precompiles(Placed::moved(moved));
     evm.ctx.cfg.tx_gas_limit_cap = Some(u64::MAX);
     evm.ctx.cfg.tx_chain_id_check = false;
     // As geth does: who offers nothing for gas sees no base fee.

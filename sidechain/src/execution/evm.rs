@@ -7,14 +7,12 @@ use alloy_primitives::U256;
 use revm::{
     Context, MainBuilder as _,
     context::{
-        Block as _, BlockEnv, CfgEnv, ContextTr as _, JournalTr, Transaction as _, TxEnv,
+        self, Block as _, BlockEnv, CfgEnv, ContextTr as _, JournalTr, Transaction as _, TxEnv,
         either::Either,
         result::{EVMError, ExecutionResult, HaltReason, InvalidTransaction},
     },
     context_interface::{block::BlobExcessGasAndPrice, journaled_state::account::JournaledAccountTr as _},
-    handler::{
-        EvmTr as _, FrameResult, Handler, ItemOrResult, MainnetEvm, evm::FrameTr, post_execution, pre_execution,
-    },
+    handler::{EthFrame, EvmTr as _, FrameResult, Handler, ItemOrResult, evm::FrameTr, post_execution, pre_execution},
     inspector::{InspectorEvmTr as _, InspectorHandler},
     interpreter::{InitialAndFloorGas, interpreter::EthInterpreter, interpreter_action::FrameInit},
     primitives::{eip4844::BLOB_BASE_FEE_UPDATE_FRACTION_PRAGUE, hardfork::SpecId},
@@ -24,8 +22,8 @@ use revm::{
 use super::{
     environment::Environment,
     error::{BlockError, InclusionError},
-    instructions::look_for_stop,
-    precompiles::precompiles,
+    instructions::{Instructions, look_for_stop},
+    moved_precompiles::Placed,
     recorder::Recorder,
     rules::Rules,
 };
@@ -36,7 +34,8 @@ use crate::{
 };
 
 /// `I` looks on, if anybody does.
-pub(super) type Evm<'a, R, I = ()> = MainnetEvm<Environment<'a, R>, I>;
+pub(super) type Evm<'a, R, I = ()> =
+    context::Evm<Environment<'a, R>, I, Instructions<'a, R>, Placed, EthFrame<EthInterpreter>>;
 pub(super) type EvmError = EVMError<StoreError, Refusal>;
 
 /// Why a transaction has no result.
@@ -73,9 +72,9 @@ pub(super) fn evm<'a, R: StateReader>(
         slot_num: 0,
     };
     let context: Environment<'a, R> = Context::new(working, SpecId::OSAKA);
-    let mut evm = context.with_cfg(cfg).with_block(block).with_chain(stop.clone()).build_mainnet();
+    let context = context.with_cfg(cfg).with_block(block).with_chain(stop.clone());
+    let mut evm = context.build_mainnet().with_precompiles(Placed::usual());
     look_for_stop(&mut evm.instruction);
-    evm.precompiles = precompiles();
     evm
 }
 
@@ -276,6 +275,28 @@ fn check_stop<R: StateReader, I>(evm: &Evm<'_, R, I>) -> Result<(), EvmError> {
     if evm.ctx.chain.is_stopped() { Err(EVMError::Transaction(Refusal::Stopped)) } else { Ok(()) }
 }
 
+/// Why a transaction or a call cannot be started, in the words that clients look for (go-ethereum, core/error.go).
+fn in_geths_words(invalid: &InvalidTransaction) -> String {
+    match invalid {
+        InvalidTransaction::LackOfFundForMaxFee { fee, balance } => {
+            format!("insufficient funds for gas * price + value: have {balance} want {fee}")
+        }
+        InvalidTransaction::GasPriceLessThanBasefee => "max fee per gas less than block base fee".to_owned(),
+        InvalidTransaction::PriorityFeeGreaterThanMaxFee => {
+            "max priority fee per gas higher than max fee per gas".to_owned()
+        }
+        InvalidTransaction::CallGasCostMoreThanGasLimit { initial_gas, gas_limit } => {
+            format!("intrinsic gas too low: have {gas_limit}, want {initial_gas}")
+        }
+        InvalidTransaction::GasFloorMoreThanGasLimit { gas_floor, gas_limit } => {
+            format!("insufficient gas for floor data gas cost: have {gas_limit}, want {gas_floor}")
+        }
+        InvalidTransaction::CreateInitCodeSizeLimit => "max initcode size exceeded".to_owned(),
+        InvalidTransaction::RejectCallerWithCode => "sender not an eoa".to_owned(),
+        other => other.to_string(),
+    }
+}
+
 pub(super) fn inclusion_error(error: EvmError, refuse: impl FnOnce(InclusionError) -> BlockError) -> BlockError {
     match error {
         EVMError::Database(error) => BlockError::Store(error),
@@ -283,7 +304,7 @@ pub(super) fn inclusion_error(error: EvmError, refuse: impl FnOnce(InclusionErro
         EVMError::Transaction(Refusal::Invalid(
             InvalidTransaction::NonceTooHigh { tx, state } | InvalidTransaction::NonceTooLow { tx, state },
         )) => refuse(InclusionError::Nonce { got: tx, want: state }),
-        EVMError::Transaction(Refusal::Invalid(error)) => refuse(InclusionError::Invalid(error.to_string())),
+        EVMError::Transaction(Refusal::Invalid(error)) => refuse(InclusionError::Invalid(in_geths_words(&error))),
         EVMError::Header(error) => refuse(InclusionError::Invalid(error.to_string())),
         EVMError::Custom(error) => refuse(InclusionError::Invalid(error)),
         EVMError::CustomAny(error) => refuse(InclusionError::Invalid(error.to_string())),

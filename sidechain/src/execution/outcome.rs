@@ -5,6 +5,9 @@ use revm::context::result::{ExecutionResult, HaltReason, Output};
 
 use super::error::InclusionError;
 
+/// A halt for want of gas.
+const OUT_OF_GAS: &str = "out of gas";
+
 /// What a call did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
@@ -20,6 +23,13 @@ pub struct Outcome {
     pub logs: Vec<Log>,
     /// Address of the contract created, if one was.
     pub created: Option<Address>,
+}
+
+impl Outcome {
+    /// Whether more gas might have helped.
+    pub fn ran_out_of_gas(&self) -> bool {
+        self.halt.as_deref() == Some(OUT_OF_GAS)
+    }
 }
 
 /// Why a transaction of the free lane that did not succeed has no place in a block.
@@ -64,7 +74,7 @@ pub(super) fn outcome(result: ExecutionResult) -> Outcome {
 /// A halt in the words that clients look for (go-ethereum, core/vm/errors.go).
 pub(super) fn in_geths_words(reason: &HaltReason) -> String {
     match reason {
-        HaltReason::OutOfGas(_) => "out of gas".to_owned(),
+        HaltReason::OutOfGas(_) => OUT_OF_GAS.to_owned(),
         HaltReason::InvalidFEOpcode => "invalid opcode: INVALID".to_owned(),
         HaltReason::OpcodeNotFound | HaltReason::NotActivated => "invalid opcode".to_owned(),
         HaltReason::InvalidJump => "invalid jump destination".to_owned(),

@@ -42,6 +42,11 @@ pub(super) fn precompiles() -> EthPrecompiles {
     EthPrecompiles { precompiles: &PRECOMPILES, spec: SpecId::OSAKA }
 }
 
+/// Whether one of them is at the address.
+pub(super) fn is_precompile(address: &Address) -> bool {
+    PRECOMPILES.contains(address)
+}
+
 /// All of them by the names that EIP-7910 gives them.
 pub fn precompile_names() -> BTreeMap<String, Address> {
     PRECOMPILES.inner().iter().map(|(address, precompile)| (precompile.id().name().to_owned(), *address)).collect()

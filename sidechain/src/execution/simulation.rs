@@ -14,6 +14,7 @@ use super::{
     block::{Executed, Made},
     evm::{Evm, EvmError, Mode, Refusal, evm, transact, transaction_env},
     history::record_parent,
+    moved_precompiles::Placed,
     outcome::{Outcome, outcome},
     overrides::Overrides,
     rules::Rules,
@@ -143,7 +144,7 @@ impl Simulation<'_> {
     ) -> Result<(Executed, Vec<Tried>), SimulationError> {
         overrides.apply(&mut working)?;
         record_parent(&mut working, &header)?;
-        let mut evm = evm(self.rules, &header, working, stop);
+        let mut evm = evm(self.rules, &header, working, stop).with_precompiles(Placed::moved(&overrides.precompiles));
         if !self.validates {
             evm.ctx.cfg.tx_gas_limit_cap = Some(u64::MAX);
         }

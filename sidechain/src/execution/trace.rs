@@ -17,6 +17,7 @@ use super::{
     error::BlockError,
     evm::{Evm, Mode, evm, inclusion_error, inspect, transact, transaction_env},
     history::record_parent,
+    moved_precompiles::MovedPrecompiles,
     outcome::{Outcome, outcome},
     recorder::{Budget, Exceeded, Inner, Recorder, Tracer, TracerError},
     rules::Rules,
@@ -128,12 +129,12 @@ pub fn trace_call<R: StateReader>(
     rules: &Rules,
     header: &Header,
     working: Working<'_, R>,
-    call: &Call,
+    (call, moved): (&Call, &MovedPrecompiles),
     tracer: &Tracer,
     budget: Budget,
     stop: &Stop,
 ) -> Result<Traced, TraceError> {
-    let mut evm = evm_of_calls(rules, header, working, call, stop).with_inspector(Recorder::new(budget));
+    let mut evm = evm_of_calls(rules, header, working, (call, moved), stop).with_inspector(Recorder::new(budget));
     let ran = run(&mut evm, call_env(rules, header, call), Mode::Call, tracer, call_error)?;
     written(&mut evm, &ran, None, stop)
 }

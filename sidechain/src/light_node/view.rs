@@ -11,7 +11,7 @@ use super::codes::Codes;
 use super::rows::{Missing, Rows};
 use crate::block::Header;
 use crate::chain::SimulateError;
-use crate::execution::{self, Call, Outcome, Rules, Stop, history_slot};
+use crate::execution::{self, Call, MovedPrecompiles, Outcome, Rules, Stop, history_slot};
 use crate::peg::{self, States};
 use crate::state::store::{StoreError, Table};
 use crate::state::{Account, CodeCache, StateReader, Working};
@@ -57,7 +57,8 @@ impl View {
     /// As [`execution::simulate`].
     pub fn call(&self, call: &Call, stop: &Stop) -> Result<Outcome, SimulateError> {
         let working = Working::new(self, &self.analysed);
-        Ok(execution::simulate(&self.rules, self.header(), working, call, stop)?.outcome)
+        Ok(execution::simulate(&self.rules, self.header(), working, (call, &MovedPrecompiles::default()), stop)?
+            .outcome)
     }
 }
 

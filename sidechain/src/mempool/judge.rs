@@ -159,7 +159,8 @@ fn judge_funds(queue: &SenderQueue, old: Option<&Entry>, new: &Entry) -> Result<
     Ok(())
 }
 
-/// Whether a price rose by the tenth that a replacement must pay, so that replacing costs something each time.
-fn bumps(old: u128, new: u128) -> bool {
-    new > old && new >= old.saturating_add(old.div_ceil(10))
+/// Whether a price rose by the tenth that a replacement must pay, so that replacing costs something each time. A fraction of a wei is not asked
+/// for, as in geth: tools count `price * 110 / 100` in integers.
+const fn bumps(old: u128, new: u128) -> bool {
+    new > old && new >= old.saturating_add(old / 10)
 }

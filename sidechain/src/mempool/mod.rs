@@ -24,6 +24,7 @@ mod entry;
 mod error;
 mod fair_queue;
 mod held;
+pub mod journal;
 mod judge;
 mod limits;
 mod members;

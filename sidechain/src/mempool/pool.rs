@@ -303,6 +303,15 @@ impl Mempool {
         self.queues.values().flat_map(Self::queue_content)
     }
 
+    /// Paid transactions, the first that came first, with when they came in Unix milliseconds: what a restart must not lose. Free ones wait
+    /// for seconds only, and their member decides anew.
+    pub fn waiting(&self) -> impl Iterator<Item = (&Arc<Transaction>, u64)> {
+        self.by_arrival.values().map(|(sender, nonce)| {
+            let entry = &self.queues[sender].entries[nonce];
+            (&entry.transaction, entry.arrived_ms)
+        })
+    }
+
     /// As `content`, of one sender.
     pub fn content_from(&self, sender: Address) -> impl Iterator<Item = (bool, &Arc<Transaction>)> {
         self.queues.get(&sender).into_iter().flat_map(Self::queue_content)

@@ -115,6 +115,36 @@ fn a_replacement_pays_a_tenth_more_in_both_prices() {
     assert_eq!(pool.len(), 1);
 }
 
+// geth's legacypool, list.Add: old * (100 + 10) / 100 in integers, and more than before in any case.
+#[test]
+fn a_tenth_is_counted_as_clients_count_it() {
+    for (old, least) in [(11, 12), (1_000_001, 1_100_001), (9, 10), (1, 2), (0, 1)] {
+        let replace = |new: u128| {
+            let mut pool = Mempool::new(Limits::default());
+            add(&mut pool, &Sketch { tip: old, ..Sketch::new(1, 0, 10 * FEE) }, 0).unwrap();
+            add(&mut pool, &Sketch { tip: new, value: 1, ..Sketch::new(1, 0, 11 * FEE) }, 0)
+        };
+        assert!(matches!(replace(least - 1), Err(Refused::ReplacementUnderpriced { .. })), "{old} to {}", least - 1);
+        replace(least).unwrap_or_else(|refused| panic!("{old} to {least}: {refused}"));
+    }
+}
+
+// The effective tip (EIP-1559) at the block's base fee, and not what somebody might pay at most.
+#[test]
+fn who_pays_most_above_the_base_fee_goes_first_and_of_equals_who_came_first() {
+    let mut pool = Mempool::new(Limits::default());
+    let fees =
+        [(1, 20 * FEE, FEE), (2, 3 * FEE, 3 * FEE), (3, 5 * FEE, 2 * FEE), (4, 90 * FEE, 2 * FEE), (5, 2 * FEE, 1)];
+    for (sender, max_fee, tip) in fees {
+        add(&mut pool, &Sketch { tip, ..Sketch::new(sender, 0, max_fee) }, 0).unwrap();
+    }
+    let senders = |base_fee| order(&pool, base_fee).into_iter().map(|(sender, _)| sender[0]).collect::<Vec<_>>();
+    assert_eq!(senders(0), [2, 3, 4, 1, 5]);
+    // The second and the third pay less above a dearer base fee, and some not even that.
+    assert_eq!(senders(u64::try_from(2 * FEE).unwrap()), [3, 4, 1, 2, 5]);
+    assert_eq!(senders(u64::try_from(4 * FEE).unwrap()), [4, 1, 3]);
+}
+
 #[test]
 fn free_transactions_go_first_and_do_not_wait_long() {
     let mut pool = Mempool::new(Limits::default());
@@ -251,9 +281,8 @@ impl Model {
                 (Lane::Free, Lane::Paid) => true,
                 (Lane::Paid, Lane::Free) => false,
                 (Lane::Paid, Lane::Paid) => {
-                    new.max_fee * 10 >= old.max_fee * 11
-                        && new.tip.min(new.max_fee) * 10 >= old.tip.min(old.max_fee) * 11
-                        && new.tip.min(new.max_fee) > old.tip.min(old.max_fee)
+                    let rises = |old: u128, new: u128| new > old && new >= old * 110 / 100;
+                    rises(old.max_fee, new.max_fee) && rises(old.tip.min(old.max_fee), new.tip.min(new.max_fee))
                 }
             };
             if !allowed {

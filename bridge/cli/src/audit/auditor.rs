@@ -69,12 +69,12 @@ impl Auditor {
     ///
     /// The genesis file cannot be read, or an address is none.
     pub fn new(args: &Args) -> Result<Self> {
-        let genesis = read_genesis(&args.genesis)?;
+        let genesis = read_genesis(&args.chains.genesis)?;
         let deposit_confirmations = genesis.bridge.final_blocks.saturating_add(MINTING_BLOCKS);
         let Rules { max_age, deadline, .. } = args.rules;
         Ok(Self {
-            client: args.sidechain.client(Some(&genesis))?,
-            bitcoin: args.bitcoin.rpc(genesis.bitcoin.network)?,
+            client: args.chains.sidechain.client(Some(&genesis))?,
+            bitcoin: args.chains.bitcoin.rpc(genesis.bitcoin.network)?,
             validators: genesis.validators()?,
             genesis: genesis.build()?.hash,
             rules: args.rules,

@@ -3,8 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::options::bitcoin::BitcoinArgs;
-use crate::options::sidechain::SidechainArgs;
+use crate::options::both_chains::BothChainsArgs;
 
 /// Every satoshi on the sidechain matched with an output on Bitcoin
 ///
@@ -17,13 +16,8 @@ use crate::options::sidechain::SidechainArgs;
   causeway audit --genesis genesis.json --receipt today.json     and then anywhere: causeway verify today.json --genesis genesis.json
   causeway audit --genesis genesis.json --watch --prometheus /var/lib/node_exporter/causeway.prom --webhook https://alarm.example/causeway")]
 pub struct Args {
-    /// The network's genesis file: whose signatures make a block final
-    #[arg(long, env = "CAUSEWAY_GENESIS", value_name = "FILE")]
-    pub genesis: PathBuf,
     #[command(flatten)]
-    pub sidechain: SidechainArgs,
-    #[command(flatten)]
-    pub bitcoin: BitcoinArgs,
+    pub chains: BothChainsArgs,
     #[command(flatten)]
     pub rules: Rules,
     /// Audit again at each block, and every ten seconds, until a satoshi is missing. What makes an audit fail is told, and ends nothing

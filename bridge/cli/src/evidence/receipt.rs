@@ -18,11 +18,10 @@ use mainchain::io::rpc::BitcoinRpc;
 use mainchain::proof::{InclusionProof, strip};
 use serde::Serialize;
 
-use super::witness::old;
+use super::witness::young;
 use crate::context::Context;
 use crate::genesis_file::read_genesis;
-use crate::options::bitcoin::BitcoinArgs;
-use crate::options::sidechain::SidechainArgs;
+use crate::options::both_chains::BothChainsArgs;
 
 /// Branches that a receipt may climb down. They are jumped over, so that thousands of them take some dozen.
 const MOST_BRANCHES: usize = 256;
@@ -42,13 +41,8 @@ pub struct Args {
     /// Where to write it
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// The network's genesis file: whose signatures make a block final
-    #[arg(long, env = "CAUSEWAY_GENESIS", value_name = "FILE")]
-    pub genesis: PathBuf,
     #[command(flatten)]
-    pub sidechain: SidechainArgs,
-    #[command(flatten)]
-    pub bitcoin: BitcoinArgs,
+    pub chains: BothChainsArgs,
 }
 
 /// What a receipt can be of.
@@ -82,19 +76,17 @@ struct Written {
 ///
 /// There is nothing to show yet, a node does not answer, or what it shows is not proven.
 pub fn run(args: Args, context: &Context) -> Result<()> {
-    let genesis = read_genesis(&args.genesis)?;
+    let genesis = read_genesis(&args.chains.genesis)?;
     let (id, validators) = (genesis.build()?.hash, genesis.validators()?);
     context.block_on(async {
-        let client = args.sidechain.client(Some(&genesis))?;
-        let bitcoin = args.bitcoin.connect(genesis.bitcoin.network).await?;
+        let client = args.chains.sidechain.client(Some(&genesis))?;
+        let bitcoin = args.chains.bitcoin.connect(genesis.bitcoin.network).await?;
         let mut about = match args.id {
             Id::Withdrawal(id) => withdrawal(&client, &bitcoin, id).await?,
             Id::Deposit(outpoint) => deposit(&client, &bitcoin, outpoint).await?,
         };
         let (finality, header) = proven::finality(&client, "latest", &validators).await?;
-        if let Some(old) = old(header.header.timestamp, &client)? {
-            bail!("no receipt is written: {old}");
-        }
+        let header = young(header, &client).wrap_err("no receipt is written")?;
         if let About::Deposit { payment, .. } | About::Withdrawal { payment, .. } = &mut about {
             payment.branches = branches(&client, &header, payment.inclusion.block_hash()).await?;
         }

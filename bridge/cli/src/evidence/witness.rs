@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 use bitcoin::{OutPoint, Transaction, consensus};
 use bridge::io::sidechain::Client;
 use bridge::io::sidechain::proven::{self, ProvenError};
-use bridge::peg::{Deposit, DepositStatus, VaultStatus, VaultTransaction, Version, Withdrawal, WithdrawalStatus};
+use bridge::peg::{Deposit, VaultStatus, VaultTransaction, Version, Withdrawal, WithdrawalStatus};
 use bridge::policy::proven::content_hash;
 use eyre::{Result, bail};
+use light::FinalHeader;
 use light::facts::{Facts, Wanted};
 use light::finality::Validators;
-use light::ledger::{self, GivenBack};
+use light::ledger;
 use sidechain::genesis::Genesis;
 
 use crate::clock::now;
@@ -99,11 +100,20 @@ impl Witness {
     }
 
     async fn facts(&self, client: &Client, wanted: &Wanted) -> Result<Facts> {
-        let header = proven::latest(client, &self.validators).await.map_err(plain)?;
-        if let Some(old) = old(header.header.timestamp, client)? {
-            bail!(old);
-        }
+        let header = young(proven::latest(client, &self.validators).await.map_err(plain)?, client)?;
         proven::facts(client, &header, wanted).await.map_err(plain)
+    }
+}
+
+/// The newest final header that a node shows, unless it is too old to tell what is so now.
+///
+/// # Errors
+///
+/// It is; or the clock of this machine is before 1970.
+pub fn young(header: FinalHeader, client: &Client) -> Result<FinalHeader> {
+    match old(header.header.timestamp, client)? {
+        Some(old) => bail!(old),
+        None => Ok(header),
     }
 }
 
@@ -157,14 +167,8 @@ fn entry(told: &Deposit) -> Deposit {
 }
 
 fn is_deposit(found: &ledger::Deposit, told: &Deposit) -> bool {
-    let status = match (found.is_gone, found.minted_sat, found.swept_by) {
-        (true, ..) => DepositStatus::Gone,
-        (_, Some(_), _) => DepositStatus::Minted,
-        (_, None, Some(_)) => DepositStatus::Swept,
-        (_, None, None) => DepositStatus::Proven,
-    };
     let proven = Deposit {
-        status,
+        status: found.status(),
         recipient: found.recipient,
         claimant: found.claimant,
         amount_sat: found.amount_sat,
@@ -208,17 +212,10 @@ fn is_version(facts: &Facts, told: &Withdrawal, version: &Version, made: &VaultT
 
 fn is_withdrawal(facts: &Facts, told: &Withdrawal) -> bool {
     let Some(found) = facts.withdrawals.get(&told.id).and_then(Option::as_ref) else { return false };
-    let status = match (found.given_back, found.paid_by) {
-        (Some(GivenBack::Cancelled), _) => WithdrawalStatus::Cancelled,
-        (Some(GivenBack::Refunded), _) => WithdrawalStatus::Refunded,
-        (None, Some(_)) => WithdrawalStatus::Paid,
-        // Whether the tie holds follows from the vault output.
-        (None, None) if told.status == WithdrawalStatus::Tied && found.tie.is_some() => WithdrawalStatus::Tied,
-        (None, None) => WithdrawalStatus::Queued,
-    };
     let proven = Withdrawal {
         id: told.id,
-        status,
+        // Whether the tie holds follows from the vault output.
+        status: found.status(told.status == WithdrawalStatus::Tied),
         owner: found.owner,
         amount_sat: found.amount_sat,
         max_fee_sat: found.max_fee_sat,

@@ -9,6 +9,8 @@
 //! # rpc_trusted_proxies = ["10.0.0.5"]    # whose X-Forwarded-For is believed, so that limits hold for their clients
 //! # rpc_unlimited = ["10.0.1.0/24"]       # clients that the limits of one address do not hold for
 //! # rpc_origins = ["https://app.example"]  # pages in a browser that may ask, or ["*"] for all
+//! # rpc_hosts = ["node.example"]          # names by which it may be asked, beside addresses and localhost; otherwise any
+//! # rpc_private_methods = ["debug", "txpool_content"]  # namespaces and methods that only rpc_private_listen answers
 //!
 //! # a validator:
 //! keystore = "validator.keystore"    # made by `causeway keys`, encrypted
@@ -27,6 +29,7 @@
 //! # follow = "http://a.example:8545,http://b.example:8545"
 //!
 //! cache_mib = 128                    # memory for what the database reads
+//! # archive = true                   # keeps all that ever was, in place of [retention]
 //!
 //! [retention]                        # how long what is old is kept: a number of blocks, or "all"
 //! state = 50000                      # state can be read (eth_call, eth_getBalance)
@@ -34,7 +37,7 @@
 //! blocks = "all"                     # transactions and receipts; those of the peg stay in any case
 //!
 //! # [sync]
-//! # mode = "snapshot"                # or "full": execute every block, from the first on
+//! # mode = "snapshot"                # or "full": execute every block, from the first on; an archive does that by itself
 //! # from = ["http://a.example:8545"] # nodes to copy a snapshot from, besides the followed one
 //! # behind = 10000                   # blocks that are executed rather than copied
 //! # offer_every = 1024               # blocks between snapshots kept for others; 0: none
@@ -51,7 +54,8 @@ use serde::{Deserialize, Serialize};
 use sidechain::access::{Access, Prefix};
 use sidechain::chain::Retention;
 use sidechain::io::node::{self, LightConfig, NodeConfig, SyncConfig};
-use sidechain::origins::Origins;
+use sidechain::io::rpc::private_methods;
+use sidechain::origins::{Hosts, Origins};
 
 use super::bitcoin_time;
 use super::own_keys::{self, MadeFor};
@@ -81,6 +85,8 @@ node.toml:
   # rpc_trusted_proxies = [\"10.0.0.5\"]   # reverse proxies whose X-Forwarded-For is believed
   # rpc_unlimited = [\"10.0.1.0/24\"]      # clients without limits of their own
   # rpc_origins = [\"https://app.example\"]  # pages in a browser that may ask, or [\"*\"]
+  # rpc_hosts = [\"node.example\"]          # names by which it may be asked, beside addresses; otherwise any
+  # rpc_private_methods = [\"debug\"]        # namespaces and methods that only rpc_private_listen answers
   keystore = \"validator.keystore\"   # a validator
   p2p_listen = \"0.0.0.0:30301\"
   # [bitcoind]                      # compares a validator's clock with Bitcoin's blocks
@@ -89,6 +95,7 @@ node.toml:
   # follow = \"http://node:8545\"     # or a follower, without keystore and p2p_listen
   # light = true                    # that keeps headers only, and answers wallets of this machine by proofs
   cache_mib = 128                   # memory for what the database reads
+  # archive = true                  # keeps all that ever was, in place of [retention]
   [retention]                       # numbers of blocks, or \"all\"; may be changed at any start
   state = 50000                     # old state can be read (eth_call); at least 128
   proofs = 1024                     # old state can be proved (eth_getProof); at least 128, at most as many as state
@@ -138,6 +145,12 @@ pub struct Config {
     /// Pages in a browser that may ask, or `*` for all.
     #[serde(default)]
     pub rpc_origins: Vec<String>,
+    /// Names by which it may be asked; none: any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rpc_hosts: Option<Vec<String>>,
+    /// Namespaces and methods that only `rpc_private_listen` answers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rpc_private_methods: Vec<String>,
     /// Whether the JSON-RPC signs for the developer accounts, as `causeway dev` wants it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub developer_accounts: bool,
@@ -159,6 +172,9 @@ pub struct Config {
     /// Memory for what the database reads, in MiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_mib: Option<u16>,
+    /// Whether all that ever was is kept, in place of `retention`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub archive: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retention: Option<RetentionConfig>,
     /// The keys of this validator never voted, on any machine: it need not wait before it votes.
@@ -241,18 +257,24 @@ impl Config {
 
     fn node(self) -> Result<NodeConfig> {
         let rpc_access = self.access()?;
+        let retention = self.retention();
         let rpc_origins = Origins::new(self.rpc_origins).wrap_err("rpc_origins in node.toml")?;
+        let rpc_hosts = self.rpc_hosts.map_or(Ok(Hosts::All), Hosts::new).wrap_err("rpc_hosts in node.toml")?;
+        let rpc_private_methods =
+            private_methods(self.rpc_private_methods).wrap_err("rpc_private_methods in node.toml")?;
         let defaults = NodeConfig::new(self.data_dir);
         Ok(NodeConfig {
             rpc_listen: self.rpc_listen,
             private_rpc_listen: self.rpc_private_listen,
             rpc_access,
             rpc_origins,
+            rpc_hosts,
+            rpc_private_methods,
             developer_accounts: self.developer_accounts,
             p2p_listen: self.p2p_listen.unwrap_or(defaults.p2p_listen),
             peers: self.peers,
             follow: self.follow,
-            retention: self.retention.unwrap_or_default().retention(),
+            retention,
             cache_bytes: self.cache_mib.map(|mib| usize::from(mib) << 20),
             sync: self.sync,
             never_voted: self.never_voted,
@@ -270,9 +292,17 @@ impl Config {
         })
     }
 
+    /// How long what is old is kept.
+    fn retention(&self) -> Retention {
+        if self.archive { Retention::ARCHIVE } else { self.retention.unwrap_or_default().retention() }
+    }
+
     /// Says which of the two kinds of node it is.
     fn check(&self) -> Result<()> {
-        self.retention.unwrap_or_default().retention().check().map_err(|reason| eyre!("[retention] {reason}"))?;
+        if self.archive && self.retention.is_some() {
+            bail!("archive = true keeps everything, [retention] only some of it: it is one of the two");
+        }
+        self.retention().check().map_err(|reason| eyre!("[retention] {reason}"))?;
         if self.light {
             return self.check_light();
         }
@@ -300,6 +330,12 @@ impl Config {
             bail!(
                 "a light node has no keystore, no p2p_listen and no rpc_private_listen: it is `light` and `follow`, or these"
             );
+        }
+        if self.rpc_hosts.is_some() || !self.rpc_private_methods.is_empty() {
+            bail!("a light node answers its own machine only: it has no rpc_hosts and no rpc_private_methods");
+        }
+        if self.archive {
+            bail!("a light node keeps headers only: archive is for a node that keeps blocks");
         }
         if self.developer_accounts {
             bail!("a light node signs nothing: developer_accounts is for a node that keeps blocks");
@@ -334,6 +370,8 @@ impl Args {
                 rpc_trusted_proxies: Vec::new(),
                 rpc_unlimited: Vec::new(),
                 rpc_origins: Vec::new(),
+                rpc_hosts: None,
+                rpc_private_methods: Vec::new(),
                 developer_accounts: false,
                 keystore: None,
                 p2p_listen: None,
@@ -342,6 +380,7 @@ impl Args {
                 light: false,
                 bitcoind: None,
                 cache_mib: None,
+                archive: false,
                 retention: None,
                 never_voted: false,
                 sync: SyncConfig::default(),
@@ -438,6 +477,24 @@ mod tests {
     }
 
     #[test]
+    fn names_and_private_methods_are_read_and_a_misspelt_one_is_named() {
+        let with = |line: &str| load(&format!("{VALIDATOR}{line}\n")).expect("readable").node();
+        let node = with("rpc_hosts = [\"node.example\"]\nrpc_private_methods = [\"debug\", \"txpool_content\"]")
+            .expect("good");
+        assert!(node.rpc_hosts.has(Some("node.example")) && !node.rpc_hosts.has(Some("other.example")));
+        assert_eq!(node.rpc_private_methods, ["debug", "txpool_content"].map(String::from).into());
+        let plain = load(VALIDATOR).expect("good").node().expect("good");
+        assert_eq!((plain.rpc_hosts, plain.rpc_private_methods), (Hosts::All, Default::default()));
+        for (line, words) in [
+            ("rpc_private_methods = [\"debugs\"]", ["rpc_private_methods", "debugs"]),
+            ("rpc_hosts = [\"http://node.example\"]", ["rpc_hosts", "http://node.example"]),
+        ] {
+            let error = format!("{:#}", with(line).expect_err("misspelt"));
+            assert!(words.iter().all(|word| error.contains(word)), "{error}");
+        }
+    }
+
+    #[test]
     fn a_node_signs_for_developers_only_if_it_is_told_to() {
         assert!(!load(VALIDATOR).expect("good").node().expect("good").developer_accounts);
         let told = load(&format!("{VALIDATOR}developer_accounts = true\n")).expect("readable");
@@ -465,6 +522,18 @@ mod tests {
         let error = |text| read(text).expect("readable").check().expect_err("too little").to_string();
         assert!(error("blocks = 10\n").contains("at least 100000"), "{}", error("blocks = 10\n"));
         assert!(error("proofs = \"all\"\n").contains("state = \"all\""));
+    }
+
+    #[test]
+    fn an_archive_keeps_all_and_is_not_told_to_keep_less() {
+        let archive = load(&format!("{VALIDATOR}archive = true\n")).expect("readable");
+        archive.check().expect("an archive");
+        assert_eq!(archive.node().expect("good").retention, Retention::ARCHIVE);
+        let both = load(&format!("{VALIDATOR}archive = true\n[retention]\nstate = 500\n")).expect("readable");
+        assert!(both.check().expect_err("which of them?").to_string().contains("one of the two"));
+        let light = "genesis = \"g.json\"\ndata_dir = \"/data\"\nfollow = \"http://a\"\nlight = true\narchive = true\n";
+        let error = load(light).expect("readable").check().expect_err("it keeps no blocks");
+        assert!(error.to_string().contains("archive"), "{error}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 pub mod account;
 pub mod address;
 pub mod bitcoin;
+pub mod both_chains;
 pub mod fee_rate;
 pub mod home;
 pub mod network;

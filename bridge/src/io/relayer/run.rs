@@ -309,6 +309,7 @@ impl<N: Node, B: Bitcoind> Started<N, B> {
             absent: Absent::default(),
             outlook: Outlook::new(&vitals, member.recovery_delay),
             rereading: Rereading::new(member.clock.ms()),
+            last_round: None,
             node_health: Health::new(&vitals, NODE, "the sidechain node is back"),
             node_lag: Health::new(&vitals, "the sidechain's head", "the sidechain's head is young again"),
         };

@@ -34,6 +34,7 @@ use crate::relay::following::is_head_old;
 use crate::relay::ledger::Cursor;
 use crate::relay::owed::{Part, parts};
 use crate::relay::posts::{PostEnd, Posts};
+use crate::relay::quiet::LastRound;
 use crate::relay::rereading::Rereading;
 use crate::relay::view::LedgerView;
 
@@ -67,14 +68,21 @@ pub struct SigningTask<N, B> {
     pub absent: Absent,
     pub outlook: Outlook,
     pub rereading: Rereading,
+    /// None after one that failed, or left something to be done.
+    pub last_round: Option<LastRound>,
 }
 
 impl<N: Node, B: Bitcoind> SigningTask<N, B> {
     /// Works until it is dropped, or cannot go on.
     pub async fn run(mut self) -> Result<(), FatalError> {
         loop {
+            let began_ms = self.member.clock.ms();
+            self.last_round = None;
             match self.round().await {
-                Ok(()) => self.node_health.recovered(),
+                Ok(()) => {
+                    self.node_health.recovered();
+                    self.last_round = self.now(self.gatherer.ledger.view().head.number, began_ms);
+                }
                 Err(RoundError::Fatal(error)) => return Err(error),
                 Err(error) => {
                     self.node_health.failed(error.kind(), &error);
@@ -85,7 +93,21 @@ impl<N: Node, B: Bitcoind> SigningTask<N, B> {
         }
     }
 
-    /// Waits for the next round, which comes at once when its policy has agreed to something.
+    /// What a round goes by that begins at `at_ms`; none when another is needed soon, whatever happens.
+    fn now(&self, head: u64, at_ms: u64) -> Option<LastRound> {
+        let is_idle = self.gatherer.ledger.is_current() && self.member.sender.in_flight().is_empty();
+        let bitcoin = self.bitcoin.borrow().as_ref().map(|view| view.read);
+        is_idle.then_some(LastRound { at_ms, head, bitcoin })
+    }
+
+    /// Whether a round would find nothing new: what it asks for is much more than the one question here.
+    async fn is_quiet(&mut self) -> bool {
+        let Some(last) = self.last_round else { return false };
+        let Ok(head) = self.member.node.head().await else { return false };
+        self.now(head.number, self.member.clock.ms()).is_some_and(|now| last.holds(now))
+    }
+
+    /// Waits for the next round, which comes at once when its policy has agreed to something, and not while nothing happens.
     async fn pause(&mut self) -> Result<(), FatalError> {
         let clock = self.member.clock.clone();
         let mut pause = pin!(clock.sleep(self.poll));
@@ -106,7 +128,12 @@ impl<N: Node, B: Bitcoind> SigningTask<N, B> {
                         return Ok(());
                     }
                 }
-                () = &mut pause => return Ok(()),
+                () = &mut pause => {
+                    if !self.is_quiet().await {
+                        return Ok(());
+                    }
+                    pause.set(clock.sleep(self.poll));
+                }
             }
         }
     }

@@ -140,7 +140,7 @@ fn a_gas_price_of_zero_is_below_the_base_fee_for_members_too() {
     let legacy = TxLegacy { chain_id: Some(CHAIN), nonce: 0, gas_price: 0, gas_limit, to, value, input };
     for old in [member(1).sign(dynamic), member(1).sign(legacy)] {
         assert!(!block::is_free(old.inner()));
-        stands_in_no_block(old, "less than basefee");
+        stands_in_no_block(old, "less than block base fee");
     }
 }
 
@@ -155,7 +155,7 @@ fn a_free_call_is_in_a_block_whatever_the_base_fee() {
     let free = member(1).free(CHAIN, 0, 200_000, SIGNING_BOARD, post(0, b"x"));
     execution.include(&free, &Stop::never()).expect("free");
     let paid = execution.include(&Key::new(1).transfer(CHAIN, 0, PROPOSER, 1), &Stop::never());
-    assert!(paid.expect_err("too dear").to_string().contains("less than basefee"));
+    assert!(paid.expect_err("too dear").to_string().contains("less than block base fee"));
 }
 
 /// An attacker that passes a free call on, or puts it into a block of its own.

@@ -16,7 +16,7 @@ use tracing::{error, info, warn};
 use super::{
     batch::{self, BATCH_INTERVAL, Item, MAX_MESSAGE_BYTES},
     catch_up::latest_registrations,
-    standing,
+    standing::{self, Refused},
 };
 use crate::{
     io::{
@@ -24,6 +24,7 @@ use crate::{
         node_state::{NodeState, Source},
     },
     panics::contain,
+    rate::RateLimit,
 };
 
 /// Least time between two answers to the same question: answers are expensive, questions are not.
@@ -40,20 +41,38 @@ pub(in crate::io) async fn receive<E: Clock + Spawner + Metrics>(
     let validators = Arc::new(validators);
     let genesis = state.chain.genesis_block().hash();
     let mut answered: BTreeMap<PublicKey, SystemTime> = BTreeMap::new();
+    let mut complaints = Complaints::default();
     while let Ok((peer, message)) = receiver.recv().await {
-        let Some(items) = read(&peer, message.as_ref()) else { continue };
         let now = runtime.current();
+        let items = match read(message.as_ref()) {
+            Ok(items) => items,
+            Err(unread) => {
+                complaints.of(&peer, now, || warn!(%peer, %unread, "gossip is refused"));
+                continue;
+            }
+        };
         let hello = hello(&items);
-        warn_of_another_network(&peer, hello, genesis);
+        if let Some(theirs) = hello.filter(|theirs| *theirs != genesis) {
+            complaints.of(&peer, now, || {
+                error!(%peer, %theirs, ours = %genesis, "a validator runs another genesis file: they can never agree");
+            });
+        }
         let asks = hello.is_some() && answered.get(&peer).is_none_or(|last| is_over(*last, now));
         let (taker, from, validators) = (state.clone(), peer.clone(), validators.clone());
         let work = runtime.child("gossip").shared(true).spawn(move |_| async move {
-            if let Err(panic) = contain(|| take(&taker, &from, &validators, items, unix_ms(now))) {
-                error!(peer = %from, panic, "a bug, set off by gossip: the batch is given up");
-            }
-            if asks { latest_registrations(&taker) } else { Vec::new() }
+            let taken = contain(|| take(&taker, &from, &validators, items, unix_ms(now)));
+            (taken, if asks { latest_registrations(&taker) } else { Vec::new() })
         });
-        let Ok(batches) = work.await else { return };
+        let Ok((taken, batches)) = work.await else { return };
+        match taken {
+            Ok(Ok(())) => {}
+            Ok(Err(refused)) => complaints.of(&peer, now, || {
+                warn!(%peer, %refused, "a validator announces a head that is not final");
+            }),
+            Err(panic) => complaints.of(&peer, now, || {
+                error!(%peer, panic, "a bug, set off by gossip: the batch is given up");
+            }),
+        }
         if asks {
             answered.insert(peer.clone(), now);
         }
@@ -67,17 +86,38 @@ pub(in crate::io) async fn receive<E: Clock + Spawner + Metrics>(
     }
 }
 
-/// The items of a message; `None` for one that nobody honest sends.
-fn read(peer: &PublicKey, message: &[u8]) -> Option<Vec<Item>> {
+/// Lines of a minute in the log about one peer: it sends as often as its rate lets it, and is not to fill the disk with that.
+const COMPLAINTS_PER_MINUTE: u32 = 6;
+
+/// What was said of each peer lately. There are as many as validators.
+#[derive(Debug, Default)]
+struct Complaints(BTreeMap<PublicKey, RateLimit>);
+
+impl Complaints {
+    /// Says something of a peer, unless that was said often enough.
+    fn of(&mut self, peer: &PublicKey, now: SystemTime, say: impl FnOnce()) {
+        let limit = self.0.entry(peer.clone()).or_insert_with(|| RateLimit::new(COMPLAINTS_PER_MINUTE));
+        if limit.take(unix_ms(now)) {
+            say();
+        }
+    }
+}
+
+/// Why a message is not one that anybody honest sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+enum Unread {
+    #[error("it has {0} bytes, expected at most {MAX_MESSAGE_BYTES}")]
+    TooLarge(usize),
+    #[error("it does not decode")]
+    Garbled,
+}
+
+/// The items of a message.
+fn read(message: &[u8]) -> Result<Vec<Item>, Unread> {
     if message.len() > MAX_MESSAGE_BYTES {
-        warn!(%peer, bytes = message.len(), "gossip is too large");
-        return None;
+        return Err(Unread::TooLarge(message.len()));
     }
-    let items = batch::decode(message);
-    if items.is_none() {
-        warn!(%peer, "gossip does not decode");
-    }
-    items
+    batch::decode(message).ok_or(Unread::Garbled)
 }
 
 /// The genesis block that the sender announces, if it does.
@@ -88,18 +128,18 @@ fn hello(items: &[Item]) -> Option<B256> {
     })
 }
 
-fn warn_of_another_network(peer: &PublicKey, theirs: Option<B256>, ours: B256) {
-    if let Some(theirs) = theirs.filter(|theirs| *theirs != ours) {
-        error!(%peer, %theirs, %ours, "a validator runs another genesis file: they can never agree");
-    }
-}
-
 fn is_over(last: SystemTime, now: SystemTime) -> bool {
     now.duration_since(last).unwrap_or_default() >= ANSWER_INTERVAL
 }
 
 /// Transactions are queued: a peer that sends more than is checked in its turns loses what is too much.
-fn take(state: &NodeState, peer: &PublicKey, validators: &Validators, items: Vec<Item>, now_ms: u64) {
+fn take(
+    state: &NodeState,
+    peer: &PublicKey,
+    validators: &Validators,
+    items: Vec<Item>,
+    now_ms: u64,
+) -> Result<(), Refused> {
     let mut registrations = Vec::new();
     // One of each batch: checking a certificate costs a millisecond.
     let mut head = None;
@@ -116,9 +156,7 @@ fn take(state: &NodeState, peer: &PublicKey, validators: &Validators, items: Vec
     if !registrations.is_empty() {
         state.register_gossiped(peer.as_ref(), registrations, now_ms);
     }
-    if let Some(Err(refused)) = head.map(|head| standing::take(state, peer, validators, &head)) {
-        warn!(%peer, %refused, "a validator announces a head that is not final");
-    }
+    head.map_or(Ok(()), |head| standing::take(state, peer, validators, &head))
 }
 
 /// An ed25519 key; one of another length would count as another, and no more.
@@ -126,4 +164,33 @@ fn key(peer: &PublicKey) -> [u8; 32] {
     let mut key = [0; 32];
     key.iter_mut().zip(peer.as_ref()).for_each(|(key, byte)| *key = *byte);
     key
+}
+
+#[cfg(test)]
+mod tests {
+    use commonware_cryptography::{Signer as _, ed25519::PrivateKey};
+
+    use super::*;
+
+    // one peer sends nonsense a hundred times a second for ten minutes, another once a minute
+    #[test]
+    fn a_validator_that_floods_with_nonsense_does_not_fill_the_log_and_hides_no_other() {
+        let [noisy, other] = [1, 2].map(|seed| PrivateKey::from_seed(seed).public_key());
+        let (mut complaints, mut of_noisy, mut of_other) = (Complaints::default(), 0, 0);
+        for moment in 0..60_000_u64 {
+            let now = SystemTime::UNIX_EPOCH + Duration::from_millis(10 * moment);
+            complaints.of(&noisy, now, || of_noisy += 1);
+            if moment.is_multiple_of(6_000) {
+                complaints.of(&other, now, || of_other += 1);
+            }
+        }
+        assert!((60..=66).contains(&of_noisy) && of_other == 10, "{of_noisy} and {of_other} lines");
+    }
+
+    #[test]
+    fn what_nobody_honest_sends_is_refused_with_the_reason() {
+        assert_eq!(read(&vec![0; MAX_MESSAGE_BYTES + 1]), Err(Unread::TooLarge(MAX_MESSAGE_BYTES + 1)));
+        assert_eq!(read(&[9, 0, 0, 0, 0]), Err(Unread::Garbled));
+        assert_eq!(read(&[]), Ok(Vec::new()));
+    }
 }

@@ -215,7 +215,7 @@ impl LightNode {
             BlockId::Hash(hash) => self
                 .header_by_hash(hash.block_hash)
                 .await?
-                .ok_or_else(|| error::not_found(format!("block {} not found", hash.block_hash)).into()),
+                .ok_or_else(|| error::no_block(format_args!("block {}", hash.block_hash)).into()),
         }
     }
 
@@ -229,7 +229,7 @@ impl LightNode {
         }
         let head = self.head().await?.header.number;
         if number > head {
-            return Err(error::not_found(format!("block {number} not found: the head is {head}")).into());
+            return Err(error::no_block(format_args!("block {number}, the head is {head}")).into());
         }
         self.finality(number).await.map(|(_, header)| header)
     }

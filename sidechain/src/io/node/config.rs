@@ -1,11 +1,20 @@
 //! The settings of one node.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    path::PathBuf,
+};
 
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-use crate::{access::Access, chain::Retention, io::snapshots::Snapshots, origins::Origins};
+use crate::{
+    access::Access,
+    chain::Retention,
+    io::snapshots::Snapshots,
+    origins::{Hosts, Origins},
+};
 
 /// Asks the operator's bitcoind for the time of Bitcoin's best block, in Unix seconds; `None` when it does not answer, or does not
 /// have the newest block itself.
@@ -24,6 +33,10 @@ pub struct NodeConfig {
     pub rpc_access: Access,
     /// Pages in a browser that may ask the JSON-RPC.
     pub rpc_origins: Origins,
+    /// Names by which the JSON-RPC may be asked.
+    pub rpc_hosts: Hosts,
+    /// What the JSON-RPC answers at `private_rpc_listen` only.
+    pub rpc_private_methods: BTreeSet<String>,
     /// Whether the JSON-RPC signs for the developer accounts, whose keys everybody knows. On regtest only.
     pub developer_accounts: bool,
     /// Where other validators reach this one. Unused by a follower.
@@ -47,7 +60,9 @@ pub struct NodeConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SyncConfig {
-    pub mode: SyncMode,
+    /// None: an archive executes every block, for a copy brings no history; other nodes copy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<SyncMode>,
     /// JSON-RPC URLs of nodes to copy a snapshot from. A follower asks the node that it follows, too.
     pub from: Vec<String>,
     /// A snapshot is copied when its block is more than so many ahead; fewer are fetched and executed.
@@ -58,11 +73,10 @@ pub struct SyncConfig {
 }
 
 /// Where a node that is far behind begins.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SyncMode {
     /// With the state after a recent block, which the validators certified.
-    #[default]
     Snapshot,
     /// With its own last block, or the genesis block: every block is executed here.
     Full,
@@ -75,7 +89,7 @@ impl SyncConfig {
 
 impl Default for SyncConfig {
     fn default() -> Self {
-        Self { mode: SyncMode::default(), from: Vec::new(), behind: Self::BEHIND, offer_every: Snapshots::EVERY }
+        Self { mode: None, from: Vec::new(), behind: Self::BEHIND, offer_every: Snapshots::EVERY }
     }
 }
 
@@ -89,6 +103,8 @@ impl NodeConfig {
             private_rpc_listen: None,
             rpc_access: Access::default(),
             rpc_origins: Origins::default(),
+            rpc_hosts: Hosts::default(),
+            rpc_private_methods: BTreeSet::new(),
             developer_accounts: false,
             p2p_listen: SocketAddr::from(([127, 0, 0, 1], 30303)),
             peers: BTreeMap::new(),
@@ -100,9 +116,25 @@ impl NodeConfig {
         }
     }
 
+    /// Whether the state of all blocks is kept.
+    pub(super) const fn is_archive(&self) -> bool {
+        self.retention.state_blocks.is_none()
+    }
+
+    /// Where it begins when it is far behind.
+    pub(super) fn sync_mode(&self) -> SyncMode {
+        let usual = if self.is_archive() { SyncMode::Full } else { SyncMode::Snapshot };
+        self.sync.mode.unwrap_or(usual)
+    }
+
     /// Where the engine has its files.
     pub(super) fn engine_dir(&self) -> PathBuf {
         self.data_dir.join("consensus")
+    }
+
+    /// What waits in the pool, for the next start.
+    pub(super) fn pool_file(&self) -> PathBuf {
+        self.data_dir.join("pool.journal")
     }
 
     /// Where a snapshot may be copied from.

@@ -68,10 +68,14 @@ pub(super) fn catch_up(
         places.replace()?;
     }
     let urls = config.sources();
-    if config.sync.mode == SyncMode::Full || urls.is_empty() {
+    if config.sync_mode() == SyncMode::Full || urls.is_empty() {
         return places.clear();
     }
     let chain = open_chain(config, genesis.clone())?;
+    // A copy would take the place of all that it is to keep.
+    if config.is_archive() && chain.head().number > 0 {
+        return places.clear();
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(NodeError::Runtime)?;
     let sources = Sources::new(&urls).map_err(|(url, reason)| FollowError::Url { url, reason })?;
     let work = Work { config, chain: chain.clone(), validators, sources, places: &places };
@@ -90,7 +94,7 @@ pub(super) fn catch_up(
 
 /// Tells the operator of a validator that has nobody to copy from how it would be faster, once it is known to be far behind.
 pub(super) async fn advise(state: &NodeState, config: &NodeConfig) -> Infallible {
-    while config.sources().is_empty() && config.sync.mode == SyncMode::Snapshot {
+    while config.sources().is_empty() && config.sync_mode() == SyncMode::Snapshot {
         tokio::time::sleep(LOOK).await;
         let head = state.chain.head().number;
         let highest = state.facts().highest;

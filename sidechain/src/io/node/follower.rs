@@ -45,6 +45,7 @@ pub(super) fn run(
         let (gossip, _) = mpsc::channel(1);
         let state = NodeState::new(chain, Mempool::new(Limits::default()), gossip, Some(Arc::new(upstream)));
         let state = state.with_snapshots(Snapshots::new(config.sync.offer_every));
+        state.keep_pool_in(config.pool_file(), now_ms());
         state.facts().needed_peers = 1;
         let rpc = serve(&config, &state)?;
         info!(head = state.chain.head().number, rpc = %rpc.public.address, upstream = url, "follower started");

@@ -44,8 +44,14 @@ pub(super) fn serve(config: &NodeConfig, state: &NodeState) -> Result<Servers, N
         return Err(NodeError::DeveloperAccounts);
     }
     state.start();
-    let (access, origins) = (config.rpc_access.clone(), config.rpc_origins.clone());
-    let public = rpc::Settings { access, origins, developer_accounts, ..rpc::Settings::new(config.rpc_listen) };
+    let public = rpc::Settings {
+        access: config.rpc_access.clone(),
+        origins: config.rpc_origins.clone(),
+        hosts: config.rpc_hosts.clone(),
+        private_methods: config.rpc_private_methods.clone(),
+        developer_accounts,
+        ..rpc::Settings::new(config.rpc_listen)
+    };
     let private = config.private_rpc_listen.map(rpc::Settings::private);
     Ok(Servers { public: start(state, public)?, private: private.map(|settings| start(state, settings)).transpose()? })
 }

@@ -35,6 +35,7 @@ use crate::{
     genesis::Genesis,
     io::{
         NodeStore,
+        clock::now_ms,
         consensus::{self, ConsensusError, Pacing, Setup, network},
         gossip,
         keys::ValidatorKeys,
@@ -120,6 +121,7 @@ impl Validator {
         let (gossip, gossip_queue) = mpsc::channel(gossip::QUEUE);
         let state = NodeState::new(self.chain.clone(), Mempool::new(Limits::default()), gossip, None);
         let state = state.with_snapshots(Snapshots::new(self.config.sync.offer_every));
+        state.keep_pool_in(self.config.pool_file(), now_ms());
         let p2p = self.config.p2p_listen;
         ensure_free(p2p).await?;
         let rpc = serve(&self.config, &state)?;

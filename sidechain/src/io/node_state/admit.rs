@@ -1,12 +1,13 @@
 //! How transactions get into the pool: what needs no state first, then the sender, then its account, then the pool's own rules.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use alloy_consensus::Transaction as _;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use tokio::sync::broadcast;
 
 use super::accounts::{Accounts, read_account};
+use super::journal::Journal;
 use crate::block::{Transaction, TransactionError, decode_transaction, is_free};
 use crate::chain::{Chain, SimulateError};
 use crate::execution::{self, InclusionError, Stop};
@@ -67,16 +68,18 @@ pub(super) struct Door {
     pub(super) mempool: Mutex<Mempool>,
     pub(super) pending: broadcast::Sender<B256>,
     pub(super) accounts: Accounts,
+    /// Where what waits is kept for the next start, if it is.
+    pub(super) journal: OnceLock<Arc<Journal>>,
 }
 
 /// A transaction that passed what can be said without the pool, and the head that its account was read at.
-struct Checked {
-    arrival: Arrival,
+pub(super) struct Checked {
+    pub(super) arrival: Arrival,
     head: u64,
 }
 
 /// What the pool said.
-enum Said {
+pub(super) enum Said {
     Done(Admission),
     /// Whether it is final already is asked when the pool is free again.
     Refused(B256, Refused),
@@ -89,7 +92,7 @@ enum Asked {
 }
 
 /// What became of a transaction before the pool was asked.
-enum Prepared {
+pub(super) enum Prepared {
     Paid(Box<Checked>),
     Free(Box<Transaction>),
     Refused(AdmitError),
@@ -119,6 +122,9 @@ impl Door {
             })
             .collect();
         drop(pool);
+        if let Some(journal) = self.journal.get() {
+            journal.add(&fresh, now_ms);
+        }
         self.announce(&fresh);
         let step = |asked| match asked {
             Asked::Said(said) => Step::Done(self.settle(said)),
@@ -175,7 +181,7 @@ impl Door {
         read_account(&self.chain, address).map(|(account, _)| account)
     }
 
-    fn prepare(&self, batch: &[Bytes]) -> Vec<Prepared> {
+    pub(super) fn prepare(&self, batch: &[Bytes]) -> Vec<Prepared> {
         let known: Vec<Option<B256>> = {
             // The hash of a transaction is that of its encoding.
             let hashes: Vec<B256> = batch.iter().map(keccak256).collect();
@@ -240,7 +246,13 @@ impl Door {
 
     /// Puts a transaction into the pool. A block that became final since its account was read is seen here, or by `on_finalized`
     /// afterwards: both hold the pool.
-    fn put(&self, pool: &mut Mempool, checked: Checked, now_ms: u64, fresh: &mut Vec<Arc<Transaction>>) -> Said {
+    pub(super) fn put(
+        &self,
+        pool: &mut Mempool,
+        checked: Checked,
+        now_ms: u64,
+        fresh: &mut Vec<Arc<Transaction>>,
+    ) -> Said {
         let Checked { mut arrival, head } = checked;
         if self.chain.head().number != head {
             match self.account(arrival.transaction.signer()) {
@@ -272,7 +284,7 @@ impl Door {
         }
     }
 
-    fn announce(&self, fresh: &[Arc<Transaction>]) {
+    pub(super) fn announce(&self, fresh: &[Arc<Transaction>]) {
         for transaction in fresh {
             self.chain.remember_sender(transaction);
             // Nobody may be listening.

@@ -253,6 +253,7 @@ fn try_out(lines: &Lines) {
         if now_ms().abs_diff(looked_ms) >= TICK_MS {
             looked_ms = now_ms();
             contain(|| expire(&lines.door, looked_ms)).unwrap_or_else(|panic| drop(bug(&panic)));
+            lines.door.tidy_journal(looked_ms);
         }
         batch.into_iter().for_each(|item| try_one(lines, item));
     }

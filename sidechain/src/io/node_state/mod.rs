@@ -10,14 +10,18 @@
 //! peers --------+    by source     read once a block    \
 //!                                                        +--> free ones: FairQueue by member --> tried one by one
 //! ```
+//! What waits is in a file too, so that it is there after a restart.
+//!
 //! So a storm of one source delays no other, and a free transaction, which is run before it is taken, delays none that pays.
 
 mod accounts;
 mod admit;
 pub(in crate::io) mod building;
 mod intake;
+mod journal;
 pub(in crate::io) mod offered;
 mod outside;
+mod restore;
 mod state;
 #[cfg(test)]
 mod tests;

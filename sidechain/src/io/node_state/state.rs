@@ -1,6 +1,7 @@
 //! The state that all parts of a node share.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use alloy_primitives::{Address, B256, Bytes};
 use api::peg::PaymentProof;
@@ -69,6 +70,7 @@ impl NodeState {
             mempool: Mutex::new(mempool),
             pending: pending.clone(),
             accounts: Accounts::default(),
+            journal: OnceLock::new(),
         });
         Self {
             chain,
@@ -105,6 +107,17 @@ impl NodeState {
     /// The pool. Held only for moments: nothing is executed under the lock.
     pub fn pool(&self) -> MutexGuard<'_, Mempool> {
         self.door.pool()
+    }
+
+    /// Takes up what waited in a file when the last process ended, and keeps there from now on what waits. To be called once, before clients and
+    /// peers are served. `now_ms` is Unix time. Blocks. A file that cannot be read or written is logged, and stops nothing.
+    pub fn keep_pool_in(&self, path: PathBuf, now_ms: u64) {
+        self.door.keep_in(path, now_ms);
+    }
+
+    #[cfg(test)]
+    pub(super) fn door_for_tests(&self) -> &Door {
+        &self.door
     }
 
     /// Starts what goes on by itself: the pool's clock, and trying free transactions again after each final block.

@@ -208,24 +208,20 @@ fn price(request: &TransactionRequest) -> u128 {
 pub fn overrides(accounts: Option<StateOverride>, block: Option<BlockOverrides>) -> error::Result<Overrides> {
     let accounts = accounts.unwrap_or_default().into_iter();
     let accounts = accounts.map(|(address, account)| Ok((address, account_override(address, account)?)));
-    Ok(Overrides {
-        accounts: accounts.collect::<error::Result<_>>()?,
-        block: block.map_or(Ok(BlockOverride::default()), block_override)?,
-    })
+    let accounts = accounts.collect::<error::Result<_>>()?;
+    let block = block.map_or(Ok(BlockOverride::default()), block_override)?;
+    Overrides::new(accounts, block).map_err(error::moved)
 }
 
 fn account_override(address: Address, account: RpcAccountOverride) -> error::Result<AccountOverride> {
     let RpcAccountOverride { balance, nonce, code, state, state_diff, move_precompile_to } = account;
-    if move_precompile_to.is_some() {
-        return Err(error::invalid("movePrecompileToAddress is not supported: precompiles stay where they are"));
-    }
     if state.is_some() && state_diff.is_some() {
         return Err(error::invalid(format!("account {address} has both 'state' and 'stateDiff'")));
     }
     let is_whole = state.is_some();
     let slots = state.or(state_diff).unwrap_or_default().into_iter();
     let slots = slots.map(|(slot, value)| (slot.into(), value.into())).collect();
-    Ok(AccountOverride { nonce, balance, code, is_whole, slots })
+    Ok(AccountOverride { nonce, balance, code, is_whole, slots, precompile_to: move_precompile_to })
 }
 
 fn block_override(block: BlockOverrides) -> error::Result<BlockOverride> {

@@ -14,7 +14,7 @@ use super::error;
 use super::method::{Answer, Arguments, Caller, Method, Namespace, on_worker};
 use super::preview::pending;
 use super::reply::{failure, json};
-use super::shares::Hold;
+use super::shares::{Hold, Resource};
 use super::turns::in_turns;
 use super::workers::Lane;
 use crate::access::Client;
@@ -49,14 +49,14 @@ impl Incoming<'_> {
     pub async fn answer(&self, body: &[u8]) -> Option<String> {
         let size = COST_OF_A_KIB * u32::try_from(body.len() / 1024).unwrap_or(u32::MAX);
         self.server.context.shares.spend(self.client, size);
+        // Those who read parts of it do not look at what they skip.
+        if std::str::from_utf8(body).is_err() {
+            return Some(failure(&Id::Null, &ErrorCode::ParseError.into()));
+        }
         match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
             Some(b'{') => self.single(body, Instant::now() + self.server.context.settings.deadline).await,
             Some(b'[') => self.batch(body).await,
-            // JSON, but no request.
-            _ if serde_json::from_slice::<&RawValue>(body).is_ok() => {
-                Some(failure(&Id::Null, &ErrorCode::InvalidRequest.into()))
-            }
-            _ => Some(failure(&Id::Null, &ErrorCode::ParseError.into())),
+            _ => Some(failure(&Id::Null, &no_request(body).into())),
         }
     }
 
@@ -73,17 +73,25 @@ impl Incoming<'_> {
             return Some(failure(&Id::Null, &ErrorCode::InvalidRequest.into()));
         }
         let end = Instant::now() + settings.batch_deadline;
-        let mut answers = String::new();
+        // What is ready counts while the rest is computed: many batches at a time would be much memory for little that was sent.
+        let mut held = self.server.context.shares.hold(self.client, Resource::OutgoingBytes, 0);
+        let (mut answers, mut bytes) = (Vec::new(), 0);
         for item in items {
             let deadline = end.min(Instant::now() + settings.deadline);
             let Some(answer) = self.single(item.get().as_bytes(), deadline).await else { continue };
-            answers.push(if answers.is_empty() { '[' } else { ',' });
-            answers.push_str(&answer);
-            if answers.len() >= most_bytes {
+            bytes += answer.len() + 1;
+            if bytes >= most_bytes {
                 return Some(failure(&Id::Null, &reject_too_big_batch_response(most_bytes)));
             }
+            held = held.and_then(|held| self.server.context.shares.grow(self.client, held, answer.len() as u64 + 1));
+            if let Err(limit) = held {
+                return Some(failure(&Id::Null, &limit.into()));
+            }
+            answers.push(answer);
+            // Other connections of this thread have their turn.
+            tokio::task::yield_now().await;
         }
-        (!answers.is_empty()).then(|| answers + "]")
+        (!answers.is_empty()).then(|| list(&answers, bytes))
     }
 
     async fn single(&self, body: &[u8], deadline: Instant) -> Option<String> {
@@ -97,12 +105,12 @@ impl Incoming<'_> {
                 Err(error) => failure(&request.id, &error),
             });
         }
-        if serde_json::from_slice::<Notification<'_, Option<&RawValue>>>(body).is_ok() {
+        if is_notification(body) {
             return None;
         }
         let (id, code) = match serde_json::from_slice::<InvalidRequest<'_>>(body) {
             Ok(InvalidRequest { id }) => (id, ErrorCode::InvalidRequest),
-            Err(_) => (Id::Null, ErrorCode::ParseError),
+            Err(_) => (Id::Null, no_request(body)),
         };
         Some(failure(&id, &code.into()))
     }
@@ -128,6 +136,7 @@ impl Incoming<'_> {
         };
         match method {
             Method::AtBlock(_) => Err(error::server("internal error")),
+            Method::Withheld => Err(error::withheld(name)),
             Method::Inline(run) => self.here(|| run(context, &mut arguments)),
             Method::Worker(run) => {
                 let (run, caller) = (run.clone(), arguments.caller.clone());
@@ -155,6 +164,38 @@ impl Incoming<'_> {
     }
 }
 
+/// Only what has no id at all is not answered.
+fn is_notification(body: &[u8]) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Identified<'a> {
+        #[serde(borrow)]
+        id: Option<&'a RawValue>,
+    }
+    serde_json::from_slice::<Notification<'_, Option<&RawValue>>>(body).is_ok()
+        && serde_json::from_slice::<Identified<'_>>(body).is_ok_and(|identified| identified.id.is_none())
+}
+
+/// What is wrong with something that is no request: it may be JSON nevertheless.
+fn no_request(body: &[u8]) -> ErrorCode {
+    match serde_json::from_slice::<&RawValue>(body) {
+        Ok(_) => ErrorCode::InvalidRequest,
+        Err(_) => ErrorCode::ParseError,
+    }
+}
+
+/// The answers of a batch, of so many bytes with a comma each.
+fn list(answers: &[String], bytes: usize) -> String {
+    let mut list = String::with_capacity(bytes + 1);
+    for answer in answers {
+        list.push(if list.is_empty() { '[' } else { ',' });
+        list.push_str(answer);
+    }
+    list.push(']');
+    list
+}
+
 fn success(id: &Id<'_>, result: &str) -> String {
-    format!(r#"{{"jsonrpc":"2.0","id":{},"result":{result}}}"#, json(id))
+    let (head, id) = (r#"{"jsonrpc":"2.0","id":"#, json(id));
+    // As long as it is and no longer: it may wait to be read.
+    [head, &id, r#","result":"#, result, "}"].concat()
 }

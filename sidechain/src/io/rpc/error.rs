@@ -1,20 +1,20 @@
 //! Errors as geth words and numbers them, because that is what clients look for.
 
 use alloy_primitives::{B256, Bytes, hex};
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 
 use jsonrpsee::types::ErrorObjectOwned;
 use jsonrpsee::types::error::{METHOD_NOT_FOUND_CODE, OVERSIZED_RESPONSE_CODE, OVERSIZED_RESPONSE_MSG};
 
 use crate::chain::{LogsError, SimulateError, TraceError};
-use crate::execution::{InclusionError, Outcome, SimulationError};
+use crate::execution::{InclusionError, MoveError, Outcome, SimulationError};
 use crate::io::node_state::{AdmitError, UpstreamError};
 use crate::peg::RegisterError;
 use crate::state::store::StoreError;
 
 /// Anything that went wrong with a well-formed request.
 const SERVER: i32 = -32000;
-/// EIP-1474: something asked for is not there.
+/// EIP-1474: something of the peg that is asked for is not there.
 const NOT_FOUND: i32 = -32001;
 /// EIP-1474: more asked for than is given.
 const LIMIT: i32 = -32005;
@@ -36,6 +36,12 @@ pub fn server(message: impl Into<String>) -> ErrorObjectOwned {
 
 pub fn not_found(message: impl Into<String>) -> ErrorObjectOwned {
     plain(NOT_FOUND, message)
+}
+
+/// A block that a method of Ethereum needs is not there: in the words that clients look for to try again, and by geth's number, which the cases of
+/// ethereum/execution-apis have (`ethSimulate-empty-with-block-num-set-plus1`, `calltracer-invalid-block`).
+pub fn no_block(which: impl Display) -> ErrorObjectOwned {
+    server(format!("header not found: {which}"))
 }
 
 pub fn limit(message: impl Into<String>) -> ErrorObjectOwned {
@@ -87,6 +93,12 @@ pub fn not_a_simulator(method: &str) -> ErrorObjectOwned {
     plain(METHOD_NOT_FOUND_CODE, message)
 }
 
+/// A method that the operator keeps for the private server.
+pub fn withheld(method: &str) -> ErrorObjectOwned {
+    let message = format!("this node answers {method} to its operator only (rpc_private_methods in its node.toml)");
+    plain(METHOD_NOT_FOUND_CODE, message)
+}
+
 pub fn invalid(message: impl Into<String>) -> ErrorObjectOwned {
     plain(INVALID_PARAMS, message)
 }
@@ -125,9 +137,10 @@ pub fn logs(error: LogsError) -> ErrorObjectOwned {
 pub fn simulate(error: SimulateError) -> ErrorObjectOwned {
     match error {
         SimulateError::Store(error) => store(&error),
-        error @ SimulateError::UnknownBlock { .. } => not_found(error.to_string()),
+        error @ SimulateError::UnknownBlock { .. } => no_block(error),
         SimulateError::Failed(outcome) => failed(&outcome),
         SimulateError::Invalid(error) => inclusion(&error),
+        error @ (SimulateError::Allowance(_) | SimulateError::Funds) => server(error.to_string()),
         error @ SimulateError::Stopped => limit(error.to_string()),
     }
 }
@@ -135,6 +148,15 @@ pub fn simulate(error: SimulateError) -> ErrorObjectOwned {
 /// More blocks or gas than a simulation may have.
 pub fn too_much_to_simulate(message: impl Into<String>) -> ErrorObjectOwned {
     plain(SIMULATION_LIMIT, message)
+}
+
+/// Why a precompile cannot answer elsewhere, by the specification's numbers, and geth's where it has none.
+pub fn moved(error: MoveError) -> ErrorObjectOwned {
+    let code = match error {
+        MoveError::ToItself(_) => -38022,
+        MoveError::NoPrecompile(_) | MoveError::Overridden(_) => SERVER,
+    };
+    plain(code, error.to_string())
 }
 
 /// Why a simulation has no result, by the specification's numbers (ethereum/execution-apis, src/eth/execute.yaml).

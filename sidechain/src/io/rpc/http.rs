@@ -28,6 +28,9 @@ const PREFLIGHT: [(HeaderName, HeaderValue); 3] = [
 /// Said to pages that may not ask.
 const NO_PAGE: &str = "this node lets no page of this origin ask: its operator may name it in rpc_origins\n";
 
+/// Said to whoever asks by another name.
+const NO_HOST: &str = "this node is not asked by this name: its operator may add it to rpc_hosts\n";
+
 /// Replys one request of a connection.
 pub async fn answer(connection: Arc<Connection>, request: Request<IncomingBody>) -> Result<Reply, Infallible> {
     let allowed = allowed(&connection.server.context.settings.origins, &request);
@@ -45,9 +48,13 @@ fn allowed(origins: &Origins, request: &Request<IncomingBody>) -> Option<HeaderV
 }
 
 async fn route(connection: Arc<Connection>, request: Request<IncomingBody>, page_may_ask: bool) -> Reply {
+    let settings = &connection.server.context.settings;
+    if !settings.hosts.has(host(&request)) {
+        return text(StatusCode::FORBIDDEN, TEXT, NO_HOST, &connection);
+    }
     // A page whose name leads here by DNS counts as of this server for its browser, which then hides nothing from it.
     let header = |name| request.headers().get(name).map(|value| value.to_str().unwrap_or("?"));
-    if !connection.server.context.settings.origins.lets_in(header(ORIGIN), header(HOST)) {
+    if !settings.origins.lets_in(header(ORIGIN), header(HOST)) {
         return text(StatusCode::FORBIDDEN, TEXT, NO_PAGE, &connection);
     }
     if websocket::is_upgrade(&request) {
@@ -65,6 +72,14 @@ async fn route(connection: Arc<Connection>, request: Request<IncomingBody>, page
         (&Method::OPTIONS, _) if page_may_ask => preflight(&connection),
         _ => text(StatusCode::METHOD_NOT_ALLOWED, TEXT, "POST is required\n", &connection),
     }
+}
+
+/// The name by which a request asks: in its target, as a proxy's may be, or in its head (RFC 9112, section 3.2.2); none where that has two.
+fn host<B>(request: &Request<B>) -> Option<&str> {
+    let target = request.uri().authority().map(hyper::http::uri::Authority::as_str);
+    let mut named = request.headers().get_all(HOST).iter();
+    let named = named.next().filter(|_| named.next().is_none());
+    target.or_else(|| named?.to_str().ok())
 }
 
 fn is_json(request: &Request<IncomingBody>) -> bool {

@@ -35,6 +35,11 @@ pub type Registered = Result<(), NameTaken>;
 #[error("two methods are called {0}")]
 pub struct NameTaken(&'static str);
 
+/// Neither a method nor a namespace.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("\"{0}\" is neither a method nor a namespace of this node: expected one as debug or txpool_content")]
+pub struct NoSuchMethod(String);
+
 /// A method's answer in JSON, within the server's bound.
 pub type Answer = error::Result<String>;
 
@@ -53,6 +58,8 @@ pub enum Method {
     /// `eth_subscribe`, `peg_subscribe` and their opposites, which belong to a WebSocket.
     Subscribe(Namespace),
     Unsubscribe,
+    /// Answered by the private server only.
+    Withheld,
 }
 
 /// Where a subscription is of.
@@ -81,9 +88,25 @@ impl Methods {
         self.0.get(name)
     }
 
-    /// All of them, in order.
+    /// All that are answered, in order.
     pub fn names(&self) -> impl Iterator<Item = &'static str> + '_ {
-        self.0.keys().copied()
+        let answered = self.0.iter().filter(|(_, method)| !matches!(method, Method::Withheld));
+        answered.map(|(name, _)| *name)
+    }
+
+    /// Answers a method, or those of a namespace, no more.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub fn withhold(&mut self, name: &str) -> Result<(), NoSuchMethod> {
+        let is_meant = |method: &str| method == name || method.split_once('_').is_some_and(|(space, _)| space == name);
+        let mut meant = self.0.iter_mut().filter(|(method, _)| is_meant(method)).peekable();
+        if meant.peek().is_none() {
+            return Err(NoSuchMethod(name.to_owned()));
+        }
+        meant.for_each(|(_, method)| *method = Method::Withheld);
+        Ok(())
     }
 
     pub fn insert(&mut self, name: &'static str, method: Method) -> Registered {
@@ -310,6 +333,16 @@ impl Arguments {
         let position = self.position;
         self.optional(name)?
             .ok_or_else(|| error::invalid(format!("missing value for required argument {position}: {name}")))
+    }
+
+    /// The next parameter, which must be there: bytes of any length, in hex behind `0x`.
+    pub fn hex<T: DeserializeOwned>(&mut self, name: &str) -> error::Result<T> {
+        let position = self.position;
+        let text = self.values.get(position).and_then(|value| value.get().trim().strip_prefix('"'));
+        if text.is_some_and(|text| !text.starts_with("0x") && !text.starts_with("0X")) {
+            return Err(error::invalid(format!("invalid argument {position}: {name}: hex string without 0x prefix")));
+        }
+        self.next(name)
     }
 
     /// The next parameter, a quantity or what may stand for one, as a tag: without leading zeros (Ethereum's JSON-RPC, "hex value encoding").

@@ -29,6 +29,7 @@ mod dispatch;
 pub(in crate::io) mod error;
 mod eth;
 mod filters;
+mod frames;
 mod health;
 mod heard;
 mod http;
@@ -55,5 +56,6 @@ mod txpool;
 mod websocket;
 mod workers;
 
-pub use server::{Running, serve};
+pub use method::NoSuchMethod;
+pub use server::{Running, private_methods, serve};
 pub use settings::Settings;

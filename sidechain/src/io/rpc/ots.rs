@@ -1,6 +1,5 @@
 //! The `ots` namespace, with which Otterscan shows a chain (its custom-jsonrpc.md, API level 8).
 
-use alloy_consensus::Transaction as _;
 use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_rpc_types_eth::{BlockTransactions, Transaction as RpcTransaction, TransactionReceipt};
@@ -16,11 +15,10 @@ use jsonrpsee::types::ErrorObjectOwned;
 use serde::Deserialize;
 
 use super::debug::{noop, trace_located, traced_calls};
-use super::eth::{located, number, number_of_tag};
+use super::eth::{block_since, located, number, number_of_tag, used};
 use super::method::{Arguments, Methods, Registered, inline, long, worker};
 use super::{context::Context, convert, error};
-use crate::block::TxEnvelope;
-use crate::chain::{Finalized, Located, Since, Stored};
+use crate::chain::{Finalized, Located};
 use crate::execution::{Trace, Tracer};
 use crate::state::StateReader as _;
 
@@ -41,7 +39,7 @@ pub fn register(methods: &mut Methods) -> Registered {
         Ok(found.map(|block| details(&block)))
     })?;
     worker(methods, "ots_getBlockDetailsByHash", |context, arguments| {
-        let hash: B256 = arguments.next("block hash")?;
+        let hash: B256 = arguments.hex("block hash")?;
         let number = context.chain().number_of(hash).map_err(|error| error::store(&error))?;
         let found = number.map_or(Ok(None), |number| finalized(context, number))?;
         Ok(found.map(|block| details(&block)))
@@ -81,7 +79,7 @@ impl From<Number> for BlockNumberOrTag {
 }
 
 fn has_code(context: &Context, arguments: &mut Arguments) -> error::Result<bool> {
-    let address: Address = arguments.next("address")?;
+    let address: Address = arguments.hex("address")?;
     let block: Option<Number> = arguments.optional("block")?;
     let block = block.map_or(BlockId::latest(), |block| BlockId::Number(block.into()));
     let state = context.chain().state_at(number(context, block)?).map_err(error::simulate)?;
@@ -145,7 +143,7 @@ fn without_logs(receipt: TransactionReceipt, timestamp: u64) -> OtsTransactionRe
 
 /// A transaction that is in a block; as Otterscan expects, none is no error.
 fn asked(context: &Context, arguments: &mut Arguments) -> error::Result<Option<Located>> {
-    located(context, arguments.next("transaction hash")?)
+    located(context, arguments.hex("transaction hash")?)
 }
 
 /// What a transaction reverted with; nothing when it succeeded, or halted.
@@ -180,7 +178,7 @@ fn internal_operations(context: &Context, arguments: &mut Arguments) -> error::R
 
 /// Who created a contract, and in which transaction: the block is found by halving, since code that is there stays (EIP-6780).
 fn contract_creator(context: &Context, arguments: &mut Arguments) -> error::Result<Option<ContractCreator>> {
-    let address: Address = arguments.next("address")?;
+    let address: Address = arguments.hex("address")?;
     let since = context.chain().since(arguments.stop(), |state| {
         let Some(account) = state.account(address)? else { return Ok(false) };
         // An account that lends code was not created by anybody, and may give it back.
@@ -213,24 +211,9 @@ fn creator_within(root: &CallFrame, address: Address) -> Option<Address> {
     None
 }
 
-/// The hash of the transaction with which an account used a nonce: the block is found by halving, since nonces only grow.
+/// The hash of the transaction with which an account used a nonce.
 fn by_sender_and_nonce(context: &Context, arguments: &mut Arguments) -> error::Result<Option<B256>> {
     let (sender, nonce): (Address, u64) = (arguments.next("sender")?, arguments.next("nonce")?);
-    let since = context
-        .chain()
-        .since(arguments.stop(), |state| Ok(state.account(sender)?.is_some_and(|account| account.nonce > nonce)));
-    let Some(stored) = block_since(context, since.map_err(error::simulate)?)? else { return Ok(None) };
-    let place = |(transaction, from): (&TxEnvelope, &Address)| *from == sender && transaction.nonce() == nonce;
-    let index = stored.block.transactions.iter().zip(&stored.senders).position(place);
-    Ok(index.map(|index| *stored.block.transactions[index].tx_hash()))
-}
-
-fn block_since(context: &Context, since: Since) -> error::Result<Option<std::sync::Arc<Stored>>> {
-    match since {
-        Since::Never => Ok(None),
-        Since::Block(number) => context.chain().stored(number).map_err(|error| error::store(&error)),
-        Since::Before { oldest } => Err(error::server(format!(
-            "it was before block {oldest}, the oldest whose state is kept here, so it is not found"
-        ))),
-    }
+    let found = used(context, arguments, sender, nonce)?;
+    Ok(found.map(|Located { stored, index }| *stored.block.transactions[index].tx_hash()))
 }

@@ -22,26 +22,61 @@ const MESSAGE_OVERHEAD: usize = 256;
 #[derive(Clone, Copy, Debug)]
 pub struct Gone;
 
+/// What is written to a WebSocket.
+#[derive(Debug)]
+pub enum Message {
+    Text(String),
+    /// The answer to a ping.
+    Pong(Vec<u8>),
+    /// Nothing after it.
+    Close,
+}
+
+impl Message {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Pong(payload) => payload.len(),
+            Self::Close => 0,
+        }
+    }
+}
+
 /// What waits to be written: bounded by the client's share of outgoing bytes.
 #[derive(Clone)]
 pub struct Outgoing {
-    queue: mpsc::UnboundedSender<(String, Hold)>,
+    queue: mpsc::UnboundedSender<(Message, Option<Hold>)>,
     shares: Arc<Shares>,
     client: Client,
 }
 
 impl Outgoing {
     /// A queue, and the end that is written from.
-    pub fn new(shares: Arc<Shares>, client: Client) -> (Self, mpsc::UnboundedReceiver<(String, Hold)>) {
+    pub fn new(shares: Arc<Shares>, client: Client) -> (Self, mpsc::UnboundedReceiver<(Message, Option<Hold>)>) {
         let (queue, messages) = mpsc::unbounded_channel();
         (Self { queue, shares, client }, messages)
     }
 
-    /// Queues a message, when the client has read enough.
+    /// Queues a text, when the client has read enough.
     pub async fn send(&self, text: String) -> Result<(), Gone> {
+        self.queue_when_there_is_room(Message::Text(text)).await
+    }
+
+    /// Queues the answer to a ping, when the client has read enough.
+    pub async fn pong(&self, payload: Vec<u8>) -> Result<(), Gone> {
+        self.queue_when_there_is_room(Message::Pong(payload)).await
+    }
+
+    /// Queues the end of the connection.
+    pub fn close(&self) {
+        // Closed already when nobody writes any more.
+        let _ = self.queue.send((Message::Close, None));
+    }
+
+    async fn queue_when_there_is_room(&self, message: Message) -> Result<(), Gone> {
         loop {
-            match self.hold(&text) {
-                Ok(hold) => return self.queue.send((text, hold)).map_err(|_| Gone),
+            match self.hold(&message) {
+                Ok(hold) => return self.put(message, hold),
                 Err(_) if self.queue.is_closed() => return Err(Gone),
                 Err(_) => tokio::time::sleep(LOOK_AGAIN).await,
             }
@@ -50,17 +85,22 @@ impl Outgoing {
 
     /// Queues an answer. A large one does not wait in memory for a client that does not read: an error takes its place.
     pub async fn answer(&self, text: String) -> Result<(), Gone> {
-        match self.hold(&text) {
-            Ok(hold) => self.queue.send((text, hold)).map_err(|_| Gone),
+        let message = Message::Text(text);
+        match self.hold(&message) {
+            Ok(hold) => self.put(message, hold),
             Err(limit) => {
-                drop(text);
+                drop(message);
                 self.send(failure(&Id::Null, &error::limit(limit.to_string()))).await
             }
         }
     }
 
-    fn hold(&self, text: &str) -> Result<Hold, Limit> {
-        self.shares.hold(self.client, Resource::OutgoingBytes, (text.len() + MESSAGE_OVERHEAD) as u64)
+    fn put(&self, message: Message, hold: Hold) -> Result<(), Gone> {
+        self.queue.send((message, Some(hold))).map_err(|_| Gone)
+    }
+
+    fn hold(&self, message: &Message) -> Result<Hold, Limit> {
+        self.shares.hold(self.client, Resource::OutgoingBytes, (message.bytes() + MESSAGE_OVERHEAD) as u64)
     }
 }
 

@@ -4,6 +4,7 @@
 //!   Idle --first byte--> Receiving --whole request--> Working --answer written--> Idle
 //!   idle_timeout         receive_timeout              the request's own deadline
 //!   Socket: from the upgrade on; every byte counts, and pings ask for some
+//!   Ended: it waited for its client, and made way for another
 //! ```
 //! Who does not read has `patience`, and earns more by reading.
 
@@ -14,6 +15,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::settings::Settings;
@@ -27,6 +29,7 @@ enum Phase {
     Receiving(Instant),
     Working,
     Socket(Instant),
+    Ended,
 }
 
 /// What a connection waits for, as those who answer on it tell.
@@ -36,6 +39,7 @@ pub struct Pace {
     idle_timeout: Duration,
     patience: Duration,
     phase: Mutex<Phase>,
+    ended: Notify,
 }
 
 impl Pace {
@@ -45,6 +49,7 @@ impl Pace {
             idle_timeout: settings.idle_timeout,
             patience: settings.patience,
             phase: Mutex::new(Phase::Idle(Instant::now())),
+            ended: Notify::new(),
         })
     }
 
@@ -63,6 +68,25 @@ impl Pace {
         self.set(Phase::Socket(Instant::now()));
     }
 
+    /// Since when it waits for its client to ask, or to send all of what it asks.
+    pub fn waits_since(&self) -> Option<Instant> {
+        match self.phase() {
+            Phase::Idle(since) | Phase::Receiving(since) => Some(since),
+            Phase::Working | Phase::Socket(_) | Phase::Ended => None,
+        }
+    }
+
+    /// The connection is given up.
+    pub fn end(&self) {
+        self.set(Phase::Ended);
+        self.ended.notify_one();
+    }
+
+    /// Resolves when the connection is given up.
+    pub async fn ended(&self) {
+        self.ended.notified().await;
+    }
+
     fn set(&self, phase: Phase) {
         *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase;
     }
@@ -79,6 +103,7 @@ impl Pace {
             Phase::Socket(_) => self.set(Phase::Socket(now)),
             Phase::Receiving(since) => return now > since + self.receive_timeout,
             Phase::Working => {}
+            Phase::Ended => return true,
         }
         false
     }
@@ -88,7 +113,7 @@ impl Pace {
         match self.phase() {
             Phase::Idle(since) | Phase::Socket(since) => Some(since + self.idle_timeout),
             Phase::Receiving(since) => Some(since + self.receive_timeout),
-            Phase::Working => None,
+            Phase::Working | Phase::Ended => None,
         }
     }
 }

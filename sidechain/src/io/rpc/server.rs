@@ -1,5 +1,6 @@
 //! The server: it accepts connections, and gives each to HTTP, on threads of its own.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -7,18 +8,19 @@ use std::time::{Duration, Instant};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc, watch};
 
-use super::connection::{Connection, Server};
-use super::method::Methods;
+use super::connection::{Connections, Server};
+use super::method::{Methods, NoSuchMethod};
 use super::pace::{Pace, Paced};
-use super::shares::{Hold, Resource};
+use super::shares::{Hold, Limit, Resource};
 use super::{
     context::Context, debug, eth, http, modules, net, openrpc, ots, peg, priority, reply, settings::Settings, txpool,
 };
+use crate::access::Client;
 use crate::chain::Finalized;
 use crate::io::{clock::now_ms, node_state::NodeState};
 
@@ -88,24 +90,42 @@ impl Drop for Running {
 ///
 /// When the address is taken or not of this machine, or the system gives no threads.
 pub fn serve(state: NodeState, settings: Settings) -> std::io::Result<Running> {
-    let listener = std::net::TcpListener::bind(settings.listen)?;
-    listener.set_nonblocking(true)?;
-    let address = listener.local_addr()?;
-    let runtime = runtime(&settings)?;
+    let socket = bind(settings.listen)?;
+    let methods = methods(&settings.private_methods).map_err(std::io::Error::other)?;
     let context = Arc::new(Context::new(state, settings)?);
+    let runtime = runtime(&context.settings)?;
+    let listening = {
+        let _entered = runtime.enter();
+        socket.listen(BACKLOG).and_then(|listener| Ok((listener.local_addr()?, listener)))
+    };
+    let (address, listener) = match listening {
+        Ok(listening) => listening,
+        Err(error) => {
+            // To drop it would block, which its caller's runtime forbids.
+            runtime.shutdown_background();
+            return Err(error);
+        }
+    };
     let (stop, stopped) = watch::channel(false);
     let (alive, ended) = mpsc::channel(1);
-    let listener = {
-        let _entered = runtime.enter();
-        TcpListener::from_std(listener)?
-    };
-    let server = Server::new(context, methods(), stopped, alive);
+    let server = Server::new(context, methods, stopped, alive);
     let context = Arc::downgrade(&server.context);
     runtime.spawn(tend(server.clone()));
     let blocks = server.context.state.finalized.subscribe();
     runtime.spawn(tell_of_blocks(server.clone(), blocks));
     runtime.spawn(accept(server, listener));
     Ok(Running { address, stop, ended: ended.into(), runtime: Some(runtime), context })
+}
+
+/// Connections that may wait to be accepted: when many come at once, those of others wait for a moment and are not lost.
+const BACKLOG: u32 = 4_096;
+
+fn bind(address: SocketAddr) -> std::io::Result<TcpSocket> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // As the standard library does, so that a node can start again at once.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
 }
 
 /// Does what nobody asks for: gives back the places of filters that expired, and writes registrations that came by gossip.
@@ -154,17 +174,39 @@ fn runtime(settings: &Settings) -> std::io::Result<Runtime> {
     builder.build()
 }
 
-/// All methods. Two of the same name would be a mistake in this crate.
-pub fn methods() -> Methods {
+/// Names of methods and of namespaces that only the private server answers, from a configuration.
+///
+/// # Errors
+///
+/// The first of which there is nothing: one that is misspelt must not be answered to everybody.
+pub fn private_methods(names: Vec<String>) -> Result<BTreeSet<String>, NoSuchMethod> {
+    let mut methods = described();
+    names.iter().try_for_each(|name| methods.withhold(name))?;
+    Ok(names.into_iter().collect())
+}
+
+/// All methods but those that are the private server's. Two of the same name would be a mistake in this crate.
+///
+/// # Errors
+///
+/// As [`private_methods`].
+pub fn methods(private: &BTreeSet<String>) -> Result<Methods, NoSuchMethod> {
+    let mut methods = described();
+    private.iter().try_for_each(|name| methods.withhold(name))?;
+    let registered = modules::register(&mut methods).and_then(|()| openrpc::register(&mut methods));
+    registered.expect("every method has a name of its own");
+    Ok(methods)
+}
+
+/// All but those that tell what there is.
+fn described() -> Methods {
     let mut methods = Methods::default();
     let registered = eth::register(&mut methods)
         .and_then(|()| net::register(&mut methods))
         .and_then(|()| txpool::register(&mut methods))
         .and_then(|()| debug::register(&mut methods))
         .and_then(|()| ots::register(&mut methods))
-        .and_then(|()| peg::register(&mut methods))
-        .and_then(|()| modules::register(&mut methods))
-        .and_then(|()| openrpc::register(&mut methods));
+        .and_then(|()| peg::register(&mut methods));
     registered.expect("every method has a name of its own");
     methods
 }
@@ -187,7 +229,7 @@ async fn accept(server: Server, listener: TcpListener) {
 
 fn admit(server: &Server, stream: TcpStream, peer: IpAddr) {
     let client = server.context.settings.access.peer(peer);
-    match server.context.shares.hold(client, Resource::Connections, 1) {
+    match place(server, client) {
         Ok(place) => {
             tokio::spawn(converse(server.clone(), stream, peer, place));
         }
@@ -196,17 +238,28 @@ fn admit(server: &Server, stream: TcpStream, peer: IpAddr) {
     }
 }
 
+/// A place for a connection: a free one, or that of the connection which has kept the server waiting for longest, unless the client
+/// has as many as one may.
+fn place(server: &Server, client: Client) -> Result<Hold, Limit> {
+    let shares = &server.context.shares;
+    match shares.hold(client, Resource::Connections, 1) {
+        Err(Limit::OfNode { .. }) if server.connections.make_room() => shares.hold(client, Resource::Connections, 1),
+        found => found,
+    }
+}
+
 async fn converse(server: Server, stream: TcpStream, peer: IpAddr, place: Hold) {
     // A connection that is closed already says so when it is used.
     let _ = stream.set_nodelay(true);
     let pace = Pace::new(&server.context.settings);
     let io = TokioIo::new(Paced::new(stream, pace.clone()));
-    let connection = Arc::new(Connection { server: server.clone(), peer, pace, _place: place });
+    let connection = Connections::begin(&server, peer, pace.clone(), place);
     let service = service_fn(move |request| http::answer(connection.clone(), request));
     let serving = http1::Builder::new().max_buf_size(MAX_HEAD_BYTES).serve_connection(io, service).with_upgrades();
     let mut serving = std::pin::pin!(serving);
     let ended = tokio::select! {
         ended = &mut serving => ended,
+        () = pace.ended() => Ok(()),
         () = server.stopped() => {
             serving.as_mut().graceful_shutdown();
             tokio::time::timeout(GRACE, serving).await.unwrap_or(Ok(()))

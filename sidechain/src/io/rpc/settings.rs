@@ -1,12 +1,12 @@
 //! Limits that protect the server from its clients, and its clients from each other.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
 
 use super::shares::{Bounds, Rules};
 use crate::access::Access;
 use crate::chain::LogLimits;
 use crate::execution::Budget;
-use crate::origins::Origins;
+use crate::origins::{Hosts, Origins};
 
 /// Bounds of a server. The defaults suit a node that the public can reach.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,10 @@ pub struct Settings {
     pub rules: Rules,
     /// Pages in a browser that may ask.
     pub origins: Origins,
+    /// Names by which the server may be asked.
+    pub hosts: Hosts,
+    /// Methods and namespaces that this server does not answer, because they are the private one's.
+    pub private_methods: BTreeSet<String>,
     /// Whether threads of this server give way to the rest of the node.
     pub give_way: bool,
     /// Threads for reads of one thing, and for everything that takes longer.
@@ -66,6 +70,8 @@ impl Settings {
             access: Access::default(),
             rules: public_rules(),
             origins: Origins::None,
+            hosts: Hosts::default(),
+            private_methods: BTreeSet::new(),
             give_way: true,
             short_workers: cores.max(2),
             long_workers: cores.max(2),

@@ -33,7 +33,7 @@ pub fn register(methods: &mut Methods) -> Registered {
     long(methods, "txpool_content", |context, _| nested(context, convert::pending))?;
     long(methods, "txpool_inspect", |context, _| nested(context, summary))?;
     worker(methods, "txpool_contentFrom", |context, arguments| {
-        let sender: Address = arguments.next("address")?;
+        let sender: Address = arguments.hex("address")?;
         let all: Vec<_> = context.state.pool().content_from(sender).map(shared).collect();
         let of = |wanted: bool| -> BTreeMap<String, RpcTransaction> {
             let chosen = all.iter().filter(|(executable, _)| *executable == wanted);

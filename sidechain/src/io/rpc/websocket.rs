@@ -1,8 +1,8 @@
 //! WebSockets: requests as over HTTP, and subscriptions.
 //!
 //! ```text
-//!   read a message -> wait for a place -> answer it, beside others -> outgoing -> write
-//!                     (max_requests_per_socket)    subscriptions ----^
+//!   frames -> a message -> wait for a place -> answer it, beside others -> outgoing -> write
+//!                          (max_requests_per_socket)    subscriptions ----^
 //! ```
 //! A client that does not read fills its share of outgoing bytes; then its requests wait, then nothing more is read from it,
 //! and at the end of its patience the connection is cut.
@@ -17,11 +17,11 @@ use hyper::Request;
 use hyper::body::Incoming as IncomingBody;
 use hyper::header::HeaderValue;
 use hyper_util::rt::TokioIo;
-use jsonrpsee::types::error::{OVERSIZED_REQUEST_CODE, OVERSIZED_REQUEST_MSG};
 use jsonrpsee::types::{ErrorObjectOwned, Id};
 use rand::RngCore as _;
+use soketto::Sender;
 use soketto::handshake::http::{Server as Handshake, is_upgrade_request};
-use soketto::{Receiver, Sender};
+use tokio::io::{Empty, Join, ReadHalf, WriteHalf};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::compat::{Compat, TokioAsyncReadCompatExt as _};
@@ -29,8 +29,9 @@ use tokio_util::compat::{Compat, TokioAsyncReadCompatExt as _};
 use super::connection::{Connection, Server, requester};
 use super::context::Context;
 use super::dispatch::{Incoming, Subscriber};
+use super::frames::{Arrived, Bounds, Frames};
 use super::method::{Answer, Arguments, Namespace, to_json};
-use super::outgoing::{Outgoing, Sink};
+use super::outgoing::{Message, Outgoing, Sink};
 use super::reply::{Reply, Text, failure, refused, text};
 use super::shares::{Hold, Resource};
 use super::{eth, peg};
@@ -39,7 +40,9 @@ use crate::access::Client;
 /// Time between pings: several fit into the time after which a silent connection is closed.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 
-type Stream = Compat<TokioIo<hyper::upgrade::Upgraded>>;
+type Stream = TokioIo<hyper::upgrade::Upgraded>;
+/// What is written to: what comes is read by [`Frames`].
+type Writer = Sender<Compat<Join<Empty, WriteHalf<Stream>>>>;
 
 pub fn is_upgrade<B>(request: &Request<B>) -> bool {
     is_upgrade_request(request)
@@ -59,7 +62,7 @@ pub fn upgrade(connection: Arc<Connection>, request: Request<IncomingBody>) -> R
             tokio::spawn(async move {
                 let _place = place;
                 match hyper::upgrade::on(request).await {
-                    Ok(upgraded) => serve(&connection, client, handshake, TokioIo::new(upgraded).compat()).await,
+                    Ok(upgraded) => serve(&connection, client, handshake, TokioIo::new(upgraded)).await,
                     Err(error) => tracing::debug!(%error, "no upgrade to a WebSocket"),
                 }
             });
@@ -73,28 +76,34 @@ pub fn upgrade(connection: Arc<Connection>, request: Request<IncomingBody>) -> R
 }
 
 async fn serve(connection: &Connection, client: Client, handshake: Handshake, stream: Stream) {
-    let context = &connection.server.context;
-    let mut builder = handshake.into_builder(stream);
-    builder.set_max_message_size(context.settings.max_message_bytes as usize);
-    let (sender, receiver) = builder.finish();
-    let (outgoing, messages) = Outgoing::new(context.shares.clone(), client);
+    let Context { settings, shares, .. } = &*connection.server.context;
+    let (reader, writer) = tokio::io::split(stream);
+    let (sender, _) = handshake.into_builder(tokio::io::join(tokio::io::empty(), writer).compat()).finish();
+    let bounds = Bounds { bytes: settings.max_message_bytes as usize, time: settings.receive_timeout };
+    let frames = Frames::new(reader, shares.clone(), client, bounds);
+    let (outgoing, messages) = Outgoing::new(shares.clone(), client);
     let server = connection.server.clone();
     let shared = Arc::new(Shared { server, client, outgoing, subscriptions: Mutex::default() });
     tokio::select! {
         () = write(sender, messages) => {}
-        () = read(receiver, shared) => {}
+        () = read(frames, shared) => {}
         () = connection.server.stopped() => {}
     }
 }
 
 /// Writes what is to be sent, and a ping from time to time, until the client is gone or reads too slowly.
-async fn write(mut sender: Sender<Stream>, mut messages: mpsc::UnboundedReceiver<(String, Hold)>) {
+async fn write(mut sender: Writer, mut messages: mpsc::UnboundedReceiver<(Message, Option<Hold>)>) {
     let mut pings = tokio::time::interval(PING_INTERVAL);
     loop {
         let sent = tokio::select! {
             message = messages.recv() => match message {
-                Some((text, _hold)) => send(&mut sender, text).await,
-                None => return,
+                Some((Message::Close, _)) | None => {
+                    // Whoever closes may be gone already.
+                    let _ = sender.close().await;
+                    return;
+                }
+                Some((Message::Text(text), _hold)) => send(&mut sender, text).await,
+                Some((Message::Pong(payload), _hold)) => pong(&mut sender, &payload).await,
             },
             _ = pings.tick() => ping(&mut sender).await,
         };
@@ -104,41 +113,55 @@ async fn write(mut sender: Sender<Stream>, mut messages: mpsc::UnboundedReceiver
     }
 }
 
-async fn send(sender: &mut Sender<Stream>, text: String) -> Result<(), soketto::connection::Error> {
+async fn send(sender: &mut Writer, text: String) -> Result<(), soketto::connection::Error> {
     sender.send_text_owned(text).await?;
     sender.flush().await
 }
 
-async fn ping(sender: &mut Sender<Stream>) -> Result<(), soketto::connection::Error> {
+async fn ping(sender: &mut Writer) -> Result<(), soketto::connection::Error> {
     let nothing: &[u8] = &[];
     sender.send_ping(nothing.try_into().expect("nothing is short enough")).await?;
     sender.flush().await
 }
 
+async fn pong(sender: &mut Writer, payload: &[u8]) -> Result<(), soketto::connection::Error> {
+    // One longer than a ping may be does not arrive.
+    let Ok(payload) = payload.try_into() else { return Ok(()) };
+    sender.send_pong(payload).await?;
+    sender.flush().await
+}
+
 /// Reads messages and answers them, each beside others; ends with the connection, and ends what it started.
-async fn read(mut receiver: Receiver<Stream>, shared: Arc<Shared>) {
+async fn read(mut frames: Frames<ReadHalf<Stream>>, shared: Arc<Shared>) {
     let places = Arc::new(Semaphore::new(shared.server.context.settings.max_requests_per_socket));
     let mut answering = JoinSet::new();
     loop {
         let Ok(place) = places.clone().acquire_owned().await else { return };
         while answering.try_join_next().is_some() {}
-        let mut message = Vec::new();
-        let received = receiver.receive(&mut message).await.map(|received| received.is_data());
-        let shared = shared.clone();
-        match received {
-            Ok(false) => {}
-            Ok(true) => drop(answering.spawn(async move {
-                shared.answer(&message).await;
-                drop(place);
-            })),
-            Err(soketto::connection::Error::MessageTooLarge { maximum, .. }) => {
-                let data = format!("Exceeded max limit of {maximum}");
-                let error = ErrorObjectOwned::owned(OVERSIZED_REQUEST_CODE, OVERSIZED_REQUEST_MSG, Some(data));
-                if shared.outgoing.send(failure(&Id::Null, &error)).await.is_err() {
-                    return;
-                }
+        let taken = match frames.receive().await {
+            Ok(Arrived::Message(message, held)) => {
+                let shared = shared.clone();
+                answering.spawn(async move {
+                    shared.answer(&message, held).await;
+                    drop(place);
+                });
+                Ok(())
             }
-            Err(_) => return,
+            Ok(Arrived::Refused(error)) => shared.outgoing.send(failure(&Id::Null, &error)).await,
+            Ok(Arrived::Ping(payload)) => shared.outgoing.pong(payload).await,
+            Ok(Arrived::Pong) => Ok(()),
+            Ok(Arrived::Close) => {
+                shared.outgoing.close();
+                // Who writes says goodbye, and ends the connection.
+                std::future::pending().await
+            }
+            Err(ended) => {
+                tracing::debug!(%ended, "a WebSocket ended");
+                return;
+            }
+        };
+        if taken.is_err() {
+            return;
         }
     }
 }
@@ -152,14 +175,15 @@ struct Shared {
 }
 
 impl Shared {
-    async fn answer(self: &Arc<Self>, message: &[u8]) {
+    async fn answer(self: &Arc<Self>, message: &[u8], bytes: Hold) {
         let socket = Socket { shared: self.clone(), to_begin: Mutex::default() };
-        let answer = match self.hold(message.len()) {
-            Ok(held) => {
+        let answer = match self.server.context.shares.hold(self.client, Resource::Requests, 1) {
+            Ok(place) => {
+                let held = Arc::new(vec![place, bytes]);
                 let incoming = Incoming { server: &self.server, client: self.client, held, socket: Some(&socket) };
                 incoming.answer(message).await
             }
-            Err(limit) => Some(failure(&Id::Null, &limit)),
+            Err(limit) => Some(failure(&Id::Null, &limit.into())),
         };
         if let Some(answer) = answer
             && self.outgoing.answer(answer).await.is_err()
@@ -170,13 +194,6 @@ impl Shared {
         for begin in socket.to_begin().drain(..) {
             let _ = begin.send(());
         }
-    }
-
-    fn hold(&self, bytes: usize) -> Result<Arc<Vec<Hold>>, ErrorObjectOwned> {
-        let shares = &self.server.context.shares;
-        let place = shares.hold(self.client, Resource::Requests, 1)?;
-        let bytes = shares.hold(self.client, Resource::IncomingBytes, bytes as u64)?;
-        Ok(Arc::new(vec![place, bytes]))
     }
 
     fn subscriptions(&self) -> MutexGuard<'_, BTreeMap<String, Subscription>> {

@@ -13,6 +13,7 @@ use super::story::Story;
 use super::user::User;
 use crate::audit::command as audit;
 use crate::options::bitcoin::BitcoinArgs;
+use crate::options::both_chains::BothChainsArgs;
 use crate::options::sidechain::SidechainArgs;
 
 /// The user's account has `expected_wei`, and the wallet what never left it and the `received` bitcoin.
@@ -38,13 +39,15 @@ pub async fn check_user(
 /// `causeway audit` of this network.
 pub async fn run_audit(network: &Network, story: &mut Story) -> Result<()> {
     let args = audit::Args {
-        genesis: network.status.genesis.clone(),
-        sidechain: SidechainArgs { rpc: network.status.rpc[0].clone(), own_node: true },
-        bitcoin: BitcoinArgs {
-            bitcoin: Some(network.status.bitcoin.clone()),
-            bitcoin_cookie: Some(network.status.bitcoin_cookie.clone()),
-            bitcoin_user: None,
-            bitcoin_password_file: None,
+        chains: BothChainsArgs {
+            genesis: network.status.genesis.clone(),
+            sidechain: SidechainArgs { rpc: network.status.rpc[0].clone(), own_node: true },
+            bitcoin: BitcoinArgs {
+                bitcoin: Some(network.status.bitcoin.clone()),
+                bitcoin_cookie: Some(network.status.bitcoin_cookie.clone()),
+                bitcoin_user: None,
+                bitcoin_password_file: None,
+            },
         },
         rules: audit::Rules::default(),
         watch: false,

@@ -97,19 +97,20 @@ impl Layout {
         Ok(Some(layout))
     }
 
-    /// A layout that nobody kept yet, in which every operator has a validator.
-    pub fn new(folder: &Path, operators: u16, threshold: u16, ports: PortChoice) -> Result<Self> {
+    /// A layout that nobody kept yet; without a number of `validators`, every operator has one.
+    pub fn new(
+        folder: &Path,
+        operators: u16,
+        validators: Option<u16>,
+        threshold: u16,
+        ports: PortChoice,
+    ) -> Result<Self> {
         let ports = match ports {
             PortChoice::Usual => Ports::usual(operators),
             PortChoice::From(first) => Ports::from(first, operators)?,
             PortChoice::Free => Ports::free(operators)?,
         };
-        Ok(Self { operators, validators: None, threshold, ports, folder: folder.to_owned() })
-    }
-
-    /// The same with a validator for so many of its operators; none: for each.
-    pub fn with_validators(self, validators: Option<u16>) -> Self {
-        Self { validators, ..self }
+        Ok(Self { operators, validators, threshold, ports, folder: folder.to_owned() })
     }
 
     /// Keeps it: from now on, the next start continues here.
@@ -268,7 +269,7 @@ mod tests {
     fn a_folder_is_held_by_one_process_and_its_layout_is_kept() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         assert_eq!(Layout::load(folder.path()).expect("readable"), None);
-        let layout = Layout::new(folder.path(), 4, 3, PortChoice::Free).expect("free ports");
+        let layout = Layout::new(folder.path(), 4, None, 3, PortChoice::Free).expect("free ports");
         layout.keep().expect("written");
         assert_eq!(Layout::load(folder.path()).expect("readable"), Some(layout));
         let held = Layout::lock(folder.path()).expect("free");

@@ -75,8 +75,7 @@ impl Network {
             self.layout.keep()?;
         }
         progress.step("starting bitcoind");
-        self.bitcoind.start()?;
-        self.bitcoin_answers().await?;
+        self.start_bitcoind().await?;
         if self.bitcoin.best_tip().await?.0 < FIRST_BLOCKS {
             self.mine(FIRST_BLOCKS).await?;
         }
@@ -194,8 +193,21 @@ impl Network {
 
     /// Starts one that was killed; bitcoind answers then, as the next request may be to mine.
     pub async fn start_again(&mut self, name: &str) -> Result<()> {
-        self.process(name)?.start()?;
-        if name == self.bitcoind.name() { self.bitcoin_answers().await } else { Ok(()) }
+        if name == self.bitcoind.name() { self.start_bitcoind().await } else { self.process(name)?.start() }
+    }
+
+    /// One that was killed left its cookie, which the next does not know: who asks by it before there is another is refused.
+    async fn start_bitcoind(&mut self) -> Result<()> {
+        if self.bitcoind.pid().is_none() {
+            match fs::remove_file(self.layout.cookie()) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(error).wrap_err("the cookie of the last bitcoind cannot be removed");
+                }
+                _ => {}
+            }
+        }
+        self.bitcoind.start()?;
+        self.bitcoin_answers().await
     }
 
     pub fn process(&mut self, name: &str) -> Result<&mut Process> {

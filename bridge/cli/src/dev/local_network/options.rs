@@ -52,7 +52,7 @@ impl Options {
         if let Some(validators) = self.validators.filter(|validators| *validators > self.operators) {
             bail!("--validators {validators} of {} operators: expected 1 to {}", self.operators, self.operators);
         }
-        Ok((Layout::new(folder, self.operators, threshold, self.ports)?.with_validators(self.validators), true))
+        Ok((Layout::new(folder, self.operators, self.validators, threshold, self.ports)?, true))
     }
 
     /// The bitcoind to run: named, on PATH, or built by `make bitcoind`.

@@ -36,7 +36,7 @@ fn asked(context: &Context, arguments: &mut Arguments) -> error::Result<u64> {
 }
 
 fn missing(number: u64) -> jsonrpsee::types::ErrorObjectOwned {
-    error::not_found(format!("block {number} not found"))
+    error::no_block(format_args!("block {number}"))
 }
 
 /// The block as Ethereum's networks pass it on: with uncles and withdrawals, of which there are none.

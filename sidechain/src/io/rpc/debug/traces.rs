@@ -18,24 +18,24 @@ pub fn register(methods: &mut Methods) -> Registered {
     long_json(methods, "debug_traceTransaction", transaction)?;
     long_json_at(methods, "debug_traceCall", call)?;
     long_json(methods, "debug_traceBlockByNumber", |context, arguments| {
-        let block = by_number(context, arguments)?.ok_or_else(|| error::not_found("block not found"))?;
+        let block = by_number(context, arguments)?.ok_or_else(|| error::server("block not found"))?;
         blocks_transactions(context, arguments, block.stored())
     })?;
     long_json(methods, "debug_traceBlockByHash", |context, arguments| {
-        let block = by_hash(context, arguments)?.ok_or_else(|| error::not_found("block not found"))?;
+        let block = by_hash(context, arguments)?.ok_or_else(|| error::server("block not found"))?;
         blocks_transactions(context, arguments, &block)
     })
 }
 
 fn transaction(context: &Context, arguments: &mut Arguments) -> Answer {
-    let hash: B256 = arguments.next("transaction hash")?;
+    let hash: B256 = arguments.hex("transaction hash")?;
     let tracer = tracer(arguments.optional("options")?.unwrap_or_default())?;
     let traced = trace_located(context, arguments, &found(context, hash)?, &tracer)?;
     written(traced, context.settings.max_response_bytes)
 }
 
 fn found(context: &Context, hash: B256) -> error::Result<Located> {
-    located(context, hash)?.ok_or_else(|| error::not_found(format!("transaction {hash} not found")))
+    located(context, hash)?.ok_or_else(|| error::server(format!("transaction not found: {hash}")))
 }
 
 /// Traces a final transaction.
@@ -87,7 +87,7 @@ fn call(context: &Context, arguments: &mut Arguments) -> Answer {
         Some(index) => {
             let number = number(context, block)?;
             let stored = chain.stored(number).map_err(|error| error::store(&error))?;
-            let stored = stored.ok_or_else(|| error::not_found(format!("block {number} not found")))?;
+            let stored = stored.ok_or_else(|| error::no_block(format_args!("block {number}")))?;
             let trial = Trial { setting: Setting::After(number), overrides };
             let index = usize::try_from(index).unwrap_or(usize::MAX);
             chain.trace_call_within(&stored, index, &trial, &call, tracing, stop)

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use alloy_consensus::SignableTransaction as _;
-use alloy_dyn_abi::TypedData;
 use alloy_eips::Encodable2718 as _;
 use alloy_primitives::{Address, B256, Bytes, Signature, U256, eip191_hash_message};
 use alloy_rpc_types_eth::TransactionRequest;
@@ -11,29 +10,25 @@ use serde_json::{Value, json};
 
 use super::super::context::Context;
 use super::super::error;
-use super::super::method::{Caller, Methods, Registered, asynchronous, inline, on_worker, worker};
+use super::super::method::{Arguments, Caller, Methods, Registered, asynchronous, inline, on_worker, worker};
 use super::super::preview::pending;
 use super::super::workers::Lane;
 use super::fill::filled;
 use super::send::send_raw;
+use super::typed_data::signing_hash;
 use crate::block::TxEnvelope;
 use crate::chain::Setting;
 use crate::io::clock::now_ms;
 
-/// Bytes of typed data in JSON that are looked at.
-const MAX_TYPED_DATA: usize = 64 << 10;
-
 pub fn register(methods: &mut Methods) -> Registered {
     inline(methods, "eth_accounts", |context, _| Ok(context.developers.addresses()))?;
     worker(methods, "eth_sign", |context, arguments| {
-        let (address, message): (Address, Bytes) = (arguments.next("address")?, arguments.next("message")?);
+        let (address, message): (Address, Bytes) = (arguments.hex("address")?, arguments.next("message")?);
         signature(context, address, eip191_hash_message(message))
     })?;
-    worker(methods, "eth_signTypedData_v4", |context, arguments| {
-        let (address, said): (Address, Value) = (arguments.next("address")?, arguments.next("typed data")?);
-        context.developers.check(address)?;
-        signature(context, address, hash_of(said)?)
-    })?;
+    // The first name is EIP-712's, the second that of wallets, where the first may mean an older form.
+    worker(methods, "eth_signTypedData", sign_typed_data)?;
+    worker(methods, "eth_signTypedData_v4", sign_typed_data)?;
     asynchronous(methods, "eth_signTransaction", |context, mut arguments| async move {
         let request: TransactionRequest = arguments.next("transaction")?;
         let signed = signed(&context, &arguments.caller, request).await?;
@@ -51,22 +46,14 @@ pub fn register(methods: &mut Methods) -> Registered {
     })
 }
 
-fn signature(context: &Context, address: Address, hash: B256) -> error::Result<Bytes> {
-    Ok(context.developers.sign(address, hash)?.as_bytes().to_vec().into())
+fn sign_typed_data(context: &Context, arguments: &mut Arguments) -> error::Result<Bytes> {
+    let (address, said): (Address, Value) = (arguments.hex("address")?, arguments.next("typed data")?);
+    context.developers.check(address)?;
+    signature(context, address, signing_hash(said)?)
 }
 
-/// EIP-712. Clients send it as an object or as its text.
-fn hash_of(said: Value) -> error::Result<B256> {
-    let wrong = |why: String| error::invalid(format!("invalid argument 1: typed data: {why}"));
-    let text = match said {
-        Value::String(text) => text,
-        object => object.to_string(),
-    };
-    if text.len() > MAX_TYPED_DATA {
-        return Err(wrong(format!("{} bytes, at most {MAX_TYPED_DATA}", text.len())));
-    }
-    let data: TypedData = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
-    data.eip712_signing_hash().map_err(|error| wrong(error.to_string()))
+fn signature(context: &Context, address: Address, hash: B256) -> error::Result<Bytes> {
+    Ok(context.developers.sign(address, hash)?.as_bytes().to_vec().into())
 }
 
 /// The transaction that a developer means, with what was left out, and signed. What waits of the same sender counts as done: scripts send one after

@@ -18,7 +18,7 @@ pub enum Place {
 ///
 /// # Errors
 ///
-/// `-32001` for a block that is not there.
+/// `-32000` for a block that is not there.
 pub fn place(context: &Context, arguments: &Arguments, id: BlockId) -> error::Result<Place> {
     match &arguments.pending {
         Some(preview) if id.is_pending() => Ok(Place::Pending(preview.clone())),
@@ -30,17 +30,17 @@ pub fn place(context: &Context, arguments: &Arguments, id: BlockId) -> error::Re
 ///
 /// # Errors
 ///
-/// `-32001` for a block that is not there.
+/// `-32000` for a block that is not there.
 pub fn number(context: &Context, id: BlockId) -> error::Result<u64> {
     let head = context.chain().head().number;
     match id {
         BlockId::Number(tag) => match number_of_tag(tag, head) {
             number if number <= head => Ok(number),
-            number => Err(error::not_found(format!("block {number} not found: the head is {head}"))),
+            number => Err(error::no_block(format_args!("block {number}, the head is {head}"))),
         },
         BlockId::Hash(hash) => {
             let known = context.chain().number_of(hash.block_hash).map_err(|error| error::store(&error))?;
-            known.ok_or_else(|| error::not_found(format!("block {} not found", hash.block_hash)))
+            known.ok_or_else(|| error::no_block(format_args!("block {}", hash.block_hash)))
         }
     }
 }

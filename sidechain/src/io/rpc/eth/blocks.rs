@@ -49,6 +49,14 @@ pub fn register(methods: &mut Methods) -> Registered {
     worker(methods, "eth_getUncleCountByBlockHash", |context, arguments| {
         Ok(header_by_hash(context, arguments)?.map(|_| U64::ZERO))
     })?;
+    inline(methods, "eth_getUncleByBlockNumberAndIndex", |_, arguments| {
+        let _: BlockNumberOrTag = arguments.quantity("block number")?;
+        no_uncle(arguments)
+    })?;
+    inline(methods, "eth_getUncleByBlockHashAndIndex", |_, arguments| {
+        let _: B256 = arguments.hex("block hash")?;
+        no_uncle(arguments)
+    })?;
     worker_at(methods, "eth_getBlockReceipts", block_receipts)
 }
 
@@ -114,7 +122,7 @@ fn tagged(context: &Context, arguments: &mut Arguments) -> error::Result<Place> 
 }
 
 fn hashed(context: &Context, arguments: &mut Arguments) -> error::Result<Option<u64>> {
-    let hash: B256 = arguments.next("block hash")?;
+    let hash: B256 = arguments.hex("block hash")?;
     context.chain().number_of(hash).map_err(|error| error::store(&error))
 }
 
@@ -127,6 +135,11 @@ fn rpc_block(found: Option<Found>, arguments: &mut Arguments) -> error::Result<O
             Some(Shown::Pending(convert::without_identity(&convert::block(&preview.block, full))?))
         }
     })
+}
+
+fn no_uncle(arguments: &mut Arguments) -> error::Result<()> {
+    let _: U64 = arguments.quantity("index")?;
+    Ok(())
 }
 
 fn block_receipts(context: &Context, arguments: &mut Arguments) -> error::Result<Option<Vec<TransactionReceipt>>> {

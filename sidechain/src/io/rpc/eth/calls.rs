@@ -24,7 +24,7 @@ const SLOTS_AT_ONCE: usize = 64;
 
 pub fn register(methods: &mut Methods) -> Registered {
     worker_at(methods, "eth_getBalance", |context, arguments| {
-        let address = arguments.next("address")?;
+        let address = arguments.hex("address")?;
         account(&state(context, arguments)?, address).map(|account| account.balance)
     })?;
     worker(methods, "eth_getTransactionCount", transaction_count)?;
@@ -51,7 +51,7 @@ fn account(state: &StateIn<'_, NodeStore>, address: Address) -> error::Result<cr
 }
 
 fn transaction_count(context: &Context, arguments: &mut Arguments) -> error::Result<U64> {
-    let address = arguments.next("address")?;
+    let address = arguments.hex("address")?;
     let block = arguments.optional_quantity("block")?.unwrap_or(BlockId::latest());
     let state = context.chain().state_after(number(context, block)?).map_err(error::simulate)?;
     let nonce = account(&state, address)?.nonce;
@@ -62,14 +62,14 @@ fn transaction_count(context: &Context, arguments: &mut Arguments) -> error::Res
 }
 
 fn code(context: &Context, arguments: &mut Arguments) -> error::Result<Bytes> {
-    let address = arguments.next("address")?;
+    let address = arguments.hex("address")?;
     let state = state(context, arguments)?;
     let hash = account(&state, address)?.code_hash;
     Ok(state.code(hash).map_err(|error| error::store(&error))?.unwrap_or_default())
 }
 
 fn storage(context: &Context, arguments: &mut Arguments) -> error::Result<B256> {
-    let (address, Slot(slot)) = (arguments.next("address")?, arguments.next("slot")?);
+    let (address, Slot(slot)) = (arguments.hex("address")?, arguments.next("slot")?);
     let value = state(context, arguments)?.storage(address, slot).map_err(|error| error::store(&error))?;
     Ok(value.into())
 }
@@ -77,6 +77,9 @@ fn storage(context: &Context, arguments: &mut Arguments) -> error::Result<B256> 
 /// Slots of some accounts, each account's values in the order of its slots.
 fn storage_values(context: &Context, arguments: &mut Arguments) -> error::Result<BTreeMap<Address, Vec<B256>>> {
     let wanted: BTreeMap<Address, Vec<Slot>> = arguments.next("slots of accounts")?;
+    if wanted.is_empty() {
+        return Err(error::invalid("empty request"));
+    }
     let count: usize = wanted.values().map(Vec::len).sum();
     if count > MAX_PROOF_SLOTS {
         return Err(error::limit(format!("too many slots: {count}, at most {MAX_PROOF_SLOTS}")));
@@ -108,7 +111,7 @@ impl<'de> serde::Deserialize<'de> for Slot {
 }
 
 fn proof(context: &Context, arguments: &mut Arguments) -> error::Result<EIP1186AccountProofResponse> {
-    let (address, slots): (Address, Vec<Slot>) = (arguments.next("address")?, arguments.next("slots")?);
+    let (address, slots): (Address, Vec<Slot>) = (arguments.hex("address")?, arguments.next("slots")?);
     let slots: Vec<U256> = slots.into_iter().map(|Slot(slot)| slot).collect();
     if slots.len() > MAX_PROOF_SLOTS {
         return Err(error::limit(format!("too many slots: {}, at most {MAX_PROOF_SLOTS}", slots.len())));

@@ -14,11 +14,12 @@ mod send;
 mod simulate;
 mod subscriptions;
 mod transactions;
+mod typed_data;
 
 pub use block_id::{Place, number, number_of_tag, place};
 pub use blocks::{by_hash, by_number};
 pub use subscriptions::{Wanted, follow};
-pub use transactions::{located, raw_transaction};
+pub use transactions::{block_since, located, raw_transaction, used};
 
 use super::method::{Method, Methods, Namespace, Registered};
 

@@ -28,11 +28,11 @@ const TO_ANSWER: Duration = Duration::from_millis(100);
 
 pub fn register(methods: &mut Methods) -> Registered {
     asynchronous(methods, "eth_sendRawTransaction", |context, mut arguments| async move {
-        let raw: Bytes = arguments.next("transaction")?;
+        let raw: Bytes = arguments.hex("transaction")?;
         send_raw(&context, arguments.caller.client, raw).await
     })?;
     asynchronous(methods, "eth_sendRawTransactionSync", |context, mut arguments| async move {
-        let raw: Bytes = arguments.next("transaction")?;
+        let raw: Bytes = arguments.hex("transaction")?;
         let wait = wait(&mut arguments);
         send_and_wait(&context, &arguments.caller, raw, wait).await
     })

@@ -9,6 +9,7 @@ use alloy_rpc_types_eth::pubsub::SubscriptionKind;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -22,6 +23,9 @@ use super::logs::log_filter;
 use crate::access::Client;
 use crate::block::Transaction;
 use crate::chain::LogFilter;
+
+/// Work of the server to write a message to a WebSocket.
+const COST_OF_A_MESSAGE: Duration = Duration::from_micros(10);
 
 /// What a subscriber wants to hear of.
 pub enum Wanted {
@@ -79,7 +83,7 @@ pub fn follow(sink: Sink, context: &Arc<Context>, client: Client, wanted: Wanted
         match wanted {
             Wanted::Heads => heads(sink, heard).await,
             Wanted::Logs(filter) => logs(sink, heard, filter).await,
-            Wanted::Pending { full } => follow_pool(sink, context, hashes, full).await,
+            Wanted::Pending { full } => Pool { context, client, sink }.follow(hashes, full).await,
             Wanted::Syncing => sink.send(&false).await,
         }
     };
@@ -106,19 +110,35 @@ async fn logs(sink: Sink, mut heard: Heard, filter: LogFilter) -> Result<(), Gon
     }
 }
 
-async fn follow_pool(sink: Sink, context: Arc<Context>, mut hashes: Receiver<B256>, full: bool) -> Result<(), Gone> {
-    loop {
-        match hashes.recv().await {
-            Ok(hash) if full => {
-                let transaction = context.state.pool().get(hash).cloned();
-                if let Some(transaction) = transaction {
-                    sink.send(&convert::pending(Transaction::clone(&transaction))).await?;
-                }
+/// Tells of transactions that enter the pool.
+struct Pool {
+    context: Arc<Context>,
+    client: Client,
+    sink: Sink,
+}
+
+impl Pool {
+    async fn follow(&self, mut hashes: Receiver<B256>, full: bool) -> Result<(), Gone> {
+        loop {
+            match hashes.recv().await {
+                // They come as fast as others send: a client hears of no more of them than it has work for.
+                Ok(_) if self.context.shares.may_work(self.client).is_err() => {}
+                Ok(hash) => self.tell(hash, full).await?,
+                // Transactions of the pool are only a hint: a slow subscriber misses some.
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return Err(Gone),
             }
-            Ok(hash) => sink.send(&hash).await?,
-            // Transactions of the pool are only a hint: a slow subscriber misses some.
-            Err(RecvError::Lagged(_)) => {}
-            Err(RecvError::Closed) => return Err(Gone),
         }
+    }
+
+    async fn tell(&self, hash: B256, full: bool) -> Result<(), Gone> {
+        let begun = Instant::now();
+        let message = match full.then(|| self.context.state.pool().get(hash).cloned()) {
+            None => self.sink.message(&hash)?,
+            Some(None) => return Ok(()),
+            Some(Some(transaction)) => self.sink.message(&convert::pending(Transaction::clone(&transaction)))?,
+        };
+        self.context.shares.spend(self.client, begun.elapsed() + COST_OF_A_MESSAGE);
+        self.sink.send_message(message).await
     }
 }

@@ -28,6 +28,8 @@ pub fn methods() -> Vec<Description> {
             named("hash32"),
         ),
         signed("eth_sign", "The signature of a message (EIP-191).").wants("message", named("bytes")),
+        signed("eth_signTypedData", "The same as eth_signTypedData_v4, by EIP-712's name.")
+            .wants("typed data", typed_data.clone()),
         signed("eth_signTypedData_v4", "The signature of typed data (EIP-712).").wants("typed data", typed_data),
     ]
 }

@@ -62,8 +62,12 @@ fn schema(shape: Shape, generator: &mut SchemaGenerator) -> Value {
 fn errors() -> Map<String, Value> {
     let errors = [
         ("reverted", 3, "The call reverted; data holds the revert data."),
-        ("refused", -32000, "The pool, the execution or the store's history refuses the request."),
-        ("notFound", -32001, "No such block, no certificate for it yet, or no such snapshot any more."),
+        (
+            "refused",
+            -32000,
+            "The pool, the execution or the store's history refuses the request; or there is no such block.",
+        ),
+        ("notFound", -32001, "peg_*: no such block, no certificate for it yet, or no such snapshot any more."),
         ("limit", -32005, "A limit; the message says which."),
         (
             "noSuchMethod",

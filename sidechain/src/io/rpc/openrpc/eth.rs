@@ -51,9 +51,17 @@ fn blocks() -> Vec<Description> {
         by_hash("eth_getBlockTransactionCountByHash", "How many transactions a block has.", or_null("uint")),
         by_number("eth_getUncleCountByBlockNumber", "How many uncles a block has: none.", or_null("uint")),
         by_hash("eth_getUncleCountByBlockHash", "How many uncles a block has: none.", or_null("uint")),
+        by_number("eth_getUncleByBlockNumberAndIndex", "An uncle of a block: there is none.", nothing())
+            .wants("index", named("uint")),
+        by_hash("eth_getUncleByBlockHashAndIndex", "An uncle of a block: there is none.", nothing())
+            .wants("index", named("uint")),
         method("eth_getBlockReceipts", "The receipts of a block.", receipts)
             .wants("block", named("blockNumberOrTagOrHash")),
     ]
+}
+
+fn nothing() -> Shape {
+    Shape::Json(json!({ "type": "null" }))
 }
 
 fn transactions() -> Vec<Description> {
@@ -67,6 +75,13 @@ fn transactions() -> Vec<Description> {
     vec![
         by_hash("eth_getTransactionByHash", "A transaction, also of the pool.", or_null("transactionInfo")),
         by_hash("eth_getRawTransactionByHash", "The bytes of a transaction, also of the pool.", or_null("bytes")),
+        method(
+            "eth_getTransactionBySenderAndNonce",
+            "A sender's transaction with a nonce, also of the pool.",
+            or_null("transactionInfo"),
+        )
+        .wants("sender", named("address"))
+        .wants("nonce", named("uint")),
         of_number("eth_getTransactionByBlockNumberAndIndex", "A transaction by its place.", or_null("transactionInfo")),
         of_hash("eth_getTransactionByBlockHashAndIndex", "A transaction by its place.", or_null("transactionInfo")),
         of_number(

@@ -194,6 +194,7 @@ fn calls() -> Schemas {
         ("code", link("bytes")),
         ("state", map(link("hash32"))),
         ("stateDiff", map(link("hash32"))),
+        ("movePrecompileToAddress", link("address")),
     ];
     let block = [
         ("number", link("uint")),

@@ -14,7 +14,8 @@ const MAX_DESCENDANTS: u64 = 256;
 
 pub fn register(methods: &mut Methods) -> Registered {
     worker(methods, "peg_getFinality", |context, arguments| {
-        let number = eth::number(context, arguments.optional("block")?.unwrap_or(BlockId::latest()))?;
+        let block = arguments.optional("block")?.unwrap_or(BlockId::latest());
+        let number = eth::number(context, block).map_err(|error| error::not_found(error.message()))?;
         finality(context, number)?.ok_or_else(|| error::not_found(format!("no certificate for block {number} yet")))
     })?;
     worker(methods, "peg_getBlock", |context, arguments| followed_block(context, arguments.next("number")?))

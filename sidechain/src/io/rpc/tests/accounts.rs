@@ -88,14 +88,40 @@ async fn transactions_and_messages_are_signed_as_wallets_do_it() {
         },
     });
     let hash = hex!("be609aee343fb3c4b28e1df9e632fca64fcfaede20f02e86244efddf30957bd2").into();
-    for form in [mail.clone(), json!(mail.to_string())] {
-        let said: Bytes =
-            serde_json::from_value(world.get("eth_signTypedData_v4", json!([SECOND, form])).await).unwrap();
+    // web3.py asks by EIP-712's own name.
+    let forms = [
+        ("eth_signTypedData_v4", mail.clone()),
+        ("eth_signTypedData_v4", json!(mail.to_string())),
+        ("eth_signTypedData", mail),
+    ];
+    for (method, form) in forms {
+        let said: Bytes = serde_json::from_value(world.get(method, json!([SECOND, form])).await).unwrap();
         let signature = Signature::try_from(&said[..]).unwrap();
         assert_eq!(signature.recover_address_from_prehash(&hash).unwrap(), SECOND);
     }
     assert_eq!(world.refusal("eth_signTypedData_v4", json!([SECOND, { "types": {} }])).await.0, -32602);
     assert_eq!(world.refusal("eth_signTypedData_v4", json!([SECOND, "x".repeat(70_000)])).await.0, -32602);
+}
+
+// The attack: a type of lists of lists, and one whose field is of the next type, as deep as 64 KiB allow. A stack that overflows ends the process.
+#[tokio::test(flavor = "multi_thread")]
+async fn typed_data_as_deep_as_it_may_be_is_answered() {
+    let world = world().await;
+    let typed = |types: Value| json!({ "types": types, "primaryType": "T0", "domain": {}, "message": { "a": [] } });
+    let lists =
+        json!({ "EIP712Domain": [], "T0": [{ "name": "a", "type": "uint8".to_owned() + &"[]".repeat(30_000) }] });
+    let mut chain = serde_json::Map::from_iter([("EIP712Domain".to_owned(), json!([]))]);
+    for number in 0..1_600 {
+        chain.insert(format!("T{number}"), json!([{ "name": "a", "type": format!("T{}", number + 1) }]));
+    }
+    chain.insert("T1600".to_owned(), json!([]));
+    for types in [lists, Value::Object(chain)] {
+        let data = typed(types);
+        assert!((50_000..65_536).contains(&data.to_string().len()), "{}", data.to_string().len());
+        let answer = world.ask("eth_signTypedData_v4", json!([SECOND, data])).await;
+        println!("{:?}", answer.map_err(|error| error.message().chars().take(100).collect::<String>()));
+    }
+    assert_eq!(world.get("eth_chainId", json!([])).await, "0xca05");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -106,6 +132,7 @@ async fn a_node_of_any_other_network_holds_no_keys_and_says_so() {
         ("eth_sendTransaction", json!([{ "from": FIRST, "to": NOBODY }])),
         ("eth_signTransaction", json!([{ "from": FIRST, "to": NOBODY }])),
         ("eth_sign", json!([FIRST, "0xdeadbeef"])),
+        ("eth_signTypedData", json!([FIRST, {}])),
         ("eth_signTypedData_v4", json!([FIRST, {}])),
     ] {
         let (code, message) = world.refusal(method, parameters).await;

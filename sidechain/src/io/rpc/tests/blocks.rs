@@ -45,7 +45,7 @@ async fn blocks_transactions_and_receipts_agree() {
     assert_eq!(world.get("eth_getBlockByNumber", json!(["0x2", false])).await, Value::Null);
     assert_eq!(world.get("eth_getTransactionReceipt", json!([NOBODY.into_word()])).await, Value::Null);
     let (code, message) = world.refusal("eth_getBalance", json!([NOBODY, "0x9"])).await;
-    assert_eq!((code, message.as_str()), (-32001, "block 9 not found: the head is 1"));
+    assert_eq!((code, message.as_str()), (-32000, "header not found: block 9, the head is 1"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

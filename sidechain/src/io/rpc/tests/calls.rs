@@ -102,8 +102,6 @@ async fn what_cannot_be_pretended_is_refused_by_name() {
     let both = asked(json!({ "state": {}, "stateDiff": {} }), json!({}));
     let (code, message) = world.refusal("eth_call", both).await;
     assert!(code == -32602 && message.ends_with("has both 'state' and 'stateDiff'"), "{code} {message}");
-    let moved = asked(json!({ "movePrecompileToAddress": NOBODY }), json!({}));
-    assert_eq!(world.refusal("eth_call", moved).await.0, -32602);
     for block in [json!({ "difficulty": "0x1" }), json!({ "number": format!("0x1{}", "0".repeat(16)) })] {
         assert_eq!(world.refusal("eth_call", asked(json!({}), block.clone())).await.0, -32602, "{block}");
     }
@@ -143,6 +141,50 @@ async fn a_plain_transfer_with_an_authorization_is_estimated_with_its_price() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_started_says_so_in_the_words_that_clients_look_for() {
+    let world = World::halted(|_| ()).await;
+    let poor = Address::repeat_byte(0x77);
+    let coin = "0xde0b6b3a7640000";
+    let endless = json!({ SOMEWHERE.to_string(): { "code": "0x5b5f56" } });
+    let call = json!({ "from": poor, "to": NOBODY });
+    let with = |more: Value| {
+        let mut call = call.clone();
+        call.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        call
+    };
+    let run = |more: Value| json!([with(more), "latest", endless]);
+    // What viem and ethers look for in a message: insufficient funds, less than block base fee, intrinsic gas too low, gas required exceeds.
+    let lacks = "insufficient funds for gas * price + value: have 0 want 1000000000000000000";
+    for (method, request, words) in [
+        ("eth_call", json!([with(json!({ "value": coin }))]), lacks),
+        ("eth_estimateGas", json!([with(json!({ "value": coin }))]), lacks),
+        (
+            "eth_estimateGas",
+            run(json!({ "to": SOMEWHERE, "value": coin, "gasPrice": "0x3b9aca00" })),
+            "insufficient funds for transfer",
+        ),
+        (
+            "eth_estimateGas",
+            run(json!({ "to": SOMEWHERE, "gasPrice": "0x3b9aca00" })),
+            "gas required exceeds allowance (0)",
+        ),
+        (
+            "eth_estimateGas",
+            run(json!({ "to": SOMEWHERE, "gas": "0x186a0" })),
+            "gas required exceeds allowance (100000)",
+        ),
+        (
+            "eth_call",
+            json!([with(json!({ "maxFeePerGas": "0x1", "maxPriorityFeePerGas": "0x1" }))]),
+            "max fee per gas less than block base fee",
+        ),
+        ("eth_call", json!([with(json!({ "gas": "0x5207" }))]), "intrinsic gas too low: have 20999, want 21000"),
+    ] {
+        assert_eq!(world.refusal(method, request.clone()).await, (-32000, words.to_owned()), "{method} {request}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn calls_fail_in_the_words_that_clients_look_for() {
     let world = World::halted(|_| ()).await;
     let run = async |code: &[u8]| {
@@ -168,6 +210,11 @@ async fn quantities_and_keys_are_as_strict_as_the_specification() {
         ("eth_getTransactionByBlockNumberAndIndex", json!(["0x0", "0x00"])),
         ("eth_getStorageAt", json!([NOBODY, long, "latest"])),
         ("eth_getProof", json!([NOBODY, [long], "latest"])),
+        // get-invalid-hash of ethereum/execution-apis.
+        ("debug_getRawTransaction", json!(["10".repeat(32)])),
+        ("eth_getBlockByHash", json!(["10".repeat(32), false])),
+        ("eth_getBalance", json!(["77".repeat(20), "latest"])),
+        ("eth_sendRawTransaction", json!(["02"])),
     ] {
         assert_eq!(world.refusal(method, parameters.clone()).await.0, -32602, "{method} {parameters}");
     }
@@ -188,6 +235,9 @@ async fn many_slots_a_raw_transaction_of_a_block_and_the_next_base_fee_are_answe
     let values = world.get("eth_getStorageValues", asked).await;
     let of = |address: Address| values[format!("{address:#x}")].clone();
     assert_eq!((of(counter), of(NOBODY)), (json!([word(1), word(0)]), json!([])));
+    // get-storage-values-empty-request of ethereum/execution-apis.
+    let nothing = world.refusal("eth_getStorageValues", json!([{}, "latest"])).await;
+    assert_eq!(nothing, (-32602, "empty request".to_owned()));
     let many = json!([{ counter.to_string(): vec!["0x0"; 1_025] }, "latest"]);
     assert_eq!(world.refusal("eth_getStorageValues", many).await.0, -32005);
     let by_hash = world.get("eth_getRawTransactionByHash", json!([receipt["transactionHash"]])).await;

@@ -23,17 +23,17 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const LOOP: &str = "0x5b5f56";
 
 /// A connection from one of the addresses of this machine.
-async fn connect(world: &World, from: &str) -> TcpStream {
+pub async fn connect(world: &World, from: &str) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(SocketAddr::new(from.parse::<IpAddr>().unwrap(), 0)).unwrap();
     socket.connect(world.server.address).await.unwrap()
 }
 
-fn request(method: &str, params: Value) -> Value {
+pub fn request(method: &str, params: Value) -> Value {
     json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params })
 }
 
-fn post(body: &Value, headers: &str) -> String {
+pub fn post(body: &Value, headers: &str) -> String {
     let body = body.to_string();
     let length = body.len();
     format!(
@@ -42,7 +42,7 @@ fn post(body: &Value, headers: &str) -> String {
 }
 
 /// The whole answer to one request over a connection of its own.
-async fn exchange(world: &World, from: &str, text: &str) -> String {
+pub async fn exchange(world: &World, from: &str, text: &str) -> String {
     let mut stream = connect(world, from).await;
     // A server that refuses may close before it has read all.
     let _ = stream.write_all(text.as_bytes()).await;
@@ -51,12 +51,12 @@ async fn exchange(world: &World, from: &str, text: &str) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-async fn ask(world: &World, from: &str, method: &str, params: Value) -> String {
+pub async fn ask(world: &World, from: &str, method: &str, params: Value) -> String {
     exchange(world, from, &post(&request(method, params), "")).await
 }
 
 /// A call that runs until its gas is used up.
-fn endless(gas: u64) -> Value {
+pub fn endless(gas: u64) -> Value {
     json!([{ "input": LOOP, "gas": format!("{gas:#x}") }, "latest"])
 }
 
@@ -80,7 +80,7 @@ async fn median_wait(world: &World, from: &str, rounds: usize) -> (Duration, Dur
 }
 
 /// Waits until something holds.
-async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !holds() {
         assert!(begun.elapsed() < PATIENCE, "{what}");
@@ -116,9 +116,10 @@ async fn one_clients_flood_leaves_others_their_answers_and_the_chain_its_blocks(
     let (median, most) = {
         let sent = async {
             for _ in 0..10 {
+                // Before it is there: its block may come at once.
+                let head = world.state.chain.head().number;
                 world.state.admit(&super::world::raw(&transfer(&Key::new(1), nonce)), 0).unwrap();
                 nonce += 1;
-                let head = world.state.chain.head().number;
                 until("no block while a client floods the server", || world.state.chain.head().number > head).await;
             }
         };
@@ -381,7 +382,7 @@ async fn a_websocket_that_is_not_read_holds_little_and_is_cut() {
 }
 
 /// A WebSocket, right after the answer to its upgrade.
-async fn websocket(world: &World, from: &str) -> TcpStream {
+pub async fn websocket(world: &World, from: &str) -> TcpStream {
     let mut stream = connect(world, from).await;
     let upgrade = "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
     stream.write_all(upgrade.as_bytes()).await.unwrap();
@@ -394,13 +395,13 @@ async fn websocket(world: &World, from: &str) -> TcpStream {
 }
 
 /// A text message of a client (RFC 6455, section 5), masked with zeros.
-fn masked(text: &[u8]) -> Vec<u8> {
+pub fn masked(text: &[u8]) -> Vec<u8> {
     let length = (text.len() as u64).to_be_bytes();
     [&[0x81, 0x80 | 127][..], &length, &[0; 4], text].concat()
 }
 
 /// The next text message of the server.
-async fn message(stream: &mut TcpStream) -> String {
+pub async fn message(stream: &mut TcpStream) -> String {
     loop {
         let (kind, length) = (stream.read_u8().await.unwrap(), stream.read_u8().await.unwrap());
         let length = match length {

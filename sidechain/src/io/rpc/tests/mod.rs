@@ -1,10 +1,12 @@
 //! What a client sees of a node: every test asks a real server over HTTP or WebSocket.
 
 mod accounts;
+mod archive;
 mod blocks;
 mod calls;
 mod contracts;
 mod copied;
+mod execution_apis;
 mod filters;
 mod free_lane;
 mod http;
@@ -16,6 +18,7 @@ mod openrpc;
 mod other_nodes;
 mod peg;
 mod pending;
+mod places;
 mod pool;
 mod progress;
 mod registrations;

@@ -21,7 +21,7 @@ use crate::testing::{Key, genesis, stranger};
 
 #[test]
 fn every_method_has_a_description_and_every_description_a_method() {
-    let methods = server::methods();
+    let methods = server::methods(&Default::default()).unwrap();
     let served: BTreeSet<&str> = methods.names().collect();
     let described: Vec<&str> = openrpc::descriptions().iter().map(|description| description.name).collect();
     let names: BTreeSet<&str> = described.iter().copied().collect();
@@ -63,7 +63,7 @@ fn resolve<'a>(document: &'a Value, link: &str) -> Option<&'a Value> {
 }
 
 /// A node with something of everything, and a client that may ask all of it.
-async fn whole_node() -> (LedgerWorld, WsClient) {
+pub async fn whole_node() -> (LedgerWorld, WsClient) {
     let unlimited = "127.0.0.0/8".parse().unwrap();
     let world = World::working(|settings| {
         settings.access.unlimited.push(unlimited);
@@ -90,7 +90,7 @@ async fn whole_node() -> (LedgerWorld, WsClient) {
 }
 
 /// Calls of every method but those that are named in the test: in this order.
-async fn calls(peg: &LedgerWorld) -> Vec<(&'static str, Value)> {
+pub async fn calls(peg: &LedgerWorld) -> Vec<(&'static str, Value)> {
     let world = &peg.world;
     let key = Key::new(2);
     let counter = key.address.create(0);
@@ -135,11 +135,15 @@ async fn calls(peg: &LedgerWorld) -> Vec<(&'static str, Value)> {
         ("eth_getBlockTransactionCountByHash", json!([block])),
         ("eth_getUncleCountByBlockNumber", json!([number])),
         ("eth_getUncleCountByBlockHash", json!([block])),
+        ("eth_getUncleByBlockNumberAndIndex", json!([number, "0x0"])),
+        ("eth_getUncleByBlockHashAndIndex", json!([block, "0x0"])),
         ("eth_getBlockReceipts", json!([number])),
         ("eth_getTransactionByHash", json!([hash(&called)])),
         ("eth_getTransactionByHash", json!([hash(&waiting)])),
         ("eth_getTransactionByHash", json!([B256::ZERO])),
         ("eth_getRawTransactionByHash", json!([hash(&called)])),
+        ("eth_getTransactionBySenderAndNonce", json!([key.address, "0x1"])),
+        ("eth_getTransactionBySenderAndNonce", json!([key.address, "0x9"])),
         ("eth_getTransactionByBlockNumberAndIndex", json!([number, "0x0"])),
         ("eth_getTransactionByBlockHashAndIndex", json!([block, "0x0"])),
         ("eth_getRawTransactionByBlockNumberAndIndex", json!([number, "0x0"])),
@@ -196,6 +200,7 @@ async fn accounts(world: &World) -> Vec<(&'static str, Value)> {
         ("eth_signTransaction", json!([legacy])),
         ("eth_sendTransaction", json!([request])),
         ("eth_sign", json!([developer, "0xdeadbeef"])),
+        ("eth_signTypedData", json!([developer, typed])),
         ("eth_signTypedData_v4", json!([developer, typed])),
         ("eth_signTypedData_v4", json!([developer, typed.to_string()])),
         ("eth_sendRawTransactionSync", json!([raw(&transfer(&key, 1)), 8_000])),
@@ -403,7 +408,7 @@ impl Checker<'_> {
 
 /// Where a value is not as a schema says: of JSON Schema draft 7 what our documents use, and stricter, for an object has no other fields than
 /// those that are named.
-fn problems(document: &Value, schema: &Value, value: &Value, place: &str) -> Vec<String> {
+pub fn problems(document: &Value, schema: &Value, value: &Value, place: &str) -> Vec<String> {
     let Some(keywords) = schema.as_object() else { return Vec::new() };
     let mut found = Vec::new();
     let mut wrong = |what: String| found.push(format!("{place}: {what}"));

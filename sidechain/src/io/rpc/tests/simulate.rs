@@ -248,6 +248,62 @@ async fn what_no_block_could_hold_is_refused_by_the_numbers_of_the_specification
     assert_eq!(simulate(&world, contract).await[0]["calls"][0]["status"], "0x1");
 }
 
+/// The identity, SHA-256, and where no precompile is.
+const IDENTITY: Address = Address::with_last_byte(4);
+const SHA256: Address = Address::with_last_byte(2);
+const ELSEWHERE: Address = address!("0000000000000000000000000000000000123456");
+
+// ethSimulate-override-identity, -move-ecrecover-twice-and-call, -override-precompile-code-without-move.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_precompile_answers_where_it_was_moved_to_and_nowhere_else() {
+    let world = World::halted(|_| ()).await;
+    let ask = |to: Address| json!({ "from": RICH, "to": to, "input": "0x1234" });
+    let moved = |to: Address| json!({ IDENTITY.to_string(): { "movePrecompileToAddress": to } });
+    let answers = json!({ "code": "0x602a60005260206000f3" });
+    let blocks = simulate(
+        &world,
+        json!({ "blockStateCalls": [
+            { "stateOverrides": moved(ELSEWHERE), "calls": [ask(ELSEWHERE), ask(IDENTITY)] },
+            { "calls": [ask(ELSEWHERE), ask(IDENTITY)] },
+            { "stateOverrides": { IDENTITY.to_string(): answers }, "calls": [ask(IDENTITY)] },
+        ]}),
+    )
+    .await;
+    let said = |block: usize, call: usize| blocks[block]["calls"][call]["returnData"].clone();
+    assert_eq!((said(0, 0), said(0, 1)), (json!("0x1234"), json!("0x")));
+    assert_eq!((said(1, 0), said(1, 1)), (json!("0x"), json!("0x1234")), "it was moved for one block");
+    assert_eq!((said(2, 0), &blocks[2]["calls"][0]["gasUsed"]), (word(42), &json!("0x5258")), "code comes first");
+    // Calls and traces see the same.
+    let overrides = moved(ELSEWHERE);
+    assert_eq!(world.get("eth_call", json!([ask(ELSEWHERE), "latest", overrides])).await, "0x1234");
+    assert_eq!(world.get("eth_call", json!([ask(IDENTITY), "latest", overrides])).await, "0x");
+    let traced = json!([ask(ELSEWHERE), "latest", { "tracer": "callTracer", "stateOverrides": overrides }]);
+    assert_eq!(world.get("debug_traceCall", traced).await["output"], "0x1234");
+    let estimate = world.get("eth_estimateGas", json!([ask(ELSEWHERE), "latest", overrides])).await;
+    let plain = world.get("eth_estimateGas", json!([ask(IDENTITY)])).await;
+    assert_eq!(estimate, plain);
+}
+
+// ethSimulate-move-to-address-itself-reference-38022, -try-to-move-non-precompile, -move-two-accounts-to-same-38023.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_a_precompile_is_moved_and_only_where_nothing_else_was_put() {
+    let world = World::halted(|_| ()).await;
+    let with = |accounts: Value| json!({ "blockStateCalls": [{ "stateOverrides": accounts, "calls": [{ "to": ELSEWHERE, "input": "0x12" }] }] });
+    let to = |to: Address| json!({ "movePrecompileToAddress": to });
+    for (accounts, refusal) in [
+        (json!({ FIRST.to_string(): to(FIRST) }), (-32000, format!("account {FIRST} is not a precompile"))),
+        (json!({ IDENTITY.to_string(): to(IDENTITY) }), (-38022, format!("precompile {IDENTITY} is moved to itself"))),
+        (
+            json!({ IDENTITY.to_string(): to(ELSEWHERE), ELSEWHERE.to_string(): { "balance": "0x1" } }),
+            (-32000, format!("account {ELSEWHERE} is already overridden")),
+        ),
+    ] {
+        assert_eq!(refused(&world, with(accounts)).await, refusal);
+    }
+    let both = json!({ SHA256.to_string(): to(ELSEWHERE), IDENTITY.to_string(): to(ELSEWHERE) });
+    assert_eq!(simulate(&world, with(both)).await[0]["calls"][0]["returnData"], "0x12", "the last one counts");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_simulation_ends_with_its_gas_and_its_time() {
     let world = World::halted(|_| ()).await;

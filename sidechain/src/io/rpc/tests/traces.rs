@@ -342,14 +342,14 @@ async fn what_cannot_be_traced_is_refused_by_name() {
     world.send(&waiting).await.unwrap();
     for unknown in [hash(&waiting), B256::repeat_byte(7)] {
         let (code, message) = world.refusal("debug_traceTransaction", json!([unknown])).await;
-        assert_eq!((code, message), (-32001, format!("transaction {unknown} not found")));
+        assert_eq!((code, message), (-32000, format!("transaction not found: {unknown}")));
     }
     assert_eq!(
         world.refusal("debug_traceBlockByNumber", json!(["0x0"])).await,
         (-32000, "genesis is not traceable".to_owned())
     );
-    assert_eq!(world.refusal("debug_traceBlockByNumber", json!(["0x9"])).await.0, -32001);
-    assert_eq!(world.refusal("debug_traceBlockByHash", json!([B256::ZERO])).await.0, -32001);
+    assert_eq!(world.refusal("debug_traceBlockByNumber", json!(["0x9"])).await.0, -32000);
+    assert_eq!(world.refusal("debug_traceBlockByHash", json!([B256::ZERO])).await.0, -32000);
     for tracer in ["erc7562Tracer", "stateGasTracer", "{ result: function() {} }"] {
         let (code, message) = world.refusal("debug_traceCall", json!([{}, "latest", { "tracer": tracer }])).await;
         assert!(code == -32602 && message.contains("is not supported, expected"), "{code} {message}");
@@ -478,7 +478,7 @@ async fn what_is_stored_comes_as_bytes_that_hash_to_what_is_known() {
     assert_eq!(transaction, json!(raw(&sent)));
     assert_eq!(world.get("debug_getRawTransaction", json!([B256::ZERO])).await, Value::Null);
     for method in ["debug_getRawHeader", "debug_getRawBlock", "debug_getRawReceipts"] {
-        assert_eq!(world.refusal(method, json!(["0xffff"])).await.0, -32001, "{method}");
+        assert_eq!(world.refusal(method, json!(["0xffff"])).await.0, -32000, "{method}");
     }
     assert_eq!(world.get("debug_getBadBlocks", json!([])).await, json!([]));
 }
@@ -582,6 +582,10 @@ async fn otterscan_finds_what_created_a_contract_and_what_an_account_sent() {
             found,
             "{nonce}"
         );
+        // As `cast tx --from` asks for it.
+        let quantity = format!("{nonce:#x}");
+        let whole = world.get("eth_getTransactionBySenderAndNonce", json!([key.address, quantity])).await;
+        assert_eq!(whole.get("hash").cloned().unwrap_or_default(), found, "{nonce}");
     }
     for method in ["ots_searchTransactionsBefore", "ots_searchTransactionsAfter"] {
         let (code, message) = world.refusal(method, json!([key.address, 0, 25])).await;

@@ -50,7 +50,7 @@ pub struct World {
     maker: Option<JoinHandle<()>>,
     /// Behind all that uses the database, and before its files.
     _last: LastUser,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Drop for World {
@@ -93,8 +93,23 @@ impl World {
         let directory = tempfile::tempdir().expect("a directory for tests");
         let database = Database::open(directory.path()).expect("a fresh directory");
         prepare(&database);
-        let chain =
-            Chain::open_with(genesis(), database, Retention::default(), &allocation()).expect("the genesis is right");
+        Self::over(directory, database, Retention::default(), adjust)
+    }
+
+    /// The same over a directory that another had, with its own choice of what is kept. Blocks come only by [`Self::mine`].
+    pub fn keeping(directory: TempDir, retention: Retention) -> Self {
+        let database = Database::open(directory.path()).expect("nobody else has it");
+        Self::over(directory, database, retention, |_| ())
+    }
+
+    /// Ends, and leaves what is on disk.
+    pub async fn end(mut self) -> TempDir {
+        self.server.stop().await;
+        std::mem::replace(&mut self.directory, tempfile::tempdir().expect("a directory for tests"))
+    }
+
+    fn over(directory: TempDir, database: Database, retention: Retention, adjust: impl FnOnce(&mut Settings)) -> Self {
+        let chain = Chain::open_with(genesis(), database, retention, &allocation()).expect("the genesis is right");
         let (sender, gossip) = mpsc::channel(64);
         let chain = Arc::new(chain);
         let state = NodeState::new(chain.clone(), Mempool::new(Limits::default()), sender, None);
@@ -102,16 +117,7 @@ impl World {
         adjust(&mut settings);
         let server = serve(state.clone(), settings).expect("a free port");
         let client = HttpClientBuilder::default().build(format!("http://{}", server.address)).expect("a URL");
-        Self {
-            state,
-            gossip,
-            server,
-            client,
-            stop: Arc::default(),
-            maker: None,
-            _last: LastUser::of(chain),
-            _directory: directory,
-        }
+        Self { state, gossip, server, client, stop: Arc::default(), maker: None, _last: LastUser::of(chain), directory }
     }
 
     pub fn mine(&self) {
