@@ -1,29 +1,29 @@
 //! How fast vouchers are checked, on one core: `cargo run -p causeway-bridge --example bench_vouchers`.
 //!
-//! A payee's work for each micropayment: bounds, EIP-712 digest, and the signature against the payer's known key. Beside it
+//! A payee's work for each micropayment: bounds, EIP-712 digest, and the signature against the signer's known key. Beside it
 //! the limit, libsecp256k1's verification alone, and what recovering the key each time would manage. Each runs over 20,000
 //! vouchers five times; the median counts. Prints one line a case: `name <tab> vouchers a second`.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256};
 use bridge::micro_channel::{Channel, Domain, SignedVoucher, Verifier, Voucher};
 use secp256k1::{Message, PublicKey, SECP256K1, SecretKey, ecdsa::Signature};
 
-const VOUCHERS: u64 = 20_000;
+const VOUCHERS: u128 = 20_000;
 
 fn main() {
-    let domain = Domain::new(51_717, Address::repeat_byte(5), B256::repeat_byte(1));
+    let domain = Domain::new(51_717, Address::repeat_byte(5));
     let secret = SecretKey::from_slice(&[7; 32]).expect("a number below the group's order");
     let vouchers: Vec<SignedVoucher> = (1..=VOUCHERS)
-        .map(|total| Voucher { channel: U256::from(1), total: U256::from(total) }.sign(&domain, &secret))
+        .map(|total| Voucher { channel_id: B256::ZERO, cumulative_amount: total }.sign(&domain, &secret))
         .collect();
-    let payer = vouchers[0].signer(&domain).expect("it was just signed");
-    let channel = Channel { id: U256::from(1), payer, deposit: U256::from(VOUCHERS), claimed: U256::ZERO };
+    let signer = vouchers[0].signer(&domain).expect("it was just signed");
+    let channel = Channel { id: B256::ZERO, signer, deposit: VOUCHERS, settled: 0 };
 
-    report("vouchers checked with the payer's known key", || {
-        let mut verifier = Verifier::new(domain, channel, U256::ONE);
+    report("vouchers checked with the signer's known key", || {
+        let mut verifier = Verifier::new(domain, channel, 1);
         for signed in &vouchers {
             black_box(verifier.accept(signed)).expect("they grow");
         }
@@ -43,7 +43,7 @@ fn main() {
     });
     report("recovering the key each time", || {
         for signed in &vouchers {
-            assert_eq!(black_box(signed.signer(&domain)), Ok(payer));
+            assert_eq!(black_box(signed.signer(&domain)), Ok(signer));
         }
     });
 }
@@ -58,7 +58,7 @@ fn report(name: &str, run: impl Fn()) {
                 (Some(start), Some(end)) => end.saturating_sub(start),
                 _ => wall.elapsed(),
             };
-            u128::from(VOUCHERS) * 1_000_000 / took.as_micros().max(1)
+            VOUCHERS * 1_000_000 / took.as_micros().max(1)
         })
         .collect();
     rates.sort_unstable();

@@ -37,6 +37,8 @@ contract WrappedBtc is IWrappedBtc {
     }
 
     IBridge public immutable bridge;
+    /// Payment channels. What is signed for them is brought by them alone: brought by a stranger it would arrive for no channel.
+    address public immutable channels;
 
     uint256 public totalSupply;
     mapping(address account => uint256 wei_) public balanceOf;
@@ -45,8 +47,9 @@ contract WrappedBtc is IWrappedBtc {
     mapping(address authorizer => mapping(bytes32 nonce => bool spent)) public authorizationState;
 
     /// @param bridge_ takes withdrawals to Bitcoin.
-    constructor(IBridge bridge_) {
-        bridge = bridge_;
+    /// @param channels_ payment channels.
+    constructor(IBridge bridge_, address channels_) {
+        (bridge, channels) = (bridge_, channels_);
     }
 
     // ------------------------------------------------------------------ coins
@@ -237,6 +240,7 @@ contract WrappedBtc is IWrappedBtc {
     }
 
     function _moveAuthorized(bytes32 typeHash, Terms memory terms, bytes memory signature) private {
+        if (terms.to == channels) _requirePayee(terms.to);
         require(block.timestamp > terms.validAfter, "WrappedBtc: authorization is not yet valid");
         require(block.timestamp < terms.validBefore, "WrappedBtc: authorization is expired");
         _requireUnused(terms.from, terms.nonce);

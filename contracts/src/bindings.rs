@@ -55,7 +55,8 @@ pub mod deposits {
     );
 }
 
-/// `MicroChannel`: micropayments in the native coin. Structs of its interface are in `IMicroChannel`.
+/// `MicroChannel`: micropayments in the coin and in tokens. Structs of its interface are in `IMicroChannel`.
+#[allow(clippy::too_many_arguments, reason = "the draft's openWithAuthorization has fourteen")]
 pub mod micro_channel {
     alloy_sol_types::sol!(
         #[derive(Debug, PartialEq, Eq)]

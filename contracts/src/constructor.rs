@@ -146,12 +146,39 @@ pub fn signing_board_arguments() -> Bytes {
     SigningBoard::constructorCall { federation_: address::FEDERATION, vault_: address::VAULT }.abi_encode().into()
 }
 
-/// `MicroChannel`'s arguments.
-pub fn micro_channel_arguments(network_id: B256) -> Bytes {
-    MicroChannel::constructorCall { networkId_: network_id }.abi_encode().into()
+/// What a payee has left, after the payer asks to close a channel, to bring its last voucher: both have to pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CloseGrace {
+    pub seconds: u64,
+    /// So that a chain that stands still robs nobody.
+    pub blocks: u64,
+}
+
+impl CloseGrace {
+    /// A day, in which a payee's server that fell over can be set up again, and blocks of 10 minutes where they come fastest (the least that the draft
+    /// allows), of a few hours where nothing happens: after a halt longer than a day they are what is left.
+    const MONEY: Self = Self { seconds: 86_400, blocks: 6_000 };
+    /// For regtest, whose coins are worth nothing: as much as somebody who tries it out waits for.
+    const PLAY: Self = Self { seconds: 5, blocks: 3 };
+
+    pub const fn of(regtest: bool) -> Self {
+        if regtest { Self::PLAY } else { Self::MONEY }
+    }
+}
+
+/// `MicroChannel`'s arguments, for the predeployed contracts.
+pub fn micro_channel_arguments(network_id: B256, grace: CloseGrace) -> Bytes {
+    MicroChannel::constructorCall {
+        networkId_: network_id,
+        wrappedCoin_: address::WRAPPED_BTC,
+        gracePeriod: grace.seconds,
+        graceBlocks: grace.blocks,
+    }
+    .abi_encode()
+    .into()
 }
 
 /// `WrappedBtc`'s arguments, for the predeployed contracts.
 pub fn wrapped_btc_arguments() -> Bytes {
-    WrappedBtc::constructorCall { bridge_: address::BRIDGE }.abi_encode().into()
+    WrappedBtc::constructorCall { bridge_: address::BRIDGE, channels_: address::MICRO_CHANNEL }.abi_encode().into()
 }

@@ -320,28 +320,40 @@ pub mod deposits {
 
 /// Storage of `MicroChannel`: the slots of its variables, and the fields of its structs.
 pub mod micro_channel {
-    use crate::storage::Field;
+    /// `mapping(address => mapping(address => uint256))`.
+    pub const OWED: u64 = 0;
+    /// `mapping(address => uint256)`.
+    pub const HELD: u64 = 1;
+    /// `mapping(bytes32 => struct MicroChannel.Record)`.
+    pub const CHANNELS: u64 = 2;
+    /// `mapping(bytes32 => struct MicroChannel.Split[])`.
+    pub const SPLITS: u64 = 3;
 
-    /// `uint256`.
-    pub const CHANNEL_COUNT: Field = Field { slot: 0, offset: 0, size: 32 };
-    /// `mapping(uint256 => struct IMicroChannel.Channel)`.
-    pub const CHANNELS: u64 = 1;
-
-    /// `struct IMicroChannel.Channel`.
-    pub mod channel {
+    /// `struct MicroChannel.Record`.
+    pub mod record {
         use crate::storage::Field;
 
         /// Slots of one.
         pub const SLOTS: u64 = 4;
         pub const PAYER: Field = Field { slot: 0, offset: 0, size: 20 };
-        pub const CLOSE_DELAY_SECONDS: Field = Field { slot: 0, offset: 20, size: 4 };
-        pub const CLOSE_DELAY_BLOCKS: Field = Field { slot: 0, offset: 24, size: 4 };
+        pub const DEPOSIT: Field = Field { slot: 0, offset: 20, size: 11 };
+        pub const FLAGS: Field = Field { slot: 0, offset: 31, size: 1 };
         pub const PAYEE: Field = Field { slot: 1, offset: 0, size: 20 };
-        pub const DEPOSIT: Field = Field { slot: 2, offset: 0, size: 16 };
-        pub const CLAIMED: Field = Field { slot: 2, offset: 16, size: 16 };
-        pub const CLOSABLE_AT: Field = Field { slot: 3, offset: 0, size: 8 };
-        pub const CLOSABLE_AT_BLOCK: Field = Field { slot: 3, offset: 8, size: 8 };
-        pub const CLOSED: Field = Field { slot: 3, offset: 16, size: 1 };
+        pub const SETTLED: Field = Field { slot: 1, offset: 20, size: 11 };
+        pub const TOKEN: Field = Field { slot: 2, offset: 0, size: 20 };
+        pub const AUTHORIZED_SIGNER: Field = Field { slot: 3, offset: 0, size: 20 };
+        pub const CLOSE_REQUESTED_AT: Field = Field { slot: 3, offset: 20, size: 6 };
+        pub const CLOSE_REQUESTED_AT_BLOCK: Field = Field { slot: 3, offset: 26, size: 6 };
+    }
+
+    /// `struct MicroChannel.Split`.
+    pub mod split {
+        use crate::storage::Field;
+
+        /// Slots of one.
+        pub const SLOTS: u64 = 1;
+        pub const RECIPIENT: Field = Field { slot: 0, offset: 0, size: 20 };
+        pub const BPS: Field = Field { slot: 0, offset: 20, size: 2 };
     }
 }
 

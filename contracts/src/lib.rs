@@ -29,8 +29,8 @@ pub use bindings::{
 };
 pub use books::Books;
 pub use constructor::{
-    FederationArguments, LightClientArguments, MemberArguments, bridge_arguments, creation_code, deposits_arguments,
-    micro_channel_arguments, signing_board_arguments, vault_arguments, wrapped_btc_arguments,
+    CloseGrace, FederationArguments, LightClientArguments, MemberArguments, bridge_arguments, creation_code,
+    deposits_arguments, micro_channel_arguments, signing_board_arguments, vault_arguments, wrapped_btc_arguments,
 };
 pub use deployment::{Contract, address};
 pub use revert::explain_revert;

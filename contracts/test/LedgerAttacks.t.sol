@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.30;
 
-import {MicroChannel} from "../src/MicroChannel.sol";
 import {BestChain} from "../src/bridge/BestChain.sol";
 import {Tiers} from "../src/bridge/Tiers.sol";
 import {IBitcoinLightClient} from "../src/interfaces/IBitcoinLightClient.sol";
 import {IBridge} from "../src/interfaces/IBridge.sol";
 import {IDeposits} from "../src/interfaces/IDeposits.sol";
-import {IMicroChannel} from "../src/interfaces/IMicroChannel.sol";
 import {IVault} from "../src/interfaces/IVault.sol";
-import {Vm} from "./Base.sol";
 import {Peg} from "./Peg.sol";
+import {Refuser} from "./Recipients.sol";
 
 /// The tiers alone, fed with work.
 contract TiersUnderTest is Tiers {
@@ -282,8 +280,7 @@ contract LedgerAttacksTest is Peg {
     }
 
     function test_coins_for_a_recipient_that_cannot_take_them_are_claimed_by_the_claimant_in_the_terms() public {
-        MicroChannel channel = new MicroChannel(NETWORK);
-        IDeposits.Terms memory terms = terms_(address(channel), 10_000);
+        IDeposits.Terms memory terms = terms_(address(new Refuser()), 10_000);
         terms.claimant = BOB;
         Funding memory funding = fund(terms, 0.05e8);
         proveDeposit(funding);
@@ -295,28 +292,6 @@ contract LedgerAttacksTest is Peg {
         requireBooks();
         vm.assertEq(ALICE.balance, coinsSat * WEI_PER_SAT);
         vm.assertEq(bridge.books().unclaimed, 0);
-    }
-
-    function test_claim_many_skips_a_voucher_that_somebody_cashed_first() public {
-        MicroChannel channel = new MicroChannel(NETWORK);
-        Vm.Wallet memory payer = vm.createWallet(7);
-        vm.deal(payer.addr, 10 ether);
-        IMicroChannel.Voucher[] memory vouchers = new IMicroChannel.Voucher[](5);
-        bytes[] memory signatures = new bytes[](5);
-        for (uint256 i = 0; i < 5; ++i) {
-            vm.prank(payer.addr);
-            uint256 id = channel.open{value: 1 ether}(BOB, 1, 1);
-            vouchers[i] = IMicroChannel.Voucher(id, 100);
-            (uint8 v, bytes32 r, bytes32 s) = vm.sign(7, channel.voucherDigest(id, 100));
-            signatures[i] = abi.encodePacked(r, s, v);
-        }
-        signatures[3] = new bytes(65);
-        vm.prank(MALLORY);
-        channel.claim(vouchers[4].channel, 100, signatures[4]);
-        channel.claimMany(vouchers, signatures);
-        // Cashed: 0, 1, 2 and (before) 4. Skipped: 3, which nobody signed, and 4.
-        vm.assertEq(BOB.balance, 400);
-        vm.assertEq(channel.channel(vouchers[3].channel).claimed, 0);
     }
 
     // best   .. f - s - .             cover is noted,

@@ -17,7 +17,7 @@ contract LedgerWrappedTest is Peg {
 
     function setUp() public {
         createSeededPeg();
-        token = new WrappedBtc(bridge);
+        token = new WrappedBtc(bridge, address(0));
         output = pegIn(ALICE, 1e8);
         vm.prank(ALICE);
         token.deposit{value: 0.5 ether}();

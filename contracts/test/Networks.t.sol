@@ -96,18 +96,41 @@ contract NetworksTest is Peg {
         deposits.prove(transaction, 1, funding.terms, funding.outputKeyY, proof);
     }
 
+    /// Chain id, contract and whatever the payer signed are the same there, so the channel must not be.
     function test_a_voucher_of_another_network_is_worth_nothing() public {
-        MicroChannel channels = new MicroChannel(NETWORK);
+        MicroChannel channels = new MicroChannel(NETWORK, address(0), 1 days, 1_000);
         address payer = vm.createWallet(PAYER).addr;
         vm.deal(payer, 2 ether);
+        uint256 start = vm.snapshotState();
+        bytes memory opening = abi.encodeCall(
+            IMicroChannel.openOnNetwork,
+            (NETWORK, BOB, address(0), 1 ether, bytes32(0), address(0), new address[](0), new uint16[](0))
+        );
+        bytes32 id = channels.computeChannelId(payer, BOB, address(0), bytes32(0), address(0));
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(PAYER, channels.getVoucherDigest(id, 1 ether));
         vm.prank(payer);
-        uint256 id = channels.open{value: 1 ether}(BOB, 3600, 50);
-        (uint8 v, bytes32 r, bytes32 s) = vm.sign(PAYER, channels.voucherDigest(id, 1 ether));
-        bytes32 domain = channels.domainSeparator();
+        (bool done,) = address(channels).call{value: 1 ether}(opening);
+        vm.assertTrue(done);
 
-        supplant(address(channels), address(new MicroChannel(OTHER)));
-        vm.assertTrue(domain != channels.domainSeparator());
-        vm.expectPartialRevert(IMicroChannel.BadSignature.selector);
+        vm.revertToState(start);
+        supplant(address(channels), address(new MicroChannel(OTHER, address(0), 1 days, 1_000)));
+        vm.prank(payer);
+        bytes memory why;
+        (done, why) = address(channels).call{value: 1 ether}(opening);
+        vm.assertFalse(done);
+        vm.assertEq(why, wrong(IMicroChannel.WrongNetwork.selector));
+        vm.expectRevert(abi.encodeWithSelector(IMicroChannel.NoSuchChannel.selector, id));
         channels.claim(id, 1 ether, abi.encodePacked(r, s, v));
+    }
+
+    /// Neither does what the payer signed for the token open the channel there.
+    function test_an_authorization_of_another_network_names_no_channel_here() public {
+        MicroChannel first = new MicroChannel(NETWORK, address(0), 1 days, 1_000);
+        bytes32 id = first.computeChannelId(ALICE, BOB, address(0), bytes32(0), address(0));
+        bytes32 opening = first.openNonce(id, new address[](0), new uint16[](0));
+        bytes32 more = first.topUpNonce(id, 7);
+        supplant(address(first), address(new MicroChannel(OTHER, address(0), 1 days, 1_000)));
+        vm.assertTrue(opening != first.openNonce(id, new address[](0), new uint16[](0)));
+        vm.assertTrue(more != first.topUpNonce(id, 7));
     }
 }

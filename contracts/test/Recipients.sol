@@ -2,16 +2,11 @@
 pragma solidity ^0.8.30;
 
 import {Bridge} from "../src/Bridge.sol";
-import {MicroChannel} from "../src/MicroChannel.sol";
 
 /// Takes no coins; those of the bridge it can only claim for others.
 contract Refuser {
     function claim(Bridge bridge, address to) external {
         bridge.claim(to);
-    }
-
-    function close(MicroChannel channels, uint256 id) external {
-        channels.close(id);
     }
 }
 
@@ -54,27 +49,5 @@ contract Reentrant {
     receive() external payable {
         (bool ok,) = target.call(call);
         require(ok);
-    }
-}
-
-/// Tries once to cash a voucher again while it is paid, and keeps its coins either way.
-contract GreedyPayee {
-    MicroChannel private immutable channels;
-    bytes private voucher;
-    bool public cashedTwice;
-
-    constructor(MicroChannel channels_) {
-        channels = channels_;
-    }
-
-    function take(uint256 id, uint256 total, bytes memory signature) external {
-        voucher = abi.encodeCall(channels.claim, (id, total, signature));
-        channels.claim(id, total, signature);
-    }
-
-    receive() external payable {
-        bytes memory again = voucher;
-        delete voucher;
-        if (again.length != 0) (cashedTwice,) = address(channels).call(again);
     }
 }

@@ -25,7 +25,11 @@ abstract contract Token is Base {
     address internal bob;
 
     function createToken() internal {
-        token = new WrappedBtc(IBridge(BRIDGE));
+        createToken(address(0xC4A77E15));
+    }
+
+    function createToken(address channels) internal {
+        token = new WrappedBtc(IBridge(BRIDGE), channels);
         alice = vm.createWallet(ALICE_SECRET).addr;
         bob = vm.createWallet(BOB_SECRET).addr;
         vm.warp(1_000);

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
-use alloy_primitives::{Address, U256, address};
+use alloy_primitives::{Address, B256, U256, address};
 use bridge::foreign::obeyed;
 use bridge::io::sidechain::{Account, Client};
 use bridge::keystore::Keystore;
@@ -109,9 +109,14 @@ impl Victim {
 
 const PEG_OUT: [&str; 9] =
     ["peg-out", "--no-wait", "--json", "--amount", "0.3 BTC", "--max-fee", "5000 sat", "--to", REGTEST_ADDRESS];
-const VOUCHER: [&str; 5] = ["pay", "voucher", "1", "--total", "5 sat"];
-const OPEN: [&str; 6] =
-    ["pay", "open", "--payee", "0x70997970C51812dc3A010C7d01b50e0d17dc79C8", "--amount", "1000 sat"];
+const VOUCHER: [&str; 5] = voucher("0x0101010101010101010101010101010101010101010101010101010101010101");
+const OPEN: [&str; 7] =
+    ["--json", "pay", "open", "--payee", "0x70997970C51812dc3A010C7d01b50e0d17dc79C8", "--amount", "1000 sat"];
+
+/// Five satoshis in all, through this channel.
+const fn voucher(channel: &str) -> [&str; 5] {
+    ["pay", "voucher", channel, "--total", "5 sat"]
+}
 
 /// Changes a part of what `method` answers.
 fn of(
@@ -344,22 +349,25 @@ fn a_false_receipt_makes_nobody_withdraw_twice() {
 fn a_voucher_pays_the_channels_own_payee_or_is_not_signed() {
     let victim = Victim::new();
     let honest = victim.through(|_, _, _| ());
-    victim.on_network(&honest, &OPEN);
+    let opened = victim.on_network(&honest, &OPEN).json()[0]["channel"].clone();
+    let large = opened.as_str().expect("an id").to_owned();
     let thief = THIEF.to_string();
-    victim.on_network(&honest, &["pay", "open", "--payee", &thief, "--amount", "500 sat"]);
+    let open = ["--json", "pay", "open", "--payee", &thief, "--amount", "500 sat"];
+    let small: B256 =
+        serde_json::from_value(victim.on_network(&honest, &open).json()[0]["channel"].clone()).expect("an id");
     let small = {
         let client = Client::new(&victim.node.url()).expect("a URL");
-        let call = contracts::MicroChannel::channelCall { id: U256::from(2) };
+        let call = contracts::MicroChannel::getChannelCall { channelId: small };
         let runtime = tokio::runtime::Runtime::new().expect("threads");
         let channel = runtime.block_on(client.call(contracts::address::MICRO_CHANNEL, &call)).expect("it is there");
         json!(alloy_primitives::Bytes::from(alloy_sol_types::SolValue::abi_encode(&channel)))
     };
     let liar = victim.through(of("eth_call", move |channel| *channel = small.clone()));
-    let refused = victim.on_network(&liar, &VOUCHER);
+    let refused = victim.on_network(&liar, &voucher(&large));
     refused.fails_saying(&["proven is that it pays 0x70997970", "do not use this node"]);
     assert!(refused.stdout.is_empty(), "something was signed: {refused}");
-    let signed = victim.on_network(&honest, &VOUCHER);
-    assert!(signed.stderr.contains("through channel 1 to 0x70997970"), "{signed}");
+    let signed = victim.on_network(&honest, &voucher(&large));
+    assert!(signed.stderr.contains(&format!("through channel {large} to 0x70997970")), "{signed}");
     assert_eq!(signed.code, Some(0), "{signed}");
     // State that is not proven is no state.
     let liar = victim.through(of("eth_getProof", |proof| {
@@ -367,7 +375,7 @@ fn a_voucher_pays_the_channels_own_payee_or_is_not_signed() {
             slot["value"] = json!("0xdead");
         }
     }));
-    victim.on_network(&liar, &VOUCHER).fails_saying(&["does not prove the state"]);
+    victim.on_network(&liar, &voucher(&large)).fails_saying(&["does not prove the state"]);
 }
 
 // Done once, then asked for again through a node that keeps the transaction for itself and shows what became of the first.

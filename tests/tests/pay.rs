@@ -10,8 +10,8 @@ use tests::known::{DEVELOPER_0, DEVELOPER_1};
 use tests::lone_node::LoneNode;
 use tests::waiting::Patience;
 
-/// How long three blocks may take, which come five times a second.
-const THREE_BLOCKS: Patience = Patience::new(Duration::from_secs(60), Duration::from_millis(50));
+/// How long three blocks may take, which come five times a second, and the five seconds that a payee of regtest has beside.
+const BOTH_DELAYS: Patience = Patience::new(Duration::from_secs(60), Duration::from_millis(50));
 
 /// An address of regtest.
 const PAYOUT: &str = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
@@ -48,14 +48,12 @@ impl Payments {
         finished.stderr
     }
 
-    fn open(&self, extra: &[&str]) -> String {
+    fn open(&self) -> String {
         let payee = DEVELOPER_1.to_string();
-        let mut words = vec!["open", "--payee", &payee, "--amount", "100000 sat"];
-        words.extend(extra);
-        let opened = self.done(0, &words, "");
+        let opened = self.done(0, &["open", "--payee", &payee, "--amount", "100000 sat"], "");
         assert_eq!(opened["event"], "opened");
         assert_eq!(opened["deposit"], wei(100_000));
-        opened["channel"].to_string()
+        opened["channel"].as_str().expect("an id").to_owned()
     }
 }
 
@@ -67,7 +65,7 @@ fn wei(sat: u64) -> String {
 #[test]
 fn a_payee_cashes_in_the_last_voucher_of_many() {
     let payments = Payments::new();
-    let (first, second) = (payments.open(&[]), payments.open(&[]));
+    let (first, second) = (payments.open(), payments.open());
     let mut vouchers = String::new();
     for (channel, total) in [(&first, "10 sat"), (&second, "7 sat"), (&first, "25 sat")] {
         let voucher = payments.done(0, &["voucher", channel, "--total", total], "");
@@ -79,14 +77,23 @@ fn a_payee_cashes_in_the_last_voucher_of_many() {
 
     let claimed = payments.done(1, &["claim", "-"], &vouchers);
     assert_eq!(claimed["amount"], wei(32));
-    assert_eq!(claimed["channels"], serde_json::json!([1, 2]));
+    let mut channels = [&first, &second];
+    channels.sort();
+    assert_eq!(claimed["channels"], serde_json::json!(channels));
     let status = payments.done(1, &["status", &first], "");
     assert_eq!((&status["state"], &status["claimed"]), (&Value::from("open"), &Value::from(wei(25))));
     let again = payments.refused(1, &["claim", "-"], &vouchers);
     assert!(again.contains("no voucher is worth anything"), "{again}");
 
-    let closed = payments.done(1, &["close", &first], "");
-    assert_eq!(closed["refund"], wei(100_000 - 25));
+    let more = payments.done(0, &["voucher", &first, "--total", "40 sat"], "").to_string();
+    let silent = payments.refused(1, &["close", &first], "");
+    assert!(silent.contains("--forfeit") && silent.contains("0.00099975 BTC"), "{silent}");
+    let others = payments.refused(1, &["close", &second, "--voucher", "-"], &more);
+    assert!(others.contains("no voucher is for channel"), "{others}");
+    let closed = payments.done(1, &["close", &first, "--voucher", "-"], &more);
+    assert_eq!(closed["refund"], wei(100_000 - 40));
+    let given_up = payments.done(1, &["close", &second, "--forfeit"], "");
+    assert_eq!(given_up["refund"], wei(100_000 - 7));
     let late = payments.refused(0, &["voucher", &first, "--total", "50 sat"], "");
     assert!(late.contains("is closed"), "{late}");
 }
@@ -94,10 +101,10 @@ fn a_payee_cashes_in_the_last_voucher_of_many() {
 #[test]
 fn a_payer_takes_the_rest_back_after_the_delays() {
     let payments = Payments::new();
-    let channel = payments.open(&["--close-delay", "0s", "--close-blocks", "3"]);
+    let channel = payments.open();
     let closing = payments.done(0, &["close", &channel], "");
     assert_eq!(closing["event"], "closing");
-    let closed = THREE_BLOCKS.until("the channel is closed", String::new, || {
+    let closed = BOTH_DELAYS.until("the channel is closed", String::new, || {
         let finished = payments.pay(0, &["close", &channel], "");
         if finished.code == Some(0) {
             return Some(finished.stdout);
@@ -146,12 +153,14 @@ fn tokens_become_a_withdrawal_to_bitcoin_in_one_transaction() {
 #[test]
 fn what_makes_no_sense_is_refused_in_words() {
     let payments = Payments::new();
-    let channel = payments.open(&[]);
-    let cases: [(&[&str], &str); 4] = [
+    let channel = payments.open();
+    let none = format!("0x{}", "09".repeat(32));
+    let cases: [(&[&str], &str); 5] = [
         (&["voucher", &channel, "--total", "100001 sat"], "the channel's deposit is"),
-        (&["voucher", "9", "--total", "1 sat"], "NoSuchChannel"),
+        (&["voucher", &none, "--total", "1 sat"], "there is no channel"),
         (&["claim", "nowhere.json"], "cannot read vouchers from"),
-        (&["status", "9"], "cannot read channel 9"),
+        (&["status", &none], "there is no channel"),
+        (&["close", &channel, "--forfeit"], "you are the payer"),
     ];
     for (words, wanted) in cases {
         let error = payments.refused(0, words, "");

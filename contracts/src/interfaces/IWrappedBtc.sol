@@ -72,6 +72,9 @@ interface IWrappedBtc {
     /// Where withdrawals to Bitcoin go.
     function bridge() external view returns (IBridge);
 
+    /// Payment channels (MicroChannel): what is signed to pay this account is brought by itself alone.
+    function channels() external view returns (address);
+
     // ------------------------------------------------------------------ EIP-712, EIP-5267
 
     function version() external view returns (string memory);
@@ -118,7 +121,7 @@ interface IWrappedBtc {
     /// Whether an authorization was used or cancelled.
     function authorizationState(address authorizer, bytes32 nonce) external view returns (bool);
 
-    /// Moves tokens as `from` signed; anyone may bring it.
+    /// Moves tokens as `from` signed; anyone may bring it, but to `channels`.
     /// @param validAfter it is valid in seconds after this one,
     /// @param validBefore and before this one.
     /// @param nonce chosen by `from`, at random.

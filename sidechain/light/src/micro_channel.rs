@@ -1,14 +1,21 @@
 //! The channels of the contract `MicroChannel`, by a proof of its storage.
 
-use alloy_primitives::{Address, U256};
-use contracts::layout::micro_channel::{CHANNELS, channel};
-use contracts::storage::{Field, numbered, slots_from};
+use alloy_primitives::{Address, B256, U256};
+use contracts::layout::micro_channel::{CHANNELS, record};
+use contracts::storage::{Field, entry, slots_from};
 
 use crate::ProvenAccount;
 
 /// Slots of one channel.
 const SLOTS: usize = 4;
-const _: () = assert!(channel::SLOTS == SLOTS as u64);
+const _: () = assert!(record::SLOTS == SLOTS as u64);
+
+/// Bits of a channel's flags (`MicroChannel.sol`): what else is true of it, and which of its slots say anything.
+const HAS_TOKEN: u8 = 1;
+const HAS_SIGNER: u8 = 2;
+const HAS_SPLITS: u8 = 4;
+const CLOSING: u8 = 8;
+const FINALIZED: u8 = 16;
 
 /// A channel, as a final state has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,21 +23,33 @@ pub struct Channel {
     /// Zero: there is no such channel.
     pub payer: Address,
     pub payee: Address,
-    /// All that was locked so far, in wei.
+    /// Zero: the coin.
+    pub token: Address,
+    /// Who signs its vouchers.
+    pub signer: Address,
+    /// All that was locked so far, in the token's smallest unit.
     pub deposit: u128,
-    /// All that was paid out so far, in wei.
-    pub claimed: u128,
-    /// When closing: the earliest time, in unix seconds; else 0.
-    pub closable_at: u64,
-    /// When closing: the earliest block; else 0.
-    pub closable_at_block: u64,
-    pub closed: bool,
+    /// All that was paid out so far.
+    pub settled: u128,
+    /// Others get parts of what the payee is paid.
+    pub has_splits: bool,
+    /// When the payer asked to close it.
+    pub close_requested: Option<CloseRequest>,
+    /// The rest went back to the payer.
+    pub finalized: bool,
 }
 
-/// The slots of `MicroChannel` that hold channel `id`: what to ask `eth_getProof` for.
+/// When a payer asked to close a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CloseRequest {
+    pub at_unix_s: u64,
+    pub at_block: u64,
+}
+
+/// The slots of `MicroChannel` that hold a channel: what to ask `eth_getProof` for.
 #[must_use]
-pub fn channel_slots(id: u64) -> [U256; SLOTS] {
-    slots_from(numbered(CHANNELS, id))
+pub fn channel_slots(id: B256) -> [U256; SLOTS] {
+    slots_from(entry(U256::from(CHANNELS), id))
 }
 
 impl Channel {
@@ -39,14 +58,24 @@ impl Channel {
     pub fn of(account: &ProvenAccount) -> Option<Self> {
         let slots: [U256; SLOTS] = account.slots[..].try_into().ok()?;
         let value = |field: Field| field.in_slots(&slots);
+        let address = |field: Field| value(field).map(|word| Address::from_word(word.into()));
+        let flags: u8 = value(record::FLAGS)?.saturating_to();
+        let has = |flag: u8| flags & flag != 0;
+        let payer = address(record::PAYER)?;
+        let close_requested = CloseRequest {
+            at_unix_s: value(record::CLOSE_REQUESTED_AT)?.saturating_to(),
+            at_block: value(record::CLOSE_REQUESTED_AT_BLOCK)?.saturating_to(),
+        };
         Some(Self {
-            payer: Address::from_word(value(channel::PAYER)?.into()),
-            payee: Address::from_word(value(channel::PAYEE)?.into()),
-            deposit: value(channel::DEPOSIT)?.saturating_to(),
-            claimed: value(channel::CLAIMED)?.saturating_to(),
-            closable_at: value(channel::CLOSABLE_AT)?.saturating_to(),
-            closable_at_block: value(channel::CLOSABLE_AT_BLOCK)?.saturating_to(),
-            closed: !value(channel::CLOSED)?.is_zero(),
+            payer,
+            payee: address(record::PAYEE)?,
+            token: if has(HAS_TOKEN) { address(record::TOKEN)? } else { Address::ZERO },
+            signer: if has(HAS_SIGNER) { address(record::AUTHORIZED_SIGNER)? } else { payer },
+            deposit: value(record::DEPOSIT)?.saturating_to(),
+            settled: value(record::SETTLED)?.saturating_to(),
+            has_splits: has(HAS_SPLITS),
+            close_requested: has(CLOSING).then_some(close_requested),
+            finalized: has(FINALIZED),
         })
     }
 }
@@ -55,26 +84,43 @@ impl Channel {
 mod tests {
     use super::*;
 
-    // (delays 7 and 9 stand above the payer) (payee) (claimed above deposit) (closed above block above time)
+    fn low(address: Address) -> U256 {
+        U256::from_be_bytes(address.into_word().0)
+    }
+
+    fn channel(slots: [U256; SLOTS]) -> Option<Channel> {
+        Channel::of(&ProvenAccount { nonce: 0, balance: U256::ZERO, slots: slots.to_vec() })
+    }
+
+    // (flags above deposit above payer) (settled above payee) (token) (block above time above signer)
     #[test]
     fn a_channel_is_read_as_solidity_packs_it() {
-        let (payer, payee) = (Address::repeat_byte(0xaa), Address::repeat_byte(0xbb));
-        let low = |address: Address| U256::from_be_bytes(address.into_word().0);
-        let delays = (U256::from(9) << 192) | (U256::from(7) << 160);
-        let amounts = (U256::from(u128::MAX - 1) << 128) | U256::from(u128::MAX);
-        let closing = (U256::from(1) << 128) | (U256::from(4) << 64) | U256::from(3);
-        let account = |slots| ProvenAccount { nonce: 0, balance: U256::ZERO, slots };
-        let channel = Channel::of(&account(vec![low(payer) | delays, low(payee), amounts, closing]));
+        let [payer, payee, token, signer] = [0xaa, 0xbb, 0xcc, 0xdd].map(Address::repeat_byte);
+        let most: U256 = (U256::ONE << 88) - U256::ONE;
+        let flags = |flags: u8| (U256::from(flags) << 248) | (most << 160) | low(payer);
+        let settled = ((most - U256::ONE) << 160) | low(payee);
+        let closing = (U256::from(4) << 208) | (U256::from(3) << 160) | low(signer);
         let want = Channel {
             payer,
             payee,
-            deposit: u128::MAX,
-            claimed: u128::MAX - 1,
-            closable_at: 3,
-            closable_at_block: 4,
-            closed: true,
+            token,
+            signer,
+            deposit: most.to(),
+            settled: most.to::<u128>() - 1,
+            has_splits: true,
+            close_requested: Some(CloseRequest { at_unix_s: 3, at_block: 4 }),
+            finalized: true,
         };
-        assert_eq!(channel, Some(want));
-        assert_eq!(Channel::of(&account(vec![U256::ZERO])), None);
+        assert_eq!(channel([flags(31), settled, low(token), closing]), Some(want));
+        let plain = Channel {
+            token: Address::ZERO,
+            signer: payer,
+            has_splits: false,
+            close_requested: None,
+            finalized: false,
+            ..want
+        };
+        assert_eq!(channel([flags(0), settled, low(token), closing]), Some(plain), "what no flag names is not read");
+        assert_eq!(Channel::of(&ProvenAccount { nonce: 0, balance: U256::ZERO, slots: vec![U256::ZERO] }), None);
     }
 }

@@ -5,7 +5,7 @@ use alloy_eips::eip7685::EMPTY_REQUESTS_HASH;
 use alloy_primitives::{Address, B256, U256};
 use alloy_trie::EMPTY_ROOT_HASH;
 use contracts::{
-    Books, Contract, FederationArguments, LightClientArguments, MemberArguments, bridge_arguments,
+    Books, CloseGrace, Contract, FederationArguments, LightClientArguments, MemberArguments, bridge_arguments,
     coin::{GENESIS_COINS_WEI, wei},
     creation_code, deposits_arguments, micro_channel_arguments, signing_board_arguments, vault_arguments,
     wrapped_btc_arguments,
@@ -105,7 +105,7 @@ impl Genesis {
             Contract::Bridge => bridge_arguments(self.bridge.parameters()),
             Contract::Vault => vault_arguments(),
             Contract::Deposits => deposits_arguments(),
-            Contract::MicroChannel => micro_channel_arguments(self.network_id()),
+            Contract::MicroChannel => micro_channel_arguments(self.network_id(), self.bitcoin.close_grace()),
             Contract::WrappedBtc => wrapped_btc_arguments(),
         };
         let code = [creation_code(contract), arguments].concat();
@@ -114,6 +114,10 @@ impl Genesis {
 }
 
 impl Bitcoin {
+    fn close_grace(&self) -> CloseGrace {
+        CloseGrace::of(self.network == mainchain::Network::Regtest)
+    }
+
     fn arguments(&self) -> Result<LightClientArguments, GenesisError> {
         let params = self.network.params();
         let Checkpoint { header, height, work, epoch_time } = self.checkpoint;

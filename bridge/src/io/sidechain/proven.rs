@@ -135,7 +135,7 @@ pub async fn federation_keys(client: &Client, header: &FinalHeader, epoch: u32) 
 /// # Errors
 ///
 /// `Node`, `NotInState`.
-pub async fn channel(client: &Client, header: &FinalHeader, id: u64) -> Result<Option<Channel>, ProvenError> {
+pub async fn channel(client: &Client, header: &FinalHeader, id: B256) -> Result<Option<Channel>, ProvenError> {
     let proven = account(client, header, MICRO_CHANNEL, &channel_slots(id)).await?;
     let channel = Channel::of(&proven).expect("a proven account has a value for each slot asked for");
     Ok((!channel.payer.is_zero()).then_some(channel))

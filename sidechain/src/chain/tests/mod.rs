@@ -3,6 +3,7 @@
 mod account_changes;
 mod block_hashes;
 mod blocks;
+mod channels;
 mod counting;
 mod free_lane;
 mod genesis;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, B256, U256};
 use alloy_sol_types::SolEvent;
 use bridge::amount;
 use bridge::io::sidechain::{Account, Call, Client};
@@ -25,12 +25,21 @@ pub async fn micropayments(client: &Client, payer: &Account, payee: &Account, st
 
 async fn open(client: &Client, payer: &Account, payee: Address, story: &mut Story) -> Result<Channel> {
     let total = PAYMENT * PAYMENTS;
-    let open = MicroChannel::openCall { payee, closeDelaySeconds: 3600, closeDelayBlocks: 100 };
+    let open = MicroChannel::openOnNetworkCall {
+        network: client.info().await?.network_id,
+        payee,
+        token: Address::ZERO,
+        deposit: amount::wei(total).saturating_to(),
+        salt: B256::ZERO,
+        authorizedSigner: Address::ZERO,
+        splitRecipients: Vec::new(),
+        splitBps: Vec::new(),
+    };
     let open = Call::new(address::MICRO_CHANNEL, &open).with_value(amount::wei(total));
     let opened = payer.transact(client, &open, PATIENCE).await.wrap_err("the channel cannot be opened")?;
-    let id = MicroChannel::Opened::decode_log(&opened.inner.logs()[0].inner)?.id;
+    let id = MicroChannel::ChannelOpened::decode_log(&opened.inner.logs()[0].inner)?.channelId;
     story.fact("channel", format!("{id} opened with {} for {payee}", amount::show(total)));
-    Ok(Channel { id, payer: payer.address(), deposit: amount::wei(total), claimed: U256::ZERO })
+    Ok(Channel { id, signer: payer.address(), deposit: amount::wei(total).saturating_to(), settled: 0 })
 }
 
 /// The payer signs vouchers, the payee checks each; the last one, which is worth all of them.
@@ -41,11 +50,12 @@ async fn exchange_vouchers(
     story: &mut Story,
 ) -> Result<SignedVoucher> {
     let info = client.info().await?;
-    let domain = Domain::new(info.chain_id, address::MICRO_CHANNEL, info.network_id);
+    let domain = Domain::new(info.chain_id, address::MICRO_CHANNEL);
     let (start, secret) = (Instant::now(), payer.secret());
-    let mut payee = Verifier::new(domain, channel, amount::wei(PAYMENT));
+    let payment: u128 = amount::wei(PAYMENT).saturating_to();
+    let mut payee = Verifier::new(domain, channel, payment);
     for number in 1..=PAYMENTS {
-        let voucher = Voucher { channel: channel.id, total: amount::wei(PAYMENT) * U256::from(number) };
+        let voucher = Voucher { channel_id: channel.id, cumulative_amount: payment * u128::from(number) };
         payee.accept(&voucher.sign(&domain, &secret)).wrap_err_with(|| format!("voucher {number}"))?;
     }
     story.fact("paid", format!("{PAYMENTS} vouchers signed and checked in {} ms", start.elapsed().as_millis()));
@@ -57,7 +67,11 @@ async fn claim(client: &Client, payee: &Account, last: &SignedVoucher, story: &m
     let total = PAYMENT * PAYMENTS;
     let before = client.balance(payee.address()).await?;
     let SignedVoucher { voucher, signature } = last;
-    let claim = MicroChannel::claimCall { id: voucher.channel, total: voucher.total, signature: signature.clone() };
+    let claim = MicroChannel::settleCall {
+        channelId: voucher.channel_id,
+        cumulativeAmount: voucher.cumulative_amount,
+        signature: signature.clone(),
+    };
     let claim = Call::new(address::MICRO_CHANNEL, &claim);
     let claimed = payee.transact(client, &claim, PATIENCE).await.wrap_err("the voucher cannot be claimed")?;
     let gas = U256::from(claimed.gas_used) * U256::from(claimed.effective_gas_price);

@@ -1,46 +1,40 @@
 //! A channel of the contract MicroChannel.
 
-use alloy_primitives::U256;
+use alloy_primitives::{Address, B256, U256};
+use bridge::amount;
 use bridge::io::sidechain::{Client, proven};
 use bridge::micro_channel::Domain;
-use contracts::{IMicroChannel, MicroChannel, address};
-use eyre::{Result, WrapErr, ensure, eyre};
+use contracts::{CloseGrace, IMicroChannel, MicroChannel, address};
+use eyre::{Result, WrapErr, bail, ensure};
 use light::FinalHeader;
-use light::micro_channel::Channel;
+use light::micro_channel::{Channel, CloseRequest};
 
 use crate::options::network::KnownNetwork;
 
-/// Channel `id`, as a node says that it is at the head: to be shown.
+/// A channel, as a node says that it is at the head: to be shown.
 ///
 /// # Errors
 ///
 /// There is no such channel, or the node does not answer.
-pub async fn shown(client: &Client, id: u64) -> Result<IMicroChannel::Channel> {
-    let call = MicroChannel::channelCall { id: U256::from(id) };
-    client.call(address::MICRO_CHANNEL, &call).await.wrap_err_with(|| format!("cannot read channel {id}"))
+async fn shown(client: &Client, id: B256) -> Result<IMicroChannel::Channel> {
+    let call = MicroChannel::getChannelCall { channelId: id };
+    let said =
+        client.call(address::MICRO_CHANNEL, &call).await.wrap_err_with(|| format!("cannot read channel {id}"))?;
+    ensure!(!said.payer.is_zero(), "there is no channel {id}");
+    Ok(said)
 }
 
-/// Channel `id`, as it is in the state of [`KnownNetwork::final_header`]: what is signed for it pays this payee and nobody else.
+/// A channel, as it is in the state of [`KnownNetwork::final_header`]: what is signed for it pays this payee and nobody else.
 /// Without one, as its node says.
 ///
 /// # Errors
 ///
 /// There is no such channel, or the node does not prove it.
-pub async fn channel(network: &KnownNetwork, header: Option<&FinalHeader>, id: u64) -> Result<Channel> {
-    let Some(header) = header else {
-        let said = shown(&network.client, id).await?;
-        return Ok(Channel {
-            payer: said.payer,
-            payee: said.payee,
-            deposit: said.deposit,
-            claimed: said.claimed,
-            closable_at: said.closableAt,
-            closable_at_block: said.closableAtBlock,
-            closed: said.closed,
-        });
+pub async fn channel(network: &KnownNetwork, header: Option<&FinalHeader>, id: B256) -> Result<Channel> {
+    let Some(header) = header else { return Ok(told(&shown(&network.client, id).await?)) };
+    let Some(channel) = proven::channel(&network.client, header, id).await? else {
+        bail!("there is no channel {id} in block {}", header.header.number)
     };
-    let channel = proven::channel(&network.client, header, id).await?;
-    let channel = channel.ok_or_else(|| eyre!("there is no channel {id} in block {}", header.header.number))?;
     // A node that says otherwise is better not used at all.
     let said = shown(&network.client, id).await?;
     ensure!(
@@ -55,7 +49,36 @@ pub async fn channel(network: &KnownNetwork, header: Option<&FinalHeader>, id: u
     Ok(channel)
 }
 
+fn told(said: &IMicroChannel::Channel) -> Channel {
+    let requested = CloseRequest { at_unix_s: said.closeRequestedAt, at_block: said.closeRequestedAtBlock };
+    Channel {
+        payer: said.payer,
+        payee: said.payee,
+        token: said.token,
+        signer: if said.authorizedSigner.is_zero() { said.payer } else { said.authorizedSigner },
+        deposit: said.deposit,
+        settled: said.settled,
+        has_splits: !said.splitRecipients.is_empty(),
+        close_requested: (requested.at_unix_s != 0).then_some(requested),
+        finalized: said.finalized,
+    }
+}
+
 /// What vouchers of this network are signed for.
 pub fn domain(network: &KnownNetwork) -> Domain {
-    Domain::new(network.chain_id, address::MICRO_CHANNEL, network.network_id)
+    Domain::new(network.chain_id, address::MICRO_CHANNEL)
+}
+
+/// What a payee has left after the payer asks to close.
+pub fn close_grace(network: &KnownNetwork) -> CloseGrace {
+    CloseGrace::of(network.bitcoin == mainchain::Network::Regtest)
+}
+
+/// An amount in the channel's token: the coin and the wrapped coin in bitcoin, others in their smallest units.
+pub fn shown_amount(token: Address, units: u128) -> String {
+    if token.is_zero() || token == address::WRAPPED_BTC {
+        amount::show_wei(U256::from(units))
+    } else {
+        format!("{units} units of {token}")
+    }
 }

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use alloy_primitives::U256;
+use alloy_primitives::{B256, U256};
 use alloy_rpc_types_eth::TransactionReceipt;
 use alloy_sol_types::SolEvent;
 use bridge::amount;
 use bridge::io::sidechain::Call;
 use bridge::micro_channel::{Channel, SignedVoucher, Verifier};
 use contracts::{IMicroChannel, MicroChannel, address};
-use eyre::{Result, WrapErr, ensure, eyre};
+use eyre::{Result, WrapErr, ensure};
 use light::FinalHeader;
 
 use super::channel::{channel, domain};
@@ -22,7 +22,7 @@ use crate::options::network::{KnownNetwork, NetworkArgs};
 use crate::options::spending::SpendingArgs;
 use crate::user::spending::Spender;
 
-/// Vouchers claimed by one transaction: each takes about 50,000 gas of the 2^24 that a transaction may use.
+/// Vouchers claimed by one transaction: each takes about 30,000 gas of the 2^24 that a transaction may use.
 const MAX_CLAIMS: usize = 200;
 
 /// Check vouchers and cash in the last of each channel, in one transaction; anyone may, it is the payee who is paid
@@ -51,21 +51,21 @@ pub async fn claim(args: ClaimArgs, context: &Context) -> Result<()> {
     let spender = Spender::open(&network, &args.account, args.spending)?;
     let receipt = claim_all(&spender, &best).await?;
     let amount = claimed(&receipt);
-    let channels: Vec<u64> = best.iter().map(|signed| signed.voucher.channel.saturating_to()).collect();
+    let channels: Vec<B256> = best.iter().map(|signed| signed.voucher.channel_id).collect();
     let (gas_used, transaction) = (receipt.gas_used, receipt.transaction_hash);
     let event = Event::Claimed { channels: channels.clone(), amount: amount.to_string(), gas_used, transaction };
     context.print(&event, || {
-        let amount = amount::show_wei(amount);
-        println!("Claimed {amount} of channels {channels:?} for {gas_used} gas (transaction {transaction})");
+        let (amount, count) = (amount::show_wei(amount), channels.len());
+        println!("Claimed {amount} of {count} channel(s) for {gas_used} gas (transaction {transaction})");
     });
     Ok(())
 }
 
 /// The last voucher of each channel, checked as the contract will check it.
 async fn best_of(network: &KnownNetwork, vouchers: Vec<SignedVoucher>) -> Result<Vec<SignedVoucher>> {
-    let mut channels: BTreeMap<U256, Vec<SignedVoucher>> = BTreeMap::new();
+    let mut channels: BTreeMap<B256, Vec<SignedVoucher>> = BTreeMap::new();
     for signed in vouchers {
-        channels.entry(signed.voucher.channel).or_default().push(signed);
+        channels.entry(signed.voucher.channel_id).or_default().push(signed);
     }
     let header = network.final_header().await?;
     let mut best = Vec::new();
@@ -79,22 +79,21 @@ async fn best_of(network: &KnownNetwork, vouchers: Vec<SignedVoucher>) -> Result
     Ok(best)
 }
 
-async fn best_of_channel(
+/// The last voucher of one channel.
+pub async fn best_of_channel(
     network: &KnownNetwork,
     header: Option<&FinalHeader>,
-    id: U256,
+    id: B256,
     mut vouchers: Vec<SignedVoucher>,
 ) -> Result<Option<SignedVoucher>> {
-    let number = u64::try_from(id).map_err(|_| eyre!("there is no channel {id}"))?;
-    let channel = channel(network, header, number).await?;
-    ensure!(!channel.closed, "channel {id} is closed");
-    let (deposit, claimed) = (U256::from(channel.deposit), U256::from(channel.claimed));
-    let known = Channel { id, payer: channel.payer, deposit, claimed };
-    let mut verifier = Verifier::new(domain(network), known, U256::ONE);
-    vouchers.sort_by_key(|signed| signed.voucher.total);
+    let channel = channel(network, header, id).await?;
+    ensure!(!channel.finalized, "channel {id} is closed");
+    let known = Channel { id, signer: channel.signer, deposit: channel.deposit, settled: channel.settled };
+    let mut verifier = Verifier::new(domain(network), known, 1);
+    vouchers.sort_by_key(|signed| signed.voucher.cumulative_amount);
     for signed in vouchers {
         if let Err(refused) = verifier.accept(&signed) {
-            tracing::warn!(channel = %id, total = %signed.voucher.total, %refused, "voucher left out");
+            tracing::warn!(channel = %id, total = %signed.voucher.cumulative_amount, %refused, "voucher left out");
         }
     }
     Ok(verifier.claim())
@@ -103,8 +102,8 @@ async fn best_of_channel(
 /// Claims vouchers of different channels by one transaction.
 async fn claim_all(spender: &Spender<'_>, best: &[SignedVoucher]) -> Result<TransactionReceipt> {
     let voucher = |signed: &SignedVoucher| IMicroChannel::Voucher {
-        channel: signed.voucher.channel,
-        total: signed.voucher.total,
+        channelId: signed.voucher.channel_id,
+        cumulativeAmount: signed.voucher.cumulative_amount,
     };
     let call = MicroChannel::claimManyCall {
         vouchers: best.iter().map(voucher).collect(),
@@ -121,6 +120,6 @@ async fn claim_all(spender: &Spender<'_>, best: &[SignedVoucher]) -> Result<Tran
 /// Wei that a transaction claimed.
 fn claimed(receipt: &TransactionReceipt) -> U256 {
     let logs = receipt.inner.logs().iter().filter(|log| log.inner.address == address::MICRO_CHANNEL);
-    let claims = logs.filter_map(|log| MicroChannel::Claimed::decode_log(&log.inner).ok());
+    let claims = logs.filter_map(|log| MicroChannel::Settled::decode_log(&log.inner).ok());
     claims.fold(U256::ZERO, |sum, claimed| sum.saturating_add(claimed.amount))
 }

@@ -1,29 +1,42 @@
-//! `causeway pay close`: the payee closes at once; the payer asks first, and takes the rest after the delays.
+//! `causeway pay close`: the payee closes at once, with its last voucher; the payer asks first, and takes the rest after the delays.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{B256, Bytes};
 use alloy_rpc_types_eth::TransactionReceipt;
-use bridge::amount;
 use bridge::io::sidechain::{Call, Client};
-use contracts::{MicroChannel, address};
-use eyre::{Result, WrapErr, bail, ensure};
-use light::micro_channel::Channel;
+use bridge::micro_channel::SignedVoucher;
+use contracts::{CloseGrace, MicroChannel, address};
+use eyre::{Result, WrapErr, bail, ensure, eyre};
+use light::FinalHeader;
+use light::micro_channel::{Channel, CloseRequest};
 
-use super::channel::channel;
+use super::channel::{channel, close_grace, shown_amount};
+use super::claim::best_of_channel;
 use super::event::Event;
+use super::voucher::read_vouchers;
 use crate::context::Context;
 use crate::options::account::AccountArgs;
-use crate::options::network::NetworkArgs;
+use crate::options::network::{KnownNetwork, NetworkArgs};
 use crate::options::spending::SpendingArgs;
 use crate::user::receipt::emitted;
 use crate::user::spending::Spender;
 
 /// Close a channel: as payee at once; as payer first ask, then, when the delays have passed, take the rest
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  causeway pay close 0x6b62... --voucher voucher.json --dev-account 1
+  causeway pay close 0x6b62... --dev-account 0")]
 pub struct CloseArgs {
-    /// The channel's number
-    channel: u64,
+    /// The channel's id
+    channel: B256,
+    /// As payee: your vouchers, one a line; the last is claimed before the rest goes back. `-` is standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "forfeit")]
+    voucher: Option<PathBuf>,
+    /// As payee: give back all that was not claimed yet, also what you hold vouchers for
+    #[arg(long)]
+    forfeit: bool,
     #[command(flatten)]
     account: AccountArgs,
     #[command(flatten)]
@@ -36,52 +49,90 @@ pub struct CloseArgs {
 ///
 /// # Errors
 ///
-/// The channel is closed already or between others, the delays are not over, or the node does not answer.
+/// The channel is closed already or between others, the payee names neither a voucher that is worth something nor `--forfeit`, the delays are not over, or the
+/// node does not answer.
 pub async fn close(args: CloseArgs, context: &Context) -> Result<()> {
     let network = args.network.connect(&args.account).await?;
-    let id = args.channel;
-    let channel = channel(&network, network.final_header().await?.as_ref(), id).await?;
-    ensure!(!channel.closed, "channel {id} is closed already");
+    let (id, header) = (args.channel, network.final_header().await?);
+    let channel = channel(&network, header.as_ref(), id).await?;
+    ensure!(!channel.finalized, "channel {id} is closed already");
+    let last = match args.voucher {
+        Some(path) => last_voucher(&network, header.as_ref(), id, read_vouchers(&path)?).await?,
+        None => None,
+    };
     let spender = Spender::open(&network, &args.account, args.spending)?;
-    let number = U256::from(id);
-    match spender.account.address() {
-        own if own == channel.payee => {
-            let call = Call::new(address::MICRO_CHANNEL, &MicroChannel::closeCall { id: number });
-            close_by(&spender, id, channel.payer, &call, context).await
-        }
-        own if own != channel.payer => {
-            bail!("channel {id} is between {} and {}, you are {own}", channel.payer, channel.payee)
-        }
-        _ if channel.closable_at_block == 0 => ask_to_close(&spender, id, context).await,
-        _ => {
-            check_delays(&network.client, id, &channel).await?;
-            let call = Call::new(address::MICRO_CHANNEL, &MicroChannel::withdrawCall { id: number });
-            close_by(&spender, id, channel.payer, &call, context).await
-        }
+    let own = spender.account.address();
+    if own == channel.payee && (own != channel.payer || last.is_some() || args.forfeit) {
+        let call = payees_close(id, &channel, last, args.forfeit)?;
+        return close_by(&spender, id, &channel, &call, context).await;
     }
+    ensure!(own == channel.payer, "channel {id} is between {} and {}, you are {own}", channel.payer, channel.payee);
+    ensure!(last.is_none() && !args.forfeit, "--voucher and --forfeit are for the payee: you are the payer");
+    let Some(requested) = channel.close_requested else { return ask_to_close(&spender, id, context).await };
+    check_delays(&network.client, id, requested, close_grace(&network)).await?;
+    let call = Call::new(address::MICRO_CHANNEL, &MicroChannel::withdrawCall { channelId: id });
+    close_by(&spender, id, &channel, &call, context).await
+}
+
+/// The voucher that a payee closes with; one that was claimed before is as good.
+async fn last_voucher(
+    network: &KnownNetwork,
+    header: Option<&FinalHeader>,
+    id: B256,
+    vouchers: Vec<SignedVoucher>,
+) -> Result<Option<SignedVoucher>> {
+    let vouchers: Vec<_> = vouchers.into_iter().filter(|signed| signed.voucher.channel_id == id).collect();
+    ensure!(!vouchers.is_empty(), "no voucher is for channel {id}");
+    let stale = vouchers.iter().max_by_key(|signed| signed.voucher.cumulative_amount).cloned();
+    let settled = channel(network, header, id).await?.settled;
+    let best = best_of_channel(network, header, id, vouchers).await?;
+    let best = best.or_else(|| stale.filter(|signed| signed.voucher.cumulative_amount == settled));
+    Ok(Some(best.ok_or_else(|| {
+        eyre!("no voucher is worth anything more: see the warnings above; to close without one, say --forfeit")
+    })?))
+}
+
+/// With a voucher, or with the word that all the rest is given away.
+fn payees_close(id: B256, channel: &Channel, last: Option<SignedVoucher>, forfeit: bool) -> Result<Call> {
+    let (total, signature) = match last {
+        Some(SignedVoucher { voucher, signature }) => (voucher.cumulative_amount, signature),
+        None if forfeit => (channel.settled, Bytes::new()),
+        None => bail!(
+            "closing gives back all that you did not claim, {} of it: name your last voucher (--voucher FILE), or say that you have none (--forfeit)",
+            shown_amount(channel.token, channel.deposit.saturating_sub(channel.settled))
+        ),
+    };
+    let close = MicroChannel::closeCall { channelId: id, cumulativeAmount: total, signature };
+    Ok(Call::new(address::MICRO_CHANNEL, &close))
 }
 
 /// Both delays that the payee has are over.
-async fn check_delays(client: &Client, id: u64, channel: &Channel) -> Result<()> {
+async fn check_delays(client: &Client, id: B256, requested: CloseRequest, grace: CloseGrace) -> Result<()> {
     let head = client.head().await?;
+    let seconds = requested.at_unix_s.saturating_add(grace.seconds).saturating_sub(head.timestamp);
+    let blocks = requested.at_block.saturating_add(grace.blocks).saturating_sub(head.number);
     ensure!(
-        head.timestamp >= channel.closable_at && head.number >= channel.closable_at_block,
-        "channel {id} can be closed in {} and {} blocks: until then the payee may claim",
-        humantime::format_duration(Duration::from_secs(channel.closable_at.saturating_sub(head.timestamp))),
-        channel.closable_at_block.saturating_sub(head.number)
+        seconds == 0 && blocks == 0,
+        "channel {id} can be closed in {} and {blocks} blocks: until then the payee may claim",
+        humantime::format_duration(Duration::from_secs(seconds)),
     );
     Ok(())
 }
 
 /// Closes by `call`; the rest goes back to the payer.
-async fn close_by(spender: &Spender<'_>, id: u64, payer: Address, call: &Call, context: &Context) -> Result<()> {
+async fn close_by(spender: &Spender<'_>, id: B256, channel: &Channel, call: &Call, context: &Context) -> Result<()> {
     let closed = |receipt: &TransactionReceipt| {
-        let closed: MicroChannel::Closed = emitted(receipt, address::MICRO_CHANNEL)?;
+        let closed: MicroChannel::ChannelClosed = emitted(receipt, address::MICRO_CHANNEL)?;
+        ensure!(closed.channelId == id, "another channel was closed than was asked for");
         Ok((closed.refund, receipt.transaction_hash))
     };
     let (refund, transaction) = spender.transact(call, closed).await.wrap_err("the channel is not closed")?;
     context.print(&Event::Closed { channel: id, refund: refund.to_string(), transaction }, || {
-        println!("Channel {id} closed: {} went back to {payer}", amount::show_wei(refund));
+        println!(
+            "Channel {id} closed: {} went back to {}",
+            shown_amount(channel.token, refund.saturating_to()),
+            channel.payer
+        );
     });
     Ok(())
 }
@@ -96,24 +147,20 @@ fn date(unix_s: u64) -> String {
 }
 
 /// The payer asks; the delays begin.
-async fn ask_to_close(spender: &Spender<'_>, id: u64, context: &Context) -> Result<()> {
-    let call = Call::new(address::MICRO_CHANNEL, &MicroChannel::requestCloseCall { id: U256::from(id) });
+async fn ask_to_close(spender: &Spender<'_>, id: B256, context: &Context) -> Result<()> {
+    let call = Call::new(address::MICRO_CHANNEL, &MicroChannel::requestCloseCall { channelId: id });
     let closing = |receipt: &TransactionReceipt| {
         let closing: MicroChannel::CloseRequested = emitted(receipt, address::MICRO_CHANNEL)?;
         Ok((closing, receipt.transaction_hash))
     };
     let (closing, transaction) = spender.transact(&call, closing).await.wrap_err("the channel is not closing")?;
-    let event = Event::Closing {
-        channel: id,
-        closable_at: closing.closableAt,
-        closable_at_block: closing.closableAtBlock,
-        transaction,
-    };
+    let (closable_at, closable_at_block) =
+        (closing.closableAt.saturating_to(), closing.closableAtBlock.saturating_to());
+    let event = Event::Closing { channel: id, closable_at, closable_at_block, transaction };
     context.print(&event, || {
         println!(
-            "Channel {id} closing: the payee may claim until {} and block {}; then run this command again",
-            date(closing.closableAt),
-            closing.closableAtBlock
+            "Channel {id} closing: the payee may claim until {} and block {closable_at_block}; then run this command again",
+            date(closable_at),
         );
     });
     Ok(())
@@ -121,7 +168,30 @@ async fn ask_to_close(spender: &Spender<'_>, id: u64, context: &Context) -> Resu
 
 #[cfg(test)]
 mod tests {
+    use alloy_primitives::Address;
+    use alloy_sol_types::SolCall as _;
+
     use super::*;
+
+    #[test]
+    fn a_payee_gives_nothing_away_without_saying_so() {
+        let channel = Channel {
+            payer: Address::repeat_byte(1),
+            payee: Address::repeat_byte(2),
+            token: Address::ZERO,
+            signer: Address::repeat_byte(1),
+            deposit: 30_000_000_000,
+            settled: 10_000_000_000,
+            has_splits: false,
+            close_requested: None,
+            finalized: false,
+        };
+        let refused = payees_close(B256::ZERO, &channel, None, false).expect_err("it has no voucher");
+        assert!(refused.to_string().contains("0.00000002 BTC"), "{refused}");
+        let call = payees_close(B256::ZERO, &channel, None, true).expect("it said so");
+        let close = MicroChannel::closeCall::abi_decode(&call.input).expect("a call of close");
+        assert_eq!((close.cumulativeAmount, close.signature.len()), (10_000_000_000, 0));
+    }
 
     #[test]
     fn any_time_that_a_node_says_can_be_shown() {

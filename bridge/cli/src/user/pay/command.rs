@@ -18,9 +18,9 @@ use crate::context::Context;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   causeway pay open --payee 0x7099... --amount '100000 sat' --dev-account 0
-  causeway pay voucher 1 --total '250 sat' --dev-account 0 > voucher.json
+  causeway pay voucher 0x6b62... --total '250 sat' --dev-account 0 > voucher.json
   causeway pay claim voucher.json --dev-account 1
-  causeway pay close 1 --dev-account 0
+  causeway pay close 0x6b62... --voucher voucher.json --dev-account 1
   causeway pay wrap '100000 sat' --dev-account 0")]
 pub struct Args {
     #[command(subcommand)]

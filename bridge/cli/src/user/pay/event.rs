@@ -8,26 +8,26 @@ use serde::Serialize;
 #[serde(tag = "event", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Event {
     Opened {
-        channel: u64,
+        channel: B256,
         payer: Address,
         payee: Address,
         deposit: String,
         transaction: B256,
     },
     Claimed {
-        channels: Vec<u64>,
+        channels: Vec<B256>,
         amount: String,
         gas_used: u64,
         transaction: B256,
     },
     Closing {
-        channel: u64,
+        channel: B256,
         closable_at: u64,
         closable_at_block: u64,
         transaction: B256,
     },
     Closed {
-        channel: u64,
+        channel: B256,
         refund: String,
         transaction: B256,
     },
@@ -47,9 +47,12 @@ pub enum Event {
         transaction: B256,
     },
     Status {
-        channel: u64,
+        channel: B256,
         payer: Address,
         payee: Address,
+        /// Zero: the coin.
+        token: Address,
+        signer: Address,
         deposit: String,
         claimed: String,
         state: State,

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   payer: open -> voucher, voucher, ...                            -> close (after the delays: the rest comes back)
-//!   payee:         (checks each) -> claim FILE, any time before that -> close (gives the rest back at once)
+//!   payee:         (checks each) -> claim FILE, any time before that -> close --voucher FILE (gives the rest back at once)
 //! ```
 //! `wrap` and `unwrap` turn coins into tokens of the contract WrappedBtc, which other clients pay with, and back.
 //!

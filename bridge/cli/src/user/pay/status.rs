@@ -1,10 +1,9 @@
 //! `causeway pay status`: where a channel is.
 
-use alloy_primitives::U256;
-use bridge::amount;
+use alloy_primitives::B256;
 use eyre::Result;
 
-use super::channel::channel;
+use super::channel::{channel, close_grace, shown_amount};
 use super::event::{Event, State};
 use crate::context::Context;
 use crate::options::network::NetworkArgs;
@@ -12,8 +11,8 @@ use crate::options::network::NetworkArgs;
 /// Where a channel stands
 #[derive(Debug, clap::Args)]
 pub struct StatusArgs {
-    /// The channel's number
-    channel: u64,
+    /// The channel's id
+    channel: B256,
     #[command(flatten)]
     network: NetworkArgs,
 }
@@ -26,26 +25,32 @@ pub struct StatusArgs {
 pub async fn status(args: StatusArgs, context: &Context) -> Result<()> {
     let network = args.network.connect_to_pay().await?;
     let channel = channel(&network, network.final_header().await?.as_ref(), args.channel).await?;
-    let state = match (channel.closed, channel.closable_at_block) {
+    let grace = close_grace(&network);
+    let state = match (channel.finalized, channel.close_requested) {
         (true, _) => State::Closed,
-        (false, 0) => State::Open,
-        (false, _) => State::Closing,
+        (false, None) => State::Open,
+        (false, Some(_)) => State::Closing,
     };
     let event = Event::Status {
         channel: args.channel,
         payer: channel.payer,
         payee: channel.payee,
+        token: channel.token,
+        signer: channel.signer,
         deposit: channel.deposit.to_string(),
-        claimed: channel.claimed.to_string(),
+        claimed: channel.settled.to_string(),
         state,
-        closable_at: channel.closable_at,
-        closable_at_block: channel.closable_at_block,
+        closable_at: channel.close_requested.map_or(0, |asked| asked.at_unix_s.saturating_add(grace.seconds)),
+        closable_at_block: channel.close_requested.map_or(0, |asked| asked.at_block.saturating_add(grace.blocks)),
     };
     context.print(&event, || {
-        let (claimed, deposit) =
-            (amount::show_wei(U256::from(channel.claimed)), amount::show_wei(U256::from(channel.deposit)));
         println!("Channel {} {}", args.channel, format!("{state:?}").to_lowercase());
         println!("  from     {}\n  to       {}", channel.payer, channel.payee);
+        if channel.has_splits {
+            println!("           and others, of each payment");
+        }
+        let (claimed, deposit) =
+            (shown_amount(channel.token, channel.settled), shown_amount(channel.token, channel.deposit));
         println!("  claimed  {claimed} of {deposit}");
     });
     Ok(())

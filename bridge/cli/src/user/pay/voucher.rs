@@ -3,13 +3,14 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
-use alloy_primitives::U256;
+use alloy_primitives::B256;
 use bitcoin::Amount;
 use bridge::amount;
 use bridge::micro_channel::{SignedVoucher, Voucher};
+use contracts::address;
 use eyre::{Result, WrapErr, ensure};
 
-use super::channel::{channel, domain};
+use super::channel::{channel, domain, shown_amount};
 use crate::options::account::AccountArgs;
 use crate::options::network::NetworkArgs;
 use crate::options::spending::SpendingArgs;
@@ -18,8 +19,8 @@ use crate::user::spending::Spender;
 /// Sign what was paid so far; prints the voucher for the payee
 #[derive(Debug, clap::Args)]
 pub struct VoucherArgs {
-    /// The channel's number
-    channel: u64,
+    /// The channel's id
+    channel: B256,
     /// Everything paid through the channel so far, this payment included
     #[arg(long, value_name = "AMOUNT", value_parser = amount::parse)]
     total: Amount,
@@ -35,30 +36,31 @@ pub struct VoucherArgs {
 ///
 /// # Errors
 ///
-/// The account is not the payer, the channel is closed, or the total is not between what was claimed and the deposit.
+/// The account does not sign its vouchers, the channel is closed, or the total is not between what was claimed and the deposit.
 pub async fn voucher(args: VoucherArgs) -> Result<()> {
     let network = args.network.connect(&args.account).await?;
     let spender = Spender::open(&network, &args.account, args.spending)?;
     let account = &spender.account;
     let channel = channel(&network, network.final_header().await?.as_ref(), args.channel).await?;
-    let (id, total) = (args.channel, amount::wei(args.total));
+    let (id, token) = (args.channel, channel.token);
+    let total: u128 = amount::wei(args.total).saturating_to();
     ensure!(
-        account.address() == channel.payer,
+        account.address() == channel.signer,
         "channel {id} is paid by {}, you are {}",
-        channel.payer,
+        channel.signer,
         account.address()
     );
-    ensure!(!channel.closed, "channel {id} is closed");
-    let (claimed, deposit) = (U256::from(channel.claimed), U256::from(channel.deposit));
+    ensure!(!channel.finalized, "channel {id} is closed");
+    ensure!(token.is_zero() || token == address::WRAPPED_BTC, "channel {id} pays in the token {token}, not in bitcoin");
     ensure!(
-        total > claimed,
+        total > channel.settled,
         "{} were claimed already: a voucher says everything paid so far",
-        amount::show_wei(claimed)
+        shown_amount(token, channel.settled)
     );
-    ensure!(total <= deposit, "the channel's deposit is {}", amount::show_wei(deposit));
-    let voucher = Voucher { channel: U256::from(id), total };
+    ensure!(total <= channel.deposit, "the channel's deposit is {}", shown_amount(token, channel.deposit));
+    let voucher = Voucher { channel_id: id, cumulative_amount: total };
     spender.agree(&[
-        format!("What       promise {} in all through channel {id} to {}", amount::show_wei(total), channel.payee),
+        format!("What       promise {} in all through channel {id} to {}", shown_amount(token, total), channel.payee),
         format!("From       {} on chain {}", account.address(), network.chain_id),
     ])?;
     let signed = voucher.sign(&domain(&network), &account.secret());

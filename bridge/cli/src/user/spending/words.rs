@@ -124,24 +124,35 @@ fn of_anybody(input: &[u8]) -> Result<Option<String>> {
 }
 
 fn of_channels(input: &[u8]) -> Result<String> {
-    if let Some(call) = decoded::<MicroChannel::openCall>(input)? {
-        let (seconds, blocks) = (call.closeDelaySeconds, call.closeDelayBlocks);
-        return Ok(format!("open a channel for {}, closed {seconds} s and {blocks} blocks after you ask", call.payee));
+    if let Some(call) = decoded::<MicroChannel::openOnNetworkCall>(input)? {
+        return opening(&call);
     }
     if let Some(call) = decoded::<MicroChannel::claimManyCall>(input)? {
-        let total = call.vouchers.iter().fold(U256::ZERO, |sum, voucher| sum.saturating_add(voucher.total));
+        let totals = call.vouchers.iter().map(|voucher| U256::from(voucher.cumulativeAmount));
+        let total = totals.fold(U256::ZERO, U256::saturating_add);
         return Ok(format!("claim {} voucher(s) over {} in all", call.vouchers.len(), show_wei(total)));
     }
     if let Some(call) = decoded::<MicroChannel::closeCall>(input)? {
-        return Ok(format!("close channel {} and give the rest back", call.id));
+        let total = show_wei(U256::from(call.cumulativeAmount));
+        return Ok(format!("close channel {} with {total} paid in all, and give the rest back", call.channelId));
     }
     if let Some(call) = decoded::<MicroChannel::requestCloseCall>(input)? {
-        return Ok(format!("ask to close channel {}", call.id));
+        return Ok(format!("ask to close channel {}", call.channelId));
     }
     if let Some(call) = decoded::<MicroChannel::withdrawCall>(input)? {
-        return Ok(format!("take the rest of channel {} back", call.id));
+        return Ok(format!("take the rest of channel {} back", call.channelId));
     }
     bail!("channels have functions that this program does not sign for: 0x{}", hex::encode(selector(input)))
+}
+
+/// Only what `pay open` opens: in coins, and for the payee alone.
+fn opening(call: &MicroChannel::openOnNetworkCall) -> Result<String> {
+    ensure!(call.token.is_zero() && call.splitRecipients.is_empty(), "a channel that this program does not open");
+    let signer = match call.authorizedSigner {
+        Address::ZERO => String::new(),
+        signer => format!(", whose vouchers {signer} signs"),
+    };
+    Ok(format!("open a channel for {}{signer}, on network {} alone", call.payee, call.network))
 }
 
 fn of_tokens(input: &[u8], bitcoin: mainchain::Network) -> Result<String> {
@@ -223,6 +234,38 @@ mod tests {
         assert!(told(Call::new(address::BRIDGE, &Bridge::pauseCall {})).contains("pause payouts"));
         let lift = Bridge::liftCall { network: alloy_primitives::B256::repeat_byte(3), number: 4 };
         assert!(told(Call::new(address::BRIDGE, &lift)).contains("lift pause 4 of network 0x0303"));
+    }
+
+    #[test]
+    fn every_call_of_a_channel_that_is_signed_is_told_in_words() {
+        let id = alloy_primitives::B256::repeat_byte(7);
+        let told = |call: Call| words(&call).expect("known").does;
+        let mut open = MicroChannel::openOnNetworkCall {
+            network: alloy_primitives::B256::repeat_byte(3),
+            payee: Address::repeat_byte(9),
+            token: Address::ZERO,
+            deposit: 5,
+            salt: alloy_primitives::B256::ZERO,
+            authorizedSigner: Address::repeat_byte(8),
+            splitRecipients: Vec::new(),
+            splitBps: Vec::new(),
+        };
+        let text = told(Call::new(address::MICRO_CHANNEL, &open));
+        let payee = Address::repeat_byte(9).to_string();
+        assert!(text.contains(&payee) && text.contains("signs, on network 0x0303"), "{text}");
+        open.splitRecipients.push(Address::repeat_byte(1));
+        open.splitBps.push(1);
+        assert!(words(&Call::new(address::MICRO_CHANNEL, &open)).is_err(), "others would be paid");
+        let close =
+            MicroChannel::closeCall { channelId: id, cumulativeAmount: 250_000_000_000, signature: Bytes::new() };
+        let text = told(Call::new(address::MICRO_CHANNEL, &close));
+        assert!(text.contains("0.00000025 BTC paid in all") && text.contains(&id.to_string()), "{text}");
+        let request = MicroChannel::requestCloseCall { channelId: id };
+        assert_eq!(told(Call::new(address::MICRO_CHANNEL, &request)), format!("ask to close channel {id}"));
+        let withdraw = MicroChannel::withdrawCall { channelId: id };
+        assert!(told(Call::new(address::MICRO_CHANNEL, &withdraw)).contains("the rest of channel"));
+        let collect = MicroChannel::collectCall { account: Address::ZERO, token: Address::ZERO };
+        assert!(words(&Call::new(address::MICRO_CHANNEL, &collect)).is_err());
     }
 
     #[test]

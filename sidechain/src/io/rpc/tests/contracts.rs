@@ -2,13 +2,13 @@
 
 use alloy_primitives::{Address, B256, Bytes, U256, b256, keccak256};
 use alloy_trie::{Nibbles, proof::verify_proof};
+use contracts::MicroChannel;
 use contracts::address::MICRO_CHANNEL;
-use contracts::alloy_sol_types::{SolCall, SolError, SolValue, eip712_domain};
-use contracts::{IMicroChannel, MicroChannel};
+use contracts::alloy_sol_types::{SolCall, SolError, SolStruct, eip712_domain, sol};
 use serde_json::{Value, json};
 
 use super::world::{CHAIN, COUNTER, World, call, create};
-use crate::testing::{Key, network};
+use crate::testing::Key;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_contract_is_deployed_called_and_its_logs_read() {
@@ -69,8 +69,8 @@ async fn a_contract_is_deployed_called_and_its_logs_read() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revert_tells_its_reason_and_its_data() {
     let world = World::new().await;
-    let input: Bytes = MicroChannel::channelCall { id: U256::from(9) }.abi_encode().into();
-    let data: Bytes = MicroChannel::NoSuchChannel { id: U256::from(9) }.abi_encode().into();
+    let input: Bytes = MicroChannel::requestCloseCall { channelId: B256::repeat_byte(9) }.abi_encode().into();
+    let data: Bytes = MicroChannel::NoSuchChannel { channelId: B256::repeat_byte(9) }.abi_encode().into();
     let request = json!({ "from": Key::new(1).address, "to": MICRO_CHANNEL, "input": input });
     for method in ["eth_call", "eth_estimateGas"] {
         let error = world.ask(method, json!([request, "latest"])).await.unwrap_err();
@@ -79,8 +79,7 @@ async fn a_revert_tells_its_reason_and_its_data() {
         assert_eq!(error.data().unwrap().get(), json!(data).to_string());
     }
     // A transaction that reverts is in a block all the same.
-    let failing =
-        call(&Key::new(1), 0, MICRO_CHANNEL, U256::ZERO, MicroChannel::closeCall { id: U256::from(9) }.abi_encode());
+    let failing = call(&Key::new(1), 0, MICRO_CHANNEL, U256::ZERO, input.to_vec());
     assert_eq!(world.receipt(&failing).await["status"], "0x0");
 }
 
@@ -110,23 +109,23 @@ async fn a_proof_leads_from_the_state_root_to_a_slot() {
     verify_proof(root, Nibbles::unpack(keccak256(counter)), Some(alloy_rlp::encode(account)), &nodes).unwrap();
 }
 
-/// What typed data (EIP-712) of this network is, by another implementation.
+sol! {
+    struct Voucher { bytes32 channelId; uint128 cumulativeAmount; }
+}
+
+/// What typed data (EIP-712) is, by another implementation.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_contract_makes_the_digest_of_typed_data_with_the_network_as_salt() {
+async fn the_contract_makes_the_digest_of_the_drafts_typed_data() {
     let world = World::halted(|_| ()).await;
-    let input: Bytes =
-        MicroChannel::voucherDigestCall { id: U256::from(7), total: U256::from(123_456_789) }.abi_encode().into();
+    let voucher = Voucher { channelId: B256::repeat_byte(7), cumulativeAmount: 123_456_789 };
+    let Voucher { channelId, cumulativeAmount } = voucher;
+    let input: Bytes = MicroChannel::getVoucherDigestCall { channelId, cumulativeAmount }.abi_encode().into();
     let digest = world.get("eth_call", json!([{ "to": MICRO_CHANNEL, "data": input }, "latest"])).await;
     let domain = eip712_domain! {
-        name: "Causeway MicroChannel",
+        name: "EVM Payment Channel",
         version: "1",
         chain_id: CHAIN,
         verifying_contract: MICRO_CHANNEL,
-        salt: network(),
     };
-    let voucher = IMicroChannel::Voucher { channel: U256::from(7), total: U256::from(123_456_789) };
-    let typed = keccak256("Voucher(uint256 channel,uint256 total)");
-    let hashed = keccak256([typed.as_slice(), &voucher.abi_encode()].concat());
-    let wanted = keccak256([&[0x19, 0x01], domain.separator().as_slice(), hashed.as_slice()].concat());
-    assert_eq!(digest, json!(wanted));
+    assert_eq!(digest, json!(voucher.eip712_signing_hash(&domain)));
 }
