@@ -68,9 +68,8 @@ abstract contract Channels is Token {
 
     function draftDigest(bytes32 message) internal view returns (bytes32) {
         bytes32 kind = keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
-        bytes32 separator = keccak256(
-            abi.encode(kind, keccak256("EVM Payment Channel"), keccak256("1"), block.chainid, address(channels))
-        );
+        bytes32 separator =
+            keccak256(abi.encode(kind, keccak256("EVM Payment Channel"), keccak256("1"), block.chainid, address(channels)));
         return keccak256(abi.encodePacked("\x19\x01", separator, message));
     }
 

@@ -86,9 +86,8 @@ contract ChannelHandler is Channels {
         bytes32 salt = bytes32((roll >> 128) % 4);
         bytes32 id = draftId(payer, payee, currency, salt, address(0));
         bool right = amount != 0 && arrives(currency, amount) != 0 && model[id].payer == address(0);
-        bytes memory data = abi.encodeCall(
-            channels.open, (payee, currency, amount, salt, address(0), new address[](0), new uint16[](0))
-        );
+        bytes memory data =
+            abi.encodeCall(channels.open, (payee, currency, amount, salt, address(0), new address[](0), new uint16[](0)));
         if (!call(payer, data, currency == COIN ? amount : 0, right, "open")) return;
         ids.push(id);
         Model storage made = model[id];
@@ -140,8 +139,7 @@ contract ChannelHandler is Channels {
         address from = payers[by % 3];
         bool tops = roll % 2 == 0;
         bool right = live(id) && arrives(of_.currency, amount) != 0 && (!tops || from == of_.payer);
-        bytes memory data =
-            tops ? abi.encodeCall(channels.topUp, (id, amount)) : abi.encodeCall(channels.fund, (id, amount));
+        bytes memory data = tops ? abi.encodeCall(channels.topUp, (id, amount)) : abi.encodeCall(channels.fund, (id, amount));
         uint256 coins = of_.currency == COIN ? amount : 0;
         if (!call(from, data, coins, right, tops ? "top up" : "fund")) return;
         of_.deposit += arrives(of_.currency, amount);

@@ -29,7 +29,10 @@ contract MicroChannelTest is Channels {
         bytes32 id = there.computeChannelId(address(0xA1), address(0xB2), COIN, SALT, address(0));
         vm.assertEq(there.domainSeparator(), bytes32(0xf6b70e2b390ea2585e4dcb023488c7f90fe8a0427368f143c352cd79af18803c));
         vm.assertEq(id, bytes32(0x6b62fb90efb02ddf8d7fe5d1b9cbb5ec690ee84d63ff1954a549d02d249e74e6));
-        vm.assertEq(there.getVoucherDigest(id, 1_000_000_000_000), bytes32(0xf469f6f460d0192d51b6c7d843cae4ab5941d9057d06af07e58eaef43bb688fa));
+        vm.assertEq(
+            there.getVoucherDigest(id, 1_000_000_000_000),
+            bytes32(0xf469f6f460d0192d51b6c7d843cae4ab5941d9057d06af07e58eaef43bb688fa)
+        );
     }
 
     function test_a_channel_has_the_drafts_id_and_its_vouchers_the_drafts_digest() public {
@@ -65,7 +68,20 @@ contract MicroChannelTest is Channels {
         Authorization memory a = payment(5 ether, keccak256("random"));
         (uint8 v, bytes32 r, bytes32 s) = parts(sign(ALICE_SECRET, hashed("Transfer", a)));
         bytes32 id = channels.openWithAuthorization(
-            PAYEE, address(token), 5 ether, SALT, address(0), alice, 0, a.validBefore, a.nonce, v, r, s, new address[](0), new uint16[](0)
+            PAYEE,
+            address(token),
+            5 ether,
+            SALT,
+            address(0),
+            alice,
+            0,
+            a.validBefore,
+            a.nonce,
+            v,
+            r,
+            s,
+            new address[](0),
+            new uint16[](0)
         );
         vm.assertEq(id, draftId(alice, PAYEE, address(token), SALT, address(0)));
         vm.assertEq(stateOf(id).deposit, 5 ether);
@@ -313,7 +329,8 @@ contract MicroChannelTest is Channels {
         address furnace = address(new Furnace());
         vm.deal(furnace, 1 ether);
         vm.prank(furnace);
-        vouchers[6].channelId = channels.open{value: 1 ether}(PAYEE, COIN, 1 ether, SALT, address(0), new address[](0), new uint16[](0));
+        vouchers[6].channelId =
+            channels.open{value: 1 ether}(PAYEE, COIN, 1 ether, SALT, address(0), new address[](0), new uint16[](0));
         channels.claimMany(vouchers, signatures);
         vm.assertEq(PAYEE.balance, 400);
         vm.assertEq(channels.owed(refuser, COIN), 100);
@@ -324,7 +341,12 @@ contract MicroChannelTest is Channels {
     function test_claims_in_coins_in_tokens_and_with_splits_meet_in_one_call() public {
         IMicroChannel.Voucher[] memory vouchers = new IMicroChannel.Voucher[](4);
         bytes[] memory signatures = new bytes[](4);
-        bytes32[4] memory ids = [open(PAYEE, 1 ether, bytes32(0)), openIn(address(token), PAYEE, 1 ether), openSplit(1 ether, PLATFORM, 100), open(PAYEE, 1 ether, bytes32(uint256(1)))];
+        bytes32[4] memory ids = [
+            open(PAYEE, 1 ether, bytes32(0)),
+            openIn(address(token), PAYEE, 1 ether),
+            openSplit(1 ether, PLATFORM, 100),
+            open(PAYEE, 1 ether, bytes32(uint256(1)))
+        ];
         for (uint256 i = 0; i < 4; ++i) {
             vouchers[i] = IMicroChannel.Voucher(ids[i], 1 ether);
             signatures[i] = voucher(ids[i], 1 ether);
@@ -442,7 +464,8 @@ contract MicroChannelTest is Channels {
             bytes32 salt = keccak256(abi.encode("batch", i, currency, onePayee));
             uint256 coins = currency == COIN ? 0.1 ether : 0;
             vm.prank(alice);
-            bytes32 id = channels.open{value: coins}(payee, currency, 0.1 ether, salt, address(0), new address[](0), new uint16[](0));
+            bytes32 id =
+                channels.open{value: coins}(payee, currency, 0.1 ether, salt, address(0), new address[](0), new uint16[](0));
             // Each was claimed of before, as in the life of a channel.
             claim(id, 1);
             vouchers[i] = IMicroChannel.Voucher(id, 1e15);
@@ -514,7 +537,20 @@ contract MicroChannelTest is Channels {
         Authorization memory a = payment(5 ether, keccak256("random"));
         (uint8 v, bytes32 r, bytes32 s) = parts(sign(ALICE_SECRET, hashed("Transfer", a)));
         channels.openWithAuthorization(
-            PAYEE, address(token), 5 ether, keccak256("b"), address(0), alice, 0, a.validBefore, a.nonce, v, r, s, new address[](0), new uint16[](0)
+            PAYEE,
+            address(token),
+            5 ether,
+            keccak256("b"),
+            address(0),
+            alice,
+            0,
+            a.validBefore,
+            a.nonce,
+            v,
+            r,
+            s,
+            new address[](0),
+            new uint16[](0)
         );
         used("token: open with an authorization", 190_000);
     }

@@ -35,19 +35,33 @@ contract MicroChannelAttacksTest is Channels {
         bytes memory signature = sign(ALICE_SECRET, hashed(kind, a));
         (uint8 v, bytes32 r, bytes32 s) = parts(signature);
         vm.prank(MALLORY);
-        return address(channels).call(
-            abi.encodeCall(
-                IMicroChannel.openWithAuthorization,
-                (payee, address(token), uint128(a.value), SALT, signer, alice, a.validAfter, a.validBefore, a.nonce, v, r, s, to, bps)
-            )
-        );
+        return address(channels)
+            .call(
+                abi.encodeCall(
+                    IMicroChannel.openWithAuthorization,
+                    (
+                        payee,
+                        address(token),
+                        uint128(a.value),
+                        SALT,
+                        signer,
+                        alice,
+                        a.validAfter,
+                        a.validBefore,
+                        a.nonce,
+                        v,
+                        r,
+                        s,
+                        to,
+                        bps
+                    )
+                )
+            );
     }
 
     function requireUnbound(address signer, uint256 splits, bool opened, bytes memory answer) private view {
         vm.assertFalse(opened);
-        vm.assertEq(
-            answer, abi.encodeWithSelector(IMicroChannel.UnboundAuthorization.selector, address(token), signer, splits)
-        );
+        vm.assertEq(answer, abi.encodeWithSelector(IMicroChannel.UnboundAuthorization.selector, address(token), signer, splits));
     }
 
     function test_a_front_runner_cannot_open_a_channel_whose_vouchers_it_signs() public {
@@ -114,9 +128,7 @@ contract MicroChannelAttacksTest is Channels {
         token.transferWithAuthorization(alice, address(channels), 5 ether, 0, a.validBefore, a.nonce, v, r, s);
         vm.prank(MALLORY);
         vm.expectRevert(says("caller must be the payee"));
-        token.transferWithAuthorization(
-            alice, address(channels), 5 ether, 0, a.validBefore, a.nonce, abi.encodePacked(r, s, v)
-        );
+        token.transferWithAuthorization(alice, address(channels), 5 ether, 0, a.validBefore, a.nonce, abi.encodePacked(r, s, v));
     }
 
     /// A token that lets anybody bring it gets a nonce that binds, or nothing.

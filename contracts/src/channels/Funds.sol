@@ -72,13 +72,31 @@ abstract contract Funds is IMicroChannel {
     function _takeAuthorized(address token, Authorization memory signed, bool byReceipt) internal returns (uint256) {
         uint256 before = _beforeArrival(token);
         if (byReceipt) {
-            IERC3009(token).receiveWithAuthorization(
-                signed.from, address(this), signed.value, signed.validAfter, signed.validBefore, signed.nonce, signed.v, signed.r, signed.s
-            );
+            IERC3009(token)
+                .receiveWithAuthorization(
+                    signed.from,
+                    address(this),
+                    signed.value,
+                    signed.validAfter,
+                    signed.validBefore,
+                    signed.nonce,
+                    signed.v,
+                    signed.r,
+                    signed.s
+                );
         } else {
-            IERC3009(token).transferWithAuthorization(
-                signed.from, address(this), signed.value, signed.validAfter, signed.validBefore, signed.nonce, signed.v, signed.r, signed.s
-            );
+            IERC3009(token)
+                .transferWithAuthorization(
+                    signed.from,
+                    address(this),
+                    signed.value,
+                    signed.validAfter,
+                    signed.validBefore,
+                    signed.nonce,
+                    signed.v,
+                    signed.r,
+                    signed.s
+                );
         }
         return _arrived(token, before);
     }

@@ -354,6 +354,9 @@ interface IMicroChannel {
     function domainSeparator() external view returns (bytes32);
 
     function getVoucherDigest(bytes32 channelId, uint128 cumulativeAmount) external view returns (bytes32);
-    function getLockedVoucherDigest(bytes32 channelId, uint128 cumulativeAmount, Lock calldata lock) external view returns (bytes32);
+    function getLockedVoucherDigest(bytes32 channelId, uint128 cumulativeAmount, Lock calldata lock)
+        external
+        view
+        returns (bytes32);
     function getStreamDigest(bytes32 channelId, uint128 cumulativeAmount, Stream calldata stream) external view returns (bytes32);
 }
