@@ -43,7 +43,7 @@ pub use history::slot as history_slot;
 pub use moved_precompiles::MovedPrecompiles;
 pub use outcome::Outcome;
 pub use overrides::{AccountOverride, BlockOverride, MoveError, Overrides};
-pub use precompiles::{POINT_EVALUATION_GAS, precompile_names, warm_up};
+pub use precompiles::{POINT_EVALUATION_GAS, precompile_names};
 pub use recorder::{Budget, Exceeded, Tracer, TracerError};
 pub use rules::{Rules, check_free};
 pub use simulation::{Intent, Price, Simulation, SimulationError, Tried};
