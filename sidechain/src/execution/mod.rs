@@ -41,7 +41,7 @@ pub use free_calls::FREE_CONTRACTS;
 pub use header::{child_header, compare};
 pub use history::slot as history_slot;
 pub use moved_precompiles::MovedPrecompiles;
-pub use outcome::Outcome;
+pub use outcome::{Halt, Outcome};
 pub use overrides::{AccountOverride, BlockOverride, MoveError, Overrides};
 pub use precompiles::{POINT_EVALUATION_GAS, precompile_names};
 pub use recorder::{Budget, Exceeded, Tracer, TracerError};

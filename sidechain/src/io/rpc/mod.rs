@@ -42,6 +42,7 @@ mod outgoing;
 mod pace;
 mod peg;
 mod pending;
+mod places;
 mod preview;
 mod priority;
 mod repeats;
@@ -53,6 +54,7 @@ mod shares;
 mod tests;
 mod turns;
 mod txpool;
+mod unread;
 mod websocket;
 mod workers;
 
