@@ -33,6 +33,7 @@ mod frames;
 mod health;
 mod heard;
 mod http;
+mod log_request;
 mod method;
 mod modules;
 mod net;
