@@ -14,7 +14,7 @@ import {Vouchers} from "./channels/Vouchers.sol";
 ///                       +-------- close ----------------------------------------------------^
 /// ```
 /// Functions, channel id and voucher are those of the public draft "EVM Session" (draft-evm-session-00); what it lacks has names of its own
-/// (docs/adr/0034-a-channel-is-the-public-drafts-where-that-is-safe.md).
+/// (docs/adr/0035-a-channel-is-the-public-drafts-where-that-is-safe.md).
 contract MicroChannel is Funds, Vouchers {
     uint256 private constant MAX_SPLITS = 16;
     /// Hashes of a stream that one claim takes: some 100,000 gas.

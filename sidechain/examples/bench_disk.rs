@@ -1,5 +1,5 @@
 //! What the chain costs on disk, and how fast it is read when it is much larger than memory:
-//! `cargo run -p causeway-sidechain --features testing --example bench_disk -- blocks 16` (full blocks of transfers, and empty ones),
+//! `cargo run -p causeway-sidechain --features testing --example bench_disk -- blocks 16` (full blocks of transfers, blocks of one, and empty ones),
 //! `... -- copy 1000000` (accounts of a state that is copied), and `... -- reads 48 768` (MiB of rows). Prints tables; asserts nothing about
 //! time.
 
@@ -32,7 +32,7 @@ const ACCOUNTS: u64 = 100_000;
 /// Accounts that send.
 const SENDERS: u64 = 2_000;
 
-/// Empty blocks, as they come while nobody sends anything.
+/// Empty blocks, as they come while nobody sends anything; and as many of one transfer each, as they come up to ten times a second while somebody sends one after the other.
 const EMPTY: u64 = 1_000;
 
 /// Tables with what makes old state readable, and what proves it.
@@ -56,7 +56,7 @@ fn main() {
     }
 }
 
-/// Bytes on disk that full blocks of transfers add, and empty ones, table by table, after everything was merged.
+/// Bytes on disk that full blocks of transfers add, blocks of one, and empty ones, table by table, after everything was merged.
 fn blocks(count: u64) {
     let full = Growth::measure(count, |keys, nonces, block, chain_id| {
         let transfer = |index: u64| {
@@ -66,24 +66,30 @@ fn blocks(count: u64) {
         };
         (0..TRANSFERS).map(transfer).collect()
     });
+    let single = Growth::measure(EMPTY, |keys, nonces, block, chain_id| {
+        let sender = usize::try_from(block % SENDERS).expect("small");
+        nonces[sender] += 1;
+        vec![keys[sender].transfer(chain_id, nonces[sender] - 1, stranger(receiver(block, 0)), 1)]
+    });
     let empty = Growth::measure(EMPTY, |_, _, _, _| Vec::new());
     println!(
-        "bytes a block on disk: {count} blocks of {TRANSFERS} transfers among {ACCOUNTS} accounts, and {EMPTY} empty ones"
+        "bytes a block on disk: {count} blocks of {TRANSFERS} transfers among {ACCOUNTS} accounts, {EMPTY} of one, and {EMPTY} empty ones"
     );
-    println!("{:<34} {:>12} {:>12}", "table", "full", "empty");
-    let row = |name: &str, full: u64, empty: u64| println!("{name:<34} {full:>12} {empty:>12}");
-    for ((name, full), (_, empty)) in full.tables.iter().zip(&empty.tables).filter(|((_, full), _)| *full > 0) {
-        row(name, *full, *empty);
+    let kinds = [&full, &single, &empty];
+    let row = |name: &str, cells: [String; 3]| {
+        let [full, single, empty] = cells;
+        println!("{name:<34} {full:>12} {single:>12} {empty:>12}");
+    };
+    row("table", ["full", "one transfer", "empty"].map(str::to_owned));
+    for (name, _) in full.tables.iter().filter(|(_, bytes)| *bytes > 0) {
+        row(name, kinds.map(|kind| kind.of(&[name.as_str()]).to_string()));
     }
-    let sum = |names: &[&str]| (full.of(names), empty.of(names));
-    let (state, proofs) = (sum(&STATE), sum(&PROOFS));
-    let (of_full, of_empty) = (full.all() - state.0 - proofs.0, empty.all() - state.1 - proofs.1);
-    row("all, for ever in an archive", full.all(), empty.all());
-    row("beside old state and proofs", of_full, of_empty);
-    for (what, kept, (full, empty)) in [("state", state_blocks(), state), ("proofs", proof_blocks(), proofs)] {
-        for blocks in [kept, 10_000] {
+    row("all, for ever in an archive", kinds.map(|kind| kind.all().to_string()));
+    row("beside old state and proofs", kinds.map(|kind| (kind.all() - kind.of(&STATE) - kind.of(&PROOFS)).to_string()));
+    for (what, kept, tables) in [("state", state_blocks(), STATE), ("proofs", proof_blocks(), PROOFS)] {
+        for blocks in [kept, 10_000, 1_000] {
             let mib = |bytes: u64| format!("{} MiB", (bytes * blocks) >> 20);
-            println!("{:<34} {:>12} {:>12}", format!("{what} of {blocks} blocks"), mib(full), mib(empty));
+            row(&format!("{what} of {blocks} blocks"), kinds.map(|kind| mib(kind.of(&tables))));
         }
     }
     println!(

@@ -32,7 +32,7 @@ impl fmt::Display for Source {
 }
 
 /// Who a connection or a request comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Client {
     pub source: Source,
     /// Whether the limits of one address hold for it.

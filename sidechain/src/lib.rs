@@ -6,6 +6,7 @@
 //! ```text
 //!   limits      what bounds a block and its transactions
 //!   stop        how work is ended from outside
+//!   geth        words that clients look for in errors
 //!   block       blocks, transactions, receipts, and their encoding
 //!   state       accounts and storage: which table holds what, tries and proofs
 //!   execution   running transactions: what a block may hold, what it does to the state
@@ -30,6 +31,7 @@ pub mod chain;
 pub mod clocks;
 pub mod execution;
 pub mod genesis;
+mod geth;
 pub mod light_node;
 pub mod limits;
 pub mod mempool;

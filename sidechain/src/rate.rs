@@ -57,6 +57,13 @@ impl RateLimit {
         u64::try_from(self.level / ONE).unwrap_or(0)
     }
 
+    /// What was spent and is not paid yet.
+    #[cfg(test)]
+    pub fn debt(&mut self, now_ms: u64) -> u64 {
+        self.fill(now_ms);
+        u64::try_from(-self.level / ONE).unwrap_or(0)
+    }
+
     /// Whether nothing was taken for so long that forgetting this limit changes nothing.
     pub fn is_full(&mut self, now_ms: u64) -> bool {
         self.fill(now_ms);

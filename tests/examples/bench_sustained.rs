@@ -23,7 +23,7 @@ use sidechain::{
 use tests::disk::bytes_below;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 const SENDERS: u64 = 1_000;
 

@@ -127,3 +127,26 @@ fn a_development_network_says_which_bitcoind_it_cannot_find() {
         ["dev", "--data-dir", folder.to_str().expect("UTF-8"), "--ports", "free", "--bitcoind", "/nowhere/bitcoind"];
     binary::run(home.path(), arguments, "").fails_saying(&["/nowhere/bitcoind"]);
 }
+
+#[test]
+fn a_local_network_that_cannot_be_leaves_no_folder() {
+    let home = home();
+    let folder = home.path().join("network");
+    let no_bitcoind = home.path().join("nothing");
+    let (folder_name, no_bitcoind) = (folder.to_str().expect("UTF-8"), no_bitcoind.to_str().expect("UTF-8"));
+    let wrong: [(&[&str], &str); 5] = [
+        (&["--operators", "3", "--validators", "4"], "--validators 4 of 3 operators: expected 1 to 3"),
+        (&["--threshold", "1"], "--threshold 1 of 4 operators: expected 2 to 4"),
+        (&["--threshold", "5"], "--threshold 5 of 4 operators: expected 2 to 4"),
+        (&["--ports", "65530"], "--ports 65530 leaves too few ports"),
+        (&["--bitcoind", no_bitcoind], "there is no bitcoind at"),
+    ];
+    for (arguments, said) in wrong {
+        let arguments = [&["dev", "--data-dir", folder_name], arguments].concat();
+        binary::run(home.path(), &arguments, "").fails_saying(&[said]);
+        assert!(!folder.exists(), "{arguments:?}");
+    }
+    let refused = binary::run(home.path(), ["dev", "--data-dir", folder_name, "--operators", "17"], "");
+    refused.is_misused_saying(&["--operators"]);
+    assert!(!folder.exists());
+}

@@ -37,9 +37,10 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use eyre::WrapErr as _;
 
-/// The node allocates and frees small things on many threads; the system's allocator is slower at that, and keeps more memory.
+/// The node allocates and frees small things on many threads, and so does its database, which is written in C++ and gets its memory here
+/// too. How much it keeps of what is free again: `.cargo/config.toml`.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     end_quietly_when_nobody_reads();

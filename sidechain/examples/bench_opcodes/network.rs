@@ -9,7 +9,7 @@ use alloy_primitives::{Address, Bytes, TxKind, U256, hex};
 use sidechain::{
     block::{Block, Transaction},
     chain::{Chain, Retention},
-    execution::{Call, Stop},
+    execution::{Call, Halt, Stop},
     io::db::Database,
     limits::MAX_TRANSACTION_GAS,
     testing::{Key, genesis},
@@ -193,7 +193,7 @@ impl Network {
         let outcome = chain.simulate(chain.head().number, &call, &Stop::never()).expect("starts");
         let time = clock().saturating_sub(start);
         // Whatever else ends it takes all gas too, and no time.
-        let ended = outcome.halt.as_deref().is_none_or(|halt| halt.contains("OutOfGas"));
+        let ended = outcome.halt.as_ref().is_none_or(Halt::is_out_of_gas);
         assert!(ended && outcome.gas_used > gas / 2, "{name} ends early: {outcome:?}");
         (time, outcome.gas_used)
     }

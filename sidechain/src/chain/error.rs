@@ -5,6 +5,7 @@ use alloy_primitives::B256;
 use crate::{
     execution::{BlockError, InclusionError, Outcome},
     genesis::GenesisError,
+    geth,
     state::store::StoreError,
 };
 
@@ -71,7 +72,7 @@ pub enum SimulateError {
     #[error("gas required exceeds allowance ({0})")]
     Allowance(u64),
     /// `estimate_gas`: the sender has less than the value. In geth's words.
-    #[error("insufficient funds for transfer")]
+    #[error("{}", geth::INSUFFICIENT_FUNDS_FOR_TRANSFER)]
     Funds,
     /// The execution was stopped before its end; says nothing about the call.
     #[error("execution was stopped before its end")]

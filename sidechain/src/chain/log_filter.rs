@@ -17,12 +17,15 @@ pub struct LogFilter {
     pub addresses: BTreeSet<Address>,
     /// For each position, any of these.
     pub topics: [BTreeSet<B256>; 4],
+    /// Topics that a log has at least: as many as the client named, those among them that may be any.
+    pub least_topics: usize,
 }
 
 impl LogFilter {
     /// Whether a log matches, whatever its block.
     pub fn matches(&self, log: &Log) -> bool {
-        (self.addresses.is_empty() || self.addresses.contains(&log.address))
+        log.topics().len() >= self.least_topics
+            && (self.addresses.is_empty() || self.addresses.contains(&log.address))
             && self.topics.iter().enumerate().all(|(position, wanted)| {
                 wanted.is_empty() || log.topics().get(position).is_some_and(|topic| wanted.contains(topic))
             })

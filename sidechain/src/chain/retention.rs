@@ -61,9 +61,10 @@ impl Retention {
 }
 
 impl Default for Retention {
-    /// Half a day of state, and a quarter of an hour of proofs, when blocks are a second apart; all blocks.
+    /// Half a day of state, and almost three hours of proofs, when blocks are a second apart; an hour and a half, and a quarter of an hour, at
+    /// the fastest; all blocks.
     fn default() -> Self {
-        Self { state_blocks: Some(50_000), proof_blocks: Some(1024), body_blocks: None }
+        Self { state_blocks: Some(50_000), proof_blocks: Some(10_000), body_blocks: None }
     }
 }
 

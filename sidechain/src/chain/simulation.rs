@@ -150,6 +150,11 @@ impl<S: Store> Chain<S> {
         PlannedBlock { overrides, calls }: &PlannedBlock,
         stop: &Stop,
     ) -> Result<(), SimulationError> {
+        let parent = run.parent.timestamp;
+        // Time may be named; without that it is a second later, for which there may be no room.
+        if overrides.block.timestamp.is_none() && parent == u64::MAX {
+            return Err(SimulationError::EndOfTime { parent });
+        }
         let header = overrides.header(run.next_header(&self.rules));
         if header.timestamp < run.parent.timestamp {
             return Err(SimulationError::Time { got: header.timestamp, parent: run.parent.timestamp });

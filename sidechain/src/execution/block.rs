@@ -11,6 +11,7 @@ use super::{
     evm::{Evm, Mode, evm, inclusion_error, transact, transaction_env},
     history::record_parent,
     lanes::Lanes,
+    moved_precompiles::Placed,
     outcome::free_failure,
     rules::{Rules, check_free},
     supply::Supply,
@@ -61,7 +62,7 @@ impl<'a, R: StateReader> Execution<'a, R> {
     /// When the store fails.
     pub fn new(rules: &'a Rules, header: Header, mut working: Working<'a, R>) -> Result<Self, BlockError> {
         record_parent(&mut working, &header)?;
-        let evm = evm(rules, &header, working, &Stop::never());
+        let evm = evm(rules, &header, working, Placed::usual(), &Stop::never());
         Ok(Self { rules, evm, made: Made::new(header), lanes: Lanes::new(rules) })
     }
 

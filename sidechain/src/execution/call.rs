@@ -79,7 +79,7 @@ pub(super) fn evm_of_calls<'a, R: StateReader>(
     (call, moved): (&Call, &MovedPrecompiles),
     stop: &Stop,
 ) -> Evm<'a, R> {
-    let mut evm = evm(rules, header, working, stop).with_precompiles(Placed::moved(moved));
+    let mut evm = evm(rules, header, working, Placed::moved(moved), stop);
     evm.ctx.cfg.tx_gas_limit_cap = Some(u64::MAX);
     evm.ctx.cfg.tx_chain_id_check = false;
     // As geth does: who offers nothing for gas sees no base fee.
@@ -131,7 +131,7 @@ pub fn try_free<R: StateReader>(
     if transaction.gas_limit() > left {
         return Err(refuse(InclusionError::BlockGas { got: transaction.gas_limit(), left }));
     }
-    let mut evm = evm(rules, header, working, stop);
+    let mut evm = evm(rules, header, working, Placed::usual(), stop);
     evm.ctx.cfg.disable_nonce_check = true;
     let (result, _) =
         transact(&mut evm, transaction_env(transaction), Mode::Free).map_err(|error| inclusion_error(error, refuse))?;
@@ -155,7 +155,7 @@ pub fn construct<R: StateReader>(
 ) -> Result<(Working<'_, R>, Bytes), String> {
     let rules = Rules { chain_id, gas_limit: u64::MAX, members: BTreeSet::new() };
     let header = Header { timestamp, gas_limit: u64::MAX, base_fee_per_gas: Some(0), ..Header::default() };
-    let mut evm = evm(&rules, &header, working, &Stop::never());
+    let mut evm = evm(&rules, &header, working, Placed::usual(), &Stop::never());
     evm.ctx.cfg.tx_gas_limit_cap = Some(u64::MAX);
     let env =
         TxEnv { kind: TxKind::Call(address), gas_limit: CONSTRUCTOR_GAS, chain_id: Some(chain_id), ..TxEnv::default() };

@@ -29,6 +29,7 @@ use super::{
 };
 use crate::{
     block::{Header, Transaction, is_free},
+    geth,
     state::{StateReader, Working, store::StoreError},
     stop::Stop,
 };
@@ -49,11 +50,12 @@ pub(super) enum Refusal {
     Stopped,
 }
 
-/// An EVM in the environment of a block, until `stop`.
+/// An EVM in the environment of a block, with these precompiles, until `stop`.
 pub(super) fn evm<'a, R: StateReader>(
     rules: &Rules,
     header: &Header,
     working: Working<'a, R>,
+    precompiles: Placed,
     stop: &Stop,
 ) -> Evm<'a, R> {
     let mut cfg = CfgEnv::new_with_spec(SpecId::OSAKA);
@@ -73,7 +75,7 @@ pub(super) fn evm<'a, R: StateReader>(
     };
     let context: Environment<'a, R> = Context::new(working, SpecId::OSAKA);
     let context = context.with_cfg(cfg).with_block(block).with_chain(stop.clone());
-    let mut evm = context.build_mainnet().with_precompiles(Placed::usual());
+    let mut evm = context.build_mainnet().with_precompiles(precompiles);
     look_for_stop(&mut evm.instruction);
     evm
 }
@@ -275,28 +277,6 @@ fn check_stop<R: StateReader, I>(evm: &Evm<'_, R, I>) -> Result<(), EvmError> {
     if evm.ctx.chain.is_stopped() { Err(EVMError::Transaction(Refusal::Stopped)) } else { Ok(()) }
 }
 
-/// Why a transaction or a call cannot be started, in the words that clients look for (go-ethereum, core/error.go).
-fn in_geths_words(invalid: &InvalidTransaction) -> String {
-    match invalid {
-        InvalidTransaction::LackOfFundForMaxFee { fee, balance } => {
-            format!("insufficient funds for gas * price + value: have {balance} want {fee}")
-        }
-        InvalidTransaction::GasPriceLessThanBasefee => "max fee per gas less than block base fee".to_owned(),
-        InvalidTransaction::PriorityFeeGreaterThanMaxFee => {
-            "max priority fee per gas higher than max fee per gas".to_owned()
-        }
-        InvalidTransaction::CallGasCostMoreThanGasLimit { initial_gas, gas_limit } => {
-            format!("intrinsic gas too low: have {gas_limit}, want {initial_gas}")
-        }
-        InvalidTransaction::GasFloorMoreThanGasLimit { gas_floor, gas_limit } => {
-            format!("insufficient gas for floor data gas cost: have {gas_limit}, want {gas_floor}")
-        }
-        InvalidTransaction::CreateInitCodeSizeLimit => "max initcode size exceeded".to_owned(),
-        InvalidTransaction::RejectCallerWithCode => "sender not an eoa".to_owned(),
-        other => other.to_string(),
-    }
-}
-
 pub(super) fn inclusion_error(error: EvmError, refuse: impl FnOnce(InclusionError) -> BlockError) -> BlockError {
     match error {
         EVMError::Database(error) => BlockError::Store(error),
@@ -304,7 +284,7 @@ pub(super) fn inclusion_error(error: EvmError, refuse: impl FnOnce(InclusionErro
         EVMError::Transaction(Refusal::Invalid(
             InvalidTransaction::NonceTooHigh { tx, state } | InvalidTransaction::NonceTooLow { tx, state },
         )) => refuse(InclusionError::Nonce { got: tx, want: state }),
-        EVMError::Transaction(Refusal::Invalid(error)) => refuse(InclusionError::Invalid(in_geths_words(&error))),
+        EVMError::Transaction(Refusal::Invalid(error)) => refuse(InclusionError::Invalid(geth::invalid(&error))),
         EVMError::Header(error) => refuse(InclusionError::Invalid(error.to_string())),
         EVMError::Custom(error) => refuse(InclusionError::Invalid(error)),
         EVMError::CustomAny(error) => refuse(InclusionError::Invalid(error.to_string())),

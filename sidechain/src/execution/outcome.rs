@@ -1,12 +1,30 @@
 //! What a call did, and a failure in words.
 
+use core::fmt;
+
 use alloy_primitives::{Address, Bytes, Log};
 use revm::context::result::{ExecutionResult, HaltReason, Output};
 
 use super::error::InclusionError;
+use crate::geth;
 
-/// A halt for want of gas.
-const OUT_OF_GAS: &str = "out of gas";
+/// Why an execution ended that neither returned nor reverted. Shown in geth's words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Halt(HaltReason);
+
+impl Halt {
+    /// Whether more gas might have helped.
+    #[must_use]
+    pub const fn is_out_of_gas(&self) -> bool {
+        matches!(self.0, HaltReason::OutOfGas(_))
+    }
+}
+
+impl fmt::Display for Halt {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&geth::halt(&self.0))
+    }
+}
 
 /// What a call did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,7 +32,7 @@ pub struct Outcome {
     /// Whether it neither reverted nor halted.
     pub success: bool,
     /// Why it halted (out of gas, invalid opcode), if so; `None` for success and revert.
-    pub halt: Option<String>,
+    pub halt: Option<Halt>,
     /// Gas after refunds.
     pub gas_used: u64,
     /// Data returned or revert data.
@@ -28,7 +46,7 @@ pub struct Outcome {
 impl Outcome {
     /// Whether more gas might have helped.
     pub fn ran_out_of_gas(&self) -> bool {
-        self.halt.as_deref() == Some(OUT_OF_GAS)
+        self.halt.as_ref().is_some_and(Halt::is_out_of_gas)
     }
 }
 
@@ -39,9 +57,9 @@ pub(super) fn free_failure(result: &ExecutionResult) -> InclusionError {
 }
 
 /// A failure for people: the halt, the revert's text, or its data.
-pub(super) fn failure(halt: &Option<String>, output: &Bytes) -> String {
+pub(super) fn failure(halt: &Option<Halt>, output: &Bytes) -> String {
     match halt {
-        Some(halt) => halt.clone(),
+        Some(halt) => halt.to_string(),
         None if output.is_empty() => "execution reverted".to_owned(),
         None => contracts::explain_revert(output).unwrap_or_else(|| format!("execution reverted with {output}")),
     }
@@ -62,37 +80,11 @@ pub(super) fn outcome(result: ExecutionResult) -> Outcome {
         }
         ExecutionResult::Halt { reason, .. } => Outcome {
             success: false,
-            halt: Some(in_geths_words(&reason)),
+            halt: Some(Halt(reason)),
             gas_used,
             output: Bytes::new(),
             logs: Vec::new(),
             created: None,
         },
-    }
-}
-
-/// A halt in the words that clients look for (go-ethereum, core/vm/errors.go).
-pub(super) fn in_geths_words(reason: &HaltReason) -> String {
-    match reason {
-        HaltReason::OutOfGas(_) => OUT_OF_GAS.to_owned(),
-        HaltReason::InvalidFEOpcode => "invalid opcode: INVALID".to_owned(),
-        HaltReason::OpcodeNotFound | HaltReason::NotActivated => "invalid opcode".to_owned(),
-        HaltReason::InvalidJump => "invalid jump destination".to_owned(),
-        HaltReason::StackUnderflow => "stack underflow".to_owned(),
-        HaltReason::StackOverflow => "stack limit reached 1024".to_owned(),
-        HaltReason::OutOfOffset => "return data out of bounds".to_owned(),
-        HaltReason::CreateCollision => "contract address collision".to_owned(),
-        HaltReason::NonceOverflow => "nonce uint64 overflow".to_owned(),
-        HaltReason::CreateContractSizeLimit => "max code size exceeded".to_owned(),
-        HaltReason::CreateContractStartingWithEF => "invalid code: must not begin with 0xef".to_owned(),
-        HaltReason::CreateInitCodeSizeLimit => "max initcode size exceeded".to_owned(),
-        HaltReason::StateChangeDuringStaticCall | HaltReason::CallNotAllowedInsideStatic => {
-            "write protection".to_owned()
-        }
-        HaltReason::OutOfFunds => "insufficient balance for transfer".to_owned(),
-        HaltReason::CallTooDeep => "max call depth exceeded".to_owned(),
-        HaltReason::PrecompileError | HaltReason::PrecompileErrorWithContext(_) | HaltReason::OverflowPayment => {
-            reason.to_string()
-        }
     }
 }

@@ -94,19 +94,9 @@ fn point_evaluation(input: &[u8], gas_limit: u64) -> EthPrecompileResult {
     Ok(EthPrecompileOutput::new(POINT_EVALUATION_GAS, output.bytes))
 }
 
-/// Does once what takes long the first time: the tables of the point evaluation. Returns whether it works.
-pub fn warm_up() -> bool {
-    // The polynomial 0, its value at 0, and the proof of that: commitment and proof are the point at infinity.
-    let mut infinity = [0; 48];
-    infinity[0] = 0xc0;
-    let hash = kzg_point_evaluation::kzg_to_versioned_hash(&infinity);
-    let input = [hash.as_slice(), &[0; 64], &infinity, &infinity].concat();
-    point_evaluation(&input, POINT_EVALUATION_GAS).is_ok()
-}
-
 #[cfg(test)]
 mod tests {
-    use alloy_primitives::{U256, keccak256, uint};
+    use alloy_primitives::{U256, hex, keccak256, uint};
     use proptest::prelude::*;
 
     use super::*;
@@ -167,9 +157,52 @@ mod tests {
         assert_eq!(point_evaluation(&input, POINT_EVALUATION_GAS - 1), Err(PrecompileHalt::OutOfGas));
     }
 
+    /// What a point evaluation says by two implementations that have no code in common.
+    fn evaluated(z: U256, y: U256, commitment: &[u8; 48], proof: &[u8; 48]) -> bool {
+        let (z, y) = (z.to_be_bytes::<32>(), y.to_be_bytes::<32>());
+        let hash = kzg_point_evaluation::kzg_to_versioned_hash(commitment);
+        let input = [hash.as_slice(), &z, &y, commitment, proof].concat();
+        let ours = point_evaluation(&input, POINT_EVALUATION_GAS).is_ok();
+        let theirs = kzg_point_evaluation::arkworks::verify_kzg_proof(commitment, &z, &y, proof);
+        assert_eq!(ours, theirs, "{}", hex::encode(input));
+        ours
+    }
+
     #[test]
-    fn a_node_s_first_evaluation_is_a_good_one() {
-        assert!(warm_up());
+    fn points_are_evaluated_as_by_another_library() {
+        /// Order of the group of points (EIP-4844's `BLS_MODULUS`).
+        const MODULUS: U256 = uint!(0x73eda753299d7d483339d80809a1d80553bda402fffe5bfeffffffff00000001_U256);
+        let word = |at: usize| U256::from_be_slice(&POINT_EVALUATION[at..at + 32]);
+        let point = |at: usize| -> [u8; 48] { POINT_EVALUATION[at..at + 48].try_into().expect("48 bytes") };
+        let (z, y, commitment, proof) = (word(32), word(64), point(96), point(144));
+        assert!(evaluated(z, y, &commitment, &proof));
+        for other in [U256::ZERO, U256::from(1), MODULUS - U256::from(2), MODULUS, MODULUS + U256::from(1), U256::MAX] {
+            assert!(!evaluated(other, y, &commitment, &proof));
+            assert!(!evaluated(z, other, &commitment, &proof));
+        }
+        assert!(!evaluated(z, y, &proof, &commitment));
+        for bit in [0, 1, 2, 3, 9, 100, 383] {
+            let mut flipped = proof;
+            flipped[bit / 8] ^= 0x80 >> (bit % 8);
+            assert!(!evaluated(z, y, &commitment, &flipped));
+            flipped = commitment;
+            flipped[bit / 8] ^= 0x80 >> (bit % 8);
+            assert!(!evaluated(z, y, &flipped, &proof));
+        }
+        // A constant polynomial: everywhere its constant, which the point at infinity proves.
+        let mut infinity = [0; 48];
+        infinity[0] = 0xc0;
+        assert!(evaluated(U256::ZERO, U256::ZERO, &infinity, &infinity));
+        assert!(evaluated(z, U256::ZERO, &infinity, &infinity));
+        assert!(!evaluated(z, U256::from(1), &infinity, &infinity));
+        let generator =
+            hex!("97f1d3a73197d7942695638c4fa9ac0fc3688c4f9774b905a14e3a3f171bac586c55e83ff97a1aeffb3af00adb22c6bb");
+        assert!(evaluated(z, U256::from(1), &generator, &infinity));
+        assert!(!evaluated(z, U256::from(2), &generator, &infinity));
+        // On the curve, and not in the group.
+        let mut outside = [0; 48];
+        (outside[0], outside[47]) = (0x80, 4);
+        assert!(!evaluated(z, y, &outside, &proof) && !evaluated(z, y, &commitment, &outside));
     }
 
     #[test]

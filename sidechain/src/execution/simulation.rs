@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     block::{Header, Transaction, TxEnvelope},
+    geth,
     limits::MAX_TRANSACTION_GAS,
     state::{CommitError, StateReader, Working, store::StoreError},
     stop::{Stop, Stopped},
@@ -68,19 +69,19 @@ pub struct Tried {
 /// Why a simulation has no result.
 #[derive(Debug, thiserror::Error)]
 pub enum SimulationError {
-    #[error("nonce too low: address {from}, tx: {got} state: {want}")]
+    #[error("{}: address {from}, tx: {got} state: {want}", geth::NONCE_TOO_LOW)]
     NonceTooLow { from: Address, got: u64, want: u64 },
-    #[error("nonce too high: address {from}, tx: {got} state: {want}")]
+    #[error("{}: address {from}, tx: {got} state: {want}", geth::NONCE_TOO_HIGH)]
     NonceTooHigh { from: Address, got: u64, want: u64 },
-    #[error("max fee per gas less than block base fee: address {from}, baseFee: {base_fee}")]
+    #[error("{}: address {from}, baseFee: {base_fee}", geth::FEE_CAP_TOO_LOW)]
     FeeTooLow { from: Address, base_fee: u64 },
-    #[error("intrinsic gas too low: have {have}, want {want}")]
+    #[error("{}: have {have}, want {want}", geth::INTRINSIC_GAS)]
     IntrinsicGas { have: u64, want: u64 },
-    #[error("insufficient funds for gas * price + value: address {from} have {have} want {want}")]
+    #[error("{}: address {from} have {have} want {want}", geth::INSUFFICIENT_FUNDS)]
     Funds { from: Address, have: U256, want: U256 },
-    #[error("block gas limit reached: {got} is asked for, {left} is left")]
+    #[error("{}: {got} is asked for, {left} is left", geth::BLOCK_GAS)]
     BlockGas { got: u64, left: u64 },
-    #[error("max initcode size exceeded")]
+    #[error("{}", geth::MAX_INIT_CODE)]
     InitCode,
     /// Any other rule that keeps a call from starting.
     #[error("{0}")]
@@ -89,6 +90,8 @@ pub enum SimulationError {
     Number { got: u64, parent: u64 },
     #[error("block timestamps must be in order: {got} < {parent}")]
     Time { got: u64, parent: u64 },
+    #[error("block timestamps must be in order: none is after {parent}")]
+    EndOfTime { parent: u64 },
     #[error("too many blocks: at most {most}, those that fill gaps included")]
     TooManyBlocks { most: u64 },
     #[error("too much gas: all calls of a simulation together get {most}")]
@@ -144,7 +147,7 @@ impl Simulation<'_> {
     ) -> Result<(Executed, Vec<Tried>), SimulationError> {
         overrides.apply(&mut working)?;
         record_parent(&mut working, &header)?;
-        let mut evm = evm(self.rules, &header, working, stop).with_precompiles(Placed::moved(&overrides.precompiles));
+        let mut evm = evm(self.rules, &header, working, Placed::moved(&overrides.precompiles), stop);
         if !self.validates {
             evm.ctx.cfg.tx_gas_limit_cap = Some(u64::MAX);
         }
@@ -294,6 +297,6 @@ fn refusal(error: EvmError, from: Address, base_fee: u64) -> SimulationError {
             SimulationError::Funds { from, have: *balance, want: *fee }
         }
         InvalidTransaction::CreateInitCodeSizeLimit => SimulationError::InitCode,
-        other => SimulationError::Invalid(other.to_string()),
+        other => SimulationError::Invalid(geth::invalid(&other)),
     }
 }

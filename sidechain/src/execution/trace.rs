@@ -17,7 +17,7 @@ use super::{
     error::BlockError,
     evm::{Evm, Mode, evm, inclusion_error, inspect, transact, transaction_env},
     history::record_parent,
-    moved_precompiles::MovedPrecompiles,
+    moved_precompiles::{MovedPrecompiles, Placed},
     outcome::{Outcome, outcome},
     recorder::{Budget, Exceeded, Inner, Recorder, Tracer, TracerError},
     rules::Rules,
@@ -79,7 +79,7 @@ impl<'a, R: StateReader> Replay<'a, R> {
         stop: &Stop,
     ) -> Result<Self, BlockError> {
         record_parent(&mut working, header)?;
-        let evm = evm(rules, header, working, stop).with_inspector(Recorder::new(budget));
+        let evm = evm(rules, header, working, Placed::usual(), stop).with_inspector(Recorder::new(budget));
         Ok(Self { evm, stop: stop.clone() })
     }
 

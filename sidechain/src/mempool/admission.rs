@@ -4,7 +4,7 @@ use alloy_consensus::Transaction as _;
 use revm::context_interface::cfg::gas::{InitialAndFloorGas, calculate_initial_tx_gas};
 use revm::primitives::{eip3860::MAX_INITCODE_SIZE, hardfork::SpecId};
 
-use crate::{block::TxEnvelope, limits::MAX_TRANSACTION_GAS};
+use crate::{block::TxEnvelope, geth, limits::MAX_TRANSACTION_GAS};
 
 /// Why a transaction can never be in a block. Its sender is at fault. The wording is geth's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -14,15 +14,15 @@ pub enum Inadmissible {
     /// EIP-7825.
     #[error("transaction gas limit too high: cap {MAX_TRANSACTION_GAS}, tx {got}")]
     GasCap { got: u64 },
-    #[error("intrinsic gas too low: gas {got}, minimum needed {wanted}")]
+    #[error("{}: gas {got}, minimum needed {wanted}", geth::INTRINSIC_GAS)]
     IntrinsicGas { got: u64, wanted: u64 },
     /// EIP-7623: calldata has a price floor.
-    #[error("insufficient gas for floor data gas cost: gas {got}, minimum needed {wanted}")]
+    #[error("{}: gas {got}, minimum needed {wanted}", geth::FLOOR_DATA_GAS)]
     FloorGas { got: u64, wanted: u64 },
     /// EIP-3860.
-    #[error("max initcode size exceeded: code size {got}, limit {MAX_INITCODE_SIZE}")]
+    #[error("{}: code size {got}, limit {MAX_INITCODE_SIZE}", geth::MAX_INIT_CODE)]
     InitCode { got: usize },
-    #[error("max priority fee per gas higher than max fee per gas: {tip} > {max_fee}")]
+    #[error("{}: {tip} > {max_fee}", geth::TIP_ABOVE_FEE_CAP)]
     TipAboveMaxFee { tip: u128, max_fee: u128 },
     /// EIP-7702.
     #[error("EIP-7702 transaction with empty auth list")]

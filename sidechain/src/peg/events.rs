@@ -278,7 +278,7 @@ fn logged<E: SolEvent, S: Store>(
     if from.block > head {
         return Ok((Vec::new(), None));
     }
-    let filter = LogFilter { from: from.block, to: head, addresses: [emitter].into(), topics };
+    let filter = LogFilter { from: from.block, to: head, addresses: [emitter].into(), topics, ..LogFilter::default() };
     let limits = LogLimits { logs: most, ..LogLimits::default() };
     let LogPage { logs, mut next, .. } = chain.log_page(&filter, from.log_index, &limits, stop)?;
     if stop.is_stopped() {

@@ -28,12 +28,12 @@
 //! # light = true                     # keeps headers only, and answers this machine's wallets by proofs; `follow` may name several nodes:
 //! # follow = "http://a.example:8545,http://b.example:8545"
 //!
-//! cache_mib = 128                    # memory for what the database reads
+//! cache_mib = 64                    # memory for what the database reads
 //! # archive = true                   # keeps all that ever was, in place of [retention]
 //!
 //! [retention]                        # how long what is old is kept: a number of blocks, or "all"
 //! state = 50000                      # state can be read (eth_call, eth_getBalance)
-//! proofs = 1024                      # state can be proved (eth_getProof)
+//! proofs = 10000                     # state can be proved (eth_getProof)
 //! blocks = "all"                     # transactions and receipts; those of the peg stay in any case
 //!
 //! # [sync]
@@ -94,11 +94,11 @@ node.toml:
   # cookie_file = \"/var/lib/bitcoind/.cookie\"
   # follow = \"http://node:8545\"     # or a follower, without keystore and p2p_listen
   # light = true                    # that keeps headers only, and answers wallets of this machine by proofs
-  cache_mib = 128                   # memory for what the database reads
+  cache_mib = 64                   # memory for what the database reads
   # archive = true                  # keeps all that ever was, in place of [retention]
   [retention]                       # numbers of blocks, or \"all\"; may be changed at any start
   state = 50000                     # old state can be read (eth_call); at least 128
-  proofs = 1024                     # old state can be proved (eth_getProof); at least 128, at most as many as state
+  proofs = 10000                    # old state can be proved (eth_getProof); at least 128, at most as many as state
   blocks = \"all\"                    # transactions and receipts; at least 100000. Those of the peg stay in any case")]
 pub struct Args {
     /// Configuration; options below override it

@@ -25,14 +25,16 @@ fn any_log() -> impl Strategy<Value = Log> {
 
 fn any_filter(blocks: u64) -> impl Strategy<Value = LogFilter> {
     let some = || prop::collection::btree_set(any::<u8>(), 0..3);
-    (some(), [some(), some(), some(), some()], 0..blocks, 0..blocks).prop_map(|(addresses, topics, one, other)| {
-        LogFilter {
+    let places = (0..blocks, 0..blocks);
+    (some(), [some(), some(), some(), some()], places, 0usize..4).prop_map(
+        |(addresses, topics, (one, other), least_topics)| LogFilter {
             from: one.min(other),
             to: one.max(other),
             addresses: addresses.into_iter().map(address).collect(),
             topics: topics.map(|topics| topics.into_iter().map(topic).collect()),
-        }
-    })
+            least_topics,
+        },
+    )
 }
 
 fn any_limits() -> impl Strategy<Value = LogLimits> {
@@ -132,7 +134,7 @@ const VICTIM: Address = Address::repeat_byte(0x11);
 
 fn exact() -> LogFilter {
     let topics = [[B256::repeat_byte(1)].into(), [B256::repeat_byte(2)].into(), [].into(), [].into()];
-    LogFilter { from: 0, to: u64::MAX, addresses: [VICTIM].into(), topics }
+    LogFilter { from: 0, to: u64::MAX, addresses: [VICTIM].into(), topics, ..LogFilter::default() }
 }
 
 #[test]
@@ -200,6 +202,7 @@ fn as_many_values_as_a_filter_may_have_are_walked_within_the_bounds_and_get_on()
         to: u64::MAX,
         addresses: BTreeSet::new(),
         topics: [all.clone(), all.clone(), all.clone(), all],
+        ..LogFilter::default()
     };
     let limits = LogLimits { rows: 100_000, ..LogLimits::default() };
     store.take_rows();

@@ -20,7 +20,7 @@ use revm::{
 };
 
 use super::super::environment::Environment;
-use super::super::outcome::in_geths_words;
+use crate::geth;
 use crate::state::StateReader;
 
 /// The steps until now.
@@ -173,7 +173,7 @@ fn name(opcode: u8) -> String {
 /// Why a step failed; a revert is none, as for geth.
 fn error(result: InstructionResult) -> Option<String> {
     match SuccessOrHalt::<HaltReason>::from(result) {
-        SuccessOrHalt::Halt(reason) => Some(in_geths_words(&reason)),
+        SuccessOrHalt::Halt(reason) => Some(geth::halt(&reason)),
         _ => None,
     }
 }

@@ -1,7 +1,8 @@
-//! The registrations that a validator may have missed while it was away, as batches to send to it.
+//! What a validator may have missed while it was away, as batches to send to it: registrations, and transactions that wait.
 
 use std::collections::VecDeque;
 
+use alloy_eips::Encodable2718 as _;
 use tracing::warn;
 
 use super::batch::{Item, MAX_BATCH_BYTES};
@@ -11,13 +12,16 @@ use crate::{chain::Registration, io::node_state::NodeState, state::store::StoreE
 /// and users can register again.
 const MAX_REGISTRATIONS: usize = 4096;
 
+/// Bytes of transactions sent to a peer that was away: some ten thousand transfers, in seconds, and less than it queues of one peer.
+const MAX_WAITING_BYTES: usize = 2 << 20;
+
 /// Registrations read at a time.
 const PAGE: usize = 1024;
 
 /// The latest registrations, in batches; none when the store fails.
 pub(super) fn latest_registrations(state: &NodeState) -> Vec<Vec<u8>> {
     match read_latest(state) {
-        Ok(latest) => batches(latest),
+        Ok(latest) => batches(latest.into_iter().map(Item::Registration)),
         Err(error) => {
             warn!(%error, "cannot read registrations");
             Vec::new()
@@ -39,12 +43,31 @@ fn read_latest(state: &NodeState) -> Result<VecDeque<Registration>, StoreError> 
     }
 }
 
-fn batches(registrations: impl IntoIterator<Item = Registration>) -> Vec<Vec<u8>> {
+/// Transactions that wait here and cost their senders something, the first that came first, in batches. What is beyond the bound, those who sent it send
+/// again, or this validator puts it into a block.
+pub(super) fn waiting_transactions(state: &NodeState) -> Vec<Vec<u8>> {
+    let mut bytes = 0;
+    let waiting: Vec<_> = {
+        let pool = state.pool();
+        let all = pool.waiting().map(|(transaction, _)| transaction);
+        let few = all.take_while(|transaction| {
+            bytes += transaction.inner().encode_2718_len();
+            bytes <= MAX_WAITING_BYTES
+        });
+        few.cloned().collect()
+    };
+    batches(waiting.iter().map(|transaction| Item::Transaction(transaction.inner().encoded_2718().into())))
+}
+
+/// An item that is larger than a batch has one of its own.
+fn batches(items: impl IntoIterator<Item = Item>) -> Vec<Vec<u8>> {
     let (mut full, mut batch) = (Vec::new(), Vec::new());
-    for registration in registrations {
-        Item::Registration(registration).encode(&mut batch);
-        if batch.len() > MAX_BATCH_BYTES {
-            full.push(std::mem::take(&mut batch));
+    for item in items {
+        let before = batch.len();
+        item.encode(&mut batch);
+        if before > 0 && batch.len() > MAX_BATCH_BYTES {
+            let last = batch.split_off(before);
+            full.push(std::mem::replace(&mut batch, last));
         }
     }
     if !batch.is_empty() {
@@ -64,4 +87,25 @@ pub(in crate::io) fn decoded_registrations(state: &NodeState) -> Vec<Registratio
             other => panic!("{other:?} is not a registration"),
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy_primitives::Bytes;
+
+    use super::super::batch::{MAX_MESSAGE_BYTES, decode};
+    use super::*;
+    use crate::limits::MAX_TRANSACTION_BYTES;
+
+    #[test]
+    fn what_is_sent_to_one_that_was_away_is_in_messages_that_it_takes() {
+        let sizes =
+            [1, 200, 60 << 10, MAX_TRANSACTION_BYTES, 5, MAX_TRANSACTION_BYTES, MAX_TRANSACTION_BYTES, 100, 100];
+        let items: Vec<_> = sizes.map(|size| Item::Transaction(Bytes::from(vec![7; size]))).into();
+        let batches = batches(items.clone());
+        assert!(batches.iter().all(|batch| batch.len() <= MAX_MESSAGE_BYTES));
+        assert_eq!(batches.len(), 7);
+        let read: Vec<Item> = batches.iter().flat_map(|batch| decode(batch).expect("our own")).collect();
+        assert_eq!(read, items);
+    }
 }

@@ -191,7 +191,7 @@ impl LightNode {
         let request: TransactionRequest = asked.next("transaction")?;
         let header = self.asked_header(asked).await?;
         convert::refuse_overrides([asked.optional("state overrides")?, asked.optional("block overrides")?])?;
-        let call = convert::call(request, MAX_CALL_GAS)?;
+        let call = convert::call(request, MAX_CALL_GAS, &self.rules)?;
         let outcome = self.run(header, Missing::default(), move |view, stop| view.call(&call, stop)).await?;
         let outcome = outcome.map_err(error::simulate)?;
         if outcome.success { Ok(json!(outcome.output)) } else { Err(error::failed(&outcome).into()) }

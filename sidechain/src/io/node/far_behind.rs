@@ -178,14 +178,14 @@ impl Work<'_> {
         Ok(restore)
     }
 
-    /// What the RPC serves meanwhile.
+    /// What the RPC serves meanwhile. What users send is refused, unless there is a node to pass it on to: this pool is nobody's afterwards.
     fn state(&self) -> Result<NodeState, NodeError> {
         let upstream = self.config.follow.as_ref().map(|url| {
             UpstreamClient::new(url).map_err(|error| FollowError::Url { url: url.clone(), reason: error.to_string() })
         });
         let upstream = upstream.transpose()?.map(|client| Arc::new(client) as _);
         let (gossip, _) = mpsc::channel(1);
-        Ok(NodeState::new(self.chain.clone(), Mempool::new(Limits::default()), gossip, upstream))
+        Ok(NodeState::new(self.chain.clone(), Mempool::new(Limits::default()), gossip, upstream).taking_nothing())
     }
 
     fn is_far_ahead(&self, offered: &Header) -> bool {

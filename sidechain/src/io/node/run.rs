@@ -13,7 +13,6 @@ use super::{
     validator::Validator,
 };
 use crate::{
-    execution,
     genesis::{Genesis, MAX_GENESIS_AHEAD_S},
     io::{clock::now_ms, keys::ValidatorKeys},
 };
@@ -37,8 +36,6 @@ pub fn run(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), NodeError> {
     let _lock = DirectoryLock::acquire(&config.data_dir)?;
-    // Beside the rest of the start: no transaction shall be the first to wait for it.
-    std::thread::spawn(execution::warm_up);
     check_timestamp(genesis.timestamp, now_ms() / 1000)?;
     let validators = members::validators(&genesis)?;
     if keys.is_some() == config.follow.is_some() {

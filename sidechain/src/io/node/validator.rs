@@ -189,7 +189,6 @@ impl Validator {
         queue: mpsc::Receiver<Gossip>,
         state: &NodeState,
     ) -> [Handle<()>; 4] {
-        let genesis = self.chain.genesis_block().hash();
         let sending = gossip::send(runtime.child("gossip_out"), sender.clone(), queue);
         let receiving = gossip::receive(
             runtime.child("gossip_in"),
@@ -199,7 +198,7 @@ impl Validator {
             self.certifiers.clone(),
         );
         let heads = gossip::announce_standing(runtime.child("gossip_heads"), sender.clone(), state.clone());
-        let announcing = gossip::announce_genesis(runtime.child("gossip_hello"), sender, genesis, self.others());
+        let announcing = gossip::greet(runtime.child("gossip_hello"), sender, state.clone());
         [
             runtime.child("gossip_send").spawn(move |_| sending),
             runtime.child("gossip_receive").spawn(move |_| receiving),

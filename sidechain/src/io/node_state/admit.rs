@@ -45,6 +45,11 @@ pub enum AdmitError {
     /// Too many wait to be checked, most of them of the same source.
     #[error("too many transactions wait to be checked: try again")]
     Busy,
+    /// The node copies a state, and has no pool until then.
+    #[error(
+        "this node copies the state of a later block, and takes no transactions until it has it: send it to another node, or later"
+    )]
+    Copying,
     /// A panic: only this transaction is given up.
     #[error("this transaction sets off a bug of the node, whose log says which: tell the operator")]
     Bug,

@@ -51,6 +51,8 @@ pub struct NodeState {
     /// How transactions come into the pool, and the pool itself.
     door: Arc<Door>,
     intake: Arc<Intake>,
+    /// Whether what is sent here would be lost; see [`Self::taking_nothing`].
+    takes_nothing: bool,
 }
 
 impl NodeState {
@@ -83,6 +85,7 @@ impl NodeState {
             standing: Arc::default(),
             intake: Arc::new(Intake::new(door.clone())),
             door,
+            takes_nothing: false,
         }
     }
 
@@ -90,6 +93,12 @@ impl NodeState {
     #[must_use]
     pub fn with_snapshots(self, snapshots: Snapshots) -> Self {
         Self { snapshots: Arc::new(snapshots), ..self }
+    }
+
+    /// The same, which refuses every transaction: its pool ends with it, and nobody else hears what is in it.
+    #[must_use]
+    pub fn taking_nothing(self) -> Self {
+        Self { takes_nothing: true, ..self }
     }
 
     /// What is known of how this node stands to its network. Held for moments.
@@ -131,6 +140,9 @@ impl NodeState {
     ///
     /// `AdmitError`; nothing is kept.
     pub async fn submit(&self, source: Source, raw: Bytes) -> Result<Admitted, AdmitError> {
+        if self.takes_nothing {
+            return Err(AdmitError::Copying);
+        }
         let (answer, answered) = oneshot::channel();
         self.intake.push(source, raw, Some(answer));
         // Without an answer the node is stopping.

@@ -1,8 +1,7 @@
 //! A connection and its server, as those see them who answer on it.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::Arc;
 
 use hyper::Request;
 use tokio::sync::{mpsc, watch};
@@ -10,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 use super::context::Context;
 use super::method::Methods;
 use super::pace::Pace;
-use super::shares::Hold;
+use super::places::{Place, Places};
 use crate::access::Client;
 
 /// What all connections share.
@@ -18,7 +17,9 @@ use crate::access::Client;
 pub struct Server {
     pub context: Arc<Context>,
     pub methods: Arc<Methods>,
-    pub connections: Arc<Connections>,
+    pub connections: Arc<Places>,
+    /// WebSockets among them.
+    pub sockets: Arc<Places>,
     stopped: watch::Receiver<bool>,
     /// Every connection keeps one: when all are gone, the server has ended.
     _alive: mpsc::Sender<()>,
@@ -31,7 +32,8 @@ impl Server {
         stopped: watch::Receiver<bool>,
         alive: mpsc::Sender<()>,
     ) -> Self {
-        Self { context, methods: Arc::new(methods), connections: Arc::default(), stopped, _alive: alive }
+        let (connections, sockets) = (Places::new(), Places::new());
+        Self { context, methods: Arc::new(methods), connections, sockets, stopped, _alive: alive }
     }
 
     /// Resolves when the server stops.
@@ -47,54 +49,8 @@ pub struct Connection {
     pub server: Server,
     pub peer: IpAddr,
     pub pace: Arc<Pace>,
-    /// Its place among the connections; none when it made way for another.
-    place: Mutex<Option<Hold>>,
-    number: u64,
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.server.connections.open().by_number.remove(&self.number);
-    }
-}
-
-/// All connections, of which those that wait for their clients make way for others when there is no place.
-#[derive(Default)]
-pub struct Connections(Mutex<Open>);
-
-#[derive(Default)]
-struct Open {
-    next: u64,
-    by_number: BTreeMap<u64, Weak<Connection>>,
-}
-
-impl Connections {
-    /// Adds a connection that has a place.
-    pub fn begin(server: &Server, peer: IpAddr, pace: Arc<Pace>, place: Hold) -> Arc<Connection> {
-        let mut open = server.connections.open();
-        let number = open.next;
-        open.next += 1;
-        let place = Mutex::new(Some(place));
-        let connection = Arc::new(Connection { server: server.clone(), peer, pace, place, number });
-        open.by_number.insert(number, Arc::downgrade(&connection));
-        connection
-    }
-
-    /// Ends the connection that has waited for its client for longest, and gives its place back; returns whether there was one.
-    pub fn make_room(&self) -> bool {
-        let all: Vec<_> = self.open().by_number.values().filter_map(Weak::upgrade).collect();
-        let waiting = all.iter().filter_map(|connection| Some((connection.pace.waits_since()?, connection)));
-        let longest = waiting.min_by_key(|(since, _)| *since).map(|(_, connection)| connection);
-        longest.is_some_and(|connection| {
-            connection.pace.end();
-            connection.place.lock().unwrap_or_else(PoisonError::into_inner).take().is_some()
-        })
-    }
-
-    fn open(&self) -> MutexGuard<'_, Open> {
-        // Changed in steps that do not panic. Nothing that ends a connection runs under it.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+    /// Among the connections.
+    pub _place: Place,
 }
 
 /// Who sent a request, when proxies are seen through.

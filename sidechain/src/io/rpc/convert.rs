@@ -13,7 +13,8 @@ use serde_json::{Map, Value};
 use super::error;
 use crate::block::{Header, Receipt, Transaction, gas_price};
 use crate::chain::{Finalized, LogEntry, LogFilter, Stored};
-use crate::execution::{AccountOverride, BlockOverride, Call, Overrides};
+use crate::execution::{AccountOverride, BlockOverride, Call, Overrides, Rules};
+use crate::geth;
 
 pub fn block(stored: &Stored, full: bool) -> RpcBlock {
     let Stored { block, hash, .. } = stored;
@@ -172,12 +173,12 @@ pub fn logs<'a>(finalized: &'a Finalized, filter: &'a LogFilter) -> impl Iterato
 ///
 /// # Errors
 ///
-/// Those of the request.
-pub fn call(request: TransactionRequest, max_gas: u64) -> error::Result<Call> {
+/// What is not of this chain, or contradicts itself, in geth's words.
+pub fn call(request: TransactionRequest, max_gas: u64, rules: &Rules) -> error::Result<Call> {
     if request.blob_versioned_hashes.is_some() || request.sidecar.is_some() {
         return Err(error::invalid("blob transactions (type 3) are not supported by this chain"));
     }
-    let gas_price = price(&request);
+    let gas_price = price(&request, rules)?;
     let input = request.input.try_into_unique_input().map_err(|error| error::invalid(error.to_string()))?;
     Ok(Call {
         from: request.from.unwrap_or_default(),
@@ -191,13 +192,22 @@ pub fn call(request: TransactionRequest, max_gas: u64) -> error::Result<Call> {
     })
 }
 
-/// What a call offers, in wei per gas; nothing, if it is to be free.
-fn price(request: &TransactionRequest) -> u128 {
-    let free = (Some(free_lane::MAX_FEE_PER_GAS), Some(free_lane::MAX_PRIORITY_FEE_PER_GAS));
-    if (request.max_fee_per_gas, request.max_priority_fee_per_gas) == free {
-        return 0;
+/// What a call offers, in wei per gas; nothing, if a member's is to be free. Others are charged that price as any.
+fn price(request: &TransactionRequest, rules: &Rules) -> error::Result<u128> {
+    let (most, tip) = (request.max_fee_per_gas, request.max_priority_fee_per_gas);
+    if request.gas_price.is_some() && (most.is_some() || tip.is_some()) {
+        return Err(error::server("both gasPrice and (maxFeePerGas or maxPriorityFeePerGas) specified"));
     }
-    request.gas_price.or(request.max_fee_per_gas).unwrap_or_default()
+    if let (Some(most), Some(tip)) = (most, tip)
+        && tip > most
+    {
+        let (from, words) = (request.from.unwrap_or_default(), geth::TIP_ABOVE_FEE_CAP);
+        let seen = format!("address {from}, maxPriorityFeePerGas: {tip}, maxFeePerGas: {most}");
+        return Err(error::server(format!("{words}: {seen}")));
+    }
+    let free = (Some(free_lane::MAX_FEE_PER_GAS), Some(free_lane::MAX_PRIORITY_FEE_PER_GAS));
+    let is_free = (most, tip) == free && request.from.is_some_and(|from| rules.members.contains(&from));
+    Ok(if is_free { 0 } else { request.gas_price.or(most).unwrap_or_default() })
 }
 
 /// What a call is tried with in the place of what is there; in geth's words where it contradicts itself.

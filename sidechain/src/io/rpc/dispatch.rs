@@ -14,8 +14,9 @@ use super::error;
 use super::method::{Answer, Arguments, Caller, Method, Namespace, on_worker};
 use super::preview::pending;
 use super::reply::{failure, json};
-use super::shares::{Hold, Resource};
+use super::shares::Hold;
 use super::turns::in_turns;
+use super::unread::Unread;
 use super::workers::Lane;
 use crate::access::Client;
 use crate::execution::Stop;
@@ -39,6 +40,7 @@ pub trait Subscriber {
 pub struct Incoming<'a> {
     pub server: &'a Server,
     pub client: Client,
+    pub unread: &'a Unread,
     pub held: Arc<Vec<Hold>>,
     /// Where subscriptions go; none over plain HTTP.
     pub socket: Option<&'a (dyn Subscriber + Sync)>,
@@ -74,7 +76,7 @@ impl Incoming<'_> {
         }
         let end = Instant::now() + settings.batch_deadline;
         // What is ready counts while the rest is computed: many batches at a time would be much memory for little that was sent.
-        let mut held = self.server.context.shares.hold(self.client, Resource::OutgoingBytes, 0);
+        let mut held = self.unread.hold(0);
         let (mut answers, mut bytes) = (Vec::new(), 0);
         for item in items {
             let deadline = end.min(Instant::now() + settings.deadline);
@@ -83,7 +85,7 @@ impl Incoming<'_> {
             if bytes >= most_bytes {
                 return Some(failure(&Id::Null, &reject_too_big_batch_response(most_bytes)));
             }
-            held = held.and_then(|held| self.server.context.shares.grow(self.client, held, answer.len() as u64 + 1));
+            held = held.and_then(|held| self.unread.grow(held, answer.len() as u64 + 1));
             if let Err(limit) = held {
                 return Some(failure(&Id::Null, &limit.into()));
             }

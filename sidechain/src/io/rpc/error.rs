@@ -173,7 +173,7 @@ pub fn simulation(error: SimulationError) -> ErrorObjectOwned {
         SimulationError::Funds { .. } => -38014,
         SimulationError::BlockGas { .. } => -38015,
         SimulationError::Number { .. } => -38020,
-        SimulationError::Time { .. } => -38021,
+        SimulationError::Time { .. } | SimulationError::EndOfTime { .. } => -38021,
         SimulationError::InitCode => -38025,
         SimulationError::Invalid(_) => SERVER,
     };
@@ -195,7 +195,7 @@ pub fn admit(error: AdmitError) -> ErrorObjectOwned {
     match error {
         AdmitError::Store(error) => store(&error),
         AdmitError::Simulate(error) => simulate(error),
-        error @ AdmitError::Busy => limit(error.to_string()),
+        error @ (AdmitError::Busy | AdmitError::Copying) => limit(error.to_string()),
         error => server(error.to_string()),
     }
 }
@@ -229,7 +229,7 @@ fn inclusion(error: &InclusionError) -> ErrorObjectOwned {
 /// A call that did not succeed, in geth's words for a revert or a halt.
 pub fn failed(outcome: &Outcome) -> ErrorObjectOwned {
     match &outcome.halt {
-        Some(halt) => server(halt.clone()),
+        Some(halt) => server(halt.to_string()),
         None => {
             let reason = contracts::explain_revert(&outcome.output);
             let message =

@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use alloy_primitives::{B256, U256};
-use alloy_rpc_types_eth::Filter;
 use rand::RngCore;
 use tokio::sync::broadcast::Receiver;
 
 use super::error;
+use super::log_request::LogRequest;
 use super::shares::Hold;
 use crate::chain::LogPlace;
 
@@ -20,7 +20,7 @@ pub enum Kind {
     /// Hashes of blocks from number `next` on.
     Blocks { next: u64 },
     /// Matching logs from place `next` on.
-    Logs { filter: Box<Filter>, next: LogPlace },
+    Logs { filter: Box<LogRequest>, next: LogPlace },
     /// Hashes of transactions that enter the pool.
     Pending(Receiver<B256>),
 }

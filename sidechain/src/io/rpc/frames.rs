@@ -20,6 +20,12 @@ use crate::access::Client;
 /// Bytes of the longest head: two, a length of eight, a mask of four.
 const MAX_HEAD_BYTES: usize = 14;
 
+/// Work of the server for a frame: to read it, and to answer a ping.
+const COST_OF_A_FRAME: Duration = Duration::from_micros(10);
+
+/// How long the next frame of a client waits that has no work left. Pings are answered in time, and refusals too.
+const PAUSE: Duration = Duration::from_millis(50);
+
 /// What arrived as a whole.
 #[derive(Debug)]
 pub enum Arrived {
@@ -84,6 +90,7 @@ impl<R: AsyncRead + Unpin> Frames<R> {
     pub async fn receive(&mut self) -> Result<Arrived, Ended> {
         loop {
             let header = within(self.deadline(), self.head()).await?;
+            within(self.deadline(), self.pay()).await?;
             if header.opcode().is_control() {
                 return within(self.deadline(), self.control(&header)).await;
             }
@@ -94,6 +101,15 @@ impl<R: AsyncRead + Unpin> Frames<R> {
             }
             self.partial = Some(partial);
         }
+    }
+
+    /// Counts a frame as work, whatever is in it, and puts off the next of a client that has used up its own.
+    async fn pay(&mut self) -> Result<(), Ended> {
+        self.shares.spend(self.client, COST_OF_A_FRAME);
+        if self.shares.may_work(self.client).is_err() {
+            tokio::time::sleep(PAUSE).await;
+        }
+        Ok(())
     }
 
     /// When the message that began must be whole.
@@ -150,7 +166,7 @@ impl<R: AsyncRead + Unpin> Frames<R> {
                 return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
             }
             let count = arrived.len().min(left);
-            partial.add(&arrived[..count], &self.shares, self.client, self.bounds.bytes);
+            partial.add(&arrived[..count], &self.shares, self.bounds.bytes);
             self.reader.consume(count);
             left -= count;
         }
@@ -163,14 +179,14 @@ impl<R: AsyncRead + Unpin> Frames<R> {
 
 impl Partial {
     /// Keeps some bytes more; or nothing of this message any more, when it is too long or its client has no room.
-    fn add(&mut self, more: &[u8], shares: &Shares, client: Client, most: usize) {
+    fn add(&mut self, more: &[u8], shares: &Shares, most: usize) {
         let kept = std::mem::replace(&mut self.kept, Err(ErrorCode::InternalError.into()));
         self.kept = kept.and_then(|(mut bytes, hold)| {
             if bytes.len() + more.len() > most {
                 let data = format!("Exceeded max limit of {most}");
                 return Err(ErrorObjectOwned::owned(OVERSIZED_REQUEST_CODE, OVERSIZED_REQUEST_MSG, Some(data)));
             }
-            let hold = shares.grow(client, hold, more.len() as u64)?;
+            let hold = shares.grow(hold, more.len() as u64)?;
             bytes.extend_from_slice(more);
             Ok((bytes, hold))
         });

@@ -14,6 +14,7 @@ use super::connection::{Connection, requester};
 use super::dispatch::Incoming;
 use super::reply::{JSON, Reply, TEXT, problem, refused, text, written};
 use super::shares::{Hold, Limit, Resource};
+use super::unread::Unread;
 use super::{health, websocket};
 use crate::access::Client;
 use crate::origins::Origins;
@@ -103,46 +104,49 @@ async fn post(connection: &Arc<Connection>, request: Request<IncomingBody>) -> R
     };
     let (body, held) = match read(connection, client, request.into_body()).await {
         Ok(read) => read,
-        Err(Unread::TooLarge) => {
+        Err(NoBody::TooLarge) => {
             let data = format!("Exceeded max limit of {}", settings.max_request_bytes);
             let error = ErrorObjectOwned::owned(OVERSIZED_REQUEST_CODE, OVERSIZED_REQUEST_MSG, Some(data));
             return problem(StatusCode::PAYLOAD_TOO_LARGE, &error, connection);
         }
-        Err(Unread::Limit(limit)) => return refused(&limit, connection),
-        Err(Unread::Broken) => return problem(StatusCode::BAD_REQUEST, &ErrorCode::ParseError.into(), connection),
+        Err(NoBody::Limit(limit)) => return refused(&limit, connection),
+        Err(NoBody::Broken) => return problem(StatusCode::BAD_REQUEST, &ErrorCode::ParseError.into(), connection),
     };
     connection.pace.working();
-    let incoming = Incoming { server: &connection.server, client, held: Arc::new(vec![place, held]), socket: None };
+    // One answer at a time.
+    let unread = &Unread::new(context.shares.clone(), client, u64::MAX);
+    let held = Arc::new(vec![place, held]);
+    let incoming = Incoming { server: &connection.server, client, unread, held, socket: None };
     let answer = incoming.answer(&body).await.unwrap_or_default();
     drop((body, incoming));
-    match context.shares.hold(client, Resource::OutgoingBytes, answer.len() as u64) {
+    match unread.hold(answer.len() as u64) {
         Ok(hold) => written(StatusCode::OK, JSON, answer, connection, Some(hold)),
         Err(limit) => refused(&limit, connection),
     }
 }
 
 /// Why there is no whole body.
-enum Unread {
+enum NoBody {
     TooLarge,
     Limit(Limit),
     /// The client went away, or was too slow.
     Broken,
 }
 
-async fn read(connection: &Connection, client: Client, mut body: IncomingBody) -> Result<(Vec<u8>, Hold), Unread> {
+async fn read(connection: &Connection, client: Client, mut body: IncomingBody) -> Result<(Vec<u8>, Hold), NoBody> {
     let context = &connection.server.context;
     let most = context.settings.max_request_bytes as usize;
     if body.size_hint().lower() > most as u64 {
-        return Err(Unread::TooLarge);
+        return Err(NoBody::TooLarge);
     }
-    let mut hold = context.shares.hold(client, Resource::IncomingBytes, 0).map_err(Unread::Limit)?;
+    let mut hold = context.shares.hold(client, Resource::IncomingBytes, 0).map_err(NoBody::Limit)?;
     let mut read = Vec::new();
     while let Some(frame) = std::future::poll_fn(|task| Pin::new(&mut body).poll_frame(task)).await {
-        let Ok(data) = frame.map_err(|_| Unread::Broken)?.into_data() else { continue };
+        let Ok(data) = frame.map_err(|_| NoBody::Broken)?.into_data() else { continue };
         if read.len() + data.len() > most {
-            return Err(Unread::TooLarge);
+            return Err(NoBody::TooLarge);
         }
-        hold = context.shares.grow(client, hold, data.len() as u64).map_err(Unread::Limit)?;
+        hold = context.shares.grow(hold, data.len() as u64).map_err(NoBody::Limit)?;
         read.extend_from_slice(&data);
     }
     Ok((read, hold))

@@ -1,6 +1,5 @@
-//! What waits to be written to a WebSocket: bounded by how much its client may leave unread.
+//! What waits to be written to a WebSocket: bounded by how much it, and its client, may leave unread.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use jsonrpsee::types::{ErrorObjectOwned, Id};
@@ -9,8 +8,8 @@ use tokio::sync::mpsc;
 
 use super::error;
 use super::reply::{failure, json};
-use super::shares::{Hold, Limit, Resource, Shares};
-use crate::access::Client;
+use super::shares::Limit;
+use super::unread::{Unread, UnreadBytes};
 
 /// Time between two looks whether the client has read something.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
@@ -42,19 +41,23 @@ impl Message {
     }
 }
 
-/// What waits to be written: bounded by the client's share of outgoing bytes.
+/// What waits to be written.
 #[derive(Clone)]
 pub struct Outgoing {
-    queue: mpsc::UnboundedSender<(Message, Option<Hold>)>,
-    shares: Arc<Shares>,
-    client: Client,
+    queue: mpsc::UnboundedSender<(Message, Option<UnreadBytes>)>,
+    unread: Unread,
 }
 
 impl Outgoing {
     /// A queue, and the end that is written from.
-    pub fn new(shares: Arc<Shares>, client: Client) -> (Self, mpsc::UnboundedReceiver<(Message, Option<Hold>)>) {
+    pub fn new(unread: Unread) -> (Self, mpsc::UnboundedReceiver<(Message, Option<UnreadBytes>)>) {
         let (queue, messages) = mpsc::unbounded_channel();
-        (Self { queue, shares, client }, messages)
+        (Self { queue, unread }, messages)
+    }
+
+    /// What is counted as unread of this WebSocket.
+    pub fn unread(&self) -> &Unread {
+        &self.unread
     }
 
     /// Queues a text, when the client has read enough.
@@ -95,12 +98,12 @@ impl Outgoing {
         }
     }
 
-    fn put(&self, message: Message, hold: Hold) -> Result<(), Gone> {
+    fn put(&self, message: Message, hold: UnreadBytes) -> Result<(), Gone> {
         self.queue.send((message, Some(hold))).map_err(|_| Gone)
     }
 
-    fn hold(&self, message: &Message) -> Result<Hold, Limit> {
-        self.shares.hold(self.client, Resource::OutgoingBytes, (message.bytes() + MESSAGE_OVERHEAD) as u64)
+    fn hold(&self, message: &Message) -> Result<UnreadBytes, Limit> {
+        self.unread.hold((message.bytes() + MESSAGE_OVERHEAD) as u64)
     }
 }
 

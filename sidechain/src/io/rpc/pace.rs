@@ -23,13 +23,33 @@ use super::settings::Settings;
 /// Bytes that a client must read to earn a second.
 const BYTES_A_SECOND: u64 = 8 << 10;
 
+/// What is lost with a connection, least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Loss {
+    /// It waits for its client, idle or with half a request.
+    Waiting,
+    /// A WebSocket that never subscribed.
+    Quiet,
+    /// One that did.
+    Listening,
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Phase {
     Idle(Instant),
     Receiving(Instant),
     Working,
-    Socket(Instant),
+    Socket(Socket),
     Ended,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Socket {
+    /// When something arrived last.
+    heard: Instant,
+    /// When something was asked last.
+    asked: Instant,
+    subscribed: bool,
 }
 
 /// What a connection waits for, as those who answer on it tell.
@@ -65,15 +85,34 @@ impl Pace {
 
     /// The connection is a WebSocket from now on.
     pub fn socket(&self) {
-        self.set(Phase::Socket(Instant::now()));
+        let now = Instant::now();
+        self.set(Phase::Socket(Socket { heard: now, asked: now, subscribed: false }));
     }
 
-    /// Since when it waits for its client to ask, or to send all of what it asks.
-    pub fn waits_since(&self) -> Option<Instant> {
+    /// Something was asked over the WebSocket.
+    pub fn asked(&self) {
+        self.change(|socket| socket.asked = Instant::now());
+    }
+
+    /// Something was subscribed to over the WebSocket.
+    pub fn subscribed(&self) {
+        self.change(|socket| socket.subscribed = true);
+    }
+
+    /// What would be lost with the connection, and since when nothing was asked; none while it works. Never less than before, and of
+    /// the same never earlier.
+    pub fn standing(&self) -> Option<(Loss, Instant)> {
         match self.phase() {
-            Phase::Idle(since) | Phase::Receiving(since) => Some(since),
-            Phase::Working | Phase::Socket(_) | Phase::Ended => None,
+            Phase::Idle(since) | Phase::Receiving(since) => Some((Loss::Waiting, since)),
+            Phase::Socket(Socket { asked, subscribed: false, .. }) => Some((Loss::Quiet, asked)),
+            Phase::Socket(Socket { asked, subscribed: true, .. }) => Some((Loss::Listening, asked)),
+            Phase::Working | Phase::Ended => None,
         }
+    }
+
+    #[cfg(test)]
+    pub fn has_ended(&self) -> bool {
+        matches!(self.phase(), Phase::Ended)
     }
 
     /// The connection is given up.
@@ -91,6 +130,12 @@ impl Pace {
         *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase;
     }
 
+    fn change(&self, change: impl FnOnce(&mut Socket)) {
+        if let Phase::Socket(socket) = &mut *self.phase.lock().unwrap_or_else(PoisonError::into_inner) {
+            change(socket);
+        }
+    }
+
     fn phase(&self) -> Phase {
         *self.phase.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -100,7 +145,7 @@ impl Pace {
         let now = Instant::now();
         match self.phase() {
             Phase::Idle(_) => self.set(Phase::Receiving(now)),
-            Phase::Socket(_) => self.set(Phase::Socket(now)),
+            Phase::Socket(_) => self.change(|socket| socket.heard = now),
             Phase::Receiving(since) => return now > since + self.receive_timeout,
             Phase::Working => {}
             Phase::Ended => return true,
@@ -111,7 +156,7 @@ impl Pace {
     /// When something must have arrived.
     fn deadline(&self) -> Option<Instant> {
         match self.phase() {
-            Phase::Idle(since) | Phase::Socket(since) => Some(since + self.idle_timeout),
+            Phase::Idle(since) | Phase::Socket(Socket { heard: since, .. }) => Some(since + self.idle_timeout),
             Phase::Receiving(since) => Some(since + self.receive_timeout),
             Phase::Working | Phase::Ended => None,
         }

@@ -13,7 +13,8 @@ use jsonrpsee::types::{ErrorObjectOwned, Id};
 use super::connection::Connection;
 use super::error;
 use super::pace::Pace;
-use super::shares::{Hold, Limit};
+use super::shares::Limit;
+use super::unread::UnreadBytes;
 
 pub const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 pub const TEXT: HeaderValue = HeaderValue::from_static("text/plain");
@@ -58,7 +59,7 @@ pub fn written(
     kind: HeaderValue,
     text: String,
     connection: &Connection,
-    hold: Option<Hold>,
+    hold: Option<UnreadBytes>,
 ) -> Reply {
     connection.pace.working();
     let bytes = Bytes::from_owner(Written { text, pace: connection.pace.clone(), _hold: hold });
@@ -72,7 +73,7 @@ pub fn written(
 struct Written {
     text: String,
     pace: Arc<Pace>,
-    _hold: Option<Hold>,
+    _hold: Option<UnreadBytes>,
 }
 
 impl AsRef<[u8]> for Written {

@@ -13,7 +13,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc, watch};
 
-use super::connection::{Connections, Server};
+use super::connection::{Connection, Server};
 use super::method::{Methods, NoSuchMethod};
 use super::pace::{Pace, Paced};
 use super::shares::{Hold, Limit, Resource};
@@ -238,14 +238,10 @@ fn admit(server: &Server, stream: TcpStream, peer: IpAddr) {
     }
 }
 
-/// A place for a connection: a free one, or that of the connection which has kept the server waiting for longest, unless the client
-/// has as many as one may.
+/// A place for a connection: a free one, or that of one which is cheap to lose, unless the client has as many as one may.
 fn place(server: &Server, client: Client) -> Result<Hold, Limit> {
-    let shares = &server.context.shares;
-    match shares.hold(client, Resource::Connections, 1) {
-        Err(Limit::OfNode { .. }) if server.connections.make_room() => shares.hold(client, Resource::Connections, 1),
-        found => found,
-    }
+    let (shares, kind) = (&server.context.shares, Resource::Connections);
+    shares.hold(client, kind, 1).or_else(|limit| server.connections.displace(shares, client, kind, limit))
 }
 
 async fn converse(server: Server, stream: TcpStream, peer: IpAddr, place: Hold) {
@@ -253,7 +249,9 @@ async fn converse(server: Server, stream: TcpStream, peer: IpAddr, place: Hold) 
     let _ = stream.set_nodelay(true);
     let pace = Pace::new(&server.context.settings);
     let io = TokioIo::new(Paced::new(stream, pace.clone()));
-    let connection = Connections::begin(&server, peer, pace.clone(), place);
+    let limited = server.context.settings.access.peer(peer).limited;
+    let place = server.connections.enter(limited, pace.clone(), place);
+    let connection = Arc::new(Connection { server: server.clone(), peer, pace: pace.clone(), _place: place });
     let service = service_fn(move |request| http::answer(connection.clone(), request));
     let serving = http1::Builder::new().max_buf_size(MAX_HEAD_BYTES).serve_connection(io, service).with_upgrades();
     let mut serving = std::pin::pin!(serving);

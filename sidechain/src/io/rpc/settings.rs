@@ -48,6 +48,8 @@ pub struct Settings {
     pub max_batch: u32,
     /// Requests of one WebSocket that are answered at a time; the next is read when one is answered.
     pub max_requests_per_socket: usize,
+    /// Bytes of answers and subscriptions' messages of one WebSocket that its client has not read yet.
+    pub max_unread_per_socket: u64,
     /// Gas of a call that is tried.
     pub max_call_gas: u64,
     /// What one answer of a tracer takes: instructions in all, and bytes that are recorded of one transaction.
@@ -85,6 +87,8 @@ impl Settings {
             max_response_bytes: 32 << 20,
             max_batch: 1_000,
             max_requests_per_socket: 16,
+            // Two of the largest answers.
+            max_unread_per_socket: 64 << 20,
             max_call_gas: 60_000_000,
             // More steps than a call has gas, so that only whole blocks have more; and as many bytes as an answer.
             max_trace: Budget { steps: 100_000_000, bytes: 32 << 20 },

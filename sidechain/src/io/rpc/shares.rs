@@ -5,6 +5,7 @@
 //!    1. a client holds at most its own bound (Settings::by_address)
 //!    2. all together hold at most the server's (Settings::in_all); beyond it only those get more who hold less than an even
 //!       share, up to twice the bound: a full server is full for those who filled it
+//!    Clients without limits of their own are counted apart: what others hold takes no room of theirs.
 //!  spend(client, time)                         work is paid after it was done, by the time it took
 //! ```
 //! The table is bounded itself: clients that hold nothing are forgotten when there are many.
@@ -35,7 +36,8 @@ pub enum Resource {
 impl Resource {
     const COUNT: usize = 7;
 
-    fn name(self) -> &'static str {
+    /// As it is called in an error.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Connections => "connections",
             Self::Sockets => "WebSocket connections",
@@ -105,6 +107,9 @@ pub enum Limit {
         "too many {what}: at most {limit} for one address (yours is {source_address}); wait for some to end, or run a node of your own"
     )]
     OfAddress { what: &'static str, limit: u64, source_address: Source },
+    /// One of its connections holds as much as one may.
+    #[error("too many {what}: at most {limit} for one connection; read them, or ask for less at a time")]
+    OfConnection { what: &'static str, limit: u64 },
     /// All clients together hold as much as this node gives, and this one not less than an even share.
     #[error("this node is busy: {what} of all clients are at most {limit}; try later or another node")]
     OfNode { what: &'static str, limit: u64 },
@@ -153,10 +158,17 @@ pub struct Shares {
 
 #[derive(Debug, Default)]
 struct Table {
-    all: [u64; Resource::COUNT],
+    /// Of clients without limits of their own, and of the others.
+    totals: [Total; 2],
+    clients: BTreeMap<Client, Usage>,
+}
+
+/// What clients hold together.
+#[derive(Debug, Default)]
+struct Total {
+    held: [u64; Resource::COUNT],
     /// How many clients hold anything of each.
     holders: [u64; Resource::COUNT],
-    clients: BTreeMap<Source, Usage>,
 }
 
 #[derive(Debug)]
@@ -171,7 +183,7 @@ struct Usage {
 #[derive(Debug)]
 pub struct Hold {
     shares: Arc<Shares>,
-    source: Source,
+    client: Client,
     resource: Resource,
     amount: u64,
 }
@@ -193,8 +205,8 @@ impl Shares {
     ///
     /// `OfAddress`, `OfNode`.
     pub fn hold(self: &Arc<Self>, client: Client, resource: Resource, amount: u64) -> Result<Hold, Limit> {
-        let hold = Hold { shares: self.clone(), source: client.source, resource, amount: 0 };
-        self.grow(client, hold, amount)
+        let mut hold = Hold { shares: self.clone(), client, resource, amount: 0 };
+        self.grow_held(&mut hold, amount).map(|()| hold)
     }
 
     /// Takes more of what is held.
@@ -202,24 +214,39 @@ impl Shares {
     /// # Errors
     ///
     /// As [`Self::hold`]; what was held is given back.
-    pub fn grow(&self, client: Client, mut hold: Hold, amount: u64) -> Result<Hold, Limit> {
-        let resource = hold.resource;
+    pub fn grow(&self, mut hold: Hold, amount: u64) -> Result<Hold, Limit> {
+        self.grow_held(&mut hold, amount).map(|()| hold)
+    }
+
+    /// As [`Self::grow`]; on an error the same is held as before.
+    pub fn grow_held(&self, hold: &mut Hold, amount: u64) -> Result<(), Limit> {
+        let Hold { client, resource, .. } = *hold;
         let mut table = self.table();
         let index = resource as usize;
-        let (all, holders) = (table.all[index], table.holders[index]);
-        let usage = self.usage(&mut table, client.source);
-        let (before, after) = (usage.held[index], usage.held[index].saturating_add(amount));
-        let refused =
-            self.refusal(client, resource, all.saturating_add(amount), holders + u64::from(before == 0), after);
-        if refused.is_none() {
-            usage.held[index] = after;
-            table.all[index] += amount;
-            table.holders[index] += u64::from(before == 0 && amount > 0);
-            hold.amount += amount;
+        let before = self.usage(&mut table, client).held[index];
+        let total = &table.totals[usize::from(client.limited)];
+        let (all, holders) = (total.held[index].saturating_add(amount), total.holders[index] + u64::from(before == 0));
+        if let Some(limit) = self.refusal(client, resource, all, holders, before.saturating_add(amount)) {
+            return Err(limit);
         }
-        // Dropping a refused hold takes the lock again.
+        table.add(self, client, resource, amount);
+        hold.amount += amount;
+        Ok(())
+    }
+
+    /// Gives a client what another holds. All together hold as much as before, so no bound of theirs refuses it.
+    pub fn hand_over(self: &Arc<Self>, hold: Hold, client: Client) -> Hold {
+        let Hold { resource, amount, .. } = hold;
+        let mut table = self.table();
+        table.add(self, client, resource, amount);
+        // Dropping takes the lock again.
         drop(table);
-        refused.map_or(Ok(hold), Err)
+        Hold { shares: self.clone(), client, resource, amount }
+    }
+
+    /// Whether a client holds nothing of a resource.
+    pub fn has_none(&self, client: Client, resource: Resource) -> bool {
+        self.table().clients.get(&client).is_none_or(|usage| usage.held[resource as usize] == 0)
     }
 
     fn refusal(&self, client: Client, resource: Resource, all: u64, holders: u64, own: u64) -> Option<Limit> {
@@ -235,13 +262,9 @@ impl Shares {
     }
 
     fn release(&self, hold: &Hold) {
-        let mut table = self.table();
-        let index = hold.resource as usize;
-        let Some(usage) = table.clients.get_mut(&hold.source).filter(|_| hold.amount > 0) else { return };
-        usage.held[index] -= hold.amount;
-        let ended = usage.held[index] == 0;
-        table.all[index] -= hold.amount;
-        table.holders[index] -= u64::from(ended);
+        if hold.amount > 0 {
+            self.table().take(hold);
+        }
     }
 
     /// Whether a client has time left for more work.
@@ -254,7 +277,7 @@ impl Shares {
             return Ok(());
         }
         let mut table = self.table();
-        let left_us = self.usage(&mut table, client.source).work.left(now_ms());
+        let left_us = self.usage(&mut table, client).work.left(now_ms());
         if left_us > 0 {
             return Ok(());
         }
@@ -266,7 +289,7 @@ impl Shares {
     pub fn spend(&self, client: Client, time: Duration) {
         if client.limited {
             let mut table = self.table();
-            self.usage(&mut table, client.source).work.spend(micros(time), now_ms());
+            self.usage(&mut table, client).work.spend(micros(time), now_ms());
         }
     }
 
@@ -278,17 +301,17 @@ impl Shares {
     pub fn register(&self, client: Client) -> Result<(), Limit> {
         let limit = self.rules.registrations_per_minute;
         let mut table = self.table();
-        if !client.limited || self.usage(&mut table, client.source).registrations.take(now_ms()) {
+        if !client.limited || self.usage(&mut table, client).registrations.take(now_ms()) {
             return Ok(());
         }
         Err(Limit::Registrations { source_address: client.source, limit })
     }
 
-    fn usage<'a>(&self, table: &'a mut Table, source: Source) -> &'a mut Usage {
-        if table.clients.len() >= MAX_CLIENTS && !table.clients.contains_key(&source) {
+    fn usage<'a>(&self, table: &'a mut Table, client: Client) -> &'a mut Usage {
+        if table.clients.len() >= MAX_CLIENTS && !table.clients.contains_key(&client) {
             forget(&mut table.clients);
         }
-        table.clients.entry(source).or_insert_with(|| Usage {
+        table.clients.entry(client).or_insert_with(|| Usage {
             held: [0; Resource::COUNT],
             work: RateLimit::with_burst(60 * micros(self.rules.work_per_second), micros(self.rules.work_burst)),
             registrations: RateLimit::new(self.rules.registrations_per_minute),
@@ -300,17 +323,45 @@ impl Shares {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How much work a client still has to pay for.
+    #[cfg(test)]
+    pub fn debt(&self, client: Client) -> Duration {
+        let mut table = self.table();
+        Duration::from_micros(self.usage(&mut table, client).work.debt(now_ms()))
+    }
+
     /// How many clients are remembered, and how much all hold of a resource.
     #[cfg(test)]
     pub fn count(&self, resource: Resource) -> (usize, u64) {
         let table = self.table();
-        (table.clients.len(), table.all[resource as usize])
+        (table.clients.len(), table.totals.iter().map(|total| total.held[resource as usize]).sum())
+    }
+}
+
+impl Table {
+    fn add(&mut self, shares: &Shares, client: Client, resource: Resource, amount: u64) {
+        let index = resource as usize;
+        let usage = shares.usage(self, client);
+        let is_new = usage.held[index] == 0 && amount > 0;
+        usage.held[index] += amount;
+        let total = &mut self.totals[usize::from(client.limited)];
+        total.held[index] += amount;
+        total.holders[index] += u64::from(is_new);
+    }
+
+    fn take(&mut self, hold: &Hold) {
+        let index = hold.resource as usize;
+        let Some(usage) = self.clients.get_mut(&hold.client) else { return };
+        usage.held[index] -= hold.amount;
+        let total = &mut self.totals[usize::from(hold.client.limited)];
+        total.held[index] -= hold.amount;
+        total.holders[index] -= u64::from(usage.held[index] == 0);
     }
 }
 
 /// Makes room: first those about whom there is nothing to remember, then all that hold nothing. Those that hold something are
 /// bounded by what there is to hold.
-fn forget(clients: &mut BTreeMap<Source, Usage>) {
+fn forget(clients: &mut BTreeMap<Client, Usage>) {
     let now = now_ms();
     let holds = |usage: &Usage| usage.held.iter().any(|held| *held > 0);
     clients.retain(|_, usage| holds(usage) || !usage.work.is_full(now) || !usage.registrations.is_full(now));
@@ -376,6 +427,32 @@ mod tests {
             held.extend(shares.hold(client(number), Resource::Filters, 1));
         }
         assert!(shares.count(Resource::Filters).1 <= 200, "newcomers have an end too");
+    }
+
+    #[test]
+    fn what_others_fill_takes_no_room_of_clients_without_limits() {
+        let shares = shares(10, 10);
+        let _held: Vec<_> =
+            (0..100).filter_map(|number| shares.hold(client(number), Resource::Filters, 1).ok()).collect();
+        let own = Client { limited: false, ..client(1) };
+        let own: Vec<_> = (0..100).filter_map(|_| shares.hold(own, Resource::Filters, 1).ok()).collect();
+        assert_eq!(own.len(), 10, "and theirs has a bound too");
+    }
+
+    // ten places, all taken by others
+    #[test]
+    fn what_is_handed_over_counts_for_who_has_it_then() {
+        let shares = shares(2, 10);
+        let mut held: Vec<_> =
+            (0..10).map(|number| shares.hold(client(number), Resource::Filters, 1).unwrap()).collect();
+        assert!(shares.has_none(client(50), Resource::Filters) && !shares.has_none(client(9), Resource::Filters));
+        let own = shares.hand_over(held.pop().unwrap(), client(50));
+        assert!(shares.has_none(client(9), Resource::Filters) && !shares.has_none(client(50), Resource::Filters));
+        assert_eq!(shares.count(Resource::Filters).1, 10);
+        drop((own, held));
+        assert_eq!(shares.count(Resource::Filters).1, 0);
+        let all: Vec<_> = (0..10).filter_map(|number| shares.hold(client(number), Resource::Filters, 1).ok()).collect();
+        assert_eq!(all.len(), 10);
     }
 
     #[test]

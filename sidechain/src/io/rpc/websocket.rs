@@ -32,8 +32,10 @@ use super::dispatch::{Incoming, Subscriber};
 use super::frames::{Arrived, Bounds, Frames};
 use super::method::{Answer, Arguments, Namespace, to_json};
 use super::outgoing::{Message, Outgoing, Sink};
+use super::pace::Pace;
 use super::reply::{Reply, Text, failure, refused, text};
 use super::shares::{Hold, Resource};
+use super::unread::{Unread, UnreadBytes};
 use super::{eth, peg};
 use crate::access::Client;
 
@@ -51,7 +53,9 @@ pub fn is_upgrade<B>(request: &Request<B>) -> bool {
 /// Answers an upgrade, and serves the WebSocket from then on.
 pub fn upgrade(connection: Arc<Connection>, request: Request<IncomingBody>) -> Reply {
     let client = requester(&connection, &request);
-    let place = match connection.server.context.shares.hold(client, Resource::Sockets, 1) {
+    let Server { context, sockets, .. } = &connection.server;
+    let place = context.shares.hold(client, Resource::Sockets, 1);
+    let place = match place.or_else(|limit| sockets.displace(&context.shares, client, Resource::Sockets, limit)) {
         Ok(place) => place,
         Err(limit) => return refused(&limit, &connection),
     };
@@ -59,6 +63,7 @@ pub fn upgrade(connection: Arc<Connection>, request: Request<IncomingBody>) -> R
     match handshake.receive_request(&request) {
         Ok(answer) => {
             connection.pace.socket();
+            let place = sockets.enter(client.limited, connection.pace.clone(), place);
             tokio::spawn(async move {
                 let _place = place;
                 match hyper::upgrade::on(request).await {
@@ -81,18 +86,20 @@ async fn serve(connection: &Connection, client: Client, handshake: Handshake, st
     let (sender, _) = handshake.into_builder(tokio::io::join(tokio::io::empty(), writer).compat()).finish();
     let bounds = Bounds { bytes: settings.max_message_bytes as usize, time: settings.receive_timeout };
     let frames = Frames::new(reader, shares.clone(), client, bounds);
-    let (outgoing, messages) = Outgoing::new(shares.clone(), client);
-    let server = connection.server.clone();
-    let shared = Arc::new(Shared { server, client, outgoing, subscriptions: Mutex::default() });
+    let unread = Unread::new(shares.clone(), client, settings.max_unread_per_socket);
+    let (outgoing, messages) = Outgoing::new(unread);
+    let (server, pace) = (connection.server.clone(), connection.pace.clone());
+    let shared = Arc::new(Shared { server, client, pace, outgoing, subscriptions: Mutex::default() });
     tokio::select! {
         () = write(sender, messages) => {}
         () = read(frames, shared) => {}
+        () = connection.pace.ended() => {}
         () = connection.server.stopped() => {}
     }
 }
 
 /// Writes what is to be sent, and a ping from time to time, until the client is gone or reads too slowly.
-async fn write(mut sender: Writer, mut messages: mpsc::UnboundedReceiver<(Message, Option<Hold>)>) {
+async fn write(mut sender: Writer, mut messages: mpsc::UnboundedReceiver<(Message, Option<UnreadBytes>)>) {
     let mut pings = tokio::time::interval(PING_INTERVAL);
     loop {
         let sent = tokio::select! {
@@ -140,6 +147,7 @@ async fn read(mut frames: Frames<ReadHalf<Stream>>, shared: Arc<Shared>) {
         while answering.try_join_next().is_some() {}
         let taken = match frames.receive().await {
             Ok(Arrived::Message(message, held)) => {
+                shared.pace.asked();
                 let shared = shared.clone();
                 answering.spawn(async move {
                     shared.answer(&message, held).await;
@@ -170,6 +178,7 @@ async fn read(mut frames: Frames<ReadHalf<Stream>>, shared: Arc<Shared>) {
 struct Shared {
     server: Server,
     client: Client,
+    pace: Arc<Pace>,
     outgoing: Outgoing,
     subscriptions: Mutex<BTreeMap<String, Subscription>>,
 }
@@ -180,7 +189,9 @@ impl Shared {
         let answer = match self.server.context.shares.hold(self.client, Resource::Requests, 1) {
             Ok(place) => {
                 let held = Arc::new(vec![place, bytes]);
-                let incoming = Incoming { server: &self.server, client: self.client, held, socket: Some(&socket) };
+                let unread = self.outgoing.unread();
+                let incoming =
+                    Incoming { server: &self.server, client: self.client, unread, held, socket: Some(&socket) };
                 incoming.answer(message).await
             }
             Err(limit) => Some(failure(&Id::Null, &limit.into())),
@@ -244,6 +255,7 @@ impl Subscriber for Socket {
                 shared.subscriptions().remove(&ending);
             }
         });
+        self.shared.pace.subscribed();
         subscriptions.insert(id.clone(), Subscription { task: task.abort_handle(), _place: place });
         drop(subscriptions);
         self.to_begin().push(begin);

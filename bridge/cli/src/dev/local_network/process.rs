@@ -12,10 +12,6 @@ use std::time::{Duration, Instant};
 
 use eyre::{Result, WrapErr, bail};
 
-/// What allocators read at their start, as in the units of systemd: memory that is free again goes back to the machine, which many
-/// processes share. glibc's is of what is written in C++, the other of the rest.
-const GIVES_MEMORY_BACK: [(&str, &str); 2] = [("MALLOC_ARENA_MAX", "2"), ("MIMALLOC_PURGE_DELAY", "0")];
-
 /// How long a child may take to stop before it is killed. bitcoind flushes its caches, a node its database.
 const STOP_TIME: Duration = Duration::from_secs(20);
 /// Bytes of a log that are looked at for its last lines.
@@ -84,7 +80,6 @@ impl Process {
         let errors = log.try_clone().wrap_err("cannot share the log")?;
         let mut child = Command::new(&self.program)
             .args(&self.arguments)
-            .envs(GIVES_MEMORY_BACK)
             .stdin(Stdio::piped())
             .stdout(log)
             .stderr(errors)

@@ -25,6 +25,9 @@ const WATCH: Duration = Duration::from_millis(250);
 ///
 /// It cannot start, or is stopped before it was ready.
 pub async fn serve(folder: &Path, options: &Options, context: &Context) -> Result<()> {
+    // First what can be refused without a trace: the lock makes the folder.
+    options.layout(folder)?;
+    let bitcoind = options.bitcoind()?;
     let _held = Layout::lock(folder)?;
     // Absolute: children and later readers of the status have other working directories.
     let folder = &folder.canonicalize().wrap_err_with(|| format!("cannot use {}", folder.display()))?;
@@ -35,7 +38,7 @@ pub async fn serve(folder: &Path, options: &Options, context: &Context) -> Resul
     progress.endpoints(&layout);
     let (usual, genesis) = (layout.is_usual(), layout.genesis());
 
-    let mut network = Network::new(layout, options.bitcoind()?, context.log_format)?;
+    let mut network = Network::new(layout, bitcoind, context.log_format)?;
     let started = tokio::select! {
         started = start(&mut network, fresh, options, &progress) => started,
         () = asked_to_stop(&mut requests) => Err(stopped_early()),

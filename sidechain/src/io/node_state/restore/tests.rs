@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use alloy_consensus::{TxEip1559, TxLegacy};
 use alloy_eips::Encodable2718 as _;
@@ -300,4 +301,34 @@ fn a_disk_that_fails_costs_no_transaction_and_the_file_is_there_again_when_it_wo
     tidy(now + RETRY_MS);
     drop((node, journal));
     assert_eq!(folder.start().hashes(), hashes(&[pay(1, 0)]));
+}
+
+// 20,000 transactions of 2 KB, as many as a pool takes: 42 MB, which are read before anybody is served
+#[test]
+fn the_file_of_a_full_pool_keeps_nobody_waiting_for_long() {
+    const COUNT: u64 = 20_000;
+    let folder = Folder::new();
+    let large = |key: u64, nonce: u64| {
+        Key::new(key).sign(TxEip1559 {
+            chain_id: CHAIN,
+            nonce,
+            gas_limit: 50_000,
+            max_fee_per_gas: 10_000_000,
+            max_priority_fee_per_gas: 1_000_000,
+            to: TxKind::Call(stranger(nonce)),
+            input: vec![0; 2_000].into(),
+            ..TxEip1559::default()
+        })
+    };
+    let records: Vec<_> = (0..COUNT).map(|index| (now_ms(), large(index % 40, index / 40))).collect();
+    write(&folder, &records);
+    let before = folder.size();
+    assert!(before > 40_000_000, "{before} bytes");
+    let begun = Instant::now();
+    let node = folder.start();
+    let took = begun.elapsed();
+    println!("{before} bytes are read in {took:?}");
+    assert_eq!(node.state.pool().len() as u64, COUNT);
+    assert_eq!(folder.size(), before, "all of it is kept");
+    assert!(took < Duration::from_secs(20), "{took:?}");
 }

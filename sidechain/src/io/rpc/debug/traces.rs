@@ -79,7 +79,8 @@ fn call(context: &Context, arguments: &mut Arguments) -> Answer {
     let options: GethDebugTracingCallOptions = arguments.optional("options")?.unwrap_or_default();
     let GethDebugTracingCallOptions { tracing_options, state_overrides, block_overrides, tx_index } = options;
     let overrides = convert::overrides(state_overrides, block_overrides)?;
-    let (tracer, call) = (tracer(tracing_options)?, convert::call(request, context.settings.max_call_gas)?);
+    let call = convert::call(request, context.settings.max_call_gas, context.chain().rules())?;
+    let tracer = tracer(tracing_options)?;
     let tracing = Tracing { tracer: &tracer, budget: context.settings.max_trace };
     let (chain, stop) = (context.chain(), arguments.stop());
     let traced = match tx_index {

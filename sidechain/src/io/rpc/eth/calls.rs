@@ -189,5 +189,5 @@ fn overrides(arguments: &mut Arguments) -> error::Result<Overrides> {
 
 /// A call of at most the gas that this server tries.
 fn to_call(context: &Context, request: TransactionRequest) -> error::Result<Call> {
-    convert::call(request, context.settings.max_call_gas)
+    convert::call(request, context.settings.max_call_gas, context.chain().rules())
 }

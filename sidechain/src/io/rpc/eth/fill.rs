@@ -44,7 +44,10 @@ pub fn filled(
     stop: &Stop,
 ) -> error::Result<Unsigned> {
     let chain_id = context.chain().genesis().chain_id;
-    let call = convert::call(request.clone(), context.settings.max_call_gas)?;
+    let asked = request.clone();
+    // First what contradicts itself there.
+    fill_fees(context, &mut request, stop)?;
+    let call = convert::call(asked, context.settings.max_call_gas, context.chain().rules())?;
     if let Some(have) = request.chain_id.filter(|have| *have != chain_id) {
         return Err(error::server(format!("chainId does not match node's (have={have}, want={chain_id})")));
     }
@@ -55,7 +58,6 @@ pub fn filled(
     request.to = Some(call.to);
     request.input = call.input.clone().into();
     request.value.get_or_insert(U256::ZERO);
-    fill_fees(context, &mut request, stop)?;
     if request.nonce.is_none() {
         request.nonce = Some(next_nonce(context, &request)?);
     }

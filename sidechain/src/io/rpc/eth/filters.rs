@@ -3,12 +3,13 @@
 use std::time::Instant;
 
 use alloy_primitives::{B256, U256};
-use alloy_rpc_types_eth::{Filter, FilterBlockOption, FilterChanges, FilterId};
+use alloy_rpc_types_eth::{FilterBlockOption, FilterChanges, FilterId};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::TryRecvError;
 
 use super::super::context::Context;
 use super::super::filters::Kind;
+use super::super::log_request::LogRequest;
 use super::super::method::{Arguments, Methods, Registered, inline, long, worker};
 use super::super::shares::{Resource, weight};
 use super::super::{convert, error};
@@ -30,7 +31,7 @@ pub fn register(methods: &mut Methods) -> Registered {
         install(context, arguments, Kind::Pending(context.state.pending.subscribe()), 0)
     })?;
     worker(methods, "eth_newFilter", |context, arguments| {
-        let filter: Box<Filter> = arguments.next("filter")?;
+        let filter: Box<LogRequest> = arguments.next("filter")?;
         // Refused now, not at the first poll.
         let values = values(&log_filter(context, &filter)?);
         let next = LogPlace { block: next(context), log_index: 0 };
@@ -94,20 +95,20 @@ fn hashes(context: &Context, range: std::ops::RangeInclusive<u64>) -> error::Res
 /// Matching logs from a place on, within the filter's own range, as many as fit in an answer; and where the next poll goes on.
 fn new_logs(
     context: &Context,
-    filter: &Filter,
+    asked: &LogRequest,
     place: LogPlace,
     head: u64,
     stop: &Stop,
 ) -> error::Result<(Vec<alloy_rpc_types_eth::Log>, LogPlace)> {
     let end = LogPlace { block: head + 1, log_index: 0 };
-    let (from, to) = filter.extract_block_range();
+    let (from, to) = asked.filter.extract_block_range();
     let from = from.unwrap_or(0).max(place.block);
     let to = to.unwrap_or(u64::MAX).min(head);
-    if from > to || matches!(filter.block_option, FilterBlockOption::AtBlockHash(_)) {
+    if from > to || matches!(asked.filter.block_option, FilterBlockOption::AtBlockHash(_)) {
         return Ok((Vec::new(), end));
     }
     let skip = if from == place.block { place.log_index } else { 0 };
-    let filter = log_filter(context, &filter.clone().select(from..=to))?;
+    let filter = log_filter(context, &asked.within(from..=to))?;
     let page = context.chain().log_page(&filter, skip, &context.settings.log_limits, stop);
     let page = page.map_err(|error| error::store(&error))?;
     Ok((page.logs.into_iter().map(convert::log).collect(), page.next.unwrap_or(end)))

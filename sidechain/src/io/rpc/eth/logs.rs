@@ -4,6 +4,7 @@ use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_rpc_types_eth::{Filter, FilterBlockOption, Log as RpcLog};
 
 use super::super::context::Context;
+use super::super::log_request::LogRequest;
 use super::super::method::{Arguments, Methods, Registered, long};
 use super::super::{convert, error};
 use super::block_id::{number, number_of_tag};
@@ -21,9 +22,9 @@ pub fn register(methods: &mut Methods) -> Registered {
 }
 
 fn get_logs(context: &Context, arguments: &mut Arguments) -> error::Result<Vec<RpcLog>> {
-    let filter: Filter = arguments.next("filter")?;
-    require_blocks(&filter, context.chain().head().number)?;
-    logs(context, &log_filter(context, &filter)?, arguments.stop())
+    let asked: LogRequest = arguments.next("filter")?;
+    require_blocks(&asked.filter, context.chain().head().number)?;
+    logs(context, &log_filter(context, &asked)?, arguments.stop())
 }
 
 /// Logs of blocks that are not there yet are no logs: who asks for them would take an empty list for an answer.
@@ -43,7 +44,7 @@ pub fn logs(context: &Context, filter: &LogFilter, stop: &Stop) -> error::Result
 }
 
 /// A filter over final blocks: a missing `fromBlock` or `toBlock` is the head, and blocks to come are left out.
-pub fn log_filter(context: &Context, filter: &Filter) -> error::Result<LogFilter> {
+pub fn log_filter(context: &Context, LogRequest { filter, topics }: &LogRequest) -> error::Result<LogFilter> {
     let head = context.chain().head().number;
     let (from, to) = match filter.block_option {
         FilterBlockOption::AtBlockHash(hash) => {
@@ -61,7 +62,7 @@ pub fn log_filter(context: &Context, filter: &Filter) -> error::Result<LogFilter
         }
     };
     check_values(filter)?;
-    Ok(selection(filter, from, to))
+    Ok(LogFilter { least_topics: *topics, ..selection(filter, from, to) })
 }
 
 fn check_values(filter: &Filter) -> error::Result<()> {
@@ -80,5 +81,6 @@ fn selection(filter: &Filter, from: u64, to: u64) -> LogFilter {
         to,
         addresses: filter.address.iter().copied().collect(),
         topics: std::array::from_fn(|position| filter.topics[position].iter().copied().collect()),
+        least_topics: 0,
     }
 }

@@ -14,7 +14,7 @@ use super::super::method::{Arguments, Methods, Registered, long_at};
 use super::super::{convert, error};
 use super::block_id::{Place, place};
 use crate::chain::{LogEntry, MAX_SIMULATED_BLOCKS, Plan, PlannedBlock, Setting, SimulatedBlock};
-use crate::execution::{Intent, Price, Tried};
+use crate::execution::{Intent, Price, Rules, Tried};
 
 pub fn register(methods: &mut Methods) -> Registered {
     long_at(methods, "eth_simulateV1", simulate)
@@ -28,7 +28,7 @@ fn simulate(context: &Context, arguments: &mut Arguments) -> error::Result<Vec<R
         Place::Pending(preview) => Setting::In(preview),
     };
     let full = payload.return_full_transactions;
-    let plan = plan(payload, context.settings.max_call_gas)?;
+    let plan = plan(payload, context.settings.max_call_gas, context.chain().rules())?;
     let simulated = context.chain().simulate_blocks(&setting, &plan, arguments.stop()).map_err(error::simulate)?;
     Ok(simulated.map_err(error::simulation)?.iter().map(|block| shown(block, full)).collect())
 }
@@ -43,7 +43,7 @@ fn payload(said: Value) -> error::Result<SimulatePayload> {
     serde_json::from_value(said).map_err(|error| error::invalid(format!("invalid argument 0: payload: {error}")))
 }
 
-fn plan(payload: SimulatePayload, most_gas: u64) -> error::Result<Plan> {
+fn plan(payload: SimulatePayload, most_gas: u64, rules: &Rules) -> error::Result<Plan> {
     let SimulatePayload { block_state_calls, trace_transfers, validation, .. } = payload;
     if block_state_calls.is_empty() {
         return Err(error::invalid("empty input"));
@@ -52,35 +52,32 @@ fn plan(payload: SimulatePayload, most_gas: u64) -> error::Result<Plan> {
         return Err(error::too_much_to_simulate(format!("too many blocks: at most {MAX_SIMULATED_BLOCKS}")));
     }
     Ok(Plan {
-        blocks: block_state_calls.into_iter().map(planned).collect::<error::Result<_>>()?,
+        blocks: block_state_calls.into_iter().map(|block| planned(block, rules)).collect::<error::Result<_>>()?,
         validates: validation,
         shows_transfers: trace_transfers,
         most_gas,
     })
 }
 
-fn planned(block: SimBlock) -> error::Result<PlannedBlock> {
+fn planned(block: SimBlock, rules: &Rules) -> error::Result<PlannedBlock> {
     let SimBlock { block_overrides, state_overrides, calls } = block;
     Ok(PlannedBlock {
         overrides: convert::overrides(state_overrides, block_overrides)?,
-        calls: calls.into_iter().map(intent).collect::<error::Result<_>>()?,
+        calls: calls.into_iter().map(|call| intent(call, rules)).collect::<error::Result<_>>()?,
     })
 }
 
-fn intent(request: TransactionRequest) -> error::Result<Intent> {
+fn intent(request: TransactionRequest, rules: &Rules) -> error::Result<Intent> {
     let is_legacy =
         [TxType::Legacy, TxType::Eip2930].map(|legacy| Some(u8::from(legacy))).contains(&request.transaction_type);
     let (most, tip) = (request.max_fee_per_gas, request.max_priority_fee_per_gas);
     let price = match request.gas_price {
-        Some(_) if most.is_some() || tip.is_some() => {
-            return Err(error::invalid("both gasPrice and (maxFeePerGas or maxPriorityFeePerGas) specified"));
-        }
         Some(price) => Price::Legacy(price),
         None if is_legacy => Price::Legacy(0),
         None => Price::Dynamic { most: most.or(tip).unwrap_or_default(), tip: tip.unwrap_or_default() },
     };
     let (gas, nonce, access_list) = (request.gas, request.nonce, request.access_list.clone());
-    let call = convert::call(request, u64::MAX)?;
+    let call = convert::call(request, u64::MAX, rules)?;
     if !call.authorizations.is_empty() && call.to == TxKind::Create {
         return Err(error::invalid("a transaction with an authorizationList creates no contract"));
     }

@@ -4,7 +4,6 @@
 //! subscription holds one message at a time, so a slow one holds little.
 
 use alloy_primitives::B256;
-use alloy_rpc_types_eth::Filter;
 use alloy_rpc_types_eth::pubsub::SubscriptionKind;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -15,6 +14,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 use super::super::context::Context;
 use super::super::heard::Heard;
+use super::super::log_request::LogRequest;
 use super::super::method::Arguments;
 use super::super::outgoing::{Gone, Sink};
 use super::super::shares::weight;
@@ -45,9 +45,9 @@ impl Wanted {
             SubscriptionKind::NewHeads => Ok(Self::Heads),
             SubscriptionKind::Logs => {
                 // As in geth, a block range is for polling; here it is the blocks to come.
-                let filter: Filter = arguments.optional("filter")?.unwrap_or_default();
-                let filter = Filter { block_option: Default::default(), ..filter };
-                log_filter(context, &filter).map(Self::Logs)
+                let mut asked: LogRequest = arguments.optional("filter")?.unwrap_or_default();
+                asked.filter.block_option = Default::default();
+                log_filter(context, &asked).map(Self::Logs)
             }
             SubscriptionKind::NewPendingTransactions => {
                 Ok(Self::Pending { full: arguments.optional("full transactions")?.unwrap_or(false) })

@@ -27,19 +27,19 @@ pub(super) fn signing_hash(said: Value) -> error::Result<B256> {
 }
 
 fn hash(said: Value) -> Result<B256, String> {
-    let text = match said {
-        Value::String(text) => text,
-        object => object.to_string(),
-    };
-    if text.len() > MAX_BYTES {
-        return Err(format!("{} bytes, at most {MAX_BYTES}", text.len()));
+    let bytes = said.as_str().map_or_else(|| said.to_string().len(), str::len);
+    if bytes > MAX_BYTES {
+        return Err(format!("{bytes} bytes, at most {MAX_BYTES}"));
     }
-    let json: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    let json = match said {
+        Value::String(text) => serde_json::from_str(&text).map_err(|error| error.to_string())?,
+        object => object,
+    };
     let types = Types(&json["types"]).unfolded(json["primaryType"].as_str().unwrap_or_default());
     if types > MAX_TYPES {
         return Err(format!("its types unfold to {types} or more, at most {MAX_TYPES}"));
     }
-    let data: TypedData = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    let data: TypedData = serde_json::from_value(json).map_err(|error| error.to_string())?;
     data.eip712_signing_hash().map_err(|error| error.to_string())
 }
 

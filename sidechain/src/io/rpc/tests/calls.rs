@@ -262,3 +262,40 @@ async fn a_waiting_transaction_has_a_gas_price() {
     let create = create(&Key::new(2), 0);
     assert!(world.send(&create).await.is_ok());
 }
+
+// geth runs a call that offers nothing as if there were no base fee, and charges every other
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_offers_something_needs_the_funds_and_prices_that_contradict_themselves_are_refused() {
+    let world = World::new().await;
+    let (stranger, member) = (Key::new(900).address, crate::testing::member(1).address);
+    let call = |from, price: Value| {
+        let mut call = json!({ "from": from, "to": NOBODY });
+        call.as_object_mut().unwrap().extend(price.as_object().unwrap().clone());
+        json!([call, "latest"])
+    };
+    let free = json!({ "maxFeePerGas": "0xffffffffffffffff", "maxPriorityFeePerGas": "0x0" });
+    let nothing = json!({ "gasPrice": "0x0" });
+    for (from, price) in [(stranger, nothing.clone()), (stranger, json!({})), (member, nothing), (member, free.clone())]
+    {
+        assert_eq!(world.get("eth_call", call(from, price)).await, "0x");
+    }
+    for price in [free, json!({ "gasPrice": "0xf4240" }), json!({ "maxFeePerGas": "0xf4240" })] {
+        for method in ["eth_call", "eth_createAccessList", "debug_traceCall"] {
+            let (code, message) = world.refusal(method, call(stranger, price.clone())).await;
+            assert!(
+                code == -32000 && message.contains("insufficient funds for gas * price + value"),
+                "{method}: {message}"
+            );
+        }
+    }
+    let both = json!({ "gasPrice": "0x1", "maxFeePerGas": "0x1" });
+    let (code, message) = world.refusal("eth_call", call(stranger, both)).await;
+    assert_eq!(
+        (code, message.as_str()),
+        (-32000, "both gasPrice and (maxFeePerGas or maxPriorityFeePerGas) specified")
+    );
+    let upside_down = json!({ "maxFeePerGas": "0x1", "maxPriorityFeePerGas": "0x2" });
+    let (code, message) = world.refusal("eth_call", call(stranger, upside_down)).await;
+    let said = "max priority fee per gas higher than max fee per gas: address";
+    assert!(code == -32000 && message.starts_with(said), "{message}");
+}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use alloy_primitives::{B256, U256};
+use alloy_primitives::{B256, Bytes, U256};
 use serde_json::json;
 
 use super::world::{World, call, create};
@@ -83,4 +83,23 @@ async fn a_filter_that_was_not_polled_for_long_is_answered_in_pages_without_loss
     assert!(code == -32005 && message.contains("the logs of block 4 alone do not fit in an answer"), "{message}");
     let (_, message) = world.refusal("eth_getLogs", json!([{ "fromBlock": "0x0" }])).await;
     assert!(message.ends_with("Try with this block range [0x0, 0x3]."), "{message}");
+}
+
+// the counter logs one topic; geth: a log with fewer topics than a filter names does not match, whatever they are
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_has_as_many_topics_as_a_filter_names() {
+    let world = World::new().await;
+    let key = Key::new(1);
+    let counter = world.deploy_counter(&key, 0).await;
+    world.receipt(&call(&key, 1, serde_json::from_value(counter.clone()).unwrap(), U256::ZERO, Bytes::new())).await;
+    for (topics, found) in
+        [(json!([]), 1), (json!([null]), 1), (json!([null, null]), 0), (json!([null, null, null]), 0)]
+    {
+        let filter = json!({ "fromBlock": "0x0", "address": counter, "topics": topics });
+        let logs = world.get("eth_getLogs", json!([filter])).await;
+        assert_eq!(logs.as_array().unwrap().len(), found, "{topics}");
+        let id = world.get("eth_newFilter", json!([filter])).await;
+        let logs = world.get("eth_getFilterLogs", json!([id])).await;
+        assert_eq!(logs.as_array().unwrap().len(), found, "{topics}");
+    }
 }

@@ -84,3 +84,16 @@ async fn a_follower_passes_what_users_send_to_the_node_it_follows() {
     let refused = send(raw(&transfer(&Key::new(1), 1))).await.unwrap_err().to_string();
     assert!(refused.contains("does not answer"), "{refused}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_copies_a_state_refuses_what_it_would_lose() {
+    let world = World::halted(|_| ()).await;
+    let copying = world.state.clone().taking_nothing();
+    let server = serve(copying, Settings::new(([127, 0, 0, 1], 0).into())).unwrap();
+    let client = HttpClientBuilder::default().build(format!("http://{}", server.address)).unwrap();
+    let sent: Result<Value, _> =
+        client.request("eth_sendRawTransaction", vec![json!(raw(&transfer(&Key::new(1), 0)))]).await;
+    let said = sent.unwrap_err().to_string();
+    assert!(said.contains("copies the state of a later block") && said.contains("-32005"), "{said}");
+    assert_eq!(world.state.pool().status().executable, 0);
+}

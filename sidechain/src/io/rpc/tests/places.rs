@@ -15,8 +15,9 @@ use crate::io::rpc::shares::Resource;
 use crate::testing::Key;
 
 async fn is_closed(stream: &mut TcpStream) -> bool {
-    let read = tokio::time::timeout(Duration::from_millis(200), stream.read(&mut [0; 1])).await;
-    read.is_ok_and(|read| !matches!(read, Ok(1..)))
+    // A WebSocket gets a ping first.
+    let closed = async { while let Ok(1..) = stream.read(&mut [0; 64]).await {} };
+    tokio::time::timeout(Duration::from_millis(200), closed).await.is_ok()
 }
 
 // four places: a WebSocket, a request that runs, half a request, and a connection that asks nothing
@@ -118,4 +119,137 @@ async fn others_transactions_are_work_of_whoever_listens_for_them() {
     println!("heard of 200: once {modest}, 200 times {greedy}");
     assert_eq!(modest, 200);
     assert!((1..10_000).contains(&greedy), "{greedy} of 40,000");
+}
+
+// six places for WebSockets and six clients: the second and third have subscribed, the fourth asks now and then
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newcomer_gets_the_place_of_the_websocket_that_is_cheapest_to_lose() {
+    let world = World::halted(|settings| {
+        settings.rules.in_all.sockets = 6;
+        settings.access.unlimited = vec!["127.0.0.100".parse().unwrap()];
+    })
+    .await;
+    let context = world.server.context();
+    let open = || context.shares.count(Resource::Sockets).1;
+    let mut operator = websocket(&world, "127.0.0.100").await;
+    let mut sockets = Vec::new();
+    for number in 1..=6 {
+        sockets.push(websocket(&world, &format!("127.0.0.1{number}")).await);
+    }
+    let asks = masked(request("eth_chainId", json!([])).to_string().as_bytes());
+    let subscribes = masked(request("eth_subscribe", json!(["newHeads"])).to_string().as_bytes());
+    for socket in &mut sockets[1..3] {
+        socket.write_all(&subscribes).await.unwrap();
+        assert!(message(socket).await.contains("result"));
+    }
+    let mut newcomers = Vec::new();
+    for (number, goes) in [0, 4, 5, 1, 2].into_iter().enumerate() {
+        // First it asks, then it listens too: then nobody is quiet, and those go that asked nothing for longer.
+        sockets[3].write_all(if number < 3 { &asks } else { &subscribes }).await.unwrap();
+        assert!(message(&mut sockets[3]).await.contains("result"));
+        let mut newcomer = websocket(&world, &format!("127.0.0.2{number}")).await;
+        newcomer.write_all(&subscribes).await.unwrap();
+        assert!(message(&mut newcomer).await.contains("result"), "a newcomer is served");
+        newcomers.push(newcomer);
+        assert!(is_closed(&mut sockets[goes]).await, "{goes} goes");
+        until("its place is the newcomer's", || open() == 7).await;
+    }
+    for socket in &mut newcomers {
+        assert!(!is_closed(socket).await, "who came last stays");
+    }
+    operator.write_all(&asks).await.unwrap();
+    assert!(message(&mut operator).await.contains("0xca05"), "no outsider takes the place of the operator's own");
+    for _ in 0..5 {
+        drop(websocket(&world, "127.0.0.100").await);
+    }
+}
+
+// four places, all of one client's; another comes, and then the first wants one more
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_a_websocket_takes_none_from_others() {
+    let world = World::halted(|settings| settings.rules.in_all.sockets = 4).await;
+    let context = world.server.context();
+    let mut own = Vec::new();
+    for _ in 0..4 {
+        own.push(websocket(&world, "127.0.0.2").await);
+    }
+    let mut other = websocket(&world, "127.0.0.3").await;
+    let upgrade = "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+    let mut refused = connect(&world, "127.0.0.2").await;
+    refused.write_all(upgrade.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    refused.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 429");
+    assert!(!is_closed(&mut other).await && !is_closed(&mut own[0]).await);
+    assert_eq!(context.shares.count(Resource::Sockets).1, 5);
+}
+
+// The attack: empty pings, pongs, and parts of a message without a byte, as fast as they go. Each is read by the server, and each ping answered.
+#[tokio::test(flavor = "multi_thread")]
+async fn frames_that_ask_for_nothing_are_work_and_slow_their_client_down() {
+    for frame in [[0x89_u8, 0x80, 0, 0, 0, 0], [0x8a, 0x80, 0, 0, 0, 0], [0x00, 0x80, 0, 0, 0, 0]] {
+        let world = World::halted(|settings| {
+            settings.rules.work_per_second = Duration::from_millis(1);
+            settings.rules.work_burst = Duration::from_millis(50);
+        })
+        .await;
+        let context = world.server.context();
+        let mut stream = websocket(&world, "127.0.0.2").await;
+        let client = context.settings.access.peer("127.0.0.2".parse().unwrap());
+        if frame[0] == 0 {
+            stream.write_all(&[0x01, 0x80, 0, 0, 0, 0]).await.unwrap();
+        }
+        // 20,000 of them are 200 ms of work; some 5,000 are read at once.
+        let (mut reading, mut writing) = stream.into_split();
+        let reads = tokio::spawn(async move { tokio::io::copy(&mut reading, &mut tokio::io::sink()).await });
+        let flood = tokio::spawn(async move {
+            for _ in 0..200 {
+                let _ = writing.write_all(&frame.repeat(100)).await;
+            }
+            writing
+        });
+        until("its work is used up", || context.shares.may_work(client).is_err()).await;
+        let refused = ask(&world, "127.0.0.2", "eth_chainId", json!([])).await;
+        assert!(refused.contains("too much work"), "{refused}");
+        assert!(ask(&world, "127.0.0.3", "eth_chainId", json!([])).await.contains("0xca05"), "another is served");
+        let debt = context.shares.debt(client);
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let later = context.shares.debt(client);
+        assert!(
+            later <= debt + Duration::from_millis(1),
+            "no more than ten frames in half a second: {debt:?}, {later:?}"
+        );
+        flood.abort();
+        reads.abort();
+    }
+}
+
+// A client without limits leaves answers of 40 MiB unread over one connection, and asks over another.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_websocket_leaves_unread_leaves_room_for_others_of_its_client() {
+    const MOST: u64 = 2 << 20;
+    let world = World::halted(|settings| {
+        settings.max_unread_per_socket = MOST;
+        settings.rules.in_all.outgoing_bytes = 2 * MOST;
+        settings.access.unlimited = vec!["127.0.0.0/8".parse().unwrap()];
+    })
+    .await;
+    let context = world.server.context();
+    let mut stream = websocket(&world, "127.0.0.2").await;
+    let batch = Value::Array(vec![request("eth_getBlockByNumber", json!(["latest", true])); 500]).to_string();
+    let frame = masked(batch.as_bytes());
+    let flood = tokio::spawn(async move {
+        for _ in 0..100 {
+            let _ = stream.write_all(&frame).await;
+        }
+        stream
+    });
+    let unread = || context.shares.count(Resource::OutgoingBytes).1;
+    until("it has what one may", || unread() > MOST / 2).await;
+    for _ in 0..100 {
+        assert!(ask(&world, "127.0.0.2", "eth_getBlockByNumber", json!(["latest", true])).await.contains("stateRoot"));
+        assert!(unread() <= MOST + (64 << 10), "{} bytes wait", unread());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    flood.abort();
 }

@@ -327,3 +327,21 @@ async fn a_simulation_ends_with_its_gas_and_its_time() {
     assert_eq!(refused(&hurried, calls(100, json!({ "to": FIRST, "gas": "0x1e8480" }))).await.0, -32005);
     assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_the_end_of_time_there_is_no_block() {
+    let world = World::halted(|_| ()).await;
+    let last = json!({ "blockOverrides": { "time": "0xffffffffffffffff" } });
+    let asked = |blocks: Value| json!([{ "blockStateCalls": blocks }, "latest"]);
+    let blocks = world.get("eth_simulateV1", asked(json!([last]))).await;
+    assert_eq!(blocks[0]["timestamp"], "0xffffffffffffffff");
+    for blocks in [json!([last, {}]), json!([last, { "blockOverrides": { "number": "0x9" } }])] {
+        let (code, message) = world.refusal("eth_simulateV1", asked(blocks)).await;
+        assert_eq!(
+            (code, message.as_str()),
+            (-38021, "block timestamps must be in order: none is after 18446744073709551615")
+        );
+    }
+    let later = json!([{ "blockOverrides": { "time": "0x10000000000000000" } }]);
+    assert_eq!(world.refusal("eth_simulateV1", asked(later)).await.0, -32602);
+}

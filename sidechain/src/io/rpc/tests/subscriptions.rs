@@ -93,7 +93,7 @@ async fn a_subscriber_gets_the_logs_that_match_in_order_and_each_is_built_when_i
         );
     }
 
-    let everything = LogFilter { from: 0, to: 0, addresses: Default::default(), topics: Default::default() };
+    let everything = LogFilter::default();
     let timed = |count: usize| {
         let begun = Instant::now();
         assert_eq!(convert::logs(&block, &everything).take(count).count(), count);
