@@ -164,6 +164,33 @@ async fn a_newcomer_gets_the_place_of_the_websocket_that_is_cheapest_to_lose() {
     }
 }
 
+// The attack: three addresses hold all but one of twelve places, and newcomers come one after the other. The subscriber with one place asks for nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_one_websocket_keeps_it_while_others_have_more() {
+    let world = World::halted(|settings| settings.rules.in_all.sockets = 6).await;
+    let mut quiet = websocket(&world, "127.0.0.9").await;
+    quiet.write_all(&masked(request("eth_subscribe", json!(["newHeads"])).to_string().as_bytes())).await.unwrap();
+    assert!(message(&mut quiet).await.contains("result"));
+    let asks = masked(request("eth_chainId", json!([])).to_string().as_bytes());
+    let mut held = Vec::new();
+    for number in 0..11 {
+        let mut socket = websocket(&world, &format!("127.0.0.1{}", number % 3)).await;
+        socket.write_all(&asks).await.unwrap();
+        assert!(message(&mut socket).await.contains("0xca05"));
+        held.push(socket);
+    }
+    let mut newcomers = Vec::new();
+    for number in 0..4 {
+        newcomers.push(websocket(&world, &format!("127.0.0.2{number}")).await);
+    }
+    let mut gone = 0;
+    for socket in &mut held {
+        gone += usize::from(is_closed(socket).await);
+    }
+    assert_eq!(gone, 4, "each newcomer has a place of those who have several");
+    assert!(!is_closed(&mut quiet).await);
+}
+
 // four places, all of one client's; another comes, and then the first wants one more
 #[tokio::test(flavor = "multi_thread")]
 async fn who_has_a_websocket_takes_none_from_others() {
