@@ -150,7 +150,7 @@ mod tests {
             (r#"{"gas":"0x0ffff"}"#, "gas: hex number"),
             (r#"{"value":1}"#, "value: 1 is not a hex string"),
             (r#"{"value":"1"}"#, "value: hex string without 0x prefix"),
-            (r#"{"nonce":"0x"}"#, r#"nonce: hex string \"0x\""#),
+            (r#"{"nonce":"0x"}"#, r#"nonce: hex string "0x""#),
             (r#"{"fromBlock":"0x01"}"#, "fromBlock: hex number"),
             (r#"{"0x01":{"balance":"0x01"}}"#, "balance: hex number"),
             (r#"{"blockStateCalls":[{"calls":[{"value":"0x01"}]}]}"#, "value: hex number"),
