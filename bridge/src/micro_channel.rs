@@ -202,7 +202,7 @@ mod decimal {
 pub struct Verifier {
     domain: Domain,
     channel: Channel,
-    /// Smallest addition that is taken,; bounds how many vouchers a payer can make the payee check for nothing.
+    /// Smallest addition that is taken; bounds how many vouchers a payer can make the payee check for nothing.
     least: u128,
     key: Option<PublicKey>,
     best: Option<SignedVoucher>,

@@ -309,7 +309,7 @@ fn a_copy_that_is_killed_at_any_moment_goes_on_where_it_was() {
     assert!(again <= kills, "{parts:?}");
 }
 
-/// Blocks that a node says have become final, before or after it says something.
+/// Whether a node said that it does not vote yet, and since then that it does.
 fn waits_before_it_votes(network: &Validators, node: usize) -> bool {
     let log = network.log(node);
     // The last of each: on a busy machine it may have waited in an earlier life too, when the others began without it.

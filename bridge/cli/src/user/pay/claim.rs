@@ -8,10 +8,10 @@ use alloy_rpc_types_eth::TransactionReceipt;
 use alloy_sol_types::SolEvent;
 use bridge::amount;
 use bridge::io::sidechain::Call;
-use bridge::micro_channel::{Channel, SignedVoucher, Verifier};
+use bridge::micro_channel::{self, Domain, SignedVoucher, Verifier};
 use contracts::{IMicroChannel, MicroChannel, address};
 use eyre::{Result, WrapErr, ensure};
-use light::FinalHeader;
+use light::micro_channel::Channel;
 
 use super::channel::{channel, domain};
 use super::event::Event;
@@ -70,7 +70,9 @@ async fn best_of(network: &KnownNetwork, vouchers: Vec<SignedVoucher>) -> Result
     let header = network.final_header().await?;
     let mut best = Vec::new();
     for (id, vouchers) in channels {
-        best.extend(best_of_channel(network, header.as_ref(), id, vouchers).await?);
+        let channel = channel(network, header.as_ref(), id).await?;
+        ensure!(!channel.finalized, "channel {id} is closed");
+        best.extend(best_of_channel(domain(network), id, &channel, vouchers));
     }
     ensure!(
         !best.is_empty(),
@@ -79,24 +81,23 @@ async fn best_of(network: &KnownNetwork, vouchers: Vec<SignedVoucher>) -> Result
     Ok(best)
 }
 
-/// The last voucher of one channel.
-pub async fn best_of_channel(
-    network: &KnownNetwork,
-    header: Option<&FinalHeader>,
+/// The last voucher that is worth something to a channel; those that are not are named in warnings.
+pub fn best_of_channel(
+    domain: Domain,
     id: B256,
+    channel: &Channel,
     mut vouchers: Vec<SignedVoucher>,
-) -> Result<Option<SignedVoucher>> {
-    let channel = channel(network, header, id).await?;
-    ensure!(!channel.finalized, "channel {id} is closed");
-    let known = Channel { id, signer: channel.signer, deposit: channel.deposit, settled: channel.settled };
-    let mut verifier = Verifier::new(domain(network), known, 1);
+) -> Option<SignedVoucher> {
+    let (signer, deposit, settled) = (channel.signer, channel.deposit, channel.settled);
+    let known = micro_channel::Channel { id, signer, deposit, settled };
+    let mut verifier = Verifier::new(domain, known, 1);
     vouchers.sort_by_key(|signed| signed.voucher.cumulative_amount);
     for signed in vouchers {
         if let Err(refused) = verifier.accept(&signed) {
             tracing::warn!(channel = %id, total = %signed.voucher.cumulative_amount, %refused, "voucher left out");
         }
     }
-    Ok(verifier.claim())
+    verifier.claim()
 }
 
 /// Claims vouchers of different channels by one transaction.
