@@ -51,13 +51,60 @@ pub const SAFE_SINGLETON_FACTORY: Address = address!("914d7Fec6aaC8cd542e72Bca78
 /// <https://github.com/Uniswap/permit2>
 pub const PERMIT2: Address = address!("000000000022D473030F116dDEE9F6B43aC78BA3");
 
+/// Channels of x402's scheme `batch-settlement`, for any token. <https://github.com/x402-foundation/x402>, `contracts/evm`
+pub const X402_BATCH_SETTLEMENT: Address = address!("4020074e9dF2ce1deE5A9C1b5c3f541D02a10003");
+
+/// Brings deposits to [`X402_BATCH_SETTLEMENT`] by authorizations of EIP-3009.
+pub const X402_AUTHORIZED_DEPOSITS: Address = address!("4020806089470a89826cB9fB1f4059150b550004");
+
+/// Brings deposits to [`X402_BATCH_SETTLEMENT`] by permits of [`PERMIT2`].
+pub const X402_PERMITTED_DEPOSITS: Address = address!("4020425FAf3B746C082C2f942b4E5159887B0005");
+
+/// x402's scheme `exact` for tokens without EIP-3009: pays by a permit of [`PERMIT2`] that names the payee.
+pub const X402_EXACT: Address = address!("402085c248EeA27D92E8b30b2C58ed07f9E20001");
+
+/// x402's scheme `upto`: as [`X402_EXACT`], and the payee's facilitator says how much of what was permitted is due.
+pub const X402_UP_TO: Address = address!("4020A4f3b7b90ccA423B9fabCc0CE57C6C240002");
+
 /// What genesis deploys as the [`CREATE2_FACTORY`] would.
-pub const BY_CREATE2: [Create2; 1] = [Create2 {
-    name: "Permit2",
-    address: PERMIT2,
-    salt: b256!("0000000000000000000000000000000000000000d3af2663da51c10215000000"),
-    creation_code: include_str!("../create2/permit2.hex"),
-}];
+pub const BY_CREATE2: [Create2; 6] = [
+    Create2 {
+        name: "Permit2",
+        address: PERMIT2,
+        salt: b256!("0000000000000000000000000000000000000000d3af2663da51c10215000000"),
+        creation_code: include_str!("../create2/permit2.hex"),
+    },
+    Create2 {
+        name: "x402BatchSettlement",
+        address: X402_BATCH_SETTLEMENT,
+        salt: b256!("000000000000000000000000000000000000000000000000e000000005be885c"),
+        creation_code: include_str!("../create2/x402-batch-settlement.hex"),
+    },
+    Create2 {
+        name: "x402's ERC3009DepositCollector",
+        address: X402_AUTHORIZED_DEPOSITS,
+        salt: b256!("0000000000000000000000000000000000000000000000001800000007a95284"),
+        creation_code: include_str!("../create2/x402-erc3009-deposit-collector.hex"),
+    },
+    Create2 {
+        name: "x402's Permit2DepositCollector",
+        address: X402_PERMITTED_DEPOSITS,
+        salt: b256!("000000000000000000000000000000000000000000000000f800000001a5d4ff"),
+        creation_code: include_str!("../create2/x402-permit2-deposit-collector.hex"),
+    },
+    Create2 {
+        name: "x402ExactPermit2Proxy",
+        address: X402_EXACT,
+        salt: b256!("0000000000000000000000000000000000000000000000003000000007263b0e"),
+        creation_code: include_str!("../create2/x402-exact-permit2-proxy.hex"),
+    },
+    Create2 {
+        name: "x402UptoPermit2Proxy",
+        address: X402_UP_TO,
+        salt: b256!("000000000000000000000000000000000000000000000000b000000001db633d"),
+        creation_code: include_str!("../create2/x402-upto-permit2-proxy.hex"),
+    },
+];
 
 /// What genesis deploys, besides the peg's own contracts and the [`SAFE_SINGLETON_FACTORY`].
 pub const KEYLESS: [Keyless; 4] = [

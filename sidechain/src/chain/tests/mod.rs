@@ -26,6 +26,7 @@ mod stopping;
 mod supply;
 mod tokens;
 mod unfinal;
+mod x402;
 
 use std::{collections::BTreeMap, sync::Arc};
 

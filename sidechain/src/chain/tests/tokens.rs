@@ -26,7 +26,7 @@ sol! {
 
 const PAYEE: Address = Address::repeat_byte(0x77);
 
-fn token_domain() -> Eip712Domain {
+pub(super) fn token_domain() -> Eip712Domain {
     eip712_domain! {
         name: "Causeway Wrapped BTC",
         version: "1",
@@ -35,7 +35,7 @@ fn token_domain() -> Eip712Domain {
     }
 }
 
-fn permit2_domain() -> Eip712Domain {
+pub(super) fn permit2_domain() -> Eip712Domain {
     eip712_domain! {
         name: "Permit2",
         chain_id: CHAIN,
@@ -43,24 +43,24 @@ fn permit2_domain() -> Eip712Domain {
     }
 }
 
-fn ask<C: SolCall>(chain: &Chain<Memory>, to: Address, question: &C) -> C::Return {
+pub(super) fn ask<C: SolCall>(chain: &Chain<Memory>, to: Address, question: &C) -> C::Return {
     let call = Call { to: to.into(), input: question.abi_encode().into(), ..Call::default() };
     let outcome = chain.simulate(chain.head().number, &call, &Stop::never()).expect("the head's state is kept");
     assert!(outcome.success, "{outcome:?}");
     C::abi_decode_returns(&outcome.output).expect("its own answer")
 }
 
-fn wrapped(chain: &Chain<Memory>, account: Address) -> U256 {
+pub(super) fn wrapped(chain: &Chain<Memory>, account: Address) -> U256 {
     ask(chain, WRAPPED_BTC, &WrappedBtc::balanceOfCall { account })
 }
 
 /// Account 1 wraps 1,000 wei by a plain transfer.
-fn wrap(chain: &Chain<Memory>) {
+pub(super) fn wrap(chain: &Chain<Memory>) {
     let transfer = Key::new(1).send(CHAIN, 0, 200_000, WRAPPED_BTC.into(), U256::from(1_000), Bytes::new());
     assert!(next(chain, vec![transfer]).receipts[0].status());
 }
 
-fn bytes(signature: Signature) -> Bytes {
+pub(super) fn bytes(signature: Signature) -> Bytes {
     signature.as_bytes().into()
 }
 
