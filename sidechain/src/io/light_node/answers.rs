@@ -192,8 +192,9 @@ impl LightNode {
         let header = self.asked_header(asked).await?;
         convert::refuse_overrides([asked.optional("state overrides")?, asked.optional("block overrides")?])?;
         let call = convert::call(request, MAX_CALL_GAS, &self.rules)?;
+        let gas = call.gas;
         let outcome = self.run(header, Missing::default(), move |view, stop| view.call(&call, stop)).await?;
-        let outcome = outcome.map_err(error::simulate)?;
+        let outcome = outcome.map_err(|error| error::call(error, gas))?;
         if outcome.success { Ok(json!(outcome.output)) } else { Err(error::failed(&outcome).into()) }
     }
 }

@@ -150,7 +150,8 @@ fn call(context: &Context, arguments: &mut Arguments) -> error::Result<Bytes> {
     };
     let trial = Trial { setting, overrides: overrides(arguments)? };
     let call = to_call(context, request)?;
-    let outcome = context.chain().try_call(&trial, &call, arguments.stop()).map_err(error::simulate)?;
+    let outcome = context.chain().try_call(&trial, &call, arguments.stop());
+    let outcome = outcome.map_err(|error| error::call(error, call.gas))?;
     if outcome.success { Ok(outcome.output) } else { Err(error::failed(&outcome)) }
 }
 
