@@ -2,7 +2,11 @@
 //!
 //! What each place says beside them (addresses, numbers) is its own.
 
-use revm::context::result::{HaltReason, InvalidTransaction};
+use alloy_primitives::Address;
+use revm::{
+    bytecode::opcode::OpCode,
+    context::result::{HaltReason, InvalidTransaction},
+};
 
 // core/error.go, core/txpool/errors.go
 pub const ALREADY_KNOWN: &str = "already known";
@@ -26,15 +30,43 @@ pub const BLOCK_GAS: &str = "block gas limit reached";
 // core/vm/errors.go
 pub const MAX_INIT_CODE: &str = "max initcode size exceeded";
 const OUT_OF_GAS: &str = "out of gas";
+// core/vm/contracts.go, of point evaluation
+pub const POINT_EVALUATION_LENGTH: &str = "invalid input length";
+pub const POINT_EVALUATION_VERSION: &str = "mismatched versioned hash";
+pub const POINT_EVALUATION_PROOF: &str = "error verifying kzg proof";
 
-/// Why a transaction or a call cannot be started (core/error.go).
-pub fn invalid(invalid: &InvalidTransaction) -> String {
+/// Who sends a transaction or a call, what it offers in wei per gas, and what the block wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offer {
+    pub from: Address,
+    pub most: u128,
+    pub tip: u128,
+    pub base_fee: u64,
+}
+
+impl Offer {
+    /// It is less than the base fee.
+    pub fn fee_cap_too_low(&self) -> String {
+        let Self { from, most, base_fee, .. } = self;
+        format!("{FEE_CAP_TOO_LOW}: address {from}, maxFeePerGas: {most}, baseFee: {base_fee}")
+    }
+
+    /// Its tip is more than all of it.
+    pub fn tip_above_fee_cap(&self) -> String {
+        let Self { from, most, tip, .. } = self;
+        format!("{TIP_ABOVE_FEE_CAP}: address {from}, maxPriorityFeePerGas: {tip}, maxFeePerGas: {most}")
+    }
+}
+
+/// Why a transaction or a call cannot be started (core/state_transition.go).
+pub fn invalid(invalid: &InvalidTransaction, offer: &Offer) -> String {
+    let from = offer.from;
     match invalid {
         InvalidTransaction::LackOfFundForMaxFee { fee, balance } => {
-            format!("{INSUFFICIENT_FUNDS}: have {balance} want {fee}")
+            format!("{INSUFFICIENT_FUNDS}: address {from} have {balance} want {fee}")
         }
-        InvalidTransaction::GasPriceLessThanBasefee => FEE_CAP_TOO_LOW.to_owned(),
-        InvalidTransaction::PriorityFeeGreaterThanMaxFee => TIP_ABOVE_FEE_CAP.to_owned(),
+        InvalidTransaction::GasPriceLessThanBasefee => offer.fee_cap_too_low(),
+        InvalidTransaction::PriorityFeeGreaterThanMaxFee => offer.tip_above_fee_cap(),
         InvalidTransaction::CallGasCostMoreThanGasLimit { initial_gas, gas_limit } => {
             format!("{INTRINSIC_GAS}: have {gas_limit}, want {initial_gas}")
         }
@@ -42,17 +74,49 @@ pub fn invalid(invalid: &InvalidTransaction) -> String {
             format!("{FLOOR_DATA_GAS}: have {gas_limit}, want {gas_floor}")
         }
         InvalidTransaction::CreateInitCodeSizeLimit => MAX_INIT_CODE.to_owned(),
-        InvalidTransaction::RejectCallerWithCode => SENDER_NO_EOA.to_owned(),
+        InvalidTransaction::RejectCallerWithCode => format!("{SENDER_NO_EOA}: address {from}"),
         other => other.to_string(),
     }
 }
 
-/// Why an execution ended that neither returned nor reverted (core/vm/errors.go).
-pub fn halt(reason: &HaltReason) -> String {
+/// Why a call was not tried (internal/ethapi/api.go).
+pub fn call_refused(why: &str, gas: u64) -> String {
+    format!("err: {why} (supplied gas {gas})")
+}
+
+/// Why there is no estimate (eth/gasestimator/gasestimator.go).
+pub fn estimate_refused(why: &str, gas: u64) -> String {
+    format!("failed with {gas} gas: {why}")
+}
+
+/// It needs more gas than it may have, or than its sender can pay (eth/gasestimator/gasestimator.go).
+pub fn allowance_exceeded(gas: u64) -> String {
+    format!("gas required exceeds allowance ({gas})")
+}
+
+/// Why there is no trace (eth/tracers/api.go).
+pub fn trace_refused(why: &str) -> String {
+    format!("tracing failed: {why}")
+}
+
+/// An opcode by its name (core/vm/opcodes.go).
+pub fn opcode(opcode: u8) -> String {
+    OpCode::new(opcode).map_or_else(|| format!("opcode {opcode:#x} not defined"), |opcode| opcode.as_str().to_owned())
+}
+
+/// An opcode that there is not ended an execution.
+pub fn undefined_opcode(opcode: u8) -> String {
+    format!("invalid opcode: {}", self::opcode(opcode))
+}
+
+/// Why an execution ended that neither returned nor reverted (core/vm/errors.go); at which opcode, where there is none, if that is known.
+pub fn halt(reason: &HaltReason, at: Option<u8>) -> String {
     match reason {
         HaltReason::OutOfGas(_) => OUT_OF_GAS.to_owned(),
         HaltReason::InvalidFEOpcode => "invalid opcode: INVALID".to_owned(),
-        HaltReason::OpcodeNotFound | HaltReason::NotActivated => "invalid opcode".to_owned(),
+        HaltReason::OpcodeNotFound | HaltReason::NotActivated => {
+            at.map_or_else(|| "invalid opcode".to_owned(), undefined_opcode)
+        }
         HaltReason::InvalidJump => "invalid jump destination".to_owned(),
         HaltReason::StackUnderflow => "stack underflow".to_owned(),
         HaltReason::StackOverflow => "stack limit reached 1024".to_owned(),
@@ -67,8 +131,7 @@ pub fn halt(reason: &HaltReason) -> String {
         }
         HaltReason::OutOfFunds => "insufficient balance for transfer".to_owned(),
         HaltReason::CallTooDeep => "max call depth exceeded".to_owned(),
-        HaltReason::PrecompileError | HaltReason::PrecompileErrorWithContext(_) | HaltReason::OverflowPayment => {
-            reason.to_string()
-        }
+        HaltReason::PrecompileErrorWithContext(why) => why.clone(),
+        HaltReason::PrecompileError | HaltReason::OverflowPayment => reason.to_string(),
     }
 }

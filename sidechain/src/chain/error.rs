@@ -69,8 +69,11 @@ pub enum SimulateError {
     #[error("execution reverted")]
     Failed(Box<Outcome>),
     /// `estimate_gas`: it needs more gas than it may have, or than its sender can pay. In geth's words.
-    #[error("gas required exceeds allowance ({0})")]
+    #[error("{}", geth::allowance_exceeded(*.0))]
     Allowance(u64),
+    /// `estimate_gas`: the call cannot start with the most gas that it may have. In geth's words.
+    #[error("{}", geth::estimate_refused(&error.to_string(), *gas))]
+    NoEstimate { gas: u64, error: InclusionError },
     /// `estimate_gas`: the sender has less than the value. In geth's words.
     #[error("{}", geth::INSUFFICIENT_FUNDS_FOR_TRANSFER)]
     Funds,

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::rows::{META_BODIES_OLDEST, META_NODES_OLDEST, META_STATE_OLDEST, block_number};
+use super::rows::{META_BODIES_OLDEST, META_NODES_OLDEST, META_STATE_OLDEST, block_number, stored_begin};
 use crate::state::store::{Batch, Store, StoreError, Table};
 
 /// The contracts whose logs are kept for ever: the peg's.
@@ -76,6 +76,8 @@ pub(super) struct Window {
     meta: &'static [u8],
     /// Readers are told before the rows are gone.
     oldest: AtomicU64,
+    /// The block of which the state was copied, 0 for genesis.
+    began: u64,
     /// Block up to which rows were removed. In memory alone, except that it begins where a store says.
     pub(super) swept: AtomicU64,
 }
@@ -83,7 +85,7 @@ pub(super) struct Window {
 impl Window {
     fn load<S: Store>(store: &S, what: &'static str, meta: &'static [u8]) -> Result<Self, StoreError> {
         let oldest = store.get(Table::Meta, meta)?.map_or(Ok(0), |row| block_number(Table::Meta, &row))?;
-        Ok(Self { what, meta, oldest: oldest.into(), swept: AtomicU64::new(0) })
+        Ok(Self { what, meta, oldest: oldest.into(), began: stored_begin(store)?, swept: AtomicU64::new(0) })
     }
 
     pub(super) fn oldest(&self) -> u64 {
@@ -92,8 +94,8 @@ impl Window {
 
     /// An error for a block before the oldest.
     pub(super) fn check(&self, number: u64) -> Result<(), StoreError> {
-        let oldest = self.oldest();
-        if number < oldest { Err(StoreError::Pruned { what: self.what, number, oldest }) } else { Ok(()) }
+        let (what, began, oldest) = (self.what, self.began, self.oldest());
+        if number < oldest { Err(StoreError::Pruned { what, number, oldest, began }) } else { Ok(()) }
     }
 
     /// Makes `oldest` the oldest block, unless a later one is.

@@ -124,11 +124,11 @@ impl<S: Store> Chain<S> {
             && !trial.overrides.precompiles.is_at(&to)
             && state.account(to)?.is_none_or(|account| account.code_hash == KECCAK_EMPTY)
             && to.as_slice()[..18] != [0; 18]
-            && try_with(LEAST_GAS)?.success
+            && try_with(LEAST_GAS).is_ok_and(|outcome| outcome.success)
         {
             return Ok(LEAST_GAS);
         }
-        let mut high = call.gas.unwrap_or(MAX_TRANSACTION_GAS).min(MAX_TRANSACTION_GAS);
+        let mut high = call.gas.filter(|gas| *gas >= LEAST_GAS).unwrap_or(MAX_TRANSACTION_GAS).min(MAX_TRANSACTION_GAS);
         if call.gas_price > 0 {
             let replaced = trial.overrides.accounts.get(&call.from).and_then(|account| account.balance);
             let own = state.account(call.from)?.map_or(U256::ZERO, |account| account.balance);
@@ -139,7 +139,10 @@ impl<S: Store> Chain<S> {
             }
             high = high.min(affordable);
         }
-        let outcome = try_with(high)?;
+        let outcome = try_with(high).map_err(|error| match error {
+            SimulateError::Invalid(error) => SimulateError::NoEstimate { gas: high, error },
+            error => error,
+        })?;
         if outcome.ran_out_of_gas() {
             return Err(SimulateError::Allowance(high));
         }

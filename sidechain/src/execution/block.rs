@@ -8,7 +8,7 @@ use revm::{Database as _, DatabaseCommit as _, state::EvmState};
 
 use super::{
     error::BlockError,
-    evm::{Evm, Mode, evm, inclusion_error, transact, transaction_env},
+    evm::{Evm, Mode, evm, inclusion_error, offer, transact, transaction_env},
     history::record_parent,
     lanes::Lanes,
     moved_precompiles::Placed,
@@ -92,7 +92,7 @@ impl<'a, R: StateReader> Execution<'a, R> {
 
         self.evm.ctx.chain = stop.clone();
         let (result, state) = transact(&mut self.evm, transaction_env(transaction), Mode::of(transaction))
-            .map_err(|error| inclusion_error(error, refuse))?;
+            .map_err(|error| inclusion_error(error, offer(&self.evm), refuse))?;
         if free && !result.is_success() {
             return Err(refuse(free_failure(&result)));
         }

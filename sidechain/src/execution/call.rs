@@ -12,7 +12,7 @@ use revm::{
 
 use super::{
     error::{BlockError, InclusionError},
-    evm::{Evm, EvmError, Mode, evm, inclusion_error, transact, transaction_env},
+    evm::{Evm, Mode, evm, inclusion_error, offer, transact, transaction_env},
     moved_precompiles::{MovedPrecompiles, Placed},
     outcome::{Outcome, failure, free_failure, outcome},
     rules::{Rules, check_free},
@@ -66,7 +66,8 @@ pub fn simulate<R: StateReader>(
     stop: &Stop,
 ) -> Result<Simulated, BlockError> {
     let mut evm = evm_of_calls(rules, header, working, (call, moved), stop);
-    let (result, state) = transact(&mut evm, call_env(rules, header, call), Mode::Call).map_err(call_error)?;
+    let ran = transact(&mut evm, call_env(rules, header, call), Mode::Call);
+    let (result, state) = ran.map_err(|error| inclusion_error(error, offer(&evm), refuse_call))?;
     let touched = state.into_iter().map(|(address, account)| (address, account.storage.into_keys().collect()));
     Ok(Simulated { outcome: outcome(result), touched: touched.collect() })
 }
@@ -89,9 +90,9 @@ pub(super) fn evm_of_calls<'a, R: StateReader>(
     evm
 }
 
-/// Why a call has no result.
-pub(super) fn call_error(error: EvmError) -> BlockError {
-    inclusion_error(error, |error| BlockError::Transaction { index: 0, hash: B256::ZERO, error })
+/// That a call cannot be started.
+pub(super) const fn refuse_call(error: InclusionError) -> BlockError {
+    BlockError::Transaction { index: 0, hash: B256::ZERO, error }
 }
 
 pub(super) fn call_env(rules: &Rules, header: &Header, call: &Call) -> TxEnv {
@@ -133,8 +134,8 @@ pub fn try_free<R: StateReader>(
     }
     let mut evm = evm(rules, header, working, Placed::usual(), stop);
     evm.ctx.cfg.disable_nonce_check = true;
-    let (result, _) =
-        transact(&mut evm, transaction_env(transaction), Mode::Free).map_err(|error| inclusion_error(error, refuse))?;
+    let ran = transact(&mut evm, transaction_env(transaction), Mode::Free);
+    let (result, _) = ran.map_err(|error| inclusion_error(error, offer(&evm), refuse))?;
     if !result.is_success() {
         return Err(refuse(free_failure(&result)));
     }

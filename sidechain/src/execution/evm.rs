@@ -14,7 +14,12 @@ use revm::{
     context_interface::{block::BlobExcessGasAndPrice, journaled_state::account::JournaledAccountTr as _},
     handler::{EthFrame, EvmTr as _, FrameResult, Handler, ItemOrResult, evm::FrameTr, post_execution, pre_execution},
     inspector::{InspectorEvmTr as _, InspectorHandler},
-    interpreter::{InitialAndFloorGas, interpreter::EthInterpreter, interpreter_action::FrameInit},
+    interpreter::{
+        InitialAndFloorGas,
+        interpreter::EthInterpreter,
+        interpreter_action::FrameInit,
+        interpreter_types::{Jumps as _, LegacyBytecode as _},
+    },
     primitives::{eip4844::BLOB_BASE_FEE_UPDATE_FRACTION_PRAGUE, hardfork::SpecId},
     state::EvmState,
 };
@@ -24,12 +29,13 @@ use super::{
     error::{BlockError, InclusionError},
     instructions::{Instructions, look_for_stop},
     moved_precompiles::Placed,
+    outcome::{Halt, is_undefined},
     recorder::Recorder,
     rules::Rules,
 };
 use crate::{
     block::{Header, Transaction, is_free},
-    geth,
+    geth::{self, Offer},
     state::{StateReader, Working, store::StoreError},
     stop::Stop,
 };
@@ -105,11 +111,12 @@ pub(super) fn transact<R: StateReader, I>(
     evm: &mut Evm<'_, R, I>,
     env: TxEnv,
     mode: Mode,
-) -> Result<(ExecutionResult, EvmState), EvmError> {
+) -> Result<(ExecutionResult<Halt>, EvmState), EvmError> {
     evm.ctx.tx = env;
-    let result = Peg { mode, evm: PhantomData }.run(evm);
+    let mut peg = Peg { mode, undefined: None, evm: PhantomData };
+    let result = peg.run(evm);
     let state = evm.ctx.journaled_state.finalize();
-    Ok((result?, state))
+    Ok((peg.with_opcode(result?), state))
 }
 
 /// The same while somebody looks on. `Stopped` too when that one has seen enough.
@@ -117,11 +124,12 @@ pub(super) fn inspect<R: StateReader>(
     evm: &mut Evm<'_, R, Recorder>,
     env: TxEnv,
     mode: Mode,
-) -> Result<(ExecutionResult, EvmState), EvmError> {
+) -> Result<(ExecutionResult<Halt>, EvmState), EvmError> {
     evm.ctx.tx = env;
-    let result = Peg { mode, evm: PhantomData }.inspect_run(evm);
+    let mut peg = Peg { mode, undefined: None, evm: PhantomData };
+    let result = peg.inspect_run(evm);
     let state = evm.ctx.journaled_state.finalize();
-    Ok((result?, state))
+    Ok((peg.with_opcode(result?), state))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -132,11 +140,17 @@ pub(super) enum Mode {
     Free,
     /// Any account may be the sender, contracts too, with any nonce.
     Call,
+    /// The same, and nobody is charged.
+    FreeCall,
     /// Any account may be the sender, contracts too, with its next nonce.
     AnySender,
 }
 
 impl Mode {
+    const fn is_free(self) -> bool {
+        matches!(self, Self::Free | Self::FreeCall)
+    }
+
     /// How a block runs a transaction.
     pub(super) fn of(transaction: &Transaction) -> Self {
         if is_free(transaction.inner()) { Self::Free } else { Self::Block }
@@ -146,7 +160,28 @@ impl Mode {
 /// The mainnet handler except for the base fee, the free lane, and the checks that calls are spared.
 struct Peg<'a, R, I> {
     mode: Mode,
+    /// The opcode that ended the last frame which one ended that there is not.
+    undefined: Option<u8>,
     evm: PhantomData<(Working<'a, R>, I)>,
+}
+
+impl<'a, R: StateReader, I> Peg<'a, R, I> {
+    /// Remembers the opcode, if a frame that has just ended did so because there is none.
+    fn note_end(&mut self, evm: &mut Evm<'a, R, I>, ended: &FrameResult) {
+        if is_undefined(ended.interpreter_result().result) {
+            let code = &evm.frame_stack.get().interpreter.bytecode;
+            // The counter stands behind it.
+            self.undefined = code.pc().checked_sub(1).and_then(|pc| code.bytecode_slice().get(pc)).copied();
+        }
+    }
+
+    fn with_opcode(&self, ran: ExecutionResult) -> ExecutionResult<Halt> {
+        // The outermost frame is the last that ends.
+        ran.map_haltreason(|reason| {
+            let is_undefined = matches!(reason, HaltReason::OpcodeNotFound | HaltReason::NotActivated);
+            Halt::from(reason).at(self.undefined.filter(|_| is_undefined))
+        })
+    }
 }
 
 impl<'a, R: StateReader, I> Handler for Peg<'a, R, I> {
@@ -164,13 +199,13 @@ impl<'a, R: StateReader, I> Handler for Peg<'a, R, I> {
         }
         let (block, transaction, cfg, journal, _, _) = evm.ctx().all_mut();
         let mut caller = journal.load_account_with_code_mut(transaction.caller())?.data;
-        if self.mode != Mode::Call {
+        if !matches!(self.mode, Mode::Call | Mode::FreeCall) {
             // EIP-3607: contracts send nothing.
             let any_sender = self.mode == Mode::AnySender;
             let (info, nonce) = (&caller.account().info, transaction.nonce());
             pre_execution::validate_account_nonce_and_code(info, nonce, any_sender, cfg.disable_nonce_check)?;
         }
-        if self.mode != Mode::Free {
+        if !self.mode.is_free() {
             let balance = pre_execution::calculate_caller_fee(*caller.balance(), transaction, block, cfg)?;
             caller.set_balance(balance);
         }
@@ -186,7 +221,7 @@ impl<'a, R: StateReader, I> Handler for Peg<'a, R, I> {
         result: &mut <<Self::Evm as revm::handler::EvmTr>::Frame as FrameTr>::FrameResult,
     ) -> Result<(), Self::Error> {
         // What was never taken is not given back.
-        if self.mode == Mode::Free {
+        if self.mode.is_free() {
             return Ok(());
         }
         Ok(post_execution::reimburse_caller(evm.ctx(), result.gas(), U256::ZERO)?)
@@ -209,7 +244,10 @@ impl<'a, R: StateReader, I> Handler for Peg<'a, R, I> {
                     ItemOrResult::Item(_) => continue,
                     ItemOrResult::Result(result) => result,
                 },
-                ItemOrResult::Result(result) => result,
+                ItemOrResult::Result(result) => {
+                    self.note_end(evm, &result);
+                    result
+                }
             };
             if let Some(result) = evm.frame_return_result(result)? {
                 return Ok(result);
@@ -222,7 +260,7 @@ impl<'a, R: StateReader, I> Handler for Peg<'a, R, I> {
         evm: &mut Self::Evm,
         result: &mut <<Self::Evm as revm::handler::EvmTr>::Frame as FrameTr>::FrameResult,
     ) -> Result<(), Self::Error> {
-        if self.mode == Mode::Free {
+        if self.mode.is_free() {
             return Ok(());
         }
         let result: &FrameResult = result;
@@ -260,7 +298,10 @@ impl<R: StateReader> InspectorHandler for Peg<'_, R, Recorder> {
                     ItemOrResult::Item(_) => continue,
                     ItemOrResult::Result(result) => result,
                 },
-                ItemOrResult::Result(result) => result,
+                ItemOrResult::Result(result) => {
+                    self.note_end(evm, &result);
+                    result
+                }
             };
             if let Some(result) = evm.frame_return_result(result)? {
                 return Ok(result);
@@ -277,14 +318,27 @@ fn check_stop<R: StateReader, I>(evm: &Evm<'_, R, I>) -> Result<(), EvmError> {
     if evm.ctx.chain.is_stopped() { Err(EVMError::Transaction(Refusal::Stopped)) } else { Ok(()) }
 }
 
-pub(super) fn inclusion_error(error: EvmError, refuse: impl FnOnce(InclusionError) -> BlockError) -> BlockError {
+/// What the last transaction offered, and who.
+pub(super) fn offer<R: StateReader, I>(evm: &Evm<'_, R, I>) -> Offer {
+    let (sent, base_fee) = (&evm.ctx.tx, evm.ctx.block.basefee);
+    let tip = sent.gas_priority_fee.unwrap_or(sent.gas_price);
+    Offer { from: sent.caller, most: sent.gas_price, tip, base_fee }
+}
+
+pub(super) fn inclusion_error(
+    error: EvmError,
+    offer: Offer,
+    refuse: impl FnOnce(InclusionError) -> BlockError,
+) -> BlockError {
     match error {
         EVMError::Database(error) => BlockError::Store(error),
         EVMError::Transaction(Refusal::Stopped) => BlockError::Stopped,
         EVMError::Transaction(Refusal::Invalid(
             InvalidTransaction::NonceTooHigh { tx, state } | InvalidTransaction::NonceTooLow { tx, state },
         )) => refuse(InclusionError::Nonce { got: tx, want: state }),
-        EVMError::Transaction(Refusal::Invalid(error)) => refuse(InclusionError::Invalid(geth::invalid(&error))),
+        EVMError::Transaction(Refusal::Invalid(error)) => {
+            refuse(InclusionError::Invalid(geth::invalid(&error, &offer)))
+        }
         EVMError::Header(error) => refuse(InclusionError::Invalid(error.to_string())),
         EVMError::Custom(error) => refuse(InclusionError::Invalid(error)),
         EVMError::CustomAny(error) => refuse(InclusionError::Invalid(error.to_string())),

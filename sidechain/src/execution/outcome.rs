@@ -3,27 +3,51 @@
 use core::fmt;
 
 use alloy_primitives::{Address, Bytes, Log};
-use revm::context::result::{ExecutionResult, HaltReason, Output};
+use revm::{
+    context::result::{ExecutionResult, HaltReason, Output},
+    interpreter::InstructionResult,
+};
 
 use super::error::InclusionError;
 use crate::geth;
 
 /// Why an execution ended that neither returned nor reverted. Shown in geth's words.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Halt(HaltReason);
+pub struct Halt {
+    reason: HaltReason,
+    /// What ended it, where there is no such opcode.
+    opcode: Option<u8>,
+}
+
+impl From<HaltReason> for Halt {
+    fn from(reason: HaltReason) -> Self {
+        Self { reason, opcode: None }
+    }
+}
 
 impl Halt {
+    /// The same, where it is known which opcode was the last.
+    #[must_use]
+    pub(super) fn at(self, opcode: impl Into<Option<u8>>) -> Self {
+        Self { opcode: opcode.into(), ..self }
+    }
+
     /// Whether more gas might have helped.
     #[must_use]
     pub const fn is_out_of_gas(&self) -> bool {
-        matches!(self.0, HaltReason::OutOfGas(_))
+        matches!(self.reason, HaltReason::OutOfGas(_))
     }
 }
 
 impl fmt::Display for Halt {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&geth::halt(&self.0))
+        formatter.write_str(&geth::halt(&self.reason, self.opcode))
     }
+}
+
+/// Whether a frame ended at an opcode that there is not.
+pub(super) const fn is_undefined(ended: InstructionResult) -> bool {
+    matches!(ended, InstructionResult::OpcodeNotFound | InstructionResult::NotActivated)
 }
 
 /// What a call did.
@@ -51,7 +75,7 @@ impl Outcome {
 }
 
 /// Why a transaction of the free lane that did not succeed has no place in a block.
-pub(super) fn free_failure(result: &ExecutionResult) -> InclusionError {
+pub(super) fn free_failure(result: &ExecutionResult<Halt>) -> InclusionError {
     let outcome = outcome(result.clone());
     InclusionError::FreeFailed { reason: failure(&outcome.halt, &outcome.output), output: outcome.output }
 }
@@ -65,7 +89,7 @@ pub(super) fn failure(halt: &Option<Halt>, output: &Bytes) -> String {
     }
 }
 
-pub(super) fn outcome(result: ExecutionResult) -> Outcome {
+pub(super) fn outcome(result: ExecutionResult<Halt>) -> Outcome {
     let gas_used = result.tx_gas_used();
     match result {
         ExecutionResult::Success { logs, output, .. } => {
@@ -80,7 +104,7 @@ pub(super) fn outcome(result: ExecutionResult) -> Outcome {
         }
         ExecutionResult::Halt { reason, .. } => Outcome {
             success: false,
-            halt: Some(Halt(reason)),
+            halt: Some(reason),
             gas_used,
             output: Bytes::new(),
             logs: Vec::new(),

@@ -20,6 +20,8 @@ use revm::{
     primitives::{Address, B256, Bytes, hardfork::SpecId},
 };
 
+use crate::geth;
+
 /// Gas of a point evaluation.
 pub const POINT_EVALUATION_GAS: u64 = 100_000;
 
@@ -90,8 +92,17 @@ fn point_evaluation(input: &[u8], gas_limit: u64) -> EthPrecompileResult {
     if POINT_EVALUATION_GAS > gas_limit {
         return Err(PrecompileHalt::OutOfGas);
     }
-    let output = kzg_point_evaluation::run(input, gas_limit)?;
+    let output = kzg_point_evaluation::run(input, gas_limit).map_err(in_geths_words)?;
     Ok(EthPrecompileOutput::new(POINT_EVALUATION_GAS, output.bytes))
+}
+
+fn in_geths_words(halt: PrecompileHalt) -> PrecompileHalt {
+    match halt {
+        PrecompileHalt::BlobInvalidInputLength => PrecompileHalt::Other(geth::POINT_EVALUATION_LENGTH.into()),
+        PrecompileHalt::BlobMismatchedVersion => PrecompileHalt::Other(geth::POINT_EVALUATION_VERSION.into()),
+        PrecompileHalt::BlobVerifyKzgProofFailed => PrecompileHalt::Other(geth::POINT_EVALUATION_PROOF.into()),
+        other => other,
+    }
 }
 
 #[cfg(test)]

@@ -12,16 +12,16 @@ use revm::{
 
 use super::{
     block::{Executed, Made},
-    evm::{Evm, EvmError, Mode, Refusal, evm, transact, transaction_env},
+    evm::{Evm, EvmError, Mode, Refusal, evm, offer, transact, transaction_env},
     history::record_parent,
     moved_precompiles::Placed,
-    outcome::{Outcome, outcome},
+    outcome::{Halt, Outcome, outcome},
     overrides::Overrides,
-    rules::Rules,
+    rules::{Rules, check_free},
 };
 use crate::{
-    block::{Header, Transaction, TxEnvelope},
-    geth,
+    block::{Header, Transaction, TxEnvelope, is_free},
+    geth::{self, Offer},
     limits::MAX_TRANSACTION_GAS,
     state::{CommitError, StateReader, Working, store::StoreError},
     stop::{Stop, Stopped},
@@ -73,8 +73,8 @@ pub enum SimulationError {
     NonceTooLow { from: Address, got: u64, want: u64 },
     #[error("{}: address {from}, tx: {got} state: {want}", geth::NONCE_TOO_HIGH)]
     NonceTooHigh { from: Address, got: u64, want: u64 },
-    #[error("{}: address {from}, baseFee: {base_fee}", geth::FEE_CAP_TOO_LOW)]
-    FeeTooLow { from: Address, base_fee: u64 },
+    #[error("{}", .0.fee_cap_too_low())]
+    FeeTooLow(Offer),
     #[error("{}: have {have}, want {want}", geth::INTRINSIC_GAS)]
     IntrinsicGas { have: u64, want: u64 },
     #[error("{}: address {from} have {have} want {want}", geth::INSUFFICIENT_FUNDS)]
@@ -176,12 +176,27 @@ impl Simulation<'_> {
         let base_fee = made.header.base_fee_per_gas.unwrap_or_default();
         // As geth does: who offers nothing for gas sees no base fee.
         evm.ctx.block.basefee = if !self.validates && call.price.most() == 0 { 0 } else { base_fee };
-        let mode = if self.validates { Mode::AnySender } else { Mode::Call };
-        let (result, state) =
-            transact(evm, transaction_env(&transaction), mode).map_err(|error| refusal(error, call.from, base_fee))?;
+        let mode = self.mode(&transaction)?;
+        let ran = transact(evm, transaction_env(&transaction), mode);
+        let (result, state) = ran.map_err(|error| refusal(error, offer(evm)))?;
         evm.ctx.journaled_state.database.commit(state);
         self.gas_left = self.gas_left.saturating_sub(result.tx_gas_used());
         Ok(add(made, transaction, result))
+    }
+
+    /// Who may send a call, and who is charged. What is free in a block is free here; what asks for that and may not is in no block.
+    fn mode(&self, transaction: &Transaction) -> Result<Mode, SimulationError> {
+        let usual = if self.validates { Mode::AnySender } else { Mode::Call };
+        if !is_free(transaction.inner()) {
+            return Ok(usual);
+        }
+        match check_free(self.rules, transaction) {
+            Ok(()) if self.validates => Ok(Mode::Free),
+            Ok(()) => Ok(Mode::FreeCall),
+            Err(error) if self.validates => Err(SimulationError::Invalid(error.to_string())),
+            // Charged that price as any.
+            Err(_) => Ok(usual),
+        }
     }
 
     /// A call's gas: what it asks for, or all that is left.
@@ -259,7 +274,7 @@ where
 }
 
 /// Adds a call that ran to its block; what is told of it.
-fn add(made: &mut Made, transaction: Transaction, result: ExecutionResult) -> Tried {
+fn add(made: &mut Made, transaction: Transaction, result: ExecutionResult<Halt>) -> Tried {
     let most_gas = result.gas().total_gas_spent().max(result.tx_gas_used());
     let mut outcome = outcome(result);
     // No receipt has those of transfers.
@@ -276,7 +291,8 @@ fn show_transfer(log: &mut Log) {
 }
 
 /// Why a call has no place in its block.
-fn refusal(error: EvmError, from: Address, base_fee: u64) -> SimulationError {
+fn refusal(error: EvmError, offer: Offer) -> SimulationError {
+    let from = offer.from;
     let invalid = match error {
         EVMError::Database(error) => return SimulationError::Store(error),
         EVMError::Transaction(Refusal::Stopped) => return SimulationError::Stopped,
@@ -286,7 +302,7 @@ fn refusal(error: EvmError, from: Address, base_fee: u64) -> SimulationError {
     match invalid {
         InvalidTransaction::NonceTooLow { tx, state } => SimulationError::NonceTooLow { from, got: tx, want: state },
         InvalidTransaction::NonceTooHigh { tx, state } => SimulationError::NonceTooHigh { from, got: tx, want: state },
-        InvalidTransaction::GasPriceLessThanBasefee => SimulationError::FeeTooLow { from, base_fee },
+        InvalidTransaction::GasPriceLessThanBasefee => SimulationError::FeeTooLow(offer),
         InvalidTransaction::CallGasCostMoreThanGasLimit { initial_gas, gas_limit } => {
             SimulationError::IntrinsicGas { have: gas_limit, want: initial_gas }
         }
@@ -297,6 +313,6 @@ fn refusal(error: EvmError, from: Address, base_fee: u64) -> SimulationError {
             SimulationError::Funds { from, have: *balance, want: *fee }
         }
         InvalidTransaction::CreateInitCodeSizeLimit => SimulationError::InitCode,
-        other => SimulationError::Invalid(geth::invalid(&other)),
+        other => SimulationError::Invalid(geth::invalid(&other, &offer)),
     }
 }

@@ -3,23 +3,19 @@
 use alloy_rpc_types_trace::{geth::GethTrace, otterscan::InternalOperation};
 use revm::{
     DatabaseCommit as _,
-    context::{
-        TxEnv,
-        result::{ExecutionResult, ResultAndState},
-    },
-    state::EvmState,
+    context::{TxEnv, result::ResultAndState},
 };
 use revm_inspectors::tracing::TransactionContext;
 
 use super::{
     before::{Before, BeforeError},
-    call::{Call, call_env, call_error, evm_of_calls},
-    error::BlockError,
-    evm::{Evm, Mode, evm, inclusion_error, inspect, transact, transaction_env},
+    call::{Call, call_env, evm_of_calls, refuse_call},
+    error::{BlockError, InclusionError},
+    evm::{Evm, Mode, evm, inclusion_error, inspect, offer, transact, transaction_env},
     history::record_parent,
     moved_precompiles::{MovedPrecompiles, Placed},
-    outcome::{Outcome, outcome},
-    recorder::{Budget, Exceeded, Inner, Recorder, Tracer, TracerError},
+    outcome::{Halt, Outcome, outcome},
+    recorder::{Budget, Completion, Exceeded, Inner, Recorder, Tracer, TracerError},
     rules::Rules,
 };
 use crate::{
@@ -89,8 +85,9 @@ impl<'a, R: StateReader> Replay<'a, R> {
     ///
     /// `Stopped`, `Store`.
     pub fn pass(&mut self, transaction: &Transaction) -> Result<(), BlockError> {
-        let (_, state) = transact(&mut self.evm, transaction_env(transaction), Mode::of(transaction))
-            .map_err(|error| inclusion_error(error, |error| refused(transaction, error)))?;
+        let ran = transact(&mut self.evm, transaction_env(transaction), Mode::of(transaction));
+        let refuse = |error| refused(transaction, error);
+        let (_, state) = ran.map_err(|error| inclusion_error(error, offer(&self.evm), refuse))?;
         self.evm.ctx.journaled_state.database.commit(state);
         Ok(())
     }
@@ -102,10 +99,10 @@ impl<'a, R: StateReader> Replay<'a, R> {
     /// See [`TraceError`].
     pub fn trace(&mut self, transaction: &Transaction, tracer: &Tracer) -> Result<Traced, TraceError> {
         let ran = run(&mut self.evm, transaction_env(transaction), Mode::of(transaction), tracer, |error| {
-            inclusion_error(error, |error| refused(transaction, error))
+            refused(transaction, error)
         })?;
         let context = TransactionContext::default().with_tx_hash(*transaction.inner().tx_hash());
-        let traced = written(&mut self.evm, &ran, Some(context), &self.stop)?;
+        let traced = written(&mut self.evm, &ran, tracer, Some(context), &self.stop)?;
         self.evm.ctx.journaled_state.database.commit(ran.state);
         Ok(traced)
     }
@@ -135,8 +132,8 @@ pub fn trace_call<R: StateReader>(
     stop: &Stop,
 ) -> Result<Traced, TraceError> {
     let mut evm = evm_of_calls(rules, header, working, (call, moved), stop).with_inspector(Recorder::new(budget));
-    let ran = run(&mut evm, call_env(rules, header, call), Mode::Call, tracer, call_error)?;
-    written(&mut evm, &ran, None, stop)
+    let ran = run(&mut evm, call_env(rules, header, call), Mode::Call, tracer, refuse_call)?;
+    written(&mut evm, &ran, tracer, None, stop)
 }
 
 fn run<R: StateReader>(
@@ -144,33 +141,40 @@ fn run<R: StateReader>(
     env: TxEnv,
     mode: Mode,
     tracer: &Tracer,
-    error: impl FnOnce(super::evm::EvmError) -> BlockError,
-) -> Result<ResultAndState, TraceError> {
+    refuse: impl FnOnce(InclusionError) -> BlockError,
+) -> Result<ResultAndState<Halt>, TraceError> {
     evm.inspector.begin(tracer)?;
     let ran = inspect(evm, env, mode);
     if let Some(exceeded) = evm.inspector.exceeded() {
         return Err(exceeded.into());
     }
-    let (result, state): (ExecutionResult, EvmState) = ran.map_err(error)?;
+    let (result, state) = ran.map_err(|error| inclusion_error(error, offer(evm), refuse))?;
     Ok(ResultAndState::new(result, state))
 }
 
 /// What the tracer wrote down, on the state before what ran.
 fn written<R: StateReader>(
     evm: &mut Evm<'_, R, Recorder>,
-    ran: &ResultAndState,
+    ran: &ResultAndState<Halt>,
+    tracer: &Tracer,
     context: Option<TransactionContext>,
     stop: &Stop,
 ) -> Result<Traced, TraceError> {
     let (left, budget) = (evm.inspector.bytes_left(), evm.inspector.budget());
+    let undefined = evm.inspector.undefined();
     let trace = match evm.inspector.take() {
         // `run` began a tracer.
         Inner::Nothing => Trace::Operations(Vec::new()),
         Inner::Steps(steps) => Trace::Steps(steps.finish(&ran.result)),
         Inner::Operations(operations) => Trace::Operations(operations.into_operations()),
-        Inner::Geth(mut tracer) => {
+        Inner::Geth(mut inspector) => {
             let mut before = Before::new(&mut evm.ctx.journaled_state.database, left, stop);
-            let trace = tracer.get_result(context, &evm.ctx.tx, &evm.ctx.block, ran, &mut before);
+            let mut trace = inspector.get_result(context, &evm.ctx.tx, &evm.ctx.block, ran, &mut before);
+            if let (Ok(trace), Tracer::Geth(options)) = (&mut trace, tracer) {
+                let completion = Completion { state: &ran.state, before: &before, undefined };
+                // What could not be read is told below.
+                let _ = completion.complete(options, trace);
+            }
             before.check().map_err(|error| match error {
                 BeforeError::Full => Exceeded::Bytes(budget.bytes).into(),
                 BeforeError::Stopped => TraceError::Block(BlockError::Stopped),

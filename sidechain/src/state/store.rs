@@ -189,12 +189,14 @@ pub enum StoreError {
         detail: String,
     },
     /// What was asked for is older than what this node keeps. Not fatal: ask a node that keeps more.
-    #[error("{what} of block {number} was pruned, the oldest kept is of block {oldest}")]
+    #[error("{}", gone(what, *number, *oldest, *began))]
     Pruned {
         what: &'static str,
         number: u64,
         /// Number of the oldest block for which it is there.
         oldest: u64,
+        /// The block of which this node copied the state, 0 for genesis: it never had what was before.
+        began: u64,
     },
     /// A value does not decode. Fatal: the data directory is damaged.
     #[error("damaged data in table {table}: {detail}")]
@@ -211,6 +213,16 @@ pub enum StoreError {
         /// The text of the panic.
         detail: String,
     },
+}
+
+/// Why something is not there, and from where on it is.
+fn gone(what: &str, number: u64, oldest: u64, began: u64) -> String {
+    if number < began {
+        return format!(
+            "{what} of block {number} was never here: this node began with a copy of the state of block {began}, and the oldest kept is of block {oldest}"
+        );
+    }
+    format!("{what} of block {number} was pruned, the oldest kept is of block {oldest}")
 }
 
 /// The rows of one table.

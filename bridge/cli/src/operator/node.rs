@@ -37,7 +37,8 @@
 //! blocks = "all"                     # transactions and receipts; those of the peg stay in any case
 //!
 //! # [sync]
-//! # mode = "snapshot"                # or "full": execute every block, from the first on; an archive does that by itself
+//! # mode = "snapshot"                # copy a state when more than `behind` blocks are missing; or "full": execute every block,
+//! #                                  # from the first on; an archive does that by itself
 //! # from = ["http://a.example:8545"] # nodes to copy a snapshot from, besides the followed one
 //! # behind = 10000                   # blocks that are executed rather than copied
 //! # offer_every = 1024               # blocks between snapshots kept for others; 0: none

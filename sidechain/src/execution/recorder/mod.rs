@@ -8,6 +8,7 @@
 //! What is written down has a bound in bytes, for code that costs little gas can make much to write: a step costs one gas at least, and its memory may
 //! have megabytes.
 
+mod geth_options;
 mod struct_logs;
 
 use alloy_primitives::{Address, Log, U256};
@@ -17,7 +18,8 @@ use alloy_rpc_types_trace::geth::{
 use revm::{
     Inspector,
     interpreter::{
-        CallInputs, CallOutcome, CreateInputs, CreateOutcome, Interpreter, interpreter_types::LoopControl as _,
+        CallInputs, CallOutcome, CreateInputs, CreateOutcome, InstructionResult, Interpreter,
+        interpreter_types::{Jumps as _, LoopControl as _},
     },
 };
 use revm_inspectors::{
@@ -25,9 +27,11 @@ use revm_inspectors::{
     tracing::{DebugInspector, types::CallTraceNode},
 };
 
+pub(super) use geth_options::Completion;
+pub use geth_options::TracerError;
 use struct_logs::StructLogs;
 
-use super::environment::Environment;
+use super::{environment::Environment, outcome::is_undefined};
 use crate::state::StateReader;
 
 /// Bytes that a call takes besides its input and output: as it is recorded, and as it is answered.
@@ -54,17 +58,6 @@ pub enum Exceeded {
     Bytes(usize),
 }
 
-/// Why a tracer is not taken.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TracerError {
-    #[error(
-        "tracer {0} is not supported, expected none or one of callTracer, flatCallTracer, prestateTracer, 4byteTracer, noopTracer and muxTracer"
-    )]
-    Name(String),
-    #[error("tracerConfig: {0}")]
-    Config(String),
-}
-
 /// What is written down.
 #[derive(Clone, Debug)]
 pub enum Tracer {
@@ -83,7 +76,7 @@ impl Tracer {
     ///
     /// For tracers that are not there, JavaScript among them, and those whose memory has no bound.
     pub fn new(options: GethDebugTracingOptions) -> Result<Self, TracerError> {
-        let refuse = |name: &str| Err(TracerError::Name(name.chars().filter(|c| !c.is_control()).take(32).collect()));
+        let refuse = |name: &str| Err(TracerError::name(name));
         match &options.tracer {
             None => return Ok(Self::Steps(options.config)),
             Some(GethDebugTracerType::JsTracer(name)) if name.is_empty() => return Ok(Self::Steps(options.config)),
@@ -96,7 +89,7 @@ impl Tracer {
             }
             Some(GethDebugTracerType::BuiltInTracer(_)) => {}
         }
-        let tracer = Self::Geth(Box::new(options));
+        let tracer = Self::Geth(Box::new(geth_options::as_library_reads(options)?));
         tracer.start().map(|_| tracer)
     }
 
@@ -127,6 +120,10 @@ pub(super) struct Recorder {
     steps: u64,
     bytes: usize,
     exceeded: Option<Exceeded>,
+    /// The opcode of the last step.
+    opcode: u8,
+    /// Those that there are not and that ended frames, in this order.
+    undefined: Vec<u8>,
 }
 
 /// Tells the tracer that is at work.
@@ -144,19 +141,26 @@ macro_rules! tell {
 impl Recorder {
     /// Nothing is written down until [`Self::begin`].
     pub(super) const fn new(budget: Budget) -> Self {
-        Self { inner: Inner::Nothing, budget, steps: 0, bytes: 0, exceeded: None }
+        let undefined = Vec::new();
+        Self { inner: Inner::Nothing, budget, steps: 0, bytes: 0, exceeded: None, opcode: 0, undefined }
     }
 
     /// Begins another trace: steps are counted on, bytes anew.
     pub(super) fn begin(&mut self, tracer: &Tracer) -> Result<(), TracerError> {
         self.inner = tracer.start()?;
         self.bytes = 0;
+        self.undefined.clear();
         Ok(())
     }
 
     /// What was written down since [`Self::begin`].
     pub(super) const fn take(&mut self) -> Inner {
         std::mem::replace(&mut self.inner, Inner::Nothing)
+    }
+
+    /// Opcodes that there are not and that ended frames since [`Self::begin`], in this order.
+    pub(super) fn undefined(&self) -> Vec<u8> {
+        self.undefined.clone()
     }
 
     pub(super) const fn exceeded(&self) -> Option<Exceeded> {
@@ -201,6 +205,12 @@ impl Recorder {
         }
     }
 
+    fn note_end(&mut self, ended: InstructionResult) {
+        if is_undefined(ended) && self.keeps_calls() {
+            self.undefined.push(self.opcode);
+        }
+    }
+
     /// Ends the frame before its next instruction, with a result that contracts never see.
     fn end_if_exceeded(&self, interpreter: &mut Interpreter) {
         if self.exceeded.is_some() {
@@ -218,6 +228,7 @@ impl<R: StateReader> Inspector<Environment<'_, R>> for Recorder {
 
     fn step(&mut self, interpreter: &mut Interpreter, context: &mut Environment<'_, R>) {
         self.steps += 1;
+        self.opcode = interpreter.bytecode.opcode();
         if self.steps > self.budget.steps && self.exceeded.is_none() {
             self.exceeded = Some(Exceeded::Steps(self.budget.steps));
         }
@@ -248,6 +259,7 @@ impl<R: StateReader> Inspector<Environment<'_, R>> for Recorder {
 
     fn call_end(&mut self, context: &mut Environment<'_, R>, inputs: &CallInputs, outcome: &mut CallOutcome) {
         self.count_result(outcome.result.output.len());
+        self.note_end(outcome.result.result);
         tell!(self, call_end(context, inputs, outcome));
     }
 
@@ -258,6 +270,7 @@ impl<R: StateReader> Inspector<Environment<'_, R>> for Recorder {
 
     fn create_end(&mut self, context: &mut Environment<'_, R>, inputs: &CreateInputs, outcome: &mut CreateOutcome) {
         self.count_result(outcome.result.output.len());
+        self.note_end(outcome.result.result);
         tell!(self, create_end(context, inputs, outcome));
     }
 

@@ -10,8 +10,8 @@ use alloy_primitives::{Address, B256, Bytes, U256, hex};
 use alloy_rpc_types_trace::geth::GethDefaultTracingOptions;
 use revm::{
     Inspector,
-    bytecode::opcode::{OpCode, SLOAD, SSTORE},
-    context::result::{ExecutionResult, HaltReason},
+    bytecode::opcode::{SLOAD, SSTORE},
+    context::result::ExecutionResult,
     context_interface::JournalTr as _,
     interpreter::{
         InstructionResult, Interpreter, SuccessOrHalt,
@@ -19,7 +19,7 @@ use revm::{
     },
 };
 
-use super::super::environment::Environment;
+use super::super::{environment::Environment, outcome::Halt};
 use crate::geth;
 use crate::state::StateReader;
 
@@ -61,7 +61,7 @@ impl StructLogs {
     }
 
     /// The whole answer.
-    pub fn finish(mut self, result: &ExecutionResult) -> String {
+    pub fn finish<H>(mut self, result: &ExecutionResult<H>) -> String {
         let (failed, gas) = (!result.is_success(), result.tx_gas_used());
         let output = result.output().cloned().unwrap_or_default();
         self.write(format_args!(r#"],"gas":{gas},"failed":{failed},"returnValue":"{output}"}}"#));
@@ -73,7 +73,7 @@ impl StructLogs {
         let (pc, opcode, gas) = (interpreter.bytecode.pc(), interpreter.bytecode.opcode(), interpreter.gas.remaining());
         let stack = interpreter.stack.data();
         let comma = if self.written > 0 { "," } else { "" };
-        self.write(format_args!(r#"{comma}{{"pc":{pc},"op":"{}","gas":{gas},"depth":{depth}"#, name(opcode)));
+        self.write(format_args!(r#"{comma}{{"pc":{pc},"op":"{}","gas":{gas},"depth":{depth}"#, geth::opcode(opcode)));
         let refund = self.refund(depth, interpreter.gas.refunded());
         if refund > 0 {
             self.write(format_args!(r#","refund":{refund}"#));
@@ -97,7 +97,7 @@ impl StructLogs {
     fn after(&mut self, step: &Step, interpreter: &mut Interpreter) {
         let cost = step.gas.saturating_sub(interpreter.gas.remaining());
         self.write(format_args!(r#","gasCost":{cost}"#));
-        let error = interpreter.bytecode.instruction_result().and_then(error);
+        let error = interpreter.bytecode.instruction_result().and_then(|result| error(result, step.opcode));
         match error {
             Some(error) => self.write(format_args!(r#","error":"{error}""#)),
             None if self.options.is_storage_enabled() => self.storage(step, interpreter.stack.data().last()),
@@ -166,14 +166,10 @@ impl<R: StateReader> Inspector<Environment<'_, R>> for StructLogs {
     }
 }
 
-fn name(opcode: u8) -> String {
-    OpCode::new(opcode).map_or_else(|| format!("opcode {opcode:#x} not defined"), |opcode| opcode.as_str().to_owned())
-}
-
 /// Why a step failed; a revert is none, as for geth.
-fn error(result: InstructionResult) -> Option<String> {
-    match SuccessOrHalt::<HaltReason>::from(result) {
-        SuccessOrHalt::Halt(reason) => Some(geth::halt(&reason)),
+fn error(result: InstructionResult, opcode: u8) -> Option<String> {
+    match SuccessOrHalt::<Halt>::from(result) {
+        SuccessOrHalt::Halt(halt) => Some(halt.at(opcode).to_string()),
         _ => None,
     }
 }

@@ -1,6 +1,6 @@
 //! Asks the followed node for one block after another.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use alloy_primitives::{B256, U64};
 use alloy_rlp::Decodable as _;
@@ -19,6 +19,9 @@ use crate::{block::Block, chain::Chain, limits::MAX_BLOCK_BYTES, state::store::S
 
 /// Blocks asked for at the same time while this node is behind.
 const FETCHED: usize = 16;
+
+/// Blocks after which the followed node is asked for its head again: full ones take minutes to execute, and meanwhile it goes on.
+const BEFORE_HEAD: u64 = 256;
 
 /// Time between questions for a block that is not there yet.
 const POLL: Duration = Duration::from_millis(250);
@@ -102,7 +105,12 @@ enum Caught {
     Fault,
 }
 
-/// Takes the blocks up to the followed node's head, each asked for once.
+/// The blocks that are asked for before the followed node's head is.
+fn next_blocks(own: u64, head: u64) -> RangeInclusive<u64> {
+    own + 1..=head.min(own.saturating_add(BEFORE_HEAD))
+}
+
+/// Takes blocks on the way to the followed node's head, each asked for once.
 async fn catch_up<S: Store>(
     client: &HttpClient,
     chain: &Chain<S>,
@@ -113,7 +121,7 @@ async fn catch_up<S: Store>(
     let own = chain.head();
     let mut tip = (own.number, own.hash_slow());
     let ask = |number| async move { (number, fetch(client, number).await) };
-    let mut answers = futures::stream::iter(tip.0 + 1..=head).map(ask).buffered(FETCHED);
+    let mut answers = futures::stream::iter(next_blocks(tip.0, head)).map(ask).buffered(FETCHED);
     while let Some((number, answer)) = answers.next().await {
         let answer = match answer {
             Ok(Some(answer)) => answer,
@@ -187,4 +195,20 @@ async fn ensure_same_network(client: &HttpClient, want: B256) -> Result<(), Foll
 
 async fn fetch(client: &HttpClient, number: u64) -> Result<Option<FollowedBlock>, ClientError> {
     client.request("peg_getBlock", rpc_params![number]).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_head_is_asked_for_again_after_some_blocks_however_many_are_missing() {
+        assert_eq!(next_blocks(7, 9), 8..=9);
+        assert_eq!(next_blocks(0, 1_000_000), 1..=256);
+        assert!(
+            next_blocks(9, 9).is_empty()
+                && next_blocks(9, 3).is_empty()
+                && next_blocks(u64::MAX - 1, u64::MAX).count() == 1
+        );
+    }
 }

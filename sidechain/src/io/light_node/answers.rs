@@ -91,14 +91,14 @@ impl LightNode {
 
     /// The header that the next parameter means; the head when it is missing.
     async fn asked_header(&self, asked: &mut Params) -> Result<Arc<FinalHeader>, Unproven> {
-        self.header_of(asked.optional("block")?.unwrap_or(BlockId::latest())).await
+        self.header_of(asked.block()?).await
     }
 }
 
 /// Blocks.
 impl LightNode {
     async fn block_by_number(&self, asked: &mut Params) -> Answer {
-        let tag: BlockNumberOrTag = asked.next("block number")?;
+        let tag: BlockNumberOrTag = asked.needed("block number")?;
         let full = asked.optional("full transactions")?.unwrap_or(false);
         let head = self.head().await?.header.number;
         if tag.as_number().is_some_and(|number| number > head) {
@@ -150,7 +150,7 @@ impl LightNode {
     /// With `pending` a node's word about what waits, within what a node keeps.
     async fn transaction_count(self: &Arc<Self>, asked: &mut Params) -> Answer {
         let address: Address = asked.next("address")?;
-        let block = asked.optional("block")?.unwrap_or(BlockId::latest());
+        let block = asked.block()?;
         let nonce = self.account(self.header_of(block).await?, address).await?.nonce;
         if block != BlockId::pending() {
             return Ok(json!(U64::from(nonce)));
@@ -188,12 +188,13 @@ impl LightNode {
     }
 
     async fn call(self: &Arc<Self>, asked: &mut Params) -> Answer {
-        let request: TransactionRequest = asked.next("transaction")?;
+        let request: TransactionRequest = asked.needed("transaction")?;
         let header = self.asked_header(asked).await?;
         convert::refuse_overrides([asked.optional("state overrides")?, asked.optional("block overrides")?])?;
         let call = convert::call(request, MAX_CALL_GAS, &self.rules)?;
+        let gas = call.gas;
         let outcome = self.run(header, Missing::default(), move |view, stop| view.call(&call, stop)).await?;
-        let outcome = outcome.map_err(error::simulate)?;
+        let outcome = outcome.map_err(|error| error::call(error, gas))?;
         if outcome.success { Ok(json!(outcome.output)) } else { Err(error::failed(&outcome).into()) }
     }
 }

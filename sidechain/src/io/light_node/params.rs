@@ -1,9 +1,11 @@
 //! Positional parameters of a request, read in order.
 
+use alloy_eips::BlockId;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::io::rpc::error;
+use crate::io::rpc::block_reference::BlockReference;
+use crate::io::rpc::{error, numbers};
 
 pub(super) struct Params {
     values: std::vec::IntoIter<Value>,
@@ -22,6 +24,33 @@ impl Params {
             .ok_or_else(|| error::invalid(format!("missing value for required argument {position}: {name}")))
     }
 
+    /// The next parameter, a block; the last one when it is missing or null.
+    pub(super) fn block(&mut self) -> error::Result<BlockId> {
+        let block: Option<BlockReference> = self.quantity("block")?;
+        Ok(block.map_or(BlockId::latest(), |block| block.0))
+    }
+
+    /// The next parameter, which may be missing or null: a quantity, or what may stand for one, or an object, in which numbers are written as they are
+    /// for a node that is not light (see [`numbers`]).
+    pub(super) fn quantity<T: DeserializeOwned>(&mut self, name: &str) -> error::Result<Option<T>> {
+        let position = self.position;
+        let refuse =
+            |fault: &dyn std::fmt::Display| error::invalid(format!("invalid argument {position}: {name}: {fault}"));
+        match self.values.as_slice().first() {
+            Some(Value::String(text)) => numbers::check_alone(text).map_err(|fault| refuse(&fault))?,
+            Some(said) => numbers::check_value(said).map_err(|fault| refuse(&fault))?,
+            None => {}
+        }
+        self.optional(name)
+    }
+
+    /// The same, which must be there.
+    pub(super) fn needed<T: DeserializeOwned>(&mut self, name: &str) -> error::Result<T> {
+        let position = self.position;
+        self.quantity(name)?
+            .ok_or_else(|| error::invalid(format!("missing value for required argument {position}: {name}")))
+    }
+
     /// The next parameter, which may be missing or null.
     pub(super) fn optional<T: DeserializeOwned>(&mut self, name: &str) -> error::Result<Option<T>> {
         let position = self.position;
@@ -29,5 +58,36 @@ impl Params {
         let Some(value) = self.values.next() else { return Ok(None) };
         serde_json::from_value(value)
             .map_err(|error| error::invalid(format!("invalid argument {position}: {name}: {error}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy_rpc_types_eth::TransactionRequest;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn numbers_are_as_strict_as_for_a_node_that_is_not_light() {
+        let block = |said: Value| Params::new(vec![said]).block();
+        assert_eq!(block(json!("0x10")).expect("a number"), BlockId::number(16));
+        assert_eq!(
+            block(json!({ "blockNumber": "0x1", "requireCanonical": true })).expect("geth takes it"),
+            BlockId::number(1)
+        );
+        assert_eq!(Params::new(Vec::new()).block().expect("the last"), BlockId::latest());
+        for bad in [json!("0x010"), json!({ "blockNumber": "0x01" })] {
+            let refused = block(bad.clone()).expect_err("leading zeros");
+            assert!(refused.message().contains("leading zero digits"), "{bad}: {refused}");
+        }
+        let call = |said: Value| Params::new(vec![said]).needed::<TransactionRequest>("transaction");
+        call(json!({ "value": "0x1", "data": "0x00" })).expect("a call");
+        for bad in [json!({ "value": "0x01" }), json!({ "gas": "0x0ffff" }), json!({ "nonce": "0x" })] {
+            let refused = call(bad.clone()).expect_err("no number");
+            assert!(refused.message().starts_with("invalid argument 0: transaction: "), "{bad}: {refused}");
+        }
+        let missing = Params::new(Vec::new()).needed::<TransactionRequest>("transaction").expect_err("nothing");
+        assert!(missing.message().contains("missing value"), "{missing}");
     }
 }

@@ -15,6 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use alloy_primitives::B256;
 use light::finality::Validators;
 use tokio::sync::mpsc;
 use tracing::{info, warn};
@@ -33,7 +34,7 @@ use crate::{
         db::Database,
         follower::FollowError,
         node_state::NodeState,
-        sync::{CopyError, Offered, Sources, copy},
+        sync::{CopyError, NoAnswer, Offered, Sources, copy},
         upstream::UpstreamClient,
     },
     mempool::{Limits, Mempool},
@@ -44,8 +45,13 @@ use crate::{
 /// Pause before sources are asked again that did not answer, or gave their snapshot up.
 const RETRY: Duration = Duration::from_secs(5);
 
-/// How often a validator, or a follower that has a chain, asks sources that do not answer before it goes on without.
+/// How often a validator without a chain, or with a copy that it has begun, asks sources that do not answer again before it goes on without: to execute all from the first block on is
+/// dear, and nobody waits for its vote yet.
 const TRIES: usize = 2;
+
+/// Time for sources of a node that has a chain. Others wait for its votes, and it may not be behind at all; if it is, it fetches blocks, and
+/// copies at its next start.
+const WAIT: Duration = Duration::from_secs(2);
 
 /// Time between lines in the log about how far the copy is.
 const REPORT: Duration = Duration::from_secs(10);
@@ -140,7 +146,7 @@ impl Work<'_> {
         let genesis = self.chain.genesis_block().hash();
         let mut preferred = self.places.begun()?.map(|header| header.number);
         let restore = loop {
-            let newest = self.sources.newest(genesis, &self.validators, preferred).await;
+            let newest = self.newest(genesis, preferred).await;
             state.facts().peers = usize::from(newest.is_ok());
             match newest {
                 Ok(Some(offered)) if self.is_far_ahead(&offered.header) => {
@@ -167,7 +173,7 @@ impl Work<'_> {
                         rpc = Some(serve(self.config, &state)?);
                     }
                 }
-                Err(_) if tries < TRIES => tries += 1,
+                Err(_) if tries < TRIES && self.may_wait(preferred) => tries += 1,
                 Err(_) => break None,
             }
             tokio::time::sleep(RETRY).await;
@@ -176,6 +182,24 @@ impl Work<'_> {
             stop(&rpc).await;
         }
         Ok(restore)
+    }
+
+    /// The snapshot to copy, if the sources offer any in time.
+    async fn newest(&mut self, genesis: B256, preferred: Option<u64>) -> Result<Option<Offered>, NoAnswer> {
+        let may_wait = self.may_wait(preferred);
+        let asked = self.sources.newest(genesis, &self.validators, preferred);
+        if may_wait {
+            return asked.await;
+        }
+        tokio::time::timeout(WAIT, asked).await.unwrap_or_else(|_| {
+            warn!("the sources of snapshots do not answer in time: goes on without");
+            Err(NoAnswer)
+        })
+    }
+
+    /// Whether it has nothing to do but to copy: it has no chain, or has begun a copy.
+    fn may_wait(&self, begun: Option<u64>) -> bool {
+        self.chain.head().number == 0 || begun.is_some()
     }
 
     /// What the RPC serves meanwhile. What users send is refused, unless there is a node to pass it on to: this pool is nobody's afterwards.
@@ -324,4 +348,38 @@ fn remove(path: &Path) -> Result<(), StoreError> {
 
 fn io(action: &'static str, error: &dyn std::fmt::Display) -> StoreError {
     StoreError::Io { action, detail: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{SocketAddr, TcpListener};
+
+    use alloy_primitives::Address;
+
+    use super::super::config::SyncConfig;
+    use super::super::members::{finality_keys, validators};
+    use super::*;
+    use crate::{execution::Stop, testing};
+
+    // One that takes connections and says nothing, and one that takes none.
+    #[test]
+    fn sources_that_do_not_answer_hardly_hold_up_a_node_that_has_a_chain() {
+        let dir = tempfile::tempdir().expect("a directory for tests");
+        let silent = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
+        let gone = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
+        let url = |address: SocketAddr| format!("http://{address}");
+        let from = vec![url(silent.local_addr().expect("bound")), url(gone)];
+        let genesis = testing::genesis();
+        let config = NodeConfig { sync: SyncConfig { from, ..SyncConfig::default() }, ..NodeConfig::new(dir.path()) };
+        let chain = open_chain(&config, genesis.clone()).expect("an empty directory");
+        let now_ms = 1_000 * (chain.head().timestamp + 1);
+        let block = chain.propose(chain.head_hash(), now_ms, Address::ZERO, [].into_iter(), &Stop::never());
+        chain.finalize(&block.expect("the head is known")).expect("our own block");
+        drop(chain);
+        let members = validators(&genesis).expect("keys");
+        let certifiers = finality_keys(genesis.network_id(), &members).expect("keys");
+        let started = Instant::now();
+        catch_up(&config, &genesis, certifiers, std::future::pending()).expect("it goes on without");
+        assert!(started.elapsed() < WAIT + Duration::from_secs(2), "{:?}", started.elapsed());
+    }
 }

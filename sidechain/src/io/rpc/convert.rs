@@ -14,7 +14,7 @@ use super::error;
 use crate::block::{Header, Receipt, Transaction, gas_price};
 use crate::chain::{Finalized, LogEntry, LogFilter, Stored};
 use crate::execution::{AccountOverride, BlockOverride, Call, Overrides, Rules};
-use crate::geth;
+use crate::geth::Offer;
 
 pub fn block(stored: &Stored, full: bool) -> RpcBlock {
     let Stored { block, hash, .. } = stored;
@@ -204,9 +204,8 @@ fn price(request: &TransactionRequest, rules: &Rules) -> error::Result<u128> {
     if let (Some(most), Some(tip)) = (most, tip)
         && tip > most
     {
-        let (from, words) = (request.from.unwrap_or_default(), geth::TIP_ABOVE_FEE_CAP);
-        let seen = format!("address {from}, maxPriorityFeePerGas: {tip}, maxFeePerGas: {most}");
-        return Err(error::server(format!("{words}: {seen}")));
+        let offer = Offer { from: request.from.unwrap_or_default(), most, tip, base_fee: 0 };
+        return Err(error::server(offer.tip_above_fee_cap()));
     }
     let free = (Some(free_lane::MAX_FEE_PER_GAS), Some(free_lane::MAX_PRIORITY_FEE_PER_GAS));
     let is_free = (most, tip) == free && request.from.is_some_and(|from| rules.members.contains(&from));

@@ -8,6 +8,7 @@ use jsonrpsee::types::error::{METHOD_NOT_FOUND_CODE, OVERSIZED_RESPONSE_CODE, OV
 
 use crate::chain::{LogsError, SimulateError, TraceError};
 use crate::execution::{InclusionError, MoveError, Outcome, SimulationError};
+use crate::geth;
 use crate::io::node_state::{AdmitError, UpstreamError};
 use crate::peg::RegisterError;
 use crate::state::store::StoreError;
@@ -140,8 +141,18 @@ pub fn simulate(error: SimulateError) -> ErrorObjectOwned {
         error @ SimulateError::UnknownBlock { .. } => no_block(error),
         SimulateError::Failed(outcome) => failed(&outcome),
         SimulateError::Invalid(error) => inclusion(&error),
-        error @ (SimulateError::Allowance(_) | SimulateError::Funds) => server(error.to_string()),
+        error @ (SimulateError::Allowance(_) | SimulateError::NoEstimate { .. } | SimulateError::Funds) => {
+            server(error.to_string())
+        }
         error @ SimulateError::Stopped => limit(error.to_string()),
+    }
+}
+
+/// Why a call with so much gas was not tried.
+pub fn call(error: SimulateError, gas: Option<u64>) -> ErrorObjectOwned {
+    match (error, gas) {
+        (SimulateError::Invalid(InclusionError::Invalid(why)), Some(gas)) => server(geth::call_refused(&why, gas)),
+        (error, _) => simulate(error),
     }
 }
 
@@ -168,7 +179,7 @@ pub fn simulation(error: SimulationError) -> ErrorObjectOwned {
         SimulationError::TooManyBlocks { .. } | SimulationError::TooMuchGas { .. } => SIMULATION_LIMIT,
         SimulationError::NonceTooLow { .. } => -38010,
         SimulationError::NonceTooHigh { .. } => -38011,
-        SimulationError::FeeTooLow { .. } => -38012,
+        SimulationError::FeeTooLow(_) => -38012,
         SimulationError::IntrinsicGas { .. } => -38013,
         SimulationError::Funds { .. } => -38014,
         SimulationError::BlockGas { .. } => -38015,
@@ -182,6 +193,7 @@ pub fn simulation(error: SimulationError) -> ErrorObjectOwned {
 
 pub fn trace(error: TraceError) -> ErrorObjectOwned {
     match error {
+        TraceError::Simulate(SimulateError::Invalid(error)) => server(geth::trace_refused(&error.to_string())),
         TraceError::Simulate(error) => simulate(error),
         TraceError::Exceeded(error) => limit(format!(
             "{error}, which is the most: trace one transaction alone, set limit, leave out memory, stack or storage, or take callTracer with onlyTopCall"

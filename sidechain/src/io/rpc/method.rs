@@ -19,6 +19,7 @@ use serde::de::{DeserializeOwned, Deserializer, Error as _, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 
+use super::block_reference::BlockReference;
 use super::context::Context;
 use super::shares::Hold;
 use super::workers::Lane;
@@ -325,7 +326,7 @@ impl Arguments {
     /// Whether a parameter is the block `pending`, in any of its forms.
     pub fn name_pending(&self) -> bool {
         let short = self.values.iter().map(|value| value.get()).filter(|value| value.len() <= MAX_BLOCK_BYTES);
-        short.filter_map(|value| serde_json::from_str::<BlockId>(value).ok()).any(|block| block.is_pending())
+        short.filter_map(|value| serde_json::from_str::<BlockReference>(value).ok()).any(|block| block.0.is_pending())
     }
 
     /// The next parameter, which must be there.
@@ -357,6 +358,12 @@ impl Arguments {
         self.optional(name)
     }
 
+    /// The next parameter, a block; the last one when it is missing or null.
+    pub fn block(&mut self) -> error::Result<BlockId> {
+        let block: Option<BlockReference> = self.optional_quantity("block")?;
+        Ok(block.map_or(BlockId::latest(), |block| block.0))
+    }
+
     /// The next parameter, an object whose numbers are written as numbers are (see [`numbers`]).
     pub fn object<T: DeserializeOwned>(&mut self, name: &str) -> error::Result<T> {
         self.with_numbers(name)?;
@@ -372,6 +379,10 @@ impl Arguments {
     fn with_numbers(&self, name: &str) -> error::Result<()> {
         let position = self.position;
         let Some(value) = self.values.get(position) else { return Ok(()) };
+        // A list of values would be taken for the fields in their order.
+        if !matches!(value.get().trim_start().as_bytes().first(), Some(b'{' | b'n')) {
+            return Err(error::invalid(format!("invalid argument {position}: {name}: not an object")));
+        }
         numbers::check(value.get())
             .map_err(|error| error::invalid(format!("invalid argument {position}: {name}: {error}")))
     }
@@ -382,14 +393,9 @@ impl Arguments {
         if text.starts_with('{') {
             return self.with_numbers(name);
         }
-        let digits = text.strip_prefix("\"0x").and_then(|rest| rest.strip_suffix('"')).unwrap_or_default();
-        // 64 digits are a hash.
-        if digits.len() > 1 && digits.len() < 64 && digits.starts_with('0') {
-            return Err(error::invalid(format!(
-                "invalid argument {position}: {name}: hex number with leading zero digits"
-            )));
-        }
-        Ok(())
+        let quoted = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or_default();
+        numbers::check_alone(quoted)
+            .map_err(|fault| error::invalid(format!("invalid argument {position}: {name}: {fault}")))
     }
 
     /// The next parameter, which may be missing or null.

@@ -18,6 +18,8 @@
 //! no keys, so it signs nothing; but on `causeway dev` it signs with keys that everybody knows.
 
 mod awaited;
+/// Blocks as clients name them, for every server of this crate.
+pub(in crate::io) mod block_reference;
 mod connection;
 mod context;
 /// Ethereum's JSON, for every server of this crate.
@@ -37,7 +39,8 @@ mod log_request;
 mod method;
 mod modules;
 mod net;
-mod numbers;
+/// Numbers as clients write them, for every server of this crate.
+pub(in crate::io) mod numbers;
 mod openrpc;
 mod ots;
 mod outgoing;

@@ -5,6 +5,7 @@
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
 
 /// Fields of transactions, overrides, filters and blocks (EIP-1898) that are numbers.
 const NUMBERS: [&str; 23] = [
@@ -45,6 +46,27 @@ pub fn check(json: &str) -> Result<(), serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_str(json);
     Look { field: None }.deserialize(&mut deserializer)
 }
+
+/// The same of what was read already.
+///
+/// # Errors
+///
+/// As [`check`].
+pub fn check_value(said: &Value) -> Result<(), serde_json::Error> {
+    Look { field: None }.deserialize(said)
+}
+
+/// Refuses a quantity that stands alone and is not written as numbers are. What has 64 digits is a hash.
+///
+/// # Errors
+///
+/// In geth's words.
+pub fn check_alone(text: &str) -> Result<(), &'static str> {
+    let digits = text.strip_prefix("0x").unwrap_or_default();
+    if digits.len() > 1 && digits.len() < 64 && digits.starts_with('0') { Err(LEADING_ZEROS) } else { Ok(()) }
+}
+
+const LEADING_ZEROS: &str = "hex number with leading zero digits";
 
 /// At a value, and which number it is, if it is one.
 struct Look {
@@ -92,7 +114,7 @@ impl<'de> Visitor<'de> for Look {
             Some("") => "hex string \"0x\"",
             // A block's hash where its number may stand too.
             Some(digits) if OR_TAGS.contains(&field) && digits.len() == 64 => return Ok(()),
-            Some(digits) if digits.len() > 1 && digits.starts_with('0') => "hex number with leading zero digits",
+            Some(digits) if digits.len() > 1 && digits.starts_with('0') => LEADING_ZEROS,
             Some(_) => return Ok(()),
         };
         Err(E::custom(format_args!("{field}: {fault}")))

@@ -5,12 +5,14 @@
 //!    1. a client holds at most its own bound (Settings::by_address)
 //!    2. all together hold at most the server's (Settings::in_all); beyond it only those get more who hold less than an even
 //!       share, up to twice the bound: a full server is full for those who filled it
-//!    Clients without limits of their own are counted apart: what others hold takes no room of theirs.
+//!    Clients without limits of their own are counted apart: what others hold takes no room of theirs. What they leave unread is
+//!    counted by connection, for all that runs on the operator's machine is one client
 //!  spend(client, time)                         work is paid after it was done, by the time it took
 //! ```
 //! The table is bounded itself: clients that hold nothing are forgotten when there are many.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -154,21 +156,37 @@ const MAX_CLIENTS: usize = 10_000;
 pub struct Shares {
     rules: Rules,
     table: Mutex<Table>,
+    /// Number of the last connection that is counted apart.
+    connections: AtomicU64,
 }
 
 #[derive(Debug, Default)]
 struct Table {
     /// Of clients without limits of their own, and of the others.
     totals: [Total; 2],
-    clients: BTreeMap<Client, Usage>,
+    holders: BTreeMap<Holder, Usage>,
 }
 
-/// What clients hold together.
+/// What all hold together.
 #[derive(Debug, Default)]
 struct Total {
     held: [u64; Resource::COUNT],
-    /// How many clients hold anything of each.
+    /// How many hold anything of each.
     holders: [u64; Resource::COUNT],
+}
+
+/// Who holds something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Holder {
+    client: Client,
+    /// A connection of its own, by number; 0: all that are not counted apart.
+    connection: u64,
+}
+
+impl From<Client> for Holder {
+    fn from(client: Client) -> Self {
+        Self { client, connection: 0 }
+    }
 }
 
 #[derive(Debug)]
@@ -183,7 +201,7 @@ struct Usage {
 #[derive(Debug)]
 pub struct Hold {
     shares: Arc<Shares>,
-    client: Client,
+    holder: Holder,
     resource: Resource,
     amount: u64,
 }
@@ -196,7 +214,7 @@ impl Drop for Hold {
 
 impl Shares {
     pub fn new(rules: Rules) -> Arc<Self> {
-        Arc::new(Self { rules, table: Mutex::default() })
+        Arc::new(Self { rules, table: Mutex::default(), connections: AtomicU64::new(0) })
     }
 
     /// Takes `amount` of a resource, until the answer is dropped.
@@ -205,7 +223,22 @@ impl Shares {
     ///
     /// `OfAddress`, `OfNode`.
     pub fn hold(self: &Arc<Self>, client: Client, resource: Resource, amount: u64) -> Result<Hold, Limit> {
-        let mut hold = Hold { shares: self.clone(), client, resource, amount: 0 };
+        self.hold_for(client.into(), resource, amount)
+    }
+
+    /// Who holds what is not read over a new connection of a client: the client, or the connection, if the client has no limits.
+    pub fn reader(&self, client: Client) -> Holder {
+        let connection = if client.limited { 0 } else { self.connections.fetch_add(1, Ordering::Relaxed) + 1 };
+        Holder { client, connection }
+    }
+
+    /// As [`Self::hold`].
+    ///
+    /// # Errors
+    ///
+    /// `OfAddress`, `OfNode`.
+    pub fn hold_for(self: &Arc<Self>, holder: Holder, resource: Resource, amount: u64) -> Result<Hold, Limit> {
+        let mut hold = Hold { shares: self.clone(), holder, resource, amount: 0 };
         self.grow_held(&mut hold, amount).map(|()| hold)
     }
 
@@ -220,40 +253,45 @@ impl Shares {
 
     /// As [`Self::grow`]; on an error the same is held as before.
     pub fn grow_held(&self, hold: &mut Hold, amount: u64) -> Result<(), Limit> {
-        let Hold { client, resource, .. } = *hold;
+        let Hold { holder, resource, .. } = *hold;
+        let client = holder.client;
         let mut table = self.table();
         let index = resource as usize;
-        let before = self.usage(&mut table, client).held[index];
+        let before = table.holders.get(&holder).map_or(0, |usage| usage.held[index]);
         let total = &table.totals[usize::from(client.limited)];
         let (all, holders) = (total.held[index].saturating_add(amount), total.holders[index] + u64::from(before == 0));
         if let Some(limit) = self.refusal(client, resource, all, holders, before.saturating_add(amount)) {
             return Err(limit);
         }
-        table.add(self, client, resource, amount);
-        hold.amount += amount;
+        // Who holds nothing is not remembered for that.
+        if amount > 0 {
+            table.add(self, holder, resource, amount);
+            hold.amount += amount;
+        }
         Ok(())
     }
 
     /// Gives a client what another holds. All together hold as much as before, so no bound of theirs refuses it.
     pub fn hand_over(self: &Arc<Self>, hold: Hold, client: Client) -> Hold {
         let Hold { resource, amount, .. } = hold;
+        let holder = client.into();
         let mut table = self.table();
-        table.add(self, client, resource, amount);
+        table.add(self, holder, resource, amount);
         // Dropping takes the lock again.
         drop(table);
-        Hold { shares: self.clone(), client, resource, amount }
+        Hold { shares: self.clone(), holder, resource, amount }
     }
 
     /// Whether a client holds nothing of a resource.
     pub fn has_none(&self, client: Client, resource: Resource) -> bool {
-        self.table().clients.get(&client).is_none_or(|usage| usage.held[resource as usize] == 0)
+        self.table().holders.get(&client.into()).is_none_or(|usage| usage.held[resource as usize] == 0)
     }
 
     /// Whether who holds this holds more of it than the average of all who hold any.
     pub fn is_of_more_than_average(&self, hold: &Hold) -> bool {
         let (table, index) = (self.table(), hold.resource as usize);
-        let total = &table.totals[usize::from(hold.client.limited)];
-        let own = table.clients.get(&hold.client).map_or(0, |usage| usage.held[index]);
+        let total = &table.totals[usize::from(hold.holder.client.limited)];
+        let own = table.holders.get(&hold.holder).map_or(0, |usage| usage.held[index]);
         own.saturating_mul(total.holders[index]) > total.held[index]
     }
 
@@ -315,11 +353,12 @@ impl Shares {
         Err(Limit::Registrations { source_address: client.source, limit })
     }
 
-    fn usage<'a>(&self, table: &'a mut Table, client: Client) -> &'a mut Usage {
-        if table.clients.len() >= MAX_CLIENTS && !table.clients.contains_key(&client) {
-            forget(&mut table.clients);
+    fn usage<'a>(&self, table: &'a mut Table, holder: impl Into<Holder>) -> &'a mut Usage {
+        let holder = holder.into();
+        if table.holders.len() >= MAX_CLIENTS && !table.holders.contains_key(&holder) {
+            forget(&mut table.holders);
         }
-        table.clients.entry(client).or_insert_with(|| Usage {
+        table.holders.entry(holder).or_insert_with(|| Usage {
             held: [0; Resource::COUNT],
             work: RateLimit::with_burst(60 * micros(self.rules.work_per_second), micros(self.rules.work_burst)),
             registrations: RateLimit::new(self.rules.registrations_per_minute),
@@ -342,34 +381,39 @@ impl Shares {
     #[cfg(test)]
     pub fn count(&self, resource: Resource) -> (usize, u64) {
         let table = self.table();
-        (table.clients.len(), table.totals.iter().map(|total| total.held[resource as usize]).sum())
+        (table.holders.len(), table.totals.iter().map(|total| total.held[resource as usize]).sum())
     }
 }
 
 impl Table {
-    fn add(&mut self, shares: &Shares, client: Client, resource: Resource, amount: u64) {
+    fn add(&mut self, shares: &Shares, holder: Holder, resource: Resource, amount: u64) {
         let index = resource as usize;
-        let usage = shares.usage(self, client);
+        let usage = shares.usage(self, holder);
         let is_new = usage.held[index] == 0 && amount > 0;
         usage.held[index] += amount;
-        let total = &mut self.totals[usize::from(client.limited)];
+        let total = &mut self.totals[usize::from(holder.client.limited)];
         total.held[index] += amount;
         total.holders[index] += u64::from(is_new);
     }
 
     fn take(&mut self, hold: &Hold) {
         let index = hold.resource as usize;
-        let Some(usage) = self.clients.get_mut(&hold.client) else { return };
+        let Some(usage) = self.holders.get_mut(&hold.holder) else { return };
         usage.held[index] -= hold.amount;
-        let total = &mut self.totals[usize::from(hold.client.limited)];
+        let holds_none = usage.held[index] == 0;
+        let total = &mut self.totals[usize::from(hold.holder.client.limited)];
         total.held[index] -= hold.amount;
-        total.holders[index] -= u64::from(usage.held[index] == 0);
+        total.holders[index] -= u64::from(holds_none);
+        // There is nothing else to remember about a connection.
+        if holds_none && hold.holder.connection != 0 {
+            self.holders.remove(&hold.holder);
+        }
     }
 }
 
 /// Makes room: first those about whom there is nothing to remember, then all that hold nothing. Those that hold something are
 /// bounded by what there is to hold.
-fn forget(clients: &mut BTreeMap<Client, Usage>) {
+fn forget(clients: &mut BTreeMap<Holder, Usage>) {
     let now = now_ms();
     let holds = |usage: &Usage| usage.held.iter().any(|held| *held > 0);
     clients.retain(|_, usage| holds(usage) || !usage.work.is_full(now) || !usage.registrations.is_full(now));

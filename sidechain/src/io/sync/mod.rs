@@ -6,4 +6,4 @@ mod copy;
 mod sources;
 
 pub use copy::{CopyError, copy};
-pub use sources::{Offered, Sources};
+pub use sources::{NoAnswer, Offered, Sources};

@@ -8,6 +8,7 @@ use api::{
     peg::{Finality, FollowedBlock},
     snapshot::{Offer, Part},
 };
+use futures::{StreamExt as _, stream::FuturesUnordered};
 use jsonrpsee::{
     core::{ClientError, client::ClientT as _},
     http_client::{HttpClient, HttpClientBuilder},
@@ -20,6 +21,9 @@ use crate::block::{Block, Header};
 
 /// Time for the first questions: whether a source is there, and what it offers.
 const OFFER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Time for the others once a source has answered.
+const OTHERS: Duration = Duration::from_secs(1);
 
 /// Time for a part.
 const PART_TIMEOUT: Duration = Duration::from_secs(30);
@@ -106,7 +110,7 @@ impl Sources {
         Ok(Self { all: urls.iter().map(source).collect::<Result<_, _>>()?, next: 0 })
     }
 
-    /// The newest snapshot that any source offers and proves. From then on those that offer the same one are asked for its
+    /// The newest snapshot that any source offers and proves, all of them asked at once. From then on those that offer the same one are asked for its
     /// parts. `None` when some answered and none of them has one; `Err` when none answered.
     ///
     /// # Errors
@@ -120,15 +124,21 @@ impl Sources {
     ) -> Result<Option<Offered>, NoAnswer> {
         let mut answered = false;
         let mut offers = Vec::new();
-        for index in 0..self.all.len() {
-            if self.all[index].state == State::Liar {
-                continue;
-            }
-            if let Some(numbers) = self.all[index].offers(genesis).await {
+        let heard = self.all.iter_mut().enumerate().filter(|(_, source)| source.state != State::Liar);
+        let mut asked: FuturesUnordered<_> =
+            heard.map(|(index, source)| async move { (index, source.offers(genesis).await) }).collect();
+        // Each says by itself that it was too late.
+        let mut end = tokio::time::Instant::now() + OFFER_TIMEOUT + OTHERS;
+        while let Ok(Some((index, offered))) = tokio::time::timeout_at(end, asked.next()).await {
+            if let Some(numbers) = offered {
+                if !answered {
+                    end = end.min(tokio::time::Instant::now() + OTHERS);
+                }
                 answered = true;
                 offers.extend(numbers.into_iter().map(|number| (number, index)));
             }
         }
+        drop(asked);
         // Of who gives parts, as far as is known; the preferred one; then the newest.
         offers.sort_by_key(|(number, index)| {
             std::cmp::Reverse((!self.all[*index].is_silent, preferred == Some(*number), *number))
@@ -243,8 +253,11 @@ impl Source {
 
     /// The header of a block and its certificate, if it is proved to be final.
     async fn header(&self, number: u64, validators: &Validators) -> Option<(Header, Bytes)> {
-        let asked: Result<Finality, _> =
-            self.client.request("peg_getFinality", rpc_params![format!("{number:#x}")]).await;
+        let asked = self.client.request::<Finality, _>("peg_getFinality", rpc_params![format!("{number:#x}")]);
+        let Ok(asked) = tokio::time::timeout(OFFER_TIMEOUT, asked).await else {
+            warn!(source = self.url, "the proof of a snapshot does not come in time");
+            return None;
+        };
         let proof = asked.inspect_err(|error| warn!(source = self.url, %error, "a snapshot has no proof")).ok()?;
         match FinalHeader::verify(&proof, validators) {
             Ok(FinalHeader { header, .. }) if header.number == number && proof.descendants.is_empty() => {

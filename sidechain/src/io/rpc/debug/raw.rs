@@ -4,6 +4,7 @@ use alloy_consensus::BlockBody;
 use alloy_eips::{Encodable2718 as _, eip4895::Withdrawals};
 use alloy_primitives::Bytes;
 
+use super::super::block_reference::BlockReference;
 use super::super::eth::{number, raw_transaction};
 use super::super::method::{Arguments, Methods, Registered, inline, worker};
 use super::super::{context::Context, error};
@@ -32,7 +33,8 @@ pub fn register(methods: &mut Methods) -> Registered {
 }
 
 fn asked(context: &Context, arguments: &mut Arguments) -> error::Result<u64> {
-    number(context, arguments.quantity("block")?)
+    let BlockReference(block) = arguments.quantity("block")?;
+    number(context, block)
 }
 
 fn missing(number: u64) -> jsonrpsee::types::ErrorObjectOwned {

@@ -76,7 +76,7 @@ fn blocks_transactions(context: &Context, arguments: &mut Arguments, block: &Sto
 
 fn call(context: &Context, arguments: &mut Arguments) -> Answer {
     let request: TransactionRequest = arguments.object("transaction")?;
-    let block = arguments.optional_quantity("block")?.unwrap_or(BlockId::latest());
+    let block = arguments.block()?;
     let options: Value = arguments.optional_object("options")?.unwrap_or_default();
     convert::require_block_fields(&options["blockOverrides"], &[])?;
     let options: Option<GethDebugTracingCallOptions> = serde_json::from_value(options)

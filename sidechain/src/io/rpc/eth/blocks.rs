@@ -7,6 +7,7 @@ use alloy_primitives::{B256, U64};
 use alloy_rpc_types_eth::{Block as RpcBlock, Header as RpcHeader, TransactionReceipt};
 use serde_json::Value;
 
+use super::super::block_reference::BlockReference;
 use super::super::context::Context;
 use super::super::method::{Arguments, Methods, Registered, inline, worker, worker_at};
 use super::super::{convert, error};
@@ -143,7 +144,7 @@ fn no_uncle(arguments: &mut Arguments) -> error::Result<()> {
 }
 
 fn block_receipts(context: &Context, arguments: &mut Arguments) -> error::Result<Option<Vec<TransactionReceipt>>> {
-    let block = arguments.next("block")?;
+    let BlockReference(block) = arguments.quantity("block")?;
     // geth answers null for a block that is not there.
     let Ok(place) = place(context, arguments, block) else {
         return Ok(None);

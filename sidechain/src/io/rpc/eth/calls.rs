@@ -39,7 +39,7 @@ pub fn register(methods: &mut Methods) -> Registered {
 }
 
 fn state<'a>(context: &'a Context, arguments: &mut Arguments) -> error::Result<StateIn<'a, NodeStore>> {
-    let block = arguments.optional_quantity("block")?.unwrap_or(BlockId::latest());
+    let block = arguments.block()?;
     let state = match place(context, arguments, block)? {
         Place::Final(number) => context.chain().state_after(number),
         Place::Pending(preview) => context.chain().state_in(preview),
@@ -53,7 +53,7 @@ fn account(state: &StateIn<'_, NodeStore>, address: Address) -> error::Result<cr
 
 fn transaction_count(context: &Context, arguments: &mut Arguments) -> error::Result<U64> {
     let address = arguments.hex("address")?;
-    let block = arguments.optional_quantity("block")?.unwrap_or(BlockId::latest());
+    let block = arguments.block()?;
     let state = context.chain().state_after(number(context, block)?).map_err(error::simulate)?;
     let nonce = account(&state, address)?.nonce;
     if block == BlockId::Number(BlockNumberOrTag::Pending) {
@@ -117,7 +117,7 @@ fn proof(context: &Context, arguments: &mut Arguments) -> error::Result<EIP1186A
     if slots.len() > MAX_PROOF_SLOTS {
         return Err(error::limit(format!("too many slots: {}, at most {MAX_PROOF_SLOTS}", slots.len())));
     }
-    let block = arguments.optional_quantity("block")?.unwrap_or(BlockId::latest());
+    let block = arguments.block()?;
     let state = context.chain().state_at(number(context, block)?).map_err(error::simulate)?;
     let mut found = state.proof(address, &[]).map_err(error::simulate)?;
     for slots in slots.chunks(SLOTS_AT_ONCE) {
@@ -143,14 +143,15 @@ fn proof(context: &Context, arguments: &mut Arguments) -> error::Result<EIP1186A
 
 fn call(context: &Context, arguments: &mut Arguments) -> error::Result<Bytes> {
     let request: TransactionRequest = arguments.object("transaction")?;
-    let block = arguments.optional_quantity("block")?.unwrap_or(BlockId::latest());
+    let block = arguments.block()?;
     let setting = match place(context, arguments, block)? {
         Place::Final(number) => Setting::After(number),
         Place::Pending(preview) => Setting::In(preview),
     };
     let trial = Trial { setting, overrides: overrides(arguments)? };
     let call = to_call(context, request)?;
-    let outcome = context.chain().try_call(&trial, &call, arguments.stop()).map_err(error::simulate)?;
+    let outcome = context.chain().try_call(&trial, &call, arguments.stop());
+    let outcome = outcome.map_err(|error| error::call(error, call.gas))?;
     if outcome.success { Ok(outcome.output) } else { Err(error::failed(&outcome)) }
 }
 
@@ -175,7 +176,7 @@ fn access_list(context: &Context, arguments: &mut Arguments) -> error::Result<Ac
 /// Where a call is tried that is to be sent: at the head as what comes next, since what is sent runs there. A contract that counts by blocks does
 /// something else, and at another price, in the block that is already there. At `pending` it comes behind all that waits.
 fn setting_to_send(context: &Context, arguments: &mut Arguments) -> error::Result<Setting> {
-    let block = arguments.optional_quantity("block")?.unwrap_or(BlockId::latest());
+    let block = arguments.block()?;
     Ok(match place(context, arguments, block)? {
         Place::Final(number) if number >= context.chain().head().number => Setting::Next { now_ms: now_ms() },
         Place::Final(number) => Setting::After(number),

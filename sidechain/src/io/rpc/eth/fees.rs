@@ -77,7 +77,7 @@ fn wanted(stop: &Stop) -> error::Result<()> {
 
 fn fee_history(context: &Context, arguments: &mut Arguments) -> error::Result<FeeHistory> {
     let count: Count = arguments.next("block count")?;
-    let newest: BlockNumberOrTag = arguments.next("newest block")?;
+    let newest: BlockNumberOrTag = arguments.quantity("newest block")?;
     let percentiles: Vec<f64> = arguments.optional("reward percentiles")?.unwrap_or_default();
     if percentiles.len() > MAX_PERCENTILES
         || !percentiles.is_sorted()

@@ -1,7 +1,6 @@
 //! `eth_simulateV1`: blocks of calls on each other's state (ethereum/execution-apis, src/eth/execute.yaml).
 
 use alloy_consensus::TxType;
-use alloy_eips::BlockId;
 use alloy_primitives::TxKind;
 use alloy_rpc_types_eth::simulate::{
     SimBlock, SimCallResult, SimulateError, SimulatePayload, SimulatedBlock as RpcSimulated,
@@ -22,7 +21,7 @@ pub fn register(methods: &mut Methods) -> Registered {
 
 fn simulate(context: &Context, arguments: &mut Arguments) -> error::Result<Vec<RpcSimulated<RpcBlock>>> {
     let payload = payload(arguments.object("payload")?)?;
-    let block = arguments.optional_quantity("block")?.unwrap_or(BlockId::latest());
+    let block = arguments.block()?;
     let setting = match place(context, arguments, block)? {
         Place::Final(number) => Setting::After(number),
         Place::Pending(preview) => Setting::In(preview),

@@ -1,6 +1,5 @@
 //! Proofs that blocks are final, for followers and for everybody who does not trust this node.
 
-use alloy_eips::BlockId;
 use alloy_primitives::Bytes;
 use api::peg::{Certified, Finality, FollowedBlock};
 
@@ -14,7 +13,7 @@ const MAX_DESCENDANTS: u64 = 256;
 
 pub fn register(methods: &mut Methods) -> Registered {
     worker(methods, "peg_getFinality", |context, arguments| {
-        let block = arguments.optional("block")?.unwrap_or(BlockId::latest());
+        let block = arguments.block()?;
         let number = eth::number(context, block).map_err(|error| error::not_found(error.message()))?;
         finality(context, number)?.ok_or_else(|| error::not_found(format!("no certificate for block {number} yet")))
     })?;

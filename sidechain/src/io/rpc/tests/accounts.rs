@@ -115,7 +115,8 @@ async fn typed_data_as_deep_as_it_may_be_is_answered() {
         chain.insert(format!("T{number}"), json!([{ "name": "a", "type": format!("T{}", number + 1) }]));
     }
     chain.insert("T1600".to_owned(), json!([]));
-    for types in [lists, Value::Object(chain)] {
+    let tuples = json!({ "EIP712Domain": [], "T0": [{ "name": "a", "type": "(".repeat(60_000) }] });
+    for types in [lists, Value::Object(chain), tuples] {
         let data = typed(types);
         assert!((50_000..65_536).contains(&data.to_string().len()), "{}", data.to_string().len());
         let answer = world.ask("eth_signTypedData_v4", json!([SECOND, data])).await;

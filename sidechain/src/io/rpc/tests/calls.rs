@@ -4,7 +4,7 @@ use alloy_primitives::{Address, B256, Bytes, TxKind, U256, hex};
 use serde_json::{Value, json};
 
 use super::world::{CHAIN, NOBODY, World, call, create, transfer};
-use crate::testing::Key;
+use crate::testing::{Key, precompiles::POINT_EVALUATION};
 
 /// Sets the slot of the block's number to 1.
 const BY_BLOCKS: [u8; 14] = hex!("60058060095f395ff3" "6001435500");
@@ -117,7 +117,7 @@ async fn what_cannot_be_pretended_is_refused_by_name() {
     assert!(world.get("eth_simulateV1", empty).await.is_array(), "no withdrawals are what every block has");
     // Code that no account may have (EIP-3541) runs as any other, and halts.
     let odd = json!([{ "to": SOMEWHERE }, "latest", { SOMEWHERE.to_string(): { "code": "0xef0100" } }]);
-    assert_eq!(world.refusal("eth_call", odd).await, (-32000, "invalid opcode".to_owned()));
+    assert_eq!(world.refusal("eth_call", odd).await, (-32000, "invalid opcode: opcode 0xef not defined".to_owned()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -175,10 +175,18 @@ async fn what_cannot_be_started_says_so_in_the_words_that_clients_look_for() {
     };
     let run = |more: Value| json!([with(more), "latest", endless]);
     // What viem and ethers look for in a message: insufficient funds, less than block base fee, intrinsic gas too low, gas required exceeds.
-    let lacks = "insufficient funds for gas * price + value: have 0 want 1000000000000000000";
+    let lacks = format!("insufficient funds for gas * price + value: address {poor} have 0 want 1000000000000000000");
+    let cheap = json!({ "maxFeePerGas": "0x1", "maxPriorityFeePerGas": "0x1", "gas": "0x186a0" });
+    let too_low =
+        format!("max fee per gas less than block base fee: address {poor}, maxFeePerGas: 1, baseFee: 1000000");
     for (method, request, words) in [
-        ("eth_call", json!([with(json!({ "value": coin }))]), lacks),
-        ("eth_estimateGas", json!([with(json!({ "value": coin }))]), lacks),
+        ("eth_call", json!([with(json!({ "value": coin }))]), &*format!("err: {lacks} (supplied gas 60000000)")),
+        (
+            "eth_estimateGas",
+            json!([with(json!({ "value": coin, "gas": "0x186a0" }))]),
+            &format!("failed with 100000 gas: {lacks}"),
+        ),
+        ("debug_traceCall", json!([with(json!({ "value": coin })), "latest"]), &format!("tracing failed: {lacks}")),
         (
             "eth_estimateGas",
             run(json!({ "to": SOMEWHERE, "value": coin, "gasPrice": "0x3b9aca00" })),
@@ -194,12 +202,13 @@ async fn what_cannot_be_started_says_so_in_the_words_that_clients_look_for() {
             run(json!({ "to": SOMEWHERE, "gas": "0x186a0" })),
             "gas required exceeds allowance (100000)",
         ),
+        ("eth_call", json!([with(cheap.clone())]), &format!("err: {too_low} (supplied gas 100000)")),
+        ("debug_traceCall", json!([with(cheap), "latest"]), &format!("tracing failed: {too_low}")),
         (
             "eth_call",
-            json!([with(json!({ "maxFeePerGas": "0x1", "maxPriorityFeePerGas": "0x1" }))]),
-            "max fee per gas less than block base fee",
+            json!([with(json!({ "gas": "0x5207" }))]),
+            "err: intrinsic gas too low: have 20999, want 21000 (supplied gas 20999)",
         ),
-        ("eth_call", json!([with(json!({ "gas": "0x5207" }))]), "intrinsic gas too low: have 20999, want 21000"),
     ] {
         assert_eq!(world.refusal(method, request.clone()).await, (-32000, words.to_owned()), "{method} {request}");
     }
@@ -213,6 +222,7 @@ async fn calls_fail_in_the_words_that_clients_look_for() {
         world.refusal("eth_call", json!([{ "to": SOMEWHERE, "gas": "0x186a0" }, "latest", overrides])).await
     };
     assert_eq!(run(&hex!("5f56")).await, (-32000, "invalid jump destination".to_owned()));
+    assert_eq!(run(&hex!("0c")).await, (-32000, "invalid opcode: opcode 0xc not defined".to_owned()));
     assert_eq!(run(&hex!("50")).await, (-32000, "stack underflow".to_owned()));
     assert_eq!(run(&hex!("5b5f56")).await, (-32000, "out of gas".to_owned()));
     // Panic(uint256) of 1, as Solidity's assert.
@@ -344,4 +354,53 @@ async fn a_call_that_offers_something_needs_the_funds_and_prices_that_contradict
     let (code, message) = world.refusal("eth_call", call(stranger, upside_down)).await;
     let said = "max priority fee per gas higher than max fee per gas: address";
     assert!(code == -32000 && message.starts_with(said), "{message}");
+}
+
+// go-ethereum, core/vm/contracts.go, `kzgPointEvaluation`
+#[tokio::test(flavor = "multi_thread")]
+async fn a_point_evaluation_fails_in_geths_words() {
+    let world = World::halted(|_| ()).await;
+    let evaluate = async |input: &[u8]| {
+        let call = json!({ "to": Address::with_last_byte(0x0a), "input": Bytes::copy_from_slice(input) });
+        world.refusal("eth_call", json!([call, "latest"])).await
+    };
+    let (mut version, mut proof) = (POINT_EVALUATION, POINT_EVALUATION);
+    version[0] = 2;
+    // Another value at the point.
+    proof[95] ^= 1;
+    for (input, words) in [
+        (&POINT_EVALUATION[..191], "invalid input length"),
+        (&[], "invalid input length"),
+        (&version, "mismatched versioned hash"),
+        (&proof, "error verifying kzg proof"),
+    ] {
+        assert_eq!(evaluate(input).await, (-32000, words.to_owned()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_of_values_is_no_object_and_a_blocks_object_is_read_as_geth_reads_it() {
+    let world = World::halted(|_| ()).await;
+    world.mine();
+    let call = json!({ "to": SOMEWHERE });
+    for (parameters, position) in
+        [(json!([["0x01"], "latest"]), 0), (json!([call, "latest", []]), 2), (json!([call, "latest", {}, ["0x01"]]), 3)]
+    {
+        let (code, message) = world.refusal("eth_call", parameters.clone()).await;
+        let words = format!("invalid argument {position}: ");
+        assert!(code == -32602 && message.starts_with(&words) && message.ends_with("not an object"), "{message}");
+    }
+    let overrides = json!({ SOMEWHERE.to_string(): { "code": Bytes::from_static(&NUMBER) } });
+    let block = json!({ "blockNumber": "0x0", "requireCanonical": true });
+    assert_eq!(world.get("eth_call", json!([call, block, overrides])).await, word(0));
+    let pending = json!({ "blockNumber": "pending", "requireCanonical": false });
+    assert_eq!(world.get("eth_call", json!([call, pending, overrides])).await, word(2));
+    for method in ["eth_getBlockReceipts", "debug_getRawHeader", "peg_getFinality"] {
+        let (code, message) = world.refusal(method, json!(["0x00"])).await;
+        assert!(code == -32602 && message.ends_with("leading zero digits"), "{method}: {message}");
+    }
+    assert_eq!(world.refusal("eth_feeHistory", json!(["0x1", "0x00"])).await.0, -32602);
+    let both = json!({ "blockNumber": "0x0", "blockHash": B256::ZERO });
+    let (code, message) = world.refusal("eth_call", json!([call, both])).await;
+    assert!(code == -32602 && message.contains("cannot specify both BlockHash and BlockNumber"), "{message}");
 }

@@ -72,6 +72,7 @@ async fn whatever_was_before_a_copied_state_is_an_error_that_names_the_oldest_bl
             let (code, message) = world.refusal(method, parameters).await;
             assert_eq!(code, -32_000, "{method} of block {number}: {message}");
             assert!(message.contains(&BLOCKS.to_string()), "{method} of block {number}: {message}");
+            assert!(message.contains("was never here") && !message.contains("pruned"), "{method}: {message}");
         }
     }
     // A block is run again on the state before it.

@@ -2,7 +2,7 @@
 
 use alloy_consensus::TxEip1559;
 use alloy_eips::Encodable2718 as _;
-use alloy_primitives::{Bytes, U64};
+use alloy_primitives::{Address, B256, Bytes, U64, hex};
 use contracts::address::{LIGHT_CLIENT, SIGNING_BOARD};
 use contracts::alloy_sol_types::{SolCall, SolEvent};
 use contracts::{BitcoinLightClient, SigningBoard};
@@ -107,4 +107,48 @@ async fn free_transactions_that_became_obsolete_leave_the_pool() {
     assert_eq!(block["transactions"].as_array().unwrap().len(), 1);
     assert_eq!(world.get("txpool_status", json!([])).await, json!({ "pending": "0x0", "queued": "0x0" }));
     assert_eq!(world.get("peg_getInfo", json!([])).await["bitcoinTip"]["height"], 1);
+}
+
+// In a block it costs nothing; what asks for that and may not is in no block.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_simulated_free_call_is_charged_nothing_as_in_a_block() {
+    let world = World::halted(|_| ()).await;
+    let free = |from: Address, to: Address, input: Bytes| {
+        json!({
+            "from": from, "to": to, "input": input, "gas": "0x2dc6c0",
+            "maxFeePerGas": "0xffffffffffffffff", "maxPriorityFeePerGas": "0x0",
+        })
+    };
+    let post = testing::post(1, vec![1; 100]);
+    let payload = |call: Value, validation: bool| json!([{ "validation": validation, "returnFullTransactions": true, "blockStateCalls": [{ "calls": [call] }] }, "latest"]);
+    let member = member(1).address;
+    for validation in [true, false] {
+        let call = free(member, SIGNING_BOARD, post.clone());
+        let block = &world.get("eth_simulateV1", payload(call, validation)).await[0];
+        let called = &block["calls"][0];
+        assert_eq!(called["status"], "0x1", "{called}");
+        assert_eq!(called["logs"][0]["topics"][0], json!(SigningBoard::Posted::SIGNATURE_HASH));
+        assert_eq!(block["transactions"][0]["gasPrice"], "0x0");
+    }
+    // Nobody is paid for it: who makes the block has as much as before.
+    let maker = Address::repeat_byte(0x99);
+    let balance = Bytes::from([&hex!("73")[..], maker.as_slice(), &hex!("315f5260205ff3")].concat());
+    let told = world
+        .get(
+            "eth_simulateV1",
+            json!([{ "validation": true, "blockStateCalls": [{
+                "blockOverrides": { "feeRecipient": maker },
+                "stateOverrides": { NOBODY.to_string(): { "code": balance } },
+                "calls": [free(member, SIGNING_BOARD, post.clone())],
+            }, { "stateOverrides": { member.to_string(): { "balance": "0xffffffffffffffffffff" } },
+                "calls": [{ "from": member, "to": NOBODY, "gas": "0x186a0", "maxFeePerGas": "0x989680" }] }] }, "latest"]),
+        )
+        .await;
+    assert_eq!(told[1]["calls"][0]["returnData"], json!(B256::ZERO), "{told}");
+    for (from, to, input) in [(NOBODY, SIGNING_BOARD, post.clone()), (member, NOBODY, Bytes::new())] {
+        let (_, message) = world.refusal("eth_simulateV1", payload(free(from, to, input.clone()), true)).await;
+        assert!(message.contains("is only for members of the federation"), "{message}");
+        let (code, message) = world.refusal("eth_simulateV1", payload(free(from, to, input), false)).await;
+        assert!(code == -38014 && message.starts_with("insufficient funds"), "{code} {message}");
+    }
 }

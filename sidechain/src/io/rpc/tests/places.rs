@@ -280,3 +280,36 @@ async fn what_one_websocket_leaves_unread_leaves_room_for_others_of_its_client()
     }
     flood.abort();
 }
+
+// Eight connections of a client without limits leave twice the room unread; it asks over another, and subscribes over one more.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_many_websockets_leave_unread_leaves_room_for_others_of_their_client() {
+    const ALL: u64 = 4 << 20;
+    let world = World::halted(|settings| {
+        settings.max_unread_per_socket = ALL / 4;
+        settings.rules.in_all.outgoing_bytes = ALL;
+        settings.access.unlimited = vec!["127.0.0.0/8".parse().unwrap()];
+    })
+    .await;
+    let context = world.server.context();
+    let batch = Value::Array(vec![request("eth_getBlockByNumber", json!(["latest", true])); 500]).to_string();
+    let mut floods = Vec::new();
+    for _ in 0..8 {
+        let (mut stream, frame) = (websocket(&world, "127.0.0.2").await, masked(batch.as_bytes()));
+        floods.push(tokio::spawn(async move {
+            for _ in 0..100 {
+                let _ = stream.write_all(&frame).await;
+            }
+            stream
+        }));
+    }
+    let unread = || context.shares.count(Resource::OutgoingBytes).1;
+    until("they have what there is", || unread() > ALL * 3 / 4).await;
+    for _ in 0..100 {
+        let answer = ask(&world, "127.0.0.2", "eth_getBlockByNumber", json!(["latest", true])).await;
+        assert!(answer.contains("stateRoot"), "{answer}");
+        assert!(unread() <= 2 * ALL, "{} bytes wait", unread());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    floods.iter().for_each(tokio::task::JoinHandle::abort);
+}

@@ -134,11 +134,85 @@ async fn the_other_tracers_show_selectors_accounts_and_nothing() {
     let sender = format!("{:#x}", Key::new(1).address);
     assert_eq!((&changed["pre"][&sender]["nonce"], &changed["post"][&sender]["nonce"]), (&json!(3), &json!(4)));
 
-    let config = json!({ "callTracer": {}, "4byteTracer": null });
-    let both = traced(json!({ "tracer": "muxTracer", "tracerConfig": config })).await;
-    assert_eq!((&both["callTracer"], &both["4byteTracer"]), (&calls(&world, hash(&sent)).await, &selectors));
+    // As geth: any tracer's configuration may be empty, null, or of options that it has not.
+    for empty in [json!({}), json!(null), json!({ "more": 1 })] {
+        let names = ["callTracer", "4byteTracer", "noopTracer", "prestateTracer", "flatCallTracer"];
+        let config: serde_json::Map<_, _> = names.into_iter().map(|name| (name.to_owned(), empty.clone())).collect();
+        let all = traced(json!({ "tracer": "muxTracer", "tracerConfig": config })).await;
+        assert_eq!((&all["callTracer"], &all["4byteTracer"]), (&calls(&world, hash(&sent)).await, &selectors));
+        assert_eq!((&all["noopTracer"], &all["prestateTracer"]), (&json!({}), &before), "{empty}");
+        assert_eq!(all["flatCallTracer"].as_array().unwrap().len(), 7);
+    }
+    for nothing in [json!({}), json!(null)] {
+        assert_eq!(traced(json!({ "tracer": "muxTracer", "tracerConfig": nothing })).await, json!({}));
+    }
     let flat = traced(json!({ "tracer": "flatCallTracer" })).await;
     assert_eq!(flat.as_array().unwrap().len(), 7, "{flat}");
+}
+
+// go-ethereum, eth/tracers/native/prestate.go: accounts that were empty before are shown if `includeEmpty` asks for them, and not by diffMode.
+#[tokio::test(flavor = "multi_thread")]
+async fn accounts_that_were_empty_before_are_shown_to_who_asks_for_them() {
+    const NEW: Address = Address::repeat_byte(0x77);
+    let world = World::new().await;
+    let sent = legacy(&Key::new(1), 0, NEW, 5);
+    world.send(&sent).await.unwrap();
+    world.mine();
+    let traced = async |tracer: &str, config: Value| {
+        let options = json!({ "tracer": tracer, "tracerConfig": config });
+        world.get("debug_traceTransaction", json!([hash(&sent), options])).await
+    };
+    let (new, sender) = (format!("{NEW:#x}"), format!("{:#x}", Key::new(1).address));
+    for config in [json!({}), json!({ "includeEmpty": false })] {
+        let usual = traced("prestateTracer", config).await;
+        assert!(usual.get(&new).is_none() && usual.get(&sender).is_some(), "{usual}");
+    }
+    let empty = json!({ "balance": "0x0" });
+    assert_eq!(traced("prestateTracer", json!({ "includeEmpty": true })).await[&new], empty);
+    let within = traced("muxTracer", json!({ "prestateTracer": { "includeEmpty": true } })).await;
+    assert_eq!(within["prestateTracer"][&new], empty);
+    let changed = traced("prestateTracer", json!({ "diffMode": true })).await;
+    assert_eq!((changed["pre"].get(&new), &changed["post"][&new]), (None, &json!({ "balance": "0x5" })));
+    assert!(changed["pre"].get(&sender).is_some(), "{changed}");
+    let both = json!({ "tracer": "prestateTracer", "tracerConfig": { "diffMode": true, "includeEmpty": true } });
+    let (code, message) = world.refusal("debug_traceTransaction", json!([hash(&sent), both])).await;
+    assert!(code == -32602 && message.contains("cannot use diffMode with includeEmpty"), "{message}");
+}
+
+// go-ethereum, core/vm/errors.go and opcodes.go
+#[tokio::test(flavor = "multi_thread")]
+async fn an_opcode_that_there_is_not_is_named_where_it_ended_a_call() {
+    let world = World::halted(|_| ()).await;
+    let inner = Address::repeat_byte(0x66);
+    // Calls the inner one, which ends at 0x0c, and ends at 0xef itself: PUSH0 four times, PUSH0, PUSH20 inner, GAS, CALL.
+    let outer = [&hex!("5f5f5f5f5f73")[..], inner.as_slice(), &hex!("5af1ef")].concat();
+    let accounts = json!({
+        SOMEWHERE.to_string(): { "code": Bytes::from(outer) },
+        inner.to_string(): { "code": Bytes::from_static(&hex!("5f0c")) },
+    });
+    let call = json!({ "to": SOMEWHERE, "gas": "0xf4240" });
+    for method in ["eth_call", "eth_estimateGas"] {
+        let refused = world.refusal(method, json!([call, "latest", accounts])).await;
+        assert_eq!(refused, (-32000, "invalid opcode: opcode 0xef not defined".to_owned()), "{method}");
+    }
+    let traced = async |options: Value| {
+        let mut options = options;
+        options["stateOverrides"] = accounts.clone();
+        world.get("debug_traceCall", json!([call, "latest", options])).await
+    };
+    for trace in [
+        traced(json!({ "tracer": "callTracer" })).await,
+        traced(json!({ "tracer": "muxTracer", "tracerConfig": { "callTracer": {} } })).await["callTracer"].clone(),
+    ] {
+        assert_eq!(trace["error"], "invalid opcode: opcode 0xef not defined", "{trace}");
+        assert_eq!(trace["calls"][0]["error"], "invalid opcode: opcode 0xc not defined", "{trace}");
+    }
+    let top = traced(json!({ "tracer": "callTracer", "tracerConfig": { "onlyTopCall": true } })).await;
+    assert_eq!((&top["error"], top.get("calls")), (&json!("invalid opcode: opcode 0xef not defined"), None));
+    let steps = traced(json!({})).await;
+    let errors = steps["structLogs"].as_array().unwrap().iter().filter_map(|step| step["error"].as_str());
+    let wanted = ["invalid opcode: opcode 0xc not defined", "invalid opcode: opcode 0xef not defined"];
+    assert!(errors.eq(wanted), "{steps}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
