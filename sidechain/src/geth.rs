@@ -80,6 +80,7 @@ pub fn invalid(invalid: &InvalidTransaction, offer: &Offer) -> String {
 }
 
 /// Why a call was not tried (internal/ethapi/api.go).
+#[cfg(feature = "io")]
 pub fn call_refused(why: &str, gas: u64) -> String {
     format!("err: {why} (supplied gas {gas})")
 }
@@ -95,6 +96,7 @@ pub fn allowance_exceeded(gas: u64) -> String {
 }
 
 /// Why there is no trace (eth/tracers/api.go).
+#[cfg(feature = "io")]
 pub fn trace_refused(why: &str) -> String {
     format!("tracing failed: {why}")
 }
