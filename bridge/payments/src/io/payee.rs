@@ -1,0 +1,242 @@
+//! A payee's process: vouchers in, receipts out, and what was taken is on disk before.
+//!
+//! Calls come from as many threads or tasks as there are requests. One lock is held for microseconds at a time; signatures are checked without it, on the
+//! caller's core. [`Answer`] is a future, and waits for a thread by [`Answer::wait`].
+
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use alloy_primitives::{Address, B256};
+use files::{DirectoryLock, LockError};
+use secp256k1::SecretKey;
+
+use super::journal::{Journal, JournalError, Opened, SLACK_BYTES, Ticket};
+use super::verification::verify_all;
+use crate::account_signature::address_of;
+use crate::channel::{Channel, SeenAt};
+use crate::payee::claims::{ClaimRules, Due};
+use crate::payee::record::Record;
+use crate::payee::{Accepted, Examined, Offer, Payee, Refused, Rules, Verified};
+use crate::receipt::{Receipt, SignedReceipt};
+use crate::typed_data::Domain;
+
+/// Why there is no receipt.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PayeeError {
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// `Full`: try again. Others: end this process, and start it again when the disk works.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+/// Why a payee cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error("no thread for the file: {0}")]
+    Thread(std::io::Error),
+}
+
+/// A payee with its file.
+#[derive(Debug)]
+pub struct DurablePayee {
+    state: Arc<Mutex<Payee>>,
+    journal: Journal,
+    signer: Arc<Signer>,
+    /// One process for a directory.
+    _lock: DirectoryLock,
+}
+
+/// Signs receipts.
+#[derive(Debug)]
+struct Signer {
+    domain: Domain,
+    secret: SecretKey,
+}
+
+/// A receipt that is on its way to the disk. It is signed, and given, once it is there.
+#[must_use]
+#[derive(Debug)]
+pub struct Answer {
+    receipt: Receipt,
+    ticket: Ticket,
+    signer: Arc<Signer>,
+}
+
+impl DurablePayee {
+    /// Reads what was taken so far from `directory`, which is made when it is missing. Receipts are signed by `secret`. Channels are known again, but pay
+    /// only when they were observed again.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`].
+    pub fn open(directory: &Path, domain: Domain, rules: Rules, secret: SecretKey) -> Result<Self, OpenError> {
+        Self::open_with_slack(directory, domain, rules, secret, SLACK_BYTES)
+    }
+
+    /// As [`DurablePayee::open`]; the file is written anew when it has outgrown twice its size then by so many bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`].
+    pub fn open_with_slack(
+        directory: &Path,
+        domain: Domain,
+        rules: Rules,
+        secret: SecretKey,
+        slack_bytes: u64,
+    ) -> Result<Self, OpenError> {
+        let lock = DirectoryLock::acquire(directory)?;
+        let mut payee = Payee::new(domain, rules);
+        let opened = Opened::read(&directory.join("payments"), |bytes| {
+            Record::decode(bytes).map(|record| payee.replay(record)).is_some()
+        })?;
+        let state = Arc::new(Mutex::new(payee));
+        let shown = state.clone();
+        let snapshot = Box::new(move |each: &mut dyn FnMut(&[u8])| show_all(&shown, each));
+        let journal = Journal::start(opened, slack_bytes, snapshot).map_err(OpenError::Thread)?;
+        Ok(Self { state, journal, signer: Arc::new(Signer { domain, secret }), _lock: lock })
+    }
+
+    /// Who signs receipts.
+    #[must_use]
+    pub fn receipt_signer(&self) -> Address {
+        address_of(&self.signer.secret)
+    }
+
+    /// As [`Payee::advance`].
+    pub fn advance(&self, at: SeenAt) {
+        lock(&self.state).advance(at);
+    }
+
+    /// As [`Payee::observe`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Payee::observe`], or the file fails.
+    pub fn observe(&self, channel: Channel, at: SeenAt) -> Result<(), PayeeError> {
+        let mut payee = lock(&self.state);
+        self.journal.ready()?;
+        for record in payee.observe(channel, at)? {
+            // Nobody waits for it: it is in front of whatever is taken of this channel.
+            drop(self.journal.append(&record.encode())?);
+        }
+        Ok(())
+    }
+
+    /// Takes a voucher for a request; its receipt comes when it is on disk.
+    ///
+    /// # Errors
+    ///
+    /// [`PayeeError`]: nothing was charged.
+    pub fn accept(&self, offer: Offer, now_unix_s: u64) -> Result<Answer, PayeeError> {
+        let examined = lock(&self.state).examine(offer, now_unix_s)?;
+        match examined {
+            Examined::Known(receipt) => Ok(self.answer(receipt, self.journal.latest())),
+            Examined::Check(check) => self.take(check.verify()?, now_unix_s),
+        }
+    }
+
+    /// Takes many vouchers at once, on all cores; the answers in their order.
+    #[must_use]
+    pub fn accept_many(&self, offers: Vec<Offer>, now_unix_s: u64) -> Vec<Result<Answer, PayeeError>> {
+        let examined: Vec<_> = {
+            let payee = lock(&self.state);
+            offers.into_iter().map(|offer| payee.examine(offer, now_unix_s)).collect()
+        };
+        let checks = examined.iter().filter_map(|examined| match examined {
+            Ok(Examined::Check(check)) => Some((**check).clone()),
+            _ => None,
+        });
+        let mut verified = verify_all(checks.collect()).into_iter();
+        let each = examined.into_iter().map(|examined| match examined? {
+            Examined::Known(receipt) => Ok(self.answer(receipt, self.journal.latest())),
+            Examined::Check(_) => self.take(verified.next().expect("one for each check")?, now_unix_s),
+        });
+        each.collect()
+    }
+
+    /// As [`Payee::due`].
+    #[must_use]
+    pub fn due(&self, rules: &ClaimRules, now_unix_s: u64) -> Vec<Due> {
+        lock(&self.state).due(rules, now_unix_s)
+    }
+
+    /// The channels that were known when it started or were observed since: to be observed again after a start.
+    #[must_use]
+    pub fn channels(&self) -> Vec<B256> {
+        lock(&self.state).accounts().map(|(id, _)| id).collect()
+    }
+
+    /// How often the disk was synced for payments.
+    #[must_use]
+    pub fn syncs(&self) -> u64 {
+        self.journal.syncs()
+    }
+
+    /// Decides and appends under one lock, so that the file has the order of the decisions.
+    fn take(&self, verified: Verified, now_unix_s: u64) -> Result<Answer, PayeeError> {
+        let mut payee = lock(&self.state);
+        self.journal.ready()?;
+        match payee.accept(verified, now_unix_s)? {
+            Accepted::New(taken) => {
+                let ticket = self.journal.append(&Record::Taken(taken).encode())?;
+                Ok(self.answer(taken.receipt, ticket))
+            }
+            Accepted::Known(receipt) => Ok(self.answer(receipt, self.journal.latest())),
+        }
+    }
+
+    fn answer(&self, receipt: Receipt, ticket: Ticket) -> Answer {
+        Answer { receipt, ticket, signer: self.signer.clone() }
+    }
+}
+
+impl Answer {
+    /// Waits for the disk.
+    ///
+    /// # Errors
+    ///
+    /// The write failed: it may or may not count after the next start, and is found out by asking again then.
+    pub fn wait(self) -> Result<SignedReceipt, PayeeError> {
+        self.ticket.wait()?;
+        Ok(self.receipt.sign(&self.signer.domain, &self.signer.secret))
+    }
+
+    /// What the receipt will say.
+    #[must_use]
+    pub fn receipt(&self) -> &Receipt {
+        &self.receipt
+    }
+}
+
+impl Future for Answer {
+    type Output = Result<SignedReceipt, PayeeError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        ready!(Pin::new(&mut self.ticket).poll(context))?;
+        Poll::Ready(Ok(self.receipt.sign(&self.signer.domain, &self.signer.secret)))
+    }
+}
+
+/// Channel by channel, so that payments go on between them. What is appended meanwhile is written after it.
+fn show_all(state: &Mutex<Payee>, each: &mut dyn FnMut(&[u8])) {
+    let ids: Vec<B256> = lock(state).accounts().map(|(id, _)| id).collect();
+    for id in ids {
+        let records = lock(state).account(id).map(|account| Record::all_of(id, account));
+        for record in records.into_iter().flatten() {
+            each(&record.encode());
+        }
+    }
+}
+
+/// A panic of somebody else changes nothing by halves: decisions do not panic after they began to change something.
+fn lock(state: &Mutex<Payee>) -> MutexGuard<'_, Payee> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}

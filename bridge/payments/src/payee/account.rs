@@ -1,0 +1,126 @@
+//! What a payee knows of one channel.
+
+use alloy_primitives::B256;
+use secp256k1::PublicKey;
+
+use super::remembered::Remembered;
+use crate::channel::{Channel, SeenAt};
+use crate::free_totals::FreeTotals;
+use crate::receipt::Receipt;
+use crate::voucher::{SignedVoucher, Voucher};
+
+/// Bytes of a voucher's signature.
+pub type Signature = [u8; 65];
+
+/// A voucher that was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taken {
+    pub receipt: Receipt,
+    pub signature: Signature,
+}
+
+/// One channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    pub(super) free: FreeTotals,
+    /// Sum of all prices.
+    pub(super) charged: u128,
+    /// The voucher with the largest total.
+    pub(super) best: Option<(u128, Signature)>,
+    /// When the oldest voucher came that nothing was settled of since.
+    pub(super) waits_since: Option<u64>,
+    /// The last that were taken.
+    pub(super) taken: Remembered,
+    /// What the chain said; none until it was read since the start.
+    pub(super) seen: Option<Seen>,
+    /// The signer's key, once a voucher showed it.
+    pub(super) key: Option<PublicKey>,
+}
+
+/// What the chain said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) channel: Channel,
+    pub(super) block: u64,
+    /// The deposit that enough blocks are on.
+    confirmed: u128,
+    /// A larger one, and the block in which it was seen first.
+    waiting: Option<(u128, u64)>,
+}
+
+impl Seen {
+    /// What vouchers may be worth in all at this block.
+    pub(super) fn countable(&self, block: u64, confirmations: u64) -> u128 {
+        let waited = |(_, since): &(u128, u64)| block >= since.saturating_add(confirmations);
+        self.waiting.filter(waited).map_or(self.confirmed, |(deposit, _)| deposit)
+    }
+
+    /// Blocks on the deposit that waits.
+    pub(super) fn blocks_on_waiting(&self, block: u64) -> u64 {
+        self.waiting.map_or(0, |(_, since)| block.saturating_sub(since))
+    }
+}
+
+impl Account {
+    pub(super) fn new(settled: u128) -> Self {
+        Self {
+            free: FreeTotals::above(settled),
+            charged: 0,
+            best: None,
+            waits_since: None,
+            taken: Remembered::default(),
+            seen: None,
+            key: None,
+        }
+    }
+
+    /// The largest total that there is a voucher of, or that was settled.
+    pub(super) fn highest(&self) -> u128 {
+        let settled = self.seen.map_or(0, |seen| seen.channel.settled);
+        self.best.map_or(0, |(total, _)| total).max(settled)
+    }
+
+    /// The voucher with the largest total, as it came.
+    pub(super) fn best_voucher(&self, id: B256) -> Option<SignedVoucher> {
+        let (cumulative_amount, signature) = self.best?;
+        let voucher = Voucher { channel_id: id, cumulative_amount };
+        Some(SignedVoucher { voucher, signature: signature.to_vec().into() })
+    }
+
+    /// What the best voucher adds to what was settled.
+    pub(super) fn unclaimed(&self) -> u128 {
+        let settled = self.seen.map_or(0, |seen| seen.channel.settled);
+        self.best.map_or(0, |(total, _)| total.saturating_sub(settled))
+    }
+
+    /// Takes a voucher that was checked. Again, from a file, it changes nothing.
+    pub(super) fn take(&mut self, taken: Taken, most_remembered: usize) {
+        let Receipt { cumulative_amount: total, price, .. } = taken.receipt;
+        if self.free.take(total, price).is_err() {
+            return;
+        }
+        self.charged = self.charged.saturating_add(price);
+        if self.best.is_none_or(|(best, _)| best < total) {
+            self.best = Some((total, taken.signature));
+        }
+        if self.unclaimed() > 0 {
+            self.waits_since.get_or_insert(taken.receipt.accepted_at);
+        }
+        self.taken.add(taken, most_remembered);
+    }
+
+    /// Learns what the chain says in a block that is no older than the last.
+    pub(super) fn see(&mut self, channel: Channel, at: SeenAt, confirmations: u64) {
+        let confirmed = self.seen.map_or(0, |seen| seen.countable(at.block, confirmations));
+        let still_waits = self.seen.and_then(|seen| seen.waiting).filter(|(deposit, _)| *deposit > confirmed);
+        let waiting = still_waits.or((channel.deposit > confirmed).then_some((channel.deposit, at.block)));
+        let settled_more = self.seen.is_some_and(|seen| channel.settled > seen.channel.settled);
+        self.seen = Some(Seen { channel, block: at.block, confirmed, waiting });
+        if settled_more || self.unclaimed() == 0 {
+            self.waits_since = None;
+        }
+        if self.unclaimed() > 0 {
+            self.waits_since.get_or_insert(at.unix_s);
+        }
+    }
+}

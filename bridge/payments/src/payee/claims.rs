@@ -1,0 +1,120 @@
+//! When to claim, decided by value and time; and what to save when a payer starts to close.
+
+use alloy_primitives::B256;
+
+use super::Payee;
+use super::account::Account;
+use crate::channel::Closing;
+use crate::voucher::SignedVoucher;
+
+/// Vouchers of one claim: each takes some 30,000 gas of the 2^24 that a transaction may use.
+pub const MAX_CLAIMS: usize = 200;
+
+/// When a claim is worth its cost. Amounts in the token's smallest unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClaimRules {
+    /// What one voucher's part of a claim costs: no voucher that adds no more is ever claimed.
+    pub cost: u128,
+    /// A voucher that adds as much is claimed at once.
+    pub worth: u128,
+    /// One that adds less is claimed when its oldest payment is so many seconds old.
+    pub wait_s: u64,
+}
+
+/// Why a voucher should be claimed now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reason {
+    /// The payer takes the rest soon.
+    Closing,
+    Worth,
+    Waited,
+}
+
+/// A voucher to claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// As the contract wants it.
+    pub voucher: SignedVoucher,
+    /// What it adds.
+    pub amount: u128,
+    pub reason: Reason,
+    /// Until when it must be done, if the payer is closing.
+    pub before: Option<Closing>,
+}
+
+impl ClaimRules {
+    /// The decision for one channel. `waits_since`: when its oldest payment came that was not claimed.
+    #[must_use]
+    pub fn reason(&self, unclaimed: u128, waits_since: Option<u64>, closing: bool, now_unix_s: u64) -> Option<Reason> {
+        if unclaimed <= self.cost {
+            return None;
+        }
+        if closing {
+            return Some(Reason::Closing);
+        }
+        if unclaimed >= self.worth {
+            return Some(Reason::Worth);
+        }
+        let waited = waits_since.is_some_and(|since| now_unix_s.saturating_sub(since) >= self.wait_s);
+        waited.then_some(Reason::Waited)
+    }
+}
+
+impl Payee {
+    /// What should be claimed now, in one transaction: first of the channels that are being closed, those that close soonest in front; then the largest.
+    #[must_use]
+    pub fn due(&self, rules: &ClaimRules, now_unix_s: u64) -> Vec<Due> {
+        let mut due: Vec<(Wanted, B256, &Account)> = self
+            .accounts()
+            .filter_map(|(id, account)| Some((wanted(account, rules, now_unix_s)?, id, account)))
+            .collect();
+        due.sort_by_key(|(wanted, id, _)| {
+            let before = wanted.before.map_or(u64::MAX, |closing| closing.from_unix_s);
+            (before, u128::MAX - wanted.amount, *id)
+        });
+        due.truncate(MAX_CLAIMS);
+        due.into_iter().filter_map(|(wanted, id, account)| self.claimable(wanted, id, account)).collect()
+    }
+
+    fn claimable(&self, wanted: Wanted, id: B256, account: &Account) -> Option<Due> {
+        let signer = account.seen?.channel.signer;
+        let voucher = account.best_voucher(id)?.claimable(self.domain(), signer)?;
+        let Wanted { amount, reason, before } = wanted;
+        Some(Due { voucher, amount, reason, before })
+    }
+}
+
+struct Wanted {
+    amount: u128,
+    reason: Reason,
+    before: Option<Closing>,
+}
+
+fn wanted(account: &Account, rules: &ClaimRules, now_unix_s: u64) -> Option<Wanted> {
+    let channel = account.seen?.channel;
+    let amount = account.unclaimed();
+    let reason = rules.reason(amount, account.waits_since, channel.closing.is_some(), now_unix_s)?;
+    Some(Wanted { amount, reason, before: channel.closing })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_is_made_for_its_worth_or_after_a_while_or_when_the_payer_leaves_and_never_for_less_than_it_costs() {
+        let rules = ClaimRules { cost: 10, worth: 100, wait_s: 60 };
+        for (unclaimed, waits_since, closing, want) in [
+            (0, None, true, None),
+            (10, Some(0), true, None),
+            (11, Some(1_000), true, Some(Reason::Closing)),
+            (99, Some(941), false, None),
+            (99, Some(940), false, Some(Reason::Waited)),
+            (100, Some(1_000), false, Some(Reason::Worth)),
+            (99, Some(2_000), false, None),
+        ] {
+            let got = rules.reason(unclaimed, waits_since, closing, 1_000);
+            assert_eq!(got, want, "{unclaimed} since {waits_since:?}, closing: {closing}");
+        }
+    }
+}

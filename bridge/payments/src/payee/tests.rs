@@ -1,0 +1,416 @@
+//! The payee: stories, and a naive model.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use alloy_primitives::keccak256;
+use proptest::prelude::*;
+use secp256k1::SecretKey;
+
+use super::claims::{ClaimRules, Reason};
+use super::*;
+use crate::account_signature::{BadForm, address_of};
+use crate::channel::Closing;
+use crate::voucher::Voucher;
+
+const CHAIN_ID: u64 = 51_717;
+const CONTRACT: Address = Address::repeat_byte(5);
+const PAYEE: Address = Address::repeat_byte(6);
+const ID: B256 = B256::repeat_byte(7);
+const NOW: u64 = 1_700_000_000;
+const AT: SeenAt = SeenAt { block: 10, unix_s: NOW };
+
+fn domain() -> Domain {
+    Domain::new(CHAIN_ID, CONTRACT)
+}
+
+fn payer() -> SecretKey {
+    SecretKey::from_slice(&[9; 32]).unwrap()
+}
+
+fn rules() -> Rules {
+    let token = Address::ZERO;
+    Rules { payee: PAYEE, token, least_deposit: 100, confirmations: 0, max_age_s: 600, splits: false }
+}
+
+fn channel(deposit: u128) -> Channel {
+    Channel {
+        id: ID,
+        payee: PAYEE,
+        token: Address::ZERO,
+        signer: address_of(&payer()),
+        deposit,
+        settled: 0,
+        has_splits: false,
+        closing: None,
+        finalized: false,
+    }
+}
+
+fn payee(deposit: u128) -> Payee {
+    let mut payee = Payee::new(domain(), rules());
+    payee.observe(channel(deposit), AT).unwrap();
+    payee
+}
+
+fn signed(total: u128, secret: &SecretKey) -> SignedVoucher {
+    Voucher { channel_id: ID, cumulative_amount: total }.sign(&domain(), secret)
+}
+
+fn offer(total: u128, price: u128, key: &str) -> Offer {
+    let request = if key.is_empty() { B256::ZERO } else { keccak256(key) };
+    Offer { chain_id: CHAIN_ID, contract: CONTRACT, voucher: signed(total, &payer()), price, request }
+}
+
+/// All three steps; whether it was new.
+fn pay_at(payee: &mut Payee, offer: Offer, now: u64) -> Result<(bool, Receipt), Refused> {
+    match payee.examine(offer, now)? {
+        Examined::Known(receipt) => Ok((false, receipt)),
+        Examined::Check(check) => Ok(match payee.accept(check.verify()?, now)? {
+            Accepted::New(taken) => (true, taken.receipt),
+            Accepted::Known(receipt) => (false, receipt),
+        }),
+    }
+}
+
+fn pay(payee: &mut Payee, offer: Offer) -> Result<(bool, Receipt), Refused> {
+    pay_at(payee, offer, NOW)
+}
+
+#[test]
+fn a_voucher_buys_a_receipt_that_says_what_was_charged_so_far() {
+    let mut payee = payee(1_000);
+    let (_, first) = pay(&mut payee, offer(30, 10, "a")).unwrap();
+    let want = Receipt {
+        channel_id: ID,
+        cumulative_amount: 30,
+        price: 10,
+        charged: 10,
+        highest: 30,
+        accepted_at: NOW,
+        request: keccak256("a"),
+    };
+    assert_eq!(first, want);
+    // Overtaken by the first.
+    let (_, second) = pay(&mut payee, offer(20, 20, "b")).unwrap();
+    assert_eq!((second.charged, second.highest), (30, 30));
+}
+
+#[test]
+fn the_same_voucher_or_the_same_key_gets_the_same_receipt_and_is_charged_for_once() {
+    let mut payee = payee(1_000);
+    let first = pay(&mut payee, offer(30, 10, "a")).unwrap();
+    assert!(first.0);
+    let again = (false, first.1);
+    assert_eq!(pay(&mut payee, offer(30, 10, "a")), Ok(again), "the same request");
+    assert_eq!(pay(&mut payee, offer(30, 10, "")), Ok(again), "the same voucher");
+    assert_eq!(pay(&mut payee, offer(40, 10, "a")), Ok(again), "the same key with another voucher");
+    assert_eq!(pay(&mut payee, offer(40, 10, "b")).unwrap().1.charged, 20, "which was not charged for");
+    // Somebody else with the key, or with the total.
+    let stranger = SecretKey::from_slice(&[1; 32]).unwrap();
+    let of_stranger = |total, key| Offer { voucher: signed(total, &stranger), ..offer(total, 10, key) };
+    assert!(matches!(pay(&mut payee, of_stranger(50, "a")), Err(Refused::NotTheSigner { .. })));
+    assert_eq!(pay(&mut payee, of_stranger(30, "")), Err(Refused::Spent { got: 30, highest: 40 }));
+}
+
+#[test]
+fn two_requests_with_one_voucher_at_the_same_time_are_charged_for_once() {
+    let mut payee = payee(1_000);
+    let checks = [(); 2].map(|()| payee.examine(offer(30, 10, "a"), NOW).unwrap());
+    let [first, second] = checks.map(|examined| match examined {
+        Examined::Check(check) => payee.accept(check.verify().unwrap(), NOW).unwrap(),
+        Examined::Known(_) => panic!("neither was taken when both were looked at"),
+    });
+    let Accepted::New(taken) = first else { panic!("it is the first") };
+    assert_eq!(second, Accepted::Known(taken.receipt));
+}
+
+#[test]
+fn each_bad_voucher_is_refused_by_its_own_name_and_most_before_the_curve() {
+    let mut payee = payee(1_000);
+    pay(&mut payee, offer(100, 10, "")).unwrap();
+    let with = |change: &dyn Fn(&mut Offer)| {
+        let mut changed = offer(200, 10, "");
+        change(&mut changed);
+        changed
+    };
+    let bytes = |change: &dyn Fn(&mut Vec<u8>)| {
+        with(&|offer| {
+            let mut signature = offer.voucher.signature.to_vec();
+            change(&mut signature);
+            offer.voucher.signature = signature.into();
+        })
+    };
+    let other = B256::repeat_byte(8);
+    let signer = address_of(&payer());
+    let early = [
+        (with(&|o| o.chain_id = 1), Refused::WrongChain { got: 1, want: CHAIN_ID }),
+        (with(&|o| o.contract = PAYEE), Refused::WrongContract { got: PAYEE, want: CONTRACT }),
+        (with(&|o| o.voucher.voucher.channel_id = other), Refused::UnknownChannel { id: other }),
+        (bytes(&|b| b.truncate(64)), Refused::BadForm(BadForm::Length { got: 64 })),
+        (bytes(&|b| b[32] |= 0x80), Refused::BadForm(BadForm::UpperS)),
+        (bytes(&|b| b[64] = 0), Refused::BadForm(BadForm::Recovery { got: 0 })),
+        (offer(95, 10, ""), Refused::Spent { got: 95, highest: 100 }),
+        (offer(105, 10, ""), Refused::BelowPrice { got: 105, pays: 5, price: 10 }),
+        (offer(1_001, 10, ""), Refused::BeyondDeposit { got: 1_001, deposit: 1_000 }),
+    ];
+    for (bad, want) in early {
+        assert_eq!(payee.examine(bad, NOW), Err(want));
+    }
+    let equal = bytes(&|b| b[40] ^= 1);
+    assert_eq!(pay(&mut payee, equal), Err(Refused::NotTheSigner { signer }));
+    assert_eq!(pay(&mut payee, offer(200, 10, "")).unwrap().1.charged, 20, "nothing of it was charged");
+}
+
+#[test]
+fn channels_that_are_not_worth_it_are_not_taken() {
+    let mut payee = Payee::new(domain(), rules());
+    let closing = Some(Closing { from_unix_s: NOW + 60, from_block: 20 });
+    let other = Address::repeat_byte(1);
+    for (bad, want) in [
+        (Channel { payee: other, ..channel(1_000) }, Refused::WrongPayee { id: ID, got: other, want: PAYEE }),
+        (Channel { token: other, ..channel(1_000) }, Refused::WrongToken { id: ID, got: other, want: Address::ZERO }),
+        (Channel { has_splits: true, ..channel(1_000) }, Refused::Splits { id: ID }),
+        (Channel { finalized: true, ..channel(1_000) }, Refused::Closed { id: ID }),
+        (Channel { closing, ..channel(1_000) }, Refused::Closing { id: ID }),
+        (Channel { settled: 901, ..channel(1_000) }, Refused::Dust { id: ID, got: 99, least: 100 }),
+    ] {
+        assert_eq!(payee.observe(bad, AT), Err(want));
+    }
+    assert_eq!(payee.accounts().count(), 0);
+}
+
+#[test]
+fn a_payer_who_starts_to_close_pays_no_more_and_its_voucher_is_due_first() {
+    let mut payee = payee(1_000);
+    let rules = ClaimRules { cost: 5, worth: 500, wait_s: 3_600 };
+    pay(&mut payee, offer(100, 10, "")).unwrap();
+    assert_eq!(payee.due(&rules, NOW), []);
+    let closing = Closing { from_unix_s: NOW + 60, from_block: 20 };
+    let asked = Channel { closing: Some(closing), ..channel(1_000) };
+    payee.observe(asked, SeenAt { block: 11, unix_s: NOW }).unwrap();
+    assert_eq!(pay(&mut payee, offer(200, 10, "")), Err(Refused::Closing { id: ID }));
+    let due = payee.due(&rules, NOW);
+    assert_eq!((due.len(), due[0].amount, due[0].reason, due[0].before), (1, 100, Reason::Closing, Some(closing)));
+    assert_eq!(due[0].voucher, signed(100, &payer()));
+    // It tops up instead; an older state does not count.
+    payee.observe(channel(2_000), SeenAt { block: 12, unix_s: NOW }).unwrap();
+    payee.observe(asked, SeenAt { block: 11, unix_s: NOW }).unwrap();
+    assert!(pay(&mut payee, offer(1_500, 10, "")).is_ok());
+}
+
+#[test]
+fn a_claim_is_due_by_value_or_by_time_until_it_is_settled() {
+    let mut payee = payee(1_000);
+    let rules = ClaimRules { cost: 5, worth: 500, wait_s: 60 };
+    pay(&mut payee, offer(100, 10, "")).unwrap();
+    pay_at(&mut payee, offer(110, 10, ""), NOW + 59).unwrap();
+    assert_eq!(payee.due(&rules, NOW + 59), []);
+    assert_eq!(payee.due(&rules, NOW + 60)[0].reason, Reason::Waited);
+    payee.observe(Channel { settled: 110, ..channel(1_000) }, SeenAt { block: 11, unix_s: NOW + 61 }).unwrap();
+    assert_eq!(payee.due(&rules, NOW + 1_000), []);
+    pay_at(&mut payee, offer(700, 10, ""), NOW + 61).unwrap();
+    let due = payee.due(&rules, NOW + 61);
+    assert_eq!((due[0].amount, due[0].reason), (590, Reason::Worth));
+}
+
+#[test]
+fn a_voucher_with_the_wrong_parity_is_claimed_with_the_right_one() {
+    let mut payee = payee(1_000);
+    pay(&mut payee, offer(20, 10, "")).unwrap();
+    let mut wrong = offer(100, 10, "");
+    let mut signature = wrong.voucher.signature.to_vec();
+    signature[64] = 55 - signature[64];
+    wrong.voucher.signature = signature.into();
+    pay(&mut payee, wrong).unwrap();
+    let due = payee.due(&ClaimRules { cost: 0, worth: 1, wait_s: 0 }, NOW);
+    assert_eq!(due[0].voucher, signed(100, &payer()));
+}
+
+#[test]
+fn a_deposit_counts_when_enough_blocks_are_on_it() {
+    let mut payee = Payee::new(domain(), Rules { confirmations: 3, ..rules() });
+    let at = |block| SeenAt { block, unix_s: NOW };
+    payee.observe(channel(1_000), at(10)).unwrap();
+    payee.advance(at(12));
+    assert_eq!(pay(&mut payee, offer(10, 10, "")), Err(Refused::Unconfirmed { got: 10, seen: 2, want: 3 }));
+    payee.advance(at(13));
+    assert!(pay(&mut payee, offer(10, 10, "")).is_ok());
+    // Each block adds a little: the first addition is not kept waiting by the others.
+    for (block, deposit) in [(14, 2_000), (15, 3_000), (16, 4_000)] {
+        payee.observe(channel(deposit), at(block)).unwrap();
+    }
+    assert!(pay(&mut payee, offer(1_000, 10, "")).is_ok());
+    assert!(matches!(pay(&mut payee, offer(2_000, 10, "")), Err(Refused::Unconfirmed { .. })));
+    payee.observe(channel(4_000), at(17)).unwrap();
+    assert!(pay(&mut payee, offer(2_000, 10, "")).is_ok());
+    payee.observe(channel(4_000), at(20)).unwrap();
+    assert!(pay(&mut payee, offer(4_000, 10, "")).is_ok());
+}
+
+#[test]
+fn nothing_is_taken_while_the_chain_is_not_heard_of_or_by_a_clock_that_is_behind() {
+    let mut payee = payee(1_000);
+    let late = pay_at(&mut payee, offer(10, 10, ""), NOW + 601);
+    assert_eq!(late, Err(Refused::Stale { seen: NOW, now: NOW + 601 }));
+    let early = pay_at(&mut payee, offer(10, 10, ""), NOW - 61);
+    assert_eq!(early, Err(Refused::ClockBehind { seen: NOW, now: NOW - 61 }));
+    assert_eq!((late.unwrap_err().fault(), early.unwrap_err().fault()), (Fault::Payee, Fault::Payee));
+    payee.advance(SeenAt { block: 11, unix_s: NOW + 590 });
+    assert!(pay_at(&mut payee, offer(10, 10, ""), NOW + 601).is_ok());
+}
+
+#[test]
+fn channels_that_never_paid_give_way_to_new_ones_and_those_that_paid_stay() {
+    let mut payee = payee(1_000);
+    pay(&mut payee, offer(10, 10, "")).unwrap();
+    let with_id = |number: u128| Channel { id: crate::typed_data::word(number), ..channel(1_000) };
+    for number in 0..MAX_CHANNELS as u128 + 10 {
+        payee.observe(with_id(number), AT).unwrap();
+    }
+    assert_eq!(payee.accounts().count(), MAX_CHANNELS);
+    assert!(pay(&mut payee, offer(20, 10, "")).is_ok());
+}
+
+#[test]
+fn what_is_remembered_has_a_bound_and_what_was_forgotten_is_not_charged_again() {
+    let mut payee = payee(1_000_000);
+    payee.remembered = ROOM;
+    for number in 1..=100 {
+        pay(&mut payee, offer(10 * number, 10, &number.to_string())).unwrap();
+    }
+    assert_eq!(payee.account(ID).unwrap().taken.len(), LEAST_REMEMBERED);
+    assert_eq!(pay(&mut payee, offer(10, 10, "1")), Err(Refused::Spent { got: 10, highest: 1_000 }));
+    assert!(!pay(&mut payee, offer(1_000, 10, "100")).unwrap().0);
+    payee.remembered = LEAST_REMEMBERED;
+    payee.observe(Channel { finalized: true, ..channel(1_000) }, SeenAt { block: 11, unix_s: NOW }).unwrap();
+    assert_eq!(payee.remembered, 0);
+}
+
+#[test]
+fn a_channel_that_ended_is_forgotten() {
+    let mut payee = payee(1_000);
+    pay(&mut payee, offer(10, 10, "")).unwrap();
+    let ended = payee.observe(Channel { finalized: true, ..channel(1_000) }, SeenAt { block: 11, unix_s: NOW });
+    assert_eq!(ended, Ok(vec![Record::Ended { id: ID }]));
+    assert_eq!(pay(&mut payee, offer(20, 10, "")), Err(Refused::UnknownChannel { id: ID }));
+}
+
+#[test]
+fn records_come_back_from_their_bytes_and_other_bytes_are_none() {
+    let mut payee = payee(1_000);
+    for total in [30, 90, 60] {
+        pay(&mut payee, offer(total, 10, "")).unwrap();
+    }
+    let account = payee.account(ID).unwrap();
+    let mut records = Record::all_of(ID, account);
+    records.extend([Record::Admitted { id: ID, settled: 4 }, Record::Ended { id: ID }]);
+    records.push(Record::Taken(*account.taken.iter().next().unwrap()));
+    for record in records {
+        let bytes = record.encode();
+        assert_eq!(Record::decode(&bytes), Some(record.clone()));
+        assert_eq!(Record::decode(&[&bytes[..], &[0]].concat()), None);
+        if !matches!(record, Record::Kept { .. }) {
+            assert_eq!(Record::decode(&bytes[..bytes.len() - 1]), None);
+        }
+    }
+    assert_eq!((Record::decode(&[]), Record::decode(&[99])), (None, None));
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Pay {
+        total: u128,
+        price: u128,
+        key: u8,
+    },
+    Deposit(u128),
+    Settle(u128),
+    /// Reads its file: as it was appended, or written anew.
+    Restart {
+        anew: bool,
+    },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let pay = (1u128..90, 1u128..12, 0u8..12).prop_map(|(total, price, key)| Step::Pay { total, price, key });
+    let chain = prop_oneof![(60u128..90).prop_map(Step::Deposit), (0u128..60).prop_map(Step::Settle)];
+    prop_oneof![8 => pay, 1 => chain, 1 => any::<bool>().prop_map(|anew| Step::Restart { anew })]
+}
+
+/// Single units, one map for each way in which a request may be known.
+#[derive(Default)]
+struct Model {
+    charged: BTreeSet<u128>,
+    by_total: BTreeMap<u128, Receipt>,
+    by_key: BTreeMap<u8, Receipt>,
+    deposit: u128,
+}
+
+impl Model {
+    /// The receipt of before, or whether it pays.
+    fn expect(&self, total: u128, price: u128, key: u8) -> Result<Option<Receipt>, ()> {
+        let known = self.by_total.get(&total).or(self.by_key.get(&key).filter(|_| key > 0));
+        let pays =
+            total <= self.deposit && price <= total && (0..price).all(|below| !self.charged.contains(&(total - below)));
+        match known {
+            Some(receipt) => Ok(Some(*receipt)),
+            None if pays => Ok(None),
+            None => Err(()),
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn it_does_as_the_model_whatever_comes_and_also_when_it_starts_again(steps in prop::collection::vec(step(), 1..80)) {
+        let mut chain = channel(60);
+        let rules = Rules { least_deposit: 0, ..rules() };
+        let mut payee = Payee::new(domain(), rules);
+        let mut file: Vec<Record> = payee.observe(chain, AT).unwrap();
+        let mut model = Model { deposit: 60, ..Model::default() };
+        for step in steps {
+            match step {
+                Step::Deposit(deposit) => chain.deposit = chain.deposit.max(deposit),
+                Step::Settle(settled) => {
+                    // No more than the largest voucher.
+                    let most = model.by_total.last_key_value().map_or(0, |(total, _)| *total);
+                    chain.settled = chain.settled.max(settled.min(most));
+                }
+                Step::Restart { anew } => {
+                    if anew {
+                        file = payee.accounts().flat_map(|(id, account)| Record::all_of(id, account)).collect();
+                    }
+                    payee = Payee::new(domain(), rules);
+                    // What was in the file already may be written once more: it changes nothing.
+                    let tail: Vec<Record> = file.iter().rev().take(3).rev().filter(|r| matches!(r, Record::Taken(_))).cloned().collect();
+                    let all = file.iter().cloned().chain(tail);
+                    all.map(|record| Record::decode(&record.encode()).unwrap()).for_each(|record| payee.replay(record));
+                }
+                Step::Pay { total, price, key } => {
+                    let name = if key == 0 { String::new() } else { key.to_string() };
+                    let got = pay(&mut payee, offer(total, price, &name));
+                    match model.expect(total, price, key) {
+                        Ok(Some(receipt)) => prop_assert_eq!(got, Ok((false, receipt))),
+                        Err(()) => prop_assert!(got.is_err()),
+                        Ok(None) => {
+                            let (new, receipt) = got.unwrap();
+                            prop_assert!(new);
+                            model.charged.extend((0..price).map(|below| total - below));
+                            model.by_total.insert(total, receipt);
+                            if key > 0 { model.by_key.insert(key, receipt); }
+                            prop_assert_eq!(receipt.charged, model.charged.len() as u128);
+                            prop_assert!(receipt.charged <= receipt.highest, "all that was charged is held");
+                            let account = payee.account(ID).unwrap();
+                            file.push(Record::Taken(*account.taken.iter().last().unwrap()));
+                        }
+                    }
+                }
+            }
+            model.deposit = chain.deposit;
+            payee.observe(chain, AT).unwrap();
+            let best = model.by_total.last_key_value().map(|(total, _)| *total);
+            prop_assert_eq!(payee.account(ID).unwrap().best.map(|(total, _)| total), best);
+        }
+    }
+}

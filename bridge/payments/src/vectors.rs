@@ -1,0 +1,200 @@
+//! Digests against those of the contract, and against the ones that alloy derives from the same Solidity.
+
+use alloy_primitives::{Address, B256, U256, address, b256, keccak256};
+use alloy_sol_types::{Eip712Domain, SolStruct, SolValue, eip712_domain, sol};
+use secp256k1::SecretKey;
+
+use crate::account_signature::address_of;
+use crate::locked::{LockRefused, LockedVoucher, SignedLockedVoucher};
+use crate::receipt::{Receipt, SignedReceipt};
+use crate::stream::{SignedStream, StreamTerms};
+use crate::terms::{Split, Terms, open_nonce, top_up_nonce};
+use crate::typed_data::Domain;
+use crate::voucher::{SignedVoucher, Voucher};
+
+const CONTRACT: Address = address!("CA05000000000000000000000000000000000005");
+const CHAIN_ID: u64 = 51_717;
+const ID: B256 = b256!("6b62fb90efb02ddf8d7fe5d1b9cbb5ec690ee84d63ff1954a549d02d249e74e6");
+
+fn domain() -> Domain {
+    Domain::new(CHAIN_ID, CONTRACT)
+}
+
+/// The first development account of the mnemonic "test test ... junk".
+fn payer() -> SecretKey {
+    let bytes = b256!("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80");
+    SecretKey::from_slice(bytes.as_slice()).unwrap()
+}
+
+fn voucher() -> Voucher {
+    Voucher { channel_id: ID, cumulative_amount: 1_000_000_000_000 }
+}
+
+fn locked() -> LockedVoucher {
+    LockedVoucher {
+        channel_id: ID,
+        cumulative_amount: 1_000,
+        locked_amount: 50,
+        // SHA-256 of 32 bytes of seven.
+        sha256_hash: b256!("4bb06f8e4e3a7715d201d573d0aa423762e55dabd61a2c02278fa56cc6d294e0"),
+        lock_expiry: 2_000,
+    }
+}
+
+fn stream() -> StreamTerms {
+    let root = B256::repeat_byte(4);
+    StreamTerms { channel_id: ID, cumulative_amount: 1_000, tick_amount: 3, ticks: 1_024, root }
+}
+
+fn receipt() -> Receipt {
+    Receipt {
+        channel_id: ID,
+        cumulative_amount: 40,
+        price: 10,
+        charged: 30,
+        highest: 60,
+        accepted_at: 1_700_000_000,
+        request: keccak256("a key"),
+    }
+}
+
+mod theirs {
+    use super::*;
+
+    sol! {
+        struct Voucher { bytes32 channelId; uint128 cumulativeAmount; }
+        struct LockedVoucher { bytes32 channelId; uint128 cumulativeAmount; uint128 lockedAmount; bytes32 sha256Hash; uint64 lockExpiry; }
+        struct Stream { bytes32 channelId; uint128 cumulativeAmount; uint128 tickAmount; uint32 ticks; bytes32 root; }
+        struct Open { bytes32 networkId; bytes32 channelId; address[] splitRecipients; uint16[] splitBps; }
+        struct TopUp { bytes32 networkId; bytes32 channelId; uint96 number; }
+        struct Receipt { bytes32 channelId; uint128 cumulativeAmount; uint128 price; uint128 charged; uint128 highest; uint64 acceptedAt; bytes32 request; }
+    }
+
+    pub fn domain(name: &'static str) -> Eip712Domain {
+        eip712_domain! { name: name, version: "1", chain_id: CHAIN_ID, verifying_contract: CONTRACT, }
+    }
+}
+
+#[test]
+fn a_voucher_keeps_its_bytes() {
+    // Frozen; id, domain and digest were computed apart by npm's js-sha3, the signature by Foundry's cast; all but the signature are frozen in the contract's tests too.
+    let terms = Terms {
+        payer: address!("00000000000000000000000000000000000000A1"),
+        payee: address!("00000000000000000000000000000000000000B2"),
+        token: Address::ZERO,
+        salt: keccak256("salt"),
+        authorized_signer: Address::ZERO,
+    };
+    assert_eq!(terms.channel_id(&domain()), ID);
+    assert_eq!(domain().separator(), b256!("f6b70e2b390ea2585e4dcb023488c7f90fe8a0427368f143c352cd79af18803c"));
+    assert_eq!(voucher().digest(&domain()), b256!("f469f6f460d0192d51b6c7d843cae4ab5941d9057d06af07e58eaef43bb688fa"));
+    let signed = voucher().sign(&domain(), &payer());
+    assert_eq!(
+        alloy_primitives::hex::encode(&signed.signature),
+        "8da5e9e427e6769a38ed64b41f72858dce39d0a067bc43fe61a077eca12d7a9b69edbbe0973cebebf409f32bf54678177c14c6cd2eec8232909d7afb9f99821b1b"
+    );
+    let json = serde_json::to_string(&signed).unwrap();
+    let want =
+        format!(r#"{{"channelId":"{ID}","cumulativeAmount":"1000000000000","signature":"{}"}}"#, signed.signature);
+    assert_eq!(json, want);
+    assert_eq!(serde_json::from_str::<SignedVoucher>(&json).unwrap(), signed);
+}
+
+#[test]
+fn every_digest_is_the_one_that_alloy_derives_from_the_contracts_structs() {
+    let ours = theirs::domain("EVM Payment Channel");
+    assert_eq!(domain().separator(), ours.separator());
+    let v = theirs::Voucher { channelId: ID, cumulativeAmount: voucher().cumulative_amount };
+    assert_eq!(voucher().digest(&domain()), v.eip712_signing_hash(&ours));
+    let l = locked();
+    let theirs_locked = theirs::LockedVoucher {
+        channelId: ID,
+        cumulativeAmount: l.cumulative_amount,
+        lockedAmount: l.locked_amount,
+        sha256Hash: l.sha256_hash,
+        lockExpiry: l.lock_expiry,
+    };
+    assert_eq!(l.digest(&domain()), theirs_locked.eip712_signing_hash(&ours));
+    let s = stream();
+    let theirs_stream = theirs::Stream {
+        channelId: ID,
+        cumulativeAmount: s.cumulative_amount,
+        tickAmount: s.tick_amount,
+        ticks: s.ticks,
+        root: s.root,
+    };
+    assert_eq!(s.digest(&domain()), theirs_stream.eip712_signing_hash(&ours));
+    let r = receipt();
+    let theirs_receipt = theirs::Receipt {
+        channelId: ID,
+        cumulativeAmount: r.cumulative_amount,
+        price: r.price,
+        charged: r.charged,
+        highest: r.highest,
+        acceptedAt: r.accepted_at,
+        request: r.request,
+    };
+    assert_eq!(r.digest(&domain()), theirs_receipt.eip712_signing_hash(&theirs::domain("Causeway Payment Receipt")));
+}
+
+#[test]
+fn ids_and_nonces_are_those_of_the_contract() {
+    let (network, token, signer) = (B256::repeat_byte(1), Address::repeat_byte(2), Address::repeat_byte(3));
+    let (payer, payee, salt) = (Address::repeat_byte(4), Address::repeat_byte(5), B256::repeat_byte(6));
+    let terms = Terms { payer, payee, token, salt, authorized_signer: signer };
+    let encoded = (payer, payee, token, salt, signer, CONTRACT, U256::from(CHAIN_ID)).abi_encode();
+    assert_eq!(terms.channel_id(&domain()), keccak256(encoded));
+    let splits = [Split { recipient: token, bps: 500 }, Split { recipient: signer, bps: 9_000 }];
+    for splits in [&splits[..], &[]] {
+        let open = theirs::Open {
+            networkId: network,
+            channelId: ID,
+            splitRecipients: splits.iter().map(|split| split.recipient).collect(),
+            splitBps: splits.iter().map(|split| split.bps).collect(),
+        };
+        assert_eq!(open_nonce(network, ID, splits), open.eip712_hash_struct());
+    }
+    let number = (1_u128 << 96) - 3;
+    let top_up = theirs::TopUp { networkId: network, channelId: ID, number: alloy_primitives::Uint::from(number) };
+    let nonce = top_up_nonce(network, ID, number);
+    assert_eq!(nonce[..20], top_up.eip712_hash_struct()[..20]);
+    assert_eq!(nonce[20..], number.to_be_bytes()[4..]);
+}
+
+#[test]
+fn what_is_signed_names_its_signer_and_comes_back_from_json() {
+    let me = address_of(&payer());
+    let signed = locked().sign(&domain(), &payer());
+    let json = serde_json::to_string(&signed).unwrap();
+    assert_eq!(serde_json::from_str::<SignedLockedVoucher>(&json).unwrap(), signed);
+    assert_eq!(signed.signer(&domain()), Ok(Some(me)));
+    let signed = stream().sign(&domain(), &payer());
+    let json = serde_json::to_string(&signed).unwrap();
+    assert_eq!(serde_json::from_str::<SignedStream>(&json).unwrap(), signed);
+    assert_eq!(signed.signer(&domain()), Ok(Some(me)));
+    let signed = receipt().sign(&domain(), &payer());
+    let json = serde_json::to_string(&signed).unwrap();
+    assert_eq!(serde_json::from_str::<SignedReceipt>(&json).unwrap(), signed);
+    assert_eq!(signed.signer(&domain()), Some(me));
+    assert_ne!(signed.signer(&Domain::new(1, CONTRACT)), Some(me), "on another chain it says nothing");
+}
+
+#[test]
+fn a_lock_opens_for_its_secret_before_its_time() {
+    let secret = B256::repeat_byte(7);
+    assert_eq!(locked().opened(secret, 1_999), Ok(1_050));
+    assert_eq!(locked().opened(secret, 2_000), Err(LockRefused::Expired { expiry: 2_000, now: 2_000 }));
+    assert!(matches!(locked().opened(B256::ZERO, 0), Err(LockRefused::WrongSecret { .. })));
+    let large = LockedVoucher { cumulative_amount: u128::MAX, ..locked() };
+    assert_eq!(large.opened(secret, 0), Err(LockRefused::TooLarge));
+}
+
+#[test]
+fn an_amount_is_written_in_one_way() {
+    for text in ["1000", "\"01000\"", "\"+1000\"", "\"\"", "\"340282366920938463463374607431768211456\""] {
+        let json = format!(r#"{{"channelId":"{ID}","cumulativeAmount":{text}}}"#);
+        assert!(serde_json::from_str::<Voucher>(&json).is_err(), "{text}");
+    }
+    let most = format!(r#"{{"channelId":"{ID}","cumulativeAmount":"340282366920938463463374607431768211455"}}"#);
+    assert_eq!(serde_json::from_str::<Voucher>(&most).unwrap().cumulative_amount, u128::MAX);
+}
