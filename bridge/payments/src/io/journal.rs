@@ -18,6 +18,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::thread::JoinHandle;
 
+use files::LockError;
+
 use crate::frame::{HEADER_BYTES, Header, MAX_PAYLOAD_BYTES, MAX_RECORD_BYTES, any_whole, encode, put_record, records};
 
 /// A file is written anew when it is so much larger than twice what it was then: some 300,000 payments.
@@ -39,6 +41,17 @@ pub enum JournalError {
     /// Too much waits for the disk: try again.
     #[error("{waiting} bytes wait for the disk, {most} may")]
     Full { waiting: usize, most: usize },
+}
+
+/// Why a payee or a payer cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error("no thread for the file: {0}")]
+    Thread(std::io::Error),
 }
 
 /// A file that was read, to be written on.

@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use alloy_primitives::{Address, B256};
-use files::{DirectoryLock, LockError};
+use files::DirectoryLock;
 use secp256k1::SecretKey;
 
-use super::journal::{Journal, JournalError, Opened, SLACK_BYTES, Ticket};
+use super::journal::{Journal, JournalError, OpenError, Opened, SLACK_BYTES, Ticket};
 use super::verification::verify_all;
 use crate::account_signature::address_of;
 use crate::channel::{Channel, SeenAt};
@@ -30,17 +30,6 @@ pub enum PayeeError {
     /// `Full`: try again. Others: end this process, and start it again when the disk works.
     #[error(transparent)]
     Journal(#[from] JournalError),
-}
-
-/// Why a payee cannot start.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    #[error(transparent)]
-    Lock(#[from] LockError),
-    #[error(transparent)]
-    Journal(#[from] JournalError),
-    #[error("no thread for the file: {0}")]
-    Thread(std::io::Error),
 }
 
 /// A payee with its file.
@@ -207,6 +196,16 @@ impl Answer {
     pub fn wait(self) -> Result<SignedReceipt, PayeeError> {
         self.ticket.wait()?;
         Ok(self.receipt.sign(&self.signer.domain, &self.signer.secret))
+    }
+
+    /// Waits for the disk, for a payer that wants no signed receipt: signing takes as long as checking a voucher.
+    ///
+    /// # Errors
+    ///
+    /// As [`Answer::wait`].
+    pub fn wait_unsigned(self) -> Result<Receipt, PayeeError> {
+        self.ticket.wait()?;
+        Ok(self.receipt)
     }
 
     /// What the receipt will say.

@@ -9,12 +9,12 @@ use alloy_primitives::{Address, B256};
 use files::DirectoryLock;
 use secp256k1::SecretKey;
 
-use super::journal::{Journal, JournalError, Opened, SLACK_BYTES, Ticket};
-use super::payee::OpenError;
+use super::journal::{Journal, JournalError, OpenError, Opened, SLACK_BYTES, Ticket};
 use crate::channel::Channel;
 use crate::payer::limits::Limits;
+use crate::payer::payment::{Payment, Standing};
 use crate::payer::record::Record;
-use crate::payer::{EvidenceRefused, PayRefused, Payer, Payment, Planned, Promise, Standing};
+use crate::payer::{EvidenceRefused, PayRefused, Payer, Planned, Promise};
 use crate::receipt::SignedReceipt;
 use crate::typed_data::Domain;
 use crate::voucher::SignedVoucher;

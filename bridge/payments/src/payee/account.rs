@@ -4,20 +4,11 @@ use alloy_primitives::B256;
 use secp256k1::PublicKey;
 
 use super::remembered::Remembered;
+use super::taken::{Signature, Taken};
 use crate::channel::{Channel, SeenAt};
 use crate::free_totals::FreeTotals;
 use crate::receipt::Receipt;
 use crate::voucher::{SignedVoucher, Voucher};
-
-/// Bytes of a voucher's signature.
-pub type Signature = [u8; 65];
-
-/// A voucher that was taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Taken {
-    pub receipt: Receipt,
-    pub signature: Signature,
-}
 
 /// One channel.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -18,6 +18,7 @@ pub mod claims;
 pub mod record;
 mod refused;
 pub mod remembered;
+pub mod taken;
 #[cfg(test)]
 mod tests;
 
@@ -28,9 +29,10 @@ use secp256k1::PublicKey;
 
 pub use self::refused::{Fault, Refused};
 
-use self::account::{Account, Seen, Taken};
+use self::account::{Account, Seen};
 use self::record::Record;
 use self::remembered::{LEAST_REMEMBERED, MOST_REMEMBERED, ROOM};
+use self::taken::Taken;
 use crate::account_signature::{Parts, address};
 use crate::channel::{Channel, SeenAt};
 use crate::free_totals::NotFree;

@@ -2,7 +2,8 @@
 
 use alloy_primitives::B256;
 
-use super::account::{Account, Signature, Taken};
+use super::account::Account;
+use super::taken::{Signature, Taken};
 use crate::bytes::{Reader, put};
 use crate::free_totals::{FreeTotals, MAX_STRETCHES, Stretch};
 use crate::receipt::Receipt;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use alloy_primitives::B256;
 
-use super::account::Taken;
+use super::taken::Taken;
 
 /// Kept of each channel however many there are: the 64 in flight that are usual.
 pub const LEAST_REMEMBERED: usize = 64;

@@ -11,6 +11,7 @@
 //! What is lost with the file comes back from the chain and the payee: by its receipts, or by our own vouchers ([`Payer::recover`], [`Payer::recall`]).
 
 pub mod limits;
+pub mod payment;
 pub mod record;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ use alloy_primitives::{Address, B256};
 use secp256k1::SecretKey;
 
 use self::limits::{Limits, OverLimit, Spent};
+use self::payment::{MAX_ENDPOINT_BYTES, Payment, Standing};
 use self::record::Record;
 use crate::account_signature::BadForm;
 use crate::channel::Channel;
@@ -33,33 +35,6 @@ pub const MAX_CHANNELS: usize = 1_000;
 
 /// Requests of one channel that are not answered: as many as a payee can have overtake each other ([`crate::free_totals::MAX_STRETCHES`]).
 pub const MAX_UNANSWERED: usize = crate::free_totals::MAX_STRETCHES;
-
-/// Longest name of an endpoint.
-pub const MAX_ENDPOINT_BYTES: usize = 255;
-
-/// A request, and what is promised for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Payment {
-    pub channel: B256,
-    /// keccak256 of its Idempotency-Key.
-    pub request: B256,
-    /// All that is promised through the channel, this included.
-    pub total: u128,
-    pub price: u128,
-    pub at_unix_s: u64,
-    pub endpoint: String,
-}
-
-/// Where a channel stands, beside its unanswered requests.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Standing {
-    /// The largest total that was signed, or is about to be.
-    pub signed: u128,
-    /// Promised for requests that no answer is waited for any more.
-    pub given_up: u128,
-    /// The one with the largest sum.
-    pub receipt: Option<SignedReceipt>,
-}
 
 /// One channel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use alloy_primitives::B256;
 
-use super::{Payment, Standing};
+use super::payment::{Payment, Standing};
 use crate::bytes::{Reader, put};
 use crate::receipt::{Receipt, SignedReceipt};
 
@@ -140,7 +140,7 @@ fn read_standing(reader: &mut Reader<'_>) -> Option<Standing> {
     Some(Standing { signed, given_up, receipt })
 }
 
-/// No longer than [`super::MAX_ENDPOINT_BYTES`].
+/// No longer than [`super::payment::MAX_ENDPOINT_BYTES`].
 fn put_text(out: &mut Vec<u8>, text: &str) {
     out.push(u8::try_from(text.len()).expect("an endpoint's length is checked when it is paid"));
     put(out, text.as_bytes());
