@@ -5,7 +5,6 @@
 //! What touches network, disk, clock or randomness is in [`io`] (feature `io`).
 //!
 //! ```text
-//!   account_signature   what an account signs besides transactions
 //!   amount   `0.1 BTC` and `10000000 sat`, read and shown
 //!   vault, vault_tx   the vault's key; vault transactions: made as the ledger makes them, checked, hashed, completed
 //!   charges  what a vault transaction costs, and what each participant pays
@@ -16,7 +15,6 @@
 //!   waited_for        who keeps the federation waiting, by what is on the board
 //!   dkg, signing      machines over the board: an epoch's key, one vault transaction's signatures
 //!   threshold         shares of the group key, behind functions of bytes
-//!   micro_channel     vouchers of micropayments, for payer and payee
 //!   foreign  what others wrote, made fit for a terminal
 //!   seal, keystore    encryption to one member; secrets at rest
 //!   relay    what a relayer decides: facts in, owed actions out; a file for each subject
@@ -25,7 +23,6 @@
 
 pub use api::peg;
 
-pub mod account_signature;
 pub mod amount;
 pub mod board;
 pub mod charges;
@@ -36,7 +33,6 @@ mod hex_bytes;
 #[cfg(feature = "io")]
 pub mod io;
 pub mod keystore;
-pub mod micro_channel;
 pub mod plan;
 pub mod policy;
 pub mod relay;

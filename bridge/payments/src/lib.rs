@@ -16,6 +16,7 @@
 //!   account_signature, typed_data, terms    what accounts sign, and names of channels
 //!   voucher, locked, stream                 what payers sign
 //!   receipt                                 what payees sign
+//!   best                                    the voucher to claim with, of many
 //!   free_totals, payee                      the payee: vouchers for requests, claims
 //!   payer, seed                             the payer: totals, limits, keys
 //!   frame, io::journal                      the file of either
@@ -24,6 +25,7 @@
 //! Who reads the chain is not in here: whoever calls has checked proofs of it (`causeway-light` does).
 
 pub mod account_signature;
+pub mod best;
 mod bytes;
 pub mod channel;
 mod decimal;

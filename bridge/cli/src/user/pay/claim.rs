@@ -8,12 +8,13 @@ use alloy_rpc_types_eth::TransactionReceipt;
 use alloy_sol_types::SolEvent;
 use bridge::amount;
 use bridge::io::sidechain::Call;
-use bridge::micro_channel::{Channel, SignedVoucher, Verifier};
 use contracts::{IMicroChannel, MicroChannel, address};
 use eyre::{Result, WrapErr, ensure};
 use light::FinalHeader;
+use payments::best::best_voucher;
+use payments::voucher::SignedVoucher;
 
-use super::channel::{channel, domain};
+use super::channel::{channel, domain, for_vouchers};
 use super::event::Event;
 use super::voucher::read_vouchers;
 use crate::context::Context;
@@ -84,19 +85,15 @@ pub async fn best_of_channel(
     network: &KnownNetwork,
     header: Option<&FinalHeader>,
     id: B256,
-    mut vouchers: Vec<SignedVoucher>,
+    vouchers: Vec<SignedVoucher>,
 ) -> Result<Option<SignedVoucher>> {
     let channel = channel(network, header, id).await?;
     ensure!(!channel.finalized, "channel {id} is closed");
-    let known = Channel { id, signer: channel.signer, deposit: channel.deposit, settled: channel.settled };
-    let mut verifier = Verifier::new(domain(network), known, 1);
-    vouchers.sort_by_key(|signed| signed.voucher.cumulative_amount);
-    for signed in vouchers {
-        if let Err(refused) = verifier.accept(&signed) {
-            tracing::warn!(channel = %id, total = %signed.voucher.cumulative_amount, %refused, "voucher left out");
-        }
+    let (best, left_out) = best_voucher(&domain(network), &for_vouchers(network, id, &channel), vouchers);
+    for (signed, refused) in left_out {
+        tracing::warn!(channel = %id, total = %signed.voucher.cumulative_amount, %refused, "voucher left out");
     }
-    Ok(verifier.claim())
+    Ok(best)
 }
 
 /// Claims vouchers of different channels by one transaction.

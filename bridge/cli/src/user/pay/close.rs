@@ -6,11 +6,11 @@ use std::time::Duration;
 use alloy_primitives::{B256, Bytes};
 use alloy_rpc_types_eth::TransactionReceipt;
 use bridge::io::sidechain::{Call, Client};
-use bridge::micro_channel::SignedVoucher;
 use contracts::{CloseGrace, MicroChannel, address};
 use eyre::{Result, WrapErr, bail, ensure, eyre};
 use light::FinalHeader;
 use light::micro_channel::{Channel, CloseRequest};
+use payments::voucher::SignedVoucher;
 
 use super::channel::{channel, close_grace, shown_amount};
 use super::claim::best_of_channel;

@@ -6,9 +6,9 @@ use std::path::Path;
 use alloy_primitives::B256;
 use bitcoin::Amount;
 use bridge::amount;
-use bridge::micro_channel::{SignedVoucher, Voucher};
 use contracts::address;
 use eyre::{Result, WrapErr, ensure};
+use payments::voucher::{SignedVoucher, Voucher};
 
 use super::channel::{channel, domain, shown_amount};
 use crate::options::account::AccountArgs;
