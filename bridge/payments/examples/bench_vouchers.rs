@@ -13,8 +13,10 @@ use std::time::{Duration, Instant};
 use alloy_primitives::{Address, B256, keccak256};
 use payments::account_signature::address_of;
 use payments::channel::{Channel, SeenAt};
+use payments::io::journal::Ticket;
 use payments::io::payee::{Answer, DurablePayee};
 use payments::io::payer::{DurablePayer, Pledge};
+use payments::payee::streams::StreamOffer;
 use payments::payee::{Examined, Offer, Payee, Rules};
 use payments::payer::limits::Limits;
 use payments::stream::{MAX_TICKS, StreamMeter, StreamTerms, chain};
@@ -58,6 +60,7 @@ fn main() {
         answer.wait().expect("the disk works");
     });
     println!("payments taken on all cores, on disk, with a signed receipt\t{signed}");
+    println!("ticks taken by two threads, on disk\t{}", durable_ticks(directory.path(), domain, &secret));
     println!("vouchers of a payer, on disk before they are signed\t{}", promises(directory.path(), domain, &secret));
 }
 
@@ -146,6 +149,40 @@ fn durable(
             before.extend(answers.into_iter().map(|answer| answer.expect("they grow")));
         }
         before.drain(..).for_each(&wait);
+    })
+}
+
+/// Two channels, on each a stream after the other, with 64 ticks in flight on each.
+fn durable_ticks(directory: &Path, domain: Domain, secret: &SecretKey) -> u128 {
+    const STREAMS: u8 = 100;
+    let path = directory.join("ticks");
+    let chains: Vec<_> = (0..STREAMS).map(|seed| chain(B256::repeat_byte(seed), MAX_TICKS)).collect();
+    let stream = |id, seed: u8, ticks: &[B256]| {
+        let cumulative_amount = u128::from(seed) * u128::from(MAX_TICKS);
+        let terms = StreamTerms { channel_id: id, cumulative_amount, tick_amount: 1, ticks: MAX_TICKS, root: ticks[0] };
+        StreamOffer { chain_id: CHAIN_ID, contract: CONTRACT, stream: terms.sign(&domain, secret) }
+    };
+    rate(2 * u128::from(STREAMS) * u128::from(MAX_TICKS), on_the_wall, || {
+        let _ = std::fs::remove_dir_all(&path);
+        let payee = DurablePayee::open(&path, domain, rules(), *secret).expect("a payee");
+        let flow = |id: B256| {
+            payee.observe(channel(id, secret), AT).expect("it is worth it");
+            for (seed, ticks) in (0..).zip(&chains) {
+                drop(payee.open_stream(&stream(id, seed, ticks), 0).expect("one at a time"));
+                let numbered: Vec<_> = (1..).zip(&ticks[1..]).collect();
+                for some in numbered.chunks(64) {
+                    let take = |(number, tick): &(u32, &B256)| payee.tick(id, ticks[0], *number, **tick, 0);
+                    let mut taken: Vec<Ticket> =
+                        some.iter().map(|some| take(some).expect("they follow each other")).collect();
+                    let last = taken.pop().expect("some ticks");
+                    last.wait().expect("the disk works");
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(|| flow(B256::repeat_byte(1)));
+            flow(B256::repeat_byte(2));
+        });
     })
 }
 

@@ -81,7 +81,7 @@ fn main() -> Result<(), Failed> {
 
     let due = payee.due(&ClaimRules { cost: 1, worth: 1_000, wait_s: 3_600 }, now());
     println!("{} requests, {} syncs of the payee's file", IN_FLIGHT * EACH, payee.syncs());
-    println!("to claim: {}", due[0].voucher.voucher.cumulative_amount);
+    println!("to claim: {}", due[0].amount);
     let last = payer.standing(channel.id).and_then(|standing| standing.receipt).ok_or("no receipt")?;
     println!("the payee confirmed: {}", last.receipt.charged);
     Ok(())

@@ -108,6 +108,14 @@ impl SignedStream {
         let key = Parts::of(&self.signature)?.recover(self.terms.digest(domain));
         Ok(key.map(|key| address(&key)))
     }
+
+    /// As the contract wants it: with the v that leads to the signer. None if it is not the signer's.
+    #[must_use]
+    pub fn claimable(&self, domain: &Domain, signer: Address) -> Option<Self> {
+        let parts = Parts::of(&self.signature).ok()?;
+        let right = parts.with_recovery_of(self.terms.digest(domain), signer)?;
+        Some(Self { terms: self.terms, signature: right.join() })
+    }
 }
 
 /// The payer's ticks: the root first, then tick 1, tick 2 and so on, down to the seed.
@@ -134,6 +142,23 @@ impl StreamMeter {
         }
         terms.total(terms.ticks).ok_or(TickRefused::TooLarge)?;
         Ok(Self { terms, latest: 0, tick: terms.root })
+    }
+
+    /// As it was when so many ticks had been taken, and this was the last: from a file of our own.
+    ///
+    /// # Errors
+    ///
+    /// As [`StreamMeter::new`].
+    pub fn resumed(terms: StreamTerms, latest: u32, tick: B256) -> Result<Self, TickRefused> {
+        if latest > terms.ticks {
+            return Err(TickRefused::BeyondTheLast { got: latest, most: terms.ticks });
+        }
+        Ok(Self { latest, tick, ..Self::new(terms)? })
+    }
+
+    #[must_use]
+    pub fn terms(&self) -> &StreamTerms {
+        &self.terms
     }
 
     /// Takes the tick with this number; returns what it adds to the total. Ticks between may have been lost: one pays for them too.

@@ -18,6 +18,7 @@ use crate::account_signature::address_of;
 use crate::channel::{Channel, SeenAt};
 use crate::payee::claims::{ClaimRules, Due};
 use crate::payee::record::Record;
+use crate::payee::streams::StreamOffer;
 use crate::payee::{Accepted, Examined, Offer, Payee, Refused, Rules, Verified};
 use crate::receipt::{Receipt, SignedReceipt};
 use crate::typed_data::Domain;
@@ -130,6 +131,31 @@ impl DurablePayee {
             Examined::Known(receipt) => Ok(self.answer(receipt, self.journal.latest())),
             Examined::Check(check) => self.take(check.verify()?, now_unix_s),
         }
+    }
+
+    /// Takes a stream that a payer opens. Its ticks may be sent at once: they are on disk after it.
+    ///
+    /// # Errors
+    ///
+    /// [`PayeeError`].
+    pub fn open_stream(&self, offer: &StreamOffer, now_unix_s: u64) -> Result<Ticket, PayeeError> {
+        let check = lock(&self.state).examine_stream(offer, now_unix_s)?;
+        let verified = check.verify()?;
+        let mut payee = lock(&self.state);
+        self.journal.ready()?;
+        Ok(self.journal.append(&payee.accept_stream(verified)?.encode())?)
+    }
+
+    /// Takes a tick; what it pays for is given when it is on disk.
+    ///
+    /// # Errors
+    ///
+    /// [`PayeeError`]: nothing was charged.
+    pub fn tick(&self, id: B256, root: B256, number: u32, tick: B256, now_unix_s: u64) -> Result<Ticket, PayeeError> {
+        let mut payee = lock(&self.state);
+        self.journal.ready()?;
+        let taken = payee.tick(id, root, number, tick, now_unix_s)?;
+        Ok(self.journal.append(&taken.record.encode())?)
     }
 
     /// Takes many vouchers at once, on all cores; the answers in their order.

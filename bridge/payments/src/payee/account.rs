@@ -3,11 +3,13 @@
 use alloy_primitives::B256;
 use secp256k1::PublicKey;
 
+use super::flow::{Flow, Flows};
 use super::remembered::Remembered;
 use super::taken::{Signature, Taken};
 use crate::channel::{Channel, SeenAt};
 use crate::free_totals::FreeTotals;
 use crate::receipt::Receipt;
+use crate::stream::TickRefused;
 use crate::voucher::{SignedVoucher, Voucher};
 
 /// One channel.
@@ -22,6 +24,7 @@ pub struct Account {
     pub(super) waits_since: Option<u64>,
     /// The last that were taken.
     pub(super) taken: Remembered,
+    pub(super) flows: Flows,
     /// What the chain said; none until it was read since the start.
     pub(super) seen: Option<Seen>,
     /// The signer's key, once a voucher showed it.
@@ -60,15 +63,22 @@ impl Account {
             best: None,
             waits_since: None,
             taken: Remembered::default(),
+            flows: Flows::default(),
             seen: None,
             key: None,
         }
     }
 
-    /// The largest total that there is a voucher of, or that was settled.
+    /// The largest total that there is a voucher or a tick of.
+    pub(super) fn best_total(&self) -> u128 {
+        let voucher = self.best.map_or(0, |(total, _)| total);
+        self.flows.best().map_or(0, |flow| flow.meter.total()).max(voucher)
+    }
+
+    /// The largest total that there is a voucher or a tick of, or that was settled.
     pub(super) fn highest(&self) -> u128 {
         let settled = self.seen.map_or(0, |seen| seen.channel.settled);
-        self.best.map_or(0, |(total, _)| total).max(settled)
+        self.best_total().max(settled)
     }
 
     /// The voucher with the largest total, as it came.
@@ -81,7 +91,7 @@ impl Account {
     /// What the best voucher adds to what was settled.
     pub(super) fn unclaimed(&self) -> u128 {
         let settled = self.seen.map_or(0, |seen| seen.channel.settled);
-        self.best.map_or(0, |(total, _)| total.saturating_sub(settled))
+        self.best_total().saturating_sub(settled)
     }
 
     /// Takes a voucher that was checked. Again, from a file, it changes nothing.
@@ -94,10 +104,32 @@ impl Account {
         if self.best.is_none_or(|(best, _)| best < total) {
             self.best = Some((total, taken.signature));
         }
-        if self.unclaimed() > 0 {
-            self.waits_since.get_or_insert(taken.receipt.accepted_at);
-        }
+        self.wait_since(taken.receipt.accepted_at);
         self.taken.add(taken, most_remembered);
+    }
+
+    /// Takes a stream whose signature was checked. Again, from a file, it changes nothing.
+    pub(super) fn open(&mut self, flow: Flow) {
+        let best = self.best_total();
+        self.flows.insert(flow, best);
+    }
+
+    /// Takes a tick that was checked; returns what it added. Again, from a file, it changes nothing.
+    pub(super) fn tick(&mut self, root: B256, number: u32, tick: B256, now_unix_s: u64) -> Result<u128, TickRefused> {
+        let Some(flow) = self.flows.get_mut(root) else { return Ok(0) };
+        let added = flow.meter.accept(number, tick)?;
+        let total = flow.meter.total();
+        if self.free.take(total, added).is_ok() {
+            self.charged = self.charged.saturating_add(added);
+        }
+        self.wait_since(now_unix_s);
+        Ok(added)
+    }
+
+    fn wait_since(&mut self, unix_s: u64) {
+        if self.unclaimed() > 0 {
+            self.waits_since.get_or_insert(unix_s);
+        }
     }
 
     /// Learns what the chain says in a block that is no older than the last.
@@ -110,8 +142,6 @@ impl Account {
         if settled_more || self.unclaimed() == 0 {
             self.waits_since = None;
         }
-        if self.unclaimed() > 0 {
-            self.waits_since.get_or_insert(at.unix_s);
-        }
+        self.wait_since(at.unix_s);
     }
 }

@@ -5,6 +5,7 @@ use alloy_primitives::B256;
 use super::Payee;
 use super::account::Account;
 use crate::channel::Closing;
+use crate::stream::SignedStream;
 use crate::voucher::SignedVoucher;
 
 /// Vouchers of one claim: each takes some 30,000 gas of the 2^24 that a transaction may use.
@@ -30,12 +31,20 @@ pub enum Reason {
     Waited,
 }
 
-/// A voucher to claim.
+/// What to claim with, as the contract wants it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// By `settle`, `claim` or `claimMany`.
+    Voucher(SignedVoucher),
+    /// By `claimStream`.
+    Stream { stream: SignedStream, ticks: u32, tick: B256 },
+}
+
+/// A claim that should be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Due {
-    /// As the contract wants it.
-    pub voucher: SignedVoucher,
-    /// What it adds.
+    pub claim: Claim,
+    /// What it adds to what was settled.
     pub amount: u128,
     pub reason: Reason,
     /// Until when it must be done, if the payer is closing.
@@ -78,9 +87,16 @@ impl Payee {
 
     fn claimable(&self, wanted: Wanted, id: B256, account: &Account) -> Option<Due> {
         let signer = account.seen?.channel.signer;
-        let voucher = account.best_voucher(id)?.claimable(self.domain(), signer)?;
+        let by_voucher = account.best.map_or(0, |(total, _)| total);
+        let claim = match account.flows.best().filter(|flow| flow.meter.total() > by_voucher) {
+            Some(flow) => {
+                let (ticks, tick) = flow.meter.latest();
+                Claim::Stream { stream: flow.signed().claimable(self.domain(), signer)?, ticks, tick }
+            }
+            None => Claim::Voucher(account.best_voucher(id)?.claimable(self.domain(), signer)?),
+        };
         let Wanted { amount, reason, before } = wanted;
-        Some(Due { voucher, amount, reason, before })
+        Some(Due { claim, amount, reason, before })
     }
 }
 

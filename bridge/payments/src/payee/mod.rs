@@ -15,9 +15,11 @@
 
 pub mod account;
 pub mod claims;
+pub mod flow;
 pub mod record;
 mod refused;
 pub mod remembered;
+pub mod streams;
 pub mod taken;
 #[cfg(test)]
 mod tests;
@@ -246,12 +248,7 @@ impl Payee {
     /// [`Refused`].
     pub fn examine(&self, offer: Offer, now_unix_s: u64) -> Result<Examined, Refused> {
         let domain = &self.domain;
-        if offer.chain_id != domain.chain_id() {
-            return Err(Refused::WrongChain { got: offer.chain_id, want: domain.chain_id() });
-        }
-        if offer.contract != domain.contract() {
-            return Err(Refused::WrongContract { got: offer.contract, want: domain.contract() });
-        }
+        self.check_domain(offer.chain_id, offer.contract)?;
         let parts = Parts::of(&offer.voucher.signature)?;
         let id = offer.voucher.voucher.channel_id;
         let account = self.accounts.get(&id).ok_or(Refused::UnknownChannel { id })?;
@@ -305,13 +302,16 @@ impl Payee {
 
     /// All that does not need the signature.
     fn check_payment(&self, account: &Account, seen: &Seen, offer: &Offer, now: u64) -> Result<(), Refused> {
+        self.check_total(account, seen, offer.voucher.voucher.cumulative_amount, offer.price.max(1), now)
+    }
+
+    fn check_total(&self, account: &Account, seen: &Seen, got: u128, price: u128, now: u64) -> Result<(), Refused> {
         let (id, channel) = (seen.channel.id, &seen.channel);
         if channel.closing.is_some() {
             return Err(Refused::Closing { id });
         }
         let head = self.head.ok_or(Refused::UnknownChannel { id })?;
         self.check_clock(head, now)?;
-        let (got, price) = (offer.voucher.voucher.cumulative_amount, offer.price.max(1));
         account.free.check(got, price).map_err(|not_free| match not_free {
             NotFree::Spent => Refused::Spent { got, highest: account.highest() },
             NotFree::Short { free } => Refused::BelowPrice { got, pays: free, price },
@@ -322,6 +322,17 @@ impl Payee {
         if got > seen.countable(head.block, self.rules.confirmations) {
             let (seen, want) = (seen.blocks_on_waiting(head.block), self.rules.confirmations);
             return Err(Refused::Unconfirmed { got, seen, want });
+        }
+        Ok(())
+    }
+
+    fn check_domain(&self, chain_id: u64, contract: Address) -> Result<(), Refused> {
+        let domain = &self.domain;
+        if chain_id != domain.chain_id() {
+            return Err(Refused::WrongChain { got: chain_id, want: domain.chain_id() });
+        }
+        if contract != domain.contract() {
+            return Err(Refused::WrongContract { got: contract, want: domain.contract() });
         }
         Ok(())
     }
@@ -355,6 +366,15 @@ impl Payee {
             }
             Record::Remembered(taken) => {
                 self.remember(taken.receipt.channel_id, |account, most| account.taken.add(taken, most));
+            }
+            Record::Stream(flow) => {
+                if let Some(account) = self.accounts.get_mut(&flow.meter.terms().channel_id) {
+                    account.open(flow);
+                }
+            }
+            Record::Tick { id, root, number, tick, at_unix_s } => {
+                // One that is known already, or whose stream is not: nothing is to be done.
+                let _ = self.accounts.get_mut(&id).map(|account| account.tick(root, number, tick, at_unix_s));
             }
             Record::Ended { id } => {
                 self.forget(id);

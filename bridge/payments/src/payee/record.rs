@@ -3,10 +3,12 @@
 use alloy_primitives::B256;
 
 use super::account::Account;
+use super::flow::Flow;
 use super::taken::{Signature, Taken};
 use crate::bytes::{Reader, put};
 use crate::free_totals::{FreeTotals, MAX_STRETCHES, Stretch};
 use crate::receipt::Receipt;
+use crate::stream::{StreamMeter, StreamTerms};
 
 /// One record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +21,10 @@ pub enum Record {
     Kept { id: B256, charged: u128, best: Option<(u128, Signature)>, waits_since: Option<u64>, free: FreeTotals },
     /// Of a kept channel, what was taken last.
     Remembered(Taken),
+    /// A stream was taken, and so many ticks of it before.
+    Stream(Flow),
+    /// A tick was taken.
+    Tick { id: B256, root: B256, number: u32, tick: B256, at_unix_s: u64 },
     /// A channel is forgotten.
     Ended { id: B256 },
 }
@@ -28,6 +34,8 @@ const TAKEN: u8 = 2;
 const KEPT: u8 = 3;
 const REMEMBERED: u8 = 4;
 const ENDED: u8 = 5;
+const STREAM: u8 = 6;
+const TICK: u8 = 7;
 
 impl Record {
     /// A channel as it is, in as many records as it takes.
@@ -42,6 +50,7 @@ impl Record {
         };
         let mut records = Vec::with_capacity(1 + account.taken.len());
         records.push(kept);
+        records.extend(account.flows.iter().map(|flow| Self::Stream(*flow)));
         records.extend(account.taken.iter().map(|taken| Self::Remembered(*taken)));
         records
     }
@@ -69,6 +78,16 @@ impl Record {
                 out.push(REMEMBERED);
                 put_taken(&mut out, taken);
             }
+            Self::Stream(flow) => {
+                out.push(STREAM);
+                put_flow(&mut out, flow);
+            }
+            Self::Tick { id, root, number, tick, at_unix_s } => {
+                out.push(TICK);
+                [id, root, tick].into_iter().for_each(|word| put(&mut out, word.as_slice()));
+                put(&mut out, &number.to_be_bytes());
+                put(&mut out, &at_unix_s.to_be_bytes());
+            }
             Self::Ended { id } => {
                 out.push(ENDED);
                 put(&mut out, id.as_slice());
@@ -86,6 +105,11 @@ impl Record {
             TAKEN => Self::Taken(read_taken(&mut reader)?),
             KEPT => read_kept(&mut reader)?,
             REMEMBERED => Self::Remembered(read_taken(&mut reader)?),
+            STREAM => Self::Stream(read_flow(&mut reader)?),
+            TICK => {
+                let (id, root, tick) = (reader.word()?, reader.word()?, reader.word()?);
+                Self::Tick { id, root, tick, number: reader.u32()?, at_unix_s: reader.u64()? }
+            }
             ENDED => Self::Ended { id: reader.word()? },
             _ => return None,
         };
@@ -115,6 +139,23 @@ fn read_taken(reader: &mut Reader<'_>) -> Option<Taken> {
         request: reader.word()?,
     };
     Some(Taken { receipt, signature: reader.array()? })
+}
+
+fn put_flow(out: &mut Vec<u8>, flow: &Flow) {
+    let StreamTerms { channel_id, cumulative_amount, tick_amount, ticks, root } = *flow.meter.terms();
+    let (latest, tick) = flow.meter.latest();
+    [channel_id, root, tick].iter().for_each(|word| put(out, word.as_slice()));
+    [cumulative_amount, tick_amount].iter().for_each(|amount| put(out, &amount.to_be_bytes()));
+    [ticks, latest].iter().for_each(|count| put(out, &count.to_be_bytes()));
+    put(out, &flow.signature);
+}
+
+fn read_flow(reader: &mut Reader<'_>) -> Option<Flow> {
+    let (channel_id, root, tick) = (reader.word()?, reader.word()?, reader.word()?);
+    let (cumulative_amount, tick_amount) = (reader.u128()?, reader.u128()?);
+    let (ticks, latest) = (reader.u32()?, reader.u32()?);
+    let terms = StreamTerms { channel_id, cumulative_amount, tick_amount, ticks, root };
+    Some(Flow { meter: StreamMeter::resumed(terms, latest, tick).ok()?, signature: reader.array()? })
 }
 
 fn put_kept(out: &mut Vec<u8>, best: Option<&(u128, Signature)>, waits_since: Option<u64>, free: &FreeTotals) {

@@ -3,6 +3,7 @@
 use alloy_primitives::{Address, B256};
 
 use crate::account_signature::BadForm;
+use crate::stream::TickRefused;
 
 /// Each with what was seen and what was wanted. Nothing changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,6 +46,13 @@ pub enum Refused {
     BeyondDeposit { got: u128, deposit: u128 },
     #[error("{seen} of {want} blocks are on the deposit that voucher's total {got} needs")]
     Unconfirmed { got: u128, seen: u64, want: u64 },
+    /// Never opened here, or overtaken and forgotten: open it again.
+    #[error("channel {id} has no stream {root}")]
+    UnknownStream { id: B256, root: B256 },
+    #[error("{most} streams of channel {id} are open")]
+    TooManyStreams { id: B256, most: usize },
+    #[error(transparent)]
+    Tick(#[from] TickRefused),
     #[error("signature is not of the channel's signer {signer}")]
     NotTheSigner { signer: Address },
 }
@@ -64,7 +72,7 @@ impl Refused {
     #[must_use]
     pub fn fault(&self) -> Fault {
         match self {
-            Self::Unconfirmed { .. } | Self::TooManyChannels { .. } => Fault::Retry,
+            Self::Unconfirmed { .. } | Self::TooManyChannels { .. } | Self::TooManyStreams { .. } => Fault::Retry,
             Self::Stale { .. } | Self::ClockBehind { .. } => Fault::Payee,
             _ => Fault::Payer,
         }

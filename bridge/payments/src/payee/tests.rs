@@ -6,10 +6,12 @@ use alloy_primitives::keccak256;
 use proptest::prelude::*;
 use secp256k1::SecretKey;
 
-use super::claims::{ClaimRules, Reason};
+use super::claims::{Claim, ClaimRules, Reason};
+use super::streams::StreamOffer;
 use super::*;
 use crate::account_signature::{BadForm, address_of};
 use crate::channel::Closing;
+use crate::stream::{SignedStream, StreamTerms, TickRefused, chain};
 use crate::voucher::Voucher;
 
 const CHAIN_ID: u64 = 51_717;
@@ -191,7 +193,7 @@ fn a_payer_who_starts_to_close_pays_no_more_and_its_voucher_is_due_first() {
     assert_eq!(pay(&mut payee, offer(200, 10, "")), Err(Refused::Closing { id: ID }));
     let due = payee.due(&rules, NOW);
     assert_eq!((due.len(), due[0].amount, due[0].reason, due[0].before), (1, 100, Reason::Closing, Some(closing)));
-    assert_eq!(due[0].voucher, signed(100, &payer()));
+    assert_eq!(due[0].claim, Claim::Voucher(signed(100, &payer())));
     // It tops up instead; an older state does not count.
     payee.observe(channel(2_000), SeenAt { block: 12, unix_s: NOW }).unwrap();
     payee.observe(asked, SeenAt { block: 11, unix_s: NOW }).unwrap();
@@ -223,7 +225,7 @@ fn a_voucher_with_the_wrong_parity_is_claimed_with_the_right_one() {
     wrong.voucher.signature = signature.into();
     pay(&mut payee, wrong).unwrap();
     let due = payee.due(&ClaimRules { cost: 0, worth: 1, wait_s: 0 }, NOW);
-    assert_eq!(due[0].voucher, signed(100, &payer()));
+    assert_eq!(due[0].claim, Claim::Voucher(signed(100, &payer())));
 }
 
 #[test]
@@ -314,6 +316,87 @@ fn records_come_back_from_their_bytes_and_other_bytes_are_none() {
         }
     }
     assert_eq!((Record::decode(&[]), Record::decode(&[99])), (None, None));
+}
+
+fn stream(base: u128, ticks: &[B256]) -> SignedStream {
+    let count = u32::try_from(ticks.len() - 1).unwrap();
+    let terms = StreamTerms { channel_id: ID, cumulative_amount: base, tick_amount: 5, ticks: count, root: ticks[0] };
+    terms.sign(&domain(), &payer())
+}
+
+fn open(payee: &mut Payee, stream: SignedStream) -> Result<Record, Refused> {
+    let offer = StreamOffer { chain_id: CHAIN_ID, contract: CONTRACT, stream };
+    let verified = payee.examine_stream(&offer, NOW)?.verify()?;
+    payee.accept_stream(verified)
+}
+
+#[test]
+fn ticks_pay_beside_vouchers_and_no_unit_is_charged_for_twice() {
+    let mut payee = payee(1_000);
+    let ticks = chain(B256::repeat_byte(3), 20);
+    let of_ticks = stream(100, &ticks);
+    pay(&mut payee, offer(100, 10, "")).unwrap();
+    open(&mut payee, of_ticks.clone()).unwrap();
+    let tick = |payee: &mut Payee, number: u32| {
+        payee.tick(ID, ticks[0], number, ticks[number as usize], NOW).map(|taken| taken.amount)
+    };
+    assert_eq!(tick(&mut payee, 1), Ok(5));
+    assert_eq!(tick(&mut payee, 3), Ok(10), "and the lost one before");
+    assert_eq!(tick(&mut payee, 3), Err(Refused::Tick(TickRefused::NotNew { got: 3, latest: 3 })));
+    let due = payee.due(&ClaimRules { cost: 0, worth: 1, wait_s: 0 }, NOW);
+    let want = Claim::Stream { stream: of_ticks.clone(), ticks: 3, tick: ticks[3] };
+    assert_eq!((&due[0].claim, due[0].amount), (&want, 115));
+    // A voucher above leaves room below, and one within what a tick was to pay for makes that tick worthless.
+    pay(&mut payee, offer(150, 10, "")).unwrap();
+    assert_eq!(tick(&mut payee, 4), Ok(5));
+    pay(&mut payee, offer(123, 1, "")).unwrap();
+    assert_eq!(tick(&mut payee, 5), Err(Refused::BelowPrice { got: 125, pays: 2, price: 5 }));
+    assert_eq!(payee.account(ID).unwrap().charged, 10 + 20 + 10 + 1);
+    assert!(matches!(payee.due(&ClaimRules { cost: 0, worth: 1, wait_s: 0 }, NOW)[0].claim, Claim::Voucher(_)));
+    // Opened again it goes on where it was, and another root is another stream.
+    open(&mut payee, of_ticks).unwrap();
+    assert!(matches!(tick(&mut payee, 4), Err(Refused::Tick(TickRefused::NotNew { .. }))));
+    let unknown = payee.tick(ID, ticks[1], 1, ticks[2], NOW);
+    assert_eq!(unknown, Err(Refused::UnknownStream { id: ID, root: ticks[1] }));
+}
+
+#[test]
+fn a_stream_is_refused_by_name_and_their_number_has_a_bound() {
+    let mut payee = payee(1_000);
+    let seeded = |seed| chain(B256::repeat_byte(seed), 20);
+    let forged = StreamTerms { tick_amount: 6, ..stream(0, &seeded(1)).terms };
+    let forged = SignedStream { terms: forged, ..stream(0, &seeded(1)) };
+    assert_eq!(open(&mut payee, forged), Err(Refused::NotTheSigner { signer: address_of(&payer()) }));
+    let beyond = open(&mut payee, stream(996, &seeded(1)));
+    assert_eq!(beyond, Err(Refused::BeyondDeposit { got: 1_001, deposit: 1_000 }));
+    for seed in 1..=8 {
+        open(&mut payee, stream(100, &seeded(seed))).unwrap();
+    }
+    assert_eq!(open(&mut payee, stream(100, &seeded(9))), Err(Refused::TooManyStreams { id: ID, most: 8 }));
+    // All of them were overtaken: one gives way.
+    pay(&mut payee, offer(300, 10, "")).unwrap();
+    open(&mut payee, stream(300, &seeded(9))).unwrap();
+}
+
+#[test]
+fn streams_come_back_from_the_file_with_their_ticks_as_appended_and_as_written_anew() {
+    let mut payee = payee(1_000);
+    let ticks = chain(B256::repeat_byte(3), 20);
+    let mut file = vec![Record::Admitted { id: ID, settled: 0 }, open(&mut payee, stream(0, &ticks)).unwrap()];
+    for number in [1, 2, 5] {
+        file.push(payee.tick(ID, ticks[0], number, ticks[number as usize], NOW).unwrap().record);
+    }
+    // What was written already may come once more behind what was written anew.
+    let anew: Vec<Record> =
+        Record::all_of(ID, payee.account(ID).unwrap()).into_iter().chain(file[1..].to_vec()).collect();
+    for file in [file, anew] {
+        let mut next = Payee::new(domain(), rules());
+        file.into_iter().map(|record| Record::decode(&record.encode()).unwrap()).for_each(|record| next.replay(record));
+        next.observe(channel(1_000), AT).unwrap();
+        let (got, want) = (next.account(ID).unwrap(), payee.account(ID).unwrap());
+        assert_eq!((&got.flows, &got.free, got.charged), (&want.flows, &want.free, want.charged));
+        assert_eq!(next.tick(ID, ticks[0], 6, ticks[6], NOW).unwrap().amount, 5);
+    }
 }
 
 #[derive(Clone, Debug)]

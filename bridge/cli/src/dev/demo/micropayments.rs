@@ -9,7 +9,7 @@ use bridge::io::sidechain::{Account, Call, Client};
 use contracts::{MicroChannel, address};
 use eyre::{Result, WrapErr, ensure, eyre};
 use payments::channel::{Channel, SeenAt};
-use payments::payee::claims::ClaimRules;
+use payments::payee::claims::{Claim, ClaimRules};
 use payments::payee::{Examined, Offer, Payee, Rules};
 use payments::typed_data::Domain;
 use payments::voucher::{SignedVoucher, Voucher};
@@ -84,7 +84,10 @@ async fn exchange_vouchers(
     }
     story.fact("paid", format!("{PAYMENTS} vouchers signed and checked in {} ms", start.elapsed().as_millis()));
     let due = payee.due(&ClaimRules { cost: 0, worth: 1, wait_s: 0 }, now);
-    due.into_iter().next().map(|due| due.voucher).ok_or_else(|| eyre!("no payment was made"))
+    match due.into_iter().next().map(|due| due.claim) {
+        Some(Claim::Voucher(voucher)) => Ok(voucher),
+        _ => Err(eyre!("no payment was made")),
+    }
 }
 
 fn rules(channel: &Channel) -> Rules {
