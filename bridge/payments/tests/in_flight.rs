@@ -1,0 +1,113 @@
+//! A payee with its file and many requests at once.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use alloy_primitives::{Address, B256, keccak256};
+use payments::account_signature::address_of;
+use payments::channel::{Channel, SeenAt};
+use payments::io::payee::{Answer, DurablePayee, PayeeError};
+use payments::payee::{Offer, Refused, Rules};
+use payments::typed_data::Domain;
+use payments::voucher::Voucher;
+use secp256k1::SecretKey;
+
+const CHAIN_ID: u64 = 51_717;
+const CONTRACT: Address = Address::repeat_byte(5);
+const ID: B256 = B256::repeat_byte(7);
+const PRICE: u128 = 10;
+
+fn key(byte: u8) -> SecretKey {
+    SecretKey::from_slice(&[byte; 32]).expect("a key")
+}
+
+fn domain() -> Domain {
+    Domain::new(CHAIN_ID, CONTRACT)
+}
+
+fn payee(directory: &std::path::Path) -> DurablePayee {
+    let (payee, token) = (address_of(&key(2)), Address::ZERO);
+    let rules = Rules { payee, token, least_deposit: 0, confirmations: 0, max_age_s: 600, splits: false };
+    let payee = DurablePayee::open(directory, domain(), rules, key(2)).expect("a payee");
+    let channel = Channel {
+        id: ID,
+        payee: address_of(&key(2)),
+        token,
+        signer: address_of(&key(1)),
+        deposit: 1_000_000,
+        settled: 0,
+        has_splits: false,
+        closing: None,
+        finalized: false,
+    };
+    payee.observe(channel, SeenAt { block: 1, unix_s: 0 }).expect("it is taken");
+    payee
+}
+
+fn offer(number: u128) -> Offer {
+    let voucher = Voucher { channel_id: ID, cumulative_amount: PRICE * number }.sign(&domain(), &key(1));
+    Offer { chain_id: CHAIN_ID, contract: CONTRACT, voucher, price: PRICE, request: keccak256(number.to_be_bytes()) }
+}
+
+#[test]
+fn sixty_four_in_flight_on_one_channel_are_each_taken_once_in_whatever_order_and_share_syncs() {
+    let directory = tempfile::tempdir().unwrap();
+    let payee = Arc::new(payee(directory.path()));
+    // Each thread has every 64th number, and sends each request twice, as after a lost answer.
+    let threads: Vec<_> = (1..=64)
+        .map(|first| {
+            let payee = payee.clone();
+            std::thread::spawn(move || {
+                let numbers = (0..20).map(|round| first + 64 * round);
+                let ask = |number| payee.accept(offer(number), 0).and_then(Answer::wait);
+                numbers.map(|number| [ask(number).unwrap(), ask(number).unwrap()]).collect::<Vec<_>>()
+            })
+        })
+        .collect();
+    let receipts: Vec<_> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
+    assert!(receipts.iter().all(|[first, again]| first == again), "the second is the first");
+    let charged: BTreeSet<u128> = receipts.iter().map(|[first, _]| first.receipt.charged).collect();
+    let want: BTreeSet<u128> = (1..=1_280).map(|number| PRICE * number).collect();
+    assert_eq!(charged, want, "each was charged once");
+    assert!(payee.syncs() < 1_280, "{} syncs for 1,280 payments", payee.syncs());
+}
+
+#[test]
+fn a_batch_on_all_cores_is_answered_in_its_order_and_its_bad_ones_alone_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let payee = payee(directory.path());
+    let mut offers: Vec<_> = (1..=100).map(offer).collect();
+    offers[30].voucher.signature = offers[31].voucher.signature.clone();
+    offers[60].chain_id = 1;
+    let answers = payee.accept_many(offers, 0);
+    for (index, answer) in answers.into_iter().enumerate() {
+        let total = PRICE * (index as u128 + 1);
+        match (index, answer) {
+            (30, Err(PayeeError::Refused(Refused::NotTheSigner { .. })))
+            | (60, Err(PayeeError::Refused(Refused::WrongChain { .. }))) => {}
+            (_, Ok(answer)) => assert_eq!(answer.wait().unwrap().receipt.cumulative_amount, total),
+            (_, Err(error)) => panic!("{index}: {error}"),
+        }
+    }
+    drop(payee);
+    // The next process answers the same, and takes what was refused for its signature.
+    let payee = self::payee(directory.path());
+    let charged = |number| payee.accept(offer(number), 0).and_then(Answer::wait).unwrap().receipt.charged;
+    assert_eq!([charged(1), charged(100), charged(31)], [PRICE, PRICE * 98, PRICE * 99]);
+}
+
+#[test]
+fn a_directory_has_one_payee() {
+    let directory = tempfile::tempdir().unwrap();
+    let _first = payee(directory.path());
+    let rules = Rules {
+        payee: Address::ZERO,
+        token: Address::ZERO,
+        least_deposit: 0,
+        confirmations: 0,
+        max_age_s: 0,
+        splits: false,
+    };
+    let second = DurablePayee::open(directory.path(), domain(), rules, key(2));
+    assert!(second.is_err());
+}
