@@ -339,12 +339,14 @@ impl Validators {
         PATIENCE.until(what, || self.logs(), || holds(self).then_some(()));
     }
 
-    /// The ends of all logs.
+    /// What all logs warn of, and their ends.
     fn logs(&self) -> String {
         let end = |index| {
             let log = self.log(index);
             let lines: Vec<_> = log.lines().collect();
-            format!("node {index}:\n{}\n", lines[lines.len().saturating_sub(20)..].join("\n"))
+            let (earlier, end) = lines.split_at(lines.len().saturating_sub(20));
+            let warned: Vec<_> = earlier.iter().filter(|line| !line.contains(" INFO ")).take(40).copied().collect();
+            format!("node {index}:\n{}\n", [&warned, end].concat().join("\n"))
         };
         (0..self.nodes.len()).map(end).collect()
     }

@@ -15,7 +15,16 @@ fn network() -> Validators {
     (0..4).for_each(|index| network.configure(index, OFFER));
     (0..4).for_each(|index| network.start(index));
     grow(&network, 26);
+    // On a busy machine three may have begun without one, which waits before it votes as one without a journal does.
+    network.wait("all vote", |network| (0..4).all(|node| network.head(node) >= 26 && !waits_to_vote(network, node)));
     network
+}
+
+/// Whether a node waits for a later block before it votes.
+fn waits_to_vote(network: &Validators, node: usize) -> bool {
+    let log = network.log(node);
+    let waits = log.rfind("waits for wait=a final block");
+    waits.is_some_and(|waits| log.rfind("votes in the rounds after").is_none_or(|votes| votes < waits))
 }
 
 /// Posts until the chain has a height.
@@ -300,7 +309,7 @@ fn a_copy_that_is_killed_at_any_moment_goes_on_where_it_was() {
     assert!(again <= kills, "{parts:?}");
 }
 
-/// Blocks that a node says have become final, before or after it says something.
+/// Whether a node said that it does not vote yet, and since then that it does.
 fn waits_before_it_votes(network: &Validators, node: usize) -> bool {
     let log = network.log(node);
     // The last of each: on a busy machine it may have waited in an earlier life too, when the others began without it.

@@ -178,6 +178,9 @@ pub fn call(request: TransactionRequest, max_gas: u64, rules: &Rules) -> error::
     if request.blob_versioned_hashes.is_some() || request.sidecar.is_some() {
         return Err(error::invalid("blob transactions (type 3) are not supported by this chain"));
     }
+    if let Some(have) = request.chain_id.filter(|have| *have != rules.chain_id) {
+        return Err(error::server(format!("chainId does not match node's (have={have}, want={})", rules.chain_id)));
+    }
     let gas_price = price(&request, rules)?;
     let input = request.input.try_into_unique_input().map_err(|error| error::invalid(error.to_string()))?;
     Ok(Call {
@@ -232,6 +235,40 @@ fn account_override(address: Address, account: RpcAccountOverride) -> error::Res
     let slots = state.or(state_diff).unwrap_or_default().into_iter();
     let slots = slots.map(|(slot, value)| (slot.into(), value.into())).collect();
     Ok(AccountOverride { nonce, balance, code, is_whole, slots, precompile_to: move_precompile_to })
+}
+
+/// What block overrides may say, by all names that it goes by; some of it is refused afterwards.
+const BLOCK_FIELDS: [&str; 16] = [
+    "number",
+    "blockNumber",
+    "difficulty",
+    "time",
+    "timestamp",
+    "gasLimit",
+    "coinbase",
+    "feeRecipient",
+    "random",
+    "prevRandao",
+    "baseFee",
+    "baseFeePerGas",
+    "blobBaseFee",
+    "beaconRoot",
+    "parentBeaconBlockRoot",
+    "blockHash",
+];
+
+/// Refuses block overrides that their type would ignore: the answer would be of something else.
+///
+/// # Errors
+///
+/// The first field that is neither one of a block's nor among `more`.
+pub fn require_block_fields(said: &Value, more: &[&str]) -> error::Result<()> {
+    let fields = said.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
+    let is_known = |name: &str| BLOCK_FIELDS.contains(&name) || more.contains(&name);
+    match fields.map(|(name, _)| name).find(|name| !is_known(name)) {
+        Some(name) => Err(error::invalid(format!("block override {name} is not supported"))),
+        None => Ok(()),
+    }
 }
 
 fn block_override(block: BlockOverrides) -> error::Result<BlockOverride> {

@@ -20,9 +20,9 @@ use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 
 use super::context::Context;
-use super::error;
 use super::shares::Hold;
 use super::workers::Lane;
+use super::{error, numbers};
 use crate::access::Client;
 use crate::chain::Preview;
 use crate::execution::Stop;
@@ -357,9 +357,31 @@ impl Arguments {
         self.optional(name)
     }
 
+    /// The next parameter, an object whose numbers are written as numbers are (see [`numbers`]).
+    pub fn object<T: DeserializeOwned>(&mut self, name: &str) -> error::Result<T> {
+        self.with_numbers(name)?;
+        self.next(name)
+    }
+
+    /// The same, which may be missing or null.
+    pub fn optional_object<T: DeserializeOwned>(&mut self, name: &str) -> error::Result<Option<T>> {
+        self.with_numbers(name)?;
+        self.optional(name)
+    }
+
+    fn with_numbers(&self, name: &str) -> error::Result<()> {
+        let position = self.position;
+        let Some(value) = self.values.get(position) else { return Ok(()) };
+        numbers::check(value.get())
+            .map_err(|error| error::invalid(format!("invalid argument {position}: {name}: {error}")))
+    }
+
     fn without_leading_zeros(&self, name: &str) -> error::Result<()> {
         let position = self.position;
         let text = self.values.get(position).map_or("", |value| value.get().trim());
+        if text.starts_with('{') {
+            return self.with_numbers(name);
+        }
         let digits = text.strip_prefix("\"0x").and_then(|rest| rest.strip_suffix('"')).unwrap_or_default();
         // 64 digits are a hash.
         if digits.len() > 1 && digits.len() < 64 && digits.starts_with('0') {

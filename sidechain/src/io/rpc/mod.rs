@@ -37,6 +37,7 @@ mod log_request;
 mod method;
 mod modules;
 mod net;
+mod numbers;
 mod openrpc;
 mod ots;
 mod outgoing;

@@ -5,7 +5,8 @@
 //!   Quiet      a WebSocket that never subscribed                          a reconnection, and what it just asked
 //!   Listening  one that did                                               what happens until it subscribes again
 //! ```
-//! Of equals the one goes that asked for nothing for longest. Where a connection stands is looked up when it is its turn: what it does only puts it
+//! A WebSocket of a client that has no more of them than the others goes only when nobody has more: whoever wants to cut others short needs as many
+//! addresses as there are places. Of equals the one goes that asked for nothing for longest. Where a connection stands is looked up when it is its turn: what it does only puts it
 //! further back, so a request costs nothing here, and a newcomer as little as those did something since the last one came.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -94,36 +95,52 @@ impl Places {
     ) -> Result<Hold, Limit> {
         let Limit::OfNode { .. } = limit else { return Err(limit) };
         let is_newcomer = shares.has_none(client, resource) && shares.may_work(client).is_ok();
-        let most = if is_newcomer { Loss::Listening } else { Loss::Waiting };
-        let (hold, lost) = self.make_room(client.limited, most).ok_or(limit)?;
+        let waiting = || self.make_room(client.limited, Loss::Waiting, |_| true);
+        let of_many = || self.make_room(client.limited, Loss::Listening, |hold| shares.is_of_more_than_average(hold));
+        let any = || self.make_room(client.limited, Loss::Listening, |_| true);
+        let room = if is_newcomer { waiting().or_else(of_many).or_else(any) } else { waiting() };
+        let (hold, lost) = room.ok_or(limit)?;
         if lost > Loss::Waiting {
             shares.spend(client, COST_OF_A_SOCKET);
         }
         Ok(shares.hand_over(hold, client))
     }
 
-    /// Ends the connection that is cheapest to lose, among those with limits or those without, and no dearer than `most`; returns its place, and what was lost.
-    fn make_room(&self, limited: bool, most: Loss) -> Option<(Hold, Loss)> {
+    /// Ends the connection that is cheapest to lose, among those with limits or those without, no dearer than `most`, and of those that may go; returns its
+    /// place, and what was lost.
+    fn make_room(&self, limited: bool, most: Loss, may_go: impl Fn(&Hold) -> bool) -> Option<(Hold, Loss)> {
         let now = self.since(Instant::now());
         let mut taken = self.taken();
         let losses = LOSSES.into_iter().filter(|loss| *loss <= most);
-        let key = losses.into_iter().find_map(|loss| self.longest(&mut taken, limited, loss, now))?;
+        let key = losses.into_iter().find_map(|loss| self.longest(&mut taken, limited, loss, now, &may_go))?;
         let entry = taken.remove(key.3)?;
         drop(taken);
         entry.pace.end();
         Some((entry.hold, key.1))
     }
 
-    /// The one that has stood at `loss` for longest.
-    fn longest(&self, taken: &mut Taken, limited: bool, loss: Loss, now: Duration) -> Option<Key> {
+    /// The one of those that may go that has stood at `loss` for longest.
+    fn longest(
+        &self,
+        taken: &mut Taken,
+        limited: bool,
+        loss: Loss,
+        now: Duration,
+        may_go: impl Fn(&Hold) -> bool,
+    ) -> Option<Key> {
+        let mut from = (limited, loss, Duration::ZERO, 0);
         // Those that were looked up in this round stand at `now` or elsewhere, so this ends.
-        while let Some(key) = taken.order.range((limited, loss, Duration::ZERO, 0)..(limited, loss, now, 0)).next() {
+        while let Some(key) = taken.order.range(from..(limited, loss, now, 0)).next() {
             let key = *key;
             let entry = taken.by_number.get_mut(&key.3)?;
             let (loss, since) = entry.pace.standing().map_or((Loss::Waiting, now), |(loss, at)| (loss, self.since(at)));
             let current = (limited, loss, since, key.3);
-            if current == key {
+            if current == key && may_go(&entry.hold) {
                 return Some(key);
+            }
+            if current == key {
+                from = (limited, loss, since, key.3 + 1);
+                continue;
             }
             entry.key = current;
             taken.order.remove(&key);
@@ -211,12 +228,12 @@ mod tests {
         };
         let all: Vec<u32> = LOSSES.into_iter().flat_map(expected).collect();
         for number in all {
-            assert!(places.make_room(false, Loss::Listening).is_none(), "another kind of client's");
-            let (hold, _) = places.make_room(true, Loss::Listening).expect("one more");
+            assert!(places.make_room(false, Loss::Listening, |_| true).is_none(), "another kind of client's");
+            let (hold, _) = places.make_room(true, Loss::Listening, |_| true).expect("one more");
             assert!(taken[number as usize].1.has_ended(), "{number}");
             drop(hold);
         }
-        assert!(places.make_room(true, Loss::Listening).is_none(), "those that work stay");
+        assert!(places.make_room(true, Loss::Listening, |_| true).is_none(), "those that work stay");
         assert_eq!(
             shares.count(Resource::Connections).1,
             taken.iter().filter(|(_, pace)| !pace.has_ended()).count() as u64
@@ -237,14 +254,14 @@ mod tests {
         taken.iter().for_each(|(_, pace)| pace.socket());
         assert_eq!(sorted(&places), 0, "a change costs nothing");
         later();
-        let _first = places.make_room(true, Loss::Quiet).expect("one");
+        let _first = places.make_room(true, Loss::Quiet, |_| true).expect("one");
         assert_eq!(sorted(&places), COUNT as usize - 1);
         for (_, pace) in &taken[1..11] {
             pace.asked();
         }
         let keys = |places: &Places| places.taken().order.clone();
         let before = keys(&places);
-        let _second = places.make_room(true, Loss::Quiet).expect("another");
+        let _second = places.make_room(true, Loss::Quiet, |_| true).expect("another");
         assert_eq!(before.difference(&keys(&places)).count(), 11, "ten looked up anew, and the one that went");
     }
 }

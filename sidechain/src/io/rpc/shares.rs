@@ -249,6 +249,14 @@ impl Shares {
         self.table().clients.get(&client).is_none_or(|usage| usage.held[resource as usize] == 0)
     }
 
+    /// Whether who holds this holds more of it than the average of all who hold any.
+    pub fn is_of_more_than_average(&self, hold: &Hold) -> bool {
+        let (table, index) = (self.table(), hold.resource as usize);
+        let total = &table.totals[usize::from(hold.client.limited)];
+        let own = table.clients.get(&hold.client).map_or(0, |usage| usage.held[index]);
+        own.saturating_mul(total.holders[index]) > total.held[index]
+    }
+
     fn refusal(&self, client: Client, resource: Resource, all: u64, holders: u64, own: u64) -> Option<Limit> {
         let what = resource.name();
         let limit = self.rules.by_address.of(resource);

@@ -67,7 +67,6 @@ fn told(said: &IMicroChannel::Channel) -> Channel {
 
 /// The channel, as those see it who check vouchers.
 pub fn for_vouchers(network: &KnownNetwork, id: B256, channel: &Channel) -> payments::channel::Channel {
-    let grace = close_grace(network);
     payments::channel::Channel {
         id,
         payee: channel.payee,
@@ -76,9 +75,9 @@ pub fn for_vouchers(network: &KnownNetwork, id: B256, channel: &Channel) -> paym
         deposit: channel.deposit,
         settled: channel.settled,
         has_splits: channel.has_splits,
-        closing: channel.close_requested.map(|request| Closing {
-            from_unix_s: request.at_unix_s.saturating_add(grace.seconds),
-            from_block: request.at_block.saturating_add(grace.blocks),
+        closing: channel.close_requested.map(|requested| {
+            let (from_unix_s, from_block) = closable_from(network, requested);
+            Closing { from_unix_s, from_block }
         }),
         finalized: channel.finalized,
     }
@@ -89,9 +88,10 @@ pub fn domain(network: &KnownNetwork) -> Domain {
     Domain::new(network.chain_id, address::MICRO_CHANNEL)
 }
 
-/// What a payee has left after the payer asks to close.
-pub fn close_grace(network: &KnownNetwork) -> CloseGrace {
-    CloseGrace::of(network.bitcoin == mainchain::Network::Regtest)
+/// From when on a payer that asked to close can take the rest back: a Unix time in seconds, and a block.
+pub fn closable_from(network: &KnownNetwork, requested: CloseRequest) -> (u64, u64) {
+    let grace = CloseGrace::of(network.bitcoin == mainchain::Network::Regtest);
+    (requested.at_unix_s.saturating_add(grace.seconds), requested.at_block.saturating_add(grace.blocks))
 }
 
 /// An amount in the channel's token: the coin and the wrapped coin in bitcoin, others in their smallest units.

@@ -10,7 +10,7 @@ use bridge::amount;
 use bridge::io::sidechain::Call;
 use contracts::{IMicroChannel, MicroChannel, address};
 use eyre::{Result, WrapErr, ensure};
-use light::FinalHeader;
+use light::micro_channel::Channel;
 use payments::best::best_voucher;
 use payments::voucher::SignedVoucher;
 
@@ -71,7 +71,9 @@ async fn best_of(network: &KnownNetwork, vouchers: Vec<SignedVoucher>) -> Result
     let header = network.final_header().await?;
     let mut best = Vec::new();
     for (id, vouchers) in channels {
-        best.extend(best_of_channel(network, header.as_ref(), id, vouchers).await?);
+        let channel = channel(network, header.as_ref(), id).await?;
+        ensure!(!channel.finalized, "channel {id} is closed");
+        best.extend(best_of_channel(network, id, &channel, vouchers));
     }
     ensure!(
         !best.is_empty(),
@@ -80,20 +82,18 @@ async fn best_of(network: &KnownNetwork, vouchers: Vec<SignedVoucher>) -> Result
     Ok(best)
 }
 
-/// The last voucher of one channel.
-pub async fn best_of_channel(
+/// The last voucher that is worth something to a channel; those that are not are named in warnings.
+pub fn best_of_channel(
     network: &KnownNetwork,
-    header: Option<&FinalHeader>,
     id: B256,
+    channel: &Channel,
     vouchers: Vec<SignedVoucher>,
-) -> Result<Option<SignedVoucher>> {
-    let channel = channel(network, header, id).await?;
-    ensure!(!channel.finalized, "channel {id} is closed");
-    let (best, left_out) = best_voucher(&domain(network), &for_vouchers(network, id, &channel), vouchers);
+) -> Option<SignedVoucher> {
+    let (best, left_out) = best_voucher(&domain(network), &for_vouchers(network, id, channel), vouchers);
     for (signed, refused) in left_out {
         tracing::warn!(channel = %id, total = %signed.voucher.cumulative_amount, %refused, "voucher left out");
     }
-    Ok(best)
+    best
 }
 
 /// Claims vouchers of different channels by one transaction.

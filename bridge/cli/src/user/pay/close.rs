@@ -6,13 +6,12 @@ use std::time::Duration;
 use alloy_primitives::{B256, Bytes};
 use alloy_rpc_types_eth::TransactionReceipt;
 use bridge::io::sidechain::{Call, Client};
-use contracts::{CloseGrace, MicroChannel, address};
+use contracts::{MicroChannel, address};
 use eyre::{Result, WrapErr, bail, ensure, eyre};
-use light::FinalHeader;
-use light::micro_channel::{Channel, CloseRequest};
+use light::micro_channel::Channel;
 use payments::voucher::SignedVoucher;
 
-use super::channel::{channel, close_grace, shown_amount};
+use super::channel::{channel, closable_from, shown_amount};
 use super::claim::best_of_channel;
 use super::event::Event;
 use super::voucher::read_vouchers;
@@ -57,7 +56,7 @@ pub async fn close(args: CloseArgs, context: &Context) -> Result<()> {
     let channel = channel(&network, header.as_ref(), id).await?;
     ensure!(!channel.finalized, "channel {id} is closed already");
     let last = match args.voucher {
-        Some(path) => last_voucher(&network, header.as_ref(), id, read_vouchers(&path)?).await?,
+        Some(path) => Some(last_voucher(&network, id, &channel, read_vouchers(&path)?)?),
         None => None,
     };
     let spender = Spender::open(&network, &args.account, args.spending)?;
@@ -69,27 +68,26 @@ pub async fn close(args: CloseArgs, context: &Context) -> Result<()> {
     ensure!(own == channel.payer, "channel {id} is between {} and {}, you are {own}", channel.payer, channel.payee);
     ensure!(last.is_none() && !args.forfeit, "--voucher and --forfeit are for the payee: you are the payer");
     let Some(requested) = channel.close_requested else { return ask_to_close(&spender, id, context).await };
-    check_delays(&network.client, id, requested, close_grace(&network)).await?;
+    check_delays(&network.client, id, closable_from(&network, requested)).await?;
     let call = Call::new(address::MICRO_CHANNEL, &MicroChannel::withdrawCall { channelId: id });
     close_by(&spender, id, &channel, &call, context).await
 }
 
 /// The voucher that a payee closes with; one that was claimed before is as good.
-async fn last_voucher(
+fn last_voucher(
     network: &KnownNetwork,
-    header: Option<&FinalHeader>,
     id: B256,
+    channel: &Channel,
     vouchers: Vec<SignedVoucher>,
-) -> Result<Option<SignedVoucher>> {
+) -> Result<SignedVoucher> {
     let vouchers: Vec<_> = vouchers.into_iter().filter(|signed| signed.voucher.channel_id == id).collect();
     ensure!(!vouchers.is_empty(), "no voucher is for channel {id}");
     let stale = vouchers.iter().max_by_key(|signed| signed.voucher.cumulative_amount).cloned();
-    let settled = channel(network, header, id).await?.settled;
-    let best = best_of_channel(network, header, id, vouchers).await?;
-    let best = best.or_else(|| stale.filter(|signed| signed.voucher.cumulative_amount == settled));
-    Ok(Some(best.ok_or_else(|| {
+    let best = best_of_channel(network, id, channel, vouchers);
+    let best = best.or_else(|| stale.filter(|signed| signed.voucher.cumulative_amount == channel.settled));
+    best.ok_or_else(|| {
         eyre!("no voucher is worth anything more: see the warnings above; to close without one, say --forfeit")
-    })?))
+    })
 }
 
 /// With a voucher, or with the word that all the rest is given away.
@@ -107,10 +105,10 @@ fn payees_close(id: B256, channel: &Channel, last: Option<SignedVoucher>, forfei
 }
 
 /// Both delays that the payee has are over.
-async fn check_delays(client: &Client, id: B256, requested: CloseRequest, grace: CloseGrace) -> Result<()> {
+async fn check_delays(client: &Client, id: B256, (at_unix_s, at_block): (u64, u64)) -> Result<()> {
     let head = client.head().await?;
-    let seconds = requested.at_unix_s.saturating_add(grace.seconds).saturating_sub(head.timestamp);
-    let blocks = requested.at_block.saturating_add(grace.blocks).saturating_sub(head.number);
+    let seconds = at_unix_s.saturating_sub(head.timestamp);
+    let blocks = at_block.saturating_sub(head.number);
     ensure!(
         seconds == 0 && blocks == 0,
         "channel {id} can be closed in {} and {blocks} blocks: until then the payee may claim",

@@ -3,7 +3,7 @@
 use alloy_primitives::B256;
 use eyre::Result;
 
-use super::channel::{channel, close_grace, shown_amount};
+use super::channel::{channel, closable_from, shown_amount};
 use super::event::{Event, State};
 use crate::context::Context;
 use crate::options::network::NetworkArgs;
@@ -25,7 +25,8 @@ pub struct StatusArgs {
 pub async fn status(args: StatusArgs, context: &Context) -> Result<()> {
     let network = args.network.connect_to_pay().await?;
     let channel = channel(&network, network.final_header().await?.as_ref(), args.channel).await?;
-    let grace = close_grace(&network);
+    let closable = channel.close_requested.map(|requested| closable_from(&network, requested));
+    let (closable_at, closable_at_block) = closable.unwrap_or_default();
     let state = match (channel.finalized, channel.close_requested) {
         (true, _) => State::Closed,
         (false, None) => State::Open,
@@ -40,8 +41,8 @@ pub async fn status(args: StatusArgs, context: &Context) -> Result<()> {
         deposit: channel.deposit.to_string(),
         claimed: channel.settled.to_string(),
         state,
-        closable_at: channel.close_requested.map_or(0, |asked| asked.at_unix_s.saturating_add(grace.seconds)),
-        closable_at_block: channel.close_requested.map_or(0, |asked| asked.at_block.saturating_add(grace.blocks)),
+        closable_at,
+        closable_at_block,
     };
     context.print(&event, || {
         println!("Channel {} {}", args.channel, format!("{state:?}").to_lowercase());

@@ -7,6 +7,7 @@ use alloy_rpc_types_trace::geth::{
     CallFrame, GethDebugBuiltInTracerType, GethDebugTracerType, GethDebugTracingCallOptions, GethDebugTracingOptions,
     GethTrace,
 };
+use serde_json::Value;
 
 use super::super::eth::{Place, by_hash, by_number, located, number, place};
 use super::super::method::{Answer, Arguments, Methods, Registered, long_json, long_json_at, to_json};
@@ -74,9 +75,13 @@ fn blocks_transactions(context: &Context, arguments: &mut Arguments, block: &Sto
 }
 
 fn call(context: &Context, arguments: &mut Arguments) -> Answer {
-    let request: TransactionRequest = arguments.next("transaction")?;
+    let request: TransactionRequest = arguments.object("transaction")?;
     let block = arguments.optional_quantity("block")?.unwrap_or(BlockId::latest());
-    let options: GethDebugTracingCallOptions = arguments.optional("options")?.unwrap_or_default();
+    let options: Value = arguments.optional_object("options")?.unwrap_or_default();
+    convert::require_block_fields(&options["blockOverrides"], &[])?;
+    let options: Option<GethDebugTracingCallOptions> = serde_json::from_value(options)
+        .map_err(|error| error::invalid(format!("invalid argument 2: options: {error}")))?;
+    let options = options.unwrap_or_default();
     let GethDebugTracingCallOptions { tracing_options, state_overrides, block_overrides, tx_index } = options;
     let overrides = convert::overrides(state_overrides, block_overrides)?;
     let call = convert::call(request, context.settings.max_call_gas, context.chain().rules())?;

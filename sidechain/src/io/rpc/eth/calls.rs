@@ -6,6 +6,7 @@ use alloy_eips::eip2930::AccessListResult;
 use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_primitives::{Address, B256, Bytes, U64, U256};
 use alloy_rpc_types_eth::{EIP1186AccountProofResponse, EIP1186StorageProof, TransactionRequest};
+use serde_json::Value;
 
 use super::super::method::{Arguments, Methods, Registered, long, long_at, worker, worker_at};
 use super::super::{context::Context, convert, error};
@@ -141,7 +142,7 @@ fn proof(context: &Context, arguments: &mut Arguments) -> error::Result<EIP1186A
 }
 
 fn call(context: &Context, arguments: &mut Arguments) -> error::Result<Bytes> {
-    let request: TransactionRequest = arguments.next("transaction")?;
+    let request: TransactionRequest = arguments.object("transaction")?;
     let block = arguments.optional_quantity("block")?.unwrap_or(BlockId::latest());
     let setting = match place(context, arguments, block)? {
         Place::Final(number) => Setting::After(number),
@@ -154,7 +155,7 @@ fn call(context: &Context, arguments: &mut Arguments) -> error::Result<Bytes> {
 }
 
 fn estimate_gas(context: &Context, arguments: &mut Arguments) -> error::Result<U64> {
-    let request: TransactionRequest = arguments.next("transaction")?;
+    let request: TransactionRequest = arguments.object("transaction")?;
     let trial = Trial { setting: setting_to_send(context, arguments)?, overrides: overrides(arguments)? };
     let call = to_call(context, request)?;
     let gas = context.chain().estimate_gas(&trial, &call, arguments.stop()).map_err(error::simulate)?;
@@ -162,7 +163,7 @@ fn estimate_gas(context: &Context, arguments: &mut Arguments) -> error::Result<U
 }
 
 fn access_list(context: &Context, arguments: &mut Arguments) -> error::Result<AccessListResult> {
-    let request: TransactionRequest = arguments.next("transaction")?;
+    let request: TransactionRequest = arguments.object("transaction")?;
     let trial = Trial { setting: setting_to_send(context, arguments)?, overrides: overrides(arguments)? };
     let call = to_call(context, request)?;
     let Listed { access_list, outcome } =
@@ -183,8 +184,13 @@ fn setting_to_send(context: &Context, arguments: &mut Arguments) -> error::Resul
 }
 
 fn overrides(arguments: &mut Arguments) -> error::Result<Overrides> {
-    let accounts = arguments.optional("state overrides")?;
-    convert::overrides(accounts, arguments.optional("block overrides")?)
+    let accounts = arguments.optional_object("state overrides")?;
+    let said: Option<Value> = arguments.optional_object("block overrides")?;
+    let block = said.map(|said| {
+        convert::require_block_fields(&said, &[])?;
+        serde_json::from_value(said).map_err(|error| error::invalid(format!("block overrides: {error}")))
+    });
+    convert::overrides(accounts, block.transpose()?)
 }
 
 /// A call of at most the gas that this server tries.

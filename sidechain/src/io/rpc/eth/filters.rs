@@ -31,7 +31,7 @@ pub fn register(methods: &mut Methods) -> Registered {
         install(context, arguments, Kind::Pending(context.state.pending.subscribe()), 0)
     })?;
     worker(methods, "eth_newFilter", |context, arguments| {
-        let filter: Box<LogRequest> = arguments.next("filter")?;
+        let filter: Box<LogRequest> = arguments.object("filter")?;
         // Refused now, not at the first poll.
         let values = values(&log_filter(context, &filter)?);
         let next = LogPlace { block: next(context), log_index: 0 };

@@ -22,7 +22,7 @@ pub fn register(methods: &mut Methods) -> Registered {
 }
 
 fn get_logs(context: &Context, arguments: &mut Arguments) -> error::Result<Vec<RpcLog>> {
-    let asked: LogRequest = arguments.next("filter")?;
+    let asked: LogRequest = arguments.object("filter")?;
     require_blocks(&asked.filter, context.chain().head().number)?;
     logs(context, &log_filter(context, &asked)?, arguments.stop())
 }

@@ -21,7 +21,7 @@ pub fn register(methods: &mut Methods) -> Registered {
 }
 
 fn simulate(context: &Context, arguments: &mut Arguments) -> error::Result<Vec<RpcSimulated<RpcBlock>>> {
-    let payload = payload(arguments.next("payload")?)?;
+    let payload = payload(arguments.object("payload")?)?;
     let block = arguments.optional_quantity("block")?.unwrap_or(BlockId::latest());
     let setting = match place(context, arguments, block)? {
         Place::Final(number) => Setting::After(number),
@@ -35,10 +35,11 @@ fn simulate(context: &Context, arguments: &mut Arguments) -> error::Result<Vec<R
 
 /// What the types below do not know would be ignored, and the answer would be of something else.
 fn payload(said: Value) -> error::Result<SimulatePayload> {
-    let blocks = said["blockStateCalls"].as_array().into_iter().flatten();
-    let mut withdrawals = blocks.filter_map(|block| block["blockOverrides"]["withdrawals"].as_array());
-    if withdrawals.any(|withdrawals| !withdrawals.is_empty()) {
-        return Err(error::invalid("block override withdrawals is not supported"));
+    for block in said["blockStateCalls"].as_array().into_iter().flatten() {
+        let block = &block["blockOverrides"];
+        // None of them are what every block here has.
+        let has_none = block["withdrawals"].as_array().is_some_and(Vec::is_empty);
+        convert::require_block_fields(block, if has_none { &["withdrawals"] } else { &[] })?;
     }
     serde_json::from_value(said).map_err(|error| error::invalid(format!("invalid argument 0: payload: {error}")))
 }

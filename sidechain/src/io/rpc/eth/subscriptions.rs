@@ -3,10 +3,13 @@
 //! A subscriber gets every block in order: one that is slow, or whose block was missed, gets it from the store. Each
 //! subscription holds one message at a time, so a slow one holds little.
 
+use alloy_eips::BlockNumberOrTag;
 use alloy_primitives::B256;
+use alloy_rpc_types_eth::FilterBlockOption;
 use alloy_rpc_types_eth::pubsub::SubscriptionKind;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::broadcast::Receiver;
@@ -44,10 +47,10 @@ impl Wanted {
         match arguments.next("subscription")? {
             SubscriptionKind::NewHeads => Ok(Self::Heads),
             SubscriptionKind::Logs => {
-                // As in geth, a block range is for polling; here it is the blocks to come.
-                let mut asked: LogRequest = arguments.optional("filter")?.unwrap_or_default();
-                asked.filter.block_option = Default::default();
-                log_filter(context, &asked).map(Self::Logs)
+                let mut asked: LogRequest = arguments.optional_object("filter")?.unwrap_or_default();
+                let blocks = to_come(&std::mem::take(&mut asked.filter.block_option))?;
+                let (from, to) = blocks.into_inner();
+                log_filter(context, &asked).map(|filter| Self::Logs(LogFilter { from, to, ..filter }))
             }
             SubscriptionKind::NewPendingTransactions => {
                 Ok(Self::Pending { full: arguments.optional("full transactions")?.unwrap_or(false) })
@@ -66,6 +69,19 @@ impl Wanted {
             Self::Heads | Self::Pending { .. } | Self::Syncing => 1,
         }
     }
+}
+
+/// Of which blocks a subscriber hears, as in geth: those that come within the bounds that it names.
+fn to_come(asked: &FilterBlockOption) -> error::Result<RangeInclusive<u64>> {
+    let FilterBlockOption::Range { from_block, to_block } = asked else {
+        return Err(error::invalid("a subscription is of blocks to come, not of one by its hash: use eth_getLogs"));
+    };
+    let number = |tag: &Option<BlockNumberOrTag>| tag.as_ref().and_then(BlockNumberOrTag::as_number);
+    let (from, to) = (number(from_block).unwrap_or(0), number(to_block).unwrap_or(u64::MAX));
+    if from > to {
+        return Err(error::invalid(format!("invalid block range: fromBlock {from} is above toBlock {to}")));
+    }
+    Ok(from..=to)
 }
 
 /// Addresses and topics of a filter.
@@ -101,6 +117,9 @@ async fn heads(sink: Sink, mut heard: Heard) -> Result<(), Gone> {
 async fn logs(sink: Sink, mut heard: Heard, filter: LogFilter) -> Result<(), Gone> {
     loop {
         let block = heard.block().await?;
+        if !(filter.from..=filter.to).contains(&block.block.number()) {
+            continue;
+        }
         let mut logs = convert::logs(&block, &filter);
         // One at a time: what a slow reader has not taken yet is not built yet, and the connection's thread serves others meanwhile.
         while let Some(message) = heard.charged(|| logs.next().map(|log| sink.message(&log))) {

@@ -105,9 +105,30 @@ async fn what_cannot_be_pretended_is_refused_by_name() {
     for block in [json!({ "difficulty": "0x1" }), json!({ "number": format!("0x1{}", "0".repeat(16)) })] {
         assert_eq!(world.refusal("eth_call", asked(json!({}), block.clone())).await.0, -32602, "{block}");
     }
+    for (block, name) in [(json!({ "foo": "0x1" }), "foo"), (json!({ "withdrawals": [] }), "withdrawals")] {
+        let words = format!("block override {name} is not supported");
+        assert_eq!(world.refusal("eth_call", asked(json!({}), block.clone())).await, (-32602, words.clone()));
+        let traced = json!([{ "to": SOMEWHERE }, "latest", { "blockOverrides": block }]);
+        assert_eq!(world.refusal("debug_traceCall", traced).await, (-32602, words));
+    }
+    let simulated = json!([{ "blockStateCalls": [{ "blockOverrides": { "foo": "0x1" } }] }, "latest"]);
+    assert_eq!(world.refusal("eth_simulateV1", simulated).await.0, -32602);
+    let empty = json!([{ "blockStateCalls": [{ "blockOverrides": { "withdrawals": [] } }] }, "latest"]);
+    assert!(world.get("eth_simulateV1", empty).await.is_array(), "no withdrawals are what every block has");
     // Code that no account may have (EIP-3541) runs as any other, and halts.
     let odd = json!([{ "to": SOMEWHERE }, "latest", { SOMEWHERE.to_string(): { "code": "0xef0100" } }]);
     assert_eq!(world.refusal("eth_call", odd).await, (-32000, "invalid opcode".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_for_another_chain_is_refused_with_both_numbers() {
+    let world = World::halted(|_| ()).await;
+    let there = json!([{ "to": SOMEWHERE, "chainId": "0x1" }, "latest"]);
+    for method in ["eth_call", "eth_estimateGas", "eth_createAccessList", "debug_traceCall"] {
+        let words = "chainId does not match node's (have=1, want=51717)".to_owned();
+        assert_eq!(world.refusal(method, there.clone()).await, (-32000, words), "{method}");
+    }
+    assert_eq!(world.get("eth_call", json!([{ "to": SOMEWHERE, "chainId": "0xca05" }, "latest"])).await, "0x");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -215,6 +236,31 @@ async fn quantities_and_keys_are_as_strict_as_the_specification() {
         ("eth_getBlockByHash", json!(["10".repeat(32), false])),
         ("eth_getBalance", json!(["77".repeat(20), "latest"])),
         ("eth_sendRawTransaction", json!(["02"])),
+    ] {
+        assert_eq!(world.refusal(method, parameters.clone()).await.0, -32602, "{method} {parameters}");
+    }
+    for call in [
+        json!({ "gas": "0x0ffff" }),
+        json!({ "value": "0x00" }),
+        json!({ "value": "1" }),
+        json!({ "value": 1 }),
+        json!({ "nonce": "0x00" }),
+        json!({ "type": "0x02" }),
+        json!({ "chainId": "0x0ca05" }),
+    ] {
+        for method in ["eth_call", "eth_estimateGas", "eth_createAccessList", "eth_fillTransaction", "debug_traceCall"]
+        {
+            assert_eq!(world.refusal(method, json!([call])).await.0, -32602, "{method} {call}");
+        }
+        let simulated = json!([{ "blockStateCalls": [{ "calls": [call] }] }, "latest"]);
+        assert_eq!(world.refusal("eth_simulateV1", simulated).await.0, -32602, "{call}");
+    }
+    for (method, parameters) in [
+        ("eth_getLogs", json!([{ "fromBlock": "0x00" }])),
+        ("eth_newFilter", json!([{ "toBlock": "0x01" }])),
+        ("eth_getBalance", json!([NOBODY, { "blockNumber": "0x00" }])),
+        ("eth_call", json!([{ "to": SOMEWHERE }, "latest", { NOBODY.to_string(): { "balance": "0x01" } }])),
+        ("eth_call", json!([{ "to": SOMEWHERE }, "latest", {}, { "time": "0x0ffffffff" }])),
     ] {
         assert_eq!(world.refusal(method, parameters.clone()).await.0, -32602, "{method} {parameters}");
     }

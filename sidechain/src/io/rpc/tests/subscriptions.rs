@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use alloy_primitives::{B256, Log, LogData, U256};
-use jsonrpsee::core::client::{Subscription, SubscriptionClientT};
+use jsonrpsee::core::client::{Error as ClientError, Subscription, SubscriptionClientT};
 use jsonrpsee::core::params::ArrayParams;
 use jsonrpsee::ws_client::{WsClient, WsClientBuilder};
 use serde_json::{Value, json};
@@ -52,6 +52,39 @@ async fn subscribers_hear_of_heads_logs_and_waiting_transactions() {
     let log = next(&mut logs).await;
     assert_eq!(log["transactionHash"], json!(hash(&sent[1])));
     assert_eq!(log["logIndex"], "0x0");
+}
+
+// three blocks with a log each; subscribers to all, to the second one's, and to those from the second one on
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscriber_hears_of_logs_within_the_blocks_it_names() {
+    let world = World::halted(|_| ()).await;
+    let key = Key::new(1);
+    let counter = key.address.create(0);
+    let wanted = |blocks: Value| vec![json!("logs"), blocks];
+    let (_a, mut second) = subscribe(&world, wanted(json!({ "fromBlock": "0x2", "toBlock": "0x2" }))).await;
+    let (_b, mut later) = subscribe(&world, wanted(json!({ "fromBlock": "0x2", "toBlock": "latest" }))).await;
+    let (_c, mut all) = subscribe(&world, wanted(json!({ "fromBlock": "latest" }))).await;
+    world.send(&create(&key, 0)).await.unwrap();
+    for nonce in 1..4 {
+        world.send(&call(&key, nonce, counter, U256::ZERO, [])).await.unwrap();
+        world.mine();
+    }
+    for (subscription, blocks) in [(&mut all, vec!["0x1", "0x2", "0x3"]), (&mut later, vec!["0x2", "0x3"])] {
+        for block in blocks {
+            assert_eq!(next(subscription).await["blockNumber"], block);
+        }
+    }
+    assert_eq!(next(&mut second).await["blockNumber"], "0x2");
+    let more = tokio::time::timeout(Duration::from_millis(300), second.next()).await;
+    assert!(more.is_err(), "nothing after its last block: {more:?}");
+    let client = WsClientBuilder::default().build(format!("ws://{}", world.server.address)).await.unwrap();
+    for refused in [json!({ "blockHash": B256::ZERO }), json!({ "fromBlock": "0x3", "toBlock": "0x2" })] {
+        let mut list = ArrayParams::new();
+        list.insert("logs").unwrap();
+        list.insert(refused.clone()).unwrap();
+        let answer: Result<Subscription<Value>, _> = client.subscribe("eth_subscribe", list, "eth_unsubscribe").await;
+        assert!(matches!(answer, Err(ClientError::Call(error)) if error.code() == -32602), "{refused}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
