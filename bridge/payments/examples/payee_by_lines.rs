@@ -1,8 +1,9 @@
 //! A payee as a process that reads requests by lines and answers by lines: `payee_by_lines DIRECTORY`.
 //!
-//! A line is a voucher in JSON; its answer is the receipt in JSON, or an error. Vouchers are for one channel of the key 0x0101...01, a request costs 10, and the
-//! answers come as the disk takes them: as many lines as are sent at once are written by one sync. Killed at any moment and started again, it knows every voucher
-//! that it answered (`tests/killed.rs`).
+//! A line is a voucher in JSON, and its answer the receipt; or a signed stream, or a tick of one (`{"root","number","tick"}`), and its answer is `{"taken"}` with
+//! the tick's number, zero for the stream; or the answer is an error. All are for one channel of the key 0x0101...01, a request costs 10, and the answers come as the
+//! disk takes them: as many lines as are sent at once are written by one sync. Killed at any moment and started again, it knows every voucher and tick that it
+//! answered (`tests/killed.rs`).
 
 use std::io::{BufRead as _, Write as _};
 use std::path::PathBuf;
@@ -12,13 +13,36 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use alloy_primitives::{Address, B256};
 use payments::account_signature::address_of;
 use payments::channel::{Channel, SeenAt};
+use payments::io::journal::Ticket;
 use payments::io::payee::{Answer, DurablePayee, PayeeError};
+use payments::payee::streams::StreamOffer;
 use payments::payee::{Offer, Rules};
+use payments::stream::SignedStream;
 use payments::typed_data::Domain;
+use payments::voucher::SignedVoucher;
 use secp256k1::SecretKey;
+use serde::Deserialize;
 
 /// Requests in flight, as many as one channel is made for.
 const IN_FLIGHT: usize = 64;
+
+const CHAIN_ID: u64 = 51_717;
+const CONTRACT: Address = Address::repeat_byte(5);
+const CHANNEL: B256 = B256::repeat_byte(7);
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Line {
+    Voucher(SignedVoucher),
+    Stream(SignedStream),
+    Tick { root: B256, number: u32, tick: B256 },
+}
+
+/// What is on its way to the disk.
+enum Waiting {
+    Receipt(Answer),
+    Taken { number: u32, ticket: Ticket },
+}
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let directory = PathBuf::from(std::env::args().nth(1).ok_or("usage: payee_by_lines DIRECTORY")?);
@@ -26,14 +50,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (sender, receiver) = sync_channel(IN_FLIGHT);
     let writer = std::thread::spawn(move || print_answers(&receiver));
     for line in std::io::stdin().lock().lines() {
-        let offer = Offer {
-            chain_id: 51_717,
-            contract: Address::repeat_byte(5),
-            voucher: serde_json::from_str(&line?)?,
-            price: 10,
-            request: B256::ZERO,
-        };
-        if sender.send(payee.accept(offer, now())).is_err() {
+        if sender.send(take(&payee, serde_json::from_str(&line?)?)).is_err() {
             break;
         }
     }
@@ -42,11 +59,26 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
+fn take(payee: &DurablePayee, line: Line) -> Result<Waiting, PayeeError> {
+    let taken = |number| move |ticket| Waiting::Taken { number, ticket };
+    match line {
+        Line::Voucher(voucher) => {
+            let offer = Offer { chain_id: CHAIN_ID, contract: CONTRACT, voucher, price: 10, request: B256::ZERO };
+            payee.accept(offer, now()).map(Waiting::Receipt)
+        }
+        Line::Stream(stream) => {
+            let offer = StreamOffer { chain_id: CHAIN_ID, contract: CONTRACT, stream };
+            payee.open_stream(&offer, now()).map(taken(0))
+        }
+        Line::Tick { root, number, tick } => payee.tick(CHANNEL, root, number, tick, now()).map(taken(number)),
+    }
+}
+
 /// A payee that knows one channel, as if a proof of it had been checked. A small file, so that it is written anew often.
 fn open(directory: &std::path::Path) -> Result<DurablePayee, Box<dyn std::error::Error>> {
     let secret = SecretKey::from_slice(&[2; 32])?;
     let own = address_of(&secret);
-    let domain = Domain::new(51_717, Address::repeat_byte(5));
+    let domain = Domain::new(CHAIN_ID, CONTRACT);
     let rules = Rules {
         payee: own,
         token: Address::ZERO,
@@ -57,7 +89,7 @@ fn open(directory: &std::path::Path) -> Result<DurablePayee, Box<dyn std::error:
     };
     let payee = DurablePayee::open_with_slack(directory, domain, rules, secret, 100_000)?;
     let channel = Channel {
-        id: B256::repeat_byte(7),
+        id: CHANNEL,
         payee: own,
         token: Address::ZERO,
         signer: address_of(&SecretKey::from_slice(&[1; 32])?),
@@ -71,16 +103,27 @@ fn open(directory: &std::path::Path) -> Result<DurablePayee, Box<dyn std::error:
     Ok(payee)
 }
 
-fn print_answers(answers: &Receiver<Result<Answer, PayeeError>>) -> std::io::Result<()> {
+fn print_answers(answers: &Receiver<Result<Waiting, PayeeError>>) -> Result<(), std::io::Error> {
     let mut out = std::io::stdout().lock();
-    for answer in answers {
-        match answer.and_then(Answer::wait) {
-            Ok(receipt) => writeln!(out, "{}", serde_json::to_string(&receipt)?)?,
+    for waiting in answers {
+        match waiting.and_then(answer) {
+            Ok(line) => writeln!(out, "{line}")?,
             Err(error) => writeln!(out, "error: {error}")?,
         }
         out.flush()?;
     }
     Ok(())
+}
+
+/// The answer, once it is on disk.
+fn answer(waiting: Waiting) -> Result<serde_json::Value, PayeeError> {
+    match waiting {
+        Waiting::Receipt(answer) => Ok(serde_json::json!(answer.wait()?)),
+        Waiting::Taken { number, ticket } => {
+            ticket.wait()?;
+            Ok(serde_json::json!({ "taken": number }))
+        }
+    }
 }
 
 fn now() -> u64 {
