@@ -52,6 +52,7 @@ fn main() {
     println!("ticks of streams taken on one core\t{}", ticks());
 
     let directory = tempfile::tempdir().expect("a temporary folder");
+    let all = limit * std::thread::available_parallelism().map_or(1, |cores| cores.get() as u128);
     let unsigned = durable(directory.path(), domain, &secret, &vouchers, |answer| {
         answer.wait_unsigned().expect("the disk works");
     });
@@ -60,6 +61,7 @@ fn main() {
         answer.wait().expect("the disk works");
     });
     println!("payments taken on all cores, on disk, with a signed receipt\t{signed}");
+    println!("the same, in thousandths of the limit on all cores\t{}", signed * 1_000 / all);
     println!("ticks taken by two threads, on disk\t{}", durable_ticks(directory.path(), domain, &secret));
     println!("vouchers of a payer, on disk before they are signed\t{}", promises(directory.path(), domain, &secret));
 }

@@ -15,7 +15,9 @@
 //! ```text
 //!   account_signature, typed_data, terms    what accounts sign, and names of channels
 //!   voucher, locked, stream                 what payers sign
-//!   receipt                                 what payees sign
+//!   receipt, merkle                         what payees sign
+//!   audit                                   what it shows against them
+//!   seals                                   one signature for many of them
 //!   best                                    the voucher to claim with, of many
 //!   free_totals, payee                      the payee: vouchers for requests, claims
 //!   payer, seed                             the payer: totals, limits, keys
@@ -25,6 +27,7 @@
 //! Who reads the chain is not in here: whoever calls has checked proofs of it (`causeway-light` does).
 
 pub mod account_signature;
+pub mod audit;
 pub mod best;
 mod bytes;
 pub mod channel;
@@ -32,9 +35,12 @@ mod decimal;
 pub mod frame;
 pub mod free_totals;
 pub mod locked;
+pub mod merkle;
 pub mod payee;
 pub mod payer;
 pub mod receipt;
+#[cfg(feature = "io")]
+mod seals;
 pub mod seed;
 pub mod stream;
 pub mod terms;

@@ -6,7 +6,7 @@ use secp256k1::SecretKey;
 
 use crate::account_signature::address_of;
 use crate::locked::{LockRefused, LockedVoucher, SignedLockedVoucher};
-use crate::receipt::{Receipt, SignedReceipt};
+use crate::receipt::{Receipt, SignedReceipt, root_digest};
 use crate::stream::{SignedStream, StreamTerms};
 use crate::terms::{Split, Terms, open_nonce, top_up_nonce};
 use crate::typed_data::Domain;
@@ -68,6 +68,7 @@ mod theirs {
         struct Open { bytes32 networkId; bytes32 channelId; address[] splitRecipients; uint16[] splitBps; }
         struct TopUp { bytes32 networkId; bytes32 channelId; uint96 number; }
         struct Receipt { bytes32 channelId; uint128 cumulativeAmount; uint128 price; uint128 charged; uint128 highest; uint64 acceptedAt; bytes32 request; }
+        struct Receipts { bytes32 root; }
     }
 
     pub fn domain(name: &'static str) -> Eip712Domain {
@@ -134,7 +135,10 @@ fn every_digest_is_the_one_that_alloy_derives_from_the_contracts_structs() {
         acceptedAt: r.accepted_at,
         request: r.request,
     };
-    assert_eq!(r.digest(&domain()), theirs_receipt.eip712_signing_hash(&theirs::domain("Causeway Payment Receipt")));
+    assert_eq!(r.leaf(), keccak256(theirs_receipt.eip712_hash_struct()));
+    let root = B256::repeat_byte(9);
+    let signed = theirs::Receipts { root }.eip712_signing_hash(&theirs::domain("Causeway Payment Receipt"));
+    assert_eq!(root_digest(root, &domain()), signed);
 }
 
 #[test]

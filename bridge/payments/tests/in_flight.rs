@@ -65,11 +65,40 @@ fn sixty_four_in_flight_on_one_channel_are_each_taken_once_in_whatever_order_and
         })
         .collect();
     let receipts: Vec<_> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
-    assert!(receipts.iter().all(|[first, again]| first == again), "the second is the first");
+    assert!(receipts.iter().all(|[first, again]| first.receipt == again.receipt), "the second is the first");
+    let signer = Some(address_of(&key(2)));
+    assert!(
+        receipts.iter().flatten().all(|signed| signed.signer(&domain()) == signer),
+        "each is shown by its own path"
+    );
     let charged: BTreeSet<u128> = receipts.iter().map(|[first, _]| first.receipt.charged).collect();
     let want: BTreeSet<u128> = (1..=1_280).map(|number| PRICE * number).collect();
     assert_eq!(charged, want, "each was charged once");
     assert!(payee.syncs() < 1_280, "{} syncs for 1,280 payments", payee.syncs());
+    assert!(payee.signatures() < 1_280, "{} signatures for 2,560 receipts", payee.signatures());
+}
+
+#[test]
+fn what_goes_to_disk_together_is_signed_once_and_what_nobody_asks_for_is_not_signed() {
+    let directory = tempfile::tempdir().unwrap();
+    let payee = payee(directory.path());
+    let answers: Vec<_> =
+        payee.accept_many((1..=2_000).map(offer).collect(), 0).into_iter().map(Result::unwrap).collect();
+    let (mut wanted, mut unwanted) = (Vec::new(), Vec::new());
+    for (index, answer) in answers.into_iter().enumerate() {
+        if index % 2 == 0 { wanted.push(answer) } else { unwanted.push(answer) }
+    }
+    drop(unwanted);
+    let last = wanted.pop().unwrap().wait().unwrap();
+    let signed: Vec<_> = wanted.into_iter().map(|answer| answer.wait().unwrap()).chain([last]).collect();
+    let signer = Some(address_of(&key(2)));
+    assert!(signed.iter().all(|signed| signed.signer(&domain()) == signer && signed.path.len() <= 10));
+    assert!(payee.signatures() <= 2, "{} signatures for 1,000 receipts", payee.signatures());
+    // Alone it is a tree of one.
+    let alone = payee.accept(offer(3_000), 0).and_then(Answer::wait).unwrap();
+    assert_eq!((alone.path.len(), alone.signer(&domain())), (0, signer));
+    let moved = payments::receipt::SignedReceipt { path: signed[0].path.clone(), ..alone };
+    assert_ne!(moved.signer(&domain()), signer, "a path is of one leaf");
 }
 
 #[test]

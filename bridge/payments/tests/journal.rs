@@ -145,7 +145,7 @@ fn when_a_write_fails_everybody_hears_it_and_nothing_is_taken_any_more() {
     journal.append(b"first").unwrap().wait().unwrap();
     let mut later = Ok(());
     for _ in 0..1_000 {
-        later = journal.append(b"later").and_then(payments::io::journal::Ticket::wait);
+        later = journal.append(b"later").and_then(|ticket| ticket.wait());
         if later.is_err() {
             break;
         }

@@ -241,12 +241,24 @@ impl Drop for Journal {
 }
 
 impl Ticket {
+    /// The record's number, from 1.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// The last record's number that is durable: all before it are.
+    #[must_use]
+    pub fn durable(&self) -> u64 {
+        self.shared.lock().durable
+    }
+
     /// Waits until the record is durable.
     ///
     /// # Errors
     ///
     /// It will never be: the write failed.
-    pub fn wait(self) -> Result<(), JournalError> {
+    pub fn wait(&self) -> Result<(), JournalError> {
         let mut state = self.shared.lock();
         loop {
             if let Some(end) = state.end_of(self.position) {

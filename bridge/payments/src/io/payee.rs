@@ -13,14 +13,15 @@ use files::DirectoryLock;
 use secp256k1::SecretKey;
 
 use super::journal::{Journal, JournalError, OpenError, Opened, SLACK_BYTES, Ticket};
+
 use super::verification::verify_all;
-use crate::account_signature::address_of;
 use crate::channel::{Channel, SeenAt};
 use crate::payee::claims::{ClaimRules, Due};
 use crate::payee::record::Record;
 use crate::payee::streams::StreamOffer;
 use crate::payee::{Accepted, Examined, Offer, Payee, Refused, Rules, Verified};
 use crate::receipt::{Receipt, SignedReceipt};
+use crate::seals::{Seals, Slot};
 use crate::typed_data::Domain;
 
 /// Why there is no receipt.
@@ -38,16 +39,9 @@ pub enum PayeeError {
 pub struct DurablePayee {
     state: Arc<Mutex<Payee>>,
     journal: Journal,
-    signer: Arc<Signer>,
+    seals: Arc<Seals>,
     /// One process for a directory.
     _lock: DirectoryLock,
-}
-
-/// Signs receipts.
-#[derive(Debug)]
-struct Signer {
-    domain: Domain,
-    secret: SecretKey,
 }
 
 /// A receipt that is on its way to the disk. It is signed, and given, once it is there.
@@ -56,7 +50,8 @@ struct Signer {
 pub struct Answer {
     receipt: Receipt,
     ticket: Ticket,
-    signer: Arc<Signer>,
+    slot: Arc<Slot>,
+    seals: Arc<Seals>,
 }
 
 impl DurablePayee {
@@ -91,13 +86,13 @@ impl DurablePayee {
         let shown = state.clone();
         let snapshot = Box::new(move |each: &mut dyn FnMut(&[u8])| show_all(&shown, each));
         let journal = Journal::start(opened, slack_bytes, snapshot).map_err(OpenError::Thread)?;
-        Ok(Self { state, journal, signer: Arc::new(Signer { domain, secret }), _lock: lock })
+        Ok(Self { state, journal, seals: Arc::new(Seals::new(domain, secret)), _lock: lock })
     }
 
     /// Who signs receipts.
     #[must_use]
     pub fn receipt_signer(&self) -> Address {
-        address_of(&self.signer.secret)
+        self.seals.signer()
     }
 
     /// As [`Payee::advance`].
@@ -189,6 +184,12 @@ impl DurablePayee {
         lock(&self.state).accounts().map(|(id, _)| id).collect()
     }
 
+    /// How many signatures were made for receipts.
+    #[must_use]
+    pub fn signatures(&self) -> u64 {
+        self.seals.signatures()
+    }
+
     /// How often the disk was synced for payments.
     #[must_use]
     pub fn syncs(&self) -> u64 {
@@ -209,7 +210,8 @@ impl DurablePayee {
     }
 
     fn answer(&self, receipt: Receipt, ticket: Ticket) -> Answer {
-        Answer { receipt, ticket, signer: self.signer.clone() }
+        let slot = self.seals.enter(&receipt, ticket.position());
+        Answer { receipt, ticket, slot, seals: self.seals.clone() }
     }
 }
 
@@ -221,10 +223,10 @@ impl Answer {
     /// The write failed: it may or may not count after the next start, and is found out by asking again then.
     pub fn wait(self) -> Result<SignedReceipt, PayeeError> {
         self.ticket.wait()?;
-        Ok(self.receipt.sign(&self.signer.domain, &self.signer.secret))
+        Ok(self.sealed())
     }
 
-    /// Waits for the disk, for a payer that wants no signed receipt: signing takes as long as checking a voucher.
+    /// Waits for the disk, for a payer that wants no signed receipt.
     ///
     /// # Errors
     ///
@@ -232,6 +234,10 @@ impl Answer {
     pub fn wait_unsigned(self) -> Result<Receipt, PayeeError> {
         self.ticket.wait()?;
         Ok(self.receipt)
+    }
+
+    fn sealed(&self) -> SignedReceipt {
+        self.seals.sealed(self.receipt, &self.slot, self.ticket.durable())
     }
 
     /// What the receipt will say.
@@ -246,7 +252,7 @@ impl Future for Answer {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         ready!(Pin::new(&mut self.ticket).poll(context))?;
-        Poll::Ready(Ok(self.receipt.sign(&self.signer.domain, &self.signer.secret)))
+        Poll::Ready(Ok(self.sealed()))
     }
 }
 

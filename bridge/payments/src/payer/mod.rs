@@ -18,7 +18,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, Bytes};
 use secp256k1::SecretKey;
 
 use self::limits::{Limits, OverLimit, Spent};
@@ -117,6 +117,15 @@ pub struct Payer {
     limits: Limits,
     spent: Spent,
     channels: BTreeMap<B256, Paying>,
+    /// The last signature of a payee that was checked: many receipts are under one.
+    checked: Option<Checked>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Checked {
+    root: B256,
+    signature: Bytes,
+    signer: Option<Address>,
 }
 
 impl Planned {
@@ -153,7 +162,7 @@ impl Promise {
 impl Payer {
     #[must_use]
     pub fn new(domain: Domain, limits: Limits) -> Self {
-        Self { domain, limits, spent: Spent::default(), channels: BTreeMap::new() }
+        Self { domain, limits, spent: Spent::default(), channels: BTreeMap::new(), checked: None }
     }
 
     #[must_use]
@@ -294,12 +303,23 @@ impl Payer {
         Some(paying.standing.receipt.as_ref()?.receipt.overclaim(settled, unanswered))
     }
 
-    fn check_receipt(&self, signed: &SignedReceipt) -> Result<(), EvidenceRefused> {
+    fn check_receipt(&mut self, signed: &SignedReceipt) -> Result<(), EvidenceRefused> {
         let id = signed.receipt.channel_id;
         let seen = self.channels.get(&id).and_then(|paying| paying.seen);
         let want = seen.ok_or(EvidenceRefused::UnknownChannel { id })?.receipt_signer;
-        let got = signed.signer(&self.domain);
+        let got = self.receipts_signer(signed);
         if got == Some(want) { Ok(()) } else { Err(EvidenceRefused::NotThePayee { got, want }) }
+    }
+
+    fn receipts_signer(&mut self, signed: &SignedReceipt) -> Option<Address> {
+        let root = signed.root()?;
+        let known = self.checked.as_ref().filter(|known| known.root == root && known.signature == signed.signature);
+        if let Some(known) = known {
+            return known.signer;
+        }
+        let signer = signed.signer(&self.domain);
+        self.checked = Some(Checked { root, signature: signed.signature.clone(), signer });
+        signer
     }
 
     fn promise(&mut self, payment: Payment) {

@@ -1,6 +1,6 @@
 //! What a payer's file says, record by record.
 
-use alloy_primitives::B256;
+use alloy_primitives::{B256, FixedBytesSliceExt as _};
 
 use super::payment::{Payment, Standing};
 use crate::bytes::{Reader, put};
@@ -118,6 +118,8 @@ fn put_receipt(out: &mut Vec<u8>, signed: &SignedReceipt) {
     }
     put(out, &accepted_at.to_be_bytes());
     put(out, request.as_slice());
+    out.push(u8::try_from(signed.path.len()).expect("a path's length is checked with its signature"));
+    put(out, signed.path.as_flattened());
     put(out, &signed.signature);
 }
 
@@ -131,7 +133,9 @@ fn read_receipt(reader: &mut Reader<'_>) -> Option<SignedReceipt> {
         accepted_at: reader.u64()?,
         request: reader.word()?,
     };
-    Some(SignedReceipt { receipt, signature: reader.array::<65>()?.to_vec().into() })
+    let hashes = reader.u8()?;
+    let path = (0..hashes).map(|_| reader.word()).collect::<Option<_>>()?;
+    Some(SignedReceipt { receipt, path, signature: reader.array::<65>()?.to_vec().into() })
 }
 
 fn read_standing(reader: &mut Reader<'_>) -> Option<Standing> {

@@ -8,7 +8,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::account_signature::address_of;
 use crate::channel::{Closing, SeenAt};
+use crate::merkle::Tree;
 use crate::payee::{Accepted, Examined, Offer, Payee, Rules};
+use crate::receipt::sign_tree;
 
 const CHAIN_ID: u64 = 51_717;
 const CONTRACT: Address = Address::repeat_byte(5);
@@ -134,6 +136,24 @@ fn a_receipt_counts_only_if_it_is_the_payees_and_over_what_was_promised() {
     assert_eq!(payer.answer(right.clone()), Ok(Record::Answered(right.clone())));
     assert_eq!(payer.unanswered(ID).count(), 0);
     assert!(matches!(payer.answer(right), Err(EvidenceRefused::NotAsked { .. })));
+}
+
+#[test]
+fn receipts_under_one_signature_each_answer_their_own_request() {
+    let (mut payer, mut payee) = (payer(100), payee(100));
+    let vouchers = ["a", "b", "c"].map(|name| (name, plan(&mut payer, 10, name).unwrap()));
+    let receipts = vouchers.map(|(name, voucher)| ask(&mut payee, voucher, 10, name).receipt);
+    let tree = Tree::of(receipts.iter().map(|receipt| receipt.leaf()).collect()).unwrap();
+    let signature = sign_tree(&tree, &domain(), &payee_key());
+    let signed = |index: usize, path| SignedReceipt { receipt: receipts[index], path, signature: signature.clone() };
+    let wrong = payer.answer(signed(0, tree.path(1)));
+    assert!(matches!(wrong, Err(EvidenceRefused::NotThePayee { .. })), "{wrong:?}");
+    let mut file = Vec::new();
+    for index in 0..3 {
+        file.push(payer.answer(signed(index, tree.path(index))).unwrap());
+    }
+    assert_eq!(payer.unanswered(ID).count(), 0);
+    assert!(file.iter().all(|record| Record::decode(&record.encode()).as_ref() == Some(record)));
 }
 
 #[test]
