@@ -95,6 +95,7 @@ fn channel(id: B256, secret: &SecretKey) -> Channel {
         signer: address_of(secret),
         deposit: u128::MAX,
         settled: 0,
+        signer_has_code: false,
         has_splits: false,
         closing: None,
         finalized: false,

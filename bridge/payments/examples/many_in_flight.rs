@@ -44,6 +44,7 @@ fn main() -> Result<(), Failed> {
         signer,
         deposit: 1_000_000,
         settled: 0,
+        signer_has_code: false,
         has_splits: false,
         closing: None,
         finalized: false,

@@ -95,6 +95,7 @@ fn open(directory: &std::path::Path) -> Result<DurablePayee, Box<dyn std::error:
         signer: address_of(&SecretKey::from_slice(&[1; 32])?),
         deposit: u128::MAX,
         settled: 0,
+        signer_has_code: false,
         has_splits: false,
         closing: None,
         finalized: false,

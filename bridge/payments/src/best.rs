@@ -63,6 +63,7 @@ mod tests {
             signer,
             deposit: 100,
             settled: 10,
+            signer_has_code: false,
             has_splits: false,
             closing: None,
             finalized: false,

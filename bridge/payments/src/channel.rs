@@ -11,6 +11,8 @@ pub struct Channel {
     pub token: Address,
     /// The account that signs its vouchers: the payer, or whom it named.
     pub signer: Address,
+    /// The signer is a contract, whose code is asked for what its key did not sign (EIP-1271).
+    pub signer_has_code: bool,
     /// All that was locked so far; no voucher is worth more.
     pub deposit: u128,
     /// All that was paid out so far.

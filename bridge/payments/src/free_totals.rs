@@ -81,6 +81,28 @@ impl FreeTotals {
         Ok(())
     }
 
+    /// Frees units again that were taken by [`FreeTotals::take`] with the same total and price.
+    pub fn give_back(&mut self, total: u128, price: u128) {
+        let (mut above, mut up_to) = (total.saturating_sub(price.max(1)), total);
+        let first = self.0.partition_point(|stretch| stretch.up_to < above);
+        let behind = self.0.partition_point(|stretch| stretch.above <= up_to);
+        // What touches it becomes one with it.
+        for stretch in &self.0[first..behind] {
+            (above, up_to) = (above.min(stretch.above), up_to.max(stretch.up_to));
+        }
+        self.0.splice(first..behind, [Stretch { above, up_to }]);
+        if self.0.len() > MAX_STRETCHES {
+            self.0.remove(0);
+        }
+    }
+
+    /// As it is with these units given back.
+    #[must_use]
+    pub fn with_back(mut self, total: u128, price: u128) -> Self {
+        self.give_back(total, price);
+        self
+    }
+
     fn find(&self, total: u128, price: u128) -> Result<usize, NotFree> {
         let index = self.0.partition_point(|stretch| stretch.up_to < total);
         let stretch = self.0.get(index).filter(|stretch| stretch.above < total).ok_or(NotFree::Spent)?;
@@ -96,6 +118,21 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn what_was_taken_and_given_back_is_as_it_was_before() {
+        let mut free = FreeTotals::above(0);
+        for total in [10, 40, 30] {
+            free.take(total, 10).unwrap();
+        }
+        for (total, price) in [(20, 10), (20, 5), (60, 20), (50, 10)] {
+            let before = free.clone();
+            free.take(total, price).unwrap();
+            assert_ne!(free, before);
+            free.give_back(total, price);
+            assert_eq!(free, before, "{price} below {total}");
+        }
+    }
 
     #[test]
     fn requests_that_overtake_each_other_are_all_charged_once() {

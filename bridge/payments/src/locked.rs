@@ -103,4 +103,12 @@ impl SignedLockedVoucher {
         let key = Parts::of(&self.signature)?.recover(self.voucher.digest(domain));
         Ok(key.map(|key| address(&key)))
     }
+
+    /// As the contract wants it: with the v that leads to the signer. None if it is not the signer's.
+    #[must_use]
+    pub fn claimable(&self, domain: &Domain, signer: Address) -> Option<Self> {
+        let parts = Parts::of(&self.signature).ok()?;
+        let right = parts.with_recovery_of(self.voucher.digest(domain), signer)?;
+        Some(Self { voucher: self.voucher, signature: right.join() })
+    }
 }

@@ -2,14 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
 
 use alloy_primitives::{Address, B256, keccak256};
 use payments::account_signature::address_of;
 use payments::channel::{Channel, SeenAt};
-use payments::io::payee::{Answer, DurablePayee, PayeeError};
+use payments::io::payee::{Answer, ContractSigners, DurablePayee, PayeeError, Unanswered};
+use payments::payee::questions::Question;
 use payments::payee::{Offer, Refused, Rules};
 use payments::typed_data::Domain;
-use payments::voucher::Voucher;
+use payments::voucher::{SignedVoucher, Voucher};
 use secp256k1::SecretKey;
 
 const CHAIN_ID: u64 = 51_717;
@@ -36,6 +39,7 @@ fn payee(directory: &std::path::Path) -> DurablePayee {
         signer: address_of(&key(1)),
         deposit: 1_000_000,
         settled: 0,
+        signer_has_code: false,
         has_splits: false,
         closing: None,
         finalized: false,
@@ -139,4 +143,73 @@ fn a_directory_has_one_payee() {
     };
     let second = DurablePayee::open(directory.path(), domain(), rules, key(2));
     assert!(second.is_err());
+}
+
+/// A wallet contract that needs long for its answer.
+struct Slow {
+    asked: AtomicUsize,
+    answers: AtomicBool,
+}
+
+impl ContractSigners for Slow {
+    async fn is_valid(&self, question: &Question) -> Result<bool, Unanswered> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        std::future::poll_fn(|context| {
+            context.waker().wake_by_ref();
+            if self.answers.load(Ordering::SeqCst) { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+        Ok(question.signature[..] == *b"mine")
+    }
+}
+
+#[test]
+fn while_a_contract_is_asked_for_its_signature_others_are_served_and_it_is_asked_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let payee = payee(directory.path());
+    let other = B256::repeat_byte(8);
+    let channel = Channel {
+        id: other,
+        payee: address_of(&key(2)),
+        token: Address::ZERO,
+        signer: Address::repeat_byte(0xcc),
+        signer_has_code: true,
+        deposit: 1_000_000,
+        settled: 0,
+        has_splits: false,
+        closing: None,
+        finalized: false,
+    };
+    payee.observe(channel, SeenAt { block: 1, unix_s: 0 }).unwrap();
+    let signed = |total, signature: &'static [u8]| {
+        let voucher = Voucher { channel_id: other, cumulative_amount: total };
+        let voucher = SignedVoucher { voucher, signature: signature.into() };
+        Offer { chain_id: CHAIN_ID, contract: CONTRACT, voucher, price: PRICE, request: B256::ZERO }
+    };
+    let chain = Slow { asked: AtomicUsize::new(0), answers: AtomicBool::new(false) };
+    let mut context = Context::from_waker(Waker::noop());
+    let mut asking: Vec<_> =
+        (1..=8).map(|number| Box::pin(payee.accept_asking(signed(10 * number, b"mine"), 0, &chain))).collect();
+    assert!(asking.iter_mut().all(|asking| asking.as_mut().poll(&mut context).is_pending()));
+    let ninth = Box::pin(payee.accept_asking(signed(90, b"mine"), 0, &chain)).as_mut().poll(&mut context);
+    assert!(matches!(ninth, Poll::Ready(Err(PayeeError::Refused(Refused::Busy { asked: 8, .. })))));
+    payee.accept(offer(1), 0).and_then(Answer::wait).expect("others wait for none of it");
+    // One is given up: there is room again.
+    drop(asking.pop());
+    asking.push(Box::pin(payee.accept_asking(signed(80, b"forged"), 0, &chain)));
+    assert!(asking[7].as_mut().poll(&mut context).is_pending());
+    chain.answers.store(true, Ordering::SeqCst);
+    let mut ends = asking.iter_mut().map(|asking| match asking.as_mut().poll(&mut context) {
+        Poll::Ready(end) => end,
+        Poll::Pending => panic!("it was answered"),
+    });
+    for number in 1..=7 {
+        let receipt = ends.next().unwrap().and_then(Answer::wait).unwrap().receipt;
+        assert_eq!((receipt.cumulative_amount, receipt.charged), (10 * number, 10 * number));
+    }
+    assert!(matches!(ends.next(), Some(Err(PayeeError::Refused(Refused::NotTheSigner { .. })))));
+    let asked = chain.asked.load(Ordering::SeqCst);
+    let again = Box::pin(payee.accept_asking(signed(80, b"forged"), 0, &chain)).as_mut().poll(&mut context);
+    assert!(matches!(again, Poll::Ready(Err(PayeeError::Refused(Refused::NotTheSigner { .. })))));
+    assert_eq!(chain.asked.load(Ordering::SeqCst), asked, "the answer is known");
 }

@@ -53,6 +53,7 @@ fn payee(directory: &Path) -> DurablePayee {
         signer: address_of(&key(1)),
         deposit: u128::MAX,
         settled: 0,
+        signer_has_code: false,
         has_splits: false,
         closing: None,
         finalized: false,

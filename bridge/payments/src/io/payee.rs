@@ -17,6 +17,8 @@ use super::journal::{Journal, JournalError, OpenError, Opened, SLACK_BYTES, Tick
 use super::verification::verify_all;
 use crate::channel::{Channel, SeenAt};
 use crate::payee::claims::{ClaimRules, Due};
+use crate::payee::locks::LockOffer;
+use crate::payee::questions::{Asked, Question, Questions};
 use crate::payee::record::Record;
 use crate::payee::streams::StreamOffer;
 use crate::payee::{Accepted, Examined, Offer, Payee, Refused, Rules, Verified};
@@ -32,12 +34,47 @@ pub enum PayeeError {
     /// `Full`: try again. Others: end this process, and start it again when the disk works.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    #[error(transparent)]
+    Unanswered(#[from] Unanswered),
+}
+
+/// Asks the chain.
+pub trait ContractSigners: Sync {
+    /// What `isValidSignature` answers in the last final state, with 100,000 gas: whether it is its magic number (EIP-1271).
+    ///
+    /// # Errors
+    ///
+    /// The chain does not answer.
+    fn is_valid(&self, question: &Question) -> impl Future<Output = Result<bool, Unanswered>> + Send;
+}
+
+/// The chain does not answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("cannot ask a contract for its signature: {0}")]
+pub struct Unanswered(pub String);
+
+/// Ends a question, also when nobody waits for its answer any more.
+struct UnderWay<'a> {
+    question: Question,
+    questions: &'a Mutex<Questions>,
+    answer: Option<(bool, u64)>,
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        let mut questions = questions(self.questions);
+        match self.answer {
+            Some((answer, now_unix_s)) => questions.answered(&self.question, answer, now_unix_s),
+            None => questions.unanswered(&self.question),
+        }
+    }
 }
 
 /// A payee with its file.
 #[derive(Debug)]
 pub struct DurablePayee {
     state: Arc<Mutex<Payee>>,
+    questions: Mutex<Questions>,
     journal: Journal,
     seals: Arc<Seals>,
     /// One process for a directory.
@@ -86,7 +123,13 @@ impl DurablePayee {
         let shown = state.clone();
         let snapshot = Box::new(move |each: &mut dyn FnMut(&[u8])| show_all(&shown, each));
         let journal = Journal::start(opened, slack_bytes, snapshot).map_err(OpenError::Thread)?;
-        Ok(Self { state, journal, seals: Arc::new(Seals::new(domain, secret)), _lock: lock })
+        Ok(Self {
+            state,
+            questions: Mutex::default(),
+            journal,
+            seals: Arc::new(Seals::new(domain, secret)),
+            _lock: lock,
+        })
     }
 
     /// Who signs receipts.
@@ -96,8 +139,17 @@ impl DurablePayee {
     }
 
     /// As [`Payee::advance`].
-    pub fn advance(&self, at: SeenAt) {
-        lock(&self.state).advance(at);
+    ///
+    /// # Errors
+    ///
+    /// The file fails.
+    pub fn advance(&self, at: SeenAt) -> Result<(), PayeeError> {
+        let mut payee = lock(&self.state);
+        self.journal.ready()?;
+        for record in payee.advance(at) {
+            drop(self.journal.append(&record.encode())?);
+        }
+        Ok(())
     }
 
     /// As [`Payee::observe`].
@@ -153,6 +205,68 @@ impl DurablePayee {
         Ok(self.journal.append(&taken.record.encode())?)
     }
 
+    /// Holds a locked voucher; it is on disk when the ticket says so. Nothing of it is paid yet.
+    ///
+    /// # Errors
+    ///
+    /// [`PayeeError`]: nothing is held.
+    pub fn hold(&self, offer: &LockOffer, now_unix_s: u64) -> Result<Ticket, PayeeError> {
+        let check = lock(&self.state).examine_lock(offer, now_unix_s)?;
+        let verified = check.verify()?;
+        let mut payee = lock(&self.state);
+        self.journal.ready()?;
+        Ok(self.journal.append(&payee.accept_lock(verified, offer.price, now_unix_s)?.encode())?)
+    }
+
+    /// Opens a lock with its secret; its receipt comes when that is on disk.
+    ///
+    /// # Errors
+    ///
+    /// [`PayeeError`]: nothing was charged.
+    pub fn open_lock(&self, id: B256, hash: B256, preimage: B256, now_unix_s: u64) -> Result<Answer, PayeeError> {
+        let mut payee = lock(&self.state);
+        self.journal.ready()?;
+        let opened = payee.open_lock(id, hash, preimage, now_unix_s)?;
+        let ticket = match opened.record {
+            Some(record) => self.journal.append(&record.encode())?,
+            None => self.journal.latest(),
+        };
+        Ok(self.answer(opened.receipt, ticket))
+    }
+
+    /// As [`DurablePayee::accept`], and asks the chain where the channel's signer is a contract whose key did not sign. Nobody else waits for that.
+    ///
+    /// # Errors
+    ///
+    /// [`PayeeError`]: nothing was charged.
+    pub async fn accept_asking(
+        &self,
+        offer: Offer,
+        now_unix_s: u64,
+        chain: &impl ContractSigners,
+    ) -> Result<Answer, PayeeError> {
+        let examined = lock(&self.state).examine(offer, now_unix_s)?;
+        let check = match examined {
+            Examined::Known(receipt) => return Ok(self.answer(receipt, self.journal.latest())),
+            Examined::Check(check) => check,
+        };
+        let verified = match check.question() {
+            None => check.verify()?,
+            Some(question) => check.answered(self.ask(question, now_unix_s, chain).await?)?,
+        };
+        self.take(verified, now_unix_s)
+    }
+
+    async fn ask(&self, question: Question, now_unix_s: u64, chain: &impl ContractSigners) -> Result<bool, PayeeError> {
+        if let Asked::Known(answer) = questions(&self.questions).ask(&question, now_unix_s)? {
+            return Ok(answer);
+        }
+        let mut under_way = UnderWay { question, questions: &self.questions, answer: None };
+        let answer = chain.is_valid(&under_way.question).await?;
+        under_way.answer = Some((answer, now_unix_s));
+        Ok(answer)
+    }
+
     /// Takes many vouchers at once, on all cores; the answers in their order.
     #[must_use]
     pub fn accept_many(&self, offers: Vec<Offer>, now_unix_s: u64) -> Vec<Result<Answer, PayeeError>> {
@@ -202,8 +316,9 @@ impl DurablePayee {
         self.journal.ready()?;
         match payee.accept(verified, now_unix_s)? {
             Accepted::New(taken) => {
+                let receipt = taken.receipt;
                 let ticket = self.journal.append(&Record::Taken(taken).encode())?;
-                Ok(self.answer(taken.receipt, ticket))
+                Ok(self.answer(receipt, ticket))
             }
             Accepted::Known(receipt) => Ok(self.answer(receipt, self.journal.latest())),
         }
@@ -270,4 +385,8 @@ fn show_all(state: &Mutex<Payee>, each: &mut dyn FnMut(&[u8])) {
 /// A panic of somebody else changes nothing by halves: decisions do not panic after they began to change something.
 fn lock(state: &Mutex<Payee>) -> MutexGuard<'_, Payee> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn questions(questions: &Mutex<Questions>) -> MutexGuard<'_, Questions> {
+    questions.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,6 +4,7 @@ use alloy_primitives::B256;
 use secp256k1::PublicKey;
 
 use super::flow::{Flow, Flows};
+use super::lock::{Lock, Locks};
 use super::remembered::Remembered;
 use super::taken::{Signature, Taken};
 use crate::channel::{Channel, SeenAt};
@@ -25,6 +26,7 @@ pub struct Account {
     /// The last that were taken.
     pub(super) taken: Remembered,
     pub(super) flows: Flows,
+    pub(super) locks: Locks,
     /// What the chain said; none until it was read since the start.
     pub(super) seen: Option<Seen>,
     /// The signer's key, once a voucher showed it.
@@ -55,6 +57,13 @@ impl Seen {
     }
 }
 
+/// What is worth most of all that a payee holds of a channel.
+pub(super) enum Best<'a> {
+    Voucher,
+    Flow(&'a Flow),
+    Lock(&'a Lock),
+}
+
 impl Account {
     pub(super) fn new(settled: u128) -> Self {
         Self {
@@ -64,15 +73,39 @@ impl Account {
             waits_since: None,
             taken: Remembered::default(),
             flows: Flows::default(),
+            locks: Locks::default(),
             seen: None,
             key: None,
         }
     }
 
-    /// The largest total that there is a voucher or a tick of.
+    /// Nothing was paid by it, and nothing is promised.
+    pub(super) fn is_idle(&self) -> bool {
+        self.best_total() == 0 && self.locks.iter().next().is_none()
+    }
+
+    /// The largest total that there is a voucher, a tick or an opened lock of.
     pub(super) fn best_total(&self) -> u128 {
-        let voucher = self.best.map_or(0, |(total, _)| total);
+        self.locks.best().map_or(0, Lock::total).max(self.best_without_locks())
+    }
+
+    pub(super) fn best_without_locks(&self) -> u128 {
+        let voucher = self.best.as_ref().map_or(0, |(total, _)| *total);
         self.flows.best().map_or(0, |flow| flow.meter.total()).max(voucher)
+    }
+
+    /// What to claim with, and its total. A lock is worth nothing any more from its expiry on.
+    pub(super) fn best_claim(&self, now_unix_s: u64) -> (u128, Best<'_>) {
+        let voucher = self.best.as_ref().map_or(0, |(total, _)| *total);
+        let flow = self.flows.best().map(|flow| (flow.meter.total(), Best::Flow(flow)));
+        let lock = self.locks.best().filter(|lock| now_unix_s < lock.voucher.lock_expiry);
+        let lock = lock.map(|lock| (lock.total(), Best::Lock(lock)));
+        [flow, lock].into_iter().flatten().fold(
+            (voucher, Best::Voucher),
+            |best, other| {
+                if other.0 > best.0 { other } else { best }
+            },
+        )
     }
 
     /// The largest total that there is a voucher or a tick of, or that was settled.
@@ -83,9 +116,8 @@ impl Account {
 
     /// The voucher with the largest total, as it came.
     pub(super) fn best_voucher(&self, id: B256) -> Option<SignedVoucher> {
-        let (cumulative_amount, signature) = self.best?;
-        let voucher = Voucher { channel_id: id, cumulative_amount };
-        Some(SignedVoucher { voucher, signature: signature.to_vec().into() })
+        let (cumulative_amount, signature) = self.best.clone()?;
+        Some(SignedVoucher { voucher: Voucher { channel_id: id, cumulative_amount }, signature })
     }
 
     /// What the best voucher adds to what was settled.
@@ -101,8 +133,8 @@ impl Account {
             return;
         }
         self.charged = self.charged.saturating_add(price);
-        if self.best.is_none_or(|(best, _)| best < total) {
-            self.best = Some((total, taken.signature));
+        if self.best.as_ref().is_none_or(|(best, _)| *best < total) {
+            self.best = Some((total, taken.signature.clone()));
         }
         self.wait_since(taken.receipt.accepted_at);
         self.taken.add(taken, most_remembered);
@@ -126,7 +158,7 @@ impl Account {
         Ok(added)
     }
 
-    fn wait_since(&mut self, unix_s: u64) {
+    pub(super) fn wait_since(&mut self, unix_s: u64) {
         if self.unclaimed() > 0 {
             self.waits_since.get_or_insert(unix_s);
         }

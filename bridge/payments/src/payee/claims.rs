@@ -3,8 +3,10 @@
 use alloy_primitives::B256;
 
 use super::Payee;
-use super::account::Account;
+use super::account::{Account, Best};
+use super::locks::CLAIM_MARGIN_S;
 use crate::channel::Closing;
+use crate::locked::SignedLockedVoucher;
 use crate::stream::SignedStream;
 use crate::voucher::SignedVoucher;
 
@@ -27,6 +29,8 @@ pub struct ClaimRules {
 pub enum Reason {
     /// The payer takes the rest soon.
     Closing,
+    /// The secret is worth nothing soon.
+    LockExpires,
     Worth,
     Waited,
 }
@@ -36,6 +40,8 @@ pub enum Reason {
 pub enum Claim {
     /// By `settle`, `claim` or `claimMany`.
     Voucher(SignedVoucher),
+    /// By `claimLocked`.
+    Locked { voucher: SignedLockedVoucher, preimage: B256 },
     /// By `claimStream`.
     Stream { stream: SignedStream, ticks: u32, tick: B256 },
 }
@@ -47,7 +53,7 @@ pub struct Due {
     /// What it adds to what was settled.
     pub amount: u128,
     pub reason: Reason,
-    /// Until when it must be done, if the payer is closing.
+    /// Until when it must be done, if the payer is closing or a lock expires (with block 0: its time alone counts).
     pub before: Option<Closing>,
 }
 
@@ -82,18 +88,25 @@ impl Payee {
             (before, u128::MAX - wanted.amount, *id)
         });
         due.truncate(MAX_CLAIMS);
-        due.into_iter().filter_map(|(wanted, id, account)| self.claimable(wanted, id, account)).collect()
+        due.into_iter().filter_map(|(wanted, id, account)| self.claimable(wanted, id, account, now_unix_s)).collect()
     }
 
-    fn claimable(&self, wanted: Wanted, id: B256, account: &Account) -> Option<Due> {
-        let signer = account.seen?.channel.signer;
-        let by_voucher = account.best.map_or(0, |(total, _)| total);
-        let claim = match account.flows.best().filter(|flow| flow.meter.total() > by_voucher) {
-            Some(flow) => {
+    fn claimable(&self, wanted: Wanted, id: B256, account: &Account, now: u64) -> Option<Due> {
+        let channel = account.seen?.channel;
+        let (domain, signer) = (self.domain(), channel.signer);
+        let claim = match account.best_claim(now).1 {
+            Best::Flow(flow) => {
                 let (ticks, tick) = flow.meter.latest();
-                Claim::Stream { stream: flow.signed().claimable(self.domain(), signer)?, ticks, tick }
+                Claim::Stream { stream: flow.signed().claimable(domain, signer)?, ticks, tick }
             }
-            None => Claim::Voucher(account.best_voucher(id)?.claimable(self.domain(), signer)?),
+            Best::Lock(lock) => {
+                Claim::Locked { voucher: lock.signed().claimable(domain, signer)?, preimage: lock.opened?.preimage }
+            }
+            Best::Voucher => {
+                let best = account.best_voucher(id)?;
+                // What a contract's code signed stays as it is.
+                Claim::Voucher(best.claimable(domain, signer).or(channel.signer_has_code.then_some(best))?)
+            }
         };
         let Wanted { amount, reason, before } = wanted;
         Some(Due { claim, amount, reason, before })
@@ -108,9 +121,17 @@ struct Wanted {
 
 fn wanted(account: &Account, rules: &ClaimRules, now_unix_s: u64) -> Option<Wanted> {
     let channel = account.seen?.channel;
-    let amount = account.unclaimed();
-    let reason = rules.reason(amount, account.waits_since, channel.closing.is_some(), now_unix_s)?;
-    Some(Wanted { amount, reason, before: channel.closing })
+    let (total, best) = account.best_claim(now_unix_s);
+    let amount = total.saturating_sub(channel.settled);
+    let reason = rules.reason(amount, account.waits_since, channel.closing.is_some(), now_unix_s);
+    if let (None | Some(Reason::Worth | Reason::Waited), Best::Lock(lock)) = (reason, best) {
+        let expiry = lock.voucher.lock_expiry;
+        if amount > rules.cost && now_unix_s.saturating_add(CLAIM_MARGIN_S) >= expiry {
+            let before = Some(Closing { from_unix_s: expiry, from_block: 0 });
+            return Some(Wanted { amount, reason: Reason::LockExpires, before });
+        }
+    }
+    Some(Wanted { amount, reason: reason?, before: channel.closing })
 }
 
 #[cfg(test)]

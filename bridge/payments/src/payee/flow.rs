@@ -11,7 +11,7 @@ use crate::stream::{SignedStream, StreamMeter, StreamTerms, TickRefused};
 pub const MAX_STREAMS: usize = 8;
 
 /// A stream that was taken, with its last tick.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flow {
     pub(super) meter: StreamMeter,
     pub(super) signature: Signature,
@@ -27,7 +27,7 @@ impl Flow {
     }
 
     pub(super) fn signed(&self) -> SignedStream {
-        SignedStream { terms: *self.meter.terms(), signature: self.signature.to_vec().into() }
+        SignedStream { terms: *self.meter.terms(), signature: self.signature.clone() }
     }
 }
 

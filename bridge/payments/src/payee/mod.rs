@@ -10,12 +10,18 @@
 //! ([`crate::free_totals`]), so requests may overtake each other. The same voucher, or the same Idempotency-Key with any voucher of the channel's signer, gets
 //! the same receipt and is charged for once.
 //!
+//! Beside vouchers for requests it takes [`streams`], whose ticks need no signature each, and [`locks`], which are paid only with a secret. A signer that is a contract
+//! is asked ([`questions`]).
+//!
 //! What the chain says is believed as it is told ([`Payee::observe`], [`Payee::advance`]): whoever tells it has checked proofs. No voucher is taken while the
 //! chain was not heard of for a while, or once the payer asked to close.
 
 pub mod account;
 pub mod claims;
 pub mod flow;
+pub mod lock;
+pub mod locks;
+pub mod questions;
 pub mod record;
 mod refused;
 pub mod remembered;
@@ -32,12 +38,13 @@ use secp256k1::PublicKey;
 pub use self::refused::{Fault, Refused};
 
 use self::account::{Account, Seen};
+use self::questions::Question;
 use self::record::Record;
 use self::remembered::{LEAST_REMEMBERED, MOST_REMEMBERED, ROOM};
 use self::taken::Taken;
 use crate::account_signature::{Parts, address};
 use crate::channel::{Channel, SeenAt};
-use crate::free_totals::NotFree;
+use crate::free_totals::{FreeTotals, NotFree};
 use crate::receipt::Receipt;
 use crate::typed_data::Domain;
 use crate::voucher::SignedVoucher;
@@ -47,6 +54,9 @@ pub const MAX_CHANNELS: usize = 10_000;
 
 /// How far the chain's time may be ahead of ours, in seconds: validators' clocks are that exact.
 const CLOCK_TOLERANCE_S: u64 = 60;
+
+/// Longest signature of a contract that is taken: a wallet of 15 owners needs as many.
+pub const MAX_SIGNATURE_BYTES: usize = 1_024;
 
 /// What a payee takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,8 +103,10 @@ pub enum Examined {
 pub struct Check {
     offer: Offer,
     digest: B256,
-    parts: Parts,
+    /// None: no key's signature.
+    parts: Option<Parts>,
     signer: Address,
+    signer_has_code: bool,
     key: Option<PublicKey>,
 }
 
@@ -104,12 +116,13 @@ pub struct Check {
 pub struct Verified {
     offer: Offer,
     signer: Address,
-    key: PublicKey,
+    /// None: a contract signed.
+    key: Option<PublicKey>,
 }
 
 /// What [`Payee::accept`] did.
 #[must_use]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Accepted {
     /// To be written down before the receipt is given.
     New(Taken),
@@ -133,15 +146,40 @@ impl Check {
     ///
     /// # Errors
     ///
-    /// [`Refused::NotTheSigner`].
+    /// [`Refused::NotTheSigner`]; [`Refused::NotAsked`] if that has code, which is to be asked: [`Check::question`].
     pub fn verify(self) -> Result<Verified, Refused> {
-        let Self { offer, digest, parts, signer, key } = self;
-        let key = match key {
-            Some(key) => Some(key).filter(|key| parts.is_by(digest, key)),
-            None => parts.recover(digest).filter(|key| address(key) == signer),
-        };
-        let key = key.ok_or(Refused::NotTheSigner { signer })?;
-        Ok(Verified { offer, signer, key })
+        let signer = self.signer;
+        match self.found_key() {
+            Some(key) => Ok(Verified { offer: self.offer, signer, key: Some(key) }),
+            None if self.signer_has_code => Err(Refused::NotAsked { signer }),
+            None => Err(Refused::NotTheSigner { signer }),
+        }
+    }
+
+    /// What the signer's code is to be asked; none if it has none, or its key signed.
+    #[must_use]
+    pub fn question(&self) -> Option<Question> {
+        let Self { offer, digest, signer, signer_has_code, .. } = self;
+        let asks = *signer_has_code && self.found_key().is_none();
+        asks.then(|| Question { signer: *signer, digest: *digest, signature: offer.voucher.signature.clone() })
+    }
+
+    /// As its code answered [`Check::question`].
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::NotTheSigner`].
+    pub fn answered(self, is_valid: bool) -> Result<Verified, Refused> {
+        let Self { offer, signer, .. } = self;
+        if is_valid { Ok(Verified { offer, signer, key: None }) } else { Err(Refused::NotTheSigner { signer }) }
+    }
+
+    fn found_key(&self) -> Option<PublicKey> {
+        let parts = self.parts?;
+        match self.key {
+            Some(key) => Some(key).filter(|key| parts.is_by(self.digest, key)),
+            None => parts.recover(self.digest).filter(|key| address(key) == self.signer),
+        }
     }
 }
 
@@ -168,11 +206,14 @@ impl Payee {
 
     // ------------------------------------------------------------------ the chain
 
-    /// Learns that the chain is at this block, and that every known channel that changed up to it was observed. What is older is ignored.
-    pub fn advance(&mut self, at: SeenAt) {
-        if self.head.is_none_or(|head| head.block < at.block) {
-            self.head = Some(at);
+    /// Learns that the chain is at this block, and that every known channel that changed up to it was observed. What is older is ignored. Returns what to write
+    /// down: locks that expired.
+    pub fn advance(&mut self, at: SeenAt) -> Vec<Record> {
+        if self.head.is_some_and(|head| at.block <= head.block) {
+            return Vec::new();
         }
+        self.head = Some(at);
+        self.drop_expired(at.unix_s)
     }
 
     /// Learns what the chain says of a channel: one that changed, or one that a payer wants to pay by. What is older than known is ignored. Returns what to
@@ -183,28 +224,38 @@ impl Payee {
     /// [`Refused`]: a new channel that is not taken.
     pub fn observe(&mut self, channel: Channel, at: SeenAt) -> Result<Vec<Record>, Refused> {
         let id = channel.id;
-        self.advance(at);
-        let Some(account) = self.accounts.get_mut(&id) else { return self.admit(channel, at) };
+        if !self.accounts.contains_key(&id) {
+            self.check_new(&channel)?;
+        }
+        let mut records = self.advance(at);
+        let Some(account) = self.accounts.get_mut(&id) else {
+            records.extend(self.admit(channel, at));
+            return Ok(records);
+        };
         if account.seen.is_some_and(|seen| at.block < seen.block) {
-            return Ok(Vec::new());
+            return Ok(records);
         }
         if channel.finalized {
             // Nothing of it can be claimed any more.
             self.forget(id);
-            return Ok(vec![Record::Ended { id }]);
+            records.push(Record::Ended { id });
+            return Ok(records);
         }
         account.see(channel, at, self.rules.confirmations);
-        Ok(Vec::new())
+        Ok(records)
     }
 
-    fn admit(&mut self, channel: Channel, at: SeenAt) -> Result<Vec<Record>, Refused> {
+    /// One that never paid gives way, so that nobody keeps others out by opening channels alone.
+    fn idle(&self) -> Option<B256> {
+        self.accounts.iter().find(|(_, account)| account.is_idle()).map(|(id, _)| *id)
+    }
+
+    fn admit(&mut self, channel: Channel, at: SeenAt) -> Vec<Record> {
         let (id, settled) = (channel.id, channel.settled);
-        self.check_new(&channel)?;
         let mut records = Vec::new();
-        if self.accounts.len() >= MAX_CHANNELS {
-            // One that never paid gives way, so that nobody keeps others out by opening channels alone.
-            let idle = self.accounts.iter().find(|(_, account)| account.taken.is_empty()).map(|(id, _)| *id);
-            let idle = idle.ok_or(Refused::TooManyChannels { most: MAX_CHANNELS })?;
+        if self.accounts.len() >= MAX_CHANNELS
+            && let Some(idle) = self.idle()
+        {
             self.forget(idle);
             records.push(Record::Ended { id: idle });
         }
@@ -212,7 +263,7 @@ impl Payee {
         account.see(channel, at, self.rules.confirmations);
         self.accounts.insert(id, account);
         records.push(Record::Admitted { id, settled });
-        Ok(records)
+        records
     }
 
     fn check_new(&self, channel: &Channel) -> Result<(), Refused> {
@@ -236,6 +287,9 @@ impl Payee {
         if left < rules.least_deposit {
             return Err(Refused::Dust { id, got: left, least: rules.least_deposit });
         }
+        if self.accounts.len() >= MAX_CHANNELS && self.idle().is_none() {
+            return Err(Refused::TooManyChannels { most: MAX_CHANNELS });
+        }
         Ok(())
     }
 
@@ -249,9 +303,15 @@ impl Payee {
     pub fn examine(&self, offer: Offer, now_unix_s: u64) -> Result<Examined, Refused> {
         let domain = &self.domain;
         self.check_domain(offer.chain_id, offer.contract)?;
-        let parts = Parts::of(&offer.voucher.signature)?;
+        let parts = Parts::of(&offer.voucher.signature);
         let id = offer.voucher.voucher.channel_id;
         let account = self.accounts.get(&id).ok_or(Refused::UnknownChannel { id })?;
+        let signer_has_code = account.seen.is_some_and(|seen| seen.channel.signer_has_code);
+        let parts = if signer_has_code { parts.ok() } else { Some(parts?) };
+        let (got, most) = (offer.voucher.signature.len(), MAX_SIGNATURE_BYTES);
+        if got > most {
+            return Err(Refused::LongSignature { got, most });
+        }
         if let Some(receipt) = same_voucher(account, &offer) {
             return Ok(Examined::Known(receipt));
         }
@@ -260,7 +320,7 @@ impl Payee {
             self.check_payment(account, &seen, &offer, now_unix_s)?;
         }
         let digest = offer.voucher.voucher.digest(domain);
-        let check = Check { offer, digest, parts, signer: seen.channel.signer, key: account.key };
+        let check = Check { offer, digest, parts, signer: seen.channel.signer, signer_has_code, key: account.key };
         Ok(Examined::Check(Box::new(check)))
     }
 
@@ -291,11 +351,10 @@ impl Payee {
             accepted_at: now_unix_s,
             request: offer.request,
         };
-        let signature = offer.voucher.signature[..].try_into().expect("its form was checked: 65 bytes");
-        let taken = Taken { receipt, signature };
+        let taken = Taken { receipt, signature: offer.voucher.signature };
         self.remember(id, |account, most| {
-            account.key = Some(key);
-            account.take(taken, most);
+            account.key = key.or(account.key);
+            account.take(taken.clone(), most);
         });
         Ok(Accepted::New(taken))
     }
@@ -306,13 +365,25 @@ impl Payee {
     }
 
     fn check_total(&self, account: &Account, seen: &Seen, got: u128, price: u128, now: u64) -> Result<(), Refused> {
+        self.check_total_in(&account.free, account, seen, got, price, now)
+    }
+
+    fn check_total_in(
+        &self,
+        free: &FreeTotals,
+        account: &Account,
+        seen: &Seen,
+        got: u128,
+        price: u128,
+        now: u64,
+    ) -> Result<(), Refused> {
         let (id, channel) = (seen.channel.id, &seen.channel);
         if channel.closing.is_some() {
             return Err(Refused::Closing { id });
         }
         let head = self.head.ok_or(Refused::UnknownChannel { id })?;
         self.check_clock(head, now)?;
-        account.free.check(got, price).map_err(|not_free| match not_free {
+        free.check(got, price).map_err(|not_free| match not_free {
             NotFree::Spent => Refused::Spent { got, highest: account.highest() },
             NotFree::Short { free } => Refused::BelowPrice { got, pays: free, price },
         })?;
@@ -375,6 +446,21 @@ impl Payee {
             Record::Tick { id, root, number, tick, at_unix_s } => {
                 // One that is known already, or whose stream is not: nothing is to be done.
                 let _ = self.accounts.get_mut(&id).map(|account| account.tick(root, number, tick, at_unix_s));
+            }
+            Record::Locked(lock) => {
+                // Its units are not free: it was dropped behind this record, and they were used.
+                let _ = self.accounts.get_mut(&lock.voucher.channel_id).map(|account| account.hold(lock));
+            }
+            Record::KeptLock(lock) => {
+                let account = self.accounts.get_mut(&lock.voucher.channel_id);
+                account.into_iter().for_each(|account| account.held(lock.clone()));
+            }
+            Record::Opened { hash, opened } => {
+                let account = self.accounts.get_mut(&opened.receipt.channel_id);
+                account.into_iter().for_each(|account| account.opened(hash, opened));
+            }
+            Record::Dropped { id, hash } => {
+                self.accounts.get_mut(&id).into_iter().for_each(|account| account.drop_lock(hash));
             }
             Record::Ended { id } => {
                 self.forget(id);

@@ -4,9 +4,11 @@ use alloy_primitives::B256;
 
 use super::account::Account;
 use super::flow::Flow;
+use super::lock::{Lock, Opened};
 use super::taken::{Signature, Taken};
 use crate::bytes::{Reader, put};
 use crate::free_totals::{FreeTotals, MAX_STRETCHES, Stretch};
+use crate::locked::LockedVoucher;
 use crate::receipt::Receipt;
 use crate::stream::{StreamMeter, StreamTerms};
 
@@ -25,6 +27,14 @@ pub enum Record {
     Stream(Flow),
     /// A tick was taken.
     Tick { id: B256, root: B256, number: u32, tick: B256, at_unix_s: u64 },
+    /// A lock is held.
+    Locked(Lock),
+    /// Of a kept channel, a lock that is held.
+    KeptLock(Lock),
+    /// A lock was opened; its receipt names the channel.
+    Opened { hash: B256, opened: Opened },
+    /// A lock that was not opened is held no more.
+    Dropped { id: B256, hash: B256 },
     /// A channel is forgotten.
     Ended { id: B256 },
 }
@@ -36,6 +46,10 @@ const REMEMBERED: u8 = 4;
 const ENDED: u8 = 5;
 const STREAM: u8 = 6;
 const TICK: u8 = 7;
+const LOCKED: u8 = 8;
+const KEPT_LOCK: u8 = 9;
+const OPENED: u8 = 10;
+const DROPPED: u8 = 11;
 
 impl Record {
     /// A channel as it is, in as many records as it takes.
@@ -44,14 +58,15 @@ impl Record {
         let kept = Self::Kept {
             id,
             charged: account.charged,
-            best: account.best,
+            best: account.best.clone(),
             waits_since: account.waits_since,
             free: account.free.clone(),
         };
         let mut records = Vec::with_capacity(1 + account.taken.len());
         records.push(kept);
-        records.extend(account.flows.iter().map(|flow| Self::Stream(*flow)));
-        records.extend(account.taken.iter().map(|taken| Self::Remembered(*taken)));
+        records.extend(account.flows.iter().cloned().map(Self::Stream));
+        records.extend(account.locks.iter().cloned().map(Self::KeptLock));
+        records.extend(account.taken.iter().cloned().map(Self::Remembered));
         records
     }
 
@@ -88,6 +103,24 @@ impl Record {
                 put(&mut out, &number.to_be_bytes());
                 put(&mut out, &at_unix_s.to_be_bytes());
             }
+            Self::Locked(lock) => {
+                out.push(LOCKED);
+                put_lock(&mut out, lock);
+            }
+            Self::KeptLock(lock) => {
+                out.push(KEPT_LOCK);
+                put_lock(&mut out, lock);
+            }
+            Self::Opened { hash, opened } => {
+                out.push(OPENED);
+                put(&mut out, hash.as_slice());
+                put_opened(&mut out, opened);
+            }
+            Self::Dropped { id, hash } => {
+                out.push(DROPPED);
+                put(&mut out, id.as_slice());
+                put(&mut out, hash.as_slice());
+            }
             Self::Ended { id } => {
                 out.push(ENDED);
                 put(&mut out, id.as_slice());
@@ -110,6 +143,10 @@ impl Record {
                 let (id, root, tick) = (reader.word()?, reader.word()?, reader.word()?);
                 Self::Tick { id, root, tick, number: reader.u32()?, at_unix_s: reader.u64()? }
             }
+            LOCKED => Self::Locked(read_lock(&mut reader)?),
+            KEPT_LOCK => Self::KeptLock(read_lock(&mut reader)?),
+            OPENED => Self::Opened { hash: reader.word()?, opened: read_opened(&mut reader)? },
+            DROPPED => Self::Dropped { id: reader.word()?, hash: reader.word()? },
             ENDED => Self::Ended { id: reader.word()? },
             _ => return None,
         };
@@ -117,19 +154,67 @@ impl Record {
     }
 }
 
+/// No longer than [`super::MAX_SIGNATURE_BYTES`].
+fn put_signature(out: &mut Vec<u8>, signature: &Signature) {
+    put(out, &u16::try_from(signature.len()).expect("a signature's length is checked before").to_be_bytes());
+    put(out, signature);
+}
+
+fn read_signature(reader: &mut Reader<'_>) -> Option<Signature> {
+    let length = reader.u16()?;
+    Some(Signature::copy_from_slice(reader.slice(length.into())?))
+}
+
 fn put_taken(out: &mut Vec<u8>, taken: &Taken) {
-    let Receipt { channel_id, cumulative_amount, price, charged, highest, accepted_at, request } = taken.receipt;
+    put_receipt(out, &taken.receipt);
+    put_signature(out, &taken.signature);
+}
+
+fn read_taken(reader: &mut Reader<'_>) -> Option<Taken> {
+    Some(Taken { receipt: read_receipt(reader)?, signature: read_signature(reader)? })
+}
+
+fn put_lock(out: &mut Vec<u8>, lock: &Lock) {
+    let LockedVoucher { channel_id, cumulative_amount, locked_amount, sha256_hash, lock_expiry } = lock.voucher;
+    [channel_id, sha256_hash, lock.request].iter().for_each(|word| put(out, word.as_slice()));
+    [cumulative_amount, locked_amount].iter().for_each(|amount| put(out, &amount.to_be_bytes()));
+    put(out, &lock_expiry.to_be_bytes());
+    put_signature(out, &lock.signature);
+    out.push(u8::from(lock.opened.is_some()));
+    lock.opened.iter().for_each(|opened| put_opened(out, opened));
+}
+
+fn read_lock(reader: &mut Reader<'_>) -> Option<Lock> {
+    let (channel_id, sha256_hash, request) = (reader.word()?, reader.word()?, reader.word()?);
+    let (cumulative_amount, locked_amount) = (reader.u128()?, reader.u128()?);
+    let lock_expiry = reader.u64()?;
+    let voucher = LockedVoucher { channel_id, cumulative_amount, locked_amount, sha256_hash, lock_expiry };
+    let signature = read_signature(reader)?;
+    let opened = if reader.flag()? { Some(read_opened(reader)?) } else { None };
+    Some(Lock { voucher, signature, request, opened })
+}
+
+fn put_opened(out: &mut Vec<u8>, opened: &Opened) {
+    put(out, opened.preimage.as_slice());
+    put_receipt(out, &opened.receipt);
+}
+
+fn read_opened(reader: &mut Reader<'_>) -> Option<Opened> {
+    Some(Opened { preimage: reader.word()?, receipt: read_receipt(reader)? })
+}
+
+fn put_receipt(out: &mut Vec<u8>, receipt: &Receipt) {
+    let Receipt { channel_id, cumulative_amount, price, charged, highest, accepted_at, request } = *receipt;
     put(out, channel_id.as_slice());
     for amount in [cumulative_amount, price, charged, highest] {
         put(out, &amount.to_be_bytes());
     }
     put(out, &accepted_at.to_be_bytes());
     put(out, request.as_slice());
-    put(out, &taken.signature);
 }
 
-fn read_taken(reader: &mut Reader<'_>) -> Option<Taken> {
-    let receipt = Receipt {
+fn read_receipt(reader: &mut Reader<'_>) -> Option<Receipt> {
+    Some(Receipt {
         channel_id: reader.word()?,
         cumulative_amount: reader.u128()?,
         price: reader.u128()?,
@@ -137,8 +222,7 @@ fn read_taken(reader: &mut Reader<'_>) -> Option<Taken> {
         highest: reader.u128()?,
         accepted_at: reader.u64()?,
         request: reader.word()?,
-    };
-    Some(Taken { receipt, signature: reader.array()? })
+    })
 }
 
 fn put_flow(out: &mut Vec<u8>, flow: &Flow) {
@@ -147,7 +231,7 @@ fn put_flow(out: &mut Vec<u8>, flow: &Flow) {
     [channel_id, root, tick].iter().for_each(|word| put(out, word.as_slice()));
     [cumulative_amount, tick_amount].iter().for_each(|amount| put(out, &amount.to_be_bytes()));
     [ticks, latest].iter().for_each(|count| put(out, &count.to_be_bytes()));
-    put(out, &flow.signature);
+    put_signature(out, &flow.signature);
 }
 
 fn read_flow(reader: &mut Reader<'_>) -> Option<Flow> {
@@ -155,14 +239,14 @@ fn read_flow(reader: &mut Reader<'_>) -> Option<Flow> {
     let (cumulative_amount, tick_amount) = (reader.u128()?, reader.u128()?);
     let (ticks, latest) = (reader.u32()?, reader.u32()?);
     let terms = StreamTerms { channel_id, cumulative_amount, tick_amount, ticks, root };
-    Some(Flow { meter: StreamMeter::resumed(terms, latest, tick).ok()?, signature: reader.array()? })
+    Some(Flow { meter: StreamMeter::resumed(terms, latest, tick).ok()?, signature: read_signature(reader)? })
 }
 
 fn put_kept(out: &mut Vec<u8>, best: Option<&(u128, Signature)>, waits_since: Option<u64>, free: &FreeTotals) {
     out.push(u8::from(best.is_some()));
     if let Some((total, signature)) = best {
         put(out, &total.to_be_bytes());
-        put(out, signature);
+        put_signature(out, signature);
     }
     out.push(u8::from(waits_since.is_some()));
     if let Some(waits_since) = waits_since {
@@ -176,7 +260,7 @@ fn put_kept(out: &mut Vec<u8>, best: Option<&(u128, Signature)>, waits_since: Op
 
 fn read_kept(reader: &mut Reader<'_>) -> Option<Record> {
     let (id, charged) = (reader.word()?, reader.u128()?);
-    let best = if reader.flag()? { Some((reader.u128()?, reader.array()?)) } else { None };
+    let best = if reader.flag()? { Some((reader.u128()?, read_signature(reader)?)) } else { None };
     let waits_since = if reader.flag()? { Some(reader.u64()?) } else { None };
     let mut stretches = Vec::new();
     while !reader.is_empty() && stretches.len() < MAX_STRETCHES {

@@ -3,6 +3,7 @@
 use alloy_primitives::{Address, B256};
 
 use crate::account_signature::BadForm;
+use crate::locked::LockRefused;
 use crate::stream::TickRefused;
 
 /// Each with what was seen and what was wanted. Nothing changed.
@@ -55,6 +56,25 @@ pub enum Refused {
     Tick(#[from] TickRefused),
     #[error("signature is not of the channel's signer {signer}")]
     NotTheSigner { signer: Address },
+    /// Its key did not sign, so its code has to be asked: see [`super::questions`].
+    #[error("channel's signer {signer} is a contract, which was not asked")]
+    NotAsked { signer: Address },
+    #[error("channel's signer {signer} is asked {asked} questions already")]
+    Busy { signer: Address, asked: usize },
+    #[error("signature has {got} bytes, a contract's may have {most}")]
+    LongSignature { got: usize, most: usize },
+    /// There would be no time to claim it.
+    #[error("lock expires at second {expiry}, not before {least} is wanted")]
+    LockTooShort { expiry: u64, least: u64 },
+    #[error("{most} locks of channel {id} are held")]
+    TooManyLocks { id: B256, most: usize },
+    /// Dropped when it expired, or never held.
+    #[error("channel {id} has no lock {hash}")]
+    UnknownLock { id: B256, hash: B256 },
+    #[error("lock {hash} of channel {id} was opened already")]
+    LockOpened { id: B256, hash: B256 },
+    #[error(transparent)]
+    Lock(#[from] LockRefused),
 }
 
 /// Who has to do something.
@@ -72,8 +92,12 @@ impl Refused {
     #[must_use]
     pub fn fault(&self) -> Fault {
         match self {
-            Self::Unconfirmed { .. } | Self::TooManyChannels { .. } | Self::TooManyStreams { .. } => Fault::Retry,
-            Self::Stale { .. } | Self::ClockBehind { .. } => Fault::Payee,
+            Self::Unconfirmed { .. }
+            | Self::TooManyChannels { .. }
+            | Self::TooManyStreams { .. }
+            | Self::TooManyLocks { .. }
+            | Self::Busy { .. } => Fault::Retry,
+            Self::Stale { .. } | Self::ClockBehind { .. } | Self::NotAsked { .. } => Fault::Payee,
             _ => Fault::Payer,
         }
     }

@@ -52,13 +52,13 @@ impl Remembered {
 
     /// Adds one, whose total is new, and forgets the oldest beyond `most`.
     pub fn add(&mut self, taken: Taken, most: usize) {
-        let total = taken.receipt.cumulative_amount;
+        let (total, request) = (taken.receipt.cumulative_amount, taken.receipt.request);
         if self.by_total.insert(total, taken).is_some() {
             return;
         }
         // Zero stands for requests without a key.
-        if !taken.receipt.request.is_zero() {
-            self.by_request.insert(taken.receipt.request, total);
+        if !request.is_zero() {
+            self.by_request.insert(request, total);
         }
         self.order.push_back(total);
         while self.order.len() > most.max(1) {

@@ -76,7 +76,7 @@ impl Payee {
         self.check_domain(offer.chain_id, offer.contract)?;
         let (terms, signature) = (offer.stream.terms, &offer.stream.signature);
         let parts = Parts::of(signature)?;
-        let flow = Flow::new(terms, signature[..].try_into().expect("its form was checked: 65 bytes"))?;
+        let flow = Flow::new(terms, signature.clone())?;
         let id = terms.channel_id;
         let account = self.accounts.get(&id).ok_or(Refused::UnknownChannel { id })?;
         let seen = account.seen.ok_or(Refused::UnknownChannel { id })?;
@@ -105,7 +105,7 @@ impl Payee {
             return Err(Refused::TooManyStreams { id, most: MAX_STREAMS });
         }
         account.key = Some(key);
-        account.open(flow);
+        account.open(flow.clone());
         Ok(Record::Stream(flow))
     }
 

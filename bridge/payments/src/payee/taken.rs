@@ -1,12 +1,14 @@
 //! A voucher that was taken.
 
+use alloy_primitives::Bytes;
+
 use crate::receipt::Receipt;
 
-/// Bytes of a voucher's signature.
-pub type Signature = [u8; 65];
+/// A signature: of a key 65 bytes, of a contract at most [`super::MAX_SIGNATURE_BYTES`].
+pub type Signature = Bytes;
 
 /// A voucher that was taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Taken {
     pub receipt: Receipt,
     pub signature: Signature,

@@ -2,15 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use alloy_primitives::keccak256;
+use alloy_primitives::{Bytes, keccak256};
 use proptest::prelude::*;
 use secp256k1::SecretKey;
 
-use super::claims::{Claim, ClaimRules, Reason};
+use super::claims::{Claim, ClaimRules, Due, Reason};
+use super::locks::{CLAIM_MARGIN_S, LockOffer};
 use super::streams::StreamOffer;
 use super::*;
 use crate::account_signature::{BadForm, address_of};
 use crate::channel::Closing;
+use crate::locked::{LockRefused, LockedVoucher};
 use crate::stream::{SignedStream, StreamTerms, TickRefused, chain};
 use crate::voucher::Voucher;
 
@@ -42,6 +44,7 @@ fn channel(deposit: u128) -> Channel {
         signer: address_of(&payer()),
         deposit,
         settled: 0,
+        signer_has_code: false,
         has_splits: false,
         closing: None,
         finalized: false,
@@ -305,8 +308,9 @@ fn records_come_back_from_their_bytes_and_other_bytes_are_none() {
     }
     let account = payee.account(ID).unwrap();
     let mut records = Record::all_of(ID, account);
+    records.push(hold(&mut payee.clone(), &lock_offer(200, 50)).unwrap());
     records.extend([Record::Admitted { id: ID, settled: 4 }, Record::Ended { id: ID }]);
-    records.push(Record::Taken(*account.taken.iter().next().unwrap()));
+    records.push(Record::Taken(account.taken.iter().next().unwrap().clone()));
     for record in records {
         let bytes = record.encode();
         assert_eq!(Record::decode(&bytes), Some(record.clone()));
@@ -399,6 +403,187 @@ fn streams_come_back_from_the_file_with_their_ticks_as_appended_and_as_written_a
     }
 }
 
+const SECRET: B256 = B256::repeat_byte(8);
+const EXPIRY: u64 = NOW + 7_200;
+
+fn lock_offer(base: u128, locked: u128) -> LockOffer {
+    use secp256k1::hashes::{Hash as _, sha256};
+    let voucher = LockedVoucher {
+        channel_id: ID,
+        cumulative_amount: base,
+        locked_amount: locked,
+        sha256_hash: B256::from(sha256::Hash::hash(SECRET.as_slice()).to_byte_array()),
+        lock_expiry: EXPIRY,
+    };
+    let voucher = voucher.sign(&domain(), &payer());
+    LockOffer { chain_id: CHAIN_ID, contract: CONTRACT, voucher, price: 50, request: keccak256("lock") }
+}
+
+fn hold(payee: &mut Payee, offer: &LockOffer) -> Result<Record, Refused> {
+    let verified = payee.examine_lock(offer, NOW)?.verify()?;
+    payee.accept_lock(verified, offer.price, NOW)
+}
+
+fn open_lock(payee: &mut Payee, offer: &LockOffer, now: u64) -> Result<(Receipt, Option<Record>), Refused> {
+    let opened = payee.open_lock(ID, offer.voucher.voucher.sha256_hash, SECRET, now)?;
+    Ok((opened.receipt, opened.record))
+}
+
+fn due(payee: &Payee, now: u64) -> Vec<Due> {
+    payee.due(&ClaimRules { cost: 0, worth: 1_000, wait_s: 100_000 }, now)
+}
+
+#[test]
+fn a_lock_is_paid_when_its_secret_is_there_and_not_before_and_claimed_before_it_expires() {
+    let mut payee = payee(1_000);
+    let offer = lock_offer(100, 50);
+    hold(&mut payee, &offer).unwrap();
+    let account = payee.account(ID).unwrap();
+    assert_eq!((account.charged, account.highest(), account.unclaimed()), (0, 0, 0));
+    let wrong = payee.open_lock(ID, offer.voucher.voucher.sha256_hash, B256::ZERO, NOW);
+    assert!(matches!(wrong, Err(Refused::Lock(LockRefused::WrongSecret { .. }))));
+    let (receipt, _) = open_lock(&mut payee, &offer, NOW).unwrap();
+    let request = keccak256("lock");
+    assert_eq!((receipt.cumulative_amount, receipt.price, receipt.charged, receipt.request), (150, 50, 50, request));
+    assert_eq!(open_lock(&mut payee, &offer, NOW).unwrap(), (receipt, None), "the same receipt again");
+    assert_eq!(due(&payee, EXPIRY - CLAIM_MARGIN_S - 1), []);
+    let claims = due(&payee, EXPIRY - CLAIM_MARGIN_S);
+    let before = Some(Closing { from_unix_s: EXPIRY, from_block: 0 });
+    let want = Claim::Locked { voucher: offer.voucher, preimage: SECRET };
+    assert_eq!((&claims[0].claim, claims[0].reason, claims[0].before), (&want, Reason::LockExpires, before));
+    assert_eq!(due(&payee, EXPIRY), [], "it is worth nothing any more");
+}
+
+#[test]
+fn a_plain_voucher_in_place_of_an_opened_lock_is_claimed_instead() {
+    let mut payee = payee(1_000);
+    let lock = lock_offer(100, 50);
+    hold(&mut payee, &lock).unwrap();
+    open_lock(&mut payee, &lock, NOW).unwrap();
+    pay(&mut payee, offer(160, 10, "")).unwrap();
+    assert_eq!(due(&payee, EXPIRY - 1), [], "no hurry: the voucher covers it");
+    assert!(matches!(payee.due(&ClaimRules { cost: 0, worth: 1, wait_s: 0 }, NOW)[0].claim, Claim::Voucher(_)));
+}
+
+#[test]
+fn what_a_lock_holds_pays_for_nothing_else_until_the_chain_says_that_it_expired() {
+    let mut payee = payee(1_000);
+    let lock = lock_offer(100, 50);
+    hold(&mut payee, &lock).unwrap();
+    assert_eq!(pay(&mut payee, offer(150, 10, "")), Err(Refused::Spent { got: 150, highest: 0 }));
+    assert!(pay(&mut payee, offer(100, 10, "")).is_ok(), "below it there is room");
+    assert_eq!(payee.advance(SeenAt { block: 11, unix_s: EXPIRY - 1 }), []);
+    let hash = lock.voucher.voucher.sha256_hash;
+    assert_eq!(payee.advance(SeenAt { block: 12, unix_s: EXPIRY }), [Record::Dropped { id: ID, hash }]);
+    assert_eq!(open_lock(&mut payee, &lock, EXPIRY), Err(Refused::UnknownLock { id: ID, hash }));
+    assert!(pay_at(&mut payee, offer(150, 50, ""), EXPIRY).is_ok());
+    assert_eq!(payee.account(ID).unwrap().charged, 60);
+}
+
+#[test]
+fn a_payer_pays_on_beside_a_lock_by_another_one_on_the_same_hash() {
+    let mut payee = payee(1_000);
+    hold(&mut payee, &lock_offer(100, 50)).unwrap();
+    hold(&mut payee, &lock_offer(110, 50)).unwrap();
+    pay(&mut payee, offer(110, 10, "")).unwrap();
+    assert_eq!(hold(&mut payee, &lock_offer(105, 50)), Err(Refused::BelowPrice { got: 155, pays: 45, price: 50 }));
+    let (receipt, _) = open_lock(&mut payee, &lock_offer(110, 50), NOW).unwrap();
+    assert_eq!((receipt.cumulative_amount, receipt.charged), (160, 60));
+    let hash = lock_offer(0, 0).voucher.voucher.sha256_hash;
+    assert_eq!(hold(&mut payee, &lock_offer(300, 50)), Err(Refused::LockOpened { id: ID, hash }));
+}
+
+#[test]
+fn a_lock_is_refused_by_name_and_their_number_has_a_bound() {
+    let mut payee = payee(1_000);
+    assert_eq!(hold(&mut payee, &lock_offer(100, 49)), Err(Refused::BelowPrice { got: 149, pays: 49, price: 50 }));
+    assert_eq!(hold(&mut payee, &lock_offer(951, 50)), Err(Refused::BeyondDeposit { got: 1_001, deposit: 1_000 }));
+    let most = lock_offer(u128::MAX, 50);
+    assert_eq!(hold(&mut payee, &most), Err(Refused::BeyondDeposit { got: u128::MAX, deposit: 1_000 }));
+    let again = |change: fn(&mut LockedVoucher)| {
+        let mut offer = lock_offer(100, 50);
+        change(&mut offer.voucher.voucher);
+        offer.voucher = offer.voucher.voucher.sign(&domain(), &payer());
+        offer
+    };
+    let short = again(|voucher| voucher.lock_expiry = NOW + CLAIM_MARGIN_S - 1);
+    let least = NOW + CLAIM_MARGIN_S;
+    assert_eq!(hold(&mut payee, &short), Err(Refused::LockTooShort { expiry: least - 1, least }));
+    let mut forged = lock_offer(100, 50);
+    forged.voucher.voucher.locked_amount = 60;
+    assert_eq!(hold(&mut payee, &forged), Err(Refused::NotTheSigner { signer: address_of(&payer()) }));
+    for number in 0..8u8 {
+        let mut other = lock_offer(50 * u128::from(number), 50);
+        other.voucher.voucher.sha256_hash = B256::repeat_byte(number);
+        other.voucher = other.voucher.voucher.sign(&domain(), &payer());
+        hold(&mut payee, &other).unwrap();
+    }
+    assert_eq!(hold(&mut payee, &lock_offer(500, 50)), Err(Refused::TooManyLocks { id: ID, most: 8 }));
+}
+
+#[test]
+fn locks_come_back_from_the_file_as_appended_and_as_written_anew() {
+    for opens in [false, true] {
+        let mut payee = payee(1_000);
+        let mut file = vec![Record::Admitted { id: ID, settled: 0 }];
+        file.push(hold(&mut payee, &lock_offer(100, 50)).unwrap());
+        file.push(hold(&mut payee, &lock_offer(110, 50)).unwrap());
+        pay(&mut payee, offer(110, 10, "")).unwrap();
+        file.push(Record::Taken(payee.account(ID).unwrap().taken.iter().next().unwrap().clone()));
+        if opens {
+            file.extend(open_lock(&mut payee, &lock_offer(110, 50), NOW).unwrap().1);
+        } else {
+            file.extend(payee.advance(SeenAt { block: 12, unix_s: EXPIRY }));
+            pay_at(&mut payee, offer(160, 50, ""), EXPIRY).unwrap();
+            file.push(Record::Taken(payee.account(ID).unwrap().taken.iter().last().unwrap().clone()));
+        }
+        let anew = Record::all_of(ID, payee.account(ID).unwrap());
+        // What was written already may come once more behind what was written anew, from any record on.
+        let tails = (1..file.len()).map(|from| anew.iter().chain(&file[from..]).cloned().collect());
+        for file in tails.chain([file.clone()]).collect::<Vec<Vec<Record>>>() {
+            let mut next = Payee::new(domain(), rules());
+            let decoded = file.iter().map(|record| Record::decode(&record.encode()).unwrap());
+            decoded.for_each(|record| next.replay(record));
+            let (got, want) = (next.account(ID).unwrap(), payee.account(ID).unwrap());
+            assert_eq!((&got.locks, &got.free, got.charged), (&want.locks, &want.free, want.charged), "{file:?}");
+        }
+    }
+}
+
+#[test]
+fn a_contract_that_signs_is_asked_unless_its_key_signed_and_nothing_is_taken_that_it_denies() {
+    let mut payee = Payee::new(domain(), rules());
+    let contract = Channel { signer: Address::repeat_byte(0xcc), signer_has_code: true, ..channel(1_000) };
+    payee.observe(contract, AT).unwrap();
+    let wallet = |total, signature: &'static [u8]| {
+        let voucher = Voucher { channel_id: ID, cumulative_amount: total };
+        let voucher = SignedVoucher { voucher, signature: Bytes::from_static(signature) };
+        Offer { voucher, ..offer(total, 10, "") }
+    };
+    let check = |payee: &Payee, offer| match payee.examine(offer, NOW).unwrap() {
+        Examined::Check(check) => *check,
+        Examined::Known(_) => panic!("it is new"),
+    };
+    let signer = contract.signer;
+    let first = check(&payee, wallet(100, b"any bytes that it understands"));
+    let question = first.question().unwrap();
+    assert_eq!((question.signer, &question.signature[..9]), (signer, &b"any bytes"[..]));
+    assert_eq!(question.digest, Voucher { channel_id: ID, cumulative_amount: 100 }.digest(&domain()));
+    assert_eq!(first.clone().verify(), Err(Refused::NotAsked { signer }));
+    assert_eq!(first.clone().answered(false), Err(Refused::NotTheSigner { signer }));
+    let Accepted::New(taken) = payee.accept(first.answered(true).unwrap(), NOW).unwrap() else { panic!("it is new") };
+    assert_eq!(Record::decode(&Record::Taken(taken.clone()).encode()), Some(Record::Taken(taken)));
+    let due = payee.due(&ClaimRules { cost: 0, worth: 1, wait_s: 0 }, NOW);
+    let want = wallet(100, b"any bytes that it understands").voucher;
+    assert_eq!(due[0].claim, Claim::Voucher(want), "claimed as it came");
+    let long = payee.examine(wallet(200, &[7; 1_025]), NOW);
+    assert_eq!(long, Err(Refused::LongSignature { got: 1_025, most: 1_024 }));
+    // An account whose key signs although it has code (EIP-7702) needs no question.
+    payee.observe(Channel { signer_has_code: true, ..channel(1_000) }, SeenAt { block: 11, unix_s: NOW }).unwrap();
+    assert_eq!(check(&payee, offer(300, 10, "")).question(), None);
+    assert!(pay(&mut payee, offer(300, 10, "")).is_ok());
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Pay {
@@ -485,7 +670,7 @@ proptest! {
                             prop_assert_eq!(receipt.charged, model.charged.len() as u128);
                             prop_assert!(receipt.charged <= receipt.highest, "all that was charged is held");
                             let account = payee.account(ID).unwrap();
-                            file.push(Record::Taken(*account.taken.iter().last().unwrap()));
+                            file.push(Record::Taken(account.taken.iter().last().unwrap().clone()));
                         }
                     }
                 }
@@ -493,7 +678,7 @@ proptest! {
             model.deposit = chain.deposit;
             payee.observe(chain, AT).unwrap();
             let best = model.by_total.last_key_value().map(|(total, _)| *total);
-            prop_assert_eq!(payee.account(ID).unwrap().best.map(|(total, _)| total), best);
+            prop_assert_eq!(payee.account(ID).unwrap().best.as_ref().map(|(total, _)| *total), best);
         }
     }
 }

@@ -37,6 +37,7 @@ fn channel(deposit: u128, settled: u128) -> Channel {
         signer: address_of(&key(1)),
         deposit,
         settled,
+        signer_has_code: false,
         has_splits: false,
         closing: None,
         finalized: false,

@@ -74,6 +74,7 @@ pub fn for_vouchers(network: &KnownNetwork, id: B256, channel: &Channel) -> paym
         signer: channel.signer,
         deposit: channel.deposit,
         settled: channel.settled,
+        signer_has_code: false,
         has_splits: channel.has_splits,
         closing: channel.close_requested.map(|requested| {
             let (from_unix_s, from_block) = closable_from(network, requested);
