@@ -61,6 +61,11 @@ fn a_block_is_final_by_the_genesis_file_without_code_of_ours() {
     run("final.mjs");
 }
 
+#[test]
+fn what_payers_and_payees_sign_is_what_viem_computes() {
+    run("vectors.mjs");
+}
+
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("clients")
 }

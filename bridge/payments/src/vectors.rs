@@ -1,11 +1,14 @@
-//! Digests against those of the contract, and against the ones that alloy derives from the same Solidity.
+//! Digests against those of the contract and of viem, which read or write the same file (`contracts/test/MicroChannelVectors.t.sol`, `tests/clients/vectors.mjs`), and
+//! against the ones that alloy derives from the same Solidity.
 
 use alloy_primitives::{Address, B256, U256, address, b256, keccak256};
 use alloy_sol_types::{Eip712Domain, SolStruct, SolValue, eip712_domain, sol};
 use secp256k1::SecretKey;
+use serde::Deserialize;
 
 use crate::account_signature::address_of;
 use crate::locked::{LockRefused, LockedVoucher, SignedLockedVoucher};
+use crate::merkle::Tree;
 use crate::receipt::{Receipt, SignedReceipt, root_digest};
 use crate::stream::{SignedStream, StreamTerms};
 use crate::terms::{Split, Terms, open_nonce, top_up_nonce};
@@ -139,6 +142,84 @@ fn every_digest_is_the_one_that_alloy_derives_from_the_contracts_structs() {
     let root = B256::repeat_byte(9);
     let signed = theirs::Receipts { root }.eip712_signing_hash(&theirs::domain("Causeway Payment Receipt"));
     assert_eq!(root_digest(root, &domain()), signed);
+}
+
+/// A case of the file. Amounts are decimal digits in quotes.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Case {
+    chain_id: u64,
+    contract: Address,
+    network: B256,
+    payer: Address,
+    payee: Address,
+    token: Address,
+    salt: B256,
+    authorized_signer: Address,
+    channel_id: B256,
+    domain_separator: B256,
+    #[serde(with = "crate::decimal")]
+    cumulative_amount: u128,
+    voucher_digest: B256,
+    #[serde(with = "crate::decimal")]
+    locked_amount: u128,
+    sha256_hash: B256,
+    lock_expiry: String,
+    locked_voucher_digest: B256,
+    #[serde(with = "crate::decimal")]
+    tick_amount: u128,
+    ticks: u32,
+    root: B256,
+    stream_digest: B256,
+    split_recipients: Vec<Address>,
+    split_bps: Vec<u16>,
+    open_nonce: B256,
+    #[serde(with = "crate::decimal")]
+    top_up_number: u128,
+    top_up_nonce: B256,
+    receipts: Vec<Receipt>,
+    receipt_leaf: B256,
+    receipt_path: Vec<B256>,
+    receipt_root: B256,
+    receipt_root_digest: B256,
+}
+
+#[test]
+fn names_nonces_digests_and_trees_are_those_of_viem_and_of_the_contract() {
+    #[derive(Deserialize)]
+    struct File {
+        cases: Vec<Case>,
+    }
+    let file = include_str!("../../../contracts/test/vectors/payments.json");
+    let File { cases } = serde_json::from_str(file).unwrap();
+    assert_eq!(cases.len(), 3);
+    for case in cases {
+        check(case);
+    }
+}
+
+fn check(case: Case) {
+    let domain = Domain::new(case.chain_id, case.contract);
+    assert_eq!(domain.separator(), case.domain_separator);
+    let Case { payer, payee, token, salt, authorized_signer, channel_id, cumulative_amount, .. } = case;
+    assert_eq!(Terms { payer, payee, token, salt, authorized_signer }.channel_id(&domain), channel_id);
+    assert_eq!(Voucher { channel_id, cumulative_amount }.digest(&domain), case.voucher_digest);
+    let Case { locked_amount, sha256_hash, tick_amount, ticks, root, .. } = case;
+    let lock_expiry = case.lock_expiry.parse().unwrap();
+    let locked = LockedVoucher { channel_id, cumulative_amount, locked_amount, sha256_hash, lock_expiry };
+    assert_eq!(locked.digest(&domain), case.locked_voucher_digest);
+    let stream = StreamTerms { channel_id, cumulative_amount, tick_amount, ticks, root };
+    assert_eq!(stream.digest(&domain), case.stream_digest);
+    let splits = case.split_recipients.into_iter().zip(case.split_bps);
+    let splits: Vec<Split> = splits.map(|(recipient, bps)| Split { recipient, bps }).collect();
+    assert_eq!(open_nonce(case.network, channel_id, &splits), case.open_nonce);
+    assert_eq!(top_up_nonce(case.network, channel_id, case.top_up_number), case.top_up_nonce);
+
+    let leaves: Vec<B256> = case.receipts.iter().map(Receipt::leaf).collect();
+    assert_eq!(leaves[0], case.receipt_leaf);
+    let tree = Tree::of(leaves).unwrap();
+    assert_eq!((tree.root(), tree.path(0)), (case.receipt_root, case.receipt_path));
+    assert_eq!(root_digest(tree.root(), &domain), case.receipt_root_digest);
 }
 
 #[test]
