@@ -7,6 +7,7 @@
 //! ```text
 //!   amount   `0.1 BTC` and `10000000 sat`, read and shown
 //!   vault, vault_tx   the vault's key; vault transactions: made as the ledger makes them, checked, hashed, completed
+//!   channel_calls     what is asked of payment channels, as calldata
 //!   charges  what a vault transaction costs, and what each participant pays
 //!   plan     the next proposals: sweep, payout, consolidation, another version
 //!   policy   what a member makes sure of before it approves, and before it signs
@@ -25,6 +26,7 @@ pub use api::peg;
 
 pub mod amount;
 pub mod board;
+pub mod channel_calls;
 pub mod charges;
 pub mod child;
 pub mod dkg;

@@ -14,6 +14,7 @@ const types = {
   TopUp: fields("bytes32 networkId, bytes32 channelId, uint96 number"),
   Receipt: fields("bytes32 channelId, uint128 cumulativeAmount, uint128 price, uint128 charged, uint128 highest, uint64 acceptedAt, bytes32 request"),
   Receipts: fields("bytes32 root"),
+  ReceiveWithAuthorization: fields("address from, address to, uint256 value, uint256 validAfter, uint256 validBefore, bytes32 nonce"),
 };
 const contract = "0xca05000000000000000000000000000000000005";
 const network = `0x${"01".repeat(32)}`;
@@ -61,12 +62,18 @@ const cases = [
   assert.equal(path.reduce(node, leaf), root);
   const rootDigest = hashTypedData({ domain: { ...domain, name: "Causeway Payment Receipt" }, types, primaryType: "Receipts", message: { root } });
 
+  // The wrapped coin's domain, whatever the case's token is.
+  const wrapped = { name: "Causeway Wrapped BTC", version: "1", chainId, verifyingContract: "0xca05000000000000000000000000000000000008" };
+  const openNonce = struct("Open", open);
+  const authorization = { from: payer, to: contract, value: total, validAfter: 0n, validBefore: expiry, nonce: openNonce };
+  const authorizationDigest = hashTypedData({ domain: wrapped, types, primaryType: "ReceiveWithAuthorization", message: authorization });
+
   return {
     chainId, contract, network, payer, payee, token, salt, authorizedSigner, channelId, domainSeparator: domainSeparator({ domain }),
     cumulativeAmount: total, voucherDigest: digest("Voucher", { channelId, cumulativeAmount: total }),
     lockedAmount: added, preimage, sha256Hash: lock.sha256Hash, lockExpiry: expiry, lockedVoucherDigest: digest("LockedVoucher", lock),
     tickAmount: added, ticks, root: stream.root, streamDigest: digest("Stream", stream),
-    splitRecipients: open.splitRecipients, splitBps: open.splitBps, openNonce: struct("Open", open),
+    splitRecipients: open.splitRecipients, splitBps: open.splitBps, openNonce, authorizationDigest,
     topUpNumber: number, topUpNonce: concat([`0x${topUp.slice(2, 42)}`, toHex(number, { size: 12 })]),
     receipts, receiptLeaf: leaf, receiptPath: path, receiptRoot: root, receiptRootDigest: rootDigest,
   };

@@ -14,7 +14,7 @@
 //!
 //! ```text
 //!   account_signature, typed_data, terms    what accounts sign, and names of channels
-//!   voucher, locked, stream                 what payers sign
+//!   voucher, locked, stream, authorization  what payers sign
 //!   receipt, merkle                         what payees sign
 //!   audit                                   what it shows against them
 //!   seals                                   one signature for many of them
@@ -28,6 +28,7 @@
 
 pub mod account_signature;
 pub mod audit;
+pub mod authorization;
 pub mod best;
 mod bytes;
 pub mod channel;

@@ -49,7 +49,9 @@ impl Domain {
     }
 }
 
-fn separator(name: &str, version: &str, chain_id: u64, contract: Address) -> B256 {
+/// A domain by name, version, chain and contract.
+#[must_use]
+pub fn separator(name: &str, version: &str, chain_id: u64, contract: Address) -> B256 {
     let words =
         [*DOMAIN_TYPE, keccak256(name), keccak256(version), B256::from(U256::from(chain_id)), contract.into_word()];
     hash_words(&words)

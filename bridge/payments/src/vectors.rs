@@ -7,12 +7,13 @@ use secp256k1::SecretKey;
 use serde::Deserialize;
 
 use crate::account_signature::address_of;
+use crate::authorization::Authorization;
 use crate::locked::{LockRefused, LockedVoucher, SignedLockedVoucher};
 use crate::merkle::Tree;
 use crate::receipt::{Receipt, SignedReceipt, root_digest};
 use crate::stream::{SignedStream, StreamTerms};
 use crate::terms::{Split, Terms, open_nonce, top_up_nonce};
-use crate::typed_data::Domain;
+use crate::typed_data::{Domain, separator};
 use crate::voucher::{SignedVoucher, Voucher};
 
 const CONTRACT: Address = address!("CA05000000000000000000000000000000000005");
@@ -174,6 +175,7 @@ struct Case {
     split_recipients: Vec<Address>,
     split_bps: Vec<u16>,
     open_nonce: B256,
+    authorization_digest: B256,
     #[serde(with = "crate::decimal")]
     top_up_number: u128,
     top_up_nonce: B256,
@@ -214,6 +216,17 @@ fn check(case: Case) {
     let splits: Vec<Split> = splits.map(|(recipient, bps)| Split { recipient, bps }).collect();
     assert_eq!(open_nonce(case.network, channel_id, &splits), case.open_nonce);
     assert_eq!(top_up_nonce(case.network, channel_id, case.top_up_number), case.top_up_nonce);
+    let wrapped = address!("CA05000000000000000000000000000000000008");
+    let wrapped = separator("Causeway Wrapped BTC", "1", case.chain_id, wrapped);
+    let authorization = Authorization {
+        from: payer,
+        to: case.contract,
+        value: cumulative_amount,
+        valid_after: 0,
+        valid_before: lock_expiry,
+        nonce: case.open_nonce,
+    };
+    assert_eq!(authorization.digest(wrapped), case.authorization_digest);
 
     let leaves: Vec<B256> = case.receipts.iter().map(Receipt::leaf).collect();
     assert_eq!(leaves[0], case.receipt_leaf);

@@ -50,6 +50,7 @@ async fn open(client: &Client, payer: &Account, payee: Address, story: &mut Stor
         signer: payer.address(),
         deposit: amount::wei(total).saturating_to(),
         settled: 0,
+        signer_has_code: false,
         has_splits: false,
         closing: None,
         finalized: false,
