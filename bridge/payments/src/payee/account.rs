@@ -89,9 +89,15 @@ impl Account {
         self.locks.best().map_or(0, Lock::total).max(self.best_without_locks())
     }
 
-    pub(super) fn best_without_locks(&self) -> u128 {
+    fn best_without_locks(&self) -> u128 {
         let voucher = self.best.as_ref().map_or(0, |(total, _)| *total);
         self.flows.best().map_or(0, |flow| flow.meter.total()).max(voucher)
+    }
+
+    /// What makes an opened lock superfluous.
+    pub(super) fn best_beside_locks(&self) -> u128 {
+        let settled = self.seen.map_or(0, |seen| seen.channel.settled);
+        self.best_without_locks().max(settled)
     }
 
     /// What to claim with, and its total. A lock is worth nothing any more from its expiry on.

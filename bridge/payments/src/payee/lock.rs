@@ -37,6 +37,11 @@ impl Lock {
         self.voucher.cumulative_amount.saturating_add(self.voucher.locked_amount)
     }
 
+    /// An opened one is needed no more when others say as much.
+    fn is_needed(&self, best: u128) -> bool {
+        self.opened.is_none() || self.total() > best
+    }
+
     pub(super) fn signed(&self) -> SignedLockedVoucher {
         SignedLockedVoucher { voucher: self.voucher, signature: self.signature.clone() }
     }
@@ -56,13 +61,13 @@ impl Locks {
         self.0.values().filter(|lock| lock.opened.is_some()).max_by_key(|lock| lock.total())
     }
 
-    pub(super) fn has_room(&self, hash: B256) -> bool {
-        self.0.contains_key(&hash) || self.0.len() < MAX_LOCKS
+    /// Whether one more can be held beside what is worth `best` without locks, or was settled.
+    pub(super) fn has_room(&self, hash: B256, best: u128) -> bool {
+        self.0.contains_key(&hash) || self.0.values().filter(|lock| lock.is_needed(best)).count() < MAX_LOCKS
     }
 
-    /// Opened ones of which others say as much are not needed any more.
-    pub(super) fn forget_overtaken(&mut self, best_without: u128) {
-        self.0.retain(|_, lock| lock.opened.is_none() || lock.total() > best_without);
+    pub(super) fn forget_overtaken(&mut self, best: u128) {
+        self.0.retain(|_, lock| lock.is_needed(best));
     }
 
     pub(super) fn get_mut(&mut self, hash: B256) -> Option<&mut Lock> {

@@ -87,7 +87,7 @@ impl Account {
             Some(before) if before.opened.is_some() || before.voucher == lock.voucher => return Some(()),
             _ => self.drop_lock(hash),
         }
-        self.locks.forget_overtaken(self.best_without_locks());
+        self.locks.forget_overtaken(self.best_beside_locks());
         self.free.take(lock.total(), lock.voucher.locked_amount).ok()?;
         self.locks.insert(lock);
         Some(())
@@ -150,7 +150,7 @@ impl Payee {
         if expiry < least {
             return Err(Refused::LockTooShort { expiry, least });
         }
-        if !account.locks.has_room(hash) {
+        if !account.locks.has_room(hash, account.best_beside_locks()) {
             return Err(Refused::TooManyLocks { id, most: MAX_LOCKS });
         }
         let before = account.locks.get(hash);

@@ -406,13 +406,17 @@ fn streams_come_back_from_the_file_with_their_ticks_as_appended_and_as_written_a
 const SECRET: B256 = B256::repeat_byte(8);
 const EXPIRY: u64 = NOW + 7_200;
 
-fn lock_offer(base: u128, locked: u128) -> LockOffer {
+fn sha256(secret: B256) -> B256 {
     use secp256k1::hashes::{Hash as _, sha256};
+    B256::from(sha256::Hash::hash(secret.as_slice()).to_byte_array())
+}
+
+fn lock_offer(base: u128, locked: u128) -> LockOffer {
     let voucher = LockedVoucher {
         channel_id: ID,
         cumulative_amount: base,
         locked_amount: locked,
-        sha256_hash: B256::from(sha256::Hash::hash(SECRET.as_slice()).to_byte_array()),
+        sha256_hash: sha256(SECRET),
         lock_expiry: EXPIRY,
     };
     let voucher = voucher.sign(&domain(), &payer());
@@ -519,6 +523,20 @@ fn a_lock_is_refused_by_name_and_their_number_has_a_bound() {
         hold(&mut payee, &other).unwrap();
     }
     assert_eq!(hold(&mut payee, &lock_offer(500, 50)), Err(Refused::TooManyLocks { id: ID, most: 8 }));
+    // Once one was opened, and a plain voucher or a claim on chain is worth as much, another has its place.
+    let mut payee = self::payee(1_000);
+    for number in 0..20u128 {
+        let secret = crate::typed_data::word(number);
+        let mut offer = lock_offer(40 * number, 40);
+        offer.price = 40;
+        offer.voucher.voucher.sha256_hash = sha256(secret);
+        offer.voucher = offer.voucher.voucher.sign(&domain(), &payer());
+        hold(&mut payee, &offer).unwrap();
+        let _ = payee.open_lock(ID, sha256(secret), secret, NOW).unwrap();
+        let settled = Channel { settled: 40 * (number + 1), ..channel(1_000) };
+        payee.observe(settled, SeenAt { block: 11, unix_s: NOW }).unwrap();
+    }
+    assert_eq!(payee.account(ID).unwrap().charged, 800);
 }
 
 #[test]
