@@ -98,16 +98,20 @@ impl Account {
         self.locks.insert(lock);
     }
 
-    /// One that was not opened: its units are free again.
+    /// One that was not opened: its units are free again. Again, from a file, it may come upon the same lock, held and opened later: that one stays.
     pub(super) fn drop_lock(&mut self, hash: B256) {
-        if let Some(lock) = self.locks.remove(hash) {
+        if self.locks.get(hash).is_some_and(|lock| lock.opened.is_none())
+            && let Some(lock) = self.locks.remove(hash)
+        {
             self.free.give_back(lock.total(), lock.voucher.locked_amount);
         }
     }
 
-    /// Charges for a lock. Again, from a file, it changes nothing.
+    /// Charges for a lock. Again, from a file, it changes nothing: also not if its hash is another lock's by now, which has another total.
     pub(super) fn opened(&mut self, hash: B256, opened: Opened) {
-        let Some(lock) = self.locks.get_mut(hash).filter(|lock| lock.opened.is_none()) else { return };
+        let total = opened.receipt.cumulative_amount;
+        let own = |lock: &&mut Lock| lock.opened.is_none() && lock.total() == total;
+        let Some(lock) = self.locks.get_mut(hash).filter(own) else { return };
         lock.opened = Some(opened);
         self.charged = self.charged.saturating_add(opened.receipt.price);
         self.wait_since(opened.receipt.accepted_at);

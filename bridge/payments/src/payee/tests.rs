@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use secp256k1::SecretKey;
 
 use super::claims::{Claim, ClaimRules, Due, Reason};
-use super::locks::{CLAIM_MARGIN_S, LockOffer};
+use super::locks::{CLAIM_MARGIN_S, LockCheck, LockOffer};
 use super::streams::StreamOffer;
 use super::*;
 use crate::account_signature::{BadForm, address_of};
@@ -697,6 +697,165 @@ proptest! {
             payee.observe(chain, AT).unwrap();
             let best = model.by_total.last_key_value().map(|(total, _)| *total);
             prop_assert_eq!(payee.account(ID).unwrap().best.as_ref().map(|(total, _)| *total), best);
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum LockStep {
+    Pay {
+        total: u128,
+        price: u128,
+    },
+    Hold {
+        base: u128,
+        locked: u128,
+        secret: u8,
+    },
+    Open {
+        secret: u8,
+    },
+    /// The chain goes on by ten minutes.
+    Advance,
+    Restart {
+        anew: bool,
+    },
+}
+
+fn lock_step() -> impl Strategy<Value = LockStep> {
+    prop_oneof![
+        4 => (1u128..60, 1u128..12).prop_map(|(total, price)| LockStep::Pay { total, price }),
+        4 => (0u128..50, 1u128..12, 0u8..4).prop_map(|(base, locked, secret)| LockStep::Hold { base, locked, secret }),
+        2 => (0u8..4).prop_map(|secret| LockStep::Open { secret }),
+        2 => Just(LockStep::Advance),
+        1 => any::<bool>().prop_map(|anew| LockStep::Restart { anew }),
+    ]
+}
+
+/// Single units: charged, or held for a lock; and each lock's expiry and whether it was opened.
+#[derive(Default)]
+struct LockModel {
+    charged: BTreeSet<u128>,
+    held: BTreeMap<u128, u8>,
+    locks: BTreeMap<u8, (u64, bool)>,
+    paid: BTreeSet<u128>,
+}
+
+impl LockModel {
+    fn is_free(&self, above: u128, up_to: u128, own: Option<u8>) -> bool {
+        let free = |unit| !self.charged.contains(&unit) && self.held.get(&unit).is_none_or(|by| Some(*by) == own);
+        (above + 1..=up_to).all(free)
+    }
+
+    fn release(&mut self, secret: u8) {
+        self.held.retain(|_, by| *by != secret);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+    #[test]
+    fn each_unit_is_charged_held_or_free_whatever_locks_and_vouchers_come(steps in prop::collection::vec(lock_step(), 1..80)) {
+        let rules = Rules { least_deposit: 0, ..rules() };
+        let mut payee = Payee::new(domain(), rules);
+        let mut file = payee.observe(channel(60), AT).unwrap();
+        let (mut model, mut at) = (LockModel::default(), AT);
+        let secret_of = |secret: u8| B256::repeat_byte(secret + 1);
+        for step in steps {
+            let now = at.unix_s;
+            match step {
+                LockStep::Pay { total, price } => {
+                    if model.paid.contains(&total) { continue; }
+                    let pays = price <= total && model.is_free(total - price, total, None);
+                    let got = pay_at(&mut payee, offer(total, price, ""), now);
+                    prop_assert_eq!(got.is_ok(), pays, "{:?}", got);
+                    if pays {
+                        model.charged.extend(total - price + 1..=total);
+                        model.paid.insert(total);
+                        file.push(Record::Taken(payee.account(ID).unwrap().taken.iter().last().unwrap().clone()));
+                    }
+                }
+                LockStep::Hold { base, locked, secret } => {
+                    let voucher = LockedVoucher {
+                        channel_id: ID,
+                        cumulative_amount: base,
+                        locked_amount: locked,
+                        sha256_hash: sha256(secret_of(secret)),
+                        lock_expiry: now + CLAIM_MARGIN_S + 900,
+                    };
+                    let voucher = voucher.sign(&domain(), &payer());
+                    let request = B256::ZERO;
+                    let offer = LockOffer { chain_id: CHAIN_ID, contract: CONTRACT, voucher, price: 1, request };
+                    let was_opened = model.locks.get(&secret).is_some_and(|(_, opened)| *opened);
+                    let holds = !was_opened && base + locked <= 60 && model.is_free(base, base + locked, Some(secret));
+                    let got = payee.examine_lock(&offer, now).and_then(LockCheck::verify);
+                    let got = got.and_then(|verified| payee.accept_lock(verified, 1, now));
+                    prop_assert_eq!(got.is_ok(), holds, "{:?}", got);
+                    if holds {
+                        file.push(got.unwrap());
+                        model.release(secret);
+                        model.held.extend((base + 1..=base + locked).map(|unit| (unit, secret)));
+                        model.locks.insert(secret, (now + CLAIM_MARGIN_S + 900, false));
+                    }
+                    // What was opened and is worth nothing more may have been forgotten, with its hash.
+                    let kept: BTreeSet<B256> = payee.account(ID).unwrap().locks.iter().map(|lock| lock.voucher.sha256_hash).collect();
+                    model.locks.retain(|secret, (_, opened)| !*opened || kept.contains(&sha256(secret_of(*secret))));
+                }
+                LockStep::Open { secret } => {
+                    let got = payee.open_lock(ID, sha256(secret_of(secret)), secret_of(secret), now);
+                    let Some((expiry, opened)) = model.locks.get_mut(&secret) else {
+                        prop_assert!(got.is_err());
+                        continue;
+                    };
+                    prop_assert!(*opened || now < *expiry);
+                    let got = got.unwrap();
+                    prop_assert_eq!(got.record.is_some(), !*opened);
+                    *opened = true;
+                    let units: Vec<u128> = model.held.iter().filter(|(_, by)| **by == secret).map(|(unit, _)| *unit).collect();
+                    model.charged.extend(units);
+                    model.release(secret);
+                    file.extend(got.record);
+                }
+                LockStep::Advance => {
+                    at = SeenAt { block: at.block + 1, unix_s: at.unix_s + 600 };
+                    let dropped = payee.advance(at);
+                    let expired: Vec<u8> = model.locks.iter().filter(|(_, (expiry, opened))| !opened && *expiry <= at.unix_s).map(|(secret, _)| *secret).collect();
+                    prop_assert_eq!(dropped.len(), expired.len());
+                    file.extend(dropped);
+                    for secret in expired {
+                        model.locks.remove(&secret);
+                        model.release(secret);
+                    }
+                }
+                LockStep::Restart { anew } => {
+                    if anew {
+                        let tail: Vec<Record> = file.iter().rev().take(4).rev().filter(|record| !matches!(record, Record::Admitted { .. } | Record::Kept { .. } | Record::KeptLock(_) | Record::Remembered(_))).cloned().collect();
+                        file = Record::all_of(ID, payee.account(ID).unwrap());
+                        file.extend(tail);
+                    }
+                    let before = payee.account(ID).unwrap().clone();
+                    payee = Payee::new(domain(), rules);
+                    file.iter().map(|record| Record::decode(&record.encode()).unwrap()).for_each(|record| payee.replay(record));
+                    payee.observe(channel(60), at).unwrap();
+                    let after = payee.account(ID).unwrap();
+                    prop_assert_eq!((&after.free, after.charged), (&before.free, before.charged));
+                    // Locks that were opened and overtaken may be gone, or there again: they are worth nothing.
+                    let best = before.best_beside_locks();
+                    let needed = |account: &Account| -> BTreeSet<B256> {
+                        let needed = account.locks.iter().filter(|lock| lock.opened.is_none() || lock.total() > best);
+                        needed.map(|lock| lock.voucher.sha256_hash).collect()
+                    };
+                    prop_assert_eq!(needed(after), needed(&before));
+                    for secret in 0..4 {
+                        let hash = sha256(secret_of(secret));
+                        match after.locks.iter().find(|lock| lock.voucher.sha256_hash == hash) {
+                            Some(lock) => { model.locks.entry(secret).or_insert((lock.voucher.lock_expiry, true)); }
+                            None => { model.locks.remove(&secret); }
+                        }
+                    }
+                }
+            }
+            prop_assert_eq!(payee.account(ID).unwrap().charged, model.charged.len() as u128);
         }
     }
 }
