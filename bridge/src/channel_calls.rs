@@ -160,3 +160,54 @@ pub fn claim_many(vouchers: &[SignedVoucher]) -> Bytes {
 fn parts(splits: &[Split]) -> (Vec<Address>, Vec<u16>) {
     splits.iter().map(|split| (split.recipient, split.bps)).unzip()
 }
+
+#[cfg(test)]
+mod tests {
+    use contracts::address::MICRO_CHANNEL;
+    use payments::locked::{LockedVoucher, SignedLockedVoucher};
+    use payments::stream::{SignedStream, StreamTerms};
+    use payments::voucher::Voucher;
+
+    use super::*;
+
+    const ID: B256 = B256::repeat_byte(7);
+    const SIGNATURE: Bytes = Bytes::from_static(&[9; 65]);
+
+    #[test]
+    fn a_top_up_names_its_channel_and_number_by_its_nonce_and_carries_the_signature_in_parts() {
+        let (network, domain) = (B256::repeat_byte(1), Domain::new(5, MICRO_CHANNEL));
+        let payer = Address::repeat_byte(2);
+        let authorization = top_up_authorization(network, &domain, (payer, ID), 40, 3, 1_000);
+        assert_eq!((authorization.to, authorization.nonce), (MICRO_CHANNEL, top_up_nonce(network, ID, 3)));
+        let signature: Bytes = [[1; 32].as_slice(), &[2; 32], &[28]].concat().into();
+        let signed = SignedAuthorization { authorization, signature };
+        let input = top_up_with(ID, &signed).expect("65 bytes");
+        let call = MicroChannel::topUpWithAuthorizationCall::abi_decode(&input).expect("its own bytes");
+        assert_eq!((call.channelId, call.additionalDeposit, call.from), (ID, 40, payer));
+        assert_eq!((call.v, call.r, call.s), (28, B256::repeat_byte(1), B256::repeat_byte(2)));
+        assert_eq!((call.validAfter, call.validBefore), (U256::ZERO, U256::from(1_000)));
+        assert_eq!(top_up_with(ID, &SignedAuthorization { signature: Bytes::new(), authorization }), None);
+    }
+
+    #[test]
+    fn each_kind_of_claim_is_made_by_its_own_function_with_all_that_was_signed() {
+        let voucher = SignedVoucher { voucher: Voucher { channel_id: ID, cumulative_amount: 5 }, signature: SIGNATURE };
+        let call = MicroChannel::claimCall::abi_decode(&claim(&Claim::Voucher(voucher))).expect("claim");
+        assert_eq!((call.channelId, call.cumulativeAmount, call.signature), (ID, 5, SIGNATURE));
+
+        let (sha256_hash, preimage) = (B256::repeat_byte(3), B256::repeat_byte(4));
+        let locked =
+            LockedVoucher { channel_id: ID, cumulative_amount: 5, locked_amount: 6, sha256_hash, lock_expiry: 8 };
+        let locked = Claim::Locked { voucher: SignedLockedVoucher { voucher: locked, signature: SIGNATURE }, preimage };
+        let call = MicroChannel::claimLockedCall::abi_decode(&claim(&locked)).expect("claimLocked");
+        assert_eq!((call.cumulativeAmount, call.lock.lockedAmount, call.lock.lockExpiry), (5, 6, 8));
+        assert_eq!((call.lock.sha256Hash, call.preimage, call.signature), (sha256_hash, preimage, SIGNATURE));
+
+        let root = B256::repeat_byte(3);
+        let terms = StreamTerms { channel_id: ID, cumulative_amount: 5, tick_amount: 6, ticks: 7, root };
+        let stream = Claim::Stream { stream: SignedStream { terms, signature: SIGNATURE }, ticks: 2, tick: preimage };
+        let call = MicroChannel::claimStreamCall::abi_decode(&claim(&stream)).expect("claimStream");
+        assert_eq!((call.cumulativeAmount, call.stream.tickAmount, call.stream.ticks), (5, 6, 7));
+        assert_eq!((call.stream.root, call.ticks, call.tick, call.signature), (root, 2, preimage, SIGNATURE));
+    }
+}

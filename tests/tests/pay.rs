@@ -257,7 +257,8 @@ fn a_channel_in_any_token_is_opened_by_what_the_token_has_authorization_or_appro
         let sat = payments.refused(0, &["voucher", channel, "--total", "250 sat"], "");
         assert!(sat.contains("by --units"), "{sat}");
         let voucher = payments.done(0, &["voucher", channel, "--units", "150000"], "").to_string();
-        payments.done(1, &["claim", "-"], &voucher);
+        let claimed = payments.done(1, &["claim", "-"], &voucher);
+        assert_eq!((&claimed["amount"], &claimed["token"]), (&"150000".into(), &opened["token"]));
         let status = payments.done(1, &["status", channel], "");
         assert_eq!((&status["claimed"], &status["state"]), (&"150000".into(), &"open".into()));
     }
@@ -348,7 +349,7 @@ fn a_watchtower_claims_when_a_payer_starts_to_close_though_its_node_was_away_and
     until("it reads what came later", &|event| event["unclaimed"] == wei(35));
 
     away.store(true, Ordering::SeqCst);
-    until("it says that its node is away", &|event| event["event"] == "unreachable");
+    until("it says that its node is away", &|event| event["event"] == "failed");
     payments.done(0, &["close", &channel], "");
     away.store(false, Ordering::SeqCst);
     let claimed = until("it claims", &|event| event["event"] == "claimed");

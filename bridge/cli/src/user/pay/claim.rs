@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use alloy_primitives::{B256, U256};
+use alloy_primitives::{Address, B256, U256};
 use alloy_rpc_types_eth::TransactionReceipt;
 use alloy_sol_types::SolEvent;
-use bridge::amount;
 use bridge::channel_calls::claim_many;
 use bridge::io::sidechain::Call;
 use contracts::{MicroChannel, address};
@@ -15,7 +14,7 @@ use light::micro_channel::Channel;
 use payments::best::best_voucher;
 use payments::voucher::SignedVoucher;
 
-use super::channel::{channel, domain, for_vouchers};
+use super::channel::{channel, domain, for_vouchers, shown_amount};
 use super::event::Event;
 use super::voucher::read_vouchers;
 use crate::context::Context;
@@ -25,7 +24,7 @@ use crate::options::spending::SpendingArgs;
 use crate::user::spending::Spender;
 
 /// Vouchers claimed by one transaction: each takes about 30,000 gas of the 2^24 that a transaction may use.
-pub const MAX_CLAIMS: usize = 200;
+const MAX_CLAIMS: usize = 200;
 
 /// Check vouchers and cash in the last of each channel, 200 channels by a transaction; anyone may, it is the payee who is paid
 #[derive(Debug, clap::Args)]
@@ -52,32 +51,56 @@ pub async fn claim(args: ClaimArgs, context: &Context) -> Result<()> {
     let network = args.network.connect(&args.account).await?;
     let best = best_of(&network, read_vouchers(&args.vouchers)?).await?;
     let spender = Spender::open(&network, &args.account, args.spending)?;
-    for some in best.chunks(MAX_CLAIMS) {
-        let receipt = claim_all(&spender, some).await?;
-        print_claimed(&receipt, some, context);
+    collect(&spender, best, context).await
+}
+
+/// A channel's best voucher, and what it pays in.
+pub struct Claimable {
+    pub token: Address,
+    pub voucher: SignedVoucher,
+}
+
+/// Claims vouchers in their order, those of one token by as few transactions as there can be, and tells each.
+///
+/// # Errors
+///
+/// A transaction is refused; those before it are done.
+pub async fn collect(spender: &Spender<'_>, claimable: Vec<Claimable>, context: &Context) -> Result<()> {
+    let mut tokens: Vec<(Address, Vec<SignedVoucher>)> = Vec::new();
+    for Claimable { token, voucher } in claimable {
+        match tokens.iter_mut().find(|(other, _)| *other == token) {
+            Some((_, vouchers)) => vouchers.push(voucher),
+            None => tokens.push((token, vec![voucher])),
+        }
+    }
+    for (token, vouchers) in tokens {
+        for some in vouchers.chunks(MAX_CLAIMS) {
+            let receipt = claim_all(spender, some).await?;
+            print_claimed(&receipt, token, some, context);
+        }
     }
     Ok(())
 }
 
-/// Tells what a transaction claimed.
-pub fn print_claimed(receipt: &TransactionReceipt, vouchers: &[SignedVoucher], context: &Context) {
+fn print_claimed(receipt: &TransactionReceipt, token: Address, vouchers: &[SignedVoucher], context: &Context) {
     let amount = claimed(receipt);
     let channels: Vec<B256> = vouchers.iter().map(|signed| signed.voucher.channel_id).collect();
     let (gas_used, transaction) = (receipt.gas_used, receipt.transaction_hash);
-    let event = Event::Claimed { channels: channels.clone(), amount: amount.to_string(), gas_used, transaction };
+    let event = Event::Claimed { channels: channels.clone(), token, amount: amount.to_string(), gas_used, transaction };
     context.print(&event, || {
-        let (amount, count) = (amount::show_wei(amount), channels.len());
+        let (amount, count) = (shown_amount(token, amount.saturating_to()), channels.len());
         println!("Claimed {amount} of {count} channel(s) for {gas_used} gas (transaction {transaction})");
     });
 }
 
 /// The last voucher of each channel, checked as the contract will check it.
-async fn best_of(network: &KnownNetwork, vouchers: Vec<SignedVoucher>) -> Result<Vec<SignedVoucher>> {
+async fn best_of(network: &KnownNetwork, vouchers: Vec<SignedVoucher>) -> Result<Vec<Claimable>> {
     let header = network.final_header().await?;
     let mut best = Vec::new();
     for (id, vouchers) in by_channel(vouchers) {
         let channel = channel(network, header.as_ref(), id).await?;
-        best.extend(best_of_channel(network, id, &channel, vouchers));
+        let voucher = best_of_channel(network, id, &channel, vouchers);
+        best.extend(voucher.map(|voucher| Claimable { token: channel.token, voucher }));
     }
     ensure!(
         !best.is_empty(),
@@ -110,11 +133,7 @@ pub fn best_of_channel(
 }
 
 /// Claims vouchers of different channels by one transaction.
-///
-/// # Errors
-///
-/// It claims nothing, or is refused.
-pub async fn claim_all(spender: &Spender<'_>, best: &[SignedVoucher]) -> Result<TransactionReceipt> {
+async fn claim_all(spender: &Spender<'_>, best: &[SignedVoucher]) -> Result<TransactionReceipt> {
     let call = Call { to: Some(address::MICRO_CHANNEL), value: U256::ZERO, input: claim_many(best) };
     let done = |receipt: &TransactionReceipt| {
         ensure!(!claimed(receipt).is_zero(), "it claimed nothing");

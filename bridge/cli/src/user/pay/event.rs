@@ -35,13 +35,15 @@ pub enum Event {
         closing: usize,
         unclaimed: String,
     },
-    /// The node does not answer; it is asked again.
-    Unreachable {
+    /// A round of `pay watch` failed, mostly since the node does not answer; the next one tries again.
+    Failed {
         error: String,
         retry_in_s: u64,
     },
     Claimed {
         channels: Vec<B256>,
+        /// Zero: the coin.
+        token: Address,
         amount: String,
         gas_used: u64,
         transaction: B256,

@@ -15,7 +15,7 @@ use payments::payee::claims::{ClaimRules, Reason};
 use payments::voucher::SignedVoucher;
 
 use super::channel::channel;
-use super::claim::{MAX_CLAIMS, best_of_channel, by_channel, claim_all, print_claimed};
+use super::claim::{Claimable, best_of_channel, by_channel, collect};
 use super::event::Event;
 use crate::context::Context;
 use crate::options::account::AccountArgs;
@@ -78,7 +78,7 @@ pub async fn watch(args: WatchArgs, context: &Context) -> Result<()> {
                 Ok(()) => args.every,
                 Err(error) => {
                     let wait = pause(failures);
-                    let event = Event::Unreachable { error: format!("{error:#}"), retry_in_s: wait.as_secs() };
+                    let event = Event::Failed { error: format!("{error:#}"), retry_in_s: wait.as_secs() };
                     context.print(&event, || {
                         println!("{error:#}; trying again in {}", humantime::format_duration(wait));
                     });
@@ -119,7 +119,7 @@ struct Tower {
 
 /// A channel's best voucher.
 struct Waiting {
-    voucher: SignedVoucher,
+    claimable: Claimable,
     unclaimed: u128,
     reason: Option<Reason>,
     is_closing: bool,
@@ -139,12 +139,7 @@ impl Tower {
         let mut due: Vec<Waiting> = waiting.into_iter().filter(|waiting| waiting.reason.is_some()).collect();
         // First what is taken away soon; then the largest.
         due.sort_by_key(|waiting| (waiting.reason, u128::MAX - waiting.unclaimed));
-        let vouchers: Vec<SignedVoucher> = due.into_iter().map(|waiting| waiting.voucher).collect();
-        for some in vouchers.chunks(MAX_CLAIMS) {
-            let receipt = claim_all(spender, some).await?;
-            print_claimed(&receipt, some, context);
-        }
-        Ok(())
+        collect(spender, due.into_iter().map(|waiting| waiting.claimable).collect(), context).await
     }
 
     async fn look(
@@ -177,7 +172,8 @@ impl Tower {
             let since = *self.since.entry(id).or_insert(now);
             let is_closing = channel.close_requested.is_some();
             let reason = self.rules.reason(unclaimed, Some(since), is_closing, now);
-            waiting.push(Waiting { voucher, unclaimed, reason, is_closing });
+            let claimable = Claimable { token: channel.token, voucher };
+            waiting.push(Waiting { claimable, unclaimed, reason, is_closing });
         }
         Ok(waiting)
     }
