@@ -4,14 +4,16 @@ use eyre::Result;
 
 use super::claim::{self, ClaimArgs};
 use super::close::{self, CloseArgs};
+use super::list::{self, ListArgs};
 use super::open::{self, OpenArgs};
 use super::status::{self, StatusArgs};
 use super::unwrap::{self, UnwrapArgs};
 use super::voucher::{self, VoucherArgs};
+use super::watch::{self, WatchArgs};
 use super::wrap::{self, WrapArgs};
 use crate::context::Context;
 
-/// Micropayments: open a channel, give vouchers, claim, close; wrap coins as tokens
+/// Micropayments: open a channel, give vouchers, claim, watch, close; wrap coins as tokens
 ///
 /// A channel holds a deposit of the payer for one payee. A voucher is a signed promise of everything paid so far: only the
 /// last one counts, and it costs nothing until it is claimed.
@@ -21,6 +23,8 @@ use crate::context::Context;
   causeway pay voucher 0x6b62... --total '250 sat' --dev-account 0 > voucher.json
   causeway pay claim voucher.json --dev-account 1
   causeway pay close 0x6b62... --voucher voucher.json --dev-account 1
+  causeway pay watch vouchers.json --yes --keystore payee.json
+  causeway pay list 0xf39F...
   causeway pay wrap '100000 sat' --dev-account 0")]
 pub struct Args {
     #[command(subcommand)]
@@ -31,9 +35,12 @@ pub struct Args {
 enum Step {
     Open(OpenArgs),
     Voucher(VoucherArgs),
+    #[command(visible_alias = "collect")]
     Claim(ClaimArgs),
+    Watch(WatchArgs),
     Close(CloseArgs),
     Status(StatusArgs),
+    List(ListArgs),
     Wrap(WrapArgs),
     Unwrap(UnwrapArgs),
 }
@@ -51,6 +58,8 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
             Step::Claim(args) => claim::claim(args, context).await,
             Step::Close(args) => close::close(args, context).await,
             Step::Status(args) => status::status(args, context).await,
+            Step::Watch(args) => watch::watch(args, context).await,
+            Step::List(args) => list::list(args, context).await,
             Step::Wrap(args) => wrap::wrap(args, context).await,
             Step::Unwrap(args) => unwrap::unwrap(args, context).await,
         }
