@@ -37,7 +37,7 @@ For a user:
   reclaim    Take an unswept deposit back on Bitcoin after its timelock
   register   Tell the federation again of a deposit address of yours
   wallet     A small Bitcoin wallet for regtest and testnets
-  pay        Micropayments: open a channel, give vouchers, claim, close
+  pay        Micropayments: channels and vouchers; sell and buy by HTTP request
   receipt    Write a receipt of a deposit or a paid withdrawal
   verify     Check a receipt offline, with the genesis file alone
   audit      Every satoshi on the sidechain matched with an output on Bitcoin

@@ -6,6 +6,8 @@
 //! ```
 //! `wrap` and `unwrap` turn coins into tokens of the contract WrappedBtc, which other clients pay with, and back.
 //!
+//! `serve` and `fetch` are the two ends of a paid HTTP request, by the public protocols x402 and MPP (`bridge/paywall`).
+//!
 //! Vouchers are lines of JSON, so that they travel by whatever joins payer and payee.
 
 mod channel;
@@ -13,7 +15,9 @@ mod claim;
 mod close;
 pub mod command;
 mod event;
+mod fetch;
 mod open;
+mod serve;
 mod status;
 mod unwrap;
 mod voucher;
