@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use alloy_primitives::{Address, B256, U256, b256};
+use alloy_primitives::{B256, U256, b256};
 use bridge::io::sidechain::Account;
 use contracts::coin;
 use paywall::authorization::{Authorization, Token};
@@ -144,7 +144,7 @@ fn authorization(required: &PaymentRequired) -> Authorization {
         value: accepted.amount,
         valid_after: U256::ZERO,
         valid_before: U256::from(now() + 200),
-        nonce: B256::random(),
+        nonce: B256::from(rand::random::<[u8; 32]>()),
     }
 }
 
@@ -261,4 +261,263 @@ fn pay_fetch_pays_and_gets_the_page() {
     let free = shop.node.causeway(&["pay", "fetch", &free, "--max", "0 sat", "--dev-account", "0"], "");
     assert_eq!((free.code, free.stdout.as_str()), (Some(0), TEXT), "{free}");
     assert_eq!(shop.taken(), 2 * PRICE_SAT, "nothing more was paid");
+}
+
+// ---------------------------------------------------------------- one payment, one page
+
+#[test]
+fn what_was_paid_by_one_protocol_pays_nothing_by_the_other_nor_elsewhere() {
+    let shop = Shop::open(&[]);
+    let (challenge, required) = shop.demand("/weather");
+    let authorization = Authorization { nonce: challenge.nonce(), ..authorization(&required) };
+    let by_mpp = ("authorization", mpp(challenge, authorization));
+    let payload = PaymentPayload {
+        x402_version: 2,
+        accepted: required.accepts[0].clone(),
+        payload: json!({ "authorization": authorization, "signature": signed(&authorization) }),
+        resource: None,
+    };
+    let by_x402 = ("payment-signature", x402::encode(&payload));
+    let paid = shop.get("/weather", &[(by_mpp.0, &by_mpp.1)]);
+    assert_eq!((paid.status, paid.body.as_str(), paid.header("cache-control")), (200, TEXT, "private"), "{paid:?}");
+    assert!(!paid.header("payment-receipt").is_empty());
+    for target in ["/weather", "/weather?city=Oslo", "/failing"] {
+        assert_eq!(shop.refusal(target, by_x402.clone()), (402, "replayed".to_owned()), "{target}");
+    }
+    assert_eq!(shop.refusal("/weather", by_mpp.clone()), (402, "replayed".to_owned()));
+    assert_eq!(shop.refusal("/failing", by_mpp.clone()), (402, "other-request".to_owned()));
+    assert_eq!(shop.refusal("/weather/tomorrow", by_x402), (402, "too-little".to_owned()));
+    assert_eq!((shop.taken(), shop.upstream.asked("/weather")), (PRICE_SAT, 1));
+    let head = shop.upstream.heads().remove(0).to_lowercase();
+    assert!(head.contains("causeway-payer: 0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266"), "{head}");
+    assert!(!head.contains("authorization:"), "the upstream is not shown the payment: {head}");
+}
+
+#[test]
+fn sixty_four_requests_with_one_payment_get_one_page() {
+    let shop = Shop::open(&[]);
+    let (name, value) = shop.by_x402("/weather", |_, _| ());
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let ask = || shop.get("/weather", &[(name, &value)]).status;
+        let all: Vec<_> = (0..64).map(|_| scope.spawn(ask)).collect();
+        all.into_iter().map(|one| one.join().expect("it asks")).collect()
+    });
+    assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 1, "{statuses:?}");
+    assert!(statuses.iter().all(|status| matches!(status, 200 | 402 | 409)), "{statuses:?}");
+    assert_eq!((shop.taken(), shop.upstream.asked("/weather")), (PRICE_SAT, 1));
+}
+
+#[test]
+fn sixty_four_requests_with_one_payment_and_one_key_all_get_the_page_that_was_paid_for_once() {
+    let shop = Shop::open(&[]);
+    let (name, value) = shop.by_x402("/weather", |_, _| ());
+    let keyed = [(name, value.as_str()), ("idempotency-key", "8e03978e-40d5-43dd-bc93-6894a57f9324")];
+    let answers: Vec<Answer> = std::thread::scope(|scope| {
+        let all: Vec<_> = (0..64).map(|_| scope.spawn(|| shop.get("/weather", &keyed))).collect();
+        all.into_iter().map(|one| one.join().expect("it asks")).collect()
+    });
+    for answer in &answers {
+        assert_eq!((answer.status, answer.body.as_str()), (200, TEXT), "{answer:?}");
+    }
+    assert_eq!((shop.taken(), shop.upstream.asked("/weather")), (PRICE_SAT, 1));
+    assert_eq!(shop.metric("repeated_total"), "63");
+    let other = [(name, value.as_str()), ("idempotency-key", "another")];
+    assert_eq!(shop.get("/weather", &other).status, 402);
+}
+
+#[test]
+fn many_payments_at_once_are_each_settled() {
+    let shop = Shop::open(&[]);
+    let payments: Vec<_> = (0..24).map(|_| shop.by_x402("/weather", |_, _| ())).collect();
+    std::thread::scope(|scope| {
+        for (name, value) in &payments {
+            scope.spawn(|| assert_eq!(shop.get("/weather", &[(name, value)]).status, 200));
+        }
+    });
+    assert_eq!(shop.taken(), 24 * PRICE_SAT);
+    assert_eq!(shop.metric("paid_wei_total"), coin::wei(24 * PRICE_SAT).to_string());
+}
+
+#[test]
+fn what_an_upstream_failed_to_give_is_asked_for_again_without_paying_again() {
+    let shop = Shop::open(&[]);
+    shop.upstream.fail(2);
+    let (name, value) = shop.by_mpp("/failing", |_, _| ());
+    for _ in 0..2 {
+        let failed = shop.get("/failing", &[(name, &value)]);
+        assert_eq!((failed.status, failed.header("payment-receipt")), (500, ""));
+    }
+    assert_eq!(shop.get("/failing", &[(name, &value)]).body, TEXT);
+    assert_eq!(shop.refusal("/failing", (name, value)), (402, "replayed".to_owned()));
+    assert_eq!(shop.taken(), PRICE_SAT);
+    // The command does so by itself, and what it reads is whole.
+    shop.upstream.fail(0);
+    let payment = shop.by_x402("/breaking", |_, _| ());
+    let broken = shop.get("/breaking", &[(payment.0, &payment.1)]);
+    assert_eq!((broken.status, broken.header("retry-after")), (502, "1"), "{broken:?}");
+    assert!(broken.body.contains("upstream-failed") && broken.header("www-authenticate").is_empty(), "{broken:?}");
+}
+
+#[test]
+fn an_upstream_that_hangs_is_left_and_the_payment_stays_good() {
+    let shop = Shop::open(&["--upstream-timeout", "1"]);
+    let (name, value) = shop.by_x402("/hanging", |_, _| ());
+    let left = shop.get("/hanging", &[(name, &value)]);
+    assert_eq!(left.status, 502, "{left:?}");
+    assert_eq!(shop.get("/hanging", &[(name, &value)]).status, 502);
+    assert_eq!(shop.taken(), PRICE_SAT);
+}
+
+#[test]
+fn a_paywall_that_is_killed_loses_no_payment_and_serves_none_twice() {
+    let Shop { paywall, upstream, node } = Shop::open(&["--public-url", "http://shop.example"]);
+    let shop = Shop { paywall, upstream, node };
+    let delivered = shop.by_x402("/weather", |_, _| ());
+    assert_eq!(shop.get("/weather", &[(delivered.0, &delivered.1)]).status, 200);
+    let unserved = shop.by_mpp("/failing", |_, _| ());
+    shop.upstream.fail(1);
+    assert_eq!(shop.get("/failing", &[(unserved.0, &unserved.1)]).status, 500);
+    // One is killed while it is settled: nobody knows how far it came.
+    let pending = shop.by_x402("/weather", |_, _| ());
+    let url = shop.paywall.url.clone();
+    let asking = {
+        let (url, value) = (url.clone(), pending.1.clone());
+        std::thread::spawn(move || send(&url, "GET", "/weather", &[("payment-signature", &value)], b"").status)
+    };
+    std::thread::sleep(Duration::from_millis(60));
+    let Shop { paywall, upstream, node } = shop;
+    paywall.kill();
+    let _ = asking.join().expect("it ended one way or the other");
+    let paywall = Shop::start(&node, &upstream, &["--public-url", "http://shop.example"]);
+    let shop = Shop { paywall, upstream, node };
+    assert_eq!(shop.refusal("/weather", delivered), (402, "replayed".to_owned()));
+    assert_eq!(shop.get("/failing", &[(unserved.0, &unserved.1)]).body, TEXT);
+    let served = shop.get("/weather", &[(pending.0, &pending.1)]);
+    assert!(served.body == TEXT || served.body.contains("replayed"), "{served:?}");
+    assert_eq!(shop.taken(), 3 * PRICE_SAT);
+    assert_eq!(shop.upstream.asked("/weather"), 2);
+}
+
+// ---------------------------------------------------------------- what is refused
+
+#[test]
+fn what_is_wrong_with_a_payment_is_told_and_costs_nothing() {
+    let shop = Shop::open(&[]);
+    let at = "/weather";
+    let cases = [
+        ("other-chain", 402, shop.by_x402(at, |payload, _| payload.accepted.network = "eip155:8453".into())),
+        ("other-token", 402, shop.by_x402(at, |payload, _| payload.accepted.asset = DEVELOPER_0.to_string())),
+        ("other-recipient", 402, shop.by_x402(at, |_, authorization| authorization.to = DEVELOPER_0)),
+        ("too-little", 402, shop.by_x402(at, |_, authorization| authorization.value -= U256::from(1))),
+        ("too-much", 402, shop.by_x402(at, |_, authorization| authorization.value += U256::from(1))),
+        ("expired", 402, shop.by_x402(at, |_, authorization| authorization.valid_before = U256::from(now()))),
+        ("not-yet-valid", 402, shop.by_x402(at, |_, authorization| authorization.valid_after = U256::from(now() + 60))),
+        ("wrong-signer", 402, shop.by_x402(at, |_, authorization| authorization.from = DEVELOPER_1)),
+        ("unsupported", 400, shop.by_x402(at, |payload, _| payload.accepted.scheme = "upto".into())),
+        ("malformed-payment", 402, ("payment-signature", "e30=".to_owned())),
+        ("never-issued", 402, shop.by_mpp(at, |challenge, _| challenge.realm = "elsewhere".into())),
+        ("never-issued", 402, shop.by_mpp(at, |challenge, _| challenge.id.push('A'))),
+        ("other-nonce", 402, shop.by_mpp(at, |_, authorization| authorization.nonce = B256::repeat_byte(1))),
+        ("malformed-payment", 402, ("authorization", "Payment e30".to_owned())),
+    ];
+    for (want, status, payment) in cases {
+        let got = shop.refusal(at, payment.clone());
+        let got_code = if want == "malformed-payment" && got.1 == "unsupported" { "malformed-payment" } else { &got.1 };
+        assert!(
+            got_code == want && (got.0 == status || want == "malformed-payment"),
+            "{want}: {got:?} for {payment:?}"
+        );
+    }
+    let fresh = shop.get(at, &[("payment-signature", "e30=")]);
+    assert!(!fresh.header("www-authenticate").is_empty() && !fresh.header("payment-required").is_empty(), "{fresh:?}");
+    assert_eq!(fresh.header("cache-control"), "no-store");
+    let (name, value) = shop.by_x402(at, |_, _| ());
+    let both = shop.get(at, &[(name, &value), ("authorization", "Payment e30")]);
+    assert_eq!(both.status, 400);
+    let poor = Account::from_secret(&[9; 32]).expect("a key").address();
+    let unfunded = shop.by_x402(at, |_, authorization| authorization.from = poor);
+    assert_eq!(shop.refusal(at, unfunded).1, "wrong-signer");
+    assert_eq!((shop.taken(), shop.upstream.asked("/weather")), (0, 0));
+}
+
+#[test]
+fn a_payer_who_promises_more_than_it_has_is_stopped_before_it_costs_gas() {
+    let shop = Shop::open(&[]);
+    let emptied = shop.node.causeway(&["pay", "unwrap", "99950 sat", "--dev-account", "0"], "");
+    assert_eq!(emptied.code, Some(0), "{emptied}");
+    let payments: Vec<_> = (0..8).map(|_| shop.by_x402("/weather", |_, _| ())).collect();
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let ask = |(name, value): &(&'static str, String)| shop.get("/weather", &[(name, value)]).status;
+        let all: Vec<_> = payments.iter().map(|payment| scope.spawn(move || ask(payment))).collect();
+        all.into_iter().map(|one| one.join().expect("it asks")).collect()
+    });
+    let (paid, refused) = (statuses.iter().filter(|status| **status == 200).count(), statuses.len());
+    assert!(
+        paid <= 2 && statuses.iter().all(|status| matches!(status, 200 | 402)),
+        "{paid} of {refused}: {statuses:?}"
+    );
+    assert_eq!(shop.taken(), paid as u64 * PRICE_SAT);
+}
+
+#[test]
+fn paths_that_can_be_read_in_two_ways_or_have_no_price_are_not_served() {
+    let shop = Shop::open(&[]);
+    for target in ["/free/../weather", "/free/%2e%2e/weather", "//weather", "/free%2f..%2fweather", "/free/..;/weather"]
+    {
+        assert_eq!(shop.get(target, &[]).status, 400, "{target}");
+    }
+    assert_eq!(shop.get("/secret", &[]).status, 404);
+    assert_eq!(shop.get("/w%65ather", &[]).status, 402);
+    assert_eq!(shop.get("/free", &[]).body, TEXT);
+    assert_eq!(shop.upstream.asked("/weather"), 0);
+}
+
+#[test]
+fn what_is_too_long_is_not_taken() {
+    let shop = Shop::open(&["--max-body", "1000"]);
+    let long = post(&shop.paywall.url, "/weather", &[], &[b'x'; 1_001]);
+    assert_eq!(long.status, 413, "{long:?}");
+    assert_eq!(post(&shop.paywall.url, "/weather", &[], &[b'x'; 1_000]).status, 402);
+    let head = shop.get("/weather", &[("cookie", &"x".repeat(64 << 10))]);
+    assert!(matches!(head.status, 0 | 431), "{head:?}");
+}
+
+// ---------------------------------------------------------------- beside the pages
+
+#[test]
+fn what_is_sold_is_told_to_whoever_looks_for_it() {
+    let shop = Shop::open(&[]);
+    let answer = shop.get("/openapi.json", &[]);
+    let document: Value = serde_json::from_str(&answer.body).expect("JSON");
+    let offer = &document["paths"]["/weather"]["get"]["x-payment-info"]["offers"][0];
+    assert_eq!(offer["amount"], coin::wei(PRICE_SAT).to_string());
+    assert_eq!((shop.metric("chain_up"), shop.metric("settlements_in_flight")), ("1".into(), "0".into()));
+    assert_eq!(shop.get("/supported", &[]).status, 404, "it is no facilitator unless it is told to");
+}
+
+#[test]
+fn a_facilitator_verifies_and_settles_once() {
+    let shop = Shop::open(&["--facilitator"]);
+    let supported: Value = serde_json::from_str(&shop.get("/supported", &[]).body).expect("JSON");
+    assert_eq!(supported["kinds"][0]["network"], format!("eip155:{CHAIN}"));
+    let (_, value) = shop.by_x402("/weather", |_, _| ());
+    let payload: Value = x402::decode(&value).expect("ours");
+    let asked = json!({ "x402Version": 2, "paymentPayload": payload, "paymentRequirements": payload["accepted"] });
+    let ask = |path: &str, body: &Value| -> Value {
+        let answer =
+            post(&shop.paywall.url, path, &[("content-type", "application/json")], body.to_string().as_bytes());
+        serde_json::from_str(&answer.body).unwrap_or_else(|_| panic!("{answer:?}"))
+    };
+    assert_eq!(ask("/verify", &asked)["isValid"], true);
+    assert_eq!(shop.taken(), 0);
+    let settled = ask("/settle", &asked);
+    assert_eq!(settled["success"], true, "{settled}");
+    assert_eq!(shop.taken(), PRICE_SAT);
+    assert_eq!(ask("/settle", &asked)["errorReason"], "invalid_exact_evm_nonce_already_used");
+    assert_eq!(ask("/verify", &asked)["isValid"], false);
+    assert_eq!(shop.refusal("/weather", ("payment-signature", value)), (402, "replayed".to_owned()));
+    let mut elsewhere = asked.clone();
+    elsewhere["paymentRequirements"]["payTo"] = json!(DEVELOPER_0);
+    assert_eq!(ask("/verify", &elsewhere)["isValid"], false);
+    assert_eq!(ask("/verify", &json!({}))["code"], "malformed-payment");
 }

@@ -13,7 +13,7 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 use bitcoin::hashes::{Hash as _, sha256};
 
 use crate::authorization::{Authorization, Token};
-use crate::mpp::{self, Binding, Challenge, ChargeRequest, Credential, Secret};
+use crate::mpp::{self, Binding, Challenge, ChargeRequest, Credential, Salt, Secret};
 use crate::refusal::Refusal;
 use crate::x402::{self, PaymentPayload, PaymentRequired, Requirements, Resource};
 
@@ -133,7 +133,7 @@ fn sha(bytes: &[u8]) -> B256 {
 }
 
 impl Till {
-    /// Demands an amount in both protocols. `refusal` is why an earlier payment was refused.
+    /// Demands an amount in both protocols. `refusal` is why an earlier payment was refused; `salt` is random.
     #[must_use]
     pub fn ask(
         &self,
@@ -142,10 +142,11 @@ impl Till {
         description: Option<&str>,
         refusal: &Refusal,
         now: u64,
+        salt: &Salt,
     ) -> Demand {
         let charge = ChargeRequest::new(&self.token, self.payee, amount);
         let expires = now.saturating_add(self.lifetime_s);
-        let challenge = Challenge::issue(&self.secret, &self.realm, &charge, &request.binding(), expires);
+        let challenge = Challenge::issue(&self.secret, &self.realm, &charge, &request.binding(), expires, salt);
         let challenge = if request.is_authorized { challenge.beside_authorization(&self.secret) } else { challenge };
         let challenge = Challenge { description: description.map(str::to_owned), ..challenge };
         let required = PaymentRequired {
@@ -329,7 +330,7 @@ mod tests {
 
     fn demand(request: &Request) -> Demand {
         let refusal = Refusal::PaymentRequired { amount: amount(), token: token().contract };
-        till().ask(request, amount(), Some("The weather"), &refusal, NOW)
+        till().ask(request, amount(), Some("The weather"), &refusal, NOW, &[1; 12])
     }
 
     fn x402(change: impl FnOnce(&mut PaymentPayload, &mut Authorization)) -> Payment {

@@ -293,8 +293,14 @@ mod tests {
 
     fn challenge() -> Challenge {
         let (secret, binding) = (Secret::derive(&[3; 32]), Binding { request: B256::repeat_byte(5), body: None });
-        let issued =
-            Challenge::issue(&secret, "api", &ChargeRequest::new(&token(), PAYEE, amount()), &binding, NOW + 300);
+        let issued = Challenge::issue(
+            &secret,
+            "api",
+            &ChargeRequest::new(&token(), PAYEE, amount()),
+            &binding,
+            NOW + 300,
+            &[1; 12],
+        );
         Challenge { description: Some("say \"please\", now".into()), ..issued }
     }
 

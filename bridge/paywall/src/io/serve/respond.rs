@@ -292,7 +292,7 @@ impl Respond {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.extend(refusal.retry_after_s().map(|seconds| (RETRY_AFTER, HeaderValue::from(seconds))));
         if let Some((asked, amount, description)) = demand.filter(|_| refusal.asks_anew()) {
-            let demand = self.till.ask(&asked, amount, description.as_deref(), &refusal, now());
+            let demand = self.till.ask(&asked, amount, description.as_deref(), &refusal, now(), &rand::random());
             problem["challengeId"] = demand.challenge_id.into();
             headers.extend(value(&demand.www_authenticate).map(|value| (WWW_AUTHENTICATE, value)));
             headers
