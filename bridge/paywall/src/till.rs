@@ -167,6 +167,13 @@ impl Till {
 }
 
 impl Fields<'_> {
+    /// Whether there is anything that may be a payment.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        let by_scheme = self.authorization.and_then(mpp::token_of);
+        [by_scheme, self.payment_authorization, self.payment_signature, self.x_payment].iter().any(Option::is_some)
+    }
+
     /// The payment that a request brings, if it brings one.
     ///
     /// # Errors

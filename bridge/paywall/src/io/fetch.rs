@@ -75,8 +75,12 @@ pub enum FetchError {
     NotPaid(String),
     #[error("the server does not answer: {0}")]
     NoAnswer(#[from] NoAnswer),
-    #[error("the server refuses the payment ({status}): {problem}")]
-    Refused { status: StatusCode, problem: String },
+    #[error("the server refuses the payment: {problem}")]
+    Refused { problem: String },
+    #[error(
+        "the server has the payment and gave nothing for it yet ({status}): {problem}. The same command shows it the same payment again"
+    )]
+    NotServed { status: StatusCode, problem: String },
     #[error("its answer is longer than {0} bytes")]
     TooLarge(usize),
     #[error("its answer broke off")]
@@ -169,9 +173,12 @@ async fn pay(page: &Page, upstream: &Upstream, kept: &Kept, signed: &Signed) -> 
     if !is_unfinished {
         kept.forget()?;
     }
-    if is_unfinished || fetched.status == StatusCode::PAYMENT_REQUIRED {
-        let problem = bridge::foreign::shown(&problem(&fetched.body));
-        return Err(FetchError::Refused { status: fetched.status, problem });
+    let (status, problem) = (fetched.status, bridge::foreign::shown(&problem(&fetched.body)));
+    if is_unfinished {
+        return Err(FetchError::NotServed { status, problem });
+    }
+    if status == StatusCode::PAYMENT_REQUIRED {
+        return Err(FetchError::Refused { problem });
     }
     Ok(fetched)
 }
@@ -183,10 +190,7 @@ async fn show(page: &Page, upstream: &Upstream, signed: &Signed) -> Result<Fetch
 
 /// The payment may be made, and its answer is not there yet.
 fn is_unfinished(status: StatusCode) -> bool {
-    matches!(
-        status,
-        StatusCode::CONFLICT | StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT
-    )
+    status == StatusCode::CONFLICT || status.is_server_error()
 }
 
 fn bill(headers: &HeaderMap, limits: &Limits) -> Result<Bill, Unpayable> {

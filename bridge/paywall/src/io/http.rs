@@ -35,21 +35,38 @@ pub enum Unread {
 /// # Errors
 ///
 /// `Unread`.
-pub async fn read(mut body: Incoming, most: usize, patience: Duration) -> Result<Vec<u8>, Unread> {
+pub async fn read(body: Incoming, most: usize, patience: Duration) -> Result<Vec<u8>, Unread> {
+    let mut bytes = Vec::new();
+    each_part(body, most, patience, |part| bytes.extend_from_slice(part)).await?;
+    Ok(bytes)
+}
+
+/// Shows each part of a body of at most so many bytes within a time, and keeps none.
+///
+/// # Errors
+///
+/// `Unread`.
+pub async fn each_part(
+    mut body: Incoming,
+    most: usize,
+    patience: Duration,
+    mut show: impl FnMut(&[u8]),
+) -> Result<(), Unread> {
     // Said at once, before anything is read.
     if body.size_hint().lower() > most as u64 {
         return Err(Unread::TooLarge);
     }
     let read = async {
-        let mut bytes = Vec::new();
+        let mut bytes = 0;
         while let Some(frame) = body.frame().await {
             let Ok(data) = frame.map_err(|_| Unread::Broken)?.into_data() else { continue };
-            if bytes.len() + data.len() > most {
+            bytes += data.len();
+            if bytes > most {
                 return Err(Unread::TooLarge);
             }
-            bytes.extend_from_slice(&data);
+            show(&data);
         }
-        Ok(bytes)
+        Ok(())
     };
     timeout(patience, read).await.map_err(|_| Unread::TooSlow)?
 }

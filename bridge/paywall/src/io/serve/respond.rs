@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alloy_primitives::{B256, U256};
-use bitcoin::hashes::{Hash as _, sha256};
+use bitcoin::hashes::{Hash as _, HashEngine as _, sha256};
 use http_body_util::Full;
-use hyper::body::{Body as _, Bytes, Incoming};
+use hyper::body::{Bytes, Incoming};
 use hyper::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
     WWW_AUTHENTICATE,
@@ -19,7 +19,7 @@ use super::facilitator;
 use crate::answers::{Answer, MOST_BYTES};
 use crate::book::{Claim, Id, Settled};
 use crate::discovery;
-use crate::io::http::{Beginning, Body, Unread, begin, read, rest, take_out_hop_by_hop, value, whole};
+use crate::io::http::{Beginning, Body, Unread, begin, each_part, rest, take_out_hop_by_hop, value, whole};
 use crate::io::listener;
 use crate::io::upstream::{self, Upstream};
 use crate::mpp::{self, PAYMENT_AUTHORIZATION, Receipt};
@@ -99,8 +99,10 @@ impl Respond {
             Some(query) => format!("{plain}?{query}"),
             None => plain,
         };
-        let whole = self.whole(request, target).await?;
-        if entry.amount.is_zero() {
+        let is_free = entry.amount.is_zero();
+        let is_paid = fields(request.headers()).is_there();
+        let whole = self.whole(request, target, is_free || is_paid).await?;
+        if is_free {
             self.desk.count(|counters| counters.free());
             let failed = |why| Refusal::FreeUpstreamFailed { why };
             let response = self.pass_on(whole, None).await.map_err(failed)?;
@@ -110,10 +112,18 @@ impl Respond {
         self.charge(whole, entry).await
     }
 
-    async fn whole(&self, request: Request<Incoming>, target: String) -> Result<Whole, Refusal> {
+    /// Reads a request's body. One that is only to be asked for money keeps none of it.
+    async fn whole(&self, request: Request<Incoming>, target: String, is_kept: bool) -> Result<Whole, Refusal> {
         let (parts, body) = request.into_parts();
-        let is_empty = body.is_end_stream();
-        let body = read(body, self.most_body_bytes, BODY_PATIENCE).await.map_err(|unread| match unread {
+        let (mut kept, mut hash, mut is_empty) = (Vec::new(), sha256::Hash::engine(), true);
+        let show = |part: &[u8]| {
+            hash.input(part);
+            is_empty &= part.is_empty();
+            if is_kept {
+                kept.extend_from_slice(part);
+            }
+        };
+        each_part(body, self.most_body_bytes, BODY_PATIENCE, show).await.map_err(|unread| match unread {
             Unread::TooLarge => Refusal::BodyTooLarge { most: self.most_body_bytes },
             Unread::TooSlow | Unread::Broken => Refusal::BodyTooSlow,
         })?;
@@ -121,10 +131,10 @@ impl Respond {
         let asked = crate::till::Request {
             method: parts.method.as_str().to_owned(),
             target,
-            body: (!is_empty && !body.is_empty()).then(|| sha(&body)),
+            body: (!is_empty).then(|| sha256::Hash::from_engine(hash).to_byte_array().into()),
             is_authorized: authorization.is_some_and(|field| mpp::token_of(field).is_none()),
         };
-        Ok(Whole { parts, body: body.into(), asked })
+        Ok(Whole { parts, body: kept.into(), asked })
     }
 
     /// Serves a request for money.
