@@ -199,12 +199,20 @@ fn send(url: &str, method: &str, target: &str, headers: &[(&str, &str)], body: &
 
 // ---------------------------------------------------------------- clients
 
-fn client_pays(program: &Path, script: &str) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients");
+/// A client pays for pages until it ends, and each was paid for once.
+fn client_pays(program: &Path, arguments: &[&str]) {
     let shop = Shop::open(&[]);
+    let text = client(&shop, program, arguments);
+    let pages = shop.upstream.asked("/weather");
+    assert!(pages > 0, "{text}");
+    assert_eq!(shop.taken(), pages * PRICE_SAT, "each page was paid for once: {text}");
+}
+
+/// Runs a client of `tests/clients` against a shop, and gives what it wrote.
+fn client(shop: &Shop, program: &Path, arguments: &[&str]) -> String {
     let client = Command::new(program)
-        .arg(script)
-        .current_dir(&folder)
+        .args(arguments)
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("clients"))
         .env("CAUSEWAY_PAGE", format!("{}/weather", shop.paywall.url))
         .env("CAUSEWAY_TEXT", TEXT)
         .env("CAUSEWAY_AMOUNT", coin::wei(PRICE_SAT).to_string())
@@ -214,12 +222,11 @@ fn client_pays(program: &Path, script: &str) {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn();
-    let output = binary::end(client.expect("it is installed"), script);
+    let client = client.unwrap_or_else(|error| panic!("{}: {error}; run `make deps`", program.display()));
+    let output = binary::end(client, &program.display().to_string());
     let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    assert!(output.status.success(), "{script}: {}\n{text}", output.status);
-    let pages = shop.upstream.asked("/weather");
-    assert!(pages > 0, "{text}");
-    assert_eq!(shop.taken(), pages * PRICE_SAT, "each page was paid for once: {text}");
+    assert!(output.status.success(), "{arguments:?}: {}\n{text}", output.status);
+    text
 }
 
 fn python() -> PathBuf {
@@ -228,17 +235,31 @@ fn python() -> PathBuf {
 
 #[test]
 fn x402_from_npm_pays_and_gets_the_page() {
-    client_pays(Path::new("node"), "x402_fetch.mjs");
+    client_pays(Path::new("node"), &["x402_fetch.mjs"]);
 }
 
 #[test]
 fn x402_from_pypi_pays_and_gets_the_page() {
-    client_pays(&python(), "x402_client.py");
+    client_pays(&python(), &["x402_client.py"]);
 }
 
 #[test]
 fn mppx_from_npm_pays_and_gets_the_page() {
-    client_pays(Path::new("node"), "mppx.mjs");
+    client_pays(Path::new("node"), &["mppx.mjs"]);
+}
+
+#[test]
+fn mpp_from_crates_io_pays_and_gets_the_page() {
+    // Beside this package's own binaries: `scripts/deps` builds it.
+    let client = binary::path().ancestors().nth(2).expect("target/debug").join("clients/debug/causeway-mpp-client");
+    client_pays(&client, &[]);
+}
+
+#[test]
+fn x402_from_npm_asks_the_facilitator() {
+    let shop = Shop::open(&["--facilitator"]);
+    client(&shop, Path::new("node"), &["x402_facilitator.mjs"]);
+    assert_eq!((shop.taken(), shop.upstream.asked("/weather")), (PRICE_SAT, 0));
 }
 
 #[test]
