@@ -419,6 +419,38 @@ fn a_paywall_that_is_killed_loses_no_payment_and_serves_none_twice() {
     assert_eq!(shop.upstream.asked("/weather"), 2);
 }
 
+#[test]
+fn whoever_has_the_key_of_a_payment_gets_the_page_again_after_a_kill_too() {
+    let public = ["--public-url", "http://shop.example"];
+    let shop = Shop::open(&public);
+    let (name, value) = shop.by_mpp("/weather", |_, _| ());
+    let keyed = [(name, value.as_str()), ("idempotency-key", "b1946ac92492d2347c6235b4d2611184")];
+    assert_eq!(shop.get("/weather", &keyed).body, TEXT);
+    assert_eq!((shop.get("/weather", &keyed).body.as_str(), shop.upstream.asked("/weather")), (TEXT, 1));
+    let Shop { paywall, upstream, node } = shop;
+    paywall.kill();
+    let paywall = Shop::start(&node, &upstream, &public);
+    let shop = Shop { paywall, upstream, node };
+    assert_eq!(shop.get("/weather", &keyed).body, TEXT);
+    assert_eq!(shop.refusal("/weather", (name, value.clone())), (402, "replayed".to_owned()), "not without the key");
+    assert_eq!(shop.get("/weather", &keyed[1..]).status, 402, "nor with the key alone");
+    assert_eq!(shop.taken(), PRICE_SAT);
+}
+
+#[test]
+fn pay_fetch_shows_the_same_payment_until_it_is_served() {
+    let shop = Shop::open(&[]);
+    let url = format!("{}/failing", shop.paywall.url);
+    let fetch = || shop.node.causeway(&["pay", "fetch", &url, "--max", "25 sat", "--dev-account", "0"], "");
+    shop.upstream.fail(5);
+    fetch().fails_saying(&["has the payment", "The same command"]);
+    let served = fetch();
+    assert_eq!((served.code, served.stdout.as_str()), (Some(0), TEXT), "{served}");
+    assert_eq!(shop.taken(), PRICE_SAT);
+    assert_eq!(fetch().stdout, TEXT);
+    assert_eq!(shop.taken(), 2 * PRICE_SAT, "what was served is paid for anew");
+}
+
 // ---------------------------------------------------------------- what is refused
 
 #[test]
@@ -439,7 +471,8 @@ fn what_is_wrong_with_a_payment_is_told_and_costs_nothing() {
         ("never-issued", 402, shop.by_mpp(at, |challenge, _| challenge.realm = "elsewhere".into())),
         ("never-issued", 402, shop.by_mpp(at, |challenge, _| challenge.id.push('A'))),
         ("other-nonce", 402, shop.by_mpp(at, |_, authorization| authorization.nonce = B256::repeat_byte(1))),
-        ("malformed-payment", 402, ("authorization", "Payment e30".to_owned())),
+        ("malformed-payment", 402, ("authorization", "Payment !".to_owned())),
+        ("unsupported", 400, ("authorization", "Payment e30".to_owned())),
     ];
     for (want, status, payment) in cases {
         let got = shop.refusal(at, payment.clone());
@@ -501,6 +534,17 @@ fn what_is_too_long_is_not_taken() {
     assert_eq!(post(&shop.paywall.url, "/weather", &[], &[b'x'; 1_000]).status, 402);
     let head = shop.get("/weather", &[("cookie", &"x".repeat(64 << 10))]);
     assert!(matches!(head.status, 0 | 431), "{head:?}");
+}
+
+#[test]
+fn a_client_that_does_not_finish_its_request_is_left() {
+    let shop = Shop::open(&[]);
+    let mut stream = TcpStream::connect(shop.paywall.url.strip_prefix("http://").expect("a URL")).expect("it listens");
+    stream.write_all(b"GET /weather HTTP/1.1\r\nhost: x\r\n").expect("it reads");
+    stream.set_read_timeout(Some(Duration::from_secs(40))).expect("a time");
+    let mut rest = Vec::new();
+    stream.read_to_end(&mut rest).expect("it is closed");
+    assert!(rest.is_empty() || rest.starts_with(b"HTTP/1.1 408"), "{}", String::from_utf8_lossy(&rest));
 }
 
 // ---------------------------------------------------------------- beside the pages

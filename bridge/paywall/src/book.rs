@@ -152,10 +152,13 @@ impl Book {
         self.payments.get(&id).is_some_and(|payment| payment.claim.purpose == purpose)
     }
 
-    /// A request shows a payment.
+    /// A request shows a payment. Only one whose terms and times were found right begins: one that was known a moment ago, and therefore not checked, may be
+    /// gone by now, and say something else under the same nonce.
     #[must_use]
-    pub fn show(&mut self, id: Id, claim: Claim) -> Shown {
-        let Some(payment) = self.payments.get_mut(&id) else { return self.begin(id, claim) };
+    pub fn show(&mut self, id: Id, claim: Claim, is_checked: bool) -> Shown {
+        let Some(payment) = self.payments.get_mut(&id) else {
+            return if is_checked { self.begin(id, claim) } else { Shown::Refuse(Refusal::InProgress) };
+        };
         let has_key = claim.key.is_some() && claim.key == payment.claim.key;
         if payment.claim.purpose != claim.purpose {
             return Shown::Refuse(Refusal::Replayed);
@@ -363,7 +366,7 @@ mod tests {
     /// A book with a payment that is settled and let go.
     fn settled(claim: Claim) -> Book {
         let mut book = Book::default();
-        assert_eq!(book.show(id(1, 1), claim), Shown::Settle);
+        assert_eq!(book.show(id(1, 1), claim, true), Shown::Settle);
         assert!(book.sent(id(1, 1), sent(), 5).is_some() && book.settled(id(1, 1), TX, 6).is_some());
         book.let_go(id(1, 1));
         book
@@ -372,7 +375,7 @@ mod tests {
     #[test]
     fn of_sixty_four_that_show_one_payment_at_once_one_has_it() {
         let mut book = Book::default();
-        let shown: Vec<_> = (0..64).map(|_| book.show(id(1, 1), claim(1, None))).collect();
+        let shown: Vec<_> = (0..64).map(|_| book.show(id(1, 1), claim(1, None), true)).collect();
         assert_eq!(shown.iter().filter(|shown| **shown == Shown::Settle).count(), 1);
         assert_eq!(shown.iter().filter(|shown| **shown == Shown::Refuse(Refusal::InProgress)).count(), 63);
     }
@@ -380,53 +383,64 @@ mod tests {
     #[test]
     fn a_payment_gives_one_page() {
         let mut book = settled(claim(1, None));
-        assert!(matches!(book.show(id(1, 1), claim(1, None)), Shown::Serve(_)));
+        assert!(matches!(book.show(id(1, 1), claim(1, None), true), Shown::Serve(_)));
         assert!(book.delivered(id(1, 1)).is_some());
         book.let_go(id(1, 1));
         for again in [claim(1, None), claim(1, Some(1)), claim(2, None)] {
-            assert_eq!(book.show(id(1, 1), again), Shown::Refuse(Refusal::Replayed));
+            assert_eq!(book.show(id(1, 1), again, true), Shown::Refuse(Refusal::Replayed));
         }
     }
 
     #[test]
     fn a_payment_for_one_request_pays_no_other() {
         let mut book = settled(claim(1, None));
-        assert_eq!(book.show(id(1, 1), claim(2, None)), Shown::Refuse(Refusal::Replayed));
-        assert!(matches!(book.show(id(1, 1), claim(1, None)), Shown::Serve(_)));
+        assert_eq!(book.show(id(1, 1), claim(2, None), true), Shown::Refuse(Refusal::Replayed));
+        assert!(matches!(book.show(id(1, 1), claim(1, None), true), Shown::Serve(_)));
     }
 
     #[test]
     fn whoever_repeats_the_key_gets_the_answer_again_a_few_times() {
         let mut book = settled(claim(1, Some(9)));
         for _ in 0..MOST_TRIES {
-            assert!(matches!(book.show(id(1, 1), claim(1, Some(9))), Shown::Serve(_)));
-            assert_eq!(book.show(id(1, 1), claim(1, Some(9))), Shown::Join);
-            assert_eq!(book.show(id(1, 1), claim(1, Some(8))), Shown::Refuse(Refusal::InProgress));
+            assert!(matches!(book.show(id(1, 1), claim(1, Some(9)), true), Shown::Serve(_)));
+            assert_eq!(book.show(id(1, 1), claim(1, Some(9)), true), Shown::Join);
+            assert_eq!(book.show(id(1, 1), claim(1, Some(8)), true), Shown::Refuse(Refusal::InProgress));
             book.tried(id(1, 1));
             book.delivered(id(1, 1));
             book.let_go(id(1, 1));
         }
-        assert_eq!(book.show(id(1, 1), claim(1, Some(9))), Shown::Refuse(Refusal::Replayed));
+        assert_eq!(book.show(id(1, 1), claim(1, Some(9)), true), Shown::Refuse(Refusal::Replayed));
     }
 
     #[test]
     fn a_payment_that_failed_can_be_shown_again() {
         let mut book = Book::default();
-        assert_eq!(book.show(id(1, 1), claim(1, None)), Shown::Settle);
+        assert_eq!(book.show(id(1, 1), claim(1, None), true), Shown::Settle);
         assert_eq!(book.failed(id(1, 1)), None, "nothing was sent, nothing is on disk");
-        assert_eq!(book.show(id(1, 1), claim(2, None)), Shown::Settle);
+        assert_eq!(book.show(id(1, 1), claim(2, None), true), Shown::Settle);
         assert!(book.sent(id(1, 1), sent(), 5).is_some());
         assert_eq!(book.failed(id(1, 1)), Some(Record::Failed { id: id(1, 1) }));
         assert_eq!(book, Book::default());
     }
 
     #[test]
+    fn what_was_not_checked_since_it_was_known_begins_nothing() {
+        let mut book = Book::default();
+        assert_eq!(book.show(id(1, 1), claim(1, None), true), Shown::Settle);
+        assert!(book.knows(id(1, 1), claim(1, None).purpose));
+        book.failed(id(1, 1));
+        let cheap = Claim { value: U256::from(1), ..claim(1, None) };
+        assert_eq!(book.show(id(1, 1), cheap, false), Shown::Refuse(Refusal::InProgress));
+        assert!(book.is_empty());
+    }
+
+    #[test]
     fn what_is_promised_is_not_promised_twice() {
         let mut book = Book::default();
         let _ = (
-            book.show(id(1, 1), claim(1, None)),
-            book.show(id(1, 2), claim(1, None)),
-            book.show(id(2, 1), claim(1, None)),
+            book.show(id(1, 1), claim(1, None), true),
+            book.show(id(1, 2), claim(1, None), true),
+            book.show(id(2, 1), claim(1, None), true),
         );
         assert_eq!(book.promised_beside(id(1, 1)), U256::from(10));
         assert_eq!(book.promised_beside(id(2, 1)), U256::ZERO);
@@ -437,21 +451,21 @@ mod tests {
     #[test]
     fn after_a_kill_what_was_sent_is_waited_for_and_what_was_settled_is_served() {
         let mut book = Book::default();
-        assert_eq!(book.show(id(1, 1), claim(1, None)), Shown::Settle);
+        assert_eq!(book.show(id(1, 1), claim(1, None), true), Shown::Settle);
         let first = book.sent(id(1, 1), sent(), 5).expect("it is there");
         let mut again = Book::replay([first.clone()]);
         assert_eq!(again.on_their_way(), [(id(1, 1), claim(1, None), sent())]);
-        assert_eq!(again.show(id(1, 1), claim(1, None)), Shown::Await);
+        assert_eq!(again.show(id(1, 1), claim(1, None), true), Shown::Await);
         let second = book.settled(id(1, 1), TX, 6).expect("it is there");
         let mut again = Book::replay([first, second]);
         assert!(again.on_their_way().is_empty());
-        assert!(matches!(again.show(id(1, 1), claim(1, None)), Shown::Serve(_)));
+        assert!(matches!(again.show(id(1, 1), claim(1, None), true), Shown::Serve(_)));
     }
 
     #[test]
     fn what_is_old_is_forgotten_but_not_what_is_on_its_way() {
         let mut book = settled(claim(1, None));
-        let _ = (book.show(id(2, 2), claim(1, None)), book.sent(id(2, 2), sent(), 5));
+        let _ = (book.show(id(2, 2), claim(1, None), true), book.sent(id(2, 2), sent(), 5));
         book.expire(6 + REDEEMABLE_S - 1);
         assert_eq!(book.len(), 2);
         book.expire(6 + REDEEMABLE_S);
@@ -466,7 +480,7 @@ mod tests {
             for (step, nonce, purpose) in steps {
                 let id = id(nonce % 2, nonce);
                 match step {
-                    0 => drop(book.show(id, claim(purpose, Some(purpose)))),
+                    0 => drop(book.show(id, claim(purpose, Some(purpose)), true)),
                     1 if book.outcome(id) == Some(None) => records.extend(book.sent(id, sent(), 5)),
                     2 if !book.on_their_way().iter().all(|(other, _, _)| *other != id) => records.extend(book.settled(id, TX, 6)),
                     3 if book.outcome(id) == Some(None) => records.extend(book.failed(id)),

@@ -26,7 +26,7 @@ use crate::wallet::{Bill, Limits, Unpayable, choose};
 use crate::x402::{self, SettleResponse};
 
 /// How often a payment is shown again when its answer is lost, or the server says that it is not done.
-const MOST_TRIES: u32 = 6;
+const MOST_TRIES: u32 = 5;
 /// Before the second time; twice as long each further time.
 const PAUSE: Duration = Duration::from_millis(500);
 

@@ -84,7 +84,8 @@ impl Desk {
         desk
     }
 
-    /// Takes a payment whose terms, times and signature are right, or was taken before for the same request. Returns when it is final.
+    /// Takes a payment whose signature is right, and whose terms and times are (`is_checked`) or were when it was first taken for the same request. Returns when it
+    /// is final.
     ///
     /// # Errors
     ///
@@ -94,12 +95,13 @@ impl Desk {
         claim: Claim,
         authorization: &Authorization,
         signature: &Bytes,
+        is_checked: bool,
     ) -> Result<Held, Refusal> {
         let id = Id { payer: authorization.from, nonce: authorization.nonce };
         let until = Instant::now() + PATIENCE;
         loop {
             let mut changed = self.changed.subscribe();
-            let shown = self.book().show(id, claim);
+            let shown = self.book().show(id, claim, is_checked);
             match shown {
                 Shown::Refuse(refusal) => return Err(refusal),
                 Shown::Serve(settled) => return Ok(Held { hand: Hand { desk: self.clone(), id }, settled }),

@@ -113,7 +113,7 @@ async fn settled(desk: &Arc<Desk>, till: &Till, asked: &Asked) -> Value {
     };
     let taken = async {
         let signature = checked(desk, till, asked, &payment)?;
-        let held = desk.take(claim, &authorization, &signature).await?;
+        let held = desk.take(claim, &authorization, &signature, true).await?;
         held.delivered().await?;
         Ok(held.settled.transaction)
     };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use alloy_primitives::{B256, U256};
+use alloy_primitives::{Address, B256, U256};
 use bitcoin::hashes::{Hash as _, HashEngine as _, sha256};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -60,12 +60,14 @@ struct Whole {
 /// A refusal, with what is needed to ask anew.
 struct Refused {
     refusal: Refusal,
+    /// Who paid, if it was by x402: told in its own header, too.
+    x402_payer: Option<Address>,
     demand: Option<(crate::till::Request, U256, Option<String>)>,
 }
 
 impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Self {
-        Self { refusal, demand: None }
+        Self { refusal, x402_payer: None, demand: None }
     }
 }
 
@@ -140,12 +142,17 @@ impl Respond {
     /// Serves a request for money.
     async fn charge(&self, whole: Whole, entry: &Entry) -> Result<Response<Body>, Refused> {
         let asked = whole.asked.clone();
-        let with_demand =
-            |refusal| Refused { refusal, demand: Some((asked.clone(), entry.amount, entry.description.clone())) };
+        let with_demand = |refusal| Refused {
+            refusal,
+            x402_payer: None,
+            demand: Some((asked.clone(), entry.amount, entry.description.clone())),
+        };
         let payment = fields(&whole.parts.headers).read().map_err(with_demand)?.ok_or_else(|| {
             with_demand(Refusal::PaymentRequired { amount: entry.amount, token: self.till.token.contract })
         })?;
-        let held = self.take(&whole, &payment, entry.amount).await.map_err(with_demand)?;
+        let x402_payer = matches!(payment.protocol, Protocol::X402(_)).then_some(payment.authorization.from);
+        let refused = |refusal| Refused { x402_payer, ..with_demand(refusal) };
+        let held = self.take(&whole, &payment, entry.amount).await.map_err(refused)?;
         let key = key(&whole.parts.headers).is_some();
         if held.settled.was_delivered
             && let Some(answer) = key.then(|| self.desk.answers().find(held.id()).cloned()).flatten()
@@ -171,12 +178,13 @@ impl Respond {
             value: payment.authorization.value,
         };
         // What is known was checked before; its times need not be right any more, and prices may have changed.
-        if !self.desk.knows(id, claim.purpose) {
+        let is_known = self.desk.knows(id, claim.purpose);
+        if !is_known {
             payment.check_terms(&self.till, &whole.asked, amount)?;
             payment.check_times(self.desk.chain.clock(now())?)?;
         }
         let signature = payment.check_signature(&self.till.token)?;
-        self.desk.take(claim, &payment.authorization, &signature).await
+        self.desk.take(claim, &payment.authorization, &signature, !is_known).await
     }
 
     /// Asks the upstream.
@@ -295,12 +303,25 @@ impl Respond {
         response
     }
 
-    fn refuse(&self, Refused { refusal, demand }: Refused) -> Response<Body> {
+    fn refuse(&self, Refused { refusal, x402_payer, demand }: Refused) -> Response<Body> {
         let mut problem = refusal.problem();
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.extend(refusal.retry_after_s().map(|seconds| (RETRY_AFTER, HeaderValue::from(seconds))));
+        if let Some(payer) = x402_payer {
+            let settlement = SettleResponse {
+                success: false,
+                error_reason: Some(refusal.x402_reason().to_owned()),
+                payer: Some(payer),
+                transaction: String::new(),
+                network: x402::network(self.till.token.chain_id),
+                amount: None,
+            };
+            headers.extend(
+                value(&x402::encode(&settlement)).map(|value| (HeaderName::from_static(x402::RESPONSE), value)),
+            );
+        }
         if let Some((asked, amount, description)) = demand.filter(|_| refusal.asks_anew()) {
             let demand = self.till.ask(&asked, amount, description.as_deref(), &refusal, now(), &rand::random());
             problem["challengeId"] = demand.challenge_id.into();
