@@ -9,8 +9,9 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use alloy_primitives::{B256, U256, b256};
-use bridge::io::sidechain::Account;
-use contracts::coin;
+use bridge::io::sidechain::{Account, Call, Client, Fees, Pending};
+use contracts::address::WRAPPED_BTC;
+use contracts::{WrappedBtc, coin};
 use paywall::authorization::{Authorization, Token};
 use paywall::mpp::{self, Challenge, Credential, Payload};
 use paywall::wallet;
@@ -66,7 +67,7 @@ impl Shop {
     /// Satoshis of the token that the payee has.
     fn taken(&self) -> u64 {
         let call = format!("0x70a08231{:0>64}", alloy_primitives::hex::encode(DEVELOPER_1));
-        let params = json!([{ "to": contracts::address::WRAPPED_BTC, "input": call }, "latest"]);
+        let params = json!([{ "to": WRAPPED_BTC, "input": call }, "latest"]);
         let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "eth_call", "params": params });
         let answer = post(&self.node.url(), "/", &[("content-type", "application/json")], body.to_string().as_bytes());
         let json: Value = serde_json::from_str(&answer.body).expect("JSON");
@@ -344,6 +345,55 @@ fn sixty_four_requests_with_one_payment_and_one_key_all_get_the_page_that_was_pa
     assert_eq!(shop.metric("repeated_total"), "63");
     let other = [(name, value.as_str()), ("idempotency-key", "another")];
     assert_eq!(shop.get("/weather", &other).status, 402);
+}
+
+/// The payer brings its authorization to the token itself, before the payee's transaction in the same block: that one fails, and the payee has the money.
+#[test]
+fn whoever_brings_a_payment_to_the_token_it_counts() {
+    let shop = Shop::open(&[]);
+    let runtime = tokio::runtime::Runtime::new().expect("threads");
+    let client = Client::new(&shop.node.url()).expect("a URL");
+    for tries in 1..=40 {
+        let (_, required) = shop.demand("/weather");
+        let authorization = authorization(&required);
+        let signature = signed(&authorization);
+        let payload = json!({ "authorization": authorization, "signature": signature });
+        let payment =
+            PaymentPayload { x402_version: 2, accepted: required.accepts[0].clone(), payload, resource: None };
+        let transaction = runtime.block_on(bring(&client, &authorization, &signature));
+        let answer = std::thread::scope(|scope| {
+            let asking = scope.spawn(|| shop.get("/weather", &[("payment-signature", &x402::encode(&payment))]));
+            std::thread::sleep(Duration::from_millis(5 + tries * 3 % 40));
+            runtime.block_on(client.send_raw(&transaction.raw)).expect("it is taken");
+            asking.join().expect("it asks")
+        });
+        runtime.block_on(client.wait(&transaction, Duration::from_secs(20))).map(drop).unwrap_or_default();
+        assert_eq!(shop.taken(), tries * PRICE_SAT, "it is paid once, whoever was first");
+        let settled: x402::SettleResponse = x402::decode(answer.header("payment-response")).expect("ours");
+        assert_eq!(settled.success, answer.status == 200, "{answer:?}");
+        if settled.transaction == transaction.hash.to_string() {
+            return;
+        }
+    }
+    panic!("the payee was first each time");
+}
+
+/// The payer's own transaction, which pays far more for its place than the payee's.
+async fn bring(client: &Client, authorization: &Authorization, signature: &str) -> Pending {
+    let Authorization { from, to, value, valid_after, valid_before, nonce } = *authorization;
+    let call = WrappedBtc::transferWithAuthorization_0Call {
+        from,
+        to,
+        value,
+        validAfter: valid_after,
+        validBefore: valid_before,
+        nonce,
+        signature: signature.parse().expect("hex"),
+    };
+    let usual = client.fees().await.expect("a node");
+    let fees = Fees { max_fee: usual.max_fee * 100, priority_fee: usual.max_fee * 50 };
+    let own = client.pending_nonce(from).await.expect("a node");
+    payer().sign(CHAIN, own, 200_000, fees, &Call::new(WRAPPED_BTC, &call))
 }
 
 #[test]

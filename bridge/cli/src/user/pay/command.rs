@@ -44,6 +44,13 @@ enum Step {
     Fetch(FetchArgs),
 }
 
+impl Args {
+    /// Whether it runs until it is stopped.
+    pub fn is_service(&self) -> bool {
+        matches!(self.step, Step::Serve(_))
+    }
+}
+
 /// Runs `causeway pay`.
 ///
 /// # Errors
