@@ -1,6 +1,5 @@
 //! `causeway pay fetch`: a page, paid for when the server asks for it.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -136,10 +135,7 @@ impl FetchArgs {
                 std::fs::write(path, &fetched.body).wrap_err_with(|| format!("cannot write {}", path.display()))?;
             }
             None if context.json => {}
-            None => {
-                let mut stdout = std::io::stdout().lock();
-                stdout.write_all(&fetched.body).and_then(|()| stdout.flush()).wrap_err("standard output is gone")?;
-            }
+            None => crate::terminal::page(&fetched.body).wrap_err("standard output is gone")?,
         }
         let paid = fetched.paid.as_ref();
         if context.json {
