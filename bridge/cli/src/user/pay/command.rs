@@ -4,8 +4,10 @@ use eyre::Result;
 
 use super::claim::{self, ClaimArgs};
 use super::close::{self, CloseArgs};
+use super::fetch::{self, FetchArgs};
 use super::list::{self, ListArgs};
 use super::open::{self, OpenArgs};
+use super::serve::{self, ServeArgs};
 use super::status::{self, StatusArgs};
 use super::unwrap::{self, UnwrapArgs};
 use super::voucher::{self, VoucherArgs};
@@ -13,7 +15,7 @@ use super::watch::{self, WatchArgs};
 use super::wrap::{self, WrapArgs};
 use crate::context::Context;
 
-/// Micropayments: open a channel, give vouchers, claim, watch, close; wrap coins as tokens
+/// Micropayments: open a channel, give vouchers, claim, watch, close; wrap coins as tokens; sell and buy by HTTP request
 ///
 /// A channel holds a deposit of the payer for one payee. A voucher is a signed promise of everything paid so far: only the
 /// last one counts, and it costs nothing until it is claimed.
@@ -25,7 +27,9 @@ use crate::context::Context;
   causeway pay close 0x6b62... --voucher voucher.json --dev-account 1
   causeway pay watch vouchers.json --yes --keystore payee.json
   causeway pay list 0xf39F...
-  causeway pay wrap '100000 sat' --dev-account 0")]
+  causeway pay wrap '100000 sat' --dev-account 0
+  causeway pay serve --upstream http://127.0.0.1:3000 --price '/weather=25 sat' --dev-account 1
+  causeway pay fetch http://127.0.0.1:8402/weather --max '100 sat' --dev-account 0")]
 pub struct Args {
     #[command(subcommand)]
     step: Step,
@@ -43,6 +47,15 @@ enum Step {
     List(ListArgs),
     Wrap(WrapArgs),
     Unwrap(UnwrapArgs),
+    Serve(ServeArgs),
+    Fetch(FetchArgs),
+}
+
+impl Args {
+    /// Whether it runs until it is stopped.
+    pub fn is_service(&self) -> bool {
+        matches!(self.step, Step::Serve(_))
+    }
 }
 
 /// Runs `causeway pay`.
@@ -62,6 +75,8 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
             Step::List(args) => list::list(args, context).await,
             Step::Wrap(args) => wrap::wrap(args, context).await,
             Step::Unwrap(args) => unwrap::unwrap(args, context).await,
+            Step::Serve(args) => serve::serve(args, context).await,
+            Step::Fetch(args) => fetch::run(args, context).await,
         }
     })
 }

@@ -74,6 +74,30 @@ pub enum Event {
         withdrawal: Option<u64>,
         transaction: B256,
     },
+    Serving {
+        address: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        metrics: Option<String>,
+        payee: Address,
+        chain_id: u64,
+        token: Address,
+    },
+    Fetched {
+        status: u16,
+        bytes: usize,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        protocol: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        amount: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        payee: Option<Address>,
+        /// As the server says.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        transaction: Option<String>,
+        /// The page, unless it is in a file.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        body: Option<String>,
+    },
     Status(Listed),
 }
 

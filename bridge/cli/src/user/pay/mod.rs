@@ -7,6 +7,8 @@
 //! `watch` claims when a payer starts to close; `list` finds an account's channels on the chain, and with `--seed` the keys that sign their vouchers.
 //! `wrap` and `unwrap` turn coins into tokens of the contract WrappedBtc, which other clients pay with, and back.
 //!
+//! `serve` and `fetch` are the two ends of a paid HTTP request, by the public protocols x402 and MPP (`bridge/paywall`).
+//!
 //! Vouchers are lines of JSON, so that they travel by whatever joins payer and payee.
 
 mod channel;
@@ -14,9 +16,11 @@ mod claim;
 mod close;
 pub mod command;
 mod event;
+mod fetch;
 mod list;
 mod open;
 mod seed;
+mod serve;
 mod status;
 mod token;
 mod unwrap;
