@@ -5,8 +5,8 @@
 
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_sol_types::SolValue as _;
-use bridge::account_signature;
 use contracts::address::WRAPPED_BTC;
+use payments::account_signature;
 use serde::{Deserialize, Serialize};
 
 use crate::refusal::Refusal;

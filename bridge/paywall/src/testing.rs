@@ -1,7 +1,7 @@
 //! A payer, a payee and an authorization for tests.
 
 use alloy_primitives::{Address, B256, Bytes, U256, address, b256};
-use bridge::account_signature;
+use payments::account_signature;
 use secp256k1::SecretKey;
 
 use crate::authorization::{Authorization, Token};

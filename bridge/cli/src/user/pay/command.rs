@@ -54,7 +54,7 @@ enum Step {
 impl Args {
     /// Whether it runs until it is stopped.
     pub fn is_service(&self) -> bool {
-        matches!(self.step, Step::Serve(_))
+        matches!(self.step, Step::Serve(_) | Step::Watch(_))
     }
 }
 
