@@ -27,6 +27,8 @@ pub const REDEEMABLE_S: u64 = 3_600;
 pub const MOST_TRIES: u32 = 8;
 /// Payments that are remembered, at 400 bytes or so each.
 pub const MOST_PAYMENTS: usize = 100_000;
+/// How many make room at once when there are so many.
+const ROOM: usize = MOST_PAYMENTS / 8;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Id {
@@ -180,6 +182,9 @@ impl Book {
 
     fn begin(&mut self, id: Id, claim: Claim) -> Shown {
         if self.payments.len() >= MOST_PAYMENTS {
+            self.make_room();
+        }
+        if self.payments.len() >= MOST_PAYMENTS {
             return Shown::Refuse(Refusal::Busy);
         }
         self.put(id, claim, Stage::Checking);
@@ -187,6 +192,22 @@ impl Book {
             payment.is_busy = true;
         }
         Shown::Settle
+    }
+
+    /// Forgets the oldest of those that gave something: whoever shows one again is told by the chain that it is used.
+    fn make_room(&mut self) {
+        let given = |(id, payment): (&Id, &Payment)| match payment.stage {
+            Stage::Delivered { at, .. } if !payment.is_busy => Some((at, *id)),
+            _ => None,
+        };
+        let mut given: Vec<_> = self.payments.iter().filter_map(given).collect();
+        if given.len() > ROOM {
+            given.select_nth_unstable(ROOM);
+            given.truncate(ROOM);
+        }
+        for (_, id) in given {
+            self.payments.remove(&id);
+        }
     }
 
     /// What this payer has promised beside this payment.
@@ -460,6 +481,29 @@ mod tests {
         let mut again = Book::replay([first, second]);
         assert!(again.on_their_way().is_empty());
         assert!(matches!(again.show(id(1, 1), claim(1, None), true), Shown::Serve(_)));
+    }
+
+    #[test]
+    fn a_full_book_forgets_the_oldest_that_gave_something_and_none_that_is_owed_something() {
+        let at = |number: usize| Id { payer: Address::repeat_byte(1), nonce: B256::from(U256::from(number)) };
+        let mut book = Book::default();
+        for number in 0..MOST_PAYMENTS {
+            assert_eq!(book.show(at(number), claim(1, None), true), Shown::Settle);
+            let _ = book.settled(at(number), TX, number as u64);
+            if number > 0 {
+                let _ = book.delivered(at(number));
+            }
+            book.let_go(at(number));
+        }
+        assert_eq!(book.show(id(2, 2), claim(1, None), true), Shown::Settle, "there is room");
+        assert_eq!(book.len(), MOST_PAYMENTS - ROOM + 1);
+        assert!(matches!(book.show(at(0), claim(1, None), true), Shown::Serve(_)), "it is owed a page");
+        assert!(!book.knows(at(ROOM), claim(1, None).purpose) && book.knows(at(ROOM + 1), claim(1, None).purpose));
+        let mut owed = Book::default();
+        for number in 0..MOST_PAYMENTS {
+            let _ = (owed.show(at(number), claim(1, None), true), owed.settled(at(number), TX, 1));
+        }
+        assert_eq!(owed.show(id(2, 2), claim(1, None), true), Shown::Refuse(Refusal::Busy));
     }
 
     #[test]
