@@ -56,10 +56,10 @@ impl Params {
 
 #[cfg(test)]
 mod tests {
-    use alloy_rpc_types_eth::TransactionRequest;
     use serde_json::json;
 
     use super::*;
+    use crate::io::rpc::call_request::CallRequest;
 
     #[test]
     fn numbers_are_as_strict_as_for_a_node_that_is_not_light() {
@@ -85,7 +85,7 @@ mod tests {
         ] {
             assert!(block(bad.clone()).is_err(), "{bad}");
         }
-        let call = |said: Value| Params::new(vec![said]).next_as::<TransactionRequest>(Form::Anything, "transaction");
+        let call = |said: Value| Params::new(vec![said]).next_as::<CallRequest>(Form::Anything, "transaction");
         call(json!({ "value": "0x1", "data": "0x00" })).expect("a call");
         for bad in [
             json!({ "value": "0x01" }),
@@ -97,8 +97,12 @@ mod tests {
             let refused = call(bad.clone()).expect_err("no number");
             assert!(refused.message().starts_with("invalid argument 0: transaction: "), "{bad}: {refused}");
         }
+        for bad in [json!({ "type": "0x3" }), json!({ "blobs": [] }), json!({ "maxFeePerBlobGas": "0x1" })] {
+            let refused = call(bad.clone()).expect_err("blobs");
+            assert!(refused.message().contains("blob transactions (type 3)"), "{bad}: {refused}");
+        }
         let missing =
-            Params::new(Vec::new()).next_as::<TransactionRequest>(Form::Anything, "transaction").expect_err("nothing");
+            Params::new(Vec::new()).next_as::<CallRequest>(Form::Anything, "transaction").expect_err("nothing");
         assert!(missing.message().contains("missing value"), "{missing}");
     }
 }
