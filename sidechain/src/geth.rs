@@ -27,6 +27,10 @@ pub const IN_FLIGHT_LIMIT: &str = "in-flight transaction limit reached for deleg
 pub const OUT_OF_ORDER: &str = "gapped-nonce tx from delegated accounts";
 pub const AUTHORITY_RESERVED: &str = "authority already reserved";
 pub const BLOCK_GAS: &str = "block gas limit reached";
+#[cfg(feature = "io")]
+pub const NO_AUTHORIZATIONS: &str = "EIP-7702 transaction with empty auth list";
+#[cfg(feature = "io")]
+pub const AUTHORIZATIONS_CREATE: &str = "EIP-7702 transaction cannot be used to create contract";
 // core/vm/errors.go
 pub const EXECUTION_REVERTED: &str = "execution reverted";
 pub const MAX_INIT_CODE: &str = "max initcode size exceeded";
@@ -78,6 +82,12 @@ pub fn invalid(invalid: &InvalidTransaction, offer: &Offer) -> String {
         InvalidTransaction::RejectCallerWithCode => format!("{SENDER_NO_EOA}: address {from}"),
         other => other.to_string(),
     }
+}
+
+/// Why a transaction of a sender cannot be started, where no number tells more (core/state_transition.go).
+#[cfg(feature = "io")]
+pub fn of_sender(why: &str, from: Address) -> String {
+    format!("{why} (sender {from})")
 }
 
 /// Why a call was not tried (internal/ethapi/api.go).
