@@ -28,6 +28,9 @@ use crate::io::node_state::{
     offered::{Ancestors, Offered},
 };
 
+/// How often it is made while blocks become final.
+const MOST_TRIES: u32 = 3;
+
 /// The pending block as it is now: of this head and this pool, or begun after it was asked for.
 ///
 /// # Errors
@@ -68,16 +71,67 @@ async fn make(context: Arc<Context>, client: Client, pause: Duration) -> error::
 
 /// As the node's own proposal is made, in its time, of the same transactions in the same order. Nobody is blamed for what it lacks.
 fn build(context: &Context, stop: &Stop) -> error::Result<Last> {
-    let (began, chain, of) = (Instant::now(), context.chain(), now(context));
+    let began = Instant::now();
+    let (of, preview) = on_one_head(|| now(context), || build_once(context, stop))?;
+    tracing::debug!(took = ?began.elapsed(), "made a pending block");
+    Ok(Last { preview: Arc::new(preview), of, began, ended: Instant::now() })
+}
+
+/// Makes it anew when a block became final meanwhile: what is in that one has left the pool, and was not in the state either. No more than a few times,
+/// for where it takes longer than a block that would never end.
+fn on_one_head<T>(now: impl Fn() -> Of, mut make: impl FnMut() -> error::Result<T>) -> error::Result<(Of, T)> {
+    let mut tries = 1;
+    loop {
+        let of = now();
+        let made = make()?;
+        if now().0 == of.0 || tries == MOST_TRIES {
+            return Ok((of, made));
+        }
+        tries += 1;
+    }
+}
+
+fn build_once(context: &Context, stop: &Stop) -> error::Result<Preview> {
+    let chain = context.chain();
     let ancestors = Ancestors { base_fee: next_base_fee(&chain.head()), pending: Default::default() };
     let mut offered = Offered::new(&context.state, Arc::new(ancestors));
     let (made, left) =
         Build::run(&context.pending.timing, &mut offered, stop, |build| chain.preview(now_ms(), build, stop));
-    tracing::debug!(%left, took = ?began.elapsed(), "made a pending block");
+    tracing::trace!(%left, "of a pending block");
     let preview = made.map_err(|panic| {
         tracing::error!(panic, "a bug, set off by a transaction that waits");
         error::server("internal error")
     })?;
-    let preview = Arc::new(preview.map_err(error::simulate)?);
-    Ok(Last { preview, of, began, ended: Instant::now() })
+    preview.map_err(error::simulate)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use alloy_primitives::B256;
+
+    use super::*;
+
+    /// How often a block is made while the head changes during the first `changes` times, and of which head it is in the end.
+    fn made(changes: u32) -> (u32, u8) {
+        let (head, count) = (Cell::new(0u8), Cell::new(0u32));
+        let (of, _) = on_one_head(
+            || (B256::repeat_byte(head.get()), 7),
+            || {
+                count.set(count.get() + 1);
+                head.set(head.get() + u8::from(count.get() <= changes));
+                Ok(())
+            },
+        )
+        .expect("nothing fails");
+        (count.get(), of.0[0])
+    }
+
+    #[test]
+    fn a_block_is_made_anew_when_its_parent_is_not_the_head_any_more_but_not_for_ever() {
+        assert_eq!(made(0), (1, 0));
+        assert_eq!(made(1), (2, 1));
+        assert_eq!(made(u32::MAX).0, MOST_TRIES);
+    }
 }
