@@ -10,6 +10,9 @@ use tests::known::{DEVELOPER_0, DEVELOPER_1};
 use tests::lone_node::LoneNode;
 use tests::waiting::Patience;
 
+#[path = "pay/invoice.rs"]
+mod invoice;
+
 /// How long three blocks may take, which come five times a second, and the five seconds that a payee of regtest has beside.
 const BOTH_DELAYS: Patience = Patience::new(Duration::from_secs(60), Duration::from_millis(50));
 

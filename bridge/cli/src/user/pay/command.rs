@@ -4,6 +4,9 @@ use eyre::Result;
 
 use super::claim::{self, ClaimArgs};
 use super::close::{self, CloseArgs};
+use super::invoice::collect::{self, CollectArgs};
+use super::invoice::command::{self as invoice, InvoiceArgs};
+use super::invoice::list::{self as invoices, InvoicesArgs};
 use super::open::{self, OpenArgs};
 use super::status::{self, StatusArgs};
 use super::unwrap::{self, UnwrapArgs};
@@ -21,7 +24,9 @@ use crate::context::Context;
   causeway pay voucher 0x6b62... --total '250 sat' --dev-account 0 > voucher.json
   causeway pay claim voucher.json --dev-account 1
   causeway pay close 0x6b62... --voucher voucher.json --dev-account 1
-  causeway pay wrap '100000 sat' --dev-account 0")]
+  causeway pay wrap '100000 sat' --dev-account 0
+  causeway pay invoice '25000 sat' --reference order-17 --dev-account 1
+  causeway pay collect --dev-account 1")]
 pub struct Args {
     #[command(subcommand)]
     step: Step,
@@ -36,6 +41,9 @@ enum Step {
     Status(StatusArgs),
     Wrap(WrapArgs),
     Unwrap(UnwrapArgs),
+    Invoice(InvoiceArgs),
+    Invoices(InvoicesArgs),
+    Collect(CollectArgs),
 }
 
 /// Runs `causeway pay`.
@@ -53,6 +61,9 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
             Step::Status(args) => status::status(args, context).await,
             Step::Wrap(args) => wrap::wrap(args, context).await,
             Step::Unwrap(args) => unwrap::unwrap(args, context).await,
+            Step::Invoice(args) => invoice::invoice(args, context).await,
+            Step::Invoices(args) => invoices::list(args, context).await,
+            Step::Collect(args) => collect::collect(args, context).await,
         }
     })
 }

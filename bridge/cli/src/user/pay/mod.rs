@@ -6,6 +6,8 @@
 //! ```
 //! `wrap` and `unwrap` turn coins into tokens of the contract WrappedBtc, which other clients pay with, and back.
 //!
+//! `invoice`, `invoices` and `collect` are a merchant's checkout, for whole payments.
+//!
 //! Vouchers are lines of JSON, so that they travel by whatever joins payer and payee.
 
 mod channel;
@@ -13,6 +15,7 @@ mod claim;
 mod close;
 pub mod command;
 mod event;
+pub mod invoice;
 mod open;
 mod status;
 mod unwrap;
