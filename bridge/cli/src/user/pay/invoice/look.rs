@@ -58,13 +58,13 @@ impl<'a> Looker<'a> {
     async fn account(&self, account: Address) -> Result<Facts> {
         let client = &self.network.client;
         let Some(header) = self.header().await? else { return told(client, account).await };
-        let proven = proven::account(client, &header, account, &[]).await.map_err(plain)?;
+        let (nonce, coin_wei) = proven::coins(client, &header, account).await.map_err(plain)?;
         Ok(Facts {
             block: header.header.number,
             block_time: header.header.timestamp,
-            coin_wei: proven.balance,
+            coin_wei,
             token_wei: proven::wrapped_balance(client, &header, account).await.map_err(plain)?,
-            nonce: proven.nonce,
+            nonce,
             ..Facts::default()
         })
     }
