@@ -43,7 +43,7 @@ pub struct View<'a> {
     pub undelivered: usize,
 }
 
-/// Where a wallet pays what is still missing.
+/// Where a wallet pays: the whole amount, whatever part of it came already.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Links {
