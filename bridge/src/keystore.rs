@@ -12,11 +12,12 @@
 
 use std::collections::BTreeMap;
 
-use alloy_primitives::{Address, keccak256};
+use alloy_primitives::Address;
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use bitcoin::hashes::{Hash as _, sha256};
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
+use payments::account_signature::address;
 use rand::{CryptoRng, RngCore};
 use secp256k1::{PublicKey, SECP256K1, SecretKey};
 use serde::{Deserialize, Serialize};
@@ -347,11 +348,6 @@ impl OperatorKeys {
         let secret = Zeroizing::new(self.encryption.secret_bytes());
         StorageKey(hkdf_sha256(b"causeway/storage", secret.as_slice(), b"state files, version 1"))
     }
-}
-
-/// The Ethereum address of a public key.
-pub fn address(key: &PublicKey) -> Address {
-    Address::from_slice(&keccak256(&key.serialize_uncompressed()[1..])[12..])
 }
 
 /// Seals the files that change while the relayer runs.

@@ -5,9 +5,9 @@
 //! What touches network, disk, clock or randomness is in [`io`] (feature `io`).
 //!
 //! ```text
-//!   account_signature   what an account signs besides transactions
 //!   amount   `0.1 BTC` and `10000000 sat`, read and shown
 //!   vault, vault_tx   the vault's key; vault transactions: made as the ledger makes them, checked, hashed, completed
+//!   channel_calls     what is asked of payment channels, as calldata
 //!   charges  what a vault transaction costs, and what each participant pays
 //!   plan     the next proposals: sweep, payout, consolidation, another version
 //!   policy   what a member makes sure of before it approves, and before it signs
@@ -16,7 +16,6 @@
 //!   waited_for        who keeps the federation waiting, by what is on the board
 //!   dkg, signing      machines over the board: an epoch's key, one vault transaction's signatures
 //!   threshold         shares of the group key, behind functions of bytes
-//!   micro_channel     vouchers of micropayments, for payer and payee
 //!   foreign  what others wrote, made fit for a terminal
 //!   seal, keystore    encryption to one member; secrets at rest
 //!   relay    what a relayer decides: facts in, owed actions out; a file for each subject
@@ -25,9 +24,9 @@
 
 pub use api::peg;
 
-pub mod account_signature;
 pub mod amount;
 pub mod board;
+pub mod channel_calls;
 pub mod charges;
 pub mod child;
 pub mod dkg;
@@ -36,7 +35,6 @@ mod hex_bytes;
 #[cfg(feature = "io")]
 pub mod io;
 pub mod keystore;
-pub mod micro_channel;
 pub mod plan;
 pub mod policy;
 pub mod relay;

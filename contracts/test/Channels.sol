@@ -7,7 +7,7 @@ import {Token} from "./Token.sol";
 
 /// Channels, the wrapped coin that knows them, and what payers sign: hashed here by the words of the draft and of EIP-3009, not by the contracts'.
 abstract contract Channels is Token {
-    /// Frozen in bridge/src/micro_channel.rs too.
+    /// Of the vectors too.
     bytes32 internal constant NETWORK = bytes32(uint256(0x0101010101010101010101010101010101010101010101010101010101010101));
     address internal constant COIN = address(0);
     uint64 internal constant GRACE = 1 days;

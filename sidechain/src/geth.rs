@@ -27,7 +27,12 @@ pub const IN_FLIGHT_LIMIT: &str = "in-flight transaction limit reached for deleg
 pub const OUT_OF_ORDER: &str = "gapped-nonce tx from delegated accounts";
 pub const AUTHORITY_RESERVED: &str = "authority already reserved";
 pub const BLOCK_GAS: &str = "block gas limit reached";
+#[cfg(feature = "io")]
+pub const NO_AUTHORIZATIONS: &str = "EIP-7702 transaction with empty auth list";
+#[cfg(feature = "io")]
+pub const AUTHORIZATIONS_CREATE: &str = "EIP-7702 transaction cannot be used to create contract";
 // core/vm/errors.go
+pub const EXECUTION_REVERTED: &str = "execution reverted";
 pub const MAX_INIT_CODE: &str = "max initcode size exceeded";
 const OUT_OF_GAS: &str = "out of gas";
 // core/vm/contracts.go, of point evaluation
@@ -79,6 +84,12 @@ pub fn invalid(invalid: &InvalidTransaction, offer: &Offer) -> String {
     }
 }
 
+/// Why a transaction of a sender cannot be started, where no number tells more (core/state_transition.go).
+#[cfg(feature = "io")]
+pub fn of_sender(why: &str, from: Address) -> String {
+    format!("{why} (sender {from})")
+}
+
 /// Why a call was not tried (internal/ethapi/api.go).
 #[cfg(feature = "io")]
 pub fn call_refused(why: &str, gas: u64) -> String {
@@ -109,6 +120,22 @@ pub fn opcode(opcode: u8) -> String {
 /// An opcode that there is not ended an execution.
 pub fn undefined_opcode(opcode: u8) -> String {
     format!("invalid opcode: {}", self::opcode(opcode))
+}
+
+/// What Parity calls the end of a call that failed (eth/tracers/native/call_flat.go); what it has no word for, as it is.
+pub fn in_parity_words(error: &str) -> &str {
+    match error {
+        EXECUTION_REVERTED => "Reverted",
+        "max code size exceeded" | "gas uint64 overflow" => "Out of gas",
+        "invalid jump destination" => "Bad jump destination",
+        "return data out of bounds" => "Out of bounds",
+        "precompiled failed" | POINT_EVALUATION_LENGTH => "Built-in failed",
+        other if other.starts_with(OUT_OF_GAS) => "Out of gas",
+        other if other.starts_with("invalid opcode") => "Bad instruction",
+        other if other.starts_with("stack underflow") => "Stack underflow",
+        other if other.starts_with("stack limit reached") => "Out of stack",
+        other => other,
+    }
 }
 
 /// Why an execution ended that neither returned nor reverted (core/vm/errors.go); at which opcode, where there is none, if that is known.

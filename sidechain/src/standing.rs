@@ -89,12 +89,6 @@ pub enum Ill {
 }
 
 impl Facts {
-    /// Takes note of what somebody calls its last block without a proof: it counts until the next word.
-    pub fn hear_unproven(&mut self, number: u64, head: u64) {
-        self.highest = 0;
-        self.hear(number, head);
-    }
-
     /// Takes note of a block that is final somewhere, while the head here is `head`.
     pub fn hear(&mut self, number: u64, head: u64) {
         self.highest = self.highest.max(number);
@@ -177,15 +171,6 @@ mod tests {
         assert_eq!(facts.behind(99), None);
         facts.hear(200, 101);
         assert_eq!(facts.behind(101).map(|behind| behind.starting), Some(101), "it is behind anew");
-    }
-
-    #[test]
-    fn a_word_without_a_proof_counts_until_the_next_one() {
-        let mut facts = Facts::default();
-        facts.hear_unproven(u64::MAX, 7);
-        assert!(facts.behind(7).is_some());
-        facts.hear_unproven(8, 7);
-        assert_eq!(facts.behind(7), None, "a lie is forgotten");
     }
 
     #[test]

@@ -13,4 +13,18 @@ const cases = [
  { types: { EIP712Domain, Mail: [{name:'from',type:'Person'},{name:'to',type:'Person[]'},{name:'contents',type:'string'}], Person: [{name:'name',type:'string'},{name:'wallets',type:'address[]'}] }, primaryType:'Mail', domain,
    message: { from: {name:'Cow', wallets:['0xCD2a3d9F938E13CD947Ec05AbC7FE734Df8DD826']}, to: [{name:'Bob', wallets:[]}], contents:'Hello, Bob!' } },
 ];
+// Domains as their types declare them: none, some of the fields, other orders and widths, fields of their own, and no type at all.
+const Ask = [{name:'what',type:'string'}];
+const asked = (EIP712Domain, domain) => ({ types: { ...(EIP712Domain && { EIP712Domain }), Ask }, primaryType: 'Ask', domain, message: { what: 'this' } });
+cases.push(
+ asked([], {}),
+ asked([{name:'name',type:'string'}], { name: 'Causeway' }),
+ asked([{name:'chainId',type:'uint256'},{name:'name',type:'string'}], { name: 'Causeway', chainId: 1 }),
+ asked([{name:'name',type:'string'},{name:'chainId',type:'uint32'}], { name: 'Causeway', chainId: 1 }),
+ asked([{name:'name',type:'string'},{name:'realm',type:'Realm'},{name:'tags',type:'bytes4[]'}], { name: 'Causeway', realm: { number: 7 }, tags: ['0x01020304'] }),
+ asked([{name:'salt',type:'bytes32'},{name:'verifyingContract',type:'address'}], { salt: '0x' + '11'.repeat(32), verifyingContract: domain.verifyingContract }),
+ asked(undefined, { name: 'Causeway', chainId: 1 }),
+ { ...asked(EIP712Domain, domain), primaryType: 'EIP712Domain', message: {} },
+);
+cases[8].types.Realm = [{name:'number',type:'uint8'}];
 console.log(JSON.stringify(cases.map(c => ({ data: c, hash: hashTypedData(c) })), null, 1));

@@ -15,6 +15,7 @@
 //! | [`validators`] | validators alone, as real processes |
 //! | [`relay`] | somebody between a node and who asks it, who counts and lies |
 //! | [`lone_node`] | one node without consensus, in this process |
+//! | [`shop`] | an HTTP server with a paywall before it, as real processes |
 //! | [`simulated`] | whole relayers in this process, with a simulated node, bitcoind and time |
 //! | [`evm`], [`ledger`], [`blocks`] | contracts alone, without a chain; the whole ledger of them; and the blocks that they are shown |
 
@@ -34,6 +35,7 @@ pub mod presigned;
 pub mod proc;
 pub mod process;
 pub mod relay;
+pub mod shop;
 pub mod simulated;
 pub mod user;
 pub mod validators;

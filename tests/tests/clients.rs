@@ -61,8 +61,24 @@ fn a_block_is_final_by_the_genesis_file_without_code_of_ours() {
     run("final.mjs");
 }
 
+#[test]
+fn what_payers_and_payees_sign_is_what_viem_computes() {
+    run("vectors.mjs");
+}
+
+#[test]
+fn a_page_pays_the_rust_payee_with_many_requests_in_flight() {
+    run("payments.mjs");
+}
+
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("clients")
+}
+
+/// An example of the payments crate, which cargo builds with the tests.
+fn payee() -> PathBuf {
+    let own = std::env::current_exe().expect("a running program knows where it is");
+    own.ancestors().nth(2).expect("target/debug/deps/test").join("examples/payee_by_lines")
 }
 
 fn run(script: &str) {
@@ -79,6 +95,7 @@ fn run_by(program: &Path, script: &str) {
         .arg(script)
         .current_dir(folder())
         .env("CAUSEWAY_RPC", node.url())
+        .env("PAYEE", payee())
         .env("CAUSEWAY_KEY", secret.to_string())
         .env("CAUSEWAY_GENESIS", serde_json::to_string(&genesis()).expect("a file of JSON"))
         .env("CAUSEWAY_NETWORK", network().to_string())

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::json;
 use tests::binary;
+use tests::relay::Relay;
 use tests::validators::{PASSPHRASE, Validators};
 use tests::wrong_clock::WrongClock;
 
@@ -75,6 +77,20 @@ fn without_a_quorum_nothing_is_final_and_with_it_again_all_goes_on() {
     network.wait("three are a quorum", |network| network.head(2) > height);
     // Not the one from before: a free transaction waits ten seconds in the pool, then its sender has to send it anew.
     network.post_until_final(3, 2, &[2]);
+}
+
+#[test]
+fn a_follower_knows_of_no_block_that_the_followed_node_does_not_prove() {
+    let mut network = Validators::started(4);
+    let liar = Relay::before(network.url(0), |method, _, answer| {
+        if method == "eth_blockNumber" {
+            answer["result"] = "0xffffff".into();
+        }
+    });
+    let follower = network.follow_with(&liar.url, "[sync]\nmode = \"full\"\n");
+    network.wait("it has blocks", |network| network.head(follower) >= 3);
+    assert_eq!(network.ask(follower, "eth_syncing", json!([]))["result"], json!(false));
+    assert!(network.log(follower).contains("does not prove its head"));
 }
 
 #[test]

@@ -37,7 +37,7 @@ For a user:
   reclaim    Take an unswept deposit back on Bitcoin after its timelock
   register   Tell the federation again of a deposit address of yours
   wallet     A small Bitcoin wallet for regtest and testnets
-  pay        Micropayments: open a channel, give vouchers, claim, close
+  pay        Micropayments: channels and vouchers; sell and buy by HTTP request
   receipt    Write a receipt of a deposit or a paid withdrawal
   verify     Check a receipt offline, with the genesis file alone
   audit      Every satoshi on the sidechain matched with an output on Bitcoin
@@ -84,7 +84,7 @@ struct Global {
     /// How log lines look (they go to standard error)
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Human, value_name = "FORMAT", help_heading = EVERY, display_order = 1001)]
     log_format: LogFormat,
-    /// What is logged, e.g. `info` or `bridge=debug,warn` [default: info for node, relayer and dev; else warn]
+    /// What is logged, e.g. `info` or `bridge=debug,warn` [default: info for node, relayer, dev and pay serve; else warn]
     #[arg(
         long,
         global = true,
@@ -166,7 +166,11 @@ impl Causeway {
 impl Command {
     /// Services log what they do; other commands only what is wrong.
     fn is_service(&self) -> bool {
-        matches!(self, Self::Node(_) | Self::Relayer(_))
+        match self {
+            Self::Node(_) | Self::Relayer(_) => true,
+            Self::Pay(args) => args.is_service(),
+            _ => false,
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 //!   an error's causes                                                         -> filtered, bounded, later lines indented
 //!   fields of a log line                                                      -> on one line, filtered, bounded
 //!   JSON, logged or printed                                                   -> escaped, so that scripts lose nothing
+//!   a page that was fetched                                                   -> filtered, unless it goes into a pipe or a file
 //! ```
 //! A line feed in a foreign text could still begin a line that looks like ours; [`bridge::foreign::shown`] takes those out where a
 //! foreign text is put into a sentence.
@@ -38,6 +39,21 @@ macro_rules! eprintln {
 /// Writes to standard output.
 pub fn out(text: &str) {
     std::print!("{}", lines(text));
+}
+
+/// Writes what somebody else's server sent to standard output: as it came for a pipe or a file, filtered for a terminal.
+///
+/// # Errors
+///
+/// Standard output is gone.
+pub fn page(bytes: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    if stdout.is_terminal() {
+        stdout.write_all(lines(&String::from_utf8_lossy(bytes)).as_bytes())?;
+    } else {
+        stdout.write_all(bytes)?;
+    }
+    stdout.flush()
 }
 
 /// Writes to standard error.

@@ -33,11 +33,12 @@ use bitcoin::{Address, Amount, FeeRate, ScriptBuf, Transaction, Txid};
 use mainchain::Network;
 use mainchain::header::Height;
 use mainchain::io::rpc::{BitcoinRpc, RpcError};
+use payments::account_signature::address;
 use rand::{CryptoRng, RngCore};
 use zeroize::Zeroizing;
 
 use crate::child::NoChild;
-use crate::keystore::{KdfParams, Keystore, KeystoreError, address};
+use crate::keystore::{KdfParams, Keystore, KeystoreError};
 use files::{DirectoryLock, LockError};
 use files::{read_optional, write_atomic};
 

@@ -45,6 +45,8 @@ pub use outcome::{Halt, Outcome};
 pub use overrides::{AccountOverride, BlockOverride, MoveError, Overrides};
 pub use precompiles::{POINT_EVALUATION_GAS, precompile_names};
 pub use recorder::{Budget, Exceeded, Tracer, TracerError};
+#[cfg(feature = "io")]
+pub use rules::NO_MEMBER;
 pub use rules::{Rules, check_free};
 pub use simulation::{Intent, Price, Simulation, SimulationError, Tried};
 pub use supply::Supply;

@@ -33,6 +33,9 @@ impl Rules {
     }
 }
 
+/// Why the free lane is not for a transaction, first of all.
+pub const NO_MEMBER: &str = "the sender is not a member";
+
 /// Whether a transaction that asks for the free lane may use it, apart from its success.
 ///
 /// # Errors
@@ -41,7 +44,7 @@ impl Rules {
 pub fn check_free(rules: &Rules, transaction: &Transaction) -> Result<(), InclusionError> {
     let refuse = |reason| Err(InclusionError::NotFree(reason));
     if !rules.members.contains(&transaction.signer()) {
-        return refuse("the sender is not a member");
+        return refuse(NO_MEMBER);
     }
     let Some(to) = transaction.to().filter(|to| FREE_CONTRACTS.contains(to)) else {
         return refuse("the receiver is not a contract of the peg");

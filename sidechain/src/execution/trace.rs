@@ -4,6 +4,7 @@ use alloy_rpc_types_trace::{geth::GethTrace, otterscan::InternalOperation};
 use revm::{
     DatabaseCommit as _,
     context::{TxEnv, result::ResultAndState},
+    state::EvmState,
 };
 use revm_inspectors::tracing::TransactionContext;
 
@@ -58,6 +59,8 @@ pub struct Traced {
 /// The transactions of a block, run again one after the other as the block ran them.
 pub struct Replay<'a, R: StateReader> {
     evm: Evm<'a, R, Recorder>,
+    /// The next transaction's place.
+    place: TransactionContext,
     stop: Stop,
 }
 
@@ -76,7 +79,8 @@ impl<'a, R: StateReader> Replay<'a, R> {
     ) -> Result<Self, BlockError> {
         record_parent(&mut working, header)?;
         let evm = evm(rules, header, working, Placed::usual(), stop).with_inspector(Recorder::new(budget));
-        Ok(Self { evm, stop: stop.clone() })
+        let place = TransactionContext::default().with_block_hash(header.hash_slow()).with_tx_index(0);
+        Ok(Self { evm, place, stop: stop.clone() })
     }
 
     /// Runs the next transaction with nobody looking on.
@@ -88,7 +92,7 @@ impl<'a, R: StateReader> Replay<'a, R> {
         let ran = transact(&mut self.evm, transaction_env(transaction), Mode::of(transaction));
         let refuse = |error| refused(transaction, error);
         let (_, state) = ran.map_err(|error| inclusion_error(error, offer(&self.evm), refuse))?;
-        self.evm.ctx.journaled_state.database.commit(state);
+        self.passed(state);
         Ok(())
     }
 
@@ -101,10 +105,15 @@ impl<'a, R: StateReader> Replay<'a, R> {
         let ran = run(&mut self.evm, transaction_env(transaction), Mode::of(transaction), tracer, |error| {
             refused(transaction, error)
         })?;
-        let context = TransactionContext::default().with_tx_hash(*transaction.inner().tx_hash());
-        let traced = written(&mut self.evm, &ran, tracer, Some(context), &self.stop)?;
-        self.evm.ctx.journaled_state.database.commit(ran.state);
+        let place = self.place.with_tx_hash(*transaction.inner().tx_hash());
+        let traced = written(&mut self.evm, &ran, tracer, place, &self.stop)?;
+        self.passed(ran.state);
         Ok(traced)
+    }
+
+    fn passed(&mut self, state: EvmState) {
+        self.evm.ctx.journaled_state.database.commit(state);
+        self.place.tx_index = self.place.tx_index.map(|index| index + 1);
     }
 
     /// The state as it is now, for a call that is tried here.
@@ -133,7 +142,7 @@ pub fn trace_call<R: StateReader>(
 ) -> Result<Traced, TraceError> {
     let mut evm = evm_of_calls(rules, header, working, (call, moved), stop).with_inspector(Recorder::new(budget));
     let ran = run(&mut evm, call_env(rules, header, call), Mode::Call, tracer, refuse_call)?;
-    written(&mut evm, &ran, tracer, None, stop)
+    written(&mut evm, &ran, tracer, TransactionContext::default(), stop)
 }
 
 fn run<R: StateReader>(
@@ -157,7 +166,7 @@ fn written<R: StateReader>(
     evm: &mut Evm<'_, R, Recorder>,
     ran: &ResultAndState<Halt>,
     tracer: &Tracer,
-    context: Option<TransactionContext>,
+    place: TransactionContext,
     stop: &Stop,
 ) -> Result<Traced, TraceError> {
     let (left, budget) = (evm.inspector.bytes_left(), evm.inspector.budget());
@@ -169,9 +178,10 @@ fn written<R: StateReader>(
         Inner::Operations(operations) => Trace::Operations(operations.into_operations()),
         Inner::Geth(mut inspector) => {
             let mut before = Before::new(&mut evm.ctx.journaled_state.database, left, stop);
-            let mut trace = inspector.get_result(context, &evm.ctx.tx, &evm.ctx.block, ran, &mut before);
+            let mut trace = inspector.get_result(Some(place), &evm.ctx.tx, &evm.ctx.block, ran, &mut before);
             if let (Ok(trace), Tracer::Geth(options)) = (&mut trace, tracer) {
-                let completion = Completion { state: &ran.state, before: &before, undefined };
+                let block_number = evm.ctx.block.number.saturating_to();
+                let completion = Completion { state: &ran.state, before: &before, undefined, block_number, place };
                 // What could not be read is told below.
                 let _ = completion.complete(options, trace);
             }

@@ -7,10 +7,10 @@ use std::fs;
 use std::path::Path;
 
 use alloy_primitives::{B256, Bytes, keccak256};
-use bridge::account_signature;
 use bridge::keystore::OperatorKeys;
 use eyre::{Result, WrapErr, ensure};
 use mainchain::Network;
+use payments::account_signature;
 use serde::{Deserialize, Serialize};
 use sidechain::genesis::Member;
 

@@ -15,6 +15,7 @@ use alloy_eips::Encodable2718;
 use alloy_eips::eip2930::AccessList;
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind};
 use alloy_rpc_types_eth::TransactionReceipt;
+use payments::account_signature::address;
 use secp256k1::{Message, PublicKey, SECP256K1, SecretKey};
 use tokio::time::{Instant, sleep};
 
@@ -22,7 +23,6 @@ use super::client::Client;
 use super::error::Error;
 use super::revert::Revert;
 use super::transaction::{Call, Fees, MAX_GAS, Pending};
-use crate::keystore::address;
 
 /// How often a receipt is asked for.
 const RECEIPT_POLL: Duration = Duration::from_millis(100);

@@ -218,7 +218,7 @@ fn lie(answered: &[u8], change: impl FnOnce(&mut Lists)) -> Vec<u8> {
 #[test]
 fn every_kind_of_liar_is_refused_at_once_and_by_name() {
     let source = source();
-    let (mut seen, mut whole) = (0, 0);
+    let (mut seen, mut several, mut whole) = (0, 0, 0);
     copy(&source, 2_000, |restore, store, part, answered| {
         let refused = |told: Vec<u8>| match restore.clone().take(store, CHAIN, part, &told) {
             Err(RestoreError::Refused(refused)) => refused,
@@ -228,8 +228,18 @@ fn every_kind_of_liar_is_refused_at_once_and_by_name() {
         match part {
             Part::Accounts { .. } | Part::Slots { .. } => {
                 let is_range = |refused: &Refused| matches!(refused, Refused::Range { .. });
-                let omitted = told(&|lists| drop(lists[0][0].drain(2..4)));
-                assert!(is_range(&omitted), "a leaf is left out: {omitted}");
+                // Some contracts have one slot only: what leaves that out is told below.
+                let has_several = Lists::decode(&mut &answered[..]).expect("an answer")[0][0].len() > 2;
+                if has_several {
+                    let omitted = told(&|lists| drop(lists[0][0].drain(2..4)));
+                    assert!(is_range(&omitted), "a leaf is left out: {omitted}");
+                    let reordered = told(&|lists| {
+                        let pair: Vec<_> = lists[0][0].drain(..2).collect();
+                        lists[0][0].splice(2..2, pair);
+                    });
+                    assert!(is_range(&reordered), "leaves are in another order: {reordered}");
+                    several += 1;
+                }
                 let added = told(&|lists| {
                     let mut key = lists[0][0][0].to_vec();
                     key[31] ^= 1;
@@ -239,11 +249,6 @@ fn every_kind_of_liar_is_refused_at_once_and_by_name() {
                 assert!(is_range(&added), "a leaf is added: {added}");
                 let changed = told(&|lists| lists[0][0][1] = Bytes::from_static(&[5]));
                 assert!(is_range(&changed), "a value is changed: {changed}");
-                let reordered = told(&|lists| {
-                    let pair: Vec<_> = lists[0][0].drain(..2).collect();
-                    lists[0][0].splice(2..2, pair);
-                });
-                assert!(is_range(&reordered), "leaves are in another order: {reordered}");
                 let empty = told(&|lists| (lists[0][0], lists[0][2]) = (Vec::new(), Vec::new()));
                 assert!(is_range(&empty), "nothing is there, it is said: {empty}");
                 let idle = told(&|lists| (lists[0][0], lists[0][2]) = (Vec::new(), vec![Bytes::new()]));
@@ -282,7 +287,7 @@ fn every_kind_of_liar_is_refused_at_once_and_by_name() {
             }
         }
     });
-    assert!(seen > 5 && whole == 1, "{seen} ranges were lied about");
+    assert!(seen > several && several > 5 && whole == 1, "{seen} ranges were lied about, {several} of several leaves");
 }
 
 #[test]

@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 
 use alloy_primitives::U256;
 use alloy_rpc_types_trace::geth::{
-    AccountState, CallFrame, GethDebugBuiltInTracerType, GethDebugTracerType, GethDebugTracingOptions, GethTrace,
-    PreStateFrame,
+    AccountState, CallFrame, FlatCallConfig, GethDebugBuiltInTracerType, GethDebugTracerType, GethDebugTracingOptions,
+    GethTrace, PreStateFrame,
 };
 use revm::{DatabaseRef, state::EvmState};
+use revm_inspectors::tracing::TransactionContext;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::flat_calls::flattened;
 use crate::geth;
 
 /// As the library calls every opcode that there is not.
@@ -23,6 +25,8 @@ pub enum TracerError {
         "tracer {0} is not supported, expected none or one of callTracer, flatCallTracer, prestateTracer, 4byteTracer, noopTracer and muxTracer"
     )]
     Name(String),
+    #[error("muxTracer within muxTracer is not supported: name its tracers in one")]
+    Nested,
     #[error("tracerConfig: {0}")]
     Config(String),
 }
@@ -59,10 +63,20 @@ pub(super) fn as_library_reads(mut options: GethDebugTracingOptions) -> Result<G
                 PreState::read(config)?;
             }
             "callTracer" | "flatCallTracer" => {}
+            "muxTracer" => return Err(TracerError::Nested),
             other => return Err(TracerError::name(other)),
         }
     }
     Ok(options)
+}
+
+/// The configuration of a flatCallTracer, if one is wanted and it is one.
+pub(super) fn flat_calls(options: &GethDebugTracingOptions) -> Option<Result<FlatCallConfig, TracerError>> {
+    let wanted = Some(GethDebugTracerType::BuiltInTracer(GethDebugBuiltInTracerType::FlatCallTracer));
+    (options.tracer == wanted).then(|| {
+        let read: Result<Option<FlatCallConfig>, _> = serde_json::from_value(options.tracer_config.0.clone());
+        read.map(Option::unwrap_or_default).map_err(|error| TracerError::Config(error.to_string()))
+    })
 }
 
 /// What the library does not know of the prestateTracer's options, and what goes with it.
@@ -95,6 +109,9 @@ pub struct Completion<'t, D> {
     pub before: D,
     /// Opcodes that there are not and that ended frames, in the order of these ends.
     pub undefined: Vec<u8>,
+    pub block_number: u64,
+    /// Where a transaction is; nothing of a call that is tried.
+    pub place: TransactionContext,
 }
 
 impl<D: DatabaseRef> Completion<'_, D> {
@@ -109,7 +126,14 @@ impl<D: DatabaseRef> Completion<'_, D> {
                 }
                 Ok(())
             }
-            trace => self.complete_one(&options.tracer_config.0, trace),
+            trace => {
+                self.complete_one(&options.tracer_config.0, trace)?;
+                if let (Some(config), GethTrace::CallTracer(frame)) = (flat_calls(options), &*trace) {
+                    let list = flattened(frame, config.unwrap_or_default(), self.block_number, self.place);
+                    *trace = GethTrace::JS(list);
+                }
+                Ok(())
+            }
         }
     }
 

@@ -8,6 +8,7 @@
 //! What is written down has a bound in bytes, for code that costs little gas can make much to write: a step costs one gas at least, and its memory may
 //! have megabytes.
 
+mod flat_calls;
 mod geth_options;
 mod struct_logs;
 
@@ -97,10 +98,13 @@ impl Tracer {
         Ok(match self {
             Self::Steps(options) => Inner::Steps(Box::new(StructLogs::new(*options))),
             Self::Operations => Inner::Operations(InternalOperationsInspector::default()),
-            Self::Geth(options) => {
-                let inspector = DebugInspector::new(GethDebugTracingOptions::clone(options));
-                Inner::Geth(Box::new(inspector.map_err(|error| TracerError::Config(error.to_string()))?))
-            }
+            Self::Geth(options) => Inner::Geth(Box::new(match geth_options::flat_calls(options) {
+                Some(config) => flat_calls::inspector(config?),
+                None => {
+                    let inspector = DebugInspector::new(GethDebugTracingOptions::clone(options));
+                    inspector.map_err(|error| TracerError::Config(error.to_string()))?
+                }
+            })),
         })
     }
 }

@@ -4,14 +4,14 @@ use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use alloy_primitives::{B256, U64};
 use alloy_rlp::Decodable as _;
-use api::peg::FollowedBlock;
+use api::peg::{Finality, FollowedBlock};
 use futures::StreamExt as _;
 use jsonrpsee::{
     core::{ClientError, client::ClientT as _},
     http_client::{HttpClient, HttpClientBuilder},
     rpc_params,
 };
-use light::finality::Validators;
+use light::{FinalHeader, finality::Validators};
 use tracing::{info, warn};
 
 use super::verify::{Final, examine};
@@ -62,7 +62,7 @@ pub enum FollowError {
 }
 
 /// Takes blocks from the node at `url` for ever. `commit` executes one and makes it final, with its certificate if it has one
-/// of its own; it may block. `heard` is told the followed node's head whenever it answers, and nothing when it does not.
+/// of its own; it may block. `heard` is told the highest block that the followed node proves to be final whenever it answers, and nothing when it does not.
 ///
 /// # Errors
 ///
@@ -82,14 +82,18 @@ pub async fn follow<S: Store>(
     ensure_same_network(&client, chain.genesis_block().hash()).await?;
     loop {
         let asked: Result<U64, _> = client.request("eth_blockNumber", rpc_params![]).await;
-        heard(asked.as_ref().ok().map(|number| number.to()));
         let pause = match asked {
-            Ok(head) if head.to::<u64>() <= chain.head().number => POLL,
-            Ok(head) => match catch_up(&client, &chain, head.to(), &validators, &commit).await? {
-                Caught::Up => continue,
-                Caught::Fault => RETRY,
-            },
+            Ok(head) => {
+                let (own, head) = (chain.head().number, head.to());
+                heard(Some(proven_head(&client, own, head, &validators).await));
+                match catch_up(&client, &chain, head, &validators, &commit).await? {
+                    Caught::Up if head > own => continue,
+                    Caught::Up => POLL,
+                    Caught::Fault => RETRY,
+                }
+            }
             Err(error) => {
+                heard(None);
                 warn!(%error, "the followed node does not answer");
                 RETRY
             }
@@ -103,6 +107,34 @@ enum Caught {
     Up,
     /// The followed node does not answer, or answers wrongly.
     Fault,
+}
+
+/// The highest block that the followed node proves to be final, as its word for `head` is worth nothing: else the own one. The next one proves itself when
+/// it comes.
+async fn proven_head(client: &HttpClient, own: u64, head: u64, validators: &Validators) -> u64 {
+    if head <= own.saturating_add(1) {
+        return own;
+    }
+    let asked: Result<Finality, _> = client.request("peg_getFinality", rpc_params![format!("{head:#x}")]).await;
+    match asked.map(|proof| FinalHeader::verify(&proof, validators)) {
+        Ok(Ok(proven)) if proven.header.number == head => head,
+        Ok(Ok(proven)) => {
+            warn!(
+                head,
+                proven = proven.header.number,
+                "the followed node proves another block than the one it calls its head"
+            );
+            own
+        }
+        Ok(Err(error)) => {
+            warn!(head, %error, "the followed node's proof of its head is wrong");
+            own
+        }
+        Err(error) => {
+            warn!(head, %error, "the followed node does not prove its head");
+            own
+        }
+    }
 }
 
 /// The blocks that are asked for before the followed node's head is.

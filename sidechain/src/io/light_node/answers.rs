@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_primitives::{Address, B256, Bytes, U64, U256, keccak256};
-use alloy_rpc_types_eth::TransactionRequest;
 use api::peg;
 use bitcoin::OutPoint;
 use contracts::IVault;
@@ -15,7 +14,7 @@ use super::fault::Unproven;
 use super::node::{LightNode, Word};
 use super::params::Params;
 use crate::execution::Stop;
-use crate::io::rpc::{convert, error};
+use crate::io::rpc::{call_request::CallRequest, convert, error, numbers::Form, slot::Slot};
 use crate::light_node::{Missing, View};
 use crate::limits::MAX_TRANSACTION_GAS;
 use crate::peg::{
@@ -98,7 +97,7 @@ impl LightNode {
 /// Blocks.
 impl LightNode {
     async fn block_by_number(&self, asked: &mut Params) -> Answer {
-        let tag: BlockNumberOrTag = asked.needed("block number")?;
+        let tag: BlockNumberOrTag = asked.next_as(Form::Number, "block number")?;
         let full = asked.optional("full transactions")?.unwrap_or(false);
         let head = self.head().await?.header.number;
         if tag.as_number().is_some_and(|number| number > head) {
@@ -171,7 +170,7 @@ impl LightNode {
     }
 
     async fn storage(self: &Arc<Self>, asked: &mut Params) -> Answer {
-        let (address, slot): (Address, U256) = (asked.next("address")?, asked.next("slot")?);
+        let (address, Slot(slot)): (Address, Slot) = (asked.next("address")?, asked.next("slot")?);
         let header = self.asked_header(asked).await?;
         let read = move |view: &View, _: &Stop| view.storage(address, slot);
         let value = self.run(header, Missing::default(), read).await?;
@@ -179,7 +178,8 @@ impl LightNode {
     }
 
     async fn proofs(&self, asked: &mut Params) -> Answer {
-        let (address, slots): (Address, Vec<U256>) = (asked.next("address")?, asked.next("slots")?);
+        let (address, slots): (Address, Vec<Slot>) = (asked.next("address")?, asked.next("slots")?);
+        let slots: Vec<U256> = slots.into_iter().map(|Slot(slot)| slot).collect();
         if slots.len() > MAX_PROOF_SLOTS {
             return Err(error::limit(format!("too many slots: {}, at most {MAX_PROOF_SLOTS}", slots.len())).into());
         }
@@ -188,7 +188,7 @@ impl LightNode {
     }
 
     async fn call(self: &Arc<Self>, asked: &mut Params) -> Answer {
-        let request: TransactionRequest = asked.needed("transaction")?;
+        let CallRequest(request) = asked.next_as(Form::Anything, "transaction")?;
         let header = self.asked_header(asked).await?;
         convert::refuse_overrides([asked.optional("state overrides")?, asked.optional("block overrides")?])?;
         let call = convert::call(request, MAX_CALL_GAS, &self.rules)?;

@@ -54,7 +54,7 @@ pub(super) fn run(
         let heard = move |head: Option<u64>| {
             standing.facts().peers = usize::from(head.is_some());
             let own = standing.chain.head().number;
-            head.into_iter().for_each(|head| standing.facts().hear_unproven(head, own));
+            head.into_iter().for_each(|head| standing.facts().hear(head, own));
         };
         let watched = state.clone();
         let commit = move |block: &Block, certificate: Option<&[u8]>| commit(&state, block, certificate, now_ms());

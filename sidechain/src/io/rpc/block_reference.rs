@@ -10,6 +10,8 @@ use alloy_primitives::B256;
 use serde::de::value::StrDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
+use super::numbers::Form;
+
 /// Which block is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlockReference(pub BlockId);
@@ -30,6 +32,7 @@ impl<'de> Visitor<'de> for Read {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<BlockId, E> {
+        Form::Block.check(text).map_err(E::custom)?;
         BlockId::deserialize(StrDeserializer::new(text))
     }
 
@@ -92,6 +95,9 @@ mod tests {
             (r#"{"blockNumber":"0x1","requireCanonical":1}"#, "boolean"),
             (r#"{"blockNumber":7}"#, ""),
             (r#"{"blockHash":"0x11"}"#, ""),
+            (r#""LATEST""#, "hex string without 0x prefix"),
+            (r#""0X1""#, "hex string without 0x prefix"),
+            (r#""0x1_0""#, "invalid hex string"),
             ("7", "EIP-1898"),
             ("[]", "EIP-1898"),
         ] {

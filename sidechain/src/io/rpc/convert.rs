@@ -13,8 +13,8 @@ use serde_json::{Map, Value};
 use super::error;
 use crate::block::{Header, Receipt, Transaction, gas_price};
 use crate::chain::{Finalized, LogEntry, LogFilter, Stored};
-use crate::execution::{AccountOverride, BlockOverride, Call, Overrides, Rules};
-use crate::geth::Offer;
+use crate::execution::{AccountOverride, BlockOverride, Call, InclusionError, NO_MEMBER, Overrides, Rules};
+use crate::geth::{self, Offer};
 
 pub fn block(stored: &Stored, full: bool) -> RpcBlock {
     let Stored { block, hash, .. } = stored;
@@ -175,13 +175,11 @@ pub fn logs<'a>(finalized: &'a Finalized, filter: &'a LogFilter) -> impl Iterato
 ///
 /// What is not of this chain, or contradicts itself, in geth's words.
 pub fn call(request: TransactionRequest, max_gas: u64, rules: &Rules) -> error::Result<Call> {
-    if request.blob_versioned_hashes.is_some() || request.sidecar.is_some() {
-        return Err(error::invalid("blob transactions (type 3) are not supported by this chain"));
-    }
     if let Some(have) = request.chain_id.filter(|have| *have != rules.chain_id) {
         return Err(error::server(format!("chainId does not match node's (have={have}, want={})", rules.chain_id)));
     }
     let gas_price = price(&request, rules)?;
+    check_authorizations(&request)?;
     let input = request.input.try_into_unique_input().map_err(|error| error::invalid(error.to_string()))?;
     Ok(Call {
         from: request.from.unwrap_or_default(),
@@ -207,9 +205,39 @@ fn price(request: &TransactionRequest, rules: &Rules) -> error::Result<u128> {
         let offer = Offer { from: request.from.unwrap_or_default(), most, tip, base_fee: 0 };
         return Err(error::server(offer.tip_above_fee_cap()));
     }
-    let free = (Some(free_lane::MAX_FEE_PER_GAS), Some(free_lane::MAX_PRIORITY_FEE_PER_GAS));
-    let is_free = (most, tip) == free && request.from.is_some_and(|from| rules.members.contains(&from));
+    let is_free = names_free_lane(request) && is_of_member(request, rules);
     Ok(if is_free { 0 } else { request.gas_price.or(most).unwrap_or_default() })
+}
+
+/// Refuses the free lane's price to whoever may not have it: a call is charged it, but what is to be signed and sent would only be refused later.
+///
+/// # Errors
+///
+/// As the pool's.
+pub fn require_member_for_free_lane(request: &TransactionRequest, rules: &Rules) -> error::Result<()> {
+    if names_free_lane(request) && !is_of_member(request, rules) {
+        return Err(error::server(InclusionError::NotFree(NO_MEMBER).to_string()));
+    }
+    Ok(())
+}
+
+fn names_free_lane(request: &TransactionRequest) -> bool {
+    let free = (Some(free_lane::MAX_FEE_PER_GAS), Some(free_lane::MAX_PRIORITY_FEE_PER_GAS));
+    (request.max_fee_per_gas, request.max_priority_fee_per_gas) == free
+}
+
+fn is_of_member(request: &TransactionRequest, rules: &Rules) -> bool {
+    request.from.is_some_and(|from| rules.members.contains(&from))
+}
+
+/// A list of authorizations that is there is not empty, and what has one calls somebody (EIP-7702).
+fn check_authorizations(request: &TransactionRequest) -> error::Result<()> {
+    let Some(list) = &request.authorization_list else { return Ok(()) };
+    let from = request.from.unwrap_or_default();
+    if request.to.is_none_or(|to| to.is_create()) {
+        return Err(error::server(geth::of_sender(geth::AUTHORIZATIONS_CREATE, from)));
+    }
+    if list.is_empty() { Err(error::server(geth::of_sender(geth::NO_AUTHORIZATIONS, from))) } else { Ok(()) }
 }
 
 /// What a call is tried with in the place of what is there; in geth's words where it contradicts itself.

@@ -104,6 +104,18 @@ pub fn invalid(message: impl Into<String>) -> ErrorObjectOwned {
     plain(INVALID_PARAMS, message)
 }
 
+/// A parameter that cannot be read, by its position and name.
+pub fn argument(position: usize, name: &str, error: &serde_json::Error) -> ErrorObjectOwned {
+    invalid(format!("invalid argument {position}: {name}: {}", reason(error)))
+}
+
+/// Why JSON is not what it should be. Where, in lines and columns, means nothing to who did not write it as a text.
+pub fn reason(error: &serde_json::Error) -> String {
+    let reason = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    reason.strip_suffix(&place).unwrap_or(&reason).to_owned()
+}
+
 /// What was pruned, with the block from which on it is there. If the store failed, the log has the reason and the user learns only
 /// that it failed.
 pub fn store(error: &StoreError) -> ErrorObjectOwned {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use alloy_eips::BlockId;
+use alloy_rpc_types_eth::TransactionRequest;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use serde::Serialize;
@@ -20,10 +21,11 @@ use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 
 use super::block_reference::BlockReference;
+use super::call_request::CallRequest;
 use super::context::Context;
 use super::shares::Hold;
 use super::workers::Lane;
-use super::{error, numbers};
+use super::{error, numbers, numbers::Form};
 use crate::access::Client;
 use crate::chain::Preview;
 use crate::execution::Stop;
@@ -346,21 +348,26 @@ impl Arguments {
         self.next(name)
     }
 
-    /// The next parameter, a quantity or what may stand for one, as a tag: without leading zeros (Ethereum's JSON-RPC, "hex value encoding").
+    /// The next parameter, a quantity, which must be there.
     pub fn quantity<T: DeserializeOwned>(&mut self, name: &str) -> error::Result<T> {
-        self.without_leading_zeros(name)?;
+        self.next_as(Form::Quantity, name)
+    }
+
+    /// The next parameter, which must be there, written in a form (see [`numbers`]).
+    pub fn next_as<T: DeserializeOwned>(&mut self, form: Form, name: &str) -> error::Result<T> {
+        self.require(form, name)?;
         self.next(name)
     }
 
     /// The same, which may be missing or null.
-    pub fn optional_quantity<T: DeserializeOwned>(&mut self, name: &str) -> error::Result<Option<T>> {
-        self.without_leading_zeros(name)?;
+    pub fn optional_as<T: DeserializeOwned>(&mut self, form: Form, name: &str) -> error::Result<Option<T>> {
+        self.require(form, name)?;
         self.optional(name)
     }
 
     /// The next parameter, a block; the last one when it is missing or null.
     pub fn block(&mut self) -> error::Result<BlockId> {
-        let block: Option<BlockReference> = self.optional_quantity("block")?;
+        let block: Option<BlockReference> = self.optional_as(Form::Block, "block")?;
         Ok(block.map_or(BlockId::latest(), |block| block.0))
     }
 
@@ -376,6 +383,11 @@ impl Arguments {
         self.optional(name)
     }
 
+    /// The next parameter, a transaction of a type that this chain has.
+    pub fn transaction(&mut self) -> error::Result<TransactionRequest> {
+        self.object("transaction").map(|CallRequest(request)| request)
+    }
+
     fn with_numbers(&self, name: &str) -> error::Result<()> {
         let position = self.position;
         let Some(value) = self.values.get(position) else { return Ok(()) };
@@ -383,19 +395,12 @@ impl Arguments {
         if !matches!(value.get().trim_start().as_bytes().first(), Some(b'{' | b'n')) {
             return Err(error::invalid(format!("invalid argument {position}: {name}: not an object")));
         }
-        numbers::check(value.get())
-            .map_err(|error| error::invalid(format!("invalid argument {position}: {name}: {error}")))
+        self.require(Form::Anything, name)
     }
 
-    fn without_leading_zeros(&self, name: &str) -> error::Result<()> {
-        let position = self.position;
-        let text = self.values.get(position).map_or("", |value| value.get().trim());
-        if text.starts_with('{') {
-            return self.with_numbers(name);
-        }
-        let quoted = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or_default();
-        numbers::check_alone(quoted)
-            .map_err(|fault| error::invalid(format!("invalid argument {position}: {name}: {fault}")))
+    fn require(&self, form: Form, name: &str) -> error::Result<()> {
+        let Some(value) = self.values.get(self.position) else { return Ok(()) };
+        numbers::check(value.get(), form).map_err(|error| error::argument(self.position, name, &error))
     }
 
     /// The next parameter, which may be missing or null.
@@ -403,8 +408,7 @@ impl Arguments {
         let position = self.position;
         self.position += 1;
         let Some(value) = self.values.get(position) else { return Ok(None) };
-        serde_json::from_str(value.get())
-            .map_err(|error| error::invalid(format!("invalid argument {position}: {name}: {error}")))
+        serde_json::from_str(value.get()).map_err(|error| error::argument(position, name, &error))
     }
 }
 

@@ -20,6 +20,8 @@
 mod awaited;
 /// Blocks as clients name them, for every server of this crate.
 pub(in crate::io) mod block_reference;
+/// Transactions as clients ask for them, likewise.
+pub(in crate::io) mod call_request;
 mod connection;
 mod context;
 /// Ethereum's JSON, for every server of this crate.
@@ -55,6 +57,8 @@ mod reply;
 mod server;
 mod settings;
 mod shares;
+/// Storage slots, likewise.
+pub(in crate::io) mod slot;
 #[cfg(test)]
 mod tests;
 mod turns;

@@ -17,7 +17,7 @@ use serde::Deserialize;
 use super::debug::{noop, trace_located, traced_calls};
 use super::eth::{block_since, located, number, number_of_tag, used};
 use super::method::{Arguments, Methods, Registered, inline, long, worker};
-use super::{context::Context, convert, error};
+use super::{context::Context, convert, error, numbers::Form};
 use crate::chain::{Finalized, Located};
 use crate::execution::{Trace, Tracer};
 use crate::state::StateReader as _;
@@ -80,7 +80,7 @@ impl From<Number> for BlockNumberOrTag {
 
 fn has_code(context: &Context, arguments: &mut Arguments) -> error::Result<bool> {
     let address: Address = arguments.hex("address")?;
-    let block: Option<Number> = arguments.optional("block")?;
+    let block: Option<Number> = arguments.optional_as(Form::NumberOrInteger, "block")?;
     let block = block.map_or(BlockId::latest(), |block| BlockId::Number(block.into()));
     let state = context.chain().state_at(number(context, block)?).map_err(error::simulate)?;
     let account = state.account(address).map_err(|error| error::store(&error))?;
@@ -88,7 +88,7 @@ fn has_code(context: &Context, arguments: &mut Arguments) -> error::Result<bool>
 }
 
 fn by_number(context: &Context, arguments: &mut Arguments) -> error::Result<Option<Finalized>> {
-    let block: Number = arguments.next("block number")?;
+    let block: Number = arguments.next_as(Form::NumberOrInteger, "block number")?;
     finalized(context, number_of_tag(block.into(), context.chain().head().number))
 }
 

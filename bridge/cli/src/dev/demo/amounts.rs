@@ -14,3 +14,7 @@ pub const PAYMENTS: u64 = 1_000;
 pub const PAYMENT: Amount = Amount::from_sat(1_000);
 /// What the payee gets for the gas of its claim, by a plain transfer.
 pub const GAS_MONEY: Amount = Amount::from_sat(100_000);
+/// What is made tokens of.
+pub const WRAPPED: Amount = Amount::from_sat(10_000);
+/// What a page over HTTP costs.
+pub const PAGE: Amount = Amount::from_sat(25);

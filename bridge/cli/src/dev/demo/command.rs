@@ -7,11 +7,12 @@ use bridge::io::sidechain::Account;
 use bridge::peg::Info;
 use eyre::{Result, bail};
 
-use super::amounts::{PAYMENT, PAYMENTS, PEG_IN, PEG_OUT};
+use super::amounts::{PAGE, PAYMENT, PAYMENTS, PEG_IN, PEG_OUT};
 use super::audit::{check_user, run_audit};
 use super::micropayments::micropayments;
 use super::network::Network;
 use super::outage::{KILLED_OPERATOR, kill_operator, restart_operator};
+use super::paid_page::paid_page;
 use super::peg_in::peg_in;
 use super::peg_out::peg_out;
 use super::story::Story;
@@ -20,8 +21,8 @@ use crate::context::Context;
 
 /// The main job shown step by step on a local network
 ///
-/// Starts bitcoind (regtest), four validators and four relayers; pegs 1 BTC in, makes 1,000 micropayments, kills an
-/// operator, pegs 0.5 BTC out, brings the operator back, and audits. Exit status 0 only if every amount matches.
+/// Starts bitcoind (regtest), four validators and four relayers; pegs 1 BTC in, makes 1,000 micropayments, buys a
+/// page over HTTP, kills an operator, pegs 0.5 BTC out, brings the operator back, and audits. Exit status 0 only if every amount matches.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   causeway demo
@@ -76,7 +77,10 @@ async fn main_job(network: &Network, story: &mut Story) -> Result<()> {
     let minted = peg_in(network, &mut user, &info, story).await?;
 
     story.step(format!("{PAYMENTS} micropayments of {}", amount::show(PAYMENT)));
-    let spent_wei = micropayments(&network.client, &user.account, &payee, story).await?;
+    let mut spent_wei = micropayments(&network.client, &user.account, &payee, story).await?;
+
+    story.step(format!("A page over HTTP for {}", amount::show(PAGE)));
+    spent_wei += paid_page(network, &user.account, &payee, story).await?;
 
     story.step(format!("Kill operator {KILLED_OPERATOR}: its validator and its relayer, with -9"));
     kill_operator(network, story).await?;

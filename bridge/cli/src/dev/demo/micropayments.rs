@@ -6,9 +6,13 @@ use alloy_primitives::{Address, B256, U256};
 use alloy_sol_types::SolEvent;
 use bridge::amount;
 use bridge::io::sidechain::{Account, Call, Client};
-use bridge::micro_channel::{Channel, Domain, SignedVoucher, Verifier, Voucher};
 use contracts::{MicroChannel, address};
 use eyre::{Result, WrapErr, ensure, eyre};
+use payments::channel::{Channel, SeenAt};
+use payments::payee::claims::{Claim, ClaimRules};
+use payments::payee::{Examined, Offer, Payee, Rules};
+use payments::typed_data::Domain;
+use payments::voucher::{SignedVoucher, Voucher};
 
 use super::amounts::{GAS_MONEY, PAYMENT, PAYMENTS};
 use super::story::{PATIENCE, Story};
@@ -39,7 +43,18 @@ async fn open(client: &Client, payer: &Account, payee: Address, story: &mut Stor
     let opened = payer.transact(client, &open, PATIENCE).await.wrap_err("the channel cannot be opened")?;
     let id = MicroChannel::ChannelOpened::decode_log(&opened.inner.logs()[0].inner)?.channelId;
     story.fact("channel", format!("{id} opened with {} for {payee}", amount::show(total)));
-    Ok(Channel { id, signer: payer.address(), deposit: amount::wei(total).saturating_to(), settled: 0 })
+    Ok(Channel {
+        id,
+        payee,
+        token: Address::ZERO,
+        signer: payer.address(),
+        deposit: amount::wei(total).saturating_to(),
+        settled: 0,
+        signer_has_code: false,
+        has_splits: false,
+        closing: None,
+        finalized: false,
+    })
 }
 
 /// The payer signs vouchers, the payee checks each; the last one, which is worth all of them.
@@ -52,14 +67,33 @@ async fn exchange_vouchers(
     let info = client.info().await?;
     let domain = Domain::new(info.chain_id, address::MICRO_CHANNEL);
     let (start, secret) = (Instant::now(), payer.secret());
-    let payment: u128 = amount::wei(PAYMENT).saturating_to();
-    let mut payee = Verifier::new(domain, channel, payment);
+    let price: u128 = amount::wei(PAYMENT).saturating_to();
+    let mut payee = Payee::new(domain, rules(&channel));
+    // Nothing here waits for the chain or for a time: one moment serves for all.
+    let (now, seen) = (0, SeenAt { block: 0, unix_s: 0 });
+    payee.observe(channel, seen).wrap_err("the payee does not take the channel")?;
     for number in 1..=PAYMENTS {
-        let voucher = Voucher { channel_id: channel.id, cumulative_amount: payment * u128::from(number) };
-        payee.accept(&voucher.sign(&domain, &secret)).wrap_err_with(|| format!("voucher {number}"))?;
+        let voucher = Voucher { channel_id: channel.id, cumulative_amount: price * u128::from(number) };
+        let voucher = voucher.sign(&domain, &secret);
+        let offer =
+            Offer { chain_id: domain.chain_id(), contract: domain.contract(), voucher, price, request: B256::ZERO };
+        let examined = payee.examine(offer, now).wrap_err_with(|| format!("voucher {number}"))?;
+        let Examined::Check(check) = examined else { return Err(eyre!("voucher {number} was taken before")) };
+        // A real payee writes it down first (`payments::io::payee`): this one lives as long as the demo.
+        let verified = check.verify().wrap_err_with(|| format!("voucher {number}"))?;
+        let _ = payee.accept(verified, now).wrap_err_with(|| format!("voucher {number}"))?;
     }
     story.fact("paid", format!("{PAYMENTS} vouchers signed and checked in {} ms", start.elapsed().as_millis()));
-    payee.claim().ok_or_else(|| eyre!("no payment was made"))
+    let due = payee.due(&ClaimRules { cost: 0, worth: 1, wait_s: 0 }, now);
+    match due.into_iter().next().map(|due| due.claim) {
+        Some(Claim::Voucher(voucher)) => Ok(voucher),
+        _ => Err(eyre!("no payment was made")),
+    }
+}
+
+fn rules(channel: &Channel) -> Rules {
+    let least_deposit = channel.deposit;
+    Rules { payee: channel.payee, token: channel.token, least_deposit, confirmations: 0, max_age_s: 0, splits: false }
 }
 
 /// The payee cashes the last voucher in, and gets exactly what all payments are worth.

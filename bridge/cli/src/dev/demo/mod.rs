@@ -9,6 +9,7 @@ pub mod command;
 mod micropayments;
 mod network;
 mod outage;
+mod paid_page;
 mod peg_in;
 mod peg_out;
 mod story;

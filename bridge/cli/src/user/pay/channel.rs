@@ -3,11 +3,12 @@
 use alloy_primitives::{Address, B256, U256};
 use bridge::amount;
 use bridge::io::sidechain::{Client, proven};
-use bridge::micro_channel::Domain;
 use contracts::{CloseGrace, IMicroChannel, MicroChannel, address};
 use eyre::{Result, WrapErr, bail, ensure};
 use light::FinalHeader;
 use light::micro_channel::{Channel, CloseRequest};
+use payments::channel::Closing;
+use payments::typed_data::Domain;
 
 use crate::options::network::KnownNetwork;
 
@@ -61,6 +62,25 @@ fn told(said: &IMicroChannel::Channel) -> Channel {
         has_splits: !said.splitRecipients.is_empty(),
         close_requested: (requested.at_unix_s != 0).then_some(requested),
         finalized: said.finalized,
+    }
+}
+
+/// The channel, as those see it who check vouchers.
+pub fn for_vouchers(network: &KnownNetwork, id: B256, channel: &Channel) -> payments::channel::Channel {
+    payments::channel::Channel {
+        id,
+        payee: channel.payee,
+        token: channel.token,
+        signer: channel.signer,
+        deposit: channel.deposit,
+        settled: channel.settled,
+        signer_has_code: false,
+        has_splits: channel.has_splits,
+        closing: channel.close_requested.map(|requested| {
+            let (from_unix_s, from_block) = closable_from(network, requested);
+            Closing { from_unix_s, from_block }
+        }),
+        finalized: channel.finalized,
     }
 }
 

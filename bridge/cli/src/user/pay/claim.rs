@@ -3,17 +3,18 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use alloy_primitives::{B256, U256};
+use alloy_primitives::{Address, B256, U256};
 use alloy_rpc_types_eth::TransactionReceipt;
 use alloy_sol_types::SolEvent;
-use bridge::amount;
+use bridge::channel_calls::claim_many;
 use bridge::io::sidechain::Call;
-use bridge::micro_channel::{self, Domain, SignedVoucher, Verifier};
-use contracts::{IMicroChannel, MicroChannel, address};
+use contracts::{MicroChannel, address};
 use eyre::{Result, WrapErr, ensure};
 use light::micro_channel::Channel;
+use payments::best::best_voucher;
+use payments::voucher::SignedVoucher;
 
-use super::channel::{channel, domain};
+use super::channel::{channel, domain, for_vouchers, shown_amount};
 use super::event::Event;
 use super::voucher::read_vouchers;
 use crate::context::Context;
@@ -25,8 +26,10 @@ use crate::user::spending::Spender;
 /// Vouchers claimed by one transaction: each takes about 30,000 gas of the 2^24 that a transaction may use.
 const MAX_CLAIMS: usize = 200;
 
-/// Check vouchers and cash in the last of each channel, in one transaction; anyone may, it is the payee who is paid
+/// Check vouchers and cash in the last of each channel, 200 channels by a transaction; anyone may, it is the payee who is paid
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  causeway pay claim vouchers.json --dev-account 1")]
 pub struct ClaimArgs {
     /// Vouchers, one a line, in any order; `-` is standard input
     #[arg(value_name = "FILE")]
@@ -43,36 +46,61 @@ pub struct ClaimArgs {
 ///
 /// # Errors
 ///
-/// No voucher is worth anything, they are of too many channels or of a closed one, or the transaction is refused.
+/// No voucher is worth anything, or a transaction is refused. What is of closed channels is left out.
 pub async fn claim(args: ClaimArgs, context: &Context) -> Result<()> {
     let network = args.network.connect(&args.account).await?;
     let best = best_of(&network, read_vouchers(&args.vouchers)?).await?;
-    ensure!(best.len() <= MAX_CLAIMS, "vouchers of {} channels: claim at most {MAX_CLAIMS} at a time", best.len());
     let spender = Spender::open(&network, &args.account, args.spending)?;
-    let receipt = claim_all(&spender, &best).await?;
-    let amount = claimed(&receipt);
-    let channels: Vec<B256> = best.iter().map(|signed| signed.voucher.channel_id).collect();
-    let (gas_used, transaction) = (receipt.gas_used, receipt.transaction_hash);
-    let event = Event::Claimed { channels: channels.clone(), amount: amount.to_string(), gas_used, transaction };
-    context.print(&event, || {
-        let (amount, count) = (amount::show_wei(amount), channels.len());
-        println!("Claimed {amount} of {count} channel(s) for {gas_used} gas (transaction {transaction})");
-    });
+    collect(&spender, best, context).await
+}
+
+/// A channel's best voucher, and what it pays in.
+pub struct Claimable {
+    pub token: Address,
+    pub voucher: SignedVoucher,
+}
+
+/// Claims vouchers in their order, those of one token by as few transactions as there can be, and tells each.
+///
+/// # Errors
+///
+/// A transaction is refused; those before it are done.
+pub async fn collect(spender: &Spender<'_>, claimable: Vec<Claimable>, context: &Context) -> Result<()> {
+    let mut tokens: Vec<(Address, Vec<SignedVoucher>)> = Vec::new();
+    for Claimable { token, voucher } in claimable {
+        match tokens.iter_mut().find(|(other, _)| *other == token) {
+            Some((_, vouchers)) => vouchers.push(voucher),
+            None => tokens.push((token, vec![voucher])),
+        }
+    }
+    for (token, vouchers) in tokens {
+        for some in vouchers.chunks(MAX_CLAIMS) {
+            let receipt = claim_all(spender, some).await?;
+            print_claimed(&receipt, token, some, context);
+        }
+    }
     Ok(())
 }
 
+fn print_claimed(receipt: &TransactionReceipt, token: Address, vouchers: &[SignedVoucher], context: &Context) {
+    let amount = claimed(receipt);
+    let channels: Vec<B256> = vouchers.iter().map(|signed| signed.voucher.channel_id).collect();
+    let (gas_used, transaction) = (receipt.gas_used, receipt.transaction_hash);
+    let event = Event::Claimed { channels: channels.clone(), token, amount: amount.to_string(), gas_used, transaction };
+    context.print(&event, || {
+        let (amount, count) = (shown_amount(token, amount.saturating_to()), channels.len());
+        println!("Claimed {amount} of {count} channel(s) for {gas_used} gas (transaction {transaction})");
+    });
+}
+
 /// The last voucher of each channel, checked as the contract will check it.
-async fn best_of(network: &KnownNetwork, vouchers: Vec<SignedVoucher>) -> Result<Vec<SignedVoucher>> {
-    let mut channels: BTreeMap<B256, Vec<SignedVoucher>> = BTreeMap::new();
-    for signed in vouchers {
-        channels.entry(signed.voucher.channel_id).or_default().push(signed);
-    }
+async fn best_of(network: &KnownNetwork, vouchers: Vec<SignedVoucher>) -> Result<Vec<Claimable>> {
     let header = network.final_header().await?;
     let mut best = Vec::new();
-    for (id, vouchers) in channels {
+    for (id, vouchers) in by_channel(vouchers) {
         let channel = channel(network, header.as_ref(), id).await?;
-        ensure!(!channel.finalized, "channel {id} is closed");
-        best.extend(best_of_channel(domain(network), id, &channel, vouchers));
+        let voucher = best_of_channel(network, id, &channel, vouchers);
+        best.extend(voucher.map(|voucher| Claimable { token: channel.token, voucher }));
     }
     ensure!(
         !best.is_empty(),
@@ -81,36 +109,32 @@ async fn best_of(network: &KnownNetwork, vouchers: Vec<SignedVoucher>) -> Result
     Ok(best)
 }
 
+/// Vouchers, apart by their channels.
+pub fn by_channel(vouchers: Vec<SignedVoucher>) -> BTreeMap<B256, Vec<SignedVoucher>> {
+    let mut channels: BTreeMap<B256, Vec<SignedVoucher>> = BTreeMap::new();
+    for signed in vouchers {
+        channels.entry(signed.voucher.channel_id).or_default().push(signed);
+    }
+    channels
+}
+
 /// The last voucher that is worth something to a channel; those that are not are named in warnings.
 pub fn best_of_channel(
-    domain: Domain,
+    network: &KnownNetwork,
     id: B256,
     channel: &Channel,
-    mut vouchers: Vec<SignedVoucher>,
+    vouchers: Vec<SignedVoucher>,
 ) -> Option<SignedVoucher> {
-    let (signer, deposit, settled) = (channel.signer, channel.deposit, channel.settled);
-    let known = micro_channel::Channel { id, signer, deposit, settled };
-    let mut verifier = Verifier::new(domain, known, 1);
-    vouchers.sort_by_key(|signed| signed.voucher.cumulative_amount);
-    for signed in vouchers {
-        if let Err(refused) = verifier.accept(&signed) {
-            tracing::warn!(channel = %id, total = %signed.voucher.cumulative_amount, %refused, "voucher left out");
-        }
+    let (best, left_out) = best_voucher(&domain(network), &for_vouchers(network, id, channel), vouchers);
+    for (signed, refused) in left_out {
+        tracing::warn!(channel = %id, total = %signed.voucher.cumulative_amount, %refused, "voucher left out");
     }
-    verifier.claim()
+    best
 }
 
 /// Claims vouchers of different channels by one transaction.
 async fn claim_all(spender: &Spender<'_>, best: &[SignedVoucher]) -> Result<TransactionReceipt> {
-    let voucher = |signed: &SignedVoucher| IMicroChannel::Voucher {
-        channelId: signed.voucher.channel_id,
-        cumulativeAmount: signed.voucher.cumulative_amount,
-    };
-    let call = MicroChannel::claimManyCall {
-        vouchers: best.iter().map(voucher).collect(),
-        signatures: best.iter().map(|signed| signed.signature.clone()).collect(),
-    };
-    let call = Call::new(address::MICRO_CHANNEL, &call);
+    let call = Call { to: Some(address::MICRO_CHANNEL), value: U256::ZERO, input: claim_many(best) };
     let done = |receipt: &TransactionReceipt| {
         ensure!(!claimed(receipt).is_zero(), "it claimed nothing");
         Ok(receipt.clone())

@@ -6,18 +6,18 @@ use std::time::Duration;
 use alloy_primitives::{B256, Bytes};
 use alloy_rpc_types_eth::TransactionReceipt;
 use bridge::io::sidechain::{Call, Client};
-use bridge::micro_channel::{Domain, SignedVoucher};
 use contracts::{MicroChannel, address};
 use eyre::{Result, WrapErr, bail, ensure, eyre};
 use light::micro_channel::Channel;
+use payments::voucher::SignedVoucher;
 
-use super::channel::{channel, closable_from, domain, shown_amount};
+use super::channel::{channel, closable_from, shown_amount};
 use super::claim::best_of_channel;
 use super::event::Event;
 use super::voucher::read_vouchers;
 use crate::context::Context;
 use crate::options::account::AccountArgs;
-use crate::options::network::NetworkArgs;
+use crate::options::network::{KnownNetwork, NetworkArgs};
 use crate::options::spending::SpendingArgs;
 use crate::user::receipt::emitted;
 use crate::user::spending::Spender;
@@ -56,7 +56,7 @@ pub async fn close(args: CloseArgs, context: &Context) -> Result<()> {
     let channel = channel(&network, header.as_ref(), id).await?;
     ensure!(!channel.finalized, "channel {id} is closed already");
     let last = match args.voucher {
-        Some(path) => Some(last_voucher(domain(&network), id, &channel, read_vouchers(&path)?)?),
+        Some(path) => Some(last_voucher(&network, id, &channel, read_vouchers(&path)?)?),
         None => None,
     };
     let spender = Spender::open(&network, &args.account, args.spending)?;
@@ -74,11 +74,16 @@ pub async fn close(args: CloseArgs, context: &Context) -> Result<()> {
 }
 
 /// The voucher that a payee closes with; one that was claimed before is as good.
-fn last_voucher(domain: Domain, id: B256, channel: &Channel, vouchers: Vec<SignedVoucher>) -> Result<SignedVoucher> {
+fn last_voucher(
+    network: &KnownNetwork,
+    id: B256,
+    channel: &Channel,
+    vouchers: Vec<SignedVoucher>,
+) -> Result<SignedVoucher> {
     let vouchers: Vec<_> = vouchers.into_iter().filter(|signed| signed.voucher.channel_id == id).collect();
     ensure!(!vouchers.is_empty(), "no voucher is for channel {id}");
     let stale = vouchers.iter().max_by_key(|signed| signed.voucher.cumulative_amount).cloned();
-    let best = best_of_channel(domain, id, channel, vouchers);
+    let best = best_of_channel(network, id, channel, vouchers);
     let best = best.or_else(|| stale.filter(|signed| signed.voucher.cumulative_amount == channel.settled));
     best.ok_or_else(|| {
         eyre!("no voucher is worth anything more: see the warnings above; to close without one, say --forfeit")

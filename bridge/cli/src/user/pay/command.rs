@@ -4,17 +4,21 @@ use eyre::Result;
 
 use super::claim::{self, ClaimArgs};
 use super::close::{self, CloseArgs};
+use super::fetch::{self, FetchArgs};
 use super::invoice::collect::{self, CollectArgs};
 use super::invoice::command::{self as invoice, InvoiceArgs};
 use super::invoice::list::{self as invoices, InvoicesArgs};
+use super::list::{self, ListArgs};
 use super::open::{self, OpenArgs};
+use super::serve::{self, ServeArgs};
 use super::status::{self, StatusArgs};
 use super::unwrap::{self, UnwrapArgs};
 use super::voucher::{self, VoucherArgs};
+use super::watch::{self, WatchArgs};
 use super::wrap::{self, WrapArgs};
 use crate::context::Context;
 
-/// Micropayments: open a channel, give vouchers, claim, close; wrap coins as tokens
+/// Micropayments: open a channel, give vouchers, claim, watch, close; wrap coins as tokens; sell and buy by HTTP request
 ///
 /// A channel holds a deposit of the payer for one payee. A voucher is a signed promise of everything paid so far: only the
 /// last one counts, and it costs nothing until it is claimed.
@@ -24,7 +28,11 @@ use crate::context::Context;
   causeway pay voucher 0x6b62... --total '250 sat' --dev-account 0 > voucher.json
   causeway pay claim voucher.json --dev-account 1
   causeway pay close 0x6b62... --voucher voucher.json --dev-account 1
+  causeway pay watch vouchers.json --yes --keystore payee.json
+  causeway pay list 0xf39F...
   causeway pay wrap '100000 sat' --dev-account 0
+  causeway pay serve --upstream http://127.0.0.1:3000 --price '/weather=25 sat' --dev-account 1
+  causeway pay fetch http://127.0.0.1:8402/weather --max '100 sat' --dev-account 0
   causeway pay invoice '25000 sat' --reference order-17 --dev-account 1
   causeway pay collect --dev-account 1")]
 pub struct Args {
@@ -37,13 +45,24 @@ enum Step {
     Open(OpenArgs),
     Voucher(VoucherArgs),
     Claim(ClaimArgs),
+    Watch(WatchArgs),
     Close(CloseArgs),
     Status(StatusArgs),
+    List(ListArgs),
     Wrap(WrapArgs),
     Unwrap(UnwrapArgs),
+    Serve(ServeArgs),
+    Fetch(FetchArgs),
     Invoice(InvoiceArgs),
     Invoices(InvoicesArgs),
     Collect(CollectArgs),
+}
+
+impl Args {
+    /// Whether it runs until it is stopped.
+    pub fn is_service(&self) -> bool {
+        matches!(self.step, Step::Serve(_) | Step::Watch(_))
+    }
 }
 
 /// Runs `causeway pay`.
@@ -59,8 +78,12 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
             Step::Claim(args) => claim::claim(args, context).await,
             Step::Close(args) => close::close(args, context).await,
             Step::Status(args) => status::status(args, context).await,
+            Step::Watch(args) => watch::watch(args, context).await,
+            Step::List(args) => list::list(args, context).await,
             Step::Wrap(args) => wrap::wrap(args, context).await,
             Step::Unwrap(args) => unwrap::unwrap(args, context).await,
+            Step::Serve(args) => serve::serve(args, context).await,
+            Step::Fetch(args) => fetch::run(args, context).await,
             Step::Invoice(args) => invoice::invoice(args, context).await,
             Step::Invoices(args) => invoices::list(args, context).await,
             Step::Collect(args) => collect::collect(args, context).await,

@@ -1,9 +1,13 @@
 //! What `causeway pay --json` prints.
 
 use alloy_primitives::{Address, B256};
+use light::micro_channel::Channel;
 use serde::Serialize;
 
-/// Amounts in wei, as decimal text.
+use super::channel::closable_from;
+use crate::options::network::KnownNetwork;
+
+/// Amounts in wei, or in the token's smallest unit, as decimal text.
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Event {
@@ -11,11 +15,35 @@ pub enum Event {
         channel: B256,
         payer: Address,
         payee: Address,
+        /// Zero: the coin.
+        token: Address,
+        /// Who signs its vouchers.
+        signer: Address,
+        /// Of the seed.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        number: Option<u32>,
         deposit: String,
         transaction: B256,
     },
+    Channels {
+        account: Address,
+        channels: Vec<Listed>,
+    },
+    /// Of `pay watch`: what it looks after, when that changed.
+    Watching {
+        channels: usize,
+        closing: usize,
+        unclaimed: String,
+    },
+    /// A round of `pay watch` failed, mostly since the node does not answer; the next one tries again.
+    Failed {
+        error: String,
+        retry_in_s: u64,
+    },
     Claimed {
         channels: Vec<B256>,
+        /// Zero: the coin.
+        token: Address,
         amount: String,
         gas_used: u64,
         transaction: B256,
@@ -46,19 +74,83 @@ pub enum Event {
         withdrawal: Option<u64>,
         transaction: B256,
     },
-    Status {
-        channel: B256,
-        payer: Address,
+    Serving {
+        address: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        metrics: Option<String>,
         payee: Address,
-        /// Zero: the coin.
+        chain_id: u64,
         token: Address,
-        signer: Address,
-        deposit: String,
-        claimed: String,
-        state: State,
-        closable_at: u64,
-        closable_at_block: u64,
     },
+    Fetched {
+        status: u16,
+        bytes: usize,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        protocol: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        amount: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        payee: Option<Address>,
+        /// As the server says.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        transaction: Option<String>,
+        /// The page, unless it is in a file.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        body: Option<String>,
+    },
+    Status(Listed),
+}
+
+/// A channel, as it stands.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Listed {
+    pub channel: B256,
+    /// Of the seed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub number: Option<u32>,
+    pub payer: Address,
+    pub payee: Address,
+    /// Zero: the coin.
+    pub token: Address,
+    pub signer: Address,
+    #[serde(serialize_with = "digits")]
+    pub deposit: u128,
+    #[serde(serialize_with = "digits")]
+    pub claimed: u128,
+    pub state: State,
+    pub closable_at: u64,
+    pub closable_at_block: u64,
+}
+
+fn digits<S: serde::Serializer>(amount: &u128, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(amount)
+}
+
+impl Listed {
+    pub fn of(network: &KnownNetwork, id: B256, channel: &Channel, number: Option<u32>) -> Self {
+        let closable = channel.close_requested.map(|requested| closable_from(network, requested));
+        let (closable_at, closable_at_block) = closable.unwrap_or_default();
+        let state = match (channel.finalized, channel.close_requested) {
+            (true, _) => State::Closed,
+            (false, None) => State::Open,
+            (false, Some(_)) => State::Closing,
+        };
+        let Channel { payer, payee, token, signer, deposit, settled: claimed, .. } = *channel;
+        Self {
+            channel: id,
+            number,
+            payer,
+            payee,
+            token,
+            signer,
+            deposit,
+            claimed,
+            state,
+            closable_at,
+            closable_at_block,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -3,8 +3,8 @@
 use alloy_primitives::B256;
 use eyre::Result;
 
-use super::channel::{channel, closable_from, shown_amount};
-use super::event::{Event, State};
+use super::channel::{channel, shown_amount};
+use super::event::{Event, Listed};
 use crate::context::Context;
 use crate::options::network::NetworkArgs;
 
@@ -25,25 +25,9 @@ pub struct StatusArgs {
 pub async fn status(args: StatusArgs, context: &Context) -> Result<()> {
     let network = args.network.connect_to_pay().await?;
     let channel = channel(&network, network.final_header().await?.as_ref(), args.channel).await?;
-    let closable = channel.close_requested.map(|requested| closable_from(&network, requested));
-    let (closable_at, closable_at_block) = closable.unwrap_or_default();
-    let state = match (channel.finalized, channel.close_requested) {
-        (true, _) => State::Closed,
-        (false, None) => State::Open,
-        (false, Some(_)) => State::Closing,
-    };
-    let event = Event::Status {
-        channel: args.channel,
-        payer: channel.payer,
-        payee: channel.payee,
-        token: channel.token,
-        signer: channel.signer,
-        deposit: channel.deposit.to_string(),
-        claimed: channel.settled.to_string(),
-        state,
-        closable_at,
-        closable_at_block,
-    };
+    let listed = Listed::of(&network, args.channel, &channel, None);
+    let state = listed.state;
+    let event = Event::Status(listed);
     context.print(&event, || {
         println!("Channel {} {}", args.channel, format!("{state:?}").to_lowercase());
         println!("  from     {}\n  to       {}", channel.payer, channel.payee);

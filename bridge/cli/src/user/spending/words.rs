@@ -4,12 +4,16 @@ use alloy_consensus::transaction::SignerRecoverable as _;
 use alloy_consensus::{Transaction as _, TxEnvelope};
 use alloy_eips::eip2718::Decodable2718 as _;
 use alloy_primitives::{Address, Bytes, U256};
-use alloy_sol_types::SolCall;
+use alloy_sol_types::{SolCall, sol};
 use bitcoin::{Amount, Script};
 use bridge::amount::{show, show_wei};
 use bridge::io::sidechain::Fees;
 use contracts::{Bridge, MicroChannel, WrappedBtc, address};
 use eyre::{Result, WrapErr, bail, ensure, eyre};
+
+sol! {
+    function approve(address spender, uint256 value) external;
+}
 
 /// What a transaction does, and the most that it takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,7 +68,7 @@ fn name(to: Address) -> &'static str {
         address::BRIDGE => "the contract Bridge",
         address::MICRO_CHANNEL => "the contract MicroChannel",
         address::WRAPPED_BTC => "the contract WrappedBtc",
-        _ => "an account",
+        _ => "the address",
     }
 }
 
@@ -76,7 +80,7 @@ fn meaning(to: Address, input: &[u8], bitcoin: mainchain::Network, payee: Option
         address::WRAPPED_BTC => of_tokens(input, bitcoin),
         // A creation has the zero address here.
         _ if input.is_empty() && payee == Some(to) && !to.is_zero() => Ok("send coins, and call nothing".to_owned()),
-        _ => bail!("{to} is none of the contracts that this program signs for"),
+        _ => of_any_token(to, input),
     }
 }
 
@@ -129,6 +133,9 @@ fn of_channels(input: &[u8]) -> Result<String> {
     if let Some(call) = decoded::<MicroChannel::openOnNetworkCall>(input)? {
         return opening(&call);
     }
+    if let Some(call) = decoded::<MicroChannel::openWithAuthorizationCall>(input)? {
+        return opening_with(&call);
+    }
     if let Some(call) = decoded::<MicroChannel::claimManyCall>(input)? {
         let totals = call.vouchers.iter().map(|voucher| U256::from(voucher.cumulativeAmount));
         let total = totals.fold(U256::ZERO, U256::saturating_add);
@@ -147,14 +154,39 @@ fn of_channels(input: &[u8]) -> Result<String> {
     bail!("channels have functions that this program does not sign for: 0x{}", hex::encode(selector(input)))
 }
 
-/// Only what `pay open` opens: in coins, and for the payee alone.
+/// Only what `pay open` opens: for the payee alone.
 fn opening(call: &MicroChannel::openOnNetworkCall) -> Result<String> {
-    ensure!(call.token.is_zero() && call.splitRecipients.is_empty(), "a channel that this program does not open");
-    let signer = match call.authorizedSigner {
+    ensure!(call.splitRecipients.is_empty(), "a channel that this program does not open");
+    let deposit = deposit_in(call.token, call.deposit);
+    let signer = signed_by(call.authorizedSigner);
+    Ok(format!("open a channel {deposit}for {}{signer}, on network {} alone", call.payee, call.network))
+}
+
+/// The same, with a deposit that the account signed for.
+fn opening_with(call: &MicroChannel::openWithAuthorizationCall) -> Result<String> {
+    ensure!(call.splitRecipients.is_empty() && !call.token.is_zero(), "a channel that this program does not open");
+    let deposit = deposit_in(call.token, call.deposit);
+    Ok(format!("open a channel {deposit}for {}{}", call.payee, signed_by(call.authorizedSigner)))
+}
+
+/// What is not in the transaction's amount.
+fn deposit_in(token: Address, deposit: u128) -> String {
+    match token {
         Address::ZERO => String::new(),
-        signer => format!(", whose vouchers {signer} signs"),
-    };
-    Ok(format!("open a channel for {}{signer}, on network {} alone", call.payee, call.network))
+        address::WRAPPED_BTC => format!("with tokens of {} ", show_wei(U256::from(deposit))),
+        token => format!("with {deposit} units of the token {token} "),
+    }
+}
+
+fn signed_by(signer: Address) -> String {
+    if signer.is_zero() { String::new() } else { format!(", whose vouchers {signer} signs") }
+}
+
+/// Of any token: what the channels may fetch.
+fn of_any_token(to: Address, input: &[u8]) -> Result<String> {
+    let call = decoded::<approveCall>(input)?.filter(|call| call.spender == address::MICRO_CHANNEL);
+    let call = call.ok_or_else(|| eyre!("{to} is none of the contracts that this program signs for"))?;
+    Ok(format!("let the channels' contract fetch {} units of the token {to}", call.value))
 }
 
 fn of_tokens(input: &[u8], bitcoin: mainchain::Network) -> Result<String> {
@@ -228,6 +260,39 @@ mod tests {
         for told in [payee, "0.00005 BTC", "0.5 BTC", "0.0000002 BTC", "0.5000002 BTC", "the contract Bridge"] {
             assert!(text.contains(told), "{told:?} is not in\n{text}");
         }
+    }
+
+    #[test]
+    fn what_the_channels_may_take_of_a_token_is_told_and_nobody_else_may_take_any() {
+        let (token, payee) = (Address::repeat_byte(7), Address::repeat_byte(9));
+        let told = |call: Call| words(&call).expect("known").does;
+        let approve = |spender| Call::new(token, &approveCall { spender, value: U256::from(400) });
+        let text = told(approve(address::MICRO_CHANNEL));
+        assert!(text.contains("fetch 400 units") && text.contains(&token.to_string()), "{text}");
+        assert!(words(&approve(Address::repeat_byte(1))).is_err());
+        let mut open = MicroChannel::openWithAuthorizationCall {
+            payee,
+            token,
+            deposit: 5,
+            salt: alloy_primitives::B256::ZERO,
+            authorizedSigner: Address::ZERO,
+            from: Address::repeat_byte(2),
+            validAfter: U256::ZERO,
+            validBefore: U256::MAX,
+            nonce: alloy_primitives::B256::ZERO,
+            v: 27,
+            r: alloy_primitives::B256::ZERO,
+            s: alloy_primitives::B256::ZERO,
+            splitRecipients: Vec::new(),
+            splitBps: Vec::new(),
+        };
+        let text = told(Call::new(address::MICRO_CHANNEL, &open));
+        assert_eq!(text, format!("open a channel with 5 units of the token {token} for {payee}"));
+        open.token = address::WRAPPED_BTC;
+        let text = told(Call::new(address::MICRO_CHANNEL, &open));
+        assert!(text.contains("with tokens of 0 BTC and 5 wei"), "{text}");
+        open.token = Address::ZERO;
+        assert!(words(&Call::new(address::MICRO_CHANNEL, &open)).is_err(), "coins are not authorized");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use alloy_primitives::Bytes;
 use super::super::block_reference::BlockReference;
 use super::super::eth::{number, raw_transaction};
 use super::super::method::{Arguments, Methods, Registered, inline, worker};
-use super::super::{context::Context, error};
+use super::super::{context::Context, error, numbers::Form};
 use crate::block::Block;
 
 pub fn register(methods: &mut Methods) -> Registered {
@@ -33,7 +33,7 @@ pub fn register(methods: &mut Methods) -> Registered {
 }
 
 fn asked(context: &Context, arguments: &mut Arguments) -> error::Result<u64> {
-    let BlockReference(block) = arguments.quantity("block")?;
+    let BlockReference(block) = arguments.next_as(Form::Block, "block")?;
     number(context, block)
 }
 

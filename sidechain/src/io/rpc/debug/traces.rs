@@ -2,7 +2,6 @@
 
 use alloy_eips::BlockId;
 use alloy_primitives::B256;
-use alloy_rpc_types_eth::TransactionRequest;
 use alloy_rpc_types_trace::geth::{
     CallFrame, GethDebugBuiltInTracerType, GethDebugTracerType, GethDebugTracingCallOptions, GethDebugTracingOptions,
     GethTrace,
@@ -75,12 +74,12 @@ fn blocks_transactions(context: &Context, arguments: &mut Arguments, block: &Sto
 }
 
 fn call(context: &Context, arguments: &mut Arguments) -> Answer {
-    let request: TransactionRequest = arguments.object("transaction")?;
+    let request = arguments.transaction()?;
     let block = arguments.block()?;
     let options: Value = arguments.optional_object("options")?.unwrap_or_default();
     convert::require_block_fields(&options["blockOverrides"], &[])?;
-    let options: Option<GethDebugTracingCallOptions> = serde_json::from_value(options)
-        .map_err(|error| error::invalid(format!("invalid argument 2: options: {error}")))?;
+    let options: Option<GethDebugTracingCallOptions> =
+        serde_json::from_value(options).map_err(|error| error::argument(2, "options", &error))?;
     let options = options.unwrap_or_default();
     let GethDebugTracingCallOptions { tracing_options, state_overrides, block_overrides, tx_index } = options;
     let overrides = convert::overrides(state_overrides, block_overrides)?;

@@ -30,14 +30,14 @@ pub fn register(methods: &mut Methods) -> Registered {
     worker(methods, "eth_signTypedData", sign_typed_data)?;
     worker(methods, "eth_signTypedData_v4", sign_typed_data)?;
     asynchronous(methods, "eth_signTransaction", |context, mut arguments| async move {
-        let request: TransactionRequest = arguments.object("transaction")?;
+        let request = arguments.transaction()?;
         let signed = signed(&context, &arguments.caller, request).await?;
         let mut shown = serde_json::to_value(&signed).map_err(|_| error::server("internal error"))?;
         shown["gasPrice"] = json!(U256::from(alloy_consensus::Transaction::max_fee_per_gas(&signed)));
         Ok(json!({ "raw": Bytes::from(signed.encoded_2718()), "tx": shown }))
     })?;
     asynchronous(methods, "eth_sendTransaction", |context, mut arguments| async move {
-        let request: TransactionRequest = arguments.object("transaction")?;
+        let request = arguments.transaction()?;
         context.developers.check(request.from.unwrap_or_default())?;
         let turn = tokio::time::timeout_at(arguments.caller.deadline.into(), context.developers.turn.lock()).await;
         let _turn = turn.map_err(|_| error::deadline(context.settings.deadline))?;

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::super::block_reference::BlockReference;
 use super::super::context::Context;
 use super::super::method::{Arguments, Methods, Registered, inline, worker, worker_at};
+use super::super::numbers::Form;
 use super::super::{convert, error};
 use super::block_id::{Place, number_of_tag, place};
 use crate::block::Header;
@@ -44,14 +45,14 @@ pub fn register(methods: &mut Methods) -> Registered {
     })?;
     // There are no uncles.
     worker(methods, "eth_getUncleCountByBlockNumber", |context, arguments| {
-        let number = number_of_tag(arguments.quantity("block number")?, context.chain().head().number);
+        let number = number_of_tag(arguments.next_as(Form::Number, "block number")?, context.chain().head().number);
         Ok(header_at(context, number)?.map(|_| U64::ZERO))
     })?;
     worker(methods, "eth_getUncleCountByBlockHash", |context, arguments| {
         Ok(header_by_hash(context, arguments)?.map(|_| U64::ZERO))
     })?;
     inline(methods, "eth_getUncleByBlockNumberAndIndex", |_, arguments| {
-        let _: BlockNumberOrTag = arguments.quantity("block number")?;
+        let _: BlockNumberOrTag = arguments.next_as(Form::Number, "block number")?;
         no_uncle(arguments)
     })?;
     inline(methods, "eth_getUncleByBlockHashAndIndex", |_, arguments| {
@@ -115,7 +116,7 @@ fn header_by_hash(context: &Context, arguments: &mut Arguments) -> error::Result
 
 /// A block by its number or tag: one beyond the head is looked for, and not found.
 fn tagged(context: &Context, arguments: &mut Arguments) -> error::Result<Place> {
-    let tag: BlockNumberOrTag = arguments.quantity("block number")?;
+    let tag: BlockNumberOrTag = arguments.next_as(Form::Number, "block number")?;
     match &arguments.pending {
         Some(preview) if tag.is_pending() => Ok(Place::Pending(preview.clone())),
         _ => Ok(Place::Final(number_of_tag(tag, context.chain().head().number))),
@@ -144,7 +145,7 @@ fn no_uncle(arguments: &mut Arguments) -> error::Result<()> {
 }
 
 fn block_receipts(context: &Context, arguments: &mut Arguments) -> error::Result<Option<Vec<TransactionReceipt>>> {
-    let BlockReference(block) = arguments.quantity("block")?;
+    let BlockReference(block) = arguments.next_as(Form::Block, "block")?;
     // geth answers null for a block that is not there.
     let Ok(place) = place(context, arguments, block) else {
         return Ok(None);

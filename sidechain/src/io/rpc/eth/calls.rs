@@ -9,6 +9,7 @@ use alloy_rpc_types_eth::{EIP1186AccountProofResponse, EIP1186StorageProof, Tran
 use serde_json::Value;
 
 use super::super::method::{Arguments, Methods, Registered, long, long_at, worker, worker_at};
+use super::super::slot::Slot;
 use super::super::{context::Context, convert, error};
 use super::block_id::{Place, number, place};
 use crate::chain::{Listed, Setting, SimulateError, StateIn, Trial};
@@ -94,23 +95,6 @@ fn storage_values(context: &Context, arguments: &mut Arguments) -> error::Result
     wanted.into_iter().map(of_account).collect()
 }
 
-/// A storage slot: at most 32 bytes in hex, leading zeros or not, as clients write them.
-#[derive(Clone, Copy, Debug)]
-struct Slot(U256);
-
-impl<'de> serde::Deserialize<'de> for Slot {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        use serde::de::Error as _;
-        let text = String::deserialize(deserializer)?;
-        let digits = text.strip_prefix("0x").ok_or_else(|| D::Error::custom("hex string without 0x prefix"))?;
-        if digits.len() > 64 {
-            return Err(D::Error::custom("storage key too long (want at most 32 bytes)"));
-        }
-        let slot = if digits.is_empty() { Ok(U256::ZERO) } else { U256::from_str_radix(digits, 16) };
-        slot.map(Self).map_err(|_| D::Error::custom("unable to decode storage key: invalid hex"))
-    }
-}
-
 fn proof(context: &Context, arguments: &mut Arguments) -> error::Result<EIP1186AccountProofResponse> {
     let (address, slots): (Address, Vec<Slot>) = (arguments.hex("address")?, arguments.next("slots")?);
     let slots: Vec<U256> = slots.into_iter().map(|Slot(slot)| slot).collect();
@@ -142,7 +126,7 @@ fn proof(context: &Context, arguments: &mut Arguments) -> error::Result<EIP1186A
 }
 
 fn call(context: &Context, arguments: &mut Arguments) -> error::Result<Bytes> {
-    let request: TransactionRequest = arguments.object("transaction")?;
+    let request = arguments.transaction()?;
     let block = arguments.block()?;
     let setting = match place(context, arguments, block)? {
         Place::Final(number) => Setting::After(number),
@@ -156,7 +140,7 @@ fn call(context: &Context, arguments: &mut Arguments) -> error::Result<Bytes> {
 }
 
 fn estimate_gas(context: &Context, arguments: &mut Arguments) -> error::Result<U64> {
-    let request: TransactionRequest = arguments.object("transaction")?;
+    let request = arguments.transaction()?;
     let trial = Trial { setting: setting_to_send(context, arguments)?, overrides: overrides(arguments)? };
     let call = to_call(context, request)?;
     let gas = context.chain().estimate_gas(&trial, &call, arguments.stop()).map_err(error::simulate)?;
@@ -164,7 +148,7 @@ fn estimate_gas(context: &Context, arguments: &mut Arguments) -> error::Result<U
 }
 
 fn access_list(context: &Context, arguments: &mut Arguments) -> error::Result<AccessListResult> {
-    let request: TransactionRequest = arguments.object("transaction")?;
+    let request = arguments.transaction()?;
     let trial = Trial { setting: setting_to_send(context, arguments)?, overrides: overrides(arguments)? };
     let call = to_call(context, request)?;
     let Listed { access_list, outcome } =
@@ -189,7 +173,8 @@ fn overrides(arguments: &mut Arguments) -> error::Result<Overrides> {
     let said: Option<Value> = arguments.optional_object("block overrides")?;
     let block = said.map(|said| {
         convert::require_block_fields(&said, &[])?;
-        serde_json::from_value(said).map_err(|error| error::invalid(format!("block overrides: {error}")))
+        serde_json::from_value(said)
+            .map_err(|error| error::invalid(format!("block overrides: {}", error::reason(&error))))
     });
     convert::overrides(accounts, block.transpose()?)
 }

@@ -5,7 +5,7 @@ use alloy_primitives::{U64, U256};
 use alloy_rpc_types_eth::FeeHistory;
 
 use super::super::method::{Arguments, Methods, Registered, inline, long, worker};
-use super::super::{context::Context, error};
+use super::super::{context::Context, error, numbers::Form};
 use super::block_id::number;
 use crate::block::next_base_fee;
 use crate::chain::{BlockFees, SimulateError};
@@ -76,8 +76,8 @@ fn wanted(stop: &Stop) -> error::Result<()> {
 }
 
 fn fee_history(context: &Context, arguments: &mut Arguments) -> error::Result<FeeHistory> {
-    let count: Count = arguments.next("block count")?;
-    let newest: BlockNumberOrTag = arguments.quantity("newest block")?;
+    let count: Count = arguments.next_as(Form::QuantityOrInteger, "block count")?;
+    let newest: BlockNumberOrTag = arguments.next_as(Form::Number, "newest block")?;
     let percentiles: Vec<f64> = arguments.optional("reward percentiles")?.unwrap_or_default();
     if percentiles.len() > MAX_PERCENTILES
         || !percentiles.is_sorted()

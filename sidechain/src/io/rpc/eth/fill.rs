@@ -18,7 +18,7 @@ use crate::state::StateReader as _;
 
 pub fn register(methods: &mut Methods) -> Registered {
     long(methods, "eth_fillTransaction", |context, arguments: &mut Arguments| {
-        let request: TransactionRequest = arguments.object("transaction")?;
+        let request = arguments.transaction()?;
         let filled = filled(context, request, Setting::Next { now_ms: now_ms() }, arguments.stop())?;
         let raw = filled.clone().into_envelope(Signature::new(U256::ZERO, U256::ZERO, false)).encoded_2718();
         Ok(json!({ "raw": alloy_primitives::Bytes::from(raw), "tx": shown(&filled)? }))
@@ -48,6 +48,7 @@ pub fn filled(
     // First what contradicts itself there.
     fill_fees(context, &mut request, stop)?;
     let call = convert::call(asked, context.settings.max_call_gas, context.chain().rules())?;
+    convert::require_member_for_free_lane(&request, context.chain().rules())?;
     if request.to.is_none_or(|to| to == TxKind::Create) && call.input.is_empty() {
         return Err(error::server("contract creation without any data provided"));
     }

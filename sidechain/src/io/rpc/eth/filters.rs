@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use alloy_primitives::{B256, U256};
-use alloy_rpc_types_eth::{FilterBlockOption, FilterChanges, FilterId};
+use alloy_rpc_types_eth::{FilterBlockOption, FilterChanges};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::TryRecvError;
 
@@ -11,6 +11,7 @@ use super::super::context::Context;
 use super::super::filters::Kind;
 use super::super::log_request::LogRequest;
 use super::super::method::{Arguments, Methods, Registered, inline, long, worker};
+use super::super::numbers::Form;
 use super::super::shares::{Resource, weight};
 use super::super::{convert, error};
 use super::logs::{log_filter, logs};
@@ -56,10 +57,9 @@ fn next(context: &Context) -> u64 {
 }
 
 fn id(arguments: &mut Arguments) -> error::Result<U256> {
-    match arguments.next("filter id")? {
-        FilterId::Num(number) => Ok(U256::from(number)),
-        FilterId::Str(text) => text.parse().map_err(|_| error::server("filter not found")),
-    }
+    let text: String = arguments.next("filter id")?;
+    let id = Form::Quantity.check(&text).ok().and_then(|()| text.parse().ok());
+    id.ok_or_else(|| error::server("filter not found"))
 }
 
 fn changes(context: &Context, arguments: &mut Arguments) -> error::Result<Changes> {

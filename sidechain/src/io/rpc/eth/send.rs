@@ -11,6 +11,7 @@ use serde_json::json;
 use super::super::awaited::Arrived;
 use super::super::context::Context;
 use super::super::method::{Arguments, Caller, Methods, Registered, asynchronous, on_worker};
+use super::super::numbers::Form;
 use super::super::shares::Resource;
 use super::super::workers::Lane;
 use super::super::{convert, error};
@@ -57,8 +58,8 @@ pub async fn send_raw(context: &Context, client: Client, raw: Bytes) -> error::R
 
 /// One that is out of range, or no number, counts as not given (EIP-7966).
 fn wait(arguments: &mut Arguments) -> Duration {
-    let asked =
-        arguments.optional::<Count>("timeout").ok().flatten().map(|asked| Duration::from_millis(asked.number()));
+    let asked = arguments.optional_as::<Count>(Form::QuantityOrInteger, "timeout").ok().flatten();
+    let asked = asked.map(|asked| Duration::from_millis(asked.number()));
     asked.filter(|asked| !asked.is_zero() && *asked <= MOST_WAIT).unwrap_or(WAIT)
 }
 

@@ -1,13 +1,13 @@
 //! `eth_simulateV1`: blocks of calls on each other's state (ethereum/execution-apis, src/eth/execute.yaml).
 
 use alloy_consensus::TxType;
-use alloy_primitives::TxKind;
 use alloy_rpc_types_eth::simulate::{
     SimBlock, SimCallResult, SimulateError, SimulatePayload, SimulatedBlock as RpcSimulated,
 };
 use alloy_rpc_types_eth::{Block as RpcBlock, Log as RpcLog, TransactionRequest};
 use serde_json::Value;
 
+use super::super::call_request::CallRequest;
 use super::super::context::Context;
 use super::super::method::{Arguments, Methods, Registered, long_at};
 use super::super::{convert, error};
@@ -33,17 +33,17 @@ fn simulate(context: &Context, arguments: &mut Arguments) -> error::Result<Vec<R
 }
 
 /// What the types below do not know would be ignored, and the answer would be of something else.
-fn payload(said: Value) -> error::Result<SimulatePayload> {
+fn payload(said: Value) -> error::Result<SimulatePayload<CallRequest>> {
     for block in said["blockStateCalls"].as_array().into_iter().flatten() {
         let block = &block["blockOverrides"];
         // None of them are what every block here has.
         let has_none = block["withdrawals"].as_array().is_some_and(Vec::is_empty);
         convert::require_block_fields(block, if has_none { &["withdrawals"] } else { &[] })?;
     }
-    serde_json::from_value(said).map_err(|error| error::invalid(format!("invalid argument 0: payload: {error}")))
+    serde_json::from_value(said).map_err(|error| error::argument(0, "payload", &error))
 }
 
-fn plan(payload: SimulatePayload, most_gas: u64, rules: &Rules) -> error::Result<Plan> {
+fn plan(payload: SimulatePayload<CallRequest>, most_gas: u64, rules: &Rules) -> error::Result<Plan> {
     let SimulatePayload { block_state_calls, trace_transfers, validation, .. } = payload;
     if block_state_calls.is_empty() {
         return Err(error::invalid("empty input"));
@@ -59,11 +59,11 @@ fn plan(payload: SimulatePayload, most_gas: u64, rules: &Rules) -> error::Result
     })
 }
 
-fn planned(block: SimBlock, rules: &Rules) -> error::Result<PlannedBlock> {
+fn planned(block: SimBlock<CallRequest>, rules: &Rules) -> error::Result<PlannedBlock> {
     let SimBlock { block_overrides, state_overrides, calls } = block;
     Ok(PlannedBlock {
         overrides: convert::overrides(state_overrides, block_overrides)?,
-        calls: calls.into_iter().map(|call| intent(call, rules)).collect::<error::Result<_>>()?,
+        calls: calls.into_iter().map(|CallRequest(call)| intent(call, rules)).collect::<error::Result<_>>()?,
     })
 }
 
@@ -78,9 +78,6 @@ fn intent(request: TransactionRequest, rules: &Rules) -> error::Result<Intent> {
     };
     let (gas, nonce, access_list) = (request.gas, request.nonce, request.access_list.clone());
     let call = convert::call(request, u64::MAX, rules)?;
-    if !call.authorizations.is_empty() && call.to == TxKind::Create {
-        return Err(error::invalid("a transaction with an authorizationList creates no contract"));
-    }
     Ok(Intent {
         from: call.from,
         to: call.to,

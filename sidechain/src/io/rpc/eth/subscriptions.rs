@@ -6,7 +6,6 @@
 use alloy_eips::BlockNumberOrTag;
 use alloy_primitives::B256;
 use alloy_rpc_types_eth::FilterBlockOption;
-use alloy_rpc_types_eth::pubsub::SubscriptionKind;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use std::ops::RangeInclusive;
@@ -41,24 +40,31 @@ pub enum Wanted {
     Syncing,
 }
 
+/// What is asked for, by its name.
+#[derive(Clone, Copy, Debug, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Kind {
+    NewHeads,
+    Logs,
+    NewPendingTransactions,
+    Syncing,
+}
+
 impl Wanted {
     /// Reads the parameters of `eth_subscribe`.
     pub fn parse(arguments: &mut Arguments, context: &Context) -> error::Result<Self> {
         match arguments.next("subscription")? {
-            SubscriptionKind::NewHeads => Ok(Self::Heads),
-            SubscriptionKind::Logs => {
+            Kind::NewHeads => Ok(Self::Heads),
+            Kind::Logs => {
                 let mut asked: LogRequest = arguments.optional_object("filter")?.unwrap_or_default();
                 let blocks = to_come(&std::mem::take(&mut asked.filter.block_option))?;
                 let (from, to) = blocks.into_inner();
                 log_filter(context, &asked).map(|filter| Self::Logs(LogFilter { from, to, ..filter }))
             }
-            SubscriptionKind::NewPendingTransactions => {
+            Kind::NewPendingTransactions => {
                 Ok(Self::Pending { full: arguments.optional("full transactions")?.unwrap_or(false) })
             }
-            SubscriptionKind::Syncing => Ok(Self::Syncing),
-            SubscriptionKind::TransactionReceipts => {
-                Err(error::invalid("transactionReceipts is not supported, use newHeads"))
-            }
+            Kind::Syncing => Ok(Self::Syncing),
         }
     }
 
@@ -159,5 +165,19 @@ impl Pool {
         };
         self.context.shares.spend(self.client, begun.elapsed() + COST_OF_A_MESSAGE);
         self.sink.send_message(message).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_there_is_to_subscribe_to_is_what_a_refusal_names() {
+        for kind in ["newHeads", "logs", "newPendingTransactions", "syncing"] {
+            serde_json::from_value::<Kind>(kind.into()).expect(kind);
+        }
+        let refused = serde_json::from_value::<Kind>("transactionReceipts".into()).expect_err("none").to_string();
+        assert_eq!(refused.matches("transactionReceipts").count(), 1, "{refused}");
     }
 }

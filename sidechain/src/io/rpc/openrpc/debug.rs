@@ -187,7 +187,7 @@ fn frames() -> Schemas {
     ]
 }
 
-/// `flatCallTracer`: as Parity's traces.
+/// `flatCallTracer`: geth's list, and within `muxTracer` Parity's.
 fn flat_calls() -> Schemas {
     let kind = |kinds: &[&str]| json!({ "type": "string", "enum": kinds });
     let call = [
@@ -212,13 +212,17 @@ fn flat_calls() -> Schemas {
     let entry = [
         ("type", kind(&["call", "create", "suicide"])),
         ("action", any(&[object(&call, &[]), object(&creation, &[]), object(&end, &[])])),
-        ("result", results),
         ("subtraces", link("integer")),
         ("traceAddress", array(link("integer"))),
         ("transactionHash", nullable(link("hash32"))),
         ("transactionPosition", nullable(link("integer"))),
     ];
-    let of_some = [("blockHash", link("hash32")), ("blockNumber", link("integer")), ("error", link("string"))];
+    let of_some = [
+        ("blockHash", nullable(link("hash32"))),
+        ("blockNumber", link("integer")),
+        ("error", link("string")),
+        ("result", results),
+    ];
     vec![("flatCall", object(&entry, &of_some))]
 }
 

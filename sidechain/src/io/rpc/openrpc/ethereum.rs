@@ -257,8 +257,10 @@ fn others() -> Schemas {
         ("storageProof", array(slot)),
     ];
     let ratios = json!({ "type": "array", "items": { "type": "number", "minimum": 0 } });
-    let history = [("oldestBlock", link("uint")), ("baseFeePerGas", array(link("uint"))), ("gasUsedRatio", ratios)];
+    let history = [("oldestBlock", link("uint")), ("gasUsedRatio", ratios)];
+    // Without blocks there are none.
     let blobs = [
+        ("baseFeePerGas", array(link("uint"))),
         ("baseFeePerBlobGas", array(link("uint"))),
         ("blobGasUsedRatio", json!({ "type": "array", "items": { "type": "number", "minimum": 0 } })),
         ("reward", array(array(link("uint")))),

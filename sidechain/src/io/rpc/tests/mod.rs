@@ -22,6 +22,7 @@ mod places;
 mod pool;
 mod progress;
 mod registrations;
+mod requests;
 mod simulate;
 mod subscriptions;
 mod traces;

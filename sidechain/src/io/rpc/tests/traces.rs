@@ -146,8 +146,47 @@ async fn the_other_tracers_show_selectors_accounts_and_nothing() {
     for nothing in [json!({}), json!(null)] {
         assert_eq!(traced(json!({ "tracer": "muxTracer", "tracerConfig": nothing })).await, json!({}));
     }
-    let flat = traced(json!({ "tracer": "flatCallTracer" })).await;
-    assert_eq!(flat.as_array().unwrap().len(), 7, "{flat}");
+}
+
+// go-ethereum, eth/tracers/native/call_flat.go
+#[tokio::test(flavor = "multi_thread")]
+async fn the_flat_call_tracer_lists_the_calls_with_their_places_and_geths_words() {
+    let (world, sent, [_, reverts, nests]) = nested().await;
+    let traced = async |config: Value| {
+        let options = json!({ "tracer": "flatCallTracer", "tracerConfig": config });
+        world.get("debug_traceTransaction", json!([hash(&sent), options])).await.as_array().unwrap().clone()
+    };
+    let receipt = world.get("eth_getTransactionReceipt", json!([hash(&sent)])).await;
+    let root = calls(&world, hash(&sent)).await;
+    let flat = traced(json!({})).await;
+    let paths: Vec<_> = flat.iter().map(|entry| entry["traceAddress"].clone()).collect();
+    assert_eq!(json!(paths), json!([[], [0], [1], [2], [3], [3, 0], [4]]));
+    let kinds: Vec<_> = flat.iter().map(|entry| entry["type"].clone()).collect();
+    assert_eq!(kinds, ["call", "call", "call", "call", "create", "suicide", "create"]);
+    for entry in &flat {
+        assert_eq!((&entry["blockHash"], &entry["blockNumber"]), (&receipt["blockHash"], &json!(2)));
+        assert_eq!((&entry["transactionHash"], &entry["transactionPosition"]), (&json!(hash(&sent)), &json!(0)));
+    }
+    assert_eq!(flat[0]["subtraces"], 5);
+    assert_eq!(flat[0]["action"]["gas"], "0x7a120", "as the transaction says");
+    assert_eq!(flat[0]["result"]["gasUsed"], receipt["gasUsed"]);
+    let refused = &flat[3];
+    assert_eq!((&refused["action"]["to"], &refused["error"]), (&short(reverts), &json!("execution reverted")));
+    assert_eq!(refused["result"]["output"], root["calls"][2]["output"], "the reason is kept");
+    assert_eq!(flat[4]["result"]["address"], short(nests.create(1)));
+    let ended = &flat[5];
+    assert_eq!((&ended["action"]["refundAddress"], ended.get("result")), (&short(nests), None));
+    assert_eq!(traced(json!({ "convertParityErrors": true })).await[3]["error"], "Reverted");
+
+    // What fails otherwise returns nothing, and says at which opcode.
+    let failing =
+        json!({ "stateOverrides": { SOMEWHERE.to_string(): { "code": "0x0c" } }, "tracer": "flatCallTracer" });
+    let tried = world.get("debug_traceCall", json!([{ "to": SOMEWHERE }, "latest", failing])).await;
+    assert_eq!((&tried[0]["error"], tried[0].get("result")), (&json!("invalid opcode: opcode 0xc not defined"), None));
+    assert_eq!((&tried[0]["blockHash"], &tried[0]["transactionPosition"]), (&json!(null), &json!(null)));
+    let nested = json!([hash(&sent), { "tracer": "muxTracer", "tracerConfig": { "muxTracer": {} } }]);
+    let (code, message) = world.refusal("debug_traceTransaction", nested).await;
+    assert!(code == -32602 && message.contains("muxTracer within muxTracer"), "{message}");
 }
 
 // go-ethereum, eth/tracers/native/prestate.go: accounts that were empty before are shown if `includeEmpty` asks for them, and not by diffMode.

@@ -1,23 +1,18 @@
 //! The transactions that bring what an invoice's account has to the merchant.
 
-use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use alloy_primitives::{Address, Bytes, U256, keccak256};
 use alloy_rpc_types_eth::TransactionReceipt;
 use alloy_sol_types::SolValue as _;
 use bridge::io::sidechain::{Account, Call};
 use contracts::WrappedBtc;
 use contracts::address::WRAPPED_BTC;
 use eyre::{Result, ensure};
+use paywall::authorization::{Authorization, Token};
 
 use super::record::{Collected, Invoice};
 use super::store::Store;
 use crate::user::receipt::emitted;
 use crate::user::spending::Spender;
-
-/// The token's EIP-712 domain and EIP-3009 type (contracts/src/WrappedBtc.sol).
-const DOMAIN_TYPE: &[u8] = b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)";
-const TRANSFER_TYPE: &[u8] = b"TransferWithAuthorization(address from,address to,uint256 value,uint256 validAfter,uint256 validBefore,bytes32 nonce)";
-const NAME: &str = "Causeway Wrapped BTC";
-const VERSION: &str = "1";
 
 /// The base fee may rise by an eighth a block until the transaction is made: room for two.
 const ROOM: (u64, u64) = (4, 3);
@@ -81,13 +76,15 @@ pub async fn tokens(
     let after = invoice.moved_token_wei + value;
     // Of the same tokens, the same nonce: however often it is brought, they go once.
     let nonce = keccak256((own, invoice.moved_token_wei).abi_encode());
-    let digest = digest(invoice.terms.chain_id, own, to, value, nonce);
+    let (valid_after, valid_before) = (U256::ZERO, U256::MAX);
+    let signed = Authorization { from: own, to, value, valid_after, valid_before, nonce };
+    let digest = Token::wrapped_btc(invoice.terms.chain_id).digest(&signed);
     let transfer = WrappedBtc::transferWithAuthorization_0Call {
         from: own,
         to,
         value,
-        validAfter: U256::ZERO,
-        validBefore: U256::MAX,
+        validAfter: valid_after,
+        validBefore: valid_before,
         nonce,
         signature: Bytes::from(key.sign_digest(digest).as_bytes()),
     };
@@ -102,11 +99,4 @@ pub async fn tokens(
     };
     merchant.transact(&Call::new(WRAPPED_BTC, &transfer), note).await?;
     Ok(())
-}
-
-fn digest(chain_id: u64, from: Address, to: Address, value: U256, nonce: B256) -> B256 {
-    let domain = (keccak256(DOMAIN_TYPE), keccak256(NAME), keccak256(VERSION), U256::from(chain_id), WRAPPED_BTC);
-    let message = (keccak256(TRANSFER_TYPE), from, to, value, U256::ZERO, U256::MAX, nonce);
-    let parts = [keccak256(domain.abi_encode()), keccak256(message.abi_encode())];
-    keccak256([&[0x19, 0x01], parts[0].as_slice(), parts[1].as_slice()].concat())
 }

@@ -17,9 +17,9 @@ use bitcoin::bip32::{ChildNumber, Xpriv, Xpub};
 use bitcoin::hashes::{Hash as _, HashEngine as _, Hmac, HmacEngine, sha256};
 use bitcoin::secp256k1::{Keypair, PublicKey, SECP256K1, SecretKey};
 use bridge::io::sidechain::Account;
-use bridge::keystore::address;
 use eyre::{Result, WrapErr, bail, ensure, eyre};
 use files::{read_optional, write_new};
+use payments::account_signature::address;
 use serde::{Deserialize, Serialize};
 
 use crate::keystores;

@@ -1,0 +1,165 @@
+//! `causeway pay fetch`: a page, paid for when the server asks for it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bitcoin::Amount;
+use bridge::amount;
+use bridge::foreign::shown;
+use contracts::{WrappedBtc, address};
+use eyre::{Result, WrapErr, ensure, eyre};
+use paywall::authorization::Token;
+use paywall::io::fetch::{FetchError, Fetched, Page, Purse, check_encrypted, fetch};
+use paywall::io::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use paywall::wallet::{Bill, Limits};
+
+use super::event::Event;
+use crate::context::Context;
+use crate::options::account::AccountArgs;
+use crate::options::network::{KnownNetwork, NetworkArgs};
+
+/// In the home folder: payments that were signed and whose answer did not come yet.
+const FOLDER: &str = "fetching";
+
+/// Fetch a page and pay for it, by x402 or MPP, whichever the server asks by
+///
+/// Pays in wrapped coins (`causeway pay wrap`), without gas. What was signed is kept until the answer came: if this is interrupted, the
+/// same command again shows the same payment, and not a second one.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  causeway pay fetch http://127.0.0.1:8402/weather --max '100 sat' --dev-account 0
+  causeway pay fetch https://api.example.com/reports -d '{\"year\":2026}' -H 'content-type: application/json' --max '0.0001 BTC' \\
+      --keystore payer.json --output report.json")]
+pub struct FetchArgs {
+    /// What to fetch
+    #[arg(value_name = "URL")]
+    url: Uri,
+    /// The most that it may cost; more is not signed
+    #[arg(long, value_name = "AMOUNT", value_parser = amount::parse)]
+    max: Amount,
+    /// The method [default: GET, or POST with --data]
+    #[arg(short = 'X', long, value_name = "METHOD")]
+    method: Option<Method>,
+    /// A header to send, as in `accept: text/plain`. Repeatable
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
+    headers: Vec<String>,
+    /// A body to send; `@FILE` sends a file
+    #[arg(short = 'd', long, value_name = "TEXT")]
+    data: Option<String>,
+    /// Write the page here instead of to standard output
+    #[arg(short = 'o', long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Seconds that the server may take for each part of its answer; a payment takes some
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=600))]
+    timeout: u64,
+    /// Bytes of the longest page that is taken
+    #[arg(long, value_name = "BYTES", default_value_t = 64 << 20, value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
+    max_bytes: u64,
+    /// Pay over a connection that is not encrypted
+    #[arg(long)]
+    insecure: bool,
+    #[command(flatten)]
+    account: AccountArgs,
+    #[command(flatten)]
+    network: NetworkArgs,
+}
+
+/// Fetches a page.
+///
+/// # Errors
+///
+/// The server does not answer, asks for more or for something else, or refuses the payment; or the account has too little.
+pub async fn run(args: FetchArgs, context: &Context) -> Result<()> {
+    let page = args.page()?;
+    if !args.insecure {
+        check_encrypted(&page.url)?;
+    }
+    let network = args.network.connect(&args.account).await?;
+    let account = args.account.open(network.bitcoin)?;
+    let own = account.address();
+    let limits = Limits { token: Token::wrapped_btc(network.chain_id), most: amount::wei(args.max) };
+    let purse = Purse { account, limits, folder: network.home.join(FOLDER).join(format!("{:x}", network.id)) };
+    let agree = async |bill: &Bill| afford(&network, own, bill).await;
+    let fetched = fetch(&page, &purse, Duration::from_secs(args.timeout), agree).await?;
+    args.show(&fetched, context)
+}
+
+/// The account has what is asked for, as far as the node tells: else nothing is signed.
+async fn afford(network: &KnownNetwork, own: alloy_primitives::Address, bill: &Bill) -> Result<(), FetchError> {
+    let call = WrappedBtc::balanceOfCall { account: own };
+    let balance = network.client.call(address::WRAPPED_BTC, &call).await;
+    let balance = balance.map_err(|error| FetchError::NotPaid(error.to_string()))?;
+    if balance >= bill.amount {
+        return Ok(());
+    }
+    Err(FetchError::NotPaid(format!(
+        "{own} has {} of wrapped coins, asked for is {} (causeway pay wrap makes some)",
+        amount::show_wei(balance),
+        amount::show_wei(bill.amount)
+    )))
+}
+
+impl FetchArgs {
+    fn page(&self) -> Result<Page> {
+        ensure!(
+            matches!(self.url.scheme_str(), Some("http" | "https")) && self.url.host().is_some(),
+            "wanted is a URL as in https://api.example.com/page"
+        );
+        let body = match self.data.as_deref().map(|data| (data, data.strip_prefix('@'))) {
+            None => Vec::new(),
+            Some((_, Some(file))) => std::fs::read(file).wrap_err_with(|| format!("cannot read {file}"))?,
+            Some((text, None)) => text.as_bytes().to_vec(),
+        };
+        let usual = if self.data.is_some() { Method::POST } else { Method::GET };
+        let mut headers = HeaderMap::new();
+        for header in &self.headers {
+            let wrong = || eyre!("--header {header:?} is not of the form `name: value`");
+            let (name, value) = header.split_once(':').ok_or_else(wrong)?;
+            let name: HeaderName = name.trim().parse().map_err(|_| wrong())?;
+            headers.append(name, HeaderValue::from_str(value.trim()).map_err(|_| wrong())?);
+        }
+        Ok(Page {
+            url: self.url.clone(),
+            method: self.method.clone().unwrap_or(usual),
+            headers,
+            body,
+            most_bytes: usize::try_from(self.max_bytes)
+                .wrap_err("--max-bytes is more than this machine can address")?,
+        })
+    }
+
+    fn show(&self, fetched: &Fetched, context: &Context) -> Result<()> {
+        let bytes = fetched.body.len();
+        match &self.output {
+            Some(path) => {
+                std::fs::write(path, &fetched.body).wrap_err_with(|| format!("cannot write {}", path.display()))?;
+            }
+            None if context.json => {}
+            None => crate::terminal::page(&fetched.body).wrap_err("standard output is gone")?,
+        }
+        let paid = fetched.paid.as_ref();
+        if context.json {
+            let event = Event::Fetched {
+                status: fetched.status.as_u16(),
+                bytes,
+                protocol: paid.map(|paid| paid.protocol.clone()),
+                amount: paid.map(|paid| paid.amount.to_string()),
+                payee: paid.map(|paid| paid.payee),
+                transaction: paid.and_then(|paid| paid.transaction.clone()),
+                body: self.output.is_none().then(|| String::from_utf8_lossy(&fetched.body).into_owned()),
+            };
+            context.print(&event, || ());
+        } else if let Some(paid) = paid {
+            let transaction =
+                paid.transaction.as_deref().map(shown).unwrap_or_else(|| "that it does not name".to_owned());
+            eprintln!(
+                "Paid {} to {} by {} (transaction {transaction})",
+                amount::show_wei(paid.amount),
+                paid.payee,
+                paid.protocol
+            );
+        }
+        ensure!(fetched.status.is_success(), "the server answered {}", fetched.status);
+        Ok(())
+    }
+}

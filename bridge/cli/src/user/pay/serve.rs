@@ -1,0 +1,177 @@
+//! `causeway pay serve`: a price on an HTTP server, paid by public clients of x402 and MPP.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use alloy_primitives::Address;
+use bridge::io::sidechain::Account;
+use eyre::{Result, WrapErr, bail, ensure, eyre};
+use paywall::authorization::Token;
+use paywall::io::serve::{Settings, bind, start};
+use paywall::mpp::Secret;
+use paywall::price::Rates;
+use paywall::price_list::PriceList;
+use paywall::till::{DEFAULT_LIFETIME_S, Till};
+
+use super::event::Event;
+use crate::context::Context;
+use crate::options::account::AccountArgs;
+use crate::options::network::{KnownNetwork, NetworkArgs};
+use crate::options::stop::StopArgs;
+
+/// In the home folder: payments that were taken, by network and account.
+const FOLDER: &str = "paywall";
+
+/// Put a price on an HTTP server: clients of x402 and MPP pay by request, in wrapped coins
+///
+/// A reverse proxy. A request without payment is answered by 402 with a demand in both protocols; one with payment is passed on
+/// once its payment is final. Your account sends the settlements, so it needs coins for their gas. Paths without a price are not
+/// served. Clients have to reach it by HTTPS: put it behind whatever ends TLS for you, and name its address by --public-url.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  causeway pay serve --upstream http://127.0.0.1:3000 --price '/weather=25 sat' --dev-account 1
+  causeway pay serve --upstream http://127.0.0.1:3000 --rate USD=100000 --price '/api/*=0.002 USD' --price '/api/health=0 sat' \\
+      --public-url https://api.example.com --metrics 127.0.0.1:9402 --keystore payee.json
+
+A price list in a file (--prices):
+  [rates]
+  USD = \"100000\"
+  [[price]]
+  path = \"GET /reports/*\"
+  amount = \"0.05 USD\"
+  description = \"One report\"")]
+pub struct ServeArgs {
+    /// Where clients connect
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8402")]
+    listen: SocketAddr,
+    /// The server that answers what was paid for
+    #[arg(long, value_name = "URL")]
+    upstream: String,
+    /// What a path costs: `/weather=25 sat`, `/api/*=0.002 USD`, `GET /reports/*=0.001 BTC`; zero is free. Repeatable
+    #[arg(long = "price", value_name = "PATH=PRICE")]
+    price: Vec<String>,
+    /// A file with prices and rates
+    #[arg(long, value_name = "FILE")]
+    prices: Option<PathBuf>,
+    /// What one bitcoin costs in a currency in which prices are: `USD=100000`. Repeatable
+    #[arg(long = "rate", value_name = "CURRENCY=NUMBER")]
+    rate: Vec<String>,
+    /// Who is paid [default: the account that signs]
+    #[arg(long, value_name = "ADDRESS", value_parser = crate::options::address::parse)]
+    pay_to: Option<Address>,
+    /// How clients reach this server [default: http:// and the address it listens on]
+    #[arg(long, value_name = "URL")]
+    public_url: Option<String>,
+    /// Serve metrics for Prometheus here, at /metrics
+    #[arg(long, value_name = "ADDRESS")]
+    metrics: Option<SocketAddr>,
+    /// Be a facilitator of x402 as well, for resource servers of the same payee: /supported, /verify, /settle
+    #[arg(long)]
+    facilitator: bool,
+    /// Seconds for which a demand can be answered
+    #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_LIFETIME_S, value_parser = clap::value_parser!(u64).range(30..=3_600))]
+    lifetime: u64,
+    /// Seconds that the upstream may take to answer, and for each further part of its answer
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=600))]
+    upstream_timeout: u64,
+    /// Bytes of the longest request that is taken
+    #[arg(long, value_name = "BYTES", default_value_t = 1 << 20, value_parser = clap::value_parser!(u64).range(0..=64 << 20))]
+    max_body: u64,
+    #[command(flatten)]
+    account: AccountArgs,
+    #[command(flatten)]
+    network: NetworkArgs,
+    #[command(flatten)]
+    stop: StopArgs,
+}
+
+/// Serves until it is stopped.
+///
+/// # Errors
+///
+/// A price is none, an address is taken, the account does not open, or the node does not answer.
+pub async fn serve(args: ServeArgs, context: &Context) -> Result<()> {
+    let prices = args.prices()?;
+    let upstream = url("--upstream", &args.upstream)?;
+    let network = args.network.connect(&args.account).await?;
+    let account = args.account.open(network.bitcoin)?;
+    let listener = bind(args.listen)?;
+    let till = args.till(&network, &account, listener.local_addr()?)?;
+    let folder = network.home.join(FOLDER).join(format!("{:x}-{:x}", network.id, account.address()));
+    let settings = Settings {
+        listener,
+        metrics: args.metrics.map(bind).transpose()?,
+        upstream,
+        upstream_patience: Duration::from_secs(args.upstream_timeout),
+        prices,
+        till: till.clone(),
+        is_facilitator: args.facilitator,
+        most_body_bytes: usize::try_from(args.max_body).wrap_err("--max-body is more than this machine can address")?,
+        folder,
+        account,
+        client: network.client.clone(),
+    };
+    let paywall = start(settings).await?;
+    let event = Event::Serving {
+        address: paywall.address.to_string(),
+        metrics: paywall.metrics.map(|address| address.to_string()),
+        payee: till.payee,
+        chain_id: till.token.chain_id,
+        token: till.token.contract,
+    };
+    context.print(&event, || {
+        println!("Serving {} at {}, paid to {}", args.upstream, paywall.address, till.payee);
+    });
+    let stopped = args.stop.stopped();
+    tokio::select! {
+        () = stopped => {}
+        why = paywall.broken() => bail!("payments can no longer be kept: {why}"),
+    }
+    paywall.stop().await;
+    Ok(())
+}
+
+impl ServeArgs {
+    fn prices(&self) -> Result<PriceList> {
+        let (mut prices, mut rates) = (PriceList::default(), Rates::default());
+        for rate in &self.rate {
+            rates.add(rate)?;
+        }
+        if let Some(path) = &self.prices {
+            let text = std::fs::read_to_string(path).wrap_err_with(|| format!("cannot read {}", path.display()))?;
+            prices.read(&text, &mut rates).wrap_err_with(|| format!("{} is no price list", path.display()))?;
+        }
+        for price in &self.price {
+            prices.assign(price, &rates)?;
+        }
+        ensure!(
+            !prices.is_empty(),
+            "nothing has a price, so nothing would be served: --price '/path=25 sat', or --prices FILE"
+        );
+        Ok(prices)
+    }
+
+    fn till(&self, network: &KnownNetwork, account: &Account, listens: SocketAddr) -> Result<Till> {
+        let public = self.public_url.clone().unwrap_or_else(|| format!("http://{listens}"));
+        let public = public.trim_end_matches('/').to_owned();
+        let authority = url("--public-url", &public)?.authority().map(ToString::to_string);
+        Ok(Till {
+            token: Token::wrapped_btc(network.chain_id),
+            payee: self.pay_to.unwrap_or_else(|| account.address()),
+            realm: authority.ok_or_else(|| eyre!("--public-url names no server"))?,
+            public_url: public,
+            secret: Secret::derive(&account.secret().secret_bytes()),
+            lifetime_s: self.lifetime,
+        })
+    }
+}
+
+fn url(option: &str, text: &str) -> Result<paywall::io::http::Uri> {
+    let url: paywall::io::http::Uri = text.parse().wrap_err_with(|| format!("{option} {text:?} is no URL"))?;
+    ensure!(
+        matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some() && url.query().is_none(),
+        "{option} wants a URL as in http://127.0.0.1:3000"
+    );
+    Ok(url)
+}

@@ -1,0 +1,233 @@
+//! `causeway pay watch`: a watchtower, which claims when a payer starts to close, or when so much waits.
+//!
+//! Each round reads the file of vouchers anew, reads each channel from the chain, and claims what is due. Whatever fails is tried again in a later round: the
+//! node may be away for a while, as long as it is back before a payer's delays are over.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use alloy_primitives::{B256, U256};
+use bitcoin::Amount;
+use bridge::amount;
+use eyre::{Result, WrapErr, ensure};
+use payments::payee::claims::{ClaimRules, Reason};
+use payments::voucher::SignedVoucher;
+
+use super::channel::channel;
+use super::claim::{Claimable, best_of_channel, by_channel, collect};
+use super::event::Event;
+use crate::context::Context;
+use crate::options::account::AccountArgs;
+use crate::options::network::{KnownNetwork, NetworkArgs};
+use crate::options::spending::SpendingArgs;
+use crate::options::stop::StopArgs;
+use crate::user::spending::Spender;
+
+/// Longest wait until a node that was away is asked again.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// Watch channels, and claim when a payer starts to close; runs until it is stopped
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  causeway pay watch vouchers.json --worth '1000000 sat' --yes --keystore payee.json")]
+pub struct WatchArgs {
+    /// Vouchers, one a line, in any order; lines may be added while it runs
+    #[arg(value_name = "FILE")]
+    vouchers: PathBuf,
+    /// Time between two looks at the chain: a small part of a payer's delay
+    #[arg(long, value_name = "TIME", default_value = "15s", value_parser = humantime::parse_duration)]
+    every: Duration,
+    /// Claim also when so much waits in one channel [default: only when its payer starts to close]
+    #[arg(long, value_name = "AMOUNT", value_parser = amount::parse)]
+    worth: Option<Amount>,
+    /// Claim also what has waited so long
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    wait: Option<Duration>,
+    /// Never claim what is not more than this: it would cost as much
+    #[arg(long, value_name = "AMOUNT", default_value = "10 sat", value_parser = amount::parse)]
+    least: Amount,
+    #[command(flatten)]
+    account: AccountArgs,
+    #[command(flatten)]
+    spending: SpendingArgs,
+    #[command(flatten)]
+    network: NetworkArgs,
+    #[command(flatten)]
+    stop: StopArgs,
+}
+
+/// Watches until it is stopped.
+///
+/// # Errors
+///
+/// The account does not open, nobody agreed in advance, or there is no node at the start. Later nothing ends it but who stops it.
+pub async fn watch(args: WatchArgs, context: &Context) -> Result<()> {
+    let agreed = args.spending.yes || args.account.dev_account.is_some();
+    ensure!(agreed, "nobody is here to agree when a payer starts to close: say --yes");
+    let network = args.network.connect(&args.account).await?;
+    let spender = Spender::open(&network, &args.account, args.spending)?;
+    let mut tower = Tower { rules: args.rules(), since: BTreeMap::new(), told: None };
+    let stopped = args.stop.stopped();
+    tokio::pin!(stopped);
+    let mut failures = 0;
+    loop {
+        let round = async {
+            let watched = tower.round(&network, &spender, &args.vouchers, context).await;
+            let wait = match &watched {
+                Ok(()) => args.every,
+                Err(error) => {
+                    let wait = pause(failures);
+                    let event = Event::Failed { error: format!("{error:#}"), retry_in_s: wait.as_secs() };
+                    context.print(&event, || {
+                        println!("{error:#}; trying again in {}", humantime::format_duration(wait));
+                    });
+                    wait
+                }
+            };
+            failures = if watched.is_ok() { 0 } else { failures + 1 };
+            tokio::time::sleep(wait).await;
+        };
+        tokio::select! { () = round => {}, () = &mut stopped => return Ok(()) }
+    }
+}
+
+/// Twice as long each time.
+fn pause(failures: u32) -> Duration {
+    Duration::from_secs(1 << failures.min(6)).min(LONGEST_WAIT)
+}
+
+impl WatchArgs {
+    fn rules(&self) -> ClaimRules {
+        let wei = |amount| amount::wei(amount).saturating_to();
+        ClaimRules {
+            cost: wei(self.least),
+            worth: self.worth.map_or(u128::MAX, wei),
+            wait_s: self.wait.map_or(u64::MAX, |wait| wait.as_secs()),
+        }
+    }
+}
+
+/// What is remembered between rounds.
+struct Tower {
+    rules: ClaimRules,
+    /// Since when something of a channel waits.
+    since: BTreeMap<B256, u64>,
+    /// What was told last.
+    told: Option<(usize, usize, U256)>,
+}
+
+/// A channel's best voucher.
+struct Waiting {
+    claimable: Claimable,
+    unclaimed: u128,
+    reason: Option<Reason>,
+    is_closing: bool,
+}
+
+impl Tower {
+    async fn round(
+        &mut self,
+        network: &KnownNetwork,
+        spender: &Spender<'_>,
+        file: &Path,
+        context: &Context,
+    ) -> Result<()> {
+        let vouchers = by_channel(read_whole_lines(file)?);
+        let waiting = self.look(network, vouchers).await?;
+        self.tell(&waiting, context);
+        let mut due: Vec<Waiting> = waiting.into_iter().filter(|waiting| waiting.reason.is_some()).collect();
+        // First what is taken away soon; then the largest.
+        due.sort_by_key(|waiting| (waiting.reason, u128::MAX - waiting.unclaimed));
+        collect(spender, due.into_iter().map(|waiting| waiting.claimable).collect(), context).await
+    }
+
+    async fn look(
+        &mut self,
+        network: &KnownNetwork,
+        vouchers: BTreeMap<B256, Vec<SignedVoucher>>,
+    ) -> Result<Vec<Waiting>> {
+        let header = network.final_header().await?;
+        // Else every channel would seem not to be there.
+        network.client.head().await?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let mut waiting = Vec::new();
+        for (id, vouchers) in vouchers {
+            let channel = match channel(network, header.as_ref(), id).await {
+                Ok(channel) => channel,
+                Err(error) => {
+                    tracing::warn!(channel = %id, error = format!("{error:#}"), "channel left out");
+                    continue;
+                }
+            };
+            let settled = channel.settled;
+            let known: Vec<_> =
+                vouchers.into_iter().filter(|signed| signed.voucher.cumulative_amount > settled).collect();
+            if channel.finalized || known.is_empty() {
+                self.since.remove(&id);
+                continue;
+            }
+            let Some(voucher) = best_of_channel(network, id, &channel, known) else { continue };
+            let unclaimed = voucher.voucher.cumulative_amount - settled;
+            let since = *self.since.entry(id).or_insert(now);
+            let is_closing = channel.close_requested.is_some();
+            let reason = self.rules.reason(unclaimed, Some(since), is_closing, now);
+            let claimable = Claimable { token: channel.token, voucher };
+            waiting.push(Waiting { claimable, unclaimed, reason, is_closing });
+        }
+        Ok(waiting)
+    }
+
+    /// Says what it watches, when that changed.
+    fn tell(&mut self, waiting: &[Waiting], context: &Context) {
+        let closing = waiting.iter().filter(|waiting| waiting.is_closing).count();
+        let each = waiting.iter().map(|waiting| U256::from(waiting.unclaimed));
+        let unclaimed = each.fold(U256::ZERO, U256::saturating_add);
+        let seen = (waiting.len(), closing, unclaimed);
+        if self.told.replace(seen) == Some(seen) {
+            return;
+        }
+        let event = Event::Watching { channels: waiting.len(), closing, unclaimed: unclaimed.to_string() };
+        context.print(&event, || {
+            let unclaimed = amount::show_wei(unclaimed);
+            println!("Watching {} channel(s), {closing} of them closing: {unclaimed} not claimed", waiting.len());
+        });
+    }
+}
+
+/// Vouchers of a file that another program adds lines to. What is no whole line yet is read in the next round.
+fn read_whole_lines(path: &Path) -> Result<Vec<SignedVoucher>> {
+    let text =
+        std::fs::read_to_string(path).wrap_err_with(|| format!("cannot read vouchers from {}", path.display()))?;
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    let lines = (1..).zip(whole.lines()).filter(|(_, line)| !line.trim().is_empty());
+    let vouchers = lines.filter_map(|(number, line)| {
+        let read = serde_json::from_str(line);
+        read.inspect_err(|error| tracing::warn!(line = number, %error, "line left out: not a voucher")).ok()
+    });
+    Ok(vouchers.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_a_line_is_left_for_the_next_round_and_a_bad_one_stops_nobody() {
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        let line =
+            |total: u32| format!(r#"{{"channelId":"{}","cumulativeAmount":"{total}","signature":"0x00"}}"#, B256::ZERO);
+        std::fs::write(file.path(), format!("{}\nno voucher\n\n{}\n{}", line(1), line(2), line(3))).expect("written");
+        let totals: Vec<u128> = read_whole_lines(file.path())
+            .expect("read")
+            .iter()
+            .map(|signed| signed.voucher.cumulative_amount)
+            .collect();
+        assert_eq!(totals, [1, 2]);
+    }
+
+    #[test]
+    fn a_node_that_is_away_is_asked_less_and_less_often_up_to_a_minute() {
+        assert_eq!([0, 1, 5, 6, 100].map(|failures| pause(failures).as_secs()), [1, 2, 32, 60, 60]);
+    }
+}

@@ -1,0 +1,72 @@
+//! Streams that are paid through a channel.
+
+use std::collections::BTreeMap;
+
+use alloy_primitives::B256;
+
+use super::taken::Signature;
+use crate::stream::{SignedStream, StreamMeter, StreamTerms, TickRefused};
+
+/// Streams that are kept of one channel: whoever watches more at once opens another channel.
+pub const MAX_STREAMS: usize = 8;
+
+/// A stream that was taken, with its last tick.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flow {
+    pub(super) meter: StreamMeter,
+    pub(super) signature: Signature,
+}
+
+/// The streams of a channel, by their roots.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Flows(BTreeMap<B256, Flow>);
+
+impl Flow {
+    pub(super) fn new(terms: StreamTerms, signature: Signature) -> Result<Self, TickRefused> {
+        Ok(Self { meter: StreamMeter::new(terms)?, signature })
+    }
+
+    pub(super) fn signed(&self) -> SignedStream {
+        SignedStream { terms: *self.meter.terms(), signature: self.signature.clone() }
+    }
+}
+
+impl Flows {
+    pub(super) fn get(&self, root: B256) -> Option<&Flow> {
+        self.0.get(&root)
+    }
+
+    pub(super) fn get_mut(&mut self, root: B256) -> Option<&mut Flow> {
+        self.0.get_mut(&root)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Flow> {
+        self.0.values()
+    }
+
+    /// The one that is worth most, if any tick of it came.
+    pub(super) fn best(&self) -> Option<&Flow> {
+        self.0.values().filter(|flow| flow.meter.latest().0 > 0).max_by_key(|flow| flow.meter.total())
+    }
+
+    /// Whether one more can be kept beside what is worth `best` in all: there is room, or one that is worth nothing more gives way.
+    pub(super) fn has_room(&self, best: u128) -> bool {
+        self.0.len() < MAX_STREAMS || self.worthless(best).is_some()
+    }
+
+    pub(super) fn insert(&mut self, flow: Flow, best: u128) {
+        if self.0.len() >= MAX_STREAMS
+            && let Some(root) = self.worthless(best)
+        {
+            self.0.remove(&root);
+        }
+        self.0.entry(flow.meter.terms().root).or_insert(flow);
+    }
+
+    /// One that has been overtaken even with its last tick.
+    fn worthless(&self, best: u128) -> Option<B256> {
+        let overtaken =
+            |flow: &&Flow| flow.meter.terms().total(flow.meter.terms().ticks).is_none_or(|last| last <= best);
+        self.0.values().find(overtaken).map(|flow| flow.meter.terms().root)
+    }
+}

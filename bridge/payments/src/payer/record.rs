@@ -1,0 +1,156 @@
+//! What a payer's file says, record by record.
+
+use alloy_primitives::{B256, FixedBytesSliceExt as _};
+
+use super::payment::{Payment, Standing};
+use crate::bytes::{Reader, put};
+use crate::receipt::{Receipt, SignedReceipt};
+
+/// One record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// A total is about to be signed for a request.
+    Planned(Payment),
+    /// The payee's receipt came.
+    Answered(SignedReceipt),
+    /// No answer is waited for any more.
+    GivenUp { channel: B256, request: B256 },
+    /// A channel as it is, in place of the records before.
+    Kept { channel: B256, standing: Standing },
+    /// Of a kept channel, a request that was not answered.
+    Unanswered(Payment),
+    /// What was spent at an endpoint in a period.
+    Spent { period: u64, endpoint: String, amount: u128 },
+}
+
+const PLANNED: u8 = 1;
+const ANSWERED: u8 = 2;
+const GIVEN_UP: u8 = 3;
+const KEPT: u8 = 4;
+const UNANSWERED: u8 = 5;
+const SPENT: u8 = 6;
+
+impl Record {
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(256);
+        match self {
+            Self::Planned(payment) => {
+                out.push(PLANNED);
+                put_payment(&mut out, payment);
+            }
+            Self::Answered(receipt) => {
+                out.push(ANSWERED);
+                put_receipt(&mut out, receipt);
+            }
+            Self::GivenUp { channel, request } => {
+                out.push(GIVEN_UP);
+                put(&mut out, channel.as_slice());
+                put(&mut out, request.as_slice());
+            }
+            Self::Kept { channel, standing } => {
+                out.push(KEPT);
+                put(&mut out, channel.as_slice());
+                put(&mut out, &standing.signed.to_be_bytes());
+                put(&mut out, &standing.given_up.to_be_bytes());
+                out.push(u8::from(standing.receipt.is_some()));
+                standing.receipt.iter().for_each(|receipt| put_receipt(&mut out, receipt));
+            }
+            Self::Unanswered(payment) => {
+                out.push(UNANSWERED);
+                put_payment(&mut out, payment);
+            }
+            Self::Spent { period, endpoint, amount } => {
+                out.push(SPENT);
+                put(&mut out, &period.to_be_bytes());
+                put(&mut out, &amount.to_be_bytes());
+                put_text(&mut out, endpoint);
+            }
+        }
+        out
+    }
+
+    /// None for bytes that [`Record::encode`] never makes.
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut reader = Reader::new(bytes);
+        let record = match reader.u8()? {
+            PLANNED => Self::Planned(read_payment(&mut reader)?),
+            ANSWERED => Self::Answered(read_receipt(&mut reader)?),
+            GIVEN_UP => Self::GivenUp { channel: reader.word()?, request: reader.word()? },
+            KEPT => Self::Kept { channel: reader.word()?, standing: read_standing(&mut reader)? },
+            UNANSWERED => Self::Unanswered(read_payment(&mut reader)?),
+            SPENT => {
+                let (period, amount) = (reader.u64()?, reader.u128()?);
+                Self::Spent { period, amount, endpoint: read_text(&mut reader)? }
+            }
+            _ => return None,
+        };
+        reader.is_empty().then_some(record)
+    }
+}
+
+fn put_payment(out: &mut Vec<u8>, payment: &Payment) {
+    put(out, payment.channel.as_slice());
+    put(out, payment.request.as_slice());
+    put(out, &payment.total.to_be_bytes());
+    put(out, &payment.price.to_be_bytes());
+    put(out, &payment.at_unix_s.to_be_bytes());
+    put_text(out, &payment.endpoint);
+}
+
+fn read_payment(reader: &mut Reader<'_>) -> Option<Payment> {
+    Some(Payment {
+        channel: reader.word()?,
+        request: reader.word()?,
+        total: reader.u128()?,
+        price: reader.u128()?,
+        at_unix_s: reader.u64()?,
+        endpoint: read_text(reader)?,
+    })
+}
+
+fn put_receipt(out: &mut Vec<u8>, signed: &SignedReceipt) {
+    let Receipt { channel_id, cumulative_amount, price, charged, highest, accepted_at, request } = signed.receipt;
+    put(out, channel_id.as_slice());
+    for amount in [cumulative_amount, price, charged, highest] {
+        put(out, &amount.to_be_bytes());
+    }
+    put(out, &accepted_at.to_be_bytes());
+    put(out, request.as_slice());
+    out.push(u8::try_from(signed.path.len()).expect("a path's length is checked with its signature"));
+    put(out, signed.path.as_flattened());
+    put(out, &signed.signature);
+}
+
+fn read_receipt(reader: &mut Reader<'_>) -> Option<SignedReceipt> {
+    let receipt = Receipt {
+        channel_id: reader.word()?,
+        cumulative_amount: reader.u128()?,
+        price: reader.u128()?,
+        charged: reader.u128()?,
+        highest: reader.u128()?,
+        accepted_at: reader.u64()?,
+        request: reader.word()?,
+    };
+    let hashes = reader.u8()?;
+    let path = (0..hashes).map(|_| reader.word()).collect::<Option<_>>()?;
+    Some(SignedReceipt { receipt, path, signature: reader.array::<65>()?.to_vec().into() })
+}
+
+fn read_standing(reader: &mut Reader<'_>) -> Option<Standing> {
+    let (signed, given_up) = (reader.u128()?, reader.u128()?);
+    let receipt = if reader.flag()? { Some(read_receipt(reader)?) } else { None };
+    Some(Standing { signed, given_up, receipt })
+}
+
+/// No longer than [`super::payment::MAX_ENDPOINT_BYTES`].
+fn put_text(out: &mut Vec<u8>, text: &str) {
+    out.push(u8::try_from(text.len()).expect("an endpoint's length is checked when it is paid"));
+    put(out, text.as_bytes());
+}
+
+fn read_text(reader: &mut Reader<'_>) -> Option<String> {
+    let length = reader.u8()?;
+    String::from_utf8(reader.slice(length.into())?.to_vec()).ok()
+}

@@ -1,0 +1,165 @@
+//! What a payer signs in both protocols: EIP-3009's `TransferWithAuthorization` of the token WrappedBtc.
+//!
+//! The payer's key signs from, to, value, times and a nonce; whoever brings it to the token has it carried out, once. That is what makes one
+//! authorization pay once, in whichever protocol and for whatever it was shown.
+
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use alloy_sol_types::SolValue as _;
+use contracts::address::WRAPPED_BTC;
+use payments::account_signature;
+use serde::{Deserialize, Serialize};
+
+use crate::refusal::Refusal;
+use crate::text::decimal;
+
+/// The token's name and version in its EIP-712 domain (`contracts/src/WrappedBtc.sol`).
+pub const TOKEN_NAME: &str = "Causeway Wrapped BTC";
+pub const TOKEN_VERSION: &str = "1";
+/// The token's decimals: its unit is a wei.
+pub const TOKEN_DECIMALS: u8 = 18;
+
+const DOMAIN_TYPE: &[u8] = b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)";
+const TRANSFER_TYPE: &[u8] = b"TransferWithAuthorization(address from,address to,uint256 value,uint256 validAfter,uint256 validBefore,bytes32 nonce)";
+
+/// Half of the order of secp256k1: an s above it is the other form of the same signature (EIP-2), which the token refuses.
+const HALF_ORDER: U256 =
+    U256::from_limbs([0xdfe9_2f46_681b_20a0, 0x5d57_6e73_57a4_501d, u64::MAX, 0x7fff_ffff_ffff_ffff]);
+
+/// The token on one chain: what is signed for it is worth nothing anywhere else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Token {
+    pub chain_id: u64,
+    pub contract: Address,
+    separator: B256,
+}
+
+/// A transfer that its payer agrees to. In JSON as x402 and MPP have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Authorization {
+    pub from: Address,
+    pub to: Address,
+    /// In the token's smallest unit: wei.
+    #[serde(with = "decimal")]
+    pub value: U256,
+    /// Unix seconds; carried out only after it.
+    #[serde(with = "decimal")]
+    pub valid_after: U256,
+    /// Unix seconds; carried out only before it.
+    #[serde(with = "decimal")]
+    pub valid_before: U256,
+    pub nonce: B256,
+}
+
+impl Token {
+    /// The wrapped coin, at the address that it has on every network.
+    #[must_use]
+    pub fn wrapped_btc(chain_id: u64) -> Self {
+        Self::at(chain_id, WRAPPED_BTC)
+    }
+
+    fn at(chain_id: u64, contract: Address) -> Self {
+        let named = keccak256(TOKEN_NAME);
+        let encoded = (keccak256(DOMAIN_TYPE), named, keccak256(TOKEN_VERSION), U256::from(chain_id), contract);
+        Self { chain_id, contract, separator: keccak256(encoded.abi_encode()) }
+    }
+
+    /// What is signed (EIP-712).
+    #[must_use]
+    pub fn digest(&self, authorization: &Authorization) -> B256 {
+        let Authorization { from, to, value, valid_after, valid_before, nonce } = *authorization;
+        let message = (keccak256(TRANSFER_TYPE), from, to, value, valid_after, valid_before, nonce).abi_encode();
+        keccak256([&[0x19, 0x01], self.separator.as_slice(), keccak256(message).as_slice()].concat())
+    }
+
+    /// The signature in the form that the token takes, if the payer's key made it.
+    ///
+    /// # Errors
+    ///
+    /// `MalformedSignature`, `HighS`, `WrongSigner`.
+    pub fn check_signature(&self, authorization: &Authorization, signature: &[u8]) -> Result<Bytes, Refusal> {
+        let malformed = || Refusal::MalformedSignature { bytes: signature.len() };
+        let bytes: &[u8; 65] = signature.try_into().map_err(|_| malformed())?;
+        // `@x402/evm` passes on the parity that some signers give instead of 27 or 28.
+        let v = match bytes[64] {
+            v @ (0 | 1) => v + 27,
+            v @ (27 | 28) => v,
+            _ => return Err(malformed()),
+        };
+        if U256::from_be_slice(&bytes[32..64]) > HALF_ORDER {
+            return Err(Refusal::HighS);
+        }
+        let canonical = Bytes::from([&bytes[..64], &[v]].concat());
+        match account_signature::signer(self.digest(authorization), &canonical) {
+            Some(signer) if signer == authorization.from => Ok(canonical),
+            Some(signer) => Err(Refusal::WrongSigner { got: signer, want: authorization.from }),
+            None => Err(malformed()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy_primitives::{address, b256, hex};
+    use contracts::WrappedBtc;
+    use secp256k1::SecretKey;
+
+    use super::*;
+    use crate::testing::{authorization, payer, token};
+
+    #[test]
+    fn names_and_types_are_those_of_the_contract() {
+        // The contract's own constants, as its tests freeze them.
+        assert_eq!(keccak256(TRANSFER_TYPE), b256!("7c7c6cdb67a18743f49ec6fa9b35f50d52ed05cbed4cc592e13b44501c1a2267"));
+        assert_eq!(token().contract, address!("CA05000000000000000000000000000000000008"));
+        let _ = WrappedBtc::DOMAIN_SEPARATORCall {};
+    }
+
+    #[test]
+    fn a_payers_signature_is_taken_with_either_form_of_v() {
+        let (authorization, signature) = (authorization(), payer().sign(&token(), &authorization()));
+        assert_eq!(token().check_signature(&authorization, &signature), Ok(signature.clone()));
+        let mut parity = signature.to_vec();
+        parity[64] -= 27;
+        assert_eq!(token().check_signature(&authorization, &parity), Ok(signature));
+    }
+
+    #[test]
+    fn what_is_no_signature_of_the_payer_is_told_apart() {
+        let (authorization, signature) = (authorization(), payer().sign(&token(), &authorization()));
+        let check = |bytes: &[u8]| token().check_signature(&authorization, bytes);
+        assert_eq!(check(&signature[..64]), Err(Refusal::MalformedSignature { bytes: 64 }));
+        assert_eq!(check(&[]), Err(Refusal::MalformedSignature { bytes: 0 }));
+        let mut wrong_v = signature.to_vec();
+        wrong_v[64] = 29;
+        assert_eq!(check(&wrong_v), Err(Refusal::MalformedSignature { bytes: 65 }));
+        assert_eq!(check(&[&[0; 64][..], &[27]].concat()), Err(Refusal::MalformedSignature { bytes: 65 }));
+
+        let order = b256!("fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141");
+        assert_eq!(HALF_ORDER, U256::from_be_bytes(order.0) / U256::from(2));
+        let s = U256::from_be_bytes(order.0) - U256::from_be_slice(&signature[32..64]);
+        let high = [&signature[..32], &s.to_be_bytes::<32>(), &[55 - signature[64]]].concat();
+        assert_eq!(check(&high), Err(Refusal::HighS));
+
+        let stranger = SecretKey::from_slice(&[9; 32]).expect("a key");
+        let forged = account_signature::sign(token().digest(&authorization), &stranger);
+        assert!(matches!(check(&forged), Err(Refusal::WrongSigner { .. })));
+        let elsewhere = payer().sign(&Token::wrapped_btc(1), &authorization);
+        assert!(matches!(check(&elsewhere), Err(Refusal::WrongSigner { .. })));
+        let other = Authorization { value: authorization.value + U256::from(1), ..authorization };
+        assert!(matches!(token().check_signature(&other, &signature), Err(Refusal::WrongSigner { .. })));
+    }
+
+    #[test]
+    fn an_authorization_keeps_its_bytes() {
+        // Frozen. The digest was computed apart by viem's hashTypedData.
+        let digest = token().digest(&authorization());
+        assert_eq!(hex::encode(digest), FROZEN_DIGEST);
+        let json = serde_json::to_string(&authorization()).expect("text");
+        let want = r#"{"from":"0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266","to":"0x70997970c51812dc3a010c7d01b50e0d17dc79c8","value":"250000000000","validAfter":"0","validBefore":"1775045100","nonce":"0x0707070707070707070707070707070707070707070707070707070707070707"}"#;
+        assert_eq!(json, want);
+        assert_eq!(serde_json::from_str::<Authorization>(&json).expect("the same"), authorization());
+    }
+
+    const FROZEN_DIGEST: &str = "b8de428688a2d4de6790230119a0de588c228bae5fa79698e63ed3da30abf7ea";
+}

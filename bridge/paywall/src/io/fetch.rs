@@ -1,0 +1,336 @@
+//! A payer: fetches a page, and pays for it when it is asked to, in whichever of the two protocols.
+//!
+//! What it signed is kept before it is sent, until an answer came: whoever fetches the same again, after a lost connection or a kill, shows the same payment and
+//! not a second one. An `Idempotency-Key` goes with it, so that a server gives its answer again.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use alloy_primitives::{Address, B256, U256, hex};
+use bitcoin::hashes::{Hash as _, sha256};
+use bridge::io::sidechain::Account;
+use files::{read_optional, write_atomic};
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE};
+use hyper::{Method, Request, Response, StatusCode, Uri};
+use serde::{Deserialize, Serialize};
+use tokio::time::sleep;
+
+use super::http::{Unread, read};
+use super::upstream::{NoAnswer, Upstream};
+use crate::mpp::{self, Receipt};
+use crate::text::base64url;
+use crate::wallet::{Bill, Limits, Unpayable, choose};
+use crate::x402::{self, SettleResponse};
+
+/// How often a payment is shown again when its answer is lost, or the server says that it is not done.
+const MOST_TRIES: u32 = 5;
+/// Before the second time; twice as long each further time.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// What is fetched.
+#[derive(Clone, Debug)]
+pub struct Page {
+    pub url: Uri,
+    pub method: Method,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+    /// Bytes of the longest answer that is taken.
+    pub most_bytes: usize,
+}
+
+/// Who pays, how much at the most, and where is kept what was signed.
+pub struct Purse {
+    pub account: Account,
+    pub limits: Limits,
+    pub folder: PathBuf,
+}
+
+/// An answer.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+    pub paid: Option<Paid>,
+}
+
+/// What was paid for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Paid {
+    pub protocol: String,
+    pub amount: U256,
+    pub payee: Address,
+    /// As the server says.
+    pub transaction: Option<String>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    #[error(transparent)]
+    Unpayable(#[from] Unpayable),
+    #[error("{0}")]
+    NotPaid(String),
+    #[error("the server does not answer: {0}")]
+    NoAnswer(#[from] NoAnswer),
+    #[error("the server refuses the payment: {problem}")]
+    Refused { problem: String },
+    #[error(
+        "the server has the payment and gave nothing for it yet ({status}): {problem}. The same command shows it the same payment again"
+    )]
+    NotServed { status: StatusCode, problem: String },
+    #[error("its answer is longer than {0} bytes")]
+    TooLarge(usize),
+    #[error("its answer broke off")]
+    BrokenOff,
+    #[error(
+        "{url} is not encrypted: whoever is between could take the payment and give nothing (--insecure allows it)"
+    )]
+    NotEncrypted { url: String },
+    #[error("the payment cannot be kept, so nothing was sent: {0}")]
+    NotKept(#[from] io::Error),
+}
+
+/// A payment that was signed and for which no answer came yet.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Signed {
+    field: String,
+    value: String,
+    key: String,
+    protocol: String,
+    amount: U256,
+    payee: Address,
+    valid_before: U256,
+}
+
+/// Refuses what is sent in the clear to another machine.
+///
+/// # Errors
+///
+/// `NotEncrypted`.
+pub fn check_encrypted(url: &Uri) -> Result<(), FetchError> {
+    let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
+    let is_here = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+    if url.scheme_str() == Some("https") || is_here {
+        return Ok(());
+    }
+    Err(FetchError::NotEncrypted { url: bridge::foreign::shown(&url.to_string()) })
+}
+
+/// Fetches a page. `agree` is asked before anything is signed.
+///
+/// # Errors
+///
+/// `FetchError`; what was signed stays kept unless an answer came.
+pub async fn fetch(
+    page: &Page,
+    purse: &Purse,
+    patience: Duration,
+    agree: impl AsyncFnOnce(&Bill) -> Result<(), FetchError>,
+) -> Result<Fetched, FetchError> {
+    let upstream = Upstream::new(patience)?;
+    let kept = Kept::of(page, purse);
+    if let Some(signed) = kept.find(now())? {
+        return pay(page, &upstream, &kept, &signed).await;
+    }
+    let response = upstream.ask(request(page, None)).await?;
+    if response.status() != StatusCode::PAYMENT_REQUIRED {
+        return fetched(response, page, patience, None).await;
+    }
+    let bill = bill(response.headers(), &purse.limits)?;
+    agree(&bill).await?;
+    let signed = purse.sign(&bill);
+    kept.keep(&signed)?;
+    pay(page, &upstream, &kept, &signed).await
+}
+
+/// Whether the same was signed for before, so that nothing new will be.
+///
+/// # Errors
+///
+/// Those of the disk.
+pub fn goes_on(page: &Page, purse: &Purse) -> Result<bool, FetchError> {
+    Ok(Kept::of(page, purse).find(now())?.is_some())
+}
+
+async fn pay(page: &Page, upstream: &Upstream, kept: &Kept, signed: &Signed) -> Result<Fetched, FetchError> {
+    let (mut pause, mut tries) = (PAUSE, 1);
+    let fetched = loop {
+        let is_last = tries == MOST_TRIES;
+        match show(page, upstream, signed).await {
+            Ok(fetched) if is_last || !is_unfinished(fetched.status) => break fetched,
+            Err(error @ FetchError::TooLarge(_)) => return Err(error),
+            Err(error) if is_last => return Err(error),
+            Ok(_) | Err(_) => {}
+        }
+        sleep(pause).await;
+        (pause, tries) = (pause * 2, tries + 1);
+    };
+    let is_unfinished = is_unfinished(fetched.status);
+    if !is_unfinished {
+        kept.forget()?;
+    }
+    let (status, problem) = (fetched.status, bridge::foreign::shown(&problem(&fetched.body)));
+    if is_unfinished {
+        return Err(FetchError::NotServed { status, problem });
+    }
+    if status == StatusCode::PAYMENT_REQUIRED {
+        return Err(FetchError::Refused { problem });
+    }
+    Ok(fetched)
+}
+
+async fn show(page: &Page, upstream: &Upstream, signed: &Signed) -> Result<Fetched, FetchError> {
+    let response = upstream.ask(request(page, Some(signed))).await?;
+    fetched(response, page, upstream.patience, Some(signed)).await
+}
+
+/// The payment may be made, and its answer is not there yet.
+fn is_unfinished(status: StatusCode) -> bool {
+    status == StatusCode::CONFLICT || status.is_server_error()
+}
+
+fn bill(headers: &HeaderMap, limits: &Limits) -> Result<Bill, Unpayable> {
+    let www_authenticate: Vec<&str> =
+        headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok()).collect();
+    let required = headers.get(x402::REQUIRED).and_then(|value| value.to_str().ok());
+    choose(&www_authenticate, required, limits, now())
+}
+
+impl Purse {
+    fn sign(&self, bill: &Bill) -> Signed {
+        let authorization = bill.authorization(self.account.address(), random());
+        let signature = self.account.sign_digest(self.limits.token.digest(&authorization));
+        let bytes = alloy_primitives::Bytes::from(signature.as_bytes().to_vec());
+        let (field, value) = bill.answer(&self.limits.token, authorization, bytes);
+        Signed {
+            field: field.to_owned(),
+            value,
+            key: base64url(random().as_slice()),
+            protocol: bill.protocol().to_owned(),
+            amount: bill.amount,
+            payee: bill.payee,
+            valid_before: authorization.valid_before,
+        }
+    }
+}
+
+/// Where a signed payment is kept.
+struct Kept(PathBuf);
+
+impl Kept {
+    /// One name for each payer and page.
+    fn of(page: &Page, purse: &Purse) -> Self {
+        let Page { url, method, body, .. } = page;
+        let text = format!("{} {method} {url}\n", purse.account.address());
+        let name = sha256::Hash::hash(&[text.as_bytes(), body].concat()).to_byte_array();
+        Self(purse.folder.join(format!("{}.json", hex::encode(name))))
+    }
+
+    /// What was signed, if it may still be carried out, or was and gives its answer again.
+    fn find(&self, now: u64) -> Result<Option<Signed>, FetchError> {
+        let Some(json) = read_optional(&self.0)? else { return Ok(None) };
+        let signed: Option<Signed> = serde_json::from_slice(&json).ok();
+        let until = U256::from(now.saturating_sub(crate::book::REDEEMABLE_S));
+        let signed = signed.filter(|signed| signed.valid_before > until);
+        if signed.is_none() {
+            self.forget()?;
+        }
+        Ok(signed)
+    }
+
+    fn keep(&self, signed: &Signed) -> Result<(), FetchError> {
+        std::fs::create_dir_all(self.0.parent().unwrap_or(Path::new(".")))?;
+        Ok(write_atomic(&self.0, &serde_json::to_vec(signed).expect("text always serialises"))?)
+    }
+
+    fn forget(&self) -> Result<(), FetchError> {
+        match std::fs::remove_file(&self.0) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn request(page: &Page, signed: Option<&Signed>) -> Request<Full<Bytes>> {
+    let mut request = Request::new(Full::new(Bytes::from(page.body.clone())));
+    *request.method_mut() = page.method.clone();
+    *request.uri_mut() = page.url.clone();
+    *request.headers_mut() = page.headers.clone();
+    let mut set = |name: &str, value: &str| {
+        if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(value)) {
+            request.headers_mut().insert(name, value);
+        }
+    };
+    set("accept-payment", "evm/charge");
+    if let Some(signed) = signed {
+        set(&signed.field, &signed.value);
+        set("idempotency-key", &signed.key);
+    }
+    request
+}
+
+async fn fetched(
+    response: Response<Incoming>,
+    page: &Page,
+    patience: Duration,
+    signed: Option<&Signed>,
+) -> Result<Fetched, FetchError> {
+    let (parts, body) = response.into_parts();
+    let body = read(body, page.most_bytes, patience).await.map_err(|unread| match unread {
+        Unread::TooLarge => FetchError::TooLarge(page.most_bytes),
+        Unread::TooSlow | Unread::Broken => FetchError::BrokenOff,
+    })?;
+    let paid = signed.map(|signed| Paid {
+        protocol: signed.protocol.clone(),
+        amount: signed.amount,
+        payee: signed.payee,
+        transaction: transaction(&parts.headers),
+    });
+    Ok(Fetched { status: parts.status, headers: parts.headers, body, paid })
+}
+
+fn transaction(headers: &HeaderMap) -> Option<String> {
+    let field = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let receipt = field(mpp::RECEIPT).and_then(|value| Receipt::decode(value).ok()).map(|receipt| receipt.reference);
+    let settlement = || {
+        field(x402::RESPONSE).and_then(|value| x402::decode::<SettleResponse>(value).ok()).map(|said| said.transaction)
+    };
+    receipt.or_else(settlement).filter(|said| !said.is_empty()).map(|said| bridge::foreign::shown(&said))
+}
+
+/// What a problem document says, or the answer's own words.
+fn problem(body: &[u8]) -> String {
+    let json: Option<serde_json::Value> = serde_json::from_slice(body).ok();
+    let detail = json.as_ref().and_then(|json| json["detail"].as_str()).map(str::to_owned);
+    detail.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned())
+}
+
+fn random() -> B256 {
+    use rand::RngCore as _;
+    let mut bytes = B256::ZERO;
+    rand::thread_rng().fill_bytes(bytes.as_mut_slice());
+    bytes
+}
+
+fn now() -> u64 {
+    bridge::io::clock::now().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_payment_is_not_sent_in_the_clear_to_another_machine() {
+        for url in ["https://api.example.com/x", "http://127.0.0.1:8402/x", "http://localhost/x", "http://[::1]:1/x"] {
+            assert!(check_encrypted(&url.parse().expect("a URL")).is_ok(), "{url}");
+        }
+        for url in ["http://api.example.com/x", "http://10.0.0.1/x", "http://localhost.evil.example/x"] {
+            assert!(check_encrypted(&url.parse().expect("a URL")).is_err(), "{url}");
+        }
+    }
+}

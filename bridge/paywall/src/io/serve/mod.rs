@@ -1,0 +1,19 @@
+//! The paywall: a reverse proxy that is paid for what it passes on.
+//!
+//! ```text
+//!   request -> its price -> nothing to pay ----------------------------------------------> upstream -> answer
+//!                 |
+//!                 +-> no payment, or a bad one -> 402 with a demand in both protocols
+//!                 |
+//!                 +-> a payment -> checked -> sent, kept on disk before -> final -> upstream -> kept as given -> answer
+//! ```
+//! The payment is settled before the upstream is asked: nothing has effects that was not paid for, as MPP demands. If the upstream then fails, the same payment
+//! can be shown again for the same request (`book`).
+
+mod desk;
+mod facilitator;
+mod metrics;
+mod respond;
+mod server;
+
+pub use server::{Paywall, Settings, bind, start};

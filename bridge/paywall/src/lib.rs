@@ -1,0 +1,37 @@
+//! A price on HTTP requests: what is asked, in two public protocols at once, and what it takes to be served.
+//!
+//! One endpoint speaks x402 (version 2, scheme `exact`) and MPP (the HTTP authentication scheme `Payment`, intent `charge`, method `evm`). In both the payer
+//! signs the same thing, an EIP-3009 authorization of the token WrappedBtc; the payee brings it to the chain and answers when it is final. So one
+//! authorization pays once, whichever protocol brings it: the chain knows which nonces are used, and the book knows what each gave.
+//!
+//! ```text
+//!   price, price_list, path    what a request costs
+//!   till                       what is asked for it, and what a payment has to contain: the order of all checks
+//!   authorization              what is signed
+//!   x402, mpp                  the two protocols
+//!   refusal                    why a request is not served, each a problem document of its own
+//!   book                       payments and what was given for them, as a machine; answers: those kept for a retry
+//!   wallet                     the payer's side
+//!   discovery, counters        what is sold here; what was done
+//!   io                         the server and its upstream, the chain, the disk; the payer's client
+//! ```
+//! Decisions are pure: facts and the time in, changes out.
+
+pub mod answers;
+pub mod authorization;
+pub mod book;
+pub mod counters;
+pub mod discovery;
+#[cfg(feature = "io")]
+pub mod io;
+pub mod mpp;
+pub mod path;
+pub mod price;
+pub mod price_list;
+pub mod refusal;
+#[cfg(test)]
+mod testing;
+mod text;
+pub mod till;
+pub mod wallet;
+pub mod x402;

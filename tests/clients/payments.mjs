@@ -1,0 +1,89 @@
+// The package @causeway/payments pays the Rust payee: `PAYEE` names the built example payee_by_lines. 64 requests in flight, a page that is closed and opened again, limits,
+// and receipts that are checked. Needs no node.
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { privateKeyToAccount } from "viem/accounts";
+
+// As npm would install it.
+const installed = new URL("node_modules/@causeway/payments", import.meta.url);
+cpSync(new URL("../../bridge/payments/web", import.meta.url), installed, { recursive: true });
+const { MOST_IN_FLIGHT, Payer, channelId, openNonce, receiptSigner } = await import("@causeway/payments");
+
+// Names and nonces are those of the contract.
+for (const one of JSON.parse(readFileSync(new URL("../../contracts/test/vectors/payments.json", import.meta.url))).cases) {
+  assert.equal(channelId(one, one), one.channelId);
+  if (!one.splitBps.length) assert.equal(openNonce(one.network, one.channelId), one.openNonce);
+}
+
+// What the example is made for.
+const account = privateKeyToAccount(`0x${"01".repeat(32)}`);
+const payee = privateKeyToAccount(`0x${"02".repeat(32)}`).address;
+const domain = { chainId: 51717, contract: `0x${"05".repeat(20)}` };
+const folder = mkdtempSync(join(tmpdir(), "payments-"));
+const child = spawn(process.env.PAYEE, [folder], { stdio: ["pipe", "pipe", "inherit"] });
+const waiting = [];
+createInterface({ input: child.stdout }).on("line", (line) => waiting.shift()(line));
+const ask = (voucher) => new Promise((resolve) => {
+  waiting.push(resolve);
+  child.stdin.write(`${JSON.stringify(voucher)}\n`);
+});
+
+let saved = null;
+let saves = 0;
+const store = {
+  load: async () => saved,
+  save: async (text) => {
+    await new Promise((resolve) => setTimeout(resolve, 2));
+    [saved, saves] = [text, saves + 1];
+  },
+};
+const options = {
+  domain, account, store, channel: `0x${"07".repeat(32)}`, deposit: 1_000_000n, receiptSigner: payee, limits: { inAll: 100_000n, each: 90_000n, endpoints: { dear: 25n } },
+};
+let payer = await Payer.start(options);
+const request = (number, price = 10n, endpoint = "page") => ({ id: `request ${number}`, endpoint, price });
+
+// 64 in flight: each is paid, and they share saves.
+const numbers = Array.from({ length: MOST_IN_FLIGHT }, (_, number) => number);
+const vouchers = await Promise.all(numbers.map((number) => payer.pay(request(number))));
+assert.equal(new Set(vouchers.map((voucher) => voucher.cumulativeAmount)).size, MOST_IN_FLIGHT);
+assert.ok(saves < 10, `${saves} saves`);
+await assert.rejects(payer.pay(request(64)), /64 requests are not answered/);
+
+// The page is closed before the answers come: opened again, it sends the same.
+payer = await Payer.start(options);
+const again = await Promise.all(payer.unanswered().map((one) => payer.pay(one)));
+assert.deepEqual(again, vouchers);
+const receipts = (await Promise.all(again.map(ask))).map((line) => JSON.parse(line));
+const late = JSON.parse(await ask(vouchers[0]));
+const { path, signature, ...said } = late;
+assert.deepEqual({ ...said, path: receipts[0].path, signature: receipts[0].signature }, receipts[0], "the same receipt again");
+await assert.rejects(payer.answer({ ...receipts[0], charged: "11" }), /signed by/);
+await assert.rejects(payer.answer({ ...receipts[0], price: "11" }), /promised were 10/);
+for (const receipt of receipts) await payer.answer(receipt);
+assert.equal(await receiptSigner(domain, late), payee);
+assert.ok(receipts.some((receipt) => receipt.path.length > 0), "some were signed together");
+assert.equal(payer.unanswered().length, 0);
+assert.equal(payer.receipt.charged, "640");
+assert.equal(payer.overclaim(640n), 0n);
+assert.equal(payer.overclaim(650n), 10n);
+
+// Limits, and what is refused by the payee.
+await assert.rejects(payer.pay(request(65, 26n, "dear")), /dear would have cost 26, 25 are allowed/);
+await assert.rejects(payer.pay(request(65, 89_400n)), /page would have cost 90040/);
+await assert.rejects(payer.pay(request(65, 0n)), /makes no payment/);
+const cheap = await payer.pay(request(66, 9n));
+assert.match(await ask(cheap), /pays 9, the price is 10/);
+await assert.rejects(Payer.start({ ...options, channel: `0x${"08".repeat(32)}` }), /the store is of channel/);
+
+child.stdin.end();
+const code = await new Promise((resolve) => child.on("exit", resolve));
+assert.equal(code, 0);
+rmSync(folder, { recursive: true });
+rmSync(fileURLToPath(installed), { recursive: true });
+console.log(`payments: ${MOST_IN_FLIGHT} in flight paid, ${saves} saves`);

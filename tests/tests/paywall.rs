@@ -1,0 +1,638 @@
+//! Paid HTTP requests: `causeway pay serve` before a server, over a node, and who pays.
+//!
+//! Clients are those of the registries, unmodified (`tests/clients`), `causeway pay fetch`, and requests made by hand where a client would not misbehave so.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use alloy_primitives::{B256, U256, b256};
+use bridge::io::sidechain::{Account, Call, Client, Fees, Pending};
+use contracts::address::WRAPPED_BTC;
+use contracts::{WrappedBtc, coin};
+use paywall::authorization::{Authorization, Token};
+use paywall::mpp::{self, Challenge, Credential, Payload};
+use paywall::wallet;
+use paywall::x402::{self, PaymentPayload, PaymentRequired};
+use serde_json::{Value, json};
+use tests::binary;
+use tests::known::{DEVELOPER_0, DEVELOPER_1};
+use tests::lone_node::LoneNode;
+use tests::shop::{Paywall, TEXT, Upstream};
+
+/// Everybody knows it.
+const DEVELOPER_0_KEY: B256 = b256!("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80");
+const CHAIN: u64 = 51_717;
+/// What `/weather` costs.
+const PRICE_SAT: u64 = 25;
+
+const PRICES: [&str; 12] = [
+    "--price",
+    "/weather=25 sat",
+    "--price",
+    "/weather/*=30 sat",
+    "--price",
+    "/failing=25 sat",
+    "--price",
+    "/hanging=25 sat",
+    "--price",
+    "/breaking=25 sat",
+    "--price",
+    "/free=0 sat",
+];
+
+/// A node, a server and a paywall before it; developer account 0 has wrapped coins.
+struct Shop {
+    paywall: Paywall,
+    upstream: Upstream,
+    node: LoneNode,
+}
+
+impl Shop {
+    fn open(more: &[&str]) -> Self {
+        let node = LoneNode::start(&[DEVELOPER_0, DEVELOPER_1]);
+        let wrapped = node.causeway(&["pay", "wrap", "100000 sat", "--dev-account", "0"], "");
+        assert_eq!(wrapped.code, Some(0), "{wrapped}");
+        let upstream = Upstream::start();
+        let paywall = Self::start(&node, &upstream, more);
+        Self { paywall, upstream, node }
+    }
+
+    fn start(node: &LoneNode, upstream: &Upstream, more: &[&str]) -> Paywall {
+        Paywall::start(&node.home(), &node.url(), &upstream.url(), &[&PRICES[..], more].concat())
+    }
+
+    /// Satoshis of the token that the payee has.
+    fn taken(&self) -> u64 {
+        let call = format!("0x70a08231{:0>64}", alloy_primitives::hex::encode(DEVELOPER_1));
+        let params = json!([{ "to": WRAPPED_BTC, "input": call }, "latest"]);
+        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "eth_call", "params": params });
+        let answer = post(&self.node.url(), "/", &[("content-type", "application/json")], body.to_string().as_bytes());
+        let json: Value = serde_json::from_str(&answer.body).expect("JSON");
+        let wei: U256 = json["result"].as_str().expect("a number").parse().expect("a number");
+        (wei / U256::from(coin::WEI_PER_SAT)).to()
+    }
+
+    fn get(&self, target: &str, headers: &[(&str, &str)]) -> Answer {
+        send(&self.paywall.url, "GET", target, headers, b"")
+    }
+
+    /// Demands a page, and gets both demands for it.
+    fn demand(&self, target: &str) -> (Challenge, PaymentRequired) {
+        let answer = self.get(target, &[]);
+        assert_eq!(answer.status, 402, "{answer:?}");
+        let challenge = wallet::challenges(answer.header("www-authenticate")).remove(0);
+        (challenge, x402::decode(answer.header("payment-required")).expect("ours"))
+    }
+
+    fn by_mpp(&self, target: &str, change: impl FnOnce(&mut Challenge, &mut Authorization)) -> (&'static str, String) {
+        let (mut challenge, required) = self.demand(target);
+        let mut authorization = Authorization { nonce: challenge.nonce(), ..authorization(&required) };
+        change(&mut challenge, &mut authorization);
+        ("authorization", mpp(challenge, authorization))
+    }
+
+    fn by_x402(
+        &self,
+        target: &str,
+        change: impl FnOnce(&mut PaymentPayload, &mut Authorization),
+    ) -> (&'static str, String) {
+        let (_, required) = self.demand(target);
+        let mut authorization = authorization(&required);
+        let mut payload = PaymentPayload {
+            x402_version: 2,
+            accepted: required.accepts[0].clone(),
+            payload: Value::Null,
+            resource: None,
+        };
+        change(&mut payload, &mut authorization);
+        payload.payload = json!({ "authorization": authorization, "signature": signed(&authorization) });
+        ("payment-signature", x402::encode(&payload))
+    }
+
+    /// The code of the problem with which this payment is refused.
+    fn refusal(&self, target: &str, payment: (&str, String)) -> (u16, String) {
+        let answer = self.get(target, &[(payment.0, &payment.1)]);
+        let problem: Value = serde_json::from_str(&answer.body).unwrap_or_else(|_| panic!("{answer:?}"));
+        assert_eq!(answer.header("content-type"), "application/problem+json");
+        (answer.status, problem["code"].as_str().expect("a code").to_owned())
+    }
+
+    fn metric(&self, name: &str) -> String {
+        let url = self.paywall.metrics.strip_suffix("/metrics").expect("its path");
+        let text = send(url, "GET", "/metrics", &[], b"").body;
+        let line = text.lines().find(|line| line.starts_with(&format!("causeway_paywall_{name} ")));
+        line.and_then(|line| line.split(' ').nth(1)).unwrap_or_default().to_owned()
+    }
+}
+
+fn payer() -> Account {
+    Account::from_secret(&DEVELOPER_0_KEY.0).expect("a key")
+}
+
+fn signed(authorization: &Authorization) -> String {
+    let signature = payer().sign_digest(Token::wrapped_btc(CHAIN).digest(authorization));
+    alloy_primitives::hex::encode_prefixed(signature.as_bytes())
+}
+
+fn authorization(required: &PaymentRequired) -> Authorization {
+    let accepted = &required.accepts[0];
+    Authorization {
+        from: DEVELOPER_0,
+        to: accepted.pay_to.parse().expect("an address"),
+        value: accepted.amount,
+        valid_after: U256::ZERO,
+        valid_before: U256::from(now() + 200),
+        nonce: B256::from(rand::random::<[u8; 32]>()),
+    }
+}
+
+fn mpp(challenge: Challenge, authorization: Authorization) -> String {
+    let signature = signed(&authorization).parse().expect("hex");
+    let payload = Payload { kind: mpp::AUTHORIZATION.into(), authorization, signature };
+    Credential { challenge, payload, source: None }.encode()
+}
+
+fn now() -> u64 {
+    bridge::io::clock::now().expect("after 1970")
+}
+
+#[derive(Clone, Debug)]
+struct Answer {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: String,
+}
+
+impl Answer {
+    fn header(&self, name: &str) -> &str {
+        let found = self.headers.iter().find(|(other, _)| other == name);
+        found.map(|(_, value)| value.as_str()).unwrap_or_default()
+    }
+}
+
+fn post(url: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+    send(url, "POST", target, headers, body)
+}
+
+/// One request on a connection of its own.
+fn send(url: &str, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+    let host = url.strip_prefix("http://").expect("a URL");
+    let fields: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let head = format!(
+        "{method} {target} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-length: {}\r\n{fields}\r\n",
+        body.len()
+    );
+    let mut stream = TcpStream::connect(host).expect("it listens");
+    stream.set_read_timeout(Some(Duration::from_secs(90))).expect("a time");
+    stream.write_all(&[head.as_bytes(), body].concat()).expect("it reads");
+    let mut bytes = Vec::new();
+    let _ = stream.read_to_end(&mut bytes); // What broke off is seen by what is missing.
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+    let mut lines = head.split("\r\n");
+    let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|status| status.parse().ok());
+    let field = |line: &str| line.split_once(": ").map(|(name, value)| (name.to_lowercase(), value.to_owned()));
+    Answer { status: status.unwrap_or(0), headers: lines.filter_map(field).collect(), body: body.to_owned() }
+}
+
+// ---------------------------------------------------------------- clients
+
+/// A client pays for pages until it ends, and each was paid for once.
+fn client_pays(program: &Path, arguments: &[&str]) {
+    let shop = Shop::open(&[]);
+    let text = client(&shop, program, arguments);
+    let pages = shop.upstream.asked("/weather");
+    assert!(pages > 0, "{text}");
+    assert_eq!(shop.taken(), pages * PRICE_SAT, "each page was paid for once: {text}");
+}
+
+/// Runs a client of `tests/clients` against a shop, and gives what it wrote.
+fn client(shop: &Shop, program: &Path, arguments: &[&str]) -> String {
+    let client = Command::new(program)
+        .args(arguments)
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("clients"))
+        .env("CAUSEWAY_PAGE", format!("{}/weather", shop.paywall.url))
+        .env("CAUSEWAY_TEXT", TEXT)
+        .env("CAUSEWAY_AMOUNT", coin::wei(PRICE_SAT).to_string())
+        .env("CAUSEWAY_CHAIN", CHAIN.to_string())
+        .env("CAUSEWAY_KEY", DEVELOPER_0_KEY.to_string())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let client = client.unwrap_or_else(|error| panic!("{}: {error}; run `make deps`", program.display()));
+    let output = binary::end(client, &program.display().to_string());
+    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success(), "{arguments:?}: {}\n{text}", output.status);
+    text
+}
+
+fn python() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/web3/bin/python")
+}
+
+#[test]
+fn x402_from_npm_pays_and_gets_the_page() {
+    client_pays(Path::new("node"), &["x402_fetch.mjs"]);
+}
+
+#[test]
+fn x402_from_pypi_pays_and_gets_the_page() {
+    client_pays(&python(), &["x402_client.py"]);
+}
+
+#[test]
+fn mppx_from_npm_pays_and_gets_the_page() {
+    client_pays(Path::new("node"), &["mppx.mjs"]);
+}
+
+#[test]
+fn mpp_from_crates_io_pays_and_gets_the_page() {
+    // Beside this package's own binaries: `scripts/deps` builds it.
+    let client = binary::path().ancestors().nth(2).expect("target/debug").join("clients/debug/causeway-mpp-client");
+    client_pays(&client, &[]);
+}
+
+#[test]
+fn x402_from_npm_asks_the_facilitator() {
+    let shop = Shop::open(&["--facilitator"]);
+    client(&shop, Path::new("node"), &["x402_facilitator.mjs"]);
+    assert_eq!((shop.taken(), shop.upstream.asked("/weather")), (PRICE_SAT, 0));
+}
+
+#[test]
+fn pay_fetch_pays_and_gets_the_page() {
+    let shop = Shop::open(&[]);
+    let url = format!("{}/weather", shop.paywall.url);
+    let fetched = shop.node.causeway(&["--json", "pay", "fetch", &url, "--max", "25 sat", "--dev-account", "0"], "");
+    let event = &fetched.json()[0];
+    assert_eq!((&event["body"], &event["protocol"]), (&TEXT.into(), &"mpp".into()), "{event}");
+    assert_eq!(event["amount"], coin::wei(PRICE_SAT).to_string());
+    assert!(event["transaction"].as_str().is_some_and(|hash| hash.len() == 66), "{event}");
+    let plain = shop.node.causeway(&["pay", "fetch", &url, "--max", "25 sat", "--dev-account", "0"], "");
+    assert_eq!((plain.code, plain.stdout.as_str()), (Some(0), TEXT), "{plain}");
+    assert_eq!(shop.taken(), 2 * PRICE_SAT);
+    let dear = shop.node.causeway(&["pay", "fetch", &url, "--max", "24 sat", "--dev-account", "0"], "");
+    dear.fails_saying(&["asks for", "the limit is"]);
+    let poor = shop.node.causeway(&["pay", "fetch", &url, "--max", "25 sat", "--dev-account", "2"], "");
+    poor.fails_saying(&["of wrapped coins", "causeway pay wrap"]);
+    let free = format!("{}/free", shop.paywall.url);
+    let free = shop.node.causeway(&["pay", "fetch", &free, "--max", "0 sat", "--dev-account", "0"], "");
+    assert_eq!((free.code, free.stdout.as_str()), (Some(0), TEXT), "{free}");
+    assert_eq!(shop.taken(), 2 * PRICE_SAT, "nothing more was paid");
+}
+
+// ---------------------------------------------------------------- one payment, one page
+
+#[test]
+fn what_was_paid_by_one_protocol_pays_nothing_by_the_other_nor_elsewhere() {
+    let shop = Shop::open(&[]);
+    let (challenge, required) = shop.demand("/weather");
+    let authorization = Authorization { nonce: challenge.nonce(), ..authorization(&required) };
+    let by_mpp = ("authorization", mpp(challenge, authorization));
+    let payload = PaymentPayload {
+        x402_version: 2,
+        accepted: required.accepts[0].clone(),
+        payload: json!({ "authorization": authorization, "signature": signed(&authorization) }),
+        resource: None,
+    };
+    let by_x402 = ("payment-signature", x402::encode(&payload));
+    let paid = shop.get("/weather", &[(by_mpp.0, &by_mpp.1)]);
+    assert_eq!((paid.status, paid.body.as_str(), paid.header("cache-control")), (200, TEXT, "private"), "{paid:?}");
+    assert!(!paid.header("payment-receipt").is_empty());
+    for target in ["/weather", "/weather?city=Oslo", "/failing"] {
+        assert_eq!(shop.refusal(target, by_x402.clone()), (402, "replayed".to_owned()), "{target}");
+    }
+    assert_eq!(shop.refusal("/weather", by_mpp.clone()), (402, "replayed".to_owned()));
+    assert_eq!(shop.refusal("/failing", by_mpp.clone()), (402, "other-request".to_owned()));
+    assert_eq!(shop.refusal("/weather/tomorrow", by_x402), (402, "too-little".to_owned()));
+    assert_eq!((shop.taken(), shop.upstream.asked("/weather")), (PRICE_SAT, 1));
+    let head = shop.upstream.heads().remove(0).to_lowercase();
+    assert!(head.contains("causeway-payer: 0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266"), "{head}");
+    assert!(!head.contains("authorization:"), "the upstream is not shown the payment: {head}");
+}
+
+#[test]
+fn sixty_four_requests_with_one_payment_get_one_page() {
+    let shop = Shop::open(&[]);
+    let (name, value) = shop.by_x402("/weather", |_, _| ());
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let ask = || shop.get("/weather", &[(name, &value)]).status;
+        let all: Vec<_> = (0..64).map(|_| scope.spawn(ask)).collect();
+        all.into_iter().map(|one| one.join().expect("it asks")).collect()
+    });
+    assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 1, "{statuses:?}");
+    assert!(statuses.iter().all(|status| matches!(status, 200 | 402 | 409)), "{statuses:?}");
+    assert_eq!((shop.taken(), shop.upstream.asked("/weather")), (PRICE_SAT, 1));
+}
+
+#[test]
+fn sixty_four_requests_with_one_payment_and_one_key_all_get_the_page_that_was_paid_for_once() {
+    let shop = Shop::open(&[]);
+    let (name, value) = shop.by_x402("/weather", |_, _| ());
+    let keyed = [(name, value.as_str()), ("idempotency-key", "8e03978e-40d5-43dd-bc93-6894a57f9324")];
+    let answers: Vec<Answer> = std::thread::scope(|scope| {
+        let all: Vec<_> = (0..64).map(|_| scope.spawn(|| shop.get("/weather", &keyed))).collect();
+        all.into_iter().map(|one| one.join().expect("it asks")).collect()
+    });
+    for answer in &answers {
+        assert_eq!((answer.status, answer.body.as_str()), (200, TEXT), "{answer:?}");
+    }
+    assert_eq!((shop.taken(), shop.upstream.asked("/weather")), (PRICE_SAT, 1));
+    assert_eq!(shop.metric("repeated_total"), "63");
+    let other = [(name, value.as_str()), ("idempotency-key", "another")];
+    assert_eq!(shop.get("/weather", &other).status, 402);
+}
+
+/// The payer brings its authorization to the token itself, before the payee's transaction in the same block: that one fails, and the payee has the money.
+#[test]
+fn whoever_brings_a_payment_to_the_token_it_counts() {
+    let shop = Shop::open(&[]);
+    let runtime = tokio::runtime::Runtime::new().expect("threads");
+    let client = Client::new(&shop.node.url()).expect("a URL");
+    for tries in 1..=40 {
+        let (_, required) = shop.demand("/weather");
+        let authorization = authorization(&required);
+        let signature = signed(&authorization);
+        let payload = json!({ "authorization": authorization, "signature": signature });
+        let payment =
+            PaymentPayload { x402_version: 2, accepted: required.accepts[0].clone(), payload, resource: None };
+        let transaction = runtime.block_on(bring(&client, &authorization, &signature));
+        let answer = std::thread::scope(|scope| {
+            let asking = scope.spawn(|| shop.get("/weather", &[("payment-signature", &x402::encode(&payment))]));
+            std::thread::sleep(Duration::from_millis(5 + tries * 3 % 40));
+            runtime.block_on(client.send_raw(&transaction.raw)).expect("it is taken");
+            asking.join().expect("it asks")
+        });
+        runtime.block_on(client.wait(&transaction, Duration::from_secs(20))).map(drop).unwrap_or_default();
+        assert_eq!(shop.taken(), tries * PRICE_SAT, "it is paid once, whoever was first");
+        let settled: x402::SettleResponse = x402::decode(answer.header("payment-response")).expect("ours");
+        assert_eq!(settled.success, answer.status == 200, "{answer:?}");
+        if settled.transaction == transaction.hash.to_string() {
+            return;
+        }
+    }
+    panic!("the payee was first each time");
+}
+
+/// The payer's own transaction, which pays far more for its place than the payee's.
+async fn bring(client: &Client, authorization: &Authorization, signature: &str) -> Pending {
+    let Authorization { from, to, value, valid_after, valid_before, nonce } = *authorization;
+    let call = WrappedBtc::transferWithAuthorization_0Call {
+        from,
+        to,
+        value,
+        validAfter: valid_after,
+        validBefore: valid_before,
+        nonce,
+        signature: signature.parse().expect("hex"),
+    };
+    let usual = client.fees().await.expect("a node");
+    let fees = Fees { max_fee: usual.max_fee * 100, priority_fee: usual.max_fee * 50 };
+    let own = client.pending_nonce(from).await.expect("a node");
+    payer().sign(CHAIN, own, 200_000, fees, &Call::new(WRAPPED_BTC, &call))
+}
+
+#[test]
+fn many_payments_at_once_are_each_settled() {
+    let shop = Shop::open(&[]);
+    let payments: Vec<_> = (0..24).map(|_| shop.by_x402("/weather", |_, _| ())).collect();
+    std::thread::scope(|scope| {
+        for (name, value) in &payments {
+            scope.spawn(|| assert_eq!(shop.get("/weather", &[(name, value)]).status, 200));
+        }
+    });
+    assert_eq!(shop.taken(), 24 * PRICE_SAT);
+    assert_eq!(shop.metric("paid_wei_total"), coin::wei(24 * PRICE_SAT).to_string());
+}
+
+#[test]
+fn what_an_upstream_failed_to_give_is_asked_for_again_without_paying_again() {
+    let shop = Shop::open(&[]);
+    shop.upstream.fail(2);
+    let (name, value) = shop.by_mpp("/failing", |_, _| ());
+    for _ in 0..2 {
+        let failed = shop.get("/failing", &[(name, &value)]);
+        assert_eq!((failed.status, failed.header("payment-receipt")), (500, ""));
+    }
+    assert_eq!(shop.get("/failing", &[(name, &value)]).body, TEXT);
+    assert_eq!(shop.refusal("/failing", (name, value)), (402, "replayed".to_owned()));
+    assert_eq!(shop.taken(), PRICE_SAT);
+    // The command does so by itself, and what it reads is whole.
+    shop.upstream.fail(0);
+    let payment = shop.by_x402("/breaking", |_, _| ());
+    let broken = shop.get("/breaking", &[(payment.0, &payment.1)]);
+    assert_eq!((broken.status, broken.header("retry-after")), (502, "1"), "{broken:?}");
+    assert!(broken.body.contains("upstream-failed") && broken.header("www-authenticate").is_empty(), "{broken:?}");
+}
+
+#[test]
+fn an_upstream_that_hangs_is_left_and_the_payment_stays_good() {
+    let shop = Shop::open(&["--upstream-timeout", "1"]);
+    let (name, value) = shop.by_x402("/hanging", |_, _| ());
+    let left = shop.get("/hanging", &[(name, &value)]);
+    assert_eq!(left.status, 502, "{left:?}");
+    assert_eq!(shop.get("/hanging", &[(name, &value)]).status, 502);
+    assert_eq!(shop.taken(), PRICE_SAT);
+}
+
+#[test]
+fn a_paywall_that_is_killed_loses_no_payment_and_serves_none_twice() {
+    let Shop { paywall, upstream, node } = Shop::open(&["--public-url", "http://shop.example"]);
+    let shop = Shop { paywall, upstream, node };
+    let delivered = shop.by_x402("/weather", |_, _| ());
+    assert_eq!(shop.get("/weather", &[(delivered.0, &delivered.1)]).status, 200);
+    let unserved = shop.by_mpp("/failing", |_, _| ());
+    shop.upstream.fail(1);
+    assert_eq!(shop.get("/failing", &[(unserved.0, &unserved.1)]).status, 500);
+    // One is killed while it is settled: nobody knows how far it came.
+    let pending = shop.by_x402("/weather", |_, _| ());
+    let url = shop.paywall.url.clone();
+    let asking = {
+        let (url, value) = (url.clone(), pending.1.clone());
+        std::thread::spawn(move || send(&url, "GET", "/weather", &[("payment-signature", &value)], b"").status)
+    };
+    std::thread::sleep(Duration::from_millis(60));
+    let Shop { paywall, upstream, node } = shop;
+    paywall.kill();
+    let _ = asking.join().expect("it ended one way or the other");
+    let paywall = Shop::start(&node, &upstream, &["--public-url", "http://shop.example"]);
+    let shop = Shop { paywall, upstream, node };
+    assert_eq!(shop.refusal("/weather", delivered), (402, "replayed".to_owned()));
+    assert_eq!(shop.get("/failing", &[(unserved.0, &unserved.1)]).body, TEXT);
+    let served = shop.get("/weather", &[(pending.0, &pending.1)]);
+    assert!(served.body == TEXT || served.body.contains("replayed"), "{served:?}");
+    assert_eq!(shop.taken(), 3 * PRICE_SAT);
+    assert_eq!(shop.upstream.asked("/weather"), 2);
+}
+
+#[test]
+fn whoever_has_the_key_of_a_payment_gets_the_page_again_after_a_kill_too() {
+    let public = ["--public-url", "http://shop.example"];
+    let shop = Shop::open(&public);
+    let (name, value) = shop.by_mpp("/weather", |_, _| ());
+    let keyed = [(name, value.as_str()), ("idempotency-key", "b1946ac92492d2347c6235b4d2611184")];
+    assert_eq!(shop.get("/weather", &keyed).body, TEXT);
+    assert_eq!((shop.get("/weather", &keyed).body.as_str(), shop.upstream.asked("/weather")), (TEXT, 1));
+    let Shop { paywall, upstream, node } = shop;
+    paywall.kill();
+    let paywall = Shop::start(&node, &upstream, &public);
+    let shop = Shop { paywall, upstream, node };
+    assert_eq!(shop.get("/weather", &keyed).body, TEXT);
+    assert_eq!(shop.refusal("/weather", (name, value.clone())), (402, "replayed".to_owned()), "not without the key");
+    assert_eq!(shop.get("/weather", &keyed[1..]).status, 402, "nor with the key alone");
+    assert_eq!(shop.taken(), PRICE_SAT);
+}
+
+#[test]
+fn pay_fetch_shows_the_same_payment_until_it_is_served() {
+    let shop = Shop::open(&[]);
+    let url = format!("{}/failing", shop.paywall.url);
+    let fetch = || shop.node.causeway(&["pay", "fetch", &url, "--max", "25 sat", "--dev-account", "0"], "");
+    shop.upstream.fail(5);
+    fetch().fails_saying(&["has the payment", "The same command"]);
+    let served = fetch();
+    assert_eq!((served.code, served.stdout.as_str()), (Some(0), TEXT), "{served}");
+    assert_eq!(shop.taken(), PRICE_SAT);
+    assert_eq!(fetch().stdout, TEXT);
+    assert_eq!(shop.taken(), 2 * PRICE_SAT, "what was served is paid for anew");
+}
+
+// ---------------------------------------------------------------- what is refused
+
+#[test]
+fn what_is_wrong_with_a_payment_is_told_and_costs_nothing() {
+    let shop = Shop::open(&[]);
+    let at = "/weather";
+    let cases = [
+        ("other-chain", 402, shop.by_x402(at, |payload, _| payload.accepted.network = "eip155:8453".into())),
+        ("other-token", 402, shop.by_x402(at, |payload, _| payload.accepted.asset = DEVELOPER_0.to_string())),
+        ("other-recipient", 402, shop.by_x402(at, |_, authorization| authorization.to = DEVELOPER_0)),
+        ("too-little", 402, shop.by_x402(at, |_, authorization| authorization.value -= U256::from(1))),
+        ("too-much", 402, shop.by_x402(at, |_, authorization| authorization.value += U256::from(1))),
+        ("expired", 402, shop.by_x402(at, |_, authorization| authorization.valid_before = U256::from(now()))),
+        ("not-yet-valid", 402, shop.by_x402(at, |_, authorization| authorization.valid_after = U256::from(now() + 60))),
+        ("wrong-signer", 402, shop.by_x402(at, |_, authorization| authorization.from = DEVELOPER_1)),
+        ("unsupported", 400, shop.by_x402(at, |payload, _| payload.accepted.scheme = "upto".into())),
+        ("malformed-payment", 402, ("payment-signature", "e30=".to_owned())),
+        ("never-issued", 402, shop.by_mpp(at, |challenge, _| challenge.realm = "elsewhere".into())),
+        ("never-issued", 402, shop.by_mpp(at, |challenge, _| challenge.id.push('A'))),
+        ("other-nonce", 402, shop.by_mpp(at, |_, authorization| authorization.nonce = B256::repeat_byte(1))),
+        ("malformed-payment", 402, ("authorization", "Payment !".to_owned())),
+        ("unsupported", 400, ("authorization", "Payment e30".to_owned())),
+    ];
+    for (want, status, payment) in cases {
+        let got = shop.refusal(at, payment.clone());
+        let got_code = if want == "malformed-payment" && got.1 == "unsupported" { "malformed-payment" } else { &got.1 };
+        assert!(
+            got_code == want && (got.0 == status || want == "malformed-payment"),
+            "{want}: {got:?} for {payment:?}"
+        );
+    }
+    let fresh = shop.get(at, &[("payment-signature", "e30=")]);
+    assert!(!fresh.header("www-authenticate").is_empty() && !fresh.header("payment-required").is_empty(), "{fresh:?}");
+    assert_eq!(fresh.header("cache-control"), "no-store");
+    let (name, value) = shop.by_x402(at, |_, _| ());
+    let both = shop.get(at, &[(name, &value), ("authorization", "Payment e30")]);
+    assert_eq!(both.status, 400);
+    let poor = Account::from_secret(&[9; 32]).expect("a key").address();
+    let unfunded = shop.by_x402(at, |_, authorization| authorization.from = poor);
+    assert_eq!(shop.refusal(at, unfunded).1, "wrong-signer");
+    assert_eq!((shop.taken(), shop.upstream.asked("/weather")), (0, 0));
+}
+
+#[test]
+fn a_payer_who_promises_more_than_it_has_is_stopped_before_it_costs_gas() {
+    let shop = Shop::open(&[]);
+    let emptied = shop.node.causeway(&["pay", "unwrap", "99950 sat", "--dev-account", "0"], "");
+    assert_eq!(emptied.code, Some(0), "{emptied}");
+    let payments: Vec<_> = (0..8).map(|_| shop.by_x402("/weather", |_, _| ())).collect();
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let ask = |(name, value): &(&'static str, String)| shop.get("/weather", &[(name, value)]).status;
+        let all: Vec<_> = payments.iter().map(|payment| scope.spawn(move || ask(payment))).collect();
+        all.into_iter().map(|one| one.join().expect("it asks")).collect()
+    });
+    let (paid, refused) = (statuses.iter().filter(|status| **status == 200).count(), statuses.len());
+    assert!(
+        paid <= 2 && statuses.iter().all(|status| matches!(status, 200 | 402)),
+        "{paid} of {refused}: {statuses:?}"
+    );
+    assert_eq!(shop.taken(), paid as u64 * PRICE_SAT);
+}
+
+#[test]
+fn paths_that_can_be_read_in_two_ways_or_have_no_price_are_not_served() {
+    let shop = Shop::open(&[]);
+    for target in ["/free/../weather", "/free/%2e%2e/weather", "//weather", "/free%2f..%2fweather", "/free/..;/weather"]
+    {
+        assert_eq!(shop.get(target, &[]).status, 400, "{target}");
+    }
+    assert_eq!(shop.get("/secret", &[]).status, 404);
+    assert_eq!(shop.get("/w%65ather", &[]).status, 402);
+    assert_eq!(shop.get("/free", &[]).body, TEXT);
+    assert_eq!(shop.upstream.asked("/weather"), 0);
+}
+
+#[test]
+fn what_is_too_long_is_not_taken() {
+    let shop = Shop::open(&["--max-body", "1000"]);
+    let long = post(&shop.paywall.url, "/weather", &[], &[b'x'; 1_001]);
+    assert_eq!(long.status, 413, "{long:?}");
+    assert_eq!(post(&shop.paywall.url, "/weather", &[], &[b'x'; 1_000]).status, 402);
+    let head = shop.get("/weather", &[("cookie", &"x".repeat(64 << 10))]);
+    assert!(matches!(head.status, 0 | 431), "{head:?}");
+}
+
+#[test]
+fn a_client_that_does_not_finish_its_request_is_left() {
+    let shop = Shop::open(&[]);
+    let mut stream = TcpStream::connect(shop.paywall.url.strip_prefix("http://").expect("a URL")).expect("it listens");
+    stream.write_all(b"GET /weather HTTP/1.1\r\nhost: x\r\n").expect("it reads");
+    stream.set_read_timeout(Some(Duration::from_secs(40))).expect("a time");
+    let mut rest = Vec::new();
+    stream.read_to_end(&mut rest).expect("it is closed");
+    assert!(rest.is_empty() || rest.starts_with(b"HTTP/1.1 408"), "{}", String::from_utf8_lossy(&rest));
+}
+
+// ---------------------------------------------------------------- beside the pages
+
+#[test]
+fn what_is_sold_is_told_to_whoever_looks_for_it() {
+    let shop = Shop::open(&[]);
+    let answer = shop.get("/openapi.json", &[]);
+    let document: Value = serde_json::from_str(&answer.body).expect("JSON");
+    let offer = &document["paths"]["/weather"]["get"]["x-payment-info"]["offers"][0];
+    assert_eq!(offer["amount"], coin::wei(PRICE_SAT).to_string());
+    assert_eq!((shop.metric("chain_up"), shop.metric("settlements_in_flight")), ("1".into(), "0".into()));
+    assert_eq!(shop.get("/supported", &[]).status, 404, "it is no facilitator unless it is told to");
+}
+
+#[test]
+fn a_facilitator_verifies_and_settles_once() {
+    let shop = Shop::open(&["--facilitator"]);
+    let supported: Value = serde_json::from_str(&shop.get("/supported", &[]).body).expect("JSON");
+    assert_eq!(supported["kinds"][0]["network"], format!("eip155:{CHAIN}"));
+    let (_, value) = shop.by_x402("/weather", |_, _| ());
+    let payload: Value = x402::decode(&value).expect("ours");
+    let asked = json!({ "x402Version": 2, "paymentPayload": payload, "paymentRequirements": payload["accepted"] });
+    let ask = |path: &str, body: &Value| -> Value {
+        let answer =
+            post(&shop.paywall.url, path, &[("content-type", "application/json")], body.to_string().as_bytes());
+        serde_json::from_str(&answer.body).unwrap_or_else(|_| panic!("{answer:?}"))
+    };
+    assert_eq!(ask("/verify", &asked)["isValid"], true);
+    assert_eq!(shop.taken(), 0);
+    let settled = ask("/settle", &asked);
+    assert_eq!(settled["success"], true, "{settled}");
+    assert_eq!(shop.taken(), PRICE_SAT);
+    assert_eq!(ask("/settle", &asked)["errorReason"], "invalid_exact_evm_nonce_already_used");
+    assert_eq!(ask("/verify", &asked)["isValid"], false);
+    assert_eq!(shop.refusal("/weather", ("payment-signature", value)), (402, "replayed".to_owned()));
+    let mut elsewhere = asked.clone();
+    elsewhere["paymentRequirements"]["payTo"] = json!(DEVELOPER_0);
+    assert_eq!(ask("/verify", &elsewhere)["isValid"], false);
+    assert_eq!(ask("/verify", &json!({}))["code"], "malformed-payment");
+}
