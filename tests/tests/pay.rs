@@ -20,6 +20,9 @@ use tests::process::Process;
 use tests::relay::Relay;
 use tests::waiting::Patience;
 
+#[path = "pay/invoice.rs"]
+mod invoice;
+
 /// How long a watchtower may take that looks five times a second, on a machine that is busy.
 const A_ROUND: Patience = Patience::new(Duration::from_secs(60), Duration::from_millis(50));
 

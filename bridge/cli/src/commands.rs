@@ -4,7 +4,7 @@
 //! network does so inside [`Context::block_on`]; a node brings its own runtime.
 //!
 //! Exit status: 0 done; 1 it failed, or what was checked is wrong; 2 the arguments make no sense (clap);
-//! further ones of [`audit`] say why.
+//! further ones of [`audit`] and of `pay invoice` say why.
 
 use clap::{Parser, Subcommand};
 use eyre::{Result, WrapErr};

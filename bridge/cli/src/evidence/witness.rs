@@ -134,7 +134,7 @@ pub fn old(timestamp: u64, client: &Client) -> Result<Option<String>> {
 }
 
 /// A node that does not answer is asked again by those who wait, whatever it was asked for.
-fn plain(error: ProvenError) -> eyre::Report {
+pub fn plain(error: ProvenError) -> eyre::Report {
     match error {
         ProvenError::Node(error) => error.into(),
         error => error.into(),

@@ -154,7 +154,7 @@ impl Record {
     /// The user has that key elsewhere, or the record is damaged.
     pub fn reclaim_keystore(&self) -> Result<Keystore> {
         let keystore = self.reclaim_keystore.as_ref().ok_or_else(|| {
-            eyre!("the record of {} has no reclaim key: the address was made with your own --reclaim-key; sign with that key", self.address)
+            eyre!("the record of {} has no reclaim key: the address was made with your own --reclaim-key (sign with that key), or for an invoice (name the merchant's --keystore)", self.address)
         })?;
         Keystore::parse(keystore.to_json().as_bytes())
             .wrap_err_with(|| format!("the reclaim key in the record of {}", self.address))

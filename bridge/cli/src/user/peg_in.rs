@@ -231,7 +231,7 @@ fn show_address(record: &Record, uri: &str, info: &Info) {
 }
 
 /// The link as a code for a phone's camera; upper case makes it smaller (BIP173 allows it for the address).
-fn qr(uri: &str) -> Option<String> {
+pub fn qr(uri: &str) -> Option<String> {
     use qrcode::render::unicode::Dense1x2;
     let code = qrcode::QrCode::with_error_correction_level(uri.as_bytes(), qrcode::EcLevel::L).ok()?;
     // Dark on light, whatever the terminal's colours are: most terminals are light on dark.

@@ -5,17 +5,19 @@
 use std::cmp::Reverse;
 
 use bitcoin::address::NetworkUnchecked;
+use bitcoin::secp256k1::Keypair;
 use bitcoin::{Address, Amount, OutPoint, Txid};
 use eyre::{Result, WrapErr, bail, eyre};
 use mainchain::io::rpc::{Scan, Unspent};
 use serde::Serialize;
 
 use super::deposit_record::{Record, Records, open_reclaim_key};
+use super::pay::invoice;
 use crate::context::Context;
+use crate::options::account::AccountArgs;
 use crate::options::bitcoin::BitcoinArgs;
 use crate::options::fee_rate::FeeRateArgs;
 use crate::options::home::HomeArgs;
-use crate::options::passphrase::PassphraseArgs;
 use bridge::amount;
 
 /// Most payments that one transaction takes back: some 25,000 vB, a quarter of what nodes relay.
@@ -28,7 +30,7 @@ const MAX_INPUTS: usize = 200;
 /// more than 200, the largest come first, and the same command takes the next.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  causeway reclaim bc1p... --to bc1q...\n  causeway reclaim bc1p... --to bc1q... --outpoint 4a5e1e4b...:0 --fee-rate 3"
+    after_help = "Examples:\n  causeway reclaim bc1p... --to bc1q...\n  causeway reclaim bc1p... --to bc1q... --outpoint 4a5e1e4b...:0 --fee-rate 3\n  causeway reclaim bc1p... --to bc1q... --keystore merchant.json     of an invoice"
 )]
 pub struct Args {
     /// The deposit address that was paid
@@ -41,8 +43,9 @@ pub struct Args {
     outpoint: Option<OutPoint>,
     #[command(flatten)]
     fee_rate: FeeRateArgs,
+    /// Of an invoice's address: the merchant's account, from which the key is derived
     #[command(flatten)]
-    passphrase: PassphraseArgs,
+    account: AccountArgs,
     #[command(flatten)]
     bitcoin: BitcoinArgs,
     #[command(flatten)]
@@ -86,7 +89,7 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
 
 async fn reclaim(args: &Args, record: &Record) -> Result<Reclaimed> {
     let to = args.destination(record)?;
-    let keystore = record.reclaim_keystore()?;
+    args.check_key(record)?;
     let output = record.output()?;
     let bitcoin = args.bitcoin.connect(record.network).await?;
 
@@ -95,8 +98,7 @@ async fn reclaim(args: &Args, record: &Record) -> Result<Reclaimed> {
     let fee_rate = args.fee_rate.choose(&bitcoin).await?;
     let coins = worthwhile(&ripe, fee_rate.fee_wu(output.reclaim_input_weight()).unwrap_or(Amount::MAX_MONEY))?;
     let total: Amount = coins.iter().map(|(_, value)| *value).sum();
-    let passphrase = args.passphrase.ask("the key that can reclaim the deposit")?;
-    let key = open_reclaim_key(&keystore, &passphrase)?;
+    let key = args.key(record)?;
     let transaction =
         output.reclaim(&coins, to.script_pubkey(), fee_rate, &key).wrap_err("the deposit cannot be reclaimed")?;
     let amount = transaction.output[0].value;
@@ -129,6 +131,20 @@ impl Args {
             let shown = self.to.clone().assume_checked();
             eyre!("{shown} is not an address of {}, where the deposit is", record.network)
         })
+    }
+
+    /// There is a key to ask for: the record's own, or of an invoice the merchant's.
+    fn check_key(&self, record: &Record) -> Result<()> {
+        let is_merchants = record.reclaim_keystore.is_none() && self.account.check_named().is_ok();
+        if is_merchants { Ok(()) } else { record.reclaim_keystore().map(drop) }
+    }
+
+    fn key(&self, record: &Record) -> Result<Keypair> {
+        if record.reclaim_keystore.is_none() {
+            return invoice::reclaim_key(&self.home.folder()?, record, &self.account.open(record.network)?);
+        }
+        let passphrase = self.account.passphrase.ask("the key that can reclaim the deposit")?;
+        open_reclaim_key(&record.reclaim_keystore()?, &passphrase)
     }
 }
 

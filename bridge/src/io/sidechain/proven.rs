@@ -120,6 +120,23 @@ pub async fn account(
     })
 }
 
+/// How many transactions an account sent, and its coins in wei, in the state of `header`; an account that nobody paid yet is not there, and has none.
+///
+/// # Errors
+///
+/// `Node`, `NotInState`.
+pub async fn coins(client: &Client, header: &FinalHeader, address: Address) -> Result<(u64, U256), ProvenError> {
+    let number = header.header.number;
+    let answer = proof(client, number, address, &[]).await?;
+    let state = header.verify_state(&answer, address, &[]).map_err(|source| ProvenError::NotInState {
+        url: client.url().to_owned(),
+        address,
+        number,
+        source: Box::new(source),
+    });
+    Ok(state?.0.map_or((0, U256::ZERO), |account| (account.nonce, account.balance)))
+}
+
 /// The federation's keys of an epoch in the state of `header`.
 ///
 /// # Errors

@@ -29,7 +29,7 @@ const MAX_CLAIMS: usize = 200;
 /// Check vouchers and cash in the last of each channel, 200 channels by a transaction; anyone may, it is the payee who is paid
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
-  causeway pay collect vouchers.json --dev-account 1")]
+  causeway pay claim vouchers.json --dev-account 1")]
 pub struct ClaimArgs {
     /// Vouchers, one a line, in any order; `-` is standard input
     #[arg(value_name = "FILE")]

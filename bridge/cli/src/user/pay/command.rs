@@ -5,6 +5,9 @@ use eyre::Result;
 use super::claim::{self, ClaimArgs};
 use super::close::{self, CloseArgs};
 use super::fetch::{self, FetchArgs};
+use super::invoice::collect::{self, CollectArgs};
+use super::invoice::command::{self as invoice, InvoiceArgs};
+use super::invoice::list::{self as invoices, InvoicesArgs};
 use super::list::{self, ListArgs};
 use super::open::{self, OpenArgs};
 use super::serve::{self, ServeArgs};
@@ -29,7 +32,9 @@ use crate::context::Context;
   causeway pay list 0xf39F...
   causeway pay wrap '100000 sat' --dev-account 0
   causeway pay serve --upstream http://127.0.0.1:3000 --price '/weather=25 sat' --dev-account 1
-  causeway pay fetch http://127.0.0.1:8402/weather --max '100 sat' --dev-account 0")]
+  causeway pay fetch http://127.0.0.1:8402/weather --max '100 sat' --dev-account 0
+  causeway pay invoice '25000 sat' --reference order-17 --dev-account 1
+  causeway pay collect --dev-account 1")]
 pub struct Args {
     #[command(subcommand)]
     step: Step,
@@ -39,7 +44,6 @@ pub struct Args {
 enum Step {
     Open(OpenArgs),
     Voucher(VoucherArgs),
-    #[command(visible_alias = "collect")]
     Claim(ClaimArgs),
     Watch(WatchArgs),
     Close(CloseArgs),
@@ -49,6 +53,9 @@ enum Step {
     Unwrap(UnwrapArgs),
     Serve(ServeArgs),
     Fetch(FetchArgs),
+    Invoice(InvoiceArgs),
+    Invoices(InvoicesArgs),
+    Collect(CollectArgs),
 }
 
 impl Args {
@@ -77,6 +84,9 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
             Step::Unwrap(args) => unwrap::unwrap(args, context).await,
             Step::Serve(args) => serve::serve(args, context).await,
             Step::Fetch(args) => fetch::run(args, context).await,
+            Step::Invoice(args) => invoice::invoice(args, context).await,
+            Step::Invoices(args) => invoices::list(args, context).await,
+            Step::Collect(args) => collect::collect(args, context).await,
         }
     })
 }

@@ -8,6 +8,7 @@
 //! `wrap` and `unwrap` turn coins into tokens of the contract WrappedBtc, which other clients pay with, and back.
 //!
 //! `serve` and `fetch` are the two ends of a paid HTTP request, by the public protocols x402 and MPP (`bridge/paywall`).
+//! `invoice`, `invoices` and `collect` are a merchant's checkout, for whole payments.
 //!
 //! Vouchers are lines of JSON, so that they travel by whatever joins payer and payee.
 
@@ -17,6 +18,7 @@ mod close;
 pub mod command;
 mod event;
 mod fetch;
+pub mod invoice;
 mod list;
 mod open;
 mod seed;

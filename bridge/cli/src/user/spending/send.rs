@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::time::Duration;
 
-use alloy_primitives::U256;
+use alloy_primitives::{Address, U256};
 use alloy_rpc_types_eth::TransactionReceipt;
 use bridge::amount;
 use bridge::io::sidechain::{Account, Call, Error, Fees, proven};
@@ -31,6 +31,8 @@ pub struct Spender<'a> {
     allowed: SpendingArgs,
     /// Coins of developer accounts are nobody's: nobody is asked.
     worthless: bool,
+    /// To whom it may just send coins, without calling a contract.
+    payee: Option<Address>,
     /// The account is a member's that calls the peg's contracts: it pays nothing.
     free: bool,
     requests: Requests,
@@ -44,9 +46,23 @@ impl<'a> Spender<'a> {
     /// Those of [`AccountArgs::open`].
     pub fn open(network: &'a KnownNetwork, account: &AccountArgs, allowed: SpendingArgs) -> Result<Self> {
         let worthless = account.dev_account.is_some();
-        let account = account.open(network.bitcoin)?;
+        Ok(Self::with(network, account.open(network.bitcoin)?, worthless, allowed))
+    }
+
+    /// An account that is open already and may send its coins to `payee`; `worthless` is one of a developer's.
+    pub fn of(
+        network: &'a KnownNetwork,
+        account: Account,
+        payee: Address,
+        worthless: bool,
+        allowed: SpendingArgs,
+    ) -> Self {
+        Self { payee: Some(payee), ..Self::with(network, account, worthless, allowed) }
+    }
+
+    fn with(network: &'a KnownNetwork, account: Account, worthless: bool, allowed: SpendingArgs) -> Self {
         let requests = Requests::new(&network.home, network.id, network.chain_id, account.address());
-        Ok(Self { network, account, allowed, worthless, free: false, requests })
+        Self { network, account, allowed, worthless, payee: None, free: false, requests }
     }
 
     /// The same in the federation's free lane, if the account is a member's: an operator's account needs no coins to look after the peg.
@@ -106,7 +122,7 @@ impl<'a> Spender<'a> {
 
     /// What was signed is what was asked for, costs no more than is allowed, and is agreed to.
     fn agree_to(&self, call: &Call, request: &Request) -> Result<()> {
-        let words = Words::of(&request.pending().raw, self.network.bitcoin)?;
+        let words = Words::of(&request.pending().raw, self.network.bitcoin, self.payee)?;
         ensure!(
             words.chain_id == self.network.chain_id && words.value == call.value,
             "signed was not what was asked for"

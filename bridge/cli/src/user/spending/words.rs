@@ -30,12 +30,12 @@ pub struct Words {
 }
 
 impl Words {
-    /// Reads a signed transaction.
+    /// Reads a signed transaction. Coins may also just go to `payee`.
     ///
     /// # Errors
     ///
     /// It is none, or says what this program does not know.
-    pub fn of(raw: &Bytes, bitcoin: mainchain::Network) -> Result<Self> {
+    pub fn of(raw: &Bytes, bitcoin: mainchain::Network, payee: Option<Address>) -> Result<Self> {
         let signed = TxEnvelope::decode_2718(&mut raw.as_ref()).wrap_err("not a transaction")?;
         let to = signed.to().unwrap_or_default();
         let cost = Fees::of(&signed).cost(signed.gas_limit());
@@ -43,7 +43,7 @@ impl Words {
             chain_id: signed.chain_id().unwrap_or_default(),
             signer: signed.recover_signer().wrap_err("not signed")?,
             nonce: signed.nonce(),
-            does: meaning(to, signed.input(), bitcoin)?,
+            does: meaning(to, signed.input(), bitcoin, payee)?,
             to,
             value: signed.value(),
             cost,
@@ -68,16 +68,18 @@ fn name(to: Address) -> &'static str {
         address::BRIDGE => "the contract Bridge",
         address::MICRO_CHANNEL => "the contract MicroChannel",
         address::WRAPPED_BTC => "the contract WrappedBtc",
-        _ => "a token",
+        _ => "the address",
     }
 }
 
-/// What a call of one of our contracts does. Nothing else is signed.
-fn meaning(to: Address, input: &[u8], bitcoin: mainchain::Network) -> Result<String> {
+/// What a call of one of our contracts does, or a transfer of coins to whom they are for. Nothing else is signed.
+fn meaning(to: Address, input: &[u8], bitcoin: mainchain::Network, payee: Option<Address>) -> Result<String> {
     match to {
         address::BRIDGE => of_bridge(input, bitcoin),
         address::MICRO_CHANNEL => of_channels(input),
         address::WRAPPED_BTC => of_tokens(input, bitcoin),
+        // A creation has the zero address here.
+        _ if input.is_empty() && payee == Some(to) && !to.is_zero() => Ok("send coins, and call nothing".to_owned()),
         _ => of_any_token(to, input),
     }
 }
@@ -198,6 +200,15 @@ fn of_tokens(input: &[u8], bitcoin: mainchain::Network) -> Result<String> {
         let paid = payout(&call.script, call.maxFeeSat, bitcoin);
         return Ok(format!("turn tokens of {} into a withdrawal: {paid}", show_wei(call.value)));
     }
+    if let Some(call) = decoded::<WrappedBtc::transferWithAuthorization_0Call>(input)? {
+        return Ok(format!(
+            "bring tokens of {} from {} to {}, as {} signed",
+            show_wei(call.value),
+            call.from,
+            call.to,
+            call.from
+        ));
+    }
     bail!("WrappedBtc has functions that this program does not sign for: 0x{}", hex::encode(selector(input)))
 }
 
@@ -226,7 +237,7 @@ mod tests {
     }
 
     fn words_at(fees: Fees, call: &Call) -> Result<Words> {
-        Words::of(&dev_account(0).sign(7, 3, 100_000, fees, call).raw, mainchain::Network::Regtest)
+        Words::of(&dev_account(0).sign(7, 3, 100_000, fees, call).raw, mainchain::Network::Regtest, None)
     }
 
     #[test]
@@ -347,6 +358,20 @@ mod tests {
         assert!(told.contains("tokens of 0.0000025 BTC into") && told.contains("pay out to bcrt1q"), "{told}");
         let to = Address::repeat_byte(9);
         assert!(words(&Call::new(address::WRAPPED_BTC, &WrappedBtc::transferCall { to, value })).is_err());
+    }
+
+    #[test]
+    fn coins_just_go_to_the_one_whom_they_are_for_and_call_nothing() {
+        let (payee, other) = (Address::repeat_byte(9), Address::repeat_byte(8));
+        let to_payee = |call: &Call| {
+            let raw = dev_account(0).sign(7, 3, 100_000, Fees { max_fee: 1, priority_fee: 1 }, call).raw;
+            Words::of(&raw, mainchain::Network::Regtest, Some(payee))
+        };
+        let told = to_payee(&Call::transfer(payee, U256::from(7))).expect("known").lines().join("\n");
+        assert!(told.contains("send coins") && told.contains(&payee.to_string()), "{told}");
+        assert!(to_payee(&Call::transfer(other, U256::from(7))).is_err());
+        assert!(to_payee(&Call { input: vec![1].into(), ..Call::transfer(payee, U256::from(7)) }).is_err());
+        assert!(to_payee(&Call { to: None, ..Call::transfer(payee, U256::from(7)) }).is_err());
     }
 
     #[test]
