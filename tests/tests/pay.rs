@@ -229,7 +229,7 @@ fn a_channel_in_wrapped_coins_is_opened_by_one_signature_and_pays_in_them() {
     assert_eq!((&opened["deposit"], &opened["payer"]), (&wei(600).into(), &checksummed(DEVELOPER_0)));
     let channel = opened["channel"].as_str().expect("an id");
     let voucher = payments.done(0, &["voucher", channel, "--total", "250 sat"], "").to_string();
-    let claimed = payments.done(1, &["collect", "-"], &voucher);
+    let claimed = payments.done(1, &["claim", "-"], &voucher);
     assert_eq!(claimed["amount"], wei(250));
     payments.done(1, &["unwrap", "250 sat"], "");
     let rest = payments.refused(0, &["unwrap", "401 sat"], "");
