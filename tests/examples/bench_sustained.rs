@@ -1,5 +1,5 @@
 //! Blocks under load for a long time, in a state that grows: `make bench`, or
-//! `cargo run --release -p causeway-tests --example bench_sustained -- SECONDS`.
+//! `cargo run --release -p causeway-tests --example bench_sustained -- SECONDS [ACCOUNTS]`, where so many accounts are there from the start on.
 //!
 //! A proposer and a second validator, each with a database of its own, work through blocks at the gas target one after the other, as fast as they
 //! can: half of the transactions pay an account that is new, a quarter one of those that were made before, and a quarter write two
@@ -20,7 +20,7 @@ use sidechain::{
     io::db::Database,
     testing::{Key, genesis, stranger},
 };
-use tests::disk::bytes_below;
+use tests::{disk::bytes_below, proc};
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -39,8 +39,10 @@ const TOKEN: [u8; 35] = hex!("601a8060095f395ff3" "335460010133555f35546001015f3
 
 fn main() {
     let seconds = std::env::args().nth(1).map_or(SECONDS, |text| text.parse().expect("seconds"));
+    let accounts = std::env::args().nth(2).map_or(0, |text| text.parse().expect("accounts"));
     let genesis = genesis();
-    let allocation: Vec<_> = (0..=SENDERS).map(|number| (Key::new(number).address, 100_000_000)).collect();
+    let senders = (0..=SENDERS).map(|number| (Key::new(number).address, 100_000_000));
+    let allocation: Vec<_> = senders.chain((0..accounts).map(|number| (stranger(number), 1))).collect();
     let directory = tempfile::tempdir().expect("a place for files");
     let open = |name: &str| {
         let database = Database::open(&directory.path().join(name)).expect("free");
@@ -49,13 +51,13 @@ fn main() {
     let gas = genesis.block.gas_limit;
     // More, and the base fee would rise without end (EIP-1559).
     println!("blocks of {} gas, half of their limit, for {seconds} s, in a state that grows", gas / 2);
-    println!("minute   blocks   accounts   transactions   propose   verify   commit   us/transaction   disk");
-    sustain(&open("proposer"), &open("validator"), Duration::from_secs(seconds), directory.path());
+    println!("minute   blocks   accounts   transactions   propose   verify   commit   us/transaction   disk   memory");
+    sustain(&open("proposer"), &open("validator"), accounts, Duration::from_secs(seconds), directory.path());
 }
 
 /// Fills blocks until the time is over, and prints a line for each minute.
-fn sustain(proposer: &Chain<Database>, validator: &Chain<Database>, time: Duration, directory: &Path) {
-    let mut load = Load::new(proposer, validator);
+fn sustain(proposer: &Chain<Database>, validator: &Chain<Database>, accounts: u64, time: Duration, directory: &Path) {
+    let mut load = Load { accounts, ..Load::new(proposer, validator) };
     let mut minute = Minute::default();
     let started = Instant::now();
     let mut minutes = 1;
@@ -170,11 +172,13 @@ impl Minute {
         let single =
             (admit.0 + verify.0 + commit.0).as_micros() / u128::try_from((*transactions).max(1)).expect("a count");
         println!(
-            "{minute:>6} {blocks:>8} {accounts:>10} {transactions:>14} {:>6} ms {:>5} ms {:>5} ms {single:>16} {:>4} MB",
+            "{minute:>6} {blocks:>8} {accounts:>10} {transactions:>14} {:>6} ms {:>5} ms {:>5} ms {single:>16} {:>4} MB {:>5} MB",
             each(propose),
             each(verify),
             each(commit),
             bytes_below(directory) / 2 / 1_000_000,
+            // Of both together.
+            proc::memory(std::process::id()) / 1_000_000,
         );
     }
 }
