@@ -41,7 +41,17 @@ pub fn sign(digest: B256, secret: &SecretKey) -> Bytes {
 /// The account that signed; none for bytes that are no signature, or in another form than [`sign`] gives.
 #[must_use]
 pub fn signer(digest: B256, signature: &[u8]) -> Option<Address> {
-    Parts::of(signature).ok()?.recover(digest).map(|key| address(&key))
+    signer_of(digest, signature).ok().flatten()
+}
+
+/// The account that signed, if any.
+pub(crate) fn signer_of(digest: B256, signature: &[u8]) -> Result<Option<Address>, BadForm> {
+    Ok(Parts::of(signature)?.recover(digest).map(|key| address(&key)))
+}
+
+/// An account's signature as a contract wants it: with the v that leads to the account. None if it is not the account's.
+pub(crate) fn claimable(digest: B256, signature: &[u8], account: Address) -> Option<Bytes> {
+    Parts::of(signature).ok()?.with_recovery_of(digest, account).map(|parts| parts.join())
 }
 
 /// The Ethereum address of a public key.
@@ -93,6 +103,15 @@ impl Parts {
     pub fn is_by(&self, digest: B256, key: &PublicKey) -> bool {
         let Ok(signature) = Signature::from_compact(&self.compact) else { return false };
         SECP256K1.verify_ecdsa(&Message::from_digest(digest.0), &signature, key).is_ok()
+    }
+
+    /// The key of the account, if that made it. `known` spares finding it.
+    #[must_use]
+    pub fn key_of(&self, digest: B256, account: Address, known: Option<PublicKey>) -> Option<PublicKey> {
+        match known {
+            Some(key) => Some(key).filter(|key| self.is_by(digest, key)),
+            None => self.recover(digest).filter(|key| address(key) == account),
+        }
     }
 
     /// With the v by which a contract finds the account; none if neither leads to it.

@@ -7,7 +7,7 @@ use secp256k1::SecretKey;
 use secp256k1::hashes::{Hash as _, sha256};
 use serde::{Deserialize, Serialize};
 
-use crate::account_signature::{self, BadForm, Parts, address};
+use crate::account_signature::{self, BadForm};
 use crate::typed_data::{Domain, digest, hash_words, word};
 
 static LOCKED_VOUCHER_TYPE: LazyLock<B256> = LazyLock::new(|| {
@@ -100,15 +100,13 @@ impl SignedLockedVoucher {
     ///
     /// [`BadForm`]: the contract would not take such a signature.
     pub fn signer(&self, domain: &Domain) -> Result<Option<Address>, BadForm> {
-        let key = Parts::of(&self.signature)?.recover(self.voucher.digest(domain));
-        Ok(key.map(|key| address(&key)))
+        account_signature::signer_of(self.voucher.digest(domain), &self.signature)
     }
 
     /// As the contract wants it: with the v that leads to the signer. None if it is not the signer's.
     #[must_use]
     pub fn claimable(&self, domain: &Domain, signer: Address) -> Option<Self> {
-        let parts = Parts::of(&self.signature).ok()?;
-        let right = parts.with_recovery_of(self.voucher.digest(domain), signer)?;
-        Some(Self { voucher: self.voucher, signature: right.join() })
+        let signature = account_signature::claimable(self.voucher.digest(domain), &self.signature, signer)?;
+        Some(Self { voucher: self.voucher, signature })
     }
 }

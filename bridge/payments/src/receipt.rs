@@ -20,6 +20,7 @@ use secp256k1::SecretKey;
 use serde::{Deserialize, Serialize};
 
 use crate::account_signature;
+use crate::bytes::{Reader, put};
 use crate::merkle::{self, Tree};
 use crate::typed_data::{Domain, digest, hash_words, word};
 
@@ -52,6 +53,32 @@ pub struct Receipt {
     pub accepted_at: u64,
     /// keccak256 of the request's Idempotency-Key; zero without one.
     pub request: B256,
+}
+
+impl Receipt {
+    /// For files of payees and payers.
+    pub(crate) fn put(&self, out: &mut Vec<u8>) {
+        let Self { channel_id, cumulative_amount, price, charged, highest, accepted_at, request } = *self;
+        put(out, channel_id.as_slice());
+        for amount in [cumulative_amount, price, charged, highest] {
+            put(out, &amount.to_be_bytes());
+        }
+        put(out, &accepted_at.to_be_bytes());
+        put(out, request.as_slice());
+    }
+
+    /// What [`Receipt::put`] wrote.
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        Some(Self {
+            channel_id: reader.word()?,
+            cumulative_amount: reader.u128()?,
+            price: reader.u128()?,
+            charged: reader.u128()?,
+            highest: reader.u128()?,
+            accepted_at: reader.u64()?,
+            request: reader.word()?,
+        })
+    }
 }
 
 /// A receipt with its path, and the payee's signature under the root where that leads.

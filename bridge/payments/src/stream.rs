@@ -13,7 +13,7 @@ use alloy_primitives::{Address, B256, Bytes, keccak256};
 use secp256k1::SecretKey;
 use serde::{Deserialize, Serialize};
 
-use crate::account_signature::{self, BadForm, Parts, address};
+use crate::account_signature::{self, BadForm};
 use crate::typed_data::{Domain, digest, hash_words, word};
 
 /// Ticks that one claim takes (`MAX_TICKS` in `MicroChannel.sol`). A stream has no more of them, or the last could not be claimed.
@@ -105,16 +105,14 @@ impl SignedStream {
     ///
     /// [`BadForm`]: the contract would not take such a signature.
     pub fn signer(&self, domain: &Domain) -> Result<Option<Address>, BadForm> {
-        let key = Parts::of(&self.signature)?.recover(self.terms.digest(domain));
-        Ok(key.map(|key| address(&key)))
+        account_signature::signer_of(self.terms.digest(domain), &self.signature)
     }
 
     /// As the contract wants it: with the v that leads to the signer. None if it is not the signer's.
     #[must_use]
     pub fn claimable(&self, domain: &Domain, signer: Address) -> Option<Self> {
-        let parts = Parts::of(&self.signature).ok()?;
-        let right = parts.with_recovery_of(self.terms.digest(domain), signer)?;
-        Some(Self { terms: self.terms, signature: right.join() })
+        let signature = account_signature::claimable(self.terms.digest(domain), &self.signature, signer)?;
+        Some(Self { terms: self.terms, signature })
     }
 }
 

@@ -120,6 +120,26 @@ impl Account {
         self.best_total().max(settled)
     }
 
+    /// What is said of a request that is charged for now, by a total that may be the largest.
+    pub(super) fn receipt(
+        &self,
+        channel_id: B256,
+        total: u128,
+        price: u128,
+        accepted_at: u64,
+        request: B256,
+    ) -> Receipt {
+        Receipt {
+            channel_id,
+            cumulative_amount: total,
+            price,
+            charged: self.charged.saturating_add(price),
+            highest: self.highest().max(total),
+            accepted_at,
+            request,
+        }
+    }
+
     /// The voucher with the largest total, as it came.
     pub(super) fn best_voucher(&self, id: B256) -> Option<SignedVoucher> {
         let (cumulative_amount, signature) = self.best.clone()?;

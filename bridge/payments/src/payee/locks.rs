@@ -14,7 +14,7 @@ use super::account::Account;
 use super::lock::{Lock, MAX_LOCKS, Opened};
 use super::record::Record;
 use super::{Payee, Refused};
-use crate::account_signature::{Parts, address};
+use crate::account_signature::Parts;
 use crate::free_totals::FreeTotals;
 use crate::locked::{LockedVoucher, SignedLockedVoucher};
 use crate::receipt::Receipt;
@@ -71,10 +71,7 @@ impl LockCheck {
     /// [`Refused::NotTheSigner`].
     pub fn verify(self) -> Result<VerifiedLock, Refused> {
         let Self { lock, digest, parts, signer, key } = self;
-        let key = match key {
-            Some(key) => Some(key).filter(|key| parts.is_by(digest, key)),
-            None => parts.recover(digest).filter(|key| address(key) == signer),
-        };
+        let key = parts.key_of(digest, signer, key);
         Ok(VerifiedLock { lock, signer, key: key.ok_or(Refused::NotTheSigner { signer })? })
     }
 }
@@ -198,16 +195,7 @@ impl Payee {
             return Ok(LockOpened { receipt: opened.receipt, record: None });
         }
         let total = lock.voucher.opened(preimage, now_unix_s.max(head))?;
-        let (price, request) = (lock.voucher.locked_amount, lock.request);
-        let receipt = Receipt {
-            channel_id: id,
-            cumulative_amount: total,
-            price,
-            charged: account.charged.saturating_add(price),
-            highest: account.highest().max(total),
-            accepted_at: now_unix_s,
-            request,
-        };
+        let receipt = account.receipt(id, total, lock.voucher.locked_amount, now_unix_s, lock.request);
         let opened = Opened { preimage, receipt };
         account.opened(hash, opened);
         Ok(LockOpened { receipt, record: Some(Record::Opened { hash, opened }) })

@@ -42,7 +42,7 @@ use self::questions::Question;
 use self::record::Record;
 use self::remembered::{LEAST_REMEMBERED, MOST_REMEMBERED, ROOM};
 use self::taken::Taken;
-use crate::account_signature::{Parts, address};
+use crate::account_signature::Parts;
 use crate::channel::{Channel, SeenAt};
 use crate::free_totals::{FreeTotals, NotFree};
 use crate::receipt::Receipt;
@@ -175,11 +175,7 @@ impl Check {
     }
 
     fn found_key(&self) -> Option<PublicKey> {
-        let parts = self.parts?;
-        match self.key {
-            Some(key) => Some(key).filter(|key| parts.is_by(self.digest, key)),
-            None => parts.recover(self.digest).filter(|key| address(key) == self.signer),
-        }
+        self.parts?.key_of(self.digest, self.signer, self.key)
     }
 }
 
@@ -342,15 +338,7 @@ impl Payee {
         self.check_payment(account, &seen, &offer, now_unix_s)?;
         let total = offer.voucher.voucher.cumulative_amount;
         let price = offer.price.max(1);
-        let receipt = Receipt {
-            channel_id: id,
-            cumulative_amount: total,
-            price,
-            charged: account.charged.saturating_add(price),
-            highest: account.highest().max(total),
-            accepted_at: now_unix_s,
-            request: offer.request,
-        };
+        let receipt = account.receipt(id, total, price, now_unix_s, offer.request);
         let taken = Taken { receipt, signature: offer.voucher.signature };
         self.remember(id, |account, most| {
             account.key = key.or(account.key);

@@ -166,12 +166,12 @@ fn read_signature(reader: &mut Reader<'_>) -> Option<Signature> {
 }
 
 fn put_taken(out: &mut Vec<u8>, taken: &Taken) {
-    put_receipt(out, &taken.receipt);
+    taken.receipt.put(out);
     put_signature(out, &taken.signature);
 }
 
 fn read_taken(reader: &mut Reader<'_>) -> Option<Taken> {
-    Some(Taken { receipt: read_receipt(reader)?, signature: read_signature(reader)? })
+    Some(Taken { receipt: Receipt::read(reader)?, signature: read_signature(reader)? })
 }
 
 fn put_lock(out: &mut Vec<u8>, lock: &Lock) {
@@ -196,33 +196,11 @@ fn read_lock(reader: &mut Reader<'_>) -> Option<Lock> {
 
 fn put_opened(out: &mut Vec<u8>, opened: &Opened) {
     put(out, opened.preimage.as_slice());
-    put_receipt(out, &opened.receipt);
+    opened.receipt.put(out);
 }
 
 fn read_opened(reader: &mut Reader<'_>) -> Option<Opened> {
-    Some(Opened { preimage: reader.word()?, receipt: read_receipt(reader)? })
-}
-
-fn put_receipt(out: &mut Vec<u8>, receipt: &Receipt) {
-    let Receipt { channel_id, cumulative_amount, price, charged, highest, accepted_at, request } = *receipt;
-    put(out, channel_id.as_slice());
-    for amount in [cumulative_amount, price, charged, highest] {
-        put(out, &amount.to_be_bytes());
-    }
-    put(out, &accepted_at.to_be_bytes());
-    put(out, request.as_slice());
-}
-
-fn read_receipt(reader: &mut Reader<'_>) -> Option<Receipt> {
-    Some(Receipt {
-        channel_id: reader.word()?,
-        cumulative_amount: reader.u128()?,
-        price: reader.u128()?,
-        charged: reader.u128()?,
-        highest: reader.u128()?,
-        accepted_at: reader.u64()?,
-        request: reader.word()?,
-    })
+    Some(Opened { preimage: reader.word()?, receipt: Receipt::read(reader)? })
 }
 
 fn put_flow(out: &mut Vec<u8>, flow: &Flow) {

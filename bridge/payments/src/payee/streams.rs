@@ -9,7 +9,7 @@ use secp256k1::PublicKey;
 use super::flow::{Flow, MAX_STREAMS};
 use super::record::Record;
 use super::{Payee, Refused};
-use crate::account_signature::{Parts, address};
+use crate::account_signature::Parts;
 use crate::stream::SignedStream;
 
 /// A stream that a payer opens.
@@ -58,10 +58,7 @@ impl StreamCheck {
     /// [`Refused::NotTheSigner`].
     pub fn verify(self) -> Result<VerifiedStream, Refused> {
         let Self { flow, digest, parts, signer, key } = self;
-        let key = match key {
-            Some(key) => Some(key).filter(|key| parts.is_by(digest, key)),
-            None => parts.recover(digest).filter(|key| address(key) == signer),
-        };
+        let key = parts.key_of(digest, signer, key);
         Ok(VerifiedStream { flow, signer, key: key.ok_or(Refused::NotTheSigner { signer })? })
     }
 }

@@ -111,28 +111,14 @@ fn read_payment(reader: &mut Reader<'_>) -> Option<Payment> {
 }
 
 fn put_receipt(out: &mut Vec<u8>, signed: &SignedReceipt) {
-    let Receipt { channel_id, cumulative_amount, price, charged, highest, accepted_at, request } = signed.receipt;
-    put(out, channel_id.as_slice());
-    for amount in [cumulative_amount, price, charged, highest] {
-        put(out, &amount.to_be_bytes());
-    }
-    put(out, &accepted_at.to_be_bytes());
-    put(out, request.as_slice());
+    signed.receipt.put(out);
     out.push(u8::try_from(signed.path.len()).expect("a path's length is checked with its signature"));
     put(out, signed.path.as_flattened());
     put(out, &signed.signature);
 }
 
 fn read_receipt(reader: &mut Reader<'_>) -> Option<SignedReceipt> {
-    let receipt = Receipt {
-        channel_id: reader.word()?,
-        cumulative_amount: reader.u128()?,
-        price: reader.u128()?,
-        charged: reader.u128()?,
-        highest: reader.u128()?,
-        accepted_at: reader.u64()?,
-        request: reader.word()?,
-    };
+    let receipt = Receipt::read(reader)?;
     let hashes = reader.u8()?;
     let path = (0..hashes).map(|_| reader.word()).collect::<Option<_>>()?;
     Some(SignedReceipt { receipt, path, signature: reader.array::<65>()?.to_vec().into() })
