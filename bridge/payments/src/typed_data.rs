@@ -70,7 +70,8 @@ pub(crate) fn word(number: u128) -> B256 {
 }
 
 /// What is signed of a struct with this hash.
-pub(crate) fn digest(separator: B256, struct_hash: B256) -> B256 {
+#[must_use]
+pub fn digest(separator: B256, struct_hash: B256) -> B256 {
     let mut message = [0; 2 + 2 * 32];
     message[..2].copy_from_slice(&[0x19, 0x01]);
     message[2..34].copy_from_slice(separator.as_slice());

@@ -7,6 +7,7 @@ use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_sol_types::SolValue as _;
 use contracts::address::WRAPPED_BTC;
 use payments::account_signature;
+use payments::typed_data::{digest, separator};
 use serde::{Deserialize, Serialize};
 
 use crate::refusal::Refusal;
@@ -18,7 +19,6 @@ pub const TOKEN_VERSION: &str = "1";
 /// The token's decimals: its unit is a wei.
 pub const TOKEN_DECIMALS: u8 = 18;
 
-const DOMAIN_TYPE: &[u8] = b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)";
 const TRANSFER_TYPE: &[u8] = b"TransferWithAuthorization(address from,address to,uint256 value,uint256 validAfter,uint256 validBefore,bytes32 nonce)";
 
 /// Half of the order of secp256k1: an s above it is the other form of the same signature (EIP-2), which the token refuses.
@@ -59,9 +59,7 @@ impl Token {
     }
 
     fn at(chain_id: u64, contract: Address) -> Self {
-        let named = keccak256(TOKEN_NAME);
-        let encoded = (keccak256(DOMAIN_TYPE), named, keccak256(TOKEN_VERSION), U256::from(chain_id), contract);
-        Self { chain_id, contract, separator: keccak256(encoded.abi_encode()) }
+        Self { chain_id, contract, separator: separator(TOKEN_NAME, TOKEN_VERSION, chain_id, contract) }
     }
 
     /// What is signed (EIP-712).
@@ -69,7 +67,7 @@ impl Token {
     pub fn digest(&self, authorization: &Authorization) -> B256 {
         let Authorization { from, to, value, valid_after, valid_before, nonce } = *authorization;
         let message = (keccak256(TRANSFER_TYPE), from, to, value, valid_after, valid_before, nonce).abi_encode();
-        keccak256([&[0x19, 0x01], self.separator.as_slice(), keccak256(message).as_slice()].concat())
+        digest(self.separator, keccak256(message))
     }
 
     /// The signature in the form that the token takes, if the payer's key made it.
