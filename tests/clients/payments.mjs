@@ -1,7 +1,7 @@
 // The package @causeway/payments pays the Rust payee: `PAYEE` names the built example payee_by_lines. 64 requests in flight, a page that is closed and opened again, limits,
 // and receipts that are checked. Needs no node.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,9 +9,10 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { privateKeyToAccount } from "viem/accounts";
 
-// As npm would install it.
-const installed = new URL("node_modules/@causeway/payments", import.meta.url);
-cpSync(new URL("../../bridge/payments/web", import.meta.url), installed, { recursive: true });
+// Built from its sources, and as npm would install it.
+const [web, installed] = [new URL("../../bridge/payments/web/", import.meta.url), new URL("node_modules/@causeway/payments/", import.meta.url)];
+execFileSync("npm", ["run", "--silent", "build"], { cwd: web, stdio: "inherit" });
+for (const part of ["package.json", "dist"]) cpSync(new URL(part, web), new URL(part, installed), { recursive: true });
 const { MOST_IN_FLIGHT, Payer, channelId, openNonce, receiptSigner } = await import("@causeway/payments");
 
 // Names and nonces are those of the contract.

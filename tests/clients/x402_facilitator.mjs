@@ -8,7 +8,7 @@ import { chainId, page, payer } from './paid.mjs';
 const network = `eip155:${chainId}`;
 const facilitator = new HTTPFacilitatorClient({ url: new URL(page).origin });
 const { kinds } = await facilitator.getSupported();
-assert.deepEqual(kinds.map((kind) => [kind.x402Version, kind.scheme, kind.network]), [[2, 'exact', network]]);
+assert.deepEqual(kinds.map((kind) => [kind.x402Version, kind.scheme, kind.network]), [[2, 'exact', network], [2, 'batch-settlement', network]]);
 console.log('facilitator: says what it supports');
 
 const client = x402Client.fromConfig({ schemes: [{ network, client: new ExactEvmScheme(payer) }], spendControls: false });

@@ -15,16 +15,20 @@
 //! | [`validators`] | validators alone, as real processes |
 //! | [`relay`] | somebody between a node and who asks it, who counts and lies |
 //! | [`lone_node`] | one node without consensus, in this process |
+//! | [`http`] | requests as they are on the wire |
 //! | [`shop`] | an HTTP server with a paywall before it, as real processes |
+//! | [`channel_payer`] | who pays there by sessions, by hand |
 //! | [`simulated`] | whole relayers in this process, with a simulated node, bitcoind and time |
 //! | [`evm`], [`ledger`], [`blocks`] | contracts alone, without a chain; the whole ledger of them; and the blocks that they are shown |
 
 pub mod binary;
 pub mod bitcoind;
 pub mod blocks;
+pub mod channel_payer;
 pub mod disk;
 pub mod evm;
 pub mod federation;
+pub mod http;
 pub mod known;
 pub mod ledger;
 pub mod load;

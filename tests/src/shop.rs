@@ -1,10 +1,10 @@
 //! A shop: an HTTP server with a paywall before it (`causeway pay serve`), over a node. Developer account 1 is paid.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,6 +15,8 @@ use crate::binary;
 
 /// What is on each page.
 pub const TEXT: &str = "Sunny, 21 degrees.";
+/// Bytes of the largest page.
+const LARGE: usize = 64 << 20;
 
 /// The server behind the paywall. Its pages:
 ///
@@ -23,6 +25,11 @@ pub const TEXT: &str = "Sunny, 21 degrees.";
 ///   /failing       fails as often as it is told to, then is as the others
 ///   /hanging       never answers
 ///   /breaking      breaks off in the midst of its answer
+///   /large         64 MiB
+///   /events        twenty server-sent events, one by one
+///   /slow-events   the same, ten a second, without end
+///   /counted       says that it has seven units
+///   /bytes         ten thousand bytes
 /// ```
 pub struct Upstream {
     port: u16,
@@ -90,15 +97,30 @@ impl Upstream {
     }
 }
 
-/// One request a connection.
+/// Answers the requests of one connection.
 fn converse(stream: &TcpStream, state: &State) {
+    let _ = stream.set_nodelay(true); // If not, answers come a little later.
     let mut reader = BufReader::new(stream);
+    while let Some(head) = head_of_request(&mut reader) {
+        let path = state.note(head);
+        if let "/events" | "/slow-events" = path.as_str() {
+            return give_events(stream, path == "/slow-events");
+        }
+        let (answer, goes_on) = state.answer(&path);
+        if { stream }.write_all(answer.as_bytes()).is_err() || !goes_on {
+            return;
+        }
+    }
+}
+
+/// The head of the next request, whose body is passed over.
+fn head_of_request(reader: &mut impl BufRead) -> Option<String> {
     let mut head = String::new();
     let mut length = 0;
     loop {
         let mut line = String::new();
         if reader.read_line(&mut line).unwrap_or(0) == 0 {
-            return;
+            return None;
         }
         if let Some((name, value)) = line.split_once(':')
             && name.eq_ignore_ascii_case("content-length")
@@ -110,30 +132,60 @@ fn converse(stream: &TcpStream, state: &State) {
         }
         head += &line;
     }
-    let mut body = vec![0; length];
-    let _ = reader.read_exact(&mut body); // Whoever breaks off gets no answer.
-    let target = head.split(' ').nth(1).unwrap_or_default().to_owned();
-    let path = target.split('?').next().unwrap_or_default();
-    *state.asked.lock().expect("whole").entry(path.to_owned()).or_default() += 1;
-    state.heads.lock().expect("whole").push(head);
-    let good = format!(
-        "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{TEXT}",
-        TEXT.len()
-    );
-    let answer = match path {
-        "/failing"
-            if state.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() =>
-        {
-            "HTTP/1.1 500 Internal Server Error\r\nconnection: close\r\ncontent-length: 0\r\n\r\n".to_owned()
+    reader.read_exact(&mut vec![0; length]).ok()?;
+    Some(head)
+}
+
+impl State {
+    /// Counts a request; its path.
+    fn note(&self, head: String) -> String {
+        let target = head.split(' ').nth(1).unwrap_or_default();
+        let path = target.split('?').next().unwrap_or_default().to_owned();
+        *self.asked.lock().expect("whole").entry(path.clone()).or_default() += 1;
+        self.heads.lock().expect("whole").push(head);
+        path
+    }
+
+    /// What a request gets, and whether its connection goes on.
+    fn answer(&self, path: &str) -> (String, bool) {
+        let failure = || self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        let good = |fields: &str, body: &str| {
+            format!("HTTP/1.1 200 OK\r\n{fields}content-length: {}\r\n\r\n{body}", body.len())
+        };
+        let failed = "HTTP/1.1 500 Internal Server Error\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+        match path {
+            "/failing" if failure().is_ok() => (failed.to_owned(), false),
+            "/hanging" => {
+                std::thread::sleep(Duration::from_secs(600));
+                (String::new(), false)
+            }
+            "/large" => (good("", &"x".repeat(LARGE)), true),
+            "/asking" => {
+                let head = "HTTP/1.1 402 Payment Required\r\nwww-authenticate: Payment id=\"x\"\r\nwww-authenticate: Basic realm=\"x\"\r\n";
+                (format!("{head}cache-control: no-store\r\ncontent-length: 0\r\n\r\n"), true)
+            }
+            "/breaking" => {
+                ("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 1000\r\n\r\nhalf".to_owned(), false)
+            }
+            "/bytes" => (good("", &"x".repeat(10_000)), true),
+            "/counted" => (good("causeway-units: 7\r\n", TEXT), true),
+            _ => (good("content-type: text/plain\r\n", TEXT), true),
         }
-        "/hanging" => {
-            std::thread::sleep(Duration::from_secs(600));
-            return;
+    }
+}
+
+/// Server-sent events; those that never end stop when nobody reads.
+fn give_events(mut stream: &TcpStream, without_end: bool) {
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
+    let mut written = stream.write_all(head.as_bytes());
+    let mut number = 0;
+    while written.is_ok() && (without_end || number < 20) {
+        number += 1;
+        written = stream.write_all(format!("data: {number}\n\n").as_bytes());
+        if without_end {
+            std::thread::sleep(Duration::from_millis(100));
         }
-        "/breaking" => "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 1000\r\n\r\nhalf".to_owned(),
-        _ => good,
-    };
-    let _ = { stream }.write_all(answer.as_bytes());
+    }
 }
 
 /// `causeway pay serve`, running. Ends when dropped.
@@ -152,10 +204,22 @@ impl Paywall {
     /// When it does not start.
     #[must_use]
     pub fn start(home: &Path, rpc: &str, upstream: &str, more: &[&str]) -> Self {
+        Self::start_as(home, rpc, upstream, more, |_| ())
+    }
+
+    /// The same, with what its process is given beside.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start.
+    #[must_use]
+    pub fn start_as(home: &Path, rpc: &str, upstream: &str, more: &[&str], give: impl FnOnce(&mut Command)) -> Self {
         let fixed =
             ["--json", "pay", "serve", "--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0", "--dev-account", "1"];
         let named = ["--rpc", rpc, "--upstream", upstream];
-        let mut child = binary::spawn(home, [&fixed[..], &named, more].concat());
+        let mut command = binary::command(home, [&fixed[..], &named, more].concat());
+        give(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()));
+        let mut child = command.spawn().expect("the binary starts");
         let mut line = String::new();
         let said = BufReader::new(child.stdout.as_mut().expect("piped")).read_line(&mut line);
         let Ok(serving) = serde_json::from_str::<Value>(&line) else {
@@ -164,9 +228,18 @@ impl Paywall {
             let _ = child.stderr.take().expect("piped").read_to_string(&mut why);
             panic!("it does not serve ({said:?}): {line}{why}")
         };
+        // What it says is read to its end: a pipe that nobody reads would stop it.
+        let (mut said, mut told) = (child.stdout.take().expect("piped"), child.stderr.take().expect("piped"));
+        std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
+        std::thread::spawn(move || std::io::copy(&mut told, &mut std::io::sink()));
         let at = |name: &str| format!("http://{}", serving[name].as_str().expect("an address"));
         let (url, metrics) = (at("address"), at("metrics") + "/metrics");
         Self { child, url, metrics }
+    }
+
+    /// Sends it `kill -9`, while others still talk to it.
+    pub fn kill_now(&self) {
+        let _ = Command::new("kill").args(["-9", &self.child.id().to_string()]).status();
     }
 
     /// Ends it as `kill -9` does.

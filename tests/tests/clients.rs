@@ -87,7 +87,9 @@ fn run(script: &str) {
 
 /// Runs a script of `tests/clients` against a fresh node, and shows what it wrote if it fails.
 fn run_by(program: &Path, script: &str) {
-    let is_installed = ["node_modules", "web3/installed"].iter().all(|made| folder().join(made).exists());
+    let is_installed = ["node_modules", "web3/installed", "../../bridge/payments/web/node_modules"]
+        .iter()
+        .all(|made| folder().join(made).exists());
     assert!(is_installed, "the clients are not installed: run `make deps`");
     let node = LoneNode::for_developers(&[Key::new(PAYER).address, DEVELOPER_0, member(2).address]);
     let secret = keccak256(PAYER.to_be_bytes());

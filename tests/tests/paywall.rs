@@ -18,9 +18,13 @@ use paywall::wallet;
 use paywall::x402::{self, PaymentPayload, PaymentRequired};
 use serde_json::{Value, json};
 use tests::binary;
+use tests::http::{Answer, post, send};
 use tests::known::{DEVELOPER_0, DEVELOPER_1};
 use tests::lone_node::LoneNode;
 use tests::shop::{Paywall, TEXT, Upstream};
+
+#[path = "paywall/faults.rs"]
+mod faults;
 
 /// Everybody knows it.
 const DEVELOPER_0_KEY: B256 = b256!("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80");
@@ -28,7 +32,7 @@ const CHAIN: u64 = 51_717;
 /// What `/weather` costs.
 const PRICE_SAT: u64 = 25;
 
-const PRICES: [&str; 12] = [
+const PRICES: [&str; 16] = [
     "--price",
     "/weather=25 sat",
     "--price",
@@ -39,6 +43,10 @@ const PRICES: [&str; 12] = [
     "/hanging=25 sat",
     "--price",
     "/breaking=25 sat",
+    "--price",
+    "/large=25 sat",
+    "--price",
+    "/asking=25 sat",
     "--price",
     "/free=0 sat",
 ];
@@ -157,45 +165,6 @@ fn mpp(challenge: Challenge, authorization: Authorization) -> String {
 
 fn now() -> u64 {
     bridge::io::clock::now().expect("after 1970")
-}
-
-#[derive(Clone, Debug)]
-struct Answer {
-    status: u16,
-    headers: Vec<(String, String)>,
-    body: String,
-}
-
-impl Answer {
-    fn header(&self, name: &str) -> &str {
-        let found = self.headers.iter().find(|(other, _)| other == name);
-        found.map(|(_, value)| value.as_str()).unwrap_or_default()
-    }
-}
-
-fn post(url: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-    send(url, "POST", target, headers, body)
-}
-
-/// One request on a connection of its own.
-fn send(url: &str, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-    let host = url.strip_prefix("http://").expect("a URL");
-    let fields: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    let head = format!(
-        "{method} {target} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-length: {}\r\n{fields}\r\n",
-        body.len()
-    );
-    let mut stream = TcpStream::connect(host).expect("it listens");
-    stream.set_read_timeout(Some(Duration::from_secs(90))).expect("a time");
-    stream.write_all(&[head.as_bytes(), body].concat()).expect("it reads");
-    let mut bytes = Vec::new();
-    let _ = stream.read_to_end(&mut bytes); // What broke off is seen by what is missing.
-    let text = String::from_utf8_lossy(&bytes).into_owned();
-    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
-    let mut lines = head.split("\r\n");
-    let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|status| status.parse().ok());
-    let field = |line: &str| line.split_once(": ").map(|(name, value)| (name.to_lowercase(), value.to_owned()));
-    Answer { status: status.unwrap_or(0), headers: lines.filter_map(field).collect(), body: body.to_owned() }
 }
 
 // ---------------------------------------------------------------- clients
@@ -566,8 +535,15 @@ fn a_payer_who_promises_more_than_it_has_is_stopped_before_it_costs_gas() {
 #[test]
 fn paths_that_can_be_read_in_two_ways_or_have_no_price_are_not_served() {
     let shop = Shop::open(&[]);
-    for target in ["/free/../weather", "/free/%2e%2e/weather", "//weather", "/free%2f..%2fweather", "/free/..;/weather"]
-    {
+    for target in [
+        "/free/../weather",
+        "/free/%2e%2e/weather",
+        "//weather",
+        "/free%2f..%2fweather",
+        "/free/..;/weather",
+        "/weather;x",
+        "/weather%3Bx",
+    ] {
         assert_eq!(shop.get(target, &[]).status, 400, "{target}");
     }
     assert_eq!(shop.get("/secret", &[]).status, 404);
@@ -635,4 +611,235 @@ fn a_facilitator_verifies_and_settles_once() {
     elsewhere["paymentRequirements"]["payTo"] = json!(DEVELOPER_0);
     assert_eq!(ask("/verify", &elsewhere)["isValid"], false);
     assert_eq!(ask("/verify", &json!({}))["code"], "malformed-payment");
+}
+
+/// One nonce, two amounts: the cheap one is settled and its caller hangs up; the dear one is asked for.
+#[test]
+fn a_facilitator_settles_what_it_says_and_no_other_amount_under_the_same_nonce() {
+    let shop = Shop::open(&["--facilitator"]);
+    let (_, value) = shop.by_x402("/weather", |_, _| ());
+    let dear: PaymentPayload = x402::decode(&value).expect("ours");
+    let signed_as: Authorization = serde_json::from_value(dear.payload["authorization"].clone()).expect("ours");
+    let of = |amount: U256| {
+        let authorization = Authorization { value: amount, ..signed_as };
+        let payload = json!({ "authorization": authorization, "signature": signed(&authorization) });
+        let accepted = x402::Requirements { amount, ..dear.accepted.clone() };
+        let payment = PaymentPayload { payload, accepted: accepted.clone(), ..dear.clone() };
+        json!({ "x402Version": 2, "paymentPayload": payment, "paymentRequirements": accepted }).to_string()
+    };
+    let cheap = coin::wei(PRICE_SAT);
+    let (cheap_sat, cheap) = (PRICE_SAT, of(cheap));
+    let dear = of(coin::wei(100 * PRICE_SAT));
+    let host = shop.paywall.url.strip_prefix("http://").expect("a URL");
+    let mut gone = TcpStream::connect(host).expect("it listens");
+    let head = format!("POST /settle HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{cheap}", cheap.len());
+    gone.write_all(head.as_bytes()).expect("it reads");
+    std::thread::sleep(Duration::from_millis(30));
+    drop(gone);
+    for _ in 0..40 {
+        let answer = post(&shop.paywall.url, "/settle", &[], dear.as_bytes());
+        let settled: Value = serde_json::from_str(&answer.body).unwrap_or_else(|_| panic!("{answer:?}"));
+        assert_eq!(settled["success"], false, "{settled}");
+        if shop.taken() == cheap_sat {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(shop.taken(), cheap_sat);
+}
+
+#[test]
+fn strangers_have_a_facilitator_settle_nothing_that_costs_more_gas_than_it_brings() {
+    let token = "6c65742d6d652d696e21";
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("token");
+    std::fs::write(&path, token).expect("written");
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("it is ours");
+    let path = path.to_str().expect("text");
+    let shop = Shop::open(&["--facilitator", "--facilitator-token", path, "--public-url", "http://shop.example"]);
+    let asked = |amount: U256| {
+        let (_, value) = shop.by_x402("/weather", |payload, authorization| {
+            (payload.accepted.amount, authorization.value) = (amount, amount);
+        });
+        let payload: Value = x402::decode(&value).expect("ours");
+        json!({ "x402Version": 2, "paymentPayload": payload, "paymentRequirements": payload["accepted"] }).to_string()
+    };
+    let bearer = format!("Bearer {token}");
+    let settle =
+        |amount: U256, fields: &[(&str, &str)]| post(&shop.paywall.url, "/settle", fields, asked(amount).as_bytes());
+    for wei in [U256::ZERO, U256::from(1), coin::wei(2)] {
+        let answer = settle(wei, &[("authorization", &bearer)]);
+        assert!(answer.body.contains("costs more than it brings"), "{wei}: {answer:?}");
+    }
+    for fields in [&[][..], &[("authorization", "Bearer 6c65742d6d652d696e22")]] {
+        let stranger = settle(coin::wei(PRICE_SAT), fields);
+        assert_eq!((stranger.status, stranger.header("www-authenticate")), (401, "Bearer"), "{stranger:?}");
+    }
+    assert_eq!(shop.taken(), 0);
+    let settled = settle(coin::wei(PRICE_SAT), &[("authorization", &bearer)]);
+    assert!(settled.body.contains("\"success\":true"), "{settled:?}");
+    assert_eq!(shop.taken(), PRICE_SAT);
+    let serve = ["pay", "serve", "--upstream", "http://127.0.0.1:1", "--price", "/a=25 sat", "--dev-account", "1"];
+    let open = [&serve[..], &["--facilitator", "--public-url", "http://shop.example"]].concat();
+    shop.node.causeway(&open, "").fails_saying(&["--facilitator-token", "--facilitator-open"]);
+}
+
+/// What a stranger writes who reads the chain: authorization and signature are there, the rest is what everybody is told who asks for the page.
+fn from_the_chain(shop: &Shop, target: &str, payment: &str) -> (&'static str, String) {
+    let seen: PaymentPayload = x402::decode(payment).expect("ours");
+    let (_, required) = shop.demand(target);
+    let accepted = required.accepts[0].clone();
+    ("payment-signature", x402::encode(&PaymentPayload { accepted, ..seen }))
+}
+
+#[test]
+fn whoever_reads_the_chain_takes_no_page_that_is_owed_to_another() {
+    let shop = Shop::open(&[]);
+    shop.upstream.fail(1);
+    let (name, value) = shop.by_x402("/failing", |_, _| ());
+    let keyed = [(name, value.as_str()), ("idempotency-key", "1")];
+    assert_eq!(shop.get("/failing", &keyed).status, 500, "settled, and nothing was given");
+    let theirs = from_the_chain(&shop, "/failing", &value);
+    let guess = [(theirs.0, theirs.1.as_str()), ("idempotency-key", "1")];
+    for _ in 0..10 {
+        assert_eq!(shop.refusal("/failing", theirs.clone()), (402, "replayed".to_owned()));
+        assert_eq!(shop.get("/failing", &guess).status, 402);
+    }
+    assert_eq!(shop.get("/failing", &keyed).body, TEXT, "it has all its tries");
+    assert_eq!(shop.get("/failing", &guess).status, 402, "and its kept answer is its own");
+    assert_eq!(shop.get("/failing", &keyed).body, TEXT);
+    let bare = shop.by_x402("/weather", |payload, _| payload.accepted.extra = None);
+    assert_eq!(shop.refusal("/weather", bare), (402, "never-issued".to_owned()), "before anything is paid");
+    assert_eq!((shop.taken(), shop.upstream.asked("/failing")), (PRICE_SAT, 2));
+}
+
+/// It is on the chain before the paywall hears of it. The challenge names the request, so nobody else can show it; x402's payment names none.
+#[test]
+fn what_somebody_brought_before_it_was_shown_is_paid_once_if_it_answers_a_challenge() {
+    let shop = Shop::open(&[]);
+    let runtime = tokio::runtime::Runtime::new().expect("threads");
+    let client = Client::new(&shop.node.url()).expect("a URL");
+    let brought = |authorization: &Authorization| {
+        runtime.block_on(async {
+            let transaction = bring(&client, authorization, &signed(authorization)).await;
+            client.send_raw(&transaction.raw).await.expect("it is taken");
+            client.wait(&transaction, Duration::from_secs(20)).await.expect("it is carried out");
+        });
+    };
+    let (name, value) = shop.by_mpp("/weather", |_, authorization| brought(authorization));
+    let answer = shop.get("/weather", &[(name, &value)]);
+    assert_eq!(answer.body, TEXT, "{answer:?}");
+    assert_eq!(shop.refusal("/weather", (name, value)), (402, "replayed".to_owned()), "once");
+    let less = shop.by_mpp("/weather", |_, authorization| {
+        brought(&Authorization { value: U256::from(1), ..*authorization });
+    });
+    assert_eq!(shop.refusal("/weather", less), (402, "replayed".to_owned()), "what was moved is what counts");
+    let unnamed = shop.by_x402("/weather", |_, authorization| brought(authorization));
+    assert_eq!(shop.refusal("/weather", unnamed), (402, "replayed".to_owned()));
+    assert_eq!((shop.taken(), shop.upstream.asked("/weather")), (2 * PRICE_SAT, 1));
+}
+
+/// It is longer than what is kept, so a key cannot have it again; and no fresh one either.
+#[test]
+fn a_long_page_is_given_once_whatever_key_comes_with_its_payment() {
+    let shop = Shop::open(&[]);
+    let (name, value) = shop.by_mpp("/large", |_, _| ());
+    let keyed = [(name, value.as_str()), ("idempotency-key", "b1946ac92492d2347c6235b4d2611184")];
+    assert_eq!(shop.get("/large", &keyed).status, 200);
+    for _ in 0..8 {
+        assert_eq!(shop.get("/large", &keyed).status, 402);
+    }
+    assert_eq!((shop.taken(), shop.upstream.asked("/large")), (PRICE_SAT, 1));
+}
+
+/// 40 payments at once, all good when they are tried; then its owner moves the balance away and pays more for its place.
+#[test]
+fn a_payer_who_empties_its_balance_costs_the_payee_a_few_settlements_and_is_settled_no_more() {
+    let shop = Shop::open(&[]);
+    let kept = shop.node.causeway(&["pay", "unwrap", "99000 sat", "--dev-account", "0"], "");
+    assert_eq!(kept.code, Some(0), "{kept}");
+    let payments: Vec<_> = (0..40).map(|_| shop.by_x402("/weather", |_, _| ())).collect();
+    let runtime = tokio::runtime::Runtime::new().expect("threads");
+    let client = Client::new(&shop.node.url()).expect("a URL");
+    let away = runtime.block_on(async {
+        let usual = client.fees().await.expect("a node");
+        let fees = Fees { max_fee: usual.max_fee * 100, priority_fee: usual.max_fee * 50 };
+        let call = WrappedBtc::transferCall { to: DEVELOPER_1, value: coin::wei(1_000) };
+        let own = client.pending_nonce(DEVELOPER_0).await.expect("a node");
+        payer().sign(CHAIN, own, 100_000, fees, &Call::new(WRAPPED_BTC, &call))
+    });
+    let codes: Vec<(u16, String)> = std::thread::scope(|scope| {
+        let all: Vec<_> =
+            payments.iter().map(|payment| scope.spawn(|| shop.get("/weather", &[(payment.0, &payment.1)]))).collect();
+        std::thread::sleep(Duration::from_millis(20));
+        let _ = runtime.block_on(client.send_raw(&away.raw)); // Too late for the balance is as good.
+        all.into_iter().map(|one| one.join().expect("it asks")).map(|answer| (answer.status, answer.body)).collect()
+    });
+    let failed = codes.iter().filter(|(_, body)| body.contains("sent and not carried out")).count();
+    let paid = codes.iter().filter(|(status, _)| *status == 200).count();
+    assert!(failed <= 4 + paid, "{failed} failed after {paid} were paid: {codes:?}");
+    assert!(codes.iter().all(|(status, _)| matches!(status, 200 | 402 | 429 | 503)), "{codes:?}");
+}
+
+#[test]
+fn a_page_that_costs_more_gas_than_it_brings_is_sold_by_channels_alone() {
+    let open = |more: &[&str]| Shop::open(&[&["--price", "/cheap=1 sat"][..], more].concat());
+    let shop = open(&[]);
+    let demand = shop.get("/cheap", &[]);
+    let intents: Vec<String> =
+        wallet::challenges(demand.header("www-authenticate")).into_iter().map(|challenge| challenge.intent).collect();
+    assert_eq!((demand.status, intents), (402, vec!["session".to_owned()]), "{demand:?}");
+    let required: PaymentRequired = x402::decode(demand.header("payment-required")).expect("ours");
+    let schemes: Vec<_> = required.accepts.iter().map(|accepted| accepted.scheme.as_str()).collect();
+    assert_eq!(schemes, ["batch-settlement"]);
+    let (_, mut required) = shop.demand("/weather");
+    required.accepts[0].amount = coin::wei(1);
+    let authorization = authorization(&required);
+    let payload = json!({ "authorization": authorization, "signature": signed(&authorization) });
+    let payment = PaymentPayload { x402_version: 2, accepted: required.accepts[0].clone(), payload, resource: None };
+    let code = shop.refusal("/cheap", ("payment-signature", x402::encode(&payment)));
+    assert_eq!(code, (503, "below-cost".to_owned()));
+    assert_eq!(shop.taken(), 0);
+    drop(shop);
+    // Sessions are paid to the account that signs alone.
+    let shop = open(&["--no-batch", "--pay-to", &DEVELOPER_0.to_string()]);
+    let none = shop.get("/cheap", &[]);
+    assert!(none.status == 503 && none.body.contains("below-cost") && none.header("retry-after") == "60", "{none:?}");
+    assert_eq!(shop.get("/weather", &[]).status, 402);
+    drop(shop);
+    let shop = open(&["--no-batch", "--at-a-loss"]);
+    let (name, value) = shop.by_x402("/cheap", |_, _| ());
+    assert_eq!(shop.get("/cheap", &[(name, &value)]).body, TEXT);
+    assert_eq!(shop.taken(), 1);
+}
+
+#[test]
+fn two_fields_with_payments_are_two_payments_and_nothing_asks_the_upstream_for_another_request() {
+    let shop = Shop::open(&[]);
+    let (name, value) = shop.by_x402("/weather", |_, _| ());
+    let twice = shop.get("/weather", &[(name, &value), (name, &value)]);
+    assert!(twice.status == 400 && twice.body.contains("two-payments"), "{twice:?}");
+    let (field, credential) = shop.by_mpp("/weather", |_, _| ());
+    let beside = shop.get("/weather", &[("authorization", "Bearer x"), (field, &credential)]);
+    assert!(beside.status == 400 && beside.body.contains("two-payments"), "{beside:?}");
+    assert_eq!(shop.taken(), 0);
+    let others = [
+        ("x-original-url", "/secret"),
+        ("x-rewrite-url", "/secret"),
+        ("x-http-method-override", "DELETE"),
+        ("x-kept", "1"),
+    ];
+    assert_eq!(shop.get("/weather", &[&[(name, value.as_str())][..], &others[..]].concat()).body, TEXT);
+    let head = shop.upstream.heads().remove(0).to_lowercase();
+    assert!(head.contains("x-kept") && !head.contains("/secret") && !head.contains("override"), "{head}");
+}
+
+#[test]
+fn an_upstream_that_asks_for_money_itself_is_not_heard_by_who_has_paid() {
+    let shop = Shop::open(&[]);
+    let (name, value) = shop.by_mpp("/asking", |_, _| ());
+    let answer = shop.get("/asking", &[(name, &value)]);
+    assert_eq!((answer.status, answer.header("www-authenticate")), (402, "Basic realm=\"x\""), "{answer:?}");
+    let long = shop.get("/free", &[("cookie", &"x".repeat(33 << 10))]);
+    assert!(matches!(long.status, 0 | 431), "{long:?}");
 }

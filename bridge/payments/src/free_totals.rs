@@ -96,6 +96,26 @@ impl FreeTotals {
         }
     }
 
+    /// Free units up to a total.
+    #[must_use]
+    pub fn sum_below(&self, total: u128) -> u128 {
+        let below = self.0.iter().take_while(|stretch| stretch.above < total);
+        below.fold(0, |sum, stretch| sum.saturating_add(stretch.up_to.min(total) - stretch.above))
+    }
+
+    /// Charges the lowest free units, as many as are asked for.
+    pub fn take_lowest(&mut self, mut amount: u128) {
+        while amount > 0 {
+            let Some(first) = self.0.first_mut() else { return };
+            let taken = amount.min(first.up_to - first.above);
+            first.above += taken;
+            amount -= taken;
+            if first.above == first.up_to {
+                self.0.remove(0);
+            }
+        }
+    }
+
     /// As it is with these units given back.
     #[must_use]
     pub fn with_back(mut self, total: u128, price: u128) -> Self {

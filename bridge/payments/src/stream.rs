@@ -9,9 +9,10 @@
 
 use std::sync::LazyLock;
 
-use alloy_primitives::{Address, B256, Bytes, keccak256};
+use alloy_primitives::{Address, B256, Bytes, FixedBytesSliceExt as _, keccak256};
 use secp256k1::SecretKey;
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use crate::account_signature::{self, BadForm};
 use crate::typed_data::{Domain, digest, hash_words, word};
@@ -114,6 +115,24 @@ impl SignedStream {
         let signature = account_signature::claimable(self.terms.digest(domain), &self.signature, signer)?;
         Some(Self { terms: self.terms, signature })
     }
+}
+
+/// The last tick of a stream with these terms (their root does not count), from the key that signs the channel: whoever has that key needs to keep no tick. Terms that
+/// differ in anything have another one.
+#[must_use]
+pub fn chain_seed(terms: &StreamTerms, domain: &Domain, secret: &SecretKey) -> B256 {
+    let words = [
+        keccak256("causeway payments, seed of a stream"),
+        domain.separator(),
+        terms.channel_id,
+        word(terms.cumulative_amount),
+        word(terms.tick_amount),
+        word(terms.ticks.into()),
+    ];
+    let key = Zeroizing::new(secret.secret_bytes());
+    let input = Zeroizing::new([key.as_slice(), words.as_flattened()].concat());
+    // Keccak needs no HMAC: its hash of secret and message is a random function of the message (Keccak submission, 4.1.2).
+    keccak256(input.as_slice())
 }
 
 /// The payer's ticks: the root first, then tick 1, tick 2 and so on, down to the seed.

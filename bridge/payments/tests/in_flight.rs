@@ -1,8 +1,8 @@
 //! A payee with its file and many requests at once.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
 use std::task::{Context, Poll, Waker};
 
 use alloy_primitives::{Address, B256, keccak256};
@@ -57,14 +57,20 @@ fn offer(number: u128) -> Offer {
 fn sixty_four_in_flight_on_one_channel_are_each_taken_once_in_whatever_order_and_share_syncs() {
     let directory = tempfile::tempdir().unwrap();
     let payee = Arc::new(payee(directory.path()));
-    // Each thread has every 64th number, and sends each request twice, as after a lost answer.
-    let threads: Vec<_> = (1..=64)
+    // Each thread has every 64th number, and sends each request twice, as after a lost answer. None is a round ahead of another: a payer has no more in flight.
+    let round_ends = Arc::new(Barrier::new(64));
+    let threads: Vec<_> = (1..=64_u128)
         .map(|first| {
-            let payee = payee.clone();
+            let (payee, round_ends) = (payee.clone(), round_ends.clone());
             std::thread::spawn(move || {
-                let numbers = (0..20).map(|round| first + 64 * round);
                 let ask = |number| payee.accept(offer(number), 0).and_then(Answer::wait);
-                numbers.map(|number| [ask(number).unwrap(), ask(number).unwrap()]).collect::<Vec<_>>()
+                let in_round = |round: u128| {
+                    let number = first + 64 * round;
+                    let both = [ask(number), ask(number)];
+                    round_ends.wait();
+                    both.map(Result::unwrap)
+                };
+                (0..20).map(in_round).collect::<Vec<_>>()
             })
         })
         .collect();

@@ -15,6 +15,8 @@ pub struct Answer {
     pub status: u16,
     pub headers: Vec<(String, Vec<u8>)>,
     pub body: Vec<u8>,
+    /// What is to be paid still before it is given.
+    pub owed: u128,
 }
 
 /// What is kept.
@@ -48,6 +50,13 @@ impl Answers {
         self.kept.get(&id).map(|(answer, _)| answer)
     }
 
+    /// Nothing is owed for it any more.
+    pub fn paid(&mut self, id: Id) {
+        if let Some((answer, _)) = self.kept.get_mut(&id) {
+            answer.owed = 0;
+        }
+    }
+
     pub fn expire(&mut self, now: u64) {
         self.drop_until(|answers| {
             let oldest = answers.order.front().and_then(|id| answers.kept.get(id));
@@ -76,7 +85,7 @@ mod tests {
     }
 
     fn answer(bytes: usize) -> Answer {
-        Answer { status: 200, headers: Vec::new(), body: vec![7; bytes] }
+        Answer { status: 200, headers: Vec::new(), body: vec![7; bytes], owed: 0 }
     }
 
     #[test]

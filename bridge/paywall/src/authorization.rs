@@ -3,8 +3,9 @@
 //! The payer's key signs from, to, value, times and a nonce; whoever brings it to the token has it carried out, once. That is what makes one
 //! authorization pay once, in whichever protocol and for whatever it was shown.
 
-use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
-use alloy_sol_types::SolValue as _;
+use alloy_primitives::{Address, B256, Bytes, Log, U256, keccak256};
+use alloy_sol_types::{SolEvent as _, SolValue as _};
+use contracts::WrappedBtc;
 use contracts::address::WRAPPED_BTC;
 use payments::account_signature;
 use payments::typed_data::{digest, separator};
@@ -20,6 +21,8 @@ pub const TOKEN_VERSION: &str = "1";
 pub const TOKEN_DECIMALS: u8 = 18;
 
 const TRANSFER_TYPE: &[u8] = b"TransferWithAuthorization(address from,address to,uint256 value,uint256 validAfter,uint256 validBefore,bytes32 nonce)";
+
+const RECEIPT_TYPE: &[u8] = b"ReceiveWithAuthorization(address from,address to,uint256 value,uint256 validAfter,uint256 validBefore,bytes32 nonce)";
 
 /// Half of the order of secp256k1: an s above it is the other form of the same signature (EIP-2), which the token refuses.
 const HALF_ORDER: U256 =
@@ -65,8 +68,18 @@ impl Token {
     /// What is signed (EIP-712).
     #[must_use]
     pub fn digest(&self, authorization: &Authorization) -> B256 {
+        self.digest_as(TRANSFER_TYPE, authorization)
+    }
+
+    /// What is signed if nobody but its recipient is to bring it.
+    #[must_use]
+    pub fn receipt_digest(&self, authorization: &Authorization) -> B256 {
+        self.digest_as(RECEIPT_TYPE, authorization)
+    }
+
+    fn digest_as(&self, kind: &[u8], authorization: &Authorization) -> B256 {
         let Authorization { from, to, value, valid_after, valid_before, nonce } = *authorization;
-        let message = (keccak256(TRANSFER_TYPE), from, to, value, valid_after, valid_before, nonce).abi_encode();
+        let message = (keccak256(kind), from, to, value, valid_after, valid_before, nonce).abi_encode();
         digest(self.separator, keccak256(message))
     }
 
@@ -76,30 +89,64 @@ impl Token {
     ///
     /// `MalformedSignature`, `HighS`, `WrongSigner`.
     pub fn check_signature(&self, authorization: &Authorization, signature: &[u8]) -> Result<Bytes, Refusal> {
-        let malformed = || Refusal::MalformedSignature { bytes: signature.len() };
-        let bytes: &[u8; 65] = signature.try_into().map_err(|_| malformed())?;
-        // `@x402/evm` passes on the parity that some signers give instead of 27 or 28.
-        let v = match bytes[64] {
-            v @ (0 | 1) => v + 27,
-            v @ (27 | 28) => v,
-            _ => return Err(malformed()),
-        };
-        if U256::from_be_slice(&bytes[32..64]) > HALF_ORDER {
-            return Err(Refusal::HighS);
-        }
-        let canonical = Bytes::from([&bytes[..64], &[v]].concat());
-        match account_signature::signer(self.digest(authorization), &canonical) {
-            Some(signer) if signer == authorization.from => Ok(canonical),
-            Some(signer) => Err(Refusal::WrongSigner { got: signer, want: authorization.from }),
-            None => Err(malformed()),
-        }
+        signed_by(self.digest(authorization), signature, authorization.from)
+    }
+
+    /// The same of an authorization that only its recipient brings.
+    ///
+    /// # Errors
+    ///
+    /// As [`Token::check_signature`].
+    pub fn check_receipt_signature(&self, authorization: &Authorization, signature: &[u8]) -> Result<Bytes, Refusal> {
+        signed_by(self.receipt_digest(authorization), signature, authorization.from)
+    }
+}
+
+impl Authorization {
+    /// Whether a transaction with these logs carried it out: the token says that its nonce was used, and next what that moved (`_moveAuthorized` in
+    /// `WrappedBtc.sol`). A transfer elsewhere in the same transaction is another payment.
+    #[must_use]
+    pub fn is_carried_out<'a>(&self, logs: impl Iterator<Item = &'a Log> + Clone) -> bool {
+        let is_of_token = |log: &Log| log.address == WRAPPED_BTC;
+        logs.clone().zip(logs.skip(1)).filter(|(used, moved)| is_of_token(used) && is_of_token(moved)).any(
+            |(used, moved)| {
+                let used = WrappedBtc::AuthorizationUsed::decode_log(used);
+                let moved = WrappedBtc::Transfer::decode_log(moved);
+                used.is_ok_and(|used| (used.authorizer, used.nonce) == (self.from, self.nonce))
+                    && moved.is_ok_and(|moved| (moved.from, moved.to, moved.value) == (self.from, self.to, self.value))
+            },
+        )
+    }
+}
+
+/// The signature in the form that contracts take, if this account's key made it.
+///
+/// # Errors
+///
+/// `MalformedSignature`, `HighS`, `WrongSigner`.
+pub fn signed_by(digest: B256, signature: &[u8], want: Address) -> Result<Bytes, Refusal> {
+    let malformed = || Refusal::MalformedSignature { bytes: signature.len() };
+    let bytes: &[u8; 65] = signature.try_into().map_err(|_| malformed())?;
+    // `@x402/evm` passes on the parity that some signers give instead of 27 or 28.
+    let v = match bytes[64] {
+        v @ (0 | 1) => v + 27,
+        v @ (27 | 28) => v,
+        _ => return Err(malformed()),
+    };
+    if U256::from_be_slice(&bytes[32..64]) > HALF_ORDER {
+        return Err(Refusal::HighS);
+    }
+    let canonical = Bytes::from([&bytes[..64], &[v]].concat());
+    match account_signature::signer(digest, &canonical) {
+        Some(signer) if signer == want => Ok(canonical),
+        Some(signer) => Err(Refusal::WrongSigner { got: signer, want }),
+        None => Err(malformed()),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use alloy_primitives::{address, b256, hex};
-    use contracts::WrappedBtc;
     use secp256k1::SecretKey;
 
     use super::*;
@@ -147,6 +194,27 @@ mod tests {
         let other = Authorization { value: authorization.value + U256::from(1), ..authorization };
         assert!(matches!(token().check_signature(&other, &signature), Err(Refusal::WrongSigner { .. })));
     }
+
+    /// The payer brings 1 wei under the nonce of 25 satoshis, and 25 satoshis under another nonce, in one transaction.
+    #[test]
+    fn what_one_authorization_moved_is_not_counted_for_another() {
+        let (dear, other) = (authorization(), Authorization { nonce: B256::repeat_byte(8), ..authorization() });
+        let cheap = Authorization { value: U256::from(1), ..dear };
+        let logs = |terms: &Authorization| {
+            let Authorization { from, to, value, nonce, .. } = *terms;
+            let used = WrappedBtc::AuthorizationUsed { authorizer: from, nonce }.encode_log_data();
+            let moved = WrappedBtc::Transfer { from, to, value }.encode_log_data();
+            [used, moved].map(|data| Log { address: WRAPPED_BTC, data })
+        };
+        let both = [logs(&cheap), logs(&other)].concat();
+        assert!(cheap.is_carried_out(both.iter()) && other.is_carried_out(both.iter()));
+        assert!(!dear.is_carried_out(both.iter()));
+        let forged = logs(&dear).map(|log| Log { address: PAYER_CONTRACT, ..log });
+        assert!(!dear.is_carried_out(forged.iter()) && !dear.is_carried_out([].iter()));
+        assert!(dear.is_carried_out(logs(&dear).iter()));
+    }
+
+    const PAYER_CONTRACT: Address = Address::repeat_byte(0x66);
 
     #[test]
     fn an_authorization_keeps_its_bytes() {

@@ -41,10 +41,23 @@ pub struct Id {
 pub struct Claim {
     /// The request.
     pub purpose: B256,
+    /// Hash of all that the payer signed: what else it signed under the same nonce is not this payment.
+    #[serde(default)]
+    pub terms: B256,
+    /// Hash of all that was shown, of which the chain tells only a part: whoever shows it again is who showed it first.
+    #[serde(default)]
+    pub shown: B256,
     /// Hash of its `Idempotency-Key`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<B256>,
     pub value: U256,
+}
+
+impl Claim {
+    /// Whether it is the same payment for the same request, shown by the same, with whichever key.
+    fn is_of(&self, other: &Self) -> bool {
+        (self.purpose, self.terms, self.shown) == (other.purpose, other.terms, other.shown)
+    }
 }
 
 /// A transaction that was sent for a payment.
@@ -63,10 +76,28 @@ pub struct Sent {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Record {
-    Sent { id: Id, claim: Claim, sent: Box<Sent>, at: u64 },
-    Settled { id: Id, claim: Claim, transaction: B256, at: u64 },
-    Delivered { id: Id },
-    Failed { id: Id },
+    Sent {
+        id: Id,
+        claim: Claim,
+        sent: Box<Sent>,
+        at: u64,
+    },
+    Settled {
+        id: Id,
+        claim: Claim,
+        transaction: B256,
+        at: u64,
+    },
+    Delivered {
+        id: Id,
+    },
+    Failed {
+        id: Id,
+    },
+    /// Payments were forgotten for lack of room that gave something, none of them settled after this time.
+    Forgot {
+        until: u64,
+    },
 }
 
 /// What to do with a payment that is shown.
@@ -84,30 +115,43 @@ pub enum Shown {
 }
 
 /// A payment that was made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Settled {
     pub transaction: B256,
     /// Unix seconds.
     pub at: u64,
     /// Whether something was given for it before: then the answer may still be kept.
     pub was_delivered: bool,
+    /// Whether the upstream may be asked for it. Not if this process gave something for it: what is not kept any more is gone.
+    pub may_ask: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Payment {
     claim: Claim,
     stage: Stage,
-    /// A request has it in hand.
-    is_busy: bool,
+    /// The hold of the request that has it in hand.
+    hold: Option<u64>,
     tries: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Stage {
     Checking,
-    OnItsWay { sent: Box<Sent>, at: u64 },
-    Settled { transaction: B256, at: u64 },
-    Delivered { transaction: B256, at: u64 },
+    OnItsWay {
+        sent: Box<Sent>,
+        at: u64,
+    },
+    Settled {
+        transaction: B256,
+        at: u64,
+    },
+    Delivered {
+        transaction: B256,
+        at: u64,
+        /// By this process. What an earlier one gave may not have arrived, and its kept answers are gone with it.
+        is_here: bool,
+    },
 }
 
 /// All payments that are remembered.
@@ -116,6 +160,8 @@ pub struct Book {
     payments: BTreeMap<Id, Payment>,
     /// What is checked or on its way, by payer: promised, and not paid yet.
     promised: BTreeMap<Address, U256>,
+    /// Unix seconds: when the newest payment was settled that was forgotten for lack of room.
+    forgotten_until: u64,
 }
 
 impl Book {
@@ -132,11 +178,16 @@ impl Book {
             Record::Sent { id, claim, sent, at } => self.put(id, claim, Stage::OnItsWay { sent, at }),
             Record::Settled { id, claim, transaction, at } => self.put(id, claim, Stage::Settled { transaction, at }),
             Record::Delivered { id } => {
-                self.delivered(id);
+                if let Some(payment) = self.payments.get_mut(&id)
+                    && let Stage::Settled { transaction, at } = payment.stage
+                {
+                    payment.stage = Stage::Delivered { transaction, at, is_here: false };
+                }
             }
             Record::Failed { id } => {
                 self.failed(id);
             }
+            Record::Forgot { until } => self.forgotten_until = self.forgotten_until.max(until),
         }
     }
 
@@ -145,42 +196,51 @@ impl Book {
         if stage.is_promise() {
             self.promise(id.payer, claim.value);
         }
-        self.payments.insert(id, Payment { claim, stage, is_busy: false, tries: 0 });
+        self.payments.insert(id, Payment { claim, stage, hold: None, tries: 0 });
     }
 
-    /// Whether a payment is known with this purpose: then it was checked once.
+    /// Whether this payment is known for this request: then it was checked once.
     #[must_use]
-    pub fn knows(&self, id: Id, purpose: B256) -> bool {
-        self.payments.get(&id).is_some_and(|payment| payment.claim.purpose == purpose)
+    pub fn knows(&self, id: Id, claim: &Claim) -> bool {
+        self.payments.get(&id).is_some_and(|payment| payment.claim.is_of(claim))
+    }
+
+    /// Whether this was shown before, and counted: then all of it but its request was checked once.
+    #[must_use]
+    pub fn was_shown(&self, id: Id, shown: B256) -> bool {
+        self.payments.get(&id).is_some_and(|payment| payment.claim.shown == shown)
     }
 
     /// A request shows a payment. Only one whose terms and times were found right begins: one that was known a moment ago, and therefore not checked, may be
-    /// gone by now, and say something else under the same nonce.
+    /// gone by now, and say something else under the same nonce. `hold` is a number that no other request has: only by it is the payment let go again.
     #[must_use]
-    pub fn show(&mut self, id: Id, claim: Claim, is_checked: bool) -> Shown {
+    pub fn show(&mut self, id: Id, claim: Claim, is_checked: bool, hold: u64) -> Shown {
         let Some(payment) = self.payments.get_mut(&id) else {
-            return if is_checked { self.begin(id, claim) } else { Shown::Refuse(Refusal::InProgress) };
+            return if is_checked { self.begin(id, claim, hold) } else { Shown::Refuse(Refusal::InProgress) };
         };
         let has_key = claim.key.is_some() && claim.key == payment.claim.key;
-        if payment.claim.purpose != claim.purpose {
+        if !payment.claim.is_of(&claim) {
             return Shown::Refuse(Refusal::Replayed);
         }
-        if payment.is_busy {
+        if payment.hold.is_some() {
             return if has_key { Shown::Join } else { Shown::Refuse(Refusal::InProgress) };
         }
+        let tries = payment.tries;
         let shown = match payment.stage {
             Stage::Checking => Shown::Refuse(Refusal::InProgress),
             Stage::OnItsWay { .. } => Shown::Await,
             Stage::Delivered { .. } if !has_key => Shown::Refuse(Refusal::Replayed),
-            _ if payment.tries >= MOST_TRIES => Shown::Refuse(Refusal::Replayed),
-            Stage::Settled { transaction, at } => Shown::Serve(Settled { transaction, at, was_delivered: false }),
-            Stage::Delivered { transaction, at } => Shown::Serve(Settled { transaction, at, was_delivered: true }),
+            Stage::Delivered { is_here: true, .. } => Shown::Serve(payment.settled().unwrap_or_default()),
+            _ if tries >= MOST_TRIES => Shown::Refuse(Refusal::Replayed),
+            Stage::Settled { .. } | Stage::Delivered { .. } => Shown::Serve(payment.settled().unwrap_or_default()),
         };
-        payment.is_busy = !matches!(shown, Shown::Refuse(_));
+        if !matches!(shown, Shown::Refuse(_)) {
+            payment.hold = Some(hold);
+        }
         shown
     }
 
-    fn begin(&mut self, id: Id, claim: Claim) -> Shown {
+    fn begin(&mut self, id: Id, claim: Claim, hold: u64) -> Shown {
         if self.payments.len() >= MOST_PAYMENTS {
             self.make_room();
         }
@@ -189,7 +249,7 @@ impl Book {
         }
         self.put(id, claim, Stage::Checking);
         if let Some(payment) = self.payments.get_mut(&id) {
-            payment.is_busy = true;
+            payment.hold = Some(hold);
         }
         Shown::Settle
     }
@@ -197,7 +257,7 @@ impl Book {
     /// Forgets the oldest of those that gave something: whoever shows one again is told by the chain that it is used.
     fn make_room(&mut self) {
         let given = |(id, payment): (&Id, &Payment)| match payment.stage {
-            Stage::Delivered { at, .. } if !payment.is_busy => Some((at, *id)),
+            Stage::Delivered { at, .. } if payment.hold.is_none() => Some((at, *id)),
             _ => None,
         };
         let mut given: Vec<_> = self.payments.iter().filter_map(given).collect();
@@ -205,9 +265,17 @@ impl Book {
             given.select_nth_unstable(ROOM);
             given.truncate(ROOM);
         }
-        for (_, id) in given {
+        for (at, id) in given {
             self.payments.remove(&id);
+            self.forgotten_until = self.forgotten_until.max(at);
         }
+    }
+
+    /// Until when payments were settled that gave something and are forgotten before their time was over. Of an older one that is not known here nobody can
+    /// say what it gave.
+    #[must_use]
+    pub fn forgotten_until(&self) -> u64 {
+        self.forgotten_until
     }
 
     /// What this payer has promised beside this payment.
@@ -252,30 +320,34 @@ impl Book {
         }
     }
 
-    /// Something is about to be given for it. To be on disk before it is.
-    pub fn delivered(&mut self, id: Id) -> Option<Record> {
-        let payment = self.payments.get_mut(&id)?;
-        let Stage::Settled { transaction, at } = payment.stage else { return None };
-        payment.stage = Stage::Delivered { transaction, at };
-        Some(Record::Delivered { id })
+    /// Whoever has it in hand is about to give something for it. To be on disk before it does.
+    ///
+    /// # Errors
+    ///
+    /// `Replayed`: something was given for it already, or it is in another hand.
+    pub fn delivered(&mut self, id: Id, hold: u64) -> Result<Option<Record>, Refusal> {
+        let held = self.payments.get_mut(&id).filter(|payment| payment.hold == Some(hold));
+        let payment = held.ok_or(Refusal::Replayed)?;
+        let (transaction, at, record) = match payment.stage {
+            Stage::Settled { transaction, at } => (transaction, at, Some(Record::Delivered { id })),
+            Stage::Delivered { transaction, at, is_here: false } => (transaction, at, None),
+            _ => return Err(Refusal::Replayed),
+        };
+        payment.stage = Stage::Delivered { transaction, at, is_here: true };
+        Ok(record)
     }
 
-    /// The request that had it in hand is done with it, or gone.
-    pub fn let_go(&mut self, id: Id) {
-        if let Some(payment) = self.payments.get_mut(&id) {
-            payment.is_busy = false;
+    /// The request that had it in hand is done with it, or gone. Another's hold stays.
+    pub fn let_go(&mut self, id: Id, hold: u64) {
+        if let Some(payment) = self.payments.get_mut(&id).filter(|payment| payment.hold == Some(hold)) {
+            payment.hold = None;
         }
     }
 
     /// How a payment stands that somebody waits for; none when it failed.
     #[must_use]
     pub fn outcome(&self, id: Id) -> Option<Option<Settled>> {
-        let payment = self.payments.get(&id)?;
-        Some(match payment.stage {
-            Stage::Settled { transaction, at } => Some(Settled { transaction, at, was_delivered: false }),
-            Stage::Delivered { transaction, at } => Some(Settled { transaction, at, was_delivered: true }),
-            Stage::Checking | Stage::OnItsWay { .. } => None,
-        })
+        self.payments.get(&id).map(Payment::settled)
     }
 
     /// Payments of which nobody knows yet whether they are made: to be waited for after a start.
@@ -292,7 +364,7 @@ impl Book {
     pub fn expire(&mut self, now: u64) {
         self.payments.retain(|_, payment| match payment.stage {
             Stage::Settled { at, .. } | Stage::Delivered { at, .. } => {
-                payment.is_busy || at.saturating_add(REDEEMABLE_S) > now
+                payment.hold.is_some() || at.saturating_add(REDEEMABLE_S) > now
             }
             Stage::Checking | Stage::OnItsWay { .. } => true,
         });
@@ -302,12 +374,15 @@ impl Book {
     #[must_use]
     pub fn records(&self) -> Vec<Record> {
         let mut records = Vec::new();
+        if self.forgotten_until > 0 {
+            records.push(Record::Forgot { until: self.forgotten_until });
+        }
         for (id, Payment { claim, stage, .. }) in &self.payments {
             let (id, claim) = (*id, *claim);
             match stage {
                 Stage::Checking => {}
                 Stage::OnItsWay { sent, at } => records.push(Record::Sent { id, claim, sent: sent.clone(), at: *at }),
-                Stage::Settled { transaction, at } | Stage::Delivered { transaction, at } => {
+                Stage::Settled { transaction, at } | Stage::Delivered { transaction, at, .. } => {
                     records.push(Record::Settled { id, claim, transaction: *transaction, at: *at });
                     if matches!(stage, Stage::Delivered { .. }) {
                         records.push(Record::Delivered { id });
@@ -336,17 +411,35 @@ impl Book {
         Some(payment)
     }
 
-    fn promise(&mut self, payer: Address, value: U256) {
+    /// A payer promises so much more; what it had promised before.
+    pub fn promise(&mut self, payer: Address, value: U256) -> U256 {
         let sum = self.promised.entry(payer).or_default();
+        let before = *sum;
         *sum = sum.saturating_add(value);
+        before
     }
 
-    fn withdraw(&mut self, payer: Address, value: U256) {
+    /// A promise is kept, or never will be.
+    pub fn withdraw(&mut self, payer: Address, value: U256) {
         if let Some(sum) = self.promised.get_mut(&payer) {
             *sum = sum.saturating_sub(value);
             if sum.is_zero() {
                 self.promised.remove(&payer);
             }
+        }
+    }
+}
+
+impl Payment {
+    fn settled(&self) -> Option<Settled> {
+        match self.stage {
+            Stage::Settled { transaction, at } => {
+                Some(Settled { transaction, at, was_delivered: false, may_ask: true })
+            }
+            Stage::Delivered { transaction, at, is_here } => {
+                Some(Settled { transaction, at, was_delivered: true, may_ask: !is_here })
+            }
+            Stage::Checking | Stage::OnItsWay { .. } => None,
         }
     }
 }
@@ -364,13 +457,15 @@ mod tests {
     use super::*;
 
     const TX: B256 = B256::repeat_byte(0xaa);
+    const HOLD: u64 = 1;
 
     fn id(payer: u8, nonce: u8) -> Id {
         Id { payer: Address::repeat_byte(payer), nonce: B256::repeat_byte(nonce) }
     }
 
     fn claim(purpose: u8, key: Option<u8>) -> Claim {
-        Claim { purpose: B256::repeat_byte(purpose), key: key.map(B256::repeat_byte), value: U256::from(10) }
+        let (terms, key) = (B256::repeat_byte(7), key.map(B256::repeat_byte));
+        Claim { purpose: B256::repeat_byte(purpose), terms, shown: B256::ZERO, key, value: U256::from(10) }
     }
 
     fn sent() -> Sent {
@@ -387,16 +482,16 @@ mod tests {
     /// A book with a payment that is settled and let go.
     fn settled(claim: Claim) -> Book {
         let mut book = Book::default();
-        assert_eq!(book.show(id(1, 1), claim, true), Shown::Settle);
+        assert_eq!(book.show(id(1, 1), claim, true, HOLD), Shown::Settle);
         assert!(book.sent(id(1, 1), sent(), 5).is_some() && book.settled(id(1, 1), TX, 6).is_some());
-        book.let_go(id(1, 1));
+        book.let_go(id(1, 1), HOLD);
         book
     }
 
     #[test]
     fn of_sixty_four_that_show_one_payment_at_once_one_has_it() {
         let mut book = Book::default();
-        let shown: Vec<_> = (0..64).map(|_| book.show(id(1, 1), claim(1, None), true)).collect();
+        let shown: Vec<_> = (0..64).map(|_| book.show(id(1, 1), claim(1, None), true, HOLD)).collect();
         assert_eq!(shown.iter().filter(|shown| **shown == Shown::Settle).count(), 1);
         assert_eq!(shown.iter().filter(|shown| **shown == Shown::Refuse(Refusal::InProgress)).count(), 63);
     }
@@ -404,41 +499,111 @@ mod tests {
     #[test]
     fn a_payment_gives_one_page() {
         let mut book = settled(claim(1, None));
-        assert!(matches!(book.show(id(1, 1), claim(1, None), true), Shown::Serve(_)));
-        assert!(book.delivered(id(1, 1)).is_some());
-        book.let_go(id(1, 1));
+        assert!(matches!(book.show(id(1, 1), claim(1, None), true, HOLD), Shown::Serve(_)));
+        assert!(matches!(book.delivered(id(1, 1), HOLD), Ok(Some(_))));
+        book.let_go(id(1, 1), HOLD);
         for again in [claim(1, None), claim(1, Some(1)), claim(2, None)] {
-            assert_eq!(book.show(id(1, 1), again, true), Shown::Refuse(Refusal::Replayed));
+            assert_eq!(book.show(id(1, 1), again, true, HOLD), Shown::Refuse(Refusal::Replayed));
         }
     }
 
     #[test]
     fn a_payment_for_one_request_pays_no_other() {
         let mut book = settled(claim(1, None));
-        assert_eq!(book.show(id(1, 1), claim(2, None), true), Shown::Refuse(Refusal::Replayed));
-        assert!(matches!(book.show(id(1, 1), claim(1, None), true), Shown::Serve(_)));
+        assert_eq!(book.show(id(1, 1), claim(2, None), true, HOLD), Shown::Refuse(Refusal::Replayed));
+        assert!(matches!(book.show(id(1, 1), claim(1, None), true, HOLD), Shown::Serve(_)));
+    }
+
+    /// A payer signs 1 wei and 100 satoshis under one nonce, has the first settled, and shows the second.
+    #[test]
+    fn what_else_was_signed_under_the_nonce_of_a_payment_pays_nothing() {
+        let (cheap, dear) = (claim(1, Some(9)), Claim { terms: B256::repeat_byte(8), ..claim(1, Some(9)) });
+        let mut book = Book::default();
+        assert_eq!(book.show(id(1, 1), cheap, true, HOLD), Shown::Settle);
+        assert_eq!(book.show(id(1, 1), dear, true, HOLD), Shown::Refuse(Refusal::Replayed), "while it is on its way");
+        let mut book = settled(cheap);
+        assert!(!book.knows(id(1, 1), &dear));
+        assert_eq!(book.show(id(1, 1), dear, true, HOLD), Shown::Refuse(Refusal::Replayed), "when it is settled");
+        assert!(matches!(book.show(id(1, 1), cheap, true, HOLD), Shown::Serve(_)));
+    }
+
+    /// The upstream failed, so a page is owed. A stranger has all from the chain, and guesses the key.
+    #[test]
+    fn a_stranger_neither_takes_what_is_owed_nor_uses_up_its_tries() {
+        let stranger = |key| Claim { shown: B256::repeat_byte(8), ..claim(1, key) };
+        let mut book = settled(claim(1, Some(9)));
+        for _ in 0..2 * MOST_TRIES {
+            for key in [None, Some(9)] {
+                assert!(!book.knows(id(1, 1), &stranger(key)));
+                assert_eq!(book.show(id(1, 1), stranger(key), true, HOLD), Shown::Refuse(Refusal::Replayed));
+            }
+        }
+        assert!(matches!(book.show(id(1, 1), claim(1, Some(9)), true, HOLD), Shown::Serve(_)));
+        assert_eq!(book.show(id(1, 1), stranger(Some(9)), true, HOLD), Shown::Refuse(Refusal::Replayed), "nor joins");
+        assert!(matches!(book.delivered(id(1, 1), HOLD), Ok(Some(_))));
+        book.let_go(id(1, 1), HOLD);
+        assert_eq!(
+            book.show(id(1, 1), stranger(Some(9)), true, HOLD),
+            Shown::Refuse(Refusal::Replayed),
+            "nor a kept answer"
+        );
     }
 
     #[test]
-    fn whoever_repeats_the_key_gets_the_answer_again_a_few_times() {
+    fn an_upstream_that_fails_is_asked_a_few_times() {
         let mut book = settled(claim(1, Some(9)));
         for _ in 0..MOST_TRIES {
-            assert!(matches!(book.show(id(1, 1), claim(1, Some(9)), true), Shown::Serve(_)));
-            assert_eq!(book.show(id(1, 1), claim(1, Some(9)), true), Shown::Join);
-            assert_eq!(book.show(id(1, 1), claim(1, Some(8)), true), Shown::Refuse(Refusal::InProgress));
+            assert!(matches!(book.show(id(1, 1), claim(1, Some(9)), true, HOLD), Shown::Serve(_)));
+            assert_eq!(book.show(id(1, 1), claim(1, Some(9)), true, 2), Shown::Join);
+            assert_eq!(book.show(id(1, 1), claim(1, Some(8)), true, 2), Shown::Refuse(Refusal::InProgress));
             book.tried(id(1, 1));
-            book.delivered(id(1, 1));
-            book.let_go(id(1, 1));
+            book.let_go(id(1, 1), HOLD);
         }
-        assert_eq!(book.show(id(1, 1), claim(1, Some(9)), true), Shown::Refuse(Refusal::Replayed));
+        assert_eq!(book.show(id(1, 1), claim(1, Some(9)), true, HOLD), Shown::Refuse(Refusal::Replayed));
+    }
+
+    /// A page that is too long to be kept, or is kept no longer, is not given anew to whoever repeats the key; only after a kill it is, once.
+    #[test]
+    fn whoever_repeats_the_key_gets_what_is_kept_and_no_fresh_page() {
+        let mut book = settled(claim(1, Some(9)));
+        let serve = |book: &mut Book| match book.show(id(1, 1), claim(1, Some(9)), true, HOLD) {
+            Shown::Serve(settled) => (settled.was_delivered, settled.may_ask),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(serve(&mut book), (false, true));
+        assert!(matches!(book.delivered(id(1, 1), HOLD), Ok(Some(_))));
+        assert_eq!(book.delivered(id(1, 1), HOLD), Err(Refusal::Replayed), "it was given");
+        book.let_go(id(1, 1), HOLD);
+        for _ in 0..2 * MOST_TRIES {
+            assert_eq!(serve(&mut book), (true, false));
+            book.let_go(id(1, 1), HOLD);
+        }
+        let mut again = Book::replay(book.records());
+        assert_eq!(serve(&mut again), (true, true));
+        assert_eq!(again.delivered(id(1, 1), HOLD), Ok(None), "it is on disk already");
+        again.let_go(id(1, 1), HOLD);
+        assert_eq!(serve(&mut again), (true, false));
+    }
+
+    #[test]
+    fn a_request_lets_go_and_gives_what_it_has_in_hand_itself() {
+        let mut book = Book::default();
+        assert_eq!(book.show(id(1, 1), claim(1, None), true, 1), Shown::Settle);
+        book.failed(id(1, 1));
+        assert_eq!(book.show(id(1, 1), claim(1, None), true, 2), Shown::Settle);
+        book.let_go(id(1, 1), 1);
+        assert!(book.sent(id(1, 1), sent(), 5).is_some() && book.settled(id(1, 1), TX, 6).is_some());
+        assert_eq!(book.show(id(1, 1), claim(1, None), true, 3), Shown::Refuse(Refusal::InProgress));
+        assert_eq!(book.delivered(id(1, 1), 1), Err(Refusal::Replayed));
+        assert!(matches!(book.delivered(id(1, 1), 2), Ok(Some(_))));
     }
 
     #[test]
     fn a_payment_that_failed_can_be_shown_again() {
         let mut book = Book::default();
-        assert_eq!(book.show(id(1, 1), claim(1, None), true), Shown::Settle);
+        assert_eq!(book.show(id(1, 1), claim(1, None), true, HOLD), Shown::Settle);
         assert_eq!(book.failed(id(1, 1)), None, "nothing was sent, nothing is on disk");
-        assert_eq!(book.show(id(1, 1), claim(2, None), true), Shown::Settle);
+        assert_eq!(book.show(id(1, 1), claim(2, None), true, HOLD), Shown::Settle);
         assert!(book.sent(id(1, 1), sent(), 5).is_some());
         assert_eq!(book.failed(id(1, 1)), Some(Record::Failed { id: id(1, 1) }));
         assert_eq!(book, Book::default());
@@ -447,11 +612,11 @@ mod tests {
     #[test]
     fn what_was_not_checked_since_it_was_known_begins_nothing() {
         let mut book = Book::default();
-        assert_eq!(book.show(id(1, 1), claim(1, None), true), Shown::Settle);
-        assert!(book.knows(id(1, 1), claim(1, None).purpose));
+        assert_eq!(book.show(id(1, 1), claim(1, None), true, HOLD), Shown::Settle);
+        assert!(book.knows(id(1, 1), &claim(1, None)));
         book.failed(id(1, 1));
         let cheap = Claim { value: U256::from(1), ..claim(1, None) };
-        assert_eq!(book.show(id(1, 1), cheap, false), Shown::Refuse(Refusal::InProgress));
+        assert_eq!(book.show(id(1, 1), cheap, false, HOLD), Shown::Refuse(Refusal::InProgress));
         assert!(book.is_empty());
     }
 
@@ -459,9 +624,9 @@ mod tests {
     fn what_is_promised_is_not_promised_twice() {
         let mut book = Book::default();
         let _ = (
-            book.show(id(1, 1), claim(1, None), true),
-            book.show(id(1, 2), claim(1, None), true),
-            book.show(id(2, 1), claim(1, None), true),
+            book.show(id(1, 1), claim(1, None), true, HOLD),
+            book.show(id(1, 2), claim(1, None), true, HOLD),
+            book.show(id(2, 1), claim(1, None), true, HOLD),
         );
         assert_eq!(book.promised_beside(id(1, 1)), U256::from(10));
         assert_eq!(book.promised_beside(id(2, 1)), U256::ZERO);
@@ -472,15 +637,15 @@ mod tests {
     #[test]
     fn after_a_kill_what_was_sent_is_waited_for_and_what_was_settled_is_served() {
         let mut book = Book::default();
-        assert_eq!(book.show(id(1, 1), claim(1, None), true), Shown::Settle);
+        assert_eq!(book.show(id(1, 1), claim(1, None), true, HOLD), Shown::Settle);
         let first = book.sent(id(1, 1), sent(), 5).expect("it is there");
         let mut again = Book::replay([first.clone()]);
         assert_eq!(again.on_their_way(), [(id(1, 1), claim(1, None), sent())]);
-        assert_eq!(again.show(id(1, 1), claim(1, None), true), Shown::Await);
+        assert_eq!(again.show(id(1, 1), claim(1, None), true, HOLD), Shown::Await);
         let second = book.settled(id(1, 1), TX, 6).expect("it is there");
         let mut again = Book::replay([first, second]);
         assert!(again.on_their_way().is_empty());
-        assert!(matches!(again.show(id(1, 1), claim(1, None), true), Shown::Serve(_)));
+        assert!(matches!(again.show(id(1, 1), claim(1, None), true, HOLD), Shown::Serve(_)));
     }
 
     #[test]
@@ -488,28 +653,32 @@ mod tests {
         let at = |number: usize| Id { payer: Address::repeat_byte(1), nonce: B256::from(U256::from(number)) };
         let mut book = Book::default();
         for number in 0..MOST_PAYMENTS {
-            assert_eq!(book.show(at(number), claim(1, None), true), Shown::Settle);
+            assert_eq!(book.show(at(number), claim(1, None), true, HOLD), Shown::Settle);
             let _ = book.settled(at(number), TX, number as u64);
             if number > 0 {
-                let _ = book.delivered(at(number));
+                let _ = book.delivered(at(number), HOLD);
             }
-            book.let_go(at(number));
+            book.let_go(at(number), HOLD);
         }
-        assert_eq!(book.show(id(2, 2), claim(1, None), true), Shown::Settle, "there is room");
+        assert_eq!(book.show(id(2, 2), claim(1, None), true, HOLD), Shown::Settle, "there is room");
         assert_eq!(book.len(), MOST_PAYMENTS - ROOM + 1);
-        assert!(matches!(book.show(at(0), claim(1, None), true), Shown::Serve(_)), "it is owed a page");
-        assert!(!book.knows(at(ROOM), claim(1, None).purpose) && book.knows(at(ROOM + 1), claim(1, None).purpose));
+        assert_eq!(
+            (book.forgotten_until(), Book::replay(book.records()).forgotten_until()),
+            (ROOM as u64, ROOM as u64)
+        );
+        assert!(matches!(book.show(at(0), claim(1, None), true, HOLD), Shown::Serve(_)), "it is owed a page");
+        assert!(!book.knows(at(ROOM), &claim(1, None)) && book.knows(at(ROOM + 1), &claim(1, None)));
         let mut owed = Book::default();
         for number in 0..MOST_PAYMENTS {
-            let _ = (owed.show(at(number), claim(1, None), true), owed.settled(at(number), TX, 1));
+            let _ = (owed.show(at(number), claim(1, None), true, HOLD), owed.settled(at(number), TX, 1));
         }
-        assert_eq!(owed.show(id(2, 2), claim(1, None), true), Shown::Refuse(Refusal::Busy));
+        assert_eq!(owed.show(id(2, 2), claim(1, None), true, HOLD), Shown::Refuse(Refusal::Busy));
     }
 
     #[test]
     fn what_is_old_is_forgotten_but_not_what_is_on_its_way() {
         let mut book = settled(claim(1, None));
-        let _ = (book.show(id(2, 2), claim(1, None), true), book.sent(id(2, 2), sent(), 5));
+        let _ = (book.show(id(2, 2), claim(1, None), true, HOLD), book.sent(id(2, 2), sent(), 5));
         book.expire(6 + REDEEMABLE_S - 1);
         assert_eq!(book.len(), 2);
         book.expire(6 + REDEEMABLE_S);
@@ -524,19 +693,22 @@ mod tests {
             for (step, nonce, purpose) in steps {
                 let id = id(nonce % 2, nonce);
                 match step {
-                    0 => drop(book.show(id, claim(purpose, Some(purpose)), true)),
+                    0 => drop(book.show(id, claim(purpose, Some(purpose)), true, HOLD)),
                     1 if book.outcome(id) == Some(None) => records.extend(book.sent(id, sent(), 5)),
                     2 if !book.on_their_way().iter().all(|(other, _, _)| *other != id) => records.extend(book.settled(id, TX, 6)),
                     3 if book.outcome(id) == Some(None) => records.extend(book.failed(id)),
-                    4 => records.extend(book.delivered(id)),
-                    5 => book.let_go(id),
+                    4 => records.extend(book.delivered(id, HOLD).ok().flatten()),
+                    5 => book.let_go(id, HOLD),
                     _ => {}
                 }
             }
             let plain = |mut book: Book| {
                 book.payments.retain(|_, payment| payment.stage != Stage::Checking);
                 for payment in book.payments.values_mut() {
-                    (payment.is_busy, payment.tries) = (false, 0);
+                    (payment.hold, payment.tries) = (None, 0);
+                    if let Stage::Delivered { is_here, .. } = &mut payment.stage {
+                        *is_here = false;
+                    }
                 }
                 Book { promised: BTreeMap::new(), ..book }
             };

@@ -8,6 +8,13 @@ use alloy_primitives::U256;
 /// Upper bounds of the histogram of settlements, in milliseconds: a block comes each half second to two seconds.
 const BOUNDS_MS: [u64; 8] = [250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000];
 
+const CLAIMS: [(&str, &str); 4] = [
+    ("claims_total", "Transactions that claimed vouchers of channels."),
+    ("claimed_channels_total", "Channels in them."),
+    ("claimed_wei_total", "Wei of the token that were claimed."),
+    ("claim_gas_wei_total", "Wei of gas that claims cost."),
+];
+
 #[derive(Clone, Debug, Default)]
 pub struct Counters {
     /// By protocol.
@@ -17,6 +24,8 @@ pub struct Counters {
     free: u64,
     repeated: u64,
     wei: U256,
+    /// Claims of channels of `batch-settlement`: transactions, channels in them, wei, wei of gas.
+    claims: [u128; 4],
     settlements: [u64; BOUNDS_MS.len() + 1],
     settled_ms: u64,
 }
@@ -30,6 +39,9 @@ pub struct Gauges {
     /// Wei with which the payee's account pays for gas.
     pub gas_balance: Option<U256>,
     pub chain_is_up: bool,
+    /// Channels that are remembered, and wei that were charged in them and are not claimed yet.
+    pub channels: usize,
+    pub unclaimed: u128,
 }
 
 impl Counters {
@@ -48,6 +60,13 @@ impl Counters {
 
     pub fn repeated(&mut self) {
         self.repeated += 1;
+    }
+
+    /// Vouchers of so many channels were claimed by one transaction.
+    pub fn claimed(&mut self, channels: usize, wei: u128, gas_wei: u128) {
+        for (sum, more) in self.claims.iter_mut().zip([1, channels as u128, wei, gas_wei]) {
+            *sum = sum.saturating_add(more);
+        }
     }
 
     pub fn settled(&mut self, took_ms: u64) {
@@ -80,6 +99,10 @@ impl Counters {
             family(&mut text, name, "counter", help);
             line(&mut text, name, value);
         }
+        for ((name, help), value) in CLAIMS.iter().zip(self.claims) {
+            family(&mut text, name, "counter", help);
+            line(&mut text, name, value);
+        }
         self.histogram(&mut text);
         let balance = gauges.gas_balance.map_or_else(|| "NaN".to_owned(), |balance| balance.to_string());
         for (name, help, value) in [
@@ -87,6 +110,12 @@ impl Counters {
             ("settlements_in_flight", "Payments that are being settled.", gauges.in_flight.to_string()),
             ("payments_remembered", "Payments that can still be shown again.", gauges.remembered.to_string()),
             ("gas_balance_wei", "Coins of the account that pays for gas.", balance),
+            ("channels", "Channels of batch-settlement that are remembered.", gauges.channels.to_string()),
+            (
+                "unclaimed_wei",
+                "Wei that were charged in channels and are not claimed yet.",
+                gauges.unclaimed.to_string(),
+            ),
             ("chain_up", "Whether the chain answers.", u8::from(gauges.chain_is_up).to_string()),
         ] {
             family(&mut text, name, "gauge", help);
@@ -107,11 +136,11 @@ impl Counters {
     }
 }
 
-fn family(text: &mut String, name: &str, kind: &str, help: &str) {
+pub(crate) fn family(text: &mut String, name: &str, kind: &str, help: &str) {
     let _ = writeln!(text, "# HELP causeway_paywall_{name} {help}\n# TYPE causeway_paywall_{name} {kind}");
 }
 
-fn line(text: &mut String, name: &str, value: impl std::fmt::Display) {
+pub(crate) fn line(text: &mut String, name: &str, value: impl std::fmt::Display) {
     let _ = writeln!(text, "causeway_paywall_{name} {value}");
 }
 

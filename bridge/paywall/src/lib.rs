@@ -9,29 +9,49 @@
 //!   till                       what is asked for it, and what a payment has to contain: the order of all checks
 //!   authorization              what is signed
 //!   x402, mpp                  the two protocols
+//!   batch                      x402's scheme `batch-settlement`: channels, and vouchers by request
+//!   session, meter             MPP's sessions on channels; prices by the unit
+//!   sse                        events of a streamed answer
 //!   refusal                    why a request is not served, each a problem document of its own
+//!   clock                      what time it is
 //!   book                       payments and what was given for them, as a machine; answers: those kept for a retry
-//!   wallet                     the payer's side
+//!   wallet, payer              the payer's side: of charges, of sessions
+//!   receive                    a payee of amounts that payers choose
+//!   payers                     how much of one payer is settled at a time
 //!   discovery, counters        what is sold here; what was done
+//!   origins, access            whose web pages may pay; who may ask the facilitator
+//!   crowd                      who holds connections
 //!   io                         the server and its upstream, the chain, the disk; the payer's client
 //! ```
 //! Decisions are pure: facts and the time in, changes out.
 
+pub mod access;
 pub mod answers;
 pub mod authorization;
+pub mod batch;
 pub mod book;
+pub mod clock;
 pub mod counters;
+pub mod crowd;
 pub mod discovery;
 #[cfg(feature = "io")]
 pub mod io;
+pub mod meter;
 pub mod mpp;
+pub mod origins;
 pub mod path;
+pub mod payer;
+pub mod payers;
 pub mod price;
 pub mod price_list;
+pub mod receive;
 pub mod refusal;
+pub mod session;
+pub mod sse;
 #[cfg(test)]
 mod testing;
 mod text;
 pub mod till;
 pub mod wallet;
+mod words;
 pub mod x402;

@@ -122,6 +122,28 @@ impl Secret {
     }
 }
 
+impl Secret {
+    /// A text that only this secret makes of a salt: a demand that carries it is known again, and nobody guesses it.
+    #[must_use]
+    pub fn mark(&self, salt: &Salt) -> String {
+        base64url(&[salt.as_slice(), &self.seal(salt)].concat())
+    }
+
+    /// That a text was made with this secret.
+    #[must_use]
+    pub fn is_mark(&self, text: &str) -> bool {
+        let Some(bytes) = decoded(text) else { return false };
+        let Some((salt, seal)) = bytes.split_first_chunk::<{ size_of::<Salt>() }>() else { return false };
+        seal.len() == size_of::<Salt>() && fixed_time_eq(seal, &self.seal(salt))
+    }
+
+    fn seal(&self, salt: &Salt) -> Salt {
+        // A challenge's id begins with a realm, never with this.
+        let all = hmac(&*self.0, &[b"|x402|".as_slice(), salt].concat());
+        *all.first_chunk().expect("32 bytes have 12")
+    }
+}
+
 impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Secret")
@@ -161,15 +183,42 @@ impl Challenge {
         expires_unix_s: u64,
         salt: &Salt,
     ) -> Self {
+        let (digest, opaque) = (binding.digest(), binding.opaque(salt));
+        Self::of(secret, realm, INTENT, request.encode(), digest, opaque, expires_unix_s)
+    }
+
+    /// For any request that costs as much: a session's vouchers name the challenge with which it began.
+    #[must_use]
+    pub fn of_session(
+        secret: &Secret,
+        realm: &str,
+        intent: &str,
+        request: String,
+        expires_unix_s: u64,
+        salt: &Salt,
+    ) -> Self {
+        let opaque = opaque(&BTreeMap::from([(SALT, base64url(salt))]));
+        Self::of(secret, realm, intent, request, None, opaque, expires_unix_s)
+    }
+
+    fn of(
+        secret: &Secret,
+        realm: &str,
+        intent: &str,
+        request: String,
+        digest: Option<String>,
+        opaque: String,
+        expires_unix_s: u64,
+    ) -> Self {
         let challenge = Self {
             id: String::new(),
             realm: realm.to_owned(),
             method: METHOD.to_owned(),
-            intent: INTENT.to_owned(),
-            request: request.encode(),
+            intent: intent.to_owned(),
+            request,
             expires: Some(rfc3339(expires_unix_s)),
-            digest: binding.digest(),
-            opaque: Some(binding.opaque(salt)),
+            digest,
+            opaque: Some(opaque),
             header: None,
             description: None,
         };
@@ -253,8 +302,7 @@ impl Challenge {
 
 impl Binding {
     fn opaque(&self, salt: &Salt) -> String {
-        let members = BTreeMap::from([(REQUEST, base64url(self.request.as_slice())), (SALT, base64url(salt))]);
-        base64url(&serde_json::to_vec(&members).expect("text always serialises"))
+        opaque(&BTreeMap::from([(REQUEST, base64url(self.request.as_slice())), (SALT, base64url(salt))]))
     }
 
     /// As RFC 9530 has it.
@@ -262,20 +310,24 @@ impl Binding {
         self.body.map(|body| format!("sha-256=:{}:", base64(body.as_slice())))
     }
 
-    /// That a challenge was issued for this request.
+    /// That a challenge was issued for this method and target.
     ///
     /// # Errors
     ///
-    /// `OtherRequest`, `OtherBody`.
-    pub fn check(&self, challenge: &Challenge) -> Result<(), Refusal> {
+    /// `OtherRequest`.
+    pub fn check_request(&self, challenge: &Challenge) -> Result<(), Refusal> {
         let opaque: BTreeMap<String, String> = decode(challenge.opaque.as_deref().unwrap_or_default())?;
-        if opaque.get(REQUEST) != Some(&base64url(self.request.as_slice())) {
-            return Err(Refusal::OtherRequest);
-        }
-        if challenge.digest != self.digest() {
-            return Err(Refusal::OtherBody);
-        }
-        Ok(())
+        let is_of_it = opaque.get(REQUEST) == Some(&base64url(self.request.as_slice()));
+        if is_of_it { Ok(()) } else { Err(Refusal::OtherRequest) }
+    }
+
+    /// That a challenge was issued for this body.
+    ///
+    /// # Errors
+    ///
+    /// `OtherBody`.
+    pub fn check_body(&self, challenge: &Challenge) -> Result<(), Refusal> {
+        if challenge.digest == self.digest() { Ok(()) } else { Err(Refusal::OtherBody) }
     }
 }
 
@@ -316,15 +368,28 @@ impl Credential {
     /// `Malformed`, `OtherChain`, `WrongSigner`.
     pub fn check_source(&self, token: &Token) -> Result<(), Refusal> {
         let Some(source) = &self.source else { return Ok(()) };
-        let malformed = || Refusal::Malformed("its source is not of the form did:pkh:eip155:CHAIN:ADDRESS".to_owned());
-        let rest = source.strip_prefix("did:pkh:eip155:").ok_or_else(malformed)?;
-        let (chain, address) = rest.split_once(':').ok_or_else(malformed)?;
-        if chain != token.chain_id.to_string() {
-            return Err(Refusal::OtherChain { got: bridge::foreign::shown(chain), want: token.chain_id });
-        }
-        let (got, want) = (address.parse::<Address>().map_err(|_| malformed())?, self.payload.authorization.from);
+        let (got, want) = (source_of(source, token.chain_id)?, self.payload.authorization.from);
         if got == want { Ok(()) } else { Err(Refusal::WrongSigner { got, want }) }
     }
+}
+
+/// The account that a credential's source names.
+///
+/// # Errors
+///
+/// `Malformed`, `OtherChain`.
+pub fn source_of(source: &str, chain_id: u64) -> Result<Address, Refusal> {
+    let malformed = || Refusal::Malformed("its source is not of the form did:pkh:eip155:CHAIN:ADDRESS".to_owned());
+    let rest = source.strip_prefix("did:pkh:eip155:").ok_or_else(malformed)?;
+    let (chain, address) = rest.split_once(':').ok_or_else(malformed)?;
+    if chain != chain_id.to_string() {
+        return Err(Refusal::OtherChain { got: bridge::foreign::shown(chain), want: chain_id });
+    }
+    address.parse::<Address>().map_err(|_| malformed())
+}
+
+fn opaque(members: &BTreeMap<&str, String>) -> String {
+    base64url(&serde_json::to_vec(members).expect("text always serialises"))
 }
 
 /// The account of a chain as a credential's source.
@@ -421,6 +486,16 @@ mod tests {
     }
 
     #[test]
+    fn a_mark_is_known_by_its_secret_alone() {
+        let mark = secret().mark(&[1; 12]);
+        assert!(secret().is_mark(&mark) && mark != secret().mark(&[2; 12]));
+        assert!(!Secret::derive(&[4; 32]).is_mark(&mark));
+        for wrong in ["", "AAAA", &mark[1..], &mark.replace('A', "B"), &format!("{mark}AAAA"), "\u{e9}"] {
+            assert!(!secret().is_mark(wrong), "{wrong}");
+        }
+    }
+
+    #[test]
     fn a_challenge_keeps_its_bytes() {
         // Frozen. The header was computed apart, by Python's hmac and json.
         assert_eq!(
@@ -469,10 +544,10 @@ mod tests {
     #[test]
     fn a_challenge_is_for_one_request_and_one_body() {
         let with_body = Binding { body: Some(B256::repeat_byte(6)), ..binding() };
-        assert_eq!(binding().check(&challenge()), Ok(()));
-        assert_eq!(with_body.check(&challenge()), Err(Refusal::OtherBody));
+        assert_eq!((binding().check_request(&challenge()), binding().check_body(&challenge())), (Ok(()), Ok(())));
+        assert_eq!(with_body.check_body(&challenge()), Err(Refusal::OtherBody));
         let elsewhere = Binding { request: B256::repeat_byte(9), ..binding() };
-        assert_eq!(elsewhere.check(&challenge()), Err(Refusal::OtherRequest));
+        assert_eq!(elsewhere.check_request(&challenge()), Err(Refusal::OtherRequest));
     }
 
     #[test]

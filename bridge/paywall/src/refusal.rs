@@ -6,6 +6,10 @@
 use alloy_primitives::{Address, U256};
 use serde_json::{Value, json};
 
+use crate::batch::refusal::Flaw;
+use crate::session::refused::SessionRefused;
+use crate::words::Words;
+
 /// Where MPP's core draft (draft-httpauth-payment-02, "Error Codes") has its problem types.
 const PROBLEMS: &str = "https://paymentauth.org/problems/";
 
@@ -28,6 +32,8 @@ pub enum Refusal {
     TwoPayments,
     #[error("the payment cannot be read: {0}")]
     Malformed(String),
+    #[error("the credential cannot be read: {0}")]
+    MalformedCredential(String),
     #[error("{got} is not accepted here: {want} is")]
     Unsupported { got: String, want: &'static str },
     #[error("the payment is for chain {got}, this one is {want}")]
@@ -42,7 +48,9 @@ pub enum Refusal {
     TooMuch { got: U256, want: U256 },
 
     // ---- the challenge that it answers
-    #[error("this challenge was never issued here")]
+    #[error(
+        "what this payment answers was never issued here: repeat a challenge, or x402's `accepted`, whole and as it came"
+    )]
     NeverIssued,
     #[error("this challenge was issued for another request")]
     OtherRequest,
@@ -79,6 +87,13 @@ pub enum Refusal {
     #[error("the token refuses the authorization: {0}")]
     TokenRefuses(String),
 
+    #[error("payments of {payer} were sent and failed, three within an hour: the next is taken in {wait_s} s")]
+    FailedBefore { payer: Address, wait_s: u64 },
+
+    // ---- a session
+    #[error("{}", .0.why)]
+    Session(Box<SessionRefused>),
+
     // ---- what is wrong here
     #[error("this server's clock and the chain's are {apart_s} s apart: no time can be checked")]
     ClockWrong { apart_s: u64 },
@@ -86,6 +101,8 @@ pub enum Refusal {
     ChainDown,
     #[error("the payee's account cannot pay for gas")]
     NoGas,
+    #[error("the amount is {amount} wei, and to settle less than {least} costs more than it brings at this moment")]
+    BelowCost { amount: U256, least: U256 },
     #[error("as many payments as can be settled at a time are being settled")]
     Busy,
     #[error("the payment is sent and not final yet: ask again with the same payment")]
@@ -96,17 +113,26 @@ pub enum Refusal {
         "the payment is settled, but the upstream failed ({why}): ask again with the same payment, nothing more is charged"
     )]
     UpstreamFailed { why: String },
+    #[error("the upstream failed ({why}): nothing was charged")]
+    SessionUpstreamFailed { why: String },
     #[error("the upstream failed: {why}")]
     FreeUpstreamFailed { why: String },
+
+    // ---- what is wrong with a channel of x402's scheme `batch-settlement`, or what is brought for one
+    #[error(transparent)]
+    Batch(Box<Flaw>),
 }
 
-/// What a refusal is in each of the languages that clients speak: HTTP status, problem type, own code, title, x402's reason.
-struct Words {
-    status: u16,
-    kind: &'static str,
-    code: &'static str,
-    title: &'static str,
-    x402: &'static str,
+impl From<Flaw> for Refusal {
+    fn from(flaw: Flaw) -> Self {
+        Self::Batch(Box::new(flaw))
+    }
+}
+
+impl From<SessionRefused> for Refusal {
+    fn from(refused: SessionRefused) -> Self {
+        Self::Session(Box::new(refused))
+    }
 }
 
 impl Refusal {
@@ -133,6 +159,11 @@ impl Refusal {
         match self {
             Self::InProgress | Self::Busy | Self::NotFinal | Self::UpstreamFailed { .. } => Some(1),
             Self::ChainDown | Self::NoGas | Self::NotKept | Self::ClockWrong { .. } => Some(10),
+            // A base fee falls by an eighth with each block that is not full.
+            Self::BelowCost { .. } => Some(60),
+            Self::FailedBefore { wait_s, .. } => Some(*wait_s),
+            Self::Batch(flaw) => flaw.retry_after_s(),
+            Self::Session(refused) => refused.retry_after_s(),
             _ => None,
         }
     }
@@ -147,16 +178,23 @@ impl Refusal {
     #[must_use]
     pub fn problem(&self) -> Value {
         let Words { status, kind, code, title, .. } = self.words();
-        json!({
+        let mut problem = json!({
             "type": format!("{PROBLEMS}{kind}"),
             "title": title,
             "status": status,
             "detail": self.to_string(),
             "code": code,
-        })
+        });
+        if let (Self::Session(refused), Value::Object(members)) = (self, &mut problem) {
+            members.extend(refused.members());
+        }
+        problem
     }
 
     fn words(&self) -> Words {
+        if let Self::Batch(flaw) = self {
+            return flaw.words();
+        }
         let (status, kind, code, title, x402) = match self {
             Self::PaymentRequired { .. } => {
                 (402, "payment-required", "payment-required", "Payment Required", "payment_required")
@@ -169,8 +207,18 @@ impl Refusal {
             Self::Malformed(_) => {
                 (402, "malformed-credential", "malformed-payment", "Malformed Payment", "invalid_payload")
             }
+            Self::MalformedCredential(_) => {
+                (400, "malformed-credential", "malformed-credential", "Malformed Credential", "invalid_payload")
+            }
+            Self::Session(refused) => {
+                let (status, kind, code, title) = refused.words();
+                return Words { status, kind, code, title, x402: "invalid_payload" };
+            }
             Self::Unsupported { .. } => {
                 (400, "method-unsupported", "unsupported", "Unsupported Payment", "unsupported_scheme")
+            }
+            Self::FailedBefore { .. } => {
+                (429, "verification-failed", "failed-before", "Payments Failed Before", "invalid_transaction_state")
             }
             _ => return self.words_of_a_payment(),
         };
@@ -234,6 +282,7 @@ impl Refusal {
             Self::ClockWrong { .. } => (503, "clock-wrong", "Clock Wrong"),
             Self::ChainDown => (503, "chain-down", "Chain Not Reached"),
             Self::NoGas => (503, "no-gas", "Payee Cannot Pay For Gas"),
+            Self::BelowCost { .. } => (503, "below-cost", "Below The Cost Of Settling"),
             Self::Busy => (503, "busy", "Too Many Payments"),
             Self::NotFinal => (503, "not-final", "Payment Not Final"),
             Self::NotKept => (503, "not-kept", "Payment Not Kept"),
@@ -281,9 +330,11 @@ mod tests {
             InProgress,
             Unfunded { payer: a, balance: u, want: u },
             TokenRefuses("x".into()),
+            FailedBefore { payer: a, wait_s: 1 },
             ClockWrong { apart_s: 1 },
             ChainDown,
             NoGas,
+            BelowCost { amount: u, least: u },
             Busy,
             NotFinal,
             NotKept,

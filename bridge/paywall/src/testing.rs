@@ -10,6 +10,10 @@ use crate::authorization::{Authorization, Token};
 pub struct Payer(SecretKey);
 
 impl Payer {
+    pub fn secret(&self) -> SecretKey {
+        self.0
+    }
+
     pub fn sign(&self, token: &Token, authorization: &Authorization) -> Bytes {
         account_signature::sign(token.digest(authorization), &self.0)
     }

@@ -60,6 +60,26 @@ pub mod decimal {
     }
 }
 
+/// The same, below 2^128.
+pub mod decimal_u128 {
+    use serde::{Deserializer, Serializer, de::Error as _};
+
+    /// # Errors
+    ///
+    /// The serializer's.
+    pub fn serialize<S: Serializer>(number: &u128, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(number)
+    }
+
+    /// # Errors
+    ///
+    /// It is no whole number below 2^128, in quotes.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u128, D::Error> {
+        let number = super::decimal::deserialize(deserializer)?;
+        number.try_into().map_err(|_| D::Error::custom("wanted is a whole number below 2^128"))
+    }
+}
+
 /// A time in seconds since 1970 as RFC 3339 has it.
 #[must_use]
 pub fn rfc3339(unix_s: u64) -> String {

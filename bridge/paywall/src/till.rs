@@ -13,17 +13,23 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 use bitcoin::hashes::{Hash as _, sha256};
 
 use crate::authorization::{Authorization, Token};
+use crate::batch;
+use crate::book::REDEEMABLE_S;
+use crate::clock::{Clock, MARGIN_S, MOST_APART_S};
 use crate::mpp::{self, Binding, Challenge, ChargeRequest, Credential, Salt, Secret};
+use crate::price_list::Entry;
 use crate::refusal::Refusal;
+use crate::session::{
+    self,
+    offer::{Channels, SessionRequest},
+};
 use crate::x402::{self, PaymentPayload, PaymentRequired, Requirements, Resource};
 
 /// For how long a demand can be answered, in seconds. Five minutes, as public servers give: enough for a person who confirms, short enough for a fixed rate.
 pub const DEFAULT_LIFETIME_S: u64 = 300;
-/// How long an authorization must still be valid when it is sent: a few of the chain's blocks, which come every two seconds at the latest.
-pub const MARGIN_S: u64 = 6;
-/// How far the chain's time may be from the wall clock. It follows it by two seconds at the most; what is farther is a wrong clock, or a chain that
-/// stands still.
-pub const MOST_APART_S: u64 = 30;
+/// The longest such time. A payment is remembered for longer, whatever the clocks: so one that was given something, and is forgotten, answers no challenge that
+/// still counts.
+pub const MOST_LIFETIME_S: u64 = REDEEMABLE_S - 2 * MOST_APART_S;
 
 /// Who is paid, in what, and where.
 #[derive(Clone, Debug)]
@@ -36,6 +42,8 @@ pub struct Till {
     pub public_url: String,
     pub secret: Secret,
     pub lifetime_s: u64,
+    /// On what terms channels of x402's scheme `batch-settlement` are taken, if they are.
+    pub batch: Option<batch::Terms>,
 }
 
 /// A request, as far as its price and its payment depend on it.
@@ -50,21 +58,13 @@ pub struct Request {
     pub is_authorized: bool,
 }
 
-/// What time it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Clock {
-    /// Of this machine, in Unix seconds.
-    pub wall: u64,
-    /// Of the newest final block.
-    pub block: u64,
-}
-
 /// What goes into a 402.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Demand {
-    pub www_authenticate: String,
+    /// None if it is paid by a channel alone.
+    pub www_authenticate: Option<String>,
     pub payment_required: String,
-    pub challenge_id: String,
+    pub challenge_id: Option<String>,
 }
 
 /// Fields of a request in which a payment may be.
@@ -74,6 +74,8 @@ pub struct Fields<'a> {
     pub payment_authorization: Option<&'a str>,
     pub payment_signature: Option<&'a str>,
     pub x_payment: Option<&'a str>,
+    /// One of them is there twice. Which of the two counts, servers do not agree on.
+    pub is_doubled: bool,
 }
 
 /// A payment as it came: nothing of it is checked.
@@ -82,6 +84,8 @@ pub struct Payment {
     pub authorization: Authorization,
     signature: Bytes,
     pub protocol: Protocol,
+    /// Hash of all that was shown. It has what the chain has not: a challenge, or the mark of a demand.
+    pub shown: B256,
 }
 
 /// The protocol in which it came, with what it repeats of the demand.
@@ -98,16 +102,6 @@ impl Protocol {
             Self::X402(_) => "x402",
             Self::Mpp(_) => "mpp",
         }
-    }
-}
-
-impl Clock {
-    /// # Errors
-    ///
-    /// `ClockWrong`.
-    pub fn check(self) -> Result<(), Refusal> {
-        let apart_s = self.wall.abs_diff(self.block);
-        if apart_s > MOST_APART_S { Err(Refusal::ClockWrong { apart_s }) } else { Ok(()) }
     }
 }
 
@@ -156,13 +150,80 @@ impl Till {
                 url: format!("{}{}", self.public_url, request.target),
                 description: description.map(str::to_owned),
             }),
-            accepts: vec![Requirements::exact(&self.token, self.payee, amount, self.lifetime_s)],
+            accepts: self.accepts(amount, refusal, salt),
         };
         Demand {
-            www_authenticate: challenge.header(),
+            www_authenticate: Some(challenge.header()),
             payment_required: x402::encode(&required),
-            challenge_id: challenge.id,
+            challenge_id: Some(challenge.id),
         }
+    }
+}
+
+impl Demand {
+    /// The same without what is settled by a transaction for each request.
+    #[must_use]
+    pub fn by_channel_alone(self) -> Self {
+        let mut required: PaymentRequired = x402::decode(&self.payment_required).expect("it was written here");
+        required.accepts.retain(|accepted| accepted.scheme == batch::SCHEME);
+        Self { www_authenticate: None, payment_required: x402::encode(&required), challenge_id: None }
+    }
+}
+
+impl Till {
+    /// x402's ways to pay: `exact` first, since clients that know several take the first.
+    fn accepts(&self, amount: U256, refusal: &Refusal, salt: &Salt) -> Vec<Requirements> {
+        let exact =
+            Requirements::exact(&self.token, self.payee, amount, self.lifetime_s).marked(self.secret.mark(salt));
+        let correction = match refusal {
+            Refusal::Batch(flaw) => flaw.correction(),
+            _ => None,
+        };
+        let by_channel = self
+            .batch
+            .as_ref()
+            .and_then(|terms| terms.requirements(&self.token, self.payee, amount, self.lifetime_s, correction));
+        std::iter::once(exact).chain(by_channel).collect()
+    }
+
+    /// The challenge of a session for whatever costs as much as this.
+    #[must_use]
+    pub fn ask_for_session(
+        &self,
+        channels: &Channels,
+        entry: &Entry,
+        is_authorized: bool,
+        now: u64,
+        salt: &Salt,
+    ) -> Challenge {
+        let request = SessionRequest::new(&self.token, channels, entry).encode();
+        let expires = now.saturating_add(session::offer::LIFETIME_S);
+        let intent = session::offer::INTENT;
+        let challenge = Challenge::of_session(&self.secret, &self.realm, intent, request, expires, salt);
+        let challenge = if is_authorized { challenge.beside_authorization(&self.secret) } else { challenge };
+        Challenge { description: entry.description.clone(), ..challenge }
+    }
+
+    /// That a credential answers a challenge of ours for what costs as much as this, in time.
+    ///
+    /// # Errors
+    ///
+    /// `NeverIssued`, `PriceChanged`, `ChallengeExpired`.
+    pub fn check_session(
+        &self,
+        challenge: &Challenge,
+        channels: &Channels,
+        entry: &Entry,
+        now: u64,
+    ) -> Result<(), Refusal> {
+        if challenge.realm != self.realm || !challenge.is_issued(&self.secret) {
+            return Err(Refusal::NeverIssued);
+        }
+        if challenge.request != SessionRequest::new(&self.token, channels, entry).encode() {
+            return Err(Refusal::PriceChanged);
+        }
+        let at = challenge.expires_unix_s().unwrap_or_default();
+        if at <= now { Err(Refusal::ChallengeExpired { at, now }) } else { Ok(()) }
     }
 }
 
@@ -174,6 +235,35 @@ impl Fields<'_> {
         [by_scheme, self.payment_authorization, self.payment_signature, self.x_payment].iter().any(Option::is_some)
     }
 
+    /// A payment by x402's scheme `batch-settlement`, if the request brings that and nothing else.
+    #[must_use]
+    pub fn by_channel(&self) -> Option<PaymentPayload> {
+        let others = [self.authorization.and_then(mpp::token_of), self.payment_authorization, self.x_payment];
+        let field = self.payment_signature.filter(|_| !self.is_doubled && others.iter().all(Option::is_none))?;
+        x402::decode::<PaymentPayload>(field).ok().filter(|payload| payload.accepted.scheme == batch::SCHEME)
+    }
+
+    /// The credential of a session that a request brings, if it brings one.
+    ///
+    /// # Errors
+    ///
+    /// `TwoPayments`, `MalformedCredential`, `NeverIssued`.
+    pub fn session(&self) -> Result<Option<session::credential::Credential>, Refusal> {
+        let token = self.authorization.and_then(mpp::token_of);
+        let beside = self.payment_authorization.map(|field| mpp::token_of(field).unwrap_or(field));
+        let Some(credential) = token.or(beside).map(session::credential::Credential::decode).transpose()?.flatten()
+        else {
+            return Ok(None);
+        };
+        if [token, beside, self.payment_signature, self.x_payment].into_iter().flatten().count() > 1 {
+            return Err(Refusal::TwoPayments);
+        }
+        if credential.challenge.header.is_some() != beside.is_some() {
+            return Err(Refusal::NeverIssued);
+        }
+        Ok(Some(credential))
+    }
+
     /// The payment that a request brings, if it brings one.
     ///
     /// # Errors
@@ -183,14 +273,14 @@ impl Fields<'_> {
         let token = self.authorization.and_then(mpp::token_of);
         let beside = self.payment_authorization.map(|field| mpp::token_of(field).unwrap_or(field));
         let count = [token, beside, self.payment_signature, self.x_payment].into_iter().flatten().count();
-        if count > 1 {
+        if count > 1 || self.is_doubled {
             return Err(Refusal::TwoPayments);
         }
         if self.x_payment.is_some() {
             return Err(Refusal::Unsupported { got: "x402 version 1".to_owned(), want: "version 2" });
         }
         if let Some(signature) = self.payment_signature {
-            return Payment::from_x402(x402::decode(signature)?).map(Some);
+            return Payment::from_x402(x402::decode(signature)?, sha(signature.trim().as_bytes())).map(Some);
         }
         let Some(token) = token.or(beside) else { return Ok(None) };
         let credential = Credential::decode(token)?;
@@ -198,7 +288,7 @@ impl Fields<'_> {
         if credential.challenge.header.is_some() != beside.is_some() {
             return Err(Refusal::NeverIssued);
         }
-        Ok(Some(Payment::from_mpp(credential)))
+        Ok(Some(Payment::from_mpp(credential, sha(token.as_bytes()))))
     }
 }
 
@@ -206,14 +296,14 @@ impl Payment {
     /// # Errors
     ///
     /// `Malformed`, `Unsupported`.
-    pub fn from_x402(payload: PaymentPayload) -> Result<Self, Refusal> {
+    pub fn from_x402(payload: PaymentPayload, shown: B256) -> Result<Self, Refusal> {
         let x402::Eip3009 { authorization, signature } = payload.eip3009()?;
-        Ok(Self { authorization, signature, protocol: Protocol::X402(Box::new(payload.accepted)) })
+        Ok(Self { authorization, signature, protocol: Protocol::X402(Box::new(payload.accepted)), shown })
     }
 
-    fn from_mpp(credential: Credential) -> Self {
+    fn from_mpp(credential: Credential, shown: B256) -> Self {
         let (authorization, signature) = (credential.payload.authorization, credential.payload.signature.clone());
-        Self { authorization, signature, protocol: Protocol::Mpp(Box::new(credential)) }
+        Self { authorization, signature, protocol: Protocol::Mpp(Box::new(credential)), shown }
     }
 
     /// That it pays this amount to this till for this request.
@@ -222,8 +312,26 @@ impl Payment {
     ///
     /// One for each thing that can be otherwise.
     pub fn check_terms(&self, till: &Till, request: &Request, amount: U256) -> Result<(), Refusal> {
+        self.check_head(till, request, amount)?;
         match &self.protocol {
-            Protocol::X402(accepted) => self.check_accepted(till, accepted, amount),
+            Protocol::X402(_) => Ok(()),
+            Protocol::Mpp(credential) => request.binding().check_body(&credential.challenge),
+        }
+    }
+
+    /// The same, but for the body, which need not be there yet.
+    ///
+    /// # Errors
+    ///
+    /// As [`Payment::check_terms`].
+    pub fn check_head(&self, till: &Till, request: &Request, amount: U256) -> Result<(), Refusal> {
+        match &self.protocol {
+            Protocol::X402(accepted) => {
+                self.check_accepted(till, accepted, amount)?;
+                // Whoever reads the chain can write all else of a payment that was made.
+                let is_ours = accepted.mark().is_some_and(|mark| till.secret.is_mark(mark));
+                if is_ours { Ok(()) } else { Err(Refusal::NeverIssued) }
+            }
             Protocol::Mpp(credential) => self.check_credential(till, credential, request, amount),
         }
     }
@@ -254,7 +362,7 @@ impl Payment {
         if challenge.realm != till.realm || !challenge.is_issued(&till.secret) {
             return Err(Refusal::NeverIssued);
         }
-        request.binding().check(challenge)?;
+        request.binding().check_request(challenge)?;
         if challenge.charge()? != ChargeRequest::new(&till.token, till.payee, amount) {
             return Err(Refusal::PriceChanged);
         }
@@ -328,6 +436,7 @@ mod tests {
             public_url: "https://api.example.com".into(),
             secret: Secret::derive(&[3; 32]),
             lifetime_s: DEFAULT_LIFETIME_S,
+            batch: None,
         }
     }
 
@@ -358,7 +467,8 @@ mod tests {
     }
 
     fn mpp(request: &Request, change: impl FnOnce(&mut Challenge, &mut Authorization)) -> Payment {
-        let mut challenge = crate::wallet::challenges(&demand(request).www_authenticate).remove(0);
+        let mut challenge =
+            crate::wallet::challenges(&demand(request).www_authenticate.expect("a challenge")).remove(0);
         let mut authorization = Authorization { nonce: challenge.nonce(), ..authorization() };
         change(&mut challenge, &mut authorization);
         let signature = payer().sign(&token(), &authorization);
@@ -396,7 +506,9 @@ mod tests {
     #[test]
     fn what_an_x402_payment_has_wrong_is_told() {
         type Change = fn(&mut PaymentPayload, &mut Authorization);
-        let cases: [(&str, Change); 9] = [
+        let cases: [(&str, Change); 11] = [
+            ("never-issued", |payload, _| payload.accepted.extra = None),
+            ("never-issued", |payload, _| payload.accepted = payload.accepted.clone().marked("AAAA".into())),
             ("other-chain", |payload, _| payload.accepted.network = "eip155:1".into()),
             ("other-token", |payload, _| payload.accepted.asset = PAYER.to_string()),
             ("other-recipient", |payload, _| payload.accepted.pay_to = PAYER.to_string()),
@@ -438,6 +550,17 @@ mod tests {
     }
 
     #[test]
+    fn what_costs_more_to_settle_than_it_brings_is_paid_by_channel_alone() {
+        let terms = batch::Terms { authorizer: PAYEE, delay_s: 86_400, least_deposit: 1 };
+        let till = Till { batch: Some(terms), ..till() };
+        let refusal = Refusal::PaymentRequired { amount: amount(), token: token().contract };
+        let demand = till.ask(&request(), amount(), None, &refusal, NOW, &[1; 12]).by_channel_alone();
+        let required: PaymentRequired = x402::decode(&demand.payment_required).expect("our own");
+        let schemes: Vec<_> = required.accepts.iter().map(|accepted| accepted.scheme.as_str()).collect();
+        assert_eq!((demand.www_authenticate, schemes), (None, vec![batch::SCHEME]));
+    }
+
+    #[test]
     fn a_wrong_clock_is_not_a_payers_fault() {
         for (wall, block) in [(NOW, NOW - 31), (NOW, NOW + 31)] {
             let refusal = checked(&x402(|_, _| ()), &request(), Clock { wall, block }).expect_err("apart");
@@ -449,6 +572,8 @@ mod tests {
     fn one_request_brings_one_payment() {
         let both = Fields { authorization: Some("Payment abc"), payment_signature: Some("abc"), ..Fields::default() };
         assert_eq!(both.read(), Err(Refusal::TwoPayments));
+        let doubled = Fields { payment_signature: Some("abc"), is_doubled: true, ..Fields::default() };
+        assert_eq!((doubled.read(), doubled.by_channel()), (Err(Refusal::TwoPayments), None));
         assert_eq!(Fields { authorization: Some("Bearer abc"), ..Fields::default() }.read(), Ok(None));
         let old = Fields { x_payment: Some("abc"), ..Fields::default() };
         assert!(matches!(old.read(), Err(Refusal::Unsupported { .. })));
@@ -457,6 +582,20 @@ mod tests {
         let field = credential.encode();
         let moved = Fields { payment_authorization: Some(&field), ..Fields::default() };
         assert_eq!(moved.read(), Err(Refusal::NeverIssued));
+    }
+
+    /// From, to, value, times, nonce and signature are on the chain; what else a payment says is not.
+    #[test]
+    fn whoever_reads_the_chain_cannot_show_the_same_payment() {
+        let payment = x402(|_, _| ());
+        let other = Till { secret: Secret::derive(&[3; 32]), ..till() };
+        let refusal = Refusal::PaymentRequired { amount: amount(), token: token().contract };
+        let demand = other.ask(&request(), amount(), Some("The weather"), &refusal, NOW, &[2; 12]);
+        let required: PaymentRequired = x402::decode(&demand.payment_required).expect("our own");
+        let theirs = x402(|payload, _| payload.accepted = required.accepts[0].clone());
+        assert_eq!((theirs.authorization, checked(&theirs, &request(), CLOCK)), (payment.authorization, Ok(())));
+        assert_ne!(theirs.shown, payment.shown);
+        assert_eq!(x402(|_, _| ()).shown, payment.shown, "a client that repeats itself");
     }
 
     #[test]

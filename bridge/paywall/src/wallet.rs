@@ -4,6 +4,7 @@
 //! pays. A demand for anything else is not answered, whatever it says.
 
 use alloy_primitives::{Address, B256, Bytes, U256};
+use bridge::amount::show_wei;
 use bridge::foreign::shown;
 
 use crate::authorization::{Authorization, Token};
@@ -45,7 +46,7 @@ pub enum Unpayable {
     NoDemand,
     #[error("the server asks for nothing that this payer pays with: {0}")]
     Foreign(String),
-    #[error("the server asks for {asked} wei, the limit is {most}")]
+    #[error("the server asks for {}, the limit is {}", show_wei(*asked), show_wei(*most))]
     TooDear { asked: U256, most: U256 },
 }
 

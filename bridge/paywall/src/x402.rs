@@ -23,6 +23,8 @@ pub const SIGNATURE: &str = "payment-signature";
 pub const RESPONSE: &str = "payment-response";
 /// Where version 1 had its payload.
 pub const SIGNATURE_V1: &str = "x-payment";
+/// The member of a demand's `extra` by which it is known again. What a payer signs is on the chain for everybody to read; this is not.
+const MARK: &str = "demand";
 
 /// What a resource costs, in the header of a 402.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,6 +95,9 @@ pub struct SettleResponse {
     pub network: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amount: Option<String>,
+    /// What the scheme adds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extra: Option<Value>,
 }
 
 /// CAIP-2's name of a chain.
@@ -113,6 +118,20 @@ impl Requirements {
             max_timeout_seconds: timeout_s,
             extra: Some(serde_json::json!({ "name": TOKEN_NAME, "version": TOKEN_VERSION })),
         }
+    }
+
+    /// The same, with a mark that its payment has to repeat, as it has to repeat all of what it accepts.
+    #[must_use]
+    pub fn marked(mut self, mark: String) -> Self {
+        if let Some(Value::Object(extra)) = &mut self.extra {
+            extra.insert(MARK.to_owned(), mark.into());
+        }
+        self
+    }
+
+    #[must_use]
+    pub fn mark(&self) -> Option<&str> {
+        self.extra.as_ref()?.get(MARK)?.as_str()
     }
 
     /// That they ask for this token on this chain by this scheme.

@@ -12,6 +12,7 @@ use alloy_primitives::{Address, U256, hex};
 use bridge::io::sidechain::{Account, Call, Client};
 use contracts::address::WRAPPED_BTC;
 use contracts::{WrappedBtc, coin};
+use rand::{Rng as _, SeedableRng as _};
 use serde_json::Value;
 use tests::binary::{self, Finished};
 use tests::known::{DEVELOPER_0, DEVELOPER_1, RECIPIENT, REGTEST_ADDRESS};
@@ -156,6 +157,11 @@ fn an_invoice_is_paid_by_all_that_comes_to_its_own_account_and_by_nothing_else()
     let wrong = shop.run(&["invoice", "2000 sat", "--reference", "order-1", "--no-wait", "--dev-account", "1"]);
     wrong.fails_saying(&["order-1 is of 0.00001 BTC, not of 0.00002 BTC"]);
     assert_eq!(shop.ask("1000 sat", "order-1", &[])["account"], one["account"], "the same invoice");
+    let another = ["invoice", "1000 sat", "--reference", "order-1", "--no-wait", "--dev-account", "0"];
+    shop.run(&another).fails_saying(&["another merchant's order"]);
+    let longer =
+        ["invoice", "1000 sat", "--reference", "order-1", "--no-wait", "--expires", "2h", "--dev-account", "1"];
+    shop.run(&longer).fails_saying(&["was made for 3600 s"]);
 
     // All but one wei, and that to the other.
     shop.payer.pay_wei(&one, coin::wei(1_000) - U256::ONE);
@@ -221,6 +227,60 @@ fn what_was_paid_in_coins_and_tokens_is_collected_and_counted_once() {
     assert_eq!((&again["state"], &again["excessWei"]), (&"overpaid".into(), &coin::wei(100_000).to_string().into()));
     assert_eq!(shop.run(&["collect", "coins", "--dev-account", "1"]).json().len(), 1);
     shop.run(&["collect", "coins", "--dev-account", "0"]).fails_saying(&["is of account", "you are"]);
+}
+
+/// At moments that the seed chooses: whatever was on its way is found again, taken once and counted once.
+#[test]
+fn collecting_that_is_killed_at_any_moment_takes_all_once() {
+    const EACH_SAT: u64 = 100_000;
+    let seed = std::env::var("SEED").map_or_else(|_| rand::random(), |seed| seed.parse().expect("a number"));
+    println!("SEED={seed}");
+    let mut random = rand::rngs::StdRng::seed_from_u64(seed);
+    let shop = Shop::open();
+    let to = RECIPIENT.to_string();
+    let references = ["coins-1", "tokens-1", "coins-2", "tokens-2"];
+    for reference in references {
+        let invoice = shop.ask("100000 sat", reference, &["--to", &to]);
+        if reference.starts_with("coins") {
+            shop.payer.pay(&invoice, EACH_SAT)
+        } else {
+            shop.payer.pay_tokens(&invoice);
+            0
+        };
+        assert_eq!(shop.wait("100000 sat", reference).code, Some(0));
+    }
+    let url = shop.node.url();
+    for _ in 0..12 {
+        let mut command = binary::command(&shop.node.home(), ["pay", "collect", "--dev-account", "1", "--rpc", &url]);
+        let mut collecting = Process::start(command.stdout(Stdio::null()).stderr(Stdio::null()));
+        std::thread::sleep(Duration::from_millis(random.gen_range(20..700)));
+        collecting.kill();
+    }
+    let finished = shop.run(&["collect", "--dev-account", "1"]);
+    assert_eq!(finished.code, Some(0), "{finished}");
+    assert_eq!(shop.payer.tokens(RECIPIENT), coin::wei(2 * EACH_SAT));
+    let got = shop.payer.balance(RECIPIENT);
+    assert!(got > coin::wei(2 * EACH_SAT - 200) && got < coin::wei(2 * EACH_SAT), "{got}: all but the gas");
+    for invoice in shop.list() {
+        let counted = (&invoice["state"], &invoice["receivedWei"], &invoice["excessWei"]);
+        assert_eq!(counted, (&"paid".into(), &coin::wei(EACH_SAT).to_string().into(), &"0".into()), "{invoice}");
+    }
+    assert!(shop.run(&["collect", "--dev-account", "1"]).json().is_empty(), "nothing is left");
+}
+
+#[test]
+fn an_order_whose_file_was_lost_is_paid_by_what_comes_then_and_collected_again() {
+    let shop = Shop::open();
+    for _ in 0..2 {
+        let invoice = shop.ask("100000 sat", "order-1", &[]);
+        assert_ne!(invoice["state"], "paid", "what was collected counts for nothing: {invoice}");
+        shop.payer.pay(&invoice, 100_000);
+        // What a collection could not take, less than its gas, is there still.
+        let finished = shop.wait("100000 sat", "order-1");
+        assert_eq!(finished.code, Some(0), "{finished}");
+        assert_eq!(shop.run(&["collect", "--dev-account", "1"]).json().len(), 1);
+        std::fs::remove_dir_all(shop.node.home().join(".local/share/causeway/invoices")).expect("its folder");
+    }
 }
 
 #[test]
@@ -357,7 +417,28 @@ fn an_invoice_is_paid_from_bitcoin_and_another_in_coins_on_a_whole_network() {
     let collect = ["--json", "pay", "collect", "--dev-account", "0", "--genesis", &genesis];
     assert_eq!(network.causeway(&collect).json().len(), 1);
     assert!(payer.balance(DEVELOPER_0) > coin::wei(99_900));
+    nobody_looked(&network, &genesis);
     never_swept(&network, &genesis);
+}
+
+/// Its coins are made while the invoice is open, and only later somebody asks.
+fn nobody_looked(network: &Network, genesis: &str) {
+    let words = ["--json", "pay", "invoice", "0.25 BTC", "--reference", "unseen", "--no-wait", "--genesis", genesis];
+    let more = ["--expires", "40s", "--dev-account", "1"];
+    let shown = network.causeway(&[&words[..], &more].concat()).json().remove(0);
+    let address = text(&shown["bitcoinAddress"]);
+    network.pay(&address, 25_000_000);
+    network.mine_until("its coins are made", || {
+        let status = network.causeway(&["--json", "status", &address, "--genesis", genesis]);
+        status.stdout.contains("\"status\":\"minted\"").then_some(())
+    });
+    let expires = shown["expiresAt"].as_u64().expect("a time");
+    let now = || bridge::io::clock::now().expect("after 1970");
+    assert!(now() < expires, "this machine is too slow for this test");
+    network.until("the invoice has expired", || (now() > expires + 3).then_some(()));
+    let all = network.causeway(&["--json", "pay", "invoices", "--genesis", genesis]).json();
+    let invoice = all.iter().find(|invoice| invoice["reference"] == "unseen").expect("it is listed");
+    assert_eq!(invoice["state"], "paid", "{invoice}");
 }
 
 /// The merchant's key takes it back on Bitcoin: it was kept nowhere.

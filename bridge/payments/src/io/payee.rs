@@ -3,6 +3,8 @@
 //! Calls come from as many threads or tasks as there are requests. One lock is held for microseconds at a time; signatures are checked without it, on the
 //! caller's core. [`Answer`] is a future, and waits for a thread by [`Answer::wait`].
 
+mod sessions;
+
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -86,6 +88,7 @@ pub struct DurablePayee {
 #[derive(Debug)]
 pub struct Answer {
     receipt: Receipt,
+    is_known: bool,
     ticket: Ticket,
     slot: Arc<Slot>,
     seals: Arc<Seals>,
@@ -175,7 +178,7 @@ impl DurablePayee {
     pub fn accept(&self, offer: Offer, now_unix_s: u64) -> Result<Answer, PayeeError> {
         let examined = lock(&self.state).examine(offer, now_unix_s)?;
         match examined {
-            Examined::Known(receipt) => Ok(self.answer(receipt, self.journal.latest())),
+            Examined::Known(receipt) => Ok(self.answer_again(receipt)),
             Examined::Check(check) => self.take(check.verify()?, now_unix_s),
         }
     }
@@ -227,11 +230,10 @@ impl DurablePayee {
         let mut payee = lock(&self.state);
         self.journal.ready()?;
         let opened = payee.open_lock(id, hash, preimage, now_unix_s)?;
-        let ticket = match opened.record {
-            Some(record) => self.journal.append(&record.encode())?,
-            None => self.journal.latest(),
-        };
-        Ok(self.answer(opened.receipt, ticket))
+        match opened.record {
+            Some(record) => Ok(self.answer(opened.receipt, self.journal.append(&record.encode())?)),
+            None => Ok(self.answer_again(opened.receipt)),
+        }
     }
 
     /// As [`DurablePayee::accept`], and asks the chain where the channel's signer is a contract whose key did not sign. Nobody else waits for that.
@@ -247,7 +249,7 @@ impl DurablePayee {
     ) -> Result<Answer, PayeeError> {
         let examined = lock(&self.state).examine(offer, now_unix_s)?;
         let check = match examined {
-            Examined::Known(receipt) => return Ok(self.answer(receipt, self.journal.latest())),
+            Examined::Known(receipt) => return Ok(self.answer_again(receipt)),
             Examined::Check(check) => check,
         };
         let verified = match check.question() {
@@ -280,7 +282,7 @@ impl DurablePayee {
         });
         let mut verified = verify_all(checks.collect()).into_iter();
         let each = examined.into_iter().map(|examined| match examined? {
-            Examined::Known(receipt) => Ok(self.answer(receipt, self.journal.latest())),
+            Examined::Known(receipt) => Ok(self.answer_again(receipt)),
             Examined::Check(_) => self.take(verified.next().expect("one for each check")?, now_unix_s),
         });
         each.collect()
@@ -320,13 +322,18 @@ impl DurablePayee {
                 let ticket = self.journal.append(&Record::Taken(taken).encode())?;
                 Ok(self.answer(receipt, ticket))
             }
-            Accepted::Known(receipt) => Ok(self.answer(receipt, self.journal.latest())),
+            Accepted::Known(receipt) => Ok(self.answer_again(receipt)),
         }
     }
 
     fn answer(&self, receipt: Receipt, ticket: Ticket) -> Answer {
         let slot = self.seals.enter(&receipt, ticket.position());
-        Answer { receipt, ticket, slot, seals: self.seals.clone() }
+        Answer { receipt, is_known: false, ticket, slot, seals: self.seals.clone() }
+    }
+
+    /// Of what was taken before: its record may still be on its way.
+    fn answer_again(&self, receipt: Receipt) -> Answer {
+        Answer { is_known: true, ..self.answer(receipt, self.journal.latest()) }
     }
 }
 
@@ -353,6 +360,12 @@ impl Answer {
 
     fn sealed(&self) -> SignedReceipt {
         self.seals.sealed(self.receipt, &self.slot, self.ticket.durable())
+    }
+
+    /// Whether the same was taken before, for the same request. Whoever gives something gives it once for a payment: for one that is known, the answer that it kept, or none.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.is_known
     }
 
     /// What the receipt will say.

@@ -12,10 +12,12 @@ use secp256k1::SecretKey;
 use super::journal::{Journal, JournalError, OpenError, Opened, SLACK_BYTES, Ticket};
 use crate::channel::Channel;
 use crate::payer::limits::Limits;
-use crate::payer::payment::{Payment, Standing};
+use crate::payer::payment::{Payment, Standing, Streaming};
 use crate::payer::record::Record;
+use crate::payer::streams::{PlannedStream, PlannedTicks, Tick};
 use crate::payer::{EvidenceRefused, PayRefused, Payer, Planned, Promise};
 use crate::receipt::SignedReceipt;
+use crate::stream::SignedStream;
 use crate::typed_data::Domain;
 use crate::voucher::SignedVoucher;
 
@@ -49,6 +51,34 @@ pub struct Pledge {
     ticket: Ticket,
     domain: Domain,
     secret: SecretKey,
+}
+
+/// A stream that is on its way to the disk. It is signed once it is there.
+#[must_use]
+#[derive(Debug)]
+pub struct StreamPledge {
+    planned: PlannedStream,
+    ticket: Ticket,
+    domain: Domain,
+    secret: SecretKey,
+}
+
+/// A stream whose ticks can be given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenStream {
+    pub signed: SignedStream,
+    /// The last tick that was promised before it was opened here. It is to be given again: it may never have arrived.
+    pub given: Option<Tick>,
+    /// The root, and all ticks.
+    chain: Vec<B256>,
+}
+
+/// Ticks that are on their way to the disk. They are given once they are there.
+#[must_use]
+#[derive(Debug)]
+pub struct TicksPledge {
+    planned: PlannedTicks,
+    ticket: Ticket,
 }
 
 impl DurablePayer {
@@ -102,6 +132,67 @@ impl DurablePayer {
         // One that was planned before is written once more, which changes nothing.
         let ticket = self.journal.append(&planned.record().encode())?;
         Ok(Pledge { planned, ticket, domain: self.domain, secret: *secret })
+    }
+
+    /// As [`Payer::plan_stream`]: it is signed when its terms are on disk.
+    ///
+    /// # Errors
+    ///
+    /// As [`Payer::plan_stream`], or the file fails.
+    pub fn open_stream(
+        &self,
+        channel: B256,
+        endpoint: &str,
+        tick_amount: u128,
+        most: u32,
+        secret: &SecretKey,
+    ) -> Result<StreamPledge, PayerError> {
+        let mut payer = lock_of(&self.state);
+        self.journal.ready()?;
+        let planned = payer.plan_stream(channel, endpoint, tick_amount, most, secret)?;
+        // One that is under way is written once more, which changes nothing.
+        let ticket = self.journal.append(&planned.record().encode())?;
+        Ok(StreamPledge { planned, ticket, domain: self.domain, secret: *secret })
+    }
+
+    /// As [`Payer::end_stream`].
+    pub fn end_stream(&self, channel: B256) {
+        lock_of(&self.state).end_stream(channel);
+    }
+
+    /// As [`Payer::plan_ticks`]: they come when the last one's number is on disk.
+    ///
+    /// # Errors
+    ///
+    /// As [`Payer::plan_ticks`], or the file fails.
+    pub fn give(&self, stream: &OpenStream, count: u32, now_unix_s: u64) -> Result<TicksPledge, PayerError> {
+        let terms = &stream.signed.terms;
+        let mut payer = lock_of(&self.state);
+        self.journal.ready()?;
+        let planned = payer.plan_ticks(terms.channel_id, terms.root, count, now_unix_s)?;
+        let ticket = self.journal.append(&planned.record().encode())?;
+        Ok(TicksPledge { planned, ticket })
+    }
+
+    /// As [`Payer::recall_tick`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Payer::recall_tick`], or the file fails.
+    pub fn recall_tick(&self, channel: B256, tick: Tick, now_unix_s: u64) -> Result<(), PayerError> {
+        self.learn(|payer| payer.recall_tick(channel, tick, now_unix_s))
+    }
+
+    /// As [`Payer::again`]. What was planned last may not be on disk yet: it is not to be asked for before its pledge came.
+    #[must_use]
+    pub fn again(&self, channel: B256, total: u128, secret: &SecretKey) -> Option<SignedVoucher> {
+        lock_of(&self.state).again(channel, total, secret)
+    }
+
+    /// As [`Payer::streaming`].
+    #[must_use]
+    pub fn streaming(&self, channel: B256) -> Option<Streaming> {
+        lock_of(&self.state).streaming(channel).cloned()
     }
 
     /// As [`Payer::answer`].
@@ -186,6 +277,75 @@ impl Future for Pledge {
         let written = ready!(Pin::new(&mut self.ticket).poll(context));
         let promise = self.planned.clone().kept(|_| written)?;
         Poll::Ready(Ok(promise.sign(&self.domain, &self.secret)))
+    }
+}
+
+impl StreamPledge {
+    /// Waits for the disk, and signs.
+    ///
+    /// # Errors
+    ///
+    /// The write failed: nothing was signed.
+    pub fn wait(self) -> Result<OpenStream, PayerError> {
+        let Self { planned, ticket, domain, secret } = self;
+        opened(planned, ticket.wait(), domain, &secret)
+    }
+
+    /// As [`StreamPledge::wait`], for a task.
+    ///
+    /// # Errors
+    ///
+    /// As [`StreamPledge::wait`].
+    pub async fn signed(self) -> Result<OpenStream, PayerError> {
+        let Self { planned, ticket, domain, secret } = self;
+        opened(planned, ticket.await, domain, &secret)
+    }
+}
+
+fn opened(
+    planned: PlannedStream,
+    written: Result<(), JournalError>,
+    domain: Domain,
+    secret: &SecretKey,
+) -> Result<OpenStream, PayerError> {
+    let promise = planned.kept(|_| written)?;
+    let chain = promise.chain(&domain, secret);
+    let number = promise.streaming().given;
+    let given = (number > 0).then(|| chain.get(number as usize).map(|tick| Tick { number, tick: *tick })).flatten();
+    Ok(OpenStream { signed: promise.sign(&domain, secret), given, chain })
+}
+
+impl OpenStream {
+    /// A tick that was promised: for a payee that lost what came after it.
+    #[must_use]
+    pub fn promised(&self, payer: &DurablePayer, number: u32) -> Option<Tick> {
+        let terms = &self.signed.terms;
+        let streaming = payer.streaming(terms.channel_id).filter(|streaming| streaming.terms.root == terms.root)?;
+        let tick = self.chain.get(number as usize).filter(|_| number > 0 && number <= streaming.given)?;
+        Some(Tick { number, tick: *tick })
+    }
+}
+
+impl TicksPledge {
+    /// Waits for the disk.
+    ///
+    /// # Errors
+    ///
+    /// The write failed: the ticks are never given.
+    pub fn wait(self, stream: &OpenStream) -> Result<Vec<Tick>, PayerError> {
+        let Self { planned, ticket } = self;
+        Ok(planned.kept(|_| ticket.wait())?.reveal(&stream.chain))
+    }
+
+    /// As [`TicksPledge::wait`], for a task.
+    ///
+    /// # Errors
+    ///
+    /// As [`TicksPledge::wait`].
+    pub async fn given(self, stream: &OpenStream) -> Result<Vec<Tick>, PayerError> {
+        let Self { planned, ticket } = self;
+        let written = ticket.await;
+        Ok(planned.kept(|_| written)?.reveal(&stream.chain))
     }
 }
 

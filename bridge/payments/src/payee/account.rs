@@ -5,6 +5,7 @@ use secp256k1::PublicKey;
 
 use super::flow::{Flow, Flows};
 use super::lock::{Lock, Locks};
+use super::prepaid::Prepaid;
 use super::remembered::Remembered;
 use super::taken::{Signature, Taken};
 use crate::channel::{Channel, SeenAt};
@@ -27,6 +28,7 @@ pub struct Account {
     pub(super) taken: Remembered,
     pub(super) flows: Flows,
     pub(super) locks: Locks,
+    pub(super) prepaid: Prepaid,
     /// What the chain said; none until it was read since the start.
     pub(super) seen: Option<Seen>,
     /// The signer's key, once a voucher showed it.
@@ -74,6 +76,7 @@ impl Account {
             taken: Remembered::default(),
             flows: Flows::default(),
             locks: Locks::default(),
+            prepaid: Prepaid::default(),
             seen: None,
             key: None,
         }

@@ -2,21 +2,18 @@
 
 use alloy_primitives::B256;
 
-use super::Payee;
 use super::account::{Account, Best};
 use super::locks::CLAIM_MARGIN_S;
+use super::{Payee, claim_gas};
 use crate::channel::Closing;
 use crate::locked::SignedLockedVoucher;
 use crate::stream::SignedStream;
 use crate::voucher::SignedVoucher;
 
-/// Vouchers of one claim: each takes some 30,000 gas of the 2^24 that a transaction may use.
-pub const MAX_CLAIMS: usize = 200;
-
 /// When a claim is worth its cost. Amounts in the token's smallest unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClaimRules {
-    /// What one voucher's part of a claim costs: no voucher that adds no more is ever claimed.
+    /// What a plain voucher's part of a claim costs: none that adds no more is ever claimed. One that takes more gas costs more in proportion.
     pub cost: u128,
     /// A voucher that adds as much is claimed at once.
     pub worth: u128,
@@ -76,7 +73,8 @@ impl ClaimRules {
 }
 
 impl Payee {
-    /// What should be claimed now, in one transaction: first of the channels that are being closed, those that close soonest in front; then the largest.
+    /// What should be claimed now, in one transaction: first of the channels that are being closed, those that close soonest in front; then the largest. What does
+    /// not fit is due when these are claimed.
     #[must_use]
     pub fn due(&self, rules: &ClaimRules, now_unix_s: u64) -> Vec<Due> {
         let mut due: Vec<(Wanted, B256, &Account)> = self
@@ -87,7 +85,7 @@ impl Payee {
             let before = wanted.before.map_or(u64::MAX, |closing| closing.from_unix_s);
             (before, u128::MAX - wanted.amount, *id)
         });
-        due.truncate(MAX_CLAIMS);
+        due.truncate(claim_gas::fitting(due.iter().map(|(wanted, _, _)| wanted.gas)));
         due.into_iter().filter_map(|(wanted, id, account)| self.claimable(wanted, id, account, now_unix_s)).collect()
     }
 
@@ -108,13 +106,14 @@ impl Payee {
                 Claim::Voucher(best.claimable(domain, signer).or(channel.signer_has_code.then_some(best))?)
             }
         };
-        let Wanted { amount, reason, before } = wanted;
+        let Wanted { amount, reason, before, .. } = wanted;
         Some(Due { claim, amount, reason, before })
     }
 }
 
 struct Wanted {
     amount: u128,
+    gas: u64,
     reason: Reason,
     before: Option<Closing>,
 }
@@ -123,15 +122,17 @@ fn wanted(account: &Account, rules: &ClaimRules, now_unix_s: u64) -> Option<Want
     let channel = account.seen?.channel;
     let (total, best) = account.best_claim(now_unix_s);
     let amount = total.saturating_sub(channel.settled);
+    let gas = claim_gas::of(&channel, true);
+    let rules = &ClaimRules { cost: claim_gas::cost(gas, rules.cost), ..*rules };
     let reason = rules.reason(amount, account.waits_since, channel.closing.is_some(), now_unix_s);
     if let (None | Some(Reason::Worth | Reason::Waited), Best::Lock(lock)) = (reason, best) {
         let expiry = lock.voucher.lock_expiry;
         if amount > rules.cost && now_unix_s.saturating_add(CLAIM_MARGIN_S) >= expiry {
             let before = Some(Closing { from_unix_s: expiry, from_block: 0 });
-            return Some(Wanted { amount, reason: Reason::LockExpires, before });
+            return Some(Wanted { amount, gas, reason: Reason::LockExpires, before });
         }
     }
-    Some(Wanted { amount, reason: reason?, before: channel.closing })
+    Some(Wanted { amount, gas, reason: reason?, before: channel.closing })
 }
 
 #[cfg(test)]

@@ -49,24 +49,27 @@ impl Flows {
         self.0.values().filter(|flow| flow.meter.latest().0 > 0).max_by_key(|flow| flow.meter.total())
     }
 
-    /// Whether one more can be kept beside what is worth `best` in all: there is room, or one that is worth nothing more gives way.
-    pub(super) fn has_room(&self, best: u128) -> bool {
-        self.0.len() < MAX_STREAMS || self.worthless(best).is_some()
+    /// Whether one more, which begins at `base`, can be kept beside what is worth `best` in all: there is room, or one that is worth nothing more gives way.
+    pub(super) fn has_room(&self, best: u128, base: u128) -> bool {
+        self.0.len() < MAX_STREAMS || self.worthless(best, base).is_some()
     }
 
     pub(super) fn insert(&mut self, flow: Flow, best: u128) {
         if self.0.len() >= MAX_STREAMS
-            && let Some(root) = self.worthless(best)
+            && let Some(root) = self.worthless(best, flow.meter.terms().cumulative_amount)
         {
             self.0.remove(&root);
         }
         self.0.entry(flow.meter.terms().root).or_insert(flow);
     }
 
-    /// One that has been overtaken even with its last tick.
-    fn worthless(&self, best: u128) -> Option<B256> {
-        let overtaken =
-            |flow: &&Flow| flow.meter.terms().total(flow.meter.terms().ticks).is_none_or(|last| last <= best);
+    /// One that has been overtaken: even with its last tick; or its payer promised more since then, as a stream says that begins further on, and it holds nothing to claim.
+    fn worthless(&self, best: u128, base: u128) -> Option<B256> {
+        let overtaken = |flow: &&Flow| {
+            let (terms, total) = (flow.meter.terms(), flow.meter.total());
+            let holds_nothing = flow.meter.latest().0 == 0 || total < best;
+            terms.total(terms.ticks).is_none_or(|last| last <= best) || (holds_nothing && total < base)
+        };
         self.0.values().find(overtaken).map(|flow| flow.meter.terms().root)
     }
 }

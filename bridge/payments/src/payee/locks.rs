@@ -22,6 +22,9 @@ use crate::receipt::Receipt;
 /// Seconds that it may take to claim: a lock that expires sooner is not taken, and one that was opened is claimed when no more are left. Enough to start a payee again.
 pub const CLAIM_MARGIN_S: u64 = 1_800;
 
+/// Seconds that must be left when a lock is opened: what is given for its secret is given at once, and a claim takes some blocks.
+pub const OPEN_MARGIN_S: u64 = 600;
+
 /// A locked voucher that came with a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LockOffer {
@@ -182,7 +185,7 @@ impl Payee {
         Ok(Record::Locked(lock))
     }
 
-    /// Opens a lock with its secret: only now it is paid. The same again gets the same receipt.
+    /// Opens a lock with its secret: only now it is paid. The same again gets the same receipt. One that could not be claimed any more before it expires is not opened.
     ///
     /// # Errors
     ///
@@ -194,7 +197,12 @@ impl Payee {
         if let Some(opened) = lock.opened {
             return Ok(LockOpened { receipt: opened.receipt, record: None });
         }
-        let total = lock.voucher.opened(preimage, now_unix_s.max(head))?;
+        let now = now_unix_s.max(head);
+        let total = lock.voucher.opened(preimage, now)?;
+        let (expiry, least) = (lock.voucher.lock_expiry, now.saturating_add(OPEN_MARGIN_S));
+        if expiry < least {
+            return Err(Refused::LockTooShort { expiry, least });
+        }
         let receipt = account.receipt(id, total, lock.voucher.locked_amount, now_unix_s, lock.request);
         let opened = Opened { preimage, receipt };
         account.opened(hash, opened);

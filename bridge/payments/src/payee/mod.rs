@@ -10,21 +10,24 @@
 //! ([`crate::free_totals`]), so requests may overtake each other. The same voucher, or the same Idempotency-Key with any voucher of the channel's signer, gets
 //! the same receipt and is charged for once.
 //!
-//! Beside vouchers for requests it takes [`streams`], whose ticks need no signature each, and [`locks`], which are paid only with a secret. A signer that is a contract
+//! Vouchers that pay ahead, and what is spent of them, are in [`sessions`]. Beside vouchers for requests it takes [`streams`], whose ticks need no signature each, and [`locks`], which are paid only with a secret. A signer that is a contract
 //! is asked ([`questions`]).
 //!
 //! What the chain says is believed as it is told ([`Payee::observe`], [`Payee::advance`]): whoever tells it has checked proofs. No voucher is taken while the
 //! chain was not heard of for a while, or once the payer asked to close.
 
 pub mod account;
+pub mod claim_gas;
 pub mod claims;
 pub mod flow;
 pub mod lock;
 pub mod locks;
+mod prepaid;
 pub mod questions;
 pub mod record;
 mod refused;
 pub mod remembered;
+pub mod sessions;
 pub mod streams;
 pub mod taken;
 #[cfg(test)]
@@ -91,7 +94,7 @@ pub struct Offer {
 /// What a first look says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Examined {
-    /// It was taken before.
+    /// It was taken before, for the same request: nothing more is to be given for it than the same answer.
     Known(Receipt),
     /// It can be taken if its signature is right.
     Check(Box<Check>),
@@ -308,11 +311,11 @@ impl Payee {
         if got > most {
             return Err(Refused::LongSignature { got, most });
         }
-        if let Some(receipt) = same_voucher(account, &offer) {
+        if let Some(receipt) = same_voucher(account, &offer)? {
             return Ok(Examined::Known(receipt));
         }
         let seen = account.seen.ok_or(Refused::UnknownChannel { id })?;
-        if account.taken.by_request(offer.request).is_none() {
+        if same_request(account, &offer)?.is_none() {
             self.check_payment(account, &seen, &offer, now_unix_s)?;
         }
         let digest = offer.voucher.voucher.digest(domain);
@@ -330,8 +333,10 @@ impl Payee {
         let id = offer.voucher.voucher.channel_id;
         let account = self.accounts.get(&id).ok_or(Refused::UnknownChannel { id })?;
         let seen = account.seen.filter(|seen| seen.channel.signer == signer).ok_or(Refused::UnknownChannel { id })?;
-        let known =
-            same_voucher(account, &offer).or(account.taken.by_request(offer.request).map(|taken| taken.receipt));
+        let known = match same_voucher(account, &offer)? {
+            None => same_request(account, &offer)?,
+            known => known,
+        };
         if let Some(receipt) = known {
             return Ok(Accepted::Known(receipt));
         }
@@ -435,6 +440,11 @@ impl Payee {
                 // One that is known already, or whose stream is not: nothing is to be done.
                 let _ = self.accounts.get_mut(&id).map(|account| account.tick(root, number, tick, at_unix_s));
             }
+            record @ (Record::Credited { .. }
+            | Record::CreditedTick { .. }
+            | Record::Spent { .. }
+            | Record::Paid { .. }
+            | Record::Published { .. }) => self.replay_prepaid(record),
             Record::Locked(lock) => {
                 // Its units are not free: it was dropped behind this record, and they were used.
                 let _ = self.accounts.get_mut(&lock.voucher.channel_id).map(|account| account.hold(lock));
@@ -458,6 +468,32 @@ impl Payee {
 }
 
 impl Payee {
+    fn replay_prepaid(&mut self, record: Record) {
+        match record {
+            Record::Credited { id, total, signature, at_unix_s } => {
+                let account = self.accounts.get_mut(&id);
+                account.into_iter().for_each(|account| account.credit(total, &signature, at_unix_s));
+            }
+            Record::CreditedTick { id, root, number, tick, at_unix_s } => {
+                // One that is known already, or whose stream is not: nothing is to be done.
+                let _ = self.accounts.get_mut(&id).map(|account| account.credit_tick(root, number, tick, at_unix_s));
+            }
+            Record::Spent { id, amount, charged, request } => {
+                let account = self.accounts.get_mut(&id);
+                account.into_iter().for_each(|account| account.spend(amount, charged, request));
+            }
+            Record::Paid { id, request } => {
+                let account = self.accounts.get_mut(&id);
+                account.into_iter().for_each(|account| account.prepaid.add_paid(request));
+            }
+            Record::Published { id, total } => {
+                let account = self.accounts.get_mut(&id);
+                account.into_iter().for_each(|account| account.prepaid.publish(total));
+            }
+            _ => {}
+        }
+    }
+
     /// Adds to what is remembered of a channel, if it is known: much while there is room, and in any case what is usually in flight.
     fn remember(&mut self, id: B256, add: impl FnOnce(&mut Account, usize)) {
         let most = if self.remembered < ROOM { MOST_REMEMBERED } else { LEAST_REMEMBERED };
@@ -473,7 +509,22 @@ impl Payee {
 }
 
 /// The receipt of the same voucher, byte for byte.
-fn same_voucher(account: &Account, offer: &Offer) -> Option<Receipt> {
-    let taken = account.taken.by_total(offer.voucher.voucher.cumulative_amount)?;
-    (taken.signature[..] == offer.voucher.signature[..]).then_some(taken.receipt)
+/// What this very voucher was taken for. It pays for that and for nothing else.
+fn same_voucher(account: &Account, offer: &Offer) -> Result<Option<Receipt>, Refused> {
+    let taken = account.taken.by_total(offer.voucher.voucher.cumulative_amount);
+    let receipt = taken.filter(|taken| taken.signature[..] == offer.voucher.signature[..]).map(|taken| taken.receipt);
+    receipt.map(|receipt| paid_for(receipt, offer)).transpose()
+}
+
+/// What this request was paid with.
+fn same_request(account: &Account, offer: &Offer) -> Result<Option<Receipt>, Refused> {
+    account.taken.by_request(offer.request).map(|taken| paid_for(taken.receipt, offer)).transpose()
+}
+
+fn paid_for(receipt: Receipt, offer: &Offer) -> Result<Receipt, Refused> {
+    let is_same = offer.request.is_zero() || receipt.request == offer.request;
+    if is_same && receipt.price >= offer.price {
+        return Ok(receipt);
+    }
+    Err(Refused::PaidForAnother { got: receipt.cumulative_amount, paid: receipt.price, price: offer.price })
 }

@@ -27,6 +27,16 @@ pub enum Record {
     Stream(Flow),
     /// A tick was taken.
     Tick { id: B256, root: B256, number: u32, tick: B256, at_unix_s: u64 },
+    /// A voucher pays ahead.
+    Credited { id: B256, total: u128, signature: Signature, at_unix_s: u64 },
+    /// A tick pays ahead.
+    CreditedTick { id: B256, root: B256, number: u32, tick: B256, at_unix_s: u64 },
+    /// So much was spent for a request; what was charged for in all since then.
+    Spent { id: B256, amount: u128, charged: u128, request: B256 },
+    /// Of a kept channel, a request that was paid.
+    Paid { id: B256, request: B256 },
+    /// A claim of so much was brought to the chain.
+    Published { id: B256, total: u128 },
     /// A lock is held.
     Locked(Lock),
     /// Of a kept channel, a lock that is held.
@@ -50,6 +60,11 @@ const LOCKED: u8 = 8;
 const KEPT_LOCK: u8 = 9;
 const OPENED: u8 = 10;
 const DROPPED: u8 = 11;
+const CREDITED: u8 = 12;
+const CREDITED_TICK: u8 = 13;
+const SPENT: u8 = 14;
+const PAID: u8 = 15;
+const PUBLISHED: u8 = 16;
 
 impl Record {
     /// A channel as it is, in as many records as it takes.
@@ -66,6 +81,10 @@ impl Record {
         records.push(kept);
         records.extend(account.flows.iter().cloned().map(Self::Stream));
         records.extend(account.locks.iter().cloned().map(Self::KeptLock));
+        if account.prepaid.published > 0 {
+            records.push(Self::Published { id, total: account.prepaid.published });
+        }
+        records.extend(account.prepaid.paid().map(|request| Self::Paid { id, request }));
         records.extend(account.taken.iter().cloned().map(Self::Remembered));
         records
     }
@@ -97,8 +116,9 @@ impl Record {
                 out.push(STREAM);
                 put_flow(&mut out, flow);
             }
-            Self::Tick { id, root, number, tick, at_unix_s } => {
-                out.push(TICK);
+            Self::Tick { id, root, number, tick, at_unix_s }
+            | Self::CreditedTick { id, root, number, tick, at_unix_s } => {
+                out.push(if matches!(self, Self::Tick { .. }) { TICK } else { CREDITED_TICK });
                 [id, root, tick].into_iter().for_each(|word| put(&mut out, word.as_slice()));
                 put(&mut out, &number.to_be_bytes());
                 put(&mut out, &at_unix_s.to_be_bytes());
@@ -125,8 +145,37 @@ impl Record {
                 out.push(ENDED);
                 put(&mut out, id.as_slice());
             }
+            prepaid => prepaid.put_prepaid(&mut out),
         }
         out
+    }
+
+    /// Of what is paid ahead.
+    fn put_prepaid(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Credited { id, total, signature, at_unix_s } => {
+                out.push(CREDITED);
+                put(out, id.as_slice());
+                put(out, &total.to_be_bytes());
+                put(out, &at_unix_s.to_be_bytes());
+                put_signature(out, signature);
+            }
+            Self::Spent { id, amount, charged, request } => {
+                out.push(SPENT);
+                [id, request].into_iter().for_each(|word| put(out, word.as_slice()));
+                [amount, charged].into_iter().for_each(|amount| put(out, &amount.to_be_bytes()));
+            }
+            Self::Paid { id, request } => {
+                out.push(PAID);
+                [id, request].into_iter().for_each(|word| put(out, word.as_slice()));
+            }
+            Self::Published { id, total } => {
+                out.push(PUBLISHED);
+                put(out, id.as_slice());
+                put(out, &total.to_be_bytes());
+            }
+            _ => {}
+        }
     }
 
     /// None for bytes that [`Record::encode`] never makes.
@@ -143,6 +192,20 @@ impl Record {
                 let (id, root, tick) = (reader.word()?, reader.word()?, reader.word()?);
                 Self::Tick { id, root, tick, number: reader.u32()?, at_unix_s: reader.u64()? }
             }
+            CREDITED_TICK => {
+                let (id, root, tick) = (reader.word()?, reader.word()?, reader.word()?);
+                Self::CreditedTick { id, root, tick, number: reader.u32()?, at_unix_s: reader.u64()? }
+            }
+            CREDITED => {
+                let (id, total, at_unix_s) = (reader.word()?, reader.u128()?, reader.u64()?);
+                Self::Credited { id, total, at_unix_s, signature: read_signature(&mut reader)? }
+            }
+            SPENT => {
+                let (id, request) = (reader.word()?, reader.word()?);
+                Self::Spent { id, request, amount: reader.u128()?, charged: reader.u128()? }
+            }
+            PAID => Self::Paid { id: reader.word()?, request: reader.word()? },
+            PUBLISHED => Self::Published { id: reader.word()?, total: reader.u128()? },
             LOCKED => Self::Locked(read_lock(&mut reader)?),
             KEPT_LOCK => Self::KeptLock(read_lock(&mut reader)?),
             OPENED => Self::Opened { hash: reader.word()?, opened: read_opened(&mut reader)? },

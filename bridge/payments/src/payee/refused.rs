@@ -41,6 +41,9 @@ pub enum Refused {
     /// Falling or equal: a request was charged for it already.
     #[error("voucher's total {got} was charged already, the largest is {highest}")]
     Spent { got: u128, highest: u128 },
+    /// The same voucher or the same key, with another request or a higher price.
+    #[error("voucher's total {got} paid {paid} for another request, the price of this one is {price}")]
+    PaidForAnother { got: u128, paid: u128, price: u128 },
     #[error("voucher's total {got} pays {pays}, the price is {price}")]
     BelowPrice { got: u128, pays: u128, price: u128 },
     #[error("voucher's total {got} is more than the channel's deposit of {deposit}")]
@@ -54,6 +57,16 @@ pub enum Refused {
     TooManyStreams { id: B256, most: usize },
     #[error(transparent)]
     Tick(#[from] TickRefused),
+    #[error("voucher adds {got}, at least {least} is wanted")]
+    SmallDelta { got: u128, least: u128 },
+    #[error("{available} of what was paid is left, {want} is wanted")]
+    Insufficient { available: u128, want: u128 },
+    /// The payee would close it: try again when they are answered.
+    #[error("requests of channel {id} are being answered")]
+    InUse { id: B256 },
+    /// Ticks paid for more than any voucher says: sign one for what was spent.
+    #[error("channel {id} closes with a voucher: the best is of {got}, {spent} was spent")]
+    ByStream { id: B256, got: u128, spent: u128 },
     #[error("signature is not of the channel's signer {signer}")]
     NotTheSigner { signer: Address },
     /// Its key did not sign, so its code has to be asked: see [`super::questions`].
@@ -96,6 +109,7 @@ impl Refused {
             | Self::TooManyChannels { .. }
             | Self::TooManyStreams { .. }
             | Self::TooManyLocks { .. }
+            | Self::InUse { .. }
             | Self::Busy { .. } => Fault::Retry,
             Self::Stale { .. } | Self::ClockBehind { .. } | Self::NotAsked { .. } => Fault::Payee,
             _ => Fault::Payer,

@@ -80,7 +80,7 @@ impl Payee {
         if account.flows.get(terms.root).is_none() {
             let first = terms.cumulative_amount.saturating_add(terms.tick_amount);
             self.check_total(account, &seen, first, terms.tick_amount.max(1), now_unix_s)?;
-            if !account.flows.has_room(account.best_total()) {
+            if !account.flows.has_room(account.best_total(), terms.cumulative_amount) {
                 return Err(Refused::TooManyStreams { id, most: MAX_STREAMS });
             }
         }
@@ -98,7 +98,8 @@ impl Payee {
         let id = flow.meter.terms().channel_id;
         let account = self.accounts.get_mut(&id).ok_or(Refused::UnknownChannel { id })?;
         account.seen.filter(|seen| seen.channel.signer == signer).ok_or(Refused::UnknownChannel { id })?;
-        if account.flows.get(flow.meter.terms().root).is_none() && !account.flows.has_room(account.best_total()) {
+        let (root, base) = (flow.meter.terms().root, flow.meter.terms().cumulative_amount);
+        if account.flows.get(root).is_none() && !account.flows.has_room(account.best_total(), base) {
             return Err(Refused::TooManyStreams { id, most: MAX_STREAMS });
         }
         account.key = Some(key);

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use secp256k1::SecretKey;
 
 use super::claims::{Claim, ClaimRules, Due, Reason};
-use super::locks::{CLAIM_MARGIN_S, LockCheck, LockOffer};
+use super::locks::{CLAIM_MARGIN_S, LockCheck, LockOffer, OPEN_MARGIN_S};
 use super::streams::StreamOffer;
 use super::*;
 use crate::account_signature::{BadForm, address_of};
@@ -110,6 +110,11 @@ fn the_same_voucher_or_the_same_key_gets_the_same_receipt_and_is_charged_for_onc
     assert_eq!(pay(&mut payee, offer(30, 10, "")), Ok(again), "the same voucher");
     assert_eq!(pay(&mut payee, offer(40, 10, "a")), Ok(again), "the same key with another voucher");
     assert_eq!(pay(&mut payee, offer(40, 10, "b")).unwrap().1.charged, 20, "which was not charged for");
+    // What paid for one request pays for no other, and for no dearer one.
+    let another = |price| Err(Refused::PaidForAnother { got: 30, paid: 10, price });
+    assert_eq!(pay(&mut payee, offer(30, 10, "c")), another(10));
+    assert_eq!(pay(&mut payee, offer(30, 11, "")), another(11));
+    assert_eq!(pay(&mut payee, offer(50, 11, "a")), another(11));
     // Somebody else with the key, or with the total.
     let stranger = SecretKey::from_slice(&[1; 32]).unwrap();
     let of_stranger = |total, key| Offer { voucher: signed(total, &stranger), ..offer(total, 10, key) };
@@ -459,6 +464,35 @@ fn a_lock_is_paid_when_its_secret_is_there_and_not_before_and_claimed_before_it_
 }
 
 #[test]
+fn a_secret_that_comes_too_late_for_a_claim_opens_nothing() {
+    let mut payee = payee(1_000);
+    let offer = lock_offer(100, 50);
+    hold(&mut payee, &offer).unwrap();
+    let late = Refused::LockTooShort { expiry: EXPIRY, least: EXPIRY + 1 };
+    assert_eq!(open_lock(&mut payee, &offer, EXPIRY + 1 - OPEN_MARGIN_S), Err(late));
+    assert_eq!(payee.account(ID).unwrap().charged, 0);
+    assert!(open_lock(&mut payee, &offer, EXPIRY - OPEN_MARGIN_S).is_ok());
+}
+
+#[test]
+fn channels_that_take_much_gas_are_claimed_apart_and_only_if_they_are_worth_it() {
+    let rules = Rules { least_deposit: 0, splits: true, ..rules() };
+    let mut payee = Payee::new(domain(), rules);
+    for number in 0..30 {
+        let id = B256::with_last_byte(number);
+        let heavy = Channel { id, has_splits: number < 25, ..channel(1_000) };
+        payee.observe(heavy, AT).unwrap();
+        let voucher = Voucher { channel_id: id, cumulative_amount: 900 - u128::from(number) }.sign(&domain(), &payer());
+        pay(&mut payee, Offer { voucher, ..offer(0, 10, "") }).unwrap();
+    }
+    let heavy = claim_gas::of(&Channel { has_splits: true, ..channel(0) }, true);
+    let due = payee.due(&ClaimRules { cost: 1, worth: 1, wait_s: 0 }, NOW);
+    assert_eq!(due.len() as u64, claim_gas::MOST_GAS / heavy, "they fill a transaction and no more");
+    let due = payee.due(&ClaimRules { cost: 40, worth: 1, wait_s: 0 }, NOW);
+    assert_eq!(due.len(), 5, "one that costs 33 times as much is to be worth as much more");
+}
+
+#[test]
 fn a_plain_voucher_in_place_of_an_opened_lock_is_claimed_instead() {
     let mut payee = payee(1_000);
     let lock = lock_offer(100, 50);
@@ -639,6 +673,8 @@ impl Model {
         let pays =
             total <= self.deposit && price <= total && (0..price).all(|below| !self.charged.contains(&(total - below)));
         match known {
+            Some(receipt) if receipt.price < price => Err(()),
+            Some(receipt) if key > 0 && self.by_key.get(&key) != Some(receipt) => Err(()),
             Some(receipt) => Ok(Some(*receipt)),
             None if pays => Ok(None),
             None => Err(()),
@@ -808,6 +844,11 @@ proptest! {
                         continue;
                     };
                     prop_assert!(*opened || now < *expiry);
+                    if !*opened && now + OPEN_MARGIN_S > *expiry {
+                        let least = now + OPEN_MARGIN_S;
+                        prop_assert_eq!(got, Err(Refused::LockTooShort { expiry: *expiry, least }));
+                        continue;
+                    }
                     let got = got.unwrap();
                     prop_assert_eq!(got.record.is_some(), !*opened);
                     *opened = true;

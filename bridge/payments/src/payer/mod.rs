@@ -6,13 +6,16 @@
 //! ```
 //! Only a [`Promise`] can be signed, and one is only had by writing the plan down: a payer that is killed at any moment never signs a total twice for
 //! different requests, and never asks below what it signed. A request that was not answered is sent again with the same voucher ([`Payer::plan`] with the same
-//! request gives it), and is charged for once.
+//! request gives it), and is charged for once. Beside vouchers it gives the ticks of [`streams`], by the same books.
 //!
 //! What is lost with the file comes back from the chain and the payee: by its receipts, or by our own vouchers ([`Payer::recover`], [`Payer::recall`]).
 
 pub mod limits;
 pub mod payment;
 pub mod record;
+#[cfg(test)]
+mod stream_tests;
+pub mod streams;
 #[cfg(test)]
 mod tests;
 
@@ -22,11 +25,12 @@ use alloy_primitives::{Address, B256, Bytes};
 use secp256k1::SecretKey;
 
 use self::limits::{Limits, OverLimit, Spent};
-use self::payment::{MAX_ENDPOINT_BYTES, Payment, Standing};
+use self::payment::{MAX_ENDPOINT_BYTES, Payment, Standing, Streaming};
 use self::record::Record;
 use crate::account_signature::BadForm;
 use crate::channel::Channel;
 use crate::receipt::SignedReceipt;
+use crate::stream::TickRefused;
 use crate::typed_data::Domain;
 use crate::voucher::{SignedVoucher, Voucher};
 
@@ -41,6 +45,8 @@ pub const MAX_UNANSWERED: usize = crate::free_totals::MAX_STRETCHES;
 struct Paying {
     standing: Standing,
     unanswered: BTreeMap<B256, Payment>,
+    /// The stream that is under way; none once its place was taken.
+    streaming: Option<Streaming>,
     seen: Option<Seen>,
 }
 
@@ -88,6 +94,11 @@ pub enum PayRefused {
     NoKey,
     #[error("{most} channels are known already")]
     TooManyChannels { most: usize },
+    /// Never begun, or a voucher took its place: begin another.
+    #[error("channel {id} has no stream {root} under way")]
+    UnknownStream { id: B256, root: B256 },
+    #[error("stream {root} has {left} ticks left, wanted are {got}")]
+    TooManyTicks { root: B256, got: u32, left: u32 },
 }
 
 /// Why a receipt, or a voucher shown by somebody, is not believed.
@@ -108,6 +119,8 @@ pub enum EvidenceRefused {
     Overcharged { got: u128, want: u128 },
     #[error("receipt is for the total {got}, the voucher's was {want}")]
     OtherTotal { got: u128, want: u128 },
+    #[error(transparent)]
+    Tick(TickRefused),
 }
 
 /// All channels of a payer.
@@ -194,6 +207,7 @@ impl Payer {
         let paying = self.channels.entry(id).or_default();
         // What was settled was signed once, whatever this file says.
         paying.standing.signed = paying.standing.signed.max(channel.settled);
+        paying.drop_overtaken();
         paying.seen = Some(Seen { channel, receipt_signer });
         Ok(())
     }
@@ -215,23 +229,28 @@ impl Payer {
         if let Some(before) = paying.unanswered.get(&request) {
             return again(before, endpoint, price);
         }
-        let seen = paying.seen.ok_or(PayRefused::UnknownChannel { id })?;
         check_request(endpoint, price, request)?;
-        if seen.channel.finalized || seen.channel.closing.is_some() {
-            return Err(PayRefused::Closing { id });
-        }
+        let channel = paying.open_channel(id)?;
         if paying.unanswered.len() >= MAX_UNANSWERED {
             return Err(PayRefused::TooManyUnanswered { id, most: MAX_UNANSWERED });
         }
         let total = paying.standing.signed.saturating_add(price);
-        if total > seen.channel.deposit {
-            return Err(PayRefused::BeyondDeposit { got: total, deposit: seen.channel.deposit });
+        if total > channel.deposit {
+            return Err(PayRefused::BeyondDeposit { got: total, deposit: channel.deposit });
         }
         self.limits.check(&self.spent, endpoint, price, now_unix_s)?;
         let payment =
             Payment { channel: id, request, total, price, at_unix_s: now_unix_s, endpoint: endpoint.to_owned() };
         self.promise(payment.clone());
         Ok(Planned { payment })
+    }
+
+    /// A voucher of a total that was promised before, or of less: it gives a payee nothing that it has not got. None beyond that.
+    #[must_use]
+    pub fn again(&self, id: B256, total: u128, secret: &SecretKey) -> Option<SignedVoucher> {
+        let standing = self.standing(id).filter(|standing| total <= standing.signed)?;
+        let voucher = Voucher { channel_id: id, cumulative_amount: total.min(standing.signed) };
+        Some(voucher.sign(&self.domain, secret))
     }
 
     /// Takes the payee's receipt for a request; returns what to write down.
@@ -290,6 +309,7 @@ impl Payer {
             return Err(EvidenceRefused::NotOurs { got, want });
         }
         paying.standing.signed = paying.standing.signed.max(shown.voucher.cumulative_amount);
+        paying.drop_overtaken();
         Ok(Record::Kept { channel: id, standing: paying.standing.clone() })
     }
 
@@ -329,6 +349,7 @@ impl Payer {
         }
         self.limits.count(&mut self.spent, &payment.endpoint, payment.price, payment.at_unix_s);
         paying.standing.signed = payment.total;
+        paying.drop_overtaken();
         paying.unanswered.insert(payment.request, payment);
     }
 
@@ -344,7 +365,11 @@ impl Payer {
             Record::GivenUp { channel, request } => {
                 self.channels.entry(channel).or_default().give_up(request);
             }
-            Record::Kept { channel, standing } => self.channels.entry(channel).or_default().standing = standing,
+            Record::Kept { channel, standing } => {
+                let paying = self.channels.entry(channel).or_default();
+                paying.standing = standing;
+                paying.drop_overtaken();
+            }
             Record::Unanswered(payment) => {
                 self.channels.entry(payment.channel).or_default().unanswered.insert(payment.request, payment);
             }
@@ -356,6 +381,7 @@ impl Payer {
                     period.saturating_mul(self.limits.period_s.max(1)),
                 );
             }
+            record @ (Record::Stream(_) | Record::KeptStream(_) | Record::Ticks { .. }) => self.replay_stream(record),
         }
     }
 
@@ -364,7 +390,8 @@ impl Payer {
     pub fn records(&self) -> Vec<Record> {
         let kept = self.channels.iter().flat_map(|(id, paying)| {
             let kept = Record::Kept { channel: *id, standing: paying.standing.clone() };
-            std::iter::once(kept).chain(paying.unanswered.values().cloned().map(Record::Unanswered))
+            let unanswered = paying.unanswered.values().cloned().map(Record::Unanswered);
+            std::iter::once(kept).chain(unanswered).chain(paying.streaming.clone().map(Record::KeptStream))
         });
         let period = self.spent.period;
         let spent = self.spent.by_endpoint.iter();
@@ -375,6 +402,15 @@ impl Payer {
 }
 
 impl Paying {
+    /// The channel, if it can pay.
+    fn open_channel(&self, id: B256) -> Result<Channel, PayRefused> {
+        let channel = self.seen.ok_or(PayRefused::UnknownChannel { id })?.channel;
+        if channel.finalized || channel.closing.is_some() {
+            return Err(PayRefused::Closing { id });
+        }
+        Ok(channel)
+    }
+
     fn answered(&mut self, signed: &SignedReceipt) {
         self.unanswered.remove(&signed.receipt.request);
         self.learn(signed);
@@ -382,6 +418,7 @@ impl Paying {
 
     fn learn(&mut self, signed: &SignedReceipt) {
         self.standing.signed = self.standing.signed.max(signed.receipt.highest);
+        self.drop_overtaken();
         let before = self.standing.receipt.as_ref().map_or(0, |best| best.receipt.charged);
         if signed.receipt.charged > before {
             self.standing.receipt = Some(signed.clone());

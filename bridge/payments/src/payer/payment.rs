@@ -3,6 +3,7 @@
 use alloy_primitives::B256;
 
 use crate::receipt::SignedReceipt;
+use crate::stream::StreamTerms;
 
 /// Longest name of an endpoint.
 pub const MAX_ENDPOINT_BYTES: usize = 255;
@@ -29,4 +30,27 @@ pub struct Standing {
     pub given_up: u128,
     /// The one with the largest sum.
     pub receipt: Option<SignedReceipt>,
+}
+
+/// A stream that is under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Streaming {
+    pub terms: StreamTerms,
+    /// The last tick that was promised.
+    pub given: u32,
+    pub endpoint: String,
+}
+
+impl Streaming {
+    /// All that is paid with the last tick.
+    #[must_use]
+    pub fn total(&self) -> u128 {
+        self.terms.total(self.given).expect("the deposit bounds it")
+    }
+
+    /// Ticks that can still be promised.
+    #[must_use]
+    pub fn left(&self) -> u32 {
+        self.terms.ticks.saturating_sub(self.given)
+    }
 }

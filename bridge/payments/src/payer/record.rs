@@ -2,9 +2,10 @@
 
 use alloy_primitives::{B256, FixedBytesSliceExt as _};
 
-use super::payment::{Payment, Standing};
+use super::payment::{Payment, Standing, Streaming};
 use crate::bytes::{Reader, put};
 use crate::receipt::{Receipt, SignedReceipt};
+use crate::stream::StreamTerms;
 
 /// One record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +22,12 @@ pub enum Record {
     Unanswered(Payment),
     /// What was spent at an endpoint in a period.
     Spent { period: u64, endpoint: String, amount: u128 },
+    /// A stream is about to be signed; nothing was given of it.
+    Stream(Streaming),
+    /// A stream as it is.
+    KeptStream(Streaming),
+    /// The ticks of a stream up to this one are about to be given.
+    Ticks { channel: B256, root: B256, last: u32, at_unix_s: u64 },
 }
 
 const PLANNED: u8 = 1;
@@ -29,6 +36,9 @@ const GIVEN_UP: u8 = 3;
 const KEPT: u8 = 4;
 const UNANSWERED: u8 = 5;
 const SPENT: u8 = 6;
+const STREAM: u8 = 7;
+const KEPT_STREAM: u8 = 8;
+const TICKS: u8 = 9;
 
 impl Record {
     #[must_use]
@@ -66,6 +76,21 @@ impl Record {
                 put(&mut out, &amount.to_be_bytes());
                 put_text(&mut out, endpoint);
             }
+            Self::Stream(streaming) => {
+                out.push(STREAM);
+                put_streaming(&mut out, streaming);
+            }
+            Self::KeptStream(streaming) => {
+                out.push(KEPT_STREAM);
+                put_streaming(&mut out, streaming);
+            }
+            Self::Ticks { channel, root, last, at_unix_s } => {
+                out.push(TICKS);
+                put(&mut out, channel.as_slice());
+                put(&mut out, root.as_slice());
+                put(&mut out, &last.to_be_bytes());
+                put(&mut out, &at_unix_s.to_be_bytes());
+            }
         }
         out
     }
@@ -84,6 +109,14 @@ impl Record {
                 let (period, amount) = (reader.u64()?, reader.u128()?);
                 Self::Spent { period, amount, endpoint: read_text(&mut reader)? }
             }
+            STREAM => Self::Stream(read_streaming(&mut reader)?),
+            KEPT_STREAM => Self::KeptStream(read_streaming(&mut reader)?),
+            TICKS => Self::Ticks {
+                channel: reader.word()?,
+                root: reader.word()?,
+                last: reader.u32()?,
+                at_unix_s: reader.u64()?,
+            },
             _ => return None,
         };
         reader.is_empty().then_some(record)
@@ -108,6 +141,30 @@ fn read_payment(reader: &mut Reader<'_>) -> Option<Payment> {
         at_unix_s: reader.u64()?,
         endpoint: read_text(reader)?,
     })
+}
+
+fn put_streaming(out: &mut Vec<u8>, streaming: &Streaming) {
+    let StreamTerms { channel_id, cumulative_amount, tick_amount, ticks, root } = streaming.terms;
+    put(out, channel_id.as_slice());
+    put(out, &cumulative_amount.to_be_bytes());
+    put(out, &tick_amount.to_be_bytes());
+    put(out, &ticks.to_be_bytes());
+    put(out, root.as_slice());
+    put(out, &streaming.given.to_be_bytes());
+    put_text(out, &streaming.endpoint);
+}
+
+/// None also for one whose ticks have no total.
+fn read_streaming(reader: &mut Reader<'_>) -> Option<Streaming> {
+    let terms = StreamTerms {
+        channel_id: reader.word()?,
+        cumulative_amount: reader.u128()?,
+        tick_amount: reader.u128()?,
+        ticks: reader.u32()?,
+        root: reader.word()?,
+    };
+    let streaming = Streaming { terms, given: reader.u32()?, endpoint: read_text(reader)? };
+    terms.total(terms.ticks).filter(|_| streaming.given <= terms.ticks).map(|_| streaming)
 }
 
 fn put_receipt(out: &mut Vec<u8>, signed: &SignedReceipt) {

@@ -105,6 +105,16 @@ fn totals_grow_with_every_request_and_one_that_was_not_answered_is_sent_again_as
 }
 
 #[test]
+fn what_was_promised_can_be_said_again_or_less_and_nothing_more() {
+    let mut payer = payer(100);
+    let voucher = plan(&mut payer, 30, "a").unwrap();
+    assert_eq!(payer.again(ID, 30, &key(1)), Some(voucher));
+    assert_eq!(payer.again(ID, 12, &key(1)).map(|less| less.voucher.cumulative_amount), Some(12));
+    assert_eq!(payer.again(ID, 31, &key(1)), None);
+    assert_eq!(payer.standing(ID).unwrap().signed, 30);
+}
+
+#[test]
 fn a_plan_that_could_not_be_written_down_is_never_signed() {
     let mut payer = payer(100);
     let planned = payer.plan(ID, "api", 10, request("a"), NOW).unwrap();

@@ -2,6 +2,10 @@
 //!
 //! One account sends all settlements. Its nonces are handed out here, one after the other, so that many can be on their way at once.
 
+pub mod calls;
+pub mod channels;
+pub mod outgoing;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,8 +20,8 @@ use tokio::time::sleep;
 
 use crate::authorization::{Authorization, Token};
 use crate::book::Sent;
+use crate::clock::Clock;
 use crate::refusal::Refusal;
-use crate::till::Clock;
 
 /// How often the chain is looked at: its blocks come every half second to two seconds.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -25,6 +29,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const MOST_SILENT: Duration = Duration::from_secs(15);
 /// Gas of one settlement: 66,600, and some more while the payee has no tokens yet (`contracts/README.md`).
 const GAS: u64 = 150_000;
+/// Gas that one settlement uses.
+const USED_GAS: u64 = 67_000;
 /// Settlements for which the account must have coins, or none is begun.
 const LEAST_SETTLEMENTS: u64 = 4;
 /// How long a transaction is waited for before more is offered for it.
@@ -43,6 +49,16 @@ pub struct Head {
     /// Wei of the account that sends.
     pub balance: U256,
     seen: Instant,
+}
+
+impl Head {
+    /// Wei that a settlement costs now: the base fee, of which twice as much is offered, and the tip.
+    #[must_use]
+    pub fn settlement_cost(&self) -> U256 {
+        let Fees { max_fee, priority_fee } = self.fees;
+        let base_fee = max_fee.saturating_sub(priority_fee) / 2;
+        U256::from(base_fee.saturating_add(priority_fee)) * U256::from(USED_GAS)
+    }
 }
 
 /// The token on one chain, and the account that brings authorizations to it.
@@ -187,10 +203,7 @@ impl Chain {
     /// What was sent, with more offered for it: it takes the place of the first.
     #[must_use]
     pub fn outbid(&self, sent: &Sent, tries: u32) -> Option<Sent> {
-        let fees = self.head().ok()?.fees;
-        // An eighth more each time, and a little: what a pool wants for a place.
-        let more = |fee: u128| (0..tries.min(16)).fold(fee, |fee, _| fee.saturating_add(fee / 8).saturating_add(1));
-        let fees = Fees { max_fee: more(fees.max_fee), priority_fee: more(fees.priority_fee) };
+        let fees = raised(self.head().ok()?.fees, tries);
         Some(self.sign(&sent.authorization, &sent.signature, sent.sender_nonce, fees))
     }
 
@@ -231,6 +244,23 @@ impl Chain {
         }
     }
 
+    /// The transaction that carried it out within the last blocks, and the time of its block; none if none did.
+    ///
+    /// # Errors
+    ///
+    /// `ChainDown`.
+    pub async fn brought(&self, terms: &Authorization) -> Result<Option<(B256, u64)>, Refusal> {
+        let transaction = match self.brought_by(terms).await {
+            Some(End::Paid(transaction)) => transaction,
+            Some(End::Waits) => return Err(Refusal::ChainDown),
+            _ => return Ok(None),
+        };
+        let receipt = self.client.receipt(transaction).await.map_err(|error| down(&error))?;
+        let Some(number) = receipt.and_then(|receipt| receipt.block_number) else { return Err(Refusal::ChainDown) };
+        let block = self.client.block(number).await.map_err(|error| down(&error))?;
+        block.map(|block| Some((transaction, block.timestamp))).ok_or(Refusal::ChainDown)
+    }
+
     /// Whoever brought it, if somebody did; none if nobody did, or it was cancelled.
     async fn brought_by(&self, terms: &Authorization) -> Option<End> {
         let Authorization { from, nonce, .. } = *terms;
@@ -260,14 +290,8 @@ impl Chain {
     }
 }
 
-/// The token says that this authorization was used, and moved its amount from payer to payee.
 fn is_carried_out(terms: &Authorization, receipt: &TransactionReceipt) -> bool {
-    let logs = || receipt.inner.logs().iter().filter(|log| log.inner.address == WRAPPED_BTC).map(|log| &log.inner);
-    let mut used = logs().filter_map(|log| WrappedBtc::AuthorizationUsed::decode_log(log).ok());
-    let mut moved = logs().filter_map(|log| WrappedBtc::Transfer::decode_log(log).ok());
-    receipt.inner.status()
-        && used.any(|used| used.authorizer == terms.from && used.nonce == terms.nonce)
-        && moved.any(|moved| moved.from == terms.from && moved.to == terms.to && moved.value == terms.value)
+    receipt.inner.status() && terms.is_carried_out(receipt.inner.logs().iter().map(|log| &log.inner))
 }
 
 async fn look(client: &Client, own: Address) -> Result<Head, Error> {
@@ -297,6 +321,12 @@ fn refused(words: &str, payer: Address, balance: U256, want: U256) -> Refusal {
     } else {
         Refusal::TokenRefuses(words.to_owned())
     }
+}
+
+/// An eighth more each time, and a little: what a pool wants for a place.
+fn raised(fees: Fees, times: u32) -> Fees {
+    let more = |fee: u128| (0..times.min(16)).fold(fee, |fee, _| fee.saturating_add(fee / 8).saturating_add(1));
+    Fees { max_fee: more(fees.max_fee), priority_fee: more(fees.priority_fee) }
 }
 
 fn down(error: &Error) -> Refusal {

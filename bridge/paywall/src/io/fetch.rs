@@ -3,6 +3,12 @@
 //! What it signed is kept before it is sent, until an answer came: whoever fetches the same again, after a lost connection or a kill, shows the same payment and
 //! not a second one. An `Idempotency-Key` goes with it, so that a server gives its answer again.
 
+mod kept;
+pub mod purse;
+pub mod sent;
+pub mod session;
+mod ticks;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,12 +21,17 @@ use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use hyper::{Method, Request, Response, StatusCode, Uri};
+use payments::io::journal::OpenError;
+use payments::io::payer::PayerError;
+use payments::payer::PayRefused;
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
 use super::http::{Unread, read};
 use super::upstream::{NoAnswer, Upstream};
 use crate::mpp::{self, Receipt};
+use crate::payer::tally::Stop;
+use crate::sse::TooLong;
 use crate::text::base64url;
 use crate::wallet::{Bill, Limits, Unpayable, choose};
 use crate::x402::{self, SettleResponse};
@@ -46,6 +57,8 @@ pub struct Purse {
     pub account: Account,
     pub limits: Limits,
     pub folder: PathBuf,
+    /// Whether another payment is signed while one that the server refused may still be carried out.
+    pub again: bool,
 }
 
 /// An answer.
@@ -78,6 +91,11 @@ pub enum FetchError {
     #[error("the server refuses the payment: {problem}")]
     Refused { problem: String },
     #[error(
+        "the server refused a payment of {} for this page, and can have it carried out all the same until second {until} since 1970: try again then, or sign another one beside it (--again)",
+        bridge::amount::show_wei(*amount)
+    )]
+    RefusedBefore { amount: U256, until: u64 },
+    #[error(
         "the server has the payment and gave nothing for it yet ({status}): {problem}. The same command shows it the same payment again"
     )]
     NotServed { status: StatusCode, problem: String },
@@ -91,6 +109,25 @@ pub enum FetchError {
     NotEncrypted { url: String },
     #[error("the payment cannot be kept, so nothing was sent: {0}")]
     NotKept(#[from] io::Error),
+    #[error(transparent)]
+    Stopped(#[from] Stop),
+    #[error("{}", told(.0))]
+    Payer(#[from] PayerError),
+    #[error("promises cannot be kept: {0}")]
+    Promises(#[from] OpenError),
+    #[error(transparent)]
+    TooLong(#[from] TooLong),
+}
+
+/// As people read it: in coins, not in the library's units.
+fn told(error: &PayerError) -> String {
+    match error {
+        PayerError::Refused(PayRefused::BeyondDeposit { got, deposit }) => {
+            let [got, deposit] = [got, deposit].map(|wei| bridge::amount::show_wei(U256::from(*wei)));
+            format!("{got} would be promised in all, the channel's deposit is {deposit}: open another one")
+        }
+        other => other.to_string(),
+    }
 }
 
 /// A payment that was signed and for which no answer came yet.
@@ -104,6 +141,9 @@ struct Signed {
     amount: U256,
     payee: Address,
     valid_before: U256,
+    /// The server said that it is no payment. It may carry it out all the same, as long as it is valid.
+    #[serde(default)]
+    is_refused: bool,
 }
 
 /// Refuses what is sent in the clear to another machine.
@@ -133,8 +173,15 @@ pub async fn fetch(
 ) -> Result<Fetched, FetchError> {
     let upstream = Upstream::new(patience)?;
     let kept = Kept::of(page, purse);
-    if let Some(signed) = kept.find(now())? {
-        return pay(page, &upstream, &kept, &signed).await;
+    match kept.find(now())? {
+        Some(signed) if signed.is_refused && !purse.again && signed.valid_before > U256::from(now()) => {
+            return Err(FetchError::RefusedBefore {
+                amount: signed.amount,
+                until: signed.valid_before.saturating_to(),
+            });
+        }
+        Some(signed) if !signed.is_refused => return pay(page, &upstream, &kept, signed).await,
+        _ => {}
     }
     let response = upstream.ask(request(page, None)).await?;
     if response.status() != StatusCode::PAYMENT_REQUIRED {
@@ -144,7 +191,18 @@ pub async fn fetch(
     agree(&bill).await?;
     let signed = purse.sign(&bill);
     kept.keep(&signed)?;
-    pay(page, &upstream, &kept, &signed).await
+    pay(page, &upstream, &kept, signed).await
+}
+
+impl Fetched {
+    /// An answer that nothing was paid for.
+    ///
+    /// # Errors
+    ///
+    /// It is too long, or breaks off.
+    pub async fn read(response: Response<Incoming>, page: &Page, patience: Duration) -> Result<Self, FetchError> {
+        fetched(response, page, patience, None).await
+    }
 }
 
 /// Whether the same was signed for before, so that nothing new will be.
@@ -156,11 +214,11 @@ pub fn goes_on(page: &Page, purse: &Purse) -> Result<bool, FetchError> {
     Ok(Kept::of(page, purse).find(now())?.is_some())
 }
 
-async fn pay(page: &Page, upstream: &Upstream, kept: &Kept, signed: &Signed) -> Result<Fetched, FetchError> {
+async fn pay(page: &Page, upstream: &Upstream, kept: &Kept, signed: Signed) -> Result<Fetched, FetchError> {
     let (mut pause, mut tries) = (PAUSE, 1);
     let fetched = loop {
         let is_last = tries == MOST_TRIES;
-        match show(page, upstream, signed).await {
+        match show(page, upstream, &signed).await {
             Ok(fetched) if is_last || !is_unfinished(fetched.status) => break fetched,
             Err(error @ FetchError::TooLarge(_)) => return Err(error),
             Err(error) if is_last => return Err(error),
@@ -169,16 +227,17 @@ async fn pay(page: &Page, upstream: &Upstream, kept: &Kept, signed: &Signed) -> 
         sleep(pause).await;
         (pause, tries) = (pause * 2, tries + 1);
     };
-    let is_unfinished = is_unfinished(fetched.status);
-    if !is_unfinished {
-        kept.forget()?;
-    }
     let (status, problem) = (fetched.status, bridge::foreign::shown(&problem(&fetched.body)));
-    if is_unfinished {
+    if is_unfinished(status) {
         return Err(FetchError::NotServed { status, problem });
     }
     if status == StatusCode::PAYMENT_REQUIRED {
+        kept.keep(&Signed { is_refused: true, ..signed })?;
         return Err(FetchError::Refused { problem });
+    }
+    // What it gave is an error: what was paid may be good for the same page once more.
+    if !status.is_client_error() {
+        kept.forget()?;
     }
     Ok(fetched)
 }
@@ -214,6 +273,7 @@ impl Purse {
             amount: bill.amount,
             payee: bill.payee,
             valid_before: authorization.valid_before,
+            is_refused: false,
         }
     }
 }

@@ -1,26 +1,28 @@
-//! The book's records in a file that only grows, a line of JSON each. Those that wait are written and synced together.
+//! Records in a file that only grows, a line of JSON each. Those that wait are written and synced together.
 //!
 //! A process that dies while it writes leaves a last line without an end. Nothing followed from it: it is cut off when the file is opened again. The file
 //! is made anew of what is still remembered when the server starts, and now and then.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
+use std::marker::PhantomData;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::mpsc;
 
 use files::{DirectoryLock, read_optional, write_atomic};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::sync::{oneshot, watch};
-
-use crate::book::Record;
 
 const FILE: &str = "payments.jsonl";
 /// Records that wait to be written; whoever adds one beyond waits.
 const MOST_WAITING: usize = 4_096;
 
-/// Writes records in the order in which they come.
-pub struct Journal {
+/// Writes records of one kind in the order in which they come.
+pub struct Journal<R> {
     queue: mpsc::SyncSender<Entry>,
+    kind: PhantomData<fn(R)>,
     /// Says why it stopped: then nothing more may be promised.
     pub broken: watch::Receiver<Option<String>>,
 }
@@ -33,13 +35,13 @@ enum Entry {
     Anew(Vec<u8>),
 }
 
-impl Journal {
+impl<R: Serialize + DeserializeOwned> Journal<R> {
     /// Takes a folder for this process alone, and reads what is there.
     ///
     /// # Errors
     ///
     /// Another process has it, a line in its midst is none of ours, or those of the disk.
-    pub fn open(folder: &Path) -> io::Result<(Self, Vec<Record>)> {
+    pub fn open(folder: &Path) -> io::Result<(Self, Vec<R>)> {
         let lock = DirectoryLock::acquire(folder).map_err(io::Error::other)?;
         let path = folder.join(FILE);
         let records = read(&path)?;
@@ -52,11 +54,11 @@ impl Journal {
                 let _ = failed.send(Some(format!("{}: {error}", path.display()))); // Nobody may listen any more.
             }
         })?;
-        Ok((Self { queue, broken }, records))
+        Ok((Self { queue, kind: PhantomData, broken }, records))
     }
 
     /// Adds a record. What follows from it waits until it is durable.
-    pub fn add(&self, record: &Record) -> Durable {
+    pub fn add(&self, record: &R) -> Durable {
         let (done, durable) = oneshot::channel();
         // Without a writer `done` is dropped, which says that nothing is durable.
         let _ = self.queue.send(Entry::Record(line(record), done));
@@ -64,7 +66,7 @@ impl Journal {
     }
 
     /// Makes the file anew of these records.
-    pub fn renew(&self, records: &[Record]) {
+    pub fn renew(&self, records: &[R]) {
         let _ = self.queue.send(Entry::Anew(lines(records)));
     }
 }
@@ -99,7 +101,7 @@ fn rewrite(path: &Path, bytes: &[u8]) -> io::Result<File> {
     OpenOptions::new().append(true).mode(0o600).open(path)
 }
 
-fn read(path: &Path) -> io::Result<Vec<Record>> {
+fn read<R: DeserializeOwned>(path: &Path) -> io::Result<Vec<R>> {
     let bytes = read_optional(path)?.unwrap_or_default();
     let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
     let lines = bytes[..whole].split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
@@ -114,11 +116,11 @@ fn read(path: &Path) -> io::Result<Vec<Record>> {
     lines.map(record).collect()
 }
 
-fn line(record: &Record) -> String {
+fn line<R: Serialize>(record: &R) -> String {
     serde_json::to_string(record).expect("text and numbers always serialise") + "\n"
 }
 
-fn lines(records: &[Record]) -> Vec<u8> {
+fn lines<R: Serialize>(records: &[R]) -> Vec<u8> {
     records.iter().map(line).collect::<String>().into_bytes()
 }
 
@@ -127,7 +129,7 @@ mod tests {
     use alloy_primitives::{Address, B256};
 
     use super::*;
-    use crate::book::Id;
+    use crate::book::{Id, Record};
 
     fn record(nonce: u8) -> Record {
         Record::Failed { id: Id { payer: Address::ZERO, nonce: B256::repeat_byte(nonce) } }
@@ -140,7 +142,7 @@ mod tests {
         assert!(found.is_empty());
         let both = [journal.add(&record(1)), journal.add(&record(2))];
         both.into_iter().for_each(|durable| durable.blocking_recv().expect("written"));
-        assert!(Journal::open(folder.path()).is_err(), "another has it");
+        assert!(Journal::<Record>::open(folder.path()).is_err(), "another has it");
         drop(journal);
         let path = folder.path().join(FILE);
         let mut file = OpenOptions::new().append(true).open(&path).expect("it is there");
@@ -154,7 +156,7 @@ mod tests {
     }
 
     /// The thread lets the folder go when the last journal is dropped, a little later.
-    fn reopened(folder: &Path) -> (Journal, Vec<Record>) {
+    fn reopened(folder: &Path) -> (Journal<Record>, Vec<Record>) {
         for _ in 0..500 {
             if let Ok(opened) = Journal::open(folder) {
                 return opened;
@@ -168,7 +170,7 @@ mod tests {
     fn a_line_that_is_none_of_ours_is_told() {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join(FILE), "nonsense\n").expect("written");
-        let error = Journal::open(folder.path()).map(|_| ()).expect_err("no record");
+        let error = Journal::<Record>::open(folder.path()).map(|_| ()).expect_err("no record");
         assert!(error.to_string().contains("no record"), "{error}");
     }
 }

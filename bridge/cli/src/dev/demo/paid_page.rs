@@ -12,8 +12,9 @@ use eyre::{Result, ensure, eyre};
 use paywall::authorization::Token;
 use paywall::io::fetch::{Page, Purse, fetch};
 use paywall::io::http::{HeaderMap, Method};
-use paywall::io::serve::{Paywall, Settings, bind, start};
+use paywall::io::serve::{ClaimSettings, Paywall, Settings, bind, start};
 use paywall::mpp::Secret;
+use paywall::origins::Origins;
 use paywall::price_list::PriceList;
 use paywall::till::{DEFAULT_LIFETIME_S, Till};
 use paywall::wallet::Limits;
@@ -48,7 +49,7 @@ pub async fn paid_page(network: &Network, payer: &Account, payee: &Account, stor
         most_bytes: 1 << 20,
     };
     let limits = Limits { token, most: amount::wei(PAGE) };
-    let purse = Purse { account: payer.clone(), limits, folder: network.folder.join("fetching") };
+    let purse = Purse { account: payer.clone(), limits, folder: network.folder.join("fetching"), again: false };
     let fetched = fetch(&page, &purse, ANSWER_PATIENCE, async |_| Ok(())).await?;
     let paid = fetched.paid.ok_or_else(|| eyre!("the page cost nothing"))?;
     ensure!(fetched.body == TEXT.as_bytes(), "another page came: {:?}", String::from_utf8_lossy(&fetched.body));
@@ -76,15 +77,20 @@ async fn open(network: &Network, payee: &Account, token: Token) -> Result<Paywal
         public_url: format!("http://{}", listener.local_addr()?),
         secret: Secret::derive(&payee.secret().secret_bytes()),
         lifetime_s: DEFAULT_LIFETIME_S,
+        batch: None,
     };
     let settings = Settings {
+        sessions: None,
         listener,
         metrics: None,
         upstream: upstream_url.parse()?,
         upstream_patience: ANSWER_PATIENCE,
         prices,
         till,
-        is_facilitator: false,
+        origins: Origins::Own,
+        claims: ClaimSettings::default(),
+        facilitator: None,
+        is_at_a_loss: false,
         most_body_bytes: 0,
         folder: network.folder.join("paywall"),
         account: payee.clone(),

@@ -17,12 +17,36 @@ use crate::options::network::KnownNetwork;
 /// # Errors
 ///
 /// There is no such channel, or the node does not answer.
-async fn shown(client: &Client, id: B256) -> Result<IMicroChannel::Channel> {
+async fn said(client: &Client, id: B256) -> Result<IMicroChannel::Channel> {
     let call = MicroChannel::getChannelCall { channelId: id };
     let said =
         client.call(address::MICRO_CHANNEL, &call).await.wrap_err_with(|| format!("cannot read channel {id}"))?;
     ensure!(!said.payer.is_zero(), "there is no channel {id}");
     Ok(said)
+}
+
+/// The same as others see it; none if there is no such channel.
+///
+/// # Errors
+///
+/// The node does not answer.
+pub async fn shown(client: &Client, id: B256) -> Result<Option<Channel>> {
+    let call = MicroChannel::getChannelCall { channelId: id };
+    let said = client.call(address::MICRO_CHANNEL, &call).await?;
+    Ok((!said.payer.is_zero()).then(|| told(&said)))
+}
+
+/// As [`channel`]; none if there is no such channel.
+///
+/// # Errors
+///
+/// The node does not answer, or does not prove it.
+pub async fn find(network: &KnownNetwork, header: Option<&FinalHeader>, id: B256) -> Result<Option<Channel>> {
+    let Some(header) = header else { return shown(&network.client, id).await };
+    match proven::channel(&network.client, header, id).await? {
+        Some(_) => channel(network, Some(header), id).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 /// A channel, as it is in the state of [`KnownNetwork::final_header`]: what is signed for it pays this payee and nobody else.
@@ -32,12 +56,12 @@ async fn shown(client: &Client, id: B256) -> Result<IMicroChannel::Channel> {
 ///
 /// There is no such channel, or the node does not prove it.
 pub async fn channel(network: &KnownNetwork, header: Option<&FinalHeader>, id: B256) -> Result<Channel> {
-    let Some(header) = header else { return Ok(told(&shown(&network.client, id).await?)) };
+    let Some(header) = header else { return Ok(told(&said(&network.client, id).await?)) };
     let Some(channel) = proven::channel(&network.client, header, id).await? else {
         bail!("there is no channel {id} in block {}", header.header.number)
     };
     // A node that says otherwise is better not used at all.
-    let said = shown(&network.client, id).await?;
+    let said = said(&network.client, id).await?;
     ensure!(
         (said.payer, said.payee) == (channel.payer, channel.payee),
         "the node at {} says that channel {id} pays {} for {}, proven is that it pays {} for {}: do not use this node",

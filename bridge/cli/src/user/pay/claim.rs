@@ -1,32 +1,36 @@
 //! `causeway pay claim`: the best voucher of each channel is cashed in, all in one transaction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 
 use alloy_primitives::{Address, B256, U256};
 use alloy_rpc_types_eth::TransactionReceipt;
 use alloy_sol_types::SolEvent;
+use bitcoin::Amount;
+use bridge::amount;
 use bridge::channel_calls::claim_many;
-use bridge::io::sidechain::Call;
+use bridge::io::sidechain::{Call, Client, Error};
 use contracts::{MicroChannel, address};
-use eyre::{Result, WrapErr, ensure};
+use eyre::{Result, WrapErr, ensure, eyre};
 use light::micro_channel::Channel;
 use payments::best::best_voucher;
+use payments::payee::{Refused, claim_gas};
 use payments::voucher::SignedVoucher;
 
 use super::channel::{channel, domain, for_vouchers, shown_amount};
 use super::event::Event;
+use super::token::is_bitcoin;
 use super::voucher::read_vouchers;
 use crate::context::Context;
 use crate::options::account::AccountArgs;
 use crate::options::network::{KnownNetwork, NetworkArgs};
 use crate::options::spending::SpendingArgs;
-use crate::user::spending::Spender;
+use crate::user::spending::{Spender, TooDear};
 
-/// Vouchers claimed by one transaction: each takes about 30,000 gas of the 2^24 that a transaction may use.
-const MAX_CLAIMS: usize = 200;
+/// Vouchers of one channel of which a contract is asked whether it signed them, the largest first.
+const MAX_QUESTIONS: usize = 16;
 
-/// Check vouchers and cash in the last of each channel, 200 channels by a transaction; anyone may, it is the payee who is paid
+/// Check vouchers and cash in the last of each channel, 200 plain channels by a transaction; anyone may, it is the payee who is paid
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   causeway pay claim vouchers.json --dev-account 1")]
@@ -34,6 +38,9 @@ pub struct ClaimArgs {
     /// Vouchers, one a line, in any order; `-` is standard input
     #[arg(value_name = "FILE")]
     vouchers: PathBuf,
+    /// Leave out what is not more than this of a plain channel of coins: it would cost as much; of channels that take more gas, more in proportion
+    #[arg(long, value_name = "AMOUNT", default_value = "5 sat", value_parser = amount::parse)]
+    least: Amount,
     #[command(flatten)]
     account: AccountArgs,
     #[command(flatten)]
@@ -49,37 +56,91 @@ pub struct ClaimArgs {
 /// No voucher is worth anything, or a transaction is refused. What is of closed channels is left out.
 pub async fn claim(args: ClaimArgs, context: &Context) -> Result<()> {
     let network = args.network.connect(&args.account).await?;
-    let best = best_of(&network, read_vouchers(&args.vouchers)?).await?;
+    let best = best_of(&network, read_vouchers(&args.vouchers)?, args.least).await?;
     let spender = Spender::open(&network, &args.account, args.spending)?;
     collect(&spender, best, context).await
 }
 
-/// A channel's best voucher, and what it pays in.
+/// A channel's best voucher, what it pays in, and what it takes of a transaction's gas at the most.
 pub struct Claimable {
     pub token: Address,
     pub voucher: SignedVoucher,
+    /// What it adds to what was claimed.
+    pub unclaimed: u128,
+    pub gas: u64,
 }
 
-/// Claims vouchers in their order, those of one token by as few transactions as there can be, and tells each.
+impl Claimable {
+    fn new(channel: &payments::channel::Channel, best: Best) -> Self {
+        let channel = payments::channel::Channel { signer_has_code: best.was_asked, ..*channel };
+        let gas = claim_gas::of(&channel, channel.token == address::WRAPPED_BTC);
+        let unclaimed = best.voucher.voucher.cumulative_amount.saturating_sub(channel.settled);
+        Self { token: channel.token, voucher: best.voucher, unclaimed, gas }
+    }
+
+    pub fn is_of_coins(&self) -> bool {
+        is_bitcoin(self.token)
+    }
+
+    /// Whether it brings more than its gas costs, where that of a plain channel costs `plain` wei. What another token is worth is not known here.
+    fn is_worth(&self, plain: u128) -> bool {
+        !self.is_of_coins() || self.unclaimed > claim_gas::cost(self.gas, plain)
+    }
+}
+
+/// Claims vouchers in their order, those of one token by as few transactions as there can be, and tells each. What is refused is claimed in ever smaller parts, until it is
+/// known which voucher it is; it keeps no other from being claimed.
 ///
 /// # Errors
 ///
-/// A transaction is refused; those before it are done.
+/// The node does not answer, or a voucher was refused; those before it, and in the second case all others, are claimed.
 pub async fn collect(spender: &Spender<'_>, claimable: Vec<Claimable>, context: &Context) -> Result<()> {
-    let mut tokens: Vec<(Address, Vec<SignedVoucher>)> = Vec::new();
-    for Claimable { token, voucher } in claimable {
-        match tokens.iter_mut().find(|(other, _)| *other == token) {
-            Some((_, vouchers)) => vouchers.push(voucher),
-            None => tokens.push((token, vec![voucher])),
+    let mut refused = None;
+    for (token, claims) in by_token(claimable) {
+        let mut parts: VecDeque<&[Claimable]> = VecDeque::from([&claims[..]]);
+        while let Some(part) = parts.pop_front() {
+            let (now, later) = part.split_at(claim_gas::fitting(part.iter().map(|claim| claim.gas)).min(part.len()));
+            if !later.is_empty() {
+                parts.push_front(later);
+            }
+            let vouchers: Vec<_> = now.iter().map(|claim| claim.voucher.clone()).collect();
+            match claim_all(spender, &vouchers).await {
+                // Somebody was faster, or a payer's code thinks otherwise by now.
+                Ok(receipt) if claimed(&receipt).is_zero() => refused = Some(eyre!("it claimed nothing")),
+                Ok(receipt) => print_claimed(&receipt, token, &vouchers, context),
+                Err(error) if !is_of_the_call(&error) => return Err(error),
+                Err(error) if now.len() == 1 => {
+                    let channel = vouchers[0].voucher.channel_id;
+                    tracing::warn!(%channel, error = format!("{error:#}"), "voucher is not claimed");
+                    refused = Some(error.wrap_err(format!("channel {channel}")));
+                }
+                Err(_) => {
+                    let (first, second) = now.split_at(now.len() / 2);
+                    parts.push_front(second);
+                    parts.push_front(first);
+                }
+            }
         }
     }
-    for (token, vouchers) in tokens {
-        for some in vouchers.chunks(MAX_CLAIMS) {
-            let receipt = claim_all(spender, some).await?;
-            print_claimed(&receipt, token, some, context);
+    refused.map_or(Ok(()), Err)
+}
+
+/// Apart by their tokens, in the order of the first of each.
+fn by_token(claimable: Vec<Claimable>) -> Vec<(Address, Vec<Claimable>)> {
+    let mut tokens: Vec<(Address, Vec<Claimable>)> = Vec::new();
+    for claim in claimable {
+        match tokens.iter_mut().find(|(other, _)| *other == claim.token) {
+            Some((_, claims)) => claims.push(claim),
+            None => tokens.push((claim.token, vec![claim])),
         }
     }
-    Ok(())
+    tokens
+}
+
+/// Whether something is wrong with what was to be carried out, and not with who was to do it: a part of it may still be.
+fn is_of_the_call(error: &eyre::Report) -> bool {
+    let of_the_call = |error: &Error| matches!(error, Error::Reverted { .. } | Error::Failed { .. });
+    error.chain().any(|cause| cause.is::<TooDear>() || cause.downcast_ref::<Error>().is_some_and(of_the_call))
 }
 
 fn print_claimed(receipt: &TransactionReceipt, token: Address, vouchers: &[SignedVoucher], context: &Context) {
@@ -94,14 +155,20 @@ fn print_claimed(receipt: &TransactionReceipt, token: Address, vouchers: &[Signe
 }
 
 /// The last voucher of each channel, checked as the contract will check it.
-async fn best_of(network: &KnownNetwork, vouchers: Vec<SignedVoucher>) -> Result<Vec<Claimable>> {
+async fn best_of(network: &KnownNetwork, vouchers: Vec<SignedVoucher>, least: Amount) -> Result<Vec<Claimable>> {
     let header = network.final_header().await?;
     let mut best = Vec::new();
     for (id, vouchers) in by_channel(vouchers) {
         let channel = channel(network, header.as_ref(), id).await?;
-        let voucher = best_of_channel(network, id, &channel, vouchers);
-        best.extend(voucher.map(|voucher| Claimable { token: channel.token, voucher }));
+        let Some(claim) = claimable(network, id, &channel, vouchers).await? else { continue };
+        if claim.is_worth(amount::wei(least).saturating_to()) {
+            best.push(claim);
+        } else {
+            tracing::warn!(channel = %id, "voucher left out: it adds {}, no more than its gas costs", shown_amount(claim.token, claim.unclaimed));
+        }
     }
+    // What brings most for its gas first.
+    best.sort_by_key(|claim| claim.gas);
     ensure!(
         !best.is_empty(),
         "no voucher is worth anything: see the warnings above, or the channels' state by `causeway pay status`"
@@ -118,27 +185,70 @@ pub fn by_channel(vouchers: Vec<SignedVoucher>) -> BTreeMap<B256, Vec<SignedVouc
     channels
 }
 
-/// The last voucher that is worth something to a channel; those that are not are named in warnings.
-pub fn best_of_channel(
+/// What to claim of a channel.
+pub async fn claimable(
     network: &KnownNetwork,
     id: B256,
     channel: &Channel,
     vouchers: Vec<SignedVoucher>,
-) -> Option<SignedVoucher> {
+) -> Result<Option<Claimable>> {
+    let best = best_of_channel(network, id, channel, vouchers).await?;
+    Ok(best.map(|best| Claimable::new(&for_vouchers(network, id, channel), best)))
+}
+
+/// The last voucher that is worth something.
+pub struct Best {
+    pub voucher: SignedVoucher,
+    /// The signer is a contract, which said that it signed this (EIP-1271).
+    was_asked: bool,
+}
+
+/// The last voucher that is worth something to a channel; those that are not are named in warnings. Where its signer is a contract, that is asked as it will be asked when this
+/// is claimed.
+pub async fn best_of_channel(
+    network: &KnownNetwork,
+    id: B256,
+    channel: &Channel,
+    vouchers: Vec<SignedVoucher>,
+) -> Result<Option<Best>> {
     let (best, left_out) = best_voucher(&domain(network), &for_vouchers(network, id, channel), vouchers);
+    let is_anothers = |refused: &Refused| matches!(refused, Refused::BadForm(_) | Refused::NotTheSigner { .. });
+    let asks = left_out.iter().any(|(_, refused)| is_anothers(refused));
+    let mut questions = match asks && !network.client.code(channel.signer).await?.is_empty() {
+        true => MAX_QUESTIONS,
+        false => 0,
+    };
     for (signed, refused) in left_out {
+        if questions > 0 && is_anothers(&refused) {
+            questions -= 1;
+            if would_be_paid(&network.client, &signed).await? {
+                return Ok(Some(Best { voucher: signed, was_asked: true }));
+            }
+        }
         tracing::warn!(channel = %id, total = %signed.voucher.cumulative_amount, %refused, "voucher left out");
     }
-    best
+    Ok(best.map(|voucher| Best { voucher, was_asked: false }))
+}
+
+/// As the contract answers now.
+async fn would_be_paid(client: &Client, signed: &SignedVoucher) -> Result<bool> {
+    let SignedVoucher { voucher, signature } = signed.clone();
+    let call = MicroChannel::claimCall {
+        channelId: voucher.channel_id,
+        cumulativeAmount: voucher.cumulative_amount,
+        signature,
+    };
+    match client.call(address::MICRO_CHANNEL, &call).await {
+        Ok(_) => Ok(true),
+        Err(Error::Reverted { .. }) => Ok(false),
+        Err(error) => Err(error).wrap_err("cannot ask the contract that signs for this channel"),
+    }
 }
 
 /// Claims vouchers of different channels by one transaction.
 async fn claim_all(spender: &Spender<'_>, best: &[SignedVoucher]) -> Result<TransactionReceipt> {
     let call = Call { to: Some(address::MICRO_CHANNEL), value: U256::ZERO, input: claim_many(best) };
-    let done = |receipt: &TransactionReceipt| {
-        ensure!(!claimed(receipt).is_zero(), "it claimed nothing");
-        Ok(receipt.clone())
-    };
+    let done = |receipt: &TransactionReceipt| Ok(receipt.clone());
     spender.transact(&call, done).await.wrap_err("the vouchers are not claimed")
 }
 

@@ -56,7 +56,7 @@ pub async fn close(args: CloseArgs, context: &Context) -> Result<()> {
     let channel = channel(&network, header.as_ref(), id).await?;
     ensure!(!channel.finalized, "channel {id} is closed already");
     let last = match args.voucher {
-        Some(path) => Some(last_voucher(&network, id, &channel, read_vouchers(&path)?)?),
+        Some(path) => Some(last_voucher(&network, id, &channel, read_vouchers(&path)?).await?),
         None => None,
     };
     let spender = Spender::open(&network, &args.account, args.spending)?;
@@ -74,7 +74,7 @@ pub async fn close(args: CloseArgs, context: &Context) -> Result<()> {
 }
 
 /// The voucher that a payee closes with; one that was claimed before is as good.
-fn last_voucher(
+async fn last_voucher(
     network: &KnownNetwork,
     id: B256,
     channel: &Channel,
@@ -83,7 +83,7 @@ fn last_voucher(
     let vouchers: Vec<_> = vouchers.into_iter().filter(|signed| signed.voucher.channel_id == id).collect();
     ensure!(!vouchers.is_empty(), "no voucher is for channel {id}");
     let stale = vouchers.iter().max_by_key(|signed| signed.voucher.cumulative_amount).cloned();
-    let best = best_of_channel(network, id, channel, vouchers);
+    let best = best_of_channel(network, id, channel, vouchers).await?.map(|best| best.voucher);
     let best = best.or_else(|| stale.filter(|signed| signed.voucher.cumulative_amount == channel.settled));
     best.ok_or_else(|| {
         eyre!("no voucher is worth anything more: see the warnings above; to close without one, say --forfeit")

@@ -10,8 +10,11 @@ use super::invoice::command::{self as invoice, InvoiceArgs};
 use super::invoice::list::{self as invoices, InvoicesArgs};
 use super::list::{self, ListArgs};
 use super::open::{self, OpenArgs};
+use super::receive::{self, ReceiveArgs};
+use super::send::{self, SendArgs};
 use super::serve::{self, ServeArgs};
 use super::status::{self, StatusArgs};
+use super::stream::{self, StreamArgs};
 use super::unwrap::{self, UnwrapArgs};
 use super::voucher::{self, VoucherArgs};
 use super::watch::{self, WatchArgs};
@@ -33,6 +36,9 @@ use crate::context::Context;
   causeway pay wrap '100000 sat' --dev-account 0
   causeway pay serve --upstream http://127.0.0.1:3000 --price '/weather=25 sat' --dev-account 1
   causeway pay fetch http://127.0.0.1:8402/weather --max '100 sat' --dev-account 0
+  causeway pay stream http://127.0.0.1:8402/tokens --max '500 sat' --deposit '10000 sat' --dev-account 0
+  causeway pay send 0x6b62... '250 sat' --to http://127.0.0.1:8403 --dev-account 0
+  causeway pay receive --listen 127.0.0.1:8403 --dev-account 1
   causeway pay invoice '25000 sat' --reference order-17 --dev-account 1
   causeway pay collect --dev-account 1")]
 pub struct Args {
@@ -53,6 +59,9 @@ enum Step {
     Unwrap(UnwrapArgs),
     Serve(ServeArgs),
     Fetch(FetchArgs),
+    Stream(StreamArgs),
+    Send(SendArgs),
+    Receive(ReceiveArgs),
     Invoice(InvoiceArgs),
     Invoices(InvoicesArgs),
     Collect(CollectArgs),
@@ -61,7 +70,11 @@ enum Step {
 impl Args {
     /// Whether it runs until it is stopped.
     pub fn is_service(&self) -> bool {
-        matches!(self.step, Step::Serve(_) | Step::Watch(_))
+        match &self.step {
+            Step::Serve(_) | Step::Watch(_) => true,
+            Step::Receive(args) => args.is_service(),
+            _ => false,
+        }
     }
 }
 
@@ -84,6 +97,9 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
             Step::Unwrap(args) => unwrap::unwrap(args, context).await,
             Step::Serve(args) => serve::serve(args, context).await,
             Step::Fetch(args) => fetch::run(args, context).await,
+            Step::Stream(args) => stream::stream(args, context).await,
+            Step::Send(args) => send::send(args, context).await,
+            Step::Receive(args) => receive::receive(args, context).await,
             Step::Invoice(args) => invoice::invoice(args, context).await,
             Step::Invoices(args) => invoices::list(args, context).await,
             Step::Collect(args) => collect::collect(args, context).await,

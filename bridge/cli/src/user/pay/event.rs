@@ -33,7 +33,7 @@ pub enum Event {
     Watching {
         channels: usize,
         closing: usize,
-        unclaimed: String,
+        unclaimed: Vec<Unclaimed>,
     },
     /// A round of `pay watch` failed, mostly since the node does not answer; the next one tries again.
     Failed {
@@ -91,6 +91,9 @@ pub enum Event {
         amount: Option<String>,
         #[serde(skip_serializing_if = "Option::is_none")]
         payee: Option<Address>,
+        /// That paid.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        channel: Option<B256>,
         /// As the server says.
         #[serde(skip_serializing_if = "Option::is_none")]
         transaction: Option<String>,
@@ -98,7 +101,71 @@ pub enum Event {
         #[serde(skip_serializing_if = "Option::is_none")]
         body: Option<String>,
     },
+    /// Of `pay stream`: an event of the answer, as it came.
+    Part {
+        text: String,
+    },
+    Streamed {
+        /// `whole`, `limit`, `deposit`, `interrupted`, `asks-too-much` or `broken-off`.
+        ended: &'static str,
+        channel: B256,
+        payee: Address,
+        events: u64,
+        /// For this answer.
+        promised: String,
+        /// Of what came, by our own count.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cost: Option<String>,
+        /// All that was promised through the channel.
+        signed: String,
+        deposit: String,
+        /// What the payee says.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        receipt: Option<serde_json::Value>,
+        /// The transaction that closed the channel.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        closed: Option<String>,
+    },
+    /// Of `pay send`.
+    Sent {
+        channel: B256,
+        payee: Address,
+        amount: String,
+        /// All that was promised through the channel.
+        total: String,
+        /// It was promised before, and not answered.
+        again: bool,
+        voucher: payments::voucher::SignedVoucher,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        receipt: Option<payments::receipt::SignedReceipt>,
+    },
+    /// Of `pay receive`.
+    Receiving {
+        address: String,
+        payee: Address,
+        vouchers: String,
+    },
+    Received {
+        channel: B256,
+        payer: Address,
+        /// Zero: the coin.
+        token: Address,
+        amount: String,
+        /// All that was received through the channel.
+        total: String,
+        /// The same voucher came before.
+        again: bool,
+        receipt: payments::receipt::SignedReceipt,
+    },
     Status(Listed),
+}
+
+/// What is not claimed yet of all channels in one token.
+#[derive(Serialize)]
+pub struct Unclaimed {
+    /// Zero: the coin.
+    pub token: Address,
+    pub amount: String,
 }
 
 /// A channel, as it stands.

@@ -3,40 +3,72 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use alloy_primitives::{B256, U256};
 use bitcoin::Amount;
 use bridge::amount;
 use bridge::foreign::shown;
 use contracts::{WrappedBtc, address};
 use eyre::{Result, WrapErr, ensure, eyre};
 use paywall::authorization::Token;
-use paywall::io::fetch::{FetchError, Fetched, Page, Purse, check_encrypted, fetch};
+use paywall::io::fetch::purse::SessionPurse;
+use paywall::io::fetch::session::{Begun, Session};
+use paywall::io::fetch::{FetchError, Fetched, Page, Paid, Purse, check_encrypted, fetch};
 use paywall::io::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use paywall::wallet::{Bill, Limits};
 
+use super::by_session::{BySession, OnChain};
 use super::event::Event;
 use crate::context::Context;
 use crate::options::account::AccountArgs;
 use crate::options::network::{KnownNetwork, NetworkArgs};
+
+/// Bytes of the longest page, unless another number is said.
+const MOST_BYTES: usize = 64 << 20;
 
 /// In the home folder: payments that were signed and whose answer did not come yet.
 const FOLDER: &str = "fetching";
 
 /// Fetch a page and pay for it, by x402 or MPP, whichever the server asks by
 ///
-/// Pays in wrapped coins (`causeway pay wrap`), without gas. What was signed is kept until the answer came: if this is interrupted, the
+/// Pays in wrapped coins (`causeway pay wrap`), without gas: each page by itself, or by a channel that stays open (--deposit, --channel), where
+/// the server offers it. What was signed is kept until the answer came: if this is interrupted, the
 /// same command again shows the same payment, and not a second one.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   causeway pay fetch http://127.0.0.1:8402/weather --max '100 sat' --dev-account 0
   causeway pay fetch https://api.example.com/reports -d '{\"year\":2026}' -H 'content-type: application/json' --max '0.0001 BTC' \\
-      --keystore payer.json --output report.json")]
+      --keystore payer.json --output report.json
+  causeway pay fetch https://api.example.com/quotes/BTC --max '10 sat' --deposit '10000 sat' --keystore payer.json
+  causeway pay fetch https://api.example.com/quotes/BTC --max '10 sat' --deposit '10000 sat' --close --keystore payer.json")]
 pub struct FetchArgs {
-    /// What to fetch
-    #[arg(value_name = "URL")]
-    url: Uri,
+    #[command(flatten)]
+    page: PageArgs,
     /// The most that it may cost; more is not signed
     #[arg(long, value_name = "AMOUNT", value_parser = amount::parse)]
     max: Amount,
+    /// Write the page here instead of to standard output
+    #[arg(short = 'o', long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Bytes of the longest page that is taken
+    #[arg(long, value_name = "BYTES", default_value_t = 64 << 20, value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
+    max_bytes: u64,
+    #[command(flatten)]
+    session: BySession,
+    /// Sign another payment although the server refused one that it may still have carried out
+    #[arg(long)]
+    again: bool,
+    #[command(flatten)]
+    account: AccountArgs,
+    #[command(flatten)]
+    network: NetworkArgs,
+}
+
+/// A request, for `pay fetch` and `pay stream`.
+#[derive(Debug, clap::Args)]
+pub struct PageArgs {
+    /// What to fetch
+    #[arg(value_name = "URL")]
+    pub url: Uri,
     /// The method [default: GET, or POST with --data]
     #[arg(short = 'X', long, value_name = "METHOD")]
     method: Option<Method>,
@@ -46,22 +78,12 @@ pub struct FetchArgs {
     /// A body to send; `@FILE` sends a file
     #[arg(short = 'd', long, value_name = "TEXT")]
     data: Option<String>,
-    /// Write the page here instead of to standard output
-    #[arg(short = 'o', long, value_name = "FILE")]
-    output: Option<PathBuf>,
     /// Seconds that the server may take for each part of its answer; a payment takes some
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=600))]
-    timeout: u64,
-    /// Bytes of the longest page that is taken
-    #[arg(long, value_name = "BYTES", default_value_t = 64 << 20, value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
-    max_bytes: u64,
+    pub timeout: u64,
     /// Pay over a connection that is not encrypted
     #[arg(long)]
-    insecure: bool,
-    #[command(flatten)]
-    account: AccountArgs,
-    #[command(flatten)]
-    network: NetworkArgs,
+    pub insecure: bool,
 }
 
 /// Fetches a page.
@@ -70,18 +92,58 @@ pub struct FetchArgs {
 ///
 /// The server does not answer, asks for more or for something else, or refuses the payment; or the account has too little.
 pub async fn run(args: FetchArgs, context: &Context) -> Result<()> {
-    let page = args.page()?;
-    if !args.insecure {
+    let mut page = args.page.page()?;
+    page.most_bytes = usize::try_from(args.max_bytes).wrap_err("--max-bytes is more than this machine can address")?;
+    if !args.page.insecure {
         check_encrypted(&page.url)?;
     }
-    let network = args.network.connect(&args.account).await?;
+    let network = args.session.connect(&args.network, &args.account).await?;
+    if args.session.is_wanted() {
+        match by_session(&args, &page, &network, context).await {
+            // It takes charges alone, which the account pays; a channel's own key cannot.
+            Err(error) if args.session.channel.is_none() && is_unpayable(&error) => {}
+            fetched => return fetched,
+        }
+    }
     let account = args.account.open(network.bitcoin)?;
     let own = account.address();
     let limits = Limits { token: Token::wrapped_btc(network.chain_id), most: amount::wei(args.max) };
-    let purse = Purse { account, limits, folder: network.home.join(FOLDER).join(format!("{:x}", network.id)) };
+    let folder = network.home.join(FOLDER).join(format!("{:x}", network.id));
+    let purse = Purse { account, limits, folder, again: args.again };
     let agree = async |bill: &Bill| afford(&network, own, bill).await;
-    let fetched = fetch(&page, &purse, Duration::from_secs(args.timeout), agree).await?;
-    args.show(&fetched, context)
+    let fetched = fetch(&page, &purse, Duration::from_secs(args.page.timeout), agree).await?;
+    args.show(&fetched, None, context)
+}
+
+/// The server offers no session that this payer can answer.
+fn is_unpayable(error: &eyre::Report) -> bool {
+    matches!(error.downcast_ref(), Some(FetchError::Unpayable(_)))
+}
+
+async fn by_session(args: &FetchArgs, page: &Page, network: &KnownNetwork, context: &Context) -> Result<()> {
+    let purse = args.session.purse(network, &args.account, args.max).await?;
+    // A page is trusted as far as it may cost, as one that is charged for is.
+    let purse = SessionPurse { ahead: purse.ahead.or(Some(purse.most)), ..purse };
+    let chain = OnChain { network, own: purse.account.address() };
+    let mut session = match Session::begin(purse, page, Duration::from_secs(args.page.timeout), &chain).await? {
+        Begun::Asked(session) => session,
+        Begun::Free(response) => {
+            let fetched = Fetched::read(response, page, Duration::from_secs(args.page.timeout)).await?;
+            return args.show(&fetched, None, context);
+        }
+    };
+    let response = session.answer(page).await?;
+    let (status, headers) = (response.status(), response.headers().clone());
+    let body = session.body(response, page).await?;
+    let transaction = if args.session.close { session.close(page).await? } else { None };
+    let paid = Paid {
+        protocol: "mpp session".to_owned(),
+        amount: U256::from(session.tally().promised()),
+        payee: session.demand().payee,
+        transaction,
+    };
+    let fetched = Fetched { status, headers, body, paid: Some(paid) };
+    args.show(&fetched, Some(session.channel()), context)
 }
 
 /// The account has what is asked for, as far as the node tells: else nothing is signed.
@@ -99,8 +161,13 @@ async fn afford(network: &KnownNetwork, own: alloy_primitives::Address, bill: &B
     )))
 }
 
-impl FetchArgs {
-    fn page(&self) -> Result<Page> {
+impl PageArgs {
+    /// The request.
+    ///
+    /// # Errors
+    ///
+    /// The URL, a header or the body is none.
+    pub fn page(&self) -> Result<Page> {
         ensure!(
             matches!(self.url.scheme_str(), Some("http" | "https")) && self.url.host().is_some(),
             "wanted is a URL as in https://api.example.com/page"
@@ -123,12 +190,13 @@ impl FetchArgs {
             method: self.method.clone().unwrap_or(usual),
             headers,
             body,
-            most_bytes: usize::try_from(self.max_bytes)
-                .wrap_err("--max-bytes is more than this machine can address")?,
+            most_bytes: MOST_BYTES,
         })
     }
+}
 
-    fn show(&self, fetched: &Fetched, context: &Context) -> Result<()> {
+impl FetchArgs {
+    fn show(&self, fetched: &Fetched, channel: Option<B256>, context: &Context) -> Result<()> {
         let bytes = fetched.body.len();
         match &self.output {
             Some(path) => {
@@ -145,19 +213,22 @@ impl FetchArgs {
                 protocol: paid.map(|paid| paid.protocol.clone()),
                 amount: paid.map(|paid| paid.amount.to_string()),
                 payee: paid.map(|paid| paid.payee),
+                channel,
                 transaction: paid.and_then(|paid| paid.transaction.clone()),
                 body: self.output.is_none().then(|| String::from_utf8_lossy(&fetched.body).into_owned()),
             };
             context.print(&event, || ());
         } else if let Some(paid) = paid {
-            let transaction =
-                paid.transaction.as_deref().map(shown).unwrap_or_else(|| "that it does not name".to_owned());
-            eprintln!(
-                "Paid {} to {} by {} (transaction {transaction})",
-                amount::show_wei(paid.amount),
-                paid.payee,
-                paid.protocol
-            );
+            let (amount, payee, protocol) = (amount::show_wei(paid.amount), paid.payee, &paid.protocol);
+            let by = match (channel, paid.transaction.as_deref().map(shown)) {
+                (Some(channel), None) => format!("channel {channel}"),
+                (Some(channel), Some(transaction)) => {
+                    format!("channel {channel}, which closed by transaction {transaction}")
+                }
+                (None, Some(transaction)) => format!("transaction {transaction}"),
+                (None, None) => "transaction that it does not name".to_owned(),
+            };
+            eprintln!("Paid {amount} to {payee} by {protocol} ({by})");
         }
         ensure!(fetched.status.is_success(), "the server answered {}", fetched.status);
         Ok(())

@@ -23,11 +23,15 @@ use crate::user::withdrawal::follow;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   causeway pay unwrap '100000 sat' --dev-account 0
+  causeway pay unwrap --all --keystore me.keystore
   causeway pay unwrap '0.5 BTC' --to bcrt1p... --max-fee '5000 sat' --dev-account 0")]
 pub struct UnwrapArgs {
     /// How much of your tokens
-    #[arg(value_name = "AMOUNT", value_parser = amount::parse)]
-    amount: Amount,
+    #[arg(value_name = "AMOUNT", value_parser = amount::parse, required_unless_present = "all")]
+    amount: Option<Amount>,
+    /// All of them, with what is below a satoshi (which Bitcoin has not: with --to it stays)
+    #[arg(long, conflicts_with = "amount")]
+    all: bool,
     /// The Bitcoin address that is paid, as by `causeway peg-out`; what is not paid comes back as coins
     #[arg(long, value_name = "ADDRESS", requires = "max_fee")]
     to: Option<bitcoin::Address<NetworkUnchecked>>,
@@ -51,11 +55,16 @@ pub struct UnwrapArgs {
 ///
 /// The account does not open or has too few tokens, the bridge would refuse the withdrawal, or the node does not answer or proves nothing.
 pub async fn unwrap(args: UnwrapArgs, context: &Context) -> Result<()> {
-    ensure!(args.amount > Amount::ZERO, "there is nothing to unwrap in 0 sat");
+    ensure!(args.amount != Some(Amount::ZERO), "there is nothing to unwrap in 0 sat");
     let network = args.network.connect(&args.account).await?;
-    let payout = args.payout(&network)?;
     let spender = Spender::open(&network, &args.account, args.spending)?;
-    let (own, value) = (spender.account.address(), amount::wei(args.amount));
+    let own = spender.account.address();
+    let value = match args.amount {
+        Some(amount) => amount::wei(amount),
+        None => args.all_of(balance(&network, own).await?),
+    };
+    ensure!(!value.is_zero(), "{own} has no wrapped coins");
+    let payout = args.payout(&network, value)?;
     let call = match &payout {
         Some(payout) => payout.call(value),
         None => Call::new(address::WRAPPED_BTC, &WrappedBtc::withdrawCall { value }),
@@ -68,7 +77,7 @@ pub async fn unwrap(args: UnwrapArgs, context: &Context) -> Result<()> {
     let (withdrawal, transaction) = spender.transact(&call, done).await.wrap_err("the tokens are not unwrapped")?;
     let (amount, token) = (value.to_string(), address::WRAPPED_BTC);
     context.print(&Event::Unwrapped { owner: own, amount, token, withdrawal, transaction }, || {
-        let shown = amount::show(args.amount);
+        let shown = amount::show_wei(value);
         match withdrawal {
             Some(id) => println!("Withdrawal {id} queued: {shown} from tokens of {own} (transaction {transaction})"),
             None => println!("Unwrapped {shown} (transaction {transaction})"),
@@ -94,12 +103,19 @@ impl Payout {
 }
 
 impl UnwrapArgs {
+    /// Of a balance, what can go there.
+    fn all_of(&self, balance: U256) -> U256 {
+        let satoshi = amount::wei(Amount::from_sat(1));
+        if self.to.is_some() { balance - balance % satoshi } else { balance }
+    }
+
     /// None: the coins stay on the sidechain.
-    fn payout(&self, network: &KnownNetwork) -> Result<Option<Payout>> {
+    fn payout(&self, network: &KnownNetwork, value: U256) -> Result<Option<Payout>> {
         let (Some(to), Some(max_fee)) = (self.to.clone(), self.max_fee) else { return Ok(None) };
         let script = script_of(to, network.bitcoin)?;
-        check_value(self.amount, &script, &network.info.parameters)?;
-        check_maximum(self.amount, max_fee, &script, &network.info.parameters)?;
+        let amount = Amount::from_sat((value / amount::wei(Amount::from_sat(1))).saturating_to());
+        check_value(amount, &script, &network.info.parameters)?;
+        check_maximum(amount, max_fee, &script, &network.info.parameters)?;
         Ok(Some(Payout { script, max_fee }))
     }
 }

@@ -93,7 +93,11 @@ pub async fn voucher(args: VoucherArgs) -> Result<()> {
 }
 
 /// The key of a seed that signs a channel's vouchers, found by the channel's salt on the chain.
-async fn key_of(path: &Path, network: &KnownNetwork, id: B256, channel: &Channel) -> Result<Account> {
+///
+/// # Errors
+///
+/// There is no seed, or it is not its channel.
+pub async fn key_of(path: &Path, network: &KnownNetwork, id: B256, channel: &Channel) -> Result<Account> {
     let seed = seed::read(path)?;
     let opened = seed::opened(&network.client, network.chain_id, channel.payer, Side::Payer).await?;
     let terms: Vec<Terms> = opened.into_iter().map(|opened| opened.terms).collect();

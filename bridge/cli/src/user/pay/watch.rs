@@ -7,16 +7,17 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use alloy_primitives::{B256, U256};
+use alloy_primitives::{Address, B256};
 use bitcoin::Amount;
 use bridge::amount;
-use eyre::{Result, WrapErr, ensure};
+use eyre::{Result, WrapErr, ensure, eyre};
+use payments::payee::claim_gas;
 use payments::payee::claims::{ClaimRules, Reason};
 use payments::voucher::SignedVoucher;
 
-use super::channel::channel;
-use super::claim::{Claimable, best_of_channel, by_channel, collect};
-use super::event::Event;
+use super::channel::{channel, shown_amount};
+use super::claim::{Claimable, by_channel, claimable, collect};
+use super::event::{Event, Unclaimed};
 use crate::context::Context;
 use crate::options::account::AccountArgs;
 use crate::options::network::{KnownNetwork, NetworkArgs};
@@ -44,9 +45,15 @@ pub struct WatchArgs {
     /// Claim also what has waited so long
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     wait: Option<Duration>,
-    /// Never claim what is not more than this: it would cost as much
+    /// Never claim what is not more than this of a plain channel: it would cost as much; of channels that take more gas, more in proportion
     #[arg(long, value_name = "AMOUNT", default_value = "10 sat", value_parser = amount::parse)]
     least: Amount,
+    /// The same for another token than the coin, in its smallest unit: `0xToken=1000000`. Repeatable [default: all is claimed]
+    #[arg(long = "least-of", value_name = "TOKEN=UNITS", value_parser = of_token)]
+    least_of: Vec<(Address, u128)>,
+    /// As --worth for another token than the coin, in its smallest unit. Repeatable
+    #[arg(long = "worth-of", value_name = "TOKEN=UNITS", value_parser = of_token)]
+    worth_of: Vec<(Address, u128)>,
     #[command(flatten)]
     account: AccountArgs,
     #[command(flatten)]
@@ -98,23 +105,57 @@ fn pause(failures: u32) -> Duration {
 }
 
 impl WatchArgs {
-    fn rules(&self) -> ClaimRules {
+    fn rules(&self) -> Rules {
         let wei = |amount| amount::wei(amount).saturating_to();
-        ClaimRules {
+        let coins = ClaimRules {
             cost: wei(self.least),
             worth: self.worth.map_or(u128::MAX, wei),
             wait_s: self.wait.map_or(u64::MAX, |wait| wait.as_secs()),
+        };
+        let units = |of: &[(Address, u128)]| of.iter().copied().collect();
+        Rules { coins, least: units(&self.least_of), worth: units(&self.worth_of) }
+    }
+}
+
+/// When to claim, by what a channel pays in.
+struct Rules {
+    /// Coins, wrapped or not.
+    coins: ClaimRules,
+    /// Of other tokens, in their units: who takes vouchers of a token and says nothing of it wants all of it.
+    least: BTreeMap<Address, u128>,
+    worth: BTreeMap<Address, u128>,
+}
+
+impl Rules {
+    fn of(&self, claim: &Claimable) -> ClaimRules {
+        let Claimable { token, gas, .. } = claim;
+        if claim.is_of_coins() {
+            return ClaimRules { cost: claim_gas::cost(*gas, self.coins.cost), ..self.coins };
+        }
+        ClaimRules {
+            cost: self.least.get(token).copied().unwrap_or_default(),
+            worth: self.worth.get(token).copied().unwrap_or(u128::MAX),
+            ..self.coins
         }
     }
 }
 
+/// `0xToken=UNITS`
+fn of_token(text: &str) -> Result<(Address, u128)> {
+    let (token, units) = text.split_once('=').ok_or_else(|| eyre!("wanted is TOKEN=UNITS, as in 0x…=1000000"))?;
+    let plain = !units.is_empty() && units.bytes().all(|byte| byte.is_ascii_digit());
+    let units = units.parse().ok().filter(|_| plain);
+    let token = crate::options::address::parse(token).map_err(|error| eyre!(error))?;
+    Ok((token, units.ok_or_else(|| eyre!("{text:?} names no number of units"))?))
+}
+
 /// What is remembered between rounds.
 struct Tower {
-    rules: ClaimRules,
+    rules: Rules,
     /// Since when something of a channel waits.
     since: BTreeMap<B256, u64>,
     /// What was told last.
-    told: Option<(usize, usize, U256)>,
+    told: Option<(usize, usize, BTreeMap<Address, u128>)>,
 }
 
 /// A channel's best voucher.
@@ -167,12 +208,11 @@ impl Tower {
                 self.since.remove(&id);
                 continue;
             }
-            let Some(voucher) = best_of_channel(network, id, &channel, known) else { continue };
-            let unclaimed = voucher.voucher.cumulative_amount - settled;
+            let Some(claimable) = claimable(network, id, &channel, known).await? else { continue };
+            let unclaimed = claimable.unclaimed;
             let since = *self.since.entry(id).or_insert(now);
             let is_closing = channel.close_requested.is_some();
-            let reason = self.rules.reason(unclaimed, Some(since), is_closing, now);
-            let claimable = Claimable { token: channel.token, voucher };
+            let reason = self.rules.of(&claimable).reason(unclaimed, Some(since), is_closing, now);
             waiting.push(Waiting { claimable, unclaimed, reason, is_closing });
         }
         Ok(waiting)
@@ -181,18 +221,30 @@ impl Tower {
     /// Says what it watches, when that changed.
     fn tell(&mut self, waiting: &[Waiting], context: &Context) {
         let closing = waiting.iter().filter(|waiting| waiting.is_closing).count();
-        let each = waiting.iter().map(|waiting| U256::from(waiting.unclaimed));
-        let unclaimed = each.fold(U256::ZERO, U256::saturating_add);
+        let unclaimed = sums(waiting.iter().map(|waiting| (waiting.claimable.token, waiting.unclaimed)));
         let seen = (waiting.len(), closing, unclaimed);
-        if self.told.replace(seen) == Some(seen) {
+        if self.told.as_ref() == Some(&seen) {
             return;
         }
-        let event = Event::Watching { channels: waiting.len(), closing, unclaimed: unclaimed.to_string() };
+        let (_, _, unclaimed) = self.told.insert(seen);
+        let each = unclaimed.iter().map(|(token, amount)| Unclaimed { token: *token, amount: amount.to_string() });
+        let event = Event::Watching { channels: waiting.len(), closing, unclaimed: each.collect() };
         context.print(&event, || {
-            let unclaimed = amount::show_wei(unclaimed);
-            println!("Watching {} channel(s), {closing} of them closing: {unclaimed} not claimed", waiting.len());
+            let shown: Vec<_> = unclaimed.iter().map(|(token, amount)| shown_amount(*token, *amount)).collect();
+            let shown = if shown.is_empty() { "nothing".to_owned() } else { shown.join(" and ") };
+            println!("Watching {} channel(s), {closing} of them closing: {shown} not claimed", waiting.len());
         });
     }
+}
+
+/// Sums by token.
+fn sums(amounts: impl Iterator<Item = (Address, u128)>) -> BTreeMap<Address, u128> {
+    let mut sums = BTreeMap::new();
+    for (token, amount) in amounts {
+        let sum = sums.entry(token).or_insert(0_u128);
+        *sum = sum.saturating_add(amount);
+    }
+    sums
 }
 
 /// Vouchers of a file that another program adds lines to. What is no whole line yet is read in the next round.
@@ -224,6 +276,39 @@ mod tests {
             .map(|signed| signed.voucher.cumulative_amount)
             .collect();
         assert_eq!(totals, [1, 2]);
+    }
+
+    #[test]
+    fn what_is_least_for_coins_says_nothing_of_other_tokens() {
+        let token = Address::repeat_byte(7);
+        let rules = Rules {
+            coins: ClaimRules { cost: 10, worth: 100, wait_s: 60 },
+            least: BTreeMap::from([(token, 3)]),
+            worth: BTreeMap::new(),
+        };
+        let signed = payments::voucher::SignedVoucher {
+            voucher: payments::voucher::Voucher { channel_id: B256::ZERO, cumulative_amount: 1 },
+            signature: alloy_primitives::Bytes::new(),
+        };
+        let of = |token, gas| rules.of(&Claimable { token, gas, unclaimed: 1, voucher: signed.clone() });
+        assert_eq!((of(Address::ZERO, 40_000).cost, of(Address::ZERO, 80_000).cost), (10, 20));
+        assert_eq!(of(token, 40_000), ClaimRules { cost: 3, worth: u128::MAX, wait_s: 60 });
+        assert_eq!(
+            of(Address::repeat_byte(8), 40_000).cost,
+            0,
+            "nothing of a token that nobody spoke of is given away"
+        );
+        assert_eq!(of_token(&format!("{token}=5")).expect("units"), (token, 5));
+        for wrong in ["5", "0x07=5", "=5", &format!("{token}="), &format!("{token}=+5"), &format!("{token}=5 sat")] {
+            assert!(of_token(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn tokens_are_summed_apart_from_coins() {
+        let token = Address::repeat_byte(7);
+        let sums = sums([(Address::ZERO, 5), (token, u128::MAX), (Address::ZERO, 2), (token, 1)].into_iter());
+        assert_eq!(sums, BTreeMap::from([(Address::ZERO, 7), (token, u128::MAX)]));
     }
 
     #[test]

@@ -13,4 +13,4 @@ mod request;
 mod send;
 mod words;
 
-pub use send::Spender;
+pub use send::{Spender, TooDear};

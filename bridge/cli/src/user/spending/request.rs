@@ -133,9 +133,13 @@ impl Requests {
     /// Those of the disk.
     pub fn forget(&self, call: &Call) -> Result<()> {
         let path = self.path(call);
-        std::fs::remove_file(&path).wrap_err_with(|| {
-            format!("it is done, but {} cannot be removed: do so before you ask for the same again", path.display())
-        })
+        match std::fs::remove_file(&path) {
+            // Another command that waited for the same was first.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            removed => removed.wrap_err_with(|| {
+                format!("it is done, but {} cannot be removed: do so before you ask for the same again", path.display())
+            }),
+        }
     }
 
     /// One name for each network, account and call.

@@ -38,6 +38,27 @@ pub struct Spender<'a> {
     requests: Requests,
 }
 
+/// More than the user allowed: nothing was sent.
+#[derive(Debug)]
+pub struct TooDear {
+    node: String,
+    cost: U256,
+    most: U256,
+}
+
+impl std::error::Error for TooDear {}
+
+impl std::fmt::Display for TooDear {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (cost, most) = (amount::show_wei(self.cost), amount::show_wei(self.most));
+        write!(
+            f,
+            "the node at {} wants up to {cost} for the transaction's gas, more than {most}: ask another node, or later; --max-cost allows more",
+            self.node
+        )
+    }
+}
+
 impl<'a> Spender<'a> {
     /// Opens the account.
     ///
@@ -218,13 +239,7 @@ impl<'a> Spender<'a> {
 
     fn check_cost(&self, cost: U256, value: U256) -> Result<()> {
         let most = self.allowed.max_cost(value);
-        ensure!(
-            cost <= most,
-            "the node at {} wants up to {} for the transaction's gas, more than {}: ask another node, or later; --max-cost allows more",
-            self.network.client.url(),
-            amount::show_wei(cost),
-            amount::show_wei(most)
-        );
+        ensure!(cost <= most, TooDear { node: self.network.client.url().to_owned(), cost, most });
         Ok(())
     }
 

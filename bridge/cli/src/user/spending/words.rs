@@ -139,10 +139,10 @@ fn of_channels(input: &[u8]) -> Result<String> {
     if let Some(call) = decoded::<MicroChannel::claimManyCall>(input)? {
         let totals = call.vouchers.iter().map(|voucher| U256::from(voucher.cumulativeAmount));
         let total = totals.fold(U256::ZERO, U256::saturating_add);
-        return Ok(format!("claim {} voucher(s) over {} in all", call.vouchers.len(), show_wei(total)));
+        return Ok(format!("claim {} voucher(s) over {} in all", call.vouchers.len(), of_its_token(total)));
     }
     if let Some(call) = decoded::<MicroChannel::closeCall>(input)? {
-        let total = show_wei(U256::from(call.cumulativeAmount));
+        let total = of_its_token(U256::from(call.cumulativeAmount));
         return Ok(format!("close channel {} with {total} paid in all, and give the rest back", call.channelId));
     }
     if let Some(call) = decoded::<MicroChannel::requestCloseCall>(input)? {
@@ -152,6 +152,11 @@ fn of_channels(input: &[u8]) -> Result<String> {
         return Ok(format!("take the rest of channel {} back", call.channelId));
     }
     bail!("channels have functions that this program does not sign for: 0x{}", hex::encode(selector(input)))
+}
+
+/// An amount in a token that the call does not name.
+fn of_its_token(units: U256) -> String {
+    format!("{units} units of its token ({} if that is the coin)", show_wei(units))
 }
 
 /// Only what `pay open` opens: for the payee alone.
@@ -335,7 +340,8 @@ mod tests {
         let close =
             MicroChannel::closeCall { channelId: id, cumulativeAmount: 250_000_000_000, signature: Bytes::new() };
         let text = told(Call::new(address::MICRO_CHANNEL, &close));
-        assert!(text.contains("0.00000025 BTC paid in all") && text.contains(&id.to_string()), "{text}");
+        let amount = "250000000000 units of its token (0.00000025 BTC if that is the coin)";
+        assert!(text.contains(&format!("{amount} paid in all")) && text.contains(&id.to_string()), "{text}");
         let request = MicroChannel::requestCloseCall { channelId: id };
         assert_eq!(told(Call::new(address::MICRO_CHANNEL, &request)), format!("ask to close channel {id}"));
         let withdraw = MicroChannel::withdrawCall { channelId: id };

@@ -2,19 +2,22 @@
 //!
 //! A settlement runs by itself once it is begun, whether or not its client still waits. Each step is kept before the next follows from it.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use alloy_primitives::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use alloy_primitives::{Address, B256, Bytes, U256};
+use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
 use crate::answers::Answers;
 use crate::authorization::Authorization;
 use crate::book::{Book, Claim, Id, Record, Sent, Settled, Shown};
+use crate::clock::MOST_APART_S;
 use crate::counters::Counters;
 use crate::io::chain::{Chain, End, Keep};
 use crate::io::journal::{Durable, Journal};
+use crate::payers::{self, Outcome, Payers};
 use crate::refusal::Refusal;
 
 /// Settlements at a time: a few blocks' worth, so that a payer waits for seconds at the most.
@@ -24,13 +27,30 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 pub struct Desk {
     book: Mutex<Book>,
-    journal: Journal,
+    journal: Journal<Record>,
     pub chain: Arc<Chain>,
+    /// How often a payment was taken in hand.
+    holds: AtomicU64,
     /// Changes with the book.
     changed: watch::Sender<()>,
     places: Arc<Semaphore>,
     counters: Mutex<Counters>,
     answers: Mutex<Answers>,
+    payers: Mutex<Payers>,
+}
+
+/// A payer's turn. Its next one begins when this is dropped.
+pub struct Turn {
+    desk: Arc<Desk>,
+    payer: Address,
+    pub outcome: Outcome,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.desk.payers().ended(self.payer, self.outcome, now());
+        self.desk.changed.send_replace(());
+    }
 }
 
 /// A payment that was made, in the hand of one request. Whatever ends that request lets it go.
@@ -43,6 +63,39 @@ pub struct Held {
 struct Hand {
     desk: Arc<Desk>,
     id: Id,
+    hold: u64,
+}
+
+/// A payment as it was shown, with what was found of it.
+#[derive(Clone, Copy)]
+pub struct Offer<'a> {
+    pub authorization: &'a Authorization,
+    /// Found right, and in the form that the token takes.
+    pub signature: &'a Bytes,
+    /// Terms and times are right. If not, they were when it was first taken for the same request.
+    pub is_checked: bool,
+    /// Its nonce is that of a challenge which was issued here for this request, and which is not expired.
+    pub is_challenged: bool,
+}
+
+/// How a payment comes to the chain.
+enum Way {
+    Sent(Box<Sent>),
+    /// Somebody else brought it before it was shown here.
+    Brought(B256),
+}
+
+/// An amount that a payer has promised by a deposit, until it is there or never will be.
+pub struct Promise {
+    desk: Arc<Desk>,
+    payer: Address,
+    value: U256,
+}
+
+impl Drop for Promise {
+    fn drop(&mut self) {
+        self.desk.book().withdraw(self.payer, self.value);
+    }
 }
 
 /// A payment that is about to be sent.
@@ -59,23 +112,25 @@ impl Keep for Payment<'_> {
 
 impl Drop for Hand {
     fn drop(&mut self) {
-        self.desk.change(|book| book.let_go(self.id));
+        self.desk.change(|book| book.let_go(self.id, self.hold));
     }
 }
 
 impl Desk {
     /// Opens with what the journal had, and waits for what was on its way.
-    pub fn open(journal: Journal, records: Vec<Record>, chain: Arc<Chain>) -> Arc<Self> {
+    pub fn open(journal: Journal<Record>, records: Vec<Record>, chain: Arc<Chain>) -> Arc<Self> {
         let book = Book::replay(records);
         let on_their_way = book.on_their_way();
         let desk = Arc::new(Self {
             book: Mutex::new(book),
             journal,
             chain,
+            holds: AtomicU64::default(),
             changed: watch::channel(()).0,
             places: Arc::new(Semaphore::new(MOST_IN_FLIGHT)),
             counters: Mutex::default(),
             answers: Mutex::default(),
+            payers: Mutex::default(),
         });
         for (id, _, sent) in on_their_way {
             tracing::info!(transaction = %sent.transaction, "going on with a settlement");
@@ -84,40 +139,33 @@ impl Desk {
         desk
     }
 
-    /// Takes a payment whose signature is right, and whose terms and times are (`is_checked`) or were when it was first taken for the same request. Returns when it
-    /// is final.
+    /// Takes a payment. Returns when it is final.
     ///
     /// # Errors
     ///
     /// Whatever keeps it from being final now.
-    pub async fn take(
-        self: &Arc<Self>,
-        claim: Claim,
-        authorization: &Authorization,
-        signature: &Bytes,
-        is_checked: bool,
-    ) -> Result<Held, Refusal> {
-        let id = Id { payer: authorization.from, nonce: authorization.nonce };
+    pub async fn take(self: &Arc<Self>, claim: Claim, offer: Offer<'_>) -> Result<Held, Refusal> {
+        let id = Id { payer: offer.authorization.from, nonce: offer.authorization.nonce };
+        let hold = self.holds.fetch_add(1, Ordering::Relaxed);
+        let hand = || Hand { desk: self.clone(), id, hold };
         let until = Instant::now() + PATIENCE;
         loop {
             let mut changed = self.changed.subscribe();
-            let shown = self.book().show(id, claim, is_checked);
+            let shown = self.book().show(id, claim, offer.is_checked, hold);
             match shown {
                 Shown::Refuse(refusal) => return Err(refusal),
-                Shown::Serve(settled) => return Ok(Held { hand: Hand { desk: self.clone(), id }, settled }),
+                Shown::Serve(settled) => return Ok(Held { hand: hand(), settled }),
                 Shown::Settle => {
-                    let hand = Hand { desk: self.clone(), id };
-                    let Ok(place) = self.places.clone().try_acquire_owned() else {
-                        self.change(|book| book.failed(id));
-                        return Err(Refusal::Busy);
-                    };
-                    let settling = tokio::spawn(self.clone().settle(id, *authorization, signature.clone(), place));
+                    let hand = hand();
+                    let settling =
+                        self.clone().settle(id, *offer.authorization, offer.signature.clone(), offer.is_challenged);
+                    let settling = tokio::spawn(settling);
                     let settled = timeout(until.saturating_duration_since(Instant::now()), settling).await;
                     let settled = settled.map_err(|_| Refusal::NotFinal)?.map_err(|_| Refusal::NotFinal)??;
                     return Ok(Held { hand, settled });
                 }
                 Shown::Await => {
-                    let hand = Hand { desk: self.clone(), id };
+                    let hand = hand();
                     let settled = self.outcome(id, until).await?;
                     return Ok(Held { hand, settled });
                 }
@@ -152,23 +200,77 @@ impl Desk {
         id: Id,
         authorization: Authorization,
         signature: Bytes,
-        place: OwnedSemaphorePermit,
+        is_challenged: bool,
     ) -> Result<Settled, Refusal> {
         let begun = Instant::now();
-        let sent = async {
-            let promised = self.book().promised_beside(id);
-            self.chain.check(&authorization, &signature, promised).await?;
-            self.chain.send(&authorization, &signature, &Payment { desk: &self, id }).await
+        let turn = async {
+            let turn = self.turn(id.payer).await?;
+            let place = self.places.clone().try_acquire_owned().map_err(|_| Refusal::Busy)?;
+            Ok::<_, Refusal>((turn, place))
         };
-        let settled = match sent.await {
-            Ok(sent) => self.clone().follow(id, sent, begun).await,
+        let (mut turn, place) = turn.await.inspect_err(|_| self.fail(id))?;
+        let way = async {
+            let promised = self.book().promised_beside(id);
+            match self.chain.check(&authorization, &signature, promised).await {
+                Err(Refusal::Replayed) if is_challenged => self.brought(&authorization).await.map(Way::Brought),
+                Err(refusal) => Err(refusal),
+                Ok(()) => {
+                    let sent = self.chain.send(&authorization, &signature, &Payment { desk: &self, id }).await?;
+                    Ok(Way::Sent(Box::new(sent)))
+                }
+            }
+        };
+        let settled = match way.await {
+            Ok(Way::Sent(sent)) => {
+                let settled = self.clone().follow(id, *sent, begun).await;
+                turn.outcome = match settled {
+                    Ok(_) => Outcome::Paid,
+                    Err(Refusal::TokenRefuses(_)) => Outcome::Failed,
+                    Err(_) => Outcome::Unknown,
+                };
+                settled
+            }
+            Ok(Way::Brought(transaction)) => self.paid(id, transaction, begun).await,
             Err(refusal) => {
                 self.fail(id);
                 Err(refusal)
             }
         };
-        drop(place);
+        drop((place, turn));
         settled
+    }
+
+    /// Waits until a payer may have one more settled.
+    ///
+    /// # Errors
+    ///
+    /// `FailedBefore`, `Busy`.
+    pub async fn turn(self: &Arc<Self>, payer: Address) -> Result<Turn, Refusal> {
+        let until = Instant::now() + PATIENCE;
+        let (mut changed, mut is_waiting) = (self.changed.subscribe(), false);
+        loop {
+            changed.mark_unchanged();
+            let next = self.payers().turn(payer, is_waiting, now());
+            match next {
+                payers::Turn::Begin => return Ok(Turn { desk: self.clone(), payer, outcome: Outcome::default() }),
+                payers::Turn::Refuse(refusal) => return Err(refusal),
+                payers::Turn::Wait => is_waiting = true,
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if timeout(left, changed.changed()).await.is_err() {
+                self.payers().gives_up(payer);
+                return Err(Refusal::Busy);
+            }
+        }
+    }
+
+    /// The transaction by which somebody else brought a payment that nothing was given for: the book, where it is while this is asked, would know. What the book
+    /// forgot in time answers a challenge that is expired; what it forgot for lack of room counts as given.
+    async fn brought(&self, authorization: &Authorization) -> Result<B256, Refusal> {
+        let (transaction, at) = self.chain.brought(authorization).await?.ok_or(Refusal::Replayed)?;
+        let forgotten_until = self.book().forgotten_until();
+        let is_known_in_time = forgotten_until == 0 || at > forgotten_until.saturating_add(MOST_APART_S);
+        if is_known_in_time { Ok(transaction) } else { Err(Refusal::Replayed) }
     }
 
     /// Until it is paid, or never will be.
@@ -210,7 +312,7 @@ impl Desk {
         kept(durable).await
     }
 
-    async fn paid(&self, id: Id, transaction: alloy_primitives::B256, begun: Instant) -> Result<Settled, Refusal> {
+    async fn paid(&self, id: Id, transaction: B256, begun: Instant) -> Result<Settled, Refusal> {
         let at = now();
         // The chain has it: a crash before it is on disk loses nothing.
         {
@@ -222,7 +324,7 @@ impl Desk {
         self.changed.send_replace(());
         self.count(|counters| counters.settled(u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)));
         tracing::info!(payer = %id.payer, %transaction, "paid");
-        Ok(Settled { transaction, at, was_delivered: false })
+        Ok(Settled { transaction, at, was_delivered: false, may_ask: true })
     }
 
     fn fail(&self, id: Id) {
@@ -245,9 +347,20 @@ impl Desk {
         self.chain.check(authorization, signature, promised).await
     }
 
-    /// Whether a payment was checked before, for this purpose.
-    pub fn knows(&self, id: Id, purpose: alloy_primitives::B256) -> bool {
-        self.book().knows(id, purpose)
+    /// What a payer has promised and not paid yet, to which its deposit is added until the promise is dropped.
+    pub fn promise(self: &Arc<Self>, payer: Address, value: U256) -> (U256, Promise) {
+        let promised = self.book().promise(payer, value);
+        (promised, Promise { desk: self.clone(), payer, value })
+    }
+
+    /// Whether a payment was checked before, for this request.
+    pub fn knows(&self, id: Id, claim: &Claim) -> bool {
+        self.book().knows(id, claim)
+    }
+
+    /// Whether this was shown before, and counted.
+    pub fn was_shown(&self, id: Id, shown: B256) -> bool {
+        self.book().was_shown(id, shown)
     }
 
     /// Forgets what is old; makes the journal anew without it.
@@ -257,6 +370,7 @@ impl Desk {
         self.journal.renew(&book.records());
         drop(book);
         self.answers().expire(now());
+        self.payers().expire(now());
     }
 
     /// Why the journal stopped; does not end before it does.
@@ -276,6 +390,10 @@ impl Desk {
 
     pub fn answers(&self) -> MutexGuard<'_, Answers> {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn payers(&self) -> MutexGuard<'_, Payers> {
+        self.payers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn in_flight(&self) -> usize {
@@ -310,12 +428,12 @@ impl Held {
     ///
     /// # Errors
     ///
-    /// `NotKept`.
+    /// `Replayed`, `NotKept`.
     pub async fn delivered(&self) -> Result<(), Refusal> {
         let durable = {
-            let Hand { desk, id } = &self.hand;
+            let Hand { desk, id, hold } = &self.hand;
             let mut book = desk.book();
-            book.delivered(*id).map(|record| desk.journal.add(&record))
+            book.delivered(*id, *hold)?.map(|record| desk.journal.add(&record))
         };
         kept(durable).await
     }

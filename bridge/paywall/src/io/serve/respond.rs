@@ -5,64 +5,58 @@ use std::time::Duration;
 
 use alloy_primitives::{Address, B256, U256};
 use bitcoin::hashes::{Hash as _, HashEngine as _, sha256};
-use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
+use hyper::body::Incoming;
 use hyper::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
-    WWW_AUTHENTICATE,
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
 };
-use hyper::http::request::Parts;
-use hyper::{Request, Response, StatusCode, Uri};
+use hyper::{Method, Request, Response, StatusCode};
 
-use super::desk::{Desk, Held, now};
+use super::batch::Channels;
+use super::bodies::Bodies;
+use super::desk::{Desk, Held, Offer, now};
 use super::facilitator;
+use super::passing::{Paid, Passing, Whole, answered, clean, keep_private, key, text};
+use super::session::{self, Sessions};
+use crate::access::Access;
 use crate::answers::{Answer, MOST_BYTES};
+use crate::batch::payload::payer;
 use crate::book::{Claim, Id, Settled};
 use crate::discovery;
-use crate::io::http::{Beginning, Body, Unread, begin, each_part, rest, take_out_hop_by_hop, value, whole};
+use crate::io::http::{Beginning, Body, Unread, begin, each_part, rest, value, whole};
 use crate::io::listener;
-use crate::io::upstream::{self, Upstream};
 use crate::mpp::{self, PAYMENT_AUTHORIZATION, Receipt};
 use crate::path;
 use crate::price_list::{Entry, PriceList};
 use crate::refusal::Refusal;
+use crate::session::refused::{SessionRefused, Why};
 use crate::till::{Fields, Payment, Protocol, Till};
 use crate::x402::{self, SettleResponse};
 
 /// Until a request's body has arrived.
 const BODY_PATIENCE: Duration = Duration::from_secs(30);
-/// A key by which a retry is known again, as the draft draft-ietf-httpapi-idempotency-key-header has it.
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-/// Who paid for a request, for the upstream.
-const PAYER: HeaderName = HeaderName::from_static("causeway-payer");
-/// The transaction that paid for it.
-const PAYMENT: HeaderName = HeaderName::from_static("causeway-payment");
 
 /// Answers requests.
 pub struct Respond {
     pub desk: Arc<Desk>,
-    pub upstream: Upstream,
-    /// Where the upstream is.
-    pub base: Uri,
+    pub passing: Arc<Passing>,
     pub prices: PriceList,
-    pub till: Till,
-    pub is_facilitator: bool,
+    pub till: Arc<Till>,
+    /// Channels of `batch-settlement`, if they are taken.
+    pub channels: Option<Arc<Channels>>,
+    pub facilitator: Option<Access>,
+    pub sessions: Option<Arc<Sessions>>,
     pub most_body_bytes: usize,
-}
-
-/// A request with its body.
-struct Whole {
-    parts: Parts,
-    body: Bytes,
-    asked: crate::till::Request,
+    pub bodies: Bodies,
+    /// Whether pages are sold for less than their settlement costs.
+    pub is_at_a_loss: bool,
 }
 
 /// A refusal, with what is needed to ask anew.
-struct Refused {
-    refusal: Refusal,
+pub(super) struct Refused {
+    pub(super) refusal: Refusal,
     /// Who paid, if it was by x402: told in its own header, too.
-    x402_payer: Option<Address>,
-    demand: Option<(crate::till::Request, U256, Option<String>)>,
+    pub(super) x402_payer: Option<Address>,
+    pub(super) demand: Option<(crate::till::Request, Entry)>,
 }
 
 impl From<Refusal> for Refused {
@@ -76,6 +70,7 @@ impl listener::Answers for Respond {
         match self.serve(request).await {
             Ok(response) => response,
             Err(refused) => {
+                let refused = self.unless_at_a_loss(refused);
                 let code = refused.refusal.code();
                 self.desk.count(|counters| counters.refused(code));
                 tracing::debug!(code, refusal = %refused.refusal, "refused");
@@ -88,11 +83,23 @@ impl listener::Answers for Respond {
 impl Respond {
     async fn serve(&self, request: Request<Incoming>) -> Result<Response<Body>, Refused> {
         let plain = path::plain(request.uri().path())?;
-        if self.is_facilitator && facilitator::is_for(&plain) {
-            return Ok(facilitator::answer(&self.desk, &self.till, &plain, request, self.most_body_bytes).await);
+        if let Some(access) = self.facilitator.as_ref().filter(|_| facilitator::is_for(&plain)) {
+            return Ok(facilitator::answer(
+                &self.desk,
+                self.channels.as_ref(),
+                &self.till,
+                access,
+                &plain,
+                request,
+                self.most_body_bytes,
+            )
+            .await);
+        }
+        if let Some(sessions) = self.sessions.as_ref().filter(|_| session::is_for_ticks(&plain)) {
+            return Ok(session::take_ticks(sessions, &plain, request).await?);
         }
         let Some(entry) = self.prices.find(request.method().as_str(), &plain) else {
-            if plain == discovery::PATH && request.method() == hyper::Method::GET {
+            if plain == discovery::PATH && request.method() == Method::GET {
                 return Ok(self.discovery());
             }
             return Err(Refusal::NotListed.into());
@@ -102,67 +109,141 @@ impl Respond {
             None => plain,
         };
         let is_free = entry.amount.is_zero();
-        let is_paid = fields(request.headers()).is_there();
-        let whole = self.whole(request, target, is_free || is_paid).await?;
+        let found = if is_free { Ok(false) } else { self.look(&request, &target, entry) };
+        let by_session = || matches!(fields(request.headers()).session(), Ok(Some(_)));
+        let is_kept = is_free || self.sessions.is_some() && by_session();
+        let whole = self.whole(request, target, is_kept, found == Ok(true)).await?;
+        if let Err(refusal) = found {
+            return Err(self.refused(refusal, &whole, entry));
+        }
         if is_free {
             self.desk.count(|counters| counters.free());
             let failed = |why| Refusal::FreeUpstreamFailed { why };
-            let response = self.pass_on(whole, None).await.map_err(failed)?;
+            let response = self.passing.pass_on(whole, None).await.map_err(failed)?;
             let (parts, body) = clean(response);
-            return Ok(Response::from_parts(parts, rest(Vec::new(), body, self.upstream.patience)));
+            return Ok(Response::from_parts(parts, rest(Vec::new(), body, self.passing.patience())));
+        }
+        if let Some(channels) = self.channels.as_ref().filter(|_| entry.meter.is_none())
+            && let Some(payload) = fields(&whole.parts.headers).by_channel()
+        {
+            return self.charge_channel(channels, whole, entry, payload).await;
         }
         self.charge(whole, entry).await
     }
 
+    /// Whether a request brings a payment that looks right before its body is there: nothing of the body is kept otherwise.
+    fn look(&self, request: &Request<Incoming>, target: &str, entry: &Entry) -> Result<bool, Refusal> {
+        let fields = fields(request.headers());
+        // A session looks at its credential by itself.
+        if entry.meter.is_some() || fields.session()?.is_some() {
+            return Ok(false);
+        }
+        if let Some(channels) = &self.channels
+            && let Some(payload) = fields.by_channel()
+        {
+            channels.check_head(&self.till, &payload)?;
+            return Ok(true);
+        }
+        let Some(payment) = fields.read()? else { return Ok(false) };
+        let id = Id { payer: payment.authorization.from, nonce: payment.authorization.nonce };
+        if !self.desk.was_shown(id, payment.shown) {
+            let asked = asked(request.method(), request.headers(), target.to_owned(), None);
+            payment.check_head(&self.till, &asked, entry.amount)?;
+            payment.check_times(self.desk.chain.clock(now())?)?;
+            // What was demanded a moment ago is taken also if the fee rose since, up to twice.
+            self.loss(entry.amount, 2).map_or(Ok(()), Err)?;
+        }
+        payment.check_signature(&self.till.token)?;
+        Ok(true)
+    }
+
+    /// Why a page is not sold by a transaction of its own at this moment: it would cost so many times what it brings.
+    fn loss(&self, amount: U256, times: u64) -> Option<Refusal> {
+        let least = self.desk.chain.head().ok()?.settlement_cost() / U256::from(times);
+        (!self.is_at_a_loss && amount < least).then_some(Refusal::BelowCost { amount, least })
+    }
+
+    /// Where only channels are worth their gas, and none are taken, nothing can be demanded.
+    fn unless_at_a_loss(&self, refused: Refused) -> Refused {
+        let has_others = self.channels.is_some() || self.sessions.is_some();
+        let asked = refused.demand.as_ref().filter(|_| refused.refusal.asks_anew() && !has_others);
+        match asked.and_then(|(_, entry)| self.loss(entry.amount, 1)) {
+            Some(refusal) => refusal.into(),
+            None => refused,
+        }
+    }
+
+    /// A payment is refused by its head alone.
+    fn refused(&self, refusal: Refusal, whole: &Whole, entry: &Entry) -> Refused {
+        let fields = fields(&whole.parts.headers);
+        let is_settled = |refusal: &Refusal| fields.by_channel().is_none() || refusal.status() != 402;
+        let payer = payer(&fields).filter(|_| is_settled(&refusal));
+        let demand = Some((whole.asked.clone(), entry.clone()));
+        Refused { refusal, x402_payer: payer, demand }
+    }
+
     /// Reads a request's body. One that is only to be asked for money keeps none of it.
-    async fn whole(&self, request: Request<Incoming>, target: String, is_kept: bool) -> Result<Whole, Refusal> {
+    async fn whole(
+        &self,
+        request: Request<Incoming>,
+        target: String,
+        is_kept: bool,
+        is_paid: bool,
+    ) -> Result<Whole, Refusal> {
         let (parts, body) = request.into_parts();
-        let (mut kept, mut hash, mut is_empty) = (Vec::new(), sha256::Hash::engine(), true);
+        let (mut kept, mut hash, mut is_empty) = (self.bodies.begin(is_paid), sha256::Hash::engine(), true);
         let show = |part: &[u8]| {
             hash.input(part);
             is_empty &= part.is_empty();
-            if is_kept {
-                kept.extend_from_slice(part);
+            if is_kept || is_paid {
+                kept.add(part, &self.bodies);
             }
         };
         each_part(body, self.most_body_bytes, BODY_PATIENCE, show).await.map_err(|unread| match unread {
             Unread::TooLarge => Refusal::BodyTooLarge { most: self.most_body_bytes },
             Unread::TooSlow | Unread::Broken => Refusal::BodyTooSlow,
         })?;
-        let authorization = text(&parts.headers, &AUTHORIZATION);
-        let asked = crate::till::Request {
-            method: parts.method.as_str().to_owned(),
-            target,
-            body: (!is_empty).then(|| sha256::Hash::from_engine(hash).to_byte_array().into()),
-            is_authorized: authorization.is_some_and(|field| mpp::token_of(field).is_none()),
-        };
-        Ok(Whole { parts, body: kept.into(), asked })
+        if kept.is_over {
+            return Err(Refusal::Busy);
+        }
+        let body = (!is_empty).then(|| sha256::Hash::from_engine(hash).to_byte_array().into());
+        let asked = asked(&parts.method, &parts.headers, target, body);
+        let (body, room) = kept.into_parts();
+        Ok(Whole { parts, body: body.into(), room, asked })
     }
 
     /// Serves a request for money.
     async fn charge(&self, whole: Whole, entry: &Entry) -> Result<Response<Body>, Refused> {
         let asked = whole.asked.clone();
-        let with_demand = |refusal| Refused {
-            refusal,
-            x402_payer: None,
-            demand: Some((asked.clone(), entry.amount, entry.description.clone())),
-        };
+        let with_demand = |refusal| Refused { refusal, x402_payer: None, demand: Some((asked.clone(), entry.clone())) };
+        if let Some(credential) = fields(&whole.parts.headers).session().map_err(with_demand)? {
+            let none = || with_demand(SessionRefused::of(Why::NoSessions).into());
+            let sessions = self.sessions.as_ref().ok_or_else(none)?;
+            return session::serve(sessions, whole, entry, credential).await.map_err(with_demand);
+        }
+        if entry.meter.is_some() && fields(&whole.parts.headers).is_there() {
+            return Err(with_demand(SessionRefused::of(Why::MeteredOnly).into()));
+        }
         let payment = fields(&whole.parts.headers).read().map_err(with_demand)?.ok_or_else(|| {
             with_demand(Refusal::PaymentRequired { amount: entry.amount, token: self.till.token.contract })
         })?;
         let x402_payer = matches!(payment.protocol, Protocol::X402(_)).then_some(payment.authorization.from);
         let refused = |refusal| Refused { x402_payer, ..with_demand(refusal) };
-        let held = self.take(&whole, &payment, entry.amount).await.map_err(refused)?;
+        let held = self.take(&whole, &payment, entry.amount).await.map_err(&refused)?;
         let key = key(&whole.parts.headers).is_some();
         if held.settled.was_delivered
             && let Some(answer) = key.then(|| self.desk.answers().find(held.id()).cloned()).flatten()
         {
             self.desk.count(|counters| counters.repeated());
-            return Ok(self.with_receipt(answer.into_response(), &payment, held.settled));
+            return Ok(self.with_receipt(answered(answer), &payment, held.settled));
+        }
+        if !held.settled.may_ask {
+            return Err(refused(Refusal::Replayed));
         }
         held.tried();
         let failed = |why| Refused::from(Refusal::UpstreamFailed { why });
-        let response = match self.pass_on(whole, Some((&held, &payment))).await {
+        let paid = Paid { payer: payment.authorization.from, by: held.settled.transaction };
+        let response = match self.passing.pass_on(whole, Some(paid)).await {
             Ok(response) => response,
             Err(why) => return Err(failed(why)),
         };
@@ -174,56 +255,26 @@ impl Respond {
         let id = Id { payer: payment.authorization.from, nonce: payment.authorization.nonce };
         let claim = Claim {
             purpose: whole.asked.purpose(),
+            terms: self.till.token.digest(&payment.authorization),
+            shown: payment.shown,
             key: key(&whole.parts.headers),
             value: payment.authorization.value,
         };
         // What is known was checked before; its times need not be right any more, and prices may have changed.
-        let is_known = self.desk.knows(id, claim.purpose);
+        let is_known = self.desk.knows(id, &claim);
         if !is_known {
             payment.check_terms(&self.till, &whole.asked, amount)?;
             payment.check_times(self.desk.chain.clock(now())?)?;
         }
         let signature = payment.check_signature(&self.till.token)?;
-        self.desk.take(claim, &payment.authorization, &signature, !is_known).await
-    }
-
-    /// Asks the upstream.
-    async fn pass_on(&self, whole: Whole, paid: Option<(&Held, &Payment)>) -> Result<Response<Incoming>, String> {
-        let Whole { parts, body, asked } = whole;
-        let uri = upstream::uri(&self.base, &asked.target).map_err(|error| error.to_string())?;
-        let mut request = Request::new(Full::new(body));
-        *request.method_mut() = parts.method;
-        *request.headers_mut() = self.forwarded(parts.headers);
-        if let Some((held, payment)) = paid {
-            request.headers_mut().extend(
-                [
-                    (PAYER, value(&payment.authorization.from.to_string())),
-                    (PAYMENT, value(&held.settled.transaction.to_string())),
-                ]
-                .into_iter()
-                .filter_map(|(name, value)| Some((name, value?))),
-            );
-        }
-        *request.uri_mut() = uri;
-        self.upstream.ask(request).await.map_err(|error| error.to_string())
-    }
-
-    /// A request's headers as the upstream gets them: without the payment, and without what only this paywall may say.
-    fn forwarded(&self, mut headers: HeaderMap) -> HeaderMap {
-        take_out_hop_by_hop(&mut headers);
-        if let Some(host) = headers.remove(HOST) {
-            headers.insert("x-forwarded-host", host);
-        }
-        if text(&headers, &AUTHORIZATION).and_then(mpp::token_of).is_some() {
-            headers.remove(AUTHORIZATION);
-        }
-        for name in [x402::SIGNATURE, x402::SIGNATURE_V1, PAYMENT_AUTHORIZATION] {
-            headers.remove(name);
-        }
-        headers.remove(PAYER);
-        headers.remove(PAYMENT);
-        headers.remove(CONTENT_LENGTH); // hyper writes it anew.
-        headers
+        let offer = Offer {
+            authorization: &payment.authorization,
+            signature: &signature,
+            is_checked: !is_known,
+            // x402's nonce names no challenge: whoever reads the chain could show what another paid here for anything.
+            is_challenged: !is_known && matches!(payment.protocol, Protocol::Mpp(_)),
+        };
+        self.desk.take(claim, offer).await
     }
 
     /// Gives what was paid for. What is not too long is whole before anything of it leaves: until then a failure costs the payer nothing.
@@ -236,7 +287,7 @@ impl Respond {
     ) -> Result<Response<Body>, Refused> {
         let is_good = response.status().is_success() || response.status().is_redirection();
         let (parts, body) = clean(response);
-        let begun = begin(body, MOST_BYTES, self.upstream.patience).await;
+        let begun = begin(body, MOST_BYTES, self.passing.patience()).await;
         let begun = begun.map_err(|error| Refusal::UpstreamFailed { why: format!("its answer broke off: {error}") })?;
         if !is_good {
             // The payment stays good for the same request.
@@ -249,17 +300,18 @@ impl Respond {
         if key && let Beginning::Whole(bytes) = &begun {
             let headers =
                 parts.headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()));
-            let answer = Answer { status: parts.status.as_u16(), headers: headers.collect(), body: bytes.clone() };
+            let answer =
+                Answer { status: parts.status.as_u16(), headers: headers.collect(), body: bytes.clone(), owed: 0 };
             self.desk.answers().keep(held.id(), answer, now());
         }
         let body = self.body(begun);
         Ok(self.with_receipt(Response::from_parts(parts, body), payment, held.settled))
     }
 
-    fn body(&self, begun: Beginning) -> Body {
+    pub(super) fn body(&self, begun: Beginning) -> Body {
         match begun {
             Beginning::Whole(bytes) => whole(bytes),
-            Beginning::Part(bytes, body) => rest(bytes, body, self.upstream.patience),
+            Beginning::Part(bytes, body) => rest(bytes, body, self.passing.patience()),
         }
     }
 
@@ -267,8 +319,7 @@ impl Respond {
     fn with_receipt(&self, response: Response<Body>, payment: &Payment, settled: Settled) -> Response<Body> {
         let mut response = self.with_settlement(response, payment, settled);
         let headers = response.headers_mut();
-        // Receipts are for whoever paid.
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("private"));
+        keep_private(headers);
         if let Protocol::Mpp(credential) = &payment.protocol {
             let receipt =
                 Receipt::new(&credential.challenge.id, settled.transaction, settled.at, self.till.token.chain_id);
@@ -287,6 +338,7 @@ impl Respond {
                 transaction: settled.transaction.to_string(),
                 network: x402::network(self.till.token.chain_id),
                 amount: Some(payment.authorization.value.to_string()),
+                extra: None,
             };
             let field = value(&x402::encode(&settlement)).map(|value| (HeaderName::from_static(x402::RESPONSE), value));
             response.headers_mut().extend(field);
@@ -295,7 +347,7 @@ impl Respond {
     }
 
     fn discovery(&self) -> Response<Body> {
-        let document = discovery::document(&self.till.realm, &self.till.token, &self.prices);
+        let document = discovery::document(&self.till.realm, &self.till.token, &self.prices, self.sessions.is_some());
         let mut response = Response::new(whole(document.to_string()));
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -303,7 +355,41 @@ impl Respond {
         response
     }
 
-    fn refuse(&self, Refused { refusal, x402_payer, demand }: Refused) -> Response<Body> {
+    /// Asks for money in all the ways in which it is taken: what most clients know comes first, and the first is all that some of them read.
+    fn demand(
+        &self,
+        asked: &crate::till::Request,
+        entry: &Entry,
+        refusal: &Refusal,
+        problem: &mut serde_json::Value,
+        headers: &mut HeaderMap,
+    ) {
+        let is_loss = self.loss(entry.amount, 1).is_some();
+        if entry.meter.is_none() && (!is_loss || self.channels.is_some()) {
+            let (amount, description) = (entry.amount, entry.description.as_deref());
+            let demand = self.till.ask(asked, amount, description, refusal, now(), &rand::random());
+            let demand = if is_loss { demand.by_channel_alone() } else { demand };
+            if let Some(id) = demand.challenge_id {
+                problem["challengeId"] = id.into();
+            }
+            let challenge = demand.www_authenticate.as_deref().and_then(value);
+            headers.extend(challenge.map(|value| (WWW_AUTHENTICATE, value)));
+            headers
+                .extend(value(&demand.payment_required).map(|value| (HeaderName::from_static(x402::REQUIRED), value)));
+        }
+        if let Some(sessions) = &self.sessions {
+            let terms = sessions.channels();
+            let challenge = self.till.ask_for_session(terms, entry, asked.is_authorized, now(), &rand::random());
+            if problem.get("challengeId").is_none() {
+                problem["challengeId"] = challenge.id.clone().into();
+            }
+            if let Some(value) = value(&challenge.header()) {
+                headers.append(WWW_AUTHENTICATE, value);
+            }
+        }
+    }
+
+    pub(super) fn refuse(&self, Refused { refusal, x402_payer, demand }: Refused) -> Response<Body> {
         let mut problem = refusal.problem();
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -317,17 +403,14 @@ impl Respond {
                 transaction: String::new(),
                 network: x402::network(self.till.token.chain_id),
                 amount: None,
+                extra: None,
             };
             headers.extend(
                 value(&x402::encode(&settlement)).map(|value| (HeaderName::from_static(x402::RESPONSE), value)),
             );
         }
-        if let Some((asked, amount, description)) = demand.filter(|_| refusal.asks_anew()) {
-            let demand = self.till.ask(&asked, amount, description.as_deref(), &refusal, now(), &rand::random());
-            problem["challengeId"] = demand.challenge_id.into();
-            headers.extend(value(&demand.www_authenticate).map(|value| (WWW_AUTHENTICATE, value)));
-            headers
-                .extend(value(&demand.payment_required).map(|value| (HeaderName::from_static(x402::REQUIRED), value)));
+        if let Some((asked, entry)) = demand.filter(|_| refusal.asks_anew()) {
+            self.demand(&asked, &entry, &refusal, &mut problem, &mut headers);
         }
         let mut response = Response::new(whole(problem.to_string()));
         *response.status_mut() = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -336,27 +419,11 @@ impl Respond {
     }
 }
 
-impl Answer {
-    fn into_response(self) -> Response<Body> {
-        let mut response = Response::new(whole(self.body));
-        *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::OK);
-        for (name, value) in self.headers {
-            if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_bytes(&value)) {
-                response.headers_mut().append(name, value);
-            }
-        }
-        response
-    }
-}
-
-/// An upstream's answer without what concerns its connection, or what only this paywall may say.
-fn clean(response: Response<Incoming>) -> (hyper::http::response::Parts, Incoming) {
-    let (mut parts, body) = response.into_parts();
-    take_out_hop_by_hop(&mut parts.headers);
-    for name in [x402::RESPONSE, x402::REQUIRED, mpp::RECEIPT] {
-        parts.headers.remove(name);
-    }
-    (parts, body)
+/// A request as its price and its payment depend on it.
+fn asked(method: &Method, headers: &HeaderMap, target: String, body: Option<B256>) -> crate::till::Request {
+    let authorization = text(headers, &AUTHORIZATION);
+    let is_authorized = authorization.is_some_and(|field| mpp::token_of(field).is_none());
+    crate::till::Request { method: method.as_str().to_owned(), target, body, is_authorized }
 }
 
 fn fields(headers: &HeaderMap) -> Fields<'_> {
@@ -366,17 +433,8 @@ fn fields(headers: &HeaderMap) -> Fields<'_> {
         payment_authorization: field(PAYMENT_AUTHORIZATION),
         payment_signature: field(x402::SIGNATURE),
         x_payment: field(x402::SIGNATURE_V1),
+        is_doubled: [AUTHORIZATION.as_str(), PAYMENT_AUTHORIZATION, x402::SIGNATURE, x402::SIGNATURE_V1]
+            .iter()
+            .any(|name| headers.get_all(*name).iter().nth(1).is_some()),
     }
-}
-
-fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    headers.get(name).map(|value| value.to_str().unwrap_or("?"))
-}
-
-fn key(headers: &HeaderMap) -> Option<B256> {
-    headers.get(IDEMPOTENCY_KEY).map(|key| sha(key.as_bytes()))
-}
-
-fn sha(bytes: &[u8]) -> B256 {
-    sha256::Hash::hash(bytes).to_byte_array().into()
 }

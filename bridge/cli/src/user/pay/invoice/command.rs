@@ -24,6 +24,9 @@ use crate::user::charge::{present_of_deposit, usual_of_deposit};
 use crate::user::deposit_record::{Receiver, ReclaimKey, Record, Records};
 use crate::user::registration::register;
 
+/// For how long payments are in time, unless it is said.
+const USUAL_LIFETIME_S: u64 = 3_600;
+
 /// Ask for an amount: links and codes to pay by, on the sidechain or from Bitcoin; waits until it is paid for good
 ///
 /// Each invoice has an account and a Bitcoin address of its own, derived from your account: what arrives there was paid for it. The
@@ -46,9 +49,9 @@ pub struct InvoiceArgs {
     /// Your own name of the order: the same name is the same invoice [default: a random one]
     #[arg(long, value_name = "REF", value_parser = text::reference)]
     reference: Option<String>,
-    /// For how long payments are in time
-    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = text::lifetime)]
-    expires: u64,
+    /// For how long payments are in time [default: 1h]
+    #[arg(long, value_name = "TIME", value_parser = text::lifetime)]
+    expires: Option<u64>,
     /// Who gets what is paid [default: the account itself]
     #[arg(long, value_name = "ACCOUNT", value_parser = crate::options::address::parse)]
     to: Option<Address>,
@@ -85,6 +88,7 @@ pub async fn invoice(args: InvoiceArgs, context: &Context) -> Result<()> {
         None => store.add(&args.make(&network, reference).await?)?,
     };
     args.expect_same(&invoice)?;
+    let invoice = args.with_hook(&store, invoice)?;
     let mut looker = Looker::new(&network)?;
     if let (Some(address), false) = (invoice.terms.bitcoin_address.as_deref(), invoice.state().has_ended()) {
         register(&network.client, &Records::in_home(&network.home).find(address)?).await?;
@@ -118,6 +122,13 @@ impl InvoiceArgs {
         let place = Place::of(network.network_id, &reference);
         let record = self.deposit(network, &till, place, to).await?;
         let created_at = now()?;
+        let account = till.account(place);
+        let earlier = network.client.nonce(account).await?;
+        if earlier > 0 {
+            eprintln!(
+                "Beware: an invoice {reference} was paid and collected before, and its file is lost. What was paid then counts for nothing now"
+            );
+        }
         let terms = Terms {
             network_id: network.network_id,
             chain_id: network.chain_id,
@@ -125,19 +136,32 @@ impl InvoiceArgs {
             memo: self.memo.clone(),
             owner: till.owner,
             to,
-            account: till.account(place),
+            account,
             bitcoin_address: record.map(|record| record.address),
         };
         Ok(Invoice {
             reference,
             terms,
             created_at,
-            expires_at: created_at.saturating_add(self.expires),
+            expires_at: created_at.saturating_add(self.expires.unwrap_or(USUAL_LIFETIME_S)),
             webhook,
             seen: Seen::default(),
             events: Vec::new(),
+            earlier,
             collected: Vec::new(),
             moved_token_wei: alloy_primitives::U256::ZERO,
+        })
+    }
+
+    /// The invoice with the webhook that is named now: where it is told is no part of the order.
+    fn with_hook(&self, store: &Store, kept: Invoice) -> Result<Invoice> {
+        let hook = self.hook()?;
+        if hook.is_none() || hook == kept.webhook {
+            return Ok(kept);
+        }
+        store.update(&kept.reference, |kept| {
+            kept.webhook = hook;
+            true
         })
     }
 
@@ -198,6 +222,17 @@ impl InvoiceArgs {
             self.to.is_none_or(|to| to == kept.terms.to),
             "the invoice {reference} pays {}: another order needs another --reference",
             kept.terms.to
+        );
+        let own = till::named(&self.account)?;
+        ensure!(
+            own.is_none_or(|own| own == kept.terms.owner),
+            "the invoice {reference} is of account {}: another merchant's order needs another --reference, or another home folder",
+            kept.terms.owner
+        );
+        ensure!(
+            self.expires.is_none_or(|expires| kept.created_at.saturating_add(expires) == kept.expires_at),
+            "the invoice {reference} was made for {} s: another order needs another --reference",
+            kept.expires_at.saturating_sub(kept.created_at)
         );
         ensure!(
             self.memo.is_none() || self.memo == kept.terms.memo,

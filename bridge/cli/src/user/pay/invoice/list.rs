@@ -1,5 +1,6 @@
 //! `causeway pay invoices`: all invoices and where they stand; as a table too.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use bitcoin::Amount;
@@ -64,6 +65,7 @@ pub async fn list(args: InvoicesArgs, context: &Context) -> Result<()> {
 /// The node does not answer or proves nothing, or those of the disk.
 pub async fn renewed(network: &KnownNetwork, store: &Store, is_all: bool) -> Result<Vec<Invoice>> {
     let (mut looker, now) = (Looker::new(network)?, now()?);
+    let mut silent = BTreeSet::new();
     let mut renewed = Vec::new();
     for mut invoice in store.all()? {
         let is_young = invoice.expires_at.saturating_add(LOOKED_AT_S) >= now;
@@ -74,14 +76,15 @@ pub async fn renewed(network: &KnownNetwork, store: &Store, is_all: bool) -> Res
                 true
             })?;
         }
-        renewed.push(deliver(store, invoice).await?);
+        renewed.push(deliver(store, invoice, &mut silent).await?);
     }
     Ok(renewed)
 }
 
-/// One try each: a receiver that is down holds nobody up. Without its secret the list is still good.
-async fn deliver(store: &Store, mut invoice: Invoice) -> Result<Invoice> {
-    if invoice.undelivered().next().is_none() {
+/// One try each, and none of a receiver that was `silent` before: one that is down holds nobody up. Without its secret the list is still good.
+async fn deliver(store: &Store, mut invoice: Invoice, silent: &mut BTreeSet<String>) -> Result<Invoice> {
+    let url = invoice.webhook.as_ref().map(|hook| hook.url.clone()).unwrap_or_default();
+    if invoice.undelivered().next().is_none() || silent.contains(&url) {
         return Ok(invoice);
     }
     match Courier::of(&invoice) {
@@ -90,7 +93,11 @@ async fn deliver(store: &Store, mut invoice: Invoice) -> Result<Invoice> {
             while left > 0 {
                 invoice = courier.step(store, invoice).await?;
                 let now = invoice.undelivered().count();
-                left = if now < left { now } else { 0 };
+                if now == left {
+                    silent.insert(url);
+                    break;
+                }
+                left = now;
             }
             Ok(invoice)
         }

@@ -2,13 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use alloy_primitives::{Address, U64, U256};
-use alloy_sol_types::SolCall as _;
+use alloy_primitives::{Address, B256, U64, U256};
+use alloy_rpc_types_eth::Filter;
+use alloy_sol_types::{SolCall as _, SolEvent as _};
+use bitcoin::OutPoint;
+use bitcoin::hashes::Hash as _;
 use bridge::io::sidechain::{Block, Client, Error, proven};
 use bridge::peg::{Deposit, DepositStatus};
-use contracts::WrappedBtc;
-use contracts::address::WRAPPED_BTC;
-use eyre::Result;
+use contracts::address::{DEPOSITS, WRAPPED_BTC};
+use contracts::{Deposits, WrappedBtc};
+use eyre::{Result, ensure};
 use light::FinalHeader;
 use serde_json::json;
 
@@ -48,6 +51,9 @@ impl<'a> Looker<'a> {
         let mut facts = self.account(invoice.terms.account).await?;
         if let Some(address) = &invoice.terms.bitcoin_address {
             facts.deposits = self.deposits(invoice, address).await?;
+            if facts.block_time > invoice.expires_at && facts.deposits.iter().any(|deposit| !invoice.knows(deposit)) {
+                facts.proven_at = self.proven_at(invoice, address, facts.block).await?;
+            }
         }
         if invoice.asks_for_expiry(facts.block_time) {
             facts.at_expiry = Some(self.at_expiry(invoice, &facts).await?);
@@ -91,18 +97,38 @@ impl<'a> Looker<'a> {
             }
         }
         expect_of(client, &record, &report.deposits)?;
-        let is_done = |deposit: &Deposit| {
-            let same = |arrival: &&super::record::Arrival| {
-                (arrival.outpoint.txid, arrival.outpoint.vout) == (deposit.txid, deposit.vout)
-            };
-            invoice.seen.deposits.iter().find(same).is_some_and(|arrival| arrival.status == DepositStatus::Minted)
-        };
+        let is_done =
+            |deposit: &Deposit| invoice.arrival(deposit).is_some_and(|arrival| arrival.status == DepositStatus::Minted);
         let mut proven = Vec::new();
         for deposit in report.deposits.into_iter().filter(|deposit| !is_done(deposit)) {
             proven.push(match &mut self.witness {
                 Some(witness) => witness.deposit(client, deposit).await?,
                 None => deposit,
             });
+        }
+        Ok(proven)
+    }
+
+    /// When payments to the Bitcoin address were proven, as the node tells it, of those that were while the invoice was open: for those who look only later.
+    async fn proven_at(&self, invoice: &Invoice, address: &str, head: u64) -> Result<Vec<(OutPoint, u64)>> {
+        let client = &self.network.client;
+        let oldest = head.saturating_sub(STATES).max(1);
+        let Some(last) = last_until(client, oldest, head, invoice.expires_at).await? else { return Ok(Vec::new()) };
+        let first = last_until(client, oldest, last, invoice.created_at).await?.unwrap_or(oldest);
+        let script = address.parse::<bitcoin::Address<_>>()?.assume_checked().script_pubkey();
+        ensure!(script.is_p2tr(), "{address} is no address of a deposit");
+        let filter = Filter::new()
+            .address(DEPOSITS)
+            .event_signature(Deposits::DepositProven::SIGNATURE_HASH)
+            .topic1(B256::from_slice(&script.as_bytes()[2..]));
+        let mut proven = Vec::new();
+        for log in client.logs(&filter, first, last).await? {
+            let (Ok(event), Some(number)) = (Deposits::DepositProven::decode_log(&log.inner), log.block_number) else {
+                continue;
+            };
+            let Some(block) = client.block(number).await? else { continue };
+            let txid = bitcoin::Txid::from_byte_array(event.txid.0);
+            proven.push((OutPoint::new(txid, event.vout), block.timestamp));
         }
         Ok(proven)
     }

@@ -27,7 +27,10 @@ pub struct Invoice {
     /// What was told, or is to be: one a state.
     #[serde(default)]
     pub events: Vec<Event>,
-    /// What was taken from the account, the oldest first: one for each of its transactions.
+    /// Transactions that the account had sent before this file was made: of an order whose file was lost after it was collected.
+    #[serde(default)]
+    pub earlier: u64,
+    /// What was taken from the account since, the oldest first: one for each of its transactions.
     #[serde(default)]
     pub collected: Vec<Collected>,
     /// Tokens that were taken: by what the account's key signed, and the merchant's account brought.
@@ -91,7 +94,7 @@ pub struct Arrival {
     pub status: DepositStatus,
     /// What came of it on the sidechain.
     pub minted_sat: Option<u64>,
-    /// Time of the block in which it was first seen, proven.
+    /// Time of the block in which it was proven, or of the first in which it was seen so.
     pub first_seen: u64,
 }
 
@@ -124,6 +127,8 @@ pub struct Facts {
     /// Transactions that it sent.
     pub nonce: u64,
     pub deposits: Vec<Deposit>,
+    /// Of those that are new: the time of the block in which they were proven, where it was found.
+    pub proven_at: Vec<(OutPoint, u64)>,
     /// What it had when the invoice expired; none before that, or if it was not asked for.
     pub at_expiry: Option<AtExpiry>,
 }
@@ -160,6 +165,16 @@ impl Invoice {
         counted.map(|arrival| amount::wei(Amount::from_sat(arrival.amount_sat))).sum()
     }
 
+    /// A payment to the Bitcoin address, as it was seen.
+    pub fn arrival(&self, deposit: &Deposit) -> Option<&Arrival> {
+        let outpoint = OutPoint::new(deposit.txid, deposit.vout);
+        self.seen.deposits.iter().find(|arrival| arrival.outpoint == outpoint)
+    }
+
+    pub fn knows(&self, deposit: &Deposit) -> bool {
+        self.arrival(deposit).is_some()
+    }
+
     /// Takes in what was seen; whether anything of it is new.
     pub fn apply(&mut self, facts: &Facts) -> bool {
         if facts.block < self.seen.block {
@@ -167,7 +182,7 @@ impl Invoice {
         }
         let before = self.clone();
         self.count_account(facts);
-        facts.deposits.iter().for_each(|deposit| self.count_deposit(deposit, facts.block_time));
+        facts.deposits.iter().for_each(|deposit| self.count_deposit(deposit, facts));
         self.count_in_time(facts);
         if self.final_wei() >= self.amount_wei() {
             self.seen.paid_at.get_or_insert(facts.block_time);
@@ -181,7 +196,7 @@ impl Invoice {
     /// What came is what is there and what was taken. A transaction that is not noted yet makes it look like less: then what was seen before
     /// stays.
     fn count_account(&mut self, facts: &Facts) {
-        if facts.nonce == self.collected.len() as u64 {
+        if facts.nonce == self.earlier.saturating_add(self.collected.len() as u64) {
             let taken: U256 = self.collected.iter().map(|collected| collected.spent_wei).sum();
             self.seen.coin_wei = self.seen.coin_wei.max(facts.coin_wei + taken);
         }
@@ -190,14 +205,16 @@ impl Invoice {
         self.moved_token_wei = self.moved_token_wei.max(self.seen.token_wei - facts.token_wei.min(self.seen.token_wei));
     }
 
-    fn count_deposit(&mut self, deposit: &Deposit, now: u64) {
+    fn count_deposit(&mut self, deposit: &Deposit, facts: &Facts) {
         let outpoint = OutPoint::new(deposit.txid, deposit.vout);
         let arrivals = &mut self.seen.deposits;
         if let Some(known) = arrivals.iter_mut().find(|arrival| arrival.outpoint == outpoint) {
             (known.status, known.minted_sat) = (deposit.status, deposit.minted_sat);
         } else if arrivals.len() < MAX_DEPOSITS {
             let Deposit { amount_sat, status, minted_sat, .. } = *deposit;
-            arrivals.push(Arrival { outpoint, amount_sat, status, minted_sat, first_seen: now });
+            let proven = facts.proven_at.iter().find(|(proven, _)| *proven == outpoint).map(|(_, at)| *at);
+            let first_seen = proven.unwrap_or(facts.block_time).min(facts.block_time);
+            arrivals.push(Arrival { outpoint, amount_sat, status, minted_sat, first_seen });
         }
     }
 
@@ -297,6 +314,7 @@ pub mod tests {
             webhook: None,
             seen: Seen::default(),
             events: Vec::new(),
+            earlier: 0,
             collected: Vec::new(),
             moved_token_wei: U256::ZERO,
         }
@@ -395,6 +413,27 @@ pub mod tests {
         invoice.apply(&Facts { nonce: 1, ..has(4, 1_003) });
         assert_eq!((invoice.state(), invoice.seen.coin_wei), (State::Overpaid, wei(2_000)));
         assert!(!invoice.apply(&has(2, 0)), "a node that is behind takes nothing back");
+    }
+
+    #[test]
+    fn bitcoin_that_was_proven_in_time_is_in_time_though_nobody_looked() {
+        let deposits = vec![deposit(0, 1_000, DepositStatus::Minted)];
+        let outpoint = OutPoint::new(deposits[0].txid, 0);
+        let late = Facts { deposits, at_expiry: Some(AtExpiry::Had(U256::ZERO)), ..has(5_000, 0) };
+        assert_eq!(after(std::slice::from_ref(&late)).state(), State::PaidLate);
+        assert_eq!(after(&[Facts { proven_at: vec![(outpoint, 99)], ..late.clone() }]).state(), State::Paid);
+        assert_eq!(after(&[Facts { proven_at: vec![(outpoint, 101)], ..late }]).state(), State::PaidLate);
+    }
+
+    #[test]
+    fn an_order_whose_file_was_lost_after_it_was_collected_is_paid_by_what_comes_then() {
+        let mut invoice = Invoice { earlier: 2, ..invoice() };
+        invoice.apply(&Facts { nonce: 2, ..has(1, 0) });
+        assert_eq!(invoice.state(), State::Open);
+        invoice.apply(&Facts { nonce: 2, ..has(2, 1_000) });
+        assert_eq!(invoice.state(), State::Paid);
+        invoice.collected.push(Collected { transaction: B256::ZERO, spent_wei: wei(1_000) });
+        assert!(!invoice.apply(&Facts { nonce: 3, ..has(3, 0) }), "taken, and counted once");
     }
 
     #[test]

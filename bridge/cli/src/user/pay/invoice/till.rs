@@ -22,6 +22,7 @@ use files::{read_optional, write_new};
 use payments::account_signature::address;
 use serde::{Deserialize, Serialize};
 
+use crate::dev::accounts::dev_account;
 use crate::keystores;
 use crate::options::account::AccountArgs;
 
@@ -147,8 +148,11 @@ pub fn of_merchant(home: &Path, account: &AccountArgs, bitcoin: mainchain::Netwo
     }
 }
 
-/// Whose keystore it is, as far as it tells without its passphrase.
-fn named(account: &AccountArgs) -> Result<Option<Address>> {
+/// Who it is, as far as the arguments tell without a passphrase.
+pub fn named(account: &AccountArgs) -> Result<Option<Address>> {
+    if let Some(number) = account.dev_account {
+        return Ok(Some(dev_account(number).address()));
+    }
     let Some(path) = &account.keystore else { return Ok(None) };
     let keystore = keystores::read(path)?;
     let public = keystore.public();

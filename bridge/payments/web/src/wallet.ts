@@ -1,0 +1,462 @@
+// A `fetch` that pays when it is asked to (402), within limits: by MPP's `session` over a channel, or by its `charge`. Streamed answers (SSE) are paid as they come.
+import { type Address, type Hex, type LocalAccount, keccak256, parseSignature, toHex } from "viem";
+import { type Asked, type Challenge, asked, challenges, credential, fromBase64url } from "./challenge.js";
+import { type Domain, type Terms, channelId, isSame, nobody, openNonce, types } from "./contract.js";
+import { Events } from "./events.js";
+import { Payer, type Store, type Voucher } from "./payer.js";
+
+/** Seconds for which an authorization is signed: as long as an answer may take, and not for ever. */
+const VALID_S = 600;
+/** How often a request is sent with a payment: the first may find a challenge that expired, or a payee that has less than was thought. */
+const MOST_TRIES = 4;
+const ENDLESS = (1n << 128n) - 1n;
+
+export interface WalletOptions {
+  /** Pays: signs authorizations of the token, and vouchers. */
+  account: LocalAccount;
+  chainId: number;
+  /** The only token that it pays with, by its EIP-712 name and version. */
+  token: { address: Address; name: string; version: string };
+  /** The only contract in which it locks deposits. */
+  escrow: Address;
+  /** Binds deposits to one network, so that nobody can lead them elsewhere (docs/adr/0035). */
+  network?: Hex;
+  /** In the token's smallest unit: the most for one fetch, and for all. */
+  limits: { each: bigint; inAll: bigint };
+  /** What a new channel holds. Without it nothing is paid by session. */
+  deposit?: bigint;
+  /** Whom alone it pays. */
+  payees?: Address[];
+  /** How much may be promised beyond what was delivered by our own count, where the unit can be counted: else one unit, or the payee's least step. */
+  ahead?: bigint;
+  /** Keeps one string under each name. */
+  store: (name: string) => Store;
+  fetch?: typeof fetch;
+  /** Told after each payment. */
+  onPaid?: (paid: Paying) => void;
+}
+
+/** What was promised for a fetch so far. */
+export interface Paying {
+  intent: "session" | "charge";
+  payee: Address;
+  amount: bigint;
+  channel?: Hex;
+  receipt?: SessionReceipt;
+}
+
+/** What a payee says of a session. It is not signed, and is believed only against what was promised. */
+export interface SessionReceipt {
+  channelId?: Hex;
+  acceptedCumulative?: string;
+  spent?: string;
+  units?: number;
+  reference?: string;
+  [more: string]: unknown;
+}
+
+export type Stopped = "limit" | "deposit" | "asks-too-much" | "refused" | "unpayable";
+
+/** Why nothing is paid, or no more. */
+export class PaymentError extends Error {
+  readonly why: Stopped;
+  /** The payee's problem document, if it sent one. */
+  readonly problem: Record<string, unknown> | undefined;
+
+  constructor(why: Stopped, message: string, problem?: Record<string, unknown>) {
+    super(message);
+    this.name = "PaymentError";
+    this.why = why;
+    this.problem = problem;
+  }
+}
+
+/** A channel of a payee, as it is kept. */
+interface Session {
+  terms: Terms;
+  channel: Hex;
+  deposit: string;
+  /** What deliveries cost so far: our own count where there is one, else what the payee says. */
+  spent: string;
+  /** The signed deposit, until the payee answered it. */
+  opening?: { authorization: Record<string, string>; signature: Hex };
+}
+
+interface Kept {
+  spent: string;
+  sessions: Record<string, Session>;
+}
+
+/** What one fetch may cost, and did. */
+interface Allowance {
+  paid: bigint;
+  endpoint: string;
+}
+
+interface Demand {
+  challenge: Challenge;
+  asked: Asked;
+}
+
+/** A fetch that is paid by a session. */
+interface Metered {
+  demand: Demand;
+  session: Session;
+  payer: Payer;
+  allowance: Allowance;
+}
+
+/** Buffered, so that it can be sent again. */
+interface Page {
+  url: string;
+  method: string;
+  headers: Headers;
+  body: ArrayBuffer | undefined;
+  signal: AbortSignal;
+}
+
+export class Wallet {
+  readonly #options: WalletOptions;
+  readonly #kept: Kept;
+  readonly #payers = new Map<Hex, Promise<Payer>>();
+  /** What fetches that are under way need of each channel: they do not count on the same money. */
+  readonly #reserved = new Map<Hex, bigint>();
+
+  private constructor(options: WalletOptions, kept: Kept) {
+    this.#options = options;
+    this.#kept = kept;
+  }
+
+  /** Goes on where the store says it was. */
+  static async start(options: WalletOptions): Promise<Wallet> {
+    const text = await options.store("wallet").load();
+    return new Wallet(options, text ? JSON.parse(text) : { spent: "0", sessions: {} });
+  }
+
+  /** All that was promised. */
+  get spent(): bigint {
+    return BigInt(this.#kept.spent);
+  }
+
+  /** As `fetch`. Throws {@link PaymentError}; of a streamed answer, its body does. */
+  fetch = async (input: RequestInfo | URL, init?: RequestInit): Promise<Response> => {
+    const request = new Request(input, init);
+    const body = request.body ? await request.arrayBuffer() : undefined;
+    const page: Page = { url: request.url, method: request.method, headers: new Headers(request.headers), body, signal: request.signal };
+    const first = await this.#ask(page);
+    if (first.status !== 402) return first;
+    const demands = this.#demands(first);
+    await first.body?.cancel();
+    const allowance = { paid: 0n, endpoint: `${page.method} ${new URL(page.url).origin}${new URL(page.url).pathname}` };
+    page.headers.set("idempotency-key", page.headers.get("idempotency-key") ?? crypto.randomUUID());
+    const session = demands.find(({ challenge, asked }) => challenge.intent === "session" && this.#canPay(asked));
+    if (session) return this.#bySession(page, session, allowance);
+    const charge = demands.find(({ challenge }) => challenge.intent === "charge");
+    if (charge) return this.#byCharge(page, charge, allowance);
+    throw new PaymentError("unpayable", "the server asks for payment in no way that this payer pays");
+  };
+
+  /** Closes the channel with a payee through it: what was not spent comes back. `url`: a page of it that is paid by session. */
+  async close(url: string): Promise<SessionReceipt | undefined> {
+    const page: Page = { url, method: "GET", headers: new Headers(), body: undefined, signal: new AbortController().signal };
+    const first = await this.#ask(page);
+    const demand = this.#demands(first).find(({ challenge }) => challenge.intent === "session");
+    await first.body?.cancel();
+    const session = demand && this.#kept.sessions[this.#name(demand.asked.recipient)];
+    if (!demand || !session) throw new PaymentError("unpayable", `no channel is open with the server of ${url}`);
+    const payer = await this.#payer(session);
+    // Less than was promised gives the payee nothing new.
+    const total = BigInt(session.spent) < payer.signed ? BigInt(session.spent) : payer.signed;
+    const voucher = await payer.again(total);
+    const { channelId, cumulativeAmount, signature } = voucher;
+    const receipt = await this.#closed(page, demand, { action: "close", channelId, cumulativeAmount, signature });
+    delete this.#kept.sessions[this.#name(demand.asked.recipient)];
+    await this.#save();
+    return receipt;
+  }
+
+  /** A payee that still answers a request of the channel says so, and is asked again. */
+  async #closed(page: Page, demand: Demand, payload: object): Promise<SessionReceipt | undefined> {
+    for (let tries = 1; ; tries += 1) {
+      const response = await this.#ask(page, demand, payload);
+      if (response.ok) {
+        await response.body?.cancel();
+        return receiptOf(response);
+      }
+      const why = await refused(response);
+      if ((response.status !== 409 && response.status < 500) || tries > MOST_TRIES) throw why;
+      await new Promise((resolve) => setTimeout(resolve, 500 * 2 ** tries));
+    }
+  }
+
+  // ------------------------------------------------------------------ demands
+
+  #demands(response: Response): Demand[] {
+    const { chainId, token, payees } = this.#options;
+    const found = challenges(response.headers.get("www-authenticate") ?? "");
+    return found.flatMap((challenge) => {
+      if (challenge.method !== "evm" || (challenge.expires && Date.parse(challenge.expires) <= Date.now())) return [];
+      try {
+        const what = asked(challenge);
+        const isOurs = what.chainId === chainId && isSame(what.currency, token.address) && !what.splits;
+        const isKnown = !payees || payees.some((payee) => isSame(payee, what.recipient));
+        return isOurs && isKnown ? [{ challenge, asked: what }] : [];
+      } catch {
+        return [];
+      }
+    });
+  }
+
+  #canPay({ escrowContract, feePayer, recipient }: Asked): boolean {
+    const isOpen = this.#kept.sessions[this.#name(recipient)] !== undefined;
+    const isOurs = escrowContract !== undefined && isSame(escrowContract, this.#options.escrow);
+    return isOurs && (isOpen || (feePayer && this.#options.deposit !== undefined));
+  }
+
+  #name(payee: Address): string {
+    return `${this.#options.chainId}/${this.#options.escrow}/${payee}`.toLowerCase();
+  }
+
+  // ------------------------------------------------------------------ charges
+
+  async #byCharge(page: Page, { challenge, asked }: Demand, allowance: Allowance): Promise<Response> {
+    if (!asked.credentialTypes.includes("authorization")) throw new PaymentError("unpayable", "the server takes no authorization of the token");
+    await this.#allow(asked.amount, allowance);
+    const nonce = keccak256(toHex(`${challenge.id}${challenge.realm}`));
+    const until = challenge.expires ? BigInt(Math.floor(Date.parse(challenge.expires) / 1000)) : now() + BigInt(VALID_S);
+    const signed = await this.#authorize("TransferWithAuthorization", asked.recipient, asked.amount, until, nonce);
+    const payload = { type: "authorization", ...signed.authorization, signature: signed.signature };
+    const response = await this.#ask(page, { challenge, asked }, payload);
+    if (response.status === 402) throw await refused(response);
+    this.#options.onPaid?.({ intent: "charge", payee: asked.recipient, amount: allowance.paid });
+    return response;
+  }
+
+  async #authorize(primaryType: "TransferWithAuthorization" | "ReceiveWithAuthorization", to: Address, value: bigint, validBefore: bigint, nonce: Hex) {
+    const { account, chainId, token } = this.#options;
+    const domain = { name: token.name, version: token.version, chainId, verifyingContract: token.address };
+    const message = { from: account.address, to, value, validAfter: 0n, validBefore, nonce };
+    const signature = await account.signTypedData({ domain, types, primaryType, message });
+    const authorization = { from: account.address, to, value: value.toString(), validAfter: "0", validBefore: validBefore.toString(), nonce };
+    return { authorization, signature: canonical(signature) };
+  }
+
+  // ------------------------------------------------------------------ sessions
+
+  async #bySession(page: Page, first: Demand, allowance: Allowance): Promise<Response> {
+    const session = await this.#session(first.asked);
+    const payer = await this.#payer(session);
+    const reserve = (amount: bigint) => this.#reserved.set(session.channel, (this.#reserved.get(session.channel) ?? 0n) + amount);
+    reserve(first.asked.amount);
+    try {
+      return await this.#paid(page, { demand: first, session, payer, allowance });
+    } finally {
+      reserve(-first.asked.amount);
+    }
+  }
+
+  async #paid(page: Page, paying: Metered): Promise<Response> {
+    const { session, payer, allowance } = paying;
+    let { demand } = paying;
+    let least = this.#reserved.get(session.channel) ?? demand.asked.amount;
+    for (let tries = 1; ; tries += 1) {
+      const voucher = await this.#cover(session, payer, BigInt(session.spent) + least, demand.asked, allowance);
+      const response = await this.#ask(page, demand, payloadOf(session, voucher));
+      if (response.ok) {
+        await this.#took(session, payer, demand, receiptOf(response), allowance, voucher);
+        return response.headers.get("content-type")?.startsWith("text/event-stream")
+          ? new Response(this.#metered(response, page, { demand, session, payer, allowance }), response)
+          : response;
+      }
+      const again = this.#demands(response).find(({ challenge, asked }) => challenge.intent === "session" && isSame(asked.recipient, demand.asked.recipient));
+      const why = await refused(response);
+      if (response.status !== 402 || !again || tries === MOST_TRIES) throw why;
+      demand = again;
+      // What the payee says that it lacks is given within the allowance, and no further.
+      const lacks = why.problem?.["requiredCumulative"];
+      if (typeof lacks === "string" && /^\d{1,39}$/.test(lacks)) least = BigInt(lacks) - BigInt(session.spent);
+    }
+  }
+
+  /** The channel with a payee; a new one is kept before it is shown to anybody. */
+  async #session(wanted: Asked): Promise<Session> {
+    const name = this.#name(wanted.recipient);
+    const before = this.#kept.sessions[name];
+    if (before) return before;
+    const { account, escrow, network, deposit = 0n, token } = this.#options;
+    const salt = toHex(crypto.getRandomValues(new Uint8Array(32)));
+    const terms: Terms = { payer: account.address, payee: wanted.recipient, token: token.address, salt, authorizedSigner: nobody };
+    const channel = channelId(this.#domain, terms);
+    const kind = network ? "ReceiveWithAuthorization" : "TransferWithAuthorization";
+    const nonce = network ? openNonce(network, channel) : toHex(crypto.getRandomValues(new Uint8Array(32)));
+    const signed = await this.#authorize(kind, escrow, deposit, now() + BigInt(VALID_S), nonce);
+    const opening = { authorization: { type: "eip-3009", ...signed.authorization }, signature: signed.signature };
+    const session: Session = { terms, channel, deposit: deposit.toString(), spent: "0", opening };
+    this.#kept.sessions[name] = session;
+    await this.#save();
+    return session;
+  }
+
+  /** A voucher of at least this total: a new one as far as it has to be, the last one where that covers it. */
+  async #cover(session: Session, payer: Payer, total: bigint, { minVoucherDelta }: Asked, allowance: Allowance): Promise<Voucher> {
+    const deposit = BigInt(session.deposit);
+    const lacks = total - payer.signed;
+    if (lacks <= 0n) return payer.again(payer.signed);
+    const step = lacks < minVoucherDelta && payer.signed + minVoucherDelta <= deposit ? minVoucherDelta : lacks;
+    if (payer.signed + step > deposit) throw new PaymentError("deposit", `the total would be ${payer.signed + step}, the channel's deposit is ${deposit}`);
+    await this.#allow(step, allowance);
+    return payer.pay({ id: crypto.randomUUID(), endpoint: allowance.endpoint, price: step });
+  }
+
+  /** Counts what is about to be promised. */
+  async #allow(amount: bigint, allowance: Allowance): Promise<void> {
+    const { limits } = this.#options;
+    if (allowance.paid + amount > limits.each) throw new PaymentError("limit", `${allowance.endpoint} would have cost ${allowance.paid + amount}, ${limits.each} are allowed`);
+    if (this.spent + amount > limits.inAll) throw new PaymentError("limit", `all together would have cost ${this.spent + amount}, ${limits.inAll} are allowed`);
+    this.#kept.spent = (this.spent + amount).toString();
+    allowance.paid += amount;
+    await this.#save();
+  }
+
+  async #took(session: Session, payer: Payer, { asked }: Demand, receipt: SessionReceipt | undefined, allowance: Allowance, voucher?: Voucher): Promise<void> {
+    delete session.opening;
+    if (voucher) await payer.arrived(BigInt(voucher.cumulativeAmount));
+    const said = BigInt(receipt?.spent ?? 0);
+    // A payee cannot have spent what it was not promised.
+    const spent = said < payer.signed ? said : payer.signed;
+    if (spent > BigInt(session.spent)) session.spent = spent.toString();
+    await this.#save();
+    const paid: Paying = { intent: "session", payee: asked.recipient, amount: allowance.paid, channel: session.channel, ...(receipt && { receipt }) };
+    this.#options.onPaid?.(paid);
+  }
+
+  /** A streamed answer: events that ask for vouchers are answered, the others are passed on. */
+  #metered(response: Response, page: Page, paying: Metered): ReadableStream<Uint8Array> {
+    const { session, payer, allowance } = paying;
+    const { asked } = paying.demand;
+    const reader = response.body!.getReader();
+    const [events, decoder, encoder] = [new Events(), new TextDecoder(), new TextEncoder()];
+    const before = BigInt(session.spent);
+    let delivered = 0n;
+    const answer = async (text: string) => {
+      const said = JSON.parse(text);
+      if (said.channelId !== session.channel || !/^\d{1,39}$/.test(said.requiredCumulative)) throw new PaymentError("refused", "the server asks for a voucher of another channel");
+      const required = BigInt(said.requiredCumulative);
+      const step = this.#options.ahead ?? (asked.amount > asked.minVoucherDelta ? asked.amount : asked.minVoucherDelta);
+      if (asked.unitType === "event" && required > before + delivered * asked.amount + step) {
+        throw new PaymentError("asks-too-much", `the server asks for ${required} in all, and delivered ${before + delivered * asked.amount}`);
+      }
+      const voucher = await this.#cover(session, payer, required, asked, allowance);
+      await this.#submit(page, paying, voucher);
+    };
+    return new ReadableStream({
+      pull: async (controller) => {
+        try {
+          for (let isPassedOn = false; !isPassedOn; ) {
+            const { done, value } = await reader.read();
+            if (done) {
+              if (events.rest) controller.enqueue(encoder.encode(events.rest));
+              controller.close();
+              return;
+            }
+            for (const event of events.push(decoder.decode(value, { stream: true }))) {
+              if (event.event === "payment-need-voucher") await answer(event.data);
+              else if (event.event === "payment-receipt") await this.#took(session, payer, paying.demand, JSON.parse(event.data), allowance);
+              else {
+                if (event.data) delivered += 1n;
+                controller.enqueue(encoder.encode(event.raw));
+                isPassedOn = true;
+              }
+            }
+          }
+        } catch (error) {
+          await reader.cancel().catch(() => {});
+          controller.error(error);
+        }
+      },
+      cancel: (why) => reader.cancel(why),
+    }, { highWaterMark: 0 });
+  }
+
+  /** Gives a voucher on a connection of its own; a challenge that expired is asked for anew. */
+  async #submit(page: Page, paying: Metered, voucher: Voucher): Promise<void> {
+    const { session, payer, allowance } = paying;
+    const head: Page = { ...page, method: "HEAD", body: undefined, headers: new Headers(page.headers) };
+    head.headers.delete("idempotency-key");
+    for (let tries = 1; ; tries += 1) {
+      const response = await this.#ask(head, paying.demand, { action: "voucher", ...voucher });
+      if (response.ok) return this.#took(session, payer, paying.demand, receiptOf(response), allowance, voucher);
+      const again = this.#demands(response).find(({ challenge }) => challenge.intent === "session");
+      if (response.status !== 402 || !again || tries === MOST_TRIES) throw await refused(response);
+      paying.demand = again;
+    }
+  }
+
+  #payer(session: Session): Promise<Payer> {
+    const { account, store } = this.#options;
+    const known = this.#payers.get(session.channel);
+    const options = {
+      domain: this.#domain, channel: session.channel, deposit: BigInt(session.deposit), account, receiptSigner: session.terms.payee,
+      limits: { inAll: ENDLESS, each: ENDLESS }, store: store(session.channel),
+    };
+    const payer = known ?? Payer.start(options);
+    this.#payers.set(session.channel, payer);
+    return payer;
+  }
+
+  get #domain(): Domain {
+    return { chainId: this.#options.chainId, contract: this.#options.escrow };
+  }
+
+  #ask(page: Page, demand?: Demand, payload?: object): Promise<Response> {
+    const { account, chainId, fetch: ask = fetch } = this.#options;
+    const headers = new Headers(page.headers);
+    headers.set("accept-payment", "evm/session, evm/charge");
+    if (demand && payload) {
+      const field = demand.challenge.header ?? "authorization";
+      headers.set(field, credential(demand.challenge, payload, `did:pkh:eip155:${chainId}:${account.address}`));
+    }
+    return ask(page.url, { method: page.method, headers, signal: page.signal, ...(page.body && { body: page.body }) });
+  }
+
+  #save(): Promise<void> {
+    return this.#options.store("wallet").save(JSON.stringify(this.#kept));
+  }
+}
+
+function payloadOf({ channel, terms, opening }: Session, { cumulativeAmount, signature }: Voucher): object {
+  if (!opening) return { action: "voucher", channelId: channel, cumulativeAmount, signature };
+  return {
+    action: "open", type: "transaction", channelId: channel, authorization: opening.authorization, signature: opening.signature, cumulativeAmount,
+    voucherSignature: signature, salt: terms.salt,
+  };
+}
+
+function receiptOf(response: Response): SessionReceipt | undefined {
+  const header = response.headers.get("payment-receipt");
+  try {
+    return header ? JSON.parse(new TextDecoder().decode(fromBase64url(header))) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function refused(response: Response): Promise<PaymentError> {
+  const text = await response.text().catch(() => "");
+  let problem: Record<string, unknown> | undefined;
+  try {
+    problem = JSON.parse(text);
+  } catch {
+    // Not every server sends one.
+  }
+  const detail = typeof problem?.["detail"] === "string" ? problem["detail"] : text.slice(0, 200);
+  return new PaymentError("refused", `the server answered ${response.status}: ${detail}`, problem);
+}
+
+/** r, s, and v as 27 or 28. */
+function canonical(signature: Hex): Hex {
+  const { r, s, yParity } = parseSignature(signature);
+  return `0x${r.slice(2).padStart(64, "0")}${s.slice(2).padStart(64, "0")}${yParity ? "1c" : "1b"}`;
+}
+
+const now = (): bigint => BigInt(Math.floor(Date.now() / 1000));

@@ -1,0 +1,194 @@
+//! Who pays by channels, how far, and by which channel a payee is paid.
+
+use std::path::PathBuf;
+
+use alloy_primitives::{Address, B256};
+use bridge::channel_calls::Opening as Terms;
+use bridge::io::sidechain::Account;
+use hyper::Response;
+use hyper::body::Incoming;
+use hyper::header::WWW_AUTHENTICATE;
+use payments::channel::Channel;
+use payments::typed_data::{Domain, separator};
+
+use super::kept::{Folder, Kept, Opening};
+use super::{FetchError, now, random};
+use crate::authorization::{TOKEN_NAME, TOKEN_VERSION};
+use crate::payer::demand::SessionDemand;
+use crate::payer::tally::Limits;
+use crate::wallet::Unpayable;
+
+/// Seconds for which a deposit is signed: as long as opening takes, and not for ever.
+const AUTHORIZED_S: u64 = 600;
+/// Units that a payee gets in advance, unless another number is said.
+const UNITS_AHEAD: u128 = 10;
+
+/// Who pays by channels, how far, and where is kept what was promised.
+pub struct SessionPurse {
+    /// Pays deposits.
+    pub account: Account,
+    /// Signs vouchers: the same, or whom a channel names.
+    pub signer: Account,
+    /// Zero: the coin. Deposits are of the wrapped coin alone.
+    pub token: Address,
+    pub chain_id: u64,
+    pub domain: Domain,
+    pub network: B256,
+    pub folder: PathBuf,
+    /// The most for one answer, in wei.
+    pub most: u128,
+    /// How much may be promised beyond what was delivered; none: a few units, or the payee's least step.
+    pub ahead: Option<u128>,
+    /// Promises as far ahead unasked, so that an answer seldom waits.
+    pub supplies: bool,
+    /// What a new channel holds; none: no new one is opened.
+    pub deposit: Option<u128>,
+    /// The channel to pay by, as the chain has it.
+    pub channel: Option<Channel>,
+    /// By ticks instead of vouchers.
+    pub by_ticks: bool,
+}
+
+/// What a payer asks of the chain.
+pub trait PayersChain {
+    /// Whether an account has what is to be locked for a payee, and is to lock it.
+    ///
+    /// # Errors
+    ///
+    /// It has less, or says no.
+    fn agree(&self, payee: Address, deposit: u128) -> impl Future<Output = Result<(), FetchError>>;
+
+    /// A channel as a final state has it; none if there is none.
+    ///
+    /// # Errors
+    ///
+    /// The chain does not tell.
+    fn look(&self, channel: B256) -> impl Future<Output = Result<Option<Channel>, FetchError>>;
+}
+
+impl SessionPurse {
+    pub(super) fn limits(&self, demand: &SessionDemand) -> Limits {
+        let usual = demand.price.saturating_mul(UNITS_AHEAD).max(demand.least_delta);
+        let ahead = self.ahead.unwrap_or(usual);
+        Limits { most: self.most, ahead, step: if self.supplies { ahead } else { 0 } }
+    }
+
+    /// The channel that pays this payee: the one that was named, the one that it had before, or a new one.
+    pub(super) async fn channel_with(
+        &self,
+        folder: &mut Folder,
+        demand: &SessionDemand,
+        chain: &impl PayersChain,
+    ) -> Result<B256, FetchError> {
+        let payee = demand.payee;
+        if let Some(channel) = self.channel {
+            if channel.payee != payee {
+                let (id, got) = (channel.id, channel.payee);
+                return Err(FetchError::NotPaid(format!(
+                    "channel {id} pays {got}, the server wants {payee} to be paid"
+                )));
+            }
+            self.know(folder, channel)?;
+            return Ok(channel.id);
+        }
+        let current = folder.channels.current.filter(|current| folder.channels.known.contains_key(current));
+        let id = match current {
+            Some(current) => match self.still_pays(folder, current, chain).await? {
+                true => current,
+                false => self.open(folder, demand, chain).await?,
+            },
+            None => self.open(folder, demand, chain).await?,
+        };
+        if folder.channels.known[&id].opening.is_none() {
+            return Ok(id);
+        }
+        let deposit = folder.channels.known[&id].deposit;
+        let channel = Channel {
+            id,
+            payee,
+            token: self.token,
+            signer: self.signer.address(),
+            signer_has_code: false,
+            deposit,
+            settled: 0,
+            has_splits: false,
+            closing: None,
+            finalized: false,
+        };
+        folder.payer.observe(channel, payee)?;
+        Ok(id)
+    }
+
+    /// Whether the channel of before is open, or still being opened. The chain says it, not the payee: else a payee could have one deposit after another locked.
+    async fn still_pays(&self, folder: &mut Folder, id: B256, chain: &impl PayersChain) -> Result<bool, FetchError> {
+        let pays = match chain.look(id).await? {
+            Some(channel) if channel.finalized || channel.closing.is_some() => false,
+            Some(channel) => {
+                self.know(folder, channel)?;
+                true
+            }
+            None => folder.channels.known[&id].opening.as_ref().is_some_and(|opening| opening.valid_before > now()),
+        };
+        if !pays {
+            folder.channels.known.remove(&id);
+            folder.channels.current = None;
+            folder.keep()?;
+        }
+        Ok(pays)
+    }
+
+    pub(super) fn know(&self, folder: &mut Folder, channel: Channel) -> Result<(), FetchError> {
+        folder.payer.observe(channel, channel.payee)?;
+        let kept = Kept { deposit: channel.deposit, spent: channel.settled, counting: false, opening: None };
+        let known = folder.channels.known.entry(channel.id).or_insert(kept);
+        (known.deposit, known.spent) = (channel.deposit, known.spent.max(channel.settled));
+        Ok(())
+    }
+
+    /// Signs a deposit for a new channel, which the payee brings to the chain.
+    async fn open(
+        &self,
+        folder: &mut Folder,
+        demand: &SessionDemand,
+        chain: &impl PayersChain,
+    ) -> Result<B256, FetchError> {
+        let payee = demand.payee;
+        let Some(deposit) = self.deposit else {
+            return Err(FetchError::NotPaid(format!(
+                "no channel with {payee} is open here: --deposit opens one, --channel names one"
+            )));
+        };
+        if !demand.opens {
+            return Err(FetchError::NotPaid(
+                "the server opens no channels for its payers: open one (causeway pay open --token wrapped), and name it by --channel".to_owned(),
+            ));
+        }
+        chain.agree(payee, deposit).await?;
+        let (salt, payer) = (random(), self.account.address());
+        let terms = payments::terms::Terms { payer, payee, token: self.token, salt, authorized_signer: Address::ZERO };
+        let id = terms.channel_id(&self.domain);
+        let opening = Terms { network: self.network, terms, deposit, splits: Vec::new() };
+        let separator = separator(TOKEN_NAME, TOKEN_VERSION, self.chain_id, self.token);
+        let signed = opening
+            .authorization(&self.domain, now().saturating_add(AUTHORIZED_S))
+            .sign(separator, &self.account.secret());
+        let opening = Opening {
+            payer,
+            escrow: self.domain.contract(),
+            salt,
+            valid_before: signed.authorization.valid_before,
+            nonce: signed.authorization.nonce,
+            signature: signed.signature,
+        };
+        folder.channels.known.insert(id, Kept { deposit, spent: 0, counting: false, opening: Some(opening) });
+        folder.channels.current = Some(id);
+        folder.keep()?;
+        Ok(id)
+    }
+}
+
+pub(super) fn demand(response: &Response<Incoming>, purse: &SessionPurse) -> Result<SessionDemand, Unpayable> {
+    let headers = response.headers().get_all(WWW_AUTHENTICATE);
+    let headers: Vec<&str> = headers.iter().filter_map(|value| value.to_str().ok()).collect();
+    SessionDemand::choose(&headers, purse.chain_id, purse.token, purse.domain.contract(), now())
+}

@@ -1,0 +1,160 @@
+//! Amounts that are sent for nothing but a receipt: each waits for it, also when another command is run between.
+
+use alloy_primitives::{B256, keccak256};
+use hyper::StatusCode;
+use payments::io::payer::PayerError;
+use payments::payer::payment::Payment;
+use payments::receipt::SignedReceipt;
+use payments::voucher::SignedVoucher;
+use serde_json::Value;
+use tokio::time::sleep;
+
+use super::kept::{Folder, SENT};
+use super::purse::SessionPurse;
+use super::session::{FOLDER_PATIENCE, MOST_ANSWER_BYTES, MOST_TRIES, PAUSE, Session, is_silent};
+use super::{FetchError, Page, now, random};
+use crate::io::http::read;
+use crate::payer::payload;
+use crate::text::base64url;
+
+/// An amount that was sent.
+#[derive(Debug)]
+pub struct Sent {
+    pub voucher: SignedVoucher,
+    pub amount: u128,
+    /// It was promised by an earlier command, which did not get an answer.
+    pub is_again: bool,
+    /// Signed by the payee; none from one that gives none.
+    pub receipt: Option<SignedReceipt>,
+}
+
+impl Session {
+    /// Gives the payee an amount, for nothing but its receipt. What an earlier command promised and no answer came for is given first; if that was the same amount, nothing more is.
+    ///
+    /// # Errors
+    ///
+    /// [`FetchError`]. What was promised is kept, and the same command gives it again.
+    pub async fn send(&mut self, page: &Page, amount: u128) -> Result<Vec<Sent>, FetchError> {
+        let mut sent = Vec::new();
+        for payment in sent_before(&self.folder, self.channel) {
+            match self.deliver(page, &payment, true).await {
+                // It is no longer wanted: a larger total came first, which pays it too. It stays promised.
+                Err(FetchError::Refused { problem }) => {
+                    tracing::warn!(total = %payment.total, problem, "an earlier payment is not taken any more");
+                    self.folder.payer.give_up(self.channel, payment.request)?;
+                }
+                delivered => sent.push(delivered?),
+            }
+        }
+        if sent.last().is_none_or(|last| last.amount != amount) {
+            let payment = promise_sent(&mut self.folder, &self.purse, self.channel, amount).await?;
+            sent.push(self.deliver(page, &payment, false).await?);
+        }
+        Ok(sent)
+    }
+
+    async fn deliver(&mut self, page: &Page, payment: &Payment, is_again: bool) -> Result<Sent, FetchError> {
+        let (request, amount) = (payment.request, payment.price);
+        let key = self.folder.key(request, String::new)?;
+        let voucher = self.folder.payer.again(self.channel, payment.total, &self.purse.signer.secret());
+        let voucher = voucher.expect("it was promised");
+        let said = self.submit_for_words(&payload::voucher(&voucher, false), page, &key).await?;
+        let receipt: Option<SignedReceipt> = serde_json::from_value(said["receipt"].clone()).ok();
+        let receipt = match receipt.clone().map(|receipt| self.folder.payer.answer(receipt)) {
+            Some(Ok(())) => receipt,
+            // The payee has the voucher, and its receipt shows nothing: no other is waited for.
+            Some(Err(error @ PayerError::Evidence(_))) => {
+                tracing::warn!(%error, "the payee's receipt is none");
+                None
+            }
+            Some(Err(error)) => return Err(error.into()),
+            None => None,
+        };
+        if receipt.is_none() {
+            self.folder.payer.give_up(self.channel, request)?;
+        }
+        self.folder.answered(request);
+        self.folder.keep()?;
+        Ok(Sent { voucher, amount, is_again, receipt })
+    }
+
+    /// What a payee answers to a voucher, in JSON.
+    async fn submit_for_words(&mut self, payload: &Value, page: &Page, key: &str) -> Result<Value, FetchError> {
+        let (mut pause, mut tries) = (PAUSE, 1);
+        loop {
+            let is_last = tries == MOST_TRIES;
+            match self.ask(page, page.method.clone(), payload, Some(key)).await {
+                Err(error) if is_last || is_silent(&error) => return Err(error),
+                Err(_) => {}
+                Ok(response) if response.status().is_success() => {
+                    let body = read(response.into_body(), MOST_ANSWER_BYTES, self.upstream.patience).await;
+                    if let Ok(body) = body {
+                        return Ok(serde_json::from_slice(&body).unwrap_or_default());
+                    }
+                    if is_last {
+                        return Err(FetchError::BrokenOff);
+                    }
+                }
+                Ok(response) => {
+                    let refused = self.refused(response).await?;
+                    // The same voucher is refused again, whatever the challenge.
+                    if is_last || refused.status == StatusCode::PAYMENT_REQUIRED || !refused.may_go_on {
+                        return Err(refused.into_error());
+                    }
+                }
+            }
+            sleep(pause).await;
+            (pause, tries) = (pause * 2, tries + 1);
+        }
+    }
+}
+
+/// Promises an amount over the purse's channel, to be brought to its payee by whatever joins both; one that was promised for this before and not shown, again.
+///
+/// # Errors
+///
+/// [`FetchError`].
+pub async fn promise_by_hand<T>(
+    purse: &SessionPurse,
+    amount: u128,
+    show: impl FnOnce(&Sent) -> Result<T, FetchError>,
+) -> Result<T, FetchError> {
+    let Some(channel) = purse.channel else { return Err(FetchError::NotPaid("no channel is named".to_owned())) };
+    let path = purse.folder.join(format!("{:x}", channel.payee));
+    let mut folder = Folder::open(&path, purse.domain, FOLDER_PATIENCE).await?;
+    purse.know(&mut folder, channel)?;
+    let before = sent_before(&folder, channel.id).into_iter().next_back().filter(|payment| payment.price == amount);
+    let is_again = before.is_some();
+    let payment = match before {
+        Some(payment) => payment,
+        None => promise_sent(&mut folder, purse, channel.id, amount).await?,
+    };
+    let voucher = folder.payer.again(channel.id, payment.total, &purse.signer.secret()).expect("it was promised");
+    let shown = show(&Sent { voucher, amount, is_again, receipt: None })?;
+    folder.payer.give_up(channel.id, payment.request)?;
+    folder.answered(payment.request);
+    folder.keep()?;
+    Ok(shown)
+}
+
+/// Amounts that were promised and not answered, in the order of their promises.
+fn sent_before(folder: &Folder, channel: B256) -> Vec<Payment> {
+    let mut sent: Vec<_> =
+        folder.payer.unanswered(channel).into_iter().filter(|payment| payment.endpoint == SENT).collect();
+    sent.sort_by_key(|payment| payment.total);
+    sent
+}
+
+async fn promise_sent(
+    folder: &mut Folder,
+    purse: &SessionPurse,
+    channel: B256,
+    amount: u128,
+) -> Result<Payment, FetchError> {
+    let key = base64url(random().as_slice());
+    let request = keccak256(&key);
+    folder.key(request, || key)?;
+    let signed = folder.payer.pay(channel, SENT, amount, request, &purse.signer.secret(), now())?.await?;
+    let total = signed.voucher.cumulative_amount;
+    Ok(Payment { channel, request, total, price: amount, at_unix_s: now(), endpoint: SENT.to_owned() })
+}

@@ -1,0 +1,14 @@
+//! MPP's intent `session` on the method `evm` (draft-evm-session-00): a channel is paid into once, and requests draw on it by vouchers, or by ticks, which is ours.
+//!
+//! ```text
+//!   offer       what a challenge says                     credential   what comes back: its steps
+//!   funding     money for a channel, signed by its payer  receipt      what is answered
+//!   refused     why not
+//! ```
+//! Balances are the crate `payments`' ([`payments::payee::sessions`]).
+
+pub mod credential;
+pub mod funding;
+pub mod offer;
+pub mod receipt;
+pub mod refused;
