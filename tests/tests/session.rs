@@ -294,6 +294,27 @@ fn what_a_session_has_wrong_is_told() {
 }
 
 #[test]
+fn a_top_up_that_comes_again_is_known_and_each_has_to_be_paid_for_before_the_next() {
+    let shop = Shop::open(&[]);
+    let payer = shop.opened(4 * PRICE);
+    for total in [4 * PRICE, 4 * PRICE + 1] {
+        assert_eq!(payer.ask("GET", "/weather", payer.voucher(total)).status, 200);
+    }
+    let first = payer.top_up(DEPOSIT);
+    for _ in 0..2 {
+        let topped = payer.ask("HEAD", "/weather", first.clone());
+        assert_eq!(topped.status, 200, "its answer may be lost: {topped:?}");
+    }
+    assert_eq!(shop.metric("session_topped_up_total"), 1);
+    // Two pages were paid, as much as opening and one top-up cost: who only tops up would have the payee's gas spent for nothing.
+    let mut taken = 0;
+    while payer.ask("HEAD", "/weather", payer.top_up(DEPOSIT)).status == 200 {
+        taken += 1;
+        assert!(taken < 4, "there is no end to it");
+    }
+}
+
+#[test]
 fn channels_of_others_and_in_other_tokens_do_not_pay() {
     let shop = Shop::open(&[]);
     let payer = shop.payer();

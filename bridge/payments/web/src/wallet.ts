@@ -119,6 +119,8 @@ export class Wallet {
   readonly #options: WalletOptions;
   readonly #kept: Kept;
   readonly #payers = new Map<Hex, Promise<Payer>>();
+  /** Channels that are being made: fetches at the same time make one. */
+  readonly #making = new Map<string, Promise<Session>>();
   /** What fetches that are under way need of each channel: they do not count on the same money. */
   readonly #reserved = new Map<Hex, bigint>();
 
@@ -169,7 +171,14 @@ export class Wallet {
     const total = BigInt(session.spent) < payer.signed ? BigInt(session.spent) : payer.signed;
     const voucher = await payer.again(total);
     const { channelId, cumulativeAmount, signature } = voucher;
-    const receipt = await this.#closed(page, demand, { action: "close", channelId, cumulativeAmount, signature });
+    const close = (voucher: Voucher) => this.#closed(page, demand, { action: "close", ...voucher });
+    const receipt = await close({ channelId, cumulativeAmount, signature }).catch(async (why: unknown) => {
+      // What was claimed everybody can read: the payer shows that it is itself by a little more.
+      const required = why instanceof PaymentError && why.problem?.["code"] === "voucher-published" && why.problem["requiredCumulative"];
+      if (typeof required !== "string" || !isNumber(required)) throw why;
+      const allowance = { paid: 0n, endpoint: `close ${new URL(url).origin}` };
+      return close(await this.#cover(session, payer, BigInt(required), demand.asked, allowance));
+    });
     delete this.#kept.sessions[this.#name(demand.asked.recipient)];
     await this.#save();
     return receipt;
@@ -195,6 +204,8 @@ export class Wallet {
     const { chainId, token, payees } = this.#options;
     const found = challenges(response.headers.get("www-authenticate") ?? "");
     return found.flatMap((challenge) => {
+      // A server does not choose in which other field it is paid.
+      if (challenge.header && challenge.header.toLowerCase() !== "payment-authorization") return [];
       if (challenge.method !== "evm" || (challenge.expires && Date.parse(challenge.expires) <= Date.now())) return [];
       try {
         const what = asked(challenge);
@@ -274,7 +285,13 @@ export class Wallet {
       demand = again;
       // What the payee says that it lacks is given within the allowance, and no further.
       const lacks = why.problem?.["requiredCumulative"];
-      if (typeof lacks === "string" && /^\d{1,39}$/.test(lacks)) least = BigInt(lacks) - BigInt(session.spent);
+      if (typeof lacks !== "string" || !isNumber(lacks)) continue;
+      least = BigInt(lacks) - BigInt(session.spent);
+      const most = (this.#reserved.get(session.channel) ?? demand.asked.amount) + this.#ahead(demand.asked);
+      // What is charged for by the page or the event costs what its demand says. An older request may have been charged for meanwhile.
+      if (isCountedHere(demand.asked) && BigInt(lacks) - max(BigInt(session.spent), payer.signed) > most) {
+        throw new PaymentError("asks-too-much", `the server asks for ${lacks} in all, and delivered ${session.spent}`);
+      }
     }
   }
 
@@ -283,6 +300,12 @@ export class Wallet {
     const name = this.#name(wanted.recipient);
     const before = this.#kept.sessions[name];
     if (before) return before;
+    const making = this.#making.get(name) ?? this.#make(name, wanted).finally(() => this.#making.delete(name));
+    this.#making.set(name, making);
+    return making;
+  }
+
+  async #make(name: string, wanted: Asked): Promise<Session> {
     const { account, escrow, network, deposit = 0n, token } = this.#options;
     const salt = toHex(crypto.getRandomValues(new Uint8Array(32)));
     const terms: Terms = { payer: account.address, payee: wanted.recipient, token: token.address, salt, authorizedSigner: nobody };
@@ -321,7 +344,7 @@ export class Wallet {
   async #took(session: Session, payer: Payer, { asked }: Demand, receipt: SessionReceipt | undefined, allowance: Allowance, voucher?: Voucher): Promise<void> {
     delete session.opening;
     if (voucher) await payer.arrived(BigInt(voucher.cumulativeAmount));
-    const said = BigInt(receipt?.spent ?? 0);
+    const said = isNumber(receipt?.spent) ? BigInt(receipt.spent) : 0n;
     // A payee cannot have spent what it was not promised.
     const spent = said < payer.signed ? said : payer.signed;
     if (spent > BigInt(session.spent)) session.spent = spent.toString();
@@ -340,10 +363,9 @@ export class Wallet {
     let delivered = 0n;
     const answer = async (text: string) => {
       const said = JSON.parse(text);
-      if (said.channelId !== session.channel || !/^\d{1,39}$/.test(said.requiredCumulative)) throw new PaymentError("refused", "the server asks for a voucher of another channel");
+      if (said.channelId !== session.channel || !isNumber(said.requiredCumulative)) throw new PaymentError("refused", "the server asks for a voucher of another channel");
       const required = BigInt(said.requiredCumulative);
-      const step = this.#options.ahead ?? (asked.amount > asked.minVoucherDelta ? asked.amount : asked.minVoucherDelta);
-      if (asked.unitType === "event" && required > before + delivered * asked.amount + step) {
+      if (asked.unitType === "event" && required > before + delivered * asked.amount + this.#ahead(asked)) {
         throw new PaymentError("asks-too-much", `the server asks for ${required} in all, and delivered ${before + delivered * asked.amount}`);
       }
       const voucher = await this.#cover(session, payer, required, asked, allowance);
@@ -404,6 +426,11 @@ export class Wallet {
     return payer;
   }
 
+  /** How much more than what was delivered is promised. */
+  #ahead({ amount, minVoucherDelta }: Asked): bigint {
+    return this.#options.ahead ?? max(amount, minVoucherDelta);
+  }
+
   get #domain(): Domain {
     return { chainId: this.#options.chainId, contract: this.#options.escrow };
   }
@@ -416,13 +443,21 @@ export class Wallet {
       const field = demand.challenge.header ?? "authorization";
       headers.set(field, credential(demand.challenge, payload, `did:pkh:eip155:${chainId}:${account.address}`));
     }
-    return ask(page.url, { method: page.method, headers, signal: page.signal, ...(page.body && { body: page.body }) });
+    // What pays one server is shown to no other.
+    const redirect = demand ? "manual" : "follow";
+    return ask(page.url, { method: page.method, headers, signal: page.signal, redirect, ...(page.body && { body: page.body }) });
   }
 
   #save(): Promise<void> {
     return this.#options.store("wallet").save(JSON.stringify(this.#kept));
   }
 }
+
+const isNumber = (text: unknown): text is string => typeof text === "string" && /^\d{1,39}$/.test(text);
+
+const max = (a: bigint, b: bigint): bigint => (a > b ? a : b);
+
+const isCountedHere = ({ unitType }: Asked): boolean => unitType === undefined || unitType === "request" || unitType === "event";
 
 function payloadOf({ channel, terms, opening }: Session, { cumulativeAmount, signature }: Voucher): object {
   if (!opening) return { action: "voucher", channelId: channel, cumulativeAmount, signature };

@@ -356,13 +356,25 @@ impl Ledger {
         let charged = known.map_or(mirror.claimed, |known| known.charged);
         let want = charged.saturating_add(amount);
         if max != want {
-            return Err(Flaw::Mismatch { got: max, want, correction: self.correction(channel) }.into());
+            return Err(Flaw::Mismatch { got: max, want, correction: self.correction(channel, max) }.into());
         }
         mirror.check(max, deposit, amount == 0)?;
         if known.is_some_and(|known| known.is_failing(now)) {
             return Err(Flaw::Failing { failures: MOST_FAILURES, within_s: FAILURES_WITHIN_S }.into());
         }
         Ok(())
+    }
+
+    /// Whether a total is below what was charged: nobody has the channel in hand for it.
+    #[must_use]
+    pub fn is_behind(&self, channel: B256, max: u128) -> bool {
+        self.channels.get(&channel).is_some_and(|known| max < known.charged)
+    }
+
+    /// How often an answer was asked for again.
+    #[must_use]
+    pub fn repeated(&self, channel: B256) -> u32 {
+        self.channels.get(&channel).map_or(0, |known| known.repeats)
     }
 
     /// Whether this request was answered for this voucher already: its answer is given again, some times.
@@ -443,8 +455,11 @@ impl Ledger {
         Some(state)
     }
 
-    fn correction(&self, channel: B256) -> Option<Box<Correction>> {
-        let voucher = self.channels.get(&channel)?.voucher.as_ref();
+    /// What a client that has lost its state is told: of vouchers, if it shows one that is not on the chain for everybody to read.
+    fn correction(&self, channel: B256, shown: u128) -> Option<Box<Correction>> {
+        let known = self.channels.get(&channel)?;
+        let is_secret = shown > known.claimed() || known.claimed() == 0;
+        let voucher = known.voucher.as_ref().filter(|_| is_secret);
         let voucher_state = voucher
             .map(|Voucher { max, signature }| json!({ "signedMaxClaimable": max.to_string(), "signature": signature }));
         Some(Box::new(Correction { channel_state: self.channel_state(channel)?, voucher_state }))

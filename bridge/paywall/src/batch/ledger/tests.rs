@@ -188,6 +188,14 @@ fn who_reads_a_voucher_on_the_chain_gets_no_answer_that_is_kept() {
     assert!(ledger.repeats(channel(1), &voucher(25), asked));
     seen(&mut ledger, mirror(1_000, 25));
     assert!(!ledger.repeats(channel(1), &voucher(25), asked));
+    // Nor is told a voucher that is not there.
+    pay(&mut ledger, 50).expect("right");
+    let told = |ledger: &mut Ledger, shown| match ledger.check(channel(1), shown, PRICE, 0, NOW) {
+        Err(Refusal::Batch(flaw)) => flaw.correction().expect("a channel that is known").voucher_state.is_some(),
+        other => panic!("{other:?}"),
+    };
+    assert!(!told(&mut ledger, 25));
+    assert!(told(&mut ledger, 30), "who lost its state signs more than the chain says");
 }
 
 #[test]

@@ -353,13 +353,21 @@ impl Session {
     ///
     /// [`FetchError`]: the channel stays.
     pub async fn close(&mut self, page: &Page) -> Result<Option<String>, FetchError> {
-        let Standing { signed, .. } = self.standing();
+        let Standing { signed, deposit } = self.standing();
         // Less than was promised gives the payee nothing new.
         let total = self.kept().spent.min(signed);
         let voucher = self.folder.payer.again(self.channel, total, &self.purse.signer.secret());
         let voucher = voucher.expect("it is no more than was promised");
         // By the page's own method: it is answered with words.
-        self.submit(page.method.clone(), &payload::voucher(&voucher, true), page).await?;
+        let closed = self.submit(page.method.clone(), &payload::voucher(&voucher, true), page).await;
+        match closed {
+            // What was claimed everybody can read: that it is the payer who closes is shown by a unit more.
+            Err(FetchError::Refused { .. }) if signed < deposit => {
+                let voucher = self.promise_total(signed + 1).await?;
+                self.submit(page.method.clone(), &payload::voucher(&voucher, true), page).await?;
+            }
+            closed => drop(closed?),
+        }
         self.folder.channels.known.remove(&self.channel);
         self.folder.channels.current = self.folder.channels.current.filter(|current| *current != self.channel);
         self.folder.keep()?;

@@ -25,6 +25,7 @@ use crate::batch::refusal::Flaw;
 use crate::io::chain::channels::refunded;
 use crate::io::chain::outgoing::Undone;
 use crate::io::serve::desk::now;
+use crate::payers::Outcome;
 use crate::refusal::Refusal;
 use crate::till::Till;
 use crate::x402::{self, PaymentPayload, Requirements};
@@ -182,6 +183,7 @@ impl Facilitated<'_> {
         // One at a time, and not beyond what its payer has.
         let _hand = self.channels.hold(brought.channel)?;
         let (payer, value) = (brought.config.payer, U256::from(deposit.terms.amount));
+        let mut turn = self.channels.desk.turn(payer).await?;
         let (promised, _promise) = self.channels.desk.promise(payer, value);
         let free = self.channels.desk.chain.tokens_of(payer).await?.saturating_sub(promised);
         if free < value {
@@ -190,7 +192,13 @@ impl Facilitated<'_> {
         let call = deposit_call(&brought, deposit);
         let price = u128::try_from(self.channels.desk.chain.head()?.fees.cost(DEPOSIT_GAS)).unwrap_or(u128::MAX);
         self.channels.sponsored().check(brought.channel, mirror.claimed, price)?;
-        let receipt = self.send(&call, Flaw::DepositRefused, Flaw::DepositFailed).await?;
+        let sent = self.send(&call, Flaw::DepositRefused, Flaw::DepositFailed).await;
+        turn.outcome = match &sent {
+            Ok(_) => Outcome::Paid,
+            Err(Refusal::Batch(flaw)) if **flaw == Flaw::DepositFailed => Outcome::Failed,
+            Err(_) => Outcome::Unknown,
+        };
+        let receipt = sent?;
         self.channels.sponsored().spent(brought.channel, price);
         let (transaction, amount) = (receipt.transaction_hash, deposit.terms.amount.to_string());
         Ok(Settled { transaction, amount, payer: Some(payer), channel: Some(brought.channel) })

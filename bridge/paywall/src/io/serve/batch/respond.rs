@@ -68,6 +68,9 @@ impl Respond {
         let checked = async {
             brought.check_terms(&self.till, &channels.terms, &payload.accepted)?;
             let voucher = brought.check_voucher(&self.till.token)?;
+            if channels.ledger().is_behind(brought.channel, voucher.max) {
+                channels.ledger().check(brought.channel, voucher.max, amount, 0, now())?;
+            }
             Ok((voucher, channels.hold(brought.channel)?))
         };
         let (voucher, hand) = checked.await.map_err(|refusal| refused(refusal, payer))?;
@@ -88,6 +91,10 @@ impl Respond {
         {
             self.desk.count(|counters| counters.repeated());
             return Ok(self.with_channel(answered(answer), &held, held.amount));
+        }
+        // What is not kept is given once more, and no page is given for each time that it is asked for.
+        if held.is_repeated && held.hand.channels.ledger().repeated(held.brought.channel) > 1 {
+            return Err(Refusal::Replayed);
         }
         let paid = Paid { payer: held.brought.config.payer, by: held.brought.channel };
         let response = match self.passing.pass_on(whole, Some(paid)).await {

@@ -32,8 +32,6 @@ use crate::session::refused::{SessionRefused, Why};
 
 /// How many units an answer has, as its upstream counts them: a field of its head, or behind its body.
 pub const UNITS: HeaderName = HeaderName::from_static("causeway-units");
-/// How often the upstream is asked again for a request that was paid and whose answer was too long to be kept.
-const MOST_TRIES: u32 = 8;
 /// Requests of which that is known.
 const MOST_AGAIN: usize = 4_096;
 
@@ -210,7 +208,9 @@ async fn answer(sessions: &Arc<Sessions>, request: Whole, asked: Asked) -> Resul
             }
         },
     };
-    sessions.desk.count(|counters| counters.paid("session", alloy_primitives::U256::from(cost)));
+    if receipt.is_some() {
+        sessions.desk.count(|counters| counters.paid("session", alloy_primitives::U256::from(cost)));
+    }
     keep(0);
     let response = Response::from_parts(parts, begun.into_body(&sessions.passing));
     Ok(with_receipt(response, sessions, &asked, Some(units), receipt.as_ref()))
@@ -292,15 +292,11 @@ fn in_hand(sessions: &Arc<Sessions>, id: B256, name: B256) -> Result<InHand, Ref
     }
 }
 
-/// A request that was paid, and whose answer is not kept.
+/// A request that was paid, and whose answer is not kept: it was too long, or the process began anew. It is given once more.
 fn again(sessions: &Sessions, name: B256) -> Result<(), Refusal> {
     let mut again = lock(&sessions.again);
-    if again.len() >= MOST_AGAIN {
-        again.pop_first();
-    }
-    let tries = again.entry(name).or_default();
-    *tries += 1;
-    if *tries > MOST_TRIES { Err(Refusal::Replayed) } else { Ok(()) }
+    // When there are many, nobody makes room: else who asks for many could ask for each of them anew.
+    if again.len() >= MOST_AGAIN || !again.insert(name) { Err(Refusal::Replayed) } else { Ok(()) }
 }
 
 /// An answer as far as it was read.

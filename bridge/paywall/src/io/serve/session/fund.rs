@@ -31,9 +31,11 @@ const OPEN_GAS: u64 = 600_000;
 const TOP_UP_GAS: u64 = 600_000;
 const CLOSE_GAS: u64 = 900_000;
 /// What they take as a rule.
-const USUAL_OPEN_GAS: u64 = 170_000;
+pub const USUAL_OPEN_GAS: u64 = 170_000;
 const USUAL_TOP_UP_GAS: u64 = 120_000;
 const USUAL_CLOSE_GAS: u64 = 90_000;
+/// Top-ups that are known again when they come once more.
+const MOST_TOPPED: usize = 4_096;
 
 /// How long a final state may be behind a transaction that is final: a node proves a block a moment after it has it.
 const BEHIND: Duration = Duration::from_secs(5);
@@ -228,6 +230,10 @@ async fn top_up(
     signature: &Bytes,
 ) -> Result<(), Refusal> {
     sessions.find(channel).await?;
+    // Its answer was lost.
+    if lock(&sessions.topped).contains(&(channel, authorization.nonce)) {
+        return Ok(());
+    }
     let Some(Known { payer, signer, gas_wei }) = sessions.who(channel) else {
         return Err(SessionRefused::new(channel, Why::NotFound).into());
     };
@@ -237,8 +243,10 @@ async fn top_up(
     let cost = sessions.chain.usual_cost(USUAL_TOP_UP_GAS)?;
     // Who never spends has nothing topped up at the payee's cost: the money would come back, and the gas not.
     let spent = sessions.payee.balance(channel).map_or(0, |balance| balance.spent);
-    if spent < gas_wei.min(cost) || brought.amount < cost {
-        let why = Why::SmallDeposit { got: brought.amount.min(spent), least: cost };
+    // What was brought before has been paid for, and this will be: else who tops up and leaves costs the payee each time.
+    if spent < gas_wei.saturating_add(cost) || brought.amount < cost {
+        let least = if brought.amount < cost { cost } else { gas_wei.saturating_add(cost) };
+        let why = Why::SmallDeposit { got: brought.amount.min(spent), least };
         return Err(SessionRefused::new(channel, why).into());
     }
     let _under_way = UnderWay::begin(sessions, payer, channel)?;
@@ -252,6 +260,11 @@ async fn top_up(
                 return Err(Refusal::NotFinal);
             }
             sessions.known().entry(channel).and_modify(|known| known.gas_wei = known.gas_wei.saturating_add(more));
+            let mut topped = lock(&sessions.topped);
+            topped.push_back((channel, authorization.nonce));
+            if topped.len() > MOST_TOPPED {
+                topped.pop_front();
+            }
         }
         // Somebody else brought it.
         Err(refusal) => {

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use alloy_primitives::B256;
 use hyper::Response;
-use hyper::header::{CACHE_CONTROL, HeaderName, HeaderValue};
+use hyper::header::HeaderName;
 use payments::payee::Refused;
 use payments::receipt::SignedReceipt;
 
 use super::super::desk::now;
+use super::super::passing::keep_private;
 use super::state::Sessions;
 use crate::io::http::{Body, value};
 use crate::meter::{Meter, Unit};
@@ -102,7 +103,7 @@ pub fn with_receipt(
     signed: Option<&SignedReceipt>,
 ) -> Response<Body> {
     let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private"));
+    keep_private(headers);
     if let Some(balance) = sessions.payee.balance(asked.standing.channel) {
         let receipt = asked.standing.receipt(&balance, units, None, now());
         headers.extend(value(&receipt.encode()).map(|value| (HeaderName::from_static(mpp::RECEIPT), value)));

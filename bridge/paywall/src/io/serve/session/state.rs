@@ -101,8 +101,10 @@ pub struct Sessions {
     pub metered: Arc<Semaphore>,
     /// Requests that are being answered, by channel and name.
     pub in_hand: Mutex<BTreeSet<(B256, B256)>>,
-    /// How often the upstream was asked again for what was paid.
-    pub again: Mutex<BTreeMap<B256, u32>>,
+    /// Channels and nonces of top-ups that were brought lately.
+    pub topped: Mutex<VecDeque<(B256, B256)>>,
+    /// For which paid requests the upstream was asked again.
+    pub again: Mutex<BTreeSet<B256>>,
     pub closed: Mutex<VecDeque<(B256, SessionReceipt)>>,
     /// Up to which block changes were read.
     pub read_up_to: Mutex<u64>,
@@ -145,6 +147,7 @@ impl Sessions {
             looking_up: Semaphore::new(MOST_LOOKED_UP),
             metered: Arc::new(Semaphore::new(MOST_METERED)),
             in_hand: Mutex::default(),
+            topped: Mutex::default(),
             again: Mutex::default(),
             closed: Mutex::default(),
             read_up_to: Mutex::default(),

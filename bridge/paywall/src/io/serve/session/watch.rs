@@ -10,10 +10,12 @@ use bridge::channel_calls;
 use bridge::io::sidechain::Call;
 use contracts::MicroChannel;
 use contracts::address::MICRO_CHANNEL;
+use payments::payee::claim_gas;
 use payments::payee::claims::{Claim, ClaimRules, Due};
 use payments::voucher::SignedVoucher;
 
 use super::super::desk::now;
+use super::fund;
 use super::state::{Sessions, lock};
 use crate::refusal::Refusal;
 
@@ -30,8 +32,6 @@ const MOST_LOOKS: u32 = 10;
 /// The most gas that is given for one claim, and for each further one of the same transaction: more than they take (contracts/README.md), as the contract wants some left.
 const CLAIM_GAS: u64 = 600_000;
 const NEXT_CLAIM_GAS: u64 = 80_000;
-/// What one takes as a rule.
-const USUAL_CLAIM_GAS: u64 = 60_000;
 /// Gas of a claim of ticks: a hash each, at most 1,024.
 const STREAM_GAS: u64 = 1_200_000;
 
@@ -64,6 +64,9 @@ impl Sessions {
         for some in self.payee.channels().chunks(AT_ONCE) {
             self.observe(some).await?;
         }
+        // What was spent on them is not kept: each counts as opened at this payee's cost.
+        let gas_wei = self.chain.usual_cost(fund::USUAL_OPEN_GAS)?;
+        self.known().values_mut().for_each(|known| known.gas_wei = known.gas_wei.max(gas_wei));
         self.payee.advance(at).map_err(|_| Refusal::NotKept)?;
         *lock(&self.read_up_to) = at.block;
         Ok(())
@@ -116,7 +119,7 @@ impl Sessions {
 
     /// Claims what is worth it now, or goes away soon.
     async fn claim_due(&self) {
-        let Ok(cost) = self.chain.usual_cost(USUAL_CLAIM_GAS) else { return };
+        let Ok(cost) = self.chain.usual_cost(claim_gas::PLAIN) else { return };
         let rules = ClaimRules {
             cost,
             worth: self.settings.claim_at.max(cost.saturating_mul(2)),
