@@ -144,7 +144,10 @@ fn pages_of_an_origin_that_is_named_may_pay_and_those_of_others_may_not() {
     let other = asks("https://other.example");
     assert_eq!((other.status, other.header("access-control-allow-origin")), (402, ""), "{other:?}");
     let demand = shop.get("/weather", &[("origin", "https://shop.example")]);
-    assert!(demand.header("access-control-expose-headers").contains("payment-required"), "{demand:?}");
+    let exposed: Vec<&str> = demand.header("access-control-expose-headers").split(", ").collect();
+    for name in ["payment-required", "www-authenticate", "payment-receipt", "causeway-receipt"] {
+        assert!(exposed.contains(&name), "a page may read {name}: {exposed:?}");
+    }
     let (name, value) = shop.by_x402("/weather", |_, _| ());
     let paid = shop.get("/weather", &[("origin", "https://shop.example"), (name, &value)]);
     assert_eq!((paid.body.as_str(), paid.header("access-control-allow-origin")), (TEXT, "https://shop.example"));

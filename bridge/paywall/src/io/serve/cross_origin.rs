@@ -15,8 +15,8 @@ use crate::io::listener::Answers;
 use crate::origins::Origins;
 
 /// What of an answer a page needs to pay, beside what it may always read.
-const EXPOSED: &str =
-    "payment-required, payment-response, www-authenticate, payment-receipt, retry-after, content-length";
+const EXPOSED: &str = "payment-required, payment-response, www-authenticate, payment-receipt, causeway-receipt, \
+    retry-after, content-length";
 /// How long a browser need not ask again, in seconds: two hours are the longest that all of them take.
 const MAX_AGE_S: u32 = 7_200;
 
