@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::Value;
 
 use crate::binary;
@@ -237,6 +238,26 @@ impl Paywall {
         Self { child, url, metrics }
     }
 
+    /// From now on none of its files can grow beyond so many bytes, as on a disk that is full. For one that was started by [`ignoring_full_files`].
+    ///
+    /// # Panics
+    ///
+    /// When it ended already.
+    pub fn limit_files(&self, bytes: u64) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        let limit = Rlimit { current: Some(bytes), maximum: Some(bytes) };
+        prlimit(pid, Resource::Fsize, limit).expect("it runs, and is ours");
+    }
+
+    /// How it ended, when it did.
+    ///
+    /// # Panics
+    ///
+    /// When it is not our child.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("our child")
+    }
+
     /// Sends it `kill -9`, while others still talk to it.
     pub fn kill_now(&self) {
         let _ = Command::new("kill").args(["-9", &self.child.id().to_string()]).status();
@@ -251,6 +272,20 @@ impl Paywall {
         self.child.kill().expect("it runs");
         self.child.wait().expect("our child");
     }
+}
+
+/// Makes of a command one whose writes beyond its limit for files fail, instead of that they end it.
+pub fn ignoring_full_files(command: &mut Command) {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    shell.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    *command = shell;
 }
 
 impl Drop for Paywall {

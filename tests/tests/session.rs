@@ -18,7 +18,8 @@ use tests::binary;
 use tests::channel_payer::{ChannelPayer, begin, read, send};
 use tests::known::{DEVELOPER_0, DEVELOPER_1};
 use tests::lone_node::LoneNode;
-use tests::shop::{Paywall, TEXT, Upstream};
+use tests::shop::{Paywall, TEXT, Upstream, ignoring_full_files};
+use tests::waiting::Patience;
 
 /// Everybody knows it.
 const DEVELOPER_0_KEY: B256 = b256!("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80");
@@ -188,6 +189,23 @@ fn a_channel_is_opened_by_an_authorization_pays_and_is_closed() {
 }
 
 // ---------------------------------------------------------------- many at once
+
+#[test]
+fn a_paywall_whose_books_of_sessions_cannot_be_written_ends_and_says_so() {
+    let mut shop = Shop::open(&[]);
+    shop.kill();
+    let (home, node, upstream) = (shop.node.home(), shop.node.url(), shop.upstream.url());
+    shop.paywall = Some(Paywall::start_as(&home, &node, &upstream, &PRICES, ignoring_full_files));
+    let payer = shop.opened(PRICE);
+    let paywall = shop.paywall.as_mut().expect("it runs");
+    assert!(paywall.ended().is_none());
+    paywall.limit_files(1);
+    let refused = payer.ask("GET", "/weather", payer.voucher(2 * PRICE));
+    assert_ne!(refused.status, 200, "what is not on disk buys nothing: {refused:?}");
+    let patience = Patience::new(Duration::from_secs(30), Duration::from_millis(100));
+    let ended = patience.until("it ends", String::new, || paywall.ended());
+    assert_eq!(ended.code(), Some(1), "by itself, and not by a signal: {ended}");
+}
 
 #[test]
 fn sixty_four_requests_at_once_on_one_channel_each_pay_once() {

@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use payments::io::journal::{Journal, JournalError, Opened};
 
@@ -142,7 +144,10 @@ fn when_a_write_fails_everybody_hears_it_and_nothing_is_taken_any_more() {
     let path = directory.path().join("file");
     let snapshot = Box::new(|_: &mut dyn FnMut(&[u8])| panic!("the snapshot fails"));
     let journal = Journal::start(read(&path).unwrap().0, 0, snapshot).unwrap();
+    let mut broken = pin!(journal.broken());
+    let mut context = Context::from_waker(Waker::noop());
     journal.append(b"first").unwrap().wait().unwrap();
+    assert!(broken.as_mut().poll(&mut context).is_pending());
     let mut later = Ok(());
     for _ in 0..1_000 {
         later = journal.append(b"later").and_then(|ticket| ticket.wait());
@@ -152,4 +157,5 @@ fn when_a_write_fails_everybody_hears_it_and_nothing_is_taken_any_more() {
     }
     assert!(matches!(later, Err(JournalError::Io { .. })), "{later:?}");
     assert!(journal.ready().is_err());
+    assert!(matches!(broken.as_mut().poll(&mut context), Poll::Ready(JournalError::Io { .. })));
 }

@@ -222,6 +222,16 @@ impl Journal {
         Ticket { shared: self.shared.clone(), position: self.shared.lock().appended }
     }
 
+    /// Ends when a write failed, with the reason: from then on nothing is taken any more.
+    pub async fn broken(&self) -> JournalError {
+        loop {
+            let beyond_all = Ticket { shared: self.shared.clone(), position: u64::MAX };
+            if let Err(why) = beyond_all.await {
+                return why;
+            }
+        }
+    }
+
     /// How often the disk was synced for records.
     #[must_use]
     pub fn syncs(&self) -> u64 {

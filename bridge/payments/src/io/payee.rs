@@ -306,6 +306,11 @@ impl DurablePayee {
         self.seals.signatures()
     }
 
+    /// As [`Journal::broken`].
+    pub async fn broken(&self) -> JournalError {
+        self.journal.broken().await
+    }
+
     /// How often the disk was synced for payments.
     #[must_use]
     pub fn syncs(&self) -> u64 {

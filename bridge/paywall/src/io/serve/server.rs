@@ -1,5 +1,6 @@
 //! Starts and stops a paywall, and looks after it.
 
+use std::future::pending;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
@@ -20,7 +21,7 @@ use super::desk::Desk;
 use super::metrics::Metrics;
 use super::passing::Passing;
 use super::respond::Respond;
-use super::session::{self, SessionSettings};
+use super::session::{self, SessionSettings, Sessions};
 use crate::access::Access;
 use crate::io::chain::Chain;
 use crate::io::journal::Journal;
@@ -81,6 +82,7 @@ pub struct Paywall {
     pub metrics: Option<SocketAddr>,
     desk: Arc<Desk>,
     channels: Option<Arc<Channels>>,
+    sessions: Option<Arc<Sessions>>,
     stop: watch::Sender<()>,
     served: tokio::task::JoinHandle<()>,
 }
@@ -134,6 +136,7 @@ pub async fn start(settings: Settings) -> std::io::Result<Paywall> {
     let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     if let Some(watched) = watched {
         let (desk, channels, places) = (desk.clone(), channels.clone(), places.clone());
+        let sessions = sessions.clone();
         let metrics = Metrics { desk, channels, sessions, places, most: MOST_CONNECTIONS };
         tokio::spawn(listener::serve(
             watched,
@@ -145,7 +148,7 @@ pub async fn start(settings: Settings) -> std::io::Result<Paywall> {
     tokio::spawn(tidy(Arc::downgrade(&desk), channels.as_ref().map(Arc::downgrade), stopped.clone()));
     let answers = CrossOrigin { origins: settings.origins, inner: Arc::new(respond) };
     let served = tokio::spawn(listener::serve(listener, places, Arc::new(answers), stopped));
-    Ok(Paywall { address, metrics, desk, channels, stop, served })
+    Ok(Paywall { address, metrics, desk, channels, sessions, stop, served })
 }
 
 fn tell_loopholes(prices: &PriceList) {
@@ -192,12 +195,22 @@ async fn channels(
 impl Paywall {
     /// Why it can go on no longer; does not end as long as it can.
     pub async fn broken(&self) -> String {
-        match &self.channels {
-            Some(channels) => tokio::select! {
-                why = self.desk.broken() => why,
-                why = channels.broken() => why,
-            },
-            None => self.desk.broken().await,
+        let channels = async {
+            match &self.channels {
+                Some(channels) => channels.broken().await,
+                None => pending().await,
+            }
+        };
+        let sessions = async {
+            match &self.sessions {
+                Some(sessions) => sessions.payee.broken().await.to_string(),
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            why = self.desk.broken() => why,
+            why = channels => why,
+            why = sessions => why,
         }
     }
 
