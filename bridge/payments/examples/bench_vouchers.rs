@@ -88,18 +88,7 @@ fn rules() -> Rules {
 }
 
 fn channel(id: B256, secret: &SecretKey) -> Channel {
-    Channel {
-        id,
-        payee: rules().payee,
-        token: Address::ZERO,
-        signer: address_of(secret),
-        deposit: u128::MAX,
-        settled: 0,
-        signer_has_code: false,
-        has_splits: false,
-        closing: None,
-        finalized: false,
-    }
+    Channel::opened(id, rules().payee, Address::ZERO, address_of(secret), u128::MAX)
 }
 
 fn offer(voucher: SignedVoucher) -> Offer {

@@ -37,18 +37,7 @@ fn main() -> Result<(), Failed> {
     let key = Seed::new([3; 32]).channel(network, account, 0);
     let signer = address_of(&key.signer);
     let terms = Terms { payer: account, payee: own, token: Address::ZERO, salt: key.salt, authorized_signer: signer };
-    let channel = Channel {
-        id: terms.channel_id(&domain),
-        payee: own,
-        token: Address::ZERO,
-        signer,
-        deposit: 1_000_000,
-        settled: 0,
-        signer_has_code: false,
-        has_splits: false,
-        closing: None,
-        finalized: false,
-    };
+    let channel = Channel::opened(terms.channel_id(&domain), own, Address::ZERO, signer, 1_000_000);
 
     let directory = tempfile::tempdir()?;
     let rules = Rules {

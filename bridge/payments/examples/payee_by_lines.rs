@@ -88,18 +88,8 @@ fn open(directory: &std::path::Path) -> Result<DurablePayee, Box<dyn std::error:
         splits: false,
     };
     let payee = DurablePayee::open_with_slack(directory, domain, rules, secret, 100_000)?;
-    let channel = Channel {
-        id: CHANNEL,
-        payee: own,
-        token: Address::ZERO,
-        signer: address_of(&SecretKey::from_slice(&[1; 32])?),
-        deposit: u128::MAX,
-        settled: 0,
-        signer_has_code: false,
-        has_splits: false,
-        closing: None,
-        finalized: false,
-    };
+    let channel =
+        Channel::opened(CHANNEL, own, Address::ZERO, address_of(&SecretKey::from_slice(&[1; 32])?), u128::MAX);
     payee.observe(channel, SeenAt { block: 1, unix_s: now() })?;
     Ok(payee)
 }

@@ -100,18 +100,7 @@ fn open(directory: &Path, limit: u128, secret: &SecretKey) -> Result<DurablePaye
     let limits = Limits { period_s: 86_400, in_all: limit, each: limit, endpoints: BTreeMap::new() };
     let payer = DurablePayer::open(directory, Domain::new(51_717, Address::repeat_byte(5)), limits)?;
     let payee = address_of(&SecretKey::from_slice(&[2; 32])?);
-    let channel = Channel {
-        id: CHANNEL,
-        payee,
-        token: Address::ZERO,
-        signer: address_of(secret),
-        deposit: u128::MAX,
-        settled: 0,
-        signer_has_code: false,
-        has_splits: false,
-        closing: None,
-        finalized: false,
-    };
+    let channel = Channel::opened(CHANNEL, payee, Address::ZERO, address_of(secret), u128::MAX);
     payer.observe(channel, payee)?;
     Ok(payer)
 }

@@ -56,18 +56,7 @@ mod tests {
         let domain = Domain::new(1, Address::repeat_byte(5));
         let [key, stranger] = [1, 2].map(|byte| SecretKey::from_slice(&[byte; 32]).unwrap());
         let (id, signer) = (B256::repeat_byte(7), address_of(&key));
-        let channel = Channel {
-            id,
-            payee: Address::ZERO,
-            token: Address::ZERO,
-            signer,
-            deposit: 100,
-            settled: 10,
-            signer_has_code: false,
-            has_splits: false,
-            closing: None,
-            finalized: false,
-        };
+        let channel = Channel { settled: 10, ..Channel::opened(id, Address::ZERO, Address::ZERO, signer, 100) };
         let sign = |total, key| Voucher { channel_id: id, cumulative_amount: total }.sign(&domain, key);
         let short = SignedVoucher { signature: vec![1; 64].into(), ..sign(85, &key) };
         let all = vec![sign(20, &key), sign(101, &key), sign(90, &stranger), short.clone(), sign(80, &key)];

@@ -25,6 +25,25 @@ pub struct Channel {
     pub finalized: bool,
 }
 
+impl Channel {
+    /// One that was just opened: nothing is paid out, a key signs, and the payee gets it all.
+    #[must_use]
+    pub const fn opened(id: B256, payee: Address, token: Address, signer: Address, deposit: u128) -> Self {
+        Self {
+            id,
+            payee,
+            token,
+            signer,
+            signer_has_code: false,
+            deposit,
+            settled: 0,
+            has_splits: false,
+            closing: None,
+            finalized: false,
+        }
+    }
+}
+
 /// From when on a payer can take the rest: both must have come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Closing {

@@ -32,18 +32,7 @@ fn payee(directory: &std::path::Path) -> DurablePayee {
     let (payee, token) = (address_of(&key(2)), Address::ZERO);
     let rules = Rules { payee, token, least_deposit: 0, confirmations: 0, max_age_s: 600, splits: false };
     let payee = DurablePayee::open(directory, domain(), rules, key(2)).expect("a payee");
-    let channel = Channel {
-        id: ID,
-        payee: address_of(&key(2)),
-        token,
-        signer: address_of(&key(1)),
-        deposit: 1_000_000,
-        settled: 0,
-        signer_has_code: false,
-        has_splits: false,
-        closing: None,
-        finalized: false,
-    };
+    let channel = Channel::opened(ID, address_of(&key(2)), token, address_of(&key(1)), 1_000_000);
     payee.observe(channel, SeenAt { block: 1, unix_s: 0 }).expect("it is taken");
     payee
 }

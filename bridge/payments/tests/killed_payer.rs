@@ -46,18 +46,7 @@ fn payee(directory: &Path) -> DurablePayee {
     let (payee, token) = (address_of(&key(2)), Address::ZERO);
     let rules = Rules { payee, token, least_deposit: 0, confirmations: 0, max_age_s: 600, splits: false };
     let durable = DurablePayee::open(directory, Domain::new(CHAIN_ID, CONTRACT), rules, key(2)).expect("a payee");
-    let channel = Channel {
-        id: CHANNEL,
-        payee,
-        token,
-        signer: address_of(&key(1)),
-        deposit: u128::MAX,
-        settled: 0,
-        signer_has_code: false,
-        has_splits: false,
-        closing: None,
-        finalized: false,
-    };
+    let channel = Channel::opened(CHANNEL, payee, token, address_of(&key(1)), u128::MAX);
     durable.observe(channel, SeenAt { block: 1, unix_s: 0 }).expect("it is taken");
     durable
 }

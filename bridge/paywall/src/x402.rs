@@ -109,14 +109,21 @@ pub fn network(chain_id: u64) -> String {
 impl Requirements {
     #[must_use]
     pub fn exact(token: &Token, payee: Address, amount: U256, timeout_s: u64) -> Self {
+        let extra = serde_json::json!({ "name": TOKEN_NAME, "version": TOKEN_VERSION });
+        Self::by(SCHEME, token, payee, amount, timeout_s, extra)
+    }
+
+    /// By a scheme, with what that scheme wants to be known beside.
+    #[must_use]
+    pub fn by(scheme: &str, token: &Token, payee: Address, amount: U256, timeout_s: u64, extra: Value) -> Self {
         Self {
-            scheme: SCHEME.to_owned(),
+            scheme: scheme.to_owned(),
             network: network(token.chain_id),
             amount,
             asset: token.contract.to_string(),
             pay_to: payee.to_string(),
             max_timeout_seconds: timeout_s,
-            extra: Some(serde_json::json!({ "name": TOKEN_NAME, "version": TOKEN_VERSION })),
+            extra: Some(extra),
         }
     }
 

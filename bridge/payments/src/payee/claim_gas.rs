@@ -56,18 +56,7 @@ mod tests {
     use super::*;
 
     fn channel() -> Channel {
-        Channel {
-            id: B256::ZERO,
-            payee: Address::repeat_byte(1),
-            token: Address::ZERO,
-            signer: Address::repeat_byte(2),
-            signer_has_code: false,
-            deposit: 1,
-            settled: 0,
-            has_splits: false,
-            closing: None,
-            finalized: false,
-        }
+        Channel::opened(B256::ZERO, Address::repeat_byte(1), Address::ZERO, Address::repeat_byte(2), 1)
     }
 
     #[test]

@@ -30,18 +30,7 @@ fn key(byte: u8) -> SecretKey {
 }
 
 fn channel(deposit: u128, settled: u128) -> Channel {
-    Channel {
-        id: ID,
-        payee: address_of(&key(2)),
-        token: Address::ZERO,
-        signer: address_of(&key(1)),
-        deposit,
-        settled,
-        signer_has_code: false,
-        has_splits: false,
-        closing: None,
-        finalized: false,
-    }
+    Channel { settled, ..Channel::opened(ID, address_of(&key(2)), Address::ZERO, address_of(&key(1)), deposit) }
 }
 
 fn payer(deposit: u128) -> Payer {

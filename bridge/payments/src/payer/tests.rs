@@ -30,18 +30,7 @@ fn payee_key() -> SecretKey {
 }
 
 fn channel(deposit: u128, settled: u128) -> Channel {
-    Channel {
-        id: ID,
-        payee: address_of(&payee_key()),
-        token: Address::ZERO,
-        signer: address_of(&key(1)),
-        deposit,
-        settled,
-        signer_has_code: false,
-        has_splits: false,
-        closing: None,
-        finalized: false,
-    }
+    Channel { settled, ..Channel::opened(ID, address_of(&payee_key()), Address::ZERO, address_of(&key(1)), deposit) }
 }
 
 fn limits() -> Limits {

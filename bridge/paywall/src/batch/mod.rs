@@ -22,7 +22,7 @@ use serde_json::json;
 
 use self::refusal::Correction;
 use crate::authorization::{TOKEN_NAME, TOKEN_VERSION, Token};
-use crate::x402::{Requirements, network};
+use crate::x402::Requirements;
 
 pub const SCHEME: &str = "batch-settlement";
 
@@ -74,14 +74,6 @@ impl Terms {
                 extra["voucherState"] = state.clone();
             }
         }
-        Some(Requirements {
-            scheme: SCHEME.to_owned(),
-            network: network(token.chain_id),
-            amount,
-            asset: token.contract.to_string(),
-            pay_to: payee.to_string(),
-            max_timeout_seconds: timeout_s,
-            extra: Some(extra),
-        })
+        Some(Requirements::by(SCHEME, token, payee, amount, timeout_s, extra))
     }
 }

@@ -23,8 +23,8 @@ const MOST_WAITING: usize = 4_096;
 pub struct Journal<R> {
     queue: mpsc::SyncSender<Entry>,
     kind: PhantomData<fn(R)>,
-    /// Says why it stopped: then nothing more may be promised.
-    pub broken: watch::Receiver<Option<String>>,
+    /// Says why it stopped.
+    stopped: watch::Receiver<Option<String>>,
 }
 
 /// Ends when a record is durable: true. False: it may not be.
@@ -47,14 +47,14 @@ impl<R: Serialize + DeserializeOwned> Journal<R> {
         let records = read(&path)?;
         let file = rewrite(&path, &lines(&records))?;
         let (queue, waiting) = mpsc::sync_channel(MOST_WAITING);
-        let (failed, broken) = watch::channel(None);
+        let (failed, stopped) = watch::channel(None);
         std::thread::Builder::new().name("journal".to_owned()).spawn(move || {
             let _lock = lock;
             if let Err(error) = write(&path, file, &waiting) {
                 let _ = failed.send(Some(format!("{}: {error}", path.display()))); // Nobody may listen any more.
             }
         })?;
-        Ok((Self { queue, kind: PhantomData, broken }, records))
+        Ok((Self { queue, kind: PhantomData, stopped }, records))
     }
 
     /// Adds a record. What follows from it waits until it is durable.
@@ -63,6 +63,13 @@ impl<R: Serialize + DeserializeOwned> Journal<R> {
         // Without a writer `done` is dropped, which says that nothing is durable.
         let _ = self.queue.send(Entry::Record(line(record), done));
         durable
+    }
+
+    /// Why it stopped, so that nothing more may be promised; does not end before it does.
+    pub async fn broken(&self) -> String {
+        let mut stopped = self.stopped.clone();
+        let why = stopped.wait_for(Option::is_some).await.map(|why| why.clone());
+        why.ok().flatten().unwrap_or_else(|| "the journal's thread ended".to_owned())
     }
 
     /// Makes the file anew of these records.

@@ -43,18 +43,7 @@ async fn open(client: &Client, payer: &Account, payee: Address, story: &mut Stor
     let opened = payer.transact(client, &open, PATIENCE).await.wrap_err("the channel cannot be opened")?;
     let id = MicroChannel::ChannelOpened::decode_log(&opened.inner.logs()[0].inner)?.channelId;
     story.fact("channel", format!("{id} opened with {} for {payee}", amount::show(total)));
-    Ok(Channel {
-        id,
-        payee,
-        token: Address::ZERO,
-        signer: payer.address(),
-        deposit: amount::wei(total).saturating_to(),
-        settled: 0,
-        signer_has_code: false,
-        has_splits: false,
-        closing: None,
-        finalized: false,
-    })
+    Ok(Channel::opened(id, payee, Address::ZERO, payer.address(), amount::wei(total).saturating_to()))
 }
 
 /// The payer signs vouchers, the payee checks each; the last one, which is worth all of them.

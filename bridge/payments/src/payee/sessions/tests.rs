@@ -30,18 +30,7 @@ fn payer() -> SecretKey {
 }
 
 fn channel(deposit: u128) -> Channel {
-    Channel {
-        id: ID,
-        payee: PAYEE,
-        token: Address::ZERO,
-        signer: address_of(&payer()),
-        deposit,
-        settled: 0,
-        signer_has_code: false,
-        has_splits: false,
-        closing: None,
-        finalized: false,
-    }
+    Channel::opened(ID, PAYEE, Address::ZERO, address_of(&payer()), deposit)
 }
 
 fn payee(deposit: u128) -> Payee {

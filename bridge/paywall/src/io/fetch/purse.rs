@@ -103,18 +103,7 @@ impl SessionPurse {
             return Ok(id);
         }
         let deposit = folder.channels.known[&id].deposit;
-        let channel = Channel {
-            id,
-            payee,
-            token: self.token,
-            signer: self.signer.address(),
-            signer_has_code: false,
-            deposit,
-            settled: 0,
-            has_splits: false,
-            closing: None,
-            finalized: false,
-        };
+        let channel = Channel::opened(id, payee, self.token, self.signer.address(), deposit);
         folder.payer.observe(channel, payee)?;
         Ok(id)
     }

@@ -373,11 +373,9 @@ impl Desk {
         self.payers().expire(now());
     }
 
-    /// Why the journal stopped; does not end before it does.
+    /// As [`Journal::broken`].
     pub async fn broken(&self) -> String {
-        let mut broken = self.journal.broken.clone();
-        let why = broken.wait_for(Option::is_some).await.map(|why| why.clone());
-        why.ok().flatten().unwrap_or_else(|| "the journal's thread ended".to_owned())
+        self.journal.broken().await
     }
 
     pub fn count(&self, change: impl FnOnce(&mut Counters)) {

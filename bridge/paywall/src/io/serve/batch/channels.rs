@@ -148,11 +148,9 @@ impl Channels {
         *self.followed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
-    /// Why the journal stopped; does not end before it does.
+    /// As [`Journal::broken`].
     pub async fn broken(&self) -> String {
-        let mut broken = self.journal.broken.clone();
-        let why = broken.wait_for(Option::is_some).await.map(|why| why.clone());
-        why.ok().flatten().unwrap_or_else(|| "the journal's thread ended".to_owned())
+        self.journal.broken().await
     }
 
     /// Makes the journal anew, without what was forgotten.
