@@ -1,10 +1,15 @@
 //! Accounts, addresses and keys that tests name. Their secrets are not needed, or known to everybody.
 
-use alloy_primitives::{Address, address};
+use alloy_primitives::{Address, B256, address, b256};
 
 /// Developer accounts 0 and 1 (`--dev-account`), of the mnemonic `test test ... junk`.
 pub const DEVELOPER_0: Address = address!("f39Fd6e51aad88F6F4ce6aB8827279cffFb92266");
 pub const DEVELOPER_1: Address = address!("70997970C51812dc3A010C7d01b50e0d17dc79C8");
+/// The key of developer account 0.
+pub const DEVELOPER_0_KEY: B256 = b256!("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80");
+
+/// The chain of a local network.
+pub const CHAIN_ID: u64 = 51_717;
 
 /// An account that only receives.
 pub const RECIPIENT: Address = address!("000000000000000000000000000000000000b0b0");

@@ -13,11 +13,26 @@ use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::Value;
 
 use crate::binary;
+use crate::known::{DEVELOPER_0, DEVELOPER_1};
+use crate::lone_node::LoneNode;
 
 /// What is on each page.
 pub const TEXT: &str = "Sunny, 21 degrees.";
 /// Bytes of the largest page.
 const LARGE: usize = 64 << 20;
+
+/// A node on which developer account 0 has so much in wrapped coins, and account 1 can pay for its claims.
+///
+/// # Panics
+///
+/// When the coins cannot be wrapped.
+#[must_use]
+pub fn node_with_wrapped(sat: u64) -> LoneNode {
+    let node = LoneNode::start(&[DEVELOPER_0, DEVELOPER_1]);
+    let wrapped = node.causeway(&["pay", "wrap", &format!("{sat} sat"), "--dev-account", "0"], "");
+    assert_eq!(wrapped.code, Some(0), "{wrapped}");
+    node
+}
 
 /// The server behind the paywall. Its pages:
 ///

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use alloy_primitives::{B256, U256, b256};
+use alloy_primitives::{B256, U256};
 use bridge::io::sidechain::{Account, Call, Client, Fees, Pending};
 use contracts::address::WRAPPED_BTC;
 use contracts::{WrappedBtc, coin};
@@ -19,16 +19,13 @@ use paywall::x402::{self, PaymentPayload, PaymentRequired};
 use serde_json::{Value, json};
 use tests::binary;
 use tests::http::{Answer, post, send};
-use tests::known::{DEVELOPER_0, DEVELOPER_1};
+use tests::known::{CHAIN_ID, DEVELOPER_0, DEVELOPER_0_KEY, DEVELOPER_1};
 use tests::lone_node::LoneNode;
-use tests::shop::{Paywall, TEXT, Upstream};
+use tests::shop::{Paywall, TEXT, Upstream, node_with_wrapped};
 
 #[path = "paywall/faults.rs"]
 mod faults;
 
-/// Everybody knows it.
-const DEVELOPER_0_KEY: B256 = b256!("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80");
-const CHAIN: u64 = 51_717;
 /// What `/weather` costs.
 const PRICE_SAT: u64 = 25;
 
@@ -60,9 +57,7 @@ struct Shop {
 
 impl Shop {
     fn open(more: &[&str]) -> Self {
-        let node = LoneNode::start(&[DEVELOPER_0, DEVELOPER_1]);
-        let wrapped = node.causeway(&["pay", "wrap", "100000 sat", "--dev-account", "0"], "");
-        assert_eq!(wrapped.code, Some(0), "{wrapped}");
+        let node = node_with_wrapped(100_000);
         let upstream = Upstream::start();
         let paywall = Self::start(&node, &upstream, more);
         Self { paywall, upstream, node }
@@ -141,7 +136,7 @@ fn payer() -> Account {
 }
 
 fn signed(authorization: &Authorization) -> String {
-    let signature = payer().sign_digest(Token::wrapped_btc(CHAIN).digest(authorization));
+    let signature = payer().sign_digest(Token::wrapped_btc(CHAIN_ID).digest(authorization));
     alloy_primitives::hex::encode_prefixed(signature.as_bytes())
 }
 
@@ -186,7 +181,7 @@ fn client(shop: &Shop, program: &Path, arguments: &[&str]) -> String {
         .env("CAUSEWAY_PAGE", format!("{}/weather", shop.paywall.url))
         .env("CAUSEWAY_TEXT", TEXT)
         .env("CAUSEWAY_AMOUNT", coin::wei(PRICE_SAT).to_string())
-        .env("CAUSEWAY_CHAIN", CHAIN.to_string())
+        .env("CAUSEWAY_CHAIN", CHAIN_ID.to_string())
         .env("CAUSEWAY_KEY", DEVELOPER_0_KEY.to_string())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -362,7 +357,7 @@ async fn bring(client: &Client, authorization: &Authorization, signature: &str) 
     let usual = client.fees().await.expect("a node");
     let fees = Fees { max_fee: usual.max_fee * 100, priority_fee: usual.max_fee * 50 };
     let own = client.pending_nonce(from).await.expect("a node");
-    payer().sign(CHAIN, own, 200_000, fees, &Call::new(WRAPPED_BTC, &call))
+    payer().sign(CHAIN_ID, own, 200_000, fees, &Call::new(WRAPPED_BTC, &call))
 }
 
 #[test]
@@ -590,7 +585,7 @@ fn what_is_sold_is_told_to_whoever_looks_for_it() {
 fn a_facilitator_verifies_and_settles_once() {
     let shop = Shop::open(&["--facilitator"]);
     let supported: Value = serde_json::from_str(&shop.get("/supported", &[]).body).expect("JSON");
-    assert_eq!(supported["kinds"][0]["network"], format!("eip155:{CHAIN}"));
+    assert_eq!(supported["kinds"][0]["network"], format!("eip155:{CHAIN_ID}"));
     let (_, value) = shop.by_x402("/weather", |_, _| ());
     let payload: Value = x402::decode(&value).expect("ours");
     let asked = json!({ "x402Version": 2, "paymentPayload": payload, "paymentRequirements": payload["accepted"] });
@@ -766,7 +761,7 @@ fn a_payer_who_empties_its_balance_costs_the_payee_a_few_settlements_and_is_sett
         let fees = Fees { max_fee: usual.max_fee * 100, priority_fee: usual.max_fee * 50 };
         let call = WrappedBtc::transferCall { to: DEVELOPER_1, value: coin::wei(1_000) };
         let own = client.pending_nonce(DEVELOPER_0).await.expect("a node");
-        payer().sign(CHAIN, own, 100_000, fees, &Call::new(WRAPPED_BTC, &call))
+        payer().sign(CHAIN_ID, own, 100_000, fees, &Call::new(WRAPPED_BTC, &call))
     });
     let codes: Vec<(u16, String)> = std::thread::scope(|scope| {
         let all: Vec<_> =

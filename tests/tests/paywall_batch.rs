@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use alloy_primitives::{Address, B256, U256, b256};
+use alloy_primitives::{Address, B256, U256};
 use alloy_sol_types::{SolCall, SolValue as _, sol};
 use bridge::io::sidechain::{Account, Call, Client};
 use contracts::address::WRAPPED_BTC;
@@ -20,18 +20,15 @@ use paywall::x402::{self, PaymentPayload, PaymentRequired, Requirements, SettleR
 use serde_json::{Value, json};
 use tests::binary;
 use tests::http::{Answer, send};
-use tests::known::{DEVELOPER_0, DEVELOPER_1};
+use tests::known::{CHAIN_ID, DEVELOPER_0, DEVELOPER_0_KEY, DEVELOPER_1};
 use tests::lone_node::LoneNode;
-use tests::shop::{Paywall, TEXT, Upstream};
+use tests::shop::{Paywall, TEXT, Upstream, node_with_wrapped};
 use tests::waiting::Patience;
 
 sol! {
     function balanceOf(address account) external view returns (uint256);
 }
 
-/// Everybody knows it.
-const DEVELOPER_0_KEY: B256 = b256!("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80");
-const CHAIN: u64 = 51_717;
 /// What a page costs.
 const PRICE_SAT: u64 = 25;
 /// What a client deposits if it is told nothing else: the smallest that is taken.
@@ -63,9 +60,7 @@ struct ByHand<'a> {
 
 impl Shop {
     fn open(more: &[&str]) -> Self {
-        let node = LoneNode::start(&[DEVELOPER_0, DEVELOPER_1]);
-        let wrapped = node.causeway(&["pay", "wrap", "100000 sat", "--dev-account", "0"], "");
-        assert_eq!(wrapped.code, Some(0), "{wrapped}");
+        let node = node_with_wrapped(100_000);
         let upstream = Upstream::start();
         let paywall = Self::start(&node, &upstream, more);
         Self { paywall, upstream, node }
@@ -99,7 +94,7 @@ impl Shop {
             .env("CAUSEWAY_PAGE", format!("{}/weather", self.paywall.url))
             .env("CAUSEWAY_TEXT", TEXT)
             .env("CAUSEWAY_AMOUNT", wei(PRICE_SAT))
-            .env("CAUSEWAY_CHAIN", CHAIN.to_string())
+            .env("CAUSEWAY_CHAIN", CHAIN_ID.to_string())
             .env("CAUSEWAY_KEY", DEVELOPER_0_KEY.to_string())
             .env("CAUSEWAY_RPC", self.node.url())
             .env("CAUSEWAY_STATE", self.node.home().join("client"))
@@ -186,12 +181,12 @@ impl Shop {
 
 impl ByHand<'_> {
     fn id(&self) -> B256 {
-        self.config.id(Domain::new(CHAIN))
+        self.config.id(Domain::new(CHAIN_ID))
     }
 
     fn voucher(&self, total_sat: u64) -> Value {
         let max = coin::wei(total_sat).to();
-        let signature = signed(Domain::new(CHAIN).voucher(self.id(), max));
+        let signature = signed(Domain::new(CHAIN_ID).voucher(self.id(), max));
         let voucher = json!({ "channelId": self.id(), "maxClaimableAmount": max.to_string(), "signature": signature });
         json!({ "type": "voucher", "channelConfig": self.config, "voucher": voucher })
     }
@@ -201,7 +196,7 @@ impl ByHand<'_> {
         let salt = B256::from(rand::random::<[u8; 32]>());
         let (amount, until) = (coin::wei(deposit_sat).to(), now() + 200);
         let terms = DepositTerms { amount, valid_after: 0, valid_before: until, salt };
-        let signature = signed(terms.digest(&Token::wrapped_btc(CHAIN), self.id(), self.config.payer));
+        let signature = signed(terms.digest(&Token::wrapped_btc(CHAIN_ID), self.id(), self.config.payer));
         let authorization =
             json!({ "validAfter": "0", "validBefore": until.to_string(), "salt": salt, "signature": signature });
         let mut payload = self.voucher(total_sat);

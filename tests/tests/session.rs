@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use alloy_primitives::{Address, B256, Bytes, U256, b256};
+use alloy_primitives::{Address, B256, Bytes, U256};
 use bridge::io::sidechain::{Account, Call, Client};
 use contracts::address::{MICRO_CHANNEL, WRAPPED_BTC};
 use contracts::{MicroChannel, WrappedBtc, coin};
@@ -16,14 +16,11 @@ use paywall::session::credential::{Credential, Open, Payload, Signed, TopUp, Wit
 use serde_json::{Value, json};
 use tests::binary;
 use tests::channel_payer::{ChannelPayer, begin, read, send};
-use tests::known::{DEVELOPER_0, DEVELOPER_1};
+use tests::known::{CHAIN_ID, DEVELOPER_0, DEVELOPER_0_KEY, DEVELOPER_1};
 use tests::lone_node::LoneNode;
-use tests::shop::{Paywall, TEXT, Upstream, ignoring_full_files};
+use tests::shop::{Paywall, TEXT, Upstream, ignoring_full_files, node_with_wrapped};
 use tests::waiting::Patience;
 
-/// Everybody knows it.
-const DEVELOPER_0_KEY: B256 = b256!("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80");
-const CHAIN: u64 = 51_717;
 /// A satoshi, in wei.
 const SAT: u128 = 10_000_000_000;
 /// What `/weather` costs.
@@ -59,9 +56,7 @@ struct Shop {
 
 impl Shop {
     fn open(more: &[&str]) -> Self {
-        let node = LoneNode::start(&[DEVELOPER_0, DEVELOPER_1]);
-        let wrapped = node.causeway(&["pay", "wrap", "1000000 sat", "--dev-account", "0"], "");
-        assert_eq!(wrapped.code, Some(0), "{wrapped}");
+        let node = node_with_wrapped(1_000_000);
         let upstream = Upstream::start();
         let more = more.iter().map(ToString::to_string).collect();
         let mut shop = Self { paywall: None, upstream, node, more };
@@ -87,7 +82,7 @@ impl Shop {
 
     fn payer(&self) -> ChannelPayer {
         let account = Account::from_secret(&DEVELOPER_0_KEY.0).expect("a key");
-        ChannelPayer::new(&account, self.url(), "/weather", DEVELOPER_1, CHAIN)
+        ChannelPayer::new(&account, self.url(), "/weather", DEVELOPER_1, CHAIN_ID)
     }
 
     /// A payer whose channel is open, with so much paid ahead.
@@ -142,7 +137,7 @@ fn mppx_from_npm_pays_by_a_session_and_reads_a_stream() {
         .env("CAUSEWAY_EVENTS", format!("{url}/events"))
         .env("CAUSEWAY_TEXT", TEXT)
         .env("CAUSEWAY_AMOUNT", coin::wei(25).to_string())
-        .env("CAUSEWAY_CHAIN", CHAIN.to_string())
+        .env("CAUSEWAY_CHAIN", CHAIN_ID.to_string())
         .env("CAUSEWAY_KEY", DEVELOPER_0_KEY.to_string())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

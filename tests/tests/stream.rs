@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use alloy_primitives::{B256, b256};
+use alloy_primitives::B256;
 use contracts::address::{MICRO_CHANNEL, WRAPPED_BTC};
 use payments::typed_data::Domain;
 use payments::voucher::{SignedVoucher, Voucher};
@@ -16,20 +16,15 @@ use paywall::wallet;
 use secp256k1::SecretKey;
 use serde_json::{Value, json};
 use tests::binary::{self, Finished};
-use tests::known::{DEVELOPER_0, DEVELOPER_1};
+use tests::http::{self, Answer};
+use tests::known::{CHAIN_ID, DEVELOPER_0, DEVELOPER_0_KEY, DEVELOPER_1};
 use tests::lone_node::LoneNode;
-use tests::shop::{Paywall, TEXT, Upstream};
+use tests::shop::{Paywall, TEXT, Upstream, node_with_wrapped};
 
-/// Everybody knows it.
-const DEVELOPER_0_KEY: B256 = b256!("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80");
-const CHAIN: u64 = 51_717;
 const WEI_PER_SAT: u128 = 10_000_000_000;
 
 fn node() -> LoneNode {
-    let node = LoneNode::start(&[DEVELOPER_0, DEVELOPER_1]);
-    let wrapped = node.causeway(&["pay", "wrap", "1000000 sat", "--dev-account", "0"], "");
-    assert_eq!(wrapped.code, Some(0), "{wrapped}");
-    node
+    node_with_wrapped(1_000_000)
 }
 
 /// A channel of developer account 0 for account 1.
@@ -97,47 +92,22 @@ fn sat(event: &Value, member: &str) -> u128 {
     wei / WEI_PER_SAT
 }
 
-/// What a server answered.
-#[derive(Debug)]
-struct Answer {
-    status: u16,
-    head: String,
-    json: Value,
-}
-
 fn get(url: &str, headers: &[(&str, &str)]) -> Answer {
-    let address = url.strip_prefix("http://").expect("a URL");
-    let mut stream = TcpStream::connect(address).expect("it listens");
-    stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a time");
-    let more: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    let request = format!("GET / HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{more}\r\n");
-    stream.write_all(request.as_bytes()).expect("written");
-    let mut text = String::new();
-    stream.read_to_string(&mut text).expect("an answer");
-    let (head, body) = text.split_once("\r\n\r\n").expect("a head");
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-    let json = serde_json::from_str(body.trim()).unwrap_or_default();
-    Answer { status, head: head.to_owned(), json }
-}
-
-fn header<'a>(answer: &'a Answer, name: &str) -> &'a str {
-    let line =
-        answer.head.lines().find_map(|line| line.split_once(": ").filter(|(key, _)| key.eq_ignore_ascii_case(name)));
-    line.map_or("", |(_, value)| value)
+    http::send(url, "GET", "/", headers, b"")
 }
 
 fn voucher(channel: &str, total: u128, key: B256) -> SignedVoucher {
     let secret = SecretKey::from_slice(key.as_slice()).expect("a key");
     let voucher = Voucher { channel_id: channel.parse().expect("an id"), cumulative_amount: total };
-    voucher.sign(&Domain::new(CHAIN, MICRO_CHANNEL), &secret)
+    voucher.sign(&Domain::new(CHAIN_ID, MICRO_CHANNEL), &secret)
 }
 
 /// Shows a voucher to a receiver.
 fn show(url: &str, voucher: &SignedVoucher, key: &str) -> Answer {
     let asked = get(url, &[]);
     assert_eq!(asked.status, 402, "{asked:?}");
-    let challenge = wallet::challenges(header(&asked, "www-authenticate")).remove(0);
-    let source = paywall::mpp::source(CHAIN, DEVELOPER_0);
+    let challenge = wallet::challenges(asked.header("www-authenticate")).remove(0);
+    let source = paywall::mpp::source(CHAIN_ID, DEVELOPER_0);
     let credential = payload::credential(&challenge, &payload::voucher(voucher, false), &source);
     get(url, &[("authorization", &credential), ("idempotency-key", key)])
 }
@@ -204,19 +174,16 @@ fn what_a_stranger_shows_a_receiver_is_refused_by_its_own_words_and_costs_nothin
     let url = &receiving.url;
     let right = voucher(&id, 100 * WEI_PER_SAT, DEVELOPER_0_KEY);
     let paid = show(url, &right, "a");
-    assert_eq!((paid.status, paid.json["amount"].clone()), (200, json!((100 * WEI_PER_SAT).to_string())), "{paid:?}");
-    assert!(!header(&paid, "payment-receipt").is_empty());
+    assert_eq!((paid.status, paid.json()["amount"].clone()), (200, json!((100 * WEI_PER_SAT).to_string())), "{paid:?}");
+    assert!(!paid.header("payment-receipt").is_empty());
     let again = show(url, &right, "b");
     assert_eq!(
-        (again.status, &again.json["receipt"]["acceptedAt"]),
-        (200, &paid.json["receipt"]["acceptedAt"]),
+        (again.status, &again.json()["receipt"]["acceptedAt"]),
+        (200, &paid.json()["receipt"]["acceptedAt"]),
         "one receipt"
     );
 
-    let wrong = |voucher: &SignedVoucher| {
-        let answer = show(url, voucher, "c");
-        (answer.status, answer.json["code"].as_str().unwrap_or_default().to_owned())
-    };
+    let wrong = |voucher: &SignedVoucher| show(url, voucher, "c").problem();
     let said = |status: u16, code: &str| (status, code.to_owned());
     assert_eq!(wrong(&voucher(&id, 200 * WEI_PER_SAT, B256::repeat_byte(9))), said(402, "wrong-signer"));
     assert_eq!(wrong(&voucher(&id, 99 * WEI_PER_SAT, DEVELOPER_0_KEY)), said(402, "nothing-new"), "a falling total");
@@ -370,7 +337,7 @@ fn lie_to(mut stream: TcpStream, lie: Lie) {
 fn offer() -> String {
     let request = json!({
         "amount": WEI_PER_SAT.to_string(), "currency": WRAPPED_BTC, "recipient": DEVELOPER_1, "unitType": "event",
-        "methodDetails": { "chainId": CHAIN, "escrowContract": MICRO_CHANNEL, "feePayer": true, "minVoucherDelta": "0" },
+        "methodDetails": { "chainId": CHAIN_ID, "escrowContract": MICRO_CHANNEL, "feePayer": true, "minVoucherDelta": "0" },
     });
     Challenge {
         id: "x".into(),
@@ -513,6 +480,14 @@ impl Shop {
         self.node.causeway(&[&fixed[..], more].concat(), "")
     }
 
+    /// The same for a stream without end, running.
+    fn streaming(&self, by: &str) -> Child {
+        let (url, rpc) = (self.url("/slow-events"), self.node.url());
+        let fixed = ["--json", "pay", "stream", &url, "--dev-account", "0", "--rpc", &rpc];
+        let money = ["--max", "200 sat", "--deposit", "10000 sat", by];
+        binary::spawn(&self.node.home(), [&fixed[..], &money].concat())
+    }
+
     fn fetch(&self, path: &str, more: &[&str]) -> Finished {
         let url = self.url(path);
         let fixed = ["--json", "pay", "fetch", &url, "--dev-account", "0", "--max", "100 sat"];
@@ -590,25 +565,8 @@ fn a_stream_stops_when_the_money_stops_and_ctrl_c_loses_none() {
         assert_eq!((event["ended"].clone(), sat(&event, "promised")), (json!("limit"), 8), "{event}");
         assert!(numbers(&limited).len() >= 7, "{limited}");
     }
-    let (url, rpc) = (shop.url("/slow-events"), shop.node.url());
     for round in 0..4 {
-        let by = if round % 2 == 0 { "--ticks" } else { "--insecure" };
-        let fixed = [
-            "--json",
-            "pay",
-            "stream",
-            &url,
-            "--dev-account",
-            "0",
-            "--max",
-            "200 sat",
-            "--deposit",
-            "10000 sat",
-            by,
-            "--rpc",
-            &rpc,
-        ];
-        let child = binary::spawn(&shop.node.home(), fixed);
+        let child = shop.streaming(if round % 2 == 0 { "--ticks" } else { "--insecure" });
         std::thread::sleep(Duration::from_millis(2_500));
         let signal = if round < 2 { "-INT" } else { "-KILL" };
         Command::new("kill").args([signal, &child.id().to_string()]).status().expect("kill exists");
@@ -629,24 +587,7 @@ fn a_stream_stops_when_the_money_stops_and_ctrl_c_loses_none() {
 #[test]
 fn a_paywall_that_is_killed_under_a_stream_is_gone_on_with_by_the_same_channel() {
     let mut shop = Shop::open();
-    let url = shop.url("/slow-events");
-    let rpc = shop.node.url();
-    let fixed = [
-        "--json",
-        "pay",
-        "stream",
-        &url,
-        "--dev-account",
-        "0",
-        "--max",
-        "200 sat",
-        "--deposit",
-        "10000 sat",
-        "--ticks",
-        "--rpc",
-        &rpc,
-    ];
-    let child = binary::spawn(&shop.node.home(), fixed);
+    let child = shop.streaming("--ticks");
     std::thread::sleep(Duration::from_millis(2_500));
     shop.paywall.take().expect("it runs").kill();
     let ended = binary::end(child, "pay stream");

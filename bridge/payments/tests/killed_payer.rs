@@ -3,52 +3,26 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin};
 use std::time::Duration;
 
-use alloy_primitives::{Address, B256};
-use payments::account_signature::address_of;
-use payments::channel::{Channel, SeenAt};
+use alloy_primitives::B256;
 use payments::io::payee::{Answer, DurablePayee};
-use payments::payee::{Offer, Rules};
-use payments::typed_data::Domain;
+use payments::payee::Offer;
 use payments::voucher::SignedVoucher;
-use secp256k1::SecretKey;
 use serde::Deserialize;
 
+use crate::payers::{CHAIN_ID, CONTRACT, PRICE, kill_after, next, payee, start};
+
+mod payers;
+
 const ROUNDS: u64 = 25;
-const CHAIN_ID: u64 = 51_717;
-const CONTRACT: Address = Address::repeat_byte(5);
-const CHANNEL: B256 = B256::repeat_byte(7);
-const PRICE: u128 = 10;
 const IN_FLIGHT: usize = 64;
 
 #[derive(Deserialize)]
 struct Line {
     request: B256,
     voucher: SignedVoucher,
-}
-
-fn key(byte: u8) -> SecretKey {
-    SecretKey::from_slice(&[byte; 32]).expect("a key")
-}
-
-fn start(directory: &Path) -> Child {
-    let own = std::env::current_exe().expect("a test has a path");
-    let target: PathBuf = own.parent().and_then(Path::parent).expect("target/PROFILE/deps/TEST").into();
-    let mut command = Command::new(target.join("examples/payer_by_lines"));
-    command.arg(directory).stdin(Stdio::piped()).stdout(Stdio::piped());
-    command.spawn().expect("the example is built with the tests: cargo build --examples")
-}
-
-fn payee(directory: &Path) -> DurablePayee {
-    let (payee, token) = (address_of(&key(2)), Address::ZERO);
-    let rules = Rules { payee, token, least_deposit: 0, confirmations: 0, max_age_s: 600, splits: false };
-    let durable = DurablePayee::open(directory, Domain::new(CHAIN_ID, CONTRACT), rules, key(2)).expect("a payee");
-    let channel = Channel::opened(CHANNEL, payee, token, address_of(&key(1)), u128::MAX);
-    durable.observe(channel, SeenAt { block: 1, unix_s: 0 }).expect("it is taken");
-    durable
 }
 
 /// What the test remembers beside both: all that was ever signed, and all that was answered.
@@ -107,20 +81,15 @@ fn a_payer_that_is_killed_at_any_moment_signs_no_total_twice_and_loses_nothing_t
     println!("SEED={seed}");
     let (mut seen, mut state) = (Seen::default(), seed);
     for _ in 0..ROUNDS {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let delay = Duration::from_micros(2_000 + (state >> 33) % 100_000);
-        let mut child = start(&promises);
-        let id = child.id();
-        let killer = std::thread::spawn(move || {
-            std::thread::sleep(delay);
-            Command::new("kill").args(["-KILL", &id.to_string()]).status()
-        });
+        let delay = Duration::from_micros(2_000 + next(&mut state) % 100_000);
+        let mut child = start("payer_by_lines", [&promises]);
+        let killer = kill_after(delay, &child);
         seen.serve(&payee, &mut child, u64::MAX);
         assert!(killer.join().expect("the killer").expect("kill exists").success());
         child.wait().expect("a child");
     }
     // One that is not killed sends again what was not answered, and goes on.
-    let mut child = start(&promises);
+    let mut child = start("payer_by_lines", [&promises]);
     seen.serve(&payee, &mut child, 1_000);
     assert!(child.wait().expect("a child").success());
     assert!(seen.request_of.len() > 1_000, "{} were signed in all", seen.request_of.len());

@@ -5,6 +5,8 @@ use payments::account_signature;
 use secp256k1::SecretKey;
 
 use crate::authorization::{Authorization, Token};
+use crate::mpp::Secret;
+use crate::till::{DEFAULT_LIFETIME_S, Till};
 
 /// Developer account 0, whose key everybody knows.
 pub struct Payer(SecretKey);
@@ -36,6 +38,19 @@ pub fn token() -> Token {
 /// 25 satoshis.
 pub fn amount() -> U256 {
     U256::from(250_000_000_000u64)
+}
+
+/// A till that takes no payments by channels.
+pub fn till() -> Till {
+    Till {
+        token: token(),
+        payee: PAYEE,
+        realm: "api.example.com".into(),
+        public_url: "https://api.example.com".into(),
+        secret: Secret::derive(&[3; 32]),
+        lifetime_s: DEFAULT_LIFETIME_S,
+        batch: None,
+    }
 }
 
 pub fn authorization() -> Authorization {

@@ -424,21 +424,9 @@ impl Payment {
 mod tests {
     use super::*;
     use crate::mpp::Payload;
-    use crate::testing::{NOW, PAYEE, PAYER, amount, authorization, payer, token};
+    use crate::testing::{NOW, PAYEE, PAYER, amount, authorization, payer, till, token};
 
     const CLOCK: Clock = Clock { wall: NOW, block: NOW - 1 };
-
-    fn till() -> Till {
-        Till {
-            token: token(),
-            payee: PAYEE,
-            realm: "api.example.com".into(),
-            public_url: "https://api.example.com".into(),
-            secret: Secret::derive(&[3; 32]),
-            lifetime_s: DEFAULT_LIFETIME_S,
-            batch: None,
-        }
-    }
 
     fn request() -> Request {
         Request { method: "GET".into(), target: "/weather?city=Oslo".into(), body: None, is_authorized: false }

@@ -1,31 +1,16 @@
 use alloy_primitives::Address;
 use payments::account_signature;
 use proptest::prelude::*;
-use secp256k1::SecretKey;
 use serde_json::json;
 
 use super::*;
-use crate::mpp::Secret;
-use crate::testing::{NOW, PAYEE, PAYER, amount, token};
+use crate::testing::{self, NOW, PAYEE, PAYER, amount, payer, token};
 
 const CLOCK: Clock = Clock { wall: NOW, block: NOW - 1 };
 const TERMS: Terms = Terms { authorizer: PAYEE, delay_s: 86_400, least_deposit: 1_000 };
 
-fn key() -> SecretKey {
-    let bytes = alloy_primitives::hex!("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80");
-    SecretKey::from_slice(&bytes).expect("a key")
-}
-
 fn till() -> Till {
-    Till {
-        token: token(),
-        payee: PAYEE,
-        realm: "api.example.com".into(),
-        public_url: "https://api.example.com".into(),
-        secret: Secret::derive(&[3; 32]),
-        lifetime_s: 300,
-        batch: Some(TERMS),
-    }
+    Till { batch: Some(TERMS), ..testing::till() }
 }
 
 fn accepted() -> Requirements {
@@ -50,13 +35,13 @@ fn payload(change: impl FnOnce(&mut Value)) -> PaymentPayload {
     let id = config().id(domain);
     let salt = B256::repeat_byte(9);
     let terms = DepositTerms { amount: 5_000, valid_after: NOW - 600, valid_before: NOW + 300, salt };
-    let signature = account_signature::sign(terms.digest(&token(), id, PAYER), &key());
+    let signature = account_signature::sign(terms.digest(&token(), id, PAYER), &payer().secret());
     let mut payload = json!({
         "type": "deposit",
         "channelConfig": config(),
         "voucher": {
             "channelId": id, "maxClaimableAmount": "250",
-            "signature": account_signature::sign(domain.voucher(id, 250), &key()),
+            "signature": account_signature::sign(domain.voucher(id, 250), &payer().secret()),
         },
         "deposit": { "amount": "5000", "authorization": { "erc3009Authorization": {
             "validAfter": (NOW - 600).to_string(), "validBefore": (NOW + 300).to_string(), "salt": salt, "signature": signature,
@@ -91,7 +76,7 @@ fn malleated(signature: &Value) -> Value {
 #[test]
 fn a_deposit_with_a_voucher_is_taken_and_either_half_of_another_is_not() {
     assert_eq!(checked(&payload(|_| ())).expect("right").terms.amount, 5_000);
-    let foreign = account_signature::sign(B256::repeat_byte(1), &key());
+    let foreign = account_signature::sign(B256::repeat_byte(1), &payer().secret());
     assert_eq!(code(|payload| payload["voucher"]["signature"] = json!(foreign)), "voucher-wrong-signer");
     let place = "/deposit/authorization/erc3009Authorization/signature";
     assert_eq!(code(|payload| *payload.pointer_mut(place).expect("it") = json!(foreign)), "deposit-wrong-signer");
