@@ -54,21 +54,27 @@ impl Flows {
         self.0.len() < MAX_STREAMS || self.worthless(best, base).is_some()
     }
 
+    /// One that is kept already goes on where it was.
     pub(super) fn insert(&mut self, flow: Flow, best: u128) {
+        let terms = *flow.meter.terms();
+        if self.0.contains_key(&terms.root) {
+            return;
+        }
         if self.0.len() >= MAX_STREAMS
-            && let Some(root) = self.worthless(best, flow.meter.terms().cumulative_amount)
+            && let Some(root) = self.worthless(best, terms.cumulative_amount)
         {
             self.0.remove(&root);
         }
-        self.0.entry(flow.meter.terms().root).or_insert(flow);
+        self.0.insert(terms.root, flow);
     }
 
-    /// One that has been overtaken: even with its last tick; or its payer promised more since then, as a stream says that begins further on, and it holds nothing to claim.
+    /// One that holds nothing to claim and has been overtaken: even its last tick is worth no more than the best, or its payer promised more since then, as a
+    /// stream says that begins further on. The best itself is never one, though nothing can follow its last tick.
     fn worthless(&self, best: u128, base: u128) -> Option<B256> {
         let overtaken = |flow: &&Flow| {
             let (terms, total) = (flow.meter.terms(), flow.meter.total());
             let holds_nothing = flow.meter.latest().0 == 0 || total < best;
-            terms.total(terms.ticks).is_none_or(|last| last <= best) || (holds_nothing && total < base)
+            holds_nothing && (total < base || terms.total(terms.ticks).is_none_or(|last| last <= best))
         };
         self.0.values().find(overtaken).map(|flow| flow.meter.terms().root)
     }

@@ -377,6 +377,28 @@ fn a_stream_is_refused_by_name_and_their_number_has_a_bound() {
 }
 
 #[test]
+fn a_stream_that_ended_is_claimed_however_many_are_opened_after_it_and_also_when_it_is_opened_again() {
+    let mut payee = payee(1_000);
+    let seeded = |seed: u8| chain(B256::repeat_byte(seed), 2);
+    let claimed = |payee: &Payee| payee.due(&ClaimRules { cost: 0, worth: 1, wait_s: 0 }, NOW)[0].claim.clone();
+    for seed in 1..=20 {
+        let ticks = seeded(seed);
+        let base = 10 * u128::from(seed - 1);
+        open(&mut payee, stream(base, &ticks)).unwrap();
+        assert_eq!(payee.tick(ID, ticks[0], 2, ticks[2], NOW).unwrap().amount, 10);
+        let want = Claim::Stream { stream: stream(base, &ticks), ticks: 2, tick: ticks[2] };
+        assert_eq!(claimed(&payee), want);
+        // Again, and others of the same payer that may never get a tick.
+        open(&mut payee, stream(base, &ticks)).unwrap();
+        (100..110).for_each(|other| drop(open(&mut payee, stream(base, &seeded(other + seed)))));
+        assert_eq!(claimed(&payee), want);
+        let again = payee.tick(ID, ticks[0], 2, ticks[2], NOW);
+        assert_eq!(again, Err(Refused::Tick(TickRefused::NotNew { got: 2, latest: 2 })));
+    }
+    assert_eq!(payee.account(ID).unwrap().charged, 200);
+}
+
+#[test]
 fn streams_come_back_from_the_file_with_their_ticks_as_appended_and_as_written_anew() {
     let mut payee = payee(1_000);
     let ticks = chain(B256::repeat_byte(3), 20);

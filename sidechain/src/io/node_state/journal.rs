@@ -107,14 +107,16 @@ impl Journal {
     pub(super) fn rewrite(&self, waiting: &[Waiting], now_ms: u64) {
         let temporary = self.path.with_extension("new");
         let written = write_new(&temporary, waiting).and_then(|file| self.replace(file, &temporary));
+        if written.is_err() {
+            // What could not be finished is of no use; while it goes, nobody else begins.
+            let _ = fs::remove_file(temporary);
+        }
         let mut state = self.lock();
         (state.rewriting, state.meanwhile) = (false, None);
         if let Err(error) = written {
             state.not_before_ms = now_ms.saturating_add(RETRY_MS);
             drop(state);
             self.complain(&error);
-            // What could not be finished is of no use.
-            let _ = fs::remove_file(temporary);
         }
     }
 
