@@ -327,6 +327,33 @@ fn a_top_up_that_comes_again_is_known_and_each_has_to_be_paid_for_before_the_nex
     }
 }
 
+/// Who opens one after the other and never pays would have the payee's gas spent for nothing.
+#[test]
+fn a_payer_has_four_channels_opened_until_some_have_paid_for_it() {
+    let shop = Shop::open(&[]);
+    let open = |payer: &ChannelPayer| payer.ask("GET", "/weather", payer.open(DEPOSIT, 4 * PRICE));
+    let payers: Vec<ChannelPayer> = (0..4).map(|_| shop.opened(4 * PRICE)).collect();
+    let next = shop.payer();
+    assert_eq!(open(&next).problem(), (429, "unpaid-openings".to_owned()));
+    assert_eq!(shop.metric("session_opened_total"), 4);
+    for _ in 0..2 {
+        assert_eq!(payers[0].ask("GET", "/weather", payers[0].voucher(4 * PRICE)).status, 200);
+    }
+    assert_eq!(open(&next).status, 200, "two pages are worth an opening");
+    // Whoever closes before is not trusted any more.
+    for payer in &payers[1..] {
+        let id = payer.id().to_string();
+        let closing = shop.node.causeway(&["pay", "close", &id, "--dev-account", "0", "--yes"], "");
+        assert_eq!(closing.code, Some(0), "{closing}");
+    }
+    let is_claimed = |payer: &ChannelPayer| shop.settled(payer) == 4 * PRICE;
+    shop.until("they are seen to close", || payers[1..].iter().all(is_claimed));
+    for _ in 0..2 {
+        assert_eq!(next.ask("GET", "/weather", next.voucher(4 * PRICE)).status, 200);
+    }
+    assert_eq!(open(&shop.payer()).problem(), (429, "unpaid-openings".to_owned()));
+}
+
 #[test]
 fn channels_of_others_and_in_other_tokens_do_not_pay() {
     let shop = Shop::open(&[]);
@@ -444,6 +471,9 @@ fn a_charge_is_no_session_and_a_session_no_charge() {
 fn a_voucher_that_everybody_can_read_buys_nothing() {
     let shop = Shop::open(&["--claim-at", "60 sat"]);
     let payer = shop.opened(4 * PRICE);
+    for _ in 0..3 {
+        assert_eq!(payer.ask("GET", "/weather", payer.voucher(4 * PRICE)).status, 200, "nobody can read it yet");
+    }
     let claimed = || shop.settled(&payer) == 4 * PRICE;
     shop.until("it is claimed at its worth", claimed);
     assert_eq!(shop.balance(DEVELOPER_1), 4 * PRICE);
@@ -455,7 +485,7 @@ fn a_voucher_that_everybody_can_read_buys_nothing() {
     let closing = stranger.ask("GET", "/weather", payer.close(4 * PRICE));
     assert_eq!(closing.problem().1, "voucher-published", "nor closes it the channel");
     let own = payer.ask("GET", "/weather", payer.voucher(4 * PRICE + 1));
-    assert_eq!((own.status, own.receipt().spent), (200, PRICE));
+    assert_eq!((own.status, own.receipt().spent), (200, 4 * PRICE));
     shop.until("it is counted", || shop.metric("session_claims_total") == 1);
 }
 
@@ -734,16 +764,19 @@ fn what_ticks_paid_is_claimed_by_the_last_of_them() {
     let payer = shop.opened(0);
     let ticks = chain(B256::repeat_byte(3), 9);
     assert_eq!(payer.ask("HEAD", "/weather", payer.stream(0, 20 * SAT, 9, ticks[0])).status, 200);
-    assert_eq!(payer.tick(ticks[0], &ticks[1..4]).status, 200);
-    shop.until("three ticks are claimed", || shop.settled(&payer) == 60 * SAT);
+    assert_eq!(payer.tick(ticks[0], &ticks[1..5]).status, 200);
+    for _ in 0..2 {
+        assert_eq!(payer.ask("GET", "/weather", payer.voucher(1)).status, 200);
+    }
+    shop.until("four ticks are claimed", || shop.settled(&payer) == 80 * SAT);
     // Their terms are public now: whoever shows them again gets nothing by them.
     let again = payer.ask("GET", "/weather", payer.stream(0, 20 * SAT, 9, ticks[0]));
-    assert_eq!((again.status, again.receipt().spent), (200, 0));
-    let stolen = payer.ask("GET", "/weather", payer.voucher(60 * SAT));
+    assert_eq!((again.status, again.receipt().spent), (200, 2 * PRICE));
+    let stolen = payer.ask("GET", "/weather", payer.voucher(80 * SAT));
     assert_eq!(stolen.problem().1, "voucher-published");
-    let own = payer.ask("GET", "/weather", payer.voucher(60 * SAT + 1));
-    assert_eq!((own.status, own.receipt().spent), (200, PRICE));
-    assert_eq!(shop.upstream.asked("/weather"), 1);
+    let own = payer.ask("GET", "/weather", payer.voucher(80 * SAT + 1));
+    assert_eq!((own.status, own.receipt().spent), (200, 3 * PRICE));
+    assert_eq!(shop.upstream.asked("/weather"), 3);
 }
 
 #[test]

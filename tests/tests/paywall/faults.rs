@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use tests::channel_payer::ChannelPayer;
 use tests::relay::Relay;
 use tests::waiting::Patience;
 use tests::wrong_clock::WrongClock;
@@ -109,6 +110,20 @@ fn bodies_for_which_nobody_paid_leave_room_to_those_who_pay() {
     assert_eq!(junk.status, 402, "nothing of it is kept");
     let (name, value) = shop.by_x402("/weather", |_, _| ());
     assert_eq!(post(&shop.paywall.url, "/weather", &[(name, &value)], &part).body, TEXT);
+    // So is what a session pays for, from its first request on; and a stranger's credential is worth nothing.
+    let total: u128 = coin::wei(PRICE_SAT).to();
+    let account = Account::from_secret(&DEVELOPER_0_KEY.0).expect("a key");
+    let payer = ChannelPayer::new(&account, &shop.paywall.url, "/weather", DEVELOPER_1, CHAIN_ID);
+    let by = |payer: &ChannelPayer, payload| {
+        post(&shop.paywall.url, "/weather", &[("authorization", &payer.credential(payload))], &part)
+    };
+    let opened = by(&payer, payer.open(400 * total, total));
+    assert_eq!(opened.body, TEXT, "{opened:?}");
+    let paid = by(&payer, payer.voucher(2 * total));
+    assert_eq!(paid.body, TEXT, "{paid:?}");
+    let stranger = Account::from_secret(&[9; 32]).expect("a key");
+    let forged = ChannelPayer { account: stranger, ..payer.clone() };
+    assert_eq!(by(&forged, forged.voucher(3 * total)).status, 503, "no room is left to it");
     drop(slow);
     PATIENCE.until("there is room", String::new, || (full().body == TEXT).then_some(()));
 }

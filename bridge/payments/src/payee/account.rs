@@ -123,6 +123,11 @@ impl Account {
         self.best_total().max(settled)
     }
 
+    /// What up to this total is spent, settled before, or held by locks.
+    pub(super) fn spent_below(&self, total: u128) -> u128 {
+        total - self.free.sum_below(total)
+    }
+
     /// What is said of a request that is charged for now, by a total that may be the largest.
     pub(super) fn receipt(
         &self,

@@ -1,4 +1,12 @@
 //! When to claim, decided by value and time; and what to save when a payer starts to close.
+//!
+//! ```text
+//!   |--settled--|-------- spent --------|---- paid ahead ----|---- not signed for yet ---- deposit
+//!               '--- what is worth it --'
+//!               '------- what a claim brings, by one voucher -----'
+//! ```
+//! A claim makes its voucher public, and from then on its payer shows by a larger one that it asks for something. What counts is therefore what was spent; and who paid
+//! all of a deposit ahead, so that there is no larger one, is left to spend it for [`PATIENCE`] times as long.
 
 use alloy_primitives::B256;
 
@@ -20,6 +28,9 @@ pub struct ClaimRules {
     /// One that adds less is claimed when its oldest payment is so many seconds old.
     pub wait_s: u64,
 }
+
+/// How many times as long as others a channel waits whose payer can sign for nothing more and has not spent all.
+pub const PATIENCE: u64 = 30;
 
 /// Why a voucher should be claimed now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -124,7 +135,10 @@ fn wanted(account: &Account, rules: &ClaimRules, now_unix_s: u64) -> Option<Want
     let amount = total.saturating_sub(channel.settled);
     let gas = claim_gas::of(&channel, true);
     let rules = &ClaimRules { cost: claim_gas::cost(gas, rules.cost), ..*rules };
-    let reason = rules.reason(amount, account.waits_since, channel.closing.is_some(), now_unix_s);
+    let is_closing = channel.closing.is_some();
+    let spent = account.spent_below(total);
+    let worth = if is_closing { amount } else { spent.saturating_sub(account.spent_below(channel.settled)) };
+    let reason = rules.reason(worth, account.waits_since, is_closing, now_unix_s);
     if let (None | Some(Reason::Worth | Reason::Waited), Best::Lock(lock)) = (reason, best) {
         let expiry = lock.voucher.lock_expiry;
         if amount > rules.cost && now_unix_s.saturating_add(CLAIM_MARGIN_S) >= expiry {
@@ -132,7 +146,14 @@ fn wanted(account: &Account, rules: &ClaimRules, now_unix_s: u64) -> Option<Want
             return Some(Wanted { amount, gas, reason: Reason::LockExpires, before });
         }
     }
-    Some(Wanted { amount, gas, reason: reason?, before: channel.closing })
+    let reason = reason?;
+    let is_all_ahead = spent < total && total >= channel.deposit;
+    let patience = rules.wait_s.saturating_mul(PATIENCE);
+    let waited = account.waits_since.is_some_and(|since| now_unix_s.saturating_sub(since) >= patience);
+    if is_all_ahead && !is_closing && !waited {
+        return None;
+    }
+    Some(Wanted { amount, gas, reason, before: channel.closing })
 }
 
 #[cfg(test)]

@@ -100,11 +100,11 @@ impl Account {
 
     fn balance(&self) -> Balance {
         let accepted = self.highest();
-        let free = self.free.sum_below(accepted);
+        let spent = self.spent_below(accepted);
         Balance {
             accepted,
-            spent: accepted - free,
-            available: free.saturating_sub(self.prepaid.reserved),
+            spent,
+            available: (accepted - spent).saturating_sub(self.prepaid.reserved),
             deposit: self.seen.map_or(0, |seen| seen.channel.deposit),
             published: self.prepaid.published.max(self.seen.map_or(0, |seen| seen.channel.settled)),
         }

@@ -207,7 +207,7 @@ fn a_claim_is_due_by_value_or_by_time_until_it_is_settled() {
     assert_eq!(payee.due(&rules, NOW + 60)[0].reason, Reason::Waited);
     payee.observe(Channel { settled: 110, ..channel(1_000) }, SeenAt { block: 11, unix_s: NOW + 61 }).unwrap();
     assert_eq!(payee.due(&rules, NOW + 1_000), []);
-    pay_at(&mut payee, offer(700, 10, ""), NOW + 61).unwrap();
+    pay_at(&mut payee, offer(700, 500, ""), NOW + 61).unwrap();
     let due = payee.due(&rules, NOW + 61);
     assert_eq!((due[0].amount, due[0].reason), (590, Reason::Worth));
 }
@@ -493,8 +493,9 @@ fn channels_that_take_much_gas_are_claimed_apart_and_only_if_they_are_worth_it()
         let id = B256::with_last_byte(number);
         let heavy = Channel { id, has_splits: number < 25, ..channel(1_000) };
         payee.observe(heavy, AT).unwrap();
-        let voucher = Voucher { channel_id: id, cumulative_amount: 900 - u128::from(number) }.sign(&domain(), &payer());
-        pay(&mut payee, Offer { voucher, ..offer(0, 10, "") }).unwrap();
+        let total = 900 - u128::from(number);
+        let voucher = Voucher { channel_id: id, cumulative_amount: total }.sign(&domain(), &payer());
+        pay(&mut payee, Offer { voucher, ..offer(0, total, "") }).unwrap();
     }
     let heavy = claim_gas::of(&Channel { has_splits: true, ..channel(0) }, true);
     let due = payee.due(&ClaimRules { cost: 1, worth: 1, wait_s: 0 }, NOW);

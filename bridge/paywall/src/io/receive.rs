@@ -104,6 +104,8 @@ struct Vouchers {
     file: File,
     best: BTreeMap<B256, SignedVoucher>,
     lines: usize,
+    /// The last line may have no end: nothing is put behind it.
+    is_torn: bool,
 }
 
 impl<C: Channels> Receiver<C> {
@@ -217,7 +219,7 @@ impl Vouchers {
             }
         }
         let file = anew(path, &best)?;
-        Ok(Self { path: path.to_owned(), file, lines: best.len(), best })
+        Ok(Self { path: path.to_owned(), file, lines: best.len(), best, is_torn: false })
     }
 
     /// Adds it if it is larger than what is there of its channel.
@@ -227,8 +229,20 @@ impl Vouchers {
         if voucher.voucher.cumulative_amount <= known {
             return Ok(());
         }
-        self.best.insert(id, voucher.clone());
-        if self.lines >= self.best.len() + MOST_LINES {
+        let before = self.best.insert(id, voucher.clone());
+        let written = self.write(voucher);
+        self.is_torn = written.is_err();
+        if self.is_torn {
+            match before {
+                Some(before) => self.best.insert(id, before),
+                None => self.best.remove(&id),
+            };
+        }
+        written
+    }
+
+    fn write(&mut self, voucher: &SignedVoucher) -> io::Result<()> {
+        if self.is_torn || self.lines >= self.best.len() + MOST_LINES {
             self.file = anew(&self.path, &self.best)?;
             self.lines = self.best.len();
             return Ok(());
@@ -384,6 +398,22 @@ mod tests {
         let again = Vouchers::open(&path).expect("it reads");
         let totals: Vec<u128> = again.best.values().map(|signed| signed.voucher.cumulative_amount).collect();
         assert_eq!((totals, again.lines), (vec![30, 5], 2));
+    }
+
+    #[test]
+    fn what_a_full_disk_did_not_take_is_taken_when_there_is_room_and_no_line_is_torn() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("vouchers.jsonl");
+        let mut vouchers = Vouchers::open(&path).expect("fresh");
+        vouchers.add(&voucher(1, 10)).expect("a disk");
+        vouchers.file.write_all(b"{\"channelId\"").expect("as much as there was room for");
+        vouchers.file = File::options().write(true).open("/dev/full").expect("it is there");
+        assert!(vouchers.add(&voucher(1, 20)).is_err());
+        vouchers.add(&voucher(1, 20)).expect("a disk that has room again");
+        vouchers.add(&voucher(2, 5)).expect("a disk");
+        let again = Vouchers::open(&path).expect("each line is whole");
+        let totals: Vec<u128> = again.best.values().map(|signed| signed.voucher.cumulative_amount).collect();
+        assert_eq!(totals, [20, 5]);
     }
 
     #[test]

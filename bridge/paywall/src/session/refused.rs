@@ -65,7 +65,11 @@ pub enum Why {
     ByStream { got: u128, spent: u128 },
     #[error("as many channels are being opened, or are known, as can be")]
     TooMany,
-    #[error("as many answers of this channel as may wait are waiting")]
+    #[error(
+        "channels of this payer that were opened here have not yet paid for the gas of it: pay by one of them, or open one by yourself"
+    )]
+    UnpaidOpenings,
+    #[error("as many answers of this payer as may wait are waiting")]
     TooManyAnswers,
     #[error("this is paid for by the unit: only a session pays for it")]
     MeteredOnly,
@@ -176,6 +180,7 @@ impl SessionRefused {
             Why::CloseTooDear { .. } => (403, FAILED, "close-too-dear", "Close Too Dear"),
             Why::ByStream { .. } => (402, "session/insufficient-balance", "voucher-below-ticks", "Voucher Below Ticks"),
             Why::TooMany => (503, "internal-payment-error", "too-many-channels", "Too Many Channels"),
+            Why::UnpaidOpenings => (429, FAILED, "unpaid-openings", "Openings Not Paid For"),
             Why::TooManyAnswers => (429, FAILED, "too-many-answers", "Too Many Answers"),
             Why::MeteredOnly => (402, "method-unsupported", "session-only", "Paid By Sessions Only"),
             Why::NoSessions => (400, "method-unsupported", "no-sessions", "No Sessions"),

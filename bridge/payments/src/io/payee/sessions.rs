@@ -7,6 +7,7 @@ use crate::io::journal::Ticket;
 use crate::payee::Refused;
 use crate::payee::record::Record;
 use crate::payee::sessions::{Balance, Spent};
+use crate::payee::streams::StreamOffer;
 use crate::voucher::SignedVoucher;
 
 /// Ticks that were taken.
@@ -31,6 +32,28 @@ impl DurablePayee {
     #[must_use]
     pub fn is_paid(&self, id: B256, request: B256) -> bool {
         lock(&self.state).is_paid(id, request)
+    }
+
+    /// Whether this voucher shows that its payer asks: it is the signer's, and nobody read it in the chain. Nothing is taken.
+    #[must_use]
+    pub fn is_by_signer(&self, voucher: &SignedVoucher, now_unix_s: u64) -> bool {
+        let check = {
+            let payee = lock(&self.state);
+            let published = payee.balance(voucher.voucher.channel_id).map(|balance| balance.published);
+            if published.is_none_or(|published| voucher.voucher.cumulative_amount <= published) {
+                return false;
+            }
+            payee.examine_credit(voucher, 0, now_unix_s)
+        };
+        check.is_ok_and(|check| check.verify().is_ok())
+    }
+
+    /// Whether this is a stream that could be opened, and is not. Nothing is taken.
+    #[must_use]
+    pub fn is_new_stream(&self, offer: &StreamOffer, now_unix_s: u64) -> bool {
+        let terms = &offer.stream.terms;
+        let check = lock(&self.state).examine_stream(offer, now_unix_s);
+        !self.has_stream(terms.channel_id, terms.root) && check.is_ok_and(|check| check.verify().is_ok())
     }
 
     /// Takes a voucher that pays ahead; it counts at once, and what it pays for may be given when the ticket says that it is on disk, as whatever is spent comes behind it there.

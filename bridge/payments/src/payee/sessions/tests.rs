@@ -7,6 +7,7 @@ use secp256k1::SecretKey;
 use super::*;
 use crate::account_signature::address_of;
 use crate::channel::{Channel, Closing, SeenAt};
+use crate::payee::claims::Reason;
 use crate::payee::prepaid::MOST_PAID;
 use crate::payee::streams::StreamOffer;
 use crate::payee::{Rules, claims};
@@ -104,6 +105,37 @@ fn falling_totals_change_nothing_but_have_to_be_signed_all_the_same() {
     assert!(credit(&mut payee, &signed(995), 10).unwrap().is_some());
     assert!(credit(&mut payee, &signed(1_000), 10).unwrap().is_some(), "the rest may be small");
     assert_eq!(standing(&payee), (1_000, 0, 1_000));
+}
+
+#[test]
+fn what_is_paid_ahead_is_claimed_by_what_is_spent_of_it() {
+    let rules = claims::ClaimRules { cost: 10, worth: 100, wait_s: 60 };
+    let mut payee = payee(1_000);
+    credit(&mut payee, &signed(900), 0).unwrap();
+    assert_eq!(payee.due(&rules, NOW + 60), [], "nothing was given for it");
+    spend(&mut payee, 99, NONE);
+    assert_eq!(payee.due(&rules, NOW + 59), []);
+    assert_eq!(payee.due(&rules, NOW + 60)[0].reason, Reason::Waited);
+    spend(&mut payee, 1, NONE);
+    assert_eq!((payee.due(&rules, NOW)[0].reason, payee.due(&rules, NOW)[0].amount), (Reason::Worth, 900));
+}
+
+/// A claim would make public the only voucher by which its payer can show that it asks for something.
+#[test]
+fn who_paid_all_of_a_deposit_ahead_is_left_to_spend_it() {
+    let rules = claims::ClaimRules { cost: 10, worth: 100, wait_s: 60 };
+    let mut payee = payee(1_000);
+    credit(&mut payee, &signed(1_000), 0).unwrap();
+    spend(&mut payee, 999, NONE);
+    assert_eq!(payee.due(&rules, NOW + 60 * claims::PATIENCE - 1), []);
+    assert_eq!(payee.due(&rules, NOW + 60 * claims::PATIENCE)[0].reason, Reason::Worth, "it does not come back");
+    spend(&mut payee, 1, NONE);
+    assert_eq!(payee.due(&rules, NOW)[0].amount, 1_000);
+    let closing = Some(Closing { from_unix_s: NOW + 60, from_block: 99 });
+    let mut payee = self::payee(1_000);
+    credit(&mut payee, &signed(1_000), 0).unwrap();
+    payee.observe(Channel { closing, ..channel(1_000) }, SeenAt { block: 11, ..AT }).unwrap();
+    assert_eq!(payee.due(&rules, NOW)[0].reason, Reason::Closing, "it is its payer who ends it");
 }
 
 #[test]

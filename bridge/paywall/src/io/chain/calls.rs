@@ -17,8 +17,10 @@ const MOST_PATIENCE: Duration = Duration::from_secs(600);
 /// Why a call has no receipt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotDone {
-    /// The contract refuses, in these words.
+    /// The contract refuses, in these words: nothing was sent.
     Refuses(String),
+    /// It was sent and failed, which cost its gas.
+    Failed(String),
     /// Nothing was sent, or what was sent may still be included.
     Not(Refusal),
 }
@@ -27,7 +29,8 @@ impl From<Undone> for NotDone {
     fn from(undone: Undone) -> Self {
         match undone {
             Undone::Here(refusal) => Self::Not(refusal),
-            Undone::WouldFail(words) | Undone::Failed(words) => Self::Refuses(words),
+            Undone::WouldFail(words) => Self::Refuses(words),
+            Undone::Failed(words) => Self::Failed(words),
         }
     }
 }

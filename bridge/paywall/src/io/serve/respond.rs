@@ -134,8 +134,13 @@ impl Respond {
     /// Whether a request brings a payment that looks right before its body is there: nothing of the body is kept otherwise.
     fn look(&self, request: &Request<Incoming>, target: &str, entry: &Entry) -> Result<bool, Refusal> {
         let fields = fields(request.headers());
-        // A session looks at its credential by itself.
-        if entry.meter.is_some() || fields.session()?.is_some() {
+        if let Some(credential) = fields.session()? {
+            return Ok(self
+                .sessions
+                .as_ref()
+                .is_some_and(|sessions| session::is_by_payer(sessions, entry, &credential)));
+        }
+        if entry.meter.is_some() {
             return Ok(false);
         }
         if let Some(channels) = &self.channels

@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep};
 
 use super::super::desk::now;
 use super::state::{Known, MOST_CLOSED, MOST_FUNDED_BY_ONE, Sessions, lock};
+use super::trust::Trusted;
 use crate::io::chain::calls::NotDone;
 use crate::refusal::Refusal;
 use crate::session::credential::{Funding, Proof, Steps};
@@ -208,15 +209,23 @@ async fn open(sessions: &Arc<Sessions>, opening: &Opening<'_>, voucher: &SignedV
         let why = Why::SmallDeposit { got: brought.amount, least: cost };
         return Err(SessionRefused::new(channel, why).into());
     }
+    let trusted = Trusted::begin(sessions, payer, channel)?;
     let _under_way = UnderWay::begin(sessions, payer, channel)?;
-    match bring(sessions, channel, brought.input, OPEN_GAS).await {
-        // It may have been opened by somebody else, or before a crash.
-        Err(Refusal::Session(refused)) => sessions.find(channel).await.map_err(|_| Refusal::Session(refused))?,
-        done => {
-            let gas_wei = paid_for(&done?);
-            appears(sessions, channel).await?;
-            sessions.known().entry(channel).and_modify(|known| known.gas_wei = gas_wei);
+    match bring(sessions, brought.input, OPEN_GAS).await {
+        Ok(receipt) => {
+            let appeared = appears(sessions, channel).await;
+            trusted.opened(channel, paid_for(&receipt));
+            appeared?;
         }
+        Err(NotDone::Not(refusal)) => return Err(refusal),
+        // It may have been opened by somebody else, or before a crash.
+        Err(not_done) if sessions.find(channel).await.is_err() => {
+            if matches!(not_done, NotDone::Failed(_)) {
+                trusted.failed();
+            }
+            return Err(refusal(channel, not_done));
+        }
+        Err(_) => {}
     }
     sessions.count(|counters| counters.opened += 1);
     tracing::info!(%channel, %payer, deposit = brought.amount, "opened");
@@ -234,7 +243,7 @@ async fn top_up(
     if lock(&sessions.topped).contains(&(channel, authorization.nonce)) {
         return Ok(());
     }
-    let Some(Known { payer, signer, gas_wei }) = sessions.who(channel) else {
+    let Some(Known { payer, signer, gas_wei, .. }) = sessions.who(channel) else {
         return Err(SessionRefused::new(channel, Why::NotFound).into());
     };
     let clock = sessions.chain.clock(now())?;
@@ -251,7 +260,7 @@ async fn top_up(
     }
     let _under_way = UnderWay::begin(sessions, payer, channel)?;
     let before = sessions.payee.balance(channel).map_or(0, |balance| balance.deposit);
-    let done = bring(sessions, channel, brought.input, TOP_UP_GAS).await;
+    let done = bring(sessions, brought.input, TOP_UP_GAS).await.map_err(|not_done| refusal(channel, not_done));
     let wanted = before.saturating_add(brought.amount);
     match done {
         Ok(receipt) => {
@@ -283,14 +292,18 @@ fn paid_for(receipt: &TransactionReceipt) -> u128 {
     u128::from(receipt.gas_used).saturating_mul(receipt.effective_gas_price)
 }
 
-async fn bring(sessions: &Sessions, channel: B256, input: Bytes, gas: u64) -> Result<TransactionReceipt, Refusal> {
+async fn bring(sessions: &Sessions, input: Bytes, gas: u64) -> Result<TransactionReceipt, NotDone> {
     let call = Call { to: Some(MICRO_CHANNEL), value: alloy_primitives::U256::ZERO, input };
-    sessions.chain.transact(&call, gas).await.map_err(|not_done| match not_done {
-        NotDone::Refuses(why) => {
+    sessions.chain.transact(&call, gas).await
+}
+
+fn refusal(channel: B256, not_done: NotDone) -> Refusal {
+    match not_done {
+        NotDone::Refuses(why) | NotDone::Failed(why) => {
             SessionRefused::new(channel, Why::ContractRefuses(bridge::foreign::shown(&why))).into()
         }
         NotDone::Not(refusal) => refusal,
-    })
+    }
 }
 
 /// Closes a channel whose last voucher was taken: the payee is paid what was spent, the rest goes back.
@@ -328,7 +341,8 @@ async fn close_now(
         ticket.await.map_err(|_| Refusal::NotKept)?;
         let call = MicroChannel::closeCall { channelId: id, cumulativeAmount: total, signature };
         let input = Call::new(MICRO_CHANNEL, &call).input;
-        bring(sessions, id, input, CLOSE_GAS).await.map(|receipt| (receipt, total))
+        let done = bring(sessions, input, CLOSE_GAS).await;
+        done.map(|receipt| (receipt, total)).map_err(|not_done| refusal(id, not_done))
     };
     match done.await {
         Ok((receipt, total)) => {

@@ -13,20 +13,20 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alloy_primitives::B256;
+use alloy_primitives::{Address, B256};
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::Response;
 use hyper::body::{Bytes, Frame, Incoming};
 use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TRAILER};
 use payments::payee::Refused;
 use payments::payee::sessions::Balance;
-use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc};
+use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::super::desk::now;
 use super::super::passing::clean;
 use super::spend::{Asked, Reserved, SpendRefused, with_receipt};
-use super::state::{Bell, MOST_METERED_OF_ONE, Sessions};
+use super::state::{Bell, Sessions, lock};
 use crate::io::http::{Body, Failure, rest, value};
 use crate::meter::{Meter, Unit};
 use crate::mpp;
@@ -39,26 +39,26 @@ use crate::sse::{Event, Events, event};
 pub struct Place {
     sessions: Arc<Sessions>,
     id: B256,
+    payer: Address,
     rings: Arc<Notify>,
-    _permit: OwnedSemaphorePermit,
 }
 
 impl Sessions {
     pub(super) fn begin_metered(self: &Arc<Self>, id: B256) -> Result<Place, Refusal> {
-        let too_many = || Refusal::from(SessionRefused::new(id, Why::TooManyAnswers));
-        let permit = self.metered.clone().try_acquire_owned().map_err(|_| too_many())?;
+        let payer = self.who(id).ok_or_else(|| SessionRefused::new(id, Why::NotFound))?.payer;
+        if !lock(&self.metered).enter(payer) {
+            return Err(SessionRefused::new(id, Why::TooManyAnswers).into());
+        }
         let mut bells = self.bells();
         let bell = bells.entry(id).or_insert_with(|| Bell { rings: Arc::new(Notify::new()), answers: 0 });
-        if bell.answers >= MOST_METERED_OF_ONE {
-            return Err(too_many());
-        }
         bell.answers += 1;
-        Ok(Place { sessions: self.clone(), id, rings: bell.rings.clone(), _permit: permit })
+        Ok(Place { sessions: self.clone(), id, payer, rings: bell.rings.clone() })
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
+        lock(&self.sessions.metered).leave(self.payer);
         let mut bells = self.sessions.bells();
         if let Some(bell) = bells.get_mut(&self.id) {
             bell.answers -= 1;

@@ -11,10 +11,12 @@
 
 mod answer;
 mod fund;
+mod head;
 mod metered;
 mod spend;
 mod state;
 mod ticks;
+mod trust;
 mod watch;
 
 use std::path::Path;
@@ -24,6 +26,7 @@ use payments::io::payee::DurablePayee;
 use payments::payee::Rules;
 
 pub use self::answer::serve;
+pub use self::head::is_by_payer;
 pub use self::state::{FinalState, Look, Looking, SessionSettings, Sessions};
 pub use self::ticks::{is_for as is_for_ticks, take as take_ticks};
 

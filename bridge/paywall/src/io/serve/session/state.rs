@@ -17,8 +17,10 @@ use super::super::passing::Passing;
 use crate::authorization::Token;
 use crate::counters::{family, line};
 use crate::io::chain::Chain;
+use crate::payers::Payers;
 use crate::refusal::Refusal;
 use crate::session::offer::Channels;
+use crate::session::places::Places;
 use crate::session::receipt::{NeedVoucher, SessionReceipt};
 use crate::session::refused::{SessionRefused, Why};
 use crate::till::Till;
@@ -31,9 +33,6 @@ pub const MOST_FUNDED_BY_ONE: usize = 1;
 const MOST_LOOKED_UP: usize = 8;
 /// How long one waits for that.
 const LOOK_UP_PATIENCE: Duration = Duration::from_secs(5);
-/// Metered answers that are being given, of all and of one channel. Each has a connection.
-const MOST_METERED: usize = 256;
-pub const MOST_METERED_OF_ONE: usize = 64;
 /// Closed channels whose last receipt is kept for who asks again.
 pub const MOST_CLOSED: usize = 1_024;
 
@@ -74,6 +73,8 @@ pub struct Known {
     pub payer: Address,
     pub signer: Address,
     pub gas_wei: u128,
+    /// Whether it is not yet known that what is spent pays for it.
+    pub is_on_trust: bool,
 }
 
 /// Someone waits for a channel's money.
@@ -98,7 +99,9 @@ pub struct Sessions {
     pub funded: Mutex<BTreeMap<Address, usize>>,
     pub funding: Arc<Semaphore>,
     looking_up: Semaphore,
-    pub metered: Arc<Semaphore>,
+    /// Openings of payers who have not paid for them yet.
+    pub trusted: Mutex<Payers>,
+    pub metered: Mutex<Places>,
     /// Requests that are being answered, by channel and name.
     pub in_hand: Mutex<BTreeSet<(B256, B256)>>,
     /// Channels and nonces of top-ups that were brought lately.
@@ -145,7 +148,8 @@ impl Sessions {
             funded: Mutex::default(),
             funding: Arc::new(Semaphore::new(MOST_FUNDED)),
             looking_up: Semaphore::new(MOST_LOOKED_UP),
-            metered: Arc::new(Semaphore::new(MOST_METERED)),
+            trusted: Mutex::default(),
+            metered: Mutex::default(),
             in_hand: Mutex::default(),
             topped: Mutex::default(),
             again: Mutex::default(),
@@ -187,11 +191,13 @@ impl Sessions {
         for (payer, channel) in look.channels {
             let (id, is_over) = (channel.id, channel.finalized);
             let signer = channel.signer;
+            // What was spent of it is forgotten with it.
+            self.settle_trust(id, is_over || channel.closing.is_some());
             match self.payee.observe(channel, look.at) {
                 Ok(()) if is_over => drop(self.known().remove(&id)),
                 Ok(()) => {
-                    let gas_wei = self.known().get(&id).map_or(0, |known| known.gas_wei);
-                    self.known().insert(id, Known { payer, signer, gas_wei });
+                    let new = Known { payer, signer, gas_wei: 0, is_on_trust: false };
+                    self.known().entry(id).or_insert(new);
                 }
                 Err(PayeeError::Refused(refused)) if ids.len() == 1 => {
                     return Err(SessionRefused::from_books(id, &refused).into());
@@ -262,7 +268,7 @@ impl Sessions {
             family(&mut text, &format!("session_{name}"), "counter", help);
             line(&mut text, &format!("session_{name}"), value);
         }
-        let metered = MOST_METERED - self.metered.available_permits();
+        let metered = lock(&self.metered).taken();
         for (name, help, value) in [
             ("channels", "Channels that are known.", self.payee.channels().len()),
             ("metered_answers", "Answers that are being given by the unit.", metered),

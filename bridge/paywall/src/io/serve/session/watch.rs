@@ -45,6 +45,7 @@ pub async fn watch(sessions: Weak<Sessions>) {
             tracing::warn!(%refusal, "channels are not looked at");
             continue;
         }
+        sessions.expire_trust();
         sessions.claim_due().await;
     }
 }
