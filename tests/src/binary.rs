@@ -134,9 +134,25 @@ impl Finished {
         self.refused(status, words);
     }
 
+    /// The error of a command with `--json`: the last line of standard error.
+    ///
+    /// # Panics
+    ///
+    /// When there is none, or it has another shape.
+    #[must_use]
+    pub fn json_error(&self) -> Value {
+        let last = self.stderr.lines().last().unwrap_or_default();
+        let line: Value = serde_json::from_str(last).unwrap_or_else(|error| panic!("{error}: {self}"));
+        let error = line["error"].clone();
+        let is_whole = error["code"].is_string() && error["message"].is_string() && error["help"].is_string();
+        assert!(is_whole && error["detail"].is_array(), "{self}");
+        error
+    }
+
     fn refused(&self, code: i32, words: &[&str]) {
         assert_eq!(self.code, Some(code), "{self}");
-        assert!(self.stderr.contains("error:"), "no error is shown: {self}");
+        let is_shown = self.stderr.contains("error:") || self.stderr.contains("{\"error\":");
+        assert!(is_shown, "no error is shown: {self}");
         assert!(!self.stderr.contains("panicked"), "{self}");
         for word in words {
             assert!(self.stderr.contains(word), "the error does not say {word:?}: {self}");

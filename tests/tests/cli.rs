@@ -23,8 +23,31 @@ fn the_help_names_every_command_and_each_has_an_example() {
     let help = causeway(&["--help"]);
     assert_eq!(help.code, Some(0), "{help}");
     let commands = [
-        "peg-in", "peg-out", "status", "raise", "cancel", "refund", "claim", "bump", "reclaim", "register", "wallet",
-        "pay", "audit", "keys", "genesis", "node", "relayer", "pause", "lift", "dev", "demo", "headers",
+        "peg-in",
+        "peg-out",
+        "status",
+        "raise",
+        "cancel",
+        "refund",
+        "claim",
+        "bump",
+        "reclaim",
+        "register",
+        "wallet",
+        "pay",
+        "audit",
+        "keys",
+        "genesis",
+        "node",
+        "relayer",
+        "pause",
+        "lift",
+        "dev",
+        "demo",
+        "headers",
+        "help",
+        "completions",
+        "man",
     ];
     for command in commands {
         assert!(help.stdout.contains(&format!("  {command} ")), "{command} is not in the help");
@@ -32,6 +55,93 @@ fn the_help_names_every_command_and_each_has_an_example() {
         assert_eq!(own.code, Some(0), "{own}");
         assert!(own.stdout.contains("Example"), "causeway {command} --help has no example");
     }
+}
+
+#[test]
+fn help_by_words_is_what_the_option_shows_and_a_wrong_word_is_told_the_right_one() {
+    for words in [&["peg-in"][..], &["pay", "open"], &["keys", "operator"], &["dev", "mine"], &[]] {
+        let by_words = causeway(&[&["help"], words].concat());
+        let by_option = causeway(&[words, &["--help"]].concat());
+        assert_eq!((by_words.code, &by_words.stdout), (Some(0), &by_option.stdout), "{words:?}: {by_words}");
+    }
+    causeway(&["help", "stats"]).is_misused_saying(&["unrecognized subcommand", "'status'"]);
+    causeway(&["help", "pay", "opne"]).is_misused_saying(&["unrecognized subcommand", "'open'"]);
+    causeway(&["pegin"]).is_misused_saying(&["'peg-in'"]);
+    causeway(&["status", "--jsn"]).is_misused_saying(&["'--json'"]);
+    let codes = causeway(&["help", "exit-codes"]);
+    assert!(codes.stdout.contains("a satoshi is missing") && codes.stdout.contains("\"error\""), "{codes}");
+}
+
+#[test]
+fn whatever_stops_a_command_is_one_object_under_json() {
+    let down = causeway(&["status", "--json", "--rpc", NOBODY]);
+    assert_eq!((down.code, down.stdout.as_str()), (Some(1), ""), "{down}");
+    let error = down.json_error();
+    assert_eq!((&error["code"], &error["help"]), (&"node".into(), &"causeway help status".into()), "{error}");
+    assert!(error["message"].as_str().is_some_and(|text| text.contains(NOBODY)), "{error}");
+    let home = home();
+    let file = home.path().join("genesis.json");
+    fs::write(&file, "{}").expect("written");
+    let file = file.to_str().expect("UTF-8");
+    let failures: [(&[&str], i32, &str); 7] = [
+        (&["--json", "stats"], 2, "usage"),
+        (&["peg-out", "--amount", "5", "--json"], 2, "usage"),
+        (&["--json"], 2, "usage"),
+        (&["help", "nothing", "--json"], 2, "usage"),
+        (&["pay", "nothing", "--json"], 2, "usage"),
+        (&["reclaim", REGTEST_ADDRESS, "--to", REGTEST_ADDRESS, "--json"], 1, "failed"),
+        (&["genesis", "--show", file, "--json"], 1, "failed"),
+    ];
+    for (arguments, status, code) in failures {
+        let failed = causeway(arguments);
+        assert_eq!((failed.code, failed.stdout.as_str()), (Some(status), ""), "{arguments:?}: {failed}");
+        assert_eq!(failed.json_error()["code"], code, "{failed}");
+    }
+}
+
+#[test]
+fn completions_know_every_command_in_every_shell_and_bash_can_read_them() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = causeway(&["completions", shell]);
+        assert_eq!(script.code, Some(0), "{script}");
+        for word in ["peg-out", "completions", "max-fee"] {
+            assert!(script.stdout.contains(word), "{shell} does not complete {word}");
+        }
+    }
+    let home = home();
+    let script = home.path().join("causeway.bash");
+    fs::write(&script, causeway(&["completions", "bash"]).stdout).expect("written");
+    let completed = std::process::Command::new("bash")
+        .arg("-c")
+        .arg("source \"$0\"; COMP_WORDS=(causeway peg-o); COMP_CWORD=1; _causeway causeway peg-o causeway; echo \"${COMPREPLY[@]}\"")
+        .arg(&script)
+        .output()
+        .expect("bash runs");
+    assert_eq!(String::from_utf8_lossy(&completed.stdout).trim(), "peg-out", "{completed:?}");
+    causeway(&["completions", "tcsh"]).is_misused_saying(&["bash, elvish, fish, powershell, zsh"]);
+}
+
+#[test]
+fn every_command_has_a_man_page() {
+    let home = home();
+    let folder = home.path().join("man/man1");
+    let written = causeway(&["man", folder.to_str().expect("UTF-8"), "--json"]);
+    let pages = written.json().remove(0)["pages"].as_array().cloned().expect("names");
+    assert!(pages.len() > 40, "{pages:?}");
+    for (page, said) in [
+        ("causeway.1", "two-way peg"),
+        ("causeway-peg-in.1", "A Bitcoin address to pay"),
+        ("causeway-pay-open.1", "causeway-pay-open"),
+        ("causeway-dev-mine.1", "Mine Bitcoin blocks"),
+    ] {
+        assert!(pages.iter().any(|name| name == page), "{pages:?}");
+        let text = fs::read_to_string(folder.join(page)).expect("written").replace("\\-", "-");
+        assert!(text.starts_with(".ie") || text.starts_with(".TH"), "{page} is no man page: {text}");
+        assert!(text.contains(said), "{page}: {text}");
+    }
+    let file = home.path().join("file");
+    fs::write(&file, "").expect("written");
+    causeway(&["man", file.to_str().expect("UTF-8")]).fails_saying(&["file"]);
 }
 
 #[test]

@@ -3,10 +3,9 @@
 //! Each command is a file with an `Args` (what is typed) and `run(Args, &Context)` (what is done). A command that talks to a
 //! network does so inside [`Context::block_on`]; a node brings its own runtime.
 //!
-//! Exit status: 0 done; 1 it failed, or what was checked is wrong; 2 the arguments make no sense (clap);
-//! further ones of [`audit`] and of `pay invoice` say why.
+//! How a command can end is in [`crate::exit`].
 
-use clap::{Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use eyre::{Result, WrapErr};
 use tracing_subscriber::EnvFilter;
 
@@ -15,6 +14,7 @@ use crate::context::{Context, LogFormat};
 use crate::dev::{demo::command as demo, headers, local_network::command as dev};
 use crate::evidence::{receipt, verify};
 use crate::operator::{genesis::command as genesis, keys, lift, node, pause, relayer};
+use crate::shell::{completions, help, man};
 use crate::terminal::{log_json, log_lines};
 use crate::user::{
     bump, cancel, claim, pay::command as pay, peg_in, peg_out, raise, reclaim, refund, register, status, wallet,
@@ -54,6 +54,11 @@ For a developer:
   dev        A whole local network, until Ctrl-C
   demo       The main job shown step by step on a local network
   headers    Check Bitcoin block headers
+
+For everybody:
+  help         The help of a command; `causeway help exit-codes`: how commands end
+  completions  Completions of commands and options for your shell
+  man          Write man pages into a folder
 
 {options}
 
@@ -121,11 +126,24 @@ enum Command {
     Pause(pause::Args),
     Lift(lift::Args),
     Headers(headers::Args),
+    Help(help::Args),
+    Completions(completions::Args),
+    Man(man::Args),
     Wallet(wallet::Args),
     Pay(pay::Args),
 }
 
 impl Causeway {
+    /// What was typed, and the words of the command in it: `pay open`.
+    ///
+    /// # Errors
+    ///
+    /// It makes no sense, or asks for help.
+    pub fn typed() -> Result<(Self, String), clap::Error> {
+        let matches = Self::command().try_get_matches()?;
+        Ok((Self::from_arg_matches(&matches)?, words(&matches)))
+    }
+
     /// Does what was asked.
     ///
     /// # Errors
@@ -157,10 +175,22 @@ impl Causeway {
             Command::Pause(args) => pause::run(args, &context),
             Command::Lift(args) => lift::run(args, &context),
             Command::Headers(args) => headers::run(args, &context),
+            Command::Help(args) => help::run(&args, Self::command()),
+            Command::Completions(args) => completions::run(&args, Self::command()),
+            Command::Man(args) => man::run(&args, Self::command(), &context),
             Command::Wallet(args) => wallet::run(args, &context),
             Command::Pay(args) => pay::run(args, &context),
         }
     }
+}
+
+fn words(mut matches: &ArgMatches) -> String {
+    let mut words = Vec::new();
+    while let Some((word, inner)) = matches.subcommand() {
+        words.push(word);
+        matches = inner;
+    }
+    words.join(" ")
 }
 
 impl Command {
@@ -191,7 +221,6 @@ impl Global {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_tree_is_sound() {
@@ -213,5 +242,27 @@ mod tests {
             let help = command.clone().render_long_help().to_string();
             assert!(help.contains("Example"), "causeway {} --help shows no example", command.get_name());
         }
+    }
+
+    /// Whoever copies a line of the help finds the file that another command wrote.
+    #[test]
+    fn the_help_names_keystores_as_commands_write_them() {
+        use crate::operator::{keys, recovery_key};
+        let written = [keys::VALIDATOR_KEYSTORE, keys::OPERATOR_KEYSTORE, recovery_key::RECOVERY_KEYSTORE];
+        let of_users = ["me.keystore", "merchant.keystore"];
+        let help = |name: &str| {
+            let tree = Causeway::command();
+            tree.find_subcommand(name).expect("a command").clone().render_long_help().to_string()
+        };
+        for command in Causeway::command().get_subcommands() {
+            let text = help(command.get_name());
+            let is_name = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+            let named =
+                text.split(|c| !is_name(c)).filter(|word| word.ends_with(".keystore") || word.ends_with(".keys"));
+            for name in named {
+                assert!(written.contains(&name) || of_users.contains(&name), "{} names {name}", command.get_name());
+            }
+        }
+        assert!(help("node").contains(keys::VALIDATOR_KEYSTORE) && help("relayer").contains(keys::OPERATOR_KEYSTORE));
     }
 }

@@ -11,7 +11,8 @@
 //!   evidence/  receipt, verify
 //!   options/   options that several commands have               keystores, genesis_file   files that several read
 //!   core_dumps secrets stay in memory
-//!   exit       exit statuses that say more than done or failed
+//!   shell/     help, completions, man
+//!   exit       exit statuses, in one table                      failure    what is said when a command fails
 //!   terminal   the one way to the terminal, for whatever anybody wrote
 //! ```
 
@@ -26,15 +27,16 @@ mod core_dumps;
 mod dev;
 mod evidence;
 mod exit;
+mod failure;
 mod genesis_file;
 mod keystores;
 mod operator;
 mod options;
+mod shell;
 mod user;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use eyre::WrapErr as _;
 
 /// The node allocates and frees small things on many threads, and so does its database, which is written in C++ and gets its memory here
@@ -43,33 +45,17 @@ use eyre::WrapErr as _;
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
-    end_quietly_when_nobody_reads();
-    let run = || {
-        core_dumps::forbid().wrap_err("core dumps cannot be turned off")?;
-        commands::Causeway::parse().run()
-    };
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => report(&error),
+    let json = failure::wants_json(std::env::args_os());
+    failure::explain_panics(json);
+    if let Err(error) = core_dumps::forbid().wrap_err("core dumps cannot be turned off") {
+        return failure::report(&error, "", json);
     }
-}
-
-/// `causeway status | head -1` closes the pipe before everything is printed. That is not a failure of ours, nor a panic.
-fn end_quietly_when_nobody_reads() {
-    /// As a shell reports a process that ended by SIGPIPE.
-    const BROKEN_PIPE: i32 = 128 + 13;
-    let report = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        let message = panic.payload().downcast_ref::<String>();
-        if message.is_some_and(|text| text.starts_with("failed printing to std") && text.contains("Broken pipe")) {
-            std::process::exit(BROKEN_PIPE);
-        }
-        report(panic);
-    }));
-}
-
-/// Shows an error with its causes, outermost first, and gives the exit status.
-pub fn report(error: &eyre::Report) -> ExitCode {
-    eprintln!("{}", terminal::explain(error));
-    exit::status(error).into()
+    let (causeway, command) = match commands::Causeway::typed() {
+        Ok(typed) => typed,
+        Err(error) => return failure::misused(&error, json),
+    };
+    match causeway.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failure::report(&error, &command, json),
+    }
 }

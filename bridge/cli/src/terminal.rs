@@ -20,7 +20,7 @@ use tracing_subscriber::field::MakeExt as _;
 use tracing_subscriber::fmt::format;
 
 /// Characters shown of one cause of an error; the longest of our own, a file's syntax error with its lines, have a few hundred.
-const MAX_CAUSE: usize = 2_000;
+pub const MAX_CAUSE: usize = 2_000;
 /// Characters shown of one field of a log line.
 const MAX_FIELD: usize = 2_000;
 
@@ -78,25 +78,25 @@ pub fn escaped(json: &str) -> String {
 
 /// An error with its causes, outermost first, as it is shown.
 pub fn explain(error: &eyre::Report) -> String {
-    let mut text = format!("error: {}", cause(&error.to_string()));
+    let causes: Vec<String> = causes(error).iter().map(|cause| cause.replace('\n', "\n    ")).collect();
+    format!("error: {}", causes.join("\n  because "))
+}
+
+/// An error and its causes, outermost first, each bounded; without those that the one before says already.
+pub fn causes(error: &eyre::Report) -> Vec<String> {
+    let mut causes = vec![bounded(&error.to_string(), MAX_CAUSE)];
     let mut last = error.to_string();
     for source in error.chain().skip(1) {
         let next = source.to_string();
         if !last.contains(&next) {
-            text.push_str("\n  because ");
-            text.push_str(&cause(&next));
+            causes.push(bounded(&next, MAX_CAUSE));
         }
         last = next;
     }
-    text
+    causes
 }
 
-/// Bounded, and without a line that could be taken for another error's.
-fn cause(text: &str) -> String {
-    bounded(text, MAX_CAUSE).replace('\n', "\n    ")
-}
-
-fn bounded(text: &str, most: usize) -> String {
+pub fn bounded(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),

@@ -3,7 +3,7 @@
 //! ```toml
 //! genesis = "genesis.json"         # what all operators agreed on; paths are relative to this file
 //! node = "http://127.0.0.1:8545"
-//! keystore = "relayer.keys"
+//! keystore = "operator.keystore"
 //! data_dir = "relayer"
 //!
 //! [bitcoind]

@@ -9,12 +9,7 @@ use light::reserves::ReservesError;
 use mainchain::io::rpc::RpcError;
 use serde::Serialize;
 
-use crate::exit::Exit;
-
-/// Exit status of an audit that found a satoshi missing.
-pub const MISSING: u8 = 3;
-/// Of one that found something late, and nothing missing.
-pub const LATE: u8 = 4;
+use crate::exit::{AUDIT_BITCOIN, AUDIT_LIE, AUDIT_NODE, Exit, FAILED, MISSING};
 
 /// Who is at fault when an audit could not be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -90,14 +85,16 @@ impl Fault {
 
     /// How the command ends.
     pub fn exit(self) -> Exit {
-        let (status, words) = match self {
-            Self::Other => (1, "the audit could not be done"),
-            Self::Ledger => (MISSING, "the ledger contradicts itself"),
-            Self::Lie => (5, "the audit could not be done: the sidechain's node is not to be believed"),
-            Self::Node => (6, "the audit could not be done: the sidechain's node does not answer as it should"),
-            Self::Bitcoin => (7, "the audit could not be done: bitcoind does not answer as it should"),
+        let (way, words) = match self {
+            Self::Other => (&FAILED, "the audit could not be done"),
+            Self::Ledger => (&MISSING, "the ledger contradicts itself"),
+            Self::Lie => (&AUDIT_LIE, "the audit could not be done: the sidechain's node is not to be believed"),
+            Self::Node => {
+                (&AUDIT_NODE, "the audit could not be done: the sidechain's node does not answer as it should")
+            }
+            Self::Bitcoin => (&AUDIT_BITCOIN, "the audit could not be done: bitcoind does not answer as it should"),
         };
-        Exit { status, words }
+        Exit { way, words }
     }
 }
 
@@ -126,7 +123,7 @@ mod tests {
             assert_eq!(Fault::of(&error), want, "{error:#}");
         }
         let all = [Fault::Lie, Fault::Node, Fault::Bitcoin, Fault::Ledger, Fault::Other];
-        let statuses: std::collections::BTreeSet<u8> = all.map(|fault| fault.exit().status).into();
-        assert_eq!(statuses, [1, MISSING, 5, 6, 7].into());
+        let statuses: std::collections::BTreeSet<u8> = all.map(|fault| fault.exit().way.status).into();
+        assert_eq!(statuses, [1, 3, 5, 6, 7].into());
     }
 }

@@ -15,7 +15,7 @@
 
 mod auditor;
 pub mod command;
-mod failure;
+pub mod failure;
 mod findings;
 mod options;
 mod outputs;

@@ -2,10 +2,9 @@
 
 use eyre::{Result, eyre};
 
-use super::failure::{LATE, MISSING};
 use super::findings::Kind;
 use super::report::Report;
-use crate::exit::Exit;
+use crate::exit::{Exit, LATE, MISSING};
 
 /// An error if a satoshi is missing.
 ///
@@ -13,7 +12,7 @@ use crate::exit::Exit;
 ///
 /// Says where.
 pub fn judge(report: &Report) -> Result<()> {
-    refuse(report, Kind::Safety, Exit { status: MISSING, words: "a satoshi is missing" })
+    refuse(report, Kind::Safety, Exit { way: &MISSING, words: "a satoshi is missing" })
 }
 
 /// An error if something is late.
@@ -22,7 +21,7 @@ pub fn judge(report: &Report) -> Result<()> {
 ///
 /// Says what.
 pub fn punctual(report: &Report) -> Result<()> {
-    refuse(report, Kind::Liveness, Exit { status: LATE, words: "something is late" })
+    refuse(report, Kind::Liveness, Exit { way: &LATE, words: "something is late" })
 }
 
 fn refuse(report: &Report, kind: Kind, exit: Exit) -> Result<()> {

@@ -8,5 +8,5 @@ pub mod node;
 pub mod own_keys;
 pub mod pause;
 pub mod public_part;
-mod recovery_key;
+pub mod recovery_key;
 pub mod relayer;

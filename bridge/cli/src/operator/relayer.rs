@@ -25,7 +25,7 @@ use crate::options::stop::StopArgs;
 relayer.toml:
   genesis = \"genesis.json\"               # what all operators agreed on; paths are relative to this file
   node = \"http://127.0.0.1:8546\"           # rpc_private_listen of node.toml
-  keystore = \"relayer.keys\"
+  keystore = \"operator.keystore\"
   data_dir = \"relayer\"
   # health_listen = \"127.0.0.1:9001\"     # answers GET /health and GET /metrics
   # low_fee_rate = 2                      # sat/vB at or below which vault outputs are joined

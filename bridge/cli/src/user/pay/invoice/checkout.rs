@@ -12,7 +12,7 @@ use super::store::Store;
 use super::view::{Links, View, stands};
 use super::webhook::Courier;
 use crate::context::Context;
-use crate::exit::Exit;
+use crate::exit::{EXPIRED, Exit, PAID_LATE};
 use crate::user::peg_in::qr;
 use bridge::amount;
 
@@ -109,9 +109,11 @@ fn tell_once(trouble: &mut Option<String>, error: &eyre::Report) {
 fn verdict(state: State) -> Result<()> {
     match state {
         State::Expired | State::Underpaid => {
-            Err(Exit { status: 3, words: "the invoice expired, and was not paid in full" }.into())
+            Err(Exit { way: &EXPIRED, words: "the invoice expired, and was not paid in full" }.into())
         }
-        State::PaidLate => Err(Exit { status: 4, words: "the invoice was paid in full after it had expired" }.into()),
+        State::PaidLate => {
+            Err(Exit { way: &PAID_LATE, words: "the invoice was paid in full after it had expired" }.into())
+        }
         State::Open | State::Partial | State::Confirming | State::Paid | State::Overpaid => Ok(()),
     }
 }
