@@ -478,14 +478,14 @@ fn what_a_node_says_moves_no_cursor() {
     let telling = victim.through(of("peg_getInfo", move |info| info["version"] = json!(screen)));
     let home = victim.node.home();
     for (relay, json) in [(&refusing, false), (&refusing, true), (&telling, false), (&telling, true)] {
-        let arguments = ["status", "--rpc", &relay.url].into_iter().chain(json.then_some("--json"));
+        let arguments = ["status", "bridge", "--rpc", &relay.url].into_iter().chain(json.then_some("--json"));
         let shown = binary::run(&home, arguments, "");
         let all = format!("{}{}", shown.stdout, shown.stderr);
         assert!(!all.chars().any(|c| obeyed(c) && c != '\n'), "{all:?}");
         assert!(!all.lines().any(|line| line.starts_with("Waiting")), "{all:?}");
     }
     // For scripts nothing is lost.
-    let told = binary::run(&home, ["status", "--json", "--rpc", &telling.url], "").json().remove(0);
+    let told = binary::run(&home, ["status", "bridge", "--json", "--rpc", &telling.url], "").json().remove(0);
     assert_eq!(told["version"], screen);
     // A genesis file from somebody else.
     let mut forged: Value = serde_json::from_str(&genesis().to_json()).expect("JSON");

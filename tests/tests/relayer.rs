@@ -202,7 +202,7 @@ fn a_relayer_killed_between_any_two_writes_of_a_signing_goes_on_where_it_was() {
         peg.until_minted(&address);
     }
     peg.require_balance();
-    let report = peg.network.causeway(&["status", "--json"]);
+    let report = peg.network.causeway(&["status", "bridge", "--json"]);
     assert_eq!(report.code, Some(0), "{report}");
 }
 

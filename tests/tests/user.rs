@@ -12,6 +12,7 @@ use bridge::io::sidechain::Client;
 use bridge::keystore::{KdfParams, Keystore};
 use contracts::address::SIGNING_BOARD;
 use mainchain::io::rpc::{Auth, BitcoinRpc};
+use serde_json::Value;
 use sidechain::testing::{genesis as lone_genesis, member, post};
 use tests::binary;
 use tests::bitcoind::Bitcoind;
@@ -236,7 +237,7 @@ fn status_names_the_dead_members_that_a_withdrawal_waits_for_until_they_are_back
     let network = Network::start(Options { fund: true, ..Options::default() });
     let status = |what: &[&str]| network.causeway(&[&["status", "--json"], what].concat()).json().remove(0);
     let named = || -> Vec<u64> {
-        let status = status(&[]);
+        let status = status(&["bridge"]);
         let waited_for = status["waitedFor"].as_array().expect("a list");
         waited_for.iter().filter_map(|member| member["member"].as_u64()).collect()
     };
@@ -257,7 +258,7 @@ fn status_names_the_dead_members_that_a_withdrawal_waits_for_until_they_are_back
     {
         assert!(shown.contains(told), "{told:?} is not told: {shown}");
     }
-    let bridge = network.causeway(&["status"]).stdout;
+    let bridge = network.causeway(&["status", "bridge"]).stdout;
     assert!(bridge.contains("WAITED FOR     member 3 (") && bridge.contains("can be paid"), "{bridge}");
     for dead in [3, 4] {
         network.restart(&format!("relayer-{dead}"));
@@ -336,7 +337,7 @@ fn payouts_are_paused_and_lifted(network: &Network) {
     let id = queued[0]["id"].to_string();
     let status = network.causeway(&["status", &id, "--json"]).json().remove(0);
     assert_eq!((&status["status"], &status["waitsFor"][0]["reason"]), (&"queued".into(), &"pause".into()), "{status}");
-    assert!(network.causeway(&["status"]).stdout.contains("PAUSE "));
+    assert!(network.causeway(&["status", "bridge"]).stdout.contains("PAUSE "));
     let votes: Vec<_> = (1..=3).map(|index| run("lift", index).json().remove(0)).collect();
     assert_eq!(votes.iter().map(|vote| vote["ended"] == true).collect::<Vec<_>>(), [false, false, true], "{votes:?}");
     network.mine_until("the withdrawal is paid", || {
@@ -402,6 +403,72 @@ fn audited_between_a_payouts_block_and_its_settlement(network: &Network) {
     assert_eq!((&report["missingSat"], &report["covered"]), (&0.into(), &true.into()), "{report}");
     relayers.iter().for_each(|relayer| network.restart(relayer));
     network.mine_until("the withdrawal is paid", || (status()["status"] == "paid").then_some(()));
+}
+
+/// With a bitcoind of one's own, each state of a payment is told, from the address that nobody paid on; and all of one's own in one list.
+#[test]
+fn whatever_a_payment_waits_for_is_told_from_the_first_moment_on() {
+    let network = Network::start(Options { fund: true, ..Options::default() });
+    let to = DEVELOPER_0.to_string();
+    let own = |words: &[&str]| network.causeway(&[&["status", "--json"], words].concat()).json().remove(0);
+    let nothing = network.causeway(&["status"]).stdout;
+    assert!(nothing.contains("no deposits or withdrawals here yet") && nothing.contains("Bridge: "), "{nothing}");
+
+    let peg_in = ["peg-in", "--json", "--to", &to, "--reclaim-key", RECLAIM_KEY];
+    let (mut following, events) = network.spawn("follow", &peg_in);
+    let address = network.until("an address is shown", || Some(events().first()?["address"].as_str()?.to_owned()));
+    let unseen = network.until("that nothing was seen is told", || events().get(1).cloned());
+    assert_eq!((&unseen["event"], &unseen["address"]), (&"unseen".into(), &address.as_str().into()), "{unseen}");
+    assert!(unseen["bitcoindBlocks"][1].is_u64() && unseen["minDepositSat"].is_u64(), "{unseen}");
+    let told = network.causeway(&["status", &address]).stdout;
+    assert!(told.contains("Seen nothing yet: waiting for a payment to") && told.contains("kept out"), "{told}");
+
+    network.pay(&address, 330);
+    network.pay(&address, 20_000_000);
+    let reasons = |of: &Value| -> Vec<String> {
+        let payments = of["payments"].as_array().cloned().unwrap_or_default();
+        payments
+            .iter()
+            .map(|payment| payment["waitsFor"][0]["reason"].as_str().unwrap_or_default().to_owned())
+            .collect()
+    };
+    let mut unconfirmed = reasons(&own(&[&address]));
+    unconfirmed.sort();
+    assert_eq!(unconfirmed, ["minimum", "unconfirmed"]);
+    network.until("both are told to who follows", || (events().len() >= 4).then_some(()));
+    for relayer in 1..=4 {
+        network.kill(&format!("relayer-{relayer}"));
+    }
+    network.mine(1);
+    assert!(reasons(&own(&[&address])).contains(&"headers".to_owned()), "nobody brings the block's header");
+    for relayer in 1..=4 {
+        network.restart(&format!("relayer-{relayer}"));
+    }
+    let listed = own(&[]);
+    assert_eq!(listed["deposits"][0]["address"], address.as_str(), "{listed}");
+    let ended = network.mine_until("the coins are minted", || following.ended());
+    assert!(ended.success());
+    let names: Vec<Value> = events().iter().map(|event| event["event"].clone()).collect();
+    assert_eq!(names[..2], ["address", "unseen"]);
+    assert!(names.contains(&"payment".into()) && names.last() == Some(&"deposit".into()), "{names:?}");
+    // What is below the minimum is told with the way back, and keeps nobody waiting.
+    let told = network.causeway(&["status", &address]).stdout;
+    assert!(told.contains("below the smallest deposit") && told.contains("takes it back from block"), "{told}");
+
+    let withdrawn = ["peg-out", "--all", "--to", REGTEST_ADDRESS, "--dev-account", "7", "--no-wait", "--json"];
+    let queued = network.causeway(&withdrawn).json().remove(0);
+    let sat = queued["amountSat"].as_u64().expect("an amount");
+    assert!((999_000_000..1_000_000_000).contains(&sat), "{queued}");
+    let id = queued["id"].to_string();
+    let listed = own(&[]);
+    assert_eq!(listed["withdrawals"][0]["id"], queued["id"], "{listed}");
+    let (mut following, _) = network.spawn("withdrawal", &["status", &id, "--follow", "--json"]);
+    assert!(network.mine_until("it is paid", || following.ended()).success());
+    let done = network.causeway(&["status"]).stdout;
+    assert!(done.contains("Nothing of yours is under way") && done.contains("2 done"), "{done}");
+    assert_eq!(own(&["--all"])["withdrawals"][0]["status"], "paid");
+    network.causeway(&["status", "bridge", "--follow"]).fails_saying(&["audit --watch"]);
+    network.causeway(&["bump", &id, "--max-fee", "9000 sat"]).is_misused_saying(&["causeway raise", "--max-fee"]);
 }
 
 /// The reclaim delay of a local network, in blocks.

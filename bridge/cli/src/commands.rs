@@ -28,7 +28,7 @@ Usage: causeway <COMMAND> [OPTIONS]
 For a user:
   peg-in     A Bitcoin address to pay; the coins appear on the sidechain
   peg-out    Pay coins back out to a Bitcoin address
-  status     Where a deposit, a withdrawal or the bridge itself stands
+  status     Where your deposits and withdrawals, or the bridge itself stand
   raise      Let a withdrawal that waits cost more
   cancel     Take a withdrawal back while it is still queued
   refund     Give a withdrawal that was not paid for long back to its owner

@@ -13,6 +13,7 @@
 //!   core_dumps secrets stay in memory
 //!   shell/     help, completions, man
 //!   exit       exit statuses, in one table                      failure    what is said when a command fails
+//!   progress   how far long work is
 //!   terminal   the one way to the terminal, for whatever anybody wrote
 //! ```
 
@@ -32,6 +33,7 @@ mod genesis_file;
 mod keystores;
 mod operator;
 mod options;
+mod progress;
 mod shell;
 mod user;
 

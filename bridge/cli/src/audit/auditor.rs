@@ -27,6 +27,7 @@ use super::report::Report;
 use super::sidechain::Ledger;
 use crate::clock::now;
 use crate::genesis_file::read_genesis;
+use crate::progress::Progress;
 
 /// How often the audit starts anew because a node failed, or a block came in between.
 const ATTEMPTS: u32 = 5;
@@ -44,6 +45,7 @@ pub struct Auditor {
     genesis: B256,
     rules: Rules,
     limits: Limits,
+    progress: Progress,
 }
 
 /// A tip of bitcoind, and when it was first seen, in seconds since 1970.
@@ -79,7 +81,13 @@ impl Auditor {
             genesis: genesis.build()?.hash,
             rules: args.rules,
             limits: Limits { max_age_s: max_age.as_secs(), withdrawal_s: deadline.as_secs(), deposit_confirmations },
+            progress: Progress::hidden(),
         })
+    }
+
+    /// The same, and shows how far each audit is.
+    pub fn showing(self, progress: Progress) -> Self {
+        Self { progress, ..self }
     }
 
     pub fn client(&self) -> &Client {
@@ -122,9 +130,9 @@ impl Auditor {
         let first = known.filter(|known| known.hash == hash).map(|known| known.since);
         let tip = Tip { hash, since: first.map_or_else(now, Ok)? };
         *known = Some(tip);
-        let read = Ledger::read(&self.client, self.genesis, &self.validators, self.limits.max_age_s);
+        let read = Ledger::read(&self.client, self.genesis, &self.validators, self.limits.max_age_s, &self.progress);
         let ledger = within(until, Fault::Node, self.client.url(), read).await?;
-        let outputs = self.bitcoind(until, find(&self.bitcoin, &ledger, height)).await?;
+        let outputs = self.bitcoind(until, find(&self.bitcoin, &ledger, height, &self.progress)).await?;
         if self.bitcoind(until, self.bitcoin.best_tip()).await?.1 != hash {
             return Ok(Look::Moved);
         }

@@ -13,6 +13,7 @@ use super::verdict::punctual;
 use super::watch::watch;
 use super::webhook::Posts;
 use crate::context::Context;
+use crate::progress::Progress;
 
 /// Runs `causeway audit`.
 ///
@@ -25,7 +26,9 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
         if args.watch {
             return watch(&auditor, &args, context).await;
         }
-        let audited = auditor.audit().await;
+        let progress = Progress::new(context);
+        let audited = auditor.showing(progress.clone()).audit().await;
+        progress.clear();
         if audited.is_err() {
             write_metrics(args.prometheus.as_deref(), None, Health { is_up: false, failures: 1 })?;
         }

@@ -19,6 +19,7 @@ use mainchain::io::rpc::BitcoinRpc;
 use serde::Serialize;
 
 use super::sidechain::Ledger;
+use crate::progress::Progress;
 
 /// Vault transactions in a row that have confirmed and are not settled yet: each further one was made after the ledger knew of the last.
 const MOST_MOVES: u32 = 10;
@@ -75,8 +76,8 @@ struct Coins {
 /// # Errors
 ///
 /// bitcoind does not answer.
-pub async fn find(bitcoin: &BitcoinRpc, ledger: &Ledger, tip: Height) -> Result<Vec<Output>> {
-    let coins = Coins::ask(bitcoin, &ledger.vault, tip).await?;
+pub async fn find(bitcoin: &BitcoinRpc, ledger: &Ledger, tip: Height, progress: &Progress) -> Result<Vec<Output>> {
+    let coins = Coins::ask(bitcoin, &ledger.vault, tip, progress).await?;
     let output = |(number, shown): (u32, &Shown)| {
         let (outpoint, amount_sat) = (output_0(shown), shown.entry.change_sat);
         Output { number, outpoint, amount_sat, found: coins.find(&ledger.vault, number, shown) }
@@ -97,10 +98,12 @@ fn spenders(vault: &BTreeMap<u32, Shown>, outpoint: OutPoint) -> impl Iterator<I
 
 impl Coins {
     /// Asks for each output that the ledger counts, and for what may be in the place of those that are not there.
-    async fn ask(bitcoin: &BitcoinRpc, vault: &BTreeMap<u32, Shown>, tip: Height) -> Result<Self> {
+    async fn ask(bitcoin: &BitcoinRpc, vault: &BTreeMap<u32, Shown>, tip: Height, progress: &Progress) -> Result<Self> {
         let mut coins = Self::default();
         let mut gone = BTreeSet::new();
-        for shown in vault.values().filter(|shown| shown.entry.is_live()) {
+        let live: Vec<&Shown> = vault.values().filter(|shown| shown.entry.is_live()).collect();
+        for (done, shown) in (0..).zip(&live) {
+            progress.of("asking bitcoind for outputs", done, live.len() as u64);
             if !coins.ask_for(bitcoin, output_0(shown)).await? {
                 gone.insert(output_0(shown));
             }

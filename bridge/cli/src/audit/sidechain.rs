@@ -19,6 +19,7 @@ use light::reserves::{self, Shown};
 
 use super::failure::Lie;
 use crate::clock::now;
+use crate::progress::Progress;
 
 /// Ids asked for at once.
 const PAGE: u64 = 500;
@@ -42,13 +43,20 @@ impl Ledger {
     /// # Errors
     ///
     /// The node does not answer, or what it shows is not what is proven.
-    pub async fn read(client: &Client, genesis: B256, validators: &Validators, max_age_s: u64) -> Result<Self> {
+    pub async fn read(
+        client: &Client,
+        genesis: B256,
+        validators: &Validators,
+        max_age_s: u64,
+        progress: &Progress,
+    ) -> Result<Self> {
         let (finality, header) = proven::finality(client, "latest", validators).await?;
         let is_old = now()?.saturating_sub(header.header.timestamp) > max_age_s;
         let asked = Wanted { last_withdrawal: true, ..Wanted::default() };
         let facts = proven::facts(client, &header, &asked).await?;
         let (count, last_withdrawal) = (facts.vault_count, facts.last_withdrawal.unwrap_or_default());
-        let told = told(client, count).await?;
+        let told = told(client, count, progress).await?;
+        progress.about("proving what the ledger says");
         let transactions = told.iter().map(|told| told.transaction.clone()).collect();
         let about = About::Reserves { transactions, epochs: told.iter().map(|told| told.epoch).collect() };
         let (facts, proofs) = proven::facts_with_proofs(client, &header, &about.wanted()).await?;
@@ -68,9 +76,10 @@ impl Ledger {
 }
 
 /// So many vault transactions, as the node has them.
-async fn told(client: &Client, count: u32) -> Result<Vec<VaultTransaction>> {
+async fn told(client: &Client, count: u32, progress: &Progress) -> Result<Vec<VaultTransaction>> {
     let mut all = Vec::new();
     for number in 1..=count {
+        progress.of("reading vault transactions", u64::from(number - 1), u64::from(count));
         let told = client.vault_transaction(number).await?;
         let told = told.ok_or_else(|| {
             Lie(format!("the node at {} hides vault transaction {number}: the ledger proves {count}", client.url()))

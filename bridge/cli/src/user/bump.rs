@@ -26,12 +26,15 @@ use crate::options::passphrase::PassphraseArgs;
 /// own child and spends the same coin.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  causeway bump 1f0c...9a\n  causeway bump 1f0c...9a --fee-rate 40\n  causeway bump 1f0c...9a --transaction payout.hex"
+    after_help = "Examples:\n  causeway bump 1f0c...9a\n  causeway bump 1f0c...9a --fee-rate 40\n  causeway bump 1f0c...9a --transaction payout.hex\n  causeway raise 7 --max-fee '9000 sat'     a withdrawal's maximum is raised by another command"
 )]
 pub struct Args {
     /// Id of the transaction that waits, as `causeway status` shows it
-    #[arg(value_name = "TXID", value_parser = crate::options::number::txid)]
+    #[arg(value_name = "TXID", value_parser = waiting)]
     txid: Txid,
+    /// Of a withdrawal: told to whoever looks here for it
+    #[arg(long, hide = true)]
+    max_fee: Option<String>,
     /// A file with that transaction in hex, if bitcoind no longer has it in its mempool
     #[arg(long, value_name = "FILE")]
     transaction: Option<PathBuf>,
@@ -54,6 +57,10 @@ pub struct Args {
 ///
 /// The transaction does not wait, has no anchor or pays enough; the wallet cannot pay; bitcoind refuses it.
 pub fn run(args: Args, context: &Context) -> Result<()> {
+    ensure!(
+        args.max_fee.is_none(),
+        "--max-fee is a withdrawal's, and raised by causeway raise ID --max-fee AMOUNT; what a child pays says --fee-rate"
+    );
     let mut wallet = Wallet::open(&args.home.wallet(args.network)?, args.network)?;
     let (bitcoin, parent) = context.block_on(async {
         let bitcoin = args.bitcoin.connect(args.network).await?;
@@ -85,6 +92,17 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
         }
     });
     Ok(())
+}
+
+/// Reads the id of a transaction. A withdrawal's number has a command of its own: that one is signed for on the sidechain, this one pays with
+/// bitcoin.
+fn waiting(text: &str) -> Result<Txid, String> {
+    if text.parse::<u64>().is_ok() && text.len() < 64 {
+        return Err(format!(
+            "{text} is a withdrawal's number: causeway raise {text} --max-fee AMOUNT lets its payout cost more. `bump` pays for a transaction that waits on Bitcoin, by its id (64 hex digits; causeway status {text} shows it)"
+        ));
+    }
+    crate::options::number::txid(text)
 }
 
 impl Args {

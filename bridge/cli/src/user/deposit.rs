@@ -12,6 +12,7 @@ use super::deposit_record::Record;
 use super::deposit_waits::{Facts, Seen, Wait, newest_sweep, reclaimable_from, waits};
 use super::mempool;
 use super::outlook::Lookout;
+use super::payment::{about, about_seconds};
 
 /// A deposit, with what it waits for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -22,6 +23,8 @@ pub struct Progress {
     pub waits_for: Vec<Wait>,
     /// The first Bitcoin block in which its owner can take it back, unless it is swept.
     pub reclaimable_from: u32,
+    /// About how many seconds until then, where blocks come by themselves; of those that nothing sweeps yet.
+    pub reclaimable_in_s: Option<u64>,
     /// Coins that wait for its claimant in the bridge, of this or other deposits: its recipient's code refused some.
     pub claimable_sat: u64,
 }
@@ -57,7 +60,14 @@ pub async fn progress(
         };
         let claimable_sat = claimable(lookout.client, &deposit).await?;
         let reclaimable_from = reclaimable_from(&deposit, parameters);
-        all.push(Progress { deposit, waits_for, reclaimable_from, claimable_sat });
+        let reclaimable_in_s = match deposit.status {
+            DepositStatus::Proven => {
+                let info = &lookout.look().await?.info;
+                about_seconds(reclaimable_from.saturating_sub(info.bitcoin_tip.height), info.bitcoin_network)
+            }
+            DepositStatus::Swept | DepositStatus::Minted | DepositStatus::Gone => None,
+        };
+        all.push(Progress { deposit, waits_for, reclaimable_from, reclaimable_in_s, claimable_sat });
     }
     Ok(all)
 }
@@ -116,11 +126,14 @@ fn claimant(deposit: &Deposit) -> alloy_primitives::Address {
 
 /// A deposit in lines: where it stands, and what it waits for.
 pub fn describe(progress: &Progress) -> Vec<String> {
-    let Progress { deposit, waits_for, reclaimable_from, claimable_sat } = progress;
+    let Progress { deposit, waits_for, reclaimable_from, reclaimable_in_s, claimable_sat } = progress;
     let mut lines = vec![format!("{}: {}", OutPoint::new(deposit.txid, deposit.vout), stands(deposit))];
     lines.extend(waits_for.iter().map(|wait| format!("  waits      {}", wait.advice())));
     if deposit.status == DepositStatus::Proven && deposit.minted_sat.is_none() {
-        lines.push(format!("  or else    its owner takes it back from block {reclaimable_from} on: causeway reclaim"));
+        let when = reclaimable_in_s.map(|seconds| format!(" (in {})", about(seconds))).unwrap_or_default();
+        lines.push(format!(
+            "  or else    its owner takes it back from block {reclaimable_from} on{when}: causeway reclaim"
+        ));
     }
     if *claimable_sat > 0 {
         let coins = show(Amount::from_sat(*claimable_sat));

@@ -275,11 +275,54 @@ impl Records {
         read(&text).wrap_err_with(|| path.display().to_string())
     }
 
+    /// Those of a network, the newest first; and how many there are besides these `most`. One that cannot be read is told, and hides no other.
+    ///
+    /// # Errors
+    ///
+    /// The folder cannot be read.
+    pub fn newest(&self, network_id: B256, most: usize) -> Result<(Vec<Record>, usize)> {
+        let mut found = Vec::new();
+        for path in newest_files(&self.folder)? {
+            match fs::read_to_string(&path).map_err(eyre::Report::from).and_then(|text| read(&text)) {
+                Ok(record) if record.network_id == network_id => found.push(record),
+                Ok(_) => {}
+                Err(error) => tracing::warn!("{} is left out: {error:#}", path.display()),
+            }
+        }
+        let others = found.len().saturating_sub(most);
+        found.truncate(most);
+        Ok((found, others))
+    }
+
     fn path(&self, address: &str) -> PathBuf {
         // An address is letters and digits; anything else must not become a path.
         let name: String = address.chars().filter(char::is_ascii_alphanumeric).collect();
         self.folder.join(format!("{name}.json"))
     }
+}
+
+/// The records in a folder, the newest first; none where no folder is.
+///
+/// # Errors
+///
+/// The folder cannot be read.
+pub fn newest_files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error).wrap_err_with(|| format!("cannot read {}", folder.display())),
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let entry = entry.wrap_err_with(|| format!("cannot read {}", folder.display()))?;
+        let path = entry.path();
+        if path.extension().is_some_and(|extension| extension == "json") {
+            let written = entry.metadata().and_then(|metadata| metadata.modified()).ok();
+            files.push((std::cmp::Reverse(written), path));
+        }
+    }
+    files.sort();
+    Ok(files.into_iter().map(|(_, path)| path).collect())
 }
 
 /// A record, whose parts make exactly the address that it is of: whatever is done with it is done to that address.
@@ -360,6 +403,21 @@ mod tests {
         assert!(refused.contains("an earlier version of causeway") && refused.contains("reclaim"), "{refused}");
         let refused = format!("{:#}", read("{}").expect_err("nothing"));
         assert!(refused.contains("not a deposit record"), "{refused}");
+    }
+
+    #[test]
+    fn the_newest_records_of_a_network_are_found_and_a_broken_one_hides_no_other() {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let records = Records::in_home(home.path());
+        let network = B256::repeat_byte(7);
+        assert_eq!(records.newest(network, 5).expect("none yet"), (vec![], 0));
+        let mine = record(None);
+        records.keep(&mine).expect("kept");
+        fs::write(home.path().join("deposits/broken.json"), "{").expect("written");
+        fs::write(home.path().join("deposits/notes.txt"), "mine").expect("written");
+        assert_eq!(records.newest(network, 5).expect("read"), (vec![mine], 0));
+        assert_eq!(records.newest(network, 0).expect("read"), (vec![], 1));
+        assert_eq!(records.newest(B256::ZERO, 5).expect("read"), (vec![], 0), "another network's");
     }
 
     #[test]

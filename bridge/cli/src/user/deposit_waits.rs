@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::alone::{Alone, sweep};
 use super::charge::of_deposit;
 use super::outlook::{Outlook, Rate};
+use super::payment::{about, about_seconds};
 use super::withdrawal_waits::{self, on_bitcoin, reserve_lacks, waits_for_member};
 
 /// Confirmations within which a deposit is usually in a sweep; nothing is wrong before.
@@ -46,8 +47,13 @@ pub enum Wait {
     Contested { number: u32, deposit: OutPoint, by: Txid },
     /// Its owner can take it back from this block on, which has come; it is swept all the same, if that is first.
     Reclaimable { from: Height },
-    /// Its funding, or its sweep if that came late, is not deep enough for its coins.
-    Depth { confirmations: u32, required: u32 },
+    /// Its funding, or its sweep if that came late, is not deep enough for its coins; about how long that takes, where blocks come by themselves.
+    Depth {
+        confirmations: u32,
+        required: u32,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        about_seconds: Option<u64>,
+    },
 }
 
 /// What decides besides the deposit itself.
@@ -158,13 +164,17 @@ fn depth(deposit: &Deposit, Facts { outlook, seen }: &Facts<'_>) -> Wait {
     let late = |(height, _): &(Height, u32)| {
         height.saturating_sub(deposit.height) > Height::from(parameters.reclaim_delay) / 2
     };
+    let wait = |confirmations: u32, required: u32| {
+        let left = required.saturating_sub(confirmations);
+        Wait::Depth { confirmations, required, about_seconds: about_seconds(left, outlook.info.bitcoin_network) }
+    };
     if let Some((_, confirmations)) = seen.swept.filter(late).filter(|(_, got)| *got < parameters.final_blocks) {
-        return Wait::Depth { confirmations, required: parameters.final_blocks };
+        return wait(confirmations, parameters.final_blocks);
     }
     let required = required(deposit.amount_sat, parameters, &outlook.limits);
     let of_sweep = seen.swept.map_or(0, |(_, confirmations)| confirmations);
     let confirmations = if deposit.confirmations == 0 { of_sweep } else { deposit.confirmations };
-    Wait::Depth { confirmations, required }
+    wait(confirmations, required)
 }
 
 /// The newest bound vault transaction that sweeps it and may still confirm.
@@ -248,8 +258,9 @@ impl Wait {
             Self::Reclaimable { from } => {
                 format!("its owner can take it back since block {from} (causeway reclaim), unless a sweep is first")
             }
-            Self::Depth { confirmations, required } => {
-                format!("for its coins: {confirmations} of {required} confirmations")
+            Self::Depth { confirmations, required, about_seconds } => {
+                let time = about_seconds.map(|seconds| format!(", {} more", about(seconds))).unwrap_or_default();
+                format!("for its coins: {confirmations} of {required} confirmations{time}")
             }
             priced => priced.price(),
         }

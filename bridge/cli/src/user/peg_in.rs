@@ -1,33 +1,23 @@
 //! `causeway peg-in`: an address to pay, and the way of what is paid to it until the coins are there.
 
-use std::time::{Duration, Instant};
-
 use alloy_primitives::Address;
 use bitcoin::Amount;
 use bitcoin::secp256k1::XOnlyPublicKey;
 use bridge::io::sidechain::Client;
-use bridge::peg::{DepositStatus, Info};
+use bridge::peg::Info;
 use contracts::address;
 use eyre::{Result, bail, ensure};
 use serde::Serialize;
 
 use super::charge::{present_of_deposit, rate_shown, usual_of_deposit};
-use super::deposit::{Progress, describe, expect_of, progress};
+use super::deposit_follow::follow;
 use super::deposit_record::{self as deposits, Receiver, ReclaimKey, Record, Records};
-use super::deposit_waits::Wait;
-use super::outlook::Lookout;
 use super::registration::register;
 use crate::context::Context;
-use crate::options::network::{KnownNetwork, NetworkArgs};
+use crate::options::bitcoin::BitcoinArgs;
+use crate::options::network::NetworkArgs;
 use crate::options::passphrase::PassphraseArgs;
-use crate::options::sidechain::is_temporary;
 use bridge::amount;
-
-/// How often the node is asked how far a deposit is.
-const POLL: Duration = Duration::from_millis(500);
-
-/// Time between two tries to register an address that the node let go.
-const REGISTER_AGAIN: Duration = Duration::from_secs(10);
 
 /// The code of an account that delegates to a contract (EIP-7702) begins so. Its key can still claim.
 const DELEGATION: [u8; 3] = [0xef, 0x01, 0x00];
@@ -36,7 +26,7 @@ const DELEGATION: [u8; 3] = [0xef, 0x01, 0x00];
 ///
 /// Pay the address from any wallet, as often as you like. Each payment is swept into the vault by the federation, and
 /// becomes coins of the same value, less what its sweep costs at the rate of the day, once it has enough confirmations: the more it is
-/// worth, the more. Should the federation never sweep it, `causeway reclaim` takes it back after the timelock. The address is computed
+/// worth, the more. What is awaited, and why, is said at once and at each change; a bitcoind of yours shows a payment before the ledger does. Should the federation never sweep it, `causeway reclaim` takes it back after the timelock. The address is computed
 /// here, from a key of the federation that the genesis file's validators signed; only on regtest is a node believed without that file.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -71,6 +61,8 @@ pub struct Args {
     passphrase: PassphraseArgs,
     #[command(flatten)]
     network: NetworkArgs,
+    #[command(flatten)]
+    bitcoin: BitcoinArgs,
 }
 
 /// What `--json` prints, one a line.
@@ -86,10 +78,6 @@ enum Event<'a> {
         min_deposit_sat: u64,
         reclaim_delay: u16,
         record: String,
-    },
-    Deposit {
-        #[serde(flatten)]
-        progress: &'a Progress,
     },
 }
 
@@ -135,7 +123,13 @@ async fn peg_in(args: &Args, context: &Context) -> Result<()> {
         record: path.display().to_string(),
     };
     context.print(&event, || show_address(&record, &uri, info));
-    if args.no_wait { Ok(()) } else { follow(&network, &record, context).await }
+    if args.no_wait {
+        return Ok(());
+    }
+    if !context.json {
+        println!();
+    }
+    follow(&network, &record, args.bitcoin.if_there(network.bitcoin).await, context).await
 }
 
 impl Args {
@@ -236,83 +230,6 @@ pub fn qr(uri: &str) -> Option<String> {
     let code = qrcode::QrCode::with_error_correction_level(uri.as_bytes(), qrcode::EcLevel::L).ok()?;
     // Dark on light, whatever the terminal's colours are: most terminals are light on dark.
     Some(code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build())
-}
-
-/// Waits until the deposits to the address of `record` are minted, showing each change. Should the node let the address go meanwhile,
-/// it is told again.
-async fn follow(network: &KnownNetwork, record: &Record, context: &Context) -> Result<()> {
-    let (client, info) = (&network.client, &network.info);
-    let address = &record.address;
-    if !context.json {
-        println!(
-            "\nWaiting for a payment: it shows here once it is in a Bitcoin block, and the federation has proven it"
-        );
-        println!("(Ctrl-C stops waiting, nothing is lost: causeway status {address})");
-    }
-    let (mut shown, mut register_from) = (Vec::new(), Instant::now());
-    let mut lookout = Lookout::new(client, None, network.witness()?);
-    loop {
-        match look(&mut lookout, info, record, &mut register_from).await {
-            Ok(deposits) => {
-                deposits.iter().for_each(|deposit| show_news(deposit, &mut shown, context));
-                if !deposits.is_empty() && deposits.iter().all(Progress::has_ended) {
-                    return ended(&deposits);
-                }
-            }
-            Err(error) if is_temporary(&error) => tracing::warn!("asking again: {error:#}"),
-            Err(error) => return Err(error),
-        }
-        tokio::time::sleep(POLL).await;
-    }
-}
-
-async fn look(
-    lookout: &mut Lookout<'_>,
-    info: &Info,
-    record: &Record,
-    register_from: &mut Instant,
-) -> Result<Vec<Progress>> {
-    let client = lookout.client;
-    let report = client.deposit(&record.address).await?;
-    if report.registered == Some(false) && Instant::now() >= *register_from {
-        again(client, record).await;
-        *register_from = Instant::now() + REGISTER_AGAIN;
-    }
-    expect_of(client, record, &report.deposits)?;
-    progress(lookout, &info.parameters, report.deposits).await
-}
-
-fn ended(deposits: &[Progress]) -> Result<()> {
-    let minted = deposits.iter().any(|progress| progress.deposit.minted_sat.is_some());
-    ensure!(minted, "what was paid was spent by something else: no coins come of it");
-    Ok(())
-}
-
-/// Registers an address that the node let go. A node that is busy is asked again at the next look.
-async fn again(client: &Client, record: &Record) {
-    match register(client, record).await {
-        Ok(()) => tracing::info!(address = record.address, "registered again"),
-        Err(error) => tracing::warn!("{error:#}"),
-    }
-}
-
-/// What is worth another line: another status, another reason to wait, another confirmation of those that are awaited.
-type News = (bitcoin::OutPoint, DepositStatus, Vec<(&'static str, u32)>);
-
-/// Shows what is new about a deposit, once.
-fn show_news(progress: &Progress, shown: &mut Vec<News>, context: &Context) {
-    let deposit = &progress.deposit;
-    let detail = |wait: &Wait| match wait {
-        Wait::Depth { confirmations, .. } => *confirmations,
-        _ => 0,
-    };
-    let waits = progress.waits_for.iter().map(|wait| (wait.name(), detail(wait))).collect();
-    let news = (bitcoin::OutPoint::new(deposit.txid, deposit.vout), deposit.status, waits);
-    if shown.contains(&news) {
-        return;
-    }
-    shown.push(news);
-    context.print(&Event::Deposit { progress }, || describe(progress).iter().for_each(|line| println!("{line}")));
 }
 
 #[cfg(test)]

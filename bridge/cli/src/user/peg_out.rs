@@ -1,6 +1,6 @@
 //! `causeway peg-out`: coins back to bitcoin.
 
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, U256};
 use alloy_rpc_types_eth::TransactionReceipt;
 use alloy_sol_types::SolCall as _;
 use bitcoin::address::NetworkUnchecked;
@@ -16,11 +16,13 @@ use serde::Serialize;
 use super::charge::{Charge, floor, present_of_withdrawal, rate_shown, usual_of_withdrawal};
 use crate::context::Context;
 use crate::options::account::AccountArgs;
+use crate::options::bitcoin::BitcoinArgs;
 use crate::options::network::{KnownNetwork, NetworkArgs};
 use crate::options::spending::SpendingArgs;
 use crate::user::receipt::emitted;
 use crate::user::spending::Spender;
 use crate::user::withdrawal::follow;
+use crate::user::withdrawal_record::remember;
 
 /// Pay coins back out to a Bitcoin address
 ///
@@ -31,11 +33,15 @@ use crate::user::withdrawal::follow;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   causeway peg-out --amount '0.5 BTC' --to bc1p... --keystore me.keystore --genesis genesis.json
+  causeway peg-out --all --to bc1p... --keystore me.keystore
   causeway peg-out --amount '0.5 BTC' --to bcrt1p... --max-fee '5000 sat' --dev-account 0 --json")]
 pub struct Args {
     /// What leaves your account, fees included
-    #[arg(long, value_name = "AMOUNT", value_parser = amount::parse)]
-    amount: Amount,
+    #[arg(long, value_name = "AMOUNT", value_parser = amount::parse, required_unless_present = "all")]
+    amount: Option<Amount>,
+    /// All that the account has, but for what the transaction's gas may cost
+    #[arg(long, conflicts_with = "amount")]
+    all: bool,
     /// The Bitcoin address that is paid
     #[arg(long, value_name = "ADDRESS", required_unless_present = "script")]
     to: Option<bitcoin::Address<NetworkUnchecked>>,
@@ -55,6 +61,8 @@ pub struct Args {
     spending: SpendingArgs,
     #[command(flatten)]
     network: NetworkArgs,
+    #[command(flatten)]
+    bitcoin: BitcoinArgs,
 }
 
 /// What `--json` prints once the withdrawal is queued.
@@ -80,9 +88,11 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
 async fn peg_out(args: &Args, context: &Context) -> Result<()> {
     let network = args.network.connect(&args.account).await?;
     let script = args.payee(network.bitcoin)?;
-    check_value(args.amount, &script, &network.info.parameters)?;
+    if let Some(amount) = args.amount {
+        check_value(amount, &script, &network.info.parameters)?;
+    }
     let spender = Spender::open(&network, &args.account, args.spending)?;
-    let (call, max_fee) = args.call(&network, &spender, &script).await?;
+    let (call, amount, max_fee) = args.call(&network, &spender, &script).await?;
     if !spender.goes_on(&call)? {
         spender.afford(call.value, "to pay out").await?;
     }
@@ -90,11 +100,15 @@ async fn peg_out(args: &Args, context: &Context) -> Result<()> {
     let owner = spender.account.address();
     let done = spender.transact(&call, |receipt| queued(receipt, owner, &call)).await;
     let (id, transaction) = done.wrap_err("the withdrawal is not queued")?;
-    let queued = Queued { id, transaction, owner, amount_sat: args.amount.to_sat(), max_fee_sat: max_fee.to_sat() };
+    let queued = Queued { id, transaction, owner, amount_sat: amount.to_sat(), max_fee_sat: max_fee.to_sat() };
     context.print(&queued, || {
-        println!("Withdrawal {id} queued: {} from {owner} (transaction {transaction})", amount::show(args.amount))
+        println!("Withdrawal {id} queued: {} from {owner} (transaction {transaction})", amount::show(amount))
     });
-    if args.no_wait { Ok(()) } else { follow(&network, id, context).await }
+    remember(&network, id, owner, transaction);
+    if args.no_wait {
+        return Ok(());
+    }
+    follow(&network, id, args.bitcoin.if_there(network.bitcoin).await, context).await
 }
 
 impl Args {
@@ -106,27 +120,71 @@ impl Args {
         script_of(address, network)
     }
 
-    /// The call, and its maximum. Where none is named, a call for the same that was sent before keeps its own: the price of the day must
-    /// not make another withdrawal of it.
-    async fn call(&self, network: &KnownNetwork, spender: &Spender<'_>, script: &ScriptBuf) -> Result<(Call, Amount)> {
-        let value = amount::wei(self.amount);
-        if self.max_fee.is_none() {
-            let same = |call: &Call| call.value == value && max_fee_of(call, script).is_some();
+    /// The call, its amount and its maximum. What is not named, an amount or a maximum, a call to the same payee that was sent before keeps: the
+    /// price of the day, and the gas that was paid, must not make another withdrawal of it.
+    async fn call(
+        &self,
+        network: &KnownNetwork,
+        spender: &Spender<'_>,
+        script: &ScriptBuf,
+    ) -> Result<(Call, Amount, Amount)> {
+        let value = self.amount.map(amount::wei);
+        if value.is_none() || self.max_fee.is_none() {
+            let same = |call: &Call| {
+                let max_fee = max_fee_of(call, script);
+                value.is_none_or(|value| call.value == value)
+                    && max_fee.is_some_and(|max_fee| self.max_fee.is_none_or(|wanted| wanted == max_fee))
+            };
             if let Some(kept) = spender.kept(same)? {
                 let max_fee = max_fee_of(&kept, script).unwrap_or_default();
-                return Ok((kept, max_fee));
+                let amount = sat_of(kept.value);
+                return Ok((kept, amount, max_fee));
             }
         }
         let parameters = &network.info.parameters;
+        let value = match self.amount {
+            Some(amount) => amount,
+            None => everything(spender, script, parameters).await?,
+        };
         let now = present_of_withdrawal(&network.client, script.len(), parameters).await?;
         let max_fee = match self.max_fee {
             Some(max_fee) => max_fee,
-            None => usual_of_withdrawal(self.amount, script.len(), now, parameters)?,
+            None => usual_of_withdrawal(value, script.len(), now, parameters)?,
         };
-        check_maximum(self.amount, max_fee, script, parameters)?;
-        show_quote(self.amount, now, max_fee);
-        Ok((withdrawal(self.amount, max_fee, script), max_fee))
+        check_maximum(value, max_fee, script, parameters)?;
+        show_quote(value, now, max_fee);
+        Ok((withdrawal(value, max_fee, script), value, max_fee))
     }
+}
+
+/// What the account has, less what the gas of its withdrawal may cost, in whole satoshis.
+async fn everything(spender: &Spender<'_>, script: &ScriptBuf, parameters: &Parameters) -> Result<Amount> {
+    let least = Amount::from_sat(parameters.min_withdrawal_sat);
+    // As long as it is a withdrawal that the bridge takes, its gas does not depend on the amount.
+    let trial = withdrawal(least, floor(script.len(), parameters), script);
+    let (balance, gas) = (spender.balance().await?, spender.most_gas(&trial).await?);
+    let all = sat_of(balance.saturating_sub(gas));
+    let own = spender.account.address();
+    ensure!(
+        all >= least,
+        "{own} has {}, and its transaction may cost {}: what is left is below the smallest withdrawal, {}",
+        amount::show_wei(balance),
+        amount::show_wei(gas),
+        amount::show(least)
+    );
+    check_value(all, script, parameters)?;
+    eprintln!(
+        "All        {} of {}; {} stay for the transaction's gas, and what that does not cost stays in the account",
+        amount::show(all),
+        amount::show_wei(balance),
+        amount::show_wei(balance.saturating_sub(amount::wei(all)))
+    );
+    Ok(all)
+}
+
+/// Whole satoshis of wei.
+fn sat_of(wei: U256) -> Amount {
+    Amount::from_sat((wei / amount::wei(Amount::ONE_SAT)).saturating_to())
 }
 
 /// What it costs now, for people, before they agree to what it may cost.

@@ -1,41 +1,55 @@
-//! `causeway status`: where a deposit, a withdrawal, a vault transaction, or the bridge itself stands.
+//! `causeway status`: where one's own deposits and withdrawals stand, or one of them, a vault transaction, or the bridge itself.
 
 use std::str::FromStr;
+use std::time::Duration;
 
 use bitcoin::{Amount, OutPoint};
 use bridge::foreign;
 use bridge::io::sidechain::{Client, WaitedFor};
-use bridge::peg::{
-    DepositPlace, DepositReport, Info, Limits, OutputStatus, Parameters, Vault, VaultStatus, VaultTransaction,
-};
+use bridge::peg::{DepositPlace, DepositReport, Info, Limits, OutputStatus, Vault, VaultStatus, VaultTransaction};
 use eyre::{Result, bail, eyre};
 use serde::Serialize;
 
 use crate::context::Context;
 use crate::options::bitcoin::BitcoinArgs;
 use crate::options::network::{KnownNetwork, NetworkArgs};
+use crate::options::sidechain::is_temporary;
 use crate::user::bridge_waits::{Now, now, on_the_way, payable, stopped};
-use crate::user::charge::{of_deposit, rate_shown};
+use crate::user::charge::rate_shown;
 use crate::user::deposit::{self, Progress};
-use crate::user::deposit_record::{Record, Records};
-use crate::user::outlook::{Lookout, Outlook, Rate};
+use crate::user::deposit_follow::{self, outpoints};
+use crate::user::deposit_record::Records;
+use crate::user::outlook::{Lookout, Outlook};
+use crate::user::own::{Own, payments};
+use crate::user::payment::{Awaited, Terms, Unseen};
+use crate::user::payment_watch::Watch;
 use crate::user::registration::{describe as describe_proven, prove, register};
 use crate::user::withdrawal;
 use bridge::amount;
 
-/// Where a deposit, a withdrawal or the bridge itself stands
+/// Where your deposits and withdrawals, or one of them, or the bridge itself stands
+///
+/// Says of each what is awaited and why, and what you can do. Your own are those that commands in this --home made.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  causeway status                   the bridge
+  causeway status                   your deposits and withdrawals that are under way, and the bridge in a line
+  causeway status --follow          the same, again at each change
+  causeway status bridge            the bridge: reserves, limits, the federation, what stops payouts
   causeway status bcrt1p...         the deposits to an address; registers one of yours again that the node let go
   causeway status bcrt1p... --prove shows the node what your bitcoind knows of payments to it
   causeway status <txid>:<vout>     one deposit
   causeway status 7                 withdrawal 7
   causeway status vault:3           vault transaction 3")]
 pub struct Args {
-    /// A deposit address, an outpoint, a withdrawal's number, or vault:NUMBER; nothing for the bridge
+    /// A deposit address, an outpoint, a withdrawal's number, vault:NUMBER, or bridge; nothing for your own deposits and withdrawals
     #[arg(value_name = "ID")]
     id: Option<Id>,
+    /// Go on, and show each change, until it is done
+    #[arg(long, conflicts_with = "prove")]
+    follow: bool,
+    /// Show those of your own that are done, too, and however many there are
+    #[arg(long, conflicts_with = "id")]
+    all: bool,
     /// Prove payments to an address of yours to the node: a busy one takes proofs when it takes nothing else
     #[arg(long, requires = "id")]
     prove: bool,
@@ -44,6 +58,9 @@ pub struct Args {
     #[command(flatten)]
     bitcoin: BitcoinArgs,
 }
+
+/// How often what is followed is looked at.
+const POLL: Duration = Duration::from_secs(1);
 
 /// The bridge, with whom it waits for.
 #[derive(Debug, Serialize)]
@@ -69,13 +86,25 @@ struct Deposits {
     #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<String>,
     deposits: Vec<Progress>,
+    /// Payments to an address of one's own that the ledger does not have, as one's own bitcoind sees them.
+    payments: Vec<Awaited>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unseen: Option<Unseen>,
     next: Option<DepositPlace>,
     since_block: u64,
+}
+
+/// One answer, for scripts and for people.
+struct Answer {
+    json: serde_json::Value,
+    lines: Vec<String>,
+    has_ended: bool,
 }
 
 /// What can be asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Id {
+    Bridge,
     Withdrawal(u64),
     Vault(u32),
     /// An address or an outpoint.
@@ -86,6 +115,9 @@ impl FromStr for Id {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        if text == "bridge" {
+            return Ok(Self::Bridge);
+        }
         if let Some(number) = text.strip_prefix("vault:") {
             return number.parse().map(Self::Vault).map_err(|_| format!("vault:{number} wants a number, e.g. vault:3"));
         }
@@ -96,7 +128,8 @@ impl FromStr for Id {
         if is_address || OutPoint::from_str(text).is_ok() {
             return Ok(Self::Deposit(text.to_owned()));
         }
-        Err("neither a withdrawal's number, a Bitcoin address, an outpoint (txid:vout), nor vault:NUMBER".into())
+        Err("neither a withdrawal's number, a Bitcoin address, an outpoint (txid:vout), vault:NUMBER, nor bridge"
+            .into())
     }
 }
 
@@ -109,20 +142,87 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
     context.block_on(async {
         let network = args.network.connect_to_pay().await?;
         let bitcoin = args.bitcoin.if_there(network.bitcoin).await;
-        let mut lookout = Lookout::new(&network.client, bitcoin, network.witness()?);
+        let mut asked = Asked {
+            args: &args,
+            network: &network,
+            lookout: Lookout::new(&network.client, bitcoin.clone(), network.witness()?),
+            watch: None,
+        };
         match &args.id {
-            None => bridge(&mut lookout, &network, context).await,
-            Some(Id::Withdrawal(_) | Id::Vault(_)) if args.prove => bail!("--prove wants the address of a deposit"),
-            Some(Id::Withdrawal(id)) => withdrawal(&mut lookout, &network.info, *id, context).await,
-            Some(Id::Vault(number)) => vault(&network.client, *number, context).await,
-            Some(Id::Deposit(id)) => {
-                if args.prove {
+            Some(Id::Bridge) if args.follow => bail!(
+                "--follow follows deposits and withdrawals, which end. The bridge does not: causeway audit --watch looks at it again and again"
+            ),
+            Some(Id::Bridge | Id::Withdrawal(_) | Id::Vault(_)) if args.prove => {
+                bail!("--prove wants the address of a deposit")
+            }
+            Some(Id::Bridge) => bridge(&mut asked.lookout, &network, context).await,
+            Some(Id::Withdrawal(id)) if args.follow => withdrawal::follow(&network, *id, bitcoin, context).await,
+            Some(Id::Deposit(id)) if args.follow => match Records::in_home(&network.home).find(id) {
+                Ok(record) => deposit_follow::follow(&network, &record, bitcoin, context).await,
+                Err(_) => asked.follow(context).await,
+            },
+            _ if args.follow => asked.follow(context).await,
+            _ => {
+                if let (Some(Id::Deposit(id)), true) = (&args.id, args.prove) {
                     args.prove_payments(&network, id).await?;
                 }
-                args.deposit(&mut lookout, &network, id, context).await
+                let answer = asked.answer().await?;
+                context.print(&answer.json, || answer.lines.iter().for_each(|line| println!("{line}")));
+                Ok(())
             }
         }
     })
+}
+
+/// What is asked for, by whom, of whom.
+struct Asked<'a> {
+    args: &'a Args,
+    network: &'a KnownNetwork,
+    lookout: Lookout<'a>,
+    watch: Option<Watch>,
+}
+
+impl Asked<'_> {
+    async fn answer(&mut self) -> Result<Answer> {
+        match &self.args.id {
+            None => {
+                let own = Own::look(&mut self.lookout, self.network, &mut self.watch, self.args.all).await?;
+                Ok(Answer { json: json_of(&own), lines: own.describe(), has_ended: own.has_ended() })
+            }
+            Some(Id::Withdrawal(id)) => withdrawal(&mut self.lookout, &self.network.info, *id).await,
+            Some(Id::Vault(number)) => vault(&self.network.client, *number).await,
+            Some(Id::Deposit(id)) => deposit(&mut self.lookout, self.network, &mut self.watch, id).await,
+            Some(Id::Bridge) => unreachable!("the bridge has an answer of its own shape"),
+        }
+    }
+
+    /// Shows the answer at each change, until it cannot change any more.
+    async fn follow(&mut self, context: &Context) -> Result<()> {
+        let mut shown = Vec::new();
+        loop {
+            match self.answer().await {
+                Ok(answer) => {
+                    if answer.lines != shown {
+                        if !context.json && !shown.is_empty() {
+                            println!();
+                        }
+                        context.print(&answer.json, || answer.lines.iter().for_each(|line| println!("{line}")));
+                        shown = answer.lines;
+                    }
+                    if answer.has_ended {
+                        return Ok(());
+                    }
+                }
+                Err(error) if is_temporary(&error) => tracing::warn!("asking again: {error:#}"),
+                Err(error) => return Err(error),
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+}
+
+fn json_of(answer: &impl Serialize) -> serde_json::Value {
+    serde_json::to_value(answer).expect("our own types always serialise")
 }
 
 async fn bridge(lookout: &mut Lookout<'_>, network: &KnownNetwork, context: &Context) -> Result<()> {
@@ -134,19 +234,19 @@ async fn bridge(lookout: &mut Lookout<'_>, network: &KnownNetwork, context: &Con
     Ok(())
 }
 
-async fn withdrawal(lookout: &mut Lookout<'_>, info: &Info, id: u64, context: &Context) -> Result<()> {
+async fn withdrawal(lookout: &mut Lookout<'_>, info: &Info, id: u64) -> Result<Answer> {
     let progress = withdrawal::progress(lookout, &info.parameters, id).await?;
     let progress = progress.ok_or_else(|| eyre!("there is no withdrawal {id}"))?;
-    context.print(&progress, || withdrawal::describe(&progress).iter().for_each(|line| println!("{line}")));
-    Ok(())
+    let has_ended = withdrawal::has_ended(progress.withdrawal.status);
+    Ok(Answer { json: json_of(&progress), lines: withdrawal::describe(&progress), has_ended })
 }
 
-async fn vault(client: &Client, number: u32, context: &Context) -> Result<()> {
+async fn vault(client: &Client, number: u32) -> Result<Answer> {
     let vault =
         client.vault_transaction(number).await?.ok_or_else(|| eyre!("there is no vault transaction {number}"))?;
     let replaced = replaced(client, &vault).await?;
-    context.print(&vault, || show_vault(&vault, replaced));
-    Ok(())
+    let has_ended = vault.status != VaultStatus::Bound;
+    Ok(Answer { json: json_of(&vault), lines: describe_vault(&vault, replaced), has_ended })
 }
 
 /// The settled vault transaction that spends what a bound one spends.
@@ -168,41 +268,40 @@ async fn replaced(client: &Client, vault: &VaultTransaction) -> Result<Option<u3
     Ok(None)
 }
 
-impl Args {
-    /// Shows deposits. An address that the user has a record of and the node does not know is registered again.
-    async fn deposit(
-        &self,
-        lookout: &mut Lookout<'_>,
-        network: &KnownNetwork,
-        id: &str,
-        context: &Context,
-    ) -> Result<()> {
-        let client = lookout.client;
-        let mut report = client.deposit(id).await?;
-        let record = Records::in_home(&network.home).find(id).ok();
-        if let (Some(false), Some(record)) = (report.registered, &record) {
-            register(client, record).await?;
-            report = client.deposit(id).await?;
-        }
-        let parameters = &network.info.parameters;
-        let DepositReport { registered, address, deposits, next, since_block } = report;
-        if let Some(record) = &record {
-            deposit::expect_of(client, record, &deposits)?;
-        }
-        let deposits = deposit::progress(lookout, parameters, deposits).await?;
-        let shown = Deposits { registered, address, deposits, next, since_block };
-        let awaited = if shown.deposits.is_empty() { record.as_ref() } else { None };
-        let rate = match awaited {
-            Some(_) => Some(lookout.look().await?.rate),
-            None => None,
-        };
-        context.print(&shown, || {
-            show_deposits(id, &shown);
-            awaited.into_iter().zip(rate).for_each(|(record, rate)| show_awaited(record, rate, parameters));
-        });
-        Ok(())
+/// Deposits, and payments that are none yet. An address that the user has a record of and the node does not know is registered again.
+async fn deposit(
+    lookout: &mut Lookout<'_>,
+    network: &KnownNetwork,
+    watch: &mut Option<Watch>,
+    id: &str,
+) -> Result<Answer> {
+    let client = lookout.client;
+    let mut report = client.deposit(id).await?;
+    let record = Records::in_home(&network.home).find(id).ok();
+    if let (Some(false), Some(record)) = (report.registered, &record) {
+        register(client, record).await?;
+        report = client.deposit(id).await?;
     }
+    let parameters = &network.info.parameters;
+    let DepositReport { registered, address, deposits, next, since_block } = report;
+    if let Some(record) = &record {
+        deposit::expect_of(client, record, &deposits)?;
+    }
+    let deposits = deposit::progress(lookout, parameters, deposits).await?;
+    let records = record.as_slice();
+    let (payments, blocks) = payments(lookout, watch, &network.home, records, &outpoints(&deposits)).await?;
+    let unseen = match &record {
+        Some(record) if deposits.is_empty() && payments.is_empty() => {
+            Some(Unseen::new(id, Terms::of(record), lookout.look().await?, blocks))
+        }
+        _ => None,
+    };
+    let shown = Deposits { registered, address, deposits, payments, unseen, next, since_block };
+    let has_ended = !shown.deposits.is_empty() && shown.deposits.iter().all(Progress::has_ended);
+    Ok(Answer { json: json_of(&shown), lines: describe_deposits(id, &shown), has_ended })
+}
 
+impl Args {
     async fn prove_payments(&self, network: &KnownNetwork, id: &str) -> Result<()> {
         let record = Records::in_home(&network.home).find(id)?;
         let bitcoin = self.bitcoin.connect(network.bitcoin).await?;
@@ -213,47 +312,32 @@ impl Args {
     }
 }
 
-fn show_deposits(id: &str, shown: &Deposits) {
-    match (shown.deposits.is_empty(), shown.registered) {
-        (true, Some(true)) => println!("{id} is registered with the federation; no payment to it is in the ledger yet"),
-        (true, Some(false)) => println!("{id} is not known here: neither registered nor in the ledger"),
-        (true, None) => println!(
-            "{id} is not in the ledger: it is not in a Bitcoin block yet, nobody has proven it, or it paid no deposit address. Its address says more: causeway status ADDRESS"
-        ),
-        (false, _) => {}
+fn describe_deposits(id: &str, shown: &Deposits) -> Vec<String> {
+    let mut lines = Vec::new();
+    if shown.deposits.is_empty() && shown.payments.is_empty() {
+        match (&shown.unseen, shown.registered) {
+            (Some(unseen), _) => lines.extend(unseen.describe()),
+            (None, Some(true)) => lines.push(format!(
+                "{id} is registered with the federation; no payment to it is in the ledger yet. It is of no record of yours in --home, so nobody can be asked for more"
+            )),
+            (None, Some(false)) => lines.push(format!("{id} is not known here: neither registered nor in the ledger")),
+            (None, None) => lines.push(format!(
+                "{id} is not in the ledger: it is not in a Bitcoin block yet, nobody has proven it, or it paid no deposit address. Its address says more: causeway status ADDRESS"
+            )),
+        }
     }
-    for progress in &shown.deposits {
-        deposit::describe(progress).iter().for_each(|line| println!("{line}"));
-    }
+    lines.extend(shown.payments.iter().flat_map(Awaited::describe));
+    lines.extend(shown.deposits.iter().flat_map(deposit::describe));
     if shown.since_block > 0 {
-        println!(
+        lines.push(format!(
             "this node knows no deposits that were proven before sidechain block {}: for an earlier payment give its outpoint, or ask another node",
             shown.since_block
-        );
+        ));
     }
+    lines
 }
 
-/// What has to happen to a payment that is not in the ledger, and what keeps it out.
-fn show_awaited(record: &Record, rate: Rate, parameters: &Parameters) {
-    let charge = of_deposit(rate.sat_per_kvb, parameters);
-    let sat = |sat| amount::show(Amount::from_sat(sat));
-    println!("  waits      for a payment in a Bitcoin block, which the federation proves to the ledger");
-    println!("  kept out   payments below {}", sat(parameters.min_deposit_sat));
-    if charge > Amount::from_sat(record.max_fee_sat) {
-        println!(
-            "  kept out   any, while a sweep costs {} at {}: this address allows {}",
-            amount::show(charge),
-            rate.shown(),
-            sat(record.max_fee_sat)
-        );
-    }
-    println!(
-        "  or else    what is not swept is yours again {} blocks after its payment: causeway reclaim",
-        record.reclaim_delay
-    );
-}
-
-fn show_vault(vault: &VaultTransaction, replaced: Option<u32>) {
+fn describe_vault(vault: &VaultTransaction, replaced: Option<u32>) -> Vec<String> {
     let sat = |sat| amount::show(Amount::from_sat(sat));
     let status = match (vault.status, replaced) {
         (VaultStatus::Bound, Some(by)) => format!("bound, but vault transaction {by} was mined in its place"),
@@ -265,13 +349,15 @@ fn show_vault(vault: &VaultTransaction, replaced: Option<u32>) {
         (VaultStatus::Void, _) => "void: it can never confirm".to_owned(),
     };
     let content = &vault.content;
-    println!("Vault transaction {}: {status}", vault.number);
-    println!("  txid           {}", vault.txid);
-    println!("  confirmations  {}", vault.confirmations);
-    println!("  rate           {} sat/vB, fee {}", rate_shown(content.rate), sat(vault.fee_sat));
-    println!("  spends         {} deposits, vault outputs {:?}", content.deposits.len(), content.outputs);
-    println!("  pays           withdrawals {:?}", content.withdrawals);
-    println!("  back to vault  {}, {}", sat(vault.change_sat), output(vault));
+    vec![
+        format!("Vault transaction {}: {status}", vault.number),
+        format!("  txid           {}", vault.txid),
+        format!("  confirmations  {}", vault.confirmations),
+        format!("  rate           {} sat/vB, fee {}", rate_shown(content.rate), sat(vault.fee_sat)),
+        format!("  spends         {} deposits, vault outputs {:?}", content.deposits.len(), content.outputs),
+        format!("  pays           withdrawals {:?}", content.withdrawals),
+        format!("  back to vault  {}, {}", sat(vault.change_sat), output(vault)),
+    ]
 }
 
 fn output(vault: &VaultTransaction) -> String {
@@ -373,6 +459,7 @@ mod tests {
     #[test]
     fn what_is_asked_for_is_told_by_its_form() {
         assert_eq!("7".parse(), Ok(Id::Withdrawal(7)));
+        assert_eq!("bridge".parse(), Ok(Id::Bridge));
         assert_eq!("vault:3".parse(), Ok(Id::Vault(3)));
         let address = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
         assert_eq!(address.parse(), Ok(Id::Deposit(address.into())));

@@ -1,12 +1,13 @@
 //! How far a withdrawal is: followed until it ends, and shown with what it waits for.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bitcoin::Amount;
 use bridge::amount::show;
 use bridge::io::sidechain::Client;
 use bridge::peg::{Parameters, VaultStatus, Version, Withdrawal, WithdrawalStatus};
 use eyre::{Result, bail, eyre};
+use mainchain::io::rpc::BitcoinRpc;
 use serde::Serialize;
 
 use super::mempool;
@@ -19,6 +20,8 @@ use crate::options::sidechain::is_temporary;
 
 /// How often the node is asked how far a withdrawal is.
 const POLL: Duration = Duration::from_millis(500);
+/// After so long without a change it is said that there was none.
+const SILENCE: Duration = Duration::from_secs(60);
 
 /// A withdrawal, with what it waits for as far as the node tells.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -37,6 +40,15 @@ pub struct Progress {
 struct Changed<'a> {
     #[serde(flatten)]
     progress: &'a Progress,
+}
+
+/// The same when nothing has changed for a minute.
+#[derive(Serialize)]
+#[serde(tag = "event", rename = "waiting", rename_all = "camelCase")]
+struct Waiting {
+    id: u64,
+    for_seconds: u64,
+    waits_for: Vec<&'static str>,
 }
 
 /// The withdrawal, and what it waits for; none when there is no such id.
@@ -88,22 +100,26 @@ pub async fn find(client: &Client, id: u64) -> Result<Withdrawal> {
 /// # Errors
 ///
 /// The node does not know the withdrawal any more, or gives an answer that asking again does not mend.
-pub async fn follow(network: &KnownNetwork, id: u64, context: &Context) -> Result<()> {
+pub async fn follow(network: &KnownNetwork, id: u64, bitcoin: Option<BitcoinRpc>, context: &Context) -> Result<()> {
     let (client, info) = (&network.client, &network.info);
-    let mut shown = None;
-    let mut lookout = Lookout::new(client, None, network.witness()?);
+    let (mut shown, began, mut spoke) = (None, Instant::now(), Instant::now());
+    let mut lookout = Lookout::new(client, bitcoin, network.witness()?);
     loop {
         match progress(&mut lookout, &info.parameters, id).await {
             Ok(Some(progress)) => {
                 let (news, ended) = (news(&progress), has_ended(progress.withdrawal.status));
                 if shown.as_ref() != Some(&news) {
-                    shown = Some(news);
+                    (shown, spoke) = (Some(news), Instant::now());
                     context.print(&Changed { progress: &progress }, || {
                         describe(&progress).iter().for_each(|line| println!("{line}"));
                     });
                 }
                 if ended {
                     return Ok(());
+                }
+                if spoke.elapsed() >= SILENCE {
+                    show_waiting(&progress, began.elapsed(), context);
+                    spoke = Instant::now();
                 }
             }
             Ok(None) => {
@@ -116,8 +132,19 @@ pub async fn follow(network: &KnownNetwork, id: u64, context: &Context) -> Resul
     }
 }
 
+/// Nothing has changed for a minute.
+fn show_waiting(progress: &Progress, waited: Duration, context: &Context) {
+    let (id, for_seconds) = (progress.withdrawal.id, waited.as_secs());
+    let waits_for = progress.waits_for.iter().map(Wait::name).collect();
+    context.print(&Waiting { id, for_seconds, waits_for }, || {
+        let waited = humantime::format_duration(Duration::from_secs(for_seconds));
+        let reason = progress.waits_for.first().map(|wait| wait.advice(id)).unwrap_or_default();
+        println!("still waiting after {waited}: {reason}");
+    });
+}
+
 /// Whether it can change no more, but for a reorganisation of Bitcoin.
-fn has_ended(status: WithdrawalStatus) -> bool {
+pub fn has_ended(status: WithdrawalStatus) -> bool {
     !matches!(status, WithdrawalStatus::Queued | WithdrawalStatus::Tied)
 }
 

@@ -158,11 +158,11 @@ fn a_late_sweep_has_to_be_final_and_one_whose_funding_left_counts_for_it() {
         let seen = Seen { swept: Some(swept), ..Seen::default() };
         waits(deposit, &Facts { outlook: &outlook, seen: &seen })
     };
-    assert_eq!(depth(&swept, (501, 1)), [Wait::Depth { confirmations: 1, required: 2 }]);
+    assert_eq!(depth(&swept, (501, 1)), [Wait::Depth { confirmations: 1, required: 2, about_seconds: None }]);
     let deep = Deposit { confirmations: 510, ..swept.clone() };
-    assert_eq!(depth(&deep, (1_005, 5)), [Wait::Depth { confirmations: 5, required: 100 }]);
+    assert_eq!(depth(&deep, (1_005, 5)), [Wait::Depth { confirmations: 5, required: 100, about_seconds: None }]);
     let left = Deposit { confirmations: 0, ..swept };
-    assert_eq!(depth(&left, (501, 1)), [Wait::Depth { confirmations: 1, required: 2 }]);
+    assert_eq!(depth(&left, (501, 1)), [Wait::Depth { confirmations: 1, required: 2, about_seconds: None }]);
 }
 
 /// Scripts read it.
@@ -182,7 +182,7 @@ fn reasons_are_frozen_in_json() {
         Wait::Bitcoin { number: 1, txid: txid(1), pays: 2, in_mempool: Some(true), rate },
         Wait::Contested { number: 1, deposit: outpoint, by: txid(1) },
         Wait::Reclaimable { from: 1 },
-        Wait::Depth { confirmations: 1, required: 2 },
+        Wait::Depth { confirmations: 1, required: 2, about_seconds: None },
     ];
     let rate = serde_json::json!({ "satPerKvb": 2_000, "toldBy": "bitcoind" });
     let json = serde_json::json!([

@@ -18,6 +18,7 @@ use crate::user::peg_out::{check_maximum, check_value, script_of};
 use crate::user::receipt::emitted;
 use crate::user::spending::Spender;
 use crate::user::withdrawal::follow;
+use crate::user::withdrawal_record::remember;
 
 /// Turn tokens back into coins, or pay them out on Bitcoin
 #[derive(Debug, clap::Args)]
@@ -83,8 +84,11 @@ pub async fn unwrap(args: UnwrapArgs, context: &Context) -> Result<()> {
             None => println!("Unwrapped {shown} (transaction {transaction})"),
         }
     });
+    if let Some(id) = withdrawal {
+        remember(&network, id, own, transaction);
+    }
     match withdrawal {
-        Some(id) if !args.no_wait => follow(&network, id, context).await,
+        Some(id) if !args.no_wait => follow(&network, id, None, context).await,
         _ => Ok(()),
     }
 }

@@ -264,6 +264,26 @@ impl<'a> Spender<'a> {
         Ok(())
     }
 
+    /// What the account has, as far as the node tells.
+    ///
+    /// # Errors
+    ///
+    /// The node does not answer.
+    pub async fn balance(&self) -> Result<U256> {
+        Ok(self.network.client.balance(self.account.address()).await?)
+    }
+
+    /// The most that the gas of a call may cost at the fees that the node asks for now, and a fifth more, since they change until it is signed.
+    ///
+    /// # Errors
+    ///
+    /// The node does not answer, refuses the call, or wants more than is allowed.
+    pub async fn most_gas(&self, call: &Call) -> Result<U256> {
+        let fees = self.network.client.fees().await?;
+        let cost = fees.cost(Account::gas_limit(self.estimate(call, fees).await?));
+        Ok(cost.saturating_add(cost / U256::from(5)))
+    }
+
     /// The account has more than `value` wei, as far as the node tells.
     ///
     /// # Errors

@@ -1,0 +1,194 @@
+//! One's own deposits and withdrawals, as commands in this home folder made them, each with what it waits for; and the bridge in a line.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use alloy_primitives::Address;
+use bitcoin::OutPoint;
+use contracts::address;
+use eyre::Result;
+use mainchain::header::Height;
+use serde::Serialize;
+
+use super::bridge_waits::{Now, now, payable, stopped};
+use super::deposit::{self, Progress, expect_of};
+use super::deposit_follow::outpoints;
+use super::deposit_record::{Record, Records};
+use super::outlook::Lookout;
+use super::payment::{Awaited, Terms, Unseen};
+use super::payment_watch::Watch;
+use super::registration::register;
+use super::withdrawal;
+use super::withdrawal_record::WithdrawnRecords;
+use crate::options::network::KnownNetwork;
+
+/// Of each kind, the newest that are looked at without `--all`: each is a question or more to a node.
+const MOST: usize = 20;
+
+/// Everything of one's own that is shown.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Own {
+    deposits: Vec<OwnAddress>,
+    withdrawals: Vec<withdrawal::Progress>,
+    /// Those that are done, and are not shown.
+    done: usize,
+    /// Those that were not looked at, being older.
+    older: usize,
+    bridge: Now,
+    bitcoin_height: Height,
+}
+
+/// A deposit address of one's own, with what was paid to it.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct OwnAddress {
+    address: String,
+    recipient: Address,
+    deposits: Vec<Progress>,
+    payments: Vec<Awaited>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unseen: Option<Unseen>,
+}
+
+impl Own {
+    /// Looks at the newest; with `all` at every one, those that are done too.
+    ///
+    /// # Errors
+    ///
+    /// The node does not answer or prove what it says, or the records cannot be read.
+    pub async fn look(
+        lookout: &mut Lookout<'_>,
+        network: &KnownNetwork,
+        watch: &mut Option<Watch>,
+        all: bool,
+    ) -> Result<Self> {
+        let most = if all { usize::MAX } else { MOST };
+        let (records, older_addresses) = Records::in_home(&network.home).newest(network.network_id, most)?;
+        let (ids, older_withdrawals) = WithdrawnRecords::in_home(&network.home, network.network_id).newest(most)?;
+        let mut addresses = Vec::new();
+        for record in &records {
+            addresses.push(paid_to(lookout, network, record).await?);
+        }
+        let known: BTreeSet<OutPoint> = addresses.iter().flat_map(|address| outpoints(&address.deposits)).collect();
+        let (payments, blocks) = payments(lookout, watch, &network.home, &records, &known).await?;
+        for (address, record) in addresses.iter_mut().zip(&records) {
+            let to_it = payments.iter().filter(|awaited| awaited.payment.address == record.address);
+            address.payments = to_it.cloned().collect();
+            if address.deposits.is_empty() && address.payments.is_empty() {
+                let outlook = lookout.look().await?;
+                address.unseen = Some(Unseen::new(&record.address, Terms::of(record), outlook, blocks));
+            }
+        }
+        let mut withdrawals = Vec::new();
+        for id in ids {
+            withdrawals.extend(withdrawal::progress(lookout, &network.info.parameters, id).await?);
+        }
+        let counted = addresses.len() + withdrawals.len();
+        if !all {
+            addresses.retain(|address| !address.is_done());
+            withdrawals.retain(|progress| !withdrawal::has_ended(progress.withdrawal.status));
+        }
+        let outlook = lookout.look().await?;
+        Ok(Self {
+            done: counted - addresses.len() - withdrawals.len(),
+            older: older_addresses + older_withdrawals,
+            deposits: addresses,
+            withdrawals,
+            bridge: now(outlook),
+            bitcoin_height: outlook.info.bitcoin_tip.height,
+        })
+    }
+
+    /// Nothing of one's own is under way.
+    pub fn has_ended(&self) -> bool {
+        let deposits = self.deposits.iter().all(OwnAddress::is_done);
+        deposits && self.withdrawals.iter().all(|progress| withdrawal::has_ended(progress.withdrawal.status))
+    }
+
+    /// In lines.
+    pub fn describe(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for address in &self.deposits {
+            lines.extend(address.describe());
+        }
+        for progress in &self.withdrawals {
+            lines.extend(withdrawal::describe(progress));
+        }
+        if lines.is_empty() && self.done + self.older == 0 {
+            lines.push(
+                "You have no deposits or withdrawals here yet: causeway peg-in --to 0xYou makes an address to pay"
+                    .into(),
+            );
+        } else if lines.is_empty() {
+            lines.push("Nothing of yours is under way".into());
+        }
+        if self.done + self.older > 0 {
+            let (done, older) = (self.done, self.older);
+            lines.push(format!("{done} done and {older} older are not shown: causeway status --all"));
+        }
+        lines.push(format!("Bridge: {}; {}", payable(&self.bridge), self.bridge.rate.shown()));
+        lines.extend(self.bridge.stopped_by.iter().map(|wait| format!("  {:<10} {}", wait.name(), stopped(wait))));
+        lines.push("  causeway status bridge shows all of it".to_owned());
+        lines
+    }
+}
+
+impl OwnAddress {
+    /// Something was paid, and all of it has ended.
+    fn is_done(&self) -> bool {
+        let none_comes = !self.payments.iter().any(Awaited::may_come);
+        none_comes && !self.deposits.is_empty() && self.deposits.iter().all(Progress::has_ended)
+    }
+
+    fn describe(&self) -> Vec<String> {
+        let payments = self.payments.iter().flat_map(Awaited::describe);
+        let paid: Vec<String> = payments.chain(self.deposits.iter().flat_map(deposit::describe)).collect();
+        let unseen = self.unseen.iter().flat_map(|unseen| unseen.describe().into_iter().take(2));
+        let whose = match self.recipient {
+            address::BRIDGE => "the reserve".to_owned(),
+            recipient => recipient.to_string(),
+        };
+        let heading = format!("Deposit address {} for {whose}", self.address);
+        let inner = paid.into_iter().chain(unseen).map(|line| format!("  {line}"));
+        std::iter::once(heading).chain(inner).collect()
+    }
+}
+
+/// What the ledger has of payments to one's own address. Should the node have let it go, it is told again.
+async fn paid_to(lookout: &mut Lookout<'_>, network: &KnownNetwork, record: &Record) -> Result<OwnAddress> {
+    let client = lookout.client;
+    let mut report = client.deposit(&record.address).await?;
+    if report.registered == Some(false) {
+        match register(client, record).await {
+            Ok(()) => report = client.deposit(&record.address).await?,
+            // The others are looked at all the same.
+            Err(error) => tracing::warn!("{error:#}"),
+        }
+    }
+    expect_of(client, record, &report.deposits)?;
+    let deposits = deposit::progress(lookout, &network.info.parameters, report.deposits).await?;
+    let (address, recipient) = (record.address.clone(), record.recipient);
+    Ok(OwnAddress { address, recipient, deposits, payments: Vec::new(), unseen: None })
+}
+
+/// Payments to these addresses that the ledger does not have, by one's own bitcoind; and which blocks it was asked for.
+///
+/// # Errors
+///
+/// The node does not answer, or a record is damaged.
+pub async fn payments(
+    lookout: &mut Lookout<'_>,
+    watch: &mut Option<Watch>,
+    home: &Path,
+    records: &[Record],
+    in_ledger: &BTreeSet<OutPoint>,
+) -> Result<(Vec<Awaited>, Option<(Height, Height)>)> {
+    let Some(bitcoin) = lookout.bitcoin.clone().filter(|_| !records.is_empty()) else { return Ok((Vec::new(), None)) };
+    let watch = match watch {
+        Some(watch) => watch,
+        None => watch.insert(Watch::new(bitcoin, home, records)?),
+    };
+    let payments = watch.awaited(lookout, records, in_ledger).await?;
+    Ok((payments, watch.asked()))
+}
