@@ -45,6 +45,7 @@ fn the_help_names_every_command_and_each_has_an_example() {
         "dev",
         "demo",
         "headers",
+        "doctor",
         "help",
         "completions",
         "man",

@@ -12,6 +12,7 @@ use tracing_subscriber::EnvFilter;
 use crate::audit::command as audit;
 use crate::context::{Context, LogFormat};
 use crate::dev::{demo::command as demo, headers, local_network::command as dev};
+use crate::doctor::command as doctor;
 use crate::evidence::{receipt, verify};
 use crate::operator::{genesis::command as genesis, keys, lift, node, pause, relayer};
 use crate::shell::{completions, help, man};
@@ -56,6 +57,7 @@ For a developer:
   headers    Check Bitcoin block headers
 
 For everybody:
+  doctor       What is wrong with this machine's part of a network, and what to do
   help         The help of a command; `causeway help exit-codes`: how commands end
   completions  Completions of commands and options for your shell
   man          Write man pages into a folder
@@ -126,6 +128,7 @@ enum Command {
     Pause(pause::Args),
     Lift(lift::Args),
     Headers(headers::Args),
+    Doctor(doctor::Args),
     Help(help::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -175,6 +178,7 @@ impl Causeway {
             Command::Pause(args) => pause::run(args, &context),
             Command::Lift(args) => lift::run(args, &context),
             Command::Headers(args) => headers::run(args, &context),
+            Command::Doctor(args) => doctor::run(&args, &context),
             Command::Help(args) => help::run(&args, Self::command()),
             Command::Completions(args) => completions::run(&args, Self::command()),
             Command::Man(args) => man::run(&args, Self::command(), &context),

@@ -16,6 +16,7 @@ pub struct Way {
 const ANY: &str = "any command";
 const AUDIT: &str = "audit";
 const INVOICE: &str = "pay invoice";
+const DOCTOR: &str = "doctor";
 
 pub const FAILED: Way = way(1, "failed", ANY, "it could not be done, or what was checked is wrong");
 pub const NO_NODE: Way = way(1, "node", ANY, "the same, because the sidechain's node does not answer as it should");
@@ -29,10 +30,11 @@ pub const AUDIT_NODE: Way = way(6, "node", AUDIT, "the sidechain's node does not
 pub const AUDIT_BITCOIN: Way = way(7, "bitcoin", AUDIT, "bitcoind does not answer as it should");
 pub const EXPIRED: Way = way(3, "expired", INVOICE, "the invoice expired, and was not paid in full");
 pub const PAID_LATE: Way = way(4, "paidLate", INVOICE, "the invoice was paid in full after it had expired");
+pub const UNWELL: Way = way(3, "unwell", DOCTOR, "something is wrong on this machine");
 pub const BUG: Way = way(101, "bug", ANY, "a mistake in this program stopped it: please report what it says");
 
 /// All of them that come with an error, in the order in which they are shown.
-pub const WAYS: [&Way; 13] = [
+pub const WAYS: [&Way; 14] = [
     &FAILED,
     &NO_NODE,
     &NO_BITCOIN,
@@ -45,6 +47,7 @@ pub const WAYS: [&Way; 13] = [
     &AUDIT_BITCOIN,
     &EXPIRED,
     &PAID_LATE,
+    &UNWELL,
     &BUG,
 ];
 

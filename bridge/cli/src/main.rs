@@ -10,6 +10,7 @@
 //!   audit/     audit
 //!   evidence/  receipt, verify
 //!   options/   options that several commands have               keystores, genesis_file   files that several read
+//!   doctor/    doctor
 //!   core_dumps secrets stay in memory
 //!   shell/     help, completions, man
 //!   exit       exit statuses, in one table                      failure    what is said when a command fails
@@ -26,6 +27,7 @@ mod commands;
 mod context;
 mod core_dumps;
 mod dev;
+mod doctor;
 mod evidence;
 mod exit;
 mod failure;

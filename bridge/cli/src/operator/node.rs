@@ -299,7 +299,11 @@ impl Config {
     }
 
     /// Says which of the two kinds of node it is.
-    fn check(&self) -> Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// It is neither, or both.
+    pub fn check(&self) -> Result<()> {
         if self.archive && self.retention.is_some() {
             bail!("archive = true keeps everything, [retention] only some of it: it is one of the two");
         }

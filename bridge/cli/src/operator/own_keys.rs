@@ -63,7 +63,12 @@ impl MadeFor {
         })
     }
 
-    fn check(&self, genesis: &Genesis) -> Result<()> {
+    /// Whether they were made for this network, with this recovery key.
+    ///
+    /// # Errors
+    ///
+    /// They were not.
+    pub fn check(&self, genesis: &Genesis) -> Result<()> {
         let (network, chain_id) = (genesis.bitcoin.network, genesis.chain_id);
         ensure!(
             (self.network, self.chain_id) == (network, chain_id),

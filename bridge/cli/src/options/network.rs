@@ -100,8 +100,8 @@ impl NetworkArgs {
         path.map(|path| Ok(Named { genesis: read_genesis(&path)?, path })).transpose()
     }
 
-    /// Where it is.
-    fn path(&self, home: &Path) -> Option<PathBuf> {
+    /// Where it is, if it was named now, or before.
+    pub fn path(&self, home: &Path) -> Option<PathBuf> {
         self.genesis.clone().or_else(|| kept_path(home))
     }
 
