@@ -9,8 +9,19 @@ use std::path::{Path, PathBuf};
 const SKIPPED: [&str; 7] = ["target", "node_modules", "web3", "out", "cache", "artifacts", "fixtures"];
 
 /// Pages whose every file name must be right. Decisions are history: only their links are checked.
-const PAGES: [&str; 6] =
-    ["README.md", "contracts/README.md", "docs/architecture.md", "docs/payments.md", "docs/rpc.md", "docs/tour.md"];
+const PAGES: [&str; 11] = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "contracts/README.md",
+    "docs/architecture.md",
+    "docs/dapps.md",
+    "docs/owners.md",
+    "docs/payments.md",
+    "docs/rpc.md",
+    "docs/scripts.md",
+    "docs/tour.md",
+];
 
 #[test]
 fn every_file_that_a_page_names_exists() {
@@ -85,12 +96,22 @@ fn is_test(sources: &str, name: &str) -> bool {
 
 #[test]
 fn every_link_of_a_page_leads_somewhere() {
-    for page in files("md") {
+    for page in files("md").into_iter().chain(["llms.txt".to_owned()]) {
         let text = read(&page);
         for link in links(&text) {
             assert!(leads_somewhere(&page, link), "{page} links to {link}, which is not there");
         }
     }
+}
+
+/// A program that reads finds every page for readers.
+#[test]
+fn the_list_for_programs_has_every_page_but_decisions() {
+    let list = read("llms.txt");
+    let listed = links(&list);
+    let pages = files("md").into_iter().filter(|page| page.starts_with("docs/") && !page.starts_with("docs/adr/"));
+    let missing: Vec<String> = pages.filter(|page| !listed.contains(&page.as_str())).collect();
+    assert!(missing.is_empty(), "llms.txt does not list {missing:?}");
 }
 
 #[test]

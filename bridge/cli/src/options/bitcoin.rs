@@ -1,6 +1,6 @@
 //! `--bitcoin...`: the bitcoind to ask.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use eyre::{Result, WrapErr, eyre};
 use mainchain::Network;
@@ -64,9 +64,31 @@ impl BitcoinArgs {
         }
         let home = std::env::var_os("HOME")
             .ok_or_else(|| eyre!("HOME is not set: say where bitcoind's cookie is by --bitcoin-cookie"))?;
-        let folder = PathBuf::from(home).join(".bitcoin").join(data_folder(network));
-        Ok(Auth::Cookie(folder.join(".cookie")))
+        let usual = PathBuf::from(home).join(".bitcoin").join(data_folder(network)).join(".cookie");
+        if network == Network::Regtest && !usual.exists() {
+            return Ok(Auth::Cookie(development_cookie().unwrap_or(usual)));
+        }
+        Ok(Auth::Cookie(usual))
     }
+}
+
+/// In the user's home: where the cookie is of the bitcoind that `causeway dev` runs at the usual port.
+const DEVELOPMENT_COOKIE: &str = "dev-bitcoin-cookie";
+
+fn development_cookie() -> Option<PathBuf> {
+    let home = super::home::HomeArgs::usual().folder().ok()?;
+    let path = std::fs::read_to_string(home.join(DEVELOPMENT_COOKIE)).ok()?;
+    Some(PathBuf::from(path.trim())).filter(|path| path.is_absolute())
+}
+
+/// Keeps where the cookie is of the bitcoind that `causeway dev` runs, so that other commands are let in without being told.
+///
+/// # Errors
+///
+/// Those of the disk.
+pub fn keep_development_cookie(home: &Path, cookie: &Path) -> Result<()> {
+    let cookie = std::path::absolute(cookie).wrap_err_with(|| format!("{} is no path", cookie.display()))?;
+    Ok(files::write_atomic(&home.join(DEVELOPMENT_COOKIE), cookie.display().to_string().as_bytes())?)
 }
 
 /// Where bitcoind of this network listens for JSON-RPC.

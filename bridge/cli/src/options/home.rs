@@ -14,6 +14,11 @@ pub struct HomeArgs {
 }
 
 impl HomeArgs {
+    /// Where they are if nobody says otherwise on the command line.
+    pub fn usual() -> Self {
+        Self { home: std::env::var_os("CAUSEWAY_HOME").filter(|path| !path.is_empty()).map(PathBuf::from) }
+    }
+
     /// The user's folder.
     pub fn folder(&self) -> Result<PathBuf> {
         match &self.home {

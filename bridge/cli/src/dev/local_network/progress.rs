@@ -1,5 +1,7 @@
 //! How far a local network is, shown on the terminal and to whoever asks by the socket.
 
+use std::path::Path;
+
 use bridge::amount;
 use serde_json::json;
 
@@ -7,6 +9,11 @@ use super::control::{SharedStatus, Status};
 use super::layout::Layout;
 use super::options::Options;
 use crate::dev::accounts::{DEV_ACCOUNTS, DEV_FUNDS, DEV_MNEMONIC, dev_account};
+
+/// Where commands ask that are told no other node.
+const USUAL_RPC: &str = "http://127.0.0.1:8545";
+/// An address of regtest, of BIP 173's examples.
+const SOMEBODY: &str = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
 
 /// Shows how far the network is: on the terminal, and in its status.
 pub struct Progress {
@@ -76,6 +83,47 @@ fn show_ready(status: &Status, options: &Options) {
         );
     }
     println!("Ctrl-C stops; the next start continues.");
+    println!("\nTry, in another terminal:");
+    next_steps(status).iter().for_each(|(line, what)| println!("  {line}\n      {what}"));
+}
+
+/// What to try next: lines to copy, with all that they need where ports or folder are not the usual ones.
+fn next_steps(status: &Status) -> Vec<(String, &'static str)> {
+    let own = dev_account(0).address();
+    let genesis = status.genesis.display();
+    // Whole, because the other terminal is mostly in another folder.
+    let folder = status.genesis.parent().unwrap_or(Path::new("")).display();
+    let dev = format!(" --data-dir '{folder}'");
+    let rpc = status.rpc.first().map_or("", String::as_str);
+    let (asked, bitcoin) = if rpc == USUAL_RPC {
+        (String::new(), String::new())
+    } else {
+        let cookie = status.bitcoin_cookie.display();
+        (
+            format!(" --rpc {rpc} --genesis '{genesis}'"),
+            format!(" --bitcoin {} --bitcoin-cookie '{cookie}'", status.bitcoin),
+        )
+    };
+    let node = if rpc == USUAL_RPC { String::new() } else { format!(" --rpc {rpc}") };
+    vec![
+        (format!("causeway status bridge{asked}"), "what the bridge holds, and what it can pay now"),
+        (
+            format!("causeway peg-in --to {own} --amount '0.1 BTC'{asked}{bitcoin}"),
+            "shows an address, and says what it waits for; pay it by the next line",
+        ),
+        (format!("causeway dev{dev} pay ADDRESS '0.1 BTC'"), "from a wallet that never runs dry"),
+        (
+            format!("causeway peg-out --amount '0.5 BTC' --to {SOMEBODY} --dev-account 0{node}{bitcoin}"),
+            "coins back to bitcoin, at a price that is quoted first",
+        ),
+        (format!("causeway dev{dev} kill relayer-2"), "the others go on; start brings it back"),
+        (
+            format!("causeway audit --genesis '{genesis}'{node}{bitcoin}"),
+            "every satoshi on the sidechain matched with an output on Bitcoin",
+        ),
+        (format!("causeway doctor{asked}{bitcoin}"), "what is wrong with this machine's part, and what to do"),
+        ("causeway help".to_owned(), "everything else"),
+    ]
 }
 
 pub fn show_status(status: &Status) {

@@ -14,6 +14,7 @@ use super::network::Network;
 use super::options::Options;
 use super::progress::Progress;
 use crate::context::Context;
+use crate::options::bitcoin::keep_development_cookie;
 use crate::options::network::pin_development;
 
 /// How often children are looked after.
@@ -36,7 +37,7 @@ pub async fn serve(folder: &Path, options: &Options, context: &Context) -> Resul
     let mut requests = control::serve(folder, status.clone())?;
     let progress = Progress::new(status.clone(), context.json);
     progress.endpoints(&layout);
-    let (usual, genesis) = (layout.is_usual(), layout.genesis());
+    let (usual, genesis, cookie) = (layout.is_usual(), layout.genesis(), layout.cookie());
 
     let mut network = Network::new(layout, bitcoind, context.log_format)?;
     let started = tokio::select! {
@@ -47,7 +48,7 @@ pub async fn serve(folder: &Path, options: &Options, context: &Context) -> Resul
     let result = match started {
         Ok(()) => {
             if usual {
-                name_network(options, &genesis);
+                name_network(options, &genesis, &cookie);
             }
             progress.ready(network.running(), options);
             watch(&mut network, &mut requests, options, &status).await
@@ -63,8 +64,11 @@ pub async fn serve(folder: &Path, options: &Options, context: &Context) -> Resul
 }
 
 /// Lets this user's other commands know the network at the usual ports: they sign for no network that only a node names.
-fn name_network(options: &Options, genesis: &Path) {
-    let named = options.home.folder().and_then(|home| pin_development(&home, &std::fs::read_to_string(genesis)?));
+fn name_network(options: &Options, genesis: &Path, cookie: &Path) {
+    let named = options.home.folder().and_then(|home| {
+        pin_development(&home, &std::fs::read_to_string(genesis)?)?;
+        keep_development_cookie(&home, cookie)
+    });
     if let Err(error) = named {
         tracing::warn!("other commands have to be told of this network by --genesis {}: {error:#}", genesis.display());
     }
