@@ -21,6 +21,9 @@ use tests::known::{CHAIN_ID, DEVELOPER_0, DEVELOPER_0_KEY, DEVELOPER_1};
 use tests::lone_node::LoneNode;
 use tests::shop::{Paywall, TEXT, Upstream, node_with_wrapped};
 
+#[path = "stream/servers.rs"]
+mod servers;
+
 const WEI_PER_SAT: u128 = 10_000_000_000;
 
 fn node() -> LoneNode {
@@ -291,8 +294,10 @@ fn lie_to(mut stream: TcpStream, lie: Lie) {
         }
         let paid = head.lines().find_map(|line| line.strip_prefix("authorization: Payment "));
         let Some(paid) = paid else {
-            let answer =
-                format!("HTTP/1.1 402 Payment Required\r\nwww-authenticate: {}\r\ncontent-length: 0\r\n\r\n", offer());
+            let answer = format!(
+                "HTTP/1.1 402 Payment Required\r\nwww-authenticate: {}\r\ncontent-length: 0\r\n\r\n",
+                offer(1, "event")
+            );
             let _ = stream.write_all(answer.as_bytes());
             continue;
         };
@@ -334,9 +339,10 @@ fn lie_to(mut stream: TcpStream, lie: Lie) {
     }
 }
 
-fn offer() -> String {
+/// A unit for so many sat.
+fn offer(sat: u128, unit: &str) -> String {
     let request = json!({
-        "amount": WEI_PER_SAT.to_string(), "currency": WRAPPED_BTC, "recipient": DEVELOPER_1, "unitType": "event",
+        "amount": (sat * WEI_PER_SAT).to_string(), "currency": WRAPPED_BTC, "recipient": DEVELOPER_1, "unitType": unit,
         "methodDetails": { "chainId": CHAIN_ID, "escrowContract": MICRO_CHANNEL, "feePayer": true, "minVoucherDelta": "0" },
     });
     Challenge {
