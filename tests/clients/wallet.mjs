@@ -1,14 +1,19 @@
 // The package @causeway/payments as a `fetch` that pays: developer account 0 at the paywall that PAYWALL names, on the network NETWORK. Pages cost PRICE sat each, a streamed answer of
-// EVENTS events TICK sat an event. By session and by charge, within limits, as a page that was closed and opened again.
+// EVENTS events TICK sat an event. By session and by charge, by ticks, within limits, with channels that are topped up, as a page that was closed and opened again. Before that, servers
+// that are no good.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { cpSync } from "node:fs";
 import { privateKeyToAccount } from "viem/accounts";
+import { checkServers } from "./wallet_servers.mjs";
 
 const [web, installed] = [new URL("../../bridge/payments/web/", import.meta.url), new URL("node_modules/@causeway/payments/", import.meta.url)];
 execFileSync("npm", ["run", "--silent", "build"], { cwd: web, stdio: "inherit" });
 for (const part of ["package.json", "dist"]) cpSync(new URL(part, web), new URL(part, installed), { recursive: true });
-const { PaymentError, Wallet } = await import("@causeway/payments");
+const payments = await import("@causeway/payments");
+const { PaymentError, Wallet } = payments;
+await checkServers(payments);
+if (!process.env.PAYWALL) process.exit();
 
 const { PAYWALL, NETWORK, PRICE, TICK, EVENTS } = process.env;
 const SAT = 10_000_000_000n;
@@ -54,6 +59,31 @@ assert.ok(!text.includes("payment-"), text);
 const streamed = wallet.spent - before;
 assert.ok(streamed >= tick * BigInt(events) - 2n * price && streamed <= tick * BigInt(events + 10), `${streamed}`);
 
+// The same by ticks, in the same channel. In its midst the page is closed: what was promised and did not arrive, the next request gives.
+const posts = [];
+const counting = (target, init) => {
+  if (`${target}`.includes("/causeway-ticks/")) posts.push(init.body.length / 32);
+  return fetch(target, init);
+};
+const ticking = { ...options, ticks: true, fetch: counting };
+const sum = () => posts.reduce((all, count) => all + count, 0);
+for (const closes of [true, false]) {
+  wallet = await Wallet.start(ticking);
+  const [promised, ticked] = [wallet.spent, sum()];
+  response = await wallet.fetch(`${PAYWALL}/events`);
+  const reader = response.body.getReader();
+  const parts = [];
+  for (let part; !(part = await reader.read()).done && (!closes || parts.length < 9); ) parts.push(new TextDecoder().decode(part.value));
+  if (closes) await reader.cancel();
+  else assert.equal(parts.join("").match(/^data:/gm).length, events);
+  assert.equal(paid.at(-1).channel, channel);
+  assert.ok(sum() - ticked >= 3 && tick * BigInt(sum() - ticked) <= wallet.spent - promised, `${sum() - ticked} ticks of ${wallet.spent - promised}`);
+  assert.ok(wallet.spent - promised <= tick * BigInt(events + 10) + price);
+}
+// All that was promised is in the payee's books, and no more.
+response = await wallet.fetch(`${PAYWALL}/weather`);
+assert.ok(BigInt(paid.at(-1).receipt.acceptedCumulative) <= wallet.spent - price, "the first page was paid by charge");
+
 // The limit ends it.
 const poor = await Wallet.start({ ...options, limits: { each: tick * 3n, inAll: 100_000n * SAT } });
 const cut = await poor.fetch(`${PAYWALL}/events`).then((answer) => answer.text()).catch((error) => error);
@@ -62,4 +92,10 @@ await assert.rejects(Wallet.start({ ...options, payees: [account.address] }).the
 
 const closed = await (await Wallet.start(options)).close(`${PAYWALL}/weather`);
 assert.match(closed.reference, /^0x[0-9a-f]{64}$/);
+
+// A channel of forty pages is topped up for the forty-first, and closes with what was spent.
+wallet = await Wallet.start({ ...options, deposit: 40n * price });
+for (let page = 1; page <= 41; page += 1) assert.equal((await wallet.fetch(`${PAYWALL}/weather`)).status, 200, `page ${page}`);
+assert.deepEqual(wallet.channels.map(({ deposit }) => deposit), [80n * price]);
+assert.equal(BigInt((await wallet.close(`${PAYWALL}/weather`)).spent), 41n * price);
 console.log(`wallet: ${paid.length} payments by channel ${channel}, closed by ${closed.reference}`);
