@@ -453,7 +453,7 @@ export class Wallet {
     const reader = response.body!.getReader();
     const [events, decoder, encoder] = [new Events(), new TextDecoder(), new TextEncoder()];
     const before = BigInt(session.spent);
-    let delivered = 0n;
+    let [delivered, isWanted] = [0n, true];
     const answer = async (text: string) => {
       const said = json(text);
       if (said?.["channelId"] !== session.channel || !isNumber(said["requiredCumulative"])) throw new PaymentError("refused", "the server asks for a voucher of another channel");
@@ -475,6 +475,8 @@ export class Wallet {
               return;
             }
             for (const event of events.push(decoder.decode(value, { stream: true }))) {
+              // Whoever left pays for no more of it.
+              if (!isWanted) return;
               if (event.event === "payment-need-voucher") await answer(event.data);
               else if (event.event === "payment-receipt") await this.#took(paying, json(event.data));
               else {
@@ -489,7 +491,10 @@ export class Wallet {
           controller.error(error);
         }
       },
-      cancel: (why) => reader.cancel(why),
+      cancel: (why) => {
+        isWanted = false;
+        return reader.cancel(why);
+      },
     }, { highWaterMark: 0 });
   }
 
