@@ -203,6 +203,32 @@ fn a_stream_whose_channel_is_used_up_tops_it_up_and_goes_on_to_its_end_or_limit(
 }
 
 #[test]
+fn a_payer_that_is_killed_while_it_tops_up_locks_what_it_promised_and_one_deposit_beside() {
+    let shop = small_shop();
+    let (url, rpc) = (shop.url("/events"), shop.node.url());
+    let fixed = ["--json", "pay", "stream", &url, "--dev-account", "0", "--max", "200 sat", "--deposit", "60 sat"];
+    let seed: u64 = std::env::var("SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(20_261_128);
+    println!("SEED={seed}");
+    let mut state = seed;
+    for _ in 0..8 {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let mut payer = binary::spawn(&shop.node.home(), [&fixed[..], &["--rpc", &rpc]].concat());
+        std::thread::sleep(Duration::from_millis(100 + (state >> 33) % 1_200));
+        let _ = payer.kill(); // It may have ended.
+        payer.wait().expect("our child");
+    }
+    let whole = shop.node.causeway(&fixed, "");
+    assert_eq!(whole.code, Some(0), "{whole}");
+    let event = streamed(&whole);
+    assert_eq!((event["ended"].clone(), numbers(&whole).len()), (json!("whole"), 20), "{event}");
+    let (signed, deposit) = (sat(&event, "signed"), sat(&event, "deposit"));
+    // Fifty are promised ahead, and added to before they are used up.
+    assert!(deposit.is_multiple_of(60) && deposit <= signed + 50 + 60, "{event}");
+    let status = shop.node.causeway(&["--json", "pay", "status", event["channel"].as_str().expect("an id")], "");
+    assert_eq!(sat(&status.json()[0], "deposit"), deposit, "as the chain has it: {status}");
+}
+
+#[test]
 fn a_page_and_an_answer_of_bytes_top_their_channel_up_too() {
     let shop = small_shop();
     let mut ids = Vec::new();
@@ -213,7 +239,9 @@ fn a_page_and_an_answer_of_bytes_top_their_channel_up_too() {
     }
     ids.dedup();
     assert_eq!(ids.len(), 1);
-    // What no event asks for is paid ahead: the channel is topped up before it is used up.
+    // What no event asks for is paid ahead, in steps: the channel is topped up before it is used up.
+    let bytes = shop.fetch("/bytes", &["--deposit", "60 sat"]);
+    assert_eq!((text(&bytes, "body").len(), text(&bytes, "channel")), (10_000, ids[0].clone()), "{bytes}");
     let url = shop.url("/bytes");
     let fixed = ["--json", "pay", "stream", &url, "--dev-account", "0", "--max", "200 sat", "--deposit", "60 sat"];
     let whole = shop.node.causeway(&fixed, "");

@@ -87,6 +87,12 @@ impl Measure {
         }
     }
 
+    /// Whether an answer of any kind is paid for as it comes, and cannot say that it needs more.
+    #[must_use]
+    pub fn is_of_bytes(&self) -> bool {
+        matches!(self, Self::Byte | Self::Kilobyte)
+    }
+
     /// As people read it.
     #[must_use]
     pub fn name(&self) -> &str {

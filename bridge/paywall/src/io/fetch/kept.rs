@@ -120,10 +120,9 @@ impl Channels {
         self.servers.get(origin).copied().filter(|id| self.known.contains_key(id))
     }
 
-    /// Those that pay other servers, or that an older version kept.
-    pub fn of_others(&self, origin: &str) -> impl Iterator<Item = B256> {
-        let own = self.of(origin);
-        self.known.keys().copied().filter(move |id| Some(*id) != own)
+    /// Those that pay no server unless they are named: an older version kept them, or a person named them before.
+    pub fn of_nobody(&self) -> impl Iterator<Item = B256> {
+        self.known.keys().copied().filter(|id| !self.servers.values().any(|of| of == id))
     }
 
     /// A new one for a server.
@@ -266,8 +265,7 @@ mod tests {
         assert_eq!((channels.of("http://a:80"), channels.known[&old].spent), (None, 3));
         channels.open("http://a:80", new, Kept::of(5, 0));
         assert_eq!((channels.of("http://a:80"), channels.of("http://b:80")), (Some(new), None));
-        assert_eq!(channels.of_others("http://a:80").collect::<Vec<_>>(), [old]);
-        assert_eq!(channels.of_others("http://b:80").collect::<Vec<_>>(), [old, new]);
+        assert_eq!(channels.of_nobody().collect::<Vec<_>>(), [old]);
         channels.forget(new);
         assert_eq!(channels.of("http://a:80"), None);
     }

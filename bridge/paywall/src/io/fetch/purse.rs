@@ -70,7 +70,13 @@ impl SessionPurse {
     pub(super) fn limits(&self, demand: &SessionDemand) -> Limits {
         let usual = demand.price.saturating_mul(UNITS_AHEAD).max(demand.least_delta);
         let ahead = self.ahead.unwrap_or(usual);
-        Limits { most: self.most, ahead, step: if self.supplies { ahead } else { 0 } }
+        let step = match (self.supplies, demand.measure.is_of_bytes()) {
+            (true, _) => ahead,
+            // Such an answer cannot ask for more: it would break off.
+            (false, true) => ahead.min(usual),
+            (false, false) => 0,
+        };
+        Limits { most: self.most, ahead, step }
     }
 
     /// The channel that pays this server: the one that was named, the one that was opened for it, or a new one.
@@ -143,8 +149,8 @@ impl SessionPurse {
                 "no channel with {payee} is open for {origin}: --deposit opens one, --channel names one"
             )));
         };
-        for other in folder.channels.of_others(origin) {
-            tracing::info!(channel = %other, "this channel has the same payee, and was not opened for {origin}: --channel names it");
+        for other in folder.channels.of_nobody() {
+            tracing::warn!(channel = %other, "a channel with the same payee is open and pays no server by itself: --channel names it, --close closes it");
         }
         if !demand.opens {
             return Err(FetchError::NotPaid(

@@ -205,13 +205,13 @@ impl<C: PayersChain> Session<C> {
         }
     }
 
-    /// The whole of an answer; of a streamed one, its events.
+    /// The whole of an answer; of a streamed one, its events. One that is paid for by its bytes is paid for as they come.
     ///
     /// # Errors
     ///
     /// It is too long, or breaks off; or more would have to be promised for it than may be.
     pub async fn body(&mut self, response: Response<Incoming>, page: &Page) -> Result<Vec<u8>, FetchError> {
-        if is_event_stream(&response) {
+        if is_event_stream(&response) || self.demand.measure.is_of_bytes() {
             let mut bytes = Vec::new();
             let mut take = |part: &[u8]| {
                 bytes.extend_from_slice(part);
@@ -312,7 +312,7 @@ impl<C: PayersChain> Session<C> {
 
     /// Promises what keeps the answer coming.
     async fn supply(&mut self, page: &Page) -> Result<(), FetchError> {
-        if !self.purse.supplies {
+        if self.tally.step() == 0 && !self.purse.supplies {
             return Ok(());
         }
         self.add_ahead(page).await?;
