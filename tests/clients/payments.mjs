@@ -1,19 +1,15 @@
 // The package @causeway/payments pays the Rust payee: `PAYEE` names the built example payee_by_lines. 64 requests in flight, a page that is closed and opened again, limits,
 // receipts that are checked, and streams of ticks. Needs no node.
 import assert from "node:assert/strict";
-import { execFileSync, spawn } from "node:child_process";
-import { cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
 import { privateKeyToAccount } from "viem/accounts";
+import { payments } from "./web_package.mjs";
 
-// Built from its sources, and as npm would install it.
-const [web, installed] = [new URL("../../bridge/payments/web/", import.meta.url), new URL("node_modules/@causeway/payments/", import.meta.url)];
-execFileSync("npm", ["run", "--silent", "build"], { cwd: web, stdio: "inherit" });
-for (const part of ["package.json", "dist"]) cpSync(new URL(part, web), new URL(part, installed), { recursive: true });
-const { MOST_IN_FLIGHT, Payer, chain, channelId, openNonce, receiptSigner, streamDigest, topUpNonce } = await import("@causeway/payments");
+const { MOST_IN_FLIGHT, Payer, chain, channelId, openNonce, receiptSigner, streamDigest, topUpNonce } = payments;
 
 // Names and nonces are those of the contract.
 for (const one of JSON.parse(readFileSync(new URL("../../contracts/test/vectors/payments.json", import.meta.url))).cases) {
@@ -123,5 +119,4 @@ child.stdin.end();
 const code = await new Promise((resolve) => child.on("exit", resolve));
 assert.equal(code, 0);
 rmSync(folder, { recursive: true });
-rmSync(fileURLToPath(installed), { recursive: true });
 console.log(`payments: ${MOST_IN_FLIGHT} in flight paid, ${saves} saves`);

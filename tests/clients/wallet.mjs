@@ -2,15 +2,10 @@
 // EVENTS events TICK sat an event. By session and by charge, by ticks, within limits, with channels that are topped up, as a page that was closed and opened again. Before that, servers
 // that are no good.
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { cpSync } from "node:fs";
 import { privateKeyToAccount } from "viem/accounts";
 import { checkServers } from "./wallet_servers.mjs";
+import { payments } from "./web_package.mjs";
 
-const [web, installed] = [new URL("../../bridge/payments/web/", import.meta.url), new URL("node_modules/@causeway/payments/", import.meta.url)];
-execFileSync("npm", ["run", "--silent", "build"], { cwd: web, stdio: "inherit" });
-for (const part of ["package.json", "dist"]) cpSync(new URL(part, web), new URL(part, installed), { recursive: true });
-const payments = await import("@causeway/payments");
 const { PaymentError, Wallet } = payments;
 await checkServers(payments);
 if (!process.env.PAYWALL) process.exit();
