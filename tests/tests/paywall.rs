@@ -23,6 +23,8 @@ use tests::known::{CHAIN_ID, DEVELOPER_0, DEVELOPER_0_KEY, DEVELOPER_1};
 use tests::lone_node::LoneNode;
 use tests::shop::{Paywall, TEXT, Upstream, node_with_wrapped};
 
+#[path = "paywall/discovery.rs"]
+mod discovery;
 #[path = "paywall/faults.rs"]
 mod faults;
 
