@@ -27,6 +27,8 @@ use tests::shop::{Paywall, TEXT, Upstream, node_with_wrapped};
 mod discovery;
 #[path = "paywall/faults.rs"]
 mod faults;
+#[path = "paywall/settling.rs"]
+mod settling;
 
 /// What `/weather` costs.
 const PRICE_SAT: u64 = 25;
