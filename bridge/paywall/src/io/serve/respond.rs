@@ -352,7 +352,19 @@ impl Respond {
     }
 
     fn discovery(&self) -> Response<Body> {
-        let document = discovery::document(&self.till.realm, &self.till.token, &self.prices, self.sessions.is_some());
+        let document = discovery::document(&discovery::Shop {
+            till: &self.till,
+            prices: &self.prices,
+            has_sessions: self.sessions.is_some(),
+            least: self
+                .desk
+                .chain
+                .head()
+                .ok()
+                .filter(|_| !self.is_at_a_loss)
+                .map(|head| head.settlement_cost())
+                .unwrap_or_default(),
+        });
         let mut response = Response::new(whole(document.to_string()));
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
