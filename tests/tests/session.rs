@@ -484,8 +484,11 @@ fn a_voucher_that_everybody_can_read_buys_nothing() {
     assert_eq!(stolen.says("requiredCumulative"), 4 * PRICE + 1);
     let closing = stranger.ask("GET", "/weather", payer.close(4 * PRICE));
     assert_eq!(closing.problem().1, "voucher-published", "nor closes it the channel");
-    let own = payer.ask("GET", "/weather", payer.voucher(4 * PRICE + 1));
-    assert_eq!((own.status, own.receipt().spent), (200, 4 * PRICE));
+    // What was on its way when it was claimed is nobody else's.
+    let late = payer.ask("GET", "/weather", payer.voucher(2 * PRICE));
+    assert_eq!((late.status, late.receipt().spent), (200, 4 * PRICE));
+    let own = payer.ask("GET", "/weather", payer.voucher(5 * PRICE));
+    assert_eq!((own.status, own.receipt().spent), (200, 5 * PRICE));
     shop.until("it is counted", || shop.metric("session_claims_total") == 1);
 }
 
