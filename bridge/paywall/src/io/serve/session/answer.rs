@@ -103,6 +103,7 @@ pub async fn serve(
     if !taken.buys {
         return Err(published(sessions, id, asked.least_cost()));
     }
+    sessions.can_claim()?;
     // A client that leaves does not end what the upstream was asked for: it is paid all the same.
     let sessions = sessions.clone();
     let answer = tokio::spawn(async move { answer(&sessions, request, asked).await });
