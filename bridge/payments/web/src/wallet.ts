@@ -467,12 +467,11 @@ export class Wallet {
   /** An answer that a voucher paid for, or began to. */
   async #metering(response: Response, page: Page, paying: Metered, voucher: Voucher, waits: Unanswered): Promise<Response> {
     const isEvents = response.headers.get("content-type")?.startsWith("text/event-stream") ?? false;
-    const before = BigInt(paying.session.spent);
     await this.#took(paying, receiptOf(response), voucher);
     if (!isEvents && !isOfBytes(paying.demand.asked)) return this.#passedOn(response, waits);
     // What of it does not come is not paid for.
     await this.#answered(waits);
-    return response.body ? withBody(response, this.#metered(response.body, page, paying, isEvents, before)) : response;
+    return response.body ? withBody(response, this.#metered(response.body, page, paying, isEvents)) : response;
   }
 
   /** The channel with a payee; a new one is kept before it is shown to anybody. */
@@ -647,11 +646,12 @@ export class Wallet {
   }
 
   /** An answer that is paid as it comes. Of events, those that ask for vouchers are answered, and the others passed on; bytes cannot ask, so they are paid a little ahead. */
-  #metered(body: ReadableStream<Uint8Array>, page: Page, paying: Metered, isEvents: boolean, before: bigint): ReadableStream<Uint8Array> {
+  #metered(body: ReadableStream<Uint8Array>, page: Page, paying: Metered, isEvents: boolean): ReadableStream<Uint8Array> {
     const { session, payer } = paying;
     const { asked } = paying.demand;
     const reader = body.getReader();
     const [events, decoder, encoder] = [new Events(), new TextDecoder(), new TextEncoder()];
+    const before = BigInt(session.spent);
     let [delivered, isWanted] = [{ events: 0n, bytes: 0n }, true];
     let stopped: PaymentError | undefined;
     const cost = () => costOf(asked, delivered);
