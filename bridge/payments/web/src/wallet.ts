@@ -18,6 +18,10 @@ import type { Tick } from "./stream.js";
 
 /** Seconds for which an authorization is signed: as long as an answer may take, and not for ever. */
 const VALID_S = 600;
+/** Seconds of a charge whose challenge lives longer: until then it may be carried out, and no other is signed for the same request. */
+const MOST_VALID_S = 3_600;
+/** Characters of a payment that is kept: a server's challenge is in it. */
+const MOST_KEPT = 8_192;
 /** How often a request is sent with a payment: the first may find a challenge that expired, or a payee that has less than was thought. */
 const MOST_TRIES = 4;
 /** Seconds that must be left of an authorization that is shown again. */
@@ -366,9 +370,12 @@ export class Wallet {
 
   async #byCharge(page: Page, { challenge, asked }: Demand, allowance: Allowance, waits: Unanswered): Promise<Response> {
     if (!asked.credentialTypes.includes("authorization")) throw new PaymentError("unpayable", "the server takes no authorization of the token");
+    const asLong = `${challenge.request}${challenge.opaque ?? ""}${challenge.description ?? ""}${challenge.id}${challenge.realm}`.length;
+    if (asLong > MOST_KEPT) throw new PaymentError("unpayable", `the server's challenge has ${asLong} characters, ${MOST_KEPT} are kept`);
     await this.#allow(asked.amount, allowance);
     const nonce = keccak256(toHex(`${challenge.id}${challenge.realm}`));
-    const validBefore = challenge.expires ? BigInt(Math.floor(Date.parse(challenge.expires) / 1000)) : BigInt(now() + VALID_S);
+    const expires = challenge.expires ? Math.floor(Date.parse(challenge.expires) / 1000) : now() + VALID_S;
+    const validBefore = BigInt(Math.min(expires, now() + MOST_VALID_S));
     const signed = await this.#authorize("TransferWithAuthorization", asked.recipient, asked.amount, validBefore, nonce);
     const payload = { type: "authorization", ...signed.authorization, signature: signed.signature };
     const { field, value } = this.#credential({ challenge, asked }, payload);
