@@ -145,7 +145,7 @@ export const losses = {
     assert.equal(wallet.spent, 2n * PRICE);
   },
 
-  async "a server that answers nothing fills no store"({ Wallet }) {
+  async "a server that answers nothing fills no store"({ Wallet, fails }) {
     const [deaf, good] = [await serve((payload) => (payload ? undefined : charge())), await serve((payload) => (payload ? undefined : charge()))];
     const kept = new Map();
     const wallet = await Wallet.start(fresh({}, kept));
@@ -153,6 +153,12 @@ export const losses = {
     for (let page = 0; page < 40; page += 1) await assert.rejects(wallet.fetch(`${deaf.url}/${page}`));
     const waits = JSON.parse(kept.get("wallet")).unanswered.map(({ url }) => new URL(url).origin);
     assert.deepEqual([waits.length, waits.includes(good.url)], [33, true]);
+    for (const [what, words] of [[`description="${"x".repeat(9_000)}"`, /characters, 8192 are kept/], ['expires="never"', /no way that this payer pays/]]) {
+      const { status, headers } = charge();
+      const asks = headers["www-authenticate"].replace(/expires="[^"]*"/, "");
+      const long = await serve(() => ({ status, headers: { "www-authenticate": `${asks}, ${what}`.replace(", ,", ",") } }));
+      await fails(wallet.fetch(long.url), "unpayable", words);
+    }
   },
 
   async "a top-up that arrived and was not answered is known by what the server says that the channel has"({ Wallet, fails }) {

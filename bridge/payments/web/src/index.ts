@@ -6,4 +6,5 @@ export { type Challenge, challenges } from "./challenge.js";
 export { MAX_TICKS, type SignedStream, type StreamTerms, type Tick, chain, streamDigest } from "./stream.js";
 export { Events, type ServerEvent } from "./events.js";
 export type { Ended, KeptChannel, PastChannel } from "./kept.js";
-export { type Paying, type SessionReceipt, type Stopped, type WalletOptions, PaymentError, Wallet } from "./wallet.js";
+export { type SessionReceipt, type Stopped, PaymentError } from "./said.js";
+export { type Paying, type WalletOptions, Wallet } from "./wallet.js";

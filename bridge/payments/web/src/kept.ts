@@ -7,6 +7,8 @@ const MOST_OF_ONE = 32;
 const MOST_UNANSWERED = 256;
 /** Channels that pay no more and are still listed. */
 const MOST_PAST = 256;
+/** Characters of a transaction's name. */
+const MOST_REFERENCE = 128;
 /** Seconds for which a server gives an answer again that was paid. */
 const REDEEMABLE_S = 3_600;
 /** Seconds by which the chain's time may be behind: until then nothing counts as expired there. */
@@ -99,7 +101,8 @@ export function locked({ sessions, past = [] }: Kept): bigint {
 const isCounted = ({ ended }: Past): boolean => ended === "said-closed";
 
 /** A channel pays no more; its record stays. */
-export function end(kept: Kept, session: Session, ended: Ended, reference?: string): void {
+export function end(kept: Kept, session: Session, ended: Ended, said?: unknown): void {
+  const reference = typeof said === "string" && said.length <= MOST_REFERENCE ? said : undefined;
   for (const [name, other] of Object.entries(kept.sessions)) if (other === session) delete kept.sessions[name];
   const { channel, terms, origin, deposit, spent } = session;
   const past = [...(kept.past ?? []), { channel, payee: terms.payee, deposit, spent, ended, ...(origin && { origin }), ...(reference && { reference }) }];

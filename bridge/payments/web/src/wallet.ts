@@ -8,11 +8,12 @@
 //   answered     forgotten
 import { type Address, type Hex, type LocalAccount, hexToBytes, keccak256, parseSignature, toHex } from "viem";
 import { watched, withBody } from "./answers.js";
-import { type Asked, type Challenge, asked, challenges, credential, fromBase64url } from "./challenge.js";
+import { type Asked, type Challenge, asked, challenges, credential } from "./challenge.js";
 import { type Domain, type Terms, channelId, isSame, nobody, openNonce, topUpNonce, types } from "./contract.js";
 import { Events } from "./events.js";
 import { type Kept, type KeptChannel, type PastChannel, type Session, type Unanswered, end, isAlive, isFull, locked, now, requestName, wait, waiting } from "./kept.js";
 import { Payer, type Store, type Voucher } from "./payer.js";
+import { PaymentError, type SessionReceipt, isGone, isNumber, isSmall, json, receiptOf, refused } from "./said.js";
 import { saver } from "./saving.js";
 import type { Tick } from "./stream.js";
 
@@ -68,35 +69,6 @@ export interface Paying {
   amount: bigint;
   channel?: Hex;
   receipt?: SessionReceipt;
-}
-
-/** What a payee says of a session. It is not signed, and is believed only against what was promised. */
-export interface SessionReceipt {
-  channelId?: Hex;
-  acceptedCumulative?: string;
-  spent?: string;
-  units?: number;
-  reference?: string;
-  [more: string]: unknown;
-}
-
-export type Stopped = "limit" | "deposit" | "asks-too-much" | "refused" | "unpayable" | "other-payee";
-
-/** Why nothing is paid, or no more. */
-export class PaymentError extends Error {
-  readonly why: Stopped;
-  /** The payee's problem document, if it sent one. */
-  readonly problem: Record<string, unknown> | undefined;
-  /** What the payee answered, if that is why. */
-  readonly status: number | undefined;
-
-  constructor(why: Stopped, message: string, problem?: Record<string, unknown>, status?: number) {
-    super(message);
-    this.name = "PaymentError";
-    this.why = why;
-    this.problem = problem;
-    this.status = status;
-  }
 }
 
 /** What one fetch may cost, and did. */
@@ -343,7 +315,7 @@ export class Wallet {
     return found.flatMap((challenge) => {
       // A server does not choose in which other field it is paid.
       if (challenge.header && challenge.header.toLowerCase() !== "payment-authorization") return [];
-      if (challenge.method !== "evm" || (challenge.expires && Date.parse(challenge.expires) <= Date.now())) return [];
+      if (challenge.method !== "evm" || (challenge.expires && !(Date.parse(challenge.expires) > Date.now()))) return [];
       try {
         const what = asked(challenge);
         const isOurs = what.chainId === chainId && isSame(what.currency, token.address) && !what.splits;
@@ -891,8 +863,6 @@ export class Wallet {
   }
 }
 
-const isNumber = (text: unknown): text is string => typeof text === "string" && /^\d{1,39}$/.test(text);
-
 const max = (a: bigint, b: bigint): bigint => (a > b ? a : b);
 
 const isCountedHere = ({ unitType }: Asked): boolean => unitType === undefined || unitType === "request" || unitType === "event";
@@ -915,15 +885,6 @@ function added(session: Session, payer: Payer): void {
   payer.grow(BigInt(session.deposit));
 }
 
-/** A problem's own code, or its type's last part. */
-const codeOf = ({ problem }: PaymentError): string => `${problem?.["code"] ?? `${problem?.["type"] ?? ""}`.split("/").at(-1)}`;
-
-/** The server says that it has no such channel, or that it is closed. */
-const isGone = (why: unknown): boolean => why instanceof PaymentError && why.status === 410 && ["channel-not-found", "channel-finalized"].includes(codeOf(why));
-
-/** It refuses a deposit for its size. */
-const isSmall = (why: PaymentError): boolean => ["deposit-too-small", "payment-insufficient"].includes(codeOf(why));
-
 const date = (unixSeconds: number): string => new Date(unixSeconds * 1000).toISOString();
 
 /** Why a channel pays no more. */
@@ -938,39 +899,12 @@ function redirected({ url, method }: Page, to: string): string {
   throw new PaymentError("unpayable", `${url} leads to ${to}, which asks for payment: nobody is paid unasked, fetch that one`);
 }
 
-/** An object; none of what is none. */
-function json(text: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
 function payloadOf({ channel, terms, opening }: Session, { cumulativeAmount, signature }: Voucher): object {
   if (!opening) return { action: "voucher", channelId: channel, cumulativeAmount, signature };
   return {
     action: "open", type: "transaction", channelId: channel, authorization: opening.authorization, signature: opening.signature, cumulativeAmount,
     voucherSignature: signature, salt: terms.salt,
   };
-}
-
-function receiptOf(response: Response): SessionReceipt | undefined {
-  const header = response.headers.get("payment-receipt");
-  try {
-    return header ? json(new TextDecoder().decode(fromBase64url(header))) : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-async function refused(response: Response): Promise<PaymentError> {
-  const text = await response.text().catch(() => "");
-  // Not every server sends one.
-  const problem = json(text);
-  const detail = typeof problem?.["detail"] === "string" ? problem["detail"] : text.slice(0, 200);
-  return new PaymentError("refused", `the server answered ${response.status}: ${detail}`, problem, response.status);
 }
 
 /** r, s, and v as 27 or 28. */
