@@ -271,7 +271,7 @@ export class Wallet {
 
   /** The channel that is to be closed: the one that was named, the one that pays whom the server names, or another one of the server. */
   #closing(page: Page, demand: Demand | undefined, channel: Hex | undefined): Session | undefined {
-    const all = Object.values(this.#kept.sessions);
+    const all = this.#ours;
     if (channel) return all.find((one) => isSame(one.channel, channel));
     const named = demand && this.#kept.sessions[this.#name(page, demand.asked.recipient)];
     return named ?? all.find(({ origin }) => origin === new URL(page.url).origin);
@@ -335,7 +335,16 @@ export class Wallet {
 
   /** Of a channel: one for each server and payee. Older versions had no origin in it. */
   #name({ url }: Page, payee: Address): string {
-    return `${this.#options.chainId}/${this.#options.escrow}/${payee}/${new URL(url).origin}`.toLowerCase();
+    return `${this.#deployment}${payee}/${new URL(url).origin}`.toLowerCase();
+  }
+
+  get #deployment(): string {
+    return `${this.#options.chainId}/${this.#options.escrow}/`.toLowerCase();
+  }
+
+  /** Channels of this contract on this chain. */
+  get #ours(): Session[] {
+    return Object.entries(this.#kept.sessions).flatMap(([name, session]) => (name.startsWith(this.#deployment) ? [session] : []));
   }
 
   // ------------------------------------------------------------------ charges
@@ -463,7 +472,7 @@ export class Wallet {
 
   async #make(name: string, origin: string, wanted: Asked): Promise<Session> {
     const { account, deposit = 0n, token, payees } = this.#options;
-    const other = Object.values(this.#kept.sessions).find((one) => one.origin === origin && BigInt(one.spent) < BigInt(one.deposit));
+    const other = this.#ours.find((one) => one.origin === origin && BigInt(one.spent) < BigInt(one.deposit));
     if (other && !payees) {
       const open = `channel ${other.channel} with ${origin} is open and pays ${other.terms.payee}`;
       const way = `if both are right, name them (\`payees\`); or close it, or forget it (wallet.forget(${JSON.stringify(origin)}, "${other.channel}"))`;
