@@ -89,12 +89,69 @@ const cut = await poor.fetch(`${PAYWALL}/events`).then((answer) => answer.text()
 assert.ok(cut instanceof PaymentError && cut.why === "limit", `${cut}`);
 await assert.rejects(Wallet.start({ ...options, payees: [account.address] }).then((other) => other.fetch(`${PAYWALL}/weather`)), /no way that this payer pays/);
 
+wallet = await Wallet.start(options);
+// Bytes: ten thousand at ten sat a kilobyte, paid as they come, and all of them.
+const [spentBefore, spentBytes] = [wallet.spent, () => wallet.channels[0].spent];
+const countedBefore = spentBytes();
+response = await wallet.fetch(`${PAYWALL}/bytes`);
+assert.equal((await response.arrayBuffer()).byteLength, 10_000);
+assert.equal(spentBytes() - countedBefore, 100n * SAT);
+assert.ok(wallet.spent - spentBefore <= 200n * SAT, `${wallet.spent - spentBefore}`);
+
+// The server was paid and its answer is lost, by session and by charge, with a key of the caller's own and without one: the same request is answered, also by a page that was opened again,
+// and nothing more is spent.
+const waiting = () => JSON.parse(kept.get("wallet")).unanswered.length;
+for (const deposit of [options.deposit, undefined]) {
+  for (const headers of [{}, { "idempotency-key": "of-the-caller" }]) {
+    let isLost = false;
+    const losing = async (target, init) => {
+      const answer = await fetch(target, init);
+      if (isLost || !answer.ok || init.method === "HEAD") return answer;
+      isLost = true;
+      await answer.arrayBuffer();
+      throw new TypeError("the connection is gone");
+    };
+    wallet = await Wallet.start({ ...options, deposit, fetch: losing });
+    const page = `${PAYWALL}/weather?lost=${deposit}`;
+    // Where a channel is open it pays, whatever the options say of new ones.
+    const url = deposit ? page : page.replace("127.0.0.1", "localhost");
+    const [spent, waits] = [wallet.channels[0].spent, waiting()];
+    await assert.rejects(wallet.fetch(url, { headers }), /connection is gone/);
+    const signed = wallet.spent;
+    assert.deepEqual([isLost, waiting()], [true, waits + 1]);
+    wallet = await Wallet.start({ ...options, deposit });
+    response = await wallet.fetch(url, { headers });
+    assert.deepEqual([response.status, wallet.spent], [200, signed], await response.clone().text());
+    assert.equal(paid.at(-1).intent, deposit ? "session" : "charge");
+    assert.deepEqual([wallet.channels[0].spent - spent, waiting()], [deposit ? price : 0n, waits]);
+  }
+}
 const closed = await (await Wallet.start(options)).close(`${PAYWALL}/weather`);
 assert.match(closed.reference, /^0x[0-9a-f]{64}$/);
 
+// A channel that is closed, as the server says to whoever did not know: its record stays, and another one is opened.
+wallet = await Wallet.start(options);
+// As many as are worth the gas of closing.
+const pages = async (count) => {
+  for (let page = 1; page <= count; page += 1) assert.equal((await wallet.fetch(`${PAYWALL}/weather`)).status, 200, `page ${page}`);
+};
+await pages(15);
+const early = new Map(kept);
+assert.ok((await wallet.close(`${PAYWALL}/weather`)).reference);
+for (const [name, text] of early) kept.set(name, text);
+wallet = await Wallet.start(options);
+const [{ channel: gone }] = wallet.channels;
+await pages(1);
+await assert.rejects(wallet.close(`${PAYWALL}/weather`), /to close it costs .*ask the contract/);
+await pages(14);
+assert.notEqual(wallet.channels[0].channel, gone);
+assert.deepEqual(wallet.past.at(-1).channel, gone);
+await wallet.forget(`${PAYWALL}/weather`, gone);
+await wallet.close(`${PAYWALL}/weather`);
+
 // A channel of forty pages is topped up for the forty-first, and closes with what was spent.
 wallet = await Wallet.start({ ...options, deposit: 40n * price });
-for (let page = 1; page <= 41; page += 1) assert.equal((await wallet.fetch(`${PAYWALL}/weather`)).status, 200, `page ${page}`);
+await pages(41);
 assert.deepEqual(wallet.channels.map(({ deposit }) => deposit), [80n * price]);
 assert.equal(BigInt((await wallet.close(`${PAYWALL}/weather`)).spent), 41n * price);
 console.log(`wallet: ${paid.length} payments by channel ${channel}, closed by ${closed.reference}`);

@@ -1,56 +1,10 @@
 // The package @causeway/payments against servers that are no good, or used up: what each costs, and with which words it ends. Scripted servers over HTTP, without a chain. `wallet.mjs` runs it.
 import assert from "node:assert/strict";
-import { createServer } from "node:http";
-import { privateKeyToAccount } from "viem/accounts";
-
-const account = privateKeyToAccount(`0x${"01".repeat(32)}`);
-const payee = privateKeyToAccount(`0x${"02".repeat(32)}`).address;
-const [escrow, coins, network] = [`0x${"05".repeat(20)}`, `0x${"08".repeat(20)}`, `0x${"09".repeat(32)}`];
-const PRICE = 10n;
-
-const to64 = (json) => Buffer.from(JSON.stringify(json)).toString("base64url");
-const ask = ({ amount = PRICE, unitType = "request", feePayer = true } = {}) => {
-  const details = { chainId: 51717, escrowContract: escrow, feePayer, minVoucherDelta: "0" };
-  const request = to64({ amount: amount.toString(), currency: coins, recipient: payee, unitType, methodDetails: details });
-  return { status: 402, headers: { "www-authenticate": `Payment id="x", realm="r", method="evm", intent="session", request="${request}"` } };
-};
-const receipt = (payload, spent) => ({ "payment-receipt": to64({ channelId: payload.channelId, spent: spent.toString() }) });
-const given = (payload, spent = PRICE) => ({ status: 200, headers: receipt(payload, spent), body: "page" });
-
-const servers = [];
-/** A server that answers by `answer(payload, request)`: what the credential has, none without one. Its requests are in `seen`. */
-async function serve(answer) {
-  const seen = [];
-  const server = createServer(async (request, response) => {
-    const chunks = [];
-    for await (const chunk of request) chunks.push(chunk);
-    const paid = /^Payment (.*)$/.exec(request.headers.authorization ?? "")?.[1];
-    const { payload } = paid ? JSON.parse(Buffer.from(paid, "base64url")) : {};
-    const one = { method: request.method, path: request.url, payload, ticks: Buffer.concat(chunks) };
-    seen.push(one);
-    const said = await answer(payload, one, seen);
-    if (!said) return request.socket.destroy();
-    response.writeHead(said.status, said.headers);
-    response.end(request.method === "HEAD" ? undefined : said.body);
-  });
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  servers.push(server);
-  return { url: `http://127.0.0.1:${server.address().port}`, seen, paid: () => seen.filter(({ payload }) => payload) };
-}
-
-const fresh = (more = {}, kept = new Map()) => ({
-  account, chainId: 51717, network, escrow, token: { address: coins, name: "Coins", version: "1" },
-  limits: { each: 1_000n, inAll: 10_000n }, deposit: 100n,
-  store: (name) => ({ load: async () => kept.get(name), save: async (text) => void kept.set(name, text) }),
-  ...more,
-});
+import { PRICE, ask, end, failsAs, fresh, given, receipt, serve } from "./scripted_server.mjs";
+import { checkLosses } from "./wallet_losses.mjs";
 
 export async function checkServers({ PaymentError, Wallet }) {
-  const fails = async (promise, why, words) => {
-    const error = await promise.then(() => assert.fail(`it went well, wanted: ${words}`), (error) => error);
-    assert.ok(error instanceof PaymentError, `${error?.stack}`);
-    assert.deepEqual([error.why, words.test(error.message)], [why, true], error.message);
-  };
+  const fails = (...of) => failsAs(PaymentError, ...of);
   const totals = (server) => server.paid().map(({ payload }) => payload.cumulativeAmount);
   const ids = (server) => [...new Set(server.paid().map(({ payload }) => payload.channelId))];
   const honest = () => {
@@ -127,7 +81,8 @@ export async function checkServers({ PaymentError, Wallet }) {
 
   await checkTopUps({ Wallet, fails });
   await checkTicks({ Wallet, fails, events, needs });
-  for (const server of servers) server.close();
+  await checkLosses({ Wallet, fails });
+  end();
 }
 
 /** Channels of 25, where a page costs 10. */
@@ -137,7 +92,7 @@ async function checkTopUps({ Wallet, fails }) {
   let [spent, lost, refuses] = [0n, 1, false];
   const server = await serve((payload) => {
     if (!payload) return ask();
-    if (payload.action !== "topUp") return given(payload, (spent += PRICE));
+    if (payload.action !== "topUp") return BigInt(payload.cumulativeAmount) < spent + PRICE ? ask() : given(payload, (spent += PRICE));
     if (refuses) return { status: 403, headers: {}, body: "" };
     return (lost -= 1) >= 0 ? undefined : { status: 200, headers: receipt(payload, spent) };
   });

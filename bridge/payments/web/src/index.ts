@@ -5,4 +5,6 @@ export { type Limits, MOST_IN_FLIGHT, type Options, Payer, type Request, type St
 export { type Challenge, challenges } from "./challenge.js";
 export { MAX_TICKS, type SignedStream, type StreamTerms, type Tick, chain, streamDigest } from "./stream.js";
 export { Events, type ServerEvent } from "./events.js";
-export { type KeptChannel, type Paying, type SessionReceipt, type Stopped, type WalletOptions, PaymentError, Wallet } from "./wallet.js";
+export type { Ended, KeptChannel, PastChannel } from "./kept.js";
+export { type SessionReceipt, type Stopped, PaymentError } from "./said.js";
+export { type Paying, type WalletOptions, Wallet } from "./wallet.js";

@@ -2,6 +2,7 @@
 import { type Address, type Hex, type LocalAccount, toHex } from "viem";
 import { type Domain, domainOf, isSame, types } from "./contract.js";
 import { type Receipt, overclaim, receiptSigner } from "./receipt.js";
+import { saver } from "./saving.js";
 import { MAX_TICKS, type SignedStream, type StreamTerms, type Tick, chain, streamData } from "./stream.js";
 
 /** Requests of one channel that are not answered: as many as are made for. */
@@ -83,13 +84,13 @@ export class Payer {
   readonly #state: State;
   #deposit: bigint;
   #chain: Hex[] = [];
-  #saving: Promise<void> | undefined;
-  #next: Promise<void> | undefined;
+  readonly #save: () => Promise<void>;
 
   private constructor(options: Options, state: State) {
     this.#options = options;
     this.#state = state;
     this.#deposit = options.deposit;
+    this.#save = saver(options.store, () => JSON.stringify(this.#state));
   }
 
   /** Goes on where the store says it was. */
@@ -274,19 +275,5 @@ export class Payer {
     this.#state.spent = { ...spent, [endpoint]: here.toString() };
     this.#state.signed = total.toString();
     return total;
-  }
-
-  /** Saves the state as it is now, or later; whoever waits while another save is under way shares the next. */
-  #save(): Promise<void> {
-    if (!this.#saving) {
-      const write = () => this.#options.store.save(JSON.stringify(this.#state));
-      this.#saving = Promise.resolve().then(write).finally(() => (this.#saving = undefined));
-      return this.#saving;
-    }
-    this.#next ??= this.#saving.catch(() => {}).then(() => {
-      this.#next = undefined;
-      return this.#save();
-    });
-    return this.#next;
   }
 }
