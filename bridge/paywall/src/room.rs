@@ -3,8 +3,8 @@
 //! ```text
 //!   |------ for all ------|------ for those whose payment looks right ------|
 //! ```
-//! A payment that looks right may be worth nothing: its signer may have no coins. So whoever sends slowly holds its room only for as long as nobody else wants it: those
-//! bodies make room that are not whole, first of those who show no payment, then of those who do, the oldest first. One that is whole stays until it was passed on.
+//! Those may use all of it while nobody else wants the first part. A payment that looks right may be worth nothing: its signer may have no coins. So whoever sends slowly
+//! holds its room only for as long as nobody else of its kind wants it: bodies make room that are not whole, the oldest first. One that is whole stays until it was passed on.
 
 use std::collections::BTreeMap;
 
@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 #[derive(Debug)]
 pub struct Room {
     free: usize,
-    /// Left to those whose payment looks right.
-    for_payers: usize,
+    /// Of it, what those may use who show no payment that looks right.
+    for_all: usize,
     next: u64,
     /// In the order in which they began.
     bodies: BTreeMap<u64, Kept>,
@@ -28,8 +28,8 @@ struct Kept {
 
 impl Room {
     #[must_use]
-    pub fn new(bytes: usize, for_payers: usize) -> Self {
-        Self { free: bytes, for_payers, next: 0, bodies: BTreeMap::new() }
+    pub fn new(bytes: usize, for_all: usize) -> Self {
+        Self { free: bytes, for_all, next: 0, bodies: BTreeMap::new() }
     }
 
     /// A body; its number.
@@ -43,12 +43,12 @@ impl Room {
     /// Takes room for more of a body. Returns those who made it, of whom nothing is kept any more; none if there is none, or it made room itself.
     pub fn add(&mut self, id: u64, bytes: usize) -> Option<Vec<u64>> {
         let is_paid = self.bodies.get(&id)?.is_paid;
-        let wanted = bytes.saturating_add(if is_paid { 0 } else { self.for_payers });
         let mut gone = Vec::new();
-        while self.free < wanted {
-            let slowest = self.slowest(id, false).or_else(|| self.slowest(id, true).filter(|_| is_paid))?;
-            self.leave(slowest);
-            gone.push(slowest);
+        while !is_paid && self.of_strangers().saturating_add(bytes) > self.for_all {
+            gone.push(self.leave_slowest(id, false)?);
+        }
+        while self.free < bytes {
+            gone.push(self.leave_slowest(id, true)?);
         }
         self.free -= bytes;
         self.bodies.get_mut(&id)?.bytes += bytes;
@@ -67,10 +67,16 @@ impl Room {
         self.free += self.bodies.remove(&id).map_or(0, |body| body.bytes);
     }
 
-    fn slowest(&self, but: u64, is_paid: bool) -> Option<u64> {
+    fn of_strangers(&self) -> usize {
+        self.bodies.values().filter(|body| !body.is_paid).map(|body| body.bytes).sum()
+    }
+
+    fn leave_slowest(&mut self, but: u64, is_paid: bool) -> Option<u64> {
         let makes_room =
             |id: u64, body: &Kept| id != but && body.is_paid == is_paid && !body.is_whole && body.bytes > 0;
-        self.bodies.iter().find(|(id, body)| makes_room(**id, body)).map(|(id, _)| *id)
+        let slowest = self.bodies.iter().find(|(id, body)| makes_room(**id, body)).map(|(id, _)| *id)?;
+        self.leave(slowest);
+        Some(slowest)
     }
 }
 
@@ -108,15 +114,16 @@ mod tests {
     }
 
     #[test]
-    fn nobody_who_pays_makes_room_for_who_does_not() {
+    fn neither_kind_makes_room_for_the_other_but_for_what_is_beyond_its_part() {
         let mut room = Room::new(64, 32);
-        let paying = begun(&mut room, true, 33).0;
-        let stranger = begun(&mut room, false, 1);
-        assert_eq!(stranger.1, None);
-        room.leave(stranger.0);
-        room.leave(paying);
         let strangers = [(); 2].map(|()| begun(&mut room, false, 16).0);
-        assert_eq!(begun(&mut room, true, 40).1, Some(vec![strangers[0]]));
+        let paying = begun(&mut room, true, 20);
+        assert_eq!(paying.1, Some(vec![]));
+        assert_eq!(begun(&mut room, true, 13).1, Some(vec![paying.0]));
+        assert_eq!(begun(&mut room, false, 10).1, Some(vec![strangers[0]]));
+        let mut room = Room::new(64, 32);
+        let paying = [(); 4].map(|()| begun(&mut room, true, 16).0);
+        assert_eq!(begun(&mut room, false, 20).1, Some(paying[..2].to_vec()), "those were beyond their part");
     }
 
     #[test]

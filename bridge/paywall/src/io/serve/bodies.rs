@@ -9,8 +9,8 @@ use crate::room::Room;
 
 /// Bytes of all bodies. Those who make room are a moment in going.
 pub const MOST_BYTES: usize = 64 << 20;
-/// Of these, what is left to requests whose payment was found right: others need not pay to send a body.
-const FOR_PAYERS: usize = MOST_BYTES / 2;
+/// Of these, what is there for all; the rest is for requests whose payment was found right, as others need not pay to send a body.
+const FOR_ALL: usize = MOST_BYTES / 2;
 
 /// Room that is left.
 #[derive(Clone)]
@@ -39,7 +39,7 @@ pub struct Place {
 
 impl Default for Bodies {
     fn default() -> Self {
-        Self(Arc::new(Mutex::new(State { room: Room::new(MOST_BYTES, FOR_PAYERS), senders: BTreeMap::new() })))
+        Self(Arc::new(Mutex::new(State { room: Room::new(MOST_BYTES, FOR_ALL), senders: BTreeMap::new() })))
     }
 }
 
