@@ -13,7 +13,7 @@ help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 demo: build ## a whole network on this machine: peg in, pay, peg out, audit (KEEP=1 leaves it up)
-	@$(WITH_BITCOIND) exec $(CAUSEWAY) demo $(if $(filter-out 0,$(KEEP)),--keep)
+	@$(WITH_BITCOIND) exec $(CAUSEWAY) demo --buyer tests/clients/buy_page.mjs $(if $(filter-out 0,$(KEEP)),--keep)
 
 dev: build ## the local network for those who build on it, until Ctrl-C
 	@$(WITH_BITCOIND) exec $(CAUSEWAY) dev

@@ -1,23 +1,23 @@
 // The package @causeway/payments pays the Rust payee: `PAYEE` names the built example payee_by_lines. 64 requests in flight, a page that is closed and opened again, limits,
-// and receipts that are checked. Needs no node.
+// receipts that are checked, and streams of ticks. Needs no node.
 import assert from "node:assert/strict";
-import { execFileSync, spawn } from "node:child_process";
-import { cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
 import { privateKeyToAccount } from "viem/accounts";
+import { payments } from "./web_package.mjs";
 
-// Built from its sources, and as npm would install it.
-const [web, installed] = [new URL("../../bridge/payments/web/", import.meta.url), new URL("node_modules/@causeway/payments/", import.meta.url)];
-execFileSync("npm", ["run", "--silent", "build"], { cwd: web, stdio: "inherit" });
-for (const part of ["package.json", "dist"]) cpSync(new URL(part, web), new URL(part, installed), { recursive: true });
-const { MOST_IN_FLIGHT, Payer, channelId, openNonce, receiptSigner } = await import("@causeway/payments");
+const { MOST_IN_FLIGHT, Payer, chain, channelId, openNonce, receiptSigner, streamDigest, topUpNonce } = payments;
 
 // Names and nonces are those of the contract.
 for (const one of JSON.parse(readFileSync(new URL("../../contracts/test/vectors/payments.json", import.meta.url))).cases) {
   assert.equal(channelId(one, one), one.channelId);
+  assert.equal(topUpNonce(one.network, one.channelId, BigInt(one.topUpNumber)), one.topUpNonce);
+  assert.equal(streamDigest(one, one), one.streamDigest);
+  assert.equal(chain(one.preimage, 1)[0], one.root);
+  assert.equal(chain(one.preimage, 1_024)[1_023], one.root);
   if (!one.splitBps.length) assert.equal(openNonce(one.network, one.channelId), one.openNonce);
 }
 
@@ -82,9 +82,41 @@ const cheap = await payer.pay(request(66, 9n));
 assert.match(await ask(cheap), /pays 9, the price is 10/);
 await assert.rejects(Payer.start({ ...options, channel: `0x${"08".repeat(32)}` }), /the store is of channel/);
 
+// Ticks: one signature, then a hash each, which the Rust payee takes.
+const terms = { endpoint: "stream", tickAmount: 3n };
+const take = async (line) => JSON.parse(await ask(line)).taken;
+const before = payer.signed;
+const { signed, given } = await payer.stream(terms);
+assert.equal(given, undefined);
+assert.deepEqual([signed.ticks, BigInt(signed.cumulativeAmount), await take(signed)], [1_024, before, 0]);
+for (const one of await payer.give(signed.root, 5)) assert.equal(await take(one), one.number);
+assert.equal(payer.signed, before + 15n);
+// The page is closed after more were promised, before they left: opened again it shows the same stream, and the last tick pays for all.
+await payer.give(signed.root, 4);
+payer = await Payer.start(options);
+const goesOn = await payer.stream(terms);
+assert.deepEqual([goesOn.signed, goesOn.given.number, payer.signed], [signed, 9, before + 27n]);
+assert.equal(await take(goesOn.given), 9);
+assert.match(await ask(goesOn.given), /error/, "a tick pays once");
+assert.equal(await take((await payer.give(signed.root, 1))[0]), 10);
+// What cannot be saved is never shown, and counts.
+const { save } = store;
+store.save = async () => { throw new Error("full"); };
+await assert.rejects(payer.give(signed.root, 1), /full/);
+store.save = save;
+assert.equal((await payer.give(signed.root, 1))[0].number, 12);
+await assert.rejects(payer.give(signed.root, 1_013), /1013 ticks of a stream that has 1012 left/);
+await assert.rejects(payer.stream({ endpoint: "dear", tickAmount: 26n }).then(({ signed: dear }) => payer.give(dear.root, 1)), /dear would have cost 26/);
+// A voucher takes the place of a stream; the next begins behind it.
+await payer.pay(request(67));
+assert.equal(payer.streaming, undefined);
+const next = await payer.stream(terms);
+assert.deepEqual([BigInt(next.signed.cumulativeAmount), next.signed.root === signed.root], [payer.signed, false]);
+assert.equal(await take(next.signed), 0);
+assert.equal(await take((await payer.give(next.signed.root, 2))[1]), 2);
+
 child.stdin.end();
 const code = await new Promise((resolve) => child.on("exit", resolve));
 assert.equal(code, 0);
 rmSync(folder, { recursive: true });
-rmSync(fileURLToPath(installed), { recursive: true });
 console.log(`payments: ${MOST_IN_FLIGHT} in flight paid, ${saves} saves`);

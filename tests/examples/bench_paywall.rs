@@ -14,9 +14,10 @@ use alloy_primitives::{B256, U256, hex};
 use bridge::io::sidechain::Account;
 use contracts::coin;
 use paywall::authorization::{Authorization, Token};
-use paywall::x402::{self, PaymentPayload, Requirements};
+use paywall::x402::{self, PaymentPayload, PaymentRequired};
 use serde_json::json;
 use tests::channel_payer::ChannelPayer;
+use tests::http::send;
 use tests::known::DEVELOPER_1;
 use tests::load::SECRETS;
 use tests::network::{Network, Options};
@@ -49,12 +50,12 @@ fn main() {
     plain.print("the server itself", &plain);
     load(shop, pages("/free", PAGES), READERS, None).print("a page that is free", &plain);
     load(shop, pages("/weather", PAGES), READERS, None).print("a page that is asked for without payment", &plain);
-    let full = load(shop, paid(&payers, payments), BUYERS, None);
+    let full = load(shop, paid(&payers, &paywall.url, payments), BUYERS, None);
     full.print("a payment settled for each page", &plain);
     let by_voucher = load(shop, vouchers(&payers, &paywall.url, PAGES), BUYERS, None);
     by_voucher.print("a voucher of a session for each page", &plain);
     let rate = (full.rate / 10).max(1);
-    let calm = load(shop, paid(&payers, rate * CALM.as_secs()), BUYERS, Some(rate));
+    let calm = load(shop, paid(&payers, &paywall.url, rate * CALM.as_secs()), BUYERS, Some(rate));
     calm.print("a payment settled, a tenth of that load", &plain);
     let rate = (by_voucher.rate / 10).max(1);
     let count = usize::try_from(rate * CALM.as_secs()).expect("few");
@@ -82,11 +83,13 @@ fn pages(path: &str, count: usize) -> VecDeque<Vec<u8>> {
     std::iter::repeat_n(get(path, ""), count).collect()
 }
 
-/// Payments of x402, whose payers take turns.
-fn paid(payers: &[Account], count: u64) -> VecDeque<Vec<u8>> {
+/// Payments of x402 for what is demanded now, whose payers take turns.
+fn paid(payers: &[Account], url: &str, count: u64) -> VecDeque<Vec<u8>> {
     let token = Token::wrapped_btc(sidechain::genesis::DEV_CHAIN_ID);
     let amount = coin::wei(PRICE_SAT);
-    let accepted = Requirements::exact(&token, DEVELOPER_1, amount, 300);
+    let demanded = send(url, "GET", "/weather", &[], b"");
+    let required: PaymentRequired = x402::decode(demanded.header("payment-required")).expect("it demands");
+    let accepted = &required.accepts[0];
     let until = bridge::io::clock::now().expect("after 1970") + 3_600;
     let payment = |payer: &Account| {
         let authorization = Authorization {

@@ -8,6 +8,9 @@ pub const DEVELOPER_1: Address = address!("70997970C51812dc3A010C7d01b50e0d17dc7
 /// The key of developer account 0.
 pub const DEVELOPER_0_KEY: B256 = b256!("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80");
 
+/// The key of developer account 1.
+pub const DEVELOPER_1_KEY: B256 = b256!("59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d");
+
 /// The chain of a local network.
 pub const CHAIN_ID: u64 = 51_717;
 

@@ -15,11 +15,20 @@ const ENDING: Patience = Patience::new(Duration::from_secs(30), Duration::from_m
 fn the_demo_ends_with_every_amount_matching() {
     let home = tempfile::tempdir().expect("a temporary folder");
     let folder = home.path().join("net");
-    let demo = binary::run(home.path(), ["demo", "--data-dir", folder.to_str().expect("UTF-8")], "");
+    // As `make demo` does: the page is bought by npm's @x402/fetch.
+    let buyer = concat!(env!("CARGO_MANIFEST_DIR"), "/clients/buy_page.mjs");
+    let arguments = ["demo", "--buyer", buyer, "--data-dir", folder.to_str().expect("UTF-8")];
+    let demo = binary::run(home.path(), arguments, "");
     assert_eq!(demo.code, Some(0), "{demo}");
-    for shown in
-        ["Every amount matches", "Every satoshi is there", "64 bytes", "vouchers signed and checked", "caught up"]
-    {
+    for shown in [
+        "Every amount matches",
+        "Every satoshi is there",
+        "64 bytes",
+        "vouchers signed and checked",
+        "paid by",
+        "buy_page.mjs",
+        "caught up",
+    ] {
         assert!(demo.stdout.contains(shown), "the demo does not show {shown:?}: {demo}");
     }
     assert!(!folder.exists(), "the demo leaves {} behind", folder.display());

@@ -23,8 +23,12 @@ use tests::known::{CHAIN_ID, DEVELOPER_0, DEVELOPER_0_KEY, DEVELOPER_1};
 use tests::lone_node::LoneNode;
 use tests::shop::{Paywall, TEXT, Upstream, node_with_wrapped};
 
+#[path = "paywall/discovery.rs"]
+mod discovery;
 #[path = "paywall/faults.rs"]
 mod faults;
+#[path = "paywall/settling.rs"]
+mod settling;
 
 /// What `/weather` costs.
 const PRICE_SAT: u64 = 25;

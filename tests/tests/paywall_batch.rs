@@ -405,6 +405,63 @@ fn sixty_four_requests_with_one_voucher_get_one_page() {
     assert_eq!(shop.upstream.asked("/weather"), 2);
 }
 
+/// A voucher's signature pays for one page, with its deposit and without, and whatever process is asked.
+#[test]
+fn nine_requests_with_one_payment_get_one_page_also_after_a_restart() {
+    let shop = Shop::open(&[]);
+    let channel = shop.by_hand(1);
+    let first = channel.header(channel.deposit(25, 100));
+    assert_eq!(nine_at_once(&shop, &first), 1);
+    assert_eq!((channel.on_chain(), shop.upstream.asked("/weather")), ((100, 0), 1), "one deposit, one page");
+    let shop = shop.killed(|_| ());
+    assert_eq!(nine_at_once(&shop, &first), 0, "it paid before the start");
+    let channel = shop.by_hand(1);
+    assert_eq!(nine_at_once(&shop, &channel.header(channel.voucher(50))), 1);
+    assert_eq!((channel.on_chain().0, shop.upstream.asked("/weather")), (100, 2));
+    let shop = shop.restart(&[]);
+    assert_eq!(shop.tokens(DEVELOPER_1), 50);
+}
+
+/// How many pages they get.
+fn nine_at_once(shop: &Shop, header: &str) -> usize {
+    let answers: Vec<Answer> = std::thread::scope(|scope| {
+        let ask = || shop.get("/weather", &[("payment-signature", header)]);
+        let all: Vec<_> = (0..9).map(|_| scope.spawn(ask)).collect();
+        all.into_iter().map(|one| one.join().expect("it asks")).collect()
+    });
+    let (pages, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status == 200);
+    for answer in refused {
+        let code = answer.json()["code"].clone();
+        assert!([json!("channel-busy"), json!("other-total")].contains(&code), "{answer:?}");
+    }
+    pages.len()
+}
+
+/// Another server of the same payee, with another delay, has its client's deposit brought by two requests at once.
+#[test]
+fn a_deposit_that_two_ask_the_facilitator_for_is_made_once_and_both_learn_the_same() {
+    let shop = Shop::open(&["--facilitator"]);
+    let mut channel = shop.by_hand(1);
+    channel.config.withdraw_delay = 90_000;
+    let mut accepted = shop.accepted("/weather");
+    accepted.extra.as_mut().expect("more")["withdrawDelay"] = 90_000.into();
+    let payload = channel.deposit(25, 100);
+    let payment = PaymentPayload { x402_version: 2, accepted: accepted.clone(), payload, resource: None };
+    let asked = json!({ "x402Version": 2, "paymentPayload": payment, "paymentRequirements": accepted }).to_string();
+    let settle = || {
+        let fields = [("content-type", "application/json")];
+        send(&shop.paywall.url, "POST", "/settle", &fields, asked.as_bytes()).json()
+    };
+    let both: Vec<Value> = std::thread::scope(|scope| {
+        let all = [scope.spawn(settle), scope.spawn(settle)];
+        all.into_iter().map(|one| one.join().expect("it asks")).collect()
+    });
+    assert_eq!((&both[0]["success"], &both[0]["amount"]), (&true.into(), &wei(100).into()), "{both:#?}");
+    assert_eq!(both[0], both[1]);
+    assert_eq!(settle()["success"], false, "who asks later asks for what cannot be done twice");
+    assert_eq!(channel.on_chain(), (100, 0));
+}
+
 #[test]
 fn channels_do_not_wait_for_each_other() {
     let shop = Shop::open(&["--upstream-timeout", "20"]);

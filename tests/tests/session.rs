@@ -4,10 +4,11 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use alloy_primitives::{Address, B256, Bytes, U256};
-use bridge::io::sidechain::{Account, Call, Client};
+use bridge::io::sidechain::{Account, Call, Client, Fees};
 use contracts::address::{MICRO_CHANNEL, WRAPPED_BTC};
 use contracts::{MicroChannel, WrappedBtc, coin};
 use payments::stream::chain;
@@ -16,8 +17,9 @@ use paywall::session::credential::{Credential, Open, Payload, Signed, TopUp, Wit
 use serde_json::{Value, json};
 use tests::binary;
 use tests::channel_payer::{ChannelPayer, begin, read, send};
-use tests::known::{CHAIN_ID, DEVELOPER_0, DEVELOPER_0_KEY, DEVELOPER_1};
+use tests::known::{CHAIN_ID, DEVELOPER_0, DEVELOPER_0_KEY, DEVELOPER_1, DEVELOPER_1_KEY};
 use tests::lone_node::LoneNode;
+use tests::relay::Relay;
 use tests::shop::{Paywall, TEXT, Upstream, ignoring_full_files, node_with_wrapped};
 use tests::waiting::Patience;
 
@@ -354,6 +356,78 @@ fn a_payer_has_four_channels_opened_until_some_have_paid_for_it() {
     assert_eq!(open(&shop.payer()).problem(), (429, "unpaid-openings".to_owned()));
 }
 
+/// Its payer signs the request to close beforehand, and sends it as soon as the opening is on its way: the channel is closing when it is first seen.
+#[test]
+fn who_closes_a_channel_in_the_block_that_opens_it_has_no_more_opened() {
+    let Shop { upstream, node, more, .. } = Shop::open(&[]);
+    let account = Account::from_secret(&DEVELOPER_0_KEY.0).expect("a key");
+    let prepared: Arc<Mutex<Option<Bytes>>> = Arc::default();
+    let (next, url) = (prepared.clone(), node.url());
+    let relay = Relay::before(&node.url(), move |method, _, _| {
+        let raw = if method == "eth_sendRawTransaction" { next.lock().expect("whole").take() } else { None };
+        if let Some(raw) = raw {
+            let runtime = tokio::runtime::Runtime::new().expect("threads");
+            let sent = runtime.block_on(Client::new(&url).expect("a URL").send_raw(&raw));
+            sent.expect("it is taken");
+        }
+    });
+    let paywall = Paywall::start(&node.home(), &relay.url, &upstream.url(), &PRICES);
+    let shop = Shop { paywall: Some(paywall), upstream, node, more };
+    let codes: Vec<String> = (0..6)
+        .map(|_| {
+            let payer = shop.payer();
+            let call = Call::new(MICRO_CHANNEL, &MicroChannel::requestCloseCall { channelId: payer.id() });
+            let pending = shop.read(async |client: &Client| {
+                let nonce = client.pending_nonce(account.address()).await.expect("a node");
+                let usual = client.fees().await.expect("a node");
+                account.sign(CHAIN_ID, nonce, 200_000, Fees { priority_fee: 0, ..usual }, &call)
+            });
+            *prepared.lock().expect("whole") = Some(pending.raw);
+            let told = payer.ask("GET", "/weather", payer.open(DEPOSIT, PRICE));
+            if told.status == 200 { "served".to_owned() } else { told.problem().1 }
+        })
+        .collect();
+    assert_eq!(codes.last().expect("six").as_str(), "unpaid-openings", "{codes:?}");
+}
+
+#[test]
+fn nothing_is_given_for_what_could_not_be_claimed() {
+    let shop = Shop::open(&[]);
+    let payer = shop.opened(8 * PRICE);
+    assert_eq!(payer.ask("GET", "/weather", payer.voucher(8 * PRICE)).status, 200);
+    let payee = Account::from_secret(&DEVELOPER_1_KEY.0).expect("a key");
+    let rest = U256::from(18 * SAT);
+    let give = |from: &Account, to: Address, value: U256| {
+        let call = Call { to: Some(to), value, input: Bytes::new() };
+        shop.read(async |client: &Client| {
+            from.transact(client, &call, Duration::from_secs(20)).await.expect("it is taken")
+        });
+    };
+    let balance = shop.read(async |client: &Client| client.balance(payee.address()).await.expect("a node"));
+    give(&payee, DEVELOPER_0, balance - rest - U256::from(20 * SAT));
+    let ask = || payer.ask("GET", "/weather", payer.voucher(8 * PRICE));
+    shop.until("it is seen that there is no gas", || ask().status == 503);
+    assert_eq!(ask().problem().1, "no-gas");
+    give(&Account::from_secret(&DEVELOPER_0_KEY.0).expect("a key"), payee.address(), U256::from(100_000 * SAT));
+    shop.until("it goes on", || ask().status == 200);
+}
+
+#[test]
+fn a_top_up_that_is_shown_to_the_next_process_is_known() {
+    let mut shop = Shop::open(&[]);
+    let payer = shop.opened(4 * PRICE);
+    for total in [4 * PRICE, 4 * PRICE + 1] {
+        assert_eq!(payer.ask("GET", "/weather", payer.voucher(total)).status, 200);
+    }
+    let top_up = payer.top_up(DEPOSIT);
+    assert_eq!(payer.ask("HEAD", "/weather", top_up.clone()).status, 200);
+    shop.kill();
+    shop.start();
+    let payer = ChannelPayer { url: shop.url().to_owned(), ..payer }.at("/weather");
+    assert_eq!(payer.ask("HEAD", "/weather", top_up).status, 200, "its answer was lost");
+    assert_eq!(payer.ask("GET", "/weather", payer.voucher(DEPOSIT + PRICE)).status, 200);
+}
+
 #[test]
 fn channels_of_others_and_in_other_tokens_do_not_pay() {
     let shop = Shop::open(&[]);
@@ -484,8 +558,11 @@ fn a_voucher_that_everybody_can_read_buys_nothing() {
     assert_eq!(stolen.says("requiredCumulative"), 4 * PRICE + 1);
     let closing = stranger.ask("GET", "/weather", payer.close(4 * PRICE));
     assert_eq!(closing.problem().1, "voucher-published", "nor closes it the channel");
-    let own = payer.ask("GET", "/weather", payer.voucher(4 * PRICE + 1));
-    assert_eq!((own.status, own.receipt().spent), (200, 4 * PRICE));
+    // What was on its way when it was claimed is nobody else's.
+    let late = payer.ask("GET", "/weather", payer.voucher(2 * PRICE));
+    assert_eq!((late.status, late.receipt().spent), (200, 4 * PRICE));
+    let own = payer.ask("GET", "/weather", payer.voucher(5 * PRICE));
+    assert_eq!((own.status, own.receipt().spent), (200, 5 * PRICE));
     shop.until("it is counted", || shop.metric("session_claims_total") == 1);
 }
 

@@ -21,6 +21,9 @@ use tests::known::{CHAIN_ID, DEVELOPER_0, DEVELOPER_0_KEY, DEVELOPER_1};
 use tests::lone_node::LoneNode;
 use tests::shop::{Paywall, TEXT, Upstream, node_with_wrapped};
 
+#[path = "stream/servers.rs"]
+mod servers;
+
 const WEI_PER_SAT: u128 = 10_000_000_000;
 
 fn node() -> LoneNode {
@@ -291,8 +294,10 @@ fn lie_to(mut stream: TcpStream, lie: Lie) {
         }
         let paid = head.lines().find_map(|line| line.strip_prefix("authorization: Payment "));
         let Some(paid) = paid else {
-            let answer =
-                format!("HTTP/1.1 402 Payment Required\r\nwww-authenticate: {}\r\ncontent-length: 0\r\n\r\n", offer());
+            let answer = format!(
+                "HTTP/1.1 402 Payment Required\r\nwww-authenticate: {}\r\ncontent-length: 0\r\n\r\n",
+                offer(1, "event")
+            );
             let _ = stream.write_all(answer.as_bytes());
             continue;
         };
@@ -334,9 +339,10 @@ fn lie_to(mut stream: TcpStream, lie: Lie) {
     }
 }
 
-fn offer() -> String {
+/// A unit for so many sat.
+fn offer(sat: u128, unit: &str) -> String {
     let request = json!({
-        "amount": WEI_PER_SAT.to_string(), "currency": WRAPPED_BTC, "recipient": DEVELOPER_1, "unitType": "event",
+        "amount": (sat * WEI_PER_SAT).to_string(), "currency": WRAPPED_BTC, "recipient": DEVELOPER_1, "unitType": unit,
         "methodDetails": { "chainId": CHAIN_ID, "escrowContract": MICRO_CHANNEL, "feePayer": true, "minVoucherDelta": "0" },
     });
     Challenge {
@@ -595,10 +601,13 @@ fn a_paywall_that_is_killed_under_a_stream_is_gone_on_with_by_the_same_channel()
     let said = String::from_utf8_lossy(&ended.stdout).into_owned();
     assert!(said.contains("broken-off"), "{ended:?}");
     shop.start(&[]);
-    let event = streamed(&shop.stream("/events", 100, &["--ticks"]));
+    let before = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).next_back().expect("its end");
+    // It listens elsewhere now, so it is another server: a person says that it is the same.
+    let (url, id) = (shop.url("/events"), before["channel"].as_str().expect("an id"));
+    let named = ["--json", "pay", "stream", &url, "--dev-account", "0", "--max", "100 sat", "--channel", id, "--ticks"];
+    let event = streamed(&shop.node.causeway(&named, ""));
     assert_eq!((event["ended"].clone(), event["events"].clone()), (json!("whole"), json!(20)), "{event}");
-    let channel = event["channel"].as_str().expect("an id");
-    assert!(said.contains(channel), "one channel: {said}");
+    assert_eq!(event["channel"], before["channel"]);
 }
 
 #[test]

@@ -3,6 +3,8 @@
 //! The payer's key signs from, to, value, times and a nonce; whoever brings it to the token has it carried out, once. That is what makes one
 //! authorization pay once, in whichever protocol and for whatever it was shown.
 
+use std::collections::BTreeSet;
+
 use alloy_primitives::{Address, B256, Bytes, Log, U256, keccak256};
 use alloy_sol_types::{SolEvent as _, SolValue as _};
 use contracts::WrappedBtc;
@@ -34,6 +36,13 @@ pub struct Token {
     pub chain_id: u64,
     pub contract: Address,
     separator: B256,
+}
+
+/// An authorization with its signature, as the token takes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signed {
+    pub authorization: Authorization,
+    pub signature: Bytes,
 }
 
 /// A transfer that its payer agrees to. In JSON as x402 and MPP have it.
@@ -102,20 +111,28 @@ impl Token {
     }
 }
 
-impl Authorization {
-    /// Whether a transaction with these logs carried it out: the token says that its nonce was used, and next what that moved (`_moveAuthorized` in
-    /// `WrappedBtc.sol`). A transfer elsewhere in the same transaction is another payment.
+/// What transactions carried out. In one there may be many payments, and each is looked for alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CarriedOut(BTreeSet<(Address, B256, Address, U256)>);
+
+impl CarriedOut {
+    /// What these logs of one transaction say: the token tells that a nonce was used, and next what that moved (`_moveAuthorized` in `WrappedBtc.sol`). A
+    /// transfer elsewhere in the same transaction is another payment.
     #[must_use]
-    pub fn is_carried_out<'a>(&self, logs: impl Iterator<Item = &'a Log> + Clone) -> bool {
+    pub fn read<'a>(logs: impl Iterator<Item = &'a Log> + Clone) -> Self {
         let is_of_token = |log: &Log| log.address == WRAPPED_BTC;
-        logs.clone().zip(logs.skip(1)).filter(|(used, moved)| is_of_token(used) && is_of_token(moved)).any(
-            |(used, moved)| {
-                let used = WrappedBtc::AuthorizationUsed::decode_log(used);
-                let moved = WrappedBtc::Transfer::decode_log(moved);
-                used.is_ok_and(|used| (used.authorizer, used.nonce) == (self.from, self.nonce))
-                    && moved.is_ok_and(|moved| (moved.from, moved.to, moved.value) == (self.from, self.to, self.value))
-            },
-        )
+        let pairs = logs.clone().zip(logs.skip(1)).filter(|(used, moved)| is_of_token(used) && is_of_token(moved));
+        let payment = |(used, moved): (&Log, &Log)| {
+            let used = WrappedBtc::AuthorizationUsed::decode_log(used).ok()?;
+            let moved = WrappedBtc::Transfer::decode_log(moved).ok()?;
+            (used.authorizer == moved.from).then_some((moved.from, used.nonce, moved.to, moved.value))
+        };
+        Self(pairs.filter_map(payment).collect())
+    }
+
+    #[must_use]
+    pub fn has(&self, terms: &Authorization) -> bool {
+        self.0.contains(&(terms.from, terms.nonce, terms.to, terms.value))
     }
 }
 
@@ -207,11 +224,11 @@ mod tests {
             [used, moved].map(|data| Log { address: WRAPPED_BTC, data })
         };
         let both = [logs(&cheap), logs(&other)].concat();
-        assert!(cheap.is_carried_out(both.iter()) && other.is_carried_out(both.iter()));
-        assert!(!dear.is_carried_out(both.iter()));
+        let both = CarriedOut::read(both.iter());
+        assert!(both.has(&cheap) && both.has(&other) && !both.has(&dear));
         let forged = logs(&dear).map(|log| Log { address: PAYER_CONTRACT, ..log });
-        assert!(!dear.is_carried_out(forged.iter()) && !dear.is_carried_out([].iter()));
-        assert!(dear.is_carried_out(logs(&dear).iter()));
+        assert!(!CarriedOut::read(forged.iter()).has(&dear) && !CarriedOut::default().has(&dear));
+        assert!(CarriedOut::read(logs(&dear).iter()).has(&dear));
     }
 
     const PAYER_CONTRACT: Address = Address::repeat_byte(0x66);

@@ -60,7 +60,7 @@ impl Claim {
     }
 }
 
-/// A transaction that was sent for a payment.
+/// A transaction that was sent for a payment, and perhaps for others with it. What it says is made anew of them if it has to be sent again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sent {
     /// What it brings to the token.
@@ -69,7 +69,6 @@ pub struct Sent {
     pub transaction: B256,
     pub sender: Address,
     pub sender_nonce: u64,
-    pub raw: Bytes,
 }
 
 /// A change that must not be forgotten.
@@ -475,7 +474,6 @@ mod tests {
             transaction: TX,
             sender: Address::ZERO,
             sender_nonce: 3,
-            raw: Bytes::from_static(&[1, 2]),
         }
     }
 

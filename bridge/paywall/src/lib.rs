@@ -20,7 +20,7 @@
 //!   payers                     how much of one payer is settled at a time
 //!   discovery, counters        what is sold here; what was done
 //!   origins, access            whose web pages may pay; who may ask the facilitator
-//!   crowd                      who holds connections
+//!   crowd, room                who holds connections, and whose bodies are kept
 //!   io                         the server and its upstream, the chain, the disk; the payer's client
 //! ```
 //! Decisions are pure: facts and the time in, changes out.
@@ -46,6 +46,7 @@ pub mod price;
 pub mod price_list;
 pub mod receive;
 pub mod refusal;
+pub mod room;
 pub mod session;
 pub mod sse;
 #[cfg(test)]

@@ -16,7 +16,7 @@ use crate::refusal::Refusal;
 
 /// Settlements at a time of a payer that is not known. If all fail they cost the payee some 160,000 gas; to fund an account and empty it costs its owner some 120,000.
 pub const AT_FIRST: u32 = 4;
-/// Settlements at a time of the best payer: as many as there are in all.
+/// Settlements at a time of the best payer: a quarter of all, so that it leaves room for others.
 const AT_MOST: u32 = 256;
 /// After so many failures nothing more is settled.
 const MOST_FAILURES: usize = 3;

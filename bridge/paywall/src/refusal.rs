@@ -105,6 +105,8 @@ pub enum Refusal {
     BelowCost { amount: U256, least: U256 },
     #[error("as many payments as can be settled at a time are being settled")]
     Busy,
+    #[error("as many bytes of requests are kept as can be: send it again, and without a pause")]
+    TooManyBodies,
     #[error("the payment is sent and not final yet: ask again with the same payment")]
     NotFinal,
     #[error("the payment cannot be kept on disk, so nothing was sent")]
@@ -157,7 +159,9 @@ impl Refusal {
     #[must_use]
     pub fn retry_after_s(&self) -> Option<u64> {
         match self {
-            Self::InProgress | Self::Busy | Self::NotFinal | Self::UpstreamFailed { .. } => Some(1),
+            Self::InProgress | Self::Busy | Self::TooManyBodies | Self::NotFinal | Self::UpstreamFailed { .. } => {
+                Some(1)
+            }
             Self::ChainDown | Self::NoGas | Self::NotKept | Self::ClockWrong { .. } => Some(10),
             // A base fee falls by an eighth with each block that is not full.
             Self::BelowCost { .. } => Some(60),
@@ -284,6 +288,7 @@ impl Refusal {
             Self::NoGas => (503, "no-gas", "Payee Cannot Pay For Gas"),
             Self::BelowCost { .. } => (503, "below-cost", "Below The Cost Of Settling"),
             Self::Busy => (503, "busy", "Too Many Payments"),
+            Self::TooManyBodies => (503, "too-many-bodies", "Too Many Bodies"),
             Self::NotFinal => (503, "not-final", "Payment Not Final"),
             Self::NotKept => (503, "not-kept", "Payment Not Kept"),
             _ => (502, "upstream-failed", "Upstream Failed"),
@@ -336,6 +341,7 @@ mod tests {
             NoGas,
             BelowCost { amount: u, least: u },
             Busy,
+            TooManyBodies,
             NotFinal,
             NotKept,
             UpstreamFailed { why: "x".into() },

@@ -85,47 +85,54 @@ fn whoever_takes_all_connections_and_says_nothing_keeps_nobody_out() {
     drop(silent);
 }
 
-/// 40 MiB come for a page that costs nothing, and nobody ends.
+/// 40 MiB come for a page that costs nothing, 70 MiB with payments that nobody has the coins for, and none of them ends.
 #[test]
-fn bodies_for_which_nobody_paid_leave_room_to_those_who_pay() {
+fn whoever_sends_a_body_slowly_keeps_nobody_out() {
+    const MIB: usize = 1 << 20;
     let shop = Shop::open(&["--max-body", "16777216"]);
-    let host = shop.paywall.url.strip_prefix("http://").expect("a URL");
-    let part = vec![b'x'; 10 << 20];
-    let begin = || {
-        let mut stream = TcpStream::connect(host).expect("it listens");
-        stream.write_all(b"POST /free HTTP/1.1\r\nhost: x\r\ncontent-length: 16777216\r\n\r\n").expect("it reads");
-        stream.write_all(&part).expect("it reads");
+    let url = &shop.paywall.url;
+    let begin = |target: &str, field: (&str, &str), length: usize, sent: usize| {
+        let (name, value) = field;
+        let head = format!("POST {target} HTTP/1.1\r\nhost: x\r\n{name}: {value}\r\ncontent-length: {length}\r\n\r\n");
+        let mut stream = TcpStream::connect(url.strip_prefix("http://").expect("a URL")).expect("it listens");
+        stream.write_all(&[head.as_bytes(), &vec![b'x'; sent]].concat()).expect("it reads");
         stream
     };
-    let full = || post(&shop.paywall.url, "/free", &[], &part);
-    // Of some that come at the same moment more than one may be left out: others follow until there is no room.
-    let mut slow = Vec::new();
-    let shown = || format!("{:?}", full());
-    let busy = PATIENCE.until("there is no room", shown, || {
-        slow.push(begin());
-        Some(full()).filter(|answer| answer.status == 503)
-    });
-    assert!(busy.body.contains("\"busy\"") && !busy.header("retry-after").is_empty(), "{busy:?}");
-    let junk = post(&shop.paywall.url, "/weather", &[("payment-signature", "e30=")], &part);
-    assert_eq!(junk.status, 402, "nothing of it is kept");
-    let (name, value) = shop.by_x402("/weather", |_, _| ());
-    assert_eq!(post(&shop.paywall.url, "/weather", &[(name, &value)], &part).body, TEXT);
-    // So is what a session pays for, from its first request on; and a stranger's credential is worth nothing.
     let total: u128 = coin::wei(PRICE_SAT).to();
     let account = Account::from_secret(&DEVELOPER_0_KEY.0).expect("a key");
-    let payer = ChannelPayer::new(&account, &shop.paywall.url, "/weather", DEVELOPER_1, CHAIN_ID);
-    let by = |payer: &ChannelPayer, payload| {
-        post(&shop.paywall.url, "/weather", &[("authorization", &payer.credential(payload))], &part)
-    };
-    let opened = by(&payer, payer.open(400 * total, total));
-    assert_eq!(opened.body, TEXT, "{opened:?}");
-    let paid = by(&payer, payer.voucher(2 * total));
-    assert_eq!(paid.body, TEXT, "{paid:?}");
-    let stranger = Account::from_secret(&[9; 32]).expect("a key");
-    let forged = ChannelPayer { account: stranger, ..payer.clone() };
-    assert_eq!(by(&forged, forged.voucher(3 * total)).status, 503, "no room is left to it");
-    drop(slow);
-    PATIENCE.until("there is room", String::new, || (full().body == TEXT).then_some(()));
+    let payer = ChannelPayer::new(&account, url, "/weather", DEVELOPER_1, CHAIN_ID);
+    let slow_free: Vec<_> = (0..4).map(|_| begin("/free", ("x-nothing", "0"), 16 * MIB, 10 * MIB)).collect();
+    let slow_paying: Vec<_> = (1..=70)
+        .map(|number| {
+            let account = Account::from_secret(&[number; 32]).expect("a key");
+            let empty = ChannelPayer { account, ..payer.clone() };
+            let credential = empty.credential(empty.open(400 * total, total));
+            begin("/weather", ("authorization", &credential), MIB, MIB - 1)
+        })
+        .collect();
+    let part = vec![b'x'; 10 * MIB];
+    for _ in 0..2 {
+        assert_eq!(post(url, "/free", &[], &part).body, TEXT);
+        let (name, value) = shop.by_x402("/weather", |_, _| ());
+        assert_eq!(post(url, "/weather", &[(name, &value)], &part).body, TEXT);
+    }
+    let by = |payload| post(url, "/weather", &[("authorization", &payer.credential(payload))], &part);
+    for payload in [payer.open(400 * total, total), payer.voucher(2 * total)] {
+        let paid = by(payload);
+        assert_eq!(paid.body, TEXT, "{paid:?}");
+    }
+    let junk = post(url, "/weather", &[("payment-signature", "e30=")], &part);
+    assert_eq!(junk.status, 402, "nothing of it is kept");
+    // Whoever made room is told so at once.
+    let mut told = slow_paying.into_iter().map(|mut stream| {
+        let mut answer = Vec::new();
+        stream.set_read_timeout(Some(Duration::from_millis(200))).expect("a time");
+        let _ = stream.read_to_end(&mut answer); // Those that wait say nothing.
+        String::from_utf8_lossy(&answer).into_owned()
+    });
+    let made_room = told.find(|answer| !answer.is_empty()).expect("some had to");
+    assert!(made_room.starts_with("HTTP/1.1 503") && made_room.contains("too-many-bodies"), "{made_room}");
+    drop(slow_free);
 }
 
 #[test]

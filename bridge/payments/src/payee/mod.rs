@@ -22,7 +22,7 @@ pub mod claims;
 pub mod flow;
 pub mod lock;
 pub mod locks;
-mod prepaid;
+pub mod prepaid;
 pub mod questions;
 pub mod record;
 mod refused;
@@ -488,7 +488,7 @@ impl Payee {
             }
             Record::Published { id, total } => {
                 let account = self.accounts.get_mut(&id);
-                account.into_iter().for_each(|account| account.prepaid.publish(total));
+                account.into_iter().for_each(|account| account.prepaid.public.learn(total));
             }
             _ => {}
         }

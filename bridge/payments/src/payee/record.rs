@@ -81,9 +81,9 @@ impl Record {
         records.push(kept);
         records.extend(account.flows.iter().cloned().map(Self::Stream));
         records.extend(account.locks.iter().cloned().map(Self::KeptLock));
-        if account.prepaid.published > 0 {
-            records.push(Self::Published { id, total: account.prepaid.published });
-        }
+        let public = account.prepaid.public;
+        let totals = [public.up_to, public.last].into_iter().filter(|total| *total > 0);
+        records.extend(totals.map(|total| Self::Published { id, total }));
         records.extend(account.prepaid.paid().map(|request| Self::Paid { id, request }));
         records.extend(account.taken.iter().cloned().map(Self::Remembered));
         records

@@ -8,12 +8,13 @@
 //! draw on it: each reserves what it costs before anything is done for it, and spends it before it is given. What is spent are the lowest free units of the channel's total
 //! ([`crate::free_totals`]), so sessions, vouchers for requests, and locks share one channel without a unit that is charged for twice.
 //!
-//! A voucher that was brought to the chain can be read by everybody there, so it proves no more that its payer asks for something: [`Balance::published`].
+//! A voucher that was brought to the chain can be read by everybody there, so it proves no more that its payer asks for something: [`Balance::public`].
 
 use alloy_primitives::B256;
 use secp256k1::PublicKey;
 
 use super::account::{Account, Seen};
+use super::prepaid::Public;
 use super::record::Record;
 use super::taken::Signature;
 use super::{Payee, Refused};
@@ -32,8 +33,8 @@ pub struct Balance {
     /// What neither is nor is reserved.
     pub available: u128,
     pub deposit: u128,
-    /// A voucher buys something only above this total.
-    pub published: u128,
+    /// Which vouchers buy nothing.
+    pub public: Public,
 }
 
 /// A voucher's signature to check. `is_new`: whether its total is larger than all before.
@@ -106,7 +107,7 @@ impl Account {
             spent,
             available: (accepted - spent).saturating_sub(self.prepaid.reserved),
             deposit: self.seen.map_or(0, |seen| seen.channel.deposit),
-            published: self.prepaid.published.max(self.seen.map_or(0, |seen| seen.channel.settled)),
+            public: self.prepaid.public.with_settled(self.seen.map_or(0, |seen| seen.channel.settled)),
         }
     }
 
@@ -319,7 +320,7 @@ impl Payee {
     /// A claim of so much is about to be brought to the chain, where everybody can read it: what to write down before.
     pub fn publish(&mut self, id: B256, total: u128) -> Option<Record> {
         let prepaid = &mut self.accounts.get_mut(&id)?.prepaid;
-        prepaid.publish(total);
+        prepaid.public.learn(total);
         Some(Record::Published { id, total })
     }
 

@@ -1,6 +1,7 @@
 // What is signed, and names: as the contract MicroChannel checks them (docs/adr/0035, draft-evm-session-00).
 import {
-  type Address, type Hex, type TypedDataDomain, encodeAbiParameters, encodeFunctionData, hashStruct, keccak256, parseAbi, zeroAddress,
+  type Address, type Hex, type TypedDataDomain, concat, encodeAbiParameters, encodeFunctionData, hashStruct, keccak256, parseAbi, sliceHex, toHex,
+  zeroAddress,
 } from "viem";
 
 const fields = (text: string) => text.split(", ").map((field) => {
@@ -12,6 +13,7 @@ const authorization = "address from, address to, uint256 value, uint256 validAft
 
 export const types: Record<string, { name: string; type: string }[]> = {
   Voucher: fields("bytes32 channelId, uint128 cumulativeAmount"),
+  Stream: fields("bytes32 channelId, uint128 cumulativeAmount, uint128 tickAmount, uint32 ticks, bytes32 root"),
   Open: fields("bytes32 networkId, bytes32 channelId, address[] splitRecipients, uint16[] splitBps"),
   TopUp: fields("bytes32 networkId, bytes32 channelId, uint96 number"),
   Receipt: fields("bytes32 channelId, uint128 cumulativeAmount, uint128 price, uint128 charged, uint128 highest, uint64 acceptedAt, bytes32 request"),
@@ -56,6 +58,12 @@ export function channelId({ chainId, contract }: Domain, { payer, payee, token, 
 /** The nonce by which an authorization (EIP-3009) opens this channel on this network and does nothing else. */
 export function openNonce(network: Hex, id: Hex): Hex {
   return hashStruct({ primaryType: "Open", types, data: { networkId: network, channelId: id, splitRecipients: [], splitBps: [] } });
+}
+
+/** The same for what tops the channel up; `number`: another one each time. */
+export function topUpNonce(network: Hex, id: Hex, number: bigint): Hex {
+  const hash = hashStruct({ primaryType: "TopUp", types, data: { networkId: network, channelId: id, number } });
+  return concat([sliceHex(hash, 0, 20), toHex(number, { size: 12 })]);
 }
 
 /** Calldata that opens a channel: of the coin with the deposit as value; of a token, after the contract was allowed as much. */

@@ -2,24 +2,26 @@
 //!
 //! One account sends all settlements. Its nonces are handed out here, one after the other, so that many can be on their way at once.
 
+pub mod bundle;
 pub mod calls;
 pub mod channels;
 pub mod outgoing;
+mod token;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use alloy_primitives::{Address, B256, Bytes, U256};
-use alloy_rpc_types_eth::{Filter, TransactionReceipt};
+use alloy_primitives::{Address, B256, U256};
+use alloy_rpc_types_eth::Filter;
 use alloy_sol_types::SolEvent as _;
-use bridge::io::sidechain::{Account, Call, Client, Error, Fees, Pending};
+use bridge::io::sidechain::{Account, Client, Error, Fees};
 use contracts::WrappedBtc;
 use contracts::address::WRAPPED_BTC;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, OnceCell, watch};
 use tokio::time::sleep;
 
-use crate::authorization::{Authorization, Token};
-use crate::book::Sent;
+use self::token::{carried_out, transfer};
+use crate::authorization::{Authorization, Signed, Token};
 use crate::clock::Clock;
 use crate::refusal::Refusal;
 
@@ -35,7 +37,7 @@ const USED_GAS: u64 = 67_000;
 const LEAST_SETTLEMENTS: u64 = 4;
 /// How long a transaction is waited for before more is offered for it.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How often a nonce is looked up anew for one settlement.
+/// How often a nonce is looked up anew for one transaction.
 const MOST_NONCES: u32 = 4;
 /// Blocks in which it is looked for who brought an authorization.
 const RECENT_BLOCKS: u64 = 5_000;
@@ -68,25 +70,20 @@ pub struct Chain {
     token: Token,
     /// None: to be asked for.
     next_nonce: Mutex<Option<u64>>,
+    /// Whether this chain has the contract by which many payments go together.
+    has_multicall: OnceCell<bool>,
     head: watch::Receiver<Option<Head>>,
 }
 
-/// Makes durable what is about to be sent.
-pub trait Keep: Sync {
-    fn keep(&self, sent: &Sent) -> impl Future<Output = Result<(), Refusal>> + Send;
-}
-
-/// What became of an authorization that was sent.
+/// What the chain says of an authorization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// Paid, by this transaction.
+pub enum Fate {
+    /// Paid, by this transaction. Who brought it does not matter: an authorization can be brought by anybody, and pays the payee.
     Paid(B256),
-    /// It will never be carried out.
+    /// It can still be carried out, as far as its nonce goes.
+    Unused,
+    /// It will never be carried out: it was cancelled, or something else was paid under its nonce.
     Never,
-    /// Its transaction has no place any more: it is to be sent anew.
-    Lost,
-    /// It waits longer than usual: more is to be offered.
-    Waits,
 }
 
 impl Chain {
@@ -95,7 +92,14 @@ impl Chain {
     pub fn follow(client: Client, account: Account, token: Token) -> Arc<Self> {
         let (sender, head) = watch::channel(None);
         let own = account.address();
-        let chain = Arc::new(Self { client, account, token, next_nonce: Mutex::new(None), head });
+        let chain = Arc::new(Self {
+            client,
+            account,
+            token,
+            next_nonce: Mutex::default(),
+            has_multicall: OnceCell::new(),
+            head,
+        });
         let weak = Arc::downgrade(&chain);
         tokio::spawn(async move {
             while let Some(client) = weak.upgrade().map(|chain| chain.client.clone()) {
@@ -139,108 +143,23 @@ impl Chain {
     /// # Errors
     ///
     /// `ChainDown`, `NoGas`, `Unfunded`, `Replayed`, `TokenRefuses`.
-    pub async fn check(&self, authorization: &Authorization, signature: &Bytes, promised: U256) -> Result<(), Refusal> {
+    pub async fn check(&self, payment: &Signed, promised: U256) -> Result<(), Refusal> {
         let head = self.head()?;
         if head.balance < head.fees.cost(GAS.saturating_mul(LEAST_SETTLEMENTS)) {
             return Err(Refusal::NoGas);
         }
-        let payer = authorization.from;
+        let Authorization { from: payer, value, .. } = payment.authorization;
         let asked = WrappedBtc::balanceOfCall { account: payer };
         let balance = self.client.call(WRAPPED_BTC, &asked);
-        let call = transfer(authorization, signature);
+        let call = transfer(payment);
         let trial = self.client.call_from(Some(self.account.address()), WRAPPED_BTC, &call);
         let (balance, trial) = tokio::join!(balance, trial);
         let free = balance.map_err(|error| down(&error))?.saturating_sub(promised);
         match trial {
-            Err(Error::Reverted { revert, .. }) => Err(refused(&revert.reason, payer, free, authorization.value)),
+            Err(Error::Reverted { revert, .. }) => Err(refused(&revert.reason, payer, free, value)),
             Err(error) => Err(down(&error)),
-            Ok(_) if free < authorization.value => {
-                Err(Refusal::Unfunded { payer, balance: free, want: authorization.value })
-            }
+            Ok(_) if free < value => Err(Refusal::Unfunded { payer, balance: free, want: value }),
             Ok(_) => Ok(()),
-        }
-    }
-
-    /// Sends it. `keep` has made durable what is sent before it ends.
-    ///
-    /// # Errors
-    ///
-    /// `ChainDown`, `NoGas`, `NotKept`, `TokenRefuses`: nothing was sent.
-    pub async fn send(
-        &self,
-        authorization: &Authorization,
-        signature: &Bytes,
-        keep: &impl Keep,
-    ) -> Result<Sent, Refusal> {
-        let mut next = self.next_nonce.lock().await;
-        for _ in 0..MOST_NONCES {
-            let fees = self.head()?.fees;
-            let nonce = match *next {
-                Some(nonce) => nonce,
-                None => self.client.pending_nonce(self.account.address()).await.map_err(|error| down(&error))?,
-            };
-            let sent = self.sign(authorization, signature, nonce, fees);
-            keep.keep(&sent).await?;
-            match self.client.send_raw(&sent.raw).await {
-                // Whether a request without an answer arrived is found out by whoever waits: it is sent again then.
-                Ok(_) | Err(Error::Down { .. } | Error::Malformed { .. }) => {
-                    *next = Some(nonce + 1);
-                    return Ok(sent);
-                }
-                Err(Error::Refused { message, .. }) if is_of_the_nonce(&message) => {
-                    tracing::warn!(nonce, %message, "the account sends from elsewhere, too: its next nonce is looked up");
-                    *next = None;
-                }
-                Err(Error::Refused { message, .. }) if message.contains("insufficient funds") => {
-                    return Err(Refusal::NoGas);
-                }
-                Err(error) => return Err(Refusal::TokenRefuses(error.to_string())),
-            }
-        }
-        Err(Refusal::Busy)
-    }
-
-    /// What was sent, with more offered for it: it takes the place of the first.
-    #[must_use]
-    pub fn outbid(&self, sent: &Sent, tries: u32) -> Option<Sent> {
-        let fees = raised(self.head().ok()?.fees, tries);
-        Some(self.sign(&sent.authorization, &sent.signature, sent.sender_nonce, fees))
-    }
-
-    /// Sends once more what has a place already.
-    pub async fn send_again(&self, sent: &Sent) {
-        if let Err(error) = self.client.send_raw(&sent.raw).await {
-            tracing::debug!(%error, "a settlement is not sent again");
-        }
-    }
-
-    fn sign(&self, authorization: &Authorization, signature: &Bytes, nonce: u64, fees: Fees) -> Sent {
-        let call = Call::new(WRAPPED_BTC, &transfer(authorization, signature));
-        let pending = self.account.sign(self.token.chain_id, nonce, GAS, fees, &call);
-        Sent {
-            authorization: *authorization,
-            signature: signature.clone(),
-            transaction: pending.hash,
-            sender: pending.sender,
-            sender_nonce: nonce,
-            raw: pending.raw,
-        }
-    }
-
-    /// What becomes of it. Who brought it does not matter: an authorization can be brought by anybody, and pays the payee.
-    pub async fn wait(&self, sent: &Sent) -> End {
-        let terms = &sent.authorization;
-        let pending =
-            Pending { hash: sent.transaction, sender: sent.sender, nonce: sent.sender_nonce, raw: sent.raw.clone() };
-        match self.client.wait(&pending, PATIENCE).await {
-            Ok(receipt) if is_carried_out(terms, &receipt) => End::Paid(receipt.transaction_hash),
-            Err(Error::NotIncluded { .. }) => End::Waits,
-            Err(Error::Down { .. } | Error::Lagging { .. }) => End::Waits,
-            Err(Error::Replaced { .. }) => self.brought_by(terms).await.unwrap_or(End::Lost),
-            other => {
-                tracing::debug!(?other, "a settlement did not go as it should");
-                self.brought_by(terms).await.unwrap_or(End::Never)
-            }
         }
     }
 
@@ -250,66 +169,44 @@ impl Chain {
     ///
     /// `ChainDown`.
     pub async fn brought(&self, terms: &Authorization) -> Result<Option<(B256, u64)>, Refusal> {
-        let transaction = match self.brought_by(terms).await {
-            Some(End::Paid(transaction)) => transaction,
-            Some(End::Waits) => return Err(Refusal::ChainDown),
-            _ => return Ok(None),
-        };
+        let Fate::Paid(transaction) = self.fate(terms).await? else { return Ok(None) };
         let receipt = self.client.receipt(transaction).await.map_err(|error| down(&error))?;
         let Some(number) = receipt.and_then(|receipt| receipt.block_number) else { return Err(Refusal::ChainDown) };
         let block = self.client.block(number).await.map_err(|error| down(&error))?;
         block.map(|block| Some((transaction, block.timestamp))).ok_or(Refusal::ChainDown)
     }
 
-    /// Whoever brought it, if somebody did; none if nobody did, or it was cancelled.
-    async fn brought_by(&self, terms: &Authorization) -> Option<End> {
+    /// What became of it, in the last final state.
+    ///
+    /// # Errors
+    ///
+    /// `ChainDown`.
+    pub async fn fate(&self, terms: &Authorization) -> Result<Fate, Refusal> {
         let Authorization { from, nonce, .. } = *terms;
-        let used = self.client.call(WRAPPED_BTC, &WrappedBtc::authorizationStateCall { authorizer: from, nonce }).await;
-        match used {
-            Ok(false) => return None,
-            Ok(true) => {}
-            Err(_) => return Some(End::Waits),
+        let used = WrappedBtc::authorizationStateCall { authorizer: from, nonce };
+        if !self.client.call(WRAPPED_BTC, &used).await.map_err(|error| down(&error))? {
+            return Ok(Fate::Unused);
         }
         let filter = Filter::new()
             .address(WRAPPED_BTC)
             .event_signature(WrappedBtc::AuthorizationUsed::SIGNATURE_HASH)
             .topic1(from.into_word())
             .topic2(nonce);
-        let Ok(head) = self.client.block_number().await else { return Some(End::Waits) };
-        let Ok(logs) = self.client.logs(&filter, head.saturating_sub(RECENT_BLOCKS), head).await else {
-            return Some(End::Waits);
-        };
-        for hash in logs.iter().filter_map(|log| log.transaction_hash) {
-            match self.client.receipt(hash).await {
-                Ok(Some(receipt)) if is_carried_out(terms, &receipt) => return Some(End::Paid(hash)),
-                Ok(_) => {}
-                Err(_) => return Some(End::Waits),
+        let head = self.client.block_number().await.map_err(|error| down(&error))?;
+        let logs = self.client.logs(&filter, head.saturating_sub(RECENT_BLOCKS), head).await;
+        for hash in logs.map_err(|error| down(&error))?.iter().filter_map(|log| log.transaction_hash) {
+            let receipt = self.client.receipt(hash).await.map_err(|error| down(&error))?;
+            if receipt.is_some_and(|receipt| carried_out(&receipt).has(terms)) {
+                return Ok(Fate::Paid(hash));
             }
         }
-        Some(End::Never)
+        Ok(Fate::Never)
     }
-}
-
-fn is_carried_out(terms: &Authorization, receipt: &TransactionReceipt) -> bool {
-    receipt.inner.status() && terms.is_carried_out(receipt.inner.logs().iter().map(|log| &log.inner))
 }
 
 async fn look(client: &Client, own: Address) -> Result<Head, Error> {
     let (head, fees, balance) = tokio::join!(client.head(), client.fees(), client.balance(own));
     Ok(Head { timestamp: head?.timestamp, fees: fees?, balance: balance?, seen: Instant::now() })
-}
-
-fn transfer(authorization: &Authorization, signature: &Bytes) -> WrappedBtc::transferWithAuthorization_0Call {
-    let Authorization { from, to, value, valid_after, valid_before, nonce } = *authorization;
-    WrappedBtc::transferWithAuthorization_0Call {
-        from,
-        to,
-        value,
-        validAfter: valid_after,
-        validBefore: valid_before,
-        nonce,
-        signature: signature.clone(),
-    }
 }
 
 /// The token's words (`contracts/src/WrappedBtc.sol`) as refusals.

@@ -3,6 +3,7 @@
 //! What it signed is kept before it is sent, until an answer came: whoever fetches the same again, after a lost connection or a kill, shows the same payment and
 //! not a second one. An `Idempotency-Key` goes with it, so that a server gives its answer again.
 
+mod adding;
 mod kept;
 pub mod purse;
 pub mod sent;
@@ -111,6 +112,8 @@ pub enum FetchError {
     NotKept(#[from] io::Error),
     #[error(transparent)]
     Stopped(#[from] Stop),
+    #[error("the channel's deposit of {} is used up, and nothing was added to it: {why}", bridge::amount::show_wei(U256::from(*deposit)))]
+    NotAdded { deposit: u128, why: String },
     #[error("{}", told(.0))]
     Payer(#[from] PayerError),
     #[error("promises cannot be kept: {0}")]

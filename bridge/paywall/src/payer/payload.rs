@@ -33,6 +33,19 @@ pub fn open(
     payload
 }
 
+/// Has the payee add a deposit that was signed for to an open channel.
+#[must_use]
+pub fn top_up(channel: B256, added: &SignedAuthorization) -> Value {
+    json!({
+        "action": "topUp",
+        "type": "transaction",
+        "channelId": channel,
+        "authorization": authorization(added),
+        "signature": added.signature,
+        "additionalDeposit": added.authorization.value.to_string(),
+    })
+}
+
 /// A voucher, or the last one.
 #[must_use]
 pub fn voucher(voucher: &SignedVoucher, closes: bool) -> Value {

@@ -87,6 +87,12 @@ impl Measure {
         }
     }
 
+    /// Whether an answer of any kind is paid for as it comes, and cannot say that it needs more.
+    #[must_use]
+    pub fn is_of_bytes(&self) -> bool {
+        matches!(self, Self::Byte | Self::Kilobyte)
+    }
+
     /// As people read it.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -195,14 +201,28 @@ impl Tally {
         }
         let free = self.limits.most.saturating_sub(self.promised);
         let highest = signed.saturating_add(free).min(deposit);
+        // The limit before the deposit: to that may be added.
+        if required > signed.saturating_add(free) {
+            return Err(Stop::Limit { promised: self.promised, most: self.limits.most });
+        }
         if required > deposit {
             return Err(Stop::Deposit { deposit });
         }
-        if required > highest {
-            return Err(Stop::Limit { promised: self.promised, most: self.limits.most });
-        }
         let wanted = self.cost().unwrap_or(required).saturating_add(self.limits.step);
         Ok(required.max(wanted.min(highest)).max(signed))
+    }
+
+    /// How much is promised unasked.
+    #[must_use]
+    pub fn step(&self) -> u128 {
+        self.limits.step
+    }
+
+    /// Whether the deposit, and not the limit, keeps a payee from being supplied.
+    #[must_use]
+    pub fn outgrows(&self, standing: Standing) -> bool {
+        let supplied = self.supply(Standing { deposit: u128::MAX, ..standing });
+        supplied.is_some_and(|total| total > standing.deposit)
     }
 
     /// The total that keeps a payee supplied: none if enough is promised, or no more is allowed.
@@ -264,6 +284,20 @@ mod tests {
         let standing = Standing { signed: 100, deposit: 105 };
         assert_eq!(tally.need(105, standing), Ok(105));
         assert_eq!(tally.need(106, standing), Err(Stop::Deposit { deposit: 105 }));
+    }
+
+    #[test]
+    fn a_deposit_is_outgrown_when_what_is_promised_ahead_passes_it_and_the_limit_is_said_before_it() {
+        let mut tally = tally(Measure::Event);
+        let at = |signed| Standing { signed, deposit: 140 };
+        assert!(!tally.outgrows(at(130)));
+        tally.deliver(2, 0);
+        assert!(tally.outgrows(at(130)), "150 would keep it supplied");
+        tally.promise(195);
+        assert!(!tally.outgrows(at(130)), "no more than 135 may be promised");
+        let told = Tally::new(Measure::of("token"), 10, 100, Limits { most: 200, ahead: 0, step: 0 });
+        assert_eq!(told.need(301, at(100)), Err(Stop::Limit { promised: 0, most: 200 }), "whatever the deposit");
+        assert_eq!(told.need(300, at(100)), Err(Stop::Deposit { deposit: 140 }));
     }
 
     #[test]

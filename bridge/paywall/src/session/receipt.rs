@@ -111,11 +111,13 @@ impl NeedVoucher {
 
 #[cfg(test)]
 mod tests {
+    use payments::payee::prepaid::Public;
+
     use super::*;
 
     #[test]
     fn what_is_needed_is_what_lacks_and_no_less_than_the_least_addition() {
-        let balance = Balance { accepted: 100, spent: 95, available: 5, deposit: 200, published: 0 };
+        let balance = Balance { accepted: 100, spent: 95, available: 5, deposit: 200, public: Public::default() };
         let needed = |cost, delta| NeedVoucher::new(B256::ZERO, &balance, cost, delta).required_cumulative;
         assert_eq!((needed(7, 0), needed(5, 0), needed(7, 50)), (102, 101, 150));
         assert_eq!((needed(7, 150), needed(150, 0)), (200, 245), "all of the deposit; or a top-up comes first");
@@ -124,7 +126,13 @@ mod tests {
     #[test]
     fn a_receipt_is_as_the_draft_has_it() {
         let standing = Standing { channel: B256::repeat_byte(7), challenge_id: "kM9".into(), chain_id: 196 };
-        let balance = Balance { accepted: 250_000, spent: 237_500, available: 12_500, deposit: 500_000, published: 0 };
+        let balance = Balance {
+            accepted: 250_000,
+            spent: 237_500,
+            available: 12_500,
+            deposit: 500_000,
+            public: Public::default(),
+        };
         let json = standing.receipt(&balance, Some(500), None, 1_775_045_100).json();
         let id = B256::repeat_byte(7);
         let want = format!(

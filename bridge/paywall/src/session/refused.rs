@@ -49,8 +49,8 @@ pub enum Why {
     SmallDelta { got: u128, least: u128 },
     #[error("{available} wei of what was paid are left, {want} are wanted")]
     Insufficient { available: u128, want: u128 },
-    #[error("a voucher of as much was brought to the chain, where everybody can read it: sign a larger one")]
-    Published { published: u128 },
+    #[error("this voucher was brought to the chain, where everybody can read it: sign a larger one")]
+    Published,
     #[error("the channel has no such stream: open it again")]
     NoStream,
     #[error("as many streams of the channel are open as may be")]
@@ -172,7 +172,7 @@ impl SessionRefused {
             Why::Insufficient { .. } => {
                 (402, "session/insufficient-balance", "insufficient-balance", "Insufficient Balance")
             }
-            Why::Published { .. } => (402, "session/insufficient-balance", "voucher-published", "Voucher Published"),
+            Why::Published => (402, "session/insufficient-balance", "voucher-published", "Voucher Published"),
             Why::NoStream => (410, FAILED, "no-such-stream", "No Such Stream"),
             Why::TooManyStreams => (429, FAILED, "too-many-streams", "Too Many Streams"),
             Why::Tick(_) => (400, FAILED, "wrong-tick", "Wrong Tick"),
@@ -202,11 +202,13 @@ impl SessionRefused {
 
 #[cfg(test)]
 mod tests {
+    use payments::payee::prepaid::Public;
+
     use super::*;
 
     #[test]
     fn what_lacks_is_told_in_numbers() {
-        let balance = Balance { accepted: 10, spent: 8, available: 2, deposit: 50, published: 0 };
+        let balance = Balance { accepted: 10, spent: 8, available: 2, deposit: 50, public: Public::default() };
         let why = Why::Insufficient { available: 2, want: 5 };
         let refused = SessionRefused::new(B256::repeat_byte(7), why).standing(balance, 13);
         let members = refused.members();

@@ -1,6 +1,6 @@
 //! `causeway demo`: its arguments, and the steps in their order.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bridge::amount;
 use bridge::io::sidechain::Account;
@@ -34,6 +34,10 @@ pub struct Args {
     /// Folder of the network; it must not exist [default: a new temporary folder]
     #[arg(long, value_name = "FOLDER")]
     data_dir: Option<PathBuf>,
+    /// Program that buys the page, any client of x402 or MPP: it is told CAUSEWAY_PAGE, CAUSEWAY_KEY, CAUSEWAY_CHAIN and CAUSEWAY_AMOUNT, and prints what it got [default: this
+    /// program buys it]
+    #[arg(long, value_name = "PROGRAM")]
+    buyer: Option<PathBuf>,
 }
 
 /// Runs `causeway demo`.
@@ -50,7 +54,7 @@ async fn demo(args: &Args) -> Result<()> {
     let folder = args.folder()?;
     story.step("A network on this machine");
     let network = Network::start(&folder, args.keep, &mut story).await?;
-    let done = main_job(&network, &mut story).await;
+    let done = main_job(&network, args.buyer.as_deref(), &mut story).await;
     match (&done, args.keep) {
         (Ok(()), true) => network.show(),
         (Ok(()), false) => {
@@ -67,7 +71,7 @@ async fn demo(args: &Args) -> Result<()> {
     Ok(())
 }
 
-async fn main_job(network: &Network, story: &mut Story) -> Result<()> {
+async fn main_job(network: &Network, buyer: Option<&Path>, story: &mut Story) -> Result<()> {
     let info = network.client.info().await?;
     show_federation(&info, story);
     let mut user = User::new(network).await?;
@@ -80,7 +84,7 @@ async fn main_job(network: &Network, story: &mut Story) -> Result<()> {
     let mut spent_wei = micropayments(&network.client, &user.account, &payee, story).await?;
 
     story.step(format!("A page over HTTP for {}", amount::show(PAGE)));
-    spent_wei += paid_page(network, &user.account, &payee, story).await?;
+    spent_wei += paid_page(network, &user.account, &payee, buyer, story).await?;
 
     story.step(format!("Kill operator {KILLED_OPERATOR}: its validator and its relayer, with -9"));
     kill_operator(network, story).await?;

@@ -1,14 +1,16 @@
 //! Step "a page over HTTP": a price before a server, and who pays it.
 //!
-//! The same as `causeway pay serve` and `causeway pay fetch`, in this process; any client of x402 or MPP could take the payer's place.
+//! The same as `causeway pay serve` in this process. Any client of x402 or MPP is the payer, as a process of its own; without one it is done as by `causeway pay fetch`.
 
+use std::path::Path;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use alloy_primitives::U256;
 use bridge::amount;
 use bridge::io::sidechain::{Account, Call};
 use contracts::{WrappedBtc, address};
-use eyre::{Result, ensure, eyre};
+use eyre::{Result, WrapErr as _, ensure, eyre};
 use paywall::authorization::Token;
 use paywall::io::fetch::{Page, Purse, fetch};
 use paywall::io::http::{HeaderMap, Method};
@@ -20,6 +22,7 @@ use paywall::till::{DEFAULT_LIFETIME_S, Till};
 use paywall::wallet::Limits;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
+use tokio::time::timeout;
 
 use super::amounts::{PAGE, WRAPPED};
 use super::network::Network;
@@ -29,7 +32,13 @@ const TEXT: &str = "Sunny, 21 degrees.";
 const ANSWER_PATIENCE: Duration = Duration::from_secs(30);
 
 /// The payer buys a page of the payee. What that cost the payer in wei: coins that are tokens now, and gas.
-pub async fn paid_page(network: &Network, payer: &Account, payee: &Account, story: &mut Story) -> Result<U256> {
+pub async fn paid_page(
+    network: &Network,
+    payer: &Account,
+    payee: &Account,
+    buyer: Option<&Path>,
+    story: &mut Story,
+) -> Result<U256> {
     let client = &network.client;
     let before = client.balance(payer.address()).await?;
     let wrap = Call::new(address::WRAPPED_BTC, &WrappedBtc::depositCall {}).with_value(amount::wei(WRAPPED));
@@ -40,26 +49,49 @@ pub async fn paid_page(network: &Network, payer: &Account, payee: &Account, stor
     let token = Token::wrapped_btc(client.chain_id().await?);
     let shop = open(network, payee, token).await?;
     story.fact("402", format!("http://{}/weather costs {}, by x402 or MPP", shop.address, amount::show(PAGE)));
-    let asked = Instant::now();
-    let page = Page {
-        url: format!("http://{}/weather", shop.address).parse()?,
-        method: Method::GET,
-        headers: HeaderMap::new(),
-        body: Vec::new(),
-        most_bytes: 1 << 20,
+    let (asked, url) = (Instant::now(), format!("http://{}/weather", shop.address));
+    let (body, by) = match buyer {
+        Some(program) => (bought_by(program, &url, payer, token).await?, program.display().to_string()),
+        None => fetched(network, &url, payer, token).await?,
     };
-    let limits = Limits { token, most: amount::wei(PAGE) };
-    let purse = Purse { account: payer.clone(), limits, folder: network.folder.join("fetching"), again: false };
-    let fetched = fetch(&page, &purse, ANSWER_PATIENCE, async |_| Ok(())).await?;
-    let paid = fetched.paid.ok_or_else(|| eyre!("the page cost nothing"))?;
-    ensure!(fetched.body == TEXT.as_bytes(), "another page came: {:?}", String::from_utf8_lossy(&fetched.body));
+    ensure!(body == TEXT.as_bytes(), "another page came: {:?}", String::from_utf8_lossy(&body));
     let took = asked.elapsed().as_millis();
-    story.fact("200", format!("{TEXT:?}, paid by {} and final in {took} ms, without gas for the payer", paid.protocol));
+    story.fact("200", format!("{TEXT:?}, paid by {by} and final in {took} ms, without gas for the payer"));
     shop.stop().await;
     let earned = WrappedBtc::balanceOfCall { account: payee.address() };
     let earned = client.call(address::WRAPPED_BTC, &earned).await?;
     ensure!(earned == amount::wei(PAGE), "the payee got {earned} wei of the token for the page");
     Ok(before - after)
+}
+
+/// The page, and the protocol by which it was paid here.
+async fn fetched(network: &Network, url: &str, payer: &Account, token: Token) -> Result<(Vec<u8>, String)> {
+    let (method, headers) = (Method::GET, HeaderMap::new());
+    let page = Page { url: url.parse()?, method, headers, body: Vec::new(), most_bytes: 1 << 20 };
+    let limits = Limits { token, most: amount::wei(PAGE) };
+    let purse = Purse { account: payer.clone(), limits, folder: network.folder.join("fetching"), again: false };
+    let fetched = fetch(&page, &purse, ANSWER_PATIENCE, async |_| Ok(())).await?;
+    let paid = fetched.paid.ok_or_else(|| eyre!("the page cost nothing"))?;
+    Ok((fetched.body, paid.protocol.to_string()))
+}
+
+/// The page as another program prints it, which is told whose key pays. It is that of an account of this network alone.
+async fn bought_by(program: &Path, url: &str, payer: &Account, token: Token) -> Result<Vec<u8>> {
+    let mut command = tokio::process::Command::new(program);
+    command
+        .env("CAUSEWAY_PAGE", url)
+        .env("CAUSEWAY_KEY", format!("0x{}", hex::encode(payer.secret().secret_bytes())))
+        .env("CAUSEWAY_CHAIN", token.chain_id.to_string())
+        .env("CAUSEWAY_AMOUNT", amount::wei(PAGE).to_string())
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .kill_on_drop(true);
+    let shown = program.display();
+    let output = timeout(ANSWER_PATIENCE, command.output()).await;
+    let output = output.wrap_err_with(|| format!("{shown} does not end"))?;
+    let output = output.wrap_err_with(|| format!("cannot run {shown}"))?;
+    ensure!(output.status.success(), "{shown} bought nothing: {}", output.status);
+    Ok(output.stdout)
 }
 
 /// A server, and a price before it.

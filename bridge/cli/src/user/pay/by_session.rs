@@ -23,7 +23,7 @@ const FOLDER: &str = "sessions";
 /// How a channel pays.
 #[derive(Debug, clap::Args)]
 pub struct BySession {
-    /// Pay by a channel, and lock so much in a new one where none is open with the server's payee; it is kept for later commands
+    /// Pay by a channel, and lock so much in a new one where none is open for this server, or in the one that is when it is used up; it is kept for later commands
     #[arg(long, value_name = "AMOUNT", value_parser = amount::parse)]
     pub deposit: Option<Amount>,
     /// Pay by this channel (`causeway pay open --token wrapped`)

@@ -125,7 +125,7 @@ async fn by_session(args: &FetchArgs, page: &Page, network: &KnownNetwork, conte
     // A page is trusted as far as it may cost, as one that is charged for is.
     let purse = SessionPurse { ahead: purse.ahead.or(Some(purse.most)), ..purse };
     let chain = OnChain { network, own: purse.account.address() };
-    let mut session = match Session::begin(purse, page, Duration::from_secs(args.page.timeout), &chain).await? {
+    let mut session = match Session::begin(purse, page, Duration::from_secs(args.page.timeout), chain).await? {
         Begun::Asked(session) => session,
         Begun::Free(response) => {
             let fetched = Fetched::read(response, page, Duration::from_secs(args.page.timeout)).await?;

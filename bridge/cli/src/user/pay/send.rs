@@ -85,7 +85,7 @@ pub async fn send(args: SendArgs, context: &Context) -> Result<()> {
     };
     let page = Page { url, method: Method::GET, headers: HeaderMap::new(), body: Vec::new(), most_bytes: MOST_BYTES };
     let chain = OnChain { network: &network, own: purse.account.address() };
-    let Begun::Asked(mut session) = Session::begin(purse, &page, Duration::from_secs(args.timeout), &chain).await?
+    let Begun::Asked(mut session) = Session::begin(purse, &page, Duration::from_secs(args.timeout), chain).await?
     else {
         bail!("the server asks for nothing, so it takes nothing: wanted is where `causeway pay receive --listen` is");
     };

@@ -24,7 +24,7 @@ use crate::options::stop::StopArgs;
 /// Read a streamed answer and pay for it as it comes, by a channel
 ///
 /// The server counts what it delivers, and so does this command: it promises no more than --ahead beyond what came, and no more than
-/// --max in all. Ctrl-C ends it: what was promised and not delivered stays in the channel, for the next request to the same server.
+/// --max in all. A channel that is used up before that is topped up by as much as --deposit says. Ctrl-C ends it: what was promised and not delivered stays in the channel, for the next request to the same server.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   causeway pay stream http://127.0.0.1:8402/tokens --max '500 sat' --deposit '10000 sat' --dev-account 0
@@ -70,7 +70,7 @@ pub async fn stream(args: StreamArgs, context: &Context) -> Result<()> {
     let purse = args.session.purse(&network, &args.account, args.max).await?;
     let purse = SessionPurse { supplies: true, by_ticks: args.ticks, ..purse };
     let chain = OnChain { network: &network, own: purse.account.address() };
-    let begun = Session::begin(purse, &page, Duration::from_secs(args.page.timeout), &chain).await?;
+    let begun = Session::begin(purse, &page, Duration::from_secs(args.page.timeout), chain).await?;
     let Begun::Asked(mut session) = begun else {
         bail!("the server asks for nothing: fetch it by `causeway pay fetch`, or curl");
     };
@@ -98,7 +98,7 @@ pub async fn stream(args: StreamArgs, context: &Context) -> Result<()> {
 }
 
 /// What was paid, also of what broke off.
-fn tell(session: &Session, ended: Option<&Ended>, closed: Option<String>, context: &Context) {
+fn tell(session: &Session<OnChain<'_>>, ended: Option<&Ended>, closed: Option<String>, context: &Context) {
     let (tally, standing, demand) = (session.tally(), session.standing(), session.demand());
     let coins = |wei| shown_amount(alloy_primitives::Address::ZERO, wei);
     let why = match ended {
@@ -137,6 +137,9 @@ fn tell(session: &Session, ended: Option<&Ended>, closed: Option<String>, contex
         coins(standing.deposit)
     );
     match ended {
+        Some(Ended::Stopped(stop @ Stop::Deposit { .. })) if let Some(why) = session.why_not_added() => {
+            eprintln!("Stopped: {stop}, and nothing was added to it: {why}");
+        }
         Some(Ended::Stopped(stop)) => eprintln!("Stopped: {stop}"),
         Some(Ended::Interrupted) => eprintln!("Stopped: what is left in the channel pays for the next request"),
         _ => {}

@@ -39,8 +39,8 @@ impl DurablePayee {
     pub fn is_by_signer(&self, voucher: &SignedVoucher, now_unix_s: u64) -> bool {
         let check = {
             let payee = lock(&self.state);
-            let published = payee.balance(voucher.voucher.channel_id).map(|balance| balance.published);
-            if published.is_none_or(|published| voucher.voucher.cumulative_amount <= published) {
+            let balance = payee.balance(voucher.voucher.channel_id);
+            if balance.is_none_or(|balance| balance.public.has(voucher.voucher.cumulative_amount)) {
                 return false;
             }
             payee.examine_credit(voucher, 0, now_unix_s)

@@ -203,12 +203,27 @@ fn a_channel_ends_with_the_payers_last_word_if_it_covers_what_was_spent() {
 #[test]
 fn what_was_brought_to_the_chain_is_known_to_be_public_also_after_a_start() {
     let mut payee = payee(1_000);
-    credit(&mut payee, &signed(50), 0).unwrap();
-    let record = payee.publish(ID, 50).unwrap();
-    assert_eq!(payee.balance(ID).unwrap().published, 50);
-    assert_eq!(Record::decode(&record.encode()), Some(record.clone()));
-    let account = payee.account(ID).unwrap();
-    assert!(Record::all_of(ID, account).contains(&record));
+    credit(&mut payee, &signed(90), 0).unwrap();
+    let mut file = vec![Record::Admitted { id: ID, settled: 0 }];
+    file.extend([50, 90].map(|total| payee.publish(ID, total).unwrap()));
+    let public =
+        |payee: &Payee| (0..=100).filter(|total| payee.balance(ID).unwrap().public.has(*total)).collect::<Vec<_>>();
+    // What was on its way when 90 was claimed was not claimed itself.
+    let want: Vec<u128> = (0..=50).chain([90]).collect();
+    assert_eq!(public(&payee), want);
+    let anew = Record::all_of(ID, payee.account(ID).unwrap());
+    for file in [file, anew] {
+        let mut next = Payee::new(domain(), payee.rules);
+        file.into_iter().map(|record| Record::decode(&record.encode()).unwrap()).for_each(|record| next.replay(record));
+        next.observe(channel(1_000), AT).unwrap();
+        assert_eq!(public(&next), want);
+    }
+    // The chain has what was claimed, and nothing else is learned from that; of what others claimed nobody knows by how many vouchers.
+    for (settled, want) in [(90, want), (95, (0..=95).collect())] {
+        let seen = SeenAt { block: 11 + u64::try_from(settled).unwrap(), ..AT };
+        payee.observe(Channel { settled, ..channel(1_000) }, seen).unwrap();
+        assert_eq!(public(&payee), want);
+    }
 }
 
 #[test]

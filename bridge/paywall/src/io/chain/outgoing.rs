@@ -23,6 +23,20 @@ pub enum Undone {
     Failed(String),
 }
 
+/// Makes durable what is about to be sent.
+pub trait Keep: Sync {
+    fn keep(&self, pending: &Pending) -> impl Future<Output = Result<(), Refusal>> + Send;
+}
+
+/// Nothing has to be known of it after a start.
+struct Forgotten;
+
+impl Keep for Forgotten {
+    async fn keep(&self, _: &Pending) -> Result<(), Refusal> {
+        Ok(())
+    }
+}
+
 impl Chain {
     /// Gas that a call needs, with some more for what changes until it is carried out.
     ///
@@ -47,7 +61,7 @@ impl Chain {
     ///
     /// `Here`, `Failed`.
     pub async fn carry_out(&self, call: &Call, gas: u64) -> Result<TransactionReceipt, Undone> {
-        let mut sent = vec![self.dispatch(call, gas).await?];
+        let mut sent = vec![self.dispatch(call, gas, &Forgotten).await?];
         loop {
             let last = &sent[sent.len() - 1];
             match self.client.wait(last, PATIENCE).await {
@@ -57,7 +71,7 @@ impl Chain {
                 Err(Error::Replaced { .. }) => match self.receipt_of_any(&sent).await {
                     Some(receipt) if receipt.inner.status() => return Ok(receipt),
                     Some(_) => return Err(Undone::Failed("it was carried out and failed".to_owned())),
-                    None => sent = vec![self.dispatch(call, gas).await?],
+                    None => sent = vec![self.dispatch(call, gas, &Forgotten).await?],
                 },
                 Err(Error::NotIncluded { .. }) => {
                     if let Some(more) = self.outbid_call(call, gas, last.nonce, sent.len()) {
@@ -76,7 +90,12 @@ impl Chain {
         }
     }
 
-    async fn dispatch(&self, call: &Call, gas: u64) -> Result<Pending, Undone> {
+    /// Sends a call under the next nonce. `keep` has made durable what is sent before it ends.
+    ///
+    /// # Errors
+    ///
+    /// `Here` with `Busy`: a node has it, and says what makes no sense. All others: it will not be carried out.
+    pub async fn dispatch(&self, call: &Call, gas: u64, keep: &impl Keep) -> Result<Pending, Undone> {
         let mut next = self.next_nonce.lock().await;
         for _ in 0..MOST_NONCES {
             let fees = self.head().map_err(Undone::Here)?.fees;
@@ -88,12 +107,22 @@ impl Chain {
                 }
             };
             let pending = self.account.sign(self.token.chain_id, nonce, gas, fees, call);
+            keep.keep(&pending).await.map_err(Undone::Here)?;
             match self.client.send_raw(&pending.raw).await {
+                // Whether a request without an answer arrived is found out by whoever waits: it is sent again then.
                 Ok(_) | Err(Error::Down { .. } | Error::Malformed { .. }) => {
                     *next = Some(nonce + 1);
                     return Ok(pending);
                 }
-                Err(Error::Refused { message, .. }) if is_of_the_nonce(&message) => *next = None,
+                Err(Error::Refused { message, .. }) if is_of_the_nonce(&message) => {
+                    // A node that has it all the same is not given it again.
+                    if self.client.knows(pending.hash).await.is_ok_and(|is_known| is_known) {
+                        *next = Some(nonce + 1);
+                        return Ok(pending);
+                    }
+                    tracing::warn!(nonce, %message, "the account sends from elsewhere, too: its next nonce is looked up");
+                    *next = None;
+                }
                 Err(Error::Refused { message, .. }) if message.contains("insufficient funds") => {
                     return Err(Undone::Here(Refusal::NoGas));
                 }
@@ -103,7 +132,7 @@ impl Chain {
         Err(Undone::Here(Refusal::Busy))
     }
 
-    fn outbid_call(&self, call: &Call, gas: u64, nonce: u64, tries: usize) -> Option<Pending> {
+    pub(super) fn outbid_call(&self, call: &Call, gas: u64, nonce: u64, tries: usize) -> Option<Pending> {
         let fees = raised(self.head().ok()?.fees, u32::try_from(tries).unwrap_or(u32::MAX));
         Some(self.account.sign(self.token.chain_id, nonce, gas, fees, call))
     }

@@ -19,7 +19,7 @@ use crate::payer::tally::Limits;
 use crate::wallet::Unpayable;
 
 /// Seconds for which a deposit is signed: as long as opening takes, and not for ever.
-const AUTHORIZED_S: u64 = 600;
+pub(super) const AUTHORIZED_S: u64 = 600;
 /// Units that a payee gets in advance, unless another number is said.
 const UNITS_AHEAD: u128 = 10;
 
@@ -41,7 +41,7 @@ pub struct SessionPurse {
     pub ahead: Option<u128>,
     /// Promises as far ahead unasked, so that an answer seldom waits.
     pub supplies: bool,
-    /// What a new channel holds; none: no new one is opened.
+    /// What a new channel holds, and what is added to one that is used up; none: no new one is opened, and nothing is added.
     pub deposit: Option<u128>,
     /// The channel to pay by, as the chain has it.
     pub channel: Option<Channel>,
@@ -70,14 +70,21 @@ impl SessionPurse {
     pub(super) fn limits(&self, demand: &SessionDemand) -> Limits {
         let usual = demand.price.saturating_mul(UNITS_AHEAD).max(demand.least_delta);
         let ahead = self.ahead.unwrap_or(usual);
-        Limits { most: self.most, ahead, step: if self.supplies { ahead } else { 0 } }
+        let step = match (self.supplies, demand.measure.is_of_bytes()) {
+            (true, _) => ahead,
+            // Such an answer cannot ask for more: it would break off.
+            (false, true) => ahead.min(usual),
+            (false, false) => 0,
+        };
+        Limits { most: self.most, ahead, step }
     }
 
-    /// The channel that pays this payee: the one that was named, the one that it had before, or a new one.
+    /// The channel that pays this server: the one that was named, the one that was opened for it, or a new one.
     pub(super) async fn channel_with(
         &self,
         folder: &mut Folder,
         demand: &SessionDemand,
+        origin: &str,
         chain: &impl PayersChain,
     ) -> Result<B256, FetchError> {
         let payee = demand.payee;
@@ -91,13 +98,9 @@ impl SessionPurse {
             self.know(folder, channel)?;
             return Ok(channel.id);
         }
-        let current = folder.channels.current.filter(|current| folder.channels.known.contains_key(current));
-        let id = match current {
-            Some(current) => match self.still_pays(folder, current, chain).await? {
-                true => current,
-                false => self.open(folder, demand, chain).await?,
-            },
-            None => self.open(folder, demand, chain).await?,
+        let id = match folder.channels.of(origin) {
+            Some(own) if self.still_pays(folder, own, chain).await? => own,
+            _ => self.open(folder, demand, origin, chain).await?,
         };
         if folder.channels.known[&id].opening.is_none() {
             return Ok(id);
@@ -119,8 +122,7 @@ impl SessionPurse {
             None => folder.channels.known[&id].opening.as_ref().is_some_and(|opening| opening.valid_before > now()),
         };
         if !pays {
-            folder.channels.known.remove(&id);
-            folder.channels.current = None;
+            folder.channels.forget(id);
             folder.keep()?;
         }
         Ok(pays)
@@ -128,9 +130,8 @@ impl SessionPurse {
 
     pub(super) fn know(&self, folder: &mut Folder, channel: Channel) -> Result<(), FetchError> {
         folder.payer.observe(channel, channel.payee)?;
-        let kept = Kept { deposit: channel.deposit, spent: channel.settled, counting: false, opening: None };
-        let known = folder.channels.known.entry(channel.id).or_insert(kept);
-        (known.deposit, known.spent) = (channel.deposit, known.spent.max(channel.settled));
+        let kept = Kept::of(channel.deposit, channel.settled);
+        folder.channels.known.entry(channel.id).or_insert(kept).learn(channel.deposit, channel.settled);
         Ok(())
     }
 
@@ -139,14 +140,18 @@ impl SessionPurse {
         &self,
         folder: &mut Folder,
         demand: &SessionDemand,
+        origin: &str,
         chain: &impl PayersChain,
     ) -> Result<B256, FetchError> {
         let payee = demand.payee;
         let Some(deposit) = self.deposit else {
             return Err(FetchError::NotPaid(format!(
-                "no channel with {payee} is open here: --deposit opens one, --channel names one"
+                "no channel with {payee} is open for {origin}: --deposit opens one, --channel names one"
             )));
         };
+        for other in folder.channels.of_nobody() {
+            tracing::warn!(channel = %other, "a channel with the same payee is open and pays no server by itself: --channel names it, --close closes it");
+        }
         if !demand.opens {
             return Err(FetchError::NotPaid(
                 "the server opens no channels for its payers: open one (causeway pay open --token wrapped), and name it by --channel".to_owned(),
@@ -169,8 +174,7 @@ impl SessionPurse {
             nonce: signed.authorization.nonce,
             signature: signed.signature,
         };
-        folder.channels.known.insert(id, Kept { deposit, spent: 0, counting: false, opening: Some(opening) });
-        folder.channels.current = Some(id);
+        folder.channels.open(origin, id, Kept { opening: Some(opening), ..Kept::of(deposit, 0) });
         folder.keep()?;
         Ok(id)
     }

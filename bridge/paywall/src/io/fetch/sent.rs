@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::time::sleep;
 
 use super::kept::{Folder, SENT};
-use super::purse::SessionPurse;
+use super::purse::{PayersChain, SessionPurse};
 use super::session::{FOLDER_PATIENCE, MOST_ANSWER_BYTES, MOST_TRIES, PAUSE, Session, is_silent};
 use super::{FetchError, Page, now, random};
 use crate::io::http::read;
@@ -28,7 +28,7 @@ pub struct Sent {
     pub receipt: Option<SignedReceipt>,
 }
 
-impl Session {
+impl<C: PayersChain> Session<C> {
     /// Gives the payee an amount, for nothing but its receipt. What an earlier command promised and no answer came for is given first; if that was the same amount, nothing more is.
     ///
     /// # Errors

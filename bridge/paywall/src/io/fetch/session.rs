@@ -4,6 +4,7 @@
 //!   begin    402: what a unit costs; the channel with this payee, or a deposit for a new one
 //!   answer   a voucher for what is asked, until there is an answer
 //!   pass     a streamed answer: passed on event by event, and paid for as it comes
+//!   need     a channel that is used up is topped up ([`super::adding`])
 //!   close    the rest comes back
 //! ```
 //! What is signed was promised before, on disk ([`super::kept`]); how much that may be, decides [`crate::payer::tally`].
@@ -18,13 +19,14 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
-use payments::io::payer::OpenStream;
+use payments::io::payer::{OpenStream, PayerError};
+use payments::payer::PayRefused;
 use payments::receipt::SignedReceipt;
 use payments::voucher::SignedVoucher;
 use serde_json::Value;
 use tokio::time::{sleep, timeout};
 
-use super::kept::{Folder, Kept, SENT};
+use super::kept::{Folder, Kept, SENT, origin};
 use super::purse::{PayersChain, SessionPurse, demand};
 use super::{FetchError, Page, now, problem, random};
 use crate::io::http::{Unread, read};
@@ -48,20 +50,25 @@ const SIGNED_RECEIPT: &str = "causeway-receipt";
 pub(super) const MOST_ANSWER_BYTES: usize = 64 << 10;
 
 /// What an answer without payment leads to.
-pub enum Begun {
+pub enum Begun<C> {
     /// It costs nothing.
     Free(Response<Incoming>),
-    Asked(Box<Session>),
+    Asked(Box<Session<C>>),
 }
 
 /// A payer with its channel to one payee.
-pub struct Session {
+pub struct Session<C> {
     pub(super) purse: SessionPurse,
+    pub(super) chain: C,
     pub(super) upstream: Upstream,
     pub(super) folder: Folder,
     pub(super) demand: SessionDemand,
     pub(super) channel: B256,
-    deposit: u128,
+    pub(super) deposit: u128,
+    /// As the payee says.
+    is_open: bool,
+    /// Why nothing was added to it, and what had been delivered then.
+    pub(super) not_added: Option<(String, u128)>,
     pub(super) tally: Tally,
     pub(super) ticks: Option<OpenStream>,
     /// What the payee said last.
@@ -78,18 +85,13 @@ pub enum Ended {
     Interrupted,
 }
 
-impl Session {
+impl<C: PayersChain> Session<C> {
     /// Asks for a page without paying, and reads what it would cost. `chain` is asked before a deposit is signed away.
     ///
     /// # Errors
     ///
     /// [`FetchError`]; `Unpayable` if the server offers no session that this payer can answer.
-    pub async fn begin(
-        purse: SessionPurse,
-        page: &Page,
-        patience: Duration,
-        chain: &impl PayersChain,
-    ) -> Result<Begun, FetchError> {
+    pub async fn begin(purse: SessionPurse, page: &Page, patience: Duration, chain: C) -> Result<Begun<C>, FetchError> {
         let upstream = Upstream::new(patience)?;
         let response = ask_first(&upstream, page).await?;
         if response.status() != StatusCode::PAYMENT_REQUIRED {
@@ -98,7 +100,7 @@ impl Session {
         let demand = demand(&response, &purse)?;
         let path = purse.folder.join(format!("{:x}", demand.payee));
         let mut folder = Folder::open(&path, purse.domain, FOLDER_PATIENCE).await?;
-        let channel = purse.channel_with(&mut folder, &demand, chain).await?;
+        let channel = purse.channel_with(&mut folder, &demand, &origin(&page.url), &chain).await?;
         // What was not answered when this ended before stays promised; nobody waits for it.
         let waiting = folder.payer.unanswered(channel).into_iter().filter(|payment| payment.endpoint != SENT);
         for payment in waiting {
@@ -115,11 +117,14 @@ impl Session {
         folder.keep()?;
         Ok(Begun::Asked(Box::new(Self {
             purse,
+            chain,
             upstream,
             folder,
             demand,
             channel,
             deposit,
+            is_open: false,
+            not_added: None,
             tally,
             ticks: None,
             receipt: None,
@@ -169,7 +174,7 @@ impl Session {
         let mut required = cost.saturating_add(self.demand.price);
         let (mut pause, mut tries) = (PAUSE, 1);
         loop {
-            let voucher = self.promise(required).await?;
+            let voucher = self.promise(required, page).await?;
             let payload = self.payload(&voucher);
             let asked = self.ask(page, page.method.clone(), &payload, Some(&key)).await;
             let is_last = tries == MOST_TRIES;
@@ -200,20 +205,20 @@ impl Session {
         }
     }
 
-    /// The whole of an answer; of a streamed one, its events.
+    /// The whole of an answer; of a streamed one, its events. One that is paid for by its bytes is paid for as they come.
     ///
     /// # Errors
     ///
     /// It is too long, or breaks off; or more would have to be promised for it than may be.
     pub async fn body(&mut self, response: Response<Incoming>, page: &Page) -> Result<Vec<u8>, FetchError> {
-        if is_event_stream(&response) {
+        if is_event_stream(&response) || self.demand.measure.is_of_bytes() {
             let mut bytes = Vec::new();
             let mut take = |part: &[u8]| {
                 bytes.extend_from_slice(part);
                 if bytes.len() > page.most_bytes { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(()) }
             };
             return match self.pass(response, page, &mut take, std::future::pending()).await {
-                Ok(Ended::Stopped(stop)) => Err(stop.into()),
+                Ok(Ended::Stopped(stop)) => Err(self.stopped(stop)),
                 Ok(_) => Ok(bytes),
                 Err(FetchError::NotKept(_)) => Err(FetchError::TooLarge(page.most_bytes)),
                 Err(error) => Err(error),
@@ -292,7 +297,7 @@ impl Session {
                     let said: Value = serde_json::from_str(&event.data).unwrap_or_default();
                     let required = number(&said, "requiredCumulative")
                         .ok_or_else(|| unread("an event that asks for no number"))?;
-                    let total = self.tally.need(required, self.standing())?;
+                    let total = self.need(required, page).await?;
                     self.give(total, page).await?;
                 }
                 "payment-receipt" => self.receipt = serde_json::from_str(&event.data).ok(),
@@ -307,9 +312,13 @@ impl Session {
 
     /// Promises what keeps the answer coming.
     async fn supply(&mut self, page: &Page) -> Result<(), FetchError> {
+        if self.tally.step() == 0 && !self.purse.supplies {
+            return Ok(());
+        }
+        self.add_ahead(page).await?;
         match self.tally.supply(self.standing()) {
-            Some(total) if self.purse.supplies => self.give(total, page).await,
-            _ => Ok(()),
+            Some(total) => self.give(total, page).await,
+            None => Ok(()),
         }
     }
 
@@ -320,7 +329,11 @@ impl Session {
     /// [`FetchError`]. What was promised is kept, and is given again.
     pub async fn give(&mut self, total: u128, page: &Page) -> Result<(), FetchError> {
         if self.purse.by_ticks && total > self.standing().signed {
-            return self.tick_up_to(total, page).await;
+            match self.tick_up_to(total, page).await {
+                // Less than a tick is left of the deposit: a voucher gives it.
+                Err(FetchError::Payer(PayerError::Refused(PayRefused::BeyondDeposit { .. }))) => {}
+                ticked => return ticked,
+            }
         }
         let voucher = self.promise_total(total).await?;
         self.submit(Method::HEAD, &payload::voucher(&voucher, false), page).await
@@ -328,9 +341,19 @@ impl Session {
 
     /// Sends a payload that wants no page; a challenge that expired is asked for anew.
     pub(super) async fn submit(&mut self, method: Method, payload: &Value, page: &Page) -> Result<(), FetchError> {
+        self.submit_within(MOST_TRIES, method, payload, page).await
+    }
+
+    pub(super) async fn submit_within(
+        &mut self,
+        most_tries: u32,
+        method: Method,
+        payload: &Value,
+        page: &Page,
+    ) -> Result<(), FetchError> {
         let (mut pause, mut tries) = (PAUSE, 1);
         loop {
-            let is_last = tries == MOST_TRIES;
+            let is_last = tries == most_tries;
             match self.ask(page, method.clone(), payload, None).await {
                 Err(error) if is_last || is_silent(&error) => return Err(error),
                 Err(_) => {}
@@ -368,8 +391,7 @@ impl Session {
             }
             closed => drop(closed?),
         }
-        self.folder.channels.known.remove(&self.channel);
-        self.folder.channels.current = self.folder.channels.current.filter(|current| *current != self.channel);
+        self.folder.channels.forget(self.channel);
         self.folder.keep()?;
         let reference = self.receipt.as_ref().and_then(|receipt| receipt["reference"].as_str());
         Ok(reference.map(bridge::foreign::shown))
@@ -378,9 +400,16 @@ impl Session {
     // ------------------------------------------------------------------ promises
 
     /// A voucher of at least this total: a new one as far as it has to be, the last one where that covers it.
-    async fn promise(&mut self, required: u128) -> Result<SignedVoucher, FetchError> {
-        let standing = self.standing();
-        let total = if required <= standing.signed { standing.signed } else { self.tally.need(required, standing)? };
+    async fn promise(&mut self, required: u128, page: &Page) -> Result<SignedVoucher, FetchError> {
+        let signed = self.standing().signed;
+        let total = if required <= signed {
+            signed
+        } else {
+            match self.need(required, page).await {
+                Err(FetchError::Stopped(stop)) => return Err(self.stopped(stop)),
+                needed => needed?,
+            }
+        };
         self.promise_total(total).await
     }
 
@@ -420,10 +449,7 @@ impl Session {
         }
         self.receipt = receipt.or(self.receipt.take());
         self.keep_signed(response);
-        let kept = self.folder.channels.known.get_mut(&self.channel).expect("it is known");
-        if kept.opening.take().is_some() {
-            self.folder.keep()?;
-        }
+        self.is_open = true;
         Ok(())
     }
 
@@ -487,14 +513,14 @@ impl Session {
     fn payload(&self, voucher: &SignedVoucher) -> Value {
         let kept = self.kept();
         match &kept.opening {
-            Some(opening) if opening.valid_before > now() => {
+            Some(opening) if !self.is_open && opening.valid_before > now() => {
                 payload::open(&opening.deposit(kept.deposit), opening.salt, None, voucher)
             }
             _ => payload::voucher(voucher, false),
         }
     }
 
-    fn kept(&self) -> &Kept {
+    pub(super) fn kept(&self) -> &Kept {
         &self.folder.channels.known[&self.channel]
     }
 
@@ -521,7 +547,10 @@ impl Refused {
         if status.is_server_error() || status == StatusCode::CONFLICT {
             return FetchError::NotServed { status, problem };
         }
-        FetchError::Refused { problem: format!("{problem} ({status})") }
+        // The answer to HEAD has no words.
+        let problem =
+            if problem.is_empty() { format!("it answered {status}") } else { format!("{problem} ({status})") };
+        FetchError::Refused { problem }
     }
 }
 

@@ -7,6 +7,7 @@ use payments::io::payer::OpenStream;
 use payments::stream::MAX_TICKS;
 use tokio::time::sleep;
 
+use super::purse::PayersChain;
 use super::session::{MOST_ANSWER_BYTES, MOST_TRIES, PAUSE, Session, unread};
 use super::{FetchError, Page, now, problem};
 use crate::io::http::read;
@@ -23,7 +24,7 @@ struct TicksTaken {
     ticks: u32,
 }
 
-impl Session {
+impl<C: PayersChain> Session<C> {
     pub(super) async fn tick_up_to(&mut self, total: u128, page: &Page) -> Result<(), FetchError> {
         while self.standing().signed < total {
             if self.ticks.is_none() {

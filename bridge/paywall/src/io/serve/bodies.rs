@@ -1,66 +1,106 @@
-//! Room for the bodies of requests, of all together.
+//! Bodies of requests that are kept until an upstream has them, as far as there is room ([`crate::room`]).
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Notify;
 
-/// Bytes of all bodies that are kept until an upstream has them.
+use crate::room::Room;
+
+/// Bytes of all bodies. Those who make room are a moment in going.
 pub const MOST_BYTES: usize = 64 << 20;
-/// Of these, what is left to requests whose payment was found right: others need not pay to send a body.
-const FOR_PAYERS: usize = MOST_BYTES / 2;
+/// Of these, what is there for all; the rest is for requests whose payment was found right, as others need not pay to send a body.
+const FOR_ALL: usize = MOST_BYTES / 2;
 
 /// Room that is left.
 #[derive(Clone)]
-pub struct Bodies(Arc<Semaphore>);
+pub struct Bodies(Arc<Mutex<State>>);
+
+struct State {
+    room: Room,
+    /// Who hears that it has to make room.
+    senders: BTreeMap<u64, Arc<Notify>>,
+}
 
 /// A body of which as much is kept as there is room for. Its room is free again when it is dropped.
 pub struct Kept {
     pub bytes: Vec<u8>,
-    room: Option<OwnedSemaphorePermit>,
-    is_paid: bool,
+    place: Place,
     pub is_over: bool,
+}
+
+/// The room of one body.
+pub struct Place {
+    bodies: Bodies,
+    id: u64,
+    /// It has to make room.
+    pub makes_room: Arc<Notify>,
 }
 
 impl Default for Bodies {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(MOST_BYTES)))
+        Self(Arc::new(Mutex::new(State { room: Room::new(MOST_BYTES, FOR_ALL), senders: BTreeMap::new() })))
     }
 }
 
 impl Bodies {
     pub fn begin(&self, is_paid: bool) -> Kept {
-        Kept { bytes: Vec::new(), room: None, is_paid, is_over: false }
+        let makes_room = Arc::new(Notify::new());
+        let mut state = self.state();
+        let id = state.room.begin(is_paid);
+        state.senders.insert(id, makes_room.clone());
+        drop(state);
+        Kept { bytes: Vec::new(), place: Place { bodies: self.clone(), id, makes_room }, is_over: false }
     }
 
-    fn reserve(&self, bytes: usize, is_paid: bool) -> Option<OwnedSemaphorePermit> {
-        let left = if is_paid { 0 } else { FOR_PAYERS };
-        let is_there = self.0.available_permits() >= bytes.saturating_add(left);
-        let bytes = u32::try_from(bytes).ok().filter(|_| is_there)?;
-        self.0.clone().try_acquire_many_owned(bytes).ok()
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut state = self.bodies.state();
+        state.room.leave(self.id);
+        state.senders.remove(&self.id);
     }
 }
 
 impl Kept {
+    /// Is told when it has to make room.
+    pub fn makes_room(&self) -> Arc<Notify> {
+        self.place.makes_room.clone()
+    }
+
     /// Keeps a further part. When there is no room for it, nothing is kept any more.
-    pub fn add(&mut self, part: &[u8], bodies: &Bodies) {
+    pub fn add(&mut self, part: &[u8]) {
         if self.is_over {
             return;
         }
-        match bodies.reserve(part.len(), self.is_paid) {
-            Some(more) => {
-                match &mut self.room {
-                    Some(room) => room.merge(more),
-                    room => *room = Some(more),
+        let mut state = self.place.bodies.state();
+        match state.room.add(self.place.id, part.len()) {
+            Some(gone) => {
+                for id in gone {
+                    if let Some(sender) = state.senders.remove(&id) {
+                        sender.notify_one();
+                    }
                 }
+                drop(state);
                 self.bytes.extend_from_slice(part);
             }
-            None => *self = Self { is_over: true, ..bodies.begin(self.is_paid) },
+            None => {
+                state.room.leave(self.place.id);
+                drop(state);
+                (self.bytes, self.is_over) = (Vec::new(), true);
+            }
         }
     }
 
-    /// Its bytes, and what keeps their room.
-    pub fn into_parts(self) -> (Vec<u8>, Option<OwnedSemaphorePermit>) {
-        (self.bytes, self.room)
+    /// All of it has come: its bytes, and what keeps their room.
+    pub fn into_parts(self) -> (Vec<u8>, Place) {
+        let Self { bytes, place, .. } = self;
+        place.bodies.state().room.whole(place.id);
+        (bytes, place)
     }
 }
 
@@ -70,35 +110,29 @@ mod tests {
 
     static PART: [u8; 1 << 20] = [7; 1 << 20];
 
-    /// Mebibytes that are kept of bodies which come part by part.
-    fn fill(bodies: &Bodies, is_paid: bool) -> Vec<Kept> {
-        let kept = std::iter::repeat_with(|| {
-            let mut kept = bodies.begin(is_paid);
-            kept.add(&PART, bodies);
-            kept
-        });
-        kept.take_while(|kept| !kept.is_over).collect()
-    }
-
-    #[test]
-    fn who_pays_nothing_leaves_half_of_the_room_to_those_who_pay() {
-        let bodies = Bodies::default();
-        let free = fill(&bodies, false);
-        assert_eq!(free.len(), 32);
-        let paid = fill(&bodies, true);
-        assert_eq!(paid.len(), 32);
-        drop((free, paid));
-        assert_eq!(fill(&bodies, true).len(), 64);
-    }
-
     #[test]
     fn a_body_for_which_there_is_no_room_gives_back_what_it_had() {
         let bodies = Bodies::default();
         let mut kept = bodies.begin(false);
-        for _ in 0..40 {
-            kept.add(&PART, &bodies);
-        }
+        (0..40).for_each(|_| kept.add(&PART));
         assert!(kept.is_over && kept.bytes.is_empty());
-        assert_eq!(bodies.0.available_permits(), MOST_BYTES);
+        let mut others: Vec<Kept> = (0..32).map(|_| bodies.begin(false)).collect();
+        others.iter_mut().for_each(|other| other.add(&PART));
+        assert!(others.iter().all(|other| !other.is_over));
+    }
+
+    #[tokio::test]
+    async fn whoever_makes_room_hears_of_it() {
+        let bodies = Bodies::default();
+        let mut slow: Vec<Kept> = (0..64).map(|_| bodies.begin(true)).collect();
+        slow.iter_mut().for_each(|one| one.add(&PART));
+        let mut honest = bodies.begin(true);
+        honest.add(&PART);
+        assert!(!honest.is_over);
+        slow[0].makes_room().notified().await;
+        slow[0].add(&PART);
+        assert!(slow[0].is_over && slow[0].bytes.is_empty());
+        drop((slow, honest));
+        assert!(bodies.state().senders.is_empty());
     }
 }

@@ -7,21 +7,23 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use alloy_primitives::{Address, B256, Bytes, U256};
+use bridge::io::sidechain::Pending;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
+use super::queue::Queue;
 use crate::answers::Answers;
-use crate::authorization::Authorization;
+use crate::authorization::{Authorization, Signed};
 use crate::book::{Book, Claim, Id, Record, Sent, Settled, Shown};
 use crate::clock::MOST_APART_S;
 use crate::counters::Counters;
-use crate::io::chain::{Chain, End, Keep};
+use crate::io::chain::Chain;
 use crate::io::journal::{Durable, Journal};
 use crate::payers::{self, Outcome, Payers};
 use crate::refusal::Refusal;
 
-/// Settlements at a time: a few blocks' worth, so that a payer waits for seconds at the most.
-pub const MOST_IN_FLIGHT: usize = 256;
+/// Settlements at a time: less than a block's worth of gas, and four times what one payer may have.
+pub const MOST_IN_FLIGHT: usize = 1_024;
 /// How long a client waits for its payment to be final. A block comes within two seconds; half a minute allows for a busy chain.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -37,6 +39,7 @@ pub struct Desk {
     counters: Mutex<Counters>,
     answers: Mutex<Answers>,
     payers: Mutex<Payers>,
+    pub(super) queue: Queue,
 }
 
 /// A payer's turn. Its next one begins when this is dropped.
@@ -80,7 +83,8 @@ pub struct Offer<'a> {
 
 /// How a payment comes to the chain.
 enum Way {
-    Sent(Box<Sent>),
+    /// It is to be sent.
+    Due,
     /// Somebody else brought it before it was shown here.
     Brought(B256),
 }
@@ -98,18 +102,6 @@ impl Drop for Promise {
     }
 }
 
-/// A payment that is about to be sent.
-struct Payment<'a> {
-    desk: &'a Desk,
-    id: Id,
-}
-
-impl Keep for Payment<'_> {
-    async fn keep(&self, sent: &Sent) -> Result<(), Refusal> {
-        self.desk.keep_sent(self.id, sent).await
-    }
-}
-
 impl Drop for Hand {
     fn drop(&mut self) {
         self.desk.change(|book| book.let_go(self.id, self.hold));
@@ -117,12 +109,10 @@ impl Drop for Hand {
 }
 
 impl Desk {
-    /// Opens with what the journal had, and waits for what was on its way.
+    /// Opens with what the journal had.
     pub fn open(journal: Journal<Record>, records: Vec<Record>, chain: Arc<Chain>) -> Arc<Self> {
-        let book = Book::replay(records);
-        let on_their_way = book.on_their_way();
-        let desk = Arc::new(Self {
-            book: Mutex::new(book),
+        Arc::new(Self {
+            book: Mutex::new(Book::replay(records)),
             journal,
             chain,
             holds: AtomicU64::default(),
@@ -131,12 +121,13 @@ impl Desk {
             counters: Mutex::default(),
             answers: Mutex::default(),
             payers: Mutex::default(),
-        });
-        for (id, _, sent) in on_their_way {
-            tracing::info!(transaction = %sent.transaction, "going on with a settlement");
-            tokio::spawn(desk.clone().follow(id, sent, Instant::now()));
-        }
-        desk
+            queue: Queue::default(),
+        })
+    }
+
+    /// Payments of which nobody knows yet whether they are made.
+    pub(super) fn on_their_way(&self) -> Vec<(Id, Claim, Sent)> {
+        self.book().on_their_way()
     }
 
     /// Takes a payment. Returns when it is final.
@@ -157,8 +148,8 @@ impl Desk {
                 Shown::Serve(settled) => return Ok(Held { hand: hand(), settled }),
                 Shown::Settle => {
                     let hand = hand();
-                    let settling =
-                        self.clone().settle(id, *offer.authorization, offer.signature.clone(), offer.is_challenged);
+                    let payment = Signed { authorization: *offer.authorization, signature: offer.signature.clone() };
+                    let settling = self.clone().settle(payment, offer.is_challenged);
                     let settling = tokio::spawn(settling);
                     let settled = timeout(until.saturating_duration_since(Instant::now()), settling).await;
                     let settled = settled.map_err(|_| Refusal::NotFinal)?.map_err(|_| Refusal::NotFinal)??;
@@ -195,14 +186,9 @@ impl Desk {
     }
 
     /// Checks, sends and follows a payment. What fails before anything is sent is forgotten.
-    async fn settle(
-        self: Arc<Self>,
-        id: Id,
-        authorization: Authorization,
-        signature: Bytes,
-        is_challenged: bool,
-    ) -> Result<Settled, Refusal> {
+    async fn settle(self: Arc<Self>, payment: Signed, is_challenged: bool) -> Result<Settled, Refusal> {
         let begun = Instant::now();
+        let id = Id { payer: payment.authorization.from, nonce: payment.authorization.nonce };
         let turn = async {
             let turn = self.turn(id.payer).await?;
             let place = self.places.clone().try_acquire_owned().map_err(|_| Refusal::Busy)?;
@@ -210,19 +196,15 @@ impl Desk {
         };
         let (mut turn, place) = turn.await.inspect_err(|_| self.fail(id))?;
         let way = async {
-            let promised = self.book().promised_beside(id);
-            match self.chain.check(&authorization, &signature, promised).await {
-                Err(Refusal::Replayed) if is_challenged => self.brought(&authorization).await.map(Way::Brought),
+            match self.check(&payment).await {
+                Err(Refusal::Replayed) if is_challenged => self.brought(&payment.authorization).await.map(Way::Brought),
                 Err(refusal) => Err(refusal),
-                Ok(()) => {
-                    let sent = self.chain.send(&authorization, &signature, &Payment { desk: &self, id }).await?;
-                    Ok(Way::Sent(Box::new(sent)))
-                }
+                Ok(()) => Ok(Way::Due),
             }
         };
         let settled = match way.await {
-            Ok(Way::Sent(sent)) => {
-                let settled = self.clone().follow(id, *sent, begun).await;
+            Ok(Way::Due) => {
+                let settled = self.queue.bring(payment, begun).await.unwrap_or(Err(Refusal::NotFinal));
                 turn.outcome = match settled {
                     Ok(_) => Outcome::Paid,
                     Err(Refusal::TokenRefuses(_)) => Outcome::Failed,
@@ -230,7 +212,7 @@ impl Desk {
                 };
                 settled
             }
-            Ok(Way::Brought(transaction)) => self.paid(id, transaction, begun).await,
+            Ok(Way::Brought(transaction)) => Ok(self.paid(id, transaction, begun)),
             Err(refusal) => {
                 self.fail(id);
                 Err(refusal)
@@ -273,46 +255,29 @@ impl Desk {
         if is_known_in_time { Ok(transaction) } else { Err(Refusal::Replayed) }
     }
 
-    /// Until it is paid, or never will be.
-    async fn follow(self: Arc<Self>, id: Id, mut sent: Sent, begun: Instant) -> Result<Settled, Refusal> {
-        let mut tries = 0;
-        loop {
-            let again = match self.chain.wait(&sent).await {
-                End::Paid(transaction) => return self.paid(id, transaction, begun).await,
-                End::Never => break,
-                End::Waits => {
-                    tries += 1;
-                    let Some(more) = self.chain.outbid(&sent, tries) else { continue };
-                    self.keep_sent(id, &more).await?;
-                    self.chain.send_again(&more).await;
-                    Ok(more)
-                }
-                End::Lost => {
-                    let keep = &Payment { desk: &self, id };
-                    self.chain.send(&sent.authorization, &sent.signature, keep).await
-                }
+    /// Keeps what is about to be sent for payments. On disk when this returns.
+    pub(super) async fn keep_sent(&self, payments: &[Signed], pending: &Pending) -> Result<(), Refusal> {
+        let keep = |payment: &Signed| {
+            let authorization = payment.authorization;
+            let sent = Sent {
+                authorization,
+                signature: payment.signature.clone(),
+                transaction: pending.hash,
+                sender: pending.sender,
+                sender_nonce: pending.nonce,
             };
-            match again {
-                Ok(again) => sent = again,
-                Err(Refusal::ChainDown | Refusal::Busy | Refusal::NoGas) => {
-                    tokio::time::sleep(Duration::from_secs(1)).await
-                }
-                Err(_) => break,
-            }
-        }
-        self.fail(id);
-        Err(Refusal::TokenRefuses("it was sent and not carried out".to_owned()))
-    }
-
-    async fn keep_sent(&self, id: Id, sent: &Sent) -> Result<(), Refusal> {
-        let durable = {
             let mut book = self.book();
-            book.sent(id, sent.clone(), now()).map(|record| self.journal.add(&record))
+            let record = book.sent(Id { payer: authorization.from, nonce: authorization.nonce }, sent, now());
+            record.map(|record| self.journal.add(&record))
         };
-        kept(durable).await
+        let all: Vec<_> = payments.iter().map(keep).collect();
+        for durable in all {
+            kept(durable).await?;
+        }
+        Ok(())
     }
 
-    async fn paid(&self, id: Id, transaction: B256, begun: Instant) -> Result<Settled, Refusal> {
+    pub(super) fn paid(&self, id: Id, transaction: B256, begun: Instant) -> Settled {
         let at = now();
         // The chain has it: a crash before it is on disk loses nothing.
         {
@@ -324,10 +289,10 @@ impl Desk {
         self.changed.send_replace(());
         self.count(|counters| counters.settled(u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)));
         tracing::info!(payer = %id.payer, %transaction, "paid");
-        Ok(Settled { transaction, at, was_delivered: false, may_ask: true })
+        Settled { transaction, at, was_delivered: false, may_ask: true }
     }
 
-    fn fail(&self, id: Id) {
+    pub(super) fn fail(&self, id: Id) {
         {
             let mut book = self.book();
             if let Some(record) = book.failed(id) {
@@ -342,9 +307,10 @@ impl Desk {
     /// # Errors
     ///
     /// Those of [`Chain::check`].
-    pub async fn check(&self, id: Id, authorization: &Authorization, signature: &Bytes) -> Result<(), Refusal> {
+    pub async fn check(&self, payment: &Signed) -> Result<(), Refusal> {
+        let id = Id { payer: payment.authorization.from, nonce: payment.authorization.nonce };
         let promised = self.book().promised_beside(id);
-        self.chain.check(authorization, signature, promised).await
+        self.chain.check(payment, promised).await
     }
 
     /// What a payer has promised and not paid yet, to which its deposit is added until the promise is dropped.

@@ -16,8 +16,9 @@ use serde_json::{Value, json};
 use super::batch::{Channels, Facilitated};
 use super::desk::{Desk, Offer, now};
 use crate::access::Access;
+use crate::authorization::Signed;
 use crate::batch;
-use crate::book::{Claim, Id};
+use crate::book::Claim;
 use crate::io::http::{Body, read, whole};
 use crate::refusal::Refusal;
 use crate::till::{Payment, Till};
@@ -136,8 +137,7 @@ async fn verify(desk: &Arc<Desk>, till: &Till, asked: &Asked) -> Result<Address,
     let payer = payment.authorization.from;
     let verified = async {
         let signature = checked(desk, till, asked, &payment)?;
-        let id = Id { payer, nonce: payment.authorization.nonce };
-        desk.check(id, &payment.authorization, &signature).await
+        desk.check(&Signed { authorization: payment.authorization, signature }).await
     };
     verified.await.map(|()| payer).map_err(|refusal| (refusal, Some(payer)))
 }

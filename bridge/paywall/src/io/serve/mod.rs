@@ -19,9 +19,11 @@ mod desk;
 mod facilitator;
 mod metrics;
 mod passing;
+mod queue;
 mod respond;
 mod server;
 mod session;
+mod settling;
 
 pub use batch::ClaimSettings;
 pub use server::{Paywall, Settings, bind, start};

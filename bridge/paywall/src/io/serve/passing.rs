@@ -9,8 +9,8 @@ use hyper::header::{
 };
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode, Uri};
-use tokio::sync::OwnedSemaphorePermit;
 
+use super::bodies::Place;
 use crate::answers::Answer;
 use crate::io::http::{Body, take_out_hop_by_hop, value, whole};
 use crate::io::upstream::{self, Upstream};
@@ -39,7 +39,7 @@ pub struct Whole {
     pub parts: Parts,
     pub body: Bytes,
     /// Of the body, until the upstream has it.
-    pub room: Option<OwnedSemaphorePermit>,
+    pub room: Place,
     pub asked: crate::till::Request,
 }
 

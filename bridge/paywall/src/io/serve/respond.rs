@@ -197,19 +197,24 @@ impl Respond {
     ) -> Result<Whole, Refusal> {
         let (parts, body) = request.into_parts();
         let (mut kept, mut hash, mut is_empty) = (self.bodies.begin(is_paid), sha256::Hash::engine(), true);
+        let makes_room = kept.makes_room();
         let show = |part: &[u8]| {
             hash.input(part);
             is_empty &= part.is_empty();
             if is_kept || is_paid {
-                kept.add(part, &self.bodies);
+                kept.add(part);
             }
         };
-        each_part(body, self.most_body_bytes, BODY_PATIENCE, show).await.map_err(|unread| match unread {
+        let read = tokio::select! {
+            read = each_part(body, self.most_body_bytes, BODY_PATIENCE, show) => read,
+            () = makes_room.notified() => return Err(Refusal::TooManyBodies),
+        };
+        read.map_err(|unread| match unread {
             Unread::TooLarge => Refusal::BodyTooLarge { most: self.most_body_bytes },
             Unread::TooSlow | Unread::Broken => Refusal::BodyTooSlow,
         })?;
         if kept.is_over {
-            return Err(Refusal::Busy);
+            return Err(Refusal::TooManyBodies);
         }
         let body = (!is_empty).then(|| sha256::Hash::from_engine(hash).to_byte_array().into());
         let asked = asked(&parts.method, &parts.headers, target, body);
@@ -352,7 +357,19 @@ impl Respond {
     }
 
     fn discovery(&self) -> Response<Body> {
-        let document = discovery::document(&self.till.realm, &self.till.token, &self.prices, self.sessions.is_some());
+        let document = discovery::document(&discovery::Shop {
+            till: &self.till,
+            prices: &self.prices,
+            has_sessions: self.sessions.is_some(),
+            least: self
+                .desk
+                .chain
+                .head()
+                .ok()
+                .filter(|_| !self.is_at_a_loss)
+                .map(|head| head.settlement_cost())
+                .unwrap_or_default(),
+        });
         let mut response = Response::new(whole(document.to_string()));
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

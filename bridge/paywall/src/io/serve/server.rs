@@ -22,6 +22,7 @@ use super::metrics::Metrics;
 use super::passing::Passing;
 use super::respond::Respond;
 use super::session::{self, SessionSettings, Sessions};
+use super::settling;
 use crate::access::Access;
 use crate::io::chain::Chain;
 use crate::io::journal::Journal;
@@ -108,6 +109,7 @@ pub async fn start(settings: Settings) -> std::io::Result<Paywall> {
     let metrics = watched.as_ref().map(TcpListener::local_addr).transpose()?;
     let (journal, records) = Journal::open(&settings.folder)?;
     let desk = Desk::open(journal, records, chain);
+    settling::start(&desk);
     let (mut till, claims) = (settings.till, settings.claims);
     let channels = channels(&mut till, &desk, &settings.folder, claims).await?;
     let upstream = Upstream::new(settings.upstream_patience)?;

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use alloy_primitives::{B256, U256};
+use alloy_primitives::{Address, B256, U256};
 use alloy_sol_types::{SolCall as _, SolValue as _};
 use bridge::io::sidechain::Call;
 use contracts::standard::{X402_AUTHORIZED_DEPOSITS, X402_BATCH_SETTLEMENT};
@@ -14,6 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use super::asked_once::AskedOnce;
 use crate::batch::Terms;
 use crate::batch::channel::{Config, DepositTerms};
 use crate::batch::contract::BatchSettlement;
@@ -67,6 +68,8 @@ pub struct Channels {
     pub(super) claiming: tokio::sync::Mutex<()>,
     /// Wei of gas of deposits that were brought for other servers, by channel.
     sponsored: Mutex<Sponsored>,
+    /// Deposits for other servers.
+    pub(super) made: Arc<AskedOnce<Result<Settled, Refusal>>>,
     /// When it was last seen what happened on the chain.
     followed: Mutex<Option<Instant>>,
 }
@@ -92,6 +95,15 @@ pub struct Made {
     pub amount: u128,
 }
 
+/// A transaction that was made for another server.
+#[derive(Clone)]
+pub struct Settled {
+    pub transaction: B256,
+    pub amount: String,
+    pub payer: Option<Address>,
+    pub channel: Option<B256>,
+}
+
 impl Channels {
     /// Opens with what its journal had.
     ///
@@ -110,6 +122,7 @@ impl Channels {
             places: Arc::new(Semaphore::new(MOST_IN_FLIGHT)),
             claiming: tokio::sync::Mutex::default(),
             sponsored: Mutex::default(),
+            made: Arc::default(),
             followed: Mutex::default(),
         }))
     }

@@ -5,17 +5,20 @@
 //! one ledger.
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_primitives::{B256, Bytes, U256};
 use alloy_rpc_types_eth::TransactionReceipt;
 use alloy_sol_types::SolCall as _;
+use bitcoin::hashes::{Hash as _, sha256};
 use bridge::io::sidechain::Call;
 use contracts::standard::X402_BATCH_SETTLEMENT;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::Channels;
-use super::channels::{claim_of, deposit_call, many};
+use super::channels::{Settled, claim_of, deposit_call, many};
 use crate::batch::Terms;
 use crate::batch::channel::{Config, Domain, LEAST_DELAY_S, MOST_DELAY_S};
 use crate::batch::contract::BatchSettlement;
@@ -43,14 +46,6 @@ pub struct Facilitated<'a> {
     pub till: &'a Till,
     pub payload: &'a PaymentPayload,
     pub wanted: &'a Requirements,
-}
-
-/// A transaction that was made.
-struct Settled {
-    transaction: B256,
-    amount: String,
-    payer: Option<Address>,
-    channel: Option<B256>,
 }
 
 #[derive(Deserialize)]
@@ -177,31 +172,29 @@ impl Facilitated<'_> {
         }
     }
 
+    /// One that several ask for at once is made once, and each learns of it.
     async fn deposit(&self) -> Result<Settled, Refusal> {
-        let (brought, mirror) = self.verify().await?;
-        let Some(deposit) = brought.deposit() else { return Err(Flaw::UnknownType.into()) };
-        // One at a time, and not beyond what its payer has.
-        let _hand = self.channels.hold(brought.channel)?;
-        let (payer, value) = (brought.config.payer, U256::from(deposit.terms.amount));
-        let mut turn = self.channels.desk.turn(payer).await?;
-        let (promised, _promise) = self.channels.desk.promise(payer, value);
-        let free = self.channels.desk.chain.tokens_of(payer).await?.saturating_sub(promised);
-        if free < value {
-            return Err(Flaw::Unfunded { payer, balance: free, want: deposit.terms.amount }.into());
+        let (made, key, since) = (&self.channels.made, self.key(), Instant::now());
+        if let Some(made) = made.find(key, since).await {
+            return made;
         }
-        let call = deposit_call(&brought, deposit);
-        let price = u128::try_from(self.channels.desk.chain.head()?.fees.cost(DEPOSIT_GAS)).unwrap_or(u128::MAX);
-        self.channels.sponsored().check(brought.channel, mirror.claimed, price)?;
-        let sent = self.send(&call, Flaw::DepositRefused, Flaw::DepositFailed).await;
-        turn.outcome = match &sent {
-            Ok(_) => Outcome::Paid,
-            Err(Refusal::Batch(flaw)) if **flaw == Flaw::DepositFailed => Outcome::Failed,
-            Err(_) => Outcome::Unknown,
-        };
-        let receipt = sent?;
-        self.channels.sponsored().spent(brought.channel, price);
-        let (transaction, amount) = (receipt.transaction_hash, deposit.terms.amount.to_string());
-        Ok(Settled { transaction, amount, payer: Some(payer), channel: Some(brought.channel) })
+        let verified = self.verify().await;
+        // It may have been made meanwhile: then there is nothing left that could be made.
+        if verified.is_err()
+            && let Some(made) = made.find(key, since).await
+        {
+            return made;
+        }
+        let (brought, mirror) = verified?;
+        let place = self.channels.place()?;
+        let filling = fill(self.channels.clone(), brought, mirror, place);
+        made.ask(key, since, filling).await.unwrap_or(Err(Refusal::NotFinal))
+    }
+
+    /// Of all that is asked.
+    fn key(&self) -> B256 {
+        let all = serde_json::to_vec(&(self.payload, self.wanted)).expect("it came as JSON");
+        sha256::Hash::hash(&all).to_byte_array().into()
     }
 
     async fn claim(&self) -> Result<Settled, Refusal> {
@@ -298,10 +291,51 @@ impl Facilitated<'_> {
         failed: Flaw,
     ) -> Result<TransactionReceipt, Refusal> {
         let _place = self.channels.place()?;
-        let chain = &self.channels.desk.chain;
-        let gas = chain.gas_of(call).await.map_err(|undone| refusal_of(undone, refused))?;
-        chain.carry_out(call, gas).await.map_err(|undone| refusal_of(undone, |_| failed))
+        send(self.channels, call, refused, failed).await
     }
+}
+
+/// Brings a deposit that was verified to the chain. One at a time, and not beyond what its payer has.
+async fn fill(
+    channels: Arc<Channels>,
+    brought: Brought,
+    mirror: Mirror,
+    _place: OwnedSemaphorePermit,
+) -> Result<Settled, Refusal> {
+    let Some(deposit) = brought.deposit() else { return Err(Flaw::UnknownType.into()) };
+    let _hand = channels.hold(brought.channel)?;
+    let desk = &channels.desk;
+    let (payer, value) = (brought.config.payer, U256::from(deposit.terms.amount));
+    let mut turn = desk.turn(payer).await?;
+    let (promised, _promise) = desk.promise(payer, value);
+    let free = desk.chain.tokens_of(payer).await?.saturating_sub(promised);
+    if free < value {
+        return Err(Flaw::Unfunded { payer, balance: free, want: deposit.terms.amount }.into());
+    }
+    let call = deposit_call(&brought, deposit);
+    let price = u128::try_from(desk.chain.head()?.fees.cost(DEPOSIT_GAS)).unwrap_or(u128::MAX);
+    channels.sponsored().check(brought.channel, mirror.claimed, price)?;
+    let sent = send(&channels, &call, Flaw::DepositRefused, Flaw::DepositFailed).await;
+    turn.outcome = match &sent {
+        Ok(_) => Outcome::Paid,
+        Err(Refusal::Batch(flaw)) if **flaw == Flaw::DepositFailed => Outcome::Failed,
+        Err(_) => Outcome::Unknown,
+    };
+    let receipt = sent?;
+    channels.sponsored().spent(brought.channel, price);
+    let (transaction, amount) = (receipt.transaction_hash, deposit.terms.amount.to_string());
+    Ok(Settled { transaction, amount, payer: Some(payer), channel: Some(brought.channel) })
+}
+
+async fn send(
+    channels: &Channels,
+    call: &Call,
+    refused: impl FnOnce(String) -> Flaw,
+    failed: Flaw,
+) -> Result<TransactionReceipt, Refusal> {
+    let chain = &channels.desk.chain;
+    let gas = chain.gas_of(call).await.map_err(|undone| refusal_of(undone, refused))?;
+    chain.carry_out(call, gas).await.map_err(|undone| refusal_of(undone, |_| failed))
 }
 
 fn refusal_of(undone: Undone, why: impl FnOnce(String) -> Flaw) -> Refusal {

@@ -103,6 +103,7 @@ pub async fn serve(
     if !taken.buys {
         return Err(published(sessions, id, asked.least_cost()));
     }
+    sessions.can_claim()?;
     // A client that leaves does not end what the upstream was asked for: it is paid all the same.
     let sessions = sessions.clone();
     let answer = tokio::spawn(async move { answer(&sessions, request, asked).await });
@@ -116,7 +117,7 @@ fn published(sessions: &Sessions, id: B256, cost: u128) -> Refusal {
     let why = if balance.available < cost {
         Why::Insufficient { available: balance.available, want: cost }
     } else {
-        Why::Published { published: balance.published }
+        Why::Published
     };
     SessionRefused::new(id, why).standing(balance, need.required_cumulative).into()
 }
@@ -142,8 +143,8 @@ async fn take(sessions: &Arc<Sessions>, steps: &Steps, source: Option<Address>) 
                 sessions.count(|counters| counters.vouchers += 1);
                 sessions.ring(id);
             }
-            let published = sessions.payee.balance(id).map_or(0, |balance| balance.published);
-            Ok(Taken { ticket, buys: voucher.voucher.cumulative_amount > published })
+            let total = voucher.voucher.cumulative_amount;
+            Ok(Taken { ticket, buys: sessions.payee.balance(id).is_some_and(|balance| !balance.public.has(total)) })
         }
         Proof::Stream(stream) => {
             let is_new = !sessions.payee.has_stream(id, stream.terms.root);

@@ -19,6 +19,8 @@ use tokio::time::{Instant, sleep};
 use super::super::desk::now;
 use super::state::{Known, MOST_CLOSED, MOST_FUNDED_BY_ONE, Sessions, lock};
 use super::trust::Trusted;
+use crate::authorization::Authorization;
+use crate::io::chain::Fate;
 use crate::io::chain::calls::NotDone;
 use crate::refusal::Refusal;
 use crate::session::credential::{Funding, Proof, Steps};
@@ -213,9 +215,15 @@ async fn open(sessions: &Arc<Sessions>, opening: &Opening<'_>, voucher: &SignedV
     let _under_way = UnderWay::begin(sessions, payer, channel)?;
     match bring(sessions, brought.input, OPEN_GAS).await {
         Ok(receipt) => {
-            let appeared = appears(sessions, channel).await;
-            trusted.opened(channel, paid_for(&receipt));
-            appeared?;
+            match appears(sessions, channel).await {
+                Ok(()) => trusted.opened(channel, paid_for(&receipt)),
+                Err(Refusal::NotFinal) => return Err(Refusal::NotFinal),
+                // As when its payer asked to close it in the same block.
+                Err(refusal) => {
+                    trusted.failed();
+                    return Err(refusal);
+                }
+            }
         }
         Err(NotDone::Not(refusal)) => return Err(refusal),
         // It may have been opened by somebody else, or before a crash.
@@ -235,7 +243,7 @@ async fn open(sessions: &Arc<Sessions>, opening: &Opening<'_>, voucher: &SignedV
 async fn top_up(
     sessions: &Arc<Sessions>,
     channel: B256,
-    authorization: &crate::authorization::Authorization,
+    authorization: &Authorization,
     signature: &Bytes,
 ) -> Result<(), Refusal> {
     sessions.find(channel).await?;
@@ -246,6 +254,9 @@ async fn top_up(
     let Some(Known { payer, signer, gas_wei, .. }) = sessions.who(channel) else {
         return Err(SessionRefused::new(channel, Why::NotFound).into());
     };
+    if authorization.from == payer && was_topped_up(sessions, channel, authorization).await? {
+        return Ok(());
+    }
     let clock = sessions.chain.clock(now())?;
     let terms = sessions.channels();
     let brought = terms.check_top_up(&sessions.token, (channel, payer, signer), authorization, signature, clock)?;
@@ -285,6 +296,21 @@ async fn top_up(
     }
     sessions.count(|counters| counters.topped_up += 1);
     Ok(())
+}
+
+/// Whether the chain has it, as when this process was started since, or somebody else brought it.
+async fn was_topped_up(sessions: &Sessions, channel: B256, authorization: &Authorization) -> Result<bool, Refusal> {
+    let fate = {
+        let _place = sessions.place_to_look(channel).await?;
+        sessions.chain.fate(authorization).await?
+    };
+    let Fate::Paid(transaction) = fate else { return Ok(false) };
+    let receipt = by_transaction(sessions, channel, transaction).await?;
+    let is_of_it = events::<MicroChannel::ToppedUp>(&receipt).any(|topped| topped.channelId == channel);
+    if is_of_it {
+        sessions.observe(&[channel]).await?;
+    }
+    Ok(is_of_it)
 }
 
 /// What a transaction cost its sender, in wei.

@@ -264,6 +264,7 @@ impl Pump {
 
     /// What can be spent now.
     fn money(&mut self) -> Result<u128, End> {
+        self.sessions().can_claim().map_err(|refusal| End::Failed(refusal.to_string().into()))?;
         let balance = self.sessions().payee.balance(self.asked.standing.channel).ok_or(End::Unpaid)?;
         self.last = Some(balance);
         Ok(balance.available.saturating_add(self.reserved.amount))

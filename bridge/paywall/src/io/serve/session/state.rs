@@ -29,6 +29,8 @@ use crate::till::Till;
 pub const MOST_FUNDED: usize = 32;
 /// Of one payer: with two at once one authorization could be signed for both, and the second would fail at the payee's cost.
 pub const MOST_FUNDED_BY_ONE: usize = 1;
+/// The most gas that is given for one claim: more than it takes (contracts/README.md), as the contract wants some left.
+pub const CLAIM_GAS: u64 = 600_000;
 /// Channels that are looked up in the chain at a time because a stranger named them.
 const MOST_LOOKED_UP: usize = 8;
 /// How long one waits for that.
@@ -224,13 +226,25 @@ impl Sessions {
     /// The same for a request that costs so much.
     pub fn short(&self, id: B256, refused: &Refused, cost: u128) -> Refusal {
         let why = SessionRefused::from_books(id, refused);
-        match self.payee.balance(id) {
+        // Whoever signs for it may know where it stands, and nobody else.
+        let is_signers = !matches!(why.why, Why::OtherSigner | Why::BadSignature);
+        match self.payee.balance(id).filter(|_| is_signers) {
             Some(balance) => {
                 let need = NeedVoucher::new(id, &balance, cost, self.settings.channels.least_delta);
                 why.standing(balance, need.required_cumulative).into()
             }
             None => why.into(),
         }
+    }
+
+    /// Nothing is given for what could not be claimed: a payer may take it back meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// `NoGas`, `ChainDown`.
+    pub fn can_claim(&self) -> Result<(), Refusal> {
+        let (has, wants) = (self.chain.gas_balance().ok_or(Refusal::ChainDown)?, self.chain.cost(CLAIM_GAS)?);
+        if has < alloy_primitives::U256::from(wants) { Err(Refusal::NoGas) } else { Ok(()) }
     }
 
     /// Who paid the channel in, and who signs its vouchers.

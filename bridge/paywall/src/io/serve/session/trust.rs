@@ -16,7 +16,8 @@ use crate::session::refused::{SessionRefused, Why};
 pub struct Trusted {
     sessions: Arc<Sessions>,
     payer: Address,
-    is_open: bool,
+    /// Whether it has to be told that nothing came of it.
+    needs_end: bool,
 }
 
 impl Trusted {
@@ -33,7 +34,7 @@ impl Trusted {
         of_it.into_iter().for_each(|id| sessions.settle_trust(id, false));
         let mut payers = lock(&sessions.trusted);
         match payers.turn(payer, false, now()) {
-            Turn::Begin => Ok(Self { sessions: sessions.clone(), payer, is_open: false }),
+            Turn::Begin => Ok(Self { sessions: sessions.clone(), payer, needs_end: true }),
             turn => {
                 if turn == Turn::Wait {
                     payers.gives_up(payer);
@@ -45,24 +46,22 @@ impl Trusted {
 
     /// It is open, for so much gas.
     pub fn opened(mut self, channel: B256, gas_wei: u128) {
-        self.is_open = true;
-        let mut known = self.sessions.known();
-        match known.get_mut(&channel) {
-            Some(known) => (known.gas_wei, known.is_on_trust) = (gas_wei, true),
-            None => self.is_open = false,
+        if let Some(known) = self.sessions.known().get_mut(&channel) {
+            (known.gas_wei, known.is_on_trust) = (gas_wei, true);
+            self.needs_end = false;
         }
     }
 
     /// It failed, and cost gas.
     pub fn failed(mut self) {
-        self.is_open = true;
+        self.needs_end = false;
         lock(&self.sessions.trusted).ended(self.payer, Outcome::Failed, now());
     }
 }
 
 impl Drop for Trusted {
     fn drop(&mut self) {
-        if !self.is_open {
+        if self.needs_end {
             lock(&self.sessions.trusted).ended(self.payer, Outcome::Unknown, now());
         }
     }

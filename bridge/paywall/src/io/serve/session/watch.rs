@@ -16,7 +16,7 @@ use payments::voucher::SignedVoucher;
 
 use super::super::desk::now;
 use super::fund;
-use super::state::{Sessions, lock};
+use super::state::{CLAIM_GAS, Sessions, lock};
 use crate::refusal::Refusal;
 
 /// How often the chain is looked at.
@@ -29,15 +29,14 @@ const READ_AGAIN: usize = 8;
 const AT_ONCE: usize = 64;
 /// How often it is looked whether a claim is seen.
 const MOST_LOOKS: u32 = 10;
-/// The most gas that is given for one claim, and for each further one of the same transaction: more than they take (contracts/README.md), as the contract wants some left.
-const CLAIM_GAS: u64 = 600_000;
+/// The same for each further one of a transaction.
 const NEXT_CLAIM_GAS: u64 = 80_000;
 /// Gas of a claim of ticks: a hash each, at most 1,024.
 const STREAM_GAS: u64 = 1_200_000;
 
 /// Looks at the chain for as long as there are sessions.
 pub async fn watch(sessions: Weak<Sessions>) {
-    let mut place = 0;
+    let (mut place, mut is_short) = (0, false);
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         let Some(sessions) = sessions.upgrade() else { return };
@@ -46,6 +45,15 @@ pub async fn watch(sessions: Weak<Sessions>) {
             continue;
         }
         sessions.expire_trust();
+        let was_short = std::mem::replace(&mut is_short, sessions.can_claim() == Err(Refusal::NoGas));
+        match (was_short, is_short) {
+            (false, true) => tracing::error!(
+                account = %sessions.chain.sender(),
+                "the account cannot pay for a claim: nothing is given for sessions until it has more coins"
+            ),
+            (true, false) => tracing::info!("the account can pay for claims again"),
+            _ => {}
+        }
         sessions.claim_due().await;
     }
 }
