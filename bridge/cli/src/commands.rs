@@ -7,13 +7,13 @@
 //! further ones of [`audit`] and of `pay invoice` say why.
 
 use clap::{Parser, Subcommand};
-use eyre::{Result, WrapErr};
-use tracing_subscriber::EnvFilter;
+use eyre::Result;
 
 use crate::audit::command as audit;
 use crate::context::{Context, LogFormat};
 use crate::dev::{demo::command as demo, headers, local_network::command as dev};
 use crate::evidence::{receipt, verify};
+use crate::log_filter;
 use crate::operator::{genesis::command as genesis, keys, lift, node, pause, relayer};
 use crate::terminal::{log_json, log_lines};
 use crate::user::{
@@ -176,14 +176,11 @@ impl Command {
 
 impl Global {
     fn start_logging(&self, service: bool) -> Result<()> {
-        // The engine tells every round at info; what matters of it the node tells itself.
-        let default = if service { "info,commonware=warn" } else { "warn" };
-        let filter = EnvFilter::try_new(self.log.as_deref().unwrap_or(default))
-            .wrap_err("--log is not a filter; examples: info, bridge=debug,warn")?;
-        match self.log_format {
+        let filter = log_filter::at_start(self.log.as_deref(), service)?;
+        log_filter::keep(match self.log_format {
             LogFormat::Human => log_lines(filter),
             LogFormat::Json => log_json(filter),
-        }
+        });
         Ok(())
     }
 }

@@ -10,6 +10,7 @@
 //!   audit/     audit
 //!   evidence/  receipt, verify
 //!   options/   options that several commands have               keystores, genesis_file   files that several read
+//!   log_filter what is logged, read again at SIGHUP
 //!   core_dumps secrets stay in memory
 //!   exit       exit statuses that say more than done or failed
 //!   terminal   the one way to the terminal, for whatever anybody wrote
@@ -28,6 +29,7 @@ mod evidence;
 mod exit;
 mod genesis_file;
 mod keystores;
+mod log_filter;
 mod operator;
 mod options;
 mod user;
