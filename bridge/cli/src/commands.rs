@@ -14,7 +14,7 @@ use crate::context::{Context, LogFormat};
 use crate::dev::{demo::command as demo, headers, local_network::command as dev};
 use crate::evidence::{receipt, verify};
 use crate::log_filter;
-use crate::operator::{genesis::command as genesis, keys, lift, node, pause, relayer};
+use crate::operator::{backup::command as operator, genesis::command as genesis, keys, lift, node, pause, relayer};
 use crate::terminal::{log_json, log_lines};
 use crate::user::{
     bump, cancel, claim, pay::command as pay, peg_in, peg_out, raise, reclaim, refund, register, status, wallet,
@@ -47,6 +47,7 @@ For a federation operator:
   genesis    Make a genesis file of all operators' public parts; show or verify one
   node       Run a validator, or a node that only follows
   relayer    Watch Bitcoin, prove deposits, sign payouts
+  operator   Back up what a lost machine needs; restore it on a new one
   pause      Stop payouts for a while, as a guardian
   lift       Vote to end a pause, as a member
 
@@ -118,6 +119,7 @@ enum Command {
     Genesis(genesis::Args),
     Node(node::Args),
     Relayer(relayer::Args),
+    Operator(operator::Args),
     Pause(pause::Args),
     Lift(lift::Args),
     Headers(headers::Args),
@@ -154,6 +156,7 @@ impl Causeway {
             Command::Genesis(args) => genesis::run(args, &context),
             Command::Node(args) => node::run(args, &context),
             Command::Relayer(args) => relayer::run(args, &context),
+            Command::Operator(args) => operator::run(args, &context),
             Command::Pause(args) => pause::run(args, &context),
             Command::Lift(args) => lift::run(args, &context),
             Command::Headers(args) => headers::run(args, &context),

@@ -5,7 +5,7 @@
 //! ```text
 //!   commands   the tree of commands, its help, logging          context    how a command prints and waits
 //!   user/      peg-in, peg-out, status, raise, cancel, refund, claim, bump, reclaim, register, wallet, pay
-//!   operator/  keys, genesis, node, relayer, pause, lift
+//!   operator/  keys, genesis, node, relayer, operator, pause, lift
 //!   dev/       dev, demo, headers
 //!   audit/     audit
 //!   evidence/  receipt, verify
