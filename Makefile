@@ -48,9 +48,11 @@ bitcoind: deps ## the bitcoind that demo and tests run: BITCOIND_EXE, one on PAT
 deps: ## installs missing Debian and npm packages
 	@scripts/deps
 
-release: deps ## target/release/causeway, optimised for operators
+release: deps ## target/release/causeway, optimised for operators, with SHA256SUMS and a bill of materials (causeway.cdx.json)
 	@scripts/rocksdb --release
 	@ROCKSDB_LIB_DIR="$(CURDIR)/target/rocksdb/release" $(CARGO) build --locked --release -p causeway --features asm-keccak
+	@scripts/sbom >$(TARGET)/release/causeway.cdx.json
+	@cd $(TARGET)/release && sha256sum causeway causeway.cdx.json >SHA256SUMS && cat SHA256SUMS
 
 deb: release ## a Debian package of it with systemd units, in target/debian
 	@scripts/deb

@@ -15,6 +15,7 @@ mod approving;
 mod limit;
 mod outputs;
 pub mod proven;
+pub mod recovery;
 mod refusal;
 mod signed;
 mod signing;

@@ -90,24 +90,39 @@ impl Clocks {
         self.doubt_of_bitcoin(now_ms / 1000).or_else(|| self.doubt_of_peers(needed, now_ms))
     }
 
+    /// How far the median of the other validators' clocks is ahead of ours, in milliseconds; none while none was heard.
+    pub fn offset_ms(&self, now_ms: u64) -> Option<i64> {
+        self.median(now_ms).map(|(ahead_ms, _)| ahead_ms)
+    }
+
+    /// Time of Bitcoin's best block by this operator's bitcoind; none while that does not say.
+    pub const fn bitcoin_s(&self) -> Option<u64> {
+        self.bitcoin_s
+    }
+
     fn doubt_of_peers(&self, needed: usize, now_ms: u64) -> Option<Doubt> {
-        let latest = |readings: &VecDeque<Reading>| {
-            readings.iter().filter(|reading| is_fresh(reading, now_ms)).map(|reading| reading.ahead_ms).max()
-        };
-        let mut all: Vec<i64> = self.peers.values().filter_map(latest).collect();
-        let peers = all.len();
-        if peers == 0 || peers < needed {
-            return None;
-        }
-        all.sort_unstable();
-        // Of two in the middle the one that doubts less.
-        let middle = [all[(peers - 1) / 2], all[peers / 2]];
-        let ahead_ms = middle.into_iter().min_by_key(|ahead_ms| ahead_ms.unsigned_abs())?;
+        let (ahead_ms, peers) = self.median(now_ms).filter(|(_, peers)| *peers >= needed)?;
         match ahead_ms {
             ..0 if ahead_ms < -MAX_AHEAD_MS => Some(Doubt::Ahead { ahead_ms, peers }),
             _ if ahead_ms > MAX_BEHIND_MS => Some(Doubt::Behind { ahead_ms, peers }),
             _ => None,
         }
+    }
+
+    /// How far the others' clocks are ahead, and how many there are of them.
+    fn median(&self, now_ms: u64) -> Option<(i64, usize)> {
+        let latest = |readings: &VecDeque<Reading>| {
+            readings.iter().filter(|reading| is_fresh(reading, now_ms)).map(|reading| reading.ahead_ms).max()
+        };
+        let mut all: Vec<i64> = self.peers.values().filter_map(latest).collect();
+        let peers = all.len();
+        if peers == 0 {
+            return None;
+        }
+        all.sort_unstable();
+        // Of two in the middle the one that doubts less.
+        let middle = [all[(peers - 1) / 2], all[peers / 2]];
+        middle.into_iter().min_by_key(|ahead_ms| ahead_ms.unsigned_abs()).map(|ahead_ms| (ahead_ms, peers))
     }
 
     fn doubt_of_bitcoin(&self, now_s: u64) -> Option<Doubt> {

@@ -21,6 +21,7 @@
 //!   clocks      whether this machine's clock can be believed
 //!   rejoin      when a validator that lost its votes may vote again
 //!   standing    how far behind a node is, and whether it is well
+//!   counters    what is counted for the operator's monitoring
 //! ```
 //! Disk, network, engine and clock are in `io`. What clients need of it is in packages of their own: `api` (JSON shapes) and
 //! `light` (reading the chain without trusting who shows it).
@@ -29,6 +30,7 @@ pub mod access;
 pub mod block;
 pub mod chain;
 pub mod clocks;
+pub mod counters;
 pub mod execution;
 pub mod genesis;
 mod geth;

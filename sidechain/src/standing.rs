@@ -20,6 +20,9 @@ const MIN_HEAD_AGE_MS: u64 = 30_000;
 /// Heartbeats that may pass without a block: a dead leader costs one time-out.
 const MISSED_HEARTBEATS: u64 = 10;
 
+/// Room on the disk below which a node is not well, in bytes: some minutes of full blocks, and what the database needs to tidy up.
+pub const MIN_DISK: u64 = 256 << 20;
+
 /// What the parts of a node tell of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
@@ -43,6 +46,8 @@ pub struct Facts {
     pub proposer: Option<Address>,
     /// Nothing more can be written.
     pub disk_full: bool,
+    /// Bytes that are left on the disk, as far as the system says.
+    pub disk_free: Option<u64>,
     /// A snapshot is being copied.
     pub copying: Option<Copying>,
     /// What it waits for before it does its work.
@@ -84,8 +89,31 @@ pub enum Ill {
     Clock { message: String },
     #[error("the disk is full")]
     Disk,
+    #[error("{} MB are left on the disk, at least {} MB are wanted", free >> 20, want >> 20)]
+    DiskLow { free: u64, want: u64 },
     #[error("waits for {for_what}")]
     Waits { for_what: String },
+}
+
+impl Ill {
+    /// All names.
+    pub const NAMES: [&'static str; 9] =
+        ["copying", "behind", "oldHead", "peers", "unheard", "clock", "disk", "diskLow", "waits"];
+
+    /// Its name, of a fixed set.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Copying { .. } => "copying",
+            Self::Behind { .. } => "behind",
+            Self::OldHead { .. } => "oldHead",
+            Self::Peers { .. } => "peers",
+            Self::Unheard { .. } => "unheard",
+            Self::Clock { .. } => "clock",
+            Self::Disk => "disk",
+            Self::DiskLow { .. } => "diskLow",
+            Self::Waits { .. } => "waits",
+        }
+    }
 }
 
 impl Facts {
@@ -135,8 +163,10 @@ impl Facts {
         if let Some(doubt) = self.clock_doubt(now_ms) {
             ills.push(Ill::Clock { message: doubt.to_string() });
         }
-        if self.disk_full {
-            ills.push(Ill::Disk);
+        match self.disk_free {
+            _ if self.disk_full => ills.push(Ill::Disk),
+            Some(free) if free < MIN_DISK => ills.push(Ill::DiskLow { free, want: MIN_DISK }),
+            _ => {}
         }
         if let Some(for_what) = self.waits_for.clone() {
             ills.push(Ill::Waits { for_what });
@@ -174,6 +204,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_wrong_has_the_same_name_in_metrics_and_in_json() {
+        let ills = [
+            Ill::Copying { number: 1, done: 1 },
+            Ill::Behind { head: 1, highest: 9 },
+            Ill::OldHead { age_ms: 2, most_ms: 1 },
+            Ill::Peers { peers: 0, needed: 1 },
+            Ill::Unheard { heard: 0, needed: 1 },
+            Ill::Clock { message: String::new() },
+            Ill::Disk,
+            Ill::DiskLow { free: 0, want: 1 },
+            Ill::Waits { for_what: String::new() },
+        ];
+        for ill in ills {
+            assert_eq!(serde_json::json!(ill)["reason"], ill.name());
+            assert!(Ill::NAMES.contains(&ill.name()));
+        }
+    }
+
+    #[test]
     fn a_node_that_copies_a_snapshot_is_behind_whatever_its_head() {
         let facts = Facts { copying: Some(Copying { number: 50, done: 420 }), ..Facts::default() };
         assert_eq!(facts.behind(0), Some(Behind { starting: 0, current: 0, highest: 50 }));
@@ -197,6 +246,8 @@ mod tests {
             alone.ills(&head(9, 1_000), 2_000, 1_000_000),
             [Ill::Peers { peers: 1, needed: 2 }, Ill::Disk, waits]
         );
+        let low = Facts { disk_free: Some(MIN_DISK - 1), ..well.clone() };
+        assert_eq!(low.ills(&head(9, 1_000), 2_000, 1_000_000), [Ill::DiskLow { free: MIN_DISK - 1, want: MIN_DISK }]);
         let mut late = well;
         late.hear(20, 9);
         assert_eq!(late.ills(&head(9, 1_000), 2_000, 1_000_000), [Ill::Behind { head: 9, highest: 20 }]);

@@ -142,6 +142,7 @@ impl Federation {
             low_fee_rate: 2,
             limit: None,
             health_listen: Some(self.operators[operator].health),
+            log: None,
         }
     }
 

@@ -10,6 +10,7 @@
 //! | [`bitcoind`], [`user`] | a real bitcoind on regtest, and somebody with bitcoin on it |
 //! | [`federation`] | whole relayers in this process, with real bitcoinds |
 //! | [`network`] | a whole network of real processes: `causeway dev` |
+//! | [`prometheus`] | a real Prometheus that watches a network |
 //! | [`load`] | transfers as fast as a network takes them |
 //! | [`presigned`] | the same, signed before the clock starts |
 //! | [`validators`] | validators alone, as real processes |
@@ -38,6 +39,7 @@ pub mod port;
 pub mod presigned;
 pub mod proc;
 pub mod process;
+pub mod prometheus;
 pub mod relay;
 pub mod shop;
 pub mod simulated;

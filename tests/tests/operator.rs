@@ -423,3 +423,28 @@ fn a_configuration_with_an_unknown_key_is_refused_by_its_name() {
     fs::write(operators.path("relayer.toml"), "node = \"http://127.0.0.1:1\"\nkeystroe = \"x\"\n").expect("written");
     operators.run(&["relayer", "--config", "~/relayer.toml"], "").fails_saying(&["relayer.toml", "keystroe", "line 2"]);
 }
+
+/// The bill of materials of a release.
+#[test]
+fn the_bill_of_materials_names_what_is_compiled_in_and_not_what_only_tests_need() {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/sbom");
+    let made = std::process::Command::new(script).output().expect("node is there");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let bom: Value = serde_json::from_slice(&made.stdout).expect("JSON");
+    assert_eq!((&bom["bomFormat"], &bom["specVersion"]), (&"CycloneDX".into(), &"1.5".into()));
+    let components = bom["components"].as_array().expect("a list");
+    let named = |name: &str| components.iter().find(|component| component["name"] == name);
+    let rocksdb = named("rocksdb").expect("compiled in");
+    assert_eq!(rocksdb["hashes"][0]["content"].as_str().map(str::len), Some(64), "{rocksdb}");
+    assert!(
+        rocksdb["licenses"][0]["expression"].is_string()
+            && rocksdb["purl"].as_str().is_some_and(|purl| purl.starts_with("pkg:cargo/rocksdb@"))
+    );
+    assert!(named("proptest").is_none(), "only tests need it");
+    let references: Vec<_> = components.iter().map(|component| component["bom-ref"].as_str()).collect();
+    for dependency in bom["dependencies"].as_array().expect("a list") {
+        for below in dependency["dependsOn"].as_array().expect("a list") {
+            assert!(references.contains(&below.as_str()), "{below}");
+        }
+    }
+}

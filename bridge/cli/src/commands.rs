@@ -6,15 +6,15 @@
 //! How a command can end is in [`crate::exit`].
 
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
-use eyre::{Result, WrapErr};
-use tracing_subscriber::EnvFilter;
+use eyre::Result;
 
 use crate::audit::command as audit;
 use crate::context::{Context, LogFormat};
 use crate::dev::{demo::command as demo, headers, local_network::command as dev};
 use crate::doctor::command as doctor;
 use crate::evidence::{receipt, verify};
-use crate::operator::{genesis::command as genesis, keys, lift, node, pause, relayer};
+use crate::log_filter;
+use crate::operator::{backup::command as operator, genesis::command as genesis, keys, lift, node, pause, relayer};
 use crate::shell::{completions, help, man};
 use crate::terminal::{log_json, log_lines};
 use crate::user::{
@@ -48,6 +48,7 @@ For a federation operator:
   genesis    Make a genesis file of all operators' public parts; show or verify one
   node       Run a validator, or a node that only follows
   relayer    Watch Bitcoin, prove deposits, sign payouts
+  operator   Back up what a lost machine needs; restore it on a new one
   pause      Stop payouts for a while, as a guardian
   lift       Vote to end a pause, as a member
 
@@ -125,6 +126,7 @@ enum Command {
     Genesis(genesis::Args),
     Node(node::Args),
     Relayer(relayer::Args),
+    Operator(operator::Args),
     Pause(pause::Args),
     Lift(lift::Args),
     Headers(headers::Args),
@@ -175,6 +177,7 @@ impl Causeway {
             Command::Genesis(args) => genesis::run(args, &context),
             Command::Node(args) => node::run(args, &context),
             Command::Relayer(args) => relayer::run(args, &context),
+            Command::Operator(args) => operator::run(args, &context),
             Command::Pause(args) => pause::run(args, &context),
             Command::Lift(args) => lift::run(args, &context),
             Command::Headers(args) => headers::run(args, &context),
@@ -210,14 +213,11 @@ impl Command {
 
 impl Global {
     fn start_logging(&self, service: bool) -> Result<()> {
-        // The engine tells every round at info; what matters of it the node tells itself.
-        let default = if service { "info,commonware=warn" } else { "warn" };
-        let filter = EnvFilter::try_new(self.log.as_deref().unwrap_or(default))
-            .wrap_err("--log is not a filter; examples: info, bridge=debug,warn")?;
-        match self.log_format {
+        let filter = log_filter::at_start(self.log.as_deref(), service)?;
+        log_filter::keep(match self.log_format {
             LogFormat::Human => log_lines(filter),
             LogFormat::Json => log_json(filter),
-        }
+        });
         Ok(())
     }
 }

@@ -5,12 +5,13 @@
 //! ```text
 //!   commands   the tree of commands, its help, logging          context    how a command prints and waits
 //!   user/      peg-in, peg-out, status, raise, cancel, refund, claim, bump, reclaim, register, wallet, pay
-//!   operator/  keys, genesis, node, relayer, pause, lift
+//!   operator/  keys, genesis, node, relayer, operator, pause, lift
 //!   dev/       dev, demo, headers
 //!   audit/     audit
 //!   evidence/  receipt, verify
 //!   options/   options that several commands have               keystores, genesis_file   files that several read
 //!   doctor/    doctor
+//!   log_filter what is logged, read again at SIGHUP
 //!   core_dumps secrets stay in memory
 //!   shell/     help, completions, man
 //!   exit       exit statuses, in one table                      failure    what is said when a command fails
@@ -33,6 +34,7 @@ mod exit;
 mod failure;
 mod genesis_file;
 mod keystores;
+mod log_filter;
 mod operator;
 mod options;
 mod progress;

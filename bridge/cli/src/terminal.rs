@@ -103,8 +103,11 @@ pub fn bounded(text: &str, most: usize) -> String {
     }
 }
 
-/// Logs for people to standard error.
-pub fn log_lines(filter: EnvFilter) {
+/// Puts another filter in the place of the one in use.
+pub type Replace = Box<dyn Fn(EnvFilter) -> Result<(), tracing_subscriber::reload::Error> + Send + Sync>;
+
+/// Logs for people to standard error; how its filter is replaced.
+pub fn log_lines(filter: EnvFilter) -> Replace {
     let fields = format::debug_fn(|writer, field, value| {
         let value = one_line(value);
         match field.name() {
@@ -112,19 +115,30 @@ pub fn log_lines(filter: EnvFilter) {
             name => write!(writer, "{name}={value}"),
         }
     });
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let builder = tracing_subscriber::fmt()
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
         .with_target(false)
         .fmt_fields(fields.delimited(" "))
-        .init();
+        .with_env_filter(filter)
+        .with_filter_reloading();
+    let handle = builder.reload_handle();
+    builder.init();
+    Box::new(move |filter| handle.reload(filter))
 }
 
-/// Logs for programs to standard error, one object a line.
-pub fn log_json(filter: EnvFilter) {
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false);
-    builder.with_writer(|| Escaped(io::stderr())).json().flatten_event(true).init();
+/// Logs for programs to standard error, one object a line; how its filter is replaced.
+pub fn log_json(filter: EnvFilter) -> Replace {
+    let builder = tracing_subscriber::fmt().with_ansi(false).with_writer(|| Escaped(io::stderr())).json();
+    let builder = builder.flatten_event(true).with_env_filter(filter).with_filter_reloading();
+    let handle = builder.reload_handle();
+    builder.init();
+    Box::new(move |filter| handle.reload(filter))
+}
+
+/// Whether a person looks at the log.
+pub fn is_logged_to() -> bool {
+    io::stderr().is_terminal()
 }
 
 fn one_line(value: &dyn fmt::Debug) -> String {

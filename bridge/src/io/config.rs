@@ -12,7 +12,8 @@
 //!
 //! # fee_rate = 1                   # regtest alone, where bitcoind never estimates fees: sat/vB
 //! # low_fee_rate = 2               # sat/vB at or below which vault outputs are joined
-//! # health_listen = "127.0.0.1:9001"   # answers GET /health and GET /metrics
+//! # log = "info"                   # what is logged; read again at SIGHUP
+//! # health_listen = "127.0.0.1:9001"   # answers GET /metrics, /livez, /readyz and /health
 //!
 //! [limit]                          # what this member signs away at most, whatever the ledger says; by default as much as that lets go
 //! window_sat = 1000000000
@@ -63,9 +64,12 @@ pub struct Config {
     /// What this member signs away at most, whatever the ledger says. By default as much as the ledger lets go.
     #[serde(default)]
     pub limit: Option<OwnLimit>,
-    /// Where the relayer tells how it is, to whoever asks: `GET /health` and `GET /metrics`. Nowhere by default.
+    /// Where the relayer tells how it is, to whoever asks: `GET /metrics`, `/livez`, `/readyz` and `/health`. Nowhere by default.
     #[serde(default)]
     pub health_listen: Option<SocketAddr>,
+    /// What is logged, by who starts the logging.
+    #[serde(default)]
+    pub log: Option<String>,
 }
 
 /// The operator's own Bitcoin Core node.

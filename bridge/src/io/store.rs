@@ -159,6 +159,19 @@ impl Store {
         Ok(records)
     }
 
+    /// Makes a log of sealed records, in the place of one that is there. To be called only where nothing was promised by that.
+    ///
+    /// # Errors
+    ///
+    /// Those of the disk.
+    pub fn create_log(&self, name: &str) -> Result<(), StoreError> {
+        self.logs().remove(name);
+        self.remove(name)?;
+        let log = SealedLog::create(&self.folder.join(name), self.key.clone())?;
+        self.logs().insert(name.to_owned(), log);
+        Ok(())
+    }
+
     /// Adds a record to a log that was opened; it is durable on return.
     ///
     /// # Errors
@@ -281,7 +294,11 @@ mod tests {
         assert_eq!(store.open_log("signed.log", "key-").expect("there")[0].as_slice(), b"one");
         fs::remove_file(folder.path().join("signed.log")).expect("there");
         let error = store.open_log("signed.log", "key-").expect_err("it is needed").to_string();
-        assert!(error.contains("signed.log; restore it from a backup"), "{error}");
+        assert!(
+            error.contains("signed.log, which says what this member has promised")
+                && error.contains("never bring one back"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -31,6 +31,8 @@ pub struct Tie {
 
 /// The form of a record.
 const RECORD_VERSION: u8 = 3;
+/// The form of a record that a member made anew after it lost its own: ties alone.
+const RECOVERED_VERSION: u8 = 4;
 /// Time and amount.
 const HEAD_LEN: usize = 8 + 8;
 /// Id, txid, output.
@@ -63,10 +65,17 @@ impl Signed {
         for (position, record) in records.into_iter().enumerate() {
             let Record { at_s, paid, ties, txid } = read(record).map_err(|reason| BadRecord { position, reason })?;
             // What is in the log was signed, whether or not it should have been.
-            signed.remember(txid, &ties);
+            signed.tie(&ties);
+            signed.transactions.extend(txid);
             signed.left = signed.left.after(paid, at_s, &limit);
         }
         Ok(signed)
+    }
+
+    /// How many transactions were ever signed.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.transactions.len()
     }
 
     /// Whether a transaction that pays these withdrawals may be signed.
@@ -122,10 +131,20 @@ impl Signed {
 
     /// Whether that was new.
     fn remember(&mut self, txid: Txid, ties: &[(u64, OutPoint)]) -> bool {
+        self.tie(ties);
+        self.transactions.insert(txid)
+    }
+
+    fn tie(&mut self, ties: &[(u64, OutPoint)]) {
         for (id, outpoint) in ties {
             self.ties.entry(*id).or_default().insert(*outpoint);
         }
-        self.transactions.insert(txid)
+    }
+
+    /// A record of what a member may have signed that lost its own ([`super::recovery`]): these ties, and so much of its limit at that time.
+    #[must_use]
+    pub fn recovered((at_s, taken): (u64, Amount), ties: &[(u64, OutPoint)]) -> Vec<u8> {
+        head(RECOVERED_VERSION, (at_s, taken), ties)
     }
 }
 
@@ -134,12 +153,19 @@ struct Record {
     at_s: u64,
     paid: Amount,
     ties: Vec<(u64, OutPoint)>,
-    txid: Txid,
+    /// None in a record that was made anew.
+    txid: Option<Txid>,
 }
 
-fn write((at_s, paid): (u64, Amount), ties: &[(u64, OutPoint)], transaction: &Transaction) -> Vec<u8> {
+fn write(paid: (u64, Amount), ties: &[(u64, OutPoint)], transaction: &Transaction) -> Vec<u8> {
+    let mut record = head(RECORD_VERSION, paid, ties);
+    record.extend_from_slice(&consensus::serialize(transaction));
+    record
+}
+
+fn head(version: u8, (at_s, paid): (u64, Amount), ties: &[(u64, OutPoint)]) -> Vec<u8> {
     let count = u32::try_from(ties.len()).expect("a transaction of 10,000 vB pays some hundred withdrawals");
-    let mut record = vec![RECORD_VERSION];
+    let mut record = vec![version];
     record.extend_from_slice(&at_s.to_be_bytes());
     record.extend_from_slice(&paid.to_sat().to_be_bytes());
     record.extend_from_slice(&count.to_be_bytes());
@@ -148,13 +174,12 @@ fn write((at_s, paid): (u64, Amount), ties: &[(u64, OutPoint)], transaction: &Tr
         record.extend_from_slice(outpoint.txid.as_byte_array());
         record.extend_from_slice(&outpoint.vout.to_be_bytes());
     }
-    record.extend_from_slice(&consensus::serialize(transaction));
     record
 }
 
 fn read(record: &[u8]) -> Result<Record, String> {
-    let rest = match record.split_first() {
-        Some((&RECORD_VERSION, rest)) => rest,
+    let (version, rest) = match record.split_first() {
+        Some((version @ &(RECORD_VERSION | RECOVERED_VERSION), rest)) => (*version, rest),
         version => return Err(format!("version {:?}", version.map(|(version, _)| version))),
     };
     let (head, rest) = rest.split_first_chunk::<HEAD_LEN>().ok_or("it is cut")?;
@@ -164,9 +189,16 @@ fn read(record: &[u8]) -> Result<Record, String> {
     let count = usize::try_from(u32::from_be_bytes(*count)).map_err(|error| error.to_string())?;
     let cut = count.checked_mul(TIE_LEN).and_then(|at| rest.split_at_checked(at));
     let (ties, transaction) = cut.ok_or_else(|| format!("{count} ties in {} bytes", rest.len()))?;
-    let transaction: Transaction = consensus::deserialize(transaction).map_err(|error| error.to_string())?;
     let ties = ties.chunks_exact(TIE_LEN).map(tie).collect();
-    Ok(Record { at_s, paid, ties, txid: transaction.compute_txid() })
+    if version == RECOVERED_VERSION {
+        return if transaction.is_empty() {
+            Ok(Record { at_s, paid, ties, txid: None })
+        } else {
+            Err("it is too long".to_owned())
+        };
+    }
+    let transaction: Transaction = consensus::deserialize(transaction).map_err(|error| error.to_string())?;
+    Ok(Record { at_s, paid, ties, txid: Some(transaction.compute_txid()) })
 }
 
 fn tie(bytes: &[u8]) -> (u64, OutPoint) {

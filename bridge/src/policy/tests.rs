@@ -9,7 +9,7 @@ use super::*;
 use crate::peg::Content;
 use crate::plan::{Before, Budget, Conditions};
 use crate::vault;
-use crate::vault_tx::draft::{Built, build};
+use crate::vault_tx::draft::{Built, assemble, build};
 use crate::vault_tx::example::{RULES, deposit, group_key, ledger, outpoint, payout, sat, sweep, vault_key};
 use crate::vault_tx::facts::{Deposit, LedgerFacts};
 use crate::vault_tx::{SpentOutput, VaultTransaction, VaultTxError};
@@ -537,4 +537,19 @@ fn whatever_the_ledger_binds_no_more_than_the_own_window_is_signed_away() {
     let mut again = Signed::replay([record.as_slice()], limit).expect("its own record");
     assert!(again.insert(&[next], &other, &ended, NOW).is_err());
     assert!(again.insert(&[next], &other, &ended, NOW + 14).is_ok(), "1,500 sat grow in a second");
+}
+
+#[test]
+fn a_record_that_was_made_anew_binds_as_the_lost_one_did() {
+    let (taken, tie) = (Amount::from_sat(40), OutPoint::new(bitcoin::Txid::all_zeros(), 0));
+    let record = Signed::recovered((1_000, taken), &[(7, tie)]);
+    let signed = Signed::replay([record.as_slice()], LIMIT).expect("a record");
+    assert_eq!(signed.count(), 0, "what was signed is not known, only what it may not contradict");
+    let elsewhere = assemble(&[OutPoint::null()], None, &[]);
+    let refused = signed.check(&[7], &elsewhere, &BTreeSet::new());
+    assert!(matches!(refused, Err(Refusal::PaidElsewhere { withdrawal: 7, .. })), "{refused:?}");
+    assert_eq!(signed.check(&[7], &elsewhere, &BTreeSet::from([tie])), Ok(()), "it has ended");
+    assert_eq!(signed.check(&[8], &elsewhere, &BTreeSet::new()), Ok(()));
+    let longer = [record.as_slice(), &[0]].concat();
+    assert!(Signed::replay([longer.as_slice()], LIMIT).is_err());
 }

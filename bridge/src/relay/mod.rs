@@ -22,7 +22,7 @@
 //!   latecomers      which members kept others waiting;  absent: which approve nothing while too few do
 //!   rereading       when all that is open is read once more, since its node may have left something out
 //!   approval        when its own policy is asked, and asked again;  key_confirmation: when the federation's key is confirmed
-//!   posts, outgoing what is sent to the sidechain, and what became of it
+//!   posts, outgoing what is sent to the sidechain, and what became of it;  tally: numbers for monitoring
 //! ```
 //! The shell around it is `io/relayer`: a gatherer asks node and bitcoind, a performer acts, a store keeps.
 
@@ -66,5 +66,6 @@ pub mod rereading;
 pub mod resubmitting;
 pub mod settlement;
 pub mod spends;
+pub mod tally;
 pub mod versions;
 pub mod view;

@@ -157,6 +157,7 @@ impl World {
             low_fee_rate: 2,
             limit: None,
             health_listen: None,
+            log: None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! The time of Bitcoin's best block, as a validator's own bitcoind has it: what the validator's clock is compared with.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bridge::io::config::Bitcoind;
 use bridge::io::relayer::auth;
@@ -16,13 +17,26 @@ pub fn ask(bitcoind: &Bitcoind, network: Network) -> Result<Option<AskBitcoin>> 
     }
     let auth = auth(bitcoind).wrap_err("[bitcoind] in node.toml")?;
     let bitcoin = Arc::new(BitcoinRpc::new(&bitcoind.url, auth, network));
+    // How often it failed since it answered last.
+    let failed = Arc::new(AtomicU64::new(0));
     Ok(Some(Box::new(move || {
-        let bitcoin = bitcoin.clone();
+        let (bitcoin, failed) = (bitcoin.clone(), failed.clone());
         Box::pin(async move {
-            best_block(&bitcoin).await.unwrap_or_else(|error| {
-                tracing::warn!(%error, "cannot compare the clock with Bitcoin's best block");
-                None
-            })
+            match best_block(&bitcoin).await {
+                Ok(block) => {
+                    let failed = failed.swap(0, Ordering::Relaxed);
+                    if failed > 0 {
+                        tracing::info!(failed, "the clock is compared with Bitcoin's best block again");
+                    }
+                    block
+                }
+                Err(error) => {
+                    if failed.fetch_add(1, Ordering::Relaxed) == 0 {
+                        tracing::warn!(%error, "cannot compare the clock with Bitcoin's best block; it is tried again");
+                    }
+                    None
+                }
+            }
         })
     })))
 }

@@ -1,5 +1,6 @@
-//! For operators of the federation: keys, the genesis file, node and relayer.
+//! For operators of the federation: keys, the genesis file, node and relayer, backups.
 
+pub mod backup;
 mod bitcoin_time;
 pub mod genesis;
 pub mod keys;

@@ -29,6 +29,9 @@
 //! # follow = "http://a.example:8545,http://b.example:8545"
 //!
 //! cache_mib = 64                    # memory for what the database reads
+//! # log = "info"                     # what is logged; read again at SIGHUP
+//! # [metrics]                        # for this operator's monitoring; not to be reached from outside
+//! # listen = "127.0.0.1:9101"
 //! # archive = true                   # keeps all that ever was, in place of [retention]
 //!
 //! [retention]                        # how long what is old is kept: a number of blocks, or "all"
@@ -63,6 +66,7 @@ use super::own_keys::{self, MadeFor};
 use crate::context::Context;
 use crate::genesis_file::read_genesis;
 use crate::keystores;
+use crate::log_filter;
 use crate::options::passphrase::PassphraseArgs;
 use crate::options::stop::StopArgs;
 
@@ -93,6 +97,9 @@ node.toml:
   # [bitcoind]                      # compares a validator's clock with Bitcoin's blocks
   # url = \"http://127.0.0.1:8332\"
   # cookie_file = \"/var/lib/bitcoind/.cookie\"
+  # log = \"info\"                    # what is logged; read again at SIGHUP. Before the first [section]
+  # [metrics]                       # /metrics for Prometheus, /livez, /readyz
+  # listen = \"127.0.0.1:9101\"
   # follow = \"http://node:8545\"     # or a follower, without keystore and p2p_listen
   # light = true                    # that keeps headers only, and answers wallets of this machine by proofs
   cache_mib = 64                   # memory for what the database reads
@@ -114,6 +121,9 @@ pub struct Args {
     /// Address of the JSON-RPC, HTTP and WebSocket
     #[arg(long, value_name = "ADDRESS:PORT")]
     rpc_listen: Option<SocketAddr>,
+    /// Serve /metrics for Prometheus, /livez and /readyz here; not to be reached from outside
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    metrics: Option<SocketAddr>,
     /// Follow this node without voting; with --light one or several, with commas between
     #[arg(long, value_name = "URL")]
     follow: Option<String>,
@@ -170,6 +180,12 @@ pub struct Config {
     /// The operator's bitcoind: its best block says whether a validator's clock is grossly wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bitcoind: Option<Bitcoind>,
+    /// What is logged, unless the command line says it; read again at SIGHUP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
+    /// What tells the operator's monitoring how the node is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<MetricsConfig>,
     /// Memory for what the database reads, in MiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_mib: Option<u16>,
@@ -184,6 +200,13 @@ pub struct Config {
     /// How it catches up, and what it offers to others that do.
     #[serde(default, skip_serializing_if = "is_default")]
     pub sync: SyncConfig,
+}
+
+/// `[metrics]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MetricsConfig {
+    listen: SocketAddr,
 }
 
 fn is_default(sync: &SyncConfig) -> bool {
@@ -267,6 +290,7 @@ impl Config {
         Ok(NodeConfig {
             rpc_listen: self.rpc_listen,
             private_rpc_listen: self.rpc_private_listen,
+            metrics_listen: self.metrics.map(|metrics| metrics.listen),
             rpc_access,
             rpc_origins,
             rpc_hosts,
@@ -339,6 +363,9 @@ impl Config {
         if self.rpc_hosts.is_some() || !self.rpc_private_methods.is_empty() {
             bail!("a light node answers its own machine only: it has no rpc_hosts and no rpc_private_methods");
         }
+        if self.metrics.is_some() {
+            bail!("a light node has no metrics: GET /health of its rpc_listen says how it is");
+        }
         if self.archive {
             bail!("a light node keeps headers only: archive is for a node that keeps blocks");
         }
@@ -384,6 +411,8 @@ impl Args {
                 follow: None,
                 light: false,
                 bitcoind: None,
+                metrics: None,
+                log: None,
                 cache_mib: None,
                 archive: false,
                 retention: None,
@@ -399,6 +428,7 @@ impl Args {
         config.rpc_listen = self.rpc_listen.unwrap_or(config.rpc_listen);
         config.follow = self.follow.clone().or(config.follow);
         config.light |= self.light;
+        config.metrics = self.metrics.map(|listen| MetricsConfig { listen }).or(config.metrics);
         config.check()?;
         Ok(config)
     }
@@ -411,6 +441,8 @@ impl Args {
 /// The configuration, the genesis file or the keystore cannot be read, or the node had to stop.
 pub fn run(args: Args, _context: &Context) -> Result<()> {
     let config = args.config()?;
+    log_filter::apply(config.log.as_deref())?;
+    args.config.as_deref().map_or(Ok(()), log_filter::follow)?;
     let genesis = read_genesis(&config.genesis)?;
     if config.light {
         node::run_light(config.light()?, genesis, args.stop.stopped())?;

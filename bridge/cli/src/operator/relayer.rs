@@ -1,5 +1,6 @@
 //! `causeway relayer`: the federation's side of an operator, until it is stopped.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use bridge::io::config::Config;
@@ -11,6 +12,7 @@ use eyre::{Result, WrapErr};
 use super::own_keys::{self, MadeFor};
 use crate::context::Context;
 use crate::genesis_file::read_genesis;
+use crate::log_filter;
 use crate::options::passphrase::PassphraseArgs;
 use crate::options::stop::StopArgs;
 
@@ -27,7 +29,8 @@ relayer.toml:
   node = \"http://127.0.0.1:8546\"           # rpc_private_listen of node.toml
   keystore = \"operator.keystore\"
   data_dir = \"relayer\"
-  # health_listen = \"127.0.0.1:9001\"     # answers GET /health and GET /metrics
+  # health_listen = \"127.0.0.1:9001\"     # /metrics for Prometheus, /livez, /readyz, /health
+  # log = \"info\"                         # what is logged; read again at SIGHUP
   # low_fee_rate = 2                      # sat/vB at or below which vault outputs are joined
   # fee_rate = 1                          # regtest alone, where bitcoind never estimates: sat/vB
   # [limit]                             # what it signs away at most, whatever the ledger says; by default as much as that lets go
@@ -40,6 +43,9 @@ pub struct Args {
     /// The relayer's configuration
     #[arg(long, value_name = "FILE", default_value = "relayer.toml")]
     config: PathBuf,
+    /// Serve /metrics for Prometheus, /livez, /readyz and /health here, in place of `health_listen`; not to be reached from outside
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    metrics: Option<SocketAddr>,
     #[command(flatten)]
     passphrase: PassphraseArgs,
     #[command(flatten)]
@@ -55,7 +61,10 @@ pub struct Args {
 ///
 /// The configuration or the keystore cannot be read, the passphrase is wrong, or the relayer had to stop.
 pub fn run(args: Args, context: &Context) -> Result<()> {
-    let config = Config::load(&args.config)?;
+    let mut config = Config::load(&args.config)?;
+    log_filter::apply(config.log.as_deref())?;
+    log_filter::follow(&args.config)?;
+    config.health_listen = args.metrics.or(config.health_listen);
     let genesis = read_genesis(&config.genesis)?;
     let file = config.keystore.display().to_string();
     let json = std::fs::read(&config.keystore).wrap_err_with(|| format!("reading the keystore {file}"))?;

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use super::bitcoind::Bitcoind;
 use super::error::{FatalError, RoundError};
 use super::gather_bitcoin::BitcoinGatherer;
-use super::health::Health;
+use super::health::{Health, Pulse};
 use super::node::Node;
 use crate::relay::facts::BitcoinView;
 use crate::relay::view::LedgerView;
@@ -19,12 +19,14 @@ pub struct BitcoinTask<N, B> {
     /// None while bitcoind does not answer.
     pub bitcoin: watch::Sender<Option<Arc<BitcoinView>>>,
     pub health: Health,
+    pub pulse: Pulse,
 }
 
 impl<N: Node, B: Bitcoind> BitcoinTask<N, B> {
     /// Looks once for each round of the ledger, until that is not followed any more.
     pub async fn run(mut self) -> Result<(), FatalError> {
         while self.ledger.changed().await.is_ok() {
+            self.pulse.beat();
             let ledger = self.ledger.borrow_and_update().clone();
             let Some(ledger) = ledger else { continue };
             match self.gatherer.gather(&ledger).await {

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use super::bitcoind::Bitcoind;
 use super::error::FatalError;
+use super::health::Pulse;
 use super::node::Node;
 use super::perform::{Grounds, Performer};
 use super::tx_sender::TxSender;
@@ -41,12 +42,14 @@ pub struct DutyTask<N, B> {
     pub running: JoinSet<(Task, Action, Outcome)>,
     /// Warnings that are not repeated.
     pub said: BTreeMap<Task, String>,
+    pub pulse: Pulse,
 }
 
 impl<N: Node, B: Bitcoind> DutyTask<N, B> {
     /// Works until the ledger is not followed any more.
     pub async fn run(mut self) -> Result<(), FatalError> {
         loop {
+            self.pulse.beat();
             tokio::select! {
                 biased;
                 changed = self.ledger.changed() => if changed.is_err() { return Ok(()) },

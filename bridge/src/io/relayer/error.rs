@@ -21,7 +21,7 @@ pub enum FatalError {
     )]
     OtherNetwork { got: Box<Identity>, want: Box<Identity> },
     #[error(
-        "{0}: the record of what this relayer has signed cannot be read; restore it from a backup, it must not sign without it"
+        "{0}: the record of what this relayer has signed cannot be read, and it must not sign without it; never bring an old copy back: causeway operator restore makes a new one (docs/operators.md)"
     )]
     Record(String),
     #[error(transparent)]
@@ -54,6 +54,12 @@ pub enum RoundError {
     OtherRules { url: String },
     #[error(transparent)]
     Proven(Box<ProvenError>),
+    #[error(
+        "this member was restored, and waits for a final block of {want_s} or later (seconds since 1970); the latest is of {got_s}"
+    )]
+    TooEarly { got_s: u64, want_s: u64 },
+    #[error("the node at {url} does not prove vault transaction {number}, which it names")]
+    Unproven { url: String, number: u32 },
     #[error(transparent)]
     Fatal(#[from] FatalError),
 }
@@ -81,7 +87,8 @@ impl RoundError {
             Self::Bitcoin(error) => kind(error),
             Self::NoCommonBlock => "chain",
             Self::OtherNetwork { .. } | Self::OtherRules { .. } => "network",
-            Self::Proven(_) => "proof",
+            Self::Proven(_) | Self::Unproven { .. } => "proof",
+            Self::TooEarly { .. } => "restored",
             Self::Fatal(_) => "fatal",
         }
     }

@@ -20,7 +20,7 @@ use mainchain::io::rpc::{ChainInfo, RpcError, Unspent};
 use super::bitcoin_part::Part;
 use super::bitcoind::Bitcoind;
 use super::error::RoundError;
-use super::health::{Health, Vitals};
+use super::health::{BitcoindState, Health, Vitals};
 use super::node::Node;
 use crate::io::clock::Clock;
 use crate::io::sidechain::Error;
@@ -56,7 +56,6 @@ pub struct BitcoinGatherer<N, B> {
     clock: Clock,
     facts: Followed,
     parts: Parts,
-    #[cfg(test)]
     vitals: Vitals,
 }
 
@@ -121,15 +120,7 @@ impl<N: Node, B: Bitcoind> BitcoinGatherer<N, B> {
             looked_ms: None,
         };
         let parts = Parts::new(vitals);
-        Self {
-            node,
-            bitcoind,
-            clock,
-            facts,
-            parts,
-            #[cfg(test)]
-            vitals: vitals.clone(),
-        }
+        Self { node, bitcoind, clock, facts, parts, vitals: vitals.clone() }
     }
 
     /// One round of questions.
@@ -139,9 +130,12 @@ impl<N: Node, B: Bitcoind> BitcoinGatherer<N, B> {
     /// When bitcoind as a whole cannot be asked, or is of another network.
     pub async fn gather(&mut self, ledger: &LedgerView) -> Result<BitcoinView, RoundError> {
         let asked_ms = self.clock.ms();
-        let info = self.bitcoind.chain_info().await?;
+        let info = self.bitcoind.chain_info().await.inspect_err(|_| self.vitals.bitcoind(None))?;
+        let answer_ms = self.clock.ms().saturating_sub(asked_ms);
+        let state = BitcoindState { height: info.height, headers: info.headers, answer_ms };
+        self.vitals.bitcoind(Some(state));
         let own = Position { height: info.height, hash: info.tip };
-        self.parts.tell(&*self.bitcoind, &info, ledger.light().height, self.clock.ms().saturating_sub(asked_ms));
+        self.parts.tell(&*self.bitcoind, &info, ledger.light().height, answer_ms);
         let Self { node, bitcoind, clock, facts, parts, .. } = self;
         let (node, bitcoind, clock) = (&**node, &**bitcoind, &*clock);
         parts.registrations.run(clock, facts.read_registrations(node, ledger)).await?;

@@ -4,24 +4,67 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use mainchain::header::Height;
+use telemetry::heartbeat::Heartbeats;
+
+use crate::io::clock::Clock;
+use crate::relay::tally::Tally;
+
 /// Rounds in a row that must be well before the same trouble is told again: one that comes and goes is told once.
 const WELL_ROUNDS: u32 = 100;
 /// Rounds in a row that fail after which it is told in any case.
 const FAILED_ROUNDS: u32 = 20;
+/// Longer than a task takes for a round, whatever node and bitcoind do, in milliseconds: each of their answers is waited for with a bound.
+const PATIENCE_MS: u64 = 15 * 60 * 1_000;
 
-/// How a relayer is: its troubles of now, and the members that it waits for. Clones are the same.
+/// How a relayer is: its troubles of now, the members that it waits for, and when its tasks ran. Clones are the same.
 #[derive(Clone, Debug, Default)]
-pub struct Vitals(Arc<Mutex<State>>);
+pub struct Vitals {
+    state: Arc<Mutex<State>>,
+    pub beats: Heartbeats,
+}
 
 /// What [`Vitals`] hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
+    /// Who or what may fail.
+    pub watched: BTreeSet<&'static str>,
     /// By whom or what fails.
     pub troubles: BTreeMap<&'static str, String>,
     /// Members that keep others waiting, by number, and with what.
     pub waited_for: BTreeMap<u16, String>,
     /// How the peg stands; none before its node has said.
     pub peg: Option<PegState>,
+    /// What it works on; none before its node has said.
+    pub work: Option<Work>,
+    /// What its bitcoind has; none while that does not answer.
+    pub bitcoind: Option<BitcoindState>,
+}
+
+/// What a relayer works on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    /// This member's number, from 1.
+    pub me: u16,
+    pub tally: Tally,
+    /// Vault transactions that are being signed.
+    pub sessions: usize,
+    /// Transactions that this member has ever signed: the records of its log.
+    pub signed: usize,
+    /// Transactions of its own to the ledger that are under way.
+    pub in_flight: usize,
+    /// Members that kept the others waiting in their last signings.
+    pub late_members: usize,
+}
+
+/// What a bitcoind has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BitcoindState {
+    pub height: Height,
+    /// Of its best header, whose block may still be missing.
+    pub headers: Height,
+    /// What its simplest answer took, in milliseconds.
+    pub answer_ms: u64,
 }
 
 /// How the peg stands.
@@ -54,14 +97,49 @@ impl Vitals {
         self.lock().waited_for = members;
     }
 
+    /// What it works on now.
+    pub fn work(&self, work: Work) {
+        self.lock().work = Some(work);
+    }
+
+    /// What its bitcoind has now.
+    pub fn bitcoind(&self, bitcoind: Option<BitcoindState>) {
+        self.lock().bitcoind = bitcoind;
+    }
+
+    /// What a task shows that it runs by.
+    pub fn pulse(&self, task: &'static str, clock: &Clock) -> Pulse {
+        Pulse { beats: self.beats.clone(), task, clock: clock.clone() }
+    }
+
     /// How the peg stands now.
     pub fn peg(&self, peg: PegState) {
         self.lock().peg = Some(peg);
     }
 
+    /// Another state, for tests of what is told.
+    #[cfg(test)]
+    pub fn replace(&self, state: State) {
+        *self.lock() = state;
+    }
+
     /// Held only for moments.
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a task shows that it runs by.
+pub struct Pulse {
+    beats: Heartbeats,
+    task: &'static str,
+    clock: Clock,
+}
+
+impl Pulse {
+    /// The task runs now, and again within some minutes, unless it hangs.
+    pub fn beat(&self) {
+        self.beats.beat(self.task, self.clock.unix_ms(), PATIENCE_MS);
     }
 }
 
@@ -81,6 +159,7 @@ pub struct Health {
 impl Health {
     pub fn new(vitals: &Vitals, who: &'static str, recovery: &'static str) -> Self {
         let vitals = vitals.clone();
+        vitals.lock().watched.insert(who);
         Self { vitals, who, recovery, told: BTreeSet::new(), is_open: false, well: 0, failed: 0 }
     }
 

@@ -1,6 +1,6 @@
 //! How the peg stands, by this relayer's own node, for its operator's monitoring: what stops payouts, what is late.
 
-use super::health::{Health, PegState, Vitals};
+use super::health::{Health, PegState, Vitals, Work};
 use crate::plan::late_outputs;
 use crate::relay::drafting::{InUse, ledger_facts};
 use crate::relay::facts::BitcoinView;
@@ -62,6 +62,11 @@ impl Outlook {
         }
         self.tell_stop(&state, limits.stop_sat);
         self.vitals.peg(state);
+    }
+
+    /// Tells what this relayer works on now.
+    pub fn tell_work(&self, work: Work) {
+        self.vitals.work(work);
     }
 
     fn tell_stop(&mut self, state: &PegState, stop_sat: u64) {

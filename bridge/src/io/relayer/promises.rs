@@ -13,7 +13,7 @@ use crate::board::Blame;
 use crate::policy::{Bound, Refusal, Signed};
 use crate::relay::latecomers::Latecomers;
 
-const SIGNED: &str = "signed.log";
+pub const SIGNED: &str = "signed.log";
 const LATE: &str = "late.json";
 
 /// One member's promises.

@@ -23,7 +23,7 @@ use super::error::{FatalError, RoundError};
 use super::gather_bitcoin::BitcoinGatherer;
 use super::gather_ledger::{LedgerGatherer, index_of};
 use super::health::{Health, Vitals};
-use super::health_server;
+use super::health_server::{self, Told};
 use super::identity::Identity;
 use super::key_generation::KeyGeneration;
 use super::member::{Member, Random};
@@ -31,6 +31,7 @@ use super::node::Node;
 use super::outlook::Outlook;
 use super::perform::Performer;
 use super::promises::Promises;
+use super::recover::recover;
 use super::signing::Signing;
 use super::signing_task::{BITCOIN_READ, CURSOR, SigningTask};
 use super::tx_sender::TxSender;
@@ -123,9 +124,11 @@ pub async fn run_within<N: Node, B: Bitcoind>(
     let vitals = Vitals::default();
     let mut tasks = JoinSet::new();
     if let Some(address) = config.health_listen {
-        tasks.spawn(health_server::serve(health_server::listen(address).await?, vitals.clone()));
+        let told = Told::new(vitals.clone(), clock.clone(), config.data_dir.clone());
+        tasks.spawn(health_server::serve(health_server::listen(address).await?, told));
     }
-    let starting = Starting { config, work, keys, store, node: Arc::new(node), connect, clock, vitals };
+    let started_s = clock.unix_ms() / 1000;
+    let starting = Starting { config, work, keys, store, node: Arc::new(node), connect, clock, vitals, started_s };
     tokio::pin!(stop);
     let start = tokio::select! {
         start = starting.start() => start?,
@@ -164,6 +167,8 @@ struct Starting<'a, N, C> {
     connect: C,
     clock: Clock,
     vitals: Vitals,
+    /// In seconds since 1970.
+    started_s: u64,
 }
 
 /// What a relayer is made of.
@@ -254,6 +259,7 @@ impl<N: Node, B: Bitcoind, C: Fn(Network) -> Result<B, FatalError>> Starting<'_,
                 self.clock.clone(),
             )),
         };
+        recover(&member, self.started_s).await?;
         Ok(Started {
             member: Arc::new(member),
             bitcoind,
@@ -308,6 +314,7 @@ impl<N: Node, B: Bitcoind> Started<N, B> {
             waiting: Waiting::new(&vitals),
             absent: Absent::default(),
             outlook: Outlook::new(&vitals, member.recovery_delay),
+            pulse: vitals.pulse("signing", &clock),
             rereading: Rereading::new(member.clock.ms()),
             last_round: None,
             node_health: Health::new(&vitals, NODE, "the sidechain node is back"),
@@ -318,11 +325,13 @@ impl<N: Node, B: Bitcoind> Started<N, B> {
             ledger: ledger_receiver.clone(),
             bitcoin: bitcoin_sender,
             health: Health::new(&vitals, "bitcoind", "bitcoind is back"),
+            pulse: vitals.pulse("bitcoin", &clock),
         };
         let duty = DutyTask {
             machine: Machine::new(member.me, schedule, member.recovery_delay, member.low_rate),
             performer: Arc::new(Performer { bitcoind, sender: Arc::clone(&sender), peg }),
             sender,
+            pulse: vitals.pulse("duty", &clock),
             clock,
             ledger: ledger_receiver,
             bitcoin: bitcoin_receiver,

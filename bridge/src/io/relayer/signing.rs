@@ -130,6 +130,11 @@ impl<N: Node, B: Bitcoind> Signing<N, B> {
         Ok(posts)
     }
 
+    /// How many vault transactions are being signed.
+    pub fn open_sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
     /// The members that others wait for in open sessions, with what they are waited for.
     #[must_use]
     pub fn waited_for(&self, now_s: u64) -> BTreeMap<u16, String> {

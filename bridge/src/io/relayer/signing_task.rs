@@ -18,7 +18,7 @@ use super::approving::Approving;
 use super::bitcoind::Bitcoind;
 use super::error::{FatalError, RoundError};
 use super::gather_ledger::LedgerGatherer;
-use super::health::Health;
+use super::health::{Health, Pulse, Work};
 use super::key_generation::KeyGeneration;
 use super::member::{Member, Random};
 use super::node::Node;
@@ -36,6 +36,7 @@ use crate::relay::owed::{Part, parts};
 use crate::relay::posts::{PostEnd, Posts};
 use crate::relay::quiet::LastRound;
 use crate::relay::rereading::Rereading;
+use crate::relay::tally::Tally;
 use crate::relay::view::LedgerView;
 
 pub const CURSOR: &str = "cursor.json";
@@ -67,6 +68,7 @@ pub struct SigningTask<N, B> {
     pub waiting: Waiting,
     pub absent: Absent,
     pub outlook: Outlook,
+    pub pulse: Pulse,
     pub rereading: Rereading,
     /// None after one that failed, or left something to be done.
     pub last_round: Option<LastRound>,
@@ -77,6 +79,7 @@ impl<N: Node, B: Bitcoind> SigningTask<N, B> {
     pub async fn run(mut self) -> Result<(), FatalError> {
         loop {
             let began_ms = self.member.clock.ms();
+            self.pulse.beat();
             self.last_round = None;
             match self.round().await {
                 Ok(()) => {
@@ -132,6 +135,7 @@ impl<N: Node, B: Bitcoind> SigningTask<N, B> {
                     if !self.is_quiet().await {
                         return Ok(());
                     }
+                    self.pulse.beat();
                     pause.set(clock.sleep(self.poll));
                 }
             }
@@ -152,6 +156,14 @@ impl<N: Node, B: Bitcoind> SigningTask<N, B> {
         let view = self.gatherer.ledger.view();
         self.approving.look(view, bitcoin.as_deref());
         self.outlook.tell(view, bitcoin.as_deref());
+        self.outlook.tell_work(Work {
+            me: self.member.me,
+            tally: Tally::of(view, bitcoin.as_deref()),
+            sessions: self.signing.open_sessions(),
+            signed: self.promises.signed.count(),
+            in_flight: self.member.sender.in_flight().len(),
+            late_members: self.promises.remembered().len(),
+        });
         let parts = parts(view, bitcoin.as_deref());
         let mut failed = Ok(());
         for part in parts {

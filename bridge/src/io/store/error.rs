@@ -12,7 +12,7 @@ pub enum StoreError {
     Full { path: PathBuf },
     #[error("{}: {error}", path.display())]
     Io { path: PathBuf, error: io::Error },
-    #[error("there is no {}; restore it from a backup of this operator", path.display())]
+    #[error("there is no {}, which says what this member has promised; an old copy does not say the newest: never bring one back, restore the member by `causeway operator restore` (docs/operators.md)", path.display())]
     Missing { path: PathBuf },
     #[error("{} is damaged, or was sealed by another operator's keys; restore it from a backup of this operator", path.display())]
     Damaged { path: PathBuf },

@@ -7,6 +7,7 @@ use alloy_primitives::{Address, B256};
 use crate::{
     block::{Block, Header},
     chain::{Ahead, Room},
+    counters::RoundEvent,
     execution::Stop,
 };
 
@@ -84,6 +85,9 @@ pub trait Application: FinalBlocks {
     /// `stop` it cannot tell: the round ended, or [`CHECK_LIMIT`] did. What a quorum accepted has no limit, and comes with a `now_ms`
     /// at the end of time.
     fn check(&self, block: &Block, now_ms: u64, stop: &Stop) -> Verdict;
+
+    /// Takes note of what happened in a round, for the operator's monitoring. Cheap: it is told for each vote.
+    fn note(&self, _event: RoundEvent) {}
 
     /// Makes a block final, durably, together with its certificate if it has one of its own. Idempotent.
     ///

@@ -21,7 +21,7 @@ use commonware_consensus::{
 };
 use commonware_cryptography::{
     Digested, Digestible as _, Sha256, Signer as _,
-    certificate::{ConstantProvider, Verifier as _},
+    certificate::{ConstantProvider, Membership, Scheme as _, Verifier as _},
     ed25519::PublicKey,
     keccak256::Digest,
 };
@@ -39,6 +39,7 @@ use super::{
     archive::{Archive, BlockArchive, CertificateArchive, Files},
     blocks,
     catch_up::CatchUp,
+    counting::Counting,
     delivery::{Delivery, deliver},
     error::ConsensusError,
     network::{Channels, MAILBOX_SIZE},
@@ -123,9 +124,11 @@ where
     let marshal = marshal.start(deliver_to, blocks, backfill);
     let delivery = deliver(runtime.child("delivery"), application.clone(), mailbox.clone(), receiver);
 
-    let adapter = Adapter::new(application, setup.pacing, beneficiary, final_tip, catch_up);
+    let own = scheme.me().map(|own: Membership| own.index()).ok_or(ConsensusError::NotValidator)?;
+    let adapter = Adapter::new(application.clone(), setup.pacing, beneficiary, final_tip, catch_up);
     let automaton = Inline::new(runtime.child("automaton"), adapter, mailbox, one_epoch());
-    let config = vote_config(scheme, blocker, automaton, setup.pacing, votes_floor, &files);
+    let reporter = Counting::new(automaton.clone(), application, own);
+    let config = vote_config(scheme, blocker, (automaton, reporter), setup.pacing, votes_floor, &files);
     let votes = simplex::Engine::new(runtime.child("votes"), config);
     let votes = votes.start(channels.votes, channels.certificates, channels.resolver);
 
@@ -273,22 +276,22 @@ fn marshal_config(
     }
 }
 
-type VoteConfig<B, A> = simplex::Config<Scheme, RoundRobin<Sha256>, B, Digest, A, A, A, Sequential>;
+type VoteConfig<B, A, R> = simplex::Config<Scheme, RoundRobin<Sha256>, B, Digest, A, A, R, Sequential>;
 
 /// How rounds are led, voted on and skipped.
-fn vote_config<B, A>(
+fn vote_config<B, A, R>(
     scheme: Scheme,
     blocker: B,
-    automaton: A,
+    (automaton, reporter): (A, R),
     pacing: Pacing,
     floor: Floor<Scheme, Digest>,
     files: &Files,
-) -> VoteConfig<B, A>
+) -> VoteConfig<B, A, R>
 where
     B: Blocker<PublicKey = PublicKey>,
     A: CertifiableAutomaton<Context = Context<Digest, PublicKey>, Digest = Digest>
-        + Relay<Digest = Digest, PublicKey = PublicKey, Plan = Plan<PublicKey>>
-        + Reporter<Activity = Activity<Scheme, Digest>>,
+        + Relay<Digest = Digest, PublicKey = PublicKey, Plan = Plan<PublicKey>>,
+    R: Reporter<Activity = Activity<Scheme, Digest>>,
 {
     let (leader_timeout, certification_timeout) = (pacing.leader_timeout(), pacing.round_timeout());
     simplex::Config {
@@ -296,8 +299,8 @@ where
         elector: RoundRobin::default(),
         blocker,
         automaton: automaton.clone(),
-        relay: automaton.clone(),
-        reporter: automaton,
+        relay: automaton,
+        reporter,
         track_historical_votes: false,
         strategy: Sequential,
         partition: files.name(VOTES),

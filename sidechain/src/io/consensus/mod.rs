@@ -28,6 +28,7 @@ mod arrivals;
 mod blocking;
 mod blocks;
 mod catch_up;
+mod counting;
 mod delivery;
 mod engine;
 mod error;

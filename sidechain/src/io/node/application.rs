@@ -4,6 +4,7 @@ use std::sync::{
     Arc, Mutex, PoisonError,
     atomic::{AtomicBool, Ordering},
 };
+use std::time::Instant;
 
 use alloy_consensus::Transaction as _;
 use alloy_primitives::{Address, B256};
@@ -13,6 +14,7 @@ use super::commit::commit;
 use crate::{
     block::{Block, Transaction, next_base_fee},
     chain::{Ahead, MAX_CLOCK_DRIFT_MS, ProposeError, Room},
+    counters::RoundEvent,
     execution::{BlockError, Stop},
     io::{
         consensus::{Application, BUILD_LIMIT, FinalBlocks, Verdict},
@@ -234,7 +236,10 @@ impl Application for NodeApplication {
     }
 
     fn check(&self, block: &Block, now_ms: u64, stop: &Stop) -> Verdict {
-        match self.state.chain.verify(block, now_ms, stop) {
+        let begun = Instant::now();
+        let verified = self.state.chain.verify(block, now_ms, stop);
+        self.state.counters.checked.took(begun.elapsed());
+        match verified {
             Ok(()) => {
                 self.timing.in_time();
                 Verdict::Valid
@@ -251,6 +256,10 @@ impl Application for NodeApplication {
             }
             Err(error) => Verdict::Invalid(error.to_string()),
         }
+    }
+
+    fn note(&self, event: RoundEvent) {
+        self.state.counters.note(event);
     }
 
     fn commit(&self, block: &Block, certificate: Option<&[u8]>, now_ms: u64) -> Result<(), String> {

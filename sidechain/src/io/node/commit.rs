@@ -1,5 +1,7 @@
 //! Makes a block final, in the same way for validators and followers.
 
+use std::time::Instant;
+
 use tracing::info;
 
 use crate::{block::Block, io::node_state::NodeState};
@@ -11,7 +13,7 @@ use crate::{block::Block, io::node_state::NodeState};
 ///
 /// A store that failed, in words: the node stops.
 pub(super) fn commit(state: &NodeState, block: &Block, certificate: Option<&[u8]>, now_ms: u64) -> Result<(), String> {
-    let chain = &state.chain;
+    let (chain, begun) = (&state.chain, Instant::now());
     let finalized = chain.finalize_certified(block, certificate).map_err(|error| error.to_string())?;
     let Some(finalized) = finalized else {
         return Ok(());
@@ -19,6 +21,7 @@ pub(super) fn commit(state: &NodeState, block: &Block, certificate: Option<&[u8]
     if certificate.is_some() {
         state.snapshots.on_final(chain.store(), block.header.number, now_ms).map_err(|error| error.to_string())?;
     }
+    state.counters.committed.took(begun.elapsed());
     info!(
         number = block.header.number,
         hash = %finalized.hash,

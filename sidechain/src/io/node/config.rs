@@ -35,6 +35,8 @@ pub struct NodeConfig {
     pub rpc_origins: Origins,
     /// Names by which the JSON-RPC may be asked.
     pub rpc_hosts: Hosts,
+    /// Metrics and verdicts for the operator's monitoring; `None` for none.
+    pub metrics_listen: Option<SocketAddr>,
     /// What the JSON-RPC answers at `private_rpc_listen` only.
     pub rpc_private_methods: BTreeSet<String>,
     /// Whether the JSON-RPC signs for the developer accounts, whose keys everybody knows. On regtest only.
@@ -101,6 +103,7 @@ impl NodeConfig {
             data_dir: data_dir.into(),
             rpc_listen: SocketAddr::from(([127, 0, 0, 1], 8545)),
             private_rpc_listen: None,
+            metrics_listen: None,
             rpc_access: Access::default(),
             rpc_origins: Origins::default(),
             rpc_hosts: Hosts::default(),

@@ -23,7 +23,8 @@ use tracing::{info, warn};
 use super::{
     config::{NodeConfig, SyncMode},
     error::NodeError,
-    services::{open_chain, serve, stop},
+    monitoring::Monitoring,
+    services::{open_chain, serve, show_life, stop},
 };
 use crate::{
     block::Header,
@@ -67,6 +68,7 @@ pub(super) fn catch_up(
     config: &NodeConfig,
     genesis: &Genesis,
     validators: Validators,
+    monitoring: &Monitoring,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), NodeError> {
     let places = Places::new(&config.data_dir);
@@ -84,14 +86,16 @@ pub(super) fn catch_up(
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(NodeError::Runtime)?;
     let sources = Sources::new(&urls).map_err(|(url, reason)| FollowError::Url { url, reason })?;
-    let work = Work { config, chain: chain.clone(), validators, sources, places: &places };
+    let work = Work { config, chain: chain.clone(), validators, sources, places: &places, monitoring };
     let copied = runtime.block_on(async move {
         tokio::select! {
             () = shutdown => Ok(None),
             copied = work.run() => copied,
+            never = show_life(monitoring) => match never {},
         }
     });
     // Readers of the old chain end with it.
+    monitoring.forget();
     runtime.shutdown_timeout(CLOSE);
     let Some(restore) = copied? else { return Ok(()) };
     let chain = sole_owner(chain)?;
@@ -135,12 +139,14 @@ struct Work<'a> {
     validators: Validators,
     sources: Sources,
     places: &'a Places,
+    monitoring: &'a Monitoring,
 }
 
 impl Work<'_> {
     /// The copy that is whole, if one was needed.
     async fn run(mut self) -> Result<Option<Restore>, NodeError> {
         let state = self.state()?;
+        self.monitoring.watch(&state);
         let mut rpc = None;
         let mut tries = 0;
         let genesis = self.chain.genesis_block().hash();
@@ -379,7 +385,8 @@ mod tests {
         let members = validators(&genesis).expect("keys");
         let certifiers = finality_keys(genesis.network_id(), &members).expect("keys");
         let started = Instant::now();
-        catch_up(&config, &genesis, certifiers, std::future::pending()).expect("it goes on without");
+        catch_up(&config, &genesis, certifiers, &Monitoring::none(), std::future::pending())
+            .expect("it goes on without");
         assert!(started.elapsed() < WAIT + Duration::from_secs(2), "{:?}", started.elapsed());
     }
 }

@@ -10,7 +10,8 @@ use super::{
     config::NodeConfig,
     error::NodeError,
     members::finality_keys,
-    services::{log_end, open_chain, serve, stop, watch_disk},
+    monitoring::Monitoring,
+    services::{log_end, open_chain, serve, show_life, stop, watch_disk},
 };
 use crate::{
     block::Block,
@@ -32,6 +33,7 @@ pub(super) fn run(
     genesis: Genesis,
     url: String,
     validators: &[consensus::Validator],
+    monitoring: Monitoring,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), NodeError> {
     let validators = finality_keys(genesis.network_id(), validators)?;
@@ -47,6 +49,7 @@ pub(super) fn run(
         let state = state.with_snapshots(Snapshots::new(config.sync.offer_every));
         state.keep_pool_in(config.pool_file(), now_ms());
         state.facts().needed_peers = 1;
+        monitoring.watch(&state);
         let rpc = serve(&config, &state)?;
         info!(head = state.chain.head().number, rpc = %rpc.public.address, upstream = url, "follower started");
         let chain = state.chain.clone();
@@ -60,7 +63,8 @@ pub(super) fn run(
         let commit = move |block: &Block, certificate: Option<&[u8]>| commit(&state, block, certificate, now_ms());
         let ended = tokio::select! {
             () = shutdown => Ok(()),
-            never = watch_disk(&watched, &config.data_dir) => match never {},
+            never = watch_disk(&watched, &config.data_dir, &monitoring) => match never {},
+            never = show_life(&monitoring) => match never {},
             ended = follower::follow(&url, chain, validators, heard, commit) => ended.map_err(NodeError::from),
         };
         log_end(&ended);

@@ -18,6 +18,7 @@ mod far_behind;
 mod follower;
 mod light;
 mod members;
+mod monitoring;
 mod rejoin;
 mod run;
 mod services;

@@ -10,6 +10,7 @@ use super::{
     config::{AskBitcoin, NodeConfig},
     error::NodeError,
     far_behind, follower, members,
+    monitoring::Monitoring,
     validator::Validator,
 };
 use crate::{
@@ -44,10 +45,11 @@ pub fn run(
     // Asked twice: while the node catches up, and while it works.
     let shutdown = shutdown.shared();
     let certifiers = members::finality_keys(genesis.network_id(), &validators)?;
-    far_behind::catch_up(&config, &genesis, certifiers, shutdown.clone())?;
+    let monitoring = Monitoring::start(config.metrics_listen)?;
+    far_behind::catch_up(&config, &genesis, certifiers, &monitoring, shutdown.clone())?;
     match (keys, config.follow.clone()) {
-        (Some(keys), None) => Validator::open(config, genesis, keys, validators)?.run(bitcoin, shutdown),
-        (None, Some(url)) => follower::run(config, genesis, url, &validators, shutdown),
+        (Some(keys), None) => Validator::open(config, genesis, keys, validators)?.run(bitcoin, monitoring, shutdown),
+        (None, Some(url)) => follower::run(config, genesis, url, &validators, monitoring, shutdown),
         _ => Err(NodeError::NoRole),
     }
 }

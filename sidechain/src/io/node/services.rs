@@ -3,12 +3,14 @@
 use std::{convert::Infallible, path::Path, sync::Arc, time::Duration};
 
 use mainchain::Network;
+use telemetry::io::machine::free_bytes;
 use tracing::{error, info};
 
 use super::{
     config::{AskBitcoin, NodeConfig},
     disk::is_full,
     error::NodeError,
+    monitoring::Monitoring,
 };
 use crate::{
     chain::Chain,
@@ -65,12 +67,17 @@ fn start(state: &NodeState, settings: rpc::Settings) -> Result<rpc::Running, Nod
 const DISK_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Looks for ever whether the disk is full, for who asks whether the node is well.
-pub(super) async fn watch_disk(state: &NodeState, data_dir: &Path) -> Infallible {
+pub(super) async fn watch_disk(state: &NodeState, data_dir: &Path, monitoring: &Monitoring) -> Infallible {
     loop {
         let place = data_dir.to_owned();
+        let look = move || (is_full(&place), free_bytes(&place).ok());
         // A task that ends early is one that the process ends with.
-        let full = tokio::task::spawn_blocking(move || is_full(&place)).await.unwrap_or(false);
-        state.facts().disk_full = full;
+        let (full, free) = tokio::task::spawn_blocking(look).await.unwrap_or_default();
+        {
+            let mut facts = state.facts();
+            (facts.disk_full, facts.disk_free) = (full, free);
+        }
+        monitoring.beat("disk", DISK_INTERVAL);
         tokio::time::sleep(DISK_INTERVAL).await;
     }
 }
@@ -79,12 +86,24 @@ pub(super) async fn watch_disk(state: &NodeState, data_dir: &Path) -> Infallible
 const BITCOIN_INTERVAL: Duration = Duration::from_secs(20);
 
 /// Asks for ever what time Bitcoin's best block has, for who doubts the clock.
-pub(super) async fn watch_bitcoin(state: &NodeState, ask: Option<AskBitcoin>) -> Infallible {
+pub(super) async fn watch_bitcoin(state: &NodeState, ask: Option<AskBitcoin>, monitoring: &Monitoring) -> Infallible {
     let Some(ask) = ask else { return std::future::pending().await };
     loop {
         let best_block_s = ask().await;
         state.facts().clocks.hear_bitcoin(best_block_s);
+        monitoring.beat("bitcoin", BITCOIN_INTERVAL);
         tokio::time::sleep(BITCOIN_INTERVAL).await;
+    }
+}
+
+/// Time between two signs of life.
+const LIFE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Shows for ever that the node's runtime runs what is to run.
+pub(super) async fn show_life(monitoring: &Monitoring) -> Infallible {
+    loop {
+        monitoring.beat("main", LIFE_INTERVAL);
+        tokio::time::sleep(LIFE_INTERVAL).await;
     }
 }
 

@@ -27,8 +27,10 @@ use super::{
     config::{AskBitcoin, NodeConfig},
     disk::is_full,
     error::NodeError,
-    far_behind, members, rejoin,
-    services::{SHUTDOWN_TIMEOUT, log_end, open_chain, serve, stop, watch_bitcoin, watch_disk},
+    far_behind, members,
+    monitoring::Monitoring,
+    rejoin,
+    services::{SHUTDOWN_TIMEOUT, log_end, open_chain, serve, show_life, stop, watch_bitcoin, watch_disk},
 };
 use crate::{
     chain::Chain,
@@ -87,6 +89,7 @@ impl Validator {
     pub(super) fn run(
         self,
         bitcoin: Option<AskBitcoin>,
+        monitoring: Monitoring,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), NodeError> {
         let data_dir = self.config.data_dir.clone();
@@ -98,7 +101,8 @@ impl Validator {
         let full = seen_full.clone();
         // The engine panics where its files fail it; every task stops then, and this thread hears of it.
         let ran = catch_unwind(AssertUnwindSafe(|| {
-            engine_runtime::Runner::new(runtime).start(|runtime| self.work(runtime, bitcoin, shutdown, full))
+            engine_runtime::Runner::new(runtime)
+                .start(|runtime| self.work(runtime, (bitcoin, monitoring), shutdown, full))
         }));
         let ended = ran.unwrap_or_else(|panic| Err(broken(&data_dir, message(panic.as_ref()))));
         let full = seen_full.load(Ordering::Relaxed) || (ended.is_err() && is_full(&data_dir));
@@ -114,7 +118,7 @@ impl Validator {
     async fn work(
         self,
         runtime: engine_runtime::Context,
-        bitcoin: Option<AskBitcoin>,
+        (bitcoin, monitoring): (Option<AskBitcoin>, Monitoring),
         shutdown: impl Future<Output = ()>,
         seen_full: Arc<AtomicBool>,
     ) -> Result<(), NodeError> {
@@ -124,6 +128,7 @@ impl Validator {
         state.keep_pool_in(self.config.pool_file(), now_ms());
         let p2p = self.config.p2p_listen;
         ensure_free(p2p).await?;
+        monitoring.watch(&state);
         let rpc = serve(&self.config, &state)?;
         let p2p_runtime = runtime.child("p2p");
         let network = network::connect(p2p_runtime, self.network, &self.keys, p2p, &self.validators, &self.addresses)?;
@@ -150,8 +155,9 @@ impl Validator {
         let ended = tokio::select! {
             () = shutdown => Ok(()),
             ended = engine => ended,
-            never = watch_disk(&watched, &self.config.data_dir) => match never {},
-            never = watch_bitcoin(&watched, bitcoin) => match never {},
+            never = watch_disk(&watched, &self.config.data_dir, &monitoring) => match never {},
+            never = show_life(&monitoring) => match never {},
+            never = watch_bitcoin(&watched, bitcoin, &monitoring) => match never {},
             never = far_behind::advise(&watched, &self.config) => match never {},
             ended = running => Err(network_ended(ended)),
         };

@@ -12,6 +12,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::block::Transaction;
@@ -40,6 +41,9 @@ pub(super) type Waiting = (Arc<Transaction>, u64);
 pub(super) struct Journal {
     path: PathBuf,
     state: Mutex<State>,
+    errors: AtomicU64,
+    /// Errors since it was written last: the first is told, and how many there were once it is over.
+    failing: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -56,12 +60,17 @@ pub(super) struct State {
 
 impl Journal {
     pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, state: Mutex::default() }
+        Self { path, state: Mutex::default(), errors: AtomicU64::new(0), failing: AtomicU64::new(0) }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         // Whatever panicked, the file is then written anew.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How often it could not be written.
+    pub(super) fn errors(&self) -> u64 {
+        self.errors.load(Ordering::Relaxed)
     }
 
     /// Adds what came into the pool.
@@ -113,6 +122,12 @@ impl Journal {
         }
         let mut state = self.lock();
         (state.rewriting, state.meanwhile) = (false, None);
+        if written.is_ok() {
+            let failed = self.failing.swap(0, Ordering::Relaxed);
+            if failed > 0 {
+                tracing::info!(path = %self.path.display(), failed, "what waits in the pool is kept for the next start again");
+            }
+        }
         if let Err(error) = written {
             state.not_before_ms = now_ms.saturating_add(RETRY_MS);
             drop(state);
@@ -133,7 +148,10 @@ impl Journal {
     }
 
     fn complain(&self, error: &io::Error) {
-        tracing::error!(path = %self.path.display(), %error, "what waits in the pool is not kept for the next start; it is tried again");
+        self.errors.fetch_add(1, Ordering::Relaxed);
+        if self.failing.fetch_add(1, Ordering::Relaxed) == 0 {
+            tracing::error!(path = %self.path.display(), %error, "what waits in the pool is not kept for the next start; it is tried again");
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::block::{is_free, next_base_fee};
 use crate::chain::{Arrival, Chain, Finalized, Origin, Registration};
+use crate::counters::Counters;
 use crate::execution::Stop;
 use crate::io::{NodeStore, registrar::Registrar, snapshots::Snapshots};
 use crate::mempool::{Account, Mempool};
@@ -46,6 +47,8 @@ pub struct NodeState {
     pub upstream: Option<Arc<dyn Upstream>>,
     /// What others may copy.
     pub snapshots: Arc<Snapshots>,
+    /// What is counted for the operator's monitoring.
+    pub counters: Arc<Counters>,
     /// How this node stands to its network; see [`Self::facts`].
     standing: Arc<Mutex<Facts>>,
     /// How transactions come into the pool, and the pool itself.
@@ -82,6 +85,7 @@ impl NodeState {
             registrar: Arc::default(),
             upstream,
             snapshots: Arc::new(Snapshots::new(Snapshots::EVERY)),
+            counters: Arc::default(),
             standing: Arc::default(),
             intake: Arc::new(Intake::new(door.clone())),
             door,
@@ -122,6 +126,11 @@ impl NodeState {
     /// peers are served. `now_ms` is Unix time. Blocks. A file that cannot be read or written is logged, and stops nothing.
     pub fn keep_pool_in(&self, path: PathBuf, now_ms: u64) {
         self.door.keep_in(path, now_ms);
+    }
+
+    /// How often what waits could not be kept for the next start.
+    pub fn journal_errors(&self) -> u64 {
+        self.door.journal.get().map_or(0, |journal| journal.errors())
     }
 
     #[cfg(test)]

@@ -44,7 +44,7 @@ impl Context {
         let started = if settings.give_way { super::priority::give_way } else { || () };
         Ok(Self {
             workers: Workers::start(settings.short_workers, settings.long_workers, started)?,
-            shares: Shares::new(settings.rules.clone()),
+            shares: Shares::counted(settings.rules.clone(), state.counters.clone()),
             repeats: Repeats::default(),
             pending: Pending::default(),
             awaited: Awaited::default(),

@@ -19,6 +19,7 @@ use super::turns::in_turns;
 use super::unread::Unread;
 use super::workers::Lane;
 use crate::access::Client;
+use crate::counters::Answered;
 use crate::execution::Stop;
 
 /// Work of the server itself for one request: reading it, and writing the answer.
@@ -120,11 +121,13 @@ impl Incoming<'_> {
     async fn call(&self, name: &str, params: Option<&str>, caller: Caller) -> Answer {
         let context = &self.server.context;
         let Some(method) = self.server.methods.get(name) else {
+            context.state.counters.answered(Answered::UnknownMethod);
             if context.developers.is_of_simulators(name) {
                 return Err(error::not_a_simulator(name));
             }
             return Err(ErrorObjectOwned::owned(METHOD_NOT_FOUND_CODE, METHOD_NOT_FOUND_MSG, None::<()>));
         };
+        context.state.counters.answered(method.answered());
         context.shares.may_work(caller.client)?;
         let mut arguments = Arguments::new(params, caller)?;
         let method = match method {

@@ -28,6 +28,7 @@ use super::workers::Lane;
 use super::{error, numbers, numbers::Form};
 use crate::access::Client;
 use crate::chain::Preview;
+use crate::counters::Answered;
 use crate::execution::Stop;
 
 /// Two methods of the same name are a mistake in this crate.
@@ -63,6 +64,21 @@ pub enum Method {
     Unsubscribe,
     /// Answered by the private server only.
     Withheld,
+}
+
+impl Method {
+    /// How its requests are answered, for monitoring.
+    pub fn answered(&self) -> Answered {
+        match self {
+            Self::Inline(_) => Answered::FromMemory,
+            Self::Worker(_) => Answered::FromStore,
+            Self::Long(_) => Answered::ByExecution,
+            Self::AtBlock(method) => method.answered(),
+            Self::Async(_) => Answered::AfterWaiting,
+            Self::Subscribe(_) | Self::Unsubscribe => Answered::BySubscription,
+            Self::Withheld => Answered::Withheld,
+        }
+    }
 }
 
 /// Where a subscription is of.

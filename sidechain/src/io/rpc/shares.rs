@@ -20,6 +20,7 @@ use jsonrpsee::types::ErrorObjectOwned;
 
 use super::error;
 use crate::access::{Client, Source};
+use crate::counters::{Counters, LimitReached};
 use crate::io::clock::now_ms;
 use crate::rate::RateLimit;
 
@@ -156,6 +157,7 @@ const MAX_CLIENTS: usize = 10_000;
 pub struct Shares {
     rules: Rules,
     table: Mutex<Table>,
+    counters: Arc<Counters>,
     /// Number of the last connection that is counted apart.
     connections: AtomicU64,
 }
@@ -213,8 +215,14 @@ impl Drop for Hold {
 }
 
 impl Shares {
+    #[cfg(test)]
     pub fn new(rules: Rules) -> Arc<Self> {
-        Arc::new(Self { rules, table: Mutex::default(), connections: AtomicU64::new(0) })
+        Self::counted(rules, Arc::default())
+    }
+
+    /// None is held yet. Limits that clients come to are counted.
+    pub fn counted(rules: Rules, counters: Arc<Counters>) -> Arc<Self> {
+        Arc::new(Self { rules, table: Mutex::default(), counters, connections: AtomicU64::new(0) })
     }
 
     /// Takes `amount` of a resource, until the answer is dropped.
@@ -261,6 +269,8 @@ impl Shares {
         let total = &table.totals[usize::from(client.limited)];
         let (all, holders) = (total.held[index].saturating_add(amount), total.holders[index] + u64::from(before == 0));
         if let Some(limit) = self.refusal(client, resource, all, holders, before.saturating_add(amount)) {
+            let is_own = matches!(limit, Limit::OfAddress { .. });
+            self.counters.limited(if is_own { LimitReached::OfAddress } else { LimitReached::OfNode });
             return Err(limit);
         }
         // Who holds nothing is not remembered for that.
@@ -327,6 +337,7 @@ impl Shares {
         if left_us > 0 {
             return Ok(());
         }
+        self.counters.limited(LimitReached::Work);
         let ms_per_second = millis(self.rules.work_per_second);
         Err(Limit::Work { source_address: client.source, ms_per_second, wait_ms: 1_000 })
     }
@@ -350,6 +361,7 @@ impl Shares {
         if !client.limited || self.usage(&mut table, client).registrations.take(now_ms()) {
             return Ok(());
         }
+        self.counters.limited(LimitReached::Registrations);
         Err(Limit::Registrations { source_address: client.source, limit })
     }
 
