@@ -219,6 +219,11 @@ impl Keystore {
             .map_err(|_| KeystoreError::WrongPassphrase)
     }
 
+    /// What a guess at the passphrase costs.
+    pub fn kdf(&self) -> KdfParams {
+        self.kdf.params
+    }
+
     /// The kind of keys that the file says it holds.
     pub fn kind(&self) -> &str {
         &self.kind

@@ -18,6 +18,7 @@
 //!   threshold         shares of the group key, behind functions of bytes
 //!   foreign  what others wrote, made fit for a terminal
 //!   seal, keystore    encryption to one member; secrets at rest
+//!   web3_keystore     an account's key as Ethereum wallets keep it
 //!   relay    what a relayer decides: facts in, owed actions out; a file for each subject
 //!   io       the node's client, the relayer's shell
 //! ```
@@ -46,3 +47,4 @@ pub mod threshold;
 pub mod vault;
 pub mod vault_tx;
 pub mod waited_for;
+pub mod web3_keystore;

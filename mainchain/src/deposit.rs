@@ -11,6 +11,8 @@
 //! Everything in Q is public, so the ledger recomputes it from the terms that travel with the proof, and no server has to
 //! remember an address. The bytes are frozen by vectors in this file.
 
+mod psbt;
+
 use std::num::NonZeroU16;
 use std::sync::OnceLock;
 
@@ -169,6 +171,20 @@ impl DepositOutput {
         if !self.leaf.as_bytes().ends_with(&reclaim_ending(&owner)) {
             return Err(ReclaimError::WrongKey { got: owner });
         }
+        let mut transaction = self.funded_reclaim(coins, destination, fee_rate)?;
+        for (input, signature) in self.reclaim_signatures(&transaction, coins, reclaim_key).into_iter().enumerate() {
+            transaction.input[input].witness = self.reclaim_witness(&signature);
+        }
+        Ok(transaction)
+    }
+
+    /// The transaction with its value, and signatures of the right size.
+    fn funded_reclaim(
+        &self,
+        coins: &[(OutPoint, Amount)],
+        destination: ScriptBuf,
+        fee_rate: FeeRate,
+    ) -> Result<Transaction, ReclaimError> {
         let total = coins.iter().try_fold(Amount::ZERO, |sum, (_, value)| sum.checked_add(*value));
         let total = total.filter(|total| *total > Amount::ZERO).ok_or(ReclaimError::NoCoins)?;
 
@@ -177,10 +193,6 @@ impl DepositOutput {
         let least = transaction.output[0].script_pubkey.minimal_non_dust();
         let value = fee.and_then(|fee| total.checked_sub(fee)).filter(|value| *value >= least);
         transaction.output[0].value = value.ok_or(ReclaimError::TooLittle { total, fee, least })?;
-
-        for (input, signature) in self.reclaim_signatures(&transaction, coins, reclaim_key).into_iter().enumerate() {
-            transaction.input[input].witness = self.reclaim_witness(&signature);
-        }
         Ok(transaction)
     }
 
@@ -229,14 +241,17 @@ impl DepositOutput {
 
     /// Spends the leaf with a signature of the reclaim key: signature, script, control block.
     pub fn reclaim_witness(&self, signature: &[u8; 64]) -> Witness {
+        Witness::from_slice(&[signature.as_slice(), self.leaf.as_bytes(), &self.control_block().serialize()])
+    }
+
+    fn control_block(&self) -> ControlBlock {
         let (_, parity): (_, Parity) = self.key.x_only_public_key();
-        let control = ControlBlock {
+        ControlBlock {
             leaf_version: LeafVersion::TapScript,
             output_key_parity: parity,
             internal_key: self.group_key,
             merkle_branch: TaprootMerkleBranch::default(),
-        };
-        Witness::from_slice(&[signature.as_slice(), self.leaf.as_bytes(), &control.serialize()])
+        }
     }
 }
 

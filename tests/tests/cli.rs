@@ -160,7 +160,7 @@ fn a_bad_recipient_or_id_is_refused_before_anything_is_asked() {
         .is_misused_saying(&["--to"]);
     causeway(&["peg-out", "--amount", "1 BTC", "--max-fee", "1 sat", "--script", "zz"])
         .is_misused_saying(&["--script"]);
-    causeway(&["peg-in"]).is_misused_saying(&["--to"]);
+    causeway(&["peg-in"]).fails_saying(&["who gets the coins?", "--to", "causeway wallet create"]);
     let to = DEVELOPER_0.to_string();
     causeway(&["peg-in", "--to", &to, "--reserve"]).is_misused_saying(&["--reserve"]);
     causeway(&["peg-in", "--to", &to, "--claimant", "0x1234"]).is_misused_saying(&["--claimant"]);

@@ -20,6 +20,9 @@ use tests::known::{DEV_PASSPHRASE, DEVELOPER_0, DEVELOPER_1, MAINNET_ADDRESS, RE
 use tests::lone_node::LoneNode;
 use tests::network::{Network, Options};
 
+#[path = "user/wallet.rs"]
+mod wallet;
+
 /// A node at which the developers have a coin each. It has no relayers: withdrawals stay queued.
 fn lone_node() -> LoneNode {
     LoneNode::start(&[DEVELOPER_0, DEVELOPER_1])

@@ -37,7 +37,7 @@ For a user:
   bump       Pay for a vault transaction that waits on Bitcoin
   reclaim    Take an unswept deposit back on Bitcoin after its timelock
   register   Tell the federation again of a deposit address of yours
-  wallet     A small Bitcoin wallet for regtest and testnets
+  wallet     One wallet for both sides, on regtest and testnets
   pay        Micropayments: channels and vouchers; sell and buy by HTTP request
   receipt    Write a receipt of a deposit or a paid withdrawal
   verify     Check a receipt offline, with the genesis file alone

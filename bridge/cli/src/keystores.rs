@@ -2,26 +2,38 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Read as _;
 use std::path::Path;
 
+use alloy_primitives::Address;
 use bitcoin::secp256k1::SecretKey;
 use bridge::io::sidechain::Account;
 use bridge::keystore::{KdfParams, Keystore, OperatorKeys, VALIDATOR};
-use eyre::{Result, WrapErr, eyre};
+use bridge::web3_keystore::Web3Keystore;
+use eyre::{Result, WrapErr, ensure, eyre};
 use files::write_atomic;
 use sidechain::io::keys::ValidatorKeys;
+
+/// Bytes of the largest file that is read: a keystore has one or two thousand.
+const MOST_BYTES: u64 = 64 * 1024;
 
 /// Kind of a keystore with an account of the sidechain.
 pub const ACCOUNT: &str = "account";
 
-/// Opens a user's account. An operator's account works too, and that of a wallet's words: they are accounts.
+/// Opens a user's account. An operator's account works too, and that of a wallet's words: they are accounts. So does a file of geth, MetaMask
+/// or cast.
 ///
 /// # Errors
 ///
 /// The file cannot be read, is another kind of keystore, or the passphrase is wrong.
 pub fn open_account(path: &Path, passphrase: &str) -> Result<Account> {
-    let keystore = read(path)?;
     let name = || path.display().to_string();
+    let json = read_bytes(path)?;
+    if Web3Keystore::is_meant(&json) {
+        let key = Web3Keystore::parse(&json).and_then(|keystore| keystore.open(passphrase));
+        return Ok(Account::from_key(key.wrap_err_with(name)?));
+    }
+    let keystore = Keystore::parse(&json).wrap_err_with(name)?;
     if keystore.kind() == bridge::keystore::OPERATOR {
         let keys = OperatorKeys::open(&keystore, passphrase).wrap_err_with(name)?;
         return Ok(Account::from_key(*keys.account()));
@@ -52,8 +64,31 @@ pub fn open_validator(path: &Path, passphrase: &str) -> Result<ValidatorKeys> {
 ///
 /// The file cannot be read, or is not a keystore.
 pub fn read(path: &Path) -> Result<Keystore> {
-    let json = fs::read(path).wrap_err_with(|| format!("cannot read the keystore {}", path.display()))?;
-    Keystore::parse(&json).wrap_err_with(|| path.display().to_string())
+    Keystore::parse(&read_bytes(path)?).wrap_err_with(|| path.display().to_string())
+}
+
+/// Which account a keystore says that it holds; nobody vouches for it until it is open.
+///
+/// # Errors
+///
+/// As [`read`].
+pub fn named_account(path: &Path) -> Result<Option<Address>> {
+    let json = read_bytes(path)?;
+    if Web3Keystore::is_meant(&json) {
+        return Ok(Web3Keystore::parse(&json).wrap_err_with(|| path.display().to_string())?.address());
+    }
+    let keystore = Keystore::parse(&json).wrap_err_with(|| path.display().to_string())?;
+    let public = keystore.public();
+    Ok(public.get("address").or_else(|| public.get("account")).and_then(|text| text.parse().ok()))
+}
+
+fn read_bytes(path: &Path) -> Result<Vec<u8>> {
+    let cannot = || format!("cannot read the keystore {}", path.display());
+    let mut json = Vec::new();
+    let file = fs::File::open(path).wrap_err_with(cannot)?;
+    file.take(MOST_BYTES + 1).read_to_end(&mut json).wrap_err_with(cannot)?;
+    ensure!(json.len() as u64 <= MOST_BYTES, "{} is no keystore: it has more than {MOST_BYTES} bytes", path.display());
+    Ok(json)
 }
 
 /// Encrypts a secret into a file; `public` can be read without the passphrase.

@@ -3,6 +3,7 @@
 //! ```text
 //!  folder/  seed.json   the mnemonic, encrypted by a passphrase; network, birthday and sidechain account readable
 //!           chain.db    the wallet's view of the chain; can be deleted, the next sync reads it again. One of other keys is not used
+//!           backup.json whether its owner showed to have a backup (`public.rs`)
 //!           lock        held while a process uses the wallet
 //!
 //!  mnemonic (BIP39) --> m/86'/1'/0'/{0,1}/i    Bitcoin addresses, BIP86
@@ -18,7 +19,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use alloy_primitives::Address as Account;
-use bdk_wallet::chain::BlockId;
+use bdk_wallet::chain::{BlockId, ChainPosition};
 use bdk_wallet::error::CreateTxError;
 use bdk_wallet::file_store::Store;
 use bdk_wallet::template::{Bip86, DescriptorTemplate as _};
@@ -27,7 +28,7 @@ use bdk_wallet::{
     PersistedWallet, SignOptions,
 };
 use bip39::Mnemonic;
-use bitcoin::bip32::{ChildNumber, DerivationPath, Xpriv};
+use bitcoin::bip32::{ChildNumber, DerivationPath, Xpriv, Xpub};
 use bitcoin::secp256k1::{Keypair, PublicKey, SECP256K1, SecretKey};
 use bitcoin::{Address, Amount, FeeRate, ScriptBuf, Transaction, Txid};
 use mainchain::Network;
@@ -43,6 +44,16 @@ use files::{DirectoryLock, LockError};
 use files::{read_optional, write_atomic};
 
 mod child;
+pub mod public;
+
+const SEED_FILE: &str = "seed.json";
+
+/// What `seed.json` tells without its passphrase, beside the descriptors: the network, the block before which nothing was paid, the account,
+/// and the public half of all reclaim keys.
+const NETWORK: &str = "network";
+const BIRTHDAY: &str = "birthday";
+const ACCOUNT: &str = "account";
+const RECLAIM: &str = "reclaim";
 
 /// Kind of the keystore file with a wallet's mnemonic.
 pub const WALLET: &str = "wallet";
@@ -103,6 +114,10 @@ pub enum WalletError {
     Payment(String),
     #[error("no child can pay for this transaction: {0}")]
     NoChild(#[from] NoChild),
+    #[error("the wallet in {} was never shown to have a backup, and it has no address before: `causeway wallet check` asks for its words, or with --backup FILE opens a copy of its seed.json", .0.display())]
+    Unchecked(PathBuf),
+    #[error("an earlier version made the wallet in {}, without keys of deposits: `causeway wallet check` asks for its words and its passphrase, and adds them", .0.display())]
+    NoReclaimKeys(PathBuf),
     #[error("{} has other keys than its words make: it was changed; make the wallet again from its words", .0.display())]
     OtherKeys(PathBuf),
 }
@@ -183,6 +198,35 @@ impl Seed {
         pair
     }
 
+    /// The public half of all reclaim keys: m/1008'/1'/0'.
+    fn reclaim_keys(&self) -> Xpub {
+        let path = [hardened(RECLAIM_PURPOSE), hardened(1), hardened(0)];
+        let mut keys = self.master.derive_priv(SECP256K1, &path).expect("the chance is below 2^-127");
+        let public = Xpub::from_priv(SECP256K1, &keys);
+        keys.private_key.non_secure_erase();
+        public
+    }
+
+    /// What `seed.json` tells of the keys without the passphrase.
+    fn public(&self) -> BTreeMap<String, String> {
+        let mut public = BTreeMap::from([
+            (ACCOUNT.to_owned(), self.account_address().to_string()),
+            (RECLAIM.to_owned(), self.reclaim_keys().to_string()),
+        ]);
+        public.extend(KEYCHAINS.map(|(keychain, name)| (name.to_owned(), self.public_descriptor(keychain))));
+        public
+    }
+
+    /// Whether these words make the keys that a wallet's file tells of; those of an earlier version are fewer.
+    pub fn fits(&self, keystore: &Keystore) -> bool {
+        let told = keystore.public();
+        let fits = |(name, key): (String, String)| match told.get(&name) {
+            Some(told) => *told == key,
+            None => name == RECLAIM,
+        };
+        self.public().into_iter().all(fits)
+    }
+
     fn derive(&self, path: &[ChildNumber]) -> SecretKey {
         let path = DerivationPath::from(path.to_vec());
         let key = self.master.derive_priv(SECP256K1, &path);
@@ -257,16 +301,13 @@ impl Wallet {
             return Err(WalletError::Mainnet);
         }
         let lock = lock(folder)?;
-        let path = folder.join("seed.json");
+        let path = folder.join(SEED_FILE);
         if path.try_exists()? {
             return Err(WalletError::Exists(folder.to_owned()));
         }
-        let mut public = BTreeMap::from([
-            ("network".to_owned(), network.to_string()),
-            ("birthday".to_owned(), birthday.to_string()),
-            ("account".to_owned(), seed.account_address().to_string()),
-        ]);
-        public.extend(KEYCHAINS.map(|(keychain, name)| (name.to_owned(), seed.public_descriptor(keychain))));
+        let mut public = seed.public();
+        public.insert(NETWORK.to_owned(), network.to_string());
+        public.insert(BIRTHDAY.to_owned(), birthday.to_string());
         let keystore = Keystore::seal(WALLET, public, seed.words().as_bytes(), passphrase, kdf, rng)
             .map_err(|error| WalletError::Keystore { path: path.clone(), error })?;
         write_atomic(&path, keystore.to_json().as_bytes())?;
@@ -280,11 +321,11 @@ impl Wallet {
     ///
     /// `Missing`, `Locked`, `OtherNetwork`, a damaged file, or those of the disk.
     pub fn open(folder: &Path, network: Network) -> Result<Self, WalletError> {
-        let path = folder.join("seed.json");
+        let path = folder.join(SEED_FILE);
         let json = read_optional(&path)?.ok_or_else(|| WalletError::Missing(folder.to_owned()))?;
         let lock = lock(folder)?;
         let keystore = Keystore::parse(&json).map_err(|error| WalletError::Keystore { path, error })?;
-        let got = keystore.public().get("network").cloned().unwrap_or_default();
+        let got = keystore.public().get(NETWORK).cloned().unwrap_or_default();
         if got != network.name() {
             return Err(WalletError::OtherNetwork { folder: folder.to_owned(), got, want: network });
         }
@@ -292,21 +333,29 @@ impl Wallet {
         Ok(Self { folder: folder.to_owned(), network, keystore, store, wallet, _lock: lock })
     }
 
-    /// The seed, for those who know the passphrase.
+    /// The seed, for those who know the passphrase. A file that an earlier version made gets what is new in it.
     ///
     /// # Errors
     ///
     /// A wrong passphrase, or a file that is not a wallet's.
-    pub fn unlock(&self, passphrase: &str) -> Result<Seed, WalletError> {
-        let path = self.folder.join("seed.json");
+    pub fn unlock(&mut self, passphrase: &str) -> Result<Seed, WalletError> {
+        let path = self.folder.join(SEED_FILE);
         let seed = open_seed(&path, &self.keystore, passphrase)?;
-        let fits = |(keychain, name)| self.keystore.public().get(name) == Some(&seed.public_descriptor(keychain));
-        if KEYCHAINS.into_iter().all(fits) { Ok(seed) } else { Err(WalletError::OtherKeys(path)) }
+        let mut public = self.keystore.public().clone();
+        public.extend(seed.public());
+        if public != *self.keystore.public() {
+            let (words, kdf, rng) = (seed.words().as_bytes(), self.keystore.kdf(), &mut rand::thread_rng());
+            let sealed = Keystore::seal(WALLET, public, words, passphrase, kdf, rng);
+            let sealed = sealed.map_err(|error| WalletError::Keystore { path: path.clone(), error })?;
+            write_atomic(&path, sealed.to_json().as_bytes())?;
+            self.keystore = sealed;
+        }
+        Ok(seed)
     }
 
     /// The account on the sidechain that belongs to the same mnemonic.
     pub fn account(&self) -> Option<Account> {
-        self.keystore.public().get("account")?.parse().ok()
+        self.keystore.public().get(ACCOUNT)?.parse().ok()
     }
 
     pub fn network(&self) -> Network {
@@ -339,7 +388,11 @@ impl Wallet {
                 let transaction = &found.tx_node.tx;
                 let (sent, received) = self.wallet.sent_and_received(transaction);
                 let height = found.chain_position.confirmation_height_upper_bound();
-                Movement { txid: found.tx_node.txid, height, sent, received }
+                let time = match found.chain_position {
+                    ChainPosition::Confirmed { anchor, .. } => Some(anchor.confirmation_time),
+                    ChainPosition::Unconfirmed { first_seen, last_seen } => first_seen.or(last_seen),
+                };
+                Movement { txid: found.tx_node.txid, height, time, sent, received }
             })
             .collect();
         movements.sort_by_key(|movement| std::cmp::Reverse((movement.height.unwrap_or(u32::MAX), movement.txid)));
@@ -537,7 +590,7 @@ impl Wallet {
     }
 
     fn birthday(&self) -> Height {
-        self.keystore.public().get("birthday").and_then(|birthday| birthday.parse().ok()).unwrap_or(0)
+        self.keystore.public().get(BIRTHDAY).and_then(|birthday| birthday.parse().ok()).unwrap_or(0)
     }
 
     fn persist(&mut self) -> Result<(), WalletError> {
@@ -557,6 +610,8 @@ pub struct Movement {
     pub txid: Txid,
     /// None while it is unconfirmed.
     pub height: Option<Height>,
+    /// Of its block, or while it is unconfirmed of when it was first seen; in seconds since 1970.
+    pub time: Option<u64>,
     /// Value of the wallet's coins that it spends.
     pub sent: Amount,
     /// Value of its outputs to the wallet, change included.
@@ -572,7 +627,8 @@ pub fn open_seed(path: &Path, keystore: &Keystore, passphrase: &str) -> Result<S
     let failed = |error| WalletError::Keystore { path: path.to_owned(), error };
     let words = keystore.open(WALLET, passphrase).map_err(failed)?;
     let words = std::str::from_utf8(&words).map_err(|_| failed(KeystoreError::Content("a mnemonic")))?;
-    Seed::parse(words)
+    let seed = Seed::parse(words)?;
+    if seed.fits(keystore) { Ok(seed) } else { Err(WalletError::OtherKeys(path.to_owned())) }
 }
 
 fn lock(folder: &Path) -> Result<DirectoryLock, WalletError> {

@@ -1,6 +1,7 @@
 //! The wallet of `causeway wallet`: receives, pays, survives a reorganisation, and comes back from its words.
 
 use bitcoin::{Amount, BlockHash};
+use bridge::io::wallet::public::PublicWallet;
 use bridge::io::wallet::{Seed, Wallet, WalletError};
 use mainchain::Network;
 use serde_json::{Value, json};
@@ -80,7 +81,7 @@ async fn a_wallet_is_restored_from_its_words_and_opens_only_where_it_should() {
     assert!(matches!(open(Network::Regtest), Err(WalletError::Locked(_))), "a second process");
     let balance = user.wallet.balance();
     let address = user.address();
-    let (wallet, rpc, _keep) = user.into_parts();
+    let (mut wallet, rpc, _keep) = user.into_parts();
     assert!(wallet.unlock("wrong horse").is_err());
     assert_eq!(wallet.unlock(PASSPHRASE).expect("its own passphrase").words(), words);
     drop(wallet);
@@ -136,4 +137,23 @@ fn a_seeds_keys_are_the_standards() {
     );
     assert_ne!(seed.reclaim_key(0), seed.reclaim_key(1));
     assert!(!format!("{seed:?}").contains("abandon"));
+}
+
+#[tokio::test]
+async fn bitcoin_core_makes_the_same_addresses_from_the_exported_descriptors() {
+    let bitcoind = Bitcoind::start().await;
+    let mut user = User::with_rewards(&bitcoind, 0).await;
+    let public = PublicWallet::find(user.folder(), Network::Regtest).expect("readable").expect("there");
+    let (receive, change) = match public.descriptors().as_slice() {
+        [(receive, false), (change, true)] => (receive.clone(), change.clone()),
+        other => panic!("{other:?}"),
+    };
+    // Core takes them by their checksums, finds no secret in them, and derives the wallet's addresses in their order.
+    for descriptor in [&receive, &change] {
+        let info: Value = user.rpc.call("getdescriptorinfo", json!([descriptor])).await.expect("an answer");
+        let facts = (&info["descriptor"], &info["hasprivatekeys"], &info["isrange"]);
+        assert_eq!(facts, (&descriptor.as_str().into(), &false.into(), &true.into()), "{info}");
+    }
+    let derived: Vec<String> = user.rpc.call("deriveaddresses", json!([receive, [0, 2]])).await.expect("addresses");
+    assert_eq!(derived, [(); 3].map(|()| user.address().to_string()));
 }

@@ -19,8 +19,8 @@ use super::own_keys::MadeFor;
 use super::public_part::{Operator, PublicPart};
 use super::recovery_key::{RECOVERY_KEYSTORE, check_alone, check_apart, make_recovery};
 use crate::context::Context;
-use crate::keystores::{ACCOUNT, read, seal, write};
-use crate::options::passphrase::{PassphraseArgs, Stake};
+use crate::keystores::{ACCOUNT, open_account, read, seal, write};
+use crate::options::passphrase::{PassphraseArgs, Stake, check_strength};
 
 /// Files of an operator.
 pub const VALIDATOR_KEYSTORE: &str = "validator.keystore";
@@ -96,6 +96,19 @@ enum Command {
         #[command(flatten)]
         passphrase: PassphraseArgs,
     },
+    /// An account from a file of geth, MetaMask or cast (Web3 keystore), encrypted anew under the same passphrase
+    ///
+    /// Commands also read such a file itself (--keystore).
+    Import {
+        /// The Web3 keystore
+        #[arg(long, value_name = "FILE")]
+        from: PathBuf,
+        /// The keystore file
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        #[command(flatten)]
+        passphrase: PassphraseArgs,
+    },
     /// What a keystore says of itself, without its passphrase
     Show {
         #[arg(value_name = "FILE")]
@@ -116,6 +129,7 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
         }
         Command::Recovery { dir, network, passphrase } => recovery(&dir, network, passphrase, context),
         Command::Account { out, passphrase } => account(&out, passphrase, context),
+        Command::Import { from, out, passphrase } => import(&from, &out, &passphrase, context),
         Command::Show { keystore } => show(&keystore, context),
     }
 }
@@ -154,6 +168,17 @@ fn account(out: &Path, passphrase: PassphraseArgs, context: &Context) -> Result<
     let address = make_account(out, &passphrase)?;
     context.print(&serde_json::json!({ "address": address }), || {
         println!("{address}\nkept in {}; without that file and its passphrase the account is lost", out.display());
+    });
+    Ok(())
+}
+
+fn import(from: &Path, out: &Path, passphrase: &PassphraseArgs, context: &Context) -> Result<()> {
+    check_fresh(&[out.to_owned()])?;
+    let passphrase = passphrase.ask(&from.display().to_string())?;
+    check_strength(&passphrase, Stake::Coins)?;
+    let address = keep_account(out, &open_account(from, &passphrase)?, &passphrase)?;
+    context.print(&serde_json::json!({ "address": address }), || {
+        println!("{address}\nkept in {}; it opens by the same passphrase", out.display());
     });
     Ok(())
 }
@@ -273,7 +298,10 @@ fn write_operator(
 ///
 /// Those of the disk.
 pub fn make_account(path: &Path, passphrase: &str) -> Result<Address> {
-    let account = Account::random();
+    keep_account(path, &Account::random(), passphrase)
+}
+
+fn keep_account(path: &Path, account: &Account, passphrase: &str) -> Result<Address> {
     let secret = Zeroizing::new(account.secret().secret_bytes());
     let public = BTreeMap::from([("address".to_owned(), account.address().to_string())]);
     seal(path, ACCOUNT, public, secret.as_slice(), passphrase)?;
@@ -315,7 +343,7 @@ fn show_operator(dir: &Path, public: &PublicPart, recovery_made: bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keystores::{open_account, open_validator};
+    use crate::keystores::open_validator;
 
     fn alice() -> NewOperator {
         NewOperator::example("alice", 30_301)

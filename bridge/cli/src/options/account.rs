@@ -1,22 +1,21 @@
-//! `--keystore`, `--dev-account`: the account that signs.
+//! The account that signs: `--keystore`, `--dev-account`, or else that of the user's wallet.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bridge::io::sidechain::Account;
-use eyre::{Result, bail, ensure};
+use bridge::io::wallet::public::PublicWallet;
+use eyre::{Result, bail, ensure, eyre};
 use mainchain::Network;
 
+use super::home::{has_wallet, wallet_folder};
 use super::passphrase::PassphraseArgs;
 use crate::dev::accounts::{DEV_ACCOUNTS, dev_account};
 use crate::keystores::open_account;
 
-const UNNAMED: &str =
-    "which account? --keystore FILE (made by `causeway keys`), or --dev-account 0 on a development network";
-
 /// The account that signs.
 #[derive(Clone, Debug, clap::Args)]
 pub struct AccountArgs {
-    /// Keystore of the account that signs, made by `causeway keys`
+    /// Keystore of the account that signs, made by `causeway keys`, geth, MetaMask or cast [default: the account of your wallet]
     #[arg(long, env = "CAUSEWAY_KEYSTORE", value_name = "FILE", conflicts_with = "dev_account")]
     pub keystore: Option<PathBuf>,
     /// Sign with an account of the well-known developer mnemonic (regtest only)
@@ -27,12 +26,12 @@ pub struct AccountArgs {
 }
 
 impl AccountArgs {
-    /// The account, on a network with this Bitcoin, after its passphrase was asked for.
+    /// The account, on a network with this Bitcoin, after its passphrase was asked for. Without a name it is that of the wallet in `home`.
     ///
     /// # Errors
     ///
-    /// No account named; a developer account on a network of real coins; a keystore that does not open.
-    pub fn open(&self, bitcoin: Network) -> Result<Account> {
+    /// No account named and no wallet; a developer account on a network of real coins; a keystore that does not open.
+    pub fn open(&self, home: &Path, bitcoin: Network) -> Result<Account> {
         match (&self.keystore, self.dev_account) {
             (Some(path), _) => {
                 let passphrase = self.passphrase.ask(&path.display().to_string())?;
@@ -43,17 +42,36 @@ impl AccountArgs {
                 bitcoin
             ),
             (None, Some(index)) => Ok(dev_account(index)),
-            (None, None) => bail!(UNNAMED),
+            (None, None) => {
+                let folder = wallet_folder(home, bitcoin);
+                let wallet = PublicWallet::find(&folder, bitcoin)?.ok_or_else(|| unnamed(&folder, bitcoin))?;
+                open_account(&wallet.path(), &self.passphrase.ask(&format!("your wallet ({})", wallet.account()))?)
+            }
         }
     }
 
     /// An account is named, whichever.
+    pub fn is_named(&self) -> bool {
+        self.keystore.is_some() || self.dev_account.is_some()
+    }
+
+    /// There is an account that can sign: one that is named, or a wallet's in `home`.
     ///
     /// # Errors
     ///
-    /// None is.
-    pub fn check_named(&self) -> Result<()> {
-        ensure!(self.keystore.is_some() || self.dev_account.is_some(), UNNAMED);
+    /// There is none.
+    pub fn check_named(&self, home: &Path) -> Result<()> {
+        ensure!(self.is_named() || has_wallet(home), unnamed(home, Network::Regtest));
         Ok(())
+    }
+}
+
+fn unnamed(place: &Path, bitcoin: Network) -> eyre::Report {
+    match bitcoin {
+        Network::Mainnet => eyre!("which account? --keystore FILE (made by `causeway keys account`)"),
+        _ => eyre!(
+            "which account? There is no wallet in {}: `causeway wallet create` makes one, which is then used by itself. Or --keystore FILE (made by `causeway keys`), or --dev-account 0 on a development network",
+            place.display()
+        ),
     }
 }

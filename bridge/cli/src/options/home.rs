@@ -1,14 +1,17 @@
 //! `--home`: the folder with a user's files.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use eyre::{Result, eyre};
 use mainchain::Network;
 
+/// Of the wallets, one a network, in the user's folder.
+const WALLETS: &str = "wallet";
+
 /// Where a user's files are.
 #[derive(Clone, Debug, clap::Args)]
 pub struct HomeArgs {
-    /// Folder for deposit records [default: ~/.local/share/causeway]
+    /// Folder of your wallet and your deposit records [default: ~/.local/share/causeway]
     #[arg(long, env = "CAUSEWAY_HOME", value_name = "FOLDER")]
     pub home: Option<PathBuf>,
 }
@@ -30,8 +33,19 @@ impl HomeArgs {
 
     /// The folder of the user's Bitcoin wallet on a network.
     pub fn wallet(&self, network: Network) -> Result<PathBuf> {
-        Ok(self.folder()?.join("wallet").join(network.name()))
+        Ok(wallet_folder(&self.folder()?, network))
     }
+}
+
+/// The folder of a user's wallet on a network.
+pub fn wallet_folder(home: &Path, network: Network) -> PathBuf {
+    home.join(WALLETS).join(network.name())
+}
+
+/// Whether the user has a wallet, on whichever network.
+pub fn has_wallet(home: &Path) -> bool {
+    let wallets = std::fs::read_dir(home.join(WALLETS)).into_iter().flatten().flatten();
+    wallets.into_iter().any(|folder| folder.path().join("seed.json").exists())
 }
 
 /// `$XDG_DATA_HOME/causeway`, usually `~/.local/share/causeway`.

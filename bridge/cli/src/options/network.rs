@@ -77,12 +77,23 @@ impl NetworkArgs {
     ///
     /// No genesis file for keys that are worth something, or a node of another network.
     pub async fn connect(&self, account: &AccountArgs) -> Result<KnownNetwork> {
-        account.check_named()?;
+        account.check_named(&self.home.folder()?)?;
         match (&self.genesis, account.dev_account) {
             (None, Some(_)) => self.reach(None).await,
-            _ if self.trust_node => self.reach(None).await,
-            _ => self.reach(Some(self.named()?.ok_or_else(unnamed)?)).await,
+            _ => self.connect_to_sign().await,
         }
+    }
+
+    /// The network on which the wallet's account signs.
+    ///
+    /// # Errors
+    ///
+    /// As [`NetworkArgs::connect`].
+    pub async fn connect_to_sign(&self) -> Result<KnownNetwork> {
+        if self.trust_node {
+            return self.reach(None).await;
+        }
+        self.reach(Some(self.named()?.ok_or_else(unnamed)?)).await
     }
 
     /// The network whose deposit address is paid, or whose money is shown. Only where bitcoin is worth nothing may it be unnamed.

@@ -43,8 +43,11 @@ pub struct Record {
     pub claimant: Address,
     /// Who can take an unswept deposit back; x-only.
     pub reclaim_key: B256,
-    /// Its secret, encrypted; none when the user has a key of their own.
+    /// Its secret, encrypted; none when it is the wallet's, or the user has a key of their own.
     pub reclaim_keystore: Option<Keystore>,
+    /// Which of the wallet's reclaim keys it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reclaim_index: Option<u32>,
     /// The most that the sweep may cost each deposit.
     pub max_fee_sat: u64,
     /// Hash of data for the recipient; zero: none.
@@ -94,6 +97,22 @@ impl Record {
         max_fee: Amount,
         reclaim_key: ReclaimKey,
     ) -> Result<Self> {
+        Self::with_data(info, network, to, max_fee, reclaim_key, B256::ZERO)
+    }
+
+    /// The same with the hash of data for the recipient.
+    ///
+    /// # Errors
+    ///
+    /// As [`Record::new`].
+    pub fn with_data(
+        info: &peg::Info,
+        network: Network,
+        to: Receiver,
+        max_fee: Amount,
+        reclaim_key: ReclaimKey,
+        data_hash: B256,
+    ) -> Result<Self> {
         let reclaim_delay = NonZeroU16::new(info.parameters.reclaim_delay)
             .ok_or_else(|| eyre!("the node says that deposits can never be reclaimed (delay 0)"))?;
         let mut record = Self {
@@ -104,9 +123,10 @@ impl Record {
             recipient: to.recipient,
             claimant: to.claimant,
             reclaim_key: B256::from(reclaim_key.public().serialize()),
+            reclaim_index: reclaim_key.index(),
             reclaim_keystore: reclaim_key.keystore(),
             max_fee_sat: max_fee.to_sat(),
-            data_hash: B256::ZERO,
+            data_hash,
             epoch: info.epoch,
             group_key: group_key(info)?,
             reclaim_delay,
@@ -191,6 +211,8 @@ pub fn group_key(info: &peg::Info) -> Result<B256> {
 pub enum ReclaimKey {
     /// A fresh key, kept encrypted in the record.
     Sealed { key: XOnlyPublicKey, keystore: Box<Keystore> },
+    /// One of the wallet's, whose words make it again.
+    Wallet { key: XOnlyPublicKey, index: u32 },
     /// The user's own key, kept elsewhere.
     Own(XOnlyPublicKey),
 }
@@ -213,14 +235,21 @@ impl ReclaimKey {
     }
 
     fn public(&self) -> XOnlyPublicKey {
-        let (Self::Sealed { key, .. } | Self::Own(key)) = self;
+        let (Self::Sealed { key, .. } | Self::Wallet { key, .. } | Self::Own(key)) = self;
         *key
     }
 
     fn keystore(self) -> Option<Keystore> {
         match self {
             Self::Sealed { keystore, .. } => Some(*keystore),
-            Self::Own(_) => None,
+            Self::Wallet { .. } | Self::Own(_) => None,
+        }
+    }
+
+    fn index(&self) -> Option<u32> {
+        match self {
+            Self::Wallet { index, .. } => Some(*index),
+            Self::Sealed { .. } | Self::Own(_) => None,
         }
     }
 }
@@ -244,7 +273,8 @@ impl Records {
         let new = written.wrap_err_with(|| format!("cannot keep the record of the address at {}; the address is not shown, because without the record it could not be reclaimed", path.display()))?;
         if !new {
             let kept = self.find(&record.address)?;
-            let same = Record { reclaim_keystore: record.reclaim_keystore.clone(), ..kept.clone() } == *record;
+            let (reclaim_keystore, reclaim_index) = (record.reclaim_keystore.clone(), record.reclaim_index);
+            let same = Record { reclaim_keystore, reclaim_index, ..kept.clone() } == *record;
             ensure!(
                 same,
                 "{} is the record of another address than {}: it is not replaced",
@@ -253,6 +283,30 @@ impl Records {
             );
         }
         Ok(path)
+    }
+
+    /// All of them that can be read; of the others a warning tells.
+    ///
+    /// # Errors
+    ///
+    /// Those of the disk.
+    pub fn all(&self) -> Result<Vec<Record>> {
+        let entries = match fs::read_dir(&self.folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error).wrap_err_with(|| format!("cannot read {}", self.folder.display())),
+        };
+        let mut records = Vec::new();
+        for path in
+            entries.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|of| of == "json"))
+        {
+            let text = fs::read_to_string(&path).map_err(eyre::Report::from);
+            match text.and_then(|text| read(&text)) {
+                Ok(record) => records.push(record),
+                Err(error) => tracing::warn!("{} is left out: {error:#}", path.display()),
+            }
+        }
+        Ok(records)
     }
 
     /// The record of an address.
@@ -357,6 +411,7 @@ mod tests {
             claimant: Address::repeat_byte(3),
             reclaim_key: key,
             reclaim_keystore: keystore,
+            reclaim_index: None,
             max_fee_sat: 5_000,
             data_hash: B256::ZERO,
             epoch: 1,

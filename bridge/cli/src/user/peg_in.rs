@@ -1,21 +1,27 @@
 //! `causeway peg-in`: an address to pay, and the way of what is paid to it until the coins are there.
 
+use std::path::Path;
+
 use alloy_primitives::Address;
 use bitcoin::Amount;
 use bitcoin::secp256k1::XOnlyPublicKey;
 use bridge::io::sidechain::Client;
+use bridge::io::wallet::public::PublicWallet;
 use bridge::peg::Info;
 use contracts::address;
-use eyre::{Result, bail, ensure};
+use eyre::{Result, bail, ensure, eyre};
 use serde::Serialize;
 
 use super::charge::{present_of_deposit, rate_shown, usual_of_deposit};
 use super::deposit_follow::follow;
 use super::deposit_record::{self as deposits, Receiver, ReclaimKey, Record, Records};
+use super::fee_steps;
+use super::own_wallet::{self, missing};
 use super::registration::register;
 use crate::context::Context;
 use crate::options::bitcoin::BitcoinArgs;
-use crate::options::network::NetworkArgs;
+use crate::options::home::has_wallet;
+use crate::options::network::{KnownNetwork, NetworkArgs};
 use crate::options::passphrase::PassphraseArgs;
 use bridge::amount;
 
@@ -30,12 +36,13 @@ const DELEGATION: [u8; 3] = [0xef, 0x01, 0x00];
 /// here, from a key of the federation that the genesis file's validators signed; only on regtest is a node believed without that file.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
+  causeway peg-in                                   to your own wallet (causeway wallet create)
   causeway peg-in --to 0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266 --amount '0.1 BTC' --genesis genesis.json
   causeway peg-in --to 0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266 --max-fee '2000 sat' --reclaim-key 79be667e... --json --no-wait
   causeway peg-in --reserve --amount '0.01 BTC'     for the bridge's reserve: nobody gets coins for it")]
 pub struct Args {
-    /// Who gets the coins on the sidechain
-    #[arg(long, value_name = "ADDRESS", value_parser = crate::options::address::parse, required_unless_present = "reserve")]
+    /// Who gets the coins on the sidechain [default: the account of your wallet]
+    #[arg(long, value_name = "ADDRESS", value_parser = crate::options::address::parse)]
     to: Option<Address>,
     /// Who can fetch the coins should the code of --to refuse them (causeway claim) [default: --to itself, unless it is a contract]
     #[arg(long, value_name = "ADDRESS", value_parser = crate::options::address::parse)]
@@ -47,11 +54,12 @@ pub struct Args {
     #[arg(long, value_name = "AMOUNT", value_parser = amount::parse)]
     amount: Option<Amount>,
     /// The most that the sweep may cost a deposit to this address; it cannot be raised [default: three times what it costs now, at least
-    /// 20000 sat, but no more than 300 sat/vB and a quarter of --amount]
+    /// 20000 sat, but no more than 300 sat/vB and a quarter of --amount]. To your wallet's account: rounded down to one digit and zeros,
+    /// so that the wallet's words alone find the deposit again
     #[arg(long, value_name = "AMOUNT", value_parser = amount::parse)]
     max_fee: Option<Amount>,
-    /// Your own x-only key (64 hex digits) that can take an unswept deposit back [default: a fresh one, kept in --home,
-    /// encrypted under a passphrase]
+    /// Your own x-only key (64 hex digits) that can take an unswept deposit back [default: the next one of your wallet;
+    /// without a wallet a fresh one, kept in --home, encrypted under a passphrase]
     #[arg(long, value_name = "KEY")]
     reclaim_key: Option<XOnlyPublicKey>,
     /// Print the address and stop, without following the deposit
@@ -78,6 +86,8 @@ enum Event<'a> {
         min_deposit_sat: u64,
         reclaim_delay: u16,
         record: String,
+        /// The wallet's words find the address again; otherwise the record is needed.
+        derived: bool,
     },
 }
 
@@ -91,24 +101,28 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
 }
 
 async fn peg_in(args: &Args, context: &Context) -> Result<()> {
+    let home = args.network.home.folder()?;
+    ensure!(
+        args.reserve || args.to.is_some() || has_wallet(&home),
+        "who gets the coins? --to names an account; without it your wallet's does, and there is none in {}: `causeway wallet create` makes one",
+        home.display()
+    );
     let network = args.network.connect_to_pay().await?;
     let (client, info) = (&network.client, &network.info);
-    let to = args.receiver()?;
+    let named = args.reclaim_key.is_some() && (args.reserve || args.to.is_some());
+    let wallet = if named { None } else { own_wallet::find(&network.home, network.bitcoin)? };
+    let to = args.receiver(wallet.as_ref(), &network)?;
     args.check(info)?;
     args.check_code(client).await?;
     deposits::group_key(info)?;
     network.prove_key().await?;
-    let max_fee = args.maximum(client, info).await?;
-    let reclaim = match args.reclaim_key {
-        Some(key) => ReclaimKey::Own(key),
-        None => {
-            let what = "the key that can reclaim the deposit";
-            ReclaimKey::fresh(&args.passphrase.choose(what, network.bitcoin.into())?)?
-        }
-    };
+    let records = Records::in_home(&network.home);
+    let reclaim = args.reclaim(wallet.as_ref(), &network, &records).await?;
+    let derived = wallet.as_ref().is_some_and(|wallet| args.is_derived(wallet, to));
+    let max_fee = args.maximum(client, info, derived).await?;
     let record = Record::new(info, network.bitcoin, to, max_fee, reclaim)?;
     // First kept, then registered, then shown: at no moment could money reach an address that is not on disk.
-    let path = Records::in_home(&network.home).keep(&record)?;
+    let path = records.keep(&record)?;
     register(client, &record).await?;
 
     let uri = uri(&record.address, args.amount);
@@ -121,8 +135,12 @@ async fn peg_in(args: &Args, context: &Context) -> Result<()> {
         min_deposit_sat: info.parameters.min_deposit_sat,
         reclaim_delay: info.parameters.reclaim_delay,
         record: path.display().to_string(),
+        derived,
     };
-    context.print(&event, || show_address(&record, &uri, info));
+    context.print(&event, || {
+        show_address(&record, &uri, info);
+        show_backup(&record, derived, &path);
+    });
     if args.no_wait {
         return Ok(());
     }
@@ -134,8 +152,17 @@ async fn peg_in(args: &Args, context: &Context) -> Result<()> {
 
 impl Args {
     /// Whom the address commits to: nobody that the ledger would refuse, and no claimant who could do nothing.
-    fn receiver(&self) -> Result<Receiver> {
-        let Some(recipient) = self.to.filter(|_| !self.reserve) else { return Ok(Receiver::RESERVE) };
+    fn receiver(&self, wallet: Option<&PublicWallet>, network: &KnownNetwork) -> Result<Receiver> {
+        if self.reserve {
+            return Ok(Receiver::RESERVE);
+        }
+        let own = || wallet.map(PublicWallet::account);
+        let recipient = self.to.or_else(own).ok_or_else(|| {
+            eyre!(
+                "who gets the coins? --to names an account; without it your wallet's does, but {}",
+                missing(&network.home, network.bitcoin)
+            )
+        })?;
         let claimant = self.claimant.unwrap_or(recipient);
         for (option, account) in [("--to", recipient), ("--claimant", claimant)] {
             ensure!(!account.is_zero(), "{option} is the zero address: nobody could ever use the coins");
@@ -162,6 +189,28 @@ impl Args {
         Ok(())
     }
 
+    /// Everything that the address commits to can be found again from the wallet's words.
+    fn is_derived(&self, wallet: &PublicWallet, to: Receiver) -> bool {
+        self.reclaim_key.is_none() && to == Receiver::account(wallet.account())
+    }
+
+    /// Who can take the deposit back. The wallet's key needs no passphrase here.
+    async fn reclaim(
+        &self,
+        wallet: Option<&PublicWallet>,
+        network: &KnownNetwork,
+        records: &Records,
+    ) -> Result<ReclaimKey> {
+        match (self.reclaim_key, wallet) {
+            (Some(key), _) => Ok(ReclaimKey::Own(key)),
+            (None, Some(wallet)) => own_wallet::next_key(wallet, &network.client, records, network.network_id).await,
+            (None, None) => {
+                let what = "the key that can reclaim the deposit";
+                ReclaimKey::fresh(&self.passphrase.choose(what, network.bitcoin.into())?)
+            }
+        }
+    }
+
     fn check(&self, info: &Info) -> Result<()> {
         if let Some(amount) = self.amount {
             let least = Amount::from_sat(info.parameters.min_deposit_sat);
@@ -179,13 +228,14 @@ impl Args {
         Ok(())
     }
 
-    /// The most that a sweep may cost: by --max-fee, or by what it costs now.
-    async fn maximum(&self, client: &Client, info: &Info) -> Result<Amount> {
+    /// The most that a sweep may cost: by --max-fee, or by what it costs now. Of a deposit that the wallet's words find again it is a step.
+    async fn maximum(&self, client: &Client, info: &Info, derived: bool) -> Result<Amount> {
         let now = present_of_deposit(client, &info.parameters).await?;
-        let max_fee = match self.max_fee {
+        let asked = match self.max_fee {
             Some(max_fee) => max_fee,
             None => usual_of_deposit(self.amount, now, &info.parameters)?,
         };
+        let max_fee = if derived { self.step(asked, now.amount)? } else { asked };
         let costs = amount::show(now.amount);
         eprintln!("Quote      at {} sat/vB, the node's word, a sweep costs {costs} of a deposit", rate_shown(now.rate));
         if max_fee < now.amount {
@@ -195,6 +245,32 @@ impl Args {
             );
         }
         Ok(max_fee)
+    }
+
+    /// The next step below what was asked for: never more than that, unless nobody asked and less would not be swept now.
+    fn step(&self, asked: Amount, now: Amount) -> Result<Amount> {
+        let below = fee_steps::at_most(asked);
+        if self.max_fee.is_none() {
+            let enough = below.filter(|below| *below >= now).or_else(|| fee_steps::at_least(asked));
+            return enough.ok_or_else(|| {
+                eyre!("a sweep costs {} now: name the most that it may cost by --max-fee", amount::show(now))
+            });
+        }
+        let below = below.ok_or_else(|| {
+            let least = fee_steps::steps().next().unwrap_or_default();
+            eyre!(
+                "--max-fee {} is below {}, the least that your wallet finds again from its words",
+                amount::show(asked),
+                amount::show(least)
+            )
+        })?;
+        if below < asked {
+            eprintln!(
+                "           a sweep may cost {} at most, rounded down, so that your wallet's words alone find the deposit again",
+                amount::show(below)
+            );
+        }
+        Ok(below)
     }
 }
 
@@ -222,6 +298,20 @@ fn show_address(record: &Record, uri: &str, info: &Info) {
     }
     println!("Costs       at most {} of each deposit", amount::show(Amount::from_sat(record.max_fee_sat)));
     println!("Not swept?  after {} blocks: causeway reclaim {}", record.reclaim_delay, record.address);
+}
+
+/// What has to be kept, so that the deposit can be taken back whatever happens to this machine.
+fn show_backup(record: &Record, derived: bool, path: &Path) {
+    if derived {
+        println!("Backup      your wallet's words find this address again (causeway wallet recover)");
+    } else if record.reclaim_index.is_some() {
+        println!(
+            "Backup      your wallet's words and this file, as the coins go to another account than your wallet's: {}",
+            path.display()
+        );
+    } else {
+        println!("Backup      this file, and the key or passphrase that reclaims: {}", path.display());
+    }
 }
 
 /// The link as a code for a phone's camera; upper case makes it smaller (BIP173 allows it for the address).

@@ -70,7 +70,7 @@ impl BySession {
         }
         let signer = match (&self.seed, self.channel, &named) {
             (Some(path), Some(id), Some(seen)) => key_of(path, network, id, seen).await?,
-            _ => account.open(network.bitcoin)?,
+            _ => account.open(&network.home, network.bitcoin)?,
         };
         if let (Some(id), Some(seen)) = (self.channel, &named) {
             let own = signer.address();

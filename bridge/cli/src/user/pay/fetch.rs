@@ -105,7 +105,7 @@ pub async fn run(args: FetchArgs, context: &Context) -> Result<()> {
             fetched => return fetched,
         }
     }
-    let account = args.account.open(network.bitcoin)?;
+    let account = args.account.open(&network.home, network.bitcoin)?;
     let own = account.address();
     let limits = Limits { token: Token::wrapped_btc(network.chain_id), most: amount::wei(args.max) };
     let folder = network.home.join(FOLDER).join(format!("{:x}", network.id));

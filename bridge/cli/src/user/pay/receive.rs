@@ -103,7 +103,7 @@ pub async fn receive(args: ReceiveArgs, context: &Context) -> Result<()> {
         "taken are `coin` and `wrapped`; vouchers in other tokens are claimed as they are"
     );
     let network = Arc::new(args.network.connect(&args.account).await?);
-    let account = args.account.open(network.bitcoin)?;
+    let account = args.account.open(&network.home, network.bitcoin)?;
     let payee = account.address();
     let kind = if args.token == address::WRAPPED_BTC { "wrapped" } else { "coin" };
     let folder = network.home.join(FOLDER).join(format!("{:x}-{payee:x}-{kind}", network.id));

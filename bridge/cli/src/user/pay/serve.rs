@@ -143,7 +143,7 @@ pub async fn serve(args: ServeArgs, context: &Context) -> Result<()> {
     let origins = Origins::parse(&args.allow_origin).wrap_err("--allow-origin")?;
     let upstream = url("--upstream", &args.upstream)?;
     let network = args.network.connect(&args.account).await?;
-    let account = args.account.open(network.bitcoin)?;
+    let account = args.account.open(&network.home, network.bitcoin)?;
     let facilitator = args.facilitator.access(args.listen, args.public_url.is_some())?;
     let listener = bind(args.listen)?;
     let network = Arc::new(network);

@@ -67,7 +67,7 @@ impl<'a> Spender<'a> {
     /// Those of [`AccountArgs::open`].
     pub fn open(network: &'a KnownNetwork, account: &AccountArgs, allowed: SpendingArgs) -> Result<Self> {
         let worthless = account.dev_account.is_some();
-        Ok(Self::with(network, account.open(network.bitcoin)?, worthless, allowed))
+        Ok(Self::with(network, account.open(&network.home, network.bitcoin)?, worthless, allowed))
     }
 
     /// An account that is open already and may send its coins to `payee`; `worthless` is one of a developer's.

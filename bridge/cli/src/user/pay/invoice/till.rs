@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 use crate::dev::accounts::dev_account;
 use crate::keystores;
 use crate::options::account::AccountArgs;
+use crate::options::home::has_wallet;
 
 /// What the derivation is for: no other use of the account's key makes the same keys.
 const PURPOSE: &[u8] = b"causeway invoices 1";
@@ -134,10 +135,10 @@ pub fn of_merchant(home: &Path, account: &AccountArgs, bitcoin: mainchain::Netwo
     if let Some(kept) = named(account)?.map(|owner| read(&folder, owner)).transpose()?.flatten() {
         return Ok(kept);
     }
-    if account.keystore.is_none() && account.dev_account.is_none() {
+    if !account.is_named() && (folder.exists() || !has_wallet(home)) {
         return only(&folder);
     }
-    let till = Drawer::of(&account.open(bitcoin)?).till();
+    let till = Drawer::of(&account.open(home, bitcoin)?).till();
     let json = serde_json::to_vec_pretty(&till).expect("text always serialises");
     fs::create_dir_all(&folder)
         .and_then(|()| write_new(&path(&folder, till.owner), &json))
@@ -154,9 +155,7 @@ pub fn named(account: &AccountArgs) -> Result<Option<Address>> {
         return Ok(Some(dev_account(number).address()));
     }
     let Some(path) = &account.keystore else { return Ok(None) };
-    let keystore = keystores::read(path)?;
-    let public = keystore.public();
-    Ok(public.get("address").or_else(|| public.get("account")).and_then(|text| text.parse().ok()))
+    keystores::named_account(path)
 }
 
 /// Of a folder with one till alone.

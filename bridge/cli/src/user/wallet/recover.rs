@@ -1,0 +1,297 @@
+//! `causeway wallet recover`: every deposit to the wallet found again, from its words and what both chains tell (ADR 43).
+//!
+//! ```text
+//!   reclaim keys 0, 1, ... of the wallet  ─┬─▶ proofs in the ledger that name one of them   any terms; swept or not
+//!                                          └─▶ × epochs × steps of the maximum = addresses ─▶ bitcoind's unspent outputs
+//!   until no deposit is found for the last GAP keys
+//! ```
+//! Nobody's word is needed for what is still on Bitcoin: an address follows from the words and the federation's key, which is proven, and
+//! bitcoind tells what is there. A node that leaves proofs out hides only deposits that were swept, or that go to somebody else's account.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use alloy_primitives::B256;
+use alloy_rpc_types_eth::Filter;
+use alloy_sol_types::SolEvent as _;
+use bitcoin::{Amount, OutPoint, ScriptBuf};
+use bridge::amount;
+use bridge::io::sidechain::proven;
+use bridge::io::wallet::public::PublicWallet;
+use bridge::peg::Info;
+use contracts::address::{DEPOSITS, FEDERATION};
+use contracts::{Deposits, Federation};
+use eyre::{Result, WrapErr, ensure};
+use mainchain::io::rpc::{BitcoinRpc, Scan};
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::options::bitcoin::BitcoinArgs;
+use crate::options::network::{KnownNetwork, NetworkArgs};
+use crate::user::deposit_record::{Receiver, ReclaimKey, Record, Records};
+use crate::user::fee_steps::steps;
+use crate::user::own_wallet::{self, GAP, missing};
+use crate::user::registration::register;
+
+/// Keys that are tried at most: more deposits than that nobody makes by hand, and what is found ends the search long before.
+const MOST_KEYS: u32 = 10_000;
+/// Addresses of which records are written at most: a node could make up terms for keys that it was shown.
+const MOST_FOUND: usize = 10_000;
+/// The widest gap: with 55 maxima each, what bitcoind takes in one request.
+const WIDEST_GAP: i64 = 1_000;
+
+/// With the genesis file as for `causeway peg-in`: the federation's key is a part of each address.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Keys in a row without a deposit after which the search ends
+    #[arg(long, value_name = "N", default_value_t = GAP, value_parser = clap::value_parser!(u32).range(1..=WIDEST_GAP))]
+    gap: u32,
+    #[command(flatten)]
+    bitcoin: BitcoinArgs,
+    #[command(flatten)]
+    network: NetworkArgs,
+}
+
+/// What `--json` prints, one a line.
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "camelCase", rename_all_fields = "camelCase")]
+enum Event<'a> {
+    Found {
+        address: &'a str,
+        index: u32,
+        record: String,
+        /// Confirmed and unspent on Bitcoin.
+        unspent: Vec<Payment>,
+        /// In the ledger, as the node tells.
+        deposits: &'a [bridge::peg::Deposit],
+    },
+    Recovered {
+        addresses: usize,
+        unspent_sat: u64,
+        /// Keys that were tried.
+        keys: u32,
+    },
+}
+
+/// A payment that can be taken back.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Payment {
+    outpoint: OutPoint,
+    value_sat: u64,
+    /// Blocks until it can be reclaimed.
+    wait: u32,
+}
+
+/// Runs `causeway wallet recover`.
+///
+/// # Errors
+///
+/// There is no wallet, the node or bitcoind does not answer, or a record cannot be written.
+pub fn run(args: &Args, context: &Context) -> Result<()> {
+    context.block_on(async {
+        let network = args.network.connect_to_pay().await?;
+        let wallet = own_wallet::find(&network.home, network.bitcoin)?;
+        let wallet = wallet.ok_or_else(|| missing(&network.home, network.bitcoin))?;
+        let bitcoin = args.bitcoin.connect(network.bitcoin).await?;
+        let mut search = Search::start(&network, &bitcoin, wallet).await?;
+        search.run(args.gap).await?;
+        search.keep(context).await
+    })
+}
+
+struct Search<'a> {
+    network: &'a KnownNetwork,
+    bitcoin: &'a BitcoinRpc,
+    wallet: PublicWallet,
+    /// Of each epoch: what the node tells of the network, with that epoch and its proven key.
+    epochs: Vec<Info>,
+    /// What the ledger's proofs commit to.
+    proven: Vec<contracts::IDeposits::Terms>,
+    found: BTreeMap<String, Record>,
+    keys: u32,
+}
+
+impl<'a> Search<'a> {
+    async fn start(network: &'a KnownNetwork, bitcoin: &'a BitcoinRpc, wallet: PublicWallet) -> Result<Self> {
+        let epochs = epochs(network).await?;
+        ensure!(!epochs.is_empty(), "the federation has no key yet: nobody could have paid a deposit");
+        let proven = match proofs(network).await {
+            Ok(proven) => proven,
+            Err(error) => {
+                eprintln!(
+                    "Warning: deposits that were swept are not found: the node does not tell its proofs ({error:#})"
+                );
+                Vec::new()
+            }
+        };
+        Ok(Self { network, bitcoin, wallet, epochs, proven, found: BTreeMap::new(), keys: 0 })
+    }
+
+    /// Tries keys until the last `gap` of them have no deposit.
+    async fn run(&mut self, gap: u32) -> Result<()> {
+        let mut wanted = gap;
+        while self.keys < wanted {
+            ensure!(
+                wanted <= MOST_KEYS,
+                "deposits are found for more than {} keys: that is no wallet of a person",
+                MOST_KEYS - gap
+            );
+            let fresh = self.keys..wanted;
+            self.keys = wanted;
+            let mut used = self.in_ledger(fresh.clone())?;
+            used.extend(self.on_bitcoin(fresh).await?);
+            ensure!(
+                self.found.len() <= MOST_FOUND,
+                "more than {MOST_FOUND} deposit addresses are found: that is no wallet of a person"
+            );
+            wanted = used.last().map_or(wanted, |last| wanted.max(last + 1 + gap));
+        }
+        Ok(())
+    }
+
+    /// Those that the ledger knows, whatever their terms; by which keys.
+    fn in_ledger(&mut self, keys: std::ops::Range<u32>) -> Result<BTreeSet<u32>> {
+        let mut indices = BTreeMap::new();
+        for index in keys {
+            indices.insert(B256::from(self.wallet.reclaim_key(index)?.serialize()), index);
+        }
+        let mut used = BTreeSet::new();
+        for terms in &self.proven {
+            let Some(index) = indices.get(&terms.reclaimKey).copied() else { continue };
+            let Some(epoch) = self.epochs.iter().find(|info| info.epoch == terms.epoch) else { continue };
+            let to = Receiver { recipient: terms.recipient, claimant: terms.claimant };
+            let key = ReclaimKey::Wallet { key: self.wallet.reclaim_key(index)?, index };
+            let max_fee = Amount::from_sat(terms.maxFeeSat);
+            let record = Record::with_data(epoch, self.network.bitcoin, to, max_fee, key, terms.dataHash)?;
+            self.found.insert(record.address.clone(), record);
+            used.insert(index);
+        }
+        Ok(used)
+    }
+
+    /// Those to the wallet's own account that bitcoind has, proven to the ledger or not; by which keys.
+    async fn on_bitcoin(&mut self, keys: std::ops::Range<u32>) -> Result<BTreeSet<u32>> {
+        let to = Receiver::account(self.wallet.account());
+        let mut candidates = BTreeMap::new();
+        for index in keys {
+            let key = self.wallet.reclaim_key(index)?;
+            for (epoch, max_fee) in self.epochs.iter().flat_map(|epoch| steps().map(move |step| (epoch, step))) {
+                let key = ReclaimKey::Wallet { key, index };
+                let record = Record::new(epoch, self.network.bitcoin, to, max_fee, key)?;
+                candidates.insert(record.output()?.script_pubkey(), record);
+            }
+        }
+        eprintln!("Asking bitcoind for {} addresses; on a large chain this takes minutes", candidates.len());
+        let scan = scan(self.bitcoin, candidates.keys()).await?;
+        let mut used = BTreeSet::new();
+        for unspent in &scan.unspents {
+            let Some(record) = candidates.get(&unspent.script_pubkey) else { continue };
+            used.extend(record.reclaim_index);
+            self.found.insert(record.address.clone(), record.clone());
+        }
+        Ok(used)
+    }
+
+    /// Writes the records, tells the node of what it may sweep, and shows what there is.
+    async fn keep(&self, context: &Context) -> Result<()> {
+        let records = Records::in_home(&self.network.home);
+        let mut scripts = Vec::new();
+        for record in self.found.values() {
+            scripts.push(record.output()?.script_pubkey());
+        }
+        let scan = if scripts.is_empty() { None } else { Some(scan(self.bitcoin, scripts.iter()).await?) };
+        let mut unspent_sat = 0;
+        for (record, script) in self.found.values().zip(&scripts) {
+            let path = records.keep(record)?;
+            let unspent = scan.as_ref().map(|scan| payments(scan, script, record)).unwrap_or_default();
+            unspent_sat += unspent.iter().map(|payment| payment.value_sat).sum::<u64>();
+            if !unspent.is_empty()
+                && let Err(error) = register(&self.network.client, record).await
+            {
+                eprintln!("Warning: {error:#}; `causeway register {}` tries again", record.address);
+            }
+            let report = self.network.client.deposit(&record.address).await?;
+            let index = record.reclaim_index.unwrap_or_default();
+            let (address, record, deposits) = (record.address.as_str(), path.display().to_string(), &report.deposits);
+            let event = Event::Found { address, index, record, unspent, deposits };
+            context.print(&event, || show(&event));
+        }
+        let recovered = Event::Recovered { addresses: self.found.len(), unspent_sat, keys: self.keys };
+        context.print(&recovered, || show(&recovered));
+        Ok(())
+    }
+}
+
+/// What each epoch's addresses are made of; epochs without a key are left out.
+async fn epochs(network: &KnownNetwork) -> Result<Vec<Info>> {
+    let (client, info, header) = (&network.client, &network.info, network.final_header().await?);
+    let mut epochs = Vec::new();
+    for epoch in 1..=info.epoch {
+        let key = match &header {
+            Some(header) => proven::federation_keys(client, header, epoch).await?.group,
+            None => client.call(FEDERATION, &Federation::groupKeyCall { epoch_: epoch }).await?,
+        };
+        if !key.is_zero() {
+            epochs.push(Info { epoch, group_key: Some(key), ..info.clone() });
+        }
+    }
+    Ok(epochs)
+}
+
+/// What all deposits commit to that were proven to the ledger.
+async fn proofs(network: &KnownNetwork) -> Result<Vec<contracts::IDeposits::Terms>> {
+    let filter = Filter::new().address(DEPOSITS).event_signature(Deposits::DepositProven::SIGNATURE_HASH);
+    let logs = network.client.logs(&filter, 0, network.client.block_number().await?).await?;
+    // One that does not decode is no proof of ours.
+    let decoded = logs.iter().filter_map(|log| Deposits::DepositProven::decode_log(&log.inner).ok());
+    Ok(decoded.map(|event| event.data.terms).collect())
+}
+
+async fn scan<'a>(bitcoin: &BitcoinRpc, scripts: impl Iterator<Item = &'a ScriptBuf>) -> Result<Scan> {
+    let scripts: Vec<ScriptBuf> = scripts.cloned().collect();
+    bitcoin.scan(&scripts).await.wrap_err("bitcoind cannot look for deposits")
+}
+
+fn payments(scan: &Scan, script: &ScriptBuf, record: &Record) -> Vec<Payment> {
+    let delay = u32::from(record.reclaim_delay.get());
+    let own = scan.unspents.iter().filter(|unspent| unspent.script_pubkey == *script);
+    own.map(|unspent| Payment {
+        outpoint: unspent.outpoint,
+        value_sat: unspent.value.to_sat(),
+        wait: delay.saturating_sub(unspent.confirmations),
+    })
+    .collect()
+}
+
+fn show(event: &Event<'_>) {
+    let sat = |sat| amount::show(Amount::from_sat(sat));
+    match event {
+        Event::Found { address, unspent, deposits, .. } => {
+            println!("{address}");
+            for payment in unspent {
+                let when = match payment.wait {
+                    0 => format!("can be taken back: causeway reclaim {address} --to ..."),
+                    wait => format!("the federation may sweep it; can be taken back in {wait} blocks"),
+                };
+                println!("  {} unspent at {}: {when}", sat(payment.value_sat), payment.outpoint);
+            }
+            for deposit in *deposits {
+                let outpoint = OutPoint::new(deposit.txid, deposit.vout);
+                match (deposit.minted_sat, deposit.swept_by) {
+                    (Some(minted), _) => println!("  {} minted to {} for {outpoint}", sat(minted), deposit.recipient),
+                    (None, Some(number)) => {
+                        println!("  {outpoint} swept by vault transaction {number}, not deep enough yet")
+                    }
+                    (None, None) => println!("  {outpoint} proven to the ledger, not swept"),
+                }
+            }
+        }
+        Event::Recovered { addresses: 0, keys, .. } => println!(
+            "No deposit was found with {keys} keys. One that is not in a block yet is found later; --gap looks further; one to somebody else's account that the ledger does not know needs its record file"
+        ),
+        Event::Recovered { addresses, unspent_sat, keys } => println!(
+            "{addresses} deposit addresses found with {keys} keys, their records are written; {} on them",
+            sat(*unspent_sat)
+        ),
+    }
+}

@@ -1,0 +1,403 @@
+//! One wallet for both sides: used without being named, shown to have a backup first, and found again from its words.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::fd::AsRawFd as _;
+use std::path::Path;
+use std::process::Stdio;
+
+use alloy_primitives::Address;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use bitcoin::hashes::Hash as _;
+use bitcoin::secp256k1::SECP256K1;
+use bitcoin::{PrivateKey, Psbt};
+use bridge::io::wallet::Seed;
+use serde_json::Value;
+use tests::binary::{self, Finished};
+use tests::known::{DEVELOPER_0, DEVELOPER_1, RECLAIM_KEY, REGTEST_ADDRESS};
+use tests::lone_node::LoneNode;
+use tests::network::{Network, Options};
+
+/// The developers' mnemonic: account 0 of it is rich on a development network.
+const DEVELOPERS: &str = "test test test test test test test test test test test junk";
+const OTHER: &str = "legal winner thank year wave sausage worth useful legal winner thank yellow";
+/// Taken before coins.
+const PASSPHRASE: &str = "lunar pocket anvil mustard tram";
+
+/// `causeway wallet ...` of a home folder, for scripts.
+fn wallet(home: &Path, arguments: &[&str], input: &str) -> Finished {
+    binary::run(home, [&["wallet"], arguments, &["--passphrase-stdin", "--json"]].concat(), input)
+}
+
+/// Makes a wallet as a script does that reads which words are asked for, and answers; the words.
+fn create(home: &Path, answer: impl FnOnce(&[&str], &[usize]) -> String) -> (String, Finished) {
+    let mut child = binary::spawn(home, ["wallet", "create", "--birthday", "0", "--passphrase-stdin", "--json"]);
+    let mut input = child.stdin.take().expect("piped");
+    input.write_all(format!("{PASSPHRASE}\n").as_bytes()).expect("it reads");
+    let mut line = String::new();
+    let mut output = BufReader::new(child.stdout.take().expect("piped"));
+    output.read_line(&mut line).expect("it writes");
+    let shown: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    let words = shown["mnemonic"].as_str().expect("words").to_owned();
+    assert!(shown.get("account").is_none(), "an address before the check: {shown}");
+    let asked: Vec<usize> = serde_json::from_value(shown["asked"].clone()).expect("numbers");
+    let listed: Vec<&str> = words.split(' ').collect();
+    input.write_all(format!("{}\n", answer(&listed, &asked)).as_bytes()).expect("it reads");
+    drop(input);
+    (words, binary::end(child, "causeway").into())
+}
+
+fn account_in(shown: &Value) -> Address {
+    shown["account"].as_str().and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("no account: {shown}"))
+}
+
+fn succeeds(finished: &Finished) {
+    assert_eq!(finished.code, Some(0), "{finished}");
+}
+
+fn right(words: &[&str], asked: &[usize]) -> String {
+    asked.iter().map(|position| words[position - 1]).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn no_address_is_shown_before_the_backup_was_checked_and_then_it_is() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let home = folder.path();
+    binary::run(home, ["wallet", "address"], "").fails_saying(&["there is no wallet", "causeway wallet create"]);
+    let (words, unchecked) = create(home, |_, _| String::new());
+    unchecked.fails_saying(&["were not given again", "causeway wallet check"]);
+    for command in ["address", "account"] {
+        binary::run(home, ["wallet", command], "")
+            .fails_saying(&["never shown to have a backup", "causeway wallet check"]);
+    }
+    wallet(home, &["check"], &format!("{OTHER}\n")).fails_saying(&["words of another wallet"]);
+    wallet(home, &["check"], "lunar pocket\n").fails_saying(&["not the words of a mnemonic"]);
+    binary::run(home, ["wallet", "address"], "").fails_saying(&["causeway wallet check"]);
+    let checked = wallet(home, &["check"], &format!("  {}\n", words.to_uppercase())).json().remove(0);
+    let account = Seed::parse(&words).expect("its words").account_address();
+    assert_eq!((&checked["checked"], account_in(&checked)), (&true.into(), account));
+    let shown = binary::run(home, ["wallet", "address"], "");
+    assert!(shown.code == Some(0) && shown.stdout.starts_with("bcrt1p"), "{shown}");
+    assert_eq!(binary::run(home, ["wallet", "account"], "").stdout.trim(), account.to_string());
+}
+
+#[test]
+fn three_words_of_those_shown_are_enough_and_wrong_ones_are_not() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (wrong, made) = (folder.path().join("wrong"), folder.path().join("right"));
+    let (_, refused) = create(&wrong, |words, asked| right(words, &[asked[1], asked[0], asked[2]]) + " zoo");
+    refused.fails_saying(&["these are not words", "shows no address before"]);
+    binary::run(&wrong, ["wallet", "account"], "").fails_saying(&["causeway wallet check"]);
+    let (_, done) = create(&made, right);
+    succeeds(&done);
+    succeeds(&binary::run(&made, ["wallet", "account"], ""));
+}
+
+#[test]
+fn a_backup_file_is_opened_again_and_makes_the_wallet_anew() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (home, lost) = (folder.path().join("home"), folder.path().join("lost"));
+    let file = folder.path().join("stick.json").display().to_string();
+    let create = ["create", "--birthday", "7", "--backup", &file];
+    let made = wallet(&home, &create, &format!("{PASSPHRASE}\n")).json().remove(0);
+    assert!(made.get("mnemonic").is_none(), "{made}");
+    assert_eq!(binary::run(&home, ["wallet", "account"], "").stdout.trim(), account_in(&made).to_string());
+
+    wallet(&lost, &create, &format!("{PASSPHRASE}\n")).fails_saying(&["exists already", "replaces no file"]);
+    wallet(&home, &["check", "--backup", &file], "wrong horse\n").fails_saying(&["wrong passphrase"]);
+    succeeds(&wallet(&home, &["check", "--backup", &file], &format!("{PASSPHRASE}\n")));
+    let own = home.join(".local/share/causeway/wallet/regtest/seed.json").display().to_string();
+    wallet(&home, &["check", "--backup", &own], &format!("{PASSPHRASE}\n")).fails_saying(&["the wallet's own file"]);
+
+    let restored = wallet(&lost, &["restore", "--backup", &file], &format!("{PASSPHRASE}\n")).json().remove(0);
+    assert_eq!((&restored["account"], &restored["birthday"]), (&made["account"], &7.into()));
+    let (other, refused) = (folder.path().join("other"), &["check", "--backup", &file]);
+    succeeds(&wallet(&other, &["restore"], &format!("{PASSPHRASE}\n{OTHER}\n")));
+    wallet(&other, refused, &format!("{PASSPHRASE}\n")).fails_saying(&["of another wallet"]);
+}
+
+#[test]
+fn a_command_without_an_account_signs_with_the_wallet_and_says_how_to_make_one() {
+    let node = LoneNode::start(&[DEVELOPER_0]);
+    let pay_out = ["peg-out", "--no-wait", "--json", "--trust-node", "--yes", "--amount", "0.1 BTC"];
+    let pay_out = [&pay_out[..], &["--max-fee", "5000 sat", "--to", REGTEST_ADDRESS]].concat();
+    node.causeway(&pay_out, "").fails_saying(&["which account?", "causeway wallet create"]);
+    succeeds(&wallet(&node.home(), &["restore"], &format!("{PASSPHRASE}\n{DEVELOPERS}\n")));
+    let signed = |option: &[&str], input: &str| node.causeway(&[&pay_out[..], option].concat(), input);
+    signed(&["--passphrase-stdin"], "wrong horse\n").fails_saying(&["wrong passphrase"]);
+    assert_eq!(signed(&["--passphrase-stdin"], &format!("{PASSPHRASE}\n")).json()[0]["id"], 1);
+
+    // A service's passphrase, from a file that others cannot read.
+    let file = node.home().join("passphrase");
+    std::fs::write(&file, format!("{PASSPHRASE}\n")).expect("written");
+    let by_file =
+        ["cancel", "1", "--json", "--trust-node", "--yes", "--passphrase-file", file.to_str().expect("UTF-8")];
+    node.causeway(&by_file, "").fails_saying(&["chmod 600"]);
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("ours");
+    assert_eq!(node.causeway(&by_file, "").json()[0]["event"], "cancelled");
+
+    // Coins just go to somebody; the cost is shown, and agreed to.
+    let to = DEVELOPER_1.to_string();
+    let send = ["wallet", "send", "--to", &to, "--trust-node", "--json", "--passphrase-stdin"];
+    let send = |more: &[&str]| node.causeway(&[&send[..], more].concat(), &format!("{PASSPHRASE}\n"));
+    send(&["--all"]).fails_saying(&["--all is for Bitcoin"]);
+    send(&["--amount", "5 BTC", "--yes"]).fails_saying(&["less than the 5 BTC"]);
+    send(&["--amount", "0.01 BTC"]).fails_saying(&["nobody is here to agree", "--yes"]);
+    let sent = send(&["--amount", "0.01 BTC", "--yes"]);
+    assert_eq!(sent.json()[0]["amountSat"], 1_000_000, "{sent}");
+    assert!(
+        sent.stderr.contains("send coins, and call nothing") && sent.stderr.contains("Gas        at most"),
+        "{sent}"
+    );
+    let bridge = contracts::address::BRIDGE.to_string();
+    let astray = ["wallet", "send", "--to", &bridge, "--amount", "1 sat", "--trust-node", "--passphrase-stdin"];
+    node.causeway(&astray, "").fails_saying(&["causeway peg-out"]);
+
+    // Of a developer's account nobody is asked.
+    let by_name = ["peg-out", "--no-wait", "--json", "--dev-account", "0", "--amount", "0.2 BTC"];
+    let by_name = [&by_name[..], &["--max-fee", "5000 sat", "--to", REGTEST_ADDRESS]].concat();
+    assert_eq!(node.causeway(&by_name, "").json()[0]["id"], 2);
+}
+
+#[test]
+fn a_passphrase_comes_through_a_file_descriptor_that_a_service_leaves_open() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("words");
+    std::fs::write(&file, format!("{OTHER}\n")).expect("written");
+    let script = format!(
+        "exec 7<<END\n{PASSPHRASE}\nEND\nexec {} wallet restore --json --passphrase-fd 7 < {}",
+        binary::path().display(),
+        file.display()
+    );
+    let mut shell = std::process::Command::new("bash");
+    shell.args(["-c", &script]).env("HOME", folder.path()).env_remove("XDG_DATA_HOME");
+    let child = shell.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("bash");
+    let made = Finished::from(binary::end(child, "causeway")).json().remove(0);
+    assert_eq!(account_in(&made), Seed::parse(OTHER).expect("BIP39's").account_address());
+    let closed = std::fs::File::open(&file).map(|file| file.as_raw_fd().max(50)).expect("there").to_string();
+    binary::run(folder.path(), ["wallet", "send", "--to", REGTEST_ADDRESS, "--all", "--passphrase-fd", &closed], "")
+        .fails_saying(&["file descriptor", "cannot be read"]);
+}
+
+/// The reclaim delay of a local network, in blocks.
+const RECLAIM_DELAY: u32 = 1008;
+
+/// A user with a wallet on a network, whose home folder can be lost.
+struct Owner<'a> {
+    network: &'a Network,
+    home: std::path::PathBuf,
+}
+
+impl Owner<'_> {
+    fn run(&self, arguments: &[&str], input: &str) -> Finished {
+        let (rpc, (bitcoin, cookie)) = (self.network.rpc(1), self.network.bitcoin());
+        let mut command = binary::command(&self.home, arguments);
+        command.env("CAUSEWAY_RPC", rpc).env("CAUSEWAY_BITCOIN", bitcoin).env("CAUSEWAY_BITCOIN_COOKIE", cookie);
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let _ = child.stdin.take().expect("piped").write_all(input.as_bytes()); // One that fails early does not read.
+        binary::end(child, "causeway").into()
+    }
+
+    /// An address, for which no passphrase is asked.
+    fn peg_in(&self, more: &[&str]) -> Value {
+        let genesis = self.network.folder().join("genesis.json").display().to_string();
+        let arguments = ["peg-in", "--no-wait", "--json", "--genesis", &genesis];
+        self.run(&[&arguments[..], more].concat(), "").json().remove(0)
+    }
+
+    fn restore(&self) {
+        let restored =
+            self.run(&["wallet", "restore", "--passphrase-stdin", "--json"], &format!("{PASSPHRASE}\n{OTHER}\n"));
+        succeeds(&restored);
+    }
+
+    /// All that is found again from the words.
+    fn recover(&self) -> Vec<Value> {
+        let genesis = self.network.folder().join("genesis.json").display().to_string();
+        self.run(&["wallet", "recover", "--json", "--genesis", &genesis], "").json()
+    }
+
+    fn lose_everything(&self) {
+        std::fs::remove_dir_all(self.home.join(".local")).expect("there");
+    }
+}
+
+fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value[name].as_str().unwrap_or_else(|| panic!("{name} of {value}"))
+}
+
+#[test]
+fn the_words_alone_find_every_deposit_again_and_take_back_what_was_not_swept() {
+    let network = Network::start(Options::default());
+    let owner = Owner { network: &network, home: network.home().join("owner") };
+    let account = Seed::parse(OTHER).expect("BIP39's").account_address().to_string().to_lowercase();
+    owner.run(&["peg-in", "--no-wait"], "").fails_saying(&["who gets the coins?", "causeway wallet create"]);
+    owner.restore();
+
+    // Swept: key 0, with the usual maximum. To somebody else: key 1, and what the ledger has proven tells its terms.
+    let (swept, given) = (owner.peg_in(&["--amount", "0.5 BTC"]), owner.peg_in(&["--to", &DEVELOPER_1.to_string()]));
+    assert_eq!((text(&swept, "recipient"), &swept["derived"]), (account.as_str(), &true.into()));
+    assert_eq!(
+        (text(&given, "claimant"), &given["derived"]),
+        (DEVELOPER_1.to_string().to_lowercase().as_str(), &false.into())
+    );
+    network.pay(text(&swept, "address"), 50_000_000);
+    network.pay(text(&given, "address"), 20_000_000);
+    let is_minted = |address: &str| {
+        let status = owner.run(&["status", address, "--json"], "").json().remove(0);
+        (status["deposits"][0]["status"] == "minted").then_some(())
+    };
+    network.mine_until("the coins are minted", || is_minted(text(&swept, "address")));
+    network.mine_until("the other's coins are minted", || is_minted(text(&given, "address")));
+
+    // Not swept: a maximum that is rounded, several keys further on.
+    (1..=4).for_each(|index| network.kill(&format!("relayer-{index}")));
+    for _ in 2..9 {
+        owner.peg_in(&[]);
+    }
+    let unswept = owner.peg_in(&["--max-fee", "3456 sat"]);
+    assert_eq!((&unswept["maxFeeSat"], &unswept["derived"]), (&3_000.into(), &true.into()));
+    let record: Value = serde_json::from_slice(&std::fs::read(text(&unswept, "record")).expect("kept")).expect("JSON");
+    assert_eq!(record["reclaimIndex"], 9);
+    let address = text(&unswept, "address").to_owned();
+    network.pay(&address, 5_000_000);
+    // Also not swept: one that a key elsewhere can take back, as hardware does.
+    let elsewhere = owner.peg_in(&["--reclaim-key", RECLAIM_KEY]);
+    assert_eq!(elsewhere["derived"], false);
+    let kept = std::fs::read(text(&elsewhere, "record")).expect("kept");
+    network.pay(text(&elsewhere, "address"), 4_000_000);
+    network.mine(1);
+
+    owner.lose_everything();
+    let reclaim = ["reclaim", &address, "--to", REGTEST_ADDRESS, "--fee-rate", "5", "--json", "--passphrase-stdin"];
+    owner.run(&reclaim, "").fails_saying(&["no record of"]);
+    owner.restore();
+    let found = owner.recover();
+    let of =
+        |address: &str| found.iter().find(|event| event["address"] == address).unwrap_or_else(|| panic!("{found:?}"));
+    let back = of(&address);
+    assert_eq!((&back["index"], &back["unspent"][0]["valueSat"]), (&9.into(), &5_000_000.into()), "{back}");
+    assert_eq!(back["unspent"][0]["wait"], RECLAIM_DELAY - 1, "{back}");
+    let deposit = |address: &str| of(address)["deposits"][0].clone();
+    assert_eq!(deposit(text(&swept, "address"))["status"], "minted");
+    assert_eq!(deposit(text(&given, "address"))["recipient"], DEVELOPER_1.to_string().to_lowercase());
+    let last = found.last().expect("a summary");
+    assert_eq!((&last["addresses"], &last["unspentSat"], &last["keys"]), (&3.into(), &5_000_000.into(), &30.into()));
+    // Both sides at a glance.
+    let genesis = network.folder().join("genesis.json").display().to_string();
+    let look = |what| owner.run(&["wallet", what, "--json", "--genesis", &genesis], "").json().remove(0);
+    let (balance, minted) = (look("balance"), deposit(text(&swept, "address"))["mintedSat"].as_u64().expect("minted"));
+    let coins = format!("{:#x}", u128::from(minted) * 10_000_000_000);
+    assert_eq!(
+        (text(&balance["sidechain"], "coinWei"), &balance["sidechain"]["proven"]),
+        (coins.as_str(), &true.into())
+    );
+    assert_eq!((&balance["confirmedSat"], &balance["sidechain"]["comingSat"]), (&0.into(), &0.into()), "{balance}");
+    let history = look("history");
+    assert_eq!((&history[0]["side"], &history[0]["mintedSat"]), (&"deposit".into(), &minted.into()), "{history}");
+    assert!(history[0]["time"].as_u64().is_some_and(|time| time > 1_600_000_000), "{history}");
+    // A second time changes nothing, and new keys are used behind those that were found.
+    assert_eq!(owner.recover(), found);
+    let next = owner.peg_in(&[]);
+    let record: Value = serde_json::from_slice(&std::fs::read(text(&next, "record")).expect("kept")).expect("JSON");
+    assert_eq!(record["reclaimIndex"], 10);
+
+    network.mine(RECLAIM_DELAY - 2);
+    owner.run(&reclaim, &format!("{PASSPHRASE}\n")).fails_saying(&["1 more block(s)"]);
+    network.mine(1);
+    owner.run(&reclaim, "wrong horse\n").fails_saying(&["wrong passphrase"]);
+    let reclaimed = owner.run(&reclaim, &format!("{PASSPHRASE}\n")).json().remove(0);
+    assert_eq!(reclaimed["amountSat"].as_u64().expect("sat") + reclaimed["feeSat"].as_u64().expect("sat"), 5_000_000);
+
+    std::fs::write(text(&elsewhere, "record"), kept).expect("written");
+    a_key_elsewhere_signs_a_psbt(&owner, text(&elsewhere, "address"));
+}
+
+/// The transaction goes out unsigned and comes back signed: by the right key, and to the right address, or it is not sent.
+fn a_key_elsewhere_signs_a_psbt(owner: &Owner<'_>, address: &str) {
+    let file = |name: &str| owner.home.join(name).display().to_string();
+    let reclaim = ["reclaim", address, "--to", REGTEST_ADDRESS, "--fee-rate", "5", "--json"];
+    let run = |more: &[&str]| owner.run(&[&reclaim[..], more].concat(), "");
+    let (unsigned, signed) = (file("unsigned.psbt"), file("signed.psbt"));
+    let written = run(&["--psbt", &unsigned]).json().remove(0);
+    assert_eq!(written["amountSat"].as_u64().expect("sat") + written["feeSat"].as_u64().expect("sat"), 4_000_000);
+    run(&["--psbt", &unsigned]).fails_saying(&["exists and is not overwritten"]);
+    run(&["--signed", &unsigned]).fails_saying(&["is not signed by the reclaim key", RECLAIM_KEY]);
+
+    let psbt = std::fs::read_to_string(&unsigned).expect("written");
+    let psbt = Psbt::deserialize(&BASE64_STANDARD.decode(psbt.trim()).expect("base64")).expect("a PSBT");
+    let sign = |mut psbt: Psbt, secret: u8| {
+        let mut key = [0; 32];
+        key[31] = secret;
+        let key = PrivateKey::from_slice(&key, bitcoin::NetworkKind::Test).expect("a key");
+        let keys = BTreeMap::from([(key.public_key(SECP256K1), key)]);
+        let _ = psbt.sign(&keys, SECP256K1); // A key that is not asked for signs nothing.
+        psbt
+    };
+    let keep = |psbt: &Psbt| std::fs::write(&signed, psbt.serialize()).expect("written");
+    keep(&sign(psbt.clone(), 2));
+    run(&["--signed", &signed]).fails_saying(&["is not signed by the reclaim key"]);
+    let mut astray = psbt.clone();
+    astray.unsigned_tx.output[0].script_pubkey = bitcoin::ScriptBuf::new_p2wpkh(&bitcoin::WPubkeyHash::all_zeros());
+    keep(&sign(astray.clone(), 1));
+    run(&["--signed", &signed]).fails_saying(&["pays somebody else than", REGTEST_ADDRESS]);
+    let mut lying = psbt.clone();
+    lying.inputs[0].witness_utxo.as_mut().expect("there").value += bitcoin::Amount::from_sat(1);
+    keep(&sign(lying, 1));
+    run(&["--signed", &signed]).fails_saying(&["spent, not ripe, or another amount"]);
+    let right = sign(psbt, 1);
+    let mut replayed = astray;
+    replayed.inputs = right.inputs.clone();
+    keep(&replayed);
+    run(&["--signed", &signed]).fails_saying(&["the signature of input 0 is not one of"]);
+    keep(&right);
+    let sent = run(&["--signed", &signed]).json().remove(0);
+    assert_eq!((&sent["amountSat"], &sent["feeSat"]), (&written["amountSat"], &written["feeSat"]));
+}
+
+#[test]
+fn an_account_goes_to_ethereum_wallets_and_back_as_a_web3_keystore() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let home = folder.path();
+    let file = |name: &str| home.join(name).display().to_string();
+    let (ours, theirs, imported) = (file("ours.json"), file("theirs.json"), file("imported.keystore"));
+    succeeds(&wallet(home, &["restore"], &format!("{PASSPHRASE}\n{OTHER}\n")));
+    let account = Seed::parse(OTHER).expect("BIP39's").account_address();
+    succeeds(&wallet(home, &["export", "--keystore", &ours], &format!("{PASSPHRASE}\n")));
+    wallet(home, &["export", "--keystore", &ours], &format!("{PASSPHRASE}\n")).fails_saying(&["exists"]);
+
+    // ethers reads what was written here, and writes what is read here.
+    let script = "import { Wallet } from 'ethers'; import { readFileSync, writeFileSync } from 'fs';
+        const [ours, theirs, passphrase] = process.argv.slice(1);
+        const wallet = Wallet.fromEncryptedJsonSync(readFileSync(ours, 'utf8'), passphrase);
+        writeFileSync(theirs, wallet.encryptSync(passphrase)); console.log(wallet.address);";
+    let clients = concat!(env!("CARGO_MANIFEST_DIR"), "/clients");
+    let mut node = std::process::Command::new("node");
+    node.args(["--input-type=module", "-e", script, &ours, &theirs, PASSPHRASE])
+        .current_dir(clients)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let node = node.spawn().expect("node");
+    let shown = Finished::from(binary::end(node, "node"));
+    assert_eq!(shown.stdout.trim(), account.to_string(), "{shown}");
+
+    let import = ["keys", "import", "--from", &theirs, "--out", &imported, "--passphrase-stdin", "--json"];
+    binary::run(home, import, "wrong horse battery staple mustard\n").fails_saying(&["wrong passphrase"]);
+    let done = binary::run(home, import, &format!("{PASSPHRASE}\n")).json().remove(0);
+    assert_eq!(done["address"].as_str().and_then(|text| text.parse().ok()), Some(account));
+    // Either signs.
+    let node = LoneNode::start(&[account]);
+    let pay_out =
+        ["peg-out", "--no-wait", "--json", "--trust-node", "--yes", "--max-fee", "5000 sat", "--to", REGTEST_ADDRESS];
+    for (id, (keystore, amount)) in [(&theirs, "0.1 BTC"), (&imported, "0.2 BTC")].into_iter().enumerate() {
+        let more = ["--amount", amount, "--keystore", keystore, "--passphrase-stdin"];
+        let queued = node.causeway(&[&pay_out[..], &more].concat(), &format!("{PASSPHRASE}\n")).json().remove(0);
+        assert_eq!(queued["id"], id + 1);
+    }
+}
