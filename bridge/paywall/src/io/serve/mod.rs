@@ -18,6 +18,7 @@ mod cross_origin;
 mod desk;
 mod facilitator;
 mod metrics;
+mod openings;
 mod passing;
 mod queue;
 mod respond;
