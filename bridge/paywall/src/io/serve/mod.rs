@@ -28,4 +28,4 @@ mod settling;
 
 pub use batch::ClaimSettings;
 pub use server::{Paywall, Settings, bind, start};
-pub use session::{FinalState, Look, Looking, SessionSettings};
+pub use session::{FinalState, Look, Looking, SessionSettings, sold_by};
