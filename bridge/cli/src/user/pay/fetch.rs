@@ -14,7 +14,7 @@ use paywall::io::fetch::session::{Begun, Session};
 use paywall::io::fetch::{FetchError, Fetched, Page, Paid, Purse, check_encrypted, fetch};
 use paywall::io::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use paywall::payer::tally::Stop;
-use paywall::wallet::{Bill, Limits};
+use paywall::wallet::{Bill, Limits, Unpayable};
 
 use super::by_session::{BySession, OnChain};
 use super::event::Event;
@@ -116,7 +116,7 @@ pub async fn run(args: FetchArgs, context: &Context) -> Result<()> {
     let agree = async |bill: &Bill| afford(&network, own, bill).await;
     let fetched = match fetch(&page, &purse, Duration::from_secs(args.page.timeout), agree).await {
         // What takes no charge is paid by the channel that is kept for this server, if there is one.
-        Err(error @ FetchError::Unpayable(_)) if !args.session.is_wanted() => {
+        Err(error @ FetchError::Unpayable(Unpayable::Foreign(_))) if !args.session.is_wanted() => {
             return match by_session(&args, &page, &network, context).await {
                 Err(none) if is_unpayable(&none) => Err(error.into()),
                 fetched => fetched,
