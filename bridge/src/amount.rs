@@ -83,10 +83,35 @@ pub fn show_wei(wei: U256) -> String {
     if rest.is_zero() { shown } else { format!("{shown} and {rest} wei") }
 }
 
+/// Shows an amount in satoshis, exactly: `0.1 sat`.
+#[must_use]
+pub fn show_sat(wei: U256) -> String {
+    let (sat, rest) = wei.div_rem(U256::from(WEI_PER_SAT));
+    if rest.is_zero() {
+        return format!("{sat} sat");
+    }
+    let decimals = WEI_PER_SAT.ilog10() as usize;
+    let rest = format!("{:0>decimals$}", rest.to_string());
+    format!("{sat}.{} sat", rest.trim_end_matches('0'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn what_is_less_than_a_satoshi_is_shown_exactly() {
+        for (wei, text) in [
+            (0_u64, "0 sat"),
+            (1, "0.0000000001 sat"),
+            (1_000_000_000, "0.1 sat"),
+            (35_000_000_000, "3.5 sat"),
+            (250_000_000_000, "25 sat"),
+        ] {
+            assert_eq!(show_sat(U256::from(wei)), text);
+        }
+    }
 
     #[test]
     fn an_amount_has_a_unit() {

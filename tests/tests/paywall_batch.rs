@@ -25,6 +25,9 @@ use tests::lone_node::LoneNode;
 use tests::shop::{Paywall, TEXT, Upstream, node_with_wrapped};
 use tests::waiting::Patience;
 
+#[path = "paywall_batch/unpaid.rs"]
+mod unpaid;
+
 sol! {
     function balanceOf(address account) external view returns (uint256);
 }
@@ -470,13 +473,18 @@ fn channels_do_not_wait_for_each_other() {
     std::thread::scope(|scope| {
         let hanging = scope.spawn(|| slow.show("/hanging", slow.voucher(50)));
         std::thread::sleep(Duration::from_millis(300));
-        for salt in 1..=16 {
-            let shop = &shop;
-            scope.spawn(move || {
-                let channel = shop.by_hand(salt);
-                let first = channel.pays(channel.deposit(25, 100));
-                assert!(!first.transaction.is_empty());
-                channel.pays(channel.voucher(50));
+        // As many at once as a payer is trusted with that paid for those before.
+        for salts in [1..=5, 6..=15] {
+            std::thread::scope(|scope| {
+                for salt in salts {
+                    let shop = &shop;
+                    scope.spawn(move || {
+                        let channel = shop.by_hand(salt);
+                        let first = channel.pays(channel.deposit(25, 100));
+                        assert!(!first.transaction.is_empty());
+                        channel.pays(channel.voucher(50));
+                    });
+                }
             });
         }
         let busy = slow.show("/weather", slow.voucher(50));
@@ -486,7 +494,7 @@ fn channels_do_not_wait_for_each_other() {
         assert_eq!(hanging.join().expect("it asks").status, 502);
     });
     slow.pays(slow.voucher(50));
-    assert_eq!(shop.metric("channels"), "17");
+    assert_eq!(shop.metric("channels"), "16");
 }
 
 #[test]

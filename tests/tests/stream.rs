@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use alloy_primitives::B256;
+use alloy_primitives::{Address, B256};
 use contracts::address::{MICRO_CHANNEL, WRAPPED_BTC};
 use payments::typed_data::Domain;
 use payments::voucher::{SignedVoucher, Voucher};
@@ -21,6 +21,8 @@ use tests::known::{CHAIN_ID, DEVELOPER_0, DEVELOPER_0_KEY, DEVELOPER_1};
 use tests::lone_node::LoneNode;
 use tests::shop::{Paywall, TEXT, Upstream, node_with_wrapped};
 
+#[path = "stream/limits.rs"]
+mod limits;
 #[path = "stream/servers.rs"]
 mod servers;
 
@@ -341,8 +343,13 @@ fn lie_to(mut stream: TcpStream, lie: Lie) {
 
 /// A unit for so many sat.
 fn offer(sat: u128, unit: &str) -> String {
+    offer_of(DEVELOPER_1, sat, unit)
+}
+
+/// The same, paid to somebody else.
+fn offer_of(payee: Address, sat: u128, unit: &str) -> String {
     let request = json!({
-        "amount": (sat * WEI_PER_SAT).to_string(), "currency": WRAPPED_BTC, "recipient": DEVELOPER_1, "unitType": unit,
+        "amount": (sat * WEI_PER_SAT).to_string(), "currency": WRAPPED_BTC, "recipient": payee, "unitType": unit,
         "methodDetails": { "chainId": CHAIN_ID, "escrowContract": MICRO_CHANNEL, "feePayer": true, "minVoucherDelta": "0" },
     });
     Challenge {
@@ -535,7 +542,7 @@ fn pay_fetch_opens_a_channel_by_its_first_page_keeps_it_and_closes_it() {
     assert_eq!((charged.code, charged.json()[0]["protocol"].clone()), (Some(0), json!("mpp")), "{charged}");
     let url = shop.url("/weather");
     let dear = ["pay", "fetch", &url, "--dev-account", "0", "--max", "24 sat", "--deposit", "5000 sat"];
-    shop.node.causeway(&dear, "").fails_saying(&["limit of 0.00000024 BTC"]);
+    shop.node.causeway(&dear, "").fails_saying(&["limit of 24 sat"]);
 }
 
 #[test]

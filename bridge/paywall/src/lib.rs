@@ -17,7 +17,7 @@
 //!   book                       payments and what was given for them, as a machine; answers: those kept for a retry
 //!   wallet, payer              the payer's side: of charges, of sessions
 //!   receive                    a payee of amounts that payers choose
-//!   payers                     how much of one payer is settled at a time
+//!   payers, openings           how much of one payer is settled at a time, and how many of its channels are opened at the payee's cost
 //!   discovery, counters        what is sold here; what was done
 //!   origins, access            whose web pages may pay; who may ask the facilitator
 //!   crowd, room                who holds connections, and whose bodies are kept
@@ -38,6 +38,7 @@ pub mod discovery;
 pub mod io;
 pub mod meter;
 pub mod mpp;
+pub mod openings;
 pub mod origins;
 pub mod path;
 pub mod payer;

@@ -91,6 +91,12 @@ impl Payers {
         Turn::Wait
     }
 
+    /// One of an earlier process is still on its way.
+    pub fn recall(&mut self, address: Address, now: u64) {
+        let payer = self.0.entry(address).or_default();
+        (payer.on_their_way, payer.seen) = (payer.on_their_way.saturating_add(1), now);
+    }
+
     /// One that was told to wait does so no longer.
     pub fn gives_up(&mut self, address: Address) {
         if let Some(payer) = self.0.get_mut(&address) {

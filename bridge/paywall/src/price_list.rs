@@ -193,9 +193,9 @@ impl PriceList {
         self.0.iter().filter_map(loophole).take(MOST_LOOPHOLES).collect()
     }
 
-    /// Prices that bring less than this; free ones are meant to.
+    /// Prices by the request that bring less than this; free ones are meant to, and what is metered has no transaction of its own.
     pub fn below(&self, cost: U256) -> impl Iterator<Item = &Entry> {
-        self.0.iter().filter(move |entry| !entry.amount.is_zero() && entry.amount < cost)
+        self.0.iter().filter(move |entry| entry.meter.is_none() && !entry.amount.is_zero() && entry.amount < cost)
     }
 
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
@@ -344,7 +344,7 @@ mod tests {
 
     #[test]
     fn prices_below_a_cost_are_told_and_free_pages_are_not() {
-        let list = list(&["/a=1 sat", "/b=7 sat", "/c=0 sat", "GET /d/*=6 sat"]);
+        let list = list(&["/a=1 sat", "/b=7 sat", "/c=0 sat", "GET /d/*=6 sat", "/e=0.1 sat per event"]);
         let cost = U256::from(7 * contracts::coin::WEI_PER_SAT);
         assert_eq!(list.below(cost).map(ToString::to_string).collect::<Vec<_>>(), ["/a", "GET /d/*"]);
     }

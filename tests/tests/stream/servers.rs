@@ -6,12 +6,20 @@ use std::sync::{Arc, Mutex};
 use super::*;
 
 /// A server that is told what to say to whoever pays: asked for without payment, it wants a hundred sat for its page, as developer account 1.
-fn scripted(say: impl Fn(&Value) -> String + Send + 'static) -> String {
+pub fn scripted(say: impl Fn(&Value) -> String + Send + 'static) -> String {
+    asking(wants, say)
+}
+
+/// The same, which asks by its own words.
+pub fn asking(
+    mut ask: impl FnMut() -> String + Send + 'static,
+    say: impl Fn(&Value) -> String + Send + 'static,
+) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let url = format!("http://{}/weather", listener.local_addr().expect("bound"));
     std::thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
-            let said = payload_of(&stream).map_or_else(wants, |payload| say(&payload));
+            let said = payload_of(&stream).map_or_else(&mut ask, |payload| say(&payload));
             let _ = stream.write_all(said.as_bytes());
         }
     });
@@ -19,7 +27,11 @@ fn scripted(say: impl Fn(&Value) -> String + Send + 'static) -> String {
 }
 
 fn wants() -> String {
-    let offer = offer(100, "request");
+    demand(&offer(100, "request"))
+}
+
+/// A 402 with this offer.
+pub fn demand(offer: &str) -> String {
     format!("HTTP/1.1 402 x\r\nwww-authenticate: {offer}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
 }
 
@@ -58,19 +70,19 @@ fn payload_of(stream: &TcpStream) -> Option<Value> {
 }
 
 /// Shows what somebody else signed.
-fn buy(robbed: &str, payload: &Value) -> bool {
+pub fn buy(robbed: &str, payload: &Value) -> bool {
     let asked = http::send(robbed, "GET", "/weather", &[], b"");
     let challenge = asked.challenge();
     let credential = payload::credential(&challenge, payload, &paywall::mpp::source(CHAIN_ID, DEVELOPER_0));
     http::send(robbed, "GET", "/weather", &[("authorization", &credential)], b"").status == 200
 }
 
-fn fetch(node: &LoneNode, url: &str, more: &[&str]) -> Finished {
+pub fn fetch(node: &LoneNode, url: &str, more: &[&str]) -> Finished {
     let fixed = ["--json", "pay", "fetch", url, "--dev-account", "0", "--max", "100 sat", "--timeout", "5"];
     node.causeway(&[&fixed[..], more].concat(), "")
 }
 
-fn text(finished: &Finished, member: &str) -> String {
+pub fn text(finished: &Finished, member: &str) -> String {
     assert_eq!(finished.code, Some(0), "{finished}");
     finished.json()[0][member].as_str().unwrap_or_else(|| panic!("{finished}")).to_owned()
 }
@@ -161,7 +173,7 @@ const SMALL: [&str; 8] = [
     "60 sat",
 ];
 
-fn small_shop() -> Shop {
+pub fn small_shop() -> Shop {
     let mut shop = Shop { paywall: None, upstream: Upstream::start(), node: node() };
     let (node, upstream) = (&shop.node, shop.upstream.url());
     shop.paywall = Some(Paywall::start(&node.home(), &node.url(), &upstream, &SMALL));

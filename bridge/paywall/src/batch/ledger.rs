@@ -14,7 +14,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use alloy_primitives::{B256, Bytes, U256};
+use alloy_primitives::{Address, B256, Bytes, U256};
 use payments::payee::claims::{ClaimRules, Reason};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 use super::channel::Config;
 use super::payload::Voucher;
 use super::refusal::{Correction, Flaw};
+use crate::openings::Standing;
 use crate::refusal::Refusal;
 
 /// Channels that are remembered, at 700 bytes or so each.
@@ -139,6 +140,12 @@ impl Mirror {
     #[must_use]
     pub fn available(&self) -> u128 {
         self.balance.saturating_sub(self.withdrawal)
+    }
+
+    /// Whether its payer takes its money back, or has it.
+    #[must_use]
+    pub fn is_left(&self) -> bool {
+        self.withdrawal_at != 0 || self.balance <= self.claimed
     }
 
     /// Whether a voucher for so much in all can be claimed (the specification's rules 7, 9 and 10). `deposit` is about to be added to the balance; one that charges
@@ -423,6 +430,26 @@ impl Ledger {
         let known = self.channels.get_mut(&channel)?;
         known.gas = known.gas.saturating_add(wei);
         Some(Record::Gas { channel, gas: known.gas })
+    }
+
+    /// How a channel stands for whoever paid the gas of its deposit; none: it is not known here.
+    #[must_use]
+    pub fn standing(&self, channel: B256) -> Option<Standing> {
+        let known = self.channels.get(&channel)?;
+        let is_over = known.mirror.is_some_and(|mirror| mirror.is_left());
+        Some(Standing { bought: known.charged, is_over })
+    }
+
+    /// Channels that have not yet paid for their gas, with their payers and what it cost.
+    pub fn unpaid(&self) -> impl Iterator<Item = (B256, Address, u128)> {
+        let unpaid = self.channels.iter().filter(|(_, known)| known.charged < known.gas);
+        unpaid.map(|(channel, known)| (*channel, known.config.payer, known.gas))
+    }
+
+    /// Whatever is brought for it next is the first that costs this payee gas.
+    #[must_use]
+    pub fn is_unspent(&self, channel: B256) -> bool {
+        self.channels.get(&channel).is_none_or(|known| known.gas == 0)
     }
 
     /// Whether what a channel paid covers what it has cost, and this transaction. The first deposit has credit.

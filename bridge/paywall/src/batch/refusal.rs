@@ -130,6 +130,10 @@ pub enum Flaw {
         "this channel has paid {paid} wei, and its transactions cost this server {gas}: it sends none more for it until that is paid; the payer can take its money back by initiateWithdraw"
     )]
     GasNotPaid { paid: u128, gas: u128, is_refund: bool },
+    #[error(
+        "channels of {payer} that were filled here have not yet paid for the gas of it, or were left before they had: pay by one of them, or fill one by a transaction of your own"
+    )]
+    UnpaidOpenings { payer: Address, wait_s: Option<u64> },
 }
 
 impl Flaw {
@@ -138,6 +142,7 @@ impl Flaw {
         match self {
             Self::ChannelBusy => Some(1),
             Self::Failing { within_s, .. } => Some(*within_s),
+            Self::UnpaidOpenings { wait_s, .. } => *wait_s,
             _ => None,
         }
     }
@@ -241,6 +246,10 @@ impl Flaw {
             }
             Self::DepositFailed => {
                 (402, FAILED, "deposit-failed", "Deposit Failed", evm!("deposit_transaction_failed"))
+            }
+            // No demand goes with it: a client that gets one signs a deposit again.
+            Self::UnpaidOpenings { .. } => {
+                (429, FAILED, "unpaid-deposits", "Deposits Not Paid For", evm!("deposit_simulation_failed"))
             }
             Self::GasNotPaid { is_refund: false, .. } => {
                 (402, POOR, "gas-not-paid", "Gas Not Paid", evm!("deposit_simulation_failed"))
@@ -352,6 +361,7 @@ mod tests {
             RefundFailed,
             GasNotPaid { paid: 1, gas: 2, is_refund: true },
             GasNotPaid { paid: 1, gas: 2, is_refund: false },
+            UnpaidOpenings { payer: a, wait_s: Some(1) },
         ];
         all.extend(signatures.map(VoucherSignature));
         all.extend(signatures.map(DepositSignature));

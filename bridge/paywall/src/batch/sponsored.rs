@@ -28,6 +28,12 @@ impl Sponsored {
         if gas <= paid { Ok(()) } else { Err(Flaw::GasNotPaid { paid: claimed, gas, is_refund: false }) }
     }
 
+    /// Whether none was brought for this channel before.
+    #[must_use]
+    pub fn is_new(&self, channel: B256) -> bool {
+        !self.0.contains_key(&channel)
+    }
+
     /// A deposit was brought.
     pub fn spent(&mut self, channel: B256, wei: u128) {
         if self.0.len() >= MOST && !self.0.contains_key(&channel) {

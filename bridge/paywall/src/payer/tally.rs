@@ -7,7 +7,7 @@
 //! Events and bytes are counted here, so a payee that asks for more than it delivered gets no more than `ahead` of it. What only the payee can count (tokens of a
 //! model) is paid as it says, within the limit.
 
-use bridge::amount::show_wei;
+use bridge::amount::show_sat;
 use bridge::foreign::shown;
 
 /// Bytes of a kilobyte.
@@ -139,6 +139,11 @@ impl Tally {
         self.events
     }
 
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Whether nothing came yet.
     #[must_use]
     pub fn is_untouched(&self) -> bool {
@@ -212,6 +217,21 @@ impl Tally {
         Ok(required.max(wanted.min(highest)).max(signed))
     }
 
+    /// Why a payee that is paid by its bytes can give no more: all that was promised has come, and the next byte costs more than may be promised. Such an answer cannot ask.
+    #[must_use]
+    pub fn is_used_up(&self, standing: Standing) -> Option<Stop> {
+        if !self.measure.is_of_bytes() {
+            return None;
+        }
+        let Standing { signed, deposit } = standing;
+        let next = Self { bytes: self.bytes.saturating_add(1), ..self.clone() }.cost()?;
+        let free = self.limits.most.saturating_sub(self.promised);
+        if next > signed.saturating_add(free) {
+            return Some(Stop::Limit { promised: self.promised, most: self.limits.most });
+        }
+        (next > deposit).then_some(Stop::Deposit { deposit })
+    }
+
     /// How much is promised unasked.
     #[must_use]
     pub fn step(&self) -> u128 {
@@ -241,7 +261,7 @@ impl Tally {
 }
 
 fn sat(wei: u128) -> String {
-    show_wei(alloy_primitives::U256::from(wei))
+    show_sat(alloy_primitives::U256::from(wei))
 }
 
 #[cfg(test)]
@@ -332,6 +352,24 @@ mod tests {
         assert_eq!(tally.supply(standing(130)), Some(135), "as far as the limit goes");
         tally.promise(5);
         assert_eq!(tally.supply(standing(130)), None);
+    }
+
+    #[test]
+    fn an_answer_of_bytes_is_used_up_when_its_next_byte_may_not_be_paid() {
+        let mut tally = Tally::new(Measure::Kilobyte, 10, 100, Limits { most: 50, ahead: 30, step: 30 });
+        let at = |signed, deposit| Standing { signed, deposit };
+        tally.deliver(0, 4_900);
+        assert_eq!(tally.is_used_up(at(100, 1_000)), None, "fifty may be promised");
+        tally.promise(50);
+        assert_eq!(tally.is_used_up(at(150, 1_000)), None, "a hundred bytes are to come");
+        tally.deliver(0, 100);
+        assert_eq!(tally.is_used_up(at(150, 1_000)), Some(Stop::Limit { promised: 50, most: 50 }));
+        let mut small = Tally::new(Measure::Byte, 10, 0, Limits { most: 500, ahead: 30, step: 30 });
+        small.deliver(0, 10);
+        assert_eq!(small.is_used_up(at(100, 100)), Some(Stop::Deposit { deposit: 100 }));
+        let mut events = Tally::new(Measure::Event, 10, 0, Limits { most: 0, ahead: 0, step: 0 });
+        events.deliver(9, 900);
+        assert_eq!(events.is_used_up(at(90, 90)), None, "those ask");
     }
 
     proptest! {

@@ -1,6 +1,7 @@
 //! Why a session does not pay for a request: the draft's problem types, with codes of our own.
 
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, U256};
+use bridge::amount::show_sat;
 use payments::payee;
 use payments::payee::sessions::Balance;
 use serde_json::{Map, Value, json};
@@ -29,7 +30,7 @@ pub enum Why {
     OtherToken { got: Address, want: Address },
     #[error("the channel gives others a part, which is not taken here")]
     Splits,
-    #[error("{got} wei are locked, at least {least} are wanted")]
+    #[error("{} are locked, at least {} are wanted", sat(*.got), sat(*.least))]
     SmallDeposit { got: u128, least: u128 },
     #[error("the transaction did not do that to this channel")]
     OtherTransaction,
@@ -43,11 +44,11 @@ pub enum Why {
     OtherSigner,
     #[error("the voucher's signature has not the form of one: 65 bytes, the lower s, v of 27 or 28")]
     BadSignature,
-    #[error("the voucher's total {got} is more than the channel's deposit of {deposit}")]
+    #[error("the voucher's total {} is more than the channel's deposit of {}", sat(*.got), sat(*.deposit))]
     BeyondDeposit { got: u128, deposit: u128 },
-    #[error("the voucher adds {got}, at least {least} is wanted")]
+    #[error("the voucher adds {}, at least {} is wanted", sat(*.got), sat(*.least))]
     SmallDelta { got: u128, least: u128 },
-    #[error("{available} wei of what was paid are left, {want} are wanted")]
+    #[error("{} of what was paid are left, {} are wanted", sat(*.available), sat(*.want))]
     Insufficient { available: u128, want: u128 },
     #[error("this voucher was brought to the chain, where everybody can read it: sign a larger one")]
     Published,
@@ -59,9 +60,9 @@ pub enum Why {
     Tick(String),
     #[error("requests of this channel are being answered")]
     InUse,
-    #[error("{spent} wei were spent, to close it costs {cost} wei of gas: ask the contract (requestClose)")]
+    #[error("{} were spent, to close it costs {} of gas: ask the contract (requestClose)", sat(*.spent), sat(*.cost))]
     CloseTooDear { spent: u128, cost: u128 },
-    #[error("ticks paid for {spent}, the best voucher says {got}: sign one for what was spent")]
+    #[error("ticks paid for {}, the best voucher says {}: sign one for what was spent", sat(*.spent), sat(*.got))]
     ByStream { got: u128, spent: u128 },
     #[error("as many channels are being opened, or are known, as can be")]
     TooMany,
@@ -79,6 +80,11 @@ pub enum Why {
     Stale,
     #[error("the contract refuses: {0}")]
     ContractRefuses(String),
+}
+
+/// As people read it.
+fn sat(wei: u128) -> String {
+    show_sat(U256::from(wei))
 }
 
 impl SessionRefused {

@@ -32,9 +32,12 @@ pub struct BySession {
     /// The seed of --channel, whose key signs its vouchers; no account is needed then
     #[arg(long, value_name = "FILE", requires = "channel")]
     pub seed: Option<PathBuf>,
-    /// How much may be promised beyond what was delivered [default: ten units, or the server's least step]
+    /// How much may be promised beyond what was delivered [default: ten units, of a page that is not metered its price; or the server's least step]
     #[arg(long, value_name = "AMOUNT", value_parser = amount::parse)]
     pub ahead: Option<Amount>,
+    /// Open a channel although the server named another payee before, and the channel with that one has money left
+    #[arg(long, requires = "deposit")]
+    pub another_payee: bool,
     /// Close the channel afterwards: what was not spent comes back
     #[arg(long)]
     pub close: bool,
@@ -91,6 +94,7 @@ impl BySession {
             deposit: self.deposit.map(wei),
             channel: self.channel.zip(named).map(|(id, seen)| for_vouchers(network, id, &seen)),
             by_ticks: false,
+            another_payee: self.another_payee,
             signer,
         })
     }

@@ -9,11 +9,14 @@ use bridge::io::sidechain::{Call, Client};
 use contracts::{MicroChannel, address};
 use eyre::{Result, WrapErr, bail, ensure, eyre};
 use light::micro_channel::Channel;
+use payments::channel::SeenAt;
 use payments::voucher::SignedVoucher;
+use paywall::io::serve::sold_by;
 
-use super::channel::{channel, closable_from, shown_amount};
+use super::channel::{channel, closable_from, domain, for_vouchers, shown_amount};
 use super::claim::best_of_channel;
 use super::event::Event;
+use super::serve::folder;
 use super::voucher::read_vouchers;
 use crate::context::Context;
 use crate::options::account::AccountArgs;
@@ -62,7 +65,8 @@ pub async fn close(args: CloseArgs, context: &Context) -> Result<()> {
     let spender = Spender::open(&network, &args.account, args.spending)?;
     let own = spender.account.address();
     if own == channel.payee && (own != channel.payer || last.is_some() || args.forfeit) {
-        let call = payees_close(id, &channel, last, args.forfeit)?;
+        let (call, total) = payees_close(id, &channel, last, args.forfeit)?;
+        check_books(&network, &spender, id, &channel, total).await?;
         return close_by(&spender, id, &channel, &call, context).await;
     }
     ensure!(own == channel.payer, "channel {id} is between {} and {}, you are {own}", channel.payer, channel.payee);
@@ -90,8 +94,31 @@ async fn last_voucher(
     })
 }
 
-/// With a voucher, or with the word that all the rest is given away.
-fn payees_close(id: B256, channel: &Channel, last: Option<SignedVoucher>, forfeit: bool) -> Result<Call> {
+/// What this home's own paywall sold by the channel is not given away: it holds vouchers for it.
+async fn check_books(
+    network: &KnownNetwork,
+    spender: &Spender<'_>,
+    id: B256,
+    channel: &Channel,
+    total: u128,
+) -> Result<()> {
+    let (account, head) = (&spender.account, network.client.head().await?);
+    let at = SeenAt { block: head.number, unix_s: head.timestamp };
+    let (folder, seen) = (folder(network, account.address()), for_vouchers(network, id, channel));
+    let sold = sold_by(&folder, account.secret(), domain(network), seen, at).wrap_err_with(|| {
+        format!("the books of this home's paywall, which may have sold something by channel {id}, cannot be read: stop `causeway pay serve` first")
+    })?;
+    ensure!(
+        sold <= total,
+        "this home's paywall sold {} by channel {id} and holds vouchers for it, of which {} would be claimed: `causeway pay serve --claim-at '1 sat'` claims the rest; then close it",
+        shown_amount(channel.token, sold),
+        shown_amount(channel.token, total),
+    );
+    Ok(())
+}
+
+/// With a voucher, or with the word that all the rest is given away; and what is claimed then in all.
+fn payees_close(id: B256, channel: &Channel, last: Option<SignedVoucher>, forfeit: bool) -> Result<(Call, u128)> {
     let (total, signature) = match last {
         Some(SignedVoucher { voucher, signature }) => (voucher.cumulative_amount, signature),
         None if forfeit => (channel.settled, Bytes::new()),
@@ -101,7 +128,7 @@ fn payees_close(id: B256, channel: &Channel, last: Option<SignedVoucher>, forfei
         ),
     };
     let close = MicroChannel::closeCall { channelId: id, cumulativeAmount: total, signature };
-    Ok(Call::new(address::MICRO_CHANNEL, &close))
+    Ok((Call::new(address::MICRO_CHANNEL, &close), total))
 }
 
 /// Both delays that the payee has are over.
@@ -186,7 +213,7 @@ mod tests {
         };
         let refused = payees_close(B256::ZERO, &channel, None, false).expect_err("it has no voucher");
         assert!(refused.to_string().contains("0.00000002 BTC"), "{refused}");
-        let call = payees_close(B256::ZERO, &channel, None, true).expect("it said so");
+        let (call, _) = payees_close(B256::ZERO, &channel, None, true).expect("it said so");
         let close = MicroChannel::closeCall::abi_decode(&call.input).expect("a call of close");
         assert_eq!((close.cumulativeAmount, close.signature.len()), (10_000_000_000, 0));
     }

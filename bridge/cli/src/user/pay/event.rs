@@ -97,6 +97,9 @@ pub enum Event {
         /// As the server says.
         #[serde(skip_serializing_if = "Option::is_none")]
         transaction: Option<String>,
+        /// Why it is only a part of the answer.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        stopped: Option<String>,
         /// The page, unless it is in a file.
         #[serde(skip_serializing_if = "Option::is_none")]
         body: Option<String>,

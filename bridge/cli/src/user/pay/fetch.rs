@@ -10,11 +10,11 @@ use bridge::foreign::shown;
 use contracts::{WrappedBtc, address};
 use eyre::{Result, WrapErr, ensure, eyre};
 use paywall::authorization::Token;
-use paywall::io::fetch::purse::SessionPurse;
 use paywall::io::fetch::session::{Begun, Session};
 use paywall::io::fetch::{FetchError, Fetched, Page, Paid, Purse, check_encrypted, fetch};
 use paywall::io::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
-use paywall::wallet::{Bill, Limits};
+use paywall::payer::tally::Stop;
+use paywall::wallet::{Bill, Limits, Unpayable};
 
 use super::by_session::{BySession, OnChain};
 use super::event::Event;
@@ -52,6 +52,9 @@ pub struct FetchArgs {
     /// Bytes of the longest page that is taken
     #[arg(long, value_name = "BYTES", default_value_t = 64 << 20, value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
     max_bytes: u64,
+    /// Keep what came of an answer that is paid for as it comes and costs more than --max, and call that done. Otherwise nothing is written
+    #[arg(long)]
+    partial: bool,
     #[command(flatten)]
     session: BySession,
     /// Sign another payment although the server refused one that it may still have carried out
@@ -111,8 +114,17 @@ pub async fn run(args: FetchArgs, context: &Context) -> Result<()> {
     let folder = network.home.join(FOLDER).join(format!("{:x}", network.id));
     let purse = Purse { account, limits, folder, again: args.again };
     let agree = async |bill: &Bill| afford(&network, own, bill).await;
-    let fetched = fetch(&page, &purse, Duration::from_secs(args.page.timeout), agree).await?;
-    args.show(&fetched, None, context)
+    let fetched = match fetch(&page, &purse, Duration::from_secs(args.page.timeout), agree).await {
+        // What takes no charge is paid by the channel that is kept for this server, if there is one.
+        Err(error @ FetchError::Unpayable(Unpayable::Foreign(_))) if !args.session.is_wanted() => {
+            return match by_session(&args, &page, &network, context).await {
+                Err(none) if is_unpayable(&none) => Err(error.into()),
+                fetched => fetched,
+            };
+        }
+        fetched => fetched?,
+    };
+    args.show(&fetched, None, None, context)
 }
 
 /// The server offers no session that this payer can answer.
@@ -122,20 +134,22 @@ fn is_unpayable(error: &eyre::Report) -> bool {
 
 async fn by_session(args: &FetchArgs, page: &Page, network: &KnownNetwork, context: &Context) -> Result<()> {
     let purse = args.session.purse(network, &args.account, args.max).await?;
-    // A page is trusted as far as it may cost, as one that is charged for is.
-    let purse = SessionPurse { ahead: purse.ahead.or(Some(purse.most)), ..purse };
     let chain = OnChain { network, own: purse.account.address() };
     let mut session = match Session::begin(purse, page, Duration::from_secs(args.page.timeout), chain).await? {
         Begun::Asked(session) => session,
         Begun::Free(response) => {
             let fetched = Fetched::read(response, page, Duration::from_secs(args.page.timeout)).await?;
-            return args.show(&fetched, None, context);
+            return args.show(&fetched, None, None, context);
         }
     };
     let response = session.answer(page).await?;
     let (status, headers) = (response.status(), response.headers().clone());
-    let body = session.body(response, page).await?;
+    let (body, stop) = session.body(response, page).await?;
     let transaction = if args.session.close { session.close(page).await? } else { None };
+    let stop = match stop.map(|stop| part_only(&session, stop, body.len())) {
+        Some(stop) if !args.partial => return Err(stop.into()),
+        stop => stop,
+    };
     let paid = Paid {
         protocol: "mpp session".to_owned(),
         amount: U256::from(session.tally().promised()),
@@ -143,7 +157,18 @@ async fn by_session(args: &FetchArgs, page: &Page, network: &KnownNetwork, conte
         transaction,
     };
     let fetched = Fetched { status, headers, body, paid: Some(paid) };
-    args.show(&fetched, Some(session.channel()), context)
+    args.show(&fetched, Some(session.channel()), stop.as_ref(), context)
+}
+
+/// Why no more of an answer came.
+fn part_only(session: &Session<OnChain<'_>>, stop: Stop, bytes: usize) -> FetchError {
+    let demand = session.demand();
+    match stop {
+        Stop::Limit { .. } => {
+            FetchError::PartOnly { stop, bytes, unit: demand.measure.name().to_owned(), price: demand.price }
+        }
+        stop => session.stopped(stop),
+    }
 }
 
 /// The account has what is asked for, as far as the node tells: else nothing is signed.
@@ -196,7 +221,14 @@ impl PageArgs {
 }
 
 impl FetchArgs {
-    fn show(&self, fetched: &Fetched, channel: Option<B256>, context: &Context) -> Result<()> {
+    /// `stop`: why it is only a part, if it is.
+    fn show(
+        &self,
+        fetched: &Fetched,
+        channel: Option<B256>,
+        stop: Option<&FetchError>,
+        context: &Context,
+    ) -> Result<()> {
         let bytes = fetched.body.len();
         match &self.output {
             Some(path) => {
@@ -215,6 +247,7 @@ impl FetchArgs {
                 payee: paid.map(|paid| paid.payee),
                 channel,
                 transaction: paid.and_then(|paid| paid.transaction.clone()),
+                stopped: stop.map(ToString::to_string),
                 body: self.output.is_none().then(|| String::from_utf8_lossy(&fetched.body).into_owned()),
             };
             context.print(&event, || ());
@@ -229,6 +262,9 @@ impl FetchArgs {
                 (None, None) => "transaction that it does not name".to_owned(),
             };
             eprintln!("Paid {amount} to {payee} by {protocol} ({by})");
+            if let Some(stop) = stop {
+                eprintln!("Only a part: {stop}");
+            }
         }
         ensure!(fetched.status.is_success(), "the server answered {}", fetched.status);
         Ok(())

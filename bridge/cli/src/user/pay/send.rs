@@ -64,8 +64,14 @@ pub async fn send(args: SendArgs, context: &Context) -> Result<()> {
     if let (Some(url), false) = (&args.to, args.insecure) {
         check_encrypted(url)?;
     }
-    let by =
-        BySession { deposit: None, channel: Some(args.channel), seed: args.seed.clone(), ahead: None, close: false };
+    let by = BySession {
+        deposit: None,
+        channel: Some(args.channel),
+        seed: args.seed.clone(),
+        ahead: None,
+        another_payee: false,
+        close: false,
+    };
     let network = by.connect(&args.network, &args.account).await?;
     let purse = by.purse(&network, &args.account, args.amount).await?;
     let token = purse.token;

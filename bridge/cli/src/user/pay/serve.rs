@@ -149,7 +149,7 @@ pub async fn serve(args: ServeArgs, context: &Context) -> Result<()> {
     let network = Arc::new(network);
     let till = args.till(&network, &account, listener.local_addr()?)?;
     let sessions = args.sessions(&network, &account, &prices)?;
-    let folder = network.home.join(FOLDER).join(format!("{:x}-{:x}", network.id, account.address()));
+    let folder = folder(&network, account.address());
     let settings = Settings {
         listener,
         metrics: args.metrics.map(bind).transpose()?,
@@ -185,6 +185,11 @@ pub async fn serve(args: ServeArgs, context: &Context) -> Result<()> {
     }
     paywall.stop().await;
     Ok(())
+}
+
+/// Where an account's payments are.
+pub fn folder(network: &KnownNetwork, account: Address) -> PathBuf {
+    network.home.join(FOLDER).join(format!("{:x}-{account:x}", network.id))
 }
 
 impl ServeArgs {

@@ -62,7 +62,7 @@ impl<C: PayersChain> Session<C> {
     }
 
     /// Adds a deposit; whether it did. Why it did not, is kept.
-    async fn add(&mut self, page: &Page) -> Result<bool, FetchError> {
+    pub(super) async fn add(&mut self, page: &Page) -> Result<bool, FetchError> {
         let why = match self.add_now(page).await {
             Ok(added) => {
                 self.not_added = None;
@@ -155,7 +155,8 @@ impl<C: PayersChain> Session<C> {
     }
 
     /// With the reason why nothing was added, where that is it.
-    pub(super) fn stopped(&self, stop: Stop) -> FetchError {
+    #[must_use]
+    pub fn stopped(&self, stop: Stop) -> FetchError {
         match (stop, self.why_not_added()) {
             (Stop::Deposit { deposit }, Some(why)) => FetchError::NotAdded { deposit, why: why.to_owned() },
             (stop, _) => stop.into(),

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use alloy_primitives::{Address, B256, Bytes};
-use files::{LockError, read_optional, write_atomic};
+use files::{DirectoryLock, LockError, read_optional, write_atomic};
 use hyper::Uri;
 use payments::authorization::{Authorization, SignedAuthorization};
 use payments::io::journal::OpenError;
@@ -29,6 +29,10 @@ const FILE: &str = "channels.json";
 const MOST_KEYS: usize = 100;
 /// The endpoint of amounts that were sent by themselves.
 pub const SENT: &str = "sent";
+/// In a payer's folder: held by the process that opens a channel.
+const OPENING: &str = "opening";
+/// How long another process of the same payer may have a folder.
+pub const FOLDER_PATIENCE: Duration = Duration::from_secs(10);
 /// Between two tries for a folder that another process has.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -135,6 +139,42 @@ impl Channels {
         self.known.remove(&id);
         self.servers.retain(|_, of| *of != id);
     }
+}
+
+/// Whoever has this is the only process that opens channels of this payer.
+///
+/// # Errors
+///
+/// Another one has it for too long, or those of the disk.
+pub async fn alone(folder: &Path) -> io::Result<DirectoryLock> {
+    let mut waited = Duration::ZERO;
+    loop {
+        match DirectoryLock::acquire(&folder.join(OPENING)) {
+            Err(LockError::InUse(_)) if waited < FOLDER_PATIENCE => {
+                sleep(PAUSE).await;
+                waited += PAUSE;
+            }
+            locked => return locked.map_err(io::Error::other),
+        }
+    }
+}
+
+/// The channels that pay a server to other payees than this one, as they were written last. Their folders may be in use: they are only read.
+///
+/// # Errors
+///
+/// Those of the disk.
+pub fn others(folder: &Path, payee: Address, origin: &str) -> io::Result<Vec<(Address, B256, Kept)>> {
+    let mut others = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name().into_string().unwrap_or_default();
+        let Some(other) = name.parse().ok().filter(|other| *other != payee) else { continue };
+        let Some(json) = read_optional(&entry.path().join(FILE))? else { continue };
+        let channels: Channels = serde_json::from_slice(&json).map_err(io::Error::other)?;
+        others.extend(channels.of(origin).map(|id| (other, id, channels.known[&id].clone())));
+    }
+    Ok(others)
 }
 
 /// Scheme, host and port of a URL (RFC 6454, section 4).

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, U256};
+use bridge::amount::show_sat;
 use bridge::channel_calls::Opening as Terms;
 use bridge::io::sidechain::Account;
 use hyper::Response;
@@ -11,16 +12,16 @@ use hyper::header::WWW_AUTHENTICATE;
 use payments::channel::Channel;
 use payments::typed_data::{Domain, separator};
 
-use super::kept::{Folder, Kept, Opening};
+use super::kept::{Folder, Kept, Opening, alone, others};
 use super::{FetchError, now, random};
 use crate::authorization::{TOKEN_NAME, TOKEN_VERSION};
 use crate::payer::demand::SessionDemand;
-use crate::payer::tally::Limits;
+use crate::payer::tally::{Limits, Measure};
 use crate::wallet::Unpayable;
 
 /// Seconds for which a deposit is signed: as long as opening takes, and not for ever.
 pub(super) const AUTHORIZED_S: u64 = 600;
-/// Units that a payee gets in advance, unless another number is said.
+/// Units that a payee gets in advance, unless another number is said; of a page that is not metered, its price.
 const UNITS_AHEAD: u128 = 10;
 
 /// Who pays by channels, how far, and where is kept what was promised.
@@ -37,7 +38,7 @@ pub struct SessionPurse {
     pub folder: PathBuf,
     /// The most for one answer, in wei.
     pub most: u128,
-    /// How much may be promised beyond what was delivered; none: a few units, or the payee's least step.
+    /// How much may be promised beyond what was delivered; none: a few units, a page's price, or the payee's least step.
     pub ahead: Option<u128>,
     /// Promises as far ahead unasked, so that an answer seldom waits.
     pub supplies: bool,
@@ -47,6 +48,8 @@ pub struct SessionPurse {
     pub channel: Option<Channel>,
     /// By ticks instead of vouchers.
     pub by_ticks: bool,
+    /// Locks a deposit for another payee than one that a server named before, although a channel with that one is open.
+    pub another_payee: bool,
 }
 
 /// What a payer asks of the chain.
@@ -68,9 +71,11 @@ pub trait PayersChain {
 
 impl SessionPurse {
     pub(super) fn limits(&self, demand: &SessionDemand) -> Limits {
-        let usual = demand.price.saturating_mul(UNITS_AHEAD).max(demand.least_delta);
+        let is_page = demand.measure == Measure::Request;
+        let units = if is_page { 1 } else { UNITS_AHEAD };
+        let usual = demand.price.saturating_mul(units).max(demand.least_delta);
         let ahead = self.ahead.unwrap_or(usual);
-        let step = match (self.supplies, demand.measure.is_of_bytes()) {
+        let step = match (self.supplies && !is_page, demand.measure.is_of_bytes()) {
             (true, _) => ahead,
             // Such an answer cannot ask for more: it would break off.
             (false, true) => ahead.min(usual),
@@ -99,7 +104,10 @@ impl SessionPurse {
             return Ok(channel.id);
         }
         let id = match folder.channels.of(origin) {
-            Some(own) if self.still_pays(folder, own, chain).await? => own,
+            Some(own) if self.still_pays(folder, own, chain).await? => {
+                self.raise(folder, own, demand, chain).await?;
+                own
+            }
             _ => self.open(folder, demand, origin, chain).await?,
         };
         if folder.channels.known[&id].opening.is_none() {
@@ -157,8 +165,77 @@ impl SessionPurse {
                 "the server opens no channels for its payers: open one (causeway pay open --token wrapped), and name it by --channel".to_owned(),
             ));
         }
+        // Two commands at once do not open one each.
+        let _alone = alone(&self.folder).await?;
+        self.check_other_payees(origin, payee, chain).await?;
         chain.agree(payee, deposit).await?;
-        let (salt, payer) = (random(), self.account.address());
+        let (id, opening) = self.sign_opening(payee, random(), deposit);
+        folder.channels.open(origin, id, Kept { opening: Some(opening), ..Kept::of(deposit, 0) });
+        folder.keep()?;
+        Ok(id)
+    }
+
+    /// Signs a larger deposit for a channel that the chain does not have yet: one that the payee found too small. It is the same channel, and the token carries out one of the two.
+    async fn raise(
+        &self,
+        folder: &mut Folder,
+        id: B256,
+        demand: &SessionDemand,
+        chain: &impl PayersChain,
+    ) -> Result<(), FetchError> {
+        let kept = &folder.channels.known[&id];
+        let before = kept.deposit;
+        let (Some(opening), Some(deposit)) = (&kept.opening, self.deposit.filter(|deposit| *deposit > before)) else {
+            return Ok(());
+        };
+        let salt = opening.salt;
+        chain.agree(demand.payee, deposit).await?;
+        let (same, opening) = self.sign_opening(demand.payee, salt, deposit);
+        if same == id {
+            let kept = folder.channels.known.entry(id).or_insert(Kept::of(deposit, 0));
+            (kept.deposit, kept.opening) = (deposit, Some(opening));
+            folder.keep()?;
+        }
+        Ok(())
+    }
+
+    /// A server names its payee itself: one that names another each time would have a deposit locked each time.
+    async fn check_other_payees(
+        &self,
+        origin: &str,
+        payee: Address,
+        chain: &impl PayersChain,
+    ) -> Result<(), FetchError> {
+        if self.another_payee {
+            return Ok(());
+        }
+        for (other, id, kept) in others(&self.folder, payee, origin)? {
+            let (left, way_out) = match chain.look(id).await? {
+                Some(channel) if channel.finalized || channel.closing.is_some() => continue,
+                Some(channel) => {
+                    let left = channel.deposit.saturating_sub(kept.spent.max(channel.settled));
+                    (left, format!("causeway pay close {id} takes it back"))
+                }
+                None => match kept.opening.filter(|opening| opening.valid_before > now()) {
+                    Some(opening) => {
+                        let wait_s = opening.valid_before.saturating_sub(now());
+                        (kept.deposit, format!("its deposit can be carried out for {wait_s} s more"))
+                    }
+                    None => continue,
+                },
+            };
+            if left > 0 {
+                return Err(FetchError::NotPaid(format!(
+                    "{origin} names another payee, {payee}, than before: channel {id} pays {other} there and has {} left, so nothing was signed. {way_out}; --channel pays by a channel that you name; --another-payee opens one beside it",
+                    show_sat(U256::from(left))
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn sign_opening(&self, payee: Address, salt: B256, deposit: u128) -> (B256, Opening) {
+        let payer = self.account.address();
         let terms = payments::terms::Terms { payer, payee, token: self.token, salt, authorized_signer: Address::ZERO };
         let id = terms.channel_id(&self.domain);
         let opening = Terms { network: self.network, terms, deposit, splits: Vec::new() };
@@ -174,9 +251,7 @@ impl SessionPurse {
             nonce: signed.authorization.nonce,
             signature: signed.signature,
         };
-        folder.channels.open(origin, id, Kept { opening: Some(opening), ..Kept::of(deposit, 0) });
-        folder.keep()?;
-        Ok(id)
+        (id, opening)
     }
 }
 

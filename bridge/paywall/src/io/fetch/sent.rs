@@ -9,9 +9,9 @@ use payments::voucher::SignedVoucher;
 use serde_json::Value;
 use tokio::time::sleep;
 
-use super::kept::{Folder, SENT};
+use super::kept::{FOLDER_PATIENCE, Folder, SENT};
 use super::purse::{PayersChain, SessionPurse};
-use super::session::{FOLDER_PATIENCE, MOST_ANSWER_BYTES, MOST_TRIES, PAUSE, Session, is_silent};
+use super::session::{MOST_ANSWER_BYTES, MOST_TRIES, PAUSE, Session, is_silent};
 use super::{FetchError, Page, now, random};
 use crate::io::http::read;
 use crate::payer::payload;

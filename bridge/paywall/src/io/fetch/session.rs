@@ -26,7 +26,7 @@ use payments::voucher::SignedVoucher;
 use serde_json::Value;
 use tokio::time::{sleep, timeout};
 
-use super::kept::{Folder, Kept, SENT, origin};
+use super::kept::{FOLDER_PATIENCE, Folder, Kept, SENT, origin};
 use super::purse::{PayersChain, SessionPurse, demand};
 use super::{FetchError, Page, now, problem, random};
 use crate::io::http::{Unread, read};
@@ -42,10 +42,10 @@ use crate::text::{base64url, decoded};
 pub(super) const MOST_TRIES: u32 = 5;
 /// Before the second time; twice as long each further time.
 pub(super) const PAUSE: Duration = Duration::from_millis(250);
-/// How long another process of the same payer may have the channel.
-pub(super) const FOLDER_PATIENCE: Duration = Duration::from_secs(10);
 /// The payee's signed receipt for what was spent.
 const SIGNED_RECEIPT: &str = "causeway-receipt";
+/// How long the end of an answer may take that came as far as it may be paid for: it may be whole.
+const END_PATIENCE: Duration = Duration::from_secs(2);
 /// Bytes of an answer to a voucher or to ticks.
 pub(super) const MOST_ANSWER_BYTES: usize = 64 << 10;
 
@@ -205,12 +205,17 @@ impl<C: PayersChain> Session<C> {
         }
     }
 
-    /// The whole of an answer; of a streamed one, its events. One that is paid for by its bytes is paid for as they come.
+    /// The whole of an answer; of a streamed one, its events. One that is paid for by its bytes is paid for as they come. If more would have to be promised
+    /// for it than may be, what came, and why not more.
     ///
     /// # Errors
     ///
-    /// It is too long, or breaks off; or more would have to be promised for it than may be.
-    pub async fn body(&mut self, response: Response<Incoming>, page: &Page) -> Result<Vec<u8>, FetchError> {
+    /// It is too long, or breaks off.
+    pub async fn body(
+        &mut self,
+        response: Response<Incoming>,
+        page: &Page,
+    ) -> Result<(Vec<u8>, Option<Stop>), FetchError> {
         if is_event_stream(&response) || self.demand.measure.is_of_bytes() {
             let mut bytes = Vec::new();
             let mut take = |part: &[u8]| {
@@ -218,8 +223,8 @@ impl<C: PayersChain> Session<C> {
                 if bytes.len() > page.most_bytes { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(()) }
             };
             return match self.pass(response, page, &mut take, std::future::pending()).await {
-                Ok(Ended::Stopped(stop)) => Err(self.stopped(stop)),
-                Ok(_) => Ok(bytes),
+                Ok(Ended::Stopped(stop)) => Ok((bytes, Some(stop))),
+                Ok(_) => Ok((bytes, None)),
                 Err(FetchError::NotKept(_)) => Err(FetchError::TooLarge(page.most_bytes)),
                 Err(error) => Err(error),
             };
@@ -231,7 +236,7 @@ impl<C: PayersChain> Session<C> {
         })?;
         self.tally.deliver(1, body.len() as u64);
         self.settle()?;
-        Ok(body)
+        Ok((body, None))
     }
 
     /// Passes a streamed answer on and pays for it as it comes, until it ends, `stopped` does, or no more is promised.
@@ -250,16 +255,18 @@ impl<C: PayersChain> Session<C> {
         let mut body = response.into_body();
         let mut stopped = pin!(stopped);
         let mut events = Events::default();
+        let mut used_up = None;
         let ended = loop {
+            let patience = if used_up.is_some() { END_PATIENCE } else { self.upstream.patience };
             let frame = tokio::select! {
-                frame = timeout(self.upstream.patience, body.frame()) => frame.map_err(|_| FetchError::BrokenOff),
+                frame = timeout(patience, body.frame()) => frame,
                 () = &mut stopped => break Ok(Ended::Interrupted),
             };
-            let data = match frame {
-                Ok(None) => break Ok(Ended::Whole),
-                Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
-                Ok(Some(Err(_))) => break Err(FetchError::BrokenOff),
-                Err(error) => break Err(error),
+            let data = match (frame, used_up.take()) {
+                (Ok(None), _) => break Ok(Ended::Whole),
+                (Ok(Some(Ok(frame))), _) => frame.into_data().unwrap_or_default(),
+                (_, Some(stop)) => break Ok(Ended::Stopped(stop)),
+                (_, None) => break Err(FetchError::BrokenOff),
             };
             let taken = if is_stream {
                 self.take(&mut events, &data, page, show).await
@@ -269,12 +276,12 @@ impl<C: PayersChain> Session<C> {
             };
             let supplied = match taken {
                 Ok(()) => self.supply(page).await,
-                error => error,
+                Err(error) => Err(error),
             };
             match supplied {
                 Err(FetchError::Stopped(stop)) => break Ok(Ended::Stopped(stop)),
                 Err(error) => break Err(error),
-                Ok(()) => {}
+                Ok(stop) => used_up = stop,
             }
         };
         self.settle()?;
@@ -310,15 +317,20 @@ impl<C: PayersChain> Session<C> {
         Ok(())
     }
 
-    /// Promises what keeps the answer coming.
-    async fn supply(&mut self, page: &Page) -> Result<(), FetchError> {
+    /// Promises what keeps the answer coming; why it comes no further, if it cannot.
+    async fn supply(&mut self, page: &Page) -> Result<Option<Stop>, FetchError> {
         if self.tally.step() == 0 && !self.purse.supplies {
-            return Ok(());
+            return Ok(None);
         }
         self.add_ahead(page).await?;
-        match self.tally.supply(self.standing()) {
-            Some(total) => self.give(total, page).await,
-            None => Ok(()),
+        loop {
+            if let Some(total) = self.tally.supply(self.standing()) {
+                self.give(total, page).await?;
+            }
+            match self.tally.is_used_up(self.standing()) {
+                Some(Stop::Deposit { .. }) if self.add(page).await? => {}
+                stop => return Ok(stop),
+            }
         }
     }
 

@@ -18,6 +18,7 @@ mod cross_origin;
 mod desk;
 mod facilitator;
 mod metrics;
+mod openings;
 mod passing;
 mod queue;
 mod respond;
@@ -27,4 +28,4 @@ mod settling;
 
 pub use batch::ClaimSettings;
 pub use server::{Paywall, Settings, bind, start};
-pub use session::{FinalState, Look, Looking, SessionSettings};
+pub use session::{FinalState, Look, Looking, SessionSettings, sold_by};

@@ -7,6 +7,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use alloy_primitives::U256;
+use bridge::amount::show_sat;
 use bridge::io::sidechain::{Account, Client};
 use contracts::coin::WEI_PER_SAT;
 use hyper::Uri;
@@ -162,11 +163,12 @@ fn tell_loopholes(prices: &PriceList) {
 }
 
 fn tell_losses(prices: &PriceList, cost: U256) {
-    let sat = |wei: U256| wei / U256::from(WEI_PER_SAT);
+    // Of gas the satoshi is near enough.
+    let gas = show_sat(cost - cost % U256::from(WEI_PER_SAT));
     for entry in prices.below(cost).take(MOST_TOLD) {
-        let (price, cost) = (sat(entry.amount), sat(cost));
+        let price = show_sat(entry.amount);
         tracing::warn!(
-            "{entry} costs {price} sat, and a transaction for it some {cost} sat of gas now: by itself it is sold only --at-a-loss"
+            "{entry} costs {price}, and a transaction for it some {gas} of gas now: by itself it is sold only --at-a-loss"
         );
     }
     let more = prices.below(cost).count().saturating_sub(MOST_TOLD);

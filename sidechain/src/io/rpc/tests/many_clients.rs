@@ -14,6 +14,7 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use super::super::shares::{Bounds, Resource};
 use super::world::{NOBODY, World, transfer};
+use crate::io::clock::now_ms;
 use crate::testing::Key;
 
 /// Longer than anything takes, even when the machine is busy.
@@ -118,7 +119,7 @@ async fn one_clients_flood_leaves_others_their_answers_and_the_chain_its_blocks(
             for _ in 0..10 {
                 // Before it is there: its block may come at once.
                 let head = world.state.chain.head().number;
-                world.state.admit(&super::world::raw(&transfer(&Key::new(1), nonce)), 0).unwrap();
+                world.state.admit(&super::world::raw(&transfer(&Key::new(1), nonce)), now_ms()).unwrap();
                 nonce += 1;
                 until("no block while a client floods the server", || world.state.chain.head().number > head).await;
             }

@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 
 use super::many_clients::{ask, connect, endless, masked, message, post, request, until, websocket};
 use super::world::{World, raw, transfer};
+use crate::io::clock::now_ms;
 use crate::io::rpc::shares::Resource;
 use crate::testing::Key;
 
@@ -112,7 +113,7 @@ async fn others_transactions_are_work_of_whoever_listens_for_them() {
     let (_modest, of_modest) = listen(&world, "127.0.0.3", 1).await;
     let key = Key::new(1);
     for nonce in 0..200 {
-        world.state.admit(&raw(&transfer(&key, nonce)), 0).unwrap();
+        world.state.admit(&raw(&transfer(&key, nonce)), now_ms()).unwrap();
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     let (modest, greedy) = (heard(of_modest).await, heard(of_greedy).await);

@@ -26,6 +26,8 @@ use crate::io::chain::channels::{cost, refunded};
 use crate::io::chain::outgoing::Undone;
 use crate::io::journal::Journal;
 use crate::io::serve::desk::{Desk, now};
+use crate::io::serve::openings::{self, Begun};
+use crate::openings::Standing;
 use crate::payers::Outcome;
 use crate::refusal::Refusal;
 use crate::till::Till;
@@ -35,6 +37,8 @@ use crate::x402::PaymentPayload;
 const MOST_READS: usize = 32;
 /// Deposits and refunds on their way at a time.
 const MOST_IN_FLIGHT: usize = 128;
+/// Channels of one payer that are read anew before it is refused another: it has four at first.
+const MOST_WEIGHED: usize = 16;
 /// How long a client waits for its deposit or refund to be final.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Without a look at the chain for so long nothing is known of it.
@@ -68,6 +72,8 @@ pub struct Channels {
     pub(super) claiming: tokio::sync::Mutex<()>,
     /// Wei of gas of deposits that were brought for other servers, by channel.
     sponsored: Mutex<Sponsored>,
+    /// First deposits that were brought here, until what is charged has paid for them.
+    openings: openings::Shared,
     /// Deposits for other servers.
     pub(super) made: Arc<AskedOnce<Result<Settled, Refusal>>>,
     /// When it was last seen what happened on the chain.
@@ -112,8 +118,12 @@ impl Channels {
     /// The folder is in use or damaged.
     pub fn open(folder: &Path, desk: Arc<Desk>, terms: Terms, claims: ClaimSettings) -> std::io::Result<Arc<Self>> {
         let (journal, records) = Journal::open(folder)?;
+        let (ledger, openings) = (Ledger::replay(records), openings::Shared::default());
+        for (channel, payer, gas) in ledger.unpaid() {
+            openings::lock(&openings).recall(channel, payer, gas, now());
+        }
         Ok(Arc::new(Self {
-            ledger: Mutex::new(Ledger::replay(records)),
+            ledger: Mutex::new(ledger),
             journal,
             desk,
             terms,
@@ -122,6 +132,7 @@ impl Channels {
             places: Arc::new(Semaphore::new(MOST_IN_FLIGHT)),
             claiming: tokio::sync::Mutex::default(),
             sponsored: Mutex::default(),
+            openings,
             made: Arc::default(),
             followed: Mutex::default(),
         }))
@@ -170,6 +181,8 @@ impl Channels {
     pub fn tidy(&self) {
         let ledger = self.ledger();
         self.journal.renew(&ledger.records());
+        drop(ledger);
+        openings::lock(&self.openings).expire(now());
     }
 
     fn check_followed(&self) -> Result<(), Refusal> {
@@ -214,6 +227,8 @@ impl Channels {
             drop(self.journal.add(&opened));
         }
         ledger.seen(brought.channel, mirror, look);
+        drop(ledger);
+        self.weigh(brought.channel);
         Ok(())
     }
 
@@ -313,6 +328,40 @@ impl Channels {
             Ok(mirror) => self.ledger().seen(channel, mirror, look),
             Err(_) => self.ledger().is_old(channel),
         }
+        self.weigh(channel);
+    }
+}
+
+impl Channels {
+    /// Begins a first deposit, if not too many of this payer are still to be paid for.
+    ///
+    /// # Errors
+    ///
+    /// `UnpaidOpenings`.
+    pub(super) async fn begin_opening(&self, payer: Address) -> Result<Begun, Refusal> {
+        let unpaid = openings::lock(&self.openings).unpaid_of(payer);
+        unpaid.into_iter().for_each(|channel| self.weigh(channel));
+        if let Ok(begun) = Begun::begin(&self.openings, payer) {
+            return Ok(begun);
+        }
+        // Those of other servers' ledgers: what was claimed of them the chain knows.
+        let unpaid = openings::lock(&self.openings).unpaid_of(payer);
+        let foreign: Vec<_> = unpaid.into_iter().filter(|channel| !self.ledger().knows(*channel)).collect();
+        for channel in foreign.into_iter().take(MOST_WEIGHED) {
+            let mirror = self.ask(channel).await?;
+            let standing = Standing { bought: mirror.claimed, is_over: mirror.is_left() };
+            openings::lock(&self.openings).look(channel, standing, now());
+        }
+        let begun = Begun::begin(&self.openings, payer);
+        begun.map_err(|too_many| Flaw::UnpaidOpenings { payer, wait_s: too_many.wait_s }.into())
+    }
+
+    /// Sees whether a channel has paid for its first deposit, or will not any more.
+    fn weigh(&self, channel: B256) {
+        let standing = self.ledger().standing(channel);
+        if let Some(standing) = standing {
+            openings::lock(&self.openings).look(channel, standing, now());
+        }
     }
 }
 
@@ -325,6 +374,9 @@ async fn fill(hand: Hand, brought: Brought, deposit: Deposit, _place: OwnedSemap
     let channels = hand.channels.clone();
     let (desk, payer) = (&channels.desk, brought.config.payer);
     let value = U256::from(deposit.terms.amount);
+    // A later one is brought for who has paid for all before.
+    let is_first = channels.ledger().is_unspent(brought.channel);
+    let opening = if is_first { Some(channels.begin_opening(payer).await?) } else { None };
     let mut turn = desk.turn(payer).await?;
     let (promised, _promise) = desk.promise(payer, value);
     let call = deposit_call(&brought, &deposit);
@@ -344,13 +396,16 @@ async fn fill(hand: Hand, brought: Brought, deposit: Deposit, _place: OwnedSemap
             let made = channels.brought_by_others(hand, &brought, &deposit, undone).await;
             if was_sent && made.is_err() {
                 turn.outcome = Outcome::Failed;
+                opening.into_iter().for_each(Begun::failed);
             }
             return made;
         }
     };
-    turn.outcome = Outcome::Paid;
-    channels.read_or_old(&brought).await?;
+    let read = channels.read_or_old(&brought).await;
+    // What has landed has paid for nothing yet.
+    opening.into_iter().for_each(|opening| opening.opened(brought.channel, cost(&receipt)));
     channels.keep(|ledger| ledger.spent(brought.channel, cost(&receipt)));
+    read?;
     desk.count(|counters| counters.settled(u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)));
     tracing::info!(%payer, channel = %brought.channel, amount = deposit.terms.amount, transaction = %receipt.transaction_hash, "deposited");
     Ok(Made { hand, transaction: Some(receipt.transaction_hash), amount: deposit.terms.amount })

@@ -28,6 +28,7 @@ use crate::batch::refusal::Flaw;
 use crate::io::chain::channels::refunded;
 use crate::io::chain::outgoing::Undone;
 use crate::io::serve::desk::now;
+use crate::io::serve::openings::Begun;
 use crate::payers::Outcome;
 use crate::refusal::Refusal;
 use crate::till::Till;
@@ -306,6 +307,8 @@ async fn fill(
     let _hand = channels.hold(brought.channel)?;
     let desk = &channels.desk;
     let (payer, value) = (brought.config.payer, U256::from(deposit.terms.amount));
+    let is_first = channels.sponsored().is_new(brought.channel);
+    let opening = if is_first { Some(channels.begin_opening(payer).await?) } else { None };
     let mut turn = desk.turn(payer).await?;
     let (promised, _promise) = desk.promise(payer, value);
     let free = desk.chain.tokens_of(payer).await?.saturating_sub(promised);
@@ -316,12 +319,13 @@ async fn fill(
     let price = u128::try_from(desk.chain.head()?.fees.cost(DEPOSIT_GAS)).unwrap_or(u128::MAX);
     channels.sponsored().check(brought.channel, mirror.claimed, price)?;
     let sent = send(&channels, &call, Flaw::DepositRefused, Flaw::DepositFailed).await;
-    turn.outcome = match &sent {
-        Ok(_) => Outcome::Paid,
-        Err(Refusal::Batch(flaw)) if **flaw == Flaw::DepositFailed => Outcome::Failed,
-        Err(_) => Outcome::Unknown,
-    };
+    if matches!(&sent, Err(Refusal::Batch(flaw)) if **flaw == Flaw::DepositFailed) {
+        turn.outcome = Outcome::Failed;
+        opening.into_iter().for_each(Begun::failed);
+        return Err(Flaw::DepositFailed.into());
+    }
     let receipt = sent?;
+    opening.into_iter().for_each(|opening| opening.opened(brought.channel, price));
     channels.sponsored().spent(brought.channel, price);
     let (transaction, amount) = (receipt.transaction_hash, deposit.terms.amount.to_string());
     Ok(Settled { transaction, amount, payer: Some(payer), channel: Some(brought.channel) })

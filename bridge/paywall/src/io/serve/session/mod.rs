@@ -22,8 +22,10 @@ mod watch;
 use std::path::Path;
 use std::sync::Arc;
 
+use payments::channel::{Channel, SeenAt};
 use payments::io::payee::DurablePayee;
 use payments::payee::Rules;
+use payments::typed_data::Domain;
 
 pub use self::answer::serve;
 pub use self::head::is_by_payer;
@@ -33,6 +35,42 @@ pub use self::ticks::{is_for as is_for_ticks, take as take_ticks};
 use super::desk::Desk;
 use super::passing::Passing;
 use crate::till::Till;
+
+/// Below the folder of payments: the books of sessions.
+const FOLDER: &str = "sessions";
+
+/// What a paywall with this folder sold by a channel, in wei, as far as its books say.
+///
+/// # Errors
+///
+/// The paywall runs, or its books are damaged.
+pub fn sold_by(
+    folder: &Path,
+    key: secp256k1::SecretKey,
+    domain: Domain,
+    channel: Channel,
+    at: SeenAt,
+) -> std::io::Result<u128> {
+    let folder = folder.join(FOLDER);
+    if !folder.exists() {
+        return Ok(0);
+    }
+    let rules = Rules {
+        payee: channel.payee,
+        token: channel.token,
+        least_deposit: 0,
+        confirmations: 0,
+        max_age_s: u64::MAX,
+        splits: channel.has_splits,
+    };
+    let books = DurablePayee::open(&folder, domain, rules, key).map_err(std::io::Error::other)?;
+    let id = channel.id;
+    if books.channels().binary_search(&id).is_err() {
+        return Ok(0);
+    }
+    books.observe(channel, at).map_err(std::io::Error::other)?;
+    Ok(books.balance(id).map_or(0, |balance| balance.spent))
+}
 
 /// Opens with what the folder has, and reads all its channels from the chain.
 ///
@@ -54,7 +92,7 @@ pub async fn open(
         max_age_s: settings.most_age_s,
         splits: false,
     };
-    let payee = DurablePayee::open(&folder.join("sessions"), terms.domain, rules, key);
+    let payee = DurablePayee::open(&folder.join(FOLDER), terms.domain, rules, key);
     let sessions = Arc::new(Sessions::new(payee.map_err(std::io::Error::other)?, parts, settings));
     watch::read_all(&sessions).await.map_err(std::io::Error::other)?;
     tokio::spawn(watch::watch(Arc::downgrade(&sessions)));

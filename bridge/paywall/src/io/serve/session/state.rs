@@ -13,11 +13,11 @@ use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use super::super::desk::Desk;
+use super::super::openings;
 use super::super::passing::Passing;
 use crate::authorization::Token;
 use crate::counters::{family, line};
 use crate::io::chain::Chain;
-use crate::payers::Payers;
 use crate::refusal::Refusal;
 use crate::session::offer::Channels;
 use crate::session::places::Places;
@@ -75,8 +75,6 @@ pub struct Known {
     pub payer: Address,
     pub signer: Address,
     pub gas_wei: u128,
-    /// Whether it is not yet known that what is spent pays for it.
-    pub is_on_trust: bool,
 }
 
 /// Someone waits for a channel's money.
@@ -102,7 +100,7 @@ pub struct Sessions {
     pub funding: Arc<Semaphore>,
     looking_up: Semaphore,
     /// Openings of payers who have not paid for them yet.
-    pub trusted: Mutex<Payers>,
+    pub trusted: openings::Shared,
     pub metered: Mutex<Places>,
     /// Requests that are being answered, by channel and name.
     pub in_hand: Mutex<BTreeSet<(B256, B256)>>,
@@ -150,7 +148,7 @@ impl Sessions {
             funded: Mutex::default(),
             funding: Arc::new(Semaphore::new(MOST_FUNDED)),
             looking_up: Semaphore::new(MOST_LOOKED_UP),
-            trusted: Mutex::default(),
+            trusted: openings::Shared::default(),
             metered: Mutex::default(),
             in_hand: Mutex::default(),
             topped: Mutex::default(),
@@ -198,7 +196,7 @@ impl Sessions {
             match self.payee.observe(channel, look.at) {
                 Ok(()) if is_over => drop(self.known().remove(&id)),
                 Ok(()) => {
-                    let new = Known { payer, signer, gas_wei: 0, is_on_trust: false };
+                    let new = Known { payer, signer, gas_wei: 0 };
                     self.known().entry(id).or_insert(new);
                 }
                 Err(PayeeError::Refused(refused)) if ids.len() == 1 => {
