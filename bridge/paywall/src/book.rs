@@ -36,6 +36,13 @@ pub struct Id {
     pub nonce: B256,
 }
 
+impl Id {
+    #[must_use]
+    pub fn of(terms: &Authorization) -> Self {
+        Self { payer: terms.from, nonce: terms.nonce }
+    }
+}
+
 /// What a payment is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claim {

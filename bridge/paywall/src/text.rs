@@ -1,4 +1,4 @@
-//! Numbers and bytes as both protocols write them in JSON and in headers.
+//! Numbers and bytes as both protocols write them in JSON and in headers; and amounts as people read them.
 
 use alloy_primitives::U256;
 use base64::Engine as _;
@@ -81,6 +81,12 @@ pub mod decimal_u128 {
 }
 
 /// A time in seconds since 1970 as RFC 3339 has it.
+/// Wei in satoshis, exactly.
+#[must_use]
+pub fn sat(wei: u128) -> String {
+    bridge::amount::show_sat(U256::from(wei))
+}
+
 #[must_use]
 pub fn rfc3339(unix_s: u64) -> String {
     // Later years than 9999 have no such form.

@@ -480,7 +480,7 @@ export class Wallet {
     }
     this.#lock(deposit);
     this.#locking = deposit;
-    const salt = toHex(crypto.getRandomValues(new Uint8Array(32)));
+    const salt = random();
     const terms: Terms = { payer: account.address, payee: wanted.recipient, token: token.address, salt, authorizedSigner: nobody };
     const session: Session = { terms, channel: channelId(this.#domain, terms), origin, deposit: deposit.toString(), spent: "0" };
     session.opening = await this.#open(session).finally(() => (this.#locking = 0n));
@@ -492,12 +492,17 @@ export class Wallet {
   /** Signs the deposit of a channel that is not open: each time under the same nonce, and for the same channel. So whatever was signed for it before, the token and the contract carry out
    * one of all. */
   async #open({ channel, deposit, opening }: Session): Promise<NonNullable<Session["opening"]>> {
+    const { network } = this.#options;
+    const nonce = (opening?.authorization["nonce"] as Hex | undefined) ?? (network ? openNonce(network, channel) : random());
+    return this.#deposited(BigInt(deposit), BigInt(now() + VALID_S), nonce);
+  }
+
+  /** Signs an amount away into the contract. */
+  async #deposited(amount: bigint, validBefore: bigint, nonce: Hex): Promise<NonNullable<Session["opening"]>> {
     const { escrow, network } = this.#options;
     const kind = network ? "ReceiveWithAuthorization" : "TransferWithAuthorization";
-    const fresh = () => (network ? openNonce(network, channel) : toHex(crypto.getRandomValues(new Uint8Array(32))));
-    const nonce = (opening?.authorization["nonce"] as Hex | undefined) ?? fresh();
-    const signed = await this.#authorize(kind, escrow, BigInt(deposit), BigInt(now() + VALID_S), nonce);
-    return { authorization: { type: "eip-3009", ...signed.authorization }, signature: signed.signature };
+    const { authorization, signature } = await this.#authorize(kind, escrow, amount, validBefore, nonce);
+    return { authorization: { type: "eip-3009", ...authorization }, signature };
   }
 
   /** A deposit that did not arrive is signed anew when it expired, and larger when it was refused for its size and the options say more now. */
@@ -542,13 +547,17 @@ export class Wallet {
 
   /** A voucher of at least this total; a channel that has too little is topped up. */
   async #cover(page: Page, paying: Metered, total: bigint): Promise<Voucher> {
+    await this.#fill(page, paying, total);
+    return this.#promise(paying, total);
+  }
+
+  /** Tops a channel up until it has this total. Nothing is locked for what is not promised then. */
+  async #fill(page: Page, paying: Metered, total: bigint): Promise<void> {
     const { payer, allowance } = paying;
     while (total > payer.deposit) {
-      // Nothing is locked for what is not promised then.
       this.#check(total - payer.signed, allowance);
       await this.#topUp(page, paying, total);
     }
-    return this.#promise(paying, total);
   }
 
   /** A voucher of at least this total: a new one as far as it has to be, the last one where that covers it. */
@@ -572,23 +581,20 @@ export class Wallet {
 
   async #add(page: Page, paying: Metered, total: bigint): Promise<void> {
     const { session, payer, demand } = paying;
-    const { deposit = 0n, escrow, network } = this.#options;
+    const { deposit = 0n, network } = this.#options;
     if (deposit <= 0n || !demand.asked.feePayer || session.opening) throw used(payer, total);
     const before = session.adding;
     if (!before || Number(before.validBefore) - now() < LEAST_LEFT_S) {
       this.#lock(deposit - BigInt(before?.amount ?? 0));
       // Whatever is signed under one number, the token carries one of it out.
-      const fresh = () => (network ? topUpNonce(network, session.channel, BigInt(session.topUps ?? 0)) : toHex(crypto.getRandomValues(new Uint8Array(32))));
-      session.adding = { amount: deposit.toString(), validBefore: (now() + VALID_S).toString(), nonce: before?.nonce ?? fresh() };
+      const nonce = before?.nonce ?? (network ? topUpNonce(network, session.channel, BigInt(session.topUps ?? 0)) : random());
+      session.adding = { amount: deposit.toString(), validBefore: (now() + VALID_S).toString(), nonce };
       await this.#save();
     }
     const adding = session.adding!;
     const { amount, validBefore, nonce } = adding;
-    const kind = network ? "ReceiveWithAuthorization" : "TransferWithAuthorization";
-    const { authorization, signature } = await this.#authorize(kind, escrow, BigInt(amount), BigInt(validBefore), nonce);
-    const payload = {
-      action: "topUp", type: "transaction", channelId: session.channel, authorization: { type: "eip-3009", ...authorization }, signature, additionalDeposit: amount,
-    };
+    const signed = await this.#deposited(BigInt(amount), BigInt(validBefore), nonce);
+    const payload = { action: "topUp", type: "transaction", channelId: session.channel, ...signed, additionalDeposit: amount };
     await this.#tell(page, paying, payload).catch((why: unknown) => {
       throw why instanceof PaymentError ? used(payer, total, why) : why;
     });
@@ -771,10 +777,7 @@ export class Wallet {
   /** Gives ticks up to this total. What they do not reach, or what may not have arrived of them, a voucher does. */
   async #tickUpTo(page: Page, paying: Metered, total: bigint): Promise<void> {
     const { payer, allowance, session } = paying;
-    while (total > payer.deposit) {
-      this.#check(total - payer.signed, allowance);
-      await this.#topUp(page, paying, total);
-    }
+    await this.#fill(page, paying, total);
     const price = paying.demand.asked.amount;
     while (payer.signed < total && price > 0n && payer.signed + price <= payer.deposit) {
       const { root, left } = await this.#stream(page, paying, price);
@@ -871,6 +874,8 @@ export class Wallet {
     return response;
   }
 }
+
+const random = (): Hex => toHex(crypto.getRandomValues(new Uint8Array(32)));
 
 const max = (a: bigint, b: bigint): bigint => (a > b ? a : b);
 

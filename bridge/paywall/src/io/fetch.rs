@@ -112,7 +112,7 @@ pub enum FetchError {
     NotKept(#[from] io::Error),
     #[error(transparent)]
     Stopped(#[from] Stop),
-    #[error("{stop}; {bytes} bytes came for it, and each further {unit} costs {} (--max pays for more, --partial keeps what came)", bridge::amount::show_sat(U256::from(*price)))]
+    #[error("{stop}; {bytes} bytes came for it, and each further {unit} costs {} (--max pays for more, --partial keeps what came)", crate::text::sat(*price))]
     PartOnly { stop: Stop, bytes: usize, unit: String, price: u128 },
     #[error("the channel's deposit of {} is used up, and nothing was added to it: {why}", bridge::amount::show_wei(U256::from(*deposit)))]
     NotAdded { deposit: u128, why: String },

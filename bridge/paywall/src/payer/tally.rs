@@ -7,8 +7,9 @@
 //! Events and bytes are counted here, so a payee that asks for more than it delivered gets no more than `ahead` of it. What only the payee can count (tokens of a
 //! model) is paid as it says, within the limit.
 
-use bridge::amount::show_sat;
 use bridge::foreign::shown;
+
+use crate::text::sat;
 
 /// Bytes of a kilobyte.
 const KILOBYTE: u128 = 1_000;
@@ -258,10 +259,6 @@ impl Tally {
         let wanted = cost.saturating_add(self.limits.step).min(deposit).min(signed.saturating_add(free));
         (wanted > signed).then_some(wanted)
     }
-}
-
-fn sat(wei: u128) -> String {
-    show_sat(alloy_primitives::U256::from(wei))
 }
 
 #[cfg(test)]

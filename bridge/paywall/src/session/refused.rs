@@ -1,10 +1,11 @@
 //! Why a session does not pay for a request: the draft's problem types, with codes of our own.
 
-use alloy_primitives::{Address, B256, U256};
-use bridge::amount::show_sat;
+use alloy_primitives::{Address, B256};
 use payments::payee;
 use payments::payee::sessions::Balance;
 use serde_json::{Map, Value, json};
+
+use crate::text::sat;
 
 /// A refusal, with where the channel stands if its payer may know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,11 +81,6 @@ pub enum Why {
     Stale,
     #[error("the contract refuses: {0}")]
     ContractRefuses(String),
-}
-
-/// As people read it.
-fn sat(wei: u128) -> String {
-    show_sat(U256::from(wei))
 }
 
 impl SessionRefused {

@@ -147,14 +147,25 @@ impl Channels {
 ///
 /// Another one has it for too long, or those of the disk.
 pub async fn alone(folder: &Path) -> io::Result<DirectoryLock> {
+    let acquire = || DirectoryLock::acquire(&folder.join(OPENING));
+    let locked = with_patience(FOLDER_PATIENCE, acquire, |error| matches!(error, LockError::InUse(_))).await;
+    locked.map_err(io::Error::other)
+}
+
+/// Tries again for a while, as long as another process has it.
+async fn with_patience<T, E>(
+    patience: Duration,
+    open: impl Fn() -> Result<T, E>,
+    is_in_use: impl Fn(&E) -> bool,
+) -> Result<T, E> {
     let mut waited = Duration::ZERO;
     loop {
-        match DirectoryLock::acquire(&folder.join(OPENING)) {
-            Err(LockError::InUse(_)) if waited < FOLDER_PATIENCE => {
+        match open() {
+            Err(error) if is_in_use(&error) && waited < patience => {
                 sleep(PAUSE).await;
                 waited += PAUSE;
             }
-            locked => return locked.map_err(io::Error::other),
+            opened => return opened,
         }
     }
 }
@@ -205,16 +216,9 @@ impl Folder {
     pub async fn open(path: &Path, domain: Domain, patience: Duration) -> Result<Self, FetchError> {
         // A command's limits are its own; what one payee gets in all, deposits bound.
         let limits = Limits { period_s: 86_400, in_all: u128::MAX, each: u128::MAX, endpoints: BTreeMap::new() };
-        let mut waited = Duration::ZERO;
-        let payer = loop {
-            match DurablePayer::open(path, domain, limits.clone()) {
-                Err(OpenError::Lock(LockError::InUse(_))) if waited < patience => {
-                    sleep(PAUSE).await;
-                    waited += PAUSE;
-                }
-                opened => break opened?,
-            }
-        };
+        let open = || DurablePayer::open(path, domain, limits.clone());
+        let is_in_use = |error: &OpenError| matches!(error, OpenError::Lock(LockError::InUse(_)));
+        let payer = with_patience(patience, open, is_in_use).await?;
         let json = read_optional(&path.join(FILE))?;
         let channels = json.map(|json| serde_json::from_slice(&json)).transpose().map_err(io::Error::other)?;
         Ok(Self { path: path.to_owned(), payer, channels: channels.unwrap_or_default() })

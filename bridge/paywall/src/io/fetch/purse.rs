@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use alloy_primitives::{Address, B256, U256};
-use bridge::amount::show_sat;
+use alloy_primitives::{Address, B256};
 use bridge::channel_calls::Opening as Terms;
 use bridge::io::sidechain::Account;
 use hyper::Response;
@@ -17,6 +16,7 @@ use super::{FetchError, now, random};
 use crate::authorization::{TOKEN_NAME, TOKEN_VERSION};
 use crate::payer::demand::SessionDemand;
 use crate::payer::tally::{Limits, Measure};
+use crate::text::sat;
 use crate::wallet::Unpayable;
 
 /// Seconds for which a deposit is signed: as long as opening takes, and not for ever.
@@ -227,7 +227,7 @@ impl SessionPurse {
             if left > 0 {
                 return Err(FetchError::NotPaid(format!(
                     "{origin} names another payee, {payee}, than before: channel {id} pays {other} there and has {} left, so nothing was signed. {way_out}; --channel pays by a channel that you name; --another-payee opens one beside it",
-                    show_sat(U256::from(left))
+                    sat(left)
                 )));
             }
         }

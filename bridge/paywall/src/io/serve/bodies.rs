@@ -34,7 +34,7 @@ pub struct Place {
     bodies: Bodies,
     id: u64,
     /// It has to make room.
-    pub makes_room: Arc<Notify>,
+    makes_room: Arc<Notify>,
 }
 
 impl Default for Bodies {

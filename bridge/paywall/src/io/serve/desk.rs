@@ -136,7 +136,7 @@ impl Desk {
     ///
     /// Whatever keeps it from being final now.
     pub async fn take(self: &Arc<Self>, claim: Claim, offer: Offer<'_>) -> Result<Held, Refusal> {
-        let id = Id { payer: offer.authorization.from, nonce: offer.authorization.nonce };
+        let id = Id::of(offer.authorization);
         let hold = self.holds.fetch_add(1, Ordering::Relaxed);
         let hand = || Hand { desk: self.clone(), id, hold };
         let until = Instant::now() + PATIENCE;
@@ -188,7 +188,7 @@ impl Desk {
     /// Checks, sends and follows a payment. What fails before anything is sent is forgotten.
     async fn settle(self: Arc<Self>, payment: Signed, is_challenged: bool) -> Result<Settled, Refusal> {
         let begun = Instant::now();
-        let id = Id { payer: payment.authorization.from, nonce: payment.authorization.nonce };
+        let id = Id::of(&payment.authorization);
         let turn = async {
             let turn = self.turn(id.payer).await?;
             let place = self.places.clone().try_acquire_owned().map_err(|_| Refusal::Busy)?;
@@ -308,7 +308,7 @@ impl Desk {
     ///
     /// Those of [`Chain::check`].
     pub async fn check(&self, payment: &Signed) -> Result<(), Refusal> {
-        let id = Id { payer: payment.authorization.from, nonce: payment.authorization.nonce };
+        let id = Id::of(&payment.authorization);
         let promised = self.book().promised_beside(id);
         self.chain.check(payment, promised).await
     }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use alloy_primitives::U256;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::authorization::{Authorization, Signed};
+use crate::authorization::Signed;
 use crate::book::{Id, Settled};
 use crate::refusal::Refusal;
 
@@ -44,17 +44,13 @@ impl Due {
     }
 
     pub fn id(&self) -> Id {
-        id(&self.payment.authorization)
+        Id::of(&self.payment.authorization)
     }
 
     /// Whether no block can carry it out any more.
     pub fn is_over(&self, at: u64) -> bool {
         self.payment.authorization.valid_before <= U256::from(at)
     }
-}
-
-fn id(authorization: &Authorization) -> Id {
-    Id { payer: authorization.from, nonce: authorization.nonce }
 }
 
 impl Queue {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use alloy_primitives::{Address, B256, U256};
 use bitcoin::hashes::{Hash as _, HashEngine as _, sha256};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
 };
@@ -135,10 +135,9 @@ impl Respond {
     fn look(&self, request: &Request<Incoming>, target: &str, entry: &Entry) -> Result<bool, Refusal> {
         let fields = fields(request.headers());
         if let Some(credential) = fields.session()? {
-            return Ok(self
-                .sessions
-                .as_ref()
-                .is_some_and(|sessions| session::is_by_payer(sessions, entry, &credential)));
+            // Of a request without a body there is nothing to keep.
+            let sessions = self.sessions.as_ref().filter(|_| !request.body().is_end_stream());
+            return Ok(sessions.is_some_and(|sessions| session::is_by_payer(sessions, entry, &credential)));
         }
         if entry.meter.is_some() {
             return Ok(false);
@@ -150,7 +149,7 @@ impl Respond {
             return Ok(true);
         }
         let Some(payment) = fields.read()? else { return Ok(false) };
-        let id = Id { payer: payment.authorization.from, nonce: payment.authorization.nonce };
+        let id = Id::of(&payment.authorization);
         if !self.desk.was_shown(id, payment.shown) {
             let asked = asked(request.method(), request.headers(), target.to_owned(), None);
             payment.check_head(&self.till, &asked, entry.amount)?;
@@ -262,7 +261,7 @@ impl Respond {
 
     /// Checks a payment, and has it settled.
     async fn take(&self, whole: &Whole, payment: &Payment, amount: U256) -> Result<Held, Refusal> {
-        let id = Id { payer: payment.authorization.from, nonce: payment.authorization.nonce };
+        let id = Id::of(&payment.authorization);
         let claim = Claim {
             purpose: whole.asked.purpose(),
             terms: self.till.token.digest(&payment.authorization),

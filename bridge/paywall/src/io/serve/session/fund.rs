@@ -18,7 +18,6 @@ use tokio::time::{Instant, sleep};
 
 use super::super::desk::now;
 use super::state::{Known, MOST_CLOSED, MOST_FUNDED_BY_ONE, Sessions, lock};
-use super::trust::Trusted;
 use crate::authorization::Authorization;
 use crate::io::chain::Fate;
 use crate::io::chain::calls::NotDone;
@@ -211,16 +210,20 @@ async fn open(sessions: &Arc<Sessions>, opening: &Opening<'_>, voucher: &SignedV
         let why = Why::SmallDeposit { got: brought.amount, least: cost };
         return Err(SessionRefused::new(channel, why).into());
     }
-    let trusted = Trusted::begin(sessions, payer, channel)?;
+    let opening = sessions.begin_opening(payer, channel)?;
     let _under_way = UnderWay::begin(sessions, payer, channel)?;
     match bring(sessions, brought.input, OPEN_GAS).await {
         Ok(receipt) => {
             match appears(sessions, channel).await {
-                Ok(()) => trusted.opened(channel, paid_for(&receipt)),
+                Ok(()) => {
+                    let gas_wei = paid_for(&receipt);
+                    sessions.known().entry(channel).and_modify(|known| known.gas_wei = gas_wei);
+                    opening.opened(channel, gas_wei);
+                }
                 Err(Refusal::NotFinal) => return Err(Refusal::NotFinal),
                 // As when its payer asked to close it in the same block.
                 Err(refusal) => {
-                    trusted.failed();
+                    opening.failed();
                     return Err(refusal);
                 }
             }
@@ -229,7 +232,7 @@ async fn open(sessions: &Arc<Sessions>, opening: &Opening<'_>, voucher: &SignedV
         // It may have been opened by somebody else, or before a crash.
         Err(not_done) if sessions.find(channel).await.is_err() => {
             if matches!(not_done, NotDone::Failed(_)) {
-                trusted.failed();
+                opening.failed();
             }
             return Err(refusal(channel, not_done));
         }

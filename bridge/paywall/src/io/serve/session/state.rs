@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, U256};
 use payments::channel::{Channel, SeenAt};
 use payments::io::payee::{DurablePayee, PayeeError};
 use payments::payee::Refused;
@@ -242,7 +242,7 @@ impl Sessions {
     /// `NoGas`, `ChainDown`.
     pub fn can_claim(&self) -> Result<(), Refusal> {
         let (has, wants) = (self.chain.gas_balance().ok_or(Refusal::ChainDown)?, self.chain.cost(CLAIM_GAS)?);
-        if has < alloy_primitives::U256::from(wants) { Err(Refusal::NoGas) } else { Ok(()) }
+        if has < U256::from(wants) { Err(Refusal::NoGas) } else { Ok(()) }
     }
 
     /// Who paid the channel in, and who signs its vouchers.
