@@ -13,7 +13,7 @@ const MOST_BYTES = 500_000;
 
 const { outputFiles } = await build({
   absWorkingDir: root,
-  entryPoints: { page: "src/main.ts", "page-style": "src/style.css" },
+  entryPoints: { page: "src/app/main.ts", "page-style": "src/style.css" },
   bundle: true,
   minify: true,
   format: "esm",

@@ -101,6 +101,14 @@ impl Hosts {
         let Some(host) = authority.and_then(host) else { return false };
         is_own(host) || names.iter().any(|name| name.eq_ignore_ascii_case(host))
     }
+
+    /// Whether it is a page of this very server that asks, under a name that is the server's for sure: not one of DNS that nobody named here.
+    #[must_use]
+    pub fn is_own_page(&self, origin: Option<&str>, host: Option<&str>) -> bool {
+        let authority = origin.and_then(|origin| origin.split_once("://")).map(|(_, authority)| authority);
+        let is_named = matches!(self, Self::Only(_)) && self.has(authority);
+        is_named && authority == host
+    }
 }
 
 /// A scheme, a host and perhaps a port, in lower case as browsers send it.
@@ -193,6 +201,18 @@ mod tests {
         for wrong in ["https://node.example", "node.example:8545", "Node.example", "*", ""] {
             assert_eq!(Hosts::new(vec![wrong.into()]), Err(NoHost(wrong.to_owned())));
         }
+    }
+
+    #[test]
+    fn the_servers_own_page_asks_by_a_name_that_the_operator_gave_it() {
+        let one = Hosts::new(vec!["node.example".into()]).expect("a name");
+        let page = |hosts: &Hosts, origin, host| hosts.is_own_page(Some(origin), Some(host));
+        assert!(page(&one, "https://node.example", "node.example"));
+        assert!(page(&one, "http://node.example:8545", "node.example:8545"));
+        assert!(!page(&one, "https://evil.example", "node.example"), "a page of elsewhere");
+        assert!(!page(&one, "https://node.example:444", "node.example"));
+        assert!(!page(&Hosts::All, "http://evil.example:8545", "evil.example:8545"), "a name that was pointed here");
+        assert!(!one.is_own_page(None, Some("node.example")) && !page(&one, "null", "null"));
     }
 
     #[test]

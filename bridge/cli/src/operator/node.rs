@@ -10,6 +10,7 @@
 //! # rpc_unlimited = ["10.0.1.0/24"]       # clients that the limits of one address do not hold for
 //! # rpc_origins = ["https://app.example"]  # pages in a browser that may ask, or ["*"] for all
 //! # rpc_hosts = ["node.example"]          # names by which it may be asked, beside addresses and localhost; otherwise any
+//! # page = true                          # serves the page for people at /; behind a name of DNS, rpc_hosts has to name it
 //! # rpc_private_methods = ["debug", "txpool_content"]  # namespaces and methods that only rpc_private_listen answers
 //!
 //! # a validator:
@@ -91,6 +92,7 @@ node.toml:
   # rpc_unlimited = [\"10.0.1.0/24\"]      # clients without limits of their own
   # rpc_origins = [\"https://app.example\"]  # pages in a browser that may ask, or [\"*\"]
   # rpc_hosts = [\"node.example\"]          # names by which it may be asked, beside addresses; otherwise any
+  # page = true                     # serves the page for people at http://ADDRESS:PORT/; where it has a name, rpc_hosts names it
   # rpc_private_methods = [\"debug\"]        # namespaces and methods that only rpc_private_listen answers
   keystore = \"validator.keystore\"   # a validator
   p2p_listen = \"0.0.0.0:30301\"
@@ -159,6 +161,9 @@ pub struct Config {
     /// Names by which it may be asked; none: any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rpc_hosts: Option<Vec<String>>,
+    /// Whether it serves the page for people.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub page: bool,
     /// Namespaces and methods that only `rpc_private_listen` answers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rpc_private_methods: Vec<String>,
@@ -294,6 +299,7 @@ impl Config {
             rpc_access,
             rpc_origins,
             rpc_hosts,
+            page: self.page,
             rpc_private_methods,
             developer_accounts: self.developer_accounts,
             p2p_listen: self.p2p_listen.unwrap_or(defaults.p2p_listen),
@@ -366,6 +372,9 @@ impl Config {
         if self.metrics.is_some() {
             bail!("a light node has no metrics: GET /health of its rpc_listen says how it is");
         }
+        if self.page {
+            bail!("a light node has no lists of deposits and withdrawals, which the page shows: `page` is for a node that keeps blocks");
+        }
         if self.archive {
             bail!("a light node keeps headers only: archive is for a node that keeps blocks");
         }
@@ -403,6 +412,7 @@ impl Args {
                 rpc_unlimited: Vec::new(),
                 rpc_origins: Vec::new(),
                 rpc_hosts: None,
+                page: false,
                 rpc_private_methods: Vec::new(),
                 developer_accounts: false,
                 keystore: None,

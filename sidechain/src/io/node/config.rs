@@ -35,6 +35,8 @@ pub struct NodeConfig {
     pub rpc_origins: Origins,
     /// Names by which the JSON-RPC may be asked.
     pub rpc_hosts: Hosts,
+    /// Whether the JSON-RPC serves the page for people.
+    pub page: bool,
     /// Metrics and verdicts for the operator's monitoring; `None` for none.
     pub metrics_listen: Option<SocketAddr>,
     /// What the JSON-RPC answers at `private_rpc_listen` only.
@@ -107,6 +109,7 @@ impl NodeConfig {
             rpc_access: Access::default(),
             rpc_origins: Origins::default(),
             rpc_hosts: Hosts::default(),
+            page: false,
             rpc_private_methods: BTreeSet::new(),
             developer_accounts: false,
             p2p_listen: SocketAddr::from(([127, 0, 0, 1], 30303)),

@@ -50,6 +50,7 @@ pub(super) fn serve(config: &NodeConfig, state: &NodeState) -> Result<Servers, N
         access: config.rpc_access.clone(),
         origins: config.rpc_origins.clone(),
         hosts: config.rpc_hosts.clone(),
+        page: config.page,
         private_methods: config.rpc_private_methods.clone(),
         developer_accounts,
         ..rpc::Settings::new(config.rpc_listen)

@@ -7,6 +7,7 @@ use mainchain::params::Network;
 
 use super::awaited::Awaited;
 use super::developer::Developers;
+use super::page::Page;
 use super::pending::Pending;
 use super::repeats::Repeats;
 use super::shares::Shares;
@@ -27,6 +28,8 @@ pub struct Context {
     pub repeats: Repeats,
     /// The block that would come next.
     pub pending: Pending,
+    /// The page for people, where it is served.
+    pub page: Option<Page>,
     /// Transactions whose senders wait for their receipts.
     pub awaited: Awaited,
     /// Accounts that this server signs for.
@@ -47,6 +50,7 @@ impl Context {
             shares: Shares::counted(settings.rules.clone(), state.counters.clone()),
             repeats: Repeats::default(),
             pending: Pending::default(),
+            page: settings.page.then(|| Page::new(state.chain.genesis())),
             awaited: Awaited::default(),
             developers: if settings.developer_accounts { Developers::well_known() } else { Developers::default() },
             filters: Mutex::new(Filters::new(settings.filter_lifetime)),

@@ -1,4 +1,4 @@
-//! HTTP: requests by POST, `GET /health`, the questions of browsers, and the way to a WebSocket.
+//! HTTP: requests by POST, `GET /health`, the page for people, the questions of browsers, and the way to a WebSocket.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -55,11 +55,15 @@ async fn route(connection: Arc<Connection>, request: Request<IncomingBody>, page
     }
     // A page whose name leads here by DNS counts as of this server for its browser, which then hides nothing from it.
     let header = |name| request.headers().get(name).map(|value| value.to_str().unwrap_or("?"));
-    if !settings.origins.lets_in(header(ORIGIN), header(HOST)) {
+    let is_own_page = settings.page && settings.hosts.is_own_page(header(ORIGIN), header(HOST));
+    if !is_own_page && !settings.origins.lets_in(header(ORIGIN), header(HOST)) {
         return text(StatusCode::FORBIDDEN, TEXT, NO_PAGE, &connection);
     }
     if websocket::is_upgrade(&request) {
         return websocket::upgrade(connection, request);
+    }
+    if let Some(file) = connection.server.context.page.as_ref().and_then(|page| page.answer(&connection, &request)) {
+        return file;
     }
     match (request.method(), request.uri().path()) {
         (&Method::POST, _) if is_json(&request) => post(&connection, request).await,

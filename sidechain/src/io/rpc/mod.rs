@@ -47,6 +47,7 @@ mod openrpc;
 mod ots;
 mod outgoing;
 mod pace;
+mod page;
 mod peg;
 mod pending;
 mod places;

@@ -21,6 +21,8 @@ pub struct Settings {
     pub origins: Origins,
     /// Names by which the server may be asked.
     pub hosts: Hosts,
+    /// Whether it serves the page for people, which may ask it then.
+    pub page: bool,
     /// Methods and namespaces that this server does not answer, because they are the private one's.
     pub private_methods: BTreeSet<String>,
     /// Whether threads of this server give way to the rest of the node.
@@ -73,6 +75,7 @@ impl Settings {
             rules: public_rules(),
             origins: Origins::None,
             hosts: Hosts::default(),
+            page: false,
             private_methods: BTreeSet::new(),
             give_way: true,
             short_workers: cores.max(2),

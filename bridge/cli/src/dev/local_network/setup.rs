@@ -51,7 +51,7 @@ fn configure(layout: &Layout, index: u16, folder: &Path, p2p: &str) -> Result<()
     let private = layout.ports.private_rpc[usize::from(index) - 1];
     // Whoever develops here asks as much as they like.
     let node = format!(
-        "genesis = \"../../genesis.json\"\ndata_dir = \"node\"\nkeystore = \"{}\"\nrpc_listen = \"127.0.0.1:{rpc}\"\nrpc_private_listen = \"127.0.0.1:{private}\"\nrpc_unlimited = [\"127.0.0.0/8\"]\nrpc_origins = [\"*\"]\ndeveloper_accounts = true\np2p_listen = \"{p2p}\"\n",
+        "genesis = \"../../genesis.json\"\ndata_dir = \"node\"\nkeystore = \"{}\"\nrpc_listen = \"127.0.0.1:{rpc}\"\nrpc_private_listen = \"127.0.0.1:{private}\"\nrpc_unlimited = [\"127.0.0.0/8\"]\nrpc_origins = [\"*\"]\npage = true\ndeveloper_accounts = true\np2p_listen = \"{p2p}\"\n",
         keys::VALIDATOR_KEYSTORE
     );
     // Blocks come every few seconds or on demand, and nobody saves fees: ask often, collect briefly. bitcoind never estimates fees here.

@@ -1,0 +1,134 @@
+// The page: it opens the view that the link names, draws it, and asks the node again while somebody looks.
+import { html, render, type TemplateResult } from "lit-html";
+import { Node, NodeDown } from "../node.ts";
+import type { Info } from "../peg/answers.ts";
+import { routes } from "../views/index.ts";
+import { lost } from "../views/lost.ts";
+import { trouble } from "../views/trouble.ts";
+import { open, parts } from "./router.ts";
+import { shell } from "./shell.ts";
+import type { Context, View } from "./view.ts";
+
+/** How often what is shown is asked for again. */
+const EVERY_MS = 2_000;
+
+class Page {
+  readonly #root: HTMLElement;
+  readonly #node = new Node("/");
+  #view: View | undefined;
+  #info: Info | undefined;
+  #genesisText = "";
+  #heardAt = 0;
+  #isDown = false;
+  #failed: unknown;
+  #asking = false;
+  #nextAt = 0;
+
+  constructor(root: HTMLElement) {
+    this.#root = root;
+    this.#node.onChange((isUp) => {
+      this.#isDown = !isUp;
+      this.#draw();
+    });
+    window.addEventListener("hashchange", () => this.#open(true));
+    document.addEventListener("visibilitychange", () => void this.#tick());
+  }
+
+  async start(): Promise<void> {
+    this.#draw();
+    for (;;) {
+      try {
+        await this.#ask();
+        const response = await fetch("/genesis.json");
+        if (!response.ok) throw new Error(`the node answers HTTP ${response.status} when it is asked for the genesis file`);
+        this.#genesisText = await response.text();
+        break;
+      } catch (error) {
+        this.#failed = error;
+        this.#draw();
+        await new Promise((wake) => setTimeout(wake, EVERY_MS));
+      }
+    }
+    this.#failed = undefined;
+    this.#open(false);
+    setInterval(() => void this.#tick(), EVERY_MS / 4);
+  }
+
+  async #ask(): Promise<void> {
+    this.#info = await this.#node.ask<Info>("peg_getInfo");
+    this.#heardAt = Date.now();
+  }
+
+  #context(): Context {
+    return {
+      node: this.#node,
+      genesisText: this.#genesisText,
+      info: () => this.#info as Info,
+      now: () => Date.now() / 1000,
+      redraw: () => this.#draw(),
+      go: (...to) => {
+        window.location.hash = `/${to.map((part) => encodeURIComponent(part)).join("/")}`;
+      },
+    };
+  }
+
+  #open(byHand: boolean): void {
+    if (!this.#info || !this.#genesisText) return;
+    this.#view?.leave?.();
+    this.#failed = undefined;
+    this.#view = open(routes, lost, this.#context(), window.location.hash);
+    this.#nextAt = 0;
+    this.#draw();
+    if (byHand) {
+      window.scrollTo(0, 0);
+      document.getElementById("content")?.focus({ preventScroll: true });
+    }
+    void this.#tick();
+  }
+
+  async #tick(): Promise<void> {
+    const view = this.#view;
+    if (!view || this.#asking || document.hidden || Date.now() < this.#nextAt) return;
+    this.#asking = true;
+    try {
+      await Promise.all([this.#ask(), view.refresh?.()]);
+      if (view === this.#view) this.#failed = undefined;
+    } catch (error) {
+      // What was shown stays: the frame says that it is old.
+      if (view === this.#view && !(error instanceof NodeDown)) this.#failed = error;
+    } finally {
+      this.#asking = false;
+      this.#nextAt = view === this.#view ? Date.now() + (view.every ?? EVERY_MS) : 0;
+    }
+    this.#draw();
+    if (view !== this.#view) void this.#tick();
+  }
+
+  #draw(): void {
+    const view = this.#view;
+    document.title = view ? `${view.title} · Causeway` : "Causeway";
+    let body: TemplateResult = html`<p class="waiting">Asking the node…</p>`;
+    if (this.#failed) body = trouble(this.#failed);
+    else if (view) {
+      try {
+        body = view.draw();
+      } catch (error) {
+        // What a node says is no reason to show nothing.
+        console.error(error);
+        body = trouble(error);
+      }
+    }
+    const frame = {
+      at: parts(window.location.hash)[0] ?? "",
+      info: this.#info,
+      silentFor: this.#isDown ? (Date.now() - (this.#heardAt || Date.now())) / 1000 : undefined,
+      search: (text: string) => {
+        window.location.hash = `/search/${encodeURIComponent(text)}`;
+      },
+    };
+    render(shell(frame, body), this.#root);
+  }
+}
+
+const root = document.getElementById("page");
+if (root) void new Page(root).start();

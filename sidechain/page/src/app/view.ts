@@ -1,0 +1,33 @@
+// What a page of this page is.
+import type { TemplateResult } from "lit-html";
+import type { Info } from "../peg/answers.ts";
+import type { Node } from "../node.ts";
+
+/** What every view has at hand. */
+export interface Context {
+  node: Node;
+  /** The text of the network's genesis file, as this node has it. */
+  genesisText: string;
+  /** What the node said last of the bridge; refreshed every few seconds. */
+  info: () => Info;
+  /** Seconds since 1970. */
+  now: () => number;
+  /** Draws again what is shown. */
+  redraw: () => void;
+  /** Goes to another page. */
+  go: (...parts: (string | number)[]) => void;
+}
+
+/** One page, from when it is opened until another is. */
+export interface View {
+  title: string;
+  /** Asks the node for what is shown; again every `every` milliseconds while somebody looks. */
+  refresh?: () => Promise<void>;
+  every?: number;
+  draw: () => TemplateResult;
+  /** The view is left. */
+  leave?: () => void;
+}
+
+/** Opens a view by what its link says behind its name. */
+export type Open = (context: Context, ...parts: string[]) => View;

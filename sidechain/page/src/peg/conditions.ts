@@ -1,0 +1,29 @@
+// What is not as it should be with the bridge, the worst first.
+import { duration } from "../draw/time.ts";
+import type { Info, Limits } from "./answers.ts";
+
+export interface Condition {
+  text: string;
+  /** Whether something that users wait for does not go on because of it. */
+  stops: boolean;
+}
+
+/** A head that is older is late: blocks come every few seconds, and a heartbeat at least every ten. */
+const HEAD_LATE_S = 60;
+/** Bitcoin makes a block in ten minutes on average; one in a thousand takes longer than this. */
+const HEADERS_LATE_S = 5_400;
+
+export function conditions(info: Info, limits: Limits, now: number): Condition[] {
+  const found: Condition[] = [];
+  const headAge = now - info.head.timestamp;
+  if (headAge > HEAD_LATE_S) found.push({ stops: true, text: `The newest block is ${duration(headAge)} old: the sidechain stands still, or this node is cut off from it. Nothing is lost; it goes on when the validators are back.` });
+  if (limits.alarmed) found.push({ stops: true, text: "A theft from the vault was shown to the ledger: payouts are stopped until its operators have looked." });
+  if (limits.pausedUntil > now) found.push({ stops: true, text: `A guardian paused payouts, for ${duration(limits.pausedUntil - now)} at most. Deposits and cancelling go on.` });
+  if (limits.stopped && !limits.alarmed && limits.pausedUntil <= now) found.push({ stops: true, text: "So much is missing that no payout is begun until it is covered." });
+  if (info.groupKey === null) found.push({ stops: true, text: "The federation has no key yet: its members are making it." });
+  if (info.bitcoinNetwork !== "regtest" && info.bitcoinTip.lagSeconds > HEADERS_LATE_S) {
+    found.push({ stops: false, text: `The newest Bitcoin block that the ledger knows is ${duration(info.bitcoinTip.lagSeconds)} old: Bitcoin is slow, or nobody brings its headers. Deposits and payouts take longer.` });
+  }
+  if (limits.windowLeftSat < limits.windowSat / 10) found.push({ stops: false, text: `Much was taken out lately: large withdrawals wait until the limit has refilled, ${duration(limits.windowSeconds)} at most.` });
+  return found;
+}
