@@ -141,7 +141,7 @@ async fn post(world: &World, body: &str) -> String {
     exchange(world, &format!("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}")).await
 }
 
-async fn exchange(world: &World, request: &str) -> String {
+pub async fn exchange(world: &World, request: &str) -> String {
     let mut stream = tokio::net::TcpStream::connect(world.server.address).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();

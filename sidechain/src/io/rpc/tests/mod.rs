@@ -16,6 +16,7 @@ mod ledger_world;
 mod many_clients;
 mod openrpc;
 mod other_nodes;
+mod page;
 mod peg;
 mod pending;
 mod places;
