@@ -120,7 +120,7 @@ test("each fault of what was typed has its own sentence, which says what was see
     ["1BgGZ9tcN4rm9KBzDn7KprQz87SZ26S", "length", /has 23 bytes.*has 25/],
     ["1BgGZ9tcN4rm9KBzDn7KprQz87SZ26SA0H", "letters", /“0”.*character 33/],
     ["0x1111111111111111111111111111111111111111", "letters", /“0”/],
-    ["5HueCGU8rMjxEXxiPuD5BDku4MkFqeZyd4dZ1jvhTVqvbTLvyTJ", "length", /has 37 bytes/],
+    ["5HueCGU8rMjxEXxiPuD5BDku4MkFqeZyd4dZ1jvhTVqvbTLvyTJ", "secret", /private key/],
   ];
   for (const [text, why, words] of cases) {
     assert.equal(fault(text, "regtest"), why, text);

@@ -19,6 +19,8 @@ export type AddressFault =
   | "version"
   | "length"
   | "padding"
+  /** A private key. */
+  | "secret"
   /** An address, but nothing that the bridge pays. */
   | "unpaid";
 
@@ -37,6 +39,8 @@ export class AddressError extends Error {
 const PREFIX: Record<BitcoinNetwork, string> = { mainnet: "bc", testnet4: "tb", signet: "tb", regtest: "bcrt" };
 const KEY_HASH: Record<BitcoinNetwork, number> = { mainnet: 0x00, testnet4: 0x6f, signet: 0x6f, regtest: 0x6f };
 const SCRIPT_HASH: Record<BitcoinNetwork, number> = { mainnet: 0x05, testnet4: 0xc4, signet: 0xc4, regtest: 0xc4 };
+/** The version bytes of the wallet import format, on mainnet and elsewhere. */
+const PRIVATE_KEY = [0x80, 0xef];
 /** As people know the networks whose addresses begin so: testnet4 and signet share theirs. */
 const NAMES = new Map([["bc", "mainnet"], ["tb", "testnet4 or signet"], ["bcrt", "regtest"]]);
 
@@ -148,6 +152,9 @@ function legacy(address: string, network: BitcoinNetwork): Program {
       : new AddressError("length", `This is no address: it has ${length} bytes, and one of its kind has ${1 + HASH_BYTES + 4}. ${AGAIN}`);
   }
   const [version = -1, ...hash] = payload;
+  if (PRIVATE_KEY.includes(version) && hash.length > HASH_BYTES) {
+    throw new AddressError("secret", "This is a private key, not an address. Whoever sees it can take your money: enter it nowhere, and move the money to a new key if others may have seen it.");
+  }
   if (hash.length !== HASH_BYTES) throw new AddressError("length", `This address pays to ${hash.length} bytes; ${HASH_BYTES} are possible. Ask the payee for another address.`);
   const bytes = Uint8Array.from(hash);
   if (version === KEY_HASH[network]) return { kind: "keyHash", version: 0, bytes };

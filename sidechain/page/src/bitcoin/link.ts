@@ -16,12 +16,15 @@ export function paymentLink({ address, amountSat }: Payment): string {
   return `${SCHEME}${address}${amountSat === undefined ? "" : `?amount=${decimal(amountSat)}`}`;
 }
 
-/** The same for a QR code: in capitals, which need less room (BIP173 allows them for an address, RFC 3986 for a scheme, and digits have none). */
-export function paymentCode({ address, amountSat }: Payment): string {
-  const isWitness = address === address.toLowerCase();
+/**
+ * The same for a QR code. An address alone is written in capitals, which need less room (BIP173 allows them; a scheme has no case, RFC 3986). With an amount
+ * they would save nothing, as `?` and `=` have no short code.
+ */
+export function paymentCode(payment: Payment): string {
+  const link = paymentLink(payment);
   // base58 tells capitals apart.
-  if (!isWitness) return paymentLink({ address, ...(amountSat !== undefined && { amountSat }) });
-  return `${SCHEME.toUpperCase()}${address.toUpperCase()}${amountSat === undefined ? "" : `?amount=${decimal(amountSat)}`}`;
+  const isWitness = payment.address === payment.address.toLowerCase();
+  return isWitness && payment.amountSat === undefined ? link.toUpperCase() : link;
 }
 
 /**
