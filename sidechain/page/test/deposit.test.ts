@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { schnorr } from "@noble/curves/secp256k1.js";
 import type { Hex } from "viem";
+import answered from "./data/deposit-addresses.json";
 import { bytesOf, digitsOf } from "../src/bitcoin/bytes.ts";
 import { type Peg, type Terms, commitment, depositAddress, depositOutput, leafScript, tapLeaf, tweaked } from "../src/bitcoin/deposit.ts";
 
@@ -86,4 +87,12 @@ test("what makes no address, or one whose money nobody could take back, is refus
     [peg(1008), { ...terms, maxFeeSat: -1n }, group, /does not fit/],
   ];
   for (const [peg, terms, key, words] of refused) assert.throws(() => depositAddress(peg, terms, key, "regtest"), { message: words });
+});
+
+test("a node answers the same address for each of its terms", () => {
+  const { networkId, bridge, reclaimDelay, groupKey, addresses } = answered;
+  for (const [recipient, claimant, reclaimKey, maxFee, dataHash, address] of addresses) {
+    const terms = { recipient, claimant, reclaimKey, maxFeeSat: BigInt(maxFee as number), dataHash } as Terms;
+    assert.equal(depositAddress({ networkId, bridge, reclaimDelay } as Peg, terms, groupKey as Hex, "regtest"), address);
+  }
 });
