@@ -26,7 +26,7 @@ test("a link or an address is read from what was pasted, and what is not underst
   assert.deepEqual(readPayment(`bitcoin:${address}?label=me&amount=0.5`), { address, amountSat: 50_000_000n });
   assert.deepEqual(readPayment(`BITCOIN:${address}`), { address });
   assert.deepEqual(readPayment(`bitcoin:${address}?AMOUNT=1`), { address, amountSat: 100_000_000n });
-  for (const query of ["amount=0.000000001", "amount=-1", "amount=1e3", "amount=", "amount=1,5", "req-tor=1", "amount=123456789"]) {
+  for (const query of ["amount=0.000000001", "amount=-1", "amount=1e3", "amount=", "amount=1,5", "req-tor=1", "amount=123456789", "amount=1&amount=2"]) {
     assert.equal(readPayment(`bitcoin:${address}?${query}`), undefined, query);
   }
   assert.equal(readPayment("x".repeat(2_001)), undefined);

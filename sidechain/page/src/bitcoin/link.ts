@@ -38,8 +38,11 @@ export function readPayment(text: string): Payment | undefined {
   const [address = "", ...query] = trimmed.slice(SCHEME.length).split("?");
   const asked = new URLSearchParams(query.join("?"));
   if ([...asked.keys()].some((name) => name.toLowerCase().startsWith("req-"))) return undefined;
-  const amount = asked.get("amount") ?? asked.get("AMOUNT");
-  if (amount === null) return { address };
+  const amounts = [...asked].filter(([name]) => name.toLowerCase() === "amount").map(([, value]) => value);
+  const [amount] = amounts;
+  if (amount === undefined) return { address };
+  // Which of two is meant, nobody knows.
+  if (amounts.length > 1) return undefined;
   const amountSat = satoshis(amount);
   return amountSat === undefined ? undefined : { address, amountSat };
 }
