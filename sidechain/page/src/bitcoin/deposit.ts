@@ -67,7 +67,9 @@ export function leafScript(peg: Peg, terms: Terms): Uint8Array {
   const { reclaimDelay: delay } = peg;
   if (!Number.isInteger(delay) || delay < 1 || delay > MOST_DELAY) throw new RangeError(`a reclaim delay of ${delay} blocks, expected 1 to ${MOST_DELAY}`);
   const drop = Uint8Array.of(OP_DROP);
-  return joined(push(commitment(peg, terms)), drop, pushedNumber(delay), Uint8Array.of(OP_CSV), drop, push(sized(terms.reclaimKey, KEY_BYTES)), Uint8Array.of(OP_CHECKSIG));
+  const timelock = joined(pushedNumber(delay), Uint8Array.of(OP_CSV), drop);
+  const owner = joined(push(sized(terms.reclaimKey, KEY_BYTES)), Uint8Array.of(OP_CHECKSIG));
+  return joined(push(commitment(peg, terms)), drop, timelock, owner);
 }
 
 /** The output to pay, for the group key of the terms' epoch (x-only). Throws where one of the keys is none. */

@@ -71,7 +71,10 @@ export function withdrawalBill(amountSat: bigint, maxFeeSat: bigint, rate: bigin
   return bill(amountSat, least(maxFeeSat, amountSat), withdrawalCharge(payee.script.length, rate, parameters));
 }
 
-/** What of an amount goes where when at most `mostSat` of a charge is taken: Bitcoin's part first. So also of a payout that was made, by what its version took and its rate. */
+/**
+ * What of an amount goes where when at most `mostSat` of a charge is taken: Bitcoin's part first. So also of a payout that was made, by what its version took
+ * and the rate of its vault transaction.
+ */
 export function bill(amountSat: bigint, mostSat: bigint, { bitcoinSat, totalSat }: Charge): Bill {
   const taken = least(totalSat, mostSat);
   const bitcoin = least(bitcoinSat, taken);
@@ -124,8 +127,9 @@ export function refusedDeposit(amountSat: bigint | undefined, maxFeeSat: bigint,
 export function isSound(quote: Quote, scriptBytes: number, parameters: Parameters): boolean {
   const { rate, pegIn, pegOut } = quote;
   if (!Number.isSafeInteger(rate) || rate < parameters.minRate || rate > parameters.maxRate) return false;
-  const made = [depositCharge(BigInt(rate), parameters).totalSat, withdrawalCharge(scriptBytes, BigInt(rate), parameters).totalSat, floorFee(scriptBytes, parameters)];
-  return [pegIn.chargeSat, pegOut.chargeSat, pegOut.floorFeeSat].every((told, at) => Number.isSafeInteger(told) && BigInt(told) === made[at]);
+  const at = BigInt(rate);
+  const made = [depositCharge(at, parameters).totalSat, withdrawalCharge(scriptBytes, at, parameters).totalSat, floorFee(scriptBytes, parameters)];
+  return [pegIn.chargeSat, pegOut.chargeSat, pegOut.floorFeeSat].every((told, which) => Number.isSafeInteger(told) && BigInt(told) === made[which]);
 }
 
 function charge(bitcoinSat: bigint, pegSat: bigint): Charge {

@@ -63,7 +63,14 @@ const STRETCH_MS = 16;
 const HUNDRED = 100;
 
 /** Encrypts `secret` under a passphrase; `readable` stays readable. The caller wipes the secret. */
-export async function seal(kind: string, readable: Record<string, string>, secret: Uint8Array, passphrase: string, params: KdfParams, progress?: Progress): Promise<Keystore> {
+export async function seal(
+  kind: string,
+  readable: Record<string, string>,
+  secret: Uint8Array,
+  passphrase: string,
+  params: KdfParams,
+  progress?: Progress,
+): Promise<Keystore> {
   const salt = crypto.getRandomValues(new Uint8Array(SALT_BYTES));
   const nonce = crypto.getRandomValues(new Uint8Array(NONCE_BYTES));
   const keystore: Keystore = {
@@ -114,9 +121,10 @@ export async function open(keystore: Keystore, kind: string, passphrase: string,
 
 async function derived(passphrase: string, { kdf }: Keystore, progress?: Progress): Promise<Uint8Array> {
   const { memoryKib: m, passes: t, lanes: p } = kdf.params;
+  const bounds = { dkLen: KEY_BYTES, maxmem: (MOST_MEMORY_KIB + 1) * 1024, asyncTick: STRETCH_MS };
   const typed = utf8(passphrase);
   try {
-    return await argon2idAsync(typed, bytes(kdf.salt), { m, t, p, dkLen: KEY_BYTES, maxmem: (MOST_MEMORY_KIB + 1) * 1024, asyncTick: STRETCH_MS, ...(progress && { onProgress: byHundredths(progress) }) });
+    return await argon2idAsync(typed, bytes(kdf.salt), { m, t, p, ...bounds, ...(progress && { onProgress: byHundredths(progress) }) });
   } finally {
     typed.fill(0);
   }

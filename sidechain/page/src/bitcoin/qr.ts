@@ -6,10 +6,12 @@ import { type Payment, paymentCode } from "./link.ts";
 /** Modules of light around a code (ISO/IEC 18004): fewer, and some cameras do not find it. */
 const QUIET = 4;
 
-/** Dark on light, whatever the page's colours are: not every camera reads the other way round. A screen reader hears what it is; the address stands beside it as text. */
+const LABEL = "QR code of the payment link, for the camera of a phone: the same address as in the text";
+
+/** Dark on light, whatever the page's colours are: not every camera reads the other way round. The address stands beside it as text. */
 export function paymentQr(payment: Payment): TemplateResult {
   const { path, size } = qrPath(paymentCode(payment));
-  return html`<svg class="qr" role="img" aria-label="QR code of the payment link, for the camera of a phone: the same address as in the text" viewBox="0 0 ${size} ${size}" shape-rendering="crispEdges">
+  return html`<svg class="qr" role="img" aria-label=${LABEL} viewBox="0 0 ${size} ${size}" shape-rendering="crispEdges">
     ${svg`<rect width=${size} height=${size} fill="#fff"></rect><path d=${path} fill="#000"></path>`}
   </svg>`;
 }

@@ -86,7 +86,7 @@ function publicKey(secret: Uint8Array): Hex | undefined {
 }
 
 /** A new address, computed here from the federation's key; what `peg_registerDeposit` answers must be the same. */
-export function newRecord(info: Info, receiver: Receiver, maxFeeSat: bigint, { key, keystore }: ReclaimKey, dataHash: Hex = NO_DATA): DepositRecord {
+export function newRecord(info: Info, receiver: Receiver, maxFeeSat: bigint, reclaim: ReclaimKey, dataHash: Hex = NO_DATA): DepositRecord {
   if (info.groupKey === null) throw new RecordError(`The federation has no key yet: its ${info.members.length} members are making it. Try again in a moment.`);
   const parts: Omit<DepositRecord, "address"> = {
     network: info.bitcoinNetwork,
@@ -94,8 +94,8 @@ export function newRecord(info: Info, receiver: Receiver, maxFeeSat: bigint, { k
     bridge: lower(info.contracts.bridge),
     recipient: lower(receiver.recipient),
     claimant: lower(receiver.claimant),
-    reclaimKey: key,
-    reclaimKeystore: keystore,
+    reclaimKey: reclaim.key,
+    reclaimKeystore: reclaim.keystore,
     maxFeeSat,
     dataHash,
     epoch: info.epoch,
@@ -176,7 +176,10 @@ function shaped(value: Record<string, unknown>): { address: string; parts: Omit<
   return { address, parts };
 }
 
-const FIELDS = ["address", "network", "networkId", "bridge", "recipient", "claimant", "reclaimKey", "reclaimKeystore", "reclaimIndex", "maxFeeSat", "dataHash", "epoch", "groupKey", "reclaimDelay"];
+const FIELDS = [
+  ...["address", "network", "networkId", "bridge", "recipient", "claimant", "reclaimKey", "reclaimKeystore", "reclaimIndex"],
+  ...["maxFeeSat", "dataHash", "epoch", "groupKey", "reclaimDelay"],
+];
 
 function bytesField(value: Record<string, unknown>, name: string, length: number): Hex {
   const field = value[name];
