@@ -34,7 +34,7 @@ export type Step = "first part of the key" | "second part of the key" | "confirm
 /** Seconds after which a gathering is late: some blocks, and a bitcoind that takes a while to answer. */
 const LATE_AFTER_S = 20;
 /** Attempts at making a key that are looked at (bridge/src/dkg). */
-const MAX_ATTEMPTS = 64;
+const MAX_ATTEMPTS = 32;
 
 type Subject = "proposal" | "signing" | "keygen";
 
