@@ -1,0 +1,52 @@
+#!/usr/bin/env node
+// Writes src/abi/signatures.ts: what the ledger's contracts can be called with, log and refuse, by contracts/artifacts, in the form that viem reads.
+// A tenth of the artifacts' bytes. test/abi.test.ts fails when it is stale.
+import { readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = dirname(fileURLToPath(import.meta.url));
+/** By the names in `peg_getInfo`. */
+const CONTRACTS = {
+  lightClient: "BitcoinLightClient",
+  federation: "Federation",
+  signingBoard: "SigningBoard",
+  bridge: "Bridge",
+  vault: "Vault",
+  deposits: "Deposits",
+  microChannel: "MicroChannel",
+  wrappedBtc: "WrappedBtc",
+};
+
+/** Types by their names, so that a content's fields are not written out thirty times. */
+const structs = new Map();
+
+function typeOf(input) {
+  if (!input.type.startsWith("tuple")) return input.type;
+  const name = input.internalType.replace(/^struct /, "").replace(/\[.*$/, "").replaceAll(".", "");
+  structs.set(name, input.components.map((component) => `${typeOf(component)} ${component.name};`).join(" "));
+  return name + input.type.slice("tuple".length);
+}
+
+const inputs = (entry) => entry.inputs.map((input) => [typeOf(input), input.indexed ? "indexed" : "", input.name].filter(Boolean).join(" ")).join(", ");
+
+const lines = [];
+for (const [place, name] of Object.entries(CONTRACTS)) {
+  const { abi } = JSON.parse(readFileSync(join(root, "../../contracts/artifacts", `${name}.json`), "utf8"));
+  const acts = abi.filter((entry) => ["event", "error"].includes(entry.type) || (entry.type === "function" && !["view", "pure"].includes(entry.stateMutability)));
+  lines.push(`  ${place}: [`, ...acts.map((entry) => `    ${JSON.stringify(`${entry.type} ${entry.name}(${inputs(entry)})`)},`), "  ],");
+}
+writeFileSync(
+  join(root, "src/abi/signatures.ts"),
+  `// Made by abi.mjs from contracts/artifacts: do not edit.
+import type { Contracts } from "../peg/answers.ts";
+
+export const STRUCTS: readonly string[] = [
+${[...structs].map(([name, fields]) => `  "struct ${name} { ${fields} }",`).join("\n")}
+];
+
+export const SIGNATURES: Record<keyof Contracts, readonly string[]> = {
+${lines.join("\n")}
+};
+`,
+);

@@ -1,0 +1,109 @@
+// An account: its coins, its requests, money that waits for it, and transactions that logs show.
+import { html, nothing, type TemplateResult } from "lit-html";
+import { topicOf } from "../abi/decode.ts";
+import type { Context, View } from "../app/view.ts";
+import { addressWord, type Log, wei } from "../chain/answers.ts";
+import { claimable, wrapped } from "../chain/ledger.ts";
+import { type LogPage, newestLogs } from "../chain/logs.ts";
+import { amount } from "../draw/amount.ts";
+import { link } from "../draw/links.ts";
+import { account as accountName, happened } from "../draw/readings.ts";
+import { deposits as depositTable, withdrawals as withdrawalTable } from "../draw/requests.ts";
+import { share } from "../draw/share.ts";
+import { coins } from "../draw/wei.ts";
+import { type DepositList, type WithdrawalList } from "../peg/answers.ts";
+import { actions } from "./actions.ts";
+
+const ON_PAGE = 10;
+const MOST_LOGS = 25;
+
+interface Facts {
+  balance: bigint;
+  tokens: bigint;
+  claimableSat: bigint;
+  nonce: bigint;
+  code: string;
+  to: DepositList;
+  claimed: DepositList;
+  by: WithdrawalList;
+  logs: LogPage;
+}
+
+export function account(context: Context, text = ""): View {
+  const { node } = context;
+  const address = /^0x[0-9a-f]{40}$/i.test(text) ? text.toLowerCase() : undefined;
+  let facts: Facts | undefined;
+  return {
+    title: "Account",
+    every: 5_000,
+    async refresh() {
+      if (!address) return;
+      const info = context.info();
+      const [balance, nonce, code, tokens, claimableSat, to, claimed, by, logs] = await Promise.all([
+        node.ask<string>("eth_getBalance", address, "latest"),
+        node.ask<string>("eth_getTransactionCount", address, "latest"),
+        node.ask<string>("eth_getCode", address, "latest"),
+        wrapped(node, info, address),
+        claimable(node, info, address),
+        node.ask<DepositList>("peg_getDeposits", { recipient: address }, null, ON_PAGE),
+        node.ask<DepositList>("peg_getDeposits", { claimant: address }, null, ON_PAGE),
+        node.ask<WithdrawalList>("peg_getWithdrawals", { owner: address }, null, ON_PAGE),
+        logsOf(context, address),
+      ]);
+      facts = { balance: wei(balance), nonce: wei(nonce), code, tokens, claimableSat, to, claimed, by, logs };
+    },
+    draw() {
+      if (!address) return html`<h1>This is no account</h1><p>An account has 0x and 40 digits behind it. The link may have been cut off when it was copied.</p>`;
+      const info = context.info();
+      if (!facts) return html`<h1>Account</h1><p class="waiting">Asking the node…</p>`;
+      const { to, claimed, by, logs } = facts;
+      const others = claimed.deposits.filter(({ recipient }) => recipient.toLowerCase() !== address);
+      return html`<h1>${facts.code === "0x" ? "Account" : "Contract"}</h1>
+        <p><code>${address}</code> ${named(context, address)}</p>
+        ${facts.claimableSat ? html`<p class="big">${amount(facts.claimableSat)} can be claimed</p>` : nothing} ${actions(context, { is: "claimable", account: address, amountSat: facts.claimableSat })}
+        <dl class="facts">
+          <dt>Coins</dt><dd>${coins(facts.balance)}</dd>
+          <dt>Wrapped coins</dt><dd>${coins(facts.tokens)}</dd>
+          <dt>Transactions sent</dt><dd>${facts.nonce.toString()}</dd>
+          ${facts.code === "0x" ? nothing : html`<dt>Code</dt><dd>${(facts.code.length - 2) / 2} bytes</dd>`}
+        </dl>
+        <h2>Deposits to it</h2>
+        ${depositTable(info, to.deposits)} ${more(to.next, "deposits")}
+        ${others.length ? html`<h2>Deposits that it may claim</h2>${depositTable(info, others)}` : nothing}
+        <h2>Withdrawals by it</h2>
+        ${withdrawalTable(info, by.withdrawals)} ${more(by.next, "withdrawals")}
+        <h2>What logs show of it</h2>
+        ${happened(info, logs.logs)}
+        <p>
+          What left no log, as a payment of plain coins, is not here: no node keeps a list of that.
+          ${link(["logs", address], "Logs that it made itself")}
+        </p>
+        ${share("account", address)}`;
+    },
+  };
+}
+
+function named(context: Context, address: string): TemplateResult | typeof nothing {
+  const { contracts, members } = context.info();
+  const isKnown = Object.values(contracts).some((one) => one.toLowerCase() === address) || members.some((one) => one.account.toLowerCase() === address);
+  return isKnown ? html`· ${accountName(context.info(), address)}` : nothing;
+}
+
+function more(next: unknown, what: string): TemplateResult | typeof nothing {
+  return next === null || next === undefined ? nothing : html`<p class="none">There are older ${what}; <code>causeway status</code> of the account lists them.</p>`;
+}
+
+/** Logs of the ledger's contracts and wrapped coins that name it in a topic: the newest of each place, together. */
+async function logsOf(context: Context, address: string): Promise<LogPage> {
+  const { contracts, head } = context.info();
+  const own = addressWord(address);
+  const all = Object.values(contracts);
+  const pages = await Promise.all(
+    [[null, own], [null, null, own], [null, null, null, own]].map((topics) => newestLogs(context.node, { address: all, topics }, head.number, MOST_LOGS)),
+  );
+  const found = new Map<string, Log>(pages.flatMap(({ logs }) => logs).map((log) => [`${log.blockNumber}.${log.logIndex}`, log]));
+  const order = (log: Log) => Number.parseInt(log.blockNumber, 16) * 1e6 + Number.parseInt(log.logIndex, 16);
+  const isPosted = topicOf("signingBoard", "Posted");
+  const logs = [...found.values()].filter(({ topics }) => topics[0] !== isPosted).sort((a, b) => order(b) - order(a));
+  return { logs: logs.slice(0, MOST_LOGS), below: undefined, cut: 0 };
+}

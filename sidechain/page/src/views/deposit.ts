@@ -1,0 +1,214 @@
+// A deposit address, or one payment to it: what it is, where it stands, what it waits for, what is left of it.
+import { html, nothing, type TemplateResult } from "lit-html";
+import { topicOf } from "../abi/decode.ts";
+import type { Context, View } from "../app/view.ts";
+import { scriptOfAddress } from "../bitcoin/address.ts";
+import { digitsOf } from "../bitcoin/bytes.ts";
+import { bill, depositCharge } from "../bitcoin/fee.ts";
+import { type Log, addressWord, turned } from "../chain/answers.ts";
+import { fewLogs, timeOf } from "../chain/logs.ts";
+import { claimable } from "../chain/ledger.ts";
+import { amount, sum } from "../draw/amount.ts";
+import { bitcoinAddress, bitcoinTransaction, link, shortened } from "../draw/links.ts";
+import { account, happened } from "../draw/readings.ts";
+import { deposits as depositTable, depositChip } from "../draw/requests.ts";
+import { share } from "../draw/share.ts";
+import { type Step, steps, waits as waitList } from "../draw/steps.ts";
+import { counted } from "../draw/time.ts";
+import { type Deposit, type DepositPlace, type DepositReport, type VaultTransaction, sats } from "../peg/answers.ts";
+import { type Outlook, look } from "../peg/outlook.ts";
+import { depositWaits, depthOf, newestSweep, unseenWaits } from "../peg/waits.ts";
+import { actions } from "./actions.ts";
+
+/** Payments to one address that are shown whole; more are a list. */
+const MOST_WHOLE = 3;
+/** Of a list of an address, on a page. */
+const ON_PAGE = 50;
+
+export function deposit(context: Context, what = "", page = "0"): View {
+  const { node } = context;
+  const isOutpoint = /^[0-9a-f]{64}:\d{1,10}$/i.test(what);
+  const first = /^\d{1,6}$/.test(page) ? Number(page) : 0;
+  let report: DepositReport | undefined;
+  let outlook: Outlook | undefined;
+  let sweeps = new Map<number, VaultTransaction>();
+  let logs: Log[] = [];
+  let waiting = new Map<string, bigint>();
+  return {
+    title: "Deposit",
+    every: 3_000,
+    async refresh() {
+      const info = context.info();
+      const [got, now] = await Promise.all([node.ask<DepositReport>("peg_getDeposit", what), look(node, info)]);
+      const whole = got.deposits.length <= MOST_WHOLE ? got.deposits : [];
+      const numbers = [...new Set(whole.flatMap(({ sweptBy }) => sweptBy ?? []))];
+      const accounts = [...new Set(whole.filter(({ status }) => status === "minted").map(({ claimant }) => claimant))];
+      const [found, transactions, owed] = await Promise.all([
+        whole.length ? logsOf(context, got.address, whole) : [],
+        Promise.all(numbers.map((number) => node.ask<VaultTransaction | null>("peg_getVaultTransaction", number).catch(() => null))),
+        Promise.all(accounts.map((one) => claimable(node, info, one))),
+      ]);
+      [report, outlook, logs] = [got, now, found];
+      sweeps = new Map(transactions.flatMap((one) => (one ? [[one.number, one] as const] : [])));
+      waiting = new Map(accounts.map((one, at) => [one, owed[at] ?? 0n]));
+    },
+    draw() {
+      if (!report || !outlook) return html`<h1>Deposit</h1><p class="waiting">Asking the node…</p>`;
+      const address = report.address ?? (isOutpoint ? undefined : what);
+      const list = report.deposits;
+      if (!list.length) return unpaid(context, what, isOutpoint, report, outlook);
+      const known = { context, outlook, sweeps, logs, waiting };
+      return html`<h1>${isOutpoint ? "Deposit" : list.length === 1 ? "Deposit" : `Deposit address with ${counted(list.length, "payment")}`}</h1>
+        ${address ? html`<p>To ${bitcoinAddress(context.info().bitcoinNetwork, address)}${isOutpoint ? html` (${link(["deposit", address], "all payments to it")})` : nothing}</p>` : nothing}
+        ${list.length <= MOST_WHOLE ? list.map((one) => whole(known, one, address)) : many(context, what, list, first, report.next)}
+        ${share("deposit", what)}`;
+    },
+  };
+}
+
+function many(context: Context, what: string, list: readonly Deposit[], first: number, next: DepositPlace | null): TemplateResult {
+  const newest = list.toReversed();
+  const shown = newest.slice(first, first + ON_PAGE);
+  return html`<p>The newest first${next ? ". It has more than a node answers at once" : ""}.</p>
+    ${depositTable(context.info(), shown)}
+    <p>
+      ${first > 0 ? link(["deposit", what, Math.max(0, first - ON_PAGE)], "Newer") : nothing} ${first + ON_PAGE < newest.length ? link(["deposit", what, first + ON_PAGE], "Older") : nothing}
+    </p>`;
+}
+
+function unpaid(context: Context, what: string, isOutpoint: boolean, report: DepositReport, outlook: Outlook): TemplateResult {
+  if (isOutpoint) {
+    return html`<h1>No deposit is there</h1>
+      <p>The ledger has no deposit of output ${shortened(what)}. A payment is there once it is in a Bitcoin block and the federation has proven it. What is no payment to a deposit address never is.</p>
+      ${waitList(unseenWaits(outlook))} ${share("deposit", what)}`;
+  }
+  return html`<h1>Nobody has paid this address yet</h1>
+    <p>${bitcoinAddress(context.info().bitcoinNetwork, report.address ?? what)}</p>
+    ${report.registered
+      ? html`<p>It is a deposit address that this node knows: its relayers look for payments to it.</p>`
+      : html`<p class="notice warn">This node has no registration of it: nobody looks for payments to it here, or it is no deposit address. If it is yours, <code>causeway status ${what}</code> or <code>causeway register</code> tells the node of it again. Do not pay it before you know what it is.</p>`}
+    ${steps([
+      { name: "Paid on Bitcoin", state: "now" },
+      { name: "Proven to the ledger", state: "coming" },
+      { name: "Swept into the vault", state: "coming" },
+      { name: "Coins minted", state: "coming" },
+    ])}
+    ${waitList(unseenWaits(outlook))} ${actions(context, { is: "address", address: what })} ${share("deposit", what)}`;
+}
+
+interface Known {
+  context: Context;
+  outlook: Outlook;
+  sweeps: Map<number, VaultTransaction>;
+  logs: Log[];
+  waiting: Map<string, bigint>;
+}
+
+function whole(known: Known, one: Deposit, address: string | undefined): TemplateResult {
+  const { context, outlook, sweeps } = known;
+  const info = context.info();
+  const sweep = one.sweptBy === null ? undefined : sweeps.get(one.sweptBy);
+  const swept = sweep && sweep.height !== null ? { height: sweep.height, confirmations: sweep.confirmations } : undefined;
+  const own = known.logs.filter((log) => isOf(log, one));
+  const refused = refusal(known, one, own);
+  return html`<section class="card ${one.status === "minted" && !refused ? "good" : one.status === "gone" || refused ? "bad" : ""}">
+    <p class="big">${amount(sats(one.amountSat))} ${depositChip(one.status)}</p>
+    ${refused ? actions(context, { is: "claimable", account: one.claimant, amountSat: refused }) : nothing}
+    ${steps(line(known, one, swept, own))} ${waitList(depositWaits(one, outlook, swept))}
+    ${one.status === "gone" ? html`<p class="notice bad">Something else than a sweep spent it on Bitcoin: its owner took it back, or it was stolen from the vault's key. No coins come of it${one.mintedSat === null ? "" : " that were not minted before"}.</p>` : nothing}
+    ${bills(one, sweep, outlook)} ${actions(context, { is: "deposit", deposit: one, address })}
+    <h3>What it is</h3>
+    <dl class="facts">
+      <dt>Bitcoin output</dt><dd>${bitcoinTransaction(info.bitcoinNetwork, one.txid)}, output ${one.vout}, in Bitcoin block ${one.height} (${counted(one.confirmations, "confirmation")})</dd>
+      <dt>Coins go to</dt><dd>${account(info, one.recipient)}</dd>
+      ${one.claimant === one.recipient ? nothing : html`<dt>If it refuses them</dt><dd>${account(info, one.claimant)} claims them</dd>`}
+      <dt>Pays at most</dt><dd>${amount(sats(one.maxFeeSat))}</dd>
+      <dt>Swept by</dt>
+      <dd>${sweep ? html`${link(["vault", sweep.number], `vault transaction ${sweep.number}`)}, ${bitcoinTransaction(info.bitcoinNetwork, sweep.txid)}` : one.sweptBy ? link(["vault", one.sweptBy], `vault transaction ${one.sweptBy}`) : "nothing yet"}</dd>
+    </dl>
+    <h3>On the sidechain</h3>
+    ${happened(info, own)}
+  </section>`;
+}
+
+function line(known: Known, one: Deposit, swept: { height: number; confirmations: number } | undefined, own: readonly Log[]): Step[] {
+  const { outlook, context } = known;
+  const { info } = outlook;
+  const pending = newestSweep(one, outlook);
+  const isMinted = one.mintedSat !== null;
+  const isSwept = one.sweptBy !== null;
+  const depth = isSwept && !isMinted ? depthOf(one, outlook, swept) : undefined;
+  const at = (event: string) => {
+    const log = own.findLast(({ topics }) => topics[0] === topicOf("deposits", event));
+    return log && timeOf(log);
+  };
+  const list: Step[] = [
+    { name: "Paid on Bitcoin", state: "done", note: html`in block ${one.height}` },
+    { name: "Proven to the ledger", state: "done", at: at("DepositProven") },
+  ];
+  if (one.status === "gone") return [...list, ...(isMinted ? [{ name: "Coins minted", state: "done" as const, at: at("DepositMinted") }] : []), { name: "Spent by something else", state: "failed", at: at("DepositGone") }];
+  list.push({
+    name: "Swept into the vault",
+    state: isSwept ? "done" : "now",
+    note: isSwept ? html`by ${link(["vault", one.sweptBy as number], `vault transaction ${one.sweptBy}`)}` : pending ? html`${link(["vault", pending.number], `vault transaction ${pending.number}`)}, ${bitcoinTransaction(info.bitcoinNetwork, pending.txid)}` : undefined,
+  });
+  const refused = refusal(known, one, own);
+  list.push({
+    name: refused ? "Coins minted, and refused by their recipient" : "Coins minted",
+    state: isMinted ? (refused ? "failed" : "done") : isSwept ? "now" : "coming",
+    at: at("DepositMinted"),
+    note: isMinted ? html`for ${account(context.info(), one.recipient)}` : depth ? `${depth.confirmations} of ${counted(depth.required, "confirmation")}` : undefined,
+  });
+  return list;
+}
+
+/** What waits to be claimed of it; none when its recipient took it, or all was claimed. */
+function refusal({ waiting, logs }: Known, one: Deposit, own: readonly Log[]): bigint | undefined {
+  const minted = own.find(({ topics }) => topics[0] === topicOf("deposits", "DepositMinted"));
+  const wasRefused = minted && logs.some((log) => log.topics[0] === topicOf("bridge", "Claimable") && log.transactionHash === minted.transactionHash && log.topics[1]?.endsWith(one.claimant.slice(2).toLowerCase()));
+  const owed = waiting.get(one.claimant) ?? 0n;
+  return wasRefused && owed > 0n ? owed : undefined;
+}
+
+/** The sum: exact where it was minted, at the present rate before. */
+function bills(one: Deposit, sweep: VaultTransaction | undefined, { rate, info }: Outlook): TemplateResult {
+  if (one.status === "gone" && one.mintedSat === null) return html``;
+  const sent = sats(one.amountSat);
+  const most = sats(one.maxFeeSat) < sent ? sats(one.maxFeeSat) : sent;
+  const at = bill(sent, most, depositCharge(BigInt(sweep?.content.rate ?? rate.rate), info.parameters));
+  const isMinted = one.mintedSat !== null;
+  const received = isMinted ? sats(one.mintedSat as number) : at.receivedSat;
+  // Minted is what the ledger says; should it be by another rate than the sweep that is known, the charge is one line.
+  const lines =
+    received === at.receivedSat
+      ? [{ what: "Bitcoin's part of the sweep", sat: -at.bitcoinSat }, { what: "Fee of the peg", sat: -at.pegSat }]
+      : [{ what: "Sweep and fee of the peg", sat: received - sent }];
+  return html`<h3>${isMinted ? "What came of it" : sweep ? "What comes of it" : `What comes of it at ${rate.rate / 1000} sat/vB`}</h3>
+    ${sum([{ what: "Paid to the address", sat: sent }, ...lines], { what: isMinted ? "Coins" : "Coins, if nothing changes", sat: received })}`;
+}
+
+async function logsOf({ node, info }: Context, address: string | undefined, list: readonly Deposit[]): Promise<Log[]> {
+  const { contracts, bitcoinNetwork } = info();
+  const ids = [...new Set(list.map(({ txid }) => `0x${turned(txid)}`))];
+  const recipients = [...new Set(list.map(({ recipient }) => addressWord(recipient)))];
+  const claimants = [...new Set(list.map(({ claimant }) => addressWord(claimant)))];
+  const key = address === undefined ? null : `0x${digitsOf(scriptOfAddress(address, bitcoinNetwork)).slice(4)}`;
+  const answers = await Promise.all([
+    fewLogs(node, { address: contracts.deposits, topics: [topicOf("deposits", "DepositProven"), key, recipients] }),
+    fewLogs(node, { address: contracts.deposits, topics: [topicOf("deposits", "DepositMinted"), null, ids] }),
+    fewLogs(node, { address: contracts.deposits, topics: [["DepositGone", "DepositLeft"].map((name) => topicOf("deposits", name)), ids] }),
+    fewLogs(node, { address: contracts.bridge, topics: [topicOf("bridge", "Claimable"), claimants] }),
+  ].map((answer) => answer.catch(() => [])));
+  return answers.flat();
+}
+
+/** Whether a log of the contract of deposits is of this one: `txid` is a topic or the first word, the output's number the word behind it. */
+function isOf(log: Log, one: Deposit): boolean {
+  const words = [...log.topics.slice(1), ...(log.data.slice(2, 2 + 64 * 4).match(/.{64}/g) ?? []).map((word) => `0x${word}`)];
+  const id = `0x${turned(one.txid)}`;
+  const vout = `0x${one.vout.toString(16).padStart(64, "0")}`;
+  const isDeposits = log.topics[0] !== topicOf("bridge", "Claimable");
+  const dataAt = log.topics.length - 1;
+  const inTopics = words.slice(0, dataAt).includes(id) && words[dataAt] === vout;
+  return isDeposits && (inTopics || (words[dataAt] === id && words[dataAt + 1] === vout));
+}
