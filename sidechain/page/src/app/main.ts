@@ -5,6 +5,7 @@ import type { Info } from "../peg/answers.ts";
 import { routes } from "../views/index.ts";
 import { lost } from "../views/lost.ts";
 import { trouble } from "../views/trouble.ts";
+import { Wallet } from "../wallet/wallet.ts";
 import { open, parts } from "./router.ts";
 import { shell } from "./shell.ts";
 import type { Context, View } from "./view.ts";
@@ -15,6 +16,7 @@ const EVERY_MS = 2_000;
 class Page {
   readonly #root: HTMLElement;
   readonly #node = new Node("/");
+  readonly #wallet = new Wallet(() => this.#draw());
   #view: View | undefined;
   #info: Info | undefined;
   #genesisText = "";
@@ -62,6 +64,7 @@ class Page {
   #context(): Context {
     return {
       node: this.#node,
+      wallet: this.#wallet,
       genesisText: this.#genesisText,
       info: () => this.#info as Info,
       now: () => Date.now() / 1000,

@@ -6,6 +6,8 @@ import { deposit } from "./deposit.ts";
 import { evidence } from "./evidence.ts";
 import { logs } from "./logs.ts";
 import { overview } from "./overview.ts";
+import { pegIn } from "./peg_in.ts";
+import { pegOut } from "./peg_out.ts";
 import { requests } from "./requests.ts";
 import { search } from "./search.ts";
 import { transaction } from "./transaction.ts";
@@ -20,7 +22,9 @@ export const routes: Routes = {
   blocks,
   deposit,
   evidence,
+  in: pegIn,
   logs,
+  out: pegOut,
   requests,
   search,
   tx: transaction,
