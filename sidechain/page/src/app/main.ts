@@ -3,6 +3,7 @@ import { html, render, type TemplateResult } from "lit-html";
 import { Node, NodeDown } from "../node.ts";
 import type { Info } from "../peg/answers.ts";
 import { routes } from "../views/index.ts";
+import { forgetSaid } from "../views/actions.ts";
 import { lost } from "../views/lost.ts";
 import { trouble } from "../views/trouble.ts";
 import { Wallet } from "../wallet/wallet.ts";
@@ -78,6 +79,7 @@ class Page {
   #open(byHand: boolean): void {
     if (!this.#info || !this.#genesisText) return;
     this.#view?.leave?.();
+    forgetSaid();
     this.#failed = undefined;
     this.#view = open(routes, lost, this.#context(), window.location.hash);
     this.#nextAt = 0;

@@ -6,6 +6,7 @@ import { deposit } from "./deposit.ts";
 import { evidence } from "./evidence.ts";
 import { logs } from "./logs.ts";
 import { overview } from "./overview.ts";
+import { own } from "./own.ts";
 import { pegIn } from "./peg_in.ts";
 import { pegOut } from "./peg_out.ts";
 import { requests } from "./requests.ts";
@@ -25,6 +26,7 @@ export const routes: Routes = {
   in: pegIn,
   logs,
   out: pegOut,
+  own,
   requests,
   search,
   tx: transaction,
