@@ -38,6 +38,7 @@ class Page {
   }
 
   async start(): Promise<void> {
+    this.#wallet.start();
     this.#draw();
     for (;;) {
       try {

@@ -49,12 +49,16 @@ export class Wallet {
 
   constructor(changed: () => void) {
     this.#changed = changed;
+  }
+
+  /** Hears of the wallets in this browser; some announce themselves at once. */
+  start(): void {
     discover((wallets) => {
       this.installed = wallets;
       const last = wallets.find(({ rdns }) => rdns && rdns === localStorage.getItem(REMEMBERED));
       // Whether it still shows its account it says without asking anybody.
       if (last && !this.chosen) void this.#look(last).catch(() => undefined);
-      changed();
+      this.#changed();
     });
   }
 
