@@ -63,7 +63,7 @@ function actsOf(context: Context, request: Request): Act[] {
     case "withdrawal":
       return ofWithdrawal(context, request.withdrawal, request.chargeSat);
     case "claimable":
-      return request.amountSat > 0n ? [{ urgent: true, what: html`${amount(request.amountSat)} wait for this account: their recipient's code refused them, or they came back.`, command: "causeway claim --to ACCOUNT" }] : [];
+      return request.amountSat > 0n ? [{ urgent: true, what: html`${amount(request.amountSat)} wait for this account: their recipient's code refused them, or they came back.`, command: "causeway claim" }] : [];
   }
 }
 

@@ -111,7 +111,7 @@ function whole(known: Known, one: Deposit, address: string | undefined): Templat
   const swept = sweep && sweep.height !== null ? { height: sweep.height, confirmations: sweep.confirmations } : undefined;
   const own = known.logs.filter((log) => isOf(log, one));
   const refused = refusal(known, one, own);
-  return html`<section class="card ${one.status === "minted" && !refused ? "good" : one.status === "gone" || refused ? "bad" : ""}">
+  return html`<section class="card ${one.status === "minted" && !refused ? "good" : one.status === "gone" ? "bad" : refused ? "doubtful" : ""}">
     <p class="big">${amount(sats(one.amountSat))} ${depositChip(one.status)}</p>
     ${refused ? actions(context, { is: "claimable", account: one.claimant, amountSat: refused }) : nothing}
     ${steps(line(known, one, swept, own))} ${waitList(depositWaits(one, outlook, swept))}

@@ -3,6 +3,7 @@ import type { Routes } from "../app/router.ts";
 import { account } from "./account.ts";
 import { block, blocks } from "./blocks.ts";
 import { deposit } from "./deposit.ts";
+import { federation } from "./federation.ts";
 import { logs } from "./logs.ts";
 import { overview } from "./overview.ts";
 import { requests } from "./requests.ts";
@@ -18,6 +19,7 @@ export const routes: Routes = {
   block,
   blocks,
   deposit,
+  federation,
   logs,
   requests,
   search,
