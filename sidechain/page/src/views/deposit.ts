@@ -9,8 +9,8 @@ import { type Log, addressWord, turned } from "../chain/answers.ts";
 import { fewLogs, timeOf } from "../chain/logs.ts";
 import { claimable } from "../chain/ledger.ts";
 import { amount, sum } from "../draw/amount.ts";
-import { bitcoinAddress, bitcoinTransaction, link, shortened } from "../draw/links.ts";
-import { account, happened } from "../draw/readings.ts";
+import { bitcoinTransaction, link, shortened } from "../draw/links.ts";
+import { account, happened, wholeAddress } from "../draw/readings.ts";
 import { deposits as depositTable, depositChip } from "../draw/requests.ts";
 import { share } from "../draw/share.ts";
 import { type Step, steps, waits as waitList } from "../draw/steps.ts";
@@ -59,7 +59,7 @@ export function deposit(context: Context, what = "", page = "0"): View {
       if (!list.length) return unpaid(context, what, isOutpoint, report, outlook);
       const known = { context, outlook, sweeps, logs, waiting };
       return html`<h1>${isOutpoint ? "Deposit" : list.length === 1 ? "Deposit" : `Deposit address with ${counted(list.length, "payment")}`}</h1>
-        ${address ? html`<p>To ${bitcoinAddress(context.info().bitcoinNetwork, address)}${isOutpoint ? html` (${link(["deposit", address], "all payments to it")})` : nothing}</p>` : nothing}
+        ${address ? html`<p>To ${wholeAddress(context.info(), address)}${isOutpoint ? html` (${link(["deposit", address], "all payments to it")})` : nothing}</p>` : nothing}
         ${list.length <= MOST_WHOLE ? list.map((one) => whole(known, one, address)) : many(context, what, list, first, report.next)}
         ${share("deposit", what)}`;
     },
@@ -82,8 +82,8 @@ function unpaid(context: Context, what: string, isOutpoint: boolean, report: Dep
       <p>The ledger has no deposit of output ${shortened(what)}. A payment is there once it is in a Bitcoin block and the federation has proven it. What is no payment to a deposit address never is.</p>
       ${waitList(unseenWaits(outlook))} ${share("deposit", what)}`;
   }
-  return html`<h1>Nobody has paid this address yet</h1>
-    <p>${bitcoinAddress(context.info().bitcoinNetwork, report.address ?? what)}</p>
+  return html`<h1>No payment to this address is in the ledger yet</h1>
+    <p>${wholeAddress(context.info(), report.address ?? what)}</p>
     ${report.registered
       ? html`<p>It is a deposit address that this node knows: its relayers look for payments to it.</p>`
       : html`<p class="notice warn">This node has no registration of it: nobody looks for payments to it here, or it is no deposit address. If it is yours, <code>causeway status ${what}</code> or <code>causeway register</code> tells the node of it again. Do not pay it before you know what it is.</p>`}

@@ -9,8 +9,8 @@ import { payeeOf } from "../bitcoin/script.ts";
 import { type Log, word } from "../chain/answers.ts";
 import { fewLogs, timeOf } from "../chain/logs.ts";
 import { amount, sum } from "../draw/amount.ts";
-import { bitcoinAddress, bitcoinTransaction, link } from "../draw/links.ts";
-import { account, happened, raw } from "../draw/readings.ts";
+import { bitcoinTransaction, link } from "../draw/links.ts";
+import { account, happened, raw, wholeAddress } from "../draw/readings.ts";
 import { chip, withdrawalChip } from "../draw/requests.ts";
 import { share } from "../draw/share.ts";
 import { type Step, steps, waits as waitList } from "../draw/steps.ts";
@@ -69,7 +69,7 @@ function whole(context: Context, one: Withdrawal, outlook: Outlook, versions: Va
     ${actions(context, { is: "withdrawal", withdrawal: one, chargeSat })} ${bills(one, outlook, versions)}
     <h3>What it is</h3>
     <dl class="facts">
-      <dt>Paid to</dt><dd>${address ? bitcoinAddress(info.bitcoinNetwork, address) : raw(one.script)}</dd>
+      <dt>Paid to</dt><dd>${address ? wholeAddress(info, address) : raw(one.script)}</dd>
       <dt>Asked for by</dt><dd>${account(info, one.owner)}, ${moment(one.askedAt)}</dd>
       <dt>Pays at most</dt><dd>${amount(sats(one.maxFeeSat))}${one.status === "queued" || one.status === "tied" ? html` (it costs ${amount(chargeSat)} now)` : nothing}</dd>
       ${one.tie === null ? nothing : html`<dt>Tied to</dt><dd>${link(["vault", one.tie], `vault output ${one.tie}`)}: whatever pays it spends that, so it is never paid twice</dd>`}
