@@ -27,7 +27,7 @@ export function actions(context: Context, request: Request): TemplateResult | ty
   const acts = actsOf(context, request);
   if (!acts.length) return nothing;
   return html`<section class="acts ${acts.some(({ urgent }) => urgent) ? "notice warn" : ""}">
-    <h3>What its owner can do</h3>
+    <p><strong>What its owner can do</strong></p>
     <ul>
       ${acts.map(({ what, command }) => html`<li>${what}<br /><code>${command}</code></li>`)}
     </ul>

@@ -112,7 +112,7 @@ function whole(known: Known, one: Deposit, address: string | undefined): Templat
   const own = known.logs.filter((log) => isOf(log, one));
   const refused = refusal(known, one, own);
   return html`<section class="card ${one.status === "minted" && !refused ? "good" : one.status === "gone" ? "bad" : refused ? "doubtful" : ""}">
-    <p class="big">${amount(sats(one.amountSat))} ${depositChip(one.status)}</p>
+    <h2 class="big">${amount(sats(one.amountSat))} ${depositChip(one.status)}</h2>
     ${refused ? actions(context, { is: "claimable", account: one.claimant, amountSat: refused }) : nothing}
     ${steps(line(known, one, swept, own))} ${waitList(depositWaits(one, outlook, swept))}
     ${one.status === "gone" ? html`<p class="notice bad">Something else than a sweep spent it on Bitcoin: its owner took it back, or it was stolen from the vault's key. No coins come of it${one.mintedSat === null ? "" : " that were not minted before"}.</p>` : nothing}
