@@ -108,6 +108,7 @@ function ofFirstBinding(deposit: Deposit, { limits, rate, info }: Outlook): Wait
 /** docs/ledger.md, "depth": of the funding; of the sweep where the funding's block has left. A sweep that came late has to be final itself. */
 function depth(deposit: Deposit, outlook: Outlook, swept: { height: number; confirmations: number } | undefined): Wait {
   const { confirmations, required } = depthOf(deposit, outlook, swept);
+  if (confirmations >= required) return { reason: "depth", text: `It is deep enough, with ${confirmations} of ${counted(required, "confirmation")}: for a member to have its coins minted.` };
   const seconds = blocksSeconds(required - confirmations, outlook.info);
   const time = seconds ? `, about ${duration(seconds)} more` : "";
   return { reason: "depth", text: `For its coins: ${confirmations} of ${counted(required, "confirmation")}${time}. The larger an amount, the deeper it has to lie.`, ...(seconds === undefined ? {} : { seconds }) };

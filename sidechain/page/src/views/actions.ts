@@ -34,11 +34,6 @@ export function actions(context: Context, request: Request): TemplateResult | ty
   </section>`;
 }
 
-/** Whether money waits for its owner to act. */
-export function isUrgent(context: Context, request: Request): boolean {
-  return actsOf(context, request).some(({ urgent }) => urgent);
-}
-
 function actsOf(context: Context, request: Request): Act[] {
   const { parameters, bitcoinTip } = context.info();
   switch (request.is) {

@@ -19,16 +19,19 @@ import { type Deposit, type DepositPlace, type DepositReport, type VaultTransact
 import { type Outlook, look } from "../peg/outlook.ts";
 import { depositWaits, depthOf, newestSweep, unseenWaits } from "../peg/waits.ts";
 import { actions } from "./actions.ts";
+import { placeIn } from "./requests.ts";
 
 /** Payments to one address that are shown whole; more are a list. */
 const MOST_WHOLE = 3;
 /** Of a list of an address, on a page. */
 const ON_PAGE = 50;
 
-export function deposit(context: Context, what = "", page = "0"): View {
+/** `deposit/ADDRESS or OUTPOINT`; of an address with many payments also `/FIRST/FROM`: the place in the list, and where the node's page begins. */
+export function deposit(context: Context, what = "", page = "0", from = ""): View {
   const { node } = context;
   const isOutpoint = /^[0-9a-f]{64}:\d{1,10}$/i.test(what);
   const first = /^\d{1,6}$/.test(page) ? Number(page) : 0;
+  const place = placeIn(from);
   let report: DepositReport | undefined;
   let outlook: Outlook | undefined;
   let sweeps = new Map<number, VaultTransaction>();
@@ -39,7 +42,7 @@ export function deposit(context: Context, what = "", page = "0"): View {
     every: 3_000,
     async refresh() {
       const info = context.info();
-      const [got, now] = await Promise.all([node.ask<DepositReport>("peg_getDeposit", what), look(node, info)]);
+      const [got, now] = await Promise.all([node.ask<DepositReport>("peg_getDeposit", what, ...(place ? [place] : [])), look(node, info)]);
       const whole = got.deposits.length <= MOST_WHOLE ? got.deposits : [];
       const numbers = [...new Set(whole.flatMap(({ sweptBy }) => sweptBy ?? []))];
       const accounts = [...new Set(whole.filter(({ status }) => status === "minted").map(({ claimant }) => claimant))];
@@ -60,19 +63,21 @@ export function deposit(context: Context, what = "", page = "0"): View {
       const known = { context, outlook, sweeps, logs, waiting };
       return html`<h1>${isOutpoint ? "Deposit" : list.length === 1 ? "Deposit" : `Deposit address with ${counted(list.length, "payment")}`}</h1>
         ${address ? html`<p>To ${wholeAddress(context.info(), address)}${isOutpoint ? html` (${link(["deposit", address], "all payments to it")})` : nothing}</p>` : nothing}
-        ${list.length <= MOST_WHOLE ? list.map((one) => whole(known, one, address)) : many(context, what, list, first, report.next)}
+        ${list.length <= MOST_WHOLE ? list.map((one) => whole(known, one, address)) : many(context, what, list, first, from, report.next)}
         ${share("deposit", what)}`;
     },
   };
 }
 
-function many(context: Context, what: string, list: readonly Deposit[], first: number, next: DepositPlace | null): TemplateResult {
+function many(context: Context, what: string, list: readonly Deposit[], first: number, from: string, next: DepositPlace | null): TemplateResult {
   const newest = list.toReversed();
   const shown = newest.slice(first, first + ON_PAGE);
-  return html`<p>The newest first${next ? ". It has more than a node answers at once" : ""}.</p>
+  const at = (nth: number) => ["deposit", what, Math.max(0, nth), ...(from ? [from] : [])];
+  return html`<p>${next ? `The first ${list.length} of more` : "All of them"}, the newest first.</p>
     ${depositTable(context.info(), shown)}
     <p>
-      ${first > 0 ? link(["deposit", what, Math.max(0, first - ON_PAGE)], "Newer") : nothing} ${first + ON_PAGE < newest.length ? link(["deposit", what, first + ON_PAGE], "Older") : nothing}
+      ${first > 0 ? link(at(first - ON_PAGE), "Newer") : nothing} ${first + ON_PAGE < newest.length ? link(at(first + ON_PAGE), "Older") : nothing}
+      ${next ? link(["deposit", what, 0, `${next.block}.${next.logIndex}`], "Those after these") : nothing}
     </p>`;
 }
 
@@ -116,7 +121,7 @@ function whole(known: Known, one: Deposit, address: string | undefined): Templat
     ${refused ? actions(context, { is: "claimable", account: one.claimant, amountSat: refused }) : nothing}
     ${steps(line(known, one, swept, own))} ${waitList(depositWaits(one, outlook, swept))}
     ${one.status === "gone" ? html`<p class="notice bad">Something else than a sweep spent it on Bitcoin: its owner took it back, or it was stolen from the vault's key. No coins come of it${one.mintedSat === null ? "" : " that were not minted before"}.</p>` : nothing}
-    ${bills(one, sweep, outlook)} ${actions(context, { is: "deposit", deposit: one, address })}
+    ${bills(one, (sweep ?? newestSweep(one, outlook))?.content.rate, outlook)} ${actions(context, { is: "deposit", deposit: one, address })}
     <h3>What it is</h3>
     <dl class="facts">
       <dt>Bitcoin output</dt><dd>${bitcoinTransaction(info.bitcoinNetwork, one.txid)}, output ${one.vout}, in Bitcoin block ${one.height} (${counted(one.confirmations, "confirmation")})</dd>
@@ -170,12 +175,12 @@ function refusal({ waiting, logs }: Known, one: Deposit, own: readonly Log[]): b
   return wasRefused && owed > 0n ? owed : undefined;
 }
 
-/** The sum: exact where it was minted, at the present rate before. */
-function bills(one: Deposit, sweep: VaultTransaction | undefined, { rate, info }: Outlook): TemplateResult {
+/** The sum: exact where it was minted; by the rate of its sweep, or the present one, before. */
+function bills(one: Deposit, sweptAt: number | undefined, { rate, info }: Outlook): TemplateResult {
   if (one.status === "gone" && one.mintedSat === null) return html``;
   const sent = sats(one.amountSat);
   const most = sats(one.maxFeeSat) < sent ? sats(one.maxFeeSat) : sent;
-  const at = bill(sent, most, depositCharge(BigInt(sweep?.content.rate ?? rate.rate), info.parameters));
+  const at = bill(sent, most, depositCharge(BigInt(sweptAt ?? rate.rate), info.parameters));
   const isMinted = one.mintedSat !== null;
   const received = isMinted ? sats(one.mintedSat as number) : at.receivedSat;
   // Minted is what the ledger says; should it be by another rate than the sweep that is known, the charge is one line.
@@ -183,7 +188,7 @@ function bills(one: Deposit, sweep: VaultTransaction | undefined, { rate, info }
     received === at.receivedSat
       ? [{ what: "Bitcoin's part of the sweep", sat: -at.bitcoinSat }, { what: "Fee of the peg", sat: -at.pegSat }]
       : [{ what: "Sweep and fee of the peg", sat: received - sent }];
-  return html`<h3>${isMinted ? "What came of it" : sweep ? "What comes of it" : `What comes of it at ${rate.rate / 1000} sat/vB`}</h3>
+  return html`<h3>${isMinted ? "What came of it" : sweptAt !== undefined ? "What comes of it" : `What comes of it at ${rate.rate / 1000} sat/vB`}</h3>
     ${sum([{ what: "Paid to the address", sat: sent }, ...lines], { what: isMinted ? "Coins" : "Coins, if nothing changes", sat: received })}`;
 }
 
