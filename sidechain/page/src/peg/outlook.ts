@@ -35,6 +35,7 @@ export interface FullLimits extends Limits {
 export interface Outlook {
   info: Info;
   limits: FullLimits;
+  quote: Quote;
   vault: Vault;
   /** The newest last. */
   proposals: Proposal[];
@@ -66,7 +67,7 @@ export async function look(node: Node, info: Info): Promise<Outlook> {
   const proposals = proposalsOf(info, ofVault.logs.toReversed());
   const board = postsOf(info, ofBoard.logs.toReversed());
   const waitedFor = waited(info, vault, proposals, board, new Set(confirmed.map((log) => numberOf(shortWord(log.topics[2])))));
-  return { info, limits, vault, proposals, waitedFor, rate: rateOf(proposals, quote.rate, info), now: head.timestamp };
+  return { info, limits, quote, vault, proposals, waitedFor, rate: rateOf(proposals, quote.rate, info), now: head.timestamp };
 }
 
 /** What most members agree on; else what was last paid. */

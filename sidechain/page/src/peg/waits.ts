@@ -121,6 +121,11 @@ export function depthOf(deposit: Deposit, { info, limits }: Pick<Outlook, "info"
   return { confirmations: deposit.confirmations || (swept?.confirmations ?? 0), required: required(deposit.amountSat, parameters, limits) };
 }
 
+/** Whether its owner can take it back now. */
+export function isReclaimable({ status, height }: Deposit, { parameters, bitcoinTip }: Info): boolean {
+  return status === "proven" && bitcoinTip.height >= reclaimableFrom(height, parameters);
+}
+
 /** Confirmations that an amount needs, by what was minted lately: at a tier's depth it counts in this tier and all deeper ones. */
 export function required(amountSat: number, { tiers, finalBlocks }: Parameters, { tierUsedSat = [] }: FullLimits): number {
   // The last tier's is beyond 2^53, and means all.
@@ -227,6 +232,13 @@ export function scriptBytes({ script }: Pick<Withdrawal, "script">): number {
 /** When anyone may give it back. */
 export function refundableAt({ askedAt }: Pick<Withdrawal, "askedAt">, { refundAfter }: Parameters): number {
   return askedAt + refundAfter;
+}
+
+/** Whether it may go on only when its owner, or for an overdue one anybody, acts. */
+export function needsAct(withdrawal: Withdrawal, outlook: Outlook): boolean {
+  const isOpen = withdrawal.status === "queued" || withdrawal.status === "tied";
+  const isOverdue = withdrawal.status === "queued" && outlook.now >= refundableAt(withdrawal, outlook.info.parameters);
+  return isOpen && (isOverdue || tooPoor(withdrawal, outlook).length > 0);
 }
 
 // ---------------------------------------------------------------- both

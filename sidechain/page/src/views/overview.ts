@@ -6,9 +6,10 @@ import { counted, duration } from "../draw/time.ts";
 import { bitcoinTransaction, link, route } from "../draw/links.ts";
 import { chart } from "../draw/chart.ts";
 import { type History, type Range, history, rangeOf } from "../peg/history.ts";
-import { type Books, type DepositList, type Info, type Limits, type Quote, type Vault, type WithdrawalList, sats } from "../peg/answers.ts";
+import { type Books, type DepositList, type Info, type Quote, type Vault, type WithdrawalList, sats } from "../peg/answers.ts";
 import { deposits, withdrawals } from "../draw/requests.ts";
 import { type Condition, conditions } from "../peg/conditions.ts";
+import { type Outlook, look } from "../peg/outlook.ts";
 
 /** Requests of each kind on the first screen. */
 const NEWEST = 5;
@@ -16,9 +17,7 @@ const NEWEST = 5;
 const PAST_EVERY_S = 60;
 
 export function overview(context: Context): View {
-  let limits: Limits | undefined;
-  let quote: Quote | undefined;
-  let vault: Vault | undefined;
+  let outlook: Outlook | undefined;
   let past: History | undefined;
   let pastAt = 0;
   let isLeft = false;
@@ -27,14 +26,12 @@ export function overview(context: Context): View {
     title: "Overview",
     async refresh() {
       const { node } = context;
-      const [got, price, outputs, in_, out] = await Promise.all([
-        node.ask<Limits>("peg_getLimits"),
-        node.ask<Quote>("peg_quote"),
-        node.ask<Vault>("peg_getVault"),
+      const [stands, in_, out] = await Promise.all([
+        look(node, context.info()),
         node.ask<DepositList>("peg_getDeposits", {}, null, NEWEST),
         node.ask<WithdrawalList>("peg_getWithdrawals", {}, null, NEWEST),
       ]);
-      [limits, quote, vault, newest] = [got, price, outputs, { deposits: in_, withdrawals: out }];
+      [outlook, newest] = [stands, { deposits: in_, withdrawals: out }];
       if (context.now() - pastAt < PAST_EVERY_S) return;
       pastAt = context.now();
       // The first screen does not wait for it, nor does it fail where a node keeps no past.
@@ -54,10 +51,10 @@ export function overview(context: Context): View {
       return html`
         <h1 class="only-read">Overview</h1>
         <div class="answers">
-          ${isEverythingThere(info.books)} ${limits ? doesEverythingWork(conditions(info, limits, context.now())) : waiting("Does everything work?")}
-          ${quote ? howLong(info, quote, past) : waiting("How long does it take now?")}
+          ${isEverythingThere(info.books)} ${outlook ? doesEverythingWork([...conditions(info, outlook.limits, context.now()), ...absent(outlook)]) : waiting("Does everything work?")}
+          ${outlook ? howLong(info, outlook.quote, past) : waiting("How long does it take now?")}
         </div>
-        ${books(info.books)} ${past && past.standings.length > 1 ? html`<section><h2>Reserves and flows</h2>${chart(past.standings, past.flows)}</section>` : nothing} ${vault ? outputList(info, vault) : nothing}
+        ${books(info.books)} ${past && past.standings.length > 1 ? html`<section><h2>Reserves and flows</h2>${chart(past.standings, past.flows)}</section>` : nothing} ${outlook ? outputList(info, outlook.vault) : nothing}
         ${newest
           ? html`<section>
               <h2>Newest deposits</h2>
@@ -92,6 +89,14 @@ function doesEverythingWork(found: Condition[]): TemplateResult {
     <p class="big">${isBad ? "No" : found.length ? "Yes, but" : "Yes"}</p>
     ${found.length ? html`<ul>${found.map(({ text }) => html`<li>${text}</li>`)}</ul>` : html`<p>Blocks are made, Bitcoin's headers are followed, payouts are not paused.</p>`}
   </section>`;
+}
+
+/** Members that the others wait for; only so many that too few are left stop anything. */
+function absent({ waitedFor, info }: Outlook): Condition[] {
+  if (!waitedFor.length || info.groupKey === null) return [];
+  const stops = info.members.length - waitedFor.length < info.threshold;
+  const who = waitedFor.map(({ member, name }) => `member ${member} (${name.slice(0, 60)})`).slice(0, 10).join(", ");
+  return [{ stops, text: `The federation waits for ${who}. ${stops ? "Too few are left to sign: sweeps and payouts wait until they are back. Nothing is lost, and what is queued can be cancelled." : "Enough others sign."}` }];
 }
 
 /** Seconds between Bitcoin's blocks, on average. */

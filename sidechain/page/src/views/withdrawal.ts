@@ -17,7 +17,7 @@ import { type Step, steps, waits as waitList } from "../draw/steps.ts";
 import { counted, duration, moment } from "../draw/time.ts";
 import { type Info, type VaultTransaction, type Withdrawal, sats } from "../peg/answers.ts";
 import { type Outlook, look } from "../peg/outlook.ts";
-import { blocksSeconds, scriptBytes, withdrawalWaits } from "../peg/waits.ts";
+import { blocksSeconds, needsAct, scriptBytes, withdrawalWaits } from "../peg/waits.ts";
 import { actions } from "./actions.ts";
 
 /** Numbers have fewer digits than make a float inexact. */
@@ -63,10 +63,13 @@ function whole(context: Context, one: Withdrawal, outlook: Outlook, versions: Va
   const bytes = bytesOf(one.script.slice(2));
   const address = bytes && addressOfScript(bytes, info.bitcoinNetwork);
   const chargeSat = withdrawalCharge(scriptBytes(one), BigInt(rate.rate), info.parameters).totalSat;
+  // Money that needs its owner comes first.
+  const isUrgent = needsAct(one, outlook);
+  const act = actions(context, { is: "withdrawal", withdrawal: one, chargeSat });
   return html`<h1>Withdrawal ${one.id}</h1>
     <p class="big">${amount(sats(one.amountSat))} ${withdrawalChip(one.status)}</p>
-    ${steps(line(one, versions, logs, info))} ${waitList(withdrawalWaits(one, outlook, replacedBy(one, versions)))}
-    ${actions(context, { is: "withdrawal", withdrawal: one, chargeSat })} ${bills(one, outlook, versions)}
+    ${isUrgent ? act : nothing} ${steps(line(one, versions, logs, info))} ${waitList(withdrawalWaits(one, outlook, replacedBy(one, versions)))}
+    ${isUrgent ? nothing : act} ${bills(one, outlook, versions)}
     <h2>What it is</h2>
     <dl class="facts">
       <dt>Paid to</dt><dd>${address ? wholeAddress(info, address) : raw(one.script)}</dd>
