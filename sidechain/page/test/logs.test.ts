@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { newestLogs } from "../src/chain/logs.ts";
+import { newestLogs, recentLogs } from "../src/chain/logs.ts";
 import { type Node, NodeError } from "../src/node.ts";
 
 /** A node with one log in each block, that answers at most `most` at once. */
@@ -43,4 +43,17 @@ test("one block with more logs than a page has is cut, and its rest counted", as
   const { node } = nodeWith(20_000, 3_000);
   const { logs, below } = await newestLogs(node, {}, 3, 25);
   assert.ok(logs.length <= 1_000 && below !== undefined && below < 3);
+});
+
+test("what was asked for before is not asked for again, and what is too old is forgotten", async () => {
+  const { node, asked } = nodeWith(20_000);
+  const first = await recentLogs(node, {}, 0, 100, 500);
+  assert.equal(first.length, 101);
+  const before = asked();
+  assert.equal(await recentLogs(node, {}, 0, 100, 500), first);
+  assert.equal(asked(), before);
+  const next = await recentLogs(node, {}, 50, 103, 500);
+  assert.deepEqual(numbers(next), Array.from({ length: 54 }, (_, nth) => 103 - nth));
+  assert.equal(asked(), before + 1);
+  assert.equal(numbers(await recentLogs(node, {}, 0, 20, 500))[0], 20, "a chain that began anew is asked for anew");
 });
