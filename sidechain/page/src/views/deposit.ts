@@ -18,6 +18,7 @@ import { counted } from "../draw/time.ts";
 import { type Deposit, type DepositPlace, type DepositReport, type VaultTransaction, sats } from "../peg/answers.ts";
 import { type Outlook, look } from "../peg/outlook.ts";
 import { depositWaits, depthOf, isReclaimable, newestSweep, unseenWaits } from "../peg/waits.ts";
+import { understand } from "../search.ts";
 import { actions } from "./actions.ts";
 import { placeIn } from "./requests.ts";
 
@@ -29,7 +30,10 @@ const ON_PAGE = 50;
 /** `deposit/ADDRESS or OUTPOINT`; of an address with many payments also `/FIRST/FROM`: the place in the list, and where the node's page begins. */
 export function deposit(context: Context, what = "", page = "0", from = ""): View {
   const { node } = context;
-  const isOutpoint = /^[0-9a-f]{64}:\d{1,10}$/i.test(what);
+  const { meanings, wrong } = understand(what, context.info().bitcoinNetwork);
+  const [meaning] = meanings;
+  const isOutpoint = meaning?.is === "outpoint";
+  const canBe = isOutpoint || meaning?.is === "hash" || (meaning?.is === "bitcoin" && meaning.outputKey !== undefined);
   const first = /^\d{1,6}$/.test(page) ? Number(page) : 0;
   const place = placeIn(from);
   let report: DepositReport | undefined;
@@ -41,6 +45,7 @@ export function deposit(context: Context, what = "", page = "0", from = ""): Vie
     title: "Deposit",
     every: 3_000,
     async refresh() {
+      if (!canBe) return;
       const info = context.info();
       const [got, now] = await Promise.all([node.ask<DepositReport>("peg_getDeposit", what, ...(place ? [place] : [])), look(node, info)]);
       const whole = got.deposits.length <= MOST_WHOLE ? got.deposits : [];
@@ -56,6 +61,11 @@ export function deposit(context: Context, what = "", page = "0", from = ""): Vie
       waiting = new Map(accounts.map((one, at) => [one, owed[at] ?? 0n]));
     },
     draw() {
+      if (!canBe) {
+        return html`<h1>This is no deposit</h1>
+          <p>${wrong ?? "A deposit is named by its taproot address, by that address's output key, or by the output that paid it (txid:output)."}</p>
+          <p>${link(["search", what], "Look for it elsewhere")} · ${link(["requests", "deposits"], "All deposits")}</p>`;
+      }
       if (!report || !outlook) return html`<h1>Deposit</h1><p class="waiting">Asking the node…</p>`;
       const address = report.address ?? (isOutpoint ? undefined : what);
       const list = report.deposits;
