@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // Writes src/abi/signatures.ts: what the ledger's contracts can be called with, log and refuse, by contracts/artifacts, in the form that viem reads.
-// A tenth of the artifacts' bytes. test/abi.test.ts fails when it is stale.
+// A tenth of the artifacts' bytes. `--check` writes nothing, and exits 1 when what is committed is stale; test/abi.test.ts runs it.
 import { readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -36,9 +36,7 @@ for (const [place, name] of Object.entries(CONTRACTS)) {
   const acts = abi.filter((entry) => ["event", "error"].includes(entry.type) || (entry.type === "function" && !["view", "pure"].includes(entry.stateMutability)));
   lines.push(`  ${place}: [`, ...acts.map((entry) => `    ${JSON.stringify(`${entry.type} ${entry.name}(${inputs(entry)})`)},`), "  ],");
 }
-writeFileSync(
-  join(root, "src/abi/signatures.ts"),
-  `// Made by abi.mjs from contracts/artifacts: do not edit.
+const text = `// Made by abi.mjs from contracts/artifacts: do not edit.
 import type { Contracts } from "../peg/answers.ts";
 
 export const STRUCTS: readonly string[] = [
@@ -48,5 +46,10 @@ ${[...structs].map(([name, fields]) => `  "struct ${name} { ${fields} }",`).join
 export const SIGNATURES: Record<keyof Contracts, readonly string[]> = {
 ${lines.join("\n")}
 };
-`,
-);
+`;
+const path = join(root, "src/abi/signatures.ts");
+if (!process.argv.includes("--check")) writeFileSync(path, text);
+else if (readFileSync(path, "utf8") !== text) {
+  console.error("sidechain/page/src/abi/signatures.ts is STALE: it is not what contracts/artifacts make; run 'node abi.mjs' in sidechain/page");
+  process.exit(1);
+}

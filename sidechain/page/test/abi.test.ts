@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { encodeErrorResult, encodeFunctionData, toEventSelector, toFunctionSelector } from "viem";
+import { encodeErrorResult, encodeFunctionData, toEventSelector } from "viem";
 import { NAMES, type ContractName, namesOf, readCall, readError, topicOf } from "../src/abi/decode.ts";
 import { CALLS, EVENTS } from "../src/abi/words.ts";
 
@@ -9,13 +10,9 @@ const contracts = Object.fromEntries(Object.keys(NAMES).map((name, at) => [name,
 const artifact = (name: ContractName) => JSON.parse(readFileSync(`../../contracts/artifacts/${NAMES[name]}.json`, "utf8")).abi;
 
 test("the signatures are those of contracts/artifacts: node abi.mjs writes them again", () => {
+  execFileSync("node", ["abi.mjs", "--check"]);
   for (const name of Object.keys(NAMES) as ContractName[]) {
-    for (const entry of artifact(name)) {
-      if (entry.type === "event") assert.equal(topicOf(name, entry.name), toEventSelector(entry), `${name}.${entry.name}`);
-      const isCall = entry.type === "function" && !["view", "pure"].includes(entry.stateMutability);
-      if (isCall || entry.type === "error") assert.ok(namesOf(name, entry.type).includes(entry.name), `${name}.${entry.name}`);
-      if (isCall && !entry.inputs.length) assert.equal(readCall(contracts, contracts[name], toFunctionSelector(entry))?.name ?? entry.name, entry.name);
-    }
+    for (const entry of artifact(name)) if (entry.type === "event") assert.equal(topicOf(name, entry.name), toEventSelector(entry), `${name}.${entry.name}`);
   }
 });
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Deposit, Info, Withdrawal } from "../src/peg/answers.ts";
 import { type Outlook, type Proposal, rateOf } from "../src/peg/outlook.ts";
-import { depositWaits, required, unseenWaits, withdrawalWaits } from "../src/peg/waits.ts";
+import { depositWaits, isReclaimable, needsAct, required, unseenWaits, withdrawalWaits } from "../src/peg/waits.ts";
 
 const NOW = 1_700_000_000;
 const BTC = 100_000_000;
@@ -18,7 +18,7 @@ function outlook(): Outlook {
   } as unknown as Info;
   const limits = { capSat: 100 * BTC, capUsedSat: 0, windowSat: 2 * BTC, windowLeftSat: 2 * BTC, windowSeconds: 1000, pausedUntil: NOW, alarmed: false, missingSat: 0, stopSat: 1000, stopped: false, tierUsedSat: [0, 0] };
   const vault = { outputs: [{ number: 1, txid: id(1), amountSat: 10 * BTC, epoch: 1, rooted: true }], pending: [] as Outlook["vault"]["pending"], lookedFrom: 1 };
-  return { info, limits, vault, proposals: [], waitedFor: [], rate: { rate: 2000, toldBy: "proposal" }, now: NOW };
+  return { info, limits, quote: {} as Outlook["quote"], vault, proposals: [], waitedFor: [], rate: { rate: 2000, toldBy: "proposal" }, now: NOW };
 }
 
 const deposit = (changed: Partial<Deposit> = {}): Deposit => ({
@@ -154,4 +154,17 @@ test("the rate is what most members agree on, else the last that was paid", () =
 
 test("an address that nobody paid says what it waits for and what is kept out", () => {
   assert.deepEqual(reasons(unseenWaits(outlook())), ["payment", "minimum", "charge", "reclaimable"]);
+});
+
+test("what needs its owner is told from what goes on by itself", () => {
+  const all = outlook();
+  assert.equal(isReclaimable(deposit(), all.info), false);
+  all.info.bitcoinTip.height = 1508;
+  assert.equal(isReclaimable(deposit(), all.info), true);
+  assert.equal(isReclaimable(deposit({ status: "swept" }), all.info), false);
+  assert.equal(needsAct(withdrawal(), all), false);
+  assert.equal(needsAct(withdrawal({ askedAt: NOW - 604_800 }), all), true, "overdue");
+  all.rate.rate = 80_000;
+  assert.equal(needsAct(withdrawal(), all), true, "its maximum is too low");
+  assert.equal(needsAct(withdrawal({ status: "paid" }), all), false);
 });

@@ -56,6 +56,26 @@ function page(logs: Log[], wanted: number, rest: number | undefined): LogPage {
   return { logs: whole.slice(0, MOST_OF_PAGE), below: more && below >= 0 ? below : undefined, cut: Math.max(0, whole.length - MOST_OF_PAGE) };
 }
 
+/** What was asked for before: blocks are final, so their logs do not change. */
+const known = new WeakMap<Node, Map<string, { logs: Log[]; to: number }>>();
+
+/**
+ * The newest logs of the blocks from `from` to `head`, the newest first, at most so many. Asked again, only the blocks since are asked for: what is looked at
+ * every other second costs a node what is new.
+ */
+export async function recentLogs(node: Node, filter: Filter, from: number, head: number, most: number): Promise<Log[]> {
+  const ofNode = known.get(node) ?? new Map<string, { logs: Log[]; to: number }>();
+  known.set(node, ofNode);
+  const key = JSON.stringify(filter);
+  const before = ofNode.get(key);
+  const goesOn = before !== undefined && before.to <= head && before.to >= from;
+  if (goesOn && before.to === head) return before.logs;
+  const { logs: fresh } = await newestLogs(node, filter, head, most, goesOn ? before.to + 1 : from);
+  const logs = [...fresh, ...(goesOn ? before.logs : [])].filter((log) => numberOf(log.blockNumber) >= from).slice(0, most);
+  ofNode.set(key, { logs, to: head });
+  return logs;
+}
+
 /** All logs of a filter that can have only few, as those of one withdrawal; the newest, should there be more. */
 export async function fewLogs(node: Node, filter: Filter, most = 200): Promise<Log[]> {
   const logs = await node.ask<Log[]>("eth_getLogs", { ...filter, fromBlock: "0x0", toBlock: "latest" });

@@ -26,6 +26,11 @@ export function account(info: Info, address: string): TemplateResult {
   return html`${link(["account", address], shortened(address))}${member ? html` (${member.name.slice(0, 60)})` : nothing}`;
 }
 
+/** A Bitcoin address on a page that is about it: whole, to be compared letter by letter. */
+export function wholeAddress({ bitcoinNetwork }: Info, address: string): TemplateResult {
+  return html`<code>${address}</code>${bitcoinNetwork === "regtest" ? nothing : html` (${bitcoinAddress(bitcoinNetwork, address)})`}`;
+}
+
 export function raw(data: string): TemplateResult {
   const cut = data.length > MOST_DIGITS;
   return html`<code class="raw">${cut ? `${data.slice(0, MOST_DIGITS)}…` : data}</code>${cut ? html` (${(data.length - 2) / 2} bytes)` : nothing}`;
@@ -115,7 +120,7 @@ export function happened(info: Info, logs: readonly Log[]): TemplateResult {
           const time = timeOf(log);
           const read = readLog(info.contracts, log);
           return html`<tr>
-            <td>${time === undefined ? link(["block", numberOf(log.blockNumber)], `Block ${numberOf(log.blockNumber)}`) : moment(time)}</td>
+            <td class="moment">${time === undefined ? link(["block", numberOf(log.blockNumber)], `Block ${numberOf(log.blockNumber)}`) : moment(time)}</td>
             <td>${read ? eventWords(read.contract, read.name) : "A log"}</td>
             <td>${link(["tx", log.transactionHash], shortened(log.transactionHash))}</td>
           </tr>`;

@@ -27,9 +27,9 @@ export function chip({ word, tone }: { word: string; tone: string }): TemplateRe
 export const depositChip = (status: DepositStatus): TemplateResult => chip(DEPOSIT[status]);
 export const withdrawalChip = (status: WithdrawalStatus): TemplateResult => chip(WITHDRAWAL[status]);
 
-export function deposits(_info: Info, list: readonly (Deposit & { address?: string })[]): TemplateResult {
+export function deposits(_info: Info, list: readonly (Deposit & { address?: string })[], label = "Deposits"): TemplateResult {
   if (!list.length) return html`<p class="none">None yet.</p>`;
-  return html`<div class="scroll" tabindex="0" role="region" aria-label="Deposits">
+  return html`<div class="scroll" tabindex="0" role="region" aria-label=${label}>
     <table>
       <thead><tr><th scope="col">Bitcoin output</th><th scope="col">Paid</th><th scope="col">Coins</th><th scope="col">To</th><th scope="col">Stands</th></tr></thead>
       <tbody>

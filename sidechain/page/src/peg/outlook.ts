@@ -3,7 +3,7 @@
 import { readLog, topicOf } from "../abi/decode.ts";
 import { bytesOf } from "../bitcoin/bytes.ts";
 import { type Log, numberOf, turned, word } from "../chain/answers.ts";
-import { newestLogs, timeOf } from "../chain/logs.ts";
+import { recentLogs, timeOf } from "../chain/logs.ts";
 import type { Node } from "../node.ts";
 import type { Info, Limits, Quote, Sat, Vault } from "./answers.ts";
 import { type Gathering, KIND, type Post, type WaitedFor, byGatherings, byKeyGeneration, bySigners, session } from "./waited_for.ts";
@@ -35,6 +35,7 @@ export interface FullLimits extends Limits {
 export interface Outlook {
   info: Info;
   limits: FullLimits;
+  quote: Quote;
   vault: Vault;
   /** The newest last. */
   proposals: Proposal[];
@@ -55,18 +56,21 @@ export async function look(node: Node, info: Info): Promise<Outlook> {
   const { head, contracts } = info;
   const from = Math.max(0, head.number - RECENT_BLOCKS);
   const kinds = ["Proposed", "Approved", "Bound"].map((name) => topicOf("vault", name));
+  const posted = topicOf("signingBoard", "Posted");
+  const spoken = [word(KIND.approval), word(KIND.commitments)];
   const [limits, vault, quote, ofVault, ofBoard, confirmed] = await Promise.all([
     node.ask<FullLimits>("peg_getLimits"),
     node.ask<Vault>("peg_getVault"),
     node.ask<Quote>("peg_quote"),
-    newestLogs(node, { address: contracts.vault, topics: [kinds] }, head.number, MOST_LOGS, from),
-    newestLogs(node, { address: contracts.signingBoard }, head.number, MOST_LOGS, info.groupKey ? from : 0),
+    recentLogs(node, { address: contracts.vault, topics: [kinds] }, from, head.number, MOST_LOGS),
+    // With a key only what members say of each other is of use; without one, the parts of it since the beginning.
+    info.groupKey ? recentLogs(node, { address: contracts.signingBoard, topics: [posted, null, null, spoken] }, from, head.number, MOST_LOGS) : recentLogs(node, { address: contracts.signingBoard }, 0, head.number, MOST_LOGS),
     info.groupKey ? Promise.resolve([]) : node.ask<Log[]>("eth_getLogs", { address: contracts.federation, topics: [topicOf("federation", "KeyConfirmed"), word(info.epoch)], fromBlock: "0x0", toBlock: "latest" }),
   ]);
-  const proposals = proposalsOf(info, ofVault.logs.toReversed());
-  const board = postsOf(info, ofBoard.logs.toReversed());
+  const proposals = proposalsOf(info, ofVault.toReversed());
+  const board = postsOf(info, ofBoard.toReversed());
   const waitedFor = waited(info, vault, proposals, board, new Set(confirmed.map((log) => numberOf(shortWord(log.topics[2])))));
-  return { info, limits, vault, proposals, waitedFor, rate: rateOf(proposals, quote.rate, info), now: head.timestamp };
+  return { info, limits, quote, vault, proposals, waitedFor, rate: rateOf(proposals, quote.rate, info), now: head.timestamp };
 }
 
 /** What most members agree on; else what was last paid. */

@@ -108,6 +108,7 @@ function ofFirstBinding(deposit: Deposit, { limits, rate, info }: Outlook): Wait
 /** docs/ledger.md, "depth": of the funding; of the sweep where the funding's block has left. A sweep that came late has to be final itself. */
 function depth(deposit: Deposit, outlook: Outlook, swept: { height: number; confirmations: number } | undefined): Wait {
   const { confirmations, required } = depthOf(deposit, outlook, swept);
+  if (confirmations >= required) return { reason: "depth", text: `It is deep enough, with ${confirmations} of ${counted(required, "confirmation")}: for a member to have its coins minted.` };
   const seconds = blocksSeconds(required - confirmations, outlook.info);
   const time = seconds ? `, about ${duration(seconds)} more` : "";
   return { reason: "depth", text: `For its coins: ${confirmations} of ${counted(required, "confirmation")}${time}. The larger an amount, the deeper it has to lie.`, ...(seconds === undefined ? {} : { seconds }) };
@@ -118,6 +119,11 @@ export function depthOf(deposit: Deposit, { info, limits }: Pick<Outlook, "info"
   const isLate = swept && swept.height - deposit.height > parameters.reclaimDelay / 2 && swept.confirmations < parameters.finalBlocks;
   if (isLate) return { confirmations: swept.confirmations, required: parameters.finalBlocks };
   return { confirmations: deposit.confirmations || (swept?.confirmations ?? 0), required: required(deposit.amountSat, parameters, limits) };
+}
+
+/** Whether its owner can take it back now. */
+export function isReclaimable({ status, height }: Deposit, { parameters, bitcoinTip }: Info): boolean {
+  return status === "proven" && bitcoinTip.height >= reclaimableFrom(height, parameters);
 }
 
 /** Confirmations that an amount needs, by what was minted lately: at a tier's depth it counts in this tier and all deeper ones. */
@@ -226,6 +232,13 @@ export function scriptBytes({ script }: Pick<Withdrawal, "script">): number {
 /** When anyone may give it back. */
 export function refundableAt({ askedAt }: Pick<Withdrawal, "askedAt">, { refundAfter }: Parameters): number {
   return askedAt + refundAfter;
+}
+
+/** Whether it may go on only when its owner, or for an overdue one anybody, acts. */
+export function needsAct(withdrawal: Withdrawal, outlook: Outlook): boolean {
+  const isOpen = withdrawal.status === "queued" || withdrawal.status === "tied";
+  const isOverdue = withdrawal.status === "queued" && outlook.now >= refundableAt(withdrawal, outlook.info.parameters);
+  return isOpen && (isOverdue || tooPoor(withdrawal, outlook).length > 0);
 }
 
 // ---------------------------------------------------------------- both

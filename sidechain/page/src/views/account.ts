@@ -69,7 +69,7 @@ export function account(context: Context, text = ""): View {
         </dl>
         <h2>Deposits to it</h2>
         ${depositTable(info, to.deposits)} ${more(to.next, "deposits")}
-        ${others.length ? html`<h2>Deposits that it may claim</h2>${depositTable(info, others)}` : nothing}
+        ${others.length ? html`<h2>Deposits that it may claim</h2>${depositTable(info, others, "Deposits that it may claim")}` : nothing}
         <h2>Withdrawals by it</h2>
         ${withdrawalTable(info, by.withdrawals)} ${more(by.next, "withdrawals")}
         <h2>What logs show of it</h2>

@@ -41,7 +41,7 @@ export function actions(context: Context, request: Request): TemplateResult | ty
   const isUrgent = acts.some(({ urgent }) => urgent);
   const hasButtons = acts.some(({ call }) => call);
   return html`<section class="acts ${isUrgent ? "notice warn" : ""}">
-    <h3>What its owner can do</h3>
+    <p><strong>What its owner can do</strong></p>
     <ul>
       ${acts.map((act) => html`<li>${act.what} ${act.call ? button(context, act.call) : nothing}<br /><small>By command: <code>${act.command}</code></small></li>`)}
     </ul>

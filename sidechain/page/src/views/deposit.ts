@@ -9,26 +9,33 @@ import { type Log, addressWord, turned } from "../chain/answers.ts";
 import { fewLogs, timeOf } from "../chain/logs.ts";
 import { claimable } from "../chain/ledger.ts";
 import { amount, sum } from "../draw/amount.ts";
-import { bitcoinAddress, bitcoinTransaction, link, shortened } from "../draw/links.ts";
-import { account, happened } from "../draw/readings.ts";
+import { bitcoinTransaction, link, shortened } from "../draw/links.ts";
+import { account, happened, wholeAddress } from "../draw/readings.ts";
 import { deposits as depositTable, depositChip } from "../draw/requests.ts";
 import { share } from "../draw/share.ts";
 import { type Step, steps, waits as waitList } from "../draw/steps.ts";
 import { counted } from "../draw/time.ts";
 import { type Deposit, type DepositPlace, type DepositReport, type VaultTransaction, sats } from "../peg/answers.ts";
 import { type Outlook, look } from "../peg/outlook.ts";
-import { depositWaits, depthOf, newestSweep, unseenWaits } from "../peg/waits.ts";
+import { depositWaits, depthOf, isReclaimable, newestSweep, unseenWaits } from "../peg/waits.ts";
+import { understand } from "../search.ts";
 import { actions } from "./actions.ts";
+import { placeIn } from "./requests.ts";
 
 /** Payments to one address that are shown whole; more are a list. */
 const MOST_WHOLE = 3;
 /** Of a list of an address, on a page. */
 const ON_PAGE = 50;
 
-export function deposit(context: Context, what = "", page = "0"): View {
+/** `deposit/ADDRESS or OUTPOINT`; of an address with many payments also `/FIRST/FROM`: the place in the list, and where the node's page begins. */
+export function deposit(context: Context, what = "", page = "0", from = ""): View {
   const { node } = context;
-  const isOutpoint = /^[0-9a-f]{64}:\d{1,10}$/i.test(what);
+  const { meanings, wrong } = understand(what, context.info().bitcoinNetwork);
+  const [meaning] = meanings;
+  const isOutpoint = meaning?.is === "outpoint";
+  const canBe = isOutpoint || meaning?.is === "hash" || (meaning?.is === "bitcoin" && meaning.outputKey !== undefined);
   const first = /^\d{1,6}$/.test(page) ? Number(page) : 0;
+  const place = placeIn(from);
   let report: DepositReport | undefined;
   let outlook: Outlook | undefined;
   let sweeps = new Map<number, VaultTransaction>();
@@ -38,8 +45,9 @@ export function deposit(context: Context, what = "", page = "0"): View {
     title: "Deposit",
     every: 3_000,
     async refresh() {
+      if (!canBe) return;
       const info = context.info();
-      const [got, now] = await Promise.all([node.ask<DepositReport>("peg_getDeposit", what), look(node, info)]);
+      const [got, now] = await Promise.all([node.ask<DepositReport>("peg_getDeposit", what, ...(place ? [place] : [])), look(node, info)]);
       const whole = got.deposits.length <= MOST_WHOLE ? got.deposits : [];
       const numbers = [...new Set(whole.flatMap(({ sweptBy }) => sweptBy ?? []))];
       const accounts = [...new Set(whole.filter(({ status }) => status === "minted").map(({ claimant }) => claimant))];
@@ -53,26 +61,33 @@ export function deposit(context: Context, what = "", page = "0"): View {
       waiting = new Map(accounts.map((one, at) => [one, owed[at] ?? 0n]));
     },
     draw() {
+      if (!canBe) {
+        return html`<h1>This is no deposit</h1>
+          <p>${wrong ?? "A deposit is named by its taproot address, by that address's output key, or by the output that paid it (txid:output)."}</p>
+          <p>${link(["search", what], "Look for it elsewhere")} · ${link(["requests", "deposits"], "All deposits")}</p>`;
+      }
       if (!report || !outlook) return html`<h1>Deposit</h1><p class="waiting">Asking the node…</p>`;
       const address = report.address ?? (isOutpoint ? undefined : what);
       const list = report.deposits;
       if (!list.length) return unpaid(context, what, isOutpoint, report, outlook);
       const known = { context, outlook, sweeps, logs, waiting };
       return html`<h1>${isOutpoint ? "Deposit" : list.length === 1 ? "Deposit" : `Deposit address with ${counted(list.length, "payment")}`}</h1>
-        ${address ? html`<p>To ${bitcoinAddress(context.info().bitcoinNetwork, address)}${isOutpoint ? html` (${link(["deposit", address], "all payments to it")})` : nothing}</p>` : nothing}
-        ${list.length <= MOST_WHOLE ? list.map((one) => whole(known, one, address)) : many(context, what, list, first, report.next)}
+        ${address ? html`<p>To ${wholeAddress(context.info(), address)}${isOutpoint ? html` (${link(["deposit", address], "all payments to it")})` : nothing}</p>` : nothing}
+        ${list.length <= MOST_WHOLE ? list.map((one) => whole(known, one, address)) : many(context, what, list, first, from, report.next)}
         ${share("deposit", what)}`;
     },
   };
 }
 
-function many(context: Context, what: string, list: readonly Deposit[], first: number, next: DepositPlace | null): TemplateResult {
+function many(context: Context, what: string, list: readonly Deposit[], first: number, from: string, next: DepositPlace | null): TemplateResult {
   const newest = list.toReversed();
   const shown = newest.slice(first, first + ON_PAGE);
-  return html`<p>The newest first${next ? ". It has more than a node answers at once" : ""}.</p>
+  const at = (nth: number) => ["deposit", what, Math.max(0, nth), ...(from ? [from] : [])];
+  return html`<p>${next ? `The first ${list.length} of more` : "All of them"}, the newest first.</p>
     ${depositTable(context.info(), shown)}
     <p>
-      ${first > 0 ? link(["deposit", what, Math.max(0, first - ON_PAGE)], "Newer") : nothing} ${first + ON_PAGE < newest.length ? link(["deposit", what, first + ON_PAGE], "Older") : nothing}
+      ${first > 0 ? link(at(first - ON_PAGE), "Newer") : nothing} ${first + ON_PAGE < newest.length ? link(at(first + ON_PAGE), "Older") : nothing}
+      ${next ? link(["deposit", what, 0, `${next.block}.${next.logIndex}`], "Those after these") : nothing}
     </p>`;
 }
 
@@ -82,8 +97,8 @@ function unpaid(context: Context, what: string, isOutpoint: boolean, report: Dep
       <p>The ledger has no deposit of output ${shortened(what)}. A payment is there once it is in a Bitcoin block and the federation has proven it. What is no payment to a deposit address never is.</p>
       ${waitList(unseenWaits(outlook))} ${share("deposit", what)}`;
   }
-  return html`<h1>Nobody has paid this address yet</h1>
-    <p>${bitcoinAddress(context.info().bitcoinNetwork, report.address ?? what)}</p>
+  return html`<h1>No payment to this address is in the ledger yet</h1>
+    <p>${wholeAddress(context.info(), report.address ?? what)}</p>
     ${report.registered
       ? html`<p>It is a deposit address that this node knows: its relayers look for payments to it.</p>`
       : html`<p class="notice warn">This node has no registration of it: nobody looks for payments to it here, or it is no deposit address. If it is yours, <code>causeway status ${what}</code> or <code>causeway register</code> tells the node of it again. Do not pay it before you know what it is.</p>`}
@@ -111,12 +126,15 @@ function whole(known: Known, one: Deposit, address: string | undefined): Templat
   const swept = sweep && sweep.height !== null ? { height: sweep.height, confirmations: sweep.confirmations } : undefined;
   const own = known.logs.filter((log) => isOf(log, one));
   const refused = refusal(known, one, own);
-  return html`<section class="card ${one.status === "minted" && !refused ? "good" : one.status === "gone" || refused ? "bad" : ""}">
-    <p class="big">${amount(sats(one.amountSat))} ${depositChip(one.status)}</p>
+  // Money that needs its owner comes first.
+  const isUrgent = isReclaimable(one, info);
+  const act = actions(context, { is: "deposit", deposit: one, address });
+  return html`<section class="card ${one.status === "minted" && !refused ? "good" : one.status === "gone" ? "bad" : refused ? "doubtful" : ""}">
+    <h2 class="big">${amount(sats(one.amountSat))} ${depositChip(one.status)}</h2>
     ${refused ? actions(context, { is: "claimable", account: one.claimant, amountSat: refused }) : nothing}
-    ${steps(line(known, one, swept, own))} ${waitList(depositWaits(one, outlook, swept))}
+    ${isUrgent ? act : nothing} ${steps(line(known, one, swept, own))} ${waitList(depositWaits(one, outlook, swept))}
     ${one.status === "gone" ? html`<p class="notice bad">Something else than a sweep spent it on Bitcoin: its owner took it back, or it was stolen from the vault's key. No coins come of it${one.mintedSat === null ? "" : " that were not minted before"}.</p>` : nothing}
-    ${bills(one, sweep, outlook)} ${actions(context, { is: "deposit", deposit: one, address })}
+    ${bills(one, (sweep ?? newestSweep(one, outlook))?.content.rate, outlook)} ${isUrgent ? nothing : act}
     <h3>What it is</h3>
     <dl class="facts">
       <dt>Bitcoin output</dt><dd>${bitcoinTransaction(info.bitcoinNetwork, one.txid)}, output ${one.vout}, in Bitcoin block ${one.height} (${counted(one.confirmations, "confirmation")})</dd>
@@ -170,12 +188,12 @@ function refusal({ waiting, logs }: Known, one: Deposit, own: readonly Log[]): b
   return wasRefused && owed > 0n ? owed : undefined;
 }
 
-/** The sum: exact where it was minted, at the present rate before. */
-function bills(one: Deposit, sweep: VaultTransaction | undefined, { rate, info }: Outlook): TemplateResult {
+/** The sum: exact where it was minted; by the rate of its sweep, or the present one, before. */
+function bills(one: Deposit, sweptAt: number | undefined, { rate, info }: Outlook): TemplateResult {
   if (one.status === "gone" && one.mintedSat === null) return html``;
   const sent = sats(one.amountSat);
   const most = sats(one.maxFeeSat) < sent ? sats(one.maxFeeSat) : sent;
-  const at = bill(sent, most, depositCharge(BigInt(sweep?.content.rate ?? rate.rate), info.parameters));
+  const at = bill(sent, most, depositCharge(BigInt(sweptAt ?? rate.rate), info.parameters));
   const isMinted = one.mintedSat !== null;
   const received = isMinted ? sats(one.mintedSat as number) : at.receivedSat;
   // Minted is what the ledger says; should it be by another rate than the sweep that is known, the charge is one line.
@@ -183,7 +201,7 @@ function bills(one: Deposit, sweep: VaultTransaction | undefined, { rate, info }
     received === at.receivedSat
       ? [{ what: "Bitcoin's part of the sweep", sat: -at.bitcoinSat }, { what: "Fee of the peg", sat: -at.pegSat }]
       : [{ what: "Sweep and fee of the peg", sat: received - sent }];
-  return html`<h3>${isMinted ? "What came of it" : sweep ? "What comes of it" : `What comes of it at ${rate.rate / 1000} sat/vB`}</h3>
+  return html`<h3>${isMinted ? "What came of it" : sweptAt !== undefined ? "What comes of it" : `What comes of it at ${rate.rate / 1000} sat/vB`}</h3>
     ${sum([{ what: "Paid to the address", sat: sent }, ...lines], { what: isMinted ? "Coins" : "Coins, if nothing changes", sat: received })}`;
 }
 

@@ -3,39 +3,58 @@ import { html, nothing, type TemplateResult } from "lit-html";
 import type { Context, View } from "../app/view.ts";
 import { amount, sum } from "../draw/amount.ts";
 import { counted, duration } from "../draw/time.ts";
-import { link, route } from "../draw/links.ts";
-import { type Books, type DepositList, type Info, type Limits, type Quote, type WithdrawalList, sats } from "../peg/answers.ts";
+import { bitcoinTransaction, link, route } from "../draw/links.ts";
+import { chart } from "../draw/chart.ts";
+import { type History, type Range, history, rangeOf } from "../peg/history.ts";
+import { type Books, type DepositList, type Info, type Quote, type Vault, type WithdrawalList, sats } from "../peg/answers.ts";
 import { deposits, withdrawals } from "../draw/requests.ts";
 import { type Condition, conditions } from "../peg/conditions.ts";
+import { type Outlook, look } from "../peg/outlook.ts";
 
 /** Requests of each kind on the first screen. */
 const NEWEST = 5;
+/** Seconds until what was is asked for again: it changes little. */
+const PAST_EVERY_S = 60;
 
 export function overview(context: Context): View {
-  let limits: Limits | undefined;
-  let quote: Quote | undefined;
+  let outlook: Outlook | undefined;
+  let past: History | undefined;
+  let pastAt = 0;
+  let isLeft = false;
   let newest: { deposits: DepositList; withdrawals: WithdrawalList } | undefined;
   return {
     title: "Overview",
     async refresh() {
       const { node } = context;
-      const [got, price, in_, out] = await Promise.all([
-        node.ask<Limits>("peg_getLimits"),
-        node.ask<Quote>("peg_quote"),
+      const [stands, in_, out] = await Promise.all([
+        look(node, context.info()),
         node.ask<DepositList>("peg_getDeposits", {}, null, NEWEST),
         node.ask<WithdrawalList>("peg_getWithdrawals", {}, null, NEWEST),
       ]);
-      [limits, quote, newest] = [got, price, { deposits: in_, withdrawals: out }];
+      [outlook, newest] = [stands, { deposits: in_, withdrawals: out }];
+      if (context.now() - pastAt < PAST_EVERY_S) return;
+      pastAt = context.now();
+      // The first screen does not wait for it, nor does it fail where a node keeps no past.
+      void history(node, context.info()).then(
+        (found) => {
+          past = found;
+          if (!isLeft) context.redraw();
+        },
+        () => undefined,
+      );
+    },
+    leave() {
+      isLeft = true;
     },
     draw() {
       const info = context.info();
       return html`
         <h1 class="only-read">Overview</h1>
         <div class="answers">
-          ${isEverythingThere(info.books)} ${limits ? doesEverythingWork(conditions(info, limits, context.now())) : waiting("Does everything work?")}
-          ${quote ? howLong(info, quote) : waiting("How long does it take now?")}
+          ${isEverythingThere(info.books)} ${outlook ? doesEverythingWork([...conditions(info, outlook.limits, context.now()), ...absent(outlook)]) : waiting("Does everything work?")}
+          ${outlook ? howLong(info, outlook.quote, past) : waiting("How long does it take now?")}
         </div>
-        ${books(info.books)}
+        ${books(info.books)} ${past && past.standings.length > 1 ? html`<section><h2>Reserves and flows</h2>${chart(past.standings, past.flows)}</section>` : nothing} ${outlook ? outputList(info, outlook.vault) : nothing}
         ${newest
           ? html`<section>
               <h2>Newest deposits</h2>
@@ -72,10 +91,18 @@ function doesEverythingWork(found: Condition[]): TemplateResult {
   </section>`;
 }
 
+/** Members that the others wait for; only so many that too few are left stop anything. */
+function absent({ waitedFor, info }: Outlook): Condition[] {
+  if (!waitedFor.length || info.groupKey === null) return [];
+  const stops = info.members.length - waitedFor.length < info.threshold;
+  const who = waitedFor.map(({ member, name }) => `member ${member} (${name.slice(0, 60)})`).slice(0, 10).join(", ");
+  return [{ stops, text: `The federation waits for ${who}. ${stops ? "Too few are left to sign: sweeps and payouts wait until they are back. Nothing is lost, and what is queued can be cancelled." : "Enough others sign."}` }];
+}
+
 /** Seconds between Bitcoin's blocks, on average. */
 const BLOCK_S = 600;
 
-function howLong({ parameters, bitcoinNetwork }: Info, quote: Quote): TemplateResult {
+function howLong({ parameters, bitcoinNetwork }: Info, quote: Quote, past: History | undefined): TemplateResult {
   const first = parameters.tiers[0];
   const last = parameters.tiers.at(-1);
   const depth = first && last ? (first.confirmations === last.confirmations ? counted(first.confirmations, "confirmation") : `${first.confirmations} to ${counted(last.confirmations, "confirmation")}, the more the larger it is`) : "";
@@ -84,6 +111,36 @@ function howLong({ parameters, bitcoinNetwork }: Info, quote: Quote): TemplateRe
     <h2>How long does it take now?</h2>
     <p class="big">${isFast ? "As fast as blocks are mined" : html`In: from ${duration((first?.confirmations ?? 1) * BLOCK_S)}`}</p>
     <p>In: ${depth}; costs ${amount(sats(quote.pegIn.chargeSat))}. Out: mostly the next Bitcoin block; costs ${amount(sats(quote.pegOut.chargeSat))} at ${quote.rate / 1000} sat/vB.</p>
+    ${past ? html`${took("deposit", "from the proof to the coins", rangeOf(past.depositTook))} ${took("payout", "from the request to the payout's block", rangeOf(past.payoutTook))}` : nothing}
+  </section>`;
+}
+
+/** What was measured, beside what is promised. */
+function took(what: string, between: string, range: Range | undefined): TemplateResult | typeof nothing {
+  if (!range) return nothing;
+  return html`<p>${range.count === 1 ? `The last ${what} took ${duration(range.median)}` : `The last ${counted(range.count, what)} took ${duration(range.median)} in the middle, ${duration(range.least)} to ${duration(range.most)}`}, ${between}.</p>`;
+}
+
+/** Outputs of the vault on the first screen; a node names 256. */
+const MOST_OUTPUTS = 12;
+
+function outputList({ bitcoinNetwork }: Info, { outputs, pending }: Vault): TemplateResult {
+  const largest = [...outputs].sort((a, b) => b.amountSat - a.amountSat || a.number - b.number);
+  const rest = largest.slice(MOST_OUTPUTS).reduce((total, output) => total + sats(output.amountSat), 0n);
+  return html`<section>
+    <h2>The vault's outputs on Bitcoin</h2>
+    ${outputs.length
+      ? html`<div class="scroll" tabindex="0" role="region" aria-label="Outputs of the vault">
+          <table>
+            <thead><tr><th scope="col">Output</th><th scope="col">Bitcoin transaction</th><th scope="col" class="number">Amount</th></tr></thead>
+            <tbody>
+              ${largest.slice(0, MOST_OUTPUTS).map(({ number, txid, amountSat }) => html`<tr><td>${link(["vault", number], `Vault output ${number}`)}</td><td>${bitcoinTransaction(bitcoinNetwork, txid)}, output 0</td><td class="number">${amount(sats(amountSat))}</td></tr>`)}
+              ${rest ? html`<tr><td colspan="2">${counted(outputs.length - MOST_OUTPUTS, "smaller one")}</td><td class="number">${amount(rest)}</td></tr>` : nothing}
+            </tbody>
+          </table>
+        </div>`
+      : html`<p class="none">None yet.</p>`}
+    ${pending.length ? html`<p>On their way: ${pending.slice(-MOST_OUTPUTS).map(({ number }, at) => html`${at ? ", " : ""}${link(["vault", number], `vault transaction ${number}`)}`)}.</p>` : nothing}
   </section>`;
 }
 

@@ -11,6 +11,7 @@ import { share } from "../draw/share.ts";
 import { steps } from "../draw/steps.ts";
 import { counted } from "../draw/time.ts";
 import { type VaultTransaction, sats } from "../peg/answers.ts";
+import { outputAmounts } from "../peg/transaction_outputs.ts";
 import { numberIn, vaultChip } from "./withdrawal.ts";
 
 const OUTPUT: Record<VaultTransaction["output"], string> = {
@@ -60,7 +61,11 @@ function whole(context: Context, one: VaultTransaction, logs: Log[]): TemplateRe
   const isSettled = one.status === "settled";
   const isFinal = isSettled && one.confirmations >= parameters.finalBlocks;
   const into = one.amountsSat.reduce((total, sat) => total + sats(sat), 0n);
-  const paid = into - sats(one.changeSat) - sats(one.feeSat);
+  const out = into - sats(one.changeSat) - sats(one.feeSat);
+  // Output 0 is the change, where there is one; the payouts follow, then the anchor by which anybody can pay more.
+  const after = outputAmounts(one.transaction)?.slice(one.changeSat ? 1 : 0) ?? [];
+  const first = after.slice(0, content.withdrawals.length);
+  const paid = after.reduce((total, sat) => total + sat, 0n) === out ? first.reduce((total, sat) => total + sat, 0n) : out;
   return html`<h1>Vault transaction ${one.number}</h1>
     <p>
       ${content.deposits.length ? html`It sweeps ${counted(content.deposits.length, "deposit")}. ` : nothing}${content.withdrawals.length ? html`It pays ${counted(content.withdrawals.length, "withdrawal")}. ` : nothing}${vaultChip(one.status)}
@@ -85,7 +90,7 @@ function whole(context: Context, one: VaultTransaction, logs: Log[]): TemplateRe
     </dl>
     <h2>What goes in and out</h2>
     ${sum(
-      [{ what: "Deposits and vault outputs that it spends", sat: into }, ...(paid ? [{ what: "Paid to withdrawals", sat: -paid }] : []), { what: "Fee of Bitcoin's miners", sat: -sats(one.feeSat) }],
+      [{ what: "Deposits and vault outputs that it spends", sat: into }, ...(paid ? [{ what: "Paid to withdrawals", sat: -paid }] : []), ...(out - paid ? [{ what: "Anchor, by which anybody can pay for a faster block", sat: paid - out }] : []), { what: "Fee of Bitcoin's miners", sat: -sats(one.feeSat) }],
       { what: "Back to the vault", sat: sats(one.changeSat) },
     )}
     <div class="sides">
@@ -99,7 +104,7 @@ function whole(context: Context, one: VaultTransaction, logs: Log[]): TemplateRe
       <div>
         <h3>It pays</h3>
         <ul>
-          ${content.withdrawals.slice(0, MOST_SHOWN).map((id) => html`<li>${link(["withdrawal", id], `withdrawal ${id}`)}</li>`)}
+          ${content.withdrawals.slice(0, MOST_SHOWN).map((id, nth) => html`<li>${link(["withdrawal", id], `withdrawal ${id}`)}${first[nth] === undefined ? nothing : html`, ${amount(first[nth])}`}</li>`)}
           ${one.changeSat ? html`<li>the vault itself, ${amount(sats(one.changeSat))}</li>` : nothing}
         </ul>
       </div>
@@ -110,7 +115,7 @@ function whole(context: Context, one: VaultTransaction, logs: Log[]): TemplateRe
     ${share("vault", one.number)}`;
 }
 
-/** Amounts stand in the order of the transaction's inputs: by content they are known only where there is one of each kind, or as many as are listed. */
+/** Amounts stand in the order of the inputs, which is that of the content: deposits, or vault outputs. */
 function part({ amountsSat, content }: VaultTransaction, nth: number) {
   const sat = amountsSat[nth];
   return sat === undefined || amountsSat.length !== content.deposits.length + content.outputs.length ? nothing : html`, ${amount(sats(sat))}`;

@@ -9,15 +9,15 @@ import { payeeOf } from "../bitcoin/script.ts";
 import { type Log, word } from "../chain/answers.ts";
 import { fewLogs, timeOf } from "../chain/logs.ts";
 import { amount, sum } from "../draw/amount.ts";
-import { bitcoinAddress, bitcoinTransaction, link } from "../draw/links.ts";
-import { account, happened, raw } from "../draw/readings.ts";
+import { bitcoinTransaction, link } from "../draw/links.ts";
+import { account, happened, raw, wholeAddress } from "../draw/readings.ts";
 import { chip, withdrawalChip } from "../draw/requests.ts";
 import { share } from "../draw/share.ts";
 import { type Step, steps, waits as waitList } from "../draw/steps.ts";
 import { counted, duration, moment } from "../draw/time.ts";
 import { type Info, type VaultTransaction, type Withdrawal, sats } from "../peg/answers.ts";
 import { type Outlook, look } from "../peg/outlook.ts";
-import { blocksSeconds, scriptBytes, withdrawalWaits } from "../peg/waits.ts";
+import { blocksSeconds, needsAct, scriptBytes, withdrawalWaits } from "../peg/waits.ts";
 import { actions } from "./actions.ts";
 
 /** Numbers have fewer digits than make a float inexact. */
@@ -63,19 +63,22 @@ function whole(context: Context, one: Withdrawal, outlook: Outlook, versions: Va
   const bytes = bytesOf(one.script.slice(2));
   const address = bytes && addressOfScript(bytes, info.bitcoinNetwork);
   const chargeSat = withdrawalCharge(scriptBytes(one), BigInt(rate.rate), info.parameters).totalSat;
+  // Money that needs its owner comes first.
+  const isUrgent = needsAct(one, outlook);
+  const act = actions(context, { is: "withdrawal", withdrawal: one, chargeSat });
   return html`<h1>Withdrawal ${one.id}</h1>
     <p class="big">${amount(sats(one.amountSat))} ${withdrawalChip(one.status)}</p>
-    ${steps(line(one, versions, logs, info))} ${waitList(withdrawalWaits(one, outlook, replacedBy(one, versions)))}
-    ${actions(context, { is: "withdrawal", withdrawal: one, chargeSat })} ${bills(one, outlook, versions)}
-    <h3>What it is</h3>
+    ${isUrgent ? act : nothing} ${steps(line(one, versions, logs, info))} ${waitList(withdrawalWaits(one, outlook, replacedBy(one, versions)))}
+    ${isUrgent ? nothing : act} ${bills(one, outlook, versions)}
+    <h2>What it is</h2>
     <dl class="facts">
-      <dt>Paid to</dt><dd>${address ? bitcoinAddress(info.bitcoinNetwork, address) : raw(one.script)}</dd>
+      <dt>Paid to</dt><dd>${address ? wholeAddress(info, address) : raw(one.script)}</dd>
       <dt>Asked for by</dt><dd>${account(info, one.owner)}, ${moment(one.askedAt)}</dd>
       <dt>Pays at most</dt><dd>${amount(sats(one.maxFeeSat))}${one.status === "queued" || one.status === "tied" ? html` (it costs ${amount(chargeSat)} now)` : nothing}</dd>
       ${one.tie === null ? nothing : html`<dt>Tied to</dt><dd>${link(["vault", one.tie], `vault output ${one.tie}`)}: whatever pays it spends that, so it is never paid twice</dd>`}
     </dl>
     ${one.versions.length
-      ? html`<h3>${one.versions.length === 1 ? "The Bitcoin transaction that pays it" : "Bitcoin transactions that pay it: one of them confirms at most"}</h3>
+      ? html`<h2>${one.versions.length === 1 ? "The Bitcoin transaction that pays it" : "Bitcoin transactions that pay it: one of them confirms at most"}</h2>
           <ul>
             ${one.versions.slice(-16).map(
               ({ number, txid, status, chargeSat: charge }) =>
@@ -83,7 +86,7 @@ function whole(context: Context, one: Withdrawal, outlook: Outlook, versions: Va
             )}
           </ul>`
       : nothing}
-    <h3>On the sidechain</h3>
+    <h2>On the sidechain</h2>
     ${happened(info, logs)} ${share("withdrawal", one.id)}`;
 }
 
@@ -131,7 +134,7 @@ function replacedBy(one: Withdrawal, versions: readonly VaultTransaction[]): { b
 function bills(one: Withdrawal, { rate, info }: Outlook, versions: readonly VaultTransaction[]): TemplateResult {
   const sent = sats(one.amountSat);
   if (one.status === "cancelled" || one.status === "refunded") {
-    return html`<h3>What came of it</h3>${sum([{ what: "Taken in", sat: sent }, { what: "Fees", sat: 0n }], { what: "Coins given back", sat: sent })}`;
+    return html`<h2>What came of it</h2>${sum([{ what: "Taken in", sat: sent }, { what: "Fees", sat: 0n }], { what: "Coins given back", sat: sent })}`;
   }
   const version = one.versions.find(({ number }) => number === one.paidBy) ?? one.versions.findLast(({ status }) => status !== "void");
   const made = versions.find(({ number }) => number === version?.number);
@@ -142,11 +145,11 @@ function bills(one: Withdrawal, { rate, info }: Outlook, versions: readonly Vaul
     const charge = sats(version.chargeSat);
     const parts = made && bill(sent, charge, withdrawalCharge(scriptBytes(one), BigInt(made.content.rate), info.parameters));
     const lines = parts && parts.receivedSat === sent - charge ? [{ what: "Bitcoin's part of the payout", sat: -parts.bitcoinSat }, { what: "Fee of the peg", sat: -parts.pegSat }] : [{ what: "Payout and fee of the peg", sat: -charge }];
-    return html`<h3>${one.status === "paid" ? "What came of it" : "What comes of it by the payout that is on its way"}</h3>
+    return html`<h2>${one.status === "paid" ? "What came of it" : "What comes of it by the payout that is on its way"}</h2>
       ${sum([{ what: "Taken in", sat: sent }, ...lines], { what: one.status === "paid" ? "Received on Bitcoin" : "To be received on Bitcoin", sat: sent - charge })}`;
   }
   if (!payee) return html``;
   const now = withdrawalBill(sent, most, BigInt(rate.rate), payee, info.parameters);
-  return html`<h3>What comes of it at ${rate.rate / 1000} sat/vB, and at least ${amount(sent - most)} at any</h3>
+  return html`<h2>What comes of it at ${rate.rate / 1000} sat/vB, and at least ${amount(sent - most)} at any</h2>
     ${sum([{ what: "Taken in", sat: sent }, { what: "Bitcoin's part of the payout", sat: -now.bitcoinSat }, { what: "Fee of the peg", sat: -now.pegSat }], { what: "To be received on Bitcoin", sat: now.receivedSat })}`;
 }

@@ -1,5 +1,6 @@
 // A real browser with the page in it, and what a reader finds there.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { build } from "esbuild";
 import { chromium } from "playwright-core";
@@ -27,9 +28,21 @@ export async function open(browser, path = "", { key, chains = [1], scheme = "li
     await page.addInitScript((orders) => (window.walletOrders = orders), { key, chains, refuses: false, asked: [] });
     await page.addInitScript(standIn);
   }
+  if (process.env.DIST) await serve(page, process.env.DIST);
   page.setDefaultTimeout(PATIENCE);
   await page.goto(`${url}/#/${path}`);
   return { page, wrong, close: async () => (assert.deepEqual(wrong, []), context.close()) };
+}
+
+/** While somebody works on the page: its files from a folder, and all else from the node. */
+async function serve(page, dist) {
+  const files = { "/": "index.html", "/page.js": "page.js", "/page.css": "page.css" };
+  await page.route("**/*", async (route) => {
+    const file = route.request().method() === "GET" ? files[new URL(route.request().url()).pathname] : undefined;
+    if (!file) return route.fallback();
+    const response = await route.fetch();
+    return route.fulfill({ response, body: readFileSync(`${dist}/${file}`, "utf8") });
+  });
 }
 
 export const text = (page) => page.locator("main").innerText();
@@ -47,7 +60,6 @@ export async function says(page, words) {
 export async function violations(page) {
   // As the tool's own binding does; the page's policy lets no other script in.
   const client = await page.context().newCDPSession(page);
-  const { readFileSync } = await import("node:fs");
   await client.send("Runtime.evaluate", { expression: readFileSync(AXE, "utf8") });
   const { result } = await client.send("Runtime.evaluate", { expression: "axe.run(document).then((r) => JSON.stringify(r.violations.map((v) => [v.id, v.help, v.nodes.slice(0, 3).map((n) => n.html.slice(0, 200))])))", awaitPromise: true, returnByValue: true });
   return JSON.parse(result.value);
