@@ -1,11 +1,12 @@
 #!/usr/bin/env node
-// Compiles src/*.sol and writes artifacts/<Name>.json, what genesis and the Rust bindings are made of, and src/layout.rs, what proofs of storage rest on.
+// Compiles src/*.sol and writes artifacts/<Name>.json, what genesis and the Rust bindings are made of, and what proofs of storage rest on: src/layout.rs, and
+// the same for the page of a node, sidechain/page/src/evidence/layout.ts.
 // `--check` writes nothing: it compiles again, compares, and exits 1 when what is committed is stale.
 import { readFileSync, writeFileSync, readdirSync, mkdirSync, existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { layoutSource } from "./layout.mjs";
+import { layoutScript, layoutSource } from "./layout.mjs";
 
 const solc = createRequire(import.meta.url)("solc");
 const root = dirname(fileURLToPath(import.meta.url));
@@ -69,6 +70,11 @@ for (const contractName of contracts) {
   }
   console.log(`${contractName.padEnd(20)} ${String(runtimeBytes).padStart(6)} bytes of runtime code ${note}`);
 }
-const note = put(join(root, "src", "layout.rs"), layoutSource(layouts));
-if (note) console.log(`src/layout.rs ${note}`);
+for (const [path, content] of [
+  ["src/layout.rs", layoutSource(layouts)],
+  ["../sidechain/page/src/evidence/layout.ts", layoutScript(layouts)],
+]) {
+  const note = put(join(root, path), content);
+  if (note) console.log(`${path} ${note}`);
+}
 process.exit(failed ? 1 : 0);

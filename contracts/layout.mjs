@@ -1,4 +1,5 @@
-// Where the contracts keep their storage, as the compiler says it, in Rust: src/layout.rs. Proofs are about slots, so a variable that moves has to move there too.
+// Where the contracts keep their storage, as the compiler says it, in Rust (src/layout.rs) and in TypeScript (the page's evidence). Proofs are about slots, so a
+// variable that moves has to move there too.
 
 /** A Rust constant's name: `_queueHead` becomes QUEUE_HEAD. */
 const constant = (label) =>
@@ -62,6 +63,36 @@ export function layoutSource(layouts) {
     "//! Where the contracts keep their storage. Made by `npm run build` from what the compiler says; `npm run check` compares.",
     "",
     ...layouts.filter(([, { storage }]) => storage.length !== 0).flatMap(([name, layout], i) => [...(i ? [""] : []), ...contractModule(name, layout)]),
+    "",
+  ].join("\n");
+}
+
+/** A TypeScript constant's name: `MicroChannel` becomes microChannel. */
+const named = (name) => name.replace(/^_+/, "").replace(/^[A-Z]/, (first) => first.toLowerCase());
+
+const fieldScript = ({ slot, offset, type }, types) => `{ slot: ${slot}, offset: ${offset}, size: ${types[type].numberOfBytes} }`;
+
+function contractScript(name, { storage, types }) {
+  const found = new Map();
+  for (const variable of storage) structs(variable.type, types, found);
+  const variables = storage.map((variable) => {
+    const value = isValue(types[variable.type]) ? fieldScript(variable, types) : `${variable.slot}n`;
+    return `  ${named(variable.label)}: ${value},`;
+  });
+  const records = [...found.values()].map(({ label, members }) => {
+    const fields = members.map((member) => `    ${named(member.label)}: ${fieldScript(member, types)},`);
+    return [`  /** \`${label}\`. */`, `  ${label.replace(/^struct (.*\.)?/, "")}: {`, ...fields, "  },"].join("\n");
+  });
+  return [`/** Storage of \`${name}\`: the slots of its variables, and the fields of its structs. */`, `export const ${named(name)} = {`, ...variables, ...records, "} as const;"].join("\n");
+}
+
+/** The same in TypeScript. */
+export function layoutScript(layouts) {
+  const kept = layouts.filter(([, { storage }]) => storage.length !== 0);
+  return [
+    "// Where the contracts keep their storage. Made by `npm run build` in contracts/ from what the compiler says; `npm run check` there compares.",
+    "",
+    kept.map(([name, layout]) => contractScript(name, layout)).join("\n\n"),
     "",
   ].join("\n");
 }

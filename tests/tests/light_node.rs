@@ -489,7 +489,7 @@ fn commands_believe_none_of_the_nodes_they_are_given_and_remember_how_far_the_ch
     });
     let status = holder.run(&[&paid.url, DEAD], &["status", "1", "--json"]).json().remove(0);
     assert_eq!((&status["status"], &status["amountSat"]), (&json!("queued"), &json!(30_000_000)), "{status}");
-    let info = holder.run(&[&node, DEAD], &["status", "--json"]).json().remove(0);
+    let info = holder.run(&[&node, DEAD], &["status", "bridge", "--json"]).json().remove(0);
     assert_eq!(info["chainId"], json!(genesis().chain_id), "{info}");
 
     let folder = world.node.home().join(".local/share/causeway/light").join(format!("{:x}", genesis().network_id()));
@@ -499,7 +499,7 @@ fn commands_believe_none_of_the_nodes_they_are_given_and_remember_how_far_the_ch
     let stale = world.liar("peg_getFinality", move |_, finality| {
         *finality = stale.lock().expect("nobody panics").clone();
     });
-    holder.run(&[&stale.url, DEAD], &["status"]).fails_saying(&["hides what is newer", &stale.url]);
+    holder.run(&[&stale.url, DEAD], &["status", "bridge"]).fails_saying(&["hides what is newer", &stale.url]);
     // One node of one's own is asked directly, and contradicts nothing that the genesis file says. The coins of this network's accounts are in its
     // first block, so that is told as the genesis file makes it.
     let first = json!(genesis().build().expect("a genesis").hash);
@@ -509,7 +509,7 @@ fn commands_believe_none_of_the_nodes_they_are_given_and_remember_how_far_the_ch
         }
     });
     holder
-        .run(&[&own.url], &["status", "--own-node"])
+        .run(&[&own.url], &["status", "bridge", "--own-node"])
         .fails_saying(&["says that the rule minWithdrawalSat is 1234", &own.url]);
     assert_eq!(other_rules.asked("peg_getInfo").len(), 1, "it is asked");
 }

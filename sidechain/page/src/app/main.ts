@@ -3,8 +3,10 @@ import { html, render, type TemplateResult } from "lit-html";
 import { Node, NodeDown } from "../node.ts";
 import type { Info } from "../peg/answers.ts";
 import { routes } from "../views/index.ts";
+import { forgetSaid } from "../views/actions.ts";
 import { lost } from "../views/lost.ts";
 import { trouble } from "../views/trouble.ts";
+import { Wallet } from "../wallet/wallet.ts";
 import { open, parts } from "./router.ts";
 import { shell } from "./shell.ts";
 import type { Context, View } from "./view.ts";
@@ -15,6 +17,7 @@ const EVERY_MS = 2_000;
 class Page {
   readonly #root: HTMLElement;
   readonly #node = new Node("/");
+  readonly #wallet = new Wallet(() => this.#draw());
   #view: View | undefined;
   #info: Info | undefined;
   #genesisText = "";
@@ -62,6 +65,7 @@ class Page {
   #context(): Context {
     return {
       node: this.#node,
+      wallet: this.#wallet,
       genesisText: this.#genesisText,
       info: () => this.#info as Info,
       now: () => Date.now() / 1000,
@@ -75,6 +79,7 @@ class Page {
   #open(byHand: boolean): void {
     if (!this.#info || !this.#genesisText) return;
     this.#view?.leave?.();
+    forgetSaid();
     this.#failed = undefined;
     this.#view = open(routes, lost, this.#context(), window.location.hash);
     this.#nextAt = 0;

@@ -2,10 +2,12 @@
 import type { TemplateResult } from "lit-html";
 import type { Info } from "../peg/answers.ts";
 import type { Node } from "../node.ts";
+import type { Wallet } from "../wallet/wallet.ts";
 
 /** What every view has at hand. */
 export interface Context {
   node: Node;
+  wallet: Wallet;
   /** The text of the network's genesis file, as this node has it. */
   genesisText: string;
   /** What the node said last of the bridge; refreshed every few seconds. */

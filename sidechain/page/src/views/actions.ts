@@ -1,10 +1,15 @@
-// What the owner of a request can do. Here by the commands that do it; nothing of it needs this page.
+// What the owner of a request can do: a button that the wallet signs where it is the owner's, and the command that does the same without this page.
 import { html, nothing, type TemplateResult } from "lit-html";
+import { type Hex, encodeFunctionData, parseAbi } from "viem";
 import type { Context } from "../app/view.ts";
+import { parseAmount } from "../amount.ts";
 import { amount } from "../draw/amount.ts";
+import { route } from "../draw/links.ts";
 import { duration, moment } from "../draw/time.ts";
 import { type Deposit, type Withdrawal, sats } from "../peg/answers.ts";
 import { reclaimableFrom, refundableAt } from "../peg/waits.ts";
+import { chainOf, connection, walletWords } from "../wallet/connect.ts";
+import { Reverts, included, tried } from "../wallet/send.ts";
 
 /** What can be acted on. */
 export type Request =
@@ -16,22 +21,100 @@ export type Request =
   /** An address that nobody paid, as far as the ledger knows. */
   | { is: "address"; address: string };
 
+/** Functions of `Bridge` that owners call (contracts/src/interfaces/IBridge.sol). */
+const ABI = parseAbi(["function cancel(uint256 id)", "function raise(uint256 id, uint64 maxFeeSat)", "function refund(uint256 id)", "function claim(address to)"]);
+
+type Call = { does: "cancel" | "refund"; id: number } | { does: "raise"; id: number; leastSat: bigint } | { does: "claim" };
+
 /** One thing to do; `urgent`: money waits for it. */
 interface Act {
   urgent: boolean;
   what: unknown;
   command: string;
+  /** What the wallet would sign; `by`: the one account that can, none: anybody. */
+  call?: { button: string; of: Call; by?: string };
 }
 
 export function actions(context: Context, request: Request): TemplateResult | typeof nothing {
   const acts = actsOf(context, request);
   if (!acts.length) return nothing;
-  return html`<section class="acts ${acts.some(({ urgent }) => urgent) ? "notice warn" : ""}">
+  const isUrgent = acts.some(({ urgent }) => urgent);
+  const hasButtons = acts.some(({ call }) => call);
+  return html`<section class="acts ${isUrgent ? "notice warn" : ""}">
     <p><strong>What its owner can do</strong></p>
     <ul>
-      ${acts.map(({ what, command }) => html`<li>${what}<br /><code>${command}</code></li>`)}
+      ${acts.map((act) => html`<li>${act.what} ${act.call ? button(context, act.call) : nothing}<br /><small>By command: <code>${act.command}</code></small></li>`)}
     </ul>
+    ${hasButtons && !context.wallet.account ? connection(context, (words) => tell(context, words)) : nothing}
+    <div role="status">${said.words ? html`<p class="notice ${said.isGood ? "good" : "bad"}">${said.words}${said.code ? html` <a href=${route("error", said.code)}>What that means</a>` : nothing}</p>` : nothing}</div>
   </section>`;
+}
+
+/** Whether money waits for its owner to act. */
+export function isUrgent(context: Context, request: Request): boolean {
+  return actsOf(context, request).some(({ urgent }) => urgent);
+}
+
+function button(context: Context, { button, of, by }: NonNullable<Act["call"]>): TemplateResult {
+  const { account } = context.wallet;
+  const isOwner = !by || account === by.toLowerCase();
+  const why = !account ? "connect a wallet first" : isOwner ? undefined : `only ${by.slice(0, 10)}… can: connect that account`;
+  const input = of.does === "raise" ? html`<label class="only-read" for="raise-${of.id}">New maximum, in sat</label><input id="raise-${of.id}" class="raise" .value=${of.leastSat.toString()} inputmode="numeric" maxlength="20" />` : nothing;
+  const press = (event: Event) => {
+    const typed = (event.currentTarget as HTMLElement).parentElement?.querySelector<HTMLInputElement>("input.raise")?.value;
+    void perform(context, of, typed);
+  };
+  return html`<span class="row">${input}<button type="button" ?disabled=${why !== undefined || isAtWork} @click=${press}>${button}</button>${why ? html`<small>${why}</small>` : nothing}</span>`;
+}
+
+/** One at a time: a second press waits for the first. */
+let isAtWork = false;
+let said: { words?: string; isGood?: boolean; code?: string } = {};
+
+function tell(context: Context, words: string | undefined, isGood = false, code?: string): void {
+  said = words === undefined ? {} : { words, isGood, ...(code ? { code } : {}) };
+  context.redraw();
+}
+
+/** Tells nothing of what was done on another page. */
+export function forgetSaid(): void {
+  said = {};
+}
+
+async function perform(context: Context, call: Call, typed: string | undefined): Promise<void> {
+  if (isAtWork) return;
+  isAtWork = true;
+  tell(context, undefined);
+  try {
+    const { wallet } = context;
+    const data = encoded(call, wallet.account as Hex, typed);
+    if (!data) return tell(context, "This is no amount: write satoshis as digits alone.");
+    await wallet.enter(chainOf(context));
+    const asked = { to: context.info().contracts.bridge as Hex, data, value: 0n };
+    const gas = await tried(context, asked);
+    tell(context, "Look at your wallet: it asks whether to sign.", true);
+    const hash = await wallet.send({ ...asked, gas });
+    tell(context, "Sent. Waiting for a block with it…", true);
+    const receipt = await included(context, hash, () => false);
+    if (receipt?.status === "0x1") tell(context, DONE[call.does], true);
+    else tell(context, "It was carried out and failed: only its gas was paid.", false, "failed");
+  } catch (error) {
+    if (error instanceof Reverts) tell(context, `The ledger would refuse it (${error.error}). Nothing was sent.`, false, error.error);
+    else tell(context, walletWords(error) ?? `${error instanceof Error ? error.message : String(error)} Nothing was sent.`);
+  } finally {
+    isAtWork = false;
+    context.redraw();
+  }
+}
+
+const DONE = { cancel: "Done: the coins are back in your account.", raise: "Done: it may cost more now.", refund: "Done: its owner has the coins again.", claim: "Done: the coins are in your account." };
+
+function encoded(call: Call, account: Hex, typed: string | undefined): Hex | undefined {
+  if (call.does === "claim") return encodeFunctionData({ abi: ABI, functionName: "claim", args: [account] });
+  if (call.does !== "raise") return encodeFunctionData({ abi: ABI, functionName: call.does, args: [BigInt(call.id)] });
+  const maximum = parseAmount(typed ?? "", "sat");
+  if (maximum === undefined || maximum >= 2n ** 64n) return undefined;
+  return encodeFunctionData({ abi: ABI, functionName: "raise", args: [BigInt(call.id), maximum] });
 }
 
 function actsOf(context: Context, request: Request): Act[] {
@@ -43,38 +126,47 @@ function actsOf(context: Context, request: Request): Act[] {
       const from = reclaimableFrom(deposit.height, parameters);
       const isOpen = bitcoinTip.height >= from;
       const what = isOpen
-        ? html`${amount(sats(deposit.amountSat))} can be taken back on Bitcoin since block ${from}, with the record of the address, unless a sweep is first:`
-        : html`If nobody sweeps it, it can be taken back on Bitcoin from block ${from} on (now ${bitcoinTip.height}), with the record of the address:`;
+        ? html`${amount(sats(deposit.amountSat))} can be taken back on Bitcoin since block ${from}, with the record of the address, unless a sweep is first.`
+        : html`If nobody sweeps it, it can be taken back on Bitcoin from block ${from} on (now ${bitcoinTip.height}), with the record of the address.`;
       return [{ urgent: isOpen, what, command: `causeway reclaim ${address} --to YOUR_BITCOIN_ADDRESS` }];
     }
     case "address":
       return [
         {
           urgent: false,
-          what: html`What was paid to it and is not swept, also what is too small, can be taken back ${parameters.reclaimDelay} Bitcoin blocks after its payment, with the record of the address:`,
+          what: html`What was paid to it and is not swept, also what is too small, can be taken back ${parameters.reclaimDelay} Bitcoin blocks after its payment, with the record of the address.`,
           command: `causeway reclaim ${request.address} --to YOUR_BITCOIN_ADDRESS`,
         },
       ];
     case "withdrawal":
       return ofWithdrawal(context, request.withdrawal, request.chargeSat);
     case "claimable":
-      return request.amountSat > 0n ? [{ urgent: true, what: html`${amount(request.amountSat)} wait for this account: their recipient's code refused them, or they came back.`, command: "causeway claim" }] : [];
+      if (request.amountSat <= 0n) return [];
+      return [
+        {
+          urgent: true,
+          what: html`${amount(request.amountSat)} wait for this account: their recipient's code refused them, or they came back.`,
+          command: "causeway claim --to ACCOUNT",
+          call: { button: "Claim them", of: { does: "claim" }, by: request.account },
+        },
+      ];
   }
 }
 
 function ofWithdrawal(context: Context, withdrawal: Withdrawal, chargeSat: bigint): Act[] {
-  const { id, status, maxFeeSat } = withdrawal;
+  const { id, status, maxFeeSat, owner } = withdrawal;
   if (status !== "queued" && status !== "tied") return [];
   const acts: Act[] = [];
   const at = refundableAt(withdrawal, context.info().parameters);
   const left = at - context.now();
   const isPoor = sats(maxFeeSat) < chargeSat;
-  if (isPoor) acts.push({ urgent: true, what: html`Its maximum is less than what it costs now. Raise it:`, command: `causeway raise ${id} --max-fee '${chargeSat} sat'` });
+  const raise = (leastSat: bigint) => ({ button: "Raise the maximum", of: { does: "raise" as const, id, leastSat }, by: owner });
+  if (isPoor) acts.push({ urgent: true, what: html`Its maximum is less than what it costs now.`, command: `causeway raise ${id} --max-fee '${chargeSat} sat'`, call: raise(chargeSat) });
   if (status === "queued") {
-    if (left <= 0) acts.push({ urgent: true, what: html`It has waited too long: anybody can give it back to its owner.`, command: `causeway refund ${id}` });
-    acts.push({ urgent: false, what: html`Take it back: the coins are at once where they came from. Possible while it is queued.`, command: `causeway cancel ${id}` });
+    if (left <= 0) acts.push({ urgent: true, what: html`It has waited too long: anybody can give it back to its owner.`, command: `causeway refund ${id}`, call: { button: "Give it back", of: { does: "refund", id } } });
+    acts.push({ urgent: false, what: html`Take it back: the coins are at once where they came from. Possible while it is queued.`, command: `causeway cancel ${id}`, call: { button: "Cancel it", of: { does: "cancel", id }, by: owner } });
   }
-  if (!isPoor) acts.push({ urgent: false, what: html`Raise the most that it pays, should Bitcoin become dearer:`, command: `causeway raise ${id} --max-fee AMOUNT` });
-  if (status === "queued" && left > 0) acts.push({ urgent: false, what: html`If it is still queued in ${duration(left)} (${moment(at)}), anybody can give it back:`, command: `causeway refund ${id}` });
+  if (!isPoor) acts.push({ urgent: false, what: html`Raise the most that it pays, should Bitcoin become dearer.`, command: `causeway raise ${id} --max-fee AMOUNT`, call: raise(sats(maxFeeSat) * 2n) });
+  if (status === "queued" && left > 0) acts.push({ urgent: false, what: html`If it is still queued in ${duration(left)} (${moment(at)}), anybody can give it back.`, command: `causeway refund ${id}` });
   return acts;
 }

@@ -3,9 +3,13 @@ import type { Routes } from "../app/router.ts";
 import { account } from "./account.ts";
 import { block, blocks } from "./blocks.ts";
 import { deposit } from "./deposit.ts";
+import { evidence } from "./evidence.ts";
 import { federation } from "./federation.ts";
 import { logs } from "./logs.ts";
 import { overview } from "./overview.ts";
+import { own } from "./own.ts";
+import { pegIn } from "./peg_in.ts";
+import { pegOut } from "./peg_out.ts";
 import { requests } from "./requests.ts";
 import { search } from "./search.ts";
 import { transaction } from "./transaction.ts";
@@ -19,8 +23,12 @@ export const routes: Routes = {
   block,
   blocks,
   deposit,
+  evidence,
   federation,
+  in: pegIn,
   logs,
+  out: pegOut,
+  own,
   requests,
   search,
   tx: transaction,

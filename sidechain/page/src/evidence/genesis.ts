@@ -1,0 +1,71 @@
+// The genesis file: all that the operators agreed on, and the keys by which everything else is checked.
+import { type Hex, concat, isHex, keccak256, size, stringToHex, toHex } from "viem";
+import { NotProven, require } from "./failure.ts";
+
+/** In front of the file's content, so that the hash is of nothing else (sidechain/src/genesis/identity.rs). */
+const DOMAIN = "causeway/network\n";
+/** A file of a hundred members has some 100 kB. */
+const MOST_CHARACTERS = 4_000_000;
+
+export interface Genesis {
+  /** Hash of all that the operators agreed on (ADR 23). */
+  networkId: Hex;
+  chainId: number;
+  bitcoinNetwork: string;
+  /** Compressed points of G2, in the order of the validators' p2p keys: so certificates count them. */
+  validatorKeys: Hex[];
+  members: { name: string; account: Hex }[];
+}
+
+/** Reads a genesis file. Throws `NotProven` where it is none. */
+export function readGenesis(text: string): Genesis {
+  require(text.length <= MOST_CHARACTERS, `a genesis file has at most ${MOST_CHARACTERS} characters, this has ${text.length}`);
+  let file: unknown;
+  try {
+    file = JSON.parse(text);
+  } catch (error) {
+    throw new NotProven(`this is no genesis file: ${String(error)}`, { cause: error });
+  }
+  const federation = object(object(file, "the file").federation, "federation");
+  const members = list(federation.members, "federation.members").map((member) => {
+    const { name, account, validatorKey, p2pKey } = object(member, "a member");
+    return { name: string(name, "name"), account: hex(account, 20, "account"), validatorKey: hex(validatorKey, 96, "validatorKey"), p2pKey: hex(p2pKey, 32, "p2pKey") };
+  });
+  const count = federation.validators === undefined ? members.length : Number(federation.validators);
+  require(Number.isInteger(count) && count >= 1 && count <= members.length, "the genesis file names no validators");
+  const validators = members.slice(0, count).sort((a, b) => (a.p2pKey < b.p2pKey ? -1 : 1));
+  const { chainId, bitcoin } = object(file, "the file");
+  return {
+    networkId: keccak256(concat([stringToHex(DOMAIN), stringToHex(withoutSpaces(text))])),
+    chainId: Number(chainId),
+    bitcoinNetwork: string(object(bitcoin, "bitcoin").network, "bitcoin.network"),
+    validatorKeys: validators.map(({ validatorKey }) => validatorKey),
+    members: members.map(({ name, account }) => ({ name, account })),
+  };
+}
+
+/** JSON without white space between its parts. Parsing and writing it again would round numbers beyond 2^53. */
+function withoutSpaces(json: string): string {
+  return json.replace(/("(?:[^"\\]|\\.)*")|\s+/g, "$1");
+}
+
+function object(value: unknown, what: string): Record<string, unknown> {
+  require(typeof value === "object" && value !== null && !Array.isArray(value), `this is no genesis file: ${what} is not there`);
+  return value as Record<string, unknown>;
+}
+
+function list(value: unknown, what: string): unknown[] {
+  require(Array.isArray(value), `this is no genesis file: ${what} is no list`);
+  return value;
+}
+
+function string(value: unknown, what: string): string {
+  require(typeof value === "string", `this is no genesis file: ${what} is no text`);
+  return value;
+}
+
+function hex(value: unknown, bytes: number, what: string): Hex {
+  const text = string(value, what).toLowerCase();
+  require(isHex(text) && size(text) === bytes, `this is no genesis file: ${what} is not of ${bytes} bytes`);
+  return toHex(BigInt(text), { size: bytes });
+}

@@ -1,0 +1,103 @@
+// What a node says now, checked by what it can prove: a header that the validators made final, and the ledger's entries under it.
+import type { Hex } from "viem";
+import { toHex } from "viem";
+import { type Node, NodeError } from "../node.ts";
+import type { Vault, VaultTransaction as Told } from "../peg/answers.ts";
+import { type FinalHeader, type Finality, verifyFinality } from "./certificate.ts";
+import { type Books, type Deposit, type FederationKeys, type Outpoint, type Withdrawal, isLive } from "./entries.ts";
+import { type Facts, type Wanted, questions, readFacts } from "./facts.ts";
+import { require } from "./failure.ts";
+import type { Genesis } from "./genesis.ts";
+import { type Sums, type VaultOutput, sumsOf } from "./reserves.ts";
+import { word } from "./storage.ts";
+import { readTransaction, transactionBytes } from "./transaction.ts";
+import type { AccountAnswer } from "./trie.ts";
+
+/** A header that is older says what was, not what is: commands and receipts have the same bound (docs/evidence.md). */
+export const OLD_AFTER_S = 300;
+/** The newest block may have no certificate yet. */
+const NO_CERTIFICATE = -32001;
+const TRIES = 10;
+const PAUSE_MS = 300;
+/** Vault outputs whose bytes are looked at. */
+const MOST_OUTPUTS = 256;
+
+/** The newest block that the node can show to be final. */
+export async function proveHead(node: Node, genesis: Genesis): Promise<FinalHeader> {
+  for (let left = TRIES; ; left--) {
+    try {
+      return verifyFinality(await node.ask<Finality>("peg_getFinality"), genesis);
+    } catch (error) {
+      if (!(error instanceof NodeError && error.code === NO_CERTIFICATE) || left === 0) throw error;
+      await new Promise((wake) => setTimeout(wake, PAUSE_MS));
+    }
+  }
+}
+
+/** Facts under a header that was proven. */
+export async function proveFacts(node: Node, header: FinalHeader, wanted: Wanted): Promise<Facts> {
+  const ask = ({ account, slots }: { account: Hex; slots: bigint[] }) => node.ask<AccountAnswer>("eth_getProof", account, slots.map(word), toHex(header.number));
+  return readFacts(header, wanted, await Promise.all(questions(wanted).map(ask)));
+}
+
+/** The federation's keys of an epoch: what a deposit address is made of. */
+export async function proveKeys(node: Node, genesis: Genesis, epoch: number): Promise<{ header: FinalHeader; keys: FederationKeys }> {
+  const header = await proveHead(node, genesis);
+  const keys = (await proveFacts(node, header, { epochs: [epoch] })).keys.get(epoch);
+  require(keys !== undefined && BigInt(keys.group) !== 0n, `the federation has no key of epoch ${epoch} yet`);
+  return { header, keys };
+}
+
+export async function proveWithdrawal(node: Node, genesis: Genesis, id: number): Promise<{ header: FinalHeader; withdrawal: Withdrawal | undefined }> {
+  const header = await proveHead(node, genesis);
+  return { header, withdrawal: (await proveFacts(node, header, { withdrawals: [id] })).withdrawals.get(id) };
+}
+
+export async function proveDeposit(node: Node, genesis: Genesis, outpoint: Outpoint): Promise<{ header: FinalHeader; deposit: Deposit | undefined }> {
+  const header = await proveHead(node, genesis);
+  return { header, deposit: (await proveFacts(node, header, { deposits: [outpoint] })).deposits.get(`${outpoint.txid}:${outpoint.vout}`) };
+}
+
+export type Step = "certificate" | "books" | "outputs" | "scripts";
+
+export interface Reserves {
+  header: FinalHeader;
+  supplyWei: bigint;
+  books: Books;
+  sums: Sums;
+  /** Live vault outputs, which together are what the books count; their scripts are the vault's. */
+  outputs: VaultOutput[];
+}
+
+/** All reserves, each step told when it is done. The node names the outputs; that none is left out or invented, the proven books say. Throws `NotProven`. */
+export async function proveReserves(node: Node, genesis: Genesis, told: (done: Step, words: string) => void): Promise<Reserves> {
+  const header = await proveHead(node, genesis);
+  told("certificate", `${header.signers} of ${header.validators} validators signed block ${header.number}`);
+  const vault = await node.ask<Vault>("peg_getVault");
+  const named = vault.outputs.slice(0, MOST_OUTPUTS);
+  const epochs = named.map(({ epoch }) => epoch);
+  const facts = await proveFacts(node, header, { vault: named.map(({ txid }) => txid), epochs });
+  const { books, supplyWei } = facts;
+  const sums = sumsOf(supplyWei, books);
+  told("books", `the books and the coins are in the state of block ${header.number}`);
+
+  const outputs: VaultOutput[] = [];
+  for (const { txid } of named) {
+    const entry = facts.vault.get(txid);
+    // It may have been made after the header.
+    if (entry && isLive(entry)) outputs.push({ number: entry.number, txid, amountSat: entry.changeSat, epoch: entry.epoch });
+  }
+  const together = outputs.reduce((sum, { amountSat }) => sum + amountSat, 0n);
+  require(together === books.vaultSat, `the vault outputs that the node names are worth ${together} sat, the books count ${books.vaultSat} sat: one was spent just now, or the node leaves some out`);
+  told("outputs", `${outputs.length} vault outputs are worth what the books count, to the satoshi`);
+
+  const shown = await Promise.all(outputs.map(({ number }) => node.ask<Told | null>("peg_getVaultTransaction", number)));
+  outputs.forEach(({ txid, amountSat, epoch }, at) => {
+    const transaction = readTransaction(transactionBytes(shown[at]?.transaction ?? ""));
+    const [change] = transaction.outputs;
+    const key = facts.keys.get(epoch)?.vault.slice(2);
+    require(transaction.txid === txid && change?.amountSat === amountSat && change.script === `5120${key}`, `output 0 of ${txid} does not pay the vault what the ledger says`);
+  });
+  told("scripts", `each of them pays the federation's key, by the bytes of its Bitcoin transaction`);
+  return { header, supplyWei, books, sums, outputs };
+}

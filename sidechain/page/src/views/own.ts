@@ -1,0 +1,142 @@
+// What is an owner's: money that waits for an act first, then what is under way, then what was.
+import { html, nothing, type TemplateResult } from "lit-html";
+import type { Hex } from "viem";
+import type { Context, View } from "../app/view.ts";
+import { readAccount } from "../bitcoin/receiver.ts";
+import { claimable, wrapped } from "../chain/ledger.ts";
+import { wei } from "../chain/answers.ts";
+import { scriptBytes } from "../peg/waits.ts";
+import { withdrawalCharge } from "../bitcoin/fee.ts";
+import { amount } from "../draw/amount.ts";
+import { link, shortened } from "../draw/links.ts";
+import { deposits as depositTable, withdrawals as withdrawalTable } from "../draw/requests.ts";
+import { counted } from "../draw/time.ts";
+import { coins } from "../draw/wei.ts";
+import { type Deposit, type DepositList, type DepositReport, type Quote, type Withdrawal, type WithdrawalList, sats } from "../peg/answers.ts";
+import { type Begun, begun } from "../peg/begun.ts";
+import { connection } from "../wallet/connect.ts";
+import { type Request, actions, isUrgent } from "./actions.ts";
+
+/** Of each kind, the newest. */
+const NEWEST = 50;
+/** Addresses begun in this browser that are asked for. */
+const MOST_BEGUN = 20;
+
+type Listed = Deposit & { address: string };
+
+interface Facts {
+  account: Hex;
+  balance: bigint;
+  tokens: bigint;
+  claimableSat: bigint;
+  deposits: DepositList;
+  withdrawals: WithdrawalList;
+  begun: { one: Begun; report: DepositReport }[];
+  quote: Quote;
+}
+
+/** `own` of the connected account, or `own/0x…` of any. */
+export function own(context: Context, text = ""): View {
+  const { node, wallet } = context;
+  let said: string | undefined;
+  let facts: Facts | undefined;
+  const say = (words: string | undefined) => {
+    said = words;
+    context.redraw();
+  };
+  const whose = () => readAccount(text) ?? (text ? undefined : wallet.account);
+
+  return {
+    title: "Yours",
+    every: 3_000,
+    async refresh() {
+      const account = whose();
+      if (!account) {
+        facts = undefined;
+        return;
+      }
+      const info = context.info();
+      const addresses = begun(info.networkId).filter(({ recipient }) => recipient === account).slice(0, MOST_BEGUN);
+      const [balance, tokens, claimableSat, list, out, quote, reports] = await Promise.all([
+        node.ask<string>("eth_getBalance", account, "latest"),
+        wrapped(node, info, account),
+        claimable(node, info, account),
+        node.ask<DepositList>("peg_getDeposits", { recipient: account }, null, NEWEST),
+        node.ask<WithdrawalList>("peg_getWithdrawals", { owner: account }, null, NEWEST),
+        node.ask<Quote>("peg_quote"),
+        Promise.all(addresses.map(async (one) => ({ one, report: await node.ask<DepositReport>("peg_getDeposit", one.address) }))),
+      ]);
+      facts = { account, balance: wei(balance), tokens, claimableSat, deposits: list, withdrawals: out, begun: reports, quote };
+    },
+    draw: () => html`<h1>Yours</h1>
+      ${text ? html`<p>Of ${shortened(text)}. ${link(["own"], "Of the connected wallet")}</p>` : connection(context, say)}
+      <div role="alert">${said ? html`<p class="notice bad">${said}</p>` : nothing}</div>
+      ${text && !whose() ? html`<p class="notice bad">This is no account: 0x and 40 digits, with the capitals of its checksum, or none.</p>` : facts ? drawFacts(context, facts) : whose() ? html`<p class="waiting">Asking the node…</p>` : other(context)}`,
+  };
+}
+
+/** Without a wallet any account can be looked at: what is on a chain is no secret. */
+function other(context: Context): TemplateResult {
+  const open = (event: SubmitEvent) => {
+    event.preventDefault();
+    const typed = new FormData(event.currentTarget as HTMLFormElement).get("account");
+    if (typeof typed === "string" && typed.trim()) context.go("own", typed.trim());
+  };
+  return html`<form class="flow" @submit=${open}>
+    <p class="field"><label for="account">Or look at an account without a wallet</label><input id="account" name="account" class="wide" maxlength="100" placeholder="0x…" autocomplete="off" spellcheck="false" /></p>
+    <p><button>Show</button></p>
+  </form>`;
+}
+
+function drawFacts(context: Context, facts: Facts): TemplateResult {
+  const info = context.info();
+  const { deposits, withdrawals } = facts;
+  const waiting = urgent(context, facts);
+  const going = { in: deposits.deposits.filter(isGoing), out: withdrawals.withdrawals.filter(isOpen) };
+  const unpaid = facts.begun.filter(({ report }) => !report.deposits.length);
+  return html`
+    ${waiting.length
+      ? html`<section>
+          <h2>Waits for you</h2>
+          ${waiting.map(({ title, request }) => html`<div class="card doubtful"><h3>${title}</h3>${actions(context, request)}</div>`)}
+        </section>`
+      : html`<p class="notice good">No money waits for an act of yours.</p>`}
+    <dl class="facts">
+      <dt>Coins</dt><dd>${coins(facts.balance)}</dd>
+      ${facts.tokens ? html`<dt>Wrapped coins</dt><dd>${coins(facts.tokens)}</dd>` : nothing}
+      <dt>On its way in</dt><dd>${amount(together(going.in.map(({ amountSat }) => amountSat)))}, in ${counted(going.in.length, "deposit")}</dd>
+      <dt>On its way out</dt><dd>${amount(together(going.out.map(({ amountSat }) => amountSat)))}, in ${counted(going.out.length, "withdrawal")}</dd>
+    </dl>
+    ${unpaid.length
+      ? html`<h2>Addresses that nobody has paid yet</h2>
+          <ul>${unpaid.map(({ one }) => html`<li>${link(["deposit", one.address], shortened(one.address))}, made ${new Date(one.at * 1000).toLocaleString()}</li>`)}</ul>`
+      : nothing}
+    <h2>Deposits</h2>
+    ${depositTable(info, deposits.deposits)}
+    <h2>Withdrawals</h2>
+    ${withdrawalTable(info, withdrawals.withdrawals)}
+    ${deposits.next || withdrawals.next ? html`<p class="none">There are older ones: ${link(["requests", "deposits"], "all deposits")}, ${link(["requests", "withdrawals"], "all withdrawals")}.</p>` : nothing}
+    <p>${link(["account", facts.account], "All that the chain knows of this account")}</p>
+  `;
+}
+
+const isGoing = ({ status }: Deposit) => status === "proven" || status === "swept";
+const isOpen = ({ status }: Withdrawal) => status === "queued" || status === "tied";
+const together = (amounts: readonly number[]) => amounts.reduce((all, sat) => all + sats(sat), 0n);
+
+/** Money that needs its owner, the largest kind of trouble first. */
+function urgent(context: Context, { account, claimableSat, deposits, withdrawals, quote }: Facts): { title: TemplateResult; request: Request }[] {
+  const { parameters } = context.info();
+  const all: { title: TemplateResult; request: Request }[] = [
+    { title: html`${amount(claimableSat)} to claim`, request: { is: "claimable", account, amountSat: claimableSat } },
+    ...withdrawals.withdrawals.filter(isOpen).map((withdrawal) => ({
+      title: html`${link(["withdrawal", withdrawal.id], `Withdrawal ${withdrawal.id}`)}, ${amount(sats(withdrawal.amountSat))}`,
+      request: { is: "withdrawal" as const, withdrawal, chargeSat: withdrawalCharge(scriptBytes(withdrawal), BigInt(quote.rate), parameters).totalSat },
+    })),
+    ...deposits.deposits.filter(isGoing).map((deposit: Listed) => ({
+      title: html`${link(["deposit", `${deposit.txid}:${deposit.vout}`], "A deposit")}, ${amount(sats(deposit.amountSat))}`,
+      request: { is: "deposit" as const, deposit, address: deposit.address },
+    })),
+  ];
+  return all.filter(({ request }) => isUrgent(context, request));
+}

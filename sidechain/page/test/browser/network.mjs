@@ -1,0 +1,40 @@
+// The network that the page is of, as `causeway dev` runs it: what happens on Bitcoin, and which of its processes live.
+import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { promisify } from "node:util";
+
+const run = promisify(execFile);
+const env = (name) => process.env[name] ?? fail(`${name} is not set: tests/tests/page.rs runs this`);
+const fail = (words) => {
+  throw new Error(words);
+};
+
+/** The node whose page is opened, without a slash behind it. */
+export const url = env("PAGE").replace(/\/$/, "");
+const binary = env("CAUSEWAY");
+const folder = env("NETWORK");
+export const genesis = `${folder}/genesis.json`;
+
+/** Two of the developer accounts of `causeway dev`: everybody knows their keys. */
+export const KEYS = ["0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80", "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d"];
+
+/** What a command prints. */
+export async function causeway(...words) {
+  const { stdout } = await run(binary, words, { maxBuffer: 1 << 26 });
+  return stdout;
+}
+
+export const dev = (...words) => causeway("dev", "--data-dir", folder, ...words);
+
+export async function rpc(method, ...params) {
+  const body = JSON.stringify({ jsonrpc: "2.0", id: 1, method, params });
+  const response = await fetch(url, { method: "POST", headers: { "content-type": "application/json" }, body });
+  const { result, error } = await response.json();
+  if (error) fail(`${method}: ${error.message}`);
+  return result;
+}
+
+/** Satoshis of an account, rounded down. */
+export const balance = async (account) => BigInt(await rpc("eth_getBalance", account, "latest")) / 10_000_000_000n;
+
+export const bitcoinNetwork = JSON.parse(readFileSync(genesis, "utf8")).bitcoin.network;
