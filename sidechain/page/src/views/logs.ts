@@ -42,8 +42,8 @@ export function logs(context: Context, ...parts: string[]): View {
         <form class="filter" @submit=${submit}>
           <label>Address <input class="wide" name="address" maxlength="42" autocomplete="off" .value=${address} placeholder="0x…" /></label>
           <label>Topic, or the name of an event <input class="wide" name="topic" maxlength="66" autocomplete="off" .value=${topic} placeholder="0x… or WithdrawalQueued" /></label>
-          <label>From block <input name="from" inputmode="numeric" maxlength="15" .value=${from} placeholder="0" /></label>
-          <label>To block <input name="to" inputmode="numeric" maxlength="15" .value=${to} placeholder=${context.info().head.number} /></label>
+          <label>From block <input class="wide" name="from" inputmode="numeric" maxlength="15" .value=${from} placeholder="0" /></label>
+          <label>To block <input class="wide" name="to" inputmode="numeric" maxlength="15" .value=${to} placeholder=${context.info().head.number} /></label>
           <button>Show</button>
         </form>
         ${wrong ? html`<p class="notice bad" role="alert">${wrong}</p>` : !page ? html`<p class="waiting">Asking the node…</p>` : nothing}
