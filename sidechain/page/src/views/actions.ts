@@ -146,7 +146,7 @@ function actsOf(context: Context, request: Request): Act[] {
         {
           urgent: true,
           what: html`${amount(request.amountSat)} wait for this account: their recipient's code refused them, or they came back.`,
-          command: "causeway claim --to ACCOUNT",
+          command: "causeway claim",
           call: { button: "Claim them", of: { does: "claim" }, by: request.account },
         },
       ];

@@ -12,6 +12,7 @@ import { amount, sum } from "../draw/amount.ts";
 import { bitcoinTransaction, link, shortened } from "../draw/links.ts";
 import { account, happened, wholeAddress } from "../draw/readings.ts";
 import { deposits as depositTable, depositChip } from "../draw/requests.ts";
+import { Proof } from "../draw/proven.ts";
 import { share } from "../draw/share.ts";
 import { type Step, steps, waits as waitList } from "../draw/steps.ts";
 import { counted } from "../draw/time.ts";
@@ -41,6 +42,7 @@ export function deposit(context: Context, what = "", page = "0", from = ""): Vie
   let sweeps = new Map<number, VaultTransaction>();
   let logs: Log[] = [];
   let waiting = new Map<string, bigint>();
+  const proof = new Proof(context);
   return {
     title: "Deposit",
     every: 3_000,
@@ -55,6 +57,7 @@ export function deposit(context: Context, what = "", page = "0", from = ""): Vie
         whole.length ? logsOf(context, got.address, whole) : [],
         Promise.all(numbers.map((number) => node.ask<VaultTransaction | null>("peg_getVaultTransaction", number).catch(() => null))),
         Promise.all(accounts.map((one) => claimable(node, info, one))),
+        ...(whole.length === 1 ? whole.map((one) => proof.ofDeposit(one)) : []),
       ]);
       [report, outlook, logs] = [got, now, found];
       sweeps = new Map(transactions.flatMap((one) => (one ? [[one.number, one] as const] : [])));
@@ -73,7 +76,7 @@ export function deposit(context: Context, what = "", page = "0", from = ""): Vie
       const known = { context, outlook, sweeps, logs, waiting };
       return html`<h1>${isOutpoint ? "Deposit" : list.length === 1 ? "Deposit" : `Deposit address with ${counted(list.length, "payment")}`}</h1>
         ${address ? html`<p>To ${wholeAddress(context.info(), address)}${isOutpoint ? html` (${link(["deposit", address], "all payments to it")})` : nothing}</p>` : nothing}
-        ${list.length <= MOST_WHOLE ? list.map((one) => whole(known, one, address)) : many(context, what, list, first, from, report.next)}
+        ${list.length <= MOST_WHOLE ? html`${list.map((one) => whole(known, one, address))}${list.length === 1 ? proof.draw() : nothing}` : many(context, what, list, first, from, report.next)}
         ${share("deposit", what)}`;
     },
   };

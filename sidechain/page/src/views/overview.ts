@@ -5,6 +5,9 @@ import { amount, sum } from "../draw/amount.ts";
 import { counted, duration } from "../draw/time.ts";
 import { bitcoinTransaction, link, route } from "../draw/links.ts";
 import { chart } from "../draw/chart.ts";
+import { NotProven } from "../evidence/failure.ts";
+import { readGenesis } from "../evidence/genesis.ts";
+import { type Reserves, proveReserves } from "../evidence/live.ts";
 import { type History, type Range, history, rangeOf } from "../peg/history.ts";
 import { type Books, type DepositList, type Info, type Quote, type Vault, type WithdrawalList, sats } from "../peg/answers.ts";
 import { deposits, withdrawals } from "../draw/requests.ts";
@@ -21,7 +24,23 @@ export function overview(context: Context): View {
   let past: History | undefined;
   let pastAt = 0;
   let isLeft = false;
+  let proof: Reserves | { failed: string } | undefined;
+  let failures = 0;
   let newest: { deposits: DepositList; withdrawals: WithdrawalList } | undefined;
+  /** The reserves by their evidence. An output may be spent between two answers: what fails twice is not proven. */
+  async function prove(): Promise<void> {
+    try {
+      proof = await proveReserves(context.node, readGenesis(context.genesisText), () => undefined);
+      failures = 0;
+    } catch (error) {
+      if (!(error instanceof NotProven)) return;
+      failures += 1;
+      if (failures > 1) proof = { failed: error.message };
+      else pastAt = 0;
+    }
+    if (!isLeft) context.redraw();
+  }
+
   return {
     title: "Overview",
     async refresh() {
@@ -34,7 +53,8 @@ export function overview(context: Context): View {
       [outlook, newest] = [stands, { deposits: in_, withdrawals: out }];
       if (context.now() - pastAt < PAST_EVERY_S) return;
       pastAt = context.now();
-      // The first screen does not wait for it, nor does it fail where a node keeps no past.
+      // The first screen does not wait for what follows, nor does it fail where a node keeps no past.
+      void prove();
       void history(node, context.info()).then(
         (found) => {
           past = found;
@@ -51,7 +71,7 @@ export function overview(context: Context): View {
       return html`
         <h1 class="only-read">Overview</h1>
         <div class="answers">
-          ${isEverythingThere(info.books)} ${outlook ? doesEverythingWork([...conditions(info, outlook.limits, context.now()), ...absent(outlook)]) : waiting("Does everything work?")}
+          ${isEverythingThere(info.books, proof)} ${outlook ? doesEverythingWork([...conditions(info, outlook.limits, context.now()), ...absent(outlook)]) : waiting("Does everything work?")}
           ${outlook ? howLong(info, outlook.quote, past) : waiting("How long does it take now?")}
         </div>
         ${books(info.books)} ${past && past.standings.length > 1 ? html`<section><h2>Reserves and flows</h2>${chart(past.standings, past.flows)}</section>` : nothing} ${outlook ? outputList(info, outlook.vault) : nothing}
@@ -73,12 +93,21 @@ function waiting(question: string): TemplateResult {
   return html`<section class="card" aria-busy="true"><h2>${question}</h2><p class="big">…</p></section>`;
 }
 
-function isEverythingThere(books: Books): TemplateResult {
-  const missing = sats(books.lostSat) + sats(books.unsweptSat);
+function isEverythingThere(books: Books, proof: Reserves | { failed: string } | undefined): TemplateResult {
+  const how = html`<a href=${route("evidence")}>how</a>`;
+  if (proof && "failed" in proof) {
+    return html`<section class="card bad">
+      <h2>Is everything there?</h2>
+      <p class="big">Not proven</p>
+      <p>${proof.failed} (${how}).</p>
+    </section>`;
+  }
+  const missing = proof ? proof.sums.missingSat : sats(books.lostSat) + sats(books.unsweptSat);
   return html`<section class="card ${missing ? "bad" : "good"}">
     <h2>Is everything there?</h2>
     <p class="big">${missing ? html`${amount(missing)} are missing` : "Yes, every satoshi"}</p>
-    <p>${amount(sats(books.supplySat))} are outside, ${amount(sats(books.vaultSat))} in the vault, by the ledger's books. <a href=${route("evidence")}>Check it in this browser</a>.</p>
+    <p>${amount(sats(books.supplySat))} are outside, ${amount(sats(books.vaultSat))} in the vault, by the ledger's books.</p>
+    <p>${proof ? html`Proven in this browser, by block ${link(["block", proof.header.number], proof.header.number)} (${how}).` : html`Being proven in this browser… (${how})`}</p>
   </section>`;
 }
 

@@ -12,6 +12,7 @@ import { amount, sum } from "../draw/amount.ts";
 import { bitcoinTransaction, link } from "../draw/links.ts";
 import { account, happened, raw, wholeAddress } from "../draw/readings.ts";
 import { chip, withdrawalChip } from "../draw/requests.ts";
+import { Proof } from "../draw/proven.ts";
 import { share } from "../draw/share.ts";
 import { type Step, steps, waits as waitList } from "../draw/steps.ts";
 import { counted, duration, moment } from "../draw/time.ts";
@@ -32,6 +33,7 @@ export function withdrawal(context: Context, text = ""): View {
   let outlook: Outlook | undefined;
   let versions: VaultTransaction[] = [];
   let logs: Log[] = [];
+  const proof = new Proof(context);
   return {
     title: `Withdrawal ${id ?? ""}`,
     every: 3_000,
@@ -45,19 +47,22 @@ export function withdrawal(context: Context, text = ""): View {
         fewLogs(node, { address: info.contracts.bridge, topics: [kinds, word(id)] }).catch(() => []),
       ]);
       const numbers = [...new Set([...(got?.versions ?? []).slice(-16).map(({ number }) => number), ...(got?.paidBy ? [got.paidBy] : [])])];
-      const transactions = await Promise.all(numbers.map((number) => node.ask<VaultTransaction | null>("peg_getVaultTransaction", number).catch(() => null)));
+      const [transactions] = await Promise.all([
+        Promise.all(numbers.map((number) => node.ask<VaultTransaction | null>("peg_getVaultTransaction", number).catch(() => null))),
+        got ? proof.ofWithdrawal(got) : undefined,
+      ]);
       [found, outlook, logs, versions] = [got, now, all, transactions.filter((one) => one !== null)];
     },
     draw() {
       if (id === undefined) return html`<h1>There is no such withdrawal</h1><p>Withdrawals have numbers from 1 on.</p>`;
       if (found === undefined || !outlook) return html`<h1>Withdrawal ${id}</h1><p class="waiting">Asking the node…</p>`;
       if (!found) return html`<h1>There is no withdrawal ${id}</h1><p>So many were not asked for yet, or this node is behind. ${link(["requests"], "All requests")}</p>`;
-      return whole(context, found, outlook, versions, logs);
+      return whole(context, found, outlook, versions, logs, proof.draw());
     },
   };
 }
 
-function whole(context: Context, one: Withdrawal, outlook: Outlook, versions: VaultTransaction[], logs: Log[]): TemplateResult {
+function whole(context: Context, one: Withdrawal, outlook: Outlook, versions: VaultTransaction[], logs: Log[], proof: unknown): TemplateResult {
   const info = context.info();
   const { rate } = outlook;
   const bytes = bytesOf(one.script.slice(2));
@@ -70,6 +75,7 @@ function whole(context: Context, one: Withdrawal, outlook: Outlook, versions: Va
     <p class="big">${amount(sats(one.amountSat))} ${withdrawalChip(one.status)}</p>
     ${isUrgent ? act : nothing} ${steps(line(one, versions, logs, info))} ${waitList(withdrawalWaits(one, outlook, replacedBy(one, versions)))}
     ${isUrgent ? nothing : act} ${bills(one, outlook, versions)}
+    ${proof}
     <h2>What it is</h2>
     <dl class="facts">
       <dt>Paid to</dt><dd>${address ? wholeAddress(info, address) : raw(one.script)}</dd>

@@ -21,7 +21,7 @@ export async function open(browser, path = "", { key, chains = [1], scheme = "li
   const context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme: scheme, acceptDownloads: true });
   const page = await context.newPage();
   const wrong = [];
-  page.on("console", (message) => message.type() === "error" && !/ERR_CONNECTION_REFUSED|Failed to fetch/.test(message.text()) && wrong.push(message.text()));
+  page.on("console", (message) => message.type() === "error" && !/net::ERR_|Failed to fetch/.test(message.text()) && wrong.push(message.text()));
   page.on("pageerror", (error) => wrong.push(String(error.stack)));
   page.on("request", (request) => !request.url().startsWith(url) && !request.url().startsWith("blob:") && wrong.push(`asked ${request.url()}`));
   if (key) {
