@@ -64,6 +64,9 @@ impl Progress {
 
 /// As the tools that developers know do it.
 fn show_ready(status: &Status, options: &Options) {
+    if let Some(page) = status.rpc.first() {
+        println!("\nOpen {page}/ in a browser: reserves, requests and their progress, peg in and out");
+    }
     if !options.no_fund {
         println!("\nAccounts, each funded by a peg-in of {}\n", amount::show(DEV_FUNDS));
         for index in 0..DEV_ACCOUNTS {
