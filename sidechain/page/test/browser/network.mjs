@@ -38,3 +38,32 @@ export async function rpc(method, ...params) {
 export const balance = async (account) => BigInt(await rpc("eth_getBalance", account, "latest")) / 10_000_000_000n;
 
 export const bitcoinNetwork = JSON.parse(readFileSync(genesis, "utf8")).bitcoin.network;
+
+/** Asks the network's bitcoind. */
+export async function bitcoin(method, ...params) {
+  const { bitcoin: at, bitcoinCookie } = JSON.parse(await dev("status", "--json"));
+  const authorization = `Basic ${Buffer.from(readFileSync(bitcoinCookie)).toString("base64")}`;
+  const response = await fetch(at, { method: "POST", headers: { authorization }, body: JSON.stringify({ id: 1, method, params }) });
+  const { result, error } = await response.json();
+  if (error) fail(`${method}: ${error.message}`);
+  return result;
+}
+
+/** Satoshis that an unspent output of a Bitcoin transaction pays to an address; none where none does. */
+export async function paidTo(txid, address) {
+  for (let vout = 0; ; vout++) {
+    const output = await bitcoin("gettxout", txid, vout);
+    if (output?.scriptPubKey.address === address) return BigInt(Math.round(output.value * 1e8));
+    if (output === null && vout > 8) return undefined;
+  }
+}
+
+/** While some processes are away; they come back also when what is done meanwhile fails. */
+export async function without(names, act) {
+  for (const name of names) await dev("kill", name);
+  try {
+    return await act();
+  } finally {
+    for (const name of names) await dev("start", name);
+  }
+}

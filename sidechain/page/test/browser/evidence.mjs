@@ -1,0 +1,153 @@
+// The evidence is checked in the browser: an honest node is proven right, and one that lies is caught in words.
+import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { open, ready, says, text } from "./browser.mjs";
+import { KEYS, causeway, dev, genesis, rpc, url } from "./network.mjs";
+import { PASSPHRASE, connect, folder, owner } from "./owner.mjs";
+
+/** Another last digit. */
+const turned = (hex) => hex.replace(/.$/, (digit) => (digit === "0" ? "1" : "0"));
+
+test("the reserves are proven in the browser, step by step", async () => {
+  const { page, close } = await open("evidence");
+  await says(page, "Every satoshi is there");
+  assert.equal(await page.locator(".steps li.done").count(), 4);
+  console.log((await page.locator(".steps small").allInnerTexts()).join("; "));
+  assert.ok(await page.getByText((await rpc("peg_getInfo")).networkId).first().isVisible());
+  await close();
+});
+
+test("a genesis file from disk is what all is checked by: the same proves it, another refuses it", async () => {
+  const { page, close } = await open("evidence");
+  await says(page, "Every satoshi is there");
+  const choose = page.getByLabel("Check by a genesis file of yours");
+  await choose.setInputFiles(genesis);
+  await says(page, "Your file is the one that this node serves.");
+  await says(page, "Every satoshi is there");
+  const file = JSON.parse(readFileSync(genesis, "utf8"));
+  file.chainId += 1;
+  const path = join(folder, "other-genesis.json");
+  writeFileSync(path, JSON.stringify(file));
+  await choose.setInputFiles(path);
+  await says(page, "This node is of another network");
+  await says(page, "Not proven.");
+  await choose.setInputFiles({ name: "genesis.json", mimeType: "application/json", buffer: Buffer.from("{}") });
+  await says(page, "this is no genesis file");
+  await close();
+});
+
+test("a receipt that is dropped on the page is checked, and one that was changed shows nothing", async () => {
+  const { deposits } = await rpc("peg_getDeposits", { recipient: owner }, null, 20);
+  const { withdrawals } = await rpc("peg_getWithdrawals", { owner }, null, 20);
+  const { bitcoin, bitcoinCookie } = JSON.parse(await dev("status", "--json"));
+  const deposit = deposits.find(({ status }) => status === "minted");
+  const { id } = withdrawals.find(({ status }) => status === "paid");
+  const { page, close } = await open("evidence");
+  const choose = page.getByLabel("Receipt file");
+  for (const [what, words] of [[`${deposit.txid}:${deposit.vout}`, "A deposit"], [String(id), "A withdrawal that is paid"]]) {
+    const path = join(folder, `receipt-${what.slice(0, 8)}.json`);
+    await causeway("receipt", what, path, "--genesis", genesis, "--rpc", url, "--bitcoin", bitcoin, "--bitcoin-cookie", bitcoinCookie);
+    await choose.setInputFiles(path);
+    await says(page, words);
+    await says(page, /signed by \d+ of \d+ validators/);
+    const changed = join(folder, `changed-${what.slice(0, 8)}.json`);
+    // One digit of the longest text in it: a proof.
+    const receipt = readFileSync(path, "utf8");
+    const [longest] = receipt.match(/[0-9a-f]{64,}/g).sort((a, b) => b.length - a.length);
+    writeFileSync(changed, receipt.replace(longest, turned(longest)));
+    await choose.setInputFiles(changed);
+    await says(page, "It shows nothing.");
+    console.log(await page.locator("main .notice.bad").last().innerText());
+  }
+  await close();
+});
+
+/** What a node may lie about when its reserves are proven. */
+const LIES = {
+  "the certificate's signature": { peg_getFinality: (answer) => ({ ...answer, certificate: turned(answer.certificate) }) },
+  "who signed": { peg_getFinality: (answer) => ({ ...answer, certificate: answer.certificate.replace(/^(0x)(..)/, (_, begin, byte) => `${begin}${byte === "01" ? "02" : "01"}`) }) },
+  "the header": { peg_getFinality: (answer) => ({ ...answer, header: turned(answer.header) }) },
+  "a balance": { eth_getProof: (answer) => ({ ...answer, balance: "0x1" }) },
+  "a book": { eth_getProof: (answer) => ({ ...answer, storageProof: answer.storageProof.map((one) => ({ ...one, value: one.value === "0x0" ? "0x1" : "0x0" })) }) },
+  "a proof": { eth_getProof: (answer) => ({ ...answer, accountProof: answer.accountProof.map(turned) }) },
+  "a proof, left out": { eth_getProof: (answer) => ({ ...answer, accountProof: answer.accountProof.slice(1) }) },
+  "a storage proof": { eth_getProof: (answer) => ({ ...answer, storageProof: answer.storageProof.map((one) => ({ ...one, proof: one.proof.map(turned) })) }) },
+  "an output of the vault, left out": { peg_getVault: (answer) => ({ ...answer, outputs: answer.outputs.slice(1) }) },
+  "the bytes of a Bitcoin transaction": { peg_getVaultTransaction: (answer) => ({ ...answer, transaction: turned(answer.transaction) }) },
+  "everything": { peg_getFinality: () => ({}), eth_getProof: () => null, peg_getVault: () => ({ outputs: [] }) },
+};
+
+for (const [what, lies] of Object.entries(LIES)) {
+  test(`a node that lies about ${what} is caught by the evidence`, async () => {
+    const { page, close } = await open("evidence", { lies });
+    await says(page, "Not proven.");
+    console.log(await page.locator("main .notice.bad").first().innerText());
+    assert.doesNotMatch(await text(page), /Every satoshi is there/);
+    await close();
+  });
+}
+
+test("a node whose proofs fail is not believed on the first screen", async () => {
+  const { page, close } = await open("", { lies: LIES["a balance"] });
+  await says(page, "Not proven");
+  await close();
+});
+
+test("a node that lies about a request is caught on the page of the request", async () => {
+  const { deposits } = await rpc("peg_getDeposits", { recipient: owner }, null, 20);
+  const { withdrawals } = await rpc("peg_getWithdrawals", { owner }, null, 20);
+  const deposit = deposits.find(({ status }) => status === "minted");
+  const { id } = withdrawals.find(({ status }) => status === "paid");
+  const ofDeposit = (change) => ({ peg_getDeposit: (answer) => ({ ...answer, deposits: answer.deposits.map((one) => ({ ...one, ...change(one) })) }) });
+  const cases = [
+    [`withdrawal/${id}`, { peg_getWithdrawal: (one) => ({ ...one, amountSat: one.amountSat + 1 }) }],
+    [`withdrawal/${id}`, { peg_getWithdrawal: (one) => ({ ...one, script: turned(one.script) }) }],
+    [`withdrawal/${id}`, { peg_getWithdrawal: (one) => ({ ...one, owner: turned(one.owner) }) }],
+    [`deposit/${deposit.txid}:${deposit.vout}`, ofDeposit((one) => ({ mintedSat: one.mintedSat + 1 }))],
+    [`deposit/${deposit.txid}:${deposit.vout}`, ofDeposit((one) => ({ recipient: turned(one.recipient) }))],
+  ];
+  for (const [view, lies] of cases) {
+    const { page, close } = await open(view, { lies });
+    await says(page, "Not proven:");
+    await says(page, "the state says something else than the node");
+    await close();
+  }
+});
+
+test("a node that lies about the federation's key, or about the address, gets no bitcoin", async () => {
+  const lies = [
+    [{ eth_getProof: LIES["a book"].eth_getProof }, /./],
+    [{ peg_registerDeposit: (answer) => ({ ...answer, address: "bcrt1p0xlxvlhemja6c4dqv22uapctqupfhlxm9h8z3k2e72q4k9hcz7vqc8gma6" }) }, "it is not to be trusted"],
+  ];
+  for (const [at, [lie, words]] of lies.entries()) {
+    const { page, close } = await open("in", { key: KEYS[0], lies: lie });
+    await connect(page);
+    await page.getByLabel("How much you will pay").fill("0.2");
+    await page.getByLabel("A passphrase for the key").fill(PASSPHRASE);
+    await page.getByRole("button", { name: "Make the record" }).click();
+    if (at === 1) {
+      const saving = page.waitForEvent("download");
+      await page.getByRole("button", { name: /^Save / }).click();
+      const path = join(folder, "lied.json");
+      await (await saving).saveAs(path);
+      await page.getByLabel("Choose the saved file").setInputFiles(path);
+    }
+    await page.getByRole("alert").getByText(words).first().waitFor();
+    console.log(await page.getByRole("alert").first().innerText());
+    assert.equal(await page.locator("code.address").count(), 0, "no address is shown");
+    await close();
+  }
+});
+
+test("a node that answers nonsense breaks no view", async () => {
+  const nothing = Object.fromEntries(["peg_getDeposits", "peg_getWithdrawals", "peg_getVault", "peg_getVaultTransactions", "peg_getLimits", "peg_quote", "eth_getLogs", "eth_getBlockByNumber", "peg_getDeposit", "peg_getWithdrawal"].map((method) => [method, () => null]));
+  for (const view of ["", "in", "out", `own/${owner}`, "requests", "blocks", "federation", "evidence", "withdrawal/1", `account/${owner}`, "logs"]) {
+    const { page } = await open(view, { lies: nothing });
+    await ready(page).catch(() => undefined);
+    assert.ok((await text(page)).length > 20, `${view} is empty`);
+    assert.ok(await page.getByRole("link", { name: "Overview" }).isVisible(), view);
+    await page.context().close();
+  }
+});
