@@ -1,7 +1,7 @@
 // Bitcoin out: what is signed is what was shown, what is paid is what was added up, and what can be done while it waits.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { line, open, says } from "./browser.mjs";
+import { line, open, says, violations } from "./browser.mjs";
 import { KEYS, balance, paidTo, rpc, without } from "./network.mjs";
 import { OTHER_PAYEE, PAYEE, connect, opened, order, other, owner, refuse, sign, timesAsked } from "./owner.mjs";
 
@@ -97,6 +97,7 @@ test("a withdrawal waits with a reason, is raised and cancelled by its owner and
     await says(page, "the coins are back");
     await says(page, /^cancelled/);
     assert.equal(await line(page, "Coins given back"), 3_000_000n);
+    assert.deepEqual(await violations(page), []);
     const after = await balance(other);
     assert.ok(after > before + 2_999_000n && after <= before + 3_000_000n, `${before} sat, then ${after} sat`);
   });

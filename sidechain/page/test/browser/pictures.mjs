@@ -3,8 +3,9 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
 import { open, ready, says } from "./browser.mjs";
-import { KEYS, rpc } from "./network.mjs";
-import { connect, folder, makeAddress, order, owner } from "./owner.mjs";
+import { KEYS } from "./network.mjs";
+import { connect, folder, makeAddress, order } from "./owner.mjs";
+import { requests } from "./requests.mjs";
 
 const keptIn = process.env.PICTURES ?? folder;
 const WIDTH = 1_100;
@@ -24,8 +25,7 @@ async function picture(page, name, { width = WIDTH, height = 760 } = {}) {
 }
 
 test("what the page shows can be pictured, by day and night", async () => {
-  const { withdrawals } = await rpc("peg_getWithdrawals", { owner }, null, 20);
-  const { id } = withdrawals.find(({ status }) => status === "paid");
+  const { withdrawal: { id } } = await requests();
   const views = [
     ["overview", "", /Proven in this browser, by block/],
     ["evidence", "evidence", "Every satoshi is there"],

@@ -2,10 +2,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bech32m } from "@scure/base";
+import { checksumAddress } from "viem";
 import { drawnAfter, open, quickest, says } from "./browser.mjs";
 import { rpc } from "./network.mjs";
 import { PAYEE, owner } from "./owner.mjs";
-import { checksumAddress } from "viem";
+import { RECLAIM_KEY, requests } from "./requests.mjs";
 
 /** Milliseconds from pressing Find to a page that is about it, in a browser that was never here. */
 async function find(what, wanted) {
@@ -27,22 +28,10 @@ async function finds(what, ...wanted) {
   assert.ok(took < 1_000, `${what}: ${took} ms`);
 }
 
-/** What there is to be found: a minted deposit, a paid withdrawal, and what they are made of. */
-async function network() {
-  const { deposits } = await rpc("peg_getDeposits", { recipient: owner }, null, 20);
-  const deposit = deposits.find(({ status }) => status === "minted");
-  const { withdrawals } = await rpc("peg_getWithdrawals", { owner }, null, 100);
-  const { id } = withdrawals.find(({ status }) => status === "paid");
-  const withdrawal = await rpc("peg_getWithdrawal", id);
-  const { contracts } = await rpc("peg_getInfo");
-  const [asked] = await rpc("eth_getLogs", { address: contracts.bridge, topics: [null, `0x${id.toString(16).padStart(64, "0")}`], fromBlock: "0x0", toBlock: "latest" });
+test("whoever has a part of a deposit finds it within a second, from a browser that was never here", async () => {
+  const { deposit } = await requests();
   const outputKey = Buffer.from(bech32m.fromWords(bech32m.decode(deposit.address).words.slice(1))).toString("hex");
   const sweep = await rpc("peg_getVaultTransaction", deposit.sweptBy);
-  return { deposit, withdrawal, asked, outputKey, sweep };
-}
-
-test("whoever has a part of a deposit finds it within a second, from a browser that was never here", async () => {
-  const { deposit, outputKey, sweep } = await network();
   const page = ["What came of it", deposit.address];
   await finds(deposit.address, ...page);
   await finds(` ${deposit.address.toUpperCase()}\n`, ...page);
@@ -54,7 +43,9 @@ test("whoever has a part of a deposit finds it within a second, from a browser t
 });
 
 test("whoever has a part of a withdrawal finds it within a second", async () => {
-  const { withdrawal, asked } = await network();
+  const { withdrawal } = await requests();
+  const { contracts } = await rpc("peg_getInfo");
+  const [asked] = await rpc("eth_getLogs", { address: contracts.bridge, topics: [null, `0x${withdrawal.id.toString(16).padStart(64, "0")}`], fromBlock: "0x0", toBlock: "latest" });
   const page = [`Withdrawal ${withdrawal.id}`, "What came of it"];
   const { number, txid } = withdrawal.versions.find(({ number }) => number === withdrawal.paidBy);
   await finds(`withdrawal ${withdrawal.id}`, ...page);
@@ -81,7 +72,7 @@ test("what is not there, and what cannot be, is said in words", async () => {
 
 test("an address that is registered and that nobody has paid is found, with what it waits for", async () => {
   const { epoch } = await rpc("peg_getInfo");
-  const terms = { recipient: owner, claimant: owner, reclaimKey: "0x79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798", maxFeeSat: 5_000 + (Date.now() % 1_000), dataHash: `0x${"00".repeat(32)}`, epoch };
+  const terms = { recipient: owner, claimant: owner, reclaimKey: `0x${RECLAIM_KEY}`, maxFeeSat: 5_000 + (Date.now() % 1_000), dataHash: `0x${"00".repeat(32)}`, epoch };
   const { address } = await rpc("peg_registerDeposit", terms);
   await finds(address, "No payment to this address is in the ledger yet", "It waits", address);
 });

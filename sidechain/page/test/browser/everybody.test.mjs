@@ -1,0 +1,3 @@
+// Who can use the page, and what it looks like.
+import "./everybody.mjs";
+import "./pictures.mjs";

@@ -1,0 +1,4 @@
+// What owners do with the page in a real browser, over a real network.
+import "./peg_in.mjs";
+import "./peg_out.mjs";
+import "./away.mjs";
