@@ -13,6 +13,7 @@ import { type DepositRecord, freshReclaimKey, newRecord, ownReclaimKey, readReco
 import { depositRefused } from "../bitcoin/refusal.ts";
 import { amount, sum } from "../draw/amount.ts";
 import { faultLink } from "../draw/fault.ts";
+import { toBeginning } from "../draw/focus.ts";
 import { link, shortened } from "../draw/links.ts";
 import { counted } from "../draw/time.ts";
 import { codeOf } from "../faults.ts";
@@ -59,8 +60,10 @@ export function pegIn(context: Context): View {
   };
   const failed = (error: unknown, code = codeOf(error)) => say(error instanceof Error ? error.message : String(error), code);
   const set = (next: Stage) => {
+    const isAnother = next.is !== stage.is;
     stage = next;
     context.redraw();
+    if (isAnother) toBeginning();
   };
   const recipient = () => readAccount(form.recipient || (wallet.account ?? ""));
   const maximum = () => (form.maximum ? parseAmount(form.maximum, "sat") : quote && usualDepositMaximum(typedAmount(), BigInt(quote.rate), context.info().parameters));
@@ -109,6 +112,12 @@ export function pegIn(context: Context): View {
     said = undefined;
     set({ is: "sealing", part: 0 });
     try {
+      // What was typed last is perhaps not looked at yet.
+      hasCode = needsClaimant(await node.ask<Hex>("eth_getCode", to, "latest"));
+      if (hasCode && !form.claimant) {
+        shown = true;
+        return set({ is: "form" });
+      }
       const info = context.info();
       const genesis = readGenesis(context.genesisText);
       // The address commits to this key: it is proven, not believed.
