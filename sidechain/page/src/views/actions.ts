@@ -4,8 +4,9 @@ import { type Hex, encodeFunctionData, parseAbi } from "viem";
 import type { Context } from "../app/view.ts";
 import { parseAmount } from "../amount.ts";
 import { amount } from "../draw/amount.ts";
-import { route } from "../draw/links.ts";
+import { faultLink } from "../draw/fault.ts";
 import { duration, moment } from "../draw/time.ts";
+import { codeOf } from "../faults.ts";
 import { type Deposit, type Withdrawal, sats } from "../peg/answers.ts";
 import { reclaimableFrom, refundableAt } from "../peg/waits.ts";
 import { chainOf, connection, walletWords } from "../wallet/connect.ts";
@@ -45,8 +46,8 @@ export function actions(context: Context, request: Request): TemplateResult | ty
     <ul>
       ${acts.map((act) => html`<li>${act.what} ${act.call ? button(context, act.call) : nothing}<br /><small>By command: <code>${act.command}</code></small></li>`)}
     </ul>
-    ${hasButtons && !context.wallet.account ? connection(context, (words) => tell(context, words)) : nothing}
-    <div role="status">${said.words ? html`<p class="notice ${said.isGood ? "good" : "bad"}">${said.words}${said.code ? html` <a href=${route("error", said.code)}>What that means</a>` : nothing}</p>` : nothing}</div>
+    ${hasButtons && !context.wallet.account ? connection(context, (words, code) => tell(context, words, false, code)) : nothing}
+    <div role="status">${said.words ? html`<p class="notice ${said.isGood ? "good" : "bad"}">${said.words}${faultLink(said.code)}</p>` : nothing}</div>
   </section>`;
 }
 
@@ -87,10 +88,12 @@ async function perform(context: Context, call: Call, typed: string | undefined):
   tell(context, undefined);
   try {
     const { wallet } = context;
-    const data = encoded(call, wallet.account as Hex, typed);
+    const from = wallet.account as Hex;
+    const data = encoded(call, from, typed);
     if (!data) return tell(context, "This is no amount: write satoshis as digits alone.");
     await wallet.enter(chainOf(context));
-    const asked = { to: context.info().contracts.bridge as Hex, data, value: 0n };
+    const { chainId, contracts } = context.info();
+    const asked = { from, chainId, to: contracts.bridge as Hex, data, value: 0n };
     const gas = await tried(context, asked);
     tell(context, "Look at your wallet: it asks whether to sign.", true);
     const hash = await wallet.send({ ...asked, gas });
@@ -99,8 +102,8 @@ async function perform(context: Context, call: Call, typed: string | undefined):
     if (receipt?.status === "0x1") tell(context, DONE[call.does], true);
     else tell(context, "It was carried out and failed: only its gas was paid.", false, "failed");
   } catch (error) {
-    if (error instanceof Reverts) tell(context, `The ledger would refuse it (${error.error}). Nothing was sent.`, false, error.error);
-    else tell(context, walletWords(error) ?? `${error instanceof Error ? error.message : String(error)} Nothing was sent.`);
+    const words = error instanceof Reverts ? `The ledger would refuse it (${error.error}). Nothing was sent.` : (walletWords(error) ?? `${error instanceof Error ? error.message : String(error)}. Nothing was sent.`);
+    tell(context, words, false, codeOf(error));
   } finally {
     isAtWork = false;
     context.redraw();

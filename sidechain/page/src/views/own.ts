@@ -8,6 +8,7 @@ import { wei } from "../chain/answers.ts";
 import { scriptBytes } from "../peg/waits.ts";
 import { withdrawalCharge } from "../bitcoin/fee.ts";
 import { amount } from "../draw/amount.ts";
+import { faultLink } from "../draw/fault.ts";
 import { link, shortened } from "../draw/links.ts";
 import { deposits as depositTable, withdrawals as withdrawalTable } from "../draw/requests.ts";
 import { counted } from "../draw/time.ts";
@@ -38,10 +39,10 @@ interface Facts {
 /** `own` of the connected account, or `own/0x…` of any. */
 export function own(context: Context, text = ""): View {
   const { node, wallet } = context;
-  let said: string | undefined;
+  let said: { words: string; code: string | undefined } | undefined;
   let facts: Facts | undefined;
-  const say = (words: string | undefined) => {
-    said = words;
+  const say = (words: string | undefined, code?: string) => {
+    said = words === undefined ? undefined : { words, code };
     context.redraw();
   };
   const whose = () => readAccount(text) ?? (text ? undefined : wallet.account);
@@ -70,8 +71,8 @@ export function own(context: Context, text = ""): View {
     },
     draw: () => html`<h1>Yours</h1>
       ${text ? html`<p>Of ${shortened(text)}. ${link(["own"], "Of the connected wallet")}</p>` : connection(context, say)}
-      <div role="alert">${said ? html`<p class="notice bad">${said}</p>` : nothing}</div>
-      ${text && !whose() ? html`<p class="notice bad">This is no account: 0x and 40 digits, with the capitals of its checksum, or none.</p>` : facts ? drawFacts(context, facts) : whose() ? html`<p class="waiting">Asking the node…</p>` : other(context)}`,
+      <div role="alert">${said ? html`<p class="notice bad">${said.words}${faultLink(said.code)}</p>` : nothing}</div>
+      ${text && !whose() ? html`<p class="notice bad">This is no account: 0x and 40 digits, with the capitals of its checksum, or none.</p>` : facts && facts.account === whose() ? drawFacts(context, facts) : whose() ? html`<p class="waiting">Asking the node…</p>` : other(context)}`,
   };
 }
 

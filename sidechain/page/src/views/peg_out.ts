@@ -12,9 +12,10 @@ import { withdrawalRefused } from "../bitcoin/refusal.ts";
 import type { Payee } from "../bitcoin/script.ts";
 import { topicOf } from "../abi/decode.ts";
 import { amount, sum } from "../draw/amount.ts";
-import { link, route, shortened } from "../draw/links.ts";
+import { faultLink } from "../draw/fault.ts";
+import { link, shortened } from "../draw/links.ts";
 import { ago } from "../draw/time.ts";
-import { NodeError } from "../node.ts";
+import { codeOf } from "../faults.ts";
 import { type Limits, type Quote, type VaultTransactionList, sats } from "../peg/answers.ts";
 import { type Sent, forgetSent, keepSent, sent } from "../peg/sent.ts";
 import { chainOf, connection, walletWords } from "../wallet/connect.ts";
@@ -113,11 +114,13 @@ export function pegOut(context: Context): View {
     }
     say(undefined);
     try {
-      if (!wallet.account) throw new Error("Connect a wallet first.");
+      if (!wallet.account) return say("Connect a wallet first.");
+      const from = wallet.account;
       await wallet.enter(chainOf(context));
       const { payee: to, amountSat: sat, maxFeeSat } = made.order;
       const data = encodeFunctionData({ abi: BRIDGE_ABI, functionName: "withdraw", args: [`0x${digitsOf(to.script)}`, maxFeeSat] });
-      const call = { to: context.info().contracts.bridge as Hex, data, value: sat * WEI_PER_SAT };
+      const { chainId, contracts } = context.info();
+      const call = { from, chainId, to: contracts.bridge as Hex, data, value: sat * WEI_PER_SAT };
       set({ is: "confirming", order: made.order, call: { ...call, gas: await tried(context, call) } });
     } catch (error) {
       failed(error);
@@ -129,9 +132,8 @@ export function pegOut(context: Context): View {
     if (stage.is !== "confirming") return;
     set({ is: "signing" });
     try {
-      const owner = wallet.account as Hex;
       const hash = await wallet.send(call);
-      const one: Sent = { networkId: context.info().networkId, owner, hash, amountSat: asked.amountSat.toString(), at: Math.floor(context.now()) };
+      const one: Sent = { networkId: context.info().networkId, owner: call.from, hash, amountSat: asked.amountSat.toString(), at: Math.floor(context.now()) };
       keepSent(one);
       set({ is: "sent", sent: one });
       await follow(one);
@@ -155,9 +157,10 @@ export function pegOut(context: Context): View {
   }
 
   function failed(error: unknown): void {
-    if (error instanceof Reverts) return say(`The ledger would refuse it (${error.error}). Nothing was sent.`, error.error);
-    if (error instanceof NodeError && /insufficient funds/.test(error.message)) return say("Your account has not enough for the amount and the gas. Nothing was sent.", "insufficient-funds");
-    say(walletWords(error) ?? `${error instanceof Error ? error.message : String(error)} Nothing was sent.`);
+    const code = codeOf(error);
+    if (error instanceof Reverts) return say(`The ledger would refuse it (${error.error}). Nothing was sent.`, code);
+    if (code === "insufficient-funds") return say("Your account has not enough for the amount and the gas. Nothing was sent.", code);
+    say(walletWords(error) ?? `${error instanceof Error ? error.message : String(error)}. Nothing was sent.`, code);
   }
 
   return {
@@ -189,7 +192,7 @@ export function pegOut(context: Context): View {
         sent: () => (stage.is === "sent" ? drawSent(stage.sent) : html``),
       };
       return html`<h1>Take bitcoin out</h1>
-        <div role="alert">${said ? html`<p class="notice bad">${said.words}${said.code ? html` <a href=${route("error", said.code)}>What that means</a>` : nothing}</p>` : nothing}</div>
+        <div role="alert">${said ? html`<p class="notice bad">${said.words}${faultLink(said.code)}</p>` : nothing}</div>
         ${parts[stage.is]()}`;
     },
   };
@@ -281,7 +284,7 @@ export function pegOut(context: Context): View {
     return html`<section class="flow">
       <h2>What you are about to sign</h2>
       <dl class="facts">
-        <dt>From your account</dt><dd>${shortened(wallet.account ?? "")}</dd>
+        <dt>From your account</dt><dd>${shortened(call.from)}</dd>
         <dt>Pay on Bitcoin</dt><dd><code class="address">${address}</code> <span class="quiet">(${to.template})</span></dd>
         <dt>Leaves your account</dt><dd>${amount(sat)}</dd>
         <dt>Costs at most</dt><dd>${amount(maxFeeSat)}, and gas here, about ${amount(gasMost)} at most</dd>
