@@ -58,7 +58,7 @@ export class Wallet {
   start(): void {
     discover((wallets) => {
       this.installed = wallets;
-      const last = wallets.find(({ rdns }) => rdns && rdns === localStorage.getItem(REMEMBERED));
+      const last = wallets.find(({ rdns }) => rdns && rdns === remembered());
       // Whether it still shows its account it says without asking anybody.
       if (last && !this.chosen) void this.#look(last).catch(() => undefined);
       this.#changed();
@@ -73,7 +73,7 @@ export class Wallet {
 
   disconnect(): void {
     [this.chosen, this.account, this.chainId] = [undefined, undefined, undefined];
-    localStorage.removeItem(REMEMBERED);
+    remember(undefined);
     this.#changed();
   }
 
@@ -126,7 +126,7 @@ export class Wallet {
     this.chosen = wallet;
     this.account = account.toLowerCase() as Hex;
     this.chainId = await chainOf(wallet);
-    if (wallet.rdns) localStorage.setItem(REMEMBERED, wallet.rdns);
+    if (wallet.rdns) remember(wallet.rdns);
     this.#changed();
   }
 
@@ -146,6 +146,24 @@ export class Wallet {
   #required(): Announced {
     if (!this.chosen) throw new WalletError(4100, "no wallet is connected");
     return this.chosen;
+  }
+}
+
+function remembered(): string | null {
+  try {
+    return localStorage.getItem(REMEMBERED);
+  } catch {
+    // A browser that keeps nothing: it is chosen again each time.
+    return null;
+  }
+}
+
+function remember(rdns: string | undefined): void {
+  try {
+    if (rdns === undefined) localStorage.removeItem(REMEMBERED);
+    else localStorage.setItem(REMEMBERED, rdns);
+  } catch {
+    // As above.
   }
 }
 
