@@ -2,6 +2,7 @@
 import { html, nothing, type TemplateResult } from "lit-html";
 import type { Context } from "../app/view.ts";
 import { link, shortened } from "../draw/links.ts";
+import { codeOf } from "../faults.ts";
 import type { Announced } from "./provider.ts";
 import { WalletError, type Chain } from "./wallet.ts";
 
@@ -17,14 +18,15 @@ export function walletWords(error: unknown): string | undefined {
   return error.isRefusal ? "You said no in the wallet. Nothing was sent." : `The wallet says: ${error.message}`;
 }
 
-export function connection(context: Context, say: (words: string | undefined) => void): TemplateResult {
+/** `say` hears what went wrong, and under which code it has a page; nothing when it is over. */
+export function connection(context: Context, say: (words: string | undefined, code?: string) => void): TemplateResult {
   const { wallet, info } = context;
   const attempt = (act: () => Promise<void>) => async () => {
     say(undefined);
     try {
       await act();
     } catch (error) {
-      say(walletWords(error) ?? String(error));
+      say(walletWords(error) ?? String(error), codeOf(error));
     }
   };
   if (!wallet.chosen || !wallet.account) {
