@@ -5,7 +5,8 @@ import { open, says, text } from "./browser.mjs";
 import { KEYS, dev } from "./network.mjs";
 import { PASSPHRASE, connect } from "./owner.mjs";
 
-const AWAY = "The node does not answer";
+/** The line above every view. */
+const away = (page) => page.locator(".bar", { hasText: "The node does not answer" });
 
 test("a node that goes away is told, what was shown stays, and it goes on when the node is back", async () => {
   const reader = await open();
@@ -16,12 +17,12 @@ test("a node that goes away is told, what was shown stays, and it goes on when t
   await page.getByLabel("A passphrase for the key").fill(PASSPHRASE);
   await dev("kill", "validator-1");
   try {
-    await reader.page.getByText(AWAY).first().waitFor();
+    await away(reader.page).waitFor();
     await says(reader.page, "Yes, every satoshi");
     console.log(await reader.page.locator(".bar").innerText());
     // Another view says it too, and keeps asking.
     await reader.page.getByRole("link", { name: "Blocks" }).click();
-    await reader.page.getByText(AWAY).first().waitFor();
+    await away(reader.page).waitFor();
     // Before money moves, nothing is made that could not be checked; and what was typed stays.
     await page.getByRole("button", { name: "Make the record" }).click();
     await page.getByRole("alert").getByText(/./).first().waitFor();
@@ -31,10 +32,10 @@ test("a node that goes away is told, what was shown stays, and it goes on when t
   } finally {
     await dev("start", "validator-1");
   }
-  await reader.page.getByText(AWAY).first().waitFor({ state: "detached" });
+  await away(reader.page).waitFor({ state: "detached" });
   await reader.page.locator("main table tbody tr").first().waitFor();
   await reader.close();
-  await page.getByText(AWAY).first().waitFor({ state: "detached" });
+  await away(page).waitFor({ state: "detached" });
   await page.getByRole("button", { name: "Make the record" }).click();
   await says(page, "Save the record before you pay");
   await close();
