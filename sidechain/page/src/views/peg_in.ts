@@ -16,7 +16,7 @@ import { faultLink } from "../draw/fault.ts";
 import { toBeginning } from "../draw/focus.ts";
 import { link, shortened } from "../draw/links.ts";
 import { counted } from "../draw/time.ts";
-import { codeOf } from "../faults.ts";
+import { codeOf, sentenceOf } from "../faults.ts";
 import { readGenesis } from "../evidence/genesis.ts";
 import { proveKeys } from "../evidence/live.ts";
 import { type DepositReport, type Limits, type Quote, sats } from "../peg/answers.ts";
@@ -58,7 +58,7 @@ export function pegIn(context: Context): View {
     said = words === undefined ? undefined : { words, code };
     context.redraw();
   };
-  const failed = (error: unknown, code = codeOf(error)) => say(error instanceof Error ? error.message : String(error), code);
+  const failed = (error: unknown, code = codeOf(error)) => say(sentenceOf(error), code);
   const set = (next: Stage) => {
     const isAnother = next.is !== stage.is;
     stage = next;
