@@ -27,19 +27,20 @@ export function chip({ word, tone }: { word: string; tone: string }): TemplateRe
 export const depositChip = (status: DepositStatus): TemplateResult => chip(DEPOSIT[status]);
 export const withdrawalChip = (status: WithdrawalStatus): TemplateResult => chip(WITHDRAWAL[status]);
 
+/** How it stands comes before whose it is: on a phone the last columns are out of sight. */
 export function deposits(_info: Info, list: readonly (Deposit & { address?: string })[], label = "Deposits"): TemplateResult {
   if (!list.length) return html`<p class="none">None yet.</p>`;
   return html`<div class="scroll" tabindex="0" role="region" aria-label=${label}>
     <table>
-      <thead><tr><th scope="col">Bitcoin output</th><th scope="col">Paid</th><th scope="col">Coins</th><th scope="col">To</th><th scope="col">Stands</th></tr></thead>
+      <thead><tr><th scope="col">Bitcoin output</th><th scope="col">Paid</th><th scope="col">Stands</th><th scope="col">Coins</th><th scope="col">To</th></tr></thead>
       <tbody>
         ${list.map(
           (deposit) => html`<tr>
             <td>${link(["deposit", `${deposit.txid}:${deposit.vout}`], shortened(`${deposit.txid}:${deposit.vout}`))}</td>
             <td class="number">${amount(sats(deposit.amountSat))}</td>
+            <td>${depositChip(deposit.status)}</td>
             <td class="number">${deposit.mintedSat === null ? "–" : amount(sats(deposit.mintedSat))}</td>
             <td>${link(["account", deposit.recipient], shortened(deposit.recipient))}</td>
-            <td>${depositChip(deposit.status)}</td>
           </tr>`,
         )}
       </tbody>
@@ -51,14 +52,14 @@ export function withdrawals(_info: Info, list: readonly Withdrawal[]): TemplateR
   if (!list.length) return html`<p class="none">None yet.</p>`;
   return html`<div class="scroll" tabindex="0" role="region" aria-label="Withdrawals">
     <table>
-      <thead><tr><th scope="col">Number</th><th scope="col">Taken in</th><th scope="col">By</th><th scope="col">Stands</th></tr></thead>
+      <thead><tr><th scope="col">Number</th><th scope="col">Taken in</th><th scope="col">Stands</th><th scope="col">By</th></tr></thead>
       <tbody>
         ${list.map(
           (withdrawal) => html`<tr>
             <td>${link(["withdrawal", withdrawal.id], `Withdrawal ${withdrawal.id}`)}</td>
             <td class="number">${amount(sats(withdrawal.amountSat))}</td>
-            <td>${link(["account", withdrawal.owner], shortened(withdrawal.owner))}</td>
             <td>${withdrawalChip(withdrawal.status)}</td>
+            <td>${link(["account", withdrawal.owner], shortened(withdrawal.owner))}</td>
           </tr>`,
         )}
       </tbody>

@@ -4,6 +4,7 @@ import { account } from "./account.ts";
 import { block, blocks } from "./blocks.ts";
 import { deposit } from "./deposit.ts";
 import { evidence } from "./evidence.ts";
+import { fault } from "./fault.ts";
 import { federation } from "./federation.ts";
 import { logs } from "./logs.ts";
 import { overview } from "./overview.ts";
@@ -23,6 +24,7 @@ export const routes: Routes = {
   block,
   blocks,
   deposit,
+  error: fault,
   evidence,
   federation,
   in: pegIn,

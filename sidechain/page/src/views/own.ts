@@ -8,6 +8,7 @@ import { wei } from "../chain/answers.ts";
 import { scriptBytes } from "../peg/waits.ts";
 import { withdrawalCharge } from "../bitcoin/fee.ts";
 import { amount } from "../draw/amount.ts";
+import { faultLink } from "../draw/fault.ts";
 import { link, shortened } from "../draw/links.ts";
 import { deposits as depositTable, withdrawals as withdrawalTable } from "../draw/requests.ts";
 import { counted } from "../draw/time.ts";
@@ -15,7 +16,7 @@ import { coins } from "../draw/wei.ts";
 import { type Deposit, type DepositList, type DepositReport, type Quote, type Withdrawal, type WithdrawalList, sats } from "../peg/answers.ts";
 import { type Begun, begun } from "../peg/begun.ts";
 import { connection } from "../wallet/connect.ts";
-import { type Request, actions, isUrgent } from "./actions.ts";
+import { type Request, actions, isTold, isUrgent } from "./actions.ts";
 
 /** Of each kind, the newest. */
 const NEWEST = 50;
@@ -38,10 +39,10 @@ interface Facts {
 /** `own` of the connected account, or `own/0x…` of any. */
 export function own(context: Context, text = ""): View {
   const { node, wallet } = context;
-  let said: string | undefined;
+  let said: { words: string; code: string | undefined } | undefined;
   let facts: Facts | undefined;
-  const say = (words: string | undefined) => {
-    said = words;
+  const say = (words: string | undefined, code?: string) => {
+    said = words === undefined ? undefined : { words, code };
     context.redraw();
   };
   const whose = () => readAccount(text) ?? (text ? undefined : wallet.account);
@@ -70,8 +71,8 @@ export function own(context: Context, text = ""): View {
     },
     draw: () => html`<h1>Yours</h1>
       ${text ? html`<p>Of ${shortened(text)}. ${link(["own"], "Of the connected wallet")}</p>` : connection(context, say)}
-      <div role="alert">${said ? html`<p class="notice bad">${said}</p>` : nothing}</div>
-      ${text && !whose() ? html`<p class="notice bad">This is no account: 0x and 40 digits, with the capitals of its checksum, or none.</p>` : facts ? drawFacts(context, facts) : whose() ? html`<p class="waiting">Asking the node…</p>` : other(context)}`,
+      <div role="alert">${said ? html`<p class="notice bad">${said.words}${faultLink(said.code)}</p>` : nothing}</div>
+      ${text && !whose() ? html`<p class="notice bad">This is no account: 0x and 40 digits, with the capitals of its checksum, or none.</p>` : facts && facts.account === whose() ? drawFacts(context, facts) : whose() ? html`<p class="waiting">Asking the node…</p>` : other(context)}`,
   };
 }
 
@@ -129,7 +130,7 @@ function urgent(context: Context, { account, claimableSat, deposits, withdrawals
   const { parameters } = context.info();
   const all: { title: TemplateResult; request: Request }[] = [
     { title: html`${amount(claimableSat)} to claim`, request: { is: "claimable", account, amountSat: claimableSat } },
-    ...withdrawals.withdrawals.filter(isOpen).map((withdrawal) => ({
+    ...withdrawals.withdrawals.map((withdrawal) => ({
       title: html`${link(["withdrawal", withdrawal.id], `Withdrawal ${withdrawal.id}`)}, ${amount(sats(withdrawal.amountSat))}`,
       request: { is: "withdrawal" as const, withdrawal, chargeSat: withdrawalCharge(scriptBytes(withdrawal), BigInt(quote.rate), parameters).totalSat },
     })),
@@ -138,5 +139,5 @@ function urgent(context: Context, { account, claimableSat, deposits, withdrawals
       request: { is: "deposit" as const, deposit, address: deposit.address },
     })),
   ];
-  return all.filter(({ request }) => isUrgent(context, request));
+  return all.filter(({ request }) => isUrgent(context, request) || isTold(request));
 }

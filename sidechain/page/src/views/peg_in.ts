@@ -12,8 +12,11 @@ import { needsClaimant, readAccount, refusedReceiver } from "../bitcoin/receiver
 import { type DepositRecord, freshReclaimKey, newRecord, ownReclaimKey, readRecord, recordFileName, recordText, registration } from "../bitcoin/record.ts";
 import { depositRefused } from "../bitcoin/refusal.ts";
 import { amount, sum } from "../draw/amount.ts";
+import { faultLink } from "../draw/fault.ts";
+import { toBeginning } from "../draw/focus.ts";
 import { link, shortened } from "../draw/links.ts";
 import { counted } from "../draw/time.ts";
+import { codeOf, sentenceOf } from "../faults.ts";
 import { readGenesis } from "../evidence/genesis.ts";
 import { proveKeys } from "../evidence/live.ts";
 import { type DepositReport, type Limits, type Quote, sats } from "../peg/answers.ts";
@@ -37,24 +40,30 @@ type Stage =
   | { is: "registering"; record: DepositRecord }
   | { is: "paying"; record: DepositRecord };
 
+/** The node answers another address than the page made. */
+class OtherAddress extends Error {}
+
 export function pegIn(context: Context): View {
   const { node, wallet } = context;
   const form: Form = { recipient: "", claimant: "", amount: "", maximum: "", passphrase: "", ownKey: "" };
   let stage: Stage = { is: "form" };
   let quote: Quote | undefined;
   let limits: Limits | undefined;
-  let said: string | undefined;
+  let said: { words: string; code: string | undefined } | undefined;
   let hasCode = false;
   let report: DepositReport | undefined;
   let isLeft = false;
 
-  const say = (words: string | undefined) => {
-    said = words;
+  const say = (words: string | undefined, code?: string) => {
+    said = words === undefined ? undefined : { words, code };
     context.redraw();
   };
+  const failed = (error: unknown, code = codeOf(error)) => say(sentenceOf(error), code);
   const set = (next: Stage) => {
+    const isAnother = next.is !== stage.is;
     stage = next;
     context.redraw();
+    if (isAnother) toBeginning();
   };
   const recipient = () => readAccount(form.recipient || (wallet.account ?? ""));
   const maximum = () => (form.maximum ? parseAmount(form.maximum, "sat") : quote && usualDepositMaximum(typedAmount(), BigInt(quote.rate), context.info().parameters));
@@ -103,6 +112,12 @@ export function pegIn(context: Context): View {
     said = undefined;
     set({ is: "sealing", part: 0 });
     try {
+      // What was typed last is perhaps not looked at yet.
+      hasCode = needsClaimant(await node.ask<Hex>("eth_getCode", to, "latest"));
+      if (hasCode && !form.claimant) {
+        shown = true;
+        return set({ is: "form" });
+      }
       const info = context.info();
       const genesis = readGenesis(context.genesisText);
       // The address commits to this key: it is proven, not believed.
@@ -114,7 +129,7 @@ export function pegIn(context: Context): View {
       set({ is: "saving", record, isSaved: false });
     } catch (error) {
       set({ is: "form" });
-      say(error instanceof Error ? error.message : String(error));
+      failed(error);
     }
   }
 
@@ -132,10 +147,10 @@ export function pegIn(context: Context): View {
     try {
       const again = readRecord(await file.text());
       if (recordText(again) !== recordText(record)) throw new Error(again.address === record.address ? "This file is damaged: save it once more." : "This is the record of another address: choose the file that was saved just now.");
-      await register(record);
     } catch (error) {
-      say(error instanceof Error ? error.message : String(error));
+      return failed(error, "record");
     }
+    await register(record);
   }
 
   async function register(record: DepositRecord): Promise<void> {
@@ -143,12 +158,12 @@ export function pegIn(context: Context): View {
     set({ is: "registering", record });
     try {
       const { address } = await node.ask<{ address: string }>("peg_registerDeposit", registration(record));
-      if (address !== record.address) throw new Error(`The node makes another address of the same terms (${address}): it is not to be trusted, and neither address is to be paid. Nothing is lost.`);
+      if (address !== record.address) throw new OtherAddress(`The node makes another address of the same terms (${address}): it is not to be trusted, and neither address is to be paid. Nothing is lost.`);
       begin({ networkId: record.networkId, address, recipient: record.recipient, at: Math.floor(context.now()) });
       set({ is: "paying", record });
     } catch (error) {
       set({ is: "saving", record, isSaved: true });
-      say(error instanceof Error ? error.message : String(error));
+      failed(error, error instanceof OtherAddress ? "other-address" : codeOf(error));
     }
   }
 
@@ -176,7 +191,7 @@ export function pegIn(context: Context): View {
         paying: () => (stage.is === "paying" ? drawPaying(stage.record) : html``),
       };
       return html`<h1>Bring bitcoin in</h1>
-        <div role="alert">${said ? html`<p class="notice bad">${said}</p>` : nothing}</div>
+        <div role="alert">${said ? html`<p class="notice bad">${said.words}${faultLink(said.code)}</p>` : nothing}</div>
         ${parts[stage.is]()} ${stage.is === "form" ? drawBegun() : nothing}`;
     },
   };
@@ -198,7 +213,7 @@ export function pegIn(context: Context): View {
         ${field("maximum", "The most that the sweep may cost, in sat", most === undefined ? "" : `Without a word of yours ${amountText(most)}. It cannot be raised later: what is not swept is yours again after ${counted(info.parameters.reclaimDelay, "Bitcoin block")}.`, fault("maximum"))}
         ${field("ownKey", "A key of your own that can take the deposit back", "x-only, 64 hexadecimal digits; of a hardware wallet for example. Else one is made here.", fault("ownKey"))}
       </details>
-      <p><button>Make the record</button></p>
+      <p><button ?disabled=${!quote}>Make the record</button></p>
       <p class="quiet">The bridge is not audited: use it with bitcoin that you can lose.</p>
     </form>`;
   }

@@ -12,9 +12,11 @@ import { withdrawalRefused } from "../bitcoin/refusal.ts";
 import type { Payee } from "../bitcoin/script.ts";
 import { topicOf } from "../abi/decode.ts";
 import { amount, sum } from "../draw/amount.ts";
-import { link, route, shortened } from "../draw/links.ts";
+import { faultLink } from "../draw/fault.ts";
+import { toBeginning } from "../draw/focus.ts";
+import { link, shortened } from "../draw/links.ts";
 import { ago } from "../draw/time.ts";
-import { NodeError } from "../node.ts";
+import { codeOf, sentenceOf } from "../faults.ts";
 import { type Limits, type Quote, type VaultTransactionList, sats } from "../peg/answers.ts";
 import { type Sent, forgetSent, keepSent, sent } from "../peg/sent.ts";
 import { chainOf, connection, walletWords } from "../wallet/connect.ts";
@@ -46,7 +48,7 @@ export function pegOut(context: Context): View {
   let stage: Stage = { is: "form" };
   let quote: Quote | undefined;
   let limits: Limits | undefined;
-  let balance: bigint | undefined;
+  let had: { account: Hex; wei: bigint } | undefined;
   let gasPrice = 0n;
   let rates: number[] = [];
   let said: { words: string; code?: string } | undefined;
@@ -58,8 +60,10 @@ export function pegOut(context: Context): View {
     context.redraw();
   };
   const set = (next: Stage) => {
+    const isAnother = next.is !== stage.is;
     stage = next;
     context.redraw();
+    if (isAnother) toBeginning();
   };
 
   function payee(): { payee: Payee } | { fault: string } {
@@ -71,8 +75,12 @@ export function pegOut(context: Context): View {
     }
   }
 
+  /** Wei of the account that is chosen now; nothing until the node has said. */
+  const balanceNow = () => (had && had.account === wallet.account ? had.wei : undefined);
+
   /** All but what the gas may cost, in whole satoshis. */
   function all(): bigint | undefined {
+    const balance = balanceNow();
     if (balance === undefined) return undefined;
     const left = balance - USUAL_GAS * gasPrice * PRICE_TIMES;
     return left > 0n ? left / WEI_PER_SAT : 0n;
@@ -90,6 +98,7 @@ export function pegOut(context: Context): View {
     const faults: { address?: string; amount?: string; maximum?: string } = {};
     if ("fault" in to) faults.address = to.fault;
     const sat = amountSat();
+    const balance = balanceNow();
     if (sat === undefined) faults.amount = form.amount ? "This is no amount: write it as 0.1 or 0.1 BTC." : "How much is to go out?";
     else if (balance !== undefined && sat * WEI_PER_SAT > balance) faults.amount = "Your account has less than that.";
     const most = "payee" in to ? maximum(sat, to.payee) : undefined;
@@ -113,11 +122,13 @@ export function pegOut(context: Context): View {
     }
     say(undefined);
     try {
-      if (!wallet.account) throw new Error("Connect a wallet first.");
+      if (!wallet.account) return say("Connect a wallet first.");
+      const from = wallet.account;
       await wallet.enter(chainOf(context));
       const { payee: to, amountSat: sat, maxFeeSat } = made.order;
       const data = encodeFunctionData({ abi: BRIDGE_ABI, functionName: "withdraw", args: [`0x${digitsOf(to.script)}`, maxFeeSat] });
-      const call = { to: context.info().contracts.bridge as Hex, data, value: sat * WEI_PER_SAT };
+      const { chainId, contracts } = context.info();
+      const call = { from, chainId, to: contracts.bridge as Hex, data, value: sat * WEI_PER_SAT };
       set({ is: "confirming", order: made.order, call: { ...call, gas: await tried(context, call) } });
     } catch (error) {
       failed(error);
@@ -129,9 +140,8 @@ export function pegOut(context: Context): View {
     if (stage.is !== "confirming") return;
     set({ is: "signing" });
     try {
-      const owner = wallet.account as Hex;
       const hash = await wallet.send(call);
-      const one: Sent = { networkId: context.info().networkId, owner, hash, amountSat: asked.amountSat.toString(), at: Math.floor(context.now()) };
+      const one: Sent = { networkId: context.info().networkId, owner: call.from, hash, amountSat: asked.amountSat.toString(), at: Math.floor(context.now()) };
       keepSent(one);
       set({ is: "sent", sent: one });
       await follow(one);
@@ -155,9 +165,10 @@ export function pegOut(context: Context): View {
   }
 
   function failed(error: unknown): void {
-    if (error instanceof Reverts) return say(`The ledger would refuse it (${error.error}). Nothing was sent.`, error.error);
-    if (error instanceof NodeError && /insufficient funds/.test(error.message)) return say("Your account has not enough for the amount and the gas. Nothing was sent.", "insufficient-funds");
-    say(walletWords(error) ?? `${error instanceof Error ? error.message : String(error)} Nothing was sent.`);
+    const code = codeOf(error);
+    if (error instanceof Reverts) return say(`The ledger would refuse it (${error.error}). Nothing was sent.`, code);
+    if (code === "insufficient-funds") return say("Your account has not enough for the amount and the gas. Nothing was sent.", code);
+    say(walletWords(error) ?? `${sentenceOf(error)} Nothing was sent.`, code);
   }
 
   return {
@@ -171,7 +182,8 @@ export function pegOut(context: Context): View {
       ]);
       [quote, limits, gasPrice] = [price, now, BigInt(gas)];
       rates = newest.vaultTransactions.filter(({ content }) => content.withdrawals.length).map(({ content }) => content.rate);
-      balance = wallet.account ? BigInt(await node.ask<Hex>("eth_getBalance", wallet.account, "latest")) : undefined;
+      const { account } = wallet;
+      had = account ? { account, wei: BigInt(await node.ask<Hex>("eth_getBalance", account, "latest")) } : undefined;
       const one = stage.is === "form" ? sent(context.info().networkId) : undefined;
       if (one) {
         stage = { is: "sent", sent: one };
@@ -189,7 +201,7 @@ export function pegOut(context: Context): View {
         sent: () => (stage.is === "sent" ? drawSent(stage.sent) : html``),
       };
       return html`<h1>Take bitcoin out</h1>
-        <div role="alert">${said ? html`<p class="notice bad">${said.words}${said.code ? html` <a href=${route("error", said.code)}>What that means</a>` : nothing}</p>` : nothing}</div>
+        <div role="alert">${said ? html`<p class="notice bad">${said.words}${faultLink(said.code)}</p>` : nothing}</div>
         ${parts[stage.is]()}`;
     },
   };
@@ -204,6 +216,7 @@ export function pegOut(context: Context): View {
     const faults = "faults" in made ? made.faults : {};
     const to = payee();
     const sat = amountSat();
+    const balance = balanceNow();
     const most = "payee" in to ? maximum(sat, to.payee) : undefined;
     const type = (name: "address" | "amount" | "maximum") => (event: Event) => {
       form[name] = (event.currentTarget as HTMLInputElement).value.slice(0, 400);
@@ -228,12 +241,12 @@ export function pegOut(context: Context): View {
           <input id="amount" class="wide" .value=${live(form.isAll && sat !== undefined ? btcDigits(sat) : form.amount)} placeholder="0.05" maxlength="40" autocomplete="off" inputmode="decimal" aria-invalid=${fault("amount") ? "true" : "false"} aria-describedby="amount-hint amount-fault" @input=${type("amount")} />
           <button type="button" class="quiet" ?disabled=${balance === undefined} @click=${useAll}>All</button>
         </span>
-        <small id="amount-hint">${balance === undefined ? "Connect a wallet to see what it has." : html`Your account has ${amount(balance / WEI_PER_SAT)}.`} ${limits && sats(limits.windowLeftSat) < (sat ?? 0n) ? html`More than ${amount(sats(limits.windowLeftSat))} is not begun at once now: the rest waits.` : nothing}</small>
+        <small id="amount-hint">${balance === undefined ? (wallet.account ? "Asking what your account has…" : "Connect a wallet to see what it has.") : html`Your account has ${amount(balance / WEI_PER_SAT)}.`} ${limits && sats(limits.windowLeftSat) < (sat ?? 0n) ? html`More than ${amount(sats(limits.windowLeftSat))} is not begun at once now: the rest waits.` : nothing}</small>
         <span id="amount-fault" class="fault">${fault("amount") ?? nothing}</span>
       </p>
       ${"payee" in to && quote ? slider(to.payee, most, fault("maximum"), type("maximum")) : nothing}
       ${"order" in made && quote ? bill(made.order, quote) : nothing}
-      <p><button ?disabled=${!wallet.account}>Look at what will be signed</button></p>
+      <p><button ?disabled=${!wallet.account || !quote}>Look at what will be signed</button></p>
     </form>`;
   }
 
@@ -281,7 +294,7 @@ export function pegOut(context: Context): View {
     return html`<section class="flow">
       <h2>What you are about to sign</h2>
       <dl class="facts">
-        <dt>From your account</dt><dd>${shortened(wallet.account ?? "")}</dd>
+        <dt>From your account</dt><dd>${shortened(call.from)}</dd>
         <dt>Pay on Bitcoin</dt><dd><code class="address">${address}</code> <span class="quiet">(${to.template})</span></dd>
         <dt>Leaves your account</dt><dd>${amount(sat)}</dd>
         <dt>Costs at most</dt><dd>${amount(maxFeeSat)}, and gas here, about ${amount(gasMost)} at most</dd>

@@ -2,6 +2,7 @@
 import { html, nothing, type TemplateResult } from "lit-html";
 import type { Context } from "../app/view.ts";
 import { link, shortened } from "../draw/links.ts";
+import { codeOf, sentenceOf } from "../faults.ts";
 import type { Announced } from "./provider.ts";
 import { WalletError, type Chain } from "./wallet.ts";
 
@@ -14,17 +15,18 @@ export function chainOf({ info }: Context): Chain {
 /** What to say of a failure of the wallet; nothing of other failures. */
 export function walletWords(error: unknown): string | undefined {
   if (!(error instanceof WalletError)) return undefined;
-  return error.isRefusal ? "You said no in the wallet. Nothing was sent." : `The wallet says: ${error.message}`;
+  return error.isRefusal ? "You said no in the wallet. Nothing was sent." : `The wallet says: ${sentenceOf(error)}`;
 }
 
-export function connection(context: Context, say: (words: string | undefined) => void): TemplateResult {
+/** `say` hears what went wrong, and under which code it has a page; nothing when it is over. */
+export function connection(context: Context, say: (words: string | undefined, code?: string) => void): TemplateResult {
   const { wallet, info } = context;
   const attempt = (act: () => Promise<void>) => async () => {
     say(undefined);
     try {
       await act();
     } catch (error) {
-      say(walletWords(error) ?? String(error));
+      say(walletWords(error) ?? sentenceOf(error), codeOf(error));
     }
   };
   if (!wallet.chosen || !wallet.account) {

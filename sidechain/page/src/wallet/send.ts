@@ -22,9 +22,9 @@ const MORE_GAS = 5n;
 const WAIT_MS = 500;
 
 /** Gas for a call, with some more. Throws `Reverts`, or what the node says. */
-export async function tried({ node, wallet }: Context, call: Omit<Call, "gas">): Promise<bigint> {
+export async function tried({ node }: Context, call: Omit<Call, "gas">): Promise<bigint> {
   try {
-    const gas = BigInt(await node.ask<Hex>("eth_estimateGas", { from: wallet.account, to: call.to, data: call.data, value: toHex(call.value) }));
+    const gas = BigInt(await node.ask<Hex>("eth_estimateGas", { from: call.from, to: call.to, data: call.data, value: toHex(call.value) }));
     return gas + gas / MORE_GAS;
   } catch (error) {
     const read = error instanceof NodeError && error.code === REVERTED ? readError(String(error.data)) : undefined;

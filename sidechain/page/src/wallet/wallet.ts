@@ -27,7 +27,10 @@ export interface Chain {
   url: string;
 }
 
+/** What somebody agreed to: by which account, and on which chain. */
 export interface Call {
+  from: Hex;
+  chainId: number;
   to: Hex;
   data: Hex;
   /** Wei. */
@@ -55,7 +58,7 @@ export class Wallet {
   start(): void {
     discover((wallets) => {
       this.installed = wallets;
-      const last = wallets.find(({ rdns }) => rdns && rdns === localStorage.getItem(REMEMBERED));
+      const last = wallets.find(({ rdns }) => rdns && rdns === remembered());
       // Whether it still shows its account it says without asking anybody.
       if (last && !this.chosen) void this.#look(last).catch(() => undefined);
       this.#changed();
@@ -70,7 +73,7 @@ export class Wallet {
 
   disconnect(): void {
     [this.chosen, this.account, this.chainId] = [undefined, undefined, undefined];
-    localStorage.removeItem(REMEMBERED);
+    remember(undefined);
     this.#changed();
   }
 
@@ -96,10 +99,17 @@ export class Wallet {
     if (this.chainId !== chain.chainId) throw new WalletError(UNKNOWN_CHAIN, `the wallet is on chain ${this.chainId}, this network is chain ${chain.chainId}: choose it in the wallet`);
   }
 
-  /** Has the wallet sign and send; its transaction's hash. Throws `WalletError`. */
-  async send({ to, data, value, gas }: Call): Promise<Hex> {
-    const from = this.account;
-    const hash = await ask(this.#required(), "eth_sendTransaction", { from, to, data, value: toHex(value), gas: toHex(gas) });
+  /**
+   * Has the wallet sign and send; its transaction's hash. Throws `WalletError`.
+   *
+   * Nothing is asked of a wallet that shows another account or chain by now: the same address on another chain is nobody's, and coins sent there are lost.
+   */
+  async send({ from, chainId, to, data, value, gas }: Call): Promise<Hex> {
+    const wallet = this.#required();
+    if (this.account !== from) throw new WalletError(4100, `it shows another account by now (${this.account}) than the one that you agreed to use (${from}). Nothing was sent.`);
+    const now = await chainOf(wallet);
+    if (now !== chainId) throw new WalletError(UNKNOWN_CHAIN, `it is on chain ${now} by now, and this network is chain ${chainId}. Nothing was sent.`);
+    const hash = await ask(wallet, "eth_sendTransaction", { from, to, data, value: toHex(value), gas: toHex(gas), chainId: toHex(chainId) });
     if (typeof hash !== "string" || !/^0x[0-9a-f]{64}$/i.test(hash)) throw new WalletError(0, "the wallet answers no transaction's hash: look into it whether something was sent");
     return hash.toLowerCase() as Hex;
   }
@@ -116,7 +126,7 @@ export class Wallet {
     this.chosen = wallet;
     this.account = account.toLowerCase() as Hex;
     this.chainId = await chainOf(wallet);
-    if (wallet.rdns) localStorage.setItem(REMEMBERED, wallet.rdns);
+    if (wallet.rdns) remember(wallet.rdns);
     this.#changed();
   }
 
@@ -136,6 +146,24 @@ export class Wallet {
   #required(): Announced {
     if (!this.chosen) throw new WalletError(4100, "no wallet is connected");
     return this.chosen;
+  }
+}
+
+function remembered(): string | null {
+  try {
+    return localStorage.getItem(REMEMBERED);
+  } catch {
+    // A browser that keeps nothing: it is chosen again each time.
+    return null;
+  }
+}
+
+function remember(rdns: string | undefined): void {
+  try {
+    if (rdns === undefined) localStorage.removeItem(REMEMBERED);
+    else localStorage.setItem(REMEMBERED, rdns);
+  } catch {
+    // As above.
   }
 }
 
