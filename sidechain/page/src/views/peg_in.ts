@@ -16,9 +16,10 @@ import { faultLink } from "../draw/fault.ts";
 import { link, shortened } from "../draw/links.ts";
 import { counted } from "../draw/time.ts";
 import { codeOf } from "../faults.ts";
-import { readGenesis } from "../evidence/genesis.ts";
+import { BRIDGE } from "../evidence/entries.ts";
+import { type Genesis, readGenesis } from "../evidence/genesis.ts";
 import { proveKeys } from "../evidence/live.ts";
-import { type DepositReport, type Limits, type Quote, sats } from "../peg/answers.ts";
+import { type DepositReport, type Info, type Limits, type Quote, sats } from "../peg/answers.ts";
 import { begin, begun } from "../peg/begun.ts";
 import { connection } from "../wallet/connect.ts";
 
@@ -63,7 +64,8 @@ export function pegIn(context: Context): View {
     context.redraw();
   };
   const recipient = () => readAccount(form.recipient || (wallet.account ?? ""));
-  const maximum = () => (form.maximum ? parseAmount(form.maximum, "sat") : quote && usualDepositMaximum(typedAmount(), BigInt(quote.rate), context.info().parameters));
+  const usualMaximum = () => quote && usualDepositMaximum(typedAmount(), BigInt(quote.rate), context.info().parameters);
+  const maximum = () => (form.maximum ? parseAmount(form.maximum, "sat") : usualMaximum());
   const typedAmount = () => (form.amount ? parseAmount(form.amount, "BTC") : undefined);
 
   /** Why the form cannot be used as it is; by the field's name. */
@@ -103,31 +105,47 @@ export function pegIn(context: Context): View {
 
   async function make(event: SubmitEvent): Promise<void> {
     event.preventDefault();
+    if (stage.is !== "form" || isMaking) return;
+    const fields = event.currentTarget as HTMLFormElement;
     const to = recipient();
     const most = maximum();
-    if (Object.keys(faults()).length || !to || most === undefined) return showFaults(event);
-    said = undefined;
-    set({ is: "sealing", part: 0 });
+    if (Object.keys(faults()).length || !to || most === undefined) return showFaults(fields);
+    isMaking = true;
+    say(undefined);
     try {
+      // It may have been typed just now.
+      hasCode = await codeAt(to);
+      if (recipient() !== to) return;
+      if (Object.keys(faults()).length) return showFaults(fields);
+      set({ is: "sealing", part: 0 });
       const info = context.info();
       const genesis = readGenesis(context.genesisText);
       // The address commits to this key: it is proven, not believed.
       const { keys } = await proveKeys(node, genesis, info.epoch);
       const progress = (part: number) => set({ is: "sealing", part });
       const key = form.ownKey ? ownReclaimKey(form.ownKey.trim()) : await freshReclaimKey(form.passphrase, progress);
-      const record = newRecord({ ...info, networkId: genesis.networkId, groupKey: keys.group }, { recipient: to, claimant: readAccount(form.claimant) ?? to }, most, key);
+      const record = newRecord(agreed(info, genesis, keys.group), { recipient: to, claimant: readAccount(form.claimant) ?? to }, most, key);
       form.passphrase = "";
       set({ is: "saving", record, isSaved: false });
     } catch (error) {
       set({ is: "form" });
       failed(error);
+    } finally {
+      isMaking = false;
     }
   }
+  let isMaking = false;
 
-  function showFaults(event: SubmitEvent): void {
+  const codeAt = async (account: Hex) => needsClaimant(await node.ask<Hex>("eth_getCode", account, "latest"));
+
+  function showFaults(form: HTMLFormElement): void {
     shown = true;
     context.redraw();
-    queueMicrotask(() => (event.target as HTMLFormElement).querySelector<HTMLElement>("[aria-invalid=true]")?.focus());
+    queueMicrotask(() => {
+      const wrong = form.querySelector<HTMLElement>("[aria-invalid=true]");
+      wrong?.closest("details")?.setAttribute("open", "");
+      wrong?.focus();
+    });
   }
   let shown = false;
 
@@ -163,7 +181,8 @@ export function pegIn(context: Context): View {
     async refresh() {
       [quote, limits] = await Promise.all([node.ask<Quote>("peg_quote"), node.ask<Limits>("peg_getLimits")]);
       const to = recipient();
-      hasCode = to ? needsClaimant(await node.ask<Hex>("eth_getCode", to, "latest")) : false;
+      const isContract = to ? await codeAt(to) : false;
+      if (to === recipient()) hasCode = isContract;
       if (stage.is === "paying") {
         report = await node.ask<DepositReport>("peg_getDeposit", stage.record.address);
         if (report.deposits.length && !isLeft) context.go("deposit", stage.record.address);
@@ -193,6 +212,7 @@ export function pegIn(context: Context): View {
     const fault = (name: keyof Form) => (shown || form[name] ? found[name] : undefined);
     const sat = typedAmount();
     const most = maximum();
+    const usual = usualMaximum();
     return html`<form @submit=${make} novalidate class="flow">
       ${field("recipient", "Who gets the coins", wallet.account ? `Your account ${wallet.account}, unless you type another.` : "An account of the sidechain, 0x…", fault("recipient"))}
       ${hasCode || form.claimant ? field("claimant", "Who may fetch them, should the recipient's code refuse them", "An account of yours.", fault("claimant")) : nothing}
@@ -201,7 +221,7 @@ export function pegIn(context: Context): View {
       ${form.ownKey ? nothing : passphrase(fault("passphrase"))}
       <details>
         <summary>More choices</summary>
-        ${field("maximum", "The most that the sweep may cost, in sat", most === undefined ? "" : `Without a word of yours ${amountText(most)}. It cannot be raised later: what is not swept is yours again after ${counted(info.parameters.reclaimDelay, "Bitcoin block")}.`, fault("maximum"))}
+        ${field("maximum", "The most that the sweep may cost, in sat", usual === undefined ? "" : `Without a word of yours ${amountText(usual)}. It cannot be raised later: what is not swept is yours again after ${counted(info.parameters.reclaimDelay, "Bitcoin block")}.`, fault("maximum"))}
         ${field("ownKey", "A key of your own that can take the deposit back", "x-only, 64 hexadecimal digits; of a hardware wallet for example. Else one is made here.", fault("ownKey"))}
       </details>
       <p><button>Make the record</button></p>
@@ -316,6 +336,11 @@ export function pegIn(context: Context): View {
       </ul>
     </section>`;
   }
+}
+
+/** What the address commits to is of the genesis file and proven, not what the node says it is. */
+function agreed(info: Info, { networkId, reclaimDelay }: Genesis, groupKey: Hex): Info {
+  return { ...info, networkId, groupKey, contracts: { ...info.contracts, bridge: BRIDGE }, parameters: { ...info.parameters, reclaimDelay } };
 }
 
 const amountText = (sat: bigint) => `${sat} sat`;
