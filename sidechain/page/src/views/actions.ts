@@ -39,17 +39,38 @@ interface Act {
 
 export function actions(context: Context, request: Request): TemplateResult | typeof nothing {
   const acts = actsOf(context, request);
-  if (!acts.length) return nothing;
+  const key = keyOf(request);
+  // What was done stays told, also when there is nothing more to do.
+  const words = said.of === key && said.words ? html`<p class="notice ${said.isGood ? "good" : "bad"}">${said.words}${faultLink(said.code)}</p>` : nothing;
+  if (!acts.length) return words === nothing ? nothing : html`<div role="status">${words}</div>`;
   const isUrgent = acts.some(({ urgent }) => urgent);
   const hasButtons = acts.some(({ call }) => call);
   return html`<section class="acts ${isUrgent ? "notice warn" : ""}">
     <p><strong>What its owner can do</strong></p>
     <ul>
-      ${acts.map((act) => html`<li>${act.what} ${act.call ? button(context, act.call) : nothing}<br /><small>By command: <code>${act.command}</code></small></li>`)}
+      ${acts.map((act) => html`<li>${act.what} ${act.call ? button(context, key, act.call) : nothing}<br /><small>By command: <code>${act.command}</code></small></li>`)}
     </ul>
-    ${hasButtons && !context.wallet.account ? connection(context, (words, code) => tell(context, words, false, code)) : nothing}
-    <div role="status">${said.words ? html`<p class="notice ${said.isGood ? "good" : "bad"}">${said.words}${faultLink(said.code)}</p>` : nothing}</div>
+    ${hasButtons && !context.wallet.account ? connection(context, (words, code) => tell(context, key, words, false, code)) : nothing}
+    <div role="status">${words}</div>
   </section>`;
+}
+
+function keyOf(request: Request): string {
+  switch (request.is) {
+    case "deposit":
+      return `${request.deposit.txid}:${request.deposit.vout}`;
+    case "address":
+      return request.address;
+    case "withdrawal":
+      return `withdrawal ${request.withdrawal.id}`;
+    case "claimable":
+      return request.account;
+  }
+}
+
+/** Whether something was just done with it, which is told where it is drawn. */
+export function isTold(request: Request): boolean {
+  return said.words !== undefined && said.of === keyOf(request);
 }
 
 /** Whether money waits for its owner to act. */
@@ -57,24 +78,25 @@ export function isUrgent(context: Context, request: Request): boolean {
   return actsOf(context, request).some(({ urgent }) => urgent);
 }
 
-function button(context: Context, { button, of, by }: NonNullable<Act["call"]>): TemplateResult {
+function button(context: Context, key: string, { button, of, by }: NonNullable<Act["call"]>): TemplateResult {
   const { account } = context.wallet;
   const isOwner = !by || account === by.toLowerCase();
   const why = !account ? "connect a wallet first" : isOwner ? undefined : `only ${by.slice(0, 10)}… can: connect that account`;
   const input = of.does === "raise" ? html`<label class="only-read" for="raise-${of.id}">New maximum, in sat</label><input id="raise-${of.id}" class="raise" .value=${of.leastSat.toString()} inputmode="numeric" maxlength="20" />` : nothing;
   const press = (event: Event) => {
     const typed = (event.currentTarget as HTMLElement).parentElement?.querySelector<HTMLInputElement>("input.raise")?.value;
-    void perform(context, of, typed);
+    void perform(context, key, of, typed);
   };
   return html`<span class="row">${input}<button type="button" ?disabled=${why !== undefined || isAtWork} @click=${press}>${button}</button>${why ? html`<small>${why}</small>` : nothing}</span>`;
 }
 
 /** One at a time: a second press waits for the first. */
 let isAtWork = false;
-let said: { words?: string; isGood?: boolean; code?: string } = {};
+/** `of`: the request that it is about, of several on a page. */
+let said: { of?: string; words?: string; isGood?: boolean; code?: string } = {};
 
-function tell(context: Context, words: string | undefined, isGood = false, code?: string): void {
-  said = words === undefined ? {} : { words, isGood, ...(code ? { code } : {}) };
+function tell(context: Context, of: string, words: string | undefined, isGood = false, code?: string): void {
+  said = words === undefined ? {} : { of, words, isGood, ...(code ? { code } : {}) };
   context.redraw();
 }
 
@@ -83,27 +105,27 @@ export function forgetSaid(): void {
   said = {};
 }
 
-async function perform(context: Context, call: Call, typed: string | undefined): Promise<void> {
+async function perform(context: Context, key: string, call: Call, typed: string | undefined): Promise<void> {
   if (isAtWork) return;
   isAtWork = true;
-  tell(context, undefined);
+  tell(context, key, undefined);
   try {
     const { wallet } = context;
     const from = wallet.account as Hex;
     const data = encoded(call, from, typed);
-    if (!data) return tell(context, "This is no amount: write satoshis as digits alone.");
+    if (!data) return tell(context, key, "This is no amount: write satoshis as digits alone.");
     await wallet.enter(chainOf(context));
     const asked = { from, chainId: context.info().chainId, to: BRIDGE, data, value: 0n };
     const gas = await tried(context, asked);
-    tell(context, "Look at your wallet: it asks whether to sign.", true);
+    tell(context, key, "Look at your wallet: it asks whether to sign.", true);
     const hash = await wallet.send({ ...asked, gas });
-    tell(context, "Sent. Waiting for a block with it…", true);
+    tell(context, key, "Sent. Waiting for a block with it…", true);
     const receipt = await included(context, hash, () => false);
-    if (receipt?.status === "0x1") tell(context, DONE[call.does], true);
-    else tell(context, "It was carried out and failed: only its gas was paid.", false, "failed");
+    if (receipt?.status === "0x1") tell(context, key, DONE[call.does], true);
+    else tell(context, key, "It was carried out and failed: only its gas was paid.", false, "failed");
   } catch (error) {
     const words = error instanceof Reverts ? `The ledger would refuse it (${error.error}). Nothing was sent.` : (walletWords(error) ?? `${error instanceof Error ? error.message : String(error)}. Nothing was sent.`);
-    tell(context, words, false, codeOf(error));
+    tell(context, key, words, false, codeOf(error));
   } finally {
     isAtWork = false;
     context.redraw();

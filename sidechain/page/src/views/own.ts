@@ -16,7 +16,7 @@ import { coins } from "../draw/wei.ts";
 import { type Deposit, type DepositList, type DepositReport, type Quote, type Withdrawal, type WithdrawalList, sats } from "../peg/answers.ts";
 import { type Begun, begun } from "../peg/begun.ts";
 import { connection } from "../wallet/connect.ts";
-import { type Request, actions, isUrgent } from "./actions.ts";
+import { type Request, actions, isTold, isUrgent } from "./actions.ts";
 
 /** Of each kind, the newest. */
 const NEWEST = 50;
@@ -130,7 +130,7 @@ function urgent(context: Context, { account, claimableSat, deposits, withdrawals
   const { parameters } = context.info();
   const all: { title: TemplateResult; request: Request }[] = [
     { title: html`${amount(claimableSat)} to claim`, request: { is: "claimable", account, amountSat: claimableSat } },
-    ...withdrawals.withdrawals.filter(isOpen).map((withdrawal) => ({
+    ...withdrawals.withdrawals.map((withdrawal) => ({
       title: html`${link(["withdrawal", withdrawal.id], `Withdrawal ${withdrawal.id}`)}, ${amount(sats(withdrawal.amountSat))}`,
       request: { is: "withdrawal" as const, withdrawal, chargeSat: withdrawalCharge(scriptBytes(withdrawal), BigInt(quote.rate), parameters).totalSat },
     })),
@@ -139,5 +139,5 @@ function urgent(context: Context, { account, claimableSat, deposits, withdrawals
       request: { is: "deposit" as const, deposit, address: deposit.address },
     })),
   ];
-  return all.filter(({ request }) => isUrgent(context, request));
+  return all.filter(({ request }) => isUrgent(context, request) || isTold(request));
 }

@@ -13,6 +13,7 @@ import { type DepositRecord, freshReclaimKey, newRecord, ownReclaimKey, readReco
 import { depositRefused } from "../bitcoin/refusal.ts";
 import { amount, sum } from "../draw/amount.ts";
 import { faultLink } from "../draw/fault.ts";
+import { toBeginning } from "../draw/focus.ts";
 import { link, shortened } from "../draw/links.ts";
 import { counted } from "../draw/time.ts";
 import { codeOf } from "../faults.ts";
@@ -60,8 +61,10 @@ export function pegIn(context: Context): View {
   };
   const failed = (error: unknown, code = codeOf(error)) => say(error instanceof Error ? error.message : String(error), code);
   const set = (next: Stage) => {
+    const isAnother = next.is !== stage.is;
     stage = next;
     context.redraw();
+    if (isAnother) toBeginning();
   };
   const recipient = () => readAccount(form.recipient || (wallet.account ?? ""));
   const usualMaximum = () => quote && usualDepositMaximum(typedAmount(), BigInt(quote.rate), context.info().parameters);

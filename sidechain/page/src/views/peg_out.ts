@@ -13,6 +13,7 @@ import type { Payee } from "../bitcoin/script.ts";
 import { topicOf } from "../abi/decode.ts";
 import { amount, sum } from "../draw/amount.ts";
 import { faultLink } from "../draw/fault.ts";
+import { toBeginning } from "../draw/focus.ts";
 import { link, shortened } from "../draw/links.ts";
 import { ago } from "../draw/time.ts";
 import { BRIDGE } from "../evidence/entries.ts";
@@ -48,7 +49,7 @@ export function pegOut(context: Context): View {
   let stage: Stage = { is: "form" };
   let quote: Quote | undefined;
   let limits: Limits | undefined;
-  let balance: bigint | undefined;
+  let had: { account: Hex; wei: bigint } | undefined;
   let gasPrice = 0n;
   let rates: number[] = [];
   let said: { words: string; code?: string } | undefined;
@@ -60,8 +61,10 @@ export function pegOut(context: Context): View {
     context.redraw();
   };
   const set = (next: Stage) => {
+    const isAnother = next.is !== stage.is;
     stage = next;
     context.redraw();
+    if (isAnother) toBeginning();
   };
 
   function payee(): { payee: Payee } | { fault: string } {
@@ -73,8 +76,12 @@ export function pegOut(context: Context): View {
     }
   }
 
+  /** Wei of the account that is chosen now; nothing until the node has said. */
+  const balanceNow = () => (had && had.account === wallet.account ? had.wei : undefined);
+
   /** All but what the gas may cost, in whole satoshis. */
   function all(): bigint | undefined {
+    const balance = balanceNow();
     if (balance === undefined) return undefined;
     const left = balance - USUAL_GAS * gasPrice * PRICE_TIMES;
     return left > 0n ? left / WEI_PER_SAT : 0n;
@@ -92,6 +99,7 @@ export function pegOut(context: Context): View {
     const faults: { address?: string; amount?: string; maximum?: string } = {};
     if ("fault" in to) faults.address = to.fault;
     const sat = amountSat();
+    const balance = balanceNow();
     if (sat === undefined) faults.amount = form.amount ? "This is no amount: write it as 0.1 or 0.1 BTC." : "How much is to go out?";
     else if (balance !== undefined && sat * WEI_PER_SAT > balance) faults.amount = "Your account has less than that.";
     const most = "payee" in to ? maximum(sat, to.payee) : undefined;
@@ -174,7 +182,8 @@ export function pegOut(context: Context): View {
       ]);
       [quote, limits, gasPrice] = [price, now, BigInt(gas)];
       rates = newest.vaultTransactions.filter(({ content }) => content.withdrawals.length).map(({ content }) => content.rate);
-      balance = wallet.account ? BigInt(await node.ask<Hex>("eth_getBalance", wallet.account, "latest")) : undefined;
+      const { account } = wallet;
+      had = account ? { account, wei: BigInt(await node.ask<Hex>("eth_getBalance", account, "latest")) } : undefined;
       const one = stage.is === "form" ? sent(context.info().networkId) : undefined;
       if (one) {
         stage = { is: "sent", sent: one };
@@ -207,6 +216,7 @@ export function pegOut(context: Context): View {
     const faults = "faults" in made ? made.faults : {};
     const to = payee();
     const sat = amountSat();
+    const balance = balanceNow();
     const most = "payee" in to ? maximum(sat, to.payee) : undefined;
     const type = (name: "address" | "amount" | "maximum") => (event: Event) => {
       form[name] = (event.currentTarget as HTMLInputElement).value.slice(0, 400);
@@ -233,7 +243,7 @@ export function pegOut(context: Context): View {
           <input id="amount" class="wide" .value=${live(form.isAll && sat !== undefined ? btcDigits(sat) : form.amount)} placeholder="0.05" maxlength="40" autocomplete="off" inputmode="decimal" aria-invalid=${fault("amount") ? "true" : "false"} aria-describedby="amount-hint amount-fault" @input=${type("amount")} />
           <button type="button" class="quiet" ?disabled=${balance === undefined} @click=${useAll}>All</button>
         </span>
-        <small id="amount-hint">${balance === undefined ? "Connect a wallet to see what it has." : html`Your account has ${amount(balance / WEI_PER_SAT)}.`} ${limits && sats(limits.windowLeftSat) < (sat ?? 0n) ? html`More than ${amount(sats(limits.windowLeftSat))} is not begun at once now: the rest waits.` : nothing}</small>
+        <small id="amount-hint">${balance === undefined ? (wallet.account ? "Asking what your account has…" : "Connect a wallet to see what it has.") : html`Your account has ${amount(balance / WEI_PER_SAT)}.`} ${limits && sats(limits.windowLeftSat) < (sat ?? 0n) ? html`More than ${amount(sats(limits.windowLeftSat))} is not begun at once now: the rest waits.` : nothing}</small>
         <span id="amount-fault" class="fault">${fault("amount") ?? nothing}</span>
       </p>
       ${"payee" in to && quote ? slider(to.payee, most, fault("maximum"), type("maximum")) : nothing}
