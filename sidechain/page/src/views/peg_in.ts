@@ -24,6 +24,9 @@ import { type DepositReport, type Info, type Limits, type Quote, sats } from "..
 import { begin, begun } from "../peg/begun.ts";
 import { connection } from "../wallet/connect.ts";
 
+/** A record has some 2 kB. */
+const MOST_BYTES = 100_000;
+
 /** What is typed. */
 interface Form {
   recipient: string;
@@ -39,20 +42,23 @@ type Stage =
   | { is: "sealing"; part: number }
   | { is: "saving"; record: DepositRecord; isSaved: boolean }
   | { is: "registering"; record: DepositRecord }
-  | { is: "paying"; record: DepositRecord };
+  | { is: "paying"; address: string; recipient: string };
 
 /** The node answers another address than the page made. */
 class OtherAddress extends Error {}
 
-export function pegIn(context: Context): View {
+/** `in`, or `in/ADDRESS` of one that was begun in this browser: it is known to be its owner's, as no link alone says. */
+export function pegIn(context: Context, address = ""): View {
   const { node, wallet } = context;
+  const again = begun(context.info().networkId).find((one) => one.address === address);
   const form: Form = { recipient: "", claimant: "", amount: "", maximum: "", passphrase: "", ownKey: "" };
-  let stage: Stage = { is: "form" };
+  let stage: Stage = again ? { is: "paying", address, recipient: again.recipient } : { is: "form" };
   let quote: Quote | undefined;
   let limits: Limits | undefined;
   let said: { words: string; code: string | undefined } | undefined;
   let hasCode = false;
   let report: DepositReport | undefined;
+  let hadPayments: number | undefined;
   let isLeft = false;
 
   const say = (words: string | undefined, code?: string) => {
@@ -157,6 +163,7 @@ export function pegIn(context: Context): View {
     const file = (event.currentTarget as HTMLInputElement).files?.[0];
     if (!file) return;
     try {
+      if (file.size > MOST_BYTES) throw new Error("This file is no record of a deposit: those are far smaller. Choose the file that was saved just now.");
       const again = readRecord(await file.text());
       if (recordText(again) !== recordText(record)) throw new Error(again.address === record.address ? "This file is damaged: save it once more." : "This is the record of another address: choose the file that was saved just now.");
     } catch (error) {
@@ -172,7 +179,7 @@ export function pegIn(context: Context): View {
       const { address } = await node.ask<{ address: string }>("peg_registerDeposit", registration(record));
       if (address !== record.address) throw new OtherAddress(`The node makes another address of the same terms (${address}): it is not to be trusted, and neither address is to be paid. Nothing is lost.`);
       begin({ networkId: record.networkId, address, recipient: record.recipient, at: Math.floor(context.now()) });
-      set({ is: "paying", record });
+      set({ is: "paying", address, recipient: record.recipient });
     } catch (error) {
       set({ is: "saving", record, isSaved: true });
       failed(error, error instanceof OtherAddress ? "other-address" : codeOf(error));
@@ -187,8 +194,10 @@ export function pegIn(context: Context): View {
       const isContract = to ? await codeAt(to) : false;
       if (to === recipient()) hasCode = isContract;
       if (stage.is === "paying") {
-        report = await node.ask<DepositReport>("peg_getDeposit", stage.record.address);
-        if (report.deposits.length && !isLeft) context.go("deposit", stage.record.address);
+        report = await node.ask<DepositReport>("peg_getDeposit", stage.address);
+        // What was there when an address is opened again is no news; else nobody could go back to it.
+        hadPayments ??= again ? report.deposits.length : 0;
+        if (report.deposits.length > hadPayments && !isLeft) context.go("deposit", stage.address);
       }
     },
     leave: () => {
@@ -201,7 +210,7 @@ export function pegIn(context: Context): View {
         sealing: () => html`<p role="status" class="waiting">Making a key and encrypting it… <progress max="1" .value=${stage.is === "sealing" ? stage.part : 0} aria-label="Encrypting the key"></progress></p>`,
         saving: () => (stage.is === "saving" ? drawSaving(stage.record, stage.isSaved) : html``),
         registering: () => html`<p role="status" class="waiting">Telling the federation which address to watch…</p>`,
-        paying: () => (stage.is === "paying" ? drawPaying(stage.record) : html``),
+        paying: () => (stage.is === "paying" ? drawPaying(stage.address, stage.recipient) : html``),
       };
       return html`<h1>Bring bitcoin in</h1>
         <div role="alert">${said ? html`<p class="notice bad">${said.words}${faultLink(said.code)}</p>` : nothing}</div>
@@ -308,24 +317,27 @@ export function pegIn(context: Context): View {
     </section>`;
   }
 
-  function drawPaying(record: DepositRecord): TemplateResult {
+  function drawPaying(address: string, recipient: string): TemplateResult {
     const sat = typedAmount();
-    const payment = { address: record.address, ...(sat === undefined ? {} : { amountSat: sat }) };
+    const payment = { address, ...(sat === undefined ? {} : { amountSat: sat }) };
     const copy = (event: Event) => {
       const button = event.currentTarget as HTMLButtonElement;
-      void navigator.clipboard?.writeText(record.address).then(() => (button.textContent = "Copied"), () => undefined);
+      void navigator.clipboard?.writeText(address).then(() => (button.textContent = "Copied"), () => undefined);
     };
     return html`<section class="flow">
       <h2>Pay this address</h2>
       <div class="pay">
         ${paymentQr(payment)}
         <div>
-          <p><code class="address">${record.address}</code></p>
+          <p><code class="address">${address}</code></p>
           <p class="row"><button type="button" class="quiet" @click=${copy}>Copy</button> <a href=${paymentLink(payment)}>Open in a Bitcoin wallet</a></p>
-          <p>${sat === undefined ? "Any amount" : amount(sat)}, from any wallet. The coins go to ${link(["account", record.recipient], shortened(record.recipient))}.</p>
+          <p>${sat === undefined ? "Any amount" : amount(sat)}, from any wallet. The coins go to ${link(["account", recipient], shortened(recipient))}.</p>
         </div>
       </div>
-      <p role="status" class="waiting">Seen nothing yet: the payment shows here once it is in a Bitcoin block and the federation has proven it. ${link(["deposit", record.address], "Its page")} can be shared, and finds it again from any machine.</p>
+      ${report?.registered === false
+        ? html`<p class="notice warn">This node does not know the address any more: nobody looks for payments to it here. ${link(["deposit", address], "What to do")}</p>`
+        : nothing}
+      <p role="status" class="waiting">${hadPayments ? `${counted(hadPayments, "payment")} came before, and it takes more` : "Seen nothing yet"}: the payment shows here once it is in a Bitcoin block and the federation has proven it. ${link(["deposit", address], "Its page")} can be shared, and finds it again from any machine.</p>
     </section>`;
   }
 
@@ -335,7 +347,7 @@ export function pegIn(context: Context): View {
     return html`<section>
       <h2>Begun in this browser</h2>
       <ul>
-        ${list.map(({ address, at }) => html`<li>${link(["deposit", address], shortened(address))}, ${new Date(at * 1000).toLocaleString()}</li>`)}
+        ${list.map(({ address, at }) => html`<li>${link(["in", address], shortened(address))}, ${new Date(at * 1000).toLocaleString()}</li>`)}
       </ul>
     </section>`;
   }
