@@ -36,3 +36,11 @@ export function bitcoinAddress(network: BitcoinNetwork, address: string): Templa
     ? html`<a href="${explorer}/address/${address}" rel="noopener noreferrer external" target="_blank">${shortened(address)} <span class="only-read">(opens mempool.space)</span></a>`
     : shortened(address);
 }
+
+/** A Bitcoin block, the same way. */
+export function bitcoinBlock(network: BitcoinNetwork, hash: string): TemplateResult {
+  const explorer = EXPLORERS[network];
+  return explorer
+    ? html`<a href="${explorer}/block/${hash}" rel="noopener noreferrer external" target="_blank">${shortened(hash)} <span class="only-read">(opens mempool.space)</span></a>`
+    : shortened(hash);
+}

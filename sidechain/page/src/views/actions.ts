@@ -7,7 +7,7 @@ import { amount } from "../draw/amount.ts";
 import { faultLink } from "../draw/fault.ts";
 import { duration, moment } from "../draw/time.ts";
 import { BRIDGE } from "../evidence/entries.ts";
-import { codeOf } from "../faults.ts";
+import { codeOf, sentenceOf } from "../faults.ts";
 import { type Deposit, type Withdrawal, sats } from "../peg/answers.ts";
 import { reclaimableFrom, refundableAt } from "../peg/waits.ts";
 import { chainOf, connection, walletWords } from "../wallet/connect.ts";
@@ -124,7 +124,7 @@ async function perform(context: Context, key: string, call: Call, typed: string 
     if (receipt?.status === "0x1") tell(context, key, DONE[call.does], true);
     else tell(context, key, "It was carried out and failed: only its gas was paid.", false, "failed");
   } catch (error) {
-    const words = error instanceof Reverts ? `The ledger would refuse it (${error.error}). Nothing was sent.` : (walletWords(error) ?? `${error instanceof Error ? error.message : String(error)}. Nothing was sent.`);
+    const words = error instanceof Reverts ? `The ledger would refuse it (${error.error}). Nothing was sent.` : (walletWords(error) ?? `${sentenceOf(error)} Nothing was sent.`);
     tell(context, key, words, false, codeOf(error));
   } finally {
     isAtWork = false;

@@ -2,8 +2,8 @@
 import { html, nothing, type TemplateResult } from "lit-html";
 import type { Context, View } from "../app/view.ts";
 import { amount, sum } from "../draw/amount.ts";
-import { counted, duration } from "../draw/time.ts";
-import { bitcoinTransaction, link, route } from "../draw/links.ts";
+import { ago, counted, duration } from "../draw/time.ts";
+import { bitcoinBlock, bitcoinTransaction, link, route } from "../draw/links.ts";
 import { chart } from "../draw/chart.ts";
 import { NotProven } from "../evidence/failure.ts";
 import { readGenesis } from "../evidence/genesis.ts";
@@ -74,7 +74,7 @@ export function overview(context: Context): View {
           ${isEverythingThere(info.books, proof)} ${outlook ? doesEverythingWork([...conditions(info, outlook.limits, context.now()), ...absent(outlook)]) : waiting("Does everything work?")}
           ${outlook ? howLong(info, outlook.quote, past) : waiting("How long does it take now?")}
         </div>
-        ${books(info.books)} ${past && past.standings.length > 1 ? html`<section><h2>Reserves and flows</h2>${chart(past.standings, past.flows)}</section>` : nothing} ${outlook ? outputList(info, outlook.vault) : nothing}
+        ${books(info.books)} ${past && past.standings.length > 1 ? html`<section><h2>Reserves and flows</h2>${chart(past.standings, past.flows)}</section>` : nothing} ${outlook ? html`${rightNow(info, outlook, context.now())} ${outputList(info, outlook.vault)}` : nothing}
         ${newest
           ? html`<section>
               <h2>Newest deposits</h2>
@@ -170,6 +170,22 @@ function outputList({ bitcoinNetwork }: Info, { outputs, pending }: Vault): Temp
         </div>`
       : html`<p class="none">None yet.</p>`}
     ${pending.length ? html`<p>On their way: ${pending.slice(-MOST_OUTPUTS).map(({ number }, at) => html`${at ? ", " : ""}${link(["vault", number], `vault transaction ${number}`)}`)}.</p>` : nothing}
+  </section>`;
+}
+
+/** The tip, the fees and the limits, as numbers. */
+function rightNow(info: Info, { limits, rate }: Outlook, now: number): TemplateResult {
+  const { parameters, bitcoinTip, bitcoinNetwork, head } = info;
+  return html`<section>
+    <h2>Right now</h2>
+    <dl class="facts">
+      <dt>Newest block here</dt><dd>${link(["block", head.number], head.number)}, ${ago(head.timestamp, now)}</dd>
+      <dt>Newest Bitcoin block in the ledger</dt><dd>${bitcoinTip.height}, ${bitcoinBlock(bitcoinNetwork, bitcoinTip.hash)}, ${duration(bitcoinTip.lagSeconds)} before the newest block here</dd>
+      <dt>Fees</dt><dd>${rate.rate / 1000} sat/vB on Bitcoin; of the peg ${amount(sats(parameters.pegInFeeSat))} a deposit and ${amount(sats(parameters.pegOutFeeSat))} a withdrawal</dd>
+      <dt>Smallest</dt><dd>${amount(sats(parameters.minDepositSat))} in, ${amount(sats(parameters.minWithdrawalSat))} out</dd>
+      <dt>The peg may hold</dt><dd>${amount(sats(limits.capSat))}, of which ${amount(sats(limits.capUsedSat))} are used</dd>
+      <dt>May be begun to be paid out</dt><dd>${amount(sats(limits.windowLeftSat))} now, ${amount(sats(limits.windowSat))} in ${duration(limits.windowSeconds)}</dd>
+    </dl>
   </section>`;
 }
 

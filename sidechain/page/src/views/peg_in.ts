@@ -16,10 +16,10 @@ import { faultLink } from "../draw/fault.ts";
 import { toBeginning } from "../draw/focus.ts";
 import { link, shortened } from "../draw/links.ts";
 import { counted } from "../draw/time.ts";
-import { codeOf } from "../faults.ts";
 import { BRIDGE } from "../evidence/entries.ts";
 import { type Genesis, readGenesis } from "../evidence/genesis.ts";
 import { proveKeys } from "../evidence/live.ts";
+import { codeOf, sentenceOf } from "../faults.ts";
 import { type DepositReport, type Info, type Limits, type Quote, sats } from "../peg/answers.ts";
 import { begin, begun } from "../peg/begun.ts";
 import { connection } from "../wallet/connect.ts";
@@ -65,7 +65,7 @@ export function pegIn(context: Context, address = ""): View {
     said = words === undefined ? undefined : { words, code };
     context.redraw();
   };
-  const failed = (error: unknown, code = codeOf(error)) => say(error instanceof Error ? error.message : String(error), code);
+  const failed = (error: unknown, code = codeOf(error)) => say(sentenceOf(error), code);
   const set = (next: Stage) => {
     const isAnother = next.is !== stage.is;
     stage = next;
@@ -206,7 +206,7 @@ export function pegIn(context: Context, address = ""): View {
     },
     draw() {
       const parts = {
-        form: () => html`${connection(context, say)} ${drawForm()}`,
+        form: () => html`${address && !again ? html`<p class="notice">This address was not begun in this browser. ${link(["deposit", address], "Its page")} says what is known of it.</p>` : nothing} ${connection(context, say)} ${drawForm()}`,
         sealing: () => html`<p role="status" class="waiting">Making a key and encrypting it… <progress max="1" .value=${stage.is === "sealing" ? stage.part : 0} aria-label="Encrypting the key"></progress></p>`,
         saving: () => (stage.is === "saving" ? drawSaving(stage.record, stage.isSaved) : html``),
         registering: () => html`<p role="status" class="waiting">Telling the federation which address to watch…</p>`,
@@ -337,7 +337,7 @@ export function pegIn(context: Context, address = ""): View {
       ${report?.registered === false
         ? html`<p class="notice warn">This node does not know the address any more: nobody looks for payments to it here. ${link(["deposit", address], "What to do")}</p>`
         : nothing}
-      <p role="status" class="waiting">${hadPayments ? `${counted(hadPayments, "payment")} came before, and it takes more` : "Seen nothing yet"}: the payment shows here once it is in a Bitcoin block and the federation has proven it. ${link(["deposit", address], "Its page")} can be shared, and finds it again from any machine.</p>
+      <p role="status" class="waiting">${hadPayments ? `${counted(hadPayments, "payment")} came before, and it takes more` : "Seen nothing yet"}: a payment shows here once it is in a Bitcoin block and the federation has proven it. ${link(["deposit", address], "Its page")} can be shared, and finds it again from any machine.</p>
     </section>`;
   }
 

@@ -17,7 +17,7 @@ import { toBeginning } from "../draw/focus.ts";
 import { link, shortened } from "../draw/links.ts";
 import { ago } from "../draw/time.ts";
 import { BRIDGE } from "../evidence/entries.ts";
-import { codeOf } from "../faults.ts";
+import { codeOf, sentenceOf } from "../faults.ts";
 import { type Limits, type Quote, type VaultTransactionList, sats } from "../peg/answers.ts";
 import { type Sent, forgetSent, keepSent, sent } from "../peg/sent.ts";
 import { chainOf, connection, walletWords } from "../wallet/connect.ts";
@@ -168,7 +168,7 @@ export function pegOut(context: Context): View {
     const code = codeOf(error);
     if (error instanceof Reverts) return say(`The ledger would refuse it (${error.error}). Nothing was sent.`, code);
     if (code === "insufficient-funds") return say("Your account has not enough for the amount and the gas. Nothing was sent.", code);
-    say(walletWords(error) ?? `${error instanceof Error ? error.message : String(error)}. Nothing was sent.`, code);
+    say(walletWords(error) ?? `${sentenceOf(error)} Nothing was sent.`, code);
   }
 
   return {
