@@ -6,6 +6,7 @@ import { parseAmount } from "../amount.ts";
 import { amount } from "../draw/amount.ts";
 import { faultLink } from "../draw/fault.ts";
 import { duration, moment } from "../draw/time.ts";
+import { BRIDGE } from "../evidence/entries.ts";
 import { codeOf, sentenceOf } from "../faults.ts";
 import { type Deposit, type Withdrawal, sats } from "../peg/answers.ts";
 import { reclaimableFrom, refundableAt } from "../peg/waits.ts";
@@ -114,8 +115,7 @@ async function perform(context: Context, key: string, call: Call, typed: string 
     const data = encoded(call, from, typed);
     if (!data) return tell(context, key, "This is no amount: write satoshis as digits alone.");
     await wallet.enter(chainOf(context));
-    const { chainId, contracts } = context.info();
-    const asked = { from, chainId, to: contracts.bridge as Hex, data, value: 0n };
+    const asked = { from, chainId: context.info().chainId, to: BRIDGE, data, value: 0n };
     const gas = await tried(context, asked);
     tell(context, key, "Look at your wallet: it asks whether to sign.", true);
     const hash = await wallet.send({ ...asked, gas });

@@ -16,6 +16,7 @@ import { faultLink } from "../draw/fault.ts";
 import { toBeginning } from "../draw/focus.ts";
 import { link, shortened } from "../draw/links.ts";
 import { ago } from "../draw/time.ts";
+import { BRIDGE } from "../evidence/entries.ts";
 import { codeOf, sentenceOf } from "../faults.ts";
 import { type Limits, type Quote, type VaultTransactionList, sats } from "../peg/answers.ts";
 import { type Sent, forgetSent, keepSent, sent } from "../peg/sent.ts";
@@ -127,8 +128,7 @@ export function pegOut(context: Context): View {
       await wallet.enter(chainOf(context));
       const { payee: to, amountSat: sat, maxFeeSat } = made.order;
       const data = encodeFunctionData({ abi: BRIDGE_ABI, functionName: "withdraw", args: [`0x${digitsOf(to.script)}`, maxFeeSat] });
-      const { chainId, contracts } = context.info();
-      const call = { from, chainId, to: contracts.bridge as Hex, data, value: sat * WEI_PER_SAT };
+      const call = { from, chainId: context.info().chainId, to: BRIDGE, data, value: sat * WEI_PER_SAT };
       set({ is: "confirming", order: made.order, call: { ...call, gas: await tried(context, call) } });
     } catch (error) {
       failed(error);
@@ -223,6 +223,7 @@ export function pegOut(context: Context): View {
       if (name === "amount") form.isAll = false;
       context.redraw();
     };
+    const asks = readPayment(form.address)?.amountSat;
     const useAll = () => {
       form.isAll = true;
       form.amount = "";
@@ -233,6 +234,7 @@ export function pegOut(context: Context): View {
       <p class="field">
         <label for="address">Bitcoin address that is paid</label>
         <input id="address" class="wide" .value=${live(form.address)} maxlength="400" autocomplete="off" spellcheck="false" autocapitalize="off" aria-invalid=${fault("address") ? "true" : "false"} aria-describedby="address-fault" @input=${type("address")} />
+        ${asks === undefined ? nothing : html`<small>The link asks for ${amount(asks)}: so much arrives if the amount below is higher by the fees.</small>`}
         <span id="address-fault" class="fault">${fault("address") ?? nothing}</span>
       </p>
       <p class="field">
