@@ -7,7 +7,7 @@ CAUSEWAY := $(TARGET)/debug/causeway
 # The bitcoind that scripts/bitcoind chose: BITCOIND_EXE, one on PATH, or the one built here.
 WITH_BITCOIND = BITCOIND_EXE="$$(scripts/bitcoind)" || exit 1; export BITCOIND_EXE; echo "bitcoind: $$BITCOIND_EXE";
 
-.PHONY: help deps bitcoind build demo dev test test-rust test-contracts model bench check advisories fmt release deb clean
+.PHONY: help deps bitcoind build demo dev test test-rust test-contracts model bench check advisories fmt release reproducible deb clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -49,10 +49,10 @@ deps: ## installs missing Debian and npm packages
 	@scripts/deps
 
 release: deps ## target/release/causeway, optimised for operators, with SHA256SUMS and a bill of materials (causeway.cdx.json)
-	@scripts/rocksdb --release
-	@ROCKSDB_LIB_DIR="$(CURDIR)/target/rocksdb/release" $(CARGO) build --locked --release -p causeway --features asm-keccak
-	@scripts/sbom >$(TARGET)/release/causeway.cdx.json
-	@cd $(TARGET)/release && sha256sum causeway causeway.cdx.json >SHA256SUMS && cat SHA256SUMS
+	@scripts/release
+
+reproducible: deps ## whether this commit, built in two different folders, is the same bytes (two releases' time)
+	@scripts/reproducible
 
 deb: release ## a Debian package of it with systemd units, in target/debian
 	@scripts/deb

@@ -21,6 +21,7 @@
 //!   clocks      whether this machine's clock can be believed
 //!   rejoin      when a validator that lost its votes may vote again
 //!   standing    how far behind a node is, and whether it is well
+//!   told        what a node's log is told of it: once when it begins, once when it is over
 //!   counters    what is counted for the operator's monitoring
 //! ```
 //! Disk, network, engine and clock are in `io`. What clients need of it is in packages of their own: `api` (JSON shapes) and
@@ -48,6 +49,7 @@ pub mod state;
 pub mod stop;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod told;
 
 #[cfg(feature = "io")]
 pub mod io;

@@ -1,6 +1,6 @@
 //! How a node stands to its network: how far behind it is, whom it reaches, and whether it is well. Facts in, verdict out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::Address;
 use serde::Serialize;
@@ -40,6 +40,8 @@ pub struct Facts {
     pub peers: usize,
     /// How many it needs.
     pub needed_peers: usize,
+    /// Validators that it is not in touch with, as its log names them.
+    pub away: BTreeSet<String>,
     /// What other clocks show.
     pub clocks: Clocks,
     /// Who gets the fees of the blocks that this node makes; `None` when it makes none.
@@ -137,6 +139,15 @@ impl Facts {
         let caught_up = self.copying.is_none() && highest <= head.saturating_add(MAX_LAG);
         let starting = self.behind_since.unwrap_or(head).min(head);
         (!caught_up).then_some(Behind { starting, current: head, highest: highest.max(head) })
+    }
+
+    /// What its log is to tell, words by name: what is wrong, but for what is told by who does it, and each validator that is away.
+    pub fn troubles(&self, head: &Header, heartbeat_ms: u64, now_ms: u64) -> BTreeMap<String, String> {
+        let is_told = |ill: &Ill| matches!(ill, Ill::Copying { .. } | Ill::Clock { .. } | Ill::Waits { .. });
+        let ills = self.ills(head, heartbeat_ms, now_ms).into_iter().filter(|ill| !is_told(ill));
+        let ills = ills.map(|ill| (ill.name().to_owned(), ill.to_string()));
+        let away = self.away.iter().map(|who| (format!("away {who}"), format!("no connection to {who}")));
+        ills.chain(away).collect()
     }
 
     /// What is wrong; nothing when the node is well. `now_ms` is Unix time.
@@ -248,6 +259,10 @@ mod tests {
         );
         let low = Facts { disk_free: Some(MIN_DISK - 1), ..well.clone() };
         assert_eq!(low.ills(&head(9, 1_000), 2_000, 1_000_000), [Ill::DiskLow { free: MIN_DISK - 1, want: MIN_DISK }]);
+        // The clock is told by who stops voting; a validator that is away, by its name.
+        let away = BTreeSet::from(["bob at bob.example:1".to_owned()]);
+        let told = Facts { away, ..alone }.troubles(&head(9, 1_000), 2_000, 1_000_000);
+        assert_eq!(told.keys().collect::<Vec<_>>(), ["away bob at bob.example:1", "disk", "peers"]);
         let mut late = well;
         late.hear(20, 9);
         assert_eq!(late.ills(&head(9, 1_000), 2_000, 1_000_000), [Ill::Behind { head: 9, highest: 20 }]);

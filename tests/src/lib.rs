@@ -35,6 +35,7 @@ pub mod ledger;
 pub mod load;
 pub mod lone_node;
 pub mod network;
+pub mod page;
 pub mod port;
 pub mod presigned;
 pub mod proc;

@@ -90,22 +90,16 @@ pub struct Prometheus {
 }
 
 impl Prometheus {
-    /// Starts one that asks every second, with these rules and these jobs' addresses.
+    /// Starts one that asks every second, with these rules in `rules.yml`, and with this configuration of rules and jobs.
     ///
     /// # Panics
     ///
     /// When it does not start.
     #[must_use]
-    pub fn start(folder: &Path, rules: &str, jobs: &[(&str, Vec<String>)]) -> Self {
+    pub fn start(folder: &Path, rules: &str, configuration: &str) -> Self {
         std::fs::create_dir_all(folder).expect("writable");
         std::fs::write(folder.join("rules.yml"), rules).expect("writable");
-        let mut config =
-            "global:\n  scrape_interval: 1s\n  evaluation_interval: 1s\nrule_files: [rules.yml]\nscrape_configs:\n"
-                .to_owned();
-        for (job, addresses) in jobs {
-            let targets = addresses.join("\", \"");
-            config += &format!("  - job_name: {job}\n    static_configs: [{{targets: [\"{targets}\"]}}]\n");
-        }
+        let config = format!("global:\n  scrape_interval: 1s\n  evaluation_interval: 1s\n{configuration}");
         std::fs::write(folder.join("prometheus.yml"), config).expect("writable");
         let address = format!("127.0.0.1:{}", port::free());
         let log = std::fs::File::create(folder.join("log")).expect("writable");

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use tests::binary;
 use tests::network::{Network, Options};
+use tests::page::blocks;
 
 /// Types a passphrase and a yes where `causeway` asks for them, lets no command wait for a payment that the next line makes, and keeps what is
 /// shown for the words in capitals.
@@ -61,21 +62,6 @@ fn shell(page: &str) -> String {
 fn files(page: &str) -> Vec<(String, String)> {
     let named = blocks(page).into_iter().filter_map(|(head, text)| Some((head.split_once(' ')?.1.to_owned(), text)));
     named.collect()
-}
-
-fn blocks(page: &str) -> Vec<(String, String)> {
-    let text = fs::read_to_string(root().join("docs").join(page)).expect("the page is there");
-    let mut blocks = Vec::new();
-    let mut open: Option<(String, String)> = None;
-    for line in text.lines() {
-        match (line.strip_prefix("```"), open.take()) {
-            (Some(head), None) => open = Some((head.to_owned(), String::new())),
-            (Some(_), Some(block)) => blocks.push(block),
-            (None, Some((head, text))) => open = Some((head, text + line + "\n")),
-            (None, None) => {}
-        }
-    }
-    blocks
 }
 
 fn root() -> PathBuf {

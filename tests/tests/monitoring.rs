@@ -9,13 +9,17 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tests::http::{self, Answer};
 use tests::network::{Network, Options};
-use tests::port;
 use tests::prometheus::{Prometheus, hurried, promtool};
 use tests::validators::Validators;
 use tests::waiting::Patience;
+use tests::{page, port};
 
 /// Minutes of a quiet network are seconds here.
 const QUIET: Duration = Duration::from_secs(60);
+
+/// The addresses on the page.
+const NODE: &str = "127.0.0.1:9101";
+const RELAYER: &str = "127.0.0.1:9102";
 
 /// A network whose nodes and relayers tell how they are.
 struct Watched {
@@ -32,8 +36,8 @@ impl Watched {
         for index in 1..=network.operators() {
             let folder = network.folder().join(format!("operators/{index}"));
             let (node, relayer) = (format!("127.0.0.1:{}", port::free()), format!("127.0.0.1:{}", port::free()));
-            edit(&folder.join("node.toml"), |text| format!("{text}[metrics]\nlisten = \"{node}\"\n"));
-            edit(&folder.join("relayer.toml"), |text| format!("health_listen = \"{relayer}\"\n{text}"));
+            edit(&folder.join("node.toml"), |text| text + &shown("toml", "# node.toml", &node, &relayer));
+            edit(&folder.join("relayer.toml"), |text| shown("toml", "# relayer.toml", &node, &relayer) + &text);
             for name in [format!("relayer-{index}"), format!("validator-{index}")] {
                 network.kill(&name);
             }
@@ -63,6 +67,13 @@ impl Watched {
 fn edit(path: &Path, change: impl FnOnce(String) -> String) {
     let text = fs::read_to_string(path).expect("written by the network");
     fs::write(path, change(text)).expect("writable");
+}
+
+/// A block of docs/operators.md, with these addresses in the place of its own.
+fn shown(language: &str, words: &str, node: &str, relayer: &str) -> String {
+    let block = page::block("operators.md", language, words);
+    assert!(block.contains(NODE) || block.contains(RELAYER), "{block}");
+    block.replace(NODE, node).replace(RELAYER, relayer)
 }
 
 /// None while nobody listens.
@@ -105,9 +116,10 @@ fn expressions(panels: &Value, found: &mut String) {
 fn a_quiet_network_wakes_nobody_and_what_breaks_is_told() {
     let watched = Watched::start();
     every_metric_that_is_named_is_there(&watched);
-    let jobs = [("causeway-node", &watched.nodes), ("causeway-relayer", &watched.relayers)];
-    let host = |url: &String| url.strip_prefix("http://").expect("a URL").to_owned();
-    let jobs = jobs.map(|(job, urls)| (job, urls.iter().map(host).collect()));
+    the_page_s_commands_answer(&watched);
+    let hosts = |urls: &[String]| urls.concat().replacen("http://", "", 1).replace("http://", "\", \"");
+    let jobs = shown("yaml", "scrape_configs", &hosts(&watched.nodes), &hosts(&watched.relayers));
+    let jobs = jobs.replace("/usr/share/causeway/alerts.yml", "rules.yml");
     let prometheus = Prometheus::start(&watched.network.home().join("prometheus"), &hurried(&rules()), &jobs);
 
     let began = Instant::now();
@@ -124,6 +136,22 @@ fn a_quiet_network_wakes_nobody_and_what_breaks_is_told() {
     until_firing(&watched, &prometheus, "CausewayNodeDown");
     for url in &watched.nodes[..3] {
         assert_eq!(get(url, "/readyz").map(|answer| answer.status), Some(200), "three of four are enough");
+    }
+}
+
+/// As an operator types them.
+fn the_page_s_commands_answer(watched: &Watched) {
+    let host = |url: &str| url.trim_start_matches("http://").to_owned();
+    let lines = shown("sh", "/readyz", &host(&watched.nodes[0]), &host(&watched.relayers[0]));
+    for line in lines.lines() {
+        let said = std::process::Command::new("bash").args(["-c", line]).output().expect("bash runs");
+        let text = String::from_utf8_lossy(&said.stdout).into_owned();
+        let is_right = if line.ends_with("/metrics") {
+            text.contains("\ncauseway_relayer_ready 1\n")
+        } else {
+            text.contains("\"ready\"")
+        };
+        assert!(said.status.success() && is_right, "{line}: {} {text}", said.status);
     }
 }
 
@@ -179,6 +207,18 @@ fn a_bitcoind_that_is_away_is_told(watched: &Watched, prometheus: &Prometheus) {
 
 fn until_firing(watched: &Watched, prometheus: &Prometheus, alert: &str) {
     watched.network.until(alert, || prometheus.firing().iter().any(|firing| firing == alert).then_some(()));
+}
+
+#[test]
+fn the_page_s_configuration_of_prometheus_is_sound_with_the_rules_that_come_with_it() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let config = folder.path().join("prometheus.yml");
+    let rules = file("alerts.yml").canonicalize().expect("in the repository").display().to_string();
+    let shown = page::block("operators.md", "yaml", "scrape_configs");
+    assert!(shown.contains("/usr/share/causeway/alerts.yml"), "where the package puts it");
+    fs::write(&config, shown.replace("/usr/share/causeway/alerts.yml", &rules)).expect("writable");
+    let said = promtool(&["check", "config", &config.display().to_string()], "").expect("sound");
+    assert!(said.contains("1 rule files found") && said.contains("rules found"), "{said}");
 }
 
 #[test]

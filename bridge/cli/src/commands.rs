@@ -248,6 +248,66 @@ mod tests {
         }
     }
 
+    /// `causeway …` in backticks or in a block of shell. Words in capitals stand for what a reader puts in.
+    fn shown(page: &str) -> Vec<Vec<String>> {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(page);
+        let text = std::fs::read_to_string(path).expect("the page is there");
+        let (mut commands, mut fence) = (Vec::new(), None);
+        for line in text.lines().map(str::trim) {
+            match (line.strip_prefix("```"), fence) {
+                (Some(language), None) => fence = Some(language),
+                (Some(_), Some(_)) => fence = None,
+                (None, Some("sh")) => commands.push(line),
+                (None, Some(_)) => {}
+                (None, None) => commands.extend(line.split('`').skip(1).step_by(2)),
+            }
+        }
+        commands.retain(|command| command.starts_with("causeway ") && !command.contains('…'));
+        commands.into_iter().map(words_of).collect()
+    }
+
+    /// As a shell splits them, as far as pages need it.
+    fn words_of(command: &str) -> Vec<String> {
+        let mut words = Vec::new();
+        for (number, part) in command.split('\'').enumerate() {
+            if number % 2 == 1 {
+                words.push(part.to_owned())
+            } else {
+                words.extend(part.split_whitespace().map(stand_in))
+            }
+        }
+        words
+    }
+
+    fn stand_in(word: &str) -> String {
+        let given = match word {
+            "TXID" => "da79f0e7da79f0e7da79f0e7da79f0e7da79f0e7da79f0e7da79f0e7da79f0e7",
+            "RATE" => "12",
+            "URL" => "http://127.0.0.1:1",
+            "ID" => "7",
+            "ADDRESS:PORT" => "127.0.0.1:9101",
+            "FILTER" => "info",
+            word => word,
+        };
+        given.to_owned()
+    }
+
+    #[test]
+    fn what_the_pages_for_operators_tell_to_type_is_understood() {
+        use clap::error::ErrorKind;
+        for page in ["operators.md", "runbook.md"] {
+            let commands = shown(page);
+            assert!(commands.len() >= 4, "{page}: {commands:?}");
+            for command in commands {
+                let refused = Causeway::try_parse_from(&command).err();
+                // A command that is only named.
+                let is_named =
+                    |error: &clap::Error| command.len() == 2 && error.kind() == ErrorKind::MissingRequiredArgument;
+                assert!(refused.as_ref().is_none_or(is_named), "{page}: {command:?}: {}", refused.expect("refused"));
+            }
+        }
+    }
+
     /// Whoever copies a line of the help finds the file that another command wrote.
     #[test]
     fn the_help_names_keystores_as_commands_write_them() {

@@ -78,12 +78,29 @@ pub fn explain_panics(json: bool) {
         if message.starts_with("failed printing to std") && message.contains("Broken pipe") {
             std::process::exit(BROKEN_PIPE);
         }
+        if is_of_files(&message) {
+            return tracing::error!("{message}");
+        }
         if json {
             return Failure::of_panic(message, panic.location().map(ToString::to_string)).print();
         }
         default(panic);
         eprintln!("error: this is a mistake in causeway, not yours: {PLEASE_REPORT}");
     }));
+}
+
+/// Whether the engine died because its files failed it, as it does on a full disk. That is no bug: the node says at its end what is to be done.
+fn is_of_files(message: &str) -> bool {
+    const KINDS: [&str; 7] = [
+        "(WriteFailed)",
+        "(ReadFailed)",
+        "BlobOpenFailed(",
+        "BlobResizeFailed(",
+        "BlobSyncFailed(",
+        "PartitionCreationFailed(",
+        "No space left on device",
+    ];
+    KINDS.iter().any(|kind| message.contains(kind))
 }
 
 fn message(panic: &PanicHookInfo<'_>) -> String {
@@ -159,6 +176,16 @@ mod tests {
         assert!(wants_json(["--json", "nonsense"]));
         assert!(!wants_json(["status"]));
         assert!(!wants_json(["status", "--", "--json"]));
+    }
+
+    #[test]
+    fn an_engine_that_its_files_fail_is_no_mistake_of_ours() {
+        // As the engine says it on a full disk.
+        assert!(is_of_files("unable to append to journal: Runtime(WriteFailed)"));
+        assert!(is_of_files(
+            "failed to persist verified: journal error: io error: No space left on device (os error 28)"
+        ));
+        assert!(!is_of_files("called `Option::unwrap()` on a `None` value"));
     }
 
     #[test]

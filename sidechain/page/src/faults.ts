@@ -29,6 +29,12 @@ export function codeOf(error: unknown): string {
   return "unexpected";
 }
 
+/** What an error says, as a sentence. */
+export function sentenceOf(error: unknown): string {
+  const words = (error instanceof Error ? error.message : String(error)).trim() || "something failed without a word";
+  return `${words.charAt(0).toUpperCase()}${words.slice(1)}${/[.!?]$/.test(words) ? "" : "."}`;
+}
+
 /** What there is to say of a code; several where contracts share a name, nothing of what is no code. */
 export function faultsOf(code: string): Fault[] {
   const own = Object.hasOwn(PAGE, code) ? PAGE[code] : undefined;

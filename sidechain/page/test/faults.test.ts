@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { NAMES, type ContractName } from "../src/abi/decode.ts";
 import { NotProven } from "../src/evidence/failure.ts";
-import { codeOf, faultsOf } from "../src/faults.ts";
+import { codeOf, faultsOf, sentenceOf } from "../src/faults.ts";
 import { LEDGER } from "../src/faults/ledger.ts";
 import { NODE } from "../src/faults/node.ts";
 import { PAGE } from "../src/faults/page.ts";
@@ -69,6 +69,12 @@ test("whatever goes wrong leads to a page", () => {
     assert.equal(codeOf(error), code);
     assert.ok(faultsOf(code).length, code);
   }
+});
+
+test("whatever is thrown is told as a sentence", () => {
+  assert.equal(sentenceOf(new NodeDown("the node does not answer")), "The node does not answer.");
+  assert.equal(sentenceOf("It ends."), "It ends.");
+  assert.equal(sentenceOf(new Error("")), "Something failed without a word.");
 });
 
 test("what is no code has no page, and breaks nothing", () => {

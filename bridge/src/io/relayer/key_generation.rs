@@ -3,7 +3,7 @@
 //! The machine decides ([`crate::dkg`]); here its effects are performed in order: what is to be kept is durable before the
 //! next effect, and a failure to keep it stops the relayer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use alloy_primitives::B256;
@@ -36,6 +36,16 @@ pub struct KeyGeneration<N> {
     /// This member's shares of them.
     pub shares: BTreeMap<u32, KeyShare>,
     running: Option<Running>,
+    /// What the log was told of an epoch: once each, however often all is read again.
+    told: BTreeSet<(u32, Told)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Told {
+    Making,
+    InForce,
+    NoShare,
+    OtherShare,
 }
 
 /// Milliseconds without a post after which those are named that it waits for: members start at different times.
@@ -52,7 +62,12 @@ struct Running {
 
 impl<N: Node> KeyGeneration<N> {
     pub fn new(member: Arc<Member<N>>) -> Self {
-        Self { member, group_keys: BTreeMap::new(), shares: BTreeMap::new(), running: None }
+        Self { member, group_keys: BTreeMap::new(), shares: BTreeMap::new(), running: None, told: BTreeSet::new() }
+    }
+
+    /// Forgets all but what was told: it is read again.
+    pub fn begin_again(&mut self) {
+        (self.group_keys, self.shares, self.running) = (BTreeMap::new(), BTreeMap::new(), None);
     }
 
     /// Learns of keys that came into force, and takes its shares of them out of the store.
@@ -72,16 +87,26 @@ impl<N: Node> KeyGeneration<N> {
 
     async fn take_share(&mut self, epoch: u32, group_key: XOnlyPublicKey) -> Result<(), RoundError> {
         let Some(stored) = self.member.store.get_secret(&file(epoch))? else {
-            tracing::error!(epoch, "the key is in force, but there is no share of it here: this relayer cannot sign");
+            if self.told.insert((epoch, Told::NoShare)) {
+                tracing::error!(
+                    epoch,
+                    "the key is in force, but there is no share of it here: this relayer cannot sign"
+                );
+            }
             return Ok(());
         };
         let machine = self.open(epoch, Some(&stored)).await?;
         match machine.share_of(&group_key) {
             Some(share) => {
-                tracing::info!(epoch, %group_key, member = self.member.me, "the federation's key is in force");
+                if self.told.insert((epoch, Told::InForce)) {
+                    tracing::info!(epoch, %group_key, member = self.member.me, "the federation's key is in force");
+                }
                 self.shares.insert(epoch, share);
             }
-            None => tracing::error!(epoch, "its share is of another key: this relayer cannot sign"),
+            None if self.told.insert((epoch, Told::OtherShare)) => {
+                tracing::error!(epoch, "its share is of another key: this relayer cannot sign");
+            }
+            None => {}
         }
         Ok(())
     }
@@ -107,7 +132,9 @@ impl<N: Node> KeyGeneration<N> {
         if self.running.as_ref().is_none_or(|running| running.epoch != epoch) {
             let stored = self.member.store.get_secret(&file(epoch))?;
             let machine = self.open(epoch, stored.as_ref().map(|bytes| bytes.as_slice())).await?;
-            tracing::info!(epoch, member = self.member.me, "making the federation's key together");
+            if self.told.insert((epoch, Told::Making)) {
+                tracing::info!(epoch, member = self.member.me, "making the federation's key together");
+            }
             self.running = Some(Running {
                 epoch,
                 moved_ms: self.member.clock.ms(),

@@ -215,7 +215,7 @@ impl<N: Node, B: Bitcoind> SigningTask<N, B> {
         match self.gatherer.follow_again().await {
             Ok(true) => {
                 self.rereading.end(self.member.clock.ms());
-                self.keys = KeyGeneration::new(Arc::clone(&self.member));
+                self.keys.begin_again();
                 self.approving.begin_again();
                 self.signing.begin_again();
             }

@@ -15,6 +15,8 @@ export interface Genesis {
   /** Compressed points of G2, in the order of the validators' p2p keys: so certificates count them. */
   validatorKeys: Hex[];
   members: { name: string; account: Hex }[];
+  /** Bitcoin blocks after which an unswept deposit is its owner's again: a deposit address commits to it. */
+  reclaimDelay: number;
 }
 
 /** Reads a genesis file. Throws `NotProven` where it is none. */
@@ -34,13 +36,16 @@ export function readGenesis(text: string): Genesis {
   const count = federation.validators === undefined ? members.length : Number(federation.validators);
   require(Number.isInteger(count) && count >= 1 && count <= members.length, "the genesis file names no validators");
   const validators = members.slice(0, count).sort((a, b) => (a.p2pKey < b.p2pKey ? -1 : 1));
-  const { chainId, bitcoin } = object(file, "the file");
+  const { chainId, bitcoin, bridge } = object(file, "the file");
+  const reclaimDelay = Number(object(bridge, "bridge").reclaimDelay);
+  require(Number.isInteger(reclaimDelay) && reclaimDelay > 0 && reclaimDelay < 2 ** 16, "the genesis file names no delay for taking deposits back");
   return {
     networkId: keccak256(concat([stringToHex(DOMAIN), stringToHex(withoutSpaces(text))])),
     chainId: Number(chainId),
     bitcoinNetwork: string(object(bitcoin, "bitcoin").network, "bitcoin.network"),
     validatorKeys: validators.map(({ validatorKey }) => validatorKey),
     members: members.map(({ name, account }) => ({ name, account })),
+    reclaimDelay,
   };
 }
 

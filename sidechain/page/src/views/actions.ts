@@ -6,7 +6,8 @@ import { parseAmount } from "../amount.ts";
 import { amount } from "../draw/amount.ts";
 import { faultLink } from "../draw/fault.ts";
 import { duration, moment } from "../draw/time.ts";
-import { codeOf } from "../faults.ts";
+import { BRIDGE } from "../evidence/entries.ts";
+import { codeOf, sentenceOf } from "../faults.ts";
 import { type Deposit, type Withdrawal, sats } from "../peg/answers.ts";
 import { reclaimableFrom, refundableAt } from "../peg/waits.ts";
 import { chainOf, connection, walletWords } from "../wallet/connect.ts";
@@ -114,8 +115,7 @@ async function perform(context: Context, key: string, call: Call, typed: string 
     const data = encoded(call, from, typed);
     if (!data) return tell(context, key, "This is no amount: write satoshis as digits alone.");
     await wallet.enter(chainOf(context));
-    const { chainId, contracts } = context.info();
-    const asked = { from, chainId, to: contracts.bridge as Hex, data, value: 0n };
+    const asked = { from, chainId: context.info().chainId, to: BRIDGE, data, value: 0n };
     const gas = await tried(context, asked);
     tell(context, key, "Look at your wallet: it asks whether to sign.", true);
     const hash = await wallet.send({ ...asked, gas });
@@ -124,7 +124,7 @@ async function perform(context: Context, key: string, call: Call, typed: string 
     if (receipt?.status === "0x1") tell(context, key, DONE[call.does], true);
     else tell(context, key, "It was carried out and failed: only its gas was paid.", false, "failed");
   } catch (error) {
-    const words = error instanceof Reverts ? `The ledger would refuse it (${error.error}). Nothing was sent.` : (walletWords(error) ?? `${error instanceof Error ? error.message : String(error)}. Nothing was sent.`);
+    const words = error instanceof Reverts ? `The ledger would refuse it (${error.error}). Nothing was sent.` : (walletWords(error) ?? `${sentenceOf(error)} Nothing was sent.`);
     tell(context, key, words, false, codeOf(error));
   } finally {
     isAtWork = false;

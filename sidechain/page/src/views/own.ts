@@ -110,7 +110,7 @@ function drawFacts(context: Context, facts: Facts): TemplateResult {
     </dl>
     ${unpaid.length
       ? html`<h2>Addresses that nobody has paid yet</h2>
-          <ul>${unpaid.map(({ one }) => html`<li>${link(["deposit", one.address], shortened(one.address))}, made ${new Date(one.at * 1000).toLocaleString()}</li>`)}</ul>`
+          <ul>${unpaid.map(({ one }) => html`<li>${link(["in", one.address], shortened(one.address))}, made ${new Date(one.at * 1000).toLocaleString()}</li>`)}</ul>`
       : nothing}
     <h2>Deposits</h2>
     ${depositTable(info, deposits.deposits)}

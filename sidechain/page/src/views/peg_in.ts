@@ -16,12 +16,16 @@ import { faultLink } from "../draw/fault.ts";
 import { toBeginning } from "../draw/focus.ts";
 import { link, shortened } from "../draw/links.ts";
 import { counted } from "../draw/time.ts";
-import { codeOf } from "../faults.ts";
-import { readGenesis } from "../evidence/genesis.ts";
+import { BRIDGE } from "../evidence/entries.ts";
+import { type Genesis, readGenesis } from "../evidence/genesis.ts";
 import { proveKeys } from "../evidence/live.ts";
-import { type DepositReport, type Limits, type Quote, sats } from "../peg/answers.ts";
+import { codeOf, sentenceOf } from "../faults.ts";
+import { type DepositReport, type Info, type Limits, type Quote, sats } from "../peg/answers.ts";
 import { begin, begun } from "../peg/begun.ts";
 import { connection } from "../wallet/connect.ts";
+
+/** A record has some 2 kB. */
+const MOST_BYTES = 100_000;
 
 /** What is typed. */
 interface Form {
@@ -38,27 +42,30 @@ type Stage =
   | { is: "sealing"; part: number }
   | { is: "saving"; record: DepositRecord; isSaved: boolean }
   | { is: "registering"; record: DepositRecord }
-  | { is: "paying"; record: DepositRecord };
+  | { is: "paying"; address: string; recipient: string };
 
 /** The node answers another address than the page made. */
 class OtherAddress extends Error {}
 
-export function pegIn(context: Context): View {
+/** `in`, or `in/ADDRESS` of one that was begun in this browser: it is known to be its owner's, as no link alone says. */
+export function pegIn(context: Context, address = ""): View {
   const { node, wallet } = context;
+  const again = begun(context.info().networkId).find((one) => one.address === address);
   const form: Form = { recipient: "", claimant: "", amount: "", maximum: "", passphrase: "", ownKey: "" };
-  let stage: Stage = { is: "form" };
+  let stage: Stage = again ? { is: "paying", address, recipient: again.recipient } : { is: "form" };
   let quote: Quote | undefined;
   let limits: Limits | undefined;
   let said: { words: string; code: string | undefined } | undefined;
   let hasCode = false;
   let report: DepositReport | undefined;
+  let hadPayments: number | undefined;
   let isLeft = false;
 
   const say = (words: string | undefined, code?: string) => {
     said = words === undefined ? undefined : { words, code };
     context.redraw();
   };
-  const failed = (error: unknown, code = codeOf(error)) => say(error instanceof Error ? error.message : String(error), code);
+  const failed = (error: unknown, code = codeOf(error)) => say(sentenceOf(error), code);
   const set = (next: Stage) => {
     const isAnother = next.is !== stage.is;
     stage = next;
@@ -66,7 +73,8 @@ export function pegIn(context: Context): View {
     if (isAnother) toBeginning();
   };
   const recipient = () => readAccount(form.recipient || (wallet.account ?? ""));
-  const maximum = () => (form.maximum ? parseAmount(form.maximum, "sat") : quote && usualDepositMaximum(typedAmount(), BigInt(quote.rate), context.info().parameters));
+  const usualMaximum = () => quote && usualDepositMaximum(typedAmount(), BigInt(quote.rate), context.info().parameters);
+  const maximum = () => (form.maximum ? parseAmount(form.maximum, "sat") : usualMaximum());
   const typedAmount = () => (form.amount ? parseAmount(form.amount, "BTC") : undefined);
 
   /** Why the form cannot be used as it is; by the field's name. */
@@ -106,37 +114,47 @@ export function pegIn(context: Context): View {
 
   async function make(event: SubmitEvent): Promise<void> {
     event.preventDefault();
+    if (stage.is !== "form" || isMaking) return;
+    const fields = event.currentTarget as HTMLFormElement;
     const to = recipient();
     const most = maximum();
-    if (Object.keys(faults()).length || !to || most === undefined) return showFaults(event);
-    said = undefined;
-    set({ is: "sealing", part: 0 });
+    if (Object.keys(faults()).length || !to || most === undefined) return showFaults(fields);
+    isMaking = true;
+    say(undefined);
     try {
-      // What was typed last is perhaps not looked at yet.
-      hasCode = needsClaimant(await node.ask<Hex>("eth_getCode", to, "latest"));
-      if (hasCode && !form.claimant) {
-        shown = true;
-        return set({ is: "form" });
-      }
+      // It may have been typed just now.
+      hasCode = await codeAt(to);
+      if (recipient() !== to) return;
+      if (Object.keys(faults()).length) return showFaults(fields);
+      set({ is: "sealing", part: 0 });
       const info = context.info();
       const genesis = readGenesis(context.genesisText);
       // The address commits to this key: it is proven, not believed.
       const { keys } = await proveKeys(node, genesis, info.epoch);
       const progress = (part: number) => set({ is: "sealing", part });
       const key = form.ownKey ? ownReclaimKey(form.ownKey.trim()) : await freshReclaimKey(form.passphrase, progress);
-      const record = newRecord({ ...info, networkId: genesis.networkId, groupKey: keys.group }, { recipient: to, claimant: readAccount(form.claimant) ?? to }, most, key);
+      const record = newRecord(agreed(info, genesis, keys.group), { recipient: to, claimant: readAccount(form.claimant) ?? to }, most, key);
       form.passphrase = "";
       set({ is: "saving", record, isSaved: false });
     } catch (error) {
       set({ is: "form" });
       failed(error);
+    } finally {
+      isMaking = false;
     }
   }
+  let isMaking = false;
 
-  function showFaults(event: SubmitEvent): void {
+  const codeAt = async (account: Hex) => needsClaimant(await node.ask<Hex>("eth_getCode", account, "latest"));
+
+  function showFaults(form: HTMLFormElement): void {
     shown = true;
     context.redraw();
-    queueMicrotask(() => (event.target as HTMLFormElement).querySelector<HTMLElement>("[aria-invalid=true]")?.focus());
+    queueMicrotask(() => {
+      const wrong = form.querySelector<HTMLElement>("[aria-invalid=true]");
+      wrong?.closest("details")?.setAttribute("open", "");
+      wrong?.focus();
+    });
   }
   let shown = false;
 
@@ -145,6 +163,7 @@ export function pegIn(context: Context): View {
     const file = (event.currentTarget as HTMLInputElement).files?.[0];
     if (!file) return;
     try {
+      if (file.size > MOST_BYTES) throw new Error("This file is no record of a deposit: those are far smaller. Choose the file that was saved just now.");
       const again = readRecord(await file.text());
       if (recordText(again) !== recordText(record)) throw new Error(again.address === record.address ? "This file is damaged: save it once more." : "This is the record of another address: choose the file that was saved just now.");
     } catch (error) {
@@ -160,7 +179,7 @@ export function pegIn(context: Context): View {
       const { address } = await node.ask<{ address: string }>("peg_registerDeposit", registration(record));
       if (address !== record.address) throw new OtherAddress(`The node makes another address of the same terms (${address}): it is not to be trusted, and neither address is to be paid. Nothing is lost.`);
       begin({ networkId: record.networkId, address, recipient: record.recipient, at: Math.floor(context.now()) });
-      set({ is: "paying", record });
+      set({ is: "paying", address, recipient: record.recipient });
     } catch (error) {
       set({ is: "saving", record, isSaved: true });
       failed(error, error instanceof OtherAddress ? "other-address" : codeOf(error));
@@ -172,10 +191,13 @@ export function pegIn(context: Context): View {
     async refresh() {
       [quote, limits] = await Promise.all([node.ask<Quote>("peg_quote"), node.ask<Limits>("peg_getLimits")]);
       const to = recipient();
-      hasCode = to ? needsClaimant(await node.ask<Hex>("eth_getCode", to, "latest")) : false;
+      const isContract = to ? await codeAt(to) : false;
+      if (to === recipient()) hasCode = isContract;
       if (stage.is === "paying") {
-        report = await node.ask<DepositReport>("peg_getDeposit", stage.record.address);
-        if (report.deposits.length && !isLeft) context.go("deposit", stage.record.address);
+        report = await node.ask<DepositReport>("peg_getDeposit", stage.address);
+        // What was there when an address is opened again is no news; else nobody could go back to it.
+        hadPayments ??= again ? report.deposits.length : 0;
+        if (report.deposits.length > hadPayments && !isLeft) context.go("deposit", stage.address);
       }
     },
     leave: () => {
@@ -184,11 +206,11 @@ export function pegIn(context: Context): View {
     },
     draw() {
       const parts = {
-        form: () => html`${connection(context, say)} ${drawForm()}`,
+        form: () => html`${address && !again ? html`<p class="notice">This address was not begun in this browser. ${link(["deposit", address], "Its page")} says what is known of it.</p>` : nothing} ${connection(context, say)} ${drawForm()}`,
         sealing: () => html`<p role="status" class="waiting">Making a key and encrypting it… <progress max="1" .value=${stage.is === "sealing" ? stage.part : 0} aria-label="Encrypting the key"></progress></p>`,
         saving: () => (stage.is === "saving" ? drawSaving(stage.record, stage.isSaved) : html``),
         registering: () => html`<p role="status" class="waiting">Telling the federation which address to watch…</p>`,
-        paying: () => (stage.is === "paying" ? drawPaying(stage.record) : html``),
+        paying: () => (stage.is === "paying" ? drawPaying(stage.address, stage.recipient) : html``),
       };
       return html`<h1>Bring bitcoin in</h1>
         <div role="alert">${said ? html`<p class="notice bad">${said.words}${faultLink(said.code)}</p>` : nothing}</div>
@@ -202,6 +224,7 @@ export function pegIn(context: Context): View {
     const fault = (name: keyof Form) => (shown || form[name] ? found[name] : undefined);
     const sat = typedAmount();
     const most = maximum();
+    const usual = usualMaximum();
     return html`<form @submit=${make} novalidate class="flow">
       ${field("recipient", "Who gets the coins", wallet.account ? `Your account ${wallet.account}, unless you type another.` : "An account of the sidechain, 0x…", fault("recipient"))}
       ${hasCode || form.claimant ? field("claimant", "Who may fetch them, should the recipient's code refuse them", "An account of yours.", fault("claimant")) : nothing}
@@ -210,10 +233,10 @@ export function pegIn(context: Context): View {
       ${form.ownKey ? nothing : passphrase(fault("passphrase"))}
       <details>
         <summary>More choices</summary>
-        ${field("maximum", "The most that the sweep may cost, in sat", most === undefined ? "" : `Without a word of yours ${amountText(most)}. It cannot be raised later: what is not swept is yours again after ${counted(info.parameters.reclaimDelay, "Bitcoin block")}.`, fault("maximum"))}
+        ${field("maximum", "The most that the sweep may cost, in sat", usual === undefined ? "" : `Without a word of yours ${amountText(usual)}. It cannot be raised later: what is not swept is yours again after ${counted(info.parameters.reclaimDelay, "Bitcoin block")}.`, fault("maximum"))}
         ${field("ownKey", "A key of your own that can take the deposit back", "x-only, 64 hexadecimal digits; of a hardware wallet for example. Else one is made here.", fault("ownKey"))}
       </details>
-      <p><button>Make the record</button></p>
+      <p><button ?disabled=${!quote}>Make the record</button></p>
       <p class="quiet">The bridge is not audited: use it with bitcoin that you can lose.</p>
     </form>`;
   }
@@ -294,24 +317,27 @@ export function pegIn(context: Context): View {
     </section>`;
   }
 
-  function drawPaying(record: DepositRecord): TemplateResult {
+  function drawPaying(address: string, recipient: string): TemplateResult {
     const sat = typedAmount();
-    const payment = { address: record.address, ...(sat === undefined ? {} : { amountSat: sat }) };
+    const payment = { address, ...(sat === undefined ? {} : { amountSat: sat }) };
     const copy = (event: Event) => {
       const button = event.currentTarget as HTMLButtonElement;
-      void navigator.clipboard?.writeText(record.address).then(() => (button.textContent = "Copied"), () => undefined);
+      void navigator.clipboard?.writeText(address).then(() => (button.textContent = "Copied"), () => undefined);
     };
     return html`<section class="flow">
       <h2>Pay this address</h2>
       <div class="pay">
         ${paymentQr(payment)}
         <div>
-          <p><code class="address">${record.address}</code></p>
+          <p><code class="address">${address}</code></p>
           <p class="row"><button type="button" class="quiet" @click=${copy}>Copy</button> <a href=${paymentLink(payment)}>Open in a Bitcoin wallet</a></p>
-          <p>${sat === undefined ? "Any amount" : amount(sat)}, from any wallet. The coins go to ${link(["account", record.recipient], shortened(record.recipient))}.</p>
+          <p>${sat === undefined ? "Any amount" : amount(sat)}, from any wallet. The coins go to ${link(["account", recipient], shortened(recipient))}.</p>
         </div>
       </div>
-      <p role="status" class="waiting">Seen nothing yet: the payment shows here once it is in a Bitcoin block and the federation has proven it. ${link(["deposit", record.address], "Its page")} can be shared, and finds it again from any machine.</p>
+      ${report?.registered === false
+        ? html`<p class="notice warn">This node does not know the address any more: nobody looks for payments to it here. ${link(["deposit", address], "What to do")}</p>`
+        : nothing}
+      <p role="status" class="waiting">${hadPayments ? `${counted(hadPayments, "payment")} came before, and it takes more` : "Seen nothing yet"}: a payment shows here once it is in a Bitcoin block and the federation has proven it. ${link(["deposit", address], "Its page")} can be shared, and finds it again from any machine.</p>
     </section>`;
   }
 
@@ -321,10 +347,15 @@ export function pegIn(context: Context): View {
     return html`<section>
       <h2>Begun in this browser</h2>
       <ul>
-        ${list.map(({ address, at }) => html`<li>${link(["deposit", address], shortened(address))}, ${new Date(at * 1000).toLocaleString()}</li>`)}
+        ${list.map(({ address, at }) => html`<li>${link(["in", address], shortened(address))}, ${new Date(at * 1000).toLocaleString()}</li>`)}
       </ul>
     </section>`;
   }
+}
+
+/** What the address commits to is of the genesis file and proven, not what the node says it is. */
+function agreed(info: Info, { networkId, reclaimDelay }: Genesis, groupKey: Hex): Info {
+  return { ...info, networkId, groupKey, contracts: { ...info.contracts, bridge: BRIDGE }, parameters: { ...info.parameters, reclaimDelay } };
 }
 
 const amountText = (sat: bigint) => `${sat} sat`;

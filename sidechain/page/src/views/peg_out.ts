@@ -16,7 +16,8 @@ import { faultLink } from "../draw/fault.ts";
 import { toBeginning } from "../draw/focus.ts";
 import { link, shortened } from "../draw/links.ts";
 import { ago } from "../draw/time.ts";
-import { codeOf } from "../faults.ts";
+import { BRIDGE } from "../evidence/entries.ts";
+import { codeOf, sentenceOf } from "../faults.ts";
 import { type Limits, type Quote, type VaultTransactionList, sats } from "../peg/answers.ts";
 import { type Sent, forgetSent, keepSent, sent } from "../peg/sent.ts";
 import { chainOf, connection, walletWords } from "../wallet/connect.ts";
@@ -127,8 +128,7 @@ export function pegOut(context: Context): View {
       await wallet.enter(chainOf(context));
       const { payee: to, amountSat: sat, maxFeeSat } = made.order;
       const data = encodeFunctionData({ abi: BRIDGE_ABI, functionName: "withdraw", args: [`0x${digitsOf(to.script)}`, maxFeeSat] });
-      const { chainId, contracts } = context.info();
-      const call = { from, chainId, to: contracts.bridge as Hex, data, value: sat * WEI_PER_SAT };
+      const call = { from, chainId: context.info().chainId, to: BRIDGE, data, value: sat * WEI_PER_SAT };
       set({ is: "confirming", order: made.order, call: { ...call, gas: await tried(context, call) } });
     } catch (error) {
       failed(error);
@@ -168,7 +168,7 @@ export function pegOut(context: Context): View {
     const code = codeOf(error);
     if (error instanceof Reverts) return say(`The ledger would refuse it (${error.error}). Nothing was sent.`, code);
     if (code === "insufficient-funds") return say("Your account has not enough for the amount and the gas. Nothing was sent.", code);
-    say(walletWords(error) ?? `${error instanceof Error ? error.message : String(error)}. Nothing was sent.`, code);
+    say(walletWords(error) ?? `${sentenceOf(error)} Nothing was sent.`, code);
   }
 
   return {
@@ -223,6 +223,7 @@ export function pegOut(context: Context): View {
       if (name === "amount") form.isAll = false;
       context.redraw();
     };
+    const asks = readPayment(form.address)?.amountSat;
     const useAll = () => {
       form.isAll = true;
       form.amount = "";
@@ -233,6 +234,7 @@ export function pegOut(context: Context): View {
       <p class="field">
         <label for="address">Bitcoin address that is paid</label>
         <input id="address" class="wide" .value=${live(form.address)} maxlength="400" autocomplete="off" spellcheck="false" autocapitalize="off" aria-invalid=${fault("address") ? "true" : "false"} aria-describedby="address-fault" @input=${type("address")} />
+        ${asks === undefined ? nothing : html`<small>The link asks for ${amount(asks)}: so much arrives if the amount below is higher by the fees.</small>`}
         <span id="address-fault" class="fault">${fault("address") ?? nothing}</span>
       </p>
       <p class="field">
@@ -246,7 +248,7 @@ export function pegOut(context: Context): View {
       </p>
       ${"payee" in to && quote ? slider(to.payee, most, fault("maximum"), type("maximum")) : nothing}
       ${"order" in made && quote ? bill(made.order, quote) : nothing}
-      <p><button ?disabled=${!wallet.account}>Look at what will be signed</button></p>
+      <p><button ?disabled=${!wallet.account || !quote}>Look at what will be signed</button></p>
     </form>`;
   }
 

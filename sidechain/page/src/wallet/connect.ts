@@ -2,7 +2,7 @@
 import { html, nothing, type TemplateResult } from "lit-html";
 import type { Context } from "../app/view.ts";
 import { link, shortened } from "../draw/links.ts";
-import { codeOf } from "../faults.ts";
+import { codeOf, sentenceOf } from "../faults.ts";
 import type { Announced } from "./provider.ts";
 import { WalletError, type Chain } from "./wallet.ts";
 
@@ -15,7 +15,7 @@ export function chainOf({ info }: Context): Chain {
 /** What to say of a failure of the wallet; nothing of other failures. */
 export function walletWords(error: unknown): string | undefined {
   if (!(error instanceof WalletError)) return undefined;
-  return error.isRefusal ? "You said no in the wallet. Nothing was sent." : `The wallet says: ${error.message}`;
+  return error.isRefusal ? "You said no in the wallet. Nothing was sent." : `The wallet says: ${sentenceOf(error)}`;
 }
 
 /** `say` hears what went wrong, and under which code it has a page; nothing when it is over. */
@@ -26,7 +26,7 @@ export function connection(context: Context, say: (words: string | undefined, co
     try {
       await act();
     } catch (error) {
-      say(walletWords(error) ?? String(error), codeOf(error));
+      say(walletWords(error) ?? sentenceOf(error), codeOf(error));
     }
   };
   if (!wallet.chosen || !wallet.account) {

@@ -146,6 +146,9 @@ test("coins that a contract refuses are claimed by the account that the deposit 
   const has = await balance(other);
   // Gas is less than some satoshis.
   assert.ok(has > had + coins - 1_000n && has <= had + coins, `${had} sat, and ${coins} sat of the deposit, are ${has} sat`);
+  // What was done stays told until the page is left.
+  await page.getByRole("link", { name: "Overview" }).click();
+  await page.getByRole("link", { name: "Yours" }).click();
   await says(page, "No money waits for an act of yours.");
   await close();
 });

@@ -1,7 +1,7 @@
 //! Validators tell each other how they stand: their last blocks, each with its certificate, so that everybody knows how far
 //! behind it is, and one that lost its votes knows when it may vote again; and what their clocks show.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use alloy_primitives::Bytes;
 use alloy_rlp::Decodable as _;
@@ -36,14 +36,22 @@ pub(super) enum Refused {
     NotFinal { number: u64, error: FinalityError },
 }
 
-/// Announces clock and last block, if that has a certificate, to all, again and again, and counts who is connected.
+/// Announces clock and last block, if that has a certificate, to all, again and again, and counts who is connected. `others` are the names of the
+/// other validators, by their p2p keys.
 pub(in crate::io) async fn announce_standing<E: Clock>(
     runtime: E,
     mut sender: impl Sender<PublicKey = PublicKey>,
     state: NodeState,
+    others: BTreeMap<[u8; 32], String>,
 ) {
     loop {
-        state.facts().peers = connected(&mut sender).len();
+        let connected = connected(&mut sender);
+        let is_away = |key: &[u8; 32]| !connected.iter().any(|peer| peer.as_ref() == key);
+        let away = others.iter().filter(|(key, _)| is_away(key)).map(|(_, name)| name.clone()).collect();
+        {
+            let mut facts = state.facts();
+            (facts.peers, facts.away) = (connected.len(), away);
+        }
         let mut batch = Vec::new();
         match last(&state) {
             Ok(head) => head.into_iter().for_each(|head| Item::Head(head).encode(&mut batch)),

@@ -2,8 +2,18 @@
 
 use std::{io::ErrorKind, path::Path};
 
+use telemetry::io::machine::free_bytes;
+
 /// Written to see whether the disk is full: more than a file system gives to a file for nothing.
 const PROBE_BYTES: usize = 1 << 20;
+
+/// Room below which the disk is what failed a write: what ends frees some, the database's log first.
+const LITTLE: u64 = 64 << 20;
+
+/// Whether a write that failed did so for want of room.
+pub(super) fn is_to_blame(data_dir: &Path) -> bool {
+    is_full(data_dir) || free_bytes(data_dir).is_ok_and(|free| free < LITTLE)
+}
 
 /// Whether nothing more can be written.
 pub(super) fn is_full(data_dir: &Path) -> bool {

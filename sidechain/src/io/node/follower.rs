@@ -11,7 +11,7 @@ use super::{
     error::NodeError,
     members::finality_keys,
     monitoring::Monitoring,
-    services::{log_end, open_chain, serve, show_life, stop, watch_disk},
+    services::{log_end, open_chain, serve, show_life, stop, tell_troubles, watch_disk},
 };
 use crate::{
     block::Block,
@@ -65,6 +65,7 @@ pub(super) fn run(
             () = shutdown => Ok(()),
             never = watch_disk(&watched, &config.data_dir, &monitoring) => match never {},
             never = show_life(&monitoring) => match never {},
+            never = tell_troubles(&watched) => match never {},
             ended = follower::follow(&url, chain, validators, heard, commit) => ended.map_err(NodeError::from),
         };
         log_end(&ended);

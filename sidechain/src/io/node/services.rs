@@ -4,7 +4,7 @@ use std::{convert::Infallible, path::Path, sync::Arc, time::Duration};
 
 use mainchain::Network;
 use telemetry::io::machine::free_bytes;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::{
     config::{AskBitcoin, NodeConfig},
@@ -16,10 +16,12 @@ use crate::{
     chain::Chain,
     genesis::Genesis,
     io::{
+        clock::now_ms,
         db::{DEFAULT_CACHE_BYTES, Database},
         node_state::NodeState,
         rpc,
     },
+    told::{News, Told},
 };
 
 /// Time that tasks get to end by themselves.
@@ -105,6 +107,25 @@ pub(super) async fn show_life(monitoring: &Monitoring) -> Infallible {
     loop {
         monitoring.beat("main", LIFE_INTERVAL);
         tokio::time::sleep(LIFE_INTERVAL).await;
+    }
+}
+
+/// Time between two looks at what is wrong.
+const TROUBLES_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Tells the log for ever what is wrong: once when it lasts, and once when it is over.
+pub(super) async fn tell_troubles(state: &NodeState) -> Infallible {
+    let mut told = Told::default();
+    loop {
+        tokio::time::sleep(TROUBLES_INTERVAL).await;
+        let (head, heartbeat_ms) = (state.chain.head(), state.chain.genesis().block.heartbeat_ms);
+        let troubles = state.facts().troubles(&head, heartbeat_ms, now_ms());
+        for news in told.look(&troubles) {
+            match news {
+                News::Begun(words) => warn!("{words}"),
+                News::Over(words) => info!("no longer: {words}"),
+            }
+        }
     }
 }
 

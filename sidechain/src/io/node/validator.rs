@@ -25,12 +25,14 @@ use light::finality;
 use super::{
     application::NodeApplication,
     config::{AskBitcoin, NodeConfig},
-    disk::is_full,
+    disk::is_to_blame,
     error::NodeError,
     far_behind, members,
     monitoring::Monitoring,
     rejoin,
-    services::{SHUTDOWN_TIMEOUT, log_end, open_chain, serve, show_life, stop, watch_bitcoin, watch_disk},
+    services::{
+        SHUTDOWN_TIMEOUT, log_end, open_chain, serve, show_life, stop, tell_troubles, watch_bitcoin, watch_disk,
+    },
 };
 use crate::{
     chain::Chain,
@@ -105,7 +107,7 @@ impl Validator {
                 .start(|runtime| self.work(runtime, (bitcoin, monitoring), shutdown, full))
         }));
         let ended = ran.unwrap_or_else(|panic| Err(broken(&data_dir, message(panic.as_ref()))));
-        let full = seen_full.load(Ordering::Relaxed) || (ended.is_err() && is_full(&data_dir));
+        let full = seen_full.load(Ordering::Relaxed) || (ended.is_err() && is_to_blame(&data_dir));
         match ended {
             Err(error) if full => Err(NodeError::DiskFull { path: data_dir, reason: error.to_string() }),
             Err(NodeError::Consensus(error @ ConsensusError::Archive { .. })) => {
@@ -157,11 +159,12 @@ impl Validator {
             ended = engine => ended,
             never = watch_disk(&watched, &self.config.data_dir, &monitoring) => match never {},
             never = show_life(&monitoring) => match never {},
+            never = tell_troubles(&watched) => match never {},
             never = watch_bitcoin(&watched, bitcoin, &monitoring) => match never {},
             never = far_behind::advise(&watched, &self.config) => match never {},
             ended = running => Err(network_ended(ended)),
         };
-        seen_full.store(ended.is_err() && is_full(&self.config.data_dir), Ordering::Relaxed);
+        seen_full.store(ended.is_err() && is_to_blame(&self.config.data_dir), Ordering::Relaxed);
         log_end(&ended);
         stop(&rpc).await;
         if runtime.stop(0, Some(SHUTDOWN_TIMEOUT)).await.is_err() {
@@ -186,6 +189,15 @@ impl Validator {
         self.validators.len() - 1
     }
 
+    /// The other validators as the log names them, by their p2p keys.
+    fn named(&self) -> BTreeMap<[u8; 32], String> {
+        let members = self.chain.genesis().federation.validators();
+        let others = members.iter().filter(|member| member.p2p_key.0 != self.keys.public().p2p_key);
+        let name =
+            |key: &[u8; 32], name: &str| format!("{name} at {}", self.addresses.get(key).map_or("", String::as_str));
+        others.map(|member| (member.p2p_key.0, name(&member.p2p_key.0, &member.name))).collect()
+    }
+
     /// Starts the tasks that send, receive and announce this validator to the others.
     fn start_gossip(
         &self,
@@ -203,7 +215,8 @@ impl Validator {
             state.clone(),
             self.certifiers.clone(),
         );
-        let heads = gossip::announce_standing(runtime.child("gossip_heads"), sender.clone(), state.clone());
+        let heads =
+            gossip::announce_standing(runtime.child("gossip_heads"), sender.clone(), state.clone(), self.named());
         let announcing = gossip::greet(runtime.child("gossip_hello"), sender, state.clone());
         [
             runtime.child("gossip_send").spawn(move |_| sending),
