@@ -101,8 +101,9 @@ test("a reload in the middle of a deposit finds it again, with the reason why it
   await page.reload();
   await page.getByRole("link", { name: "Bring bitcoin in" }).click();
   await says(page, "Begun in this browser");
-  await page.locator(`main a[href="#/deposit/${record.address}"]`).click();
-  await says(page, "No payment to this address is in the ledger yet");
+  await page.locator(`main a[href="#/in/${record.address}"]`).click();
+  await says(page, "Pay this address");
+  await says(page, record.address);
   // Three of four sign together: with two away, nothing is swept.
   await without(["relayer-2", "relayer-3"], async () => {
     await dev("pay", record.address, "0.1 BTC");
