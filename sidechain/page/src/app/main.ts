@@ -1,5 +1,6 @@
 // The page: it opens the view that the link names, draws it, and asks the node again while somebody looks.
 import { html, render, type TemplateResult } from "lit-html";
+import { type Genesis, readGenesis, requireSameNetwork } from "../evidence/genesis.ts";
 import { Node, NodeDown } from "../node.ts";
 import type { Info } from "../peg/answers.ts";
 import { routes } from "../views/index.ts";
@@ -21,6 +22,7 @@ class Page {
   #view: View | undefined;
   #info: Info | undefined;
   #genesisText = "";
+  #genesis: Genesis | undefined;
   #heardAt = 0;
   #isDown = false;
   #failed: unknown;
@@ -42,10 +44,14 @@ class Page {
     this.#draw();
     for (;;) {
       try {
-        await this.#ask();
-        const response = await fetch("/genesis.json");
+        const response = await fetch("/genesis.json").catch((cause: unknown) => {
+          throw new NodeDown("the node does not answer", { cause });
+        });
         if (!response.ok) throw new Error(`the node answers HTTP ${response.status} when it is asked for the genesis file`);
-        this.#genesisText = await response.text();
+        const text = await response.text();
+        this.#genesis = readGenesis(text);
+        await this.#ask();
+        this.#genesisText = text;
         break;
       } catch (error) {
         this.#failed = error;
@@ -59,7 +65,9 @@ class Page {
   }
 
   async #ask(): Promise<void> {
-    this.#info = await this.#node.ask<Info>("peg_getInfo");
+    const info = await this.#node.ask<Info>("peg_getInfo");
+    if (this.#genesis) requireSameNetwork(info, this.#genesis);
+    this.#info = info;
     this.#heardAt = Date.now();
   }
 

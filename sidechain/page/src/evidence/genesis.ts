@@ -49,6 +49,13 @@ export function readGenesis(text: string): Genesis {
   };
 }
 
+/** That a node names the network of its genesis file. A wallet signs for the chain that is named, so on another one the coins of that one would be sent. */
+export function requireSameNetwork(named: Pick<Genesis, "chainId" | "bitcoinNetwork"> & { networkId: string }, { networkId, chainId, bitcoinNetwork }: Genesis): void {
+  require(named.networkId === networkId, `the node is of network ${named.networkId}, and its genesis file of ${networkId}`);
+  require(named.chainId === chainId, `the node says that its chain id is ${named.chainId}, and its genesis file says ${chainId}`);
+  require(named.bitcoinNetwork === bitcoinNetwork, `the node says that it is on Bitcoin's ${named.bitcoinNetwork}, and its genesis file says ${bitcoinNetwork}`);
+}
+
 /** JSON without white space between its parts. Parsing and writing it again would round numbers beyond 2^53. */
 function withoutSpaces(json: string): string {
   return json.replace(/("(?:[^"\\]|\\.)*")|\s+/g, "$1");

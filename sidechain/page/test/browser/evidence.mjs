@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { open, ready, says, text } from "./browser.mjs";
 import { KEYS, causeway, dev, genesis, rpc, url } from "./network.mjs";
-import { OTHER_PAYEE, PASSPHRASE, connect, folder, owner } from "./owner.mjs";
+import { OTHER_PAYEE, PASSPHRASE, connect, folder, order, owner } from "./owner.mjs";
 import { requests } from "./requests.mjs";
 
 /** Another last digit. */
@@ -136,6 +136,27 @@ test("a node that lies about the federation's key, or about the address, gets no
     assert.equal(await page.locator("code.address").count(), 0, "no address is shown");
     await close();
   }
+});
+
+test("a node that names another chain, network or contract than its genesis file gets nothing signed", async () => {
+  const lies = [
+    { chainId: 1 },
+    { networkId: `0x${"11".repeat(32)}` },
+    { bitcoinNetwork: "mainnet" },
+  ];
+  for (const named of lies) {
+    const { page, close } = await open("out", { key: KEYS[0], lies: { peg_getInfo: (info) => ({ ...info, ...named }) } });
+    await says(page, "This cannot be shown");
+    console.log(await page.locator("main q").innerText());
+    assert.equal(await page.getByRole("button", { name: /wallet/i }).count(), 0);
+    await close();
+  }
+  const elsewhere = "0x1111111111111111111111111111111111111111";
+  const { page, close } = await open("out", { key: KEYS[0], lies: { peg_getInfo: (info) => ({ ...info, contracts: { ...info.contracts, bridge: elsewhere } }) } });
+  await connect(page);
+  await order(page, { amount: "0.01" });
+  assert.doesNotMatch(await text(page), new RegExp(elsewhere));
+  await close();
 });
 
 test("a node that answers nonsense breaks no view", async () => {
