@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { line, open, ready, says, text, violations } from "./browser.mjs";
 import { KEYS, rpc } from "./network.mjs";
-import { OTHER_PAYEE, PASSPHRASE, PAYEE, connect, makeAddress, opened, order, owner } from "./owner.mjs";
+import { OTHER_PAYEE, PASSPHRASE, PAYEE, connect, makeAddress, opened, order, owner, rateOnScreen, requireAsSaid } from "./owner.mjs";
 import { requests } from "./requests.mjs";
 
 const SCREENS = [
@@ -143,13 +143,13 @@ test("an owner takes bitcoin out by keyboard alone", async () => {
   const before = await page.getByLabel("The most that it may cost").inputValue();
   await page.keyboard.press("ArrowRight");
   assert.notEqual(await page.getByLabel("The most that it may cost").inputValue(), before, "the slider moves by the arrow keys");
-  const arrives = await line(page, "Arrives on Bitcoin");
+  const said = { sum: await line(page, "Arrives on Bitcoin"), rate: await rateOnScreen(page) };
   await press("Look at what will be signed");
   await says(page, "What you are about to sign");
   await press("Sign in the wallet");
-  await opened(page);
+  const id = await opened(page);
   await says(page, /^paid$/);
-  assert.equal(await line(page, "Received on Bitcoin"), arrives);
+  await requireAsSaid(await line(page, "Received on Bitcoin"), said, (await rpc("peg_getWithdrawal", id)).paidBy);
   await close();
 });
 

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { privateKeyToAccount } from "viem/accounts";
 import { line, says, text } from "./browser.mjs";
-import { KEYS } from "./network.mjs";
+import { KEYS, rpc } from "./network.mjs";
 
 export const PASSPHRASE = "lunar pocket anvil mustard tram";
 /** Files of these tests. */
@@ -33,28 +33,39 @@ export async function saveRecord(page, name) {
   return { path, record: JSON.parse(readFileSync(path, "utf8")) };
 }
 
+/** The rate that the sum on the screen is of, in sat/vB. */
+export const rateOnScreen = async (page) => Number(/at ([\d.]+) sat\/vB/.exec(await page.locator("table.sum").first().innerText())[1]);
+
+/** What came is to the satoshi what the screen said before, unless the vault transaction pays another rate than that of then. */
+export async function requireAsSaid(came, { sum, rate }, number) {
+  const { content } = await rpc("peg_getVaultTransaction", number);
+  console.log(`${came} sat came, ${sum} sat were said, at ${content.rate / 1000} and ${rate} sat/vB`);
+  if (content.rate === Math.round(rate * 1000)) assert.equal(came, sum);
+  else assert.equal(came < sum, content.rate / 1000 > rate, "a higher rate costs more");
+}
+
 /** From the form to the address, with what stands in the fields already. */
 export async function makeAddress(page, { amount, name, passphrase = PASSPHRASE }) {
   await page.getByLabel("How much you will pay").fill(amount);
   await page.getByLabel("A passphrase for the key").fill(passphrase);
-  const coins = await line(page, "Coins");
+  const said = { sum: await line(page, "Coins"), rate: await rateOnScreen(page) };
   await page.getByRole("button", { name: "Make the record" }).click();
   const { path, record } = await saveRecord(page, name);
   await page.getByLabel("Choose the saved file").setInputFiles(path);
   await says(page, "Pay this address");
   await says(page, record.address);
-  return { coins, path, record };
+  return { said, path, record };
 }
 
-/** From the form of a withdrawal to what will be signed; what arrives by it. */
+/** From the form of a withdrawal to what will be signed; what the screen says that arrives. */
 export async function order(page, { to = PAYEE, amount }) {
   await page.getByLabel("Bitcoin address that is paid").fill(to);
   await page.getByLabel("Amount, in BTC").fill(amount);
-  const arrives = await line(page, "Arrives on Bitcoin");
+  const said = { sum: await line(page, "Arrives on Bitcoin"), rate: await rateOnScreen(page) };
   await page.getByRole("button", { name: "Look at what will be signed" }).click();
   await says(page, "What you are about to sign");
   await says(page, to);
-  return arrives;
+  return said;
 }
 
 /** Signs what is shown; the number of the withdrawal whose page opens. */

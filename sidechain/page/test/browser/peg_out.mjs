@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { line, open, says, violations } from "./browser.mjs";
 import { KEYS, balance, paidTo, rpc, without } from "./network.mjs";
-import { OTHER_PAYEE, PAYEE, connect, opened, order, other, owner, refuse, sign, timesAsked } from "./owner.mjs";
+import { OTHER_PAYEE, PAYEE, connect, opened, order, other, owner, refuse, requireAsSaid, sign, timesAsked } from "./owner.mjs";
 
 test("what a withdrawal lacks is said before anything is signed", async () => {
   const { page, close } = await open("out", { key: KEYS[0] });
@@ -38,7 +38,7 @@ test("an owner takes bitcoin out: what will be signed is shown, and what arrives
   const { page, close } = await open("out", { key: KEYS[0] });
   await connect(page);
   const had = await balance(owner);
-  const arrives = await order(page, { amount: "0.05" });
+  const said = await order(page, { amount: "0.05" });
   await refuse(page, true);
   await page.getByRole("button", { name: "Sign in the wallet" }).click();
   await says(page, "You said no in the wallet. Nothing was sent.");
@@ -50,9 +50,10 @@ test("an owner takes bitcoin out: what will be signed is shown, and what arrives
   await says(page, /^paid$/);
   assert.equal(await timesAsked(page), 2, "one that was refused, and one");
   assert.equal(await line(page, "Taken in"), 5_000_000n);
-  assert.equal(await line(page, "Received on Bitcoin"), arrives);
+  const arrives = await line(page, "Received on Bitcoin");
   const { versions, paidBy, amountSat } = await rpc("peg_getWithdrawal", id);
   const { txid, chargeSat } = versions.find(({ number }) => number === paidBy);
+  await requireAsSaid(arrives, said, paidBy);
   assert.equal(await paidTo(txid, PAYEE), arrives, "bitcoind has the output");
   assert.equal(BigInt(amountSat - chargeSat), arrives);
   const has = await balance(owner);
