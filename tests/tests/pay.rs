@@ -146,6 +146,24 @@ fn a_payee_cashes_in_the_last_voucher_of_many() {
 }
 
 #[test]
+fn a_payee_gives_back_nothing_that_it_received_without_saying_so() {
+    let payments = Payments::new();
+    let channel = payments.open();
+    let [small, large] = ["10 sat", "900 sat"]
+        .map(|total| payments.done(0, &["voucher", &channel, "--total", total], "").to_string());
+    payments.done(1, &["receive", "-"], &large);
+    let refused = payments.refused(1, &["close", &channel, "--voucher", "-"], &small);
+    assert!(refused.contains("you received 0.000009 BTC") && refused.contains("vouchers.jsonl"), "{refused}");
+    let closed = payments.done(1, &["close", &channel, "--voucher", "-"], &large);
+    assert_eq!(closed["refund"], wei(100_000 - 900));
+    let other = payments.open();
+    let voucher = payments.done(0, &["voucher", &other, "--total", "500 sat"], "").to_string();
+    payments.done(1, &["receive", "-"], &voucher);
+    let given = payments.done(1, &["close", &other, "--forfeit"], "");
+    assert_eq!(given["refund"], wei(100_000), "it was said");
+}
+
+#[test]
 fn a_payer_takes_the_rest_back_after_the_delays() {
     let payments = Payments::new();
     let channel = payments.open();

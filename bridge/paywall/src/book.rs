@@ -326,6 +326,13 @@ impl Book {
         }
     }
 
+    /// The upstream could not be asked: that uses nothing up.
+    pub fn not_tried(&mut self, id: Id) {
+        if let Some(payment) = self.payments.get_mut(&id) {
+            payment.tries = payment.tries.saturating_sub(1);
+        }
+    }
+
     /// Whoever has it in hand is about to give something for it. To be on disk before it does.
     ///
     /// # Errors

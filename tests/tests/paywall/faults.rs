@@ -240,3 +240,38 @@ fn pay_fetch_signs_no_second_payment_while_a_server_that_refused_the_first_may_c
     fetch(&["--again"]).fails_saying(&["refuses the payment"]);
     assert_eq!(signed(), 2);
 }
+
+#[test]
+fn an_upstream_that_was_away_costs_a_payer_no_second_payment() {
+    let Shop { paywall, upstream, node } = Shop::open(&[]);
+    drop(paywall);
+    // Nobody listens there; later the upstream does.
+    let door = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = door.local_addr().expect("an address");
+    drop(door);
+    let paywall = Paywall::start(&node.home(), &node.url(), &format!("http://{address}"), &PRICES);
+    let shop = Shop { paywall, upstream, node };
+    let (name, value) = shop.by_x402("/weather", |_, _| ());
+    // Twice as often as an upstream is asked for one payment.
+    for _ in 0..16 {
+        let answer = shop.get("/weather", &[(name, &value)]);
+        assert_eq!(answer.problem(), (502, "upstream-failed".to_owned()), "{answer:?}");
+    }
+    assert_eq!(shop.taken(), PRICE_SAT, "once");
+    let _passing = pass_on(address, shop.upstream.url().trim_start_matches("http://").parse().expect("an address"));
+    assert_eq!(shop.get("/weather", &[(name, &value)]).body, TEXT);
+    assert_eq!(shop.taken(), PRICE_SAT);
+}
+
+/// Passes connections at one address on to another, until it is dropped.
+fn pass_on(at: std::net::SocketAddr, to: std::net::SocketAddr) -> std::thread::JoinHandle<()> {
+    let listener = TcpListener::bind(at).expect("the port is free again");
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (Ok(client), Ok(server)) = (stream, std::net::TcpStream::connect(to)) else { return };
+            let (Ok(client_too), Ok(server_too)) = (client.try_clone(), server.try_clone()) else { return };
+            std::thread::spawn(move || std::io::copy(&mut &client, &mut &server));
+            std::thread::spawn(move || std::io::copy(&mut &server_too, &mut &client_too));
+        }
+    })
+}

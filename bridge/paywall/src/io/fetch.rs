@@ -97,6 +97,11 @@ pub enum FetchError {
     )]
     RefusedBefore { amount: U256, until: u64 },
     #[error(
+        "a payment of {} for this page was carried out, and the server gives nothing more for it: {problem}. Ask its operator; --again signs another one",
+        bridge::amount::show_wei(*amount)
+    )]
+    UsedUp { amount: U256, problem: String },
+    #[error(
         "the server has the payment and gave nothing for it yet ({status}): {problem}. The same command shows it the same payment again"
     )]
     NotServed { status: StatusCode, problem: String },
@@ -149,6 +154,9 @@ struct Signed {
     /// The server said that it is no payment. It may carry it out all the same, as long as it is valid.
     #[serde(default)]
     is_refused: bool,
+    /// The server said that it was carried out, and gives nothing more for it; in its words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    used_up: Option<String>,
 }
 
 /// Refuses what is sent in the clear to another machine.
@@ -179,13 +187,16 @@ pub async fn fetch(
     let upstream = Upstream::new(patience)?;
     let kept = Kept::of(page, purse);
     match kept.find(now())? {
+        Some(Signed { amount, used_up: Some(problem), .. }) if !purse.again => {
+            return Err(FetchError::UsedUp { amount, problem });
+        }
         Some(signed) if signed.is_refused && !purse.again && signed.valid_before > U256::from(now()) => {
             return Err(FetchError::RefusedBefore {
                 amount: signed.amount,
                 until: signed.valid_before.saturating_to(),
             });
         }
-        Some(signed) if !signed.is_refused => return pay(page, &upstream, &kept, signed).await,
+        Some(signed) if !signed.is_refused && signed.used_up.is_none() => return pay(page, &upstream, &kept, signed).await,
         _ => {}
     }
     let response = upstream.ask(request(page, None)).await?;
@@ -232,9 +243,15 @@ async fn pay(page: &Page, upstream: &Upstream, kept: &Kept, signed: Signed) -> R
         sleep(pause).await;
         (pause, tries) = (pause * 2, tries + 1);
     };
+    let is_replayed = code(&fetched.body).as_deref() == Some(REPLAYED);
     let (status, problem) = (fetched.status, bridge::foreign::shown(&problem(&fetched.body)));
     if is_unfinished(status) {
         return Err(FetchError::NotServed { status, problem });
+    }
+    if status == StatusCode::PAYMENT_REQUIRED && is_replayed {
+        let amount = signed.amount;
+        kept.keep(&Signed { used_up: Some(problem.clone()), ..signed })?;
+        return Err(FetchError::UsedUp { amount, problem });
     }
     if status == StatusCode::PAYMENT_REQUIRED {
         kept.keep(&Signed { is_refused: true, ..signed })?;
@@ -279,6 +296,7 @@ impl Purse {
             payee: bill.payee,
             valid_before: authorization.valid_before,
             is_refused: false,
+            used_up: None,
         }
     }
 }
@@ -368,6 +386,14 @@ fn transaction(headers: &HeaderMap) -> Option<String> {
 }
 
 /// What a problem document says, or the answer's own words.
+/// What a paywall of ours says of a payment that was carried out ([`crate::refusal`]).
+const REPLAYED: &str = "replayed";
+
+fn code(body: &[u8]) -> Option<String> {
+    let json: serde_json::Value = serde_json::from_slice(body).ok()?;
+    json["code"].as_str().map(str::to_owned)
+}
+
 fn problem(body: &[u8]) -> String {
     let json: Option<serde_json::Value> = serde_json::from_slice(body).ok();
     let detail = json.as_ref().and_then(|json| json["detail"].as_str()).map(str::to_owned);

@@ -36,6 +36,9 @@ pub struct Upstream {
 pub enum NoAnswer {
     #[error("it did not answer within {} s", .0.as_secs())]
     TooSlow(Duration),
+    /// There is no connection, so it was asked for nothing.
+    #[error("{0}")]
+    Unreached(String),
     #[error("{0}")]
     Failed(String),
 }
@@ -73,7 +76,10 @@ impl Upstream {
     /// `NoAnswer`.
     pub async fn ask(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, NoAnswer> {
         let answer = timeout(self.patience, self.client.request(request)).await;
-        answer.map_err(|_| NoAnswer::TooSlow(self.patience))?.map_err(|error| NoAnswer::Failed(chain(&error)))
+        answer.map_err(|_| NoAnswer::TooSlow(self.patience))?.map_err(|error| {
+            let why = if error.is_connect() { NoAnswer::Unreached } else { NoAnswer::Failed };
+            why(chain(&error))
+        })
     }
 }
 

@@ -113,9 +113,14 @@ pub fn domain(network: &KnownNetwork) -> Domain {
     Domain::new(network.chain_id, address::MICRO_CHANNEL)
 }
 
+/// The delays after a payer asks to close.
+pub fn close_grace(network: &KnownNetwork) -> CloseGrace {
+    CloseGrace::of(network.bitcoin == mainchain::Network::Regtest)
+}
+
 /// From when on a payer that asked to close can take the rest back: a Unix time in seconds, and a block.
 pub fn closable_from(network: &KnownNetwork, requested: CloseRequest) -> (u64, u64) {
-    let grace = CloseGrace::of(network.bitcoin == mainchain::Network::Regtest);
+    let grace = close_grace(network);
     (requested.at_unix_s.saturating_add(grace.seconds), requested.at_block.saturating_add(grace.blocks))
 }
 

@@ -3,19 +3,21 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use alloy_primitives::{B256, Bytes};
+use alloy_primitives::{Address, B256, Bytes};
 use alloy_rpc_types_eth::TransactionReceipt;
 use bridge::io::sidechain::{Call, Client};
 use contracts::{MicroChannel, address};
 use eyre::{Result, WrapErr, bail, ensure, eyre};
 use light::micro_channel::Channel;
 use payments::channel::SeenAt;
+use payments::payee::claim_gas;
 use payments::voucher::SignedVoucher;
 use paywall::io::serve::sold_by;
 
 use super::channel::{channel, closable_from, domain, for_vouchers, shown_amount};
 use super::claim::best_of_channel;
 use super::event::Event;
+use super::receive::received;
 use super::serve::folder;
 use super::voucher::read_vouchers;
 use crate::context::Context;
@@ -66,7 +68,8 @@ pub async fn close(args: CloseArgs, context: &Context) -> Result<()> {
     let own = spender.account.address();
     if own == channel.payee && (own != channel.payer || last.is_some() || args.forfeit) {
         let (call, total) = payees_close(id, &channel, last, args.forfeit)?;
-        check_books(&network, &spender, id, &channel, total).await?;
+        check_received(&network, own, id, &channel, total, args.forfeit)?;
+        check_books(&network, &spender, id, &channel, total, args.forfeit).await?;
         return close_by(&spender, id, &channel, &call, context).await;
     }
     ensure!(own == channel.payer, "channel {id} is between {} and {}, you are {own}", channel.payer, channel.payee);
@@ -94,13 +97,37 @@ async fn last_voucher(
     })
 }
 
-/// What this home's own paywall sold by the channel is not given away: it holds vouchers for it.
+/// What `pay receive` took in this home is not given away unless that is said, and then it is told.
+fn check_received(
+    network: &KnownNetwork,
+    payee: Address,
+    id: B256,
+    channel: &Channel,
+    total: u128,
+    forfeit: bool,
+) -> Result<()> {
+    let Some((held, file)) = received(network, payee, id, channel.token)? else { return Ok(()) };
+    if held <= total {
+        return Ok(());
+    }
+    let [held, claimed] = [held, total].map(|units| shown_amount(channel.token, units));
+    ensure!(
+        forfeit,
+        "you received {held} by channel {id}, of which {claimed} would be claimed: close it with --voucher {}, or give the rest away with --forfeit",
+        file.display()
+    );
+    eprintln!("warning: {held} were received by channel {id} ({}), and {claimed} of it claimed: the rest is given away", file.display());
+    Ok(())
+}
+
+/// What this home's own paywall sold by the channel is not given away: it holds vouchers for it. Less than its claim would cost may be, if that is said.
 async fn check_books(
     network: &KnownNetwork,
     spender: &Spender<'_>,
     id: B256,
     channel: &Channel,
     total: u128,
+    forfeit: bool,
 ) -> Result<()> {
     let (account, head) = (&spender.account, network.client.head().await?);
     let at = SeenAt { block: head.number, unix_s: head.timestamp };
@@ -108,8 +135,9 @@ async fn check_books(
     let sold = sold_by(&folder, account.secret(), domain(network), seen, at).wrap_err_with(|| {
         format!("the books of this home's paywall, which may have sold something by channel {id}, cannot be read: stop `causeway pay serve` first")
     })?;
+    let worth = network.client.fees().await?.cost(claim_gas::PLAIN).saturating_to::<u128>();
     ensure!(
-        sold <= total,
+        sold <= total || forfeit && sold - total <= worth,
         "this home's paywall sold {} by channel {id} and holds vouchers for it, of which {} would be claimed: `causeway pay serve --claim-at '1 sat'` claims the rest; then close it",
         shown_amount(channel.token, sold),
         shown_amount(channel.token, total),
@@ -193,7 +221,6 @@ async fn ask_to_close(spender: &Spender<'_>, id: B256, context: &Context) -> Res
 
 #[cfg(test)]
 mod tests {
-    use alloy_primitives::Address;
     use alloy_sol_types::SolCall as _;
 
     use super::*;

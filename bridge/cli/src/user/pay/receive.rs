@@ -105,8 +105,7 @@ pub async fn receive(args: ReceiveArgs, context: &Context) -> Result<()> {
     let network = Arc::new(args.network.connect(&args.account).await?);
     let account = args.account.open(&network.home, network.bitcoin)?;
     let payee = account.address();
-    let kind = if args.token == address::WRAPPED_BTC { "wrapped" } else { "coin" };
-    let folder = network.home.join(FOLDER).join(format!("{:x}-{payee:x}-{kind}", network.id));
+    let folder = folder(&network, payee, args.token);
     let rules = Rules {
         payee,
         token: args.token,
@@ -141,6 +140,26 @@ pub async fn receive(args: ReceiveArgs, context: &Context) -> Result<()> {
     args.stop.stopped().await;
     receiving.stop().await;
     Ok(())
+}
+
+/// Where an account's vouchers of a token are.
+fn folder(network: &KnownNetwork, payee: Address, token: Address) -> PathBuf {
+    let kind = if token == address::WRAPPED_BTC { "wrapped" } else { "coin" };
+    network.home.join(FOLDER).join(format!("{:x}-{payee:x}-{kind}", network.id))
+}
+
+/// The highest total that this home received for a channel, and the file with its voucher; none where none was received.
+///
+/// # Errors
+///
+/// The file is damaged.
+pub fn received(network: &KnownNetwork, payee: Address, channel: B256, token: Address) -> Result<Option<(u128, PathBuf)>> {
+    let file = folder(network, payee, token).join(VOUCHERS);
+    if !file.exists() {
+        return Ok(None);
+    }
+    let of_channel = read_vouchers(&file)?.into_iter().filter(|signed| signed.voucher.channel_id == channel);
+    Ok(of_channel.map(|signed| signed.voucher.cumulative_amount).max().map(|total| (total, file)))
 }
 
 async fn take_all<C: Channels>(receiver: &Receiver<C>, file: &std::path::Path, context: &Context) -> Result<()> {

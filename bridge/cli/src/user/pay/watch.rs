@@ -15,7 +15,7 @@ use payments::payee::claim_gas;
 use payments::payee::claims::{ClaimRules, Reason};
 use payments::voucher::SignedVoucher;
 
-use super::channel::{channel, shown_amount};
+use super::channel::{channel, close_grace, shown_amount};
 use super::claim::{Claimable, by_channel, claimable, collect};
 use super::event::{Event, Unclaimed};
 use crate::context::Context;
@@ -36,7 +36,7 @@ pub struct WatchArgs {
     /// Vouchers, one a line, in any order; lines may be added while it runs
     #[arg(value_name = "FILE")]
     vouchers: PathBuf,
-    /// Time between two looks at the chain: a small part of a payer's delay
+    /// Time between two looks at the chain: at most a tenth of a payer's delay, whatever is said here
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = humantime::parse_duration)]
     every: Duration,
     /// Claim also when so much waits in one channel [default: only when its payer starts to close]
@@ -74,6 +74,11 @@ pub async fn watch(args: WatchArgs, context: &Context) -> Result<()> {
     ensure!(agreed, "nobody is here to agree when a payer starts to close: say --yes");
     let network = args.network.connect(&args.account).await?;
     let spender = Spender::open(&network, &args.account, args.spending)?;
+    let every = args.every.min(longest_pause(&network));
+    if every < args.every {
+        let (shown, delay) = (humantime::format_duration(every), close_grace(&network).seconds);
+        eprintln!("looking every {shown}, not every {}: on this network a payer that starts to close is done after {delay} s", humantime::format_duration(args.every));
+    }
     let mut tower = Tower { rules: args.rules(), since: BTreeMap::new(), told: None };
     let stopped = args.stop.stopped();
     tokio::pin!(stopped);
@@ -82,7 +87,7 @@ pub async fn watch(args: WatchArgs, context: &Context) -> Result<()> {
         let round = async {
             let watched = tower.round(&network, &spender, &args.vouchers, context).await;
             let wait = match &watched {
-                Ok(()) => args.every,
+                Ok(()) => every,
                 Err(error) => {
                     let wait = pause(failures);
                     let event = Event::Failed { error: format!("{error:#}"), retry_in_s: wait.as_secs() };
@@ -97,6 +102,11 @@ pub async fn watch(args: WatchArgs, context: &Context) -> Result<()> {
         };
         tokio::select! { () = round => {}, () = &mut stopped => return Ok(()) }
     }
+}
+
+/// Between two looks lies no more than a part of a payer's delay: the claim has to be in a block before that is over.
+fn longest_pause(network: &KnownNetwork) -> Duration {
+    Duration::from_secs(close_grace(network).seconds) / 10
 }
 
 /// Twice as long each time.

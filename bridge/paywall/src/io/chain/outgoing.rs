@@ -51,6 +51,10 @@ impl Chain {
             }
             Ok(gas) => Ok(Account::gas_limit(gas)),
             Err(Error::Reverted { revert, .. }) => Err(Undone::WouldFail(revert.reason)),
+            // In geth's words: so few coins that not even a try is paid for.
+            Err(Error::Refused { message, .. }) if message.contains("gas required exceeds allowance") => {
+                Err(Undone::Here(Refusal::NoGas))
+            }
             Err(error) => Err(Undone::Here(down(&error))),
         }
     }

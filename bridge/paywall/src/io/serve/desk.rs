@@ -388,6 +388,11 @@ impl Held {
         self.hand.desk.book().tried(self.hand.id);
     }
 
+    /// It was not asked: there was no way to it.
+    pub fn not_tried(&self) {
+        self.hand.desk.book().not_tried(self.hand.id);
+    }
+
     /// Something is given for it: on disk when this returns.
     ///
     /// # Errors

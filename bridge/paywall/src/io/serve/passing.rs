@@ -13,7 +13,7 @@ use hyper::{Request, Response, StatusCode, Uri};
 use super::bodies::Place;
 use crate::answers::Answer;
 use crate::io::http::{Body, take_out_hop_by_hop, value, whole};
-use crate::io::upstream::{self, Upstream};
+use crate::io::upstream::{self, NoAnswer, Upstream};
 use crate::mpp::{self, PAYMENT_AUTHORIZATION};
 use crate::x402;
 
@@ -59,10 +59,10 @@ impl Passing {
     ///
     /// # Errors
     ///
-    /// It does not answer, in words.
-    pub async fn pass_on(&self, whole: Whole, paid: Option<Paid>) -> Result<Response<Incoming>, String> {
+    /// It does not answer.
+    pub async fn pass_on(&self, whole: Whole, paid: Option<Paid>) -> Result<Response<Incoming>, NoAnswer> {
         let Whole { parts, body, room, asked } = whole;
-        let uri = upstream::uri(&self.base, &asked.target).map_err(|error| error.to_string())?;
+        let uri = upstream::uri(&self.base, &asked.target).map_err(|error| NoAnswer::Unreached(error.to_string()))?;
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = parts.method;
         *request.headers_mut() = self.forwarded(parts.headers);
@@ -71,7 +71,7 @@ impl Passing {
             request.headers_mut().extend(marks.into_iter().filter_map(|(name, value)| Some((name, value?))));
         }
         *request.uri_mut() = uri;
-        let answer = self.upstream.ask(request).await.map_err(|error| error.to_string());
+        let answer = self.upstream.ask(request).await;
         drop(room);
         answer
     }

@@ -24,6 +24,7 @@ use crate::book::{Claim, Id, Settled};
 use crate::discovery;
 use crate::io::http::{Beginning, Body, Unread, begin, each_part, rest, value, whole};
 use crate::io::listener;
+use crate::io::upstream::NoAnswer;
 use crate::mpp::{self, PAYMENT_AUTHORIZATION, Receipt};
 use crate::path;
 use crate::price_list::{Entry, PriceList};
@@ -118,7 +119,7 @@ impl Respond {
         }
         if is_free {
             self.desk.count(|counters| counters.free());
-            let failed = |why| Refusal::FreeUpstreamFailed { why };
+            let failed = |why: NoAnswer| Refusal::FreeUpstreamFailed { why: why.to_string() };
             let response = self.passing.pass_on(whole, None).await.map_err(failed)?;
             let (parts, body) = clean(response);
             return Ok(Response::from_parts(parts, rest(Vec::new(), body, self.passing.patience())));
@@ -250,11 +251,16 @@ impl Respond {
             return Err(refused(Refusal::Replayed));
         }
         held.tried();
-        let failed = |why| Refused::from(Refusal::UpstreamFailed { why });
+        let failed = |why: &NoAnswer| Refused::from(Refusal::UpstreamFailed { why: why.to_string() });
         let paid = Paid { payer: payment.authorization.from, by: held.settled.transaction };
         let response = match self.passing.pass_on(whole, Some(paid)).await {
             Ok(response) => response,
-            Err(why) => return Err(failed(why)),
+            Err(error) => {
+                if matches!(error, NoAnswer::Unreached(_)) {
+                    held.not_tried();
+                }
+                return Err(failed(&error));
+            }
         };
         self.release(response, &held, &payment, key).await
     }

@@ -99,7 +99,7 @@ impl Respond {
         let paid = Paid { payer: held.brought.config.payer, by: held.brought.channel };
         let response = match self.passing.pass_on(whole, Some(paid)).await {
             Ok(response) => response,
-            Err(why) => return Ok(self.gave_nothing(&held, why)),
+            Err(why) => return Ok(self.gave_nothing(&held, why.to_string())),
         };
         self.release_charged(response, held).await
     }

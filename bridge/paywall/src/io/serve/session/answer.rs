@@ -277,7 +277,7 @@ async fn ask(sessions: &Arc<Sessions>, mut request: Whole, id: B256) -> Result<R
     request.parts.headers.remove(ACCEPT_ENCODING);
     let paid = sessions.who(id).map(|known| Paid { payer: known.payer, by: id });
     let asked = sessions.passing.pass_on(request, paid).await;
-    asked.map_err(|why| Refusal::SessionUpstreamFailed { why })
+    asked.map_err(|why| Refusal::SessionUpstreamFailed { why: why.to_string() })
 }
 
 fn failed(error: Failure) -> Refusal {

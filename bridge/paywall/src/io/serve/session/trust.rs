@@ -22,6 +22,16 @@ impl Sessions {
         begun.map_err(|_| SessionRefused::new(channel, Why::UnpaidOpenings).into())
     }
 
+    /// Counts the openings of an earlier process that have not paid for themselves yet.
+    pub(super) fn recall_openings(&self) {
+        let known: Vec<_> = self.known().iter().map(|(id, known)| (*id, known.payer, known.gas_wei)).collect();
+        for (id, payer, gas_wei) in known {
+            if self.payee.balance(id).is_some_and(|balance| balance.spent < gas_wei) {
+                lock(&self.trusted).recall(id, payer, gas_wei, now());
+            }
+        }
+    }
+
     /// Sees whether a channel has paid for its opening, or will not any more.
     pub(super) fn settle_trust(&self, id: B256, is_over: bool) {
         let bought = self.payee.balance(id).map_or(0, |balance| balance.spent);

@@ -76,6 +76,7 @@ impl Sessions {
         // What was spent on them is not kept: each counts as opened at this payee's cost.
         let gas_wei = self.chain.usual_cost(fund::USUAL_OPEN_GAS)?;
         self.known().values_mut().for_each(|known| known.gas_wei = known.gas_wei.max(gas_wei));
+        self.recall_openings();
         self.payee.advance(at).map_err(|_| Refusal::NotKept)?;
         *lock(&self.read_up_to) = at.block;
         Ok(())
