@@ -236,7 +236,7 @@ export function pegIn(context: Context, address = ""): View {
         ${field("maximum", "The most that the sweep may cost, in sat", usual === undefined ? "" : `Without a word of yours ${amountText(usual)}. It cannot be raised later: what is not swept is yours again after ${counted(info.parameters.reclaimDelay, "Bitcoin block")}.`, fault("maximum"))}
         ${field("ownKey", "A key of your own that can take the deposit back", "x-only, 64 hexadecimal digits; of a hardware wallet for example. Else one is made here.", fault("ownKey"))}
       </details>
-      <p><button>Make the record</button></p>
+      <p><button ?disabled=${!quote}>Make the record</button></p>
       <p class="quiet">The bridge is not audited: use it with bitcoin that you can lose.</p>
     </form>`;
   }

@@ -248,7 +248,7 @@ export function pegOut(context: Context): View {
       </p>
       ${"payee" in to && quote ? slider(to.payee, most, fault("maximum"), type("maximum")) : nothing}
       ${"order" in made && quote ? bill(made.order, quote) : nothing}
-      <p><button ?disabled=${!wallet.account}>Look at what will be signed</button></p>
+      <p><button ?disabled=${!wallet.account || !quote}>Look at what will be signed</button></p>
     </form>`;
   }
 

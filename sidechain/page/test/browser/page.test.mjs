@@ -115,6 +115,30 @@ test("an owner takes bitcoin out: what will be signed is shown, and what arrives
   await close();
 });
 
+test("a wallet that goes to another network is given nothing to sign, and what that means has a page", async () => {
+  const { page, close } = await open(browser, "out", { key: KEYS[1] });
+  await connect(page);
+  await page.getByLabel("Bitcoin address that is paid").fill(PAYEE);
+  await page.getByLabel("Amount, in BTC").fill("0.01");
+  await page.getByRole("button", { name: "Look at what will be signed" }).click();
+  await says(page, "What you are about to sign");
+  await page.evaluate(
+    () =>
+      new Promise((done) => {
+        const move = ({ detail }) => done(detail.provider.request({ method: "wallet_switchEthereumChain", params: [{ chainId: "0x1" }] }));
+        window.addEventListener("eip6963:announceProvider", move, { once: true });
+        window.dispatchEvent(new Event("eip6963:requestProvider"));
+      }),
+  );
+  await page.getByRole("button", { name: "Sign in the wallet" }).click();
+  await says(page, /it is on chain 1 by now.* Nothing was sent/i);
+  assert.ok(!(await page.evaluate(() => window.walletOrders.asked)).includes("eth_sendTransaction"));
+  await page.getByRole("link", { name: "What that means" }).click();
+  await page.waitForURL(/#\/error\/wallet4902$/);
+  for (const words of ["What happened", "Your money", "What to do"]) await says(page, words);
+  await close();
+});
+
 test("a withdrawal that is too poor waits, is raised, and another is cancelled", async () => {
   const { page, close } = await open(browser, "out", { key: KEYS[1] });
   await connect(page);
