@@ -5,6 +5,7 @@ import type { Context } from "../app/view.ts";
 import { parseAmount } from "../amount.ts";
 import { amount } from "../draw/amount.ts";
 import { faultLink } from "../draw/fault.ts";
+import { link } from "../draw/links.ts";
 import { duration, moment } from "../draw/time.ts";
 import { BRIDGE } from "../evidence/entries.ts";
 import { codeOf, sentenceOf } from "../faults.ts";
@@ -93,9 +94,9 @@ function button(context: Context, key: string, { button, of, by }: NonNullable<A
 /** One at a time: a second press waits for the first. */
 let isAtWork = false;
 /** `of`: the request that it is about, of several on a page. */
-let said: { of?: string; words?: string; isGood?: boolean; code?: string } = {};
+let said: { of?: string; words?: unknown; isGood?: boolean; code?: string } = {};
 
-function tell(context: Context, of: string, words: string | undefined, isGood = false, code?: string): void {
+function tell(context: Context, of: string, words: unknown, isGood = false, code?: string): void {
   said = words === undefined ? {} : { of, words, isGood, ...(code ? { code } : {}) };
   context.redraw();
 }
@@ -122,7 +123,7 @@ async function perform(context: Context, key: string, call: Call, typed: string 
     tell(context, key, "Sent. Waiting for a block with it…", true);
     const receipt = await included(context, hash, () => false);
     if (receipt?.status === "0x1") tell(context, key, DONE[call.does], true);
-    else tell(context, key, "It was carried out and failed: only its gas was paid.", false, "failed");
+    else tell(context, key, html`${link(["tx", hash], "The transaction")} was carried out and failed: only its gas was paid.`, false, "failed");
   } catch (error) {
     const words = error instanceof Reverts ? `The ledger would refuse it (${error.error}). Nothing was sent.` : (walletWords(error) ?? `${sentenceOf(error)} Nothing was sent.`);
     tell(context, key, words, false, codeOf(error));

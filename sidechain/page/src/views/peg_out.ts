@@ -52,11 +52,11 @@ export function pegOut(context: Context): View {
   let had: { account: Hex; wei: bigint } | undefined;
   let gasPrice = 0n;
   let rates: number[] = [];
-  let said: { words: string; code?: string } | undefined;
+  let said: { words: unknown; code?: string } | undefined;
   let shown = false;
   let isLeft = false;
 
-  const say = (words: string | undefined, code?: string) => {
+  const say = (words: unknown, code?: string) => {
     said = words === undefined ? undefined : { words, ...(code ? { code } : {}) };
     context.redraw();
   };
@@ -161,7 +161,7 @@ export function pegOut(context: Context): View {
       return;
     }
     set({ is: "form" });
-    say("The transaction was carried out and failed: only its gas was paid, and the coins are where they were.", "failed");
+    say(html`${link(["tx", one.hash], "The transaction")} was carried out and failed: only its gas was paid, and the coins are where they were.`, "failed");
   }
 
   function failed(error: unknown): void {
