@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { cpus, loadavg } from "node:os";
 import { after } from "node:test";
 import { build } from "esbuild";
 import { chromium } from "playwright-core";
@@ -103,10 +104,13 @@ export async function drawnAfter(page) {
   return page.evaluate(() => window.drawn.at);
 }
 
+/** A second, for a machine that does nothing else; longer in the measure in which more wants to run than there are cores. */
+export const aSecond = () => 1_000 * Math.max(1, loadavg()[0] / cpus().length);
+
 /** Milliseconds of the quickest of some tries; the first within a second is enough. */
 export async function quickest(measure) {
   let least = Number.POSITIVE_INFINITY;
-  for (let tries = 0; tries < TRIES && least >= 1_000; tries++) least = Math.min(least, await measure());
+  for (let tries = 0; tries < TRIES && least >= aSecond(); tries++) least = Math.min(least, await measure());
   return Math.round(least);
 }
 
