@@ -149,8 +149,8 @@ fn a_payee_cashes_in_the_last_voucher_of_many() {
 fn a_payee_gives_back_nothing_that_it_received_without_saying_so() {
     let payments = Payments::new();
     let channel = payments.open();
-    let [small, large] = ["10 sat", "900 sat"]
-        .map(|total| payments.done(0, &["voucher", &channel, "--total", total], "").to_string());
+    let [small, large] =
+        ["10 sat", "900 sat"].map(|total| payments.done(0, &["voucher", &channel, "--total", total], "").to_string());
     payments.done(1, &["receive", "-"], &large);
     let refused = payments.refused(1, &["close", &channel, "--voucher", "-"], &small);
     assert!(refused.contains("you received 0.000009 BTC") && refused.contains("vouchers.jsonl"), "{refused}");

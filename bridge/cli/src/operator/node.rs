@@ -373,7 +373,9 @@ impl Config {
             bail!("a light node has no metrics: GET /health of its rpc_listen says how it is");
         }
         if self.page {
-            bail!("a light node has no lists of deposits and withdrawals, which the page shows: `page` is for a node that keeps blocks");
+            bail!(
+                "a light node has no lists of deposits and withdrawals, which the page shows: `page` is for a node that keeps blocks"
+            );
         }
         if self.archive {
             bail!("a light node keeps headers only: archive is for a node that keeps blocks");

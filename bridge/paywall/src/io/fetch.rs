@@ -196,7 +196,9 @@ pub async fn fetch(
                 until: signed.valid_before.saturating_to(),
             });
         }
-        Some(signed) if !signed.is_refused && signed.used_up.is_none() => return pay(page, &upstream, &kept, signed).await,
+        Some(signed) if !signed.is_refused && signed.used_up.is_none() => {
+            return pay(page, &upstream, &kept, signed).await;
+        }
         _ => {}
     }
     let response = upstream.ask(request(page, None)).await?;

@@ -5,13 +5,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use hyper::body::{Body as _, Incoming as IncomingBody};
-use hyper::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE, HOST, HeaderName, HeaderValue, ORIGIN, VARY};
+use hyper::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE, ETAG, HOST, HeaderName, HeaderValue, ORIGIN, VARY};
 use hyper::{Method, Request, StatusCode};
 use jsonrpsee::types::error::{OVERSIZED_REQUEST_CODE, OVERSIZED_REQUEST_MSG};
 use jsonrpsee::types::{ErrorCode, ErrorObjectOwned};
 
 use super::connection::{Connection, requester};
 use super::dispatch::Incoming;
+use super::page::{self, File};
 use super::reply::{JSON, Reply, TEXT, problem, refused, text, written};
 use super::shares::{Hold, Limit, Resource};
 use super::unread::Unread;
@@ -62,8 +63,9 @@ async fn route(connection: Arc<Connection>, request: Request<IncomingBody>, page
     if websocket::is_upgrade(&request) {
         return websocket::upgrade(connection, request);
     }
-    if let Some(file) = connection.server.context.page.as_ref().and_then(|page| page.answer(&connection, &request)) {
-        return file;
+    let page = connection.server.context.page.as_ref();
+    if let Some(file) = page.and_then(|page| page.file(request.method(), request.uri().path())) {
+        return page_file(&connection, &request, file);
     }
     match (request.method(), request.uri().path()) {
         (&Method::POST, _) if is_json(&request) => post(&connection, request).await,
@@ -77,6 +79,23 @@ async fn route(connection: Arc<Connection>, request: Request<IncomingBody>, page
         (&Method::OPTIONS, _) if page_may_ask => preflight(&connection),
         _ => text(StatusCode::METHOD_NOT_ALLOWED, TEXT, "POST is required\n", &connection),
     }
+}
+
+/// A file of the page, or that the browser has it already.
+fn page_file(connection: &Arc<Connection>, request: &Request<IncomingBody>, file: &File) -> Reply {
+    let context = &connection.server.context;
+    let unread = Unread::new(context.shares.clone(), requester(connection, request), u64::MAX);
+    let mut answer = if file.is_known(request.headers()) {
+        written(StatusCode::NOT_MODIFIED, file.kind.clone(), String::new(), connection, None)
+    } else {
+        match unread.hold(file.text.len() as u64) {
+            Ok(hold) => written(StatusCode::OK, file.kind.clone(), file.text.clone(), connection, Some(hold)),
+            Err(limit) => return refused(&limit, connection),
+        }
+    };
+    answer.headers_mut().extend(page::HEADERS);
+    answer.headers_mut().insert(ETAG, file.tag.clone());
+    answer
 }
 
 /// The name by which a request asks: in its target, as a proxy's may be, or in its head (RFC 9112, section 3.2.2); none where that has two.

@@ -1,24 +1,19 @@
 //! The page for people: what `sidechain/page` bundles, and the genesis file, by which it checks what this node says.
 
-use std::sync::Arc;
-
 use alloy_primitives::{hex, keccak256};
-use hyper::body::Incoming;
-use hyper::header::{CACHE_CONTROL, ETAG, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH};
-use hyper::{Method, Request, StatusCode};
+use hyper::Method;
+use hyper::header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH};
 
-use super::connection::{Connection, requester};
-use super::reply::{self, JSON, Reply, refused, written};
-use super::unread::Unread;
 use crate::genesis::Genesis;
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 const SCRIPT: HeaderValue = HeaderValue::from_static("text/javascript; charset=utf-8");
 const STYLE: HeaderValue = HeaderValue::from_static("text/css; charset=utf-8");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const ICON: HeaderValue = HeaderValue::from_static("image/svg+xml");
 
 /// Nothing of elsewhere is loaded, asked or framed, and no text becomes code (<https://www.w3.org/TR/CSP3/>).
-const HEADERS: [(HeaderName, HeaderValue); 6] = [
+pub const HEADERS: [(HeaderName, HeaderValue); 6] = [
     (
         HeaderName::from_static("content-security-policy"),
         HeaderValue::from_static(
@@ -40,11 +35,12 @@ pub struct Page {
 }
 
 #[derive(Debug)]
-struct File {
+pub struct File {
     path: &'static str,
-    kind: HeaderValue,
-    text: String,
-    tag: HeaderValue,
+    pub kind: HeaderValue,
+    pub text: String,
+    /// Another for each content (RFC 9110, section 8.8.3).
+    pub tag: HeaderValue,
 }
 
 impl File {
@@ -58,7 +54,7 @@ impl Page {
     /// The page, which names the network of this genesis file.
     #[must_use]
     pub fn new(genesis: &Genesis) -> Self {
-        let genesis = reply::json(genesis);
+        let genesis = serde_json::to_string(genesis).expect("every field is text, number or list");
         let bundled = |path, kind, text: &str| File::new(path, kind, text.to_owned());
         Self {
             files: [
@@ -71,29 +67,16 @@ impl Page {
         }
     }
 
-    /// The answer to a request for one of its files; none to any other.
-    pub fn answer(&self, connection: &Arc<Connection>, request: &Request<Incoming>) -> Option<Reply> {
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            return None;
-        }
-        let file = self.files.iter().find(|file| file.path == request.uri().path())?;
-        let client = requester(connection, request);
-        let unread = Unread::new(connection.server.context.shares.clone(), client, u64::MAX);
-        let mut answer = if is_known(request.headers(), file) {
-            written(StatusCode::NOT_MODIFIED, file.kind.clone(), String::new(), connection, None)
-        } else {
-            match unread.hold(file.text.len() as u64) {
-                Ok(hold) => written(StatusCode::OK, file.kind.clone(), file.text.clone(), connection, Some(hold)),
-                Err(limit) => return Some(refused(&limit, connection)),
-            }
-        };
-        answer.headers_mut().extend(HEADERS);
-        answer.headers_mut().insert(ETAG, file.tag.clone());
-        Some(answer)
+    /// The file that a request asks for.
+    pub fn file(&self, method: &Method, path: &str) -> Option<&File> {
+        let is_read = matches!(*method, Method::GET | Method::HEAD);
+        self.files.iter().find(|file| is_read && file.path == path)
     }
 }
 
-/// Whether the browser has it already.
-fn is_known(headers: &HeaderMap, file: &File) -> bool {
-    headers.get_all(IF_NONE_MATCH).iter().any(|tag| *tag == file.tag)
+impl File {
+    /// Whether the browser that sends these has it already.
+    pub fn is_known(&self, headers: &HeaderMap) -> bool {
+        headers.get_all(IF_NONE_MATCH).iter().any(|tag| *tag == self.tag)
+    }
 }

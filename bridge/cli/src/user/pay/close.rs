@@ -116,7 +116,10 @@ fn check_received(
         "you received {held} by channel {id}, of which {claimed} would be claimed: close it with --voucher {}, or give the rest away with --forfeit",
         file.display()
     );
-    eprintln!("warning: {held} were received by channel {id} ({}), and {claimed} of it claimed: the rest is given away", file.display());
+    eprintln!(
+        "warning: {held} were received by channel {id} ({}), and {claimed} of it claimed: the rest is given away",
+        file.display()
+    );
     Ok(())
 }
 

@@ -153,7 +153,12 @@ fn folder(network: &KnownNetwork, payee: Address, token: Address) -> PathBuf {
 /// # Errors
 ///
 /// The file is damaged.
-pub fn received(network: &KnownNetwork, payee: Address, channel: B256, token: Address) -> Result<Option<(u128, PathBuf)>> {
+pub fn received(
+    network: &KnownNetwork,
+    payee: Address,
+    channel: B256,
+    token: Address,
+) -> Result<Option<(u128, PathBuf)>> {
     let file = folder(network, payee, token).join(VOUCHERS);
     if !file.exists() {
         return Ok(None);

@@ -77,7 +77,10 @@ pub async fn watch(args: WatchArgs, context: &Context) -> Result<()> {
     let every = args.every.min(longest_pause(&network));
     if every < args.every {
         let (shown, delay) = (humantime::format_duration(every), close_grace(&network).seconds);
-        eprintln!("looking every {shown}, not every {}: on this network a payer that starts to close is done after {delay} s", humantime::format_duration(args.every));
+        eprintln!(
+            "looking every {shown}, not every {}: on this network a payer that starts to close is done after {delay} s",
+            humantime::format_duration(args.every)
+        );
     }
     let mut tower = Tower { rules: args.rules(), since: BTreeMap::new(), told: None };
     let stopped = args.stop.stopped();
