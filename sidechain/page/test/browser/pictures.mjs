@@ -1,4 +1,4 @@
-// Pictures of what the page shows, by day and night, for README and docs/page.md: `PICTURES=docs/pictures` keeps them.
+// Pictures of what the page shows, by day and night, for README and docs/page.md: `PICTURES=FOLDER` keeps them.
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
