@@ -30,7 +30,7 @@ function questions(node: Node, info: Info, meaning: Meaning): Promise<Found[]>[]
     case "account":
       return [Promise.resolve([{ parts: ["account", meaning.address], what: "The account, with its coins and requests" }])];
     case "outpoint":
-      return [deposit(node, `${meaning.txid}:${meaning.vout}`), ...ofTransaction(node, info, meaning.txid, false)];
+      return [output(node, info, meaning.txid, meaning.vout)];
     case "number":
       return ofNumber(node, info, meaning.number, meaning.of);
     case "bitcoin":
@@ -104,6 +104,12 @@ const depositFound = (outpoint: string): Found => ({ parts: ["deposit", outpoint
 async function deposit(node: Node, outpoint: string): Promise<Found[]> {
   const report = await softly(node.ask<DepositReport>("peg_getDeposit", outpoint));
   return report?.deposits?.length ? [depositFound(outpoint)] : [];
+}
+
+/** The deposit that this very output is; else what is known of its transaction. */
+async function output(node: Node, info: Info, txid: string, vout: number): Promise<Found[]> {
+  const [exact, ...others] = await Promise.all([deposit(node, `${txid}:${vout}`), ...ofTransaction(node, info, txid, false)]);
+  return exact?.length ? exact : others.flat();
 }
 
 async function depositsTo(node: Node, address: string): Promise<Found[]> {
