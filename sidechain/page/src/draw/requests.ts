@@ -1,6 +1,6 @@
 // Lists of deposits and withdrawals, and how each stands in a word.
 import { html, type TemplateResult } from "lit-html";
-import { type Deposit, type DepositStatus, type Info, type Withdrawal, type WithdrawalStatus, sats } from "../peg/answers.ts";
+import { type Deposit, type DepositStatus, type Withdrawal, type WithdrawalStatus, sats } from "../peg/answers.ts";
 import { amount } from "./amount.ts";
 import { link, shortened } from "./links.ts";
 
@@ -28,7 +28,7 @@ export const depositChip = (status: DepositStatus): TemplateResult => chip(DEPOS
 export const withdrawalChip = (status: WithdrawalStatus): TemplateResult => chip(WITHDRAWAL[status]);
 
 /** How it stands comes before whose it is: on a phone the last columns are out of sight. */
-export function deposits(_info: Info, list: readonly (Deposit & { address?: string })[], label = "Deposits"): TemplateResult {
+export function deposits(list: readonly (Deposit & { address?: string })[], label = "Deposits"): TemplateResult {
   if (!list.length) return html`<p class="none">None yet.</p>`;
   return html`<div class="scroll" tabindex="0" role="region" aria-label=${label}>
     <table>
@@ -48,7 +48,7 @@ export function deposits(_info: Info, list: readonly (Deposit & { address?: stri
   </div>`;
 }
 
-export function withdrawals(_info: Info, list: readonly Withdrawal[]): TemplateResult {
+export function withdrawals(list: readonly Withdrawal[]): TemplateResult {
   if (!list.length) return html`<p class="none">None yet.</p>`;
   return html`<div class="scroll" tabindex="0" role="region" aria-label="Withdrawals">
     <table>

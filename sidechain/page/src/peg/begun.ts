@@ -1,4 +1,5 @@
 // Deposits that were begun in this browser, so that they are found again after a reload. Public parts alone: what can be spent is in the record's file.
+import { keep, kept } from "../kept.ts";
 
 const KEY = "causeway.begun";
 /** The oldest go. */
@@ -17,21 +18,13 @@ export function begun(networkId: string): Begun[] {
 }
 
 export function begin(one: Begun): void {
-  try {
-    const others = all().filter(({ address }) => address !== one.address);
-    localStorage.setItem(KEY, JSON.stringify([one, ...others].slice(0, MOST)));
-  } catch {
-    // A browser that keeps nothing: the link and the record find it too.
-  }
+  const others = all().filter(({ address }) => address !== one.address);
+  keep(KEY, [one, ...others].slice(0, MOST));
 }
 
 function all(): Begun[] {
-  try {
-    const kept: unknown = JSON.parse(localStorage.getItem(KEY) ?? "[]");
-    return Array.isArray(kept) ? kept.filter(isBegun).slice(0, MOST) : [];
-  } catch {
-    return [];
-  }
+  const list = kept(KEY);
+  return Array.isArray(list) ? list.filter(isBegun).slice(0, MOST) : [];
 }
 
 function isBegun(value: unknown): value is Begun {

@@ -1,5 +1,6 @@
 // A withdrawal that was sent from this browser and is in no block yet, so that a reload neither loses it nor sends it twice.
 import type { Hex } from "viem";
+import { forget, keep, kept } from "../kept.ts";
 
 const KEY = "causeway.sent";
 
@@ -13,27 +14,11 @@ export interface Sent {
 }
 
 export function sent(networkId: string): Sent | undefined {
-  try {
-    const one = JSON.parse(localStorage.getItem(KEY) ?? "null") as Sent | null;
-    const isOne = one !== null && typeof one === "object" && one.networkId === networkId && /^0x[0-9a-f]{64}$/.test(one.hash) && /^\d{1,16}$/.test(one.amountSat) && typeof one.at === "number";
-    return isOne ? one : undefined;
-  } catch {
-    return undefined;
-  }
+  const one = kept(KEY) as Sent | undefined;
+  const isOne = typeof one === "object" && one.networkId === networkId && /^0x[0-9a-f]{64}$/.test(one.hash) && /^\d{1,16}$/.test(one.amountSat) && typeof one.at === "number";
+  return isOne ? one : undefined;
 }
 
-export function keepSent(one: Sent): void {
-  try {
-    localStorage.setItem(KEY, JSON.stringify(one));
-  } catch {
-    // A browser that keeps nothing: the account's page shows it.
-  }
-}
+export const keepSent = (one: Sent): void => keep(KEY, one);
 
-export function forgetSent(): void {
-  try {
-    localStorage.removeItem(KEY);
-  } catch {
-    // Nothing was kept then.
-  }
-}
+export const forgetSent = (): void => forget(KEY);

@@ -68,10 +68,10 @@ export function account(context: Context, text = ""): View {
           ${facts.code === "0x" ? nothing : html`<dt>Code</dt><dd>${(facts.code.length - 2) / 2} bytes</dd>`}
         </dl>
         <h2>Deposits to it</h2>
-        ${depositTable(info, to.deposits)} ${more(to.next, "deposits")}
-        ${others.length ? html`<h2>Deposits that it may claim</h2>${depositTable(info, others, "Deposits that it may claim")}` : nothing}
+        ${depositTable(to.deposits)} ${more(to.next, "deposits")}
+        ${others.length ? html`<h2>Deposits that it may claim</h2>${depositTable(others, "Deposits that it may claim")}` : nothing}
         <h2>Withdrawals by it</h2>
-        ${withdrawalTable(info, by.withdrawals)} ${more(by.next, "withdrawals")}
+        ${withdrawalTable(by.withdrawals)} ${more(by.next, "withdrawals")}
         <h2>What logs show of it</h2>
         ${happened(info, logs.logs)}
         <p>

@@ -76,18 +76,18 @@ export function deposit(context: Context, what = "", page = "0", from = ""): Vie
       const known = { context, outlook, sweeps, logs, waiting };
       return html`<h1>${isOutpoint ? "Deposit" : list.length === 1 ? "Deposit" : `Deposit address with ${counted(list.length, "payment")}`}</h1>
         ${address ? html`<p>To ${wholeAddress(context.info(), address)}${isOutpoint ? html` (${link(["deposit", address], "all payments to it")})` : nothing}</p>` : nothing}
-        ${list.length <= MOST_WHOLE ? html`${list.map((one) => whole(known, one, address))}${list.length === 1 ? proof.draw() : nothing}` : many(context, what, list, first, from, report.next)}
+        ${list.length <= MOST_WHOLE ? html`${list.map((one) => whole(known, one, address))}${list.length === 1 ? proof.draw() : nothing}` : many(what, list, first, from, report.next)}
         ${share("deposit", what)}`;
     },
   };
 }
 
-function many(context: Context, what: string, list: readonly Deposit[], first: number, from: string, next: DepositPlace | null): TemplateResult {
+function many(what: string, list: readonly Deposit[], first: number, from: string, next: DepositPlace | null): TemplateResult {
   const newest = list.toReversed();
   const shown = newest.slice(first, first + ON_PAGE);
   const at = (nth: number) => ["deposit", what, Math.max(0, nth), ...(from ? [from] : [])];
   return html`<p>${next ? `The first ${list.length} of more` : "All of them"}, the newest first.</p>
-    ${depositTable(context.info(), shown)}
+    ${depositTable(shown)}
     <p>
       ${first > 0 ? link(at(first - ON_PAGE), "Newer") : nothing} ${first + ON_PAGE < newest.length ? link(at(first + ON_PAGE), "Older") : nothing}
       ${next ? link(["deposit", what, 0, `${next.block}.${next.logIndex}`], "Those after these") : nothing}

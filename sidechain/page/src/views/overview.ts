@@ -78,9 +78,9 @@ export function overview(context: Context): View {
         ${newest
           ? html`<section>
               <h2>Newest deposits</h2>
-              ${deposits(info, newest.deposits.deposits)}
+              ${deposits(newest.deposits.deposits)}
               <h2>Newest withdrawals</h2>
-              ${withdrawals(info, newest.withdrawals.withdrawals)}
+              ${withdrawals(newest.withdrawals.withdrawals)}
               <p>${link(["requests"], "All requests")}</p>
             </section>`
           : nothing}

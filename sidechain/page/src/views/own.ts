@@ -90,7 +90,6 @@ function other(context: Context): TemplateResult {
 }
 
 function drawFacts(context: Context, facts: Facts): TemplateResult {
-  const info = context.info();
   const { deposits, withdrawals } = facts;
   const waiting = urgent(context, facts);
   const going = { in: deposits.deposits.filter(isGoing), out: withdrawals.withdrawals.filter(isOpen) };
@@ -113,9 +112,9 @@ function drawFacts(context: Context, facts: Facts): TemplateResult {
           <ul>${unpaid.map(({ one }) => html`<li>${link(["in", one.address], shortened(one.address))}, made ${new Date(one.at * 1000).toLocaleString()}</li>`)}</ul>`
       : nothing}
     <h2>Deposits</h2>
-    ${depositTable(info, deposits.deposits)}
+    ${depositTable(deposits.deposits)}
     <h2>Withdrawals</h2>
-    ${withdrawalTable(info, withdrawals.withdrawals)}
+    ${withdrawalTable(withdrawals.withdrawals)}
     ${deposits.next || withdrawals.next ? html`<p class="none">There are older ones: ${link(["requests", "deposits"], "all deposits")}, ${link(["requests", "withdrawals"], "all withdrawals")}.</p>` : nothing}
     <p>${link(["account", facts.account], "All that the chain knows of this account")}</p>
   `;

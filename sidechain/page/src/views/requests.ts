@@ -26,13 +26,13 @@ export function requests(context: Context, kind = "open", below = ""): View {
           node.ask<WithdrawalList>("peg_getWithdrawals", { open: true }, numberOrNull(below), ON_PAGE),
           node.ask<DepositList>("peg_getDeposits", {}, null, 100),
         ]);
-        body = (info) => open(info, out, newest);
+        body = () => open(out, newest);
       } else if (wanted === "deposits") {
         const list = await node.ask<DepositList>("peg_getDeposits", {}, placeIn(below), ON_PAGE);
-        body = (info) => html`<h2>Deposits</h2>${depositTable(info, list.deposits)}${older(wanted, list.next && `${list.next.block}.${list.next.logIndex}`)}${missing(list.sinceBlock)}`;
+        body = () => html`<h2>Deposits</h2>${depositTable(list.deposits)}${older(wanted, list.next && `${list.next.block}.${list.next.logIndex}`)}${missing(list.sinceBlock)}`;
       } else if (wanted === "withdrawals") {
         const list = await node.ask<WithdrawalList>("peg_getWithdrawals", {}, numberOrNull(below), ON_PAGE);
-        body = (info) => html`<h2>Withdrawals</h2>${withdrawalTable(info, list.withdrawals)}${older(wanted, list.next)}`;
+        body = () => html`<h2>Withdrawals</h2>${withdrawalTable(list.withdrawals)}${older(wanted, list.next)}`;
       } else {
         const list = await node.ask<VaultTransactionList>("peg_getVaultTransactions", numberOrNull(below), ON_PAGE);
         body = (info) => html`<h2>Vault transactions</h2>${vaultTable(info, list.vaultTransactions)}${older(wanted, list.next)}${missing(list.sinceBlock)}`;
@@ -46,12 +46,12 @@ export function requests(context: Context, kind = "open", below = ""): View {
   };
 }
 
-function open(info: Info, out: WithdrawalList, newest: DepositList): TemplateResult {
+function open(out: WithdrawalList, newest: DepositList): TemplateResult {
   const going = newest.deposits.filter(({ status }) => status === "proven" || status === "swept");
   return html`<h2>Withdrawals under way</h2>
-    ${withdrawalTable(info, out.withdrawals)}${older("open", out.next)}
+    ${withdrawalTable(out.withdrawals)}${older("open", out.next)}
     <h2>Deposits under way</h2>
-    ${depositTable(info, going)}
+    ${depositTable(going)}
     ${newest.next ? html`<p>Among the newest ${newest.deposits.length}. ${link(["requests", "deposits"], "All deposits")}</p>` : nothing}`;
 }
 

@@ -1,6 +1,7 @@
 // The owner's wallet: which one, which account, which chain; and what it is asked to sign. Nothing is asked of it before somebody presses a button.
 import type { Hex } from "viem";
 import { isAddress, toHex } from "viem";
+import { forget, keep, kept } from "../kept.ts";
 import { type Announced, discover } from "./provider.ts";
 
 /** What the user's wallet answered instead; `code` is of EIP-1193 or EIP-1474. */
@@ -58,7 +59,7 @@ export class Wallet {
   start(): void {
     discover((wallets) => {
       this.installed = wallets;
-      const last = wallets.find(({ rdns }) => rdns && rdns === remembered());
+      const last = wallets.find(({ rdns }) => rdns && rdns === kept(REMEMBERED));
       // Whether it still shows its account it says without asking anybody.
       if (last && !this.chosen) void this.#look(last).catch(() => undefined);
       this.#changed();
@@ -73,7 +74,7 @@ export class Wallet {
 
   disconnect(): void {
     [this.chosen, this.account, this.chainId] = [undefined, undefined, undefined];
-    remember(undefined);
+    forget(REMEMBERED);
     this.#changed();
   }
 
@@ -126,7 +127,7 @@ export class Wallet {
     this.chosen = wallet;
     this.account = account.toLowerCase() as Hex;
     this.chainId = await chainOf(wallet);
-    if (wallet.rdns) remember(wallet.rdns);
+    if (wallet.rdns) keep(REMEMBERED, wallet.rdns);
     this.#changed();
   }
 
@@ -146,24 +147,6 @@ export class Wallet {
   #required(): Announced {
     if (!this.chosen) throw new WalletError(4100, "no wallet is connected");
     return this.chosen;
-  }
-}
-
-function remembered(): string | null {
-  try {
-    return localStorage.getItem(REMEMBERED);
-  } catch {
-    // A browser that keeps nothing: it is chosen again each time.
-    return null;
-  }
-}
-
-function remember(rdns: string | undefined): void {
-  try {
-    if (rdns === undefined) localStorage.removeItem(REMEMBERED);
-    else localStorage.setItem(REMEMBERED, rdns);
-  } catch {
-    // As above.
   }
 }
 
