@@ -592,7 +592,7 @@ async fn ask_first(upstream: &Upstream, page: &Page) -> Result<Response<Incoming
     let (mut pause, mut tries) = (PAUSE, 1);
     loop {
         match upstream.ask(request(page, page.method.clone(), None, None)).await {
-            Err(NoAnswer::Failed(_)) if tries < MOST_TRIES => {}
+            Err(NoAnswer::Unreached(_) | NoAnswer::Failed(_)) if tries < MOST_TRIES => {}
             answered => return Ok(answered?),
         }
         sleep(pause).await;
