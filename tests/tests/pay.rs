@@ -220,6 +220,11 @@ fn tokens_become_a_withdrawal_to_bitcoin_in_one_transaction() {
     assert_eq!(cancelled.code, Some(0), "{}", cancelled.stderr);
     let gone = payments.refused(0, &["unwrap", "1001 sat"], "");
     assert!(gone.contains("has 0.00001 BTC of wrapped coins"), "{gone}");
+    // Without a word of the maximum there is a sensible one, as for `peg-out`.
+    payments.done(0, &["wrap", "99000 sat"], "");
+    let usual = payments.pay(0, &["unwrap", "80000 sat", "--to", PAYOUT, "--no-wait"], "");
+    assert_eq!((usual.code, &usual.json()[0]["withdrawal"]), (Some(0), &2.into()), "{usual}");
+    assert!(usual.stderr.contains("Quote"), "{usual}");
 }
 
 /// A token of the kind of Tether's: it answers nothing, has no authorizations, and changes an allowance only from or to nothing. Its maker has a million of it.
@@ -397,6 +402,37 @@ fn a_watchtower_claims_when_a_payer_starts_to_close_though_its_node_was_away_and
     assert_eq!(tower.ended(), None, "it watches on");
     let status = payments.done(1, &["status", &channel], "");
     assert_eq!((&status["state"], &status["claimed"]), (&"closing".into(), &wei(35).into()));
+}
+
+#[test]
+fn what_is_signed_in_all_and_what_is_sent_by_amounts_are_one_promise() {
+    let payments = Payments::new();
+    let channel = payments.open();
+    let total = |voucher: &Value| voucher["cumulativeAmount"].as_str().expect("digits").to_owned();
+    let signed = payments.done(0, &["voucher", &channel, "--total", "250 sat"], "");
+    assert_eq!(total(&signed), wei(250));
+    let sent = payments.done(0, &["send", &channel, "100 sat"], "");
+    assert_eq!(total(&sent), wei(350), "added to it");
+    let less = payments.refused(0, &["voucher", &channel, "--total", "349 sat"], "");
+    assert!(less.contains("350 sat are promised") && less.contains("a larger total"), "{less}");
+    assert_eq!(payments.done(0, &["voucher", &channel, "--total", "350 sat"], ""), sent, "the same again");
+}
+
+#[test]
+fn a_watchtower_looks_often_enough_for_its_networks_delay() {
+    let payments = Payments::new();
+    let channel = payments.open();
+    let (file, told) = (payments.file("vouchers.json"), payments.file("told.txt"));
+    let voucher = payments.done(0, &["voucher", &channel, "--total", "10 sat"], "");
+    std::fs::write(&file, format!("{voucher}\n")).expect("written");
+    let (path, rpc) = (file.display().to_string(), payments.node.url());
+    let words = ["pay", "watch", &path, "--every", "30days", "--dev-account", "1", "--rpc", &rpc].map(str::to_owned);
+    let mut command = binary::command(&payments.node.home(), words);
+    let _tower = Process::start(command.stderr(File::create(&told).expect("a file")));
+    let text = || std::fs::read_to_string(&told).expect("it is there");
+    let said = A_ROUND.until("it says how often it looks", text, || text().lines().next().map(str::to_owned));
+    let delay: u64 = said.rsplit_once("after ").and_then(|(_, s)| s.strip_suffix(" s")?.parse().ok()).expect("seconds");
+    assert!(said.starts_with(&format!("looking every {}ms, not every 30days", delay * 100)), "a tenth of it: {said}");
 }
 
 /// An address as JSON has it.

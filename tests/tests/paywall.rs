@@ -461,12 +461,42 @@ fn pay_fetch_shows_the_same_payment_until_it_is_served() {
     let url = format!("{}/failing", shop.paywall.url);
     let fetch = || shop.node.causeway(&["pay", "fetch", &url, "--max", "25 sat", "--dev-account", "0"], "");
     shop.upstream.fail(5);
-    fetch().fails_saying(&["has the payment", "The same command"]);
+    for _ in 0..2 {
+        fetch().fails_saying(&["has the payment", "The same command"]);
+    }
     let served = fetch();
     assert_eq!((served.code, served.stdout.as_str()), (Some(0), TEXT), "{served}");
     assert_eq!(shop.taken(), PRICE_SAT);
     assert_eq!(fetch().stdout, TEXT);
     assert_eq!(shop.taken(), 2 * PRICE_SAT, "what was served is paid for anew");
+}
+
+#[test]
+fn an_upstream_that_fails_long_ends_no_payment_and_is_left_to_rest() {
+    let shop = Shop::open(&[]);
+    let url = format!("{}/failing", shop.paywall.url);
+    let fetch = || shop.node.causeway(&["pay", "fetch", &url, "--max", "25 sat", "--dev-account", "0"], "");
+    shop.upstream.fail(100);
+    for _ in 0..4 {
+        fetch().fails_saying(&["has the payment", "500", "The same command"]);
+    }
+    let asked = shop.upstream.asked("/failing");
+    fetch().fails_saying(&["has the payment", "eight times", "asked again in", "The same command"]);
+    assert_eq!((asked, shop.upstream.asked("/failing")), (8, 8), "it rests");
+    assert_eq!(shop.taken(), PRICE_SAT);
+
+    let (name, value) = shop.by_mpp("/failing", |_, _| ());
+    for _ in 0..8 {
+        assert_eq!(shop.get("/failing", &[(name, &value)]).status, 500, "as the upstream has it");
+    }
+    let resting = shop.get("/failing", &[(name, &value)]);
+    assert_eq!(resting.problem(), (503, "upstream-failing".to_owned()), "{resting:?}");
+    let wait_s: u64 = resting.header("retry-after").parse().expect("seconds");
+    assert!((1..=60).contains(&wait_s), "{resting:?}");
+    assert!(
+        resting.header("www-authenticate").is_empty() && resting.header("payment-required").is_empty(),
+        "paid already"
+    );
 }
 
 // ---------------------------------------------------------------- what is refused

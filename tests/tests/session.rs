@@ -356,6 +356,41 @@ fn a_payer_has_four_channels_opened_until_some_have_paid_for_it() {
     assert_eq!(open(&shop.payer()).problem(), (429, "unpaid-openings".to_owned()));
 }
 
+#[test]
+fn openings_that_did_not_pay_for_themselves_count_after_a_restart() {
+    let mut shop = Shop::open(&[]);
+    for _ in 0..4 {
+        shop.opened(4 * PRICE);
+    }
+    shop.kill();
+    shop.start();
+    let next = shop.payer();
+    let fifth = next.ask("GET", "/weather", next.open(DEPOSIT, 4 * PRICE));
+    assert_eq!(fifth.problem(), (429, "unpaid-openings".to_owned()));
+}
+
+#[test]
+fn a_payee_gives_away_what_costs_more_to_claim_than_it_is_worth_and_no_more() {
+    let mut shop = Shop::open(&[]);
+    let [small, large] = ["/call", "/weather"].map(|path| {
+        let payer = shop.opened(40 * PRICE).at(path);
+        // For 5 satoshis, and for a thousand.
+        for _ in 0..if path == "/call" { 1 } else { 40 } {
+            assert_eq!(payer.ask("GET", path, payer.voucher(40 * PRICE)).status, 200);
+        }
+        payer.id().to_string()
+    });
+    shop.kill();
+    let close = |id: &str, more: &[&str]| {
+        let fixed = ["pay", "close", id, "--dev-account", "1", "--yes"];
+        shop.node.causeway(&[&fixed[..], more].concat(), "")
+    };
+    close(&small, &[]).fails_saying(&["name your last voucher", "--forfeit"]);
+    close(&large, &["--forfeit"]).fails_saying(&["paywall sold", "holds vouchers for it"]);
+    let given = close(&small, &["--forfeit"]);
+    assert_eq!(given.code, Some(0), "{given}");
+}
+
 /// Its payer signs the request to close beforehand, and sends it as soon as the opening is on its way: the channel is closing when it is first seen.
 #[test]
 fn who_closes_a_channel_in_the_block_that_opens_it_has_no_more_opened() {

@@ -517,6 +517,19 @@ fn numbers(finished: &Finished) -> Vec<u32> {
 }
 
 #[test]
+fn pay_stream_goes_on_by_the_channel_that_is_kept_and_says_so_when_there_is_none() {
+    let shop = Shop::open();
+    let url = shop.url("/events");
+    let stream = ["--json", "pay", "stream", &url, "--dev-account", "0", "--max", "100 sat"];
+    shop.node.causeway(&stream, "").fails_saying(&["no channel with", "--deposit opens one"]);
+    let first = streamed(&shop.stream("/events", 100, &[]));
+    let kept = shop.node.causeway(&stream, "");
+    assert_eq!(kept.code, Some(0), "{kept}");
+    let event = streamed(&kept);
+    assert_eq!((&event["channel"], &event["ended"]), (&first["channel"], &json!("whole")), "{kept}");
+}
+
+#[test]
 fn pay_fetch_opens_a_channel_by_its_first_page_keeps_it_and_closes_it() {
     let shop = Shop::open();
     let deposit = ["--deposit", "5000 sat"];
@@ -538,8 +551,9 @@ fn pay_fetch_opens_a_channel_by_its_first_page_keeps_it_and_closes_it() {
     assert_eq!(status.json()[0]["state"], "closed", "{status}");
     assert_eq!(sat(&status.json()[0], "claimed"), 25 + 25 + 14 + 25, "no more than was delivered");
     // Without a deposit it is charged for as ever, and a limit is a limit.
-    let charged = shop.fetch("/weather", &[]);
+    let charged = shop.fetch("/weather", &["--close"]);
     assert_eq!((charged.code, charged.json()[0]["protocol"].clone()), (Some(0), json!("mpp")), "{charged}");
+    assert!(charged.stderr.contains("Nothing to close"), "{charged}");
     let url = shop.url("/weather");
     let dear = ["pay", "fetch", &url, "--dev-account", "0", "--max", "24 sat", "--deposit", "5000 sat"];
     shop.node.causeway(&dear, "").fails_saying(&["limit of 24 sat"]);

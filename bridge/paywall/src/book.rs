@@ -23,8 +23,10 @@ use crate::refusal::Refusal;
 /// For how long a settled payment can be shown again, in seconds: an hour, for a client that lost its connection or an upstream that is restarted. A
 /// delivered one is remembered as long; after that the chain itself says that it is used.
 pub const REDEEMABLE_S: u64 = 3_600;
-/// How often the upstream is asked for one payment.
-pub const MOST_TRIES: u32 = 8;
+/// How often the upstream is asked for one payment as soon as it is shown; after that once in [`REST_S`], as long as it can be shown.
+pub const FREE_TRIES: u32 = 8;
+/// Seconds between two further tries: an upstream that fails is not asked by everybody at once, and nobody's payment ends by its failures.
+pub const REST_S: u64 = 60;
 /// Payments that are remembered, at 400 bytes or so each.
 pub const MOST_PAYMENTS: usize = 100_000;
 /// How many make room at once when there are so many.
@@ -139,6 +141,8 @@ struct Payment {
     /// The hold of the request that has it in hand.
     hold: Option<u64>,
     tries: u32,
+    /// Unix seconds: when the upstream was asked last.
+    tried_at: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -202,7 +206,7 @@ impl Book {
         if stage.is_promise() {
             self.promise(id.payer, claim.value);
         }
-        self.payments.insert(id, Payment { claim, stage, hold: None, tries: 0 });
+        self.payments.insert(id, Payment { claim, stage, hold: None, tries: 0, tried_at: 0 });
     }
 
     /// Whether this payment is known for this request: then it was checked once.
@@ -220,7 +224,7 @@ impl Book {
     /// A request shows a payment. Only one whose terms and times were found right begins: one that was known a moment ago, and therefore not checked, may be
     /// gone by now, and say something else under the same nonce. `hold` is a number that no other request has: only by it is the payment let go again.
     #[must_use]
-    pub fn show(&mut self, id: Id, claim: Claim, is_checked: bool, hold: u64) -> Shown {
+    pub fn show(&mut self, id: Id, claim: Claim, is_checked: bool, hold: u64, now: u64) -> Shown {
         let Some(payment) = self.payments.get_mut(&id) else {
             return if is_checked { self.begin(id, claim, hold) } else { Shown::Refuse(Refusal::InProgress) };
         };
@@ -231,13 +235,13 @@ impl Book {
         if payment.hold.is_some() {
             return if has_key { Shown::Join } else { Shown::Refuse(Refusal::InProgress) };
         }
-        let tries = payment.tries;
+        let rest_s = payment.rest_s(now);
         let shown = match payment.stage {
             Stage::Checking => Shown::Refuse(Refusal::InProgress),
             Stage::OnItsWay { .. } => Shown::Await,
             Stage::Delivered { .. } if !has_key => Shown::Refuse(Refusal::Replayed),
             Stage::Delivered { is_here: true, .. } => Shown::Serve(payment.settled().unwrap_or_default()),
-            _ if tries >= MOST_TRIES => Shown::Refuse(Refusal::Replayed),
+            _ if rest_s > 0 => Shown::Refuse(Refusal::Failing { wait_s: rest_s }),
             Stage::Settled { .. } | Stage::Delivered { .. } => Shown::Serve(payment.settled().unwrap_or_default()),
         };
         if !matches!(shown, Shown::Refuse(_)) {
@@ -320,9 +324,10 @@ impl Book {
     }
 
     /// The upstream is asked for it once more.
-    pub fn tried(&mut self, id: Id) {
+    pub fn tried(&mut self, id: Id, now: u64) {
         if let Some(payment) = self.payments.get_mut(&id) {
             payment.tries = payment.tries.saturating_add(1);
+            payment.tried_at = now;
         }
     }
 
@@ -444,6 +449,13 @@ impl Book {
 }
 
 impl Payment {
+    /// Seconds until the upstream is asked for it again.
+    fn rest_s(&self, now: u64) -> u64 {
+        let until = if self.tries < FREE_TRIES { 0 } else { self.tried_at.saturating_add(REST_S) };
+        // A clock that was set back makes nobody wait longer.
+        until.saturating_sub(now).min(REST_S)
+    }
+
     fn settled(&self) -> Option<Settled> {
         match self.stage {
             Stage::Settled { transaction, at } => {
@@ -471,6 +483,7 @@ mod tests {
 
     const TX: B256 = B256::repeat_byte(0xaa);
     const HOLD: u64 = 1;
+    const NOW: u64 = 1_000;
 
     fn id(payer: u8, nonce: u8) -> Id {
         Id { payer: Address::repeat_byte(payer), nonce: B256::repeat_byte(nonce) }
@@ -494,7 +507,7 @@ mod tests {
     /// A book with a payment that is settled and let go.
     fn settled(claim: Claim) -> Book {
         let mut book = Book::default();
-        assert_eq!(book.show(id(1, 1), claim, true, HOLD), Shown::Settle);
+        assert_eq!(book.show(id(1, 1), claim, true, HOLD, NOW), Shown::Settle);
         assert!(book.sent(id(1, 1), sent(), 5).is_some() && book.settled(id(1, 1), TX, 6).is_some());
         book.let_go(id(1, 1), HOLD);
         book
@@ -503,7 +516,7 @@ mod tests {
     #[test]
     fn of_sixty_four_that_show_one_payment_at_once_one_has_it() {
         let mut book = Book::default();
-        let shown: Vec<_> = (0..64).map(|_| book.show(id(1, 1), claim(1, None), true, HOLD)).collect();
+        let shown: Vec<_> = (0..64).map(|_| book.show(id(1, 1), claim(1, None), true, HOLD, NOW)).collect();
         assert_eq!(shown.iter().filter(|shown| **shown == Shown::Settle).count(), 1);
         assert_eq!(shown.iter().filter(|shown| **shown == Shown::Refuse(Refusal::InProgress)).count(), 63);
     }
@@ -511,19 +524,19 @@ mod tests {
     #[test]
     fn a_payment_gives_one_page() {
         let mut book = settled(claim(1, None));
-        assert!(matches!(book.show(id(1, 1), claim(1, None), true, HOLD), Shown::Serve(_)));
+        assert!(matches!(book.show(id(1, 1), claim(1, None), true, HOLD, NOW), Shown::Serve(_)));
         assert!(matches!(book.delivered(id(1, 1), HOLD), Ok(Some(_))));
         book.let_go(id(1, 1), HOLD);
         for again in [claim(1, None), claim(1, Some(1)), claim(2, None)] {
-            assert_eq!(book.show(id(1, 1), again, true, HOLD), Shown::Refuse(Refusal::Replayed));
+            assert_eq!(book.show(id(1, 1), again, true, HOLD, NOW), Shown::Refuse(Refusal::Replayed));
         }
     }
 
     #[test]
     fn a_payment_for_one_request_pays_no_other() {
         let mut book = settled(claim(1, None));
-        assert_eq!(book.show(id(1, 1), claim(2, None), true, HOLD), Shown::Refuse(Refusal::Replayed));
-        assert!(matches!(book.show(id(1, 1), claim(1, None), true, HOLD), Shown::Serve(_)));
+        assert_eq!(book.show(id(1, 1), claim(2, None), true, HOLD, NOW), Shown::Refuse(Refusal::Replayed));
+        assert!(matches!(book.show(id(1, 1), claim(1, None), true, HOLD, NOW), Shown::Serve(_)));
     }
 
     /// A payer signs 1 wei and 100 satoshis under one nonce, has the first settled, and shows the second.
@@ -531,12 +544,16 @@ mod tests {
     fn what_else_was_signed_under_the_nonce_of_a_payment_pays_nothing() {
         let (cheap, dear) = (claim(1, Some(9)), Claim { terms: B256::repeat_byte(8), ..claim(1, Some(9)) });
         let mut book = Book::default();
-        assert_eq!(book.show(id(1, 1), cheap, true, HOLD), Shown::Settle);
-        assert_eq!(book.show(id(1, 1), dear, true, HOLD), Shown::Refuse(Refusal::Replayed), "while it is on its way");
+        assert_eq!(book.show(id(1, 1), cheap, true, HOLD, NOW), Shown::Settle);
+        assert_eq!(
+            book.show(id(1, 1), dear, true, HOLD, NOW),
+            Shown::Refuse(Refusal::Replayed),
+            "while it is on its way"
+        );
         let mut book = settled(cheap);
         assert!(!book.knows(id(1, 1), &dear));
-        assert_eq!(book.show(id(1, 1), dear, true, HOLD), Shown::Refuse(Refusal::Replayed), "when it is settled");
-        assert!(matches!(book.show(id(1, 1), cheap, true, HOLD), Shown::Serve(_)));
+        assert_eq!(book.show(id(1, 1), dear, true, HOLD, NOW), Shown::Refuse(Refusal::Replayed), "when it is settled");
+        assert!(matches!(book.show(id(1, 1), cheap, true, HOLD, NOW), Shown::Serve(_)));
     }
 
     /// The upstream failed, so a page is owed. A stranger has all from the chain, and guesses the key.
@@ -544,41 +561,65 @@ mod tests {
     fn a_stranger_neither_takes_what_is_owed_nor_uses_up_its_tries() {
         let stranger = |key| Claim { shown: B256::repeat_byte(8), ..claim(1, key) };
         let mut book = settled(claim(1, Some(9)));
-        for _ in 0..2 * MOST_TRIES {
+        for _ in 0..2 * FREE_TRIES {
             for key in [None, Some(9)] {
                 assert!(!book.knows(id(1, 1), &stranger(key)));
-                assert_eq!(book.show(id(1, 1), stranger(key), true, HOLD), Shown::Refuse(Refusal::Replayed));
+                assert_eq!(book.show(id(1, 1), stranger(key), true, HOLD, NOW), Shown::Refuse(Refusal::Replayed));
             }
         }
-        assert!(matches!(book.show(id(1, 1), claim(1, Some(9)), true, HOLD), Shown::Serve(_)));
-        assert_eq!(book.show(id(1, 1), stranger(Some(9)), true, HOLD), Shown::Refuse(Refusal::Replayed), "nor joins");
+        assert!(matches!(book.show(id(1, 1), claim(1, Some(9)), true, HOLD, NOW), Shown::Serve(_)));
+        assert_eq!(
+            book.show(id(1, 1), stranger(Some(9)), true, HOLD, NOW),
+            Shown::Refuse(Refusal::Replayed),
+            "nor joins"
+        );
         assert!(matches!(book.delivered(id(1, 1), HOLD), Ok(Some(_))));
         book.let_go(id(1, 1), HOLD);
         assert_eq!(
-            book.show(id(1, 1), stranger(Some(9)), true, HOLD),
+            book.show(id(1, 1), stranger(Some(9)), true, HOLD, NOW),
             Shown::Refuse(Refusal::Replayed),
             "nor a kept answer"
         );
     }
 
     #[test]
-    fn an_upstream_that_fails_is_asked_a_few_times() {
+    fn an_upstream_that_fails_is_asked_a_few_times_and_then_once_a_minute_as_long_as_a_payment_is_good() {
         let mut book = settled(claim(1, Some(9)));
-        for _ in 0..MOST_TRIES {
-            assert!(matches!(book.show(id(1, 1), claim(1, Some(9)), true, HOLD), Shown::Serve(_)));
-            assert_eq!(book.show(id(1, 1), claim(1, Some(9)), true, 2), Shown::Join);
-            assert_eq!(book.show(id(1, 1), claim(1, Some(8)), true, 2), Shown::Refuse(Refusal::InProgress));
-            book.tried(id(1, 1));
+        for _ in 0..FREE_TRIES {
+            assert!(matches!(book.show(id(1, 1), claim(1, Some(9)), true, HOLD, NOW), Shown::Serve(_)));
+            assert_eq!(book.show(id(1, 1), claim(1, Some(9)), true, 2, NOW), Shown::Join);
+            assert_eq!(book.show(id(1, 1), claim(1, Some(8)), true, 2, NOW), Shown::Refuse(Refusal::InProgress));
+            book.tried(id(1, 1), NOW);
             book.let_go(id(1, 1), HOLD);
         }
-        assert_eq!(book.show(id(1, 1), claim(1, Some(9)), true, HOLD), Shown::Refuse(Refusal::Replayed));
+        let asked = (0..REDEEMABLE_S).filter(|second| {
+            let now = NOW + second;
+            let is_asked = match book.show(id(1, 1), claim(1, Some(9)), true, HOLD, now) {
+                Shown::Serve(_) => true,
+                Shown::Refuse(Refusal::Failing { wait_s }) => {
+                    assert!((1..=REST_S).contains(&wait_s), "{wait_s} s at {now}");
+                    false
+                }
+                other => panic!("{other:?} at {now}"),
+            };
+            if is_asked {
+                book.tried(id(1, 1), now);
+                book.let_go(id(1, 1), HOLD);
+            }
+            is_asked
+        });
+        let asked: Vec<u64> = asked.collect();
+        assert!(asked.windows(2).all(|pair| pair[1] - pair[0] == REST_S), "{asked:?}");
+        assert_eq!((asked[0], asked.len() as u64), (REST_S, REDEEMABLE_S / REST_S - 1));
+        let shown = book.show(id(1, 1), claim(1, Some(9)), true, HOLD, 0);
+        assert_eq!(shown, Shown::Refuse(Refusal::Failing { wait_s: REST_S }), "after a clock was set back");
     }
 
     /// A page that is too long to be kept, or is kept no longer, is not given anew to whoever repeats the key; only after a kill it is, once.
     #[test]
     fn whoever_repeats_the_key_gets_what_is_kept_and_no_fresh_page() {
         let mut book = settled(claim(1, Some(9)));
-        let serve = |book: &mut Book| match book.show(id(1, 1), claim(1, Some(9)), true, HOLD) {
+        let serve = |book: &mut Book| match book.show(id(1, 1), claim(1, Some(9)), true, HOLD, NOW) {
             Shown::Serve(settled) => (settled.was_delivered, settled.may_ask),
             other => panic!("{other:?}"),
         };
@@ -586,7 +627,7 @@ mod tests {
         assert!(matches!(book.delivered(id(1, 1), HOLD), Ok(Some(_))));
         assert_eq!(book.delivered(id(1, 1), HOLD), Err(Refusal::Replayed), "it was given");
         book.let_go(id(1, 1), HOLD);
-        for _ in 0..2 * MOST_TRIES {
+        for _ in 0..2 * FREE_TRIES {
             assert_eq!(serve(&mut book), (true, false));
             book.let_go(id(1, 1), HOLD);
         }
@@ -600,12 +641,12 @@ mod tests {
     #[test]
     fn a_request_lets_go_and_gives_what_it_has_in_hand_itself() {
         let mut book = Book::default();
-        assert_eq!(book.show(id(1, 1), claim(1, None), true, 1), Shown::Settle);
+        assert_eq!(book.show(id(1, 1), claim(1, None), true, 1, NOW), Shown::Settle);
         book.failed(id(1, 1));
-        assert_eq!(book.show(id(1, 1), claim(1, None), true, 2), Shown::Settle);
+        assert_eq!(book.show(id(1, 1), claim(1, None), true, 2, NOW), Shown::Settle);
         book.let_go(id(1, 1), 1);
         assert!(book.sent(id(1, 1), sent(), 5).is_some() && book.settled(id(1, 1), TX, 6).is_some());
-        assert_eq!(book.show(id(1, 1), claim(1, None), true, 3), Shown::Refuse(Refusal::InProgress));
+        assert_eq!(book.show(id(1, 1), claim(1, None), true, 3, NOW), Shown::Refuse(Refusal::InProgress));
         assert_eq!(book.delivered(id(1, 1), 1), Err(Refusal::Replayed));
         assert!(matches!(book.delivered(id(1, 1), 2), Ok(Some(_))));
     }
@@ -613,9 +654,9 @@ mod tests {
     #[test]
     fn a_payment_that_failed_can_be_shown_again() {
         let mut book = Book::default();
-        assert_eq!(book.show(id(1, 1), claim(1, None), true, HOLD), Shown::Settle);
+        assert_eq!(book.show(id(1, 1), claim(1, None), true, HOLD, NOW), Shown::Settle);
         assert_eq!(book.failed(id(1, 1)), None, "nothing was sent, nothing is on disk");
-        assert_eq!(book.show(id(1, 1), claim(2, None), true, HOLD), Shown::Settle);
+        assert_eq!(book.show(id(1, 1), claim(2, None), true, HOLD, NOW), Shown::Settle);
         assert!(book.sent(id(1, 1), sent(), 5).is_some());
         assert_eq!(book.failed(id(1, 1)), Some(Record::Failed { id: id(1, 1) }));
         assert_eq!(book, Book::default());
@@ -624,11 +665,11 @@ mod tests {
     #[test]
     fn what_was_not_checked_since_it_was_known_begins_nothing() {
         let mut book = Book::default();
-        assert_eq!(book.show(id(1, 1), claim(1, None), true, HOLD), Shown::Settle);
+        assert_eq!(book.show(id(1, 1), claim(1, None), true, HOLD, NOW), Shown::Settle);
         assert!(book.knows(id(1, 1), &claim(1, None)));
         book.failed(id(1, 1));
         let cheap = Claim { value: U256::from(1), ..claim(1, None) };
-        assert_eq!(book.show(id(1, 1), cheap, false, HOLD), Shown::Refuse(Refusal::InProgress));
+        assert_eq!(book.show(id(1, 1), cheap, false, HOLD, NOW), Shown::Refuse(Refusal::InProgress));
         assert!(book.is_empty());
     }
 
@@ -636,9 +677,9 @@ mod tests {
     fn what_is_promised_is_not_promised_twice() {
         let mut book = Book::default();
         let _ = (
-            book.show(id(1, 1), claim(1, None), true, HOLD),
-            book.show(id(1, 2), claim(1, None), true, HOLD),
-            book.show(id(2, 1), claim(1, None), true, HOLD),
+            book.show(id(1, 1), claim(1, None), true, HOLD, NOW),
+            book.show(id(1, 2), claim(1, None), true, HOLD, NOW),
+            book.show(id(2, 1), claim(1, None), true, HOLD, NOW),
         );
         assert_eq!(book.promised_beside(id(1, 1)), U256::from(10));
         assert_eq!(book.promised_beside(id(2, 1)), U256::ZERO);
@@ -649,15 +690,15 @@ mod tests {
     #[test]
     fn after_a_kill_what_was_sent_is_waited_for_and_what_was_settled_is_served() {
         let mut book = Book::default();
-        assert_eq!(book.show(id(1, 1), claim(1, None), true, HOLD), Shown::Settle);
+        assert_eq!(book.show(id(1, 1), claim(1, None), true, HOLD, NOW), Shown::Settle);
         let first = book.sent(id(1, 1), sent(), 5).expect("it is there");
         let mut again = Book::replay([first.clone()]);
         assert_eq!(again.on_their_way(), [(id(1, 1), claim(1, None), sent())]);
-        assert_eq!(again.show(id(1, 1), claim(1, None), true, HOLD), Shown::Await);
+        assert_eq!(again.show(id(1, 1), claim(1, None), true, HOLD, NOW), Shown::Await);
         let second = book.settled(id(1, 1), TX, 6).expect("it is there");
         let mut again = Book::replay([first, second]);
         assert!(again.on_their_way().is_empty());
-        assert!(matches!(again.show(id(1, 1), claim(1, None), true, HOLD), Shown::Serve(_)));
+        assert!(matches!(again.show(id(1, 1), claim(1, None), true, HOLD, NOW), Shown::Serve(_)));
     }
 
     #[test]
@@ -665,32 +706,32 @@ mod tests {
         let at = |number: usize| Id { payer: Address::repeat_byte(1), nonce: B256::from(U256::from(number)) };
         let mut book = Book::default();
         for number in 0..MOST_PAYMENTS {
-            assert_eq!(book.show(at(number), claim(1, None), true, HOLD), Shown::Settle);
+            assert_eq!(book.show(at(number), claim(1, None), true, HOLD, NOW), Shown::Settle);
             let _ = book.settled(at(number), TX, number as u64);
             if number > 0 {
                 let _ = book.delivered(at(number), HOLD);
             }
             book.let_go(at(number), HOLD);
         }
-        assert_eq!(book.show(id(2, 2), claim(1, None), true, HOLD), Shown::Settle, "there is room");
+        assert_eq!(book.show(id(2, 2), claim(1, None), true, HOLD, NOW), Shown::Settle, "there is room");
         assert_eq!(book.len(), MOST_PAYMENTS - ROOM + 1);
         assert_eq!(
             (book.forgotten_until(), Book::replay(book.records()).forgotten_until()),
             (ROOM as u64, ROOM as u64)
         );
-        assert!(matches!(book.show(at(0), claim(1, None), true, HOLD), Shown::Serve(_)), "it is owed a page");
+        assert!(matches!(book.show(at(0), claim(1, None), true, HOLD, NOW), Shown::Serve(_)), "it is owed a page");
         assert!(!book.knows(at(ROOM), &claim(1, None)) && book.knows(at(ROOM + 1), &claim(1, None)));
         let mut owed = Book::default();
         for number in 0..MOST_PAYMENTS {
-            let _ = (owed.show(at(number), claim(1, None), true, HOLD), owed.settled(at(number), TX, 1));
+            let _ = (owed.show(at(number), claim(1, None), true, HOLD, NOW), owed.settled(at(number), TX, 1));
         }
-        assert_eq!(owed.show(id(2, 2), claim(1, None), true, HOLD), Shown::Refuse(Refusal::Busy));
+        assert_eq!(owed.show(id(2, 2), claim(1, None), true, HOLD, NOW), Shown::Refuse(Refusal::Busy));
     }
 
     #[test]
     fn what_is_old_is_forgotten_but_not_what_is_on_its_way() {
         let mut book = settled(claim(1, None));
-        let _ = (book.show(id(2, 2), claim(1, None), true, HOLD), book.sent(id(2, 2), sent(), 5));
+        let _ = (book.show(id(2, 2), claim(1, None), true, HOLD, NOW), book.sent(id(2, 2), sent(), 5));
         book.expire(6 + REDEEMABLE_S - 1);
         assert_eq!(book.len(), 2);
         book.expire(6 + REDEEMABLE_S);
@@ -705,7 +746,7 @@ mod tests {
             for (step, nonce, purpose) in steps {
                 let id = id(nonce % 2, nonce);
                 match step {
-                    0 => drop(book.show(id, claim(purpose, Some(purpose)), true, HOLD)),
+                    0 => drop(book.show(id, claim(purpose, Some(purpose)), true, HOLD, NOW)),
                     1 if book.outcome(id) == Some(None) => records.extend(book.sent(id, sent(), 5)),
                     2 if !book.on_their_way().iter().all(|(other, _, _)| *other != id) => records.extend(book.settled(id, TX, 6)),
                     3 if book.outcome(id) == Some(None) => records.extend(book.failed(id)),

@@ -115,6 +115,10 @@ pub enum Refusal {
         "the payment is settled, but the upstream failed ({why}): ask again with the same payment, nothing more is charged"
     )]
     UpstreamFailed { why: String },
+    #[error(
+        "the payment is settled, but the upstream failed for it eight times: it is asked again in {wait_s} s, when the same payment is shown; nothing more is charged"
+    )]
+    Failing { wait_s: u64 },
     #[error("the upstream failed ({why}): nothing was charged")]
     SessionUpstreamFailed { why: String },
     #[error("the upstream failed: {why}")]
@@ -165,7 +169,7 @@ impl Refusal {
             Self::ChainDown | Self::NoGas | Self::NotKept | Self::ClockWrong { .. } => Some(10),
             // A base fee falls by an eighth with each block that is not full.
             Self::BelowCost { .. } => Some(60),
-            Self::FailedBefore { wait_s, .. } => Some(*wait_s),
+            Self::FailedBefore { wait_s, .. } | Self::Failing { wait_s } => Some(*wait_s),
             Self::Batch(flaw) => flaw.retry_after_s(),
             Self::Session(refused) => refused.retry_after_s(),
             _ => None,
@@ -289,6 +293,7 @@ impl Refusal {
             Self::BelowCost { .. } => (503, "below-cost", "Below The Cost Of Settling"),
             Self::Busy => (503, "busy", "Too Many Payments"),
             Self::TooManyBodies => (503, "too-many-bodies", "Too Many Bodies"),
+            Self::Failing { .. } => (503, "upstream-failing", "Upstream Fails"),
             Self::NotFinal => (503, "not-final", "Payment Not Final"),
             Self::NotKept => (503, "not-kept", "Payment Not Kept"),
             _ => (502, "upstream-failed", "Upstream Failed"),
@@ -345,6 +350,7 @@ mod tests {
             NotFinal,
             NotKept,
             UpstreamFailed { why: "x".into() },
+            Failing { wait_s: 1 },
         ]
     }
 
@@ -362,7 +368,8 @@ mod tests {
 
     #[test]
     fn nobody_whose_payment_may_have_been_made_is_asked_to_pay_anew() {
-        for refusal in [Refusal::NotFinal, Refusal::InProgress, Refusal::UpstreamFailed { why: "x".into() }] {
+        let upstream = Refusal::UpstreamFailed { why: "x".into() };
+        for refusal in [Refusal::NotFinal, Refusal::InProgress, upstream, Refusal::Failing { wait_s: 1 }] {
             assert!(!refusal.asks_anew() && refusal.retry_after_s().is_some(), "{refusal}");
         }
     }

@@ -132,6 +132,31 @@ fn two_servers_of_one_payee_with_books_of_their_own_have_a_channel_each() {
 }
 
 #[test]
+fn a_page_that_was_paid_for_is_shown_though_its_channel_is_not_closed() {
+    let node = node();
+    let id = channel(&node, 1_000, "wrapped");
+    let closings = Arc::new(AtomicU64::new(0));
+    let asked = closings.clone();
+    let url = scripted(move |payload| {
+        if payload["action"] == "close" {
+            asked.fetch_add(1, Ordering::SeqCst);
+            return "HTTP/1.1 503 x\r\nconnection: close\r\ncontent-length: 0\r\n\r\n".to_owned();
+        }
+        "HTTP/1.1 200 x\r\nconnection: close\r\ncontent-length: 4\r\n\r\npage".to_owned()
+    });
+    let shown = fetch(&node, &url, &["--channel", &id, "--close"]);
+    let event: Value = serde_json::from_str(&shown.stdout).expect("an event");
+    assert_eq!((&event["body"], sat(&event, "cost")), (&json!("page"), 100), "{shown}");
+    shown.fails_saying(&["is paid for", "not closed", "503", "causeway pay close"]);
+    let plain =
+        ["pay", "fetch", &url, "--dev-account", "0", "--max", "100 sat", "--timeout", "5", "--channel", &id, "--close"];
+    let shown = node.causeway(&plain, "");
+    assert_eq!(shown.stdout, "page");
+    shown.fails_saying(&["Promised 0.000001 BTC", "is paid for", "not closed", "503", "causeway pay close"]);
+    assert!(closings.load(Ordering::SeqCst) > 1, "it was asked to close");
+}
+
+#[test]
 fn a_server_that_leads_elsewhere_or_asks_again_for_what_was_paid_is_paid_once() {
     let node = node();
     let id = channel(&node, 1_000, "wrapped");

@@ -188,7 +188,7 @@ fn sat_of(wei: U256) -> Amount {
 }
 
 /// What it costs now, for people, before they agree to what it may cost.
-fn show_quote(value: Amount, now: Charge, max_fee: Amount) {
+pub fn show_quote(value: Amount, now: Charge, max_fee: Amount) {
     let net = value.checked_sub(now.amount).unwrap_or(Amount::ZERO);
     let (costs, arrives) = (amount::show(now.amount), amount::show(net));
     eprintln!(

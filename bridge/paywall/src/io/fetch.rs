@@ -20,7 +20,7 @@ use bridge::io::sidechain::Account;
 use files::{read_optional, write_atomic};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE};
+use hyper::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use payments::io::journal::OpenError;
 use payments::io::payer::PayerError;
@@ -235,11 +235,10 @@ pub fn goes_on(page: &Page, purse: &Purse) -> Result<bool, FetchError> {
 async fn pay(page: &Page, upstream: &Upstream, kept: &Kept, signed: Signed) -> Result<Fetched, FetchError> {
     let (mut pause, mut tries) = (PAUSE, 1);
     let fetched = loop {
-        let is_last = tries == MOST_TRIES;
         match show(page, upstream, &signed).await {
-            Ok(fetched) if is_last || !is_unfinished(fetched.status) => break fetched,
+            Ok(fetched) if !is_unfinished(fetched.status) || tries >= most_tries(&fetched) => break fetched,
             Err(error @ FetchError::TooLarge(_)) => return Err(error),
-            Err(error) if is_last => return Err(error),
+            Err(error) if tries >= MOST_TRIES => return Err(error),
             Ok(_) | Err(_) => {}
         }
         sleep(pause).await;
@@ -269,6 +268,19 @@ async fn pay(page: &Page, upstream: &Upstream, kept: &Kept, signed: Signed) -> R
 async fn show(page: &Page, upstream: &Upstream, signed: &Signed) -> Result<Fetched, FetchError> {
     let response = upstream.ask(request(page, Some(signed))).await?;
     fetched(response, page, upstream.patience, Some(signed)).await
+}
+
+/// How often a payment is shown that such an answer came for. A paywall of ours ([`crate::refusal`]) asks a failing upstream a few times for each payment
+/// before it lets it rest, so one command leaves some for the next.
+fn most_tries(fetched: &Fetched) -> u32 {
+    let says_when = fetched.headers.contains_key(RETRY_AFTER);
+    match code(&fetched.body).as_deref() {
+        Some("upstream-failing") => 1,
+        Some("upstream-failed") => 2,
+        // It is being settled.
+        _ if says_when || fetched.status == StatusCode::CONFLICT => MOST_TRIES,
+        _ => 2,
+    }
 }
 
 /// The payment may be made, and its answer is not there yet.
@@ -387,7 +399,6 @@ fn transaction(headers: &HeaderMap) -> Option<String> {
     receipt.or_else(settlement).filter(|said| !said.is_empty()).map(|said| bridge::foreign::shown(&said))
 }
 
-/// What a problem document says, or the answer's own words.
 /// What a paywall of ours says of a payment that was carried out ([`crate::refusal`]).
 const REPLAYED: &str = "replayed";
 
@@ -396,6 +407,7 @@ fn code(body: &[u8]) -> Option<String> {
     json["code"].as_str().map(str::to_owned)
 }
 
+/// What a problem document says, or the answer's own words.
 fn problem(body: &[u8]) -> String {
     let json: Option<serde_json::Value> = serde_json::from_slice(body).ok();
     let detail = json.as_ref().and_then(|json| json["detail"].as_str()).map(str::to_owned);

@@ -87,8 +87,12 @@ pub enum Event {
         bytes: usize,
         #[serde(skip_serializing_if = "Option::is_none")]
         protocol: Option<String>,
+        /// Paid; by a channel, what was promised for it now.
         #[serde(skip_serializing_if = "Option::is_none")]
         amount: Option<String>,
+        /// Of what came, by a channel and by our own count. What was promised before pays, too.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cost: Option<String>,
         #[serde(skip_serializing_if = "Option::is_none")]
         payee: Option<Address>,
         /// That paid.

@@ -8,7 +8,7 @@ use bitcoin::Amount;
 use bridge::amount;
 use bridge::foreign::shown;
 use contracts::{WrappedBtc, address};
-use eyre::{Result, WrapErr, ensure, eyre};
+use eyre::{Result, WrapErr, bail, ensure, eyre};
 use paywall::authorization::Token;
 use paywall::io::fetch::session::{Begun, Session};
 use paywall::io::fetch::{FetchError, Fetched, Page, Paid, Purse, check_encrypted, fetch};
@@ -124,7 +124,7 @@ pub async fn run(args: FetchArgs, context: &Context) -> Result<()> {
         }
         fetched => fetched?,
     };
-    args.show(&fetched, None, None, context)
+    args.show(&fetched, context)
 }
 
 /// The server offers no session that this payer can answer.
@@ -139,25 +139,58 @@ async fn by_session(args: &FetchArgs, page: &Page, network: &KnownNetwork, conte
         Begun::Asked(session) => session,
         Begun::Free(response) => {
             let fetched = Fetched::read(response, page, Duration::from_secs(args.page.timeout)).await?;
-            return args.show(&fetched, None, None, context);
+            return args.show(&fetched, context);
         }
     };
     let response = session.answer(page).await?;
     let (status, headers) = (response.status(), response.headers().clone());
     let (body, stop) = session.body(response, page).await?;
-    let transaction = if args.session.close { session.close(page).await? } else { None };
-    let stop = match stop.map(|stop| part_only(&session, stop, body.len())) {
-        Some(stop) if !args.partial => return Err(stop.into()),
+    let stop = stop.map(|stop| part_only(&session, stop, body.len()));
+    let is_wanted = stop.is_none() || args.partial;
+    let fetched = Fetched { status, headers, body, paid: None };
+    // The page first: it is paid for, whatever becomes of the channel.
+    if is_wanted {
+        args.write(&fetched.body, context)?;
+    }
+    let closed = if args.session.close { session.close(page).await } else { Ok(None) };
+    let stop = match stop {
+        Some(stop) if !is_wanted => return Err(stop.into()),
         stop => stop,
     };
     let paid = Paid {
         protocol: "mpp session".to_owned(),
         amount: U256::from(session.tally().promised()),
         payee: session.demand().payee,
-        transaction,
+        transaction: closed.as_ref().ok().cloned().flatten(),
     };
-    let fetched = Fetched { status, headers, body, paid: Some(paid) };
-    args.show(&fetched, Some(session.channel()), stop.as_ref(), context)
+    let cost = session.tally().cost().map(|cost| cost.saturating_sub(session.tally().cost_before()));
+    let by = ByChannel { channel: session.channel(), cost, stop };
+    let told = args.tell(&Fetched { paid: Some(paid), ..fetched }, Some(&by), context);
+    if let Err(error) = closed {
+        let (id, why) = (by.channel, why_open(&error));
+        bail!(
+            "the page is paid for, and channel {id} is not closed: {why}. `causeway pay close {id}` closes it without the server"
+        );
+    }
+    told
+}
+
+/// Why a server did not close a channel.
+fn why_open(error: &FetchError) -> String {
+    match error {
+        FetchError::NotServed { status, problem } if problem.is_empty() => format!("the server answered {status}"),
+        FetchError::NotServed { status, problem } => format!("the server answered {status} ({problem})"),
+        error => error.to_string(),
+    }
+}
+
+/// How a channel paid for a page.
+struct ByChannel {
+    channel: B256,
+    /// Of what came, by our own count.
+    cost: Option<u128>,
+    /// Why it is only a part, if it is.
+    stop: Option<FetchError>,
 }
 
 /// Why no more of an answer came.
@@ -221,52 +254,65 @@ impl PageArgs {
 }
 
 impl FetchArgs {
-    /// `stop`: why it is only a part, if it is.
-    fn show(
-        &self,
-        fetched: &Fetched,
-        channel: Option<B256>,
-        stop: Option<&FetchError>,
-        context: &Context,
-    ) -> Result<()> {
-        let bytes = fetched.body.len();
-        match &self.output {
-            Some(path) => {
-                std::fs::write(path, &fetched.body).wrap_err_with(|| format!("cannot write {}", path.display()))?;
-            }
-            None if context.json => {}
-            None => crate::terminal::page(&fetched.body).wrap_err("standard output is gone")?,
+    fn show(&self, fetched: &Fetched, context: &Context) -> Result<()> {
+        self.write(&fetched.body, context)?;
+        if self.session.close {
+            eprintln!("Nothing to close: no channel paid for this page");
         }
+        self.tell(fetched, None, context)
+    }
+
+    fn write(&self, body: &[u8], context: &Context) -> Result<()> {
+        match &self.output {
+            Some(path) => std::fs::write(path, body).wrap_err_with(|| format!("cannot write {}", path.display())),
+            // Then it is in the event.
+            None if context.json => Ok(()),
+            None => crate::terminal::page(body).wrap_err("standard output is gone"),
+        }
+    }
+
+    /// What was paid for it.
+    fn tell(&self, fetched: &Fetched, by: Option<&ByChannel>, context: &Context) -> Result<()> {
         let paid = fetched.paid.as_ref();
+        let stop = by.and_then(|by| by.stop.as_ref());
         if context.json {
             let event = Event::Fetched {
                 status: fetched.status.as_u16(),
-                bytes,
+                bytes: fetched.body.len(),
                 protocol: paid.map(|paid| paid.protocol.clone()),
                 amount: paid.map(|paid| paid.amount.to_string()),
+                cost: by.and_then(|by| by.cost).map(|cost| cost.to_string()),
                 payee: paid.map(|paid| paid.payee),
-                channel,
+                channel: by.map(|by| by.channel),
                 transaction: paid.and_then(|paid| paid.transaction.clone()),
                 stopped: stop.map(ToString::to_string),
                 body: self.output.is_none().then(|| String::from_utf8_lossy(&fetched.body).into_owned()),
             };
             context.print(&event, || ());
         } else if let Some(paid) = paid {
-            let (amount, payee, protocol) = (amount::show_wei(paid.amount), paid.payee, &paid.protocol);
-            let by = match (channel, paid.transaction.as_deref().map(shown)) {
-                (Some(channel), None) => format!("channel {channel}"),
-                (Some(channel), Some(transaction)) => {
-                    format!("channel {channel}, which closed by transaction {transaction}")
-                }
-                (None, Some(transaction)) => format!("transaction {transaction}"),
-                (None, None) => "transaction that it does not name".to_owned(),
-            };
-            eprintln!("Paid {amount} to {payee} by {protocol} ({by})");
+            eprintln!("{}", sentence(paid, by));
             if let Some(stop) = stop {
                 eprintln!("Only a part: {stop}");
             }
         }
         ensure!(fetched.status.is_success(), "the server answered {}", fetched.status);
         Ok(())
+    }
+}
+
+fn sentence(paid: &Paid, by: Option<&ByChannel>) -> String {
+    let (amount, payee, protocol) = (amount::show_wei(paid.amount), paid.payee, &paid.protocol);
+    let transaction = paid.transaction.as_deref().map(shown);
+    match (by, transaction) {
+        (Some(ByChannel { channel, cost, .. }), transaction) => {
+            let cost = cost.map_or_else(String::new, |cost| {
+                format!(", what came costs {} by our own count", amount::show_wei(U256::from(cost)))
+            });
+            let closed = transaction
+                .map_or_else(String::new, |transaction| format!(", which closed by transaction {transaction}"));
+            format!("Promised {amount} to {payee} by {protocol}{cost} (channel {channel}{closed})")
+        }
+        (None, Some(transaction)) => format!("Paid {amount} to {payee} by {protocol} (transaction {transaction})"),
+        (None, None) => format!("Paid {amount} to {payee} by {protocol} (transaction that it does not name)"),
     }
 }

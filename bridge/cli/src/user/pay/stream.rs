@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bitcoin::Amount;
 use bridge::amount;
-use eyre::{Result, WrapErr, bail, ensure};
+use eyre::{Result, WrapErr, bail};
 use paywall::io::fetch::check_encrypted;
 use paywall::io::fetch::purse::SessionPurse;
 use paywall::io::fetch::session::{Begun, Ended, Session};
@@ -24,10 +24,12 @@ use crate::options::stop::StopArgs;
 /// Read a streamed answer and pay for it as it comes, by a channel
 ///
 /// The server counts what it delivers, and so does this command: it promises no more than --ahead beyond what came, and no more than
-/// --max in all. A channel that is used up before that is topped up by as much as --deposit says. Ctrl-C ends it: what was promised and not delivered stays in the channel, for the next request to the same server.
+/// --max in all. The channel is the one that is kept for this server, or --channel; --deposit opens one where there is none, and tops one up that is
+/// used up before --max, by as much as it says. Ctrl-C ends it: what was promised and not delivered stays in the channel, for the next request to the same server.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   causeway pay stream http://127.0.0.1:8402/tokens --max '500 sat' --deposit '10000 sat' --dev-account 0
+  causeway pay stream http://127.0.0.1:8402/tokens --max '500 sat' --dev-account 0
   causeway pay stream https://api.example.com/v1/chat -d @question.json -H 'content-type: application/json' --max '0.0001 BTC' \\
       --channel 0x6b62... --seed payments.seed --ticks")]
 pub struct StreamArgs {
@@ -58,10 +60,6 @@ pub struct StreamArgs {
 ///
 /// The server does not answer, offers no session, asks for more than it delivered, or breaks off.
 pub async fn stream(args: StreamArgs, context: &Context) -> Result<()> {
-    ensure!(
-        args.session.is_wanted(),
-        "a stream is paid for by a channel: --deposit opens one with the server, --channel names one that is open"
-    );
     let page = args.page.page()?;
     if !args.page.insecure {
         check_encrypted(&page.url)?;

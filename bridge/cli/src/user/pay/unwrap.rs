@@ -2,6 +2,7 @@
 
 use alloy_primitives::{Address, B256, U256};
 use alloy_rpc_types_eth::TransactionReceipt;
+use alloy_sol_types::SolCall as _;
 use bitcoin::address::NetworkUnchecked;
 use bitcoin::{Amount, ScriptBuf};
 use bridge::amount;
@@ -14,7 +15,8 @@ use crate::context::Context;
 use crate::options::account::AccountArgs;
 use crate::options::network::{KnownNetwork, NetworkArgs};
 use crate::options::spending::SpendingArgs;
-use crate::user::peg_out::{check_maximum, check_value, script_of};
+use crate::user::charge::{present_of_withdrawal, usual_of_withdrawal};
+use crate::user::peg_out::{check_maximum, check_value, script_of, show_quote};
 use crate::user::receipt::emitted;
 use crate::user::spending::Spender;
 use crate::user::withdrawal::follow;
@@ -25,6 +27,7 @@ use crate::user::withdrawal_record::remember;
 #[command(after_help = "Examples:
   causeway pay unwrap '100000 sat' --dev-account 0
   causeway pay unwrap --all --keystore me.keystore
+  causeway pay unwrap '0.5 BTC' --to bc1p... --keystore me.keystore
   causeway pay unwrap '0.5 BTC' --to bcrt1p... --max-fee '5000 sat' --dev-account 0")]
 pub struct UnwrapArgs {
     /// How much of your tokens
@@ -34,9 +37,10 @@ pub struct UnwrapArgs {
     #[arg(long, conflicts_with = "amount")]
     all: bool,
     /// The Bitcoin address that is paid, as by `causeway peg-out`; what is not paid comes back as coins
-    #[arg(long, value_name = "ADDRESS", requires = "max_fee")]
+    #[arg(long, value_name = "ADDRESS")]
     to: Option<bitcoin::Address<NetworkUnchecked>>,
-    /// The most that the payout may cost; `causeway raise` raises it later
+    /// The most that the payout may cost; `causeway raise` raises it later [default: three times what it costs now, but no more than
+    /// 300 sat/vB and a quarter of the amount]
     #[arg(long, value_name = "AMOUNT", requires = "to", value_parser = amount::parse)]
     max_fee: Option<Amount>,
     /// Stop once the withdrawal is queued, without waiting for the payment
@@ -65,7 +69,7 @@ pub async fn unwrap(args: UnwrapArgs, context: &Context) -> Result<()> {
         None => args.all_of(balance(&network, own).await?),
     };
     ensure!(!value.is_zero(), "{own} has no wrapped coins");
-    let payout = args.payout(&network, value)?;
+    let payout = args.payout(&network, &spender, value).await?;
     let call = match &payout {
         Some(payout) => payout.call(value),
         None => Call::new(address::WRAPPED_BTC, &WrappedBtc::withdrawCall { value }),
@@ -113,15 +117,36 @@ impl UnwrapArgs {
         if self.to.is_some() { balance - balance % satoshi } else { balance }
     }
 
-    /// None: the coins stay on the sidechain.
-    fn payout(&self, network: &KnownNetwork, value: U256) -> Result<Option<Payout>> {
-        let (Some(to), Some(max_fee)) = (self.to.clone(), self.max_fee) else { return Ok(None) };
+    /// None: the coins stay on the sidechain. A maximum that is not named, a call that was sent before for the same keeps: the price of the day makes no
+    /// other withdrawal of it.
+    async fn payout(&self, network: &KnownNetwork, spender: &Spender<'_>, value: U256) -> Result<Option<Payout>> {
+        let Some(to) = self.to.clone() else { return Ok(None) };
         let script = script_of(to, network.bitcoin)?;
-        let amount = Amount::from_sat((value / amount::wei(Amount::from_sat(1))).saturating_to());
-        check_value(amount, &script, &network.info.parameters)?;
-        check_maximum(amount, max_fee, &script, &network.info.parameters)?;
+        let parameters = &network.info.parameters;
+        let amount = Amount::from_sat((value / amount::wei(Amount::ONE_SAT)).saturating_to());
+        check_value(amount, &script, parameters)?;
+        let kept = spender.kept(|call| max_fee_of(call, value, &script).is_some())?;
+        let max_fee = match (self.max_fee, kept) {
+            (Some(max_fee), _) => max_fee,
+            (None, Some(kept)) => max_fee_of(&kept, value, &script).unwrap_or_default(),
+            (None, None) => {
+                let now = present_of_withdrawal(&network.client, script.len(), parameters).await?;
+                let max_fee = usual_of_withdrawal(amount, script.len(), now, parameters)?;
+                show_quote(amount, now, max_fee);
+                max_fee
+            }
+        };
+        check_maximum(amount, max_fee, &script, parameters)?;
         Ok(Some(Payout { script, max_fee }))
     }
+}
+
+/// The maximum in a call, if that pays so much out to `script`.
+fn max_fee_of(call: &Call, value: U256, script: &ScriptBuf) -> Option<Amount> {
+    let decoded = WrappedBtc::withdrawToBitcoinCall::abi_decode(&call.input).ok()?;
+    let is_same =
+        call.to == Some(address::WRAPPED_BTC) && decoded.value == value && *decoded.script == *script.as_bytes();
+    is_same.then(|| Amount::from_sat(decoded.maxFeeSat))
 }
 
 /// The withdrawal to Bitcoin, if one was asked for, and the transaction that did it.

@@ -11,9 +11,11 @@ use eyre::{Result, WrapErr, ensure, eyre};
 use light::micro_channel::Channel;
 use payments::account_signature::address_of;
 use payments::terms::Terms;
-use payments::voucher::{SignedVoucher, Voucher};
+use payments::voucher::SignedVoucher;
+use paywall::io::fetch::sent::promise_in_all;
 
-use super::channel::{channel, domain, shown_amount};
+use super::by_session::folder;
+use super::channel::{channel, domain, for_vouchers, shown_amount};
 use super::seed::{self, Side};
 use super::token;
 use crate::options::account::AccountArgs;
@@ -22,6 +24,8 @@ use crate::options::spending::SpendingArgs;
 use crate::user::spending::Spender;
 
 /// Sign what was paid so far; prints the voucher for the payee
+///
+/// It counts as promised: `causeway pay send` adds to it, and no smaller total is signed after it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   causeway pay voucher 0x6b62... --total '250 sat' --dev-account 0
@@ -87,7 +91,8 @@ pub async fn voucher(args: VoucherArgs) -> Result<()> {
             format!("From       {own} on chain {}", network.chain_id),
         ])?;
     }
-    let signed = Voucher { channel_id: id, cumulative_amount: total }.sign(&domain(&network), &secret);
+    let known = for_vouchers(&network, id, &channel);
+    let signed = promise_in_all(&folder(&network, channel.payer), domain(&network), known, total, &secret).await?;
     println!("{}", serde_json::to_string(&signed).expect("our own types always serialise"));
     Ok(())
 }

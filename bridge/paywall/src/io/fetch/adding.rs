@@ -106,7 +106,7 @@ impl<C: PayersChain> Session<C> {
         if channel.finalized || channel.closing.is_some() {
             return Err(FetchError::NotPaid("the channel is closing".to_owned()));
         }
-        self.purse.know(&mut self.folder, channel)?;
+        self.folder.know(channel)?;
         let has_more = channel.deposit > self.deposit;
         self.deposit = channel.deposit;
         Ok(has_more)
@@ -134,7 +134,7 @@ impl<C: PayersChain> Session<C> {
         let until = Instant::now() + BEHIND;
         loop {
             if let Some(channel) = self.chain.look(self.channel).await?.filter(|channel| channel.deposit >= deposit) {
-                self.purse.know(&mut self.folder, channel)?;
+                self.folder.know(channel)?;
                 self.folder.keep()?;
                 self.deposit = channel.deposit;
                 return Ok(());

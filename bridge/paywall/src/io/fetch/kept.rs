@@ -14,6 +14,7 @@ use alloy_primitives::{Address, B256, Bytes};
 use files::{DirectoryLock, LockError, read_optional, write_atomic};
 use hyper::Uri;
 use payments::authorization::{Authorization, SignedAuthorization};
+use payments::channel::Channel;
 use payments::io::journal::OpenError;
 use payments::io::payer::DurablePayer;
 use payments::payer::limits::Limits;
@@ -222,6 +223,18 @@ impl Folder {
         let json = read_optional(&path.join(FILE))?;
         let channels = json.map(|json| serde_json::from_slice(&json)).transpose().map_err(io::Error::other)?;
         Ok(Self { path: path.to_owned(), payer, channels: channels.unwrap_or_default() })
+    }
+
+    /// Learns what the chain says of a channel.
+    ///
+    /// # Errors
+    ///
+    /// There are too many of them, or those of the disk.
+    pub(super) fn know(&mut self, channel: Channel) -> Result<(), FetchError> {
+        self.payer.observe(channel, channel.payee)?;
+        let kept = Kept::of(channel.deposit, channel.settled);
+        self.channels.known.entry(channel.id).or_insert(kept).learn(channel.deposit, channel.settled);
+        Ok(())
     }
 
     /// # Errors

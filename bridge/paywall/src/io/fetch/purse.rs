@@ -100,7 +100,7 @@ impl SessionPurse {
                     "channel {id} pays {got}, the server wants {payee} to be paid"
                 )));
             }
-            self.know(folder, channel)?;
+            folder.know(channel)?;
             return Ok(channel.id);
         }
         let id = match folder.channels.of(origin) {
@@ -124,7 +124,7 @@ impl SessionPurse {
         let pays = match chain.look(id).await? {
             Some(channel) if channel.finalized || channel.closing.is_some() => false,
             Some(channel) => {
-                self.know(folder, channel)?;
+                folder.know(channel)?;
                 true
             }
             None => folder.channels.known[&id].opening.as_ref().is_some_and(|opening| opening.valid_before > now()),
@@ -134,13 +134,6 @@ impl SessionPurse {
             folder.keep()?;
         }
         Ok(pays)
-    }
-
-    pub(super) fn know(&self, folder: &mut Folder, channel: Channel) -> Result<(), FetchError> {
-        folder.payer.observe(channel, channel.payee)?;
-        let kept = Kept::of(channel.deposit, channel.settled);
-        folder.channels.known.entry(channel.id).or_insert(kept).learn(channel.deposit, channel.settled);
-        Ok(())
     }
 
     /// Signs a deposit for a new channel, which the payee brings to the chain.

@@ -1,11 +1,16 @@
 //! Amounts that are sent for nothing but a receipt: each waits for it, also when another command is run between.
 
+use std::path::Path;
+
 use alloy_primitives::{B256, keccak256};
 use hyper::StatusCode;
+use payments::channel::Channel;
 use payments::io::payer::PayerError;
 use payments::payer::payment::Payment;
 use payments::receipt::SignedReceipt;
-use payments::voucher::SignedVoucher;
+use payments::typed_data::Domain;
+use payments::voucher::{SignedVoucher, Voucher};
+use secp256k1::SecretKey;
 use serde_json::Value;
 use tokio::time::sleep;
 
@@ -15,7 +20,7 @@ use super::session::{MOST_ANSWER_BYTES, MOST_TRIES, PAUSE, Session, is_silent};
 use super::{FetchError, Page, now, random};
 use crate::io::http::read;
 use crate::payer::payload;
-use crate::text::base64url;
+use crate::text::{base64url, sat};
 
 /// An amount that was sent.
 #[derive(Debug)]
@@ -122,7 +127,7 @@ pub async fn promise_by_hand<T>(
     let Some(channel) = purse.channel else { return Err(FetchError::NotPaid("no channel is named".to_owned())) };
     let path = purse.folder.join(format!("{:x}", channel.payee));
     let mut folder = Folder::open(&path, purse.domain, FOLDER_PATIENCE).await?;
-    purse.know(&mut folder, channel)?;
+    folder.know(channel)?;
     let before = sent_before(&folder, channel.id).into_iter().next_back().filter(|payment| payment.price == amount);
     let is_again = before.is_some();
     let payment = match before {
@@ -135,6 +140,34 @@ pub async fn promise_by_hand<T>(
     folder.answered(payment.request);
     folder.keep()?;
     Ok(shown)
+}
+
+/// Promises a total over a channel, to be brought to its payee by whatever joins both. It is counted with what was promised by amounts: the next adds to it.
+/// `path` is the payer's folder.
+///
+/// # Errors
+///
+/// More is promised already, or [`FetchError`].
+pub async fn promise_in_all(
+    path: &Path,
+    domain: Domain,
+    channel: Channel,
+    total: u128,
+    secret: &SecretKey,
+) -> Result<SignedVoucher, FetchError> {
+    let mut folder = Folder::open(&path.join(format!("{:x}", channel.payee)), domain, FOLDER_PATIENCE).await?;
+    folder.know(channel)?;
+    let promised = folder.payer.standing(channel.id).map_or(0, |standing| standing.signed);
+    if total < promised {
+        let promised = sat(promised);
+        return Err(FetchError::NotPaid(format!(
+            "{promised} are promised through this channel already: a voucher says everything paid so far, so wanted is a larger total"
+        )));
+    }
+    let voucher = Voucher { channel_id: channel.id, cumulative_amount: total }.sign(&domain, secret);
+    folder.payer.recall(&voucher)?;
+    folder.keep()?;
+    Ok(voucher)
 }
 
 /// Amounts that were promised and not answered, in the order of their promises.

@@ -142,7 +142,7 @@ impl Desk {
         let until = Instant::now() + PATIENCE;
         loop {
             let mut changed = self.changed.subscribe();
-            let shown = self.book().show(id, claim, offer.is_checked, hold);
+            let shown = self.book().show(id, claim, offer.is_checked, hold, now());
             match shown {
                 Shown::Refuse(refusal) => return Err(refusal),
                 Shown::Serve(settled) => return Ok(Held { hand: hand(), settled }),
@@ -385,7 +385,7 @@ impl Held {
 
     /// The upstream is asked for it.
     pub fn tried(&self) {
-        self.hand.desk.book().tried(self.hand.id);
+        self.hand.desk.book().tried(self.hand.id, now());
     }
 
     /// It was not asked: there was no way to it.
