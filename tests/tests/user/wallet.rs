@@ -6,7 +6,7 @@ use std::os::fd::AsRawFd as _;
 use std::path::Path;
 use std::process::Stdio;
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, U256};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bitcoin::hashes::Hash as _;
 use bitcoin::secp256k1::SECP256K1;
@@ -140,7 +140,6 @@ fn a_command_without_an_account_signs_with_the_wallet_and_says_how_to_make_one()
     let to = DEVELOPER_1.to_string();
     let send = ["wallet", "send", "--to", &to, "--trust-node", "--json", "--passphrase-stdin"];
     let send = |more: &[&str]| node.causeway(&[&send[..], more].concat(), &format!("{PASSPHRASE}\n"));
-    send(&["--all"]).fails_saying(&["--all is for Bitcoin"]);
     send(&["--amount", "5 BTC", "--yes"]).fails_saying(&["less than the 5 BTC"]);
     send(&["--amount", "0.01 BTC"]).fails_saying(&["nobody is here to agree", "--yes"]);
     let sent = send(&["--amount", "0.01 BTC", "--yes"]);
@@ -157,6 +156,86 @@ fn a_command_without_an_account_signs_with_the_wallet_and_says_how_to_make_one()
     let by_name = ["peg-out", "--no-wait", "--json", "--dev-account", "0", "--amount", "0.2 BTC"];
     let by_name = [&by_name[..], &["--max-fee", "5000 sat", "--to", REGTEST_ADDRESS]].concat();
     assert_eq!(node.causeway(&by_name, "").json()[0]["id"], 2);
+}
+
+/// Nobody answers there.
+const NO_BITCOIND: [&str; 2] = ["--bitcoin", "http://127.0.0.1:1"];
+
+/// Wei in a line of the history.
+fn wei(line: &Value, name: &str) -> U256 {
+    text(line, name).parse().unwrap_or_else(|error| panic!("{error}: {line}"))
+}
+
+#[test]
+fn payments_on_the_sidechain_are_in_the_history_to_the_wei_and_an_account_is_emptied_to_the_wei() {
+    let node = LoneNode::start(&[DEVELOPER_0]);
+    succeeds(&wallet(&node.home(), &["restore"], &format!("{PASSPHRASE}\n{DEVELOPERS}\n")));
+    let friend = node.home().join("friend");
+    let of_friend = ["--home", friend.to_str().expect("UTF-8")];
+    let made = wallet(&node.home(), &[&["restore"][..], &of_friend].concat(), &format!("{PASSPHRASE}\n{OTHER}\n"));
+    let friends = account_in(&made.json()[0]).to_string();
+    let send = |to: &str, what: &[&str]| {
+        let arguments = ["wallet", "send", "--to", to, "--trust-node", "--json", "--passphrase-stdin"];
+        node.causeway(&[&arguments[..], what].concat(), &format!("{PASSPHRASE}\n"))
+    };
+    let history = |more: &[&str]| {
+        let arguments = ["wallet", "history", "--trust-node", "--json"];
+        node.causeway(&[&arguments[..], &NO_BITCOIND, more].concat(), "").json().remove(0)
+    };
+    let nothing = history(&of_friend);
+    assert_eq!((&nothing["movements"], &nothing["more"]), (&Value::Array(vec![]), &false.into()), "{nothing}");
+    assert!(nothing["unseen"][0].as_str().is_some_and(|why| why.starts_with("Bitcoin after block 0")), "{nothing}");
+    let empty = send(&DEVELOPER_0.to_string(), &[&["--all", "--yes"][..], &of_friend].concat());
+    empty.fails_saying(&["has 0 BTC", "nothing would arrive"]);
+
+    // There and back: nothing stays.
+    succeeds(&send(&friends, &["--amount", "0.01 BTC", "--yes"]));
+    let all = [&["--all"][..], &of_friend].concat();
+    let unasked = send(&DEVELOPER_0.to_string(), &all);
+    unasked.fails_saying(&["All        0.0099", "of 0.01 BTC", "nobody is here to agree", "--yes"]);
+    let back = send(&DEVELOPER_0.to_string(), &[&all[..], &["--yes"]].concat());
+    let sent = back.json().remove(0);
+    assert_eq!(wei(&sent, "leftWei"), U256::ZERO, "{back}");
+    let seen = history(&of_friend);
+    let [out, income] = &seen["movements"].as_array().expect("a list")[..] else { panic!("two lines: {seen}") };
+    assert_eq!((text(out, "transaction"), wei(out, "sentWei")), (text(&sent, "transaction"), wei(&sent, "amountWei")));
+    assert_eq!(text(income, "from").to_lowercase(), DEVELOPER_0.to_string().to_lowercase());
+    assert_eq!(wei(income, "receivedWei"), U256::from(10).pow(U256::from(16)), "{seen}");
+    assert_eq!(wei(out, "sentWei") + wei(out, "feeWei"), wei(income, "receivedWei"), "{seen}");
+
+    // A withdrawal is one line; what comes back when it is cancelled is another, and what that cost a third.
+    let pay_out = ["peg-out", "--no-wait", "--json", "--trust-node", "--yes", "--amount", "0.1 BTC", "--to"];
+    let pay_out = [&pay_out[..], &[REGTEST_ADDRESS, "--passphrase-stdin"]].concat();
+    succeeds(&node.causeway(&pay_out, &format!("{PASSPHRASE}\n")));
+    let cancel = ["cancel", "1", "--json", "--trust-node", "--yes", "--passphrase-stdin"];
+    succeeds(&node.causeway(&cancel, &format!("{PASSPHRASE}\n")));
+    let seen = history(&[]);
+    let lines = seen["movements"].as_array().expect("a list");
+    let sides: Vec<&str> = lines.iter().map(|line| text(line, "side")).collect();
+    assert_eq!(sides.iter().filter(|side| **side == "withdrawal").count(), 1, "{seen}");
+    assert_eq!((sides.len(), &seen["more"]), (5, &false.into()), "{seen}");
+    assert!(lines.is_sorted_by_key(|line| std::cmp::Reverse(line["time"].as_u64())), "{seen}");
+    let by_contracts: Vec<_> =
+        lines.iter().filter(|line| line["side"] == "sidechain" && line["transaction"].is_null()).collect();
+    assert_eq!(by_contracts.len(), 1, "{seen}");
+    assert_eq!(wei(by_contracts[0], "receivedWei"), U256::from(10).pow(U256::from(17)), "{seen}");
+
+    // A page has the newest, and says that there are others.
+    let page = history(&["--limit", "2"]);
+    assert_eq!((&page["movements"].as_array().map(Vec::len), &page["more"]), (&Some(2), &true.into()), "{page}");
+    assert_eq!(page["movements"][0], lines[0]);
+    let arguments = [&["wallet", "history", "--trust-node"][..], &NO_BITCOIND].concat();
+    let shown = node.causeway(&arguments, "");
+    for told in [
+        "to 0x",
+        "from 0x",
+        ", gas 0.000000",
+        "by contracts, in block",
+        "number 1 cancelled",
+        "Not in this list: Bitcoin",
+    ] {
+        assert!(shown.stdout.contains(told), "{told:?} is not told: {shown}");
+    }
 }
 
 #[test]
@@ -299,8 +378,11 @@ fn the_words_alone_find_every_deposit_again_and_take_back_what_was_not_swept() {
     );
     assert_eq!((&balance["confirmedSat"], &balance["sidechain"]["comingSat"]), (&0.into(), &0.into()), "{balance}");
     let history = look("history");
-    assert_eq!((&history[0]["side"], &history[0]["mintedSat"]), (&"deposit".into(), &minted.into()), "{history}");
-    assert!(history[0]["time"].as_u64().is_some_and(|time| time > 1_600_000_000), "{history}");
+    // The deposit is one line: its coins are no payment besides.
+    let listed = history["movements"].as_array().expect("a list");
+    assert_eq!((listed.len(), &listed[0]["side"], &listed[0]["mintedSat"]), (1, &"deposit".into(), &minted.into()));
+    assert!(listed[0]["time"].as_u64().is_some_and(|time| time > 1_600_000_000), "{history}");
+    assert_eq!((&history["unseen"], &history["more"]), (&Value::Array(vec![]), &false.into()), "{history}");
     // A second time changes nothing, and new keys are used behind those that were found.
     assert_eq!(owner.recover(), found);
     let next = owner.peg_in(&[]);

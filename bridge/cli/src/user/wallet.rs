@@ -1,11 +1,14 @@
 //! `causeway wallet`: one seed for both sides, synced from the user's own bitcoind.
 
+mod account_blocks;
 mod backup;
 mod common;
 mod export;
+mod history;
 mod overview;
 mod recover;
 mod send;
+mod transfers;
 
 use clap::Subcommand;
 use eyre::Result;
@@ -50,8 +53,9 @@ enum Command {
     Balance(overview::Look),
     /// What came and went on both sides, newest first
     ///
-    /// Bitcoin transactions, deposits and withdrawals. Payments within the sidechain leave no list that a node could be asked for.
-    History(overview::Look),
+    /// Bitcoin transactions, deposits, withdrawals, and payments on the sidechain with what they cost. No node keeps a list of the last: they are found
+    /// by what the account had after earlier blocks, as far back as the nodes keep that; how far is said.
+    History(history::Args),
     /// Pay somebody: a Bitcoin address, or an account on the sidechain (0x...)
     Send(Box<send::Args>),
     /// Read the blocks since the last time
@@ -77,7 +81,7 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
         Command::Recover(args) => recover::run(&args, context),
         Command::Address(args) => address(&args, context),
         Command::Balance(args) => overview::balance(&args, context),
-        Command::History(args) => overview::history(&args, context),
+        Command::History(args) => history::run(&args, context),
         Command::Send(args) => send::run(&args, context),
         Command::Sync(args) => sync(&args, context),
         Command::Export(args) => export::run(&args, context),

@@ -11,6 +11,7 @@
 
 mod request;
 mod send;
+mod whole;
 mod words;
 
 pub use send::{Spender, TooDear};

@@ -49,6 +49,11 @@ impl Request {
         Some(Call { to: signed.to(), value: signed.value(), input: signed.input().clone() })
     }
 
+    /// Whether it pays its maximum whatever the block's base fee is, as what empties an account does ([`super::whole`]) and nothing else.
+    pub const fn empties(&self) -> bool {
+        self.max_fee == self.priority_fee
+    }
+
     pub fn pending(&self) -> Pending {
         Pending { hash: self.hash, sender: self.sender, nonce: self.nonce, raw: self.raw.clone() }
     }
@@ -84,12 +89,12 @@ impl Requests {
         Ok(Some(request))
     }
 
-    /// The call of a request of this account and network that `wanted` is true of, if there is one.
+    /// A request of this account and network that `wanted` is true of, if there is one, and its call.
     ///
     /// # Errors
     ///
     /// The folder, or what is in it, cannot be read.
-    pub fn search(&self, wanted: impl Fn(&Call) -> bool) -> Result<Option<Call>> {
+    pub fn search(&self, wanted: impl Fn(&Call, &Request) -> bool) -> Result<Option<(Call, Request)>> {
         let unreadable = || format!("cannot read {}", self.folder.display());
         let entries = match std::fs::read_dir(&self.folder) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -104,8 +109,8 @@ impl Requests {
             let request: Request =
                 serde_json::from_slice(&json).wrap_err_with(|| format!("{} is not a request", path.display()))?;
             // A file's name says whose it is, and on which network.
-            if let Some(call) = request.call().filter(|call| self.path(call) == path && wanted(call)) {
-                return Ok(Some(call));
+            if let Some(call) = request.call().filter(|call| self.path(call) == path && wanted(call, &request)) {
+                return Ok(Some((call, request)));
             }
         }
         Ok(None)
@@ -199,11 +204,18 @@ mod tests {
             let signed = account.sign(51_717, value, 21_000, fees, &call);
             of(1).keep(&call, &Request::new(&signed, fees), false).expect("kept");
         }
-        let worth = |value: u64| move |call: &Call| call.value == U256::from(value);
-        let found = of(1).search(worth(8)).expect("readable");
+        let worth = |value: u64| move |call: &Call, _: &Request| call.value == U256::from(value);
+        let found = of(1).search(worth(8)).expect("readable").map(|(call, _)| call);
         assert_eq!(found, Some(Call::transfer(Address::repeat_byte(9), U256::from(8))));
         assert_eq!(of(1).search(worth(9)).expect("readable"), None);
         assert_eq!(of(2).search(worth(8)).expect("readable"), None, "another network's");
+    }
+
+    #[test]
+    fn what_empties_an_account_is_told_from_what_just_pays() {
+        let of = |max_fee, priority_fee| Request::new(&request(1).pending(), Fees { max_fee, priority_fee });
+        assert!(of(800, 800).empties());
+        assert!(!of(800, 80).empties());
     }
 
     #[test]

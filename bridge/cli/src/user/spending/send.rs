@@ -10,6 +10,7 @@ use bridge::io::sidechain::{Account, Call, Error, Fees, proven};
 use eyre::{Result, WrapErr, bail, ensure, eyre};
 
 use super::request::{Request, Requests};
+use super::whole::Exact;
 use super::words::Words;
 use crate::options::account::AccountArgs;
 use crate::options::network::KnownNetwork;
@@ -17,7 +18,7 @@ use crate::options::sidechain::INCLUSION;
 use crate::options::spending::SpendingArgs;
 
 /// Gas that every transaction takes.
-const LEAST_GAS: u64 = 21_000;
+pub const LEAST_GAS: u64 = 21_000;
 
 /// How often a free call is sent at most, as long as another transaction takes its nonce each time.
 const MOST_TRIES: u32 = 10;
@@ -28,14 +29,16 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub struct Spender<'a> {
     pub network: &'a KnownNetwork,
     pub account: Account,
-    allowed: SpendingArgs,
+    pub allowed: SpendingArgs,
     /// Coins of developer accounts are nobody's: nobody is asked.
     worthless: bool,
     /// To whom it may just send coins, without calling a contract.
     payee: Option<Address>,
     /// The account is a member's that calls the peg's contracts: it pays nothing.
     free: bool,
-    requests: Requests,
+    pub requests: Requests,
+    /// As the next one is signed, if not by what is usual.
+    pub exact: Option<Exact>,
 }
 
 /// More than the user allowed: nothing was sent.
@@ -83,7 +86,7 @@ impl<'a> Spender<'a> {
 
     fn with(network: &'a KnownNetwork, account: Account, worthless: bool, allowed: SpendingArgs) -> Self {
         let requests = Requests::new(&network.home, network.id, network.chain_id, account.address());
-        Self { network, account, allowed, worthless, payee: None, free: false, requests }
+        Self { network, account, allowed, worthless, payee: None, free: false, requests, exact: None }
     }
 
     /// The same in the federation's free lane, if the account is a member's: an operator's account needs no coins to look after the peg.
@@ -99,7 +102,7 @@ impl<'a> Spender<'a> {
     ///
     /// What is kept cannot be read.
     pub fn kept(&self, wanted: impl Fn(&Call) -> bool) -> Result<Option<Call>> {
-        self.requests.search(wanted)
+        Ok(self.requests.search(|call, _| wanted(call))?.map(|(call, _)| call))
     }
 
     /// Whether this very call was sent before and its end is not known: then [`Spender::transact`] goes on with it, and what was
@@ -157,6 +160,11 @@ impl<'a> Spender<'a> {
         for tries in 1.. {
             self.requests.keep(call, &request, is_kept)?;
             is_kept = true;
+            if let Some(earlier) = self.exact.as_ref().and_then(|exact| exact.instead_of.as_ref())
+                && earlier != call
+            {
+                self.requests.forget(earlier)?;
+            }
             match self.network.client.send_raw(&request.pending().raw).await {
                 Ok(_) => break,
                 Err(error) if self.free && tries < MOST_TRIES && lost_its_place(&error) => {
@@ -200,6 +208,10 @@ impl<'a> Spender<'a> {
 
     /// Signs with the node's word on nonce, gas and fees. Instead of an earlier request that still waits, never beside it.
     async fn sign(&self, call: &Call, earlier: Option<&Request>) -> Result<Request> {
+        if let Some(Exact { nonce, fees, .. }) = &self.exact {
+            let signed = self.account.sign(self.network.chain_id, *nonce, LEAST_GAS, *fees, call);
+            return Ok(Request::new(&signed, *fees));
+        }
         let (client, own) = (&self.network.client, self.account.address());
         let usual = if self.free { Fees::FREE } else { client.fees().await? };
         let (mut fees, mut nonce) = (usual, client.pending_nonce(own).await?);
@@ -227,7 +239,7 @@ impl<'a> Spender<'a> {
 
     /// How many transactions of the account are in final blocks: proven where the network is known, for a node that says more than there
     /// are would have the same signed twice.
-    async fn used_nonces(&self) -> Result<u64> {
+    pub async fn used_nonces(&self) -> Result<u64> {
         let (client, own) = (&self.network.client, self.account.address());
         let Some(header) = self.network.final_header().await? else { return Ok(client.nonce(own).await?) };
         Ok(proven::account(client, &header, own, &[]).await?.nonce)
@@ -237,7 +249,7 @@ impl<'a> Spender<'a> {
         Ok(self.network.client.estimate_gas(self.account.address(), call, fees).await?)
     }
 
-    fn check_cost(&self, cost: U256, value: U256) -> Result<()> {
+    pub fn check_cost(&self, cost: U256, value: U256) -> Result<()> {
         let most = self.allowed.max_cost(value);
         ensure!(cost <= most, TooDear { node: self.network.client.url().to_owned(), cost, most });
         Ok(())

@@ -1,9 +1,8 @@
-//! Both sides at a glance: `causeway wallet balance` and `causeway wallet history`.
+//! Both sides at a glance: `causeway wallet balance`, and what `causeway wallet history` lists.
 //!
 //! Bitcoin's side is the wallet's own view of the blocks. The sidechain's is what a node tells: coins are proven where the network is known by its
-//! genesis file; which deposits and withdrawals there are, is the node's word. Without a node the first is shown alone, and the reason.
+//! genesis file; which deposits and withdrawals there are, is the node's word. Without one of the two the other is shown alone, and the reason.
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use alloy_primitives::{Address, U256};
@@ -20,13 +19,14 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::common::Common;
-use crate::clock::time;
+use super::transfers::{self, Transfers};
 use crate::context::Context;
 use crate::options::bitcoin::BitcoinArgs;
 use crate::options::network::NetworkArgs;
+use crate::progress::Progress;
 
 /// Deposits and withdrawals that are asked for: the newest, as many as a node answers at once.
-const NEWEST: u32 = 100;
+pub const NEWEST: u32 = 100;
 
 #[derive(Debug, clap::Args)]
 pub struct Look {
@@ -45,7 +45,7 @@ pub struct Look {
 /// What the wallet's account has on the sidechain.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Sidechain {
+pub struct Sidechain {
     account: Address,
     coin_wei: U256,
     wrapped_wei: U256,
@@ -56,72 +56,59 @@ struct Sidechain {
     /// Whether the coins are proven by the genesis file's validators.
     proven: bool,
     #[serde(skip)]
-    deposits: Vec<Deposit>,
+    pub deposits: Vec<Deposit>,
     #[serde(skip)]
-    withdrawals: Vec<Withdrawal>,
+    pub withdrawals: Vec<Withdrawal>,
 }
 
-/// With the times of the Bitcoin blocks that hold its deposits.
-type OtherSide = (Sidechain, BTreeMap<u32, u64>);
-
-/// One line of the history.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Entry {
-    /// In seconds since 1970; of the block, or of when it was seen or asked for.
-    time: Option<u64>,
-    #[serde(flatten)]
-    what: What,
+/// The sidechain, and what belongs to a list of what moved there.
+#[derive(Debug)]
+pub struct OtherSide {
+    pub sidechain: Sidechain,
+    /// Of the Bitcoin blocks that hold its deposits, if a bitcoind could be asked; in seconds since 1970.
+    pub times: BTreeMap<u32, u64>,
+    /// None: not asked for.
+    pub transfers: Option<Transfers>,
 }
 
-#[derive(Debug, Serialize)]
-#[serde(tag = "side", rename_all = "camelCase", rename_all_fields = "camelCase")]
-enum What {
-    Bitcoin {
-        txid: bitcoin::Txid,
-        height: Option<u32>,
-        sent_sat: u64,
-        received_sat: u64,
-    },
-    Deposit {
-        txid: bitcoin::Txid,
-        vout: u32,
-        height: u32,
-        status: DepositStatus,
-        amount_sat: u64,
-        minted_sat: Option<u64>,
-    },
-    Withdrawal {
-        id: u64,
-        status: WithdrawalStatus,
-        amount_sat: u64,
-    },
+/// Both sides, or why one of them could not be asked.
+pub struct Seen {
+    /// Synced, or as it was at the last sync.
+    pub wallet: Wallet,
+    /// Why it is as it was.
+    pub bitcoin_error: Option<eyre::Report>,
+    pub sidechain: Result<OtherSide>,
 }
 
 /// Shows what the wallet has.
 ///
 /// # Errors
 ///
-/// There is no wallet, or bitcoind does not answer.
+/// There is no wallet, or neither side answers.
 pub fn balance(args: &Look, context: &Context) -> Result<()> {
-    let (wallet, sidechain) = args.open(context)?;
+    let Seen { wallet, bitcoin_error, sidechain } = args.see(None, context)?;
     let balance = wallet.balance();
     let pending = balance.trusted_pending + balance.untrusted_pending;
     let (sidechain, why) = match sidechain {
-        Ok((sidechain, _)) => (Some(sidechain), None),
+        Ok(other) => (Some(other.sidechain), None),
         Err(error) => (None, Some(format!("{error:#}"))),
     };
+    let old = bitcoin_error.map(|error| format!("{error:#}"));
     let object = json!({
         "confirmedSat": balance.confirmed.to_sat(),
         "pendingSat": pending.to_sat(),
         "immatureSat": balance.immature.to_sat(),
         "spendableSat": balance.trusted_spendable().to_sat(),
         "height": wallet.height(),
+        "bitcoinError": old,
         "sidechain": sidechain,
         "sidechainError": why,
     });
     context.print(&object, || {
         println!("Bitcoin     {} confirmed, as of block {}", amount::show(balance.confirmed), wallet.height());
+        if let Some(old) = &old {
+            println!("  not asked {old}");
+        }
         show_unless_zero("  pending   ", pending);
         show_unless_zero("  immature  ", balance.immature);
         match (&sidechain, &why) {
@@ -148,87 +135,43 @@ fn show_sidechain(sidechain: &Sidechain) {
     show_unless_zero("  leaving   ", Amount::from_sat(sidechain.leaving_sat));
 }
 
-/// Shows what came and went, newest first.
-///
-/// # Errors
-///
-/// As [`balance`].
-pub fn history(args: &Look, context: &Context) -> Result<()> {
-    let (wallet, sidechain) = args.open(context)?;
-    let mut entries: Vec<Entry> = wallet.history().iter().map(of_bitcoin).collect();
-    match sidechain {
-        Ok((sidechain, times)) => {
-            entries.extend(sidechain.deposits.iter().map(|deposit| of_deposit(deposit, &times)));
-            entries.extend(sidechain.withdrawals.iter().map(of_withdrawal));
-        }
-        Err(error) => eprintln!("Bitcoin alone: the sidechain was not asked ({error:#})"),
-    }
-    // What has no time yet is the newest.
-    entries.sort_by_key(|entry| Reverse(entry.time.unwrap_or(u64::MAX)));
-    context.print(&entries, || entries.iter().for_each(show_entry));
-    Ok(())
-}
-
-fn of_bitcoin(movement: &bridge::io::wallet::Movement) -> Entry {
-    let (sent_sat, received_sat) = (movement.sent.to_sat(), movement.received.to_sat());
-    Entry {
-        time: movement.time,
-        what: What::Bitcoin { txid: movement.txid, height: movement.height, sent_sat, received_sat },
-    }
-}
-
-fn of_deposit(deposit: &Deposit, times: &BTreeMap<u32, u64>) -> Entry {
-    let Deposit { txid, vout, height, status, amount_sat, minted_sat, .. } = *deposit;
-    Entry {
-        time: times.get(&height).copied(),
-        what: What::Deposit { txid, vout, height, status, amount_sat, minted_sat },
-    }
-}
-
-fn of_withdrawal(withdrawal: &Withdrawal) -> Entry {
-    let Withdrawal { id, status, amount_sat, asked_at, .. } = *withdrawal;
-    Entry { time: Some(asked_at), what: What::Withdrawal { id, status, amount_sat } }
-}
-
-fn show_entry(entry: &Entry) {
-    let when = entry.time.map_or("pending".to_owned(), time);
-    let sat = |sat| amount::show(Amount::from_sat(sat));
-    match &entry.what {
-        What::Bitcoin { txid, sent_sat, received_sat, .. } => match received_sat.checked_sub(*sent_sat) {
-            Some(gain) => println!("{when:<20}  bitcoin     +{:<18} {txid}", sat(gain)),
-            None => println!("{when:<20}  bitcoin     -{:<18} {txid}", sat(sent_sat - received_sat)),
-        },
-        What::Deposit { txid, vout, status, amount_sat, minted_sat, .. } => {
-            let (sat, status) = (sat(minted_sat.unwrap_or(*amount_sat)), format!("{status:?}").to_lowercase());
-            println!("{when:<20}  deposit     +{sat:<18} {txid}:{vout} {status}");
-        }
-        What::Withdrawal { id, status, amount_sat } => {
-            let status = format!("{status:?}").to_lowercase();
-            println!("{when:<20}  withdrawal  -{:<18} number {id} {status}", sat(*amount_sat));
-        }
-    }
-}
-
 impl Look {
     fn common(&self) -> Common {
         Common { network: self.bitcoin_network, bitcoin: self.bitcoin.clone(), home: self.network.home.clone() }
     }
 
-    /// The wallet, synced unless it is to be looked at as it is; and the other side, or why not, with the times of the deposits' blocks.
-    fn open(&self, context: &Context) -> Result<(Wallet, Result<OtherSide>)> {
+    /// The wallet, synced unless it is to be looked at as it is, and the other side, with the newest `moved` movements if they are wanted.
+    ///
+    /// # Errors
+    ///
+    /// There is no wallet, or neither side answers.
+    pub fn see(&self, moved: Option<usize>, context: &Context) -> Result<Seen> {
         let common = self.common();
         let mut wallet = common.open()?;
         if self.offline {
-            return Ok((wallet, Err(eyre::eyre!("--offline"))));
+            return Ok(Seen { wallet, bitcoin_error: None, sidechain: Err(eyre::eyre!("--offline")) });
         }
         let account = common.public()?.account();
+        let progress = Progress::new(context);
         context.block_on(async {
-            let bitcoin = common.sync(&mut wallet, context).await?;
-            Ok((wallet, self.sidechain(account, &bitcoin).await))
+            let synced = common.sync(&mut wallet, context).await;
+            let sidechain = self.sidechain(account, synced.as_ref().ok(), moved, &progress).await;
+            progress.clear();
+            match (synced, sidechain) {
+                (Err(error), Err(_)) => Err(error),
+                (synced, sidechain) => Ok(Seen { wallet, bitcoin_error: synced.err(), sidechain }),
+            }
         })
     }
 
-    async fn sidechain(&self, account: Address, bitcoin: &BitcoinRpc) -> Result<OtherSide> {
+    async fn sidechain(
+        &self,
+        account: Address,
+        bitcoin: Option<&BitcoinRpc>,
+        moved: Option<usize>,
+        progress: &Progress,
+    ) -> Result<OtherSide> {
+        progress.about("asking the sidechain");
         let network = self.network.connect_to_pay().await?;
         ensure!(
             network.bitcoin == self.bitcoin_network,
@@ -264,8 +207,15 @@ impl Look {
             deposits,
             withdrawals,
         };
-        let times = times(bitcoin, &sidechain.deposits).await?;
-        Ok((sidechain, times))
+        let times = match bitcoin {
+            Some(bitcoin) => times(bitcoin, &sidechain.deposits).await?,
+            None => BTreeMap::new(),
+        };
+        let transfers = match moved {
+            Some(count) => Some(transfers::newest(client, account, count, progress).await?),
+            None => None,
+        };
+        Ok(OtherSide { sidechain, times, transfers })
     }
 }
 

@@ -2,13 +2,13 @@
 
 use std::str::FromStr;
 
-use alloy_primitives::{Address as Account, Bytes};
+use alloy_primitives::Address as Account;
 use bitcoin::address::NetworkUnchecked;
 use bitcoin::{Address, Amount};
 use bridge::amount;
 use bridge::io::sidechain::Call;
 use contracts::address;
-use eyre::{Result, WrapErr, bail, ensure, eyre};
+use eyre::{Result, WrapErr, ensure, eyre};
 use mainchain::Network;
 use serde_json::json;
 
@@ -32,7 +32,7 @@ pub struct Args {
     /// How much, e.g. '0.1 BTC' or '10000000 sat'
     #[arg(long, value_name = "AMOUNT", value_parser = amount::parse, required_unless_present = "all")]
     amount: Option<Amount>,
-    /// Everything the wallet has on Bitcoin, less the fee
+    /// Everything the wallet has on the payee's side, less the fee: of an account exactly to the wei
     #[arg(long, conflicts_with = "amount")]
     all: bool,
     #[command(flatten)]
@@ -111,11 +111,6 @@ fn on_bitcoin(args: &Args, to: &Address<NetworkUnchecked>, context: &Context) ->
 }
 
 async fn on_sidechain(args: &Args, to: Account, context: &Context) -> Result<()> {
-    let Some(value) = args.amount else {
-        bail!(
-            "--all is for Bitcoin: on the sidechain gas is paid of the same coins, so name an --amount that leaves some"
-        );
-    };
     ensure!(!to.is_zero(), "--to is the zero address: nobody could ever use the coins");
     ensure!(
         ![address::BRIDGE, address::VAULT, address::DEPOSITS, address::WRAPPED_BTC].contains(&to),
@@ -130,8 +125,12 @@ async fn on_sidechain(args: &Args, to: Account, context: &Context) -> Result<()>
         args.bitcoin_network
     );
     let account = open_account(&wallet.path(), &args.passphrase.ask("your wallet")?)?;
-    let spender = Spender::of(&network, account, to, false, args.spending);
-    let call = Call { to: Some(to), value: amount::wei(value), input: Bytes::new() };
+    ensure!(to != account.address(), "--to is the wallet's own account: the coins are there already");
+    let mut spender = Spender::of(&network, account, to, false, args.spending);
+    let call = match args.amount {
+        Some(value) => Call::transfer(to, amount::wei(value)),
+        None => spender.everything(to).await?,
+    };
     if !spender.goes_on(&call)? {
         spender.afford(call.value, "to send").await?;
     }
@@ -140,8 +139,14 @@ async fn on_sidechain(args: &Args, to: Account, context: &Context) -> Result<()>
         Ok(receipt.transaction_hash)
     });
     let hash = sent.await.wrap_err("the coins are not sent")?;
-    let object = json!({ "transaction": hash, "to": to, "amountSat": value.to_sat() });
-    context.print(&object, || println!("Sent {} to {to} (transaction {hash})", amount::show(value)));
+    let sat = args.amount.map(Amount::to_sat);
+    let left = spender.balance().await;
+    let left = left.wrap_err_with(|| format!("the coins are sent ({hash}), and what is left is not known"))?;
+    let object = json!({ "transaction": hash, "to": to, "amountSat": sat, "amountWei": call.value, "leftWei": left });
+    context.print(&object, || {
+        println!("Sent {} to {to} (transaction {hash})", amount::show_wei(call.value));
+        println!("left  {}", amount::show_wei(left));
+    });
     Ok(())
 }
 
