@@ -2,10 +2,13 @@
 //! left behind. None of these needs a network.
 
 use std::fs;
+use std::net::TcpListener;
+use std::process::Stdio;
+use std::time::Duration;
 
 use tempfile::TempDir;
 use tests::binary::{self, Finished};
-use tests::known::{DEVELOPER_0, REGTEST_ADDRESS};
+use tests::known::{DEVELOPER_0, MAINNET_ADDRESS, REGTEST_ADDRESS};
 
 /// Nobody listens there.
 const NOBODY: &str = "http://127.0.0.1:1";
@@ -192,6 +195,135 @@ fn a_sidechain_node_that_is_down_is_named_with_what_to_do() {
         let arguments = [arguments, &["--rpc", NOBODY]].concat();
         causeway(&arguments).fails_saying(&[NOBODY, "--rpc", "CAUSEWAY_RPC"]);
     }
+}
+
+/// A node that takes connections and says nothing for a while.
+fn silent_node() -> (String, std::thread::JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("bound"));
+    let node = std::thread::spawn(move || {
+        let held = listener.accept().expect("somebody asks");
+        std::thread::sleep(Duration::from_secs(3));
+        drop(held);
+    });
+    (url, node)
+}
+
+/// Runs a command whose terminal is a pseudo-terminal; what is on it.
+fn at_a_terminal(arguments: &[&str]) -> String {
+    const TERMINAL: &str = "import pty, sys; pty.spawn(sys.argv[1:])";
+    let home = home();
+    let command = binary::command(home.path(), arguments);
+    let program = command.get_program().to_owned();
+    let mut terminal = std::process::Command::new("python3");
+    terminal.args(["-c", TERMINAL]).arg(program).args(arguments).env("HOME", home.path());
+    for (name, _) in command.get_envs().filter(|(_, value)| value.is_none()) {
+        terminal.env_remove(name);
+    }
+    let child = terminal.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    Finished::from(binary::end(child.expect("python3 runs"), "python3")).stdout
+}
+
+#[test]
+fn long_work_says_at_a_terminal_what_it_is_and_nothing_to_scripts() {
+    const TOLD: &str = "asking the sidechain's nodes";
+    let ask = |url: &str| ["status", "1", "--trust-node", "--rpc", url].map(str::to_owned);
+    let with = |run: &dyn Fn(&[&str]) -> String, more: &[&str]| {
+        let (url, node) = silent_node();
+        let arguments = ask(&url);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).chain(more.iter().copied()).collect();
+        let shown = run(&arguments);
+        node.join().expect("it said nothing");
+        assert!(shown.contains(&url), "its error names the node: {shown}");
+        shown
+    };
+    let (terminal, pipe) =
+        (&at_a_terminal as &dyn Fn(&[&str]) -> String, |arguments: &[&str]| causeway(arguments).to_string());
+    assert!(with(terminal, &[]).contains(TOLD));
+    assert!(!with(terminal, &["--json"]).contains(TOLD));
+    assert!(!with(&pipe, &[]).contains(TOLD));
+}
+
+/// What somebody meets who has nothing yet, or names the wrong thing: each says what to do next.
+#[test]
+fn the_first_errors_say_what_to_do() {
+    let folder = home();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).expect("written");
+        path.display().to_string()
+    };
+    let nowhere = folder.path().join("nowhere").display().to_string();
+    let nonsense = file("nonsense.json", "{}");
+    causeway(&["status"]).fails_saying(&[
+        "http://127.0.0.1:8545",
+        "CAUSEWAY_RPC",
+        "`causeway dev` runs a whole network there",
+    ]);
+    for arguments in [&["genesis", "--show"][..], &["status", "--genesis"]] {
+        let named = |path: &str| causeway(&[arguments, &[path]].concat());
+        named(&nowhere).fails_saying(&[
+            "cannot read the genesis file",
+            &nowhere,
+            "operators publish it",
+            "causeway-dev/genesis.json",
+        ]);
+        named(&nonsense).fails_saying(&[&nonsense, "is not a genesis file", "operators publish", "causeway genesis"]);
+    }
+    let pay_out = ["peg-out", "--amount", "0.1 BTC", "--to", REGTEST_ADDRESS];
+    causeway(&pay_out).fails_saying(&["which account?", "causeway wallet create", "--keystore", "--dev-account"]);
+    let signed = causeway(&[&pay_out[..], &["--keystore", &nowhere]].concat());
+    signed.fails_saying(&["cannot read the keystore", &nowhere, "causeway keys account --out"]);
+    let unnamed = causeway(&[&pay_out[..], &["--keystore", &nonsense]].concat());
+    unnamed.fails_saying(&["which network?", "--genesis FILE", "operators publish"]);
+    for command in ["address", "balance", "history", "check", "sync"] {
+        let missing = causeway(&["wallet", command]);
+        missing.fails_saying(&["there is no wallet", "causeway wallet create", "causeway wallet restore", "--home"]);
+    }
+    causeway(&["wallet", "create", "--bitcoin", NOBODY]).fails_saying(&["bitcoind", NOBODY, "--birthday HEIGHT"]);
+    let to = DEVELOPER_0.to_string();
+    causeway(&["wallet", "send", "--to", &to, "--amount", "5"]).is_misused_saying(&["has no unit", "0.1 BTC"]);
+    let nothing = causeway(&[]);
+    assert!(format!("{nothing}").contains("peg-in     A Bitcoin address to pay"), "{nothing}");
+}
+
+#[test]
+fn a_wallet_pays_no_address_of_another_network_and_says_when_neither_side_answers() {
+    let folder = home();
+    let words = "lunar pocket anvil mustard tram\nlegal winner thank year wave sausage worth useful legal winner thank yellow\n";
+    let run = |arguments: &[&str], input: &str| binary::run(folder.path(), [&["wallet"], arguments].concat(), input);
+    assert_eq!(run(&["restore", "--passphrase-stdin"], words).code, Some(0));
+    let astray = ["send", "--to", MAINNET_ADDRESS, "--amount", "1 BTC", "--passphrase-stdin"];
+    run(&astray, words).fails_saying(&[MAINNET_ADDRESS, "not an address of regtest", "ask the payee", "--network"]);
+    let wrong = ["send", "--to", REGTEST_ADDRESS, "--amount", "1 BTC", "--passphrase-stdin", "--bitcoin", NOBODY];
+    run(&wrong, "another\n").fails_saying(&["wrong passphrase", "nobody can reset it"]);
+    let nobody = ["--bitcoin", NOBODY, "--rpc", NOBODY];
+    for look in ["balance", "history"] {
+        run(&[&[look][..], &nobody].concat(), "").fails_saying(&["neither side answers", "--offline", "--bitcoin"]);
+        assert_eq!(run(&[look, "--offline"], "").code, Some(0));
+    }
+}
+
+/// A reader who copies an example finds the file by the name under which a command writes it.
+#[test]
+fn files_are_called_in_examples_as_commands_write_them() {
+    let folder = home();
+    let pages = folder.path().join("man");
+    let made = causeway(&["man", pages.to_str().expect("UTF-8")]);
+    assert_eq!(made.code, Some(0), "{made}");
+    let mut named = 0;
+    for page in fs::read_dir(&pages).expect("pages").flatten() {
+        let text = fs::read_to_string(page.path()).expect("text").replace('\\', "");
+        for after in text.split("--keystore ").skip(1) {
+            let file = after.split(|c: char| c.is_whitespace() || c == '`').next().unwrap_or_default();
+            if file.chars().all(|c| c.is_ascii_lowercase() || c == '.' || c == '/') && file.contains('.') {
+                assert!(file.ends_with(".keystore"), "{}: {file}", page.path().display());
+                named += 1;
+            }
+        }
+        assert!(!text.contains("~/.causeway"), "{}: the home folder is another", page.path().display());
+    }
+    assert!(named >= 8, "{named} examples");
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! What the guides tell readers to type works as it stands: each line of shell, and each file, on a network of its own. Only what a reader
-//! types beside is put in: a passphrase, the yes to a question, and the words in capitals.
+//! types beside is put in: a passphrase, the yes to a question, and the words in capitals. The owners' guide is typed at a terminal.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use serde_json::{Value, json};
 use tests::binary;
+use tests::known::DEVELOPER_1;
 use tests::network::{Network, Options};
 use tests::page::blocks;
 
@@ -16,12 +18,11 @@ set -eu
 causeway() {
     words=()
     for word in "$@"; do
-        [ "$word" = ME ] && word=$(cat me)
         [ "$word" = ADDRESS ] && word=$(cat address)
         words+=("$word")
     done
     case "$1 ${2:-}" in
-        "keys account"|"peg-in "*|"peg-out "*) words+=(--passphrase-stdin) ;;
+        "peg-in "*|"peg-out "*) words+=(--passphrase-stdin) ;;
         "dev "*) case "$*" in *--data-dir*) ;; *) words+=(--data-dir "$NETWORK") ;; esac ;;
     esac
     case $1 in
@@ -36,15 +37,8 @@ causeway() {
     if [ "$1 ${2:-}" = "pay serve" ]; then exec "$CAUSEWAY" "${words[@]}"; fi
     echo 'lunar pocket anvil mustard tram' | "$CAUSEWAY" "${words[@]}" >shown || { cat shown; echo "FAILED: causeway $*" >&2; return 1; }
     cat shown
-    grep -o '0x[0-9a-fA-F]\{40\}' shown >found || true
-    if [ "$1 ${2:-}" = "keys account" ]; then head -1 found >me; fi
     sed -n 's/^Pay to *//p' shown >found
     if [ -s found ]; then cp found address; fi
-}
-cast() {
-    words=()
-    for word in "$@"; do [ "$word" = ME ] && word=$(cat me); words+=("$word"); done
-    command cast "${words[@]}"
 }
 forge() {
     command forge "$@" >shown || { cat shown; return 1; }
@@ -68,31 +62,69 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// Runs a page's lines in a folder of its own, and gives what was shown.
-fn read_and_type(network: &Network, page: &str, settings: &[(&str, String)]) -> String {
+/// A reader's folder, with the genesis file and the page's files in it.
+fn desk(network: &Network, page: &str) -> PathBuf {
     let folder = network.home().join("reader");
     fs::create_dir_all(&folder).expect("a folder");
     fs::copy(network.folder().join("genesis.json"), folder.join("genesis.json")).expect("copied");
     for (name, text) in files(page) {
         fs::write(folder.join(name), text).expect("written");
     }
+    folder
+}
+
+/// What a reader sits at: a folder, and the network.
+fn seated(program: &str, network: &Network, folder: &Path) -> Command {
     let (bitcoin, cookie) = network.bitcoin();
     let tools = root().join("tests/clients/node_modules");
     let path = std::env::var("PATH").unwrap_or_default();
-    let mut command = Command::new("bash");
+    let built = binary::path();
+    let built = built.parent().expect("in a folder").display();
+    let mut command = Command::new(program);
     command
-        .args(["-c", &format!("{READER}\n{}", before(page) + &shell(page))])
-        .current_dir(&folder)
-        .env("HOME", &folder)
-        .env("PATH", format!("{}:{path}", tools.join(".bin").display()))
+        .current_dir(folder)
+        .env("HOME", folder)
+        .env("PATH", format!("{built}:{}:{path}", tools.join(".bin").display()))
         .env("NODE_PATH", &tools)
-        .env("CAUSEWAY", binary::path())
-        .env("NETWORK", network.folder())
         .env("CAUSEWAY_RPC", network.rpc(1))
         .env("CAUSEWAY_BITCOIN", bitcoin)
         .env("CAUSEWAY_BITCOIN_COOKIE", cookie)
         .env("CAUSEWAY_HOME", folder.join("home"))
-        .env_remove("XDG_DATA_HOME")
+        .env_remove("XDG_DATA_HOME");
+    command
+}
+
+/// Types a page's lines at a terminal and answers what is asked there; what was shown, and how often which prompt was answered.
+fn type_at_a_terminal(network: &Network, page: &str) -> (String, Value) {
+    let folder = desk(network, page);
+    let settings = json!({
+        "passphrase": "lunar pocket anvil mustard tram",
+        "friend": DEVELOPER_1,
+        "network": network.folder(),
+    });
+    let (file, lines) = (network.home().join("typist.json"), network.home().join("lines"));
+    fs::write(&file, settings.to_string()).expect("written");
+    fs::write(&lines, shell(page)).expect("written");
+    let typist = root().join("tests/clients/typist.py").canonicalize().expect("it is there");
+    let mut command = seated("python3", network, &folder);
+    command.arg(typist).arg(&file).stdin(fs::File::open(&lines).expect("readable"));
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let output = binary::end(command.spawn().expect("python3 runs"), page);
+    let (text, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{page}: {}\n{text}\n{errors}", output.status);
+    let answered = text.lines().last().unwrap_or_default();
+    let answered = serde_json::from_str(answered).unwrap_or_else(|error| panic!("{error}: {text}"));
+    (text.into_owned(), answered)
+}
+
+/// Runs a page's lines in a folder of its own, and gives what was shown.
+fn read_and_type(network: &Network, page: &str, settings: &[(&str, String)]) -> String {
+    let folder = desk(network, page);
+    let mut command = seated("bash", network, &folder);
+    command
+        .args(["-c", &format!("{READER}\n{}", before(page) + &shell(page))])
+        .env("CAUSEWAY", binary::path())
+        .env("NETWORK", network.folder())
         .envs(settings.iter().map(|(name, value)| (*name, value.as_str())))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -125,10 +157,29 @@ fn before(page: &str) -> String {
 #[test]
 fn an_owner_who_types_the_guide_has_bitcoin_in_and_out() {
     let network = Network::start(Options { block_interval: "1s", ..Options::default() });
-    let shown = read_and_type(&network, "owners.md", &[]);
-    for word in ["Pay to", "minted to", "paid 0.04", "All        ", "Bridge: ", "sidechain"] {
+    let (shown, answered) = type_at_a_terminal(&network, "owners.md");
+    let words = [
+        "Write these words down",
+        "These words make the wallet again",
+        "Pay to",
+        "minted to",
+        "Gas        at most",
+        "paid 0.049",
+        "paid 0.039",
+        "All        ",
+        "Bridge: ",
+        "deposit addresses found",
+        "proven by the validators",
+        // Of an account that was emptied.
+        "left  0 BTC",
+    ];
+    for word in words {
         assert!(shown.contains(word), "{word:?} is not shown: {shown}");
     }
+    // Each was asked for at the terminal: by the wallet that was made, by its check, and by the one that was made again.
+    let asked = |what: &str| answered[what].as_u64().unwrap_or_default();
+    assert_eq!((asked("some words"), asked("all words"), asked("the same again")), (1, 2, 3), "{shown}");
+    assert!(asked("yes") >= 4 && asked("passphrase") >= 7, "{answered}: {shown}");
 }
 
 #[test]

@@ -82,8 +82,24 @@ pub fn named_account(path: &Path) -> Result<Option<Address>> {
     Ok(public.get("address").or_else(|| public.get("account")).and_then(|text| text.parse().ok()))
 }
 
+/// A file can be read where a keystore is said to be: asked before anything else is.
+///
+/// # Errors
+///
+/// It cannot.
+pub fn check_there(path: &Path) -> Result<()> {
+    fs::File::open(path).map(drop).wrap_err_with(|| unreadable(path))
+}
+
+fn unreadable(path: &Path) -> String {
+    let shown = path.display();
+    format!(
+        "cannot read the keystore {shown}: is it the right place? (`causeway keys account --out FILE` makes one of an account)"
+    )
+}
+
 fn read_bytes(path: &Path) -> Result<Vec<u8>> {
-    let cannot = || format!("cannot read the keystore {}", path.display());
+    let cannot = || unreadable(path);
     let mut json = Vec::new();
     let file = fs::File::open(path).wrap_err_with(cannot)?;
     file.take(MOST_BYTES + 1).read_to_end(&mut json).wrap_err_with(cannot)?;

@@ -1,7 +1,8 @@
 //! How far long work is: a bar with an estimate, for people at a terminal alone. Scripts, files and `--json` see none of it.
 
 use std::io::IsTerminal as _;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -10,6 +11,36 @@ use crate::context::Context;
 
 /// How often a bar without a number shows that it is alive.
 const TICK: Duration = Duration::from_millis(120);
+/// What is done sooner shows no bar.
+const SOON: Duration = Duration::from_secs(1);
+
+/// Whether somebody looks at what the command of this process does; set once, at its start.
+static WATCHED: OnceLock<bool> = OnceLock::new();
+/// The bar on the screen, which other lines make room for.
+static ON_SCREEN: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+/// Notes whether somebody sits at a terminal and did not ask for JSON.
+pub fn watch(context: &Context, is_service: bool) {
+    // A second command in one process would say the same.
+    let _ = WATCHED.set(!is_service && is_seen(context));
+}
+
+fn is_seen(context: &Context) -> bool {
+    !context.json && std::io::stderr().is_terminal()
+}
+
+/// Writes a line beside the bar, if one is on the screen.
+pub fn aside(write: impl FnOnce()) {
+    let bar = on_screen().clone();
+    match bar {
+        Some(bar) => bar.suspend(write),
+        None => write(),
+    }
+}
+
+fn on_screen() -> MutexGuard<'static, Option<ProgressBar>> {
+    ON_SCREEN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A bar on standard error while there is something to show, or never one.
 #[derive(Clone, Debug)]
@@ -27,7 +58,32 @@ impl Progress {
 
     /// Shown where somebody sits at a terminal and did not ask for JSON.
     pub fn new(context: &Context) -> Self {
-        Self { is_seen: !context.json && std::io::stderr().is_terminal(), bar: Arc::default() }
+        Self { is_seen: is_seen(context), bar: Arc::default() }
+    }
+
+    /// The same where no [`Context`] is at hand.
+    pub fn of_this_command() -> Self {
+        Self { is_seen: WATCHED.get().copied().unwrap_or_default(), bar: Arc::default() }
+    }
+
+    /// Whether anybody sees it: what a bar alone needs to know is not asked for otherwise.
+    pub const fn is_seen(&self) -> bool {
+        self.is_seen
+    }
+
+    /// Waits for work of which nobody knows how long it takes, and says what it is once it takes longer than a moment.
+    pub async fn during<T>(&self, what: &str, work: impl Future<Output = T>) -> T {
+        if !self.is_seen {
+            return work.await;
+        }
+        let mut work = pin!(work);
+        if let Ok(done) = tokio::time::timeout(SOON, &mut work).await {
+            return done;
+        }
+        self.about(what);
+        let done = work.await;
+        self.clear();
+        done
     }
 
     /// So many of so many are done; the estimate follows from how long the last ones took.
@@ -64,6 +120,7 @@ impl Progress {
             let style = ProgressStyle::with_template(template).expect("a valid template");
             let bar = ProgressBar::new(0).with_style(style);
             bar.enable_steady_tick(TICK);
+            *on_screen() = Some(bar.clone());
             (template, bar)
         });
         bar.set_message(bridge::foreign::lines(what).replace('\n', " "));
@@ -82,6 +139,7 @@ impl Progress {
 
 fn clear(shown: &mut Option<(&'static str, ProgressBar)>) {
     if let Some((_, bar)) = shown.take() {
+        on_screen().take();
         bar.finish_and_clear();
     }
 }
@@ -100,6 +158,22 @@ mod tests {
         progress.waiting("confirmations", 1, 6, Some("about 50m more".to_owned()));
         progress.about("proving");
         assert!(progress.bar().is_none());
+    }
+
+    #[test]
+    fn what_takes_a_moment_shows_no_bar_and_what_takes_longer_says_what_it_is() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        runtime.expect("a runtime").block_on(async {
+            let progress = Progress { is_seen: true, bar: Arc::default() };
+            let shown = || progress.bar().as_ref().map(|(_, bar)| bar.message());
+            assert_eq!(progress.during("asking", async { shown() }).await, None);
+            let long = progress.during("asking", async {
+                tokio::time::sleep(SOON + SOON / 2).await;
+                shown()
+            });
+            assert_eq!(long.await, Some("asking".to_owned()));
+            assert_eq!(shown(), None);
+        });
     }
 
     #[test]

@@ -86,7 +86,7 @@ pub enum WalletError {
     Mainnet,
     #[error("there is already a wallet in {}; name another folder to make a second one", .0.display())]
     Exists(PathBuf),
-    #[error("there is no wallet in {}; make one with `causeway wallet create`", .0.display())]
+    #[error("there is no wallet in {}; make one with `causeway wallet create`, or again from its words with `causeway wallet restore` (--home names another folder, --network another network)", .0.display())]
     Missing(PathBuf),
     #[error("another process uses the wallet in {}", .0.display())]
     Locked(PathBuf),

@@ -5,6 +5,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::fd::AsRawFd as _;
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use alloy_primitives::{Address, U256};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
@@ -12,11 +13,12 @@ use bitcoin::hashes::Hash as _;
 use bitcoin::secp256k1::SECP256K1;
 use bitcoin::{PrivateKey, Psbt};
 use bridge::io::wallet::Seed;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tests::binary::{self, Finished};
 use tests::known::{DEVELOPER_0, DEVELOPER_1, RECLAIM_KEY, REGTEST_ADDRESS};
 use tests::lone_node::LoneNode;
 use tests::network::{Network, Options};
+use tests::relay::Relay;
 
 /// The developers' mnemonic: account 0 of it is rich on a development network.
 const DEVELOPERS: &str = "test test test test test test test test test test test junk";
@@ -236,6 +238,54 @@ fn payments_on_the_sidechain_are_in_the_history_to_the_wei_and_an_account_is_emp
     ] {
         assert!(shown.stdout.contains(told), "{told:?} is not told: {shown}");
     }
+}
+
+/// Between a user and a node, for one transaction: hands it in to nobody, and says then that another one took its nonce.
+fn keeping(node: &LoneNode) -> Relay {
+    const SENT: &str = "eth_sendRawTransaction";
+    let (is_sent, honest) = (AtomicBool::new(false), node.url());
+    Relay::before_keeping(&honest, SENT, move |method, parameters, answer| match method {
+        SENT => {
+            is_sent.store(true, Ordering::Relaxed);
+            let raw: alloy_primitives::Bytes = serde_json::from_value(parameters[0].clone()).expect("bytes");
+            answer["result"] = json!(alloy_primitives::keccak256(raw));
+        }
+        "eth_getTransactionCount" if is_sent.load(Ordering::Relaxed) => answer["result"] = json!("0x1"),
+        _ => {}
+    })
+}
+
+// The fee of the second is another, and so is its amount: it takes the place of the first all the same.
+#[test]
+fn an_account_that_is_emptied_is_emptied_once_whether_the_first_goes_on_or_is_signed_anew() {
+    let node = LoneNode::start(&[DEVELOPER_0]);
+    let friend = node.home().join("friend");
+    let of_friend = ["--home", friend.to_str().expect("UTF-8")];
+    succeeds(&wallet(&node.home(), &["restore"], &format!("{PASSPHRASE}\n{DEVELOPERS}\n")));
+    let made = wallet(&node.home(), &[&["restore"][..], &of_friend].concat(), &format!("{PASSPHRASE}\n{OTHER}\n"));
+    let friends = account_in(&made.json()[0]).to_string();
+    let send = |rpc: &str, to: &str, more: &[&str]| {
+        let arguments =
+            ["wallet", "send", "--all", "--to", to, "--trust-node", "--json", "--yes", "--passphrase-stdin"];
+        binary::run(&node.home(), [&arguments[..], &["--rpc", rpc], more].concat(), &format!("{PASSPHRASE}\n"))
+    };
+    let kept_in = |home: &Path| std::fs::read_dir(home.join("requests")).map_or(0, |files| files.flatten().count());
+    let own = node.home().join(".local/share/causeway");
+
+    send(&keeping(&node).url, &friends, &[]).fails_saying(&["So says the node"]);
+    assert_eq!(kept_in(&own), 1);
+    let anew = send(&node.url(), &friends, &["--again"]);
+    assert_eq!(wei(&anew.json()[0], "leftWei"), U256::ZERO, "{anew}");
+    assert_eq!(kept_in(&own), 0, "the first is forgotten: {anew}");
+
+    let back = DEVELOPER_0.to_string();
+    send(&keeping(&node).url, &back, &of_friend).fails_saying(&["So says the node"]);
+    let on = send(&node.url(), &back, &of_friend);
+    assert!(on.stderr.contains("The same was sent before"), "{on}");
+    assert_eq!((wei(&on.json()[0], "leftWei"), kept_in(&friend)), (U256::ZERO, 0), "{on}");
+    // A contract's gas is not known to the wei.
+    let contract = contracts::address::MICRO_CHANNEL.to_string();
+    assert_ne!(send(&node.url(), &contract, &[]).code, Some(0));
 }
 
 #[test]

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use crate::clock::now;
 use crate::context::Context;
+use crate::progress::Progress;
 
 /// Bytes read at once: 8192 headers.
 const CHUNK: usize = 80 * 8192;
@@ -68,11 +69,15 @@ fn verify(args: &Verify, context: &Context) -> Result<()> {
     };
     let verifier = Verifier::new(args.network, start, header_time()?);
     let summary = if args.file == Path::new("-") {
-        check(verifier, io::stdin().lock(), "standard input")
+        check(verifier, io::stdin().lock(), "standard input", &|_| ())
     } else {
         let name = args.file.display().to_string();
         let file = File::open(&args.file).wrap_err_with(|| format!("cannot open {name}"))?;
-        check(verifier, file, &name)
+        let bytes = file.metadata().map(|facts| facts.len()).unwrap_or_default();
+        let progress = Progress::new(context);
+        let checked = check(verifier, file, &name, &|read| progress.of("checking headers, bytes", read, bytes));
+        progress.clear();
+        checked
     }?;
     let work = format!("{:064x}", summary.work);
     let object = json!({
@@ -91,8 +96,8 @@ fn verify(args: &Verify, context: &Context) -> Result<()> {
     Ok(())
 }
 
-fn check(mut verifier: Verifier, mut input: impl Read, name: &str) -> Result<Summary> {
-    let mut chunk = vec![0; CHUNK];
+fn check(mut verifier: Verifier, mut input: impl Read, name: &str, show: &dyn Fn(u64)) -> Result<Summary> {
+    let (mut chunk, mut done) = (vec![0; CHUNK], 0);
     loop {
         let read = match input.read(&mut chunk) {
             Ok(0) => break,
@@ -100,6 +105,8 @@ fn check(mut verifier: Verifier, mut input: impl Read, name: &str) -> Result<Sum
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error).wrap_err_with(|| format!("cannot read {name}")),
         };
+        done += read as u64;
+        show(done);
         verifier.feed(&chunk[..read]).wrap_err_with(|| name.to_owned())?;
     }
     verifier.finish().wrap_err_with(|| name.to_owned())

@@ -11,6 +11,7 @@ use crate::context::Context;
 use crate::exit::{Exit, UNWELL};
 use crate::options::bitcoin::BitcoinArgs;
 use crate::options::network::NetworkArgs;
+use crate::progress::Progress;
 
 /// What is wrong with this machine's part of a network, and what to do
 ///
@@ -48,7 +49,9 @@ struct Report<'a> {
 ///
 /// Something is wrong.
 pub fn run(args: &Args, context: &Context) -> Result<()> {
-    let checks = context.block_on(look(args))?;
+    let progress = Progress::new(context);
+    let looking = progress.during("looking at files, nodes, bitcoind and clocks", look(args));
+    let checks = context.block_on(looking)?;
     let worst = checks.first().map_or(Level::Fine, |check| check.level);
     context.print(&Report { worst, checks: &checks }, || checks.iter().for_each(|check| println!("{}", check.line())));
     let wrong: Vec<&Check> = checks.iter().filter(|check| check.level == Level::Wrong).collect();

@@ -17,11 +17,13 @@ use light::receipt::{About, Payment, Receipt, VERSION};
 use mainchain::io::rpc::BitcoinRpc;
 use mainchain::proof::{InclusionProof, strip};
 use serde::Serialize;
+use sidechain::genesis::Genesis;
 
 use super::witness::young;
 use crate::context::Context;
 use crate::genesis_file::read_genesis;
 use crate::options::both_chains::BothChainsArgs;
+use crate::progress::Progress;
 
 /// Branches that a receipt may climb down. They are jumped over, so that thousands of them take some dozen.
 const MOST_BRANCHES: usize = 256;
@@ -77,30 +79,42 @@ struct Written {
 /// There is nothing to show yet, a node does not answer, or what it shows is not proven.
 pub fn run(args: Args, context: &Context) -> Result<()> {
     let genesis = read_genesis(&args.chains.genesis)?;
-    let (id, validators) = (genesis.build()?.hash, genesis.validators()?);
-    context.block_on(async {
+    let json = context.block_on(async {
         let client = args.chains.sidechain.client(Some(&genesis))?;
         let bitcoin = args.chains.bitcoin.connect(genesis.bitcoin.network).await?;
-        let mut about = match args.id {
-            Id::Withdrawal(id) => withdrawal(&client, &bitcoin, id).await?,
-            Id::Deposit(outpoint) => deposit(&client, &bitcoin, outpoint).await?,
+        let progress = Progress::new(context);
+        let payment = async {
+            match args.id {
+                Id::Withdrawal(id) => withdrawal(&client, &bitcoin, id).await,
+                Id::Deposit(outpoint) => deposit(&client, &bitcoin, outpoint).await,
+            }
         };
-        let (finality, header) = proven::finality(&client, "latest", &validators).await?;
-        let header = young(header, &client).wrap_err("no receipt is written")?;
-        if let About::Deposit { payment, .. } | About::Withdrawal { payment, .. } = &mut about {
-            payment.branches = branches(&client, &header, payment.inclusion.block_hash()).await?;
-        }
-        let (facts, proofs) = proven::facts_with_proofs(&client, &header, &about.wanted()).await?;
-        about.check(&facts).wrap_err("what the node and the bitcoind show is no receipt")?;
-        let receipt = Receipt { version: VERSION, genesis: id, finality, about, proofs };
-        let json = serde_json::to_string(&receipt)? + "\n";
-        write_atomic(&args.file, json.as_bytes()).wrap_err_with(|| format!("cannot write {}", args.file.display()))?;
-        let written = Written { file: args.file.display().to_string(), block: header.header.number };
-        context.print(&written, || {
-            println!("{} shows what was final in block {}: causeway verify checks it", written.file, written.block);
-        });
-        Ok(())
-    })
+        let mut about = progress.during("asking for the payment and its Bitcoin block", payment).await?;
+        let proving = prove(&client, &genesis, &mut about);
+        let (receipt, block) = progress.during("asking for proofs", proving).await?;
+        Ok((serde_json::to_string(&receipt)? + "\n", block))
+    });
+    let (json, block) = json?;
+    write_atomic(&args.file, json.as_bytes()).wrap_err_with(|| format!("cannot write {}", args.file.display()))?;
+    let written = Written { file: args.file.display().to_string(), block };
+    context.print(&written, || {
+        println!("{} shows what was final in block {}: causeway verify checks it", written.file, written.block);
+    });
+    Ok(())
+}
+
+/// The receipt of a payment, and the block in which what it shows was final.
+async fn prove(client: &Client, genesis: &Genesis, about: &mut About) -> Result<(Receipt, u64)> {
+    let (id, validators) = (genesis.build()?.hash, genesis.validators()?);
+    let (finality, header) = proven::finality(client, "latest", &validators).await?;
+    let header = young(header, client).wrap_err("no receipt is written")?;
+    if let About::Deposit { payment, .. } | About::Withdrawal { payment, .. } = about {
+        payment.branches = branches(client, &header, payment.inclusion.block_hash()).await?;
+    }
+    let (facts, proofs) = proven::facts_with_proofs(client, &header, &about.wanted()).await?;
+    about.check(&facts).wrap_err("what the node and the bitcoind show is no receipt")?;
+    let receipt = Receipt { version: VERSION, genesis: id, finality, about: about.clone(), proofs };
+    Ok((receipt, header.header.number))
 }
 
 async fn withdrawal(client: &Client, bitcoin: &BitcoinRpc, id: u64) -> Result<About> {

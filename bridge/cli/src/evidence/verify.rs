@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::clock::time;
 use crate::context::Context;
 use crate::genesis_file::read_genesis;
+use crate::progress::Progress;
 
 /// Most bytes of a receipt: one of the reserves with 10,000 vault transactions has a fifth.
 const MAX_BYTES: u64 = 1 << 28;
@@ -52,9 +53,11 @@ struct Verified {
 pub fn run(args: Args, context: &Context) -> Result<()> {
     let genesis = read_genesis(&args.genesis)?;
     let receipt = read(&args.receipt)?;
-    let shown = receipt
-        .verify(genesis.build()?.hash, &genesis.validators()?)
-        .wrap_err_with(|| format!("{} shows nothing", args.receipt.display()))?;
+    let progress = Progress::new(context);
+    progress.about("checking signatures and proofs");
+    let shown = receipt.verify(genesis.build()?.hash, &genesis.validators()?);
+    progress.clear();
+    let shown = shown.wrap_err_with(|| format!("{} shows nothing", args.receipt.display()))?;
     let verified = Verified::of(&shown);
     context.print(&verified, || verified.print());
     match shown.what {

@@ -10,7 +10,7 @@ use mainchain::Network;
 use super::home::{has_wallet, wallet_folder};
 use super::passphrase::PassphraseArgs;
 use crate::dev::accounts::{DEV_ACCOUNTS, dev_account};
-use crate::keystores::open_account;
+use crate::keystores::{self, open_account};
 
 /// The account that signs.
 #[derive(Clone, Debug, clap::Args)]
@@ -59,8 +59,11 @@ impl AccountArgs {
     ///
     /// # Errors
     ///
-    /// There is none.
+    /// There is none, or its file is not where it is said to be.
     pub fn check_named(&self, home: &Path) -> Result<()> {
+        if let Some(path) = &self.keystore {
+            keystores::check_there(path)?;
+        }
         ensure!(self.is_named() || has_wallet(home), unnamed(home, Network::Regtest));
         Ok(())
     }

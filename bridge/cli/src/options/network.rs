@@ -25,6 +25,7 @@ use super::home::HomeArgs;
 use super::sidechain::SidechainArgs;
 use crate::evidence::witness::{Witness, old, young};
 use crate::genesis_file::read_genesis;
+use crate::progress::Progress;
 
 const PINNED: &str = "genesis.json";
 const PINNED_DEVELOPMENT: &str = "dev-genesis.json";
@@ -134,7 +135,8 @@ impl NetworkArgs {
     async fn reach(&self, named: Option<Named>) -> Result<KnownNetwork> {
         let home = self.home.folder()?;
         let is_proven = named.is_some() && !self.sidechain.is_own();
-        let connected = self.sidechain.connect(named.as_ref().map(|named| &named.genesis), &home).await;
+        let connecting = self.sidechain.connect(named.as_ref().map(|named| &named.genesis), &home);
+        let connected = Progress::of_this_command().during("asking the sidechain's nodes", connecting).await;
         let (client, info) = match (connected, &named) {
             (Err(error), Some(named)) => return Err(self.other_network(named).await.unwrap_or(error)),
             (connected, _) => connected?,

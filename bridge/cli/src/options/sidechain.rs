@@ -20,6 +20,9 @@ use sidechain::io::light_node::{LightNode, Unproven, Word};
 /// How long a transaction may take to be final. Blocks take about a second.
 pub const INCLUSION: Duration = Duration::from_secs(60);
 
+/// Where a node of this machine answers, and that of `causeway dev`.
+const USUAL: &str = "http://127.0.0.1:8545";
+
 /// In the home folder: what light nodes keep, by network.
 const LIGHT: &str = "light";
 
@@ -28,7 +31,7 @@ const LIGHT: &str = "light";
 pub struct SidechainArgs {
     /// JSON-RPC of a sidechain node, or of several, with commas between. Where the genesis file is known, they have to prove what they
     /// say, and stand in for each other
-    #[arg(long, env = "CAUSEWAY_RPC", default_value = "http://127.0.0.1:8545", value_name = "URL[,URL...]")]
+    #[arg(long, env = "CAUSEWAY_RPC", default_value = USUAL, value_name = "URL[,URL...]")]
     pub rpc: String,
     /// The node is yours, and you are sure of it: it is asked directly, and need not prove what it says
     #[arg(long)]
@@ -81,8 +84,10 @@ impl SidechainArgs {
             return Err(info.expect_err("matched").into());
         }
         let info = info.wrap_err_with(|| {
+            let here =
+                if self.rpc == USUAL { "; to try it out, `causeway dev` runs a whole network there" } else { "" };
             format!(
-                "no answer from the sidechain; is a node running at {}? (--rpc, or CAUSEWAY_RPC, names another)",
+                "no answer from the sidechain; is a node running at {}? (--rpc, or CAUSEWAY_RPC, names another{here})",
                 self.rpc
             )
         })?;

@@ -6,6 +6,7 @@ pub mod bump;
 pub mod cancel;
 pub mod charge;
 pub mod claim;
+mod coins_scan;
 mod deposit;
 mod deposit_follow;
 pub mod deposit_record;

@@ -17,6 +17,7 @@ use mainchain::deposit::DepositOutput;
 use mainchain::io::rpc::{BitcoinRpc, Scan, Unspent};
 use serde::Serialize;
 
+use super::coins_scan::scan;
 use super::deposit_record::{Record, Records, open_reclaim_key};
 use super::own_wallet;
 use super::pay::invoice;
@@ -40,7 +41,7 @@ const MAX_PSBT_BYTES: u64 = 400_000;
 /// more than 200, the largest come first, and the same command takes the next.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  causeway reclaim bc1p... --to bc1q...\n  causeway reclaim bc1p... --to bc1q... --outpoint 4a5e1e4b...:0 --fee-rate 3\n  causeway reclaim bc1p... --to bc1q... --keystore merchant.json     of an invoice\n  causeway reclaim bc1p... --to bc1q... --psbt unsigned.psbt         for a key that is elsewhere; then --signed signed.psbt"
+    after_help = "Examples:\n  causeway reclaim bc1p... --to bc1q...\n  causeway reclaim bc1p... --to bc1q... --outpoint 4a5e1e4b...:0 --fee-rate 3\n  causeway reclaim bc1p... --to bc1q... --keystore merchant.keystore     of an invoice\n  causeway reclaim bc1p... --to bc1q... --psbt unsigned.psbt         for a key that is elsewhere; then --signed signed.psbt"
 )]
 pub struct Args {
     /// The deposit address that was paid
@@ -191,7 +192,7 @@ async fn send_signed(args: &Args, record: &Record, file: &Path) -> Result<Reclai
         file.display()
     );
     let bitcoin = args.bitcoin.connect(record.network).await?;
-    let scan = bitcoin.scan(&[output.script_pubkey()]).await.wrap_err("bitcoind cannot look for the deposit")?;
+    let scan = scan(&bitcoin, &[output.script_pubkey()]).await.wrap_err("bitcoind cannot look for the deposit")?;
     let ripe = reclaimable(record, &scan, None)?;
     for (outpoint, value) in &coins {
         let is_there = ripe.iter().any(|coin| (coin.outpoint, coin.value) == (*outpoint, *value));
@@ -252,7 +253,7 @@ impl Args {
     /// What is ripe and worth its fee.
     async fn choose(&self, record: &Record, bitcoin: &BitcoinRpc) -> Result<Chosen> {
         let output = record.output()?;
-        let scan = bitcoin.scan(&[output.script_pubkey()]).await.wrap_err("bitcoind cannot look for the deposit")?;
+        let scan = scan(bitcoin, &[output.script_pubkey()]).await.wrap_err("bitcoind cannot look for the deposit")?;
         let ripe = reclaimable(record, &scan, self.outpoint)?;
         let fee_rate = self.fee_rate.choose(bitcoin).await?;
         let coins = worthwhile(&ripe, fee_rate.fee_wu(output.reclaim_input_weight()).unwrap_or(Amount::MAX_MONEY))?;

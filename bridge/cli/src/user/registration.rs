@@ -12,6 +12,7 @@ use eyre::{Result, WrapErr, bail, eyre};
 use mainchain::io::rpc::{BitcoinRpc, Unspent};
 use mainchain::proof::{InclusionProof, strip};
 
+use super::coins_scan::scan;
 use super::deposit_record::Record;
 
 /// Tells the node, and through it all relayers, about the address.
@@ -30,7 +31,7 @@ pub async fn register(client: &Client, record: &Record) -> Result<()> {
 ///
 /// There is no payment with a confirmation, the bitcoind does not answer, or the node refuses a proof.
 pub async fn prove(client: &Client, bitcoin: &BitcoinRpc, record: &Record) -> Result<Vec<(OutPoint, Amount)>> {
-    let scan = bitcoin.scan(&[record.output()?.script_pubkey()]).await?;
+    let scan = scan(bitcoin, &[record.output()?.script_pubkey()]).await?;
     if scan.unspents.is_empty() {
         bail!("the bitcoind at {} has no confirmed payment to {} that is not spent", bitcoin.url(), record.address);
     }

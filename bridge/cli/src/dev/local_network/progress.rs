@@ -9,6 +9,7 @@ use super::control::{SharedStatus, Status};
 use super::layout::Layout;
 use super::options::Options;
 use crate::dev::accounts::{DEV_ACCOUNTS, DEV_FUNDS, DEV_MNEMONIC, dev_account};
+use crate::progress::Progress as Bar;
 
 /// Where commands ask that are told no other node.
 const USUAL_RPC: &str = "http://127.0.0.1:8545";
@@ -19,11 +20,13 @@ const SOMEBODY: &str = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
 pub struct Progress {
     status: SharedStatus,
     json: bool,
+    /// How long the present step takes already; a person sees it until the network is up.
+    bar: Bar,
 }
 
 impl Progress {
     pub fn new(status: SharedStatus, json: bool) -> Self {
-        Self { status, json }
+        Self { status, json, bar: Bar::of_this_command() }
     }
 
     /// What the network does from now on.
@@ -33,8 +36,14 @@ impl Progress {
             println!("{}", json!({ "event": "step", "text": text }));
         } else {
             println!("{text}");
+            self.bar.about(&text);
         }
         self.status.update(|status| status.step = text);
+    }
+
+    /// No step is under way any more.
+    pub fn clear(&self) {
+        self.bar.clear();
     }
 
     /// How to reach what will run.
@@ -49,6 +58,7 @@ impl Progress {
 
     /// The network is up.
     pub fn ready(&self, running: Vec<String>, options: &Options) {
+        self.clear();
         let status = self.status.update(|status| {
             status.ready = true;
             status.step = "ready".into();

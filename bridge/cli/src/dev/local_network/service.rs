@@ -60,6 +60,7 @@ pub async fn serve(folder: &Path, options: &Options, context: &Context) -> Resul
     }
     progress.step("stopping");
     network.stop();
+    progress.clear();
     result
 }
 

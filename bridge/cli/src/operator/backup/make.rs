@@ -16,6 +16,7 @@ use crate::clock::now;
 use crate::context::Context;
 use crate::genesis_file::read_genesis;
 use crate::operator::node::Config as NodeConfig;
+use crate::progress::Progress;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -106,7 +107,8 @@ fn tell(args: &Args, archive: &Archive, has_share: bool, context: &Context) -> R
 /// The member's shares of the keys in force. What is still being made is not one, and changes.
 fn shares(config: &RelayerConfig, context: &Context) -> Result<Vec<(String, Vec<u8>)>> {
     let info = context.block_on(async {
-        let asked = Client::new(&config.node)?.info().await;
+        let client = Client::new(&config.node)?;
+        let asked = Progress::new(context).during("asking the node which key is in force", client.info()).await;
         asked.wrap_err_with(|| {
             format!("the node at {} does not say which key is in force; start it, then back up", config.node)
         })

@@ -16,6 +16,7 @@ use crate::context::Context;
 use crate::genesis_file::read_genesis;
 use crate::operator::public_part::PublicPart;
 use crate::options::bitcoin::BitcoinArgs;
+use crate::progress::Progress;
 
 /// Collect the public parts of all operators into a genesis file, show one, or verify one
 ///
@@ -120,7 +121,8 @@ impl Args {
             validators: None,
             bridge: self.rules.choose(network, &parts)?,
             recovery_delay: self.recovery_delay,
-            bitcoin: context.block_on(self.start(network))?,
+            bitcoin: context
+                .block_on(Progress::new(context).during("asking bitcoind for the first header", self.start(network)))?,
             timestamp: now()?,
         };
         collect(&parts, &agreement)

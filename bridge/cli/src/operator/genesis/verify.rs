@@ -14,6 +14,7 @@ use crate::genesis_file::read_genesis;
 use crate::operator::own_keys::check_part;
 use crate::operator::public_part::PublicPart;
 use crate::options::bitcoin::BitcoinArgs;
+use crate::progress::Progress;
 
 /// Compare a genesis file with your own public part and your own bitcoind
 ///
@@ -47,7 +48,8 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
     check_timestamp(genesis.timestamp, first.header.time, now()?)?;
     context.block_on(async {
         let bitcoin = args.bitcoin.connect(network).await?;
-        checkpoint::verify(&bitcoin, network, first).await
+        let verifying = checkpoint::verify(&bitcoin, network, first);
+        Progress::new(context).during("comparing the first header with bitcoind's", verifying).await
     })?;
     let shown =
         json!({ "hash": hash, "networkId": genesis.network_id(), "mine": member.name, "checkpoint": first.height });

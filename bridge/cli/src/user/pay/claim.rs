@@ -33,7 +33,7 @@ const MAX_QUESTIONS: usize = 16;
 /// Check vouchers and cash in the last of each channel, 200 plain channels by a transaction; anyone may, it is the payee who is paid
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
-  causeway pay claim vouchers.json --dev-account 1")]
+  causeway pay claim vouchers.jsonl --dev-account 1")]
 pub struct ClaimArgs {
     /// Vouchers, one a line, in any order; `-` is standard input
     #[arg(value_name = "FILE")]

@@ -31,7 +31,7 @@ use crate::context::Context;
   causeway pay voucher 0x6b62... --total '250 sat' --dev-account 0 > voucher.json
   causeway pay claim voucher.json --dev-account 1
   causeway pay close 0x6b62... --voucher voucher.json --dev-account 1
-  causeway pay watch vouchers.json --yes --keystore payee.json
+  causeway pay watch vouchers.jsonl --yes --keystore payee.keystore
   causeway pay list 0xf39F...
   causeway pay wrap '100000 sat' --dev-account 0
   causeway pay serve --upstream http://127.0.0.1:3000 --price '/weather=25 sat' --dev-account 1

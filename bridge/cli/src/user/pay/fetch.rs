@@ -37,9 +37,9 @@ const FOLDER: &str = "fetching";
 #[command(after_help = "Example:
   causeway pay fetch http://127.0.0.1:8402/weather --max '100 sat' --dev-account 0
   causeway pay fetch https://api.example.com/reports -d '{\"year\":2026}' -H 'content-type: application/json' --max '0.0001 BTC' \\
-      --keystore payer.json --output report.json
-  causeway pay fetch https://api.example.com/quotes/BTC --max '10 sat' --deposit '10000 sat' --keystore payer.json
-  causeway pay fetch https://api.example.com/quotes/BTC --max '10 sat' --deposit '10000 sat' --close --keystore payer.json")]
+      --keystore payer.keystore --output report.json
+  causeway pay fetch https://api.example.com/quotes/BTC --max '10 sat' --deposit '10000 sat' --keystore payer.keystore
+  causeway pay fetch https://api.example.com/quotes/BTC --max '10 sat' --deposit '10000 sat' --close --keystore payer.keystore")]
 pub struct FetchArgs {
     #[command(flatten)]
     page: PageArgs,

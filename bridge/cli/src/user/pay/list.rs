@@ -11,6 +11,7 @@ use super::event::{Event, Listed};
 use super::seed::{self, Opened, Side};
 use crate::context::Context;
 use crate::options::network::{KnownNetwork, NetworkArgs};
+use crate::progress::Progress;
 
 /// Channels that are shown: the latest.
 const MOST: usize = 1_000;
@@ -43,7 +44,9 @@ pub struct ListArgs {
 pub async fn list(args: ListArgs, context: &Context) -> Result<()> {
     let network = args.network.connect_to_pay().await?;
     let side = if args.payee { Side::Payee } else { Side::Payer };
-    let mut opened = seed::opened(&network.client, network.chain_id, args.account, side).await?;
+    let progress = Progress::new(context);
+    let looking = seed::opened(&network.client, network.chain_id, args.account, side);
+    let mut opened = progress.during("looking for channels in the chain's logs", looking).await?;
     let mut numbers = BTreeMap::new();
     if let Some(path) = &args.seed {
         numbers = numbers_of(&seed::read(path)?, &network, args.account, &opened);
@@ -55,10 +58,13 @@ pub async fn list(args: ListArgs, context: &Context) -> Result<()> {
     }
     let header = network.final_header().await?;
     let mut channels = Vec::new();
-    for Opened { id, .. } in opened {
+    let count = opened.len() as u64;
+    for (Opened { id, .. }, nth) in opened.into_iter().zip(0..) {
+        progress.of("asking for channels", nth, count);
         let channel = channel(&network, header.as_ref(), id).await?;
         channels.push(Listed::of(&network, id, &channel, numbers.get(&id).copied()));
     }
+    progress.clear();
     context.print(&Event::Channels { account: args.account, channels: channels.clone() }, || {
         for one in &channels {
             println!("{} {}", one.channel, format!("{:?}", one.state).to_lowercase());

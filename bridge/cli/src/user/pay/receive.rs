@@ -39,7 +39,7 @@ const MOST_AGE_S: u64 = 60;
 #[command(after_help = "Examples:
   causeway pay receive --listen 127.0.0.1:8403 --dev-account 1
   causeway pay receive voucher.json --dev-account 1
-  causeway pay watch ~/.local/share/causeway/received/*/vouchers.jsonl --yes --keystore payee.json")]
+  causeway pay watch ~/.local/share/causeway/received/*/vouchers.jsonl --yes --keystore payee.keystore")]
 pub struct ReceiveArgs {
     /// Vouchers, one a line (`causeway pay send` without --to); `-` is standard input
     #[arg(value_name = "FILE", required_unless_present = "listen", conflicts_with = "listen")]

@@ -51,7 +51,7 @@ const LEAST_CLAIM_AFTER: Duration = Duration::from_secs(60);
   causeway pay serve --upstream http://127.0.0.1:3000 --price '/weather=25 sat' --dev-account 1
   causeway pay serve --upstream http://127.0.0.1:3000 --price 'POST /v1/chat=0.1 sat per event' --dev-account 1
   causeway pay serve --upstream http://127.0.0.1:3000 --rate USD=100000 --price '/api/*=0.02 USD' --price '/api/health=0 sat' \\
-      --public-url https://api.example.com --metrics 127.0.0.1:9402 --keystore payee.json
+      --public-url https://api.example.com --metrics 127.0.0.1:9402 --keystore payee.keystore
 
 A price by the unit is paid by sessions on channels (MPP's intent `session`), as the answer comes:
   '/page=1 sat per request'   '/file/*=0.5 sat per kilobyte'   '/raw=10 sat per byte'   'POST /chat=0.1 sat per event'

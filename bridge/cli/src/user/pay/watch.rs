@@ -31,7 +31,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// Watch channels, and claim when a payer starts to close; runs until it is stopped
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
-  causeway pay watch vouchers.json --worth '1000000 sat' --yes --keystore payee.json")]
+  causeway pay watch vouchers.jsonl --worth '1000000 sat' --yes --keystore payee.keystore")]
 pub struct WatchArgs {
     /// Vouchers, one a line, in any order; lines may be added while it runs
     #[arg(value_name = "FILE")]

@@ -16,6 +16,7 @@ use crate::options::account::AccountArgs;
 use crate::options::network::KnownNetwork;
 use crate::options::sidechain::INCLUSION;
 use crate::options::spending::SpendingArgs;
+use crate::progress::Progress;
 
 /// Gas that every transaction takes.
 pub const LEAST_GAS: u64 = 21_000;
@@ -179,7 +180,10 @@ impl<'a> Spender<'a> {
     /// Waits until a request is final. A free one whose nonce another transaction took meanwhile is sent again with the next.
     async fn included(&self, call: &Call, mut request: Request) -> Result<(Request, TransactionReceipt)> {
         for tries in 1.. {
-            match self.network.client.wait(&request.pending(), INCLUSION).await {
+            let pending = request.pending();
+            let what = format!("waiting for a block with transaction {}", pending.hash);
+            let waiting = self.network.client.wait(&pending, INCLUSION);
+            match Progress::of_this_command().during(&what, waiting).await {
                 Ok(receipt) => return Ok((request, receipt)),
                 Err(error @ Error::Replaced { .. }) if self.free && tries < MOST_TRIES => {
                     let next = self.sign_behind(call, &request, &error, tries).await?;

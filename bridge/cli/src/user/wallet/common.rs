@@ -1,13 +1,11 @@
 //! Which wallet, and how it reads the chain.
 
-use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use bridge::io::wallet::public::PublicWallet;
 use bridge::io::wallet::{Seed, SyncProgress, Wallet, WalletError};
 use bridge::keystore::KdfParams;
 use eyre::{Result, WrapErr};
-use indicatif::{ProgressBar, ProgressStyle};
 use mainchain::Network;
 use mainchain::io::rpc::BitcoinRpc;
 
@@ -15,6 +13,7 @@ use crate::clock::now;
 use crate::context::Context;
 use crate::options::bitcoin::BitcoinArgs;
 use crate::options::home::HomeArgs;
+use crate::progress::Progress;
 
 #[derive(Debug, clap::Args)]
 pub struct Common {
@@ -49,29 +48,17 @@ impl Common {
 
     pub async fn newest_block(&self) -> Result<u32> {
         let bitcoin = self.bitcoin.connect(self.network).await;
-        let bitcoin = bitcoin.wrap_err("the wallet's birthday is asked of bitcoind; without one, give --birthday")?;
+        let bitcoin = bitcoin.wrap_err("the wallet's birthday is asked of bitcoind; without one, give --birthday HEIGHT of today's block (or 0: then a later sync reads the whole chain)")?;
         Ok(bitcoin.best_tip().await?.0)
     }
 
     pub async fn sync(&self, wallet: &mut Wallet, context: &Context) -> Result<BitcoinRpc> {
         let bitcoin = self.bitcoin.connect(self.network).await?;
-        let bar = progress(context);
-        let show = |at: SyncProgress| {
-            bar.set_length(at.tip.into());
-            bar.set_position(at.height.into());
-        };
+        let progress = Progress::new(context);
+        let show = |at: SyncProgress| progress.of("reading blocks", at.height.into(), at.tip.into());
         let synced = wallet.sync(&bitcoin, now()?, show).await;
-        bar.finish_and_clear();
+        progress.clear();
         synced.wrap_err("the wallet cannot be synced")?;
         Ok(bitcoin)
     }
-}
-
-/// Shown only to people, and only while there is something to wait for.
-pub fn progress(context: &Context) -> ProgressBar {
-    if context.json || !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template("reading blocks {bar:30} {pos}/{len} {eta}").expect("a valid template");
-    ProgressBar::new(0).with_style(style)
 }

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::common::Common;
 use crate::context::Context;
 use crate::options::passphrase::PassphraseArgs;
+use crate::progress::Progress;
 
 /// Addresses that an importing wallet looks for at once; Bitcoin Core's default.
 const RANGE: u32 = 999;
@@ -56,7 +57,10 @@ fn keystore(args: &Args, wallet: &PublicWallet, file: &Path, context: &Context) 
     let passphrase = args.passphrase.ask("your wallet")?;
     let seed = open_seed(&wallet.path(), wallet.keystore(), &passphrase)?;
     let mut key = seed.account();
+    let progress = Progress::new(context);
+    progress.about("making the file slow to guess at, as scrypt does");
     let sealed = Web3Keystore::seal(&key, &passphrase, &mut rand::thread_rng());
+    progress.clear();
     key.non_secure_erase();
     let written = write_new(file, sealed.to_json().as_bytes());
     ensure!(

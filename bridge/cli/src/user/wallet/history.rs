@@ -179,7 +179,9 @@ fn show(page: &Page) {
 }
 
 fn line(entry: &Entry) -> String {
-    let when = entry.time.map_or("pending".to_owned(), time);
+    // When a deposit was paid is asked of bitcoind.
+    let untimed = if matches!(entry.what, What::Deposit { .. }) { "time unknown" } else { "pending" };
+    let when = entry.time.map_or(untimed.to_owned(), time);
     let (side, sign, amount, what) = match &entry.what {
         What::Bitcoin { txid, sent_sat, received_sat, .. } => match received_sat.checked_sub(*sent_sat) {
             Some(gain) => ("bitcoin", '+', sat(gain), txid.to_string()),

@@ -158,7 +158,9 @@ impl Look {
             let sidechain = self.sidechain(account, synced.as_ref().ok(), moved, &progress).await;
             progress.clear();
             match (synced, sidechain) {
-                (Err(error), Err(_)) => Err(error),
+                (Err(error), Err(other)) => Err(error.wrap_err(format!(
+                    "neither side answers (--offline shows what the wallet knows); the sidechain: {other:#}"
+                ))),
                 (synced, sidechain) => Ok(Seen { wallet, bitcoin_error: synced.err(), sidechain }),
             }
         })

@@ -27,6 +27,8 @@ use serde::Serialize;
 use crate::context::Context;
 use crate::options::bitcoin::BitcoinArgs;
 use crate::options::network::{KnownNetwork, NetworkArgs};
+use crate::progress::Progress;
+use crate::user::coins_scan;
 use crate::user::deposit_record::{Receiver, ReclaimKey, Record, Records};
 use crate::user::fee_steps::steps;
 use crate::user::own_wallet::{self, GAP, missing};
@@ -113,9 +115,10 @@ struct Search<'a> {
 
 impl<'a> Search<'a> {
     async fn start(network: &'a KnownNetwork, bitcoin: &'a BitcoinRpc, wallet: PublicWallet) -> Result<Self> {
-        let epochs = epochs(network).await?;
+        let progress = Progress::of_this_command();
+        let epochs = progress.during("asking for the federation's keys", epochs(network)).await?;
         ensure!(!epochs.is_empty(), "the federation has no key yet: nobody could have paid a deposit");
-        let proven = match proofs(network).await {
+        let proven = match progress.during("asking for all proofs of deposits", proofs(network)).await {
             Ok(proven) => proven,
             Err(error) => {
                 eprintln!(
@@ -249,7 +252,7 @@ async fn proofs(network: &KnownNetwork) -> Result<Vec<contracts::IDeposits::Term
 
 async fn scan<'a>(bitcoin: &BitcoinRpc, scripts: impl Iterator<Item = &'a ScriptBuf>) -> Result<Scan> {
     let scripts: Vec<ScriptBuf> = scripts.cloned().collect();
-    bitcoin.scan(&scripts).await.wrap_err("bitcoind cannot look for deposits")
+    coins_scan::scan(bitcoin, &scripts).await.wrap_err("bitcoind cannot look for deposits")
 }
 
 fn payments(scan: &Scan, script: &ScriptBuf, record: &Record) -> Vec<Payment> {

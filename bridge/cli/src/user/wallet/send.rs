@@ -86,7 +86,10 @@ fn on_bitcoin(args: &Args, to: &Address<NetworkUnchecked>, context: &Context) ->
     let to = to
         .clone()
         .require_network(network.bitcoin())
-        .map_err(|_| eyre!("{} is not an address of {network}", to.clone().assume_checked()))?;
+        .map_err(|_| {
+            let to = to.clone().assume_checked();
+            eyre!("{to} is not an address of {network}, on which this wallet is: ask the payee for one that is, or name another wallet by --network")
+        })?;
     let common = args.common();
     let mut wallet = common.open()?;
     let passphrase = args.passphrase.ask("the wallet")?;

@@ -90,8 +90,8 @@ pub async fn newest(client: &Client, account: Address, count: usize, progress: &
 async fn standing(client: &Client, account: Address, block: u64) -> Result<Option<Standing>> {
     let tag = U64::from(block);
     let params = || vec![serde_json::json!(account), serde_json::json!(tag)];
-    let balance: Result<U256, Error> = client.request("eth_getBalance", params()).await;
-    let nonce: Result<U64, Error> = client.request("eth_getTransactionCount", params()).await;
+    let (balance, nonce): (Result<U256, Error>, Result<U64, Error>) =
+        tokio::join!(client.request("eth_getBalance", params()), client.request("eth_getTransactionCount", params()));
     match (balance, nonce) {
         (Ok(balance), Ok(nonce)) => Ok(Some(Standing { nonce: nonce.to(), balance })),
         // As it says of state that it has removed, or never had.

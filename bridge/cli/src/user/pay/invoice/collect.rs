@@ -22,8 +22,8 @@ use crate::user::spending::Spender;
 /// worth stays where it is, until more comes. What was paid from Bitcoin is yours already.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  causeway pay collect --keystore merchant.json
-  causeway pay collect order-17 order-18 --keystore merchant.json --yes --passphrase-stdin < passphrase")]
+  causeway pay collect --keystore merchant.keystore
+  causeway pay collect order-17 order-18 --keystore merchant.keystore --yes --passphrase-stdin < passphrase")]
 pub struct CollectArgs {
     /// References of invoices [default: all of yours]
     #[arg(value_name = "REF", value_parser = text::reference)]

@@ -36,7 +36,7 @@ const USUAL_LIFETIME_S: u64 = 3_600;
 /// Exit status 3 if it expired and was not paid in full, 4 if it was paid in full, but too late.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  causeway pay invoice '25000 sat' --reference order-17 --memo 'Two coffees' --keystore merchant.json
+  causeway pay invoice '25000 sat' --reference order-17 --memo 'Two coffees' --keystore merchant.keystore
   causeway pay invoice '0.01 BTC' --reference order-18 --expires 15m --no-wait --json \\
       --webhook https://shop.example/paid --webhook-secret webhook.secret")]
 pub struct InvoiceArgs {
