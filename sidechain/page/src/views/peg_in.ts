@@ -17,7 +17,7 @@ import { toBeginning } from "../draw/focus.ts";
 import { link, shortened } from "../draw/links.ts";
 import { counted } from "../draw/time.ts";
 import { BRIDGE } from "../evidence/entries.ts";
-import { type Genesis, readGenesis } from "../evidence/genesis.ts";
+import type { Genesis } from "../evidence/genesis.ts";
 import { proveKeys } from "../evidence/live.ts";
 import { codeOf, sentenceOf } from "../faults.ts";
 import { type DepositReport, type Info, type Limits, type Quote, sats } from "../peg/answers.ts";
@@ -128,7 +128,7 @@ export function pegIn(context: Context, address = ""): View {
       if (Object.keys(faults()).length) return showFaults(fields);
       set({ is: "sealing", part: 0 });
       const info = context.info();
-      const genesis = readGenesis(context.genesisText);
+      const { genesis } = context;
       // The address commits to this key: it is proven, not believed.
       const { keys } = await proveKeys(node, genesis, info.epoch);
       const progress = (part: number) => set({ is: "sealing", part });

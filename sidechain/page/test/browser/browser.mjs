@@ -75,11 +75,11 @@ async function lie(route, lies) {
     // The view was left, or the node is away.
     return route.abort();
   }
-  const changed = (answer) => {
+  const changed = async (answer) => {
     const { method, params } = asked.find(({ id }) => id === answer.id);
-    return lies[method] && "result" in answer ? { ...answer, result: lies[method](answer.result, params) } : answer;
+    return lies[method] && "result" in answer ? { ...answer, result: await lies[method](answer.result, params) } : answer;
   };
-  return route.fulfill({ response, json: Array.isArray(answers) ? answers.map(changed) : changed(answers) });
+  return route.fulfill({ response, json: await (Array.isArray(answers) ? Promise.all(answers.map(changed)) : changed(answers)) });
 }
 
 /** Runs in the page: when all that is looked for was first drawn, without the time that a test's own questions take. From its first moment, or from when a form was sent. */
