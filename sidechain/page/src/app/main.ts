@@ -139,7 +139,7 @@ class Page {
       }
     }
     const frame = {
-      at: parts(window.location.hash)[0] ?? "",
+      at: view?.place === "" ? undefined : (view?.place ?? parts(window.location.hash)[0] ?? ""),
       info: this.#info,
       silentFor: this.#isDown ? (Date.now() - (this.#heardAt || Date.now())) / 1000 : undefined,
       search: (text: string) => {

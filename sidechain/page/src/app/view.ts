@@ -25,7 +25,9 @@ export interface Context {
 
 /** One page, from when it is opened until another is. */
 export interface View {
-  title: string;
+  readonly title: string;
+  /** The place of the frame that it is under, none where it is empty; the link's where it says nothing. */
+  readonly place?: string;
   /** Asks the node for what is shown; again every `every` milliseconds while somebody looks. */
   refresh?: () => Promise<void>;
   every?: number;
