@@ -15,6 +15,7 @@ import { counted } from "../draw/time.ts";
 import { coins } from "../draw/wei.ts";
 import { type Deposit, type DepositList, type DepositReport, type Quote, type Withdrawal, type WithdrawalList, sats } from "../peg/answers.ts";
 import { type Begun, begun } from "../peg/begun.ts";
+import { askQuote } from "../peg/quote.ts";
 import { connection } from "../wallet/connect.ts";
 import { type Request, actions, isTold, isUrgent, told } from "./actions.ts";
 
@@ -71,7 +72,7 @@ export function own(context: Context, text = ""): View {
         claimable(node, info, account),
         node.ask<DepositList>("peg_getDeposits", { recipient: account }, null, NEWEST),
         node.ask<WithdrawalList>("peg_getWithdrawals", { owner: account }, null, NEWEST),
-        node.ask<Quote>("peg_quote"),
+        askQuote(node, info),
         Promise.all(addresses.map(async (one) => ({ one, report: await node.ask<DepositReport>("peg_getDeposit", one.address) }))),
       ]);
       facts = { account, balance: wei(balance), tokens, claimableSat, deposits: list, withdrawals: out, begun: reports, quote };

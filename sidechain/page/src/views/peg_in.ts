@@ -22,6 +22,7 @@ import { proveKeys } from "../evidence/live.ts";
 import { codeOf, sentenceOf } from "../faults.ts";
 import { type DepositReport, type Info, type Limits, type Quote, sats } from "../peg/answers.ts";
 import { begin, begun } from "../peg/begun.ts";
+import { askQuote } from "../peg/quote.ts";
 import { connection } from "../wallet/connect.ts";
 
 /** A record has some 2 kB. */
@@ -189,7 +190,7 @@ export function pegIn(context: Context, address = ""): View {
   return {
     title: "Bring bitcoin in",
     async refresh() {
-      [quote, limits] = await Promise.all([node.ask<Quote>("peg_quote"), node.ask<Limits>("peg_getLimits")]);
+      [quote, limits] = await Promise.all([askQuote(node, context.info()), node.ask<Limits>("peg_getLimits")]);
       const to = recipient();
       const isContract = to ? await codeAt(to) : false;
       if (to === recipient()) hasCode = isContract;

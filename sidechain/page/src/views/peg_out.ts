@@ -19,6 +19,7 @@ import { ago } from "../draw/time.ts";
 import { BRIDGE } from "../evidence/entries.ts";
 import { codeOf, sentenceOf } from "../faults.ts";
 import { type Limits, type Quote, type VaultTransactionList, sats } from "../peg/answers.ts";
+import { askQuote } from "../peg/quote.ts";
 import { type Sent, forgetSent, keepSent, sent } from "../peg/sent.ts";
 import { chainOf, connection, walletWords } from "../wallet/connect.ts";
 import { Reverts, included, tried } from "../wallet/send.ts";
@@ -175,7 +176,7 @@ export function pegOut(context: Context): View {
     title: "Take bitcoin out",
     async refresh() {
       const [price, now, newest, gas] = await Promise.all([
-        node.ask<Quote>("peg_quote", scriptLength(), null),
+        askQuote(node, context.info(), scriptLength()),
         node.ask<Limits>("peg_getLimits"),
         node.ask<VaultTransactionList>("peg_getVaultTransactions", null, LAST),
         node.ask<Hex>("eth_gasPrice"),

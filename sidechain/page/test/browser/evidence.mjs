@@ -190,6 +190,16 @@ test("a node that names another chain, network, rule or contract than its genesi
   await close();
 });
 
+test("a node that quotes another price than its rate makes is shown no price of, wherever one is read", async () => {
+  const lies = { peg_quote: (quote) => ({ ...quote, pegOut: { ...quote.pegOut, chargeSat: quote.pegOut.chargeSat - 1 } }) };
+  for (const view of ["", "in", "out", `own/${owner}`, "federation", "withdrawal/1"]) {
+    const { page, close } = await open(view, { lies });
+    await says(page, "This cannot be shown");
+    assert.match(await page.locator("main q").innerText(), /which no rate makes by the rules of the peg/, view);
+    await close();
+  }
+});
+
 test("a node that answers nonsense breaks no view", async () => {
   const nothing = Object.fromEntries(["peg_getDeposits", "peg_getWithdrawals", "peg_getVault", "peg_getVaultTransactions", "peg_getLimits", "peg_quote", "eth_getLogs", "eth_getBlockByNumber", "peg_getDeposit", "peg_getWithdrawal"].map((method) => [method, () => null]));
   for (const view of ["", "in", "out", `own/${owner}`, "requests", "blocks", "federation", "evidence", "withdrawal/1", `account/${owner}`, "logs"]) {
