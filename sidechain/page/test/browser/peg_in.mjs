@@ -115,6 +115,10 @@ test("a reload in the middle of a deposit finds it again, with the reason why it
     await says(page, "proven, to be swept");
     await says(page, "It waits");
     await says(page, /^For /);
+    // Those who are away are named as soon as others have approved what they have not.
+    for (const away of ["2 (operator-2)", "3 (operator-3)"]) await page.locator("main .notice li", { hasText: away }).first().waitFor();
+    console.log(`it waits at first: ${(await page.locator("main .notice li").allInnerTexts()).join(" ")}`);
+    await page.locator("main .notice li", { hasText: /^For member 3 \(operator-3\): has not approved proposal/ }).waitFor();
     console.log(`it waits: ${(await page.locator("main .notice li").allInnerTexts()).join(" ")}`);
     const link = await page.getByLabel("Link to this page").inputValue();
     const others = await open(link.split("#/")[1]);
