@@ -190,6 +190,8 @@ test("the rate is what most members agree on, else the last that was paid", () =
 
 test("an address that nobody paid says what it waits for and what is kept out", () => {
   assert.deepEqual(reasons(unseenWaits(outlook())), ["payment", "minimum", "charge", "reclaimable"]);
+  const [first] = unseenWaits(outlook(), false);
+  assert.deepEqual([first?.reason, first?.stuck], ["registration", true], "nobody looks for what no node was told of");
 });
 
 test("what needs its owner is told from what goes on by itself", () => {

@@ -144,10 +144,11 @@ export function reclaimableFrom(height: number, { reclaimDelay }: Parameters): n
 
 export const outpointOf = ({ txid, vout }: Pick<Deposit, "txid" | "vout">): string => `${txid}:${vout}`;
 
-/** What waits for the one who pays an address that nobody has paid. */
-export function unseenWaits({ info, rate, waitedFor }: Outlook): Wait[] {
+/** What an address waits for that nobody has paid, as far as the ledger knows; `isRegistered`: whether the node was told of it. */
+export function unseenWaits({ info, rate, waitedFor }: Outlook, isRegistered = true): Wait[] {
   const charge = depositCharge(BigInt(rate.rate), info.parameters).totalSat;
   return [
+    ...(isRegistered ? [] : [{ reason: "registration", stuck: true, text: "For somebody who tells the node of it: until then nobody looks for payments to it, and one that was made stays where it is." }]),
     { reason: "payment", text: `For a payment. It shows here once it is in a Bitcoin block and the federation has proven it to the ledger, which knows Bitcoin up to block ${info.bitcoinTip.height}.` },
     { reason: "minimum", text: `Payments below ${satoshis(sats(info.parameters.minDepositSat))} are not taken: they stay at the address, for its owner to take back.` },
     { reason: "charge", text: `A sweep costs ${satoshis(charge)} at ${shownRate(rate)}: an address that allows less waits for a lower rate.` },

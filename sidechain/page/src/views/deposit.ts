@@ -104,14 +104,14 @@ function unpaid(context: Context, what: string, isOutpoint: boolean, report: Dep
     <p>${wholeAddress(context.info(), report.address ?? what)}</p>
     ${report.registered
       ? html`<p>It is a deposit address that this node knows: its relayers look for payments to it.</p>`
-      : html`<p class="notice warn">This node has no registration of it: nobody looks for payments to it here, or it is no deposit address. If it is yours, <code>causeway status ${what}</code> or <code>causeway register</code> tells the node of it again. Do not pay it before you know what it is.</p>`}
+      : html`<p class="notice warn">This node has no registration of it: nobody looks for payments to it here, or it is no deposit address. If it is yours, <code>causeway register ${what}</code> tells the node of it by its record; a payment that was made long before may have to be shown by <code>causeway status ${what} --prove</code>. Do not pay it before you know what it is.</p>`}
     ${steps([
       { name: "Paid on Bitcoin", state: "now" },
       { name: "Proven to the ledger", state: "coming" },
       { name: "Swept into the vault", state: "coming" },
       { name: "Coins minted", state: "coming" },
     ])}
-    ${waitList(unseenWaits(outlook))} ${actions(context, { is: "address", address: what })} ${share("deposit", what)}`;
+    ${waitList(unseenWaits(outlook, report.registered))} ${actions(context, { is: "address", address: what })} ${share("deposit", what)}`;
 }
 
 interface Known {

@@ -2,4 +2,6 @@
 import "./peg_in.mjs";
 import "./peg_out.mjs";
 import "./own.mjs";
+import "./unregistered.mjs";
+import "./overdue.mjs";
 import "./away.mjs";
