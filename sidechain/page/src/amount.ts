@@ -24,6 +24,11 @@ function grouped(digits: string): string {
   return digits.replace(/\B(?=(\d{3})+$)/g, " ");
 }
 
+/** Digits for a field that reads them again: `0.01500000`. */
+export function coinDigits(sat: bigint): string {
+  return `${sat / SAT_PER_BTC}.${(sat % SAT_PER_BTC).toString().padStart(EIGHT, "0")}`;
+}
+
 /** What somebody typed, as satoshis: `0.1 BTC`, `0,1 btc`, `10 000 sat`; a bare number is BTC only where the field says so. */
 export function parseAmount(text: string, unit?: "BTC" | "sat"): bigint | undefined {
   const match = /^([\d\s ]*)(?:[.,](\d*))?\s*(btc|sat|sats)?$/i.exec(text.trim());

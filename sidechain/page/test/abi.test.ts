@@ -3,7 +3,8 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { encodeErrorResult, encodeFunctionData, toEventSelector } from "viem";
-import { NAMES, type ContractName, namesOf, readCall, readError, topicOf } from "../src/abi/decode.ts";
+import { type ContractName, namesOf, readCall, readError, topicOf } from "../src/abi/decode.ts";
+import { NAMES } from "../src/abi/signatures.ts";
 import { CALLS, EVENTS } from "../src/abi/words.ts";
 
 const contracts = Object.fromEntries(Object.keys(NAMES).map((name, at) => [name, `0xca0500000000000000000000000000000000000${at}`])) as Record<ContractName, string>;

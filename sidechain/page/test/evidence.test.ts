@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { verifyFinality } from "../src/evidence/certificate.ts";
 import { NotProven } from "../src/evidence/failure.ts";
-import { readGenesis } from "../src/evidence/genesis.ts";
+import { readGenesis, requireSameRules } from "../src/evidence/genesis.ts";
 import { verifyReceipt } from "../src/evidence/receipt.ts";
 import { sumsOf } from "../src/evidence/reserves.ts";
 import { entry, fieldOf, numbered, valueOf, word } from "../src/evidence/storage.ts";
@@ -21,6 +21,17 @@ test("a genesis file names its network by its content, however it is spaced", ()
   assert.equal(readGenesis(JSON.stringify(JSON.parse(genesisText.replace("18446744073709551615", '"max"'))).replace('"max"', "18446744073709551615")).networkId, genesis.networkId);
   assert.notEqual(readGenesis(genesisText.replace('"chainId": 51717', '"chainId": 51718')).networkId, genesis.networkId);
   for (const wrong of ["", "{}", "[]", '{"federation":{"members":[]}}', genesisText.slice(0, 500)]) assert.throws(() => readGenesis(wrong), NotProven, wrong.slice(0, 40));
+});
+
+test("a node that names other rules than its genesis file is caught, whichever rule it is", () => {
+  const same = structuredClone(genesis.rules) as Record<string, unknown>;
+  requireSameRules(same, genesis);
+  requireSameRules({ ...same, ofTomorrow: 1, guardians: (same.guardians as string[]).map((one) => one.toUpperCase().replace("0X", "0x")) }, genesis);
+  assert.ok(Object.keys(same).length > 20);
+  for (const [rule, value] of Object.entries(same)) {
+    const others = typeof value === "number" ? [value + 1, String(value), null] : [[], (value as unknown[]).toReversed().slice(1), [...(value as unknown[]), {}], {}];
+    for (const other of [undefined, ...others]) assert.throws(() => requireSameRules({ ...same, [rule]: other }, genesis), new RegExp(`the node says that ${rule} is .*its genesis file says`), `${rule}: ${JSON.stringify(other)}`);
+  }
 });
 
 test("three receipts of a real network show what they are about", () => {

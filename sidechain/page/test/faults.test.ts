@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { NAMES, type ContractName } from "../src/abi/decode.ts";
+import type { ContractName } from "../src/abi/decode.ts";
+import { NAMES } from "../src/abi/signatures.ts";
 import { NotProven } from "../src/evidence/failure.ts";
 import { codeOf, faultsOf, sentenceOf } from "../src/faults.ts";
 import { LEDGER } from "../src/faults/ledger.ts";

@@ -3,7 +3,9 @@ import { test } from "node:test";
 import answered from "./data/quotes.json";
 import { depositBill, depositCharge, floorFee, isSound, leastDepositMaximum, refusedDeposit, refusedWithdrawal, usualDepositMaximum, usualWithdrawalMaximum, withdrawalBill, withdrawalCharge } from "../src/bitcoin/fee.ts";
 import { type Payee, payeeOf } from "../src/bitcoin/script.ts";
+import type { Node } from "../src/node.ts";
 import type { Parameters, Quote } from "../src/peg/answers.ts";
+import { askQuote } from "../src/peg/quote.ts";
 
 /** As bridge/cli/src/user/charge.rs has them, with all numbers different. */
 const parameters = { minDepositSat: 3_000, minWithdrawalSat: 2_000, pegInFeeSat: 150, pegOutFeeSat: 250, floorRate: 5_000, minRate: 1_000, maxRate: 2_000_000, windowSat: 400_000_000 } as Parameters;
@@ -100,4 +102,21 @@ test("a quote that its rate does not make is a lie", () => {
   assert(!isSound({ rate: 4_000, pegIn, pegOut: { ...pegOut, chargeSat: pegOut.chargeSat + 1 } }, 34, parameters));
   assert(!isSound({ rate: 4_000, pegIn: { ...pegIn, chargeSat: 1.5 }, pegOut }, 34, parameters));
   assert(!isSound(quote(999), 34, parameters) && !isSound(quote(2_000_001), 34, parameters));
+  for (const nothing of [null, {}, { rate: 4_000 }, { rate: 4_000, pegIn, pegOut: null }, { rate: "4000", pegIn, pegOut }]) assert(!isSound(nothing as Quote | null, 34, parameters));
+});
+
+test("a price that is read from a node is one that its rate makes", async () => {
+  const asked: unknown[] = [];
+  const node = (change: (chargeSat: number) => number) => ({
+    ask: async (...words: unknown[]) => {
+      asked.push(words);
+      const [bytes, rate] = [words[1] as number, 4_000n];
+      const chargeSat = change(Number(withdrawalCharge(bytes, rate, parameters).totalSat));
+      return { rate: Number(rate), pegIn: { chargeSat: Number(depositCharge(rate, parameters).totalSat), minAmountSat: 1 }, pegOut: { chargeSat, floorFeeSat: Number(floorFee(bytes, parameters)), minAmountSat: 1 } };
+    },
+  }) as unknown as Node;
+  assert.equal((await askQuote(node((sat) => sat), { parameters }, 22)).rate, 4_000);
+  assert.equal((await askQuote(node((sat) => sat), { parameters })).rate, 4_000);
+  assert.deepEqual(asked, [["peg_quote", 22, null], ["peg_quote", 34, null]]);
+  await assert.rejects(askQuote(node((sat) => sat - 1), { parameters }), /the node quotes .*"chargeSat":561.* no rate makes/);
 });

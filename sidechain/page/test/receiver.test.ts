@@ -1,22 +1,26 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { needsClaimant, readAccount, refusedReceiver } from "../src/bitcoin/receiver.ts";
+import { needsClaimant, readAccount, refusedClaimant, refusedRecipient } from "../src/bitcoin/receiver.ts";
 import { depositRefused, withdrawalRefused } from "../src/bitcoin/refusal.ts";
 import type { Contracts } from "../src/peg/answers.ts";
 
 const of = (last: number) => `0xca0500000000000000000000000000000000000${last}` as const;
-const contracts = { bridge: of(4), vault: of(6), deposits: of(7) } as Contracts;
+const contracts = { bridge: of(4), signingBoard: of(3), vault: of(6), deposits: of(7) } as Contracts;
 const account = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266";
 
 test("coins go to nobody who could not use them", () => {
-  const refused = (recipient: string, claimant = account) => refusedReceiver({ recipient: recipient as typeof account, claimant: claimant as typeof account }, contracts);
-  assert.equal(refused(account), undefined);
-  assert.match(refused(`0x${"00".repeat(20)}`) ?? "", /recipient is the zero address/);
-  assert.match(refused(account, `0x${"00".repeat(20)}`) ?? "", /claimant is the zero address/);
-  assert.match(refused(contracts.vault.toUpperCase().replace("0X", "0x")) ?? "", /takes no coins/);
-  assert.match(refused(account, contracts.deposits) ?? "", /claimant is a contract of the bridge/);
-  assert.match(refused(contracts.bridge) ?? "", /its reserve's/);
-  assert.match(refused("0x12") ?? "", /40 hexadecimal digits/);
+  const [recipient, claimant] = [refusedRecipient, refusedClaimant].map((refused) => (one: string) => refused(one, contracts) ?? "") as [(one: string) => string, (one: string) => string];
+  assert.equal(recipient(account), "");
+  assert.equal(claimant(account), "");
+  assert.match(recipient(`0x${"00".repeat(20)}`), /recipient is the zero address/);
+  assert.match(claimant(`0x${"00".repeat(20)}`), /claimant is the zero address/);
+  assert.match(recipient(contracts.vault.toUpperCase().replace("0X", "0x")), /takes no coins/);
+  assert.match(claimant(contracts.deposits), /claimant is a contract of the bridge/);
+  assert.match(recipient(contracts.bridge), /its reserve's/);
+  assert.match(recipient("0x12"), /40 hexadecimal digits/);
+  // A contract of the ledger may get coins, which it refuses; but it fetches none.
+  assert.equal(recipient(contracts.signingBoard), "");
+  for (const one of [contracts.bridge, contracts.signingBoard]) assert.match(claimant(one), /can fetch nothing/);
 });
 
 test("code may refuse coins, and a delegated account has a key", () => {

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Deposit, Info, Withdrawal } from "../src/peg/answers.ts";
+import { conditions } from "../src/peg/conditions.ts";
 import { type Outlook, type Proposal, rateOf } from "../src/peg/outlook.ts";
 import { depositWaits, isReclaimable, needsAct, required, unseenWaits, withdrawalWaits } from "../src/peg/waits.ts";
 
@@ -79,6 +80,41 @@ test("a sweep or payout that too few approve says who has and who is waited for"
   assert.deepEqual(out(withdrawal(), all), ["payout"], "the newest has enough");
 });
 
+test("while a proposal is young, what it waits for says who has approved it and who has not yet", () => {
+  const all = outlook();
+  all.proposals.push(proposal(5, [1, 4], { deposits: [`${id(90)}:0`], withdrawals: [7], openedAt: NOW - 3 }));
+  all.info.bitcoinTip.height = 600;
+  const [sweep] = depositWaits(deposit(), all);
+  assert.equal(sweep?.text, "For the federation's next sweep: 2 of 3 members have approved proposal 5, which is 3 seconds old; not yet 2 (member 2), 3 (member 3).");
+  const [payout] = withdrawalWaits(withdrawal({ askedAt: NOW - 600 }), all);
+  assert.deepEqual([sweep?.reason, payout?.reason], ["sweep", "payout"], "it is not late, so the reason is the one of causeway status");
+  assert.match(payout?.text ?? "", /next payout: 2 of 3 members .*not yet 2 \(member 2\), 3 \(member 3\)/);
+});
+
+test("two members that are away are named from when others have approved, and once", () => {
+  const names = (all: Outlook) => depositWaits(deposit(), all).map(({ text }) => text).join(" ").match(/member [23]\b/g) ?? [];
+  const all = outlook();
+  const one = proposal(5, [1], { deposits: [`${id(90)}:0`], openedAt: NOW - 16 });
+  all.proposals.push(one);
+  assert.deepEqual(names(all), [], "one alone may propose anything");
+  one.approvals.add(4);
+  assert.deepEqual(names(all), ["member 2", "member 3"]);
+  all.waitedFor = [2, 3].map((member) => ({ member, name: "away", what: "has not approved proposal 5 (2 of 3 have)" }));
+  assert.deepEqual(names(all), ["member 2", "member 3"]);
+});
+
+test("what stops payouts is told everybody in the words that the owner of a withdrawal reads", () => {
+  const all = outlook();
+  const told = () => conditions(all.info, all.limits, NOW).filter(({ stops }) => stops).map(({ text }) => text);
+  assert.deepEqual(told(), []);
+  Object.assign(all.limits, { pausedUntil: NOW + 60, alarmed: true, missingSat: 1000, stopped: true });
+  const waits = withdrawalWaits(withdrawal(), all).filter(({ reason }) => ["pause", "alarm", "deficit"].includes(reason));
+  assert.equal(waits.length, 3);
+  assert.deepEqual(told(), waits.map(({ text }) => text));
+  Object.assign(all.limits, { pausedUntil: 0, alarmed: false, missingSat: 0 });
+  assert.match(told().join(), /a reason that is not known here/);
+});
+
 test("coins wait for the depth that their amount asks for by what was minted lately", () => {
   const at = (amount: number, tierUsedSat: number[]) => required(amount, outlook().info.parameters, { ...outlook().limits, tierUsedSat });
   assert.equal(at(50_000_000, [0, 0]), 2);
@@ -154,6 +190,8 @@ test("the rate is what most members agree on, else the last that was paid", () =
 
 test("an address that nobody paid says what it waits for and what is kept out", () => {
   assert.deepEqual(reasons(unseenWaits(outlook())), ["payment", "minimum", "charge", "reclaimable"]);
+  const [first] = unseenWaits(outlook(), false);
+  assert.deepEqual([first?.reason, first?.stuck], ["registration", true], "nobody looks for what no node was told of");
 });
 
 test("what needs its owner is told from what goes on by itself", () => {

@@ -1,7 +1,7 @@
 // What calls, logs and refusals of the ledger's contracts say, by their ABIs. What is not theirs, or does not fit, has no reading: it is shown as it is.
 import { type Abi, type AbiParameter, type Hex, decodeEventLog, decodeFunctionData, decodeErrorResult, parseAbi, toEventSelector } from "viem";
 import type { Contracts } from "../peg/answers.ts";
-import { SIGNATURES, STRUCTS } from "./signatures.ts";
+import { NAMES, SIGNATURES, STRUCTS } from "./signatures.ts";
 
 export type ContractName = keyof Contracts;
 
@@ -39,17 +39,6 @@ function isUsed(struct: string, signatures: readonly string[]): boolean {
   const name = struct.split(" ")[1] as string;
   return [...signatures, ...STRUCTS.filter((other) => other !== struct)].some((line) => new RegExp(`\\b${name}\\b`).test(line));
 }
-
-export const NAMES: Record<ContractName, string> = {
-  lightClient: "BitcoinLightClient",
-  federation: "Federation",
-  signingBoard: "SigningBoard",
-  bridge: "Bridge",
-  vault: "Vault",
-  deposits: "Deposits",
-  microChannel: "MicroChannel",
-  wrappedBtc: "WrappedBtc",
-};
 
 /** Which of the ledger's contracts is at an address. */
 export function contractAt(contracts: Contracts, address: string | null | undefined): ContractName | undefined {

@@ -1,6 +1,18 @@
 // Made by abi.mjs from contracts/artifacts: do not edit.
 import type { Contracts } from "../peg/answers.ts";
 
+/** The contracts by their places in peg_getInfo. */
+export const NAMES: Record<keyof Contracts, string> = {
+  lightClient: "BitcoinLightClient",
+  federation: "Federation",
+  signingBoard: "SigningBoard",
+  bridge: "Bridge",
+  vault: "Vault",
+  deposits: "Deposits",
+  microChannel: "MicroChannel",
+  wrappedBtc: "WrappedBtc",
+};
+
 export const STRUCTS: readonly string[] = [
   "struct IBridgeDelivery { address recipient; address claimant; uint64 amountSat; }",
   "struct IVaultOutpoint { bytes32 txid; uint32 vout; }",

@@ -1,6 +1,6 @@
 // The page: it opens the view that the link names, draws it, and asks the node again while somebody looks.
 import { html, render, type TemplateResult } from "lit-html";
-import { type Genesis, readGenesis, requireSameNetwork } from "../evidence/genesis.ts";
+import { type Genesis, readGenesis, requireSameNetwork, requireSameRules } from "../evidence/genesis.ts";
 import { Node, NodeDown } from "../node.ts";
 import type { Info } from "../peg/answers.ts";
 import { routes } from "../views/index.ts";
@@ -21,12 +21,13 @@ class Page {
   readonly #wallet = new Wallet(() => this.#draw());
   #view: View | undefined;
   #info: Info | undefined;
-  #genesisText = "";
   #genesis: Genesis | undefined;
   #heardAt = 0;
   #isDown = false;
   #failed: unknown;
   #asking = false;
+  /** What is being asked for now may be of before a change. */
+  #isOutdated = false;
   #nextAt = 0;
 
   constructor(root: HTMLElement) {
@@ -48,10 +49,8 @@ class Page {
           throw new NodeDown("the node does not answer", { cause });
         });
         if (!response.ok) throw new Error(`the node answers HTTP ${response.status} when it is asked for the genesis file`);
-        const text = await response.text();
-        this.#genesis = readGenesis(text);
-        await this.#ask();
-        this.#genesisText = text;
+        this.#genesis = readGenesis(await response.text());
+        await this.#ask(this.#genesis);
         break;
       } catch (error) {
         this.#failed = error;
@@ -64,21 +63,27 @@ class Page {
     setInterval(() => void this.#tick(), EVERY_MS / 4);
   }
 
-  async #ask(): Promise<void> {
+  async #ask(genesis: Genesis): Promise<void> {
     const info = await this.#node.ask<Info>("peg_getInfo");
-    if (this.#genesis) requireSameNetwork(info, this.#genesis);
+    requireSameNetwork(info, genesis);
+    requireSameRules(info.parameters, genesis);
     this.#info = info;
     this.#heardAt = Date.now();
   }
 
-  #context(): Context {
+  #context(genesis: Genesis): Context {
     return {
       node: this.#node,
       wallet: this.#wallet,
-      genesisText: this.#genesisText,
+      genesis,
       info: () => this.#info as Info,
       now: () => Date.now() / 1000,
       redraw: () => this.#draw(),
+      refresh: () => {
+        this.#nextAt = 0;
+        this.#isOutdated = true;
+        void this.#tick();
+      },
       go: (...to) => {
         window.location.hash = `/${to.map((part) => encodeURIComponent(part)).join("/")}`;
       },
@@ -86,11 +91,11 @@ class Page {
   }
 
   #open(byHand: boolean): void {
-    if (!this.#info || !this.#genesisText) return;
+    if (!this.#info || !this.#genesis) return;
     this.#view?.leave?.();
     forgetSaid();
     this.#failed = undefined;
-    this.#view = open(routes, lost, this.#context(), window.location.hash);
+    this.#view = open(routes, lost, this.#context(this.#genesis), window.location.hash);
     this.#nextAt = 0;
     this.#draw();
     if (byHand) {
@@ -101,21 +106,22 @@ class Page {
   }
 
   async #tick(): Promise<void> {
-    const view = this.#view;
-    if (!view || this.#asking || document.hidden || Date.now() < this.#nextAt) return;
+    const [view, genesis] = [this.#view, this.#genesis];
+    if (!view || !genesis || this.#asking || document.hidden || Date.now() < this.#nextAt) return;
     this.#asking = true;
+    this.#isOutdated = false;
     try {
-      await Promise.all([this.#ask(), view.refresh?.()]);
+      await Promise.all([this.#ask(genesis), view.refresh?.()]);
       if (view === this.#view) this.#failed = undefined;
     } catch (error) {
       // What was shown stays: the frame says that it is old.
       if (view === this.#view && !(error instanceof NodeDown)) this.#failed = error;
     } finally {
       this.#asking = false;
-      this.#nextAt = view === this.#view ? Date.now() + (view.every ?? EVERY_MS) : 0;
+      this.#nextAt = view === this.#view && !this.#isOutdated ? Date.now() + (view.every ?? EVERY_MS) : 0;
     }
     this.#draw();
-    if (view !== this.#view) void this.#tick();
+    if (!this.#nextAt) void this.#tick();
   }
 
   #draw(): void {
@@ -133,7 +139,7 @@ class Page {
       }
     }
     const frame = {
-      at: parts(window.location.hash)[0] ?? "",
+      at: view?.place === "" ? undefined : (view?.place ?? parts(window.location.hash)[0] ?? ""),
       info: this.#info,
       silentFor: this.#isDown ? (Date.now() - (this.#heardAt || Date.now())) / 1000 : undefined,
       search: (text: string) => {

@@ -16,8 +16,8 @@ const PLACES: readonly [name: string, text: string][] = [
 ];
 
 export interface Frame {
-  /** First part of the link that is open. */
-  at: string;
+  /** The place that is open: the first part of its link. */
+  at: string | undefined;
   info: Info | undefined;
   /** Seconds since the node was last heard; none while it answers. */
   silentFor: number | undefined;

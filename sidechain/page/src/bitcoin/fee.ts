@@ -123,13 +123,13 @@ export function refusedDeposit(amountSat: bigint | undefined, maxFeeSat: bigint,
   return amountSat !== undefined && maxFeeSat >= amountSat ? { why: "leavesDust", restSat: 0n, leastSat: 1n } : undefined;
 }
 
-/** Whether a quote is what its rate makes: a node that says otherwise is not to be used. */
-export function isSound(quote: Quote, scriptBytes: number, parameters: Parameters): boolean {
-  const { rate, pegIn, pegOut } = quote;
-  if (!Number.isSafeInteger(rate) || rate < parameters.minRate || rate > parameters.maxRate) return false;
+/** Whether a quote is what its rate makes: a node that says otherwise, or nothing of the kind, is not to be used. */
+export function isSound(quote: Quote | null, scriptBytes: number, parameters: Parameters): boolean {
+  const { rate, pegIn, pegOut } = quote ?? {};
+  if (rate === undefined || !Number.isSafeInteger(rate) || rate < parameters.minRate || rate > parameters.maxRate) return false;
   const at = BigInt(rate);
   const made = [depositCharge(at, parameters).totalSat, withdrawalCharge(scriptBytes, at, parameters).totalSat, floorFee(scriptBytes, parameters)];
-  return [pegIn.chargeSat, pegOut.chargeSat, pegOut.floorFeeSat].every((told, which) => Number.isSafeInteger(told) && BigInt(told) === made[which]);
+  return [pegIn?.chargeSat, pegOut?.chargeSat, pegOut?.floorFeeSat].every((told, which) => told !== undefined && Number.isSafeInteger(told) && BigInt(told) === made[which]);
 }
 
 function charge(bitcoinSat: bigint, pegSat: bigint): Charge {

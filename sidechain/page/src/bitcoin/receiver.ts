@@ -1,16 +1,19 @@
 // Who gets the coins of a deposit: nobody that the ledger would refuse, and no claimant who could do nothing (bridge/cli/src/user/peg_in.rs).
 import { type Address, checksumAddress, isAddress, zeroAddress } from "viem";
 import type { Contracts } from "../peg/answers.ts";
-import type { Receiver } from "./record.ts";
 
-/** Why an account cannot be the recipient or the claimant, in words; `undefined`: it can, as far as its address shows. */
-export function refusedReceiver({ recipient, claimant }: Receiver, contracts: Contracts): string | undefined {
-  for (const [what, account] of [["recipient", recipient], ["claimant", claimant]] as const) {
-    const refused = refusedAccount(what, account, contracts);
-    if (refused) return refused;
-  }
-  if (isSame(recipient, contracts.bridge)) return "The recipient is the contract Bridge: what is paid would be its reserve's, and nobody would get coins. Enter your own account.";
-  return undefined;
+/** Why an account cannot be the recipient, in words; `undefined`: it can, as far as its address shows. */
+export function refusedRecipient(account: string, contracts: Contracts): string | undefined {
+  if (isSame(account, contracts.bridge)) return "The recipient is the contract Bridge: what is paid would be its reserve's, and nobody would get coins. Enter your own account.";
+  return refusedAccount("recipient", account, contracts);
+}
+
+/** Why an account cannot be the claimant. */
+export function refusedClaimant(account: string, contracts: Contracts): string | undefined {
+  const refused = refusedAccount("claimant", account, contracts);
+  if (refused) return refused;
+  const isLedger = Object.values(contracts).some((contract) => isSame(account, contract));
+  return isLedger ? `The claimant is a contract of the ledger, ${account}, which can fetch nothing: coins that are refused would stay there.` : undefined;
 }
 
 /**

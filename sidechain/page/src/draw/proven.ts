@@ -3,7 +3,7 @@ import { html, nothing, type TemplateResult } from "lit-html";
 import type { Context } from "../app/view.ts";
 import type { FinalHeader } from "../evidence/certificate.ts";
 import { NotProven } from "../evidence/failure.ts";
-import { readGenesis, type Genesis } from "../evidence/genesis.ts";
+import type { Genesis } from "../evidence/genesis.ts";
 import { proveDeposit, proveWithdrawal } from "../evidence/live.ts";
 import { type Deposit, type Withdrawal, sats } from "../peg/answers.ts";
 import { link, route } from "./links.ts";
@@ -16,22 +16,28 @@ type Verdict = { header: FinalHeader } | { failed: string };
 /** The check of one view, over all of its refreshes. */
 export class Proof {
   readonly #context: Context;
-  #genesis: Genesis | undefined;
   #verdict: Verdict | undefined;
   #differed = 0;
+  /** What was told when it was proven last. */
+  #proven: string | undefined;
 
   constructor(context: Context) {
     this.#context = context;
   }
 
+  get verdict(): Verdict | undefined {
+    return this.#verdict;
+  }
+
   async ofWithdrawal(told: Withdrawal): Promise<void> {
-    await this.#check(async (genesis) => {
+    await this.#check(told, async (genesis) => {
       const { header, withdrawal } = await proveWithdrawal(this.#context.node, genesis, told.id);
       const isSame =
         withdrawal !== undefined &&
         withdrawal.owner === told.owner.toLowerCase() &&
         withdrawal.amountSat === sats(told.amountSat) &&
         withdrawal.maxFeeSat === sats(told.maxFeeSat) &&
+        withdrawal.askedAt === told.askedAt &&
         withdrawal.script === told.script.toLowerCase() &&
         (withdrawal.paidBy ?? null) === told.paidBy &&
         (withdrawal.givenBack ?? null) === (told.status === "cancelled" || told.status === "refunded" ? told.status : null);
@@ -40,7 +46,7 @@ export class Proof {
   }
 
   async ofDeposit(told: Deposit): Promise<void> {
-    await this.#check(async (genesis) => {
+    await this.#check(told, async (genesis) => {
       const { header, deposit } = await proveDeposit(this.#context.node, genesis, told);
       const isSame =
         deposit !== undefined &&
@@ -55,13 +61,16 @@ export class Proof {
     });
   }
 
-  /** What does not answer proves nothing, and disproves nothing: such errors are the view's. */
-  async #check(prove: (genesis: Genesis) => Promise<{ header: FinalHeader; isSame: boolean }>): Promise<void> {
+  /** What does not answer proves nothing, and disproves nothing: such errors are the view's. While neither the head nor what is told is new, what was proven stays. */
+  async #check(told: object, prove: (genesis: Genesis) => Promise<{ header: FinalHeader; isSame: boolean }>): Promise<void> {
+    const words = JSON.stringify(told);
+    const last = this.#verdict && "header" in this.#verdict ? this.#verdict.header : undefined;
+    if (last && words === this.#proven && last.hash === this.#context.info().head.hash) return;
+    this.#proven = undefined;
     try {
-      this.#genesis ??= readGenesis(this.#context.genesisText);
-      const { header, isSame } = await prove(this.#genesis);
+      const { header, isSame } = await prove(this.#context.genesis);
       this.#differed = isSame ? 0 : this.#differed + 1;
-      if (isSame) this.#verdict = { header };
+      if (isSame) [this.#verdict, this.#proven] = [{ header }, words];
       else if (this.#differed >= TIMES) this.#verdict = { failed: "the state says something else than the node" };
     } catch (error) {
       if (!(error instanceof NotProven)) throw error;

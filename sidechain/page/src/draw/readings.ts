@@ -1,6 +1,7 @@
 // Calls and logs in words, with their arguments by their kinds: amounts, accounts, Bitcoin's transactions, the ledger's numbers.
 import { html, nothing, type TemplateResult } from "lit-html";
-import { NAMES, type Argument, type Reading, contractAt, readLog } from "../abi/decode.ts";
+import { type Argument, type Reading, contractAt, readLog } from "../abi/decode.ts";
+import { NAMES } from "../abi/signatures.ts";
 import { eventWords, wordOf } from "../abi/words.ts";
 import { addressOfScript } from "../bitcoin/address.ts";
 import { bytesOf } from "../bitcoin/bytes.ts";

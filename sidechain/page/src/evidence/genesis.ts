@@ -17,6 +17,8 @@ export interface Genesis {
   members: { name: string; account: Hex }[];
   /** Bitcoin blocks after which an unswept deposit is its owner's again: a deposit address commits to it. */
   reclaimDelay: number;
+  /** All rules of the peg, by their names: fees, limits, depths. They never change. */
+  rules: Readonly<Record<string, unknown>>;
 }
 
 /** Reads a genesis file. Throws `NotProven` where it is none. */
@@ -37,7 +39,8 @@ export function readGenesis(text: string): Genesis {
   require(Number.isInteger(count) && count >= 1 && count <= members.length, "the genesis file names no validators");
   const validators = members.slice(0, count).sort((a, b) => (a.p2pKey < b.p2pKey ? -1 : 1));
   const { chainId, bitcoin, bridge } = object(file, "the file");
-  const reclaimDelay = Number(object(bridge, "bridge").reclaimDelay);
+  const rules = object(bridge, "bridge");
+  const reclaimDelay = Number(rules.reclaimDelay);
   require(Number.isInteger(reclaimDelay) && reclaimDelay > 0 && reclaimDelay < 2 ** 16, "the genesis file names no delay for taking deposits back");
   return {
     networkId: keccak256(concat([stringToHex(DOMAIN), stringToHex(withoutSpaces(text))])),
@@ -46,6 +49,7 @@ export function readGenesis(text: string): Genesis {
     validatorKeys: validators.map(({ validatorKey }) => validatorKey),
     members: members.map(({ name, account }) => ({ name, account })),
     reclaimDelay,
+    rules,
   };
 }
 
@@ -55,6 +59,25 @@ export function requireSameNetwork(named: Pick<Genesis, "chainId" | "bitcoinNetw
   require(named.chainId === chainId, `the node says that its chain id is ${named.chainId}, and its genesis file says ${chainId}`);
   require(named.bitcoinNetwork === bitcoinNetwork, `the node says that it is on Bitcoin's ${named.bitcoinNetwork}, and its genesis file says ${bitcoinNetwork}`);
 }
+
+/** That a node names the rules of its genesis file: what a charge is, what is refused, and when money is its owner's again. */
+export function requireSameRules(named: object, { rules }: Pick<Genesis, "rules">): void {
+  const told = named as Record<string, unknown>;
+  for (const [rule, value] of Object.entries(rules)) {
+    require(isSame(told[rule], value), `the node says that ${rule} is ${shown(told[rule])}, and its genesis file says ${shown(value)}`);
+  }
+}
+
+/** Addresses are the same in whatever capitals. */
+function isSame(one: unknown, other: unknown): boolean {
+  if (typeof one === "string" && typeof other === "string") return one.toLowerCase() === other.toLowerCase();
+  if (typeof one !== "object" || typeof other !== "object" || one === null || other === null) return one === other;
+  const [left, right] = [one as Record<string, unknown>, other as Record<string, unknown>];
+  const keys = Object.keys(right);
+  return Array.isArray(one) === Array.isArray(other) && Object.keys(left).length === keys.length && keys.every((key) => isSame(left[key], right[key]));
+}
+
+const shown = (value: unknown): string => String(JSON.stringify(value)).slice(0, 200);
 
 /** JSON without white space between its parts. Parsing and writing it again would round numbers beyond 2^53. */
 function withoutSpaces(json: string): string {

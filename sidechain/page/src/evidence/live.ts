@@ -2,7 +2,8 @@
 import type { Hex } from "viem";
 import { toHex } from "viem";
 import { type Node, NodeError } from "../node.ts";
-import type { Vault, VaultTransaction as Told } from "../peg/answers.ts";
+import type { Info, Vault, VaultTransaction as Told } from "../peg/answers.ts";
+import { type Difference, differences, standingOf } from "./books.ts";
 import { type FinalHeader, type Finality, verifyFinality } from "./certificate.ts";
 import { type Books, type Deposit, type FederationKeys, type Outpoint, type Withdrawal, isLive } from "./entries.ts";
 import { type Facts, type Wanted, questions, readFacts } from "./facts.ts";
@@ -22,16 +23,31 @@ const PAUSE_MS = 300;
 /** Vault outputs whose bytes are looked at. */
 const MOST_OUTPUTS = 256;
 
-/** The newest block that the node can show to be final. */
-export async function proveHead(node: Node, genesis: Genesis): Promise<FinalHeader> {
+/** The newest block that the node can show to be final; or the one of this number. */
+export async function proveHead(node: Node, genesis: Genesis, number?: number): Promise<FinalHeader> {
   for (let left = TRIES; ; left--) {
     try {
-      return verifyFinality(await node.ask<Finality>("peg_getFinality"), genesis);
+      const header = verifiedOnce(await node.ask<Finality>("peg_getFinality", ...(number === undefined ? [] : [toHex(number)])), genesis);
+      require(number === undefined || header.number === number, `the node shows block ${header.number} where block ${number} was asked for`);
+      return header;
     } catch (error) {
       if (!(error instanceof NodeError && error.code === NO_CERTIFICATE) || left === 0) throw error;
       await new Promise((wake) => setTimeout(wake, PAUSE_MS));
     }
   }
+}
+
+/** The last header that was shown to be final, by the genesis file that says so: whoever asks every few seconds gets the same one while nothing happens. */
+const lastVerified = new WeakMap<Genesis, { answer: string; header: FinalHeader }>();
+
+/** A certificate takes a phone a tenth of a second, so the same one is checked once. */
+function verifiedOnce({ header: raw, certificate, descendants }: Finality, genesis: Genesis): FinalHeader {
+  const answer = JSON.stringify([raw, certificate, descendants]);
+  const last = lastVerified.get(genesis);
+  if (last?.answer === answer) return last.header;
+  const header = verifyFinality({ header: raw, certificate, descendants }, genesis);
+  lastVerified.set(genesis, { answer, header });
+  return header;
 }
 
 /** Facts under a header that was proven. */
@@ -69,9 +85,9 @@ export interface Reserves {
   outputs: VaultOutput[];
 }
 
-/** All reserves, each step told when it is done. The node names the outputs; that none is left out or invented, the proven books say. Throws `NotProven`. */
-export async function proveReserves(node: Node, genesis: Genesis, told: (done: Step, words: string) => void): Promise<Reserves> {
-  const header = await proveHead(node, genesis);
+/** All reserves at the newest block or the one of this number, each step told when it is done. The node names the outputs; that none is left out or invented, the proven books say. Throws `NotProven`. */
+export async function proveReserves(node: Node, genesis: Genesis, told: (done: Step, words: string) => void, number?: number): Promise<Reserves> {
+  const header = await proveHead(node, genesis, number);
   told("certificate", `${header.signers} of ${header.validators} validators signed block ${header.number}`);
   const vault = await node.ask<Vault>("peg_getVault");
   const named = vault.outputs.slice(0, MOST_OUTPUTS);
@@ -100,4 +116,11 @@ export async function proveReserves(node: Node, genesis: Genesis, told: (done: S
   });
   told("scripts", `each of them pays the federation's key, by the bytes of its Bitcoin transaction`);
   return { header, supplyWei, books, sums, outputs };
+}
+
+/** The reserves at the very block of which the node told its books, and where these are others than its state has. Throws `NotProven`. */
+export async function proveTold(node: Node, genesis: Genesis, { head, books }: Pick<Info, "head" | "books">): Promise<{ reserves: Reserves; differ: Difference[] }> {
+  const reserves = await proveReserves(node, genesis, () => undefined, head.number);
+  require(reserves.header.hash === head.hash, `the node says that block ${head.number} is ${head.hash}, and the validators signed ${reserves.header.hash}`);
+  return { reserves, differ: differences(books, standingOf(reserves)) };
 }

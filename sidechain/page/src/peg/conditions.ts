@@ -1,6 +1,7 @@
-// What is not as it should be with the bridge, the worst first.
+// What is not as it should be with the bridge, the worst first: for everybody what waits.ts says to the owner of a withdrawal, and what stops more than payouts.
 import { duration } from "../draw/time.ts";
 import type { Info, Limits } from "./answers.ts";
+import { stops } from "./waits.ts";
 
 export interface Condition {
   text: string;
@@ -17,9 +18,10 @@ export function conditions(info: Info, limits: Limits, now: number): Condition[]
   const found: Condition[] = [];
   const headAge = now - info.head.timestamp;
   if (headAge > HEAD_LATE_S) found.push({ stops: true, text: `The newest block is ${duration(headAge)} old: the sidechain stands still, or this node is cut off from it. Nothing is lost; it goes on when the validators are back.` });
-  if (limits.alarmed) found.push({ stops: true, text: "A theft from the vault was shown to the ledger: payouts are stopped until its operators have looked." });
-  if (limits.pausedUntil > now) found.push({ stops: true, text: `A guardian paused payouts, for ${duration(limits.pausedUntil - now)} at most. Deposits and cancelling go on.` });
-  if (limits.stopped && !limits.alarmed && limits.pausedUntil <= now) found.push({ stops: true, text: "So much is missing that no payout is begun until it is covered." });
+  const ofPayouts = stops({ limits, now });
+  found.push(...ofPayouts.map(({ text }) => ({ stops: true, text })));
+  // The node judges by its last block, which may be older than a pause.
+  if (limits.stopped && !ofPayouts.length) found.push({ stops: true, text: "The ledger begins no payout now, says the node, for a reason that is not known here." });
   if (info.groupKey === null) found.push({ stops: true, text: "The federation has no key yet: its members are making it." });
   if (info.bitcoinNetwork !== "regtest" && info.bitcoinTip.lagSeconds > HEADERS_LATE_S) {
     found.push({ stops: false, text: `The newest Bitcoin block that the ledger knows is ${duration(info.bitcoinTip.lagSeconds)} old: Bitcoin is slow, or nobody brings its headers. Deposits and payouts take longer.` });

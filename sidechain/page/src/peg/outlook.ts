@@ -6,6 +6,7 @@ import { type Log, numberOf, turned, word } from "../chain/answers.ts";
 import { recentLogs, timeOf } from "../chain/logs.ts";
 import type { Node } from "../node.ts";
 import type { Info, Limits, Quote, Sat, Vault } from "./answers.ts";
+import { askQuote } from "./quote.ts";
 import { type Gathering, KIND, type Post, type WaitedFor, byGatherings, byKeyGeneration, bySigners, session } from "./waited_for.ts";
 
 export interface Rate {
@@ -61,7 +62,7 @@ export async function look(node: Node, info: Info): Promise<Outlook> {
   const [limits, vault, quote, ofVault, ofBoard, confirmed] = await Promise.all([
     node.ask<FullLimits>("peg_getLimits"),
     node.ask<Vault>("peg_getVault"),
-    node.ask<Quote>("peg_quote"),
+    askQuote(node, info),
     recentLogs(node, { address: contracts.vault, topics: [kinds] }, from, head.number, MOST_LOGS),
     // With a key only what members say of each other is of use; without one, the parts of it since the beginning.
     info.groupKey ? recentLogs(node, { address: contracts.signingBoard, topics: [posted, null, null, spoken] }, from, head.number, MOST_LOGS) : recentLogs(node, { address: contracts.signingBoard }, 0, head.number, MOST_LOGS),

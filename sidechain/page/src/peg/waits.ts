@@ -23,6 +23,8 @@ const BLOCK_S = 600;
 /** Bitcoin blocks in which a deposit is usually swept, and seconds in which a payout is usually made; nothing is wrong before. */
 const SOON_BLOCKS = 2;
 const USUALLY_S = 60;
+/** Members that are named in one sentence. */
+const MOST_NAMED = 10;
 /** Seconds in which a proposal is usually approved (bridge/src/relay/proposers.rs). */
 const APPROVED_WITHIN_S = 15;
 
@@ -86,6 +88,8 @@ function ofUnbound(deposit: Deposit, outlook: Outlook): Wait[] {
   if (waits.length) return waits;
   waits.push(...approvals(outlook, ({ deposits }) => deposits.includes(outpointOf(deposit))), ...members(waitedFor));
   if (waits.length) return waits;
+  const asked = beingApproved(outlook, ({ deposits }) => deposits.includes(outpointOf(deposit)));
+  if (asked) return [{ reason: "sweep", text: `For the federation's next sweep: ${asked}.`, seconds: USUALLY_S }];
   const forBlocks = Math.max(0, info.bitcoinTip.height - deposit.height) + 1;
   if (forBlocks <= SOON_BLOCKS) return [{ reason: "sweep", text: "For the federation's next sweep.", seconds: USUALLY_S }];
   return [{ reason: "sweep", text: `For the federation's next sweep: its block is ${forBlocks} deep, and nothing in the ledger stops it at ${shownRate(rate)}.${reserve(info)} Its operators know more.` }];
@@ -140,10 +144,11 @@ export function reclaimableFrom(height: number, { reclaimDelay }: Parameters): n
 
 export const outpointOf = ({ txid, vout }: Pick<Deposit, "txid" | "vout">): string => `${txid}:${vout}`;
 
-/** What waits for the one who pays an address that nobody has paid. */
-export function unseenWaits({ info, rate, waitedFor }: Outlook): Wait[] {
+/** What an address waits for that nobody has paid, as far as the ledger knows; `isRegistered`: whether the node was told of it. */
+export function unseenWaits({ info, rate, waitedFor }: Outlook, isRegistered = true): Wait[] {
   const charge = depositCharge(BigInt(rate.rate), info.parameters).totalSat;
   return [
+    ...(isRegistered ? [] : [{ reason: "registration", stuck: true, text: "For somebody who tells the node of it: until then nobody looks for payments to it, and one that was made stays where it is." }]),
     { reason: "payment", text: `For a payment. It shows here once it is in a Bitcoin block and the federation has proven it to the ledger, which knows Bitcoin up to block ${info.bitcoinTip.height}.` },
     { reason: "minimum", text: `Payments below ${satoshis(sats(info.parameters.minDepositSat))} are not taken: they stay at the address, for its owner to take back.` },
     { reason: "charge", text: `A sweep costs ${satoshis(charge)} at ${shownRate(rate)}: an address that allows less waits for a lower rate.` },
@@ -167,6 +172,8 @@ function ofQueued(withdrawal: Withdrawal, outlook: Outlook): Wait[] {
   if (waits.length) return waits;
   waits.push(...approvals(outlook, ({ withdrawals }) => withdrawals.includes(withdrawal.id)), ...members(waitedFor));
   if (waits.length) return waits;
+  const asked = beingApproved(outlook, ({ withdrawals }) => withdrawals.includes(withdrawal.id));
+  if (asked) return [{ reason: "payout", text: `For the federation's next payout: ${asked}.`, seconds: USUALLY_S }];
   const forSeconds = Math.max(0, now - withdrawal.askedAt);
   if (forSeconds < USUALLY_S) return [{ reason: "payout", text: "For the federation's next payout.", seconds: USUALLY_S }];
   return [{ reason: "payout", text: `For the federation's next payout: it has waited ${duration(forSeconds)}, and nothing in the ledger stops it at ${shownRate(rate)}.${reserve(info)} Its operators know more.` }];
@@ -175,7 +182,7 @@ function ofQueued(withdrawal: Withdrawal, outlook: Outlook): Wait[] {
 /** What stops all first ties. */
 export function stops({ limits, now }: Pick<Outlook, "limits" | "now">): Wait[] {
   const waits: Wait[] = [];
-  if (limits.pausedUntil > now) waits.push({ reason: "pause", stuck: true, text: `A guardian paused payouts: for ${duration(limits.pausedUntil - now)} at most, unless members end it.` });
+  if (limits.pausedUntil > now) waits.push({ reason: "pause", stuck: true, text: `A guardian paused payouts: for ${duration(limits.pausedUntil - now)} at most, unless members end it. Deposits and cancelling go on.` });
   if (limits.alarmed) waits.push({ reason: "alarm", stuck: true, text: "Something that is no vault transaction spends a vault output: payouts stand still until its operators have looked." });
   if (limits.missingSat >= limits.stopSat) waits.push({ reason: "deficit", stuck: true, text: `${btc(sats(limits.missingSat))} are missing, and from ${btc(sats(limits.stopSat))} on payouts stand still until that is covered.` });
   return waits;
@@ -243,13 +250,34 @@ export function needsAct(withdrawal: Withdrawal, outlook: Outlook): boolean {
 
 // ---------------------------------------------------------------- both
 
-function approvals({ proposals, info, now }: Outlook, isOfIt: (proposal: Proposal) => boolean): Wait[] {
+/** Those with too few approvals, back to the last one with enough: the newest first. */
+function unanswered({ proposals, info }: Outlook, isOfIt: (proposal: Proposal) => boolean): Proposal[] {
   const newest = proposals.filter(isOfIt).toReversed();
   const answered = newest.findIndex(({ bound, approvals: by }) => bound || by.size >= info.threshold);
-  const late = newest.slice(0, answered < 0 ? undefined : answered).find(({ openedAt }) => now - openedAt >= APPROVED_WITHIN_S);
+  return newest.slice(0, answered < 0 ? undefined : answered);
+}
+
+function approvals(outlook: Outlook, isOfIt: (proposal: Proposal) => boolean): Wait[] {
+  const { info, now } = outlook;
+  const late = unanswered(outlook, isOfIt).find(({ openedAt }) => now - openedAt >= APPROVED_WITHIN_S);
   if (!late) return [];
   const by = [...late.approvals].sort((a, b) => a - b);
-  return [{ reason: "approvals", text: `For approvals of proposal ${late.number}: ${by.length} of ${info.threshold} members have in ${duration(now - late.openedAt)}${by.length ? ` (${by.join(", ")})` : ""}.` }];
+  return [{ reason: "approvals", text: `For approvals of proposal ${late.number}: ${by.length} of ${info.threshold} members have in ${duration(now - late.openedAt)}${by.length ? ` (${by.join(", ")})` : ""}${missing(late, outlook)}.` }];
+}
+
+/** What is said of a proposal that is not late yet. */
+function beingApproved(outlook: Outlook, isOfIt: (proposal: Proposal) => boolean): string | undefined {
+  const [newest] = unanswered(outlook, isOfIt);
+  return newest && `${newest.approvals.size} of ${outlook.info.threshold} members have approved proposal ${newest.number}, which is ${duration(outlook.now - newest.openedAt)} old${missing(newest, outlook)}`;
+}
+
+/** Who has not approved what more members have than could all be lying: nobody is named for leaving junk alone, nor twice. */
+function missing({ approvals: by }: Proposal, { info, waitedFor }: Outlook): string {
+  const mayLie = Math.max(0, info.members.length - info.threshold);
+  if (by.size <= mayLie) return "";
+  const absent = info.members.filter(({ index }) => !by.has(index) && !waitedFor.some(({ member }) => member === index));
+  const names = absent.slice(0, MOST_NAMED).map(({ index, name }) => `${index} (${name.slice(0, 60)})`);
+  return names.length ? `; not yet ${names.join(", ")}${absent.length > MOST_NAMED ? ` and ${absent.length - MOST_NAMED} more` : ""}` : "";
 }
 
 function members(waitedFor: Outlook["waitedFor"]): Wait[] {

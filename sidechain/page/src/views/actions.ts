@@ -40,10 +40,9 @@ interface Act {
 
 export function actions(context: Context, request: Request): TemplateResult | typeof nothing {
   const acts = actsOf(context, request);
-  const key = keyOf(request);
   // What was done stays told, also when there is nothing more to do.
-  const words = said.of === key && said.words ? html`<p class="notice ${said.isGood ? "good" : "bad"}">${said.words}${faultLink(said.code)}</p>` : nothing;
-  if (!acts.length) return words === nothing ? nothing : html`<div role="status">${words}</div>`;
+  if (!acts.length) return isTold(request) ? told(request) : nothing;
+  const key = keyOf(request);
   const isUrgent = acts.some(({ urgent }) => urgent);
   const hasButtons = acts.some(({ call }) => call);
   return html`<section class="acts ${isUrgent ? "notice warn" : ""}">
@@ -52,8 +51,13 @@ export function actions(context: Context, request: Request): TemplateResult | ty
       ${acts.map((act) => html`<li>${act.what} ${act.call ? button(context, key, act.call) : nothing}<br /><small>By command: <code>${act.command}</code></small></li>`)}
     </ul>
     ${hasButtons && !context.wallet.account ? connection(context, (words, code) => tell(context, key, words, false, code)) : nothing}
-    <div role="status">${words}</div>
+    ${told(request)}
   </section>`;
+}
+
+/** What was just done with it, or why it was not. */
+export function told(request: Request): TemplateResult {
+  return html`<div role="status">${isTold(request) ? html`<p class="notice ${said.isGood ? "good" : "bad"}">${said.words}${faultLink(said.code)}</p>` : nothing}</div>`;
 }
 
 function keyOf(request: Request): string {
@@ -122,6 +126,8 @@ async function perform(context: Context, key: string, call: Call, typed: string 
     const hash = await wallet.send({ ...asked, gas });
     tell(context, key, "Sent. Waiting for a block with it…", true);
     const receipt = await included(context, hash, () => false);
+    // A block is final: what waited for this does not wait any more.
+    context.refresh();
     if (receipt?.status === "0x1") tell(context, key, DONE[call.does], true);
     else tell(context, key, html`${link(["tx", hash], "The transaction")} was carried out and failed: only its gas was paid.`, false, "failed");
   } catch (error) {

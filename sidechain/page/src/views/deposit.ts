@@ -20,7 +20,7 @@ import { type Deposit, type DepositPlace, type DepositReport, type VaultTransact
 import { type Outlook, look } from "../peg/outlook.ts";
 import { depositWaits, depthOf, isReclaimable, newestSweep, unseenWaits } from "../peg/waits.ts";
 import { understand } from "../search.ts";
-import { actions } from "./actions.ts";
+import { type Request, actions, isTold } from "./actions.ts";
 import { placeIn } from "./requests.ts";
 
 /** Payments to one address that are shown whole; more are a list. */
@@ -104,14 +104,14 @@ function unpaid(context: Context, what: string, isOutpoint: boolean, report: Dep
     <p>${wholeAddress(context.info(), report.address ?? what)}</p>
     ${report.registered
       ? html`<p>It is a deposit address that this node knows: its relayers look for payments to it.</p>`
-      : html`<p class="notice warn">This node has no registration of it: nobody looks for payments to it here, or it is no deposit address. If it is yours, <code>causeway status ${what}</code> or <code>causeway register</code> tells the node of it again. Do not pay it before you know what it is.</p>`}
+      : html`<p class="notice warn">This node has no registration of it: nobody looks for payments to it here, or it is no deposit address. If it is yours, <code>causeway register ${what}</code> tells the node of it by its record; a payment that was made long before may have to be shown by <code>causeway status ${what} --prove</code>. Do not pay it before you know what it is.</p>`}
     ${steps([
       { name: "Paid on Bitcoin", state: "now" },
       { name: "Proven to the ledger", state: "coming" },
       { name: "Swept into the vault", state: "coming" },
       { name: "Coins minted", state: "coming" },
     ])}
-    ${waitList(unseenWaits(outlook))} ${actions(context, { is: "address", address: what })} ${share("deposit", what)}`;
+    ${waitList(unseenWaits(outlook, report.registered))} ${actions(context, { is: "address", address: what })} ${share("deposit", what)}`;
 }
 
 interface Known {
@@ -129,12 +129,13 @@ function whole(known: Known, one: Deposit, address: string | undefined): Templat
   const swept = sweep && sweep.height !== null ? { height: sweep.height, confirmations: sweep.confirmations } : undefined;
   const own = known.logs.filter((log) => isOf(log, one));
   const refused = refusal(known, one, own);
+  const claim: Request = { is: "claimable", account: one.claimant, amountSat: refused ?? 0n };
   // Money that needs its owner comes first.
   const isUrgent = isReclaimable(one, info);
   const act = actions(context, { is: "deposit", deposit: one, address });
   return html`<section class="card ${one.status === "minted" && !refused ? "good" : one.status === "gone" ? "bad" : refused ? "doubtful" : ""}">
     <h2 class="big">${amount(sats(one.amountSat))} ${depositChip(one.status)}</h2>
-    ${refused ? actions(context, { is: "claimable", account: one.claimant, amountSat: refused }) : nothing}
+    ${refused || isTold(claim) ? actions(context, claim) : nothing}
     ${isUrgent ? act : nothing} ${steps(line(known, one, swept, own))} ${waitList(depositWaits(one, outlook, swept))}
     ${one.status === "gone" ? html`<p class="notice bad">Something else than a sweep spent it on Bitcoin: its owner took it back, or it was stolen from the vault's key. No coins come of it${one.mintedSat === null ? "" : " that were not minted before"}.</p>` : nothing}
     ${bills(one, (sweep ?? newestSweep(one, outlook))?.content.rate, outlook)} ${isUrgent ? nothing : act}

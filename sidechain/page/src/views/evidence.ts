@@ -1,13 +1,13 @@
 // The evidence: reserves proven step by step in this browser, receipts checked, and what a page cannot show.
 import { html, nothing, type TemplateResult } from "lit-html";
 import type { Context, View } from "../app/view.ts";
-import { WEI_PER_SAT } from "../amount.ts";
 import { addressOfScript } from "../bitcoin/address.ts";
 import { bytesOf } from "../bitcoin/bytes.ts";
 import { amount, sum } from "../draw/amount.ts";
 import { bitcoinTransaction, link, shortened } from "../draw/links.ts";
 import { counted, duration, moment } from "../draw/time.ts";
-import { NotProven } from "../evidence/failure.ts";
+import { supplySatOf } from "../evidence/books.ts";
+import { reasonOf } from "../evidence/failure.ts";
 import { type Genesis, readGenesis } from "../evidence/genesis.ts";
 import { OLD_AFTER_S, type Reserves, type Step, proveReserves } from "../evidence/live.ts";
 import { type Shown, verifyReceipt } from "../evidence/receipt.ts";
@@ -29,7 +29,7 @@ const MOST_FILE_BYTES = 64_000_000;
 type Result<T> = { found: T } | { failed: string };
 
 export function evidence(context: Context): View {
-  const served = readGenesis(context.genesisText);
+  const served = context.genesis;
   let genesis: Genesis = served;
   let ownFile: Result<Genesis> | undefined;
   let done = new Map<Step, string>();
@@ -52,7 +52,7 @@ export function evidence(context: Context): View {
     } catch (error) {
       // What does not answer proves nothing, and disproves nothing.
       if (error instanceof NodeDown) throw error;
-      [reserves, done] = [{ failed: words(error) }, steps];
+      [reserves, done] = [{ failed: reasonOf(error) }, steps];
     } finally {
       isChecking = false;
       context.redraw();
@@ -114,10 +114,8 @@ function verdict(reserves: Result<Reserves>, context: Context): TemplateResult {
   }
   const { header, books, sums, supplyWei, outputs } = reserves.found;
   const age = context.now() - header.timestamp;
-  // What is less than a satoshi of somebody counts as one.
-  const supplySat = (supplyWei + WEI_PER_SAT - 1n) / WEI_PER_SAT;
   const owed = [
-    { what: "Coins outside the bridge, rounded up", sat: supplySat },
+    { what: "Coins outside the bridge, rounded up", sat: supplySatOf(supplyWei) },
     { what: "Coins that somebody can claim", sat: books.unclaimedSat },
     { what: "Withdrawals under way", sat: books.owedSat },
     { what: "Deposits under way", sat: books.unmintedSat },
@@ -214,11 +212,6 @@ function attempt<T>(make: () => T): Result<T> {
   try {
     return { found: make() };
   } catch (error) {
-    return { failed: words(error) };
+    return { failed: reasonOf(error) };
   }
-}
-
-function words(error: unknown): string {
-  if (error instanceof NotProven) return error.message;
-  return `this cannot be read: ${error instanceof Error ? error.message : String(error)}`;
 }

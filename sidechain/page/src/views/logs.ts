@@ -1,7 +1,8 @@
 // Logs by address, topic and blocks, the newest first, page by page.
 import { html, nothing } from "lit-html";
 import type { Context, View } from "../app/view.ts";
-import { NAMES, namesOf, contractAt, topicOf } from "../abi/decode.ts";
+import { namesOf, contractAt, topicOf } from "../abi/decode.ts";
+import { NAMES } from "../abi/signatures.ts";
 import { type LogPage, newestLogs } from "../chain/logs.ts";
 import { link, route } from "../draw/links.ts";
 import { logList } from "../draw/readings.ts";

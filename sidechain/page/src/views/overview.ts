@@ -1,15 +1,13 @@
 // The first screen. It answers three questions: is everything there, does everything work, how long does it take now.
 import { html, nothing, type TemplateResult } from "lit-html";
 import type { Context, View } from "../app/view.ts";
-import { amount, sum } from "../draw/amount.ts";
+import { amount } from "../draw/amount.ts";
 import { ago, counted, duration } from "../draw/time.ts";
-import { bitcoinBlock, bitcoinTransaction, link, route } from "../draw/links.ts";
+import { bitcoinBlock, bitcoinTransaction, link } from "../draw/links.ts";
 import { chart } from "../draw/chart.ts";
-import { NotProven } from "../evidence/failure.ts";
-import { readGenesis } from "../evidence/genesis.ts";
-import { type Reserves, proveReserves } from "../evidence/live.ts";
+import { ReservesProof, type Verdict, books, isEverythingThere } from "../draw/reserves.ts";
 import { type History, type Range, history, rangeOf } from "../peg/history.ts";
-import { type Books, type DepositList, type Info, type Quote, type Vault, type WithdrawalList, sats } from "../peg/answers.ts";
+import { type DepositList, type Info, type Quote, type Vault, type WithdrawalList, sats } from "../peg/answers.ts";
 import { deposits, withdrawals } from "../draw/requests.ts";
 import { type Condition, conditions } from "../peg/conditions.ts";
 import { type Outlook, look } from "../peg/outlook.ts";
@@ -24,22 +22,11 @@ export function overview(context: Context): View {
   let past: History | undefined;
   let pastAt = 0;
   let isLeft = false;
-  let proof: Reserves | { failed: string } | undefined;
-  let failures = 0;
+  const proof = new ReservesProof(context);
   let newest: { deposits: DepositList; withdrawals: WithdrawalList } | undefined;
-  /** The reserves by their evidence. An output may be spent between two answers: what fails twice is not proven. */
-  async function prove(): Promise<void> {
-    try {
-      proof = await proveReserves(context.node, readGenesis(context.genesisText), () => undefined);
-      failures = 0;
-    } catch (error) {
-      if (!(error instanceof NotProven)) return;
-      failures += 1;
-      if (failures > 1) proof = { failed: error.message };
-      else pastAt = 0;
-    }
+  const redraw = () => {
     if (!isLeft) context.redraw();
-  }
+  };
 
   return {
     title: "Overview",
@@ -51,14 +38,14 @@ export function overview(context: Context): View {
         node.ask<WithdrawalList>("peg_getWithdrawals", {}, null, NEWEST),
       ]);
       [outlook, newest] = [stands, { deposits: in_, withdrawals: out }];
+      // The first screen does not wait for what follows, nor does it fail where a node keeps no past.
+      void proof.refresh().then(redraw);
       if (context.now() - pastAt < PAST_EVERY_S) return;
       pastAt = context.now();
-      // The first screen does not wait for what follows, nor does it fail where a node keeps no past.
-      void prove();
       void history(node, context.info()).then(
         (found) => {
           past = found;
-          if (!isLeft) context.redraw();
+          redraw();
         },
         () => undefined,
       );
@@ -71,12 +58,15 @@ export function overview(context: Context): View {
       return html`
         <h1 class="only-read">Overview</h1>
         <div class="answers">
-          ${isEverythingThere(info.books, proof)} ${outlook ? doesEverythingWork([...conditions(info, outlook.limits, context.now()), ...absent(outlook)]) : waiting("Does everything work?")}
+          ${isEverythingThere(info, proof.verdict, context.now())} ${outlook ? doesEverythingWork([...conditions(info, outlook.limits, context.now()), ...absent(outlook)]) : waiting("Does everything work?")}
           ${outlook ? howLong(info, outlook.quote, past) : waiting("How long does it take now?")}
         </div>
-        ${books(info.books)} ${past && past.standings.length > 1 ? html`<section><h2>Reserves and flows</h2>${chart(past.standings, past.flows)}</section>` : nothing} ${outlook ? html`${rightNow(info, outlook, context.now())} ${outputList(info, outlook.vault)}` : nothing}
+        ${books(info, proof.verdict, context.now())}
+        ${past && past.standings.length > 1 ? html`<section><h2>Reserves and flows</h2><p class="none">By the node's word: what was before is not proven here.</p>${chart(past.standings, past.flows)}</section>` : nothing}
+        ${outlook ? html`${rightNow(info, outlook, context.now())} ${outputList(info, outlook.vault, proof.verdict)}` : nothing}
         ${newest
           ? html`<section>
+              <p class="none">Lists are the node's word; the page of each request proves it.</p>
               <h2>Newest deposits</h2>
               ${deposits(newest.deposits.deposits)}
               <h2>Newest withdrawals</h2>
@@ -91,24 +81,6 @@ export function overview(context: Context): View {
 
 function waiting(question: string): TemplateResult {
   return html`<section class="card" aria-busy="true"><h2>${question}</h2><p class="big">…</p></section>`;
-}
-
-function isEverythingThere(books: Books, proof: Reserves | { failed: string } | undefined): TemplateResult {
-  const how = html`<a href=${route("evidence")}>how</a>`;
-  if (proof && "failed" in proof) {
-    return html`<section class="card bad">
-      <h2>Is everything there?</h2>
-      <p class="big">Not proven</p>
-      <p>${proof.failed} (${how}).</p>
-    </section>`;
-  }
-  const missing = proof ? proof.sums.missingSat : sats(books.lostSat) + sats(books.unsweptSat);
-  return html`<section class="card ${missing ? "bad" : "good"}">
-    <h2>Is everything there?</h2>
-    <p class="big">${missing ? html`${amount(missing)} are missing` : "Yes, every satoshi"}</p>
-    <p>${amount(sats(books.supplySat))} are outside, ${amount(sats(books.vaultSat))} in the vault, by the ledger's books.</p>
-    <p>${proof ? html`Proven in this browser, by block ${link(["block", proof.header.number], proof.header.number)} (${how}).` : html`Being proven in this browser… (${how})`}</p>
-  </section>`;
 }
 
 function doesEverythingWork(found: Condition[]): TemplateResult {
@@ -153,23 +125,33 @@ function took(what: string, between: string, range: Range | undefined): Template
 /** Outputs of the vault on the first screen; a node names 256. */
 const MOST_OUTPUTS = 12;
 
-function outputList({ bitcoinNetwork }: Info, { outputs, pending }: Vault): TemplateResult {
-  const largest = [...outputs].sort((a, b) => b.amountSat - a.amountSat || a.number - b.number);
-  const rest = largest.slice(MOST_OUTPUTS).reduce((total, output) => total + sats(output.amountSat), 0n);
+interface ListedOutput {
+  number: number;
+  txid: string;
+  amountSat: bigint;
+}
+
+/** Proven ones are all that the vault has: they are worth what the proven books count. */
+function outputList({ bitcoinNetwork }: Info, vault: Vault, verdict: Verdict | undefined): TemplateResult {
+  const proven = verdict && "reserves" in verdict ? verdict.reserves : undefined;
+  const outputs: ListedOutput[] = proven?.outputs ?? vault.outputs.map(({ number, txid, amountSat }) => ({ number, txid, amountSat: sats(amountSat) }));
+  const largest = [...outputs].sort((a, b) => Number(b.amountSat - a.amountSat) || a.number - b.number);
+  const rest = largest.slice(MOST_OUTPUTS).reduce((total, output) => total + output.amountSat, 0n);
   return html`<section>
     <h2>The vault's outputs on Bitcoin</h2>
+    <p class="none">${proven ? html`<span aria-hidden="true">✓</span> Proven as of block ${link(["block", proven.header.number], proven.header.number)}: together they are what the books count.` : `By the node's word${verdict ? ", which it cannot prove" : "; being proven"}.`}</p>
     ${outputs.length
       ? html`<div class="scroll" tabindex="0" role="region" aria-label="Outputs of the vault">
           <table>
             <thead><tr><th scope="col">Output</th><th scope="col">Bitcoin transaction</th><th scope="col" class="number">Amount</th></tr></thead>
             <tbody>
-              ${largest.slice(0, MOST_OUTPUTS).map(({ number, txid, amountSat }) => html`<tr><td>${link(["vault", number], `Vault output ${number}`)}</td><td>${bitcoinTransaction(bitcoinNetwork, txid)}, output 0</td><td class="number">${amount(sats(amountSat))}</td></tr>`)}
+              ${largest.slice(0, MOST_OUTPUTS).map(({ number, txid, amountSat }) => html`<tr><td>${link(["vault", number], `Vault output ${number}`)}</td><td>${bitcoinTransaction(bitcoinNetwork, txid)}, output 0</td><td class="number">${amount(amountSat)}</td></tr>`)}
               ${rest ? html`<tr><td colspan="2">${counted(outputs.length - MOST_OUTPUTS, "smaller one")}</td><td class="number">${amount(rest)}</td></tr>` : nothing}
             </tbody>
           </table>
         </div>`
       : html`<p class="none">None yet.</p>`}
-    ${pending.length ? html`<p>On their way: ${pending.slice(-MOST_OUTPUTS).map(({ number }, at) => html`${at ? ", " : ""}${link(["vault", number], `vault transaction ${number}`)}`)}.</p>` : nothing}
+    ${vault.pending.length ? html`<p>On their way, by the node's word: ${vault.pending.slice(-MOST_OUTPUTS).map(({ number }, at) => html`${at ? ", " : ""}${link(["vault", number], `vault transaction ${number}`)}`)}.</p>` : nothing}
   </section>`;
 }
 
@@ -178,42 +160,14 @@ function rightNow(info: Info, { limits, rate }: Outlook, now: number): TemplateR
   const { parameters, bitcoinTip, bitcoinNetwork, head } = info;
   return html`<section>
     <h2>Right now</h2>
+    <p class="none">By the node's word, but for the peg's own fees and limits: those are of the genesis file.</p>
     <dl class="facts">
       <dt>Newest block here</dt><dd>${link(["block", head.number], head.number)}, ${ago(head.timestamp, now)}</dd>
       <dt>Newest Bitcoin block in the ledger</dt><dd>${bitcoinTip.height}, ${bitcoinBlock(bitcoinNetwork, bitcoinTip.hash)}, ${duration(bitcoinTip.lagSeconds)} before the newest block here</dd>
       <dt>Fees</dt><dd>${rate.rate / 1000} sat/vB on Bitcoin; of the peg ${amount(sats(parameters.pegInFeeSat))} a deposit and ${amount(sats(parameters.pegOutFeeSat))} a withdrawal</dd>
       <dt>Smallest</dt><dd>${amount(sats(parameters.minDepositSat))} in, ${amount(sats(parameters.minWithdrawalSat))} out</dd>
-      <dt>The peg may hold</dt><dd>${amount(sats(limits.capSat))}, of which ${amount(sats(limits.capUsedSat))} are used</dd>
-      <dt>May be begun to be paid out</dt><dd>${amount(sats(limits.windowLeftSat))} now, ${amount(sats(limits.windowSat))} in ${duration(limits.windowSeconds)}</dd>
+      <dt>The peg may hold</dt><dd>${amount(sats(parameters.capSat))}, of which ${amount(sats(limits.capUsedSat))} are used</dd>
+      <dt>May be begun to be paid out</dt><dd>${amount(sats(limits.windowLeftSat))} now, ${amount(sats(parameters.windowSat))} in ${duration(parameters.windowSeconds)}</dd>
     </dl>
   </section>`;
 }
-
-function books(books: Books): TemplateResult {
-  const there = [
-    { what: "In the vault, on Bitcoin", sat: sats(books.vaultSat) },
-    { what: "Minted for deposits that are swept again later", sat: sats(books.unsweptSat) },
-    { what: "Lost", sat: sats(books.lostSat) },
-  ];
-  const all = there.reduce((total, line) => total + line.sat, 0n);
-  const owed = [
-    { what: "Coins outside the bridge", sat: sats(books.supplySat) },
-    { what: "Coins that somebody can claim", sat: sats(books.unclaimedSat) },
-    { what: "Withdrawals under way", sat: sats(books.owedSat) },
-    { what: "Deposits under way", sat: sats(books.unmintedSat) },
-    { what: "The bridge's reserve", sat: sats(books.reserveSat) },
-  ];
-  const claimed = owed.reduce((total, line) => total + line.sat, 0n);
-  const rest = all - claimed;
-  return html`<section>
-    <h2>The books</h2>
-    <div class="sides">
-      <div><h3>What is there</h3>${sum(there.filter((line, at) => at === 0 || line.sat), { what: "Together", sat: all })}</div>
-      <div>
-        <h3>Whose it is</h3>
-        ${sum([...owed.filter(({ sat }) => sat), ...(rest ? [{ what: rest > 0n ? "Nobody's: given away, or less than a satoshi of somebody" : "Missing", sat: rest }] : [])], { what: "Together", sat: all })}
-      </div>
-    </div>
-  </section>`;
-}
-

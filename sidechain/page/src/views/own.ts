@@ -15,8 +15,9 @@ import { counted } from "../draw/time.ts";
 import { coins } from "../draw/wei.ts";
 import { type Deposit, type DepositList, type DepositReport, type Quote, type Withdrawal, type WithdrawalList, sats } from "../peg/answers.ts";
 import { type Begun, begun } from "../peg/begun.ts";
+import { askQuote } from "../peg/quote.ts";
 import { connection } from "../wallet/connect.ts";
-import { type Request, actions, isTold, isUrgent } from "./actions.ts";
+import { type Request, actions, isTold, isUrgent, told } from "./actions.ts";
 
 /** Of each kind, the newest. */
 const NEWEST = 50;
@@ -36,7 +37,7 @@ interface Facts {
   quote: Quote;
 }
 
-/** `own` of the connected account, or `own/0x…` of any. */
+/** `own` of the connected account, or `own/0x…` of any: who reads is not taken for the owner of one that no wallet here shows. */
 export function own(context: Context, text = ""): View {
   const { node, wallet } = context;
   let said: { words: string; code: string | undefined } | undefined;
@@ -46,9 +47,16 @@ export function own(context: Context, text = ""): View {
     context.redraw();
   };
   const whose = () => readAccount(text) ?? (text ? undefined : wallet.account);
+  const isYours = () => !text || (wallet.account !== undefined && whose() === wallet.account);
+  const title = () => (isYours() ? "Yours" : "Requests of an account");
 
   return {
-    title: "Yours",
+    get title() {
+      return title();
+    },
+    get place() {
+      return isYours() ? "own" : "";
+    },
     every: 3_000,
     async refresh() {
       const account = whose();
@@ -64,15 +72,15 @@ export function own(context: Context, text = ""): View {
         claimable(node, info, account),
         node.ask<DepositList>("peg_getDeposits", { recipient: account }, null, NEWEST),
         node.ask<WithdrawalList>("peg_getWithdrawals", { owner: account }, null, NEWEST),
-        node.ask<Quote>("peg_quote"),
+        askQuote(node, info),
         Promise.all(addresses.map(async (one) => ({ one, report: await node.ask<DepositReport>("peg_getDeposit", one.address) }))),
       ]);
       facts = { account, balance: wei(balance), tokens, claimableSat, deposits: list, withdrawals: out, begun: reports, quote };
     },
-    draw: () => html`<h1>Yours</h1>
-      ${text ? html`<p>Of ${shortened(text)}. ${link(["own"], "Of the connected wallet")}</p>` : connection(context, say)}
+    draw: () => html`<h1>${title()}</h1>
+      ${text ? html`<p>Of ${shortened(text)}. ${isYours() ? nothing : link(["own"], "Those of the connected wallet")}</p>` : connection(context, say)}
       <div role="alert">${said ? html`<p class="notice bad">${said.words}${faultLink(said.code)}</p>` : nothing}</div>
-      ${text && !whose() ? html`<p class="notice bad">This is no account: 0x and 40 digits, with the capitals of its checksum, or none.</p>` : facts && facts.account === whose() ? drawFacts(context, facts) : whose() ? html`<p class="waiting">Asking the node…</p>` : other(context)}`,
+      ${text && !whose() ? html`<p class="notice bad">This is no account: 0x and 40 digits, with the capitals of its checksum, or none.</p>` : facts && facts.account === whose() ? drawFacts(context, facts, isYours()) : whose() ? html`<p class="waiting">Asking the node…</p>` : other(context)}`,
   };
 }
 
@@ -89,18 +97,21 @@ function other(context: Context): TemplateResult {
   </form>`;
 }
 
-function drawFacts(context: Context, facts: Facts): TemplateResult {
+function drawFacts(context: Context, facts: Facts, isYours: boolean): TemplateResult {
   const { deposits, withdrawals } = facts;
-  const waiting = urgent(context, facts);
+  const all = requests(context, facts);
+  const waiting = all.filter(({ request }) => isUrgent(context, request));
+  const done = all.filter((one) => !waiting.includes(one) && isTold(one.request));
   const going = { in: deposits.deposits.filter(isGoing), out: withdrawals.withdrawals.filter(isOpen) };
   const unpaid = facts.begun.filter(({ report }) => !report.deposits.length);
   return html`
+    ${done.map(({ request }) => told(request))}
     ${waiting.length
       ? html`<section>
-          <h2>Waits for you</h2>
+          <h2>Waits for ${isYours ? "you" : "its owner"}</h2>
           ${waiting.map(({ title, request }) => html`<div class="card doubtful"><h3>${title}</h3>${actions(context, request)}</div>`)}
         </section>`
-      : html`<p class="notice good">No money waits for an act of yours.</p>`}
+      : html`<p class="notice good">No money waits for an act of ${isYours ? "yours" : "its owner"}.</p>`}
     <dl class="facts">
       <dt>Coins</dt><dd>${coins(facts.balance)}</dd>
       ${facts.tokens ? html`<dt>Wrapped coins</dt><dd>${coins(facts.tokens)}</dd>` : nothing}
@@ -124,10 +135,10 @@ const isGoing = ({ status }: Deposit) => status === "proven" || status === "swep
 const isOpen = ({ status }: Withdrawal) => status === "queued" || status === "tied";
 const together = (amounts: readonly number[]) => amounts.reduce((all, sat) => all + sats(sat), 0n);
 
-/** Money that needs its owner, the largest kind of trouble first. */
-function urgent(context: Context, { account, claimableSat, deposits, withdrawals, quote }: Facts): { title: TemplateResult; request: Request }[] {
+/** What its owner may have to act on, the largest kind of trouble first. */
+function requests(context: Context, { account, claimableSat, deposits, withdrawals, quote }: Facts): { title: TemplateResult; request: Request }[] {
   const { parameters } = context.info();
-  const all: { title: TemplateResult; request: Request }[] = [
+  return [
     { title: html`${amount(claimableSat)} to claim`, request: { is: "claimable", account, amountSat: claimableSat } },
     ...withdrawals.withdrawals.map((withdrawal) => ({
       title: html`${link(["withdrawal", withdrawal.id], `Withdrawal ${withdrawal.id}`)}, ${amount(sats(withdrawal.amountSat))}`,
@@ -138,5 +149,4 @@ function urgent(context: Context, { account, claimableSat, deposits, withdrawals
       request: { is: "deposit" as const, deposit, address: deposit.address },
     })),
   ];
-  return all.filter(({ request }) => isUrgent(context, request) || isTold(request));
 }

@@ -1,6 +1,7 @@
 // A transaction of the sidechain: whether it succeeded, what it called, what came of it.
 import { html, nothing, type TemplateResult } from "lit-html";
-import { NAMES, readCall, readError } from "../abi/decode.ts";
+import { readCall, readError } from "../abi/decode.ts";
+import { NAMES } from "../abi/signatures.ts";
 import { callWords } from "../abi/words.ts";
 import type { Context, View } from "../app/view.ts";
 import { type Receipt, type Transaction, numberOf, wei } from "../chain/answers.ts";

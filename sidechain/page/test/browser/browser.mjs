@@ -23,15 +23,16 @@ const standIn = outputFiles[0].text;
 
 /**
  * Opens a view in a fresh profile: with a wallet where there is a `key`, and with a node that lies where there are `lies`, by the method whose answer they change.
- * What a browser complains of, and what is asked of elsewhere, fails the test that closes it. `awaited`: words that are looked for from the first moment on.
+ * What a browser complains of, and what is asked of elsewhere, fails the test that closes it. `awaited`: words that are looked for from the first moment on. `at`: of another
+ * network's node.
  */
-export async function open(path = "", { key, chains = [1], scheme = "light", width = 1200, lies, awaited = [] } = {}) {
+export async function open(path = "", { key, chains = [1], scheme = "light", width = 1200, lies, awaited = [], at = url } = {}) {
   const context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme: scheme, acceptDownloads: true });
   const page = await context.newPage();
   const wrong = [];
   page.on("console", (message) => message.type() === "error" && !/net::ERR_|Failed to fetch/.test(message.text()) && wrong.push(message.text()));
   page.on("pageerror", (error) => wrong.push(String(error.stack)));
-  page.on("request", (request) => !request.url().startsWith(`${url}/`) && !request.url().startsWith("blob:") && wrong.push(`asked ${request.url()}`));
+  page.on("request", (request) => !request.url().startsWith(`${at}/`) && !request.url().startsWith("blob:") && wrong.push(`asked ${request.url()}`));
   page.on("websocket", (socket) => wrong.push(`opened ${socket.url()}`));
   await page.addInitScript(watch, awaited);
   if (key) {
@@ -39,9 +40,9 @@ export async function open(path = "", { key, chains = [1], scheme = "light", wid
     await page.addInitScript(standIn);
   }
   if (process.env.DIST) await serve(page, process.env.DIST);
-  if (lies) await page.route(`${url}/`, (route) => lie(route, lies));
+  if (lies) await page.route(`${at}/`, (route) => lie(route, lies));
   page.setDefaultTimeout(PATIENCE);
-  await page.goto(`${url}/#/${path}`);
+  await page.goto(`${at}/#/${path}`);
   const close = async () => {
     await page.unrouteAll({ behavior: "ignoreErrors" });
     await context.close();
@@ -75,11 +76,11 @@ async function lie(route, lies) {
     // The view was left, or the node is away.
     return route.abort();
   }
-  const changed = (answer) => {
+  const changed = async (answer) => {
     const { method, params } = asked.find(({ id }) => id === answer.id);
-    return lies[method] && "result" in answer ? { ...answer, result: lies[method](answer.result, params) } : answer;
+    return lies[method] && "result" in answer ? { ...answer, result: await lies[method](answer.result, params) } : answer;
   };
-  return route.fulfill({ response, json: Array.isArray(answers) ? answers.map(changed) : changed(answers) });
+  return route.fulfill({ response, json: await (Array.isArray(answers) ? Promise.all(answers.map(changed)) : changed(answers)) });
 }
 
 /** Runs in the page: when all that is looked for was first drawn, without the time that a test's own questions take. From its first moment, or from when a form was sent. */

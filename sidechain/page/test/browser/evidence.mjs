@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { open, says, text } from "./browser.mjs";
+import { drawnAfter, line, open, says, text } from "./browser.mjs";
 import { KEYS, causeway, dev, genesis, rpc, url } from "./network.mjs";
 import { OTHER_PAYEE, PASSPHRASE, connect, folder, order, owner } from "./owner.mjs";
 import { requests } from "./requests.mjs";
@@ -93,6 +93,34 @@ test("a node whose proofs fail is not believed on the first screen", async () =>
   await close();
 });
 
+test("a node that tells other books than it can prove is told so on the first screen, number by number", async () => {
+  const { books } = await rpc("peg_getInfo");
+  const peg_getInfo = (info) => ({ ...info, books: { ...info.books, vaultSat: info.books.vaultSat + 700_000_000, reserveSat: info.books.reserveSat + 1 } });
+  const { page, close } = await open("", { lies: { peg_getInfo } });
+  await says(page, "Not as the node says");
+  console.log((await page.locator(".card.bad").innerText()).replaceAll("\n", " "));
+  const wrong = page.locator(".card.bad li");
+  assert.equal(await wrong.count(), 2);
+  await wrong.filter({ hasText: "In the vault" }).waitFor();
+  await wrong.filter({ hasText: "The bridge's reserve" }).waitFor();
+  // What is drawn is what is proven.
+  assert.ok((await line(page, "In the vault")) < BigInt(books.vaultSat) + 600_000_000n);
+  assert.doesNotMatch(await text(page), /Yes, every satoshi/);
+  await close();
+});
+
+test("what is not proven yet, or cannot be, is marked as the node's word on the first screen", async () => {
+  // It never answers when it is asked for a certificate: so nothing is proven, and nothing disproven.
+  const silent = await open("", { awaited: ["Yes, says the node"], lies: { peg_getFinality: () => new Promise(() => undefined) } });
+  await drawnAfter(silent.page);
+  await says(silent.page, "By the node's word; being proven");
+  assert.doesNotMatch(await text(silent.page), /✓|Yes, every satoshi/);
+  await silent.close();
+  const lying = await open("", { lies: LIES["a storage proof"] });
+  await says(lying.page, "By the node's word, which it cannot prove");
+  await lying.close();
+});
+
 test("a node that lies about a request is caught on the page of the request", async () => {
   const { deposit, withdrawal: { id } } = await requests();
   const ofDeposit = (change) => ({ peg_getDeposit: (answer) => ({ ...answer, deposits: answer.deposits.map((one) => ({ ...one, ...change(one) })) }) });
@@ -138,8 +166,11 @@ test("a node that lies about the federation's key, or about the address, gets no
   }
 });
 
-test("a node that names another chain, network or contract than its genesis file gets nothing signed", async () => {
+test("a node that names another chain, network, rule or contract than its genesis file gets nothing signed", async () => {
+  const { parameters } = await rpc("peg_getInfo");
   const lies = [
+    { parameters: { ...parameters, pegOutFeeSat: 1 } },
+    { parameters: { ...parameters, reclaimDelay: 1 } },
     { chainId: 1 },
     { networkId: `0x${"11".repeat(32)}` },
     { bitcoinNetwork: "mainnet" },
@@ -157,6 +188,16 @@ test("a node that names another chain, network or contract than its genesis file
   await order(page, { amount: "0.01" });
   assert.doesNotMatch(await text(page), new RegExp(elsewhere));
   await close();
+});
+
+test("a node that quotes another price than its rate makes is shown no price of, wherever one is read", async () => {
+  const lies = { peg_quote: (quote) => ({ ...quote, pegOut: { ...quote.pegOut, chargeSat: quote.pegOut.chargeSat - 1 } }) };
+  for (const view of ["", "in", "out", `own/${owner}`, "federation", "withdrawal/1"]) {
+    const { page, close } = await open(view, { lies });
+    await says(page, "This cannot be shown");
+    assert.match(await page.locator("main q").innerText(), /which no rate makes by the rules of the peg/, view);
+    await close();
+  }
 });
 
 test("a node that answers nonsense breaks no view", async () => {

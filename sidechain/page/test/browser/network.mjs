@@ -9,11 +9,7 @@ const fail = (words) => {
   throw new Error(words);
 };
 
-/** The node whose page is opened, without a slash behind it. */
-export const url = env("PAGE").replace(/\/$/, "");
-const binary = env("CAUSEWAY");
-const folder = env("NETWORK");
-export const genesis = `${folder}/genesis.json`;
+export const binary = env("CAUSEWAY");
 
 /** Two of the developer accounts of `causeway dev`: everybody knows their keys. */
 export const KEYS = ["0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80", "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d"];
@@ -24,46 +20,51 @@ export async function causeway(...words) {
   return stdout;
 }
 
-export const dev = (...words) => causeway("dev", "--data-dir", folder, ...words);
-
-export async function rpc(method, ...params) {
-  const body = JSON.stringify({ jsonrpc: "2.0", id: 1, method, params });
-  const response = await fetch(url, { method: "POST", headers: { "content-type": "application/json" }, body });
+/** JSON-RPC of a server. */
+async function ask(url, headers, question) {
+  const response = await fetch(url, { method: "POST", headers, body: JSON.stringify(question) });
   const { result, error } = await response.json();
-  if (error) fail(`${method}: ${error.message}`);
+  if (error) fail(`${question.method}: ${error.message}`);
   return result;
 }
 
-/** Satoshis of an account, rounded down. */
-export const balance = async (account) => BigInt(await rpc("eth_getBalance", account, "latest")) / 10_000_000_000n;
-
-export const bitcoinNetwork = JSON.parse(readFileSync(genesis, "utf8")).bitcoin.network;
-
-/** Asks the network's bitcoind. */
-export async function bitcoin(method, ...params) {
-  const { bitcoin: at, bitcoinCookie } = JSON.parse(await dev("status", "--json"));
-  const authorization = `Basic ${Buffer.from(readFileSync(bitcoinCookie)).toString("base64")}`;
-  const response = await fetch(at, { method: "POST", headers: { authorization }, body: JSON.stringify({ id: 1, method, params }) });
-  const { result, error } = await response.json();
-  if (error) fail(`${method}: ${error.message}`);
-  return result;
+/** The network that `causeway dev` runs in a folder, by the node at a URL, without a slash behind it. */
+export function networkOf(folder, url) {
+  const dev = (...words) => causeway("dev", "--data-dir", folder, ...words);
+  const rpc = (method, ...params) => ask(url, { "content-type": "application/json" }, { jsonrpc: "2.0", id: 1, method, params });
+  /** Asks its bitcoind. */
+  const bitcoin = async (method, ...params) => {
+    const { bitcoin: at, bitcoinCookie } = JSON.parse(await dev("status", "--json"));
+    const authorization = `Basic ${Buffer.from(readFileSync(bitcoinCookie)).toString("base64")}`;
+    return ask(at, { authorization }, { id: 1, method, params });
+  };
+  return {
+    url,
+    genesis: `${folder}/genesis.json`,
+    dev,
+    rpc,
+    bitcoin,
+    /** Satoshis of an account, rounded down. */
+    balance: async (account) => BigInt(await rpc("eth_getBalance", account, "latest")) / 10_000_000_000n,
+    /** Satoshis that an unspent output of a Bitcoin transaction pays to an address; none where none does. */
+    paidTo: async (txid, address) => {
+      for (let vout = 0; ; vout++) {
+        const output = await bitcoin("gettxout", txid, vout);
+        if (output?.scriptPubKey.address === address) return BigInt(Math.round(output.value * 1e8));
+        if (output === null && vout > 8) return undefined;
+      }
+    },
+    /** While some processes are away; they come back also when what is done meanwhile fails. */
+    without: async (names, act) => {
+      for (const name of names) await dev("kill", name);
+      try {
+        return await act();
+      } finally {
+        for (const name of names) await dev("start", name);
+      }
+    },
+  };
 }
 
-/** Satoshis that an unspent output of a Bitcoin transaction pays to an address; none where none does. */
-export async function paidTo(txid, address) {
-  for (let vout = 0; ; vout++) {
-    const output = await bitcoin("gettxout", txid, vout);
-    if (output?.scriptPubKey.address === address) return BigInt(Math.round(output.value * 1e8));
-    if (output === null && vout > 8) return undefined;
-  }
-}
-
-/** While some processes are away; they come back also when what is done meanwhile fails. */
-export async function without(names, act) {
-  for (const name of names) await dev("kill", name);
-  try {
-    return await act();
-  } finally {
-    for (const name of names) await dev("start", name);
-  }
-}
+/** The one that most tests are of. */
+export const { url, genesis, dev, rpc, balance, paidTo, without } = networkOf(env("NETWORK"), env("PAGE").replace(/\/$/, ""));

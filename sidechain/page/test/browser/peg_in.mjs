@@ -26,6 +26,8 @@ test("a wallet on another network, and an owner who says no to it, are told; the
 test("what a deposit lacks is said before money moves", async () => {
   const { page, close } = await open("in");
   const field = (name) => page.getByLabel(name);
+  await says(page, "A deposit costs");
+  assert.equal(await page.locator("[aria-invalid=true]").count(), 0, "nothing is at fault before something is typed");
   const make = page.getByRole("button", { name: "Make the record" });
   await make.click();
   await says(page, "Whose are the coins to be?");
@@ -53,6 +55,35 @@ test("what a deposit lacks is said before money moves", async () => {
   await field("The most that the sweep may cost").fill("");
   await page.getByRole("button", { name: "Draw one" }).click();
   assert.match(await field("A passphrase for the key").inputValue(), /^(\w{4}-){3}\w{4}$/);
+  await close();
+});
+
+test("why an account cannot get coins, or fetch them, is said as soon as it is typed", async () => {
+  const { contracts } = await rpc("peg_getInfo");
+  // What is asked for every two seconds never comes: so it is the typing alone that is answered.
+  let isSilent = false;
+  const { page, close } = await open("in", { lies: { peg_getLimits: (limits) => (isSilent ? new Promise(() => undefined) : limits) } });
+  await says(page, "A deposit costs");
+  isSilent = true;
+  await page.waitForTimeout(2_500);
+  const [recipient, claimant] = [page.getByLabel("Who gets the coins"), page.getByLabel("Who may fetch them")];
+  const fault = (field, words) => page.locator(`#${field}-fault`, { hasText: words }).waitFor();
+  await recipient.fill(contracts.signingBoard);
+  await fault("claimant", "There is a contract at this account, which may refuse coins");
+  assert.equal(await claimant.getAttribute("aria-invalid"), "true");
+  for (const [typed, words] of [["0x12", "This is no account"], [`0x${"00".repeat(20)}`, "The claimant is the zero address"], [contracts.signingBoard, "which can fetch nothing"], [contracts.vault, "which takes no coins"]]) {
+    await claimant.fill(typed);
+    await fault("claimant", words);
+  }
+  // Each is at fault for itself.
+  await recipient.fill(contracts.bridge);
+  await fault("recipient", "The recipient is the contract Bridge");
+  await fault("claimant", "which takes no coins");
+  await claimant.fill(other);
+  await page.locator("#claimant-fault:empty").waitFor({ state: "attached" });
+  await recipient.fill(owner);
+  await page.locator("#recipient-fault:empty").waitFor({ state: "attached" });
+  assert.equal(await page.locator("[aria-invalid=true]").count(), 0, "what is not filled in yet is no fault before somebody goes on");
   await close();
 });
 
@@ -115,6 +146,10 @@ test("a reload in the middle of a deposit finds it again, with the reason why it
     await says(page, "proven, to be swept");
     await says(page, "It waits");
     await says(page, /^For /);
+    // Those who are away are named as soon as others have approved what they have not.
+    for (const away of ["2 (operator-2)", "3 (operator-3)"]) await page.locator("main .notice li", { hasText: away }).first().waitFor();
+    console.log(`it waits at first: ${(await page.locator("main .notice li").allInnerTexts()).join(" ")}`);
+    await page.locator("main .notice li", { hasText: /^For member 3 \(operator-3\): has not approved proposal/ }).waitFor();
     console.log(`it waits: ${(await page.locator("main .notice li").allInnerTexts()).join(" ")}`);
     const link = await page.getByLabel("Link to this page").inputValue();
     const others = await open(link.split("#/")[1]);
@@ -133,8 +168,6 @@ test("coins that a contract refuses are claimed by the account that the deposit 
   const { contracts } = await rpc("peg_getInfo");
   await page.getByLabel("Who gets the coins").fill(contracts.signingBoard);
   await page.getByLabel("How much you will pay").fill("0.03");
-  await page.getByLabel("Who may fetch them").waitFor();
-  await page.getByRole("button", { name: "Make the record" }).click();
   await says(page, "There is a contract at this account, which may refuse coins");
   await page.getByLabel("Who may fetch them").fill(other);
   const { record } = await makeAddress(page, { amount: "0.03", name: "refused.json" });
@@ -151,10 +184,14 @@ test("coins that a contract refuses are claimed by the account that the deposit 
   const has = await balance(other);
   // Gas is less than some satoshis.
   assert.ok(has > had + coins - 1_000n && has <= had + coins, `${had} sat, and ${coins} sat of the deposit, are ${has} sat`);
-  // What was done stays told until the page is left.
+  // The card goes as soon as the claim is in a block, and what was done stays told until the page is left.
+  await says(page, "No money waits for an act of yours.");
+  assert.equal(await page.getByRole("button", { name: "Claim them" }).count(), 0);
+  await says(page, "Done: the coins are in your account.");
   await page.getByRole("link", { name: "Overview", exact: true }).click();
   await page.getByRole("link", { name: "Yours" }).click();
   await says(page, "No money waits for an act of yours.");
+  assert.doesNotMatch(await text(page), /Done:/);
   await close();
 });
 

@@ -1,0 +1,81 @@
+// What follows the form of who brings bitcoin in: the record, which is saved before anything else, and the address to pay.
+import { html, nothing, type TemplateResult } from "lit-html";
+import { type Payment, paymentLink } from "../bitcoin/link.ts";
+import { paymentQr } from "../bitcoin/qr.ts";
+import { type DepositRecord, recordFileName, recordText } from "../bitcoin/record.ts";
+import { amount } from "../draw/amount.ts";
+import { link, shortened } from "../draw/links.ts";
+import { counted } from "../draw/time.ts";
+import { begun } from "../peg/begun.ts";
+
+/** Characters of a record's name on its button. */
+const SHOWN_OF_NAME = 14;
+
+/** `saved` hears that the browser was given the file; `chosen` gets the file that somebody says it is. */
+export function drawSaving(record: DepositRecord, isSaved: boolean, saved: () => void, chosen: (file: File) => void): TemplateResult {
+  const save = () => {
+    const url = URL.createObjectURL(new Blob([recordText(record)], { type: "application/json" }));
+    Object.assign(document.createElement("a"), { href: url, download: recordFileName(record) }).click();
+    URL.revokeObjectURL(url);
+    saved();
+  };
+  const choose = (event: Event) => {
+    const file = (event.currentTarget as HTMLInputElement).files?.[0];
+    if (file) chosen(file);
+  };
+  return html`<section class="flow">
+    <h2>Save the record before you pay</h2>
+    <p>It says what the address commits to${record.reclaimKeystore ? ", and holds the encrypted key" : ""}: with it alone, and a bitcoind, you take back what the federation does not sweep. Without it nobody can. The address is shown when the file was read back from your disk.</p>
+    <ol>
+      <li><button type="button" @click=${save}>Save ${recordFileName(record).slice(0, SHOWN_OF_NAME)}….json</button></li>
+      <li>
+        <label>Choose the saved file <input type="file" accept=".json,application/json" ?disabled=${!isSaved} @change=${choose} /></label>
+      </li>
+    </ol>
+    <p class="quiet">Copy it to where you keep backups. <code>causeway</code> finds it in <code>~/.local/share/causeway/deposits/</code>.</p>
+  </section>`;
+}
+
+export interface Awaited {
+  payment: Payment;
+  recipient: string;
+  /** None until the node has said. */
+  isRegistered: boolean | undefined;
+  /** Payments that were there when the address was opened. */
+  paidBefore: number;
+}
+
+export function drawPaying({ payment, recipient, isRegistered, paidBefore }: Awaited): TemplateResult {
+  const { address, amountSat } = payment;
+  const copy = (event: Event) => {
+    const button = event.currentTarget as HTMLButtonElement;
+    void navigator.clipboard?.writeText(address).then(() => (button.textContent = "Copied"), () => undefined);
+  };
+  return html`<section class="flow">
+    <h2>Pay this address</h2>
+    <div class="pay">
+      ${paymentQr(payment)}
+      <div>
+        <p><code class="address">${address}</code></p>
+        <p class="row"><button type="button" class="quiet" @click=${copy}>Copy</button> <a href=${paymentLink(payment)}>Open in a Bitcoin wallet</a></p>
+        <p>${amountSat === undefined ? "Any amount" : amount(amountSat)}, from any wallet. The coins go to ${link(["account", recipient], shortened(recipient))}.</p>
+      </div>
+    </div>
+    ${isRegistered === false
+      ? html`<p class="notice warn">This node does not know the address any more: nobody looks for payments to it here. ${link(["deposit", address], "What to do")}</p>`
+      : nothing}
+    <p role="status" class="waiting">${paidBefore ? `${counted(paidBefore, "payment")} came before, and it takes more` : "Seen nothing yet"}: a payment shows here once it is in a Bitcoin block and the federation has proven it. ${link(["deposit", address], "Its page")} can be shared, and finds it again from any machine.</p>
+  </section>`;
+}
+
+/** Addresses that were made in this browser. */
+export function drawBegun(networkId: string): TemplateResult | typeof nothing {
+  const list = begun(networkId);
+  if (!list.length) return nothing;
+  return html`<section>
+    <h2>Begun in this browser</h2>
+    <ul>
+      ${list.map(({ address, at }) => html`<li>${link(["in", address], shortened(address))}, ${new Date(at * 1000).toLocaleString()}</li>`)}
+    </ul>
+  </section>`;
+}
