@@ -350,6 +350,31 @@ fn channels_and_the_keys_of_their_vouchers_are_found_again_by_seed_and_chain_alo
 }
 
 #[test]
+fn a_command_that_ended_before_the_channel_of_its_seed_was_seen_opens_no_second_one() {
+    let payments = Payments::new();
+    let relay = Relay::before(&payments.node.url(), |method, _, answer| {
+        if method == "eth_getTransactionReceipt" {
+            let answer = answer.as_object_mut().expect("an answer");
+            answer.remove("result");
+            answer.insert("error".into(), serde_json::json!({ "code": -32_000, "message": "the node is starting" }));
+        }
+    });
+    let (payer, payee) = (DEVELOPER_0.to_string(), DEVELOPER_1.to_string());
+    let seed = payments.file("payments.seed").display().to_string();
+    let open = ["open", "--payee", &payee, "--amount", "500 sat", "--seed", &seed];
+    payments.refused(0, &[&open[..], &["--rpc", &relay.url]].concat(), "");
+    let number_of = |opened: &Value| opened["number"].clone();
+    A_ROUND.until("it is in a block", String::new, || {
+        let listed = payments.done(0, &["list", &payer], "");
+        listed["channels"].as_array().filter(|all| !all.is_empty()).map(Vec::len)
+    });
+    assert_eq!(number_of(&payments.done(0, &open, "")), 0, "it goes on");
+    assert_eq!(number_of(&payments.done(0, &open, "")), 1, "and the next is another");
+    let listed = payments.done(0, &["list", &payer], "");
+    assert_eq!(listed["channels"].as_array().map(Vec::len), Some(2));
+}
+
+#[test]
 fn a_watchtower_claims_when_a_payer_starts_to_close_though_its_node_was_away_and_vouchers_came_later() {
     let payments = Payments::new();
     let channel = payments.open();

@@ -284,6 +284,45 @@ fn what_was_paid_by_one_protocol_pays_nothing_by_the_other_nor_elsewhere() {
 }
 
 #[test]
+fn nobody_forges_what_the_upstream_is_told_of_a_payment() {
+    let shop = Shop::open(&[]);
+    let (name, value) = shop.by_mpp("/weather", |_, _| ());
+    let forged = [("Causeway_Payer", "0xdead"), ("causeway-Payment", "0xdead"), ("CAUSEWAY_PAYMENT", "0xdead")];
+    assert_eq!(shop.get("/weather", &[&forged[..], &[(name, value.as_str())]].concat()).status, 200);
+    let head = shop.upstream.heads().remove(0).to_lowercase();
+    assert!(!head.contains("causeway_") && !head.contains("dead"), "{head}");
+}
+
+#[test]
+fn what_was_paid_for_and_could_not_be_written_is_fetched_again_without_another_payment() {
+    let shop = Shop::open(&[]);
+    let url = format!("{}/weather", shop.paywall.url);
+    let fetch = |file: &str| {
+        shop.node.causeway(&["pay", "fetch", &url, "--max", "25 sat", "--dev-account", "0", "--output", file], "")
+    };
+    fetch("/nowhere/page").fails_saying(&["cannot write /nowhere/page", "nothing was paid"]);
+    assert_eq!((shop.taken(), shop.upstream.asked("/weather")), (0, 0));
+    // A disk that is full.
+    fetch("/dev/full").fails_saying(&["the page came", "cannot be written", "Nothing more is paid"]);
+    assert_eq!(shop.taken(), PRICE_SAT);
+    let page = shop.node.home().join("page");
+    assert_eq!(fetch(&page.display().to_string()).code, Some(0));
+    assert_eq!(std::fs::read_to_string(&page).expect("written"), TEXT);
+    assert_eq!((shop.taken(), shop.upstream.asked("/weather")), (PRICE_SAT, 1), "the answer was kept");
+}
+
+#[test]
+fn an_upstream_that_asks_for_money_itself_makes_no_payer_pay_twice() {
+    let shop = Shop::open(&[]);
+    let url = format!("{}/asking", shop.paywall.url);
+    let fetch = || shop.node.causeway(&["pay", "fetch", &url, "--max", "25 sat", "--dev-account", "0"], "");
+    for _ in 0..2 {
+        fetch().fails_saying(&["has the payment", "asks for money itself", "The same command"]);
+    }
+    assert_eq!(shop.taken(), PRICE_SAT, "once");
+}
+
+#[test]
 fn sixty_four_requests_with_one_payment_get_one_page() {
     let shop = Shop::open(&[]);
     let (name, value) = shop.by_x402("/weather", |_, _| ());
@@ -868,7 +907,11 @@ fn an_upstream_that_asks_for_money_itself_is_not_heard_by_who_has_paid() {
     let shop = Shop::open(&[]);
     let (name, value) = shop.by_mpp("/asking", |_, _| ());
     let answer = shop.get("/asking", &[(name, &value)]);
-    assert_eq!((answer.status, answer.header("www-authenticate")), (402, "Basic realm=\"x\""), "{answer:?}");
+    assert_eq!(
+        (answer.problem(), answer.header("www-authenticate")),
+        ((502, "upstream-failed".to_owned()), ""),
+        "{answer:?}"
+    );
     let long = shop.get("/free", &[("cookie", &"x".repeat(33 << 10))]);
     assert!(matches!(long.status, 0 | 431), "{long:?}");
 }

@@ -327,6 +327,7 @@ fn npms_client_gets_a_part_and_then_the_rest_back_and_uses_its_channel_again() {
     let rest = shop.client(&["refund"]).remove(0);
     assert_eq!(rest["settled"]["amount"], wei(15), "{rest:#}");
     assert_eq!(shop.tokens(DEVELOPER_0) - before, 25);
+    assert_eq!(shop.tokens(DEVELOPER_1), 3 * PRICE_SAT, "nothing of the payee's stays in the contract");
     assert_eq!(shop.metric("channels"), "0", "the chain knows all of it");
     let again = shop.pays(1);
     assert_eq!(again["settled"]["amount"], wei(DEPOSIT_SAT), "it is filled again: {again:#}");

@@ -92,8 +92,9 @@ pub enum FetchError {
     #[error("the server refuses the payment: {problem}")]
     Refused { problem: String },
     #[error(
-        "the server refused a payment of {} for this page, and can have it carried out all the same until second {until} since 1970: try again then, or sign another one beside it (--again)",
-        bridge::amount::show_wei(*amount)
+        "the server refused a payment of {} for this page, and can have it carried out all the same until {}: try again then, or sign another one beside it (--again)",
+        bridge::amount::show_wei(*amount),
+        crate::text::rfc3339(*until)
     )]
     RefusedBefore { amount: U256, until: u64 },
     #[error(
@@ -113,6 +114,8 @@ pub enum FetchError {
         "{url} is not encrypted: whoever is between could take the payment and give nothing (--insecure allows it)"
     )]
     NotEncrypted { url: String },
+    #[error("the page came, and {0}. Nothing more is paid when the same command fetches it again within the hour")]
+    NotTaken(io::Error),
     #[error("the payment cannot be kept, so nothing was sent: {0}")]
     NotKept(#[from] io::Error),
     #[error(transparent)]
@@ -173,7 +176,8 @@ pub fn check_encrypted(url: &Uri) -> Result<(), FetchError> {
     Err(FetchError::NotEncrypted { url: bridge::foreign::shown(&url.to_string()) })
 }
 
-/// Fetches a page. `agree` is asked before anything is signed.
+/// Fetches a page. `agree` is asked before anything is signed. `take` gets what was paid for before the payment is forgotten: what it cannot keep,
+/// the same request fetches again, by the same payment.
 ///
 /// # Errors
 ///
@@ -183,6 +187,7 @@ pub async fn fetch(
     purse: &Purse,
     patience: Duration,
     agree: impl AsyncFnOnce(&Bill) -> Result<(), FetchError>,
+    take: impl FnOnce(&Fetched) -> io::Result<()>,
 ) -> Result<Fetched, FetchError> {
     let upstream = Upstream::new(patience)?;
     let kept = Kept::of(page, purse);
@@ -197,19 +202,21 @@ pub async fn fetch(
             });
         }
         Some(signed) if !signed.is_refused && signed.used_up.is_none() => {
-            return pay(page, &upstream, &kept, signed).await;
+            return pay(page, &upstream, &kept, signed, take).await;
         }
         _ => {}
     }
     let response = upstream.ask(request(page, None)).await?;
     if response.status() != StatusCode::PAYMENT_REQUIRED {
-        return fetched(response, page, patience, None).await;
+        let fetched = fetched(response, page, patience, None).await?;
+        take(&fetched).map_err(FetchError::NotTaken)?;
+        return Ok(fetched);
     }
     let bill = bill(response.headers(), &purse.limits)?;
     agree(&bill).await?;
     let signed = purse.sign(&bill);
     kept.keep(&signed)?;
-    pay(page, &upstream, &kept, signed).await
+    pay(page, &upstream, &kept, signed, take).await
 }
 
 impl Fetched {
@@ -232,7 +239,13 @@ pub fn goes_on(page: &Page, purse: &Purse) -> Result<bool, FetchError> {
     Ok(Kept::of(page, purse).find(now())?.is_some())
 }
 
-async fn pay(page: &Page, upstream: &Upstream, kept: &Kept, signed: Signed) -> Result<Fetched, FetchError> {
+async fn pay(
+    page: &Page,
+    upstream: &Upstream,
+    kept: &Kept,
+    signed: Signed,
+    take: impl FnOnce(&Fetched) -> io::Result<()>,
+) -> Result<Fetched, FetchError> {
     let (mut pause, mut tries) = (PAUSE, 1);
     let fetched = loop {
         match show(page, upstream, &signed).await {
@@ -258,6 +271,7 @@ async fn pay(page: &Page, upstream: &Upstream, kept: &Kept, signed: Signed) -> R
         kept.keep(&Signed { is_refused: true, ..signed })?;
         return Err(FetchError::Refused { problem });
     }
+    take(&fetched).map_err(FetchError::NotTaken)?;
     // What it gave is an error: what was paid may be good for the same page once more.
     if !status.is_client_error() {
         kept.forget()?;

@@ -70,7 +70,7 @@ async fn fetched(network: &Network, url: &str, payer: &Account, token: Token) ->
     let page = Page { url: url.parse()?, method, headers, body: Vec::new(), most_bytes: 1 << 20 };
     let limits = Limits { token, most: amount::wei(PAGE) };
     let purse = Purse { account: payer.clone(), limits, folder: network.folder.join("fetching"), again: false };
-    let fetched = fetch(&page, &purse, ANSWER_PATIENCE, async |_| Ok(())).await?;
+    let fetched = fetch(&page, &purse, ANSWER_PATIENCE, async |_| Ok(()), |_| Ok(())).await?;
     let paid = fetched.paid.ok_or_else(|| eyre!("the page cost nothing"))?;
     Ok((fetched.body, paid.protocol.to_string()))
 }

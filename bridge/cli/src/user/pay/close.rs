@@ -141,7 +141,7 @@ async fn check_books(
     let worth = network.client.fees().await?.cost(claim_gas::PLAIN).saturating_to::<u128>();
     ensure!(
         sold <= total || forfeit && sold - total <= worth,
-        "this home's paywall sold {} by channel {id} and holds vouchers for it, of which {} would be claimed: `causeway pay serve --claim-at '1 sat'` claims the rest; then close it",
+        "this home's paywall sold {} by channel {id} and holds vouchers for it, of which {} would be claimed: the same `causeway pay serve` with `--claim-at '1 sat'` claims the rest; then close it",
         shown_amount(channel.token, sold),
         shown_amount(channel.token, total),
     );

@@ -1,6 +1,7 @@
 //! `causeway pay fetch`: a page, paid for when the server asks for it.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use alloy_primitives::{B256, U256};
@@ -100,6 +101,9 @@ pub async fn run(args: FetchArgs, context: &Context) -> Result<()> {
     if !args.page.insecure {
         check_encrypted(&page.url)?;
     }
+    if let Some(path) = &args.output {
+        check_writable(path).wrap_err_with(|| format!("cannot write {}: nothing was paid", path.display()))?;
+    }
     let network = args.session.connect(&args.network, &args.account).await?;
     if args.session.is_wanted() {
         match by_session(&args, &page, &network, context).await {
@@ -114,7 +118,11 @@ pub async fn run(args: FetchArgs, context: &Context) -> Result<()> {
     let folder = network.home.join(FOLDER).join(format!("{:x}", network.id));
     let purse = Purse { account, limits, folder, again: args.again };
     let agree = async |bill: &Bill| afford(&network, own, bill).await;
-    let fetched = match fetch(&page, &purse, Duration::from_secs(args.page.timeout), agree).await {
+    let fetched = match fetch(&page, &purse, Duration::from_secs(args.page.timeout), agree, |fetched| {
+        args.write(&fetched.body, context)
+    })
+    .await
+    {
         // What takes no charge is paid by the channel that is kept for this server, if there is one.
         Err(error @ FetchError::Unpayable(Unpayable::Foreign(_))) if !args.session.is_wanted() => {
             return match by_session(&args, &page, &network, context).await {
@@ -124,7 +132,14 @@ pub async fn run(args: FetchArgs, context: &Context) -> Result<()> {
         }
         fetched => fetched?,
     };
-    args.show(&fetched, context)
+    args.tell_of_charge(&fetched, context)
+}
+
+/// Fails where a file could not be written afterwards; leaves it as it is.
+fn check_writable(path: &Path) -> io::Result<()> {
+    let is_there = path.exists();
+    std::fs::OpenOptions::new().create(true).append(true).open(path)?;
+    if is_there { Ok(()) } else { std::fs::remove_file(path) }
 }
 
 /// The server offers no session that this payer can answer.
@@ -139,7 +154,8 @@ async fn by_session(args: &FetchArgs, page: &Page, network: &KnownNetwork, conte
         Begun::Asked(session) => session,
         Begun::Free(response) => {
             let fetched = Fetched::read(response, page, Duration::from_secs(args.page.timeout)).await?;
-            return args.show(&fetched, context);
+            args.write(&fetched.body, context)?;
+            return args.tell_of_charge(&fetched, context);
         }
     };
     let response = session.answer(page).await?;
@@ -254,20 +270,20 @@ impl PageArgs {
 }
 
 impl FetchArgs {
-    fn show(&self, fetched: &Fetched, context: &Context) -> Result<()> {
-        self.write(&fetched.body, context)?;
+    fn tell_of_charge(&self, fetched: &Fetched, context: &Context) -> Result<()> {
         if self.session.close {
             eprintln!("Nothing to close: no channel paid for this page");
         }
         self.tell(fetched, None, context)
     }
 
-    fn write(&self, body: &[u8], context: &Context) -> Result<()> {
+    fn write(&self, body: &[u8], context: &Context) -> io::Result<()> {
+        let said = |what: String| move |error: io::Error| io::Error::new(error.kind(), format!("{what}: {error}"));
         match &self.output {
-            Some(path) => std::fs::write(path, body).wrap_err_with(|| format!("cannot write {}", path.display())),
+            Some(path) => std::fs::write(path, body).map_err(said(format!("{} cannot be written", path.display()))),
             // Then it is in the event.
             None if context.json => Ok(()),
-            None => crate::terminal::page(body).wrap_err("standard output is gone"),
+            None => crate::terminal::page(body).map_err(said("standard output takes no more".to_owned())),
         }
     }
 
@@ -295,7 +311,16 @@ impl FetchArgs {
                 eprintln!("Only a part: {stop}");
             }
         }
-        ensure!(fetched.status.is_success(), "the server answered {}", fetched.status);
+        let status = fetched.status;
+        if let (true, Some(to)) = (status.is_redirection(), fetched.headers.get("location")) {
+            bail!("the server answered {status}: it leads to {}", shown(&String::from_utf8_lossy(to.as_bytes())));
+        }
+        let is_good_again = status.is_client_error() && paid.is_some() && by.is_none();
+        ensure!(
+            !is_good_again,
+            "the server answered {status} to a payment that it has: the same command shows it the same one again"
+        );
+        ensure!(status.is_success(), "the server answered {status}");
         Ok(())
     }
 }

@@ -30,6 +30,8 @@ use crate::user::spending::Spender;
 const AUTHORIZED_S: u64 = 86_400;
 /// An earlier transaction of which less is left is not gone on with.
 const LEAST_LEFT_S: u64 = 60;
+/// Channels of a seed that an interrupted command may be opening.
+const MOST_BEGUN: u32 = 16;
 
 /// Lock a deposit for a payee
 #[derive(Debug, clap::Args)]
@@ -73,13 +75,21 @@ pub async fn open(args: OpenArgs, context: &Context) -> Result<()> {
     let deposit = token::units(args.token, args.amount, args.units)?;
     let network = args.network.connect(&args.account).await?;
     let spender = Spender::open(&network, &args.account, args.spending)?;
-    let wanted = args.wanted(&spender, deposit).await?;
+    let mut wanted = args.wanted(&spender, deposit).await?;
     // A command that was interrupted goes on with its own channel: the salt of another would open a second one.
     let head = network.client.head().await?.timestamp;
-    let kept = spender.kept(|call| wanted.are_of(call, head.saturating_add(LEAST_LEFT_S)))?;
-    let call = match kept {
-        Some(kept) => kept,
-        None => wanted.call(&spender, head).await?,
+    let mut begun = None;
+    for (place, one) in wanted.iter().enumerate() {
+        let kept = spender.kept(|call| one.are_of(call, head.saturating_add(LEAST_LEFT_S)))?;
+        begun = begun.or(kept.map(|call| (place, call)));
+    }
+    let (wanted, call) = match begun {
+        Some((place, kept)) => (wanted.swap_remove(place), kept),
+        None => {
+            let fresh = wanted.swap_remove(0);
+            let call = fresh.call(&spender, head).await?;
+            (fresh, call)
+        }
     };
     if !spender.goes_on(&call)? && args.token.is_zero() {
         spender.afford(call.value, "to deposit").await?;
@@ -104,6 +114,7 @@ pub async fn open(args: OpenArgs, context: &Context) -> Result<()> {
 }
 
 /// What a channel is opened with.
+#[derive(Clone, Copy)]
 struct Wanted {
     network: B256,
     payer: Address,
@@ -118,9 +129,10 @@ struct Wanted {
 }
 
 impl OpenArgs {
-    async fn wanted(&self, spender: &Spender<'_>, deposit: u128) -> Result<Wanted> {
+    /// A fresh channel; behind it, those of the seed's last numbers, of which one may be what an interrupted command opens.
+    async fn wanted(&self, spender: &Spender<'_>, deposit: u128) -> Result<Vec<Wanted>> {
         let (network, payer) = (spender.network, spender.account.address());
-        let mut wanted = Wanted {
+        let plain = Wanted {
             network: network.network_id,
             payer,
             payee: self.payee,
@@ -130,16 +142,17 @@ impl OpenArgs {
             salt: None,
             number: None,
         };
-        if let Some(path) = &self.seed {
-            let seed = seed::read_or_make(path)?;
-            let opened = seed::opened(&network.client, network.chain_id, payer, Side::Payer).await?;
-            let terms: Vec<Terms> = opened.into_iter().map(|opened| opened.terms).collect();
-            let found = seed.find(network.network_id, payer, &terms);
-            let number = found.last_key_value().map_or(0, |(last, _)| last + 1);
+        let Some(path) = &self.seed else { return Ok(vec![plain]) };
+        let seed = seed::read_or_make(path)?;
+        let opened = seed::opened(&network.client, network.chain_id, payer, Side::Payer).await?;
+        let terms: Vec<Terms> = opened.into_iter().map(|opened| opened.terms).collect();
+        let found = seed.find(network.network_id, payer, &terms);
+        let fresh = found.last_key_value().map_or(0, |(last, _)| last + 1);
+        let numbered = |number: u32| {
             let key = seed.channel(network.network_id, payer, number);
-            wanted = Wanted { signer: address_of(&key.signer), salt: Some(key.salt), number: Some(number), ..wanted };
-        }
-        Ok(wanted)
+            Wanted { signer: address_of(&key.signer), salt: Some(key.salt), number: Some(number), ..plain }
+        };
+        Ok((fresh.saturating_sub(MOST_BEGUN)..=fresh).rev().map(numbered).collect())
     }
 }
 

@@ -136,6 +136,9 @@ pub async fn receive(args: ReceiveArgs, context: &Context) -> Result<()> {
     let (address, vouchers) = (receiving.address.to_string(), kept.display().to_string());
     context.print(&Event::Receiving { address: address.clone(), payee, vouchers: vouchers.clone() }, || {
         println!("Receiving at {address} for {payee}; vouchers are kept in {vouchers}");
+        println!(
+            "A payer can take back what is not claimed: `causeway pay watch {vouchers}` claims when one begins to"
+        );
     });
     args.stop.stopped().await;
     receiving.stop().await;

@@ -66,14 +66,20 @@ impl Passing {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = parts.method;
         *request.headers_mut() = self.forwarded(parts.headers);
-        if let Some(Paid { payer, by }) = paid {
+        if let Some(Paid { payer, by }) = &paid {
             let marks = [(PAYER, value(&payer.to_string())), (PAYMENT, value(&by.to_string()))];
             request.headers_mut().extend(marks.into_iter().filter_map(|(name, value)| Some((name, value?))));
         }
         *request.uri_mut() = uri;
         let answer = self.upstream.ask(request).await;
         drop(room);
-        answer
+        match answer {
+            // A client that has paid here would take it for a refusal of what it paid, and pay again.
+            Ok(answer) if paid.is_some() && answer.status() == StatusCode::PAYMENT_REQUIRED => {
+                Err(NoAnswer::Failed("it asks for money itself, by a 402".to_owned()))
+            }
+            answer => answer,
+        }
     }
 
     /// A request's headers as the upstream gets them: without the payment, and without what only this paywall may say.
@@ -86,11 +92,15 @@ impl Passing {
         if authorization.any(|field| field.to_str().ok().and_then(mpp::token_of).is_some()) {
             headers.remove(AUTHORIZATION);
         }
-        for name in [x402::SIGNATURE, x402::SIGNATURE_V1, PAYMENT_AUTHORIZATION].into_iter().chain(OTHER_REQUESTS) {
+        let of_payments =
+            [x402::SIGNATURE, x402::SIGNATURE_V1, PAYMENT_AUTHORIZATION].into_iter().chain(OTHER_REQUESTS);
+        let ours: Vec<HeaderName> = of_payments.filter_map(|name| name.parse().ok()).chain([PAYER, PAYMENT]).collect();
+        // Many a server makes the same variable of `causeway_payer` and `causeway-payer` (CGI, RFC 3875).
+        let is_ours = |name: &HeaderName| ours.iter().any(|own| own.as_str() == name.as_str().replace('_', "-"));
+        let forged: Vec<HeaderName> = headers.keys().filter(|name| is_ours(name)).cloned().collect();
+        for name in forged {
             headers.remove(name);
         }
-        headers.remove(PAYER);
-        headers.remove(PAYMENT);
         headers.remove(CONTENT_LENGTH); // hyper writes it anew.
         headers
     }

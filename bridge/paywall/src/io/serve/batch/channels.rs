@@ -35,6 +35,8 @@ use crate::x402::PaymentPayload;
 
 /// Channels that are read from the chain at a time because a request names them.
 const MOST_READS: usize = 32;
+/// Gas of having the contract pay the payee what was claimed, at most.
+pub(super) const SETTLE_GAS: u64 = 80_000;
 /// Deposits and refunds on their way at a time.
 const MOST_IN_FLIGHT: usize = 128;
 /// Channels of one payer that are read anew before it is refused another: it has four at first.
@@ -472,9 +474,11 @@ impl Channels {
 async fn give_back(hand: Hand, brought: Brought, amount: u128, _place: OwnedSemaphorePermit) -> Result<Made, Refusal> {
     let channels = hand.channels.clone();
     let chain = &channels.desk.chain;
-    let claim = channels.ledger().row(hand.id).map(|row| claim_of([parts(&row)]));
+    let row = channels.ledger().row(hand.id);
+    let claim = row.as_ref().map(|row| claim_of([parts(row)]));
     let refund = BatchSettlement::refundCall { config: brought.config.contract(), amount };
-    let call = many(claim.into_iter().chain([refund.abi_encode()]).collect());
+    let mut calls: Vec<Vec<u8>> = claim.into_iter().chain([refund.abi_encode()]).collect();
+    let call = many(calls.clone());
     let failed = |undone: Undone| match undone {
         Undone::Here(refusal) => refusal,
         Undone::WouldFail(why) => Flaw::RefundRefused(why).into(),
@@ -483,6 +487,18 @@ async fn give_back(hand: Hand, brought: Brought, amount: u128, _place: OwnedSema
     let gas = chain.gas_of(&call).await.map_err(failed)?;
     let price = u128::try_from(chain.head()?.fees.cost(gas)).unwrap_or(u128::MAX);
     channels.ledger().check_gas(hand.id, price / 2, true)?;
+    // What was claimed is the contract's until it is asked to pay: there may be no later claim that does.
+    let payee = brought.config.receiver;
+    let claimed = chain.unsettled(payee).await?.saturating_add(row.map_or(0, |row| row.amount));
+    let is_worth = U256::from(claimed) > chain.head()?.fees.cost(SETTLE_GAS);
+    let (call, gas) = if is_worth {
+        calls.push(BatchSettlement::settleCall { receiver: payee, token: brought.config.token }.abi_encode());
+        let call = many(calls);
+        let gas = chain.gas_of(&call).await.map_err(failed)?;
+        (call, gas)
+    } else {
+        (call, gas)
+    };
     let receipt = chain.carry_out(&call, gas).await.map_err(failed)?;
     let amount = refunded(&receipt, hand.id);
     channels.look(hand.id).await;

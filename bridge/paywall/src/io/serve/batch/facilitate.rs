@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Channels;
-use super::channels::{Settled, claim_of, deposit_call, many};
+use super::channels::{SETTLE_GAS, Settled, claim_of, deposit_call, many};
 use crate::batch::Terms;
 use crate::batch::channel::{Config, Domain, LEAST_DELAY_S, MOST_DELAY_S};
 use crate::batch::contract::BatchSettlement;
@@ -36,9 +36,8 @@ use crate::x402::{self, PaymentPayload, Requirements};
 
 /// Channels in one claim.
 const MOST_CLAIMS: usize = 100;
-/// Gas of one channel's part of a claim, of a transfer of what was claimed, and of a deposit.
+/// Gas of one channel's part of a claim, and of a deposit.
 const CLAIM_GAS: u64 = 45_000;
-const SETTLE_GAS: u64 = 80_000;
 const DEPOSIT_GAS: u64 = 160_000;
 
 /// A question of a resource server.
