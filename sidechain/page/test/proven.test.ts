@@ -9,7 +9,7 @@ import { NotProven } from "../src/evidence/failure.ts";
 import { proveHead, proveTold, proveWithdrawal } from "../src/evidence/live.ts";
 import { NodeDown } from "../src/node.ts";
 import type { Books, Info, Withdrawal } from "../src/peg/answers.ts";
-import { type Asked, counted, finality, genesis, receiptNode, reserves } from "./receipt_node.ts";
+import { type Asked, counted, finality, genesis, receiptNode, reserves, transactionOf } from "./receipt_node.ts";
 
 const standing = standingOf(reserves);
 const told = (changed: Partial<Books> = {}): Books => ({ ...(Object.fromEntries(Object.entries(standing).map(([book, sat]) => [book, Number(sat)])) as unknown as Books), ...changed });
@@ -120,6 +120,24 @@ test("a withdrawal that is told otherwise in any part is not proven", async () =
     for (let times = 0; times < 3; times++) await proof.ofWithdrawal({ ...one, ...lie });
     assert.deepEqual(proof.verdict, { failed: "the state says something else than the node" }, JSON.stringify(lie));
   }
+});
+
+test("what arrived of a withdrawal is proven by the bytes that paid it, and a charge or transaction that is told otherwise is not", async () => {
+  const one = await provenWithdrawal();
+  // The worked example of docs/evidence.md.
+  const version = { number: 3, txid: "3e6b7f84a5e5b7990cdaf9c3ad0d994a006a73b385bde2f7ed222402462fe2b3", status: "settled" as const, chargeSat: 666 };
+  const shown = { number: 3, transaction: transactionOf(3) };
+  const verdict = async (changed: Partial<typeof version>, paying = [shown]) => {
+    const proof = new Proof(context(receiptNode()).context);
+    for (let times = 0; times < 3; times++) await proof.ofWithdrawal({ ...one, versions: [{ ...version, ...changed }] }, paying);
+    return proof.verdict && ("failed" in proof.verdict ? proof.verdict.failed : proof.verdict.what);
+  };
+  assert.match((await verdict({})) ?? "", /what arrived/);
+  assert.doesNotMatch((await verdict({}, [])) ?? "", /what arrived/, "without its bytes that is the node's word");
+  assert.match((await verdict({ chargeSat: version.chargeSat + 1 })) ?? "", /something else than the node/);
+  assert.match((await verdict({ txid: "11".repeat(32) })) ?? "", /something else than the node/);
+  assert.match((await verdict({}, [{ number: 3, transaction: transactionOf(2) }])) ?? "", /no such one/);
+  assert.match((await verdict({}, [{ number: 3, transaction: "0x00" }])) ?? "", /./);
 });
 
 /** Withdrawal 1 of the block, as an honest node tells it. */

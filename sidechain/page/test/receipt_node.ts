@@ -34,11 +34,14 @@ function proofOf(account: string, keys: string[]): AccountAnswer {
   return { ...(all[0] as AccountAnswer), storageProof };
 }
 
+/** Its vault transactions' bytes, by their numbers from 1 on. */
+export const transactionOf = (number: number): string => bytes[number - 1] ?? assert.fail(`there is no vault transaction ${number}`);
+
 const HONEST: Answers = {
   peg_getFinality: () => finality,
   eth_getProof: proofOf,
   peg_getVault: () => ({ outputs: reserves.outputs.map(({ amountSat, ...output }) => ({ ...output, amountSat: Number(amountSat), rooted: true })), pending: [], lookedFrom: 1 }),
-  peg_getVaultTransaction: (number: number) => ({ number, transaction: bytes[number - 1] }),
+  peg_getVaultTransaction: (number: number) => ({ number, transaction: transactionOf(number) }),
 };
 
 /** A node that answers so, but for what is given. */

@@ -4,14 +4,15 @@ import type { Context } from "../app/view.ts";
 import type { FinalHeader } from "../evidence/certificate.ts";
 import { NotProven } from "../evidence/failure.ts";
 import type { Genesis } from "../evidence/genesis.ts";
-import { proveDeposit, proveWithdrawal } from "../evidence/live.ts";
+import { type Shown, proveDeposit, proveWithdrawal } from "../evidence/live.ts";
 import { type Deposit, type Withdrawal, sats } from "../peg/answers.ts";
 import { link, route } from "./links.ts";
 
 /** A block may lie between what the node told and what it proved: only what differs so often in a row is another. */
 const TIMES = 3;
 
-type Verdict = { header: FinalHeader } | { failed: string };
+/** `what`: of all that is shown, what is proven. */
+type Verdict = { header: FinalHeader; what: string } | { failed: string };
 
 /** The check of one view, over all of its refreshes. */
 export class Proof {
@@ -29,9 +30,13 @@ export class Proof {
     return this.#verdict;
   }
 
-  async ofWithdrawal(told: Withdrawal): Promise<void> {
-    await this.#check(told, async (genesis) => {
-      const { header, withdrawal } = await proveWithdrawal(this.#context.node, genesis, told.id);
+  /** `paying`: the vault transactions that are shown with it. What arrived by one of them is proven by its bytes. */
+  async ofWithdrawal(told: Withdrawal, paying: readonly Shown[] = []): Promise<void> {
+    const version = told.versions.find(({ number }) => number === told.paidBy);
+    const shown = version && paying.find(({ number }) => number === version.number);
+    await this.#check([told, shown], async (genesis) => {
+      const { header, withdrawal, paid } = await proveWithdrawal(this.#context.node, genesis, told.id, shown);
+      const isPaidSo = !version || !paid || (paid.txid === version.txid && paid.amountsSat.includes(sats(told.amountSat) - sats(version.chargeSat)));
       const isSame =
         withdrawal !== undefined &&
         withdrawal.owner === told.owner.toLowerCase() &&
@@ -40,8 +45,9 @@ export class Proof {
         withdrawal.askedAt === told.askedAt &&
         withdrawal.script === told.script.toLowerCase() &&
         (withdrawal.paidBy ?? null) === told.paidBy &&
-        (withdrawal.givenBack ?? null) === (told.status === "cancelled" || told.status === "refunded" ? told.status : null);
-      return { header, isSame };
+        (withdrawal.givenBack ?? null) === (told.status === "cancelled" || told.status === "refunded" ? told.status : null) &&
+        isPaidSo;
+      return { header, isSame, what: `whose it is, its amounts, whom it pays${paid ? ", what arrived" : ""} and where it stands` };
     });
   }
 
@@ -57,20 +63,20 @@ export class Proof {
         deposit.status === told.status &&
         (deposit.mintedSat ?? null) === (told.mintedSat === null ? null : sats(told.mintedSat)) &&
         (deposit.sweptBy ?? null) === told.sweptBy;
-      return { header, isSame };
+      return { header, isSame, what: "whose it is, its amounts and where it stands" };
     });
   }
 
   /** What does not answer proves nothing, and disproves nothing: such errors are the view's. While neither the head nor what is told is new, what was proven stays. */
-  async #check(told: object, prove: (genesis: Genesis) => Promise<{ header: FinalHeader; isSame: boolean }>): Promise<void> {
+  async #check(told: object, prove: (genesis: Genesis) => Promise<{ header: FinalHeader; isSame: boolean; what: string }>): Promise<void> {
     const words = JSON.stringify(told);
     const last = this.#verdict && "header" in this.#verdict ? this.#verdict.header : undefined;
     if (last && words === this.#proven && last.hash === this.#context.info().head.hash) return;
     this.#proven = undefined;
     try {
-      const { header, isSame } = await prove(this.#context.genesis);
+      const { header, isSame, what } = await prove(this.#context.genesis);
       this.#differed = isSame ? 0 : this.#differed + 1;
-      if (isSame) [this.#verdict, this.#proven] = [{ header }, words];
+      if (isSame) [this.#verdict, this.#proven] = [{ header, what }, words];
       else if (this.#differed >= TIMES) this.#verdict = { failed: "the state says something else than the node" };
     } catch (error) {
       if (!(error instanceof NotProven)) throw error;
@@ -84,7 +90,7 @@ export class Proof {
     if ("failed" in verdict) {
       return html`<p class="notice bad"><strong>Not proven:</strong> ${verdict.failed}. Believe nothing on this page of it; ask another node, or <code>causeway status</code>.</p>`;
     }
-    const { number, signers, validators } = verdict.header;
-    return html`<p class="none"><span aria-hidden="true">✓</span> Proven in this browser, by block ${link(["block", number], number)}, which ${signers} of ${validators} validators signed (<a href=${route("evidence")}>how</a>).</p>`;
+    const { what, header: { number, signers, validators } } = verdict;
+    return html`<p class="none"><span aria-hidden="true">✓</span> Proven in this browser, by block ${link(["block", number], number)}, which ${signers} of ${validators} validators signed (<a href=${route("evidence")}>how</a>): ${what}. The rest is the node's word.</p>`;
   }
 }

@@ -64,9 +64,26 @@ export async function proveKeys(node: Node, genesis: Genesis, epoch: number): Pr
   return { header, keys };
 }
 
-export async function proveWithdrawal(node: Node, genesis: Genesis, id: number): Promise<{ header: FinalHeader; withdrawal: Withdrawal | undefined }> {
+/** A vault transaction as a node shows it: its number, and its bytes without witness. */
+export type Shown = Pick<Told, "number" | "transaction">;
+
+export interface ProvenWithdrawal {
+  header: FinalHeader;
+  withdrawal: Withdrawal | undefined;
+  /** By the transaction that is shown: its id, and what its outputs to the payee are worth. */
+  paid: { txid: string; amountsSat: bigint[] } | undefined;
+}
+
+/** `shown`: what is said to have paid it. That it is the vault transaction of this number the ledger has under its id, which is the hash of its bytes. */
+export async function proveWithdrawal(node: Node, genesis: Genesis, id: number, shown?: Shown): Promise<ProvenWithdrawal> {
   const header = await proveHead(node, genesis);
-  return { header, withdrawal: (await proveFacts(node, header, { withdrawals: [id] })).withdrawals.get(id) };
+  const transaction = shown && readTransaction(transactionBytes(shown.transaction));
+  const facts = await proveFacts(node, header, { withdrawals: [id], vault: transaction ? [transaction.txid] : [] });
+  const withdrawal = facts.withdrawals.get(id);
+  if (!shown || !transaction) return { header, withdrawal, paid: undefined };
+  require(facts.vault.get(transaction.txid)?.number === shown.number, `what is shown as vault transaction ${shown.number} has the id ${transaction.txid}, under which the ledger has no such one`);
+  const toPayee = transaction.outputs.filter(({ script }) => `0x${script}` === withdrawal?.script);
+  return { header, withdrawal, paid: { txid: transaction.txid, amountsSat: toPayee.map(({ amountSat }) => amountSat) } };
 }
 
 export async function proveDeposit(node: Node, genesis: Genesis, outpoint: Outpoint): Promise<{ header: FinalHeader; deposit: Deposit | undefined }> {

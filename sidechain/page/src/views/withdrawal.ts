@@ -47,11 +47,10 @@ export function withdrawal(context: Context, text = ""): View {
         fewLogs(node, { address: info.contracts.bridge, topics: [kinds, word(id)] }).catch(() => []),
       ]);
       const numbers = [...new Set([...(got?.versions ?? []).slice(-16).map(({ number }) => number), ...(got?.paidBy ? [got.paidBy] : [])])];
-      const [transactions] = await Promise.all([
-        Promise.all(numbers.map((number) => node.ask<VaultTransaction | null>("peg_getVaultTransaction", number).catch(() => null))),
-        got ? proof.ofWithdrawal(got) : undefined,
-      ]);
-      [found, outlook, logs, versions] = [got, now, all, transactions.filter((one) => one !== null)];
+      const transactions = await Promise.all(numbers.map((number) => node.ask<VaultTransaction | null>("peg_getVaultTransaction", number).catch(() => null)));
+      const made = transactions.filter((one) => one !== null);
+      if (got) await proof.ofWithdrawal(got, made);
+      [found, outlook, logs, versions] = [got, now, all, made];
     },
     draw() {
       if (id === undefined) return html`<h1>There is no such withdrawal</h1><p>Withdrawals have numbers from 1 on.</p>`;

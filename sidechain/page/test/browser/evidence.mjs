@@ -127,6 +127,7 @@ test("a node that lies about a request is caught on the page of the request", as
   const cases = [
     [`withdrawal/${id}`, { peg_getWithdrawal: (one) => ({ ...one, amountSat: one.amountSat + 1 }) }],
     [`withdrawal/${id}`, { peg_getWithdrawal: (one) => ({ ...one, script: turned(one.script) }) }],
+    [`withdrawal/${id}`, { peg_getWithdrawal: (one) => ({ ...one, versions: one.versions.map((version) => ({ ...version, chargeSat: version.chargeSat - 1 })) }) }],
     [`withdrawal/${id}`, { peg_getWithdrawal: (one) => ({ ...one, owner: turned(one.owner) }) }],
     [`deposit/${deposit.txid}:${deposit.vout}`, ofDeposit((one) => ({ mintedSat: one.mintedSat + 1 }))],
     [`deposit/${deposit.txid}:${deposit.vout}`, ofDeposit((one) => ({ recipient: turned(one.recipient) }))],

@@ -1,6 +1,6 @@
 // A withdrawal that nobody paid for so long that anybody may give it back.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { line, open, says, text, violations } from "./browser.mjs";
 import { KEYS } from "./network.mjs";
 import { startWithRules } from "./network_of_rules.mjs";
@@ -10,18 +10,20 @@ import { OTHER_PAYEE, connect, order, other, owner, sign, timesAsked } from "./o
 const REFUND_AFTER_S = 40;
 const AMOUNT_SAT = 3_000_000n;
 
-let network;
-before(async () => {
-  network = await startWithRules({ refundAfter: REFUND_AFTER_S });
-});
-after(() => network?.stop());
-
 test("a withdrawal that waited too long is given back by anybody, and its owner has all of it again", async () => {
-  const { url: at, rpc, balance } = network;
+  const network = await startWithRules({ refundAfter: REFUND_AFTER_S });
+  try {
+    await givenBack(network);
+  } finally {
+    await network.stop();
+  }
+});
+
+async function givenBack({ url: at, rpc, balance, without }) {
   const { page, close } = await open("out", { key: KEYS[1], at });
   await connect(page);
   // Relayers would give it back themselves.
-  await network.without(["relayer-1", "relayer-2"], async () => {
+  await without(["relayer-1", "relayer-2"], async () => {
     await order(page, { to: OTHER_PAYEE, amount: "0.03" });
     const id = await sign(page);
     await says(page, /If it is still queued in \d+ seconds/);
@@ -59,4 +61,4 @@ test("a withdrawal that waited too long is given back by anybody, and its owner 
     assert.equal((await rpc("peg_getWithdrawal", id)).status, "refunded");
   });
   await close();
-});
+}
