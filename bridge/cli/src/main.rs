@@ -38,6 +38,7 @@ mod log_filter;
 mod operator;
 mod options;
 mod progress;
+mod screen;
 mod shell;
 mod user;
 

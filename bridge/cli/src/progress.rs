@@ -8,6 +8,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::context::Context;
+use crate::screen;
 
 /// How often a bar without a number shows that it is alive.
 const TICK: Duration = Duration::from_millis(120);
@@ -16,8 +17,6 @@ const SOON: Duration = Duration::from_secs(1);
 
 /// Whether somebody looks at what the command of this process does; set once, at its start.
 static WATCHED: OnceLock<bool> = OnceLock::new();
-/// The bar on the screen, which other lines make room for.
-static ON_SCREEN: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
 /// Notes whether somebody sits at a terminal and did not ask for JSON.
 pub fn watch(context: &Context, is_service: bool) {
@@ -27,19 +26,6 @@ pub fn watch(context: &Context, is_service: bool) {
 
 fn is_seen(context: &Context) -> bool {
     !context.json && std::io::stderr().is_terminal()
-}
-
-/// Writes a line beside the bar, if one is on the screen.
-pub fn aside(write: impl FnOnce()) {
-    let bar = on_screen().clone();
-    match bar {
-        Some(bar) => bar.suspend(write),
-        None => write(),
-    }
-}
-
-fn on_screen() -> MutexGuard<'static, Option<ProgressBar>> {
-    ON_SCREEN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A bar on standard error while there is something to show, or never one.
@@ -120,7 +106,7 @@ impl Progress {
             let style = ProgressStyle::with_template(template).expect("a valid template");
             let bar = ProgressBar::new(0).with_style(style);
             bar.enable_steady_tick(TICK);
-            *on_screen() = Some(bar.clone());
+            screen::has(Some(bar.clone()));
             (template, bar)
         });
         bar.set_message(bridge::foreign::lines(what).replace('\n', " "));
@@ -139,7 +125,7 @@ impl Progress {
 
 fn clear(shown: &mut Option<(&'static str, ProgressBar)>) {
     if let Some((_, bar)) = shown.take() {
-        on_screen().take();
+        screen::has(None);
         bar.finish_and_clear();
     }
 }

@@ -38,7 +38,7 @@ macro_rules! eprintln {
 
 /// Writes to standard output.
 pub fn out(text: &str) {
-    crate::progress::aside(|| std::print!("{}", lines(text)));
+    crate::screen::aside(|| std::print!("{}", lines(text)));
 }
 
 /// Writes what somebody else's server sent to standard output: as it came for a pipe or a file, filtered for a terminal.
@@ -58,7 +58,7 @@ pub fn page(bytes: &[u8]) -> io::Result<()> {
 
 /// Writes to standard error.
 pub fn err(text: &str) {
-    crate::progress::aside(|| std::eprint!("{}", lines(text)));
+    crate::screen::aside(|| std::eprint!("{}", lines(text)));
 }
 
 /// JSON in which everything that a terminal obeys is escaped: it reads back as it was.

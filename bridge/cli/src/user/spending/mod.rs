@@ -9,6 +9,7 @@
 //! Where it goes, for which chain and what it says come from this program and the genesis file. A node can refuse, delay, and lie
 //! about what became of it; it cannot turn it into something else, make it cost more than the bound, or have it signed twice.
 
+mod exact;
 mod request;
 mod send;
 mod whole;

@@ -9,17 +9,14 @@ use bridge::amount;
 use bridge::io::sidechain::{Account, Call, Error, Fees, proven};
 use eyre::{Result, WrapErr, bail, ensure, eyre};
 
+use super::exact::{Exact, LEAST_GAS};
 use super::request::{Request, Requests};
-use super::whole::Exact;
 use super::words::Words;
 use crate::options::account::AccountArgs;
 use crate::options::network::KnownNetwork;
 use crate::options::sidechain::INCLUSION;
 use crate::options::spending::SpendingArgs;
 use crate::progress::Progress;
-
-/// Gas that every transaction takes.
-pub const LEAST_GAS: u64 = 21_000;
 
 /// How often a free call is sent at most, as long as another transaction takes its nonce each time.
 const MOST_TRIES: u32 = 10;

@@ -9,16 +9,8 @@ use bridge::amount;
 use bridge::io::sidechain::{Call, Fees};
 use eyre::{Result, ensure};
 
-use super::send::{LEAST_GAS, Spender};
-
-/// How the transaction is signed that the amount was made for.
-#[derive(Clone, Debug)]
-pub struct Exact {
-    pub nonce: u64,
-    pub fees: Fees,
-    /// An earlier one that it stands in for: the fee is another, and with it the amount.
-    pub instead_of: Option<Call>,
-}
+use super::exact::{Exact, LEAST_GAS};
+use super::send::Spender;
 
 impl Spender<'_> {
     /// The call that sends all that the account has to `to`, for [`Spender::transact`]; the same as before if one was sent whose end is not known.
