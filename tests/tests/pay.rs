@@ -362,7 +362,9 @@ fn a_command_that_ended_before_the_channel_of_its_seed_was_seen_opens_no_second_
     let (payer, payee) = (DEVELOPER_0.to_string(), DEVELOPER_1.to_string());
     let seed = payments.file("payments.seed").display().to_string();
     let open = ["open", "--payee", &payee, "--amount", "500 sat", "--seed", &seed];
-    payments.refused(0, &[&open[..], &["--rpc", &relay.url]].concat(), "");
+    std::fs::create_dir_all(payments.node.home()).expect("a folder");
+    let by_relay = [&["pay"], &open[..], &["--dev-account", "0", "--rpc", &relay.url]].concat();
+    binary::run(&payments.node.home(), by_relay, "").fails_saying(&["The same command"]);
     let number_of = |opened: &Value| opened["number"].clone();
     A_ROUND.until("it is in a block", String::new, || {
         let listed = payments.done(0, &["list", &payer], "");
