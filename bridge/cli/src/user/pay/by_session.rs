@@ -13,12 +13,10 @@ use paywall::io::fetch::FetchError;
 use paywall::io::fetch::purse::{PayersChain, SessionPurse};
 
 use super::channel::{channel, domain, find, for_vouchers, shown_amount};
+use super::promises::folder;
 use super::voucher::key_of;
 use crate::options::account::AccountArgs;
 use crate::options::network::{KnownNetwork, NetworkArgs};
-
-/// In the home folder: channels and promises, by network and payer, then by payee.
-const FOLDER: &str = "sessions";
 
 /// How a channel pays.
 #[derive(Debug, clap::Args)]
@@ -98,11 +96,6 @@ impl BySession {
             signer,
         })
     }
-}
-
-/// Where a payer's promises are, by payee.
-pub fn folder(network: &KnownNetwork, payer: Address) -> PathBuf {
-    network.home.join(FOLDER).join(format!("{:x}-{payer:x}", network.id))
 }
 
 /// The chain, for a payer.

@@ -25,6 +25,7 @@ mod fetch;
 pub mod invoice;
 mod list;
 mod open;
+mod promises;
 mod receive;
 mod seed;
 mod send;

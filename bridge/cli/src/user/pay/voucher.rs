@@ -14,8 +14,8 @@ use payments::terms::Terms;
 use payments::voucher::SignedVoucher;
 use paywall::io::fetch::sent::promise_in_all;
 
-use super::by_session::folder;
 use super::channel::{channel, domain, for_vouchers, shown_amount};
+use super::promises::folder;
 use super::seed::{self, Side};
 use super::token;
 use crate::options::account::AccountArgs;
