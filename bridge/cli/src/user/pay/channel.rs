@@ -124,6 +124,11 @@ pub fn closable_from(network: &KnownNetwork, requested: CloseRequest) -> (u64, u
     (requested.at_unix_s.saturating_add(grace.seconds), requested.at_block.saturating_add(grace.blocks))
 }
 
+/// What tells channels in wrapped coins from those in coins, whose amounts look the same.
+pub fn kind(token: Address) -> &'static str {
+    if token == address::WRAPPED_BTC { ", wrapped" } else { "" }
+}
+
 /// An amount in the channel's token: the coin and the wrapped coin in bitcoin, others in their smallest units.
 pub fn shown_amount(token: Address, units: u128) -> String {
     if token.is_zero() || token == address::WRAPPED_BTC {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use alloy_primitives::{Address, B256};
 use eyre::Result;
 
-use super::channel::{channel, shown_amount};
+use super::channel::{channel, kind, shown_amount};
 use super::event::{Event, Listed};
 use super::seed::{self, Opened, Side};
 use crate::context::Context;
@@ -69,7 +69,8 @@ pub async fn list(args: ListArgs, context: &Context) -> Result<()> {
         for one in &channels {
             println!("{} {}", one.channel, format!("{:?}", one.state).to_lowercase());
             println!("  from {} to {}", one.payer, one.payee);
-            println!("  claimed {} of {}", shown_amount(one.token, one.claimed), shown_amount(one.token, one.deposit));
+            let [claimed, deposit] = [one.claimed, one.deposit].map(|units| shown_amount(one.token, units));
+            println!("  claimed {claimed} of {deposit}{}", kind(one.token));
         }
         println!("{} channel(s) of {}", channels.len(), args.account);
     });

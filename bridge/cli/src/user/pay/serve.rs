@@ -9,7 +9,7 @@ use alloy_primitives::Address;
 use bitcoin::Amount;
 use bridge::amount;
 use bridge::io::sidechain::Account;
-use contracts::CloseGrace;
+use contracts::{CloseGrace, address};
 use eyre::{Result, WrapErr, bail, ensure, eyre};
 use paywall::authorization::Token;
 use paywall::io::serve::{SessionSettings, Settings, bind, start};
@@ -220,6 +220,10 @@ impl ServeArgs {
         prices: &PriceList,
     ) -> Result<Option<SessionSettings>> {
         let payee = account.address();
+        ensure!(
+            self.pay_to.is_none_or(|other| !other.is_zero() && other != address::WRAPPED_BTC),
+            "--pay-to names an account that cannot spend what it gets: wanted is one of yours"
+        );
         if self.pay_to.is_some_and(|other| other != payee) {
             ensure!(
                 prices.entries().all(|entry| entry.meter.is_none()),

@@ -3,7 +3,7 @@
 use alloy_primitives::B256;
 use eyre::Result;
 
-use super::channel::{channel, shown_amount};
+use super::channel::{channel, kind, shown_amount};
 use super::event::{Event, Listed};
 use crate::context::Context;
 use crate::options::network::NetworkArgs;
@@ -36,7 +36,7 @@ pub async fn status(args: StatusArgs, context: &Context) -> Result<()> {
         }
         let (claimed, deposit) =
             (shown_amount(channel.token, channel.settled), shown_amount(channel.token, channel.deposit));
-        println!("  claimed  {claimed} of {deposit}");
+        println!("  claimed  {claimed} of {deposit}{}", kind(channel.token));
     });
     Ok(())
 }

@@ -10,7 +10,7 @@ use files::write_atomic;
 
 use super::csv;
 use super::look::Looker;
-use super::record::Invoice;
+use super::record::{Arrival, Invoice};
 use super::store::Store;
 use super::view::{View, stands};
 use super::webhook::Courier;
@@ -140,6 +140,7 @@ fn write_table(path: &Path, invoices: &[Invoice]) -> Result<()> {
         "account",
         "bitcoin_address",
         "bitcoin_payments",
+        "peg_in_fee_sat",
     ];
     let mut table = csv::line(&head);
     for invoice in invoices {
@@ -151,6 +152,8 @@ fn write_table(path: &Path, invoices: &[Invoice]) -> Result<()> {
 fn row(invoice: &Invoice) -> Vec<String> {
     let (terms, done) = (&invoice.terms, invoice.final_wei());
     let payments = invoice.seen.deposits.iter().map(|arrival| arrival.outpoint.to_string());
+    let fee = |arrival: &Arrival| Some(arrival.amount_sat.saturating_sub(arrival.minted_sat?));
+    let fees = invoice.seen.deposits.iter().filter_map(fee).sum::<u64>();
     vec![
         invoice.reference.clone(),
         terms.memo.clone().unwrap_or_default(),
@@ -166,6 +169,7 @@ fn row(invoice: &Invoice) -> Vec<String> {
         terms.account.to_string(),
         terms.bitcoin_address.clone().unwrap_or_default(),
         payments.collect::<Vec<_>>().join(" "),
+        fees.to_string(),
     ]
 }
 
