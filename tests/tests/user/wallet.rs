@@ -395,6 +395,9 @@ fn the_words_alone_find_every_deposit_again_and_take_back_what_was_not_swept() {
     assert_eq!(record["reclaimIndex"], 9);
     let address = text(&unswept, "address").to_owned();
     network.pay(&address, 5_000_000);
+    // To somebody else, which the words do not tell.
+    let astray = owner.peg_in(&["--to", &DEVELOPER_1.to_string()]);
+    network.pay(text(&astray, "address"), 3_000_000);
     // Also not swept: one that a key elsewhere can take back, as hardware does.
     let elsewhere = owner.peg_in(&["--reclaim-key", RECLAIM_KEY]);
     assert_eq!(elsewhere["derived"], false);
@@ -446,8 +449,28 @@ fn the_words_alone_find_every_deposit_again_and_take_back_what_was_not_swept() {
     let reclaimed = owner.run(&reclaim, &format!("{PASSPHRASE}\n")).json().remove(0);
     assert_eq!(reclaimed["amountSat"].as_u64().expect("sat") + reclaimed["feeSat"].as_u64().expect("sat"), 5_000_000);
 
+    let to = DEVELOPER_1.to_string();
+    let named = ["wallet", "recover", "--json", "--genesis", &genesis, "--to", &to];
+    let found = owner.run(&named, "").json();
+    let is_astray =
+        |event: &Value| event["address"] == astray["address"] && event["unspent"][0]["valueSat"] == 3_000_000;
+    assert!(found.iter().any(is_astray), "{found:?}");
+
     std::fs::write(text(&elsewhere, "record"), kept).expect("written");
     a_key_elsewhere_signs_a_psbt(&owner, text(&elsewhere, "address"));
+    bitcoin_is_sent_when_somebody_agreed_to_what_was_shown(&owner);
+}
+
+fn bitcoin_is_sent_when_somebody_agreed_to_what_was_shown(owner: &Owner<'_>) {
+    let own = owner.run(&["wallet", "address", "--json"], "").json().remove(0);
+    owner.network.pay(text(&own, "address"), 1_000_000);
+    owner.network.mine(1);
+    let send = ["wallet", "send", "--to", REGTEST_ADDRESS, "--amount", "0.002 BTC", "--fee-rate", "5", "--json"];
+    let send =
+        |more: &[&str]| owner.run(&[&send[..], &["--passphrase-stdin"], more].concat(), &format!("{PASSPHRASE}\n"));
+    send(&[]).fails_saying(&["send bitcoin", REGTEST_ADDRESS, "0.002 BTC", "Fee", "nobody is here to agree", "--yes"]);
+    let sent = send(&["--yes"]).json().remove(0);
+    assert_eq!(sent["amountSat"], 200_000, "{sent}");
 }
 
 /// The transaction goes out unsigned and comes back signed: by the right key, and to the right address, or it is not sent.

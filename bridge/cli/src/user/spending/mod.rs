@@ -15,4 +15,4 @@ mod send;
 mod whole;
 mod words;
 
-pub use send::{Spender, TooDear};
+pub use send::{Spender, TooDear, agree};

@@ -262,19 +262,7 @@ impl<'a> Spender<'a> {
     ///
     /// No was said, or nobody is there.
     pub fn agree(&self, lines: &[String]) -> Result<()> {
-        lines.iter().for_each(|line| eprintln!("{line}"));
-        if self.worthless || self.allowed.yes {
-            return Ok(());
-        }
-        if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
-            bail!("nobody is here to agree to this; nothing was sent. For scripts: --yes");
-        }
-        crate::terminal::err("Do this? [y/N] ");
-        std::io::stderr().flush().wrap_err("the terminal is gone")?;
-        let mut answer = String::new();
-        std::io::stdin().lock().read_line(&mut answer).wrap_err("the terminal is gone")?;
-        ensure!(matches!(answer.trim(), "y" | "Y" | "yes"), "nothing was sent");
-        Ok(())
+        agree(lines, self.worthless || self.allowed.yes)
     }
 
     /// What the account has, as far as the node tells.
@@ -313,6 +301,27 @@ impl<'a> Spender<'a> {
         );
         Ok(())
     }
+}
+
+/// Shows what will be signed away, and asks whoever is there, unless that was agreed to before.
+///
+/// # Errors
+///
+/// No was said, or nobody is there.
+pub fn agree(lines: &[String], is_agreed: bool) -> Result<()> {
+    lines.iter().for_each(|line| eprintln!("{line}"));
+    if is_agreed {
+        return Ok(());
+    }
+    if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
+        bail!("nobody is here to agree to this; nothing was sent. For scripts: --yes");
+    }
+    crate::terminal::err("Do this? [y/N] ");
+    std::io::stderr().flush().wrap_err("the terminal is gone")?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer).wrap_err("the terminal is gone")?;
+    ensure!(matches!(answer.trim(), "y" | "Y" | "yes"), "nothing was sent");
+    Ok(())
 }
 
 /// Whether the pool refused a transaction because another of the account has its nonce, or as the last of too many at once.

@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use alloy_primitives::B256;
+use alloy_primitives::{Address, B256};
 use alloy_rpc_types_eth::Filter;
 use alloy_sol_types::SolEvent as _;
 use bitcoin::{Amount, OutPoint, ScriptBuf};
@@ -41,12 +41,21 @@ const MOST_FOUND: usize = 10_000;
 /// The widest gap: with 55 maxima each, what bitcoind takes in one request.
 const WIDEST_GAP: i64 = 1_000;
 
+/// What is said of deposits that the words do not tell.
+const OTHERS: &str = "One to another account than the wallet's that the ledger does not know yet is found by --to ACCOUNT, or by its record file";
+
 /// With the genesis file as for `causeway peg-in`: the federation's key is a part of each address.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Keys in a row without a deposit after which the search ends
     #[arg(long, value_name = "N", default_value_t = GAP, value_parser = clap::value_parser!(u32).range(1..=WIDEST_GAP))]
     gap: u32,
+    /// Look for deposits to this account, too, as `peg-in --to` made them: the words alone do not name it. Repeatable
+    #[arg(long, value_name = "ADDRESS", value_parser = crate::options::address::parse)]
+    to: Vec<Address>,
+    /// Who can fetch what the code of each --to refuses, as `peg-in --claimant` named it
+    #[arg(long, value_name = "ADDRESS", requires = "to", value_parser = crate::options::address::parse)]
+    claimant: Option<Address>,
     #[command(flatten)]
     bitcoin: BitcoinArgs,
     #[command(flatten)]
@@ -95,7 +104,9 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         let wallet = own_wallet::find(&network.home, network.bitcoin)?;
         let wallet = wallet.ok_or_else(|| missing(&network.home, network.bitcoin))?;
         let bitcoin = args.bitcoin.connect(network.bitcoin).await?;
-        let mut search = Search::start(&network, &bitcoin, wallet).await?;
+        let others = args.to.iter().map(|to| Receiver { recipient: *to, claimant: args.claimant.unwrap_or(*to) });
+        let receivers = std::iter::once(Receiver::account(wallet.account())).chain(others).collect();
+        let mut search = Search::start(&network, &bitcoin, wallet, receivers).await?;
         search.run(args.gap).await?;
         search.keep(context).await
     })
@@ -105,6 +116,8 @@ struct Search<'a> {
     network: &'a KnownNetwork,
     bitcoin: &'a BitcoinRpc,
     wallet: PublicWallet,
+    /// Whom deposits go to that are looked for on Bitcoin.
+    receivers: Vec<Receiver>,
     /// Of each epoch: what the node tells of the network, with that epoch and its proven key.
     epochs: Vec<Info>,
     /// What the ledger's proofs commit to.
@@ -114,7 +127,12 @@ struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    async fn start(network: &'a KnownNetwork, bitcoin: &'a BitcoinRpc, wallet: PublicWallet) -> Result<Self> {
+    async fn start(
+        network: &'a KnownNetwork,
+        bitcoin: &'a BitcoinRpc,
+        wallet: PublicWallet,
+        receivers: Vec<Receiver>,
+    ) -> Result<Self> {
         let progress = Progress::of_this_command();
         let epochs = progress.during("asking for the federation's keys", epochs(network)).await?;
         ensure!(!epochs.is_empty(), "the federation has no key yet: nobody could have paid a deposit");
@@ -127,7 +145,7 @@ impl<'a> Search<'a> {
                 Vec::new()
             }
         };
-        Ok(Self { network, bitcoin, wallet, epochs, proven, found: BTreeMap::new(), keys: 0 })
+        Ok(Self { network, bitcoin, wallet, receivers, epochs, proven, found: BTreeMap::new(), keys: 0 })
     }
 
     /// Tries keys until the last `gap` of them have no deposit.
@@ -174,14 +192,15 @@ impl<'a> Search<'a> {
 
     /// Those to the wallet's own account that bitcoind has, proven to the ledger or not; by which keys.
     async fn on_bitcoin(&mut self, keys: std::ops::Range<u32>) -> Result<BTreeSet<u32>> {
-        let to = Receiver::account(self.wallet.account());
         let mut candidates = BTreeMap::new();
         for index in keys {
             let key = self.wallet.reclaim_key(index)?;
             for (epoch, max_fee) in self.epochs.iter().flat_map(|epoch| steps().map(move |step| (epoch, step))) {
-                let key = ReclaimKey::Wallet { key, index };
-                let record = Record::new(epoch, self.network.bitcoin, to, max_fee, key)?;
-                candidates.insert(record.output()?.script_pubkey(), record);
+                for to in &self.receivers {
+                    let key = ReclaimKey::Wallet { key, index };
+                    let record = Record::new(epoch, self.network.bitcoin, *to, max_fee, key)?;
+                    candidates.insert(record.output()?.script_pubkey(), record);
+                }
             }
         }
         eprintln!("Asking bitcoind for {} addresses; on a large chain this takes minutes", candidates.len());
@@ -290,10 +309,10 @@ fn show(event: &Event<'_>) {
             }
         }
         Event::Recovered { addresses: 0, keys, .. } => println!(
-            "No deposit was found with {keys} keys. One that is not in a block yet is found later; --gap looks further; one to somebody else's account that the ledger does not know needs its record file"
+            "No deposit was found with {keys} keys. One that is not in a block yet is found later; --gap looks further. {OTHERS}"
         ),
         Event::Recovered { addresses, unspent_sat, keys } => println!(
-            "{addresses} deposit addresses found with {keys} keys, their records are written; {} on them",
+            "{addresses} deposit addresses found with {keys} keys, their records are written; {} on them. {OTHERS}",
             sat(*unspent_sat)
         ),
     }

@@ -22,7 +22,7 @@ use crate::options::fee_rate::FeeRateArgs;
 use crate::options::network::NetworkArgs;
 use crate::options::passphrase::PassphraseArgs;
 use crate::options::spending::SpendingArgs;
-use crate::user::spending::Spender;
+use crate::user::spending::{Spender, agree};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -100,6 +100,15 @@ fn on_bitcoin(args: &Args, to: &Address<NetworkUnchecked>, context: &Context) ->
         let prepared = wallet.prepare(&seed, to.script_pubkey(), args.amount, fee_rate);
         let (transaction, sent) = prepared.wrap_err("nothing was sent")?;
         args.fee_rate.check_fee(sent.fee, sent.amount)?;
+        agree(
+            &[
+                format!("What       send bitcoin, on {network}"),
+                format!("To         {to}"),
+                format!("Amount     {}", amount::show(sent.amount)),
+                format!("Fee        {}, at {} sat/vB", amount::show(sent.fee), fee_rate.to_sat_per_vb_ceil()),
+            ],
+            args.spending.yes,
+        )?;
         let submitted = wallet.submit(&bitcoin, transaction, args.fee_rate.bound(fee_rate), now()?).await;
         submitted.wrap_err("nothing was sent")?;
         Ok(sent)
