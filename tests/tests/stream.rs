@@ -530,22 +530,6 @@ fn pay_stream_goes_on_by_the_channel_that_is_kept_and_says_so_when_there_is_none
 }
 
 #[test]
-fn a_page_costs_no_more_than_its_limit_however_often_it_is_asked_for() {
-    let shop = Shop::open();
-    let url = shop.url("/counted");
-    let fetch = |max: &str| {
-        let fixed = ["--json", "pay", "fetch", &url, "--dev-account", "0", "--deposit", "5000 sat", "--max", max];
-        shop.node.causeway(&fixed, "")
-    };
-    // Fourteen satoshis, which it says only when it was made.
-    for _ in 0..3 {
-        fetch("11 sat").fails_saying(&["limit of 11 sat"]);
-    }
-    let paid = fetch("14 sat");
-    assert_eq!((paid.code, paid.json()[0]["body"].clone()), (Some(0), json!(TEXT)), "{paid}");
-}
-
-#[test]
 fn pay_fetch_opens_a_channel_by_its_first_page_keeps_it_and_closes_it() {
     let shop = Shop::open();
     let deposit = ["--deposit", "5000 sat"];

@@ -151,12 +151,6 @@ impl Tally {
         self.events == 0 && self.bytes == 0
     }
 
-    /// Whether all is known of what was delivered before.
-    #[must_use]
-    pub fn is_certain(&self) -> bool {
-        self.uncounted == 0
-    }
-
     /// What all answers before it cost.
     #[must_use]
     pub fn cost_before(&self) -> u128 {
@@ -211,7 +205,6 @@ impl Tally {
         {
             return Err(Stop::AsksTooMuch { asked: required, cost });
         }
-        self.check_limit(required)?;
         let free = self.limits.most.saturating_sub(self.promised);
         let highest = signed.saturating_add(free).min(deposit);
         // The limit before the deposit: to that may be added.
@@ -223,17 +216,6 @@ impl Tally {
         }
         let wanted = self.cost().unwrap_or(required).saturating_add(self.limits.step);
         Ok(required.max(wanted.min(highest)).max(signed))
-    }
-
-    /// This answer costs no more than is allowed, whatever was promised ahead of it or for an earlier try of it.
-    ///
-    /// # Errors
-    ///
-    /// `Limit`.
-    pub fn check_limit(&self, required: u128) -> Result<(), Stop> {
-        let most = self.limits.most;
-        let costs = required.saturating_sub(self.before.saturating_add(self.uncounted));
-        if costs <= most { Ok(()) } else { Err(Stop::Limit { promised: self.promised, most }) }
     }
 
     /// Why a payee that is paid by its bytes can give no more: all that was promised has come, and the next byte costs more than may be promised. Such an answer cannot ask.
@@ -311,17 +293,6 @@ mod tests {
         assert_eq!(tally.need(300, standing(280)), Ok(300), "the limit ends what is given ahead");
         assert_eq!(tally.need(301, standing(280)), Err(Stop::Limit { promised: 180, most: 200 }));
         assert_eq!(tally.supply(standing(280)), None);
-    }
-
-    #[test]
-    fn an_answer_costs_no_more_than_the_limit_though_an_earlier_try_of_it_was_promised_a_part() {
-        let limits = Limits { most: 11, ahead: 0, step: 0 };
-        let tally = Tally::new(Measure::of("token"), 2, 100, limits);
-        // Of fourteen, ten were promised by a command that ended then.
-        assert_eq!(tally.need(114, standing(110)), Err(Stop::Limit { promised: 0, most: 11 }));
-        assert_eq!(tally.need(111, standing(110)), Ok(111));
-        let killed = Tally::new(Measure::of("token"), 2, 100, limits).after_a_kill(10);
-        assert_eq!(killed.need(114, standing(110)), Ok(114), "what may have been given before is not this answer's");
     }
 
     #[test]

@@ -174,13 +174,7 @@ impl<C: PayersChain> Session<C> {
         let mut required = cost.saturating_add(self.demand.price);
         let (mut pause, mut tries) = (PAUSE, 1);
         loop {
-            let voucher = match self.promise(required, page).await {
-                Ok(voucher) => voucher,
-                Err(error) => {
-                    self.gave_nothing()?;
-                    return Err(error);
-                }
-            };
+            let voucher = self.promise(required, page).await?;
             let payload = self.payload(&voucher);
             let asked = self.ask(page, page.method.clone(), &payload, Some(&key)).await;
             let is_last = tries == MOST_TRIES;
@@ -420,9 +414,6 @@ impl<C: PayersChain> Session<C> {
     /// A voucher of at least this total: a new one as far as it has to be, the last one where that covers it.
     async fn promise(&mut self, required: u128, page: &Page) -> Result<SignedVoucher, FetchError> {
         let signed = self.standing().signed;
-        if let Err(stop) = self.tally.check_limit(required) {
-            return Err(self.stopped(stop));
-        }
         let total = if required <= signed {
             signed
         } else {
@@ -496,15 +487,6 @@ impl<C: PayersChain> Session<C> {
         kept.spent = kept.spent.max(spent);
         kept.counting = false;
         Ok(self.folder.keep()?)
-    }
-
-    /// Nothing was given for what this process promised: the next counts on from where this one began.
-    fn gave_nothing(&mut self) -> Result<(), FetchError> {
-        if self.tally.is_untouched() && self.tally.is_certain() {
-            self.folder.channels.known.get_mut(&self.channel).expect("it is known").counting = false;
-            self.folder.keep()?;
-        }
-        Ok(())
     }
 
     pub(super) async fn refused(&mut self, response: Response<Incoming>) -> Result<Refused, FetchError> {
