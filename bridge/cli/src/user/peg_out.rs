@@ -91,6 +91,7 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
 async fn peg_out(args: &Args, context: &Context) -> Result<()> {
     let network = args.network.connect(&args.account).await?;
     let script = args.payee(network.bitcoin)?;
+    check_not_the_federations(&script, [network.info.group_key, network.info.vault_key])?;
     if let Some(amount) = args.amount {
         check_value(amount, &script, &network.info.parameters)?;
     }
@@ -249,6 +250,20 @@ pub fn script_of(address: bitcoin::Address<NetworkUnchecked>, network: Network) 
         eyre!("{written} is not an address of {network}, which this sidechain is on: ask the payee for one that is")
     })?;
     Ok(address.script_pubkey())
+}
+
+/// Coins that are paid to the federation's own keys would be in no account.
+///
+/// # Errors
+///
+/// The script is of one of them.
+pub fn check_not_the_federations(script: &ScriptBuf, keys: [Option<B256>; 2]) -> Result<()> {
+    let is_theirs = |key: B256| *script.as_bytes() == *[&[0x51, 0x20][..], key.as_slice()].concat();
+    ensure!(
+        !keys.into_iter().flatten().any(is_theirs),
+        "the payee is a key of the federation's own: what is paid there belongs to nobody. Wanted is an address of yours, or of whom you pay"
+    );
+    Ok(())
 }
 
 /// The call that queues a withdrawal.

@@ -16,7 +16,7 @@ use crate::options::account::AccountArgs;
 use crate::options::network::{KnownNetwork, NetworkArgs};
 use crate::options::spending::SpendingArgs;
 use crate::user::charge::{present_of_withdrawal, usual_of_withdrawal};
-use crate::user::peg_out::{check_maximum, check_value, script_of, show_quote};
+use crate::user::peg_out::{check_maximum, check_not_the_federations, check_value, script_of, show_quote};
 use crate::user::receipt::emitted;
 use crate::user::spending::Spender;
 use crate::user::withdrawal::follow;
@@ -122,6 +122,7 @@ impl UnwrapArgs {
     async fn payout(&self, network: &KnownNetwork, spender: &Spender<'_>, value: U256) -> Result<Option<Payout>> {
         let Some(to) = self.to.clone() else { return Ok(None) };
         let script = script_of(to, network.bitcoin)?;
+        check_not_the_federations(&script, [network.info.group_key, network.info.vault_key])?;
         let parameters = &network.info.parameters;
         let amount = Amount::from_sat((value / amount::wei(Amount::ONE_SAT)).saturating_to());
         check_value(amount, &script, parameters)?;
