@@ -358,3 +358,16 @@ fn parse_script(text: &str) -> Result<ScriptBuf, String> {
     let script = ScriptBuf::from_hex(text).map_err(|error| error.to_string())?;
     if script.is_empty() { Err("the script is empty".into()) } else { Ok(script) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_pays_out_to_the_federations_own_keys() {
+        let own = [Some(B256::repeat_byte(1)), None];
+        let to = |byte: u8| ScriptBuf::from_bytes([&[0x51, 0x20][..], &[byte; 32]].concat());
+        assert!(check_not_the_federations(&to(1), own).is_err());
+        check_not_the_federations(&to(2), own).expect("somebody's");
+    }
+}
