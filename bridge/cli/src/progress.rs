@@ -32,8 +32,22 @@ fn is_seen(context: &Context) -> bool {
 #[derive(Clone, Debug)]
 pub struct Progress {
     is_seen: bool,
-    /// With the template that it was made with.
-    bar: Arc<Mutex<Option<(&'static str, ProgressBar)>>>,
+    bar: Arc<Mutex<Option<Shown>>>,
+}
+
+/// What is on the screen until this is gone, however the work ends.
+#[derive(Debug)]
+struct Shown {
+    /// With which it was made.
+    template: &'static str,
+    bar: ProgressBar,
+}
+
+impl Drop for Shown {
+    fn drop(&mut self) {
+        screen::has(None);
+        self.bar.finish_and_clear();
+    }
 }
 
 impl Progress {
@@ -99,15 +113,15 @@ impl Progress {
             return;
         }
         let mut shown = self.bar();
-        if shown.as_ref().is_some_and(|(last, _)| *last != template) {
-            clear(&mut shown);
+        if shown.as_ref().is_some_and(|last| last.template != template) {
+            shown.take();
         }
-        let (_, bar) = shown.get_or_insert_with(|| {
+        let Shown { bar, .. } = shown.get_or_insert_with(|| {
             let style = ProgressStyle::with_template(template).expect("a valid template");
             let bar = ProgressBar::new(0).with_style(style);
             bar.enable_steady_tick(TICK);
             screen::has(Some(bar.clone()));
-            (template, bar)
+            Shown { template, bar }
         });
         bar.set_message(bridge::foreign::lines(what).replace('\n', " "));
         update(bar);
@@ -115,18 +129,11 @@ impl Progress {
 
     /// Nothing is left of it on the screen: it is done, or something else is to be printed.
     pub fn clear(&self) {
-        clear(&mut self.bar());
+        self.bar().take();
     }
 
-    fn bar(&self) -> MutexGuard<'_, Option<(&'static str, ProgressBar)>> {
+    fn bar(&self) -> MutexGuard<'_, Option<Shown>> {
         self.bar.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn clear(shown: &mut Option<(&'static str, ProgressBar)>) {
-    if let Some((_, bar)) = shown.take() {
-        screen::has(None);
-        bar.finish_and_clear();
     }
 }
 
@@ -151,7 +158,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         runtime.expect("a runtime").block_on(async {
             let progress = Progress { is_seen: true, bar: Arc::default() };
-            let shown = || progress.bar().as_ref().map(|(_, bar)| bar.message());
+            let shown = || progress.bar().as_ref().map(|shown| shown.bar.message());
             assert_eq!(progress.during("asking", async { shown() }).await, None);
             let long = progress.during("asking", async {
                 tokio::time::sleep(SOON + SOON / 2).await;
@@ -167,10 +174,10 @@ mod tests {
         let progress = Progress { is_seen: true, bar: Arc::default() };
         progress.of("reading", 1, 2);
         progress.of("reading\n\u{1b}[2J", 2, 2);
-        let message = progress.bar().as_ref().map(|(_, bar)| (bar.position(), bar.message()));
+        let message = progress.bar().as_ref().map(|shown| (shown.bar.position(), shown.bar.message()));
         assert!(message.as_ref().is_some_and(|(at, text)| *at == 2 && !text.contains('\u{1b}')), "{message:?}");
         progress.about("proving");
-        assert_eq!(progress.bar().as_ref().map(|(_, bar)| bar.message()), Some("proving".to_owned()));
+        assert_eq!(progress.bar().as_ref().map(|shown| shown.bar.message()), Some("proving".to_owned()));
         progress.clear();
         assert!(progress.bar().is_none());
     }

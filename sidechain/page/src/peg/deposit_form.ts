@@ -48,6 +48,7 @@ export interface Read {
 
 const wrong = (words: string): Fault => ({ words, isMissing: false });
 const missing = (words: string): Fault => ({ words, isMissing: true });
+const NO_ACCOUNT = wrong("This is no account: 40 hexadecimal digits after 0x, with the capitals of its checksum, or none.");
 
 export function read(typed: Typed, known: Known): Read {
   const recipient = readAccount(typed.recipient || (known.account ?? ""));
@@ -61,12 +62,12 @@ export function read(typed: Typed, known: Known): Read {
 
 function ofAccounts(typed: Typed, recipient: Address | undefined, { info: { contracts }, hasCode }: Known): Read["faults"] {
   const found: Read["faults"] = {};
-  if (!recipient && typed.recipient) found.recipient = wrong("This is no account: 40 hexadecimal digits after 0x, with the capitals of its checksum, or none.");
+  if (!recipient && typed.recipient) found.recipient = NO_ACCOUNT;
   else if (!recipient) found.recipient = missing("Whose are the coins to be? Connect a wallet, or type an account.");
   const refused = recipient && refusedRecipient(recipient, contracts);
   if (refused) found.recipient = wrong(refused);
   const claimant = typed.claimant ? readAccount(typed.claimant) : undefined;
-  if (typed.claimant && !claimant) found.claimant = wrong("This is no account: 40 hexadecimal digits after 0x, with the capitals of its checksum, or none.");
+  if (typed.claimant && !claimant) found.claimant = NO_ACCOUNT;
   const unable = claimant && refusedClaimant(claimant, contracts);
   if (unable) found.claimant = wrong(unable);
   if (recipient && !refused && !typed.claimant && hasCode(recipient)) found.claimant = wrong("There is a contract at this account, which may refuse coins: name an account of yours that can fetch them then.");

@@ -169,6 +169,9 @@ async fn by_session(args: &FetchArgs, page: &Page, network: &KnownNetwork, conte
         args.write(&fetched.body, context)?;
     }
     let closed = if args.session.close { session.close(page).await } else { Ok(None) };
+    if let (false, Err(error)) = (is_wanted, &closed) {
+        eprintln!("{}", not_closed(session.channel(), error));
+    }
     let stop = match stop {
         Some(stop) if !is_wanted => return Err(stop.into()),
         stop => stop,
@@ -183,21 +186,19 @@ async fn by_session(args: &FetchArgs, page: &Page, network: &KnownNetwork, conte
     let by = ByChannel { channel: session.channel(), cost, stop };
     let told = args.tell(&Fetched { paid: Some(paid), ..fetched }, Some(&by), context);
     if let Err(error) = closed {
-        let (id, why) = (by.channel, why_open(&error));
-        bail!(
-            "the page is paid for, and channel {id} is not closed: {why}. `causeway pay close {id}` closes it without the server"
-        );
+        bail!("the page is paid for, and {}", not_closed(by.channel, &error));
     }
     told
 }
 
-/// Why a server did not close a channel.
-fn why_open(error: &FetchError) -> String {
-    match error {
+/// What is said of a channel that the server did not close.
+fn not_closed(id: B256, error: &FetchError) -> String {
+    let why = match error {
         FetchError::NotServed { status, problem } if problem.is_empty() => format!("the server answered {status}"),
         FetchError::NotServed { status, problem } => format!("the server answered {status} ({problem})"),
         error => error.to_string(),
-    }
+    };
+    format!("channel {id} is not closed: {why}. `causeway pay close {id}` closes it without the server")
 }
 
 /// How a channel paid for a page.

@@ -75,21 +75,15 @@ pub async fn open(args: OpenArgs, context: &Context) -> Result<()> {
     let deposit = token::units(args.token, args.amount, args.units)?;
     let network = args.network.connect(&args.account).await?;
     let spender = Spender::open(&network, &args.account, args.spending)?;
-    let mut wanted = args.wanted(&spender, deposit).await?;
+    let wanted = args.wanted(&spender, deposit).await?;
+    let fresh = wanted[0];
     // A command that was interrupted goes on with its own channel: the salt of another would open a second one.
     let head = network.client.head().await?.timestamp;
-    let mut begun = None;
-    for (place, one) in wanted.iter().enumerate() {
-        let kept = spender.kept(|call| one.are_of(call, head.saturating_add(LEAST_LEFT_S)))?;
-        begun = begun.or(kept.map(|call| (place, call)));
-    }
+    let of = |call: &Call| wanted.iter().copied().find(|one| one.are_of(call, head.saturating_add(LEAST_LEFT_S)));
+    let begun = spender.kept(|call| of(call).is_some())?.and_then(|call| Some((of(&call)?, call)));
     let (wanted, call) = match begun {
-        Some((place, kept)) => (wanted.swap_remove(place), kept),
-        None => {
-            let fresh = wanted.swap_remove(0);
-            let call = fresh.call(&spender, head).await?;
-            (fresh, call)
-        }
+        Some(begun) => begun,
+        None => (fresh, fresh.call(&spender, head).await?),
     };
     if !spender.goes_on(&call)? && args.token.is_zero() {
         spender.afford(call.value, "to deposit").await?;

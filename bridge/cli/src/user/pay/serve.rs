@@ -220,10 +220,6 @@ impl ServeArgs {
         prices: &PriceList,
     ) -> Result<Option<SessionSettings>> {
         let payee = account.address();
-        ensure!(
-            self.pay_to.is_none_or(|other| !other.is_zero() && other != address::WRAPPED_BTC),
-            "--pay-to names an account that cannot spend what it gets: wanted is one of yours"
-        );
         if self.pay_to.is_some_and(|other| other != payee) {
             ensure!(
                 prices.entries().all(|entry| entry.meter.is_none()),
@@ -254,6 +250,10 @@ impl ServeArgs {
     }
 
     fn till(&self, network: &KnownNetwork, account: &Account, listens: SocketAddr) -> Result<Till> {
+        ensure!(
+            self.pay_to.is_none_or(|other| !other.is_zero() && other != address::WRAPPED_BTC),
+            "--pay-to names an account that cannot spend what it gets: wanted is one of yours"
+        );
         let public = self.public_url.clone().unwrap_or_else(|| format!("http://{listens}"));
         let public = public.trim_end_matches('/').to_owned();
         let authority = url("--public-url", &public)?.authority().map(ToString::to_string);

@@ -78,7 +78,12 @@ pub async fn unwrap(args: UnwrapArgs, context: &Context) -> Result<()> {
         let balance = balance(&network, own).await?;
         ensure!(value <= balance, "{own} has {} of wrapped coins", amount::show_wei(balance));
     }
-    let done = |receipt: &TransactionReceipt| unwrapped(receipt, own, value, payout.as_ref());
+    // Known before the request is forgotten.
+    let done = |receipt: &TransactionReceipt| {
+        let (withdrawal, transaction) = unwrapped(receipt, own, value, payout.as_ref())?;
+        withdrawal.into_iter().for_each(|id| remember(&network, id, own, transaction));
+        Ok((withdrawal, transaction))
+    };
     let (withdrawal, transaction) = spender.transact(&call, done).await.wrap_err("the tokens are not unwrapped")?;
     let (amount, token) = (value.to_string(), address::WRAPPED_BTC);
     context.print(&Event::Unwrapped { owner: own, amount, token, withdrawal, transaction }, || {
@@ -88,9 +93,6 @@ pub async fn unwrap(args: UnwrapArgs, context: &Context) -> Result<()> {
             None => println!("Unwrapped {shown} (transaction {transaction})"),
         }
     });
-    if let Some(id) = withdrawal {
-        remember(&network, id, own, transaction);
-    }
     match withdrawal {
         Some(id) if !args.no_wait => follow(&network, id, None, context).await,
         _ => Ok(()),

@@ -190,17 +190,24 @@ impl<'a> Search<'a> {
         Ok(used)
     }
 
-    /// Those to the wallet's own account that bitcoind has, proven to the ledger or not; by which keys.
+    /// Those to the receivers that bitcoind has, proven to the ledger or not; by which keys.
     async fn on_bitcoin(&mut self, keys: std::ops::Range<u32>) -> Result<BTreeSet<u32>> {
+        let mut used = BTreeSet::new();
+        for to in self.receivers.clone() {
+            used.extend(self.of_receiver(to, keys.clone()).await?);
+        }
+        Ok(used)
+    }
+
+    /// Of one receiver: no more addresses than bitcoind takes in a request.
+    async fn of_receiver(&mut self, to: Receiver, keys: std::ops::Range<u32>) -> Result<BTreeSet<u32>> {
         let mut candidates = BTreeMap::new();
         for index in keys {
             let key = self.wallet.reclaim_key(index)?;
             for (epoch, max_fee) in self.epochs.iter().flat_map(|epoch| steps().map(move |step| (epoch, step))) {
-                for to in &self.receivers {
-                    let key = ReclaimKey::Wallet { key, index };
-                    let record = Record::new(epoch, self.network.bitcoin, *to, max_fee, key)?;
-                    candidates.insert(record.output()?.script_pubkey(), record);
-                }
+                let key = ReclaimKey::Wallet { key, index };
+                let record = Record::new(epoch, self.network.bitcoin, to, max_fee, key)?;
+                candidates.insert(record.output()?.script_pubkey(), record);
             }
         }
         eprintln!("Asking bitcoind for {} addresses; on a large chain this takes minutes", candidates.len());

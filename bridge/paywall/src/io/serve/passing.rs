@@ -92,18 +92,21 @@ impl Passing {
         if authorization.any(|field| field.to_str().ok().and_then(mpp::token_of).is_some()) {
             headers.remove(AUTHORIZATION);
         }
-        let of_payments =
-            [x402::SIGNATURE, x402::SIGNATURE_V1, PAYMENT_AUTHORIZATION].into_iter().chain(OTHER_REQUESTS);
-        let ours: Vec<HeaderName> = of_payments.filter_map(|name| name.parse().ok()).chain([PAYER, PAYMENT]).collect();
-        // Many a server makes the same variable of `causeway_payer` and `causeway-payer` (CGI, RFC 3875).
-        let is_ours = |name: &HeaderName| ours.iter().any(|own| own.as_str() == name.as_str().replace('_', "-"));
-        let forged: Vec<HeaderName> = headers.keys().filter(|name| is_ours(name)).cloned().collect();
-        for name in forged {
+        let taken_out: Vec<HeaderName> = headers.keys().filter(|name| is_taken_out(name.as_str())).cloned().collect();
+        for name in taken_out {
             headers.remove(name);
         }
         headers.remove(CONTENT_LENGTH); // hyper writes it anew.
         headers
     }
+}
+
+/// Whether an upstream is not shown a header. Many a server makes the same variable of `causeway_payer` and `causeway-payer` (CGI, RFC 3875).
+fn is_taken_out(name: &str) -> bool {
+    let name = name.replace('_', "-");
+    let of_payments = [x402::SIGNATURE, x402::SIGNATURE_V1, PAYMENT_AUTHORIZATION];
+    of_payments.into_iter().chain(OTHER_REQUESTS).any(|own| own == name)
+        || [PAYER, PAYMENT].iter().any(|own| own.as_str() == name)
 }
 
 /// An answer that was kept.
