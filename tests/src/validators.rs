@@ -23,7 +23,8 @@ use crate::{binary, port};
 pub const PASSPHRASE: &str = "of a test network";
 
 /// Longer than anything takes, even on a machine that is busy with other tests.
-const PATIENCE: Patience = Patience::new(Duration::from_secs(120), Duration::from_millis(50));
+const PATIENCE: Patience = Patience::new(LONGEST, Duration::from_millis(50));
+const LONGEST: Duration = Duration::from_secs(120);
 
 /// A network of validators, and followers of them. Dropping it kills all of it.
 #[derive(Debug)]
@@ -309,13 +310,17 @@ impl Validators {
         Account::from_key(*OperatorKeys::open(&keystore, PASSPHRASE).expect("our passphrase").account())
     }
 
-    /// Posts as [`Validators::post`] does, and waits until all of `nodes` have it in a final block.
+    /// Posts as [`Validators::post`] does, and waits until all of `nodes` have it in a final block. While there are no blocks a node forgets it
+    /// (`free_lifetime_ms`), and it is sent again, as a relayer does.
     ///
     /// # Panics
     ///
     /// When the node does not take it, or it does not become final.
     pub fn post_until_final(&self, operator: usize, through: usize, nodes: &[usize]) -> Pending {
         let posted = self.post(operator, through);
+        if let Err(error) = self.run(self.client(through).wait(&posted, LONGEST)) {
+            panic!("the post {} is not final: {error}\n{}", posted.hash, self.logs());
+        }
         self.wait_for_post(&posted, nodes);
         posted
     }

@@ -25,7 +25,7 @@ mod claims;
 #[path = "pay/invoice.rs"]
 mod invoice;
 
-/// How long a watchtower may take that looks five times a second, on a machine that is busy.
+/// How long a command, or a watchtower may take that looks five times a second, on a machine that is busy.
 const A_ROUND: Patience = Patience::new(Duration::from_secs(60), Duration::from_millis(50));
 
 /// How long three blocks may take, which come five times a second, and the five seconds that a payee of regtest has beside.
@@ -225,6 +225,35 @@ fn tokens_become_a_withdrawal_to_bitcoin_in_one_transaction() {
     let usual = payments.pay(0, &["unwrap", "80000 sat", "--to", PAYOUT, "--no-wait"], "");
     assert_eq!((usual.code, &usual.json()[0]["withdrawal"]), (Some(0), &2.into()), "{usual}");
     assert!(usual.stderr.contains("Quote"), "{usual}");
+}
+
+/// It waits until it is killed, for nobody pays out here; what it told.
+fn unwrap_interrupted(payments: &Payments, words: &[&str], until: &str) -> String {
+    let told = payments.node.home().join("told.txt");
+    let url = payments.node.url();
+    let fixed = ["pay", "unwrap", "--to", PAYOUT, "--dev-account", "0", "--yes", "--rpc", &url];
+    let mut command = binary::command(&payments.node.home(), [&fixed[..], words].concat());
+    let file = std::fs::File::create(&told).expect("a file");
+    let _waiting = Process::start(command.stdout(file.try_clone().expect("a file")).stderr(file));
+    let text = || std::fs::read_to_string(&told).expect("it is there");
+    A_ROUND.until(until, text, || Some(text()).filter(|text| text.contains(until)))
+}
+
+#[test]
+fn a_withdrawal_of_tokens_that_was_interrupted_while_it_waited_is_gone_on_with_and_not_made_twice() {
+    let payments = Payments::new();
+    payments.done(0, &["wrap", "60000 sat"], "");
+    unwrap_interrupted(&payments, &["20000 sat"], "Withdrawal 1 queued");
+    let again = unwrap_interrupted(&payments, &["20000 sat"], "going on with it");
+    assert!(again.contains("Withdrawal 1 of yours is the same") && !again.contains("Quote"), "{again}");
+    // Coins are not tokens: of these nothing was withdrawn yet.
+    let coins = ["--json", "peg-out", "--amount", "20000 sat", "--to", PAYOUT, "--no-wait", "--dev-account", "0"];
+    assert_eq!(payments.node.causeway(&coins, "").json()[0]["id"], 2);
+    unwrap_interrupted(&payments, &["20000 sat", "--again"], "Withdrawal 3 queued");
+    // The rest is another withdrawal; once nothing is left, all of it is under way.
+    unwrap_interrupted(&payments, &["--all"], "Withdrawal 4 queued");
+    unwrap_interrupted(&payments, &["--all"], "going on with it");
+    payments.node.causeway(&["status", "5"], "").fails_saying(&["there is no withdrawal 5"]);
 }
 
 /// A token of the kind of Tether's: it answers nothing, has no authorizations, and changes an allowance only from or to nothing. Its maker has a million of it.

@@ -75,3 +75,22 @@ fn what_a_contract_signed_is_claimed_and_closed_with() {
     let refused = payments.refused(1, &["claim", "-"], &format!("{}\n", voucher(1_001)));
     assert!(refused.contains("no voucher is worth anything"), "{refused}");
 }
+
+#[test]
+fn a_faulty_line_and_an_unknown_channel_keep_no_voucher_from_being_claimed() {
+    let payments = Payments::new();
+    let channel = payments.open();
+    let good = payments.done(0, &["voucher", &channel, "--total", "50000 sat"], "");
+    let unknown =
+        json!({ "channelId": B256::repeat_byte(9), "cumulativeAmount": wei(9), "signature": good["signature"] });
+    let file = format!("{{\"channelId\": \"0x6b\n{unknown}\n{good}\n");
+    // Not closed by: among what cannot be read may be one of a higher total.
+    let kept = payments.file("cut.jsonl");
+    std::fs::write(&kept, &file).expect("written");
+    let closed = payments.refused(1, &["close", &channel, "--voucher", &kept.display().to_string()], "");
+    assert!(closed.contains("line 1 is not a voucher"), "{closed}");
+
+    let claimed = payments.pay(1, &["claim", "-"], &file);
+    assert!(claimed.stdout.contains(&format!("\"amount\":\"{}\"", wei(50_000))), "{claimed}");
+    claimed.fails_saying(&["line 1 is not a voucher", "there is no channel 0x0909", "1 line(s) of - are no vouchers"]);
+}

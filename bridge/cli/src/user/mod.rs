@@ -31,5 +31,6 @@ pub mod spending;
 pub mod status;
 pub mod wallet;
 pub mod withdrawal;
+mod withdrawal_again;
 mod withdrawal_record;
 mod withdrawal_waits;

@@ -21,11 +21,9 @@ use crate::options::network::{KnownNetwork, NetworkArgs};
 use crate::options::spending::SpendingArgs;
 use crate::user::receipt::emitted;
 use crate::user::spending::Spender;
-use crate::user::withdrawal::{follow, has_ended};
-use crate::user::withdrawal_record::{WithdrawnRecords, remember};
-
-/// Own withdrawals, the newest first, among which one that is under way is looked for.
-const MOST_LOOKED_AT: usize = 32;
+use crate::user::withdrawal::follow;
+use crate::user::withdrawal_again::{Wanted, under_way};
+use crate::user::withdrawal_record::{Source, remember};
 
 /// Pay coins back out to a Bitcoin address
 ///
@@ -97,9 +95,6 @@ async fn peg_out(args: &Args, context: &Context) -> Result<()> {
     }
     let spender = Spender::open(&network, &args.account, args.spending)?;
     if let Some(id) = args.under_way(&network, &spender, &script).await? {
-        eprintln!(
-            "Withdrawal {id} of yours is the same and under way: going on with it, nothing new is signed (--again queues another)"
-        );
         return follow(&network, id, args.bitcoin.if_there(network.bitcoin).await, context).await;
     }
     let (call, amount, max_fee) = args.call(&network, &spender, &script).await?;
@@ -111,7 +106,7 @@ async fn peg_out(args: &Args, context: &Context) -> Result<()> {
     // Known before the request is forgotten: whoever ends the command between the two and gives it again goes on with it.
     let done = spender.transact(&call, |receipt| {
         let (id, transaction) = queued(receipt, owner, &call)?;
-        remember(&network, id, owner, transaction);
+        remember(&network, id, owner, transaction, Source::Coins);
         Ok((id, transaction))
     });
     let (id, transaction) = done.await.wrap_err("the withdrawal is not queued")?;
@@ -134,8 +129,7 @@ impl Args {
         script_of(address, network)
     }
 
-    /// A withdrawal of the same amount by the same account to the same payee that an earlier command queued and that has not ended: such a command was
-    /// interrupted while it waited. Not for one that does not wait.
+    /// Not for a command that does not wait: it was not interrupted while it waited.
     async fn under_way(
         &self,
         network: &KnownNetwork,
@@ -144,16 +138,7 @@ impl Args {
     ) -> Result<Option<u64>> {
         let Some(amount) = self.amount.filter(|_| !self.no_wait && !self.spending.again) else { return Ok(None) };
         let owner = spender.account.address();
-        let (ids, _) = WithdrawnRecords::in_home(&network.home, network.network_id).newest(MOST_LOOKED_AT)?;
-        for id in ids {
-            let Some(known) = network.client.withdrawal(id).await? else { continue };
-            let is_same =
-                known.owner == owner && known.amount_sat == amount.to_sat() && *known.script == *script.as_bytes();
-            if is_same && !has_ended(known.status) {
-                return Ok(Some(id));
-            }
-        }
-        Ok(None)
+        under_way(network, &Wanted { owner, script, amount: Some(amount), from: Source::Coins }).await
     }
 
     /// The call, its amount and its maximum. What is not named, an amount or a maximum, a call to the same payee that was sent before keeps: the

@@ -1,5 +1,7 @@
 //! A channel of the contract MicroChannel.
 
+use std::fmt::{self, Display, Formatter};
+
 use alloy_primitives::{Address, B256, U256};
 use bridge::amount;
 use bridge::io::sidechain::{Client, proven};
@@ -12,6 +14,22 @@ use payments::typed_data::Domain;
 
 use crate::options::network::KnownNetwork;
 
+/// There is none of this id, in a block or as a node says.
+#[derive(Debug)]
+pub struct NoChannel {
+    id: B256,
+    block: Option<u64>,
+}
+
+impl Display for NoChannel {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "there is no channel {}", self.id)?;
+        self.block.map_or(Ok(()), |number| write!(f, " in block {number}"))
+    }
+}
+
+impl std::error::Error for NoChannel {}
+
 /// A channel, as a node says that it is at the head: to be shown.
 ///
 /// # Errors
@@ -21,7 +39,7 @@ async fn said(client: &Client, id: B256) -> Result<IMicroChannel::Channel> {
     let call = MicroChannel::getChannelCall { channelId: id };
     let said =
         client.call(address::MICRO_CHANNEL, &call).await.wrap_err_with(|| format!("cannot read channel {id}"))?;
-    ensure!(!said.payer.is_zero(), "there is no channel {id}");
+    ensure!(!said.payer.is_zero(), NoChannel { id, block: None });
     Ok(said)
 }
 
@@ -58,7 +76,7 @@ pub async fn find(network: &KnownNetwork, header: Option<&FinalHeader>, id: B256
 pub async fn channel(network: &KnownNetwork, header: Option<&FinalHeader>, id: B256) -> Result<Channel> {
     let Some(header) = header else { return Ok(told(&said(&network.client, id).await?)) };
     let Some(channel) = proven::channel(&network.client, header, id).await? else {
-        bail!("there is no channel {id} in block {}", header.header.number)
+        bail!(NoChannel { id, block: Some(header.header.number) })
     };
     // A node that says otherwise is better not used at all.
     let said = said(&network.client, id).await?;

@@ -17,10 +17,10 @@ use payments::best::best_voucher;
 use payments::payee::{Refused, claim_gas};
 use payments::voucher::SignedVoucher;
 
-use super::channel::{channel, domain, for_vouchers, shown_amount};
+use super::channel::{NoChannel, channel, domain, for_vouchers, shown_amount};
 use super::event::Event;
 use super::token::is_bitcoin;
-use super::voucher::read_vouchers;
+use super::voucher_file::VoucherFile;
 use crate::context::Context;
 use crate::options::account::AccountArgs;
 use crate::options::network::{KnownNetwork, NetworkArgs};
@@ -53,12 +53,16 @@ pub struct ClaimArgs {
 ///
 /// # Errors
 ///
-/// No voucher is worth anything, or a transaction is refused. What is of closed channels is left out.
+/// No voucher is worth anything, a transaction is refused, or a line was no voucher: all others are claimed then. What is of closed channels is left out.
 pub async fn claim(args: ClaimArgs, context: &Context) -> Result<()> {
     let network = args.network.connect(&args.account).await?;
-    let best = best_of(&network, read_vouchers(&args.vouchers)?, args.least).await?;
+    let read = VoucherFile::read(&args.vouchers)?;
+    let faults = read.warn_of_faults();
+    let best = best_of(&network, read.vouchers, args.least).await?;
     let spender = Spender::open(&network, &args.account, args.spending)?;
-    collect(&spender, best, context).await
+    collect(&spender, best, context).await?;
+    ensure!(faults == 0, "{faults} line(s) of {} are no vouchers: see the warnings above", args.vouchers.display());
+    Ok(())
 }
 
 /// A channel's best voucher, what it pays in, and what it takes of a transaction's gas at the most.
@@ -159,7 +163,13 @@ async fn best_of(network: &KnownNetwork, vouchers: Vec<SignedVoucher>, least: Am
     let header = network.final_header().await?;
     let mut best = Vec::new();
     for (id, vouchers) in by_channel(vouchers) {
-        let channel = channel(network, header.as_ref(), id).await?;
+        let channel = match channel(network, header.as_ref(), id).await {
+            Err(error) if error.is::<NoChannel>() => {
+                tracing::warn!("voucher left out: {error:#}");
+                continue;
+            }
+            channel => channel?,
+        };
         let Some(claim) = claimable(network, id, &channel, vouchers).await? else { continue };
         if claim.is_worth(amount::wei(least).saturating_to()) {
             best.push(claim);

@@ -19,7 +19,7 @@ use super::claim::best_of_channel;
 use super::event::Event;
 use super::receive::received;
 use super::serve::folder;
-use super::voucher::read_vouchers;
+use super::voucher_file::VoucherFile;
 use crate::context::Context;
 use crate::options::account::AccountArgs;
 use crate::options::network::{KnownNetwork, NetworkArgs};
@@ -61,7 +61,7 @@ pub async fn close(args: CloseArgs, context: &Context) -> Result<()> {
     let channel = channel(&network, header.as_ref(), id).await?;
     ensure!(!channel.finalized, "channel {id} is closed already");
     let last = match args.voucher {
-        Some(path) => Some(last_voucher(&network, id, &channel, read_vouchers(&path)?).await?),
+        Some(path) => Some(last_voucher(&network, id, &channel, VoucherFile::read(&path)?.all()?).await?),
         None => None,
     };
     let spender = Spender::open(&network, &args.account, args.spending)?;

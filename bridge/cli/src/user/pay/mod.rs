@@ -36,5 +36,6 @@ mod stream;
 mod token;
 mod unwrap;
 mod voucher;
+mod voucher_file;
 mod watch;
 mod wrap;

@@ -19,7 +19,7 @@ use paywall::receive::Offering;
 use super::channel::{domain, find, for_vouchers, shown_amount};
 use super::event::Event;
 use super::token;
-use super::voucher::read_vouchers;
+use super::voucher_file::VoucherFile;
 use crate::context::Context;
 use crate::options::account::AccountArgs;
 use crate::options::network::{KnownNetwork, NetworkArgs};
@@ -166,15 +166,15 @@ pub fn received(
     if !file.exists() {
         return Ok(None);
     }
-    let of_channel = read_vouchers(&file)?.into_iter().filter(|signed| signed.voucher.channel_id == channel);
+    let of_channel = VoucherFile::read(&file)?.all()?.into_iter().filter(|signed| signed.voucher.channel_id == channel);
     Ok(of_channel.map(|signed| signed.voucher.cumulative_amount).max().map(|total| (total, file)))
 }
 
 async fn take_all<C: Channels>(receiver: &Receiver<C>, file: &std::path::Path, context: &Context) -> Result<()> {
-    let vouchers = read_vouchers(file)?;
-    ensure!(!vouchers.is_empty(), "{} has no voucher", file.display());
-    let mut refused = 0;
-    for voucher in vouchers {
+    let read = VoucherFile::read(file)?;
+    let mut refused = read.warn_of_faults();
+    ensure!(refused > 0 || !read.vouchers.is_empty(), "{} has no voucher", file.display());
+    for voucher in read.vouchers {
         let (id, total) = (voucher.voucher.channel_id, voucher.voucher.cumulative_amount);
         match receiver.take(voucher, B256::ZERO).await {
             Ok(received) => tell(&received, context),

@@ -20,7 +20,8 @@ use crate::user::peg_out::{check_maximum, check_not_the_federations, check_value
 use crate::user::receipt::emitted;
 use crate::user::spending::Spender;
 use crate::user::withdrawal::follow;
-use crate::user::withdrawal_record::remember;
+use crate::user::withdrawal_again::{Wanted, under_way};
+use crate::user::withdrawal_record::{Source, remember};
 
 /// Turn tokens back into coins, or pay them out on Bitcoin
 #[derive(Debug, clap::Args)]
@@ -68,8 +69,17 @@ pub async fn unwrap(args: UnwrapArgs, context: &Context) -> Result<()> {
         Some(amount) => amount::wei(amount),
         None => args.all_of(balance(&network, own).await?),
     };
+    let script = args.payee(&network)?;
+    if let Some(script) = &script
+        && let Some(id) = args.under_way(&network, own, script, value).await?
+    {
+        return follow(&network, id, None, context).await;
+    }
     ensure!(!value.is_zero(), "{own} has no wrapped coins");
-    let payout = args.payout(&network, &spender, value).await?;
+    let payout = match script {
+        Some(script) => Some(args.payout(&network, &spender, value, script).await?),
+        None => None,
+    };
     let call = match &payout {
         Some(payout) => payout.call(value),
         None => Call::new(address::WRAPPED_BTC, &WrappedBtc::withdrawCall { value }),
@@ -81,7 +91,7 @@ pub async fn unwrap(args: UnwrapArgs, context: &Context) -> Result<()> {
     // Known before the request is forgotten.
     let done = |receipt: &TransactionReceipt| {
         let (withdrawal, transaction) = unwrapped(receipt, own, value, payout.as_ref())?;
-        withdrawal.into_iter().for_each(|id| remember(&network, id, own, transaction));
+        withdrawal.into_iter().for_each(|id| remember(&network, id, own, transaction, Source::Tokens));
         Ok((withdrawal, transaction))
     };
     let (withdrawal, transaction) = spender.transact(&call, done).await.wrap_err("the tokens are not unwrapped")?;
@@ -119,12 +129,36 @@ impl UnwrapArgs {
         if self.to.is_some() { balance - balance % satoshi } else { balance }
     }
 
-    /// None: the coins stay on the sidechain. A maximum that is not named, a call that was sent before for the same keeps: the price of the day makes no
-    /// other withdrawal of it.
-    async fn payout(&self, network: &KnownNetwork, spender: &Spender<'_>, value: U256) -> Result<Option<Payout>> {
+    /// None: the coins stay on the sidechain.
+    fn payee(&self, network: &KnownNetwork) -> Result<Option<ScriptBuf>> {
         let Some(to) = self.to.clone() else { return Ok(None) };
         let script = script_of(to, network.bitcoin)?;
         check_not_the_federations(&script, [network.info.group_key, network.info.vault_key])?;
+        Ok(Some(script))
+    }
+
+    /// Not for a command that does not wait. One that takes all and was interrupted has left nothing.
+    async fn under_way(
+        &self,
+        network: &KnownNetwork,
+        owner: Address,
+        script: &ScriptBuf,
+        value: U256,
+    ) -> Result<Option<u64>> {
+        if self.no_wait || self.spending.again || (self.all && !value.is_zero()) {
+            return Ok(None);
+        }
+        under_way(network, &Wanted { owner, script, amount: self.amount, from: Source::Tokens }).await
+    }
+
+    /// A maximum that is not named, a call that was sent before for the same keeps: the price of the day makes no other withdrawal of it.
+    async fn payout(
+        &self,
+        network: &KnownNetwork,
+        spender: &Spender<'_>,
+        value: U256,
+        script: ScriptBuf,
+    ) -> Result<Payout> {
         let parameters = &network.info.parameters;
         let amount = Amount::from_sat((value / amount::wei(Amount::ONE_SAT)).saturating_to());
         check_value(amount, &script, parameters)?;
@@ -140,7 +174,7 @@ impl UnwrapArgs {
             }
         };
         check_maximum(amount, max_fee, &script, parameters)?;
-        Ok(Some(Payout { script, max_fee }))
+        Ok(Payout { script, max_fee })
     }
 }
 

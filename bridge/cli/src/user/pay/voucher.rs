@@ -1,17 +1,15 @@
-//! `causeway pay voucher`: a promise of everything paid so far, signed; and vouchers read back.
+//! `causeway pay voucher`: a promise of everything paid so far, signed.
 
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use alloy_primitives::B256;
 use bitcoin::Amount;
 use bridge::amount;
 use bridge::io::sidechain::Account;
-use eyre::{Result, WrapErr, ensure, eyre};
+use eyre::{Result, ensure, eyre};
 use light::micro_channel::Channel;
 use payments::account_signature::address_of;
 use payments::terms::Terms;
-use payments::voucher::SignedVoucher;
 use paywall::io::fetch::sent::promise_in_all;
 
 use super::channel::{channel, domain, for_vouchers, shown_amount};
@@ -110,27 +108,4 @@ pub async fn key_of(path: &Path, network: &KnownNetwork, id: B256, channel: &Cha
     let key = found.find(|(_, terms)| terms.channel_id(&domain(network)) == id);
     let (key, _) = key.ok_or_else(|| eyre!("channel {id} is not of the seed {}", path.display()))?;
     Ok(Account::from_key(key.signer))
-}
-
-/// Vouchers of a file, one a line, or of standard input for `-`.
-///
-/// # Errors
-///
-/// The file cannot be read, or a line is not a voucher.
-pub fn read_vouchers(path: &Path) -> Result<Vec<SignedVoucher>> {
-    let input: Box<dyn BufRead> = if path.as_os_str() == "-" {
-        Box::new(BufReader::new(std::io::stdin()))
-    } else {
-        let file =
-            std::fs::File::open(path).wrap_err_with(|| format!("cannot read vouchers from {}", path.display()))?;
-        Box::new(BufReader::new(file))
-    };
-    let mut vouchers = Vec::new();
-    for (number, line) in (1..).zip(input.lines()) {
-        let line = line.wrap_err("cannot read vouchers")?;
-        if !line.trim().is_empty() {
-            vouchers.push(serde_json::from_str(&line).wrap_err_with(|| format!("line {number} is not a voucher"))?);
-        }
-    }
-    Ok(vouchers)
 }
