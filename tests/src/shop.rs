@@ -39,6 +39,7 @@ pub fn node_with_wrapped(sat: u64) -> LoneNode {
 /// ```text
 ///   /weather...    what there is to sell
 ///   /failing       fails as often as it is told to, then is as the others
+///   /gone          404, in words of its own
 ///   /hanging       never answers
 ///   /breaking      breaks off in the midst of its answer
 ///   /large         64 MiB
@@ -171,6 +172,14 @@ impl State {
         let failed = "HTTP/1.1 500 Internal Server Error\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
         match path {
             "/failing" if failure().is_ok() => (failed.to_owned(), false),
+            "/gone" => {
+                let body = "it was here yesterday";
+                let head = format!(
+                    "HTTP/1.1 404 Not Found\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n",
+                    body.len()
+                );
+                (head + body, true)
+            }
             "/hanging" => {
                 std::thread::sleep(Duration::from_secs(600));
                 (String::new(), false)

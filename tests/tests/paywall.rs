@@ -648,6 +648,8 @@ fn what_is_sold_is_told_to_whoever_looks_for_it() {
     let shop = Shop::open(&[]);
     let answer = shop.get("/openapi.json", &[]);
     let document: Value = serde_json::from_str(&answer.body).expect("JSON");
+    let head = send(&shop.paywall.url, "HEAD", "/openapi.json", &[], b"");
+    assert_eq!((head.status, head.body.as_str()), (200, ""));
     let offer = &document["paths"]["/weather"]["get"]["x-payment-info"]["offers"][0];
     assert_eq!(offer["amount"], coin::wei(PRICE_SAT).to_string());
     assert_eq!((shop.metric("chain_up"), shop.metric("settlements_in_flight")), ("1".into(), "0".into()));
@@ -678,7 +680,12 @@ fn a_facilitator_verifies_and_settles_once() {
     let mut elsewhere = asked.clone();
     elsewhere["paymentRequirements"]["payTo"] = json!(DEVELOPER_0);
     assert_eq!(ask("/verify", &elsewhere)["isValid"], false);
-    assert_eq!(ask("/verify", &json!({}))["code"], "malformed-payment");
+    let malformed = ask("/verify", &json!({}));
+    assert_eq!(
+        (&malformed["code"], &malformed["status"]),
+        (&json!("malformed-payment"), &json!(400)),
+        "as its answer's status"
+    );
 }
 
 /// One nonce, two amounts: the cheap one is settled and its caller hangs up; the dear one is asked for.

@@ -147,6 +147,21 @@ fn amounts_are_sent_received_with_a_signed_receipt_and_claimed() {
 }
 
 #[test]
+fn what_was_signed_by_hand_before_comes_with_the_next_amount_and_its_receipt_is_kept() {
+    let node = node();
+    let id = channel(&node, 1_000, "coin");
+    let by_hand = node.causeway(&["--json", "pay", "send", &id, "60 sat", "--dev-account", "0"], "");
+    assert_eq!(by_hand.code, Some(0), "{by_hand}");
+    let receiving = Receiving::start(&node, "127.0.0.1:0");
+    let sent = send(&node, &id, 40, &receiving.url);
+    assert_eq!(sent.code, Some(0), "{sent}");
+    let event = &sent.json()[0];
+    assert_eq!(event["receipt"]["highest"], json!((100 * WEI_PER_SAT).to_string()), "{sent}");
+    assert!(!sent.stderr.contains("receipt is none"), "{sent}");
+    assert_eq!(receiving.kept(), 100);
+}
+
+#[test]
 fn an_amount_goes_by_a_file_and_comes_once() {
     let node = node();
     let id = channel(&node, 1_000, "wrapped");
@@ -448,7 +463,9 @@ fn a_stream_wants_a_channel_that_is_the_payers_own_and_open() {
 
 // ---------------------------------------------------------------------- sessions, with `causeway pay serve`
 
-const PRICES: [&str; 12] = [
+const PRICES: [&str; 14] = [
+    "--price",
+    "/gone=25 sat",
     "--price",
     "/weather=25 sat",
     "--price",
@@ -543,7 +560,8 @@ fn pay_fetch_opens_a_channel_by_its_first_page_keeps_it_and_closes_it() {
     // By the unit, in the same channel: seven tokens at 2 sat, after a first try for which three were there, as the challenge asks.
     let counted = shop.fetch("/counted", &deposit);
     assert_eq!((counted.code, sat(&counted.json()[0], "amount")), (Some(0), 14), "{counted}");
-    let closed = shop.fetch("/weather", &["--deposit", "5000 sat", "--close"]);
+    // What is kept is closed without a word of a deposit.
+    let closed = shop.fetch("/weather", &["--close"]);
     assert_eq!(closed.code, Some(0), "{closed}");
     assert!(closed.json()[0]["transaction"].as_str().is_some_and(|hash| hash.len() == 66), "{closed}");
     let id = event["channel"].as_str().expect("an id");
@@ -557,6 +575,51 @@ fn pay_fetch_opens_a_channel_by_its_first_page_keeps_it_and_closes_it() {
     let url = shop.url("/weather");
     let dear = ["pay", "fetch", &url, "--dev-account", "0", "--max", "24 sat", "--deposit", "5000 sat"];
     shop.node.causeway(&dear, "").fails_saying(&["limit of 24 sat"]);
+    let none = ["pay", "fetch", &url, "--dev-account", "1", "--max", "25 sat", "--deposit", "24 sat"];
+    shop.node
+        .causeway(&none, "")
+        .fails_saying(&["24 sat does not pay for one request, which costs 25 sat", "nothing was signed"]);
+}
+
+// A person has the account and the channel's number, and lost the folder.
+#[test]
+fn a_payer_that_lost_what_it_kept_is_shown_what_it_signed_and_goes_on() {
+    let shop = Shop::open();
+    let first = shop.fetch("/weather", &["--deposit", "5000 sat"]);
+    let id = first.json()[0]["channel"].as_str().expect("an id").to_owned();
+    for _ in 0..2 {
+        assert_eq!(shop.fetch("/weather", &["--deposit", "5000 sat"]).code, Some(0));
+    }
+    std::fs::remove_dir_all(shop.node.home().join(".local/share/causeway/sessions")).expect("it was there");
+    let url = shop.url("/weather");
+    let found = |max: &str| {
+        let fixed = ["--json", "pay", "fetch", &url, "--dev-account", "0", "--channel", &id, "--max", max];
+        shop.node.causeway(&fixed, "")
+    };
+    let fourth = found("25 sat");
+    assert_eq!((fourth.code, sat(&fourth.json()[0], "amount")), (Some(0), 25), "{fourth}");
+    assert_eq!(found("25 sat").code, Some(0));
+    let closed = shop.fetch("/weather", &["--channel", &id, "--close"]);
+    assert_eq!(closed.code, Some(0), "{closed}");
+    let status = shop.node.causeway(&["--json", "pay", "status", &id], "");
+    assert_eq!(sat(&status.json()[0], "claimed"), 6 * 25, "each page once");
+}
+
+#[test]
+fn a_page_that_is_not_there_is_shown_and_not_charged_for_by_a_session_as_by_a_charge() {
+    let shop = Shop::open();
+    let url = shop.url("/gone");
+    for by in [&[][..], &["--deposit", "5000 sat"]] {
+        let fixed = ["pay", "fetch", &url, "--dev-account", "0", "--max", "25 sat"];
+        let gone = shop.node.causeway(&[&fixed[..], by].concat(), "");
+        assert!(gone.stdout.contains("it was here yesterday"), "{gone}");
+        gone.fails_saying(&["the server answered 404"]);
+    }
+    assert_eq!(shop.fetch("/weather", &["--deposit", "5000 sat"]).code, Some(0));
+    let page = shop.fetch("/weather", &["--close"]);
+    let id = page.json()[0]["channel"].as_str().expect("by the channel").to_owned();
+    let status = shop.node.causeway(&["--json", "pay", "status", &id], "");
+    assert_eq!(sat(&status.json()[0], "claimed"), 50, "the weather alone");
 }
 
 #[test]

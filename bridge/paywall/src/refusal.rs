@@ -80,7 +80,7 @@ pub enum Refusal {
     // ---- whether it pays
     #[error("this authorization has paid already")]
     Replayed,
-    #[error("this authorization is being settled for another request at this moment")]
+    #[error("this payment is being used for another request at this moment: its answer comes first")]
     InProgress,
     #[error("{payer} has {balance} wei of the token that are not promised yet, the price is {want}")]
     Unfunded { payer: Address, balance: U256, want: U256 },

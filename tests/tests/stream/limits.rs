@@ -48,7 +48,7 @@ fn a_server_that_names_one_payee_after_another_has_one_deposit_locked() {
     // The first deposit is on the chain, or signed and nowhere.
     for first in [0, 1] {
         let server = Turncoat::start(&shop, first);
-        fetch(&shop.node, &server.url, &deposit).fails_saying(&["refuses"]);
+        fetch(&shop.node, &server.url, &deposit).fails_saying(&["the server answered 403"]);
         for _ in 0..3 {
             let words = ["another payee", "nothing was signed", " sat left", "--channel", "--another-payee"];
             fetch(&shop.node, &server.url, &deposit).fails_saying(&words);
@@ -57,15 +57,16 @@ fn a_server_that_names_one_payee_after_another_has_one_deposit_locked() {
         shop.node.causeway(&stream, "").fails_saying(&["another payee"]);
         assert_eq!(server.opened(), 1);
         // A person that knows why says so.
-        fetch(&shop.node, &server.url, &["--deposit", "1000 sat", "--another-payee"]).fails_saying(&["refuses"]);
+        fetch(&shop.node, &server.url, &["--deposit", "1000 sat", "--another-payee"])
+            .fails_saying(&["the server answered 403"]);
         assert_eq!(server.opened(), 2);
     }
     // One that its payer began to close keeps nobody.
     let server = Turncoat::start(&shop, 0);
-    fetch(&shop.node, &server.url, &deposit).fails_saying(&["refuses"]);
+    fetch(&shop.node, &server.url, &deposit).fails_saying(&["the server answered 403"]);
     let id = server.opened.lock().expect("whole")[0].as_str().expect("an id").to_owned();
     assert_eq!(shop.node.causeway(&["pay", "close", &id, "--dev-account", "0"], "").code, Some(0));
-    fetch(&shop.node, &server.url, &deposit).fails_saying(&["refuses"]);
+    fetch(&shop.node, &server.url, &deposit).fails_saying(&["the server answered 403"]);
     assert_eq!(server.opened(), 2);
 }
 

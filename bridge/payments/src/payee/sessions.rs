@@ -150,6 +150,12 @@ impl Payee {
         self.accounts.get(&id).filter(|account| account.seen.is_some()).map(Account::balance)
     }
 
+    /// The voucher of a channel with the largest total. Whoever has it can spend what it pays ahead.
+    #[must_use]
+    pub fn best_voucher(&self, id: B256) -> Option<SignedVoucher> {
+        self.accounts.get(&id)?.best_voucher(id)
+    }
+
     /// Whether a request with this name was paid by this channel.
     #[must_use]
     pub fn is_paid(&self, id: B256, request: B256) -> bool {

@@ -106,6 +106,10 @@ pub enum FetchError {
         "the server has the payment and gave nothing for it yet ({status}): {problem}. The same command shows it the same payment again"
     )]
     NotServed { status: StatusCode, problem: String },
+    #[error("the server answered {} and charged nothing for it", .0.status)]
+    NotCharged(Box<Fetched>),
+    #[error("{0}")]
+    NoChannel(String),
     #[error("its answer is longer than {0} bytes")]
     TooLarge(usize),
     #[error("its answer broke off")]

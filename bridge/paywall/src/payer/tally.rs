@@ -69,7 +69,7 @@ pub enum Stop {
     #[error("the channel's deposit of {} is used up", sat(*.deposit))]
     Deposit { deposit: u128 },
     #[error(
-        "the server asks for {} in all, by what it delivered it is {}: it gets no more (--ahead says how far it is trusted)",
+        "the server asks for {} in all, by what it delivered it is {}: it gets no more (--ahead says how far it is trusted, by one who lost what was kept of the channel, too)",
         sat(*.asked),
         sat(*.cost)
     )]
@@ -117,6 +117,13 @@ impl Tally {
     #[must_use]
     pub fn after_a_kill(self, uncounted: u128) -> Self {
         Self { uncounted, ..self }
+    }
+
+    /// The payee showed that more had been promised in all than was known, which it may have given for. What was promised for this answer so far is a
+    /// part of that, and added nothing.
+    pub fn remember(&mut self, signed: u128) {
+        self.uncounted = self.uncounted.max(signed.saturating_sub(self.before));
+        self.promised = 0;
     }
 
     /// Counts what was delivered.
@@ -337,6 +344,16 @@ mod tests {
         assert_eq!(tally.need(210, standing(180)), Ok(210));
         assert_eq!((tally.begin(180, standing(180)), tally.cost()), (Ok(()), Some(180)));
         assert_eq!(tally.need(211, standing(180)), Err(Stop::AsksTooMuch { asked: 211, cost: 180 }));
+    }
+
+    #[test]
+    fn what_was_promised_and_forgotten_is_granted_when_it_is_shown() {
+        let mut tally = Tally::new(Measure::Request, 25, 0, Limits { most: 30, ahead: 0, step: 0 });
+        assert_eq!(tally.need(100, standing(25)), Err(Stop::AsksTooMuch { asked: 100, cost: 25 }));
+        tally.promise(25);
+        tally.remember(75);
+        assert_eq!(tally.need(100, standing(75)), Ok(100), "the limit is for what is promised anew");
+        assert_eq!(tally.need(101, standing(75)), Err(Stop::AsksTooMuch { asked: 101, cost: 25 }));
     }
 
     #[test]

@@ -3,9 +3,13 @@
 use alloy_primitives::{Address, B256};
 use payments::payee;
 use payments::payee::sessions::Balance;
+use payments::voucher::SignedVoucher;
 use serde_json::{Map, Value, json};
 
 use crate::text::sat;
+
+/// In a problem document: the payer's own last voucher. Not of the draft.
+pub const LAST_VOUCHER: &str = "lastVoucher";
 
 /// A refusal, with where the channel stands if its payer may know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +17,8 @@ pub struct SessionRefused {
     pub channel: Option<B256>,
     pub why: Why,
     pub standing: Option<(Balance, u128)>,
+    /// The payer's own last voucher, for one that lost what it kept.
+    pub last: Option<SignedVoucher>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -86,13 +92,13 @@ pub enum Why {
 impl SessionRefused {
     #[must_use]
     pub fn new(channel: B256, why: Why) -> Self {
-        Self { channel: Some(channel), why, standing: None }
+        Self { channel: Some(channel), why, standing: None, last: None }
     }
 
     /// Of no channel.
     #[must_use]
     pub fn of(why: Why) -> Self {
-        Self { channel: None, why, standing: None }
+        Self { channel: None, why, standing: None, last: None }
     }
 
     /// From what the payee's books refuse.
@@ -129,6 +135,12 @@ impl SessionRefused {
         Self { standing: Some((balance, required)), ..self }
     }
 
+    /// With the channel's last voucher. To be shown to whoever signs for the channel and to nobody else: it spends what was paid ahead.
+    #[must_use]
+    pub fn showing(self, last: SignedVoucher) -> Self {
+        Self { last: Some(last), ..self }
+    }
+
     /// Members of the problem document.
     #[must_use]
     pub fn members(&self) -> Map<String, Value> {
@@ -145,6 +157,9 @@ impl SessionRefused {
             ] {
                 members.insert(name.to_owned(), json!(amount.to_string()));
             }
+        }
+        if let Some(last) = &self.last {
+            members.insert(LAST_VOUCHER.to_owned(), json!(last));
         }
         members
     }

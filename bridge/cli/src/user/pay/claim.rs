@@ -57,7 +57,7 @@ pub struct ClaimArgs {
 pub async fn claim(args: ClaimArgs, context: &Context) -> Result<()> {
     let network = args.network.connect(&args.account).await?;
     let read = VoucherFile::read(&args.vouchers)?;
-    let faults = read.warn_of_faults();
+    let faults = read.warn_of_faults(0);
     let best = best_of(&network, read.vouchers, args.least).await?;
     let spender = Spender::open(&network, &args.account, args.spending)?;
     collect(&spender, best, context).await?;

@@ -105,10 +105,12 @@ pub async fn run(args: FetchArgs, context: &Context) -> Result<()> {
         check_writable(path).wrap_err_with(|| format!("cannot write {}: nothing was paid", path.display()))?;
     }
     let network = args.session.connect(&args.network, &args.account).await?;
-    if args.session.is_wanted() {
+    // What is to be closed is looked for first.
+    if args.session.is_wanted() || args.session.close {
         match by_session(&args, &page, &network, context).await {
             // It takes charges alone, which the account pays; a channel's own key cannot.
             Err(error) if args.session.channel.is_none() && is_unpayable(&error) => {}
+            Err(error) if matches!(error.downcast_ref(), Some(FetchError::NoChannel(_))) => {}
             fetched => return fetched,
         }
     }
@@ -158,7 +160,20 @@ async fn by_session(args: &FetchArgs, page: &Page, network: &KnownNetwork, conte
             return args.tell_of_charge(&fetched, context);
         }
     };
-    let response = session.answer(page).await?;
+    let response = match session.answer(page).await {
+        Err(FetchError::NotCharged(fetched)) => {
+            args.write(&fetched.body, context)?;
+            if args.session.close
+                && let Err(error) = session.close(page).await
+            {
+                eprintln!("{}", not_closed(session.channel(), &error));
+            }
+            // What was promised for it pays for another page.
+            let by = ByChannel { channel: session.channel(), cost: Some(0), stop: None };
+            return args.tell(&Fetched { paid: Some(paid(&session, None)), ..*fetched }, Some(&by), context);
+        }
+        answered => answered?,
+    };
     let (status, headers) = (response.status(), response.headers().clone());
     let (body, stop) = session.body(response, page).await?;
     let stop = stop.map(|stop| part_only(&session, stop, body.len()));
@@ -176,12 +191,7 @@ async fn by_session(args: &FetchArgs, page: &Page, network: &KnownNetwork, conte
         Some(stop) if !is_wanted => return Err(stop.into()),
         stop => stop,
     };
-    let paid = Paid {
-        protocol: "mpp session".to_owned(),
-        amount: U256::from(session.tally().promised()),
-        payee: session.demand().payee,
-        transaction: closed.as_ref().ok().cloned().flatten(),
-    };
+    let paid = paid(&session, closed.as_ref().ok().cloned().flatten());
     let cost = session.tally().cost().map(|cost| cost.saturating_sub(session.tally().cost_before()));
     let by = ByChannel { channel: session.channel(), cost, stop };
     let told = args.tell(&Fetched { paid: Some(paid), ..fetched }, Some(&by), context);
@@ -189,6 +199,16 @@ async fn by_session(args: &FetchArgs, page: &Page, network: &KnownNetwork, conte
         bail!("the page is paid for, and {}", not_closed(by.channel, &error));
     }
     told
+}
+
+/// What was promised for an answer, and the transaction that closed the channel after it.
+fn paid(session: &Session<OnChain<'_>>, transaction: Option<String>) -> Paid {
+    Paid {
+        protocol: "mpp session".to_owned(),
+        amount: U256::from(session.tally().promised()),
+        payee: session.demand().payee,
+        transaction,
+    }
 }
 
 /// What is said of a channel that the server did not close.
@@ -339,6 +359,8 @@ fn sentence(paid: &Paid, by: Option<&ByChannel>) -> String {
             format!("Promised {amount} to {payee} by {protocol}{cost} (channel {channel}{closed})")
         }
         (None, Some(transaction)) => format!("Paid {amount} to {payee} by {protocol} (transaction {transaction})"),
-        (None, None) => format!("Paid {amount} to {payee} by {protocol} (transaction that it does not name)"),
+        (None, None) => {
+            format!("Signed {amount} for {payee} by {protocol}; the server does not say that it was carried out")
+        }
     }
 }

@@ -30,7 +30,12 @@ impl VoucherFile {
         Self::of(BufReader::new(file))
     }
 
-    fn of(input: impl BufRead) -> Result<Self> {
+    /// Reads what there is of it.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read.
+    pub fn of(input: impl BufRead) -> Result<Self> {
         let mut read = Self::default();
         for (number, line) in (1..).zip(input.lines()) {
             let line = line.wrap_err("cannot read vouchers")?;
@@ -54,9 +59,9 @@ impl VoucherFile {
         if self.faults.is_empty() { Ok(self.vouchers) } else { Err(self.faults.remove(0)) }
     }
 
-    /// Names the lines that are no vouchers; how many.
-    pub fn warn_of_faults(&self) -> usize {
-        self.faults.iter().for_each(|fault| tracing::warn!("{fault:#}: left out"));
+    /// Names the lines that are no vouchers, but for the first `told`; how many there are.
+    pub fn warn_of_faults(&self, told: usize) -> usize {
+        self.faults.iter().skip(told).for_each(|fault| tracing::warn!("{fault:#}: left out"));
         self.faults.len()
     }
 }
@@ -70,7 +75,7 @@ mod tests {
         let none = VoucherFile::of(&b"\n \n"[..]).expect("read");
         assert!(none.vouchers.is_empty() && none.all().is_ok());
         let cut = VoucherFile::of(&b"{\"channel\n\n{}\n"[..]).expect("read");
-        assert_eq!(cut.warn_of_faults(), 2);
+        assert_eq!(cut.warn_of_faults(0), 2);
         let fault = cut.all().expect_err("one may be missing").to_string();
         assert!(fault.starts_with("line 1 is not a voucher"), "{fault}");
     }

@@ -18,6 +18,7 @@ use payments::voucher::SignedVoucher;
 use super::channel::{channel, close_grace, shown_amount};
 use super::claim::{Claimable, by_channel, claimable, collect};
 use super::event::{Event, Unclaimed};
+use super::voucher_file::VoucherFile;
 use crate::context::Context;
 use crate::options::account::AccountArgs;
 use crate::options::network::{KnownNetwork, NetworkArgs};
@@ -82,7 +83,7 @@ pub async fn watch(args: WatchArgs, context: &Context) -> Result<()> {
             humantime::format_duration(args.every)
         );
     }
-    let mut tower = Tower { rules: args.rules(), since: BTreeMap::new(), told: None };
+    let mut tower = Tower { rules: args.rules(), since: BTreeMap::new(), told: None, faults: 0 };
     let stopped = args.stop.stopped();
     tokio::pin!(stopped);
     let mut failures = 0;
@@ -169,6 +170,8 @@ struct Tower {
     since: BTreeMap<B256, u64>,
     /// What was told last.
     told: Option<(usize, usize, BTreeMap<Address, u128>)>,
+    /// Lines that are no vouchers, which were told.
+    faults: usize,
 }
 
 /// A channel's best voucher.
@@ -187,7 +190,9 @@ impl Tower {
         file: &Path,
         context: &Context,
     ) -> Result<()> {
-        let vouchers = by_channel(read_whole_lines(file)?);
+        let read = read_whole_lines(file)?;
+        self.faults = read.warn_of_faults(self.faults);
+        let vouchers = by_channel(read.vouchers);
         let waiting = self.look(network, vouchers).await?;
         self.tell(&waiting, context);
         let mut due: Vec<Waiting> = waiting.into_iter().filter(|waiting| waiting.reason.is_some()).collect();
@@ -261,16 +266,11 @@ fn sums(amounts: impl Iterator<Item = (Address, u128)>) -> BTreeMap<Address, u12
 }
 
 /// Vouchers of a file that another program adds lines to. What is no whole line yet is read in the next round.
-fn read_whole_lines(path: &Path) -> Result<Vec<SignedVoucher>> {
+fn read_whole_lines(path: &Path) -> Result<VoucherFile> {
     let text =
         std::fs::read_to_string(path).wrap_err_with(|| format!("cannot read vouchers from {}", path.display()))?;
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-    let lines = (1..).zip(whole.lines()).filter(|(_, line)| !line.trim().is_empty());
-    let vouchers = lines.filter_map(|(number, line)| {
-        let read = serde_json::from_str(line);
-        read.inspect_err(|error| tracing::warn!(line = number, %error, "line left out: not a voucher")).ok()
-    });
-    Ok(vouchers.collect())
+    VoucherFile::of(whole.as_bytes())
 }
 
 #[cfg(test)]
@@ -285,6 +285,7 @@ mod tests {
         std::fs::write(file.path(), format!("{}\nno voucher\n\n{}\n{}", line(1), line(2), line(3))).expect("written");
         let totals: Vec<u128> = read_whole_lines(file.path())
             .expect("read")
+            .vouchers
             .iter()
             .map(|signed| signed.voucher.cumulative_amount)
             .collect();

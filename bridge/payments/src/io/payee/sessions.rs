@@ -28,6 +28,12 @@ impl DurablePayee {
         lock(&self.state).balance(id)
     }
 
+    /// As [`crate::payee::Payee::best_voucher`].
+    #[must_use]
+    pub fn best_voucher(&self, id: B256) -> Option<SignedVoucher> {
+        lock(&self.state).best_voucher(id)
+    }
+
     /// As [`crate::payee::Payee::is_paid`].
     #[must_use]
     pub fn is_paid(&self, id: B256, request: B256) -> bool {

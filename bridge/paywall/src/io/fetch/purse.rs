@@ -148,10 +148,21 @@ impl SessionPurse {
     ) -> Result<B256, FetchError> {
         let payee = demand.payee;
         let Some(deposit) = self.deposit else {
-            return Err(FetchError::NotPaid(format!(
+            return Err(FetchError::NoChannel(format!(
                 "no channel with {payee} is open for {origin}: --deposit opens one, --channel names one"
             )));
         };
+        if deposit < demand.price {
+            return Err(FetchError::NotPaid(format!(
+                "a deposit of {} does not pay for one {}, which costs {}{}: nothing was signed. --deposit locks more",
+                sat(deposit),
+                demand.measure.name(),
+                sat(demand.price),
+                demand
+                    .suggested_deposit
+                    .map_or_else(String::new, |suggested| format!(" (the server suggests {})", sat(suggested)))
+            )));
+        }
         let others: Vec<B256> = folder.channels.of_nobody().take(MOST_OTHERS).collect();
         for other in others {
             let is_open = |seen: &Channel| !seen.finalized && seen.closing.is_none() && seen.token == self.token;

@@ -6,6 +6,7 @@ use alloy_primitives::{B256, keccak256};
 use hyper::StatusCode;
 use payments::channel::Channel;
 use payments::io::payer::PayerError;
+use payments::payer::EvidenceRefused;
 use payments::payer::payment::Payment;
 use payments::receipt::SignedReceipt;
 use payments::typed_data::Domain;
@@ -67,6 +68,11 @@ impl<C: PayersChain> Session<C> {
         let receipt: Option<SignedReceipt> = serde_json::from_value(said["receipt"].clone()).ok();
         let receipt = match receipt.clone().map(|receipt| self.folder.payer.answer(receipt)) {
             Some(Ok(())) => receipt,
+            // It took at once what was signed by hand before: the total is what was promised, and its signature stands.
+            Some(Err(PayerError::Evidence(EvidenceRefused::Overcharged { .. }))) if is_over(&receipt, payment) => {
+                self.folder.payer.recover(receipt.clone().expect("it was just read"))?;
+                receipt
+            }
             // The payee has the voucher, and its receipt shows nothing: no other is waited for.
             Some(Err(error @ PayerError::Evidence(_))) => {
                 tracing::warn!(%error, "the payee's receipt is none");
@@ -112,6 +118,11 @@ impl<C: PayersChain> Session<C> {
             (pause, tries) = (pause * 2, tries + 1);
         }
     }
+}
+
+/// Whether a receipt is over the total that was promised, and no more.
+fn is_over(receipt: &Option<SignedReceipt>, payment: &Payment) -> bool {
+    receipt.as_ref().is_some_and(|signed| signed.receipt.cumulative_amount == payment.total)
 }
 
 /// Promises an amount over the purse's channel, to be brought to its payee by whatever joins both; one that was promised for this before and not shown, again.

@@ -28,13 +28,14 @@ use tokio::time::{sleep, timeout};
 
 use super::kept::{FOLDER_PATIENCE, Folder, Kept, SENT, origin};
 use super::purse::{PayersChain, SessionPurse, demand};
-use super::{FetchError, Page, now, problem, random};
+use super::{FetchError, Fetched, Page, now, problem, random};
 use crate::io::http::{Unread, read};
 use crate::io::upstream::{NoAnswer, Upstream};
 use crate::mpp;
 use crate::payer::demand::SessionDemand;
 use crate::payer::payload;
 use crate::payer::tally::{Standing, Stop, Tally};
+use crate::session::refused::LAST_VOUCHER;
 use crate::sse::Events;
 use crate::text::{base64url, decoded};
 
@@ -185,6 +186,10 @@ impl<C: PayersChain> Session<C> {
                     self.folder.answered(name);
                     self.took(&response)?;
                     return Ok(response);
+                }
+                Ok(response) if is_pages_own(&response) => {
+                    let answered = Fetched::read(response, page, self.upstream.patience).await?;
+                    return Err(FetchError::NotCharged(Box::new(answered)));
                 }
                 Ok(response) => Some(response),
             };
@@ -494,6 +499,7 @@ impl<C: PayersChain> Session<C> {
         let again = if status == StatusCode::PAYMENT_REQUIRED { demand(&response, &self.purse).ok() } else { None };
         let body = read(response.into_body(), MOST_ANSWER_BYTES, self.upstream.patience).await.unwrap_or_default();
         let said: Value = serde_json::from_slice(&body).unwrap_or_default();
+        self.recall(&said)?;
         let required = number(&said, "requiredCumulative");
         let is_new = again.is_some();
         if let Some(again) = again.filter(|again| again.payee == self.demand.payee) {
@@ -507,6 +513,27 @@ impl<C: PayersChain> Session<C> {
             may_go_on: waits || is_new,
             is_new,
         })
+    }
+
+    /// Learns what was signed before the folder was lost, if the payee shows it.
+    fn recall(&mut self, said: &Value) -> Result<(), FetchError> {
+        let Ok(shown) = serde_json::from_value::<SignedVoucher>(said[LAST_VOUCHER].clone()) else { return Ok(()) };
+        let (id, total) = (shown.voucher.channel_id, shown.voucher.cumulative_amount);
+        if id != self.channel || total <= self.standing().signed {
+            return Ok(());
+        }
+        match self.folder.payer.recall(&shown) {
+            Ok(()) => {
+                tracing::info!(channel = %id, total, "the server shows what was signed before: that is promised already");
+                self.tally.remember(total);
+                Ok(())
+            }
+            Err(PayerError::Evidence(error)) => {
+                tracing::warn!(channel = %id, %error, "the server shows a voucher that is none of ours");
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     pub(super) async fn ask(
@@ -598,6 +625,14 @@ async fn ask_first(upstream: &Upstream, page: &Page) -> Result<Response<Incoming
         sleep(pause).await;
         (pause, tries) = (pause * 2, tries + 1);
     }
+}
+
+/// A page that there is not, or that wants something else than money: passed on as it came, and not charged. What a paywall refuses has words of its own (RFC 9457).
+fn is_pages_own(response: &Response<Incoming>) -> bool {
+    let kind = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    response.status().is_client_error()
+        && response.status() != StatusCode::PAYMENT_REQUIRED
+        && !kind.trim_start().to_ascii_lowercase().starts_with("application/problem+json")
 }
 
 /// Whether an answer comes event by event.

@@ -70,7 +70,12 @@ pub async fn answer(
         ),
         (&Method::POST, "/verify" | "/settle") => match asked(request, most).await {
             Ok(asked) => (StatusCode::OK, said(desk, channels, till, path == "/settle", &asked).await),
-            Err(refusal) => (StatusCode::BAD_REQUEST, refusal.problem()),
+            Err(refusal) => {
+                // What a page asks for by 402 is a bad request here (RFC 9457, 3.1.2: both say the same).
+                let mut problem = refusal.problem();
+                problem["status"] = json!(StatusCode::BAD_REQUEST.as_u16());
+                (StatusCode::BAD_REQUEST, problem)
+            }
         },
         _ => (StatusCode::METHOD_NOT_ALLOWED, json!({ "error": "GET /supported, POST /verify, POST /settle" })),
     };

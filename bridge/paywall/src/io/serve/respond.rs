@@ -100,7 +100,7 @@ impl Respond {
             return Ok(session::take_ticks(sessions, &plain, request).await?);
         }
         let Some(entry) = self.prices.find(request.method().as_str(), &plain) else {
-            if plain == discovery::PATH && request.method() == Method::GET {
+            if plain == discovery::PATH && matches!(*request.method(), Method::GET | Method::HEAD) {
                 return Ok(self.discovery());
             }
             return Err(Refusal::NotListed.into());

@@ -50,12 +50,19 @@ impl Drop for Reserved {
 }
 
 impl Reserved {
+    /// For whoever has just shown a voucher that nobody else has, or opened a stream.
+    ///
     /// # Errors
     ///
-    /// There is not so much.
+    /// There is not so much; a payer that lost what it kept is shown what it signed.
     pub fn take(sessions: &Arc<Sessions>, id: B256, amount: u128) -> Result<Self, Refusal> {
-        let reserved = sessions.payee.reserve(id, amount, now());
-        reserved.map_err(|refused| sessions.short(id, &refused, amount))?;
+        if let Err(refused) = sessions.payee.reserve(id, amount, now()) {
+            let last = sessions.payee.best_voucher(id).filter(|_| matches!(refused, Refused::Insufficient { .. }));
+            return Err(match (sessions.short(id, &refused, amount), last) {
+                (Refusal::Session(short), Some(last)) => short.showing(last).into(),
+                (short, _) => short,
+            });
+        }
         Ok(Self { sessions: sessions.clone(), id, amount })
     }
 
