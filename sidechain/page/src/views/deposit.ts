@@ -1,11 +1,11 @@
 // A deposit address, or one payment to it: what it is, where it stands, what it waits for, what is left of it.
 import { html, nothing, type TemplateResult } from "lit-html";
-import { topicOf } from "../abi/decode.ts";
+import { readCall, topicOf } from "../abi/decode.ts";
 import type { Context, View } from "../app/view.ts";
 import { scriptOfAddress } from "../bitcoin/address.ts";
 import { digitsOf } from "../bitcoin/bytes.ts";
 import { bill, depositCharge } from "../bitcoin/fee.ts";
-import { type Log, addressWord, turned } from "../chain/answers.ts";
+import { type Log, type Transaction, addressWord, turned } from "../chain/answers.ts";
 import { fewLogs, timeOf } from "../chain/logs.ts";
 import { claimable } from "../chain/ledger.ts";
 import { amount, sum } from "../draw/amount.ts";
@@ -18,8 +18,8 @@ import { type Step, steps, waits as waitList } from "../draw/steps.ts";
 import { counted } from "../draw/time.ts";
 import { type Deposit, type DepositPlace, type DepositReport, type VaultTransaction, sats } from "../peg/answers.ts";
 import { type Outlook, look } from "../peg/outlook.ts";
-import { depositWaits, depthOf, isReclaimable, newestSweep, unseenWaits } from "../peg/waits.ts";
-import { understand } from "../search.ts";
+import { depositWaits, depthOf, isReclaimable, newestSweep, outpointOf, unseenWaits } from "../peg/waits.ts";
+import { type Meaning, understand } from "../search.ts";
 import { type Request, actions, isTold } from "./actions.ts";
 import { placeIn } from "./requests.ts";
 
@@ -42,7 +42,10 @@ export function deposit(context: Context, what = "", page = "0", from = ""): Vie
   let sweeps = new Map<number, VaultTransaction>();
   let logs: Log[] = [];
   let waiting = new Map<string, bigint>();
-  const proof = new Proof(context);
+  /** Of each payment that is shown whole; of a list together. */
+  const proofs = new Map<string, Proof>();
+  const listProof = new Proof(context);
+  const asked = { outpoint: isOutpoint ? `${meaning.txid}:${meaning.vout}` : undefined, script: scriptAsked(meaning) };
   return {
     title: "Deposit",
     every: 3_000,
@@ -57,8 +60,15 @@ export function deposit(context: Context, what = "", page = "0", from = ""): Vie
         whole.length ? logsOf(context, got.address, whole) : [],
         Promise.all(numbers.map((number) => node.ask<VaultTransaction | null>("peg_getVaultTransaction", number).catch(() => null))),
         Promise.all(accounts.map((one) => claimable(node, info, one))),
-        ...(whole.length === 1 ? whole.map((one) => proof.ofDeposit(one)) : []),
       ]);
+      const bytes = await paymentsOf(context, found, whole);
+      const script = asked.script ?? (got.address === undefined ? undefined : digitsOf(scriptOfAddress(got.address, info.bitcoinNetwork)));
+      const prove = (one: Deposit) => {
+        const proof = proofs.get(outpointOf(one)) ?? new Proof(context);
+        proofs.set(outpointOf(one), proof);
+        return proof.ofDeposit(one, { ...asked, script, bytes: bytes.get(outpointOf(one)) });
+      };
+      await (whole.length === got.deposits.length ? Promise.all(whole.map(prove)) : listProof.ofDeposits(shownOf(got.deposits, first)));
       [report, outlook, logs] = [got, now, found];
       sweeps = new Map(transactions.flatMap((one) => (one ? [[one.number, one] as const] : [])));
       waiting = new Map(accounts.map((one, at) => [one, owed[at] ?? 0n]));
@@ -76,20 +86,49 @@ export function deposit(context: Context, what = "", page = "0", from = ""): Vie
       const known = { context, outlook, sweeps, logs, waiting };
       return html`<h1>${isOutpoint ? "Deposit" : list.length === 1 ? "Deposit" : `Deposit address with ${counted(list.length, "payment")}`}</h1>
         ${address ? html`<p>To ${wholeAddress(context.info(), address)}${isOutpoint ? html` (${link(["deposit", address], "all payments to it")})` : nothing}</p>` : nothing}
-        ${list.length <= MOST_WHOLE ? html`${list.map((one) => whole(known, one, address))}${list.length === 1 ? proof.draw() : nothing}` : many(what, list, first, from, report.next)}
+        ${list.length <= MOST_WHOLE ? html`${list.map((one) => html`${whole(known, one, address)}${proofs.get(outpointOf(one))?.draw() ?? nothing}`)}${isOutpoint ? nothing : onlyTold}` : html`${many(what, list, first, from, report.next)}${listProof.draw()}`}
         ${share("deposit", what)}`;
     },
   };
 }
 
+const onlyTold = html`<p class="none">That nothing else was paid to this address is the node's word.</p>`;
+
+/** The script that the link names, as hex; none where it is of an outpoint. */
+function scriptAsked(meaning: Meaning | undefined): string | undefined {
+  if (meaning?.is === "bitcoin") return meaning.script.slice(2);
+  // An output key (BIP 341).
+  return meaning?.is === "hash" ? `5120${meaning.digits}` : undefined;
+}
+
+/** The page of a list that is shown, the newest first. */
+const shownOf = (list: readonly Deposit[], first: number): Deposit[] => list.toReversed().slice(first, first + ON_PAGE);
+
+/** Calls that are asked for to find the bytes of payments. */
+const MOST_CALLS = 2 * MOST_WHOLE;
+
+/** The bytes of the transactions that paid, by the outpoint, from the calls that proved them to the ledger: their hash says whether they are. None where a node has the call no more. */
+async function paymentsOf({ node, info }: Context, logs: readonly Log[], list: readonly Deposit[]): Promise<Map<string, string>> {
+  const proven = logs.filter(({ topics }) => topics[0] === topicOf("deposits", "DepositProven"));
+  const wanted = list.flatMap((one) => {
+    const log = proven.findLast((log) => isOf(log, one));
+    return log ? [[outpointOf(one), log.transactionHash] as const] : [];
+  });
+  const calls = await Promise.all(wanted.slice(0, MOST_CALLS).map(([, hash]) => node.ask<Transaction | null>("eth_getTransactionByHash", hash).catch(() => null)));
+  return new Map(calls.flatMap((call, at) => {
+    const read = call && readCall(info().contracts, call.to, call.input);
+    const bytes = read?.name === "prove" ? read.args.find(({ name }) => name === "transaction")?.value : undefined;
+    return typeof bytes === "string" ? [[wanted[at]?.[0] ?? "", bytes] as const] : [];
+  }));
+}
+
 function many(what: string, list: readonly Deposit[], first: number, from: string, next: DepositPlace | null): TemplateResult {
-  const newest = list.toReversed();
-  const shown = newest.slice(first, first + ON_PAGE);
+  const shown = shownOf(list, first);
   const at = (nth: number) => ["deposit", what, Math.max(0, nth), ...(from ? [from] : [])];
   return html`<p>${next ? `The first ${list.length} of more` : "All of them"}, the newest first.</p>
     ${depositTable(shown)}
     <p>
-      ${first > 0 ? link(at(first - ON_PAGE), "Newer") : nothing} ${first + ON_PAGE < newest.length ? link(at(first + ON_PAGE), "Older") : nothing}
+      ${first > 0 ? link(at(first - ON_PAGE), "Newer") : nothing} ${first + ON_PAGE < list.length ? link(at(first + ON_PAGE), "Older") : nothing}
       ${next ? link(["deposit", what, 0, `${next.block}.${next.logIndex}`], "Those after these") : nothing}
     </p>`;
 }

@@ -58,7 +58,7 @@ export function overview(context: Context): View {
       return html`
         <h1 class="only-read">Overview</h1>
         <div class="answers">
-          ${isEverythingThere(info, proof.verdict, context.now())} ${outlook ? doesEverythingWork([...conditions(info, outlook.limits, context.now()), ...absent(outlook)]) : waiting("Does everything work?")}
+          ${isEverythingThere(info, proof.verdict, context.now())} ${outlook ? doesEverythingWork([...conditions(info, outlook.limits, context.now(), proof.age), ...absent(outlook)]) : waiting("Does everything work?")}
           ${outlook ? howLong(info, outlook.quote, past) : waiting("How long does it take now?")}
         </div>
         ${books(info, proof.verdict, context.now())}

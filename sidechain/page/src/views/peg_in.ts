@@ -126,7 +126,7 @@ export function pegIn(context: Context, address = ""): View {
     const { genesis } = context;
     const info = context.info();
     // The address commits to this key: it is proven, not believed.
-    const { keys } = await proveKeys(node, genesis, info.epoch);
+    const { keys } = await proveKeys(node, genesis, info.epoch, context.now());
     const key = typed.ownKey ? ownReclaimKey(typed.ownKey.trim()) : await freshReclaimKey(typed.passphrase, progress);
     const record = newRecord(agreed(info, genesis, keys.group), { recipient, claimant }, maxFeeSat, key);
     typed.passphrase = "";

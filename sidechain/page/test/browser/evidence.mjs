@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { drawnAfter, line, open, says, text } from "./browser.mjs";
 import { KEYS, causeway, dev, genesis, rpc, url } from "./network.mjs";
 import { OTHER_PAYEE, PASSPHRASE, connect, folder, order, owner } from "./owner.mjs";
-import { requests } from "./requests.mjs";
+import { paidTwice, requests } from "./requests.mjs";
 
 /** Another last digit. */
 const turned = (hex) => hex.replace(/.$/, (digit) => (digit === "0" ? "1" : "0"));
@@ -131,15 +131,46 @@ test("a node that lies about a request is caught on the page of the request", as
     [`withdrawal/${id}`, { peg_getWithdrawal: (one) => ({ ...one, owner: turned(one.owner) }) }],
     [`deposit/${deposit.txid}:${deposit.vout}`, ofDeposit((one) => ({ mintedSat: one.mintedSat + 1 }))],
     [`deposit/${deposit.txid}:${deposit.vout}`, ofDeposit((one) => ({ recipient: turned(one.recipient) }))],
+    [`deposit/${deposit.txid}:${deposit.vout}`, ofDeposit((one) => ({ height: one.height - 1 }))],
+    // Of a cancelled or queued one it would take the button away.
+    [`withdrawal/${id}`, { peg_getWithdrawal: (one) => ({ ...one, status: "tied", paidBy: null }) }],
+    // What there is, in the place of what was asked for.
+    [`withdrawal/${id}`, { peg_getWithdrawal: (one) => ({ ...one, id: id + 1 }) }, `withdrawal ${id} was asked for, and the node answers withdrawal ${id + 1}`],
+    [`deposit/${"ab".repeat(32)}:0`, { peg_getDeposit: () => rpc("peg_getDeposit", `${deposit.txid}:${deposit.vout}`) }, `the node answers ${deposit.txid}:${deposit.vout}`],
+    [`deposit/${OTHER_PAYEE}`, { peg_getDeposit: () => rpc("peg_getDeposit", `${deposit.txid}:${deposit.vout}`) }, "it paid another address than this"],
   ];
-  const caught = async ([view, lies]) => {
+  const caught = async ([view, lies, words = "the state says something else than the node"]) => {
     const { page, close } = await open(view, { lies });
     await says(page, "Not proven:");
-    await says(page, "the state says something else than the node");
+    await says(page, words);
     await close();
   };
   // It may be a block that lies between, so each takes some seconds.
   await Promise.all(cases.map(caught));
+});
+
+test("each of several payments to one address has its proof, also that it paid this address", async () => {
+  const { address } = await paidTwice();
+  const { page, close } = await open(`deposit/${address}`);
+  await says(page, "Deposit address with 2 payments");
+  await page.getByText(/Proven in this browser, by block .* the address that it paid and where it stands/).nth(1).waitFor();
+  await close();
+  // A list is proven together.
+  const lies = { peg_getDeposit: (answer) => ({ ...answer, deposits: [...answer.deposits, ...answer.deposits] }) };
+  const long = await open(`deposit/${address}`, { lies });
+  await says(long.page, /of these 4 payments whose they are/);
+  await says(long.page, /that they paid this address/);
+  await long.close();
+});
+
+test("an old block says what was, and is said to be old on the page of a request", async () => {
+  const { withdrawal: { id } } = await requests();
+  const { page, close } = await open();
+  await says(page, "Is everything there?");
+  await page.clock.setSystemTime(Date.now() + 400_000);
+  await page.goto(`${url}/#/withdrawal/${id}`);
+  await says(page, /That block is \d+ minutes old: what was so then may not be so now\./);
+  await close();
 });
 
 test("a node that lies about the federation's key, or about the address, gets no bitcoin", async () => {
