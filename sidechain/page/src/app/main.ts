@@ -1,6 +1,6 @@
 // The page: it opens the view that the link names, draws it, and asks the node again while somebody looks.
 import { html, render, type TemplateResult } from "lit-html";
-import { type Genesis, readGenesis, requireSameNetwork, requireSameRules } from "../evidence/genesis.ts";
+import { type Genesis, readGenesis, requireSameFederation, requireSameNetwork, requireSameRules } from "../evidence/genesis.ts";
 import { Node, NodeDown } from "../node.ts";
 import type { Info } from "../peg/answers.ts";
 import { routes } from "../views/index.ts";
@@ -67,6 +67,7 @@ class Page {
     const info = await this.#node.ask<Info>("peg_getInfo");
     requireSameNetwork(info, genesis);
     requireSameRules(info.parameters, genesis);
+    requireSameFederation(info, genesis);
     this.#info = info;
     this.#heardAt = Date.now();
   }

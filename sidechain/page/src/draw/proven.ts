@@ -6,9 +6,9 @@ import type { FinalHeader } from "../evidence/certificate.ts";
 import type { Deposit as ProvenDeposit, Withdrawal as ProvenRecord } from "../evidence/entries.ts";
 import { NotProven, require } from "../evidence/failure.ts";
 import type { Genesis } from "../evidence/genesis.ts";
-import { OLD_AFTER_S, type ProvenTransaction, type Shown, proveDeposits, proveWithdrawal } from "../evidence/live.ts";
+import { OLD_AFTER_S, type ProvenAccount, type ProvenTransaction, type Shown, contentHash, proveDeposits, proveTransactions, proveWithdrawal } from "../evidence/live.ts";
 import { readTransaction, transactionBytes } from "../evidence/transaction.ts";
-import { type Deposit, type Withdrawal, type WithdrawalStatus, sats } from "../peg/answers.ts";
+import { type Deposit, type VaultTransaction, type Withdrawal, type WithdrawalStatus, sats } from "../peg/answers.ts";
 import { link, route } from "./links.ts";
 import { ago, counted, duration } from "./time.ts";
 
@@ -94,6 +94,17 @@ export class Proof {
     });
   }
 
+  /** By its bytes, and the hash of what it was bound to do. */
+  async ofVaultTransaction(number: number, told: VaultTransaction): Promise<void> {
+    await this.#check([number, told], async (genesis) => {
+      require(told.number === number, `vault transaction ${number} was asked for, and the node answers vault transaction ${told.number}`);
+      const { header, transactions } = await proveTransactions(this.#context.node, genesis, [told]);
+      const made = transactions.get(number);
+      requireSame(made !== undefined && isSameVaultTransaction(told, made));
+      return { header, what: "its Bitcoin transaction, what it spends and pays, its rate, what comes back to the vault, and where it stands", rest: "what its inputs are worth, and so its fee, and how deep it is" };
+    });
+  }
+
   /** What does not answer proves nothing, and disproves nothing: such errors are the view's. While neither the head nor what is told is new, what was proven stays. */
   async #check(told: unknown, prove: (genesis: Genesis) => Promise<Proven>): Promise<void> {
     const words = JSON.stringify(told);
@@ -176,6 +187,19 @@ function isSameWithdrawal(told: Withdrawal, withdrawal: ProvenRecord): boolean {
   );
 }
 
+function isSameVaultTransaction(told: VaultTransaction, { txid, entry }: ProvenTransaction): boolean {
+  const status = entry.isVoid ? "void" : entry.isSettled ? "settled" : "bound";
+  return (
+    txid === told.txid.toLowerCase() &&
+    contentHash(told.content) === entry.content &&
+    entry.changeSat === sats(told.changeSat) &&
+    entry.epoch === told.epoch &&
+    (entry.spentBy ?? null) === told.spentBy &&
+    status === told.status &&
+    (told.status !== "settled" || entry.height === told.height)
+  );
+}
+
 /** No version takes more than the maximum, whatever a node says of it; the bytes of one say what it pays. */
 function isVersionOf(told: Withdrawal, { maxFeeSat, script }: ProvenRecord, { number, txid, chargeSat }: Withdrawal["versions"][number], transactions: ReadonlyMap<number, ProvenTransaction>): boolean {
   const made = transactions.get(number);
@@ -192,4 +216,19 @@ function standing({ givenBack, paidBy, tie }: ProvenRecord, output: ProvenTransa
   if (paidBy !== undefined) return ["paid"];
   if (tie === undefined || output?.isGone || output?.isVoid) return ["queued"];
   return output && output.spentBy === undefined ? ["tied"] : ["queued", "tied"];
+}
+
+/** What was proven, or why it is not. What does not answer is neither. */
+export async function provenOr<T>(asked: Promise<T>): Promise<T | { failed: string }> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (error instanceof NotProven) return { failed: error.message };
+    throw error;
+  }
+}
+
+/** Under the facts of an account. */
+export function accountWords(proven: ProvenAccount | { failed: string }, now: number): TemplateResult {
+  return "failed" in proven ? notProven(proven.failed) : provenWords({ header: proven.header, what: "its coins, what it can claim, and how many transactions it sent" }, now);
 }

@@ -1,19 +1,20 @@
 // What a node says now, checked by what it can prove: a header that the validators made final, and the ledger's entries under it.
 import type { Hex } from "viem";
-import { toHex } from "viem";
+import { encodeAbiParameters, keccak256, toHex } from "viem";
 import { duration } from "../draw/time.ts";
 import { type Node, NodeError } from "../node.ts";
 import type { Info, Vault, VaultTransaction as Told } from "../peg/answers.ts";
 import { type Difference, differences, standingOf } from "./books.ts";
 import { type FinalHeader, type Finality, verifyFinality } from "./certificate.ts";
-import { type Books, type FederationKeys, type Outpoint, type VaultTransaction, type Withdrawal, isLive } from "./entries.ts";
+import { BRIDGE, type Books, type FederationKeys, type Outpoint, type VaultTransaction, type Withdrawal, claimableSlot, isLive, readClaimable, readOutpoint, reversed } from "./entries.ts";
 import { type Facts, type Wanted, questions, readFacts } from "./facts.ts";
-import { require } from "./failure.ts";
+import { NotProven, reasonOf, require } from "./failure.ts";
 import type { Genesis } from "./genesis.ts";
+import { CONTENT } from "./receipt.ts";
 import { type Sums, type VaultOutput, sumsOf } from "./reserves.ts";
 import { word } from "./storage.ts";
 import { type Transaction, readTransaction, transactionBytes } from "./transaction.ts";
-import type { AccountAnswer } from "./trie.ts";
+import { type AccountAnswer, verifyAccount, verifyPlainAccount } from "./trie.ts";
 
 /** A header that is older says what was, not what is: commands and receipts have the same bound (docs/evidence.md). */
 export const OLD_AFTER_S = 300;
@@ -67,6 +68,31 @@ export async function proveKeys(node: Node, genesis: Genesis, epoch: number, now
   return { header, keys };
 }
 
+/** Of an account at a block. */
+export interface ProvenAccount {
+  header: FinalHeader;
+  /** Wei. */
+  balance: bigint;
+  nonce: bigint;
+  /** Of coins that wait in the bridge for it. */
+  claimableSat: bigint;
+}
+
+/** What an account has, and what it can claim, at the newest block that the node can show to be final. Throws `NotProven`. */
+export async function proveAccount(node: Node, genesis: Genesis, account: Hex): Promise<ProvenAccount> {
+  const header = await proveHead(node, genesis);
+  const slot = claimableSlot(account);
+  const at = toHex(header.number);
+  const [own, bridge] = await Promise.all([node.ask<AccountAnswer>("eth_getProof", account, [], at), node.ask<AccountAnswer>("eth_getProof", BRIDGE, [word(slot)], at)]);
+  try {
+    const { balance, nonce } = verifyPlainAccount(own, header.stateRoot, account);
+    const [claimable = 0n] = verifyAccount(bridge, header.stateRoot, BRIDGE, [slot]).slots;
+    return { header, balance, nonce, claimableSat: readClaimable(claimable) };
+  } catch (error) {
+    throw error instanceof NotProven ? error : new NotProven(reasonOf(error), { cause: error });
+  }
+}
+
 /** A vault transaction as a node shows it: its number, and its bytes without witness. */
 export type Shown = Pick<Told, "number" | "transaction">;
 
@@ -93,6 +119,12 @@ export async function proveWithdrawal(node: Node, genesis: Genesis, id: number, 
 export async function proveTransactions(node: Node, genesis: Genesis, shown: readonly Shown[]): Promise<{ header: FinalHeader; transactions: ReadonlyMap<number, ProvenTransaction> }> {
   const header = await proveHead(node, genesis);
   return { header, transactions: (await proveShown(node, header, shown)).transactions };
+}
+
+/** The hash that the ledger keeps of what a vault transaction was bound to do (`abi.encode(IVault.Content)`). */
+export function contentHash({ epoch, rate, reserveSat, deposits, outputs, withdrawals }: Told["content"]): Hex {
+  const spent = deposits.map((outpoint) => readOutpoint(outpoint)).map(({ txid, vout }) => ({ txid: reversed(txid), vout }));
+  return keccak256(encodeAbiParameters(CONTENT, [{ epoch, rate: BigInt(rate), reserveSat: BigInt(reserveSat), deposits: spent, outputs, withdrawals: withdrawals.map(BigInt) }]));
 }
 
 async function proveShown(node: Node, header: FinalHeader, shown: readonly Shown[], wanted: Wanted = {}): Promise<{ facts: Facts; transactions: Map<number, ProvenTransaction> }> {

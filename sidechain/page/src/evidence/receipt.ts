@@ -147,7 +147,7 @@ function deposit(facts: Facts, outpoint: string, payment: Payment): { kind: "dep
   return { kind: "deposit", outpoint, deposit: found, paid };
 }
 
-const CONTENT = [
+export const CONTENT = [
   {
     type: "tuple",
     components: [

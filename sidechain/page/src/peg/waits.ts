@@ -4,6 +4,7 @@
 // What a node cannot tell is left out: what a bitcoind has in its mempool, and what the reserve lacks to the satoshi, for which the transaction would have to be made.
 import { btc, sat as satoshis } from "../amount.ts";
 import { depositCharge, withdrawalCharge } from "../bitcoin/fee.ts";
+import { plainName } from "../draw/names.ts";
 import { counted, duration } from "../draw/time.ts";
 import { type Deposit, type Info, type Parameters, type Withdrawal, sats } from "./answers.ts";
 import type { FullLimits, Outlook, Proposal, Rate } from "./outlook.ts";
@@ -276,12 +277,12 @@ function missing({ approvals: by }: Proposal, { info, waitedFor }: Outlook): str
   const mayLie = Math.max(0, info.members.length - info.threshold);
   if (by.size <= mayLie) return "";
   const absent = info.members.filter(({ index }) => !by.has(index) && !waitedFor.some(({ member }) => member === index));
-  const names = absent.slice(0, MOST_NAMED).map(({ index, name }) => `${index} (${name.slice(0, 60)})`);
+  const names = absent.slice(0, MOST_NAMED).map(({ index, name }) => `${index} (${plainName(name)})`);
   return names.length ? `; not yet ${names.join(", ")}${absent.length > MOST_NAMED ? ` and ${absent.length - MOST_NAMED} more` : ""}` : "";
 }
 
 function members(waitedFor: Outlook["waitedFor"]): Wait[] {
-  return waitedFor.map(({ member, name, what }) => ({ reason: "member", text: `For member ${member} (${name.slice(0, 60)}): ${what}.` }));
+  return waitedFor.map(({ member, name, what }) => ({ reason: "member", text: `For member ${member} (${plainName(name)}): ${what}.` }));
 }
 
 /** A used-up reserve pays no one's part of what a lone sweep or payout costs more than its charge. */

@@ -4,6 +4,7 @@ import { type Hex, encodeFunctionData, parseAbi } from "viem";
 import type { Context } from "../app/view.ts";
 import { parseAmount } from "../amount.ts";
 import { amount } from "../draw/amount.ts";
+import { commandLine } from "../draw/command.ts";
 import { faultLink } from "../draw/fault.ts";
 import { link } from "../draw/links.ts";
 import { duration, moment } from "../draw/time.ts";
@@ -20,7 +21,7 @@ export type Request =
   /** `chargeSat`: what it costs at the present rate. */
   | { is: "withdrawal"; withdrawal: Withdrawal; chargeSat: bigint }
   /** Coins that wait in the bridge for an account. */
-  | { is: "claimable"; account: string; amountSat: bigint }
+  | { is: "claimable"; account: string; amountSat: bigint; isContract?: boolean }
   /** An address that nobody paid, as far as the ledger knows. */
   | { is: "address"; address: string };
 
@@ -33,7 +34,8 @@ type Call = { does: "cancel" | "refund"; id: number } | { does: "raise"; id: num
 interface Act {
   urgent: boolean;
   what: unknown;
-  command: string;
+  /** That does the same; none where no account of a person can. */
+  command?: string;
   /** What the wallet would sign; `by`: the one account that can, none: anybody. */
   call?: { button: string; of: Call; by?: string };
 }
@@ -48,7 +50,7 @@ export function actions(context: Context, request: Request): TemplateResult | ty
   return html`<section class="acts ${isUrgent ? "notice warn" : ""}">
     <p><strong>What its owner can do</strong></p>
     <ul>
-      ${acts.map((act) => html`<li>${act.what} ${act.call ? button(context, key, act.call) : nothing}<br /><small>By command: <code>${act.command}</code></small></li>`)}
+      ${acts.map((act) => html`<li>${act.what} ${act.call ? button(context, key, act.call) : nothing}${act.command === undefined ? nothing : html`<br />${commandLine(act.command)}`}</li>`)}
     </ul>
     ${hasButtons && !context.wallet.account ? connection(context, (words, code) => tell(context, key, words, false, code)) : nothing}
     ${told(request)}
@@ -174,6 +176,14 @@ function actsOf(context: Context, request: Request): Act[] {
       return ofWithdrawal(context, request.withdrawal, request.chargeSat);
     case "claimable":
       if (request.amountSat <= 0n) return [];
+      if (request.isContract) {
+        return [
+          {
+            urgent: true,
+            what: html`${amount(request.amountSat)} wait for this contract: coins that it refused, or that came back. Only its own code can fetch them, by a call of the Bridge's function <code>claim(address to)</code>, to wherever it says. If it has no way to make that call, nobody can; ask who wrote it.`,
+          },
+        ];
+      }
       return [
         {
           urgent: true,

@@ -188,7 +188,7 @@ function whole(known: Known, one: Deposit, address: string | undefined): Templat
       <dd>${sweep ? html`${link(["vault", sweep.number], `vault transaction ${sweep.number}`)}, ${bitcoinTransaction(info.bitcoinNetwork, sweep.txid)}` : one.sweptBy ? link(["vault", one.sweptBy], `vault transaction ${one.sweptBy}`) : "nothing yet"}</dd>
     </dl>
     <h3>On the sidechain</h3>
-    ${happened(info, own)}
+    ${happened(info, own, `Transactions of output ${one.txid.slice(0, 10)}…:${one.vout}`)}
   </section>`;
 }
 

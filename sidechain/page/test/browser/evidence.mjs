@@ -163,6 +163,31 @@ test("each of several payments to one address has its proof, also that it paid t
   await long.close();
 });
 
+test("blocks, accounts, vault transactions and the federation's keys are proven, and a lie about one is told", async () => {
+  const { deposit: { sweptBy } } = await requests();
+  const { contracts, head } = await rpc("peg_getInfo");
+  const other = turned;
+  const views = [
+    [`block/${head.number}`, /proven in this browser: \d+ of \d+ validators/, { eth_getBlockByNumber: (one) => ({ ...one, stateRoot: other(one.stateRoot) }) }, "the validators signed another block"],
+    [`block/${head.number}`, /proven in this browser/, { eth_getBlockByNumber: () => rpc("eth_getBlockByNumber", "0x1", true) }, `block ${head.number} was asked for, and the node answers block 1`],
+    [`account/${owner}`, /Proven in this browser, by block .* what it can claim/, { eth_getProof: (one) => ({ ...one, balance: "0x1" }) }, "Not proven:"],
+    [`own/${owner}`, /That nothing can be claimed is proven|Waits for its owner/, { eth_getProof: (one) => ({ ...one, storageProof: one.storageProof.map((slot) => ({ ...slot, value: "0x7" })) }) }, "Not proven:"],
+    [`vault/${sweptBy}`, /Proven in this browser, by block .* what it spends and pays/, { peg_getVaultTransaction: (one) => ({ ...one, content: { ...one.content, rate: one.content.rate + 1 } }) }, "the state says something else than the node"],
+    [`vault/${sweptBy}`, /Proven in this browser/, { peg_getVaultTransaction: (one) => ({ ...one, number: one.number + 1 }) }, "was asked for, and the node answers"],
+    ["federation", /Both keys are proven in this browser/, { peg_getInfo: (one) => ({ ...one, vaultKey: other(one.vaultKey) }) }, "the keys in the state are others than the node names"],
+    [`account/${contracts.signingBoard}`, /Proven in this browser/, { eth_getProof: () => null }, "Not proven:"],
+  ];
+  const look = async ([view, words, lies, caught]) => {
+    const honest = await open(view);
+    await says(honest.page, words);
+    await honest.close();
+    const lying = await open(view, { lies });
+    await says(lying.page, caught);
+    await lying.page.context().close();
+  };
+  await Promise.all(views.map(look));
+});
+
 test("an old block says what was, and is said to be old on the page of a request", async () => {
   const { withdrawal: { id } } = await requests();
   const { page, close } = await open();
@@ -199,13 +224,16 @@ test("a node that lies about the federation's key, or about the address, gets no
 });
 
 test("a node that names another chain, network, rule or contract than its genesis file gets nothing signed", async () => {
-  const { parameters } = await rpc("peg_getInfo");
+  const { parameters, members } = await rpc("peg_getInfo");
   const lies = [
     { parameters: { ...parameters, pegOutFeeSat: 1 } },
     { parameters: { ...parameters, reclaimDelay: 1 } },
     { chainId: 1 },
     { networkId: `0x${"11".repeat(32)}` },
     { bitcoinNetwork: "mainnet" },
+    { threshold: 1 },
+    { members: members.map((one) => (one.index === 2 ? { ...one, name: "somebody" } : one)) },
+    { members: members.slice(1) },
   ];
   for (const named of lies) {
     const { page, close } = await open("out", { key: KEYS[0], lies: { peg_getInfo: (info) => ({ ...info, ...named }) } });

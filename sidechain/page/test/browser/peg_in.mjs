@@ -185,12 +185,12 @@ test("coins that a contract refuses are claimed by the account that the deposit 
   // Gas is less than some satoshis.
   assert.ok(has > had + coins - 1_000n && has <= had + coins, `${had} sat, and ${coins} sat of the deposit, are ${has} sat`);
   // The card goes as soon as the claim is in a block, and what was done stays told until the page is left.
-  await says(page, "No money waits for an act of yours.");
+  await says(page, "No money waits for an act of yours");
   assert.equal(await page.getByRole("button", { name: "Claim them" }).count(), 0);
   await says(page, "Done: the coins are in your account.");
   await page.getByRole("link", { name: "Overview", exact: true }).click();
   await page.getByRole("link", { name: "Yours" }).click();
-  await says(page, "No money waits for an act of yours.");
+  await says(page, "No money waits for an act of yours");
   assert.doesNotMatch(await text(page), /Done:/);
   await close();
 });
