@@ -5,6 +5,7 @@ import { Node, NodeDown } from "../node.ts";
 import type { Info } from "../peg/answers.ts";
 import { routes } from "../views/index.ts";
 import { forgetSaid } from "../views/actions.ts";
+import { isUnderstood } from "../views/search.ts";
 import { lost } from "../views/lost.ts";
 import { trouble } from "../views/trouble.ts";
 import { Wallet } from "../wallet/wallet.ts";
@@ -144,7 +145,10 @@ class Page {
       info: this.#info,
       silentFor: this.#isDown ? (Date.now() - (this.#heardAt || Date.now())) / 1000 : undefined,
       search: (text: string) => {
-        window.location.hash = `/search/${encodeURIComponent(text)}`;
+        // What is no request may be a secret: it goes into no address, and no history.
+        if (this.#info && isUnderstood(text, this.#info.bitcoinNetwork)) window.location.hash = `/search/${encodeURIComponent(text)}`;
+        else if (parts(window.location.hash)[0] === "search" && parts(window.location.hash).length === 1) this.#open(true);
+        else window.location.hash = "/search";
       },
     };
     render(shell(frame, body), this.#root);

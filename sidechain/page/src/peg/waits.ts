@@ -151,11 +151,16 @@ export function unseenWaits({ info, rate, waitedFor }: Outlook, isRegistered = t
   return [
     ...(isRegistered ? [] : [{ reason: "registration", stuck: true, text: "For somebody who tells the node of it: until then nobody looks for payments to it, and one that was made stays where it is." }]),
     { reason: "payment", text: `For a payment. It shows here once it is in a Bitcoin block and the federation has proven it to the ledger, which knows Bitcoin up to block ${info.bitcoinTip.height}.` },
-    { reason: "minimum", text: `Payments below ${satoshis(sats(info.parameters.minDepositSat))} are not taken: they stay at the address, for its owner to take back.` },
+    { reason: "minimum", text: belowLeast(info.parameters) },
     { reason: "charge", text: `A sweep costs ${satoshis(charge)} at ${shownRate(rate)}: an address that allows less waits for a lower rate.` },
     { reason: "reclaimable", text: `What is not swept is its owner's again ${info.parameters.reclaimDelay} blocks after its payment.` },
     ...members(waitedFor),
   ];
+}
+
+/** What becomes of a payment that is too small: no node sees it, for it is never proven to the ledger. */
+export function belowLeast({ minDepositSat, reclaimDelay }: Pick<Parameters, "minDepositSat" | "reclaimDelay">): string {
+  return `A payment below ${satoshis(sats(minDepositSat))} is never taken, and never shows here however often it is confirmed: no coins come of it. It stays at the address, and ${reclaimDelay} Bitcoin blocks later its owner takes it back with the record. Several small ones are not added up.`;
 }
 
 // ---------------------------------------------------------------- withdrawals

@@ -131,7 +131,7 @@ async function perform(context: Context, key: string, call: Call, typed: string 
     // A block is final: what waited for this does not wait any more.
     context.refresh();
     if (receipt?.status === "0x1") tell(context, key, DONE[call.does], true);
-    else tell(context, key, html`${link(["tx", hash], "The transaction")} was carried out and failed: only its gas was paid.`, false, "failed");
+    else tell(context, key, html`${link(["tx", hash], "The transaction")} failed, says this node: it was carried out, and only its gas was paid. ${LOOK_ELSEWHERE}`, false, "failed");
   } catch (error) {
     const words = error instanceof Reverts ? `The ledger would refuse it (${error.error}). Nothing was sent.` : (walletWords(error) ?? `${sentenceOf(error)} Nothing was sent.`);
     tell(context, key, words, false, codeOf(error));
@@ -140,6 +140,9 @@ async function perform(context: Context, key: string, call: Call, typed: string 
     context.redraw();
   }
 }
+
+/** A node that lies of a failure would have somebody do the same twice. */
+export const LOOK_ELSEWHERE = "That is its word alone: look with another node, or in your wallet, before you do it again.";
 
 const DONE = { cancel: "Done: the coins are back in your account.", raise: "Done: it may cost more now.", refund: "Done: its owner has the coins again.", claim: "Done: the coins are in your account." };
 
@@ -160,16 +163,16 @@ function actsOf(context: Context, request: Request): Act[] {
       const from = reclaimableFrom(deposit.height, parameters);
       const isOpen = bitcoinTip.height >= from;
       const what = isOpen
-        ? html`${amount(sats(deposit.amountSat))} can be taken back on Bitcoin since block ${from}, with the record of the address, unless a sweep is first.`
-        : html`If nobody sweeps it, it can be taken back on Bitcoin from block ${from} on (now ${bitcoinTip.height}), with the record of the address.`;
-      return [{ urgent: isOpen, what, command: `causeway reclaim ${address} --to YOUR_BITCOIN_ADDRESS` }];
+        ? html`${amount(sats(deposit.amountSat))} can be taken back on Bitcoin since block ${from}, unless a sweep is first. ${withRecord(address)}`
+        : html`If nobody sweeps it, it can be taken back on Bitcoin from block ${from} on (now ${bitcoinTip.height}). ${withRecord(address)}`;
+      return [{ urgent: isOpen, what, command: reclaimCommand(address) }];
     }
     case "address":
       return [
         {
           urgent: false,
-          what: html`What was paid to it and is not swept, also what is too small, can be taken back ${parameters.reclaimDelay} Bitcoin blocks after its payment, with the record of the address.`,
-          command: `causeway reclaim ${request.address} --to YOUR_BITCOIN_ADDRESS`,
+          what: html`What was paid to it and is not swept, also what is too small, can be taken back ${parameters.reclaimDelay} Bitcoin blocks after its payment. ${withRecord(request.address)}`,
+          command: reclaimCommand(request.address),
         },
       ];
     case "withdrawal":
@@ -193,6 +196,14 @@ function actsOf(context: Context, request: Request): Act[] {
         },
       ];
   }
+}
+
+/** Takes back all at an address that can be. */
+export const reclaimCommand = (address: string): string => `causeway reclaim ${address} --to YOUR_BITCOIN_ADDRESS`;
+
+/** Bitcoin's transaction is signed by the key in the file, so a page without a bitcoind cannot make it. */
+export function withRecord(address: string): TemplateResult {
+  return html`That needs the record of the address, the file <code>${address}.json</code>, its passphrase, and a bitcoind: so it is done by a command on a machine that has them. <code>causeway</code> looks for the file in <code>~/.local/share/causeway/deposits/</code>.`;
 }
 
 function ofWithdrawal(context: Context, withdrawal: Withdrawal, chargeSat: bigint): Act[] {

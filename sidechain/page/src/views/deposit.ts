@@ -9,6 +9,7 @@ import { type Log, type Transaction, addressWord, turned } from "../chain/answer
 import { fewLogs, timeOf } from "../chain/logs.ts";
 import { claimable } from "../chain/ledger.ts";
 import { amount, sum } from "../draw/amount.ts";
+import { commandLine } from "../draw/command.ts";
 import { bitcoinTransaction, link, shortened } from "../draw/links.ts";
 import { account, happened, wholeAddress } from "../draw/readings.ts";
 import { deposits as depositTable, depositChip } from "../draw/requests.ts";
@@ -20,7 +21,7 @@ import { type Deposit, type DepositPlace, type DepositReport, type VaultTransact
 import { type Outlook, look } from "../peg/outlook.ts";
 import { depositWaits, depthOf, isReclaimable, newestSweep, outpointOf, unseenWaits } from "../peg/waits.ts";
 import { type Meaning, understand } from "../search.ts";
-import { type Request, actions, isTold } from "./actions.ts";
+import { type Request, actions, isTold, reclaimCommand, withRecord } from "./actions.ts";
 import { placeIn } from "./requests.ts";
 
 /** Payments to one address that are shown whole; more are a list. */
@@ -86,10 +87,28 @@ export function deposit(context: Context, what = "", page = "0", from = ""): Vie
       const known = { context, outlook, sweeps, logs, waiting };
       return html`<h1>${isOutpoint ? "Deposit" : list.length === 1 ? "Deposit" : `Deposit address with ${counted(list.length, "payment")}`}</h1>
         ${address ? html`<p>To ${wholeAddress(context.info(), address)}${isOutpoint ? html` (${link(["deposit", address], "all payments to it")})` : nothing}</p>` : nothing}
-        ${list.length <= MOST_WHOLE ? html`${list.map((one) => html`${whole(known, one, address)}${proofs.get(outpointOf(one))?.draw() ?? nothing}`)}${isOutpoint ? nothing : onlyTold}` : html`${many(what, list, first, from, report.next)}${listProof.draw()}`}
+        ${address && !isOutpoint ? takeBack(context, address, list) : nothing}
+        ${list.length <= MOST_WHOLE ? html`${urgentFirst(context, list).map((one) => html`${whole(known, one, address)}${proofs.get(outpointOf(one))?.draw() ?? nothing}`)}${isOutpoint ? nothing : onlyTold}` : html`${many(what, list, first, from, report.next)}${listProof.draw()}`}
         ${share("deposit", what)}`;
     },
   };
+}
+
+/** What its owner can take back stands above everything else: one command for all of it. */
+function takeBack(context: Context, address: string, list: readonly Deposit[]): TemplateResult | typeof nothing {
+  const open = list.filter((one) => isReclaimable(one, context.info()));
+  if (open.length < 2) return nothing;
+  const together = open.reduce((total, { amountSat }) => total + sats(amountSat), 0n);
+  return html`<section class="acts notice warn">
+    <p><strong>${counted(open.length, "payment")}, together ${amount(together)}, can be taken back on Bitcoin</strong>, unless a sweep is first. ${withRecord(address)}</p>
+    <p>${commandLine(reclaimCommand(address))}</p>
+  </section>`;
+}
+
+/** Those that wait for their owner, then the others, each in their order. */
+function urgentFirst(context: Context, list: readonly Deposit[]): Deposit[] {
+  const isUrgent = (one: Deposit) => isReclaimable(one, context.info());
+  return [...list.filter(isUrgent), ...list.filter((one) => !isUrgent(one))];
 }
 
 const onlyTold = html`<p class="none">That nothing else was paid to this address is the node's word.</p>`;
@@ -140,6 +159,7 @@ function unpaid(context: Context, what: string, isOutpoint: boolean, report: Dep
       ${waitList(unseenWaits(outlook))} ${share("deposit", what)}`;
   }
   return html`<h1>No payment to this address is in the ledger yet</h1>
+    <p class="none">By the node's word.</p>
     <p>${wholeAddress(context.info(), report.address ?? what)}</p>
     ${report.registered
       ? html`<p>It is a deposit address that this node knows: its relayers look for payments to it.</p>`

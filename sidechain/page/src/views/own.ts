@@ -4,7 +4,7 @@ import type { Hex } from "viem";
 import type { Context, View } from "../app/view.ts";
 import { readAccount } from "../bitcoin/receiver.ts";
 import { wrapped } from "../chain/ledger.ts";
-import { scriptBytes } from "../peg/waits.ts";
+import { belowLeast, scriptBytes } from "../peg/waits.ts";
 import { withdrawalCharge } from "../bitcoin/fee.ts";
 import { amount } from "../draw/amount.ts";
 import { faultLink } from "../draw/fault.ts";
@@ -126,7 +126,8 @@ function drawFacts(context: Context, facts: Facts, isYours: boolean): TemplateRe
     </dl>
     ${accountWords(facts.proven, context.now())}
     ${unpaid.length
-      ? html`<h2>Addresses that nobody has paid yet</h2>
+      ? html`<h2>Addresses of which the ledger has no payment</h2>
+          <p class="none">${belowLeast(context.info().parameters)}</p>
           <ul>${unpaid.map(({ one }) => html`<li>${link(["in", one.address], shortened(one.address))}, made ${new Date(one.at * 1000).toLocaleString()}</li>`)}</ul>`
       : nothing}
     <h2>Deposits</h2>

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { drawnAfter, line, open, says, text } from "./browser.mjs";
 import { KEYS, causeway, dev, genesis, rpc, url } from "./network.mjs";
-import { OTHER_PAYEE, PASSPHRASE, connect, folder, order, owner } from "./owner.mjs";
+import { OTHER_PAYEE, PASSPHRASE, connect, folder, openRecord, order, owner } from "./owner.mjs";
 import { paidTwice, requests } from "./requests.mjs";
 
 /** Another last digit. */
@@ -57,6 +57,11 @@ test("a receipt that is dropped on the page is checked, and one that was changed
     writeFileSync(changed, receipt.replace(longest, turned(longest)));
     await choose.setInputFiles(changed);
     await says(page, "It shows nothing.");
+    // Another network's by its name: the first block says which one this is.
+    const named = join(folder, `named-${what.slice(0, 8)}.json`);
+    writeFileSync(named, receipt.replace(/("genesis": ?"0x)(.)/, (_, begin, digit) => `${begin}${digit === "1" ? "2" : "1"}`));
+    await choose.setInputFiles(named);
+    await says(page, /it names the genesis block 0x/);
     console.log(await page.locator("main .notice.bad").last().innerText());
   }
   await close();
@@ -215,6 +220,7 @@ test("a node that lies about the federation's key, or about the address, gets no
       const path = join(folder, "lied.json");
       await (await saving).saveAs(path);
       await page.getByLabel("Choose the saved file").setInputFiles(path);
+      await openRecord(page);
     }
     await page.getByRole("alert").getByText(words).first().waitFor();
     console.log(await page.getByRole("alert").first().innerText());
