@@ -43,6 +43,8 @@ export function deposit(context: Context, what = "", page = "0", from = ""): Vie
   let sweeps = new Map<number, VaultTransaction>();
   let logs: Log[] = [];
   let waiting = new Map<string, bigint>();
+  /** Claimants with code: no wallet is theirs. */
+  let isContract = new Set<string>();
   /** Of each payment that is shown whole; of a list together. */
   const proofs = new Map<string, Proof>();
   const listProof = new Proof(context);
@@ -62,6 +64,9 @@ export function deposit(context: Context, what = "", page = "0", from = ""): Vie
         Promise.all(numbers.map((number) => node.ask<VaultTransaction | null>("peg_getVaultTransaction", number).catch(() => null))),
         Promise.all(accounts.map((one) => claimable(node, info, one))),
       ]);
+      const owing = accounts.filter((_, at) => (owed[at] ?? 0n) > 0n);
+      const codes = await Promise.all(owing.map((one) => node.ask<string>("eth_getCode", one, "latest")));
+      isContract = new Set(owing.filter((_, at) => codes[at] !== "0x"));
       const bytes = await paymentsOf(context, found, whole);
       const script = asked.script ?? (got.address === undefined ? undefined : digitsOf(scriptOfAddress(got.address, info.bitcoinNetwork)));
       const prove = (one: Deposit) => {
@@ -84,7 +89,7 @@ export function deposit(context: Context, what = "", page = "0", from = ""): Vie
       const address = report.address ?? (isOutpoint ? undefined : what);
       const list = report.deposits;
       if (!list.length) return unpaid(context, what, isOutpoint, report, outlook);
-      const known = { context, outlook, sweeps, logs, waiting };
+      const known = { context, outlook, sweeps, logs, waiting, isContract };
       return html`<h1>${isOutpoint ? "Deposit" : list.length === 1 ? "Deposit" : `Deposit address with ${counted(list.length, "payment")}`}</h1>
         ${address ? html`<p>To ${wholeAddress(context.info(), address)}${isOutpoint ? html` (${link(["deposit", address], "all payments to it")})` : nothing}</p>` : nothing}
         ${address && !isOutpoint ? takeBack(context, address, list) : nothing}
@@ -179,6 +184,7 @@ interface Known {
   sweeps: Map<number, VaultTransaction>;
   logs: Log[];
   waiting: Map<string, bigint>;
+  isContract: ReadonlySet<string>;
 }
 
 function whole(known: Known, one: Deposit, address: string | undefined): TemplateResult {
@@ -188,7 +194,7 @@ function whole(known: Known, one: Deposit, address: string | undefined): Templat
   const swept = sweep && sweep.height !== null ? { height: sweep.height, confirmations: sweep.confirmations } : undefined;
   const own = known.logs.filter((log) => isOf(log, one));
   const refused = refusal(known, one, own);
-  const claim: Request = { is: "claimable", account: one.claimant, amountSat: refused ?? 0n };
+  const claim: Request = { is: "claimable", account: one.claimant, amountSat: refused ?? 0n, isContract: known.isContract.has(one.claimant) };
   // Money that needs its owner comes first.
   const isUrgent = isReclaimable(one, info);
   const act = actions(context, { is: "deposit", deposit: one, address });
