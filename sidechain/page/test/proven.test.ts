@@ -186,6 +186,12 @@ test("a deposit is proven as it was asked for: the output of the link, and the a
   for (const lie of [{ height: one.height + 1 }, { epoch: 2 }, { status: "swept" as const }, { sweptBy: 9 }]) assert.match((await verdict({}, lie)).failed ?? "", /something else than the node/, JSON.stringify(lie));
 });
 
+test("that there is nothing is proven, too, and of what there is refused", async () => {
+  const { one } = await provenDeposit();
+  assert.match((await verdictOf((proof) => proof.ofNoDeposit(`${one.txid}:${one.vout}`))).failed ?? "", /something else/);
+  assert.match((await verdictOf((proof) => proof.ofNoWithdrawal(1))).failed ?? "", /something else/);
+});
+
 test("payments that are a list are proven together, and one that is told otherwise is enough to refuse it", async () => {
   const { one } = await provenDeposit();
   assert.match((await verdictOf((proof) => proof.ofDeposits([one]))).what ?? "", /of this payment/);

@@ -3,7 +3,7 @@
 import { html, nothing, type TemplateResult } from "lit-html";
 import type { Context } from "../app/view.ts";
 import type { FinalHeader } from "../evidence/certificate.ts";
-import type { Deposit as ProvenDeposit, Withdrawal as ProvenRecord } from "../evidence/entries.ts";
+import { type Deposit as ProvenDeposit, type Withdrawal as ProvenRecord, readOutpoint } from "../evidence/entries.ts";
 import { NotProven, require } from "../evidence/failure.ts";
 import type { Genesis } from "../evidence/genesis.ts";
 import { OLD_AFTER_S, type ProvenAccount, type ProvenTransaction, type Shown, contentHash, proveDeposits, proveTransactions, proveWithdrawal } from "../evidence/live.ts";
@@ -76,6 +76,23 @@ export class Proof {
       const parts = ["whose it is", "its amounts", "the height of its block", ...(isToAddress ? ["the address that it paid"] : []), "where it stands"];
       const rest = [...(asked.script !== undefined && !isToAddress ? ["that it paid this address"] : []), "its confirmations"];
       return { header, what: listed(parts), rest: listed(rest) };
+    });
+  }
+
+  /** That the ledger has nothing under the outpoint of a link. */
+  async ofNoDeposit(outpoint: string): Promise<void> {
+    await this.#check([outpoint], async (genesis) => {
+      const { header, deposits } = await proveDeposits(this.#context.node, genesis, [readOutpoint(outpoint)]);
+      requireSame(deposits.get(outpoint) === undefined);
+      return { header, what: "that the ledger has no deposit of this output" };
+    });
+  }
+
+  async ofNoWithdrawal(id: number): Promise<void> {
+    await this.#check([id], async (genesis) => {
+      const { header, withdrawal } = await proveWithdrawal(this.#context.node, genesis, id);
+      requireSame(withdrawal === undefined);
+      return { header, what: "that there is none of this number" };
     });
   }
 

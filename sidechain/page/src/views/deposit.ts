@@ -67,6 +67,7 @@ export function deposit(context: Context, what = "", page = "0", from = ""): Vie
       const owing = accounts.filter((_, at) => (owed[at] ?? 0n) > 0n);
       const codes = await Promise.all(owing.map((one) => node.ask<string>("eth_getCode", one, "latest")));
       isContract = new Set(owing.filter((_, at) => codes[at] !== "0x"));
+      if (asked.outpoint !== undefined && !got.deposits.length) await listProof.ofNoDeposit(asked.outpoint);
       const bytes = await paymentsOf(context, found, whole);
       const script = asked.script ?? (got.address === undefined ? undefined : digitsOf(scriptOfAddress(got.address, info.bitcoinNetwork)));
       const prove = (one: Deposit) => {
@@ -88,7 +89,7 @@ export function deposit(context: Context, what = "", page = "0", from = ""): Vie
       if (!report || !outlook) return html`<h1>Deposit</h1><p class="waiting">Asking the node…</p>`;
       const address = report.address ?? (isOutpoint ? undefined : what);
       const list = report.deposits;
-      if (!list.length) return unpaid(context, what, isOutpoint, report, outlook);
+      if (!list.length) return unpaid(context, what, isOutpoint, report, outlook, listProof.draw());
       const known = { context, outlook, sweeps, logs, waiting, isContract };
       return html`<h1>${isOutpoint ? "Deposit" : list.length === 1 ? "Deposit" : `Deposit address with ${counted(list.length, "payment")}`}</h1>
         ${address ? html`<p>To ${wholeAddress(context.info(), address)}${isOutpoint ? html` (${link(["deposit", address], "all payments to it")})` : nothing}</p>` : nothing}
@@ -157,10 +158,11 @@ function many(what: string, list: readonly Deposit[], first: number, from: strin
     </p>`;
 }
 
-function unpaid(context: Context, what: string, isOutpoint: boolean, report: DepositReport, outlook: Outlook): TemplateResult {
+function unpaid(context: Context, what: string, isOutpoint: boolean, report: DepositReport, outlook: Outlook, proof: TemplateResult): TemplateResult {
   if (isOutpoint) {
     return html`<h1>No deposit is there</h1>
       <p>The ledger has no deposit of output ${shortened(what)}. A payment is there once it is in a Bitcoin block and the federation has proven it. What is no payment to a deposit address never is.</p>
+      ${proof}
       ${waitList(unseenWaits(outlook))} ${share("deposit", what)}`;
   }
   return html`<h1>No payment to this address is in the ledger yet</h1>

@@ -142,6 +142,8 @@ test("a node that lies about a request is caught on the page of the request", as
     // What there is, in the place of what was asked for.
     [`withdrawal/${id}`, { peg_getWithdrawal: (one) => ({ ...one, id: id + 1 }) }, `withdrawal ${id} was asked for, and the node answers withdrawal ${id + 1}`],
     [`deposit/${"ab".repeat(32)}:0`, { peg_getDeposit: () => rpc("peg_getDeposit", `${deposit.txid}:${deposit.vout}`) }, `the node answers ${deposit.txid}:${deposit.vout}`],
+    [`withdrawal/${id}`, { peg_getWithdrawal: () => null }],
+    [`deposit/${deposit.txid}:${deposit.vout}`, { peg_getDeposit: (answer) => ({ ...answer, deposits: [] }) }],
     [`deposit/${OTHER_PAYEE}`, { peg_getDeposit: () => rpc("peg_getDeposit", `${deposit.txid}:${deposit.vout}`) }, "it paid another address than this"],
   ];
   const caught = async ([view, lies, words = "the state says something else than the node"]) => {
