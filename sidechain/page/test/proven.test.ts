@@ -116,6 +116,17 @@ test("a request that is told as before asks for no proof while the head is the s
   assert.ok((await asks()) > 0, "there is a new head");
 });
 
+test("what was proven before says nothing of what is told otherwise now", async () => {
+  const proof = new Proof(context(receiptNode()).context);
+  const one = await provenWithdrawal();
+  await proof.ofWithdrawal(1, one);
+  assert.ok(proof.verdict && "what" in proof.verdict);
+  await proof.ofWithdrawal(1, { ...one, amountSat: 1 });
+  assert.equal(proof.verdict, undefined, "it is being checked");
+  await proof.ofWithdrawal(1, one);
+  assert.ok(proof.verdict && "what" in proof.verdict);
+});
+
 test("a withdrawal that is told otherwise in any part is not proven", async () => {
   const one = await provenWithdrawal();
   const lies: Partial<Withdrawal>[] = [{ owner: `0x${"11".repeat(20)}` }, { amountSat: 1 }, { maxFeeSat: 1 }, { askedAt: one.askedAt - 604_800 }, { script: "0x51" }, { paidBy: null }, { status: "cancelled" }];

@@ -40,6 +40,8 @@ export class Proof {
   #failures = 0;
   /** What was told when it was proven last. */
   #proven: string | undefined;
+  /** What the verdict is of. */
+  #judged: string | undefined;
 
   constructor(context: Context) {
     this.#context = context;
@@ -61,7 +63,7 @@ export class Proof {
       requireSame(!payer || (told.versions.some(({ number }) => number === told.paidBy) && payer.entry.isSettled));
       const unshown = told.versions.filter(({ number }) => !transactions.has(number)).length;
       const parts = ["whose it is", "its amounts", "whom it pays", ...(payer ? ["what arrived"] : []), ...(statuses.length === 1 ? ["where it stands"] : [])];
-      const rest = [...(statuses.length === 1 ? [] : ["whether it is still tied"]), ...(unshown ? [`${counted(unshown, "transaction")} of those that are to pay it`] : []), "how deep they are"];
+      const rest = [...(statuses.length === 1 ? [] : ["whether it is still tied"]), ...(unshown ? [`${counted(unshown, "transaction")} of those that are to pay it`] : []), "confirmations"];
       return { header, what: listed(parts), rest: listed(rest) };
     });
   }
@@ -74,7 +76,7 @@ export class Proof {
       requireAsked(told, asked);
       const isToAddress = asked.bytes !== undefined && asked.script !== undefined;
       const parts = ["whose it is", "its amounts", "the height of its block", ...(isToAddress ? ["the address that it paid"] : []), "where it stands"];
-      const rest = [...(asked.script !== undefined && !isToAddress ? ["that it paid this address"] : []), "its confirmations"];
+      const rest = [...(asked.script !== undefined && !isToAddress ? ["that it paid this address"] : []), "confirmations"];
       return { header, what: listed(parts), rest: listed(rest) };
     });
   }
@@ -130,9 +132,12 @@ export class Proof {
     this.#proven = undefined;
     try {
       [this.#verdict, this.#proven, this.#failures] = [await prove(this.#context.genesis), words, 0];
+      this.#judged = words;
     } catch (error) {
       if (!(error instanceof NotProven)) throw error;
       this.#failures += 1;
+      // What is told otherwise than it was proven is not proven by that.
+      if (this.#judged !== words) this.#verdict = undefined;
       if (this.#failures >= TIMES) this.#verdict = { failed: error.message };
     }
   }

@@ -34,7 +34,9 @@ async function payIn() {
 
 /** An address of another account's that got two payments, both proven. */
 export async function paidTwice() {
-  const said = await causeway("peg-in", "--no-wait", "--json", "--to", other, "--reclaim-key", RECLAIM_KEY, "--home", home, "--rpc", url, "--genesis", genesis);
+  // Another maximum makes another address.
+  const most = `${20_000 + (Date.now() % 10_000)} sat`;
+  const said = await causeway("peg-in", "--no-wait", "--json", "--to", other, "--max-fee", most, "--reclaim-key", RECLAIM_KEY, "--home", home, "--rpc", url, "--genesis", genesis);
   const { address } = JSON.parse(said.split("\n")[0]);
   for (const amount of ["0.02 BTC", "0.03 BTC"]) await dev("pay", address, amount);
   return until("both payments are proven", async () => {
