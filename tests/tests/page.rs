@@ -43,6 +43,11 @@ fn owners_bring_bitcoin_in_and_take_it_out_in_the_page() {
 }
 
 #[test]
+fn owners_are_given_back_what_nobody_paid_out_in_time() {
+    browse("overdue");
+}
+
+#[test]
 fn readers_find_all_requests_and_are_told_of_a_node_that_lies() {
     browse("readers");
 }

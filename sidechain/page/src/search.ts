@@ -28,6 +28,7 @@ export interface Understood {
   wrong?: string;
 }
 
+export const NOTHING_TYPED = "There is nothing in the field yet.";
 /** Nothing that can be found is longer. */
 const MOST_CHARACTERS = 400;
 const LEAST_SCRIPT_DIGITS = 44;
@@ -39,7 +40,7 @@ const NUMBERED = /^(withdrawal|payout|peg-?out|vault|vaulttransaction|vaulttx|bl
 export function understand(pasted: string, network: BitcoinNetwork): Understood {
   if (pasted.length > MOST_CHARACTERS) return { text: `${pasted.slice(0, 40)}…`, meanings: [], wrong: `This has ${pasted.length} characters. Nothing that can be found here has so many: enter one address, transaction or number.` };
   const text = bare(pasted);
-  if (!text) return { text, meanings: [], wrong: "There is nothing in the field yet." };
+  if (!text) return { text, meanings: [], wrong: NOTHING_TYPED };
   const [meaning, wrong] = meaningOf(text, network);
   return { text, meanings: meaning ? [meaning] : [], ...(wrong === undefined ? {} : { wrong }) };
 }

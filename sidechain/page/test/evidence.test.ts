@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { verifyFinality } from "../src/evidence/certificate.ts";
 import { NotProven } from "../src/evidence/failure.ts";
-import { readGenesis, requireSameRules } from "../src/evidence/genesis.ts";
+import { readGenesis, requireSameFederation, requireSameRules } from "../src/evidence/genesis.ts";
 import { verifyReceipt } from "../src/evidence/receipt.ts";
 import { sumsOf } from "../src/evidence/reserves.ts";
 import { entry, fieldOf, numbered, valueOf, word } from "../src/evidence/storage.ts";
@@ -32,6 +32,16 @@ test("a node that names other rules than its genesis file is caught, whichever r
     const others = typeof value === "number" ? [value + 1, String(value), null] : [[], (value as unknown[]).toReversed().slice(1), [...(value as unknown[]), {}], {}];
     for (const other of [undefined, ...others]) assert.throws(() => requireSameRules({ ...same, [rule]: other }, genesis), new RegExp(`the node says that ${rule} is .*its genesis file says`), `${rule}: ${JSON.stringify(other)}`);
   }
+});
+
+test("a node that names other members than its genesis file, or another number that signs, is caught", () => {
+  const members = genesis.members.map(({ name, account }, at) => ({ index: at + 1, name, account: account.toUpperCase().replace("0X", "0x") }));
+  const same = { members, threshold: genesis.threshold };
+  assert.equal(genesis.threshold, 3);
+  requireSameFederation(same, genesis);
+  const [first, second] = members as [(typeof members)[0], (typeof members)[0]];
+  const lies = [{ threshold: 1 }, { members: members.slice(1) }, { members: [...members, first] }, { members: members.toReversed() }, { members: [{ ...first, name: "somebody" }, ...members.slice(1)] }, { members: [{ ...first, account: second.account }, ...members.slice(1)] }];
+  for (const lie of lies) assert.throws(() => requireSameFederation({ ...same, ...lie }, genesis), /its genesis file/, JSON.stringify(lie));
 });
 
 test("three receipts of a real network show what they are about", () => {

@@ -1,14 +1,18 @@
 // What is shown beside a proof, and how often one is asked for: by the block of tests/data/receipts.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import type { Context } from "../src/app/view.ts";
-import { Proof } from "../src/draw/proven.ts";
+import { nothing } from "lit-html";
+import { type AskedDeposit, Proof, oldWords } from "../src/draw/proven.ts";
 import { ReservesProof } from "../src/draw/reserves.ts";
 import { type Standing, differences, standingOf } from "../src/evidence/books.ts";
 import { NotProven } from "../src/evidence/failure.ts";
-import { proveHead, proveTold, proveWithdrawal } from "../src/evidence/live.ts";
+import { readOutpoint } from "../src/evidence/entries.ts";
+import { proveDeposits, proveHead, proveKeys, proveTold, proveWithdrawal } from "../src/evidence/live.ts";
+import { readTransaction, transactionBytes } from "../src/evidence/transaction.ts";
 import { NodeDown } from "../src/node.ts";
-import type { Books, Info, Withdrawal } from "../src/peg/answers.ts";
+import type { Books, Deposit, Info, Withdrawal } from "../src/peg/answers.ts";
 import { type Asked, counted, finality, genesis, receiptNode, reserves, transactionOf } from "./receipt_node.ts";
 
 const standing = standingOf(reserves);
@@ -100,7 +104,7 @@ test("a request that is told as before asks for no proof while the head is the s
   const one = await provenWithdrawal();
   const asks = async (changed: Partial<Withdrawal> = {}) => {
     at.node.asked.length = 0;
-    await proof.ofWithdrawal({ ...one, ...changed });
+    await proof.ofWithdrawal(1, { ...one, ...changed });
     return at.node.asked.length;
   };
   assert.ok((await asks()) > 0);
@@ -112,12 +116,23 @@ test("a request that is told as before asks for no proof while the head is the s
   assert.ok((await asks()) > 0, "there is a new head");
 });
 
+test("what was proven before says nothing of what is told otherwise now", async () => {
+  const proof = new Proof(context(receiptNode()).context);
+  const one = await provenWithdrawal();
+  await proof.ofWithdrawal(1, one);
+  assert.ok(proof.verdict && "what" in proof.verdict);
+  await proof.ofWithdrawal(1, { ...one, amountSat: 1 });
+  assert.equal(proof.verdict, undefined, "it is being checked");
+  await proof.ofWithdrawal(1, one);
+  assert.ok(proof.verdict && "what" in proof.verdict);
+});
+
 test("a withdrawal that is told otherwise in any part is not proven", async () => {
   const one = await provenWithdrawal();
   const lies: Partial<Withdrawal>[] = [{ owner: `0x${"11".repeat(20)}` }, { amountSat: 1 }, { maxFeeSat: 1 }, { askedAt: one.askedAt - 604_800 }, { script: "0x51" }, { paidBy: null }, { status: "cancelled" }];
   for (const lie of lies) {
     const proof = new Proof(context(receiptNode()).context);
-    for (let times = 0; times < 3; times++) await proof.ofWithdrawal({ ...one, ...lie });
+    for (let times = 0; times < 3; times++) await proof.ofWithdrawal(1, { ...one, ...lie });
     assert.deepEqual(proof.verdict, { failed: "the state says something else than the node" }, JSON.stringify(lie));
   }
 });
@@ -129,7 +144,7 @@ test("what arrived of a withdrawal is proven by the bytes that paid it, and a ch
   const shown = { number: 3, transaction: transactionOf(3) };
   const verdict = async (changed: Partial<typeof version>, paying = [shown]) => {
     const proof = new Proof(context(receiptNode()).context);
-    for (let times = 0; times < 3; times++) await proof.ofWithdrawal({ ...one, versions: [{ ...version, ...changed }] }, paying);
+    for (let times = 0; times < 3; times++) await proof.ofWithdrawal(1, { ...one, versions: [{ ...version, ...changed }] }, paying);
     return proof.verdict && ("failed" in proof.verdict ? proof.verdict.failed : proof.verdict.what);
   };
   assert.match((await verdict({})) ?? "", /what arrived/);
@@ -138,6 +153,68 @@ test("what arrived of a withdrawal is proven by the bytes that paid it, and a ch
   assert.match((await verdict({ txid: "11".repeat(32) })) ?? "", /something else than the node/);
   assert.match((await verdict({}, [{ number: 3, transaction: transactionOf(2) }])) ?? "", /no such one/);
   assert.match((await verdict({}, [{ number: 3, transaction: "0x00" }])) ?? "", /./);
+});
+
+test("a withdrawal is proven by the number of the link, and a tie, an end or a charge that its record has not is refused", async () => {
+  const one = await provenWithdrawal();
+  const version = { number: 3, txid: "3e6b7f84a5e5b7990cdaf9c3ad0d994a006a73b385bde2f7ed222402462fe2b3", status: "settled" as const, chargeSat: 666 };
+  assert.match((await verdictOf((proof) => proof.ofWithdrawal(2, one))).failed ?? "", /withdrawal 2 was asked for, and the node answers withdrawal 1/);
+  const lies: Partial<Withdrawal>[] = [{ status: "tied" }, { status: "queued" }, { tie: (one.tie ?? 0) + 1 }, { tie: null }, { versions: [{ ...version, number: 9, txid: "11".repeat(32), status: "bound", chargeSat: one.maxFeeSat + 1 }] }];
+  for (const lie of lies) assert.match((await verdictOf((proof) => proof.ofWithdrawal(1, { ...one, ...lie }))).failed ?? "", /something else than the node/, JSON.stringify(lie));
+  assert.match((await verdictOf((proof) => proof.ofWithdrawal(1, one))).what ?? "", /where it stands/);
+});
+
+/** The deposit of tests/data/receipts, as an honest node tells it, and the bytes that paid it. */
+async function provenDeposit(): Promise<{ one: Deposit; bytes: string; script: string }> {
+  const { outpoint, payment } = JSON.parse(readFileSync(new URL("../../../../../tests/data/receipts/deposit.json", import.meta.url), "utf8")).about as { outpoint: string; payment: { transaction: string } };
+  const { txid, vout } = readOutpoint(outpoint);
+  const found = (await proveDeposits(receiptNode(), genesis, [{ txid, vout }])).deposits.get(outpoint);
+  assert.ok(found);
+  const one: Deposit = { txid, vout, status: found.status, recipient: found.recipient, claimant: found.claimant, amountSat: Number(found.amountSat), maxFeeSat: Number(found.maxFeeSat), mintedSat: found.mintedSat === undefined ? null : Number(found.mintedSat), bound: true, sweptBy: found.sweptBy ?? null, height: found.height, confirmations: 9, hasLeft: false, epoch: found.epoch };
+  const paid = readTransaction(transactionBytes(payment.transaction)).outputs[vout];
+  assert.ok(paid);
+  return { one, bytes: payment.transaction, script: paid.script };
+}
+
+/** What three refreshes end with. */
+async function verdictOf(check: (proof: Proof) => Promise<void>): Promise<{ what?: string; rest?: string | undefined; failed?: string }> {
+  const proof = new Proof(context(receiptNode()).context);
+  for (let times = 0; times < 3; times++) await check(proof);
+  return proof.verdict ?? {};
+}
+
+test("a deposit is proven as it was asked for: the output of the link, and the address that its transaction paid", async () => {
+  const { one, bytes, script } = await provenDeposit();
+  const outpoint = `${one.txid}:${one.vout}`;
+  const verdict = (asked: AskedDeposit, changed: Partial<Deposit> = {}) => verdictOf((proof) => proof.ofDeposit({ ...one, ...changed }, asked));
+  assert.match((await verdict({ outpoint, script, bytes })).what ?? "", /the address that it paid/);
+  assert.match((await verdict({ outpoint: `${"00".repeat(32)}:0`, script, bytes })).failed ?? "", /was asked for, and the node answers/);
+  assert.match((await verdict({ script: `5120${"11".repeat(32)}`, bytes })).failed ?? "", /it paid another address/);
+  assert.match((await verdict({ script, bytes: transactionOf(1) })).failed ?? "", /what is shown as transaction/);
+  const without = await verdict({ script });
+  assert.doesNotMatch(without.what ?? "", /address/);
+  assert.match(without.rest ?? "", /that it paid this address/);
+  for (const lie of [{ height: one.height + 1 }, { epoch: 2 }, { status: "swept" as const }, { sweptBy: 9 }]) assert.match((await verdict({}, lie)).failed ?? "", /something else than the node/, JSON.stringify(lie));
+});
+
+test("that there is nothing is proven, too, and of what there is refused", async () => {
+  const { one } = await provenDeposit();
+  assert.match((await verdictOf((proof) => proof.ofNoDeposit(`${one.txid}:${one.vout}`))).failed ?? "", /something else/);
+  assert.match((await verdictOf((proof) => proof.ofNoWithdrawal(1))).failed ?? "", /something else/);
+});
+
+test("payments that are a list are proven together, and one that is told otherwise is enough to refuse it", async () => {
+  const { one } = await provenDeposit();
+  assert.match((await verdictOf((proof) => proof.ofDeposits([one]))).what ?? "", /of this payment/);
+  assert.match((await verdictOf((proof) => proof.ofDeposits([{ ...one, amountSat: one.amountSat + 1 }]))).failed ?? "", /something else/);
+});
+
+test("an old block says what was: keys of it are refused, and a request of it is marked", async () => {
+  const { timestamp } = reserves.header;
+  await proveKeys(receiptNode(), genesis, 1, timestamp + 300);
+  await assert.rejects(proveKeys(receiptNode(), genesis, 1, timestamp + 301), /is 5 minutes old/);
+  assert.equal(oldWords(reserves.header, timestamp + 300), nothing);
+  assert.notEqual(oldWords(reserves.header, timestamp + 301), nothing);
 });
 
 /** Withdrawal 1 of the block, as an honest node tells it. */

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import type { Deposit, Info, Withdrawal } from "../src/peg/answers.ts";
 import { conditions } from "../src/peg/conditions.ts";
 import { type Outlook, type Proposal, rateOf } from "../src/peg/outlook.ts";
-import { depositWaits, isReclaimable, needsAct, required, unseenWaits, withdrawalWaits } from "../src/peg/waits.ts";
+import { belowLeast, depositWaits, isReclaimable, needsAct, required, unseenWaits, withdrawalWaits } from "../src/peg/waits.ts";
 
 const NOW = 1_700_000_000;
 const BTC = 100_000_000;
@@ -36,6 +36,11 @@ test("what stops payouts stops no sweep", () => {
   const all = outlook();
   Object.assign(all.limits, { alarmed: true, missingSat: BTC });
   assert.deepEqual(of(deposit(), all), ["sweep"]);
+});
+
+test("what is too small to be taken is said before it is paid, with what happens to it", () => {
+  assert.match(belowLeast(outlook().info.parameters), /^A payment below 1.400 sat is never taken.* 1008 Bitcoin blocks later its owner takes it back/);
+  assert.ok(unseenWaits(outlook()).some(({ text }) => text === belowLeast(outlook().info.parameters)));
 });
 
 test("each reason not to sweep is named", () => {

@@ -9,7 +9,7 @@ const PAYEE = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
 const parameters = { minWithdrawalSat: 1_600, pegOutFeeSat: 600, floorRate: 1_000, minRate: 1_000, maxRate: 1_000_000, windowSat: 100_000_000 } as Parameters;
 const WEI = 10_000_000_000n;
 
-const known = (changed: Partial<Known> = {}): Known => ({ info: { bitcoinNetwork: "regtest", parameters }, quote: { rate: 1_000 } as Quote, balance: 50_000_000n * WEI, gasWei: 3n * WEI, ...changed });
+const known = (changed: Partial<Known> = {}): Known => ({ info: { bitcoinNetwork: "regtest", parameters, groupKey: `0x${"79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798"}`, vaultKey: `0x${"22".repeat(32)}` }, quote: { rate: 1_000 } as Quote, balance: 50_000_000n * WEI, gasWei: 3n * WEI, ...changed });
 const whole: Typed = { ...nothingTyped(), address: PAYEE, amount: "0.05" };
 const of = (typed: Partial<Typed>, by = known()) => read({ ...whole, ...typed }, by);
 
@@ -40,6 +40,16 @@ test("whoever has a fault in a field signs nothing", () => {
     assert.match(faults[field as "address"] ?? "", words, JSON.stringify(typed));
   }
   assert.equal(of({}, known({ quote: undefined })).order, undefined, "without a price there is no usual maximum");
+});
+
+test("nobody pays out to the federation's own keys, nor to a deposit address", () => {
+  // BIP350's example, whose key is the generator's.
+  const theirs = "bcrt1p0xlxvlhemja6c4dqv22uapctqupfhlxm9h8z3k2e72q4k9hcz7vqc8gma6";
+  assert.match(of({ address: theirs }).faults.address ?? "", /a key of the federation's own: what is paid there belongs to nobody/);
+  assert.equal(of({ address: theirs }).order, undefined);
+  const free = { ...known().info, groupKey: null, vaultKey: `0x${"22".repeat(32)}` };
+  assert.ok(of({ address: theirs }, known({ info: free })).order, "somebody's");
+  assert.match(of({ address: theirs }, known({ info: free, isDeposit: (address) => address === theirs })).faults.address ?? "", /a deposit address of this peg/);
 });
 
 test("all is what the account has but for the gas, in whole satoshis, and nothing before the node has said", () => {

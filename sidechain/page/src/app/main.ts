@@ -1,10 +1,11 @@
 // The page: it opens the view that the link names, draws it, and asks the node again while somebody looks.
 import { html, render, type TemplateResult } from "lit-html";
-import { type Genesis, readGenesis, requireSameNetwork, requireSameRules } from "../evidence/genesis.ts";
+import { type Genesis, readGenesis, requireSameFederation, requireSameNetwork, requireSameRules } from "../evidence/genesis.ts";
 import { Node, NodeDown } from "../node.ts";
 import type { Info } from "../peg/answers.ts";
 import { routes } from "../views/index.ts";
 import { forgetSaid } from "../views/actions.ts";
+import { isUnderstood } from "../views/search.ts";
 import { lost } from "../views/lost.ts";
 import { trouble } from "../views/trouble.ts";
 import { Wallet } from "../wallet/wallet.ts";
@@ -67,6 +68,7 @@ class Page {
     const info = await this.#node.ask<Info>("peg_getInfo");
     requireSameNetwork(info, genesis);
     requireSameRules(info.parameters, genesis);
+    requireSameFederation(info, genesis);
     this.#info = info;
     this.#heardAt = Date.now();
   }
@@ -143,7 +145,10 @@ class Page {
       info: this.#info,
       silentFor: this.#isDown ? (Date.now() - (this.#heardAt || Date.now())) / 1000 : undefined,
       search: (text: string) => {
-        window.location.hash = `/search/${encodeURIComponent(text)}`;
+        // What is no request may be a secret: it goes into no address, and no history.
+        if (this.#info && isUnderstood(text, this.#info.bitcoinNetwork)) window.location.hash = `/search/${encodeURIComponent(text)}`;
+        else if (parts(window.location.hash)[0] === "search" && parts(window.location.hash).length === 1) this.#open(true);
+        else window.location.hash = "/search";
       },
     };
     render(shell(frame, body), this.#root);

@@ -10,6 +10,7 @@ import { timeOf } from "../chain/logs.ts";
 import type { Info } from "../peg/answers.ts";
 import { amount } from "./amount.ts";
 import { bitcoinAddress, bitcoinTransaction, link, shortened } from "./links.ts";
+import { drawName } from "./names.ts";
 import { moment } from "./time.ts";
 import { coins } from "./wei.ts";
 
@@ -24,7 +25,7 @@ export function account(info: Info, address: string): TemplateResult {
   const member = info.members.find((one) => one.account.toLowerCase() === address.toLowerCase());
   if (contract) return link(["account", address], NAMES[contract]);
   if (address === ZERO) return html`nobody`;
-  return html`${link(["account", address], shortened(address))}${member ? html` (${member.name.slice(0, 60)})` : nothing}`;
+  return html`${link(["account", address], shortened(address))}${member ? html` (${drawName(member.name)})` : nothing}`;
 }
 
 /** A Bitcoin address on a page that is about it: whole, to be compared letter by letter. */
@@ -110,10 +111,10 @@ export function logList(info: Info, logs: readonly Log[]): TemplateResult {
   </ol>`;
 }
 
-/** What happened, in one line each, with the transaction here that shows it. */
-export function happened(info: Info, logs: readonly Log[]): TemplateResult {
+/** What happened, in one line each, with the transaction here that shows it; `label`: another for each of a page. */
+export function happened(info: Info, logs: readonly Log[], label = "Transactions"): TemplateResult {
   if (!logs.length) return html`<p class="none">Nothing that this node still has.</p>`;
-  return html`<div class="scroll" tabindex="0" role="region" aria-label="Transactions">
+  return html`<p class="none">By the node's word.</p><div class="scroll" tabindex="0" role="region" aria-label=${label}>
     <table>
       <thead><tr><th scope="col">When</th><th scope="col">What</th><th scope="col">Transaction here</th></tr></thead>
       <tbody>

@@ -36,11 +36,17 @@ export class ReservesProof {
   readonly #context: Context;
   #verdict: Verdict | undefined;
   #triedAt = 0;
+  #provenAt = 0;
   #isTrying = false;
   #failures = 0;
 
   constructor(context: Context) {
     this.#context = context;
+  }
+
+  /** Seconds by which the block was old when it was proven last. */
+  get age(): number | undefined {
+    return this.#verdict && "reserves" in this.#verdict ? this.#provenAt - this.#verdict.reserves.header.timestamp : undefined;
   }
 
   get verdict(): Verdict | undefined {
@@ -54,6 +60,7 @@ export class ReservesProof {
     [this.#isTrying, this.#triedAt] = [true, now()];
     try {
       this.#verdict = await proveTold(node, genesis, info());
+      this.#provenAt = now();
       this.#failures = 0;
     } catch (error) {
       if (error instanceof NodeDown) return;

@@ -102,6 +102,11 @@ function readScript(slots: readonly bigint[]): Hex {
   return `0x${digitsOf(scriptOf({ kind: template, version: Math.max(version, 0), bytes: program }))}`;
 }
 
+/** Where the satoshis are that wait for an account to claim them. */
+export const claimableSlot = (account: Hex): bigint => entry(bridge.claimable, word(BigInt(account)));
+/** 8 bytes of it. */
+export const readClaimable = (slot: bigint): bigint => BigInt.asUintN(64, slot);
+
 // ---------------------------------------------------------------- deposits
 
 export interface Deposit {

@@ -15,6 +15,8 @@ export interface Genesis {
   /** Compressed points of G2, in the order of the validators' p2p keys: so certificates count them. */
   validatorKeys: Hex[];
   members: { name: string; account: Hex }[];
+  /** So many members sign together. */
+  threshold: number;
   /** Bitcoin blocks after which an unswept deposit is its owner's again: a deposit address commits to it. */
   reclaimDelay: number;
   /** All rules of the peg, by their names: fees, limits, depths. They never change. */
@@ -48,6 +50,7 @@ export function readGenesis(text: string): Genesis {
     bitcoinNetwork: string(object(bitcoin, "bitcoin").network, "bitcoin.network"),
     validatorKeys: validators.map(({ validatorKey }) => validatorKey),
     members: members.map(({ name, account }) => ({ name, account })),
+    threshold: Number(federation.threshold),
     reclaimDelay,
     rules,
   };
@@ -58,6 +61,17 @@ export function requireSameNetwork(named: Pick<Genesis, "chainId" | "bitcoinNetw
   require(named.networkId === networkId, `the node is of network ${named.networkId}, and its genesis file of ${networkId}`);
   require(named.chainId === chainId, `the node says that its chain id is ${named.chainId}, and its genesis file says ${chainId}`);
   require(named.bitcoinNetwork === bitcoinNetwork, `the node says that it is on Bitcoin's ${named.bitcoinNetwork}, and its genesis file says ${bitcoinNetwork}`);
+}
+
+/** That a node names the members of its genesis file, who never change, and how many of them sign together. */
+export function requireSameFederation({ members, threshold }: { members: readonly { index: number; name: string; account: string }[]; threshold: number }, genesis: Pick<Genesis, "members" | "threshold">): void {
+  require(threshold === genesis.threshold, `the node says that ${shown(threshold)} members sign together, and its genesis file says ${genesis.threshold}`);
+  require(Array.isArray(members) && members.length === genesis.members.length, `the node names ${members?.length} members, and its genesis file ${genesis.members.length}`);
+  genesis.members.forEach(({ name, account }, at) => {
+    const told = members[at];
+    const isIt = told?.index === at + 1 && told.name === name && isSame(told.account, account);
+    require(isIt, `the node says that member ${at + 1} is ${shown(told)}, and its genesis file says ${shown({ name, account })}`);
+  });
 }
 
 /** That a node names the rules of its genesis file: what a charge is, what is refused, and when money is its owner's again. */

@@ -1,18 +1,20 @@
 // What a node says now, checked by what it can prove: a header that the validators made final, and the ledger's entries under it.
 import type { Hex } from "viem";
-import { toHex } from "viem";
+import { encodeAbiParameters, keccak256, toHex } from "viem";
+import { duration } from "../draw/time.ts";
 import { type Node, NodeError } from "../node.ts";
 import type { Info, Vault, VaultTransaction as Told } from "../peg/answers.ts";
 import { type Difference, differences, standingOf } from "./books.ts";
 import { type FinalHeader, type Finality, verifyFinality } from "./certificate.ts";
-import { type Books, type Deposit, type FederationKeys, type Outpoint, type Withdrawal, isLive } from "./entries.ts";
+import { BRIDGE, type Books, type FederationKeys, type Outpoint, type VaultTransaction, type Withdrawal, claimableSlot, isLive, readClaimable, readOutpoint, reversed } from "./entries.ts";
 import { type Facts, type Wanted, questions, readFacts } from "./facts.ts";
-import { require } from "./failure.ts";
+import { NotProven, reasonOf, require } from "./failure.ts";
 import type { Genesis } from "./genesis.ts";
+import { CONTENT } from "./receipt.ts";
 import { type Sums, type VaultOutput, sumsOf } from "./reserves.ts";
 import { word } from "./storage.ts";
-import { readTransaction, transactionBytes } from "./transaction.ts";
-import type { AccountAnswer } from "./trie.ts";
+import { type Transaction, readTransaction, transactionBytes } from "./transaction.ts";
+import { type AccountAnswer, verifyAccount, verifyPlainAccount } from "./trie.ts";
 
 /** A header that is older says what was, not what is: commands and receipts have the same bound (docs/evidence.md). */
 export const OLD_AFTER_S = 300;
@@ -56,39 +58,91 @@ export async function proveFacts(node: Node, header: FinalHeader, wanted: Wanted
   return readFacts(header, wanted, await Promise.all(questions(wanted).map(ask)));
 }
 
-/** The federation's keys of an epoch: what a deposit address is made of. */
-export async function proveKeys(node: Node, genesis: Genesis, epoch: number): Promise<{ header: FinalHeader; keys: FederationKeys }> {
+/** The federation's keys of an epoch: what a deposit address is made of. `now`: an old header's keys may not be those that sign now. */
+export async function proveKeys(node: Node, genesis: Genesis, epoch: number, now: number): Promise<{ header: FinalHeader; keys: FederationKeys }> {
   const header = await proveHead(node, genesis);
+  const age = now - header.timestamp;
+  require(age <= OLD_AFTER_S, `the newest block that the node can show to be final is ${duration(age)} old, or this device's clock is wrong: what the federation's key is now is not proven by it`);
   const keys = (await proveFacts(node, header, { epochs: [epoch] })).keys.get(epoch);
   require(keys !== undefined && BigInt(keys.group) !== 0n, `the federation has no key of epoch ${epoch} yet`);
   return { header, keys };
 }
 
+/** Of an account at a block. */
+export interface ProvenAccount {
+  header: FinalHeader;
+  /** Wei. */
+  balance: bigint;
+  nonce: bigint;
+  /** Of coins that wait in the bridge for it. */
+  claimableSat: bigint;
+}
+
+/** What an account has, and what it can claim, at the newest block that the node can show to be final. Throws `NotProven`. */
+export async function proveAccount(node: Node, genesis: Genesis, account: Hex): Promise<ProvenAccount> {
+  const header = await proveHead(node, genesis);
+  const slot = claimableSlot(account);
+  const at = toHex(header.number);
+  const [own, bridge] = await Promise.all([node.ask<AccountAnswer>("eth_getProof", account, [], at), node.ask<AccountAnswer>("eth_getProof", BRIDGE, [word(slot)], at)]);
+  try {
+    const { balance, nonce } = verifyPlainAccount(own, header.stateRoot, account);
+    const [claimable = 0n] = verifyAccount(bridge, header.stateRoot, BRIDGE, [slot]).slots;
+    return { header, balance, nonce, claimableSat: readClaimable(claimable) };
+  } catch (error) {
+    throw error instanceof NotProven ? error : new NotProven(reasonOf(error), { cause: error });
+  }
+}
+
 /** A vault transaction as a node shows it: its number, and its bytes without witness. */
 export type Shown = Pick<Told, "number" | "transaction">;
+
+/** The same, as the ledger has it under its id, which is the hash of its bytes. */
+export interface ProvenTransaction extends Transaction {
+  entry: VaultTransaction;
+}
 
 export interface ProvenWithdrawal {
   header: FinalHeader;
   withdrawal: Withdrawal | undefined;
-  /** By the transaction that is shown: its id, and what its outputs to the payee are worth. */
-  paid: { txid: string; amountsSat: bigint[] } | undefined;
+  /** By their numbers. */
+  transactions: ReadonlyMap<number, ProvenTransaction>;
 }
 
-/** `shown`: what is said to have paid it. That it is the vault transaction of this number the ledger has under its id, which is the hash of its bytes. */
-export async function proveWithdrawal(node: Node, genesis: Genesis, id: number, shown?: Shown): Promise<ProvenWithdrawal> {
+/** `shown`: what is said to pay it, or to hold it. */
+export async function proveWithdrawal(node: Node, genesis: Genesis, id: number, shown: readonly Shown[] = []): Promise<ProvenWithdrawal> {
   const header = await proveHead(node, genesis);
-  const transaction = shown && readTransaction(transactionBytes(shown.transaction));
-  const facts = await proveFacts(node, header, { withdrawals: [id], vault: transaction ? [transaction.txid] : [] });
-  const withdrawal = facts.withdrawals.get(id);
-  if (!shown || !transaction) return { header, withdrawal, paid: undefined };
-  require(facts.vault.get(transaction.txid)?.number === shown.number, `what is shown as vault transaction ${shown.number} has the id ${transaction.txid}, under which the ledger has no such one`);
-  const toPayee = transaction.outputs.filter(({ script }) => `0x${script}` === withdrawal?.script);
-  return { header, withdrawal, paid: { txid: transaction.txid, amountsSat: toPayee.map(({ amountSat }) => amountSat) } };
+  const { facts, transactions } = await proveShown(node, header, shown, { withdrawals: [id] });
+  return { header, withdrawal: facts.withdrawals.get(id), transactions };
 }
 
-export async function proveDeposit(node: Node, genesis: Genesis, outpoint: Outpoint): Promise<{ header: FinalHeader; deposit: Deposit | undefined }> {
+/** Vault transactions by their bytes. Throws `NotProven` where the ledger has one of them not, or under another number. */
+export async function proveTransactions(node: Node, genesis: Genesis, shown: readonly Shown[]): Promise<{ header: FinalHeader; transactions: ReadonlyMap<number, ProvenTransaction> }> {
   const header = await proveHead(node, genesis);
-  return { header, deposit: (await proveFacts(node, header, { deposits: [outpoint] })).deposits.get(`${outpoint.txid}:${outpoint.vout}`) };
+  return { header, transactions: (await proveShown(node, header, shown)).transactions };
+}
+
+/** The hash that the ledger keeps of what a vault transaction was bound to do (`abi.encode(IVault.Content)`). */
+export function contentHash({ epoch, rate, reserveSat, deposits, outputs, withdrawals }: Told["content"]): Hex {
+  const spent = deposits.map((outpoint) => readOutpoint(outpoint)).map(({ txid, vout }) => ({ txid: reversed(txid), vout }));
+  return keccak256(encodeAbiParameters(CONTENT, [{ epoch, rate: BigInt(rate), reserveSat: BigInt(reserveSat), deposits: spent, outputs, withdrawals: withdrawals.map(BigInt) }]));
+}
+
+async function proveShown(node: Node, header: FinalHeader, shown: readonly Shown[], wanted: Wanted = {}): Promise<{ facts: Facts; transactions: Map<number, ProvenTransaction> }> {
+  const read = shown.map(({ number, transaction }) => ({ number, transaction: readTransaction(transactionBytes(transaction)) }));
+  const facts = await proveFacts(node, header, { ...wanted, vault: read.map(({ transaction }) => transaction.txid) });
+  const transactions = new Map<number, ProvenTransaction>();
+  for (const { number, transaction } of read) {
+    const entry = facts.vault.get(transaction.txid);
+    require(entry?.number === number, `what is shown as vault transaction ${number} has the id ${transaction.txid}, under which the ledger has no such one`);
+    transactions.set(number, { ...transaction, entry });
+  }
+  return { facts, transactions };
+}
+
+/** By their outpoints, as `txid:vout`. */
+export async function proveDeposits(node: Node, genesis: Genesis, outpoints: readonly Outpoint[]): Promise<{ header: FinalHeader; deposits: Facts["deposits"] }> {
+  const header = await proveHead(node, genesis);
+  return { header, deposits: (await proveFacts(node, header, { deposits: outpoints })).deposits };
 }
 
 export type Step = "certificate" | "books" | "outputs" | "scripts";
@@ -139,5 +193,6 @@ export async function proveReserves(node: Node, genesis: Genesis, told: (done: S
 export async function proveTold(node: Node, genesis: Genesis, { head, books }: Pick<Info, "head" | "books">): Promise<{ reserves: Reserves; differ: Difference[] }> {
   const reserves = await proveReserves(node, genesis, () => undefined, head.number);
   require(reserves.header.hash === head.hash, `the node says that block ${head.number} is ${head.hash}, and the validators signed ${reserves.header.hash}`);
+  require(reserves.header.timestamp === head.timestamp, `the node says that block ${head.number} is of ${head.timestamp} s, and it is of ${reserves.header.timestamp} s`);
   return { reserves, differ: differences(books, standingOf(reserves)) };
 }

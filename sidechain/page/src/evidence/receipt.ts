@@ -1,5 +1,6 @@
 // Receipts: what the chain had made final about a deposit, a withdrawal or the reserves, in one file that anybody can check without a node (docs/evidence.md).
-// The same as sidechain/light/src/receipt.rs, but for the hash of the genesis block, which only an EVM computes: the certificate names the network in its stead.
+// The same as sidechain/light/src/receipt.rs, but for the hash of the genesis block, which only an EVM computes: the certificate names the network in its stead, and
+// views/evidence.ts compares the hash with the parent of the first block, where a node shows that.
 import { type Hex, decodeAbiParameters, hexToBytes, isHex, keccak256 } from "viem";
 import { type FinalHeader, type Finality, verifyFinality } from "./certificate.ts";
 import { type Books, type Deposit, type Withdrawal, isInBestChain, readOutpoint, reversed } from "./entries.ts";
@@ -45,7 +46,8 @@ export interface Paid {
   height: number;
 }
 
-export type Shown = { header: FinalHeader } & (
+/** `genesis`: the hash of the genesis block that it names, which whoever can compares. */
+export type Shown = { header: FinalHeader; genesis: Hex } & (
   | { kind: "deposit"; outpoint: string; deposit: Deposit; paid: Paid }
   | { kind: "withdrawal"; id: number; withdrawal: Withdrawal; number: number; paid: Paid }
   | { kind: "reserves"; supplyWei: bigint; books: Books; sums: Sums; outputs: VaultOutput[] }
@@ -73,12 +75,12 @@ function check(receipt: Receipt, genesis: Genesis): Shown {
   const facts = readFacts(header, wanted, receipt.proofs);
   switch (about.kind) {
     case "deposit":
-      return { header, ...deposit(facts, about.outpoint, about.payment) };
+      return { header, genesis: receipt.genesis, ...deposit(facts, about.outpoint, about.payment) };
     case "withdrawal":
-      return { header, ...withdrawal(facts, about) };
+      return { header, genesis: receipt.genesis, ...withdrawal(facts, about) };
     case "reserves": {
       const outputs = vaultOutputs(facts, about.transactions.map(transactionBytes));
-      return { header, kind: "reserves", supplyWei: facts.supplyWei, books: facts.books, sums: sumsOf(facts.supplyWei, facts.books), outputs };
+      return { header, genesis: receipt.genesis, kind: "reserves", supplyWei: facts.supplyWei, books: facts.books, sums: sumsOf(facts.supplyWei, facts.books), outputs };
     }
   }
 }
@@ -147,7 +149,7 @@ function deposit(facts: Facts, outpoint: string, payment: Payment): { kind: "dep
   return { kind: "deposit", outpoint, deposit: found, paid };
 }
 
-const CONTENT = [
+export const CONTENT = [
   {
     type: "tuple",
     components: [

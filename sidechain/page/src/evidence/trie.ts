@@ -29,6 +29,12 @@ export interface Account {
 
 type Node = readonly (Hex | Node)[] | Hex;
 
+/** The same of an account that may have nothing: then there is none in the state. */
+export function verifyPlainAccount(answer: AccountAnswer, stateRoot: Hex, address: Hex): Pick<Account, "nonce" | "balance"> {
+  if (provenValue(stateRoot, address, answer.accountProof) === undefined) return { nonce: 0n, balance: 0n };
+  return verifyAccount(answer, stateRoot, address, []);
+}
+
 /** An account with these slots in the state of a header. Throws `NotProven`, also where the answer says of itself what it does not show. */
 export function verifyAccount(answer: AccountAnswer, stateRoot: Hex, address: Hex, slots: readonly bigint[]): Account {
   const raw = provenValue(stateRoot, address, answer.accountProof);

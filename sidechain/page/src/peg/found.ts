@@ -116,7 +116,7 @@ async function depositsTo(node: Node, address: string): Promise<Found[]> {
   const report = await softly(node.ask<DepositReport>("peg_getDeposit", address));
   if (!report) return [];
   const count = report.deposits?.length ?? 0;
-  return count || report.registered ? [{ parts: ["deposit", address], what: count ? `The deposit address, with ${count} ${count === 1 ? "payment" : "payments"}` : "The deposit address, which nobody has paid yet" }] : [];
+  return count || report.registered ? [{ parts: ["deposit", address], what: count ? `The deposit address, with ${count} ${count === 1 ? "payment" : "payments"}` : "The deposit address, of which the ledger has no payment yet" }] : [];
 }
 
 async function payouts(node: Node, script: string): Promise<Found[]> {

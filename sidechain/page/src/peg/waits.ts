@@ -4,6 +4,7 @@
 // What a node cannot tell is left out: what a bitcoind has in its mempool, and what the reserve lacks to the satoshi, for which the transaction would have to be made.
 import { btc, sat as satoshis } from "../amount.ts";
 import { depositCharge, withdrawalCharge } from "../bitcoin/fee.ts";
+import { plainName } from "../draw/names.ts";
 import { counted, duration } from "../draw/time.ts";
 import { type Deposit, type Info, type Parameters, type Withdrawal, sats } from "./answers.ts";
 import type { FullLimits, Outlook, Proposal, Rate } from "./outlook.ts";
@@ -150,11 +151,16 @@ export function unseenWaits({ info, rate, waitedFor }: Outlook, isRegistered = t
   return [
     ...(isRegistered ? [] : [{ reason: "registration", stuck: true, text: "For somebody who tells the node of it: until then nobody looks for payments to it, and one that was made stays where it is." }]),
     { reason: "payment", text: `For a payment. It shows here once it is in a Bitcoin block and the federation has proven it to the ledger, which knows Bitcoin up to block ${info.bitcoinTip.height}.` },
-    { reason: "minimum", text: `Payments below ${satoshis(sats(info.parameters.minDepositSat))} are not taken: they stay at the address, for its owner to take back.` },
+    { reason: "minimum", text: belowLeast(info.parameters) },
     { reason: "charge", text: `A sweep costs ${satoshis(charge)} at ${shownRate(rate)}: an address that allows less waits for a lower rate.` },
     { reason: "reclaimable", text: `What is not swept is its owner's again ${info.parameters.reclaimDelay} blocks after its payment.` },
     ...members(waitedFor),
   ];
+}
+
+/** What becomes of a payment that is too small: no node sees it, for it is never proven to the ledger. */
+export function belowLeast({ minDepositSat, reclaimDelay }: Pick<Parameters, "minDepositSat" | "reclaimDelay">): string {
+  return `A payment below ${satoshis(sats(minDepositSat))} is never taken, and never shows here however often it is confirmed: no coins come of it. It stays at the address, and ${reclaimDelay} Bitcoin blocks later its owner takes it back with the record. Several small ones are not added up.`;
 }
 
 // ---------------------------------------------------------------- withdrawals
@@ -276,12 +282,12 @@ function missing({ approvals: by }: Proposal, { info, waitedFor }: Outlook): str
   const mayLie = Math.max(0, info.members.length - info.threshold);
   if (by.size <= mayLie) return "";
   const absent = info.members.filter(({ index }) => !by.has(index) && !waitedFor.some(({ member }) => member === index));
-  const names = absent.slice(0, MOST_NAMED).map(({ index, name }) => `${index} (${name.slice(0, 60)})`);
+  const names = absent.slice(0, MOST_NAMED).map(({ index, name }) => `${index} (${plainName(name)})`);
   return names.length ? `; not yet ${names.join(", ")}${absent.length > MOST_NAMED ? ` and ${absent.length - MOST_NAMED} more` : ""}` : "";
 }
 
 function members(waitedFor: Outlook["waitedFor"]): Wait[] {
-  return waitedFor.map(({ member, name, what }) => ({ reason: "member", text: `For member ${member} (${name.slice(0, 60)}): ${what}.` }));
+  return waitedFor.map(({ member, name, what }) => ({ reason: "member", text: `For member ${member} (${plainName(name)}): ${what}.` }));
 }
 
 /** A used-up reserve pays no one's part of what a lone sweep or payout costs more than its charge. */

@@ -2,6 +2,7 @@
 import { WEI_PER_SAT, parseAmount } from "../amount.ts";
 import { AddressError, payeeOfAddress } from "../bitcoin/address.ts";
 import { refusedWithdrawal, usualWithdrawalMaximum } from "../bitcoin/fee.ts";
+import { digitsOf } from "../bitcoin/bytes.ts";
 import { readPayment } from "../bitcoin/link.ts";
 import { withdrawalRefused } from "../bitcoin/refusal.ts";
 import type { Payee } from "../bitcoin/script.ts";
@@ -18,7 +19,9 @@ export const nothingTyped = (): Typed => ({ address: "", amount: "", isAll: fals
 
 /** What is known while somebody types. */
 export interface Known {
-  info: Pick<Info, "bitcoinNetwork" | "parameters">;
+  info: Pick<Info, "bitcoinNetwork" | "parameters" | "groupKey" | "vaultKey">;
+  /** Whether the node knows it as a deposit address. */
+  isDeposit?: (address: string) => boolean;
   quote: Quote | undefined;
   /** Wei of the account that is chosen; nothing until the node has said. */
   balance: bigint | undefined;
@@ -50,7 +53,8 @@ export function read(typed: Typed, known: Known): Read {
   const { info, quote, balance } = known;
   const payment = readPayment(typed.address);
   const address = payment?.address ?? typed.address.trim();
-  const paid = payeeOf(address, info.bitcoinNetwork);
+  const named = payeeOf(address, info.bitcoinNetwork);
+  const paid = typeof named === "string" ? named : (refusedPayee(named, info, known.isDeposit?.(address) ?? false) ?? named);
   const payee = typeof paid === "string" ? undefined : paid;
   const amountSat = typed.isAll ? all(known) : parseAmount(typed.amount, "BTC");
   const usual = quote && amountSat !== undefined && payee ? usualWithdrawalMaximum(amountSat, BigInt(quote.rate), payee, info.parameters) : undefined;
@@ -66,6 +70,14 @@ export function read(typed: Typed, known: Known): Read {
   }
   const isOrder = payee && amountSat !== undefined && maxFeeSat !== undefined && !Object.keys(faults).length;
   return { payee, askedSat: payment?.amountSat, amountSat, maxFeeSat, faults, order: isOrder ? { payee, address, amountSat, maxFeeSat } : undefined };
+}
+
+/** What is paid to a key of the federation's is in no account (bridge/cli/src/user/peg_out.rs), and what is paid to a deposit address goes round in a circle, for two fees. */
+function refusedPayee({ script }: Payee, { groupKey, vaultKey }: Known["info"], isDeposit: boolean): string | undefined {
+  const digits = digitsOf(script);
+  const isTheirs = [groupKey, vaultKey].some((key) => key !== null && `5120${key.slice(2).toLowerCase()}` === digits);
+  if (isTheirs) return "The payee is a key of the federation's own: what is paid there belongs to nobody. Wanted is an address of yours, or of whom you pay.";
+  return isDeposit ? "The payee is a deposit address of this peg: what is paid there comes back as coins, less the fees of both ways, or is too small and stays. Wanted is an address of yours, or of whom you pay." : undefined;
 }
 
 /** Whom an address pays, or why nobody. */

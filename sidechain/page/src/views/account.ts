@@ -1,16 +1,19 @@
 // An account: its coins, its requests, money that waits for it, and transactions that logs show.
 import { html, nothing, type TemplateResult } from "lit-html";
+import type { Hex } from "viem";
 import { topicOf } from "../abi/decode.ts";
 import type { Context, View } from "../app/view.ts";
-import { addressWord, type Log, wei } from "../chain/answers.ts";
-import { claimable, wrapped } from "../chain/ledger.ts";
+import { addressWord, type Log } from "../chain/answers.ts";
+import { wrapped } from "../chain/ledger.ts";
 import { type LogPage, newestLogs } from "../chain/logs.ts";
 import { amount } from "../draw/amount.ts";
 import { link } from "../draw/links.ts";
 import { account as accountName, happened } from "../draw/readings.ts";
+import { accountWords, provenOr } from "../draw/proven.ts";
 import { deposits as depositTable, withdrawals as withdrawalTable } from "../draw/requests.ts";
 import { share } from "../draw/share.ts";
 import { coins } from "../draw/wei.ts";
+import { type ProvenAccount, proveAccount } from "../evidence/live.ts";
 import { type DepositList, type WithdrawalList } from "../peg/answers.ts";
 import { actions } from "./actions.ts";
 
@@ -18,10 +21,9 @@ const ON_PAGE = 10;
 const MOST_LOGS = 25;
 
 interface Facts {
-  balance: bigint;
+  /** What it has and can claim: as it is proven, or why it is not. */
+  proven: ProvenAccount | { failed: string };
   tokens: bigint;
-  claimableSat: bigint;
-  nonce: bigint;
   code: string;
   to: DepositList;
   claimed: DepositList;
@@ -39,18 +41,16 @@ export function account(context: Context, text = ""): View {
     async refresh() {
       if (!address) return;
       const info = context.info();
-      const [balance, nonce, code, tokens, claimableSat, to, claimed, by, logs] = await Promise.all([
-        node.ask<string>("eth_getBalance", address, "latest"),
-        node.ask<string>("eth_getTransactionCount", address, "latest"),
+      const [proven, code, tokens, to, claimed, by, logs] = await Promise.all([
+        provenOr(proveAccount(node, context.genesis, address as Hex)),
         node.ask<string>("eth_getCode", address, "latest"),
         wrapped(node, info, address),
-        claimable(node, info, address),
         node.ask<DepositList>("peg_getDeposits", { recipient: address }, null, ON_PAGE),
         node.ask<DepositList>("peg_getDeposits", { claimant: address }, null, ON_PAGE),
         node.ask<WithdrawalList>("peg_getWithdrawals", { owner: address }, null, ON_PAGE),
         logsOf(context, address),
       ]);
-      facts = { balance: wei(balance), nonce: wei(nonce), code, tokens, claimableSat, to, claimed, by, logs };
+      facts = { proven, code, tokens, to, claimed, by, logs };
     },
     draw() {
       if (!address) return html`<h1>This is no account</h1><p>An account has 0x and 40 digits behind it. The link may have been cut off when it was copied.</p>`;
@@ -60,13 +60,14 @@ export function account(context: Context, text = ""): View {
       const others = claimed.deposits.filter(({ recipient }) => recipient.toLowerCase() !== address);
       return html`<h1>${facts.code === "0x" ? "Account" : "Contract"}</h1>
         <p><code>${address}</code> ${named(context, address)}</p>
-        ${facts.claimableSat ? html`<p class="big">${amount(facts.claimableSat)} can be claimed</p>` : nothing} ${actions(context, { is: "claimable", account: address, amountSat: facts.claimableSat })}
+        ${claim(context, address, facts)}
         <dl class="facts">
-          <dt>Coins</dt><dd>${coins(facts.balance)}</dd>
+          ${"failed" in facts.proven ? nothing : html`<dt>Coins</dt><dd>${coins(facts.proven.balance)}</dd>`}
           <dt>Wrapped coins</dt><dd>${coins(facts.tokens)}</dd>
-          <dt>Transactions sent</dt><dd>${facts.nonce.toString()}</dd>
+          ${"failed" in facts.proven ? nothing : html`<dt>Transactions sent</dt><dd>${facts.proven.nonce.toString()}</dd>`}
           ${facts.code === "0x" ? nothing : html`<dt>Code</dt><dd>${(facts.code.length - 2) / 2} bytes</dd>`}
         </dl>
+        ${accountWords(facts.proven, context.now())}
         <h2>Deposits to it</h2>
         ${depositTable(to.deposits)} ${more(to.next, "deposits")}
         ${others.length ? html`<h2>Deposits that it may claim</h2>${depositTable(others, "Deposits that it may claim")}` : nothing}
@@ -81,6 +82,12 @@ export function account(context: Context, text = ""): View {
         ${share("account", address)}`;
     },
   };
+}
+
+function claim(context: Context, address: string, { proven, code }: Facts): TemplateResult | typeof nothing {
+  if ("failed" in proven) return nothing;
+  const { claimableSat } = proven;
+  return html`${claimableSat ? html`<p class="big">${amount(claimableSat)} can be claimed</p>` : nothing} ${actions(context, { is: "claimable", account: address, amountSat: claimableSat, isContract: code !== "0x" })}`;
 }
 
 function named(context: Context, address: string): TemplateResult | typeof nothing {

@@ -4,6 +4,7 @@ import { type Hex, encodeFunctionData, parseAbi } from "viem";
 import type { Context } from "../app/view.ts";
 import { parseAmount } from "../amount.ts";
 import { amount } from "../draw/amount.ts";
+import { commandLine } from "../draw/command.ts";
 import { faultLink } from "../draw/fault.ts";
 import { link } from "../draw/links.ts";
 import { duration, moment } from "../draw/time.ts";
@@ -20,7 +21,7 @@ export type Request =
   /** `chargeSat`: what it costs at the present rate. */
   | { is: "withdrawal"; withdrawal: Withdrawal; chargeSat: bigint }
   /** Coins that wait in the bridge for an account. */
-  | { is: "claimable"; account: string; amountSat: bigint }
+  | { is: "claimable"; account: string; amountSat: bigint; isContract?: boolean }
   /** An address that nobody paid, as far as the ledger knows. */
   | { is: "address"; address: string };
 
@@ -33,7 +34,8 @@ type Call = { does: "cancel" | "refund"; id: number } | { does: "raise"; id: num
 interface Act {
   urgent: boolean;
   what: unknown;
-  command: string;
+  /** That does the same; none where no account of a person can. */
+  command?: string;
   /** What the wallet would sign; `by`: the one account that can, none: anybody. */
   call?: { button: string; of: Call; by?: string };
 }
@@ -48,7 +50,7 @@ export function actions(context: Context, request: Request): TemplateResult | ty
   return html`<section class="acts ${isUrgent ? "notice warn" : ""}">
     <p><strong>What its owner can do</strong></p>
     <ul>
-      ${acts.map((act) => html`<li>${act.what} ${act.call ? button(context, key, act.call) : nothing}<br /><small>By command: <code>${act.command}</code></small></li>`)}
+      ${acts.map((act) => html`<li>${act.what} ${act.call ? button(context, key, act.call) : nothing}${act.command === undefined ? nothing : html`<br />${commandLine(act.command)}`}</li>`)}
     </ul>
     ${hasButtons && !context.wallet.account ? connection(context, (words, code) => tell(context, key, words, false, code)) : nothing}
     ${told(request)}
@@ -129,7 +131,7 @@ async function perform(context: Context, key: string, call: Call, typed: string 
     // A block is final: what waited for this does not wait any more.
     context.refresh();
     if (receipt?.status === "0x1") tell(context, key, DONE[call.does], true);
-    else tell(context, key, html`${link(["tx", hash], "The transaction")} was carried out and failed: only its gas was paid.`, false, "failed");
+    else tell(context, key, html`${link(["tx", hash], "The transaction")} failed, says this node: it was carried out, and only its gas was paid. ${LOOK_ELSEWHERE}`, false, "failed");
   } catch (error) {
     const words = error instanceof Reverts ? `The ledger would refuse it (${error.error}). Nothing was sent.` : (walletWords(error) ?? `${sentenceOf(error)} Nothing was sent.`);
     tell(context, key, words, false, codeOf(error));
@@ -138,6 +140,9 @@ async function perform(context: Context, key: string, call: Call, typed: string 
     context.redraw();
   }
 }
+
+/** A node that lies of a failure would have somebody do the same twice. */
+export const LOOK_ELSEWHERE = "That is its word alone: look with another node, or in your wallet, before you do it again.";
 
 const DONE = { cancel: "Done: the coins are back in your account.", raise: "Done: it may cost more now.", refund: "Done: its owner has the coins again.", claim: "Done: the coins are in your account." };
 
@@ -158,22 +163,30 @@ function actsOf(context: Context, request: Request): Act[] {
       const from = reclaimableFrom(deposit.height, parameters);
       const isOpen = bitcoinTip.height >= from;
       const what = isOpen
-        ? html`${amount(sats(deposit.amountSat))} can be taken back on Bitcoin since block ${from}, with the record of the address, unless a sweep is first.`
-        : html`If nobody sweeps it, it can be taken back on Bitcoin from block ${from} on (now ${bitcoinTip.height}), with the record of the address.`;
-      return [{ urgent: isOpen, what, command: `causeway reclaim ${address} --to YOUR_BITCOIN_ADDRESS` }];
+        ? html`${amount(sats(deposit.amountSat))} can be taken back on Bitcoin since block ${from}, unless a sweep is first. ${withRecord(address)}`
+        : html`If nobody sweeps it, it can be taken back on Bitcoin from block ${from} on (now ${bitcoinTip.height}). ${withRecord(address)}`;
+      return [{ urgent: isOpen, what, command: reclaimCommand(address) }];
     }
     case "address":
       return [
         {
           urgent: false,
-          what: html`What was paid to it and is not swept, also what is too small, can be taken back ${parameters.reclaimDelay} Bitcoin blocks after its payment, with the record of the address.`,
-          command: `causeway reclaim ${request.address} --to YOUR_BITCOIN_ADDRESS`,
+          what: html`What was paid to it and is not swept, also what is too small, can be taken back ${parameters.reclaimDelay} Bitcoin blocks after its payment. ${withRecord(request.address)}`,
+          command: reclaimCommand(request.address),
         },
       ];
     case "withdrawal":
       return ofWithdrawal(context, request.withdrawal, request.chargeSat);
     case "claimable":
       if (request.amountSat <= 0n) return [];
+      if (request.isContract) {
+        return [
+          {
+            urgent: true,
+            what: html`${amount(request.amountSat)} wait for this contract: coins that it refused, or that came back. Only its own code can fetch them, by a call of the Bridge's function <code>claim(address to)</code>, to wherever it says. If it has no way to make that call, nobody can; ask who wrote it.`,
+          },
+        ];
+      }
       return [
         {
           urgent: true,
@@ -183,6 +196,14 @@ function actsOf(context: Context, request: Request): Act[] {
         },
       ];
   }
+}
+
+/** Takes back all at an address that can be. */
+export const reclaimCommand = (address: string): string => `causeway reclaim ${address} --to YOUR_BITCOIN_ADDRESS`;
+
+/** Bitcoin's transaction is signed by the key in the file, so a page without a bitcoind cannot make it. */
+export function withRecord(address: string): TemplateResult {
+  return html`That needs the record of the address, the file <code>${address}.json</code>, its passphrase, and a bitcoind: so it is done by a command on a machine that has them. <code>causeway</code> looks for the file in <code>~/.local/share/causeway/deposits/</code>.`;
 }
 
 function ofWithdrawal(context: Context, withdrawal: Withdrawal, chargeSat: bigint): Act[] {

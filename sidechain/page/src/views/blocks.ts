@@ -8,6 +8,10 @@ import { link, shortened } from "../draw/links.ts";
 import { account } from "../draw/readings.ts";
 import { ago, counted, moment } from "../draw/time.ts";
 import { coins } from "../draw/wei.ts";
+import type { FinalHeader } from "../evidence/certificate.ts";
+import { NotProven, require } from "../evidence/failure.ts";
+import { proveHead } from "../evidence/live.ts";
+import { NodeError } from "../node.ts";
 import type { Info } from "../peg/answers.ts";
 import { numberIn } from "./withdrawal.ts";
 
@@ -33,7 +37,7 @@ export function blocks(context: Context, from = ""): View {
       const last = list.at(-1);
       const below = last ? numberOf(last.number) - 1 : -1;
       return html`<h1>Blocks</h1>
-        <p>Each is final when it appears. Those without a transaction come as a sign of life.</p>
+        <p>A list is the node's word; the page of each block proves it. Each is final when it appears. Those without a transaction come as a sign of life.</p>
         <div class="scroll" tabindex="0" role="region" aria-label="Blocks">
           <table>
             <thead><tr><th scope="col">Number</th><th scope="col">Made</th><th scope="col" class="number">Transactions</th><th scope="col" class="number">Gas</th><th scope="col">By</th></tr></thead>
@@ -61,15 +65,16 @@ export function block(context: Context, what = "", page = "0"): View {
   const isHash = /^0x[0-9a-f]{64}$/i.test(what);
   const first = numberIn(page) ?? 0;
   let found: Block | null | undefined;
-  let isProven: boolean | undefined;
+  let proof: { header: FinalHeader } | { failed: string } | undefined;
   return {
     title: `Block ${number ?? ""}`,
     every: 60_000,
     async refresh() {
       if (number === undefined && !isHash) return;
       const asked = number === undefined ? node.ask<Block | null>("eth_getBlockByHash", what, true) : node.ask<Block | null>("eth_getBlockByNumber", hexOf(number), true);
-      const finality = node.ask<unknown>("peg_getFinality", number === undefined ? { blockHash: what } : hexOf(number)).then(() => true, () => false);
-      [found, isProven] = await Promise.all([asked, finality]);
+      const one = await asked;
+      if (one) proof = await proofOf(context, one, number ?? what.toLowerCase());
+      found = one;
     },
     draw() {
       if (number === undefined && !isHash) return html`<h1>This is no block</h1><p>A block is named by its number or its hash. ${link(["blocks"], "The newest blocks")}</p>`;
@@ -80,7 +85,7 @@ export function block(context: Context, what = "", page = "0"): View {
       return html`<h1>Block ${at}</h1>
         <dl class="facts">
           <dt>Made</dt><dd>${moment(numberOf(found.timestamp))}, by ${account(context.info(), found.miner)}</dd>
-          <dt>Final</dt><dd>${isProven ? "yes, by a certificate of the validators" : "its certificate is not there yet"}</dd>
+          <dt>Final</dt><dd>${finalWords(proof)}</dd>
           <dt>Hash</dt><dd><code>${found.hash}</code></dd>
           <dt>Before it</dt><dd>${at ? link(["block", at - 1], shortened(found.parentHash)) : "nothing: it is the first"}</dd>
           <dt>State</dt><dd><code>${found.stateRoot}</code></dd>
@@ -88,6 +93,7 @@ export function block(context: Context, what = "", page = "0"): View {
           ${found.baseFeePerGas ? html`<dt>Base fee</dt><dd>${wei(found.baseFeePerGas).toLocaleString()} wei a gas</dd>` : nothing}
         </dl>
         <p>${at ? link(["block", at - 1], "The one before") : nothing} · ${link(["block", at + 1], "The next one")} · ${link(["logs", "-", "-", at, at], "Its logs")}</p>
+        <p class="none">${proof && "header" in proof ? "Its number, hash, time, state and the block before it are proven. " : nothing}What is in it, who made it and its gas are the node's word.</p>
         <h2>${counted(found.transactions.length, "transaction")}</h2>
         ${transactions(context.info(), some)}
         <p>
@@ -96,6 +102,28 @@ export function block(context: Context, what = "", page = "0"): View {
         </p>`;
     },
   };
+}
+
+/** Whether the validators signed what the node says of a block. */
+async function proofOf({ node, genesis }: Context, told: Block, asked: number | string): Promise<{ header: FinalHeader } | { failed: string }> {
+  try {
+    const at = numberOf(told.number);
+    const isAsked = typeof asked === "number" ? asked === at : asked === told.hash;
+    require(isAsked, `block ${asked} was asked for, and the node answers block ${at}, ${told.hash}`);
+    const header = await proveHead(node, genesis, at);
+    const isSame = header.hash === told.hash && header.parentHash === told.parentHash && header.stateRoot === told.stateRoot && header.timestamp === numberOf(told.timestamp);
+    require(isSame, `the validators signed another block ${at}, ${header.hash}`);
+    return { header };
+  } catch (error) {
+    if (error instanceof NotProven || error instanceof NodeError) return { failed: error.message };
+    throw error;
+  }
+}
+
+function finalWords(proof: { header: FinalHeader } | { failed: string } | undefined): TemplateResult {
+  if (!proof) return html`checking…`;
+  if ("failed" in proof) return html`<strong>not proven</strong>: ${proof.failed}`;
+  return html`<span aria-hidden="true">✓</span> proven in this browser: ${proof.header.signers} of ${proof.header.validators} validators signed it, or a block behind it`;
 }
 
 function transactions(info: Info, list: readonly Transaction[]): TemplateResult {

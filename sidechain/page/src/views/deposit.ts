@@ -1,14 +1,15 @@
 // A deposit address, or one payment to it: what it is, where it stands, what it waits for, what is left of it.
 import { html, nothing, type TemplateResult } from "lit-html";
-import { topicOf } from "../abi/decode.ts";
+import { readCall, topicOf } from "../abi/decode.ts";
 import type { Context, View } from "../app/view.ts";
 import { scriptOfAddress } from "../bitcoin/address.ts";
 import { digitsOf } from "../bitcoin/bytes.ts";
 import { bill, depositCharge } from "../bitcoin/fee.ts";
-import { type Log, addressWord, turned } from "../chain/answers.ts";
+import { type Log, type Transaction, addressWord, turned } from "../chain/answers.ts";
 import { fewLogs, timeOf } from "../chain/logs.ts";
 import { claimable } from "../chain/ledger.ts";
 import { amount, sum } from "../draw/amount.ts";
+import { commandLine } from "../draw/command.ts";
 import { bitcoinTransaction, link, shortened } from "../draw/links.ts";
 import { account, happened, wholeAddress } from "../draw/readings.ts";
 import { deposits as depositTable, depositChip } from "../draw/requests.ts";
@@ -18,9 +19,9 @@ import { type Step, steps, waits as waitList } from "../draw/steps.ts";
 import { counted } from "../draw/time.ts";
 import { type Deposit, type DepositPlace, type DepositReport, type VaultTransaction, sats } from "../peg/answers.ts";
 import { type Outlook, look } from "../peg/outlook.ts";
-import { depositWaits, depthOf, isReclaimable, newestSweep, unseenWaits } from "../peg/waits.ts";
-import { understand } from "../search.ts";
-import { type Request, actions, isTold } from "./actions.ts";
+import { depositWaits, depthOf, isReclaimable, newestSweep, outpointOf, unseenWaits } from "../peg/waits.ts";
+import { type Meaning, understand } from "../search.ts";
+import { type Request, actions, isTold, reclaimCommand, withRecord } from "./actions.ts";
 import { placeIn } from "./requests.ts";
 
 /** Payments to one address that are shown whole; more are a list. */
@@ -42,7 +43,12 @@ export function deposit(context: Context, what = "", page = "0", from = ""): Vie
   let sweeps = new Map<number, VaultTransaction>();
   let logs: Log[] = [];
   let waiting = new Map<string, bigint>();
-  const proof = new Proof(context);
+  /** Claimants with code: no wallet is theirs. */
+  let isContract = new Set<string>();
+  /** Of each payment that is shown whole; of a list together. */
+  const proofs = new Map<string, Proof>();
+  const listProof = new Proof(context);
+  const asked = { outpoint: isOutpoint ? `${meaning.txid}:${meaning.vout}` : undefined, script: scriptAsked(meaning) };
   return {
     title: "Deposit",
     every: 3_000,
@@ -57,8 +63,19 @@ export function deposit(context: Context, what = "", page = "0", from = ""): Vie
         whole.length ? logsOf(context, got.address, whole) : [],
         Promise.all(numbers.map((number) => node.ask<VaultTransaction | null>("peg_getVaultTransaction", number).catch(() => null))),
         Promise.all(accounts.map((one) => claimable(node, info, one))),
-        ...(whole.length === 1 ? whole.map((one) => proof.ofDeposit(one)) : []),
       ]);
+      const owing = accounts.filter((_, at) => (owed[at] ?? 0n) > 0n);
+      const codes = await Promise.all(owing.map((one) => node.ask<string>("eth_getCode", one, "latest")));
+      isContract = new Set(owing.filter((_, at) => codes[at] !== "0x"));
+      if (asked.outpoint !== undefined && !got.deposits.length) await listProof.ofNoDeposit(asked.outpoint);
+      const bytes = await paymentsOf(context, found, whole);
+      const script = asked.script ?? (got.address === undefined ? undefined : digitsOf(scriptOfAddress(got.address, info.bitcoinNetwork)));
+      const prove = (one: Deposit) => {
+        const proof = proofs.get(outpointOf(one)) ?? new Proof(context);
+        proofs.set(outpointOf(one), proof);
+        return proof.ofDeposit(one, { ...asked, script, bytes: bytes.get(outpointOf(one)) });
+      };
+      await (whole.length === got.deposits.length ? Promise.all(whole.map(prove)) : listProof.ofDeposits(shownOf(got.deposits, first)));
       [report, outlook, logs] = [got, now, found];
       sweeps = new Map(transactions.flatMap((one) => (one ? [[one.number, one] as const] : [])));
       waiting = new Map(accounts.map((one, at) => [one, owed[at] ?? 0n]));
@@ -72,35 +89,84 @@ export function deposit(context: Context, what = "", page = "0", from = ""): Vie
       if (!report || !outlook) return html`<h1>Deposit</h1><p class="waiting">Asking the node…</p>`;
       const address = report.address ?? (isOutpoint ? undefined : what);
       const list = report.deposits;
-      if (!list.length) return unpaid(context, what, isOutpoint, report, outlook);
-      const known = { context, outlook, sweeps, logs, waiting };
+      if (!list.length) return unpaid(context, what, isOutpoint, report, outlook, listProof.draw());
+      const known = { context, outlook, sweeps, logs, waiting, isContract };
       return html`<h1>${isOutpoint ? "Deposit" : list.length === 1 ? "Deposit" : `Deposit address with ${counted(list.length, "payment")}`}</h1>
         ${address ? html`<p>To ${wholeAddress(context.info(), address)}${isOutpoint ? html` (${link(["deposit", address], "all payments to it")})` : nothing}</p>` : nothing}
-        ${list.length <= MOST_WHOLE ? html`${list.map((one) => whole(known, one, address))}${list.length === 1 ? proof.draw() : nothing}` : many(what, list, first, from, report.next)}
+        ${address && !isOutpoint ? takeBack(context, address, list) : nothing}
+        ${list.length <= MOST_WHOLE ? html`${urgentFirst(context, list).map((one) => html`${whole(known, one, address)}${proofs.get(outpointOf(one))?.draw() ?? nothing}`)}${isOutpoint ? nothing : onlyTold}` : html`${many(what, list, first, from, report.next)}${listProof.draw()}`}
         ${share("deposit", what)}`;
     },
   };
 }
 
+/** What its owner can take back stands above everything else: one command for all of it. */
+function takeBack(context: Context, address: string, list: readonly Deposit[]): TemplateResult | typeof nothing {
+  const open = list.filter((one) => isReclaimable(one, context.info()));
+  if (open.length < 2) return nothing;
+  const together = open.reduce((total, { amountSat }) => total + sats(amountSat), 0n);
+  return html`<section class="acts notice warn">
+    <p><strong>${counted(open.length, "payment")}, together ${amount(together)}, can be taken back on Bitcoin</strong>, unless a sweep is first. ${withRecord(address)}</p>
+    <p>${commandLine(reclaimCommand(address))}</p>
+  </section>`;
+}
+
+/** Those that wait for their owner, then the others, each in their order. */
+function urgentFirst(context: Context, list: readonly Deposit[]): Deposit[] {
+  const isUrgent = (one: Deposit) => isReclaimable(one, context.info());
+  return [...list.filter(isUrgent), ...list.filter((one) => !isUrgent(one))];
+}
+
+const onlyTold = html`<p class="none">That nothing else was paid to this address is the node's word.</p>`;
+
+/** The script that the link names, as hex; none where it is of an outpoint. */
+function scriptAsked(meaning: Meaning | undefined): string | undefined {
+  if (meaning?.is === "bitcoin") return meaning.script.slice(2);
+  // An output key (BIP 341).
+  return meaning?.is === "hash" ? `5120${meaning.digits}` : undefined;
+}
+
+/** The page of a list that is shown, the newest first. */
+const shownOf = (list: readonly Deposit[], first: number): Deposit[] => list.toReversed().slice(first, first + ON_PAGE);
+
+/** Calls that are asked for to find the bytes of payments. */
+const MOST_CALLS = 2 * MOST_WHOLE;
+
+/** The bytes of the transactions that paid, by the outpoint, from the calls that proved them to the ledger: their hash says whether they are. None where a node has the call no more. */
+async function paymentsOf({ node, info }: Context, logs: readonly Log[], list: readonly Deposit[]): Promise<Map<string, string>> {
+  const proven = logs.filter(({ topics }) => topics[0] === topicOf("deposits", "DepositProven"));
+  const wanted = list.flatMap((one) => {
+    const log = proven.findLast((log) => isOf(log, one));
+    return log ? [[outpointOf(one), log.transactionHash] as const] : [];
+  });
+  const calls = await Promise.all(wanted.slice(0, MOST_CALLS).map(([, hash]) => node.ask<Transaction | null>("eth_getTransactionByHash", hash).catch(() => null)));
+  return new Map(calls.flatMap((call, at) => {
+    const read = call && readCall(info().contracts, call.to, call.input);
+    const bytes = read?.name === "prove" ? read.args.find(({ name }) => name === "transaction")?.value : undefined;
+    return typeof bytes === "string" ? [[wanted[at]?.[0] ?? "", bytes] as const] : [];
+  }));
+}
+
 function many(what: string, list: readonly Deposit[], first: number, from: string, next: DepositPlace | null): TemplateResult {
-  const newest = list.toReversed();
-  const shown = newest.slice(first, first + ON_PAGE);
+  const shown = shownOf(list, first);
   const at = (nth: number) => ["deposit", what, Math.max(0, nth), ...(from ? [from] : [])];
   return html`<p>${next ? `The first ${list.length} of more` : "All of them"}, the newest first.</p>
     ${depositTable(shown)}
     <p>
-      ${first > 0 ? link(at(first - ON_PAGE), "Newer") : nothing} ${first + ON_PAGE < newest.length ? link(at(first + ON_PAGE), "Older") : nothing}
+      ${first > 0 ? link(at(first - ON_PAGE), "Newer") : nothing} ${first + ON_PAGE < list.length ? link(at(first + ON_PAGE), "Older") : nothing}
       ${next ? link(["deposit", what, 0, `${next.block}.${next.logIndex}`], "Those after these") : nothing}
     </p>`;
 }
 
-function unpaid(context: Context, what: string, isOutpoint: boolean, report: DepositReport, outlook: Outlook): TemplateResult {
+function unpaid(context: Context, what: string, isOutpoint: boolean, report: DepositReport, outlook: Outlook, proof: TemplateResult): TemplateResult {
   if (isOutpoint) {
     return html`<h1>No deposit is there</h1>
       <p>The ledger has no deposit of output ${shortened(what)}. A payment is there once it is in a Bitcoin block and the federation has proven it. What is no payment to a deposit address never is.</p>
+      ${proof}
       ${waitList(unseenWaits(outlook))} ${share("deposit", what)}`;
   }
   return html`<h1>No payment to this address is in the ledger yet</h1>
+    <p class="none">By the node's word.</p>
     <p>${wholeAddress(context.info(), report.address ?? what)}</p>
     ${report.registered
       ? html`<p>It is a deposit address that this node knows: its relayers look for payments to it.</p>`
@@ -120,6 +186,7 @@ interface Known {
   sweeps: Map<number, VaultTransaction>;
   logs: Log[];
   waiting: Map<string, bigint>;
+  isContract: ReadonlySet<string>;
 }
 
 function whole(known: Known, one: Deposit, address: string | undefined): TemplateResult {
@@ -129,7 +196,7 @@ function whole(known: Known, one: Deposit, address: string | undefined): Templat
   const swept = sweep && sweep.height !== null ? { height: sweep.height, confirmations: sweep.confirmations } : undefined;
   const own = known.logs.filter((log) => isOf(log, one));
   const refused = refusal(known, one, own);
-  const claim: Request = { is: "claimable", account: one.claimant, amountSat: refused ?? 0n };
+  const claim: Request = { is: "claimable", account: one.claimant, amountSat: refused ?? 0n, isContract: known.isContract.has(one.claimant) };
   // Money that needs its owner comes first.
   const isUrgent = isReclaimable(one, info);
   const act = actions(context, { is: "deposit", deposit: one, address });
@@ -149,7 +216,7 @@ function whole(known: Known, one: Deposit, address: string | undefined): Templat
       <dd>${sweep ? html`${link(["vault", sweep.number], `vault transaction ${sweep.number}`)}, ${bitcoinTransaction(info.bitcoinNetwork, sweep.txid)}` : one.sweptBy ? link(["vault", one.sweptBy], `vault transaction ${one.sweptBy}`) : "nothing yet"}</dd>
     </dl>
     <h3>On the sidechain</h3>
-    ${happened(info, own)}
+    ${happened(info, own, `Transactions of output ${one.txid.slice(0, 10)}…:${one.vout}`)}
   </section>`;
 }
 

@@ -6,10 +6,11 @@ import { bytesOf } from "../bitcoin/bytes.ts";
 import { amount, sum } from "../draw/amount.ts";
 import { bitcoinTransaction, link, shortened } from "../draw/links.ts";
 import { counted, duration, moment } from "../draw/time.ts";
+import type { FinalHeader } from "../evidence/certificate.ts";
 import { supplySatOf } from "../evidence/books.ts";
 import { reasonOf } from "../evidence/failure.ts";
 import { type Genesis, readGenesis } from "../evidence/genesis.ts";
-import { OLD_AFTER_S, type Reserves, type Step, proveReserves } from "../evidence/live.ts";
+import { OLD_AFTER_S, type Reserves, type Step, proveHead, proveReserves } from "../evidence/live.ts";
 import { type Shown, verifyReceipt } from "../evidence/receipt.ts";
 import { NodeDown } from "../node.ts";
 import type { BitcoinNetwork, Info } from "../peg/answers.ts";
@@ -35,7 +36,22 @@ export function evidence(context: Context): View {
   let done = new Map<Step, string>();
   let reserves: Result<Reserves> | undefined;
   let receipt: Result<Shown> | undefined;
+  /** Whether the genesis block that the receipt names is this network's: only a node that has the first block's certificate can show it. */
+  let namedGenesis: "same" | "unknown" | undefined;
   let isChecking = false;
+
+  async function ofFirstBlock(named: string): Promise<"same" | "unknown"> {
+    let first: FinalHeader;
+    try {
+      first = await proveHead(context.node, genesis, 1);
+    } catch {
+      // It is away, keeps blocks of late alone, or is of another network than the file from disk: the certificate has shown which network the receipt is of.
+      return "unknown";
+    }
+    if (first.parentHash === named) return "same";
+    receipt = { failed: `it names the genesis block ${named}, and this network's is ${first.parentHash}` };
+    return "unknown";
+  }
 
   async function check(): Promise<void> {
     isChecking = true;
@@ -73,7 +89,10 @@ export function evidence(context: Context): View {
 
   const open = async (event: Event): Promise<void> => {
     const text = await fileOf(event);
-    if (text !== undefined) receipt = attempt(() => verifyReceipt(text, genesis));
+    if (text !== undefined) {
+      receipt = attempt(() => verifyReceipt(text, genesis));
+      if ("found" in receipt) namedGenesis = await ofFirstBlock(receipt.found.genesis);
+    }
     context.redraw();
   };
 
@@ -96,7 +115,7 @@ export function evidence(context: Context): View {
         <h2>A receipt</h2>
         <p>Somebody gave you a file of <code>causeway receipt</code> or <code>causeway audit --receipt</code>? It is checked here against the genesis file above, without asking any node.</p>
         <p><label>Receipt file <input type="file" accept=".json,application/json" @change=${open} /></label></p>
-        <div role="status">${receipt ? drawReceipt(receipt, context.info().bitcoinNetwork) : nothing}</div>
+        <div role="status">${receipt ? drawReceipt(receipt, context.info().bitcoinNetwork, namedGenesis) : nothing}</div>
       </section>
       ${limits()}
     `,
@@ -161,7 +180,12 @@ function network(genesis: Genesis, served: Genesis, own: Result<Genesis> | undef
   </section>`;
 }
 
-function drawReceipt(receipt: Result<Shown>, network: BitcoinNetwork): TemplateResult {
+function drawReceipt(receipt: Result<Shown>, network: BitcoinNetwork, named: "same" | "unknown" | undefined): TemplateResult {
+  return html`${receiptWords(receipt, network)}
+    ${"found" in receipt && named === "unknown" ? html`<p class="none">The genesis block that it names, ${shortened(receipt.found.genesis)}, could not be compared: that is by the first block's certificate, which this node did not show. The signatures are of this genesis file's network.</p>` : nothing}`;
+}
+
+function receiptWords(receipt: Result<Shown>, network: BitcoinNetwork): TemplateResult {
   if ("failed" in receipt) return html`<p class="notice bad"><strong>It shows nothing.</strong> ${receipt.failed}.</p>`;
   const shown = receipt.found;
   const at = html`final in block ${shown.header.number}, ${moment(shown.header.timestamp)}, signed by ${shown.header.signers} of ${shown.header.validators} validators`;

@@ -39,7 +39,7 @@ export function logs(context: Context, ...parts: string[]): View {
         context.go("logs", field("address"), field("topic"), field("from"), field("to"));
       };
       return html`<h1>Logs</h1>
-        <p>What contracts told when something happened. Without an address: those of the ledger's contracts.</p>
+        <p>By the node's word: what contracts told when something happened. Without an address: those of the ledger's contracts.</p>
         <form class="filter" @submit=${submit}>
           <label>Address <input class="wide" name="address" maxlength="42" autocomplete="off" .value=${address} placeholder="0x…" /></label>
           <label>Topic, or the name of an event <input class="wide" name="topic" maxlength="66" autocomplete="off" .value=${topic} placeholder="0x… or WithdrawalQueued" /></label>

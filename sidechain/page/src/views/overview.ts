@@ -4,6 +4,7 @@ import type { Context, View } from "../app/view.ts";
 import { amount } from "../draw/amount.ts";
 import { ago, counted, duration } from "../draw/time.ts";
 import { bitcoinBlock, bitcoinTransaction, link } from "../draw/links.ts";
+import { plainName } from "../draw/names.ts";
 import { chart } from "../draw/chart.ts";
 import { ReservesProof, type Verdict, books, isEverythingThere } from "../draw/reserves.ts";
 import { type History, type Range, history, rangeOf } from "../peg/history.ts";
@@ -58,7 +59,7 @@ export function overview(context: Context): View {
       return html`
         <h1 class="only-read">Overview</h1>
         <div class="answers">
-          ${isEverythingThere(info, proof.verdict, context.now())} ${outlook ? doesEverythingWork([...conditions(info, outlook.limits, context.now()), ...absent(outlook)]) : waiting("Does everything work?")}
+          ${isEverythingThere(info, proof.verdict, context.now())} ${outlook ? doesEverythingWork([...conditions(info, outlook.limits, context.now(), proof.age), ...absent(outlook)]) : waiting("Does everything work?")}
           ${outlook ? howLong(info, outlook.quote, past) : waiting("How long does it take now?")}
         </div>
         ${books(info, proof.verdict, context.now())}
@@ -96,7 +97,7 @@ function doesEverythingWork(found: Condition[]): TemplateResult {
 function absent({ waitedFor, info }: Outlook): Condition[] {
   if (!waitedFor.length || info.groupKey === null) return [];
   const stops = info.members.length - waitedFor.length < info.threshold;
-  const who = waitedFor.map(({ member, name }) => `member ${member} (${name.slice(0, 60)})`).slice(0, 10).join(", ");
+  const who = waitedFor.map(({ member, name }) => `member ${member} (${plainName(name)})`).slice(0, 10).join(", ");
   return [{ stops, text: `The federation waits for ${who}. ${stops ? "Too few are left to sign: sweeps and payouts wait until they are back. Nothing is lost, and what is queued can be cancelled." : "Enough others sign."}` }];
 }
 

@@ -1,12 +1,12 @@
 // Bring bitcoin in: what comes of it, a key that can take it back, the record on the owner's disk, and only then an address to pay.
 //
-//   form -> sealing -> saving -> registering -> paying -> (the deposit's own page)
-//     ^________|          ^___________|
+//   form -> sealing -> saving -> opening -> registering -> paying -> (the deposit's own page)
+//     ^________|          ^________|____________|
 import { html, nothing, type TemplateResult } from "lit-html";
 import type { Hex } from "viem";
 import type { Context, View } from "../app/view.ts";
 import { needsClaimant } from "../bitcoin/receiver.ts";
-import { type DepositRecord, type Receiver, freshReclaimKey, newRecord, ownReclaimKey, readRecord, recordText, registration } from "../bitcoin/record.ts";
+import { type DepositRecord, type Receiver, freshReclaimKey, newRecord, openReclaimKey, ownReclaimKey, readRecord, recordText, registration } from "../bitcoin/record.ts";
 import { faultLink } from "../draw/fault.ts";
 import { toBeginning } from "../draw/focus.ts";
 import { link } from "../draw/links.ts";
@@ -14,12 +14,12 @@ import { BRIDGE } from "../evidence/entries.ts";
 import type { Genesis } from "../evidence/genesis.ts";
 import { proveKeys } from "../evidence/live.ts";
 import { codeOf, sentenceOf } from "../faults.ts";
-import type { DepositReport, Info, Limits, Quote } from "../peg/answers.ts";
+import { type DepositReport, type Info, type Limits, type Quote, sats } from "../peg/answers.ts";
 import { begin, begun } from "../peg/begun.ts";
 import { type Field, nothingTyped, read } from "../peg/deposit_form.ts";
 import { askQuote } from "../peg/quote.ts";
 import { connection } from "../wallet/connect.ts";
-import { drawBegun, drawPaying, drawSaving } from "./peg_in_address.ts";
+import { drawBegun, drawOpening, drawPaying, drawSaving } from "./peg_in_address.ts";
 import { drawForm, toFirstFault } from "./peg_in_form.ts";
 
 /** A record has some 2 kB. */
@@ -31,6 +31,8 @@ type Stage =
   | { is: "form" }
   | { is: "sealing"; part: number }
   | { is: "saving"; record: DepositRecord; isSaved: boolean }
+  /** The file is on disk; whether its passphrase is, too, is asked for. */
+  | { is: "opening"; record: DepositRecord; part: number | undefined }
   | { is: "registering"; record: DepositRecord }
   | { is: "paying"; address: string; recipient: string };
 
@@ -126,7 +128,7 @@ export function pegIn(context: Context, address = ""): View {
     const { genesis } = context;
     const info = context.info();
     // The address commits to this key: it is proven, not believed.
-    const { keys } = await proveKeys(node, genesis, info.epoch);
+    const { keys } = await proveKeys(node, genesis, info.epoch, context.now());
     const key = typed.ownKey ? ownReclaimKey(typed.ownKey.trim()) : await freshReclaimKey(typed.passphrase, progress);
     const record = newRecord(agreed(info, genesis, keys.group), { recipient, claimant }, maxFeeSat, key);
     typed.passphrase = "";
@@ -141,6 +143,24 @@ export function pegIn(context: Context, address = ""): View {
       if (recordText(again) !== recordText(record)) throw new Error(again.address === record.address ? "This file is damaged: save it once more." : "This is the record of another address: choose the file that was saved just now.");
     } catch (error) {
       return failed(error, "record");
+    }
+    said = undefined;
+    // A key of the owner's own is not in it.
+    if (record.reclaimKeystore) set({ is: "opening", record, part: undefined });
+    else await register(record);
+  }
+
+  /** Who pays has to be able to take it back: so the file that was read back is opened with what was written down. */
+  async function opened(record: DepositRecord, passphrase: string): Promise<void> {
+    if (stage.is !== "opening" || stage.part !== undefined) return;
+    said = undefined;
+    set({ is: "opening", record, part: 0 });
+    try {
+      const secret = await openReclaimKey(record, passphrase, (part) => set({ is: "opening", record, part }));
+      secret.fill(0);
+    } catch (error) {
+      set({ is: "opening", record, part: undefined });
+      return failed(error, "keystore");
     }
     await register(record);
   }
@@ -176,12 +196,14 @@ export function pegIn(context: Context, address = ""): View {
         return html`<p role="status" class="waiting">Making a key and encrypting it… <progress max="1" .value=${now.part} aria-label="Encrypting the key"></progress></p>`;
       case "saving":
         return drawSaving(now.record, now.isSaved, () => set({ ...now, isSaved: true }), (file) => void readBack(file, now.record));
+      case "opening":
+        return drawOpening(now.record, now.part, (passphrase) => void opened(now.record, passphrase), () => set({ is: "form" }));
       case "registering":
         return html`<p role="status" class="waiting">Telling the federation which address to watch…</p>`;
       case "paying": {
         const { amountSat } = form();
         const payment = { address: now.address, ...(amountSat === undefined ? {} : { amountSat }) };
-        return drawPaying({ payment, recipient: now.recipient, isRegistered: report?.registered, paidBefore: hadPayments ?? 0 });
+        return drawPaying({ payment, recipient: now.recipient, isRegistered: report?.registered, paidBefore: hadPayments ?? 0, parameters: context.info().parameters, chargeSat: quote && sats(quote.pegIn.chargeSat) });
       }
     }
   }

@@ -6,10 +6,13 @@ import { type DepositRecord, recordFileName, recordText } from "../bitcoin/recor
 import { amount } from "../draw/amount.ts";
 import { link, shortened } from "../draw/links.ts";
 import { counted } from "../draw/time.ts";
+import { type Info, sats } from "../peg/answers.ts";
 import { begun } from "../peg/begun.ts";
+import { belowLeast } from "../peg/waits.ts";
 
 /** Characters of a record's name on its button. */
 const SHOWN_OF_NAME = 14;
+const MOST_OF_PASSPHRASE = 1_000;
 
 /** `saved` hears that the browser was given the file; `chosen` gets the file that somebody says it is. */
 export function drawSaving(record: DepositRecord, isSaved: boolean, saved: () => void, chosen: (file: File) => void): TemplateResult {
@@ -36,6 +39,26 @@ export function drawSaving(record: DepositRecord, isSaved: boolean, saved: () =>
   </section>`;
 }
 
+/** `part`: how far the file is opened, while it is; `typed` gets the passphrase, `again` begins anew with another. */
+export function drawOpening(record: DepositRecord, part: number | undefined, typed: (passphrase: string) => void, again: () => void): TemplateResult {
+  const submit = (event: SubmitEvent) => {
+    event.preventDefault();
+    const field = (event.currentTarget as HTMLFormElement).elements.namedItem("again");
+    if (field instanceof HTMLInputElement && field.value) typed(field.value);
+  };
+  const isAtWork = part !== undefined;
+  return html`<form class="flow" @submit=${submit}>
+    <h2>Open the record once</h2>
+    <p>The file is on your disk. Type its passphrase from where you keep it, not from this page: without it nobody takes back what the federation does not sweep. The address is shown when it opens the file.</p>
+    <p class="field">
+      <label for="again">The passphrase, once more</label>
+      <input id="again" name="again" class="wide" type="password" maxlength=${MOST_OF_PASSPHRASE} autocomplete="off" spellcheck="false" autocapitalize="off" ?readonly=${isAtWork} />
+    </p>
+    <p class="row"><button ?disabled=${isAtWork}>Open the record</button> <button type="button" class="quiet" ?disabled=${isAtWork} @click=${again}>I do not have it: make another</button></p>
+    <div role="status">${isAtWork ? html`<p class="waiting">Opening ${recordFileName(record).slice(0, SHOWN_OF_NAME)}….json… <progress max="1" .value=${part} aria-label="Opening the record"></progress></p>` : nothing}</div>
+  </form>`;
+}
+
 export interface Awaited {
   payment: Payment;
   recipient: string;
@@ -43,10 +66,14 @@ export interface Awaited {
   isRegistered: boolean | undefined;
   /** Payments that were there when the address was opened. */
   paidBefore: number;
+  parameters: Info["parameters"];
+  /** What a sweep costs now; none until the node has said. */
+  chargeSat: bigint | undefined;
 }
 
-export function drawPaying({ payment, recipient, isRegistered, paidBefore }: Awaited): TemplateResult {
+export function drawPaying({ payment, recipient, isRegistered, paidBefore, parameters, chargeSat }: Awaited): TemplateResult {
   const { address, amountSat } = payment;
+  const leastSat = sats(parameters.minDepositSat);
   const copy = (event: Event) => {
     const button = event.currentTarget as HTMLButtonElement;
     void navigator.clipboard?.writeText(address).then(() => (button.textContent = "Copied"), () => undefined);
@@ -58,13 +85,14 @@ export function drawPaying({ payment, recipient, isRegistered, paidBefore }: Awa
       <div>
         <p><code class="address">${address}</code></p>
         <p class="row"><button type="button" class="quiet" @click=${copy}>Copy</button> <a href=${paymentLink(payment)}>Open in a Bitcoin wallet</a></p>
-        <p>${amountSat === undefined ? "Any amount" : amount(amountSat)}, from any wallet. The coins go to ${link(["account", recipient], shortened(recipient))}.</p>
+        <p>${amountSat === undefined ? "Any amount" : html`${amount(amountSat)}, or any other amount`} <strong>from ${amount(leastSat)} on</strong>, by one payment from any wallet. The coins go to ${link(["account", recipient], shortened(recipient))}.</p>
+        <p class="notice">${belowLeast(parameters)}${chargeSat !== undefined && chargeSat > leastSat ? html` One below ${amount(chargeSat)}, what a sweep costs now, waits for a lower rate.` : nothing}</p>
       </div>
     </div>
     ${isRegistered === false
       ? html`<p class="notice warn">This node does not know the address any more: nobody looks for payments to it here. ${link(["deposit", address], "What to do")}</p>`
       : nothing}
-    <p role="status" class="waiting">${paidBefore ? `${counted(paidBefore, "payment")} came before, and it takes more` : "Seen nothing yet"}: a payment shows here once it is in a Bitcoin block and the federation has proven it. ${link(["deposit", address], "Its page")} can be shared, and finds it again from any machine.</p>
+    <p role="status" class="waiting">${paidBefore ? `${counted(paidBefore, "payment")} came before, and it takes more` : "Nothing yet in the ledger"}: a payment shows here once it is in a Bitcoin block and the federation has proven it. Before that, and of one that is too small, your wallet or a Bitcoin explorer tells. ${link(["deposit", address], "Its page")} can be shared, and finds it again from any machine.</p>
   </section>`;
 }
 

@@ -3,6 +3,7 @@ import { html, nothing, type TemplateResult } from "lit-html";
 import { live } from "lit-html/directives/live.js";
 import { depositBill, depositCharge } from "../bitcoin/fee.ts";
 import { drawPassphrase } from "../bitcoin/passphrase.ts";
+import { sat as satoshis } from "../amount.ts";
 import { amount, sum } from "../draw/amount.ts";
 import { counted } from "../draw/time.ts";
 import { type Info, type Quote, sats } from "../peg/answers.ts";
@@ -33,12 +34,12 @@ export function drawForm(shown: Shown): TemplateResult {
   return html`<form @submit=${shown.submit} novalidate class="flow">
     ${field(shown, "recipient", "Who gets the coins", account ? `Your account ${account}, unless you type another.` : "An account of the sidechain, 0x…")}
     ${read.wantsClaimant ? field(shown, "claimant", "Who may fetch them, should the recipient's code refuse them", "An account of yours.") : nothing}
-    ${field(shown, "amount", "How much you will pay, in BTC", "For the link and the sum below; the address takes any amount, as often as you like.", "0.1")}
+    ${field(shown, "amount", "How much you will pay, in BTC", `For the link and the sum below; the address takes any amount from ${satoshis(sats(info.parameters.minDepositSat))} on, as often as you like.`, "0.1")}
     ${quote && amountSat !== undefined && maxFeeSat !== undefined && !read.faults.amount ? bill(amountSat, maxFeeSat, quote, info) : price(quote, info)}
     ${typed.ownKey ? nothing : passphrase(shown)}
     <details>
       <summary>More choices</summary>
-      ${field(shown, "maximum", "The most that the sweep may cost, in sat", usualMaxFeeSat === undefined ? "" : `Without a word of yours ${usualMaxFeeSat} sat. It cannot be raised later: what is not swept is yours again after ${counted(info.parameters.reclaimDelay, "Bitcoin block")}.`)}
+      ${field(shown, "maximum", "The most that the sweep may cost, in sat", usualMaxFeeSat === undefined ? "" : `Without a word of yours ${usualMaxFeeSat} sat, by the rate that this node names: compare it with your Bitcoin wallet's. It cannot be raised later: what is not swept is yours again after ${counted(info.parameters.reclaimDelay, "Bitcoin block")}.`)}
       ${field(shown, "ownKey", "A key of your own that can take the deposit back", "x-only, 64 hexadecimal digits; of a hardware wallet for example. Else one is made here.")}
     </details>
     <p><button ?disabled=${!quote}>Make the record</button></p>
@@ -101,6 +102,6 @@ function bill(amountSat: bigint, maxFeeSat: bigint, now: Quote, { parameters, bi
       ],
       { what: "Coins", sat: made.receivedSat },
     )}
-    <p>The rate is that of the day on which it is swept, and the whole cost at most ${amount(maxFeeSat)}. The coins are there after about ${counted(needed, "confirmation")}${bitcoinNetwork === "regtest" ? "" : `, ${needed * BLOCK_MINUTES} minutes on average`}.</p>
+    <p>The rate is this node's word; what is taken is by that of the day on which it is swept, and the whole cost at most ${amount(maxFeeSat)}. The coins are there after about ${counted(needed, "confirmation")}${bitcoinNetwork === "regtest" ? "" : `, ${needed * BLOCK_MINUTES} minutes on average`}.</p>
     ${isDear ? html`<p class="notice warn">That maximum is less than a sweep costs now: the deposit would wait for lower fees.</p>` : nothing}`;
 }

@@ -8,6 +8,7 @@ import type { Context, View } from "../app/view.ts";
 import { topicOf } from "../abi/decode.ts";
 import { WEI_PER_SAT } from "../amount.ts";
 import { digitsOf } from "../bitcoin/bytes.ts";
+import { readPayment } from "../bitcoin/link.ts";
 import { amount } from "../draw/amount.ts";
 import { faultLink } from "../draw/fault.ts";
 import { toBeginning } from "../draw/focus.ts";
@@ -15,13 +16,14 @@ import { link, shortened } from "../draw/links.ts";
 import { ago } from "../draw/time.ts";
 import { BRIDGE } from "../evidence/entries.ts";
 import { codeOf, sentenceOf } from "../faults.ts";
-import type { Limits, Quote, VaultTransactionList } from "../peg/answers.ts";
+import type { DepositReport, Limits, Quote, VaultTransactionList } from "../peg/answers.ts";
 import { askQuote } from "../peg/quote.ts";
 import { type Sent, forgetSent, keepSent, sent } from "../peg/sent.ts";
 import { type Order, nothingTyped, read } from "../peg/withdrawal_form.ts";
 import { chainOf, connection, walletWords } from "../wallet/connect.ts";
 import { Reverts, included, tried } from "../wallet/send.ts";
 import type { Call } from "../wallet/wallet.ts";
+import { LOOK_ELSEWHERE } from "./actions.ts";
 import { drawConfirming, drawForm } from "./peg_out_form.ts";
 
 const BRIDGE_ABI = parseAbi(["function withdraw(bytes script, uint64 maxFeeSat) payable returns (uint256 id)"]);
@@ -30,6 +32,10 @@ const LAST = 20;
 /** Gas of a withdrawal, before it is estimated, and what its price may rise by until it is in a block. */
 const USUAL_GAS = 250_000n;
 const PRICE_TIMES = 2n;
+/** Of a taproot output's script, as deposit addresses have. */
+const TAPROOT_BYTES = 34;
+/** Typed addresses of which is remembered what the node said. */
+const MOST_ADDRESSES = 100;
 
 type Stage = { is: "form" } | { is: "confirming"; order: Order; call: Call } | { is: "signing" } | { is: "sent"; sent: Sent };
 
@@ -40,9 +46,12 @@ export function pegOut(context: Context): View {
   let quote: Quote | undefined;
   let limits: Limits | undefined;
   let had: { account: Hex; wei: bigint } | undefined;
+  const ofDeposits = new Map<string, boolean>();
   let gasPrice = 0n;
   let rates: number[] = [];
   let said: { words: unknown; code?: string } | undefined;
+  /** The last one that failed, by this node's word: told until the page is left. */
+  let refused: Sent | undefined;
   let isComplete = false;
   let isLeft = false;
 
@@ -59,11 +68,27 @@ export function pegOut(context: Context): View {
 
   /** Wei of the account that is chosen now; nothing until the node has said. */
   const balance = () => (had && had.account === wallet.account ? had.wei : undefined);
-  const form = () => read(typed, { info: context.info(), quote, balance: balance(), gasWei: USUAL_GAS * gasPrice * PRICE_TIMES });
+  const form = () => read(typed, { info: context.info(), quote, balance: balance(), gasWei: USUAL_GAS * gasPrice * PRICE_TIMES, isDeposit: (address) => ofDeposits.get(address) ?? false });
+
+  /** Whether a payee is a deposit address: only taproot ones can be. */
+  async function askPayee(): Promise<void> {
+    const payment = readPayment(typed.address);
+    const address = payment?.address ?? typed.address.trim();
+    const { payee } = form();
+    if (!payee || payee.script.length !== TAPROOT_BYTES || ofDeposits.has(address)) return;
+    const { registered, deposits } = await node.ask<DepositReport>("peg_getDeposit", address);
+    if (ofDeposits.size >= MOST_ADDRESSES) ofDeposits.clear();
+    ofDeposits.set(address, registered === true || deposits.length > 0);
+  }
 
   async function submit(event: SubmitEvent): Promise<void> {
     event.preventDefault();
     const fields = event.currentTarget as HTMLFormElement;
+    try {
+      await askPayee();
+    } catch (error) {
+      return failed(error);
+    }
     const { order } = form();
     if (!order) {
       isComplete = true;
@@ -109,8 +134,12 @@ export function pegOut(context: Context): View {
       if (!isLeft) context.go("withdrawal", Number(BigInt(queued.topics[1])));
       return;
     }
+    refused = one;
+    // The same is not filled in again: who sends it a second time has looked first.
+    Object.assign(typed, nothingTyped());
+    isComplete = false;
     set({ is: "form" });
-    say(html`${link(["tx", one.hash], "The transaction")} was carried out and failed: only its gas was paid, and the coins are where they were.`, "failed");
+    say(undefined);
   }
 
   function failed(error: unknown): void {
@@ -139,6 +168,8 @@ export function pegOut(context: Context): View {
 
   const type = (field: "address" | "amount" | "maximum", text: string) => {
     typed[field] = text;
+    // The frame says when the node does not answer; it is asked again before anything is signed.
+    if (field === "address") void askPayee().then(context.redraw, () => undefined);
     if (field === "amount") typed.isAll = false;
     context.redraw();
   };
@@ -171,8 +202,12 @@ export function pegOut(context: Context): View {
     },
     draw: () => html`<h1>Take bitcoin out</h1>
       <div role="alert">${said ? html`<p class="notice bad">${said.words}${faultLink(said.code)}</p>` : nothing}</div>
-      ${drawStage()}`,
+      ${refused ? drawRefused(refused) : nothing} ${drawStage()}`,
   };
+}
+
+function drawRefused({ hash, amountSat }: Sent): TemplateResult {
+  return html`<div role="alert"><p class="notice bad">${link(["tx", hash], "The transaction")} of ${amount(BigInt(amountSat))} failed, says this node: it was carried out, only its gas was paid, and the coins are where they were. ${LOOK_ELSEWHERE}${faultLink("failed")}</p></div>`;
 }
 
 function drawSent({ hash, amountSat, at }: Sent, now: number, forget: () => void): TemplateResult {

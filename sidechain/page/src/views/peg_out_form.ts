@@ -91,6 +91,9 @@ function slider(shown: Shown, to: Payee, quote: Quote): TemplateResult {
   </p>`;
 }
 
+/** The maximum that is filled in is three times what its rate makes. */
+const RATE_WORDS = "A node that names too high a rate fills in too high a maximum: compare the rate with your Bitcoin wallet's.";
+
 /** What a maximum means in time, in honest words. */
 function meaning({ info: { parameters, bitcoinNetwork }, rates }: Shown, to: Payee, most: bigint, quote: Quote): TemplateResult {
   const now = withdrawalCharge(to.script.length, BigInt(quote.rate), parameters).totalSat;
@@ -100,8 +103,8 @@ function meaning({ info: { parameters, bitcoinNetwork }, rates }: Shown, to: Pay
   const range = rates.length ? ` The last ${rates.length} payouts took ${rateText(least)}${least === highest ? "" : ` to ${rateText(highest)}`}.` : "";
   const soon = bitcoinNetwork === "regtest" ? "mostly in the next block" : "mostly within 10 to 20 minutes";
   return most >= now
-    ? html`Enough while Bitcoin takes up to about ${perVb.toString()} sat/vB; now it is ${rateText(quote.rate)}: ${soon}.${range} You pay what it costs, not the maximum, and can raise it later.`
-    : html`<strong>Less than it costs now</strong> (${amount(now)}): it waits until Bitcoin takes no more than about ${perVb.toString()} sat/vB, which may be hours or never.${range} You can raise it later, or take it back while it waits.`;
+    ? html`Enough while Bitcoin takes up to about ${perVb.toString()} sat/vB; now it is ${rateText(quote.rate)} by this node's word: ${soon}.${range} You pay what it costs, not the maximum, and can raise it later. ${RATE_WORDS}`
+    : html`<strong>Less than it costs now</strong> (${amount(now)}, by this node's word): it waits until Bitcoin takes no more than about ${perVb.toString()} sat/vB, which may be hours or never.${range} You can raise it later, or take it back while it waits.`;
 }
 
 function bill({ payee, amountSat, maxFeeSat }: Order, { rate }: Quote, { parameters }: Info): TemplateResult {

@@ -41,6 +41,7 @@ export function requests(context: Context, kind = "open", below = ""): View {
     draw() {
       return html`<h1>Requests</h1>
         <nav aria-label="Kinds of requests">${Object.entries(KINDS).map(([name, text]) => html`<a href="#/requests/${name}" aria-current=${name === wanted ? "page" : nothing}>${text}</a>`)}</nav>
+        <p class="none">Lists are the node's word; the page of each request proves it.</p>
         ${below ? html`<p>${link(["requests", wanted], "The newest")}</p>` : nothing} ${body ? body(context.info()) : html`<p class="waiting">Asking the node…</p>`}`;
     },
   };

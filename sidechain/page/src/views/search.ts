@@ -4,15 +4,18 @@ import type { Context, View } from "../app/view.ts";
 import { link, route } from "../draw/links.ts";
 import type { Found } from "../peg/found.ts";
 import { find } from "../peg/found.ts";
-import { type Meaning, understand } from "../search.ts";
+import type { BitcoinNetwork } from "../peg/answers.ts";
+import { type Meaning, NOTHING_TYPED, understand } from "../search.ts";
 
 export function search(context: Context, ...parts: string[]): View {
   const pasted = parts.join("/");
   const { text, meanings, wrong } = understand(pasted, context.info().bitcoinNetwork);
   const [meaning] = meanings;
-  const isSecret = wrong?.startsWith("This is a private key") ?? false;
-  // Out of the address bar and the history, as far as this page can.
-  if (isSecret) window.history.replaceState(null, "", route("search", "private key"));
+  const isTyped = lastTyped !== undefined && !pasted;
+  const why = isTyped ? lastTyped : wrong;
+  lastTyped = undefined;
+  // Out of the address bar and the history, as far as this page can: it may be a secret.
+  if (!meaning && pasted) window.history.replaceState(null, "", route("search"));
   let found: Found[] | undefined;
   let left = false;
   return {
@@ -33,8 +36,8 @@ export function search(context: Context, ...parts: string[]): View {
     draw() {
       if (!meaning) {
         return html`<h1>This cannot be looked for</h1>
-          ${isSecret ? nothing : html`<p><code>${text}</code></p>`}
-          <p>${wrong}</p>
+          <p>${why}</p>
+          ${why === NOTHING_TYPED ? nothing : html`<p class="none">${isTyped ? "It was put into no address, no history and no request to the node, and is not shown here: it may be a secret." : "It was taken out of this page's address: it may be a secret. It may still be in the browser's history."} Seed words and private keys belong in no field of any page.</p>`}
           ${where()}`;
       }
       if (!found) return html`<h1>Search</h1><p class="waiting" role="status">Looking for ${said(meaning)}…</p>`;
@@ -56,6 +59,16 @@ export function search(context: Context, ...parts: string[]): View {
         ${where()}`;
     },
   };
+}
+
+/** Why what was typed last means nothing: not what it was. */
+let lastTyped: string | undefined;
+
+/** Whether it is something that can be looked for; else why not is remembered for the page that says so. */
+export function isUnderstood(pasted: string, network: BitcoinNetwork): boolean {
+  const { meanings, wrong } = understand(pasted, network);
+  lastTyped = meanings.length ? undefined : wrong;
+  return meanings.length > 0;
 }
 
 function isTaproot(meaning: Meaning): meaning is Meaning & { is: "bitcoin" } {

@@ -34,21 +34,23 @@ export function transaction(context: Context, hash = ""): View {
       if (!found) return html`<h1>Transaction</h1><p class="waiting">Asking the node…</p>`;
       if (!found.transaction) {
         return html`<h1>There is no such transaction</h1>
-          <p>It is in no block that this node has, and does not wait there. If you just sent it, it may wait at another node; if you sent it long ago, it was replaced, or dropped after it waited for three hours. No coins moved by it.</p>
+          <p>By the word of this node it is in no block that it has, and does not wait there. If you just sent it, it may wait at another node; if you sent it long ago, it was replaced, or dropped after it waited for three hours. No coins moved by it.</p>
           <p>If it is a transaction of Bitcoin: ${link(["search", hash.slice(2)], "look for it as one")}.</p>`;
       }
-      return whole(context, found.transaction, found.receipt, refusal);
+      return whole(context, hash, found.transaction, found.receipt, refusal);
     },
   };
 }
 
-function whole(context: Context, one: Transaction, receipt: Receipt | null, refusal: string | undefined): TemplateResult {
+function whole(context: Context, asked: string, one: Transaction, receipt: Receipt | null, refusal: string | undefined): TemplateResult {
   const info = context.info();
   const read = readCall(info.contracts, one.to, one.input);
   const hasFailed = receipt?.status === "0x0";
   const state = !receipt ? { word: "waits for a block", tone: "going" } : hasFailed ? { word: "failed", tone: "bad" } : { word: "succeeded", tone: "good" };
   return html`<h1>Transaction</h1>
     <p class="big">${read ? callWords(read.contract, read.name) : one.to ? (one.input === "0x" ? "Payment" : "Call of a contract") : "A new contract"} ${chip(state)}</p>
+    <p class="none">By the node's word: what is in a block is not proven here. What it did to a deposit or a withdrawal is proven on the page of that.</p>
+    ${one.hash.toLowerCase() === asked.toLowerCase() ? nothing : html`<p class="notice bad"><strong>Not what was asked for:</strong> the node answers another transaction, ${one.hash}. Believe nothing on this page of it.</p>`}
     ${hasFailed ? html`<div class="notice bad"><p>Nothing came of it but its fee: what it would have moved is where it was.</p>${reason(context, refusal)}</div>` : nothing}
     <dl class="facts">
       <dt>From</dt><dd>${account(info, one.from)}</dd>

@@ -5,6 +5,7 @@ import type { Context, View } from "../app/view.ts";
 import { type Log, word } from "../chain/answers.ts";
 import { fewLogs, timeOf } from "../chain/logs.ts";
 import { amount, sum } from "../draw/amount.ts";
+import { Proof } from "../draw/proven.ts";
 import { bitcoinTransaction, link, shortened } from "../draw/links.ts";
 import { happened, raw } from "../draw/readings.ts";
 import { share } from "../draw/share.ts";
@@ -30,6 +31,7 @@ export function vault(context: Context, text = ""): View {
   const { node } = context;
   let found: VaultTransaction | null | undefined;
   let logs: Log[] = [];
+  const proof = new Proof(context);
   return {
     title: `Vault transaction ${number ?? ""}`,
     every: 5_000,
@@ -37,21 +39,23 @@ export function vault(context: Context, text = ""): View {
       if (number === undefined) return;
       const { contracts } = context.info();
       const kinds = ["Bound", "Settled", "Unsettled", "Voided", "OutputGone", "Alarm"].map((name) => topicOf("vault", name));
-      [found, logs] = await Promise.all([
+      const [one, all] = await Promise.all([
         node.ask<VaultTransaction | null>("peg_getVaultTransaction", number),
         fewLogs(node, { address: contracts.vault, topics: [kinds, word(number)] }).catch(() => []),
       ]);
+      if (one) await proof.ofVaultTransaction(number, one);
+      [found, logs] = [one, all];
     },
     draw() {
       if (number === undefined) return html`<h1>There is no such vault transaction</h1><p>They have numbers from 1 on.</p>`;
       if (found === undefined) return html`<h1>Vault transaction ${number}</h1><p class="waiting">Asking the node…</p>`;
       if (!found) return html`<h1>There is no vault transaction ${number}</h1><p>So many were not made yet, or this node is behind. ${link(["requests"], "All requests")}</p>`;
-      return whole(context, found, logs);
+      return whole(context, found, logs, proof.draw());
     },
   };
 }
 
-function whole(context: Context, one: VaultTransaction, logs: Log[]): TemplateResult {
+function whole(context: Context, one: VaultTransaction, logs: Log[], proof: TemplateResult): TemplateResult {
   const { bitcoinNetwork, parameters } = context.info();
   const { content } = one;
   const at = (event: string) => {
@@ -79,6 +83,7 @@ function whole(context: Context, one: VaultTransaction, logs: Log[]): TemplateRe
             { name: "Final", state: isFinal ? "done" : isSettled ? "now" : "coming" },
           ],
     )}
+    ${proof}
     <dl class="facts">
       <dt>Bitcoin transaction</dt><dd>${bitcoinTransaction(bitcoinNetwork, one.txid)}</dd>
       <dt>Pays the miners</dt><dd>${content.rate / 1000} sat/vB, ${amount(sats(one.feeSat))} in all; of it at most ${amount(sats(content.reserveSat))} from the reserve</dd>

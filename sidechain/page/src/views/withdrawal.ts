@@ -46,16 +46,17 @@ export function withdrawal(context: Context, text = ""): View {
         look(node, info),
         fewLogs(node, { address: info.contracts.bridge, topics: [kinds, word(id)] }).catch(() => []),
       ]);
-      const numbers = [...new Set([...(got?.versions ?? []).slice(-16).map(({ number }) => number), ...(got?.paidBy ? [got.paidBy] : [])])];
+      const numbers = [...new Set([...(got?.versions ?? []).slice(-16).map(({ number }) => number), ...(got?.paidBy ? [got.paidBy] : []), ...(got?.tie ? [got.tie] : [])])];
       const transactions = await Promise.all(numbers.map((number) => node.ask<VaultTransaction | null>("peg_getVaultTransaction", number).catch(() => null)));
       const made = transactions.filter((one) => one !== null);
-      if (got) await proof.ofWithdrawal(got, made);
-      [found, outlook, logs, versions] = [got, now, all, made];
+      await (got ? proof.ofWithdrawal(id, got, made) : proof.ofNoWithdrawal(id));
+      // The one whose output it is tied to does not pay it.
+      [found, outlook, logs, versions] = [got, now, all, made.filter(({ number }) => got?.versions.some((version) => version.number === number) || number === got?.paidBy)];
     },
     draw() {
       if (id === undefined) return html`<h1>There is no such withdrawal</h1><p>Withdrawals have numbers from 1 on.</p>`;
       if (found === undefined || !outlook) return html`<h1>Withdrawal ${id}</h1><p class="waiting">Asking the node…</p>`;
-      if (!found) return html`<h1>There is no withdrawal ${id}</h1><p>So many were not asked for yet, or this node is behind. ${link(["requests"], "All requests")}</p>`;
+      if (!found) return html`<h1>There is no withdrawal ${id}</h1><p>So many were not asked for yet, or this node is behind. ${link(["requests"], "All requests")}</p>${proof.draw()}`;
       return whole(context, found, outlook, versions, logs, proof.draw());
     },
   };

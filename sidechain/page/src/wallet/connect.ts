@@ -2,6 +2,7 @@
 import { html, nothing, type TemplateResult } from "lit-html";
 import type { Context } from "../app/view.ts";
 import { link, shortened } from "../draw/links.ts";
+import { drawName, plainName } from "../draw/names.ts";
 import { codeOf, sentenceOf } from "../faults.ts";
 import type { Announced } from "./provider.ts";
 import { WalletError, type Chain } from "./wallet.ts";
@@ -34,11 +35,11 @@ export function connection(context: Context, say: (words: string | undefined, co
       return html`<p class="notice">No wallet is found in this browser. Any that knows Ethereum's chains does, MetaMask or Rabby for example; or use the command line: <code>causeway wallet create</code>.</p>`;
     }
     const connect = (one: Announced) => attempt(() => wallet.connect(one));
-    return html`<p class="wallets">${wallet.installed.map((one) => html`<button type="button" class="quiet" @click=${connect(one)}>Connect ${one.name}</button>`)}</p>`;
+    return html`<p class="wallets">${wallet.installed.map((one) => html`<button type="button" class="quiet" @click=${connect(one)}>Connect ${plainName(one.name)}</button>`)}</p>`;
   }
   const isHere = wallet.chainId === info().chainId;
   return html`<p class="wallets">
-      <span>${wallet.chosen.name}: ${link(["account", wallet.account], shortened(wallet.account))}</span>
+      <span>${drawName(wallet.chosen.name)}: ${link(["account", wallet.account], shortened(wallet.account))}</span>
       <button type="button" class="quiet" @click=${() => wallet.disconnect()}>Use another</button>
     </p>
     ${isHere

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { line, open, ready, says, text, violations } from "./browser.mjs";
 import { KEYS, rpc } from "./network.mjs";
 import { OTHER_PAYEE, PASSPHRASE, PAYEE, connect, makeAddress, opened, order, owner, rateOnScreen, requireAsSaid } from "./owner.mjs";
-import { requests } from "./requests.mjs";
+import { paidTwice, requests } from "./requests.mjs";
 
 const SCREENS = [
   ["light", 1200],
@@ -26,11 +26,12 @@ async function look(page, what) {
 
 test("no view has what axe-core finds wrong, nor is wider than a phone, by day and night", async () => {
   const { deposit: { address, txid, vout }, withdrawal: { id } } = await requests();
+  const { address: twice } = await paidTwice();
   const { contracts } = await rpc("peg_getInfo");
   const [log] = await rpc("eth_getLogs", { address: contracts.bridge, fromBlock: "0x0", toBlock: "latest" });
   const views = [
     ...["", "in", "out", "own", `own/${owner}`, "requests", "requests/deposits", "requests/withdrawals", "blocks", `block/${Number(log.blockNumber)}`, `tx/${log.transactionHash}`],
-    ...["federation", "evidence", `deposit/${address}`, `deposit/${txid}:${vout}`, `deposit/${OTHER_PAYEE}`, `withdrawal/${id}`, "vault/1", `account/${owner}`],
+    ...["federation", "evidence", `deposit/${address}`, `deposit/${twice}`, `deposit/${txid}:${vout}`, `deposit/${OTHER_PAYEE}`, `withdrawal/${id}`, "vault/1", `account/${owner}`],
     ...[`account/${contracts.bridge}`, `logs/${contracts.bridge}`, "search/1", "search/nothing", "nowhere", "error/ScriptNotStandard", "withdrawal/999999", `tx/0x${"00".repeat(32)}`],
   ];
   for (const view of views) {

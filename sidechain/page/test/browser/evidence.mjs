@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { drawnAfter, line, open, says, text } from "./browser.mjs";
 import { KEYS, causeway, dev, genesis, rpc, url } from "./network.mjs";
-import { OTHER_PAYEE, PASSPHRASE, connect, folder, order, owner } from "./owner.mjs";
-import { requests } from "./requests.mjs";
+import { OTHER_PAYEE, PASSPHRASE, connect, folder, openRecord, order, owner } from "./owner.mjs";
+import { paidTwice, requests } from "./requests.mjs";
 
 /** Another last digit. */
 const turned = (hex) => hex.replace(/.$/, (digit) => (digit === "0" ? "1" : "0"));
@@ -57,6 +57,11 @@ test("a receipt that is dropped on the page is checked, and one that was changed
     writeFileSync(changed, receipt.replace(longest, turned(longest)));
     await choose.setInputFiles(changed);
     await says(page, "It shows nothing.");
+    // Another network's by its name: the first block says which one this is.
+    const named = join(folder, `named-${what.slice(0, 8)}.json`);
+    writeFileSync(named, receipt.replace(/("genesis": ?"0x)(.)/, (_, begin, digit) => `${begin}${digit === "1" ? "2" : "1"}`));
+    await choose.setInputFiles(named);
+    await says(page, /it names the genesis block 0x/);
     console.log(await page.locator("main .notice.bad").last().innerText());
   }
   await close();
@@ -131,15 +136,73 @@ test("a node that lies about a request is caught on the page of the request", as
     [`withdrawal/${id}`, { peg_getWithdrawal: (one) => ({ ...one, owner: turned(one.owner) }) }],
     [`deposit/${deposit.txid}:${deposit.vout}`, ofDeposit((one) => ({ mintedSat: one.mintedSat + 1 }))],
     [`deposit/${deposit.txid}:${deposit.vout}`, ofDeposit((one) => ({ recipient: turned(one.recipient) }))],
+    [`deposit/${deposit.txid}:${deposit.vout}`, ofDeposit((one) => ({ height: one.height - 1 }))],
+    // Of a cancelled or queued one it would take the button away.
+    [`withdrawal/${id}`, { peg_getWithdrawal: (one) => ({ ...one, status: "tied", paidBy: null }) }],
+    // What there is, in the place of what was asked for.
+    [`withdrawal/${id}`, { peg_getWithdrawal: (one) => ({ ...one, id: id + 1 }) }, `withdrawal ${id} was asked for, and the node answers withdrawal ${id + 1}`],
+    [`deposit/${"ab".repeat(32)}:0`, { peg_getDeposit: () => rpc("peg_getDeposit", `${deposit.txid}:${deposit.vout}`) }, `the node answers ${deposit.txid}:${deposit.vout}`],
+    [`withdrawal/${id}`, { peg_getWithdrawal: () => null }],
+    [`deposit/${deposit.txid}:${deposit.vout}`, { peg_getDeposit: (answer) => ({ ...answer, deposits: [] }) }],
+    [`deposit/${OTHER_PAYEE}`, { peg_getDeposit: () => rpc("peg_getDeposit", `${deposit.txid}:${deposit.vout}`) }, "it paid another address than this"],
   ];
-  const caught = async ([view, lies]) => {
+  const caught = async ([view, lies, words = "the state says something else than the node"]) => {
     const { page, close } = await open(view, { lies });
     await says(page, "Not proven:");
-    await says(page, "the state says something else than the node");
+    await says(page, words);
     await close();
   };
   // It may be a block that lies between, so each takes some seconds.
   await Promise.all(cases.map(caught));
+});
+
+test("each of several payments to one address has its proof, also that it paid this address", async () => {
+  const { address } = await paidTwice();
+  const { page, close } = await open(`deposit/${address}`);
+  await says(page, "Deposit address with 2 payments");
+  await page.getByText(/Proven in this browser, by block .* the address that it paid and where it stands/).nth(1).waitFor();
+  await close();
+  // A list is proven together.
+  const lies = { peg_getDeposit: (answer) => ({ ...answer, deposits: [...answer.deposits, ...answer.deposits] }) };
+  const long = await open(`deposit/${address}`, { lies });
+  await says(long.page, /of these 4 payments whose they are/);
+  await says(long.page, /that they paid this address/);
+  await long.close();
+});
+
+test("blocks, accounts, vault transactions and the federation's keys are proven, and a lie about one is told", async () => {
+  const { deposit: { sweptBy } } = await requests();
+  const { contracts, head } = await rpc("peg_getInfo");
+  const other = turned;
+  const views = [
+    [`block/${head.number}`, /proven in this browser: \d+ of \d+ validators/, { eth_getBlockByNumber: (one) => ({ ...one, stateRoot: other(one.stateRoot) }) }, "the validators signed another block"],
+    [`block/${head.number}`, /proven in this browser/, { eth_getBlockByNumber: () => rpc("eth_getBlockByNumber", "0x1", true) }, `block ${head.number} was asked for, and the node answers block 1`],
+    [`account/${owner}`, /Proven in this browser, by block .* what it can claim/, { eth_getProof: (one) => ({ ...one, balance: "0x1" }) }, "Not proven:"],
+    [`own/${owner}`, /That nothing can be claimed is proven|Waits for its owner/, { eth_getProof: (one) => ({ ...one, storageProof: one.storageProof.map((slot) => ({ ...slot, value: "0x7" })) }) }, "Not proven:"],
+    [`vault/${sweptBy}`, /Proven in this browser, by block .* what it spends and pays/, { peg_getVaultTransaction: (one) => ({ ...one, content: { ...one.content, rate: one.content.rate + 1 } }) }, "the state says something else than the node"],
+    [`vault/${sweptBy}`, /Proven in this browser/, { peg_getVaultTransaction: (one) => ({ ...one, number: one.number + 1 }) }, "was asked for, and the node answers"],
+    ["federation", /Both keys are proven in this browser/, { peg_getInfo: (one) => ({ ...one, vaultKey: other(one.vaultKey) }) }, "the keys in the state are others than the node names"],
+    [`account/${contracts.signingBoard}`, /Proven in this browser/, { eth_getProof: () => null }, "Not proven:"],
+  ];
+  const look = async ([view, words, lies, caught]) => {
+    const honest = await open(view);
+    await says(honest.page, words);
+    await honest.close();
+    const lying = await open(view, { lies });
+    await says(lying.page, caught);
+    await lying.page.context().close();
+  };
+  await Promise.all(views.map(look));
+});
+
+test("an old block says what was, and is said to be old on the page of a request", async () => {
+  const { withdrawal: { id } } = await requests();
+  const { page, close } = await open();
+  await says(page, "Is everything there?");
+  await page.clock.setSystemTime(Date.now() + 400_000);
+  await page.goto(`${url}/#/withdrawal/${id}`);
+  await says(page, /That block is \d+ minutes old: what was so then may not be so now\./);
+  await close();
 });
 
 test("a node that lies about the federation's key, or about the address, gets no bitcoin", async () => {
@@ -159,6 +222,7 @@ test("a node that lies about the federation's key, or about the address, gets no
       const path = join(folder, "lied.json");
       await (await saving).saveAs(path);
       await page.getByLabel("Choose the saved file").setInputFiles(path);
+      await openRecord(page);
     }
     await page.getByRole("alert").getByText(words).first().waitFor();
     console.log(await page.getByRole("alert").first().innerText());
@@ -168,13 +232,16 @@ test("a node that lies about the federation's key, or about the address, gets no
 });
 
 test("a node that names another chain, network, rule or contract than its genesis file gets nothing signed", async () => {
-  const { parameters } = await rpc("peg_getInfo");
+  const { parameters, members } = await rpc("peg_getInfo");
   const lies = [
     { parameters: { ...parameters, pegOutFeeSat: 1 } },
     { parameters: { ...parameters, reclaimDelay: 1 } },
     { chainId: 1 },
     { networkId: `0x${"11".repeat(32)}` },
     { bitcoinNetwork: "mainnet" },
+    { threshold: 1 },
+    { members: members.map((one) => (one.index === 2 ? { ...one, name: "somebody" } : one)) },
+    { members: members.slice(1) },
   ];
   for (const named of lies) {
     const { page, close } = await open("out", { key: KEYS[0], lies: { peg_getInfo: (info) => ({ ...info, ...named }) } });

@@ -31,7 +31,7 @@ async function givenBack({ url: at, rpc, balance, without }) {
 
     // It stands first in what is its owner's, who did not come back to it.
     await page.getByRole("link", { name: "Yours" }).click();
-    await says(page, "No money waits for an act of yours.");
+    await says(page, "No money waits for an act of yours");
     await says(page, "Waits for you");
     await page.getByRole("button", { name: "Give it back" }).waitFor();
     const { askedAt } = await rpc("peg_getWithdrawal", id);
@@ -56,7 +56,7 @@ async function givenBack({ url: at, rpc, balance, without }) {
     await stranger.close();
 
     // The owner's card goes by itself.
-    await says(page, "No money waits for an act of yours.");
+    await says(page, "No money waits for an act of yours");
     assert.doesNotMatch(await text(page), /Give it back/);
     assert.equal((await rpc("peg_getWithdrawal", id)).status, "refunded");
   });

@@ -33,6 +33,14 @@ export async function saveRecord(page, name) {
   return { path, record: JSON.parse(readFileSync(path, "utf8")) };
 }
 
+/** Types the passphrase of the record that was read back. */
+export async function openRecord(page, passphrase = PASSPHRASE) {
+  await says(page, "Open the record once");
+  assert.doesNotMatch(await text(page), /bcrt1p\w{58}/, "no address before the record was opened");
+  await page.getByLabel("The passphrase, once more").fill(passphrase);
+  await page.getByRole("button", { name: "Open the record" }).click();
+}
+
 /** The rate that the sum on the screen is of, in sat/vB. */
 export const rateOnScreen = async (page) => Number(/at ([\d.]+) sat\/vB/.exec(await page.locator("table.sum").first().innerText())[1]);
 
@@ -52,6 +60,7 @@ export async function makeAddress(page, { amount, name, passphrase = PASSPHRASE 
   await page.getByRole("button", { name: "Make the record" }).click();
   const { path, record } = await saveRecord(page, name);
   await page.getByLabel("Choose the saved file").setInputFiles(path);
+  await openRecord(page, passphrase);
   await says(page, "Pay this address");
   await says(page, record.address);
   return { said, path, record };

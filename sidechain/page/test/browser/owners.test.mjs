@@ -3,5 +3,4 @@ import "./peg_in.mjs";
 import "./peg_out.mjs";
 import "./own.mjs";
 import "./unregistered.mjs";
-import "./overdue.mjs";
 import "./away.mjs";

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { line, open, says, text, violations } from "./browser.mjs";
 import { KEYS, balance, causeway, dev, genesis, rpc, without } from "./network.mjs";
-import { PASSPHRASE, PAYEE, connect, folder, makeAddress, other, owner, rateOnScreen, requireAsSaid, saveRecord } from "./owner.mjs";
+import { PASSPHRASE, PAYEE, connect, folder, makeAddress, other, openRecord, owner, rateOnScreen, requireAsSaid, saveRecord } from "./owner.mjs";
 
 test("a wallet on another network, and an owner who says no to it, are told; then the network is added", async () => {
   const { page, close } = await open("in", { key: KEYS[0] });
@@ -110,11 +110,17 @@ test("an owner brings bitcoin in, and the coins are what the screen added up", a
   await says(page, "This record is damaged");
   assert.doesNotMatch(await page.locator("code.address").allInnerTexts().then(String), /bcrt1p/);
   await choose.setInputFiles(path);
+  // What was written down opens it, and nothing else.
+  await openRecord(page, `${PASSPHRASE}s`);
+  await page.getByRole("alert").getByText("passphrase").first().waitFor();
+  assert.equal(await page.locator("code.address").count(), 0, "no address is shown");
+  await openRecord(page);
   await says(page, "Pay this address");
   await says(page, record.address);
   await page.getByRole("img", { name: /QR code/ }).waitFor();
   assert.equal(await page.getByRole("link", { name: "Open in a Bitcoin wallet" }).getAttribute("href"), `bitcoin:${record.address}?amount=0.2`);
-  await says(page, "Seen nothing yet");
+  await says(page, "Nothing yet in the ledger");
+  await says(page, /^A payment below 1.400 sat is never taken/);
   const had = await balance(owner);
   await dev("pay", record.address, "0.2 BTC");
   await says(page, /^minted$/);
@@ -185,12 +191,12 @@ test("coins that a contract refuses are claimed by the account that the deposit 
   // Gas is less than some satoshis.
   assert.ok(has > had + coins - 1_000n && has <= had + coins, `${had} sat, and ${coins} sat of the deposit, are ${has} sat`);
   // The card goes as soon as the claim is in a block, and what was done stays told until the page is left.
-  await says(page, "No money waits for an act of yours.");
+  await says(page, "No money waits for an act of yours");
   assert.equal(await page.getByRole("button", { name: "Claim them" }).count(), 0);
   await says(page, "Done: the coins are in your account.");
   await page.getByRole("link", { name: "Overview", exact: true }).click();
   await page.getByRole("link", { name: "Yours" }).click();
-  await says(page, "No money waits for an act of yours.");
+  await says(page, "No money waits for an act of yours");
   assert.doesNotMatch(await text(page), /Done:/);
   await close();
 });

@@ -1,6 +1,7 @@
 // Bitcoin out: what is signed is what was shown, what is paid is what was added up, and what can be done while it waits.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { bech32m } from "@scure/base";
 import { line, open, says, violations } from "./browser.mjs";
 import { KEYS, balance, paidTo, rpc, without } from "./network.mjs";
 import { OTHER_PAYEE, PAYEE, connect, opened, order, other, owner, refuse, requireAsSaid, sign, timesAsked } from "./owner.mjs";
@@ -17,6 +18,14 @@ test("what a withdrawal lacks is said before anything is signed", async () => {
     await address.fill(typed);
     await page.locator("#address-fault", { hasText: words }).waitFor();
     console.log(`${typed}: ${await page.locator("#address-fault").innerText()}`);
+  }
+  // What is paid to the federation's own keys belongs to nobody; to a deposit address it goes round in a circle.
+  const { groupKey, vaultKey } = await rpc("peg_getInfo");
+  const taproot = (key) => bech32m.encode("bcrt", [1, ...bech32m.toWords(Buffer.from(key.slice(2), "hex"))]);
+  const { deposits } = await rpc("peg_getDeposits", {}, null, 1);
+  for (const [typed, words] of [[taproot(groupKey), "a key of the federation's own"], [taproot(vaultKey), "a key of the federation's own"], [deposits[0].address, "a deposit address of this peg"]]) {
+    await address.fill(typed);
+    await page.locator("#address-fault", { hasText: words }).waitFor();
   }
   await address.fill(PAYEE);
   const amount = page.getByLabel("Amount, in BTC");
@@ -123,6 +132,21 @@ test("a withdrawal waits with a reason, is raised and cancelled by its owner and
     const after = await balance(other);
     assert.ok(after > before + 2_999_000n && after <= before + 3_000_000n, `${before} sat, then ${after} sat`);
   });
+  await close();
+});
+
+test("a failure is the node's word, and the same is not offered again filled in", async () => {
+  const { page, close } = await open("out", { key: KEYS[0], lies: { eth_getTransactionReceipt: (receipt) => receipt && { ...receipt, status: "0x0", logs: [] } } });
+  await connect(page);
+  await order(page, { amount: "0.02" });
+  await page.getByRole("button", { name: "Sign in the wallet" }).click();
+  await says(page, /failed, says this node: .* look with another node, or in your wallet, before you do it again/);
+  assert.equal(await page.getByLabel("Amount, in BTC").inputValue(), "");
+  assert.equal(await page.getByLabel("Bitcoin address that is paid").inputValue(), "");
+  // It stays said while somebody fills in another.
+  await order(page, { amount: "0.01" });
+  await says(page, /failed, says this node/);
+  assert.deepEqual(await violations(page), []);
   await close();
 });
 

@@ -1,7 +1,7 @@
 // Requests that readers look at: a deposit that is minted and a withdrawal that is paid, made by the command line where the network has none.
 import { join } from "node:path";
 import { causeway, dev, genesis, rpc, url } from "./network.mjs";
-import { PAYEE, folder, owner } from "./owner.mjs";
+import { PAYEE, folder, other, owner } from "./owner.mjs";
 
 /** Nobody's: the generator of the curve (x-only), whose secret everybody knows. */
 export const RECLAIM_KEY = "79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
@@ -30,6 +30,19 @@ async function payIn() {
   const said = await causeway("peg-in", "--no-wait", "--json", "--to", owner, "--reclaim-key", RECLAIM_KEY, "--home", home, "--rpc", url, "--genesis", genesis);
   await dev("pay", JSON.parse(said.split("\n")[0]).address, "0.2 BTC");
   return until("the coins are minted", minted);
+}
+
+/** An address of another account's that got two payments, both proven. */
+export async function paidTwice() {
+  // Another maximum makes another address.
+  const most = `${20_000 + (Date.now() % 10_000)} sat`;
+  const said = await causeway("peg-in", "--no-wait", "--json", "--to", other, "--max-fee", most, "--reclaim-key", RECLAIM_KEY, "--home", home, "--rpc", url, "--genesis", genesis);
+  const { address } = JSON.parse(said.split("\n")[0]);
+  for (const amount of ["0.02 BTC", "0.03 BTC"]) await dev("pay", address, amount);
+  return until("both payments are proven", async () => {
+    const report = await rpc("peg_getDeposit", address);
+    return report.deposits.length === 2 && report;
+  });
 }
 
 async function takeOut() {

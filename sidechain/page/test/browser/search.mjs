@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bech32m } from "@scure/base";
 import { checksumAddress } from "viem";
-import { aSecond, drawnAfter, open, quickest, says } from "./browser.mjs";
+import { aSecond, drawnAfter, open, quickest, says, text } from "./browser.mjs";
 import { rpc } from "./network.mjs";
 import { PAYEE, owner } from "./owner.mjs";
 import { RECLAIM_KEY, requests } from "./requests.mjs";
@@ -71,6 +71,26 @@ test("what is not there, and what cannot be, is said in words", async () => {
   await finds(PAYEE.replace(/.$/, "q"), "This cannot be looked for", "checksum");
   await finds("bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq", "This cannot be looked for", "mainnet");
   await finds("where is my money", "This cannot be looked for");
+});
+
+test("what is no request is put into no address and no history, and is not shown", async () => {
+  const words = "abandon ability able about above absent absorb abstract absurd abuse access zoo";
+  for (const begin of ["", "search"]) {
+    const { page, close } = await open(begin);
+    await page.getByRole("searchbox").fill(words);
+    await page.getByRole("button", { name: "Find" }).click();
+    await says(page, "This cannot be looked for");
+    await says(page, /It was put into no address, no history and no request to the node/);
+    assert.match(page.url(), /#\/search$/);
+    assert.doesNotMatch(await text(page), /abandon/);
+    await close();
+  }
+  // A link that somebody made of it all the same.
+  const { page, close } = await open(`search/${encodeURIComponent(words)}`);
+  await says(page, /It was taken out of this page's address/);
+  assert.match(page.url(), /#\/search$/);
+  assert.doesNotMatch(await text(page), /abandon/);
+  await close();
 });
 
 test("an address that is registered and that nobody has paid is found, with what it waits for", async () => {

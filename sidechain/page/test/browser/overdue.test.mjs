@@ -1,0 +1,2 @@
+// What takes a network of its own, whose rules let nobody wait for long.
+import "./overdue.mjs";
