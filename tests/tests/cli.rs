@@ -104,6 +104,27 @@ fn whatever_stops_a_command_is_one_object_under_json() {
 }
 
 #[test]
+fn what_nobody_reads_any_more_ends_without_a_word() {
+    let commands: [&[&str]; 6] = [
+        &["help", "peg-in"],
+        &["help"],
+        &["help", "exit-codes"],
+        &["completions", "bash"],
+        &["peg-in", "--help"],
+        &["man", "pages", "--json"],
+    ];
+    let home = home();
+    for arguments in commands {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let mut command = binary::command(home.path(), arguments);
+        command.current_dir(home.path()).stdout(writer).stderr(std::process::Stdio::piped());
+        let ended = Finished::from(binary::end(command.spawn().expect("the binary starts"), "causeway"));
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(141), ""), "{arguments:?}: {ended}");
+    }
+}
+
+#[test]
 fn completions_know_every_command_in_every_shell_and_bash_can_read_them() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = causeway(&["completions", shell]);
