@@ -77,6 +77,27 @@ fn help_by_words_is_what_the_option_shows_and_a_wrong_word_is_told_the_right_one
 }
 
 #[test]
+fn usage_lines_name_what_must_be_given_and_nothing_that_the_environment_gives() {
+    let home = home();
+    let usages: [(&[&str], &str); 5] = [
+        (&["status", "--bogus"], "Usage: causeway status [OPTIONS] [ID]\n"),
+        (&["bump", "--bogus"], "Usage: causeway bump [OPTIONS] <TXID>\n"),
+        (&["reclaim"], "Usage: causeway reclaim [OPTIONS] --to <ADDRESS> <ADDRESS>\n"),
+        (&["audit", "--bogus"], "Usage: causeway audit [OPTIONS]\n"),
+        (&["pay", "list", "--bogus"], "Usage: causeway pay list [OPTIONS]\n"),
+    ];
+    for (arguments, usage) in usages {
+        let mut command = binary::command(home.path(), arguments);
+        command.env("CAUSEWAY_RPC", NOBODY).env("CAUSEWAY_GENESIS", "genesis.json").env("CAUSEWAY_BITCOIN", NOBODY);
+        let refused = Finished::from(command.output().expect("the binary starts"));
+        assert!(refused.code == Some(2) && refused.stderr.contains(usage), "{refused}");
+        let help = [&arguments[..1], &["--help"]].concat();
+        let help = if arguments[0] == "pay" { vec!["pay", "list", "--help"] } else { help };
+        assert!(causeway(&help).stdout.contains(usage), "{help:?}");
+    }
+}
+
+#[test]
 fn whatever_stops_a_command_is_one_object_under_json() {
     let down = causeway(&["status", "--json", "--rpc", NOBODY]);
     assert_eq!((down.code, down.stdout.as_str()), (Some(1), ""), "{down}");
