@@ -108,7 +108,7 @@ fn whatever_stops_a_command_is_one_object_under_json() {
     let file = home.path().join("genesis.json");
     fs::write(&file, "{}").expect("written");
     let file = file.to_str().expect("UTF-8");
-    let failures: [(&[&str], i32, &str); 7] = [
+    let failures: [(&[&str], i32, &str); 22] = [
         (&["--json", "stats"], 2, "usage"),
         (&["peg-out", "--amount", "5", "--json"], 2, "usage"),
         (&["--json"], 2, "usage"),
@@ -116,10 +116,27 @@ fn whatever_stops_a_command_is_one_object_under_json() {
         (&["pay", "nothing", "--json"], 2, "usage"),
         (&["reclaim", REGTEST_ADDRESS, "--to", REGTEST_ADDRESS, "--json"], 1, "failed"),
         (&["genesis", "--show", file, "--json"], 1, "failed"),
+        (&["bump", "7", "--json"], 2, "usage"),
+        (&["raise", "7", "--json"], 2, "usage"),
+        (&["cancel", "-1", "--json"], 2, "usage"),
+        (&["refund", "seven", "--json"], 2, "usage"),
+        (&["claim", "--keystore", "none", "--json"], 1, "failed"),
+        (&["register", "nothing", "--json"], 1, "failed"),
+        (&["receipt", "x", "y", "--json"], 2, "usage"),
+        (&["wallet", "--json"], 2, "usage"),
+        (&["wallet", "address", "--json"], 1, "failed"),
+        (&["wallet", "create", "--json", "--bitcoin", NOBODY, "--bitcoin-cookie", file], 1, "bitcoin"),
+        (&["node", "--config", "none", "--json"], 1, "failed"),
+        (&["relayer", "--config", "none", "--json"], 1, "failed"),
+        (&["doctor", "--node", "none", "--json"], 3, "unwell"),
+        (&["completions", "tcsh", "--json"], 2, "usage"),
+        (&["status", "--log", "[[[", "--json"], 1, "failed"),
     ];
     for (arguments, status, code) in failures {
         let failed = causeway(arguments);
-        assert_eq!((failed.code, failed.stdout.as_str()), (Some(status), ""), "{arguments:?}: {failed}");
+        // The doctor tells what it found, too.
+        let is_told = failed.stdout.is_empty() || code == "unwell";
+        assert!(failed.code == Some(status) && is_told, "{arguments:?}: {failed}");
         assert_eq!(failed.json_error()["code"], code, "{failed}");
     }
 }
