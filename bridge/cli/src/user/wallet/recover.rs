@@ -243,11 +243,6 @@ impl<'a> Search<'a> {
             scripts.push(record.output()?.script_pubkey());
         }
         let scan = if scripts.is_empty() { None } else { Some(scan(self.bitcoin, scripts.iter()).await?) };
-        let found: Vec<Record> = self.found.values().cloned().collect();
-        if let Some(scan) = &scan {
-            // `status` reads new blocks only, and would know nothing of these.
-            payment_watch::remember(self.bitcoin, &self.network.home, scan, &found).await?;
-        }
         let mut unspent_sat = 0;
         for (record, script) in self.found.values().zip(&scripts) {
             let path = records.keep(record)?;
@@ -270,9 +265,21 @@ impl<'a> Search<'a> {
             let event = Event::Found { address, index, record, unspent, deposits };
             context.print(&event, || show(&event));
         }
+        self.tell_status(scan.as_ref()).await;
         let recovered = Event::Recovered { addresses: self.found.len(), unspent_sat, keys: self.keys };
         context.print(&recovered, || show(&recovered));
         Ok(())
+    }
+}
+
+impl Search<'_> {
+    /// `status` reads new blocks only, and would know nothing of what was found. Without it the deposits are recovered all the same.
+    async fn tell_status(&self, scan: Option<&Scan>) {
+        let Some(scan) = scan else { return };
+        let found: Vec<Record> = self.found.values().cloned().collect();
+        if let Err(error) = payment_watch::remember(self.bitcoin, &self.network.home, scan, &found).await {
+            eprintln!("Warning: `causeway status` does not know of these payments: {error:#}");
+        }
     }
 }
 
