@@ -84,7 +84,7 @@ fn usage_lines_name_what_must_be_given_and_nothing_that_the_environment_gives() 
         (&["bump", "--bogus"], "Usage: causeway bump [OPTIONS] <TXID>\n"),
         (&["reclaim"], "Usage: causeway reclaim [OPTIONS] --to <ADDRESS> <ADDRESS>\n"),
         (&["audit", "--bogus"], "Usage: causeway audit [OPTIONS]\n"),
-        (&["pay", "list", "--bogus"], "Usage: causeway pay list [OPTIONS]\n"),
+        (&["pay", "list", "--bogus"], "Usage: causeway pay list [OPTIONS] <ADDRESS>\n"),
     ];
     for (arguments, usage) in usages {
         let mut command = binary::command(home.path(), arguments);

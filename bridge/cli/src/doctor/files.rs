@@ -156,6 +156,7 @@ mod tests {
     #[test]
     fn a_keystore_that_others_can_read_or_that_is_another_or_none_is_wrong() {
         let folder = tempfile::tempdir().expect("a temporary folder");
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).expect("ours");
         make_operator(folder.path(), &NewOperator::example("alice", 30_301), None, "correct horse").expect("made");
         let (operator, validator) = (folder.path().join(OPERATOR_KEYSTORE), folder.path().join(VALIDATOR_KEYSTORE));
         let told = |path: &Path, kind| keystore(path, kind, None, NOTES).remove(0);

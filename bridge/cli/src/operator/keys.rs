@@ -353,7 +353,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let refused = |new: NewOperator| {
             let error = make_operator(folder.path(), &new, None, "correct horse").expect_err("refused");
-            assert!(fs::read_dir(folder.path()).expect("readable").next().is_none(), "nothing was made");
+            assert!(std::fs::read_dir(folder.path()).expect("readable").next().is_none(), "nothing was made");
             format!("{error:#}")
         };
         let said = refused(NewOperator { chain_id: 1, ..alice() });
