@@ -95,6 +95,15 @@ pub fn show_sat(wei: U256) -> String {
     format!("{sat}.{} sat", rest.trim_end_matches('0'))
 }
 
+/// Writes wei into JSON as every command does: decimal digits in a string, since a number would lose some. For `serde(serialize_with)`.
+///
+/// # Errors
+///
+/// Those of the serializer.
+pub fn digits<S: serde::Serializer>(wei: &U256, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(wei)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

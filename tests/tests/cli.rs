@@ -77,6 +77,27 @@ fn help_by_words_is_what_the_option_shows_and_a_wrong_word_is_told_the_right_one
 }
 
 #[test]
+fn usage_lines_name_what_must_be_given_and_nothing_that_the_environment_gives() {
+    let home = home();
+    let usages: [(&[&str], &str); 5] = [
+        (&["status", "--bogus"], "Usage: causeway status [OPTIONS] [ID]\n"),
+        (&["bump", "--bogus"], "Usage: causeway bump [OPTIONS] <TXID>\n"),
+        (&["reclaim"], "Usage: causeway reclaim [OPTIONS] --to <ADDRESS> <ADDRESS>\n"),
+        (&["audit", "--bogus"], "Usage: causeway audit [OPTIONS]\n"),
+        (&["pay", "list", "--bogus"], "Usage: causeway pay list [OPTIONS] <ADDRESS>\n"),
+    ];
+    for (arguments, usage) in usages {
+        let mut command = binary::command(home.path(), arguments);
+        command.env("CAUSEWAY_RPC", NOBODY).env("CAUSEWAY_GENESIS", "genesis.json").env("CAUSEWAY_BITCOIN", NOBODY);
+        let refused = Finished::from(command.output().expect("the binary starts"));
+        assert!(refused.code == Some(2) && refused.stderr.contains(usage), "{refused}");
+        let help = [&arguments[..1], &["--help"]].concat();
+        let help = if arguments[0] == "pay" { vec!["pay", "list", "--help"] } else { help };
+        assert!(causeway(&help).stdout.contains(usage), "{help:?}");
+    }
+}
+
+#[test]
 fn whatever_stops_a_command_is_one_object_under_json() {
     let down = causeway(&["status", "--json", "--rpc", NOBODY]);
     assert_eq!((down.code, down.stdout.as_str()), (Some(1), ""), "{down}");
@@ -87,7 +108,7 @@ fn whatever_stops_a_command_is_one_object_under_json() {
     let file = home.path().join("genesis.json");
     fs::write(&file, "{}").expect("written");
     let file = file.to_str().expect("UTF-8");
-    let failures: [(&[&str], i32, &str); 7] = [
+    let failures: [(&[&str], i32, &str); 22] = [
         (&["--json", "stats"], 2, "usage"),
         (&["peg-out", "--amount", "5", "--json"], 2, "usage"),
         (&["--json"], 2, "usage"),
@@ -95,11 +116,49 @@ fn whatever_stops_a_command_is_one_object_under_json() {
         (&["pay", "nothing", "--json"], 2, "usage"),
         (&["reclaim", REGTEST_ADDRESS, "--to", REGTEST_ADDRESS, "--json"], 1, "failed"),
         (&["genesis", "--show", file, "--json"], 1, "failed"),
+        (&["bump", "7", "--json"], 2, "usage"),
+        (&["raise", "7", "--json"], 2, "usage"),
+        (&["cancel", "-1", "--json"], 2, "usage"),
+        (&["refund", "seven", "--json"], 2, "usage"),
+        (&["claim", "--keystore", "none", "--json"], 1, "failed"),
+        (&["register", "nothing", "--json"], 1, "failed"),
+        (&["receipt", "x", "y", "--json"], 2, "usage"),
+        (&["wallet", "--json"], 2, "usage"),
+        (&["wallet", "address", "--json"], 1, "failed"),
+        (&["wallet", "create", "--json", "--bitcoin", NOBODY, "--bitcoin-cookie", file], 1, "bitcoin"),
+        (&["node", "--config", "none", "--json"], 1, "failed"),
+        (&["relayer", "--config", "none", "--json"], 1, "failed"),
+        (&["doctor", "--node", "none", "--json"], 3, "unwell"),
+        (&["completions", "tcsh", "--json"], 2, "usage"),
+        (&["status", "--log", "[[[", "--json"], 1, "failed"),
     ];
     for (arguments, status, code) in failures {
         let failed = causeway(arguments);
-        assert_eq!((failed.code, failed.stdout.as_str()), (Some(status), ""), "{arguments:?}: {failed}");
+        // The doctor tells what it found, too.
+        let is_told = failed.stdout.is_empty() || code == "unwell";
+        assert!(failed.code == Some(status) && is_told, "{arguments:?}: {failed}");
         assert_eq!(failed.json_error()["code"], code, "{failed}");
+    }
+}
+
+#[test]
+fn what_nobody_reads_any_more_ends_without_a_word() {
+    let commands: [&[&str]; 6] = [
+        &["help", "peg-in"],
+        &["help"],
+        &["help", "exit-codes"],
+        &["completions", "bash"],
+        &["peg-in", "--help"],
+        &["man", "pages", "--json"],
+    ];
+    let home = home();
+    for arguments in commands {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let mut command = binary::command(home.path(), arguments);
+        command.current_dir(home.path()).stdout(writer).stderr(std::process::Stdio::piped());
+        let ended = Finished::from(binary::end(command.spawn().expect("the binary starts"), "causeway"));
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(141), ""), "{arguments:?}: {ended}");
     }
 }
 

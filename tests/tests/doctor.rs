@@ -174,6 +174,17 @@ fn a_users_faults_are_found_too() {
     let record = fs::read_dir(home.join("deposits")).expect("made").flatten().next().expect("a record").path();
     fs::set_permissions(&record, fs::Permissions::from_mode(0o640)).expect("ours");
     finds(&doctor(&genesis), "keystore", &["mode 640", "chmod 600"]);
+    fs::set_permissions(&record, fs::Permissions::from_mode(0o600)).expect("ours");
+    // The folder was made for its owner alone.
+    let in_home = || binary::run(network.home(), ["doctor", "--json", "--rpc", &rpc, "--home", folder], "");
+    let of_folder = |doctor: &Finished| {
+        let of_folder = found(doctor).into_iter().filter(|(_, what, _)| what == "folder");
+        of_folder.map(|(level, _, said)| (level, said)).collect::<Vec<_>>()
+    };
+    assert_eq!(of_folder(&in_home()), []);
+    fs::set_permissions(&home, fs::Permissions::from_mode(0o755)).expect("ours");
+    let seen = of_folder(&in_home());
+    assert!(seen.len() == 1 && seen[0].0 == "doubtful" && seen[0].1.contains("chmod 700"), "{seen:?}");
 }
 
 #[tokio::test]

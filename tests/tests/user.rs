@@ -520,7 +520,7 @@ fn a_deposit_that_the_federation_never_sweeps_is_the_users_again_after_the_timel
     let reclaim = |address: &str, passphrase: &str| {
         let to = ["reclaim", address, "--to", REGTEST_ADDRESS, "--fee-rate", "5"];
         let with = ["--bitcoin", &bitcoin, "--bitcoin-cookie", cookie];
-        run(&[&to[..], &with].concat(), passphrase)
+        run(&[&to[..], &with, &["--yes"]].concat(), passphrase)
     };
 
     let to = DEVELOPER_0.to_string();
@@ -539,6 +539,10 @@ fn a_deposit_that_the_federation_never_sweeps_is_the_users_again_after_the_timel
     reclaim(&address, "correct horse\n").fails_saying(&["1 more block(s)"]);
     network.mine(1);
     reclaim(&address, "battery staple\n").fails_saying(&["passphrase"]);
+    // Nothing is sent before somebody agreed to where it goes and what it costs.
+    let unasked = ["reclaim", &address, "--to", REGTEST_ADDRESS, "--bitcoin", &bitcoin, "--bitcoin-cookie", cookie];
+    let told = ["take back 1 payment(s)", REGTEST_ADDRESS, "Amount", "Fee", "nobody is here to agree", "--yes"];
+    run(&[&unasked[..], &["--fee-rate", "5"]].concat(), "correct horse\n").fails_saying(&told);
 
     let reclaimed = reclaim(&address, "correct horse\n").json().remove(0);
     let (amount, fee) = (&reclaimed["amountSat"], &reclaimed["feeSat"]);
@@ -548,7 +552,7 @@ fn a_deposit_that_the_federation_never_sweeps_is_the_users_again_after_the_timel
     reclaim(&address, "correct horse\n").fails_saying(&["each payment holds less than", "costs to take it"]);
     // The payment that is asked for by name is the only one that is looked at.
     let spent = reclaimed["outpoints"][0].as_str().expect("an outpoint").to_owned();
-    let only = ["reclaim", &address, "--to", REGTEST_ADDRESS, "--outpoint", &spent];
+    let only = ["reclaim", &address, "--to", REGTEST_ADDRESS, "--outpoint", &spent, "--yes"];
     run(&[&only[..], &["--bitcoin", &bitcoin, "--bitcoin-cookie", cookie]].concat(), "correct horse\n")
         .fails_saying(&["no confirmed unspent output"]);
 }

@@ -146,8 +146,16 @@ impl Causeway {
     ///
     /// It makes no sense, or asks for help.
     pub fn typed() -> Result<(Self, String), clap::Error> {
-        let matches = Self::command().try_get_matches()?;
+        // What is refused, or asks for help, is told by the tree that is told to readers.
+        let matches = Self::command().try_get_matches().or_else(|_| Self::explained().try_get_matches())?;
         Ok((Self::from_arg_matches(&matches)?, words(&matches)))
+    }
+
+    /// The tree of commands for readers: usage lines name what must be given, and nothing that the environment or the configuration usually gives.
+    pub fn explained() -> clap::Command {
+        let mut tree = Self::command();
+        tree.build();
+        with_short_usage(tree)
     }
 
     /// Does what was asked.
@@ -184,13 +192,29 @@ impl Causeway {
             Command::Lift(args) => lift::run(args, &context),
             Command::Headers(args) => headers::run(args, &context),
             Command::Doctor(args) => doctor::run(&args, &context),
-            Command::Help(args) => help::run(&args, Self::command()),
+            Command::Help(args) => help::run(&args, Self::explained()),
             Command::Completions(args) => completions::run(&args, Self::command()),
             Command::Man(args) => man::run(&args, Self::command(), &context),
             Command::Wallet(args) => wallet::run(args, &context),
             Command::Pay(args) => pay::run(args, &context),
         }
     }
+}
+
+/// By itself clap lists in an error whatever has a value, such as from the environment, and leaves out that there are options.
+fn with_short_usage(mut command: clap::Command) -> clap::Command {
+    let names: Vec<String> = command.get_subcommands().map(|inner| inner.get_name().to_owned()).collect();
+    for name in names {
+        command = command.mut_subcommand(name, with_short_usage);
+    }
+    let rendered = command.render_usage().to_string();
+    let mut usage = rendered.strip_prefix("Usage: ").unwrap_or(&rendered).to_owned();
+    for option in command.get_arguments().filter(|option| option.get_env().is_some()) {
+        if let (Some(long), Some([value])) = (option.get_long(), option.get_value_names()) {
+            usage = usage.replace(&format!(" --{long} <{value}>"), "");
+        }
+    }
+    command.override_usage(usage)
 }
 
 fn words(mut matches: &ArgMatches) -> String {

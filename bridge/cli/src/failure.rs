@@ -18,8 +18,6 @@ use crate::commands::Causeway;
 use crate::exit::{self, BUG, FAILED, LIED_TO, NO_BITCOIN, NO_NODE, USAGE, Way};
 use crate::terminal;
 
-/// As a shell reports a process that ended by SIGPIPE.
-const BROKEN_PIPE: i32 = 128 + 13;
 const PLEASE_REPORT: &str = "please report what it says, with the command that you gave and `causeway --version`";
 
 /// What `--json` says of a failure, as the last line of standard error.
@@ -64,7 +62,7 @@ pub fn misused(error: &clap::Error, json: bool) -> ExitCode {
     if json && !is_answer {
         let typed: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
         Failure::of_arguments(error, &help_for(&typed)).print();
-    } else if let Err(error) = error.print() {
+    } else if let Err(error) = terminal::while_read(error.print()) {
         tracing::debug!("nobody reads it: {error}");
     }
     if is_answer { ExitCode::SUCCESS } else { USAGE.status.into() }
@@ -76,7 +74,7 @@ pub fn explain_panics(json: bool) {
     std::panic::set_hook(Box::new(move |panic| {
         let message = message(panic);
         if message.starts_with("failed printing to std") && message.contains("Broken pipe") {
-            std::process::exit(BROKEN_PIPE);
+            std::process::exit(terminal::BROKEN_PIPE);
         }
         if is_of_files(&message) {
             return tracing::error!("{message}");

@@ -3,9 +3,9 @@
 use std::io::IsTerminal as _;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::context::Context;
 use crate::screen;
@@ -41,6 +41,8 @@ struct Shown {
     /// With which it was made.
     template: &'static str,
     bar: ProgressBar,
+    /// What is done, how many were done when it was first shown, and when that was.
+    since: Option<(String, u64, Instant)>,
 }
 
 impl Drop for Shown {
@@ -86,20 +88,29 @@ impl Progress {
         done
     }
 
-    /// So many of so many are done; the estimate follows from how long the last ones took.
+    /// So many of so many are done; the estimate follows from how long those took that were done since it is shown. What was done before,
+    /// as most blocks of a chain, says nothing about that.
     pub fn of(&self, what: &str, done: u64, total: u64) {
-        self.show("{msg} {bar:30} {pos}/{len}, {eta} more", what, |bar| {
-            bar.set_length(total);
-            bar.set_position(done);
+        if total == 0 {
+            return self.about(what);
+        }
+        self.show("{msg} {bar:30} {pos}/{len}{prefix}", what, |shown| {
+            let is_same = |(same, first, _): &(String, u64, Instant)| same == what && *first <= done;
+            let since = shown.since.take().filter(is_same).unwrap_or_else(|| (what.to_owned(), done, Instant::now()));
+            let left = left(done - since.1, total.saturating_sub(done), since.2.elapsed());
+            shown.since = Some(since);
+            shown.bar.set_prefix(left.map(|left| format!(", about {} more", HumanDuration(left))).unwrap_or_default());
+            shown.bar.set_length(total);
+            shown.bar.set_position(done);
         });
     }
 
     /// So many of so many are done, and how long the rest takes is known from elsewhere, as for blocks of Bitcoin.
     pub fn waiting(&self, what: &str, done: u64, total: u64, estimate: Option<String>) {
         let estimate = estimate.unwrap_or_else(|| "until somebody mines".to_owned());
-        self.show("{spinner} {bar:30} {pos}/{len} {msg} ({elapsed})", &format!("{what}, {estimate}"), |bar| {
-            bar.set_length(total);
-            bar.set_position(done);
+        self.show("{spinner} {bar:30} {pos}/{len} {msg} ({elapsed})", &format!("{what}, {estimate}"), |shown| {
+            shown.bar.set_length(total);
+            shown.bar.set_position(done);
         });
     }
 
@@ -108,7 +119,7 @@ impl Progress {
         self.show("{spinner} {msg} ({elapsed})", what, |_| {});
     }
 
-    fn show(&self, template: &'static str, what: &str, update: impl FnOnce(&ProgressBar)) {
+    fn show(&self, template: &'static str, what: &str, update: impl FnOnce(&mut Shown)) {
         if !self.is_seen {
             return;
         }
@@ -116,15 +127,21 @@ impl Progress {
         if shown.as_ref().is_some_and(|last| last.template != template) {
             shown.take();
         }
-        let Shown { bar, .. } = shown.get_or_insert_with(|| {
-            let style = ProgressStyle::with_template(template).expect("a valid template");
-            let bar = ProgressBar::new(0).with_style(style);
-            bar.enable_steady_tick(TICK);
-            screen::has(Some(bar.clone()));
-            Shown { template, bar }
-        });
-        bar.set_message(bridge::foreign::lines(what).replace('\n', " "));
-        update(bar);
+        let message = bridge::foreign::lines(what).replace('\n', " ");
+        if let Some(shown) = shown.as_mut() {
+            shown.bar.set_message(message);
+            return update(shown);
+        }
+        // It is drawn once it says something: none of none would be a full bar.
+        let style = ProgressStyle::with_template(template).expect("a valid template");
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()).with_style(style);
+        let mut fresh = Shown { template, bar, since: None };
+        fresh.bar.set_message(message);
+        update(&mut fresh);
+        fresh.bar.set_draw_target(ProgressDrawTarget::stderr());
+        fresh.bar.enable_steady_tick(TICK);
+        screen::has(Some(fresh.bar.clone()));
+        *shown = Some(fresh);
     }
 
     /// Nothing is left of it on the screen: it is done, or something else is to be printed.
@@ -135,6 +152,13 @@ impl Progress {
     fn bar(&self) -> MutexGuard<'_, Option<Shown>> {
         self.bar.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How long the rest takes, if as many as were `done` took that long; none before there is anything to judge by.
+fn left(done: u64, rest: u64, took: Duration) -> Option<Duration> {
+    let done = u32::try_from(done).ok().filter(|done| *done > 0 && took >= SOON)?;
+    let each = took / done;
+    Some(each.saturating_mul(u32::try_from(rest).unwrap_or(u32::MAX)).max(SOON)).filter(|_| rest > 0)
 }
 
 #[cfg(test)]
@@ -151,6 +175,30 @@ mod tests {
         progress.waiting("confirmations", 1, 6, Some("about 50m more".to_owned()));
         progress.about("proving");
         assert!(progress.bar().is_none());
+    }
+
+    #[test]
+    fn the_estimate_is_judged_by_what_was_done_since_it_is_shown() {
+        let second = Duration::from_secs(1);
+        assert_eq!(left(0, 100, 5 * second), None, "nothing was done");
+        assert_eq!(left(1_000, 100, second / 100), None, "it has just begun");
+        assert_eq!(left(10, 100, 5 * second), Some(50 * second));
+        assert_eq!(left(1_000, 1, 5 * second), Some(second), "never none");
+        assert_eq!(left(10, 0, 5 * second), None);
+        let progress = Progress { is_seen: true, bar: Arc::default() };
+        // Most of a chain was read long ago.
+        progress.of("reading blocks", 900_000, 900_100);
+        let shown = |progress: &Progress| progress.bar().as_ref().map(|shown| (shown.bar.prefix(), shown.bar.length()));
+        assert_eq!(shown(&progress), Some((String::new(), Some(900_100))));
+        let began = Instant::now() - 5 * second;
+        progress.bar().as_mut().expect("shown").since = Some(("reading blocks".to_owned(), 900_000, began));
+        progress.of("reading blocks", 900_010, 900_100);
+        assert_eq!(shown(&progress).map(|shown| shown.0), Some(", about 45 seconds more".to_owned()));
+        // Something else is measured anew, and what has no end yet has no bar.
+        progress.of("reading outputs", 0, 3);
+        assert_eq!(shown(&progress).map(|shown| shown.0), Some(String::new()));
+        progress.of("reading outputs", 0, 0);
+        assert_eq!(progress.bar().as_ref().map(|shown| shown.bar.length()), Some(None));
     }
 
     #[test]

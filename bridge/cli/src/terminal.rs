@@ -41,6 +41,21 @@ pub fn out(text: &str) {
     crate::screen::aside(|| std::print!("{}", lines(text)));
 }
 
+/// As a shell reports a process that ended by SIGPIPE.
+pub const BROKEN_PIPE: i32 = 128 + 13;
+
+/// Ends the process without a word where nobody reads any more what was written, as after `| head -1`. Whatever else went wrong is the caller's.
+///
+/// # Errors
+///
+/// It could not be written for another reason.
+pub fn while_read(written: io::Result<()>) -> io::Result<()> {
+    if written.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+        std::process::exit(BROKEN_PIPE);
+    }
+    written
+}
+
 /// Writes what somebody else's server sent to standard output: as it came for a pipe or a file, filtered for a terminal.
 ///
 /// # Errors

@@ -114,7 +114,7 @@ pub enum WalletError {
     Payment(String),
     #[error("no child can pay for this transaction: {0}")]
     NoChild(#[from] NoChild),
-    #[error("the wallet in {} was never shown to have a backup, and it has no address before: `causeway wallet check` asks for its words, or with --backup FILE opens a copy of its seed.json", .0.display())]
+    #[error("the wallet in {} was never shown to have a backup, and it has no address before: `causeway wallet check` asks for its words, or with --backup FILE opens a copy of its seed.json. If a `causeway wallet create` that was interrupted made it and nobody has its words, nobody was shown an address of it either: move it away (mv '{}' '{}.unused') and make another", .0.display(), .0.display(), .0.display())]
     Unchecked(PathBuf),
     #[error("an earlier version made the wallet in {}, without keys of deposits: `causeway wallet check` asks for its words and its passphrase, and adds them", .0.display())]
     NoReclaimKeys(PathBuf),

@@ -16,6 +16,14 @@ pub struct Approval {
     refusal: Option<Refusal>,
 }
 
+/// What a verdict changes, for an operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News<'a> {
+    Refused(&'a Refusal),
+    /// What was refused before is approved.
+    Over,
+}
+
 impl Approval {
     /// Whether the member may commit to sign.
     #[must_use]
@@ -35,14 +43,22 @@ impl Approval {
         self.is_asked = false;
     }
 
-    /// Takes the policy's verdict; returns a refusal that was not known before.
-    pub fn decided(&mut self, verdict: Result<(), Refusal>) -> Option<&Refusal> {
+    /// Takes the policy's verdict; returns a refusal that was not known before, or that one is over.
+    pub fn decided(&mut self, verdict: Result<(), Refusal>) -> Option<News<'_>> {
         self.is_asked = false;
         self.is_given = verdict.is_ok();
         let refusal = verdict.err();
-        let is_new = self.refusal != refusal;
+        if self.refusal == refusal {
+            return None;
+        }
         self.refusal = refusal;
-        self.refusal.as_ref().filter(|_| is_new)
+        Some(self.refusal.as_ref().map_or(News::Over, News::Refused))
+    }
+
+    /// Whether the policy refuses, as far as it was asked.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.refusal.is_some()
     }
 }
 
@@ -70,10 +86,12 @@ mod tests {
     #[test]
     fn a_refusal_that_may_pass_is_asked_about_again_and_told_once() {
         let mut approval = Approval::default();
-        assert_eq!(approval.decided(Err(passing())), Some(&passing()));
+        assert_eq!(approval.decided(Err(passing())), Some(News::Refused(&passing())));
+        assert!(approval.is_refused());
         assert!(approval.ask() && !approval.is_given());
         assert_eq!(approval.decided(Err(passing())), None, "told before");
-        assert_eq!(approval.decided(Ok(())), None);
-        assert!(approval.is_given());
+        assert_eq!(approval.decided(Ok(())), Some(News::Over));
+        assert!(approval.is_given() && !approval.is_refused());
+        assert_eq!(approval.decided(Ok(())), None, "told once that it is over");
     }
 }

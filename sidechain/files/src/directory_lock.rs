@@ -1,10 +1,12 @@
 //! One process for each data directory.
 
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{File, TryLockError},
     io,
     path::{Path, PathBuf},
 };
+
+use crate::make_private_folder;
 
 /// A data directory that this process has for itself, until this is dropped or the process ends, also by a kill.
 #[derive(Debug)]
@@ -33,7 +35,7 @@ impl DirectoryLock {
     /// `InUse`: end the other process first. `Io`: no rights, or the disk is full or damaged.
     pub fn acquire(directory: &Path) -> Result<Self, LockError> {
         let failed = |error| LockError::Io { path: directory.to_owned(), error };
-        fs::create_dir_all(directory).map_err(failed)?;
+        make_private_folder(directory).map_err(failed)?;
         let file = File::create(directory.join("lock")).map_err(failed)?;
         match file.try_lock() {
             Ok(()) => Ok(Self(file)),

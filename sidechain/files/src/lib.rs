@@ -2,7 +2,9 @@
 //! whole. Nothing here knows what is in them.
 
 mod directory_lock;
+mod private_folder;
 mod replace;
 
 pub use directory_lock::{DirectoryLock, LockError};
+pub use private_folder::make_private_folder;
 pub use replace::{read_optional, write_atomic, write_new};

@@ -83,6 +83,37 @@ fn no_address_is_shown_before_the_backup_was_checked_and_then_it_is() {
     assert_eq!(binary::run(home, ["wallet", "account"], "").stdout.trim(), account.to_string());
 }
 
+/// Nobody had time to write the words down, and no address was shown that anybody could pay.
+#[test]
+fn a_wallet_whose_making_was_interrupted_shows_no_address_and_says_what_to_do() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let home = folder.path();
+    let making = ["wallet", "create", "--birthday", "0", "--passphrase-stdin", "--json"];
+    let mut child = binary::spawn(home, making);
+    let mut input = child.stdin.take().expect("piped");
+    input.write_all(format!("{PASSPHRASE}\n").as_bytes()).expect("it reads");
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("it writes");
+    assert!(line.contains("mnemonic"), "{line}");
+    child.kill().expect("it waits for words");
+    child.wait().expect("it ends");
+
+    let told = ["interrupted", "nobody was shown an address", "mv '", "causeway wallet check"];
+    for command in
+        [&["address"][..], &["account"], &["balance"], &["history"], &["export", "--descriptors"], &making[1..]]
+    {
+        binary::run(home, [&["wallet"], command].concat(), "").fails_saying(&told);
+    }
+    let kept = home.join(".local/share/causeway");
+    let refused = wallet(home, &["create", "--birthday", "0"], "").stderr;
+    let moves = refused.split("move it away (").nth(1).and_then(|rest| rest.split(')').next()).expect("a command");
+    let moved = std::process::Command::new("sh").args(["-c", moves]).status().expect("a shell");
+    assert!(moved.success() && kept.is_dir(), "{moves}");
+    let (_, done) = create(home, right);
+    succeeds(&done);
+    wallet(home, &["create", "--birthday", "0"], "").fails_saying(&["already a wallet"]);
+}
+
 #[test]
 fn three_words_of_those_shown_are_enough_and_wrong_ones_are_not() {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -165,7 +196,9 @@ const NO_BITCOIND: [&str; 2] = ["--bitcoin", "http://127.0.0.1:1"];
 
 /// Wei in a line of the history.
 fn wei(line: &Value, name: &str) -> U256 {
-    text(line, name).parse().unwrap_or_else(|error| panic!("{error}: {line}"))
+    let digits = text(line, name);
+    assert!(digits.bytes().all(|digit| digit.is_ascii_digit()), "{name} is not decimal: {line}");
+    digits.parse().unwrap_or_else(|error| panic!("{error}: {line}"))
 }
 
 #[test]
@@ -221,6 +254,9 @@ fn payments_on_the_sidechain_are_in_the_history_to_the_wei_and_an_account_is_emp
         lines.iter().filter(|line| line["side"] == "sidechain" && line["transaction"].is_null()).collect();
     assert_eq!(by_contracts.len(), 1, "{seen}");
     assert_eq!(wei(by_contracts[0], "receivedWei"), U256::from(10).pow(U256::from(17)), "{seen}");
+    assert_eq!(by_contracts[0]["returned"], json!([1]), "{seen}");
+    let asked: Vec<&Value> = lines.iter().filter_map(|line| line.get("asked")).collect();
+    assert_eq!(asked, [&json!({ "call": "cancel", "id": 1 })], "{seen}");
 
     // A page has the newest, and says that there are others.
     let page = history(&["--limit", "2"]);
@@ -232,12 +268,14 @@ fn payments_on_the_sidechain_are_in_the_history_to_the_wei_and_an_account_is_emp
         "to 0x",
         "from 0x",
         ", gas 0.000000",
-        "by contracts, in block",
+        "+0.1 BTC            back from withdrawal 1, in block",
+        "gas of the cancel of withdrawal 1 (0x",
         "number 1 cancelled",
         "Not in this list: Bitcoin",
     ] {
         assert!(shown.stdout.contains(told), "{told:?} is not told: {shown}");
     }
+    assert!(!shown.stdout.contains("-0 BTC"), "a movement of nothing: {shown}");
 }
 
 /// Between a user and a node, for one transaction: hands it in to nobody, and says then that another one took its nonce.
@@ -406,7 +444,8 @@ fn the_words_alone_find_every_deposit_again_and_take_back_what_was_not_swept() {
     network.mine(1);
 
     owner.lose_everything();
-    let reclaim = ["reclaim", &address, "--to", REGTEST_ADDRESS, "--fee-rate", "5", "--json", "--passphrase-stdin"];
+    let reclaim =
+        ["reclaim", &address, "--to", REGTEST_ADDRESS, "--fee-rate", "5", "--json", "--yes", "--passphrase-stdin"];
     owner.run(&reclaim, "").fails_saying(&["no record of"]);
     owner.restore();
     let found = owner.recover();
@@ -424,7 +463,7 @@ fn the_words_alone_find_every_deposit_again_and_take_back_what_was_not_swept() {
     let genesis = network.folder().join("genesis.json").display().to_string();
     let look = |what| owner.run(&["wallet", what, "--json", "--genesis", &genesis], "").json().remove(0);
     let (balance, minted) = (look("balance"), deposit(text(&swept, "address"))["mintedSat"].as_u64().expect("minted"));
-    let coins = format!("{:#x}", u128::from(minted) * 10_000_000_000);
+    let coins = (u128::from(minted) * 10_000_000_000).to_string();
     assert_eq!(
         (text(&balance["sidechain"], "coinWei"), &balance["sidechain"]["proven"]),
         (coins.as_str(), &true.into())
@@ -455,6 +494,12 @@ fn the_words_alone_find_every_deposit_again_and_take_back_what_was_not_swept() {
     let is_astray =
         |event: &Value| event["address"] == astray["address"] && event["unspent"][0]["valueSat"] == 3_000_000;
     assert!(found.iter().any(is_astray), "{found:?}");
+    // What was found is not forgotten: `status` reads new blocks only, and this one is a week old.
+    let too_old =
+        found.iter().find(|event| is_astray(event)).map(|event| &event["unspent"][0]["unsweepable"]["reason"]);
+    assert_eq!(too_old, Some(&"tooOld".into()), "{found:?}");
+    let status = owner.run(&["status", text(&astray, "address"), "--json"], "").json().remove(0);
+    assert_eq!((&status["payments"][0]["amountSat"], status.get("unseen")), (&3_000_000.into(), None), "{status}");
 
     std::fs::write(text(&elsewhere, "record"), kept).expect("written");
     a_key_elsewhere_signs_a_psbt(&owner, text(&elsewhere, "address"));
@@ -511,7 +556,7 @@ fn a_key_elsewhere_signs_a_psbt(owner: &Owner<'_>, address: &str) {
     keep(&replayed);
     run(&["--signed", &signed]).fails_saying(&["the signature of input 0 is not one of"]);
     keep(&right);
-    let sent = run(&["--signed", &signed]).json().remove(0);
+    let sent = run(&["--signed", &signed, "--yes"]).json().remove(0);
     assert_eq!((&sent["amountSat"], &sent["feeSat"]), (&written["amountSat"], &written["feeSat"]));
 }
 

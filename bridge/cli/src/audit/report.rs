@@ -29,6 +29,7 @@ pub struct Report {
     pub bitcoin_height: Height,
     pub bitcoin_tip: BlockHash,
     /// Coins outside the Bridge.
+    #[serde(serialize_with = "amount::digits")]
     pub supply_wei: U256,
     pub unclaimed_sat: u64,
     pub owed_sat: u64,
@@ -41,6 +42,7 @@ pub struct Report {
     /// Cover in force for what is unswept, which is smaller by it.
     pub cover_sat: u64,
     /// Backed beyond what anybody can claim: coins that somebody gave away.
+    #[serde(serialize_with = "amount::digits")]
     pub surplus_wei: U256,
     /// Lost, unswept and overdrawn.
     pub missing_by_books_sat: u64,

@@ -12,6 +12,10 @@ use crate::operator::own_keys::MadeFor;
 
 /// Bits of those who are not the owner.
 const OTHERS: u32 = 0o077;
+/// Of these, what lets them put another file in the place of one.
+const OTHERS_WRITE: u32 = 0o022;
+/// Of a folder like /tmp: others write in it, and replace their own files alone.
+const STICKY: u32 = 0o1000;
 /// Folders below a home folder that are looked into, and files that are looked at: a user has a few dozen.
 const MOST_DEPTH: usize = 4;
 const MOST_FILES: usize = 2_000;
@@ -35,7 +39,8 @@ pub fn keystore(path: &Path, kind: &str, genesis: Option<&Genesis>, notes: Notes
             return vec![notes.wrong("keystore", format!("{shown}: {error}"), "copy it from its backup")];
         }
     };
-    let mut checks: Vec<Check> = open_to_others(path, notes).into_iter().collect();
+    let folder = path.parent().and_then(|folder| replaceable(folder, notes));
+    let mut checks: Vec<Check> = open_to_others(path, notes).into_iter().chain(folder).collect();
     if keystore.kind() != kind {
         let seen = format!("{shown} is a keystore of kind {}, wanted {kind}", keystore.kind());
         checks.push(notes.wrong("keystore", seen, "name the right file in the configuration"));
@@ -70,12 +75,38 @@ fn open_to_others(path: &Path, notes: Notes) -> Option<Check> {
     })
 }
 
-/// All files with keys in a user's home folder.
+fn mode(path: &Path) -> Option<u32> {
+    Some(fs::metadata(path).ok()?.permissions().mode() & 0o7777)
+}
+
+/// Whether others can put another file in the place of one in this folder.
+fn replaceable(folder: &Path, notes: Notes) -> Option<Check> {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let mode = mode(folder).filter(|mode| mode & OTHERS_WRITE != 0 && mode & STICKY == 0)?;
+    let seen = format!("others can replace files in the folder {} (mode {mode:o})", folder.display());
+    let advice = format!("chmod go-w '{}', and see whether the files in it are still yours", folder.display());
+    Some(notes.wrong("keystore", seen, advice))
+}
+
+/// Whether others can look into a folder with keys and records, or write there.
+fn private(folder: &Path, notes: Notes) -> Option<Check> {
+    if let Some(check) = replaceable(folder, notes) {
+        return Some(check);
+    }
+    let mode = mode(folder).filter(|mode| mode & OTHERS != 0)?;
+    let seen = format!(
+        "others can look into the folder {} (mode {mode:o}): what is in it tells of your deposits and payments",
+        folder.display()
+    );
+    Some(notes.doubtful("folder", seen, format!("chmod 700 '{}'", folder.display())))
+}
+
+/// A user's home folder, and all files with keys in it.
 pub fn home(folder: &Path, notes: Notes) -> Vec<Check> {
     let mut files = Vec::new();
     find(folder, MOST_DEPTH, &mut files);
     let mut keys = 0_usize;
-    let mut checks = Vec::new();
+    let mut checks: Vec<Check> = private(folder, notes).into_iter().collect();
     for path in files.iter().filter(|path| has_keys(path)) {
         keys += 1;
         checks.extend(open_to_others(path, notes));
@@ -125,6 +156,7 @@ mod tests {
     #[test]
     fn a_keystore_that_others_can_read_or_that_is_another_or_none_is_wrong() {
         let folder = tempfile::tempdir().expect("a temporary folder");
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).expect("ours");
         make_operator(folder.path(), &NewOperator::example("alice", 30_301), None, "correct horse").expect("made");
         let (operator, validator) = (folder.path().join(OPERATOR_KEYSTORE), folder.path().join(VALIDATOR_KEYSTORE));
         let told = |path: &Path, kind| keystore(path, kind, None, NOTES).remove(0);
@@ -136,6 +168,21 @@ mod tests {
         let open = told(&operator, OPERATOR);
         assert!(open.level == Level::Wrong && open.advice.contains("chmod 600"), "{open:?}");
         assert_eq!(home(folder.path(), NOTES).iter().map(|check| check.level).collect::<Vec<_>>(), [Level::Wrong]);
+        fs::set_permissions(&operator, fs::Permissions::from_mode(0o600)).expect("ours");
+        // The folder: others see what is there, or can put another file in its place.
+        let folder_with = |mode| {
+            fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode)).expect("ours");
+            (home(folder.path(), NOTES).remove(0), told(&operator, OPERATOR))
+        };
+        let (seen, service) = folder_with(0o755);
+        assert!(seen.level == Level::Doubtful && seen.advice.starts_with("chmod 700 '"), "{seen:?}");
+        assert_eq!(service.level, Level::Fine, "a service's folder may be read: {service:?}");
+        for mode in [0o770, 0o703] {
+            let (seen, service) = folder_with(mode);
+            assert!(seen.level == Level::Wrong && seen.advice.starts_with("chmod go-w '"), "{seen:?}");
+            assert!(service.level == Level::Wrong && service.seen.contains("replace"), "{service:?}");
+        }
+        assert_eq!(folder_with(0o700).0.level, Level::Fine);
         fs::write(&operator, "{}").expect("written");
         assert_eq!(told(&operator, OPERATOR).level, Level::Wrong);
         assert!(told(&folder.path().join("none"), OPERATOR).seen.contains("cannot be read"));

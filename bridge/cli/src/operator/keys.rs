@@ -1,7 +1,6 @@
 //! `causeway keys`: secrets, made where they are used and encrypted before they touch a disk; their public parts in the open.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use alloy_primitives::{Address, B256, Bytes};
@@ -239,7 +238,7 @@ pub fn make_operator(
 ) -> Result<PublicPart> {
     new.check()?;
     check_apart(new.network, recovery_key)?;
-    fs::create_dir_all(dir).wrap_err_with(|| format!("cannot make the folder {}", dir.display()))?;
+    files::make_private_folder(dir).wrap_err_with(|| format!("cannot make the folder {}", dir.display()))?;
     let (validator, operator) = (ValidatorKeys::generate(), OperatorKeys::generate(&mut rand::thread_rng()));
     let recovery_key = match recovery_key {
         Some(key) => key,
@@ -354,7 +353,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let refused = |new: NewOperator| {
             let error = make_operator(folder.path(), &new, None, "correct horse").expect_err("refused");
-            assert!(fs::read_dir(folder.path()).expect("readable").next().is_none(), "nothing was made");
+            assert!(std::fs::read_dir(folder.path()).expect("readable").next().is_none(), "nothing was made");
             format!("{error:#}")
         };
         let said = refused(NewOperator { chain_id: 1, ..alice() });

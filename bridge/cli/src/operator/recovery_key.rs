@@ -9,7 +9,6 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use bitcoin::secp256k1::{Keypair, SECP256K1, XOnlyPublicKey};
@@ -29,7 +28,7 @@ pub const RECOVERY_KEYSTORE: &str = "recovery.keystore";
 ///
 /// Those of the disk.
 pub fn make_recovery(dir: &Path, passphrase: &str) -> Result<(PathBuf, XOnlyPublicKey)> {
-    fs::create_dir_all(dir).wrap_err_with(|| format!("cannot make the folder {}", dir.display()))?;
+    files::make_private_folder(dir).wrap_err_with(|| format!("cannot make the folder {}", dir.display()))?;
     let mut key = Keypair::new(SECP256K1, &mut rand::thread_rng());
     let (public, _) = key.x_only_public_key();
     let secret = Zeroizing::new(key.secret_bytes());

@@ -16,7 +16,7 @@ use bridge::foreign::shown;
 use bridge::io::sidechain::{Client, Error, proven};
 use bridge::peg::{Contracts, Info, Parameters};
 use eyre::{Result, WrapErr, bail, ensure, eyre};
-use files::{write_atomic, write_new};
+use files::{make_private_folder, write_atomic, write_new};
 use light::FinalHeader;
 use sidechain::genesis::{DEV_CHAIN_ID, Genesis};
 
@@ -297,7 +297,7 @@ fn differences(says: &Parameters, known: &Parameters) -> Vec<(String, String, St
 /// Keeps the first genesis file that is named and that a node agrees with, so that later commands mean the same network.
 fn keep(home: &Path, genesis: &Genesis) -> Result<()> {
     let path = home.join(PINNED);
-    std::fs::create_dir_all(home).wrap_err_with(|| format!("cannot use {}", home.display()))?;
+    make_private_folder(home).wrap_err_with(|| format!("cannot use {}", home.display()))?;
     if write_new(&path, (genesis.to_json() + "\n").as_bytes())? {
         eprintln!("This genesis file is kept at {}: commands mean its network from now on", path.display());
     } else if read_genesis(&path)? != *genesis {
@@ -312,7 +312,7 @@ fn keep(home: &Path, genesis: &Genesis) -> Result<()> {
 ///
 /// Those of the disk.
 pub fn pin_development(home: &Path, genesis: &str) -> Result<()> {
-    std::fs::create_dir_all(home).wrap_err_with(|| format!("cannot use {}", home.display()))?;
+    make_private_folder(home).wrap_err_with(|| format!("cannot use {}", home.display()))?;
     Ok(write_atomic(&home.join(PINNED_DEVELOPMENT), genesis.as_bytes())?)
 }
 

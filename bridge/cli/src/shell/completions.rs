@@ -25,5 +25,5 @@ pub struct Args {
 pub fn run(args: &Args, mut tree: clap::Command) -> Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut tree, "causeway", &mut script);
-    Ok(terminal::page(&script)?)
+    Ok(terminal::while_read(terminal::page(&script))?)
 }

@@ -2,7 +2,7 @@
 
 use eyre::{Result, bail};
 
-use crate::exit;
+use crate::{exit, terminal};
 
 const TOPIC: &str = "exit-codes";
 
@@ -28,12 +28,12 @@ pub struct Args {
 /// There is no such command: the error names those that are like it.
 pub fn run(args: &Args, tree: clap::Command) -> Result<()> {
     if args.words == [TOPIC] {
-        crate::terminal::out(&exit::table());
+        terminal::out(&exit::table());
         return Ok(());
     }
     let words = std::iter::once("causeway").chain(args.words.iter().map(String::as_str)).chain(["--help"]);
     match tree.try_get_matches_from(words) {
-        Err(error) if error.kind() == clap::error::ErrorKind::DisplayHelp => Ok(error.print()?),
+        Err(error) if error.kind() == clap::error::ErrorKind::DisplayHelp => Ok(terminal::while_read(error.print())?),
         Err(error) => Err(error.into()),
         Ok(_) => bail!("--help was not understood, which cannot be: every command has it"),
     }

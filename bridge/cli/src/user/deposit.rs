@@ -124,15 +124,16 @@ fn claimant(deposit: &Deposit) -> alloy_primitives::Address {
     if deposit.claimant.is_zero() { deposit.recipient } else { deposit.claimant }
 }
 
-/// A deposit in lines: where it stands, and what it waits for.
-pub fn describe(progress: &Progress) -> Vec<String> {
+/// A deposit in lines: where it stands, and what it waits for. `address`: where it was paid, if that is known.
+pub fn describe(progress: &Progress, address: Option<&str>) -> Vec<String> {
     let Progress { deposit, waits_for, reclaimable_from, reclaimable_in_s, claimable_sat } = progress;
     let mut lines = vec![format!("{}: {}", OutPoint::new(deposit.txid, deposit.vout), stands(deposit))];
     lines.extend(waits_for.iter().map(|wait| format!("  waits      {}", wait.advice())));
     if deposit.status == DepositStatus::Proven && deposit.minted_sat.is_none() {
         let when = reclaimable_in_s.map(|seconds| format!(" (in {})", about(seconds))).unwrap_or_default();
         lines.push(format!(
-            "  or else    its owner takes it back from block {reclaimable_from} on{when}: causeway reclaim"
+            "  or else    its owner takes it back from block {reclaimable_from} on{when}: causeway reclaim {}",
+            address.unwrap_or("ADDRESS")
         ));
     }
     if *claimable_sat > 0 {

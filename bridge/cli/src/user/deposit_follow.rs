@@ -173,7 +173,7 @@ impl Follower<'_> {
         for progress in &look.deposits {
             if self.is_news(news_of(progress)) {
                 self.context.print(&Event::Deposit { progress }, || {
-                    describe(progress).iter().for_each(|line| println!("{line}"));
+                    describe(progress, Some(&self.record.address)).iter().for_each(|line| println!("{line}"));
                 });
             }
         }

@@ -269,7 +269,7 @@ impl Records {
     pub fn keep(&self, record: &Record) -> Result<PathBuf> {
         let path = self.path(&record.address);
         let json = serde_json::to_vec_pretty(record).expect("text and numbers always serialise");
-        let written = fs::create_dir_all(&self.folder).and_then(|()| write_new(&path, &json));
+        let written = files::make_private_folder(&self.folder).and_then(|()| write_new(&path, &json));
         let new = written.wrap_err_with(|| format!("cannot keep the record of the address at {}; the address is not shown, because without the record it could not be reclaimed", path.display()))?;
         if !new {
             let kept = self.find(&record.address)?;

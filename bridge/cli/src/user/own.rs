@@ -143,7 +143,8 @@ impl OwnAddress {
 
     fn describe(&self) -> Vec<String> {
         let payments = self.payments.iter().flat_map(Awaited::describe);
-        let paid: Vec<String> = payments.chain(self.deposits.iter().flat_map(deposit::describe)).collect();
+        let deposits = self.deposits.iter().flat_map(|progress| deposit::describe(progress, Some(&self.address)));
+        let paid: Vec<String> = payments.chain(deposits).collect();
         let unseen = self.unseen.iter().flat_map(|unseen| unseen.describe().into_iter().take(2));
         let whose = match self.recipient {
             address::BRIDGE => "the reserve".to_owned(),

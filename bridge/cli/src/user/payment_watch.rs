@@ -2,6 +2,7 @@
 //! of addresses, so each block and each new transaction is read once, and what was found is kept in the home folder: one that the bridge never
 //! takes is still told months later, by asking for its output alone.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -13,7 +14,7 @@ use contracts::{Deposits, address};
 use eyre::{Result, WrapErr, eyre};
 use files::write_atomic;
 use mainchain::header::Height;
-use mainchain::io::rpc::{BitcoinRpc, RpcError};
+use mainchain::io::rpc::{BitcoinRpc, RpcError, Scan};
 use mainchain::proof::{InclusionProof, strip};
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +32,35 @@ const MOST_TRANSACTIONS: usize = 5_000;
 const MOST_KEPT: usize = 1_000;
 /// In the home folder.
 const KEPT: &str = "payments.json";
+
+/// Keeps unspent payments that bitcoind found in its whole chain by their addresses, so that they are told although their blocks are not read
+/// again.
+///
+/// # Errors
+///
+/// bitcoind does not answer, or those of the disk.
+pub async fn remember(bitcoin: &BitcoinRpc, home: &Path, scan: &Scan, records: &[Record]) -> Result<()> {
+    let mut scripts = BTreeMap::new();
+    for record in records {
+        scripts.insert(record.output()?.script_pubkey(), record.address.clone());
+    }
+    let path = home.join(KEPT);
+    let mut all = read_kept(&path);
+    // The dearest first: anybody can send dust.
+    let mut unspents: Vec<_> = scan.unspents.iter().collect();
+    unspents.sort_by_key(|unspent| Reverse(unspent.value));
+    for unspent in unspents {
+        let Some(address) = scripts.get(&unspent.script_pubkey).cloned() else { continue };
+        let height = (scan.height + 1).saturating_sub(unspent.confirmations);
+        // What left the best chain meanwhile is found again by its next block.
+        let Some(hash) = bitcoin.block_hash(height).await? else { continue };
+        let (amount_sat, coinbase) = (unspent.value.to_sat(), unspent.coinbase);
+        if all.len() < MOST_KEPT {
+            all.insert(unspent.outpoint, Found { address, amount_sat, coinbase, block: Some((height, hash)) });
+        }
+    }
+    write_kept(&path, &all).wrap_err_with(|| format!("payments that were found are not kept in {}", path.display()))
+}
 
 /// Looks again and again, and reads nothing twice.
 #[derive(Debug)]
@@ -179,9 +209,7 @@ impl Watch {
         if all == *kept {
             return;
         }
-        let list: Vec<(&OutPoint, &Found)> = all.iter().collect();
-        let json = serde_json::to_vec(&list).expect("text and numbers always serialise");
-        match write_atomic(path, &json) {
+        match write_kept(path, &all) {
             Ok(()) => self.kept.1 = all,
             Err(error) => tracing::warn!("payments that were seen are not kept: {error}"),
         }
@@ -273,6 +301,11 @@ fn read_kept(path: &Path) -> BTreeMap<OutPoint, Found> {
     let text = std::fs::read(path).unwrap_or_default();
     let list: Vec<(OutPoint, Found)> = serde_json::from_slice(&text).unwrap_or_default();
     list.into_iter().collect()
+}
+
+fn write_kept(path: &Path, all: &BTreeMap<OutPoint, Found>) -> std::io::Result<()> {
+    let list: Vec<(&OutPoint, &Found)> = all.iter().collect();
+    write_atomic(path, &serde_json::to_vec(&list).expect("text and numbers always serialise"))
 }
 
 fn inclusion(proof: &InclusionProof) -> IBitcoinLightClient::InclusionProof {

@@ -21,6 +21,7 @@ use super::coins_scan::scan;
 use super::deposit_record::{Record, Records, open_reclaim_key};
 use super::own_wallet;
 use super::pay::invoice;
+use super::spending::agree;
 use crate::context::Context;
 use crate::options::account::AccountArgs;
 use crate::options::bitcoin::BitcoinArgs;
@@ -37,11 +38,11 @@ const MAX_PSBT_BYTES: u64 = 400_000;
 /// Take an unswept deposit back on Bitcoin after its timelock
 ///
 /// Needs only the record that `causeway peg-in` kept, and a bitcoind: no sidechain, no federation. Works once the deposit
-/// has as many confirmations as its timelock has blocks. Payments that are worth less than it costs to take them are left out; of
+/// has as many confirmations as its timelock has blocks. Where it goes and what it costs is shown first, and nothing is sent before you agree. Payments that are worth less than it costs to take them are left out; of
 /// more than 200, the largest come first, and the same command takes the next.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  causeway reclaim bc1p... --to bc1q...\n  causeway reclaim bc1p... --to bc1q... --outpoint 4a5e1e4b...:0 --fee-rate 3\n  causeway reclaim bc1p... --to bc1q... --keystore merchant.keystore     of an invoice\n  causeway reclaim bc1p... --to bc1q... --psbt unsigned.psbt         for a key that is elsewhere; then --signed signed.psbt"
+    after_help = "Examples:\n  causeway reclaim bc1p... --to bc1q...\n  causeway reclaim bc1p... --to bc1q... --outpoint 4a5e1e4b...:0 --fee-rate 3 --yes\n  causeway reclaim bc1p... --to bc1q... --keystore merchant.keystore     of an invoice\n  causeway reclaim bc1p... --to bc1q... --psbt unsigned.psbt         for a key that is elsewhere; then --signed signed.psbt"
 )]
 pub struct Args {
     /// The deposit address that was paid
@@ -58,6 +59,9 @@ pub struct Args {
     /// Check, finalise and send such a PSBT, which was signed
     #[arg(long, value_name = "FILE", conflicts_with = "outpoint")]
     signed: Option<PathBuf>,
+    /// Send without asking, for scripts
+    #[arg(long, conflicts_with = "psbt")]
+    yes: bool,
     #[command(flatten)]
     fee_rate: FeeRateArgs,
     /// Of an invoice's address: the merchant's account, from which the key is derived
@@ -132,6 +136,7 @@ async fn reclaim(args: &Args, record: &Record) -> Result<Reclaimed> {
         output.reclaim(&coins, to.script_pubkey(), fee_rate, &key).wrap_err("the deposit cannot be reclaimed")?;
     let amount = transaction.output[0].value;
     args.fee_rate.check_fee(total - amount, total)?;
+    args.agree(record, &to, coins.len(), amount, total - amount, fee_rate)?;
     let sent = bitcoin.broadcast_within(&transaction, args.fee_rate.bound(fee_rate)).await;
     Ok(Reclaimed {
         txid: sent.wrap_err("bitcoind does not take the transaction")?,
@@ -208,6 +213,7 @@ async fn send_signed(args: &Args, record: &Record, file: &Path) -> Result<Reclai
     let fee = total.checked_sub(amount).ok_or_else(|| eyre!("{} pays more than it spends", file.display()))?;
     args.fee_rate.check_fee(fee, total)?;
     let rate = fee / transaction.weight();
+    args.agree(record, &to, coins.len(), amount, fee, rate)?;
     let sent = bitcoin.broadcast_within(&transaction, args.fee_rate.bound(rate)).await;
     Ok(Reclaimed {
         txid: sent.wrap_err("bitcoind does not take the transaction")?,
@@ -259,6 +265,25 @@ impl Args {
         let coins = worthwhile(&ripe, fee_rate.fee_wu(output.reclaim_input_weight()).unwrap_or(Amount::MAX_MONEY))?;
         let total = coins.iter().map(|(_, value)| *value).sum();
         Ok(Chosen { left_out: ripe.len() - coins.len(), output, coins, total, fee_rate })
+    }
+
+    /// Shows what is about to be sent, and asks whoever is there. What `causeway dev` gives away is worth nothing.
+    fn agree(
+        &self,
+        record: &Record,
+        to: &Address,
+        payments: usize,
+        amount: Amount,
+        fee: Amount,
+        rate: FeeRate,
+    ) -> Result<()> {
+        let lines = [
+            format!("What       take back {payments} payment(s) to {}, on {}", record.address, record.network),
+            format!("To         {to}"),
+            format!("Amount     {}", amount::show(amount)),
+            format!("Fee        {}, at {} sat/vB", amount::show(fee), rate.to_sat_per_vb_ceil()),
+        ];
+        agree(&lines, self.yes || self.account.dev_account.is_some())
     }
 
     fn destination(&self, record: &Record) -> Result<Address> {

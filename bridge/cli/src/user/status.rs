@@ -327,7 +327,8 @@ fn describe_deposits(id: &str, shown: &Deposits) -> Vec<String> {
         }
     }
     lines.extend(shown.payments.iter().flat_map(Awaited::describe));
-    lines.extend(shown.deposits.iter().flat_map(deposit::describe));
+    let address = shown.address.as_deref().map(foreign::shown);
+    lines.extend(shown.deposits.iter().flat_map(|progress| deposit::describe(progress, address.as_deref())));
     if shown.since_block > 0 {
         lines.push(format!(
             "this node knows no deposits that were proven before sidechain block {}: for an earlier payment give its outpoint, or ask another node",

@@ -65,7 +65,7 @@ impl WithdrawnRecords {
     pub fn keep(&self, withdrawn: &Withdrawn) -> Result<()> {
         let path = self.folder.join(format!("{}.json", withdrawn.id));
         let json = serde_json::to_vec_pretty(withdrawn).expect("text and numbers always serialise");
-        fs::create_dir_all(&self.folder)
+        files::make_private_folder(&self.folder)
             .and_then(|()| write_new(&path, &json))
             .wrap_err_with(|| format!("cannot keep {}", path.display()))?;
         Ok(())

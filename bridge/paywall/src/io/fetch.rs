@@ -17,7 +17,7 @@ use std::time::Duration;
 use alloy_primitives::{Address, B256, U256, hex};
 use bitcoin::hashes::{Hash as _, sha256};
 use bridge::io::sidechain::Account;
-use files::{read_optional, write_atomic};
+use files::{make_private_folder, read_optional, write_atomic};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -358,7 +358,7 @@ impl Kept {
     }
 
     fn keep(&self, signed: &Signed) -> Result<(), FetchError> {
-        std::fs::create_dir_all(self.0.parent().unwrap_or(Path::new(".")))?;
+        make_private_folder(self.0.parent().unwrap_or(Path::new(".")))?;
         Ok(write_atomic(&self.0, &serde_json::to_vec(signed).expect("text always serialises"))?)
     }
 

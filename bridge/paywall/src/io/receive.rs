@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use alloy_primitives::{Address, B256};
-use files::{read_optional, write_atomic};
+use files::{make_private_folder, read_optional, write_atomic};
 use hyper::body::Incoming;
 use hyper::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
@@ -256,7 +256,7 @@ impl Vouchers {
 
 fn anew(path: &Path, best: &BTreeMap<B256, SignedVoucher>) -> io::Result<File> {
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
+        make_private_folder(folder)?;
     }
     let lines: String = best.values().map(line).collect();
     write_atomic(path, lines.as_bytes())?;

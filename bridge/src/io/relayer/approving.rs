@@ -17,7 +17,7 @@ use super::node::Node;
 use super::promises::Promises;
 use crate::board::{Effect, Post};
 use crate::policy::{self, FeeBounds, proven};
-use crate::relay::approval::Approval;
+use crate::relay::approval::{Approval, News};
 use crate::relay::drafting::{InUse, ledger_facts, spent_outputs};
 use crate::relay::facts::BitcoinView;
 use crate::relay::proposers::Proposers;
@@ -170,8 +170,10 @@ impl<N: Node, B: Bitcoind> Approving<N, B> {
         if verdict.is_ok() {
             promises.seen.insert(number, own_outputs);
         }
-        if let Some(refusal) = open.policy.decided(verdict) {
-            tracing::warn!(proposal = number, %refusal, "not approving");
+        match open.policy.decided(verdict) {
+            Some(News::Refused(refusal)) => tracing::warn!(proposal = number, %refusal, "not approving"),
+            Some(News::Over) => tracing::info!(proposal = number, "no longer: not approving"),
+            None => {}
         }
         open.policy.is_given()
     }
@@ -186,7 +188,9 @@ impl<N: Node, B: Bitcoind> Approving<N, B> {
         let closed: Vec<u64> =
             self.open.keys().filter(|number| !ledger.proposals.contains_key(number)).copied().collect();
         for number in closed {
-            self.open.remove(&number);
+            if self.open.remove(&number).is_some_and(|open| open.policy.is_refused()) {
+                tracing::info!(proposal = number, "no longer: not approving; the proposal is closed");
+            }
             if !is_bound(number) {
                 self.member.store.remove(&state_file(number))?;
             }

@@ -20,7 +20,7 @@ use super::promises::Promises;
 use crate::board::{Effect, Post};
 use crate::policy::proven::{self, ProvenBound};
 use crate::policy::{self, FeeBounds, Refusal};
-use crate::relay::approval::Approval;
+use crate::relay::approval::{Approval, News};
 use crate::relay::drafting::spent_outputs;
 use crate::relay::facts::BitcoinView;
 use crate::relay::ledger::Ledger;
@@ -233,8 +233,10 @@ impl<N: Node, B: Bitcoind> Signing<N, B> {
             return Ok(false);
         };
         promises.note(&verdict);
-        if let Some(refusal) = open.policy.decided(verdict) {
-            tracing::warn!(number, %refusal, "not signing");
+        match open.policy.decided(verdict) {
+            Some(News::Refused(refusal)) => tracing::warn!(number, %refusal, "not signing"),
+            Some(News::Over) => tracing::info!(number, "no longer: not signing"),
+            None => {}
         }
         Ok(open.policy.is_given())
     }
@@ -264,7 +266,9 @@ impl<N: Node, B: Bitcoind> Signing<N, B> {
     /// Forgets vault transactions that are over, with the proposals that they were, but never the record of what was signed.
     pub fn forget(&mut self, over: &[(u32, u64)]) -> Result<(), FatalError> {
         for (number, proposal) in over {
-            self.sessions.remove(number);
+            if self.sessions.remove(number).is_some_and(|open| open.policy.is_refused()) {
+                tracing::info!(number, "no longer: not signing; it needs no signature of this member any more");
+            }
             self.recalled.remove(number);
             self.odd.remove(number);
             Arc::make_mut(&mut self.complete).remove(number);

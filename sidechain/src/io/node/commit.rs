@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use tracing::info;
+use tracing::{debug, info};
 
 use crate::{block::Block, io::node_state::NodeState};
 
@@ -22,12 +22,20 @@ pub(super) fn commit(state: &NodeState, block: &Block, certificate: Option<&[u8]
         state.snapshots.on_final(chain.store(), block.header.number, now_ms).map_err(|error| error.to_string())?;
     }
     state.counters.committed.took(begun.elapsed());
-    info!(
+    debug!(
         number = block.header.number,
         hash = %finalized.hash,
         transactions = block.transactions.len(),
         gas = block.header.gas_used,
         "block final"
     );
+    if let Some(minute) = state.final_blocks.count(block.transactions.len(), Instant::now()) {
+        info!(
+            head = block.header.number,
+            blocks = minute.blocks,
+            transactions = minute.transactions,
+            "blocks became final since the last such line"
+        );
+    }
     state.on_finalized(finalized, now_ms).map_err(|error| error.to_string())
 }

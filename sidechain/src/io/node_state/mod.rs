@@ -17,6 +17,7 @@
 mod accounts;
 mod admit;
 pub(in crate::io) mod building;
+mod final_blocks;
 mod intake;
 mod journal;
 pub(in crate::io) mod offered;

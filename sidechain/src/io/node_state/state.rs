@@ -10,6 +10,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use super::{
     accounts::Accounts,
     admit::{AdmitError, Admitted, Door, Step},
+    final_blocks::FinalBlocks,
     intake::{Intake, Source},
     outside::{Gossip, Upstream},
 };
@@ -49,6 +50,8 @@ pub struct NodeState {
     pub snapshots: Arc<Snapshots>,
     /// What is counted for the operator's monitoring.
     pub counters: Arc<Counters>,
+    /// Final blocks that the log has not told yet.
+    pub final_blocks: Arc<FinalBlocks>,
     /// How this node stands to its network; see [`Self::facts`].
     standing: Arc<Mutex<Facts>>,
     /// How transactions come into the pool, and the pool itself.
@@ -86,6 +89,7 @@ impl NodeState {
             upstream,
             snapshots: Arc::new(Snapshots::new(Snapshots::EVERY)),
             counters: Arc::default(),
+            final_blocks: Arc::default(),
             standing: Arc::default(),
             intake: Arc::new(Intake::new(door.clone())),
             door,

@@ -214,3 +214,18 @@ fn a_minted_deposit_that_a_reorganisation_left_unswept_says_what_sweeps_it_again
     let whole = Deposit { swept_by: Some(3), confirmations: 9, ..minted };
     assert_eq!(told(&whole, &outlook), []);
 }
+
+#[test]
+fn whoever_can_take_a_deposit_back_is_told_by_which_address() {
+    use crate::user::deposit::{Progress, describe};
+    let progress = Progress {
+        deposit: deposit(),
+        waits_for: Vec::new(),
+        reclaimable_from: 1508,
+        reclaimable_in_s: None,
+        claimable_sat: 0,
+    };
+    let told = |address| describe(&progress, address).pop().expect("a line");
+    assert!(told(Some("bcrt1q")).ends_with("from block 1508 on: causeway reclaim bcrt1q"), "{}", told(Some("bcrt1q")));
+    assert!(told(None).ends_with("causeway reclaim ADDRESS"), "{}", told(None));
+}

@@ -123,7 +123,7 @@ impl Requests {
     /// Another process keeps one for the same call, or those of the disk.
     pub fn keep(&self, call: &Call, request: &Request, earlier: bool) -> Result<()> {
         let (path, json) = (self.path(call), serde_json::to_vec(request).expect("text and numbers always serialise"));
-        std::fs::create_dir_all(&self.folder).wrap_err_with(|| format!("cannot use {}", self.folder.display()))?;
+        files::make_private_folder(&self.folder).wrap_err_with(|| format!("cannot use {}", self.folder.display()))?;
         if earlier {
             return Ok(write_atomic(&path, &json)?);
         }

@@ -4,6 +4,7 @@
 //!   create            12 words shown ──▶ three of them asked for ──▶ addresses are shown
 //!   create --backup   an encrypted copy elsewhere ──▶ opened again ──▶ addresses are shown; the words are not
 //!   check             all words, or the file, at any time
+//!   interrupted       no address is shown; every command says that nobody may have the words, and what to do
 //!   restore           has just been given them: nothing more is asked
 //! ```
 
@@ -78,6 +79,7 @@ pub fn create(args: &Create, context: &Context) -> Result<()> {
     if let Some(file) = &args.backup {
         ensure!(!file.exists(), "{} exists already: a backup replaces no file", file.display());
     }
+    refuse_beside_another(&args.common)?;
     let birthday = match args.birthday {
         Some(birthday) => birthday,
         None => context.block_on(args.common.newest_block())?,
@@ -110,6 +112,18 @@ pub fn create(args: &Create, context: &Context) -> Result<()> {
     let object = json!({ "account": wallet.account(), "checked": true });
     context.print(&object, || show_made(&wallet, args));
     Ok(())
+}
+
+/// No wallet takes another's place. One whose backup was never checked says what to do about that, before a passphrase is asked for.
+fn refuse_beside_another(common: &Common) -> Result<()> {
+    let folder = common.folder()?;
+    match PublicWallet::find(&folder, common.network)? {
+        Some(wallet) => {
+            wallet.require_backup()?;
+            Err(WalletError::Exists(folder).into())
+        }
+        None => Ok(()),
+    }
 }
 
 fn show_made(wallet: &PublicWallet, args: &Create) {

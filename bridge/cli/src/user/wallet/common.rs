@@ -33,6 +33,7 @@ impl Common {
 
     pub fn make(&self, seed: &Seed, birthday: u32, passphrase: &str) -> Result<Wallet> {
         let (folder, kdf, rng) = (self.folder()?, KdfParams::default(), &mut rand::thread_rng());
+        files::make_private_folder(&folder).wrap_err_with(|| format!("cannot use {}", folder.display()))?;
         Ok(Wallet::create(&folder, self.network, seed, birthday, passphrase, kdf, rng)?)
     }
 

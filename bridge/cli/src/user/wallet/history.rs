@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::account_blocks::End;
 use super::overview::{Look, NEWEST, OtherSide, Seen};
-use super::transfers::{How, Transfer, Transfers};
+use super::transfers::{Asked, How, Transfer, Transfers};
 use crate::clock::time;
 use crate::context::Context;
 
@@ -80,8 +80,17 @@ enum What {
         transaction: Option<B256>,
         from: Option<Address>,
         to: Option<Address>,
+        /// What an own transaction asked the bridge for.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        asked: Option<Asked>,
+        /// Own withdrawals whose coins came back.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        returned: Vec<u64>,
+        #[serde(serialize_with = "amount::digits")]
         sent_wei: U256,
+        #[serde(serialize_with = "amount::digits")]
         received_wei: U256,
+        #[serde(serialize_with = "amount::digits")]
         fee_wei: U256,
     },
 }
@@ -120,7 +129,11 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
 fn of_other_side(other: &OtherSide) -> Vec<Entry> {
     let deposits = other.sidechain.deposits.iter().map(|deposit| of_deposit(deposit, other));
     let withdrawals = other.sidechain.withdrawals.iter().map(of_withdrawal);
-    let transfers = other.transfers.iter().flat_map(|transfers| &transfers.list).map(of_transfer);
+    let transfers = other
+        .transfers
+        .iter()
+        .flat_map(|transfers| &transfers.list)
+        .map(|transfer| of_transfer(transfer, &other.sidechain.withdrawals));
     deposits.chain(withdrawals).chain(transfers).collect()
 }
 
@@ -158,13 +171,15 @@ fn of_withdrawal(withdrawal: &Withdrawal) -> Entry {
     Entry { time: Some(asked_at), what: What::Withdrawal { id, status, amount_sat } }
 }
 
-fn of_transfer(transfer: &Transfer) -> Entry {
-    let Transfer { block, time, how, sent: sent_wei, received: received_wei, fee: fee_wei } = *transfer;
-    let (transaction, from, to) = match how {
-        How::Paid { transaction, from, to } => (Some(transaction), Some(from), to),
-        How::Contracts => (None, None, None),
+fn of_transfer(transfer: &Transfer, withdrawals: &[Withdrawal]) -> Entry {
+    let Transfer { block, time, ref how, sent: sent_wei, received: received_wei, fee: fee_wei } = *transfer;
+    let is_own = |id: &&u64| withdrawals.iter().any(|withdrawal| withdrawal.id == **id);
+    let (transaction, from, to, asked, returned) = match how {
+        How::Paid { transaction, from, to, asked } => (Some(*transaction), Some(*from), *to, *asked, Vec::new()),
+        How::Contracts { returned } => (None, None, None, None, returned.iter().filter(is_own).copied().collect()),
     };
-    Entry { time: Some(time), what: What::Sidechain { block, transaction, from, to, sent_wei, received_wei, fee_wei } }
+    let what = What::Sidechain { block, transaction, from, to, asked, returned, sent_wei, received_wei, fee_wei };
+    Entry { time: Some(time), what }
 }
 
 fn show(page: &Page) {
@@ -193,10 +208,13 @@ fn line(entry: &Entry) -> String {
         What::Withdrawal { id, status, amount_sat } => {
             ("withdrawal", '-', sat(*amount_sat), format!("number {id} {}", word(status)))
         }
-        What::Sidechain { sent_wei, received_wei, .. } => {
+        What::Sidechain { sent_wei, received_wei, fee_wei, .. } => {
             let (sign, wei) = match received_wei.checked_sub(*sent_wei) {
-                Some(gain) if !gain.is_zero() => ('+', gain),
-                _ => ('-', sent_wei.saturating_sub(*received_wei)),
+                // A transaction that moves nothing costs its gas alone; in the free lane not even that.
+                Some(gain) if gain.is_zero() && fee_wei.is_zero() => (' ', gain),
+                Some(gain) if gain.is_zero() => ('-', *fee_wei),
+                Some(gain) => ('+', gain),
+                None => ('-', sent_wei.saturating_sub(*received_wei)),
             };
             ("sidechain", sign, amount::show_wei(wei), with_whom(&entry.what))
         }
@@ -206,11 +224,35 @@ fn line(entry: &Entry) -> String {
 
 /// Who paid, or was paid, and what the transaction cost.
 fn with_whom(what: &What) -> String {
-    let What::Sidechain { block, transaction, from, to, received_wei, fee_wei, .. } = what else {
+    let What::Sidechain { block, transaction, from, to, asked, returned, sent_wei, received_wei, fee_wei } = what
+    else {
         return String::new();
     };
-    let Some(transaction) = transaction else { return format!("by contracts, in block {block}") };
-    let cost = if fee_wei.is_zero() { String::new() } else { format!(", gas {}", amount::show_wei(*fee_wei)) };
+    let Some(transaction) = transaction else {
+        let ids: Vec<String> = returned.iter().map(u64::to_string).collect();
+        return match ids.is_empty() {
+            true => format!("by contracts, in block {block}"),
+            false => format!("back from withdrawal {}, in block {block}", ids.join(" and ")),
+        };
+    };
+    let is_cost_alone = sent_wei == received_wei;
+    let cost = match fee_wei.is_zero() || is_cost_alone {
+        true => String::new(),
+        false => format!(", gas {}", amount::show_wei(*fee_wei)),
+    };
+    if let Some(asked) = asked {
+        let what = match asked {
+            Asked::Raise { id } => format!("raise of withdrawal {id}"),
+            Asked::Cancel { id } => format!("cancel of withdrawal {id}"),
+            Asked::Refund { id } => format!("refund of withdrawal {id}"),
+            Asked::Claim => "claim of refused coins".to_owned(),
+        };
+        return format!("gas of the {what} ({transaction})");
+    }
+    if is_cost_alone && from != to {
+        let what = to.map_or_else(|| "a new contract".to_owned(), |to| format!("a call of {to}"));
+        return format!("gas of {what} ({transaction})");
+    }
     match (received_wei.is_zero(), from, to) {
         (false, Some(from), _) => format!("from {from}{cost} ({transaction})"),
         (_, _, Some(to)) => format!("to {to}{cost} ({transaction})"),

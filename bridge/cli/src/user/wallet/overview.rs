@@ -47,7 +47,9 @@ pub struct Look {
 #[serde(rename_all = "camelCase")]
 pub struct Sidechain {
     account: Address,
+    #[serde(serialize_with = "amount::digits")]
     coin_wei: U256,
+    #[serde(serialize_with = "amount::digits")]
     wrapped_wei: U256,
     /// Deposits in the ledger without coins yet.
     coming_sat: u64,
@@ -151,7 +153,9 @@ impl Look {
         if self.offline {
             return Ok(Seen { wallet, bitcoin_error: None, sidechain: Err(eyre::eyre!("--offline")) });
         }
-        let account = common.public()?.account();
+        let public = common.public()?;
+        public.require_backup()?; // The account is an address, too.
+        let account = public.account();
         let progress = Progress::new(context);
         context.block_on(async {
             let synced = common.sync(&mut wallet, context).await;

@@ -32,6 +32,7 @@ use crate::user::coins_scan;
 use crate::user::deposit_record::{Receiver, ReclaimKey, Record, Records};
 use crate::user::fee_steps::steps;
 use crate::user::own_wallet::{self, GAP, missing};
+use crate::user::payment_watch;
 use crate::user::registration::register;
 
 /// Keys that are tried at most: more deposits than that nobody makes by hand, and what is found ends the search long before.
@@ -91,6 +92,19 @@ struct Payment {
     value_sat: u64,
     /// Blocks until it can be reclaimed.
     wait: u32,
+    /// Why the federation never sweeps it; none: it may.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unsweepable: Option<Unsweepable>,
+}
+
+/// What keeps a payment out of the bridge for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "reason", rename_all = "camelCase", rename_all_fields = "camelCase")]
+enum Unsweepable {
+    /// It is less than the bridge takes.
+    Minimum { min_deposit_sat: u64 },
+    /// No relayer shows the ledger one so old.
+    TooOld { confirmations: u32, most: u32 },
 }
 
 /// Runs `causeway wallet recover`.
@@ -232,7 +246,7 @@ impl<'a> Search<'a> {
         let mut unspent_sat = 0;
         for (record, script) in self.found.values().zip(&scripts) {
             let path = records.keep(record)?;
-            let unspent = scan.as_ref().map(|scan| payments(scan, script, record)).unwrap_or_default();
+            let mut unspent = scan.as_ref().map(|scan| payments(scan, script, record)).unwrap_or_default();
             unspent_sat += unspent.iter().map(|payment| payment.value_sat).sum::<u64>();
             if !unspent.is_empty()
                 && let Err(error) = register(&self.network.client, record).await
@@ -240,14 +254,32 @@ impl<'a> Search<'a> {
                 eprintln!("Warning: {error:#}; `causeway register {}` tries again", record.address);
             }
             let report = self.network.client.deposit(&record.address).await?;
+            let in_ledger: BTreeSet<OutPoint> =
+                report.deposits.iter().map(|deposit| OutPoint::new(deposit.txid, deposit.vout)).collect();
+            for payment in unspent.iter_mut().filter(|payment| !in_ledger.contains(&payment.outpoint)) {
+                let min_deposit_sat = self.network.info.parameters.min_deposit_sat;
+                payment.unsweepable = unsweepable(payment, min_deposit_sat, record.reclaim_delay.get());
+            }
             let index = record.reclaim_index.unwrap_or_default();
             let (address, record, deposits) = (record.address.as_str(), path.display().to_string(), &report.deposits);
             let event = Event::Found { address, index, record, unspent, deposits };
             context.print(&event, || show(&event));
         }
+        self.tell_status(scan.as_ref()).await;
         let recovered = Event::Recovered { addresses: self.found.len(), unspent_sat, keys: self.keys };
         context.print(&recovered, || show(&recovered));
         Ok(())
+    }
+}
+
+impl Search<'_> {
+    /// `status` reads new blocks only, and would know nothing of what was found. Without it the deposits are recovered all the same.
+    async fn tell_status(&self, scan: Option<&Scan>) {
+        let Some(scan) = scan else { return };
+        let found: Vec<Record> = self.found.values().cloned().collect();
+        if let Err(error) = payment_watch::remember(self.bitcoin, &self.network.home, scan, &found).await {
+            eprintln!("Warning: `causeway status` does not know of these payments: {error:#}");
+        }
     }
 }
 
@@ -288,8 +320,40 @@ fn payments(scan: &Scan, script: &ScriptBuf, record: &Record) -> Vec<Payment> {
         outpoint: unspent.outpoint,
         value_sat: unspent.value.to_sat(),
         wait: delay.saturating_sub(unspent.confirmations),
+        unsweepable: None,
     })
     .collect()
+}
+
+/// Whether a payment that the ledger does not have can still come into it, as `causeway status` says it.
+fn unsweepable(payment: &Payment, min_deposit_sat: u64, reclaim_delay: u16) -> Option<Unsweepable> {
+    let delay = u32::from(reclaim_delay);
+    let (confirmations, most) = (delay.saturating_sub(payment.wait), delay / 2);
+    if payment.value_sat < min_deposit_sat {
+        Some(Unsweepable::Minimum { min_deposit_sat })
+    } else if confirmations > most {
+        Some(Unsweepable::TooOld { confirmations, most })
+    } else {
+        None
+    }
+}
+
+/// What becomes of a payment to an address.
+fn what_comes(address: &str, payment: &Payment) -> String {
+    let when = match payment.wait {
+        0 => return format!("can be taken back: causeway reclaim {address} --to ..."),
+        wait => format!("can be taken back in {wait} blocks"),
+    };
+    match payment.unsweepable {
+        None => format!("the federation may sweep it; {when}"),
+        Some(Unsweepable::Minimum { min_deposit_sat }) => format!(
+            "it is below the smallest deposit, {}, and the bridge never takes it; {when}",
+            amount::show(Amount::from_sat(min_deposit_sat))
+        ),
+        Some(Unsweepable::TooOld { confirmations, most }) => format!(
+            "it has {confirmations} confirmations, and no relayer shows the ledger what has more than {most}; {when}"
+        ),
+    }
 }
 
 fn show(event: &Event<'_>) {
@@ -298,11 +362,8 @@ fn show(event: &Event<'_>) {
         Event::Found { address, unspent, deposits, .. } => {
             println!("{address}");
             for payment in unspent {
-                let when = match payment.wait {
-                    0 => format!("can be taken back: causeway reclaim {address} --to ..."),
-                    wait => format!("the federation may sweep it; can be taken back in {wait} blocks"),
-                };
-                println!("  {} unspent at {}: {when}", sat(payment.value_sat), payment.outpoint);
+                let then = what_comes(address, payment);
+                println!("  {} unspent at {}: {then}", sat(payment.value_sat), payment.outpoint);
             }
             for deposit in *deposits {
                 let outpoint = OutPoint::new(deposit.txid, deposit.vout);
@@ -322,5 +383,31 @@ fn show(event: &Event<'_>) {
             "{addresses} deposit addresses found with {keys} keys, their records are written; {} on them. {OTHERS}",
             sat(*unspent_sat)
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn payment(value_sat: u64, wait: u32) -> Payment {
+        Payment { outpoint: OutPoint::null(), value_sat, wait, unsweepable: None }
+    }
+
+    #[test]
+    fn what_the_federation_never_sweeps_is_not_said_to_be_swept() {
+        let told = |value_sat, wait| {
+            let mut payment = payment(value_sat, wait);
+            payment.unsweepable = unsweepable(&payment, 50_000, 1008);
+            what_comes("bcrt1p", &payment)
+        };
+        assert_eq!(told(50_000, 1007), "the federation may sweep it; can be taken back in 1007 blocks");
+        assert_eq!(
+            told(49_999, 1007),
+            "it is below the smallest deposit, 0.0005 BTC, and the bridge never takes it; can be taken back in 1007 blocks"
+        );
+        assert!(told(50_000, 504).starts_with("the federation may sweep it"));
+        assert!(told(50_000, 503).contains("505 confirmations, and no relayer"), "{}", told(50_000, 503));
+        assert_eq!(told(49_999, 0), "can be taken back: causeway reclaim bcrt1p --to ...");
     }
 }

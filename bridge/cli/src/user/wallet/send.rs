@@ -129,6 +129,7 @@ async fn on_sidechain(args: &Args, to: Account, context: &Context) -> Result<()>
         "--to is a contract of the bridge, {to}: coins that are just sent there are nobody's (to pay out: causeway peg-out; to wrap: causeway pay wrap)"
     );
     let wallet = args.common().public()?;
+    wallet.require_backup()?;
     let network = args.network.connect_to_sign().await?;
     ensure!(
         network.bitcoin == args.bitcoin_network,
@@ -154,7 +155,7 @@ async fn on_sidechain(args: &Args, to: Account, context: &Context) -> Result<()>
     let sat = args.amount.map(Amount::to_sat);
     let left = spender.balance().await;
     let left = left.wrap_err_with(|| format!("the coins are sent ({hash}), and what is left is not known"))?;
-    let object = json!({ "transaction": hash, "to": to, "amountSat": sat, "amountWei": call.value, "leftWei": left });
+    let object = json!({ "transaction": hash, "to": to, "amountSat": sat, "amountWei": call.value.to_string(), "leftWei": left.to_string() });
     context.print(&object, || {
         println!("Sent {} to {to} (transaction {hash})", amount::show_wei(call.value));
         println!("left  {}", amount::show_wei(left));

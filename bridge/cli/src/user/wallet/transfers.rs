@@ -6,13 +6,14 @@
 
 use alloy_consensus::Transaction as _;
 use alloy_primitives::{Address, B256, U64, U256};
-use alloy_rpc_types_eth::{Block, Transaction, TransactionReceipt};
+use alloy_rpc_types_eth::{Block, Log, Transaction, TransactionReceipt};
 use alloy_sol_types::{SolCall as _, SolEvent as _};
 use bitcoin::Amount;
 use bridge::amount;
 use bridge::io::sidechain::{Client, Error, Fees};
 use contracts::{Bridge, Deposits, address};
 use eyre::{Result, WrapErr, ensure, eyre};
+use serde::Serialize;
 
 use super::account_blocks::{Changed, End, Search, Standing};
 use crate::progress::Progress;
@@ -21,7 +22,7 @@ use crate::progress::Progress;
 const MOST_QUESTIONS: u32 = 1_000;
 
 /// Coins that moved, in one transaction or by contracts in one block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transfer {
     pub block: u64,
     /// Of the block, in seconds since 1970.
@@ -33,15 +34,49 @@ pub struct Transfer {
     pub fee: U256,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum How {
     Paid {
         transaction: B256,
         from: Address,
         to: Option<Address>,
+        /// What it asked the bridge for, if it did.
+        asked: Option<Asked>,
     },
     /// Within others' transactions, or within an own one beside what it sent: coins of a withdrawal that was cancelled, of a channel, of a claim.
-    Contracts,
+    /// `returned`: withdrawals, of anybody, whose coins went back in this block.
+    Contracts { returned: Vec<u64> },
+}
+
+/// A call of the bridge that moves no coins by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "call", rename_all = "camelCase")]
+pub enum Asked {
+    /// A higher maximum of a withdrawal.
+    Raise {
+        id: u64,
+    },
+    Cancel {
+        id: u64,
+    },
+    Refund {
+        id: u64,
+    },
+    Claim,
+}
+
+impl Asked {
+    fn of(transaction: &Transaction) -> Option<Self> {
+        if transaction.to() != Some(address::BRIDGE) {
+            return None;
+        }
+        let input = transaction.input();
+        let raise = Bridge::raiseCall::abi_decode(input).map(|call| Self::Raise { id: call.id.saturating_to() });
+        let cancel = Bridge::cancelCall::abi_decode(input).map(|call| Self::Cancel { id: call.id.saturating_to() });
+        let refund = Bridge::refundCall::abi_decode(input).map(|call| Self::Refund { id: call.id.saturating_to() });
+        let claim = Bridge::claimCall::abi_decode(input).map(|_| Self::Claim);
+        raise.or(cancel).or(refund).or(claim).ok()
+    }
 }
 
 /// The newest of them, and how far was looked.
@@ -142,7 +177,14 @@ fn of_block(
     let received = gain.saturating_sub(minted(account, receipts).min(gain));
     let sent = expected.saturating_sub(got);
     if !received.is_zero() || !sent.is_zero() {
-        list.push(Transfer { block: changed.block, time, how: How::Contracts, sent, received, fee: U256::ZERO });
+        list.push(Transfer {
+            block: changed.block,
+            time,
+            how: How::Contracts { returned: returned(receipts) },
+            sent,
+            received,
+            fee: U256::ZERO,
+        });
     }
     list.reverse();
     Ok(list)
@@ -167,13 +209,26 @@ fn of_transaction(
     // Its receipt names a price in the free lane too, where nothing is charged.
     let is_charged = is_from && Fees::of(&*transaction.inner) != Fees::FREE;
     let fee = of(is_charged, U256::from(receipt.gas_used).saturating_mul(U256::from(receipt.effective_gas_price)));
-    let how = How::Paid { transaction: receipt.transaction_hash, from, to };
+    let asked = Asked::of(transaction).filter(|_| is_from);
+    let how = How::Paid { transaction: receipt.transaction_hash, from, to, asked };
     let is_seen = is_from || !received.is_zero();
     is_seen.then_some(Transfer { block, time, how, sent, received, fee })
 }
 
 fn is_withdrawal(transaction: &Transaction) -> bool {
     transaction.to() == Some(address::BRIDGE) && transaction.input().starts_with(&Bridge::withdrawCall::SELECTOR)
+}
+
+/// Withdrawals whose coins went back to their owners.
+fn returned(receipts: &[TransactionReceipt]) -> Vec<u64> {
+    let logs = receipts.iter().flat_map(|receipt| receipt.inner.logs());
+    let bridges = logs.filter(|log| log.inner.address == address::BRIDGE);
+    let id = |log: &Log| {
+        let cancelled = Bridge::WithdrawalCancelled::decode_log(&log.inner).map(|event| event.id);
+        let id = cancelled.or_else(|_| Bridge::WithdrawalRefunded::decode_log(&log.inner).map(|event| event.id));
+        id.ok().map(|id| id.saturating_to())
+    };
+    bridges.filter_map(id).collect()
 }
 
 /// Coins that were made for an account for its deposits.

@@ -140,7 +140,7 @@ pub fn of_merchant(home: &Path, account: &AccountArgs, bitcoin: mainchain::Netwo
     }
     let till = Drawer::of(&account.open(home, bitcoin)?).till();
     let json = serde_json::to_vec_pretty(&till).expect("text always serialises");
-    fs::create_dir_all(&folder)
+    files::make_private_folder(&folder)
         .and_then(|()| write_new(&path(&folder, till.owner), &json))
         .wrap_err("cannot keep the public half of the keys of invoices")?;
     match read(&folder, till.owner)? {
