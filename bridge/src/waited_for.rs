@@ -30,6 +30,9 @@ pub fn by_signers(board: &[Event], members: u16, threshold: u16) -> BTreeMap<u16
 /// Seconds after which a gathering is late: some blocks, and a bitcoind that takes a while to answer.
 const LATE_AFTER_S: u64 = 20;
 
+/// Seconds for which a gathering counts that found too few: whoever is still waited for is so with a newer one.
+pub const REMEMBERED_S: u64 = 600;
+
 /// Where as many members as sign together have to appear: the approvals of a proposal, the commitments of an attempt at signing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gathering {

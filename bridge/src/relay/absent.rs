@@ -1,15 +1,14 @@
 //! Which members approve nothing while too few approve what is proposed.
 //!
 //! A proposal that finds too few is given up after a minute and made again, so what is over is remembered for a while: else a dead member would be named
-//! and forgotten each minute.
+//! and forgotten each minute. Once something is bound nothing of before counts: what was proposed for a deposit that its owner took back is never bound, whoever is there.
 
 use std::collections::BTreeMap;
 
+use super::proposers::may_be_approved;
 use super::view::LedgerView;
-use crate::waited_for::{Gathering, by_gatherings};
+use crate::waited_for::{Gathering, REMEMBERED_S, by_gatherings};
 
-/// Seconds for which a proposal that found too few counts.
-const REMEMBERED_S: u64 = 600;
 /// Proposals that are remembered: the newest.
 const MOST: usize = 64;
 
@@ -34,6 +33,9 @@ impl Absent {
         }
         for (number, proposal) in ledger.proposals.iter() {
             let opened_s = proposal.opened_in.time_s;
+            if !may_be_approved(proposal, now_s) && !self.proposals.contains_key(&(opened_s, *number)) {
+                continue;
+            }
             let what = format!("it has not approved proposal {number}");
             let gathering = Gathering { what, there: proposal.approvals.clone(), age_s: 0 };
             self.proposals.insert((opened_s, *number), gathering);
@@ -56,7 +58,7 @@ mod tests {
     use std::collections::BTreeSet;
     use std::sync::Arc;
 
-    use super::super::example::{ledger, proposal};
+    use super::super::example::{content, entry, ledger, outpoint, proposal};
     use super::*;
     use crate::peg::Content;
 
@@ -87,5 +89,23 @@ mod tests {
         assert_eq!(named(&mut absent, &at(start + 25, &[(7, start, &alive)])), dead);
         assert_eq!(named(&mut absent, &at(start + 61, &[(8, start + 60, &alive)])), dead, "the next one is young");
         assert_eq!(named(&mut absent, &at(start + 700, &[])), [0_u16; 0], "nothing is proposed any more");
+    }
+
+    // Proposed for a deposit that its owner takes back while two are away: it is never bound. The two are back, and something else is.
+    #[test]
+    fn nobody_is_blamed_for_what_is_never_bound_once_something_else_is() {
+        let start = ledger(100).head.time_s;
+        let stale: &[(u64, u64, &[u16])] = &[(7, start, &[1, 2])];
+        let named = |absent: &mut Absent, ledger: &LedgerView| absent.look(ledger).into_keys().collect::<Vec<_>>();
+        let mut absent = Absent::default();
+        assert_eq!(named(&mut absent, &at(start + 5, stale)), [0_u16; 0]);
+        assert_eq!(named(&mut absent, &at(start + 30, stale)), [3, 4]);
+        let mut works = at(start + 120, stale);
+        let sweep = entry(&works, content(2_000, &[outpoint(1)], &[], &[]));
+        Arc::make_mut(&mut works.entries).insert(1, sweep);
+        assert_eq!(named(&mut absent, &works), [0_u16; 0]);
+        works.head.time_s = start + 180;
+        assert_eq!(named(&mut absent, &works), [0_u16; 0], "it stays forgotten");
+        assert_eq!(named(&mut Absent::default(), &works), [0_u16; 0], "by one that is started again, too");
     }
 }

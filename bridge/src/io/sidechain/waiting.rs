@@ -13,7 +13,7 @@ use super::client::Client;
 use super::error::Error;
 use crate::board::{Event, Kind, signing_session};
 use crate::peg::{Content, Info, Pending};
-use crate::waited_for::{Gathering, by_gatherings, by_key_generation, by_signers};
+use crate::waited_for::{Gathering, REMEMBERED_S, by_gatherings, by_key_generation, by_signers};
 
 /// Blocks in which members' words about each other count: more than half an hour, at two blocks a second.
 const RECENT_BLOCKS: u64 = 5_000;
@@ -74,7 +74,8 @@ impl Client {
             let mut told: BTreeMap<u16, String> =
                 named.map(|(member, by)| (member, format!("late in signing: {by} members say so"))).collect();
             let mut gatherings = attempts(&board, info, pending);
-            gatherings.extend(unanswered(proposals).map(|proposal| proposal.gathering(info.head.timestamp)));
+            let proposed = unanswered(proposals).map(|proposal| proposal.gathering(info.head.timestamp));
+            gatherings.extend(proposed.filter(|gathering| gathering.age_s <= REMEMBERED_S));
             told.extend(by_gatherings(&gatherings, members, info.threshold));
             told
         } else {
