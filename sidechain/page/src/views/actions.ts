@@ -8,6 +8,7 @@ import { commandLine } from "../draw/command.ts";
 import { faultLink } from "../draw/fault.ts";
 import { link } from "../draw/links.ts";
 import { duration, moment } from "../draw/time.ts";
+import { type Done, isDone } from "../evidence/done.ts";
 import { BRIDGE } from "../evidence/entries.ts";
 import { codeOf, sentenceOf } from "../faults.ts";
 import { type Deposit, type Withdrawal, sats } from "../peg/answers.ts";
@@ -130,7 +131,7 @@ async function perform(context: Context, key: string, call: Call, typed: string 
     const receipt = await included(context, hash, () => false);
     // A block is final: what waited for this does not wait any more.
     context.refresh();
-    if (receipt?.status === "0x1") tell(context, key, DONE[call.does], true);
+    if (receipt?.status === "0x1") await tellDone(context, key, call, from, typed, hash);
     else tell(context, key, html`${link(["tx", hash], "The transaction")} failed, says this node: it was carried out, and only its gas was paid. ${LOOK_ELSEWHERE}`, false, "failed");
   } catch (error) {
     const words = error instanceof Reverts ? `The ledger would refuse it (${error.error}). Nothing was sent.` : (walletWords(error) ?? `${sentenceOf(error)} Nothing was sent.`);
@@ -139,6 +140,24 @@ async function perform(context: Context, key: string, call: Call, typed: string 
     isAtWork = false;
     context.redraw();
   }
+}
+
+/** Its receipt is the node's word: who cancels a payout to a wrong address must not go away because of it. */
+async function tellDone(context: Context, key: string, call: Call, account: Hex, typed: string | undefined, hash: Hex): Promise<void> {
+  tell(context, key, "In a block, says this node. Looking whether the state that it proves says so, too…", true);
+  const which = link(["tx", hash], "The transaction");
+  try {
+    if (await isDone(context.node, context.genesis, meant(call, account, typed))) return tell(context, key, DONE[call.does], true);
+    tell(context, key, html`${which} was carried out, says this node, and the state that it proves does not show it. ${LOOK_ELSEWHERE}`, false);
+  } catch (error) {
+    tell(context, key, html`${which} was carried out, says this node, and does not prove it: ${sentenceOf(error)} ${LOOK_ELSEWHERE}`, false, codeOf(error));
+  }
+}
+
+function meant(call: Call, account: Hex, typed: string | undefined): Done {
+  if (call.does === "claim") return { does: "claim", account };
+  if (call.does === "raise") return { does: "raise", id: call.id, maximumSat: parseAmount(typed ?? "", "sat") ?? call.leastSat };
+  return call;
 }
 
 /** A node that lies of a failure would have somebody do the same twice. */

@@ -14,6 +14,7 @@ import { faultLink } from "../draw/fault.ts";
 import { toBeginning } from "../draw/focus.ts";
 import { link, shortened } from "../draw/links.ts";
 import { ago } from "../draw/time.ts";
+import { isQueued } from "../evidence/done.ts";
 import { BRIDGE } from "../evidence/entries.ts";
 import { codeOf, sentenceOf } from "../faults.ts";
 import type { DepositReport, Limits, Quote, VaultTransactionList } from "../peg/answers.ts";
@@ -115,7 +116,7 @@ export function pegOut(context: Context): View {
     set({ is: "signing" });
     try {
       const hash = await wallet.send(call);
-      const one: Sent = { networkId: context.info().networkId, owner: call.from, hash, amountSat: asked.amountSat.toString(), at: Math.floor(context.now()) };
+      const one: Sent = { networkId: context.info().networkId, owner: call.from, hash, amountSat: asked.amountSat.toString(), maxFeeSat: asked.maxFeeSat.toString(), script: `0x${digitsOf(asked.payee.script)}`, at: Math.floor(context.now()) };
       keepSent(one);
       set({ is: "sent", sent: one });
       await follow(one);
@@ -128,18 +129,33 @@ export function pegOut(context: Context): View {
   async function follow(one: Sent): Promise<void> {
     const receipt = await included(context, one.hash, () => isLeft);
     if (!receipt) return;
-    forgetSent();
     const queued = receipt.logs.find(({ topics }) => topics[0] === topicOf("bridge", "WithdrawalQueued"));
     if (receipt.status === "0x1" && queued?.topics[1]) {
-      if (!isLeft) context.go("withdrawal", Number(BigInt(queued.topics[1])));
+      const id = Number(BigInt(queued.topics[1]));
+      if (!(await isOurs(id, one))) return;
+      forgetSent();
+      if (!isLeft) context.go("withdrawal", id);
       return;
     }
+    forgetSent();
     refused = one;
     // The same is not filled in again: who sends it a second time has looked first.
     Object.assign(typed, nothingTyped());
     isComplete = false;
     set({ is: "form" });
     say(undefined);
+  }
+
+  /** A node could lead to somebody else's, which was paid: then what was signed is still to come, or was dropped. */
+  async function isOurs(id: number, { owner, amountSat, maxFeeSat, script }: Sent): Promise<boolean> {
+    const asked = { owner, amountSat: BigInt(amountSat), ...(maxFeeSat ? { maxFeeSat: BigInt(maxFeeSat) } : {}), ...(script ? { script } : {}) };
+    try {
+      if (await isQueued(node, context.genesis, id, asked)) return true;
+      say(`This node says that what you signed became withdrawal ${id}, and that is another one by the state that it proves. Look with another node, or in your wallet, before you send anything again.`);
+    } catch (error) {
+      say(`This node says that what you signed became withdrawal ${id}, and does not prove it: ${sentenceOf(error)} Look with another node, or in your wallet, before you send anything again.`, codeOf(error));
+    }
+    return false;
   }
 
   function failed(error: unknown): void {
