@@ -393,6 +393,15 @@ fn below_the_minimum(network: &Network) {
         .fails_saying(&["--max-fee", "would leave nothing"]);
     let zero = Address::ZERO.to_string();
     network.causeway(&["peg-in", "--no-wait", "--to", &zero]).fails_saying(&["zero address"]);
+    // What the node would refuse is refused as a mistake, and leaves no record that `status` would tell somebody to pay.
+    for (max_fee, told) in [("300 sat", "is below 0.00000493 BTC"), ("1.1 BTC", "is more than 1 BTC")] {
+        let peg_in = ["peg-in", "--no-wait", "--json", "--to", &to, "--reclaim-key", RECLAIM_KEY, "--max-fee", max_fee];
+        let refused = network.causeway(&peg_in);
+        refused.fails_saying(&[told]);
+        assert!(refused.stderr.contains("\"code\":\"failed\"") && !refused.stderr.contains("Quote"), "{refused}");
+    }
+    let status = network.causeway(&["status"]).stdout;
+    assert!(status.contains("no deposits or withdrawals here yet"), "{status}");
 }
 
 /// The network's own bitcoind has every satoshi; one that never saw the vault's transactions has none.

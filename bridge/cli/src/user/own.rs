@@ -17,7 +17,7 @@ use super::deposit_record::{Record, Records};
 use super::outlook::Lookout;
 use super::payment::{Awaited, Terms, Unseen};
 use super::payment_watch::Watch;
-use super::registration::register;
+use super::registration::{Unregistered, register};
 use super::withdrawal;
 use super::withdrawal_record::WithdrawnRecords;
 use crate::options::network::KnownNetwork;
@@ -47,6 +47,9 @@ struct OwnAddress {
     recipient: Address,
     deposits: Vec<Progress>,
     payments: Vec<Awaited>,
+    /// The node does not take the address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unregistered: Option<Unregistered>,
     #[serde(skip_serializing_if = "Option::is_none")]
     unseen: Option<Unseen>,
 }
@@ -75,7 +78,7 @@ impl Own {
         for (address, record) in addresses.iter_mut().zip(&records) {
             let to_it = payments.iter().filter(|awaited| awaited.payment.address == record.address);
             address.payments = to_it.cloned().collect();
-            if address.deposits.is_empty() && address.payments.is_empty() {
+            if address.unregistered.is_none() && address.deposits.is_empty() && address.payments.is_empty() {
                 let outlook = lookout.look().await?;
                 address.unseen = Some(Unseen::new(&record.address, Terms::of(record), outlook, blocks));
             }
@@ -151,7 +154,8 @@ impl OwnAddress {
             recipient => recipient.to_string(),
         };
         let heading = format!("Deposit address {} for {whose}", self.address);
-        let inner = paid.into_iter().chain(unseen).map(|line| format!("  {line}"));
+        let refused = self.unregistered.iter().flat_map(|refusal| refusal.describe(&self.address));
+        let inner = refused.chain(paid).chain(unseen).map(|line| format!("  {line}"));
         std::iter::once(heading).chain(inner).collect()
     }
 }
@@ -160,17 +164,21 @@ impl OwnAddress {
 async fn paid_to(lookout: &mut Lookout<'_>, network: &KnownNetwork, record: &Record) -> Result<OwnAddress> {
     let client = lookout.client;
     let mut report = client.deposit(&record.address).await?;
+    let mut unregistered = None;
     if report.registered == Some(false) {
         match register(client, record).await {
             Ok(()) => report = client.deposit(&record.address).await?,
             // The others are looked at all the same.
-            Err(error) => tracing::warn!("{error:#}"),
+            Err(error) => match Unregistered::by(error) {
+                Ok(refusal) => unregistered = Some(refusal),
+                Err(error) => tracing::warn!("{error:#}"),
+            },
         }
     }
     expect_of(client, record, &report.deposits)?;
     let deposits = deposit::progress(lookout, &network.info.parameters, report.deposits).await?;
     let (address, recipient) = (record.address.clone(), record.recipient);
-    Ok(OwnAddress { address, recipient, deposits, payments: Vec::new(), unseen: None })
+    Ok(OwnAddress { address, recipient, deposits, payments: Vec::new(), unregistered, unseen: None })
 }
 
 /// Payments to these addresses that the ledger does not have, by one's own bitcoind; and which blocks it was asked for.

@@ -22,8 +22,8 @@ use crate::user::deposit_record::Records;
 use crate::user::outlook::{Lookout, Outlook};
 use crate::user::own::{Own, payments};
 use crate::user::payment::{Awaited, Terms, Unseen};
-use crate::user::payment_watch::Watch;
-use crate::user::registration::{describe as describe_proven, prove, register};
+use crate::user::payment_watch::{self, Watch};
+use crate::user::registration::{Unregistered, prove, register};
 use crate::user::withdrawal;
 use bridge::amount;
 
@@ -83,6 +83,9 @@ struct Bridge<'a> {
 struct Deposits {
     #[serde(skip_serializing_if = "Option::is_none")]
     registered: Option<bool>,
+    /// Of an address of one's own that the node does not take.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unregistered: Option<Unregistered>,
     #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<String>,
     deposits: Vec<Progress>,
@@ -278,9 +281,13 @@ async fn deposit(
     let client = lookout.client;
     let mut report = client.deposit(id).await?;
     let record = Records::in_home(&network.home).find(id).ok();
+    let mut unregistered = None;
     if let (Some(false), Some(record)) = (report.registered, &record) {
-        register(client, record).await?;
-        report = client.deposit(id).await?;
+        match register(client, record).await {
+            Ok(()) => report = client.deposit(id).await?,
+            // What was paid, and the way to take it back, is told all the same.
+            Err(error) => unregistered = Some(Unregistered::by(error)?),
+        }
     }
     let parameters = &network.info.parameters;
     let DepositReport { registered, address, deposits, next, since_block } = report;
@@ -291,12 +298,12 @@ async fn deposit(
     let records = record.as_slice();
     let (payments, blocks) = payments(lookout, watch, &network.home, records, &outpoints(&deposits)).await?;
     let unseen = match &record {
-        Some(record) if deposits.is_empty() && payments.is_empty() => {
+        Some(record) if unregistered.is_none() && deposits.is_empty() && payments.is_empty() => {
             Some(Unseen::new(id, Terms::of(record), lookout.look().await?, blocks))
         }
         _ => None,
     };
-    let shown = Deposits { registered, address, deposits, payments, unseen, next, since_block };
+    let shown = Deposits { registered, unregistered, address, deposits, payments, unseen, next, since_block };
     let has_ended = !shown.deposits.is_empty() && shown.deposits.iter().all(Progress::has_ended);
     Ok(Answer { json: json_of(&shown), lines: describe_deposits(id, &shown), has_ended })
 }
@@ -305,16 +312,20 @@ impl Args {
     async fn prove_payments(&self, network: &KnownNetwork, id: &str) -> Result<()> {
         let record = Records::in_home(&network.home).find(id)?;
         let bitcoin = self.bitcoin.connect(network.bitcoin).await?;
-        for (outpoint, value) in prove(&network.client, &bitcoin, &record).await? {
-            tracing::info!("{}", describe_proven(outpoint, value));
+        let least = Amount::from_sat(network.info.parameters.min_deposit_sat);
+        let (shown, scan) = prove(&network.client, &bitcoin, &record, least).await?;
+        shown.describe(least).iter().for_each(|line| eprintln!("{line}"));
+        // What was found is told from now on without looking through all coins again; that it was proven does not depend on it.
+        if let Err(error) = payment_watch::remember(&bitcoin, &network.home, &scan, &[record]).await {
+            tracing::warn!("`causeway status` does not know of these payments: {error:#}");
         }
         Ok(())
     }
 }
 
 fn describe_deposits(id: &str, shown: &Deposits) -> Vec<String> {
-    let mut lines = Vec::new();
-    if shown.deposits.is_empty() && shown.payments.is_empty() {
+    let mut lines: Vec<String> = shown.unregistered.iter().flat_map(|refusal| refusal.describe(id)).collect();
+    if lines.is_empty() && shown.deposits.is_empty() && shown.payments.is_empty() {
         match (&shown.unseen, shown.registered) {
             (Some(unseen), _) => lines.extend(unseen.describe()),
             (None, Some(true)) => lines.push(format!(
