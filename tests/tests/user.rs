@@ -566,6 +566,37 @@ fn a_deposit_that_the_federation_never_sweeps_is_the_users_again_after_the_timel
         .fails_saying(&["no confirmed unspent output"]);
 }
 
+/// The ledger has it proven, and too few members sweep: for the ledger it waits on, its owner's bitcoind knows better.
+#[test]
+fn a_proven_deposit_that_its_owner_took_back_waits_for_nothing_any_more() {
+    let network = Network::start(Options::default());
+    (3..=4).for_each(|index| network.kill(&format!("relayer-{index}")));
+    let home = network.home().join("user");
+    let (rpc, (bitcoin, cookie)) = (network.rpc(1), network.bitcoin());
+    let (home, cookie) = (home.to_str().expect("UTF-8"), cookie.to_str().expect("UTF-8"));
+    let at = ["--home", home, "--json"];
+    let chain = ["--bitcoin", &bitcoin, "--bitcoin-cookie", cookie];
+    let run = |arguments: &[&str], input: &str| binary::run(network.home(), [arguments, &at, &chain].concat(), input);
+    let to = DEVELOPER_0.to_string();
+    let peg_in = ["peg-in", "--no-wait", "--rpc", &rpc, "--to", &to, "--passphrase-stdin"];
+    let shown = run(&peg_in, "correct horse\n").json().remove(0);
+    let address = shown["address"].as_str().expect("an address").to_owned();
+    let status = || run(&["status", &address, "--rpc", &rpc], "").json().remove(0)["deposits"][0].clone();
+    network.pay(&address, 3_000_000);
+    network.mine_until("it is proven", || (status()["status"] == "proven").then_some(()));
+    assert_eq!(status()["takenBack"], false);
+    network.mine(RECLAIM_DELAY);
+    let reclaim = ["reclaim", &address, "--to", REGTEST_ADDRESS, "--fee-rate", "5", "--yes", "--passphrase-stdin"];
+    assert_eq!(run(&reclaim, "correct horse\n").json()[0]["outpoints"].as_array().map(Vec::len), Some(1));
+    assert_eq!(status()["takenBack"], false, "in no block yet");
+    network.mine(1);
+    let taken = status();
+    assert_eq!((&taken["status"], &taken["takenBack"]), (&"proven".into(), &true.into()), "{taken}");
+    assert_eq!(taken["waitsFor"], Value::Array(vec![]), "{taken}");
+    let listed = run(&["status", "--rpc", &rpc], "").json().remove(0);
+    assert_eq!((&listed["deposits"], &listed["done"]), (&Value::Array(vec![]), &1.into()), "{listed}");
+}
+
 /// Whoever has the genesis file of another network is told that this node does not belong to it.
 fn another_networks_genesis_proves_nothing(network: &Network) {
     let genesis = std::fs::read_to_string(genesis(network)).expect("readable");
