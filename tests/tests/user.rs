@@ -547,6 +547,13 @@ fn a_deposit_that_the_federation_never_sweeps_is_the_users_again_after_the_timel
     network.mine(RECLAIM_DELAY - 1);
     reclaim(&address, "correct horse\n").fails_saying(&["1 more block(s)"]);
     network.mine(1);
+    // It is found in blocks that nobody looked at when they were new, from the one on that the address was made in.
+    let at = ["--rpc", &rpc, "--bitcoin", &bitcoin, "--bitcoin-cookie", cookie, "--home", home];
+    let status = binary::run(network.home(), [&["status", &address, "--json"][..], &at].concat(), "").json().remove(0);
+    let payments = status["payments"].as_array().expect("a list");
+    let mut paid: Vec<u64> = payments.iter().filter_map(|payment| payment["amountSat"].as_u64()).collect();
+    paid.sort_unstable();
+    assert_eq!(paid, [330, 5_000_000], "{status}");
     reclaim(&address, "battery staple\n").fails_saying(&["passphrase"]);
     // Nothing is sent before somebody agreed to where it goes and what it costs.
     let unasked = ["reclaim", &address, "--to", REGTEST_ADDRESS, "--bitcoin", &bitcoin, "--bitcoin-cookie", cookie];

@@ -18,6 +18,7 @@ use super::deposit_follow::follow;
 use super::deposit_record::{self as deposits, Receiver, ReclaimKey, Record, Records};
 use super::fee_steps;
 use super::own_wallet::{self, missing};
+use super::payment_watch;
 use super::registration::register;
 use crate::context::Context;
 use crate::options::bitcoin::BitcoinArgs;
@@ -131,6 +132,10 @@ async fn peg_in(args: &Args, context: &Context) -> Result<()> {
             forget_refused(&records, &record, &error);
         }
         return Err(error);
+    }
+    // Without it `causeway status` reads the newest blocks alone.
+    if let Err(error) = payment_watch::begin(&network.home, &record.address, info.bitcoin_tip.height) {
+        tracing::warn!("{error:#}");
     }
 
     let uri = uri(&record.address, args.amount);

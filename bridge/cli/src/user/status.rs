@@ -101,7 +101,16 @@ struct Deposits {
 struct Answer {
     json: serde_json::Value,
     lines: Vec<String>,
+    /// What has to change for it to be shown again.
+    news: Vec<String>,
     has_ended: bool,
+}
+
+impl Answer {
+    /// One that is shown again whenever a line of it changes.
+    fn of(shown: &impl Serialize, lines: Vec<String>, has_ended: bool) -> Self {
+        Self { json: json_of(shown), news: lines.clone(), lines, has_ended }
+    }
 }
 
 /// What can be asked for.
@@ -190,7 +199,7 @@ impl Asked<'_> {
         match &self.args.id {
             None => {
                 let own = Own::look(&mut self.lookout, self.network, &mut self.watch, self.args.all).await?;
-                Ok(Answer { json: json_of(&own), lines: own.describe(), has_ended: own.has_ended() })
+                Ok(Answer { json: json_of(&own), lines: own.describe(), news: own.news(), has_ended: own.has_ended() })
             }
             Some(Id::Withdrawal(id)) => withdrawal(&mut self.lookout, &self.network.info, *id).await,
             Some(Id::Vault(number)) => vault(&self.network.client, *number).await,
@@ -205,12 +214,12 @@ impl Asked<'_> {
         loop {
             match self.answer().await {
                 Ok(answer) => {
-                    if answer.lines != shown {
+                    if answer.news != shown {
                         if !context.json && !shown.is_empty() {
                             println!();
                         }
                         context.print(&answer.json, || answer.lines.iter().for_each(|line| println!("{line}")));
-                        shown = answer.lines;
+                        shown = answer.news;
                     }
                     if answer.has_ended {
                         return Ok(());
@@ -241,7 +250,7 @@ async fn withdrawal(lookout: &mut Lookout<'_>, info: &Info, id: u64) -> Result<A
     let progress = withdrawal::progress(lookout, &info.parameters, id).await?;
     let progress = progress.ok_or_else(|| eyre!("there is no withdrawal {id}"))?;
     let has_ended = withdrawal::has_ended(progress.withdrawal.status);
-    Ok(Answer { json: json_of(&progress), lines: withdrawal::describe(&progress), has_ended })
+    Ok(Answer::of(&progress, withdrawal::describe(&progress), has_ended))
 }
 
 async fn vault(client: &Client, number: u32) -> Result<Answer> {
@@ -249,7 +258,7 @@ async fn vault(client: &Client, number: u32) -> Result<Answer> {
         client.vault_transaction(number).await?.ok_or_else(|| eyre!("there is no vault transaction {number}"))?;
     let replaced = replaced(client, &vault).await?;
     let has_ended = vault.status != VaultStatus::Bound;
-    Ok(Answer { json: json_of(&vault), lines: describe_vault(&vault, replaced), has_ended })
+    Ok(Answer::of(&vault, describe_vault(&vault, replaced), has_ended))
 }
 
 /// The settled vault transaction that spends what a bound one spends.
@@ -296,16 +305,17 @@ async fn deposit(
     }
     let deposits = deposit::progress(lookout, parameters, deposits).await?;
     let records = record.as_slice();
-    let (payments, blocks) = payments(lookout, watch, &network.home, records, &outpoints(&deposits)).await?;
+    let payments = payments(lookout, watch, &network.home, records, &outpoints(&deposits)).await?;
     let unseen = match &record {
         Some(record) if unregistered.is_none() && deposits.is_empty() && payments.is_empty() => {
+            let blocks = watch.as_ref().and_then(|watch| watch.asked(&record.address));
             Some(Unseen::new(id, Terms::of(record), lookout.look().await?, blocks))
         }
         _ => None,
     };
     let shown = Deposits { registered, unregistered, address, deposits, payments, unseen, next, since_block };
     let has_ended = !shown.deposits.is_empty() && shown.deposits.iter().all(Progress::has_ended);
-    Ok(Answer { json: json_of(&shown), lines: describe_deposits(id, &shown), has_ended })
+    Ok(Answer::of(&shown, describe_deposits(id, &shown), has_ended))
 }
 
 impl Args {
