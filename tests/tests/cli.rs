@@ -68,6 +68,8 @@ fn help_by_words_is_what_the_option_shows_and_a_wrong_word_is_told_the_right_one
         let by_option = causeway(&[words, &["--help"]].concat());
         assert_eq!((by_words.code, &by_words.stdout), (Some(0), &by_option.stdout), "{words:?}: {by_words}");
     }
+    assert_eq!(causeway(&["wallet", "help", "create"]).stdout, causeway(&["wallet", "create", "--help"]).stdout);
+    causeway(&["wallet", "help", "crate"]).is_misused_saying(&["unrecognized subcommand", "'create'"]);
     causeway(&["help", "stats"]).is_misused_saying(&["unrecognized subcommand", "'status'"]);
     causeway(&["help", "pay", "opne"]).is_misused_saying(&["unrecognized subcommand", "'open'"]);
     causeway(&["pegin"]).is_misused_saying(&["'peg-in'"]);

@@ -293,7 +293,7 @@ fn a_person_at_a_terminal_is_asked_and_no_is_no() {
     let command = [&PEG_OUT[..], &["--genesis", &genesis]].concat();
     for no in ["n\n", "\n", "maybe\n"] {
         let shown = victim.at_a_terminal(&relay, &command, no);
-        assert!(shown.contains("Do this? [y/N]") && shown.contains("nothing was sent"), "{shown}");
+        assert!(shown.contains("Do this? [y/N]") && shown.contains("you did not agree: nothing was sent"), "{shown}");
         assert!(relay.asked(SENT).is_empty(), "sent without a yes: {shown}");
     }
     let shown = victim.at_a_terminal(&relay, &command, "y\n");

@@ -144,13 +144,17 @@ fn an_address_that_all_nodes_let_go_is_registered_again_by_peg_in_and_stays_once
     // Nobody waits for this one: it is paid, and gone before a relayer has swept it.
     let paid = address(&network.causeway(&[&of("21000 sat")[..], &["--no-wait"]].concat()).json()[0]);
     OPERATORS.for_each(|index| network.kill(&format!("relayer-{index}")));
+    // A stranger's dust beside it keeps it from nothing.
+    network.pay(&paid, 600);
     network.pay(&paid, 4_000_000);
     let height = network.mine(1);
     // Not by a relayer: it would prove the payment next.
     world.show_headers(height);
     assert!(world.fill_the_lists(&paid).is_empty());
     assert!(!world.is_registered(&paid), "all have let it go");
-    let shown = network.causeway(&["status", &paid, "--prove", "--json"]).json().remove(0);
+    let proving = network.causeway(&["status", &paid, "--prove", "--json"]);
+    assert!(proving.stderr.contains("1 payment(s) of 0.000006 BTC together are not proven"), "{proving}");
+    let shown = proving.json().remove(0);
     assert_eq!((&shown["registered"], &shown["address"]), (&true.into(), &paid.as_str().into()));
     // Others may not have been connected yet when it was passed on; the node that was shown the payment keeps it whatever comes.
     network.until("the others hear of it", || world.all_have(&paid).then_some(()));

@@ -393,6 +393,15 @@ fn below_the_minimum(network: &Network) {
         .fails_saying(&["--max-fee", "would leave nothing"]);
     let zero = Address::ZERO.to_string();
     network.causeway(&["peg-in", "--no-wait", "--to", &zero]).fails_saying(&["zero address"]);
+    // What the node would refuse is refused as a mistake, and leaves no record that `status` would tell somebody to pay.
+    for (max_fee, told) in [("300 sat", "is below 0.00000493 BTC"), ("1.1 BTC", "is more than 1 BTC")] {
+        let peg_in = ["peg-in", "--no-wait", "--json", "--to", &to, "--reclaim-key", RECLAIM_KEY, "--max-fee", max_fee];
+        let refused = network.causeway(&peg_in);
+        refused.fails_saying(&[told]);
+        assert!(refused.stderr.contains("\"code\":\"failed\"") && !refused.stderr.contains("Quote"), "{refused}");
+    }
+    let status = network.causeway(&["status"]).stdout;
+    assert!(status.contains("no deposits or withdrawals here yet"), "{status}");
 }
 
 /// The network's own bitcoind has every satoshi; one that never saw the vault's transactions has none.
@@ -538,6 +547,13 @@ fn a_deposit_that_the_federation_never_sweeps_is_the_users_again_after_the_timel
     network.mine(RECLAIM_DELAY - 1);
     reclaim(&address, "correct horse\n").fails_saying(&["1 more block(s)"]);
     network.mine(1);
+    // It is found in blocks that nobody looked at when they were new, from the one on that the address was made in.
+    let at = ["--rpc", &rpc, "--bitcoin", &bitcoin, "--bitcoin-cookie", cookie, "--home", home];
+    let status = binary::run(network.home(), [&["status", &address, "--json"][..], &at].concat(), "").json().remove(0);
+    let payments = status["payments"].as_array().expect("a list");
+    let mut paid: Vec<u64> = payments.iter().filter_map(|payment| payment["amountSat"].as_u64()).collect();
+    paid.sort_unstable();
+    assert_eq!(paid, [330, 5_000_000], "{status}");
     reclaim(&address, "battery staple\n").fails_saying(&["passphrase"]);
     // Nothing is sent before somebody agreed to where it goes and what it costs.
     let unasked = ["reclaim", &address, "--to", REGTEST_ADDRESS, "--bitcoin", &bitcoin, "--bitcoin-cookie", cookie];
@@ -555,6 +571,37 @@ fn a_deposit_that_the_federation_never_sweeps_is_the_users_again_after_the_timel
     let only = ["reclaim", &address, "--to", REGTEST_ADDRESS, "--outpoint", &spent, "--yes"];
     run(&[&only[..], &["--bitcoin", &bitcoin, "--bitcoin-cookie", cookie]].concat(), "correct horse\n")
         .fails_saying(&["no confirmed unspent output"]);
+}
+
+/// The ledger has it proven, and too few members sweep: for the ledger it waits on, its owner's bitcoind knows better.
+#[test]
+fn a_proven_deposit_that_its_owner_took_back_waits_for_nothing_any_more() {
+    let network = Network::start(Options::default());
+    (3..=4).for_each(|index| network.kill(&format!("relayer-{index}")));
+    let home = network.home().join("user");
+    let (rpc, (bitcoin, cookie)) = (network.rpc(1), network.bitcoin());
+    let (home, cookie) = (home.to_str().expect("UTF-8"), cookie.to_str().expect("UTF-8"));
+    let at = ["--home", home, "--json"];
+    let chain = ["--bitcoin", &bitcoin, "--bitcoin-cookie", cookie];
+    let run = |arguments: &[&str], input: &str| binary::run(network.home(), [arguments, &at, &chain].concat(), input);
+    let to = DEVELOPER_0.to_string();
+    let peg_in = ["peg-in", "--no-wait", "--rpc", &rpc, "--to", &to, "--passphrase-stdin"];
+    let shown = run(&peg_in, "correct horse\n").json().remove(0);
+    let address = shown["address"].as_str().expect("an address").to_owned();
+    let status = || run(&["status", &address, "--rpc", &rpc], "").json().remove(0)["deposits"][0].clone();
+    network.pay(&address, 3_000_000);
+    network.mine_until("it is proven", || (status()["status"] == "proven").then_some(()));
+    assert_eq!(status()["takenBack"], false);
+    network.mine(RECLAIM_DELAY);
+    let reclaim = ["reclaim", &address, "--to", REGTEST_ADDRESS, "--fee-rate", "5", "--yes", "--passphrase-stdin"];
+    assert_eq!(run(&reclaim, "correct horse\n").json()[0]["outpoints"].as_array().map(Vec::len), Some(1));
+    assert_eq!(status()["takenBack"], false, "in no block yet");
+    network.mine(1);
+    let taken = status();
+    assert_eq!((&taken["status"], &taken["takenBack"]), (&"proven".into(), &true.into()), "{taken}");
+    assert_eq!(taken["waitsFor"], Value::Array(vec![]), "{taken}");
+    let listed = run(&["status", "--rpc", &rpc], "").json().remove(0);
+    assert_eq!((&listed["deposits"], &listed["done"]), (&Value::Array(vec![]), &1.into()), "{listed}");
 }
 
 /// Whoever has the genesis file of another network is told that this node does not belong to it.

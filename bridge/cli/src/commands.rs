@@ -5,6 +5,8 @@
 //!
 //! How a command can end is in [`crate::exit`].
 
+use std::ffi::OsString;
+
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use eyre::Result;
 
@@ -85,6 +87,21 @@ pub struct Causeway {
     command: Command,
 }
 
+/// `causeway wallet help create` is `causeway help wallet create`.
+fn help_first(mut words: Vec<OsString>, tree: &clap::Command) -> Vec<OsString> {
+    let mut command = tree;
+    for position in 1..words.len() {
+        if words[position] == "help" && command.has_subcommands() {
+            let help = words.remove(position);
+            words.insert(1, help);
+            break;
+        }
+        let Some(inner) = words[position].to_str().and_then(|word| command.find_subcommand(word)) else { break };
+        command = inner;
+    }
+    words
+}
+
 #[derive(Debug, clap::Args)]
 struct Global {
     /// Print results as JSON, one object a line, for scripts
@@ -147,7 +164,9 @@ impl Causeway {
     /// It makes no sense, or asks for help.
     pub fn typed() -> Result<(Self, String), clap::Error> {
         // What is refused, or asks for help, is told by the tree that is told to readers.
-        let matches = Self::command().try_get_matches().or_else(|_| Self::explained().try_get_matches())?;
+        let typed = help_first(std::env::args_os().collect(), &Self::command());
+        let matches = Self::command().try_get_matches_from(&typed);
+        let matches = matches.or_else(|_| Self::explained().try_get_matches_from(&typed))?;
         Ok((Self::from_arg_matches(&matches)?, words(&matches)))
     }
 

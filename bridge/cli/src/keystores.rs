@@ -48,6 +48,23 @@ pub fn open_account(path: &Path, passphrase: &str) -> Result<Account> {
     Ok(Account::from_key(secret))
 }
 
+/// What a file says of itself without its passphrase: its kind, and what it has that is public. One of geth, MetaMask or cast says its address, or
+/// nothing.
+///
+/// # Errors
+///
+/// The file cannot be read, or is no keystore.
+pub fn public_part(path: &Path) -> Result<(String, BTreeMap<String, String>)> {
+    let json = read_bytes(path)?;
+    if Web3Keystore::is_meant(&json) {
+        let keystore = Web3Keystore::parse(&json).wrap_err_with(|| path.display().to_string())?;
+        let address = keystore.address().map(|address| ("address".to_owned(), address.to_string()));
+        return Ok(("Web3 keystore".to_owned(), address.into_iter().collect()));
+    }
+    let keystore = Keystore::parse(&json).wrap_err_with(|| path.display().to_string())?;
+    Ok((keystore.kind().to_owned(), keystore.public().clone()))
+}
+
 /// Opens a validator's keys.
 ///
 /// # Errors

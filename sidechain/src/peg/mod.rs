@@ -16,5 +16,5 @@ pub use events::{
 pub use info::info;
 pub use ledger::{Deposits, output_status, some, txid, vault_status, withdrawal};
 pub use quote::{USUAL_LENGTH, at_rate, check_length, check_rate};
-pub use registration::{RegisterError, check_registration, is_done, payment, proven, registration};
+pub use registration::{MAX_FEE_SAT, RegisterError, check_registration, is_done, payment, proven, registration};
 pub use vault::{BoundAs, is_content, is_spent_by_another, looked_from, outputs, unsettled, vault_transaction};

@@ -19,7 +19,7 @@ use crate::execution::Stop;
 use crate::state::store::Store;
 
 /// A fee limit of more than 1 BTC is a mistake.
-const MAX_FEE_SAT: u64 = 100_000_000;
+pub const MAX_FEE_SAT: u64 = 100_000_000;
 
 /// Bytes of a payment that are looked at: the largest transaction that Bitcoin's nodes relay.
 const MAX_TRANSACTION_BYTES: usize = 200_000;

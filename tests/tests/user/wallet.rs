@@ -587,6 +587,9 @@ fn an_account_goes_to_ethereum_wallets_and_back_as_a_web3_keystore() {
     let shown = Finished::from(binary::end(node, "node"));
     assert_eq!(shown.stdout.trim(), account.to_string(), "{shown}");
 
+    let shown = binary::run(home, ["keys", "show", &theirs, "--json"], "").json().remove(0);
+    let address = shown["public"]["address"].as_str().and_then(|text| text.parse().ok());
+    assert_eq!((&shown["kind"], address), (&"Web3 keystore".into(), Some(account)), "{shown}");
     let import = ["keys", "import", "--from", &theirs, "--out", &imported, "--passphrase-stdin", "--json"];
     binary::run(home, import, "wrong horse battery staple mustard\n").fails_saying(&["wrong passphrase"]);
     let done = binary::run(home, import, &format!("{PASSPHRASE}\n")).json().remove(0);

@@ -18,7 +18,7 @@ use super::own_keys::MadeFor;
 use super::public_part::{Operator, PublicPart};
 use super::recovery_key::{RECOVERY_KEYSTORE, check_alone, check_apart, make_recovery};
 use crate::context::Context;
-use crate::keystores::{ACCOUNT, open_account, read, seal, write};
+use crate::keystores::{ACCOUNT, open_account, public_part, seal, write};
 use crate::options::passphrase::{PassphraseArgs, Stake, check_strength};
 
 /// Files of an operator.
@@ -183,13 +183,11 @@ fn import(from: &Path, out: &Path, passphrase: &PassphraseArgs, context: &Contex
 }
 
 fn show(keystore: &Path, context: &Context) -> Result<()> {
-    let keystore = read(keystore)?;
-    let object = serde_json::json!({ "kind": keystore.kind(), "public": keystore.public() });
-    context.print(&object, || {
+    let (kind, public) = public_part(keystore)?;
+    context.print(&serde_json::json!({ "kind": kind, "public": public }), || {
         use bridge::foreign::shown;
-        println!("{:<14} {}", "kind", shown(keystore.kind()));
-        let line = |(name, value): (&String, &String)| println!("{:<14} {}", shown(name), shown(value));
-        keystore.public().iter().for_each(line);
+        println!("{:<14} {}", "kind", shown(&kind));
+        public.iter().for_each(|(name, value)| println!("{:<14} {}", shown(name), shown(value)));
     });
     Ok(())
 }

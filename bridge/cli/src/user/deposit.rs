@@ -13,6 +13,7 @@ use super::deposit_waits::{Facts, Seen, Wait, newest_sweep, reclaimable_from, wa
 use super::mempool;
 use super::outlook::Lookout;
 use super::payment::{about, about_seconds};
+use super::taken_back::is_taken_back;
 
 /// A deposit, with what it waits for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -21,6 +22,8 @@ pub struct Progress {
     #[serde(flatten)]
     pub deposit: Deposit,
     pub waits_for: Vec<Wait>,
+    /// Its owner took it back, as the user's own bitcoind has it: nothing is awaited any more.
+    pub taken_back: bool,
     /// The first Bitcoin block in which its owner can take it back, unless it is swept.
     pub reclaimable_from: u32,
     /// About how many seconds until then, where blocks come by themselves; of those that nothing sweeps yet.
@@ -32,7 +35,7 @@ pub struct Progress {
 impl Progress {
     /// Its coins are there, or will never be.
     pub fn has_ended(&self) -> bool {
-        matches!(self.deposit.status, DepositStatus::Minted | DepositStatus::Gone)
+        self.taken_back || matches!(self.deposit.status, DepositStatus::Minted | DepositStatus::Gone)
     }
 }
 
@@ -51,23 +54,24 @@ pub async fn progress(
         if let Some(witness) = &mut lookout.witness {
             deposit = witness.deposit(lookout.client, deposit).await?;
         }
+        let taken_back = is_taken_back(lookout.bitcoin.as_ref(), &deposit).await;
         let waits_for = match deposit.status {
-            DepositStatus::Proven | DepositStatus::Swept => {
+            DepositStatus::Proven | DepositStatus::Swept if !taken_back => {
                 let seen = seen(lookout, &deposit).await?;
                 waits(&deposit, &Facts { outlook: lookout.look().await?, seen: &seen })
             }
-            DepositStatus::Minted | DepositStatus::Gone => Vec::new(),
+            _ => Vec::new(),
         };
         let claimable_sat = claimable(lookout.client, &deposit).await?;
         let reclaimable_from = reclaimable_from(&deposit, parameters);
         let reclaimable_in_s = match deposit.status {
-            DepositStatus::Proven => {
+            DepositStatus::Proven if !taken_back => {
                 let info = &lookout.look().await?.info;
                 about_seconds(reclaimable_from.saturating_sub(info.bitcoin_tip.height), info.bitcoin_network)
             }
-            DepositStatus::Swept | DepositStatus::Minted | DepositStatus::Gone => None,
+            _ => None,
         };
-        all.push(Progress { deposit, waits_for, reclaimable_from, reclaimable_in_s, claimable_sat });
+        all.push(Progress { deposit, waits_for, taken_back, reclaimable_from, reclaimable_in_s, claimable_sat });
     }
     Ok(all)
 }
@@ -126,8 +130,15 @@ fn claimant(deposit: &Deposit) -> alloy_primitives::Address {
 
 /// A deposit in lines: where it stands, and what it waits for. `address`: where it was paid, if that is known.
 pub fn describe(progress: &Progress, address: Option<&str>) -> Vec<String> {
-    let Progress { deposit, waits_for, reclaimable_from, reclaimable_in_s, claimable_sat } = progress;
-    let mut lines = vec![format!("{}: {}", OutPoint::new(deposit.txid, deposit.vout), stands(deposit))];
+    let Progress { deposit, waits_for, taken_back, reclaimable_from, reclaimable_in_s, claimable_sat } = progress;
+    let outpoint = OutPoint::new(deposit.txid, deposit.vout);
+    if *taken_back {
+        let gross = show(Amount::from_sat(deposit.amount_sat));
+        return vec![format!(
+            "{outpoint}: {gross} taken back: your bitcoind has it spent, and no sweep was ever bound"
+        )];
+    }
+    let mut lines = vec![format!("{outpoint}: {}", stands(deposit))];
     lines.extend(waits_for.iter().map(|wait| format!("  waits      {}", wait.advice())));
     if deposit.status == DepositStatus::Proven && deposit.minted_sat.is_none() {
         let when = reclaimable_in_s.map(|seconds| format!(" (in {})", about(seconds))).unwrap_or_default();

@@ -54,7 +54,7 @@ enum Event<'a> {
 }
 
 /// What is worth another line: another status, another reason to wait, another confirmation of those that are awaited.
-type News = (OutPoint, Option<DepositStatus>, Vec<(&'static str, u32)>);
+pub type News = (OutPoint, Option<DepositStatus>, Vec<(&'static str, u32)>);
 
 /// What one look found.
 struct Look {
@@ -149,7 +149,7 @@ impl Follower<'_> {
     }
 
     async fn show_unseen(&mut self) -> Result<()> {
-        let blocks = self.watch.as_ref().and_then(Watch::asked);
+        let blocks = self.watch.as_ref().and_then(|watch| watch.asked(&self.record.address));
         let unseen = Unseen::new(&self.record.address, Terms::of(self.record), self.lookout.look().await?, blocks);
         self.context.print(&Event::Unseen { unseen: &unseen }, || {
             unseen.describe().iter().for_each(|line| println!("{line}"));
@@ -161,10 +161,7 @@ impl Follower<'_> {
 
     fn show(&mut self, look: &Look) {
         for awaited in &look.payments {
-            let waits = awaited.waits_for.iter().map(|wait| (wait.name(), 0));
-            let height = ("height", awaited.payment.height.unwrap_or_default());
-            let news = (awaited.payment.outpoint, None, waits.chain([height]).collect());
-            if self.is_news(news) {
+            if self.is_news(news_of_payment(awaited)) {
                 self.context.print(&Event::Payment { awaited }, || {
                     awaited.describe().iter().for_each(|line| println!("{line}"));
                 });
@@ -263,7 +260,15 @@ async fn again(client: &Client, record: &Record) {
     }
 }
 
-fn news_of(progress: &Progress) -> News {
+/// Of a payment: in a block or not, and why it waits.
+pub fn news_of_payment(awaited: &Awaited) -> News {
+    let waits = awaited.waits_for.iter().map(|wait| (wait.name(), 0));
+    let height = ("height", awaited.payment.height.unwrap_or_default());
+    (awaited.payment.outpoint, None, waits.chain([height]).collect())
+}
+
+/// Of a deposit.
+pub fn news_of(progress: &Progress) -> News {
     let deposit = &progress.deposit;
     let detail = |wait: &Wait| match wait {
         Wait::Depth { confirmations, .. } => *confirmations,

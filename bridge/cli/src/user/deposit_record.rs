@@ -285,6 +285,21 @@ impl Records {
         Ok(path)
     }
 
+    /// Whether there is a record of an address, readable or not.
+    pub fn has(&self, address: &str) -> bool {
+        self.path(address).exists()
+    }
+
+    /// Removes the record of an address that nobody was shown and no node took.
+    ///
+    /// # Errors
+    ///
+    /// Those of the disk.
+    pub fn remove(&self, record: &Record) -> Result<()> {
+        let path = self.path(&record.address);
+        fs::remove_file(&path).wrap_err_with(|| format!("cannot remove {}", path.display()))
+    }
+
     /// All of them that can be read; of the others a warning tells.
     ///
     /// # Errors

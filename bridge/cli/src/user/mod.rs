@@ -29,6 +29,7 @@ pub mod register;
 pub mod registration;
 pub mod spending;
 pub mod status;
+mod taken_back;
 pub mod wallet;
 pub mod withdrawal;
 mod withdrawal_again;

@@ -12,14 +12,15 @@ use serde::Serialize;
 
 use super::bridge_waits::{Now, now, payable, stopped};
 use super::deposit::{self, Progress, expect_of};
-use super::deposit_follow::outpoints;
+use super::deposit_follow::{news_of, news_of_payment, outpoints};
 use super::deposit_record::{Record, Records};
 use super::outlook::Lookout;
 use super::payment::{Awaited, Terms, Unseen};
 use super::payment_watch::Watch;
-use super::registration::register;
+use super::registration::{Unregistered, register};
 use super::withdrawal;
 use super::withdrawal_record::WithdrawnRecords;
+use super::withdrawal_waits::Wait;
 use crate::options::network::KnownNetwork;
 
 /// Of each kind, the newest that are looked at without `--all`: each is a question or more to a node.
@@ -47,6 +48,9 @@ struct OwnAddress {
     recipient: Address,
     deposits: Vec<Progress>,
     payments: Vec<Awaited>,
+    /// The node does not take the address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unregistered: Option<Unregistered>,
     #[serde(skip_serializing_if = "Option::is_none")]
     unseen: Option<Unseen>,
 }
@@ -71,11 +75,12 @@ impl Own {
             addresses.push(paid_to(lookout, network, record).await?);
         }
         let known: BTreeSet<OutPoint> = addresses.iter().flat_map(|address| outpoints(&address.deposits)).collect();
-        let (payments, blocks) = payments(lookout, watch, &network.home, &records, &known).await?;
+        let payments = payments(lookout, watch, &network.home, &records, &known).await?;
         for (address, record) in addresses.iter_mut().zip(&records) {
             let to_it = payments.iter().filter(|awaited| awaited.payment.address == record.address);
             address.payments = to_it.cloned().collect();
-            if address.deposits.is_empty() && address.payments.is_empty() {
+            if address.unregistered.is_none() && address.deposits.is_empty() && address.payments.is_empty() {
+                let blocks = watch.as_ref().and_then(|watch| watch.asked(&record.address));
                 let outlook = lookout.look().await?;
                 address.unseen = Some(Unseen::new(&record.address, Terms::of(record), outlook, blocks));
             }
@@ -104,6 +109,18 @@ impl Own {
     pub fn has_ended(&self) -> bool {
         let deposits = self.deposits.iter().all(OwnAddress::is_done);
         deposits && self.withdrawals.iter().all(|progress| withdrawal::has_ended(progress.withdrawal.status))
+    }
+
+    /// What is worth another look at the list: another status, another reason to wait; not each block.
+    pub fn news(&self) -> Vec<String> {
+        let addresses = self.deposits.iter().map(OwnAddress::news);
+        let withdrawals = self
+            .withdrawals
+            .iter()
+            .map(|progress| format!("{} {:?}", progress.withdrawal.id, withdrawal::news(progress)));
+        let stopped: Vec<_> = self.bridge.stopped_by.iter().map(Wait::name).collect();
+        let bridge = format!("{} {stopped:?} {} {}", self.bridge.payable_sat > 0, self.done, self.older);
+        addresses.chain(withdrawals).chain([bridge]).collect()
     }
 
     /// In lines.
@@ -141,6 +158,12 @@ impl OwnAddress {
         none_comes && !self.deposits.is_empty() && self.deposits.iter().all(Progress::has_ended)
     }
 
+    fn news(&self) -> String {
+        let payments: Vec<_> = self.payments.iter().map(news_of_payment).collect();
+        let deposits: Vec<_> = self.deposits.iter().map(news_of).collect();
+        format!("{} {:?} {payments:?} {deposits:?}", self.address, self.unregistered)
+    }
+
     fn describe(&self) -> Vec<String> {
         let payments = self.payments.iter().flat_map(Awaited::describe);
         let deposits = self.deposits.iter().flat_map(|progress| deposit::describe(progress, Some(&self.address)));
@@ -151,7 +174,8 @@ impl OwnAddress {
             recipient => recipient.to_string(),
         };
         let heading = format!("Deposit address {} for {whose}", self.address);
-        let inner = paid.into_iter().chain(unseen).map(|line| format!("  {line}"));
+        let refused = self.unregistered.iter().flat_map(|refusal| refusal.describe(&self.address));
+        let inner = refused.chain(paid).chain(unseen).map(|line| format!("  {line}"));
         std::iter::once(heading).chain(inner).collect()
     }
 }
@@ -160,20 +184,24 @@ impl OwnAddress {
 async fn paid_to(lookout: &mut Lookout<'_>, network: &KnownNetwork, record: &Record) -> Result<OwnAddress> {
     let client = lookout.client;
     let mut report = client.deposit(&record.address).await?;
+    let mut unregistered = None;
     if report.registered == Some(false) {
         match register(client, record).await {
             Ok(()) => report = client.deposit(&record.address).await?,
             // The others are looked at all the same.
-            Err(error) => tracing::warn!("{error:#}"),
+            Err(error) => match Unregistered::by(error) {
+                Ok(refusal) => unregistered = Some(refusal),
+                Err(error) => tracing::warn!("{error:#}"),
+            },
         }
     }
     expect_of(client, record, &report.deposits)?;
     let deposits = deposit::progress(lookout, &network.info.parameters, report.deposits).await?;
     let (address, recipient) = (record.address.clone(), record.recipient);
-    Ok(OwnAddress { address, recipient, deposits, payments: Vec::new(), unseen: None })
+    Ok(OwnAddress { address, recipient, deposits, payments: Vec::new(), unregistered, unseen: None })
 }
 
-/// Payments to these addresses that the ledger does not have, by one's own bitcoind; and which blocks it was asked for.
+/// Payments to these addresses that the ledger does not have, by one's own bitcoind.
 ///
 /// # Errors
 ///
@@ -184,12 +212,59 @@ pub async fn payments(
     home: &Path,
     records: &[Record],
     in_ledger: &BTreeSet<OutPoint>,
-) -> Result<(Vec<Awaited>, Option<(Height, Height)>)> {
-    let Some(bitcoin) = lookout.bitcoin.clone().filter(|_| !records.is_empty()) else { return Ok((Vec::new(), None)) };
+) -> Result<Vec<Awaited>> {
+    let Some(bitcoin) = lookout.bitcoin.clone().filter(|_| !records.is_empty()) else { return Ok(Vec::new()) };
     let watch = match watch {
         Some(watch) => watch,
         None => watch.insert(Watch::new(bitcoin, home, records)?),
     };
-    let payments = watch.awaited(lookout, records, in_ledger).await?;
-    Ok((payments, watch.asked()))
+    watch.awaited(lookout, records, in_ledger).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::user::bridge_waits::now;
+    use crate::user::outlook::tests::outlook;
+    use crate::user::payment::{Blocks, Payment};
+
+    fn own(height: Height) -> Own {
+        let mut outlook = outlook();
+        outlook.info.bitcoin_tip.height = height;
+        let terms = Terms { max_fee_sat: 5_000, reclaim_delay: 1_008 };
+        let blocks = Some(Blocks { read: (height - 6, height), unread: None });
+        let address = OwnAddress {
+            address: "bcrt1q".into(),
+            recipient: Address::repeat_byte(1),
+            deposits: Vec::new(),
+            payments: Vec::new(),
+            unregistered: None,
+            unseen: Some(Unseen::new("bcrt1q", terms, &outlook, blocks)),
+        };
+        let bridge = now(&outlook);
+        Own { deposits: vec![address], withdrawals: vec![], done: 0, older: 0, bridge, bitcoin_height: height }
+    }
+
+    #[test]
+    fn a_block_in_which_nothing_happened_shows_no_list_again_and_a_payment_does() {
+        let (before, mut after) = (own(500), own(502));
+        assert_ne!(before.describe(), after.describe(), "the lines name heights");
+        assert_eq!(before.news(), after.news());
+        let outpoint = OutPoint::null();
+        let payment = Payment {
+            outpoint,
+            address: "bcrt1q".into(),
+            amount_sat: 1_000_000,
+            height: None,
+            confirmations: 0,
+            coinbase: false,
+        };
+        let terms = Terms { max_fee_sat: 5_000, reclaim_delay: 1_008 };
+        let paid = |height| Awaited::new(Payment { height, ..payment.clone() }, terms, &outlook(), None);
+        after.deposits[0].payments = vec![paid(None)];
+        let unconfirmed = after.news();
+        assert_ne!(before.news(), unconfirmed);
+        after.deposits[0].payments = vec![paid(Some(500))];
+        assert_ne!(after.news(), unconfirmed, "a block with it is news");
+    }
 }

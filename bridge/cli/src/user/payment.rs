@@ -83,7 +83,19 @@ pub struct Unseen {
     pub ledger_height: Height,
     /// The first and the last block that one's own bitcoind was asked for; none without one.
     pub bitcoind_blocks: Option<(Height, Height)>,
+    /// Blocks before those that are not read yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bitcoind_unread: Option<(Height, Height)>,
     pub waited_for: Vec<WaitedFor>,
+}
+
+/// Blocks that one's own bitcoind was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Blocks {
+    /// The first and the last of those that were read.
+    pub read: (Height, Height),
+    /// Those before them that the next looks read.
+    pub unread: Option<(Height, Height)>,
 }
 
 /// What the address allows.
@@ -139,7 +151,7 @@ impl Awaited {
 
 impl Unseen {
     /// What there is to say of an address that nobody paid.
-    pub fn new(address: &str, terms: Terms, outlook: &Outlook, bitcoind_blocks: Option<(Height, Height)>) -> Self {
+    pub fn new(address: &str, terms: Terms, outlook: &Outlook, blocks: Option<Blocks>) -> Self {
         let (parameters, rate) = (outlook.parameters(), outlook.rate);
         Self {
             address: address.to_owned(),
@@ -149,7 +161,8 @@ impl Unseen {
             rate,
             reclaim_delay: terms.reclaim_delay,
             ledger_height: outlook.info.bitcoin_tip.height,
-            bitcoind_blocks,
+            bitcoind_blocks: blocks.map(|blocks| blocks.read),
+            bitcoind_unread: blocks.and_then(|blocks| blocks.unread),
             waited_for: outlook.waited_for.clone(),
         }
     }
@@ -157,10 +170,15 @@ impl Unseen {
     /// In lines.
     pub fn describe(&self) -> Vec<String> {
         let mut lines = vec![format!("Seen nothing yet: waiting for a payment to {}", self.address)];
+        let unread = self
+            .bitcoind_unread
+            .map(|(first, last)| format!(", and not yet {first} to {last}, of which the next looks read some each"));
         lines.push(match self.bitcoind_blocks {
             Some((first, last)) => format!(
-                "  asked      your bitcoind (mempool, and blocks {first} to {last}; for an earlier payment: causeway status {} --prove) and the ledger (Bitcoin block {})",
-                self.address, self.ledger_height
+                "  asked      your bitcoind (mempool, and blocks {first} to {last}{}; for an earlier payment: causeway status {} --prove) and the ledger (Bitcoin block {})",
+                unread.unwrap_or_default(),
+                self.address,
+                self.ledger_height
             ),
             None => format!(
                 "  asked      the ledger alone (Bitcoin block {}): a payment shows once it is in a block and the federation has proven it; with a bitcoind of yours (--bitcoin) at once",
@@ -368,8 +386,11 @@ mod tests {
         );
         assert_eq!(alone.len(), 4);
         outlook.rate.sat_per_kvb = 80_000;
-        let both = Unseen::new("bcrt1q", TERMS, &outlook, Some((495, 501))).describe();
-        assert!(both[1].contains("blocks 495 to 501"), "{both:?}");
+        let blocks = |unread| Some(Blocks { read: (495, 501), unread });
+        let both = Unseen::new("bcrt1q", TERMS, &outlook, blocks(None)).describe();
+        assert!(both[1].contains("blocks 495 to 501; for"), "{both:?}");
+        let behind = Unseen::new("bcrt1q", TERMS, &outlook, blocks(Some((100, 494)))).describe();
+        assert!(behind[1].contains("blocks 495 to 501, and not yet 100 to 494"), "{behind:?}");
         assert!(both[3].contains("this address allows 0.00005 BTC"), "{both:?}");
     }
 

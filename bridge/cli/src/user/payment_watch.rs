@@ -1,6 +1,11 @@
 //! Payments to one's own deposit addresses, as one's own bitcoind has them: in its mempool, and in the newest blocks. bitcoind keeps no index
 //! of addresses, so each block and each new transaction is read once, and what was found is kept in the home folder: one that the bridge never
-//! takes is still told months later, by asking for its output alone.
+//! takes is still told months later, by asking for its output alone. How far blocks were read is kept, too, and the next look reads on from there.
+//!
+//! ```text
+//!   made, or looked at last       unread: some of it at each look          tip - BACK      tip
+//!          |------------------------->- - - - - - - - - - - - - - - - - - -|===============|   read first
+//! ```
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,12 +25,16 @@ use serde::{Deserialize, Serialize};
 
 use super::deposit_record::Record;
 use super::outlook::Lookout;
-use super::payment::{Awaited, Payment, Terms};
+use super::payment::{Awaited, Blocks, Payment, Terms};
 
 /// Blocks before the tip that are read at first: an address is mostly looked at within an hour of its payment.
 const BACK: Height = 6;
 /// Blocks that one look reads: the rest is read by the next ones.
 const MOST_BLOCKS: u32 = 50;
+/// It goes on with blocks as long as together they have no more transactions than a full one.
+const MOST_IN_SMALL_BLOCKS: usize = 5_000;
+/// And are no more than these.
+const MOST_SMALL_BLOCKS: u32 = 2_000;
 /// Transactions of the mempool that one look reads; at first, a fuller mempool counts as read, and only what comes later is looked at.
 const MOST_TRANSACTIONS: usize = 5_000;
 /// Payments that are kept of those to one's own addresses: anybody can send dust.
@@ -45,21 +54,40 @@ pub async fn remember(bitcoin: &BitcoinRpc, home: &Path, scan: &Scan, records: &
         scripts.insert(record.output()?.script_pubkey(), record.address.clone());
     }
     let path = home.join(KEPT);
-    let mut all = read_kept(&path);
+    let mut kept = Kept::read(&path);
     // The dearest first: anybody can send dust.
     let mut unspents: Vec<_> = scan.unspents.iter().collect();
     unspents.sort_by_key(|unspent| Reverse(unspent.value));
+    let mut has_all = true;
     for unspent in unspents {
         let Some(address) = scripts.get(&unspent.script_pubkey).cloned() else { continue };
         let height = (scan.height + 1).saturating_sub(unspent.confirmations);
+        let hash = bitcoin.block_hash(height).await?;
         // What left the best chain meanwhile is found again by its next block.
-        let Some(hash) = bitcoin.block_hash(height).await? else { continue };
+        let Some(hash) = hash.filter(|_| kept.payments.len() < MOST_KEPT) else {
+            has_all = false;
+            continue;
+        };
         let (amount_sat, coinbase) = (unspent.value.to_sat(), unspent.coinbase);
-        if all.len() < MOST_KEPT {
-            all.insert(unspent.outpoint, Found { address, amount_sat, coinbase, block: Some((height, hash)) });
-        }
+        kept.payments.insert(unspent.outpoint, Found { address, amount_sat, coinbase, block: Some((height, hash)) });
     }
-    write_kept(&path, &all).wrap_err_with(|| format!("payments that were found are not kept in {}", path.display()))
+    if has_all {
+        let read = Read { from: 0, to: scan.height };
+        kept.read.extend(scripts.into_values().map(|address| (address, read)));
+    }
+    kept.write(&path).wrap_err_with(|| format!("payments that were found are not kept in {}", path.display()))
+}
+
+/// An address is made: nobody has paid it in blocks up to `height`, and those after it are read whenever it is looked at.
+///
+/// # Errors
+///
+/// Those of the disk.
+pub fn begin(home: &Path, address: &str, height: Height) -> Result<()> {
+    let path = home.join(KEPT);
+    let mut kept = Kept::read(&path);
+    kept.read.entry(address.to_owned()).or_insert(Read { from: height + 1, to: height });
+    kept.write(&path).wrap_err_with(|| format!("when {address} was made is not kept in {}", path.display()))
 }
 
 /// Looks again and again, and reads nothing twice.
@@ -73,10 +101,14 @@ pub struct Watch {
     /// Those transactions of the mempool that were read.
     read: Option<BTreeSet<Txid>>,
     found: BTreeMap<OutPoint, Found>,
-    /// The first block that was read.
-    from: Option<Height>,
+    /// Of those, what a transaction in the mempool spends.
+    being_spent: BTreeSet<OutPoint>,
+    /// The first of the newest blocks, which are read first.
+    recent: Option<Height>,
+    /// What was read for each of these addresses.
+    blocks: BTreeMap<String, Read>,
     /// Where what was found is kept, and what it holds.
-    kept: (PathBuf, BTreeMap<OutPoint, Found>),
+    kept: (PathBuf, Kept),
     /// What the ledger said of a payment, and at how many confirmations it was asked.
     asked: BTreeMap<OutPoint, (u32, Option<String>)>,
     tip: Height,
@@ -92,6 +124,30 @@ struct Found {
     block: Option<(Height, BlockHash)>,
 }
 
+/// Blocks that were read for payments to an address, all of them; none where the last is before the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Read {
+    from: Height,
+    to: Height,
+}
+
+impl Read {
+    /// Adds blocks that were read without any between.
+    fn join(&mut self, from: Height, to: Height) {
+        if from <= self.to.saturating_add(1) && to.saturating_add(1) >= self.from {
+            (self.from, self.to) = (self.from.min(from), self.to.max(to));
+        }
+    }
+}
+
+/// What is in the home folder.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Kept {
+    payments: BTreeMap<OutPoint, Found>,
+    /// By address.
+    read: BTreeMap<String, Read>,
+}
+
 impl Watch {
     /// For payments to the addresses of these records, of the user whose folder is `home`.
     ///
@@ -104,12 +160,15 @@ impl Watch {
             scripts.insert(record.output()?.script_pubkey(), record.address.clone());
         }
         let path = home.join(KEPT);
-        let kept = read_kept(&path);
-        let is_ours = |found: &Found| scripts.values().any(|address| *address == found.address);
-        let found = kept.iter().filter(|(_, found)| is_ours(found)).map(|(outpoint, found)| (*outpoint, found.clone()));
-        let found = found.collect();
-        let kept = (path, kept);
-        Ok(Self { bitcoin, scripts, from: None, kept, last: None, read: None, found, asked: BTreeMap::new(), tip: 0 })
+        let kept = Kept::read(&path);
+        let is_ours = |address: &String| scripts.values().any(|own| own == address);
+        let payments = kept.payments.iter().filter(|(_, found)| is_ours(&found.address));
+        let found = payments.map(|(outpoint, found)| (*outpoint, found.clone())).collect();
+        let blocks = kept.read.iter().filter(|(address, _)| is_ours(address));
+        let blocks = blocks.map(|(address, read)| (address.clone(), *read)).collect();
+        let (kept, asked, being_spent) = ((path, kept), BTreeMap::new(), BTreeSet::new());
+        let (recent, last, read, tip) = (None, None, None, 0);
+        Ok(Self { bitcoin, scripts, last, read, found, being_spent, recent, blocks, kept, asked, tip })
     }
 
     /// What was paid, as far as it was read, the oldest first.
@@ -120,12 +179,13 @@ impl Watch {
     pub async fn look(&mut self) -> Result<Vec<Payment>, RpcError> {
         self.tip = self.bitcoin.best_tip().await?.0;
         self.forget_what_left().await?;
-        self.read_blocks().await?;
+        self.read_newest().await?;
+        self.read_behind().await?;
         self.read_mempool().await?;
         self.forget_what_was_spent().await?;
         self.keep_found();
-        let mut payments: Vec<Payment> =
-            self.found.iter().map(|(outpoint, found)| self.payment(*outpoint, found)).collect();
+        let unspent = self.found.iter().filter(|(outpoint, _)| !self.being_spent.contains(outpoint));
+        let mut payments: Vec<Payment> = unspent.map(|(outpoint, found)| self.payment(*outpoint, found)).collect();
         payments.sort_by_key(|payment| (payment.height.unwrap_or(Height::MAX), payment.outpoint));
         Ok(payments)
     }
@@ -157,17 +217,55 @@ impl Watch {
         Ok(())
     }
 
-    async fn read_blocks(&mut self) -> Result<(), RpcError> {
+    async fn read_newest(&mut self) -> Result<(), RpcError> {
         let first = self.last.map_or_else(|| self.tip.saturating_sub(BACK), |(height, _)| height + 1);
-        self.from = Some(self.from.unwrap_or(first).min(first));
+        let recent = if self.last.is_some() { self.recent.unwrap_or(first) } else { first };
+        self.recent = Some(recent);
         for height in (first..=self.tip).take(MOST_BLOCKS as usize) {
-            let Some(hash) = self.bitcoin.block_hash(height).await? else { return Ok(()) };
-            // One that was pruned meanwhile has nothing new.
-            let transactions = self.bitcoin.block(hash).await?.map_or_else(Vec::new, |block| block.txdata);
-            transactions.iter().for_each(|transaction| self.keep(transaction, Some((height, hash))));
+            let Some((hash, _)) = self.read_block(height).await? else { break };
             self.last = Some((height, hash));
         }
+        self.join_newest();
         Ok(())
+    }
+
+    /// The newest blocks beside what was read of each address: where nothing was read, that begins with them.
+    fn join_newest(&mut self) {
+        let (Some(from), Some((to, _))) = (self.recent, self.last) else { return };
+        for address in self.scripts.values() {
+            let read = self.blocks.entry(address.clone()).or_insert(Read { from, to });
+            // After a reorganisation, or as the node told it that the address was made by, it may be beyond the tip.
+            if read.to > to {
+                *read = Read { from: read.from.min(to + 1), to };
+            }
+            read.join(from, to);
+        }
+    }
+
+    /// Reads on from what was read before, up to the newest: some of it, and the next looks the rest.
+    async fn read_behind(&mut self) -> Result<(), RpcError> {
+        let Some(recent) = self.recent else { return Ok(()) };
+        let next = self.blocks.values().map(|read| read.to + 1).filter(|next| *next < recent).min();
+        let (mut blocks, mut transactions) = (0, 0);
+        for height in next.unwrap_or(recent)..recent {
+            if !goes_on(blocks, transactions) {
+                break;
+            }
+            let Some((_, count)) = self.read_block(height).await? else { break };
+            (blocks, transactions) = (blocks + 1, transactions + count);
+            self.blocks.values_mut().for_each(|read| read.join(height, height));
+        }
+        self.join_newest();
+        Ok(())
+    }
+
+    /// Its hash, and how many transactions it has; none if the chain is shorter by now.
+    async fn read_block(&mut self, height: Height) -> Result<Option<(BlockHash, usize)>, RpcError> {
+        let Some(hash) = self.bitcoin.block_hash(height).await? else { return Ok(None) };
+        // One that was pruned meanwhile has nothing new.
+        let transactions = self.bitcoin.block(hash).await?.map_or_else(Vec::new, |block| block.txdata);
+        transactions.iter().for_each(|transaction| self.keep(transaction, Some((height, hash))));
+        Ok(Some((hash, transactions.len())))
     }
 
     async fn read_mempool(&mut self) -> Result<(), RpcError> {
@@ -187,12 +285,18 @@ impl Watch {
         Ok(())
     }
 
-    /// What is spent is swept, and in the ledger; or its owner took it back.
+    /// What is spent is swept, and in the ledger; or its owner took it back. Until a block has that it may be there again: its own block is not
+    /// read a second time.
     async fn forget_what_was_spent(&mut self) -> Result<(), RpcError> {
-        let outpoints: Vec<OutPoint> = self.found.keys().copied().collect();
-        for outpoint in outpoints {
-            if self.bitcoin.unspent(outpoint, true).await?.is_none() {
-                self.found.remove(&outpoint);
+        self.being_spent.clear();
+        for outpoint in self.found.keys() {
+            if self.bitcoin.unspent(*outpoint, true).await?.is_none() {
+                self.being_spent.insert(*outpoint);
+            }
+        }
+        for outpoint in &self.being_spent {
+            if self.bitcoin.unspent(*outpoint, false).await?.is_none() {
+                self.found.remove(outpoint);
             }
         }
         Ok(())
@@ -202,22 +306,29 @@ impl Watch {
     fn keep_found(&mut self) {
         let addresses: BTreeSet<&String> = self.scripts.values().collect();
         let (path, kept) = &self.kept;
-        let others = kept.iter().filter(|(_, found)| !addresses.contains(&found.address));
+        let others = kept.payments.iter().filter(|(_, found)| !addresses.contains(&found.address));
         let own = self.found.iter().filter(|(_, found)| found.block.is_some());
-        let all: BTreeMap<OutPoint, Found> =
-            others.chain(own).take(MOST_KEPT).map(|(outpoint, found)| (*outpoint, found.clone())).collect();
+        let mut payments: Vec<(&OutPoint, &Found)> = others.chain(own).collect();
+        payments.sort_by_key(|(_, found)| Reverse(found.amount_sat));
+        let payments = payments.into_iter().take(MOST_KEPT).map(|(outpoint, found)| (*outpoint, found.clone()));
+        let mut read = kept.read.clone();
+        read.extend(self.blocks.iter().map(|(address, read)| (address.clone(), *read)));
+        let all = Kept { payments: payments.collect(), read };
         if all == *kept {
             return;
         }
-        match write_kept(path, &all) {
+        match all.write(path) {
             Ok(()) => self.kept.1 = all,
             Err(error) => tracing::warn!("payments that were seen are not kept: {error}"),
         }
     }
 
-    /// From which block to which it was asked.
-    pub fn asked(&self) -> Option<(Height, Height)> {
-        self.from.map(|from| (from, self.tip))
+    /// Which blocks were read for payments to an address.
+    pub fn asked(&self, address: &str) -> Option<Blocks> {
+        let (recent, (last, _)) = (self.recent?, self.last?);
+        let read = self.blocks.get(address)?;
+        let unread = (read.to + 1 < recent).then(|| (read.to + 1, recent - 1));
+        Some(Blocks { read: if unread.is_some() { (recent, last) } else { (read.from, read.to) }, unread })
     }
 
     fn keep(&mut self, transaction: &Transaction, block: Option<(Height, BlockHash)>) {
@@ -296,16 +407,34 @@ impl Watch {
     }
 }
 
-/// What was found before; nothing where that cannot be read: all of it can be found again.
-fn read_kept(path: &Path) -> BTreeMap<OutPoint, Found> {
-    let text = std::fs::read(path).unwrap_or_default();
-    let list: Vec<(OutPoint, Found)> = serde_json::from_slice(&text).unwrap_or_default();
-    list.into_iter().collect()
+/// Whether one look reads another block.
+fn goes_on(blocks: u32, transactions: usize) -> bool {
+    blocks < MOST_BLOCKS || (blocks < MOST_SMALL_BLOCKS && transactions < MOST_IN_SMALL_BLOCKS)
 }
 
-fn write_kept(path: &Path, all: &BTreeMap<OutPoint, Found>) -> std::io::Result<()> {
-    let list: Vec<(&OutPoint, &Found)> = all.iter().collect();
-    write_atomic(path, &serde_json::to_vec(&list).expect("text and numbers always serialise"))
+/// As it is written.
+#[derive(Default, Serialize, Deserialize)]
+struct File {
+    payments: Vec<(OutPoint, Found)>,
+    read: BTreeMap<String, Read>,
+}
+
+impl Kept {
+    /// What was found before; nothing where that cannot be read: all of it can be found again.
+    fn read(path: &Path) -> Self {
+        let text = std::fs::read(path).unwrap_or_default();
+        // An earlier version kept the payments alone.
+        let list = || serde_json::from_slice(&text).map(|payments| File { payments, read: BTreeMap::new() });
+        let file = serde_json::from_slice(&text).or_else(|_| list());
+        let File { payments, read } = file.unwrap_or_default();
+        Self { payments: payments.into_iter().collect(), read }
+    }
+
+    fn write(&self, path: &Path) -> std::io::Result<()> {
+        let payments = self.payments.iter().map(|(outpoint, found)| (*outpoint, found.clone())).collect();
+        let file = File { payments, read: self.read.clone() };
+        write_atomic(path, &serde_json::to_vec(&file).expect("text and numbers always serialise"))
+    }
 }
 
 fn inclusion(proof: &InclusionProof) -> IBitcoinLightClient::InclusionProof {
@@ -315,5 +444,43 @@ fn inclusion(proof: &InclusionProof) -> IBitcoinLightClient::InclusionProof {
         index: proof.index,
         siblings: branch(&proof.siblings),
         leftmost: branch(&proof.leftmost),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_join_what_was_read_before_only_where_none_is_left_out_between() {
+        let mut read = Read { from: 11, to: 10 };
+        read.join(15, 20);
+        assert_eq!(read, Read { from: 11, to: 10 }, "11 to 14 were not read");
+        (11..15).for_each(|height| read.join(height, height));
+        read.join(15, 20);
+        assert_eq!(read, Read { from: 11, to: 20 });
+        read.join(8, 12);
+        assert_eq!(read, Read { from: 8, to: 20 });
+        read.join(3, 3);
+        assert_eq!(read, Read { from: 8, to: 20 }, "4 to 7 were not read");
+    }
+
+    #[test]
+    fn a_look_reads_fifty_blocks_and_more_only_while_they_are_small() {
+        assert!(goes_on(49, 1_000_000) && !goes_on(50, 5_000) && goes_on(1_999, 4_999) && !goes_on(2_000, 0));
+    }
+
+    #[test]
+    fn what_was_read_is_kept_and_an_address_that_was_known_begins_no_later() {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        begin(home.path(), "bcrt1q", 100).expect("written");
+        begin(home.path(), "bcrt1q", 200).expect("written");
+        begin(home.path(), "bcrt1p", 200).expect("written");
+        let kept = Kept::read(&home.path().join(KEPT));
+        let read = BTreeMap::from([
+            ("bcrt1p".into(), Read { from: 201, to: 200 }),
+            ("bcrt1q".into(), Read { from: 101, to: 100 }),
+        ]);
+        assert_eq!(kept.read, read);
     }
 }

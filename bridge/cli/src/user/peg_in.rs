@@ -5,18 +5,20 @@ use std::path::Path;
 use alloy_primitives::Address;
 use bitcoin::Amount;
 use bitcoin::secp256k1::XOnlyPublicKey;
-use bridge::io::sidechain::Client;
+use bridge::io::sidechain::{Client, Error};
 use bridge::io::wallet::public::PublicWallet;
-use bridge::peg::Info;
+use bridge::peg::{Info, Parameters};
 use contracts::address;
-use eyre::{Result, bail, ensure, eyre};
+use eyre::{Report, Result, bail, ensure, eyre};
 use serde::Serialize;
+use sidechain::peg::MAX_FEE_SAT;
 
-use super::charge::{present_of_deposit, rate_shown, usual_of_deposit};
+use super::charge::{of_deposit, present_of_deposit, rate_shown, usual_of_deposit};
 use super::deposit_follow::follow;
 use super::deposit_record::{self as deposits, Receiver, ReclaimKey, Record, Records};
 use super::fee_steps;
 use super::own_wallet::{self, missing};
+use super::payment_watch;
 use super::registration::register;
 use crate::context::Context;
 use crate::options::bitcoin::BitcoinArgs;
@@ -122,8 +124,19 @@ async fn peg_in(args: &Args, context: &Context) -> Result<()> {
     let max_fee = args.maximum(client, info, derived).await?;
     let record = Record::new(info, network.bitcoin, to, max_fee, reclaim)?;
     // First kept, then registered, then shown: at no moment could money reach an address that is not on disk.
+    let is_new = !records.has(&record.address);
     let path = records.keep(&record)?;
-    register(client, &record).await?;
+    if let Err(error) = register(client, &record).await {
+        // One that was there before may have been shown.
+        if is_new {
+            forget_refused(&records, &record, &error);
+        }
+        return Err(error);
+    }
+    // Without it `causeway status` reads the newest blocks alone.
+    if let Err(error) = payment_watch::begin(&network.home, &record.address, info.bitcoin_tip.height) {
+        tracing::warn!("{error:#}");
+    }
 
     let uri = uri(&record.address, args.amount);
     let event = Event::Address {
@@ -148,6 +161,16 @@ async fn peg_in(args: &Args, context: &Context) -> Result<()> {
         println!();
     }
     follow(&network, &record, args.bitcoin.if_there(network.bitcoin).await, context).await
+}
+
+/// An address that the node refused was shown to nobody: without its record `causeway status` does not wait for it. A node that did not answer
+/// may have taken it.
+fn forget_refused(records: &Records, record: &Record, error: &Report) {
+    if matches!(error.downcast_ref::<Error>(), Some(Error::Refused { .. }))
+        && let Err(error) = records.remove(record)
+    {
+        tracing::warn!("{error:#}");
+    }
 }
 
 impl Args {
@@ -236,6 +259,7 @@ impl Args {
             None => usual_of_deposit(self.amount, now, &info.parameters)?,
         };
         let max_fee = if derived { self.step(asked, now.amount)? } else { asked };
+        check_maximum(asked, max_fee, derived, &info.parameters)?;
         let costs = amount::show(now.amount);
         eprintln!("Quote      at {} sat/vB, the node's word, a sweep costs {costs} of a deposit", rate_shown(now.rate));
         if max_fee < now.amount {
@@ -272,6 +296,28 @@ impl Args {
         }
         Ok(below)
     }
+}
+
+/// Whether a node registers an address with this maximum: one that no rate is low enough for, or that is a mistake, it does not.
+fn check_maximum(asked: Amount, max_fee: Amount, derived: bool, parameters: &Parameters) -> Result<()> {
+    let least = of_deposit(parameters.min_rate, parameters);
+    let least = if derived { fee_steps::at_least(least).unwrap_or(least) } else { least };
+    ensure!(
+        max_fee >= least,
+        "--max-fee {} is below {}, the least that a sweep costs at the lowest rate, {} sat/vB{}: nothing that is paid could ever be swept. Name more, or leave --max-fee out",
+        amount::show(asked),
+        amount::show(least),
+        rate_shown(parameters.min_rate),
+        if derived { ", in steps of one digit that your wallet's words find again" } else { "" }
+    );
+    let most = Amount::from_sat(MAX_FEE_SAT);
+    ensure!(
+        max_fee <= most,
+        "--max-fee {} is more than {}, the most that a node takes: a sweep costs that at no rate",
+        amount::show(asked),
+        amount::show(most)
+    );
+    Ok(())
 }
 
 /// A BIP21 payment link.

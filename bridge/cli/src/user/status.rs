@@ -22,8 +22,8 @@ use crate::user::deposit_record::Records;
 use crate::user::outlook::{Lookout, Outlook};
 use crate::user::own::{Own, payments};
 use crate::user::payment::{Awaited, Terms, Unseen};
-use crate::user::payment_watch::Watch;
-use crate::user::registration::{describe as describe_proven, prove, register};
+use crate::user::payment_watch::{self, Watch};
+use crate::user::registration::{Unregistered, prove, register};
 use crate::user::withdrawal;
 use bridge::amount;
 
@@ -83,6 +83,9 @@ struct Bridge<'a> {
 struct Deposits {
     #[serde(skip_serializing_if = "Option::is_none")]
     registered: Option<bool>,
+    /// Of an address of one's own that the node does not take.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unregistered: Option<Unregistered>,
     #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<String>,
     deposits: Vec<Progress>,
@@ -98,7 +101,16 @@ struct Deposits {
 struct Answer {
     json: serde_json::Value,
     lines: Vec<String>,
+    /// What has to change for it to be shown again.
+    news: Vec<String>,
     has_ended: bool,
+}
+
+impl Answer {
+    /// One that is shown again whenever a line of it changes.
+    fn of(shown: &impl Serialize, lines: Vec<String>, has_ended: bool) -> Self {
+        Self { json: json_of(shown), news: lines.clone(), lines, has_ended }
+    }
 }
 
 /// What can be asked for.
@@ -187,7 +199,7 @@ impl Asked<'_> {
         match &self.args.id {
             None => {
                 let own = Own::look(&mut self.lookout, self.network, &mut self.watch, self.args.all).await?;
-                Ok(Answer { json: json_of(&own), lines: own.describe(), has_ended: own.has_ended() })
+                Ok(Answer { json: json_of(&own), lines: own.describe(), news: own.news(), has_ended: own.has_ended() })
             }
             Some(Id::Withdrawal(id)) => withdrawal(&mut self.lookout, &self.network.info, *id).await,
             Some(Id::Vault(number)) => vault(&self.network.client, *number).await,
@@ -202,12 +214,12 @@ impl Asked<'_> {
         loop {
             match self.answer().await {
                 Ok(answer) => {
-                    if answer.lines != shown {
+                    if answer.news != shown {
                         if !context.json && !shown.is_empty() {
                             println!();
                         }
                         context.print(&answer.json, || answer.lines.iter().for_each(|line| println!("{line}")));
-                        shown = answer.lines;
+                        shown = answer.news;
                     }
                     if answer.has_ended {
                         return Ok(());
@@ -238,7 +250,7 @@ async fn withdrawal(lookout: &mut Lookout<'_>, info: &Info, id: u64) -> Result<A
     let progress = withdrawal::progress(lookout, &info.parameters, id).await?;
     let progress = progress.ok_or_else(|| eyre!("there is no withdrawal {id}"))?;
     let has_ended = withdrawal::has_ended(progress.withdrawal.status);
-    Ok(Answer { json: json_of(&progress), lines: withdrawal::describe(&progress), has_ended })
+    Ok(Answer::of(&progress, withdrawal::describe(&progress), has_ended))
 }
 
 async fn vault(client: &Client, number: u32) -> Result<Answer> {
@@ -246,7 +258,7 @@ async fn vault(client: &Client, number: u32) -> Result<Answer> {
         client.vault_transaction(number).await?.ok_or_else(|| eyre!("there is no vault transaction {number}"))?;
     let replaced = replaced(client, &vault).await?;
     let has_ended = vault.status != VaultStatus::Bound;
-    Ok(Answer { json: json_of(&vault), lines: describe_vault(&vault, replaced), has_ended })
+    Ok(Answer::of(&vault, describe_vault(&vault, replaced), has_ended))
 }
 
 /// The settled vault transaction that spends what a bound one spends.
@@ -278,9 +290,13 @@ async fn deposit(
     let client = lookout.client;
     let mut report = client.deposit(id).await?;
     let record = Records::in_home(&network.home).find(id).ok();
+    let mut unregistered = None;
     if let (Some(false), Some(record)) = (report.registered, &record) {
-        register(client, record).await?;
-        report = client.deposit(id).await?;
+        match register(client, record).await {
+            Ok(()) => report = client.deposit(id).await?,
+            // What was paid, and the way to take it back, is told all the same.
+            Err(error) => unregistered = Some(Unregistered::by(error)?),
+        }
     }
     let parameters = &network.info.parameters;
     let DepositReport { registered, address, deposits, next, since_block } = report;
@@ -289,32 +305,37 @@ async fn deposit(
     }
     let deposits = deposit::progress(lookout, parameters, deposits).await?;
     let records = record.as_slice();
-    let (payments, blocks) = payments(lookout, watch, &network.home, records, &outpoints(&deposits)).await?;
+    let payments = payments(lookout, watch, &network.home, records, &outpoints(&deposits)).await?;
     let unseen = match &record {
-        Some(record) if deposits.is_empty() && payments.is_empty() => {
+        Some(record) if unregistered.is_none() && deposits.is_empty() && payments.is_empty() => {
+            let blocks = watch.as_ref().and_then(|watch| watch.asked(&record.address));
             Some(Unseen::new(id, Terms::of(record), lookout.look().await?, blocks))
         }
         _ => None,
     };
-    let shown = Deposits { registered, address, deposits, payments, unseen, next, since_block };
+    let shown = Deposits { registered, unregistered, address, deposits, payments, unseen, next, since_block };
     let has_ended = !shown.deposits.is_empty() && shown.deposits.iter().all(Progress::has_ended);
-    Ok(Answer { json: json_of(&shown), lines: describe_deposits(id, &shown), has_ended })
+    Ok(Answer::of(&shown, describe_deposits(id, &shown), has_ended))
 }
 
 impl Args {
     async fn prove_payments(&self, network: &KnownNetwork, id: &str) -> Result<()> {
         let record = Records::in_home(&network.home).find(id)?;
         let bitcoin = self.bitcoin.connect(network.bitcoin).await?;
-        for (outpoint, value) in prove(&network.client, &bitcoin, &record).await? {
-            tracing::info!("{}", describe_proven(outpoint, value));
+        let least = Amount::from_sat(network.info.parameters.min_deposit_sat);
+        let (shown, scan) = prove(&network.client, &bitcoin, &record, least).await?;
+        shown.describe(least).iter().for_each(|line| eprintln!("{line}"));
+        // What was found is told from now on without looking through all coins again; that it was proven does not depend on it.
+        if let Err(error) = payment_watch::remember(&bitcoin, &network.home, &scan, &[record]).await {
+            tracing::warn!("`causeway status` does not know of these payments: {error:#}");
         }
         Ok(())
     }
 }
 
 fn describe_deposits(id: &str, shown: &Deposits) -> Vec<String> {
-    let mut lines = Vec::new();
-    if shown.deposits.is_empty() && shown.payments.is_empty() {
+    let mut lines: Vec<String> = shown.unregistered.iter().flat_map(|refusal| refusal.describe(id)).collect();
+    if lines.is_empty() && shown.deposits.is_empty() && shown.payments.is_empty() {
         match (&shown.unseen, shown.registered) {
             (Some(unseen), _) => lines.extend(unseen.describe()),
             (None, Some(true)) => lines.push(format!(

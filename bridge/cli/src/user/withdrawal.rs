@@ -149,7 +149,7 @@ pub fn has_ended(status: WithdrawalStatus) -> bool {
 }
 
 /// What is worth another line: not each block that makes a window fuller.
-fn news(progress: &Progress) -> (WithdrawalStatus, Vec<Version>, Vec<&'static str>) {
+pub fn news(progress: &Progress) -> (WithdrawalStatus, Vec<Version>, Vec<&'static str>) {
     let withdrawal = &progress.withdrawal;
     (withdrawal.status, withdrawal.versions.clone(), progress.waits_for.iter().map(Wait::name).collect())
 }

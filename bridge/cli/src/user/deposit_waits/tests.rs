@@ -219,6 +219,7 @@ fn a_minted_deposit_that_a_reorganisation_left_unswept_says_what_sweeps_it_again
 fn whoever_can_take_a_deposit_back_is_told_by_which_address() {
     use crate::user::deposit::{Progress, describe};
     let progress = Progress {
+        taken_back: false,
         deposit: deposit(),
         waits_for: Vec::new(),
         reclaimable_from: 1508,

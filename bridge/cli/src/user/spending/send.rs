@@ -320,7 +320,7 @@ pub fn agree(lines: &[String], is_agreed: bool) -> Result<()> {
     std::io::stderr().flush().wrap_err("the terminal is gone")?;
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer).wrap_err("the terminal is gone")?;
-    ensure!(matches!(answer.trim(), "y" | "Y" | "yes"), "nothing was sent");
+    ensure!(matches!(answer.trim(), "y" | "Y" | "yes"), "you did not agree: nothing was sent");
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use eyre::Result;
 use serde::Serialize;
 
 use super::account_blocks::End;
-use super::overview::{Look, NEWEST, OtherSide, Seen};
+use super::overview::{Look, NEWEST, OtherSide, Seen, outpoint};
 use super::transfers::{Asked, How, Transfer, Transfers};
 use crate::clock::time;
 use crate::context::Context;
@@ -68,6 +68,8 @@ enum What {
         status: DepositStatus,
         amount_sat: u64,
         minted_sat: Option<u64>,
+        /// It is the wallet's on Bitcoin again, and no coins come of it.
+        taken_back: bool,
     },
     Withdrawal {
         id: u64,
@@ -162,7 +164,9 @@ fn of_bitcoin(movement: &Movement) -> Entry {
 
 fn of_deposit(deposit: &Deposit, other: &OtherSide) -> Entry {
     let Deposit { txid, vout, height, status, amount_sat, minted_sat, .. } = *deposit;
-    let what = What::Deposit { txid, vout, height, status, amount_sat, minted_sat };
+    let is_gone = status == DepositStatus::Gone && minted_sat.is_none();
+    let taken_back = is_gone || other.taken_back.contains(&outpoint(deposit));
+    let what = What::Deposit { txid, vout, height, status, amount_sat, minted_sat, taken_back };
     Entry { time: other.times.get(&height).copied(), what }
 }
 
@@ -202,6 +206,9 @@ fn line(entry: &Entry) -> String {
             Some(gain) => ("bitcoin", '+', sat(gain), txid.to_string()),
             None => ("bitcoin", '-', sat(sent_sat - received_sat), txid.to_string()),
         },
+        What::Deposit { txid, vout, amount_sat, taken_back: true, .. } => {
+            ("deposit", ' ', sat(*amount_sat), format!("{txid}:{vout} taken back"))
+        }
         What::Deposit { txid, vout, status, amount_sat, minted_sat, .. } => {
             ("deposit", '+', sat(minted_sat.unwrap_or(*amount_sat)), format!("{txid}:{vout} {}", word(status)))
         }
@@ -266,4 +273,23 @@ fn sat(sat: u64) -> String {
 
 fn word(status: &impl std::fmt::Debug) -> String {
     format!("{status:?}").to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bitcoin::hashes::Hash as _;
+
+    #[test]
+    fn a_deposit_that_was_taken_back_counts_for_nothing_beside_what_came_back_on_bitcoin() {
+        let of = |status, taken_back| {
+            let (txid, amount_sat) = (Txid::all_zeros(), 3_000_000);
+            let what = What::Deposit { txid, vout: 0, height: 7, status, amount_sat, minted_sat: None, taken_back };
+            line(&Entry { time: Some(0), what })
+        };
+        let coming = of(DepositStatus::Proven, false);
+        assert!(coming.contains("+0.03 BTC") && coming.ends_with(":0 proven"), "{coming}");
+        let back = of(DepositStatus::Gone, true);
+        assert!(back.contains(" 0.03 BTC") && !back.contains('+') && back.ends_with(":0 taken back"), "{back}");
+    }
 }

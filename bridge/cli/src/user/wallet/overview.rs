@@ -3,10 +3,10 @@
 //! Bitcoin's side is the wallet's own view of the blocks. The sidechain's is what a node tells: coins are proven where the network is known by its
 //! genesis file; which deposits and withdrawals there are, is the node's word. Without one of the two the other is shown alone, and the reason.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::{Address, U256};
-use bitcoin::Amount;
+use bitcoin::{Amount, OutPoint};
 use bridge::amount;
 use bridge::io::sidechain::{Client, proven};
 use bridge::io::wallet::Wallet;
@@ -24,6 +24,7 @@ use crate::context::Context;
 use crate::options::bitcoin::BitcoinArgs;
 use crate::options::network::NetworkArgs;
 use crate::progress::Progress;
+use crate::user::taken_back::is_taken_back;
 
 /// Deposits and withdrawals that are asked for: the newest, as many as a node answers at once.
 pub const NEWEST: u32 = 100;
@@ -69,6 +70,8 @@ pub struct OtherSide {
     pub sidechain: Sidechain,
     /// Of the Bitcoin blocks that hold its deposits, if a bitcoind could be asked; in seconds since 1970.
     pub times: BTreeMap<u32, u64>,
+    /// Deposits that are spent by what is no sweep, as that bitcoind has it.
+    pub taken_back: BTreeSet<OutPoint>,
     /// None: not asked for.
     pub transfers: Option<Transfers>,
 }
@@ -197,7 +200,13 @@ impl Look {
             }
         };
         let (deposits, withdrawals) = newest(client, account).await?;
-        let coming = deposits.iter().filter(|deposit| {
+        let mut taken_back = BTreeSet::new();
+        for deposit in &deposits {
+            if is_taken_back(bitcoin, deposit).await {
+                taken_back.insert(outpoint(deposit));
+            }
+        }
+        let coming = deposits.iter().filter(|deposit| !taken_back.contains(&outpoint(deposit))).filter(|deposit| {
             deposit.minted_sat.is_none() && matches!(deposit.status, DepositStatus::Proven | DepositStatus::Swept)
         });
         let leaving = withdrawals
@@ -221,8 +230,13 @@ impl Look {
             Some(count) => Some(transfers::newest(client, account, count, progress).await?),
             None => None,
         };
-        Ok(OtherSide { sidechain, times, transfers })
+        Ok(OtherSide { sidechain, times, taken_back, transfers })
     }
+}
+
+/// Where a deposit is on Bitcoin.
+pub fn outpoint(deposit: &Deposit) -> OutPoint {
+    OutPoint::new(deposit.txid, deposit.vout)
 }
 
 /// The newest deposits to an account and withdrawals of it, as the node tells; of others it is not asked, and none are shown.

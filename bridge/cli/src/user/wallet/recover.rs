@@ -17,7 +17,7 @@ use bitcoin::{Amount, OutPoint, ScriptBuf};
 use bridge::amount;
 use bridge::io::sidechain::proven;
 use bridge::io::wallet::public::PublicWallet;
-use bridge::peg::Info;
+use bridge::peg::{Deposit, DepositStatus, Info};
 use contracts::address::{DEPOSITS, FEDERATION};
 use contracts::{Deposits, Federation};
 use eyre::{Result, WrapErr, ensure};
@@ -34,6 +34,8 @@ use crate::user::fee_steps::steps;
 use crate::user::own_wallet::{self, GAP, missing};
 use crate::user::payment_watch;
 use crate::user::registration::register;
+use crate::user::taken_back::is_taken_back;
+use crate::user::wallet::overview::outpoint;
 
 /// Keys that are tried at most: more deposits than that nobody makes by hand, and what is found ends the search long before.
 const MOST_KEYS: u32 = 10_000;
@@ -74,7 +76,9 @@ enum Event<'a> {
         /// Confirmed and unspent on Bitcoin.
         unspent: Vec<Payment>,
         /// In the ledger, as the node tells.
-        deposits: &'a [bridge::peg::Deposit],
+        deposits: &'a [Deposit],
+        /// Of those, what something that is no sweep spent, as bitcoind has it.
+        taken_back: Vec<OutPoint>,
     },
     Recovered {
         addresses: usize,
@@ -254,15 +258,19 @@ impl<'a> Search<'a> {
                 eprintln!("Warning: {error:#}; `causeway register {}` tries again", record.address);
             }
             let report = self.network.client.deposit(&record.address).await?;
-            let in_ledger: BTreeSet<OutPoint> =
-                report.deposits.iter().map(|deposit| OutPoint::new(deposit.txid, deposit.vout)).collect();
+            let in_ledger: BTreeSet<OutPoint> = report.deposits.iter().map(outpoint).collect();
             for payment in unspent.iter_mut().filter(|payment| !in_ledger.contains(&payment.outpoint)) {
                 let min_deposit_sat = self.network.info.parameters.min_deposit_sat;
                 payment.unsweepable = unsweepable(payment, min_deposit_sat, record.reclaim_delay.get());
             }
+            let mut taken_back = Vec::new();
+            for deposit in &report.deposits {
+                let is_taken = is_taken_back(Some(self.bitcoin), deposit).await;
+                taken_back.extend(is_taken.then(|| outpoint(deposit)));
+            }
             let index = record.reclaim_index.unwrap_or_default();
             let (address, record, deposits) = (record.address.as_str(), path.display().to_string(), &report.deposits);
-            let event = Event::Found { address, index, record, unspent, deposits };
+            let event = Event::Found { address, index, record, unspent, deposits, taken_back };
             context.print(&event, || show(&event));
         }
         self.tell_status(scan.as_ref()).await;
@@ -356,24 +364,36 @@ fn what_comes(address: &str, payment: &Payment) -> String {
     }
 }
 
+/// What the ledger made of a payment, or bitcoind has of it.
+fn what_became(deposit: &Deposit, is_taken_back: bool) -> String {
+    let outpoint = outpoint(deposit);
+    let gross = amount::show(Amount::from_sat(deposit.amount_sat));
+    match (deposit.minted_sat, deposit.swept_by) {
+        (Some(minted), _) => {
+            format!("{} minted to {} for {outpoint}", amount::show(Amount::from_sat(minted)), deposit.recipient)
+        }
+        (None, Some(number)) => format!("{outpoint} swept by vault transaction {number}, not deep enough yet"),
+        (None, None) if is_taken_back => {
+            format!("{gross} taken back at {outpoint}: it is spent, and no sweep was bound")
+        }
+        (None, None) if deposit.status == DepositStatus::Gone => {
+            format!("{gross} gone at {outpoint}: taken back, or spent by something else that is no sweep")
+        }
+        (None, None) => format!("{outpoint} proven to the ledger, not swept"),
+    }
+}
+
 fn show(event: &Event<'_>) {
     let sat = |sat| amount::show(Amount::from_sat(sat));
     match event {
-        Event::Found { address, unspent, deposits, .. } => {
+        Event::Found { address, unspent, deposits, taken_back, .. } => {
             println!("{address}");
             for payment in unspent {
                 let then = what_comes(address, payment);
                 println!("  {} unspent at {}: {then}", sat(payment.value_sat), payment.outpoint);
             }
             for deposit in *deposits {
-                let outpoint = OutPoint::new(deposit.txid, deposit.vout);
-                match (deposit.minted_sat, deposit.swept_by) {
-                    (Some(minted), _) => println!("  {} minted to {} for {outpoint}", sat(minted), deposit.recipient),
-                    (None, Some(number)) => {
-                        println!("  {outpoint} swept by vault transaction {number}, not deep enough yet")
-                    }
-                    (None, None) => println!("  {outpoint} proven to the ledger, not swept"),
-                }
+                println!("  {}", what_became(deposit, taken_back.contains(&outpoint(deposit))));
             }
         }
         Event::Recovered { addresses: 0, keys, .. } => println!(
