@@ -103,6 +103,8 @@ await run('free calls', {
       assert.ok((await fork.getBalance({ address: payee })) > 0n);
       const [from] = await fork.request({ method: 'eth_accounts' });
       const hash = await fork.request({ method: 'eth_sendTransaction', params: [{ from, to: payee, value: '0x1' }] });
+      // On a busy machine anvil has been seen to leave a transaction in its pool for minutes.
+      await fork.request({ method: 'evm_mine', params: [] });
       assert.equal((await fork.waitForTransactionReceipt({ hash, pollingInterval: 50 })).status, 'success');
     });
   },
@@ -111,6 +113,8 @@ await run('free calls', {
       assert.ok((await fork.getBlockNumber()) >= block.number - 1n);
       const [from] = await fork.request({ method: 'eth_accounts' });
       const hash = await fork.request({ method: 'eth_sendTransaction', params: [{ from, to: payee, value: '0x1' }] });
+      // On a busy machine anvil has been seen to leave a transaction in its pool for minutes.
+      await fork.request({ method: 'evm_mine', params: [] });
       assert.equal((await fork.waitForTransactionReceipt({ hash, pollingInterval: 50 })).status, 'success');
     });
   },
