@@ -19,7 +19,7 @@ import { type Step, steps, waits as waitList } from "../draw/steps.ts";
 import { counted } from "../draw/time.ts";
 import { type Deposit, type DepositPlace, type DepositReport, type VaultTransaction, sats } from "../peg/answers.ts";
 import { type Outlook, look } from "../peg/outlook.ts";
-import { depositWaits, depthOf, isReclaimable, newestSweep, outpointOf, unseenWaits } from "../peg/waits.ts";
+import { depositWaits, depthOf, isReclaimable, newestSweep, outpointOf, reclaimableFrom, unseenWaits } from "../peg/waits.ts";
 import { type Meaning, understand } from "../search.ts";
 import { type Request, actions, isTold, reclaimCommand, withRecord } from "./actions.ts";
 import { placeIn } from "./requests.ts";
@@ -266,7 +266,11 @@ function bills(one: Deposit, sweptAt: number | undefined, { rate, info }: Outloo
   if (one.status === "gone" && one.mintedSat === null) return html``;
   const sent = sats(one.amountSat);
   const most = sats(one.maxFeeSat) < sent ? sats(one.maxFeeSat) : sent;
-  const at = bill(sent, most, depositCharge(BigInt(sweptAt ?? rate.rate), info.parameters));
+  const charge = depositCharge(BigInt(sweptAt ?? rate.rate), info.parameters);
+  if (sweptAt === undefined && one.mintedSat === null && charge.totalSat > most) {
+    return html`<p class="notice warn">Nothing comes of it at ${rate.rate / 1000} sat/vB: a sweep costs ${amount(charge.totalSat)}, and it can pay ${amount(most)}. It waits for a lower rate; what is not swept its owner takes back from Bitcoin block ${reclaimableFrom(one.height, info.parameters)} on.</p>`;
+  }
+  const at = bill(sent, most, charge);
   const isMinted = one.mintedSat !== null;
   const received = isMinted ? sats(one.mintedSat as number) : at.receivedSat;
   // Minted is what the ledger says; should it be by another rate than the sweep that is known, the charge is one line.
