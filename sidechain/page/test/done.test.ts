@@ -1,35 +1,59 @@
+// What an owner did is done when the ledger shows it, whatever a receipt says.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { isSame, says } from "../src/evidence/done.ts";
-import type { Withdrawal } from "../src/evidence/entries.ts";
+import { proveDone, proveSigned, type Signed } from "../src/evidence/done.ts";
+import { proveWithdrawal } from "../src/evidence/live.ts";
+import { NodeDown } from "../src/node.ts";
+import { finality, genesis, receiptNode, reserves } from "./receipt_node.ts";
 
-const queued: Withdrawal = {
-  owner: "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266",
-  amountSat: 50_000_000n,
-  maxFeeSat: 2_000n,
-  askedAt: 1_000,
-  tie: undefined,
-  paidBy: undefined,
-  givenBack: undefined,
-  script: "0x0014751e76e8199196d454941c45d1b3a323f1433bd6",
-};
+const at = finality.number;
+const now = () => reserves.header.timestamp + 1;
 
-test("done is what the state shows, whatever a receipt says", () => {
-  assert.equal(says(queued, { does: "cancel", id: 1 }), false);
-  assert.equal(says({ ...queued, givenBack: "cancelled" }, { does: "cancel", id: 1 }), true);
-  assert.equal(says({ ...queued, givenBack: "refunded" }, { does: "cancel", id: 1 }), false);
-  assert.equal(says({ ...queued, givenBack: "refunded" }, { does: "refund", id: 1 }), true);
-  assert.equal(says(queued, { does: "raise", id: 1, maximumSat: 2_001n }), false);
-  assert.equal(says(queued, { does: "raise", id: 1, maximumSat: 2_000n }), true);
+async function signed(): Promise<Signed> {
+  const { withdrawal } = await proveWithdrawal(receiptNode(), genesis, 1);
+  assert.ok(withdrawal);
+  const { owner, amountSat, maxFeeSat, script, askedAt } = withdrawal;
+  return { owner, amountSat, maxFeeSat, script, sinceS: askedAt };
+}
+
+test("a maximum is raised when the ledger has it, and coins are back when it says so", async () => {
+  const { maxFeeSat, owner } = await signed();
+  const done = (of: Parameters<typeof proveDone>[2]) => proveDone(receiptNode(), genesis, of, at, now, 0);
+  assert.equal((await done({ does: "raise", id: 1, maxFeeSat })).number, at);
+  await assert.rejects(done({ does: "raise", id: 1, maxFeeSat: maxFeeSat + 1n }), /its maximum is/);
+  await assert.rejects(done({ does: "cancel", id: 1, by: owner }), /not given back/);
+  await assert.rejects(done({ does: "refund", id: 1 }), /not given back/);
 });
 
-test("another's withdrawal is not the one that was signed for", () => {
-  const { owner, amountSat, maxFeeSat, script } = queued;
-  const asked = { owner: owner.toUpperCase().replace("0X", "0x"), amountSat, maxFeeSat, script };
-  assert.equal(isSame(queued, asked), true);
-  assert.equal(isSame({ ...queued, maxFeeSat: 3_000n }, asked), true, "raised since");
-  for (const other of [{ owner: "0x70997970c51812dc3a010c7d01b50e0d17dc79c8" as const }, { amountSat: 1n }, { maxFeeSat: 1_999n }, { script: "0x0014" as const }]) {
-    assert.equal(isSame({ ...queued, ...other }, asked), false, JSON.stringify(Object.keys(other)));
-  }
-  assert.equal(isSame(queued, { owner, amountSat }), true, "as an earlier page kept it");
+test("a block before the receipt's, or an old one, shows nothing of it", async () => {
+  const { maxFeeSat } = await signed();
+  const raise = { does: "raise" as const, id: 1, maxFeeSat };
+  await assert.rejects(proveDone(receiptNode(), genesis, raise, at + 1, now, 0), /its receipt is of block 86/);
+  await assert.rejects(proveDone(receiptNode(), genesis, raise, Number("what"), now, 0), /names no block/);
+  await assert.rejects(proveDone(receiptNode(), genesis, raise, at, () => now() + 300, 0), /5 minutes old/);
+});
+
+test("a node that is away for a moment is asked again", async () => {
+  const { maxFeeSat } = await signed();
+  let times = 0;
+  const node = receiptNode({
+    peg_getFinality: () => {
+      if (times++ < 2) throw new NodeDown("the node does not answer");
+      return finality;
+    },
+  });
+  await proveDone(node, genesis, { does: "raise", id: 1, maxFeeSat }, at, now, 0);
+  assert.equal(times, 3);
+});
+
+test("a withdrawal is the one that was signed by its owner, amount, payee, maximum and time", async () => {
+  const one = await signed();
+  const proven = (changed: Partial<Signed> = {}) => proveSigned(receiptNode(), genesis, 1, { ...one, ...changed }, at, now, 0);
+  assert.equal((await proven()).number, at);
+  await proven({ maxFeeSat: one.maxFeeSat - 1n });
+  await assert.rejects(proven({ owner: `0x${"11".repeat(20)}` }), /signed/);
+  await assert.rejects(proven({ amountSat: one.amountSat + 1n }), /sat were signed/);
+  await assert.rejects(proven({ script: "0x51" }), /pays the script/);
+  await assert.rejects(proven({ maxFeeSat: one.maxFeeSat + 1n }), /pays at most/);
+  await assert.rejects(proven({ sinceS: one.sinceS + 1 }), /before this one was signed/);
 });

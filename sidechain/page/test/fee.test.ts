@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import answered from "./data/quotes.json";
-import { depositBill, depositCharge, floorFee, isSound, leastDepositMaximum, refusedDeposit, refusedWithdrawal, usualDepositMaximum, usualWithdrawalMaximum, withdrawalBill, withdrawalCharge } from "../src/bitcoin/fee.ts";
+import { depositBill, depositCharge, enoughUpTo, floorFee, isSound, leastDepositMaximum, refusedDeposit, refusedWithdrawal, usualDepositMaximum, usualWithdrawalMaximum, withdrawalBill, withdrawalCharge } from "../src/bitcoin/fee.ts";
 import { type Payee, payeeOf } from "../src/bitcoin/script.ts";
 import type { Node } from "../src/node.ts";
 import type { Parameters, Quote } from "../src/peg/answers.ts";
@@ -68,6 +68,17 @@ test("nobody agrees to more than 300 sat a vbyte or a quarter without a word", (
   assert.equal(usualWithdrawalMaximum(20_000n, 10_000n, p2tr, parameters), 3_090n);
   assert.equal(usualDepositMaximum(undefined, 1_000n, parameters), 20_000n);
   assert.equal(usualDepositMaximum(40_000n, 1_000n, parameters), 10_000n);
+  // A tiny amount bears a rate that doubles, and never more than half of it.
+  const twice = depositCharge(20_000n, parameters).totalSat;
+  assert.equal(usualDepositMaximum(3n * twice, 10_000n, parameters), twice);
+  assert.equal(usualDepositMaximum(twice, 10_000n, parameters), twice / 2n);
+});
+
+test("a maximum is enough up to a rate, and not a little above it", () => {
+  const maximum = 5_000n;
+  const upTo = enoughUpTo(maximum, parameters);
+  assert(upTo !== undefined && depositCharge(upTo, parameters).totalSat <= maximum && depositCharge(upTo + 20n, parameters).totalSat > maximum);
+  assert.equal(enoughUpTo(1n, parameters), undefined);
 });
 
 test("what the bridge would refuse is said before anything is signed", () => {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import type { Context } from "../src/app/view.ts";
-import { nothing } from "lit-html";
+import { html, nothing } from "lit-html";
 import { type AskedDeposit, Proof, oldWords } from "../src/draw/proven.ts";
 import { ReservesProof } from "../src/draw/reserves.ts";
 import { type Standing, differences, standingOf } from "../src/evidence/books.ts";
@@ -223,3 +223,28 @@ async function provenWithdrawal(): Promise<Withdrawal> {
   assert.ok(one);
   return { id: 1, status: "paid", owner: one.owner, amountSat: Number(one.amountSat), maxFeeSat: Number(one.maxFeeSat), askedAt: one.askedAt, tie: one.tie ?? null, versions: [], paidBy: one.paidBy ?? null, script: one.script };
 }
+
+test("what is disproven is said first and offers its owner nothing, and what is not checked yet is marked", async () => {
+  const one = await provenWithdrawal();
+  const proof = new Proof(context(receiptNode()).context);
+  const acts = html`act`;
+  assert.notEqual(proof.guarded(acts), acts, "nothing is checked yet");
+  assert.equal(proof.warning().values[0], nothing);
+  await proof.ofWithdrawal(1, one);
+  assert.equal(proof.guarded(acts), acts);
+  assert.equal(proof.warning().values[0], nothing);
+  for (let times = 0; times < 3; times++) await proof.ofWithdrawal(1, { ...one, amountSat: 1 });
+  assert.ok(proof.isDisproven);
+  assert.equal(proof.guarded(acts), nothing);
+  assert.notEqual(proof.warning().values[0], nothing);
+});
+
+test("a payment that could not be checked to have paid the address is warned of", async () => {
+  const { one, bytes, script } = await provenDeposit();
+  const warned = async (asked: AskedDeposit) => {
+    const proof = new Proof(context(receiptNode()).context);
+    await proof.ofDeposit(one, asked);
+    return proof.warning().values[0] !== nothing;
+  };
+  assert.deepEqual([await warned({ script }), await warned({ script, bytes }), await warned({})], [true, false, false]);
+});

@@ -66,6 +66,12 @@ export function depositBill(amountSat: bigint, maxFeeSat: bigint, rate: bigint, 
   return bill(amountSat, least(maxFeeSat, amountSat), depositCharge(rate, parameters));
 }
 
+/** The highest rate at which a deposit's maximum is enough; none where it is not enough at any. */
+export function enoughUpTo(maxFeeSat: bigint, { pegInFeeSat }: Parameters): bigint | undefined {
+  const left = maxFeeSat - sats(pegInFeeSat);
+  return left > 0n ? (left * 2_000n) / DEPOSIT_HALF_VBYTES : undefined;
+}
+
 /** What arrives of a withdrawal that is paid at this rate; at most its maximum is taken. */
 export function withdrawalBill(amountSat: bigint, maxFeeSat: bigint, rate: bigint, payee: Payee, parameters: Parameters): Bill {
   return bill(amountSat, least(maxFeeSat, amountSat), withdrawalCharge(payee.script.length, rate, parameters));
@@ -91,7 +97,9 @@ export function usualWithdrawalMaximum(amountSat: bigint, rate: bigint, payee: P
 /** The same of a deposit, whose amount may not be known yet. */
 export function usualDepositMaximum(amountSat: bigint | undefined, rate: bigint, parameters: Parameters): bigint {
   const highest = depositCharge(HIGHEST_RATE, parameters).totalSat;
-  const allowed = amountSat === undefined ? highest : least(highest, amountSat / PART);
+  // Of a tiny amount more than that part: what is not swept is locked, and a rate that doubles is no rarity.
+  const twice = depositCharge(2n * rate, parameters).totalSat;
+  const allowed = amountSat === undefined ? highest : least(highest, most(amountSat / PART, least(twice, amountSat / 2n)));
   return least(most(depositCharge(rate, parameters).totalSat * TIMES, LEAST_OF_DEPOSIT), allowed);
 }
 

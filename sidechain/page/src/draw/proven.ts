@@ -22,6 +22,8 @@ interface Proven {
   header: FinalHeader;
   what: string;
   rest?: string | undefined;
+  /** What a reader would take for granted by where it is shown, and could not be checked. */
+  doubt?: string | undefined;
 }
 type Verdict = Proven | { failed: string };
 
@@ -77,7 +79,7 @@ export class Proof {
       const isToAddress = asked.bytes !== undefined && asked.script !== undefined;
       const parts = ["whose it is", "its amounts", "the height of its block", ...(isToAddress ? ["the address that it paid"] : []), "where it stands"];
       const rest = [...(asked.script !== undefined && !isToAddress ? ["that it paid this address"] : []), "confirmations"];
-      return { header, what: listed(parts), rest: listed(rest) };
+      return { header, what: listed(parts), rest: listed(rest), doubt: asked.script !== undefined && !isToAddress ? "this payment paid this address" : undefined };
     });
   }
 
@@ -109,7 +111,7 @@ export class Proof {
       }));
       const beyond = told.length - some.length;
       const rest = ["that they paid this address", "that these are all", ...(beyond ? [`${counted(beyond, "payment")} behind these`] : [])];
-      return { header, what: `of ${some.length === 1 ? "this payment" : `these ${some.length} payments`} whose they are, their amounts, and where they stand`, rest: listed(rest) };
+      return { header, what: `of ${some.length === 1 ? "this payment" : `these ${some.length} payments`} whose they are, their amounts, and where they stand`, rest: listed(rest), doubt: `${some.length === 1 ? "this payment" : "these payments"} paid this address` };
     });
   }
 
@@ -142,10 +144,29 @@ export class Proof {
     }
   }
 
-  draw(): TemplateResult {
+  /** Above all that it is of: what is disproven stands nowhere as a fact first. */
+  warning(): TemplateResult {
+    const verdict = this.#verdict;
+    const doubt = verdict && "header" in verdict ? verdict.doubt : undefined;
+    const words = this.isDisproven ? notProven((verdict as { failed: string }).failed) : doubt === undefined ? nothing : html`<p class="notice warn">It could not be checked that ${doubt}: that is this node's word alone.</p>`;
+    return html`<div role="alert">${words}</div>`;
+  }
+
+  get isDisproven(): boolean {
+    return this.#verdict !== undefined && "failed" in this.#verdict;
+  }
+
+  /** What its owner can do by it: nothing by what is disproven, and what is not checked yet is marked. */
+  guarded(acts: unknown): unknown {
+    if (this.isDisproven) return nothing;
+    return this.#verdict ? acts : html`${acts === nothing ? nothing : html`<p class="none">By this node's word, which is being checked: wait for that before you act.</p>`}${acts}`;
+  }
+
+  /** Under what it is of; what is disproven is said above it. */
+  draw(): TemplateResult | typeof nothing {
     const verdict = this.#verdict;
     if (!verdict) return html`<p class="none">Checking what the node says of it: until then all of it is the node's word…</p>`;
-    return "failed" in verdict ? notProven(verdict.failed) : provenWords(verdict, this.#context.now());
+    return "failed" in verdict ? nothing : provenWords(verdict, this.#context.now());
   }
 }
 

@@ -1,68 +1,76 @@
-// Whether the state shows that a transaction did what it was signed for. That it is in a block, and what it did there, is a node's word.
+// That a call which a node says was carried out did what it was sent for: by the ledger at a final block that is not before the receipt's.
 import type { Hex } from "viem";
+import { duration } from "../draw/time.ts";
 import type { Node } from "../node.ts";
+import type { FinalHeader } from "./certificate.ts";
+import { NotProven, require } from "./failure.ts";
 import type { Genesis } from "./genesis.ts";
-import type { Withdrawal } from "./entries.ts";
-import { proveAccount, proveWithdrawal } from "./live.ts";
+import { OLD_AFTER_S, proveAccount, proveWithdrawal } from "./live.ts";
 
-/** What was signed for; `maximumSat`: the new one. */
-export type Done = { does: "cancel" | "refund"; id: number } | { does: "raise"; id: number; maximumSat: bigint } | { does: "claim"; account: Hex };
+/** What an owner had the ledger do, with the account that signed it. */
+export type Done =
+  | { does: "cancel"; id: number; by: string }
+  | { does: "refund"; id: number }
+  | { does: "raise"; id: number; maxFeeSat: bigint }
+  | { does: "claim"; by: string };
 
-/** A withdrawal that was signed for. */
-export interface Asked {
+/** What a withdrawal was signed as. */
+export interface Signed {
   owner: string;
   amountSat: bigint;
-  /** As far as they are known. */
-  maxFeeSat?: bigint;
-  script?: string;
+  /** Its owner may have raised it since. */
+  maxFeeSat: bigint;
+  script: string;
+  /** The final block before it was signed is of then: an earlier one of the same kind is another. */
+  sinceS: number;
 }
 
-/** How often the state is asked for, which may be a block behind, and the pause between. */
-const TRIES = 6;
-const PAUSE_MS = 1_000;
+const TRIES = 20;
+const PAUSE_MS = 500;
 
-/** Throws `NotProven` where the node proves nothing. */
-export async function isDone(node: Node, genesis: Genesis, done: Done): Promise<boolean> {
-  return inTime(async () => {
-    if (done.does === "claim") return (await proveAccount(node, genesis, done.account)).claimableSat === 0n;
-    const { withdrawal } = await proveWithdrawal(node, genesis, done.id);
-    return withdrawal !== undefined && says(withdrawal, done);
-  });
-}
-
-export function says({ givenBack, maxFeeSat }: Withdrawal, done: Exclude<Done, { does: "claim" }>): boolean {
-  switch (done.does) {
-    case "cancel":
-      return givenBack === "cancelled";
-    case "refund":
-      return givenBack === "refunded";
-    case "raise":
-      return maxFeeSat >= done.maximumSat;
+/** Ends when the ledger shows it. Throws `NotProven` where it shows something else, or nothing so new. */
+export async function proveDone(node: Node, genesis: Genesis, done: Done, block: number, now: () => number, pauseMs = PAUSE_MS): Promise<FinalHeader> {
+  if (done.does === "claim") {
+    const account = await since(block, now, pauseMs, () => proveAccount(node, genesis, done.by as Hex));
+    require(account.claimableSat === 0n, `by block ${account.header.number} ${account.claimableSat} sat still wait to be claimed`);
+    return account.header;
   }
+  const { header, withdrawal } = await since(block, now, pauseMs, () => proveWithdrawal(node, genesis, done.id));
+  require(withdrawal !== undefined, `by block ${header.number} there is no withdrawal ${done.id}`);
+  if (done.does === "raise") require(withdrawal.maxFeeSat >= done.maxFeeSat, `by block ${header.number} its maximum is ${withdrawal.maxFeeSat} sat, not ${done.maxFeeSat} sat`);
+  else require(withdrawal.givenBack === (done.does === "cancel" ? "cancelled" : "refunded"), `by block ${header.number} the coins were not given back so`);
+  if (done.does === "cancel") require(withdrawal.owner === done.by.toLowerCase(), `by block ${header.number} withdrawal ${done.id} is of ${withdrawal.owner}`);
+  return header;
 }
 
-/** Whether withdrawal `id` is the one that was signed for. Throws `NotProven`. */
-export async function isQueued(node: Node, genesis: Genesis, id: number, asked: Asked): Promise<boolean> {
-  return inTime(async () => {
-    const { withdrawal } = await proveWithdrawal(node, genesis, id);
-    return withdrawal !== undefined && isSame(withdrawal, asked);
-  });
+/** That the withdrawal of this number is the one that was signed. Throws `NotProven`. */
+export async function proveSigned(node: Node, genesis: Genesis, id: number, signed: Signed, block: number, now: () => number, pauseMs = PAUSE_MS): Promise<FinalHeader> {
+  const { header, withdrawal } = await since(block, now, pauseMs, () => proveWithdrawal(node, genesis, id));
+  require(withdrawal !== undefined, `by block ${header.number} there is no withdrawal ${id}`);
+  const { owner, amountSat, maxFeeSat, script, sinceS } = signed;
+  require(withdrawal.owner === owner.toLowerCase(), `withdrawal ${id} is of ${withdrawal.owner}, and ${owner} signed`);
+  require(withdrawal.amountSat === amountSat, `withdrawal ${id} is of ${withdrawal.amountSat} sat, and ${amountSat} sat were signed`);
+  require(withdrawal.script === script, `withdrawal ${id} pays the script ${withdrawal.script}, and ${script} was signed`);
+  require(withdrawal.maxFeeSat >= maxFeeSat, `withdrawal ${id} pays at most ${withdrawal.maxFeeSat} sat, and ${maxFeeSat} sat were signed`);
+  require(withdrawal.askedAt >= sinceS, `withdrawal ${id} was asked for before this one was signed`);
+  return header;
 }
 
-/** A maximum may have been raised since. */
-export function isSame(proven: Withdrawal, { owner, amountSat, maxFeeSat, script }: Asked): boolean {
-  return (
-    proven.owner.toLowerCase() === owner.toLowerCase() &&
-    proven.amountSat === amountSat &&
-    (maxFeeSat === undefined || proven.maxFeeSat >= maxFeeSat) &&
-    (script === undefined || proven.script.toLowerCase() === script.toLowerCase())
-  );
-}
-
-async function inTime(look: () => Promise<boolean>): Promise<boolean> {
-  for (let tries = 1; ; tries++) {
-    if (await look()) return true;
-    if (tries === TRIES) return false;
-    await new Promise((wake) => setTimeout(wake, PAUSE_MS));
+/** Asked again while the node shows no block so new, or does not answer: the newest one gets its certificate a little later. */
+async function since<T extends { header: FinalHeader }>(block: number, now: () => number, pauseMs: number, prove: () => Promise<T>): Promise<T> {
+  require(Number.isSafeInteger(block) && block > 0, "its receipt names no block");
+  for (let left = TRIES; ; left--) {
+    let last: unknown;
+    try {
+      const proven = await prove();
+      const { number, timestamp } = proven.header;
+      const age = now() - timestamp;
+      if (number >= block && age <= OLD_AFTER_S) return proven;
+      last = new NotProven(number < block ? `the newest block that the node can show to be final is ${number}, and its receipt is of block ${block}` : `the newest block that the node can show to be final is ${duration(age)} old`);
+    } catch (error) {
+      last = error;
+    }
+    if (left <= 1) throw last;
+    await new Promise((wake) => setTimeout(wake, pauseMs));
   }
 }

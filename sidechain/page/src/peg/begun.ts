@@ -9,6 +9,8 @@ export interface Begun {
   networkId: string;
   address: string;
   recipient: string;
+  /** The most that its sweep may cost, in sat; of one that was begun before this was kept, none. */
+  maxFeeSat?: string;
   /** Seconds since 1970. */
   at: number;
 }

@@ -9,16 +9,18 @@ export interface Sent {
   owner: string;
   hash: Hex;
   amountSat: string;
-  /** By an earlier page neither was kept. */
-  maxFeeSat?: string;
-  script?: string;
+  maxFeeSat: string;
+  /** Of the output that is to be paid, 0x… */
+  script: string;
+  /** Seconds since 1970, of the final block before it was signed. */
+  sinceS: number;
   /** Seconds since 1970. */
   at: number;
 }
 
 export function sent(networkId: string): Sent | undefined {
   const one = kept(KEY) as Sent | undefined;
-  const isOne = typeof one === "object" && one.networkId === networkId && /^0x[0-9a-f]{64}$/.test(one.hash) && /^\d{1,16}$/.test(one.amountSat) && typeof one.at === "number" && (one.maxFeeSat === undefined || /^\d{1,16}$/.test(one.maxFeeSat)) && (one.script === undefined || /^0x[0-9a-f]{2,200}$/.test(one.script));
+  const isOne = typeof one === "object" && one.networkId === networkId && /^0x[0-9a-f]{64}$/.test(one.hash) && /^\d{1,16}$/.test(one.amountSat) && /^\d{1,20}$/.test(one.maxFeeSat) && /^0x[0-9a-f]+$/.test(one.script) && typeof one.sinceS === "number" && typeof one.at === "number";
   return isOne ? one : undefined;
 }
 

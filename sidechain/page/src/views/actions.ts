@@ -8,7 +8,7 @@ import { commandLine } from "../draw/command.ts";
 import { faultLink } from "../draw/fault.ts";
 import { link } from "../draw/links.ts";
 import { duration, moment } from "../draw/time.ts";
-import { type Done, isDone } from "../evidence/done.ts";
+import { type Done, proveDone } from "../evidence/done.ts";
 import { BRIDGE } from "../evidence/entries.ts";
 import { codeOf, sentenceOf } from "../faults.ts";
 import { type Deposit, type Withdrawal, sats } from "../peg/answers.ts";
@@ -53,14 +53,14 @@ export function actions(context: Context, request: Request): TemplateResult | ty
     <ul>
       ${acts.map((act) => html`<li>${act.what} ${act.call ? button(context, key, act.call) : nothing}${act.command === undefined ? nothing : html`<br />${commandLine(act.command)}`}</li>`)}
     </ul>
-    ${hasButtons && !context.wallet.account ? connection(context, (words, code) => tell(context, key, words, false, code)) : nothing}
+    ${hasButtons && !context.wallet.account ? connection(context, (words, code) => tell(context, key, words, "bad", code)) : nothing}
     ${told(request)}
   </section>`;
 }
 
 /** What was just done with it, or why it was not. */
 export function told(request: Request): TemplateResult {
-  return html`<div role="status">${isTold(request) ? html`<p class="notice ${said.isGood ? "good" : "bad"}">${said.words}${faultLink(said.code)}</p>` : nothing}</div>`;
+  return html`<div role="status">${isTold(request) ? html`<p class="notice ${said.tone ?? ""}">${said.words}${faultLink(said.code)}</p>` : nothing}</div>`;
 }
 
 function keyOf(request: Request): string {
@@ -101,10 +101,13 @@ function button(context: Context, key: string, { button, of, by }: NonNullable<A
 /** One at a time: a second press waits for the first. */
 let isAtWork = false;
 /** `of`: the request that it is about, of several on a page. */
-let said: { of?: string; words?: unknown; isGood?: boolean; code?: string } = {};
+let said: { of?: string; words?: unknown; tone?: Tone | undefined; code?: string } = {};
 
-function tell(context: Context, of: string, words: unknown, isGood = false, code?: string): void {
-  said = words === undefined ? {} : { of, words, isGood, ...(code ? { code } : {}) };
+/** Of what goes on there is none yet. */
+type Tone = "good" | "bad";
+
+function tell(context: Context, of: string, words: unknown, tone?: Tone, code?: string): void {
+  said = words === undefined ? {} : { of, words, tone, ...(code ? { code } : {}) };
   context.redraw();
 }
 
@@ -121,43 +124,55 @@ async function perform(context: Context, key: string, call: Call, typed: string 
     const { wallet } = context;
     const from = wallet.account as Hex;
     const data = encoded(call, from, typed);
-    if (!data) return tell(context, key, "This is no amount: write satoshis as digits alone.");
+    if (!data) return tell(context, key, "This is no amount: write satoshis as digits alone.", "bad");
     await wallet.enter(chainOf(context));
     const asked = { from, chainId: context.info().chainId, to: BRIDGE, data, value: 0n };
     const gas = await tried(context, asked);
-    tell(context, key, "Look at your wallet: it asks whether to sign.", true);
+    tell(context, key, "Look at your wallet: it asks whether to sign.");
     const hash = await wallet.send({ ...asked, gas });
-    tell(context, key, "Sent. Waiting for a block with it…", true);
-    const receipt = await included(context, hash, () => false);
-    // A block is final: what waited for this does not wait any more.
-    context.refresh();
-    if (receipt?.status === "0x1") await tellDone(context, key, call, from, typed, hash);
-    else tell(context, key, html`${link(["tx", hash], "The transaction")} failed, says this node: it was carried out, and only its gas was paid. ${LOOK_ELSEWHERE}`, false, "failed");
+    tell(context, key, "Sent. Waiting for a block with it…");
+    await settle(context, key, doneBy(call, from, typed), hash);
   } catch (error) {
     const words = error instanceof Reverts ? `The ledger would refuse it (${error.error}). Nothing was sent.` : (walletWords(error) ?? `${sentenceOf(error)} Nothing was sent.`);
-    tell(context, key, words, false, codeOf(error));
+    tell(context, key, words, "bad", codeOf(error));
   } finally {
     isAtWork = false;
     context.redraw();
   }
 }
 
-/** Its receipt is the node's word: who cancels a payout to a wrong address must not go away because of it. */
-async function tellDone(context: Context, key: string, call: Call, account: Hex, typed: string | undefined, hash: Hex): Promise<void> {
-  tell(context, key, "In a block, says this node. Looking whether the state that it proves says so, too…", true);
-  const which = link(["tx", hash], "The transaction");
-  try {
-    if (await isDone(context.node, context.genesis, meant(call, account, typed))) return tell(context, key, DONE[call.does], true);
-    tell(context, key, html`${which} was carried out, says this node, and the state that it proves does not show it. ${LOOK_ELSEWHERE}`, false);
-  } catch (error) {
-    tell(context, key, html`${which} was carried out, says this node, and does not prove it: ${sentenceOf(error)} ${LOOK_ELSEWHERE}`, false, codeOf(error));
+/** Follows what was sent to its end: a receipt is the node's word, and what it did is proven by the ledger. */
+async function settle(context: Context, key: string, done: Done, hash: Hex): Promise<void> {
+  const { node, genesis } = context;
+  const transaction = link(["tx", hash], "The transaction");
+  const receipt = await included(context, hash, () => false);
+  if (receipt?.status !== "0x1") {
+    context.refresh();
+    return tell(context, key, html`${transaction} failed, says this node: it was carried out, and only its gas was paid. ${LOOK_ELSEWHERE}`, "bad", "failed");
   }
+  tell(context, key, html`${transaction} is in a block, says this node. What it did is being proven…`);
+  try {
+    await proveDone(node, genesis, done, Number(receipt.blockNumber), context.now);
+    tell(context, key, DONE[done.does], "good");
+  } catch (error) {
+    tell(context, key, html`<strong>Not proven:</strong> ${transaction} is in a block, says this node, but it cannot show that it did what it was sent for. ${sentenceOf(error)} ${LOOK_ELSEWHERE}`, "bad", codeOf(error));
+  }
+  // What waited for this does not wait any more.
+  context.refresh();
 }
 
-function meant(call: Call, account: Hex, typed: string | undefined): Done {
-  if (call.does === "claim") return { does: "claim", account };
-  if (call.does === "raise") return { does: "raise", id: call.id, maximumSat: parseAmount(typed ?? "", "sat") ?? call.leastSat };
-  return call;
+/** What the ledger is to show when it was carried out. */
+function doneBy(call: Call, by: Hex, typed: string | undefined): Done {
+  switch (call.does) {
+    case "claim":
+      return { does: "claim", by };
+    case "cancel":
+      return { does: "cancel", id: call.id, by };
+    case "refund":
+      return { does: "refund", id: call.id };
+    case "raise":
+      return { does: "raise", id: call.id, maxFeeSat: parseAmount(typed ?? "", "sat") ?? call.leastSat };
+  }
 }
 
 /** A node that lies of a failure would have somebody do the same twice. */

@@ -19,7 +19,7 @@ import { type Step, steps, waits as waitList } from "../draw/steps.ts";
 import { counted } from "../draw/time.ts";
 import { type Deposit, type DepositPlace, type DepositReport, type VaultTransaction, sats } from "../peg/answers.ts";
 import { type Outlook, look } from "../peg/outlook.ts";
-import { depositWaits, depthOf, isReclaimable, newestSweep, outpointOf, unseenWaits } from "../peg/waits.ts";
+import { depositWaits, depthOf, isReclaimable, newestSweep, outpointOf, reclaimableFrom, unseenWaits } from "../peg/waits.ts";
 import { type Meaning, understand } from "../search.ts";
 import { type Request, actions, isTold, reclaimCommand, withRecord } from "./actions.ts";
 import { placeIn } from "./requests.ts";
@@ -89,12 +89,12 @@ export function deposit(context: Context, what = "", page = "0", from = ""): Vie
       if (!report || !outlook) return html`<h1>Deposit</h1><p class="waiting">Asking the node…</p>`;
       const address = report.address ?? (isOutpoint ? undefined : what);
       const list = report.deposits;
-      if (!list.length) return unpaid(context, what, isOutpoint, report, outlook, listProof.draw());
+      if (!list.length) return unpaid(context, what, isOutpoint, report, outlook, listProof);
       const known = { context, outlook, sweeps, logs, waiting, isContract };
       return html`<h1>${isOutpoint ? "Deposit" : list.length === 1 ? "Deposit" : `Deposit address with ${counted(list.length, "payment")}`}</h1>
         ${address ? html`<p>To ${wholeAddress(context.info(), address)}${isOutpoint ? html` (${link(["deposit", address], "all payments to it")})` : nothing}</p>` : nothing}
-        ${address && !isOutpoint ? takeBack(context, address, list) : nothing}
-        ${list.length <= MOST_WHOLE ? html`${urgentFirst(context, list).map((one) => html`${whole(known, one, address)}${proofs.get(outpointOf(one))?.draw() ?? nothing}`)}${isOutpoint ? nothing : onlyTold}` : html`${many(what, list, first, from, report.next)}${listProof.draw()}`}
+        ${address && !isOutpoint ? takeBack(context, address, list.filter((one) => !(list.length <= MOST_WHOLE ? proofs.get(outpointOf(one)) : listProof)?.isDisproven)) : nothing}
+        ${list.length <= MOST_WHOLE ? html`${urgentFirst(context, list).map((one) => html`${whole(known, one, address, proofs.get(outpointOf(one)))}${proofs.get(outpointOf(one))?.draw() ?? nothing}`)}${isOutpoint ? nothing : onlyTold}` : html`${listProof.warning()}${many(what, list, first, from, report.next)}${listProof.draw()}`}
         ${share("deposit", what)}`;
     },
   };
@@ -158,11 +158,11 @@ function many(what: string, list: readonly Deposit[], first: number, from: strin
     </p>`;
 }
 
-function unpaid(context: Context, what: string, isOutpoint: boolean, report: DepositReport, outlook: Outlook, proof: TemplateResult): TemplateResult {
+function unpaid(context: Context, what: string, isOutpoint: boolean, report: DepositReport, outlook: Outlook, proof: Proof): TemplateResult {
   if (isOutpoint) {
     return html`<h1>No deposit is there</h1>
       <p>The ledger has no deposit of output ${shortened(what)}. A payment is there once it is in a Bitcoin block and the federation has proven it. What is no payment to a deposit address never is.</p>
-      ${proof}
+      ${proof.warning()} ${proof.draw()}
       ${waitList(unseenWaits(outlook))} ${share("deposit", what)}`;
   }
   return html`<h1>No payment to this address is in the ledger yet</h1>
@@ -189,7 +189,7 @@ interface Known {
   isContract: ReadonlySet<string>;
 }
 
-function whole(known: Known, one: Deposit, address: string | undefined): TemplateResult {
+function whole(known: Known, one: Deposit, address: string | undefined, proof: Proof | undefined): TemplateResult {
   const { context, outlook, sweeps } = known;
   const info = context.info();
   const sweep = one.sweptBy === null ? undefined : sweeps.get(one.sweptBy);
@@ -199,10 +199,12 @@ function whole(known: Known, one: Deposit, address: string | undefined): Templat
   const claim: Request = { is: "claimable", account: one.claimant, amountSat: refused ?? 0n, isContract: known.isContract.has(one.claimant) };
   // Money that needs its owner comes first.
   const isUrgent = isReclaimable(one, info);
-  const act = actions(context, { is: "deposit", deposit: one, address });
-  return html`<section class="card ${one.status === "minted" && !refused ? "good" : one.status === "gone" ? "bad" : refused ? "doubtful" : ""}">
+  const guarded = (acts: unknown) => (proof ? proof.guarded(acts) : acts);
+  const act = guarded(actions(context, { is: "deposit", deposit: one, address }));
+  return html`<section class="card ${proof?.isDisproven ? "bad" : one.status === "minted" && !refused ? "good" : one.status === "gone" ? "bad" : refused ? "doubtful" : ""}">
+    ${proof?.warning() ?? nothing}
     <h2 class="big">${amount(sats(one.amountSat))} ${depositChip(one.status)}</h2>
-    ${refused || isTold(claim) ? actions(context, claim) : nothing}
+    ${refused || isTold(claim) ? guarded(actions(context, claim)) : nothing}
     ${isUrgent ? act : nothing} ${steps(line(known, one, swept, own))} ${waitList(depositWaits(one, outlook, swept))}
     ${one.status === "gone" ? html`<p class="notice bad">Something else than a sweep spent it on Bitcoin: its owner took it back, or it was stolen from the vault's key. No coins come of it${one.mintedSat === null ? "" : " that were not minted before"}.</p>` : nothing}
     ${bills(one, (sweep ?? newestSweep(one, outlook))?.content.rate, outlook)} ${isUrgent ? nothing : act}
@@ -264,7 +266,11 @@ function bills(one: Deposit, sweptAt: number | undefined, { rate, info }: Outloo
   if (one.status === "gone" && one.mintedSat === null) return html``;
   const sent = sats(one.amountSat);
   const most = sats(one.maxFeeSat) < sent ? sats(one.maxFeeSat) : sent;
-  const at = bill(sent, most, depositCharge(BigInt(sweptAt ?? rate.rate), info.parameters));
+  const charge = depositCharge(BigInt(sweptAt ?? rate.rate), info.parameters);
+  if (sweptAt === undefined && one.mintedSat === null && charge.totalSat > most) {
+    return html`<p class="notice warn">Nothing comes of it at ${rate.rate / 1000} sat/vB: a sweep costs ${amount(charge.totalSat)}, and it can pay ${amount(most)}. It waits for a lower rate; what is not swept its owner takes back from Bitcoin block ${reclaimableFrom(one.height, info.parameters)} on.</p>`;
+  }
+  const at = bill(sent, most, charge);
   const isMinted = one.mintedSat !== null;
   const received = isMinted ? sats(one.mintedSat as number) : at.receivedSat;
   // Minted is what the ledger says; should it be by another rate than the sweep that is known, the charge is one line.

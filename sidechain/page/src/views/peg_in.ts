@@ -34,7 +34,7 @@ type Stage =
   /** The file is on disk; whether its passphrase is, too, is asked for. */
   | { is: "opening"; record: DepositRecord; part: number | undefined }
   | { is: "registering"; record: DepositRecord }
-  | { is: "paying"; address: string; recipient: string };
+  | { is: "paying"; address: string; recipient: string; maxFeeSat: bigint | undefined };
 
 interface Terms extends Receiver {
   maxFeeSat: bigint;
@@ -50,7 +50,7 @@ export function pegIn(context: Context, address = ""): View {
   const typed = nothingTyped();
   /** Whether an account has code that may refuse coins, as the node said last. */
   const codes = new Map<Hex, boolean>();
-  let stage: Stage = again ? { is: "paying", address, recipient: again.recipient } : { is: "form" };
+  let stage: Stage = again ? { is: "paying", address, recipient: again.recipient, maxFeeSat: /^\d{1,16}$/.test(again.maxFeeSat ?? "") ? BigInt(again.maxFeeSat as string) : undefined } : { is: "form" };
   let quote: Quote | undefined;
   let limits: Limits | undefined;
   let said: { words: string; code: string | undefined } | undefined;
@@ -171,8 +171,8 @@ export function pegIn(context: Context, address = ""): View {
     try {
       const { address } = await node.ask<{ address: string }>("peg_registerDeposit", registration(record));
       if (address !== record.address) throw new OtherAddress(`The node makes another address of the same terms (${address}): it is not to be trusted, and neither address is to be paid. Nothing is lost.`);
-      begin({ networkId: record.networkId, address, recipient: record.recipient, at: Math.floor(context.now()) });
-      set({ is: "paying", address, recipient: record.recipient });
+      begin({ networkId: record.networkId, address, recipient: record.recipient, maxFeeSat: record.maxFeeSat.toString(), at: Math.floor(context.now()) });
+      set({ is: "paying", address, recipient: record.recipient, maxFeeSat: record.maxFeeSat });
     } catch (error) {
       set({ is: "saving", record, isSaved: true });
       failed(error, error instanceof OtherAddress ? "other-address" : codeOf(error));
@@ -203,7 +203,7 @@ export function pegIn(context: Context, address = ""): View {
       case "paying": {
         const { amountSat } = form();
         const payment = { address: now.address, ...(amountSat === undefined ? {} : { amountSat }) };
-        return drawPaying({ payment, recipient: now.recipient, isRegistered: report?.registered, paidBefore: hadPayments ?? 0, parameters: context.info().parameters, chargeSat: quote && sats(quote.pegIn.chargeSat) });
+        return drawPaying({ payment, recipient: now.recipient, maxFeeSat: now.maxFeeSat, rate: quote?.rate, isRegistered: report?.registered, paidBefore: hadPayments ?? 0, parameters: context.info().parameters, chargeSat: quote && sats(quote.pegIn.chargeSat) });
       }
     }
   }

@@ -8,7 +8,9 @@ import { link, shortened } from "../draw/links.ts";
 import { counted } from "../draw/time.ts";
 import { type Info, sats } from "../peg/answers.ts";
 import { begun } from "../peg/begun.ts";
+import { enoughUpTo } from "../bitcoin/fee.ts";
 import { belowLeast } from "../peg/waits.ts";
+import { enough } from "./peg_in_form.ts";
 
 /** Characters of a record's name on its button. */
 const SHOWN_OF_NAME = 14;
@@ -69,11 +71,15 @@ export interface Awaited {
   parameters: Info["parameters"];
   /** What a sweep costs now; none until the node has said. */
   chargeSat: bigint | undefined;
+  /** What the record names; none of an address that was begun before that was kept. */
+  maxFeeSat: bigint | undefined;
+  rate: number | undefined;
 }
 
-export function drawPaying({ payment, recipient, isRegistered, paidBefore, parameters, chargeSat }: Awaited): TemplateResult {
+export function drawPaying({ payment, recipient, isRegistered, paidBefore, parameters, chargeSat, maxFeeSat, rate }: Awaited): TemplateResult {
   const { address, amountSat } = payment;
   const leastSat = sats(parameters.minDepositSat);
+  const isAmple = maxFeeSat !== undefined && rate !== undefined && (enoughUpTo(maxFeeSat, parameters) ?? 0n) >= 2n * BigInt(rate);
   const copy = (event: Event) => {
     const button = event.currentTarget as HTMLButtonElement;
     void navigator.clipboard?.writeText(address).then(() => (button.textContent = "Copied"), () => undefined);
@@ -85,8 +91,9 @@ export function drawPaying({ payment, recipient, isRegistered, paidBefore, param
       <div>
         <p><code class="address">${address}</code></p>
         <p class="row"><button type="button" class="quiet" @click=${copy}>Copy</button> <a href=${paymentLink(payment)}>Open in a Bitcoin wallet</a></p>
-        <p>${amountSat === undefined ? "Any amount" : html`${amount(amountSat)}, or any other amount`} <strong>from ${amount(leastSat)} on</strong>, by one payment from any wallet. The coins go to ${link(["account", recipient], shortened(recipient))}.</p>
+        <p>${amountSat === undefined ? "Any amount" : html`${amount(amountSat)}${isAmple ? ", or any other amount" : ", or another amount"}`} <strong>from ${amount(leastSat)} on</strong>, by one payment from any wallet. The coins go to ${link(["account", recipient], shortened(recipient))}.</p>
         <p class="notice">${belowLeast(parameters)}${chargeSat !== undefined && chargeSat > leastSat ? html` One below ${amount(chargeSat)}, what a sweep costs now, waits for a lower rate.` : nothing}</p>
+        ${maxFeeSat === undefined || rate === undefined ? nothing : enough(maxFeeSat, rate, parameters)}
       </div>
     </div>
     ${isRegistered === false

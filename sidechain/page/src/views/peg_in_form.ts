@@ -1,7 +1,7 @@
 // The form of who brings bitcoin in: its fields, each with its fault as soon as it is typed, and what comes of an amount, to the satoshi.
 import { html, nothing, type TemplateResult } from "lit-html";
 import { live } from "lit-html/directives/live.js";
-import { depositBill, depositCharge } from "../bitcoin/fee.ts";
+import { depositBill, depositCharge, enoughUpTo } from "../bitcoin/fee.ts";
 import { drawPassphrase } from "../bitcoin/passphrase.ts";
 import { sat as satoshis } from "../amount.ts";
 import { amount, sum } from "../draw/amount.ts";
@@ -90,6 +90,13 @@ function price(now: Quote | undefined, { parameters }: Info): TemplateResult {
   return html`<p>A deposit costs ${amount(sats(now.pegIn.chargeSat))} now, at ${now.rate / 1000} sat/vB; the smallest is ${amount(sats(parameters.minDepositSat))}.</p>`;
 }
 
+/** Up to which rate a maximum is enough: it cannot be raised, so a near one is a warning. */
+export function enough(maxFeeSat: bigint, rate: number, parameters: Info["parameters"]): TemplateResult {
+  const upTo = Number(enoughUpTo(maxFeeSat, parameters) ?? 0n);
+  const isNear = upTo < 2 * rate;
+  return html`<p class="notice ${isNear ? "warn" : ""}">That maximum is enough up to ${Math.floor(upTo / 10) / 100} sat/vB, whatever is paid to the address; now it is ${rate / 1000} sat/vB. ${isNear ? html`<strong>That is near:</strong> when the rate is above, nothing is swept, and what was paid is locked for ${counted(parameters.reclaimDelay, "Bitcoin block")}. Name a higher maximum, or pay more.` : nothing}</p>`;
+}
+
 function bill(amountSat: bigint, maxFeeSat: bigint, now: Quote, { parameters, bitcoinNetwork }: Info): TemplateResult {
   const made = depositBill(amountSat, maxFeeSat, BigInt(now.rate), parameters);
   const needed = parameters.tiers.find(({ upToSat }) => upToSat >= Number(amountSat))?.confirmations ?? parameters.finalBlocks;
@@ -103,5 +110,5 @@ function bill(amountSat: bigint, maxFeeSat: bigint, now: Quote, { parameters, bi
       { what: "Coins", sat: made.receivedSat },
     )}
     <p>The rate is this node's word; what is taken is by that of the day on which it is swept, and the whole cost at most ${amount(maxFeeSat)}. The coins are there after about ${counted(needed, "confirmation")}${bitcoinNetwork === "regtest" ? "" : `, ${needed * BLOCK_MINUTES} minutes on average`}.</p>
-    ${isDear ? html`<p class="notice warn">That maximum is less than a sweep costs now: the deposit would wait for lower fees.</p>` : nothing}`;
+    ${isDear ? html`<p class="notice warn">That maximum is less than a sweep costs now: the deposit would wait for lower fees.</p>` : enough(maxFeeSat, now.rate, parameters)}`;
 }

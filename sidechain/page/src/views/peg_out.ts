@@ -14,15 +14,17 @@ import { faultLink } from "../draw/fault.ts";
 import { toBeginning } from "../draw/focus.ts";
 import { link, shortened } from "../draw/links.ts";
 import { ago } from "../draw/time.ts";
-import { isQueued } from "../evidence/done.ts";
+import { proveSigned } from "../evidence/done.ts";
 import { BRIDGE } from "../evidence/entries.ts";
+import { proveHead } from "../evidence/live.ts";
+import { require } from "../evidence/failure.ts";
 import { codeOf, sentenceOf } from "../faults.ts";
 import type { DepositReport, Limits, Quote, VaultTransactionList } from "../peg/answers.ts";
 import { askQuote } from "../peg/quote.ts";
 import { type Sent, forgetSent, keepSent, sent } from "../peg/sent.ts";
 import { type Order, nothingTyped, read } from "../peg/withdrawal_form.ts";
 import { chainOf, connection, walletWords } from "../wallet/connect.ts";
-import { Reverts, included, tried } from "../wallet/send.ts";
+import { type Receipt, Reverts, included, tried } from "../wallet/send.ts";
 import type { Call } from "../wallet/wallet.ts";
 import { LOOK_ELSEWHERE } from "./actions.ts";
 import { drawConfirming, drawForm } from "./peg_out_form.ts";
@@ -38,7 +40,8 @@ const TAPROOT_BYTES = 34;
 /** Typed addresses of which is remembered what the node said. */
 const MOST_ADDRESSES = 100;
 
-type Stage = { is: "form" } | { is: "confirming"; order: Order; call: Call } | { is: "signing" } | { is: "sent"; sent: Sent };
+/** `doubt`: why what the node says became of what was sent is not proven. */
+type Stage = { is: "form" } | { is: "confirming"; order: Order; call: Call } | { is: "signing" } | { is: "sent"; sent: Sent; doubt?: { words: string; code: string } };
 
 export function pegOut(context: Context): View {
   const { node, wallet } = context;
@@ -114,27 +117,32 @@ export function pegOut(context: Context): View {
   async function sign(asked: Order, call: Call): Promise<void> {
     if (stage.is !== "confirming") return;
     set({ is: "signing" });
+    let one: Sent;
     try {
+      const { timestamp } = await proveHead(node, context.genesis);
       const hash = await wallet.send(call);
-      const one: Sent = { networkId: context.info().networkId, owner: call.from, hash, amountSat: asked.amountSat.toString(), maxFeeSat: asked.maxFeeSat.toString(), script: `0x${digitsOf(asked.payee.script)}`, at: Math.floor(context.now()) };
+      one = { networkId: context.info().networkId, owner: call.from, hash, amountSat: asked.amountSat.toString(), maxFeeSat: asked.maxFeeSat.toString(), script: `0x${digitsOf(asked.payee.script)}`, sinceS: timestamp, at: Math.floor(context.now()) };
       keepSent(one);
-      set({ is: "sent", sent: one });
-      await follow(one);
     } catch (error) {
       set({ is: "form" });
-      failed(error);
+      return failed(error);
     }
+    set({ is: "sent", sent: one });
+    await follow(one);
   }
 
+  /** To the page of the withdrawal, once it is proven to be what was signed: until then it stays remembered, whatever the node says of it. */
   async function follow(one: Sent): Promise<void> {
     const receipt = await included(context, one.hash, () => isLeft);
     if (!receipt) return;
-    const queued = receipt.logs.find(({ topics }) => topics[0] === topicOf("bridge", "WithdrawalQueued"));
-    if (receipt.status === "0x1" && queued?.topics[1]) {
-      const id = Number(BigInt(queued.topics[1]));
-      if (!(await isOurs(id, one))) return;
-      forgetSent();
-      if (!isLeft) context.go("withdrawal", id);
+    if (receipt.status === "0x1") {
+      try {
+        const id = await provenId(one, receipt);
+        forgetSent();
+        if (!isLeft) context.go("withdrawal", id);
+      } catch (error) {
+        set({ is: "sent", sent: one, doubt: { words: sentenceOf(error), code: codeOf(error) } });
+      }
       return;
     }
     forgetSent();
@@ -146,16 +154,13 @@ export function pegOut(context: Context): View {
     say(undefined);
   }
 
-  /** A node could lead to somebody else's, which was paid: then what was signed is still to come, or was dropped. */
-  async function isOurs(id: number, { owner, amountSat, maxFeeSat, script }: Sent): Promise<boolean> {
-    const asked = { owner, amountSat: BigInt(amountSat), ...(maxFeeSat ? { maxFeeSat: BigInt(maxFeeSat) } : {}), ...(script ? { script } : {}) };
-    try {
-      if (await isQueued(node, context.genesis, id, asked)) return true;
-      say(`This node says that what you signed became withdrawal ${id}, and that is another one by the state that it proves. Look with another node, or in your wallet, before you send anything again.`);
-    } catch (error) {
-      say(`This node says that what you signed became withdrawal ${id}, and does not prove it: ${sentenceOf(error)} Look with another node, or in your wallet, before you send anything again.`, codeOf(error));
-    }
-    return false;
+  async function provenId(one: Sent, { logs, blockNumber }: Receipt): Promise<number> {
+    const queued = logs.find(({ address, topics }) => address.toLowerCase() === BRIDGE && topics[0] === topicOf("bridge", "WithdrawalQueued"));
+    require(queued?.topics[1] !== undefined, "its receipt names no withdrawal of the bridge");
+    const id = Number(BigInt(queued.topics[1]));
+    const { owner, script, sinceS } = one;
+    await proveSigned(node, context.genesis, id, { owner, script, sinceS, amountSat: BigInt(one.amountSat), maxFeeSat: BigInt(one.maxFeeSat) }, Number(blockNumber), context.now);
+    return id;
   }
 
   function failed(error: unknown): void {
@@ -175,7 +180,7 @@ export function pegOut(context: Context): View {
       case "signing":
         return html`<p role="status" class="waiting">Look at your wallet: it asks whether to sign.</p>`;
       case "sent":
-        return drawSent(now.sent, context.now(), () => {
+        return drawSent(now.sent, now.doubt, context.now(), () => {
           forgetSent();
           set({ is: "form" });
         });
@@ -210,7 +215,7 @@ export function pegOut(context: Context): View {
       const one = stage.is === "form" ? sent(context.info().networkId) : undefined;
       if (one) {
         stage = { is: "sent", sent: one };
-        void follow(one).catch(failed);
+        void follow(one);
       }
     },
     leave: () => {
@@ -226,7 +231,13 @@ function drawRefused({ hash, amountSat }: Sent): TemplateResult {
   return html`<div role="alert"><p class="notice bad">${link(["tx", hash], "The transaction")} of ${amount(BigInt(amountSat))} failed, says this node: it was carried out, only its gas was paid, and the coins are where they were. ${LOOK_ELSEWHERE}${faultLink("failed")}</p></div>`;
 }
 
-function drawSent({ hash, amountSat, at }: Sent, now: number, forget: () => void): TemplateResult {
+function drawSent({ hash, amountSat, at }: Sent, doubt: { words: string; code: string } | undefined, now: number, forget: () => void): TemplateResult {
+  if (doubt) {
+    return html`<section class="flow">
+      <div role="alert"><p class="notice bad"><strong>Not proven:</strong> transaction ${link(["tx", hash], shortened(hash))} of ${amount(BigInt(amountSat))} is in a block, says this node, but it does not show that the withdrawal is the one that you signed. ${doubt.words} ${LOOK_ELSEWHERE}${faultLink(doubt.code)}</p></div>
+      <p>It stays remembered here, and is looked for again when this page is opened, until you <button type="button" class="quiet" @click=${forget}>forget it here</button>.</p>
+    </section>`;
+  }
   return html`<section class="flow">
     <p role="status" class="waiting">Sent ${ago(at, now)}: ${amount(BigInt(amountSat))}, by transaction ${link(["tx", hash], shortened(hash))}. Waiting for a block with it; then its page opens.</p>
     <p>It is not sent again by a reload. If it is still not in a block after some minutes, your wallet may have dropped or replaced it: look there, then <button type="button" class="quiet" @click=${forget}>forget it here</button>.</p>

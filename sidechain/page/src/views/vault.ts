@@ -50,12 +50,12 @@ export function vault(context: Context, text = ""): View {
       if (number === undefined) return html`<h1>There is no such vault transaction</h1><p>They have numbers from 1 on.</p>`;
       if (found === undefined) return html`<h1>Vault transaction ${number}</h1><p class="waiting">Asking the node…</p>`;
       if (!found) return html`<h1>There is no vault transaction ${number}</h1><p>So many were not made yet, or this node is behind. ${link(["requests"], "All requests")}</p>`;
-      return whole(context, found, logs, proof.draw());
+      return whole(context, found, logs, proof.draw(), proof.warning());
     },
   };
 }
 
-function whole(context: Context, one: VaultTransaction, logs: Log[], proof: TemplateResult): TemplateResult {
+function whole(context: Context, one: VaultTransaction, logs: Log[], proof: unknown, warning: TemplateResult): TemplateResult {
   const { bitcoinNetwork, parameters } = context.info();
   const { content } = one;
   const at = (event: string) => {
@@ -70,7 +70,7 @@ function whole(context: Context, one: VaultTransaction, logs: Log[], proof: Temp
   const after = outputAmounts(one.transaction)?.slice(one.changeSat ? 1 : 0) ?? [];
   const first = after.slice(0, content.withdrawals.length);
   const paid = after.reduce((total, sat) => total + sat, 0n) === out ? first.reduce((total, sat) => total + sat, 0n) : out;
-  return html`<h1>Vault transaction ${one.number}</h1>
+  return html`${warning}<h1>Vault transaction ${one.number}</h1>
     <p>
       ${content.deposits.length ? html`It sweeps ${counted(content.deposits.length, "deposit")}. ` : nothing}${content.withdrawals.length ? html`It pays ${counted(content.withdrawals.length, "withdrawal")}. ` : nothing}${vaultChip(one.status)}
     </p>

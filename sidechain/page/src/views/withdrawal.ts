@@ -56,13 +56,13 @@ export function withdrawal(context: Context, text = ""): View {
     draw() {
       if (id === undefined) return html`<h1>There is no such withdrawal</h1><p>Withdrawals have numbers from 1 on.</p>`;
       if (found === undefined || !outlook) return html`<h1>Withdrawal ${id}</h1><p class="waiting">Asking the node…</p>`;
-      if (!found) return html`<h1>There is no withdrawal ${id}</h1><p>So many were not asked for yet, or this node is behind. ${link(["requests"], "All requests")}</p>${proof.draw()}`;
-      return whole(context, found, outlook, versions, logs, proof.draw());
+      if (!found) return html`<h1>There is no withdrawal ${id}</h1><p>So many were not asked for yet, or this node is behind. ${link(["requests"], "All requests")}</p>${proof.warning()}${proof.draw()}`;
+      return whole(context, found, outlook, versions, logs, proof);
     },
   };
 }
 
-function whole(context: Context, one: Withdrawal, outlook: Outlook, versions: VaultTransaction[], logs: Log[], proof: unknown): TemplateResult {
+function whole(context: Context, one: Withdrawal, outlook: Outlook, versions: VaultTransaction[], logs: Log[], proof: Proof): TemplateResult {
   const info = context.info();
   const { rate } = outlook;
   const bytes = bytesOf(one.script.slice(2));
@@ -70,12 +70,12 @@ function whole(context: Context, one: Withdrawal, outlook: Outlook, versions: Va
   const chargeSat = withdrawalCharge(scriptBytes(one), BigInt(rate.rate), info.parameters).totalSat;
   // Money that needs its owner comes first.
   const isUrgent = needsAct(one, outlook);
-  const act = actions(context, { is: "withdrawal", withdrawal: one, chargeSat });
-  return html`<h1>Withdrawal ${one.id}</h1>
+  const act = proof.guarded(actions(context, { is: "withdrawal", withdrawal: one, chargeSat }));
+  return html`${proof.warning()}<h1>Withdrawal ${one.id}</h1>
     <p class="big">${amount(sats(one.amountSat))} ${withdrawalChip(one.status)}</p>
     ${isUrgent ? act : nothing} ${steps(line(one, versions, logs, info))} ${waitList(withdrawalWaits(one, outlook, replacedBy(one, versions)))}
     ${isUrgent ? nothing : act} ${bills(one, outlook, versions)}
-    ${proof}
+    ${proof.draw()}
     <h2>What it is</h2>
     <dl class="facts">
       <dt>Paid to</dt><dd>${address ? wholeAddress(info, address) : raw(one.script)}</dd>

@@ -212,7 +212,7 @@ test("the record that the page saved takes an unswept deposit back, by the comma
   const { bitcoin, bitcoinCookie } = JSON.parse(await dev("status", "--json"));
   const secret = join(folder, "passphrase");
   writeFileSync(secret, `${PASSPHRASE}\n`, { mode: 0o600 });
-  const words = [address, "--to", PAYEE, "--home", home, "--bitcoin", bitcoin, "--bitcoin-cookie", bitcoinCookie, "--fee-rate", "1", "--force", "--passphrase-file", secret];
+  const words = [address, "--to", PAYEE, "--home", home, "--bitcoin", bitcoin, "--bitcoin-cookie", bitcoinCookie, "--fee-rate", "1", "--force", "--yes", "--passphrase-file", secret];
   const said = await causeway("reclaim", ...words);
   assert.match(said, /[0-9a-f]{64}/, said);
 });
