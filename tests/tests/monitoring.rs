@@ -262,10 +262,10 @@ fn the_log_s_filter_is_read_again_without_a_restart_and_a_node_stops_in_order() 
     };
     until(&network, "it makes blocks", &|network| network.head(0) >= 2);
     assert!(!network.log(0).contains("block final"), "{}", network.log(0));
-    edit(&network.config(0), |text| text.replace("log = \"warn\"", "log = \"info,commonware=warn\""));
+    edit(&network.config(0), |text| text.replace("log = \"warn\"", "log = \"info,sidechain=debug,commonware=warn\""));
     hang_up(network.process(0));
     until(&network, "it logs blocks", &|network| network.log(0).contains("block final"));
-    edit(&network.config(0), |text| text.replace("log = \"info,commonware=warn\"", "log = \"=,=\""));
+    edit(&network.config(0), |text| text.replace("log = \"info,sidechain=debug,commonware=warn\"", "log = \"=,=\""));
     hang_up(network.process(0));
     until(&network, "it says what is wrong", &|network| {
         network.log(0).contains("the log's filter stays: log = \"=,=\"")
