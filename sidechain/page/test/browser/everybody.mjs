@@ -140,6 +140,8 @@ test("an owner takes bitcoin out by keyboard alone", async () => {
   await page.keyboard.type(PAYEE);
   await tabTo(page, "Amount, in BTC");
   await page.keyboard.type("0.02");
+  // It is there once the node has said what it costs.
+  await page.getByLabel("The most that it may cost").waitFor();
   await tabTo(page, "The most that it may cost");
   const before = await page.getByLabel("The most that it may cost").inputValue();
   await page.keyboard.press("ArrowRight");
