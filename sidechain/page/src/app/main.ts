@@ -24,6 +24,8 @@ class Page {
   #info: Info | undefined;
   #genesis: Genesis | undefined;
   #heardAt = 0;
+  /** To be looked for once the node has answered. */
+  #typed: string | undefined;
   #isDown = false;
   #failed: unknown;
   #asking = false;
@@ -61,6 +63,7 @@ class Page {
     }
     this.#failed = undefined;
     this.#open(false);
+    if (this.#typed !== undefined) this.#search(this.#typed);
     setInterval(() => void this.#tick(), EVERY_MS / 4);
   }
 
@@ -144,14 +147,19 @@ class Page {
       at: view?.place === "" ? undefined : (view?.place ?? parts(window.location.hash)[0] ?? ""),
       info: this.#info,
       silentFor: this.#isDown ? (Date.now() - (this.#heardAt || Date.now())) / 1000 : undefined,
-      search: (text: string) => {
-        // What is no request may be a secret: it goes into no address, and no history.
-        if (this.#info && isUnderstood(text, this.#info.bitcoinNetwork)) window.location.hash = `/search/${encodeURIComponent(text)}`;
-        else if (parts(window.location.hash)[0] === "search" && parts(window.location.hash).length === 1) this.#open(true);
-        else window.location.hash = "/search";
-      },
+      search: (text: string) => this.#search(text),
     };
     render(shell(frame, body), this.#root);
+  }
+
+  #search(text: string): void {
+    // Which Bitcoin network it is on says what an address means: a slow node is waited for.
+    this.#typed = this.#info ? undefined : text;
+    if (!this.#info) return;
+    // What is no request may be a secret: it goes into no address, and no history.
+    if (isUnderstood(text, this.#info.bitcoinNetwork)) window.location.hash = `/search/${encodeURIComponent(text)}`;
+    else if (parts(window.location.hash)[0] === "search" && parts(window.location.hash).length === 1) this.#open(true);
+    else window.location.hash = "/search";
   }
 }
 
