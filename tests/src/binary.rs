@@ -1,6 +1,7 @@
 //! The built `causeway`, run as a user runs it: in a home folder of its own, to its end, and within bounds.
 
 use std::ffi::OsStr;
+use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -8,6 +9,9 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use serde_json::Value;
+
+use crate::process::Process;
+use crate::waiting::Patience;
 
 /// Longer than any command takes that a test runs to its end. The demo takes two minutes, more on a machine that is busy.
 const LONGEST_RUN: Duration = Duration::from_secs(480);
@@ -66,6 +70,20 @@ pub fn spawn<A: AsRef<OsStr>>(home: &Path, arguments: impl IntoIterator<Item = A
     let mut command = command(home, arguments);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.spawn().expect("the binary starts")
+}
+
+/// Runs it until it has told `until`, and kills it; what it told.
+///
+/// # Panics
+///
+/// When it does not tell that within a minute.
+pub fn interrupted<A: AsRef<OsStr>>(home: &Path, arguments: impl IntoIterator<Item = A>, until: &str) -> String {
+    const A_MINUTE: Patience = Patience::new(Duration::from_secs(60), Duration::from_millis(50));
+    let told = home.join("told.txt");
+    let file = File::create(&told).expect("a file");
+    let _waiting = Process::start(command(home, arguments).stdout(file.try_clone().expect("a file")).stderr(file));
+    let text = || fs::read_to_string(&told).expect("it is there");
+    A_MINUTE.until(until, text, || Some(text()).filter(|text| text.contains(until)))
 }
 
 /// Waits for the end of a process whose output is piped, and gives what it wrote. One that does not end is killed.

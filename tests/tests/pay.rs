@@ -25,7 +25,7 @@ mod claims;
 #[path = "pay/invoice.rs"]
 mod invoice;
 
-/// How long a command, or a watchtower may take that looks five times a second, on a machine that is busy.
+/// How long a watchtower may take that looks five times a second, on a machine that is busy.
 const A_ROUND: Patience = Patience::new(Duration::from_secs(60), Duration::from_millis(50));
 
 /// How long three blocks may take, which come five times a second, and the five seconds that a payee of regtest has beside.
@@ -229,14 +229,9 @@ fn tokens_become_a_withdrawal_to_bitcoin_in_one_transaction() {
 
 /// It waits until it is killed, for nobody pays out here; what it told.
 fn unwrap_interrupted(payments: &Payments, words: &[&str], until: &str) -> String {
-    let told = payments.node.home().join("told.txt");
     let url = payments.node.url();
     let fixed = ["pay", "unwrap", "--to", PAYOUT, "--dev-account", "0", "--yes", "--rpc", &url];
-    let mut command = binary::command(&payments.node.home(), [&fixed[..], words].concat());
-    let file = std::fs::File::create(&told).expect("a file");
-    let _waiting = Process::start(command.stdout(file.try_clone().expect("a file")).stderr(file));
-    let text = || std::fs::read_to_string(&told).expect("it is there");
-    A_ROUND.until(until, text, || Some(text()).filter(|text| text.contains(until)))
+    binary::interrupted(&payments.node.home(), [&fixed[..], words].concat(), until)
 }
 
 #[test]

@@ -19,10 +19,6 @@ use tests::bitcoind::Bitcoind;
 use tests::known::{DEV_PASSPHRASE, DEVELOPER_0, DEVELOPER_1, MAINNET_ADDRESS, RECLAIM_KEY, REGTEST_ADDRESS};
 use tests::lone_node::LoneNode;
 use tests::network::{Network, Options};
-use tests::process::Process;
-use tests::waiting::Patience;
-
-const A_MINUTE: Patience = Patience::new(Duration::from_secs(60), Duration::from_millis(50));
 
 #[path = "user/wallet.rs"]
 mod wallet;
@@ -40,15 +36,10 @@ fn peg_out<'a>(amount: &'a str, max_fee: &'a str, payee: [&'a str; 2]) -> Vec<&'
 
 /// It waits until it is killed, for nobody pays here.
 fn interrupted(node: &LoneNode, more: &[&str], until: &str) -> String {
-    let told = node.home().join("told.txt");
     let (to, url) = (REGTEST_ADDRESS, node.url());
     let fixed =
         ["peg-out", "--amount", "0.1 BTC", "--max-fee", "5000 sat", "--to", to, "--dev-account", "0", "--rpc", &url];
-    let mut command = binary::command(&node.home(), [&fixed[..], more].concat());
-    let file = std::fs::File::create(&told).expect("a file");
-    let _waiting = Process::start(command.stdout(file.try_clone().expect("a file")).stderr(file));
-    let text = || std::fs::read_to_string(&told).expect("it is there");
-    A_MINUTE.until(until, text, || Some(text()).filter(|text| text.contains(until)))
+    binary::interrupted(&node.home(), [&fixed[..], more].concat(), until)
 }
 
 #[test]

@@ -290,7 +290,7 @@ impl Payer {
         self.check_receipt(&signed)?;
         let id = signed.receipt.channel_id;
         let paying = self.channels.get_mut(&id).ok_or(EvidenceRefused::UnknownChannel { id })?;
-        paying.learn(&signed);
+        paying.answered(&signed);
         Ok(Record::Answered(signed))
     }
 

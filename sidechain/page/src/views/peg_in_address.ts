@@ -4,6 +4,7 @@ import { type Payment, paymentLink } from "../bitcoin/link.ts";
 import { paymentQr } from "../bitcoin/qr.ts";
 import { type DepositRecord, recordFileName, recordText } from "../bitcoin/record.ts";
 import { amount } from "../draw/amount.ts";
+import { copying } from "../draw/copy.ts";
 import { link, shortened } from "../draw/links.ts";
 import { counted } from "../draw/time.ts";
 import { type Info, sats } from "../peg/answers.ts";
@@ -80,17 +81,13 @@ export function drawPaying({ payment, recipient, isRegistered, paidBefore, param
   const { address, amountSat } = payment;
   const leastSat = sats(parameters.minDepositSat);
   const isAmple = maxFeeSat !== undefined && rate !== undefined && (enoughUpTo(maxFeeSat, parameters) ?? 0n) >= 2n * BigInt(rate);
-  const copy = (event: Event) => {
-    const button = event.currentTarget as HTMLButtonElement;
-    void navigator.clipboard?.writeText(address).then(() => (button.textContent = "Copied"), () => undefined);
-  };
   return html`<section class="flow">
     <h2>Pay this address</h2>
     <div class="pay">
       ${paymentQr(payment)}
       <div>
         <p><code class="address">${address}</code></p>
-        <p class="row"><button type="button" class="quiet" @click=${copy}>Copy</button> <a href=${paymentLink(payment)}>Open in a Bitcoin wallet</a></p>
+        <p class="row"><button type="button" class="quiet" @click=${copying(address)}>Copy</button> <a href=${paymentLink(payment)}>Open in a Bitcoin wallet</a></p>
         <p>${amountSat === undefined ? "Any amount" : html`${amount(amountSat)}${isAmple ? ", or any other amount" : ", or another amount"}`} <strong>from ${amount(leastSat)} on</strong>, by one payment from any wallet. The coins go to ${link(["account", recipient], shortened(recipient))}.</p>
         <p class="notice">${belowLeast(parameters)}${chargeSat !== undefined && chargeSat > leastSat ? html` One below ${amount(chargeSat)}, what a sweep costs now, waits for a lower rate.` : nothing}</p>
         ${maxFeeSat === undefined || rate === undefined ? nothing : enough(maxFeeSat, rate, parameters)}

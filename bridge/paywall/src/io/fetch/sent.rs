@@ -66,27 +66,34 @@ impl<C: PayersChain> Session<C> {
         let voucher = voucher.expect("it was promised");
         let said = self.submit_for_words(&payload::voucher(&voucher, false), page, &key).await?;
         let receipt: Option<SignedReceipt> = serde_json::from_value(said["receipt"].clone()).ok();
-        let receipt = match receipt.clone().map(|receipt| self.folder.payer.answer(receipt)) {
-            Some(Ok(())) => receipt,
-            // It took at once what was signed by hand before: the total is what was promised, and its signature stands.
-            Some(Err(PayerError::Evidence(EvidenceRefused::Overcharged { .. }))) if is_over(&receipt, payment) => {
-                self.folder.payer.recover(receipt.clone().expect("it was just read"))?;
-                receipt
-            }
-            // The payee has the voucher, and its receipt shows nothing: no other is waited for.
-            Some(Err(error @ PayerError::Evidence(_))) => {
-                tracing::warn!(%error, "the payee's receipt is none");
-                None
-            }
-            Some(Err(error)) => return Err(error.into()),
-            None => None,
-        };
+        let receipt = receipt.map(|receipt| self.keep_receipt(receipt, payment)).transpose()?.flatten();
         if receipt.is_none() {
             self.folder.payer.give_up(self.channel, request)?;
         }
         self.folder.answered(request);
         self.folder.keep()?;
         Ok(Sent { voucher, amount, is_again, receipt })
+    }
+
+    /// Keeps a payee's receipt for a payment; none where it shows nothing.
+    fn keep_receipt(&self, receipt: SignedReceipt, payment: &Payment) -> Result<Option<SignedReceipt>, FetchError> {
+        let payer = &self.folder.payer;
+        match payer.answer(receipt.clone()) {
+            Ok(()) => Ok(Some(receipt)),
+            // It took at once what was signed by hand before: the total is what was promised, and its signature stands.
+            Err(PayerError::Evidence(EvidenceRefused::Overcharged { .. }))
+                if receipt.receipt.cumulative_amount == payment.total =>
+            {
+                payer.recover(receipt.clone())?;
+                Ok(Some(receipt))
+            }
+            // The payee has the voucher: no other receipt is waited for.
+            Err(error @ PayerError::Evidence(_)) => {
+                tracing::warn!(%error, "the payee's receipt is none");
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// What a payee answers to a voucher, in JSON.
@@ -118,11 +125,6 @@ impl<C: PayersChain> Session<C> {
             (pause, tries) = (pause * 2, tries + 1);
         }
     }
-}
-
-/// Whether a receipt is over the total that was promised, and no more.
-fn is_over(receipt: &Option<SignedReceipt>, payment: &Payment) -> bool {
-    receipt.as_ref().is_some_and(|signed| signed.receipt.cumulative_amount == payment.total)
 }
 
 /// Promises an amount over the purse's channel, to be brought to its payee by whatever joins both; one that was promised for this before and not shown, again.
